@@ -1,0 +1,216 @@
+//! The bound on what sessions have handed over and nobody has dealt with yet.
+//!
+//! A session asks its [`Intake`] before it takes another message from its client. While the bound is reached the
+//! answer is "not now": the session stops reading, and TCP slows the client down. Every accepted message carries
+//! an [`Accepted`], which gives its bytes back when dropped, so nothing can be charged for ever.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    task::{Context, Poll},
+};
+
+use futures_util::task::AtomicWaker;
+
+/// Charged for each message on top of its bytes, so that empty messages are not free.
+const MESSAGE_OVERHEAD: usize = 128;
+
+/// The bound over all sessions.
+#[derive(Debug)]
+pub struct Budget {
+    used: AtomicUsize,
+    limit: usize,
+    parked: Mutex<Vec<Arc<Own>>>,
+}
+
+/// The bound of one session, and how to wake it.
+#[derive(Debug)]
+struct Own {
+    used: AtomicUsize,
+    limit: usize,
+    waker: AtomicWaker,
+    /// Whether this session stands in [`Budget::parked`]; it stands there once at most.
+    parked: AtomicBool,
+}
+
+/// One session's gate.
+#[derive(Clone, Debug)]
+pub struct Intake {
+    own: Arc<Own>,
+    total: Arc<Budget>,
+}
+
+/// The share of one accepted message; dropping it means the message is dealt with.
+#[derive(Debug)]
+pub struct Accepted {
+    own: Arc<Own>,
+    total: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Budget {
+    /// A bound of `limit` bytes over all sessions.
+    pub fn new(limit: usize) -> Arc<Self> {
+        Arc::new(Self {
+            used: AtomicUsize::new(0),
+            limit,
+            parked: Mutex::default(),
+        })
+    }
+
+    fn is_spent(&self) -> bool {
+        self.used.load(Ordering::SeqCst) >= self.limit
+    }
+
+    fn park(&self, own: &Arc<Own>) {
+        if !own.parked.swap(true, Ordering::SeqCst) {
+            self.parked
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(Arc::clone(own));
+        }
+    }
+
+    fn give_back(&self, bytes: usize) {
+        let before = self.used.fetch_sub(bytes, Ordering::SeqCst);
+        if before >= self.limit && before - bytes < self.limit {
+            let parked = std::mem::take(&mut *self.parked.lock().unwrap_or_else(PoisonError::into_inner));
+            for own in parked {
+                own.parked.store(false, Ordering::SeqCst);
+                own.waker.wake();
+            }
+        }
+    }
+}
+
+impl Intake {
+    /// The gate of a new session that may have `limit` bytes under way.
+    pub fn new(limit: usize, total: Arc<Budget>) -> Self {
+        let own = Own {
+            used: AtomicUsize::new(0),
+            limit,
+            waker: AtomicWaker::new(),
+            parked: AtomicBool::new(false),
+        };
+        Self {
+            own: Arc::new(own),
+            total,
+        }
+    }
+
+    /// Ready while another message may be accepted; otherwise the task is woken when it is time to ask again.
+    pub fn poll_open(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.is_open() {
+            return Poll::Ready(());
+        }
+        // Register first and look again afterwards: bytes given back in between are seen here or wake us.
+        self.own.waker.register(cx.waker());
+        if self.total.is_spent() {
+            self.total.park(&self.own);
+        }
+        if self.is_open() {
+            Poll::Ready(())
+        } else {
+            Poll::Pending
+        }
+    }
+
+    /// Charges a message of `len` bytes. Call after [`poll_open`](Self::poll_open) was ready: the last message may
+    /// reach over the bound, so a message as large as the bound is still accepted.
+    pub fn accept(&self, len: usize) -> Accepted {
+        let bytes = len + MESSAGE_OVERHEAD;
+        self.own.used.fetch_add(bytes, Ordering::SeqCst);
+        self.total.used.fetch_add(bytes, Ordering::SeqCst);
+        Accepted {
+            own: Arc::clone(&self.own),
+            total: Arc::clone(&self.total),
+            bytes,
+        }
+    }
+
+    fn is_open(&self) -> bool {
+        self.own.used.load(Ordering::SeqCst) < self.own.limit && !self.total.is_spent()
+    }
+}
+
+impl Drop for Accepted {
+    fn drop(&mut self) {
+        let before = self.own.used.fetch_sub(self.bytes, Ordering::SeqCst);
+        if before >= self.own.limit {
+            self.own.waker.wake();
+        }
+        self.total.give_back(self.bytes);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::task::{Wake, Waker};
+
+    use super::*;
+
+    #[derive(Default)]
+    struct Counter(AtomicUsize);
+
+    impl Wake for Counter {
+        fn wake(self: Arc<Self>) {
+            self.0.fetch_add(1, Ordering::SeqCst);
+        }
+    }
+
+    fn poll(intake: &Intake, counter: &Arc<Counter>) -> bool {
+        let waker = Waker::from(Arc::clone(counter));
+        intake.poll_open(&mut Context::from_waker(&waker)).is_ready()
+    }
+
+    #[test]
+    fn a_session_over_its_bound_waits_until_its_bytes_are_given_back() {
+        let (intake, woken) = (
+            Intake::new(1000, Budget::new(1 << 20)),
+            Arc::new(Counter::default()),
+        );
+        assert!(poll(&intake, &woken));
+        let large = intake.accept(5000);
+        assert!(!poll(&intake, &woken));
+        drop(large);
+        assert_eq!(woken.0.load(Ordering::SeqCst), 1);
+        assert!(poll(&intake, &woken));
+    }
+
+    #[test]
+    fn the_bound_over_all_closes_every_gate_and_opens_them_together() {
+        let total = Budget::new(1000);
+        let (one, two) = (
+            Intake::new(10_000, Arc::clone(&total)),
+            Intake::new(10_000, Arc::clone(&total)),
+        );
+        let woken = [Arc::new(Counter::default()), Arc::new(Counter::default())];
+        let held = one.accept(2000);
+        for _ in 0..3 {
+            assert!(!poll(&one, &woken[0]));
+            assert!(!poll(&two, &woken[1]));
+        }
+        assert_eq!(
+            total.parked.lock().expect("not poisoned").len(),
+            2,
+            "each waits once"
+        );
+        drop(held);
+        assert_eq!(woken.map(|counter| counter.0.load(Ordering::SeqCst)), [1, 1]);
+        assert!(total.parked.lock().expect("not poisoned").is_empty());
+    }
+
+    #[test]
+    fn empty_messages_are_not_free() {
+        let (intake, woken) = (
+            Intake::new(1000, Budget::new(1 << 20)),
+            Arc::new(Counter::default()),
+        );
+        let held: Vec<_> = (0..8).map(|_| intake.accept(0)).collect();
+        assert!(!poll(&intake, &woken));
+        drop(held);
+        assert!(poll(&intake, &woken));
+    }
+}

@@ -1,0 +1,164 @@
+//! Values that are parsed once and valid ever after, used on every floor.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
+
+use unicode_normalization::UnicodeNormalization as _;
+
+/// The room of a client that names none.
+pub const DEFAULT_ROOM: &str = "lobby";
+
+/// Longest room name, in characters after normalization.
+pub const MAX_ROOM_NAME_CHARS: usize = 64;
+
+/// One client as the server knows it. Never reused within a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(u64);
+
+impl SessionId {
+    /// The next unused number of this process, counting from 1.
+    pub fn next() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// A given number, for tests of the structs that only compare ids.
+    #[cfg(test)]
+    pub(crate) fn of(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s{}", self.0)
+    }
+}
+
+/// One worker thread of the HTTP server, numbered from 0 in the order they start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WorkerId(pub usize);
+
+/// The name of a room: NFKC, trimmed, 1 to 64 characters, none of them a control or bidi character.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RoomName(Arc<str>);
+
+/// Why a text is not a room name.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RoomNameError {
+    /// Nothing is left after trimming.
+    #[error("a room name needs at least 1 character")]
+    Empty,
+    /// More characters than [`MAX_ROOM_NAME_CHARS`].
+    #[error("a room name has at most {MAX_ROOM_NAME_CHARS} characters, this one has more")]
+    TooLong,
+    /// A control, line-separator or text-direction character.
+    #[error("a room name cannot contain the character U+{:04X}", u32::from(*.0))]
+    Forbidden(char),
+}
+
+impl RoomName {
+    /// Normalizes and checks `text`.
+    ///
+    /// # Errors
+    /// Says which rule of [`RoomName`] the text breaks.
+    pub fn parse(text: &str) -> Result<Self, RoomNameError> {
+        // NFKC turns one character into at most 18, so a long text is refused before that work.
+        if text.chars().take(4 * MAX_ROOM_NAME_CHARS + 1).count() > 4 * MAX_ROOM_NAME_CHARS {
+            return Err(RoomNameError::TooLong);
+        }
+        let normalized: String = text.nfkc().collect();
+        let name = normalized.trim();
+        if name.is_empty() {
+            return Err(RoomNameError::Empty);
+        }
+        if name.chars().count() > MAX_ROOM_NAME_CHARS {
+            return Err(RoomNameError::TooLong);
+        }
+        if let Some(found) = name.chars().find(|&c| is_control_or_bidi(c)) {
+            return Err(RoomNameError::Forbidden(found));
+        }
+        Ok(Self(name.into()))
+    }
+
+    /// The normalized name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Default for RoomName {
+    fn default() -> Self {
+        Self(DEFAULT_ROOM.into())
+    }
+}
+
+impl fmt::Display for RoomName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Control characters, line and paragraph separators, and the marks that turn the direction of text
+/// (Unicode's `Bidi_Control`), with which one name could be drawn as another.
+fn is_control_or_bidi(c: char) -> bool {
+    c.is_control()
+        || matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn session_ids_are_never_reused() {
+        assert_ne!(SessionId::next(), SessionId::next());
+    }
+
+    #[test]
+    fn a_room_name_is_normalized_and_trimmed() {
+        assert_eq!(
+            RoomName::parse(" ＬＯＢＢＹ ").map(|n| n.to_string()),
+            Ok("LOBBY".to_owned())
+        );
+        assert_eq!(
+            RoomName::parse("聊天室").map(|n| n.to_string()),
+            Ok("聊天室".to_owned())
+        );
+        assert_eq!(RoomName::default().as_str(), "lobby");
+    }
+
+    #[test]
+    fn a_room_name_has_1_to_64_characters() {
+        assert_eq!(RoomName::parse(""), Err(RoomNameError::Empty));
+        assert_eq!(RoomName::parse(" \u{3000} "), Err(RoomNameError::Empty));
+        assert!(RoomName::parse(&"房".repeat(64)).is_ok());
+        assert_eq!(RoomName::parse(&"房".repeat(65)), Err(RoomNameError::TooLong));
+        assert_eq!(RoomName::parse(&"x".repeat(1 << 20)), Err(RoomNameError::TooLong));
+        // One character that normalizes to 18.
+        assert_eq!(
+            RoomName::parse(&"\u{FDFA}".repeat(4)),
+            Err(RoomNameError::TooLong)
+        );
+    }
+
+    #[test]
+    fn a_room_name_has_no_control_or_bidi_characters() {
+        for bad in [
+            '\0', '\n', '\u{7F}', '\u{202E}', '\u{2066}', '\u{200F}', '\u{2028}',
+        ] {
+            let name = format!("a{bad}b");
+            assert_eq!(RoomName::parse(&name), Err(RoomNameError::Forbidden(bad)));
+        }
+        assert!(
+            RoomNameError::Forbidden('\u{202E}')
+                .to_string()
+                .contains("U+202E")
+        );
+    }
+}

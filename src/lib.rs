@@ -1,0 +1,39 @@
+//! Echoroom, a real-time room server on the [actix](https://docs.rs/actix) actor framework.
+//!
+//! A client connects over WebSocket and becomes one actor. It is answered in upper case, and what it says is relayed
+//! to everybody else in its room.
+//!
+//! # Layout
+//!
+//! - [`app`]: starts the actors, binds the port, runs until stopped. The one place that plugs the pieces together.
+//! - [`routes`]: the route table, and the checks a request passes before it becomes a session.
+//! - [`session`]: one client as an actor; its way in ([`session::inlet`]) and its way out ([`session::outlet`]).
+//! - [`chat`]: rooms. One [`ChatServer`](chat::ChatServer) keeps membership and order, one
+//!   [`FanOut`](chat::FanOut) per worker thread delivers.
+//! - [`protocol`]: bytes in, values out: frames and messages of RFC 6455, close codes, the upper-case answer.
+//! - [`domain`], [`config`], [`metrics`]: room names and ids; all settings; what the process counts.
+//!
+//! # Floors
+//!
+//! `use crate::` points down or stays on its floor's own folder, and a test checks it:
+//!
+//! `app` > `routes` > `session` > `chat` > `domain` `protocol` `config` `metrics`
+//!
+//! When a lower floor must speak to an upper one, it holds a `Recipient` of a message that it defines itself:
+//! `chat` defines [`Delivery`](chat::Delivery), sessions handle it.
+//!
+//! # The way of a message
+//!
+//! Socket → [`Inlet`](session::inlet::Inlet) (gate, decoder) →
+//! [`WebSocketSession`](session::websocket::WebSocketSession) → [`Publish`](chat::Publish) →
+//! `ChatServer` (a frame appended to its room's [round](chat::round)) → `FanOut` on each worker with members →
+//! `Delivery` to each session → [`Outlet`](session::outlet::Outlet) → socket.
+
+pub mod app;
+pub mod chat;
+pub mod config;
+pub mod domain;
+pub mod metrics;
+pub mod protocol;
+pub mod routes;
+pub mod session;

@@ -1,0 +1,63 @@
+//! Every way the server closes a WebSocket, in one table: code, reason, and whether to come back
+//! (RFC 6455, section 7.4).
+
+/// One row of the table: what goes into the close frame, and what a client should do next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CloseReason {
+    /// The status code, RFC 6455 section 7.4.1.
+    pub code: u16,
+    /// The words sent with it.
+    pub reason: &'static str,
+    /// Whether a client that meant no harm should connect again.
+    pub reconnect: bool,
+}
+
+const fn row(code: u16, reason: &'static str, reconnect: bool) -> CloseReason {
+    CloseReason {
+        code,
+        reason,
+        reconnect,
+    }
+}
+
+/// The peer asked to close and gave no code.
+pub const NORMAL: CloseReason = row(1000, "normal closure", false);
+/// The bytes break RFC 6455.
+pub const PROTOCOL_ERROR: CloseReason = row(1002, "protocol error", false);
+/// A text or a close reason is not UTF-8.
+pub const INVALID_TEXT: CloseReason = row(1007, "text is not valid UTF-8", false);
+/// A message over the size or fragment limit.
+pub const TOO_BIG: CloseReason = row(1009, "message too big", false);
+/// The session did not read what its room sent it.
+pub const SLOW_CONSUMER: CloseReason = row(1013, "slow consumer", true);
+
+/// Whether a peer may send `code` in a close frame: the registered codes without those that never
+/// travel (1004-1006, 1015), and the ranges for libraries and applications.
+pub fn may_be_sent(code: u16) -> bool {
+    matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_row_may_be_sent_and_fits_a_control_frame() {
+        for row in [NORMAL, PROTOCOL_ERROR, INVALID_TEXT, TOO_BIG, SLOW_CONSUMER] {
+            assert!(may_be_sent(row.code), "{row:?}");
+            assert!(row.reason.len() + 2 <= 125, "{row:?}");
+        }
+    }
+
+    #[test]
+    fn codes_that_never_travel_are_refused() {
+        for code in [
+            0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535,
+        ] {
+            assert!(!may_be_sent(code), "{code}");
+        }
+        for code in [1000, 1001, 1002, 1003, 1007, 1011, 1014, 3000, 3999, 4000, 4999] {
+            assert!(may_be_sent(code), "{code}");
+        }
+    }
+}

@@ -1,0 +1,5 @@
+//! Bytes in, values out. Nothing here knows an actor, a socket or a clock: it could be a crate of its own.
+
+pub mod close;
+pub mod plain;
+pub mod websocket;

@@ -1,0 +1,55 @@
+//! What a plain session says back: the text in upper case with `!!!`, as in the tutorial the project starts from.
+
+use bytes::BytesMut;
+
+use super::websocket::frame::{self, OpCode};
+
+const SUFFIX: &[u8] = b"!!!";
+
+/// Appends the answer to `text` to `out`, as one finished text frame.
+///
+/// Upper case is Unicode's full mapping (`ß` becomes `SS`), as in JavaScript's `toUpperCase`.
+pub fn write_answer(out: &mut BytesMut, text: &str) {
+    if text.is_ascii() {
+        frame::write_header(out, OpCode::Text, text.len() + SUFFIX.len());
+        let start = out.len();
+        out.extend_from_slice(text.as_bytes());
+        out[start..].make_ascii_uppercase();
+    } else {
+        let upper = text.to_uppercase();
+        frame::write_header(out, OpCode::Text, upper.len() + SUFFIX.len());
+        out.extend_from_slice(upper.as_bytes());
+    }
+    out.extend_from_slice(SUFFIX);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn answer(text: &str) -> Vec<u8> {
+        let mut out = BytesMut::new();
+        write_answer(&mut out, text);
+        out.to_vec()
+    }
+
+    #[test]
+    fn hello_becomes_hello_in_upper_case_with_three_marks() {
+        assert_eq!(answer("hello"), b"\x81\x08HELLO!!!");
+        assert_eq!(answer(""), b"\x81\x03!!!");
+    }
+
+    #[test]
+    fn upper_case_is_that_of_unicode() {
+        assert_eq!(
+            answer("straße"),
+            "\u{81}"
+                .chars()
+                .map(|_| 0x81)
+                .chain([10])
+                .chain(*b"STRASSE!!!")
+                .collect::<Vec<u8>>()
+        );
+        assert_eq!(&answer("你好 é")[2..], "你好 É!!!".as_bytes());
+    }
+}

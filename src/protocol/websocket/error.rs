@@ -1,0 +1,67 @@
+//! What a peer did wrong.
+
+use crate::protocol::close::{self, CloseReason};
+
+/// A rule of RFC 6455 or a limit of ours that the peer's bytes break. The connection cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ProtocolError {
+    /// A reserved bit that no extension of this connection uses (section 5.2).
+    #[error("a reserved bit is set")]
+    ReservedBit,
+    /// Opcodes 3-7 and 11-15 (section 5.2).
+    #[error("opcode {0} is reserved")]
+    ReservedOpCode(u8),
+    /// A client must mask (section 5.1).
+    #[error("a client frame is not masked")]
+    NotMasked,
+    /// A control frame with FIN clear (section 5.5).
+    #[error("a control frame is fragmented")]
+    FragmentedControl,
+    /// A control frame over 125 bytes (section 5.5).
+    #[error("a control frame is over 125 bytes")]
+    LongControl,
+    /// A 64-bit length with the top bit set (section 5.2).
+    #[error("the top bit of a 64-bit length is set")]
+    LengthTopBit,
+    /// A continuation with nothing to continue (section 5.4).
+    #[error("a continuation frame comes without a message to continue")]
+    UnexpectedContinuation,
+    /// A new message inside an unfinished one (section 5.4).
+    #[error("a new message begins inside an unfinished one")]
+    UnfinishedMessage,
+    /// A close payload of one byte (section 5.5.1).
+    #[error("a close frame has half a status code")]
+    HalfCloseCode,
+    /// A close code that must not travel (section 7.4).
+    #[error("close code {0} must not be sent")]
+    BadCloseCode(u16),
+    /// A close reason that is not UTF-8 (section 5.5.1).
+    #[error("a close reason is not UTF-8")]
+    BadCloseReason,
+    /// A text that is not UTF-8 (section 8.1).
+    #[error("a text message is not UTF-8")]
+    BadText,
+    /// More bytes than `--max-message-size`, by header or joined.
+    #[error("a message is over {limit} bytes")]
+    MessageTooBig {
+        /// The limit in bytes.
+        limit: usize,
+    },
+    /// More frames than `--max-fragments`.
+    #[error("a message has over {limit} fragments")]
+    TooManyFragments {
+        /// The limit in frames.
+        limit: usize,
+    },
+}
+
+impl ProtocolError {
+    /// The row of the close table that answers this error.
+    pub fn close_reason(self) -> CloseReason {
+        match self {
+            Self::BadCloseReason | Self::BadText => close::INVALID_TEXT,
+            Self::MessageTooBig { .. } | Self::TooManyFragments { .. } => close::TOO_BIG,
+            _ => close::PROTOCOL_ERROR,
+        }
+    }
+}

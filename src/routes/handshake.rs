@@ -1,0 +1,236 @@
+//! Is this request a WebSocket handshake, RFC 6455 section 4.2.1, and if not, why not?
+
+use actix_web::{
+    HttpResponse, ResponseError,
+    error::QueryPayloadError,
+    http::{
+        Method, StatusCode, Version,
+        header::{self, HeaderMap, HeaderName},
+    },
+};
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+
+use crate::domain::RoomNameError;
+
+/// The only version of the protocol there is.
+const PROTOCOL_VERSION: &str = "13";
+
+/// Bytes of a decoded `Sec-WebSocket-Key`.
+const KEY_LEN: usize = 16;
+
+/// Why a request does not become a session. The sentence is the body of the answer.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    /// Not a GET.
+    #[error("a WebSocket handshake is a GET request, not {0}")]
+    Method(Method),
+    /// HTTP/1.0 cannot upgrade.
+    #[error("a WebSocket handshake needs HTTP/1.1")]
+    HttpVersion,
+    /// No `Upgrade: websocket`: an ordinary request at a WebSocket door.
+    #[error("this is a WebSocket address: the request has no header Upgrade: websocket")]
+    NoUpgrade,
+    /// No `Connection: Upgrade`.
+    #[error("the request has no header Connection: Upgrade")]
+    NoConnectionUpgrade,
+    /// No version.
+    #[error("the request has no header Sec-WebSocket-Version: {PROTOCOL_VERSION}")]
+    NoVersion,
+    /// Another version.
+    #[error("this server speaks Sec-WebSocket-Version: {PROTOCOL_VERSION} only")]
+    OtherVersion,
+    /// The key is missing, there twice, or not 16 bytes in base64.
+    #[error("the request needs one header Sec-WebSocket-Key of 16 bytes in base64")]
+    BadKey,
+    /// A page of another site.
+    #[error(
+        "pages of the origin {origin:?} may not connect here; the setting --allow-origin (ECHOROOM_ALLOW_ORIGIN) \
+         would allow it"
+    )]
+    ForeignOrigin {
+        /// The `Origin` header.
+        origin: String,
+    },
+    /// The part behind the `?` cannot be read.
+    #[error("the query cannot be read: {0}")]
+    BadQuery(QueryPayloadError),
+    /// `?room=` is no room name.
+    #[error("?room=: {0}")]
+    BadRoom(RoomNameError),
+}
+
+impl ResponseError for Refusal {
+    fn status_code(&self) -> StatusCode {
+        match self {
+            Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
+            Self::NoUpgrade | Self::OtherVersion => StatusCode::UPGRADE_REQUIRED,
+            Self::ForeignOrigin { .. } => StatusCode::FORBIDDEN,
+            Self::HttpVersion
+            | Self::NoConnectionUpgrade
+            | Self::NoVersion
+            | Self::BadKey
+            | Self::BadQuery(_)
+            | Self::BadRoom(_) => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    fn error_response(&self) -> HttpResponse {
+        let mut response = HttpResponse::build(self.status_code());
+        match self {
+            Self::Method(_) => response.insert_header((header::ALLOW, "GET")),
+            Self::NoUpgrade => response.insert_header((header::UPGRADE, "websocket")),
+            Self::OtherVersion => response
+                .insert_header((header::UPGRADE, "websocket"))
+                .insert_header((header::SEC_WEBSOCKET_VERSION, PROTOCOL_VERSION)),
+            _ => &mut response,
+        };
+        response
+            .content_type("text/plain; charset=utf-8")
+            .body(format!("{self}.\n"))
+    }
+}
+
+/// Whether `Upgrade` names WebSocket, among other protocols perhaps.
+pub fn asks_for_websocket(headers: &HeaderMap) -> bool {
+    has_token(headers, &header::UPGRADE, "websocket")
+}
+
+/// Checks a request at a WebSocket door.
+///
+/// # Errors
+/// The first requirement that is not met.
+pub fn check(method: &Method, version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
+    if !asks_for_websocket(headers) {
+        return Err(Refusal::NoUpgrade);
+    }
+    if method != Method::GET {
+        return Err(Refusal::Method(method.clone()));
+    }
+    if version < Version::HTTP_11 {
+        return Err(Refusal::HttpVersion);
+    }
+    if !has_token(headers, &header::CONNECTION, "upgrade") {
+        return Err(Refusal::NoConnectionUpgrade);
+    }
+    match single(headers, &header::SEC_WEBSOCKET_VERSION) {
+        Some(PROTOCOL_VERSION) => {}
+        Some(_) => return Err(Refusal::OtherVersion),
+        None if headers.contains_key(header::SEC_WEBSOCKET_VERSION) => return Err(Refusal::OtherVersion),
+        None => return Err(Refusal::NoVersion),
+    }
+    let key = single(headers, &header::SEC_WEBSOCKET_KEY).ok_or(Refusal::BadKey)?;
+    match BASE64_STANDARD.decode(key) {
+        Ok(bytes) if bytes.len() == KEY_LEN => Ok(()),
+        _ => Err(Refusal::BadKey),
+    }
+}
+
+/// Whether one of the comma-separated values of a header is `token`, in any case.
+fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
+    headers
+        .get_all(name)
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .any(|value| value.trim().eq_ignore_ascii_case(token))
+}
+
+/// The value of a header that must stand there once.
+fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
+    let mut values = headers.get_all(name);
+    let value = values.next()?;
+    if values.next().is_some() {
+        None
+    } else {
+        value.to_str().ok().map(str::trim)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    const GOOD: [(&str, &str); 4] = [
+        ("upgrade", "websocket"),
+        ("connection", "keep-alive, Upgrade"),
+        ("sec-websocket-version", "13"),
+        ("sec-websocket-key", "dGhlIHNhbXBsZSBub25jZQ=="),
+    ];
+
+    fn headers(pairs: &[(&'static str, &'static str)]) -> HeaderMap {
+        let mut map = HeaderMap::new();
+        for &(name, value) in pairs {
+            map.append(HeaderName::from_static(name), HeaderValue::from_static(value));
+        }
+        map
+    }
+
+    /// The status for a good request with one header replaced, or removed for "".
+    fn status_with(name: &'static str, value: &'static str) -> Option<StatusCode> {
+        let mut pairs: Vec<_> = GOOD.into_iter().filter(|(good, _)| *good != name).collect();
+        if !value.is_empty() {
+            pairs.push((name, value));
+        }
+        check(&Method::GET, Version::HTTP_11, &headers(&pairs))
+            .err()
+            .map(|refusal| refusal.status_code())
+    }
+
+    #[test]
+    fn a_good_request_passes() {
+        assert_eq!(status_with("upgrade", "h2c, WebSocket"), None);
+        assert_eq!(status_with("connection", "upgrade"), None);
+    }
+
+    #[test]
+    fn what_is_missing_or_wrong_has_its_status() {
+        assert_eq!(status_with("upgrade", ""), Some(StatusCode::UPGRADE_REQUIRED));
+        assert_eq!(
+            status_with("upgrade", "websockets"),
+            Some(StatusCode::UPGRADE_REQUIRED)
+        );
+        assert_eq!(status_with("connection", "close"), Some(StatusCode::BAD_REQUEST));
+        assert_eq!(
+            status_with("sec-websocket-version", ""),
+            Some(StatusCode::BAD_REQUEST)
+        );
+        assert_eq!(
+            status_with("sec-websocket-version", "8"),
+            Some(StatusCode::UPGRADE_REQUIRED)
+        );
+        assert_eq!(
+            status_with("sec-websocket-key", ""),
+            Some(StatusCode::BAD_REQUEST)
+        );
+        assert_eq!(
+            status_with("sec-websocket-key", "dGhlIHNhbXBsZQ=="),
+            Some(StatusCode::BAD_REQUEST)
+        );
+        assert_eq!(
+            status_with("sec-websocket-key", "not base64 at all !!"),
+            Some(StatusCode::BAD_REQUEST)
+        );
+    }
+
+    #[test]
+    fn a_key_that_stands_there_twice_is_refused() {
+        let mut pairs = GOOD.to_vec();
+        pairs.push(GOOD[3]);
+        let refused = check(&Method::GET, Version::HTTP_11, &headers(&pairs));
+        assert!(matches!(refused, Err(Refusal::BadKey)));
+    }
+
+    #[test]
+    fn only_get_over_http_1_1_upgrades() {
+        let good = headers(&GOOD);
+        assert!(matches!(
+            check(&Method::POST, Version::HTTP_11, &good),
+            Err(Refusal::Method(_))
+        ));
+        assert!(matches!(
+            check(&Method::GET, Version::HTTP_10, &good),
+            Err(Refusal::HttpVersion)
+        ));
+    }
+}

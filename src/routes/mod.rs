@@ -1,0 +1,52 @@
+//! The route table, grouped by who uses it.
+
+use actix_files::Files;
+use actix_web::{
+    guard,
+    middleware::DefaultHeaders,
+    web::{self, ServiceConfig},
+};
+
+use crate::session::Worker;
+
+pub mod handshake;
+pub mod health;
+pub mod lingering;
+pub mod origin;
+pub mod websocket;
+
+/// What the page may load and reach: its own files, and WebSockets.
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+     connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
+
+/// Registers every door of the server for one worker.
+pub fn configure(cfg: &mut ServiceConfig, worker: Worker) {
+    let static_dir = worker.settings.static_dir.clone();
+    cfg.app_data(web::Data::new(worker))
+        // Clients of the rooms.
+        .service(
+            web::resource("/")
+                .guard(guard::fn_guard(|ctx| {
+                    handshake::asks_for_websocket(ctx.head().headers())
+                }))
+                .to(websocket::plain),
+        )
+        .service(web::resource("/ws").to(websocket::plain))
+        // Clients that test themselves.
+        .service(web::resource("/echo").to(websocket::echo))
+        // Operators.
+        .service(web::resource("/health").get(health::health))
+        // People. Last, because it takes every other path.
+        .service(
+            web::scope("")
+                .wrap(
+                    DefaultHeaders::new()
+                        .add(("Content-Security-Policy", CONTENT_SECURITY_POLICY))
+                        .add(("X-Content-Type-Options", "nosniff"))
+                        .add(("Referrer-Policy", "same-origin"))
+                        // Browsers may keep a file, but ask each time whether it is still the one.
+                        .add(("Cache-Control", "no-cache")),
+                )
+                .service(Files::new("/", static_dir).index_file("index.html")),
+        );
+}

@@ -1,0 +1,106 @@
+//! What a session is and owes.
+//!
+//! A session is one client, one actor, on the worker thread that accepted it. Whatever carries it, it must:
+//!
+//! - take no message from its client while its [`Intake`](crate::chat::Intake) is shut (see [`inlet`]);
+//! - write through an [`outlet`], which counts what waits and takes it back when written;
+//! - [`Join`](crate::chat::Join) when it starts, and [`Leave`](crate::chat::Leave) exactly once, however it ends;
+//! - end through one function, harmless when called twice.
+//!
+//! `routes` opens sessions; `chat` reaches them through the `Recipient` in their `Seat`.
+
+use std::{fmt, sync::Arc};
+
+use actix::Addr;
+
+use crate::{
+    chat::{Budget, ChatServer},
+    config::Settings,
+    domain::{RoomName, WorkerId},
+    metrics::Metrics,
+    protocol::{
+        close::{self, CloseReason},
+        websocket::{CloseFrame, ProtocolError},
+    },
+};
+
+pub mod inlet;
+pub mod linger;
+pub mod outlet;
+pub mod websocket;
+
+/// What all sessions of one worker thread share.
+#[derive(Clone, Debug)]
+pub struct Worker {
+    /// The worker.
+    pub id: WorkerId,
+    /// The process's chat server.
+    pub chat: Addr<ChatServer>,
+    /// The bound on accepted messages over all sessions of the process.
+    pub intake: Arc<Budget>,
+    /// The process's settings.
+    pub settings: Arc<Settings>,
+    /// The process's counters.
+    pub metrics: Arc<Metrics>,
+}
+
+/// The door a session came in by: what it hears and says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Door {
+    /// Answers in upper case, and relays to the others in its room.
+    Plain(RoomName),
+    /// Answers what it was sent; nobody else hears it.
+    Echo,
+}
+
+impl fmt::Display for Door {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(room) => write!(f, "plain session in room {:?}", room.as_str()),
+            Self::Echo => f.write_str("echo session"),
+        }
+    }
+}
+
+/// Why a session ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Ending {
+    /// The peer sent a close frame.
+    ClosedByPeer(Option<CloseFrame>),
+    /// The connection ended without one.
+    Lost,
+    /// The peer broke a rule or a limit.
+    Broken(ProtocolError),
+    /// It did not read what its room sent.
+    SlowConsumer,
+}
+
+impl Ending {
+    /// The row of the close table sent to the peer, if it is for us to choose one.
+    pub fn close_reason(&self) -> Option<CloseReason> {
+        match self {
+            Self::ClosedByPeer(_) | Self::Lost => None,
+            Self::Broken(error) => Some(error.close_reason()),
+            Self::SlowConsumer => Some(close::SLOW_CONSUMER),
+        }
+    }
+}
+
+impl fmt::Display for Ending {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::ClosedByPeer(None) => f.write_str("closed by the peer without a code"),
+            Self::ClosedByPeer(Some(frame)) => {
+                write!(f, "closed by the peer with {}", frame.code)?;
+                if frame.reason.is_empty() {
+                    Ok(())
+                } else {
+                    write!(f, " ({:?})", &*frame.reason)
+                }
+            }
+            Self::Lost => f.write_str("connection lost"),
+            Self::Broken(error) => write!(f, "{error} ({})", error.close_reason().code),
+            Self::SlowConsumer => write!(f, "slow consumer ({})", close::SLOW_CONSUMER.code),
+        }
+    }
+}

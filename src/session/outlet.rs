@@ -1,0 +1,211 @@
+//! The way out of a session: what waits to be written, counted.
+//!
+//! A session actor lives inside its response body. The body's stream is an [`Outlet`] wrapped round the actor's: it
+//! runs the actor, then hands the socket what waits in the [`Outbox`] that both share. While the socket is full
+//! nobody polls the body, so the count in the outbox is also what others see of a session that is stuck.
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll},
+};
+
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+
+use super::linger;
+use crate::{
+    chat::messages::Waiting,
+    protocol::websocket::frame::{self, OpCode},
+};
+
+/// A payload from this size on is queued as it is; a smaller one is copied behind the answers before it, so that many
+/// small answers leave as one piece.
+const COPY_BELOW: usize = 2048;
+
+/// Finished frames waiting for the socket, shared by a session's actor, its inlet and its outlet.
+#[derive(Clone, Debug, Default)]
+pub struct Outbox(Rc<RefCell<Queue>>);
+
+#[derive(Debug, Default)]
+struct Queue {
+    pieces: VecDeque<Piece>,
+    /// Answers behind the last piece.
+    tail: BytesMut,
+    /// Bytes of answers, in `pieces` and `tail`.
+    answers: usize,
+    /// Bytes of deliveries, in `pieces` and still in the mailbox.
+    waiting: Waiting,
+}
+
+#[derive(Debug)]
+enum Piece {
+    /// What the session answers to its own client.
+    Answer(Bytes),
+    /// What its room says.
+    Delivery(Bytes),
+}
+
+impl Outbox {
+    /// The count of delivered bytes, for whoever delivers.
+    pub fn waiting(&self) -> Waiting {
+        self.0.borrow().waiting.clone()
+    }
+
+    /// Bytes of answers that wait. Over the bound the session reads no further messages, see
+    /// [`inlet`](super::inlet).
+    pub fn answer_bytes(&self) -> usize {
+        self.0.borrow().answers
+    }
+
+    /// Queues answers: `write` appends finished frames.
+    pub fn answer(&self, write: impl FnOnce(&mut BytesMut)) {
+        let queue = &mut *self.0.borrow_mut();
+        let before = queue.tail.len();
+        write(&mut queue.tail);
+        queue.answers += queue.tail.len() - before;
+    }
+
+    /// Queues one frame as an answer, a large payload without copying it.
+    pub fn answer_frame(&self, opcode: OpCode, payload: Bytes) {
+        if payload.len() < COPY_BELOW {
+            return self.answer(|out| frame::write(out, opcode, &payload));
+        }
+        self.answer(|out| frame::write_header(out, opcode, payload.len()));
+        let queue = &mut *self.0.borrow_mut();
+        queue.answers += payload.len();
+        queue.flush_tail();
+        queue.pieces.push_back(Piece::Answer(payload));
+    }
+
+    /// Queues frames that were delivered; they have been counted already.
+    pub fn deliver(&self, frames: &[Bytes]) {
+        let queue = &mut *self.0.borrow_mut();
+        queue.flush_tail();
+        queue.pieces.extend(frames.iter().cloned().map(Piece::Delivery));
+    }
+
+    /// Drops all that waits.
+    pub fn clear(&self) {
+        while self.pop().is_some() {}
+    }
+
+    fn pop(&self) -> Option<Bytes> {
+        let queue = &mut *self.0.borrow_mut();
+        match queue.pieces.pop_front() {
+            Some(Piece::Answer(bytes)) => {
+                queue.answers -= bytes.len();
+                Some(bytes)
+            }
+            Some(Piece::Delivery(bytes)) => {
+                queue.waiting.subtract(bytes.len());
+                Some(bytes)
+            }
+            None if queue.tail.is_empty() => None,
+            None => {
+                queue.answers -= queue.tail.len();
+                Some(std::mem::take(&mut queue.tail).freeze())
+            }
+        }
+    }
+}
+
+impl Queue {
+    fn flush_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.pieces
+                .push_back(Piece::Answer(std::mem::take(&mut self.tail).freeze()));
+        }
+    }
+}
+
+/// The body of a session's response: runs the actor and yields what it, and its room, want written.
+#[derive(Debug)]
+pub struct Outlet<S> {
+    /// `None` once the actor has ended; what it left in the outbox is still written.
+    actor: Option<S>,
+    outbox: Outbox,
+}
+
+impl<S> Outlet<S> {
+    /// Wraps the stream of an actor that writes to `outbox` only.
+    pub fn new(actor: S, outbox: Outbox) -> Self {
+        Self {
+            actor: Some(actor),
+            outbox,
+        }
+    }
+}
+
+impl<S, E> Stream for Outlet<S>
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
+{
+    type Item = Result<Bytes, E>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if let Some(actor) = &mut self.actor {
+            match Pin::new(actor).poll_next(cx) {
+                Poll::Pending => {}
+                Poll::Ready(None) => self.actor = None,
+                written_past_the_outbox => return written_past_the_outbox,
+            }
+        }
+        match self.outbox.pop() {
+            Some(bytes) => Poll::Ready(Some(Ok(bytes))),
+            None if self.actor.is_none() => {
+                linger::wake_when_over(cx.waker().clone());
+                Poll::Ready(None)
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drain(outbox: &Outbox) -> Vec<Vec<u8>> {
+        std::iter::from_fn(|| outbox.pop())
+            .map(|bytes| bytes.to_vec())
+            .collect()
+    }
+
+    #[test]
+    fn answers_and_deliveries_leave_in_the_order_they_came() {
+        let outbox = Outbox::default();
+        outbox.answer_frame(OpCode::Text, Bytes::from_static(b"a"));
+        outbox.answer_frame(OpCode::Text, Bytes::from_static(b"b"));
+        outbox.waiting().add(1);
+        outbox.deliver(&[Bytes::from_static(b"D")]);
+        outbox.answer_frame(OpCode::Binary, Bytes::from(vec![7; COPY_BELOW]));
+        outbox.answer_frame(OpCode::Text, Bytes::from_static(b"c"));
+        assert_eq!(
+            drain(&outbox),
+            [
+                b"\x81\x01a\x81\x01b".to_vec(),
+                b"D".to_vec(),
+                b"\x82\x7e\x08\x00".to_vec(),
+                vec![7; COPY_BELOW],
+                b"\x81\x01c".to_vec(),
+            ]
+        );
+    }
+
+    #[test]
+    fn what_has_left_or_was_dropped_is_no_longer_counted() {
+        let outbox = Outbox::default();
+        outbox.answer_frame(OpCode::Text, Bytes::from_static(b"abc"));
+        outbox.answer_frame(OpCode::Text, Bytes::from(vec![b'x'; 5000]));
+        outbox.waiting().add(10);
+        outbox.deliver(&[Bytes::from_static(b"0123456789")]);
+        assert_eq!((outbox.answer_bytes(), outbox.waiting().bytes()), (5 + 5004, 10));
+        outbox.pop();
+        assert_eq!(outbox.answer_bytes(), 5000);
+        outbox.clear();
+        assert_eq!((outbox.answer_bytes(), outbox.waiting().bytes()), (0, 0));
+    }
+}
