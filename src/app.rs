@@ -117,7 +117,8 @@ impl Application {
         let signal = stop_signal()?;
         info!("listening on {}", clickable(self.address));
         let signals = rt::spawn(async move {
-            info!("{}: stopping", signal.await);
+            let name = signal.await;
+            info!("{name}: stopping");
             handle.stop(false).await;
         });
         let outcome = self.server.await;

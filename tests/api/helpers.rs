@@ -51,7 +51,7 @@ impl TestServer {
         let application = Application::build(settings).expect("the server starts");
         let address = SocketAddr::from(([127, 0, 0, 1], application.port()));
         let handle = application.handle();
-        rt::spawn(application.run_until_stopped());
+        rt::spawn(async move { application.run_until_stopped().await.expect("the server runs") });
         Self { address, handle }
     }
 
