@@ -1,0 +1,141 @@
+//! The servers under load: started on one core, asked for their CPU time.
+
+use std::{
+    error::Error,
+    fs,
+    io::{BufRead as _, BufReader},
+    net::TcpListener,
+    path::Path,
+    process::{Child, Command, Stdio},
+    time::Duration,
+};
+
+/// The kernel's unit of CPU time in `/proc`, the same on every Linux.
+const TICKS_PER_SECOND: u64 = 100;
+
+/// A server in a process of its own; ended when dropped.
+pub struct Server {
+    child: Child,
+    pub port: u16,
+}
+
+impl Server {
+    /// This server as its users run it, without a line of log for each session.
+    pub fn echoroom() -> Result<Self, Box<dyn Error>> {
+        let port = free_port()?;
+        let mut command = on_core_0(env!("CARGO_BIN_EXE_echoroom"));
+        command
+            .args([
+                "--bind",
+                "127.0.0.1",
+                "--workers",
+                "1",
+                "--port",
+                &port.to_string(),
+            ])
+            .args(["--static-dir", concat!(env!("CARGO_MANIFEST_DIR"), "/static")])
+            .env("RUST_LOG", "echoroom::app=info");
+        Self::start(command, port)
+    }
+
+    /// `benches/peers/ws`, installed by npm on first use.
+    pub fn node_ws() -> Result<Self, Box<dyn Error>> {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/ws");
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("peer-ws");
+        fs::create_dir_all(&folder)?;
+        for file in ["package.json", "server.js"] {
+            fs::copy(source.join(file), folder.join(file))?;
+        }
+        if !folder.join("node_modules/ws").exists() {
+            let status = Command::new("npm")
+                .args(["install", "--silent"])
+                .current_dir(&folder)
+                .status()?;
+            if !status.success() {
+                return Err("npm install of the peer failed".into());
+            }
+        }
+        let port = free_port()?;
+        let mut command = on_core_0("node");
+        command.arg(folder.join("server.js")).arg(port.to_string());
+        Self::start(command, port)
+    }
+
+    fn start(mut command: Command, port: u16) -> Result<Self, Box<dyn Error>> {
+        let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
+        // One of them logs to the one, the other to the other.
+        let (out, err) = (child.stdout.take(), child.stderr.take());
+        let server = Self { child, port };
+        let (sender, listening) = std::sync::mpsc::channel();
+        for stream in [
+            out.map(|out| Box::new(out) as Box<dyn std::io::Read + Send>),
+            err.map(|err| Box::new(err) as _),
+        ] {
+            let (stream, sender) = (stream.ok_or("a piped stream")?, sender.clone());
+            std::thread::spawn(move || {
+                for line in BufReader::new(stream).lines().map_while(Result::ok) {
+                    if line.contains("listening on") {
+                        // The main thread may have given up waiting.
+                        let _ = sender.send(());
+                    }
+                }
+            });
+        }
+        listening
+            .recv_timeout(Duration::from_secs(20))
+            .map_err(|_| "the server did not start")?;
+        Ok(server)
+    }
+
+    /// User and system time so far.
+    pub fn cpu_time(&self) -> Result<Duration, Box<dyn Error>> {
+        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
+        // The name in parentheses may hold spaces; fields count from behind it.
+        let (_, fields) = stat.rsplit_once(')').ok_or("a stat line")?;
+        let fields: Vec<&str> = fields.split_whitespace().collect();
+        let ticks = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
+        Ok(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
+    }
+
+    pub fn rss_mib(&self) -> Result<f64, Box<dyn Error>> {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
+        let line = status
+            .lines()
+            .find(|line| line.starts_with("VmRSS:"))
+            .ok_or("VmRSS")?;
+        let kib: f64 = line.split_whitespace().nth(1).ok_or("a number")?.parse()?;
+        Ok(kib / 1024.0)
+    }
+}
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        // Gone already is fine.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Moves this process to a core of its own.
+pub fn pin_self_to(core: usize) -> Result<(), Box<dyn Error>> {
+    let pid = std::process::id().to_string();
+    let status = Command::new("taskset")
+        .args(["-p", "-c", &core.to_string(), &pid])
+        .stdout(Stdio::null())
+        .status()?;
+    if status.success() {
+        Ok(())
+    } else {
+        Err("taskset failed: two cores are needed".into())
+    }
+}
+
+fn on_core_0(program: &str) -> Command {
+    let mut command = Command::new("taskset");
+    command.args(["-c", "0", program]);
+    command
+}
+
+fn free_port() -> Result<u16, Box<dyn Error>> {
+    Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
