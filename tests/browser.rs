@@ -1,0 +1,32 @@
+//! Runs the browser tests, which are JavaScript: `tests/browser/`.
+//!
+//! They need Node, npm and Chromium. Without `TEST_BROWSER` set this program only says that it has left them out;
+//! `tests/run.sh` installs what they need and sets it.
+
+#![allow(clippy::print_stdout, reason = "a test program without a harness speaks by printing")]
+
+use std::process::{Command, ExitCode};
+
+fn main() -> ExitCode {
+    if std::env::var_os("TEST_BROWSER").is_none() {
+        println!("\nLEFT OUT: the tests in a browser. tests/run.sh runs them too.\n");
+        return ExitCode::SUCCESS;
+    }
+    let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
+    let passed = run(Command::new("npm").args(["install", "--no-audit", "--no-fund", "--silent"]).current_dir(folder))
+        && run(Command::new("node")
+            .args(["--test", "--test-concurrency=1", "."])
+            .env("ECHOROOM_BINARY", env!("CARGO_BIN_EXE_echoroom"))
+            .current_dir(folder));
+    if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+}
+
+fn run(command: &mut Command) -> bool {
+    match command.status() {
+        Ok(status) => status.success(),
+        Err(error) => {
+            println!("{command:?} could not be started: {error}");
+            false
+        }
+    }
+}

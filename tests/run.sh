@@ -1,0 +1,26 @@
+#!/usr/bin/env bash
+# The full set of tests: installs what it needs (Debian packages, as root), then checks format, lints, docs, and runs
+# all tests, those in a browser included. Plain `cargo test` needs nothing but Rust and says what it leaves out.
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+need() { # need COMMAND PACKAGE...: installs the packages if the command is missing
+  local command=$1
+  shift
+  command -v "$command" >/dev/null && return
+  echo "run.sh: installing $*"
+  [ -n "${updated:-}" ] || apt-get update -qq
+  updated=1
+  DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null
+}
+need cc gcc libc6-dev
+need node nodejs
+need npm npm
+need chromium chromium fonts-noto-cjk
+cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
+cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
+
+cargo fmt --check
+cargo clippy --all-targets --locked -- -D warnings
+RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked
+TEST_BROWSER=1 cargo test --locked
