@@ -87,14 +87,9 @@ impl Application {
         if let Some(workers) = settings.workers {
             server = server.workers(workers.get());
         }
-        let server = server
-            .bind(address)
-            .map_err(|source| StartError::Bind { address, source })?;
+        let server = server.bind(address).map_err(|source| StartError::Bind { address, source })?;
         let address = server.addrs().first().copied().unwrap_or(address);
-        Ok(Self {
-            server: server.run(),
-            address,
-        })
+        Ok(Self { server: server.run(), address })
     }
 
     /// The port that was bound, also when the settings asked for any.

@@ -74,12 +74,7 @@ pub struct Settings {
     pub static_dir: PathBuf,
 
     /// Web origin (scheme, host, port) whose pages may connect besides our own, or * for all; repeatable
-    #[arg(
-        long,
-        env = "ECHOROOM_ALLOW_ORIGIN",
-        value_name = "ORIGIN",
-        value_delimiter = ','
-    )]
+    #[arg(long, env = "ECHOROOM_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub allow_origin: Vec<AllowedOrigin>,
 
     /// Largest text or binary message in bytes; a larger one closes its session with 1009
@@ -163,11 +158,7 @@ impl ByteSize {
     /// # Errors
     /// [`ByteSizeError::Zero`].
     pub fn new(bytes: usize) -> Result<Self, ByteSizeError> {
-        if bytes == 0 {
-            Err(ByteSizeError::Zero)
-        } else {
-            Ok(Self(bytes))
-        }
+        if bytes == 0 { Err(ByteSizeError::Zero) } else { Ok(Self(bytes)) }
     }
 
     /// The number of bytes.
@@ -279,11 +270,7 @@ fn describe(error: &clap::Error) -> CliError {
         return CliError::Answer(text);
     }
     let first = text.split("\n\n").next().unwrap_or_default();
-    let mut sentence = first
-        .trim_start_matches("error: ")
-        .split_whitespace()
-        .collect::<Vec<_>>()
-        .join(" ");
+    let mut sentence = first.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ");
     if let Some(variable) = variable_of(error) {
         sentence.push_str(&format!(" (or {variable})"));
     }
@@ -295,15 +282,9 @@ fn variable_of(error: &clap::Error) -> Option<String> {
     let named = error.get(clap::error::ContextKind::InvalidArg)?.to_string();
     let flag = named.strip_prefix("--")?.split_whitespace().next()?.to_owned();
     let command = Cli::command();
-    let arg = command
-        .get_arguments()
-        .find(|arg| arg.get_long() == Some(&flag))?;
+    let arg = command.get_arguments().find(|arg| arg.get_long() == Some(&flag))?;
     let variable = arg.get_env()?.to_string_lossy().into_owned();
-    Some(if flag == "port" {
-        format!("{variable}, or {PLATFORM_PORT}")
-    } else {
-        variable
-    })
+    Some(if flag == "port" { format!("{variable}, or {PLATFORM_PORT}") } else { variable })
 }
 
 /// Variables of the process that look like settings and are none, for a warning at the start.
@@ -332,10 +313,7 @@ mod tests {
     #[test]
     fn the_documented_defaults_are_those_of_the_struct() {
         let cli = Cli::try_parse_from(["echoroom"]).expect("defaults are valid");
-        assert_eq!(
-            format!("{:?}", cli.settings),
-            format!("{:?}", Settings::default())
-        );
+        assert_eq!(format!("{:?}", cli.settings), format!("{:?}", Settings::default()));
     }
 
     #[test]
@@ -344,23 +322,13 @@ mod tests {
             assert_eq!(text.parse::<ByteSize>().map(ByteSize::get), Ok(bytes));
         }
         for text in ["64k", "1m", "1500"] {
-            assert_eq!(
-                text.parse::<ByteSize>().map(|size| size.to_string()),
-                Ok(text.to_owned())
-            );
+            assert_eq!(text.parse::<ByteSize>().map(|size| size.to_string()), Ok(text.to_owned()));
         }
         for text in ["", "k", "-1", "1.5k", "64kb", "0x10", " 1", "１"] {
-            assert_eq!(
-                text.parse::<ByteSize>(),
-                Err(ByteSizeError::Malformed),
-                "{text:?}"
-            );
+            assert_eq!(text.parse::<ByteSize>(), Err(ByteSizeError::Malformed), "{text:?}");
         }
         assert_eq!("0".parse::<ByteSize>(), Err(ByteSizeError::Zero));
-        assert_eq!(
-            "99999999999999999999m".parse::<ByteSize>(),
-            Err(ByteSizeError::TooLarge)
-        );
+        assert_eq!("99999999999999999999m".parse::<ByteSize>(), Err(ByteSizeError::TooLarge));
     }
 
     #[test]
@@ -372,15 +340,7 @@ mod tests {
             parse("HTTPS://Example.com:443/"),
             Ok(AllowedOrigin::Exact("https://example.com".to_owned()))
         );
-        for text in [
-            "",
-            "example.com",
-            "https://",
-            "https://a.b/path",
-            "https://u@a.b",
-            "file:///x",
-            "a b",
-        ] {
+        for text in ["", "example.com", "https://", "https://a.b/path", "https://u@a.b", "file:///x", "a b"] {
             assert_eq!(parse(text), Err(OriginError), "{text:?}");
         }
     }

@@ -122,14 +122,8 @@ mod tests {
 
     #[test]
     fn a_room_name_is_normalized_and_trimmed() {
-        assert_eq!(
-            RoomName::parse(" ＬＯＢＢＹ ").map(|n| n.to_string()),
-            Ok("LOBBY".to_owned())
-        );
-        assert_eq!(
-            RoomName::parse("聊天室").map(|n| n.to_string()),
-            Ok("聊天室".to_owned())
-        );
+        assert_eq!(RoomName::parse(" ＬＯＢＢＹ ").map(|n| n.to_string()), Ok("LOBBY".to_owned()));
+        assert_eq!(RoomName::parse("聊天室").map(|n| n.to_string()), Ok("聊天室".to_owned()));
         assert_eq!(RoomName::default().as_str(), "lobby");
     }
 
@@ -141,24 +135,15 @@ mod tests {
         assert_eq!(RoomName::parse(&"房".repeat(65)), Err(RoomNameError::TooLong));
         assert_eq!(RoomName::parse(&"x".repeat(1 << 20)), Err(RoomNameError::TooLong));
         // One character that normalizes to 18.
-        assert_eq!(
-            RoomName::parse(&"\u{FDFA}".repeat(4)),
-            Err(RoomNameError::TooLong)
-        );
+        assert_eq!(RoomName::parse(&"\u{FDFA}".repeat(4)), Err(RoomNameError::TooLong));
     }
 
     #[test]
     fn a_room_name_has_no_control_or_bidi_characters() {
-        for bad in [
-            '\0', '\n', '\u{7F}', '\u{202E}', '\u{2066}', '\u{200F}', '\u{2028}',
-        ] {
+        for bad in ['\0', '\n', '\u{7F}', '\u{202E}', '\u{2066}', '\u{200F}', '\u{2028}'] {
             let name = format!("a{bad}b");
             assert_eq!(RoomName::parse(&name), Err(RoomNameError::Forbidden(bad)));
         }
-        assert!(
-            RoomNameError::Forbidden('\u{202E}')
-                .to_string()
-                .contains("U+202E")
-        );
+        assert!(RoomNameError::Forbidden('\u{202E}').to_string().contains("U+202E"));
     }
 }

@@ -42,10 +42,7 @@ fn serve(settings: Settings) -> ExitCode {
     }
     let outcome = actix_web::rt::System::new().block_on(async {
         let application = Application::build(settings).map_err(|error| error.to_string())?;
-        application
-            .run_until_stopped()
-            .await
-            .map_err(|error| format!("the server failed: {error}"))
+        application.run_until_stopped().await.map_err(|error| format!("the server failed: {error}"))
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
@@ -59,10 +56,7 @@ fn check_health(settings: &Settings) -> Result<(), String> {
     let ask = || {
         let mut stream = TcpStream::connect_timeout(&address, HEALTH_PATIENCE)?;
         stream.set_read_timeout(Some(HEALTH_PATIENCE))?;
-        write!(
-            stream,
-            "GET /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n"
-        )?;
+        write!(stream, "GET /health HTTP/1.1\r\nHost: {address}\r\nConnection: close\r\n\r\n")?;
         let mut answer = Vec::new();
         stream.take(4096).read_to_end(&mut answer)?;
         std::io::Result::Ok(answer)

@@ -15,10 +15,7 @@ pub struct Metrics {
 impl Metrics {
     /// All zero; the uptime counts from here.
     pub fn new() -> Self {
-        Self {
-            started: Instant::now(),
-            sessions: AtomicUsize::new(0),
-        }
+        Self { started: Instant::now(), sessions: AtomicUsize::new(0) }
     }
 
     /// Since the server was built.

@@ -13,11 +13,12 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
-    let passed = run(Command::new("npm").args(["install", "--no-audit", "--no-fund", "--silent"]).current_dir(folder))
-        && run(Command::new("node")
-            .args(["--test", "--test-concurrency=1", "."])
-            .env("ECHOROOM_BINARY", env!("CARGO_BIN_EXE_echoroom"))
-            .current_dir(folder));
+    let passed =
+        run(Command::new("npm").args(["install", "--no-audit", "--no-fund", "--silent"]).current_dir(folder))
+            && run(Command::new("node")
+                .args(["--test", "--test-concurrency=1", "."])
+                .env("ECHOROOM_BINARY", env!("CARGO_BIN_EXE_echoroom"))
+                .current_dir(folder));
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

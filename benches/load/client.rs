@@ -22,12 +22,7 @@ pub struct Shared {
 
 impl Shared {
     pub fn new(senders: usize) -> Self {
-        Self {
-            sent: 0,
-            delivered: 0,
-            released: Vec::new(),
-            next_number: vec![0; senders],
-        }
+        Self { sent: 0, delivered: 0, released: Vec::new(), next_number: vec![0; senders] }
     }
 }
 
@@ -128,15 +123,9 @@ impl Session {
                 break;
             };
             let sender = usize::from(line[0] - b'0') * 10 + usize::from(line[1] - b'0');
-            let number = line[3..13]
-                .iter()
-                .fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+            let number = line[3..13].iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
             at += 2 + line.len();
-            let expected = if sender == self.index {
-                &mut self.answers
-            } else {
-                &mut self.heard[sender]
-            };
+            let expected = if sender == self.index { &mut self.answers } else { &mut self.heard[sender] };
             if number != *expected {
                 return Err(format!("{} heard {number} of {sender}, not {expected}", self.index).into());
             }

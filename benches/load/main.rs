@@ -36,20 +36,13 @@ struct Figures {
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
-    let seconds = std::env::var("BENCH_SECONDS")
-        .ok()
-        .and_then(|text| text.parse().ok())
-        .unwrap_or(4.0);
+    let seconds = std::env::var("BENCH_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(4.0);
     server::pin_self_to(1)?;
     let mut rows: Vec<(&str, Vec<Figures>)> = vec![("echoroom", Vec::new()), ("Node ws", Vec::new())];
     for turn in 1..=TURNS {
         for (name, figures) in &mut rows {
             eprintln!("turn {turn} of {TURNS}: {name}");
-            let server = if *name == "echoroom" {
-                Server::echoroom()?
-            } else {
-                Server::node_ws()?
-            };
+            let server = if *name == "echoroom" { Server::echoroom()? } else { Server::node_ws()? };
             figures.push(busy_room(&server, Duration::from_secs_f64(seconds))?);
         }
     }
@@ -58,10 +51,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         out,
         "Busy room: {SESSIONS} sessions, {SENDERS} senders, {IN_FLIGHT} in flight each, 32 bytes.\n"
     )?;
-    writeln!(
-        out,
-        "| server | CPU per delivery, us | deliveries a second | RSS, MiB |\n|---|---|---|---|"
-    )?;
+    writeln!(out, "| server | CPU per delivery, us | deliveries a second | RSS, MiB |\n|---|---|---|---|")?;
     for (name, figures) in rows {
         let median = |of: fn(&Figures) -> f64| {
             let mut values: Vec<f64> = figures.iter().map(of).collect();
@@ -89,22 +79,17 @@ fn busy_room(server: &Server, duration: Duration) -> Result<Figures, Box<dyn Err
         sessions.push(Session::connect(server.port, index, SENDERS, poll.registry())?);
     }
     let (cpu_before, start) = (server.cpu_time()?, Instant::now());
-    for sender in 0..SENDERS {
+    for sender in &mut sessions[..SENDERS] {
         for _ in 0..IN_FLIGHT {
-            sessions[sender].say(&mut shared);
+            sender.say(&mut shared);
         }
-        sessions[sender].flush()?;
+        sender.flush()?;
     }
     let expected = |sent: u64| sent * (SESSIONS as u64 - 1);
     while start.elapsed() < duration || shared.delivered < expected(shared.sent) {
         poll.poll(&mut events, Some(Duration::from_secs(10)))?;
         if events.is_empty() {
-            return Err(format!(
-                "{} of {} deliveries came",
-                shared.delivered,
-                expected(shared.sent)
-            )
-            .into());
+            return Err(format!("{} of {} deliveries came", shared.delivered, expected(shared.sent)).into());
         }
         for event in &events {
             sessions[event.token().0].read(&mut shared)?;

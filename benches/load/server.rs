@@ -25,14 +25,7 @@ impl Server {
         let port = free_port()?;
         let mut command = on_core_0(env!("CARGO_BIN_EXE_echoroom"));
         command
-            .args([
-                "--bind",
-                "127.0.0.1",
-                "--workers",
-                "1",
-                "--port",
-                &port.to_string(),
-            ])
+            .args(["--bind", "127.0.0.1", "--workers", "1", "--port", &port.to_string()])
             .args(["--static-dir", concat!(env!("CARGO_MANIFEST_DIR"), "/static")])
             .env("RUST_LOG", "echoroom::app=info");
         Self::start(command, port)
@@ -47,10 +40,7 @@ impl Server {
             fs::copy(source.join(file), folder.join(file))?;
         }
         if !folder.join("node_modules/ws").exists() {
-            let status = Command::new("npm")
-                .args(["install", "--silent"])
-                .current_dir(&folder)
-                .status()?;
+            let status = Command::new("npm").args(["install", "--silent"]).current_dir(&folder).status()?;
             if !status.success() {
                 return Err("npm install of the peer failed".into());
             }
@@ -67,10 +57,9 @@ impl Server {
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let server = Self { child, port };
         let (sender, listening) = std::sync::mpsc::channel();
-        for stream in [
-            out.map(|out| Box::new(out) as Box<dyn std::io::Read + Send>),
-            err.map(|err| Box::new(err) as _),
-        ] {
+        for stream in
+            [out.map(|out| Box::new(out) as Box<dyn std::io::Read + Send>), err.map(|err| Box::new(err) as _)]
+        {
             let (stream, sender) = (stream.ok_or("a piped stream")?, sender.clone());
             std::thread::spawn(move || {
                 for line in BufReader::new(stream).lines().map_while(Result::ok) {
@@ -81,9 +70,7 @@ impl Server {
                 }
             });
         }
-        listening
-            .recv_timeout(Duration::from_secs(20))
-            .map_err(|_| "the server did not start")?;
+        listening.recv_timeout(Duration::from_secs(20)).map_err(|_| "the server did not start")?;
         Ok(server)
     }
 
@@ -99,10 +86,7 @@ impl Server {
 
     pub fn rss_mib(&self) -> Result<f64, Box<dyn Error>> {
         let status = fs::read_to_string(format!("/proc/{}/status", self.child.id()))?;
-        let line = status
-            .lines()
-            .find(|line| line.starts_with("VmRSS:"))
-            .ok_or("VmRSS")?;
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).ok_or("VmRSS")?;
         let kib: f64 = line.split_whitespace().nth(1).ok_or("a number")?.parse()?;
         Ok(kib / 1024.0)
     }
@@ -119,15 +103,9 @@ impl Drop for Server {
 /// Moves this process to a core of its own.
 pub fn pin_self_to(core: usize) -> Result<(), Box<dyn Error>> {
     let pid = std::process::id().to_string();
-    let status = Command::new("taskset")
-        .args(["-p", "-c", &core.to_string(), &pid])
-        .stdout(Stdio::null())
-        .status()?;
-    if status.success() {
-        Ok(())
-    } else {
-        Err("taskset failed: two cores are needed".into())
-    }
+    let status =
+        Command::new("taskset").args(["-p", "-c", &core.to_string(), &pid]).stdout(Stdio::null()).status()?;
+    if status.success() { Ok(()) } else { Err("taskset failed: two cores are needed".into()) }
 }
 
 fn on_core_0(program: &str) -> Command {

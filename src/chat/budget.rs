@@ -53,11 +53,7 @@ pub struct Accepted {
 impl Budget {
     /// A bound of `limit` bytes over all sessions.
     pub fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self {
-            used: AtomicUsize::new(0),
-            limit,
-            parked: Mutex::default(),
-        })
+        Arc::new(Self { used: AtomicUsize::new(0), limit, parked: Mutex::default() })
     }
 
     fn is_spent(&self) -> bool {
@@ -66,10 +62,7 @@ impl Budget {
 
     fn park(&self, own: &Arc<Own>) {
         if !own.parked.swap(true, Ordering::SeqCst) {
-            self.parked
-                .lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(Arc::clone(own));
+            self.parked.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(own));
         }
     }
 
@@ -94,10 +87,7 @@ impl Intake {
             waker: AtomicWaker::new(),
             parked: AtomicBool::new(false),
         };
-        Self {
-            own: Arc::new(own),
-            total,
-        }
+        Self { own: Arc::new(own), total }
     }
 
     /// Ready while another message may be accepted; otherwise the task is woken when it is time to ask again.
@@ -110,11 +100,7 @@ impl Intake {
         if self.total.is_spent() {
             self.total.park(&self.own);
         }
-        if self.is_open() {
-            Poll::Ready(())
-        } else {
-            Poll::Pending
-        }
+        if self.is_open() { Poll::Ready(()) } else { Poll::Pending }
     }
 
     /// Charges a message of `len` bytes. Call after [`poll_open`](Self::poll_open) was ready: the last message may
@@ -123,11 +109,7 @@ impl Intake {
         let bytes = len + MESSAGE_OVERHEAD;
         self.own.used.fetch_add(bytes, Ordering::SeqCst);
         self.total.used.fetch_add(bytes, Ordering::SeqCst);
-        Accepted {
-            own: Arc::clone(&self.own),
-            total: Arc::clone(&self.total),
-            bytes,
-        }
+        Accepted { own: Arc::clone(&self.own), total: Arc::clone(&self.total), bytes }
     }
 
     fn is_open(&self) -> bool {
@@ -167,10 +149,7 @@ mod tests {
 
     #[test]
     fn a_session_over_its_bound_waits_until_its_bytes_are_given_back() {
-        let (intake, woken) = (
-            Intake::new(1000, Budget::new(1 << 20)),
-            Arc::new(Counter::default()),
-        );
+        let (intake, woken) = (Intake::new(1000, Budget::new(1 << 20)), Arc::new(Counter::default()));
         assert!(poll(&intake, &woken));
         let large = intake.accept(5000);
         assert!(!poll(&intake, &woken));
@@ -182,21 +161,14 @@ mod tests {
     #[test]
     fn the_bound_over_all_closes_every_gate_and_opens_them_together() {
         let total = Budget::new(1000);
-        let (one, two) = (
-            Intake::new(10_000, Arc::clone(&total)),
-            Intake::new(10_000, Arc::clone(&total)),
-        );
+        let (one, two) = (Intake::new(10_000, Arc::clone(&total)), Intake::new(10_000, Arc::clone(&total)));
         let woken = [Arc::new(Counter::default()), Arc::new(Counter::default())];
         let held = one.accept(2000);
         for _ in 0..3 {
             assert!(!poll(&one, &woken[0]));
             assert!(!poll(&two, &woken[1]));
         }
-        assert_eq!(
-            total.parked.lock().expect("not poisoned").len(),
-            2,
-            "each waits once"
-        );
+        assert_eq!(total.parked.lock().expect("not poisoned").len(), 2, "each waits once");
         drop(held);
         assert_eq!(woken.map(|counter| counter.0.load(Ordering::SeqCst)), [1, 1]);
         assert!(total.parked.lock().expect("not poisoned").is_empty());
@@ -204,10 +176,7 @@ mod tests {
 
     #[test]
     fn empty_messages_are_not_free() {
-        let (intake, woken) = (
-            Intake::new(1000, Budget::new(1 << 20)),
-            Arc::new(Counter::default()),
-        );
+        let (intake, woken) = (Intake::new(1000, Budget::new(1 << 20)), Arc::new(Counter::default()));
         let held: Vec<_> = (0..8).map(|_| intake.accept(0)).collect();
         assert!(!poll(&intake, &woken));
         drop(held);

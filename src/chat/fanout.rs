@@ -50,12 +50,7 @@ struct Place {
 impl FanOut {
     /// A fan-out that evicts sessions with more than `max_waiting` bytes unread.
     pub fn new(max_waiting: usize) -> Self {
-        Self {
-            max_waiting,
-            rooms: HashMap::new(),
-            places: HashMap::new(),
-            rooms_to_deliver: Vec::new(),
-        }
+        Self { max_waiting, rooms: HashMap::new(), places: HashMap::new(), rooms_to_deliver: Vec::new() }
     }
 
     fn deliver_all(&mut self) {
@@ -122,10 +117,8 @@ impl RoomMembers {
         for index in spoken {
             let member = &mut self.members[index];
             member.has_spoken = false;
-            let of_others: Arc<[Bytes]> = rounds
-                .iter()
-                .flat_map(|round| round.frames_without(member.session))
-                .collect();
+            let of_others: Arc<[Bytes]> =
+                rounds.iter().flat_map(|round| round.frames_without(member.session)).collect();
             if !of_others.is_empty() {
                 member.deliver(&of_others, total_len(&of_others), max_waiting, evicted);
             }
@@ -191,18 +184,8 @@ impl Handler<Attach> for FanOut {
     fn handle(&mut self, Attach { session, room, seat }: Attach, _: &mut Self::Context) {
         self.deliver(room);
         let members = &mut self.rooms.entry(room).or_default().members;
-        self.places.insert(
-            session,
-            Place {
-                room,
-                index: members.len(),
-            },
-        );
-        members.push(Member {
-            session,
-            seat,
-            has_spoken: false,
-        });
+        self.places.insert(session, Place { room, index: members.len() });
+        members.push(Member { session, seat, has_spoken: false });
     }
 }
 

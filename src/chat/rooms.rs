@@ -39,13 +39,7 @@ impl Rooms {
         let room = *self.by_name.entry(name.clone()).or_insert_with(|| {
             self.last_id += 1;
             let id = RoomId(self.last_id);
-            self.rooms.insert(
-                id,
-                Room {
-                    name,
-                    workers: Vec::new(),
-                },
-            );
+            self.rooms.insert(id, Room { name, workers: Vec::new() });
             id
         });
         let former = self.members.insert(session, Membership { room, worker });
@@ -76,10 +70,7 @@ impl Rooms {
 
     /// The workers on which a room has members.
     pub fn workers_of(&self, room: RoomId) -> impl Iterator<Item = WorkerId> + '_ {
-        self.rooms
-            .get(&room)
-            .into_iter()
-            .flat_map(|room| room.workers.iter().map(|(worker, _)| *worker))
+        self.rooms.get(&room).into_iter().flat_map(|room| room.workers.iter().map(|(worker, _)| *worker))
     }
 
     /// Rooms with members.
@@ -148,11 +139,7 @@ mod tests {
         rooms.leave(session(2));
         assert_eq!((rooms.count(), rooms.member_count()), (0, 0));
         assert!(rooms.by_name.is_empty());
-        assert_ne!(
-            rooms.join(session(3), name("a"), ONE),
-            room,
-            "a room that comes back is a new one"
-        );
+        assert_ne!(rooms.join(session(3), name("a"), ONE), room, "a room that comes back is a new one");
     }
 
     #[test]

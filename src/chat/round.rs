@@ -51,10 +51,7 @@ impl OpenRound {
             Payload::Text(text) => frame::write(&mut self.frames, OpCode::Text, text.as_bytes()),
             Payload::Binary(bytes) => frame::write(&mut self.frames, OpCode::Binary, bytes),
         }
-        self.lines.push(Line {
-            sender: publish.session,
-            end: self.frames.len(),
-        });
+        self.lines.push(Line { sender: publish.session, end: self.frames.len() });
         self.accepted.push(publish.accepted);
     }
 
@@ -65,11 +62,7 @@ impl OpenRound {
 
     /// Nothing can be added any more.
     pub fn finish(self) -> Round {
-        Round {
-            frames: self.frames.freeze(),
-            lines: self.lines,
-            _accepted: self.accepted,
-        }
+        Round { frames: self.frames.freeze(), lines: self.lines, _accepted: self.accepted }
     }
 }
 
@@ -90,11 +83,8 @@ impl Round {
             .chunk_by(move |a, b| (a.sender == session) == (b.sender == session))
             .scan(0, move |start, stretch| {
                 let end = stretch.last().map_or(*start, |line| line.end);
-                let piece = if stretch[0].sender == session {
-                    None
-                } else {
-                    Some(self.frames.slice(*start..end))
-                };
+                let piece =
+                    if stretch[0].sender == session { None } else { Some(self.frames.slice(*start..end)) };
                 *start = end;
                 Some(piece)
             })
@@ -122,20 +112,14 @@ mod tests {
     }
 
     fn heard(round: &Round, session: u64) -> Vec<Vec<u8>> {
-        round
-            .frames_without(SessionId::of(session))
-            .map(|piece| piece.to_vec())
-            .collect()
+        round.frames_without(SessionId::of(session)).map(|piece| piece.to_vec()).collect()
     }
 
     #[test]
     fn a_sender_gets_the_stretches_between_its_own_lines() {
         let round = round(&[(1, "a"), (2, "b"), (3, "c"), (1, "d"), (1, "e"), (2, "f")]);
         assert_eq!(heard(&round, 1), [&b"\x81\x01b\x81\x01c"[..], b"\x81\x01f"]);
-        assert_eq!(
-            heard(&round, 2),
-            [&b"\x81\x01a"[..], b"\x81\x01c\x81\x01d\x81\x01e"]
-        );
+        assert_eq!(heard(&round, 2), [&b"\x81\x01a"[..], b"\x81\x01c\x81\x01d\x81\x01e"]);
         assert_eq!(heard(&round, 9), [round.frames().to_vec()]);
     }
 

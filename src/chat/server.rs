@@ -49,10 +49,7 @@ impl ChatServer {
         let round = Arc::new(open.finish());
         for worker in self.rooms.workers_of(room) {
             if let Some(fanout) = self.workers.get(&worker) {
-                fanout.do_send(FanOutRound {
-                    room,
-                    round: Arc::clone(&round),
-                });
+                fanout.do_send(FanOutRound { room, round: Arc::clone(&round) });
             }
         }
     }
@@ -87,16 +84,7 @@ impl Handler<AddWorker> for ChatServer {
 impl Handler<Join> for ChatServer {
     type Result = ();
 
-    fn handle(
-        &mut self,
-        Join {
-            session,
-            room,
-            worker,
-            seat,
-        }: Join,
-        _: &mut Self::Context,
-    ) {
+    fn handle(&mut self, Join { session, room, worker, seat }: Join, _: &mut Self::Context) {
         let room = self.rooms.join(session, room, worker);
         self.end_round(room);
         if let Some(fanout) = self.workers.get(&worker) {
@@ -142,9 +130,6 @@ impl Handler<Summarize> for ChatServer {
     type Result = Summary;
 
     fn handle(&mut self, _: Summarize, _: &mut Self::Context) -> Summary {
-        Summary {
-            rooms: self.rooms.count(),
-            members: self.rooms.member_count(),
-        }
+        Summary { rooms: self.rooms.count(), members: self.rooms.member_count() }
     }
 }

@@ -13,11 +13,7 @@ pub struct CloseReason {
 }
 
 const fn row(code: u16, reason: &'static str, reconnect: bool) -> CloseReason {
-    CloseReason {
-        code,
-        reason,
-        reconnect,
-    }
+    CloseReason { code, reason, reconnect }
 }
 
 /// The peer asked to close and gave no code.
@@ -51,9 +47,7 @@ mod tests {
 
     #[test]
     fn codes_that_never_travel_are_refused() {
-        for code in [
-            0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535,
-        ] {
+        for code in [0, 999, 1004, 1005, 1006, 1015, 1016, 1100, 2000, 2999, 5000, 65535] {
             assert!(!may_be_sent(code), "{code}");
         }
         for code in [1000, 1001, 1002, 1003, 1007, 1011, 1014, 3000, 3999, 4000, 4999] {

@@ -43,12 +43,7 @@ mod tests {
     fn upper_case_is_that_of_unicode() {
         assert_eq!(
             answer("straße"),
-            "\u{81}"
-                .chars()
-                .map(|_| 0x81)
-                .chain([10])
-                .chain(*b"STRASSE!!!")
-                .collect::<Vec<u8>>()
+            "\u{81}".chars().map(|_| 0x81).chain([10]).chain(*b"STRASSE!!!").collect::<Vec<u8>>()
         );
         assert_eq!(&answer("你好 é")[2..], "你好 É!!!".as_bytes());
     }

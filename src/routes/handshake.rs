@@ -84,9 +84,7 @@ impl ResponseError for Refusal {
                 .insert_header((header::SEC_WEBSOCKET_VERSION, PROTOCOL_VERSION)),
             _ => &mut response,
         };
-        response
-            .content_type("text/plain; charset=utf-8")
-            .body(format!("{self}.\n"))
+        response.content_type("text/plain; charset=utf-8").body(format!("{self}.\n"))
     }
 }
 
@@ -138,11 +136,7 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name);
     let value = values.next()?;
-    if values.next().is_some() {
-        None
-    } else {
-        value.to_str().ok().map(str::trim)
-    }
+    if values.next().is_some() { None } else { value.to_str().ok().map(str::trim) }
 }
 
 #[cfg(test)]
@@ -172,9 +166,7 @@ mod tests {
         if !value.is_empty() {
             pairs.push((name, value));
         }
-        check(&Method::GET, Version::HTTP_11, &headers(&pairs))
-            .err()
-            .map(|refusal| refusal.status_code())
+        check(&Method::GET, Version::HTTP_11, &headers(&pairs)).err().map(|refusal| refusal.status_code())
     }
 
     #[test]
@@ -186,31 +178,13 @@ mod tests {
     #[test]
     fn what_is_missing_or_wrong_has_its_status() {
         assert_eq!(status_with("upgrade", ""), Some(StatusCode::UPGRADE_REQUIRED));
-        assert_eq!(
-            status_with("upgrade", "websockets"),
-            Some(StatusCode::UPGRADE_REQUIRED)
-        );
+        assert_eq!(status_with("upgrade", "websockets"), Some(StatusCode::UPGRADE_REQUIRED));
         assert_eq!(status_with("connection", "close"), Some(StatusCode::BAD_REQUEST));
-        assert_eq!(
-            status_with("sec-websocket-version", ""),
-            Some(StatusCode::BAD_REQUEST)
-        );
-        assert_eq!(
-            status_with("sec-websocket-version", "8"),
-            Some(StatusCode::UPGRADE_REQUIRED)
-        );
-        assert_eq!(
-            status_with("sec-websocket-key", ""),
-            Some(StatusCode::BAD_REQUEST)
-        );
-        assert_eq!(
-            status_with("sec-websocket-key", "dGhlIHNhbXBsZQ=="),
-            Some(StatusCode::BAD_REQUEST)
-        );
-        assert_eq!(
-            status_with("sec-websocket-key", "not base64 at all !!"),
-            Some(StatusCode::BAD_REQUEST)
-        );
+        assert_eq!(status_with("sec-websocket-version", ""), Some(StatusCode::BAD_REQUEST));
+        assert_eq!(status_with("sec-websocket-version", "8"), Some(StatusCode::UPGRADE_REQUIRED));
+        assert_eq!(status_with("sec-websocket-key", ""), Some(StatusCode::BAD_REQUEST));
+        assert_eq!(status_with("sec-websocket-key", "dGhlIHNhbXBsZQ=="), Some(StatusCode::BAD_REQUEST));
+        assert_eq!(status_with("sec-websocket-key", "not base64 at all !!"), Some(StatusCode::BAD_REQUEST));
     }
 
     #[test]
@@ -224,13 +198,7 @@ mod tests {
     #[test]
     fn only_get_over_http_1_1_upgrades() {
         let good = headers(&GOOD);
-        assert!(matches!(
-            check(&Method::POST, Version::HTTP_11, &good),
-            Err(Refusal::Method(_))
-        ));
-        assert!(matches!(
-            check(&Method::GET, Version::HTTP_10, &good),
-            Err(Refusal::HttpVersion)
-        ));
+        assert!(matches!(check(&Method::POST, Version::HTTP_11, &good), Err(Refusal::Method(_))));
+        assert!(matches!(check(&Method::GET, Version::HTTP_10, &good), Err(Refusal::HttpVersion)));
     }
 }

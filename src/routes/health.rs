@@ -26,25 +26,15 @@ struct Health {
 
 /// 200 if the chat server answers, 503 if it does not.
 pub async fn health(worker: web::Data<Worker>) -> HttpResponse {
-    let summary = timeout(PATIENCE, worker.chat.send(Summarize))
-        .await
-        .ok()
-        .and_then(Result::ok);
+    let summary = timeout(PATIENCE, worker.chat.send(Summarize)).await.ok().and_then(Result::ok);
     let health = Health {
-        status: if summary.is_some() {
-            "ok"
-        } else {
-            "the chat server does not answer"
-        },
+        status: if summary.is_some() { "ok" } else { "the chat server does not answer" },
         version: env!("CARGO_PKG_VERSION"),
         uptime_seconds: worker.metrics.uptime().as_secs(),
         sessions: worker.metrics.sessions(),
         rooms: summary.map(|summary| summary.rooms),
     };
-    let mut response = if summary.is_some() {
-        HttpResponse::Ok()
-    } else {
-        HttpResponse::ServiceUnavailable()
-    };
+    let mut response =
+        if summary.is_some() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.insert_header(("Cache-Control", "no-store")).json(health)
 }

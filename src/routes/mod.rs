@@ -26,9 +26,7 @@ pub fn configure(cfg: &mut ServiceConfig, worker: Worker) {
         // Clients of the rooms.
         .service(
             web::resource("/")
-                .guard(guard::fn_guard(|ctx| {
-                    handshake::asks_for_websocket(ctx.head().headers())
-                }))
+                .guard(guard::fn_guard(|ctx| handshake::asks_for_websocket(ctx.head().headers())))
                 .to(websocket::plain),
         )
         .service(web::resource("/ws").to(websocket::plain))

@@ -26,10 +26,7 @@ pub fn check(headers: &HeaderMap, allowed: &[AllowedOrigin], leniency: Leniency)
         return Ok(());
     };
     let origin = String::from_utf8_lossy(origin.as_bytes()).into_owned();
-    let host = headers
-        .get(header::HOST)
-        .and_then(|host| host.to_str().ok())
-        .and_then(parse_host);
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).and_then(parse_host);
     let may_pass = origins.next().is_none() && is_allowed(&origin, host.as_ref(), allowed, leniency);
     if may_pass { Ok(()) } else { Err(origin) }
 }
@@ -51,10 +48,7 @@ fn is_allowed(
     let Ok(url) = Url::parse(origin) else { return false };
     let parsed = url.origin();
     let serialized = parsed.ascii_serialization();
-    if allowed
-        .iter()
-        .any(|entry| matches!(entry, AllowedOrigin::Exact(exact) if *exact == serialized))
-    {
+    if allowed.iter().any(|entry| matches!(entry, AllowedOrigin::Exact(exact) if *exact == serialized)) {
         return true;
     }
     let (Origin::Tuple(scheme, origin_host, origin_port), Some((host, port))) = (parsed, host) else {
@@ -100,15 +94,9 @@ mod tests {
 
     fn passes_with(origin: &str, host: &str, allowed: &[&str], leniency: Leniency) -> bool {
         let mut headers = HeaderMap::new();
-        headers.insert(
-            header::ORIGIN,
-            HeaderValue::from_str(origin).expect("a header value"),
-        );
+        headers.insert(header::ORIGIN, HeaderValue::from_str(origin).expect("a header value"));
         headers.insert(header::HOST, HeaderValue::from_str(host).expect("a header value"));
-        let allowed: Vec<_> = allowed
-            .iter()
-            .map(|text| text.parse().expect("an origin"))
-            .collect();
+        let allowed: Vec<_> = allowed.iter().map(|text| text.parse().expect("an origin")).collect();
         check(&headers, &allowed, leniency).is_ok()
     }
 
@@ -151,22 +139,10 @@ mod tests {
 
     #[test]
     fn the_setting_lets_pages_in() {
-        assert!(passes(
-            "https://app.example",
-            "chat.example",
-            &["https://app.example"]
-        ));
-        assert!(passes(
-            "https://app.example",
-            "chat.example",
-            &["https://other.example", "*"]
-        ));
+        assert!(passes("https://app.example", "chat.example", &["https://app.example"]));
+        assert!(passes("https://app.example", "chat.example", &["https://other.example", "*"]));
         assert!(passes("null", "chat.example", &["null"]));
-        assert!(!passes(
-            "https://app.example",
-            "chat.example",
-            &["http://app.example"]
-        ));
+        assert!(!passes("https://app.example", "chat.example", &["http://app.example"]));
     }
 
     #[test]

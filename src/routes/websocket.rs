@@ -55,10 +55,7 @@ fn check(req: &HttpRequest, worker: &Worker) -> Result<(), Refusal> {
     handshake::check(req.method(), req.version(), req.headers())?;
     origin::check(req.headers(), &worker.settings.allow_origin, Leniency::Tutorial).map_err(|origin| {
         // Browsers hide the body of a refused handshake from the page and its developer.
-        warn!(
-            "refused a page of origin {origin:?} at {}: --allow-origin would let it in",
-            req.path()
-        );
+        warn!("refused a page of origin {origin:?} at {}: --allow-origin would let it in", req.path());
         Refusal::ForeignOrigin { origin }
     })
 }

@@ -51,15 +51,7 @@ impl<P> Inlet<P> {
         outbox: Outbox,
         max_answer_bytes: usize,
     ) -> Self {
-        Self {
-            payload,
-            chunk: Bytes::new(),
-            decoder,
-            intake,
-            outbox,
-            max_answer_bytes,
-            ended: false,
-        }
+        Self { payload, chunk: Bytes::new(), decoder, intake, outbox, max_answer_bytes, ended: false }
     }
 
     fn poll_gate(&self, cx: &mut Context<'_>) -> Poll<()> {

@@ -92,11 +92,7 @@ impl fmt::Display for Ending {
             Self::ClosedByPeer(None) => f.write_str("closed by the peer without a code"),
             Self::ClosedByPeer(Some(frame)) => {
                 write!(f, "closed by the peer with {}", frame.code)?;
-                if frame.reason.is_empty() {
-                    Ok(())
-                } else {
-                    write!(f, " ({:?})", &*frame.reason)
-                }
+                if frame.reason.is_empty() { Ok(()) } else { write!(f, " ({:?})", &*frame.reason) }
             }
             Self::Lost => f.write_str("connection lost"),
             Self::Broken(error) => write!(f, "{error} ({})", error.close_reason().code),

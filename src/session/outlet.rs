@@ -115,8 +115,7 @@ impl Outbox {
 impl Queue {
     fn flush_tail(&mut self) {
         if !self.tail.is_empty() {
-            self.pieces
-                .push_back(Piece::Answer(std::mem::take(&mut self.tail).freeze()));
+            self.pieces.push_back(Piece::Answer(std::mem::take(&mut self.tail).freeze()));
         }
     }
 }
@@ -132,10 +131,7 @@ pub struct Outlet<S> {
 impl<S> Outlet<S> {
     /// Wraps the stream of an actor that writes to `outbox` only.
     pub fn new(actor: S, outbox: Outbox) -> Self {
-        Self {
-            actor: Some(actor),
-            outbox,
-        }
+        Self { actor: Some(actor), outbox }
     }
 }
 
@@ -169,9 +165,7 @@ mod tests {
     use super::*;
 
     fn drain(outbox: &Outbox) -> Vec<Vec<u8>> {
-        std::iter::from_fn(|| outbox.pop())
-            .map(|bytes| bytes.to_vec())
-            .collect()
+        std::iter::from_fn(|| outbox.pop()).map(|bytes| bytes.to_vec()).collect()
     }
 
     #[test]

@@ -61,10 +61,8 @@ pub fn open(
     let settings = &worker.settings;
     let outbox = Outbox::default();
     let intake = Intake::new(settings.max_intake_bytes.get(), worker.intake.clone());
-    let limits = Limits {
-        message_size: settings.max_message_size.get(),
-        fragments: settings.max_fragments.get(),
-    };
+    let limits =
+        Limits { message_size: settings.max_message_size.get(), fragments: settings.max_fragments.get() };
     let inlet = Inlet::new(
         payload,
         Decoder::new(limits),
@@ -114,11 +112,7 @@ impl WebSocketSession {
     /// `do_send`, never `send`: a message whose waiter is gone must still arrive (`send(x)` and at once `close()`).
     fn publish(&self, len: usize, payload: Payload) {
         let accepted = self.intake.accept(len);
-        self.worker.chat.do_send(Publish {
-            session: self.id,
-            payload,
-            accepted,
-        });
+        self.worker.chat.do_send(Publish { session: self.id, payload, accepted });
     }
 
     /// The one way out. The first ending counts; frames queued before it are still written, but to a slow consumer.
@@ -131,12 +125,9 @@ impl WebSocketSession {
         }
         match (&ending, ending.close_reason()) {
             (Ending::ClosedByPeer(frame), _) => {
-                self.outbox
-                    .answer(|out| out.extend_from_slice(&close_frame::encode_reply(frame.as_ref())));
+                self.outbox.answer(|out| out.extend_from_slice(&close_frame::encode_reply(frame.as_ref())));
             }
-            (_, Some(row)) => self
-                .outbox
-                .answer(|out| out.extend_from_slice(&close_frame::encode(row))),
+            (_, Some(row)) => self.outbox.answer(|out| out.extend_from_slice(&close_frame::encode(row))),
             (_, None) => {}
         }
         self.ending = Some(ending);
@@ -149,21 +140,11 @@ impl Actor for WebSocketSession {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         self.worker.metrics.session_opened();
-        let peer = self
-            .peer
-            .map_or_else(|| "unknown address".to_owned(), |peer| peer.to_string());
+        let peer = self.peer.map_or_else(|| "unknown address".to_owned(), |peer| peer.to_string());
         info!("{} opened: {} from {peer}", self.id, self.door);
         if let Door::Plain(room) = &self.door {
-            let seat = Seat {
-                deliveries: ctx.address().recipient(),
-                waiting: self.outbox.waiting(),
-            };
-            let join = Join {
-                session: self.id,
-                room: room.clone(),
-                worker: self.worker.id,
-                seat,
-            };
+            let seat = Seat { deliveries: ctx.address().recipient(), waiting: self.outbox.waiting() };
+            let join = Join { session: self.id, room: room.clone(), worker: self.worker.id, seat };
             self.worker.chat.do_send(join);
         }
     }

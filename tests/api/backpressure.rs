@@ -15,9 +15,7 @@ async fn a_sender_at_its_intake_bound_loses_nothing() {
     let mut senders = Vec::new();
     for name in ["a", "b", "c"] {
         let mut raw = server.connect_raw("/ws").await;
-        let burst: Vec<u8> = (0..200)
-            .flat_map(|number| text(&format!("{name}{number}")))
-            .collect();
+        let burst: Vec<u8> = (0..200).flat_map(|number| text(&format!("{name}{number}"))).collect();
         raw.send(&burst).await;
         raw.send(&crate::helpers::frame(0x88, b"")).await;
         senders.push((name, raw));
@@ -35,10 +33,7 @@ async fn a_sender_at_its_intake_bound_loses_nothing() {
 
 #[actix_web::test]
 async fn a_member_that_does_not_read_is_evicted_and_the_others_hear_everything() {
-    let small = echoroom::config::Settings {
-        max_queue_bytes: "64k".parse().expect("a size"),
-        ..settings()
-    };
+    let small = echoroom::config::Settings { max_queue_bytes: "64k".parse().expect("a size"), ..settings() };
     let server = TestServer::with(small).await;
     let jammed = server.connect_raw("/ws").await;
     let (mut ann, mut ben) = (server.connect("/ws").await, server.connect("/ws").await);
@@ -59,21 +54,14 @@ async fn a_member_that_does_not_read_is_evicted_and_the_others_hear_everything()
     )
     .await
     .expect("a clean end");
-    assert!(
-        rest.ends_with(b"\x88\x0f\x03\xf5slow consumer"),
-        "{} bytes",
-        rest.len()
-    );
+    assert!(rest.ends_with(b"\x88\x0f\x03\xf5slow consumer"), "{} bytes", rest.len());
     assert!(rest.len() < 1000 * line.len(), "nothing was dropped for it");
     server.until_health_shows(2, 1).await;
 }
 
 #[actix_web::test]
 async fn a_healthy_member_sent_more_than_the_bound_in_one_go_is_not_evicted() {
-    let small = echoroom::config::Settings {
-        max_queue_bytes: "1k".parse().expect("a size"),
-        ..settings()
-    };
+    let small = echoroom::config::Settings { max_queue_bytes: "1k".parse().expect("a size"), ..settings() };
     let server = TestServer::with(small).await;
     let (mut ann, mut ben) = (server.connect("/ws").await, server.connect("/ws").await);
     let line = "y".repeat(60 * 1024);

@@ -53,13 +53,7 @@ async fn a_message_sent_in_fragments_is_answered_once() {
     use crate::helpers::{frame, text};
     let server = TestServer::start().await;
     let mut raw = server.connect_raw("/ws").await;
-    let parts = [
-        frame(0x01, b"he"),
-        frame(0x00, b""),
-        frame(0x00, b"ll"),
-        frame(0x80, b"o"),
-    ]
-    .concat();
+    let parts = [frame(0x01, b"he"), frame(0x00, b""), frame(0x00, b"ll"), frame(0x80, b"o")].concat();
     raw.send(&parts).await;
     assert_eq!(raw.read_frame().await.payload, b"HELLO!!!");
     raw.send(&text("next")).await;

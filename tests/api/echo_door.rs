@@ -47,12 +47,9 @@ async fn sixteen_mebibytes_are_echoed_to_a_client_that_reads() {
     actix_web::rt::time::sleep(std::time::Duration::from_millis(200)).await;
     let expected = count * (message.len() + 10);
     let mut bytes = vec![0; expected];
-    crate::helpers::soon(
-        "the echo of 16 MiB",
-        tokio::io::AsyncReadExt::read_exact(&mut read, &mut bytes),
-    )
-    .await
-    .expect("all of it");
+    crate::helpers::soon("the echo of 16 MiB", tokio::io::AsyncReadExt::read_exact(&mut read, &mut bytes))
+        .await
+        .expect("all of it");
     raw = crate::helpers::RawClient::rejoin(read, writer.await.expect("the writer ends"));
     raw.send(&crate::helpers::text("bye")).await;
     assert_eq!(raw.read_frame().await.payload, b"bye");

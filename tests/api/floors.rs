@@ -31,11 +31,8 @@ fn rust_files(folder: &Path, into: &mut Vec<PathBuf>) {
 
 /// The top modules that a source names behind `crate::`, comments left out.
 fn modules_named(source: &str) -> Vec<String> {
-    let code: String = source
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .collect::<Vec<_>>()
-        .join("\n");
+    let code: String =
+        source.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
     let mut modules = Vec::new();
     for (at, _) in code.match_indices("crate::") {
         if code[..at].ends_with(|before: char| before.is_alphanumeric() || before == '_') {
@@ -68,9 +65,7 @@ fn modules_named(source: &str) -> Vec<String> {
 }
 
 fn first_word(text: &str) -> String {
-    text.chars()
-        .take_while(|c| c.is_alphanumeric() || *c == '_')
-        .collect()
+    text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
 }
 
 #[test]
@@ -82,12 +77,7 @@ fn imports_point_down() {
     let mut imports = 0;
     for file in files {
         let relative = file.strip_prefix(&src).expect("inside src");
-        let own = relative
-            .components()
-            .next()
-            .expect("a name")
-            .as_os_str()
-            .to_string_lossy();
+        let own = relative.components().next().expect("a name").as_os_str().to_string_lossy();
         let own = own.trim_end_matches(".rs");
         let floor = floor_of(own).unwrap_or_else(|| panic!("{own} has no floor: put it in the table"));
         for module in modules_named(&fs::read_to_string(&file).expect("readable")) {
@@ -118,11 +108,7 @@ fn only_one_file_names_the_frozen_crate() {
     rust_files(&src, &mut files);
     let naming: Vec<_> = files
         .into_iter()
-        .filter(|file| {
-            fs::read_to_string(file)
-                .expect("readable")
-                .contains("actix_web_actors::")
-        })
+        .filter(|file| fs::read_to_string(file).expect("readable").contains("actix_web_actors::"))
         .map(|file| file.strip_prefix(&src).expect("inside src").display().to_string())
         .collect();
     assert_eq!(naming, ["session/websocket.rs"]);

@@ -118,19 +118,14 @@ async fn bad_utf8_fails_at_once_inside_an_unfinished_frame_and_across_fragments(
     unfinished[1] = 0x80 | 100;
     assert_closed_with(INVALID_TEXT, &unfinished).await;
     // Half a character in one fragment, no second half in the next, and the message not finished.
-    assert_closed_with(
-        INVALID_TEXT,
-        &[frame(0x01, b"\xe4\xbd"), frame(0x00, b"x")].concat(),
-    )
-    .await;
+    assert_closed_with(INVALID_TEXT, &[frame(0x01, b"\xe4\xbd"), frame(0x00, b"x")].concat()).await;
 }
 
 #[actix_web::test]
 async fn a_character_may_be_cut_by_fragments() {
     let server = TestServer::start().await;
     let mut raw = server.connect_raw("/echo").await;
-    raw.send(&[frame(0x01, b"\xe4\xbd"), frame(0x00, b""), frame(0x80, b"\xa0")].concat())
-        .await;
+    raw.send(&[frame(0x01, b"\xe4\xbd"), frame(0x00, b""), frame(0x80, b"\xa0")].concat()).await;
     assert_eq!(raw.read_frame().await.payload, "你".as_bytes());
 }
 
@@ -173,13 +168,8 @@ async fn control_frames_between_fragments_are_answered_at_once() {
     let server = TestServer::start().await;
     let mut raw = server.connect_raw("/echo").await;
     raw.send(&[frame(0x01, b"a"), frame(0x89, b"p")].concat()).await;
-    assert_eq!(
-        raw.read_frame().await.first,
-        0x8A,
-        "before the message is finished"
-    );
-    raw.send(&[frame(0x8A, b"unasked"), frame(0x80, b"b")].concat())
-        .await;
+    assert_eq!(raw.read_frame().await.first, 0x8A, "before the message is finished");
+    raw.send(&[frame(0x8A, b"unasked"), frame(0x80, b"b")].concat()).await;
     assert_eq!(raw.read_frame().await.payload, b"ab");
 }
 
@@ -187,8 +177,7 @@ async fn control_frames_between_fragments_are_answered_at_once() {
 async fn empty_messages_and_empty_fragments_are_legal() {
     let server = TestServer::start().await;
     let mut raw = server.connect_raw("/echo").await;
-    raw.send(&[text(""), frame(0x02, b""), frame(0x00, b""), frame(0x80, b"")].concat())
-        .await;
+    raw.send(&[text(""), frame(0x02, b""), frame(0x00, b""), frame(0x80, b"")].concat()).await;
     assert_eq!(raw.read_frame().await.first, 0x81);
     let empty = raw.read_frame().await;
     assert_eq!((empty.first, empty.payload.len()), (0x82, 0));
@@ -198,28 +187,19 @@ async fn empty_messages_and_empty_fragments_are_legal() {
 async fn frames_arrive_one_byte_at_a_time() {
     let server = TestServer::start().await;
     let mut raw = server.connect_raw("/echo").await;
-    let bytes = [
-        frame(0x01, "你".as_bytes()),
-        frame(0x89, b"p"),
-        frame(0x80, &[b'x'; 200]),
-    ]
-    .concat();
+    let bytes = [frame(0x01, "你".as_bytes()), frame(0x89, b"p"), frame(0x80, &[b'x'; 200])].concat();
     for byte in bytes {
         raw.send(&[byte]).await;
     }
     assert_eq!(raw.read_frame().await.payload, b"p");
-    assert_eq!(
-        raw.read_frame().await.payload,
-        ["你".as_bytes(), &[b'x'; 200]].concat()
-    );
+    assert_eq!(raw.read_frame().await.payload, ["你".as_bytes(), &[b'x'; 200]].concat());
 }
 
 #[actix_web::test]
 async fn data_that_came_before_an_error_is_still_answered() {
     let server = TestServer::start().await;
     let mut raw = server.connect_raw("/ws").await;
-    raw.send(&[text("first"), text("second"), frame(0x83, b"")].concat())
-        .await;
+    raw.send(&[text("first"), text("second"), frame(0x83, b"")].concat()).await;
     assert_eq!(raw.read_frame().await.payload, b"FIRST!!!");
     assert_eq!(raw.read_frame().await.payload, b"SECOND!!!");
     raw.expect_close(PROTOCOL_ERROR).await;
@@ -231,8 +211,7 @@ async fn a_close_is_answered_once_with_its_own_code_and_nothing_comes_after() {
     for code in [1000_u16, 1001, 1003, 1007, 1014, 3000, 4999] {
         let mut raw = server.connect_raw("/echo").await;
         let close = frame(0x88, &[&code.to_be_bytes()[..], b"because"].concat());
-        raw.send(&[close.clone(), text("late"), close, frame(0x83, b"")].concat())
-            .await;
+        raw.send(&[close.clone(), text("late"), close, frame(0x83, b"")].concat()).await;
         raw.expect_close(code).await;
     }
     let mut raw = server.connect_raw("/echo").await;
@@ -250,11 +229,7 @@ async fn the_server_closes_tcp_first_and_promptly() {
     raw.send(&frame(0x88, b"\x03\xe8")).await;
     // We keep our side open: the end can only come from the server.
     raw.expect_close(1000).await;
-    assert!(
-        start.elapsed() < Duration::from_secs(5),
-        "took {:?}",
-        start.elapsed()
-    );
+    assert!(start.elapsed() < Duration::from_secs(5), "took {:?}", start.elapsed());
 }
 
 #[actix_web::test]

@@ -20,9 +20,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Waits for an event that must come.
 pub async fn soon<T>(what: &str, event: impl Future<Output = T>) -> T {
-    timeout(PATIENCE, event)
-        .await
-        .unwrap_or_else(|_| panic!("waited in vain for {what}"))
+    timeout(PATIENCE, event).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
 }
 
 /// Settings for a server of a test: loopback, any port, two workers, so that rooms span threads.
@@ -59,9 +57,7 @@ impl TestServer {
     pub async fn connect(&self, path: &str) -> Client {
         let url = format!("http://{}{path}", self.address);
         let request = awc::Client::new().ws(url).max_frame_size(16 << 20);
-        let (_, framed) = soon("the handshake", request.connect())
-            .await
-            .expect("the handshake succeeds");
+        let (_, framed) = soon("the handshake", request.connect()).await.expect("the handshake succeeds");
         Client { framed }
     }
 
@@ -76,22 +72,15 @@ impl TestServer {
 
     /// A client that has only connected.
     pub async fn connect_tcp(&self) -> RawClient {
-        let stream = soon("a connection", TcpStream::connect(self.address))
-            .await
-            .expect("connected");
+        let stream = soon("a connection", TcpStream::connect(self.address)).await.expect("connected");
         stream.set_nodelay(true).expect("nodelay");
-        RawClient {
-            stream,
-            address: self.address,
-        }
+        RawClient { stream, address: self.address }
     }
 
     /// The JSON of `/health`.
     pub async fn health(&self) -> serde_json::Value {
         let url = format!("http://{}/health", self.address);
-        let mut response = soon("/health", awc::Client::new().get(url).send())
-            .await
-            .expect("an answer");
+        let mut response = soon("/health", awc::Client::new().get(url).send()).await.expect("an answer");
         response.json().await.expect("JSON")
     }
 
@@ -128,26 +117,19 @@ impl Client {
     }
 
     pub async fn send_binary(&mut self, bytes: &[u8]) {
-        self.send_message(ws::Message::Binary(Bytes::copy_from_slice(bytes)))
-            .await;
+        self.send_message(ws::Message::Binary(Bytes::copy_from_slice(bytes))).await;
     }
 
     pub async fn close(&mut self) {
-        self.send_message(ws::Message::Close(Some(ws::CloseCode::Normal.into())))
-            .await;
+        self.send_message(ws::Message::Close(Some(ws::CloseCode::Normal.into()))).await;
     }
 
     async fn send_message(&mut self, message: ws::Message) {
-        soon("a message to be sent", self.framed.send(message))
-            .await
-            .expect("sent");
+        soon("a message to be sent", self.framed.send(message)).await.expect("sent");
     }
 
     pub async fn next(&mut self) -> ws::Frame {
-        soon("a frame", self.framed.next())
-            .await
-            .expect("the connection is open")
-            .expect("a legal frame")
+        soon("a frame", self.framed.next()).await.expect("the connection is open").expect("a legal frame")
     }
 
     pub async fn next_text(&mut self) -> String {
@@ -196,20 +178,14 @@ impl RawClient {
     }
 
     pub async fn send(&mut self, bytes: &[u8]) {
-        soon("bytes to be sent", self.stream.write_all(bytes))
-            .await
-            .expect("sent");
+        soon("bytes to be sent", self.stream.write_all(bytes)).await.expect("sent");
     }
 
     /// Reads up to and with the empty line behind an HTTP head.
     pub async fn read_head(&mut self) -> String {
         let mut head = Vec::new();
         while !head.ends_with(b"\r\n\r\n") {
-            head.push(
-                soon("a head", self.stream.read_u8())
-                    .await
-                    .expect("the connection is open"),
-            );
+            head.push(soon("a head", self.stream.read_u8()).await.expect("the connection is open"));
         }
         String::from_utf8(head).expect("UTF-8")
     }
@@ -226,32 +202,18 @@ impl RawClient {
         let head = self.read_exact(2).await;
         assert_eq!(head[1] & 0x80, 0, "a server does not mask");
         let len = match head[1] {
-            126 => self
-                .read_exact(2)
-                .await
-                .iter()
-                .fold(0, |len, byte| len << 8 | usize::from(*byte)),
-            127 => self
-                .read_exact(8)
-                .await
-                .iter()
-                .fold(0, |len, byte| len << 8 | usize::from(*byte)),
+            126 => self.read_exact(2).await.iter().fold(0, |len, byte| len << 8 | usize::from(*byte)),
+            127 => self.read_exact(8).await.iter().fold(0, |len, byte| len << 8 | usize::from(*byte)),
             len => len.into(),
         };
-        RawFrame {
-            first: head[0],
-            payload: self.read_exact(len).await,
-        }
+        RawFrame { first: head[0], payload: self.read_exact(len).await }
     }
 
     /// The next frame must be a close with this code; then the server closes TCP.
     pub async fn expect_close(mut self, code: u16) {
         let frame = self.read_frame().await;
         assert_eq!(frame.first, 0x88, "expected a close frame, got {frame:?}");
-        let sent = frame
-            .payload
-            .first_chunk()
-            .map(|bytes| u16::from_be_bytes(*bytes));
+        let sent = frame.payload.first_chunk().map(|bytes| u16::from_be_bytes(*bytes));
         assert_eq!(sent, Some(code), "{frame:?}");
         self.expect_end().await;
     }
@@ -259,9 +221,7 @@ impl RawClient {
     /// The server closes TCP, without another byte.
     pub async fn expect_end(mut self) {
         let mut rest = Vec::new();
-        soon("the end of the connection", self.stream.read_to_end(&mut rest))
-            .await
-            .expect("a clean end");
+        soon("the end of the connection", self.stream.read_to_end(&mut rest)).await.expect("a clean end");
         assert!(rest.is_empty(), "unexpected bytes {rest:?}");
     }
 
@@ -274,9 +234,7 @@ impl RawClient {
 
     /// Ends the connection with a reset instead of a FIN.
     pub fn reset(self) {
-        socket2::SockRef::from(&self.stream)
-            .set_linger(Some(Duration::ZERO))
-            .expect("linger");
+        socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("linger");
         drop(self.stream);
     }
 }
@@ -297,12 +255,7 @@ pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     }
     let mask = [0x37, 0xFA, 0x21, 0x3D];
     out.extend(mask);
-    out.extend(
-        payload
-            .iter()
-            .zip(mask.iter().cycle())
-            .map(|(byte, key)| byte ^ key),
-    );
+    out.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key));
     out
 }
 

@@ -48,10 +48,7 @@ async fn everybody_hears_everything_in_one_order() {
     for _ in 0..SENDERS {
         clients.push(server.connect("/ws").await);
     }
-    let senders = clients
-        .into_iter()
-        .enumerate()
-        .map(|(name, client)| talk(client, name));
+    let senders = clients.into_iter().enumerate().map(|(name, client)| talk(client, name));
     let (heard, senders_heard) = futures_util::future::join(
         futures_util::future::join_all(listeners),
         futures_util::future::join_all(senders),
@@ -64,11 +61,7 @@ async fn everybody_hears_everything_in_one_order() {
     }
     for (name, heard) in senders_heard.iter().enumerate() {
         let mine = format!("from {name}:");
-        let others: Vec<_> = order
-            .iter()
-            .filter(|line| !line.starts_with(&mine))
-            .cloned()
-            .collect();
+        let others: Vec<_> = order.iter().filter(|line| !line.starts_with(&mine)).cloned().collect();
         assert_eq!(*heard, others, "sender {name} heard another order, or itself");
     }
     let mut next: HashMap<&str, usize> = HashMap::new();

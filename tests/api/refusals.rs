@@ -32,29 +32,12 @@ async fn a_handshake_with_something_missing_or_wrong_is_told_what() {
     let without = |line: &'static str| move |request: String| request.replace(&format!("{line}\r\n"), "");
     let with = |old: &'static str, new: &'static str| move |request: String| request.replace(old, new);
     let key = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==";
-    assert_refused(
-        &answer(&server, "/ws", without(key)).await,
-        400,
-        "Sec-WebSocket-Key",
-    );
-    assert_refused(
-        &answer(&server, "/ws", with("dGhl", "dGhl!")).await,
-        400,
-        "16 bytes in base64",
-    );
-    assert_refused(
-        &answer(&server, "/", without("Sec-WebSocket-Version: 13")).await,
-        400,
-        "Version: 13",
-    );
+    assert_refused(&answer(&server, "/ws", without(key)).await, 400, "Sec-WebSocket-Key");
+    assert_refused(&answer(&server, "/ws", with("dGhl", "dGhl!")).await, 400, "16 bytes in base64");
+    assert_refused(&answer(&server, "/", without("Sec-WebSocket-Version: 13")).await, 400, "Version: 13");
     let other_version = answer(&server, "/echo", with("Version: 13", "Version: 8")).await;
     assert_refused(&other_version, 426, "Sec-WebSocket-Version: 13 only");
-    assert!(
-        other_version
-            .to_ascii_lowercase()
-            .contains("sec-websocket-version: 13\r\n"),
-        "{other_version}"
-    );
+    assert!(other_version.to_ascii_lowercase().contains("sec-websocket-version: 13\r\n"), "{other_version}");
     let no_upgrade = answer(&server, "/ws", without("Upgrade: websocket")).await;
     assert_refused(&no_upgrade, 426, "Upgrade: websocket");
     assert_refused(
@@ -68,19 +51,11 @@ async fn a_handshake_with_something_missing_or_wrong_is_told_what() {
 async fn a_bad_room_name_is_told_what_is_wrong_with_it() {
     let server = TestServer::start().await;
     let same = |request: String| request;
-    assert_refused(
-        &answer(&server, "/ws?room=", same).await,
-        400,
-        "at least 1 character",
-    );
+    assert_refused(&answer(&server, "/ws?room=", same).await, 400, "at least 1 character");
     assert_refused(&answer(&server, "/?room=a%E2%80%AEb", same).await, 400, "U+202E");
     let long = format!("/ws?room={}", "x".repeat(65));
     assert_refused(&answer(&server, &long, same).await, 400, "at most 64 characters");
-    assert_refused(
-        &answer(&server, "/ws?room=a&room=b", same).await,
-        400,
-        "duplicate field",
-    );
+    assert_refused(&answer(&server, "/ws?room=a&room=b", same).await, 400, "duplicate field");
 }
 
 #[actix_web::test]
@@ -103,16 +78,13 @@ async fn a_page_of_another_site_is_refused_and_told_the_setting() {
 
 #[actix_web::test]
 async fn pages_of_this_machine_and_allowed_ones_come_in() {
-    let allowing = Settings {
-        allow_origin: vec!["https://app.example".parse().expect("an origin")],
-        ..settings()
-    };
+    let allowing =
+        Settings { allow_origin: vec!["https://app.example".parse().expect("an origin")], ..settings() };
     let server = TestServer::with(allowing).await;
     for origin in ["null", "http://localhost:5500", "https://app.example"] {
         let mut raw = server.connect_tcp().await;
-        let request = raw
-            .upgrade_request("/ws")
-            .replace("Upgrade: w", &format!("Origin: {origin}\r\nUpgrade: w"));
+        let request =
+            raw.upgrade_request("/ws").replace("Upgrade: w", &format!("Origin: {origin}\r\nUpgrade: w"));
         raw.send(request.as_bytes()).await;
         let head = raw.read_head().await;
         assert!(head.starts_with("HTTP/1.1 101 "), "{origin}: {head}");
@@ -134,37 +106,20 @@ async fn other_methods_are_told_what_is_allowed() {
 /// The same routes under actix's own test tools.
 #[actix_web::test]
 async fn the_routes_answer_on_actix_own_test_server_too() {
-    let node = Arc::new(Node::new(Settings {
-        static_dir: settings().static_dir,
-        ..Settings::default()
-    }));
+    let node = Arc::new(Node::new(Settings { static_dir: settings().static_dir, ..Settings::default() }));
     let for_server = Arc::clone(&node);
     let server = actix_test::start(move || {
         let node = Arc::clone(&for_server);
         App::new().configure(move |cfg| routes::configure(cfg, node.start_worker()))
     });
-    let (response, _framed) = awc::Client::new()
-        .ws(server.url("/ws"))
-        .connect()
-        .await
-        .expect("a session");
+    let (response, _framed) = awc::Client::new().ws(server.url("/ws")).connect().await.expect("a session");
     assert_eq!(response.status(), 101);
-    let refused = awc::Client::new()
-        .get(server.url("/ws"))
-        .send()
-        .await
-        .expect("an answer");
+    let refused = awc::Client::new().get(server.url("/ws")).send().await.expect("an answer");
     assert_eq!(refused.status(), 426);
 
     let app =
         test::init_service(App::new().configure(|cfg| routes::configure(cfg, node.start_worker()))).await;
-    for (path, status) in [
-        ("/", 200),
-        ("/ws", 426),
-        ("/echo", 426),
-        ("/health", 200),
-        ("/nothing", 404),
-    ] {
+    for (path, status) in [("/", 200), ("/ws", 426), ("/echo", 426), ("/health", 200), ("/nothing", 404)] {
         let response = test::call_service(&app, test::TestRequest::get().uri(path).to_request()).await;
         assert_eq!(response.status(), status, "{path}");
     }

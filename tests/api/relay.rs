@@ -5,11 +5,8 @@ use crate::helpers::TestServer;
 #[actix_web::test]
 async fn a_text_goes_verbatim_to_the_others_and_not_to_its_sender() {
     let server = TestServer::start().await;
-    let (mut ann, mut ben, mut cid) = (
-        server.connect("/").await,
-        server.connect("/ws").await,
-        server.connect("/ws").await,
-    );
+    let (mut ann, mut ben, mut cid) =
+        (server.connect("/").await, server.connect("/ws").await, server.connect("/ws").await);
     ann.send("Hello, Straße").await;
     assert_eq!(ann.next_text().await, "HELLO, STRASSE!!!");
     assert_eq!(ben.next_text().await, "Hello, Straße");

@@ -5,10 +5,8 @@ use crate::helpers::TestServer;
 #[actix_web::test]
 async fn rooms_do_not_hear_each_other() {
     let server = TestServer::start().await;
-    let (mut red, mut red_too) = (
-        server.connect("/ws?room=red").await,
-        server.connect("/?room=red&x=1").await,
-    );
+    let (mut red, mut red_too) =
+        (server.connect("/ws?room=red").await, server.connect("/?room=red&x=1").await);
     let (mut blue, mut lobby) = (server.connect("/ws?room=blue").await, server.connect("/ws").await);
     red.send("only red").await;
     assert_eq!(red_too.next_text().await, "only red");

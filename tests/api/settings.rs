@@ -37,18 +37,11 @@ fn start(command: &mut Command) -> (Running, String) {
     let mut line = String::new();
     while !line.contains("listening on ") {
         line.clear();
-        assert_ne!(
-            stderr.read_line(&mut line).expect("a log line"),
-            0,
-            "the program ended"
-        );
+        assert_ne!(stderr.read_line(&mut line).expect("a log line"), 0, "the program ended");
     }
     // Keep reading, so that the program never blocks on its log.
     std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
-    (
-        running,
-        line.trim_end().rsplit(' ').next().expect("a link").to_owned(),
-    )
+    (running, line.trim_end().rsplit(' ').next().expect("a link").to_owned())
 }
 
 struct Running(std::process::Child);
@@ -66,17 +59,11 @@ fn a_bad_value_is_named_with_its_flag_and_variable() {
     let output = echoroom().args(["--port", "http"]).output().expect("run");
     assert_fails(&output, "'--port <PORT>'");
     assert_fails(&output, "ECHOROOM_PORT");
-    let output = echoroom()
-        .env("ECHOROOM_MAX_MESSAGE_SIZE", "huge")
-        .output()
-        .expect("run");
+    let output = echoroom().env("ECHOROOM_MAX_MESSAGE_SIZE", "huge").output().expect("run");
     assert_fails(&output, "ECHOROOM_MAX_MESSAGE_SIZE");
     let output = echoroom().args(["--workers", "0"]).output().expect("run");
     assert_fails(&output, "--workers");
-    let output = echoroom()
-        .args(["--allow-origin", "example.com"])
-        .output()
-        .expect("run");
+    let output = echoroom().args(["--allow-origin", "example.com"]).output().expect("run");
     assert_fails(&output, "--allow-origin");
     let output = echoroom().env("PORT", "99999").output().expect("run");
     assert_fails(&output, "--port");
@@ -89,10 +76,7 @@ fn an_unknown_flag_is_named() {
 
 #[test]
 fn a_missing_page_is_named_with_its_folder() {
-    let output = echoroom()
-        .args(["--port", "0", "--static-dir", "no/such/folder"])
-        .output()
-        .expect("run");
+    let output = echoroom().args(["--port", "0", "--static-dir", "no/such/folder"]).output().expect("run");
     assert_fails(&output, "--static-dir (ECHOROOM_STATIC_DIR)");
     assert_fails(&output, "no/such/folder/index.html");
 }
@@ -117,14 +101,10 @@ fn flag_goes_before_variable_before_the_platforms_port() {
     };
     let (flag, variable, platform) = (free(), free(), free());
     let mut all = echoroom();
-    all.args(["--bind", "127.0.0.1", "--port", &flag])
-        .env("ECHOROOM_PORT", &variable)
-        .env("PORT", &platform);
+    all.args(["--bind", "127.0.0.1", "--port", &flag]).env("ECHOROOM_PORT", &variable).env("PORT", &platform);
     assert_eq!(start(&mut all).1, format!("http://localhost:{flag}"));
     let mut two = echoroom();
-    two.args(["--bind", "127.0.0.1"])
-        .env("ECHOROOM_PORT", &variable)
-        .env("PORT", &platform);
+    two.args(["--bind", "127.0.0.1"]).env("ECHOROOM_PORT", &variable).env("PORT", &platform);
     assert_eq!(start(&mut two).1, format!("http://localhost:{variable}"));
     let mut one = echoroom();
     one.args(["--bind", "127.0.0.1"]).env("PORT", &platform);
@@ -136,41 +116,21 @@ fn help_and_version_are_answers_not_errors() {
     let help = echoroom().arg("--help").output().expect("run");
     let text = String::from_utf8_lossy(&help.stdout);
     assert!(help.status.success());
-    for key in [
-        "--bind",
-        "--port",
-        "--workers",
-        "--static-dir",
-        "--allow-origin",
-        "--max-message-size",
-    ] {
+    for key in ["--bind", "--port", "--workers", "--static-dir", "--allow-origin", "--max-message-size"] {
         assert!(text.contains(key), "{key} in {text}");
     }
     assert!(text.contains("ECHOROOM_MAX_MESSAGE_SIZE"), "{text}");
-    assert!(
-        echoroom()
-            .arg("--version")
-            .output()
-            .expect("run")
-            .status
-            .success()
-    );
+    assert!(echoroom().arg("--version").output().expect("run").status.success());
 }
 
 #[test]
 fn the_health_check_tells_a_running_server_from_none() {
     let (_running, link) = start(echoroom().args(["--bind", "127.0.0.1", "--port", "0"]));
     let port = link.rsplit(':').next().expect("a port");
-    let well = echoroom()
-        .args(["healthcheck", "--port", port])
-        .output()
-        .expect("run");
+    let well = echoroom().args(["healthcheck", "--port", port]).output().expect("run");
     assert!(well.status.success(), "{}", String::from_utf8_lossy(&well.stderr));
     drop(_running);
-    let gone = echoroom()
-        .args(["healthcheck", "--port", port])
-        .output()
-        .expect("run");
+    let gone = echoroom().args(["healthcheck", "--port", port]).output().expect("run");
     assert_fails(&gone, "/health");
 }
 
@@ -179,12 +139,6 @@ fn the_health_check_tells_a_running_server_from_none() {
 fn sigterm_ends_the_program_cleanly() {
     let (mut running, _) = start(echoroom().args(["--bind", "127.0.0.1", "--port", "0"]));
     let pid = running.0.id().to_string();
-    assert!(
-        Command::new("kill")
-            .args(["-TERM", &pid])
-            .status()
-            .expect("kill")
-            .success()
-    );
+    assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
     assert!(running.0.wait().expect("it ends").success());
 }

@@ -68,13 +68,7 @@ mod tests {
         let parse = |bytes: &'static [u8]| CloseFrame::parse(Bytes::from_static(bytes));
         assert_eq!(parse(b""), Ok(None));
         assert_eq!(parse(b"\x03"), Err(ProtocolError::HalfCloseCode));
-        assert_eq!(
-            parse(b"\x03\xe8bye"),
-            Ok(Some(CloseFrame {
-                code: 1000,
-                reason: "bye".into()
-            }))
-        );
+        assert_eq!(parse(b"\x03\xe8bye"), Ok(Some(CloseFrame { code: 1000, reason: "bye".into() })));
         assert_eq!(parse(b"\x03\xed"), Err(ProtocolError::BadCloseCode(1005)));
         assert_eq!(parse(b"\x03\xe8\xff"), Err(ProtocolError::BadCloseReason));
     }
@@ -82,10 +76,7 @@ mod tests {
     #[test]
     fn a_reply_carries_the_code_it_answers() {
         assert_eq!(&encode_reply(None)[..], b"\x88\x00");
-        let frame = CloseFrame {
-            code: 4001,
-            reason: "x".into(),
-        };
+        let frame = CloseFrame { code: 4001, reason: "x".into() };
         assert_eq!(&encode_reply(Some(&frame))[..], b"\x88\x02\x0f\xa1");
         assert_eq!(&encode(close::TOO_BIG)[..], b"\x88\x11\x03\xf1message too big");
     }

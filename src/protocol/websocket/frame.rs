@@ -108,31 +108,19 @@ impl ClientHeader {
             return Ok(None);
         };
         let header_len = bytes.len() - rest.len() + mask.len();
-        Ok(Some((
-            Self {
-                fin,
-                opcode,
-                payload_len,
-                mask,
-            },
-            header_len,
-        )))
+        Ok(Some((Self { fin, opcode, payload_len, mask }, header_len)))
     }
 }
 
 /// The payload length that `short_len` announces, and what follows it.
 fn parse_length(short_len: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, ProtocolError> {
     match short_len {
-        126 => Ok(rest
-            .split_first_chunk()
-            .map(|(len, rest)| (u16::from_be_bytes(*len).into(), rest))),
+        126 => Ok(rest.split_first_chunk().map(|(len, rest)| (u16::from_be_bytes(*len).into(), rest))),
         127 => {
             if rest.first().is_some_and(|top| top & 0x80 != 0) {
                 return Err(ProtocolError::LengthTopBit);
             }
-            Ok(rest
-                .split_first_chunk()
-                .map(|(len, rest)| (u64::from_be_bytes(*len), rest)))
+            Ok(rest.split_first_chunk().map(|(len, rest)| (u64::from_be_bytes(*len), rest)))
         }
         len => Ok(Some((len.into(), rest))),
     }
@@ -202,11 +190,8 @@ mod tests {
 
     #[test]
     fn lengths_are_written_in_the_shortest_form() {
-        for (len, head) in [
-            (125, &b"\x82\x7d"[..]),
-            (126, b"\x82\x7e\x00\x7e"),
-            (65535, b"\x82\x7e\xff\xff"),
-        ] {
+        for (len, head) in [(125, &b"\x82\x7d"[..]), (126, b"\x82\x7e\x00\x7e"), (65535, b"\x82\x7e\xff\xff")]
+        {
             let mut out = BytesMut::new();
             write_header(&mut out, OpCode::Binary, len);
             assert_eq!(&out[..], head);
@@ -220,11 +205,7 @@ mod tests {
     fn unmasking_in_parts_equals_unmasking_the_whole() {
         let mask = [0x12, 0x34, 0x56, 0x78];
         let plain: Vec<u8> = (0..=255).collect();
-        let masked: Vec<u8> = plain
-            .iter()
-            .zip(mask.iter().cycle())
-            .map(|(byte, key)| byte ^ key)
-            .collect();
+        let masked: Vec<u8> = plain.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key).collect();
         for cut in 0..=plain.len() {
             let mut parts = masked.clone();
             let (head, tail) = parts.split_at_mut(cut);

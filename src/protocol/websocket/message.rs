@@ -147,12 +147,7 @@ impl Decoder {
 
     /// Checks a new frame against the state of the connection and the limits, before any of its payload is kept.
     fn open_frame(&mut self, header: ClientHeader) -> Result<OpenFrame, ProtocolError> {
-        let ClientHeader {
-            fin,
-            opcode,
-            mask,
-            payload_len,
-        } = header;
+        let ClientHeader { fin, opcode, mask, payload_len } = header;
         match (opcode, &mut self.message) {
             (OpCode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
             (OpCode::Text | OpCode::Binary, Some(_)) => return Err(ProtocolError::UnfinishedMessage),
@@ -164,10 +159,7 @@ impl Decoder {
         if !opcode.is_control()
             && let Some(message) = &self.message
         {
-            let Limits {
-                message_size: limit,
-                fragments,
-            } = self.limits;
+            let Limits { message_size: limit, fragments } = self.limits;
             if len > limit.saturating_sub(message.payload.len()) {
                 return Err(ProtocolError::MessageTooBig { limit });
             }
@@ -178,22 +170,14 @@ impl Decoder {
             // The header parser has refused longer ones.
             len = len.min(frame::MAX_CONTROL_PAYLOAD);
         }
-        Ok(OpenFrame {
-            fin,
-            opcode,
-            mask,
-            arrived: 0,
-            len,
-        })
+        Ok(OpenFrame { fin, opcode, mask, arrived: 0, len })
     }
 
     fn finish_frame(&mut self, opcode: OpCode, fin: bool) -> Result<Option<Message>, ProtocolError> {
         match opcode {
             OpCode::Ping => Ok(Some(Message::Ping(self.control.split().freeze()))),
             OpCode::Pong => Ok(Some(Message::Pong(self.control.split().freeze()))),
-            OpCode::Close => CloseFrame::parse(self.control.split().freeze())
-                .map(Message::Close)
-                .map(Some),
+            OpCode::Close => CloseFrame::parse(self.control.split().freeze()).map(Message::Close).map(Some),
             OpCode::Continuation | OpCode::Text | OpCode::Binary => {
                 if fin {
                     self.message.take().map(OpenMessage::finish).transpose()
@@ -231,12 +215,7 @@ impl PartialHeader {
 
 impl OpenMessage {
     fn new(is_text: bool) -> Self {
-        Self {
-            is_text,
-            payload: BytesMut::new(),
-            valid: 0,
-            fragments: 1,
-        }
+        Self { is_text, payload: BytesMut::new(), valid: 0, fragments: 1 }
     }
 
     /// Checks what has arrived of a text; an unfinished character at the end may still become valid.
@@ -254,9 +233,7 @@ impl OpenMessage {
     fn finish(self) -> Result<Message, ProtocolError> {
         let payload = self.payload.freeze();
         if self.is_text {
-            ByteString::try_from(payload)
-                .map(Message::Text)
-                .map_err(|_| ProtocolError::BadText)
+            ByteString::try_from(payload).map(Message::Text).map_err(|_| ProtocolError::BadText)
         } else {
             Ok(Message::Binary(payload))
         }
@@ -278,10 +255,7 @@ mod tests {
 
     use super::*;
 
-    const LIMITS: Limits = Limits {
-        message_size: 1000,
-        fragments: 8,
-    };
+    const LIMITS: Limits = Limits { message_size: 1000, fragments: 8 };
 
     /// A masked client frame; `first` is the first byte with FIN and opcode.
     fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
@@ -295,12 +269,7 @@ mod tests {
         }
         let mask = [0xA1, 0x0B, 0x5C, 0xFF];
         out.extend(mask);
-        out.extend(
-            payload
-                .iter()
-                .zip(mask.iter().cycle())
-                .map(|(byte, key)| byte ^ key),
-        );
+        out.extend(payload.iter().zip(mask.iter().cycle()).map(|(byte, key)| byte ^ key));
         out
     }
 
@@ -326,11 +295,7 @@ mod tests {
     }
 
     fn held_bytes(decoder: &Decoder) -> usize {
-        decoder.control.capacity()
-            + decoder
-                .message
-                .as_ref()
-                .map_or(0, |message| message.payload.capacity())
+        decoder.control.capacity() + decoder.message.as_ref().map_or(0, |message| message.payload.capacity())
     }
 
     fn decode(bytes: &[u8]) -> (Vec<Message>, Option<ProtocolError>) {
@@ -339,17 +304,9 @@ mod tests {
 
     #[test]
     fn fragments_are_joined_and_control_frames_pass_between_them() {
-        let bytes = [
-            frame(0x01, "你".as_bytes()),
-            frame(0x89, b"p"),
-            frame(0x00, b""),
-            frame(0x80, b"!"),
-        ]
-        .concat();
-        let expected = vec![
-            Message::Ping(Bytes::from_static(b"p")),
-            Message::Text("你!".into()),
-        ];
+        let bytes =
+            [frame(0x01, "你".as_bytes()), frame(0x89, b"p"), frame(0x00, b""), frame(0x80, b"!")].concat();
+        let expected = vec![Message::Ping(Bytes::from_static(b"p")), Message::Text("你!".into())];
         assert_eq!(decode(&bytes), (expected, None));
     }
 
@@ -358,29 +315,20 @@ mod tests {
         let bytes = [frame(0x81, b"ok"), frame(0x83, b"")].concat();
         assert_eq!(
             decode(&bytes),
-            (
-                vec![Message::Text("ok".into())],
-                Some(ProtocolError::ReservedOpCode(3))
-            )
+            (vec![Message::Text("ok".into())], Some(ProtocolError::ReservedOpCode(3)))
         );
     }
 
     #[test]
     fn nothing_is_decoded_after_a_close() {
         let bytes = [frame(0x88, b"\x03\xe8"), frame(0x81, b"late"), frame(0x83, b"")].concat();
-        let close = Message::Close(Some(CloseFrame {
-            code: 1000,
-            reason: "".into(),
-        }));
+        let close = Message::Close(Some(CloseFrame { code: 1000, reason: "".into() }));
         assert_eq!(decode(&bytes), (vec![close], None));
     }
 
     #[test]
     fn the_order_of_fragments_is_checked() {
-        assert_eq!(
-            decode(&frame(0x80, b"x")).1,
-            Some(ProtocolError::UnexpectedContinuation)
-        );
+        assert_eq!(decode(&frame(0x80, b"x")).1, Some(ProtocolError::UnexpectedContinuation));
         let nested = [frame(0x01, b"a"), frame(0x81, b"b")].concat();
         assert_eq!(decode(&nested).1, Some(ProtocolError::UnfinishedMessage));
     }
@@ -392,10 +340,7 @@ mod tests {
         bytes[1] = 0x80 | 100;
         assert_eq!(decode(&bytes).1, Some(ProtocolError::BadText));
         // A character cut by the end of the message.
-        assert_eq!(
-            decode(&frame(0x81, &[0xE4, 0xBD])).1,
-            Some(ProtocolError::BadText)
-        );
+        assert_eq!(decode(&frame(0x81, &[0xE4, 0xBD])).1, Some(ProtocolError::BadText));
         // The same bytes are fine while more may come, and in binary.
         assert_eq!(decode(&frame(0x01, &[0xE4, 0xBD])).1, None);
         assert_eq!(decode(&frame(0x82, &[0xFF])).1, None);
@@ -422,18 +367,12 @@ mod tests {
         }
         assert_eq!(decode(&bytes), (vec![], None));
         bytes.extend(frame(0x80, b""));
-        assert_eq!(
-            decode(&bytes).1,
-            Some(ProtocolError::TooManyFragments { limit: 8 })
-        );
+        assert_eq!(decode(&bytes).1, Some(ProtocolError::TooManyFragments { limit: 8 }));
     }
 
     #[test]
     fn a_claimed_length_reserves_no_memory() {
-        let mut decoder = Decoder::new(Limits {
-            message_size: usize::MAX,
-            fragments: 1,
-        });
+        let mut decoder = Decoder::new(Limits { message_size: usize::MAX, fragments: 1 });
         let mut bytes = vec![0x82, 0xFF];
         bytes.extend((1_u64 << 40).to_be_bytes());
         bytes.extend([0; 5]);
