@@ -1,0 +1,59 @@
+// What this page knows of the server: its addresses, its close codes, and which text answers which.
+
+/** Bytes of the largest message the server takes by default. */
+export const MAX_MESSAGE_BYTES = 64 * 1024;
+
+/** The room this page is in: the one its address names, or the server's default. */
+export function roomOf(location) {
+  return new URLSearchParams(location.search).get('room')?.trim() || 'lobby';
+}
+
+/** The WebSocket address beside this page's own. */
+export function socketUrl(location, room) {
+  const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
+  return room === 'lobby'
+    ? `${scheme}//${location.host}`
+    : `${scheme}//${location.host}/?room=${encodeURIComponent(room)}`;
+}
+
+/** Close codes in words, and whether to come back: RFC 6455 section 7.4, and the rows this server sends. */
+const CLOSE_CODES = new Map([
+  [1000, { en: 'normal closure', zh: '正常关闭', reconnect: false }],
+  [1001, { en: 'going away', zh: '对方离开', reconnect: true }],
+  [1002, { en: 'protocol error', zh: '协议错误', reconnect: false }],
+  [1003, { en: 'kind of data not accepted', zh: '不接受这种数据', reconnect: false }],
+  [1005, { en: 'closed without a code', zh: '关闭时没有给出代码', reconnect: true }],
+  [1006, { en: 'connection lost, no close frame came', zh: '连接中断，没有收到关闭帧', reconnect: true }],
+  [1007, { en: 'text is not valid UTF-8', zh: '文本不是有效的 UTF-8', reconnect: false }],
+  [1008, { en: 'against the server’s rules', zh: '违反服务器规则', reconnect: false }],
+  [1009, { en: 'message too big', zh: '消息太大', reconnect: false }],
+  [1011, { en: 'server error', zh: '服务器出错', reconnect: true }],
+  [1012, { en: 'server restarts', zh: '服务器正在重启', reconnect: true }],
+  [1013, { en: 'slow consumer: too much was waiting', zh: '读取太慢：积压太多', reconnect: true }],
+]);
+
+/** What a close code means: its words by language, and whether to connect again. */
+export function closeCode(code) {
+  return CLOSE_CODES.get(code) ?? { en: 'code of an application', zh: '应用自定的代码', reconnect: false };
+}
+
+/** Tells the answers to our own messages from what others say: answers come in the order of the messages. */
+export class Answers {
+  #expected = [];
+
+  sent(text) {
+    this.#expected.push(`${text.toUpperCase()}!!!`);
+  }
+
+  /** Whether `text` is the next answer; it is then no longer expected. */
+  matches(text) {
+    if (this.#expected[0] !== text) return false;
+    this.#expected.shift();
+    return true;
+  }
+
+  /** A new connection owes no answers to messages of the last one. */
+  forget() {
+    this.#expected = [];
+  }
+}
