@@ -1,15 +1,16 @@
-//! The hall: starts the actors, binds the port, and runs until stopped.
+//! The hall: starts the actors, binds the ports, and runs until stopped.
 
 use std::{
     future::poll_fn,
     io,
-    net::{Ipv4Addr, SocketAddr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     sync::{
         Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
     task::Poll,
+    time::{Duration, Instant},
 };
 
 use actix::{Actor as _, Addr};
@@ -17,21 +18,36 @@ use actix_web::{
     App, HttpServer,
     dev::{Server, ServerHandle},
     middleware::from_fn,
-    rt,
+    rt::{
+        self,
+        signal::unix::{Signal, SignalKind, signal},
+    },
 };
-use log::info;
+use log::{info, warn};
 
 use crate::{
-    chat::{Budget, ChatServer, FanOut, messages::AddWorker},
+    chat::{Budget, ChatServer, DismissAll, FanOut, Patience, messages::AddWorker},
     config::Settings,
     domain::WorkerId,
     metrics::Metrics,
     routes,
-    session::{Worker, linger},
+    session::{Worker, admission::Admission, linger, socket},
 };
 
 /// How many connections may wait to be accepted: a burst of clients after a restart.
 const BACKLOG: u32 = 4096;
+
+/// Connections beside sessions that a worker takes: pages, health checks, refusals.
+const SPARE_CONNECTIONS: usize = 1024;
+
+/// Descriptors beside connections: files, wake-up pipes, logs.
+const SPARE_DESCRIPTORS: u64 = 256;
+
+/// How often a server that stops looks whether all sessions have left.
+const DRAIN_STEP: Duration = Duration::from_millis(10);
+
+/// The exit code of a server that was told to stop twice.
+const EXIT_IMPATIENT: i32 = 130;
 
 /// Why the server does not start. Each is one sentence that names the setting.
 #[derive(Debug, thiserror::Error)]
@@ -52,20 +68,31 @@ pub enum StartError {
         /// What the system said, such as that it is in use.
         source: io::Error,
     },
+    /// The address for the metrics cannot be listened on.
+    #[error("--metrics-bind (ECHOROOM_METRICS_BIND): cannot listen on {address}: {source}")]
+    BindMetrics {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: io::Error,
+    },
 }
 
 /// A server that is bound and answers as soon as it is run.
 #[must_use = "an application serves nothing until it is run"]
 pub struct Application {
+    node: Arc<Node>,
     server: Server,
     address: SocketAddr,
+    /// For `--metrics-bind`.
+    metrics: Option<(Server, SocketAddr)>,
 }
 
 impl Application {
-    /// Binds the port and starts the workers. Must be called inside an actix system.
+    /// Binds the ports and starts the workers. Must be called inside an actix system.
     ///
     /// # Errors
-    /// The page is missing or the address cannot be had.
+    /// The page is missing or an address cannot be had.
     pub fn build(settings: Settings) -> Result<Self, StartError> {
         let page = settings.static_dir.join("index.html");
         if let Err(source) = std::fs::File::open(&page) {
@@ -73,23 +100,30 @@ impl Application {
         }
         let address = SocketAddr::from((settings.bind, settings.port));
         let node = Arc::new(Node::new(settings));
-        let settings = Arc::clone(&node.settings);
+        let metrics = node.settings.metrics_bind.map(|address| serve_metrics(&node, address)).transpose()?;
+        let settings = &node.settings;
+        let stall_timeout = settings.stall_timeout.get();
+        let for_workers = Arc::clone(&node);
         let mut server = HttpServer::new(move || {
-            let worker = node.start_worker();
+            let worker = for_workers.start_worker();
             App::new()
                 .wrap(from_fn(routes::lingering::close_when_over))
                 .configure(|cfg| routes::configure(cfg, worker))
         })
         .backlog(BACKLOG)
+        .max_connections(settings.max_sessions.get().saturating_add(SPARE_CONNECTIONS))
         .tcp_nodelay(true)
+        .client_request_timeout(settings.handshake_timeout.get())
         .client_disconnect_timeout(linger::LINGER)
+        .on_connect(move |io, data| socket::on_connect(io, data, stall_timeout))
         .disable_signals();
         if let Some(workers) = settings.workers {
             server = server.workers(workers.get());
         }
         let server = server.bind(address).map_err(|source| StartError::Bind { address, source })?;
         let address = server.addrs().first().copied().unwrap_or(address);
-        Ok(Self { server: server.run(), address })
+        raise_descriptor_limit(settings.max_sessions.get() as u64);
+        Ok(Self { server: server.run(), node, address, metrics })
     }
 
     /// The port that was bound, also when the settings asked for any.
@@ -97,29 +131,99 @@ impl Application {
         self.address.port()
     }
 
-    /// Stops the server from elsewhere.
-    pub fn handle(&self) -> ServerHandle {
-        self.server.handle()
+    /// The port of `--metrics-bind`, if that was set.
+    pub fn metrics_port(&self) -> Option<u16> {
+        self.metrics.as_ref().map(|(_, address)| address.port())
     }
 
-    /// Serves until SIGTERM, SIGINT or the [`handle`](Self::handle) ends it.
+    /// Stops the server from elsewhere.
+    pub fn handle(&self) -> StopHandle {
+        StopHandle {
+            node: Arc::clone(&self.node),
+            server: self.server.handle(),
+            metrics: self.metrics.as_ref().map(|(server, _)| server.handle()),
+        }
+    }
+
+    /// Serves until SIGTERM, SIGINT or the [`handle`](Self::handle) ends it. A second signal ends the process.
     ///
     /// # Errors
     /// When the server itself fails.
     pub async fn run_until_stopped(self) -> io::Result<()> {
-        let handle = self.server.handle();
+        let handle = self.handle();
         // Before the address is logged: whoever reads it there may already send a signal.
-        let signal = stop_signal()?;
+        let mut signals = StopSignals::new()?;
         info!("listening on {}", clickable(self.address));
-        let signals = rt::spawn(async move {
-            let name = signal.await;
-            info!("{name}: stopping");
-            handle.stop(false).await;
+        let metrics = self.metrics.map(|(server, address)| {
+            info!("metrics on {}/metrics", clickable(address));
+            rt::spawn(server)
+        });
+        let stopping = rt::spawn(async move {
+            let name = signals.next().await;
+            info!("{name}: stopping, {} sessions are open", handle.node.admission.sessions());
+            rt::spawn(async move {
+                signals.next().await;
+                std::process::exit(EXIT_IMPATIENT);
+            });
+            handle.stop().await;
         });
         let outcome = self.server.await;
-        signals.abort();
+        stopping.abort();
+        if let Some(metrics) = metrics {
+            metrics.abort();
+        }
         outcome
     }
+}
+
+/// Ends an [`Application`], from wherever it is.
+#[derive(Clone, Debug)]
+pub struct StopHandle {
+    node: Arc<Node>,
+    server: ServerHandle,
+    metrics: Option<ServerHandle>,
+}
+
+impl StopHandle {
+    /// Admits nobody, closes every session with 1012, waits for them to leave, at most `--shutdown-timeout`, and stops.
+    pub async fn stop(self) {
+        self.node.admission.drain();
+        if let Some(chat) = self.node.chat.get() {
+            chat.do_send(DismissAll);
+        }
+        let deadline = Instant::now() + self.node.settings.shutdown_timeout.get();
+        while self.node.admission.sessions() > 0 && Instant::now() < deadline {
+            rt::time::sleep(DRAIN_STEP).await;
+        }
+        match self.node.admission.sessions() {
+            // The last of them have said their last word, and have still to close their connections.
+            0 => rt::time::sleep(linger::LINGER).await,
+            left => warn!("{left} sessions did not leave in time"),
+        }
+        self.stop_at_once();
+    }
+
+    /// Stops without a word to anybody.
+    pub fn stop_at_once(self) {
+        for server in std::iter::once(self.server).chain(self.metrics) {
+            // The stop is under way once called; the future only waits for it.
+            drop(server.stop(false));
+        }
+    }
+}
+
+fn serve_metrics(node: &Arc<Node>, address: SocketAddr) -> Result<(Server, SocketAddr), StartError> {
+    let metrics = Arc::clone(&node.metrics);
+    let server = HttpServer::new(move || {
+        let metrics = Arc::clone(&metrics);
+        App::new().configure(|cfg| routes::configure_metrics(cfg, metrics))
+    })
+    .workers(1)
+    .disable_signals()
+    .bind(address)
+    .map_err(|source| StartError::BindMetrics { address, source })?;
+    let address = server.addrs().first().copied().unwrap_or(address);
+    Ok((server.run(), address))
 }
 
 /// What all workers of the process share, and the one chat server among them.
@@ -130,6 +234,7 @@ pub struct Node {
     settings: Arc<Settings>,
     metrics: Arc<Metrics>,
     intake: Arc<Budget>,
+    admission: Arc<Admission>,
     chat: OnceLock<Addr<ChatServer>>,
     workers_started: AtomicUsize,
 }
@@ -139,6 +244,7 @@ impl Node {
     pub fn new(settings: Settings) -> Self {
         Self {
             intake: Budget::new(settings.max_intake_total.get()),
+            admission: Admission::new(settings.max_sessions.get(), settings.max_sessions_per_address),
             settings: Arc::new(settings),
             metrics: Arc::new(Metrics::new()),
             chat: OnceLock::new(),
@@ -149,31 +255,70 @@ impl Node {
     /// Starts what a worker needs. To be called on the worker's own thread; the first to come starts the chat server
     /// there.
     pub fn start_worker(&self) -> Worker {
+        let settings = &self.settings;
         let id = WorkerId(self.workers_started.fetch_add(1, Ordering::Relaxed));
-        let chat = self.chat.get_or_init(|| ChatServer::default().start()).clone();
-        let fanout = FanOut::new(self.settings.max_queue_bytes.get()).start();
+        let chat = self
+            .chat
+            .get_or_init(|| ChatServer::new(settings.max_rooms.get(), Arc::clone(&self.metrics)).start())
+            .clone();
+        let patience = Patience {
+            max_waiting: settings.max_queue_bytes.get(),
+            before_cut: settings.stall_timeout.get(),
+        };
+        let fanout = FanOut::new(patience, Arc::clone(&self.metrics)).start();
         chat.do_send(AddWorker { worker: id, fanout });
         Worker {
             id,
             chat,
             intake: Arc::clone(&self.intake),
-            settings: Arc::clone(&self.settings),
+            admission: Arc::clone(&self.admission),
+            settings: Arc::clone(settings),
             metrics: Arc::clone(&self.metrics),
+            inflater: Default::default(),
+            deflaters: Default::default(),
         }
     }
 }
 
-/// Listens from now on for the signals that ask the process to stop; the future gives the name of the first.
-fn stop_signal() -> io::Result<impl Future<Output = &'static str>> {
-    use rt::signal::unix::{SignalKind, signal};
-    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    Ok(poll_fn(move |cx| {
-        if term.poll_recv(cx).is_ready() {
-            Poll::Ready("SIGTERM")
-        } else {
-            int.poll_recv(cx).map(|_| "SIGINT")
-        }
-    }))
+/// The signals that ask the process to stop, from the moment this is made.
+struct StopSignals {
+    term: Signal,
+    int: Signal,
+}
+
+impl StopSignals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
+    }
+
+    /// The name of the next one.
+    async fn next(&mut self) -> &'static str {
+        poll_fn(|cx| {
+            if self.term.poll_recv(cx).is_ready() {
+                Poll::Ready("SIGTERM")
+            } else {
+                self.int.poll_recv(cx).map(|_| "SIGINT")
+            }
+        })
+        .await
+    }
+}
+
+/// A session is a descriptor: takes as many as the system lets us have.
+fn raise_descriptor_limit(max_sessions: u64) {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let needed = max_sessions.saturating_add(SPARE_DESCRIPTORS);
+    let limit = getrlimit(Resource::Nofile);
+    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
+    {
+        warn!("the limit on descriptors cannot be raised: {error}");
+    }
+    if let Some(current) = getrlimit(Resource::Nofile).current.filter(|current| *current < needed) {
+        warn!(
+            "--max-sessions (ECHOROOM_MAX_SESSIONS) is {max_sessions}, but the system allows this process {current} \
+             descriptors; `ulimit -n` raises that"
+        );
+    }
 }
 
 /// The address as a link that works on this machine.
@@ -182,7 +327,7 @@ fn clickable(mut address: SocketAddr) -> String {
         return format!("http://localhost:{}", address.port());
     }
     if address.ip().is_unspecified() {
-        address.set_ip(std::net::Ipv6Addr::LOCALHOST.into());
+        address.set_ip(Ipv6Addr::LOCALHOST.into());
     }
     format!("http://{address}")
 }

@@ -7,9 +7,11 @@ use std::{
     num::NonZeroUsize,
     path::PathBuf,
     str::FromStr,
+    time::Duration,
 };
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
+use ipnet::IpNet;
 
 use self::defaults as default;
 
@@ -18,7 +20,9 @@ const PLATFORM_PORT: &str = "PORT";
 
 /// The defaults of [`Settings`], once for the command line and once for tests.
 mod defaults {
-    use super::ByteSize;
+    use std::time::Duration;
+
+    use super::{ByteSize, Period};
 
     pub(super) const PORT: u16 = 3000;
     pub(super) const STATIC_DIR: &str = "static";
@@ -27,6 +31,17 @@ mod defaults {
     pub(super) const MAX_QUEUE_BYTES: ByteSize = ByteSize(1024 * 1024);
     pub(super) const MAX_INTAKE_BYTES: ByteSize = ByteSize(256 * 1024);
     pub(super) const MAX_INTAKE_TOTAL: ByteSize = ByteSize(64 * 1024 * 1024);
+    pub(super) const RATE: u32 = 30;
+    pub(super) const RATE_BURST: u32 = 60;
+    pub(super) const RATE_PATIENCE: Period = Period(Duration::from_secs(10));
+    pub(super) const MAX_SESSIONS: usize = 100_000;
+    pub(super) const MAX_SESSIONS_PER_ADDRESS: usize = 0;
+    pub(super) const MAX_ROOMS: usize = 10_000;
+    pub(super) const PING_INTERVAL: Period = Period(Duration::from_secs(25));
+    pub(super) const PING_TIMEOUT: Period = Period(Duration::from_secs(20));
+    pub(super) const STALL_TIMEOUT: Period = Period(Duration::from_secs(20));
+    pub(super) const HANDSHAKE_TIMEOUT: Period = Period(Duration::from_secs(5));
+    pub(super) const SHUTDOWN_TIMEOUT: Period = Period(Duration::from_secs(5));
 }
 
 /// The command line.
@@ -35,7 +50,7 @@ mod defaults {
     name = "echoroom",
     version,
     about = "A real-time room server: echo and relay over WebSocket, every session an actor.",
-    after_help = "Sizes are bytes; a suffix k or m may follow (64k, 1m).\n\
+    after_help = "Sizes are bytes; a suffix k or m may follow (64k, 1m). Times are seconds, or 500ms.\n\
                   A flag goes before its environment variable. Logs: RUST_LOG (default info)."
 )]
 pub struct Cli {
@@ -98,6 +113,64 @@ pub struct Settings {
     /// The same bound over all sessions together
     #[arg(long, env = "ECHOROOM_MAX_INTAKE_TOTAL", value_name = "BYTES", default_value_t = default::MAX_INTAKE_TOTAL)]
     pub max_intake_total: ByteSize,
+
+    /// Messages a second that a session may send; faster ones wait. 0 is no limit
+    #[arg(long, env = "ECHOROOM_RATE", value_name = "COUNT", default_value_t = default::RATE)]
+    pub rate: u32,
+
+    /// Messages a session may send at once after a pause; control frames are counted apart, by the same numbers
+    #[arg(long, env = "ECHOROOM_RATE_BURST", value_name = "COUNT", default_value_t = default::RATE_BURST,
+          value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate_burst: u32,
+
+    /// A session that sends faster than --rate for so long without a pause is closed with 1008
+    #[arg(long, env = "ECHOROOM_RATE_PATIENCE", value_name = "TIME", default_value_t = default::RATE_PATIENCE)]
+    pub rate_patience: Period,
+
+    /// Sessions at a time; more get 503
+    #[arg(long, env = "ECHOROOM_MAX_SESSIONS", value_name = "COUNT", default_value_t = nonzero(default::MAX_SESSIONS))]
+    pub max_sessions: NonZeroUsize,
+
+    /// Sessions at a time from one address; more get 503. 0 is no limit
+    #[arg(long, env = "ECHOROOM_MAX_SESSIONS_PER_ADDRESS", value_name = "COUNT",
+          default_value_t = default::MAX_SESSIONS_PER_ADDRESS)]
+    pub max_sessions_per_address: usize,
+
+    /// Address or network (10.0.0.0/8) of a proxy whose X-Forwarded-For is believed; repeatable
+    #[arg(long, env = "ECHOROOM_TRUSTED_PROXY", value_name = "NETWORK", value_delimiter = ',')]
+    pub trusted_proxy: Vec<Network>,
+
+    /// Rooms with members at a time; a session that would make one more gets 503
+    #[arg(long, env = "ECHOROOM_MAX_ROOMS", value_name = "COUNT", default_value_t = nonzero(default::MAX_ROOMS))]
+    pub max_rooms: NonZeroUsize,
+
+    /// How often a session is pinged
+    #[arg(long, env = "ECHOROOM_PING_INTERVAL", value_name = "TIME", default_value_t = default::PING_INTERVAL)]
+    pub ping_interval: Period,
+
+    /// How long a pinged session may be silent before it is closed with 1001
+    #[arg(long, env = "ECHOROOM_PING_TIMEOUT", value_name = "TIME", default_value_t = default::PING_TIMEOUT)]
+    pub ping_timeout: Period,
+
+    /// How long a connection may take nothing of what is sent to it, or take its leave, before it is cut
+    #[arg(long, env = "ECHOROOM_STALL_TIMEOUT", value_name = "TIME", default_value_t = default::STALL_TIMEOUT)]
+    pub stall_timeout: Period,
+
+    /// How long a connection may take to send its first request
+    #[arg(long, env = "ECHOROOM_HANDSHAKE_TIMEOUT", value_name = "TIME", default_value_t = default::HANDSHAKE_TIMEOUT)]
+    pub handshake_timeout: Period,
+
+    /// Compression of large messages (permessage-deflate) for clients that offer it
+    #[arg(long, env = "ECHOROOM_COMPRESSION", value_name = "SWITCH", default_value_t = Switch::On)]
+    pub compression: Switch,
+
+    /// How long sessions may take to leave when the server stops
+    #[arg(long, env = "ECHOROOM_SHUTDOWN_TIMEOUT", value_name = "TIME", default_value_t = default::SHUTDOWN_TIMEOUT)]
+    pub shutdown_timeout: Period,
+
+    /// Address and port for /metrics alone; without it /metrics is on the main port
+    #[arg(long, env = "ECHOROOM_METRICS_BIND", value_name = "ADDRESS:PORT")]
+    pub metrics_bind: Option<SocketAddr>,
 }
 
 impl Default for Settings {
@@ -114,6 +187,20 @@ impl Default for Settings {
             max_queue_bytes: default::MAX_QUEUE_BYTES,
             max_intake_bytes: default::MAX_INTAKE_BYTES,
             max_intake_total: default::MAX_INTAKE_TOTAL,
+            rate: default::RATE,
+            rate_burst: default::RATE_BURST,
+            rate_patience: default::RATE_PATIENCE,
+            max_sessions: nonzero(default::MAX_SESSIONS),
+            max_sessions_per_address: default::MAX_SESSIONS_PER_ADDRESS,
+            trusted_proxy: Vec::new(),
+            max_rooms: nonzero(default::MAX_ROOMS),
+            ping_interval: default::PING_INTERVAL,
+            ping_timeout: default::PING_TIMEOUT,
+            stall_timeout: default::STALL_TIMEOUT,
+            handshake_timeout: default::HANDSHAKE_TIMEOUT,
+            compression: Switch::On,
+            shutdown_timeout: default::SHUTDOWN_TIMEOUT,
+            metrics_bind: None,
         }
     }
 }
@@ -191,6 +278,118 @@ impl fmt::Display for ByteSize {
             bytes if bytes % 1024 == 0 => write!(f, "{}k", bytes / 1024),
             bytes => write!(f, "{bytes}"),
         }
+    }
+}
+
+/// A length of time, longer than nothing. Written as seconds, or with the unit `ms`, `s` or `m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Period(Duration);
+
+/// Why a text is not a [`Period`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PeriodError {
+    /// No digits, or another unit behind them.
+    #[error("a time is a number of seconds, such as 20, or 500ms, 20s or 5m")]
+    Malformed,
+    /// No time at all, or more than a year.
+    #[error("a time is more than 0 and at most a year")]
+    OutOfRange,
+}
+
+impl Period {
+    /// The longest one.
+    const MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+
+    /// The length.
+    pub fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl FromStr for Period {
+    type Err = PeriodError;
+
+    fn from_str(text: &str) -> Result<Self, PeriodError> {
+        let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (digits, unit) = text.split_at(unit_at);
+        let millis = match unit {
+            "ms" => 1,
+            "" | "s" => 1000,
+            "m" => 60_000,
+            _ => return Err(PeriodError::Malformed),
+        };
+        if digits.is_empty() {
+            return Err(PeriodError::Malformed);
+        }
+        let count: u64 = digits.parse().map_err(|_| PeriodError::OutOfRange)?;
+        let period = Duration::from_millis(count.checked_mul(millis).ok_or(PeriodError::OutOfRange)?);
+        if period.is_zero() || period > Self::MAX { Err(PeriodError::OutOfRange) } else { Ok(Self(period)) }
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_millis() {
+            millis if millis % 1000 == 0 => write!(f, "{}s", millis / 1000),
+            millis => write!(f, "{millis}ms"),
+        }
+    }
+}
+
+/// `on` or `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// `on`.
+    On,
+    /// `off`.
+    Off,
+}
+
+/// Why a text is not a [`Switch`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is on or off")]
+pub struct SwitchError;
+
+impl FromStr for Switch {
+    type Err = SwitchError;
+
+    fn from_str(text: &str) -> Result<Self, SwitchError> {
+        match text {
+            "on" => Ok(Self::On),
+            "off" => Ok(Self::Off),
+            _ => Err(SwitchError),
+        }
+    }
+}
+
+impl fmt::Display for Switch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Self::On { "on" } else { "off" })
+    }
+}
+
+/// An entry of `--trusted-proxy`: one address, or a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network(IpNet);
+
+/// Why a text is not a [`Network`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a proxy is an address or a network, such as 10.1.2.3 or 10.0.0.0/8")]
+pub struct NetworkError;
+
+impl Network {
+    /// Whether an address is in the network. An IPv4 address written as IPv6 is what it means.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address.to_canonical())
+    }
+}
+
+impl FromStr for Network {
+    type Err = NetworkError;
+
+    fn from_str(text: &str) -> Result<Self, NetworkError> {
+        let address = text.parse::<IpAddr>().map(IpNet::from);
+        address.or_else(|_| text.parse()).map(Self).map_err(|_| NetworkError)
     }
 }
 
@@ -329,6 +528,31 @@ mod tests {
         }
         assert_eq!("0".parse::<ByteSize>(), Err(ByteSizeError::Zero));
         assert_eq!("99999999999999999999m".parse::<ByteSize>(), Err(ByteSizeError::TooLarge));
+    }
+
+    #[test]
+    fn times_take_a_unit_and_print_as_they_are_read() {
+        let parse = |text: &str| text.parse::<Period>();
+        assert_eq!(parse("20").map(Period::get), Ok(Duration::from_secs(20)));
+        assert_eq!(parse("500ms").map(|period| period.to_string()), Ok("500ms".to_owned()));
+        assert_eq!(parse("2m").map(|period| period.to_string()), Ok("120s".to_owned()));
+        for text in ["", "s", "1.5", "1h", "-1", "1 s"] {
+            assert_eq!(parse(text), Err(PeriodError::Malformed), "{text:?}");
+        }
+        for text in ["0", "0ms", "99999999999999999999", "9999999999m"] {
+            assert_eq!(parse(text), Err(PeriodError::OutOfRange), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_an_address_or_a_network() {
+        let network: Network = "10.0.0.0/8".parse().expect("a network");
+        assert!(network.contains([10, 1, 2, 3].into()) && !network.contains([11, 1, 2, 3].into()));
+        assert!(network.contains("::ffff:10.1.2.3".parse().expect("an address")));
+        assert!("::1".parse::<Network>().is_ok_and(|one| one.contains(Ipv6Addr::LOCALHOST.into())));
+        for text in ["", "proxy", "10.0.0.0/33", "10.0.0"] {
+            assert_eq!(text.parse::<Network>(), Err(NetworkError), "{text:?}");
+        }
     }
 
     #[test]

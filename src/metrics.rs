@@ -1,21 +1,113 @@
-//! What the process counts about itself.
+//! What the process counts about itself, and how it tells Prometheus.
 
-use std::{
-    sync::atomic::{AtomicUsize, Ordering},
-    time::{Duration, Instant},
+use std::time::{Duration, Instant};
+
+use prometheus::{
+    Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    process_collector::ProcessCollector,
 };
 
-/// Counters shared by all workers.
+/// Upper bounds of the relay histogram, in seconds.
+const RELAY_BUCKETS: [f64; 11] =
+    [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5];
+
+/// Counters shared by all workers, each with its line in `/metrics`.
 #[derive(Debug)]
 pub struct Metrics {
     started: Instant,
-    sessions: AtomicUsize,
+    registry: Registry,
+    rooms: IntGauge,
+    sessions: IntGaugeVec,
+    messages_in: IntCounterVec,
+    deliveries: IntCounter,
+    bytes_in: IntCounter,
+    bytes_out: IntCounter,
+    closes: IntCounterVec,
+    evictions: IntCounter,
+    refusals: IntCounterVec,
+    relay: Histogram,
+}
+
+/// The counters of one protocol, looked up once for each session.
+#[derive(Clone, Debug)]
+pub struct ProtocolMetrics {
+    /// Sessions open now.
+    pub sessions: IntGauge,
+    /// Messages received.
+    pub messages_in: IntCounter,
+    /// Bytes received, of all protocols.
+    pub bytes_in: IntCounter,
+    /// Bytes queued for sending, of all protocols.
+    pub bytes_out: IntCounter,
 }
 
 impl Metrics {
     /// All zero; the uptime counts from here.
     pub fn new() -> Self {
-        Self { started: Instant::now(), sessions: AtomicUsize::new(0) }
+        let registry = Registry::new();
+        // One process may hold several nodes, each with a registry of its own, so a name is never registered twice.
+        let metrics = Self {
+            started: Instant::now(),
+            rooms: must(IntGauge::new("echoroom_rooms", "Rooms with somebody in them.")),
+            sessions: must(IntGaugeVec::new(
+                Opts::new("echoroom_sessions", "Sessions open now, by protocol."),
+                &["protocol"],
+            )),
+            messages_in: must(IntCounterVec::new(
+                Opts::new("echoroom_messages_received_total", "Messages received from clients, by protocol."),
+                &["protocol"],
+            )),
+            deliveries: must(IntCounter::new(
+                "echoroom_deliveries_total",
+                "Messages handed to the sessions that hear them.",
+            )),
+            bytes_in: must(IntCounter::new("echoroom_bytes_received_total", "Bytes received by sessions.")),
+            bytes_out: must(IntCounter::new("echoroom_bytes_sent_total", "Bytes queued for sessions.")),
+            closes: must(IntCounterVec::new(
+                Opts::new(
+                    "echoroom_closes_total",
+                    "Sessions ended, by close code; 1006 is a lost connection.",
+                ),
+                &["code"],
+            )),
+            evictions: must(IntCounter::new(
+                "echoroom_evictions_total",
+                "Sessions evicted as slow consumers.",
+            )),
+            refusals: must(IntCounterVec::new(
+                Opts::new("echoroom_refusals_total", "Requests that did not become sessions, by reason."),
+                &["reason"],
+            )),
+            relay: must(Histogram::with_opts(
+                HistogramOpts::new(
+                    "echoroom_relay_seconds",
+                    "From a round's first message to its delivery to a worker's sessions.",
+                )
+                .buckets(RELAY_BUCKETS.to_vec()),
+            )),
+            registry,
+        };
+        metrics.register_all();
+        metrics
+    }
+
+    fn register_all(&self) {
+        let collectors: [Box<dyn prometheus::core::Collector>; 11] = [
+            Box::new(self.rooms.clone()),
+            Box::new(self.sessions.clone()),
+            Box::new(self.messages_in.clone()),
+            Box::new(self.deliveries.clone()),
+            Box::new(self.bytes_in.clone()),
+            Box::new(self.bytes_out.clone()),
+            Box::new(self.closes.clone()),
+            Box::new(self.evictions.clone()),
+            Box::new(self.refusals.clone()),
+            Box::new(self.relay.clone()),
+            Box::new(ProcessCollector::for_self()),
+        ];
+        for collector in collectors {
+            must(self.registry.register(collector));
+        }
     }
 
     /// Since the server was built.
@@ -23,24 +115,101 @@ impl Metrics {
         self.started.elapsed()
     }
 
-    /// Sessions open now, at every door.
-    pub fn sessions(&self) -> usize {
-        self.sessions.load(Ordering::Relaxed)
+    /// The counters of sessions that speak `protocol`.
+    pub fn protocol(&self, protocol: &str) -> ProtocolMetrics {
+        ProtocolMetrics {
+            sessions: self.sessions.with_label_values(&[protocol]),
+            messages_in: self.messages_in.with_label_values(&[protocol]),
+            bytes_in: self.bytes_in.clone(),
+            bytes_out: self.bytes_out.clone(),
+        }
     }
 
-    /// A session has opened.
-    pub fn session_opened(&self) {
-        self.sessions.fetch_add(1, Ordering::Relaxed);
+    /// Messages were handed to sessions of one worker.
+    pub fn delivered(&self, messages: usize, bytes: usize) {
+        self.deliveries.inc_by(messages as u64);
+        self.bytes_out.inc_by(bytes as u64);
     }
 
-    /// A session has ended.
-    pub fn session_closed(&self) {
-        self.sessions.fetch_sub(1, Ordering::Relaxed);
+    /// A round was delivered to one worker's sessions so long after its first message was accepted.
+    pub fn relayed_after(&self, delay: Duration) {
+        self.relay.observe(delay.as_secs_f64());
+    }
+
+    /// A session was evicted as a slow consumer.
+    pub fn evicted(&self) {
+        self.evictions.inc();
+    }
+
+    /// A session ended with a close code.
+    pub fn closed(&self, code: u16) {
+        self.closes.with_label_values(&[&code.to_string()]).inc();
+    }
+
+    /// A request did not become a session.
+    pub fn refused(&self, reason: &str) {
+        self.refusals.with_label_values(&[reason]).inc();
+    }
+
+    /// So many rooms have somebody in them.
+    pub fn set_rooms(&self, rooms: usize) {
+        self.rooms.set(i64::try_from(rooms).unwrap_or(i64::MAX));
+    }
+
+    /// Everything in Prometheus' text format.
+    ///
+    /// # Errors
+    /// A metric that cannot be encoded; a fault of ours.
+    pub fn render(&self) -> Result<String, prometheus::Error> {
+        TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }
 
 impl Default for Metrics {
     fn default() -> Self {
         Self::new()
+    }
+}
+
+/// Metrics are made from constants: either all are well-formed or the first test fails.
+fn must<T>(made: prometheus::Result<T>) -> T {
+    made.expect("a metric's name and labels are valid and its name is new")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_metric_is_rendered() {
+        let metrics = Metrics::new();
+        metrics.protocol("plain").sessions.inc();
+        metrics.delivered(3, 30);
+        metrics.set_rooms(2);
+        metrics.closed(1013);
+        metrics.refused("origin");
+        metrics.relayed_after(Duration::from_micros(200));
+        let text = metrics.render().expect("encodes");
+        for line in [
+            "echoroom_rooms 2",
+            "echoroom_sessions{protocol=\"plain\"} 1",
+            "echoroom_deliveries_total 3",
+            "echoroom_bytes_sent_total 30",
+            "echoroom_closes_total{code=\"1013\"} 1",
+            "echoroom_refusals_total{reason=\"origin\"} 1",
+            "echoroom_relay_seconds_bucket{le=\"0.00025\"} 1",
+            "echoroom_evictions_total 0",
+            "process_cpu_seconds_total",
+            "process_resident_memory_bytes",
+        ] {
+            assert!(text.contains(line), "{line} in\n{text}");
+        }
+    }
+
+    #[test]
+    fn two_nodes_in_one_process_do_not_meet() {
+        let (one, two) = (Metrics::new(), Metrics::new());
+        one.evicted();
+        assert!(two.render().expect("encodes").contains("echoroom_evictions_total 0"));
     }
 }

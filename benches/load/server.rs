@@ -25,7 +25,7 @@ impl Server {
         let port = free_port()?;
         let mut command = on_core_0(env!("CARGO_BIN_EXE_echoroom"));
         command
-            .args(["--bind", "127.0.0.1", "--workers", "1", "--port", &port.to_string()])
+            .args(["--bind", "127.0.0.1", "--workers", "1", "--rate", "0", "--port", &port.to_string()])
             .args(["--static-dir", concat!(env!("CARGO_MANIFEST_DIR"), "/static")])
             .env("RUST_LOG", "echoroom::app=info");
         Self::start(command, port)

@@ -10,6 +10,7 @@ use std::{
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
+    time::{Duration, Instant},
 };
 
 use futures_util::task::AtomicWaker;
@@ -48,6 +49,7 @@ pub struct Accepted {
     own: Arc<Own>,
     total: Arc<Budget>,
     bytes: usize,
+    at: Instant,
 }
 
 impl Budget {
@@ -109,11 +111,18 @@ impl Intake {
         let bytes = len + MESSAGE_OVERHEAD;
         self.own.used.fetch_add(bytes, Ordering::SeqCst);
         self.total.used.fetch_add(bytes, Ordering::SeqCst);
-        Accepted { own: Arc::clone(&self.own), total: Arc::clone(&self.total), bytes }
+        Accepted { own: Arc::clone(&self.own), total: Arc::clone(&self.total), bytes, at: Instant::now() }
     }
 
     fn is_open(&self) -> bool {
         self.own.used.load(Ordering::SeqCst) < self.own.limit && !self.total.is_spent()
+    }
+}
+
+impl Accepted {
+    /// How long ago the message was accepted.
+    pub fn age(&self) -> Duration {
+        self.at.elapsed()
     }
 }
 

@@ -1,27 +1,37 @@
 //! Delivers finished rounds to the sessions of one worker thread.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext as _, Context, Handler, dev::SendError};
 use bytes::Bytes;
 use log::debug;
 
 use super::{
-    messages::{Attach, Delivery, Detach, FanOutRound, Seat},
+    messages::{Attach, Cutter, Delivery, Detach, DismissAll, Dismissal, FanOutRound, Seat},
     rooms::RoomId,
-    round::Round,
+    round::{Encoding, Round},
     turn::WhenMailboxIsEmpty,
 };
-use crate::domain::SessionId;
+use crate::{domain::SessionId, metrics::Metrics};
+
+/// What a fan-out does with sessions that do not keep up.
+#[derive(Clone, Copy, Debug)]
+pub struct Patience {
+    /// A session with more bytes waiting than this before a round is evicted.
+    pub max_waiting: usize,
+    /// How long an evicted session has to take its leave before its connection is cut.
+    pub before_cut: Duration,
+}
 
 /// One per worker. Rounds that wait in its mailbox together are merged: each session gets one message for them.
 ///
 /// A session that has more than the bound waiting *before* a round is evicted; nobody ever waits for it.
 #[derive(Debug)]
 pub struct FanOut {
-    max_waiting: usize,
+    patience: Patience,
+    metrics: Arc<Metrics>,
     rooms: HashMap<RoomId, RoomMembers>,
-    /// Where each session stands in its room.
+    /// Where each session is to be found.
     places: HashMap<SessionId, Place>,
     /// Rooms that a round has come for in this turn.
     rooms_to_deliver: Vec<RoomId>,
@@ -41,16 +51,30 @@ struct Member {
     has_spoken: bool,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Place {
-    room: RoomId,
-    index: usize,
+#[derive(Debug)]
+enum Place {
+    InRoom { room: RoomId, index: usize },
+    Outside(Seat),
+}
+
+/// What one delivery amounted to.
+#[derive(Debug, Default)]
+struct Tally {
+    messages: usize,
+    bytes: usize,
+    evicted: Vec<SessionId>,
 }
 
 impl FanOut {
-    /// A fan-out that evicts sessions with more than `max_waiting` bytes unread.
-    pub fn new(max_waiting: usize) -> Self {
-        Self { max_waiting, rooms: HashMap::new(), places: HashMap::new(), rooms_to_deliver: Vec::new() }
+    /// A fan-out without sessions.
+    pub fn new(patience: Patience, metrics: Arc<Metrics>) -> Self {
+        Self {
+            patience,
+            metrics,
+            rooms: HashMap::new(),
+            places: HashMap::new(),
+            rooms_to_deliver: Vec::new(),
+        }
     }
 
     fn deliver_all(&mut self) {
@@ -61,99 +85,147 @@ impl FanOut {
 
     /// Delivers what waits in one room: when the mailbox is empty, and before the room's members change.
     fn deliver(&mut self, room: RoomId) {
-        let mut evicted = Vec::new();
-        if let Some(in_room) = self.rooms.get_mut(&room)
-            && !in_room.rounds.is_empty()
-        {
-            in_room.deliver(room, &self.places, self.max_waiting, &mut evicted);
+        let Some(in_room) = self.rooms.get_mut(&room).filter(|in_room| !in_room.rounds.is_empty()) else {
+            return;
+        };
+        let rounds = std::mem::take(&mut in_room.rounds);
+        let tally = in_room.deliver(room, &rounds, &self.places, self.patience.max_waiting);
+        self.metrics.delivered(tally.messages, tally.bytes);
+        for round in &rounds {
+            self.metrics.relayed_after(round.age());
         }
-        for session in evicted {
-            self.forget(session);
+        for session in tally.evicted {
+            self.evict(session);
         }
     }
 
-    fn forget(&mut self, session: SessionId) {
-        let Some(place) = self.places.remove(&session) else {
-            return;
-        };
-        let Some(in_room) = self.rooms.get_mut(&place.room) else {
-            return;
-        };
-        in_room.members.swap_remove(place.index);
-        if let Some(moved) = in_room.members.get(place.index) {
-            self.places.insert(moved.session, place);
+    fn evict(&mut self, session: SessionId) {
+        if let Some(seat) = self.forget(session) {
+            self.metrics.evicted();
+            seat.deliveries.do_send(Delivery::Dismissed(Dismissal::SlowConsumer));
+            cut_after(self.patience.before_cut, seat.cutter);
         }
-        if in_room.members.is_empty() {
-            self.rooms.remove(&place.room);
+    }
+
+    fn forget(&mut self, session: SessionId) -> Option<Seat> {
+        match self.places.remove(&session)? {
+            Place::Outside(seat) => Some(seat),
+            Place::InRoom { room, index } => {
+                let in_room = self.rooms.get_mut(&room)?;
+                let member = in_room.members.swap_remove(index);
+                if let Some(moved) = in_room.members.get(index) {
+                    self.places.insert(moved.session, Place::InRoom { room, index });
+                }
+                if in_room.members.is_empty() {
+                    self.rooms.remove(&room);
+                }
+                Some(member.seat)
+            }
         }
     }
 }
 
+/// A session that is stuck does not run, so its connection is cut by somebody else.
+fn cut_after(patience: Duration, cutter: Cutter) {
+    actix::spawn(async move {
+        actix_web::rt::time::sleep(patience).await;
+        cutter.cut();
+    });
+}
+
 impl RoomMembers {
-    /// One message to each member: the waiting rounds, without what it said itself.
+    /// One message to each member: the rounds, without what it said itself.
     fn deliver(
         &mut self,
         room: RoomId,
+        rounds: &[Arc<Round>],
         places: &HashMap<SessionId, Place>,
         max_waiting: usize,
-        evicted: &mut Vec<SessionId>,
-    ) {
-        let rounds = std::mem::take(&mut self.rounds);
+    ) -> Tally {
+        let mut tally = Tally::default();
         let mut spoken = Vec::new();
         for sender in rounds.iter().flat_map(|round| round.senders()) {
-            if let Some(place) = places.get(&sender).filter(|place| place.room == room)
-                && !std::mem::replace(&mut self.members[place.index].has_spoken, true)
+            // A sender of another worker, or one that was evicted, has no place here.
+            if let Some(&Place::InRoom { room: its_room, index }) = places.get(&sender)
+                && its_room == room
+                && !std::mem::replace(&mut self.members[index].has_spoken, true)
             {
-                spoken.push(place.index);
+                spoken.push(index);
             }
         }
 
-        let for_listeners: Arc<[Bytes]> = rounds.iter().map(|round| round.frames().clone()).collect();
-        let bytes = total_len(&for_listeners);
+        let plain = Batch::new(rounds, Encoding::Plain);
+        let deflated =
+            rounds.iter().any(|round| round.is_deflated()).then(|| Batch::new(rounds, Encoding::Deflated));
         for member in self.members.iter().filter(|member| !member.has_spoken) {
-            member.deliver(&for_listeners, bytes, max_waiting, evicted);
+            let batch = match member.seat.encoding {
+                Encoding::Deflated => deflated.as_ref().unwrap_or(&plain),
+                Encoding::Plain => &plain,
+            };
+            member.deliver(batch, max_waiting, &mut tally);
         }
 
         for index in spoken {
             let member = &mut self.members[index];
             member.has_spoken = false;
-            let of_others: Arc<[Bytes]> =
-                rounds.iter().flat_map(|round| round.frames_without(member.session)).collect();
-            if !of_others.is_empty() {
-                member.deliver(&of_others, total_len(&of_others), max_waiting, evicted);
+            let batch = Batch::without(rounds, member.session, member.seat.encoding);
+            if !batch.frames.is_empty() {
+                member.deliver(&batch, max_waiting, &mut tally);
             }
         }
+        tally
+    }
+}
+
+/// Frames for one or many sessions.
+#[derive(Debug)]
+struct Batch {
+    frames: Arc<[Bytes]>,
+    messages: usize,
+    bytes: usize,
+}
+
+impl Batch {
+    fn new(rounds: &[Arc<Round>], encoding: Encoding) -> Self {
+        let messages = rounds.iter().map(|round| round.len()).sum();
+        Self::of(rounds.iter().map(|round| round.frames(encoding).clone()), messages)
+    }
+
+    fn without(rounds: &[Arc<Round>], session: SessionId, encoding: Encoding) -> Self {
+        let messages =
+            rounds.iter().flat_map(|round| round.senders()).filter(|sender| *sender != session).count();
+        Self::of(rounds.iter().flat_map(|round| round.frames_without(session, encoding)), messages)
+    }
+
+    fn of(frames: impl Iterator<Item = Bytes>, messages: usize) -> Self {
+        let frames: Arc<[Bytes]> = frames.collect();
+        let bytes = frames.iter().map(Bytes::len).sum();
+        Self { frames, messages, bytes }
     }
 }
 
 impl Member {
-    fn deliver(&self, frames: &Arc<[Bytes]>, bytes: usize, max_waiting: usize, evicted: &mut Vec<SessionId>) {
-        let Seat { deliveries, waiting } = &self.seat;
+    fn deliver(&self, batch: &Batch, max_waiting: usize, tally: &mut Tally) {
+        let Seat { deliveries, waiting, .. } = &self.seat;
         let behind = waiting.bytes();
-        let refused = if behind > max_waiting {
+        if behind > max_waiting {
             debug!("{} has {behind} bytes unread: evicted", self.session);
-            true
-        } else {
-            waiting.add(bytes);
-            match deliveries.try_send(Delivery::Frames(Arc::clone(frames))) {
-                Ok(()) => false,
-                // Gone already; its leaving is under way.
-                Err(SendError::Closed(_)) => return,
-                Err(SendError::Full(_)) => {
-                    debug!("the mailbox of {} is full: evicted", self.session);
-                    true
-                }
+            return tally.evicted.push(self.session);
+        }
+        waiting.add(batch.bytes);
+        match deliveries.try_send(Delivery::Frames(Arc::clone(&batch.frames))) {
+            Ok(()) => {
+                tally.messages += batch.messages;
+                tally.bytes += batch.bytes;
             }
-        };
-        if refused {
-            deliveries.do_send(Delivery::Evicted);
-            evicted.push(self.session);
+            // Gone already; its leaving is under way.
+            Err(SendError::Closed(_)) => {}
+            Err(SendError::Full(_)) => {
+                debug!("the mailbox of {} is full: evicted", self.session);
+                tally.evicted.push(self.session);
+            }
         }
     }
-}
-
-fn total_len(frames: &[Bytes]) -> usize {
-    frames.iter().map(Bytes::len).sum()
 }
 
 impl Actor for FanOut {
@@ -182,9 +254,13 @@ impl Handler<Attach> for FanOut {
     type Result = ();
 
     fn handle(&mut self, Attach { session, room, seat }: Attach, _: &mut Self::Context) {
+        let Some(room) = room else {
+            self.places.insert(session, Place::Outside(seat));
+            return;
+        };
         self.deliver(room);
         let members = &mut self.rooms.entry(room).or_default().members;
-        self.places.insert(session, Place { room, index: members.len() });
+        self.places.insert(session, Place::InRoom { room, index: members.len() });
         members.push(Member { session, seat, has_spoken: false });
     }
 }
@@ -193,9 +269,25 @@ impl Handler<Detach> for FanOut {
     type Result = ();
 
     fn handle(&mut self, Detach { session }: Detach, _: &mut Self::Context) {
-        if let Some(place) = self.places.get(&session) {
-            self.deliver(place.room);
-            self.forget(session);
+        if let Some(&Place::InRoom { room, .. }) = self.places.get(&session) {
+            self.deliver(room);
+        }
+        self.forget(session);
+    }
+}
+
+impl Handler<DismissAll> for FanOut {
+    type Result = ();
+
+    fn handle(&mut self, _: DismissAll, _: &mut Self::Context) {
+        self.deliver_all();
+        let in_rooms = self.rooms.values().flat_map(|room| room.members.iter().map(|member| &member.seat));
+        let outside = self.places.values().filter_map(|place| match place {
+            Place::Outside(seat) => Some(seat),
+            Place::InRoom { .. } => None,
+        });
+        for seat in in_rooms.chain(outside) {
+            seat.deliveries.do_send(Delivery::Dismissed(Dismissal::Restart));
         }
     }
 }

@@ -1,28 +1,37 @@
 //! What actors say to each other about rooms. Sessions, which live a floor above, take [`Delivery`] through a
 //! `Recipient`, so nothing here knows them.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use actix::{Message, Recipient};
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::{budget::Accepted, fanout::FanOut, rooms::RoomId, round::Round};
+use super::{
+    budget::Accepted,
+    fanout::FanOut,
+    rooms::RoomId,
+    round::{Encoding, Round},
+};
 use crate::domain::{RoomName, SessionId, WorkerId};
 
 // ----- sessions to ChatServer -----
 
 /// A session enters a room. From here on it hears what others publish there, and nothing from before.
+/// Every session joins, so that the server can reach it; one that talks to itself only names no room.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Join {
     /// Who enters.
     pub session: SessionId,
-    /// Where; the room is made if it is not there.
-    pub room: RoomName,
+    /// Where; the room is made if it is not there. Over the bound on rooms the session is dismissed.
+    pub room: Option<RoomName>,
     /// The worker whose thread the session lives on.
     pub worker: WorkerId,
     /// Where its deliveries go.
@@ -57,6 +66,19 @@ pub enum Payload {
     /// Bytes.
     Binary(Bytes),
 }
+
+/// Asks, before a session is opened, whether it may enter a room: the room is there, or there is place for one more.
+#[derive(Debug, Message)]
+#[rtype(result = "bool")]
+pub struct MayEnter {
+    /// Which room.
+    pub room: RoomName,
+}
+
+/// Dismisses every session, because the server stops.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct DismissAll;
 
 /// Asks how many rooms and members there are.
 #[derive(Debug, Message)]
@@ -100,8 +122,8 @@ pub struct FanOutRound {
 pub struct Attach {
     /// Who.
     pub session: SessionId,
-    /// Which room.
-    pub room: RoomId,
+    /// Which room, if any.
+    pub room: Option<RoomId>,
     /// Where its deliveries go.
     pub seat: Seat,
 }
@@ -122,17 +144,55 @@ pub struct Detach {
 pub enum Delivery {
     /// Finished frames, in order; the same shared list for all who hear the same.
     Frames(Arc<[Bytes]>),
-    /// Too much was waiting: no more will come, and the session must end as a slow consumer.
-    Evicted,
+    /// No more will come, and the session must end.
+    Dismissed(Dismissal),
 }
 
-/// A session's place in a room: its mailbox, and the count of what waits for it.
+/// Why the server ends a session that did nothing against the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dismissal {
+    /// Too much was waiting for it.
+    SlowConsumer,
+    /// Its room would be one too many.
+    TooManyRooms,
+    /// The server stops.
+    Restart,
+}
+
+/// A session's place with its fan-out: how to reach it, and how to end it when it cannot be reached.
 #[derive(Clone, Debug)]
 pub struct Seat {
     /// The session's mailbox.
     pub deliveries: Recipient<Delivery>,
     /// Bytes delivered and not yet written.
     pub waiting: Waiting,
+    /// How it wants its frames.
+    pub encoding: Encoding,
+    /// Ends its connection from outside.
+    pub cutter: Cutter,
+}
+
+/// Ends a session's connection from outside, when the session itself no longer runs: a client that does not read
+/// stops the actor that lives in its response. Harmless when the connection is gone.
+#[derive(Clone)]
+pub struct Cutter(Arc<dyn Fn() + Send + Sync>);
+
+impl Cutter {
+    /// A cutter that calls `cut`.
+    pub fn new(cut: impl Fn() + Send + Sync + 'static) -> Self {
+        Self(Arc::new(cut))
+    }
+
+    /// Ends the connection now.
+    pub fn cut(&self) {
+        (self.0)();
+    }
+}
+
+impl fmt::Debug for Cutter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cutter")
+    }
 }
 
 /// Bytes delivered to a session and not yet taken by its socket. The fan-out adds, the session's outlet subtracts.

@@ -14,7 +14,11 @@ mod turn;
 
 pub use self::{
     budget::{Accepted, Budget, Intake},
-    fanout::FanOut,
-    messages::{Delivery, Join, Leave, Payload, Publish, Seat, Summarize, Summary},
+    fanout::{FanOut, Patience},
+    messages::{
+        Cutter, Delivery, DismissAll, Dismissal, Join, Leave, MayEnter, Payload, Publish, Seat, Summarize,
+        Summary,
+    },
+    round::Encoding,
     server::ChatServer,
 };

@@ -9,12 +9,19 @@ use actix::{
 
 use super::{
     fanout::FanOut,
-    messages::{AddWorker, Attach, Detach, FanOutRound, Join, Leave, Publish, Summarize, Summary},
+    messages::{
+        AddWorker, Attach, Delivery, Detach, DismissAll, Dismissal, FanOutRound, Join, Leave, MayEnter,
+        Publish, Summarize, Summary,
+    },
     rooms::{RoomId, Rooms},
     round::OpenRound,
     turn::{WhenMailboxIsEmpty, yield_now},
 };
-use crate::domain::WorkerId;
+use crate::{
+    domain::WorkerId,
+    metrics::Metrics,
+    protocol::websocket::deflate::{Deflater, FULL_WINDOW},
+};
 
 /// After this many messages without a pause the actor lets the other tasks of its thread run.
 const MESSAGES_PER_TURN: usize = 1024;
@@ -23,15 +30,30 @@ const MESSAGES_PER_TURN: usize = 1024;
 ///
 /// A room's round ends when the mailbox is empty, when the round is full, or when somebody joins or leaves that
 /// room: so each member hears all that is said from the point where it joined to the point where it left.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct ChatServer {
     rooms: Rooms,
+    metrics: Arc<Metrics>,
     open: HashMap<RoomId, OpenRound>,
     workers: HashMap<WorkerId, Addr<FanOut>>,
+    /// Made with the first message that is worth it.
+    deflater: Option<Deflater>,
     handled_this_turn: usize,
 }
 
 impl ChatServer {
+    /// A chat server with at most `max_rooms` rooms at a time, whose number it keeps in `metrics`.
+    pub fn new(max_rooms: usize, metrics: Arc<Metrics>) -> Self {
+        Self {
+            rooms: Rooms::new(max_rooms),
+            metrics,
+            open: HashMap::new(),
+            workers: HashMap::new(),
+            deflater: None,
+            handled_this_turn: 0,
+        }
+    }
+
     fn end_round(&mut self, room: RoomId) {
         if let Some(open) = self.open.remove(&room) {
             self.fan_out(room, open);
@@ -81,12 +103,26 @@ impl Handler<AddWorker> for ChatServer {
     }
 }
 
+impl Handler<MayEnter> for ChatServer {
+    type Result = bool;
+
+    fn handle(&mut self, MayEnter { room }: MayEnter, _: &mut Self::Context) -> bool {
+        self.rooms.may_enter(&room)
+    }
+}
+
 impl Handler<Join> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, Join { session, room, worker, seat }: Join, _: &mut Self::Context) {
-        let room = self.rooms.join(session, room, worker);
-        self.end_round(room);
+        let Ok(room) = self.rooms.join(session, room, worker, seat.encoding) else {
+            seat.deliveries.do_send(Delivery::Dismissed(Dismissal::TooManyRooms));
+            return;
+        };
+        self.metrics.set_rooms(self.rooms.count());
+        if let Some(room) = room {
+            self.end_round(room);
+        }
         if let Some(fanout) = self.workers.get(&worker) {
             fanout.do_send(Attach { session, room, seat });
         }
@@ -107,6 +143,7 @@ impl Handler<Leave> for ChatServer {
         {
             fanout.do_send(Detach { session });
         }
+        self.metrics.set_rooms(self.rooms.count());
     }
 }
 
@@ -117,12 +154,27 @@ impl Handler<Publish> for ChatServer {
         let Some(room) = self.rooms.room_of(publish.session) else {
             return;
         };
+        let deflater = self
+            .rooms
+            .has_deflating(room)
+            .then(|| self.deflater.get_or_insert_with(|| Deflater::new(FULL_WINDOW)));
         let open = self.open.entry(room).or_default();
-        open.push(publish);
+        open.push(publish, deflater);
         if open.is_full() {
             self.end_round(room);
         }
         self.count_turn(ctx);
+    }
+}
+
+impl Handler<DismissAll> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, message: DismissAll, _: &mut Self::Context) {
+        self.end_all_rounds();
+        for fanout in self.workers.values() {
+            fanout.do_send(message);
+        }
     }
 }
 

@@ -16,16 +16,32 @@ const fn row(code: u16, reason: &'static str, reconnect: bool) -> CloseReason {
     CloseReason { code, reason, reconnect }
 }
 
-/// The peer asked to close and gave no code.
-pub const NORMAL: CloseReason = row(1000, "normal closure", false);
+/// The client was silent for too long.
+pub const AWAY: CloseReason = row(1001, "no answer to our ping", true);
 /// The bytes break RFC 6455.
 pub const PROTOCOL_ERROR: CloseReason = row(1002, "protocol error", false);
-/// A text or a close reason is not UTF-8.
-pub const INVALID_TEXT: CloseReason = row(1007, "text is not valid UTF-8", false);
+/// A text or a close reason is not UTF-8, or a compressed message cannot be inflated.
+pub const INVALID_TEXT: CloseReason = row(1007, "invalid payload data", false);
+/// The client sent faster than it may, for too long.
+pub const FLOOD: CloseReason = row(1008, "too many messages", false);
 /// A message over the size or fragment limit.
 pub const TOO_BIG: CloseReason = row(1009, "message too big", false);
+/// The server stops, and most likely starts again.
+pub const RESTART: CloseReason = row(1012, "server restarts", true);
+/// The room would be one too many.
+pub const TOO_MANY_ROOMS: CloseReason = row(1013, "too many rooms", true);
 /// The session did not read what its room sent it.
 pub const SLOW_CONSUMER: CloseReason = row(1013, "slow consumer", true);
+
+/// The whole table, for those who show it.
+pub const ALL: [CloseReason; 8] =
+    [AWAY, PROTOCOL_ERROR, INVALID_TEXT, FLOOD, TOO_BIG, RESTART, TOO_MANY_ROOMS, SLOW_CONSUMER];
+
+/// Counted for a connection that ended without a close frame; never sent (RFC 6455, section 7.4.1).
+pub const LOST: u16 = 1006;
+
+/// Counted for a close frame without a code; never sent.
+pub const NO_CODE: u16 = 1005;
 
 /// Whether a peer may send `code` in a close frame: the registered codes without those that never
 /// travel (1004-1006, 1015), and the ranges for libraries and applications.
@@ -39,7 +55,7 @@ mod tests {
 
     #[test]
     fn every_row_may_be_sent_and_fits_a_control_frame() {
-        for row in [NORMAL, PROTOCOL_ERROR, INVALID_TEXT, TOO_BIG, SLOW_CONSUMER] {
+        for row in ALL {
             assert!(may_be_sent(row.code), "{row:?}");
             assert!(row.reason.len() + 2 <= 125, "{row:?}");
         }

@@ -12,13 +12,22 @@ const SUFFIX: &[u8] = b"!!!";
 pub fn write_answer(out: &mut BytesMut, text: &str) {
     if text.is_ascii() {
         frame::write_header(out, OpCode::Text, text.len() + SUFFIX.len());
-        let start = out.len();
+        write_text(out, text);
+    } else {
+        let mut answer = BytesMut::new();
+        write_text(&mut answer, text);
+        frame::write(out, OpCode::Text, &answer);
+    }
+}
+
+/// Appends the answer to `text` to `out`, without a frame.
+pub fn write_text(out: &mut BytesMut, text: &str) {
+    let start = out.len();
+    if text.is_ascii() {
         out.extend_from_slice(text.as_bytes());
         out[start..].make_ascii_uppercase();
     } else {
-        let upper = text.to_uppercase();
-        frame::write_header(out, OpCode::Text, upper.len() + SUFFIX.len());
-        out.extend_from_slice(upper.as_bytes());
+        out.extend_from_slice(text.to_uppercase().as_bytes());
     }
     out.extend_from_slice(SUFFIX);
 }

@@ -10,13 +10,16 @@ use actix_web::{
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
-use crate::domain::RoomNameError;
+use crate::{domain::RoomNameError, session::admission::Full};
 
 /// The only version of the protocol there is.
 const PROTOCOL_VERSION: &str = "13";
 
 /// Bytes of a decoded `Sec-WebSocket-Key`.
 const KEY_LEN: usize = 16;
+
+/// Seconds after which a client that found the server full may try again.
+const RETRY_AFTER: &str = "5";
 
 /// Why a request does not become a session. The sentence is the body of the answer.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +60,33 @@ pub enum Refusal {
     /// `?room=` is no room name.
     #[error("?room=: {0}")]
     BadRoom(RoomNameError),
+    /// The room would be one too many.
+    #[error("there are as many rooms as the server takes (--max-rooms)")]
+    TooManyRooms,
+    /// The session would be one too many, or the server stops.
+    #[error("{0}")]
+    Full(Full),
+}
+
+impl Refusal {
+    /// The reason in one word, for the metrics.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::ForeignOrigin { .. } => "origin",
+            Self::BadQuery(_) | Self::BadRoom(_) => "room",
+            Self::TooManyRooms => "rooms",
+            Self::Full(Full::Sessions) => "sessions",
+            Self::Full(Full::Address) => "address",
+            Self::Full(Full::Draining) => "draining",
+            Self::Method(_)
+            | Self::HttpVersion
+            | Self::NoUpgrade
+            | Self::NoConnectionUpgrade
+            | Self::NoVersion
+            | Self::OtherVersion
+            | Self::BadKey => "handshake",
+        }
+    }
 }
 
 impl ResponseError for Refusal {
@@ -65,6 +95,7 @@ impl ResponseError for Refusal {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoUpgrade | Self::OtherVersion => StatusCode::UPGRADE_REQUIRED,
             Self::ForeignOrigin { .. } => StatusCode::FORBIDDEN,
+            Self::TooManyRooms | Self::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::HttpVersion
             | Self::NoConnectionUpgrade
             | Self::NoVersion
@@ -82,6 +113,7 @@ impl ResponseError for Refusal {
             Self::OtherVersion => response
                 .insert_header((header::UPGRADE, "websocket"))
                 .insert_header((header::SEC_WEBSOCKET_VERSION, PROTOCOL_VERSION)),
+            Self::TooManyRooms | Self::Full(_) => response.insert_header((header::RETRY_AFTER, RETRY_AFTER)),
             _ => &mut response,
         };
         response.content_type("text/plain; charset=utf-8").body(format!("{self}.\n"))

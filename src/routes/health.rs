@@ -5,7 +5,10 @@ use std::time::Duration;
 use actix_web::{HttpResponse, rt::time::timeout, web};
 use serde::Serialize;
 
-use crate::{chat::Summarize, session::Worker};
+use crate::{
+    chat::{Summarize, Summary},
+    session::Worker,
+};
 
 /// How long the chat server may take to answer before the server counts as unwell.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -24,17 +27,26 @@ struct Health {
     rooms: Option<usize>,
 }
 
-/// 200 if the chat server answers, 503 if it does not.
+/// 200 if the server is well; 503 if its chat server does not answer, or if it is about to stop.
 pub async fn health(worker: web::Data<Worker>) -> HttpResponse {
-    let summary = timeout(PATIENCE, worker.chat.send(Summarize)).await.ok().and_then(Result::ok);
+    let summary = summary(&worker).await;
+    let status = match summary {
+        Some(_) if worker.admission.is_draining() => "draining",
+        Some(_) => "ok",
+        None => "the chat server does not answer",
+    };
     let health = Health {
-        status: if summary.is_some() { "ok" } else { "the chat server does not answer" },
+        status,
         version: env!("CARGO_PKG_VERSION"),
         uptime_seconds: worker.metrics.uptime().as_secs(),
-        sessions: worker.metrics.sessions(),
+        sessions: worker.admission.sessions(),
         rooms: summary.map(|summary| summary.rooms),
     };
-    let mut response =
-        if summary.is_some() { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    let mut response = if status == "ok" { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.insert_header(("Cache-Control", "no-store")).json(health)
+}
+
+/// What the chat server counts, if it answers in time.
+async fn summary(worker: &Worker) -> Option<Summary> {
+    timeout(PATIENCE, worker.chat.send(Summarize)).await.ok()?.ok()
 }

@@ -1,5 +1,7 @@
 //! The route table, grouped by who uses it.
 
+use std::sync::Arc;
+
 use actix_files::Files;
 use actix_web::{
     guard,
@@ -7,21 +9,31 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
-use crate::session::Worker;
+use crate::{metrics::Metrics, session::Worker};
 
 pub mod handshake;
 pub mod health;
 pub mod lingering;
+pub mod metrics;
 pub mod origin;
+pub mod peer;
 pub mod websocket;
 
 /// What the page may load and reach: its own files, and WebSockets.
 const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
      connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
+/// Registers what `--metrics-bind` has a port of its own for.
+pub fn configure_metrics(cfg: &mut ServiceConfig, metrics: Arc<Metrics>) {
+    cfg.app_data(web::Data::new(metrics)).service(web::resource("/metrics").get(metrics::metrics));
+}
+
 /// Registers every door of the server for one worker.
 pub fn configure(cfg: &mut ServiceConfig, worker: Worker) {
     let static_dir = worker.settings.static_dir.clone();
+    if worker.settings.metrics_bind.is_none() {
+        configure_metrics(cfg, Arc::clone(&worker.metrics));
+    }
     cfg.app_data(web::Data::new(worker))
         // Clients of the rooms.
         .service(

@@ -7,10 +7,12 @@ use serde::Deserialize;
 use super::{
     handshake::{self, Refusal},
     origin::{self, Leniency},
+    peer,
 };
 use crate::{
+    chat::MayEnter,
     domain::RoomName,
-    session::{self, Door, Worker},
+    session::{self, Door, Worker, websocket::Visitor},
 };
 
 /// What may stand behind the `?` of a plain door.
@@ -28,13 +30,8 @@ pub async fn plain(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, Error> {
-    check(&req, &worker)?;
-    let query = web::Query::<PlainQuery>::from_query(req.query_string()).map_err(Refusal::BadQuery)?;
-    let room = match &query.room {
-        Some(name) => RoomName::parse(name).map_err(Refusal::BadRoom)?,
-        None => RoomName::default(),
-    };
-    open(&req, payload, Door::Plain(room), &worker)
+    let admitted = admit_plain(&req, &worker).await;
+    open(&req, payload, &worker, admitted)
 }
 
 /// `/echo`: an echo session.
@@ -46,8 +43,22 @@ pub async fn echo(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, Error> {
-    check(&req, &worker)?;
-    open(&req, payload, Door::Echo, &worker)
+    let admitted = check(&req, &worker).and_then(|()| admit(&req, &worker, Door::Echo));
+    open(&req, payload, &worker, admitted)
+}
+
+async fn admit_plain(req: &HttpRequest, worker: &Worker) -> Result<Visitor, Refusal> {
+    check(req, worker)?;
+    let query = web::Query::<PlainQuery>::from_query(req.query_string()).map_err(Refusal::BadQuery)?;
+    let room = match &query.room {
+        Some(name) => RoomName::parse(name).map_err(Refusal::BadRoom)?,
+        None => RoomName::default(),
+    };
+    // A chat server that is gone refuses as one that is full.
+    if !worker.chat.send(MayEnter { room: room.clone() }).await.unwrap_or(false) {
+        return Err(Refusal::TooManyRooms);
+    }
+    admit(req, worker, Door::Plain(room))
 }
 
 /// The handshake first, then whether this page may come in.
@@ -60,11 +71,19 @@ fn check(req: &HttpRequest, worker: &Worker) -> Result<(), Refusal> {
     })
 }
 
+/// Last, because it takes a place.
+fn admit(req: &HttpRequest, worker: &Worker, door: Door) -> Result<Visitor, Refusal> {
+    let address = peer::address(req, &worker.settings.trusted_proxy);
+    let admitted = worker.admission.admit(address).map_err(Refusal::Full)?;
+    Ok(Visitor { door, address, admitted })
+}
+
 fn open(
     req: &HttpRequest,
     payload: web::Payload,
-    door: Door,
-    worker: &Worker,
+    worker: &web::Data<Worker>,
+    visitor: Result<Visitor, Refusal>,
 ) -> Result<HttpResponse, Error> {
-    session::websocket::open(req, payload, door, worker).map_err(ErrorInternalServerError)
+    let visitor = visitor.inspect_err(|refusal| worker.metrics.refused(refusal.word()))?;
+    session::websocket::open(req, payload, visitor, worker).map_err(ErrorInternalServerError)
 }

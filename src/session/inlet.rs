@@ -1,19 +1,30 @@
 //! The way into a session: bytes from the client, decoded behind a gate.
 //!
-//! The gate is shut while the session has too much accepted and not dealt with, or too many of its own answers
-//! unread. A shut gate stops the decoder between two messages; nothing is dropped, the bytes stay where they are,
-//! and TCP slows the client down. The actor's mailbox and timers run on.
+//! The gate is shut while the session has too much accepted and not dealt with, too many of its own answers unread,
+//! or sends faster than it may. A shut gate stops the decoder between two messages; nothing is dropped, the bytes stay
+//! where they are, and TCP slows the client down. The actor's mailbox and timers run on.
 
 use std::{
+    cell::Cell,
     pin::Pin,
+    rc::Rc,
     task::{Context, Poll, ready},
+    time::Instant,
 };
 
-use actix_web::error::PayloadError;
+use actix_web::{
+    error::PayloadError,
+    rt::time::{Sleep, sleep_until},
+};
 use bytes::Bytes;
 use futures_core::Stream;
+use prometheus::IntCounter;
 
-use super::outlet::Outbox;
+use super::{
+    heartbeat::Signs,
+    outlet::Outbox,
+    rate::{RateLimit, TokenBucket, Verdict},
+};
 use crate::{
     chat::Intake,
     protocol::websocket::{Decoder, Message, ProtocolError},
@@ -26,8 +37,44 @@ pub enum Inbound {
     Message(Message),
     /// The bytes break the protocol or a limit; nothing more will come.
     Broken(ProtocolError),
+    /// The client pressed against its rate limit for too long; nothing more will come.
+    Flood,
     /// The connection ended; nothing more will come.
     Lost,
+}
+
+/// What the gate lets through.
+#[derive(Debug)]
+pub struct Gate {
+    /// The bound on accepted messages.
+    pub intake: Intake,
+    /// Where the session's own answers wait.
+    pub outbox: Outbox,
+    /// How many bytes of them may.
+    pub max_answer_bytes: usize,
+    /// How fast messages may come, if that is limited; control frames by the same numbers, apart.
+    pub rate: Option<RateLimit>,
+}
+
+/// Signs of life, noted by the inlet and read by the heartbeat.
+#[derive(Clone, Debug, Default)]
+pub struct Life(Rc<LifeCells>);
+
+#[derive(Debug, Default)]
+struct LifeCells {
+    heard: Cell<bool>,
+    held_back: Cell<bool>,
+}
+
+impl Life {
+    /// What was noted since the last call.
+    pub fn take(&self) -> Signs {
+        match (self.0.heard.take(), self.0.held_back.take()) {
+            (true, _) => Signs::Heard,
+            (false, true) => Signs::HeldBack,
+            (false, false) => Signs::Silence,
+        }
+    }
 }
 
 /// A stream of the client's messages, for `StreamHandler`.
@@ -36,30 +83,77 @@ pub struct Inlet<P> {
     payload: P,
     chunk: Bytes,
     decoder: Decoder,
-    intake: Intake,
-    outbox: Outbox,
-    max_answer_bytes: usize,
+    gate: Gate,
+    buckets: Option<Buckets>,
+    life: Life,
+    bytes_in: IntCounter,
     ended: bool,
 }
 
+#[derive(Debug)]
+struct Buckets {
+    data: TokenBucket,
+    control: TokenBucket,
+    /// Runs while the rate limit keeps the gate shut.
+    until_open: Option<Pin<Box<Sleep>>>,
+}
+
 impl<P> Inlet<P> {
-    /// Decodes `payload` while `intake` is open and `outbox` holds at most `max_answer_bytes` of answers.
-    pub fn new(
-        payload: P,
-        decoder: Decoder,
-        intake: Intake,
-        outbox: Outbox,
-        max_answer_bytes: usize,
-    ) -> Self {
-        Self { payload, chunk: Bytes::new(), decoder, intake, outbox, max_answer_bytes, ended: false }
+    /// Decodes `payload` while `gate` is open, notes signs of life in `life`, and counts bytes in `bytes_in`.
+    pub fn new(payload: P, decoder: Decoder, gate: Gate, life: Life, bytes_in: IntCounter) -> Self {
+        let now = Instant::now();
+        let buckets = gate.rate.map(|limit| Buckets {
+            data: TokenBucket::new(limit, now),
+            control: TokenBucket::new(limit, now),
+            until_open: None,
+        });
+        Self { payload, chunk: Bytes::new(), decoder, gate, buckets, life, bytes_in, ended: false }
     }
 
-    fn poll_gate(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.outbox.answer_bytes() > self.max_answer_bytes {
+    /// Ready when the next message may be decoded; false when there will be none, for the client floods.
+    fn poll_gate(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.gate.outbox.answer_bytes() > self.gate.max_answer_bytes {
             // Nobody needs to wake us: the outlet runs the actor, and so this stream, after each piece it yields.
             return Poll::Pending;
         }
-        self.intake.poll_open(cx)
+        ready!(self.gate.intake.poll_open(cx));
+        self.buckets.as_mut().map_or(Poll::Ready(true), |buckets| buckets.poll_open(cx))
+    }
+
+    fn end(&mut self, last: Inbound) -> Poll<Option<Inbound>> {
+        self.ended = true;
+        Poll::Ready(Some(last))
+    }
+}
+
+impl Buckets {
+    fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        loop {
+            if let Some(until_open) = &mut self.until_open {
+                ready!(until_open.as_mut().poll(cx));
+                self.until_open = None;
+            }
+            let now = Instant::now();
+            let until = match (self.data.check(now), self.control.check(now)) {
+                (Verdict::Go, Verdict::Go) => return Poll::Ready(true),
+                (Verdict::Flood, _) | (_, Verdict::Flood) => return Poll::Ready(false),
+                (Verdict::Wait(until), Verdict::Go) | (Verdict::Go, Verdict::Wait(until)) => until,
+                (Verdict::Wait(one), Verdict::Wait(other)) => one.max(other),
+            };
+            self.until_open = Some(Box::pin(sleep_until(until.into())));
+        }
+    }
+
+    fn take(&mut self, message: &Message) {
+        match message {
+            Message::Text(_) | Message::Binary(_) => self.data.take(),
+            Message::Ping(_) | Message::Pong(_) | Message::Close(_) => self.control.take(),
+        }
+    }
+
+    fn pause(&mut self) {
+        self.data.pause();
+        self.control.pause();
     }
 }
 
@@ -74,22 +168,38 @@ where
         if this.ended {
             return Poll::Ready(None);
         }
-        ready!(this.poll_gate(cx));
+        match this.poll_gate(cx) {
+            Poll::Ready(true) => {}
+            Poll::Ready(false) => return this.end(Inbound::Flood),
+            Poll::Pending => {
+                this.life.0.held_back.set(true);
+                return Poll::Pending;
+            }
+        }
         loop {
             match this.decoder.decode(&mut this.chunk) {
-                Ok(Some(message)) => return Poll::Ready(Some(Inbound::Message(message))),
-                Ok(None) => {}
-                Err(error) => {
-                    this.ended = true;
-                    return Poll::Ready(Some(Inbound::Broken(error)));
+                Ok(Some(message)) => {
+                    if let Some(buckets) = &mut this.buckets {
+                        buckets.take(&message);
+                    }
+                    return Poll::Ready(Some(Inbound::Message(message)));
                 }
+                Ok(None) => {}
+                Err(error) => return this.end(Inbound::Broken(error)),
             }
-            match ready!(Pin::new(&mut this.payload).poll_next(cx)) {
-                Some(Ok(chunk)) => this.chunk = chunk,
+            match Pin::new(&mut this.payload).poll_next(cx) {
+                Poll::Ready(Some(Ok(chunk))) => {
+                    this.life.0.heard.set(true);
+                    this.bytes_in.inc_by(chunk.len() as u64);
+                    this.chunk = chunk;
+                }
                 // actix-http reports the end of an upgraded connection as an incomplete payload.
-                Some(Err(_)) | None => {
-                    this.ended = true;
-                    return Poll::Ready(Some(Inbound::Lost));
+                Poll::Ready(Some(Err(_)) | None) => return this.end(Inbound::Lost),
+                Poll::Pending => {
+                    if let Some(buckets) = &mut this.buckets {
+                        buckets.pause();
+                    }
+                    return Poll::Pending;
                 }
             }
         }

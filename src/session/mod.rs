@@ -9,28 +9,36 @@
 //!
 //! `routes` opens sessions; `chat` reaches them through the `Recipient` in their `Seat`.
 
-use std::{fmt, sync::Arc};
+use std::{cell::RefCell, fmt, sync::Arc};
 
 use actix::Addr;
 
+use self::admission::Admission;
 use crate::{
-    chat::{Budget, ChatServer},
+    chat::{Budget, ChatServer, Dismissal},
     config::Settings,
     domain::{RoomName, WorkerId},
     metrics::Metrics,
     protocol::{
         close::{self, CloseReason},
-        websocket::{CloseFrame, ProtocolError},
+        websocket::{
+            CloseFrame, ProtocolError,
+            deflate::{Deflaters, Inflater},
+        },
     },
 };
 
+pub mod admission;
+pub mod heartbeat;
 pub mod inlet;
 pub mod linger;
 pub mod outlet;
+pub mod rate;
+pub mod socket;
 pub mod websocket;
 
 /// What all sessions of one worker thread share.
-#[derive(Clone, Debug)]
+#[derive(Debug)]
 pub struct Worker {
     /// The worker.
     pub id: WorkerId,
@@ -38,10 +46,16 @@ pub struct Worker {
     pub chat: Addr<ChatServer>,
     /// The bound on accepted messages over all sessions of the process.
     pub intake: Arc<Budget>,
+    /// The bounds on sessions of the process.
+    pub admission: Arc<Admission>,
     /// The process's settings.
     pub settings: Arc<Settings>,
     /// The process's counters.
     pub metrics: Arc<Metrics>,
+    /// Inflates what this thread's sessions receive.
+    pub inflater: Inflater,
+    /// Compresses what this thread's sessions answer.
+    pub deflaters: RefCell<Deflaters>,
 }
 
 /// The door a session came in by: what it hears and says.
@@ -51,6 +65,16 @@ pub enum Door {
     Plain(RoomName),
     /// Answers what it was sent; nobody else hears it.
     Echo,
+}
+
+impl Door {
+    /// The name of the protocol in logs and metrics.
+    pub fn protocol(&self) -> &'static str {
+        match self {
+            Self::Plain(_) => "plain",
+            Self::Echo => "echo",
+        }
+    }
 }
 
 impl fmt::Display for Door {
@@ -71,8 +95,12 @@ pub enum Ending {
     Lost,
     /// The peer broke a rule or a limit.
     Broken(ProtocolError),
-    /// It did not read what its room sent.
-    SlowConsumer,
+    /// It sent too much for too long.
+    Flood,
+    /// It was silent for too long.
+    Silent,
+    /// The server wants no more of it, for no fault in what it sent.
+    Dismissed(Dismissal),
 }
 
 impl Ending {
@@ -81,7 +109,21 @@ impl Ending {
         match self {
             Self::ClosedByPeer(_) | Self::Lost => None,
             Self::Broken(error) => Some(error.close_reason()),
-            Self::SlowConsumer => Some(close::SLOW_CONSUMER),
+            Self::Flood => Some(close::FLOOD),
+            Self::Silent => Some(close::AWAY),
+            Self::Dismissed(Dismissal::SlowConsumer) => Some(close::SLOW_CONSUMER),
+            Self::Dismissed(Dismissal::TooManyRooms) => Some(close::TOO_MANY_ROOMS),
+            Self::Dismissed(Dismissal::Restart) => Some(close::RESTART),
+        }
+    }
+
+    /// The code it is counted under.
+    pub fn code(&self) -> u16 {
+        match (self, self.close_reason()) {
+            (_, Some(row)) => row.code,
+            (Self::ClosedByPeer(Some(frame)), None) => frame.code,
+            (Self::ClosedByPeer(None), None) => close::NO_CODE,
+            _ => close::LOST,
         }
     }
 }
@@ -95,8 +137,10 @@ impl fmt::Display for Ending {
                 if frame.reason.is_empty() { Ok(()) } else { write!(f, " ({:?})", &*frame.reason) }
             }
             Self::Lost => f.write_str("connection lost"),
-            Self::Broken(error) => write!(f, "{error} ({})", error.close_reason().code),
-            Self::SlowConsumer => write!(f, "slow consumer ({})", close::SLOW_CONSUMER.code),
+            Self::Broken(error) => write!(f, "{error} ({})", self.code()),
+            Self::Flood | Self::Silent | Self::Dismissed(_) => {
+                write!(f, "{} ({})", self.close_reason().map_or("", |row| row.reason), self.code())
+            }
         }
     }
 }

@@ -14,6 +14,7 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
+use prometheus::IntCounter;
 
 use super::linger;
 use crate::{
@@ -26,10 +27,10 @@ use crate::{
 const COPY_BELOW: usize = 2048;
 
 /// Finished frames waiting for the socket, shared by a session's actor, its inlet and its outlet.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Outbox(Rc<RefCell<Queue>>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Queue {
     pieces: VecDeque<Piece>,
     /// Answers behind the last piece.
@@ -38,6 +39,8 @@ struct Queue {
     answers: usize,
     /// Bytes of deliveries, in `pieces` and still in the mailbox.
     waiting: Waiting,
+    /// Counts the bytes of answers; those of deliveries are counted where they come from.
+    bytes_out: IntCounter,
 }
 
 #[derive(Debug)]
@@ -49,6 +52,23 @@ enum Piece {
 }
 
 impl Outbox {
+    /// An empty one, which counts what leaves it as answers in `bytes_out`.
+    pub fn new(bytes_out: IntCounter) -> Self {
+        Self(Rc::new(RefCell::new(Queue {
+            pieces: VecDeque::new(),
+            tail: BytesMut::new(),
+            answers: 0,
+            waiting: Waiting::default(),
+            bytes_out,
+        })))
+    }
+
+    /// Whether anything waits to be written.
+    pub fn has_waiting(&self) -> bool {
+        let queue = self.0.borrow();
+        !queue.pieces.is_empty() || !queue.tail.is_empty()
+    }
+
     /// The count of delivered bytes, for whoever delivers.
     pub fn waiting(&self) -> Waiting {
         self.0.borrow().waiting.clone()
@@ -95,24 +115,27 @@ impl Outbox {
     fn pop(&self) -> Option<Bytes> {
         let queue = &mut *self.0.borrow_mut();
         match queue.pieces.pop_front() {
-            Some(Piece::Answer(bytes)) => {
-                queue.answers -= bytes.len();
-                Some(bytes)
-            }
+            Some(Piece::Answer(bytes)) => Some(queue.count_answer(bytes)),
             Some(Piece::Delivery(bytes)) => {
                 queue.waiting.subtract(bytes.len());
                 Some(bytes)
             }
             None if queue.tail.is_empty() => None,
             None => {
-                queue.answers -= queue.tail.len();
-                Some(std::mem::take(&mut queue.tail).freeze())
+                let tail = std::mem::take(&mut queue.tail).freeze();
+                Some(queue.count_answer(tail))
             }
         }
     }
 }
 
 impl Queue {
+    fn count_answer(&mut self, bytes: Bytes) -> Bytes {
+        self.answers -= bytes.len();
+        self.bytes_out.inc_by(bytes.len() as u64);
+        bytes
+    }
+
     fn flush_tail(&mut self) {
         if !self.tail.is_empty() {
             self.pieces.push_back(Piece::Answer(std::mem::take(&mut self.tail).freeze()));
@@ -164,13 +187,17 @@ where
 mod tests {
     use super::*;
 
+    fn outbox() -> Outbox {
+        Outbox::new(IntCounter::new("bytes", "bytes").expect("a legal name"))
+    }
+
     fn drain(outbox: &Outbox) -> Vec<Vec<u8>> {
         std::iter::from_fn(|| outbox.pop()).map(|bytes| bytes.to_vec()).collect()
     }
 
     #[test]
     fn answers_and_deliveries_leave_in_the_order_they_came() {
-        let outbox = Outbox::default();
+        let outbox = outbox();
         outbox.answer_frame(OpCode::Text, Bytes::from_static(b"a"));
         outbox.answer_frame(OpCode::Text, Bytes::from_static(b"b"));
         outbox.waiting().add(1);
@@ -191,7 +218,7 @@ mod tests {
 
     #[test]
     fn what_has_left_or_was_dropped_is_no_longer_counted() {
-        let outbox = Outbox::default();
+        let outbox = outbox();
         outbox.answer_frame(OpCode::Text, Bytes::from_static(b"abc"));
         outbox.answer_frame(OpCode::Text, Bytes::from(vec![b'x'; 5000]));
         outbox.waiting().add(10);

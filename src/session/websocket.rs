@@ -1,30 +1,44 @@
 //! One WebSocket client as an actor.
 
-use std::{net::SocketAddr, time::Instant};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use actix::{
     Actor, ActorContext as _, AsyncContext as _, Handler, Running, StreamHandler, dev::AsyncContextParts as _,
 };
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::{HeaderValue, SEC_WEBSOCKET_EXTENSIONS},
+    rt, web,
+};
 use actix_web_actors::{
     HttpContext,
     ws::{self, HandshakeError},
 };
-use bytes::Bytes;
+use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use log::{debug, info};
 
 use super::{
     Door, Ending, Worker,
-    inlet::{Inbound, Inlet},
+    admission::Admitted,
+    heartbeat::{Beat, Heartbeat},
+    inlet::{Gate, Inbound, Inlet, Life},
     outlet::{Outbox, Outlet},
+    rate::RateLimit,
+    socket::{self, Connection},
 };
 use crate::{
-    chat::{Delivery, Intake, Join, Leave, Payload, Publish, Seat},
+    chat::{Cutter, Delivery, Dismissal, Encoding, Intake, Join, Leave, Payload, Publish, Seat},
+    config::{Settings, Switch},
     domain::SessionId,
+    metrics::ProtocolMetrics,
     protocol::{
         plain,
-        websocket::{Decoder, Limits, Message, close as close_frame, frame::OpCode},
+        websocket::{
+            Decoder, Limits, Message, close as close_frame,
+            deflate::{self, Agreement, FULL_WINDOW},
+            frame::{self, OpCode},
+        },
     },
 };
 
@@ -32,15 +46,30 @@ use crate::{
 /// behind is evicted, however small they are.
 const MAILBOX_CAPACITY: usize = 1024;
 
+/// Who comes in, and where to.
+#[derive(Debug)]
+pub struct Visitor {
+    /// Its door.
+    pub door: Door,
+    /// Its address, as the server or a trusted proxy sees it.
+    pub address: Option<IpAddr>,
+    /// Its place among the sessions.
+    pub admitted: Admitted,
+}
+
 /// A WebSocket client: answers it, and carries its room's messages both ways.
 #[derive(Debug)]
 pub struct WebSocketSession {
     id: SessionId,
-    door: Door,
-    peer: Option<SocketAddr>,
-    worker: Worker,
+    visitor: Visitor,
+    worker: web::Data<Worker>,
+    metrics: ProtocolMetrics,
     intake: Intake,
     outbox: Outbox,
+    agreement: Option<Agreement>,
+    connection: Option<Arc<Connection>>,
+    heartbeat: Heartbeat,
+    life: Life,
     opened: Instant,
     received: u64,
     /// Set once, by [`end`](Self::end).
@@ -54,30 +83,42 @@ pub struct WebSocketSession {
 pub fn open(
     req: &HttpRequest,
     payload: web::Payload,
-    door: Door,
-    worker: &Worker,
+    visitor: Visitor,
+    worker: &web::Data<Worker>,
 ) -> Result<HttpResponse, HandshakeError> {
     let mut response = ws::handshake(req)?;
     let settings = &worker.settings;
-    let outbox = Outbox::default();
-    let intake = Intake::new(settings.max_intake_bytes.get(), worker.intake.clone());
+    let agreement = negotiate(req, settings);
+    if let Some(answer) = agreement.and_then(|agreed| HeaderValue::from_str(&agreed.to_string()).ok()) {
+        response.insert_header((SEC_WEBSOCKET_EXTENSIONS, answer));
+    }
+    let metrics = worker.metrics.protocol(visitor.door.protocol());
+    let outbox = Outbox::new(metrics.bytes_out.clone());
+    let intake = Intake::new(settings.max_intake_bytes.get(), Arc::clone(&worker.intake));
     let limits =
         Limits { message_size: settings.max_message_size.get(), fragments: settings.max_fragments.get() };
-    let inlet = Inlet::new(
-        payload,
-        Decoder::new(limits),
-        intake.clone(),
-        outbox.clone(),
-        settings.max_queue_bytes.get(),
-    );
+    let decoder = Decoder::new(limits, agreement.map(|_| worker.inflater.clone()));
+    let gate = Gate {
+        intake: intake.clone(),
+        outbox: outbox.clone(),
+        max_answer_bytes: settings.max_queue_bytes.get(),
+        rate: rate_limit(settings),
+    };
+    let life = Life::default();
+    let inlet = Inlet::new(payload, decoder, gate, life.clone(), metrics.bytes_in.clone());
+    let opened = Instant::now();
     let session = WebSocketSession {
         id: SessionId::next(),
-        door,
-        peer: req.peer_addr(),
+        visitor,
         worker: worker.clone(),
+        metrics,
         intake,
         outbox: outbox.clone(),
-        opened: Instant::now(),
+        agreement,
+        connection: socket::of(req),
+        heartbeat: Heartbeat::new(opened, settings.ping_interval.get(), settings.ping_timeout.get()),
+        life,
+        opened,
         received: 0,
         ending: None,
     };
@@ -89,24 +130,66 @@ pub fn open(
     Ok(response.streaming(Outlet::new(actor, outbox)))
 }
 
+/// The first acceptable offer of compression, over all headers that make one.
+fn negotiate(req: &HttpRequest, settings: &Settings) -> Option<Agreement> {
+    if settings.compression == Switch::Off {
+        return None;
+    }
+    req.headers()
+        .get_all(SEC_WEBSOCKET_EXTENSIONS)
+        .filter_map(|offers| offers.to_str().ok())
+        .find_map(Agreement::negotiate)
+}
+
+fn rate_limit(settings: &Settings) -> Option<RateLimit> {
+    (settings.rate > 0).then(|| RateLimit {
+        rate: settings.rate.into(),
+        burst: settings.rate_burst.into(),
+        patience: settings.rate_patience.get(),
+    })
+}
+
 impl WebSocketSession {
     fn text(&mut self, text: ByteString) {
         self.received += 1;
-        match self.door {
+        self.metrics.messages_in.inc();
+        match self.visitor.door {
             Door::Plain(_) => {
-                self.outbox.answer(|out| plain::write_answer(out, &text));
+                self.answer_in_upper_case(&text);
                 self.publish(text.len(), Payload::Text(text));
             }
-            Door::Echo => self.outbox.answer_frame(OpCode::Text, text.into_bytes()),
+            Door::Echo => self.answer(OpCode::Text, text.into_bytes()),
         }
     }
 
     fn binary(&mut self, bytes: Bytes) {
         self.received += 1;
-        self.outbox.answer_frame(OpCode::Binary, bytes.clone());
-        if matches!(self.door, Door::Plain(_)) {
+        self.metrics.messages_in.inc();
+        self.answer(OpCode::Binary, bytes.clone());
+        if matches!(self.visitor.door, Door::Plain(_)) {
             self.publish(bytes.len(), Payload::Binary(bytes));
         }
+    }
+
+    fn answer_in_upper_case(&self, text: &str) {
+        if self.agreement.is_some() && deflate::is_worth_it(text.len()) {
+            let mut answer = BytesMut::new();
+            plain::write_text(&mut answer, text);
+            self.answer(OpCode::Text, answer.freeze());
+        } else {
+            self.outbox.answer(|out| plain::write_answer(out, text));
+        }
+    }
+
+    /// Queues an answer, compressed if that was agreed on and is worth it.
+    fn answer(&self, opcode: OpCode, payload: Bytes) {
+        if let Some(agreement) = self.agreement.filter(|_| deflate::is_worth_it(payload.len()))
+            && let Some(small) =
+                self.worker.deflaters.borrow_mut().with_window(agreement.window_bits()).deflate(&payload)
+        {
+            return self.outbox.answer(|out| frame::write_compressed(out, opcode, small));
+        }
+        self.outbox.answer_frame(opcode, payload);
     }
 
     /// `do_send`, never `send`: a message whose waiter is gone must still arrive (`send(x)` and at once `close()`).
@@ -115,12 +198,41 @@ impl WebSocketSession {
         self.worker.chat.do_send(Publish { session: self.id, payload, accepted });
     }
 
+    fn seat(&self, ctx: &<Self as Actor>::Context) -> Seat {
+        let connection = self.connection.clone();
+        // A broadcast is compressed with the full window; who asked for a smaller one gets it as it is.
+        let reads_deflated = self.agreement.is_some_and(|agreed| agreed.window_bits() == FULL_WINDOW);
+        Seat {
+            deliveries: ctx.address().recipient(),
+            waiting: self.outbox.waiting(),
+            encoding: if reads_deflated { Encoding::Deflated } else { Encoding::Plain },
+            cutter: Cutter::new(move || {
+                if let Some(connection) = &connection {
+                    connection.cut();
+                }
+            }),
+        }
+    }
+
+    fn beat(&mut self, ctx: &mut <Self as Actor>::Context) {
+        let now = Instant::now();
+        let next = match self.heartbeat.beat(now, self.life.take()) {
+            Beat::Wait(next) => next,
+            Beat::Ping(next) => {
+                self.outbox.answer(|out| frame::write_header(out, OpCode::Ping, 0));
+                next
+            }
+            Beat::Gone => return self.end(Ending::Silent, ctx),
+        };
+        ctx.run_later(next.saturating_duration_since(now), Self::beat);
+    }
+
     /// The one way out. The first ending counts; frames queued before it are still written, but to a slow consumer.
     fn end(&mut self, ending: Ending, ctx: &mut <Self as Actor>::Context) {
         if self.ending.is_some() {
             return;
         }
-        if ending == Ending::SlowConsumer {
+        if ending == Ending::Dismissed(Dismissal::SlowConsumer) {
             self.outbox.clear();
         }
         match (&ending, ending.close_reason()) {
@@ -133,20 +245,35 @@ impl WebSocketSession {
         self.ending = Some(ending);
         ctx.stop();
     }
+
+    /// A client that takes what is left for it too slowly, a byte now and then, is not waited for.
+    fn cut_if_it_lingers(&self) {
+        if let Some(connection) = self.connection.clone()
+            && self.outbox.has_waiting()
+        {
+            let patience = self.worker.settings.stall_timeout.get();
+            rt::spawn(async move {
+                rt::time::sleep(patience).await;
+                connection.cut();
+            });
+        }
+    }
 }
 
 impl Actor for WebSocketSession {
     type Context = HttpContext<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        self.worker.metrics.session_opened();
-        let peer = self.peer.map_or_else(|| "unknown address".to_owned(), |peer| peer.to_string());
-        info!("{} opened: {} from {peer}", self.id, self.door);
-        if let Door::Plain(room) = &self.door {
-            let seat = Seat { deliveries: ctx.address().recipient(), waiting: self.outbox.waiting() };
-            let join = Join { session: self.id, room: room.clone(), worker: self.worker.id, seat };
-            self.worker.chat.do_send(join);
-        }
+        self.metrics.sessions.inc();
+        let address = self.visitor.address.map_or_else(|| "unknown address".to_owned(), |ip| ip.to_string());
+        info!("{} opened: {} from {address}", self.id, self.visitor.door);
+        let room = match &self.visitor.door {
+            Door::Plain(room) => Some(room.clone()),
+            Door::Echo => None,
+        };
+        let seat = self.seat(ctx);
+        self.worker.chat.do_send(Join { session: self.id, room, worker: self.worker.id, seat });
+        ctx.run_later(self.heartbeat.first().saturating_duration_since(self.opened), Self::beat);
     }
 
     fn stopping(&mut self, _: &mut Self::Context) -> Running {
@@ -155,17 +282,17 @@ impl Actor for WebSocketSession {
 
     /// Actix calls this once on every path, also when the connection is dropped with the actor in it.
     fn stopped(&mut self, _: &mut Self::Context) {
-        if matches!(self.door, Door::Plain(_)) {
-            self.worker.chat.do_send(Leave { session: self.id });
-        }
-        self.worker.metrics.session_closed();
+        self.worker.chat.do_send(Leave { session: self.id });
+        let ending = self.ending.as_ref().unwrap_or(&Ending::Lost);
+        self.metrics.sessions.dec();
+        self.worker.metrics.closed(ending.code());
         info!(
-            "{} closed: {}, after {:.1} s and {} messages",
+            "{} closed: {ending}, after {:.1} s and {} messages",
             self.id,
-            self.ending.as_ref().unwrap_or(&Ending::Lost),
             self.opened.elapsed().as_secs_f64(),
             self.received,
         );
+        self.cut_if_it_lingers();
     }
 }
 
@@ -180,6 +307,7 @@ impl StreamHandler<Inbound> for WebSocketSession {
             }
             Inbound::Message(Message::Close(frame)) => self.end(Ending::ClosedByPeer(frame), ctx),
             Inbound::Broken(error) => self.end(Ending::Broken(error), ctx),
+            Inbound::Flood => self.end(Ending::Flood, ctx),
             Inbound::Lost => self.end(Ending::Lost, ctx),
         }
     }
@@ -196,7 +324,7 @@ impl Handler<Delivery> for WebSocketSession {
     fn handle(&mut self, delivery: Delivery, ctx: &mut Self::Context) {
         match delivery {
             Delivery::Frames(frames) => self.outbox.deliver(&frames),
-            Delivery::Evicted => self.end(Ending::SlowConsumer, ctx),
+            Delivery::Dismissed(why) => self.end(Ending::Dismissed(why), ctx),
         }
     }
 }

@@ -2,13 +2,13 @@
 
 use std::{future::Future, net::SocketAddr, num::NonZeroUsize, time::Duration};
 
-use actix_web::{
-    dev::ServerHandle,
-    rt::{self, time::timeout},
-};
+use actix_web::rt::{self, time::timeout};
 use awc::ws;
 use bytes::Bytes;
-use echoroom::{app::Application, config::Settings};
+use echoroom::{
+    app::{Application, StopHandle},
+    config::Settings,
+};
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::{
     io::{AsyncReadExt as _, AsyncWriteExt as _},
@@ -23,12 +23,14 @@ pub async fn soon<T>(what: &str, event: impl Future<Output = T>) -> T {
     timeout(PATIENCE, event).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
 }
 
-/// Settings for a server of a test: loopback, any port, two workers, so that rooms span threads.
+/// Settings for a server of a test: loopback, any port, two workers, so that rooms span threads, and no limit on the
+/// rate but where that is the test.
 pub fn settings() -> Settings {
     Settings {
         bind: [127, 0, 0, 1].into(),
         port: 0,
         workers: NonZeroUsize::new(2),
+        rate: 0,
         static_dir: concat!(env!("CARGO_MANIFEST_DIR"), "/static").into(),
         ..Settings::default()
     }
@@ -37,7 +39,8 @@ pub fn settings() -> Settings {
 /// A running server; stopped when dropped.
 pub struct TestServer {
     pub address: SocketAddr,
-    handle: ServerHandle,
+    pub handle: StopHandle,
+    pub metrics_port: Option<u16>,
 }
 
 impl TestServer {
@@ -49,8 +52,9 @@ impl TestServer {
         let application = Application::build(settings).expect("the server starts");
         let address = SocketAddr::from(([127, 0, 0, 1], application.port()));
         let handle = application.handle();
+        let metrics_port = application.metrics_port();
         rt::spawn(async move { application.run_until_stopped().await.expect("the server runs") });
-        Self { address, handle }
+        Self { address, handle, metrics_port }
     }
 
     /// A WebSocket client of the door at `path`.
@@ -68,6 +72,27 @@ impl TestServer {
         let head = raw.read_head().await;
         assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
         raw
+    }
+
+    /// The same, with the given offer of extensions accepted.
+    pub async fn connect_raw_offering(&self, path: &str, offer: &str) -> RawClient {
+        let mut raw = self.connect_tcp().await;
+        let line = format!("Sec-WebSocket-Extensions: {offer}\r\nUpgrade: w");
+        raw.send(raw.upgrade_request(path).replace("Upgrade: w", &line).as_bytes()).await;
+        let head = raw.read_head().await;
+        assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
+        assert!(head.contains("sec-websocket-extensions: permessage-deflate"), "{head}");
+        raw
+    }
+
+    /// The answer to a GET with the given headers, whole.
+    pub async fn get_raw(&self, path: &str, headers: &str) -> String {
+        let mut raw = self.connect_tcp().await;
+        let request = format!("GET {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
+        raw.send(request.as_bytes()).await;
+        let mut answer = String::new();
+        soon("an answer", raw.stream.read_to_string(&mut answer)).await.expect("UTF-8");
+        answer
     }
 
     /// A client that has only connected.
@@ -101,8 +126,7 @@ impl TestServer {
 
 impl Drop for TestServer {
     fn drop(&mut self) {
-        // The stop is under way once called; the future only waits for it.
-        drop(self.handle.stop(false));
+        self.handle.clone().stop_at_once();
     }
 }
 
@@ -230,6 +254,13 @@ impl RawClient {
         let stream = read.unsplit(write);
         let address = stream.peer_addr().expect("connected");
         Self { stream, address }
+    }
+
+    /// The status and head of the answer to a handshake with more headers.
+    pub async fn handshake_with(mut self, path: &str, headers: &str) -> String {
+        let request = self.upgrade_request(path).replace("Upgrade: w", &format!("{headers}Upgrade: w"));
+        self.send(request.as_bytes()).await;
+        self.read_head().await
     }
 
     /// Ends the connection with a reset instead of a FIN.

@@ -5,7 +5,8 @@ use crate::protocol::close::{self, CloseReason};
 /// A rule of RFC 6455 or a limit of ours that the peer's bytes break. The connection cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ProtocolError {
-    /// A reserved bit that no extension of this connection uses (section 5.2).
+    /// A reserved bit that no extension of this connection uses, or where its extension forbids it (section 5.2; RFC
+    /// 7692, section 6).
     #[error("a reserved bit is set")]
     ReservedBit,
     /// Opcodes 3-7 and 11-15 (section 5.2).
@@ -41,7 +42,10 @@ pub enum ProtocolError {
     /// A text that is not UTF-8 (section 8.1).
     #[error("a text message is not UTF-8")]
     BadText,
-    /// More bytes than `--max-message-size`, by header or joined.
+    /// A compressed message that cannot be inflated (RFC 7692, section 7.2.2).
+    #[error("a compressed message cannot be inflated")]
+    BadCompression,
+    /// More bytes than `--max-message-size`, by header, joined or inflated.
     #[error("a message is over {limit} bytes")]
     MessageTooBig {
         /// The limit in bytes.
@@ -59,7 +63,7 @@ impl ProtocolError {
     /// The row of the close table that answers this error.
     pub fn close_reason(self) -> CloseReason {
         match self {
-            Self::BadCloseReason | Self::BadText => close::INVALID_TEXT,
+            Self::BadCloseReason | Self::BadText | Self::BadCompression => close::INVALID_TEXT,
             Self::MessageTooBig { .. } | Self::TooManyFragments { .. } => close::TOO_BIG,
             _ => close::PROTOCOL_ERROR,
         }

@@ -11,7 +11,9 @@ pub const MAX_CLIENT_HEADER: usize = 14;
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
 
 const FIN: u8 = 0x80;
-const RESERVED_BITS: u8 = 0x70;
+/// Marks the first frame of a compressed message (RFC 7692, section 6).
+const COMPRESSED: u8 = 0x40;
+const RESERVED_BITS: u8 = 0x30;
 const MASKED: u8 = 0x80;
 
 /// What a frame is.
@@ -66,6 +68,8 @@ impl OpCode {
 pub struct ClientHeader {
     /// Whether this frame ends its message.
     pub fin: bool,
+    /// Whether the reserved bit of permessage-deflate is set; only the caller knows whether it may be.
+    pub compressed: bool,
     /// What the frame is.
     pub opcode: OpCode,
     /// Length of the payload as the client claims it; nothing of it need have arrived.
@@ -86,8 +90,11 @@ impl ClientHeader {
         if first & RESERVED_BITS != 0 {
             return Err(ProtocolError::ReservedBit);
         }
-        let fin = first & FIN != 0;
+        let (fin, compressed) = (first & FIN != 0, first & COMPRESSED != 0);
         let opcode = OpCode::parse(first & 0x0F)?;
+        if compressed && !matches!(opcode, OpCode::Text | OpCode::Binary) {
+            return Err(ProtocolError::ReservedBit);
+        }
         if opcode.is_control() && !fin {
             return Err(ProtocolError::FragmentedControl);
         }
@@ -108,7 +115,7 @@ impl ClientHeader {
             return Ok(None);
         };
         let header_len = bytes.len() - rest.len() + mask.len();
-        Ok(Some((Self { fin, opcode, payload_len, mask }, header_len)))
+        Ok(Some((Self { fin, compressed, opcode, payload_len, mask }, header_len)))
     }
 }
 
@@ -128,7 +135,17 @@ fn parse_length(short_len: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, Prot
 
 /// Appends the header of a whole, unmasked frame (FIN set), as a server sends it.
 pub fn write_header(out: &mut BytesMut, opcode: OpCode, payload_len: usize) {
-    out.put_u8(FIN | opcode.bits());
+    write_header_with(out, FIN | opcode.bits(), payload_len);
+}
+
+/// Appends a whole, unmasked frame whose payload is compressed.
+pub fn write_compressed(out: &mut BytesMut, opcode: OpCode, payload: &[u8]) {
+    write_header_with(out, FIN | COMPRESSED | opcode.bits(), payload.len());
+    out.extend_from_slice(payload);
+}
+
+fn write_header_with(out: &mut BytesMut, first: u8, payload_len: usize) {
+    out.put_u8(first);
     if payload_len <= MAX_CONTROL_PAYLOAD {
         out.put_u8(payload_len as u8);
     } else if let Ok(len) = u16::try_from(payload_len) {
@@ -179,7 +196,9 @@ mod tests {
     #[test]
     fn a_broken_rule_is_found_at_its_first_byte() {
         let error = |bytes: &[u8]| ClientHeader::parse(bytes).expect_err("must be refused");
-        assert_eq!(error(b"\xc1"), ProtocolError::ReservedBit);
+        assert_eq!(error(b"\xa1"), ProtocolError::ReservedBit);
+        assert_eq!(error(b"\xc0"), ProtocolError::ReservedBit);
+        assert_eq!(error(b"\xc9"), ProtocolError::ReservedBit);
         assert_eq!(error(b"\x83"), ProtocolError::ReservedOpCode(3));
         assert_eq!(error(b"\x8f"), ProtocolError::ReservedOpCode(15));
         assert_eq!(error(b"\x09"), ProtocolError::FragmentedControl);

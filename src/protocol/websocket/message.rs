@@ -8,6 +8,7 @@ use bytestring::ByteString;
 
 use super::{
     close::CloseFrame,
+    deflate::Inflater,
     error::ProtocolError,
     frame::{self, ClientHeader, MAX_CLIENT_HEADER, OpCode},
 };
@@ -40,6 +41,8 @@ pub struct Limits {
 #[derive(Debug)]
 pub struct Decoder {
     limits: Limits,
+    /// There if permessage-deflate was agreed on.
+    inflater: Option<Inflater>,
     header: PartialHeader,
     frame: Option<OpenFrame>,
     message: Option<OpenMessage>,
@@ -69,6 +72,7 @@ struct OpenFrame {
 #[derive(Debug)]
 struct OpenMessage {
     is_text: bool,
+    is_compressed: bool,
     payload: BytesMut,
     /// How far a text's payload is known to be UTF-8.
     valid: usize,
@@ -76,10 +80,11 @@ struct OpenMessage {
 }
 
 impl Decoder {
-    /// A decoder at the start of a connection.
-    pub fn new(limits: Limits) -> Self {
+    /// A decoder at the start of a connection; with an inflater if permessage-deflate was agreed on.
+    pub fn new(limits: Limits, inflater: Option<Inflater>) -> Self {
         Self {
             limits,
+            inflater,
             header: PartialHeader::default(),
             frame: None,
             message: None,
@@ -147,12 +152,17 @@ impl Decoder {
 
     /// Checks a new frame against the state of the connection and the limits, before any of its payload is kept.
     fn open_frame(&mut self, header: ClientHeader) -> Result<OpenFrame, ProtocolError> {
-        let ClientHeader { fin, opcode, mask, payload_len } = header;
+        let ClientHeader { fin, compressed, opcode, mask, payload_len } = header;
+        if compressed && self.inflater.is_none() {
+            return Err(ProtocolError::ReservedBit);
+        }
         match (opcode, &mut self.message) {
             (OpCode::Continuation, None) => return Err(ProtocolError::UnexpectedContinuation),
             (OpCode::Text | OpCode::Binary, Some(_)) => return Err(ProtocolError::UnfinishedMessage),
             (OpCode::Continuation, Some(message)) => message.fragments += 1,
-            (OpCode::Text | OpCode::Binary, none) => *none = Some(OpenMessage::new(opcode == OpCode::Text)),
+            (OpCode::Text | OpCode::Binary, none) => {
+                *none = Some(OpenMessage::new(opcode == OpCode::Text, compressed))
+            }
             (OpCode::Close | OpCode::Ping | OpCode::Pong, _) => {}
         }
         let mut len = usize::try_from(payload_len).unwrap_or(usize::MAX);
@@ -180,7 +190,8 @@ impl Decoder {
             OpCode::Close => CloseFrame::parse(self.control.split().freeze()).map(Message::Close).map(Some),
             OpCode::Continuation | OpCode::Text | OpCode::Binary => {
                 if fin {
-                    self.message.take().map(OpenMessage::finish).transpose()
+                    let Some(message) = self.message.take() else { return Ok(None) };
+                    message.finish(self.inflater.as_ref(), self.limits.message_size).map(Some)
                 } else {
                     self.message.as_mut().map_or(Ok(()), OpenMessage::check_text)?;
                     Ok(None)
@@ -214,13 +225,13 @@ impl PartialHeader {
 }
 
 impl OpenMessage {
-    fn new(is_text: bool) -> Self {
-        Self { is_text, payload: BytesMut::new(), valid: 0, fragments: 1 }
+    fn new(is_text: bool, is_compressed: bool) -> Self {
+        Self { is_text, is_compressed, payload: BytesMut::new(), valid: 0, fragments: 1 }
     }
 
     /// Checks what has arrived of a text; an unfinished character at the end may still become valid.
     fn check_text(&mut self) -> Result<(), ProtocolError> {
-        if self.is_text {
+        if self.is_text && !self.is_compressed {
             self.valid += match std::str::from_utf8(&self.payload[self.valid..]) {
                 Ok(text) => text.len(),
                 Err(error) if error.error_len().is_none() => error.valid_up_to(),
@@ -230,8 +241,11 @@ impl OpenMessage {
         Ok(())
     }
 
-    fn finish(self) -> Result<Message, ProtocolError> {
-        let payload = self.payload.freeze();
+    fn finish(self, inflater: Option<&Inflater>, limit: usize) -> Result<Message, ProtocolError> {
+        let payload = match inflater.filter(|_| self.is_compressed) {
+            Some(inflater) => inflater.inflate(&self.payload, limit)?,
+            None => self.payload.freeze(),
+        };
         if self.is_text {
             ByteString::try_from(payload).map(Message::Text).map_err(|_| ProtocolError::BadText)
         } else {
@@ -275,7 +289,7 @@ mod tests {
 
     /// Everything the decoder says of `bytes`, fed in pieces of the given sizes (then the rest).
     fn decode_in_pieces(bytes: &[u8], sizes: &[usize]) -> (Vec<Message>, Option<ProtocolError>) {
-        let mut decoder = Decoder::new(LIMITS);
+        let mut decoder = Decoder::new(LIMITS, Some(Inflater::default()));
         let mut messages = Vec::new();
         let mut rest = Bytes::copy_from_slice(bytes);
         let mut sizes = sizes.iter().copied();
@@ -372,7 +386,7 @@ mod tests {
 
     #[test]
     fn a_claimed_length_reserves_no_memory() {
-        let mut decoder = Decoder::new(Limits { message_size: usize::MAX, fragments: 1 });
+        let mut decoder = Decoder::new(Limits { message_size: usize::MAX, fragments: 1 }, None);
         let mut bytes = vec![0x82, 0xFF];
         bytes.extend((1_u64 << 40).to_be_bytes());
         bytes.extend([0; 5]);

@@ -3,9 +3,11 @@
 //! - [`frame`]: one frame's header, in both directions, and the mask
 //! - [`message`]: bytes as they arrive to whole messages, every rule checked at the first byte that breaks it
 //! - [`close`]: the payload of a close frame
+//! - [`deflate`]: permessage-deflate, RFC 7692
 //! - [`error`]: what a peer did wrong, and the close code that answers it
 
 pub mod close;
+pub mod deflate;
 pub mod error;
 pub mod frame;
 pub mod message;

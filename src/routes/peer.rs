@@ -1,0 +1,66 @@
+//! Whose address a request comes from, behind proxies too.
+
+use std::net::IpAddr;
+
+use actix_web::{HttpRequest, http::header::HeaderMap};
+
+use crate::config::Network;
+
+/// The client's address: the connection's, or the last one in `X-Forwarded-For` that no trusted proxy could have put
+/// there for itself. Only a peer that `--trusted-proxy` names is believed.
+pub fn address(req: &HttpRequest, trusted: &[Network]) -> Option<IpAddr> {
+    let peer = req.peer_addr()?.ip().to_canonical();
+    Some(forwarded(req.headers(), peer, trusted))
+}
+
+fn forwarded(headers: &HeaderMap, peer: IpAddr, trusted: &[Network]) -> IpAddr {
+    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
+    let hops: Vec<&str> = headers
+        .get_all("x-forwarded-for")
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .collect();
+    let mut address = peer;
+    for hop in hops.iter().rev() {
+        if !is_trusted(address) {
+            break;
+        }
+        // What is not an address ends the chain: the last proxy that wrote one is the best we know.
+        let Ok(next) = hop.trim().parse::<IpAddr>() else { break };
+        address = next.to_canonical();
+    }
+    address
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::http::header::{HeaderName, HeaderValue};
+
+    use super::*;
+
+    fn from(peer: &str, header: &'static str, trusted: &[&str]) -> String {
+        let mut headers = HeaderMap::new();
+        headers.insert(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_static(header));
+        let trusted: Vec<Network> = trusted.iter().map(|text| text.parse().expect("a network")).collect();
+        forwarded(&headers, peer.parse().expect("an address"), &trusted).to_string()
+    }
+
+    #[test]
+    fn nobody_is_believed_unless_named() {
+        assert_eq!(from("192.0.2.1", "198.51.100.7", &[]), "192.0.2.1");
+        assert_eq!(from("192.0.2.1", "198.51.100.7", &["10.0.0.0/8"]), "192.0.2.1");
+    }
+
+    #[test]
+    fn a_trusted_proxy_says_who_comes() {
+        assert_eq!(from("10.0.0.1", "198.51.100.7", &["10.0.0.0/8"]), "198.51.100.7");
+        assert_eq!(from("::1", "2001:db8::7", &["::1"]), "2001:db8::7");
+    }
+
+    #[test]
+    fn what_the_client_wrote_itself_is_not_believed() {
+        assert_eq!(from("10.0.0.1", "1.2.3.4, 198.51.100.7", &["10.0.0.0/8"]), "198.51.100.7");
+        assert_eq!(from("10.0.0.1", "198.51.100.7, 10.0.0.2", &["10.0.0.0/8"]), "198.51.100.7");
+        assert_eq!(from("10.0.0.1", "nonsense", &["10.0.0.0/8"]), "10.0.0.1");
+    }
+}

@@ -1,0 +1,86 @@
+//! The socket under a session, as others may use it: to end a connection that no longer runs.
+//!
+//! actix-http owns the socket. While a client does not read, it polls nothing of the connection, timers included, so
+//! nobody inside can end it. Two things outside can: the kernel, by `TCP_USER_TIMEOUT`, for a client that takes
+//! nothing at all; and [`Connection::cut`], for one that takes a byte now and then.
+
+use std::{
+    any::Any,
+    io,
+    net::{Shutdown, SocketAddr},
+    os::fd::{AsRawFd as _, BorrowedFd, RawFd},
+    sync::{
+        Arc,
+        atomic::{AtomicI32, Ordering},
+    },
+    time::Duration,
+};
+
+use actix_web::{dev::Extensions, rt::net::TcpStream};
+use log::debug;
+use socket2::SockRef;
+
+/// In [`Connection::descriptor`]: the socket is gone.
+const GONE: RawFd = -1;
+
+/// A connection's socket, seen from outside; it does not keep the socket open.
+#[derive(Debug)]
+pub struct Connection {
+    descriptor: AtomicI32,
+    peer: SocketAddr,
+}
+
+/// Lives in the connection's data and goes with it, just before the socket.
+#[derive(Debug)]
+struct Guard(Arc<Connection>);
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.0.descriptor.store(GONE, Ordering::SeqCst);
+    }
+}
+
+/// For `HttpServer::on_connect`: prepares a new socket and leaves a handle to it in the connection's data.
+pub fn on_connect(io: &dyn Any, data: &mut Extensions, stall_timeout: Duration) {
+    let Some(stream) = io.downcast_ref::<TcpStream>() else { return };
+    match prepare(stream, stall_timeout) {
+        Ok(connection) => drop(data.insert(Guard(Arc::new(connection)))),
+        // The client is gone already; the server will notice by itself.
+        Err(error) => debug!("a connection ended before it began: {error}"),
+    }
+}
+
+fn prepare(stream: &TcpStream, stall_timeout: Duration) -> io::Result<Connection> {
+    let peer = stream.peer_addr()?;
+    SockRef::from(stream).set_tcp_user_timeout(Some(stall_timeout))?;
+    Ok(Connection { descriptor: AtomicI32::new(stream.as_raw_fd()), peer })
+}
+
+/// The handle that [`on_connect`] left, if the request came over a socket it has seen.
+pub fn of(request: &actix_web::HttpRequest) -> Option<Arc<Connection>> {
+    request.conn_data::<Guard>().map(|guard| Arc::clone(&guard.0))
+}
+
+impl Connection {
+    /// Ends the connection by a reset: what the kernel holds for the client is dropped. Harmless when it has ended.
+    ///
+    /// To be called on the worker's thread that the connection lives on.
+    pub fn cut(&self) {
+        let descriptor = self.descriptor.load(Ordering::SeqCst);
+        if descriptor == GONE {
+            return;
+        }
+        // SAFETY: the descriptor is open for the length of this call. It belongs to actix-http's connection, which
+        // drops its data, and so our guard, before its socket, on this same thread; so here the socket still exists.
+        #[allow(unsafe_code, reason = "actix-http keeps the socket to itself; see above")]
+        let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
+        let socket = SockRef::from(&descriptor);
+        // Should that order ever change, a number used again would be another client's connection: ask whose it is.
+        let is_ours = socket.peer_addr().is_ok_and(|peer| peer.as_socket() == Some(self.peer));
+        if is_ours {
+            let outcome =
+                socket.set_linger(Some(Duration::ZERO)).and_then(|()| socket.shutdown(Shutdown::Both));
+            debug!("the connection of {} was cut: {outcome:?}", self.peer);
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! Many clients, badly behaved: nothing is left behind.
+
+use std::fs;
+
+use echoroom::config::Settings;
+
+use crate::helpers::{TestServer, frame, settings, soon, text};
+
+fn descriptors() -> usize {
+    fs::read_dir("/proc/self/fd").expect("Linux").count()
+}
+
+#[actix_web::test]
+async fn bursts_of_connections_leave_no_session_behind() {
+    let server = TestServer::start().await;
+    for _ in 0..20 {
+        let crowd =
+            futures_util::future::join_all((0..50).map(|_| server.connect_raw("/ws?room=burst"))).await;
+        for (number, raw) in crowd.into_iter().enumerate() {
+            if number % 2 == 0 { drop(raw) } else { raw.reset() }
+        }
+    }
+    server.until_health_shows(0, 0).await;
+    // Other tests of this process open and close descriptors meanwhile; a leak here would be 1,000 of them.
+    assert!(descriptors() < 900, "{} descriptors are open", descriptors());
+}
+
+#[actix_web::test]
+async fn a_client_that_takes_a_byte_now_and_then_is_cut() {
+    use tokio::io::AsyncReadExt as _;
+    let strict = Settings {
+        max_queue_bytes: "64k".parse().expect("a size"),
+        stall_timeout: "500ms".parse().expect("a time"),
+        ..settings()
+    };
+    let server = TestServer::with(strict).await;
+    let mut trickling = server.connect_raw("/ws").await;
+    let mut ann = server.connect("/ws").await;
+    let mut ben = server.connect("/ws").await;
+    let line = "x".repeat(60_000);
+    for _ in 0..300 {
+        ann.send(&line).await;
+        assert_eq!(ben.next_text().await.len(), line.len());
+        ann.next_text().await;
+    }
+    // It reads on, but too slowly ever to see the end of what the kernel holds for it.
+    soon("the cut", async {
+        loop {
+            let mut few = [0; 100];
+            match trickling.stream.read(&mut few).await {
+                Ok(1..) => actix_web::rt::time::sleep(std::time::Duration::from_millis(10)).await,
+                Ok(0) | Err(_) => break,
+            }
+        }
+    })
+    .await;
+    server.until_health_shows(2, 1).await;
+    ben.expect_quiet().await;
+}
+
+#[actix_web::test]
+async fn a_client_that_floods_and_never_reads_is_cut() {
+    use tokio::io::AsyncWriteExt as _;
+    let strict = Settings { stall_timeout: "1s".parse().expect("a time"), ..settings() };
+    let server = TestServer::with(strict).await;
+    let mut flooding = server.connect_raw("/echo").await;
+    let message = frame(0x82, &[7; 60_000]);
+    soon("the cut", async { while flooding.stream.write_all(&message).await.is_ok() {} }).await;
+    server.until_health_shows(0, 0).await;
+}
+
+#[actix_web::test]
+async fn half_closed_and_reset_clients_in_the_middle_of_anything_are_gone() {
+    use tokio::io::AsyncWriteExt as _;
+    let server = TestServer::start().await;
+    let whole = [frame(0x01, b"he"), frame(0x89, b"p"), frame(0x80, b"llo"), text("x")].concat();
+    for cut in 0..whole.len() {
+        let mut raw = server.connect_raw("/ws").await;
+        raw.send(&whole[..cut]).await;
+        if cut % 2 == 0 { raw.reset() } else { raw.stream.shutdown().await.expect("half-closed") }
+    }
+    server.until_health_shows(0, 0).await;
+}

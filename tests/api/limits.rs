@@ -1,0 +1,133 @@
+//! Every limit holds, says so, and leaves the others alone. (Sizes of messages: `frames.rs`, `compression.rs`.)
+
+use std::{
+    num::NonZeroUsize,
+    time::{Duration, Instant},
+};
+
+use echoroom::config::Settings;
+
+use crate::helpers::{TestServer, frame, settings, text};
+
+fn one() -> NonZeroUsize {
+    NonZeroUsize::MIN
+}
+
+async fn assert_full(server: &TestServer, path: &str, headers: &str, setting: &str) {
+    let mut raw = server.connect_tcp().await;
+    let request = raw.upgrade_request(path).replace("Upgrade: w", &format!("{headers}Upgrade: w"));
+    raw.send(request.as_bytes()).await;
+    let mut answer = String::new();
+    let read = tokio::io::AsyncReadExt::read_to_string(&mut raw.stream, &mut answer);
+    crate::helpers::soon("a refusal", read).await.expect("UTF-8");
+    assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+    assert!(answer.contains("retry-after: ") && answer.contains(setting), "{answer}");
+}
+
+#[actix_web::test]
+async fn one_session_too_many_is_told_to_come_back() {
+    let server = TestServer::with(Settings { max_sessions: one(), ..settings() }).await;
+    let mut first = server.connect("/echo").await;
+    assert_full(&server, "/ws", "", "--max-sessions").await;
+    first.send("still here").await;
+    assert_eq!(first.next_text().await, "still here");
+    first.close().await;
+    server.until_health_shows(0, 0).await;
+    server.connect("/ws").await.expect_quiet().await;
+}
+
+#[actix_web::test]
+async fn one_session_too_many_from_an_address_is_told_to_come_back() {
+    let server = TestServer::with(Settings { max_sessions_per_address: 1, ..settings() }).await;
+    let _first = server.connect("/ws").await;
+    assert_full(&server, "/ws", "", "--max-sessions-per-address").await;
+    // Nobody is believed to come from elsewhere.
+    assert_full(&server, "/ws", "X-Forwarded-For: 192.0.2.1\r\n", "--max-sessions-per-address").await;
+}
+
+#[actix_web::test]
+async fn behind_a_trusted_proxy_the_address_is_the_clients() {
+    let trusting = Settings {
+        max_sessions_per_address: 1,
+        trusted_proxy: vec!["127.0.0.1".parse().expect("an address")],
+        ..settings()
+    };
+    let server = TestServer::with(trusting).await;
+    let handshake = |from: &'static str| {
+        let server = &server;
+        async move {
+            let mut raw = server.connect_tcp().await;
+            let line = format!("X-Forwarded-For: {from}\r\nUpgrade: w");
+            raw.send(raw.upgrade_request("/ws").replace("Upgrade: w", &line).as_bytes()).await;
+            (raw.read_head().await, raw)
+        }
+    };
+    let (one, _keep_one) = handshake("192.0.2.1").await;
+    let (two, _keep_two) = handshake("192.0.2.2").await;
+    let (again, _) = handshake("192.0.2.1").await;
+    assert!(one.starts_with("HTTP/1.1 101 ") && two.starts_with("HTTP/1.1 101 "), "{one}{two}");
+    assert!(again.starts_with("HTTP/1.1 503 "), "{again}");
+}
+
+#[actix_web::test]
+async fn one_room_too_many_is_told_to_come_back() {
+    let server = TestServer::with(Settings { max_rooms: one(), ..settings() }).await;
+    let mut ann = server.connect("/ws?room=a").await;
+    assert_full(&server, "/ws?room=b", "", "--max-rooms").await;
+    let mut ben = server.connect("/ws?room=a").await;
+    ben.send("hi").await;
+    assert_eq!(ann.next_text().await, "hi");
+    let _echo = server.connect("/echo").await;
+    drop((ann, ben));
+    server.until_health_shows(1, 0).await;
+    server.connect("/ws?room=b").await.expect_quiet().await;
+}
+
+#[actix_web::test]
+async fn a_fast_sender_is_read_more_slowly_and_loses_nothing() {
+    let server = TestServer::with(Settings { rate: 50, rate_burst: 10, ..settings() }).await;
+    let mut raw = server.connect_raw("/ws").await;
+    let start = Instant::now();
+    let burst: Vec<u8> = (0..30).flat_map(|number| text(&number.to_string())).collect();
+    raw.send(&burst).await;
+    for number in 0..30 {
+        assert_eq!(raw.read_frame().await.payload, format!("{number}!!!").into_bytes());
+    }
+    // Ten at once, and twenty more at fifty a second.
+    assert!(start.elapsed() >= Duration::from_millis(350), "took only {:?}", start.elapsed());
+}
+
+#[actix_web::test]
+async fn a_flood_of_messages_or_pings_ends_with_1008() {
+    let impatient =
+        Settings { rate: 20, rate_burst: 5, rate_patience: "300ms".parse().expect("a time"), ..settings() };
+    let server = TestServer::with(impatient).await;
+    for flood in [text("x"), frame(0x89, b"x")] {
+        let mut raw = server.connect_raw("/echo").await;
+        raw.send(&flood.repeat(1000)).await;
+        loop {
+            let frame = raw.read_frame().await;
+            if frame.first == 0x88 {
+                assert_eq!(frame.payload[..2], 1008_u16.to_be_bytes());
+                break;
+            }
+        }
+        raw.expect_end().await;
+    }
+    server.until_health_shows(0, 0).await;
+}
+
+#[actix_web::test]
+async fn a_connection_that_never_asks_is_closed() {
+    let hasty = Settings { handshake_timeout: "600ms".parse().expect("a time"), ..settings() };
+    let server = TestServer::with(hasty).await;
+    let silent = server.connect_tcp().await;
+    let mut slow = server.connect_tcp().await;
+    slow.send(b"GET /ws HTTP/1.1\r\nHost: x\r\nX-Slow: ").await;
+    for mut raw in [silent, slow] {
+        let mut rest = Vec::new();
+        let read = tokio::io::AsyncReadExt::read_to_end(&mut raw.stream, &mut rest);
+        crate::helpers::soon("the end of an idle connection", read).await.expect("a clean end");
+        assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 408 "), "{}", String::from_utf8_lossy(&rest));
+    }
+}

@@ -1,0 +1,53 @@
+//! `/metrics` counts what happens.
+
+use echoroom::config::Settings;
+
+use crate::helpers::{TestServer, settings};
+
+async fn value(server: &TestServer, line: &str) -> f64 {
+    let text = server.get_raw("/metrics", "").await;
+    let found = text.lines().find_map(|candidate| candidate.strip_prefix(line));
+    found.unwrap_or_else(|| panic!("{line} in\n{text}")).trim().parse().expect("a number")
+}
+
+#[actix_web::test]
+async fn sessions_messages_and_deliveries_are_counted() {
+    let server = TestServer::start().await;
+    let (mut ann, mut ben) = (server.connect("/ws").await, server.connect("/ws").await);
+    let _echo = server.connect("/echo").await;
+    for number in 0..5 {
+        ann.send(&number.to_string()).await;
+        assert_eq!(ben.next_text().await, number.to_string());
+    }
+    assert_eq!(value(&server, "echoroom_sessions{protocol=\"plain\"}").await, 2.0);
+    assert_eq!(value(&server, "echoroom_sessions{protocol=\"echo\"}").await, 1.0);
+    assert_eq!(value(&server, "echoroom_rooms").await, 1.0);
+    assert_eq!(value(&server, "echoroom_messages_received_total{protocol=\"plain\"}").await, 5.0);
+    assert_eq!(value(&server, "echoroom_deliveries_total").await, 5.0);
+    assert!(value(&server, "echoroom_bytes_received_total").await >= 5.0 * 7.0);
+    assert!(value(&server, "echoroom_bytes_sent_total").await >= 5.0 * 3.0);
+    assert!(value(&server, "echoroom_relay_seconds_count").await >= 1.0);
+    assert!(value(&server, "process_resident_memory_bytes").await > 0.0);
+    ann.close().await;
+    server.until_health_shows(2, 1).await;
+    assert_eq!(value(&server, "echoroom_closes_total{code=\"1000\"}").await, 1.0);
+}
+
+#[actix_web::test]
+async fn refusals_are_counted_by_reason() {
+    let server = TestServer::start().await;
+    server.get_raw("/ws", "").await;
+    server.get_raw("/ws", "").await;
+    assert_eq!(value(&server, "echoroom_refusals_total{reason=\"handshake\"}").await, 2.0);
+}
+
+#[actix_web::test]
+async fn they_move_to_a_port_of_their_own() {
+    let apart = Settings { metrics_bind: Some(([127, 0, 0, 1], 0).into()), ..settings() };
+    let server = TestServer::with(apart).await;
+    assert!(server.get_raw("/metrics", "").await.starts_with("HTTP/1.1 404 "));
+    let url = format!("http://127.0.0.1:{}/metrics", server.metrics_port.expect("a port of their own"));
+    let mut answer = awc::Client::new().get(url).send().await.expect("an answer");
+    let text = answer.body().await.expect("a body");
+    assert!(text.starts_with(b"# HELP"), "{text:?}");
+}
