@@ -19,17 +19,17 @@ export function socketUrl(location, room) {
 /** Close codes in words, and whether to come back: RFC 6455 section 7.4, and the rows this server sends. */
 const CLOSE_CODES = new Map([
   [1000, { en: 'normal closure', zh: '正常关闭', reconnect: false }],
-  [1001, { en: 'going away', zh: '对方离开', reconnect: true }],
+  [1001, { en: 'going away, or silent for too long', zh: '对方离开，或太久没有回应', reconnect: true }],
   [1002, { en: 'protocol error', zh: '协议错误', reconnect: false }],
   [1003, { en: 'kind of data not accepted', zh: '不接受这种数据', reconnect: false }],
   [1005, { en: 'closed without a code', zh: '关闭时没有给出代码', reconnect: true }],
   [1006, { en: 'connection lost, no close frame came', zh: '连接中断，没有收到关闭帧', reconnect: true }],
-  [1007, { en: 'text is not valid UTF-8', zh: '文本不是有效的 UTF-8', reconnect: false }],
-  [1008, { en: 'against the server’s rules', zh: '违反服务器规则', reconnect: false }],
+  [1007, { en: 'text is not UTF-8, or does not inflate', zh: '文本不是 UTF-8，或无法解压', reconnect: false }],
+  [1008, { en: 'too many messages for too long', zh: '消息太多、太久', reconnect: false }],
   [1009, { en: 'message too big', zh: '消息太大', reconnect: false }],
   [1011, { en: 'server error', zh: '服务器出错', reconnect: true }],
   [1012, { en: 'server restarts', zh: '服务器正在重启', reconnect: true }],
-  [1013, { en: 'slow consumer: too much was waiting', zh: '读取太慢：积压太多', reconnect: true }],
+  [1013, { en: 'too much for the server now: try again later', zh: '服务器暂时无法承受，请稍后再试', reconnect: true }],
 ]);
 
 /** What a close code means: its words by language, and whether to connect again. */

@@ -1,6 +1,8 @@
 //! `GET /` is the demo page, with its files and nothing else.
 
-use crate::helpers::TestServer;
+use echoroom::protocol::close;
+
+use crate::helpers::{TestServer, settings};
 
 async fn get(server: &TestServer, path: &str) -> (u16, String, String) {
     let url = format!("http://{}{path}", server.address);
@@ -22,6 +24,18 @@ async fn the_page_and_its_files_are_served() {
     assert_eq!(status, 200);
     assert!(head.contains("javascript"), "{head}");
     assert_eq!(get(&server, "/?room=red").await.0, 200, "the room in the page's address");
+}
+
+#[test]
+fn the_page_knows_every_close_code_of_the_server() {
+    let source =
+        std::fs::read_to_string(settings().static_dir.join("protocol.js")).expect("the page's protocol");
+    for row in close::ALL {
+        let start = format!("[{}, {{", row.code);
+        let line = source.lines().find(|line| line.trim_start().starts_with(&start));
+        let line = line.unwrap_or_else(|| panic!("{} is not in the page's table", row.code));
+        assert!(line.contains(&format!("reconnect: {}", row.reconnect)), "{line}");
+    }
 }
 
 #[actix_web::test]

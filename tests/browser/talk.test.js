@@ -98,7 +98,8 @@ test('a server that restarts is found again', async () => {
   const page = await openTab({ path: '/?room=restart' });
   const { port } = server;
   await server.stop();
-  await page.locator('#events [data-event=close]').waitFor();
+  await page.locator('#events').getByText('1012 server restarts').waitFor();
+  await page.locator('#log').getByText('The server restarts. This page comes back by itself.').waitFor();
   server = await startServer(port);
   await page.locator('#state[data-state=connected]').waitFor();
   await say(page, 'still here');
