@@ -196,7 +196,7 @@ impl StopHandle {
             rt::time::sleep(DRAIN_STEP).await;
         }
         match self.node.admission.sessions() {
-            // The last of them have said their last word, and have still to close their connections.
+            // The last bytes are with the kernel; what is left is to close the connections.
             0 => rt::time::sleep(linger::LINGER).await,
             left => warn!("{left} sessions did not leave in time"),
         }

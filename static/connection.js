@@ -9,26 +9,32 @@ export function backoff(tries, random = Math.random) {
 }
 
 /**
- * Calls `on.state(state, waitMs)` with connecting, connected, waiting or disconnected; `on.event(event)` with each of
- * the four events of the socket; `on.text(text)` with each text.
+ * Calls `on.state(state, { waitMs, code, opened, asked })` with connecting, connected, disconnecting, waiting or
+ * disconnected; `on.event(event)` with each of the four events of the socket; `on.text(text)` with each text.
+ * `opened` says whether the connection that ended had ever been open, `asked` whether we ended it.
  */
 export class Connection {
   #url;
   #on;
   #mayReturn;
+  #Socket;
+  #random;
   #socket = null;
+  #leaving = false;
   #tries = 0;
   #timer = 0;
 
-  constructor({ url, on, mayReturn }) {
+  constructor({ url, on, mayReturn, Socket = WebSocket, random = Math.random }) {
     if (!url || !on || !mayReturn) throw new TypeError('url, on and mayReturn are needed');
     this.#url = url;
     this.#on = on;
     this.#mayReturn = mayReturn;
+    this.#Socket = Socket;
+    this.#random = random;
   }
 
   get isOpen() {
-    return this.#socket?.readyState === WebSocket.OPEN;
+    return this.#socket?.readyState === this.#Socket.OPEN;
   }
 
   get isWanted() {
@@ -38,11 +44,14 @@ export class Connection {
   connect() {
     this.#stopWaiting();
     if (this.#socket) return;
+    this.#leaving = false;
     this.#on.state('connecting');
-    const socket = new WebSocket(this.#url);
+    const socket = new this.#Socket(this.#url);
     this.#socket = socket;
+    let opened = false;
     let stable = 0;
     socket.addEventListener('open', (event) => {
+      opened = true;
       stable = setTimeout(() => (this.#tries = 0), STABLE_AFTER_MS);
       this.#on.state('connected');
       this.#on.event(event);
@@ -56,20 +65,18 @@ export class Connection {
       clearTimeout(stable);
       this.#socket = null;
       this.#on.event(event);
-      this.#closed(event);
+      this.#closed(event.code, opened);
     });
   }
 
   /** Goes, and does not come back by itself. */
   disconnect() {
-    const socket = this.#socket;
-    if (socket) {
-      socket.wanted = false;
-      socket.close(1000);
-    } else {
-      this.#stopWaiting();
-      this.#on.state('disconnected');
-    }
+    this.#stopWaiting();
+    this.#leaving = true;
+    if (!this.#socket) return this.#on.state('disconnected', { asked: true });
+    // The close event may take a while: until then the other side still has to agree.
+    this.#on.state('disconnecting');
+    this.#socket.close(1000);
   }
 
   /** Tries again at once if it was waiting to. */
@@ -84,14 +91,15 @@ export class Connection {
     return true;
   }
 
-  #closed(event) {
-    if (event.target.wanted === false || !this.#mayReturn(event.code)) {
-      this.#on.state('disconnected');
+  #closed(code, opened) {
+    if (this.#leaving || !this.#mayReturn(code)) {
+      this.#tries = 0;
+      this.#on.state('disconnected', { code, opened, asked: this.#leaving });
       return;
     }
-    const wait = backoff(this.#tries++);
-    this.#timer = setTimeout(() => this.connect(), wait);
-    this.#on.state('waiting', wait);
+    const waitMs = backoff(this.#tries++, this.#random);
+    this.#timer = setTimeout(() => this.connect(), waitMs);
+    this.#on.state('waiting', { waitMs, code, opened });
   }
 
   #stopWaiting() {

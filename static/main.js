@@ -1,91 +1,114 @@
 // Finds the elements and wires socket and view together.
 import { Connection } from './connection.js';
-import { language, switchLanguage, words } from './i18n.js';
-import { Answers, MAX_MESSAGE_BYTES, closeCode, roomOf, socketUrl } from './protocol.js';
+import { switchLanguage } from './i18n.js';
+import { Answers, MAX_MESSAGE_BYTES, closeCode, isRoomName, roomOf, socketUrl } from './protocol.js';
 import { View } from './view.js';
 
 const find = (id) => document.getElementById(id);
-const view = new View();
-const answers = new Answers();
 const room = roomOf(location);
-let shown = ['disconnected', 0];
+const view = new View(room);
+const answers = new Answers();
+const state = { name: 'disconnected', until: 0, ticking: 0 };
 
 const connection = new Connection({
   url: socketUrl(location, room),
   mayReturn: (code) => closeCode(code).reconnect,
-  on: {
-    state: showState,
-    event: showEvent,
-    text: (text) => view.message(answers.matches(text) ? 'server' : 'other', text),
-  },
+  on: { state: changeState, event: showEvent, text: showText },
 });
 
-function showState(state, waitMs) {
-  shown = [state, waitMs];
-  if (state === 'connecting') answers.forget();
-  if (state === 'connected') view.hint();
-  view.state(state, waitMs, connection.isWanted);
+function changeState(name, { waitMs = 0, code, opened, asked } = {}) {
+  state.name = name;
+  state.until = performance.now() + waitMs;
+  clearInterval(state.ticking);
+  if (name === 'waiting') state.ticking = setInterval(showState, 1000);
+  if (name === 'connected') view.hint();
+  if (name === 'waiting' || name === 'disconnected') {
+    for (const item of answers.forget()) view.unanswered(item);
+    // Tries that fail one after the other are told by the state and the events, not in the log each time.
+    if (name === 'waiting' && opened) view.ended(code, code === 1012 ? 'restarting' : 'willReturn');
+    if (name === 'disconnected' && !asked) view.ended(code, 'staysAway');
+  }
+  showState();
+}
+
+function showState() {
+  const seconds = Math.max(1, Math.ceil((state.until - performance.now()) / 1000));
+  view.state(state.name, seconds, connection.isWanted);
 }
 
 function showEvent(event) {
   if (event.type === 'close') return view.closed(event);
-  if (event.type !== 'message') return view.event(event.type, '');
-  const bytes = typeof event.data === 'string' ? new Blob([event.data]).size : event.data.size;
-  const kind = typeof event.data === 'string' ? '' : `, ${words('binary')}`;
-  view.event('message', words('bytes', bytes) + kind);
+  if (event.type === 'error') return view.event('error', 'errorSaysNothing');
+  if (event.type === 'open') return view.event('open');
+  const isText = typeof event.data === 'string';
+  view.event('message', isText ? 'received' : 'receivedBinary', bytesOf(event.data));
+}
+
+function showText(text) {
+  const asked = answers.take(text);
+  view.message(asked ? 'server' : 'other', text);
+  if (asked) asked.dataset.answered = '';
+}
+
+function bytesOf(data) {
+  return new Blob([data]).size;
 }
 
 function send() {
   const box = find('text');
   const text = box.value;
   if (!text) return;
-  const bytes = new Blob([text]).size;
-  if (bytes > MAX_MESSAGE_BYTES) return view.hint(words('tooBig', Math.ceil(bytes / 1024)));
-  if (!connection.send(text)) return view.hint(words('notConnected'));
-  answers.sent(text);
-  view.event('send', words('bytes', bytes));
-  view.message('me', text);
+  const bytes = bytesOf(text);
+  if (bytes > MAX_MESSAGE_BYTES) return view.hint('tooBig', Math.ceil(bytes / 1024));
+  if (!connection.send(text)) return view.hint('notConnected');
+  view.event('send', 'sent', bytes);
+  answers.sent(text, view.message('me', text));
   view.hint();
   box.value = '';
+  box.focus();
 }
 
-function translate() {
-  view.translate();
-  view.state(...shown, connection.isWanted);
-}
-
-find('composer').addEventListener('submit', (event) => {
-  event.preventDefault();
-  send();
-});
-find('text').addEventListener('keydown', (event) => {
-  // Enter that ends a composition belongs to the input method; 229 is how some browsers mark it.
-  if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return;
-  event.preventDefault();
-  send();
-});
-find('toggle').addEventListener('click', () => {
-  if (connection.isWanted) connection.disconnect();
-  else connection.connect();
-});
-find('clear').addEventListener('click', () => view.clearEvents());
-find('language').addEventListener('click', () => {
-  switchLanguage();
-  translate();
-});
-find('room').value = room;
-find('room-form').addEventListener('submit', (event) => {
-  event.preventDefault();
-  const wanted = find('room').value.trim();
+function enterRoom(wanted) {
+  if (wanted && !isRoomName(wanted)) return view.hint('badRoom');
   location.search = wanted && wanted !== 'lobby' ? `?room=${encodeURIComponent(wanted)}` : '';
-});
-addEventListener('online', () => connection.hurry());
-document.addEventListener('visibilitychange', () => {
-  if (document.visibilityState === 'visible') connection.hurry();
-});
+}
 
-view.snippet(socketUrl(location, room));
-translate();
+function listen() {
+  find('composer').addEventListener('submit', (event) => {
+    event.preventDefault();
+    send();
+  });
+  find('text').addEventListener('keydown', (event) => {
+    // Enter that ends a composition belongs to the input method; 229 is how some browsers mark it.
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+    event.preventDefault();
+    send();
+  });
+  find('toggle').addEventListener('click', () => {
+    if (connection.isWanted) connection.disconnect();
+    else connection.connect();
+  });
+  find('clear').addEventListener('click', () => view.clearEvents());
+  find('language').addEventListener('click', () => {
+    switchLanguage();
+    view.translate();
+    showState();
+  });
+  find('room-form').addEventListener('submit', (event) => {
+    event.preventDefault();
+    enterRoom(find('room').value.trim());
+  });
+  addEventListener('online', () => connection.hurry());
+  document.addEventListener('visibilitychange', () => {
+    if (document.visibilityState === 'visible') connection.hurry();
+  });
+}
+
 document.title = `${room} · Echoroom`;
-document.documentElement.dataset.language = language();
-connection.connect();
+find('room').value = room;
+view.snippet(socketUrl(location, room));
+view.translate();
+listen();
+showState();
+if (isRoomName(room)) connection.connect();
+else view.hint('badRoom');

@@ -3,9 +3,18 @@
 /** Bytes of the largest message the server takes by default. */
 export const MAX_MESSAGE_BYTES = 64 * 1024;
 
+const MAX_ROOM_CHARS = 64;
+
 /** The room this page is in: the one its address names, or the server's default. */
 export function roomOf(location) {
   return new URLSearchParams(location.search).get('room')?.trim() || 'lobby';
+}
+
+/** Whether the server would take this name: a refused handshake could not tell the page why. */
+export function isRoomName(name) {
+  const normalized = name.normalize('NFKC').trim();
+  return normalized !== '' && [...normalized].length <= MAX_ROOM_CHARS
+    && !/[\p{Cc}\u2028\u2029\p{Bidi_Control}]/u.test(normalized);
 }
 
 /** The WebSocket address beside this page's own. */
@@ -31,29 +40,36 @@ const CLOSE_CODES = new Map([
   [1012, { en: 'server restarts', zh: '服务器正在重启', reconnect: true }],
   [1013, { en: 'too much for the server now: try again later', zh: '服务器暂时无法承受，请稍后再试', reconnect: true }],
 ]);
+const OF_AN_APPLICATION = { en: 'code of an application', zh: '应用自定的代码', reconnect: false };
+const UNKNOWN = { en: 'a code this page does not know', zh: '本页不认识的代码', reconnect: false };
 
 /** What a close code means: its words by language, and whether to connect again. */
 export function closeCode(code) {
-  return CLOSE_CODES.get(code) ?? { en: 'code of an application', zh: '应用自定的代码', reconnect: false };
+  return CLOSE_CODES.get(code) ?? (code >= 3000 && code <= 4999 ? OF_AN_APPLICATION : UNKNOWN);
 }
 
 /** Tells the answers to our own messages from what others say: answers come in the order of the messages. */
 export class Answers {
   #expected = [];
 
-  sent(text) {
-    this.#expected.push(`${text.toUpperCase()}!!!`);
+  /** Remembers a message; `mark` is what `take` and `forget` give back for it. */
+  sent(text, mark) {
+    // A socket sends U+FFFD for half a surrogate pair, so that is what gets answered.
+    const arrives = text.toWellFormed?.() ?? text;
+    this.#expected.push({ answer: `${arrives.toUpperCase()}!!!`, mark });
   }
 
-  /** Whether `text` is the next answer; it is then no longer expected. */
-  matches(text) {
-    if (this.#expected[0] !== text) return false;
-    this.#expected.shift();
-    return true;
+  /**
+   * The mark of the message that `text` answers, or null if somebody else said it. An answer we did not recognise
+   * (the server's Unicode may be newer than ours) is stepped over, else no later one would be recognised either.
+   */
+  take(text) {
+    const index = this.#expected.findIndex(({ answer }) => answer === text);
+    return index < 0 ? null : this.#expected.splice(0, index + 1)[index].mark;
   }
 
-  /** A new connection owes no answers to messages of the last one. */
+  /** Gives back the marks without an answer: a new connection owes none for messages of the last one. */
   forget() {
-    this.#expected = [];
+    return this.#expected.splice(0).map(({ mark }) => mark);
   }
 }

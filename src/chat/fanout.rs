@@ -7,7 +7,7 @@ use bytes::Bytes;
 use log::debug;
 
 use super::{
-    messages::{Attach, Cutter, Delivery, Detach, DismissAll, Dismissal, FanOutRound, Seat},
+    messages::{Attach, Delivery, Detach, DismissAll, Dismissal, FanOutRound, Seat},
     rooms::RoomId,
     round::{Encoding, Round},
     turn::WhenMailboxIsEmpty,
@@ -103,7 +103,7 @@ impl FanOut {
         if let Some(seat) = self.forget(session) {
             self.metrics.evicted();
             seat.deliveries.do_send(Delivery::Dismissed(Dismissal::SlowConsumer));
-            cut_after(self.patience.before_cut, seat.cutter);
+            seat.cutter.cut_after(self.patience.before_cut);
         }
     }
 
@@ -123,14 +123,6 @@ impl FanOut {
             }
         }
     }
-}
-
-/// A session that is stuck does not run, so its connection is cut by somebody else.
-fn cut_after(patience: Duration, cutter: Cutter) {
-    actix::spawn(async move {
-        actix_web::rt::time::sleep(patience).await;
-        cutter.cut();
-    });
 }
 
 impl RoomMembers {

@@ -7,6 +7,7 @@ use std::{
         Arc,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use actix::{Message, Recipient};
@@ -173,19 +174,19 @@ pub struct Seat {
 }
 
 /// Ends a session's connection from outside, when the session itself no longer runs: a client that does not read
-/// stops the actor that lives in its response. Harmless when the connection is gone.
+/// stops the actor that lives in its response.
 #[derive(Clone)]
-pub struct Cutter(Arc<dyn Fn() + Send + Sync>);
+pub struct Cutter(Arc<dyn Fn(Duration) + Send + Sync>);
 
 impl Cutter {
-    /// A cutter that calls `cut`.
-    pub fn new(cut: impl Fn() + Send + Sync + 'static) -> Self {
-        Self(Arc::new(cut))
+    /// A cutter that calls `cut_after`.
+    pub fn new(cut_after: impl Fn(Duration) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(cut_after))
     }
 
-    /// Ends the connection now.
-    pub fn cut(&self) {
-        (self.0)();
+    /// Ends the connection if it is still there after so long. To be called on the session's own thread.
+    pub fn cut_after(&self, patience: Duration) {
+        (self.0)(patience);
     }
 }
 

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     chat::MayEnter,
     domain::RoomName,
-    session::{self, Door, Worker, websocket::Visitor},
+    session::{self, Door, Worker, admission::Admitted, websocket::Visitor},
 };
 
 /// What may stand behind the `?` of a plain door.
@@ -47,7 +47,7 @@ pub async fn echo(
     open(&req, payload, &worker, admitted)
 }
 
-async fn admit_plain(req: &HttpRequest, worker: &Worker) -> Result<Visitor, Refusal> {
+async fn admit_plain(req: &HttpRequest, worker: &Worker) -> Result<(Visitor, Admitted), Refusal> {
     check(req, worker)?;
     let query = web::Query::<PlainQuery>::from_query(req.query_string()).map_err(Refusal::BadQuery)?;
     let room = match &query.room {
@@ -72,18 +72,18 @@ fn check(req: &HttpRequest, worker: &Worker) -> Result<(), Refusal> {
 }
 
 /// Last, because it takes a place.
-fn admit(req: &HttpRequest, worker: &Worker, door: Door) -> Result<Visitor, Refusal> {
+fn admit(req: &HttpRequest, worker: &Worker, door: Door) -> Result<(Visitor, Admitted), Refusal> {
     let address = peer::address(req, &worker.settings.trusted_proxy);
     let admitted = worker.admission.admit(address).map_err(Refusal::Full)?;
-    Ok(Visitor { door, address, admitted })
+    Ok((Visitor { door, address }, admitted))
 }
 
 fn open(
     req: &HttpRequest,
     payload: web::Payload,
     worker: &web::Data<Worker>,
-    visitor: Result<Visitor, Refusal>,
+    admitted: Result<(Visitor, Admitted), Refusal>,
 ) -> Result<HttpResponse, Error> {
-    let visitor = visitor.inspect_err(|refusal| worker.metrics.refused(refusal.word()))?;
-    session::websocket::open(req, payload, visitor, worker).map_err(ErrorInternalServerError)
+    let (visitor, admitted) = admitted.inspect_err(|refusal| worker.metrics.refused(refusal.word()))?;
+    session::websocket::open(req, payload, visitor, admitted, worker).map_err(ErrorInternalServerError)
 }

@@ -16,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 use prometheus::IntCounter;
 
-use super::linger;
+use super::{admission::Admitted, linger};
 use crate::{
     chat::messages::Waiting,
     protocol::websocket::frame::{self, OpCode},
@@ -149,12 +149,14 @@ pub struct Outlet<S> {
     /// `None` once the actor has ended; what it left in the outbox is still written.
     actor: Option<S>,
     outbox: Outbox,
+    /// The session's place, kept until its last byte is on its way.
+    _admitted: Admitted,
 }
 
 impl<S> Outlet<S> {
     /// Wraps the stream of an actor that writes to `outbox` only.
-    pub fn new(actor: S, outbox: Outbox) -> Self {
-        Self { actor: Some(actor), outbox }
+    pub fn new(actor: S, outbox: Outbox, admitted: Admitted) -> Self {
+        Self { actor: Some(actor), outbox, _admitted: admitted }
     }
 }
 

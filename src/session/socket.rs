@@ -10,15 +10,19 @@ use std::{
     net::{Shutdown, SocketAddr},
     os::fd::{AsRawFd as _, BorrowedFd, RawFd},
     sync::{
-        Arc,
+        Arc, OnceLock,
         atomic::{AtomicI32, Ordering},
     },
     time::Duration,
 };
 
-use actix_web::{dev::Extensions, rt::net::TcpStream};
+use actix_web::{
+    dev::Extensions,
+    rt::{self, net::TcpStream},
+};
 use log::debug;
 use socket2::SockRef;
+use tokio::task::AbortHandle;
 
 /// In [`Connection::descriptor`]: the socket is gone.
 const GONE: RawFd = -1;
@@ -28,6 +32,8 @@ const GONE: RawFd = -1;
 pub struct Connection {
     descriptor: AtomicI32,
     peer: SocketAddr,
+    /// The wait for the cut, if one was ordered; it ends with the connection.
+    cut: OnceLock<AbortHandle>,
 }
 
 /// Lives in the connection's data and goes with it, just before the socket.
@@ -37,6 +43,9 @@ struct Guard(Arc<Connection>);
 impl Drop for Guard {
     fn drop(&mut self) {
         self.0.descriptor.store(GONE, Ordering::SeqCst);
+        if let Some(cut) = self.0.cut.get() {
+            cut.abort();
+        }
     }
 }
 
@@ -53,7 +62,7 @@ pub fn on_connect(io: &dyn Any, data: &mut Extensions, stall_timeout: Duration) 
 fn prepare(stream: &TcpStream, stall_timeout: Duration) -> io::Result<Connection> {
     let peer = stream.peer_addr()?;
     SockRef::from(stream).set_tcp_user_timeout(Some(stall_timeout))?;
-    Ok(Connection { descriptor: AtomicI32::new(stream.as_raw_fd()), peer })
+    Ok(Connection { descriptor: AtomicI32::new(stream.as_raw_fd()), peer, cut: OnceLock::new() })
 }
 
 /// The handle that [`on_connect`] left, if the request came over a socket it has seen.
@@ -62,10 +71,22 @@ pub fn of(request: &actix_web::HttpRequest) -> Option<Arc<Connection>> {
 }
 
 impl Connection {
-    /// Ends the connection by a reset: what the kernel holds for the client is dropped. Harmless when it has ended.
+    /// Cuts the connection if it is still there after `patience`; the first order counts.
     ///
     /// To be called on the worker's thread that the connection lives on.
-    pub fn cut(&self) {
+    pub fn cut_after(self: &Arc<Self>, patience: Duration) {
+        let connection = Arc::clone(self);
+        self.cut.get_or_init(|| {
+            let wait = rt::spawn(async move {
+                rt::time::sleep(patience).await;
+                connection.cut();
+            });
+            wait.abort_handle()
+        });
+    }
+
+    /// Ends the connection by a reset: what the kernel holds for the client is dropped. Harmless when it has ended.
+    fn cut(&self) {
         let descriptor = self.descriptor.load(Ordering::SeqCst);
         if descriptor == GONE {
             return;

@@ -8,7 +8,7 @@ use actix::{
 use actix_web::{
     HttpRequest, HttpResponse,
     http::header::{HeaderValue, SEC_WEBSOCKET_EXTENSIONS},
-    rt, web,
+    web,
 };
 use actix_web_actors::{
     HttpContext,
@@ -53,8 +53,6 @@ pub struct Visitor {
     pub door: Door,
     /// Its address, as the server or a trusted proxy sees it.
     pub address: Option<IpAddr>,
-    /// Its place among the sessions.
-    pub admitted: Admitted,
 }
 
 /// A WebSocket client: answers it, and carries its room's messages both ways.
@@ -84,6 +82,7 @@ pub fn open(
     req: &HttpRequest,
     payload: web::Payload,
     visitor: Visitor,
+    admitted: Admitted,
     worker: &web::Data<Worker>,
 ) -> Result<HttpResponse, HandshakeError> {
     let mut response = ws::handshake(req)?;
@@ -127,7 +126,7 @@ pub fn open(
         ctx.add_stream(inlet);
         session
     });
-    Ok(response.streaming(Outlet::new(actor, outbox)))
+    Ok(response.streaming(Outlet::new(actor, outbox, admitted)))
 }
 
 /// The first acceptable offer of compression, over all headers that make one.
@@ -206,9 +205,9 @@ impl WebSocketSession {
             deliveries: ctx.address().recipient(),
             waiting: self.outbox.waiting(),
             encoding: if reads_deflated { Encoding::Deflated } else { Encoding::Plain },
-            cutter: Cutter::new(move || {
+            cutter: Cutter::new(move |patience| {
                 if let Some(connection) = &connection {
-                    connection.cut();
+                    connection.cut_after(patience);
                 }
             }),
         }
@@ -248,14 +247,10 @@ impl WebSocketSession {
 
     /// A client that takes what is left for it too slowly, a byte now and then, is not waited for.
     fn cut_if_it_lingers(&self) {
-        if let Some(connection) = self.connection.clone()
+        if let Some(connection) = &self.connection
             && self.outbox.has_waiting()
         {
-            let patience = self.worker.settings.stall_timeout.get();
-            rt::spawn(async move {
-                rt::time::sleep(patience).await;
-                connection.cut();
-            });
+            connection.cut_after(self.worker.settings.stall_timeout.get());
         }
     }
 }
