@@ -1,0 +1,277 @@
+//! The kinds of values that settings have, each parsed once from the text of a flag or a variable.
+
+use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
+
+use ipnet::IpNet;
+
+/// A number of bytes, at least 1. Written as digits with an optional `k` (1,024) or `m` (1,048,576).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ByteSize(pub(super) usize);
+
+/// Why a text is not a [`ByteSize`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ByteSizeError {
+    /// No digits, or something else than `k` or `m` behind them.
+    #[error("a size is a number of bytes, such as 65536 or 64k or 1m")]
+    Malformed,
+    /// Nothing could ever pass.
+    #[error("a size is at least 1 byte")]
+    Zero,
+    /// More than this machine can count.
+    #[error("the size is too large")]
+    TooLarge,
+}
+
+impl ByteSize {
+    /// A size of so many bytes, which must not be zero.
+    ///
+    /// # Errors
+    /// [`ByteSizeError::Zero`].
+    pub fn new(bytes: usize) -> Result<Self, ByteSizeError> {
+        if bytes == 0 { Err(ByteSizeError::Zero) } else { Ok(Self(bytes)) }
+    }
+
+    /// The number of bytes.
+    pub fn get(self) -> usize {
+        self.0
+    }
+}
+
+impl FromStr for ByteSize {
+    type Err = ByteSizeError;
+
+    fn from_str(text: &str) -> Result<Self, ByteSizeError> {
+        let (digits, unit) = match text.as_bytes().last() {
+            Some(b'k' | b'K') => (&text[..text.len() - 1], 1024),
+            Some(b'm' | b'M') => (&text[..text.len() - 1], 1024 * 1024),
+            _ => (text, 1),
+        };
+        if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Err(ByteSizeError::Malformed);
+        }
+        let count: usize = digits.parse().map_err(|_| ByteSizeError::TooLarge)?;
+        Self::new(count.checked_mul(unit).ok_or(ByteSizeError::TooLarge)?)
+    }
+}
+
+impl fmt::Display for ByteSize {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            bytes if bytes % (1024 * 1024) == 0 => write!(f, "{}m", bytes / (1024 * 1024)),
+            bytes if bytes % 1024 == 0 => write!(f, "{}k", bytes / 1024),
+            bytes => write!(f, "{bytes}"),
+        }
+    }
+}
+
+/// A length of time, longer than nothing. Written as seconds, or with the unit `ms`, `s` or `m`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Period(pub(super) Duration);
+
+/// Why a text is not a [`Period`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PeriodError {
+    /// No digits, or another unit behind them.
+    #[error("a time is a number of seconds, such as 20, or 500ms, 20s or 5m")]
+    Malformed,
+    /// No time at all, or more than a year.
+    #[error("a time is more than 0 and at most a year")]
+    OutOfRange,
+}
+
+impl Period {
+    /// The longest one.
+    const MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+
+    /// The length.
+    pub fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl FromStr for Period {
+    type Err = PeriodError;
+
+    fn from_str(text: &str) -> Result<Self, PeriodError> {
+        let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let (digits, unit) = text.split_at(unit_at);
+        let millis = match unit {
+            "ms" => 1,
+            "" | "s" => 1000,
+            "m" => 60_000,
+            _ => return Err(PeriodError::Malformed),
+        };
+        if digits.is_empty() {
+            return Err(PeriodError::Malformed);
+        }
+        let count: u64 = digits.parse().map_err(|_| PeriodError::OutOfRange)?;
+        let period = Duration::from_millis(count.checked_mul(millis).ok_or(PeriodError::OutOfRange)?);
+        if period.is_zero() || period > Self::MAX { Err(PeriodError::OutOfRange) } else { Ok(Self(period)) }
+    }
+}
+
+impl fmt::Display for Period {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0.as_millis() {
+            millis if millis % 1000 == 0 => write!(f, "{}s", millis / 1000),
+            millis => write!(f, "{millis}ms"),
+        }
+    }
+}
+
+/// `on` or `off`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Switch {
+    /// `on`.
+    On,
+    /// `off`.
+    Off,
+}
+
+/// Why a text is not a [`Switch`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is on or off")]
+pub struct SwitchError;
+
+impl FromStr for Switch {
+    type Err = SwitchError;
+
+    fn from_str(text: &str) -> Result<Self, SwitchError> {
+        match text {
+            "on" => Ok(Self::On),
+            "off" => Ok(Self::Off),
+            _ => Err(SwitchError),
+        }
+    }
+}
+
+impl fmt::Display for Switch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if *self == Self::On { "on" } else { "off" })
+    }
+}
+
+/// An entry of `--trusted-proxy`: one address, or a network.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Network(IpNet);
+
+/// Why a text is not a [`Network`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a proxy is an address or a network, such as 10.1.2.3 or 10.0.0.0/8")]
+pub struct NetworkError;
+
+impl Network {
+    /// Whether an address is in the network. An IPv4 address written as IPv6 is what it means.
+    pub fn contains(&self, address: IpAddr) -> bool {
+        self.0.contains(&address.to_canonical())
+    }
+}
+
+impl FromStr for Network {
+    type Err = NetworkError;
+
+    fn from_str(text: &str) -> Result<Self, NetworkError> {
+        let address = text.parse::<IpAddr>().map(IpNet::from);
+        address.or_else(|_| text.parse()).map(Self).map_err(|_| NetworkError)
+    }
+}
+
+/// An entry of `--allow-origin`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AllowedOrigin {
+    /// `*`: every page.
+    Any,
+    /// `null`: pages without an origin of their own, such as files.
+    Null,
+    /// Scheme, host and port, as a browser writes them.
+    Exact(String),
+}
+
+/// Why a text is not an [`AllowedOrigin`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an origin is *, null, or a scheme and a host such as https://example.com or http://localhost:8080")]
+pub struct OriginError;
+
+impl FromStr for AllowedOrigin {
+    type Err = OriginError;
+
+    fn from_str(text: &str) -> Result<Self, OriginError> {
+        match text {
+            "*" => return Ok(Self::Any),
+            "null" => return Ok(Self::Null),
+            _ => {}
+        }
+        let url = url::Url::parse(text).map_err(|_| OriginError)?;
+        let names_only_an_origin = matches!(url.path(), "" | "/")
+            && url.query().is_none()
+            && url.fragment().is_none()
+            && url.username().is_empty()
+            && url.password().is_none();
+        let origin = url.origin();
+        if !origin.is_tuple() || !names_only_an_origin {
+            return Err(OriginError);
+        }
+        Ok(Self::Exact(origin.ascii_serialization()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv6Addr;
+
+    use super::*;
+
+    #[test]
+    fn sizes_take_a_suffix_and_print_as_they_are_read() {
+        for (text, bytes) in [("1", 1), ("1000", 1000), ("64k", 65536), ("2M", 2 << 20)] {
+            assert_eq!(text.parse::<ByteSize>().map(ByteSize::get), Ok(bytes));
+        }
+        for text in ["64k", "1m", "1500"] {
+            assert_eq!(text.parse::<ByteSize>().map(|size| size.to_string()), Ok(text.to_owned()));
+        }
+        for text in ["", "k", "-1", "1.5k", "64kb", "0x10", " 1", "１"] {
+            assert_eq!(text.parse::<ByteSize>(), Err(ByteSizeError::Malformed), "{text:?}");
+        }
+        assert_eq!("0".parse::<ByteSize>(), Err(ByteSizeError::Zero));
+        assert_eq!("99999999999999999999m".parse::<ByteSize>(), Err(ByteSizeError::TooLarge));
+    }
+
+    #[test]
+    fn times_take_a_unit_and_print_as_they_are_read() {
+        let parse = |text: &str| text.parse::<Period>();
+        assert_eq!(parse("20").map(Period::get), Ok(Duration::from_secs(20)));
+        assert_eq!(parse("500ms").map(|period| period.to_string()), Ok("500ms".to_owned()));
+        assert_eq!(parse("2m").map(|period| period.to_string()), Ok("120s".to_owned()));
+        for text in ["", "s", "1.5", "1h", "-1", "1 s"] {
+            assert_eq!(parse(text), Err(PeriodError::Malformed), "{text:?}");
+        }
+        for text in ["0", "0ms", "99999999999999999999", "9999999999m"] {
+            assert_eq!(parse(text), Err(PeriodError::OutOfRange), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_proxy_is_an_address_or_a_network() {
+        let network: Network = "10.0.0.0/8".parse().expect("a network");
+        assert!(network.contains([10, 1, 2, 3].into()) && !network.contains([11, 1, 2, 3].into()));
+        assert!(network.contains("::ffff:10.1.2.3".parse().expect("an address")));
+        assert!("::1".parse::<Network>().is_ok_and(|one| one.contains(Ipv6Addr::LOCALHOST.into())));
+        for text in ["", "proxy", "10.0.0.0/33", "10.0.0"] {
+            assert_eq!(text.parse::<Network>(), Err(NetworkError), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn an_origin_is_read_as_a_browser_writes_it() {
+        let parse = |text: &str| text.parse::<AllowedOrigin>();
+        assert_eq!(parse("*"), Ok(AllowedOrigin::Any));
+        assert_eq!(parse("null"), Ok(AllowedOrigin::Null));
+        assert_eq!(
+            parse("HTTPS://Example.com:443/"),
+            Ok(AllowedOrigin::Exact("https://example.com".to_owned()))
+        );
+        for text in ["", "example.com", "https://", "https://a.b/path", "https://u@a.b", "file:///x", "a b"] {
+            assert_eq!(parse(text), Err(OriginError), "{text:?}");
+        }
+    }
+}
