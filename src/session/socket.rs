@@ -2,7 +2,7 @@
 //!
 //! actix-http owns the socket. While a client does not read, it polls nothing of the connection, timers included, so
 //! nobody inside can end it. Two things outside can: the kernel, by `TCP_USER_TIMEOUT`, for a client that takes
-//! nothing at all; and [`Connection::cut`], for one that takes a byte now and then.
+//! nothing at all; and [`Connection::cut_after`], for one that takes a byte now and then.
 
 use std::{
     any::Any,
