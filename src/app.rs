@@ -113,7 +113,7 @@ impl Application {
         .backlog(BACKLOG)
         .max_connections(settings.max_sessions.get().saturating_add(SPARE_CONNECTIONS))
         .tcp_nodelay(true)
-        .client_request_timeout(settings.handshake_timeout.get())
+        .client_request_timeout(settings.handshake_timeout.get() + linger::CLOCK_STEP)
         .client_disconnect_timeout(linger::LINGER)
         .on_connect(move |io, data| socket::on_connect(io, data, stall_timeout))
         .disable_signals();

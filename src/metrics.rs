@@ -141,9 +141,15 @@ impl Metrics {
         self.evictions.inc();
     }
 
-    /// A session ended with a close code.
+    /// A session ended with a close code. Those that clients make up themselves are counted together: a client must
+    /// not be able to fill the table.
     pub fn closed(&self, code: u16) {
-        self.closes.with_label_values(&[&code.to_string()]).inc();
+        let label = match code {
+            3000..=3999 => "3xxx".to_owned(),
+            4000..=4999 => "4xxx".to_owned(),
+            code => code.to_string(),
+        };
+        self.closes.with_label_values(&[&label]).inc();
     }
 
     /// A request did not become a session.
@@ -187,6 +193,8 @@ mod tests {
         metrics.delivered(3, 30);
         metrics.set_rooms(2);
         metrics.closed(1013);
+        metrics.closed(4001);
+        metrics.closed(4999);
         metrics.refused("origin");
         metrics.relayed_after(Duration::from_micros(200));
         let text = metrics.render().expect("encodes");
@@ -196,6 +204,7 @@ mod tests {
             "echoroom_deliveries_total 3",
             "echoroom_bytes_sent_total 30",
             "echoroom_closes_total{code=\"1013\"} 1",
+            "echoroom_closes_total{code=\"4xxx\"} 2",
             "echoroom_refusals_total{reason=\"origin\"} 1",
             "echoroom_relay_seconds_bucket{le=\"0.00025\"} 1",
             "echoroom_evictions_total 0",

@@ -39,6 +39,8 @@ pub struct ChatServer {
     /// Made with the first message that is worth it.
     deflater: Option<Deflater>,
     handled_this_turn: usize,
+    /// The server stops: who joins now is dismissed as the others were.
+    is_stopping: bool,
 }
 
 impl ChatServer {
@@ -51,6 +53,7 @@ impl ChatServer {
             workers: HashMap::new(),
             deflater: None,
             handled_this_turn: 0,
+            is_stopping: false,
         }
     }
 
@@ -115,6 +118,10 @@ impl Handler<Join> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, Join { session, room, worker, seat }: Join, _: &mut Self::Context) {
+        if self.is_stopping {
+            seat.deliveries.do_send(Delivery::Dismissed(Dismissal::Restart));
+            return;
+        }
         let Ok(room) = self.rooms.join(session, room, worker, seat.encoding) else {
             seat.deliveries.do_send(Delivery::Dismissed(Dismissal::TooManyRooms));
             return;
@@ -171,6 +178,7 @@ impl Handler<DismissAll> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, message: DismissAll, _: &mut Self::Context) {
+        self.is_stopping = true;
         self.end_all_rounds();
         for fanout in self.workers.values() {
             fanout.do_send(message);

@@ -47,6 +47,8 @@ struct Queue {
 enum Piece {
     /// What the session answers to its own client.
     Answer(Bytes),
+    /// The payload of an answer whose header ends the piece before.
+    Payload(Bytes),
     /// What its room says.
     Delivery(Bytes),
 }
@@ -97,7 +99,7 @@ impl Outbox {
         let queue = &mut *self.0.borrow_mut();
         queue.answers += payload.len();
         queue.flush_tail();
-        queue.pieces.push_back(Piece::Answer(payload));
+        queue.pieces.push_back(Piece::Payload(payload));
     }
 
     /// Queues frames that were delivered; they have been counted already.
@@ -107,15 +109,29 @@ impl Outbox {
         queue.pieces.extend(frames.iter().cloned().map(Piece::Delivery));
     }
 
-    /// Drops all that waits.
+    /// Drops all that waits, but the rest of a frame whose header is on its way: what is queued next must not be read
+    /// as that frame's payload.
     pub fn clear(&self) {
-        while self.pop().is_some() {}
+        let queue = &mut *self.0.borrow_mut();
+        let begun = match queue.pieces.front() {
+            Some(Piece::Payload(payload)) => Some(payload.clone()),
+            _ => None,
+        };
+        let delivered = queue.pieces.iter().map(|piece| match piece {
+            Piece::Delivery(bytes) => bytes.len(),
+            Piece::Answer(_) | Piece::Payload(_) => 0,
+        });
+        queue.waiting.subtract(delivered.sum());
+        queue.pieces.clear();
+        queue.tail.clear();
+        queue.answers = begun.as_ref().map_or(0, Bytes::len);
+        queue.pieces.extend(begun.map(Piece::Payload));
     }
 
     fn pop(&self) -> Option<Bytes> {
         let queue = &mut *self.0.borrow_mut();
         match queue.pieces.pop_front() {
-            Some(Piece::Answer(bytes)) => Some(queue.count_answer(bytes)),
+            Some(Piece::Answer(bytes) | Piece::Payload(bytes)) => Some(queue.count_answer(bytes)),
             Some(Piece::Delivery(bytes)) => {
                 queue.waiting.subtract(bytes.len());
                 Some(bytes)
@@ -219,6 +235,19 @@ mod tests {
     }
 
     #[test]
+    fn a_frame_that_has_begun_is_finished_when_the_rest_is_dropped() {
+        let outbox = outbox();
+        outbox.answer_frame(OpCode::Binary, Bytes::from(vec![7; COPY_BELOW]));
+        outbox.answer_frame(OpCode::Binary, Bytes::from(vec![8; COPY_BELOW]));
+        assert_eq!(outbox.pop().as_deref(), Some(&b"\x82\x7e\x08\x00"[..]), "a header has left");
+        outbox.clear();
+        assert_eq!(outbox.answer_bytes(), COPY_BELOW);
+        outbox.answer_frame(OpCode::Close, Bytes::new());
+        assert_eq!(drain(&outbox), [vec![7; COPY_BELOW], b"\x88\x00".to_vec()]);
+        assert_eq!(outbox.answer_bytes(), 0);
+    }
+
+    #[test]
     fn what_has_left_or_was_dropped_is_no_longer_counted() {
         let outbox = outbox();
         outbox.answer_frame(OpCode::Text, Bytes::from_static(b"abc"));
@@ -228,6 +257,7 @@ mod tests {
         assert_eq!((outbox.answer_bytes(), outbox.waiting().bytes()), (5 + 5004, 10));
         outbox.pop();
         assert_eq!(outbox.answer_bytes(), 5000);
+        outbox.pop();
         outbox.clear();
         assert_eq!((outbox.answer_bytes(), outbox.waiting().bytes()), (0, 0));
     }

@@ -14,6 +14,7 @@ mod limits;
 mod metrics;
 mod order;
 mod page;
+mod program;
 mod refusals;
 mod relay;
 mod rooms;

@@ -1,57 +1,14 @@
 //! A bad setting ends the program with one sentence that names the key.
 
-use std::{
-    io::{BufRead as _, BufReader},
-    process::{Command, Output, Stdio},
-};
+use std::process::{Command, Output};
 
-const STATIC_DIR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/static");
-
-fn echoroom() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_echoroom"));
-    for (name, _) in std::env::vars_os() {
-        let text = name.to_string_lossy();
-        if text == "PORT" || text == "RUST_LOG" || text.starts_with("ECHOROOM_") {
-            command.env_remove(&name);
-        }
-    }
-    command
-}
+use crate::program::{STATIC_DIR, echoroom, start};
 
 fn assert_fails(output: &Output, sentence: &str) {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(!output.status.success(), "{stderr}");
     assert!(stderr.contains(sentence), "{stderr}");
     assert_eq!(stderr.trim_end().lines().count(), 1, "one sentence: {stderr}");
-}
-
-/// Starts a server and gives back it and the link it logs.
-fn start(command: &mut Command) -> (Running, String) {
-    let mut child = command
-        .args(["--static-dir", STATIC_DIR])
-        .stderr(Stdio::piped())
-        .spawn()
-        .expect("the program starts");
-    let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
-    let running = Running(child);
-    let mut line = String::new();
-    while !line.contains("listening on ") {
-        line.clear();
-        assert_ne!(stderr.read_line(&mut line).expect("a log line"), 0, "the program ended");
-    }
-    // Keep reading, so that the program never blocks on its log.
-    std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
-    (running, line.trim_end().rsplit(' ').next().expect("a link").to_owned())
-}
-
-struct Running(std::process::Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself, which is fine.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 #[test]
@@ -125,20 +82,43 @@ fn help_and_version_are_answers_not_errors() {
 
 #[test]
 fn the_health_check_tells_a_running_server_from_none() {
-    let (_running, link) = start(echoroom().args(["--bind", "127.0.0.1", "--port", "0"]));
+    let (running, link) = start(echoroom().args(["--bind", "127.0.0.1", "--port", "0"]));
     let port = link.rsplit(':').next().expect("a port");
     let well = echoroom().args(["healthcheck", "--port", port]).output().expect("run");
     assert!(well.status.success(), "{}", String::from_utf8_lossy(&well.stderr));
-    drop(_running);
+    drop(running);
     let gone = echoroom().args(["healthcheck", "--port", port]).output().expect("run");
     assert_fails(&gone, "/health");
 }
 
-#[cfg(unix)]
 #[test]
-fn sigterm_ends_the_program_cleanly() {
-    let (mut running, _) = start(echoroom().args(["--bind", "127.0.0.1", "--port", "0"]));
-    let pid = running.0.id().to_string();
-    assert!(Command::new("kill").args(["-TERM", &pid]).status().expect("kill").success());
-    assert!(running.0.wait().expect("it ends").success());
+fn more_sessions_than_the_system_allows_are_warned_about() {
+    let program = format!(
+        "ulimit -n 300; exec {} --bind 127.0.0.1 --port 0 --static-dir {STATIC_DIR} --max-sessions 500",
+        env!("CARGO_BIN_EXE_echoroom")
+    );
+    let mut child = Command::new("sh")
+        .args(["-c", &program])
+        .stderr(std::process::Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut warned = false;
+    for line in std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().expect("piped"))) {
+        let line = line.expect("a log line");
+        warned |= line.contains("--max-sessions") && line.contains("300");
+        if line.contains("listening on") {
+            break;
+        }
+    }
+    child.kill().expect("it runs");
+    child.wait().expect("it ends");
+    assert!(warned);
+}
+
+#[test]
+fn an_unknown_variable_is_warned_about() {
+    let mut command = echoroom();
+    command.args(["--bind", "127.0.0.1", "--port", "0"]).env("ECHOROOM_PROT", "1");
+    let (running, _) = start(&mut command);
+    assert!(running.log_before_start().contains("ECHOROOM_PROT"), "{}", running.log_before_start());
 }

@@ -5,7 +5,10 @@ use std::time::{Duration, Instant};
 use actix_web::rt;
 use echoroom::config::Settings;
 
-use crate::helpers::{TestServer, settings, soon, text};
+use crate::{
+    helpers::{TestServer, settings, soon, text},
+    program::{echoroom, start},
+};
 
 #[actix_web::test]
 async fn every_session_is_closed_with_1012() {
@@ -52,4 +55,56 @@ async fn while_it_drains_nobody_is_admitted_and_health_says_so() {
     soon("the stop", stop).await.expect("it ends");
     flood.abort();
     drop(read);
+}
+
+/// A connection to an echo session that is jammed: it sends without ever reading, until nothing moves.
+fn jam(link: &str) -> std::net::TcpStream {
+    use std::io::{Read as _, Write as _};
+    let address = link.trim_start_matches("http://").replace("localhost", "127.0.0.1");
+    let mut stream = std::net::TcpStream::connect(&address).expect("connected");
+    write!(
+        stream,
+        "GET /echo HTTP/1.1\r\nHost: {address}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )
+    .expect("sent");
+    let mut head = [0; 12];
+    stream.read_exact(&mut head).expect("an answer");
+    assert_eq!(&head, b"HTTP/1.1 101");
+    stream.set_write_timeout(Some(Duration::from_millis(300))).expect("a timeout");
+    let frame = crate::helpers::frame(0x82, &[0; 60_000]);
+    while stream.write_all(&frame).is_ok() {}
+    stream
+}
+
+#[test]
+fn sigterm_ends_the_program_with_code_0() {
+    let (running, _) = start(echoroom().args(["--bind", "127.0.0.1", "--port", "0"]));
+    running.signal("-TERM");
+    assert_eq!(running.exit_code(), Some(0));
+}
+
+#[test]
+fn a_session_that_cannot_leave_is_waited_for_and_no_longer() {
+    let args = ["--bind", "127.0.0.1", "--port", "0", "--rate", "0", "--shutdown-timeout", "700ms"];
+    let (running, link) = start(echoroom().args(args));
+    let _jammed = jam(&link);
+    let start = Instant::now();
+    running.signal("-INT");
+    assert_eq!(running.exit_code(), Some(0));
+    assert!(start.elapsed() >= Duration::from_millis(700), "took only {:?}", start.elapsed());
+}
+
+#[test]
+fn a_second_signal_ends_it_at_once() {
+    let args = ["--bind", "127.0.0.1", "--port", "0", "--rate", "0", "--shutdown-timeout", "1m"];
+    let (running, link) = start(echoroom().args(args));
+    let _jammed = jam(&link);
+    let start = Instant::now();
+    running.signal("-TERM");
+    // The first one is being handled once the server says so; two that come at once would count as one.
+    std::thread::sleep(Duration::from_millis(300));
+    running.signal("-TERM");
+    assert_eq!(running.exit_code(), Some(130));
+    assert!(start.elapsed() < Duration::from_secs(30), "took {:?}", start.elapsed());
 }

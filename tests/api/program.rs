@@ -1,0 +1,71 @@
+//! The program itself, as a child process.
+
+use std::{
+    io::{BufRead as _, BufReader},
+    process::{Child, Command, Stdio},
+};
+
+pub const STATIC_DIR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/static");
+
+/// The program, with nothing of the environment that could set it up.
+pub fn echoroom() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_echoroom"));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text == "PORT" || text == "RUST_LOG" || text.starts_with("ECHOROOM_") {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+/// Starts a server and gives back it and the link it logs.
+pub fn start(command: &mut Command) -> (Running, String) {
+    let mut child = command
+        .args(["--static-dir", STATIC_DIR])
+        .stderr(Stdio::piped())
+        .spawn()
+        .expect("the program starts");
+    let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
+    let mut running = Running { child, log_before_start: String::new() };
+    let mut line = String::new();
+    while !line.contains("listening on ") {
+        running.log_before_start.push_str(&line);
+        line.clear();
+        assert_ne!(stderr.read_line(&mut line).expect("a log line"), 0, "the program ended");
+    }
+    // Keep reading, so that the program never blocks on its log.
+    std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+    (running, line.trim_end().rsplit(' ').next().expect("a link").to_owned())
+}
+
+/// The program, ended when dropped.
+pub struct Running {
+    child: Child,
+    log_before_start: String,
+}
+
+impl Running {
+    /// What it logged before it listened.
+    pub fn log_before_start(&self) -> &str {
+        &self.log_before_start
+    }
+
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().expect("kill");
+        assert!(sent.success());
+    }
+
+    /// Its exit code, once it has ended by itself.
+    pub fn exit_code(mut self) -> Option<i32> {
+        self.child.wait().expect("it ends").code()
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended by itself, which is fine.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
