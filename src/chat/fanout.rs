@@ -10,7 +10,7 @@ use super::{
     messages::{Attach, Delivery, Detach, DismissAll, Dismissal, FanOutRound, Seat},
     rooms::RoomId,
     round::{Encoding, Round},
-    turn::WhenMailboxIsEmpty,
+    turn::OneTurnLater,
 };
 use crate::{domain::SessionId, metrics::Metrics};
 
@@ -23,7 +23,8 @@ pub struct Patience {
     pub before_cut: Duration,
 }
 
-/// One per worker. Rounds that wait in its mailbox together are merged: each session gets one message for them.
+/// One per worker. It delivers one turn after a round has come, and merges the rounds that come until then: each
+/// session gets one message for them, and the kernel one write, which is what a delivery costs most of.
 ///
 /// A session that has more than the bound waiting *before* a round is evicted; nobody ever waits for it.
 #[derive(Debug)]
@@ -224,7 +225,7 @@ impl Actor for FanOut {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.spawn(WhenMailboxIsEmpty(Self::deliver_all));
+        ctx.spawn(OneTurnLater::new(|fanout| !fanout.rooms_to_deliver.is_empty(), Self::deliver_all));
     }
 }
 

@@ -23,6 +23,44 @@ impl<A: Actor> ActorFuture<A> for WhenMailboxIsEmpty<A> {
     }
 }
 
+/// Calls a method of its actor one turn after the actor has got something to do: what is ready on the thread by then
+/// runs first, and may add to it.
+pub(super) struct OneTurnLater<A> {
+    has_work: fn(&A) -> bool,
+    work: fn(&mut A),
+    waited: bool,
+}
+
+impl<A> OneTurnLater<A> {
+    /// Calls `work` one turn after `has_work` has become true.
+    pub(super) fn new(has_work: fn(&A) -> bool, work: fn(&mut A)) -> Self {
+        Self { has_work, work, waited: false }
+    }
+}
+
+impl<A: Actor> ActorFuture<A> for OneTurnLater<A> {
+    type Output = ();
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        actor: &mut A,
+        _: &mut A::Context,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<()> {
+        let has_work = (self.has_work)(actor);
+        if has_work && self.waited {
+            (self.work)(actor);
+            self.waited = false;
+        } else {
+            self.waited = has_work;
+            if has_work {
+                cx.waker().wake_by_ref();
+            }
+        }
+        Poll::Pending
+    }
+}
+
 /// Pending once, so that the other tasks of the thread have their turn.
 pub(super) async fn yield_now() {
     let mut yielded = false;
