@@ -2,7 +2,9 @@
 
 use std::collections::HashMap;
 
-use crate::helpers::{Client, TestServer};
+use actix_web::rt;
+
+use crate::helpers::{Client, TestServer, soon};
 
 const SENDERS: usize = 6;
 const LISTENERS: usize = 6;
@@ -70,5 +72,57 @@ async fn everybody_hears_everything_in_one_order() {
         let expected = next.entry(sender).or_default();
         assert_eq!(number.parse(), Ok(*expected), "{sender} is out of order");
         *expected += 1;
+    }
+}
+
+/// Listens until it has heard `last`, or so many lines.
+async fn listen_until(mut client: Client, last: &str, at_most: usize) -> Vec<String> {
+    let mut heard = Vec::new();
+    while heard.len() < at_most && heard.last().is_none_or(|line| line != last) {
+        heard.push(client.next_text().await);
+    }
+    heard
+}
+
+#[actix_web::test]
+async fn who_joins_or_leaves_in_mid_storm_hears_one_stretch_of_the_same_order() {
+    const LAST: &str = "the end";
+    let server = TestServer::start().await;
+    let reference = rt::spawn(listen_until(server.connect("/ws").await, LAST, usize::MAX));
+    let storm = {
+        let mut speakers = Vec::new();
+        for name in 0..4 {
+            let mut client = server.connect("/ws").await;
+            speakers.push(rt::spawn(async move {
+                for number in 0..400 {
+                    client.send(&format!("from {name}: {number}")).await;
+                    // Its own answer, among what the others say.
+                    while !client.next_text().await.ends_with("!!!") {}
+                }
+                client
+            }));
+        }
+        speakers
+    };
+    let mut passers_by = Vec::new();
+    for number in 0..40 {
+        let client = server.connect("/ws").await;
+        // Every other one leaves again after a while, the others stay to the end.
+        let at_most = if number % 2 == 0 { 50 } else { usize::MAX };
+        passers_by.push(rt::spawn(listen_until(client, LAST, at_most)));
+    }
+    let mut speakers = Vec::new();
+    for speaker in storm {
+        speakers.push(soon("a speaker", speaker).await.expect("it ends"));
+    }
+    speakers[0].send(LAST).await;
+
+    let order = soon("the reference", reference).await.expect("it ends");
+    assert_eq!(order.len(), 4 * 400 + 1);
+    for passer_by in passers_by {
+        let heard = soon("a passer-by", passer_by).await.expect("it ends");
+        let from = order.iter().position(|line| *line == heard[0]).expect("a line of the order");
+        assert_eq!(heard, order[from..from + heard.len()], "not one stretch");
+        assert!(heard.len() == 50 || heard.last().is_some_and(|line| line == LAST));
     }
 }
