@@ -47,6 +47,15 @@ test('two tabs talk, and each is answered', async () => {
   assert.deepEqual([...ann.problems, ...ben.problems], []);
 });
 
+test('a large text passes compressed, both ways', async () => {
+  const [ann, ben] = [await openTab({ path: '/?room=large' }), await openTab({ path: '/?room=large' })];
+  const large = 'all work and no play, 只工作不玩耍。'.repeat(400);
+  await say(ann, large);
+  await said(ann, 'server').getByText(`${large.toUpperCase()}!!!`, { exact: true }).waitFor();
+  await said(ben, 'other').getByText(large, { exact: true }).waitFor();
+  assert.deepEqual([...ann.problems, ...ben.problems], []);
+});
+
 test('hostile text is shown as text', async () => {
   const [ann, ben] = [await openTab({ path: '/?room=hostile' }), await openTab({ path: '/?room=hostile' })];
   const hostile = '<img src=x onerror="document.title=1"><script>document.title=2</script>';
