@@ -71,3 +71,35 @@ async fn a_healthy_member_sent_more_than_the_bound_in_one_go_is_not_evicted() {
         assert_eq!(ann.next_text().await.len(), line.len() + 3);
     }
 }
+
+#[actix_web::test]
+async fn a_member_that_sends_16_mebibytes_before_it_reads_its_answers_is_not_evicted() {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+    const COUNT: usize = 256;
+    let server = TestServer::start().await;
+    let mut ben = server.connect("/ws").await;
+    let sender = server.connect_raw("/ws").await;
+    let message = vec![9; 64 * 1024];
+    let frame = crate::helpers::frame(0x82, &message);
+    let (mut read, mut write) = tokio::io::split(sender.stream);
+    let writer = actix_web::rt::spawn(async move {
+        for _ in 0..COUNT {
+            write.write_all(&frame).await.expect("sent");
+        }
+        write
+    });
+    let listener = actix_web::rt::spawn(async move {
+        for _ in 0..COUNT {
+            assert_eq!(ben.next_binary().await.len(), 64 * 1024);
+        }
+        ben
+    });
+    // Long enough for its answers to fill every buffer: only then does it begin to read.
+    actix_web::rt::time::sleep(std::time::Duration::from_millis(300)).await;
+    let mut answers = vec![0; COUNT * (message.len() + 10)];
+    crate::helpers::soon("its answers", read.read_exact(&mut answers)).await.expect("all of them");
+    let mut ben = listener.await.expect("all of it is relayed");
+    let mut sender = crate::helpers::RawClient::rejoin(read, writer.await.expect("all is sent"));
+    ben.send("still with us?").await;
+    assert_eq!(sender.read_frame().await.payload, b"still with us?");
+}
