@@ -39,7 +39,8 @@ pub fn settings() -> Settings {
 /// A running server; stopped when dropped.
 pub struct TestServer {
     pub address: SocketAddr,
-    pub handle: StopHandle,
+    /// Missing for a server that runs elsewhere.
+    handle: Option<StopHandle>,
     pub metrics_port: Option<u16>,
 }
 
@@ -54,7 +55,18 @@ impl TestServer {
         let handle = application.handle();
         let metrics_port = application.metrics_port();
         rt::spawn(async move { application.run_until_stopped().await.expect("the server runs") });
-        Self { address, handle, metrics_port }
+        Self { address, handle: Some(handle), metrics_port }
+    }
+
+    /// The clients of a server in another process, by the link it logs.
+    pub fn elsewhere(link: &str) -> Self {
+        let address = link.trim_start_matches("http://").replace("localhost", "127.0.0.1");
+        Self { address: address.parse().expect("an address"), handle: None, metrics_port: None }
+    }
+
+    /// Stops the server of this process.
+    pub fn handle(&self) -> StopHandle {
+        self.handle.clone().expect("a server of this process")
     }
 
     /// A WebSocket client of the door at `path`.
@@ -126,7 +138,9 @@ impl TestServer {
 
 impl Drop for TestServer {
     fn drop(&mut self) {
-        self.handle.clone().stop_at_once();
+        if let Some(handle) = self.handle.take() {
+            handle.stop_at_once();
+        }
     }
 }
 

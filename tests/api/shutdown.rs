@@ -16,7 +16,7 @@ async fn every_session_is_closed_with_1012() {
     let (plain, echo) = (server.connect_raw("/ws").await, server.connect_raw("/echo").await);
     server.until_health_shows(2, 1).await;
     let start = Instant::now();
-    soon("the stop", server.handle.clone().stop()).await;
+    soon("the stop", server.handle().stop()).await;
     assert!(start.elapsed() < Duration::from_secs(4), "took {:?}", start.elapsed());
     plain.expect_close(1012).await;
     echo.expect_close(1012).await;
@@ -28,7 +28,7 @@ async fn what_was_said_before_the_stop_still_arrives() {
     let (mut ann, mut ben) = (server.connect_raw("/ws").await, server.connect_raw("/ws").await);
     ann.send(&text("last words")).await;
     assert_eq!(ann.read_frame().await.payload, b"LAST WORDS!!!");
-    soon("the stop", server.handle.clone().stop()).await;
+    soon("the stop", server.handle().stop()).await;
     assert_eq!(ben.read_frame().await.payload, b"last words");
     ben.expect_close(1012).await;
 }
@@ -45,7 +45,7 @@ async fn while_it_drains_nobody_is_admitted_and_health_says_so() {
         while tokio::io::AsyncWriteExt::write_all(&mut write, &frame).await.is_ok() {}
     });
     rt::time::sleep(Duration::from_millis(500)).await;
-    let stop = rt::spawn(server.handle.clone().stop());
+    let stop = rt::spawn(server.handle().stop());
     rt::time::sleep(Duration::from_millis(200)).await;
     let health = server.get_raw("/health", "").await;
     assert!(health.starts_with("HTTP/1.1 503 ") && health.contains("draining"), "{health}");
