@@ -130,7 +130,7 @@ pub struct Settings {
     #[arg(long, env = "ECHOROOM_MAX_SESSIONS", value_name = "COUNT", default_value_t = nonzero(default::MAX_SESSIONS))]
     pub max_sessions: NonZeroUsize,
 
-    /// Sessions at a time from one address; more get 503. 0 is no limit
+    /// Sessions at a time from one address (of IPv6, from one network of 64 bits); more get 503. 0 is no limit
     #[arg(long, env = "ECHOROOM_MAX_SESSIONS_PER_ADDRESS", value_name = "COUNT",
           default_value_t = default::MAX_SESSIONS_PER_ADDRESS)]
     pub max_sessions_per_address: usize,

@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    net::IpAddr,
+    net::{IpAddr, Ipv6Addr},
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
@@ -68,7 +68,7 @@ impl Admission {
             return Err(Full::Sessions);
         }
         let mut admitted = Admitted { admission: Arc::clone(self), address: None };
-        if let Some(address) = address.filter(|_| self.max_per_address > 0) {
+        if let Some(address) = address.filter(|_| self.max_per_address > 0).map(network_of) {
             let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
             let count = by_address.entry(address).or_default();
             if *count >= self.max_per_address {
@@ -94,6 +94,15 @@ impl Admission {
     /// Whether the server is about to stop.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::SeqCst)
+    }
+}
+
+/// What counts as one address: of IPv6 its network of 64 bits, for that is what one client is given, and within which
+/// it can call itself what it likes.
+fn network_of(address: IpAddr) -> IpAddr {
+    match address {
+        IpAddr::V4(_) => address,
+        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
     }
 }
 
@@ -139,6 +148,15 @@ mod tests {
         let _other = admission.admit(TWO).expect("another address");
         drop(first);
         assert!(admission.admit(ONE).is_ok());
+    }
+
+    #[test]
+    fn an_ipv6_network_is_one_address() {
+        let admission = Admission::new(9, 1);
+        let from = |text: &str| admission.admit(Some(text.parse().expect("an address")));
+        let _first = from("2001:db8:0:1::1").expect("a place");
+        assert_eq!(from("2001:db8:0:1:ffff::2").expect_err("the same network"), Full::Address);
+        assert!(from("2001:db8:0:2::1").is_ok());
     }
 
     #[test]
