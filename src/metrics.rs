@@ -4,7 +4,6 @@ use std::time::{Duration, Instant};
 
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
-    process_collector::ProcessCollector,
 };
 
 /// Upper bounds of the relay histogram, in seconds.
@@ -92,7 +91,7 @@ impl Metrics {
     }
 
     fn register_all(&self) {
-        let collectors: [Box<dyn prometheus::core::Collector>; 11] = [
+        let collectors: [Box<dyn prometheus::core::Collector>; 10] = [
             Box::new(self.rooms.clone()),
             Box::new(self.sessions.clone()),
             Box::new(self.messages_in.clone()),
@@ -103,11 +102,13 @@ impl Metrics {
             Box::new(self.evictions.clone()),
             Box::new(self.refusals.clone()),
             Box::new(self.relay.clone()),
-            Box::new(ProcessCollector::for_self()),
         ];
         for collector in collectors {
             must(self.registry.register(collector));
         }
+        // CPU and memory come from /proc.
+        #[cfg(target_os = "linux")]
+        must(self.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self())));
     }
 
     /// Since the server was built.

@@ -61,8 +61,20 @@ pub fn on_connect(io: &dyn Any, data: &mut Extensions, stall_timeout: Duration) 
 
 fn prepare(stream: &TcpStream, stall_timeout: Duration) -> io::Result<Connection> {
     let peer = stream.peer_addr()?;
-    SockRef::from(stream).set_tcp_user_timeout(Some(stall_timeout))?;
+    set_stall_timeout(stream, stall_timeout)?;
     Ok(Connection { descriptor: AtomicI32::new(stream.as_raw_fd()), peer, cut: OnceLock::new() })
+}
+
+#[cfg(target_os = "linux")]
+fn set_stall_timeout(stream: &TcpStream, stall_timeout: Duration) -> io::Result<()> {
+    SockRef::from(stream).set_tcp_user_timeout(Some(stall_timeout))
+}
+
+/// Other systems have no such option: there a client that takes nothing at all is cut when it is evicted or ends, and
+/// else when the system itself gives it up.
+#[cfg(not(target_os = "linux"))]
+fn set_stall_timeout(_: &TcpStream, _: Duration) -> io::Result<()> {
+    Ok(())
 }
 
 /// The handle that [`on_connect`] left, if the request came over a socket it has seen.
