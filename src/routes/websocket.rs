@@ -1,7 +1,7 @@
 //! The doors that lead to WebSocket sessions.
 
 use actix_web::{Error, HttpRequest, HttpResponse, error::ErrorInternalServerError, web};
-use log::warn;
+use log::{debug, warn};
 use serde::Deserialize;
 
 use super::{
@@ -84,6 +84,9 @@ fn open(
     worker: &web::Data<Worker>,
     admitted: Result<(Visitor, Admitted), Refusal>,
 ) -> Result<HttpResponse, Error> {
-    let (visitor, admitted) = admitted.inspect_err(|refusal| worker.metrics.refused(refusal.word()))?;
+    let (visitor, admitted) = admitted.inspect_err(|refusal| {
+        debug!("refused a request at {}: {refusal}", req.path());
+        worker.metrics.refused(refusal.word());
+    })?;
     session::websocket::open(req, payload, visitor, admitted, worker).map_err(ErrorInternalServerError)
 }
