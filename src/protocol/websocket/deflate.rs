@@ -26,6 +26,10 @@ const NAME: &str = "permessage-deflate";
 /// The end of a flushed block, which does not travel (section 7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 
+/// The fastest level that is safe. zlib-rs 0.6.8 panics at level 1 when a large message does not shrink and the output
+/// is too small for it; higher levels do not, whatever the room.
+const LEVEL: Compression = Compression::new(2);
+
 /// How far an inflated message grows at a time.
 const INFLATE_STEP: usize = 16 * 1024;
 
@@ -122,7 +126,7 @@ impl Deflater {
     /// A compressor that uses a window of 9 to 15 bits.
     pub fn new(window_bits: u8) -> Self {
         Self {
-            compress: Compress::new_with_window_bits(Compression::fast(), false, window_bits.clamp(9, 15)),
+            compress: Compress::new_with_window_bits(LEVEL, false, window_bits.clamp(9, 15)),
             scratch: Vec::new(),
         }
     }
@@ -131,8 +135,8 @@ impl Deflater {
     pub fn deflate(&mut self, message: &[u8]) -> Option<&[u8]> {
         self.compress.reset();
         self.scratch.clear();
-        // As large as the message: what does not fit is not worth sending. The tail comes on top, and is cut.
-        self.scratch.reserve(message.len() + TAIL.len());
+        // Room for the worst case: what has grown is not sent, but it must be able to grow, see LEVEL.
+        self.scratch.reserve(message.len() + message.len() / 5 + 512);
         let status = self.compress.compress_vec(message, &mut self.scratch, FlushCompress::Sync);
         let all_taken = self.compress.total_in() == message.len() as u64;
         match status {
@@ -279,20 +283,35 @@ mod tests {
 
     #[test]
     fn what_would_not_shrink_is_left_alone() {
+        let mut deflater = Deflater::new(15);
+        assert!(deflater.deflate(&noise(4000)).is_none());
+        assert!(deflater.deflate(b"").is_none());
+        assert!(deflater.deflate(&[b'a'; 2000]).is_some(), "and the next one is not harmed");
+    }
+
+    /// At its fastest level zlib-rs panicked here, and again with every message after: one client with compression
+    /// and 60,000 random bytes would have ended every answer of its worker, or the chat server.
+    #[test]
+    fn large_noise_ends_nothing() {
+        for bits in 9..=15 {
+            let mut deflater = Deflater::new(bits);
+            for len in [MAX_SIZE, 65_000, 60_000, 50_000, 40_000, 33_000] {
+                assert!(deflater.deflate(&noise(len)).is_none(), "{len} bytes, {bits} bits");
+                assert!(deflater.deflate(&[b'a'; 2000]).is_some(), "after {len} bytes, {bits} bits");
+            }
+        }
+    }
+
+    /// Bytes that nothing can compress.
+    fn noise(len: usize) -> Vec<u8> {
         let mut state = 1_u32;
-        let noise: Vec<u8> = std::iter::repeat_with(|| {
-            // xorshift32
+        let xorshift = || {
             state ^= state << 13;
             state ^= state >> 17;
             state ^= state << 5;
             state as u8
-        })
-        .take(4000)
-        .collect();
-        let mut deflater = Deflater::new(15);
-        assert!(deflater.deflate(&noise).is_none());
-        assert!(deflater.deflate(b"").is_none());
-        assert!(deflater.deflate(&[b'a'; 2000]).is_some(), "and the next one is not harmed");
+        };
+        std::iter::repeat_with(xorshift).take(len).collect()
     }
 
     #[test]
@@ -332,6 +351,22 @@ mod tests {
         #[test]
         fn random_bytes_never_panic_nor_pass_the_limit(bytes in vec(any::<u8>(), 0..500), limit in 0..2000_usize) {
             if let Ok(out) = Inflater::default().inflate(&bytes, limit) {
+                prop_assert!(out.len() <= limit);
+            }
+        }
+
+        #[test]
+        fn a_damaged_stream_never_panics_nor_passes_the_limit(
+            message in vec(0..9_u8, 1100..4000),
+            damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..6),
+            limit in 0..5000_usize,
+        ) {
+            let mut stream = Deflater::new(15).deflate(&message).expect("it shrinks").to_vec();
+            for (at, byte) in damage {
+                let at = at.index(stream.len());
+                stream[at] ^= byte;
+            }
+            if let Ok(out) = Inflater::default().inflate(&stream, limit) {
                 prop_assert!(out.len() <= limit);
             }
         }
