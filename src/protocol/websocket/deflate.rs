@@ -26,8 +26,8 @@ const NAME: &str = "permessage-deflate";
 /// The end of a flushed block, which does not travel (section 7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 
-/// The fastest level that is safe. zlib-rs 0.6.8 panics at level 1 when a large message does not shrink and the output
-/// is too small for it; higher levels do not, whatever the room.
+/// The fastest level that is safe. At level 1 zlib-rs 0.6.8 panics when a message comes after one that did not fit its
+/// output; higher levels do not. (And every message does fit, see [`Deflater::deflate`].)
 const LEVEL: Compression = Compression::new(2);
 
 /// How far an inflated message grows at a time.
@@ -135,7 +135,7 @@ impl Deflater {
     pub fn deflate(&mut self, message: &[u8]) -> Option<&[u8]> {
         self.compress.reset();
         self.scratch.clear();
-        // Room for the worst case: what has grown is not sent, but it must be able to grow, see LEVEL.
+        // Room for the worst case: what has grown is not sent, but a compressor that runs out of room is not to be trusted with the next message.
         self.scratch.reserve(message.len() + message.len() / 5 + 512);
         let status = self.compress.compress_vec(message, &mut self.scratch, FlushCompress::Sync);
         let all_taken = self.compress.total_in() == message.len() as u64;
@@ -289,26 +289,25 @@ mod tests {
         assert!(deflater.deflate(&[b'a'; 2000]).is_some(), "and the next one is not harmed");
     }
 
-    /// At its fastest level zlib-rs panicked here, and again with every message after: one client with compression
-    /// and 60,000 random bytes would have ended every answer of its worker, or the chat server.
+    /// At its fastest level, and without room for what grows, zlib-rs panicked here, and again with every message
+    /// after: one client with random bytes would have ended every answer of its worker, or the chat server.
     #[test]
     fn large_noise_ends_nothing() {
         for bits in 9..=15 {
             let mut deflater = Deflater::new(bits);
-            for len in [MAX_SIZE, 65_000, 60_000, 50_000, 40_000, 33_000] {
+            for len in (MIN_SIZE..=MAX_SIZE).step_by(991) {
                 assert!(deflater.deflate(&noise(len)).is_none(), "{len} bytes, {bits} bits");
-                assert!(deflater.deflate(&[b'a'; 2000]).is_some(), "after {len} bytes, {bits} bits");
             }
         }
     }
 
     /// Bytes that nothing can compress.
     fn noise(len: usize) -> Vec<u8> {
-        let mut state = 1_u32;
+        let mut state = 1_u64;
         let xorshift = || {
             state ^= state << 13;
-            state ^= state >> 17;
-            state ^= state << 5;
+            state ^= state >> 7;
+            state ^= state << 17;
             state as u8
         };
         std::iter::repeat_with(xorshift).take(len).collect()
