@@ -84,7 +84,7 @@ impl FanOut {
         }
     }
 
-    /// Delivers what waits in one room: when the mailbox is empty, and before the room's members change.
+    /// Delivers what waits in one room: one turn after it came, and before the room's members change.
     fn deliver(&mut self, room: RoomId) {
         let Some(in_room) = self.rooms.get_mut(&room).filter(|in_room| !in_room.rounds.is_empty()) else {
             return;

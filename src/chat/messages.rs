@@ -81,7 +81,7 @@ pub struct MayEnter {
 #[rtype(result = "()")]
 pub struct DismissAll;
 
-/// Asks how many rooms and members there are.
+/// Asks how many rooms and sessions there are.
 #[derive(Debug, Message)]
 #[rtype(result = "Summary")]
 pub struct Summarize;
@@ -91,7 +91,7 @@ pub struct Summarize;
 pub struct Summary {
     /// Rooms with somebody in them.
     pub rooms: usize,
-    /// Sessions in rooms.
+    /// Sessions, in rooms or not.
     pub members: usize,
 }
 

@@ -1,4 +1,4 @@
-//! When an actor's turn ends: the two hooks that rounds are made with.
+//! When an actor's turn ends: the hooks that rounds are made with.
 
 use std::{
     future::poll_fn,
