@@ -10,14 +10,15 @@
 //! - [`session`]: one client as an actor; its way in ([`session::inlet`]) and its way out ([`session::outlet`]).
 //! - [`chat`]: rooms. One [`ChatServer`](chat::ChatServer) keeps membership and order, one
 //!   [`FanOut`](chat::FanOut) per worker thread delivers.
+//! - [`journal`]: what was said in each room, kept: the contract, a store in memory, one in a SQLite file.
 //! - [`protocol`]: bytes in, values out: frames and messages of RFC 6455, close codes, the upper-case answer.
-//! - [`domain`], [`config`], [`metrics`]: room names and ids; all settings; what the process counts.
+//! - [`domain`], [`config`], [`metrics`]: names, faces and ids; all settings; what the process counts.
 //!
 //! # Floors
 //!
 //! `use crate::` points down or stays on its floor's own folder, and a test checks it:
 //!
-//! `app` > `routes` > `session` > `chat` > `domain` `protocol` `config` `metrics`
+//! `app` > `routes` > `session` > `chat` > `journal` > `domain` `protocol` `config` `metrics`
 //!
 //! When a lower floor must speak to an upper one, it holds a `Recipient` of a message that it defines itself:
 //! `chat` defines [`Delivery`](chat::Delivery), sessions handle it.
@@ -33,6 +34,7 @@ pub mod app;
 pub mod chat;
 pub mod config;
 pub mod domain;
+pub mod journal;
 pub mod metrics;
 pub mod protocol;
 pub mod routes;

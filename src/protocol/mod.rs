@@ -1,5 +1,6 @@
 //! Bytes in, values out. Nothing here knows an actor, a socket or a clock: it could be a crate of its own.
 
+pub mod chat;
 pub mod close;
 pub mod plain;
 pub mod websocket;

@@ -6,11 +6,12 @@ use std::{
 };
 
 /// Highest first. Modules of one floor do not know each other.
-const FLOORS: [&[&str]; 5] = [
+const FLOORS: [&[&str]; 6] = [
     &["main", "lib", "app"],
     &["routes"],
     &["session"],
     &["chat"],
+    &["journal"],
     &["domain", "protocol", "config", "metrics"],
 ];
 

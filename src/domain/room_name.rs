@@ -1,48 +1,16 @@
-//! Values that are parsed once and valid ever after, used on every floor.
+//! Names of rooms.
 
-use std::{
-    fmt,
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
-};
+use std::{fmt, sync::Arc};
 
 use unicode_normalization::UnicodeNormalization as _;
+
+use super::text::is_control_or_bidi;
 
 /// The room of a client that names none.
 pub const DEFAULT_ROOM: &str = "lobby";
 
 /// Longest room name, in characters after normalization.
 pub const MAX_ROOM_NAME_CHARS: usize = 64;
-
-/// One client as the server knows it. Never reused within a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionId(u64);
-
-impl SessionId {
-    /// The next unused number of this process, counting from 1.
-    pub fn next() -> Self {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
-    }
-
-    /// A given number, for tests of the structs that only compare ids.
-    #[cfg(test)]
-    pub(crate) fn of(number: u64) -> Self {
-        Self(number)
-    }
-}
-
-impl fmt::Display for SessionId {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "s{}", self.0)
-    }
-}
-
-/// One worker thread of the HTTP server, numbered from 0 in the order they start.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct WorkerId(pub usize);
 
 /// The name of a room: NFKC, trimmed, 1 to 64 characters, none of them a control or bidi character.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -104,21 +72,9 @@ impl fmt::Display for RoomName {
     }
 }
 
-/// Control characters, line and paragraph separators, and the marks that turn the direction of text
-/// (Unicode's `Bidi_Control`), with which one name could be drawn as another.
-fn is_control_or_bidi(c: char) -> bool {
-    c.is_control()
-        || matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn session_ids_are_never_reused() {
-        assert_ne!(SessionId::next(), SessionId::next());
-    }
 
     #[test]
     fn a_room_name_is_normalized_and_trimmed() {

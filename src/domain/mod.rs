@@ -1,0 +1,59 @@
+//! Values that are parsed once and valid ever after, used on every floor.
+
+use std::{
+    fmt,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+pub use self::{
+    avatar::Avatar,
+    image::{ImageError, ImageLimits},
+    nickname::{Nickname, NicknameError, NicknameKey},
+    room_name::{DEFAULT_ROOM, RoomName, RoomNameError},
+    token::{Token, TokenError},
+};
+
+pub mod avatar;
+pub mod image;
+pub mod nickname;
+pub mod room_name;
+mod text;
+pub mod token;
+
+/// One client as the server knows it. Never reused within a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct SessionId(u64);
+
+impl SessionId {
+    /// The next unused number of this process, counting from 1.
+    pub fn next() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+
+    /// A given number, for tests of the structs that only compare ids.
+    #[cfg(test)]
+    pub(crate) fn of(number: u64) -> Self {
+        Self(number)
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s{}", self.0)
+    }
+}
+
+/// One worker thread of the HTTP server, numbered from 0 in the order they start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct WorkerId(pub usize);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn session_ids_are_never_reused() {
+        assert_ne!(SessionId::next(), SessionId::next());
+    }
+}

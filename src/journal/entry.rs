@@ -1,0 +1,172 @@
+//! One message as a journal keeps it, packed and unpacked.
+//!
+//! An entry is a header (kind, time, four lengths; little-endian) and four texts: name, avatar, id, body. Entries of a
+//! record stand one behind the other; their offsets count up from the record's first.
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use bytestring::ByteString;
+
+use super::{JournalError, Record};
+
+/// Bytes in front of the four texts: kind, time, and the lengths of name, avatar, id and body.
+const HEADER: usize = 1 + 8 + 4 * 4;
+
+/// What kind of message it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// A text.
+    Message,
+    /// A picture as a data URL.
+    Image,
+}
+
+/// A message about to be packed.
+#[derive(Clone, Copy, Debug)]
+pub struct NewEntry<'a> {
+    /// What it is.
+    pub kind: Kind,
+    /// When it was said, in milliseconds since 1970.
+    pub at: u64,
+    /// Who said it.
+    pub username: &'a str,
+    /// The speaker's face.
+    pub avatar: &'a str,
+    /// The name its client gave it, empty if none.
+    pub id: &'a str,
+    /// What was said.
+    pub body: &'a str,
+}
+
+/// A message that was kept.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// Its place in the room.
+    pub offset: u64,
+    /// What it is.
+    pub kind: Kind,
+    /// When it was said, in milliseconds since 1970.
+    pub at: u64,
+    /// Who said it.
+    pub username: ByteString,
+    /// The speaker's face.
+    pub avatar: ByteString,
+    /// The name its client gave it, empty if none.
+    pub id: ByteString,
+    /// What was said.
+    pub body: ByteString,
+}
+
+impl NewEntry<'_> {
+    /// Appends the packed entry to `out`.
+    pub fn pack(&self, out: &mut BytesMut) {
+        let mut header = [0; HEADER];
+        header[0] = match self.kind {
+            Kind::Message => 0,
+            Kind::Image => 1,
+        };
+        header[1..9].copy_from_slice(&self.at.to_le_bytes());
+        let texts = [self.username, self.avatar, self.id, self.body];
+        for (field, text) in header[9..].chunks_exact_mut(4).zip(texts) {
+            let len = u32::try_from(text.len()).expect("every text is part of one message, far below 4 GiB");
+            field.copy_from_slice(&len.to_le_bytes());
+        }
+        out.extend_from_slice(&header);
+        for text in texts {
+            out.extend_from_slice(text.as_bytes());
+        }
+    }
+}
+
+impl Entry {
+    /// Bytes of the entry when packed.
+    pub fn packed_len(&self) -> usize {
+        HEADER + self.username.len() + self.avatar.len() + self.id.len() + self.body.len()
+    }
+}
+
+/// The entries of a record.
+///
+/// # Errors
+/// The bytes are not so many entries.
+pub fn unpack(record: &Record) -> Result<Vec<Entry>, JournalError> {
+    let mut bytes = record.entries.clone();
+    let entries = (record.first..=record.last())
+        .map(|offset| take_entry(&mut bytes, offset))
+        .collect::<Option<Vec<_>>>()
+        .filter(|_| bytes.is_empty());
+    entries
+        .ok_or_else(|| JournalError::Damaged(format!("the record at offset {} cannot be read", record.first)))
+}
+
+fn take_entry(bytes: &mut Bytes, offset: u64) -> Option<Entry> {
+    if bytes.len() < HEADER {
+        return None;
+    }
+    let kind = match bytes.get_u8() {
+        0 => Kind::Message,
+        1 => Kind::Image,
+        _ => return None,
+    };
+    let at = bytes.get_u64_le();
+    let [username, avatar, id, body] = std::array::from_fn(|_| bytes.get_u32_le());
+    Some(Entry {
+        offset,
+        kind,
+        at,
+        username: take_text(bytes, username)?,
+        avatar: take_text(bytes, avatar)?,
+        id: take_text(bytes, id)?,
+        body: take_text(bytes, body)?,
+    })
+}
+
+fn take_text(bytes: &mut Bytes, len: u32) -> Option<ByteString> {
+    let len = usize::try_from(len).ok()?;
+    if bytes.len() < len {
+        return None;
+    }
+    ByteString::try_from(bytes.split_to(len)).ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn record() -> Record {
+        let mut entries = BytesMut::new();
+        for (kind, id, body) in
+            [(Kind::Message, "", "hello"), (Kind::Image, "x1", "data:,"), (Kind::Message, "", "")]
+        {
+            NewEntry { kind, at: 7, username: "名", avatar: "cat", id, body }.pack(&mut entries);
+        }
+        Record { first: 5, count: 3, at: 7, keys: Vec::new(), entries: entries.freeze() }
+    }
+
+    #[test]
+    fn entries_are_read_as_they_were_packed() {
+        let read = unpack(&record()).expect("readable");
+        assert_eq!(read.iter().map(|entry| entry.offset).collect::<Vec<_>>(), [5, 6, 7]);
+        assert_eq!(read.iter().map(Entry::packed_len).sum::<usize>(), record().entries.len());
+        let image = &read[1];
+        assert_eq!(
+            (image.kind, &*image.username, &*image.id, &*image.body),
+            (Kind::Image, "名", "x1", "data:,")
+        );
+    }
+
+    #[test]
+    fn damaged_entries_are_an_error_and_no_panic() {
+        let good = record();
+        for len in 0..good.entries.len() {
+            let cut = Record { entries: good.entries.slice(..len), ..good.clone() };
+            assert!(matches!(unpack(&cut), Err(JournalError::Damaged(_))), "cut at {len}");
+        }
+        for index in 0..good.entries.len() {
+            let mut bytes = good.entries.to_vec();
+            bytes[index] ^= 0xFF;
+            // Some bytes are text or time, where any value can be read.
+            let _ = unpack(&Record { entries: bytes.into(), ..good.clone() });
+        }
+        assert!(unpack(&Record { count: 2, ..good }).is_err(), "bytes are left");
+    }
+}

@@ -1,0 +1,191 @@
+//! A journal that lives as long as the process: for tests, and for who wants nothing written.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    future::ready,
+    sync::{Mutex, MutexGuard, PoisonError},
+    time::Duration,
+};
+
+use super::{
+    Append, Epoch, EpochId, Journal, JournalError, Page, Pending, Position, Range, Record, Retention, entry,
+    now_millis,
+};
+use crate::domain::RoomName;
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct MemoryJournal {
+    retention: Retention,
+    store: Mutex<Store>,
+}
+
+#[derive(Debug)]
+struct Store {
+    /// What a room that is not known begins with. Another one once a room has been forgotten, whose offsets may be
+    /// given out again.
+    epoch: EpochId,
+    rooms: HashMap<RoomName, Room>,
+    bytes: u64,
+}
+
+#[derive(Debug)]
+struct Room {
+    epochs: Vec<Epoch>,
+    head: u64,
+    messages: u64,
+    bytes: u64,
+    records: VecDeque<Record>,
+}
+
+impl MemoryJournal {
+    /// An empty journal.
+    ///
+    /// # Errors
+    /// The system has no random numbers to tell it from others by.
+    pub fn new(retention: Retention) -> Result<Self, JournalError> {
+        let journal = getrandom::u64().map_err(|error| JournalError::Unavailable(error.to_string()))?;
+        let store = Store { epoch: EpochId { journal, number: 1 }, rooms: HashMap::new(), bytes: 0 };
+        Ok(Self { retention, store: Mutex::new(store) })
+    }
+
+    fn store(&self) -> MutexGuard<'_, Store> {
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Journal for MemoryJournal {
+    fn rooms(&self) -> Pending<Vec<RoomName>> {
+        answer(Ok(self.store().rooms.keys().cloned().collect()))
+    }
+
+    fn open(&self, room: RoomName) -> Pending<Position> {
+        let store = self.store();
+        answer(Ok(match store.rooms.get(&room) {
+            Some(room) => Position {
+                epochs: room.epochs.clone(),
+                head: room.head,
+                keys: room.records.iter().flat_map(|record| record.keys.iter().copied()).collect(),
+            },
+            None => {
+                Position { epochs: vec![Epoch { id: store.epoch, starts: 1 }], head: 0, keys: Vec::new() }
+            }
+        }))
+    }
+
+    fn append(&self, batch: Vec<Append>) -> Pending<()> {
+        let mut store = self.store();
+        for append in batch {
+            store.append(append, self.retention);
+        }
+        store.shed(self.retention.total_bytes);
+        answer(Ok(()))
+    }
+
+    fn read(&self, room: RoomName, range: Range) -> Pending<Page> {
+        answer(self.store().rooms.get(&room).map_or_else(|| Ok(Page::default()), |room| room.read(range)))
+    }
+
+    fn sweep(&self) -> Pending<Vec<RoomName>> {
+        answer(Ok(self.store().sweep(self.retention.age)))
+    }
+
+    fn close(&self) -> Pending<()> {
+        answer(Ok(()))
+    }
+}
+
+fn answer<T: Send + 'static>(result: Result<T, JournalError>) -> Pending<T> {
+    Box::pin(ready(result))
+}
+
+impl Store {
+    fn append(&mut self, Append { room, epoch, record }: Append, retention: Retention) {
+        let room = self.rooms.entry(room).or_insert_with(|| Room {
+            epochs: vec![epoch],
+            head: record.first - 1,
+            messages: 0,
+            bytes: 0,
+            records: VecDeque::new(),
+        });
+        if record.first <= room.head {
+            return; // Given again.
+        }
+        let before = room.bytes;
+        room.head = record.last();
+        room.messages += u64::from(record.count);
+        room.bytes += record.entries.len() as u64;
+        room.records.push_back(record);
+        while room.messages - room.oldest_count() >= retention.messages || room.bytes > retention.bytes {
+            if room.records.len() <= 1 {
+                break;
+            }
+            room.drop_oldest();
+        }
+        self.bytes = self.bytes + room.bytes - before;
+    }
+
+    /// Lets the oldest records of all go until the rest is small enough.
+    fn shed(&mut self, total_bytes: u64) {
+        while self.bytes > total_bytes {
+            let oldest = self
+                .rooms
+                .values_mut()
+                .filter(|room| !room.records.is_empty())
+                .min_by_key(|room| room.records.front().map(|record| record.at));
+            match oldest {
+                Some(room) => self.bytes -= room.drop_oldest(),
+                None => return,
+            }
+        }
+    }
+
+    fn sweep(&mut self, age: Duration) -> Vec<RoomName> {
+        let cutoff = now_millis().saturating_sub(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+        for room in self.rooms.values_mut() {
+            while room.records.front().is_some_and(|record| record.at < cutoff) {
+                self.bytes -= room.drop_oldest();
+            }
+        }
+        let gone: Vec<_> = self
+            .rooms
+            .iter()
+            .filter(|(_, room)| room.records.is_empty())
+            .map(|(name, _)| name.clone())
+            .collect();
+        for name in &gone {
+            self.rooms.remove(name);
+        }
+        self.epoch.number += u64::from(!gone.is_empty());
+        gone
+    }
+}
+
+impl Room {
+    fn oldest_count(&self) -> u64 {
+        self.records.front().map_or(0, |record| record.count.into())
+    }
+
+    /// Drops the oldest record and gives back its bytes.
+    fn drop_oldest(&mut self) -> u64 {
+        let Some(record) = self.records.pop_front() else {
+            return 0;
+        };
+        self.messages -= u64::from(record.count);
+        self.bytes -= record.entries.len() as u64;
+        record.entries.len() as u64
+    }
+
+    fn read(&self, range: Range) -> Result<Page, JournalError> {
+        match range {
+            Range::After { after, max_bytes } => {
+                let from = self.records.partition_point(|record| record.last() <= after);
+                Page::after(self.records.range(from..).map(entry::unpack), after, max_bytes)
+            }
+            Range::Before { before, limit, max_bytes } => {
+                let to = self.records.partition_point(|record| record.first < before);
+                Page::before(self.records.range(..to).rev().map(entry::unpack), before, limit, max_bytes)
+            }
+        }
+    }
+}

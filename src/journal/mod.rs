@@ -1,0 +1,209 @@
+//! What was said in each room, kept.
+//!
+//! `chat` gives every message of a room its offset (1, 2, 3...) and is the only writer; `session` reads pages for
+//! those who missed something. The [`Journal`] trait is the contract; [`sqlite`] keeps a file, [`memory`] forgets with
+//! the process. `app` picks one. The same tests run on both.
+
+use std::{fmt, future::Future, pin::Pin, str::FromStr, time::Duration};
+
+use bytes::Bytes;
+
+pub use self::{
+    entry::{Entry, Kind, NewEntry},
+    page::Page,
+};
+use crate::domain::RoomName;
+
+pub mod entry;
+pub mod memory;
+mod page;
+pub mod sqlite;
+#[cfg(test)]
+mod tests;
+
+/// The answer of a journal, later.
+pub type Pending<T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send>>;
+
+/// A store of rooms' messages.
+///
+/// **Order.** There is one writer, which has one [`append`](Self::append) under way at a time. A batch becomes durable
+/// as a whole or not at all, and batches in the order they were given; so what is durable of a room is always a
+/// run of offsets without a hole, up to where trimming has come.
+///
+/// **Durability.** When the future of an `append` is ready with `Ok`, the batch survives the end of the process, for a
+/// store that outlives it. With `Err` it may or may not be durable; the writer gives the same batch again until
+/// it is, and a record that is there already stays there once.
+///
+/// **Blocking.** No method blocks its caller. What a store has to do waits in bounded queues, on threads of its own;
+/// while a queue is full the futures wait.
+///
+/// **Epochs.** An [`EpochId`] names a stretch of a room's life in which nothing that was relayed has been lost. When
+/// the last stop may have lost messages that were relayed and not yet durable, their offsets are given out again, and
+/// a new epoch begins with them.
+pub trait Journal: Send + Sync + fmt::Debug {
+    /// The rooms that have history.
+    fn rooms(&self) -> Pending<Vec<RoomName>>;
+
+    /// Where a room stands. One that is not known has no messages and the current epoch.
+    fn open(&self, room: RoomName) -> Pending<Position>;
+
+    /// Makes records durable, and trims their rooms to the bounds of [`Retention`]. An append to a room that is not
+    /// known makes it known.
+    fn append(&self, batch: Vec<Append>) -> Pending<()>;
+
+    /// Reads durable entries of a room, in the order of their offsets. A room that is not known has none.
+    fn read(&self, room: RoomName, range: Range) -> Pending<Page>;
+
+    /// Lets go what is older than [`Retention`] allows and forgets the rooms that have nothing left, which it names.
+    fn sweep(&self) -> Pending<Vec<RoomName>>;
+
+    /// The writer has nothing more to say, and all it said is durable. To be called last.
+    fn close(&self) -> Pending<()>;
+}
+
+/// Where a room stands in its journal.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    /// Its epochs, the oldest first. The last one is what messages are said in now, even if none has been yet.
+    pub epochs: Vec<Epoch>,
+    /// The offset of its last durable message, 0 if there never was one.
+    pub head: u64,
+    /// The keys of its messages that have one, see [`Record::keys`].
+    pub keys: Vec<Keyed>,
+}
+
+/// A stretch of a room's life, see [`Journal`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Epoch {
+    /// Its name.
+    pub id: EpochId,
+    /// The first offset that was given out in it.
+    pub starts: u64,
+}
+
+/// The name of an [`Epoch`], different for each journal ever made. Written as `5f3a...-2`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct EpochId {
+    /// The journal's own random number.
+    pub journal: u64,
+    /// Which of its epochs, counting up.
+    pub number: u64,
+}
+
+impl fmt::Display for EpochId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:016x}-{}", self.journal, self.number)
+    }
+}
+
+/// A text is not the name of an epoch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an epoch is the text that came with loginSuccess or roomJoined")]
+pub struct EpochIdError;
+
+impl FromStr for EpochId {
+    type Err = EpochIdError;
+
+    fn from_str(text: &str) -> Result<Self, EpochIdError> {
+        let (journal, number) = text.split_once('-').ok_or(EpochIdError)?;
+        let journal = u64::from_str_radix(journal, 16).map_err(|_| EpochIdError)?;
+        let number = number.parse().map_err(|_| EpochIdError)?;
+        Ok(Self { journal, number })
+    }
+}
+
+/// A record and where it belongs.
+#[derive(Clone, Debug)]
+pub struct Append {
+    /// The room.
+    pub room: RoomName,
+    /// The room's current epoch.
+    pub epoch: Epoch,
+    /// What was said.
+    pub record: Record,
+}
+
+/// The messages of one round of one room: what is stored, read and trimmed together.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The offset of the first message.
+    pub first: u64,
+    /// How many there are, at least 1.
+    pub count: u32,
+    /// When the last one was said, in milliseconds since 1970.
+    pub at: u64,
+    /// The messages by which a repetition is known: those whose client gave them an id.
+    pub keys: Vec<Keyed>,
+    /// The messages, packed as [`entry`] has it.
+    pub entries: Bytes,
+}
+
+impl Record {
+    /// The offset of the last message.
+    pub fn last(&self) -> u64 {
+        self.first + u64::from(self.count) - 1
+    }
+}
+
+/// A message that can be asked for by the hash of its sender and the id its client gave it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keyed {
+    /// The hash.
+    pub key: [u8; 16],
+    /// The offset of the message.
+    pub offset: u64,
+    /// When it was said, in milliseconds since 1970.
+    pub at: u64,
+}
+
+/// Which entries to read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Range {
+    /// The oldest ones behind an offset.
+    After {
+        /// The offset, itself left out.
+        after: u64,
+        /// Entries end when they have come to so many bytes; there is at least one.
+        max_bytes: usize,
+    },
+    /// The newest ones before an offset.
+    Before {
+        /// The offset, itself left out.
+        before: u64,
+        /// How many entries at most.
+        limit: usize,
+        /// Entries end when they have come to so many bytes; there is at least one.
+        max_bytes: usize,
+    },
+}
+
+/// How much is kept. Records go whole, the oldest first; the newest one of a room is spared by the bounds of its room.
+#[derive(Clone, Copy, Debug)]
+pub struct Retention {
+    /// So many messages of a room are kept at least, unless another bound lets them go. An eighth more may stay for a
+    /// while.
+    pub messages: u64,
+    /// Bytes of a room's messages, at most.
+    pub bytes: u64,
+    /// How old a message gets.
+    pub age: Duration,
+    /// Bytes of all rooms, at most.
+    pub total_bytes: u64,
+}
+
+/// Why a journal does not do what it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum JournalError {
+    /// The store cannot be reached or written, for now: a full disk, a folder without permission.
+    #[error("the journal is not available: {0}")]
+    Unavailable(String),
+    /// What is stored cannot be read.
+    #[error("the journal is damaged: {0}")]
+    Damaged(String),
+}
+
+/// Milliseconds since 1970.
+pub fn now_millis() -> u64 {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,212 @@
+//! A journal in one SQLite file: the embedded default.
+//!
+//! Two threads, each with a connection of its own: one writes, one reads. The file is in WAL mode, so neither waits for
+//! the other; a commit is flushed to the disk before its future is ready (`synchronous=FULL`). The chat server gives
+//! the next batch when one is durable, so a batch is what came meanwhile: commits group themselves.
+//!
+//! A lock file beside it keeps a second server out. A store that cannot be opened or written, for now, is tried again
+//! with the next thing to do.
+
+use std::{
+    fmt,
+    fs::{File, TryLockError},
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    thread,
+};
+
+use log::{error, info};
+use tokio::sync::{mpsc, oneshot};
+
+use self::{schema::Fault, writer::Writer};
+use super::{Append, Journal, JournalError, Page, Pending, Position, Range, Retention};
+use crate::domain::RoomName;
+
+mod reader;
+mod schema;
+mod writer;
+
+/// The file's name in its folder.
+const FILE: &str = "echoroom.db";
+
+/// The name of the lock beside it.
+const LOCK: &str = "echoroom.lock";
+
+/// Jobs that wait for a thread; further ones wait to be queued.
+const QUEUE: usize = 1024;
+
+/// Why the journal cannot be used at all, and the server should not start.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Another server has it.
+    #[error("another server uses the journal in {}", .0.display())]
+    Locked(PathBuf),
+    /// The file was written by a later version of this program.
+    #[error("{} has schema {found}, this version knows up to {known}", .path.display())]
+    Newer {
+        /// The file.
+        path: PathBuf,
+        /// Its version.
+        found: i64,
+        /// The last version we know.
+        known: i64,
+    },
+    /// The path leads to something else.
+    #[error("{}: {reason}", .path.display())]
+    NoJournal {
+        /// The folder or the file.
+        path: PathBuf,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// A thread cannot be started.
+    #[error("the journal's threads cannot be started: {0}")]
+    Thread(io::Error),
+}
+
+/// See the module's text. The threads end when it is dropped.
+pub struct SqliteJournal {
+    writes: mpsc::Sender<Write>,
+    reads: mpsc::Sender<Read>,
+}
+
+/// A job for the thread that writes.
+enum Write {
+    Rooms(Answer<Vec<RoomName>>),
+    Open(RoomName, Answer<Position>),
+    Append(Vec<Append>, Answer<()>),
+    Sweep(Answer<Vec<RoomName>>),
+    Close(Answer<()>),
+}
+
+/// A job for the thread that reads.
+struct Read {
+    room: RoomName,
+    range: Range,
+    answer: Answer<Page>,
+}
+
+type Answer<T> = oneshot::Sender<Result<T, JournalError>>;
+
+impl SqliteJournal {
+    /// Opens, or makes, the journal in `folder`. One that cannot be reached or written for now is no error here: what
+    /// it is asked for says so until it can.
+    ///
+    /// # Errors
+    /// It can never be used as it is, see [`OpenError`].
+    pub fn open(folder: &Path, retention: Retention) -> Result<Self, OpenError> {
+        let place = Arc::new(Place { folder: folder.to_owned(), file: folder.join(FILE) });
+        let mut writer = Writer::new(Arc::clone(&place), retention);
+        match writer.connect() {
+            Ok(_) => info!("the journal is {}", place.file.display()),
+            Err(Fault::Fatal(error)) => return Err(error),
+            Err(Fault::Passing(why)) => error!("{why}; messages are refused until it is"),
+        }
+        let (writes, write_jobs) = mpsc::channel(QUEUE);
+        let (reads, read_jobs) = mpsc::channel(QUEUE);
+        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
+            thread::Builder::new().name(name.to_owned()).spawn(run).map_err(OpenError::Thread)
+        };
+        spawn("journal-writer", Box::new(move || writer.run(write_jobs)))?;
+        spawn("journal-reader", Box::new(move || reader::run(&place, read_jobs)))?;
+        Ok(Self { writes, reads })
+    }
+}
+
+/// Copies the journal in `folder` to the new file `target`, whole and consistent, while a server may be using it.
+///
+/// # Errors
+/// There is no journal, or the target is there already or cannot be written, in one sentence.
+pub fn back_up(folder: &Path, target: &Path) -> Result<(), String> {
+    let file = folder.join(FILE);
+    if !file.is_file() {
+        return Err(format!("there is no journal at {}", file.display()));
+    }
+    if target.exists() {
+        return Err(format!("{} is there already", target.display()));
+    }
+    let name = target.to_str().ok_or_else(|| format!("{} is not UTF-8", target.display()))?;
+    rusqlite::Connection::open_with_flags(&file, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE)
+        .and_then(|source| source.execute("VACUUM INTO ?1", [name]))
+        .map_err(|error| format!("{} cannot be copied to {name}: {error}", file.display()))?;
+    // Durable like what it was copied from.
+    File::open(target).and_then(|copy| copy.sync_all()).map_err(|error| format!("{name}: {error}"))
+}
+
+/// Where the journal is.
+#[derive(Debug)]
+struct Place {
+    folder: PathBuf,
+    file: PathBuf,
+}
+
+impl Place {
+    /// Makes the folder and takes the lock, which lasts as long as the file given back.
+    fn lock(&self) -> Result<File, Fault> {
+        let unusable = |error: io::Error| match error.kind() {
+            kind if kind == io::ErrorKind::NotADirectory || self.folder.is_file() => {
+                Fault::Fatal(OpenError::NoJournal {
+                    path: self.folder.clone(),
+                    reason: "it is no folder".to_owned(),
+                })
+            }
+            _ => Fault::passing(&self.folder, error),
+        };
+        std::fs::create_dir_all(&self.folder).map_err(unusable)?;
+        let path = self.folder.join(LOCK);
+        let lock = File::options().write(true).create(true).truncate(false).open(&path).map_err(unusable)?;
+        match lock.try_lock() {
+            Ok(()) => Ok(lock),
+            Err(TryLockError::WouldBlock) => Err(Fault::Fatal(OpenError::Locked(self.folder.clone()))),
+            Err(TryLockError::Error(error)) => Err(Fault::passing(&path, error)),
+        }
+    }
+}
+
+impl Journal for SqliteJournal {
+    fn rooms(&self) -> Pending<Vec<RoomName>> {
+        ask(&self.writes, Write::Rooms)
+    }
+
+    fn open(&self, room: RoomName) -> Pending<Position> {
+        ask(&self.writes, |answer| Write::Open(room, answer))
+    }
+
+    fn append(&self, batch: Vec<Append>) -> Pending<()> {
+        ask(&self.writes, |answer| Write::Append(batch, answer))
+    }
+
+    fn read(&self, room: RoomName, range: Range) -> Pending<Page> {
+        ask(&self.reads, |answer| Read { room, range, answer })
+    }
+
+    fn sweep(&self) -> Pending<Vec<RoomName>> {
+        ask(&self.writes, Write::Sweep)
+    }
+
+    fn close(&self) -> Pending<()> {
+        ask(&self.writes, Write::Close)
+    }
+}
+
+impl fmt::Debug for SqliteJournal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("SqliteJournal")
+    }
+}
+
+/// Queues a job for a thread and waits for its answer.
+fn ask<Job, T>(thread: &mpsc::Sender<Job>, job: impl FnOnce(Answer<T>) -> Job) -> Pending<T>
+where
+    Job: Send + 'static,
+    T: Send + 'static,
+{
+    let (answer, answered) = oneshot::channel();
+    let (thread, job) = (thread.clone(), job(answer));
+    let gone = || JournalError::Unavailable("its thread has ended".to_owned());
+    Box::pin(async move {
+        thread.send(job).await.map_err(|_| gone())?;
+        answered.await.map_err(|_| gone())?
+    })
+}

@@ -1,0 +1,382 @@
+//! What every journal promises, tested on each.
+
+use std::{future::Future, pin::pin, sync::Arc, task, time::Duration};
+
+use bytes::BytesMut;
+
+use super::{
+    Append, Entry, Epoch, Journal, Keyed, Kind, NewEntry, Page, Position, Range, Record, Retention,
+    memory::MemoryJournal,
+    now_millis,
+    sqlite::{self, OpenError, SqliteJournal},
+};
+use crate::domain::RoomName;
+
+const RETENTION: Retention =
+    Retention { messages: 1000, bytes: 1 << 20, age: Duration::from_secs(3600), total_bytes: 1 << 30 };
+
+const ALL: Range = Range::After { after: 0, max_bytes: usize::MAX };
+
+struct Unpark(std::thread::Thread);
+
+impl task::Wake for Unpark {
+    fn wake(self: Arc<Self>) {
+        self.0.unpark();
+    }
+}
+
+/// Waits for a journal's answer, on this thread.
+fn wait<T>(answer: impl Future<Output = T>) -> T {
+    let waker = Arc::new(Unpark(std::thread::current())).into();
+    let mut cx = task::Context::from_waker(&waker);
+    let mut answer = pin!(answer);
+    loop {
+        match answer.as_mut().poll(&mut cx) {
+            task::Poll::Ready(value) => return value,
+            task::Poll::Pending => std::thread::park(),
+        }
+    }
+}
+
+/// Runs a test on every journal.
+fn on_each(retention: Retention, test: impl Fn(&dyn Journal)) {
+    test(&MemoryJournal::new(retention).expect("random numbers"));
+    let folder = tempfile::tempdir().expect("a folder");
+    test(&SqliteJournal::open(folder.path(), retention).expect("opens"));
+}
+
+fn room(name: &str) -> RoomName {
+    RoomName::parse(name).expect("a legal name")
+}
+
+fn open(journal: &dyn Journal, name: &str) -> Position {
+    wait(journal.open(room(name))).expect("opens")
+}
+
+fn record(first: u64, bodies: &[&str]) -> Record {
+    let mut entries = BytesMut::new();
+    for body in bodies {
+        NewEntry { kind: Kind::Message, at: now_millis(), username: "ann", avatar: "cat", id: "", body }
+            .pack(&mut entries);
+    }
+    Record {
+        first,
+        count: bodies.len() as u32,
+        at: now_millis(),
+        keys: Vec::new(),
+        entries: entries.freeze(),
+    }
+}
+
+fn append(journal: &dyn Journal, name: &str, epoch: Epoch, record: Record) {
+    wait(journal.append(vec![Append { room: room(name), epoch, record }])).expect("durable");
+}
+
+/// Appends one record with so many entries, each its own offset as a text, behind the room's head.
+fn say(journal: &dyn Journal, name: &str, count: u64) {
+    let Position { epochs, head, .. } = open(journal, name);
+    let bodies: Vec<String> = (head + 1..=head + count).map(|offset| offset.to_string()).collect();
+    let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
+    append(journal, name, *epochs.last().expect("an epoch"), record(head + 1, &bodies));
+}
+
+fn read(journal: &dyn Journal, name: &str, range: Range) -> Page {
+    wait(journal.read(room(name), range)).expect("readable")
+}
+
+fn offsets(page: &Page) -> Vec<u64> {
+    assert!(page.entries.iter().all(|entry| *entry.body == entry.offset.to_string()), "{page:?}");
+    page.entries.iter().map(|entry| entry.offset).collect()
+}
+
+#[test]
+fn a_room_that_is_not_known_is_empty_and_reading_it_does_not_make_it() {
+    on_each(RETENTION, |journal| {
+        let position = open(journal, "a");
+        assert_eq!((position.head, position.epochs.len(), position.epochs[0].starts), (0, 1, 1));
+        assert_eq!(position, open(journal, "a"));
+        assert_eq!(read(journal, "a", ALL), Page::default());
+        assert!(wait(journal.rooms()).expect("rooms").is_empty());
+    });
+}
+
+#[test]
+fn what_was_appended_is_read_in_order_and_by_room() {
+    on_each(RETENTION, |journal| {
+        say(journal, "a", 3);
+        say(journal, "b", 1);
+        say(journal, "a", 2);
+        assert_eq!(offsets(&read(journal, "a", ALL)), [1, 2, 3, 4, 5]);
+        assert_eq!(offsets(&read(journal, "b", ALL)), [1]);
+        assert_eq!(open(journal, "a").head, 5);
+        let mut rooms = wait(journal.rooms()).expect("rooms");
+        rooms.sort();
+        assert_eq!(rooms, [room("a"), room("b")]);
+        let Entry { kind, username, avatar, .. } = &read(journal, "b", ALL).entries[0];
+        assert_eq!((*kind, &**username, &**avatar), (Kind::Message, "ann", "cat"));
+    });
+}
+
+#[test]
+fn a_batch_may_hold_several_records_of_several_rooms() {
+    on_each(RETENTION, |journal| {
+        let [a, b] = ["a", "b"].map(|name| open(journal, name).epochs[0]);
+        let batch = vec![
+            Append { room: room("a"), epoch: a, record: record(1, &["1", "2"]) },
+            Append { room: room("b"), epoch: b, record: record(1, &["1"]) },
+            Append { room: room("a"), epoch: a, record: record(3, &["3"]) },
+        ];
+        wait(journal.append(batch)).expect("durable");
+        assert_eq!(offsets(&read(journal, "a", ALL)), [1, 2, 3]);
+        assert_eq!(offsets(&read(journal, "b", ALL)), [1]);
+    });
+}
+
+#[test]
+fn a_batch_that_is_given_again_is_there_once() {
+    on_each(RETENTION, |journal| {
+        let epoch = open(journal, "a").epochs[0];
+        for _ in 0..2 {
+            append(journal, "a", epoch, record(1, &["1", "2"]));
+        }
+        append(journal, "a", epoch, record(3, &["3"]));
+        assert_eq!(offsets(&read(journal, "a", ALL)), [1, 2, 3]);
+        assert_eq!(open(journal, "a").head, 3);
+    });
+}
+
+#[test]
+fn pages_forward_begin_behind_an_offset_and_end_at_their_bytes() {
+    on_each(RETENTION, |journal| {
+        for _ in 0..4 {
+            say(journal, "a", 3);
+        }
+        let after = |after, max_bytes| read(journal, "a", Range::After { after, max_bytes });
+        assert_eq!(offsets(&after(4, usize::MAX)), [5, 6, 7, 8, 9, 10, 11, 12]);
+        assert_eq!(offsets(&after(6, usize::MAX))[0], 7);
+        assert!(after(12, usize::MAX).entries.is_empty() && after(99, 9).entries.is_empty());
+        let small = after(4, 1);
+        assert_eq!((offsets(&small), small.more), (vec![5], true), "a page has one entry at least");
+        assert!(!after(11, 1).more);
+    });
+}
+
+#[test]
+fn pages_backward_end_before_an_offset() {
+    on_each(RETENTION, |journal| {
+        for _ in 0..4 {
+            say(journal, "a", 3);
+        }
+        let before =
+            |before, limit| read(journal, "a", Range::Before { before, limit, max_bytes: usize::MAX });
+        let page = before(u64::MAX, 5);
+        assert_eq!((offsets(&page), page.more), (vec![8, 9, 10, 11, 12], true));
+        let page = before(5, 2);
+        assert_eq!((offsets(&page), page.more), (vec![3, 4], true));
+        let page = before(5, 4);
+        assert_eq!((offsets(&page), page.more), (vec![1, 2, 3, 4], false));
+        assert!(before(1, 5).entries.is_empty());
+        let small = read(journal, "a", Range::Before { before: 9, limit: 100, max_bytes: 1 });
+        assert_eq!((offsets(&small), small.more), (vec![8], true));
+    });
+}
+
+#[test]
+fn keys_are_given_back_with_their_room() {
+    on_each(RETENTION, |journal| {
+        let epoch = open(journal, "a").epochs[0];
+        let keyed = |number: u8, offset| Keyed { key: [number; 16], offset, at: 7 };
+        append(
+            journal,
+            "a",
+            epoch,
+            Record { keys: vec![keyed(1, 1), keyed(2, 2)], ..record(1, &["1", "2"]) },
+        );
+        append(journal, "a", epoch, record(3, &["3"]));
+        append(journal, "a", epoch, Record { keys: vec![keyed(4, 4)], ..record(4, &["4"]) });
+        assert_eq!(open(journal, "a").keys, [keyed(1, 1), keyed(2, 2), keyed(4, 4)]);
+        assert!(open(journal, "b").keys.is_empty());
+    });
+}
+
+#[test]
+fn a_room_keeps_its_newest_messages() {
+    on_each(Retention { messages: 8, ..RETENTION }, |journal| {
+        for _ in 0..20 {
+            say(journal, "a", 2);
+        }
+        let kept = offsets(&read(journal, "a", ALL));
+        assert!((8..=10).contains(&kept.len()), "{kept:?}");
+        assert_eq!(kept.last(), Some(&40));
+        assert_eq!(open(journal, "a").head, 40, "offsets go on");
+    });
+}
+
+#[test]
+fn a_room_keeps_no_more_bytes_than_it_may_but_for_its_newest_record() {
+    on_each(Retention { bytes: 1000, ..RETENTION }, |journal| {
+        for _ in 0..20 {
+            say(journal, "a", 5);
+        }
+        let kept = read(journal, "a", ALL);
+        let bytes: usize = kept.entries.iter().map(Entry::packed_len).sum();
+        assert!((700..=1000).contains(&bytes), "{bytes}");
+        say(journal, "a", 100);
+        assert_eq!(offsets(&read(journal, "a", ALL)), (101..=200).collect::<Vec<_>>());
+    });
+}
+
+#[test]
+fn all_rooms_together_keep_no_more_than_they_may_and_the_oldest_goes() {
+    on_each(Retention { bytes: 1 << 30, total_bytes: 400_000, ..RETENTION }, |journal| {
+        let body = "x".repeat(2000);
+        for name in ["old", "new"] {
+            let epoch = open(journal, name).epochs[0];
+            for first in 1..=300 {
+                let at = if name == "old" { 1 } else { 2 };
+                append(journal, name, epoch, Record { at, ..record(first, &[&body]) });
+            }
+        }
+        let left = |name| read(journal, name, ALL).entries.len();
+        assert_eq!(left("old"), 0);
+        // A file counts in pages of 4 KiB.
+        assert!((60..=200).contains(&left("new")), "{}", left("new"));
+    });
+}
+
+#[test]
+fn what_is_too_old_goes_and_a_room_without_messages_is_forgotten_with_its_epoch() {
+    on_each(RETENTION, |journal| {
+        let before = open(journal, "a").epochs[0];
+        append(journal, "a", before, Record { at: 1, ..record(1, &["1"]) });
+        append(journal, "a", before, record(2, &["2"]));
+        append(journal, "b", before, Record { at: 1, ..record(1, &["1"]) });
+        assert_eq!(wait(journal.sweep()), Ok(vec![room("b")]));
+        assert_eq!(offsets(&read(journal, "a", ALL)), [2]);
+        assert_eq!(open(journal, "a").epochs, [before]);
+        let anew = open(journal, "b");
+        assert_eq!(anew.head, 0);
+        assert_ne!(anew.epochs[0].id, before.id, "its offsets begin again, so they are another epoch's");
+        assert_eq!(wait(journal.sweep()), Ok(vec![]));
+        say(journal, "b", 2);
+        assert_eq!(offsets(&read(journal, "b", ALL)), [1, 2]);
+    });
+}
+
+#[test]
+fn epochs_have_names_that_can_be_read_back() {
+    on_each(RETENTION, |journal| {
+        let id = open(journal, "a").epochs[0].id;
+        assert_eq!(id.to_string().parse(), Ok(id));
+    });
+    for bad in ["", "1", "x-1", "1-x", "-"] {
+        assert!(bad.parse::<super::EpochId>().is_err(), "{bad}");
+    }
+    let two = [1, 2].map(|_| MemoryJournal::new(RETENTION).expect("random numbers"));
+    assert_ne!(open(&two[0], "a").epochs, open(&two[1], "a").epochs);
+}
+
+// ----- what only a file can promise -----
+
+#[test]
+fn a_file_keeps_what_it_was_given() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let before = {
+        let journal = SqliteJournal::open(folder.path(), RETENTION).expect("opens");
+        say(&journal, "a", 3);
+        let position = open(&journal, "a");
+        wait(journal.close()).expect("closes");
+        position
+    };
+    let journal = reopen(folder.path());
+    assert_eq!(open(&journal, "a"), before, "after a clean stop the epoch goes on");
+    assert_eq!(offsets(&read(&journal, "a", ALL)), [1, 2, 3]);
+}
+
+#[test]
+fn after_an_unclean_stop_a_new_epoch_begins_behind_what_is_durable() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let first = {
+        let journal = SqliteJournal::open(folder.path(), RETENTION).expect("opens");
+        say(&journal, "a", 3);
+        open(&journal, "a").epochs[0]
+    };
+    let second = {
+        let journal = reopen(folder.path());
+        let position = open(&journal, "a");
+        assert_eq!(position.epochs.len(), 2);
+        assert_eq!((position.epochs[0], position.epochs[1].starts), (first, 4));
+        assert_eq!(open(&journal, "a"), position, "it is the same each time it is asked for");
+        say(&journal, "a", 1);
+        assert_eq!(open(&journal, "a").epochs, position.epochs);
+        wait(journal.close()).expect("closes");
+        position.epochs[1]
+    };
+    let journal = reopen(folder.path());
+    assert_eq!(open(&journal, "a").epochs, [first, second]);
+}
+
+/// Opens the folder again; the threads of the journal before let go of it in their own time.
+fn reopen(folder: &std::path::Path) -> SqliteJournal {
+    loop {
+        match SqliteJournal::open(folder, RETENTION) {
+            Err(OpenError::Locked(_)) => std::thread::yield_now(),
+            other => return other.expect("opens"),
+        }
+    }
+}
+
+#[test]
+fn a_second_server_is_kept_out_in_one_sentence() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let _first = SqliteJournal::open(folder.path(), RETENTION).expect("opens");
+    let refused = SqliteJournal::open(folder.path(), RETENTION).expect_err("locked").to_string();
+    assert_eq!(refused, format!("another server uses the journal in {}", folder.path().display()));
+}
+
+#[test]
+fn files_of_others_and_of_later_versions_are_left_alone() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("echoroom.db");
+    std::fs::write(&file, "not a database, but a text that is long enough to look at").expect("written");
+    assert!(matches!(SqliteJournal::open(folder.path(), RETENTION), Err(OpenError::NoJournal { .. })));
+    std::fs::remove_file(&file).expect("removed");
+    rusqlite::Connection::open(&file)
+        .and_then(|connection| connection.pragma_update(None, "user_version", 99))
+        .expect("a file of a later version");
+    let refused = SqliteJournal::open(folder.path(), RETENTION);
+    assert!(matches!(refused, Err(OpenError::Newer { found: 99, known: 1, .. })), "{refused:?}");
+    assert!(matches!(SqliteJournal::open(&file, RETENTION), Err(OpenError::NoJournal { .. })));
+}
+
+#[test]
+fn a_journal_that_cannot_be_opened_now_says_so_until_it_can() {
+    let folder = tempfile::tempdir().expect("a folder");
+    // A link to nowhere: the folder is made once its target has a place.
+    let place = folder.path().join("disk");
+    let link = folder.path().join("data");
+    std::os::unix::fs::symlink(place.join("inner"), &link).expect("a link");
+    let journal = SqliteJournal::open(&link.join("x"), RETENTION).expect("starts");
+    assert!(matches!(wait(journal.open(room("a"))), Err(super::JournalError::Unavailable(_))));
+    assert!(wait(journal.read(room("a"), ALL)).is_err());
+    std::fs::create_dir_all(place.join("inner")).expect("the disk is there");
+    say(&journal, "a", 2);
+    assert_eq!(offsets(&read(&journal, "a", ALL)), [1, 2]);
+}
+
+#[test]
+fn a_copy_is_whole_and_made_while_the_journal_is_used() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let journal = SqliteJournal::open(folder.path(), RETENTION).expect("opens");
+    say(&journal, "a", 3);
+    let copy = tempfile::tempdir().expect("a folder");
+    let target = copy.path().join("echoroom.db");
+    sqlite::back_up(folder.path(), &target).expect("copied");
+    say(&journal, "a", 1);
+    let restored = SqliteJournal::open(copy.path(), RETENTION).expect("opens");
+    assert_eq!(offsets(&read(&restored, "a", ALL)), [1, 2, 3]);
+    assert!(sqlite::back_up(folder.path(), &target).expect_err("taken").contains("there already"));
+    assert!(
+        sqlite::back_up(&copy.path().join("none"), &target).expect_err("no journal").contains("no journal")
+    );
+}
