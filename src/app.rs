@@ -26,9 +26,14 @@ use actix_web::{
 use log::{info, warn};
 
 use crate::{
-    chat::{Budget, ChatServer, DismissAll, FanOut, Patience, messages::AddWorker},
-    config::Settings,
+    chat::{Budget, ChatLimits, ChatServer, CloseJournal, DismissAll, FanOut, Patience, messages::AddWorker},
+    config::{JournalKind, Settings},
     domain::WorkerId,
+    journal::{
+        Journal, JournalError, Retention,
+        memory::MemoryJournal,
+        sqlite::{OpenError, SqliteJournal},
+    },
     metrics::Metrics,
     routes,
     session::{Worker, admission::Admission, linger, socket},
@@ -45,6 +50,9 @@ const SPARE_DESCRIPTORS: u64 = 256;
 
 /// How often a server that stops looks whether all sessions have left.
 const DRAIN_STEP: Duration = Duration::from_millis(10);
+
+/// How long the journal may take to be closed, at least.
+const MIN_JOURNAL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The exit code of a server that was told to stop twice.
 const EXIT_IMPATIENT: i32 = 130;
@@ -68,6 +76,9 @@ pub enum StartError {
         /// What the system said, such as that it is in use.
         source: io::Error,
     },
+    /// The journal cannot be used.
+    #[error(transparent)]
+    Journal(#[from] JournalStartError),
     /// The address for the metrics cannot be listened on.
     #[error("--metrics-bind (ECHOROOM_METRICS_BIND): cannot listen on {address}: {source}")]
     BindMetrics {
@@ -76,6 +87,17 @@ pub enum StartError {
         /// What the system said.
         source: io::Error,
     },
+}
+
+/// Why there is no journal to start with.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalStartError {
+    /// The file's.
+    #[error("--data-dir (ECHOROOM_DATA_DIR): {0}")]
+    Sqlite(#[from] OpenError),
+    /// The memory's.
+    #[error(transparent)]
+    Memory(#[from] JournalError),
 }
 
 /// A server that is bound and answers as soon as it is run.
@@ -92,14 +114,14 @@ impl Application {
     /// Binds the ports and starts the workers. Must be called inside an actix system.
     ///
     /// # Errors
-    /// The page is missing or an address cannot be had.
+    /// The page is missing, the journal cannot be used, or an address cannot be had.
     pub fn build(settings: Settings) -> Result<Self, StartError> {
         let page = settings.static_dir.join("index.html");
         if let Err(source) = std::fs::File::open(&page) {
             return Err(StartError::NoPage { path: page, source });
         }
         let address = SocketAddr::from((settings.bind, settings.port));
-        let node = Arc::new(Node::new(settings));
+        let node = Arc::new(Node::new(settings)?);
         let metrics = node.settings.metrics_bind.map(|address| serve_metrics(&node, address)).transpose()?;
         let settings = &node.settings;
         let stall_timeout = settings.stall_timeout.get();
@@ -200,6 +222,12 @@ impl StopHandle {
             0 => rt::time::sleep(linger::LINGER).await,
             left => warn!("{left} sessions did not leave in time"),
         }
+        if let Some(chat) = self.node.chat.get() {
+            let patience = deadline.saturating_duration_since(Instant::now()).max(MIN_JOURNAL_PATIENCE);
+            if rt::time::timeout(patience, chat.send(CloseJournal)).await.is_err() {
+                warn!("the journal could not be closed in time: what is not durable yet is lost");
+            }
+        }
         self.stop_at_once();
     }
 
@@ -235,21 +263,26 @@ pub struct Node {
     metrics: Arc<Metrics>,
     intake: Arc<Budget>,
     admission: Arc<Admission>,
+    journal: Arc<dyn Journal>,
     chat: OnceLock<Addr<ChatServer>>,
     workers_started: AtomicUsize,
 }
 
 impl Node {
     /// A node that has no workers yet.
-    pub fn new(settings: Settings) -> Self {
-        Self {
+    ///
+    /// # Errors
+    /// The journal cannot be used.
+    pub fn new(settings: Settings) -> Result<Self, JournalStartError> {
+        Ok(Self {
+            journal: open_journal(&settings)?,
             intake: Budget::new(settings.max_intake_total.get()),
             admission: Admission::new(settings.max_sessions.get(), settings.max_sessions_per_address),
             settings: Arc::new(settings),
             metrics: Arc::new(Metrics::new()),
             chat: OnceLock::new(),
             workers_started: AtomicUsize::new(0),
-        }
+        })
     }
 
     /// Starts what a worker needs. To be called on the worker's own thread; the first to come starts the chat server
@@ -257,10 +290,16 @@ impl Node {
     pub fn start_worker(&self) -> Worker {
         let settings = &self.settings;
         let id = WorkerId(self.workers_started.fetch_add(1, Ordering::Relaxed));
-        let chat = self
-            .chat
-            .get_or_init(|| ChatServer::new(settings.max_rooms.get(), Arc::clone(&self.metrics)).start())
-            .clone();
+        let start_chat = || {
+            let limits = ChatLimits {
+                max_rooms: settings.max_rooms.get(),
+                name_hold: settings.name_hold.get(),
+                remembered_ids: settings.history.get(),
+                tail_bytes: settings.tail_bytes.get(),
+            };
+            ChatServer::new(limits, Arc::clone(&self.journal), Arc::clone(&self.metrics)).start()
+        };
+        let chat = self.chat.get_or_init(start_chat).clone();
         let patience = Patience {
             max_waiting: settings.max_queue_bytes.get(),
             before_cut: settings.stall_timeout.get(),
@@ -270,6 +309,7 @@ impl Node {
         Worker {
             id,
             chat,
+            journal: Arc::clone(&self.journal),
             intake: Arc::clone(&self.intake),
             admission: Arc::clone(&self.admission),
             settings: Arc::clone(settings),
@@ -278,6 +318,19 @@ impl Node {
             deflaters: Default::default(),
         }
     }
+}
+
+fn open_journal(settings: &Settings) -> Result<Arc<dyn Journal>, JournalStartError> {
+    let retention = Retention {
+        messages: settings.history.get() as u64,
+        bytes: settings.history_bytes.get() as u64,
+        age: settings.history_age.get(),
+        total_bytes: settings.max_data_size.get() as u64,
+    };
+    Ok(match settings.journal {
+        JournalKind::Sqlite => Arc::new(SqliteJournal::open(&settings.data_dir, retention)?),
+        JournalKind::Memory => Arc::new(MemoryJournal::new(retention)?),
+    })
 }
 
 /// The signals that ask the process to stop, from the moment this is made.

@@ -10,6 +10,7 @@ use std::{
 use echoroom::{
     app::Application,
     config::{self, Cli, CliError, Command, Settings},
+    journal::sqlite,
 };
 
 /// How long the health check waits for the server.
@@ -27,6 +28,10 @@ fn main() -> ExitCode {
     };
     match cli.command {
         Some(Command::Healthcheck) => match check_health(&cli.settings) {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(sentence) => fail(1, &sentence),
+        },
+        Some(Command::Backup { file }) => match sqlite::back_up(&cli.settings.data_dir, &file) {
             Ok(()) => ExitCode::SUCCESS,
             Err(sentence) => fail(1, &sentence),
         },

@@ -10,6 +10,9 @@ use prometheus::{
 const RELAY_BUCKETS: [f64; 11] =
     [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5];
 
+/// Upper bounds of the commit histogram, in seconds.
+const COMMIT_BUCKETS: [f64; 10] = [0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5];
+
 /// Counters shared by all workers, each with its line in `/metrics`.
 #[derive(Debug)]
 pub struct Metrics {
@@ -25,6 +28,10 @@ pub struct Metrics {
     evictions: IntCounter,
     refusals: IntCounterVec,
     relay: Histogram,
+    journal_available: IntGauge,
+    kept: IntCounter,
+    not_kept: IntCounter,
+    commits: Histogram,
 }
 
 /// The counters of one protocol, looked up once for each session.
@@ -84,6 +91,22 @@ impl Metrics {
                 )
                 .buckets(RELAY_BUCKETS.to_vec()),
             )),
+            journal_available: must(IntGauge::new(
+                "echoroom_journal_available",
+                "1 while the journal takes messages, 0 while it does not.",
+            )),
+            kept: must(IntCounter::new("echoroom_journal_messages_total", "Messages made durable.")),
+            not_kept: must(IntCounter::new(
+                "echoroom_journal_refusals_total",
+                "Messages refused because the journal did not take them.",
+            )),
+            commits: must(Histogram::with_opts(
+                HistogramOpts::new(
+                    "echoroom_journal_commit_seconds",
+                    "How long a batch took to become durable.",
+                )
+                .buckets(COMMIT_BUCKETS.to_vec()),
+            )),
             registry,
         };
         metrics.register_all();
@@ -91,7 +114,7 @@ impl Metrics {
     }
 
     fn register_all(&self) {
-        let collectors: [Box<dyn prometheus::core::Collector>; 10] = [
+        let collectors: [Box<dyn prometheus::core::Collector>; 14] = [
             Box::new(self.rooms.clone()),
             Box::new(self.sessions.clone()),
             Box::new(self.messages_in.clone()),
@@ -102,6 +125,10 @@ impl Metrics {
             Box::new(self.evictions.clone()),
             Box::new(self.refusals.clone()),
             Box::new(self.relay.clone()),
+            Box::new(self.journal_available.clone()),
+            Box::new(self.kept.clone()),
+            Box::new(self.not_kept.clone()),
+            Box::new(self.commits.clone()),
         ];
         for collector in collectors {
             must(self.registry.register(collector));
@@ -161,6 +188,22 @@ impl Metrics {
     /// So many rooms have somebody in them.
     pub fn set_rooms(&self, rooms: usize) {
         self.rooms.set(i64::try_from(rooms).unwrap_or(i64::MAX));
+    }
+
+    /// The journal takes messages, or not.
+    pub fn set_journal_available(&self, is_available: bool) {
+        self.journal_available.set(is_available.into());
+    }
+
+    /// A batch of so many messages became durable, after so long.
+    pub fn committed(&self, messages: u64, delay: Duration) {
+        self.kept.inc_by(messages);
+        self.commits.observe(delay.as_secs_f64());
+    }
+
+    /// A message was refused because the journal does not take it.
+    pub fn not_kept(&self) {
+        self.not_kept.inc();
     }
 
     /// Everything in Prometheus' text format.

@@ -7,12 +7,15 @@ use bytes::Bytes;
 use log::debug;
 
 use super::{
-    messages::{Attach, Delivery, Detach, DismissAll, Dismissal, FanOutRound, Seat},
+    messages::{Attach, Delivery, Detach, DismissAll, Dismissal, FanOutRound, MoveTo, Seat, Tell},
     rooms::RoomId,
-    round::{Encoding, Round},
+    round::{Encoding, Hearers, Round},
     turn::OneTurnLater,
 };
 use crate::{domain::SessionId, metrics::Metrics};
+
+/// A session with more bytes waiting than this does without what is only for those who are idle.
+const IDLE_BYTES: usize = 16 * 1024;
 
 /// What a fan-out does with sessions that do not keep up.
 #[derive(Clone, Copy, Debug)]
@@ -48,8 +51,8 @@ struct RoomMembers {
 struct Member {
     session: SessionId,
     seat: Seat,
-    /// Set for the length of one delivery on those who said something in it.
-    has_spoken: bool,
+    /// Set for the length of one delivery on those who do not hear all of it.
+    is_deaf: bool,
 }
 
 #[derive(Debug)]
@@ -90,13 +93,57 @@ impl FanOut {
             return;
         };
         let rounds = std::mem::take(&mut in_room.rounds);
-        let tally = in_room.deliver(room, &rounds, &self.places, self.patience.max_waiting);
+        // Only rounds that go to the same people can go as one.
+        for run in rounds.chunk_by(|a, b| *a.hearers() == Hearers::Room && *b.hearers() == Hearers::Room) {
+            let Some(in_room) = self.rooms.get_mut(&room) else {
+                return;
+            };
+            let mut tally = Tally::default();
+            match run[0].hearers() {
+                Hearers::Idle => in_room.deliver(room, run, &self.places, IDLE_BYTES, &mut tally),
+                _ => in_room.deliver(room, run, &self.places, self.patience.max_waiting, &mut tally),
+            }
+            let spare_them = *run[0].hearers() == Hearers::Idle;
+            self.settle(run, if spare_them { Tally { evicted: Vec::new(), ..tally } } else { tally });
+        }
+    }
+
+    /// Delivers a round to some sessions alone, in rooms or not.
+    fn deliver_to(&mut self, sessions: &[SessionId], round: Arc<Round>) {
+        let rounds = [round];
+        let mut tally = Tally::default();
+        for session in sessions {
+            if let Some(seat) = self.seat_of(*session)
+                && let Some(batch) = Batch::new(&rounds, seat.encoding)
+            {
+                seat.deliver(*session, &batch, self.patience.max_waiting, &mut tally);
+            }
+        }
+        self.settle(&rounds, tally);
+    }
+
+    /// Counts what a delivery amounted to, and carries out its evictions.
+    fn settle(&mut self, rounds: &[Arc<Round>], tally: Tally) {
         self.metrics.delivered(tally.messages, tally.bytes);
-        for round in &rounds {
-            self.metrics.relayed_after(round.age());
+        for age in rounds.iter().filter_map(|round| round.age()) {
+            self.metrics.relayed_after(age);
         }
         for session in tally.evicted {
             self.evict(session);
+        }
+    }
+
+    fn seat_of(&self, session: SessionId) -> Option<&Seat> {
+        match self.places.get(&session)? {
+            Place::Outside(seat) => Some(seat),
+            Place::InRoom { room, index } => Some(&self.rooms.get(room)?.members.get(*index)?.seat),
+        }
+    }
+
+    /// Delivers what waits in the room of a session.
+    fn deliver_around(&mut self, session: SessionId) {
+        if let Some(&Place::InRoom { room, .. }) = self.places.get(&session) {
+            self.deliver(room);
         }
     }
 
@@ -127,50 +174,47 @@ impl FanOut {
 }
 
 impl RoomMembers {
-    /// One message to each member: the rounds, without what it said itself.
+    /// One message to each member: the rounds, without what it is not to hear. Who has more than `max_waiting` waiting
+    /// is left out and put down for eviction.
     fn deliver(
         &mut self,
         room: RoomId,
         rounds: &[Arc<Round>],
         places: &HashMap<SessionId, Place>,
         max_waiting: usize,
-    ) -> Tally {
-        let mut tally = Tally::default();
-        let mut spoken = Vec::new();
-        for sender in rounds.iter().flat_map(|round| round.senders()) {
-            // A sender of another worker, or one that was evicted, has no place here.
-            if let Some(&Place::InRoom { room: its_room, index }) = places.get(&sender)
+        tally: &mut Tally,
+    ) {
+        let mut deaf = Vec::new();
+        for session in rounds.iter().flat_map(|round| round.deaf()) {
+            // A session of another worker, or one that was evicted, has no place here.
+            if let Some(&Place::InRoom { room: its_room, index }) = places.get(&session)
                 && its_room == room
-                && !std::mem::replace(&mut self.members[index].has_spoken, true)
+                && !std::mem::replace(&mut self.members[index].is_deaf, true)
             {
-                spoken.push(index);
+                deaf.push(index);
             }
         }
 
-        let plain = Batch::new(rounds, Encoding::Plain);
-        let deflated =
-            rounds.iter().any(|round| round.is_deflated()).then(|| Batch::new(rounds, Encoding::Deflated));
-        for member in self.members.iter().filter(|member| !member.has_spoken) {
-            let batch = match member.seat.encoding {
-                Encoding::Deflated => deflated.as_ref().unwrap_or(&plain),
-                Encoding::Plain => &plain,
-            };
-            member.deliver(batch, max_waiting, &mut tally);
-        }
-
-        for index in spoken {
-            let member = &mut self.members[index];
-            member.has_spoken = false;
-            let batch = Batch::without(rounds, member.session, member.seat.encoding);
-            if !batch.frames.is_empty() {
-                member.deliver(&batch, max_waiting, &mut tally);
+        // For each encoding, once somebody wants it.
+        let mut batches: [Option<Option<Batch>>; Encoding::COUNT] = Default::default();
+        for Member { session, seat, .. } in self.members.iter().filter(|member| !member.is_deaf) {
+            let batch = &mut batches[seat.encoding.index()];
+            if let Some(batch) = batch.get_or_insert_with(|| Batch::new(rounds, seat.encoding)) {
+                seat.deliver(*session, batch, max_waiting, tally);
             }
         }
-        tally
+
+        for index in deaf {
+            let Member { session, seat, is_deaf } = &mut self.members[index];
+            *is_deaf = false;
+            if let Some(batch) = Batch::heard_by(*session, rounds, seat.encoding) {
+                seat.deliver(*session, &batch, max_waiting, tally);
+            }
+        }
     }
 }
 
-/// Frames for one or many sessions.
+/// Frames for one or many sessions, at least one.
 #[derive(Debug)]
 struct Batch {
     frames: Arc<[Bytes]>,
@@ -179,34 +223,45 @@ struct Batch {
 }
 
 impl Batch {
-    fn new(rounds: &[Arc<Round>], encoding: Encoding) -> Self {
-        let messages = rounds.iter().map(|round| round.len()).sum();
-        Self::of(rounds.iter().map(|round| round.frames(encoding).clone()), messages)
+    /// All that was said.
+    fn new(rounds: &[Arc<Round>], encoding: Encoding) -> Option<Self> {
+        let mut messages = 0;
+        let frames = rounds.iter().filter_map(|round| {
+            let (frames, lines) = round.frames(encoding)?;
+            messages += lines;
+            Some(frames.clone())
+        });
+        let frames = frames.collect();
+        Self::of(frames, messages)
     }
 
-    fn without(rounds: &[Arc<Round>], session: SessionId, encoding: Encoding) -> Self {
-        let messages =
-            rounds.iter().flat_map(|round| round.senders()).filter(|sender| *sender != session).count();
-        Self::of(rounds.iter().flat_map(|round| round.frames_without(session, encoding)), messages)
+    /// What one session is to hear of it.
+    fn heard_by(session: SessionId, rounds: &[Arc<Round>], encoding: Encoding) -> Option<Self> {
+        let mut messages = 0;
+        let frames = rounds.iter().flat_map(|round| {
+            let (frames, lines) = round.frames_for(session, encoding);
+            messages += lines;
+            frames
+        });
+        let frames = frames.collect();
+        Self::of(frames, messages)
     }
 
-    fn of(frames: impl Iterator<Item = Bytes>, messages: usize) -> Self {
-        let frames: Arc<[Bytes]> = frames.collect();
+    fn of(frames: Arc<[Bytes]>, messages: usize) -> Option<Self> {
         let bytes = frames.iter().map(Bytes::len).sum();
-        Self { frames, messages, bytes }
+        (bytes > 0).then_some(Self { frames, messages, bytes })
     }
 }
 
-impl Member {
-    fn deliver(&self, batch: &Batch, max_waiting: usize, tally: &mut Tally) {
-        let Seat { deliveries, waiting, .. } = &self.seat;
-        let behind = waiting.bytes();
+impl Seat {
+    fn deliver(&self, session: SessionId, batch: &Batch, max_waiting: usize, tally: &mut Tally) {
+        let behind = self.waiting.bytes();
         if behind > max_waiting {
-            debug!("{} has {behind} bytes unread: evicted", self.session);
-            return tally.evicted.push(self.session);
+            debug!("{session} has {behind} bytes unread");
+            return tally.evicted.push(session);
         }
-        waiting.add(batch.bytes);
-        match deliveries.try_send(Delivery::Frames(Arc::clone(&batch.frames))) {
+        self.waiting.add(batch.bytes);
+        match self.deliveries.try_send(Delivery::Frames(Arc::clone(&batch.frames))) {
             Ok(()) => {
                 tally.messages += batch.messages;
                 tally.bytes += batch.bytes;
@@ -214,8 +269,8 @@ impl Member {
             // Gone already; its leaving is under way.
             Err(SendError::Closed(_)) => {}
             Err(SendError::Full(_)) => {
-                debug!("the mailbox of {} is full: evicted", self.session);
-                tally.evicted.push(self.session);
+                debug!("the mailbox of {session} is full");
+                tally.evicted.push(session);
             }
         }
     }
@@ -233,6 +288,9 @@ impl Handler<FanOutRound> for FanOut {
     type Result = ();
 
     fn handle(&mut self, FanOutRound { room, round }: FanOutRound, _: &mut Self::Context) {
+        if let Hearers::Only(sessions) = round.hearers() {
+            return self.deliver_to(sessions, Arc::clone(&round));
+        }
         // No members here: the last one was evicted while the round was under way.
         if let Some(in_room) = self.rooms.get_mut(&room) {
             in_room.rounds.push(round);
@@ -246,7 +304,19 @@ impl Handler<FanOutRound> for FanOut {
 impl Handler<Attach> for FanOut {
     type Result = ();
 
-    fn handle(&mut self, Attach { session, room, seat }: Attach, _: &mut Self::Context) {
+    fn handle(&mut self, Attach { session, seat }: Attach, _: &mut Self::Context) {
+        self.places.insert(session, Place::Outside(seat));
+    }
+}
+
+impl Handler<MoveTo> for FanOut {
+    type Result = ();
+
+    fn handle(&mut self, MoveTo { session, room }: MoveTo, _: &mut Self::Context) {
+        self.deliver_around(session);
+        let Some(seat) = self.forget(session) else {
+            return;
+        };
         let Some(room) = room else {
             self.places.insert(session, Place::Outside(seat));
             return;
@@ -254,7 +324,7 @@ impl Handler<Attach> for FanOut {
         self.deliver(room);
         let members = &mut self.rooms.entry(room).or_default().members;
         self.places.insert(session, Place::InRoom { room, index: members.len() });
-        members.push(Member { session, seat, has_spoken: false });
+        members.push(Member { session, seat, is_deaf: false });
     }
 }
 
@@ -262,10 +332,20 @@ impl Handler<Detach> for FanOut {
     type Result = ();
 
     fn handle(&mut self, Detach { session }: Detach, _: &mut Self::Context) {
-        if let Some(&Place::InRoom { room, .. }) = self.places.get(&session) {
-            self.deliver(room);
-        }
+        self.deliver_around(session);
         self.forget(session);
+    }
+}
+
+impl Handler<Tell> for FanOut {
+    type Result = ();
+
+    fn handle(&mut self, Tell(deliveries): Tell, _: &mut Self::Context) {
+        for (session, delivery) in deliveries {
+            if let Some(seat) = self.seat_of(session) {
+                seat.deliveries.do_send(delivery);
+            }
+        }
     }
 }
 

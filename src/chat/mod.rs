@@ -1,12 +1,22 @@
 //! Rooms: who is in them, in which order their messages go out, and how they reach everybody.
 //!
 //! Sessions speak to one [`ChatServer`]; it orders what they publish and hands finished [`round`]s to one
-//! [`FanOut`] per worker, which delivers to the sessions of its thread. Who calls: `session` (join, publish,
-//! leave), `app` (starts the actors), `routes` (asks for a summary).
+//! [`FanOut`] per worker, which delivers to the sessions of its thread, and gives what is to be kept to the journal.
+//! Who calls: `session` (join, publish, enter, leave), `app` (starts the actors), `routes` (asks for a summary).
+//!
+//! The actors are in [`server`] and [`fanout`]; what they decide is in plain structs: [`rooms`] and [`room`] (who is
+//! where), [`presence`] (who is called what), [`log`] (offsets, recovery, repetitions), [`commits`] (what waits for the
+//! journal), [`mod@line`] and [`round`] (what is said, encoded once).
 
+pub mod audience;
 pub mod budget;
+pub mod commits;
 pub mod fanout;
+pub mod line;
+pub mod log;
 pub mod messages;
+pub mod presence;
+pub mod room;
 pub mod rooms;
 pub mod round;
 pub mod server;
@@ -15,10 +25,11 @@ mod turn;
 pub use self::{
     budget::{Accepted, Budget, Intake},
     fanout::{FanOut, Patience},
+    line::Dialect,
     messages::{
-        Cutter, Delivery, DismissAll, Dismissal, Join, Leave, MayEnter, Payload, Publish, Seat, Summarize,
-        Summary,
+        CloseJournal, Cutter, Delivery, DismissAll, Dismissal, Join, Leave, MayEnter, Payload, Publish, Seat,
+        Summarize, Summary,
     },
     round::Encoding,
-    server::ChatServer,
+    server::{ChatLimits, ChatServer},
 };

@@ -1,32 +1,29 @@
-//! Who is in which room. A plain struct: it decides, the actors carry out.
+//! Which rooms there are, and which session is in which. A plain struct: it decides, the actors carry out.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-use super::round::Encoding;
+use super::{room::Room, round::Encoding};
 use crate::domain::{RoomName, SessionId, WorkerId};
 
-/// A room's number for as long as it has members; a room that comes back gets a new one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+/// A room's number for as long as it is in memory; a room that comes back gets a new one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoomId(u64);
 
-/// All sessions, and all rooms with members. A session is in one room at a time, or in none; a room without members
-/// is gone.
+/// All sessions, and all rooms that somebody is in or that are about to be written. A session is in one room at a
+/// time, or in none.
 #[derive(Debug)]
 pub struct Rooms {
     max_rooms: usize,
     by_name: HashMap<RoomName, RoomId>,
     rooms: HashMap<RoomId, Room>,
+    /// Rooms with sessions in them.
+    occupied: usize,
+    /// Rooms with history, in memory or not.
+    kept: HashSet<RoomName>,
+    /// Rooms in memory without history.
+    unkept: usize,
     members: HashMap<SessionId, Membership>,
     last_id: u64,
-}
-
-#[derive(Debug)]
-struct Room {
-    name: RoomName,
-    /// How many members live on each worker that has any.
-    workers: Vec<(WorkerId, usize)>,
-    /// How many members read compressed frames.
-    deflating: usize,
 }
 
 /// Where a session is.
@@ -34,6 +31,10 @@ struct Room {
 pub struct Membership {
     /// The room it is in, if any.
     pub room: Option<RoomId>,
+    /// Whether it hears that room yet.
+    pub hears: bool,
+    /// The ticket by which it came there, 0 for a guest.
+    pub visit: u64,
     /// The worker it lives on.
     pub worker: WorkerId,
     /// How it wants its frames.
@@ -46,12 +47,15 @@ pub struct Membership {
 pub struct TooManyRooms;
 
 impl Rooms {
-    /// No rooms yet, and at most `max_rooms` ever at a time.
+    /// No rooms yet, and at most `max_rooms` at a time that have somebody in them or history.
     pub fn new(max_rooms: usize) -> Self {
         Self {
             max_rooms,
             by_name: HashMap::new(),
             rooms: HashMap::new(),
+            occupied: 0,
+            kept: HashSet::new(),
+            unkept: 0,
             members: HashMap::new(),
             last_id: 0,
         }
@@ -59,54 +63,116 @@ impl Rooms {
 
     /// Whether a session that names this room would find or make it.
     pub fn may_enter(&self, name: &RoomName) -> bool {
-        self.by_name.contains_key(name) || self.rooms.len() < self.max_rooms
+        self.by_name.contains_key(name)
+            || self.kept.contains(name)
+            || self.kept.len() + self.unkept < self.max_rooms
     }
 
-    /// Adds a session, in a room if it names one, which is made if needed. The session must have left before.
+    /// The room of that name, which is made if needed.
     ///
     /// # Errors
-    /// The room would be one too many; nothing has changed.
-    pub fn join(
-        &mut self,
-        session: SessionId,
-        name: Option<RoomName>,
-        worker: WorkerId,
-        encoding: Encoding,
-    ) -> Result<Option<RoomId>, TooManyRooms> {
-        let room = name.map(|name| self.find_or_make(name)).transpose()?;
-        if let Some(entry) = room.and_then(|room| self.rooms.get_mut(&room)) {
-            entry.add(worker, encoding);
+    /// It would be one too many.
+    pub fn find_or_make(&mut self, name: &RoomName) -> Result<RoomId, TooManyRooms> {
+        if let Some(id) = self.by_name.get(name) {
+            return Ok(*id);
         }
-        let former = self.members.insert(session, Membership { room, worker, encoding });
-        debug_assert!(former.is_none(), "{session} joined without leaving");
-        Ok(room)
-    }
-
-    fn find_or_make(&mut self, name: RoomName) -> Result<RoomId, TooManyRooms> {
-        if !self.may_enter(&name) {
+        if !self.may_enter(name) {
             return Err(TooManyRooms);
         }
-        Ok(*self.by_name.entry(name.clone()).or_insert_with(|| {
-            self.last_id += 1;
-            let id = RoomId(self.last_id);
-            self.rooms.insert(id, Room { name, workers: Vec::new(), deflating: 0 });
-            id
-        }))
+        self.last_id += 1;
+        let id = RoomId(self.last_id);
+        self.by_name.insert(name.clone(), id);
+        self.rooms.insert(id, Room::new(name.clone()));
+        self.unkept += usize::from(!self.kept.contains(name));
+        Ok(id)
     }
 
-    /// Takes a session out, if it is there, and says where it was.
-    pub fn leave(&mut self, session: SessionId) -> Option<Membership> {
-        let membership = self.members.remove(&session)?;
-        if let Some(room) = membership.room
-            && let Some(entry) = self.rooms.get_mut(&room)
-        {
-            entry.remove(membership.worker, membership.encoding);
-            if entry.workers.is_empty() {
-                self.by_name.remove(&entry.name);
-                self.rooms.remove(&room);
+    /// A room that is in memory.
+    pub fn get(&mut self, id: RoomId) -> Option<&mut Room> {
+        self.rooms.get_mut(&id)
+    }
+
+    /// A session begins, in no room.
+    pub fn register(&mut self, session: SessionId, worker: WorkerId, encoding: Encoding) {
+        let membership = Membership { room: None, hears: false, visit: 0, worker, encoding };
+        let former = self.members.insert(session, membership);
+        debug_assert!(former.is_none(), "{session} joined without leaving");
+    }
+
+    /// Puts a session that is in none into a room, where it does not hear yet.
+    pub fn put(&mut self, session: SessionId, id: RoomId) {
+        if let (Some(member), Some(room)) = (self.members.get_mut(&session), self.rooms.get_mut(&id)) {
+            debug_assert!(member.room.is_none(), "{session} is in a room");
+            member.room = Some(id);
+            room.members += 1;
+            self.occupied += usize::from(room.members == 1);
+        }
+    }
+
+    /// A session came into its room by this ticket.
+    pub fn set_visit(&mut self, session: SessionId, visit: u64) {
+        if let Some(member) = self.members.get_mut(&session) {
+            member.visit = visit;
+        }
+    }
+
+    /// A session hears its room from here on, or not any more.
+    pub fn set_hears(&mut self, session: SessionId, hears: bool) {
+        let Some(member) = self.members.get_mut(&session).filter(|member| member.hears != hears) else {
+            return;
+        };
+        if let Some(room) = member.room.and_then(|id| self.rooms.get_mut(&id)) {
+            member.hears = hears;
+            match hears {
+                true => room.audience.add(member.worker, member.encoding),
+                false => room.audience.remove(member.worker, member.encoding),
             }
         }
-        Some(membership)
+    }
+
+    /// Takes a session out of its room, if it is in one, and says which.
+    pub fn take_out(&mut self, session: SessionId) -> Option<RoomId> {
+        self.set_hears(session, false);
+        let id = self.members.get_mut(&session)?.room.take()?;
+        if let Some(room) = self.rooms.get_mut(&id) {
+            room.members -= 1;
+            self.occupied -= usize::from(room.members == 0);
+        }
+        Some(id)
+    }
+
+    /// A session is gone; it must have been taken out of its room.
+    pub fn remove(&mut self, session: SessionId) -> Option<Membership> {
+        self.members.remove(&session)
+    }
+
+    /// Lets go of a room with which nothing would be lost.
+    pub fn retire(&mut self, id: RoomId) {
+        if self.rooms.get(&id).is_some_and(Room::is_idle)
+            && let Some(room) = self.rooms.remove(&id)
+        {
+            self.by_name.remove(&room.name);
+            self.unkept -= usize::from(!self.kept.contains(&room.name));
+        }
+    }
+
+    /// A room has history.
+    pub fn keep(&mut self, name: &RoomName) {
+        if self.kept.insert(name.clone()) && self.by_name.contains_key(name) {
+            self.unkept -= 1;
+        }
+    }
+
+    /// A room has none any more.
+    pub fn forget(&mut self, name: &RoomName) {
+        if self.kept.remove(name) && self.by_name.contains_key(name) {
+            self.unkept += 1;
+        }
+    }
+
+    /// Where a session is.
+    pub fn membership(&self, session: SessionId) -> Option<&Membership> {
+        self.members.get(&session)
     }
 
     /// The room a session is in.
@@ -114,18 +180,13 @@ impl Rooms {
         self.members.get(&session)?.room
     }
 
-    /// Whether somebody in a room reads compressed frames.
-    pub fn has_deflating(&self, room: RoomId) -> bool {
-        self.rooms.get(&room).is_some_and(|room| room.deflating > 0)
+    /// Rooms with sessions in them.
+    pub fn occupied(&self) -> usize {
+        self.occupied
     }
 
-    /// The workers on which a room has members.
-    pub fn workers_of(&self, room: RoomId) -> impl Iterator<Item = WorkerId> + '_ {
-        self.rooms.get(&room).into_iter().flat_map(|room| room.workers.iter().map(|(worker, _)| *worker))
-    }
-
-    /// Rooms with members.
-    pub fn count(&self) -> usize {
+    /// Rooms in memory.
+    pub fn loaded(&self) -> usize {
         self.rooms.len()
     }
 
@@ -135,115 +196,109 @@ impl Rooms {
     }
 }
 
-impl Room {
-    fn add(&mut self, worker: WorkerId, encoding: Encoding) {
-        match self.workers.iter_mut().find(|(known, _)| *known == worker) {
-            Some((_, members)) => *members += 1,
-            None => self.workers.push((worker, 1)),
-        }
-        self.deflating += usize::from(encoding == Encoding::Deflated);
-    }
-
-    fn remove(&mut self, worker: WorkerId, encoding: Encoding) {
-        if let Some(place) = self.workers.iter().position(|(known, _)| *known == worker) {
-            self.workers[place].1 -= 1;
-            if self.workers[place].1 == 0 {
-                self.workers.swap_remove(place);
-            }
-        }
-        self.deflating -= usize::from(encoding == Encoding::Deflated);
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::line::Dialect;
 
     const ONE: WorkerId = WorkerId(0);
-    const TWO: WorkerId = WorkerId(1);
+    const PLAIN: Encoding = Encoding { dialect: Dialect::Plain, deflated: false };
 
     fn session(number: u64) -> SessionId {
         SessionId::of(number)
     }
 
-    fn join(rooms: &mut Rooms, number: u64, name: &str, worker: WorkerId) -> Option<RoomId> {
-        let name = RoomName::parse(name).expect("a legal name");
-        rooms.join(session(number), Some(name), worker, Encoding::Plain).expect("place for a room")
+    fn name(text: &str) -> RoomName {
+        RoomName::parse(text).expect("a legal name")
+    }
+
+    fn join(rooms: &mut Rooms, number: u64, room: &str) -> RoomId {
+        let id = rooms.find_or_make(&name(room)).expect("place for a room");
+        rooms.register(session(number), ONE, PLAIN);
+        rooms.put(session(number), id);
+        rooms.set_hears(session(number), true);
+        id
+    }
+
+    fn leave(rooms: &mut Rooms, number: u64) {
+        if let Some(id) = rooms.take_out(session(number)) {
+            rooms.retire(id);
+        }
+        rooms.remove(session(number));
     }
 
     #[test]
     fn sessions_that_name_the_same_room_meet_there() {
         let mut rooms = Rooms::new(9);
-        let first = join(&mut rooms, 1, "a", ONE);
-        let second = join(&mut rooms, 2, "a", TWO);
-        let other = join(&mut rooms, 3, "b", ONE);
+        let first = join(&mut rooms, 1, "a");
+        let second = join(&mut rooms, 2, "a");
+        let other = join(&mut rooms, 3, "b");
         assert_eq!(first, second);
         assert_ne!(first, other);
-        assert_eq!((rooms.count(), rooms.member_count()), (2, 3));
-        assert_eq!(rooms.workers_of(first.expect("a room")).collect::<Vec<_>>(), [ONE, TWO]);
+        assert_eq!((rooms.occupied(), rooms.member_count()), (2, 3));
     }
 
     #[test]
     fn leaving_the_last_room_removes_it() {
         let mut rooms = Rooms::new(9);
-        let room = join(&mut rooms, 1, "a", ONE);
-        join(&mut rooms, 2, "a", ONE);
-        let left = Membership { room, worker: ONE, encoding: Encoding::Plain };
-        assert_eq!(rooms.leave(session(1)), Some(left));
-        assert_eq!(rooms.count(), 1);
-        rooms.leave(session(2));
-        assert_eq!((rooms.count(), rooms.member_count()), (0, 0));
+        let room = join(&mut rooms, 1, "a");
+        join(&mut rooms, 2, "a");
+        leave(&mut rooms, 1);
+        assert_eq!((rooms.occupied(), rooms.loaded()), (1, 1));
+        leave(&mut rooms, 2);
+        assert_eq!((rooms.occupied(), rooms.loaded(), rooms.member_count()), (0, 0, 0));
         assert!(rooms.by_name.is_empty());
-        assert_ne!(join(&mut rooms, 3, "a", ONE), room, "a room that comes back is a new one");
+        assert_ne!(join(&mut rooms, 3, "a"), room, "a room that comes back is a new one");
     }
 
     #[test]
     fn leaving_twice_is_harmless() {
         let mut rooms = Rooms::new(9);
-        join(&mut rooms, 1, "a", ONE);
-        assert!(rooms.leave(session(1)).is_some());
-        assert_eq!(rooms.leave(session(1)), None);
-        assert_eq!(rooms.leave(session(9)), None);
+        join(&mut rooms, 1, "a");
+        for _ in 0..2 {
+            leave(&mut rooms, 1);
+            leave(&mut rooms, 9);
+        }
+        assert_eq!(rooms.member_count(), 0);
     }
 
     #[test]
-    fn a_session_without_a_room_is_counted_and_makes_none() {
+    fn a_session_that_does_not_hear_yet_is_in_the_room_but_no_audience() {
         let mut rooms = Rooms::new(9);
-        assert_eq!(rooms.join(session(1), None, ONE, Encoding::Plain), Ok(None));
-        assert_eq!((rooms.count(), rooms.member_count(), rooms.room_of(session(1))), (0, 1, None));
-        assert!(rooms.leave(session(1)).is_some());
+        let id = rooms.find_or_make(&name("a")).expect("place");
+        rooms.register(session(1), ONE, PLAIN);
+        rooms.put(session(1), id);
+        assert_eq!((rooms.occupied(), rooms.room_of(session(1))), (1, Some(id)));
+        assert_eq!(rooms.get(id).expect("there").audience.workers().count(), 0);
+        for _ in 0..2 {
+            rooms.set_hears(session(1), true);
+        }
+        assert_eq!(rooms.take_out(session(1)), Some(id));
+        assert_eq!(rooms.get(id).expect("there").audience.workers().count(), 0, "counted once");
     }
 
     #[test]
     fn a_room_too_many_is_refused_and_the_others_stay_open() {
         let mut rooms = Rooms::new(1);
-        join(&mut rooms, 1, "a", ONE);
-        let (a, b) = (RoomName::parse("a").expect("legal"), RoomName::parse("b").expect("legal"));
-        assert!(rooms.may_enter(&a) && !rooms.may_enter(&b));
-        assert_eq!(rooms.join(session(2), Some(b.clone()), ONE, Encoding::Plain), Err(TooManyRooms));
-        assert_eq!((rooms.count(), rooms.member_count()), (1, 1));
-        rooms.leave(session(1));
-        assert!(rooms.may_enter(&b));
+        join(&mut rooms, 1, "a");
+        assert!(rooms.may_enter(&name("a")) && !rooms.may_enter(&name("b")));
+        assert_eq!(rooms.find_or_make(&name("b")), Err(TooManyRooms));
+        leave(&mut rooms, 1);
+        assert!(rooms.may_enter(&name("b")));
     }
 
     #[test]
-    fn a_worker_without_members_hears_nothing_of_a_room() {
-        let mut rooms = Rooms::new(9);
-        let room = join(&mut rooms, 1, "a", ONE).expect("a room");
-        join(&mut rooms, 2, "a", TWO);
-        rooms.leave(session(1));
-        assert_eq!(rooms.workers_of(room).collect::<Vec<_>>(), [TWO]);
-    }
-
-    #[test]
-    fn a_room_deflates_while_somebody_can_inflate() {
-        let mut rooms = Rooms::new(9);
-        let room = join(&mut rooms, 1, "a", ONE).expect("a room");
-        assert!(!rooms.has_deflating(room));
-        let name = RoomName::parse("a").expect("legal");
-        rooms.join(session(2), Some(name), ONE, Encoding::Deflated).expect("place");
-        assert!(rooms.has_deflating(room));
-        rooms.leave(session(2));
-        assert!(!rooms.has_deflating(room));
+    fn rooms_with_history_count_whether_somebody_is_in_them_or_not() {
+        let mut rooms = Rooms::new(2);
+        join(&mut rooms, 1, "a");
+        rooms.keep(&name("a"));
+        rooms.keep(&name("b"));
+        assert!(!rooms.may_enter(&name("c")));
+        assert!(rooms.may_enter(&name("b")), "a room that is kept can be entered");
+        leave(&mut rooms, 1);
+        assert!(!rooms.may_enter(&name("c")), "its history is there still");
+        rooms.forget(&name("a"));
+        join(&mut rooms, 2, "c");
+        assert!(!rooms.may_enter(&name("a")));
     }
 }

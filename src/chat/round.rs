@@ -1,19 +1,24 @@
-//! A round: what was said in one room in one go, encoded once for everybody.
+//! A round: what happened in one room in one go, encoded once for everybody.
 //!
-//! Lines are appended as finished frames to one buffer, and to a second one, with the large lines compressed, once
-//! there is such a line and somebody who can read it. Whoever said nothing in the round is sent its buffer as it is;
-//! whoever did, the stretches between its own lines.
+//! Lines are appended as finished frames to one buffer for each dialect that somebody in the room speaks, and to a
+//! second one, with the large lines compressed, once there is such a line and somebody who can read it. Whoever is
+//! to hear all of a round is sent its buffer as it is; whoever is not (a plain session its own lines), the stretches
+//! between. What is to be kept is packed for the journal on the way.
 
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 
 use super::{
+    audience::Audience,
     budget::Accepted,
-    messages::{Payload, Publish},
+    commits::Receipt,
+    line::{Dialect, Line},
+    log::{Key, Place},
 };
 use crate::{
     domain::SessionId,
+    journal::{Keyed, Record},
     protocol::websocket::{
         deflate::{self, Deflater},
         frame::{self, OpCode},
@@ -28,48 +33,162 @@ pub const MAX_BYTES: usize = 256 * 1024;
 
 /// How a session wants its frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Encoding {
-    /// As they are.
-    Plain,
-    /// Large messages by permessage-deflate, with the full window.
-    Deflated,
+pub struct Encoding {
+    /// In which words.
+    pub dialect: Dialect,
+    /// Whether large messages come by permessage-deflate, with the full window.
+    pub deflated: bool,
+}
+
+impl Encoding {
+    /// How many there are.
+    pub const COUNT: usize = 2 * Dialect::ALL.len();
+
+    /// Its place in tables of encodings.
+    pub fn index(self) -> usize {
+        2 * self.dialect.index() + usize::from(self.deflated)
+    }
+}
+
+/// Who hears a round.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Hearers {
+    /// Everybody in its room.
+    #[default]
+    Room,
+    /// Those in its room who have next to nothing waiting; the others do without.
+    Idle,
+    /// These sessions, wherever they are.
+    Only(Vec<SessionId>),
 }
 
 /// A finished round.
 #[derive(Debug)]
 pub struct Round {
-    /// Who said each line.
-    senders: Vec<SessionId>,
-    plain: Encoded<Bytes>,
-    /// Missing if it would be the same.
-    deflated: Option<Encoded<Bytes>>,
+    hearers: Hearers,
+    /// Who does not hear each line.
+    deaf: Vec<Option<SessionId>>,
+    /// For each dialect that is spoken in the room.
+    versions: [Option<Versions<Bytes>>; Dialect::ALL.len()],
     /// Held until the last worker has fanned the round out, so that rounds under way stay within the intake bounds.
     accepted: Vec<Accepted>,
 }
 
 /// A round that still grows.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct OpenRound {
-    senders: Vec<SessionId>,
-    plain: Encoded<BytesMut>,
-    deflated: Option<Encoded<BytesMut>>,
+    deaf: Vec<Option<SessionId>>,
+    versions: [Option<Versions<BytesMut>>; Dialect::ALL.len()],
     accepted: Vec<Accepted>,
+    /// Bytes of the line that was longest in each, added up.
+    bytes: usize,
+    kept: Kept,
 }
 
-/// Frames one behind the other, and where each ends.
+/// What the journal is to keep of a round.
+#[derive(Debug, Default)]
+pub struct Kept {
+    entries: BytesMut,
+    first: u64,
+    count: u32,
+    at: u64,
+    keys: Vec<Keyed>,
+    /// Who waits for it.
+    pub receipts: Vec<Receipt>,
+}
+
+/// A round in one dialect.
+#[derive(Debug, Default)]
+struct Versions<B> {
+    plain: Encoded<B>,
+    /// Missing if it would be the same.
+    deflated: Option<Encoded<B>>,
+}
+
+/// Frames one behind the other, and where each line ends; one that is not heard in the dialect has no bytes.
 #[derive(Clone, Debug, Default)]
 struct Encoded<B> {
     frames: B,
     ends: Vec<usize>,
+    /// Lines that have bytes.
+    lines: usize,
 }
 
 impl OpenRound {
-    /// Appends a message as a finished frame; a large one also compressed, if somebody in the room can read that.
-    pub fn push(&mut self, publish: Publish, deflater: Option<&mut Deflater>) {
-        let (opcode, payload) = match &publish.payload {
-            Payload::Text(text) => (OpCode::Text, &text.as_bytes()[..]),
-            Payload::Binary(bytes) => (OpCode::Binary, &bytes[..]),
-        };
+    /// An empty round for those who hear it.
+    pub fn new(audience: &Audience) -> Self {
+        Self {
+            deaf: Vec::new(),
+            versions: Dialect::ALL.map(|dialect| audience.speaks(dialect).then(Versions::default)),
+            accepted: Vec::new(),
+            bytes: 0,
+            kept: Kept::default(),
+        }
+    }
+
+    /// Appends a line, which `deaf` does not hear.
+    pub fn push(&mut self, line: &Line<'_>, deaf: Option<SessionId>, mut deflater: Option<&mut Deflater>) {
+        let mut longest = 0;
+        for dialect in Dialect::ALL {
+            if let Some(versions) = &mut self.versions[dialect.index()] {
+                let before = versions.plain.frames.len();
+                match line.payload(dialect) {
+                    Some((opcode, payload)) => versions.push(opcode, &payload, deflater.as_deref_mut()),
+                    None => versions.skip(),
+                }
+                longest = longest.max(versions.plain.frames.len() - before);
+            }
+        }
+        self.bytes += longest;
+        self.deaf.push(deaf);
+        if let Line::Said(offset, entry) = line {
+            let kept = &mut self.kept;
+            if kept.count == 0 {
+                kept.first = *offset;
+            }
+            kept.count += 1;
+            kept.at = entry.at;
+            entry.pack(&mut kept.entries);
+        }
+    }
+
+    /// Holds the share of a message until the round has been dealt with.
+    pub fn hold(&mut self, accepted: Accepted) {
+        self.accepted.push(accepted);
+    }
+
+    /// The journal is to know the message at `place` by `key`.
+    pub fn remember(&mut self, key: Key, place: Place) {
+        self.kept.keys.push(Keyed { key, offset: place.offset, at: place.at });
+    }
+
+    /// Who waits for a message of this round gets a receipt.
+    pub fn owe(&mut self, receipt: Receipt) {
+        self.kept.receipts.push(receipt);
+    }
+
+    /// Whether the round has reached one of its bounds.
+    pub fn is_full(&self) -> bool {
+        self.deaf.len() >= MAX_LINES || self.bytes.max(self.kept.entries.len()) >= MAX_BYTES
+    }
+
+    /// Nothing can be added any more: the round, and what is to be kept of it.
+    pub fn finish(self, hearers: Hearers) -> (Round, Kept) {
+        let versions = self.versions.map(|versions| versions.map(Versions::finish));
+        (Round { hearers, deaf: self.deaf, versions, accepted: self.accepted }, self.kept)
+    }
+}
+
+impl Kept {
+    /// The record for the journal and who waits for it, if there is anything to keep.
+    pub fn into_record(self) -> Option<(Record, Vec<Receipt>)> {
+        let Self { entries, first, count, at, keys, receipts } = self;
+        (count > 0).then(|| (Record { first, count, at, keys, entries: entries.freeze() }, receipts))
+    }
+}
+
+impl Versions<BytesMut> {
+    fn push(&mut self, opcode: OpCode, payload: &[u8], deflater: Option<&mut Deflater>) {
         let compressed = match deflater {
             Some(deflater) if deflate::is_worth_it(payload.len()) => deflater.deflate(payload),
             _ => None,
@@ -81,23 +200,16 @@ impl OpenRound {
             deflated.push(|out| frame::write(out, opcode, payload));
         }
         self.plain.push(|out| frame::write(out, opcode, payload));
-        self.senders.push(publish.session);
-        self.accepted.push(publish.accepted);
     }
 
-    /// Whether the round has reached one of its bounds.
-    pub fn is_full(&self) -> bool {
-        self.senders.len() >= MAX_LINES || self.plain.frames.len() >= MAX_BYTES
-    }
-
-    /// Nothing can be added any more.
-    pub fn finish(self) -> Round {
-        Round {
-            senders: self.senders,
-            plain: self.plain.finish(),
-            deflated: self.deflated.map(Encoded::finish),
-            accepted: self.accepted,
+    fn skip(&mut self) {
+        for encoded in std::iter::once(&mut self.plain).chain(&mut self.deflated) {
+            encoded.ends.push(encoded.frames.len());
         }
+    }
+
+    fn finish(self) -> Versions<Bytes> {
+        Versions { plain: self.plain.finish(), deflated: self.deflated.map(Encoded::finish) }
     }
 }
 
@@ -105,60 +217,62 @@ impl Encoded<BytesMut> {
     fn push(&mut self, write: impl FnOnce(&mut BytesMut)) {
         write(&mut self.frames);
         self.ends.push(self.frames.len());
+        self.lines += 1;
     }
 
     fn finish(self) -> Encoded<Bytes> {
-        Encoded { frames: self.frames.freeze(), ends: self.ends }
+        Encoded { frames: self.frames.freeze(), ends: self.ends, lines: self.lines }
     }
 }
 
 impl Round {
-    /// All lines, for a session that said none of them.
-    pub fn frames(&self, encoding: Encoding) -> &Bytes {
-        &self.encoded(encoding).frames
+    /// Who hears it.
+    pub fn hearers(&self) -> &Hearers {
+        &self.hearers
     }
 
-    /// Whether the encodings differ.
-    pub fn is_deflated(&self) -> bool {
-        self.deflated.is_some()
+    /// All lines, and how many there are, for a session that is to hear all.
+    pub fn frames(&self, encoding: Encoding) -> Option<(&Bytes, usize)> {
+        let Encoded { frames, lines, .. } = self.encoded(encoding)?;
+        (*lines > 0).then_some((frames, *lines))
     }
 
-    /// Who said something, in order, each as often as it did.
-    pub fn senders(&self) -> impl Iterator<Item = SessionId> + '_ {
-        self.senders.iter().copied()
+    /// Sessions that do not hear all, each as often as it has such a line.
+    pub fn deaf(&self) -> impl Iterator<Item = SessionId> + '_ {
+        self.deaf.iter().copied().flatten()
     }
 
-    /// Messages in the round.
-    pub fn len(&self) -> usize {
-        self.senders.len()
+    /// How long ago the first line was accepted from its sender, if one was.
+    pub fn age(&self) -> Option<Duration> {
+        self.accepted.first().map(Accepted::age)
     }
 
-    /// Whether nothing was said.
-    pub fn is_empty(&self) -> bool {
-        self.senders.is_empty()
-    }
-
-    /// How long ago the first line was accepted from its sender.
-    pub fn age(&self) -> Duration {
-        self.accepted.first().map_or(Duration::ZERO, Accepted::age)
-    }
-
-    /// The lines of the others: one piece for each stretch between lines of `session`.
-    pub fn frames_without(&self, session: SessionId, encoding: Encoding) -> impl Iterator<Item = Bytes> + '_ {
-        let Encoded { frames, ends } = self.encoded(encoding);
-        let mut line = 0;
-        self.senders.chunk_by(move |a, b| (*a == session) == (*b == session)).filter_map(move |stretch| {
-            let start = if line == 0 { 0 } else { ends[line - 1] };
+    /// The lines that `session` hears: one piece for each stretch between others, and how many lines there are in all.
+    pub fn frames_for(&self, session: SessionId, encoding: Encoding) -> (Vec<Bytes>, usize) {
+        let Some(Encoded { frames, ends, .. }) = self.encoded(encoding) else {
+            return (Vec::new(), 0);
+        };
+        let (mut pieces, mut lines, mut line, mut start) = (Vec::new(), 0, 0, 0);
+        for stretch in self.deaf.chunk_by(|a, b| (*a == Some(session)) == (*b == Some(session))) {
+            let ends = &ends[line..line + stretch.len()];
             line += stretch.len();
-            (stretch[0] != session).then(|| frames.slice(start..ends[line - 1]))
-        })
+            let end = ends.last().copied().unwrap_or(start);
+            if stretch[0] != Some(session) && end > start {
+                let before = std::iter::once(&start).chain(ends);
+                lines += before.zip(ends).filter(|(before, end)| before < end).count();
+                pieces.push(frames.slice(start..end));
+            }
+            start = end;
+        }
+        (pieces, lines)
     }
 
-    fn encoded(&self, encoding: Encoding) -> &Encoded<Bytes> {
-        match (encoding, &self.deflated) {
-            (Encoding::Deflated, Some(deflated)) => deflated,
-            _ => &self.plain,
-        }
+    fn encoded(&self, encoding: Encoding) -> Option<&Encoded<Bytes>> {
+        let versions = self.versions[encoding.dialect.index()].as_ref()?;
+        Some(match &versions.deflated {
+            Some(deflated) if encoding.deflated => deflated,
+            _ => &versions.plain,
+        })
     }
 }
 
@@ -166,77 +280,121 @@ impl Round {
 mod tests {
     use super::*;
     use crate::{
-        chat::budget::{Budget, Intake},
+        domain::WorkerId,
+        journal::{Kind, NewEntry, entry},
         protocol::websocket::deflate::FULL_WINDOW,
     };
 
-    fn open(lines: &[(u64, &str)], deflater: &mut Option<Deflater>) -> OpenRound {
-        let intake = Intake::new(1 << 20, Budget::new(1 << 20));
-        let mut open = OpenRound::default();
-        for &(sender, text) in lines {
-            let payload = Payload::Text(text.into());
-            let publish =
-                Publish { session: SessionId::of(sender), payload, accepted: intake.accept(text.len()) };
-            open.push(publish, deflater.as_mut());
-        }
-        open
+    const PLAIN: Encoding = Encoding { dialect: Dialect::Plain, deflated: false };
+    const DEFLATED: Encoding = Encoding { dialect: Dialect::Plain, deflated: true };
+    const CHAT: Encoding = Encoding { dialect: Dialect::Chat, deflated: false };
+
+    fn audience(encodings: &[Encoding]) -> Audience {
+        let mut audience = Audience::default();
+        encodings.iter().for_each(|encoding| audience.add(WorkerId(0), *encoding));
+        audience
     }
 
-    fn heard(round: &Round, session: u64, encoding: Encoding) -> Vec<Vec<u8>> {
-        round.frames_without(SessionId::of(session), encoding).map(|piece| piece.to_vec()).collect()
+    fn said(offset: u64, body: &str) -> Line<'_> {
+        Line::Said(
+            offset,
+            NewEntry { kind: Kind::Message, at: 9, username: "u", avatar: "cat", id: "", body },
+        )
+    }
+
+    /// A round of plain sessions' texts, which their senders do not hear.
+    fn round(lines: &[(u64, &str)], deflater: &mut Option<Deflater>, encodings: &[Encoding]) -> Round {
+        let mut open = OpenRound::new(&audience(encodings));
+        for (offset, (sender, text)) in (1..).zip(lines) {
+            open.push(&said(offset, text), Some(SessionId::of(*sender)), deflater.as_mut());
+        }
+        open.finish(Hearers::Room).0
+    }
+
+    fn heard(round: &Round, session: u64, encoding: Encoding) -> (Vec<Vec<u8>>, usize) {
+        let (pieces, lines) = round.frames_for(SessionId::of(session), encoding);
+        (pieces.iter().map(|piece| piece.to_vec()).collect(), lines)
     }
 
     #[test]
     fn a_sender_gets_the_stretches_between_its_own_lines() {
         let lines = [(1, "a"), (2, "b"), (3, "c"), (1, "d"), (1, "e"), (2, "f")];
-        let round = open(&lines, &mut None).finish();
-        for encoding in [Encoding::Plain, Encoding::Deflated] {
-            assert_eq!(heard(&round, 1, encoding), [&b"\x81\x01b\x81\x01c"[..], b"\x81\x01f"]);
-            assert_eq!(heard(&round, 2, encoding), [&b"\x81\x01a"[..], b"\x81\x01c\x81\x01d\x81\x01e"]);
-            assert_eq!(heard(&round, 9, encoding), [round.frames(encoding).to_vec()]);
+        let round = round(&lines, &mut None, &[PLAIN]);
+        for encoding in [PLAIN, DEFLATED] {
+            assert_eq!(
+                heard(&round, 1, encoding),
+                (vec![b"\x81\x01b\x81\x01c".to_vec(), b"\x81\x01f".to_vec()], 3)
+            );
+            assert_eq!(
+                heard(&round, 2, encoding),
+                (vec![b"\x81\x01a".to_vec(), b"\x81\x01c\x81\x01d\x81\x01e".to_vec()], 4)
+            );
+            let (all, lines) = round.frames(encoding).expect("lines");
+            assert_eq!(heard(&round, 9, encoding), (vec![all.to_vec()], lines));
         }
+        assert!(round.frames(CHAT).is_none(), "nobody speaks it here");
     }
 
     #[test]
     fn a_sender_alone_hears_nothing() {
-        let round = open(&[(1, "a"), (1, "b")], &mut None).finish();
-        assert!(heard(&round, 1, Encoding::Plain).is_empty());
+        let round = round(&[(1, "a"), (1, "b")], &mut None, &[PLAIN]);
+        assert_eq!(heard(&round, 1, PLAIN), (vec![], 0));
+    }
+
+    #[test]
+    fn each_dialect_hears_what_it_has_words_for() {
+        let mut open = OpenRound::new(&audience(&[PLAIN, CHAT]));
+        let picture =
+            NewEntry { kind: Kind::Image, at: 9, username: "u", avatar: "cat", id: "", body: "data:," };
+        open.push(&said(1, "a"), None, None);
+        open.push(&Line::Said(2, picture), None, None);
+        open.push(&Line::Binary(&Bytes::from_static(b"x")), Some(SessionId::of(5)), None);
+        open.push(&said(3, "b"), Some(SessionId::of(5)), None);
+        let (round, kept) = open.finish(Hearers::Room);
+        let (plain, lines) = round.frames(PLAIN).expect("lines");
+        assert_eq!((&plain[..], lines), (&b"\x81\x01a\x82\x01x\x81\x01b"[..], 3));
+        assert_eq!(heard(&round, 5, PLAIN), (vec![b"\x81\x01a".to_vec()], 1));
+        let (chat, lines) = round.frames(CHAT).expect("lines");
+        let chat = String::from_utf8_lossy(chat);
+        assert_eq!(lines, 3);
+        assert!(chat.contains("receiveMessage") && chat.contains("receiveImage"), "{chat}");
+        let (record, _) = kept.into_record().expect("something to keep");
+        assert_eq!((record.first, record.count, record.at), (1, 3, 9));
+        assert_eq!(entry::unpack(&record).expect("readable")[2].body, "b");
     }
 
     #[test]
     fn large_lines_are_compressed_once_for_those_who_can_read_them() {
         let large = "again and again ".repeat(200);
         let mut deflater = Some(Deflater::new(FULL_WINDOW));
-        let round = open(&[(1, "a"), (2, &large), (1, "b")], &mut deflater).finish();
-        let (plain, deflated) = (round.frames(Encoding::Plain), round.frames(Encoding::Deflated));
+        let round = round(&[(1, "a"), (2, &large), (1, "b")], &mut deflater, &[PLAIN, DEFLATED]);
+        let (plain, deflated) =
+            (round.frames(PLAIN).expect("lines").0, round.frames(DEFLATED).expect("lines").0);
         assert!(plain.len() > large.len() && deflated.len() < large.len() / 10);
         assert!(deflated.starts_with(b"\x81\x01a\xc1"), "the compressed line has RSV1 set");
         assert!(deflated.ends_with(b"\x81\x01b"));
-        assert_eq!(heard(&round, 2, Encoding::Deflated), [b"\x81\x01a", b"\x81\x01b"]);
+        assert_eq!(heard(&round, 2, DEFLATED).0, [b"\x81\x01a", b"\x81\x01b"]);
     }
 
     #[test]
-    fn without_a_large_line_there_is_one_buffer() {
-        let mut deflater = Some(Deflater::new(FULL_WINDOW));
-        assert!(!open(&[(1, "a"), (2, "b")], &mut deflater).finish().is_deflated());
+    fn what_nobody_keeps_is_no_record() {
+        let mut open = OpenRound::new(&audience(&[PLAIN]));
+        open.push(&Line::Binary(&Bytes::from_static(b"x")), None, None);
+        assert!(open.finish(Hearers::Room).1.into_record().is_none());
     }
 
     #[test]
     fn a_round_is_full_at_its_bounds() {
-        let intake = Intake::new(1 << 20, Budget::new(1 << 20));
-        let publish = |len: usize| Publish {
-            session: SessionId::of(1),
-            payload: Payload::Binary(vec![0; len].into()),
-            accepted: intake.accept(len),
-        };
-        let mut many = OpenRound::default();
-        for _ in 0..MAX_LINES {
-            assert!(!many.is_full());
-            many.push(publish(0), None);
+        for audience in [audience(&[PLAIN]), audience(&[])] {
+            let mut many = OpenRound::new(&audience);
+            for offset in 1..=MAX_LINES as u64 {
+                assert!(!many.is_full());
+                many.push(&said(offset, ""), None, None);
+            }
+            assert!(many.is_full());
+            let mut large = OpenRound::new(&audience);
+            large.push(&said(1, &"x".repeat(MAX_BYTES)), None, None);
+            assert!(large.is_full());
         }
-        assert!(many.is_full());
-        let mut large = OpenRound::default();
-        large.push(publish(MAX_BYTES), None);
-        assert!(large.is_full());
     }
 }

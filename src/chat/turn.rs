@@ -12,13 +12,18 @@ use actix::{Actor, ActorFuture};
 ///
 /// Actix polls an actor's own futures after its mailbox ran dry, in the same turn and before the thread does
 /// anything else; this one never ends and needs no waking.
-pub(super) struct WhenMailboxIsEmpty<A>(pub(super) fn(&mut A));
+pub(super) struct WhenMailboxIsEmpty<A: Actor>(pub(super) fn(&mut A, &mut A::Context));
 
 impl<A: Actor> ActorFuture<A> for WhenMailboxIsEmpty<A> {
     type Output = ();
 
-    fn poll(self: Pin<&mut Self>, actor: &mut A, _: &mut A::Context, _: &mut task::Context<'_>) -> Poll<()> {
-        (self.0)(actor);
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut A,
+        ctx: &mut A::Context,
+        _: &mut task::Context<'_>,
+    ) -> Poll<()> {
+        (self.0)(actor, ctx);
         Poll::Pending
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
 
 use self::defaults as default;
-pub use self::values::{AllowedOrigin, ByteSize, Network, Period, Switch};
+pub use self::values::{AllowedOrigin, ByteSize, JournalKind, Network, Period, Switch};
 
 pub mod values;
 
@@ -26,6 +26,18 @@ mod defaults {
     pub(super) const PORT: u16 = 3000;
     pub(super) const STATIC_DIR: &str = "static";
     pub(super) const MAX_MESSAGE_SIZE: ByteSize = ByteSize(64 * 1024);
+    pub(super) const MAX_PAYLOAD: ByteSize = ByteSize(1_000_000);
+    pub(super) const MAX_IMAGE_SIZE: ByteSize = ByteSize(512 * 1024);
+    pub(super) const MAX_IMAGE_SIDE: usize = 4096;
+    pub(super) const MAX_AVATAR_SIZE: ByteSize = ByteSize(4 * 1024);
+    pub(super) const NAME_HOLD: Period = Period(Duration::from_secs(30));
+    pub(super) const CONNECT_TIMEOUT: Period = Period(Duration::from_secs(45));
+    pub(super) const DATA_DIR: &str = "data";
+    pub(super) const HISTORY: usize = 1000;
+    pub(super) const HISTORY_BYTES: ByteSize = ByteSize(64 * 1024 * 1024);
+    pub(super) const HISTORY_AGE: Period = Period(Duration::from_secs(30 * 24 * 3600));
+    pub(super) const MAX_DATA_SIZE: ByteSize = ByteSize(2048 * 1024 * 1024);
+    pub(super) const TAIL_BYTES: ByteSize = ByteSize(16 * 1024 * 1024);
     pub(super) const MAX_FRAGMENTS: usize = 1024;
     pub(super) const MAX_QUEUE_BYTES: ByteSize = ByteSize(1024 * 1024);
     pub(super) const MAX_INTAKE_BYTES: ByteSize = ByteSize(256 * 1024);
@@ -49,7 +61,7 @@ mod defaults {
     name = "echoroom",
     version,
     about = "A real-time room server: echo and relay over WebSocket, every session an actor.",
-    after_help = "Sizes are bytes; a suffix k or m may follow (64k, 1m). Times are seconds, or 500ms.\n\
+    after_help = "Sizes are bytes; a suffix k, m or g may follow (64k, 1m). Times are seconds, or 500ms, 5m, 12h, 30d.\n\
                   A flag goes before its environment variable. Logs: RUST_LOG (default info)."
 )]
 pub struct Cli {
@@ -62,10 +74,15 @@ pub struct Cli {
 }
 
 /// What the program can do besides serving.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Subcommand)]
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Ask the server on this machine for its health; exit code 0 if it is well
     Healthcheck,
+    /// Copy the journal in --data-dir to a new file, while a server may be using it
+    Backup {
+        /// The file to write
+        file: PathBuf,
+    },
 }
 
 /// How to serve. Every bound that a client can reach is here.
@@ -91,7 +108,60 @@ pub struct Settings {
     #[arg(long, env = "ECHOROOM_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub allow_origin: Vec<AllowedOrigin>,
 
-    /// Largest text or binary message in bytes; a larger one closes its session with 1009
+    /// Where messages are kept: in a file (sqlite), or in memory until the server stops
+    #[arg(long, env = "ECHOROOM_JOURNAL", value_name = "KIND", default_value_t = JournalKind::Sqlite)]
+    pub journal: JournalKind,
+
+    /// Folder of the journal's file
+    #[arg(long, env = "ECHOROOM_DATA_DIR", global = true, value_name = "FOLDER", default_value = default::DATA_DIR)]
+    pub data_dir: PathBuf,
+
+    /// Newest messages of a room that are kept; a few more may stay for a while
+    #[arg(long, env = "ECHOROOM_HISTORY", value_name = "COUNT", default_value_t = nonzero(default::HISTORY))]
+    pub history: NonZeroUsize,
+
+    /// Bytes of a room's messages that are kept at most; the oldest go
+    #[arg(long, env = "ECHOROOM_HISTORY_BYTES", value_name = "BYTES", default_value_t = default::HISTORY_BYTES)]
+    pub history_bytes: ByteSize,
+
+    /// How long a message is kept
+    #[arg(long, env = "ECHOROOM_HISTORY_AGE", value_name = "TIME", default_value_t = default::HISTORY_AGE)]
+    pub history_age: Period,
+
+    /// Bytes of all rooms' messages that are kept at most; the oldest go
+    #[arg(long, env = "ECHOROOM_MAX_DATA_SIZE", value_name = "BYTES", default_value_t = default::MAX_DATA_SIZE)]
+    pub max_data_size: ByteSize,
+
+    /// Bytes of the newest messages held in memory, shared by all rooms, so that who has read the journal goes on
+    /// without a gap
+    #[arg(long, env = "ECHOROOM_TAIL_BYTES", value_name = "BYTES", default_value_t = default::TAIL_BYTES)]
+    pub tail_bytes: ByteSize,
+
+    /// Largest message at /chat in bytes, images included; a larger one closes its session with 1009
+    #[arg(long, env = "ECHOROOM_MAX_PAYLOAD", value_name = "BYTES", default_value_t = default::MAX_PAYLOAD)]
+    pub max_payload: ByteSize,
+
+    /// Largest image as a data URL in bytes; a larger one is refused
+    #[arg(long, env = "ECHOROOM_MAX_IMAGE_SIZE", value_name = "BYTES", default_value_t = default::MAX_IMAGE_SIZE)]
+    pub max_image_size: ByteSize,
+
+    /// Pixels of an image's longer side; a larger one is refused
+    #[arg(long, env = "ECHOROOM_MAX_IMAGE_SIDE", value_name = "PIXELS", default_value_t = nonzero(default::MAX_IMAGE_SIDE))]
+    pub max_image_side: NonZeroUsize,
+
+    /// Largest avatar as a data URL in bytes; for a larger one the default is shown
+    #[arg(long, env = "ECHOROOM_MAX_AVATAR_SIZE", value_name = "BYTES", default_value_t = default::MAX_AVATAR_SIZE)]
+    pub max_avatar_size: ByteSize,
+
+    /// How long the nickname of a user who dropped is held for them
+    #[arg(long, env = "ECHOROOM_NAME_HOLD", value_name = "TIME", default_value_t = default::NAME_HOLD)]
+    pub name_hold: Period,
+
+    /// How long a session at /chat may take to log in; then 1008
+    #[arg(long, env = "ECHOROOM_CONNECT_TIMEOUT", value_name = "TIME", default_value_t = default::CONNECT_TIMEOUT)]
+    pub connect_timeout: Period,
+
+    /// Largest text or binary message in bytes; a larger one closes its session with 1009, a text at /chat is refused
     #[arg(long, env = "ECHOROOM_MAX_MESSAGE_SIZE", value_name = "BYTES", default_value_t = default::MAX_MESSAGE_SIZE)]
     pub max_message_size: ByteSize,
 
@@ -139,7 +209,7 @@ pub struct Settings {
     #[arg(long, env = "ECHOROOM_TRUSTED_PROXY", value_name = "NETWORK", value_delimiter = ',')]
     pub trusted_proxy: Vec<Network>,
 
-    /// Rooms with members at a time; a session that would make one more gets 503
+    /// Rooms with members or history at a time; one more is refused, at the handshake with 503
     #[arg(long, env = "ECHOROOM_MAX_ROOMS", value_name = "COUNT", default_value_t = nonzero(default::MAX_ROOMS))]
     pub max_rooms: NonZeroUsize,
 
@@ -181,6 +251,19 @@ impl Default for Settings {
             workers: None,
             static_dir: default::STATIC_DIR.into(),
             allow_origin: Vec::new(),
+            journal: JournalKind::Sqlite,
+            data_dir: default::DATA_DIR.into(),
+            history: nonzero(default::HISTORY),
+            history_bytes: default::HISTORY_BYTES,
+            history_age: default::HISTORY_AGE,
+            max_data_size: default::MAX_DATA_SIZE,
+            tail_bytes: default::TAIL_BYTES,
+            max_payload: default::MAX_PAYLOAD,
+            max_image_size: default::MAX_IMAGE_SIZE,
+            max_image_side: nonzero(default::MAX_IMAGE_SIDE),
+            max_avatar_size: default::MAX_AVATAR_SIZE,
+            name_hold: default::NAME_HOLD,
+            connect_timeout: default::CONNECT_TIMEOUT,
             max_message_size: default::MAX_MESSAGE_SIZE,
             max_fragments: nonzero(default::MAX_FRAGMENTS),
             max_queue_bytes: default::MAX_QUEUE_BYTES,
@@ -309,7 +392,7 @@ mod tests {
         assert_eq!(
             describe(&error).to_string(),
             "invalid value 'big' for '--max-message-size <BYTES>': a size is a number of bytes, \
-             such as 65536 or 64k or 1m (or ECHOROOM_MAX_MESSAGE_SIZE)"
+             such as 65536 or 64k or 1m or 2g (or ECHOROOM_MAX_MESSAGE_SIZE)"
         );
         let error = Cli::try_parse_from(["echoroom", "--prot", "1"]).expect_err("no such flag");
         assert!(describe(&error).to_string().contains("'--prot'"));

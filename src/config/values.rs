@@ -4,15 +4,15 @@ use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
 
 use ipnet::IpNet;
 
-/// A number of bytes, at least 1. Written as digits with an optional `k` (1,024) or `m` (1,048,576).
+/// A number of bytes, at least 1. Written as digits with an optional `k`, `m` or `g` (1,024 each time).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByteSize(pub(super) usize);
 
 /// Why a text is not a [`ByteSize`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ByteSizeError {
-    /// No digits, or something else than `k` or `m` behind them.
-    #[error("a size is a number of bytes, such as 65536 or 64k or 1m")]
+    /// No digits, or something else than `k`, `m` or `g` behind them.
+    #[error("a size is a number of bytes, such as 65536 or 64k or 1m or 2g")]
     Malformed,
     /// Nothing could ever pass.
     #[error("a size is at least 1 byte")]
@@ -44,6 +44,7 @@ impl FromStr for ByteSize {
         let (digits, unit) = match text.as_bytes().last() {
             Some(b'k' | b'K') => (&text[..text.len() - 1], 1024),
             Some(b'm' | b'M') => (&text[..text.len() - 1], 1024 * 1024),
+            Some(b'g' | b'G') => (&text[..text.len() - 1], 1024 * 1024 * 1024),
             _ => (text, 1),
         };
         if digits.is_empty() || !digits.bytes().all(|byte| byte.is_ascii_digit()) {
@@ -57,6 +58,7 @@ impl FromStr for ByteSize {
 impl fmt::Display for ByteSize {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0 {
+            bytes if bytes % (1024 * 1024 * 1024) == 0 => write!(f, "{}g", bytes / (1024 * 1024 * 1024)),
             bytes if bytes % (1024 * 1024) == 0 => write!(f, "{}m", bytes / (1024 * 1024)),
             bytes if bytes % 1024 == 0 => write!(f, "{}k", bytes / 1024),
             bytes => write!(f, "{bytes}"),
@@ -64,7 +66,7 @@ impl fmt::Display for ByteSize {
     }
 }
 
-/// A length of time, longer than nothing. Written as seconds, or with the unit `ms`, `s` or `m`.
+/// A length of time, longer than nothing. Written as seconds, or with the unit `ms`, `s`, `m`, `h` or `d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Period(pub(super) Duration);
 
@@ -72,7 +74,7 @@ pub struct Period(pub(super) Duration);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PeriodError {
     /// No digits, or another unit behind them.
-    #[error("a time is a number of seconds, such as 20, or 500ms, 20s or 5m")]
+    #[error("a time is a number of seconds, such as 20, or 500ms, 20s, 5m, 12h or 30d")]
     Malformed,
     /// No time at all, or more than a year.
     #[error("a time is more than 0 and at most a year")]
@@ -99,6 +101,8 @@ impl FromStr for Period {
             "ms" => 1,
             "" | "s" => 1000,
             "m" => 60_000,
+            "h" => 3_600_000,
+            "d" => 24 * 3_600_000,
             _ => return Err(PeriodError::Malformed),
         };
         if digits.is_empty() {
@@ -113,9 +117,45 @@ impl FromStr for Period {
 impl fmt::Display for Period {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.as_millis() {
+            millis if millis % (24 * 3_600_000) == 0 => write!(f, "{}d", millis / (24 * 3_600_000)),
             millis if millis % 1000 == 0 => write!(f, "{}s", millis / 1000),
             millis => write!(f, "{millis}ms"),
         }
+    }
+}
+
+/// Where messages are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JournalKind {
+    /// `sqlite`: in a file.
+    Sqlite,
+    /// `memory`: until the server stops.
+    Memory,
+}
+
+/// Why a text is not a [`JournalKind`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is sqlite or memory")]
+pub struct JournalKindError;
+
+impl FromStr for JournalKind {
+    type Err = JournalKindError;
+
+    fn from_str(text: &str) -> Result<Self, JournalKindError> {
+        match text {
+            "sqlite" => Ok(Self::Sqlite),
+            "memory" => Ok(Self::Memory),
+            _ => Err(JournalKindError),
+        }
+    }
+}
+
+impl fmt::Display for JournalKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite => "sqlite",
+            Self::Memory => "memory",
+        })
     }
 }
 
@@ -242,7 +282,7 @@ mod tests {
         assert_eq!(parse("20").map(Period::get), Ok(Duration::from_secs(20)));
         assert_eq!(parse("500ms").map(|period| period.to_string()), Ok("500ms".to_owned()));
         assert_eq!(parse("2m").map(|period| period.to_string()), Ok("120s".to_owned()));
-        for text in ["", "s", "1.5", "1h", "-1", "1 s"] {
+        for text in ["", "s", "1.5", "1y", "-1", "1 s"] {
             assert_eq!(parse(text), Err(PeriodError::Malformed), "{text:?}");
         }
         for text in ["0", "0ms", "99999999999999999999", "9999999999m"] {

@@ -31,6 +31,11 @@ impl SessionId {
         Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
+    /// What users call a session without a nickname.
+    pub fn guest_name(self) -> String {
+        format!("guest-{}", self.0)
+    }
+
     /// A given number, for tests of the structs that only compare ids.
     #[cfg(test)]
     pub(crate) fn of(number: u64) -> Self {

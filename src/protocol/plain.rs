@@ -32,6 +32,13 @@ pub fn write_text(out: &mut BytesMut, text: &str) {
     out.extend_from_slice(SUFFIX);
 }
 
+/// The answer to `text`.
+pub fn upper_case(text: &str) -> String {
+    let mut answer = text.to_uppercase();
+    answer.push_str("!!!");
+    answer
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -45,6 +45,9 @@ pub enum Refusal {
     /// The key is missing, there twice, or not 16 bytes in base64.
     #[error("the request needs one header Sec-WebSocket-Key of 16 bytes in base64")]
     BadKey,
+    /// Subprotocols are offered, and none is ours.
+    #[error("this address speaks the subprotocol {0}, or none is named")]
+    OtherSubprotocol(&'static str),
     /// A page of another site.
     #[error(
         "pages of the origin {origin:?} may not connect here; the setting --allow-origin (ECHOROOM_ALLOW_ORIGIN) \
@@ -84,6 +87,7 @@ impl Refusal {
             | Self::NoConnectionUpgrade
             | Self::NoVersion
             | Self::OtherVersion
+            | Self::OtherSubprotocol(_)
             | Self::BadKey => "handshake",
         }
     }
@@ -100,6 +104,7 @@ impl ResponseError for Refusal {
             | Self::NoConnectionUpgrade
             | Self::NoVersion
             | Self::BadKey
+            | Self::OtherSubprotocol(_)
             | Self::BadQuery(_)
             | Self::BadRoom(_) => StatusCode::BAD_REQUEST,
         }
@@ -152,6 +157,18 @@ pub fn check(method: &Method, version: Version, headers: &HeaderMap) -> Result<(
     match BASE64_STANDARD.decode(key) {
         Ok(bytes) if bytes.len() == KEY_LEN => Ok(()),
         _ => Err(Refusal::BadKey),
+    }
+}
+
+/// Whether the client offers our subprotocol (RFC 6455, section 1.9); one that offers none gets none.
+///
+/// # Errors
+/// It offers others only.
+pub fn check_subprotocol(headers: &HeaderMap, ours: &'static str) -> Result<bool, Refusal> {
+    match headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL) {
+        false => Ok(false),
+        true if has_token(headers, &header::SEC_WEBSOCKET_PROTOCOL, ours) => Ok(true),
+        true => Err(Refusal::OtherSubprotocol(ours)),
     }
 }
 

@@ -22,16 +22,20 @@ struct Health {
     uptime_seconds: u64,
     /// Sessions open at every door.
     sessions: usize,
+    /// `ok`, or what is wrong with the journal; missing if the chat server does not answer.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    journal: Option<String>,
     /// Rooms with somebody in them; missing if the chat server does not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     rooms: Option<usize>,
 }
 
-/// 200 if the server is well; 503 if its chat server does not answer, or if it is about to stop.
+/// 200 if the server is well; 503 if its chat server does not answer, if messages cannot be kept, or if it is about to stop.
 pub async fn health(worker: web::Data<Worker>) -> HttpResponse {
     let summary = summary(&worker).await;
-    let status = match summary {
+    let status = match &summary {
         Some(_) if worker.admission.is_draining() => "draining",
+        Some(Summary { journal_fault: Some(_), .. }) => "the journal is not available",
         Some(_) => "ok",
         None => "the chat server does not answer",
     };
@@ -40,7 +44,8 @@ pub async fn health(worker: web::Data<Worker>) -> HttpResponse {
         version: env!("CARGO_PKG_VERSION"),
         uptime_seconds: worker.metrics.uptime().as_secs(),
         sessions: worker.admission.sessions(),
-        rooms: summary.map(|summary| summary.rooms),
+        rooms: summary.as_ref().map(|summary| summary.rooms),
+        journal: summary.map(|summary| summary.journal_fault.unwrap_or_else(|| "ok".to_owned())),
     };
     let mut response = if status == "ok" { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.insert_header(("Cache-Control", "no-store")).json(health)

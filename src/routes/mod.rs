@@ -42,6 +42,7 @@ pub fn configure(cfg: &mut ServiceConfig, worker: Worker) {
                 .to(websocket::plain),
         )
         .service(web::resource("/ws").to(websocket::plain))
+        .service(web::resource("/chat").to(websocket::chat))
         // Clients that test themselves.
         .service(web::resource("/echo").to(websocket::echo))
         // Operators.

@@ -1,6 +1,11 @@
 //! The doors that lead to WebSocket sessions.
 
-use actix_web::{Error, HttpRequest, HttpResponse, error::ErrorInternalServerError, web};
+use actix_web::{
+    Error, HttpRequest, HttpResponse,
+    error::ErrorInternalServerError,
+    http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL},
+    web,
+};
 use log::{debug, warn};
 use serde::Deserialize;
 
@@ -12,6 +17,7 @@ use super::{
 use crate::{
     chat::MayEnter,
     domain::RoomName,
+    protocol::chat::SUBPROTOCOL,
     session::{self, Door, Worker, admission::Admitted, websocket::Visitor},
 };
 
@@ -34,6 +40,29 @@ pub async fn plain(
     open(&req, payload, &worker, admitted)
 }
 
+/// `/chat`: a session that speaks JSON events, and is nobody until it logs in.
+///
+/// # Errors
+/// A request that is refused, with the reason as its body.
+pub async fn chat(
+    req: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, Error> {
+    let admitted = check(&req, &worker, Leniency::Strict)
+        .and_then(|()| handshake::check_subprotocol(req.headers(), SUBPROTOCOL))
+        .and_then(|offered| Ok((offered, admit(&req, &worker, Door::Chat)?)));
+    let (offered, admitted) = match admitted {
+        Ok((offered, admitted)) => (offered, Ok(admitted)),
+        Err(refusal) => (false, Err(refusal)),
+    };
+    let mut response = open(&req, payload, &worker, admitted)?;
+    if offered {
+        response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
+    }
+    Ok(response)
+}
+
 /// `/echo`: an echo session.
 ///
 /// # Errors
@@ -43,12 +72,12 @@ pub async fn echo(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, Error> {
-    let admitted = check(&req, &worker).and_then(|()| admit(&req, &worker, Door::Echo));
+    let admitted = check(&req, &worker, Leniency::Tutorial).and_then(|()| admit(&req, &worker, Door::Echo));
     open(&req, payload, &worker, admitted)
 }
 
 async fn admit_plain(req: &HttpRequest, worker: &Worker) -> Result<(Visitor, Admitted), Refusal> {
-    check(req, worker)?;
+    check(req, worker, Leniency::Tutorial)?;
     let query = web::Query::<PlainQuery>::from_query(req.query_string()).map_err(Refusal::BadQuery)?;
     let room = match &query.room {
         Some(name) => RoomName::parse(name).map_err(Refusal::BadRoom)?,
@@ -62,9 +91,9 @@ async fn admit_plain(req: &HttpRequest, worker: &Worker) -> Result<(Visitor, Adm
 }
 
 /// The handshake first, then whether this page may come in.
-fn check(req: &HttpRequest, worker: &Worker) -> Result<(), Refusal> {
+fn check(req: &HttpRequest, worker: &Worker, leniency: Leniency) -> Result<(), Refusal> {
     handshake::check(req.method(), req.version(), req.headers())?;
-    origin::check(req.headers(), &worker.settings.allow_origin, Leniency::Tutorial).map_err(|origin| {
+    origin::check(req.headers(), &worker.settings.allow_origin, leniency).map_err(|origin| {
         // Browsers hide the body of a refused handshake from the page and its developer.
         warn!("refused a page of origin {origin:?} at {}: --allow-origin would let it in", req.path());
         Refusal::ForeignOrigin { origin }

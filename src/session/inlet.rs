@@ -21,6 +21,7 @@ use futures_core::Stream;
 use prometheus::IntCounter;
 
 use super::{
+    conversation::Hold,
     heartbeat::Signs,
     outlet::Outbox,
     rate::{RateLimit, TokenBucket, Verdict},
@@ -52,8 +53,12 @@ pub struct Gate {
     pub outbox: Outbox,
     /// How many bytes of them may.
     pub max_answer_bytes: usize,
+    /// Shut while it is on.
+    pub hold: Hold,
     /// How fast messages may come, if that is limited; control frames by the same numbers, apart.
     pub rate: Option<RateLimit>,
+    /// Whether the limit is for control frames alone: the session sees to its messages itself.
+    pub spares_messages: bool,
 }
 
 /// Signs of life, noted by the inlet and read by the heartbeat.
@@ -112,8 +117,9 @@ impl<P> Inlet<P> {
 
     /// Ready when the next message may be decoded; false when there will be none, for the client floods.
     fn poll_gate(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        if self.gate.outbox.answer_bytes() > self.gate.max_answer_bytes {
-            // Nobody needs to wake us: the outlet runs the actor, and so this stream, after each piece it yields.
+        if self.gate.outbox.answer_bytes() > self.gate.max_answer_bytes || self.gate.hold.is_on() {
+            // Nobody needs to wake us: the outlet runs the actor, and so this stream, after each piece it yields; and
+            // what ends a hold comes to the actor.
             return Poll::Pending;
         }
         ready!(self.gate.intake.poll_open(cx));
@@ -144,8 +150,9 @@ impl Buckets {
         }
     }
 
-    fn take(&mut self, message: &Message) {
+    fn take(&mut self, message: &Message, spares_messages: bool) {
         match message {
+            Message::Text(_) | Message::Binary(_) if spares_messages => {}
             Message::Text(_) | Message::Binary(_) => self.data.take(),
             Message::Ping(_) | Message::Pong(_) | Message::Close(_) => self.control.take(),
         }
@@ -180,7 +187,7 @@ where
             match this.decoder.decode(&mut this.chunk) {
                 Ok(Some(message)) => {
                     if let Some(buckets) = &mut this.buckets {
-                        buckets.take(&message);
+                        buckets.take(&message, this.gate.spares_messages);
                     }
                     return Poll::Ready(Some(Inbound::Message(message)));
                 }

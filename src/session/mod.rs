@@ -18,6 +18,7 @@ use crate::{
     chat::{Budget, ChatServer, Dismissal},
     config::Settings,
     domain::{RoomName, WorkerId},
+    journal::Journal,
     metrics::Metrics,
     protocol::{
         close::{self, CloseReason},
@@ -29,12 +30,14 @@ use crate::{
 };
 
 pub mod admission;
+pub mod conversation;
 pub mod heartbeat;
 pub mod inlet;
 pub mod linger;
 pub mod outlet;
 pub mod rate;
 pub mod socket;
+pub mod voice;
 pub mod websocket;
 
 /// What all sessions of one worker thread share.
@@ -44,6 +47,8 @@ pub struct Worker {
     pub id: WorkerId,
     /// The process's chat server.
     pub chat: Addr<ChatServer>,
+    /// What was said, for those who missed it.
+    pub journal: Arc<dyn Journal>,
     /// The bound on accepted messages over all sessions of the process.
     pub intake: Arc<Budget>,
     /// The bounds on sessions of the process.
@@ -65,6 +70,8 @@ pub enum Door {
     Plain(RoomName),
     /// Answers what it was sent; nobody else hears it.
     Echo,
+    /// Speaks the events of [`protocol::chat`](crate::protocol::chat), and is nobody until it logs in.
+    Chat,
 }
 
 impl Door {
@@ -73,6 +80,7 @@ impl Door {
         match self {
             Self::Plain(_) => "plain",
             Self::Echo => "echo",
+            Self::Chat => "chat",
         }
     }
 }
@@ -82,6 +90,7 @@ impl fmt::Display for Door {
         match self {
             Self::Plain(room) => write!(f, "plain session in room {:?}", room.as_str()),
             Self::Echo => f.write_str("echo session"),
+            Self::Chat => f.write_str("chat session"),
         }
     }
 }
@@ -99,6 +108,8 @@ pub enum Ending {
     Flood,
     /// It was silent for too long.
     Silent,
+    /// It did not log in.
+    Nobody,
     /// The server wants no more of it, for no fault in what it sent.
     Dismissed(Dismissal),
 }
@@ -111,6 +122,7 @@ impl Ending {
             Self::Broken(error) => Some(error.close_reason()),
             Self::Flood => Some(close::FLOOD),
             Self::Silent => Some(close::AWAY),
+            Self::Nobody => Some(close::NOBODY),
             Self::Dismissed(Dismissal::SlowConsumer) => Some(close::SLOW_CONSUMER),
             Self::Dismissed(Dismissal::TooManyRooms) => Some(close::TOO_MANY_ROOMS),
             Self::Dismissed(Dismissal::Restart) => Some(close::RESTART),
@@ -138,7 +150,7 @@ impl fmt::Display for Ending {
             }
             Self::Lost => f.write_str("connection lost"),
             Self::Broken(error) => write!(f, "{error} ({})", self.code()),
-            Self::Flood | Self::Silent | Self::Dismissed(_) => {
+            Self::Flood | Self::Silent | Self::Nobody | Self::Dismissed(_) => {
                 write!(f, "{} ({})", self.close_reason().map_or("", |row| row.reason), self.code())
             }
         }

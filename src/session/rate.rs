@@ -70,6 +70,56 @@ impl TokenBucket {
     }
 }
 
+/// A refusal that comes this long after the last one is a new beginning.
+const BREAK: Duration = Duration::from_secs(1);
+
+/// The place within a [`RateLimit`] of a session that is told when it is too fast, instead of being read more slowly.
+#[derive(Clone, Copy, Debug)]
+pub struct Meter {
+    bucket: TokenBucket,
+    /// When a message was last refused.
+    refused: Option<Instant>,
+}
+
+/// What is to become of a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Measure {
+    /// It is taken.
+    Fits,
+    /// It is refused.
+    TooFast {
+        /// One would be taken after this long.
+        retry_after: Duration,
+    },
+    /// Messages have been refused for too long without a break.
+    Flood,
+}
+
+impl Meter {
+    /// A full one.
+    pub fn new(limit: RateLimit, now: Instant) -> Self {
+        Self { bucket: TokenBucket::new(limit, now), refused: None }
+    }
+
+    /// A message has come.
+    pub fn measure(&mut self, now: Instant) -> Measure {
+        if self.refused.is_none_or(|refused| now.saturating_duration_since(refused) >= BREAK) {
+            self.bucket.pause();
+        }
+        match self.bucket.check(now) {
+            Verdict::Go => {
+                self.bucket.take();
+                Measure::Fits
+            }
+            Verdict::Wait(until) => {
+                self.refused = Some(now);
+                Measure::TooFast { retry_after: until.saturating_duration_since(now) }
+            }
+            Verdict::Flood => Measure::Flood,
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -134,5 +184,30 @@ mod tests {
             bucket.take();
         }
         assert!(matches!(bucket.check(late), Verdict::Wait(_)));
+    }
+
+    #[test]
+    fn a_meter_refuses_what_is_too_fast_and_says_when_to_come_back() {
+        let start = Instant::now();
+        let mut meter = Meter::new(LIMIT, start);
+        for _ in 0..3 {
+            assert_eq!(meter.measure(start), Measure::Fits);
+        }
+        assert_eq!(meter.measure(start), Measure::TooFast { retry_after: Duration::from_millis(100) });
+        assert_eq!(meter.measure(after(start, 101)), Measure::Fits);
+    }
+
+    #[test]
+    fn refusals_without_a_break_are_a_flood_though_some_messages_pass() {
+        let start = Instant::now();
+        let mut meter = Meter::new(LIMIT, start);
+        let first = (0..200).find(|step| meter.measure(after(start, step * 50)) == Measure::Flood);
+        assert!(first.is_some_and(|step| (40..50).contains(&step)), "{first:?}");
+        let mut meter = Meter::new(LIMIT, start);
+        for step in 0..400 {
+            // Twenty messages in half a second, then a break of a second and a half.
+            let at = after(start, step / 20 * 2000 + step % 20 * 25);
+            assert_ne!(meter.measure(at), Measure::Flood);
+        }
     }
 }

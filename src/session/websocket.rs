@@ -3,7 +3,9 @@
 use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use actix::{
-    Actor, ActorContext as _, AsyncContext as _, Handler, Running, StreamHandler, dev::AsyncContextParts as _,
+    Actor, ActorContext as _, AsyncContext as _, Handler, Running, StreamHandler,
+    dev::AsyncContextParts as _,
+    fut::{ActorFutureExt as _, wrap_future},
 };
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -14,29 +16,31 @@ use actix_web_actors::{
     HttpContext,
     ws::{self, HandshakeError},
 };
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use bytestring::ByteString;
 use log::{debug, info};
 
 use super::{
     Door, Ending, Worker,
     admission::Admitted,
+    conversation::{Conversation, Hold, Next},
     heartbeat::{Beat, Heartbeat},
     inlet::{Gate, Inbound, Inlet, Life},
     outlet::{Outbox, Outlet},
-    rate::RateLimit,
+    rate::{Meter, RateLimit},
     socket::{self, Connection},
+    voice::Voice,
 };
 use crate::{
-    chat::{Cutter, Delivery, Dismissal, Encoding, Intake, Join, Leave, Payload, Publish, Seat},
+    chat::{Cutter, Delivery, Dialect, Dismissal, Encoding, Intake, Join, Leave, Payload, Publish, Seat},
     config::{Settings, Switch},
     domain::SessionId,
     metrics::ProtocolMetrics,
     protocol::{
-        plain,
+        close,
         websocket::{
             Decoder, Limits, Message, close as close_frame,
-            deflate::{self, Agreement, FULL_WINDOW},
+            deflate::{Agreement, FULL_WINDOW},
             frame::{self, OpCode},
         },
     },
@@ -64,7 +68,9 @@ pub struct WebSocketSession {
     metrics: ProtocolMetrics,
     intake: Intake,
     outbox: Outbox,
-    agreement: Option<Agreement>,
+    voice: Voice,
+    /// There at the door of the chat.
+    conversation: Option<Conversation>,
     connection: Option<Arc<Connection>>,
     heartbeat: Heartbeat,
     life: Life,
@@ -94,26 +100,37 @@ pub fn open(
     let metrics = worker.metrics.protocol(visitor.door.protocol());
     let outbox = Outbox::new(metrics.bytes_out.clone());
     let intake = Intake::new(settings.max_intake_bytes.get(), Arc::clone(&worker.intake));
-    let limits =
-        Limits { message_size: settings.max_message_size.get(), fragments: settings.max_fragments.get() };
+    let is_chat = visitor.door == Door::Chat;
+    let message_size = if is_chat { settings.max_payload } else { settings.max_message_size };
+    let limits = Limits { message_size: message_size.get(), fragments: settings.max_fragments.get() };
     let decoder = Decoder::new(limits, agreement.map(|_| worker.inflater.clone()));
+    let hold = Hold::default();
     let gate = Gate {
         intake: intake.clone(),
         outbox: outbox.clone(),
         max_answer_bytes: settings.max_queue_bytes.get(),
+        hold: hold.clone(),
         rate: rate_limit(settings),
+        spares_messages: is_chat,
     };
     let life = Life::default();
     let inlet = Inlet::new(payload, decoder, gate, life.clone(), metrics.bytes_in.clone());
     let opened = Instant::now();
+    let id = SessionId::next();
+    let voice = Voice::new(outbox.clone(), agreement, worker.clone());
+    let conversation = is_chat.then(|| {
+        let meter = rate_limit(settings).map(|limit| Meter::new(limit, opened));
+        Conversation::new(id, worker.clone(), intake.clone(), voice.clone(), hold, meter)
+    });
     let session = WebSocketSession {
-        id: SessionId::next(),
+        id,
         visitor,
         worker: worker.clone(),
         metrics,
         intake,
         outbox: outbox.clone(),
-        agreement,
+        voice,
+        conversation,
         connection: socket::of(req),
         heartbeat: Heartbeat::new(opened, settings.ping_interval.get(), settings.ping_timeout.get()),
         life,
@@ -149,46 +166,55 @@ fn rate_limit(settings: &Settings) -> Option<RateLimit> {
 }
 
 impl WebSocketSession {
-    fn text(&mut self, text: ByteString) {
+    fn text(&mut self, text: ByteString, ctx: &mut <Self as Actor>::Context) {
         self.received += 1;
         self.metrics.messages_in.inc();
         match self.visitor.door {
             Door::Plain(_) => {
-                self.answer_in_upper_case(&text);
+                self.voice.answer_in_upper_case(&text);
                 self.publish(text.len(), Payload::Text(text));
             }
-            Door::Echo => self.answer(OpCode::Text, text.into_bytes()),
+            Door::Echo => self.voice.answer(OpCode::Text, text.into_bytes()),
+            Door::Chat => self.converse(|conversation| conversation.text(&text), ctx),
         }
     }
 
-    fn binary(&mut self, bytes: Bytes) {
+    fn binary(&mut self, bytes: Bytes, ctx: &mut <Self as Actor>::Context) {
         self.received += 1;
         self.metrics.messages_in.inc();
-        self.answer(OpCode::Binary, bytes.clone());
-        if matches!(self.visitor.door, Door::Plain(_)) {
-            self.publish(bytes.len(), Payload::Binary(bytes));
+        match self.visitor.door {
+            Door::Plain(_) => {
+                self.voice.answer(OpCode::Binary, bytes.clone());
+                self.publish(bytes.len(), Payload::Binary(bytes));
+            }
+            Door::Echo => self.voice.answer(OpCode::Binary, bytes),
+            Door::Chat => self.converse(|conversation| conversation.binary(), ctx),
         }
     }
 
-    fn answer_in_upper_case(&self, text: &str) {
-        if self.agreement.is_some() && deflate::is_worth_it(text.len()) {
-            let mut answer = BytesMut::new();
-            plain::write_text(&mut answer, text);
-            self.answer(OpCode::Text, answer.freeze());
-        } else {
-            self.outbox.answer(|out| plain::write_answer(out, text));
+    /// Lets the conversation go on, and does what it wants done.
+    fn converse(
+        &mut self,
+        go_on: impl FnOnce(&mut Conversation) -> Next,
+        ctx: &mut <Self as Actor>::Context,
+    ) {
+        if let Some(conversation) = &mut self.conversation {
+            let next = go_on(conversation);
+            self.go_on(next, ctx);
         }
     }
 
-    /// Queues an answer, compressed if that was agreed on and is worth it.
-    fn answer(&self, opcode: OpCode, payload: Bytes) {
-        if let Some(agreement) = self.agreement.filter(|_| deflate::is_worth_it(payload.len()))
-            && let Some(small) =
-                self.worker.deflaters.borrow_mut().with_window(agreement.window_bits()).deflate(&payload)
-        {
-            return self.outbox.answer(|out| frame::write_compressed(out, opcode, small));
+    fn go_on(&mut self, next: Next, ctx: &mut <Self as Actor>::Context) {
+        match next {
+            Next::Nothing => {}
+            Next::Read(reading) => {
+                ctx.spawn(wrap_future(reading).map(|outcome, session: &mut Self, ctx| {
+                    session.converse(|conversation| conversation.have_read(outcome), ctx);
+                }));
+            }
+            Next::EndFlood => self.end(Ending::Flood, ctx),
+            Next::EndBehind => self.end(Ending::Dismissed(Dismissal::SlowConsumer), ctx),
         }
-        self.outbox.answer_frame(opcode, payload);
     }
 
     /// `do_send`, never `send`: a message whose waiter is gone must still arrive (`send(x)` and at once `close()`).
@@ -200,11 +226,12 @@ impl WebSocketSession {
     fn seat(&self, ctx: &<Self as Actor>::Context) -> Seat {
         let connection = self.connection.clone();
         // A broadcast is compressed with the full window; who asked for a smaller one gets it as it is.
-        let reads_deflated = self.agreement.is_some_and(|agreed| agreed.window_bits() == FULL_WINDOW);
+        let deflated = self.voice.agreement.is_some_and(|agreed| agreed.window_bits() == FULL_WINDOW);
+        let dialect = if self.visitor.door == Door::Chat { Dialect::Chat } else { Dialect::Plain };
         Seat {
             deliveries: ctx.address().recipient(),
             waiting: self.outbox.waiting(),
-            encoding: if reads_deflated { Encoding::Deflated } else { Encoding::Plain },
+            encoding: Encoding { dialect, deflated },
             cutter: Cutter::new(move |patience| {
                 if let Some(connection) = &connection {
                     connection.cut_after(patience);
@@ -264,10 +291,18 @@ impl Actor for WebSocketSession {
         info!("{} opened: {} from {address}", self.id, self.visitor.door);
         let room = match &self.visitor.door {
             Door::Plain(room) => Some(room.clone()),
-            Door::Echo => None,
+            Door::Echo | Door::Chat => None,
         };
         let seat = self.seat(ctx);
         self.worker.chat.do_send(Join { session: self.id, room, worker: self.worker.id, seat });
+        if self.conversation.is_some() {
+            ctx.run_later(self.worker.settings.connect_timeout.get(), |session, ctx| {
+                let is_nobody = |conversation: &Conversation| !conversation.has_been_somebody();
+                if session.conversation.as_ref().is_some_and(is_nobody) {
+                    session.end(Ending::Nobody, ctx);
+                }
+            });
+        }
         ctx.run_later(self.heartbeat.first().saturating_duration_since(self.opened), Self::beat);
     }
 
@@ -294,14 +329,21 @@ impl Actor for WebSocketSession {
 impl StreamHandler<Inbound> for WebSocketSession {
     fn handle(&mut self, inbound: Inbound, ctx: &mut Self::Context) {
         match inbound {
-            Inbound::Message(Message::Text(text)) => self.text(text),
-            Inbound::Message(Message::Binary(bytes)) => self.binary(bytes),
+            Inbound::Message(Message::Text(text)) => self.text(text, ctx),
+            Inbound::Message(Message::Binary(bytes)) => self.binary(bytes, ctx),
             Inbound::Message(Message::Ping(bytes)) => self.outbox.answer_frame(OpCode::Pong, bytes),
             Inbound::Message(Message::Pong(bytes)) => {
                 debug!("{} sent a pong of {} bytes", self.id, bytes.len())
             }
             Inbound::Message(Message::Close(frame)) => self.end(Ending::ClosedByPeer(frame), ctx),
-            Inbound::Broken(error) => self.end(Ending::Broken(error), ctx),
+            Inbound::Broken(error) => {
+                if let Some(conversation) =
+                    self.conversation.as_ref().filter(|_| error.close_reason() == close::TOO_BIG)
+                {
+                    conversation.too_big();
+                }
+                self.end(Ending::Broken(error), ctx);
+            }
             Inbound::Flood => self.end(Ending::Flood, ctx),
             Inbound::Lost => self.end(Ending::Lost, ctx),
         }
@@ -319,6 +361,10 @@ impl Handler<Delivery> for WebSocketSession {
     fn handle(&mut self, delivery: Delivery, ctx: &mut Self::Context) {
         match delivery {
             Delivery::Frames(frames) => self.outbox.deliver(&frames),
+            Delivery::Reply { ticket, reply } => {
+                self.converse(|conversation| conversation.reply(ticket, reply), ctx)
+            }
+            Delivery::Tail(tail) => self.converse(|conversation| conversation.tail(tail), ctx),
             Delivery::Dismissed(why) => self.end(Ending::Dismissed(why), ctx),
         }
     }

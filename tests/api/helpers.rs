@@ -7,7 +7,7 @@ use awc::ws;
 use bytes::Bytes;
 use echoroom::{
     app::{Application, StopHandle},
-    config::Settings,
+    config::{JournalKind, Settings},
 };
 use futures_util::{SinkExt as _, StreamExt as _};
 use tokio::{
@@ -24,13 +24,14 @@ pub async fn soon<T>(what: &str, event: impl Future<Output = T>) -> T {
 }
 
 /// Settings for a server of a test: loopback, any port, two workers, so that rooms span threads, and no limit on the
-/// rate but where that is the test.
+/// rate, and a journal in memory, but where that is the test.
 pub fn settings() -> Settings {
     Settings {
         bind: [127, 0, 0, 1].into(),
         port: 0,
         workers: NonZeroUsize::new(2),
         rate: 0,
+        journal: JournalKind::Memory,
         static_dir: concat!(env!("CARGO_MANIFEST_DIR"), "/static").into(),
         ..Settings::default()
     }

@@ -75,12 +75,21 @@ async fn one_room_too_many_is_told_to_come_back() {
     let mut ann = server.connect("/ws?room=a").await;
     assert_full(&server, "/ws?room=b", "", "--max-rooms").await;
     let mut ben = server.connect("/ws?room=a").await;
-    ben.send("hi").await;
-    assert_eq!(ann.next_text().await, "hi");
+    ben.send_binary(b"hi").await;
+    assert_eq!(ann.next_binary().await, b"hi");
     let _echo = server.connect("/echo").await;
     drop((ann, ben));
     server.until_health_shows(1, 0).await;
     server.connect("/ws?room=b").await.expect_quiet().await;
+}
+
+#[actix_web::test]
+async fn a_room_with_history_takes_its_place_when_everybody_has_left() {
+    let server = TestServer::with(Settings { max_rooms: one(), ..settings() }).await;
+    server.connect("/ws?room=a").await.expect_quiet().await;
+    server.until_health_shows(0, 0).await;
+    assert_full(&server, "/ws?room=b", "", "--max-rooms").await;
+    server.connect("/ws?room=a").await.expect_quiet().await;
 }
 
 #[actix_web::test]

@@ -16,6 +16,8 @@ pub fn echoroom() -> Command {
             command.env_remove(&name);
         }
     }
+    // Not in the folder that the test is run in.
+    command.env("ECHOROOM_JOURNAL", "memory");
     command
 }
 

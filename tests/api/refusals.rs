@@ -106,7 +106,7 @@ async fn other_methods_are_told_what_is_allowed() {
 /// The same routes under actix's own test tools.
 #[actix_web::test]
 async fn the_routes_answer_on_actix_own_test_server_too() {
-    let node = Arc::new(Node::new(Settings { static_dir: settings().static_dir, ..Settings::default() }));
+    let node = Arc::new(Node::new(settings()).expect("a journal"));
     let for_server = Arc::clone(&node);
     let server = actix_test::start(move || {
         let node = Arc::clone(&for_server);

@@ -1,0 +1,107 @@
+//! One line of a round: what happened in a room, in the words of each dialect.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+
+use super::presence::Face;
+use crate::{
+    journal::{Kind, NewEntry},
+    protocol::{
+        chat::{Event, Private, Said, Somebody, UserRef},
+        websocket::frame::OpCode,
+    },
+};
+
+/// What a session speaks with the server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// Texts and bytes, as they were said.
+    Plain,
+    /// The events of [`protocol::chat`](crate::protocol::chat), as JSON.
+    Chat,
+}
+
+impl Dialect {
+    /// All of them, each at its own index.
+    pub const ALL: [Self; 2] = [Self::Plain, Self::Chat];
+
+    /// Its place in tables of dialects.
+    pub fn index(self) -> usize {
+        self as usize
+    }
+}
+
+/// What happened.
+#[derive(Clone, Copy, Debug)]
+pub enum Line<'a> {
+    /// Somebody said something, at that offset.
+    Said(u64, NewEntry<'a>),
+    /// A plain session sent bytes, which are not kept.
+    Binary(&'a Bytes),
+    /// A user came; there are so many now.
+    Arrived(&'a Face, usize),
+    /// A user went; there are so many now.
+    Left(&'a Face, usize),
+    /// The users who are there.
+    Users(&'a [UserRef<'a>]),
+    /// A user begins or stops to write.
+    Typing(&'a str, bool),
+    /// A user tells another one something.
+    Private(Private<'a>),
+}
+
+impl<'a> Line<'a> {
+    /// The line as the payload of a frame, for those who speak `dialect`; `None` if they do not hear of it.
+    pub fn payload(&self, dialect: Dialect) -> Option<(OpCode, Cow<'a, [u8]>)> {
+        match dialect {
+            Dialect::Plain => self.plain(),
+            Dialect::Chat => self.event().map(|event| (OpCode::Text, Cow::Owned(event.to_json()))),
+        }
+    }
+
+    fn plain(&self) -> Option<(OpCode, Cow<'a, [u8]>)> {
+        match self {
+            Self::Said(_, NewEntry { kind: Kind::Message, body, .. }) => {
+                Some((OpCode::Text, Cow::Borrowed(body.as_bytes())))
+            }
+            Self::Binary(bytes) => Some((OpCode::Binary, Cow::Borrowed(bytes))),
+            _ => None,
+        }
+    }
+
+    fn event(&self) -> Option<Event<'a>> {
+        Some(match *self {
+            Self::Said(offset, entry) => said_event(offset, entry, false),
+            Self::Binary(_) => return None,
+            Self::Arrived(face, count) => Event::AddUser(somebody(face, count)),
+            Self::Left(face, count) => Event::DelUser(somebody(face, count)),
+            Self::Users(users) => Event::UserList(users),
+            Self::Typing(username, typing) => Event::Typing { username, typing },
+            Self::Private(private) => Event::ReceivePrivate(private),
+        })
+    }
+}
+
+fn somebody(face: &Face, count: usize) -> Somebody<'_> {
+    Somebody { username: face.nickname.as_str(), avatar: face.avatar.as_str(), count }
+}
+
+/// A message as an event, live or from the journal.
+pub fn said_event(offset: u64, entry: NewEntry<'_>, replay: bool) -> Event<'_> {
+    let said = said(offset, entry, replay);
+    match entry.kind {
+        Kind::Message => Event::ReceiveMessage(said),
+        Kind::Image => Event::ReceiveImage(said),
+    }
+}
+
+/// A message in the fields of its event.
+pub fn said(offset: u64, entry: NewEntry<'_>, replay: bool) -> Said<'_> {
+    let NewEntry { kind, at, username, avatar, id, body } = entry;
+    let (msg, img) = match kind {
+        Kind::Message => (Some(body), None),
+        Kind::Image => (None, Some(body)),
+    };
+    Said { username, avatar, msg, img, offset, at, id: (!id.is_empty()).then_some(id), replay }
+}

@@ -1,0 +1,182 @@
+//! What sessions get, and how they are reached.
+
+use std::{
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use actix::{Message, Recipient};
+use bytes::Bytes;
+
+use crate::{
+    chat::{
+        log::{Place, Resume},
+        presence::Face,
+        round::Encoding,
+    },
+    domain::{RoomName, Token},
+    journal::{EpochId, Record},
+};
+
+/// What a session gets from its room, or as an answer.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub enum Delivery {
+    /// Finished frames, in order; the same shared list for all who hear the same.
+    Frames(Arc<[Bytes]>),
+    /// What became of a request.
+    Reply {
+        /// The session's own number for it.
+        ticket: u64,
+        /// What became of it.
+        reply: Reply,
+    },
+    /// The answer to [`Listen`](super::Listen).
+    Tail(Tail),
+    /// No more will come, and the session must end.
+    Dismissed(Dismissal),
+}
+
+/// What became of a request.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// The session is in a room; it has yet to listen.
+    Entered(Box<Entered>),
+    /// The message is durable.
+    Posted(Place),
+    /// The private message went to whom it was for, or not.
+    Whispered {
+        /// When it was said, in milliseconds since 1970.
+        at: u64,
+        /// Whether somebody got it.
+        delivered: bool,
+    },
+    /// The session is nobody, in no room.
+    Departed,
+    /// Nothing was done.
+    Refused(Refusal),
+}
+
+/// Where a session is now.
+#[derive(Clone, Debug)]
+pub struct Entered {
+    /// The room.
+    pub name: RoomName,
+    /// What others see of the session's user.
+    pub face: Face,
+    /// What proves other sessions to be the same user's.
+    pub token: Token,
+    /// What offsets count in.
+    pub epoch: EpochId,
+    /// The offset of the room's last message.
+    pub head: u64,
+    /// The offset of its last durable message.
+    pub durable: u64,
+    /// What the session can be given of the past.
+    pub resume: Resume,
+}
+
+/// The newest messages of a room, from where a session has read its journal.
+#[derive(Clone, Debug)]
+pub struct Tail {
+    /// The ticket by which it entered.
+    pub visit: u64,
+    /// The messages.
+    pub records: Vec<Record>,
+    /// What follows. If there is nothing, everything that is said from here on comes by itself.
+    pub behind: Option<Behind>,
+}
+
+/// The session must read on in the journal.
+#[derive(Clone, Copy, Debug)]
+pub struct Behind {
+    /// Up to here there is something to read, unless the journal has let it go.
+    pub durable: u64,
+}
+
+/// Why a request was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The session is nobody yet.
+    NotLoggedIn,
+    /// Somebody else has the name.
+    NameTaken,
+    /// The room would be one too many.
+    TooManyRooms,
+    /// Nobody of that name is in the room.
+    NoSuchUser,
+    /// The journal cannot take or give messages now.
+    JournalUnavailable,
+}
+
+/// Why the server ends a session that did nothing against the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dismissal {
+    /// Too much was waiting for it.
+    SlowConsumer,
+    /// Its room would be one too many.
+    TooManyRooms,
+    /// The server stops.
+    Restart,
+}
+
+/// A session's place with its fan-out: how to reach it, and how to end it when it cannot be reached.
+#[derive(Clone, Debug)]
+pub struct Seat {
+    /// The session's mailbox.
+    pub deliveries: Recipient<Delivery>,
+    /// Bytes delivered and not yet written.
+    pub waiting: Waiting,
+    /// How it wants its frames.
+    pub encoding: Encoding,
+    /// Ends its connection from outside.
+    pub cutter: Cutter,
+}
+
+/// Ends a session's connection from outside, when the session itself no longer runs: a client that does not read
+/// stops the actor that lives in its response.
+#[derive(Clone)]
+pub struct Cutter(Arc<dyn Fn(Duration) + Send + Sync>);
+
+impl Cutter {
+    /// A cutter that calls `cut_after`.
+    pub fn new(cut_after: impl Fn(Duration) + Send + Sync + 'static) -> Self {
+        Self(Arc::new(cut_after))
+    }
+
+    /// Ends the connection if it is still there after so long. To be called on the session's own thread.
+    pub fn cut_after(&self, patience: Duration) {
+        (self.0)(patience);
+    }
+}
+
+impl fmt::Debug for Cutter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Cutter")
+    }
+}
+
+/// Bytes delivered to a session and not yet taken by its socket. The fan-out adds, the session's outlet subtracts.
+#[derive(Clone, Debug, Default)]
+pub struct Waiting(Arc<AtomicUsize>);
+
+impl Waiting {
+    /// The bytes that wait.
+    pub fn bytes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+
+    /// Counts bytes about to be delivered.
+    pub fn add(&self, bytes: usize) {
+        self.0.fetch_add(bytes, Ordering::Relaxed);
+    }
+
+    /// Counts bytes that have been written, or will never be.
+    pub fn subtract(&self, bytes: usize) {
+        self.0.fetch_sub(bytes, Ordering::Relaxed);
+    }
+}

@@ -1,0 +1,15 @@
+//! What actors say to each other about rooms. Sessions, which live a floor above, take [`Delivery`] through a
+//! `Recipient`, so nothing here knows them.
+
+mod deliveries;
+mod orders;
+mod requests;
+
+pub use self::{
+    deliveries::{Behind, Cutter, Delivery, Dismissal, Entered, Refusal, Reply, Seat, Tail, Waiting},
+    orders::{Attach, Detach, FanOutRound, MoveTo, Tell},
+    requests::{
+        AddWorker, CloseJournal, Depart, DismissAll, Enter, Join, Leave, Listen, MayEnter, Payload, Post,
+        Publish, ShowTyping, Summarize, Summary, Whisper,
+    },
+};

@@ -1,0 +1,54 @@
+//! What the chat server tells the fan-outs: all through one mailbox each, so that their order is the room's order.
+
+use std::sync::Arc;
+
+use actix::Message;
+
+use super::{Delivery, Seat};
+use crate::{
+    chat::{rooms::RoomId, round::Round},
+    domain::SessionId,
+};
+
+/// A session of this worker can be reached from here on.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Attach {
+    /// Who.
+    pub session: SessionId,
+    /// Where its deliveries go.
+    pub seat: Seat,
+}
+
+/// A session of this worker hears the rounds of another room from here on, or of none.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct MoveTo {
+    /// Who.
+    pub session: SessionId,
+    /// Which room, if any.
+    pub room: Option<RoomId>,
+}
+
+/// A session of this worker is gone.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Detach {
+    /// Who.
+    pub session: SessionId,
+}
+
+/// The lines of one finished round.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct FanOutRound {
+    /// Where they were said.
+    pub room: RoomId,
+    /// What was said, shared by all workers.
+    pub round: Arc<Round>,
+}
+
+/// Answers for sessions of this worker. They do not count as what a session is behind with: it asked for them.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Tell(pub Vec<(SessionId, Delivery)>);

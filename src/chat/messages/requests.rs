@@ -1,0 +1,200 @@
+//! What sessions, and the server around them, ask of the chat server.
+//!
+//! A request that is answered bears a `ticket`, the session's own number for it; the answer is a
+//! [`Reply`](super::Reply) with that ticket. Whatever a session may send often bears its [`Accepted`] share, so that
+//! what has not been dealt with is bounded.
+
+use actix::{Addr, Message};
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use super::Seat;
+use crate::{
+    chat::{FanOut, budget::Accepted, log::Since, presence::Face},
+    domain::{Nickname, RoomName, SessionId, Token, WorkerId},
+    journal::Kind,
+};
+
+/// A session begins. One that names a room is in it as a guest, without a nickname, and hears from here on what is said
+/// there, and nothing from before. Every session joins, so that the server can reach it.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Join {
+    /// Who.
+    pub session: SessionId,
+    /// Where; the room is made if it is not there. Over the bound on rooms the session is dismissed.
+    pub room: Option<RoomName>,
+    /// The worker whose thread the session lives on.
+    pub worker: WorkerId,
+    /// Where its deliveries go.
+    pub seat: Seat,
+}
+
+/// A session has ended. Harmless if it never began.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Leave {
+    /// Who.
+    pub session: SessionId,
+}
+
+/// A guest says something to the others in its room.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Publish {
+    /// Who speaks; its own lines do not come back to it.
+    pub session: SessionId,
+    /// What.
+    pub payload: Payload,
+    /// The session's share of its intake.
+    pub accepted: Accepted,
+}
+
+/// What a guest publishes.
+#[derive(Clone, Debug)]
+pub enum Payload {
+    /// A text.
+    Text(ByteString),
+    /// Bytes.
+    Binary(Bytes),
+}
+
+/// A session becomes a user of a room: it speaks there from here on, and leaves the room where it was. It hears what is
+/// said once it has read up and [`Listen`]s. Answered by `Entered`, or refused, and then nothing has changed.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Enter {
+    /// Who.
+    pub session: SessionId,
+    /// The session's number for the request.
+    pub ticket: u64,
+    /// Where.
+    pub room: RoomName,
+    /// As whom.
+    pub face: Face,
+    /// What proves it, if the user was here before.
+    pub token: Option<Token>,
+    /// The user's token otherwise.
+    pub spare: Token,
+    /// Where it left off, if it says so.
+    pub since: Option<Since>,
+    /// The session's share of its intake.
+    pub accepted: Accepted,
+}
+
+/// A session has read the journal of its room up to an offset and wants to hear what comes. Answered by a
+/// [`Tail`](super::Tail).
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Listen {
+    /// Who.
+    pub session: SessionId,
+    /// The ticket by which it entered; if it has gone elsewhere since, nothing happens.
+    pub visit: u64,
+    /// The offset it has read up to.
+    pub after: u64,
+}
+
+/// A user says something to everybody in the room, itself included. Answered by `Posted` when it is durable.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Post {
+    /// Who.
+    pub session: SessionId,
+    /// The session's number for the request.
+    pub ticket: u64,
+    /// Whether it is a text or a picture.
+    pub kind: Kind,
+    /// What.
+    pub body: ByteString,
+    /// The client's own name for it. The same again from the same user is the same message.
+    pub id: Option<ByteString>,
+    /// The session's share of its intake.
+    pub accepted: Accepted,
+}
+
+/// A user says something to one other. Answered by `Whispered`.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Whisper {
+    /// Who.
+    pub session: SessionId,
+    /// The session's number for the request.
+    pub ticket: u64,
+    /// To whom.
+    pub to: Nickname,
+    /// What.
+    pub body: ByteString,
+    /// The client's own name for it.
+    pub id: Option<ByteString>,
+    /// The session's share of its intake.
+    pub accepted: Accepted,
+}
+
+/// A user begins or stops to write. Those who are busy do not hear of it.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct ShowTyping {
+    /// Who; nothing happens if it is nobody.
+    pub session: SessionId,
+    /// Whether it writes.
+    pub typing: bool,
+    /// The session's share of its intake.
+    pub accepted: Accepted,
+}
+
+/// A session is nobody any more, but goes on. Answered by `Departed`.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Depart {
+    /// Who.
+    pub session: SessionId,
+    /// The session's number for the request.
+    pub ticket: u64,
+}
+
+// ----- from the server around -----
+
+/// A worker's fan-out reports for duty, before any session of that worker joins.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct AddWorker {
+    /// The worker.
+    pub worker: WorkerId,
+    /// Its fan-out.
+    pub fanout: Addr<FanOut>,
+}
+
+/// Asks, before a session is opened, whether it may enter a room: the room is there, or there is place for one more.
+#[derive(Debug, Message)]
+#[rtype(result = "bool")]
+pub struct MayEnter {
+    /// Which room.
+    pub room: RoomName,
+}
+
+/// Dismisses every session, because the server stops.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct DismissAll;
+
+/// Closes the journal once all that was said is durable, and answers then.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct CloseJournal;
+
+/// Asks how many rooms and sessions there are, and how the journal is.
+#[derive(Debug, Message)]
+#[rtype(result = "Summary")]
+pub struct Summarize;
+
+/// The answer to [`Summarize`].
+#[derive(Clone, Debug, PartialEq, Eq, actix::MessageResponse)]
+pub struct Summary {
+    /// Rooms with somebody in them.
+    pub rooms: usize,
+    /// Sessions, in rooms or not.
+    pub members: usize,
+    /// What is wrong with the journal, if something is.
+    pub journal_fault: Option<String>,
+}

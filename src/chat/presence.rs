@@ -1,0 +1,399 @@
+//! Who is in a room, by name. A plain struct that is told the time.
+//!
+//! A user is a nickname and the token that owns it; it is there as long as one of its sessions is, and its name is
+//! held for a while after the last one dropped. Sessions without a nickname (plain ones) are not here.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::Instant,
+};
+
+use crate::domain::{Avatar, Nickname, NicknameKey, SessionId, Token};
+
+/// Names held at a time in one room; the one held longest is let go for one more.
+const MAX_HELD: usize = 10_000;
+
+/// The users of one room.
+#[derive(Debug, Default)]
+pub struct Presence {
+    /// Users with sessions, in the order of their names.
+    users: BTreeMap<NicknameKey, User>,
+    by_session: HashMap<SessionId, NicknameKey>,
+    /// Names whose users have dropped.
+    held: HashMap<NicknameKey, Held>,
+}
+
+/// Somebody in the room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User {
+    /// What others see.
+    pub face: Face,
+    /// What proves a session to be this user's.
+    pub token: Token,
+    /// The user's sessions, at least one.
+    pub sessions: Vec<SessionId>,
+}
+
+/// What others see of a user.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Face {
+    /// The name.
+    pub nickname: Nickname,
+    /// The picture.
+    pub avatar: Avatar,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Held {
+    token: Token,
+    until: Instant,
+}
+
+/// What changed for the others. Both at once when somebody changes name or face.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Change {
+    /// Who is no longer there.
+    pub left: Option<Face>,
+    /// Who is there now.
+    pub arrived: Option<Face>,
+}
+
+/// Somebody else has the name, or is expected back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("somebody in the room has this name, or has just left it")]
+pub struct NameTaken;
+
+impl Presence {
+    /// A session becomes a user, or another user if it was one.
+    ///
+    /// `token` is what it proves itself with; `spare` becomes the user's token if it has none, or if a token is
+    /// another user's here: a token is one user's.
+    ///
+    /// # Errors
+    /// The name is another's; nothing has changed.
+    pub fn enter(
+        &mut self,
+        session: SessionId,
+        face: Face,
+        token: Option<Token>,
+        spare: Token,
+        now: Instant,
+    ) -> Result<(Token, Change), NameTaken> {
+        let key = face.nickname.key();
+        let former = self.by_session.get(&session).cloned();
+        let stays = former.as_ref() == Some(&key);
+        if !stays && !self.may_take(&key, token, now) {
+            return Err(NameTaken);
+        }
+        let mut change = Change::default();
+        if !stays {
+            change.left = self.leave(session);
+        }
+        // The bearer of a held name who takes another one lets the first go.
+        self.held.retain(|held_key, held| *held_key != key && Some(held.token) != token);
+        if let Some(user) = self.users.get_mut(&key) {
+            if !stays {
+                user.sessions.push(session);
+            }
+            if user.face != face {
+                change.left = change.left.or_else(|| Some(user.face.clone()));
+                change.arrived = Some(face.clone());
+                user.face = face;
+            }
+            let token = user.token;
+            self.by_session.insert(session, key);
+            return Ok((token, change));
+        }
+        let is_anothers = |token: &Token| self.users.values().any(|user| user.token == *token);
+        let token = token.filter(|token| !is_anothers(token)).unwrap_or(spare);
+        change.arrived = Some(face.clone());
+        self.users.insert(key.clone(), User { face, token, sessions: vec![session] });
+        self.by_session.insert(session, key);
+        Ok((token, change))
+    }
+
+    /// Whether the bearer of `token` may be called so.
+    fn may_take(&self, key: &NicknameKey, token: Option<Token>, now: Instant) -> bool {
+        let owner = match (self.users.get(key), self.held.get(key)) {
+            (Some(user), _) => user.token,
+            (None, Some(held)) if held.until > now => held.token,
+            _ => return true,
+        };
+        token == Some(owner)
+    }
+
+    /// A session is no longer its user's. Gives back the user if that was its last one, whose name is free at once.
+    /// Harmless if the session is nobody's.
+    pub fn leave(&mut self, session: SessionId) -> Option<Face> {
+        self.take_out(session).map(|(_, user)| user.face)
+    }
+
+    /// The same for a session that dropped: the name of its user is held until then, for who bears the token.
+    pub fn drop_out(&mut self, session: SessionId, until: Instant) -> Option<Face> {
+        let (key, user) = self.take_out(session)?;
+        if self.held.len() >= MAX_HELD
+            && let Some(oldest) =
+                self.held.iter().min_by_key(|(_, held)| held.until).map(|(key, _)| key.clone())
+        {
+            self.held.remove(&oldest);
+        }
+        self.held.insert(key, Held { token: user.token, until });
+        Some(user.face)
+    }
+
+    fn take_out(&mut self, session: SessionId) -> Option<(NicknameKey, User)> {
+        let key = self.by_session.remove(&session)?;
+        let user = self.users.get_mut(&key)?;
+        user.sessions.retain(|other| *other != session);
+        if user.sessions.is_empty() { self.users.remove_entry(&key) } else { None }
+    }
+
+    /// Lets names go that have been held long enough.
+    pub fn expire(&mut self, now: Instant) {
+        self.held.retain(|_, held| held.until > now);
+    }
+
+    /// The user that a session speaks as.
+    pub fn user_of(&self, session: SessionId) -> Option<&User> {
+        self.users.get(self.by_session.get(&session)?)
+    }
+
+    /// The user of a name.
+    pub fn find(&self, key: &NicknameKey) -> Option<&User> {
+        self.users.get(key)
+    }
+
+    /// Whether a name is held for somebody who is expected back.
+    pub fn is_held(&self, key: &NicknameKey) -> bool {
+        self.held.contains_key(key)
+    }
+
+    /// Users in the order of their names.
+    pub fn users(&self) -> impl Iterator<Item = &User> {
+        self.users.values()
+    }
+
+    /// How many users are there.
+    pub fn count(&self) -> usize {
+        self.users.len()
+    }
+
+    /// Whether nobody is here and no name is held.
+    pub fn is_idle(&self) -> bool {
+        self.users.is_empty() && self.held.is_empty()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{collections::BTreeSet, time::Duration};
+
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn face(name: &str) -> Face {
+        Face { nickname: Nickname::parse(name).expect("a legal name"), avatar: Avatar::default() }
+    }
+
+    fn token(number: u8) -> Token {
+        format!("{number:032x}").parse().expect("a token")
+    }
+
+    fn session(number: u64) -> SessionId {
+        SessionId::of(number)
+    }
+
+    fn names(presence: &Presence) -> Vec<String> {
+        presence.users().map(|user| user.face.nickname.to_string()).collect()
+    }
+
+    const SPARE: u8 = 99;
+
+    fn enter(
+        presence: &mut Presence,
+        number: u64,
+        name: &str,
+        with: Option<u8>,
+        now: Instant,
+    ) -> Result<(Token, Change), NameTaken> {
+        presence.enter(session(number), face(name), with.map(token), token(SPARE), now)
+    }
+
+    #[test]
+    fn two_tabs_are_one_user_who_arrives_and_leaves_once() {
+        let (mut presence, now) = (Presence::default(), Instant::now());
+        let (ann, change) = enter(&mut presence, 1, "Ann", None, now).expect("free");
+        assert_eq!((ann, change.arrived), (token(SPARE), Some(face("Ann"))));
+        let (again, change) = enter(&mut presence, 2, "Ann", Some(SPARE), now).expect("hers");
+        assert_eq!((again, change), (ann, Change::default()));
+        assert_eq!(presence.count(), 1);
+        assert_eq!(presence.leave(session(1)), None);
+        assert_eq!(presence.leave(session(1)), None, "leaving twice is harmless");
+        assert_eq!(presence.leave(session(2)), Some(face("Ann")));
+        assert!(presence.is_idle());
+    }
+
+    #[test]
+    fn a_name_that_looks_alike_is_taken_for_who_does_not_bear_the_token() {
+        let (mut presence, now) = (Presence::default(), Instant::now());
+        enter(&mut presence, 1, "Ann", Some(1), now).expect("free");
+        for with in [None, Some(2)] {
+            assert_eq!(enter(&mut presence, 2, "ＡＮＮ", with, now), Err(NameTaken));
+        }
+        assert!(presence.user_of(session(2)).is_none());
+    }
+
+    #[test]
+    fn a_dropped_users_name_is_held_for_its_bearer_and_then_free() {
+        let (mut presence, now) = (Presence::default(), Instant::now());
+        let later = now + Duration::from_secs(30);
+        enter(&mut presence, 1, "Ann", Some(1), now).expect("free");
+        assert_eq!(presence.drop_out(session(1), later), Some(face("Ann")));
+        assert_eq!(presence.count(), 0);
+        assert_eq!(enter(&mut presence, 2, "ann", Some(2), now), Err(NameTaken));
+        assert!(enter(&mut presence, 3, "Ann", Some(1), now).is_ok());
+        presence.drop_out(session(3), later);
+        assert!(enter(&mut presence, 2, "ann", Some(2), later).is_ok(), "not held any longer");
+        presence.leave(session(2));
+        presence.expire(later);
+        assert!(presence.is_idle());
+    }
+
+    #[test]
+    fn a_session_that_takes_another_name_leaves_its_first() {
+        let (mut presence, now) = (Presence::default(), Instant::now());
+        enter(&mut presence, 1, "Ann", Some(1), now).expect("free");
+        enter(&mut presence, 2, "Ben", Some(2), now).expect("free");
+        assert_eq!(enter(&mut presence, 1, "ben", Some(1), now), Err(NameTaken));
+        assert_eq!(names(&presence), ["Ann", "Ben"], "a refusal changes nothing");
+        let (kept, change) = enter(&mut presence, 1, "Cleo", Some(1), now).expect("free");
+        assert_eq!(kept, token(1));
+        assert_eq!(change, Change { left: Some(face("Ann")), arrived: Some(face("Cleo")) });
+        assert!(enter(&mut presence, 3, "Ann", None, now).is_ok(), "the name is free at once");
+    }
+
+    #[test]
+    fn one_of_two_tabs_that_takes_another_name_is_another_user() {
+        let (mut presence, now) = (Presence::default(), Instant::now());
+        for tab in [1, 2] {
+            enter(&mut presence, tab, "Ann", Some(1), now).expect("hers");
+        }
+        let (fresh, change) = enter(&mut presence, 2, "Cleo", Some(1), now).expect("free");
+        assert_eq!((fresh, change.left), (token(SPARE), None));
+        assert_eq!(names(&presence), ["Ann", "Cleo"]);
+    }
+
+    #[test]
+    fn the_same_name_spelled_otherwise_is_a_new_face() {
+        let (mut presence, now) = (Presence::default(), Instant::now());
+        enter(&mut presence, 1, "Ann", Some(1), now).expect("free");
+        let (_, change) = enter(&mut presence, 1, "ANN", None, now).expect("its own");
+        assert_eq!(change, Change { left: Some(face("Ann")), arrived: Some(face("ANN")) });
+        assert_eq!(presence.user_of(session(1)).map(|user| user.sessions.len()), Some(1));
+    }
+
+    /// The simplest thing that can be right: a list of who speaks as whom, and of held names.
+    #[derive(Default)]
+    struct Model {
+        speaking: Vec<(u64, String, u8)>,
+        held: Vec<(String, u8, u64)>,
+    }
+
+    impl Model {
+        fn owner(&self, name: &str, now: u64) -> Option<u8> {
+            let speaking =
+                self.speaking.iter().find(|(_, other, _)| other == name).map(|(_, _, token)| *token);
+            let held = self.held.iter().find(|(other, _, until)| other == name && *until > now);
+            speaking.or(held.map(|(_, token, _)| *token))
+        }
+
+        fn present(&self) -> BTreeSet<String> {
+            self.speaking.iter().map(|(_, name, _)| name.clone()).collect()
+        }
+    }
+
+    #[derive(Clone, Debug)]
+    enum Step {
+        Enter { session: u64, name: usize },
+        Leave(u64),
+        Drop(u64),
+        Wait(u64),
+    }
+
+    const NAMES: [&str; 4] = ["ann", "ben", "cleo", "dan"];
+    const HOLD: u64 = 30;
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            4 => (0..8u64, 0..NAMES.len()).prop_map(|(session, name)| Step::Enter { session, name }),
+            1 => (0..8u64).prop_map(Step::Leave),
+            2 => (0..8u64).prop_map(Step::Drop),
+            1 => (1..40u64).prop_map(Step::Wait),
+        ]
+    }
+
+    proptest! {
+        /// Sessions 0 to 7 bear the tokens 0 to 3, two each, and come and go as chance has it.
+        #[test]
+        fn presence_is_what_a_simple_model_says(steps in prop::collection::vec(step(), 0..200)) {
+            let start = Instant::now();
+            let (mut presence, mut model, mut now) = (Presence::default(), Model::default(), 0);
+            let at = |seconds| start + Duration::from_secs(seconds);
+            let mut seen = BTreeSet::new();
+            for step in steps {
+                match step {
+                    Step::Enter { session: number, name } => {
+                        let (name, bearer) = (NAMES[name], (number / 2) as u8);
+                        let own = model.speaking.iter().find(|(other, ..)| *other == number).cloned();
+                        let stays = own.as_ref().is_some_and(|(_, other, _)| other == name);
+                        let free = stays || model.owner(name, now).is_none_or(|owner| owner == bearer);
+                        // Each entering brings a spare token of its own: a stranger's, never another's.
+                        let spare = token(100 + number as u8);
+                        let entered = presence.enter(session(number), face(name), Some(token(bearer)), spare, at(now));
+                        prop_assert_eq!(entered.is_ok(), free);
+                        if let Ok((token, change)) = entered {
+                            if let Some(left) = change.left {
+                                prop_assert!(seen.remove(left.nickname.as_str()));
+                            }
+                            if let Some(arrived) = change.arrived {
+                                prop_assert!(seen.insert(arrived.nickname.to_string()));
+                            }
+                            if !stays {
+                                model.speaking.retain(|(other, ..)| *other != number);
+                                let owner = u8::from_str_radix(&token.to_string(), 16).expect("small");
+                                model.speaking.push((number, name.to_owned(), owner));
+                            }
+                            model.held.retain(|(other, held, _)| other != name && *held != bearer);
+                        }
+                    }
+                    Step::Leave(number) | Step::Drop(number) => {
+                        let own = model.speaking.iter().find(|(other, ..)| *other == number).cloned();
+                        model.speaking.retain(|(other, ..)| *other != number);
+                        let is_last = own.as_ref().is_some_and(|(_, name, _)| !model.present().contains(name));
+                        let gone = if matches!(step, Step::Leave(_)) {
+                            presence.leave(session(number))
+                        } else {
+                            if let Some((_, name, token)) = own.filter(|_| is_last) {
+                                model.held.push((name, token, now + HOLD));
+                            }
+                            presence.drop_out(session(number), at(now + HOLD))
+                        };
+                        prop_assert_eq!(gone.is_some(), is_last);
+                        if let Some(left) = gone {
+                            prop_assert!(seen.remove(left.nickname.as_str()));
+                        }
+                    }
+                    Step::Wait(seconds) => {
+                        now += seconds;
+                        presence.expire(at(now));
+                        model.held.retain(|(_, _, until)| *until > now);
+                    }
+                }
+                let present: BTreeSet<String> = names(&presence).into_iter().collect();
+                prop_assert_eq!(&present, &model.present());
+                prop_assert_eq!(&present, &seen, "what the others were told is what is");
+            }
+        }
+    }
+}

@@ -1,0 +1,202 @@
+//! The journal: opening rooms, committing, and what to do while it is not well.
+
+use std::time::{Duration, Instant};
+
+use actix::{
+    AsyncContext as _, Context,
+    fut::{ActorFutureExt as _, wrap_future},
+};
+use log::warn;
+
+use super::ChatServer;
+use crate::{
+    chat::{
+        commits::{Commit, Receipt},
+        log::RoomLog,
+        messages::{Delivery, Refusal, Reply},
+        room::{Book, Waiting},
+        rooms::RoomId,
+    },
+    domain::RoomName,
+    journal::{JournalError, Position},
+};
+
+/// How often a journal that is not well is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How often what is too old is let go.
+const SWEEP: Duration = Duration::from_secs(600);
+
+/// A room keeps at least so many bytes of its newest messages in memory, and at most so many.
+const TAIL_SHARE: std::ops::RangeInclusive<usize> = 4 * 1024..=256 * 1024;
+
+impl ChatServer {
+    /// Learns which rooms have history, at the start and after a fault.
+    pub(super) fn look_into_journal(&mut self, ctx: &mut Context<Self>) {
+        if std::mem::replace(&mut self.is_probing, true) {
+            return;
+        }
+        let asked = wrap_future(self.journal.rooms());
+        ctx.spawn(asked.map(|answer: Result<Vec<RoomName>, _>, server: &mut Self, ctx| {
+            server.is_probing = false;
+            match answer {
+                Ok(names) => {
+                    names.iter().for_each(|name| server.rooms.keep(name));
+                    server.commits.recovered();
+                    server.metrics.set_journal_available(true);
+                    server.commit_next(ctx);
+                }
+                Err(error) => {
+                    server.metrics.set_journal_available(false);
+                    server.commits.suspect(error);
+                    server.retry_later(ctx);
+                }
+            }
+        }));
+    }
+
+    /// Lets go what is too old, again and again.
+    pub(super) fn sweep(&mut self, ctx: &mut Context<Self>) {
+        let asked = wrap_future(self.journal.sweep());
+        ctx.spawn(asked.map(|answer: Result<Vec<RoomName>, _>, server: &mut Self, ctx| {
+            match answer {
+                Ok(forgotten) => forgotten.iter().for_each(|name| server.rooms.forget(name)),
+                Err(error) => warn!("old messages cannot be let go: {error}"),
+            }
+            ctx.run_later(SWEEP, Self::sweep);
+        }));
+    }
+
+    /// Asks for a room's place in the journal, unless that has been done.
+    pub(super) fn open_book(&mut self, id: RoomId, ctx: &mut Context<Self>) {
+        let Some(room) = self.rooms.get(id).filter(|room| matches!(room.book, Book::Closed)) else {
+            return;
+        };
+        room.book = Book::Opening(Vec::new());
+        let asked = wrap_future(self.journal.open(room.name.clone()));
+        ctx.spawn(asked.map(move |answer, server: &mut Self, ctx| server.book_opened(id, answer, ctx)));
+    }
+
+    fn book_opened(&mut self, id: RoomId, answer: Result<Position, JournalError>, ctx: &mut Context<Self>) {
+        let max_keys = self.limits.remembered_ids;
+        let Some(room) = self.rooms.get(id) else {
+            return;
+        };
+        let (book, fault) = match answer {
+            Ok(position) => (Book::Open(RoomLog::new(position, max_keys)), None),
+            Err(error) => (Book::Closed, Some(error)),
+        };
+        let Book::Opening(waiting) = std::mem::replace(&mut room.book, book) else {
+            return;
+        };
+        for waiting in waiting {
+            match waiting {
+                Waiting::Enter(enter) if fault.is_some() => {
+                    self.refuse(enter.session, enter.ticket, Refusal::JournalUnavailable);
+                }
+                Waiting::Publish(_) if fault.is_some() => self.metrics.not_kept(),
+                Waiting::Enter(enter) => self.enter_open(id, enter, ctx),
+                Waiting::Publish(publish) => self.publish(publish, ctx),
+            }
+        }
+        self.rooms.retire(id);
+        self.metrics.set_rooms(self.rooms.occupied());
+        if fault.is_some() {
+            self.look_into_journal(ctx);
+        }
+        // What was said just now is no message of the mailbox.
+        self.end_turn(ctx);
+    }
+
+    /// Bytes of its newest messages that a room may keep.
+    pub(super) fn tail_share(&self) -> usize {
+        (self.limits.tail_bytes / self.rooms.loaded().max(1)).clamp(*TAIL_SHARE.start(), *TAIL_SHARE.end())
+    }
+
+    /// Gives the journal its next batch, if it is free and there is one.
+    pub(super) fn commit_next(&mut self, ctx: &mut Context<Self>) {
+        let batch = self.commits.begin();
+        self.commit(batch, ctx);
+    }
+
+    fn commit(&mut self, batch: Option<Vec<crate::journal::Append>>, ctx: &mut Context<Self>) {
+        let Some(batch) = batch else {
+            return;
+        };
+        let begun = Instant::now();
+        let messages = batch.iter().map(|append| u64::from(append.record.count)).sum();
+        let asked = wrap_future(self.journal.append(batch));
+        ctx.spawn(asked.map(move |answer: Result<(), _>, server: &mut Self, ctx| match answer {
+            Ok(()) => {
+                server.metrics.committed(messages, begun.elapsed());
+                server.committed(ctx);
+            }
+            Err(error) => server.journal_failed(error, ctx),
+        }));
+    }
+
+    fn committed(&mut self, ctx: &mut Context<Self>) {
+        if self.commits.fault().is_some() {
+            self.metrics.set_journal_available(true);
+        }
+        let tail_bytes = self.tail_share();
+        let mut receipts = Vec::new();
+        for Commit { room: id, append, receipts: owed, .. } in self.commits.done() {
+            self.rooms.keep(&append.room);
+            if let Some(log) = self.rooms.get(id).and_then(|room| room.log()) {
+                log.committed(append.record.last(), tail_bytes);
+            }
+            receipts.extend(owed);
+            self.rooms.retire(id);
+        }
+        self.tell_all(receipts.into_iter().map(|Receipt { session, ticket, place }| {
+            (session, Delivery::Reply { ticket, reply: Reply::Posted(place) })
+        }));
+        self.commit_next(ctx);
+        self.close_if_idle(ctx);
+    }
+
+    /// Nothing more is taken until the journal is well; who waits is told. What has been relayed stays in memory and is
+    /// tried again.
+    fn journal_failed(&mut self, error: JournalError, ctx: &mut Context<Self>) {
+        self.metrics.set_journal_available(false);
+        let refused = Reply::Refused(Refusal::JournalUnavailable);
+        let receipts = self.commits.failed(error);
+        self.tell_all(receipts.into_iter().map(|Receipt { session, ticket, .. }| {
+            (session, Delivery::Reply { ticket, reply: refused.clone() })
+        }));
+        self.retry_later(ctx);
+    }
+
+    fn retry_later(&mut self, ctx: &mut Context<Self>) {
+        if std::mem::replace(&mut self.is_retry_due, true) {
+            return;
+        }
+        ctx.run_later(RETRY, |server, ctx| {
+            server.is_retry_due = false;
+            if server.commits.is_idle() {
+                server.look_into_journal(ctx);
+            } else {
+                let batch = server.commits.retry();
+                server.commit(batch, ctx);
+            }
+        });
+    }
+
+    /// Closes the journal for who waits for that, once nothing is on its way into it.
+    pub(super) fn close_if_idle(&mut self, ctx: &mut Context<Self>) {
+        if self.closing.is_empty() || !self.commits.is_idle() {
+            return;
+        }
+        let closing = std::mem::take(&mut self.closing);
+        ctx.spawn(wrap_future(self.journal.close()).map(|answer: Result<(), _>, _, _| {
+            if let Err(error) = answer {
+                warn!("the journal is not closed as it should be: {error}");
+            }
+            // Who waited may have lost patience.
+            for closed in closing {
+                let _ = closed.send(());
+            }
+        }));
+    }
+}

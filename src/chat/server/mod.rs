@@ -1,0 +1,317 @@
+//! The one actor that knows who is in which room and puts what is said there into one order.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
+
+use actix::{
+    Actor, Addr, AsyncContext as _, Context, Handler, ResponseFuture,
+    fut::{ActorFutureExt as _, wrap_future},
+};
+use tokio::sync::oneshot;
+
+use super::{
+    commits::Commits,
+    fanout::FanOut,
+    messages::{
+        AddWorker, Attach, CloseJournal, Delivery, Depart, Detach, DismissAll, Dismissal, Enter, Join, Leave,
+        Listen, MayEnter, Post, Publish, Refusal, Reply, ShowTyping, Summarize, Summary, Tell, Whisper,
+    },
+    rooms::Rooms,
+    turn::{WhenMailboxIsEmpty, yield_now},
+};
+use crate::{
+    domain::{SessionId, WorkerId},
+    journal::Journal,
+    metrics::Metrics,
+    protocol::websocket::deflate::Deflater,
+};
+
+mod entering;
+mod journaling;
+mod talking;
+
+/// After this many messages without a pause the actor lets the other tasks of its thread run.
+const MESSAGES_PER_TURN: usize = 1024;
+
+/// The bounds of a chat server.
+#[derive(Clone, Copy, Debug)]
+pub struct ChatLimits {
+    /// Rooms at a time, with somebody in them or with history.
+    pub max_rooms: usize,
+    /// How long the name of a user who dropped is held.
+    pub name_hold: Duration,
+    /// Messages with an id that are known again, for each room.
+    pub remembered_ids: usize,
+    /// Bytes of the newest messages in memory, shared by all rooms.
+    pub tail_bytes: usize,
+}
+
+/// Membership, order, rounds, presence, and the only writer of the journal. One per process, on the first worker's
+/// thread.
+///
+/// A room's round ends when the mailbox is empty, when the round is full, or when somebody begins or stops to hear that
+/// room: so each hears all that is said between. What is to be kept of a round goes to the journal, one batch at a time;
+/// its senders hear of it when it is durable, the others do not wait for that.
+pub struct ChatServer {
+    limits: ChatLimits,
+    rooms: Rooms,
+    journal: Arc<dyn Journal>,
+    commits: Commits,
+    metrics: Arc<Metrics>,
+    workers: HashMap<WorkerId, Addr<FanOut>>,
+    /// Rooms with an open round.
+    open_rooms: Vec<super::rooms::RoomId>,
+    /// Made with the first message that is worth it.
+    deflater: Option<Deflater>,
+    handled_this_turn: usize,
+    /// The server stops: who joins now is dismissed as the others were.
+    is_stopping: bool,
+    /// Whether the journal is being asked whether it is well again.
+    is_probing: bool,
+    /// Whether it will be tried again.
+    is_retry_due: bool,
+    /// Who waits for the journal to be closed.
+    closing: Vec<oneshot::Sender<()>>,
+}
+
+impl ChatServer {
+    /// A chat server that keeps what is said in `journal`, and its numbers in `metrics`.
+    pub fn new(limits: ChatLimits, journal: Arc<dyn Journal>, metrics: Arc<Metrics>) -> Self {
+        Self {
+            limits,
+            rooms: Rooms::new(limits.max_rooms),
+            journal,
+            commits: Commits::default(),
+            metrics,
+            workers: HashMap::new(),
+            open_rooms: Vec::new(),
+            deflater: None,
+            handled_this_turn: 0,
+            is_stopping: false,
+            is_probing: false,
+            is_retry_due: false,
+            closing: Vec::new(),
+        }
+    }
+
+    /// Tells a session something through its fan-out, behind what that has for it already.
+    fn tell(&self, session: SessionId, delivery: Delivery) {
+        self.tell_all([(session, delivery)]);
+    }
+
+    /// Tells many sessions something each, with one message a worker.
+    fn tell_all(&self, deliveries: impl IntoIterator<Item = (SessionId, Delivery)>) {
+        let mut by_worker: HashMap<WorkerId, Vec<_>> = HashMap::new();
+        for (session, delivery) in deliveries {
+            if let Some(member) = self.rooms.membership(session) {
+                by_worker.entry(member.worker).or_default().push((session, delivery));
+            }
+        }
+        for (worker, deliveries) in by_worker {
+            if let Some(fanout) = self.workers.get(&worker) {
+                fanout.do_send(Tell(deliveries));
+            }
+        }
+    }
+
+    fn reply(&self, session: SessionId, ticket: u64, reply: Reply) {
+        self.tell(session, Delivery::Reply { ticket, reply });
+    }
+
+    fn refuse(&self, session: SessionId, ticket: u64, refusal: Refusal) {
+        self.reply(session, ticket, Reply::Refused(refusal));
+    }
+
+    /// The fan-out of a session's worker.
+    fn fanout_of(&self, session: SessionId) -> Option<&Addr<FanOut>> {
+        self.workers.get(&self.rooms.membership(session)?.worker)
+    }
+
+    /// Actix empties a mailbox before it lets anything else run. Other threads can refill this one as fast as it
+    /// empties, so after a while we stop by ourselves.
+    fn count_turn(&mut self, ctx: &mut Context<Self>) {
+        self.handled_this_turn += 1;
+        if self.handled_this_turn == MESSAGES_PER_TURN {
+            self.end_turn(ctx);
+            ctx.wait(wrap_future(yield_now()).map(|(), _, _| ()));
+        }
+    }
+
+    /// All rounds go out, and what is to be kept to the journal.
+    fn end_turn(&mut self, ctx: &mut Context<Self>) {
+        self.end_all_rounds();
+        self.commit_next(ctx);
+        self.handled_this_turn = 0;
+    }
+}
+
+impl std::fmt::Debug for ChatServer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("ChatServer").field("rooms", &self.rooms.loaded()).finish_non_exhaustive()
+    }
+}
+
+impl Actor for ChatServer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.spawn(WhenMailboxIsEmpty(Self::end_turn));
+        self.look_into_journal(ctx);
+        self.sweep(ctx);
+    }
+}
+
+impl Handler<AddWorker> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, message: AddWorker, _: &mut Self::Context) {
+        self.workers.insert(message.worker, message.fanout);
+    }
+}
+
+impl Handler<MayEnter> for ChatServer {
+    type Result = bool;
+
+    fn handle(&mut self, MayEnter { room }: MayEnter, _: &mut Self::Context) -> bool {
+        self.rooms.may_enter(&room)
+    }
+}
+
+impl Handler<Join> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, Join { session, room, worker, seat }: Join, ctx: &mut Self::Context) {
+        if self.is_stopping {
+            return seat.deliveries.do_send(Delivery::Dismissed(Dismissal::Restart));
+        }
+        let Ok(room) = room.map(|name| self.rooms.find_or_make(&name)).transpose() else {
+            return seat.deliveries.do_send(Delivery::Dismissed(Dismissal::TooManyRooms));
+        };
+        self.rooms.register(session, worker, seat.encoding);
+        if let Some(fanout) = self.workers.get(&worker) {
+            fanout.do_send(Attach { session, seat });
+        }
+        if let Some(room) = room {
+            self.rooms.put(session, room);
+            self.hear(session, room);
+            self.open_book(room, ctx);
+        }
+        self.metrics.set_rooms(self.rooms.occupied());
+    }
+}
+
+impl Handler<Leave> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, Leave { session }: Leave, ctx: &mut Self::Context) {
+        self.part(session, Some(self.limits.name_hold), ctx);
+        if let Some(fanout) = self.fanout_of(session) {
+            fanout.do_send(Detach { session });
+        }
+        self.rooms.remove(session);
+        self.metrics.set_rooms(self.rooms.occupied());
+    }
+}
+
+impl Handler<Publish> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, publish: Publish, ctx: &mut Self::Context) {
+        self.publish(publish, ctx);
+        self.count_turn(ctx);
+    }
+}
+
+impl Handler<Enter> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, enter: Enter, ctx: &mut Self::Context) {
+        self.enter(enter, ctx);
+        self.metrics.set_rooms(self.rooms.occupied());
+    }
+}
+
+impl Handler<Listen> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, listen: Listen, ctx: &mut Self::Context) {
+        self.listen(listen, ctx);
+    }
+}
+
+impl Handler<Post> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, post: Post, ctx: &mut Self::Context) {
+        let (session, ticket) = (post.session, post.ticket);
+        if let Err(refusal) = self.post(post) {
+            self.refuse(session, ticket, refusal);
+        }
+        self.count_turn(ctx);
+    }
+}
+
+impl Handler<Whisper> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, whisper: Whisper, _: &mut Self::Context) {
+        let (session, ticket) = (whisper.session, whisper.ticket);
+        match self.whisper(whisper) {
+            Ok(reply) => self.reply(session, ticket, reply),
+            Err(refusal) => self.refuse(session, ticket, refusal),
+        }
+    }
+}
+
+impl Handler<ShowTyping> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, ShowTyping { session, typing, .. }: ShowTyping, _: &mut Self::Context) {
+        self.show_typing(session, typing);
+    }
+}
+
+impl Handler<Depart> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, Depart { session, ticket }: Depart, ctx: &mut Self::Context) {
+        self.part(session, None, ctx);
+        self.reply(session, ticket, Reply::Departed);
+        self.metrics.set_rooms(self.rooms.occupied());
+    }
+}
+
+impl Handler<DismissAll> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, message: DismissAll, ctx: &mut Self::Context) {
+        self.is_stopping = true;
+        self.end_turn(ctx);
+        for fanout in self.workers.values() {
+            fanout.do_send(message);
+        }
+    }
+}
+
+impl Handler<CloseJournal> for ChatServer {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: CloseJournal, ctx: &mut Self::Context) -> Self::Result {
+        let (closed, wait) = oneshot::channel();
+        self.closing.push(closed);
+        self.end_turn(ctx);
+        self.close_if_idle(ctx);
+        Box::pin(async move { wait.await.unwrap_or_default() })
+    }
+}
+
+impl Handler<Summarize> for ChatServer {
+    type Result = Summary;
+
+    fn handle(&mut self, _: Summarize, _: &mut Self::Context) -> Summary {
+        Summary {
+            rooms: self.rooms.occupied(),
+            members: self.rooms.member_count(),
+            journal_fault: self.commits.fault().map(ToString::to_string),
+        }
+    }
+}

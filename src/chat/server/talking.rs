@@ -1,0 +1,240 @@
+//! What is said: into rounds, and from there to everybody and to the journal.
+
+use std::sync::Arc;
+
+use actix::Context;
+
+use super::ChatServer;
+use crate::{
+    chat::{
+        audience::Audience,
+        commits::{Commit, Receipt},
+        line::Line,
+        log::{self, Place},
+        messages::{FanOutRound, Payload, Post, Publish, Refusal, Reply, Whisper},
+        room::{Book, Waiting},
+        rooms::RoomId,
+        round::{Hearers, OpenRound, Round},
+    },
+    domain::{Avatar, SessionId, WorkerId},
+    journal::{Append, Kind, NewEntry, now_millis},
+    protocol::{
+        chat::Private,
+        websocket::deflate::{Deflater, FULL_WINDOW},
+    },
+};
+
+impl ChatServer {
+    /// A guest's text or bytes.
+    pub(super) fn publish(&mut self, publish: Publish, ctx: &mut Context<Self>) {
+        let Some(id) = self.rooms.room_of(publish.session) else {
+            return;
+        };
+        self.open_book(id, ctx);
+        let has_fault = self.commits.fault().is_some();
+        let Some(room) = self.rooms.get(id) else {
+            return;
+        };
+        let log = match &mut room.book {
+            Book::Open(log) => log,
+            // In order behind what waits already.
+            Book::Opening(waiting) => return waiting.push(Waiting::Publish(publish)),
+            Book::Closed => return self.metrics.not_kept(),
+        };
+        let Publish { session, payload, accepted } = publish;
+        let guest = session.guest_name();
+        let avatar = Avatar::default();
+        let line = match &payload {
+            // A guest cannot be told; it has its echo.
+            Payload::Text(_) if has_fault => return self.metrics.not_kept(),
+            Payload::Text(body) => {
+                let (kind, username, avatar) = (Kind::Message, &*guest, avatar.as_str());
+                let entry = NewEntry { kind, at: now_millis(), username, avatar, id: "", body };
+                Line::Said(log.advance(), entry)
+            }
+            Payload::Binary(bytes) => Line::Binary(bytes),
+        };
+        let deflater = deflater(&mut self.deflater, &room.audience);
+        if room.open.is_none() {
+            self.open_rooms.push(id);
+        }
+        let open = room.open_round();
+        open.push(&line, Some(session), deflater);
+        open.hold(accepted);
+        if open.is_full() {
+            self.end_round(id);
+        }
+    }
+
+    /// A user's message.
+    pub(super) fn post(&mut self, post: Post) -> Result<(), Refusal> {
+        let Post { session, ticket, kind, body, id: client_id, accepted } = post;
+        let id = self.rooms.room_of(session).ok_or(Refusal::NotLoggedIn)?;
+        let room = self.rooms.get(id).ok_or(Refusal::NotLoggedIn)?;
+        let user = room.presence.user_of(session).ok_or(Refusal::NotLoggedIn)?;
+        let Book::Open(log) = &mut room.book else {
+            return Err(Refusal::JournalUnavailable);
+        };
+        let key = client_id.as_deref().map(|id| log::key(&user.token, id));
+        if let Some(place) = key.and_then(|key| log.find(&key)) {
+            let receipt = Receipt { session, ticket, place };
+            if place.offset <= log.durable() {
+                self.reply(session, ticket, Reply::Posted(place));
+            } else if !self.commits.attach(id, receipt)
+                && let Some(open) = &mut room.open
+            {
+                open.owe(receipt);
+            }
+            return Ok(());
+        }
+        if self.commits.fault().is_some() {
+            self.metrics.not_kept();
+            return Err(Refusal::JournalUnavailable);
+        }
+        let place = Place { offset: log.advance(), at: now_millis() };
+        if let Some(key) = key {
+            log.remember(key, place);
+        }
+        let face = user.face.clone();
+        let entry = NewEntry {
+            kind,
+            at: place.at,
+            username: face.nickname.as_str(),
+            avatar: face.avatar.as_str(),
+            id: client_id.as_deref().unwrap_or_default(),
+            body: &body,
+        };
+        let deflater = deflater(&mut self.deflater, &room.audience);
+        if room.open.is_none() {
+            self.open_rooms.push(id);
+        }
+        let open = room.open_round();
+        open.push(&Line::Said(place.offset, entry), None, deflater);
+        open.hold(accepted);
+        open.owe(Receipt { session, ticket, place });
+        if let Some(key) = key {
+            open.remember(key, place);
+        }
+        if open.is_full() {
+            self.end_round(id);
+        }
+        Ok(())
+    }
+
+    /// A user's message for one other: live only, to all sessions of both.
+    pub(super) fn whisper(&mut self, whisper: Whisper) -> Result<Reply, Refusal> {
+        let Whisper { session, to, body, id: client_id, accepted, .. } = whisper;
+        let id = self.rooms.room_of(session).ok_or(Refusal::NotLoggedIn)?;
+        let room = self.rooms.get(id).ok_or(Refusal::NotLoggedIn)?;
+        let sender = room.presence.user_of(session).ok_or(Refusal::NotLoggedIn)?;
+        let at = now_millis();
+        let key = to.key();
+        let Some(reader) = room.presence.find(&key) else {
+            let is_away = room.presence.is_held(&key);
+            return if is_away {
+                Ok(Reply::Whispered { at, delivered: false })
+            } else {
+                Err(Refusal::NoSuchUser)
+            };
+        };
+        let mut hearers = reader.sessions.clone();
+        if reader.token != sender.token {
+            hearers.extend(&sender.sessions);
+        }
+        let (sender, reader) = (sender.face.clone(), reader.face.clone());
+        let private = Private {
+            username: sender.nickname.as_str(),
+            avatar: sender.avatar.as_str(),
+            to: reader.nickname.as_str(),
+            msg: &body,
+            at,
+            id: client_id.as_deref(),
+        };
+        let mut audience = Audience::default();
+        for member in hearers.iter().filter_map(|session| self.rooms.membership(*session)) {
+            audience.add(member.worker, member.encoding);
+        }
+        let mut open = OpenRound::new(&audience);
+        open.push(&Line::Private(private), None, deflater(&mut self.deflater, &audience));
+        open.hold(accepted);
+        self.fan_out(id, audience.workers(), Arc::new(open.finish(Hearers::Only(hearers)).0));
+        Ok(Reply::Whispered { at, delivered: true })
+    }
+
+    /// A user begins or stops to write: a round of its own, for those who keep up.
+    pub(super) fn show_typing(&mut self, session: SessionId, typing: bool) {
+        let Some(id) = self.rooms.room_of(session) else {
+            return;
+        };
+        let Some(room) = self.rooms.get(id) else {
+            return;
+        };
+        let Some(user) = room.presence.user_of(session) else {
+            return;
+        };
+        let mut open = OpenRound::new(&room.audience);
+        open.push(&Line::Typing(user.face.nickname.as_str(), typing), Some(session), None);
+        // Behind what was said before.
+        self.end_round(id);
+        if let Some(room) = self.rooms.get(id) {
+            let workers: Vec<_> = room.audience.workers().collect();
+            self.fan_out(id, workers.into_iter(), Arc::new(open.finish(Hearers::Idle).0));
+        }
+    }
+
+    /// Adds a line that is not kept to a room's round.
+    pub(super) fn add_line(&mut self, id: RoomId, line: &Line<'_>) {
+        if let Some(room) = self.rooms.get(id) {
+            let deflater = deflater(&mut self.deflater, &room.audience);
+            if room.open.is_none() {
+                self.open_rooms.push(id);
+            }
+            room.open_round().push(line, None, deflater);
+        }
+    }
+
+    pub(super) fn end_all_rounds(&mut self) {
+        for room in std::mem::take(&mut self.open_rooms) {
+            self.end_round(room);
+        }
+    }
+
+    /// A room's round goes to everybody who hears it; what is to be kept of it is next for the journal.
+    pub(super) fn end_round(&mut self, id: RoomId) {
+        let tail_bytes = self.tail_share();
+        let Some(room) = self.rooms.get(id) else {
+            return;
+        };
+        let Some(open) = room.open.take() else {
+            return;
+        };
+        let (round, kept) = open.finish(Hearers::Room);
+        let round = Arc::new(round);
+        for worker in room.audience.workers() {
+            if let Some(fanout) = self.workers.get(&worker) {
+                fanout.do_send(FanOutRound { room: id, round: Arc::clone(&round) });
+            }
+        }
+        let name = room.name.clone();
+        if let Some((record, receipts)) = kept.into_record()
+            && let Some(log) = room.log()
+        {
+            log.push(record.clone(), tail_bytes);
+            let append = Append { room: name, epoch: log.epoch(), record };
+            self.commits.push(Commit { room: id, append, receipts, round });
+        } else {
+            self.rooms.retire(id);
+        }
+    }
+
+    fn fan_out(&self, room: RoomId, workers: impl Iterator<Item = WorkerId>, round: Arc<Round>) {
+        for fanout in workers.filter_map(|worker| self.workers.get(&worker)) {
+            fanout.do_send(FanOutRound { room, round: Arc::clone(&round) });
+        }
+    }
+}
+
+/// The deflater, if somebody in the room reads what it makes.
+fn deflater<'a>(deflater: &'a mut Option<Deflater>, audience: &Audience) -> Option<&'a mut Deflater> {
+    audience.reads_deflated().then(|| deflater.get_or_insert_with(|| Deflater::new(FULL_WINDOW)))
+}

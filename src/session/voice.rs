@@ -1,0 +1,52 @@
+//! What a WebSocket session says to its own client.
+
+use actix_web::web;
+use bytes::{Bytes, BytesMut};
+
+use super::{Worker, outlet::Outbox};
+use crate::protocol::{
+    plain,
+    websocket::{
+        deflate::{self, Agreement},
+        frame::{self, OpCode},
+    },
+};
+
+/// Answers in finished frames, compressed if that was agreed on and is worth it.
+#[derive(Clone, Debug)]
+pub struct Voice {
+    /// Where they wait for the socket.
+    pub outbox: Outbox,
+    /// What was agreed on.
+    pub agreement: Option<Agreement>,
+    worker: web::Data<Worker>,
+}
+
+impl Voice {
+    /// The voice of a session of `worker`.
+    pub fn new(outbox: Outbox, agreement: Option<Agreement>, worker: web::Data<Worker>) -> Self {
+        Self { outbox, agreement, worker }
+    }
+
+    /// Answers a text in upper case.
+    pub fn answer_in_upper_case(&self, text: &str) {
+        if self.agreement.is_some() && deflate::is_worth_it(text.len()) {
+            let mut answer = BytesMut::new();
+            plain::write_text(&mut answer, text);
+            self.answer(OpCode::Text, answer.freeze());
+        } else {
+            self.outbox.answer(|out| plain::write_answer(out, text));
+        }
+    }
+
+    /// Queues a message as an answer.
+    pub fn answer(&self, opcode: OpCode, payload: Bytes) {
+        if let Some(agreement) = self.agreement.filter(|_| deflate::is_worth_it(payload.len()))
+            && let Some(small) =
+                self.worker.deflaters.borrow_mut().with_window(agreement.window_bits()).deflate(&payload)
+        {
+            return self.outbox.answer(|out| frame::write_compressed(out, opcode, small));
+        }
+        self.outbox.answer_frame(opcode, payload);
+    }
+}
