@@ -171,6 +171,17 @@ impl Client {
         soon("a frame", self.framed.next()).await.expect("the connection is open").expect("a legal frame")
     }
 
+    /// Sends a text, unless the connection has ended.
+    pub async fn try_send(&mut self, text: &str) -> bool {
+        let text = ws::Message::Text(text.to_owned().into());
+        soon("a message to be sent", self.framed.send(text)).await.is_ok()
+    }
+
+    /// The next frame, unless the connection has ended.
+    pub async fn try_next(&mut self) -> Option<ws::Frame> {
+        soon("a frame or the end", self.framed.next()).await?.ok()
+    }
+
     pub async fn next_text(&mut self) -> String {
         match self.next().await {
             ws::Frame::Text(bytes) => String::from_utf8(bytes.to_vec()).expect("UTF-8"),

@@ -65,6 +65,15 @@ impl Running {
         line.split_whitespace().nth(1).expect("a number").parse().expect("a number")
     }
 
+    /// Lets it write files of any size again.
+    pub fn raise_file_size_limit(&self) {
+        let raised = Command::new("prlimit")
+            .args(["--fsize=unlimited:", "--pid", &self.child.id().to_string()])
+            .status()
+            .expect("prlimit, of util-linux");
+        assert!(raised.success());
+    }
+
     pub fn signal(&self, name: &str) {
         let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status().expect("kill");
         assert!(sent.success());
