@@ -13,11 +13,15 @@ COPY src ./src
 RUN touch src/lib.rs src/main.rs && cargo build --release --locked --bin echoroom
 
 FROM debian:bookworm-slim
-RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin echoroom
+# The journal's folder is the server's own, so that a volume mounted there is too.
+RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin echoroom \
+    && install -d -o echoroom -g echoroom /data
 WORKDIR /app
 COPY --from=build /build/target/release/echoroom /usr/local/bin/echoroom
 COPY static ./static
 USER echoroom
+ENV ECHOROOM_DATA_DIR=/data
+VOLUME /data
 EXPOSE 3000
 HEALTHCHECK --interval=10s --timeout=5s --start-period=2s CMD ["echoroom", "healthcheck"]
 ENTRYPOINT ["echoroom"]

@@ -43,24 +43,7 @@ impl Session {
         senders: usize,
         registry: &Registry,
     ) -> Result<Self, Box<dyn Error>> {
-        let mut stream = BlockingStream::connect(("127.0.0.1", port))?;
-        stream.set_nodelay(true)?;
-        write!(
-            stream,
-            "GET / HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-        )?;
-        let mut head = Vec::new();
-        while !head.ends_with(b"\r\n\r\n") {
-            let mut byte = [0];
-            stream.read_exact(&mut byte)?;
-            head.push(byte[0]);
-        }
-        if !head.starts_with(b"HTTP/1.1 101 ") {
-            return Err(String::from_utf8_lossy(&head).into_owned().into());
-        }
-        stream.set_nonblocking(true)?;
-        let mut stream = TcpStream::from_std(stream);
+        let mut stream = shake_hands(port, "/")?;
         registry.register(&mut stream, Token(index), Interest::READABLE)?;
         Ok(Self {
             stream,
@@ -141,4 +124,26 @@ impl Session {
         self.input.drain(..at);
         Ok(())
     }
+}
+
+/// A connection that has shaken hands at `path`.
+pub fn shake_hands(port: u16, path: &str) -> Result<TcpStream, Box<dyn Error>> {
+    let mut stream = BlockingStream::connect(("127.0.0.1", port))?;
+    stream.set_nodelay(true)?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+    )?;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        let mut byte = [0];
+        stream.read_exact(&mut byte)?;
+        head.push(byte[0]);
+    }
+    if !head.starts_with(b"HTTP/1.1 101 ") {
+        return Err(String::from_utf8_lossy(&head).into_owned().into());
+    }
+    stream.set_nonblocking(true)?;
+    Ok(TcpStream::from_std(stream))
 }

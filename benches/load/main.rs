@@ -3,8 +3,12 @@
 //! `cargo bench --bench load` runs the busy room: 200 sessions, 16 of them send, four messages of each under way.
 //! A message is under way until one listener has it. Every session checks that it hears every sender's messages, each
 //! once and in order. What counts is the CPU time of the server per delivery; the server has one core for itself and
-//! the load another.
+//! the load another. This server runs twice, with its journal in a file and in memory: the difference is what keeping
+//! the messages costs.
+//!
+//! Then the durable acks: senders at `/chat`, each in a room of its own, that wait for their messages to be kept.
 
+mod acks;
 mod client;
 mod server;
 
@@ -38,11 +42,16 @@ struct Figures {
 fn main() -> Result<(), Box<dyn Error>> {
     let seconds = std::env::var("BENCH_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(4.0);
     server::pin_self_to(1)?;
-    let mut rows: Vec<(&str, Vec<Figures>)> = vec![("echoroom", Vec::new()), ("Node ws", Vec::new())];
+    let mut rows: Vec<(&str, Vec<Figures>)> =
+        vec![("echoroom", Vec::new()), ("echoroom, journal in memory", Vec::new()), ("Node ws", Vec::new())];
     for turn in 1..=TURNS {
         for (name, figures) in &mut rows {
             eprintln!("turn {turn} of {TURNS}: {name}");
-            let server = if *name == "echoroom" { Server::echoroom()? } else { Server::node_ws()? };
+            let server = match *name {
+                "echoroom" => Server::echoroom("sqlite")?,
+                "Node ws" => Server::node_ws()?,
+                _ => Server::echoroom("memory")?,
+            };
             figures.push(busy_room(&server, Duration::from_secs_f64(seconds))?);
         }
     }
@@ -65,6 +74,18 @@ fn main() -> Result<(), Box<dyn Error>> {
             median(|turn| turn.deliveries_per_second),
             median(|turn| turn.rss_mib)
         )?;
+    }
+    writeln!(out, "\nDurable acks, each sender in a room of its own, 32 bytes.\n")?;
+    writeln!(out, "| senders | in flight each | acks a second | CPU per ack, us |\n|---|---|---|---|")?;
+    for (senders, in_flight) in [(1, 1), (1, 64), (16, 1), (16, 64), (200, 1), (200, 16)] {
+        let mut turns = Vec::new();
+        for _ in 0..TURNS {
+            let server = Server::echoroom("sqlite")?;
+            turns.push(acks::run(&server, senders, in_flight, Duration::from_secs_f64(seconds))?);
+        }
+        turns.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
+        let acks::Acks { per_second, cpu_us_each } = turns[TURNS / 2];
+        writeln!(out, "| {senders} | {in_flight} | {per_second:.0} | {cpu_us_each:.1} |")?;
     }
     Ok(())
 }

@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use tempfile::TempDir;
+
 /// The kernel's unit of CPU time in `/proc`, the same on every Linux.
 const TICKS_PER_SECOND: u64 = 100;
 
@@ -17,18 +19,24 @@ const TICKS_PER_SECOND: u64 = 100;
 pub struct Server {
     child: Child,
     pub port: u16,
+    /// The folder of its journal, which goes with it.
+    _data: TempDir,
 }
 
 impl Server {
     /// This server as its users run it, without a line of log for each session.
-    pub fn echoroom() -> Result<Self, Box<dyn Error>> {
+    pub fn echoroom(journal: &str) -> Result<Self, Box<dyn Error>> {
         let port = free_port()?;
+        // On the disk that the sources are on, not in a folder that may be memory.
+        let data = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let mut command = on_core_0(env!("CARGO_BIN_EXE_echoroom"));
         command
             .args(["--bind", "127.0.0.1", "--workers", "1", "--rate", "0", "--port", &port.to_string()])
             .args(["--static-dir", concat!(env!("CARGO_MANIFEST_DIR"), "/static")])
+            .args(["--journal", journal, "--data-dir"])
+            .arg(data.path())
             .env("RUST_LOG", "echoroom::app=info");
-        Self::start(command, port)
+        Self::start(command, port, data)
     }
 
     /// `benches/peers/ws`, installed by npm on first use.
@@ -48,14 +56,14 @@ impl Server {
         let port = free_port()?;
         let mut command = on_core_0("node");
         command.arg(folder.join("server.js")).arg(port.to_string());
-        Self::start(command, port)
+        Self::start(command, port, tempfile::tempdir()?)
     }
 
-    fn start(mut command: Command, port: u16) -> Result<Self, Box<dyn Error>> {
+    fn start(mut command: Command, port: u16, data: TempDir) -> Result<Self, Box<dyn Error>> {
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         // One of them logs to the one, the other to the other.
         let (out, err) = (child.stdout.take(), child.stderr.take());
-        let server = Self { child, port };
+        let server = Self { child, port, _data: data };
         let (sender, listening) = std::sync::mpsc::channel();
         for stream in
             [out.map(|out| Box::new(out) as Box<dyn std::io::Read + Send>), err.map(|err| Box::new(err) as _)]
