@@ -1,17 +1,20 @@
 //! Echoroom, a real-time room server on the [actix](https://docs.rs/actix) actor framework.
 //!
-//! A client connects over WebSocket and becomes one actor. It is answered in upper case, and what it says is relayed
-//! to everybody else in its room.
+//! A client connects over WebSocket and becomes one actor. A plain one is answered in upper case, and what it says is
+//! relayed to everybody else in its room; a chat client logs in, and speaks JSON events. What is said in a room is kept in
+//! its journal, and who comes back gets what was missed.
 //!
 //! # Layout
 //!
 //! - [`app`]: starts the actors, binds the port, runs until stopped. The one place that plugs the pieces together.
 //! - [`routes`]: the route table, and the checks a request passes before it becomes a session.
-//! - [`session`]: one client as an actor; its way in ([`session::inlet`]) and its way out ([`session::outlet`]).
-//! - [`chat`]: rooms. One [`ChatServer`](chat::ChatServer) keeps membership and order, one
+//! - [`session`]: one client as an actor; its way in ([`session::inlet`]) and its way out ([`session::outlet`]); its chat
+//!   ([`session::conversation`]).
+//! - [`chat`]: rooms. One [`ChatServer`](chat::ChatServer) keeps membership, names and order, one
 //!   [`FanOut`](chat::FanOut) per worker thread delivers.
 //! - [`journal`]: what was said in each room, kept: the contract, a store in memory, one in a SQLite file.
-//! - [`protocol`]: bytes in, values out: frames and messages of RFC 6455, close codes, the upper-case answer.
+//! - [`protocol`]: bytes in, values out: frames and messages of RFC 6455, the chat vocabulary, close codes, the
+//!   upper-case answer.
 //! - [`domain`], [`config`], [`metrics`]: names, faces and ids; all settings; what the process counts.
 //!
 //! # Floors
@@ -29,6 +32,9 @@
 //! [`WebSocketSession`](session::websocket::WebSocketSession) → [`Publish`](chat::Publish) →
 //! `ChatServer` (a frame appended to its room's [round](chat::round)) → `FanOut` on each worker with members →
 //! `Delivery` to each session → [`Outlet`](session::outlet::Outlet) → socket.
+//!
+//! The same round, packed, goes from `ChatServer` to the [`Journal`](journal::Journal); its senders get their acks when it
+//! is durable.
 
 pub mod app;
 pub mod chat;

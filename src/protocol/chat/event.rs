@@ -1,0 +1,124 @@
+//! What a room hears.
+
+use serde::Serialize;
+
+use super::event;
+
+/// What everybody in a room, or one session of it, is told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Event<'a> {
+    /// `addUser`
+    AddUser(Somebody<'a>),
+    /// `delUser`
+    DelUser(Somebody<'a>),
+    /// `userList`
+    UserList(&'a [UserRef<'a>]),
+    /// `receiveMessage`
+    ReceiveMessage(Said<'a>),
+    /// `receiveImage`
+    ReceiveImage(Said<'a>),
+    /// `receivePrivate`
+    ReceivePrivate(Private<'a>),
+    /// `typing`
+    Typing {
+        /// Who.
+        username: &'a str,
+        /// Whether they write.
+        typing: bool,
+    },
+}
+
+/// Somebody came or went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Somebody<'a> {
+    /// The nickname.
+    pub username: &'a str,
+    /// The face.
+    pub avatar: &'a str,
+    /// How many people are in the room now.
+    pub count: usize,
+}
+
+/// Somebody who is in the room.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct UserRef<'a> {
+    /// The nickname.
+    pub username: &'a str,
+    /// The face.
+    pub avatar: &'a str,
+}
+
+/// A message of the room: a text or a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Said<'a> {
+    /// Who said it.
+    pub username: &'a str,
+    /// The speaker's face.
+    pub avatar: &'a str,
+    /// The text.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub msg: Option<&'a str>,
+    /// The picture, a data URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub img: Option<&'a str>,
+    /// Its place in the room.
+    pub offset: u64,
+    /// When it was said, in milliseconds since 1970.
+    pub at: u64,
+    /// The name its client gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<&'a str>,
+    /// Whether it was said before its reader came.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub replay: bool,
+}
+
+/// A message for one person.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+pub struct Private<'a> {
+    /// Who said it.
+    pub username: &'a str,
+    /// The speaker's face.
+    pub avatar: &'a str,
+    /// To whom.
+    pub to: &'a str,
+    /// The text.
+    pub msg: &'a str,
+    /// When it was said, in milliseconds since 1970.
+    pub at: u64,
+    /// The name its client gave it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub id: Option<&'a str>,
+}
+
+impl Event<'_> {
+    /// The event's name.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::AddUser(_) => "addUser",
+            Self::DelUser(_) => "delUser",
+            Self::UserList(_) => "userList",
+            Self::ReceiveMessage(_) => "receiveMessage",
+            Self::ReceiveImage(_) => "receiveImage",
+            Self::ReceivePrivate(_) => "receivePrivate",
+            Self::Typing { .. } => "typing",
+        }
+    }
+
+    /// The whole event as a JSON text.
+    pub fn to_json(&self) -> Vec<u8> {
+        match self {
+            Self::AddUser(data) | Self::DelUser(data) => event(self.name(), data),
+            Self::UserList(data) => event(self.name(), data),
+            Self::ReceiveMessage(data) | Self::ReceiveImage(data) => event(self.name(), data),
+            Self::ReceivePrivate(data) => event(self.name(), data),
+            Self::Typing { username, typing } => event(self.name(), &TypingNow { username, typing: *typing }),
+        }
+    }
+}
+
+#[derive(Serialize)]
+struct TypingNow<'a> {
+    username: &'a str,
+    typing: bool,
+}

@@ -1,0 +1,116 @@
+//! What goes wrong: one table of codes.
+
+use std::borrow::Cow;
+
+use serde::Serialize;
+
+/// What went wrong, in one stable word. The table of all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Code {
+    /// The text is no JSON, or not a text.
+    BadJson,
+    /// A field is missing or of another type.
+    BadField,
+    /// There is no such event.
+    UnknownEvent,
+    /// A message before `login`.
+    NotLoggedIn,
+    /// The nickname breaks a rule.
+    BadName,
+    /// Somebody has the nickname, or is expected back.
+    NameTaken,
+    /// The room's name breaks a rule.
+    BadRoom,
+    /// There are as many rooms as there may be.
+    TooManyRooms,
+    /// The token is none.
+    BadToken,
+    /// Nobody of that name is in the room.
+    NoSuchUser,
+    /// The message or the picture is over its limit.
+    TooLarge,
+    /// The picture is none that we pass on.
+    BadImage,
+    /// Messages come faster than they may; this one was not taken.
+    RateLimited,
+    /// The message cannot be kept, or what was kept cannot be read.
+    JournalUnavailable,
+}
+
+/// One row of the table of codes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CodeRow {
+    /// The code.
+    pub code: Code,
+    /// The stable word.
+    pub word: &'static str,
+    /// The reason for people, unless there is a better one.
+    pub reason: &'static str,
+    /// Whether the same request may succeed later.
+    pub retry: bool,
+}
+
+/// All codes.
+pub const CODES: [CodeRow; 14] = [
+    row(Code::BadJson, "bad_json", "the message is no JSON", false),
+    row(Code::BadField, "bad_field", "a field is missing or of another type", false),
+    row(Code::UnknownEvent, "unknown_event", "there is no such event", false),
+    row(Code::NotLoggedIn, "not_logged_in", "log in first", false),
+    row(Code::BadName, "bad_name", "this is no nickname", false),
+    row(Code::NameTaken, "name_taken", "somebody in the room has this name, or has just left it", true),
+    row(Code::BadRoom, "bad_room", "this is no name of a room", false),
+    row(Code::TooManyRooms, "too_many_rooms", "there are too many rooms", true),
+    row(Code::BadToken, "bad_token", "a token is 32 hexadecimal digits", false),
+    row(Code::NoSuchUser, "no_such_user", "nobody of this name is in the room", false),
+    row(Code::TooLarge, "too_large", "the message is too large", false),
+    row(Code::BadImage, "bad_image", "this is no image that can be shown", false),
+    row(Code::RateLimited, "rate_limited", "too many messages, this one was not taken", true),
+    row(
+        Code::JournalUnavailable,
+        "journal_unavailable",
+        "messages cannot be kept now, so none are taken",
+        true,
+    ),
+];
+
+const fn row(code: Code, word: &'static str, reason: &'static str, retry: bool) -> CodeRow {
+    CodeRow { code, word, reason, retry }
+}
+
+impl Code {
+    /// Its row in the table.
+    pub fn row(self) -> &'static CodeRow {
+        // The table is in the order of the variants; a test holds it to that.
+        &CODES[self as usize]
+    }
+}
+
+impl Serialize for Code {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.row().word)
+    }
+}
+
+/// Why a request was not done.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Failure {
+    /// The stable word.
+    pub code: Code,
+    /// The reason for people.
+    pub msg: Cow<'static, str>,
+    /// When to try again, with [`Code::RateLimited`].
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub retry_after_ms: Option<u64>,
+}
+
+impl Failure {
+    /// With the reason that the table gives.
+    pub fn of(code: Code) -> Self {
+        Self::with(code, code.row().reason)
+    }
+
+    /// With a reason of its own.
+    pub fn with(code: Code, msg: impl Into<Cow<'static, str>>) -> Self {
+        Self { code, msg: msg.into(), retry_after_ms: None }
+    }
+}

@@ -1,0 +1,217 @@
+//! From being let into a room to hearing it: what was missed, read page by page.
+
+use std::{future::poll_fn, task::Poll};
+
+use super::{
+    CatchUp, Conversation, EnterKind, HISTORY_PAGE_BYTES, Next, Outcome, Pending, Purpose, REPLAY_PAGE_BYTES,
+    Reading, User,
+};
+use crate::{
+    chat::{
+        log::Resume,
+        messages::{Depart, Entered, Listen, Tail},
+    },
+    domain::RoomName,
+    journal::{Page, Range, entry},
+    protocol::chat::{self, Answer, Code, Failure, HISTORY_LIMIT, LoginSuccess, RoomJoined},
+};
+
+impl Conversation {
+    /// The session is let in; it reads what it is to be given before it hears the room.
+    pub(super) fn entered(
+        &mut self,
+        visit: u64,
+        entered: Box<Entered>,
+        ack: Option<u64>,
+        kind: EnterKind,
+    ) -> Next {
+        let (face, room) = (entered.face.clone(), entered.name.clone());
+        self.user = Some(User { face, token: entered.token, room });
+        self.has_been_somebody = true;
+        let range = match entered.resume {
+            Resume::From(offset) => Range::After { after: offset, max_bytes: REPLAY_PAGE_BYTES },
+            Resume::Fresh | Resume::Lost(_) => latest(entered.head),
+        };
+        let (name, durable) = (entered.name.clone(), entered.durable);
+        self.catching_up =
+            Some(CatchUp { visit, entered, welcome: Some((ack, kind)), after: 0, durable, is_lost: false });
+        Next::Read(self.read(Purpose::FirstPage { visit, range }, name, range))
+    }
+
+    /// The newest messages, behind what was read.
+    pub fn tail(&mut self, tail: Tail) -> Next {
+        let Some(catch_up) = self.catching_up.as_mut().filter(|catch_up| catch_up.visit == tail.visit) else {
+            return Next::Nothing;
+        };
+        if let Some(behind) = tail.behind {
+            catch_up.durable = behind.durable;
+            return self.read_on();
+        }
+        let (after, head) = (catch_up.after, catch_up.entered.head);
+        self.catching_up = None;
+        for record in &tail.records {
+            // It was packed by this process.
+            for entry in entry::unpack(record).unwrap_or_default().iter().filter(|entry| entry.offset > after)
+            {
+                self.say_again(entry, head);
+            }
+        }
+        Next::Nothing
+    }
+
+    /// A page was read, or could not be.
+    pub fn have_read(&mut self, Outcome { purpose, result }: Outcome) -> Next {
+        match purpose {
+            Purpose::History { ack } => {
+                self.hold.set(false);
+                match result {
+                    Ok(page) => self.answer_history(ack, &page),
+                    Err(_) => self.fail(Some(ack), false, &Failure::of(Code::JournalUnavailable)),
+                }
+                Next::Nothing
+            }
+            Purpose::FirstPage { visit, range } => match result {
+                _ if !self.is_catching_up(visit) => Next::Nothing,
+                Ok(page) => self.first_page(range, &page),
+                Err(_) => self.cannot_welcome(),
+            },
+            Purpose::NextPage { visit } => match result {
+                _ if !self.is_catching_up(visit) => Next::Nothing,
+                Ok(page) => self.next_page(&page),
+                Err(_) => Next::EndBehind,
+            },
+        }
+    }
+
+    fn is_catching_up(&self, visit: u64) -> bool {
+        self.catching_up.as_ref().is_some_and(|catch_up| catch_up.visit == visit)
+    }
+
+    /// Decides whether all that was missed is there, tells the client that it is in, and begins to replay.
+    fn first_page(&mut self, range: Range, page: &Page) -> Next {
+        let Some(catch_up) = &mut self.catching_up else {
+            return Next::Nothing;
+        };
+        let entered = &catch_up.entered;
+        let first = page.entries.first().map(|entry| entry.offset);
+        if let (Range::After { after, .. }, Resume::From(_)) = (range, entered.resume)
+            && first.map_or(after < catch_up.durable, |first| first > after + 1)
+        {
+            // The journal has let some of it go: the latest page instead.
+            catch_up.is_lost = true;
+            let (visit, name, range) = (catch_up.visit, entered.name.clone(), latest(entered.head));
+            return Next::Read(self.read(Purpose::FirstPage { visit, range }, name, range));
+        }
+        // What was read begins behind here.
+        let begin = match range {
+            Range::After { after, .. } => after,
+            Range::Before { .. } => first.map_or(catch_up.durable, |first| first - 1),
+        };
+        let (recovered, missed) = match entered.resume {
+            Resume::Fresh => (false, 0),
+            Resume::From(offset) if catch_up.is_lost => (false, begin.saturating_sub(offset)),
+            Resume::From(_) => (true, 0),
+            Resume::Lost(seen) => (false, begin.saturating_sub(seen)),
+        };
+        catch_up.after = begin;
+        let welcome = catch_up.welcome.take();
+        if let Some((ack, kind)) = welcome {
+            self.welcome(ack, kind, recovered, missed);
+        }
+        self.hold.set(false);
+        self.next_page(page)
+    }
+
+    fn welcome(&self, ack: Option<u64>, kind: EnterKind, recovered: bool, missed: u64) {
+        let Some(CatchUp { entered, .. }) = &self.catching_up else {
+            return;
+        };
+        let (room, epoch, offset) = (entered.name.to_string(), entered.epoch.to_string(), entered.head);
+        let (event, answer) = match kind {
+            EnterKind::Login => (
+                "loginSuccess",
+                Answer::LoginSuccess(LoginSuccess {
+                    username: entered.face.nickname.to_string(),
+                    avatar: entered.face.avatar.to_string(),
+                    room,
+                    token: entered.token.to_string(),
+                    epoch,
+                    offset,
+                    recovered,
+                    missed,
+                }),
+            ),
+            EnterKind::JoinRoom => ("roomJoined", Answer::RoomJoined(RoomJoined { room, epoch, offset })),
+        };
+        match ack {
+            Some(number) => self.say(chat::ack(number, &answer)),
+            None => self.say(chat::event(event, &answer)),
+        }
+    }
+
+    /// The session is in its room, but cannot be told what was said there: it is nobody again.
+    fn cannot_welcome(&mut self) -> Next {
+        self.hold.set(false);
+        self.user = None;
+        let welcome = self.catching_up.take().and_then(|catch_up| catch_up.welcome);
+        let ticket = self.expect(Pending::Depart { ack: None });
+        self.worker.chat.do_send(Depart { session: self.session, ticket });
+        if let Some((ack, kind)) = welcome {
+            self.fail(ack, kind == EnterKind::Login, &Failure::of(Code::JournalUnavailable));
+        }
+        Next::Nothing
+    }
+
+    /// Replays a page, then reads on or asks to hear the rest.
+    fn next_page(&mut self, page: &Page) -> Next {
+        let Some(catch_up) = &mut self.catching_up else {
+            return Next::Nothing;
+        };
+        let (after, head) = (catch_up.after, catch_up.entered.head);
+        match (page.entries.first(), page.entries.last()) {
+            (Some(first), _) if first.offset > after + 1 => return Next::EndBehind,
+            (_, Some(last)) => catch_up.after = last.offset,
+            // Nothing is left of what was durable.
+            (_, None) if after < catch_up.durable => return Next::EndBehind,
+            (_, None) => {}
+        }
+        let is_at_end = catch_up.after >= catch_up.durable;
+        let (visit, after) = (catch_up.visit, catch_up.after);
+        for entry in &page.entries {
+            self.say_again(entry, head);
+        }
+        if !is_at_end {
+            return self.read_on();
+        }
+        self.worker.chat.do_send(Listen { session: self.session, visit, after });
+        Next::Nothing
+    }
+
+    fn read_on(&self) -> Next {
+        let Some(CatchUp { visit, entered, after, .. }) = &self.catching_up else {
+            return Next::Nothing;
+        };
+        let range = Range::After { after: *after, max_bytes: REPLAY_PAGE_BYTES };
+        Next::Read(self.read(Purpose::NextPage { visit: *visit }, entered.name.clone(), range))
+    }
+
+    /// Reads a page once the socket has taken what came before.
+    pub(super) fn read(&self, purpose: Purpose, room: RoomName, range: Range) -> Reading {
+        let outbox = self.voice.outbox.clone();
+        let journal = self.worker.journal.clone();
+        Box::pin(async move {
+            // Nobody needs to wake us: the outlet runs the actor, and so this, after each piece it yields.
+            poll_fn(
+                |_| if outbox.answer_bytes() > REPLAY_PAGE_BYTES { Poll::Pending } else { Poll::Ready(()) },
+            )
+            .await;
+            Outcome { purpose, result: journal.read(room, range).await }
+        })
+    }
+}
+
+/// The newest messages up to an offset.
+fn latest(head: u64) -> Range {
+    let limit = usize::try_from(HISTORY_LIMIT).unwrap_or(usize::MAX);
+    Range::Before { before: head.saturating_add(1), limit, max_bytes: HISTORY_PAGE_BYTES }
+}

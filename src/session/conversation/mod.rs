@@ -1,0 +1,329 @@
+//! The chat of one session, whatever carries it: requests in, answers and events out.
+//!
+//! A [`Conversation`] reads what its client says, asks the chat server, and writes what comes of it. It never waits;
+//! where something must be read from the journal first, it gives its session a [`Reading`] to run, and is handed the
+//! outcome.
+//!
+//! Coming into a room goes in three steps: the chat server lets the session in ([`Enter`](crate::chat::messages::Enter)); the session reads what it
+//! missed, page by page as its socket takes it; then it asks to [`Listen`](crate::chat::messages::Listen), and is given the rest and everything after.
+//! While the first step is under way nothing more is read from the client, so that what it sent behind a login is
+//! said by who logged in.
+
+use std::{cell::Cell, collections::HashMap, future::Future, pin::Pin, rc::Rc, time::Instant};
+
+use actix_web::web;
+use bytestring::ByteString;
+
+use super::{
+    Worker,
+    rate::{Measure, Meter},
+    voice::Voice,
+};
+use crate::{
+    chat::{
+        Intake, line,
+        log::Place,
+        messages::{Entered, Refusal, Reply},
+        presence::Face,
+    },
+    domain::{RoomName, SessionId, Token},
+    journal::{Entry, JournalError, Kind, NewEntry, Page, Range},
+    protocol::{
+        chat::{
+            self, Answer, Code, Envelope, Failure, HistoryMessage, HistoryPage, PrivateReceipt, Receipt,
+            Request,
+        },
+        plain,
+        websocket::frame::OpCode,
+    },
+};
+
+mod catching_up;
+mod requests;
+
+/// Bytes of a page that is replayed, and of what may wait for the socket before the next one is read.
+const REPLAY_PAGE_BYTES: usize = 64 * 1024;
+
+/// Bytes of a page of history, or of the latest messages.
+const HISTORY_PAGE_BYTES: usize = 256 * 1024;
+
+/// Something to be read for a conversation. The outcome goes to [`Conversation::have_read`].
+pub type Reading = Pin<Box<dyn Future<Output = Outcome>>>;
+
+/// What came of a [`Reading`].
+#[derive(Debug)]
+pub struct Outcome {
+    purpose: Purpose,
+    result: Result<Page, JournalError>,
+}
+
+/// What a page is for.
+#[derive(Clone, Debug)]
+enum Purpose {
+    /// What the session missed, or the latest messages: then it is told that it is in.
+    FirstPage { visit: u64, range: Range },
+    /// More of what it missed.
+    NextPage { visit: u64 },
+    /// Older messages that it asked for.
+    History { ack: u64 },
+}
+
+/// What the session is to do next.
+#[derive(Default)]
+pub enum Next {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// To run this.
+    Read(Reading),
+    /// To end: its client floods.
+    EndFlood,
+    /// To end: what it was being given is gone from the journal, so it must come back to learn what it missed.
+    EndBehind,
+}
+
+/// Whether reading from the client must wait; shared with the [`inlet`](super::inlet).
+#[derive(Clone, Debug, Default)]
+pub struct Hold(Rc<Cell<bool>>);
+
+impl Hold {
+    /// Whether it must.
+    pub fn is_on(&self) -> bool {
+        self.0.get()
+    }
+
+    fn set(&self, on: bool) {
+        self.0.set(on);
+    }
+}
+
+/// See the module's text.
+#[derive(Debug)]
+pub struct Conversation {
+    session: SessionId,
+    worker: web::Data<Worker>,
+    intake: Intake,
+    voice: Voice,
+    hold: Hold,
+    meter: Option<Meter>,
+    /// Requests that the chat server has not answered yet, by their tickets.
+    pending: HashMap<u64, Pending>,
+    last_ticket: u64,
+    /// Who the session is.
+    user: Option<User>,
+    /// What it still reads before it hears its room.
+    catching_up: Option<CatchUp>,
+    has_been_somebody: bool,
+}
+
+#[derive(Clone, Debug)]
+struct User {
+    face: Face,
+    token: Token,
+    room: RoomName,
+}
+
+/// A request on its way.
+#[derive(Debug)]
+enum Pending {
+    Enter { ack: Option<u64>, kind: EnterKind },
+    Post { ack: Option<u64>, id: Option<ByteString>, text: Option<ByteString> },
+    Whisper { ack: Option<u64>, id: Option<ByteString> },
+    Depart { ack: Option<u64> },
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum EnterKind {
+    Login,
+    JoinRoom,
+}
+
+/// What a session reads before it hears its room.
+#[derive(Debug)]
+struct CatchUp {
+    /// The ticket of the request by which it came in.
+    visit: u64,
+    entered: Box<Entered>,
+    /// How it is told that it is in, until it has been.
+    welcome: Option<(Option<u64>, EnterKind)>,
+    /// It has been given everything up to here.
+    after: u64,
+    /// The journal's last durable offset, as far as we know.
+    durable: u64,
+    /// Whether what was missed turned out to be gone.
+    is_lost: bool,
+}
+
+impl Conversation {
+    /// The chat of a session of `worker`, which is nobody yet.
+    pub fn new(
+        session: SessionId,
+        worker: web::Data<Worker>,
+        intake: Intake,
+        voice: Voice,
+        hold: Hold,
+        meter: Option<Meter>,
+    ) -> Self {
+        Self {
+            session,
+            worker,
+            intake,
+            voice,
+            hold,
+            meter,
+            pending: HashMap::new(),
+            last_ticket: 0,
+            user: None,
+            catching_up: None,
+            has_been_somebody: false,
+        }
+    }
+
+    /// Whether somebody has logged in, however it went on.
+    pub fn has_been_somebody(&self) -> bool {
+        self.has_been_somebody
+    }
+
+    // ----- from the client -----
+
+    /// A text from the client.
+    pub fn text(&mut self, text: &ByteString) -> Next {
+        let Envelope { request, ack } = Envelope::parse(text);
+        if let Some(meter) = &mut self.meter {
+            match meter.measure(Instant::now()) {
+                Measure::Fits => {}
+                Measure::Flood => return Next::EndFlood,
+                Measure::TooFast { retry_after } => {
+                    let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX).max(1);
+                    let failure =
+                        Failure { retry_after_ms: Some(retry_after_ms), ..Failure::of(Code::RateLimited) };
+                    let is_login = matches!(request, Ok(Request::Login(_)));
+                    self.fail(ack, is_login, &failure);
+                    return Next::Nothing;
+                }
+            }
+        }
+        let request = match request {
+            Ok(request) => request,
+            Err(failure) => {
+                self.fail(ack, false, &failure);
+                return Next::Nothing;
+            }
+        };
+        let is_login = matches!(request, Request::Login(_));
+        match self.request(request, ack, text.len()) {
+            Ok(next) => next,
+            Err(failure) => {
+                self.fail(ack, is_login, &failure);
+                Next::Nothing
+            }
+        }
+    }
+
+    /// Bytes from the client, which have no meaning here.
+    pub fn binary(&self) -> Next {
+        self.fail(None, false, &Failure::with(Code::BadJson, "events are JSON texts, not bytes"));
+        Next::Nothing
+    }
+
+    /// A message over `--max-payload` has come; the session ends.
+    pub fn too_big(&self) {
+        let limit = self.worker.settings.max_payload.get();
+        let failure = Failure::with(Code::TooLarge, format!("a message has at most {limit} bytes"));
+        self.fail(None, false, &failure);
+    }
+
+    // ----- from the chat server -----
+
+    /// What became of a request.
+    pub fn reply(&mut self, ticket: u64, reply: Reply) -> Next {
+        match (self.pending.remove(&ticket), reply) {
+            (Some(Pending::Enter { ack, kind }), Reply::Entered(entered)) => {
+                return self.entered(ticket, entered, ack, kind);
+            }
+            (Some(Pending::Post { ack, id, text }), Reply::Posted(Place { offset, at })) => {
+                let echo = text.map(|text| plain::upper_case(&text));
+                let id = id.map(String::from);
+                self.answer_if_asked(ack, &Answer::Receipt(Receipt { id, offset, at, echo }));
+            }
+            (Some(Pending::Whisper { ack, id }), Reply::Whispered { at, delivered }) => {
+                let id = id.map(String::from);
+                self.answer_if_asked(ack, &Answer::PrivateReceipt(PrivateReceipt { id, at, delivered }));
+            }
+            (Some(Pending::Depart { ack }), Reply::Departed) => self.answer_if_asked(ack, &Answer::Done {}),
+            (Some(pending), Reply::Refused(refusal)) => {
+                let (ack, is_login) = match pending {
+                    Pending::Enter { ack, kind } => {
+                        self.hold.set(false);
+                        (ack, kind == EnterKind::Login)
+                    }
+                    Pending::Post { ack, .. } | Pending::Whisper { ack, .. } | Pending::Depart { ack } => {
+                        (ack, false)
+                    }
+                };
+                self.fail(ack, is_login, &Failure::of(code_of(refusal)));
+            }
+            (pending, reply) => debug_assert!(false, "{reply:?} is no answer to {pending:?}"),
+        }
+        Next::Nothing
+    }
+
+    // ----- to the client -----
+
+    /// A message from the journal; what was said before the session came is marked.
+    fn say_again(&self, entry: &Entry, head: u64) {
+        let event = line::said_event(entry.offset, as_new(entry), entry.offset <= head);
+        self.say(event.to_json());
+    }
+
+    fn answer_history(&self, ack: u64, page: &Page) {
+        let messages = page.entries.iter().map(history_message).collect();
+        self.say(chat::ack(ack, &Answer::HistoryPage(HistoryPage { messages, more: page.more })));
+    }
+
+    fn answer_if_asked(&self, ack: Option<u64>, answer: &Answer<'_>) {
+        if let Some(number) = ack {
+            self.say(chat::ack(number, answer));
+        }
+    }
+
+    fn fail(&self, ack: Option<u64>, is_login: bool, failure: &Failure) {
+        self.say(match ack {
+            Some(number) => chat::ack_failure(number, failure),
+            None => chat::event(if is_login { "loginError" } else { "error" }, failure),
+        });
+    }
+
+    fn say(&self, json: Vec<u8>) {
+        self.voice.answer(OpCode::Text, json.into());
+    }
+
+    fn expect(&mut self, pending: Pending) -> u64 {
+        self.last_ticket += 1;
+        self.pending.insert(self.last_ticket, pending);
+        self.last_ticket
+    }
+}
+
+fn history_message(entry: &Entry) -> HistoryMessage<'_> {
+    let kind = match entry.kind {
+        Kind::Message => "message",
+        Kind::Image => "image",
+    };
+    HistoryMessage { kind, message: line::said(entry.offset, as_new(entry), false) }
+}
+
+fn as_new(entry: &Entry) -> NewEntry<'_> {
+    let Entry { kind, at, username, avatar, id, body, .. } = entry;
+    NewEntry { kind: *kind, at: *at, username, avatar, id, body }
+}
+
+fn code_of(refusal: Refusal) -> Code {
+    match refusal {
+        Refusal::NotLoggedIn => Code::NotLoggedIn,
+        Refusal::NameTaken => Code::NameTaken,
+        Refusal::TooManyRooms => Code::TooManyRooms,
+        Refusal::NoSuchUser => Code::NoSuchUser,
+        Refusal::JournalUnavailable => Code::JournalUnavailable,
+    }
+}

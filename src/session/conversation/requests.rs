@@ -1,0 +1,198 @@
+//! What a client asks for: checked, and handed to the chat server.
+
+use bytestring::ByteString;
+
+use super::{Conversation, EnterKind, HISTORY_PAGE_BYTES, Next, Pending, Purpose, User};
+use crate::{
+    chat::{
+        log::Since,
+        messages::{Depart, Enter, Post, ShowTyping, Whisper},
+        presence::Face,
+    },
+    domain::{Avatar, ImageError, ImageLimits, Nickname, RoomName, Token, image},
+    journal::{EpochId, Kind, Range, now_millis},
+    protocol::chat::{
+        Answer, Code, Failure, HISTORY_LIMIT, History, JoinRoom, Login, MAX_HISTORY_LIMIT, MAX_ID_BYTES,
+        Request, SendImage, SendMessage, SendPrivate, Typing,
+    },
+};
+
+impl Conversation {
+    pub(super) fn request(
+        &mut self,
+        request: Request,
+        ack: Option<u64>,
+        len: usize,
+    ) -> Result<Next, Failure> {
+        let id = request.id().map(parse_id).transpose()?;
+        match request {
+            Request::Login(login) => self.login(login, ack, len)?,
+            Request::JoinRoom(join) => self.join_room(&join, ack, len)?,
+            Request::Ping => self.answer_if_asked(ack, &Answer::Pong { at: now_millis() }),
+            Request::Logout => self.logout(ack),
+            Request::History(history) => return self.history(history, ack),
+            Request::SendMessage(SendMessage { msg, .. }) => {
+                self.check_message(&msg)?;
+                let body = ByteString::from(msg);
+                let text = ack.is_some().then(|| body.clone());
+                self.post(Kind::Message, body, Pending::Post { ack, id: id.clone(), text }, id, len);
+            }
+            Request::SendImage(SendImage { img, .. }) => {
+                self.check_image(&img)?;
+                self.post(
+                    Kind::Image,
+                    img.into(),
+                    Pending::Post { ack, id: id.clone(), text: None },
+                    id,
+                    len,
+                );
+            }
+            Request::SendPrivate(SendPrivate { to, msg, .. }) => {
+                self.check_message(&msg)?;
+                // A name that nobody can have is one that nobody has.
+                let to = Nickname::parse(&to).map_err(|_| Failure::of(Code::NoSuchUser))?;
+                let ticket = self.expect(Pending::Whisper { ack, id: id.clone() });
+                let accepted = self.intake.accept(len);
+                let body = msg.into();
+                self.worker.chat.do_send(Whisper { session: self.session, ticket, to, body, id, accepted });
+            }
+            Request::Typing(Typing { typing }) => {
+                self.check_user()?;
+                let accepted = self.intake.accept(len);
+                self.worker.chat.do_send(ShowTyping { session: self.session, typing, accepted });
+                self.answer_if_asked(ack, &Answer::Done {});
+            }
+        }
+        Ok(Next::Nothing)
+    }
+
+    fn login(&mut self, login: Login, ack: Option<u64>, len: usize) -> Result<(), Failure> {
+        let nickname = Nickname::parse(&login.username)
+            .map_err(|error| Failure::with(Code::BadName, error.to_string()))?;
+        let avatar =
+            Avatar::parse_or_default(login.avatar.as_deref().unwrap_or_default(), self.avatar_limits());
+        let room = login.room.as_deref().map_or_else(|| Ok(RoomName::default()), parse_room)?;
+        let token = login.token.as_deref().filter(|token| !token.is_empty()).map(parse_token).transpose()?;
+        let since = match (login.epoch, login.offset) {
+            (Some(epoch), Some(offset)) => Some(parse_since(&epoch, offset)?),
+            (None, None) => None,
+            (Some(_), None) => {
+                return Err(Failure::with(Code::BadField, "data.epoch comes with data.offset"));
+            }
+            (None, Some(_)) => {
+                return Err(Failure::with(Code::BadField, "data.offset comes with data.epoch"));
+            }
+        };
+        let own = self.user.as_ref().map(|user| user.token);
+        self.enter(room, Face { nickname, avatar }, token.or(own), since, EnterKind::Login, ack, len)
+    }
+
+    fn join_room(&mut self, join: &JoinRoom, ack: Option<u64>, len: usize) -> Result<(), Failure> {
+        let User { face, token, .. } = self.check_user()?.clone();
+        let room = parse_room(&join.room)?;
+        self.enter(room, face, Some(token), None, EnterKind::JoinRoom, ack, len)
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "the fields of one message")]
+    fn enter(
+        &mut self,
+        room: RoomName,
+        face: Face,
+        token: Option<Token>,
+        since: Option<Since>,
+        kind: EnterKind,
+        ack: Option<u64>,
+        len: usize,
+    ) -> Result<(), Failure> {
+        let spare = Token::random().map_err(|error| {
+            Failure::with(Code::JournalUnavailable, format!("no random numbers: {error}"))
+        })?;
+        let ticket = self.expect(Pending::Enter { ack, kind });
+        let accepted = self.intake.accept(len);
+        self.hold.set(true);
+        let session = self.session;
+        self.worker.chat.do_send(Enter { session, ticket, room, face, token, spare, since, accepted });
+        Ok(())
+    }
+
+    fn logout(&mut self, ack: Option<u64>) {
+        self.user = None;
+        self.catching_up = None;
+        let ticket = self.expect(Pending::Depart { ack });
+        self.worker.chat.do_send(Depart { session: self.session, ticket });
+    }
+
+    fn history(&mut self, history: History, ack: Option<u64>) -> Result<Next, Failure> {
+        let room = self.check_user()?.room.clone();
+        let ack = ack.ok_or_else(|| Failure::with(Code::BadField, "ack: history is answered by an ack"))?;
+        let limit = history.limit.unwrap_or(HISTORY_LIMIT).clamp(1, MAX_HISTORY_LIMIT);
+        let range = Range::Before {
+            before: history.before.unwrap_or(u64::MAX),
+            limit: usize::try_from(limit).unwrap_or(usize::MAX),
+            max_bytes: HISTORY_PAGE_BYTES,
+        };
+        // One at a time, so that a session holds one page.
+        self.hold.set(true);
+        Ok(Next::Read(self.read(Purpose::History { ack }, room, range)))
+    }
+
+    fn post(&mut self, kind: Kind, body: ByteString, pending: Pending, id: Option<ByteString>, len: usize) {
+        let ticket = self.expect(pending);
+        let accepted = self.intake.accept(len);
+        self.worker.chat.do_send(Post { session: self.session, ticket, kind, body, id, accepted });
+    }
+
+    fn check_user(&self) -> Result<&User, Failure> {
+        self.user.as_ref().ok_or_else(|| Failure::of(Code::NotLoggedIn))
+    }
+
+    fn check_message(&self, msg: &str) -> Result<(), Failure> {
+        self.check_user()?;
+        let limit = self.worker.settings.max_message_size.get();
+        if msg.len() > limit {
+            let sentence = format!("data.msg: the text has {} bytes, at most {limit} are taken", msg.len());
+            return Err(Failure::with(Code::TooLarge, sentence));
+        }
+        Ok(())
+    }
+
+    fn check_image(&self, img: &str) -> Result<(), Failure> {
+        self.check_user()?;
+        let settings = &self.worker.settings;
+        let limits =
+            ImageLimits { bytes: settings.max_image_size.get(), side: settings.max_image_side.get() };
+        image::check(img, limits).map_err(|error| {
+            let code = match error {
+                ImageError::TooLarge { .. } => Code::TooLarge,
+                _ => Code::BadImage,
+            };
+            Failure::with(code, format!("data.img: {error}"))
+        })
+    }
+
+    fn avatar_limits(&self) -> ImageLimits {
+        let settings = &self.worker.settings;
+        ImageLimits { bytes: settings.max_avatar_size.get(), side: settings.max_image_side.get() }
+    }
+}
+
+fn parse_id(id: &str) -> Result<ByteString, Failure> {
+    if id.is_empty() || id.len() > MAX_ID_BYTES {
+        return Err(Failure::with(Code::BadField, format!("data.id: an id has 1 to {MAX_ID_BYTES} bytes")));
+    }
+    Ok(id.into())
+}
+
+fn parse_room(name: &str) -> Result<RoomName, Failure> {
+    RoomName::parse(name).map_err(|error| Failure::with(Code::BadRoom, error.to_string()))
+}
+
+fn parse_token(token: &str) -> Result<Token, Failure> {
+    token.parse().map_err(|_| Failure::of(Code::BadToken))
+}
+
+fn parse_since(epoch: &str, offset: u64) -> Result<Since, Failure> {
+    let epoch: EpochId =
+        epoch.parse().map_err(|error| Failure::with(Code::BadField, format!("data.epoch: {error}")))?;
+    Ok(Since { epoch, offset })
+}
