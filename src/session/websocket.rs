@@ -70,7 +70,7 @@ pub struct WebSocketSession {
     outbox: Outbox,
     voice: Voice,
     /// There at the door of the chat.
-    conversation: Option<Conversation>,
+    conversation: Option<Box<Conversation>>,
     connection: Option<Arc<Connection>>,
     heartbeat: Heartbeat,
     life: Life,
@@ -120,7 +120,7 @@ pub fn open(
     let voice = Voice::new(outbox.clone(), agreement, worker.clone());
     let conversation = is_chat.then(|| {
         let meter = rate_limit(settings).map(|limit| Meter::new(limit, opened));
-        Conversation::new(id, worker.clone(), intake.clone(), voice.clone(), hold, meter)
+        Box::new(Conversation::new(id, worker.clone(), intake.clone(), voice.clone(), hold, meter))
     });
     let session = WebSocketSession {
         id,
@@ -298,7 +298,7 @@ impl Actor for WebSocketSession {
         if self.conversation.is_some() {
             ctx.run_later(self.worker.settings.connect_timeout.get(), |session, ctx| {
                 let is_nobody = |conversation: &Conversation| !conversation.has_been_somebody();
-                if session.conversation.as_ref().is_some_and(is_nobody) {
+                if session.conversation.as_deref().is_some_and(is_nobody) {
                     session.end(Ending::Nobody, ctx);
                 }
             });

@@ -163,6 +163,10 @@ impl Client {
         self.send_message(ws::Message::Close(Some(ws::CloseCode::Normal.into()))).await;
     }
 
+    pub async fn pong(&mut self, bytes: Bytes) {
+        self.send_message(ws::Message::Pong(bytes)).await;
+    }
+
     async fn send_message(&mut self, message: ws::Message) {
         soon("a message to be sent", self.framed.send(message)).await.expect("sent");
     }

@@ -18,6 +18,7 @@ mod metrics;
 mod order;
 mod page;
 mod people;
+mod presence;
 mod program;
 mod recovery;
 mod refusals;

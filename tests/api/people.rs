@@ -195,7 +195,8 @@ impl Person {
         loop {
             match self.client.next().await {
                 Frame::Text(text) => return serde_json::from_slice(&text).expect("JSON"),
-                Frame::Ping(_) | Frame::Pong(_) => {}
+                Frame::Ping(bytes) => self.client.pong(bytes).await,
+                Frame::Pong(_) => {}
                 other => panic!("expected an event, got {other:?}"),
             }
         }

@@ -147,7 +147,8 @@ impl ChatServer {
             return;
         };
         if let Some(left) = &change.left {
-            self.add_line(id, &Line::Left(left, count));
+            // One after the other: who arrives is not there yet.
+            self.add_line(id, &Line::Left(left, count - usize::from(change.arrived.is_some())));
             self.announce_list(id, ctx);
         }
         // The list waits until who came can hear it.

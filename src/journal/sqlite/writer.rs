@@ -268,7 +268,9 @@ impl Open {
     }
 
     fn close(&mut self) -> rusqlite::Result<()> {
-        set_meta(&self.connection, "in_use", 0)
+        set_meta(&self.connection, "in_use", 0)?;
+        // So that the file is whole by itself; a reader in the way only leaves that for later.
+        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
     }
 
     fn room(&self, name: &RoomName) -> rusqlite::Result<Option<RoomRow>> {
