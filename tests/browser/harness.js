@@ -9,7 +9,7 @@ const REPO = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Starts the server on `port` (0: a free one) and gives back its address and how to stop it. */
 export async function startServer(port = 0) {
-  const child = spawn(process.env.ECHOROOM_BINARY, ['--bind', '127.0.0.1', '--port', String(port)], {
+  const child = spawn(process.env.ECHOROOM_BINARY, ['--bind', '127.0.0.1', '--port', String(port), '--journal', 'memory'], {
     cwd: REPO,
     stdio: ['ignore', 'inherit', 'pipe'],
   });

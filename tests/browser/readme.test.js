@@ -1,0 +1,52 @@
+// What the README says to paste into a console does what it says.
+import assert from 'node:assert/strict';
+import { readFile } from 'node:fs/promises';
+import { after, before, test } from 'node:test';
+import { startBrowser, startServer } from './harness.js';
+
+let server;
+let browser;
+let snippets;
+
+before(async () => {
+  server = await startServer();
+  browser = await startBrowser();
+  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
+  snippets = [...readme.matchAll(/^```js\n(.*?)^```/gms)].map((match) => match[1]);
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+/** Pastes a snippet into the console of the page, and gives back what is logged until `isLast` says so. */
+async function paste(snippet, isLast) {
+  const page = await (await browser.newContext()).newPage();
+  await page.goto(server.url);
+  const lines = [];
+  const done = new Promise((resolve) => {
+    page.on('console', (line) => {
+      lines.push(line.text());
+      if (isLast(line.text())) resolve();
+    });
+  });
+  await page.evaluate(snippet.replaceAll('localhost:3000', new URL(server.url).host));
+  await done;
+  return lines;
+}
+
+test('the first snippet is answered in upper case', async () => {
+  assert.equal(snippets.length, 2);
+  assert.deepEqual(await paste(snippets[0], () => true), ['HELLO!!!']);
+});
+
+test('the second one logs in, says something, and reads it back', async () => {
+  const events = (await paste(snippets[1], (line) => line.startsWith('{"ack":2'))).map((line) => JSON.parse(line));
+  const welcome = events.find(({ event }) => event === 'loginSuccess').data;
+  assert.equal(welcome.room, 'tea');
+  const receipt = events.find(({ ack }) => ack === 1).data;
+  assert.deepEqual([receipt.id, receipt.offset, receipt.echo], ['m1', 1, 'GOOD MORNING!!!']);
+  const heard = events.find(({ event }) => event === 'receiveMessage').data;
+  assert.deepEqual([heard.username, heard.msg], [welcome.username, 'Good morning']);
+  assert.ok(events.find(({ ack }) => ack === 2).data.messages.every(({ kind }) => kind === 'message'));
+});
