@@ -142,6 +142,17 @@ async fn the_same_id_is_the_same_message() {
 }
 
 #[actix_web::test]
+async fn one_reads_what_one_has_said() {
+    let server = TestServer::start().await;
+    let mut ann = Person::named(&server, "Ann").await;
+    for number in 1..=20 {
+        ann.send("sendMessage", json!({"msg": number.to_string()})).await;
+        let page = ann.ask("history", json!({"limit": 1})).await["data"].clone();
+        assert_eq!(page["messages"][0]["offset"], number);
+    }
+}
+
+#[actix_web::test]
 async fn history_pages_backwards() {
     let server = TestServer::start().await;
     let mut ann = Person::settled(&server, "Ann").await;

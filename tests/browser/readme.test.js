@@ -19,15 +19,15 @@ after(async () => {
   await server?.stop();
 });
 
-/** Pastes a snippet into the console of the page, and gives back what is logged until `isLast` says so. */
-async function paste(snippet, isLast) {
+/** Pastes a snippet into the console of the page, and gives back what is logged, once all of `parts` have been. */
+async function paste(snippet, ...parts) {
   const page = await (await browser.newContext()).newPage();
   await page.goto(server.url);
   const lines = [];
   const done = new Promise((resolve) => {
     page.on('console', (line) => {
       lines.push(line.text());
-      if (isLast(line.text())) resolve();
+      if (parts.every((part) => lines.some((logged) => logged.includes(part)))) resolve();
     });
   });
   await page.evaluate(snippet.replaceAll('localhost:3000', new URL(server.url).host));
@@ -37,16 +37,18 @@ async function paste(snippet, isLast) {
 
 test('the first snippet is answered in upper case', async () => {
   assert.equal(snippets.length, 2);
-  assert.deepEqual(await paste(snippets[0], () => true), ['HELLO!!!']);
+  assert.deepEqual(await paste(snippets[0], 'HELLO'), ['HELLO!!!']);
 });
 
 test('the second one logs in, says something, and reads it back', async () => {
-  const events = (await paste(snippets[1], (line) => line.startsWith('{"ack":2'))).map((line) => JSON.parse(line));
+  const lines = await paste(snippets[1], 'loginSuccess', 'receiveMessage', '"ack":1', '"ack":2');
+  const events = lines.map((line) => JSON.parse(line));
   const welcome = events.find(({ event }) => event === 'loginSuccess').data;
   assert.equal(welcome.room, 'tea');
   const receipt = events.find(({ ack }) => ack === 1).data;
   assert.deepEqual([receipt.id, receipt.offset, receipt.echo], ['m1', 1, 'GOOD MORNING!!!']);
   const heard = events.find(({ event }) => event === 'receiveMessage').data;
   assert.deepEqual([heard.username, heard.msg], [welcome.username, 'Good morning']);
-  assert.ok(events.find(({ ack }) => ack === 2).data.messages.every(({ kind }) => kind === 'message'));
+  const [message] = events.find(({ ack }) => ack === 2).data.messages;
+  assert.deepEqual([message.kind, message.msg], ['message', 'Good morning']);
 });

@@ -111,6 +111,8 @@ pub struct Conversation {
     last_ticket: u64,
     /// Who the session is.
     user: Option<User>,
+    /// The page of history it asked for last.
+    waiting_history: Option<WaitingHistory>,
     /// What it still reads before it hears its room.
     catching_up: Option<CatchUp>,
     has_been_somebody: bool,
@@ -121,6 +123,14 @@ struct User {
     face: Face,
     token: Token,
     room: RoomName,
+}
+
+/// A page of history that is read once what its reader said before is durable: one can read what one has said.
+#[derive(Debug)]
+struct WaitingHistory {
+    ack: u64,
+    room: RoomName,
+    range: Range,
 }
 
 /// A request on its way.
@@ -174,6 +184,7 @@ impl Conversation {
             pending: HashMap::new(),
             last_ticket: 0,
             user: None,
+            waiting_history: None,
             catching_up: None,
             has_been_somebody: false,
         }
@@ -264,6 +275,19 @@ impl Conversation {
                 self.fail(ack, is_login, &Failure::of(code_of(refusal)));
             }
             (pending, reply) => debug_assert!(false, "{reply:?} is no answer to {pending:?}"),
+        }
+        self.read_history()
+    }
+
+    /// Reads the page of history that was asked for, if there is one and nothing is in its way.
+    fn read_history(&mut self) -> Next {
+        let is_saying = self.pending.values().any(|pending| matches!(pending, Pending::Post { .. }));
+        match self.waiting_history.take() {
+            Some(waiting) if is_saying => self.waiting_history = Some(waiting),
+            Some(WaitingHistory { ack, room, range }) => {
+                return Next::Read(self.read(Purpose::History { ack }, room, range));
+            }
+            None => {}
         }
         Next::Nothing
     }

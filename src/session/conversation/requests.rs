@@ -2,7 +2,7 @@
 
 use bytestring::ByteString;
 
-use super::{Conversation, EnterKind, HISTORY_PAGE_BYTES, Next, Pending, Purpose, User};
+use super::{Conversation, EnterKind, HISTORY_PAGE_BYTES, Next, Pending, User, WaitingHistory};
 use crate::{
     chat::{
         log::Since,
@@ -133,7 +133,8 @@ impl Conversation {
         };
         // One at a time, so that a session holds one page.
         self.hold.set(true);
-        Ok(Next::Read(self.read(Purpose::History { ack }, room, range)))
+        self.waiting_history = Some(WaitingHistory { ack, room, range });
+        Ok(self.read_history())
     }
 
     fn post(&mut self, kind: Kind, body: ByteString, pending: Pending, id: Option<ByteString>, len: usize) {

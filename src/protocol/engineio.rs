@@ -1,0 +1,266 @@
+//! Engine.IO 4: packets, and the payloads that carry several of them over HTTP long-polling.
+//!
+//! A packet is a type digit and its text. Over a WebSocket each is a text frame of its own, and a binary message is a
+//! binary frame without a digit; in a payload packets stand with U+001E between them, and a binary message is `b` and
+//! its base64.
+
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use bytes::Bytes;
+use bytestring::ByteString;
+use serde::Serialize;
+
+/// The only revision of the protocol that is spoken here, as the query parameter `EIO` names it.
+pub const REVISION: &str = "4";
+
+/// Between the packets of a payload.
+pub const SEPARATOR: char = '\u{1E}';
+
+/// The server's ping.
+pub const PING: &str = "2";
+
+/// The server's answer to the probe of an upgrade.
+pub const PROBE_ANSWER: &str = "3probe";
+
+/// What releases a poll that has nothing to carry.
+pub const NOOP: &str = "6";
+
+/// The server closes the session.
+pub const CLOSE: &str = "1";
+
+/// What a client sends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Packet {
+    /// `0`: only a server opens; one from a client means nothing.
+    Open,
+    /// `1`: the session is over.
+    Close,
+    /// `2`: with `probe`, the beginning of an upgrade. Only a server pings otherwise.
+    Ping(ByteString),
+    /// `3`: the answer to a ping.
+    Pong(ByteString),
+    /// `4`: a message of the protocol above.
+    Message(ByteString),
+    /// A binary message of the protocol above.
+    Binary(Bytes),
+    /// `5`: the transport that carries it is the session's from here on.
+    Upgrade,
+    /// `6`: nothing.
+    Noop,
+}
+
+/// Why bytes are no packet. The session cannot go on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PacketError {
+    /// There is not even a type.
+    #[error("a packet is empty")]
+    Empty,
+    /// The first character is no type.
+    #[error("{0:?} is no type of packet")]
+    UnknownType(char),
+    /// A binary message that is not base64.
+    #[error("a binary packet is not base64")]
+    NoBase64,
+    /// A payload of too many packets.
+    #[error("a payload has more than {0} packets")]
+    TooMany(usize),
+}
+
+impl Packet {
+    /// Reads the text of a frame, or of a packet in a payload that is not binary.
+    ///
+    /// # Errors
+    /// It is no packet.
+    pub fn parse(text: &ByteString) -> Result<Self, PacketError> {
+        let kind = text.chars().next().ok_or(PacketError::Empty)?;
+        let rest = || text.slice_ref(&text[kind.len_utf8()..]);
+        Ok(match kind {
+            '0' => Self::Open,
+            '1' => Self::Close,
+            '2' => Self::Ping(rest()),
+            '3' => Self::Pong(rest()),
+            '4' => Self::Message(rest()),
+            '5' => Self::Upgrade,
+            '6' => Self::Noop,
+            other => return Err(PacketError::UnknownType(other)),
+        })
+    }
+}
+
+/// Reads the packets of a payload, at most `max_packets`.
+///
+/// # Errors
+/// One of them is no packet, or there are more.
+pub fn parse_payload(payload: &ByteString, max_packets: usize) -> Result<Vec<Packet>, PacketError> {
+    let mut packets = Vec::new();
+    for text in payload.split(SEPARATOR) {
+        if packets.len() == max_packets {
+            return Err(PacketError::TooMany(max_packets));
+        }
+        packets.push(match text.strip_prefix('b') {
+            Some(base64) => {
+                let bytes = BASE64_STANDARD.decode(base64).map_err(|_| PacketError::NoBase64)?;
+                Packet::Binary(bytes.into())
+            }
+            None => Packet::parse(&payload.slice_ref(text))?,
+        });
+    }
+    Ok(packets)
+}
+
+/// Appends a text packet to a payload.
+pub fn push_text(payload: &mut String, packet: &str) {
+    if !payload.is_empty() {
+        payload.push(SEPARATOR);
+    }
+    payload.push_str(packet);
+}
+
+/// Appends a binary message to a payload.
+pub fn push_binary(payload: &mut String, bytes: &[u8]) {
+    if !payload.is_empty() {
+        payload.push(SEPARATOR);
+    }
+    payload.push('b');
+    BASE64_STANDARD.encode_string(bytes, payload);
+}
+
+/// Bytes of a binary message in a payload.
+pub fn binary_len(bytes: usize) -> usize {
+    1 + bytes.div_ceil(3) * 4
+}
+
+/// What the open packet tells a client.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Handshake<'a> {
+    /// The session's id, which is its secret too.
+    pub sid: &'a str,
+    /// The transports it may upgrade to.
+    pub upgrades: &'a [&'a str],
+    /// How often the server pings, in milliseconds.
+    pub ping_interval: u64,
+    /// How long the server waits for the answer, in milliseconds.
+    pub ping_timeout: u64,
+    /// Bytes of the largest payload or message that is taken.
+    pub max_payload: usize,
+}
+
+impl Handshake<'_> {
+    /// The open packet.
+    pub fn to_packet(&self) -> String {
+        let json = serde_json::to_string(self).expect("texts and numbers are always JSON");
+        format!("0{json}")
+    }
+}
+
+/// Why a request is refused, with the code and the words that official clients and servers use.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RequestError {
+    /// `transport` is neither polling nor websocket.
+    #[error("Transport unknown")]
+    UnknownTransport,
+    /// There is no session of that `sid`.
+    #[error("Session ID unknown")]
+    UnknownSid,
+    /// A session begins with a GET.
+    #[error("Bad handshake method")]
+    BadHandshakeMethod,
+    /// The request does not fit its session or its transport.
+    #[error("Bad request")]
+    BadRequest,
+    /// The client may not connect.
+    #[error("Forbidden")]
+    Forbidden,
+    /// `EIO` is missing or another revision.
+    #[error("Unsupported protocol version")]
+    UnsupportedVersion,
+}
+
+impl RequestError {
+    /// The number that goes with the words.
+    pub fn code(self) -> u8 {
+        match self {
+            Self::UnknownTransport => 0,
+            Self::UnknownSid => 1,
+            Self::BadHandshakeMethod => 2,
+            Self::BadRequest => 3,
+            Self::Forbidden => 4,
+            Self::UnsupportedVersion => 5,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(text: &str) -> Result<Packet, PacketError> {
+        Packet::parse(&text.into())
+    }
+
+    #[test]
+    fn each_type_is_known_by_its_digit() {
+        assert_eq!(parse("0{}"), Ok(Packet::Open));
+        assert_eq!(parse("1"), Ok(Packet::Close));
+        assert_eq!(parse("2probe"), Ok(Packet::Ping("probe".into())));
+        assert_eq!(parse("3"), Ok(Packet::Pong("".into())));
+        assert_eq!(parse("4你好"), Ok(Packet::Message("你好".into())));
+        assert_eq!(parse("5"), Ok(Packet::Upgrade));
+        assert_eq!(parse("6"), Ok(Packet::Noop));
+    }
+
+    #[test]
+    fn what_is_no_packet_is_said() {
+        assert_eq!(parse(""), Err(PacketError::Empty));
+        for (text, found) in [("7", '7'), ("abc", 'a'), ("é4", 'é'), ("\u{1E}", '\u{1E}')] {
+            assert_eq!(parse(text), Err(PacketError::UnknownType(found)));
+        }
+    }
+
+    #[test]
+    fn a_payload_is_packets_with_separators_between() {
+        let payload: ByteString = "4hello\u{1E}2\u{1E}bAQIDBA==".into();
+        let expected = vec![
+            Packet::Message("hello".into()),
+            Packet::Ping("".into()),
+            Packet::Binary(Bytes::from_static(&[1, 2, 3, 4])),
+        ];
+        assert_eq!(parse_payload(&payload, 9), Ok(expected));
+        assert_eq!(parse_payload(&payload, 2), Err(PacketError::TooMany(2)));
+        for (bad, error) in [
+            ("", PacketError::Empty),
+            ("4a\u{1E}", PacketError::Empty),
+            ("bAQ", PacketError::NoBase64),
+            ("4a\u{1E}b-_-_", PacketError::NoBase64),
+            ("abc", PacketError::UnknownType('a')),
+        ] {
+            assert_eq!(parse_payload(&bad.into(), 9), Err(error), "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn a_payload_is_read_as_it_was_written() {
+        let mut payload = String::new();
+        push_text(&mut payload, "4a");
+        push_binary(&mut payload, &[1, 2, 3, 4, 5]);
+        push_text(&mut payload, PING);
+        assert_eq!(payload, "4a\u{1E}bAQIDBAU=\u{1E}2");
+        assert_eq!(binary_len(5), "bAQIDBAU=".len());
+        assert_eq!(parse_payload(&payload.into(), 3).map(|packets| packets.len()), Ok(3));
+    }
+
+    #[test]
+    fn the_open_packet_has_exactly_the_keys_that_clients_expect() {
+        let handshake = Handshake {
+            sid: "x",
+            upgrades: &["websocket"],
+            ping_interval: 300,
+            ping_timeout: 200,
+            max_payload: 1_000_000,
+        };
+        assert_eq!(
+            handshake.to_packet(),
+            r#"0{"sid":"x","upgrades":["websocket"],"pingInterval":300,"pingTimeout":200,"maxPayload":1000000}"#
+        );
+    }
+}
