@@ -263,4 +263,32 @@ mod tests {
             r#"0{"sid":"x","upgrades":["websocket"],"pingInterval":300,"pingTimeout":200,"maxPayload":1000000}"#
         );
     }
+
+    /// Another codec's reading of a packet in a payload, as ours would be.
+    fn theirs(text: &str) -> Option<Packet> {
+        use engineioxide_core::{Packet as Their, ProtocolVersion};
+        Some(match Their::parse(ProtocolVersion::V4, text.to_owned()).ok()? {
+            Their::Close => Packet::Close,
+            Their::Ping => Packet::Ping(text[1..].into()),
+            Their::PingUpgrade => Packet::Ping("probe".into()),
+            Their::Pong => Packet::Pong(text[1..].into()),
+            Their::PongUpgrade => Packet::Pong("probe".into()),
+            Their::Message(message) => Packet::Message((&*message).into()),
+            Their::Binary(bytes) => Packet::Binary(bytes),
+            Their::Upgrade => Packet::Upgrade,
+            Their::Noop => Packet::Noop,
+            other => panic!("a client does not send {other:?}"),
+        })
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn packets_are_read_as_another_codec_reads_them(
+            text in "([1-9b]|probe|[a-zA-Z0-9+/=é]|bAQID|bAQ==){0,6}",
+        ) {
+            // Neither a payload of several, nor what only servers send, which they do not read.
+            let ours = parse_payload(&text.clone().into(), 1).ok().map(|mut packets| packets.remove(0));
+            proptest::prop_assert_eq!(ours, theirs(&text), "{}", text);
+        }
+    }
 }

@@ -2,5 +2,7 @@
 
 pub mod chat;
 pub mod close;
+pub mod engineio;
 pub mod plain;
+pub mod socketio;
 pub mod websocket;
