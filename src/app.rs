@@ -36,7 +36,12 @@ use crate::{
     },
     metrics::Metrics,
     routes,
-    session::{Worker, admission::Admission, linger, socket},
+    session::{
+        Worker,
+        admission::Admission,
+        linger, socket,
+        socketio::{Engine, EngineSettings},
+    },
 };
 
 /// How many connections may wait to be accepted: a burst of clients after a restart.
@@ -135,6 +140,8 @@ impl Application {
         .backlog(BACKLOG)
         .max_connections(settings.max_sessions.get().saturating_add(SPARE_CONNECTIONS))
         .tcp_nodelay(true)
+        // A poll that is given up is noticed at once.
+        .h1_allow_half_closed(false)
         .client_request_timeout(settings.handshake_timeout.get() + linger::CLOCK_STEP)
         .client_disconnect_timeout(linger::LINGER)
         .on_connect(move |io, data| socket::on_connect(io, data, stall_timeout))
@@ -213,6 +220,7 @@ impl StopHandle {
         if let Some(chat) = self.node.chat.get() {
             chat.do_send(DismissAll);
         }
+        self.node.engine.end_all();
         let deadline = Instant::now() + self.node.settings.shutdown_timeout.get();
         while self.node.admission.sessions() > 0 && Instant::now() < deadline {
             rt::time::sleep(DRAIN_STEP).await;
@@ -264,6 +272,7 @@ pub struct Node {
     intake: Arc<Budget>,
     admission: Arc<Admission>,
     journal: Arc<dyn Journal>,
+    engine: Arc<Engine>,
     chat: OnceLock<Addr<ChatServer>>,
     workers_started: AtomicUsize,
 }
@@ -276,6 +285,7 @@ impl Node {
     pub fn new(settings: Settings) -> Result<Self, JournalStartError> {
         Ok(Self {
             journal: open_journal(&settings)?,
+            engine: Engine::new(EngineSettings::of(&settings)),
             intake: Budget::new(settings.max_intake_total.get()),
             admission: Admission::new(settings.max_sessions.get(), settings.max_sessions_per_address),
             settings: Arc::new(settings),
@@ -310,6 +320,7 @@ impl Node {
             id,
             chat,
             journal: Arc::clone(&self.journal),
+            engine: Arc::clone(&self.engine),
             intake: Arc::clone(&self.intake),
             admission: Arc::clone(&self.admission),
             settings: Arc::clone(settings),

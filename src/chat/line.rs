@@ -20,11 +20,13 @@ pub enum Dialect {
     Plain,
     /// The events of [`protocol::chat`](crate::protocol::chat), as JSON.
     Chat,
+    /// The same as events of Socket.IO.
+    SocketIo,
 }
 
 impl Dialect {
     /// All of them, each at its own index.
-    pub const ALL: [Self; 2] = [Self::Plain, Self::Chat];
+    pub const ALL: [Self; 3] = [Self::Plain, Self::Chat, Self::SocketIo];
 
     /// Its place in tables of dialects.
     pub fn index(self) -> usize {
@@ -57,6 +59,9 @@ impl<'a> Line<'a> {
         match dialect {
             Dialect::Plain => self.plain(),
             Dialect::Chat => self.event().map(|event| (OpCode::Text, Cow::Owned(event.to_json()))),
+            Dialect::SocketIo => {
+                self.event().map(|event| (OpCode::Text, Cow::Owned(event.to_packet().into_bytes())))
+            }
         }
     }
 

@@ -32,6 +32,9 @@ mod defaults {
     pub(super) const MAX_AVATAR_SIZE: ByteSize = ByteSize(4 * 1024);
     pub(super) const NAME_HOLD: Period = Period(Duration::from_secs(30));
     pub(super) const CONNECT_TIMEOUT: Period = Period(Duration::from_secs(45));
+    pub(super) const SOCKETIO_PATH: &str = "/socket.io";
+    pub(super) const UPGRADE_TIMEOUT: Period = Period(Duration::from_secs(10));
+    pub(super) const MAX_ATTACHMENTS: usize = 10;
     pub(super) const DATA_DIR: &str = "data";
     pub(super) const HISTORY: usize = 1000;
     pub(super) const HISTORY_BYTES: ByteSize = ByteSize(64 * 1024 * 1024);
@@ -137,7 +140,8 @@ pub struct Settings {
     #[arg(long, env = "ECHOROOM_TAIL_BYTES", value_name = "BYTES", default_value_t = default::TAIL_BYTES)]
     pub tail_bytes: ByteSize,
 
-    /// Largest message at /chat in bytes, images included; a larger one closes its session with 1009
+    /// Largest message at /chat, and largest message or payload of Socket.IO, in bytes, images included; a larger one
+    /// closes its session with 1009, or gets 413
     #[arg(long, env = "ECHOROOM_MAX_PAYLOAD", value_name = "BYTES", default_value_t = default::MAX_PAYLOAD)]
     pub max_payload: ByteSize,
 
@@ -157,9 +161,21 @@ pub struct Settings {
     #[arg(long, env = "ECHOROOM_NAME_HOLD", value_name = "TIME", default_value_t = default::NAME_HOLD)]
     pub name_hold: Period,
 
-    /// How long a session at /chat may take to log in; then 1008
+    /// How long a session at /chat may take to log in, and one of Socket.IO to join a namespace; then it is closed
     #[arg(long, env = "ECHOROOM_CONNECT_TIMEOUT", value_name = "TIME", default_value_t = default::CONNECT_TIMEOUT)]
     pub connect_timeout: Period,
+
+    /// Path of Socket.IO
+    #[arg(long, env = "ECHOROOM_SOCKETIO_PATH", value_name = "PATH", default_value = default::SOCKETIO_PATH)]
+    pub socketio_path: String,
+
+    /// How long a Socket.IO session may take to upgrade from polling to a WebSocket
+    #[arg(long, env = "ECHOROOM_UPGRADE_TIMEOUT", value_name = "TIME", default_value_t = default::UPGRADE_TIMEOUT)]
+    pub upgrade_timeout: Period,
+
+    /// Binary attachments that one Socket.IO event may have; more end its session
+    #[arg(long, env = "ECHOROOM_MAX_ATTACHMENTS", value_name = "COUNT", default_value_t = nonzero(default::MAX_ATTACHMENTS))]
+    pub max_attachments: NonZeroUsize,
 
     /// Largest text or binary message in bytes; a larger one closes its session with 1009, a text at /chat is refused
     #[arg(long, env = "ECHOROOM_MAX_MESSAGE_SIZE", value_name = "BYTES", default_value_t = default::MAX_MESSAGE_SIZE)]
@@ -264,6 +280,9 @@ impl Default for Settings {
             max_avatar_size: default::MAX_AVATAR_SIZE,
             name_hold: default::NAME_HOLD,
             connect_timeout: default::CONNECT_TIMEOUT,
+            socketio_path: default::SOCKETIO_PATH.into(),
+            upgrade_timeout: default::UPGRADE_TIMEOUT,
+            max_attachments: nonzero(default::MAX_ATTACHMENTS),
             max_message_size: default::MAX_MESSAGE_SIZE,
             max_fragments: nonzero(default::MAX_FRAGMENTS),
             max_queue_bytes: default::MAX_QUEUE_BYTES,

@@ -62,6 +62,41 @@ pub struct Args {
     pub attachments: Vec<Bytes>,
 }
 
+impl Args {
+    /// The arguments of an event without its name, as an ack has them.
+    pub fn without_name(&self) -> Self {
+        let json = format!("[{}]", self.behind_name());
+        Self { json: json.into(), attachments: self.attachments.clone() }
+    }
+
+    /// The same arguments of another event.
+    pub fn renamed(&self, name: &str) -> Self {
+        let name = Value::from(name);
+        let (comma, rest) = match self.behind_name() {
+            "" => ("", ""),
+            rest => (",", rest),
+        };
+        Self { json: format!("[{name}{comma}{rest}]").into(), attachments: self.attachments.clone() }
+    }
+
+    /// The element of that number, as it stands there.
+    pub fn element(&self, index: usize) -> Option<&str> {
+        elements(&self.json).ok()?.get(index).map(|element| element.get())
+    }
+
+    /// What stands between the name and the end of the array, as it stands there.
+    fn behind_name(&self) -> &str {
+        let elements = elements(&self.json).unwrap_or_default();
+        let (Some(first), Some(last)) = (elements.get(1), elements.last()) else {
+            return "";
+        };
+        // All of them are slices of the text.
+        let start = first.get().as_ptr() as usize - self.json.as_ptr() as usize;
+        let end = last.get().as_ptr() as usize - self.json.as_ptr() as usize + last.get().len();
+        &self.json[start..end]
+    }
+}
+
 /// Why a message is no packet. The connection cannot go on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PacketError {

@@ -17,6 +17,7 @@ pub mod lingering;
 pub mod metrics;
 pub mod origin;
 pub mod peer;
+pub mod socketio;
 pub mod websocket;
 
 /// What the page may load and reach: its own files, and WebSockets.
@@ -34,7 +35,10 @@ pub fn configure(cfg: &mut ServiceConfig, worker: Worker) {
     if worker.settings.metrics_bind.is_none() {
         configure_metrics(cfg, Arc::clone(&worker.metrics));
     }
-    cfg.app_data(web::Data::new(worker))
+    let worker = web::Data::new(worker);
+    // Programs that speak Socket.IO.
+    socketio::configure(cfg, &worker.settings.socketio_path, socketio::chat_door(&worker));
+    cfg.app_data(worker)
         // Clients of the rooms.
         .service(
             web::resource("/")

@@ -13,7 +13,7 @@ use std::{cell::RefCell, fmt, sync::Arc};
 
 use actix::Addr;
 
-use self::admission::Admission;
+use self::{admission::Admission, socketio::Engine};
 use crate::{
     chat::{Budget, ChatServer, Dismissal},
     config::Settings,
@@ -37,6 +37,7 @@ pub mod linger;
 pub mod outlet;
 pub mod rate;
 pub mod socket;
+pub mod socketio;
 pub mod voice;
 pub mod websocket;
 
@@ -49,6 +50,8 @@ pub struct Worker {
     pub chat: Addr<ChatServer>,
     /// What was said, for those who missed it.
     pub journal: Arc<dyn Journal>,
+    /// The Socket.IO sessions of the process.
+    pub engine: Arc<Engine>,
     /// The bound on accepted messages over all sessions of the process.
     pub intake: Arc<Budget>,
     /// The bounds on sessions of the process.

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::config::Settings;
+
 /// What a session may send.
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimit {
@@ -11,6 +13,17 @@ pub struct RateLimit {
     pub burst: f64,
     /// How long a session may press against the limit without a pause before it counts as a flood.
     pub patience: Duration,
+}
+
+impl RateLimit {
+    /// The limit that the settings give, if they give one.
+    pub fn of(settings: &Settings) -> Option<Self> {
+        (settings.rate > 0).then(|| Self {
+            rate: settings.rate.into(),
+            burst: settings.rate_burst.into(),
+            patience: settings.rate_patience.get(),
+        })
+    }
 }
 
 /// A session's place within its [`RateLimit`].

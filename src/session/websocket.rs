@@ -8,7 +8,7 @@ use actix::{
     fut::{ActorFutureExt as _, wrap_future},
 };
 use actix_web::{
-    HttpRequest, HttpResponse,
+    HttpRequest, HttpResponse, HttpResponseBuilder,
     http::header::{HeaderValue, SEC_WEBSOCKET_EXTENSIONS},
     web,
 };
@@ -23,7 +23,7 @@ use log::{debug, info};
 use super::{
     Door, Ending, Worker,
     admission::Admitted,
-    conversation::{Conversation, Hold, Next},
+    conversation::{Conversation, Hold, Next, Speech},
     heartbeat::{Beat, Heartbeat},
     inlet::{Gate, Inbound, Inlet, Life},
     outlet::{Outbox, Outlet},
@@ -110,7 +110,7 @@ pub fn open(
         outbox: outbox.clone(),
         max_answer_bytes: settings.max_queue_bytes.get(),
         hold: hold.clone(),
-        rate: rate_limit(settings),
+        rate: RateLimit::of(settings),
         spares_messages: is_chat,
     };
     let life = Life::default();
@@ -119,8 +119,15 @@ pub fn open(
     let id = SessionId::next();
     let voice = Voice::new(outbox.clone(), agreement, worker.clone());
     let conversation = is_chat.then(|| {
-        let meter = rate_limit(settings).map(|limit| Meter::new(limit, opened));
-        Box::new(Conversation::new(id, worker.clone(), intake.clone(), voice.clone(), hold, meter))
+        let meter = RateLimit::of(settings).map(|limit| Meter::new(limit, opened));
+        Box::new(Conversation::new(
+            id,
+            worker.clone(),
+            intake.clone(),
+            Speech::WebSocket(voice.clone()),
+            hold,
+            meter,
+        ))
     });
     let session = WebSocketSession {
         id,
@@ -146,6 +153,14 @@ pub fn open(
     Ok(response.streaming(Outlet::new(actor, outbox, admitted)))
 }
 
+/// The answer to a checked upgrade request, for a session that is no actor of this module.
+///
+/// # Errors
+/// What is wrong with the request.
+pub fn shake_hands(req: &HttpRequest) -> Result<HttpResponseBuilder, String> {
+    ws::handshake(req).map_err(|error| error.to_string())
+}
+
 /// The first acceptable offer of compression, over all headers that make one.
 fn negotiate(req: &HttpRequest, settings: &Settings) -> Option<Agreement> {
     if settings.compression == Switch::Off {
@@ -155,14 +170,6 @@ fn negotiate(req: &HttpRequest, settings: &Settings) -> Option<Agreement> {
         .get_all(SEC_WEBSOCKET_EXTENSIONS)
         .filter_map(|offers| offers.to_str().ok())
         .find_map(Agreement::negotiate)
-}
-
-fn rate_limit(settings: &Settings) -> Option<RateLimit> {
-    (settings.rate > 0).then(|| RateLimit {
-        rate: settings.rate.into(),
-        burst: settings.rate_burst.into(),
-        patience: settings.rate_patience.get(),
-    })
 }
 
 impl WebSocketSession {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::event;
+use super::{event, json_text};
 
 /// What everybody in a room, or one session of it, is told.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -105,20 +105,35 @@ impl Event<'_> {
         }
     }
 
-    /// The whole event as a JSON text.
+    /// The whole event as a JSON text, in its envelope.
     pub fn to_json(&self) -> Vec<u8> {
-        match self {
-            Self::AddUser(data) | Self::DelUser(data) => event(self.name(), data),
-            Self::UserList(data) => event(self.name(), data),
-            Self::ReceiveMessage(data) | Self::ReceiveImage(data) => event(self.name(), data),
-            Self::ReceivePrivate(data) => event(self.name(), data),
-            Self::Typing { username, typing } => event(self.name(), &TypingNow { username, typing: *typing }),
-        }
+        self.write(|name, data| event(name, &data))
+    }
+
+    /// The event as a message of Engine.IO, for sockets of the main namespace.
+    pub fn to_packet(&self) -> String {
+        self.write(|name, data| format!("42{}", json_text(&(name, data))))
+    }
+
+    fn write<T>(&self, write: impl Fn(&str, Data<'_>) -> T) -> T {
+        let data = match *self {
+            Self::AddUser(data) | Self::DelUser(data) => Data::Somebody(data),
+            Self::UserList(data) => Data::UserList(data),
+            Self::ReceiveMessage(data) | Self::ReceiveImage(data) => Data::Said(data),
+            Self::ReceivePrivate(data) => Data::Private(data),
+            Self::Typing { username, typing } => Data::Typing { username, typing },
+        };
+        write(self.name(), data)
     }
 }
 
+/// What an event says, without its name.
 #[derive(Serialize)]
-struct TypingNow<'a> {
-    username: &'a str,
-    typing: bool,
+#[serde(untagged)]
+enum Data<'a> {
+    Somebody(Somebody<'a>),
+    UserList(&'a [UserRef<'a>]),
+    Said(Said<'a>),
+    Private(Private<'a>),
+    Typing { username: &'a str, typing: bool },
 }

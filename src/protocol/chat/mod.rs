@@ -61,6 +61,11 @@ pub fn ack_failure(number: u64, error: &Failure) -> Vec<u8> {
     json(&Text { ack: number, error })
 }
 
+/// A value as a JSON text.
+pub fn json_text(value: &impl Serialize) -> String {
+    serde_json::to_string(value).expect("structs of texts and numbers are always JSON")
+}
+
 fn json(value: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(value).expect("structs of texts and numbers are always JSON")
 }

@@ -189,6 +189,18 @@ fn the_servers_packets_have_the_bytes_that_the_protocol_shows() {
     assert_eq!(message(refused, "/random"), r#"44/random,{"message":"Invalid namespace"}"#);
 }
 
+#[test]
+fn arguments_are_passed_on_as_they_stand() {
+    let args = |json: &str| Args { json: json.into(), attachments: Vec::new() };
+    let event = args(r#"["a", 1 ,{"b": [ ]}]"#);
+    assert_eq!(event.renamed("c\"d").json, r#"["c\"d",1 ,{"b": [ ]}]"#);
+    assert_eq!(event.without_name().json, r#"[1 ,{"b": [ ]}]"#);
+    assert_eq!(
+        (args(r#"["a"]"#).renamed("b").json, args(r#"["a"]"#).without_name().json),
+        (r#"["b"]"#.into(), "[]".into())
+    );
+}
+
 proptest! {
     #[test]
     fn no_text_makes_it_panic(texts in prop::collection::vec("[0-9/,\\-\\[\\]{}\"a-c_é ]{0,30}", 1..5)) {

@@ -1,6 +1,6 @@
 //! One frame's header, RFC 6455 section 5.2, and the client's mask, section 5.3.
 
-use bytes::{BufMut as _, BytesMut};
+use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::error::ProtocolError;
 
@@ -178,6 +178,22 @@ pub fn unmask(payload: &mut [u8], mask: [u8; 4], offset: usize) {
     }
 }
 
+/// The payloads of finished server frames, one behind the other: what [`write`] has put together.
+pub fn payloads(mut frames: Bytes) -> impl Iterator<Item = (OpCode, Bytes)> {
+    std::iter::from_fn(move || {
+        let &[first, len] = frames.first_chunk()?;
+        let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | usize::from(*byte));
+        let (header, len) = match len {
+            126 => (4, number(frames.get(2..4)?)),
+            127 => (10, number(frames.get(2..10)?)),
+            len => (2, usize::from(len)),
+        };
+        let mut frame = (frames.len() >= header + len).then(|| frames.split_to(header + len))?;
+        let opcode = if first & 0x0F == 1 { OpCode::Text } else { OpCode::Binary };
+        Some((opcode, frame.split_off(header)))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -232,5 +248,17 @@ mod tests {
             unmask(tail, mask, cut);
             assert_eq!(parts, plain, "cut at {cut}");
         }
+    }
+
+    #[test]
+    fn finished_frames_give_their_payloads_back() {
+        let mut out = BytesMut::new();
+        for len in [0, 5, 125, 126, 65_535, 65_536] {
+            write(&mut out, OpCode::Text, &vec![b'x'; len]);
+        }
+        write(&mut out, OpCode::Binary, b"end");
+        let lens: Vec<_> = payloads(out.freeze()).map(|(opcode, payload)| (opcode, payload.len())).collect();
+        let texts = [0, 5, 125, 126, 65_535, 65_536].map(|len| (OpCode::Text, len));
+        assert_eq!(lens, [&texts[..], &[(OpCode::Binary, 3)]].concat());
     }
 }

@@ -1,6 +1,8 @@
 //! From being let into a room to hearing it: what was missed, read page by page.
 
-use std::{future::poll_fn, task::Poll};
+use std::time::Duration;
+
+use actix_web::rt;
 
 use super::{
     CatchUp, Conversation, EnterKind, HISTORY_PAGE_BYTES, Next, Outcome, Pending, Purpose, REPLAY_PAGE_BYTES,
@@ -13,8 +15,11 @@ use crate::{
     },
     domain::RoomName,
     journal::{Page, Range, entry},
-    protocol::chat::{self, Answer, Code, Failure, HISTORY_LIMIT, LoginSuccess, RoomJoined},
+    protocol::chat::{Answer, Code, Failure, HISTORY_LIMIT, LoginSuccess, RoomJoined},
 };
+
+/// How often a session that waits for its socket looks again.
+const DRAIN_STEP: Duration = Duration::from_millis(5);
 
 impl Conversation {
     /// The session is let in; it reads what it is to be given before it hears the room.
@@ -144,8 +149,8 @@ impl Conversation {
             EnterKind::JoinRoom => ("roomJoined", Answer::RoomJoined(RoomJoined { room, epoch, offset })),
         };
         match ack {
-            Some(number) => self.say(chat::ack(number, &answer)),
-            None => self.say(chat::event(event, &answer)),
+            Some(number) => self.speech.ack(number, &answer),
+            None => self.speech.event(event, &answer),
         }
     }
 
@@ -197,14 +202,12 @@ impl Conversation {
 
     /// Reads a page once the socket has taken what came before.
     pub(super) fn read(&self, purpose: Purpose, room: RoomName, range: Range) -> Reading {
-        let outbox = self.voice.outbox.clone();
+        let speech = self.speech.clone();
         let journal = self.worker.journal.clone();
         Box::pin(async move {
-            // Nobody needs to wake us: the outlet runs the actor, and so this, after each piece it yields.
-            poll_fn(
-                |_| if outbox.answer_bytes() > REPLAY_PAGE_BYTES { Poll::Pending } else { Poll::Ready(()) },
-            )
-            .await;
+            while speech.waiting_bytes() > REPLAY_PAGE_BYTES {
+                rt::time::sleep(DRAIN_STEP).await;
+            }
             Outcome { purpose, result: journal.read(room, range).await }
         })
     }

@@ -17,7 +17,6 @@ use bytestring::ByteString;
 use super::{
     Worker,
     rate::{Measure, Meter},
-    voice::Voice,
 };
 use crate::{
     chat::{
@@ -30,16 +29,17 @@ use crate::{
     journal::{Entry, JournalError, Kind, NewEntry, Page, Range},
     protocol::{
         chat::{
-            self, Answer, Code, Envelope, Failure, HistoryMessage, HistoryPage, PrivateReceipt, Receipt,
-            Request,
+            Answer, Code, Envelope, Failure, HistoryMessage, HistoryPage, PrivateReceipt, Receipt, Request,
         },
         plain,
-        websocket::frame::OpCode,
     },
 };
 
+pub use self::speech::Speech;
+
 mod catching_up;
 mod requests;
+mod speech;
 
 /// Bytes of a page that is replayed, and of what may wait for the socket before the next one is read.
 const REPLAY_PAGE_BYTES: usize = 64 * 1024;
@@ -103,7 +103,7 @@ pub struct Conversation {
     session: SessionId,
     worker: web::Data<Worker>,
     intake: Intake,
-    voice: Voice,
+    speech: Speech,
     hold: Hold,
     meter: Option<Meter>,
     /// Requests that the chat server has not answered yet, by their tickets.
@@ -170,7 +170,7 @@ impl Conversation {
         session: SessionId,
         worker: web::Data<Worker>,
         intake: Intake,
-        voice: Voice,
+        speech: Speech,
         hold: Hold,
         meter: Option<Meter>,
     ) -> Self {
@@ -178,7 +178,7 @@ impl Conversation {
             session,
             worker,
             intake,
-            voice,
+            speech,
             hold,
             meter,
             pending: HashMap::new(),
@@ -197,9 +197,15 @@ impl Conversation {
 
     // ----- from the client -----
 
-    /// A text from the client.
+    /// A text from a client that speaks JSON in envelopes.
     pub fn text(&mut self, text: &ByteString) -> Next {
         let Envelope { request, ack } = Envelope::parse(text);
+        self.take(request, ack, text.len())
+    }
+
+    /// A request of so many bytes, or why it is none, and the number that its answer must bear.
+    pub fn take(&mut self, request: Result<Request, Failure>, ack: Option<u64>, len: usize) -> Next {
+        let is_login = matches!(request, Ok(Request::Login(_)));
         if let Some(meter) = &mut self.meter {
             match meter.measure(Instant::now()) {
                 Measure::Fits => {}
@@ -208,27 +214,23 @@ impl Conversation {
                     let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX).max(1);
                     let failure =
                         Failure { retry_after_ms: Some(retry_after_ms), ..Failure::of(Code::RateLimited) };
-                    let is_login = matches!(request, Ok(Request::Login(_)));
                     self.fail(ack, is_login, &failure);
                     return Next::Nothing;
                 }
             }
         }
-        let request = match request {
-            Ok(request) => request,
-            Err(failure) => {
-                self.fail(ack, false, &failure);
-                return Next::Nothing;
-            }
-        };
-        let is_login = matches!(request, Request::Login(_));
-        match self.request(request, ack, text.len()) {
+        match request.and_then(|request| self.request(request, ack, len)) {
             Ok(next) => next,
             Err(failure) => {
                 self.fail(ack, is_login, &failure);
                 Next::Nothing
             }
         }
+    }
+
+    /// Whether the next request must wait.
+    pub fn is_on_hold(&self) -> bool {
+        self.hold.is_on()
     }
 
     /// Bytes from the client, which have no meaning here.
@@ -297,29 +299,25 @@ impl Conversation {
     /// A message from the journal; what was said before the session came is marked.
     fn say_again(&self, entry: &Entry, head: u64) {
         let event = line::said_event(entry.offset, as_new(entry), entry.offset <= head);
-        self.say(event.to_json());
+        self.speech.room_event(&event);
     }
 
     fn answer_history(&self, ack: u64, page: &Page) {
         let messages = page.entries.iter().map(history_message).collect();
-        self.say(chat::ack(ack, &Answer::HistoryPage(HistoryPage { messages, more: page.more })));
+        self.speech.ack(ack, &Answer::HistoryPage(HistoryPage { messages, more: page.more }));
     }
 
     fn answer_if_asked(&self, ack: Option<u64>, answer: &Answer<'_>) {
         if let Some(number) = ack {
-            self.say(chat::ack(number, answer));
+            self.speech.ack(number, answer);
         }
     }
 
     fn fail(&self, ack: Option<u64>, is_login: bool, failure: &Failure) {
-        self.say(match ack {
-            Some(number) => chat::ack_failure(number, failure),
-            None => chat::event(if is_login { "loginError" } else { "error" }, failure),
-        });
-    }
-
-    fn say(&self, json: Vec<u8>) {
-        self.voice.answer(OpCode::Text, json.into());
+        match ack {
+            Some(number) => self.speech.ack_failure(number, failure),
+            None => self.speech.event(if is_login { "loginError" } else { "error" }, failure),
+        }
     }
 
     fn expect(&mut self, pending: Pending) -> u64 {

@@ -1,0 +1,98 @@
+//! The server that the official protocol suites of Engine.IO and Socket.IO are written against.
+//!
+//! `cargo run --release --example socketio_conformance -- PORT` serves, on loopback, an Engine.IO echo at `/engine.io/` and
+//! the two namespaces of the Socket.IO suite at `/socket.io/`. It is also the shortest program that uses this crate as a
+//! Socket.IO server for events of its own.
+
+use std::{io, sync::Arc, time::Duration};
+
+use actix_web::{App, HttpServer};
+use bytes::Bytes;
+use bytestring::ByteString;
+use echoroom::{
+    protocol::socketio::Limits,
+    routes::socketio::{self, Door},
+    session::socketio::{
+        Carried, EndReason, Engine, EngineSettings,
+        downlink::Downlink,
+        namespaces::{Event, Namespace, Namespaces, Refusal, Socket, SocketHandler},
+    },
+};
+use serde_json::value::RawValue;
+
+/// Answers each message with itself.
+struct EngineEcho;
+
+impl Carried for EngineEcho {
+    fn text(&mut self, text: ByteString, down: &Downlink) {
+        down.packet(format!("4{text}"));
+    }
+
+    fn binary(&mut self, bytes: Bytes, down: &Downlink) {
+        down.binary(bytes);
+    }
+
+    fn closed(&mut self, _: EndReason) {}
+}
+
+/// The namespaces of the suite. Both say how the client introduced itself; the main one answers.
+struct Suite {
+    answers: bool,
+}
+
+struct SuiteSocket {
+    auth: Box<RawValue>,
+    answers: bool,
+}
+
+impl Namespace for Suite {
+    fn admit(&self, auth: &str) -> Result<Box<dyn SocketHandler>, Refusal> {
+        let auth = RawValue::from_string(auth.to_owned()).map_err(|error| Refusal::new(error.to_string()))?;
+        Ok(Box::new(SuiteSocket { auth, answers: self.answers }))
+    }
+}
+
+impl SocketHandler for SuiteSocket {
+    fn connected(&mut self, socket: &Socket) {
+        socket.emit("auth", &self.auth);
+    }
+
+    fn event(&mut self, socket: &Socket, event: Event) {
+        match (&*event.name, event.ack) {
+            ("message", _) if self.answers => socket.emit_args(&event.args.renamed("message-back")),
+            ("message-with-ack", Some(ack)) if self.answers => ack.answer(&event.args.without_name()),
+            _ => {}
+        }
+    }
+}
+
+#[actix_web::main]
+async fn main() -> io::Result<()> {
+    let port = std::env::args().nth(1).and_then(|port| port.parse().ok()).unwrap_or(3000);
+    let settings = EngineSettings {
+        ping_interval: Duration::from_millis(300),
+        ping_timeout: Duration::from_millis(200),
+        max_payload: 1_000_000,
+        upgrade_timeout: Duration::from_secs(10),
+        connect_timeout: Duration::from_secs(1),
+        max_waiting: 16 << 20,
+    };
+    let limits = Limits { attachments: 10, attachment_bytes: settings.max_payload };
+    let (echo, sockets) = (Engine::new(settings.clone()), Engine::new(settings));
+    HttpServer::new(move || {
+        let namespaces = Namespaces::new(limits)
+            .with("/", Suite { answers: true })
+            .with("/custom", Suite { answers: false });
+        let echo = Door::new(Arc::clone(&echo), || Box::new(EngineEcho));
+        let sockets = Door::new(Arc::clone(&sockets), namespaces.carried());
+        App::new()
+            .configure(|cfg| socketio::configure(cfg, "/engine.io", echo))
+            .configure(|cfg| socketio::configure(cfg, "/socket.io", sockets))
+    })
+    // A poll that is given up is noticed at once.
+    .h1_allow_half_closed(false)
+    .workers(2)
+    .bind(("127.0.0.1", port))?
+    .run()
+    .await
+}

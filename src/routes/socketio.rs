@@ -1,0 +1,261 @@
+//! The address of Engine.IO sessions: any method, told apart by the query.
+
+use std::{rc::Rc, sync::Arc};
+
+use actix_web::{
+    Error, HttpRequest, HttpResponse,
+    error::{ErrorInternalServerError, PayloadError},
+    http::{
+        Method, StatusCode,
+        header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
+    },
+    web::{self, ServiceConfig},
+};
+use bytes::BytesMut;
+use bytestring::ByteString;
+use futures_util::StreamExt as _;
+use serde::Deserialize;
+
+use super::{
+    handshake,
+    origin::{self, Leniency},
+    peer,
+};
+use crate::{
+    protocol::{
+        engineio::{self, RequestError},
+        socketio::{Limits, MAIN},
+    },
+    session::{
+        Worker,
+        admission::{Admitted, Full},
+        socketio::{
+            Carried, EndReason, Engine, PollAnswer, PostRefused, carrier, chat::ChatNamespace,
+            namespaces::Namespaces,
+        },
+    },
+};
+
+/// Packets in one posted payload, at most.
+const MAX_POSTED_PACKETS: usize = 1024;
+
+/// Seconds after which a client that found the server full may try again.
+const RETRY_SECONDS: &str = "5";
+
+/// What stands behind the `?`.
+#[derive(Debug, Default, Deserialize)]
+struct Query {
+    #[serde(rename = "EIO")]
+    revision: Option<String>,
+    transport: Option<String>,
+    sid: Option<String>,
+}
+
+/// Who may have sessions here, and what they carry.
+#[derive(Clone)]
+pub struct Door {
+    engine: Arc<Engine>,
+    begin: Rc<dyn Fn() -> Box<dyn Carried>>,
+    guard: Option<web::Data<Worker>>,
+}
+
+impl Door {
+    /// One worker's door to an engine, for anybody; new sessions carry what `begin` gives them.
+    pub fn new(engine: Arc<Engine>, begin: impl Fn() -> Box<dyn Carried> + 'static) -> Self {
+        Self { engine, begin: Rc::new(begin), guard: None }
+    }
+
+    /// The same with the checks that this server has at its other doors: origins, sessions in total and per address.
+    #[must_use]
+    pub fn guarded_by(self, worker: web::Data<Worker>) -> Self {
+        Self { guard: Some(worker), ..self }
+    }
+}
+
+/// The door to the chat, in the main namespace.
+pub fn chat_door(worker: &web::Data<Worker>) -> Door {
+    let limits = Limits {
+        attachments: worker.settings.max_attachments.get(),
+        attachment_bytes: worker.settings.max_payload.get(),
+    };
+    let namespaces = Namespaces::new(limits).with(MAIN, ChatNamespace::new(worker.clone()));
+    Door::new(Arc::clone(&worker.engine), namespaces.carried()).guarded_by(worker.clone())
+}
+
+/// Registers the door at `path`, with and without a slash behind it.
+pub fn configure(cfg: &mut ServiceConfig, path: &str, door: Door) {
+    let door = web::Data::new(door);
+    let path = path.trim_end_matches('/');
+    for path in [path.to_owned(), format!("{path}/")] {
+        cfg.service(web::resource(path).app_data(door.clone()).to(answer));
+    }
+}
+
+async fn answer(
+    req: HttpRequest,
+    payload: web::Payload,
+    door: web::Data<Door>,
+) -> Result<HttpResponse, Error> {
+    let is_upgrade = handshake::asks_for_websocket(req.headers());
+    // A query that cannot be read names no transport.
+    let query =
+        web::Query::<Query>::from_query(req.query_string()).map(web::Query::into_inner).unwrap_or_default();
+    match check(&req, &query, &door, is_upgrade).await {
+        Err(refusal) => Ok(refuse(refusal, is_upgrade)),
+        Ok(Wish::Begin) => {
+            let admitted = match admit(&req, &door) {
+                Ok(admitted) => admitted,
+                Err(full) => {
+                    let retry = (RETRY_AFTER, RETRY_SECONDS);
+                    return Ok(HttpResponse::ServiceUnavailable()
+                        .insert_header(retry)
+                        .body(format!("{full}.\n")));
+                }
+            };
+            if is_upgrade {
+                return carrier::begin(&req, payload, &door.engine, (door.begin)(), admitted)
+                    .map_err(ErrorInternalServerError);
+            }
+            door.engine.begin_polling((door.begin)(), admitted).map(packets).map_err(ErrorInternalServerError)
+        }
+        Ok(Wish::Upgrade(sid)) => match door.engine.session(&sid) {
+            Some(session) => {
+                carrier::probe(&req, payload, &door.engine, session).map_err(ErrorInternalServerError)
+            }
+            None => Ok(refuse(RequestError::UnknownSid, true)),
+        },
+        Ok(Wish::Poll(sid)) => Ok(match door.engine.poll(&sid).await {
+            PollAnswer::Payload(payload) => packets(payload),
+            PollAnswer::UnknownSid => refuse(RequestError::UnknownSid, false),
+            PollAnswer::BadRequest | PollAnswer::Over => refuse(RequestError::BadRequest, false),
+        }),
+        Ok(Wish::Post(sid)) => Ok(post(&req, payload, &door.engine, &sid).await),
+        Ok(Wish::Other) => {
+            Ok(HttpResponse::MethodNotAllowed().insert_header(("Allow", "GET, POST")).finish())
+        }
+    }
+}
+
+/// What a request wants, once it is known to be sound.
+enum Wish {
+    Begin,
+    Upgrade(String),
+    Poll(String),
+    Post(String),
+    Other,
+}
+
+/// The checks, in the order of the reference.
+async fn check(
+    req: &HttpRequest,
+    query: &Query,
+    door: &Door,
+    is_upgrade: bool,
+) -> Result<Wish, RequestError> {
+    let wants_websocket = match query.transport.as_deref() {
+        Some("polling") => false,
+        Some("websocket") => true,
+        _ => return Err(RequestError::UnknownTransport),
+    };
+    let is_right_revision = query.revision.as_deref() == Some(engineio::REVISION);
+    let is_sound_handshake = || handshake::check(req.method(), req.version(), req.headers()).is_ok();
+    let wish = match &query.sid {
+        Some(sid) => {
+            let is_polling = door.engine.is_polling(sid).await.ok_or(RequestError::UnknownSid)?;
+            match (wants_websocket, is_upgrade) {
+                (true, true) if is_sound_handshake() => Wish::Upgrade(sid.clone()),
+                (false, false) if is_polling => match *req.method() {
+                    Method::GET => Wish::Poll(sid.clone()),
+                    Method::POST => Wish::Post(sid.clone()),
+                    _ => Wish::Other,
+                },
+                _ => return Err(RequestError::BadRequest),
+            }
+        }
+        None if req.method() != Method::GET => return Err(RequestError::BadHandshakeMethod),
+        None if wants_websocket != is_upgrade || (is_upgrade && !is_sound_handshake()) => {
+            return Err(RequestError::BadRequest);
+        }
+        None if !is_welcome(req, door) => return Err(RequestError::Forbidden),
+        None => Wish::Begin,
+    };
+    if is_right_revision { Ok(wish) } else { Err(RequestError::UnsupportedVersion) }
+}
+
+fn admit(req: &HttpRequest, door: &Door) -> Result<Option<Admitted>, Full> {
+    let Some(worker) = &door.guard else {
+        return Ok(None);
+    };
+    let address = peer::address(req, &worker.settings.trusted_proxy);
+    worker.admission.admit(address).map(Some).inspect_err(|_| worker.metrics.refused("sessions"))
+}
+
+/// Whether a page of the request's origin may begin a session.
+fn is_welcome(req: &HttpRequest, door: &Door) -> bool {
+    let is_allowed = |worker: &web::Data<Worker>| {
+        origin::check(req.headers(), &worker.settings.allow_origin, Leniency::Strict).is_ok()
+    };
+    door.guard.as_ref().is_none_or(is_allowed)
+}
+
+/// Reads a posted payload, within the bound, and hands it to its session.
+async fn post(req: &HttpRequest, payload: web::Payload, engine: &Engine, sid: &str) -> HttpResponse {
+    let posting = match engine.begin_post(sid) {
+        Ok(posting) => posting,
+        Err(PostRefused::UnknownSid) => return refuse(RequestError::UnknownSid, false),
+        Err(PostRefused::Concurrent) => return refuse(RequestError::BadRequest, false),
+    };
+    let is_binary = req.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/octet-stream");
+    let body = match read_body(payload, engine.settings.max_payload).await {
+        Ok(body) if !is_binary => body,
+        // Too large, and only that: the session lives on.
+        Ok(_) | Err(BodyError::Broken) => {
+            engine.end(sid, EndReason::ParseError);
+            return HttpResponse::BadRequest().finish();
+        }
+        Err(BodyError::TooLarge) => return HttpResponse::PayloadTooLarge().finish(),
+    };
+    let packets = engineio::parse_payload(&body, MAX_POSTED_PACKETS);
+    let was_taken = engine.post(sid, packets).await;
+    drop(posting);
+    if !was_taken {
+        return refuse(RequestError::BadRequest, false);
+    }
+    HttpResponse::Ok().content_type("text/html").insert_header((CACHE_CONTROL, "no-store")).body("ok")
+}
+
+enum BodyError {
+    TooLarge,
+    Broken,
+}
+
+async fn read_body(mut payload: web::Payload, limit: usize) -> Result<ByteString, BodyError> {
+    let mut body = BytesMut::new();
+    while let Some(chunk) = payload.next().await {
+        let chunk = chunk.map_err(|_: PayloadError| BodyError::Broken)?;
+        if body.len() + chunk.len() > limit {
+            return Err(BodyError::TooLarge);
+        }
+        body.extend_from_slice(&chunk);
+    }
+    ByteString::try_from(body.freeze()).map_err(|_| BodyError::Broken)
+}
+
+fn packets(payload: String) -> HttpResponse {
+    HttpResponse::Ok()
+        .content_type("text/plain; charset=UTF-8")
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .body(payload)
+}
+
+/// As the reference refuses: JSON to a request, the words alone to a WebSocket handshake.
+fn refuse(error: RequestError, is_upgrade: bool) -> HttpResponse {
+    let status =
+        if error == RequestError::Forbidden { StatusCode::FORBIDDEN } else { StatusCode::BAD_REQUEST };
+    let mut response = HttpResponse::build(status);
+    response.insert_header((CACHE_CONTROL, "no-store"));
+    if is_upgrade {
+        return response.content_type("text/html").body(error.to_string());
+    }
+    response.json(serde_json::json!({"code": error.code(), "message": error.to_string()}))
+}

@@ -1,0 +1,73 @@
+//! In which words a conversation answers its own client.
+
+use bytes::Bytes;
+use serde::Serialize;
+
+use crate::{
+    protocol::{
+        chat::{self, Event, Failure},
+        websocket::frame::OpCode,
+    },
+    session::{socketio::namespaces::Socket, voice::Voice},
+};
+
+/// A way to speak to one client.
+#[derive(Clone, Debug)]
+pub enum Speech {
+    /// JSON over a WebSocket, each event and each ack in an envelope.
+    WebSocket(Voice),
+    /// Events and acks of Socket.IO.
+    SocketIo(Socket),
+}
+
+/// What a request that failed is answered over Socket.IO.
+#[derive(Serialize)]
+struct Failed<'a> {
+    error: &'a Failure,
+}
+
+impl Speech {
+    /// An event with these data.
+    pub fn event(&self, name: &str, data: &impl Serialize) {
+        match self {
+            Self::WebSocket(voice) => say(voice, chat::event(name, data)),
+            Self::SocketIo(socket) => socket.emit(name, data),
+        }
+    }
+
+    /// An event of the room.
+    pub fn room_event(&self, event: &Event<'_>) {
+        match self {
+            Self::WebSocket(voice) => say(voice, event.to_json()),
+            Self::SocketIo(socket) => socket.downlink().packet(event.to_packet()),
+        }
+    }
+
+    /// The answer to a request.
+    pub fn ack(&self, number: u64, data: &impl Serialize) {
+        match self {
+            Self::WebSocket(voice) => say(voice, chat::ack(number, data)),
+            Self::SocketIo(socket) => socket.ack(number, &chat::json_text(&[data])),
+        }
+    }
+
+    /// The answer to a request that failed.
+    pub fn ack_failure(&self, number: u64, error: &Failure) {
+        match self {
+            Self::WebSocket(voice) => say(voice, chat::ack_failure(number, error)),
+            Self::SocketIo(socket) => socket.ack(number, &chat::json_text(&[Failed { error }])),
+        }
+    }
+
+    /// Bytes of answers that its client has not taken yet.
+    pub fn waiting_bytes(&self) -> usize {
+        match self {
+            Self::WebSocket(voice) => voice.outbox.answer_bytes(),
+            Self::SocketIo(socket) => socket.downlink().waiting_bytes(),
+        }
+    }
+}
+
+fn say(voice: &Voice, json: Vec<u8>) {
+    voice.answer(OpCode::Text, Bytes::from(json));
+}

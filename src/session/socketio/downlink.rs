@@ -1,0 +1,196 @@
+//! What goes down to one client, until its transport takes it.
+
+use std::{cell::RefCell, collections::VecDeque, fmt, rc::Rc};
+
+use actix::Recipient;
+use bytes::Bytes;
+use bytestring::ByteString;
+
+use super::EndReason;
+use crate::{
+    chat::{Delivery, messages::Waiting},
+    protocol::engineio,
+    session::conversation::Reading,
+};
+
+/// Packets in one answer to a poll, at most.
+const MAX_POLL_PACKETS: usize = 16;
+
+/// Packets that wait for a session's transport; shared by the session and what it carries.
+#[derive(Clone, Default)]
+pub struct Downlink(Rc<RefCell<Queue>>);
+
+#[derive(Default)]
+struct Queue {
+    packets: VecDeque<Down>,
+    bytes: usize,
+    ending: Option<EndReason>,
+    is_busy: bool,
+    readings: Vec<Reading>,
+    /// How the chat server reaches the session.
+    address: Option<Recipient<Delivery>>,
+    /// What it has delivered and the session has not dealt with yet.
+    delivered: Waiting,
+}
+
+/// One that waits.
+#[derive(Debug)]
+pub(super) enum Down {
+    /// A packet, type digit and all.
+    Text(ByteString),
+    /// A binary message.
+    Binary(Bytes),
+}
+
+impl Down {
+    fn len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) => bytes.len(),
+        }
+    }
+}
+
+impl fmt::Debug for Downlink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Downlink").field("bytes", &self.bytes()).finish_non_exhaustive()
+    }
+}
+
+impl Downlink {
+    /// Queues a packet, type digit and all.
+    pub fn packet(&self, packet: impl Into<ByteString>) {
+        self.push(Down::Text(packet.into()));
+    }
+
+    /// Queues a binary message.
+    pub fn binary(&self, bytes: Bytes) {
+        self.push(Down::Binary(bytes));
+    }
+
+    fn push(&self, packet: Down) {
+        let queue = &mut *self.0.borrow_mut();
+        queue.bytes += packet.len();
+        queue.packets.push_back(packet);
+    }
+
+    /// The session is to end, once what is queued has left.
+    pub fn end(&self, why: EndReason) {
+        self.0.borrow_mut().ending.get_or_insert(why);
+    }
+
+    /// Whether something waits, or the transport would not take it now: what is volatile is not worth queueing.
+    pub fn is_busy(&self) -> bool {
+        let queue = self.0.borrow();
+        queue.is_busy || !queue.packets.is_empty()
+    }
+
+    /// Bytes that wait here.
+    pub fn waiting_bytes(&self) -> usize {
+        self.bytes()
+    }
+
+    /// Something is to be read for what is carried; the outcome goes to [`Carried::have_read`](super::Carried::have_read).
+    pub fn read(&self, reading: Reading) {
+        self.0.borrow_mut().readings.push(reading);
+    }
+
+    /// How the chat server reaches the session, once that has begun.
+    pub fn address(&self) -> Option<Recipient<Delivery>> {
+        self.0.borrow().address.clone()
+    }
+
+    /// The count of delivered bytes, for whoever delivers.
+    pub fn delivered(&self) -> Waiting {
+        self.0.borrow().delivered.clone()
+    }
+
+    pub(super) fn take_readings(&self) -> Vec<Reading> {
+        std::mem::take(&mut self.0.borrow_mut().readings)
+    }
+
+    pub(super) fn set_address(&self, address: Recipient<Delivery>) {
+        self.0.borrow_mut().address = Some(address);
+    }
+
+    /// Delivered bytes have come; from here on they count as what waits for the transport.
+    pub(super) fn received(&self, bytes: usize) {
+        self.0.borrow().delivered.subtract(bytes);
+    }
+
+    pub(super) fn set_busy(&self, is_busy: bool) {
+        self.0.borrow_mut().is_busy = is_busy;
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.borrow().packets.is_empty()
+    }
+
+    pub(super) fn bytes(&self) -> usize {
+        self.0.borrow().bytes
+    }
+
+    /// Why the session is to end, if it is to and nothing waits.
+    pub(super) fn ending(&self) -> Option<EndReason> {
+        let queue = self.0.borrow();
+        queue.ending.filter(|_| queue.packets.is_empty())
+    }
+
+    pub(super) fn pop(&self) -> Option<Down> {
+        let queue = &mut *self.0.borrow_mut();
+        let packet = queue.packets.pop_front()?;
+        queue.bytes -= packet.len();
+        Some(packet)
+    }
+
+    /// The next answer to a poll, if anything waits: at most sixteen packets, and so many bytes unless the first has more.
+    pub(super) fn payload(&self, max_bytes: usize) -> Option<String> {
+        let mut payload = String::new();
+        for count in 0..MAX_POLL_PACKETS {
+            let next = match self.0.borrow().packets.front() {
+                Some(Down::Text(text)) => text.len(),
+                Some(Down::Binary(bytes)) => engineio::binary_len(bytes.len()),
+                None => break,
+            };
+            if count > 0 && payload.len() + 1 + next > max_bytes {
+                break;
+            }
+            match self.pop() {
+                Some(Down::Text(text)) => engineio::push_text(&mut payload, &text),
+                Some(Down::Binary(bytes)) => engineio::push_binary(&mut payload, &bytes),
+                None => {}
+            }
+        }
+        (!payload.is_empty()).then_some(payload)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_poll_is_answered_with_sixteen_packets_or_so_many_bytes() {
+        let down = Downlink::default();
+        for number in 0..20 {
+            down.packet(format!("4{number}"));
+        }
+        let payload = down.payload(1000).expect("packets");
+        assert_eq!(payload.split(engineio::SEPARATOR).count(), 16);
+        down.packet("4".repeat(600));
+        down.binary(vec![0; 600].into());
+        assert_eq!(down.payload(1000).expect("packets").split(engineio::SEPARATOR).count(), 5);
+        assert!(down.payload(100).expect("a packet").starts_with('b'), "one at least, however large");
+        assert_eq!((down.payload(1000), down.bytes()), (None, 0));
+    }
+
+    #[test]
+    fn a_session_ends_when_what_waits_has_left() {
+        let down = Downlink::default();
+        down.packet("4a");
+        down.end(EndReason::ForcedClose);
+        assert_eq!(down.ending(), None);
+        down.payload(9);
+        assert_eq!(down.ending(), Some(EndReason::ForcedClose));
+    }
+}
