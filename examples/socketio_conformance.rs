@@ -68,6 +68,7 @@ impl SocketHandler for SuiteSocket {
 
 #[actix_web::main]
 async fn main() -> io::Result<()> {
+    env_logger::init();
     let port = std::env::args().nth(1).and_then(|port| port.parse().ok()).unwrap_or(3000);
     let settings = EngineSettings {
         ping_interval: Duration::from_millis(300),

@@ -23,4 +23,4 @@ cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 cargo fmt --check
 cargo clippy --all-targets --locked -- -D warnings
 RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked
-TEST_BROWSER=1 cargo test --locked
+TEST_BROWSER=1 TEST_SOCKETIO=1 cargo test --locked

@@ -178,7 +178,7 @@ pub fn unmask(payload: &mut [u8], mask: [u8; 4], offset: usize) {
     }
 }
 
-/// The payloads of finished server frames, one behind the other: what [`write`] has put together.
+/// The payloads of finished server frames, one behind the other: what [`write()`] has put together.
 pub fn payloads(mut frames: Bytes) -> impl Iterator<Item = (OpCode, Bytes)> {
     std::iter::from_fn(move || {
         let &[first, len] = frames.first_chunk()?;

@@ -1,0 +1,82 @@
+// Servers for a test file, and the official client.
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { fileURLToPath } from 'node:url';
+import readline from 'node:readline';
+import { io } from 'socket.io-client';
+
+const REPO = fileURLToPath(new URL('../..', import.meta.url));
+
+/** Every way the client may take. */
+export const WAYS = [['polling', 'websocket'], ['websocket'], ['polling']];
+
+/** Starts the server on a free port. */
+export async function startServer(...flags) {
+  const args = ['--bind', '127.0.0.1', '--port', '0', '--journal', 'memory', '--rate', '0', ...flags];
+  const child = spawn(process.env.ECHOROOM_BINARY, args, { cwd: REPO, stdio: ['ignore', 'inherit', 'pipe'] });
+  const url = await new Promise((resolve, reject) => {
+    readline.createInterface({ input: child.stderr }).on('line', (line) => {
+      const found = line.match(/listening on (http\S+)/);
+      if (found) resolve(found[1]);
+    });
+    child.once('exit', (code) => reject(new Error(`the server ended with ${code}`)));
+  });
+  return { url, stop: () => stop(child) };
+}
+
+/** Starts the conformance fixture. */
+export async function startFixture() {
+  const port = await freePort();
+  const child = spawn(process.env.ECHOROOM_FIXTURE, [String(port)], { stdio: 'inherit' });
+  const url = `http://127.0.0.1:${port}`;
+  for (;;) {
+    try {
+      await fetch(url);
+      return { url, stop: () => stop(child) };
+    } catch {
+      if (child.exitCode !== null) throw new Error(`the fixture ended with ${child.exitCode}`);
+      await new Promise((resolve) => setTimeout(resolve, 20));
+    }
+  }
+}
+
+async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address();
+  server.close();
+  await once(server, 'close');
+  return port;
+}
+
+async function stop(child) {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const gone = once(child, 'exit');
+  child.kill('SIGTERM');
+  await gone;
+}
+
+/** A client of its own connection. */
+export function connect(url, options) {
+  return io(url, { forceNew: true, reconnectionDelay: 50, ...options });
+}
+
+/** The first argument of the next event of that name. */
+export function next(socket, event) {
+  return new Promise((resolve, reject) => {
+    const timer = setTimeout(() => reject(new Error(`waited in vain for ${event}`)), 10_000);
+    socket.once(event, (...args) => {
+      clearTimeout(timer);
+      resolve(args.length > 1 ? args : args[0]);
+    });
+  });
+}
+
+/** Waits until something holds. */
+export async function until(what, holds) {
+  for (let tries = 0; !holds(); tries += 1) {
+    if (tries > 1000) throw new Error(`waited in vain for ${what}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}
