@@ -26,4 +26,5 @@ mod relay;
 mod rooms;
 mod settings;
 mod shutdown;
+mod socketio;
 mod vanish;

@@ -1,0 +1,435 @@
+//! Socket.IO on raw HTTP and raw frames: each requirement of Engine.IO 4 and Socket.IO 5.
+
+use std::time::{Duration, Instant};
+
+use actix_web::rt;
+use awc::{ClientResponse, http::Method};
+use echoroom::config::Settings;
+use serde_json::{Value, json};
+
+use crate::helpers::{RawClient, TestServer, frame, settings, soon, text};
+
+/// The heartbeats of the official suites.
+fn hasty() -> Settings {
+    Settings {
+        ping_interval: "300ms".parse().expect("a time"),
+        ping_timeout: "200ms".parse().expect("a time"),
+        ..settings()
+    }
+}
+
+/// An HTTP answer.
+struct Answer {
+    status: u16,
+    body: String,
+}
+
+async fn request(server: &TestServer, method: Method, query: &str, body: &str) -> Answer {
+    let url = format!("http://{}/socket.io/?{query}", server.address);
+    let request = awc::Client::new().request(method, url).timeout(Duration::from_secs(15));
+    let mut response: ClientResponse<_> =
+        soon("an answer", request.send_body(body.to_owned())).await.expect("an answer");
+    let body = soon("a body", response.body()).await.expect("a body");
+    Answer { status: response.status().as_u16(), body: String::from_utf8(body.to_vec()).expect("UTF-8") }
+}
+
+/// A session that polls.
+struct Poller<'a> {
+    server: &'a TestServer,
+    sid: String,
+}
+
+impl<'a> Poller<'a> {
+    async fn open(server: &'a TestServer) -> Self {
+        let answer = request(server, Method::GET, "EIO=4&transport=polling", "").await;
+        assert_eq!(answer.status, 200, "{}", answer.body);
+        let open: Value =
+            serde_json::from_str(answer.body.strip_prefix('0').expect("an open packet")).expect("JSON");
+        Self { server, sid: open["sid"].as_str().expect("a sid").to_owned() }
+    }
+
+    /// The same, in the main namespace.
+    async fn connected(server: &'a TestServer) -> Self {
+        let poller = Self::open(server).await;
+        assert_eq!(poller.post("40").await.status, 200);
+        let answer = poller.poll().await;
+        assert!(answer.body.starts_with(r#"40{"sid":""#), "{}", answer.body);
+        poller
+    }
+
+    fn query(&self) -> String {
+        format!("EIO=4&transport=polling&sid={}", self.sid)
+    }
+
+    async fn poll(&self) -> Answer {
+        request(self.server, Method::GET, &self.query(), "").await
+    }
+
+    async fn post(&self, body: &str) -> Answer {
+        request(self.server, Method::POST, &self.query(), body).await
+    }
+
+    /// A WebSocket that wants to carry the session.
+    async fn websocket(&self) -> RawClient {
+        self.server.connect_raw(&format!("/socket.io/?EIO=4&transport=websocket&sid={}", self.sid)).await
+    }
+}
+
+/// A session on a WebSocket, and its open packet.
+async fn websocket(server: &TestServer) -> (RawClient, Value) {
+    let mut raw = server.connect_raw("/socket.io/?EIO=4&transport=websocket").await;
+    let open = next_text(&mut raw).await;
+    (raw, serde_json::from_str(open.strip_prefix('0').expect("an open packet")).expect("JSON"))
+}
+
+/// The same, in the main namespace.
+async fn connected(server: &TestServer) -> RawClient {
+    let (mut raw, _) = websocket(server).await;
+    raw.send(&text("40")).await;
+    assert!(next_text(&mut raw).await.starts_with(r#"40{"sid":""#));
+    raw
+}
+
+async fn next_text(raw: &mut RawClient) -> String {
+    let frame = raw.read_frame().await;
+    assert_eq!(frame.first, 0x81, "{frame:?}");
+    String::from_utf8(frame.payload).expect("UTF-8")
+}
+
+async fn expect_closed(mut raw: RawClient) {
+    while raw.read_frame().await.first != 0x88 {}
+}
+
+#[actix_web::test]
+async fn a_handshake_opens_a_session_with_exactly_the_expected_keys() {
+    let server = TestServer::with(hasty()).await;
+    let (_, on_websocket) = websocket(&server).await;
+    let answer = request(&server, Method::GET, "EIO=4&transport=polling", "").await;
+    let polling: Value = serde_json::from_str(&answer.body[1..]).expect("JSON");
+    for (open, upgrades) in [(polling, json!(["websocket"])), (on_websocket, json!([]))] {
+        assert_eq!(open["sid"].as_str().map(str::len), Some(20));
+        assert_eq!(
+            open,
+            json!({"sid": open["sid"], "upgrades": upgrades, "pingInterval": 300, "pingTimeout": 200, "maxPayload": 1_000_000})
+        );
+    }
+}
+
+#[actix_web::test]
+async fn bad_requests_are_refused_with_the_codes_of_the_reference_in_its_order() {
+    let server = TestServer::start().await;
+    for (method, query, code, words) in [
+        (Method::GET, "EIO=4", 0, "Transport unknown"),
+        (Method::GET, "EIO=4&transport=abc", 0, "Transport unknown"),
+        (Method::GET, "EIO=abc&transport=abc&sid=x", 0, "Transport unknown"),
+        (Method::GET, "EIO=4&transport=polling&sid=nobody", 1, "Session ID unknown"),
+        (Method::POST, "EIO=4&transport=polling&sid=nobody", 1, "Session ID unknown"),
+        (Method::POST, "EIO=4&transport=polling", 2, "Bad handshake method"),
+        (Method::PUT, "EIO=abc&transport=polling", 2, "Bad handshake method"),
+        (Method::GET, "EIO=4&transport=websocket", 3, "Bad request"),
+        (Method::GET, "transport=polling", 5, "Unsupported protocol version"),
+        (Method::GET, "EIO=3&transport=polling", 5, "Unsupported protocol version"),
+    ] {
+        let answer = request(&server, method.clone(), query, "").await;
+        assert_eq!(answer.status, 400, "{method} {query}");
+        let body: Value = serde_json::from_str(&answer.body).expect("JSON");
+        assert_eq!(body, json!({"code": code, "message": words}), "{method} {query}");
+    }
+    for query in [
+        "transport=websocket",
+        "EIO=3&transport=websocket",
+        "EIO=4",
+        "EIO=4&transport=polling",
+        "EIO=4&transport=websocket&sid=x",
+    ] {
+        let head = server.connect_tcp().await.handshake_with(&format!("/socket.io/?{query}"), "").await;
+        assert!(head.starts_with("HTTP/1.1 400 "), "{query}: {head}");
+    }
+}
+
+#[actix_web::test]
+async fn a_page_of_a_foreign_origin_gets_no_session() {
+    let server = TestServer::start().await;
+    let path = "/socket.io/?EIO=4&transport=websocket";
+    let head = server.connect_tcp().await.handshake_with(path, "Origin: https://elsewhere.example\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 403 "), "{head}");
+    let answer =
+        server.get_raw("/socket.io/?EIO=4&transport=polling", "Origin: https://elsewhere.example\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 403 ") && answer.contains(r#""code":4"#), "{answer}");
+}
+
+#[actix_web::test]
+async fn the_path_is_served_with_and_without_its_slash_and_can_be_moved() {
+    let server = TestServer::with(Settings { socketio_path: "/io".to_owned(), ..settings() }).await;
+    for path in ["/io", "/io/"] {
+        let answer = server.get_raw(&format!("{path}?EIO=4&transport=polling"), "").await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+    assert!(server.get_raw("/socket.io/?EIO=4&transport=polling", "").await.starts_with("HTTP/1.1 404 "));
+}
+
+#[actix_web::test]
+async fn packets_of_one_post_are_answered_in_one_poll() {
+    let server = TestServer::start().await;
+    let poller = Poller::connected(&server).await;
+    let post =
+        poller.post("421[\"ping\",{}]\u{1E}422[\"typing\",{\"typing\":true}]\u{1E}423[\"jump\"]").await;
+    assert_eq!((post.status, &*post.body), (200, "ok"));
+    let poll = poller.poll().await;
+    let packets: Vec<_> = poll.body.split('\u{1E}').collect();
+    assert_eq!(packets.len(), 3, "{}", poll.body);
+    assert!(packets[0].starts_with("431[{\"at\":"), "{}", packets[0]);
+    assert!(packets[1].starts_with("432[{\"error\":{\"code\":\"not_logged_in\""), "{}", packets[1]);
+    assert!(packets[2].starts_with("433[{\"error\":{\"code\":\"unknown_event\""), "{}", packets[2]);
+}
+
+#[actix_web::test]
+async fn an_answer_to_a_poll_has_sixteen_packets_at_most() {
+    let server = TestServer::start().await;
+    let poller = Poller::connected(&server).await;
+    let many: Vec<String> = (0..20).map(|number| format!("42{number}[\"ping\",{{}}]")).collect();
+    poller.post(&many.join("\u{1E}")).await;
+    assert_eq!(poller.poll().await.body.split('\u{1E}').count(), 16);
+    assert_eq!(poller.poll().await.body.split('\u{1E}').count(), 4);
+}
+
+#[actix_web::test]
+async fn a_post_that_cannot_be_read_ends_the_session() {
+    let server = TestServer::start().await;
+    for bad in ["abc", "", "4a\u{1E}", "b***", "7", "2", "4abc", "42[]"] {
+        let poller = Poller::connected(&server).await;
+        let answer = poller.post(bad).await;
+        // What breaks Socket.IO was taken by Engine.IO, and ends the session all the same.
+        assert!(answer.status == 400 || ["2", "4abc", "42[]"].contains(&bad), "{bad:?}: {}", answer.status);
+        assert_eq!(poller.poll().await.status, 400, "{bad:?}");
+    }
+    let poller = Poller::connected(&server).await;
+    let url = format!("http://{}/socket.io/?{}", server.address, poller.query());
+    let binary = awc::Client::new().post(url).insert_header(("Content-Type", "application/octet-stream"));
+    assert_eq!(binary.send_body("4x").await.expect("an answer").status(), 400);
+    assert_eq!(poller.poll().await.status, 400);
+}
+
+#[actix_web::test]
+async fn a_post_that_is_too_large_is_refused_and_the_session_lives() {
+    let server =
+        TestServer::with(Settings { max_payload: "1k".parse().expect("a size"), ..settings() }).await;
+    let poller = Poller::connected(&server).await;
+    assert_eq!(poller.post(&"4".repeat(1025)).await.status, 413);
+    assert_eq!(poller.post("421[\"ping\",{}]").await.status, 200);
+    assert!(poller.poll().await.body.starts_with("431["));
+}
+
+#[actix_web::test]
+async fn two_polls_at_a_time_end_the_session() {
+    let server = TestServer::start().await;
+    let poller = Poller::connected(&server).await;
+    let second = async {
+        rt::time::sleep(Duration::from_millis(50)).await;
+        poller.poll().await
+    };
+    let (first, second) = futures_util::future::join(poller.poll(), second).await;
+    assert_eq!((first.status, &*first.body), (200, "1"));
+    assert_eq!(second.status, 400);
+    assert_eq!(poller.poll().await.status, 400);
+}
+
+#[actix_web::test]
+async fn two_posts_at_a_time_end_the_session() {
+    let server = TestServer::start().await;
+    let poller = Poller::connected(&server).await;
+    let mut slow = server.connect_tcp().await;
+    let head =
+        format!("POST /socket.io/?{} HTTP/1.1\r\nHost: x\r\nContent-Length: 100\r\n\r\n42", poller.query());
+    slow.send(head.as_bytes()).await;
+    // The first post is under way once its beginning has been read.
+    rt::time::sleep(Duration::from_millis(100)).await;
+    assert_eq!(poller.post("421[\"ping\",{}]").await.status, 400);
+    assert_eq!(poller.poll().await.status, 400);
+}
+
+#[actix_web::test]
+async fn a_poll_that_is_given_up_ends_the_session_at_once() {
+    let server = TestServer::start().await;
+    let poller = Poller::connected(&server).await;
+    let mut polling = server.connect_tcp().await;
+    polling.send(format!("GET /socket.io/?{} HTTP/1.1\r\nHost: x\r\n\r\n", poller.query()).as_bytes()).await;
+    server.until_health_shows(1, 0).await;
+    drop(polling);
+    server.until_health_shows(0, 0).await;
+    assert_eq!(poller.poll().await.status, 400);
+}
+
+#[actix_web::test]
+async fn a_client_that_closes_is_released() {
+    let server = TestServer::start().await;
+    let poller = Poller::connected(&server).await;
+    let post = async {
+        rt::time::sleep(Duration::from_millis(50)).await;
+        poller.post("1").await
+    };
+    let (poll, post) = futures_util::future::join(poller.poll(), post).await;
+    assert_eq!((poll.status, &*poll.body, post.status), (200, "6", 200));
+    assert_eq!(poller.poll().await.status, 400);
+    let mut raw = connected(&server).await;
+    raw.send(&text("1")).await;
+    expect_closed(raw).await;
+    server.until_health_shows(0, 0).await;
+}
+
+#[actix_web::test]
+async fn pings_come_at_their_interval_and_must_be_answered() {
+    let server = TestServer::with(hasty()).await;
+    let poller = Poller::connected(&server).await;
+    let mut raw = connected(&server).await;
+    for _ in 0..3 {
+        assert_eq!(poller.poll().await.body, "2");
+        assert_eq!(poller.post("3").await.status, 200);
+        assert_eq!(next_text(&mut raw).await, "2");
+        raw.send(&text("3")).await;
+    }
+}
+
+#[actix_web::test]
+async fn who_does_not_answer_a_ping_is_gone_at_one_absolute_deadline() {
+    let server = TestServer::with(hasty()).await;
+    let poller = Poller::open(&server).await;
+    let start = Instant::now();
+    let (raw, _) = websocket(&server).await;
+    expect_closed(raw).await;
+    let elapsed = start.elapsed();
+    assert!((400..900).contains(&elapsed.as_millis()), "{elapsed:?}");
+    assert_eq!(poller.poll().await.status, 400);
+    server.until_health_shows(0, 0).await;
+}
+
+#[actix_web::test]
+async fn a_session_upgrades_from_polling_to_a_websocket() {
+    let server = TestServer::start().await;
+    let poller = Poller::connected(&server).await;
+    let mut raw = poller.websocket().await;
+    raw.send(&text("2probe")).await;
+    assert_eq!(next_text(&mut raw).await, "3probe");
+    assert_eq!(poller.poll().await.body, "6", "a poll is released");
+    // Posts are taken until the upgrade is done, and what they lead to is kept for the next transport.
+    assert_eq!(poller.post("421[\"ping\",{}]").await.status, 200);
+    raw.send(&text("5")).await;
+    assert!(next_text(&mut raw).await.starts_with("431["));
+    raw.send(&text("422[\"ping\",{}]")).await;
+    assert!(next_text(&mut raw).await.starts_with("432["));
+    let answer = poller.poll().await;
+    assert_eq!(answer.status, 400);
+    assert!(answer.body.contains(r#""code":3"#), "{}", answer.body);
+    expect_closed(poller.websocket().await).await;
+    raw.send(&text("423[\"ping\",{}]")).await;
+    assert!(next_text(&mut raw).await.starts_with("433["), "the first one still carries the session");
+}
+
+#[actix_web::test]
+async fn a_failed_upgrade_leaves_the_session_polling() {
+    let server =
+        TestServer::with(Settings { upgrade_timeout: "200ms".parse().expect("a time"), ..settings() }).await;
+    let poller = Poller::connected(&server).await;
+    let mut nonsense = poller.websocket().await;
+    nonsense.send(&text("4hello")).await;
+    expect_closed(nonsense).await;
+    let mut lost = poller.websocket().await;
+    lost.send(&text("2probe")).await;
+    assert_eq!(next_text(&mut lost).await, "3probe");
+    expect_closed(lost).await;
+    poller.post("421[\"ping\",{}]").await;
+    assert!(poller.poll().await.body.starts_with("431["));
+}
+
+#[actix_web::test]
+async fn what_breaks_the_protocol_ends_the_connection() {
+    let server = TestServer::start().await;
+    for bad in ["4abc", "42[\"x\"]", "41", "44{}", "abc", "", "2", "40[]", "40x"] {
+        let (mut raw, _) = websocket(&server).await;
+        raw.send(&text(bad)).await;
+        expect_closed(raw).await;
+    }
+    for bad in [
+        "4abc",
+        "42{}",
+        "42[]",
+        "42[\"connect\"]",
+        "42abc[\"x\"]",
+        "421.5[\"x\"]",
+        "42-1[\"x\"]",
+        "41{}",
+        "43{}",
+        "450-[\"x\"]",
+        "4511-[\"x\"]",
+        "42/other,[\"x\"]",
+        "41/other,",
+    ] {
+        let mut raw = connected(&server).await;
+        raw.send(&text(bad)).await;
+        expect_closed(raw).await;
+    }
+    let mut raw = connected(&server).await;
+    raw.send(&frame(0x82, b"unannounced")).await;
+    expect_closed(raw).await;
+    let mut raw = connected(&server).await;
+    raw.send(&text(r#"451-["x",{"_placeholder":true,"num":0}]"#)).await;
+    raw.send(&text("42[\"y\"]")).await;
+    expect_closed(raw).await;
+    server.until_health_shows(0, 0).await;
+}
+
+#[actix_web::test]
+async fn what_means_nothing_is_passed_over() {
+    let server = TestServer::start().await;
+    let mut raw = connected(&server).await;
+    for nothing in ["0", "6", "5", "3", "3probe", "42", "43[\"x\"]", "437[\"x\"]"] {
+        raw.send(&text(nothing)).await;
+    }
+    raw.send(&text("420[\"ping\",{}]")).await;
+    assert!(next_text(&mut raw).await.starts_with("430["), "an id of 0 is one");
+}
+
+#[actix_web::test]
+async fn namespaces_that_are_not_there_are_refused_and_the_connection_stays() {
+    let server = TestServer::start().await;
+    let (mut raw, _) = websocket(&server).await;
+    for number in 0..100 {
+        raw.send(&text(&format!("40/n{number},"))).await;
+        assert_eq!(next_text(&mut raw).await, format!("44/n{number},{{\"message\":\"Invalid namespace\"}}"));
+    }
+    raw.send(&text("40")).await;
+    assert!(next_text(&mut raw).await.starts_with("40{"));
+    raw.send(&text("41")).await;
+    raw.send(&text("40")).await;
+    assert!(next_text(&mut raw).await.starts_with("40{"), "out and in again");
+}
+
+#[actix_web::test]
+async fn who_joins_nothing_is_sent_away() {
+    let server =
+        TestServer::with(Settings { connect_timeout: "200ms".parse().expect("a time"), ..settings() }).await;
+    let (raw, _) = websocket(&server).await;
+    let mut joined = connected(&server).await;
+    expect_closed(raw).await;
+    joined.send(&text("421[\"ping\",{}]")).await;
+    assert!(next_text(&mut joined).await.starts_with("431["));
+}
+
+#[actix_web::test]
+async fn a_message_over_the_limit_closes_with_1009() {
+    let server =
+        TestServer::with(Settings { max_payload: "1k".parse().expect("a size"), ..settings() }).await;
+    let mut raw = connected(&server).await;
+    raw.send(&text(&format!("42[\"{}\"]", "x".repeat(1024)))).await;
+    raw.expect_close(1009).await;
+}
+
+#[actix_web::test]
+async fn sessions_count_among_the_servers_whichever_carries_them() {
+    let server =
+        TestServer::with(Settings { max_sessions: 2.try_into().expect("not zero"), ..settings() }).await;
+    let _poller = Poller::connected(&server).await;
+    let _raw = connected(&server).await;
+    server.until_health_shows(2, 0).await;
+    assert_eq!(request(&server, Method::GET, "EIO=4&transport=polling", "").await.status, 503);
+}
