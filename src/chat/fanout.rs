@@ -270,6 +270,7 @@ impl Seat {
             Err(SendError::Closed(_)) => {}
             Err(SendError::Full(_)) => {
                 debug!("the mailbox of {session} is full");
+                self.waiting.subtract(batch.bytes);
                 tally.evicted.push(session);
             }
         }

@@ -169,6 +169,11 @@ pub struct Settings {
     #[arg(long, env = "ECHOROOM_SOCKETIO_PATH", value_name = "PATH", default_value = default::SOCKETIO_PATH)]
     pub socketio_path: String,
 
+    /// Web origin whose pages may use Socket.IO over polling besides our own, or * for all; repeatable. For WebSockets
+    /// there is --allow-origin
+    #[arg(long, env = "ECHOROOM_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    pub cors_origin: Vec<AllowedOrigin>,
+
     /// How long a Socket.IO session may take to upgrade from polling to a WebSocket
     #[arg(long, env = "ECHOROOM_UPGRADE_TIMEOUT", value_name = "TIME", default_value_t = default::UPGRADE_TIMEOUT)]
     pub upgrade_timeout: Period,
@@ -281,6 +286,7 @@ impl Default for Settings {
             name_hold: default::NAME_HOLD,
             connect_timeout: default::CONNECT_TIMEOUT,
             socketio_path: default::SOCKETIO_PATH.into(),
+            cors_origin: Vec::new(),
             upgrade_timeout: default::UPGRADE_TIMEOUT,
             max_attachments: nonzero(default::MAX_ATTACHMENTS),
             max_message_size: default::MAX_MESSAGE_SIZE,

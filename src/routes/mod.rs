@@ -11,6 +11,7 @@ use actix_web::{
 
 use crate::{metrics::Metrics, session::Worker};
 
+pub mod cors;
 pub mod handshake;
 pub mod health;
 pub mod lingering;

@@ -17,7 +17,7 @@ use futures_util::StreamExt as _;
 use serde::Deserialize;
 
 use super::{
-    handshake,
+    cors, handshake,
     origin::{self, Leniency},
     peer,
 };
@@ -96,14 +96,32 @@ async fn answer(
     payload: web::Payload,
     door: web::Data<Door>,
 ) -> Result<HttpResponse, Error> {
+    let origins = door.guard.as_ref().map_or(&[][..], |worker| &worker.settings.cors_origin);
+    let allowed = cors::allowed(&req, origins);
+    let mut response = match cors::preflight(&req, allowed.as_ref()) {
+        Some(response) => response,
+        None => serve(&req, payload, &door, allowed.is_some()).await?,
+    };
+    if let Some(allowed) = allowed {
+        cors::allow(&mut response, allowed);
+    }
+    Ok(response)
+}
+
+async fn serve(
+    req: &HttpRequest,
+    payload: web::Payload,
+    door: &Door,
+    may_read: bool,
+) -> Result<HttpResponse, Error> {
     let is_upgrade = handshake::asks_for_websocket(req.headers());
     // A query that cannot be read names no transport.
     let query =
         web::Query::<Query>::from_query(req.query_string()).map(web::Query::into_inner).unwrap_or_default();
-    match check(&req, &query, &door, is_upgrade).await {
+    match check(req, &query, door, is_upgrade, may_read).await {
         Err(refusal) => Ok(refuse(refusal, is_upgrade)),
         Ok(Wish::Begin) => {
-            let admitted = match admit(&req, &door) {
+            let admitted = match admit(req, door) {
                 Ok(admitted) => admitted,
                 Err(full) => {
                     let retry = (RETRY_AFTER, RETRY_SECONDS);
@@ -113,14 +131,14 @@ async fn answer(
                 }
             };
             if is_upgrade {
-                return carrier::begin(&req, payload, &door.engine, (door.begin)(), admitted)
+                return carrier::begin(req, payload, &door.engine, (door.begin)(), admitted)
                     .map_err(ErrorInternalServerError);
             }
             door.engine.begin_polling((door.begin)(), admitted).map(packets).map_err(ErrorInternalServerError)
         }
         Ok(Wish::Upgrade(sid)) => match door.engine.session(&sid) {
             Some(session) => {
-                carrier::probe(&req, payload, &door.engine, session).map_err(ErrorInternalServerError)
+                carrier::probe(req, payload, &door.engine, session).map_err(ErrorInternalServerError)
             }
             None => Ok(refuse(RequestError::UnknownSid, true)),
         },
@@ -129,7 +147,7 @@ async fn answer(
             PollAnswer::UnknownSid => refuse(RequestError::UnknownSid, false),
             PollAnswer::BadRequest | PollAnswer::Over => refuse(RequestError::BadRequest, false),
         }),
-        Ok(Wish::Post(sid)) => Ok(post(&req, payload, &door.engine, &sid).await),
+        Ok(Wish::Post(sid)) => Ok(post(req, payload, &door.engine, &sid).await),
         Ok(Wish::Other) => {
             Ok(HttpResponse::MethodNotAllowed().insert_header(("Allow", "GET, POST")).finish())
         }
@@ -151,6 +169,7 @@ async fn check(
     query: &Query,
     door: &Door,
     is_upgrade: bool,
+    may_read: bool,
 ) -> Result<Wish, RequestError> {
     let wants_websocket = match query.transport.as_deref() {
         Some("polling") => false,
@@ -176,7 +195,7 @@ async fn check(
         None if wants_websocket != is_upgrade || (is_upgrade && !is_sound_handshake()) => {
             return Err(RequestError::BadRequest);
         }
-        None if !is_welcome(req, door) => return Err(RequestError::Forbidden),
+        None if !(may_read && !is_upgrade || is_welcome(req, door)) => return Err(RequestError::Forbidden),
         None => Wish::Begin,
     };
     if is_right_revision { Ok(wish) } else { Err(RequestError::UnsupportedVersion) }

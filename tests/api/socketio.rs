@@ -433,3 +433,45 @@ async fn sessions_count_among_the_servers_whichever_carries_them() {
     server.until_health_shows(2, 0).await;
     assert_eq!(request(&server, Method::GET, "EIO=4&transport=polling", "").await.status, 503);
 }
+
+#[actix_web::test]
+async fn pages_of_other_origins_may_poll_if_the_server_says_so() {
+    let page = "https://page.example";
+    let allowed = Settings { cors_origin: vec![page.parse().expect("an origin")], ..settings() };
+    let server = TestServer::with(allowed).await;
+    let path = "/socket.io/?EIO=4&transport=polling";
+    let answer = server.get_raw(path, &format!("Origin: {page}\r\n")).await.to_lowercase();
+    assert!(answer.starts_with("http/1.1 200 "), "{answer}");
+    assert!(answer.contains(&format!("access-control-allow-origin: {page}\r\n")), "{answer}");
+    assert!(answer.contains("vary: origin\r\n"), "{answer}");
+    let refused = server.get_raw("/socket.io/?EIO=3&transport=polling", &format!("Origin: {page}\r\n")).await;
+    assert!(refused.to_lowercase().contains("access-control-allow-origin"), "a page may read why: {refused}");
+    let other = server.get_raw(path, "Origin: https://elsewhere.example\r\n").await;
+    assert!(
+        other.starts_with("HTTP/1.1 403 ") && !other.to_lowercase().contains("access-control"),
+        "{other}"
+    );
+
+    let mut raw = server.connect_tcp().await;
+    let ask = format!(
+        "OPTIONS {path} HTTP/1.1\r\nHost: x\r\nOrigin: {page}\r\nAccess-Control-Request-Method: POST\r\n\
+         Access-Control-Request-Headers: x-token\r\n\r\n"
+    );
+    raw.send(ask.as_bytes()).await;
+    let head = raw.read_head().await.to_lowercase();
+    assert!(head.starts_with("http/1.1 204 "), "{head}");
+    for line in ["access-control-allow-methods: get,post\r\n", "access-control-allow-headers: x-token\r\n"] {
+        assert!(head.contains(line), "{head}");
+    }
+    let websocket = "/socket.io/?EIO=4&transport=websocket";
+    let head = server.connect_tcp().await.handshake_with(websocket, &format!("Origin: {page}\r\n")).await;
+    assert!(head.starts_with("HTTP/1.1 403 "), "for a WebSocket there is --allow-origin: {head}");
+}
+
+#[actix_web::test]
+async fn without_the_setting_no_answer_has_a_header_of_cors() {
+    let server = TestServer::start().await;
+    let answer = server.get_raw("/socket.io/?EIO=4&transport=polling", "Origin: http://x\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200 "), "its own pages may: {answer}");
+    assert!(!answer.to_lowercase().contains("access-control"), "{answer}");
+}
