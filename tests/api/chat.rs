@@ -319,7 +319,7 @@ async fn a_message_over_the_payload_limit_ends_the_session_after_an_error() {
 #[actix_web::test]
 async fn who_does_not_log_in_is_sent_away() {
     let server =
-        TestServer::with(Settings { connect_timeout: "200ms".parse().expect("a time"), ..settings() }).await;
+        TestServer::with(Settings { connect_timeout: "1s".parse().expect("a time"), ..settings() }).await;
     let mut ann = Person::named(&server, "Ann").await;
     let mut stranger = Person::stranger(&server).await;
     assert_eq!(stranger.close_code().await, 1008);
@@ -328,19 +328,23 @@ async fn who_does_not_log_in_is_sent_away() {
 
 #[actix_web::test]
 async fn too_fast_is_refused_with_the_time_to_come_back() {
-    let slow =
-        Settings { rate: 5, rate_burst: 3, rate_patience: "1s".parse().expect("a time"), ..settings() };
+    let slow = Settings { rate: 2, rate_burst: 3, ..settings() };
     let server = TestServer::with(slow).await;
     let mut ann = Person::named(&server, "Ann").await;
-    for _ in 0..2 {
-        assert!(ann.ask("ping", json!({})).await["data"].is_object());
-    }
-    let refused = ann.ask("sendMessage", json!({"msg": "x"})).await;
-    assert_eq!(refused["error"]["code"], "rate_limited");
-    let wait = refused["error"]["retry_after_ms"].as_u64().expect("a time");
-    assert!((1..=200).contains(&wait), "{wait}");
+    let mut said = 0;
+    let refusal = loop {
+        let answer = ann.ask("sendMessage", json!({"msg": "x"})).await;
+        if answer["error"].is_object() {
+            break answer["error"].clone();
+        }
+        said += 1;
+        assert!(said < 100, "never refused");
+    };
+    assert_eq!(refusal["code"], "rate_limited");
+    let wait = refusal["retry_after_ms"].as_u64().expect("a time");
+    assert!((1..=500).contains(&wait), "{wait}");
     actix_web::rt::time::sleep(std::time::Duration::from_millis(wait)).await;
-    assert_eq!(ann.say("now").await["offset"], 1, "what was refused was not said");
+    assert_eq!(ann.say("now").await["offset"], said + 1, "what was refused was not said");
 }
 
 #[actix_web::test]

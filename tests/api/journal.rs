@@ -78,11 +78,15 @@ async fn what_was_acked_is_there_after_kill_9() {
     let mut rounds = Vec::new();
     for round in 0..4 {
         let (running, server) = start_in(folder.path());
-        let talkers = (0..20).map(|talker| {
+        let names = (0..20).map(|talker| format!("t{talker}"));
+        let people = join_all(names.map(|name| {
             let server = &server;
-            async move {
-                Person::named(server, &format!("t{talker}")).await.storm(&format!("{round} {talker}")).await
-            }
+            async move { Person::named(server, &name).await }
+        }))
+        .await;
+        let talkers = people.into_iter().enumerate().map(|(talker, person)| {
+            // Several messages under way, so that the kill finds some in every state.
+            async move { person.storm(&format!("{round} {talker}")).await }
         });
         let kill = async {
             rt::time::sleep(Duration::from_millis(700)).await;

@@ -151,8 +151,8 @@ async fn a_user_who_does_not_read_is_evicted_and_gone() {
 #[actix_web::test]
 async fn a_user_who_falls_silent_is_gone_after_the_ping_timeout() {
     let hasty = Settings {
-        ping_interval: "100ms".parse().expect("a time"),
-        ping_timeout: "100ms".parse().expect("a time"),
+        ping_interval: "300ms".parse().expect("a time"),
+        ping_timeout: "2s".parse().expect("a time"),
         ..settings()
     };
     let server = TestServer::with(hasty).await;
