@@ -286,7 +286,8 @@ mod tests {
         fn packets_are_read_as_another_codec_reads_them(
             text in "([1-9b]|probe|[a-zA-Z0-9+/=é]|bAQID|bAQ==){0,6}",
         ) {
-            // Neither a payload of several, nor what only servers send, which they do not read.
+            // The one known difference: an open packet means nothing to us, as to the reference, and is an error to them.
+            proptest::prop_assume!(!text.starts_with('0'));
             let ours = parse_payload(&text.clone().into(), 1).ok().map(|mut packets| packets.remove(0));
             proptest::prop_assert_eq!(ours, theirs(&text), "{}", text);
         }
