@@ -7,6 +7,7 @@ use super::{
     log::RoomLog,
     messages::{Enter, Publish},
     presence::Presence,
+    rooms::AnyRoom,
     round::OpenRound,
 };
 use crate::domain::RoomName;
@@ -72,19 +73,6 @@ pub enum ListTime {
 }
 
 impl Room {
-    /// An empty room.
-    pub fn new(name: RoomName) -> Self {
-        Self {
-            name,
-            members: 0,
-            audience: Audience::default(),
-            presence: Presence::default(),
-            book: Book::Closed,
-            open: None,
-            list: ListClock::default(),
-        }
-    }
-
     /// The round that lines are added to.
     pub fn open_round(&mut self) -> &mut OpenRound {
         let audience = &self.audience;
@@ -98,15 +86,42 @@ impl Room {
             Book::Closed | Book::Opening(_) => None,
         }
     }
+}
 
-    /// Whether nothing would be lost with it.
-    pub fn is_idle(&self) -> bool {
+impl AnyRoom for Room {
+    type Name = RoomName;
+
+    fn new(name: RoomName) -> Self {
+        Self {
+            name,
+            members: 0,
+            audience: Audience::default(),
+            presence: Presence::default(),
+            book: Book::Closed,
+            open: None,
+            list: ListClock::default(),
+        }
+    }
+
+    fn name(&self) -> &RoomName {
+        &self.name
+    }
+
+    fn members(&mut self) -> &mut usize {
+        &mut self.members
+    }
+
+    fn audience(&mut self) -> &mut Audience {
+        &mut self.audience
+    }
+
+    fn is_idle(&self) -> bool {
         let is_written = match &self.book {
             Book::Closed => true,
             Book::Opening(_) => false,
             Book::Open(log) => log.is_durable(),
         };
-        self.members == 0 && self.open.is_none() && is_written && self.presence.is_idle()
+        self.open.is_none() && is_written && self.presence.is_idle()
     }
 }
 

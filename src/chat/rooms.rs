@@ -1,37 +1,71 @@
 //! Which rooms there are, and which session is in which. A plain struct: it decides, the actors carry out.
 
-use std::collections::{HashMap, HashSet};
+use std::{
+    collections::{HashMap, HashSet},
+    fmt,
+    hash::Hash,
+    sync::atomic::{AtomicU64, Ordering},
+};
 
-use super::{room::Room, round::Encoding};
-use crate::domain::{RoomName, SessionId, WorkerId};
+use smallvec::SmallVec;
 
-/// A room's number for as long as it is in memory; a room that comes back gets a new one.
+use super::{audience::Audience, round::Encoding};
+use crate::domain::{SessionId, WorkerId};
+
+/// A room's number for as long as it is in memory, unlike that of any other room of the process; a room that comes back
+/// gets a new one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoomId(u64);
 
-/// All sessions, and all rooms that somebody is in or that are about to be written. A session is in one room at a
-/// time, or in none.
+impl RoomId {
+    fn next() -> Self {
+        static LAST: AtomicU64 = AtomicU64::new(0);
+        Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    }
+}
+
+/// What every kind of room is to [`Rooms`].
+pub trait AnyRoom {
+    /// How it is found.
+    type Name: Clone + Eq + Hash + fmt::Debug;
+
+    /// An empty room.
+    fn new(name: Self::Name) -> Self;
+
+    /// How it is found.
+    fn name(&self) -> &Self::Name;
+
+    /// Sessions in it, whether they hear it yet or not.
+    fn members(&mut self) -> &mut usize;
+
+    /// Those who hear it.
+    fn audience(&mut self) -> &mut Audience;
+
+    /// Whether nothing would be lost with it.
+    fn is_idle(&self) -> bool;
+}
+
+/// All sessions, and all rooms that somebody is in or with which something would be lost.
 #[derive(Debug)]
-pub struct Rooms {
+pub struct Rooms<R: AnyRoom> {
     max_rooms: usize,
-    by_name: HashMap<RoomName, RoomId>,
-    rooms: HashMap<RoomId, Room>,
+    by_name: HashMap<R::Name, RoomId>,
+    rooms: HashMap<RoomId, R>,
     /// Rooms with sessions in them.
     occupied: usize,
     /// Rooms with history, in memory or not.
-    kept: HashSet<RoomName>,
+    kept: HashSet<R::Name>,
     /// Rooms in memory without history.
     unkept: usize,
     members: HashMap<SessionId, Membership>,
-    last_id: u64,
 }
 
 /// Where a session is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Membership {
-    /// The room it is in, if any.
-    pub room: Option<RoomId>,
-    /// Whether it hears that room yet.
+    /// The rooms it is in, in the order in which it came: in the chat one at most.
+    pub rooms: SmallVec<[RoomId; 1]>,
+    /// Whether it hears them yet.
     pub hears: bool,
     /// The ticket by which it came there, 0 for a guest.
     pub visit: u64,
@@ -41,12 +75,19 @@ pub struct Membership {
     pub encoding: Encoding,
 }
 
+impl Membership {
+    /// The one room it is in, if any.
+    pub fn room(&self) -> Option<RoomId> {
+        self.rooms.first().copied()
+    }
+}
+
 /// There are as many rooms as there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there are too many rooms")]
 pub struct TooManyRooms;
 
-impl Rooms {
+impl<R: AnyRoom> Rooms<R> {
     /// No rooms yet, and at most `max_rooms` at a time that have somebody in them or history.
     pub fn new(max_rooms: usize) -> Self {
         Self {
@@ -57,55 +98,62 @@ impl Rooms {
             kept: HashSet::new(),
             unkept: 0,
             members: HashMap::new(),
-            last_id: 0,
         }
     }
 
     /// Whether a session that names this room would find or make it.
-    pub fn may_enter(&self, name: &RoomName) -> bool {
+    pub fn may_enter(&self, name: &R::Name) -> bool {
         self.by_name.contains_key(name)
             || self.kept.contains(name)
             || self.kept.len() + self.unkept < self.max_rooms
+    }
+
+    /// The room of that name, if it is in memory.
+    pub fn find(&self, name: &R::Name) -> Option<RoomId> {
+        self.by_name.get(name).copied()
     }
 
     /// The room of that name, which is made if needed.
     ///
     /// # Errors
     /// It would be one too many.
-    pub fn find_or_make(&mut self, name: &RoomName) -> Result<RoomId, TooManyRooms> {
+    pub fn find_or_make(&mut self, name: &R::Name) -> Result<RoomId, TooManyRooms> {
         if let Some(id) = self.by_name.get(name) {
             return Ok(*id);
         }
         if !self.may_enter(name) {
             return Err(TooManyRooms);
         }
-        self.last_id += 1;
-        let id = RoomId(self.last_id);
+        let id = RoomId::next();
         self.by_name.insert(name.clone(), id);
-        self.rooms.insert(id, Room::new(name.clone()));
+        self.rooms.insert(id, R::new(name.clone()));
         self.unkept += usize::from(!self.kept.contains(name));
         Ok(id)
     }
 
     /// A room that is in memory.
-    pub fn get(&mut self, id: RoomId) -> Option<&mut Room> {
+    pub fn get(&mut self, id: RoomId) -> Option<&mut R> {
         self.rooms.get_mut(&id)
     }
 
     /// A session begins, in no room.
     pub fn register(&mut self, session: SessionId, worker: WorkerId, encoding: Encoding) {
-        let membership = Membership { room: None, hears: false, visit: 0, worker, encoding };
+        let membership = Membership { rooms: SmallVec::new(), hears: false, visit: 0, worker, encoding };
         let former = self.members.insert(session, membership);
         debug_assert!(former.is_none(), "{session} joined without leaving");
     }
 
-    /// Puts a session that is in none into a room, where it does not hear yet.
+    /// Puts a session into a room. Harmless if it is there.
     pub fn put(&mut self, session: SessionId, id: RoomId) {
-        if let (Some(member), Some(room)) = (self.members.get_mut(&session), self.rooms.get_mut(&id)) {
-            debug_assert!(member.room.is_none(), "{session} is in a room");
-            member.room = Some(id);
-            room.members += 1;
-            self.occupied += usize::from(room.members == 1);
+        if let (Some(member), Some(room)) = (self.members.get_mut(&session), self.rooms.get_mut(&id))
+            && !member.rooms.contains(&id)
+        {
+            member.rooms.push(id);
+            if member.hears {
+                room.audience().add(member.worker, member.encoding);
+            }
+            *room.members() += 1;
+            self.occupied += usize::from(*room.members() == 1);
         }
     }
 
@@ -116,55 +164,65 @@ impl Rooms {
         }
     }
 
-    /// A session hears its room from here on, or not any more.
+    /// A session hears its rooms from here on, or not any more.
     pub fn set_hears(&mut self, session: SessionId, hears: bool) {
         let Some(member) = self.members.get_mut(&session).filter(|member| member.hears != hears) else {
             return;
         };
-        if let Some(room) = member.room.and_then(|id| self.rooms.get_mut(&id)) {
-            member.hears = hears;
-            match hears {
-                true => room.audience.add(member.worker, member.encoding),
-                false => room.audience.remove(member.worker, member.encoding),
+        member.hears = hears;
+        for id in &member.rooms {
+            if let Some(room) = self.rooms.get_mut(id) {
+                match hears {
+                    true => room.audience().add(member.worker, member.encoding),
+                    false => room.audience().remove(member.worker, member.encoding),
+                }
             }
         }
     }
 
-    /// Takes a session out of its room, if it is in one, and says which.
-    pub fn take_out(&mut self, session: SessionId) -> Option<RoomId> {
-        self.set_hears(session, false);
-        let id = self.members.get_mut(&session)?.room.take()?;
+    /// Takes a session out of a room; whether it was there.
+    pub fn take_out(&mut self, session: SessionId, id: RoomId) -> bool {
+        let Some(member) = self.members.get_mut(&session) else {
+            return false;
+        };
+        let Some(place) = member.rooms.iter().position(|room| *room == id) else {
+            return false;
+        };
+        member.rooms.remove(place);
         if let Some(room) = self.rooms.get_mut(&id) {
-            room.members -= 1;
-            self.occupied -= usize::from(room.members == 0);
+            if member.hears {
+                room.audience().remove(member.worker, member.encoding);
+            }
+            *room.members() -= 1;
+            self.occupied -= usize::from(*room.members() == 0);
         }
-        Some(id)
+        true
     }
 
-    /// A session is gone; it must have been taken out of its room.
+    /// A session is gone; it must have been taken out of its rooms.
     pub fn remove(&mut self, session: SessionId) -> Option<Membership> {
         self.members.remove(&session)
     }
 
     /// Lets go of a room with which nothing would be lost.
     pub fn retire(&mut self, id: RoomId) {
-        if self.rooms.get(&id).is_some_and(Room::is_idle)
+        if self.rooms.get_mut(&id).is_some_and(|room| *room.members() == 0 && room.is_idle())
             && let Some(room) = self.rooms.remove(&id)
         {
-            self.by_name.remove(&room.name);
-            self.unkept -= usize::from(!self.kept.contains(&room.name));
+            self.by_name.remove(room.name());
+            self.unkept -= usize::from(!self.kept.contains(room.name()));
         }
     }
 
     /// A room has history.
-    pub fn keep(&mut self, name: &RoomName) {
+    pub fn keep(&mut self, name: &R::Name) {
         if self.kept.insert(name.clone()) && self.by_name.contains_key(name) {
             self.unkept -= 1;
         }
     }
 
     /// A room has none any more.
-    pub fn forget(&mut self, name: &RoomName) {
+    pub fn forget(&mut self, name: &R::Name) {
         if self.kept.remove(name) && self.by_name.contains_key(name) {
             self.unkept += 1;
         }
@@ -175,9 +233,9 @@ impl Rooms {
         self.members.get(&session)
     }
 
-    /// The room a session is in.
+    /// The one room a session is in.
     pub fn room_of(&self, session: SessionId) -> Option<RoomId> {
-        self.members.get(&session)?.room
+        self.members.get(&session)?.room()
     }
 
     /// Rooms with sessions in them.
@@ -199,7 +257,10 @@ impl Rooms {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::chat::line::Dialect;
+    use crate::{
+        chat::{line::Dialect, room::Room},
+        domain::RoomName,
+    };
 
     const ONE: WorkerId = WorkerId(0);
     const PLAIN: Encoding = Encoding { dialect: Dialect::Plain, deflated: false };
@@ -212,7 +273,7 @@ mod tests {
         RoomName::parse(text).expect("a legal name")
     }
 
-    fn join(rooms: &mut Rooms, number: u64, room: &str) -> RoomId {
+    fn join(rooms: &mut Rooms<Room>, number: u64, room: &str) -> RoomId {
         let id = rooms.find_or_make(&name(room)).expect("place for a room");
         rooms.register(session(number), ONE, PLAIN);
         rooms.put(session(number), id);
@@ -220,8 +281,9 @@ mod tests {
         id
     }
 
-    fn leave(rooms: &mut Rooms, number: u64) {
-        if let Some(id) = rooms.take_out(session(number)) {
+    fn leave(rooms: &mut Rooms<Room>, number: u64) {
+        if let Some(id) = rooms.room_of(session(number)) {
+            rooms.take_out(session(number), id);
             rooms.retire(id);
         }
         rooms.remove(session(number));
@@ -264,7 +326,7 @@ mod tests {
 
     #[test]
     fn a_session_that_does_not_hear_yet_is_in_the_room_but_no_audience() {
-        let mut rooms = Rooms::new(9);
+        let mut rooms = Rooms::<Room>::new(9);
         let id = rooms.find_or_make(&name("a")).expect("place");
         rooms.register(session(1), ONE, PLAIN);
         rooms.put(session(1), id);
@@ -273,7 +335,7 @@ mod tests {
         for _ in 0..2 {
             rooms.set_hears(session(1), true);
         }
-        assert_eq!(rooms.take_out(session(1)), Some(id));
+        assert!(rooms.take_out(session(1), id) && !rooms.take_out(session(1), id));
         assert_eq!(rooms.get(id).expect("there").audience.workers().count(), 0, "counted once");
     }
 

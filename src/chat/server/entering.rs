@@ -40,7 +40,7 @@ impl ChatServer {
     pub(super) fn enter_open(&mut self, id: RoomId, enter: Enter, ctx: &mut Context<Self>) {
         let Enter { session, ticket, face, token, spare, since, .. } = enter;
         // Somebody who has gone meanwhile takes no name.
-        let Some(former) = self.rooms.membership(session).map(|member| member.room) else {
+        let Some(former) = self.rooms.membership(session).map(Membership::room) else {
             return self.rooms.retire(id);
         };
         let Some(room) = self.rooms.get(id) else {
@@ -77,7 +77,7 @@ impl ChatServer {
     pub(super) fn listen(&mut self, listen: Listen, ctx: &mut Context<Self>) {
         let Listen { session, visit, after } = listen;
         let is_there = |member: &&Membership| member.visit == visit && !member.hears;
-        let Some(id) = self.rooms.membership(session).filter(is_there).and_then(|member| member.room) else {
+        let Some(id) = self.rooms.membership(session).filter(is_there).and_then(Membership::room) else {
             return;
         };
         // What is still open is behind what it has read.
@@ -105,7 +105,7 @@ impl ChatServer {
 
     fn stop_hearing(&mut self, session: SessionId) {
         if let Some(id) =
-            self.rooms.membership(session).filter(|member| member.hears).and_then(|member| member.room)
+            self.rooms.membership(session).filter(|member| member.hears).and_then(Membership::room)
         {
             // While it still hears: its own last lines go to the others, their last lines to it.
             self.end_round(id);
@@ -119,9 +119,10 @@ impl ChatServer {
     /// The one way out of a room, harmless for a session that is in none. The name of who drops is held that long.
     pub(super) fn part(&mut self, session: SessionId, hold: Option<Duration>, ctx: &mut Context<Self>) {
         self.stop_hearing(session);
-        let Some(id) = self.rooms.take_out(session) else {
+        let Some(id) = self.rooms.room_of(session) else {
             return;
         };
+        self.rooms.take_out(session, id);
         let left = self.rooms.get(id).and_then(|room| match hold {
             Some(hold) => room.presence.drop_out(session, Instant::now() + hold),
             None => room.presence.leave(session),

@@ -15,6 +15,7 @@ use super::{
         AddWorker, Attach, CloseJournal, Delivery, Depart, Detach, DismissAll, Dismissal, Enter, Join, Leave,
         Listen, MayEnter, Post, Publish, Refusal, Reply, ShowTyping, Summarize, Summary, Tell, Whisper,
     },
+    room::Room,
     rooms::Rooms,
     turn::{WhenMailboxIsEmpty, yield_now},
 };
@@ -53,7 +54,7 @@ pub struct ChatLimits {
 /// its senders hear of it when it is durable, the others do not wait for that.
 pub struct ChatServer {
     limits: ChatLimits,
-    rooms: Rooms,
+    rooms: Rooms<Room>,
     journal: Arc<dyn Journal>,
     commits: Commits,
     metrics: Arc<Metrics>,
