@@ -51,17 +51,30 @@ pub enum Line<'a> {
     Typing(&'a str, bool),
     /// A user tells another one something.
     Private(Private<'a>),
+    /// A client of Socket.IO emitted an event: its packet, and its attachments.
+    Emitted(&'a str, &'a [Bytes]),
 }
 
 impl<'a> Line<'a> {
     /// The line as the payload of a frame, for those who speak `dialect`; `None` if they do not hear of it.
     pub fn payload(&self, dialect: Dialect) -> Option<(OpCode, Cow<'a, [u8]>)> {
-        match dialect {
-            Dialect::Plain => self.plain(),
-            Dialect::Chat => self.event().map(|event| (OpCode::Text, Cow::Owned(event.to_json()))),
-            Dialect::SocketIo => {
+        match (dialect, *self) {
+            (Dialect::SocketIo, Self::Emitted(packet, _)) => {
+                Some((OpCode::Text, Cow::Borrowed(packet.as_bytes())))
+            }
+            (Dialect::Plain, _) => self.plain(),
+            (Dialect::Chat, _) => self.event().map(|event| (OpCode::Text, Cow::Owned(event.to_json()))),
+            (Dialect::SocketIo, _) => {
                 self.event().map(|event| (OpCode::Text, Cow::Owned(event.to_packet().into_bytes())))
             }
+        }
+    }
+
+    /// Payloads of binary frames that follow the first.
+    pub fn attachments(&self) -> &'a [Bytes] {
+        match *self {
+            Self::Emitted(_, attachments) => attachments,
+            _ => &[],
         }
     }
 
@@ -78,7 +91,7 @@ impl<'a> Line<'a> {
     fn event(&self) -> Option<Event<'a>> {
         Some(match *self {
             Self::Said(offset, entry) => said_event(offset, entry, false),
-            Self::Binary(_) => return None,
+            Self::Binary(_) | Self::Emitted(..) => return None,
             Self::Arrived(face, count) => Event::AddUser(somebody(face, count)),
             Self::Left(face, count) => Event::DelUser(somebody(face, count)),
             Self::Users(users) => Event::UserList(users),

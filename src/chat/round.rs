@@ -5,7 +5,7 @@
 //! to hear all of a round is sent its buffer as it is; whoever is not (a plain session its own lines), the stretches
 //! between. What is to be kept is packed for the journal on the way.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
 
@@ -15,6 +15,7 @@ use super::{
     commits::Receipt,
     line::{Dialect, Line},
     log::{Key, Place},
+    rooms::RoomId,
 };
 use crate::{
     domain::SessionId,
@@ -62,12 +63,38 @@ pub enum Hearers {
     Only(Vec<SessionId>),
 }
 
+/// Who of those in a round's room hears a line of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// All of them.
+    All,
+    /// All but this one.
+    AllBut(SessionId),
+    /// Some of them.
+    Some(Arc<Aim>),
+}
+
+/// Some of those in a room: whoever is in one of these other rooms or is one of these sessions, but for others.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Aim {
+    /// Everybody in the room, to begin with.
+    pub all: bool,
+    /// Those in these rooms.
+    pub rooms: Vec<RoomId>,
+    /// These sessions.
+    pub sessions: Vec<SessionId>,
+    /// But not those in these rooms,
+    pub but_rooms: Vec<RoomId>,
+    /// and not these sessions.
+    pub but_sessions: Vec<SessionId>,
+}
+
 /// A finished round.
 #[derive(Debug)]
 pub struct Round {
     hearers: Hearers,
-    /// Who does not hear each line.
-    deaf: Vec<Option<SessionId>>,
+    /// Who hears each line.
+    reaches: Vec<Reach>,
     /// For each dialect that is spoken in the room.
     versions: [Option<Versions<Bytes>>; Dialect::ALL.len()],
     /// Held until the last worker has fanned the round out, so that rounds under way stay within the intake bounds.
@@ -77,7 +104,7 @@ pub struct Round {
 /// A round that still grows.
 #[derive(Debug)]
 pub struct OpenRound {
-    deaf: Vec<Option<SessionId>>,
+    reaches: Vec<Reach>,
     versions: [Option<Versions<BytesMut>>; Dialect::ALL.len()],
     accepted: Vec<Accepted>,
     /// Bytes of the line that was longest in each, added up.
@@ -118,7 +145,7 @@ impl OpenRound {
     /// An empty round for those who hear it.
     pub fn new(audience: &Audience) -> Self {
         Self {
-            deaf: Vec::new(),
+            reaches: Vec::new(),
             versions: Dialect::ALL.map(|dialect| audience.speaks(dialect).then(Versions::default)),
             accepted: Vec::new(),
             bytes: 0,
@@ -126,21 +153,24 @@ impl OpenRound {
         }
     }
 
-    /// Appends a line, which `deaf` does not hear.
-    pub fn push(&mut self, line: &Line<'_>, deaf: Option<SessionId>, mut deflater: Option<&mut Deflater>) {
+    /// Appends a line.
+    pub fn push(&mut self, line: &Line<'_>, reach: Reach, mut deflater: Option<&mut Deflater>) {
         let mut longest = 0;
         for dialect in Dialect::ALL {
             if let Some(versions) = &mut self.versions[dialect.index()] {
                 let before = versions.plain.frames.len();
                 match line.payload(dialect) {
-                    Some((opcode, payload)) => versions.push(opcode, &payload, deflater.as_deref_mut()),
+                    Some((opcode, payload)) => {
+                        versions.push(opcode, &payload, deflater.as_deref_mut());
+                        line.attachments().iter().for_each(|attachment| versions.attach(attachment));
+                    }
                     None => versions.skip(),
                 }
                 longest = longest.max(versions.plain.frames.len() - before);
             }
         }
         self.bytes += longest;
-        self.deaf.push(deaf);
+        self.reaches.push(reach);
         if let Line::Said(offset, entry) = line {
             let kept = &mut self.kept;
             if kept.count == 0 {
@@ -169,13 +199,13 @@ impl OpenRound {
 
     /// Whether the round has reached one of its bounds.
     pub fn is_full(&self) -> bool {
-        self.deaf.len() >= MAX_LINES || self.bytes.max(self.kept.entries.len()) >= MAX_BYTES
+        self.reaches.len() >= MAX_LINES || self.bytes.max(self.kept.entries.len()) >= MAX_BYTES
     }
 
     /// Nothing can be added any more: the round, and what is to be kept of it.
     pub fn finish(self, hearers: Hearers) -> (Round, Kept) {
         let versions = self.versions.map(|versions| versions.map(Versions::finish));
-        (Round { hearers, deaf: self.deaf, versions, accepted: self.accepted }, self.kept)
+        (Round { hearers, reaches: self.reaches, versions, accepted: self.accepted }, self.kept)
     }
 }
 
@@ -200,6 +230,16 @@ impl Versions<BytesMut> {
             deflated.push(|out| frame::write(out, opcode, payload));
         }
         self.plain.push(|out| frame::write(out, opcode, payload));
+    }
+
+    /// A binary frame that belongs to the last line.
+    fn attach(&mut self, payload: &[u8]) {
+        for encoded in std::iter::once(&mut self.plain).chain(&mut self.deflated) {
+            frame::write(&mut encoded.frames, OpCode::Binary, payload);
+            if let Some(end) = encoded.ends.last_mut() {
+                *end = encoded.frames.len();
+            }
+        }
     }
 
     fn skip(&mut self) {
@@ -237,9 +277,22 @@ impl Round {
         (*lines > 0).then_some((frames, *lines))
     }
 
-    /// Sessions that do not hear all, each as often as it has such a line.
+    /// Who hears each line.
+    pub fn reaches(&self) -> &[Reach] {
+        &self.reaches
+    }
+
+    /// Whether some lines are only for some of those in the room.
+    pub fn is_aimed(&self) -> bool {
+        self.reaches.iter().any(|reach| matches!(reach, Reach::Some(_)))
+    }
+
+    /// Sessions that do not hear all of a round that is not aimed, each as often as it has such a line.
     pub fn deaf(&self) -> impl Iterator<Item = SessionId> + '_ {
-        self.deaf.iter().copied().flatten()
+        self.reaches.iter().filter_map(|reach| match reach {
+            Reach::AllBut(session) => Some(*session),
+            Reach::All | Reach::Some(_) => None,
+        })
     }
 
     /// How long ago the first line was accepted from its sender, if one was.
@@ -247,22 +300,32 @@ impl Round {
         self.accepted.first().map(Accepted::age)
     }
 
-    /// The lines that `session` hears: one piece for each stretch between others, and how many lines there are in all.
+    /// The lines that `session` hears of a round that is not aimed: one piece for each stretch between others, and how
+    /// many lines there are in all.
     pub fn frames_for(&self, session: SessionId, encoding: Encoding) -> (Vec<Bytes>, usize) {
+        let own = Reach::AllBut(session);
+        self.pieces(encoding, |line| self.reaches[line] != own)
+    }
+
+    /// The lines that `hears` is true of, by their places in the round: one piece for each stretch between others, and
+    /// how many lines there are in all.
+    pub fn pieces(&self, encoding: Encoding, hears: impl Fn(usize) -> bool) -> (Vec<Bytes>, usize) {
         let Some(Encoded { frames, ends, .. }) = self.encoded(encoding) else {
             return (Vec::new(), 0);
         };
-        let (mut pieces, mut lines, mut line, mut start) = (Vec::new(), 0, 0, 0);
-        for stretch in self.deaf.chunk_by(|a, b| (*a == Some(session)) == (*b == Some(session))) {
-            let ends = &ends[line..line + stretch.len()];
-            line += stretch.len();
-            let end = ends.last().copied().unwrap_or(start);
-            if stretch[0] != Some(session) && end > start {
-                let before = std::iter::once(&start).chain(ends);
-                lines += before.zip(ends).filter(|(before, end)| before < end).count();
-                pieces.push(frames.slice(start..end));
+        let (mut pieces, mut lines, mut before) = (Vec::new(), 0, 0);
+        let mut stretch: Option<usize> = None;
+        for (line, end) in ends.iter().copied().enumerate() {
+            if hears(line) {
+                lines += usize::from(end > before);
+                stretch.get_or_insert(before);
+            } else if let Some(start) = stretch.take().filter(|start| *start < before) {
+                pieces.push(frames.slice(start..before));
             }
-            start = end;
+            before = end;
+        }
+        if let Some(start) = stretch.filter(|start| *start < before) {
+            pieces.push(frames.slice(start..before));
         }
         (pieces, lines)
     }
@@ -306,7 +369,7 @@ mod tests {
     fn round(lines: &[(u64, &str)], deflater: &mut Option<Deflater>, encodings: &[Encoding]) -> Round {
         let mut open = OpenRound::new(&audience(encodings));
         for (offset, (sender, text)) in (1..).zip(lines) {
-            open.push(&said(offset, text), Some(SessionId::of(*sender)), deflater.as_mut());
+            open.push(&said(offset, text), Reach::AllBut(SessionId::of(*sender)), deflater.as_mut());
         }
         open.finish(Hearers::Room).0
     }
@@ -346,10 +409,10 @@ mod tests {
         let mut open = OpenRound::new(&audience(&[PLAIN, CHAT]));
         let picture =
             NewEntry { kind: Kind::Image, at: 9, username: "u", avatar: "cat", id: "", body: "data:," };
-        open.push(&said(1, "a"), None, None);
-        open.push(&Line::Said(2, picture), None, None);
-        open.push(&Line::Binary(&Bytes::from_static(b"x")), Some(SessionId::of(5)), None);
-        open.push(&said(3, "b"), Some(SessionId::of(5)), None);
+        open.push(&said(1, "a"), Reach::All, None);
+        open.push(&Line::Said(2, picture), Reach::All, None);
+        open.push(&Line::Binary(&Bytes::from_static(b"x")), Reach::AllBut(SessionId::of(5)), None);
+        open.push(&said(3, "b"), Reach::AllBut(SessionId::of(5)), None);
         let (round, kept) = open.finish(Hearers::Room);
         let (plain, lines) = round.frames(PLAIN).expect("lines");
         assert_eq!((&plain[..], lines), (&b"\x81\x01a\x82\x01x\x81\x01b"[..], 3));
@@ -377,9 +440,24 @@ mod tests {
     }
 
     #[test]
+    fn an_event_goes_out_with_its_attachments_behind_it() {
+        let sockets = Encoding { dialect: Dialect::SocketIo, deflated: false };
+        let mut open = OpenRound::new(&audience(&[sockets, PLAIN]));
+        let attachments = [Bytes::from_static(b"x"), Bytes::from_static(b"y")];
+        open.push(&Line::Emitted("42[]", &[]), Reach::All, None);
+        open.push(&Line::Emitted("452-[]", &attachments), Reach::AllBut(SessionId::of(5)), None);
+        open.push(&Line::Emitted("42[1]", &[]), Reach::All, None);
+        let round = open.finish(Hearers::Room).0;
+        let (all, lines) = round.frames(sockets).expect("lines");
+        assert_eq!((&all[..], lines), (&b"\x81\x0442[]\x81\x06452-[]\x82\x01x\x82\x01y\x81\x0542[1]"[..], 3));
+        assert_eq!(heard(&round, 5, sockets), (vec![b"\x81\x0442[]".to_vec(), b"\x81\x0542[1]".to_vec()], 2));
+        assert!(round.frames(PLAIN).is_none(), "an event has no plain words");
+    }
+
+    #[test]
     fn what_nobody_keeps_is_no_record() {
         let mut open = OpenRound::new(&audience(&[PLAIN]));
-        open.push(&Line::Binary(&Bytes::from_static(b"x")), None, None);
+        open.push(&Line::Binary(&Bytes::from_static(b"x")), Reach::All, None);
         assert!(open.finish(Hearers::Room).1.into_record().is_none());
     }
 
@@ -389,11 +467,11 @@ mod tests {
             let mut many = OpenRound::new(&audience);
             for offset in 1..=MAX_LINES as u64 {
                 assert!(!many.is_full());
-                many.push(&said(offset, ""), None, None);
+                many.push(&said(offset, ""), Reach::All, None);
             }
             assert!(many.is_full());
             let mut large = OpenRound::new(&audience);
-            large.push(&said(1, &"x".repeat(MAX_BYTES)), None, None);
+            large.push(&said(1, &"x".repeat(MAX_BYTES)), Reach::All, None);
             assert!(large.is_full());
         }
     }

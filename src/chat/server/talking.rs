@@ -14,7 +14,7 @@ use crate::{
         messages::{FanOutRound, Payload, Post, Publish, Refusal, Reply, Whisper},
         room::{Book, Waiting},
         rooms::RoomId,
-        round::{Hearers, OpenRound, Round},
+        round::{Hearers, OpenRound, Reach, Round},
     },
     domain::{Avatar, SessionId, WorkerId},
     journal::{Append, Kind, NewEntry, now_millis},
@@ -59,7 +59,7 @@ impl ChatServer {
             self.open_rooms.push(id);
         }
         let open = room.open_round();
-        open.push(&line, Some(session), deflater);
+        open.push(&line, Reach::AllBut(session), deflater);
         open.hold(accepted);
         if open.is_full() {
             self.end_round(id);
@@ -109,7 +109,7 @@ impl ChatServer {
             self.open_rooms.push(id);
         }
         let open = room.open_round();
-        open.push(&Line::Said(place.offset, entry), None, deflater);
+        open.push(&Line::Said(place.offset, entry), Reach::All, deflater);
         open.hold(accepted);
         open.owe(Receipt { session, ticket, place });
         if let Some(key) = key {
@@ -155,7 +155,7 @@ impl ChatServer {
             audience.add(member.worker, member.encoding);
         }
         let mut open = OpenRound::new(&audience);
-        open.push(&Line::Private(private), None, deflater(&mut self.deflater, &audience));
+        open.push(&Line::Private(private), Reach::All, deflater(&mut self.deflater, &audience));
         open.hold(accepted);
         self.fan_out(id, audience.workers(), Arc::new(open.finish(Hearers::Only(hearers)).0));
         Ok(Reply::Whispered { at, delivered: true })
@@ -173,7 +173,7 @@ impl ChatServer {
             return;
         };
         let mut open = OpenRound::new(&room.audience);
-        open.push(&Line::Typing(user.face.nickname.as_str(), typing), Some(session), None);
+        open.push(&Line::Typing(user.face.nickname.as_str(), typing), Reach::AllBut(session), None);
         // Behind what was said before.
         self.end_round(id);
         if let Some(room) = self.rooms.get(id) {
@@ -189,7 +189,7 @@ impl ChatServer {
             if room.open.is_none() {
                 self.open_rooms.push(id);
             }
-            room.open_round().push(line, None, deflater);
+            room.open_round().push(line, Reach::All, deflater);
         }
     }
 
