@@ -3,13 +3,15 @@
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext as _, Context, Handler, dev::SendError};
-use bytes::Bytes;
 use log::debug;
+use slab::Slab;
+use smallvec::SmallVec;
 
 use super::{
-    messages::{Attach, Delivery, Detach, DismissAll, Dismissal, FanOutRound, MoveTo, Seat, Tell},
+    batch::{AimedBatches, Batch},
+    messages::{Attach, Delivery, Detach, DismissAll, Dismissal, FanOutRound, Hear, Ignore, Seat, Tell},
     rooms::RoomId,
-    round::{Encoding, Hearers, Round},
+    round::{Encoding, Hearers, Reach, Round},
     turn::OneTurnLater,
 };
 use crate::{domain::SessionId, metrics::Metrics};
@@ -34,31 +36,32 @@ pub struct Patience {
 pub struct FanOut {
     patience: Patience,
     metrics: Arc<Metrics>,
-    rooms: HashMap<RoomId, RoomMembers>,
-    /// Where each session is to be found.
-    places: HashMap<SessionId, Place>,
+    listeners: Slab<Listener>,
+    rooms: HashMap<RoomId, RoomListeners>,
+    /// Where each session is among the listeners.
+    places: HashMap<SessionId, usize>,
     /// Rooms that a round has come for in this turn.
     rooms_to_deliver: Vec<RoomId>,
 }
 
-#[derive(Debug, Default)]
-struct RoomMembers {
-    members: Vec<Member>,
-    rounds: Vec<Arc<Round>>,
-}
-
+/// A session of this worker, in rooms or not.
 #[derive(Debug)]
-struct Member {
+struct Listener {
     session: SessionId,
     seat: Seat,
+    /// The rooms it hears, and its place in each.
+    rooms: SmallVec<[(RoomId, usize); 1]>,
     /// Set for the length of one delivery on those who do not hear all of it.
     is_deaf: bool,
+    /// For the length of one aimed delivery: the numbers of the lines it hears.
+    lines: Vec<usize>,
 }
 
-#[derive(Debug)]
-enum Place {
-    InRoom { room: RoomId, index: usize },
-    Outside(Seat),
+#[derive(Debug, Default)]
+struct RoomListeners {
+    /// Places among the listeners.
+    members: Vec<usize>,
+    rounds: Vec<Arc<Round>>,
 }
 
 /// What one delivery amounted to.
@@ -75,6 +78,7 @@ impl FanOut {
         Self {
             patience,
             metrics,
+            listeners: Slab::new(),
             rooms: HashMap::new(),
             places: HashMap::new(),
             rooms_to_deliver: Vec::new(),
@@ -95,16 +99,120 @@ impl FanOut {
         let rounds = std::mem::take(&mut in_room.rounds);
         // Only rounds that go to the same people can go as one.
         for run in rounds.chunk_by(|a, b| *a.hearers() == Hearers::Room && *b.hearers() == Hearers::Room) {
-            let Some(in_room) = self.rooms.get_mut(&room) else {
-                return;
-            };
+            let is_volatile = *run[0].hearers() == Hearers::Idle;
+            let max_waiting = if is_volatile { IDLE_BYTES } else { self.patience.max_waiting };
             let mut tally = Tally::default();
-            match run[0].hearers() {
-                Hearers::Idle => in_room.deliver(room, run, &self.places, IDLE_BYTES, &mut tally),
-                _ => in_room.deliver(room, run, &self.places, self.patience.max_waiting, &mut tally),
+            if run.iter().any(|round| round.is_aimed()) {
+                self.deliver_aimed(room, run, max_waiting, &mut tally);
+            } else {
+                self.deliver_to_room(room, run, max_waiting, &mut tally);
             }
-            let spare_them = *run[0].hearers() == Hearers::Idle;
-            self.settle(run, if spare_them { Tally { evicted: Vec::new(), ..tally } } else { tally });
+            if is_volatile {
+                // They do without; that is all.
+                tally.evicted.clear();
+            }
+            self.settle(run, tally);
+        }
+    }
+
+    /// One message to each member of a room: the rounds, without what it is not to hear. Who has more than
+    /// `max_waiting` waiting is left out and put down for eviction.
+    fn deliver_to_room(
+        &mut self,
+        room: RoomId,
+        rounds: &[Arc<Round>],
+        max_waiting: usize,
+        tally: &mut Tally,
+    ) {
+        let Some(in_room) = self.rooms.get(&room) else {
+            return;
+        };
+        let mut deaf = Vec::new();
+        for session in rounds.iter().flat_map(|round| round.deaf()) {
+            // A session of another worker, or one that was evicted, has no place here.
+            if let Some(&place) = self.places.get(&session)
+                && self.listeners[place].is_in(room)
+                && !std::mem::replace(&mut self.listeners[place].is_deaf, true)
+            {
+                deaf.push(place);
+            }
+        }
+
+        // For each encoding, once somebody wants it.
+        let mut batches: [Option<Option<Batch>>; Encoding::COUNT] = Default::default();
+        for place in &in_room.members {
+            let Listener { session, seat, is_deaf, .. } = &self.listeners[*place];
+            if !is_deaf {
+                let batch = &mut batches[seat.encoding.index()];
+                if let Some(batch) = batch.get_or_insert_with(|| Batch::new(rounds, seat.encoding)) {
+                    seat.deliver(*session, batch, max_waiting, tally);
+                }
+            }
+        }
+
+        for place in deaf {
+            let Listener { session, seat, is_deaf, .. } = &mut self.listeners[place];
+            *is_deaf = false;
+            if let Some(batch) = Batch::heard_by(*session, rounds, seat.encoding) {
+                seat.deliver(*session, &batch, max_waiting, tally);
+            }
+        }
+    }
+
+    /// The same for rounds with lines that only some of the room are to hear: each listener is given the numbers of its
+    /// lines, and those with the same numbers share a batch.
+    fn deliver_aimed(&mut self, room: RoomId, rounds: &[Arc<Round>], max_waiting: usize, tally: &mut Tally) {
+        let mut hearing = Vec::new();
+        let reaches = rounds.iter().flat_map(|round| round.reaches());
+        for (line, reach) in reaches.enumerate() {
+            match reach {
+                Reach::All => self.note_line(line, &[room], &[], &mut hearing, |_| true),
+                Reach::AllBut(deaf) => {
+                    self.note_line(line, &[room], &[], &mut hearing, |listener| listener.session != *deaf)
+                }
+                Reach::Some(aim) => {
+                    let hears = |listener: &Listener| {
+                        listener.is_in(room)
+                            && !aim.but_sessions.contains(&listener.session)
+                            && !aim.but_rooms.iter().any(|but| listener.is_in(*but))
+                    };
+                    let all = aim.all.then_some(room);
+                    let rooms: SmallVec<[RoomId; 2]> = all.iter().chain(&aim.rooms).copied().collect();
+                    self.note_line(line, &rooms, &aim.sessions, &mut hearing, hears);
+                }
+            }
+        }
+
+        let mut batches = AimedBatches::new(rounds);
+        for place in hearing {
+            let Listener { session, seat, lines, .. } = &mut self.listeners[place];
+            if let Some(batch) = batches.of(std::mem::take(lines), seat.encoding) {
+                seat.deliver(*session, batch, max_waiting, tally);
+            }
+        }
+    }
+
+    /// Gives a line's number to those in `rooms` and to `sessions`, if it is for them. Those who had none before are
+    /// added to `hearing`.
+    fn note_line(
+        &mut self,
+        line: usize,
+        rooms: &[RoomId],
+        sessions: &[SessionId],
+        hearing: &mut Vec<usize>,
+        hears: impl Fn(&Listener) -> bool,
+    ) {
+        let in_rooms = rooms.iter().filter_map(|room| self.rooms.get(room)).flat_map(|room| &room.members);
+        let alone = sessions.iter().filter_map(|session| self.places.get(session));
+        for &place in in_rooms.chain(alone) {
+            let listener = &mut self.listeners[place];
+            // Whoever is in two of the rooms hears it once.
+            if listener.lines.last() != Some(&line) && hears(listener) {
+                if listener.lines.is_empty() {
+                    hearing.push(place);
+                }
+                listener.lines.push(line);
+            }
         }
     }
 
@@ -134,15 +242,15 @@ impl FanOut {
     }
 
     fn seat_of(&self, session: SessionId) -> Option<&Seat> {
-        match self.places.get(&session)? {
-            Place::Outside(seat) => Some(seat),
-            Place::InRoom { room, index } => Some(&self.rooms.get(room)?.members.get(*index)?.seat),
-        }
+        Some(&self.listeners.get(*self.places.get(&session)?)?.seat)
     }
 
-    /// Delivers what waits in the room of a session.
+    /// Delivers what waits in the rooms of a session.
     fn deliver_around(&mut self, session: SessionId) {
-        if let Some(&Place::InRoom { room, .. }) = self.places.get(&session) {
+        let Some(listener) = self.places.get(&session).and_then(|place| self.listeners.get(*place)) else {
+            return;
+        };
+        for (room, _) in listener.rooms.clone() {
             self.deliver(room);
         }
     }
@@ -156,100 +264,34 @@ impl FanOut {
     }
 
     fn forget(&mut self, session: SessionId) -> Option<Seat> {
-        match self.places.remove(&session)? {
-            Place::Outside(seat) => Some(seat),
-            Place::InRoom { room, index } => {
-                let in_room = self.rooms.get_mut(&room)?;
-                let member = in_room.members.swap_remove(index);
-                if let Some(moved) = in_room.members.get(index) {
-                    self.places.insert(moved.session, Place::InRoom { room, index });
-                }
-                if in_room.members.is_empty() {
-                    self.rooms.remove(&room);
-                }
-                Some(member.seat)
-            }
+        let place = self.places.remove(&session)?;
+        let Listener { rooms, seat, .. } = self.listeners.try_remove(place)?;
+        for (room, index) in rooms {
+            self.take_out(room, index);
+        }
+        Some(seat)
+    }
+
+    /// Takes whoever is there out of a room, and puts the last one in that place.
+    fn take_out(&mut self, room: RoomId, index: usize) {
+        let Some(in_room) = self.rooms.get_mut(&room) else {
+            return;
+        };
+        in_room.members.swap_remove(index);
+        if let Some(&moved) = in_room.members.get(index)
+            && let Some((_, place)) = self.listeners[moved].rooms.iter_mut().find(|(its, _)| *its == room)
+        {
+            *place = index;
+        }
+        if in_room.members.is_empty() {
+            self.rooms.remove(&room);
         }
     }
 }
 
-impl RoomMembers {
-    /// One message to each member: the rounds, without what it is not to hear. Who has more than `max_waiting` waiting
-    /// is left out and put down for eviction.
-    fn deliver(
-        &mut self,
-        room: RoomId,
-        rounds: &[Arc<Round>],
-        places: &HashMap<SessionId, Place>,
-        max_waiting: usize,
-        tally: &mut Tally,
-    ) {
-        let mut deaf = Vec::new();
-        for session in rounds.iter().flat_map(|round| round.deaf()) {
-            // A session of another worker, or one that was evicted, has no place here.
-            if let Some(&Place::InRoom { room: its_room, index }) = places.get(&session)
-                && its_room == room
-                && !std::mem::replace(&mut self.members[index].is_deaf, true)
-            {
-                deaf.push(index);
-            }
-        }
-
-        // For each encoding, once somebody wants it.
-        let mut batches: [Option<Option<Batch>>; Encoding::COUNT] = Default::default();
-        for Member { session, seat, .. } in self.members.iter().filter(|member| !member.is_deaf) {
-            let batch = &mut batches[seat.encoding.index()];
-            if let Some(batch) = batch.get_or_insert_with(|| Batch::new(rounds, seat.encoding)) {
-                seat.deliver(*session, batch, max_waiting, tally);
-            }
-        }
-
-        for index in deaf {
-            let Member { session, seat, is_deaf } = &mut self.members[index];
-            *is_deaf = false;
-            if let Some(batch) = Batch::heard_by(*session, rounds, seat.encoding) {
-                seat.deliver(*session, &batch, max_waiting, tally);
-            }
-        }
-    }
-}
-
-/// Frames for one or many sessions, at least one.
-#[derive(Debug)]
-struct Batch {
-    frames: Arc<[Bytes]>,
-    messages: usize,
-    bytes: usize,
-}
-
-impl Batch {
-    /// All that was said.
-    fn new(rounds: &[Arc<Round>], encoding: Encoding) -> Option<Self> {
-        let mut messages = 0;
-        let frames = rounds.iter().filter_map(|round| {
-            let (frames, lines) = round.frames(encoding)?;
-            messages += lines;
-            Some(frames.clone())
-        });
-        let frames = frames.collect();
-        Self::of(frames, messages)
-    }
-
-    /// What one session is to hear of it.
-    fn heard_by(session: SessionId, rounds: &[Arc<Round>], encoding: Encoding) -> Option<Self> {
-        let mut messages = 0;
-        let frames = rounds.iter().flat_map(|round| {
-            let (frames, lines) = round.frames_for(session, encoding);
-            messages += lines;
-            frames
-        });
-        let frames = frames.collect();
-        Self::of(frames, messages)
-    }
-
-    fn of(frames: Arc<[Bytes]>, messages: usize) -> Option<Self> {
-        let bytes = frames.iter().map(Bytes::len).sum();
-        (bytes > 0).then_some(Self { frames, messages, bytes })
+impl Listener {
+    fn is_in(&self, room: RoomId) -> bool {
+        self.rooms.iter().any(|(its, _)| *its == room)
     }
 }
 
@@ -306,26 +348,43 @@ impl Handler<Attach> for FanOut {
     type Result = ();
 
     fn handle(&mut self, Attach { session, seat }: Attach, _: &mut Self::Context) {
-        self.places.insert(session, Place::Outside(seat));
+        let (rooms, lines) = (SmallVec::new(), Vec::new());
+        let place = self.listeners.insert(Listener { session, seat, rooms, is_deaf: false, lines });
+        let former = self.places.insert(session, place);
+        debug_assert!(former.is_none(), "{session} attached twice");
     }
 }
 
-impl Handler<MoveTo> for FanOut {
+impl Handler<Hear> for FanOut {
     type Result = ();
 
-    fn handle(&mut self, MoveTo { session, room }: MoveTo, _: &mut Self::Context) {
+    fn handle(&mut self, Hear { session, room }: Hear, _: &mut Self::Context) {
         self.deliver_around(session);
-        let Some(seat) = self.forget(session) else {
-            return;
-        };
-        let Some(room) = room else {
-            self.places.insert(session, Place::Outside(seat));
-            return;
-        };
         self.deliver(room);
-        let members = &mut self.rooms.entry(room).or_default().members;
-        self.places.insert(session, Place::InRoom { room, index: members.len() });
-        members.push(Member { session, seat, is_deaf: false });
+        let Some(&place) = self.places.get(&session) else {
+            return;
+        };
+        if !self.listeners[place].is_in(room) {
+            let members = &mut self.rooms.entry(room).or_default().members;
+            self.listeners[place].rooms.push((room, members.len()));
+            members.push(place);
+        }
+    }
+}
+
+impl Handler<Ignore> for FanOut {
+    type Result = ();
+
+    fn handle(&mut self, Ignore { session, room }: Ignore, _: &mut Self::Context) {
+        self.deliver_around(session);
+        let Some(&place) = self.places.get(&session) else {
+            return;
+        };
+        let rooms = &mut self.listeners[place].rooms;
+        if let Some(at) = rooms.iter().position(|(its, _)| *its == room) {
+            let (_, index) = rooms.remove(at);
+            self.take_out(room, index);
+        }
     }
 }
 
@@ -355,13 +414,8 @@ impl Handler<DismissAll> for FanOut {
 
     fn handle(&mut self, _: DismissAll, _: &mut Self::Context) {
         self.deliver_all();
-        let in_rooms = self.rooms.values().flat_map(|room| room.members.iter().map(|member| &member.seat));
-        let outside = self.places.values().filter_map(|place| match place {
-            Place::Outside(seat) => Some(seat),
-            Place::InRoom { .. } => None,
-        });
-        for seat in in_rooms.chain(outside) {
-            seat.deliveries.do_send(Delivery::Dismissed(Dismissal::Restart));
+        for (_, listener) in &self.listeners {
+            listener.seat.deliveries.do_send(Delivery::Dismissed(Dismissal::Restart));
         }
     }
 }

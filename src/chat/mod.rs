@@ -9,6 +9,7 @@
 //! journal), [`mod@line`] and [`round`] (what is said, encoded once).
 
 pub mod audience;
+mod batch;
 pub mod budget;
 pub mod commits;
 pub mod fanout;

@@ -7,7 +7,7 @@ mod requests;
 
 pub use self::{
     deliveries::{Behind, Cutter, Delivery, Dismissal, Entered, Refusal, Reply, Seat, Tail, Waiting},
-    orders::{Attach, Detach, FanOutRound, MoveTo, Tell},
+    orders::{Attach, Detach, FanOutRound, Hear, Ignore, Tell},
     requests::{
         AddWorker, CloseJournal, Depart, DismissAll, Enter, Join, Leave, Listen, MayEnter, Payload, Post,
         Publish, ShowTyping, Summarize, Summary, Whisper,

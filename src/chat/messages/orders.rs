@@ -20,14 +20,24 @@ pub struct Attach {
     pub seat: Seat,
 }
 
-/// A session of this worker hears the rounds of another room from here on, or of none.
+/// A session of this worker hears the rounds of a room from here on.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct MoveTo {
+pub struct Hear {
     /// Who.
     pub session: SessionId,
-    /// Which room, if any.
-    pub room: Option<RoomId>,
+    /// Which room.
+    pub room: RoomId,
+}
+
+/// A session of this worker does not hear the rounds of a room any more.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Ignore {
+    /// Who.
+    pub session: SessionId,
+    /// Which room.
+    pub room: RoomId,
 }
 
 /// A session of this worker is gone.

@@ -8,7 +8,7 @@ use super::ChatServer;
 use crate::{
     chat::{
         line::Line,
-        messages::{Behind, Delivery, Enter, Entered, Listen, MoveTo, Refusal, Reply, Tail},
+        messages::{Behind, Delivery, Enter, Entered, Hear, Ignore, Listen, Refusal, Reply, Tail},
         presence::Change,
         room::{Book, ListTime, Waiting},
         rooms::{Membership, RoomId},
@@ -99,7 +99,7 @@ impl ChatServer {
         self.end_round(id);
         self.rooms.set_hears(session, true);
         if let Some(fanout) = self.fanout_of(session) {
-            fanout.do_send(MoveTo { session, room: Some(id) });
+            fanout.do_send(Hear { session, room: id });
         }
     }
 
@@ -111,7 +111,7 @@ impl ChatServer {
             self.end_round(id);
             self.rooms.set_hears(session, false);
             if let Some(fanout) = self.fanout_of(session) {
-                fanout.do_send(MoveTo { session, room: None });
+                fanout.do_send(Ignore { session, room: id });
             }
         }
     }
