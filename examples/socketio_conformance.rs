@@ -10,7 +10,7 @@ use actix_web::{App, HttpServer};
 use bytes::Bytes;
 use bytestring::ByteString;
 use echoroom::{
-    protocol::socketio::Limits,
+    chat::Budget,
     routes::socketio::{self, Door},
     session::socketio::{
         Carried, EndReason, Engine, EngineSettings,
@@ -79,15 +79,17 @@ async fn main() -> io::Result<()> {
         upgrade_timeout: Duration::from_secs(10),
         connect_timeout: Duration::from_secs(1),
         max_waiting: 16 << 20,
+        rate: None,
+        ..EngineSettings::default()
     };
-    let limits = Limits { attachments: 10, attachment_bytes: settings.max_payload };
-    let (echo, sockets) = (Engine::new(settings.clone()), Engine::new(settings));
+    let engine = || Engine::new(settings.clone(), Arc::default(), Budget::new(64 << 20));
+    let (echo, sockets) = (engine(), engine());
     HttpServer::new(move || {
-        let namespaces = Namespaces::new(limits)
+        let namespaces = Namespaces::default()
             .with("/", Suite { answers: true })
             .with("/custom", Suite { answers: false });
         let echo = Door::new(Arc::clone(&echo), || Box::new(EngineEcho));
-        let sockets = Door::new(Arc::clone(&sockets), namespaces.carried());
+        let sockets = Door::new(Arc::clone(&sockets), namespaces.carried(&sockets));
         App::new()
             .configure(|cfg| socketio::configure(cfg, "/engine.io", echo))
             .configure(|cfg| socketio::configure(cfg, "/socket.io", sockets))

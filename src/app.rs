@@ -283,13 +283,15 @@ impl Node {
     /// # Errors
     /// The journal cannot be used.
     pub fn new(settings: Settings) -> Result<Self, JournalStartError> {
+        let intake = Budget::new(settings.max_intake_total.get());
+        let metrics = Arc::new(Metrics::new());
         Ok(Self {
             journal: open_journal(&settings)?,
-            engine: Engine::new(EngineSettings::of(&settings)),
-            intake: Budget::new(settings.max_intake_total.get()),
+            engine: Engine::new(EngineSettings::of(&settings), Arc::clone(&metrics), Arc::clone(&intake)),
+            intake,
             admission: Admission::new(settings.max_sessions.get(), settings.max_sessions_per_address),
             settings: Arc::new(settings),
-            metrics: Arc::new(Metrics::new()),
+            metrics,
             chat: OnceLock::new(),
             workers_started: AtomicUsize::new(0),
         })

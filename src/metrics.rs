@@ -25,6 +25,7 @@ pub struct Metrics {
     bytes_in: IntCounter,
     bytes_out: IntCounter,
     closes: IntCounterVec,
+    socketio_closes: IntCounterVec,
     evictions: IntCounter,
     refusals: IntCounterVec,
     relay: Histogram,
@@ -76,6 +77,10 @@ impl Metrics {
                 ),
                 &["code"],
             )),
+            socketio_closes: must(IntCounterVec::new(
+                Opts::new("echoroom_socketio_closes_total", "Socket.IO sessions ended, by reason."),
+                &["reason"],
+            )),
             evictions: must(IntCounter::new(
                 "echoroom_evictions_total",
                 "Sessions evicted as slow consumers.",
@@ -114,7 +119,7 @@ impl Metrics {
     }
 
     fn register_all(&self) {
-        let collectors: [Box<dyn prometheus::core::Collector>; 14] = [
+        let collectors: [Box<dyn prometheus::core::Collector>; 15] = [
             Box::new(self.rooms.clone()),
             Box::new(self.sessions.clone()),
             Box::new(self.messages_in.clone()),
@@ -122,6 +127,7 @@ impl Metrics {
             Box::new(self.bytes_in.clone()),
             Box::new(self.bytes_out.clone()),
             Box::new(self.closes.clone()),
+            Box::new(self.socketio_closes.clone()),
             Box::new(self.evictions.clone()),
             Box::new(self.refusals.clone()),
             Box::new(self.relay.clone()),
@@ -178,6 +184,11 @@ impl Metrics {
             code => code.to_string(),
         };
         self.closes.with_label_values(&[&label]).inc();
+    }
+
+    /// A Socket.IO session ended, for one of the reasons that there are.
+    pub fn socketio_closed(&self, reason: &str) {
+        self.socketio_closes.with_label_values(&[reason]).inc();
     }
 
     /// A request did not become a session.
@@ -239,6 +250,7 @@ mod tests {
         metrics.closed(1013);
         metrics.closed(4001);
         metrics.closed(4999);
+        metrics.socketio_closed("ping timeout");
         metrics.refused("origin");
         metrics.relayed_after(Duration::from_micros(200));
         let text = metrics.render().expect("encodes");
@@ -250,6 +262,7 @@ mod tests {
             "echoroom_closes_total{code=\"1013\"} 1",
             "echoroom_closes_total{code=\"4xxx\"} 2",
             "echoroom_refusals_total{reason=\"origin\"} 1",
+            "echoroom_socketio_closes_total{reason=\"ping timeout\"} 1",
             "echoroom_relay_seconds_bucket{le=\"0.00025\"} 1",
             "echoroom_evictions_total 0",
             "process_cpu_seconds_total",

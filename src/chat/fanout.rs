@@ -64,6 +64,15 @@ struct RoomListeners {
     rounds: Vec<Arc<Round>>,
 }
 
+/// How a delivery is made.
+#[derive(Clone, Copy, Debug)]
+struct Manner {
+    /// Who has more waiting is left out and put down for eviction.
+    max_waiting: usize,
+    /// Who cannot write it now does without.
+    is_volatile: bool,
+}
+
 /// What one delivery amounted to.
 #[derive(Debug, Default)]
 struct Tally {
@@ -101,11 +110,12 @@ impl FanOut {
         for run in rounds.chunk_by(|a, b| *a.hearers() == Hearers::Room && *b.hearers() == Hearers::Room) {
             let is_volatile = *run[0].hearers() == Hearers::Idle;
             let max_waiting = if is_volatile { IDLE_BYTES } else { self.patience.max_waiting };
+            let manner = Manner { max_waiting, is_volatile };
             let mut tally = Tally::default();
             if run.iter().any(|round| round.is_aimed()) {
-                self.deliver_aimed(room, run, max_waiting, &mut tally);
+                self.deliver_aimed(room, run, manner, &mut tally);
             } else {
-                self.deliver_to_room(room, run, max_waiting, &mut tally);
+                self.deliver_to_room(room, run, manner, &mut tally);
             }
             if is_volatile {
                 // They do without; that is all.
@@ -115,15 +125,8 @@ impl FanOut {
         }
     }
 
-    /// One message to each member of a room: the rounds, without what it is not to hear. Who has more than
-    /// `max_waiting` waiting is left out and put down for eviction.
-    fn deliver_to_room(
-        &mut self,
-        room: RoomId,
-        rounds: &[Arc<Round>],
-        max_waiting: usize,
-        tally: &mut Tally,
-    ) {
+    /// One message to each member of a room: the rounds, without what it is not to hear.
+    fn deliver_to_room(&mut self, room: RoomId, rounds: &[Arc<Round>], manner: Manner, tally: &mut Tally) {
         let Some(in_room) = self.rooms.get(&room) else {
             return;
         };
@@ -145,7 +148,7 @@ impl FanOut {
             if !is_deaf {
                 let batch = &mut batches[seat.encoding.index()];
                 if let Some(batch) = batch.get_or_insert_with(|| Batch::new(rounds, seat.encoding)) {
-                    seat.deliver(*session, batch, max_waiting, tally);
+                    seat.deliver(*session, batch, manner, tally);
                 }
             }
         }
@@ -154,14 +157,14 @@ impl FanOut {
             let Listener { session, seat, is_deaf, .. } = &mut self.listeners[place];
             *is_deaf = false;
             if let Some(batch) = Batch::heard_by(*session, rounds, seat.encoding) {
-                seat.deliver(*session, &batch, max_waiting, tally);
+                seat.deliver(*session, &batch, manner, tally);
             }
         }
     }
 
     /// The same for rounds with lines that only some of the room are to hear: each listener is given the numbers of its
     /// lines, and those with the same numbers share a batch.
-    fn deliver_aimed(&mut self, room: RoomId, rounds: &[Arc<Round>], max_waiting: usize, tally: &mut Tally) {
+    fn deliver_aimed(&mut self, room: RoomId, rounds: &[Arc<Round>], manner: Manner, tally: &mut Tally) {
         let mut hearing = Vec::new();
         let reaches = rounds.iter().flat_map(|round| round.reaches());
         for (line, reach) in reaches.enumerate() {
@@ -187,7 +190,7 @@ impl FanOut {
         for place in hearing {
             let Listener { session, seat, lines, .. } = &mut self.listeners[place];
             if let Some(batch) = batches.of(std::mem::take(lines), seat.encoding) {
-                seat.deliver(*session, batch, max_waiting, tally);
+                seat.deliver(*session, batch, manner, tally);
             }
         }
     }
@@ -219,12 +222,13 @@ impl FanOut {
     /// Delivers a round to some sessions alone, in rooms or not.
     fn deliver_to(&mut self, sessions: &[SessionId], round: Arc<Round>) {
         let rounds = [round];
+        let manner = Manner { max_waiting: self.patience.max_waiting, is_volatile: false };
         let mut tally = Tally::default();
         for session in sessions {
             if let Some(seat) = self.seat_of(*session)
                 && let Some(batch) = Batch::new(&rounds, seat.encoding)
             {
-                seat.deliver(*session, &batch, self.patience.max_waiting, &mut tally);
+                seat.deliver(*session, &batch, manner, &mut tally);
             }
         }
         self.settle(&rounds, tally);
@@ -296,14 +300,16 @@ impl Listener {
 }
 
 impl Seat {
-    fn deliver(&self, session: SessionId, batch: &Batch, max_waiting: usize, tally: &mut Tally) {
+    fn deliver(&self, session: SessionId, batch: &Batch, manner: Manner, tally: &mut Tally) {
         let behind = self.waiting.bytes();
-        if behind > max_waiting {
+        if behind > manner.max_waiting {
             debug!("{session} has {behind} bytes unread");
             return tally.evicted.push(session);
         }
         self.waiting.add(batch.bytes);
-        match self.deliveries.try_send(Delivery::Frames(Arc::clone(&batch.frames))) {
+        let frames = Arc::clone(&batch.frames);
+        let delivery = if manner.is_volatile { Delivery::Volatile(frames) } else { Delivery::Frames(frames) };
+        match self.deliveries.try_send(delivery) {
             Ok(()) => {
                 tally.messages += batch.messages;
                 tally.bytes += batch.bytes;

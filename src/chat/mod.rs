@@ -13,6 +13,7 @@ mod batch;
 pub mod budget;
 pub mod commits;
 pub mod fanout;
+pub mod hub;
 pub mod line;
 pub mod log;
 pub mod messages;
@@ -26,6 +27,7 @@ mod turn;
 pub use self::{
     budget::{Accepted, Budget, Intake},
     fanout::{FanOut, Patience},
+    hub::{Hub, HubLimits, recovery::RecoveryLimits},
     line::Dialect,
     messages::{
         CloseJournal, Cutter, Delivery, DismissAll, Dismissal, Join, Leave, MayEnter, Payload, Publish, Seat,

@@ -18,7 +18,8 @@ use crate::domain::{SessionId, WorkerId};
 pub struct RoomId(u64);
 
 impl RoomId {
-    fn next() -> Self {
+    /// The next unused number.
+    pub(super) fn next() -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
     }

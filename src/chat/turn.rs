@@ -66,6 +66,27 @@ impl<A: Actor> ActorFuture<A> for OneTurnLater<A> {
     }
 }
 
+/// After this many messages without a pause an actor lets the other tasks of its thread run.
+const MESSAGES_PER_TURN: usize = 1024;
+
+/// Counts the messages that an actor handles in one turn. Actix empties a mailbox before it lets anything else run;
+/// other threads can refill one as fast as it empties, so after a while the actor stops by itself.
+#[derive(Debug, Default)]
+pub(super) struct TurnLength(usize);
+
+impl TurnLength {
+    /// One more message; whether the turn has been long enough.
+    pub(super) fn is_over(&mut self) -> bool {
+        self.0 += 1;
+        self.0 >= MESSAGES_PER_TURN
+    }
+
+    /// The turn ends.
+    pub(super) fn end(&mut self) {
+        self.0 = 0;
+    }
+}
+
 /// Pending once, so that the other tasks of the thread have their turn.
 pub(super) async fn yield_now() {
     let mut yielded = false;

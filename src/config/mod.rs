@@ -35,6 +35,9 @@ mod defaults {
     pub(super) const SOCKETIO_PATH: &str = "/socket.io";
     pub(super) const UPGRADE_TIMEOUT: Period = Period(Duration::from_secs(10));
     pub(super) const MAX_ATTACHMENTS: usize = 10;
+    pub(super) const RECOVERY_WINDOW: Period = Period(Duration::from_secs(120));
+    pub(super) const RECOVERY_BYTES: ByteSize = ByteSize(16 * 1024 * 1024);
+    pub(super) const RECOVERY_SOCKETS: usize = 10_000;
     pub(super) const DATA_DIR: &str = "data";
     pub(super) const HISTORY: usize = 1000;
     pub(super) const HISTORY_BYTES: ByteSize = ByteSize(64 * 1024 * 1024);
@@ -182,6 +185,22 @@ pub struct Settings {
     #[arg(long, env = "ECHOROOM_MAX_ATTACHMENTS", value_name = "COUNT", default_value_t = nonzero(default::MAX_ATTACHMENTS))]
     pub max_attachments: NonZeroUsize,
 
+    /// Whether the Socket.IO namespace /relay is open: whatever a client there emits goes to the others in its room
+    #[arg(long, env = "ECHOROOM_RELAY", value_name = "SWITCH", default_value_t = Switch::Off)]
+    pub relay: Switch,
+
+    /// How long what a client of /relay misses while it is away is kept for it, and its place in its room
+    #[arg(long, env = "ECHOROOM_RECOVERY_WINDOW", value_name = "TIME", default_value_t = default::RECOVERY_WINDOW)]
+    pub recovery_window: Period,
+
+    /// Bytes of events that are kept for that; the oldest go
+    #[arg(long, env = "ECHOROOM_RECOVERY_BYTES", value_name = "BYTES", default_value_t = default::RECOVERY_BYTES)]
+    pub recovery_bytes: ByteSize,
+
+    /// Clients that are away and whose places are kept; the oldest go
+    #[arg(long, env = "ECHOROOM_RECOVERY_SOCKETS", value_name = "COUNT", default_value_t = nonzero(default::RECOVERY_SOCKETS))]
+    pub recovery_sockets: NonZeroUsize,
+
     /// Largest text or binary message in bytes; a larger one closes its session with 1009, a text at /chat is refused
     #[arg(long, env = "ECHOROOM_MAX_MESSAGE_SIZE", value_name = "BYTES", default_value_t = default::MAX_MESSAGE_SIZE)]
     pub max_message_size: ByteSize,
@@ -289,6 +308,10 @@ impl Default for Settings {
             cors_origin: Vec::new(),
             upgrade_timeout: default::UPGRADE_TIMEOUT,
             max_attachments: nonzero(default::MAX_ATTACHMENTS),
+            relay: Switch::Off,
+            recovery_window: default::RECOVERY_WINDOW,
+            recovery_bytes: default::RECOVERY_BYTES,
+            recovery_sockets: nonzero(default::RECOVERY_SOCKETS),
             max_message_size: default::MAX_MESSAGE_SIZE,
             max_fragments: nonzero(default::MAX_FRAGMENTS),
             max_queue_bytes: default::MAX_QUEUE_BYTES,

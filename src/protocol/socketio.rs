@@ -8,6 +8,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use bytestring::ByteString;
+use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
 /// The namespace of clients that name none.
@@ -63,6 +64,18 @@ pub struct Args {
 }
 
 impl Args {
+    /// An event with one argument.
+    pub fn event(name: &str, data: &impl Serialize) -> Self {
+        let json = serde_json::to_string(&(name, data)).expect("what is emitted is JSON");
+        Self { json: json.into(), attachments: Vec::new() }
+    }
+
+    /// An ack with one argument.
+    pub fn answer(data: &impl Serialize) -> Self {
+        let json = serde_json::to_string(&[data]).expect("what is answered is JSON");
+        Self { json: json.into(), attachments: Vec::new() }
+    }
+
     /// The arguments of an event without its name, as an ack has them.
     pub fn without_name(&self) -> Self {
         let json = format!("[{}]", self.behind_name());
@@ -142,6 +155,13 @@ pub struct Limits {
     pub attachments: usize,
     /// Bytes of a packet's attachments together.
     pub attachment_bytes: usize,
+}
+
+impl Default for Limits {
+    /// As the reference: ten attachments, one message of a megabyte.
+    fn default() -> Self {
+        Self { attachments: 10, attachment_bytes: 1_000_000 }
+    }
 }
 
 /// Puts packets together from the messages of one connection.

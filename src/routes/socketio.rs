@@ -22,16 +22,19 @@ use super::{
     peer,
 };
 use crate::{
+    config::Switch,
     protocol::{
         engineio::{self, RequestError},
         socketio::{Limits, MAIN},
     },
     session::{
         Worker,
-        admission::{Admitted, Full},
+        admission::Full,
         socketio::{
-            Carried, EndReason, Engine, PollAnswer, PostRefused, carrier, chat::ChatNamespace,
+            Carried, EndReason, Engine, PollAnswer, PostRefused, Visitor, carrier,
+            chat::ChatNamespace,
             namespaces::Namespaces,
+            relay::{self, Relay},
         },
     },
 };
@@ -72,14 +75,17 @@ impl Door {
     }
 }
 
-/// The door to the chat, in the main namespace.
+/// The door to the chat, in the main namespace, and to the relay if that is on.
 pub fn chat_door(worker: &web::Data<Worker>) -> Door {
     let limits = Limits {
         attachments: worker.settings.max_attachments.get(),
         attachment_bytes: worker.settings.max_payload.get(),
     };
-    let namespaces = Namespaces::new(limits).with(MAIN, ChatNamespace::new(worker.clone()));
-    Door::new(Arc::clone(&worker.engine), namespaces.carried()).guarded_by(worker.clone())
+    let mut namespaces = Namespaces::new(limits).with(MAIN, ChatNamespace::new(worker.clone()));
+    if worker.settings.relay == Switch::On {
+        namespaces = namespaces.with(relay::NAMESPACE, Relay::of(&worker.settings));
+    }
+    Door::new(Arc::clone(&worker.engine), namespaces.carried(&worker.engine)).guarded_by(worker.clone())
 }
 
 /// Registers the door at `path`, with and without a slash behind it.
@@ -121,8 +127,8 @@ async fn serve(
     match check(req, &query, door, is_upgrade, may_read).await {
         Err(refusal) => Ok(refuse(refusal, is_upgrade)),
         Ok(Wish::Begin) => {
-            let admitted = match admit(req, door) {
-                Ok(admitted) => admitted,
+            let visitor = match admit(req, door) {
+                Ok(visitor) => visitor,
                 Err(full) => {
                     let retry = (RETRY_AFTER, RETRY_SECONDS);
                     return Ok(HttpResponse::ServiceUnavailable()
@@ -131,10 +137,10 @@ async fn serve(
                 }
             };
             if is_upgrade {
-                return carrier::begin(req, payload, &door.engine, (door.begin)(), admitted)
+                return carrier::begin(req, payload, &door.engine, (door.begin)(), visitor)
                     .map_err(ErrorInternalServerError);
             }
-            door.engine.begin_polling((door.begin)(), admitted).map(packets).map_err(ErrorInternalServerError)
+            door.engine.begin_polling((door.begin)(), visitor).map(packets).map_err(ErrorInternalServerError)
         }
         Ok(Wish::Upgrade(sid)) => match door.engine.session(&sid) {
             Some(session) => {
@@ -201,12 +207,13 @@ async fn check(
     if is_right_revision { Ok(wish) } else { Err(RequestError::UnsupportedVersion) }
 }
 
-fn admit(req: &HttpRequest, door: &Door) -> Result<Option<Admitted>, Full> {
+fn admit(req: &HttpRequest, door: &Door) -> Result<Visitor, Full> {
     let Some(worker) = &door.guard else {
-        return Ok(None);
+        return Ok(Visitor { address: peer::address(req, &[]), admitted: None });
     };
     let address = peer::address(req, &worker.settings.trusted_proxy);
-    worker.admission.admit(address).map(Some).inspect_err(|_| worker.metrics.refused("sessions"))
+    let admitted = worker.admission.admit(address).inspect_err(|_| worker.metrics.refused("sessions"))?;
+    Ok(Visitor { address, admitted: Some(admitted) })
 }
 
 /// Whether a page of the request's origin may begin a session.

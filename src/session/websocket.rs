@@ -367,12 +367,14 @@ impl Handler<Delivery> for WebSocketSession {
 
     fn handle(&mut self, delivery: Delivery, ctx: &mut Self::Context) {
         match delivery {
-            Delivery::Frames(frames) => self.outbox.deliver(&frames),
+            Delivery::Frames(frames) | Delivery::Volatile(frames) => self.outbox.deliver(&frames),
             Delivery::Reply { ticket, reply } => {
                 self.converse(|conversation| conversation.reply(ticket, reply), ctx)
             }
             Delivery::Tail(tail) => self.converse(|conversation| conversation.tail(tail), ctx),
             Delivery::Dismissed(why) => self.end(Ending::Dismissed(why), ctx),
+            // Sessions of this kind have no sockets.
+            Delivery::Hub(_) => {}
         }
     }
 }

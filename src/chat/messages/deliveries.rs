@@ -12,6 +12,7 @@ use std::{
 use actix::{Message, Recipient};
 use bytes::Bytes;
 
+use super::HubReply;
 use crate::{
     chat::{
         log::{Place, Resume},
@@ -28,6 +29,8 @@ use crate::{
 pub enum Delivery {
     /// Finished frames, in order; the same shared list for all who hear the same.
     Frames(Arc<[Bytes]>),
+    /// The same; a session that cannot write them now does without.
+    Volatile(Arc<[Bytes]>),
     /// What became of a request.
     Reply {
         /// The session's own number for it.
@@ -37,6 +40,8 @@ pub enum Delivery {
     },
     /// The answer to [`Listen`](super::Listen).
     Tail(Tail),
+    /// Something from the hub, for a socket.
+    Hub(HubReply),
     /// No more will come, and the session must end.
     Dismissed(Dismissal),
 }

@@ -2,11 +2,16 @@
 //! `Recipient`, so nothing here knows them.
 
 mod deliveries;
+mod hub;
 mod orders;
 mod requests;
 
 pub use self::{
     deliveries::{Behind, Cutter, Delivery, Dismissal, Entered, Refusal, Reply, Seat, Tail, Waiting},
+    hub::{
+        Answer, Answers, Connect, Disconnect, Emission, Emit, EmitWithAck, EnterRoom, HubReply, Keep,
+        QuitRoom, Recover, Recovered, Target,
+    },
     orders::{Attach, Detach, FanOutRound, Hear, Ignore, Tell},
     requests::{
         AddWorker, CloseJournal, Depart, DismissAll, Enter, Join, Leave, Listen, MayEnter, Payload, Post,

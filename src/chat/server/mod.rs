@@ -17,7 +17,7 @@ use super::{
     },
     room::Room,
     rooms::Rooms,
-    turn::{WhenMailboxIsEmpty, yield_now},
+    turn::{TurnLength, WhenMailboxIsEmpty, yield_now},
 };
 use crate::{
     domain::{SessionId, WorkerId},
@@ -29,9 +29,6 @@ use crate::{
 mod entering;
 mod journaling;
 mod talking;
-
-/// After this many messages without a pause the actor lets the other tasks of its thread run.
-const MESSAGES_PER_TURN: usize = 1024;
 
 /// The bounds of a chat server.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +60,7 @@ pub struct ChatServer {
     open_rooms: Vec<super::rooms::RoomId>,
     /// Made with the first message that is worth it.
     deflater: Option<Deflater>,
-    handled_this_turn: usize,
+    turn: TurnLength,
     /// The server stops: who joins now is dismissed as the others were.
     is_stopping: bool,
     /// Whether the journal is being asked whether it is well again.
@@ -86,7 +83,7 @@ impl ChatServer {
             workers: HashMap::new(),
             open_rooms: Vec::new(),
             deflater: None,
-            handled_this_turn: 0,
+            turn: TurnLength::default(),
             is_stopping: false,
             is_probing: false,
             is_retry_due: false,
@@ -127,11 +124,8 @@ impl ChatServer {
         self.workers.get(&self.rooms.membership(session)?.worker)
     }
 
-    /// Actix empties a mailbox before it lets anything else run. Other threads can refill this one as fast as it
-    /// empties, so after a while we stop by ourselves.
     fn count_turn(&mut self, ctx: &mut Context<Self>) {
-        self.handled_this_turn += 1;
-        if self.handled_this_turn == MESSAGES_PER_TURN {
+        if self.turn.is_over() {
             self.end_turn(ctx);
             ctx.wait(wrap_future(yield_now()).map(|(), _, _| ()));
         }
@@ -141,7 +135,7 @@ impl ChatServer {
     fn end_turn(&mut self, ctx: &mut Context<Self>) {
         self.end_all_rounds();
         self.commit_next(ctx);
-        self.handled_this_turn = 0;
+        self.turn.end();
     }
 }
 

@@ -1,6 +1,6 @@
 //! What goes wrong: one table of codes.
 
-use std::borrow::Cow;
+use std::{borrow::Cow, time::Duration};
 
 use serde::Serialize;
 
@@ -27,6 +27,8 @@ pub enum Code {
     BadToken,
     /// Nobody of that name is in the room.
     NoSuchUser,
+    /// An event for the others in a room, from a client that is in none.
+    NotInRoom,
     /// The message or the picture is over its limit.
     TooLarge,
     /// The picture is none that we pass on.
@@ -51,7 +53,7 @@ pub struct CodeRow {
 }
 
 /// All codes.
-pub const CODES: [CodeRow; 14] = [
+pub const CODES: [CodeRow; 15] = [
     row(Code::BadJson, "bad_json", "the message is no JSON", false),
     row(Code::BadField, "bad_field", "a field is missing or of another type", false),
     row(Code::UnknownEvent, "unknown_event", "there is no such event", false),
@@ -62,6 +64,7 @@ pub const CODES: [CodeRow; 14] = [
     row(Code::TooManyRooms, "too_many_rooms", "there are too many rooms", true),
     row(Code::BadToken, "bad_token", "a token is 32 hexadecimal digits", false),
     row(Code::NoSuchUser, "no_such_user", "nobody of this name is in the room", false),
+    row(Code::NotInRoom, "not_in_room", "join a room first", false),
     row(Code::TooLarge, "too_large", "the message is too large", false),
     row(Code::BadImage, "bad_image", "this is no image that can be shown", false),
     row(Code::RateLimited, "rate_limited", "too many messages, this one was not taken", true),
@@ -107,6 +110,12 @@ impl Failure {
     /// With the reason that the table gives.
     pub fn of(code: Code) -> Self {
         Self::with(code, code.row().reason)
+    }
+
+    /// A message came too fast; one would be taken after so long.
+    pub fn too_fast(retry_after: Duration) -> Self {
+        let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX).max(1);
+        Self { retry_after_ms: Some(retry_after_ms), ..Self::of(Code::RateLimited) }
     }
 
     /// With a reason of its own.

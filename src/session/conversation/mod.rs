@@ -211,10 +211,7 @@ impl Conversation {
                 Measure::Fits => {}
                 Measure::Flood => return Next::EndFlood,
                 Measure::TooFast { retry_after } => {
-                    let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX).max(1);
-                    let failure =
-                        Failure { retry_after_ms: Some(retry_after_ms), ..Failure::of(Code::RateLimited) };
-                    self.fail(ack, is_login, &failure);
+                    self.fail(ack, is_login, &Failure::too_fast(retry_after));
                     return Next::Nothing;
                 }
             }

@@ -1,19 +1,20 @@
 //! A WebSocket connection that carries a Socket.IO session: decoded here, on the connection's thread, and handed to the
 //! session's actor, wherever that lives.
 
-use std::sync::Arc;
+use std::{future::poll_fn, sync::Arc};
 
-use actix::Addr;
 use actix_web::{HttpRequest, HttpResponse, rt, web};
 use futures_util::StreamExt as _;
 
 use super::{
-    Carried, Engine, FromPipe, PipeInbound, Probe, SocketIoSession,
+    Carried, Engine, Visitor,
+    engine::Entry,
     pipe::{Pipe, PipeBody},
+    session::{FromPipe, PipeInbound, Probe},
 };
 use crate::{
     protocol::websocket::{Decoder, Limits, Message, frame::OpCode},
-    session::{admission::Admitted, websocket},
+    session::websocket,
 };
 
 /// Frames that one message may come in.
@@ -39,9 +40,9 @@ pub fn begin(
     payload: web::Payload,
     engine: &Arc<Engine>,
     carried: Box<dyn Carried>,
-    admitted: Option<Admitted>,
+    visitor: Visitor,
 ) -> Result<HttpResponse, CarrierError> {
-    carry(req, payload, engine, |pipe| Ok(engine.begin_websocket(pipe, carried, admitted)?))
+    carry(req, payload, engine, |pipe| Ok(engine.begin_websocket(pipe, carried, visitor)?))
 }
 
 /// Answers a checked upgrade request of a session that polls, which tries it.
@@ -52,11 +53,11 @@ pub fn probe(
     req: &HttpRequest,
     payload: web::Payload,
     engine: &Arc<Engine>,
-    session: Addr<SocketIoSession>,
+    entry: Entry,
 ) -> Result<HttpResponse, CarrierError> {
     carry(req, payload, engine, |pipe| {
-        session.do_send(Probe(pipe));
-        Ok(session)
+        entry.session.do_send(Probe(pipe));
+        Ok(entry)
     })
 }
 
@@ -64,13 +65,13 @@ fn carry(
     req: &HttpRequest,
     payload: web::Payload,
     engine: &Engine,
-    session: impl FnOnce(Arc<Pipe>) -> Result<Addr<SocketIoSession>, CarrierError>,
+    entry: impl FnOnce(Arc<Pipe>) -> Result<Entry, CarrierError>,
 ) -> Result<HttpResponse, CarrierError> {
     let mut response = websocket::shake_hands(req).map_err(CarrierError::Handshake)?;
     let pipe = Arc::new(Pipe::default());
-    let session = session(Arc::clone(&pipe))?;
+    let entry = entry(Arc::clone(&pipe))?;
     let limits = Limits { message_size: engine.settings.max_payload, fragments: MAX_FRAGMENTS };
-    rt::spawn(read(payload, Decoder::new(limits, None), Arc::clone(&pipe), session));
+    rt::spawn(read(payload, Decoder::new(limits, None), Arc::clone(&pipe), entry));
     Ok(response.streaming(PipeBody(pipe)))
 }
 
@@ -79,9 +80,9 @@ async fn read(
     mut payload: web::Payload,
     mut decoder: Decoder,
     pipe: Arc<Pipe>,
-    session: Addr<SocketIoSession>,
+    Entry { session, intake, .. }: Entry,
 ) {
-    let tell = async |inbound| session.send(FromPipe { pipe: Arc::clone(&pipe), inbound }).await.is_ok();
+    let tell = async |inbound| session.send(FromPipe { pipe: Arc::clone(&pipe), inbound }).await;
     while let Some(Ok(mut chunk)) = payload.next().await {
         loop {
             let inbound = match decoder.decode(&mut chunk) {
@@ -94,10 +95,17 @@ async fn read(
                 Err(error) => PipeInbound::Broken(error),
             };
             let is_last = matches!(inbound, PipeInbound::Broken(_) | PipeInbound::Frame(Message::Close(_)));
-            if !tell(inbound).await || is_last {
-                return;
+            match tell(inbound).await {
+                Ok(is_carrier) if !is_last => {
+                    // A post may wait for the gate while a WebSocket is tried; only one can.
+                    if is_carrier {
+                        poll_fn(|cx| intake.poll_open(cx)).await;
+                    }
+                }
+                _ => return,
             }
         }
     }
-    tell(PipeInbound::Lost).await;
+    // It may be over already.
+    let _ = tell(PipeInbound::Lost).await;
 }

@@ -1,12 +1,12 @@
 //! The chat as a namespace of Socket.IO: the vocabulary of `/chat` in events of one argument, and acks.
 
-use std::{collections::VecDeque, sync::Arc, time::Instant};
+use std::{collections::VecDeque, time::Instant};
 
 use actix_web::web;
 
 use super::namespaces::{Event, Namespace, Refusal, Socket, SocketHandler};
 use crate::{
-    chat::{Cutter, Delivery, Dialect, Dismissal, Encoding, Intake, Join, Leave, Seat},
+    chat::{Accepted, Cutter, Delivery, Dialect, Encoding, Join, Leave, Seat},
     domain::SessionId,
     protocol::chat::{Failure, Request},
     session::{
@@ -31,13 +31,17 @@ impl ChatNamespace {
 }
 
 impl Namespace for ChatNamespace {
+    /// The chat server's are its rooms.
+    fn has_rooms(&self) -> bool {
+        false
+    }
+
     fn admit(&self, _: &str) -> Result<Box<dyn SocketHandler>, Refusal> {
         Ok(Box::new(ChatSocket {
             worker: self.worker.clone(),
             id: SessionId::next(),
             conversation: None,
             held: VecDeque::new(),
-            held_bytes: 0,
         }))
     }
 }
@@ -49,7 +53,6 @@ struct ChatSocket {
     conversation: Option<Conversation>,
     /// What came while a login was under way: said by who logs in.
     held: VecDeque<Held>,
-    held_bytes: usize,
 }
 
 /// A request that waits.
@@ -57,15 +60,18 @@ struct Held {
     request: Result<Request, Failure>,
     ack: Option<u64>,
     len: usize,
+    /// Until it is taken nothing more than a little is read from the client.
+    accepted: Accepted,
 }
 
 impl ChatSocket {
     /// Takes what was held, as far as nothing is under way again.
     fn take_held(&mut self, socket: &Socket) {
         while self.conversation.as_ref().is_some_and(|conversation| !conversation.is_on_hold())
-            && let Some(Held { request, ack, len }) = self.held.pop_front()
+            && let Some(Held { request, ack, len, accepted }) = self.held.pop_front()
         {
-            self.held_bytes -= len;
+            // The conversation counts for itself.
+            drop(accepted);
             self.converse(socket, |conversation| conversation.take(request, ack, len));
         }
     }
@@ -76,8 +82,8 @@ impl ChatSocket {
         };
         match go_on(conversation) {
             Next::Nothing => {}
-            Next::Read(reading) => socket.downlink().read(reading),
-            Next::EndFlood => socket.downlink().end(EndReason::ForcedClose),
+            Next::Read(reading) => socket.read(reading),
+            Next::EndFlood => socket.downlink().end(EndReason::Flood),
             Next::EndBehind => socket.downlink().end(EndReason::SlowConsumer),
         }
     }
@@ -89,7 +95,7 @@ impl SocketHandler for ChatSocket {
             return;
         };
         let settings = &self.worker.settings;
-        let intake = Intake::new(settings.max_intake_bytes.get(), Arc::clone(&self.worker.intake));
+        let intake = socket.downlink().intake();
         let meter = RateLimit::of(settings).map(|limit| Meter::new(limit, Instant::now()));
         let speech = Speech::SocketIo(socket.clone());
         let conversation =
@@ -102,13 +108,11 @@ impl SocketHandler for ChatSocket {
             // The session ends itself: it does not live in the connection.
             cutter: Cutter::new(|_| {}),
         };
-        self.worker.metrics.protocol("socketio").sessions.inc();
         self.worker.chat.do_send(Join { session: self.id, room: None, worker: self.worker.id, seat });
     }
 
     fn event(&mut self, socket: &Socket, event: Event) {
-        self.worker.metrics.protocol("socketio").messages_in.inc();
-        let Event { name, args, ack } = event;
+        let Event { name, args, ack, accepted } = event;
         let request = match args.element(1) {
             _ if !args.attachments.is_empty() => Request::parse(&name, "\"bytes\""),
             Some(data) => Request::parse(&name, data),
@@ -117,12 +121,8 @@ impl SocketHandler for ChatSocket {
         // A number beyond all reason is one that nobody waits for.
         let ack = ack.and_then(|ack| ack.number());
         let len = args.json.len();
-        self.held_bytes += len;
-        self.held.push_back(Held { request, ack, len });
+        self.held.push_back(Held { request, ack, len, accepted });
         self.take_held(socket);
-        if self.held_bytes > self.worker.settings.max_intake_bytes.get().max(len) {
-            socket.downlink().end(EndReason::ForcedClose);
-        }
     }
 
     fn delivered(&mut self, socket: &Socket, delivery: Delivery) {
@@ -131,11 +131,8 @@ impl SocketHandler for ChatSocket {
                 self.converse(socket, |conversation| conversation.reply(ticket, reply));
             }
             Delivery::Tail(tail) => self.converse(socket, |conversation| conversation.tail(tail)),
-            Delivery::Dismissed(Dismissal::Restart) => socket.downlink().end(EndReason::ServerShuttingDown),
-            Delivery::Dismissed(Dismissal::SlowConsumer) => socket.downlink().end(EndReason::SlowConsumer),
-            Delivery::Dismissed(Dismissal::TooManyRooms) => socket.downlink().end(EndReason::ForcedClose),
-            // Finished frames do not come this way.
-            Delivery::Frames(_) => {}
+            // The session sees to these.
+            Delivery::Frames(_) | Delivery::Volatile(_) | Delivery::Hub(_) | Delivery::Dismissed(_) => {}
         }
         self.take_held(socket);
     }
@@ -147,7 +144,6 @@ impl SocketHandler for ChatSocket {
 
     fn disconnected(&mut self, _: &Socket, _: &str) {
         if self.conversation.take().is_some() {
-            self.worker.metrics.protocol("socketio").sessions.dec();
             self.worker.chat.do_send(Leave { session: self.id });
         }
     }

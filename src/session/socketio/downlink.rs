@@ -8,7 +8,8 @@ use bytestring::ByteString;
 
 use super::EndReason;
 use crate::{
-    chat::{Delivery, messages::Waiting},
+    chat::{Delivery, Intake, messages::Waiting},
+    domain::SessionId,
     protocol::engineio,
     session::conversation::Reading,
 };
@@ -17,16 +18,17 @@ use crate::{
 const MAX_POLL_PACKETS: usize = 16;
 
 /// Packets that wait for a session's transport; shared by the session and what it carries.
-#[derive(Clone, Default)]
+#[derive(Clone)]
 pub struct Downlink(Rc<RefCell<Queue>>);
 
-#[derive(Default)]
 struct Queue {
+    /// The session's gate.
+    intake: Intake,
     packets: VecDeque<Down>,
     bytes: usize,
     ending: Option<EndReason>,
     is_busy: bool,
-    readings: Vec<Reading>,
+    readings: Vec<(SessionId, Reading)>,
     /// How the chat server reaches the session.
     address: Option<Recipient<Delivery>>,
     /// What it has delivered and the session has not dealt with yet.
@@ -58,6 +60,25 @@ impl fmt::Debug for Downlink {
 }
 
 impl Downlink {
+    /// Nothing waits yet; `intake` is the session's gate.
+    pub fn new(intake: Intake) -> Self {
+        Self(Rc::new(RefCell::new(Queue {
+            intake,
+            packets: VecDeque::new(),
+            bytes: 0,
+            ending: None,
+            is_busy: false,
+            readings: Vec::new(),
+            address: None,
+            delivered: Waiting::default(),
+        })))
+    }
+
+    /// The session's gate: who takes something from the client and has not dealt with it charges it here.
+    pub fn intake(&self) -> Intake {
+        self.0.borrow().intake.clone()
+    }
+
     /// Queues a packet, type digit and all.
     pub fn packet(&self, packet: impl Into<ByteString>) {
         self.push(Down::Text(packet.into()));
@@ -90,9 +111,9 @@ impl Downlink {
         self.bytes()
     }
 
-    /// Something is to be read for what is carried; the outcome goes to [`Carried::have_read`](super::Carried::have_read).
-    pub fn read(&self, reading: Reading) {
-        self.0.borrow_mut().readings.push(reading);
+    /// Something is to be read for somebody who is carried; the outcome goes to [`Carried::have_read`](super::Carried::have_read).
+    pub fn read(&self, reader: SessionId, reading: Reading) {
+        self.0.borrow_mut().readings.push((reader, reading));
     }
 
     /// How the chat server reaches the session, once that has begun.
@@ -105,7 +126,7 @@ impl Downlink {
         self.0.borrow().delivered.clone()
     }
 
-    pub(super) fn take_readings(&self) -> Vec<Reading> {
+    pub(super) fn take_readings(&self) -> Vec<(SessionId, Reading)> {
         std::mem::take(&mut self.0.borrow_mut().readings)
     }
 
@@ -168,10 +189,11 @@ impl Downlink {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chat::Budget;
 
     #[test]
     fn a_poll_is_answered_with_sixteen_packets_or_so_many_bytes() {
-        let down = Downlink::default();
+        let down = Downlink::new(Intake::new(1, Budget::new(1)));
         for number in 0..20 {
             down.packet(format!("4{number}"));
         }
@@ -186,7 +208,7 @@ mod tests {
 
     #[test]
     fn a_session_ends_when_what_waits_has_left() {
-        let down = Downlink::default();
+        let down = Downlink::new(Intake::new(1, Budget::new(1)));
         down.packet("4a");
         down.end(EndReason::ForcedClose);
         assert_eq!(down.ending(), None);

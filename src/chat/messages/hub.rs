@@ -1,0 +1,195 @@
+//! What sockets, the clients in a namespace of Socket.IO, ask of the [`Hub`](crate::chat::Hub), and what they get.
+
+use std::{sync::Arc, time::Duration};
+
+use actix::Message;
+use bytes::Bytes;
+use bytestring::ByteString;
+use tokio::sync::oneshot;
+
+use super::Seat;
+use crate::{
+    chat::budget::Accepted,
+    domain::{SessionId, WorkerId},
+    protocol::socketio::Args,
+};
+
+/// A socket is in a namespace from here on.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Connect {
+    /// Who.
+    pub session: SessionId,
+    /// The worker whose thread it lives on.
+    pub worker: WorkerId,
+    /// Where its deliveries go.
+    pub seat: Seat,
+    /// Where.
+    pub namespace: ByteString,
+    /// The id by which others may address it.
+    pub sid: ByteString,
+    /// The secret by which its client can come back, if it can.
+    pub pid: Option<ByteString>,
+}
+
+/// A client is back: its socket is to be what it was, in the same rooms, and to be given what it missed. Answered by
+/// [`HubReply::Recovered`]; if that cannot be, nothing has happened.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Recover {
+    /// The socket that is to be the former one.
+    pub session: SessionId,
+    /// The worker whose thread it lives on.
+    pub worker: WorkerId,
+    /// Where its deliveries go.
+    pub seat: Seat,
+    /// Where.
+    pub namespace: ByteString,
+    /// The secret that it was given.
+    pub pid: ByteString,
+    /// The last event that it has.
+    pub offset: ByteString,
+}
+
+/// A socket has gone. Harmless if it never came.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Disconnect {
+    /// Who.
+    pub session: SessionId,
+    /// Whether its client may come back.
+    pub may_return: bool,
+}
+
+/// What is to be kept with a socket's place, for when its client is back.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Keep {
+    /// Who.
+    pub session: SessionId,
+    /// What.
+    pub kept: ByteString,
+}
+
+/// A socket enters a room of its namespace. Answered by [`HubReply::Entered`].
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct EnterRoom {
+    /// Who.
+    pub session: SessionId,
+    /// Which room; it is made if it is not there.
+    pub room: ByteString,
+}
+
+/// A socket leaves a room of its namespace.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct QuitRoom {
+    /// Who.
+    pub session: SessionId,
+    /// Which room.
+    pub room: ByteString,
+}
+
+/// An event for many sockets.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Emit {
+    /// Where.
+    pub namespace: ByteString,
+    /// Which sockets.
+    pub target: Target,
+    /// The event's name and arguments.
+    pub args: Args,
+    /// Whether those who are busy do without.
+    pub is_volatile: bool,
+    /// The emitter's share of its intake, if a client emits.
+    pub accepted: Option<Accepted>,
+}
+
+/// Which sockets of a namespace an event is for. An id of a socket is the name of a room in which only that one is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Target {
+    /// Those in any of these rooms; everybody if there is none.
+    pub to: Vec<ByteString>,
+    /// But not those in any of these.
+    pub except: Vec<ByteString>,
+}
+
+/// An event for many sockets, each of which is to answer.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct EmitWithAck {
+    /// The event. It is never volatile, and not kept for who comes back.
+    pub emit: Emit,
+    /// How long to wait.
+    pub timeout: Duration,
+    /// Where the answers go.
+    pub answers: oneshot::Sender<Answers>,
+}
+
+/// What many sockets answered.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answers {
+    /// The answers that came, in no order.
+    pub answers: Vec<Args>,
+    /// Sockets that did not answer in time, or have gone.
+    pub missing: usize,
+}
+
+/// A socket answers an event that many got.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Answer {
+    /// Who.
+    pub session: SessionId,
+    /// The number of the event.
+    pub id: u64,
+    /// What.
+    pub args: Args,
+}
+
+/// What a socket gets from the hub beside events.
+#[derive(Clone, Debug)]
+pub enum HubReply {
+    /// The answer to [`Recover`]: what the socket is again, if it could be.
+    Recovered {
+        /// Who asked.
+        session: SessionId,
+        /// What it is.
+        state: Option<Arc<Recovered>>,
+    },
+    /// The client is back on another connection; this one is over.
+    Replaced,
+    /// The answer to [`EnterRoom`].
+    Entered {
+        /// Who asked.
+        session: SessionId,
+        /// Which room.
+        room: ByteString,
+        /// Whether it is in; it is not if the room would be one too many.
+        is_in: bool,
+    },
+}
+
+/// What a socket is again.
+#[derive(Debug, Default)]
+pub struct Recovered {
+    /// Its id.
+    pub sid: ByteString,
+    /// The rooms that it is in.
+    pub rooms: Vec<ByteString>,
+    /// What was kept with its place.
+    pub kept: ByteString,
+    /// The packets that it missed, in order.
+    pub missed: Vec<Emission>,
+}
+
+/// An event as it goes to clients of its namespace.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Emission {
+    /// Its packet.
+    pub packet: ByteString,
+    /// What follows the packet.
+    pub attachments: Vec<Bytes>,
+}

@@ -1,0 +1,360 @@
+//! All Engine.IO sessions at one address: how they begin, and how requests find them.
+
+use std::{
+    collections::HashMap,
+    fmt,
+    future::poll_fn,
+    net::IpAddr,
+    sync::{
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
+
+use actix::{Actor as _, Addr};
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use tokio::sync::oneshot;
+
+use super::{
+    Carried, EndReason,
+    pipe::Pipe,
+    session::{EndSession, IsPolling, PollGone, SocketIoSession, TakePackets, TakePoll, Transport},
+};
+use crate::{
+    chat::{Budget, FanOut, Hub, HubLimits, Intake, Patience, RecoveryLimits, messages::AddWorker},
+    config::Settings,
+    domain::WorkerId,
+    metrics::Metrics,
+    protocol::{
+        engineio::{Handshake, Packet, PacketError},
+        websocket::frame::OpCode,
+    },
+    session::{admission::Admitted, rate::RateLimit},
+};
+
+/// How an [`Engine`]'s sessions behave.
+#[derive(Clone, Debug)]
+pub struct EngineSettings {
+    /// How often a client is pinged.
+    pub ping_interval: Duration,
+    /// How long it may take to answer.
+    pub ping_timeout: Duration,
+    /// Bytes of the largest message or payload that is taken, and of the largest answer to a poll that has more than one
+    /// packet.
+    pub max_payload: usize,
+    /// How long an upgrade may take.
+    pub upgrade_timeout: Duration,
+    /// How long a client may take to join what is carried.
+    pub connect_timeout: Duration,
+    /// Bytes that may wait for a client before something more is delivered; a session with more is ended.
+    pub max_waiting: usize,
+    /// Bytes that a client may have sent and nobody has dealt with yet; at this bound nothing more is read from it.
+    pub max_intake: usize,
+    /// How fast packets may come that are no events, if that is limited. Events are for what is carried to count.
+    pub rate: Option<RateLimit>,
+    /// The bounds on rooms, and on what is kept for clients that were lost.
+    pub hub: HubLimits,
+}
+
+impl EngineSettings {
+    /// As the server is set up.
+    pub fn of(settings: &Settings) -> Self {
+        Self {
+            ping_interval: settings.ping_interval.get(),
+            ping_timeout: settings.ping_timeout.get(),
+            max_payload: settings.max_payload.get(),
+            upgrade_timeout: settings.upgrade_timeout.get(),
+            connect_timeout: settings.connect_timeout.get(),
+            max_waiting: settings.max_queue_bytes.get(),
+            max_intake: settings.max_intake_bytes.get(),
+            rate: RateLimit::of(settings),
+            hub: HubLimits {
+                max_rooms: settings.max_rooms.get(),
+                recovery: RecoveryLimits {
+                    window: settings.recovery_window.get(),
+                    bytes: settings.recovery_bytes.get(),
+                    sockets: settings.recovery_sockets.get(),
+                },
+            },
+        }
+    }
+}
+
+impl Default for EngineSettings {
+    fn default() -> Self {
+        Self::of(&Settings::default())
+    }
+}
+
+/// All sessions at one address, of all workers.
+pub struct Engine {
+    /// How they behave.
+    pub settings: EngineSettings,
+    /// What they count.
+    pub metrics: Arc<Metrics>,
+    /// The bound on what all of them have sent and nobody has dealt with yet.
+    intake: Arc<Budget>,
+    sessions: Mutex<HashMap<Sid, Entry>>,
+    /// Once somebody asks for it.
+    hub: OnceLock<Addr<Hub>>,
+    desks: AtomicUsize,
+}
+
+/// A session, for requests.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// Its mailbox.
+    pub session: Addr<SocketIoSession>,
+    /// Its gate.
+    pub intake: Intake,
+    is_posting: Arc<AtomicBool>,
+}
+
+/// A session's id: who knows it can speak as the session.
+pub type Sid = Arc<str>;
+
+/// Who begins a session.
+#[derive(Debug, Default)]
+pub struct Visitor {
+    /// The client's address, if it is known.
+    pub address: Option<IpAddr>,
+    /// Its place among the server's sessions, if they are counted.
+    pub admitted: Option<Admitted>,
+}
+
+/// One worker's way to the hub of an engine.
+#[derive(Clone, Debug)]
+pub struct Desk {
+    /// Which sockets are in which rooms.
+    pub hub: Addr<Hub>,
+    /// The worker.
+    pub worker: WorkerId,
+}
+
+impl Engine {
+    /// No sessions yet. All that their clients have sent and nobody has dealt with yet stays within `intake`.
+    pub fn new(settings: EngineSettings, metrics: Arc<Metrics>, intake: Arc<Budget>) -> Arc<Self> {
+        Arc::new(Self {
+            settings,
+            metrics,
+            intake,
+            sessions: Mutex::default(),
+            hub: OnceLock::new(),
+            desks: AtomicUsize::new(0),
+        })
+    }
+
+    /// The hub. The first to ask starts it on its own thread.
+    pub fn hub(&self) -> &Addr<Hub> {
+        self.hub.get_or_init(|| Hub::new(self.settings.hub).start())
+    }
+
+    /// A way to the hub for the sessions of a worker. To be called once, on the worker's own thread.
+    pub fn desk(&self) -> Desk {
+        let worker = WorkerId(self.desks.fetch_add(1, Ordering::Relaxed));
+        // Its sessions do not live in their connections, so there is nothing to cut.
+        let patience = Patience { max_waiting: self.settings.max_waiting, before_cut: Duration::ZERO };
+        let fanout = FanOut::new(patience, Arc::clone(&self.metrics)).start();
+        let hub = self.hub().clone();
+        hub.do_send(AddWorker { worker, fanout });
+        Desk { hub, worker }
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, HashMap<Sid, Entry>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn find(&self, sid: &str) -> Option<Entry> {
+        self.sessions().get(sid).cloned()
+    }
+
+    /// How many sessions there are.
+    pub fn count(&self) -> usize {
+        self.sessions().len()
+    }
+
+    /// Begins a session that polls: its open packet is what the first poll is answered.
+    ///
+    /// # Errors
+    /// The system has no random numbers.
+    pub fn begin_polling(
+        self: &Arc<Self>,
+        carried: Box<dyn Carried>,
+        visitor: Visitor,
+    ) -> Result<String, getrandom::Error> {
+        let (sid, open) = self.open_packet(&["websocket"])?;
+        self.start(sid, Transport::Polling(None), carried, visitor);
+        Ok(open)
+    }
+
+    /// Begins a session on a WebSocket: its open packet is the first frame.
+    ///
+    /// # Errors
+    /// The system has no random numbers.
+    pub fn begin_websocket(
+        self: &Arc<Self>,
+        pipe: Arc<Pipe>,
+        carried: Box<dyn Carried>,
+        visitor: Visitor,
+    ) -> Result<Entry, getrandom::Error> {
+        let (sid, open) = self.open_packet(&[])?;
+        pipe.push(OpCode::Text, open.as_bytes());
+        Ok(self.start(sid, Transport::WebSocket(pipe), carried, visitor))
+    }
+
+    fn open_packet(&self, upgrades: &[&str]) -> Result<(Sid, String), getrandom::Error> {
+        let mut bytes = [0; 15];
+        getrandom::fill(&mut bytes)?;
+        let sid: Sid = BASE64_URL_SAFE_NO_PAD.encode(bytes).into();
+        let millis = |period: Duration| u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
+        let handshake = Handshake {
+            sid: &sid,
+            upgrades,
+            ping_interval: millis(self.settings.ping_interval),
+            ping_timeout: millis(self.settings.ping_timeout),
+            max_payload: self.settings.max_payload,
+        };
+        let open = handshake.to_packet();
+        Ok((sid, open))
+    }
+
+    fn start(
+        self: &Arc<Self>,
+        sid: Sid,
+        transport: Transport,
+        carried: Box<dyn Carried>,
+        visitor: Visitor,
+    ) -> Entry {
+        let intake = Intake::new(self.settings.max_intake, Arc::clone(&self.intake));
+        let session = SocketIoSession::new(
+            Arc::clone(self),
+            Arc::clone(&sid),
+            transport,
+            carried,
+            visitor,
+            intake.clone(),
+        );
+        let entry = Entry { session: session.start(), intake, is_posting: Arc::default() };
+        self.sessions().insert(sid, entry.clone());
+        entry
+    }
+
+    /// A session is over.
+    pub(super) fn forget(&self, sid: &str) {
+        self.sessions().remove(sid);
+    }
+
+    /// A poll, answered when there is something, or when the session is over. Dropping the future is giving it up.
+    pub async fn poll(&self, sid: &str) -> PollAnswer {
+        let Some(entry) = self.find(sid) else {
+            return PollAnswer::UnknownSid;
+        };
+        let (answer, answered) = oneshot::channel();
+        // An answer that nobody takes tells the session at once.
+        let guard = PollGuard(Some(entry.session.clone()));
+        entry.session.do_send(TakePoll(answer));
+        let answer = answered.await.unwrap_or(PollAnswer::Over);
+        guard.disarm();
+        answer
+    }
+
+    /// Packets that were posted; whether they were taken.
+    pub async fn post(&self, sid: &str, packets: Result<Vec<Packet>, PacketError>) -> bool {
+        let Some(entry) = self.find(sid) else {
+            return false;
+        };
+        let was_taken = entry.session.send(TakePackets(packets)).await.unwrap_or(false);
+        // The client sends its next post when this one is answered.
+        poll_fn(|cx| entry.intake.poll_open(cx)).await;
+        was_taken
+    }
+
+    /// Notes that a post is under way; `None` if one is already, which ends the session, or if there is no such session.
+    pub fn begin_post(&self, sid: &str) -> Result<Posting, PostRefused> {
+        let entry = self.find(sid).ok_or(PostRefused::UnknownSid)?;
+        if entry.is_posting.swap(true, Ordering::SeqCst) {
+            entry.session.do_send(EndSession(EndReason::TransportError));
+            return Err(PostRefused::Concurrent);
+        }
+        Ok(Posting(entry.is_posting))
+    }
+
+    /// Ends a session, if it is there.
+    pub fn end(&self, sid: &str, why: EndReason) {
+        if let Some(entry) = self.find(sid) {
+            entry.session.do_send(EndSession(why));
+        }
+    }
+
+    /// Ends all sessions, because the server stops.
+    pub fn end_all(&self) {
+        for entry in self.sessions().values() {
+            entry.session.do_send(EndSession(EndReason::ServerShuttingDown));
+        }
+    }
+
+    /// The session that a WebSocket wants to carry on.
+    pub fn session(&self, sid: &str) -> Option<Entry> {
+        self.find(sid)
+    }
+
+    /// Asks which transport a session has; `None` if it is gone.
+    pub async fn is_polling(&self, sid: &str) -> Option<bool> {
+        self.find(sid)?.session.send(IsPolling).await.ok()
+    }
+}
+
+impl fmt::Debug for Engine {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Engine").field("sessions", &self.count()).finish_non_exhaustive()
+    }
+}
+
+/// A post is under way until this is dropped.
+#[derive(Debug)]
+pub struct Posting(Arc<AtomicBool>);
+
+impl Drop for Posting {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::SeqCst);
+    }
+}
+
+/// Why a post cannot begin.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PostRefused {
+    /// There is no such session.
+    UnknownSid,
+    /// One is under way.
+    Concurrent,
+}
+
+/// What a poll is answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum PollAnswer {
+    /// Packets.
+    Payload(String),
+    /// There is no such session.
+    UnknownSid,
+    /// The session has another poll, or another transport.
+    BadRequest,
+    /// The session has ended.
+    Over,
+}
+
+struct PollGuard(Option<Addr<SocketIoSession>>);
+
+impl PollGuard {
+    fn disarm(mut self) {
+        self.0 = None;
+    }
+}
+
+impl Drop for PollGuard {
+    fn drop(&mut self) {
+        if let Some(session) = self.0.take() {
+            session.do_send(PollGone);
+        }
+    }
+}

@@ -1,0 +1,352 @@
+//! The Socket.IO side of one session: its sockets, one in each namespace that it is in.
+
+use std::{
+    collections::HashMap,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use log::debug;
+use prometheus::IntCounter;
+use serde::Deserialize;
+
+use super::{
+    AckTo, Event, Namespaces, Refusal, SocketHandler,
+    socket::{self, Place, Socket},
+};
+use crate::{
+    chat::{
+        Delivery, Dialect, Encoding, Seat,
+        messages::{Connect, Cutter, Disconnect, HubReply, Recover, Recovered},
+    },
+    domain::SessionId,
+    protocol::socketio::{self, Body, Decoder, Packet, ServerPacket},
+    session::{
+        conversation::Outcome,
+        rate::{Measure, Meter, RateLimit},
+        socketio::{Carried, EndReason, downlink::Downlink, engine::Desk},
+    },
+};
+
+/// A second CONNECT this soon after the first is the same one.
+const ONE_BREATH: Duration = Duration::from_millis(10);
+
+/// Why a server puts a socket out, as its handler is told.
+const BY_SERVER: &str = "server namespace disconnect";
+
+/// See the module's text.
+pub(super) struct Client {
+    namespaces: Rc<Namespaces>,
+    desk: Desk,
+    decoder: Decoder,
+    joined: HashMap<ByteString, Joined>,
+    has_joined: bool,
+    /// How fast packets come that are no events.
+    meter: Option<Meter>,
+    events: IntCounter,
+}
+
+/// A namespace that the client is in, or about to be.
+enum Joined {
+    In(Socket, Box<dyn SocketHandler>),
+    /// The hub has been asked whether it can be what it was.
+    Returning {
+        place: Place,
+        pid: ByteString,
+        since: Instant,
+        handler: Box<dyn SocketHandler>,
+    },
+}
+
+/// What a client that comes back brings.
+#[derive(Deserialize)]
+struct Return {
+    pid: String,
+    offset: String,
+}
+
+/// The client broke the protocol: the session is to end.
+struct Broken;
+
+impl Client {
+    pub(super) fn new(
+        namespaces: Rc<Namespaces>,
+        desk: Desk,
+        rate: Option<RateLimit>,
+        events: IntCounter,
+    ) -> Self {
+        let decoder = Decoder::new(namespaces.limits);
+        let meter = rate.map(|limit| Meter::new(limit, Instant::now()));
+        Self { namespaces, desk, decoder, joined: HashMap::new(), has_joined: false, meter, events }
+    }
+
+    fn take(&mut self, packet: Result<Option<Packet>, socketio::PacketError>, len: usize, down: &Downlink) {
+        let outcome = match packet {
+            Ok(None) => Ok(()),
+            Ok(Some(packet)) => self.dispatch(packet, len, down),
+            Err(error) => {
+                debug!("a socket.io client broke the protocol: {error}");
+                Err(Broken)
+            }
+        };
+        if outcome.is_err() {
+            down.end(EndReason::ParseError);
+        }
+        self.let_go();
+    }
+
+    fn dispatch(
+        &mut self,
+        Packet { namespace, body }: Packet,
+        len: usize,
+        down: &Downlink,
+    ) -> Result<(), Broken> {
+        if let Body::Connect(auth) = body {
+            return self.connect(namespace, auth.as_deref().unwrap_or("{}"), down);
+        }
+        let Some(Joined::In(socket, handler)) = self.joined.get_mut(&namespace) else {
+            return Err(Broken);
+        };
+        match body {
+            Body::Event { name, args, id } => {
+                self.events.inc();
+                let ack = id.map(|id| AckTo { id, socket: socket.clone() });
+                let accepted = down.intake().accept(len);
+                handler.event(socket, Event { name, args, ack, accepted });
+            }
+            Body::Ack { id, args } => {
+                if !socket.acked(&id, args) {
+                    note_nothing(&mut self.meter, down);
+                }
+            }
+            Body::Disconnect => {
+                if let Some(Joined::In(socket, mut handler)) = self.joined.remove(&namespace) {
+                    socket.gone(false);
+                    handler.disconnected(&socket, "client namespace disconnect");
+                }
+                note_nothing(&mut self.meter, down);
+            }
+            Body::Connect(_) | Body::Nothing => {
+                note_nothing(&mut self.meter, down);
+            }
+        }
+        Ok(())
+    }
+
+    fn connect(&mut self, namespace: ByteString, auth: &str, down: &Downlink) -> Result<(), Broken> {
+        if let Some(joined) = self.joined.get(&namespace) {
+            // The official client says it twice in one breath when it is told to connect while it does so by itself.
+            return if joined.age() < ONE_BREATH { Ok(()) } else { Err(Broken) };
+        }
+        let may_come = note_nothing(&mut self.meter, down);
+        let behind = self.namespaces.by_name.get(&*namespace);
+        let admitted = match behind {
+            _ if !may_come => Err(Refusal::new("Too many packets")),
+            Some(behind) => behind.admit(auth),
+            None => Err(Refusal::new("Invalid namespace")),
+        };
+        let (has_rooms, recovers) =
+            behind.map_or((false, false), |behind| (behind.has_rooms(), behind.recovers()));
+        let handler = match admitted {
+            Ok(handler) => handler,
+            Err(refusal) => {
+                let json = serde_json::to_string(&refusal).expect("a refusal is JSON");
+                down.packet(ServerPacket::ConnectError { json: &json }.to_message(&namespace));
+                return Ok(());
+            }
+        };
+        let (id, desk) = (SessionId::next(), self.desk.clone());
+        let place = Place { id, namespace: namespace.clone(), down: down.clone(), desk, in_hub: has_rooms };
+        let Some(seat) = seat(down).filter(|_| has_rooms) else {
+            let socket = Socket::new(place, socket::random_id().map_err(|_| Broken)?, None);
+            self.welcome(socket, handler);
+            return Ok(());
+        };
+        match serde_json::from_str::<Return>(auth) {
+            Ok(Return { pid, offset }) if recovers => {
+                let Desk { hub, worker } = &self.desk;
+                let (session, pid, offset) = (id, ByteString::from(pid), ByteString::from(offset));
+                hub.do_send(Recover {
+                    session,
+                    worker: *worker,
+                    seat,
+                    namespace: namespace.clone(),
+                    pid: pid.clone(),
+                    offset,
+                });
+                let returning = Joined::Returning { place, pid, since: Instant::now(), handler };
+                self.joined.insert(namespace, returning);
+                Ok(())
+            }
+            _ => self.begin(place, seat, recovers, handler),
+        }
+    }
+
+    /// A socket that is new begins, known to the hub.
+    fn begin(
+        &mut self,
+        place: Place,
+        seat: Seat,
+        recovers: bool,
+        handler: Box<dyn SocketHandler>,
+    ) -> Result<(), Broken> {
+        let sid = socket::random_id().map_err(|_| Broken)?;
+        let pid = recovers.then(socket::random_id).transpose().map_err(|_| Broken)?;
+        let Desk { hub, worker } = &self.desk;
+        hub.do_send(Connect {
+            session: place.id,
+            worker: *worker,
+            seat,
+            namespace: place.namespace.clone(),
+            sid: sid.clone(),
+            pid: pid.clone(),
+        });
+        self.welcome(Socket::new(place, sid, pid), handler);
+        Ok(())
+    }
+
+    /// The hub says whether a client can be what it was.
+    fn returned(&mut self, session: SessionId, state: Option<&Recovered>, down: &Downlink) {
+        let is_it =
+            |joined: &Joined| matches!(joined, Joined::Returning { place, .. } if place.id == session);
+        let found = self.joined.iter().find(|(_, joined)| is_it(joined)).map(|(name, _)| name.clone());
+        let Some(Joined::Returning { place, pid, handler, .. }) =
+            found.and_then(|name| self.joined.remove(&name))
+        else {
+            return;
+        };
+        match (state, seat(down)) {
+            (Some(state), _) => {
+                // First what it missed, then the news that it is back.
+                for emission in &state.missed {
+                    down.packet(emission.packet.clone());
+                    emission.attachments.iter().for_each(|attachment| down.binary(attachment.clone()));
+                }
+                self.welcome(Socket::again(place, pid, state), handler);
+            }
+            (None, Some(seat)) => {
+                if self.begin(place, seat, true, handler).is_err() {
+                    down.end(EndReason::ParseError);
+                }
+            }
+            (None, None) => {}
+        }
+    }
+
+    /// A client is in.
+    fn welcome(&mut self, socket: Socket, mut handler: Box<dyn SocketHandler>) {
+        socket.send(ServerPacket::Connect { sid: socket.sid(), pid: socket.pid() }, &[]);
+        self.has_joined = true;
+        handler.connected(&socket);
+        self.joined.insert(socket.namespace().into(), Joined::In(socket, handler));
+    }
+
+    /// Lets go of sockets that the server has put out.
+    fn let_go(&mut self) {
+        let is_out = |joined: &Joined| matches!(joined, Joined::In(socket, _) if socket.is_out());
+        // Most often there is none.
+        while let Some(name) =
+            self.joined.iter().find(|(_, joined)| is_out(joined)).map(|(name, _)| name.clone())
+        {
+            if let Some(Joined::In(socket, mut handler)) = self.joined.remove(&name) {
+                socket.gone(false);
+                handler.disconnected(&socket, BY_SERVER);
+            }
+        }
+    }
+
+    fn sockets(&mut self) -> impl Iterator<Item = (&Socket, &mut Box<dyn SocketHandler>)> {
+        self.joined.values_mut().filter_map(|joined| match joined {
+            Joined::In(socket, handler) => Some((&*socket, handler)),
+            Joined::Returning { .. } => None,
+        })
+    }
+}
+
+/// A packet that is no event: those may not come without end. Whether it may come at all.
+fn note_nothing(meter: &mut Option<Meter>, down: &Downlink) -> bool {
+    match meter.as_mut().map(|meter| meter.measure(Instant::now())) {
+        Some(Measure::Flood) => {
+            down.end(EndReason::Flood);
+            false
+        }
+        Some(Measure::TooFast { .. }) => false,
+        Some(Measure::Fits) | None => true,
+    }
+}
+
+impl Joined {
+    fn age(&self) -> Duration {
+        match self {
+            Self::In(socket, _) => socket.age(),
+            Self::Returning { since, .. } => since.elapsed(),
+        }
+    }
+}
+
+/// How the hub reaches the session's sockets, all of them alike.
+fn seat(down: &Downlink) -> Option<Seat> {
+    Some(Seat {
+        deliveries: down.address()?,
+        waiting: down.delivered(),
+        encoding: Encoding { dialect: Dialect::SocketIo, deflated: false },
+        // The session ends itself: it does not live in the connection.
+        cutter: Cutter::new(|_| {}),
+    })
+}
+
+impl Carried for Client {
+    fn text(&mut self, text: ByteString, down: &Downlink) {
+        let packet = self.decoder.text(&text);
+        self.take(packet, text.len(), down);
+    }
+
+    fn binary(&mut self, bytes: Bytes, down: &Downlink) {
+        let len = bytes.len();
+        let packet = self.decoder.binary(bytes);
+        self.take(packet, len, down);
+    }
+
+    fn delivered(&mut self, delivery: Delivery, down: &Downlink) {
+        match delivery {
+            Delivery::Hub(HubReply::Recovered { session, state }) => {
+                self.returned(session, state.as_deref(), down);
+            }
+            Delivery::Hub(HubReply::Entered { session, room, is_in }) => {
+                if let Some((socket, _)) = self.sockets().find(|(socket, _)| socket.id() == session) {
+                    socket.entered(&room, is_in);
+                }
+            }
+            other => self.sockets().for_each(|(socket, handler)| handler.delivered(socket, other.clone())),
+        }
+        self.let_go();
+    }
+
+    fn have_read(&mut self, reader: SessionId, outcome: Outcome, _: &Downlink) {
+        if let Some((socket, handler)) = self.sockets().find(|(socket, _)| socket.id() == reader) {
+            handler.have_read(socket, outcome);
+        }
+        self.let_go();
+    }
+
+    fn is_joined(&self) -> bool {
+        self.has_joined
+    }
+
+    fn closed(&mut self, why: EndReason) {
+        for (_, joined) in self.joined.drain() {
+            match joined {
+                Joined::In(socket, mut handler) => {
+                    socket.gone(why.is_recoverable());
+                    handler.disconnected(&socket, &why.to_string());
+                }
+                // If it is what it was by now, it may be so again.
+                Joined::Returning { place, .. } => {
+                    self.desk.hub.do_send(Disconnect { session: place.id, may_return: true });
+                }
+            }
+        }
+    }
+}
