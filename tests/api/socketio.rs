@@ -3,11 +3,14 @@
 use std::time::{Duration, Instant};
 
 use actix_web::rt;
-use awc::{ClientResponse, http::Method};
+use awc::http::Method;
 use echoroom::config::Settings;
 use serde_json::{Value, json};
 
-use crate::helpers::{RawClient, TestServer, frame, settings, soon, text};
+use crate::{
+    helpers::{TestServer, frame, settings, text},
+    sockets::{Poller, connected, expect_closed, next_text, request, websocket},
+};
 
 /// How long a request may take to be under way, where nothing else shows that it is.
 const ARRIVAL: Duration = Duration::from_millis(500);
@@ -19,88 +22,6 @@ fn hasty() -> Settings {
         ping_timeout: "200ms".parse().expect("a time"),
         ..settings()
     }
-}
-
-/// An HTTP answer.
-struct Answer {
-    status: u16,
-    body: String,
-}
-
-async fn request(server: &TestServer, method: Method, query: &str, body: &str) -> Answer {
-    let url = format!("http://{}/socket.io/?{query}", server.address);
-    let request = awc::Client::new().request(method, url).timeout(Duration::from_secs(15));
-    let mut response: ClientResponse<_> =
-        soon("an answer", request.send_body(body.to_owned())).await.expect("an answer");
-    let body = soon("a body", response.body()).await.expect("a body");
-    Answer { status: response.status().as_u16(), body: String::from_utf8(body.to_vec()).expect("UTF-8") }
-}
-
-/// A session that polls.
-struct Poller<'a> {
-    server: &'a TestServer,
-    sid: String,
-}
-
-impl<'a> Poller<'a> {
-    async fn open(server: &'a TestServer) -> Self {
-        let answer = request(server, Method::GET, "EIO=4&transport=polling", "").await;
-        assert_eq!(answer.status, 200, "{}", answer.body);
-        let open: Value =
-            serde_json::from_str(answer.body.strip_prefix('0').expect("an open packet")).expect("JSON");
-        Self { server, sid: open["sid"].as_str().expect("a sid").to_owned() }
-    }
-
-    /// The same, in the main namespace.
-    async fn connected(server: &'a TestServer) -> Self {
-        let poller = Self::open(server).await;
-        assert_eq!(poller.post("40").await.status, 200);
-        let answer = poller.poll().await;
-        assert!(answer.body.starts_with(r#"40{"sid":""#), "{}", answer.body);
-        poller
-    }
-
-    fn query(&self) -> String {
-        format!("EIO=4&transport=polling&sid={}", self.sid)
-    }
-
-    async fn poll(&self) -> Answer {
-        request(self.server, Method::GET, &self.query(), "").await
-    }
-
-    async fn post(&self, body: &str) -> Answer {
-        request(self.server, Method::POST, &self.query(), body).await
-    }
-
-    /// A WebSocket that wants to carry the session.
-    async fn websocket(&self) -> RawClient {
-        self.server.connect_raw(&format!("/socket.io/?EIO=4&transport=websocket&sid={}", self.sid)).await
-    }
-}
-
-/// A session on a WebSocket, and its open packet.
-async fn websocket(server: &TestServer) -> (RawClient, Value) {
-    let mut raw = server.connect_raw("/socket.io/?EIO=4&transport=websocket").await;
-    let open = next_text(&mut raw).await;
-    (raw, serde_json::from_str(open.strip_prefix('0').expect("an open packet")).expect("JSON"))
-}
-
-/// The same, in the main namespace.
-async fn connected(server: &TestServer) -> RawClient {
-    let (mut raw, _) = websocket(server).await;
-    raw.send(&text("40")).await;
-    assert!(next_text(&mut raw).await.starts_with(r#"40{"sid":""#));
-    raw
-}
-
-async fn next_text(raw: &mut RawClient) -> String {
-    let frame = raw.read_frame().await;
-    assert_eq!(frame.first, 0x81, "{frame:?}");
-    String::from_utf8(frame.payload).expect("UTF-8")
-}
-
-async fn expect_closed(mut raw: RawClient) {
-    while raw.read_frame().await.first != 0x88 {}
 }
 
 #[actix_web::test]

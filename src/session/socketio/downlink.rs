@@ -6,7 +6,7 @@ use actix::Recipient;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::EndReason;
+use super::{EndReason, session::Flush};
 use crate::{
     chat::{Delivery, Intake, messages::Waiting},
     domain::SessionId,
@@ -31,6 +31,10 @@ struct Queue {
     readings: Vec<(SessionId, Reading)>,
     /// How the chat server reaches the session.
     address: Option<Recipient<Delivery>>,
+    /// How the session is told that something waits, while it does not look.
+    flush: Option<Recipient<Flush>>,
+    is_attended: bool,
+    is_told: bool,
     /// What it has delivered and the session has not dealt with yet.
     delivered: Waiting,
 }
@@ -53,6 +57,18 @@ impl Down {
     }
 }
 
+impl Queue {
+    /// What is left here outside the session's own turn, by a task that waited for something, is not forgotten.
+    fn tell(&mut self) {
+        if !self.is_attended
+            && !std::mem::replace(&mut self.is_told, true)
+            && let Some(flush) = &self.flush
+        {
+            flush.do_send(Flush);
+        }
+    }
+}
+
 impl fmt::Debug for Downlink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Downlink").field("bytes", &self.bytes()).finish_non_exhaustive()
@@ -70,6 +86,9 @@ impl Downlink {
             is_busy: false,
             readings: Vec::new(),
             address: None,
+            flush: None,
+            is_attended: false,
+            is_told: false,
             delivered: Waiting::default(),
         })))
     }
@@ -90,6 +109,12 @@ impl Downlink {
     }
 
     fn push(&self, packet: Down) {
+        self.put(packet);
+        self.0.borrow_mut().tell();
+    }
+
+    /// Queues a packet of the session itself, which flushes.
+    pub(super) fn put(&self, packet: Down) {
         let queue = &mut *self.0.borrow_mut();
         queue.bytes += packet.len();
         queue.packets.push_back(packet);
@@ -97,7 +122,9 @@ impl Downlink {
 
     /// The session is to end, once what is queued has left.
     pub fn end(&self, why: EndReason) {
-        self.0.borrow_mut().ending.get_or_insert(why);
+        let queue = &mut *self.0.borrow_mut();
+        queue.ending.get_or_insert(why);
+        queue.tell();
     }
 
     /// Whether something waits, or the transport would not take it now: what is volatile is not worth queueing.
@@ -113,7 +140,9 @@ impl Downlink {
 
     /// Something is to be read for somebody who is carried; the outcome goes to [`Carried::have_read`](super::Carried::have_read).
     pub fn read(&self, reader: SessionId, reading: Reading) {
-        self.0.borrow_mut().readings.push((reader, reading));
+        let queue = &mut *self.0.borrow_mut();
+        queue.readings.push((reader, reading));
+        queue.tell();
     }
 
     /// How the chat server reaches the session, once that has begun.
@@ -127,11 +156,19 @@ impl Downlink {
     }
 
     pub(super) fn take_readings(&self) -> Vec<(SessionId, Reading)> {
-        std::mem::take(&mut self.0.borrow_mut().readings)
+        let queue = &mut *self.0.borrow_mut();
+        queue.is_told = false;
+        std::mem::take(&mut queue.readings)
     }
 
-    pub(super) fn set_address(&self, address: Recipient<Delivery>) {
-        self.0.borrow_mut().address = Some(address);
+    pub(super) fn set_address(&self, address: Recipient<Delivery>, flush: Recipient<Flush>) {
+        let queue = &mut *self.0.borrow_mut();
+        (queue.address, queue.flush) = (Some(address), Some(flush));
+    }
+
+    /// Whether the session will look by itself.
+    pub(super) fn set_attended(&self, is_attended: bool) {
+        self.0.borrow_mut().is_attended = is_attended;
     }
 
     /// Delivered bytes have come; from here on they count as what waits for the transport.

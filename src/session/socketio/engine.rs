@@ -14,10 +14,12 @@ use std::{
 
 use actix::{Actor as _, Addr};
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use bytestring::ByteString;
 use tokio::sync::oneshot;
 
 use super::{
     Carried, EndReason,
+    namespaces::Emitter,
     pipe::Pipe,
     session::{EndSession, IsPolling, PollGone, SocketIoSession, TakePackets, TakePoll, Transport},
 };
@@ -148,6 +150,11 @@ impl Engine {
     /// The hub. The first to ask starts it on its own thread.
     pub fn hub(&self) -> &Addr<Hub> {
         self.hub.get_or_init(|| Hub::new(self.settings.hub).start())
+    }
+
+    /// Emits to the sockets of a namespace, from anywhere: to everybody, or to those in some rooms.
+    pub fn namespace(&self, name: impl Into<ByteString>) -> Emitter {
+        Emitter::new(self.hub().clone(), name.into())
     }
 
     /// A way to the hub for the sessions of a worker. To be called once, on the worker's own thread.

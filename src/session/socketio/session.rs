@@ -66,6 +66,11 @@ pub(super) struct IsPolling;
 #[rtype(result = "()")]
 pub(super) struct EndSession(pub(super) EndReason);
 
+/// Something has been left in the downlink while nobody looked.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Flush;
+
 /// A WebSocket wants to carry a session that polls.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -127,6 +132,8 @@ pub struct SocketIoSession {
     has_been_patient: bool,
     beat: Option<SpawnHandle>,
     end: Option<EndReason>,
+    /// Its client knows that it has ended.
+    is_told: bool,
     _admitted: Option<Admitted>,
 }
 
@@ -157,6 +164,7 @@ impl SocketIoSession {
             has_been_patient: false,
             beat: None,
             end: None,
+            is_told: false,
             engine,
             _admitted: visitor.admitted,
         }
@@ -168,12 +176,12 @@ impl SocketIoSession {
             Packet::Message(text) => {
                 self.received += 1;
                 self.metrics.bytes_in.inc_by(text.len() as u64);
-                self.carried.text(text, &self.down);
+                self.carry(|carried, down| carried.text(text, down));
             }
             Packet::Binary(bytes) => {
                 self.received += 1;
                 self.metrics.bytes_in.inc_by(bytes.len() as u64);
-                self.carried.binary(bytes, &self.down);
+                self.carry(|carried, down| carried.binary(bytes, down));
             }
             Packet::Pong(_) if self.pong_due.is_some() => {
                 self.pong_due = None;
@@ -185,6 +193,13 @@ impl SocketIoSession {
             Packet::Ping(_) => self.finish(EndReason::ParseError, ctx),
             Packet::Open | Packet::Pong(_) | Packet::Upgrade | Packet::Noop => self.note_nothing(ctx),
         }
+    }
+
+    /// What is carried has its turn; what it leaves in the downlink is flushed by who calls.
+    fn carry(&mut self, turn: impl FnOnce(&mut dyn Carried, &Downlink)) {
+        self.down.set_attended(true);
+        turn(&mut *self.carried, &self.down);
+        self.down.set_attended(false);
     }
 
     /// Something came that means nothing: that may not come without end.
@@ -223,7 +238,7 @@ impl SocketIoSession {
             Some(due) if now >= due => return self.finish(EndReason::PingTimeout, ctx),
             Some(_) => {}
             None if now >= self.next_ping => {
-                self.down.packet(ByteString::from_static(engineio::PING));
+                self.down.put(Down::Text(ByteString::from_static(engineio::PING)));
                 self.pong_due = Some(self.next_ping + self.engine.settings.ping_timeout);
                 self.has_been_patient = false;
                 self.flush(ctx);
@@ -242,7 +257,7 @@ impl SocketIoSession {
         }
         for (reader, reading) in self.down.take_readings() {
             ctx.spawn(wrap_future(reading).map(move |outcome, session: &mut Self, ctx| {
-                session.carried.have_read(reader, outcome, &session.down);
+                session.carry(|carried, down| carried.have_read(reader, outcome, down));
                 session.flush(ctx);
             }));
         }
@@ -252,9 +267,12 @@ impl SocketIoSession {
                     if poll.is_closed() {
                         return self.finish(EndReason::TransportClose, ctx);
                     }
-                    if let Some(payload) = self.down.payload(self.engine.settings.max_payload)
-                        && poll.send(PollAnswer::Payload(payload)).is_err()
-                    {
+                    let mut payload = self.down.payload(self.engine.settings.max_payload).unwrap_or_default();
+                    if self.down.ending().is_some() {
+                        engineio::push_text(&mut payload, engineio::CLOSE);
+                        self.is_told = true;
+                    }
+                    if poll.send(PollAnswer::Payload(payload)).is_err() {
                         return self.finish(EndReason::TransportClose, ctx);
                     }
                 } else if self.probing.as_ref().is_some_and(|probing| probing.has_answered)
@@ -324,7 +342,7 @@ impl SocketIoSession {
                 EndReason::Flood => Some(close::FLOOD),
                 _ => None,
             });
-        } else if !self.say_last_words(why) && why == EndReason::ForcedClose {
+        } else if !self.say_last_words(why) && why == EndReason::ForcedClose && !self.is_told {
             // Nothing to tell it by, just now: at its next poll.
             ctx.run_later(LAST_WORDS, |session, ctx| session.depart(ctx));
             return;
@@ -382,12 +400,10 @@ impl SocketIoSession {
             Transport::WebSocket(pipe) => frames.iter().for_each(|bytes| pipe.push_bytes(bytes.clone())),
             Transport::Polling(_) => {
                 for packet in frames.iter().flat_map(|bytes| frame::payloads(bytes.clone())) {
-                    match packet {
-                        (OpCode::Text, text) => {
-                            self.down.packet(ByteString::try_from(text).unwrap_or_default())
-                        }
-                        (_, bytes) => self.down.binary(bytes),
-                    }
+                    self.down.put(match packet {
+                        (OpCode::Text, text) => Down::Text(ByteString::try_from(text).unwrap_or_default()),
+                        (_, bytes) => Down::Binary(bytes),
+                    });
                 }
             }
         }
@@ -488,8 +504,9 @@ impl Actor for SocketIoSession {
                 session.finish(EndReason::ForcedClose, ctx);
             }
         });
-        self.down.set_address(ctx.address().recipient());
-        self.carried.opened(&self.down);
+        let address = ctx.address();
+        self.down.set_address(address.clone().recipient(), address.recipient());
+        self.carry(|carried, down| carried.opened(down));
         self.flush(ctx);
     }
 }
@@ -503,8 +520,16 @@ impl Handler<Delivery> for SocketIoSession {
             Delivery::Volatile(frames) => self.take_frames(&frames, true, ctx),
             Delivery::Dismissed(why) => self.finish(reason_of(why), ctx),
             Delivery::Hub(HubReply::Replaced) => self.finish(EndReason::TransportClose, ctx),
-            other => self.carried.delivered(other, &self.down),
+            other => self.carry(|carried, down| carried.delivered(other, down)),
         }
+        self.flush(ctx);
+    }
+}
+
+impl Handler<Flush> for SocketIoSession {
+    type Result = ();
+
+    fn handle(&mut self, _: Flush, ctx: &mut Self::Context) {
         self.flush(ctx);
     }
 }

@@ -1,0 +1,322 @@
+//! Namespaces of a program of one's own: rooms, events for many, acks of many.
+
+use std::{sync::Arc, time::Duration};
+
+use actix_web::{App, HttpServer, rt};
+use bytestring::ByteString;
+use echoroom::{
+    chat::Budget,
+    protocol::socketio::Args,
+    routes::socketio::{self, Door},
+    session::socketio::{
+        Engine, EngineSettings,
+        namespaces::{Event, Namespace, Namespaces, Refusal, Socket, SocketHandler},
+    },
+};
+use serde_json::{Value, json};
+
+use crate::{
+    helpers::{RawClient, TestServer, text},
+    sockets::{Poller, connected, joined, next_text, websocket},
+};
+
+/// Does what its clients ask for.
+#[derive(Clone)]
+struct Obedient {
+    recovers: bool,
+}
+
+impl Namespace for Obedient {
+    fn admit(&self, auth: &str) -> Result<Box<dyn SocketHandler>, Refusal> {
+        if auth.contains("forbidden") {
+            return Err(Refusal { message: "go away".into(), data: Some(json!({"why": "forbidden"})) });
+        }
+        Ok(Box::new(self.clone()))
+    }
+
+    fn recovers(&self) -> bool {
+        self.recovers
+    }
+}
+
+fn args(value: &Value) -> Args {
+    Args { json: value.to_string().into(), attachments: Vec::new() }
+}
+
+fn names(value: &Value) -> Vec<ByteString> {
+    let names = value.as_array().cloned().unwrap_or_default();
+    names.iter().filter_map(Value::as_str).map(ByteString::from).collect()
+}
+
+impl SocketHandler for Obedient {
+    fn connected(&mut self, socket: &Socket) {
+        if socket.was_recovered() {
+            let rooms: Vec<_> = socket.rooms().iter().map(ToString::to_string).collect();
+            socket.emit_once("again", &json!({"rooms": rooms, "kept": socket.kept().to_string()}));
+        }
+    }
+
+    fn event(&mut self, socket: &Socket, event: Event) {
+        let asked: Value = serde_json::from_str(&event.args.json).expect("JSON");
+        let many = || {
+            let to = names(&asked[1]).into_iter().fold(socket.everybody(), |emitter, room| emitter.to(room));
+            names(&asked[2]).into_iter().fold(to, |emitter, room| emitter.except(room))
+        };
+        match &*event.name {
+            "join" => names(&asked[1]).into_iter().for_each(|room| socket.join(room)),
+            "leave" => names(&asked[1]).into_iter().for_each(|room| socket.leave(room)),
+            "keep" => socket.keep(asked[1].as_str().unwrap_or_default()),
+            "sid" => socket.emit("sid", &socket.sid()),
+            "say" => many().emit_args(args(&json!(["said", asked[3]]))),
+            "volatile" => many().volatile().emit_args(args(&json!(["volatile"]))),
+            "others" => socket.broadcast().emit("said", &asked[1]),
+            "out" => socket.disconnect(false),
+            "end" => socket.disconnect(true),
+            "ask" => {
+                let (many, socket) = (many(), socket.clone());
+                rt::spawn(async move {
+                    let patience = Duration::from_millis(300);
+                    let answers = many.emit_with_ack(args(&json!(["question"])), patience).await;
+                    let mut texts: Vec<_> =
+                        answers.answers.iter().map(|args| args.json.to_string()).collect();
+                    texts.sort();
+                    socket.emit("answers", &json!([texts, answers.missing]));
+                });
+            }
+            "ask-me" => {
+                let asker = socket.clone();
+                socket.emit_with_ack(&args(&json!(["question"])), move |answer| {
+                    asker.emit("answer", &answer.json.to_string());
+                });
+            }
+            other => panic!("{other}"),
+        }
+        if let Some(ack) = event.ack {
+            ack.answer(&Args::answer(&"done"));
+        }
+    }
+}
+
+/// A server of the obedient namespaces `/` and `/recovering`, on two workers.
+async fn start() -> (TestServer, Arc<Engine>) {
+    let engine = Engine::new(EngineSettings::default(), Arc::default(), Budget::new(64 << 20));
+    let of_workers = Arc::clone(&engine);
+    let server = HttpServer::new(move || {
+        let engine = &of_workers;
+        let namespaces = Namespaces::default()
+            .with("/", Obedient { recovers: false })
+            .with("/recovering", Obedient { recovers: true });
+        let door = Door::new(Arc::clone(engine), namespaces.carried(engine));
+        App::new().configure(|cfg| socketio::configure(cfg, "/socket.io", door))
+    });
+    let server = server.h1_allow_half_closed(false).workers(2).disable_signals();
+    let server = server.bind(("127.0.0.1", 0)).expect("a port");
+    let address = server.addrs()[0];
+    rt::spawn(server.run());
+    (TestServer::elsewhere(&format!("http://{address}")), engine)
+}
+
+async fn say(raw: &mut RawClient, event: &Value) {
+    raw.send(&text(&format!("42{event}"))).await;
+}
+
+/// Asks for something that is answered, and waits for the answer.
+async fn done(raw: &mut RawClient, event: &Value) {
+    raw.send(&text(&format!("427{event}"))).await;
+    assert_eq!(next_text(raw).await, r#"437["done"]"#);
+}
+
+/// Clients of `/`, each in some rooms, and their ids.
+async fn clients<const N: usize>(server: &TestServer, rooms: [&[&str]; N]) -> ([RawClient; N], Vec<String>) {
+    let (mut clients, mut sids) = (Vec::new(), Vec::new());
+    for rooms in rooms {
+        let mut raw = connected(server).await;
+        say(&mut raw, &json!(["sid"])).await;
+        let sid: Value = serde_json::from_str(&next_text(&mut raw).await[2..]).expect("JSON");
+        sids.push(sid[1].as_str().expect("an id").to_owned());
+        done(&mut raw, &json!(["join", rooms])).await;
+        clients.push(raw);
+    }
+    // What each has entered by now is before what anybody emits next.
+    let clients: [RawClient; N] = clients.try_into().unwrap_or_else(|_| unreachable!("as many as rooms"));
+    (clients, sids)
+}
+
+/// What a client has heard up to `mark`, which everybody is told.
+async fn heard(raw: &mut RawClient, mark: &str) -> Vec<Value> {
+    let mut heard = Vec::new();
+    loop {
+        let event: Value = serde_json::from_str(&next_text(raw).await[2..]).expect("JSON");
+        if event[1] == mark {
+            return heard;
+        }
+        heard.push(event[1].clone());
+    }
+}
+
+#[actix_web::test]
+async fn events_reach_those_in_any_of_the_rooms_once_and_none_of_the_excepted() {
+    let (server, _) = start().await;
+    let (mut clients, sids) =
+        clients(&server, [&[], &["red"], &["blue"], &["red", "blue"], &["red", "green"]]).await;
+    for (to, except, number) in [
+        (json!(["red"]), json!([]), 1),
+        (json!(["red", "blue"]), json!([]), 2),
+        (json!(["red", "blue"]), json!(["green"]), 3),
+        (json!([]), json!(["blue"]), 4),
+        (json!([]), json!(["blue", sids[0]]), 5),
+        (json!([sids[0], "green"]), json!([]), 6),
+        (json!(["nobody"]), json!([]), 7),
+        (json!(["red"]), json!([sids[1], "nobody"]), 8),
+        (json!([]), json!([sids[4]]), 9),
+    ] {
+        say(&mut clients[0], &json!(["say", to, except, number])).await;
+    }
+    say(&mut clients[0], &json!(["say", [], [], "mark"])).await;
+    let expected = [
+        json!([4, 6, 9]),
+        json!([1, 2, 3, 4, 5, 9]),
+        json!([2, 3, 9]),
+        json!([1, 2, 3, 8, 9]),
+        json!([1, 2, 4, 5, 6, 8]),
+    ];
+    for (raw, expected) in clients.iter_mut().zip(expected) {
+        assert_eq!(json!(heard(raw, "mark").await), expected);
+    }
+}
+
+#[actix_web::test]
+async fn who_has_left_a_room_hears_no_more_of_it_and_a_broadcast_spares_its_sender() {
+    let (server, engine) = start().await;
+    let (mut clients, _) = clients(&server, [&["red"], &["red"]]).await;
+    done(&mut clients[1], &json!(["leave", ["red", "blue"]])).await;
+    say(&mut clients[0], &json!(["say", ["red"], [], 1])).await;
+    assert_eq!(next_text(&mut clients[0]).await, r#"42["said",1]"#);
+    say(&mut clients[0], &json!(["others", 2])).await;
+    assert_eq!(next_text(&mut clients[1]).await, r#"42["said",2]"#);
+    // From the server itself, which is nobody's client.
+    engine.namespace("/").to("red").emit("said", &3);
+    engine.namespace("/").emit("said", &"mark");
+    assert_eq!(heard(&mut clients[0], "mark").await, [3]);
+    assert_eq!(heard(&mut clients[1], "mark").await, [0; 0]);
+}
+
+#[actix_web::test]
+async fn all_that_is_emitted_in_a_namespace_is_one_order_for_all_its_rooms() {
+    let (server, _) = start().await;
+    let (mut clients, _) = clients(&server, [&["a", "b"], &["b", "a"], &["a"]]).await;
+    let mut burst = Vec::new();
+    for number in 0..500 {
+        let room = if number % 3 == 0 { "a" } else { "b" };
+        burst.extend(text(&format!("42{}", json!(["say", [room], [], number]))));
+    }
+    burst.extend(text(&format!("42{}", json!(["say", [], [], "mark"]))));
+    clients[0].send(&burst).await;
+    let all: Vec<_> = (0..500).collect();
+    assert_eq!(heard(&mut clients[0], "mark").await, all);
+    assert_eq!(heard(&mut clients[1], "mark").await, all);
+    let some: Vec<_> = (0..500).step_by(3).collect();
+    assert_eq!(heard(&mut clients[2], "mark").await, some);
+}
+
+#[actix_web::test]
+async fn volatile_events_are_for_those_who_take_them_at_once() {
+    let (server, _) = start().await;
+    let (mut clients, _) = clients(&server, [&[]]).await;
+    let poller = Poller::connected(&server).await;
+    say(&mut clients[0], &json!(["volatile", [], []])).await;
+    assert_eq!(next_text(&mut clients[0]).await, r#"42["volatile"]"#);
+    say(&mut clients[0], &json!(["say", [], [], "kept"])).await;
+    assert_eq!(next_text(&mut clients[0]).await, r#"42["said","kept"]"#);
+    // It had no poll open, so it has done without the first.
+    assert_eq!(poller.poll().await.body, r#"42["said","kept"]"#);
+}
+
+#[actix_web::test]
+async fn many_are_asked_and_their_answers_come_together() {
+    let (server, _) = start().await;
+    let (mut clients, _) = clients(&server, [&[], &["red"], &["red"], &["red"]]).await;
+    say(&mut clients[0], &json!(["ask", ["nobody"], []])).await;
+    assert_eq!(next_text(&mut clients[0]).await, r#"42["answers",[[],0]]"#);
+    say(&mut clients[0], &json!(["ask", ["red"], []])).await;
+    for (number, raw) in clients[1..].iter_mut().enumerate() {
+        let question = next_text(raw).await;
+        let id =
+            question.strip_prefix("42").and_then(|rest| rest.strip_suffix(r#"["question"]"#)).expect("it");
+        // The last does not answer.
+        if number < 2 {
+            raw.send(&text(&format!("43{id}[{number}]"))).await;
+            raw.send(&text(&format!("43{id}[9]"))).await;
+        }
+    }
+    assert_eq!(next_text(&mut clients[0]).await, r#"42["answers",[["[0]","[1]"],1]]"#);
+}
+
+#[actix_web::test]
+async fn a_socket_is_asked_by_its_own_numbers() {
+    let (server, _) = start().await;
+    let mut raw = connected(&server).await;
+    for id in ["0", "1"] {
+        say(&mut raw, &json!(["ask-me"])).await;
+        assert_eq!(next_text(&mut raw).await, format!(r#"42{id}["question"]"#));
+        raw.send(&text(&format!(r#"43{id}["yes"]"#))).await;
+        assert_eq!(next_text(&mut raw).await, r#"42["answer","[\"yes\"]"]"#);
+    }
+    // The same again, and answers to nothing, are passed over.
+    for packet in [r#"430["yes"]"#, r#"4399["yes"]"#, r#"434294967296["yes"]"#, r#"4399999999999999999999[]"#]
+    {
+        raw.send(&text(packet)).await;
+    }
+    say(&mut raw, &json!(["say", [], [], "on"])).await;
+    assert_eq!(next_text(&mut raw).await, r#"42["said","on"]"#);
+}
+
+#[actix_web::test]
+async fn a_refusal_says_why_and_a_server_puts_out_one_socket_or_all() {
+    let (server, _) = start().await;
+    let (mut raw, _) = websocket(&server).await;
+    raw.send(&text(r#"40{"is":"forbidden"}"#)).await;
+    assert_eq!(next_text(&mut raw).await, r#"44{"message":"go away","data":{"why":"forbidden"}}"#);
+    raw.send(&text("40")).await;
+    assert!(next_text(&mut raw).await.starts_with("40{"));
+    raw.send(&text("40/recovering,")).await;
+    assert!(next_text(&mut raw).await.starts_with("40/recovering,{"));
+    say(&mut raw, &json!(["out"])).await;
+    assert_eq!(next_text(&mut raw).await, "41");
+    raw.send(&text(r#"42/recovering,["end"]"#)).await;
+    assert_eq!(next_text(&mut raw).await, "41/recovering,");
+    assert_eq!(raw.read_frame().await.first, 0x88);
+}
+
+#[actix_web::test]
+async fn a_client_that_polls_hears_at_its_next_poll_that_the_server_has_ended_it() {
+    let (server, _) = start().await;
+    let poller = Poller::connected(&server).await;
+    assert_eq!(poller.post(r#"42["end"]"#).await.status, 200);
+    assert_eq!(poller.poll().await.body, "41\u{1E}1");
+    assert_eq!(poller.poll().await.status, 400);
+}
+
+#[actix_web::test]
+async fn what_is_kept_with_a_socket_is_there_when_it_is_recovered() {
+    let (server, _) = start().await;
+    let (mut raw, was) = joined(&server, "/recovering", "").await;
+    for event in [json!(["join", ["b", "a"]]), json!(["keep", "a sheet of paper"]), json!(["sid"])] {
+        raw.send(&text(&format!("42/recovering,{event}"))).await;
+    }
+    // An event of its own has its offset too.
+    assert_eq!(next_text(&mut raw).await, format!(r#"42/recovering,["sid",{},"1"]"#, was["sid"]));
+    let (mut other, _) = joined(&server, "/recovering", "").await;
+    raw.reset();
+    let auth = json!({"pid": was["pid"], "offset": "1"});
+    other.send(&text(&format!("42/recovering,{}", json!(["say", ["a", "b"], [], 2])))).await;
+    let (mut raw, _) = websocket(&server).await;
+    raw.send(&text(&format!("40/recovering,{auth}"))).await;
+    let mut heard = Vec::new();
+    while heard.last().is_none_or(|last: &String| !last.contains("again")) {
+        heard.push(next_text(&mut raw).await);
+    }
+    assert!(heard.contains(&r#"42/recovering,["said",2,"2"]"#.to_owned()), "{heard:?}");
+    let again = r#"42/recovering,["again",{"kept":"a sheet of paper","rooms":["a","b"]}]"#;
+    assert_eq!(heard.last().map(String::as_str), Some(again));
+}
