@@ -124,7 +124,22 @@ async fn serve(
     // A query that cannot be read names no transport.
     let query =
         web::Query::<Query>::from_query(req.query_string()).map(web::Query::into_inner).unwrap_or_default();
-    match check(req, &query, door, is_upgrade, may_read).await {
+    // Before anything is waited for: a client may be gone in the very read that brought its request.
+    let attendance = query.sid.as_deref().filter(|_| !is_upgrade).map(|sid| door.engine.attend(sid));
+    let response = respond(req, payload, door, (&query, is_upgrade, may_read)).await;
+    if let Some(attendance) = attendance {
+        attendance.answered();
+    }
+    response
+}
+
+async fn respond(
+    req: &HttpRequest,
+    payload: web::Payload,
+    door: &Door,
+    (query, is_upgrade, may_read): (&Query, bool, bool),
+) -> Result<HttpResponse, Error> {
+    match check(req, query, door, is_upgrade, may_read).await {
         Err(refusal) => Ok(refuse(refusal, is_upgrade)),
         Ok(Wish::Begin) => {
             let visitor = match admit(req, door) {

@@ -399,3 +399,106 @@ async fn without_the_setting_no_answer_has_a_header_of_cors() {
     assert!(answer.starts_with("HTTP/1.1 200 "), "its own pages may: {answer}");
     assert!(!answer.to_lowercase().contains("access-control"), "{answer}");
 }
+
+// ----- the hostile set -----
+
+#[actix_web::test]
+async fn attachments_that_never_come_end_the_session() {
+    let server = TestServer::with(hasty()).await;
+    let mut raw = connected(&server).await;
+    raw.send(&text(r#"452-["login",{"_placeholder":true,"num":0}]"#)).await;
+    raw.send(&frame(0x82, b"one of two")).await;
+    loop {
+        let frame = raw.read_frame().await;
+        match &frame.payload[..] {
+            b"2" => raw.send(&text("3")).await,
+            _ if frame.first == 0x88 => break,
+            other => panic!("{}", String::from_utf8_lossy(other)),
+        }
+    }
+    server.until_health_shows(0, 0).await;
+}
+
+#[actix_web::test]
+async fn who_knocks_at_a_million_namespaces_is_turned_away_and_then_out() {
+    let limited =
+        Settings { rate: 1, rate_burst: 5, rate_patience: "500ms".parse().expect("a time"), ..settings() };
+    let server = TestServer::with(limited).await;
+    let mut raw = connected(&server).await;
+    let (mut unknown, mut too_many) = (0, 0);
+    for number in 0..1_000_000 {
+        raw.send(&text(&format!("40/{number}"))).await;
+        let answer = raw.read_frame().await;
+        if answer.first == 0x88 {
+            assert_eq!(&answer.payload[..2], 1008_u16.to_be_bytes());
+            break;
+        }
+        match String::from_utf8(answer.payload).expect("UTF-8") {
+            text if text == format!(r#"44/{number},{{"message":"Invalid namespace"}}"#) => unknown += 1,
+            text if text == format!(r#"44/{number},{{"message":"Too many packets"}}"#) => too_many += 1,
+            text => panic!("{text}"),
+        }
+    }
+    assert!((4..=6).contains(&unknown) && too_many > 0, "{unknown} and {too_many}");
+    server.until_health_shows(0, 0).await;
+}
+
+#[actix_web::test]
+async fn posts_without_a_meaning_are_no_way_to_keep_the_server_busy() {
+    let limited =
+        Settings { rate: 1, rate_burst: 5, rate_patience: "500ms".parse().expect("a time"), ..settings() };
+    let server = TestServer::with(limited).await;
+    for packet in ["6", "3", "40/x", "43999[]"] {
+        let poller = Poller::connected(&server).await;
+        while poller.post(packet).await.status == 200 {}
+        // It is gone, or waits a while to say why.
+        assert!(matches!(poller.poll().await.status, 200 | 400));
+    }
+}
+
+#[actix_web::test]
+async fn payload_bombs_end_their_session_and_nothing_else() {
+    let server = TestServer::start().await;
+    let deep = "[".repeat(400_000);
+    let nested = |open: &str, close: &str| format!("{}{}", open.repeat(300_000), close.repeat(300_000));
+    let bombs = [
+        "6\u{1E}".repeat(400_000),
+        "\u{1E}".repeat(900_000),
+        format!(r#"442["x",{deep}"#),
+        format!(r#"442["x",{}]"#, nested("[", "]")),
+        format!(r#"451-["x",{}]"#, nested("[", "]")),
+        format!(r#"440{{"a":{}}}"#, nested("[", "]")),
+        format!(r#"442["login",{}1{}]"#, r#"{"a":"#.repeat(100_000), "}".repeat(100_000)),
+        format!("442{}", "9".repeat(900_000)),
+        format!("45{}-[]", "9".repeat(900_000)),
+    ];
+    for bomb in bombs {
+        let poller = Poller::connected(&server).await;
+        poller.post(&bomb).await;
+        poller.post("1").await;
+        server.until_health_shows(0, 0).await;
+    }
+    let mut raw = connected(&server).await;
+    raw.send(&text(r#"421["ping"]"#)).await;
+    assert!(next_text(&mut raw).await.starts_with("431[{"));
+}
+
+#[actix_web::test]
+async fn a_guessed_sid_is_nobody_and_abandoned_polls_leave_nothing() {
+    let server = TestServer::start().await;
+    for number in 0..200 {
+        let sid = format!("{number:020}");
+        let query = format!("EIO=4&transport=polling&sid={sid}");
+        assert_eq!(request(&server, Method::GET, &query, "").await.status, 400);
+        assert_eq!(request(&server, Method::POST, &query, "40").await.status, 400);
+    }
+    for _ in 0..50 {
+        let poller = Poller::connected(&server).await;
+        let mut tcp = server.connect_tcp().await;
+        let head = format!("GET /socket.io/?{} HTTP/1.1\r\nHost: x\r\n\r\n", poller.query());
+        tcp.send(head.as_bytes()).await;
+        // The end comes in the same read as the request, more often than not.
+        drop(tcp);
+    }
+    server.until_health_shows(0, 0).await;
+}

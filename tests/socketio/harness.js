@@ -16,7 +16,8 @@ export const WAYS = [['polling', 'websocket'], ['websocket'], ['polling']];
 
 /** Starts the server on a free port. */
 export async function startServer(...flags) {
-  const args = ['--bind', '127.0.0.1', '--port', '0', '--journal', 'memory', '--rate', '0', ...flags];
+  const rate = flags.includes('--rate') ? [] : ['--rate', '0'];
+  const args = ['--bind', '127.0.0.1', '--port', '0', '--journal', 'memory', ...rate, ...flags];
   const child = spawn(process.env.ECHOROOM_BINARY, args, { cwd: REPO, stdio: ['ignore', 'inherit', 'pipe'] });
   const url = await new Promise((resolve, reject) => {
     readline.createInterface({ input: child.stderr }).on('line', (line) => {

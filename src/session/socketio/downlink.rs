@@ -120,7 +120,7 @@ impl Downlink {
         queue.packets.push_back(packet);
     }
 
-    /// The session is to end, once what is queued has left.
+    /// The session is to end, behind what is queued.
     pub fn end(&self, why: EndReason) {
         let queue = &mut *self.0.borrow_mut();
         queue.ending.get_or_insert(why);
@@ -188,10 +188,9 @@ impl Downlink {
         self.0.borrow().bytes
     }
 
-    /// Why the session is to end, if it is to and nothing waits.
+    /// Why the session is to end, if it is to.
     pub(super) fn ending(&self) -> Option<EndReason> {
-        let queue = self.0.borrow();
-        queue.ending.filter(|_| queue.packets.is_empty())
+        self.0.borrow().ending
     }
 
     pub(super) fn pop(&self) -> Option<Down> {
@@ -241,15 +240,5 @@ mod tests {
         assert_eq!(down.payload(1000).expect("packets").split(engineio::SEPARATOR).count(), 5);
         assert!(down.payload(100).expect("a packet").starts_with('b'), "one at least, however large");
         assert_eq!((down.payload(1000), down.bytes()), (None, 0));
-    }
-
-    #[test]
-    fn a_session_ends_when_what_waits_has_left() {
-        let down = Downlink::new(Intake::new(1, Budget::new(1)));
-        down.packet("4a");
-        down.end(EndReason::ForcedClose);
-        assert_eq!(down.ending(), None);
-        down.payload(9);
-        assert_eq!(down.ending(), Some(EndReason::ForcedClose));
     }
 }

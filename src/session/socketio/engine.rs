@@ -21,7 +21,7 @@ use super::{
     Carried, EndReason,
     namespaces::Emitter,
     pipe::Pipe,
-    session::{EndSession, IsPolling, PollGone, SocketIoSession, TakePackets, TakePoll, Transport},
+    session::{EndSession, IsPolling, RequestGone, SocketIoSession, TakePackets, TakePoll, Transport},
 };
 use crate::{
     chat::{Budget, FanOut, Hub, HubLimits, Intake, Patience, RecoveryLimits, messages::AddWorker},
@@ -252,18 +252,20 @@ impl Engine {
         self.sessions().remove(sid);
     }
 
-    /// A poll, answered when there is something, or when the session is over. Dropping the future is giving it up.
+    /// A request of a session that polls has come. If what is given back is dropped before it is told that the request
+    /// was answered, the client has given it up, and the session is over.
+    pub fn attend(&self, sid: &str) -> Attendance {
+        Attendance(self.find(sid).map(|entry| entry.session))
+    }
+
+    /// A poll, answered when there is something, or when the session is over.
     pub async fn poll(&self, sid: &str) -> PollAnswer {
         let Some(entry) = self.find(sid) else {
             return PollAnswer::UnknownSid;
         };
         let (answer, answered) = oneshot::channel();
-        // An answer that nobody takes tells the session at once.
-        let guard = PollGuard(Some(entry.session.clone()));
         entry.session.do_send(TakePoll(answer));
-        let answer = answered.await.unwrap_or(PollAnswer::Over);
-        guard.disarm();
-        answer
+        answered.await.unwrap_or(PollAnswer::Over)
     }
 
     /// Packets that were posted; whether they were taken.
@@ -350,18 +352,22 @@ pub enum PollAnswer {
     Over,
 }
 
-struct PollGuard(Option<Addr<SocketIoSession>>);
+/// A request of a session is under way. See [`Engine::attend`].
+#[derive(Debug)]
+#[must_use = "dropping it gives the request up"]
+pub struct Attendance(Option<Addr<SocketIoSession>>);
 
-impl PollGuard {
-    fn disarm(mut self) {
+impl Attendance {
+    /// The request was answered.
+    pub fn answered(mut self) {
         self.0 = None;
     }
 }
 
-impl Drop for PollGuard {
+impl Drop for Attendance {
     fn drop(&mut self) {
         if let Some(session) = self.0.take() {
-            session.do_send(PollGone);
+            session.do_send(RequestGone);
         }
     }
 }

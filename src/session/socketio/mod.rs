@@ -4,7 +4,7 @@
 //! one and then the other. Requests find it by its id in the [`Engine`]; what the packets mean is up to its
 //! [`Carried`] protocol, which is the clients of [`namespaces`] but in tests.
 
-use std::fmt;
+use std::{fmt, time::Duration};
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -47,6 +47,11 @@ pub trait Carried {
     /// Whether the client has joined; one that has not by the connect timeout is sent away.
     fn is_joined(&self) -> bool {
         true
+    }
+
+    /// Whether the client has begun something and not finished it for so long. Asked with each ping.
+    fn is_stuck(&self, _patience: Duration) -> bool {
+        false
     }
 
     /// The session is over. Called once.

@@ -52,7 +52,7 @@ pub(super) struct TakePoll(pub(super) oneshot::Sender<PollAnswer>);
 
 #[derive(Message)]
 #[rtype(result = "()")]
-pub(super) struct PollGone;
+pub(super) struct RequestGone;
 
 #[derive(Message)]
 #[rtype(result = "bool")]
@@ -132,8 +132,6 @@ pub struct SocketIoSession {
     has_been_patient: bool,
     beat: Option<SpawnHandle>,
     end: Option<EndReason>,
-    /// Its client knows that it has ended.
-    is_told: bool,
     _admitted: Option<Admitted>,
 }
 
@@ -164,7 +162,6 @@ impl SocketIoSession {
             has_been_patient: false,
             beat: None,
             end: None,
-            is_told: false,
             engine,
             _admitted: visitor.admitted,
         }
@@ -238,6 +235,9 @@ impl SocketIoSession {
             Some(due) if now >= due => return self.finish(EndReason::PingTimeout, ctx),
             Some(_) => {}
             None if now >= self.next_ping => {
+                if self.carried.is_stuck(self.engine.settings.ping_interval) {
+                    return self.finish(EndReason::ParseError, ctx);
+                }
                 self.down.put(Down::Text(ByteString::from_static(engineio::PING)));
                 self.pong_due = Some(self.next_ping + self.engine.settings.ping_timeout);
                 self.has_been_patient = false;
@@ -261,17 +261,16 @@ impl SocketIoSession {
                 session.flush(ctx);
             }));
         }
+        if let Some(why) = self.down.ending() {
+            return self.finish(why, ctx);
+        }
         match &mut self.transport {
             Transport::Polling(waiting) => {
                 if let Some(poll) = waiting.take_if(|_| !self.down.is_empty()) {
                     if poll.is_closed() {
                         return self.finish(EndReason::TransportClose, ctx);
                     }
-                    let mut payload = self.down.payload(self.engine.settings.max_payload).unwrap_or_default();
-                    if self.down.ending().is_some() {
-                        engineio::push_text(&mut payload, engineio::CLOSE);
-                        self.is_told = true;
-                    }
+                    let payload = self.down.payload(self.engine.settings.max_payload).unwrap_or_default();
                     if poll.send(PollAnswer::Payload(payload)).is_err() {
                         return self.finish(EndReason::TransportClose, ctx);
                     }
@@ -291,9 +290,6 @@ impl SocketIoSession {
             return self.finish(EndReason::SlowConsumer, ctx);
         }
         self.down.set_busy(self.is_busy());
-        if let Some(why) = self.down.ending() {
-            self.finish(why, ctx);
-        }
     }
 
     /// Bytes that the client has not taken yet.
@@ -342,7 +338,7 @@ impl SocketIoSession {
                 EndReason::Flood => Some(close::FLOOD),
                 _ => None,
             });
-        } else if !self.say_last_words(why) && why == EndReason::ForcedClose && !self.is_told {
+        } else if !self.say_last_words(why) && why == EndReason::ForcedClose {
             // Nothing to tell it by, just now: at its next poll.
             ctx.run_later(LAST_WORDS, |session, ctx| session.depart(ctx));
             return;
@@ -356,7 +352,8 @@ impl SocketIoSession {
         ctx.stop();
     }
 
-    /// Tells a client that polls that it is over; whether a poll was there to be answered.
+    /// Gives a client that polls what is left for it, and with the last of that the news that it is over; whether it has
+    /// been told.
     fn say_last_words(&mut self, why: EndReason) -> bool {
         let Transport::Polling(waiting) = &mut self.transport else {
             return false;
@@ -367,8 +364,11 @@ impl SocketIoSession {
         // A client that has closed is released; another one is told.
         let last = if why == EndReason::TransportClose { engineio::NOOP } else { engineio::CLOSE };
         let mut payload = self.down.payload(self.engine.settings.max_payload).unwrap_or_default();
-        engineio::push_text(&mut payload, last);
-        poll.send(PollAnswer::Payload(payload)).is_ok()
+        let is_last = self.down.is_empty();
+        if is_last {
+            engineio::push_text(&mut payload, last);
+        }
+        poll.send(PollAnswer::Payload(payload)).is_err() || is_last
     }
 
     fn log_end(&self, why: EndReason) {
@@ -548,8 +548,9 @@ impl Handler<TakePoll> for SocketIoSession {
             Transport::WebSocket(_) => drop(poll.send(PollAnswer::BadRequest)),
             Transport::Polling(waiting) if self.end.is_some() => {
                 *waiting = Some(poll);
-                self.say_last_words(EndReason::ForcedClose);
-                self.depart(ctx);
+                if self.say_last_words(EndReason::ForcedClose) {
+                    self.depart(ctx);
+                }
             }
             Transport::Polling(Some(_)) => {
                 let _ = poll.send(PollAnswer::BadRequest);
@@ -563,11 +564,11 @@ impl Handler<TakePoll> for SocketIoSession {
     }
 }
 
-impl Handler<PollGone> for SocketIoSession {
+impl Handler<RequestGone> for SocketIoSession {
     type Result = ();
 
-    fn handle(&mut self, _: PollGone, ctx: &mut Self::Context) {
-        if matches!(&self.transport, Transport::Polling(Some(poll)) if poll.is_closed()) {
+    fn handle(&mut self, _: RequestGone, ctx: &mut Self::Context) {
+        if matches!(&self.transport, Transport::Polling(_)) {
             self.finish(EndReason::TransportClose, ctx);
         }
     }

@@ -46,6 +46,8 @@ pub(super) struct Client {
     /// How fast packets come that are no events.
     meter: Option<Meter>,
     events: IntCounter,
+    /// Since when attachments of a packet are due.
+    incomplete: Option<Instant>,
 }
 
 /// A namespace that the client is in, or about to be.
@@ -79,12 +81,27 @@ impl Client {
     ) -> Self {
         let decoder = Decoder::new(namespaces.limits);
         let meter = rate.map(|limit| Meter::new(limit, Instant::now()));
-        Self { namespaces, desk, decoder, joined: HashMap::new(), has_joined: false, meter, events }
+        Self {
+            namespaces,
+            desk,
+            decoder,
+            joined: HashMap::new(),
+            has_joined: false,
+            meter,
+            events,
+            incomplete: None,
+        }
     }
 
     fn take(&mut self, packet: Result<Option<Packet>, socketio::PacketError>, len: usize, down: &Downlink) {
+        if !matches!(packet, Ok(None)) {
+            self.incomplete = None;
+        }
         let outcome = match packet {
-            Ok(None) => Ok(()),
+            Ok(None) => {
+                self.incomplete.get_or_insert_with(Instant::now);
+                Ok(())
+            }
             Ok(Some(packet)) => self.dispatch(packet, len, down),
             Err(error) => {
                 debug!("a socket.io client broke the protocol: {error}");
@@ -329,6 +346,10 @@ impl Carried for Client {
             handler.have_read(socket, outcome);
         }
         self.let_go();
+    }
+
+    fn is_stuck(&self, patience: Duration) -> bool {
+        self.incomplete.is_some_and(|since| since.elapsed() > patience)
     }
 
     fn is_joined(&self) -> bool {

@@ -1,0 +1,104 @@
+// The relay and connection state recovery, with the official client.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { connect, next, startServer, until, WAYS } from './harness.js';
+
+let server;
+before(async () => { server = await startServer('--relay', 'on'); });
+after(() => server.stop());
+
+/** A client in a room of the relay; what it hears goes to `heard`. */
+async function join(transports, room) {
+  const socket = connect(`${server.url}/relay`, { transports });
+  const heard = [];
+  socket.on('line', (...args) => heard.push(args));
+  await next(socket, 'connect');
+  assert.deepEqual(await socket.emitWithAck('join', room), { room });
+  return Object.assign(socket, { heard });
+}
+
+for (const transports of WAYS) {
+  const way = transports.join(' and ');
+
+  test(`${way}: what one client emits the others in its room get as it is`, async () => {
+    const [ann, ben] = [await join(transports, 'a'), await join(WAYS[1], 'a')];
+    const far = await join(transports, 'b');
+    const nested = { bytes: [new Uint8Array([1, 2, 3]), 'x', { more: new Uint8Array([0, 255]) }] };
+    ben.emit('line', nested, 'text', null);
+    assert.deepEqual(await ann.emitWithAck('line', 'from', 7), {});
+    await until('both lines', () => ann.heard.length === 1 && ben.heard.length === 1);
+    const [{ bytes }, text, nothing] = ann.heard[0];
+    assert.deepEqual([...bytes[0]], [1, 2, 3]);
+    assert.deepEqual([...bytes[2].more], [0, 255]);
+    assert.deepEqual([bytes[1], text, nothing], ['x', 'text', null]);
+    assert.deepEqual(ben.heard[0].slice(0, 2), ['from', 7]);
+    assert.equal(far.heard.length, 0);
+    for (const socket of [ann, ben, far]) socket.close();
+  });
+
+  test(`${way}: a thousand events arrive in order, both ways`, async () => {
+    const [ann, ben] = [await join(transports, 'c'), await join(WAYS[1], 'c')];
+    for (let number = 0; number < 1000; number += 1) {
+      ann.emit('line', number);
+      ben.emit('line', number);
+    }
+    await until('all of them', () => ann.heard.length === 1000 && ben.heard.length === 1000);
+    const expected = Array.from({ length: 1000 }, (_, number) => number);
+    for (const socket of [ann, ben]) {
+      assert.deepEqual(socket.heard.map(([number]) => number), expected);
+      socket.close();
+    }
+  });
+
+  test(`${way}: a client that was cut off is recovered, with all that it missed and nothing twice`, async () => {
+    const [ann, ben] = [await join(transports, 'd'), await join(WAYS[1], 'd')];
+    ben.emit('line', 0);
+    await until('the first line', () => ann.heard.length === 1);
+    const { id } = ann;
+    for (let round = 1; round <= 3; round += 1) {
+      const gone = next(ann, 'disconnect');
+      ann.io.engine.close();
+      await gone;
+      for (let line = 0; line < 5; line += 1) await ben.emitWithAck('line', new Uint8Array([round, line]));
+      await next(ann, 'connect');
+      assert.equal(ann.recovered, true, `round ${round}`);
+      assert.equal(ann.id, id);
+      await until('what was missed', () => ann.heard.length === 1 + 5 * round);
+    }
+    const lines = ann.heard.slice(1).map(([bytes]) => [...bytes]);
+    const expected = [1, 2, 3].flatMap((round) => [0, 1, 2, 3, 4].map((line) => [round, line]));
+    assert.deepEqual(lines, expected);
+    // It is in its room still.
+    ann.emit('line', 'back');
+    await until('the last line', () => ben.heard.length === 1);
+    for (const socket of [ann, ben]) socket.close();
+  });
+}
+
+test('a client that says goodbye begins anew', async () => {
+  const ann = await join(WAYS[1], 'e');
+  const ben = await join(WAYS[1], 'e');
+  ben.emit('line', 0);
+  await until('the line', () => ann.heard.length === 1);
+  ann.disconnect().connect();
+  await next(ann, 'connect');
+  assert.equal(ann.recovered, false);
+  assert.match((await ann.emitWithAck('line', 1)).error.code, /not_in_room/);
+  for (const socket of [ann, ben]) socket.close();
+});
+
+test('a flood of events is told to slow down', async () => {
+  const slow = await startServer('--relay', 'on', '--rate', '1', '--rate-burst', '3');
+  try {
+    const socket = connect(`${slow.url}/relay`, { transports: ['websocket'] });
+    await next(socket, 'connect');
+    await socket.emitWithAck('join', 'a');
+    const answers = await Promise.all([1, 2, 3, 4].map((line) => socket.emitWithAck('line', line)));
+    assert.deepEqual(answers.slice(0, 2), [{}, {}]);
+    assert.equal(answers[3].error.code, 'rate_limited');
+    assert.ok(answers[3].error.retry_after_ms > 0);
+    socket.close();
+  } finally {
+    await slow.stop();
+  }
+});
