@@ -9,6 +9,8 @@ RUN sed -i '/^\[\[/,$d' Cargo.toml \
     && cargo build --release --locked --bin echoroom
 
 COPY src ./src
+# The server has the client script in itself.
+COPY static/socket.io.js ./static/
 # Newer than the stand-ins above, so that cargo builds them.
 RUN touch src/lib.rs src/main.rs && cargo build --release --locked --bin echoroom
 

@@ -11,6 +11,7 @@ use actix_web::{
 
 use crate::{metrics::Metrics, session::Worker};
 
+pub mod client_script;
 pub mod cors;
 pub mod handshake;
 pub mod health;
@@ -39,6 +40,7 @@ pub fn configure(cfg: &mut ServiceConfig, worker: Worker) {
     let worker = web::Data::new(worker);
     // Programs that speak Socket.IO.
     socketio::configure(cfg, &worker.settings.socketio_path, socketio::chat_door(&worker));
+    client_script::configure(cfg, &worker.settings.socketio_path, worker.clone());
     cfg.app_data(worker)
         // Clients of the rooms.
         .service(

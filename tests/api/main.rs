@@ -2,6 +2,7 @@
 
 mod backpressure;
 mod chat;
+mod client_script;
 mod compression;
 mod crowds;
 mod echo;

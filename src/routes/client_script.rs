@@ -1,0 +1,76 @@
+//! `GET /socket.io/socket.io.js`: our Socket.IO client, from the program itself, so that it is there whatever the folder
+//! of the page has in it.
+
+use std::sync::LazyLock;
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::{
+        Method,
+        header::{ALLOW, CACHE_CONTROL, ETag, EntityTag, Header as _, IfNoneMatch, X_CONTENT_TYPE_OPTIONS},
+    },
+    web::{self, ServiceConfig},
+};
+use sha2::{Digest as _, Sha256};
+
+use super::cors;
+use crate::session::Worker;
+
+const NAME: &str = "socket.io.js";
+const SCRIPT: &str = include_str!("../../static/socket.io.js");
+
+/// Changes with the script, and only then: two servers of one version agree.
+static TAG: LazyLock<EntityTag> = LazyLock::new(|| {
+    let hash = Sha256::digest(SCRIPT);
+    EntityTag::new_strong(hash[..16].iter().map(|byte| format!("{byte:02x}")).collect())
+});
+
+/// Registers the script below `path`, and a 404 in words for other names there.
+pub fn configure(cfg: &mut ServiceConfig, path: &str, worker: web::Data<Worker>) {
+    let path = format!("{}/{{name}}", path.trim_end_matches('/'));
+    cfg.service(web::resource(path).app_data(worker).to(answer));
+}
+
+async fn answer(req: HttpRequest, name: web::Path<String>, worker: web::Data<Worker>) -> HttpResponse {
+    let allowed = cors::allowed(&req, &worker.settings.cors_origin);
+    let mut response = match cors::preflight(&req, allowed.as_ref()) {
+        Some(response) => response,
+        None => serve(&req, &name),
+    };
+    if let Some(allowed) = allowed {
+        cors::allow(&mut response, allowed);
+    }
+    response
+}
+
+fn serve(req: &HttpRequest, name: &str) -> HttpResponse {
+    let nosniff = (X_CONTENT_TYPE_OPTIONS, "nosniff");
+    if name != NAME {
+        let words = format!("There is one file here, {NAME}: a small client that is its own source.\n");
+        return HttpResponse::NotFound().insert_header(nosniff).content_type("text/plain").body(words);
+    }
+    if !matches!(*req.method(), Method::GET | Method::HEAD) {
+        return HttpResponse::MethodNotAllowed().insert_header((ALLOW, "GET, HEAD")).finish();
+    }
+    let is_known = is_known(req);
+    let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
+    response
+        .insert_header(nosniff)
+        // Browsers may keep it, but ask each time whether it is still the one.
+        .insert_header((CACHE_CONTROL, "public, max-age=0"))
+        .insert_header(ETag(TAG.clone()));
+    if is_known {
+        return response.finish();
+    }
+    response.content_type("application/javascript; charset=utf-8").body(SCRIPT)
+}
+
+/// Whether the client says that it has the script.
+fn is_known(req: &HttpRequest) -> bool {
+    match IfNoneMatch::parse(req) {
+        Ok(IfNoneMatch::Any) => true,
+        // A proxy that compresses marks the tag as weak.
+        Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|tag| tag.weak_eq(&TAG)),
+        Err(_) => false,
+    }
+}
