@@ -167,7 +167,7 @@
     static #finish({ type, namespace, id, json, attachments }) {
       const fill = (_, value) => {
         if (value?._placeholder !== true) return value;
-        if (!Object.hasOwn(attachments, value.num)) throw parseError('a binary part that was not sent');
+        if (typeof value.num !== 'number' || !Object.hasOwn(attachments, value.num)) throw parseError('a binary part that was not sent');
         return attachments[value.num];
       };
       let payload;
@@ -215,7 +215,7 @@
     return 1 + 4 * Math.ceil((packet.byteLength ?? packet.size) / 3);
   }
 
-  // Both transports have a name, open(), send(packets), isReady, isIdle and close(), and tell their owner by `told`:
+  // Both transports have a name, open(), pause(), send(packets), isReady, isIdle and close(), and tell their owner by `told`:
   // opened(), packet(packet), drained() when the next packets may be sent, ended(reason, error).
 
   /** Packets by HTTP: one GET at a time waits for them, one POST at a time sends them. */
@@ -332,6 +332,8 @@
       this.#socket.onclose = (event) => this.told.ended('transport close', transportError('websocket closed', event));
     }
 
+    pause() {}
+
     send(packets) {
       for (const packet of packets) this.#socket.send(packet);
     }
@@ -358,6 +360,7 @@
     #isFlushDue = false;
     #probe = null;
     #isSwitching = false;
+    #hasTakenLeave = false;
     #silence = 0;
     #deadline = Infinity;
     #timer = 0;
@@ -408,7 +411,7 @@
       this.#state = 'closing';
       this.#giveUpProbe();
       this.#isSwitching = false;
-      if (this.transport instanceof Polling) this.#outgoing.push('1');
+      this.transport.pause();
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => this.end('forced close'), CLOSING_MS);
       this.#flush();
@@ -453,9 +456,11 @@
       const { transport } = this;
       if (this.#state === 'opening' || this.#state === 'closed' || this.#isSwitching || !transport.isReady) return;
       if (this.#outgoing.length > 0) transport.send(this.#batch());
-      else if (this.#state === 'closing') this.end('forced close');
-      // A WebSocket takes all at once and never says when it is out: its own close waits for that.
-      if (this.#state === 'closing' && transport.isReady) this.end('forced close');
+      // Over polling the leave is told by itself, when the server has taken the rest. A WebSocket sees to both.
+      if (this.#state !== 'closing' || !transport.isReady) return;
+      if (!(transport instanceof Polling) || this.#hasTakenLeave) return this.end('forced close');
+      this.#hasTakenLeave = true;
+      transport.send(['1']);
     }
 
     /** What may be sent now: all, or what fits in a payload, and one packet at least. */
@@ -527,11 +532,12 @@
     #upgrade() {
       const probe = new WebSocketTransport(this.#address);
       this.#probe = probe;
-      const giveUp = () => this.#probe === probe && this.#giveUpProbe();
+      // One that was given up may still have something to say.
+      const isOurs = () => this.#probe === probe;
+      const giveUp = () => isOurs() && this.#giveUpProbe();
       probe.told = {
-        opened: () => probe.send(['2probe']),
-        packet: (packet) => (packet === '3probe' && !this.#isSwitching ? this.#switchTo(probe) : giveUp()),
-        drained() {},
+        opened: () => isOurs() && probe.send(['2probe']),
+        packet: (packet) => (packet === '3probe' && isOurs() && !this.#isSwitching ? this.#switchTo(probe) : giveUp()),
         ended: giveUp,
       };
       probe.open();

@@ -492,9 +492,10 @@ test('what breaks the protocol ends the connection with a parse error', async ()
   for (const frames of bad) {
     const fake = await startFake((socket) => frames.forEach((frame) => socket.send(frame)));
     const socket = open(fake.url, { transports: ['websocket'], reconnection: false });
-    socket.onAny((...heard) => assert.fail(`${frames} was heard as ${heard}`));
+    const heard = [];
+    socket.onAny((...event) => heard.push(event));
     const [reason, error] = await next(socket, 'disconnect');
-    assert.equal(reason, 'parse error', String(frames));
+    assert.deepEqual([reason, heard], ['parse error', []], String(frames));
     assert.ok(error instanceof Error);
     fake.stop();
   }
@@ -659,7 +660,7 @@ test('listeners come, go, and are called once if they said so', async () => {
   socket.on('message-back', (number) => heard.push(number)).send(3);
   await until('the last', () => heard.includes(3));
   const expected = ['any message-back 1', 'always 1', 'once 1', 'any message-back 2', 'always 2', 3];
-  assert.deepEqual(heard.filter((line) => line !== 'any auth undefined'), expected);
+  assert.deepEqual(heard.filter((line) => !String(line).startsWith('any auth')), expected);
   socket.disconnect();
 });
 
