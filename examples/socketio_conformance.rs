@@ -1,8 +1,8 @@
 //! The server that the official protocol suites of Engine.IO and Socket.IO are written against.
 //!
-//! `cargo run --release --example socketio_conformance -- PORT [PING_TIMEOUT_MS]` serves, on loopback, an Engine.IO echo at
-//! `/engine.io/` and the two namespaces of the Socket.IO suite at `/socket.io/`. It is also the shortest program that
-//! uses this crate as a Socket.IO server for events of its own.
+//! `cargo run --release --example socketio_conformance -- PORT [PING_TIMEOUT_MS [PING_INTERVAL_MS]]` serves, on loopback,
+//! an Engine.IO echo at `/engine.io/` and the two namespaces of the Socket.IO suite at `/socket.io/`. It is also the
+//! shortest program that uses this crate as a Socket.IO server for events of its own.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -71,10 +71,12 @@ async fn main() -> io::Result<()> {
     env_logger::init();
     let argument = |index| std::env::args().nth(index);
     let port = argument(1).and_then(|port| port.parse().ok()).unwrap_or(3000);
-    let ping_timeout = argument(2).and_then(|millis| millis.parse().ok()).unwrap_or(200);
+    let millis = |index, default| {
+        Duration::from_millis(argument(index).and_then(|millis| millis.parse().ok()).unwrap_or(default))
+    };
     let settings = EngineSettings {
-        ping_interval: Duration::from_millis(300),
-        ping_timeout: Duration::from_millis(ping_timeout),
+        ping_interval: millis(3, 300),
+        ping_timeout: millis(2, 200),
         max_payload: 1_000_000,
         upgrade_timeout: Duration::from_secs(10),
         connect_timeout: Duration::from_secs(1),

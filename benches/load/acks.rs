@@ -2,19 +2,23 @@
 
 use std::{
     error::Error,
-    io::{self, Read as _, Write as _},
+    io::{self, Read as _, Write},
     time::{Duration, Instant},
 };
 
 use mio::{Events, Interest, Poll, Token, net::TcpStream};
 
-use crate::{client::shake_hands, server::Server};
+use crate::{
+    TURNS,
+    frames::{frame_at, push_text, shake_hands},
+    server::Server,
+};
 
 /// One turn's figures.
 #[derive(Clone, Copy)]
-pub struct Acks {
-    pub per_second: f64,
-    pub cpu_us_each: f64,
+struct Acks {
+    per_second: f64,
+    cpu_us_each: f64,
 }
 
 struct Sender {
@@ -24,13 +28,25 @@ struct Sender {
     acked: u64,
 }
 
+/// The job: from one sender to many, and a table.
+pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+    writeln!(out, "Durable acks, each sender in a room of its own, 32 bytes.\n")?;
+    writeln!(out, "| senders | in flight each | acks a second | CPU per ack, us |\n|---|---|---|---|")?;
+    for (senders, in_flight) in [(1, 1), (1, 64), (16, 1), (16, 64), (200, 1), (200, 16)] {
+        let mut turns = Vec::new();
+        for _ in 0..TURNS {
+            let server = Server::echoroom("sqlite", &[])?;
+            turns.push(run(&server, senders, in_flight, duration)?);
+        }
+        turns.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
+        let Acks { per_second, cpu_us_each } = turns[TURNS / 2];
+        writeln!(out, "| {senders} | {in_flight} | {per_second:.0} | {cpu_us_each:.1} |")?;
+    }
+    Ok(())
+}
+
 /// `senders` say 32 bytes each, `in_flight` messages at a time, for `duration`.
-pub fn run(
-    server: &Server,
-    senders: usize,
-    in_flight: u64,
-    duration: Duration,
-) -> Result<Acks, Box<dyn Error>> {
+fn run(server: &Server, senders: usize, in_flight: u64, duration: Duration) -> Result<Acks, Box<dyn Error>> {
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(1024);
     let mut all = Vec::new();
@@ -86,9 +102,8 @@ impl Sender {
     }
 
     fn send(&mut self, text: &str) -> io::Result<()> {
-        let len = u8::try_from(text.len()).ok().filter(|len| *len < 126).expect("short events");
-        let mut frame = vec![0x81, 0x80 | len, 0, 0, 0, 0];
-        frame.extend(text.as_bytes());
+        let mut frame = Vec::new();
+        push_text(&mut frame, text.as_bytes());
         // A few events always fit the socket: they are answered before more are said.
         self.stream.write_all(&frame)
     }
@@ -121,13 +136,4 @@ impl Sender {
         self.input.drain(..at);
         Ok((logins, acks))
     }
-}
-
-/// The payload of the frame that begins at `at`, and where it ends, if it is there whole.
-fn frame_at(input: &[u8], at: usize) -> Option<(&[u8], usize)> {
-    let (start, len) = match *input.get(at + 1)? {
-        126 => (at + 4, usize::from(u16::from_be_bytes(*input.get(at + 2..)?.first_chunk()?))),
-        len => (at + 2, usize::from(len)),
-    };
-    Some((input.get(start..start + len)?, start + len))
 }

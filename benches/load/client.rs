@@ -3,10 +3,11 @@
 use std::{
     error::Error,
     io::{self, Read as _, Write as _},
-    net::TcpStream as BlockingStream,
 };
 
 use mio::{Interest, Registry, Token, net::TcpStream};
+
+use crate::frames::{push_text, shake_hands};
 
 /// A line is `SS NNNNNNNNNN` (sender, number) filled up to 32 bytes.
 const LINE: usize = 32;
@@ -62,9 +63,7 @@ impl Session {
         line.resize(LINE, b'x');
         *number += 1;
         shared.sent += 1;
-        // A mask of zeros is legal, and leaves the bytes as they are.
-        self.output.extend([0x81, 0x80 | LINE as u8, 0, 0, 0, 0]);
-        self.output.extend(line);
+        push_text(&mut self.output, &line);
     }
 
     pub fn flush(&mut self) -> io::Result<()> {
@@ -124,26 +123,4 @@ impl Session {
         self.input.drain(..at);
         Ok(())
     }
-}
-
-/// A connection that has shaken hands at `path`.
-pub fn shake_hands(port: u16, path: &str) -> Result<TcpStream, Box<dyn Error>> {
-    let mut stream = BlockingStream::connect(("127.0.0.1", port))?;
-    stream.set_nodelay(true)?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
-         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    )?;
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte)?;
-        head.push(byte[0]);
-    }
-    if !head.starts_with(b"HTTP/1.1 101 ") {
-        return Err(String::from_utf8_lossy(&head).into_owned().into());
-    }
-    stream.set_nonblocking(true)?;
-    Ok(TcpStream::from_std(stream))
 }

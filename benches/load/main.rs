@@ -1,134 +1,53 @@
-//! A load of WebSocket clients in one thread, against this server and its peers in turns.
+//! A load of clients in one thread, against this server and its peers by turns.
 //!
-//! `cargo bench --bench load` runs the busy room: 200 sessions, 16 of them send, four messages of each under way.
-//! A message is under way until one listener has it. Every session checks that it hears every sender's messages, each
-//! once and in order. What counts is the CPU time of the server per delivery; the server has one core for itself and
-//! the load another. This server runs twice, with its journal in a file and in memory: the difference is what keeping
-//! the messages costs.
+//! `cargo bench --bench load` runs all jobs; `cargo bench --bench load -- socketio` runs those with that word in their
+//! names. `BENCH_SECONDS` is how long a turn talks (4).
 //!
-//! Then the durable acks: senders at `/chat`, each in a room of its own, that wait for their messages to be kept.
+//! What counts is the CPU time of the server for each thing it does; the server has one core for itself and the load
+//! another. The load speaks the wire protocols by hand, without a client library.
 
 mod acks;
 mod client;
+mod engineio;
+mod frames;
+mod polling;
+mod room;
 mod server;
+mod socketio;
 
-use std::{
-    error::Error,
-    io::Write as _,
-    time::{Duration, Instant},
-};
+use std::{error::Error, io::Write, time::Duration};
 
-use mio::{Events, Poll};
-
-use self::{
-    client::{Session, Shared},
-    server::Server,
-};
-
-const SESSIONS: usize = 200;
-const SENDERS: usize = 16;
-const IN_FLIGHT: usize = 4;
-/// Turns of each server; the table shows the median.
+/// Turns of each server; the tables show the median.
 const TURNS: usize = 3;
 
-/// One turn's figures.
-#[derive(Clone, Copy)]
-struct Figures {
-    cpu_us_per_delivery: f64,
-    deliveries_per_second: f64,
-    rss_mib: f64,
-}
+/// Runs for so long a turn, and prints its table.
+type Job = fn(Duration, &mut dyn Write) -> Result<(), Box<dyn Error>>;
+
+const JOBS: [(&str, Job); 5] = [
+    ("room", room::job),
+    ("acks", acks::job),
+    ("socketio-idle", socketio::idle::job),
+    ("socketio-echo", socketio::echo::job),
+    ("socketio-broadcast", socketio::broadcast::job),
+];
 
 fn main() -> Result<(), Box<dyn Error>> {
     let seconds = std::env::var("BENCH_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(4.0);
+    // Cargo adds flags of its own.
+    let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
+    let is_wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
     server::pin_self_to(1)?;
-    let mut rows: Vec<(&str, Vec<Figures>)> =
-        vec![("echoroom", Vec::new()), ("echoroom, journal in memory", Vec::new()), ("Node ws", Vec::new())];
-    for turn in 1..=TURNS {
-        for (name, figures) in &mut rows {
-            eprintln!("turn {turn} of {TURNS}: {name}");
-            let server = match *name {
-                "echoroom" => Server::echoroom("sqlite")?,
-                "Node ws" => Server::node_ws()?,
-                _ => Server::echoroom("memory")?,
-            };
-            figures.push(busy_room(&server, Duration::from_secs_f64(seconds))?);
-        }
-    }
     let mut out = std::io::stdout().lock();
-    writeln!(
-        out,
-        "Busy room: {SESSIONS} sessions, {SENDERS} senders, {IN_FLIGHT} in flight each, 32 bytes.\n"
-    )?;
-    writeln!(out, "| server | CPU per delivery, us | deliveries a second | RSS, MiB |\n|---|---|---|---|")?;
-    for (name, figures) in rows {
-        let median = |of: fn(&Figures) -> f64| {
-            let mut values: Vec<f64> = figures.iter().map(of).collect();
-            values.sort_by(f64::total_cmp);
-            values[values.len() / 2]
-        };
-        writeln!(
-            out,
-            "| {name} | {:.3} | {:.0} | {:.1} |",
-            median(|turn| turn.cpu_us_per_delivery),
-            median(|turn| turn.deliveries_per_second),
-            median(|turn| turn.rss_mib)
-        )?;
-    }
-    writeln!(out, "\nDurable acks, each sender in a room of its own, 32 bytes.\n")?;
-    writeln!(out, "| senders | in flight each | acks a second | CPU per ack, us |\n|---|---|---|---|")?;
-    for (senders, in_flight) in [(1, 1), (1, 64), (16, 1), (16, 64), (200, 1), (200, 16)] {
-        let mut turns = Vec::new();
-        for _ in 0..TURNS {
-            let server = Server::echoroom("sqlite")?;
-            turns.push(acks::run(&server, senders, in_flight, Duration::from_secs_f64(seconds))?);
-        }
-        turns.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
-        let acks::Acks { per_second, cpu_us_each } = turns[TURNS / 2];
-        writeln!(out, "| {senders} | {in_flight} | {per_second:.0} | {cpu_us_each:.1} |")?;
+    for (_, job) in JOBS.iter().filter(|(name, _)| is_wanted(name)) {
+        job(Duration::from_secs_f64(seconds), &mut out)?;
+        writeln!(out)?;
     }
     Ok(())
 }
 
-/// Talks for `duration`, then waits until everything sent has arrived everywhere.
-fn busy_room(server: &Server, duration: Duration) -> Result<Figures, Box<dyn Error>> {
-    let mut poll = Poll::new()?;
-    let mut events = Events::with_capacity(1024);
-    let mut shared = Shared::new(SENDERS);
-    let mut sessions = Vec::new();
-    for index in 0..SESSIONS {
-        sessions.push(Session::connect(server.port, index, SENDERS, poll.registry())?);
-    }
-    let (cpu_before, start) = (server.cpu_time()?, Instant::now());
-    for sender in &mut sessions[..SENDERS] {
-        for _ in 0..IN_FLIGHT {
-            sender.say(&mut shared);
-        }
-        sender.flush()?;
-    }
-    let expected = |sent: u64| sent * (SESSIONS as u64 - 1);
-    while start.elapsed() < duration || shared.delivered < expected(shared.sent) {
-        poll.poll(&mut events, Some(Duration::from_secs(10)))?;
-        if events.is_empty() {
-            return Err(format!("{} of {} deliveries came", shared.delivered, expected(shared.sent)).into());
-        }
-        for event in &events {
-            sessions[event.token().0].read(&mut shared)?;
-        }
-        let talking = start.elapsed() < duration;
-        for sender in std::mem::take(&mut shared.released) {
-            if talking {
-                sessions[sender].say(&mut shared);
-            }
-        }
-        for session in &mut sessions[..SENDERS] {
-            session.flush()?;
-        }
-    }
-    let (elapsed, cpu) = (start.elapsed(), server.cpu_time()? - cpu_before);
-    Ok(Figures {
-        cpu_us_per_delivery: cpu.as_secs_f64() * 1e6 / shared.delivered as f64,
-        deliveries_per_second: shared.delivered as f64 / elapsed.as_secs_f64(),
-        rss_mib: server.rss_mib()?,
-    })
+/// The middle one of the turns' figures.
+fn median<T>(turns: &[T], of: impl Fn(&T) -> f64) -> f64 {
+    let mut values: Vec<f64> = turns.iter().map(of).collect();
+    values.sort_by(f64::total_cmp);
+    values[values.len() / 2]
 }

@@ -2,6 +2,7 @@
 
 use std::{
     error::Error,
+    ffi::OsStr,
     fs,
     io::{BufRead as _, BufReader},
     net::TcpListener,
@@ -25,7 +26,7 @@ pub struct Server {
 
 impl Server {
     /// This server as its users run it, without a line of log for each session.
-    pub fn echoroom(journal: &str) -> Result<Self, Box<dyn Error>> {
+    pub fn echoroom(journal: &str, flags: &[&str]) -> Result<Self, Box<dyn Error>> {
         let port = free_port()?;
         // On the disk that the sources are on, not in a folder that may be memory.
         let data = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
@@ -33,29 +34,41 @@ impl Server {
         command
             .args(["--bind", "127.0.0.1", "--workers", "1", "--rate", "0", "--port", &port.to_string()])
             .args(["--static-dir", concat!(env!("CARGO_MANIFEST_DIR"), "/static")])
+            .args(flags)
             .args(["--journal", journal, "--data-dir"])
             .arg(data.path())
             .env("RUST_LOG", "echoroom::app=info");
         Self::start(command, port, data)
     }
 
-    /// `benches/peers/ws`, installed by npm on first use.
-    pub fn node_ws() -> Result<Self, Box<dyn Error>> {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers/ws");
-        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join("peer-ws");
+    /// `examples/socketio_conformance.rs`, which Cargo builds if it is not there, with heartbeats as others have them.
+    pub fn fixture() -> Result<Self, Box<dyn Error>> {
+        let profile = Path::new(env!("CARGO_BIN_EXE_echoroom")).parent().ok_or("a folder of programs")?;
+        let target = profile.parent().ok_or("a target folder")?;
+        run(Command::new(env!("CARGO"))
+            .args(["build", "--quiet", "--release", "--example", "socketio_conformance", "--target-dir"])
+            .arg(target)
+            .current_dir(env!("CARGO_MANIFEST_DIR")))?;
+        let port = free_port()?;
+        let mut command = on_core_0(profile.join("examples/socketio_conformance"));
+        command.args([&port.to_string(), "20000", "25000"]).env("RUST_LOG", "actix_server=info");
+        Self::start(command, port, tempfile::tempdir()?)
+    }
+
+    /// The peer of that name in `benches/peers`, installed by npm on first use.
+    pub fn node(peer: &str, flags: &[&str]) -> Result<Self, Box<dyn Error>> {
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers").join(peer);
+        let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("peer-{peer}"));
         fs::create_dir_all(&folder)?;
         for file in ["package.json", "server.js"] {
             fs::copy(source.join(file), folder.join(file))?;
         }
-        if !folder.join("node_modules/ws").exists() {
-            let status = Command::new("npm").args(["install", "--silent"]).current_dir(&folder).status()?;
-            if !status.success() {
-                return Err("npm install of the peer failed".into());
-            }
+        if !folder.join("node_modules").exists() {
+            run(Command::new("npm").args(["install", "--silent"]).current_dir(&folder))?;
         }
         let port = free_port()?;
         let mut command = on_core_0("node");
-        command.arg(folder.join("server.js")).arg(port.to_string());
+        command.arg(folder.join("server.js")).arg(port.to_string()).args(flags);
         Self::start(command, port, tempfile::tempdir()?)
     }
 
@@ -116,9 +129,13 @@ pub fn pin_self_to(core: usize) -> Result<(), Box<dyn Error>> {
     if status.success() { Ok(()) } else { Err("taskset failed: two cores are needed".into()) }
 }
 
-fn on_core_0(program: &str) -> Command {
+fn run(command: &mut Command) -> Result<(), Box<dyn Error>> {
+    if command.status()?.success() { Ok(()) } else { Err(format!("{command:?} failed").into()) }
+}
+
+fn on_core_0(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("taskset");
-    command.args(["-c", "0", program]);
+    command.args(["-c", "0"]).arg(program);
     command
 }
 

@@ -1,0 +1,154 @@
+//! CPU time of a delivery: events to one room of `/relay`, from 16 senders, four of each under way.
+//!
+//! An event is under way until one listener has it. Every client checks that it hears every sender's events, each once
+//! and in order, and none of its own.
+
+use std::{
+    error::Error,
+    io::Write,
+    time::{Duration, Instant},
+};
+
+use super::{Candidate, Clients};
+use crate::{TURNS, engineio::Transport, median, server::Server};
+
+const SENDERS: usize = 16;
+const IN_FLIGHT: usize = 4;
+
+/// What an event begins with; the text `SS NNNNNNNNNN` (sender, number) follows, filled up to 32 bytes.
+const START: &str = r#"2/relay,["message",""#;
+const TEXT: usize = 32;
+
+/// One turn's figures.
+struct Figures {
+    cpu_us_per_delivery: f64,
+    deliveries_per_second: f64,
+    rss_mib: f64,
+}
+
+/// The job: all servers by turns, and a table.
+pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+    let mut rows = Vec::new();
+    for (transport, clients) in [(Transport::WebSocket, 200), (Transport::Polling, 50)] {
+        for candidate in [Candidate::Reference, Candidate::ReferenceRecovering] {
+            rows.push((candidate, transport, clients, Vec::new()));
+        }
+    }
+    for turn in 1..=TURNS {
+        for (candidate, transport, clients, figures) in &mut rows {
+            eprintln!("turn {turn} of {TURNS}: {candidate}, broadcast over {transport}");
+            figures.push(broadcast(&candidate.start()?, *transport, *clients, duration)?);
+        }
+    }
+    writeln!(
+        out,
+        "Socket.IO broadcast: one room, {SENDERS} senders, {IN_FLIGHT} in flight each, {TEXT} bytes.\n"
+    )?;
+    writeln!(
+        out,
+        "| server | clients | CPU per delivery, us | deliveries a second | RSS, MiB |\n|---|---|---|---|---|"
+    )?;
+    for (candidate, transport, clients, figures) in rows {
+        writeln!(
+            out,
+            "| {candidate} | {clients} over {transport} | {:.3} | {:.0} | {:.1} |",
+            median(&figures, |turn| turn.cpu_us_per_delivery),
+            median(&figures, |turn| turn.deliveries_per_second),
+            median(&figures, |turn| turn.rss_mib)
+        )?;
+    }
+    Ok(())
+}
+
+/// Talks for `duration`, then waits until everything sent has arrived everywhere.
+fn broadcast(
+    server: &Server,
+    transport: Transport,
+    count: usize,
+    duration: Duration,
+) -> Result<Figures, Box<dyn Error>> {
+    let mut clients = Clients::join(server, transport, "/relay", count)?;
+    for client in 0..count {
+        clients.queue(client, br#"42/relay,0["join","room"]"#);
+    }
+    clients.flush(count)?;
+    clients.await_each(b"3/relay,0[")?;
+    let (cpu_before, start) = (server.cpu_time()?, Instant::now());
+    let mut room = Room::new(count);
+    for sender in (0..SENDERS).flat_map(|sender| [sender; IN_FLIGHT]) {
+        room.send(sender, &mut clients);
+    }
+    clients.flush(SENDERS)?;
+    while start.elapsed() < duration || room.delivered < room.sent * (count as u64 - 1) {
+        clients
+            .turn(|client, message| room.hear(client, message))
+            .map_err(|error| format!("{error}; {} sent, {} deliveries", room.sent, room.delivered))?;
+        let released = std::mem::take(&mut room.released);
+        if start.elapsed() < duration {
+            released.into_iter().for_each(|sender| room.send(sender, &mut clients));
+        }
+        clients.flush(SENDERS)?;
+    }
+    let (elapsed, cpu) = (start.elapsed(), server.cpu_time()? - cpu_before);
+    Ok(Figures {
+        cpu_us_per_delivery: cpu.as_secs_f64() * 1e6 / room.delivered as f64,
+        deliveries_per_second: room.delivered as f64 / elapsed.as_secs_f64(),
+        rss_mib: server.rss_mib()?,
+    })
+}
+
+/// What has been sent, and what each client has heard of it.
+struct Room {
+    sent: u64,
+    delivered: u64,
+    /// Senders one of whose events has reached its witness.
+    released: Vec<usize>,
+    next_number: [u64; SENDERS],
+    /// The number that must come next, for each client from each sender.
+    heard: Vec<[u64; SENDERS]>,
+}
+
+impl Room {
+    fn new(clients: usize) -> Self {
+        Self {
+            sent: 0,
+            delivered: 0,
+            released: Vec::new(),
+            next_number: [0; SENDERS],
+            heard: vec![[0; SENDERS]; clients],
+        }
+    }
+
+    fn send(&mut self, sender: usize, clients: &mut Clients) {
+        let number = &mut self.next_number[sender];
+        let text = format!("{sender:02} {number:010} {:x<18}", "");
+        clients.queue(sender, format!(r#"4{START}{text}"]"#).as_bytes());
+        *number += 1;
+        self.sent += 1;
+    }
+
+    fn hear(&mut self, client: usize, message: &[u8]) -> Result<(), Box<dyn Error>> {
+        let (sender, number) =
+            parse(message).ok_or_else(|| format!("unexpected {}", String::from_utf8_lossy(message)))?;
+        let expected =
+            self.heard[client].get_mut(sender).filter(|_| sender != client).ok_or("a wrong sender")?;
+        if number != *expected {
+            return Err(format!("{number} of {sender}, not {expected}").into());
+        }
+        *expected += 1;
+        self.delivered += 1;
+        // Each sender has one listener that releases its events.
+        if client == SENDERS + sender {
+            self.released.push(sender);
+        }
+        Ok(())
+    }
+}
+
+/// Who sent an event, and its number; behind the text there may be one more argument, the offset.
+fn parse(message: &[u8]) -> Option<(usize, u64)> {
+    let (text, rest) = message.strip_prefix(START.as_bytes())?.split_at_checked(TEXT)?;
+    let is_whole = rest == br#""]"# || (rest.starts_with(br#"",""#) && rest.ends_with(br#""]"#));
+    let number_of = |digits: &[u8]| digits.iter().fold(0, |sum, digit| sum * 10 + u64::from(digit - b'0'));
+    is_whole.then(|| (number_of(&text[..2]) as usize, number_of(&text[3..13])))
+}

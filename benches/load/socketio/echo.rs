@@ -1,0 +1,88 @@
+//! CPU time of an event that comes back: `message` and `message-back` in the main namespace, 32 bytes, one client.
+
+use std::{
+    error::Error,
+    io::Write,
+    time::{Duration, Instant},
+};
+
+use super::{Candidate, Clients};
+use crate::{TURNS, engineio::Transport, median};
+
+/// One turn's figures.
+struct Figures {
+    cpu_us_each: f64,
+    per_second: f64,
+}
+
+/// The job: both servers by turns, and a table.
+pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+    let mut rows = Vec::new();
+    for transport in [Transport::WebSocket, Transport::Polling] {
+        for in_flight in [1, 16] {
+            for candidate in [Candidate::Fixture, Candidate::Reference] {
+                rows.push((candidate, transport, in_flight, Vec::new()));
+            }
+        }
+    }
+    for turn in 1..=TURNS {
+        for (candidate, transport, in_flight, figures) in &mut rows {
+            eprintln!("turn {turn} of {TURNS}: {candidate}, echo over {transport}, {in_flight} in flight");
+            figures.push(echo(*candidate, *transport, *in_flight, duration)?);
+        }
+    }
+    writeln!(out, "Socket.IO echo: one client, 32 bytes an event.\n")?;
+    writeln!(
+        out,
+        "| server | transport | in flight | CPU per event, us | events a second |\n|---|---|---|---|---|"
+    )?;
+    for (candidate, transport, in_flight, figures) in rows {
+        writeln!(
+            out,
+            "| {candidate} | {transport} | {in_flight} | {:.1} | {:.0} |",
+            median(&figures, |turn| turn.cpu_us_each),
+            median(&figures, |turn| turn.per_second)
+        )?;
+    }
+    Ok(())
+}
+
+/// Sends for `duration`, and waits until everything has come back, in its order.
+fn echo(
+    candidate: Candidate,
+    transport: Transport,
+    in_flight: u64,
+    duration: Duration,
+) -> Result<Figures, Box<dyn Error>> {
+    let server = candidate.start()?;
+    let mut clients = Clients::join(&server, transport, "/", 1)?;
+    let (cpu_before, start) = (server.cpu_time()?, Instant::now());
+    let (mut sent, mut came_back) = (0, 0);
+    loop {
+        while sent < came_back + in_flight && start.elapsed() < duration {
+            clients.queue(0, format!(r#"42["message","{sent:032}"]"#).as_bytes());
+            sent += 1;
+        }
+        if came_back == sent {
+            break;
+        }
+        clients.flush(1)?;
+        clients.turn(|_, message| {
+            // What the example says to whom has just joined.
+            if message.starts_with(br#"2["auth","#) {
+                return Ok(());
+            }
+            let expected = format!(r#"2["message-back","{came_back:032}"]"#);
+            if message != expected.as_bytes() {
+                return Err(format!("{}, not {expected}", String::from_utf8_lossy(message)).into());
+            }
+            came_back += 1;
+            Ok(())
+        })?;
+    }
+    let (elapsed, cpu) = (start.elapsed(), server.cpu_time()? - cpu_before);
+    Ok(Figures {
+        cpu_us_each: cpu.as_secs_f64() * 1e6 / came_back as f64,
+        per_second: came_back as f64 / elapsed.as_secs_f64(),
+    })
+}

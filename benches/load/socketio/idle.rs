@@ -1,0 +1,57 @@
+//! Memory of an idle session: 2,000 join the main namespace and say nothing. Over polling each has a poll open.
+
+use std::{error::Error, io::Write, thread, time::Duration};
+
+use super::{Candidate, Clients};
+use crate::{TURNS, engineio::Transport, median};
+
+const SESSIONS: usize = 2_000;
+
+/// Until buffers that are given back have been, and the connections that posted are gone.
+const SETTLED: Duration = Duration::from_secs(3);
+
+/// One turn's figures.
+struct Figures {
+    before_mib: f64,
+    kib_per_session: f64,
+}
+
+/// The job: all servers by turns, and a table.
+pub fn job(_: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+    let mut rows = Vec::new();
+    for transport in [Transport::WebSocket, Transport::Polling] {
+        for candidate in [Candidate::Echoroom, Candidate::Fixture, Candidate::Reference] {
+            rows.push((candidate, transport, Vec::new()));
+        }
+    }
+    for turn in 1..=TURNS {
+        for (candidate, transport, figures) in &mut rows {
+            eprintln!("turn {turn} of {TURNS}: {candidate}, idle over {transport}");
+            figures.push(idle(*candidate, *transport)?);
+        }
+    }
+    writeln!(out, "Idle Socket.IO sessions: {SESSIONS} in the main namespace.\n")?;
+    writeln!(out, "| server | transport | KiB a session | RSS without them, MiB |\n|---|---|---|---|")?;
+    for (candidate, transport, figures) in rows {
+        writeln!(
+            out,
+            "| {candidate} | {transport} | {:.1} | {:.1} |",
+            median(&figures, |turn| turn.kib_per_session),
+            median(&figures, |turn| turn.before_mib)
+        )?;
+    }
+    Ok(())
+}
+
+fn idle(candidate: Candidate, transport: Transport) -> Result<Figures, Box<dyn Error>> {
+    let server = candidate.start()?;
+    thread::sleep(Duration::from_secs(1));
+    let before_mib = server.rss_mib()?;
+    let mut clients = Clients::join(&server, transport, "/", SESSIONS)?;
+    // What was said on joining comes to its end.
+    clients.linger(Duration::from_secs(1))?;
+    clients.all.iter_mut().for_each(crate::engineio::Client::rest);
+    clients.linger(SETTLED)?;
+    let kib_per_session = (server.rss_mib()? - before_mib) * 1024.0 / SESSIONS as f64;
+    Ok(Figures { before_mib, kib_per_session })
+}
