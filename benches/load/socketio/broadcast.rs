@@ -30,7 +30,7 @@ struct Figures {
 pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let mut rows = Vec::new();
     for (transport, clients) in [(Transport::WebSocket, 200), (Transport::Polling, 50)] {
-        for candidate in [Candidate::Reference, Candidate::ReferenceRecovering] {
+        for candidate in [Candidate::EchoroomRelay, Candidate::Reference, Candidate::ReferenceRecovering] {
             rows.push((candidate, transport, clients, Vec::new()));
         }
     }

@@ -25,6 +25,8 @@ const PATIENCE: Duration = Duration::from_secs(10);
 enum Candidate {
     /// The server as its users run it.
     Echoroom,
+    /// The same, which relays events, and keeps them for clients that drop.
+    EchoroomRelay,
     /// This crate as a library, with events of its own.
     Fixture,
     /// The reference as it comes.
@@ -37,6 +39,7 @@ impl Candidate {
     fn start(self) -> Result<Server, Box<dyn Error>> {
         match self {
             Self::Echoroom => Server::echoroom("memory", &[]),
+            Self::EchoroomRelay => Server::echoroom("memory", &["--relay", "on"]),
             Self::Fixture => Server::fixture(),
             Self::Reference => Server::node("socketio", &[]),
             Self::ReferenceRecovering => Server::node("socketio", &["recovery"]),
@@ -48,6 +51,7 @@ impl fmt::Display for Candidate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Echoroom => "echoroom",
+            Self::EchoroomRelay => "echoroom, relay",
             Self::Fixture => "echoroom, conformance example",
             Self::Reference => "Node socket.io",
             Self::ReferenceRecovering => "Node socket.io, recovery on",
