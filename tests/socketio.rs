@@ -19,7 +19,14 @@ fn main() -> ExitCode {
     let passed =
         run(Command::new("npm").args(["install", "--no-audit", "--no-fund", "--silent"]).current_dir(folder))
             && run(Command::new("node")
-                .args(["--test", "--test-concurrency=1", "chat.test.js", "protocol.test.js", "relay.test.js"])
+                .args([
+                    "--test",
+                    "--test-concurrency=1",
+                    "chat.test.js",
+                    "protocol.test.js",
+                    "relay.test.js",
+                    "client.test.js",
+                ])
                 .env("ECHOROOM_BINARY", env!("CARGO_BIN_EXE_echoroom"))
                 .env("ECHOROOM_FIXTURE", fixture)
                 .current_dir(folder));

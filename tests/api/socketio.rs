@@ -202,6 +202,18 @@ async fn a_client_that_closes_is_released() {
 }
 
 #[actix_web::test]
+async fn a_leave_that_overtakes_a_poll_still_releases_it() {
+    let server = TestServer::start().await;
+    for _ in 0..20 {
+        let poller = Poller::connected(&server).await;
+        let (poll, leave) = tokio::join!(poller.poll(), poller.post("1"));
+        assert_eq!((leave.status, poll.status, &*poll.body), (200, 200, "6"));
+        assert_eq!(poller.poll().await.status, 400);
+    }
+    server.until_health_shows(0, 0).await;
+}
+
+#[actix_web::test]
 async fn pings_come_at_their_interval_and_must_be_answered() {
     let server = TestServer::with(Settings { ping_timeout: "10s".parse().expect("a time"), ..hasty() }).await;
     let poller = Poller::connected(&server).await;
@@ -247,6 +259,20 @@ async fn a_session_upgrades_from_polling_to_a_websocket() {
     expect_closed(poller.websocket().await).await;
     raw.send(&text("423[\"ping\",{}]")).await;
     assert!(next_text(&mut raw).await.starts_with("433["), "the first one still carries the session");
+}
+
+#[actix_web::test]
+async fn a_poll_that_overtakes_the_upgrade_on_its_way_is_refused_like_one_after_it() {
+    let server = TestServer::start().await;
+    for _ in 0..20 {
+        let poller = Poller::connected(&server).await;
+        let mut raw = poller.websocket().await;
+        raw.send(&text("2probe")).await;
+        // The other connection may be read first, or between the two.
+        let upgrade = text("5");
+        let (poll, ()) = tokio::join!(poller.poll(), raw.send(&upgrade));
+        assert_eq!(poll.status, 400);
+    }
 }
 
 #[actix_web::test]

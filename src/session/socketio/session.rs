@@ -41,8 +41,14 @@ use crate::{
 /// A session's own answers may reach so many times over the bound: it asked for them.
 const MAX_OVERHANG: usize = 8;
 
+/// How long a poll that came since a WebSocket is tried waits for the upgrade before it is released for it.
+const POLL_PATIENCE: Duration = Duration::from_millis(100);
+
 /// How long a client that polls has to come and hear that the server has ended its session.
 const LAST_WORDS: Duration = Duration::from_secs(30);
+
+/// How long a client that has posted its leave is still known: its poll may be on its way by another connection.
+const LEAVE: Duration = Duration::from_millis(100);
 
 // ----- what the session's actor is told -----
 
@@ -108,6 +114,17 @@ pub(super) enum Transport {
 struct Probing {
     pipe: Arc<Pipe>,
     has_answered: bool,
+    /// The poll that waits came after the WebSocket was opened: its client may have upgraded already, which is then on
+    /// its way by another connection.
+    has_newer_poll: bool,
+    is_patience_over: bool,
+}
+
+impl Probing {
+    /// A client waits for its poll to end before it upgrades.
+    fn releases_polls(&self) -> bool {
+        self.has_answered && (!self.has_newer_poll || self.is_patience_over)
+    }
 }
 
 /// One client. See the module's text.
@@ -274,10 +291,9 @@ impl SocketIoSession {
                     if poll.send(PollAnswer::Payload(payload)).is_err() {
                         return self.finish(EndReason::TransportClose, ctx);
                     }
-                } else if self.probing.as_ref().is_some_and(|probing| probing.has_answered)
+                } else if self.probing.as_ref().is_some_and(Probing::releases_polls)
                     && let Some(poll) = waiting.take()
                 {
-                    // The client waits for its poll to end before it upgrades.
                     answer(poll, engineio::NOOP);
                 }
             }
@@ -338,9 +354,11 @@ impl SocketIoSession {
                 EndReason::Flood => Some(close::FLOOD),
                 _ => None,
             });
-        } else if !self.say_last_words(why) && why == EndReason::ForcedClose {
+        } else if !self.say_last_words(why)
+            && let Some(wait) = last_wait(why)
+        {
             // Nothing to tell it by, just now: at its next poll.
-            ctx.run_later(LAST_WORDS, |session, ctx| session.depart(ctx));
+            ctx.run_later(wait, |session, ctx| session.depart(ctx));
             return;
         }
         self.depart(ctx);
@@ -421,7 +439,12 @@ impl SocketIoSession {
         match &*text {
             "2probe" => {
                 probing.pipe.push(OpCode::Text, engineio::PROBE_ANSWER.as_bytes());
-                probing.has_answered = true;
+                if !std::mem::replace(&mut probing.has_answered, true) {
+                    ctx.run_later(POLL_PATIENCE, |session, ctx| {
+                        session.probing.iter_mut().for_each(|probing| probing.is_patience_over = true);
+                        session.flush(ctx);
+                    });
+                }
             }
             "5" => self.upgrade(ctx),
             _ => {
@@ -435,14 +458,18 @@ impl SocketIoSession {
     }
 
     fn upgrade(&mut self, ctx: &mut Context<Self>) {
-        let Some(Probing { pipe, .. }) = self.probing.take() else {
+        let Some(Probing { pipe, has_newer_poll, .. }) = self.probing.take() else {
             return;
         };
         debug!("{} has upgraded to a websocket", self.id);
         if let Transport::Polling(Some(poll)) =
             std::mem::replace(&mut self.transport, Transport::WebSocket(pipe))
         {
-            answer(poll, engineio::NOOP);
+            if has_newer_poll {
+                drop(poll.send(PollAnswer::BadRequest));
+            } else {
+                answer(poll, engineio::NOOP);
+            }
         }
         self.pong_due = None;
         self.next_ping = self.next_ping.max(Instant::now());
@@ -482,6 +509,15 @@ fn reason_of(why: Dismissal) -> EndReason {
         Dismissal::Restart => EndReason::ServerShuttingDown,
         Dismissal::SlowConsumer => EndReason::SlowConsumer,
         Dismissal::TooManyRooms => EndReason::ForcedClose,
+    }
+}
+
+/// How long a session that is over waits for a poll to tell it by.
+fn last_wait(why: EndReason) -> Option<Duration> {
+    match why {
+        EndReason::ForcedClose => Some(LAST_WORDS),
+        EndReason::TransportClose => Some(LEAVE),
+        _ => None,
     }
 }
 
@@ -546,18 +582,19 @@ impl Handler<TakePoll> for SocketIoSession {
         }
         match &mut self.transport {
             Transport::WebSocket(_) => drop(poll.send(PollAnswer::BadRequest)),
-            Transport::Polling(waiting) if self.end.is_some() => {
-                *waiting = Some(poll);
-                if self.say_last_words(EndReason::ForcedClose) {
-                    self.depart(ctx);
-                }
-            }
             Transport::Polling(Some(_)) => {
                 let _ = poll.send(PollAnswer::BadRequest);
                 self.finish(EndReason::TransportError, ctx);
             }
             Transport::Polling(waiting) => {
                 *waiting = Some(poll);
+                if let Some(why) = self.end {
+                    if self.say_last_words(why) {
+                        self.depart(ctx);
+                    }
+                    return;
+                }
+                self.probing.iter_mut().for_each(|probing| probing.has_newer_poll = true);
                 self.flush(ctx);
             }
         }
@@ -623,7 +660,8 @@ impl Handler<Probe> for SocketIoSession {
             return pipe.close(None);
         }
         let tried = Arc::clone(&pipe);
-        self.probing = Some(Probing { pipe, has_answered: false });
+        self.probing =
+            Some(Probing { pipe, has_answered: false, has_newer_poll: false, is_patience_over: false });
         ctx.run_later(self.engine.settings.upgrade_timeout, move |session, _| {
             if let Some(probing) = session.probing.take_if(|probing| Arc::ptr_eq(&probing.pipe, &tried)) {
                 probing.pipe.close(None);
