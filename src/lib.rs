@@ -1,8 +1,8 @@
 //! Echoroom, a real-time room server on the [actix](https://docs.rs/actix) actor framework.
 //!
 //! A client connects over WebSocket, or by Socket.IO over polling too, and becomes one actor. A plain one is answered in
-//! upper case, and what it says is relayed to everybody else in its room; a chat client logs in, and speaks events. What is said in a room is kept in
-//! its journal, and who comes back gets what was missed.
+//! upper case, and what it says is relayed to everybody else in its room; a chat client logs in, and speaks events. What
+//! is said in a room is kept in its journal, and who comes back gets what was missed.
 //!
 //! # Layout
 //!
@@ -11,7 +11,8 @@
 //! - [`session`]: one client as an actor; its way in ([`session::inlet`]) and its way out ([`session::outlet`]); its chat
 //!   ([`session::conversation`]); one that speaks Socket.IO ([`session::socketio`]).
 //! - [`chat`]: rooms. One [`ChatServer`](chat::ChatServer) keeps membership, names and order, one
-//!   [`FanOut`](chat::FanOut) per worker thread delivers.
+//!   [`FanOut`](chat::FanOut) per worker thread delivers. For the namespaces of Socket.IO a [`Hub`](chat::Hub) does what
+//!   `ChatServer` does for the chat.
 //! - [`journal`]: what was said in each room, kept: the contract, a store in memory, one in a SQLite file.
 //! - [`protocol`]: bytes in, values out: frames and messages of RFC 6455, packets of Engine.IO and Socket.IO, the chat
 //!   vocabulary, close codes, the upper-case answer.

@@ -8,8 +8,9 @@ import { chromium } from 'playwright-core';
 const REPO = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Starts the server on `port` (0: a free one) and gives back its address and how to stop it. */
-export async function startServer(port = 0) {
-  const child = spawn(process.env.ECHOROOM_BINARY, ['--bind', '127.0.0.1', '--port', String(port), '--journal', 'memory'], {
+export async function startServer({ port = 0, flags = [] } = {}) {
+  const own = ['--bind', '127.0.0.1', '--port', String(port), '--journal', 'memory'];
+  const child = spawn(process.env.ECHOROOM_BINARY, [...own, ...flags], {
     cwd: REPO,
     stdio: ['ignore', 'inherit', 'pipe'],
   });

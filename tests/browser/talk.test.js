@@ -109,7 +109,7 @@ test('a server that restarts is found again', async () => {
   await server.stop();
   await page.locator('#events').getByText('1012 server restarts').waitFor();
   await page.locator('#log').getByText('The server restarts. This page comes back by itself.').waitFor();
-  server = await startServer(port);
+  server = await startServer({ port });
   await page.locator('#state[data-state=connected]').waitFor();
   await say(page, 'still here');
   await said(page, 'server').getByText('STILL HERE!!!').waitFor();
