@@ -1,83 +1,12 @@
-// The page's words in both languages.
-
-const WORDS = {
-  en: {
-    language: '中文',
-    room: 'Room',
-    go: 'Go',
-    intro: 'A WebSocket is open in both directions: this page sends when it likes, and so does the server. ' +
-      'Try this line in your own page or in the console:',
-    twoTabs: 'What you send comes back in upper case with !!!, and goes to everybody else in the room. ' +
-      'Open this page in a second tab and talk to yourself.',
-    talk: (room) => `Room: ${room}`,
-    wire: 'On the wire',
-    wireExplained: 'The four events of the WebSocket API as they fire (open, message, error, close), and each send().',
-    clear: 'Clear',
-    send: 'Send',
-    yourMessage: 'Your message',
-    placeholder: 'Enter sends, Shift+Enter breaks the line',
-    connect: 'Connect',
-    disconnect: 'Disconnect',
-    connecting: 'connecting',
-    connected: 'connected',
-    disconnected: 'disconnected',
-    disconnecting: 'disconnecting',
-    waiting: (seconds) => `waiting ${seconds} s to reconnect`,
-    me: 'You',
-    server: 'The server answers',
-    other: 'Somebody',
-    notConnected: 'Not connected: your text stays here until it can be sent.',
-    tooBig: (kib) => `A message has at most 64 KiB; this one has ${kib} KiB.`,
-    badRoom: 'This is not a room name: it needs 1 to 64 characters, ' +
-      'none of them a control or text-direction character.',
-    unanswered: 'no answer came; it may not have arrived',
-    restarting: 'The server restarts. This page comes back by itself.',
-    willReturn: (code) => `Connection closed: ${code}. This page connects again by itself.`,
-    staysAway: (code) => `Connection closed: ${code}. This page does not connect again by itself; ` +
-      'the button Connect does.',
-    received: (bytes) => `↓ in, ${bytes} bytes`,
-    receivedBinary: (bytes) => `↓ in, ${bytes} bytes, binary`,
-    sent: (bytes) => `↑ out, ${bytes} bytes`,
-    errorSaysNothing: 'browsers give no reason; the close event follows',
-  },
-  zh: {
-    language: 'English',
-    room: '房间',
-    go: '进入',
-    intro: 'WebSocket 的两端都可以随时发送：页面可以，服务器也可以。在你自己的页面或控制台里试试这一行：',
-    twoTabs: '你发送的文字会变成大写加上 !!! 回到这里，同时原样发给房间里的其他人。再打开一个标签页，就能和自己聊天。',
-    talk: (room) => `房间：${room}`,
-    wire: '连接上的事件',
-    wireExplained: 'WebSocket API 的四个事件（open、message、error、close）按发生的顺序列出，还有每一次 send()。',
-    clear: '清空',
-    send: '发送',
-    yourMessage: '你的消息',
-    placeholder: '回车发送，Shift+回车换行',
-    connect: '连接',
-    disconnect: '断开',
-    connecting: '正在连接',
-    connected: '已连接',
-    disconnected: '未连接',
-    disconnecting: '正在断开',
-    waiting: (seconds) => `等待 ${seconds} 秒后重新连接`,
-    me: '你',
-    server: '服务器的回答',
-    other: '有人说',
-    notConnected: '没有连接：文字会留在这里，等到可以发送。',
-    tooBig: (kib) => `一条消息最多 64 KiB，这一条有 ${kib} KiB。`,
-    badRoom: '这不是有效的房间名：需要 1 到 64 个字符，不能有控制字符或改变文字方向的字符。',
-    unanswered: '没有收到回答，可能没有送达',
-    restarting: '服务器正在重启，本页会自动回来。',
-    willReturn: (code) => `连接已关闭：${code}。本页会自动重新连接。`,
-    staysAway: (code) => `连接已关闭：${code}。本页不会自动重新连接，请按“连接”。`,
-    received: (bytes) => `↓ 收到，${bytes} 字节`,
-    receivedBinary: (bytes) => `↓ 收到，${bytes} 字节，二进制`,
-    sent: (bytes) => `↑ 发出，${bytes} 字节`,
-    errorSaysNothing: '浏览器不给出原因，随后是 close 事件',
-  },
-};
+// The page's words in two languages: modules add theirs, elements are told what to say and say it again in another
+// language.
 
 const KEY = 'echoroom.language';
+const WORDS = { en: {}, zh: {} };
+const listeners = new Set();
+
+/** How to say again what an element says; let go with the element. */
+const tellers = new WeakMap();
 
 function remembered() {
   try {
@@ -95,7 +24,61 @@ export function language() {
   return current;
 }
 
-/** Changes to the other language and remembers it. */
+/** The same as a tag for `lang` and `Intl`. */
+export function locale() {
+  return current === 'zh' ? 'zh-CN' : 'en-GB';
+}
+
+/** Adds words: `{ en: { key: 'text' }, zh: { key: 'text' } }`; a function as the text takes values. Both have all keys. */
+export function addWords({ en, zh }) {
+  for (const [tongue, added] of Object.entries({ en, zh })) {
+    for (const key of Object.keys(added)) {
+      if (Object.hasOwn(WORDS[tongue], key)) throw new Error(`the words "${key}" are there already`);
+    }
+    Object.assign(WORDS[tongue], added);
+  }
+}
+
+/** The words for `key`; some take values. */
+export function words(key, ...values) {
+  const found = WORDS[current][key];
+  if (found === undefined) throw new Error(`there are no words "${key}" in ${current}`);
+  return typeof found === 'function' ? found(...values) : found;
+}
+
+/** Makes an element say what `teller` gives, now and in another language; by its text, or by an attribute. */
+export function tell(element, teller, attribute = 'text') {
+  const known = tellers.get(element) ?? new Map();
+  tellers.set(element, known.set(attribute, teller));
+  element.dataset.told = '';
+  say(element, teller, attribute);
+}
+
+function say(element, teller, attribute) {
+  if (attribute === 'text') element.textContent = teller();
+  else element.setAttribute(attribute, teller());
+}
+
+/** Fills in what `root` and all in it say: `data-text`, `data-placeholder`, `data-label`, `data-title`, and what was told. */
+export function translate(root = document) {
+  const fill = (name, set) => {
+    for (const element of root.querySelectorAll(`[data-${name}]`)) set(element, words(element.dataset[name]));
+  };
+  fill('text', (element, text) => { element.textContent = text; });
+  fill('placeholder', (element, text) => { element.placeholder = text; });
+  fill('label', (element, text) => element.setAttribute('aria-label', text));
+  fill('title', (element, text) => { element.title = text; });
+  for (const element of root.querySelectorAll('[data-told]')) {
+    for (const [attribute, teller] of tellers.get(element) ?? []) say(element, teller, attribute);
+  }
+}
+
+/** Calls `listener` whenever the language has changed, before the page is filled in again. */
+export function onLanguage(listener) {
+  listeners.add(listener);
+}
+
+/** Changes to the other language, remembers it, and fills the page in again. */
 export function switchLanguage() {
   current = current === 'en' ? 'zh' : 'en';
   try {
@@ -103,10 +86,7 @@ export function switchLanguage() {
   } catch {
     // As above.
   }
-}
-
-/** The words for `key`; some take a value. */
-export function words(key, value) {
-  const found = WORDS[current][key];
-  return typeof found === 'function' ? found(value) : found;
+  document.documentElement.lang = locale();
+  for (const listener of listeners) listener();
+  translate();
 }

@@ -1,114 +1,84 @@
-// Finds the elements and wires socket and view together.
-import { Connection } from './connection.js';
-import { switchLanguage } from './i18n.js';
-import { Answers, MAX_MESSAGE_BYTES, closeCode, isRoomName, roomOf, socketUrl } from './protocol.js';
-import { View } from './view.js';
+// The page's frame: two views, the panel of the wire, language and theme.
+import './words/shell.js';
+import { mountChat } from './chat/index.js';
+import { find } from './dom.js';
+import { locale, switchLanguage, tell, translate, words } from './i18n.js';
+import { mountWire } from './wire/panel.js';
+import { Recorder } from './wire/recorder.js';
 
-const find = (id) => document.getElementById(id);
-const room = roomOf(location);
-const view = new View(room);
-const answers = new Answers();
-const state = { name: 'disconnected', until: 0, ticking: 0 };
+const THEME_KEY = 'echoroom.theme';
+const THEMES = ['auto', 'light', 'dark'];
+const recorder = new Recorder();
+let lessons = null;
 
-const connection = new Connection({
-  url: socketUrl(location, room),
-  mayReturn: (code) => closeCode(code).reconnect,
-  on: { state: changeState, event: showEvent, text: showText },
-});
-
-function changeState(name, { waitMs = 0, code, opened, asked } = {}) {
-  state.name = name;
-  state.until = performance.now() + waitMs;
-  clearInterval(state.ticking);
-  if (name === 'waiting') state.ticking = setInterval(showState, 1000);
-  if (name === 'connected') view.hint();
-  if (name === 'waiting' || name === 'disconnected') {
-    for (const item of answers.forget()) view.unanswered(item);
-    // Tries that fail one after the other are told by the state and the events, not in the log each time.
-    if (name === 'waiting' && opened) view.ended(code, code === 1012 ? 'restarting' : 'willReturn');
-    if (name === 'disconnected' && !asked) view.ended(code, 'staysAway');
+function stored(key) {
+  try {
+    return localStorage.getItem(key);
+  } catch {
+    return null; // Storage may be forbidden; the page works without it.
   }
-  showState();
 }
 
-function showState() {
-  const seconds = Math.max(1, Math.ceil((state.until - performance.now()) / 1000));
-  view.state(state.name, seconds, connection.isWanted);
+function store(key, value) {
+  try {
+    localStorage.setItem(key, value);
+  } catch {
+    // As above.
+  }
 }
 
-function showEvent(event) {
-  if (event.type === 'close') return view.closed(event);
-  if (event.type === 'error') return view.event('error', 'errorSaysNothing');
-  if (event.type === 'open') return view.event('open');
-  const isText = typeof event.data === 'string';
-  view.event('message', isText ? 'received' : 'receivedBinary', bytesOf(event.data));
+/** The view that the address names: `#lessons`, else the chat. Lessons are loaded when they are first asked for. */
+async function showView() {
+  const name = location.hash.startsWith('#lessons') ? 'lessons' : 'chat';
+  find('chat').hidden = name !== 'chat';
+  find('lessons').hidden = name !== 'lessons';
+  for (const link of document.querySelectorAll('#views a')) {
+    if (link.dataset.view === name) link.setAttribute('aria-current', 'page');
+    else link.removeAttribute('aria-current');
+  }
+  document.body.dataset.view = name;
+  if (name === 'lessons' && !lessons) {
+    lessons = import('./lessons/index.js').then(({ mountLessons }) => mountLessons(find('lessons'), { recorder }));
+    await lessons;
+    translate(find('lessons'));
+  }
 }
 
-function showText(text) {
-  const asked = answers.take(text);
-  view.message(asked ? 'server' : 'other', text);
-  if (asked) asked.dataset.answered = '';
+function showTheme() {
+  const theme = THEMES.includes(stored(THEME_KEY)) ? stored(THEME_KEY) : 'auto';
+  if (theme === 'auto') delete document.documentElement.dataset.theme;
+  else document.documentElement.dataset.theme = theme;
+  const name = `theme${theme[0].toUpperCase()}${theme.slice(1)}`;
+  tell(find('theme'), () => words(name), 'aria-label');
+  tell(find('theme'), () => words(name), 'title');
+  find('theme').textContent = { auto: '◐', light: '☀', dark: '☾' }[theme];
 }
 
-function bytesOf(data) {
-  return new Blob([data]).size;
-}
-
-function send() {
-  const box = find('text');
-  const text = box.value;
-  if (!text) return;
-  const bytes = bytesOf(text);
-  if (bytes > MAX_MESSAGE_BYTES) return view.hint('tooBig', Math.ceil(bytes / 1024));
-  if (!connection.send(text)) return view.hint('notConnected');
-  view.event('send', 'sent', bytes);
-  answers.sent(text, view.message('me', text));
-  view.hint();
-  box.value = '';
-  box.focus();
-}
-
-function enterRoom(wanted) {
-  if (wanted && !isRoomName(wanted)) return view.hint('badRoom');
-  location.search = wanted && wanted !== 'lobby' ? `?room=${encodeURIComponent(wanted)}` : '';
+function showWire(isOpen) {
+  document.body.dataset.wire = isOpen ? 'open' : 'closed';
+  find('wire').hidden = !isOpen;
+  find('wire-toggle').setAttribute('aria-expanded', String(isOpen));
 }
 
 function listen() {
-  find('composer').addEventListener('submit', (event) => {
-    event.preventDefault();
-    send();
+  find('language').addEventListener('click', switchLanguage);
+  find('theme').addEventListener('click', () => {
+    const next = (THEMES.indexOf(document.documentElement.dataset.theme ?? 'auto') + 1) % THEMES.length;
+    store(THEME_KEY, THEMES[next]);
+    showTheme();
   });
-  find('text').addEventListener('keydown', (event) => {
-    // Enter that ends a composition belongs to the input method; 229 is how some browsers mark it.
-    if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return;
-    event.preventDefault();
-    send();
+  find('wire-toggle').addEventListener('click', () => {
+    showWire(find('wire').hidden);
+    store('echoroom.wire', find('wire').hidden ? 'closed' : 'open');
   });
-  find('toggle').addEventListener('click', () => {
-    if (connection.isWanted) connection.disconnect();
-    else connection.connect();
-  });
-  find('clear').addEventListener('click', () => view.clearEvents());
-  find('language').addEventListener('click', () => {
-    switchLanguage();
-    view.translate();
-    showState();
-  });
-  find('room-form').addEventListener('submit', (event) => {
-    event.preventDefault();
-    enterRoom(find('room').value.trim());
-  });
-  addEventListener('online', () => connection.hurry());
-  document.addEventListener('visibilitychange', () => {
-    if (document.visibilityState === 'visible') connection.hurry();
-  });
+  addEventListener('hashchange', showView);
 }
 
-document.title = `${room} · Echoroom`;
-find('room').value = room;
-view.snippet(socketUrl(location, room));
-view.translate();
+document.documentElement.lang = locale();
+showTheme();
+showWire((stored('echoroom.wire') ?? (matchMedia('(min-width: 72rem)').matches ? 'open' : 'closed')) === 'open');
 listen();
-showState();
-if (isRoomName(room)) connection.connect();
-else view.hint('badRoom');
+const chat = mountChat(find('chat'), { recorder });
+mountWire(find('wire'), { recorder, ping: () => chat.ping() });
+translate();
+showView();

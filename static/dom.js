@@ -1,0 +1,26 @@
+// Makes elements. Text goes in as text, never as markup.
+import { tell } from './i18n.js';
+
+/** The element with that id. */
+export const find = (id) => document.getElementById(id);
+
+/**
+ * An element. `properties` are its own properties (`className`, `type`, `hidden` …), with `dataset` for data attributes,
+ * `attributes` for what has no property, and `on` for listeners by event. Children are nodes, or texts.
+ */
+export function make(tag, { dataset, attributes, on, ...properties } = {}, ...children) {
+  const element = document.createElement(tag);
+  Object.assign(element, properties);
+  Object.assign(element.dataset, dataset);
+  for (const [name, value] of Object.entries(attributes ?? {})) element.setAttribute(name, value);
+  for (const [event, listener] of Object.entries(on ?? {})) element.addEventListener(event, listener);
+  element.append(...children);
+  return element;
+}
+
+/** An element that says what `teller` gives, in the language of the moment. */
+export function told(tag, properties, teller) {
+  const element = make(tag, properties);
+  tell(element, teller);
+  return element;
+}
