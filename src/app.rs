@@ -39,6 +39,7 @@ use crate::{
     session::{
         Worker,
         admission::Admission,
+        lesson::Lessons,
         linger, socket,
         socketio::{Engine, EngineSettings},
     },
@@ -221,6 +222,7 @@ impl StopHandle {
             chat.do_send(DismissAll);
         }
         self.node.engine.end_all();
+        self.node.lessons.end_all();
         let deadline = Instant::now() + self.node.settings.shutdown_timeout.get();
         while self.node.admission.sessions() > 0 && Instant::now() < deadline {
             rt::time::sleep(DRAIN_STEP).await;
@@ -273,6 +275,7 @@ pub struct Node {
     admission: Arc<Admission>,
     journal: Arc<dyn Journal>,
     engine: Arc<Engine>,
+    lessons: Arc<Lessons>,
     chat: OnceLock<Addr<ChatServer>>,
     workers_started: AtomicUsize,
 }
@@ -290,6 +293,7 @@ impl Node {
             engine: Engine::new(EngineSettings::of(&settings), Arc::clone(&metrics), Arc::clone(&intake)),
             intake,
             admission: Admission::new(settings.max_sessions.get(), settings.max_sessions_per_address),
+            lessons: Lessons::new(settings.max_lessons.get()),
             settings: Arc::new(settings),
             metrics,
             chat: OnceLock::new(),
@@ -325,6 +329,7 @@ impl Node {
             engine: Arc::clone(&self.engine),
             intake: Arc::clone(&self.intake),
             admission: Arc::clone(&self.admission),
+            lessons: Arc::clone(&self.lessons),
             settings: Arc::clone(settings),
             metrics: Arc::clone(&self.metrics),
             inflater: Default::default(),

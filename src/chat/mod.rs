@@ -15,6 +15,7 @@ pub mod commits;
 pub mod fanout;
 pub mod hub;
 pub mod line;
+pub mod listing;
 pub mod log;
 pub mod messages;
 pub mod presence;
@@ -30,8 +31,8 @@ pub use self::{
     hub::{Hub, HubLimits, recovery::RecoveryLimits},
     line::Dialect,
     messages::{
-        CloseJournal, Cutter, Delivery, DismissAll, Dismissal, Join, Leave, MayEnter, Payload, Publish, Seat,
-        Summarize, Summary,
+        CloseJournal, Cutter, Delivery, DismissAll, Dismissal, Join, Leave, ListRooms, MayEnter, Payload,
+        Publish, Seat, Summarize, Summary,
     },
     round::Encoding,
     server::{ChatLimits, ChatServer},

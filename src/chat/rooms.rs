@@ -244,6 +244,11 @@ impl<R: AnyRoom> Rooms<R> {
         self.occupied
     }
 
+    /// The rooms in memory, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &R> {
+        self.rooms.values()
+    }
+
     /// Rooms in memory.
     pub fn loaded(&self) -> usize {
         self.rooms.len()

@@ -54,6 +54,7 @@ mod defaults {
     pub(super) const MAX_SESSIONS: usize = 100_000;
     pub(super) const MAX_SESSIONS_PER_ADDRESS: usize = 0;
     pub(super) const MAX_ROOMS: usize = 10_000;
+    pub(super) const MAX_LESSONS: usize = 64;
     pub(super) const PING_INTERVAL: Period = Period(Duration::from_secs(25));
     pub(super) const PING_TIMEOUT: Period = Period(Duration::from_secs(20));
     pub(super) const STALL_TIMEOUT: Period = Period(Duration::from_secs(20));
@@ -253,6 +254,18 @@ pub struct Settings {
     #[arg(long, env = "ECHOROOM_MAX_ROOMS", value_name = "COUNT", default_value_t = nonzero(default::MAX_ROOMS))]
     pub max_rooms: NonZeroUsize,
 
+    /// Whether /rooms lists the rooms that somebody is in, for everybody
+    #[arg(long, env = "ECHOROOM_ROOM_LIST", value_name = "SWITCH", default_value_t = Switch::On)]
+    pub room_list: Switch,
+
+    /// Whether the page's lessons have their part of the server: /lesson/
+    #[arg(long, env = "ECHOROOM_LESSONS", value_name = "SWITCH", default_value_t = Switch::On)]
+    pub lessons: Switch,
+
+    /// Lessons with a connection at a time; one more gets 503
+    #[arg(long, env = "ECHOROOM_MAX_LESSONS", value_name = "COUNT", default_value_t = nonzero(default::MAX_LESSONS))]
+    pub max_lessons: NonZeroUsize,
+
     /// How often a session is pinged
     #[arg(long, env = "ECHOROOM_PING_INTERVAL", value_name = "TIME", default_value_t = default::PING_INTERVAL)]
     pub ping_interval: Period,
@@ -324,6 +337,9 @@ impl Default for Settings {
             max_sessions_per_address: default::MAX_SESSIONS_PER_ADDRESS,
             trusted_proxy: Vec::new(),
             max_rooms: nonzero(default::MAX_ROOMS),
+            room_list: Switch::On,
+            lessons: Switch::On,
+            max_lessons: nonzero(default::MAX_LESSONS),
             ping_interval: default::PING_INTERVAL,
             ping_timeout: default::PING_TIMEOUT,
             stall_timeout: default::STALL_TIMEOUT,
@@ -338,13 +354,18 @@ impl Default for Settings {
 impl Settings {
     /// Where a program on this machine reaches the server.
     pub fn local_address(&self) -> SocketAddr {
-        let ip = match self.bind {
-            IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
-            IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
-            ip => ip,
-        };
-        (ip, self.port).into()
+        reachable((self.bind, self.port).into())
     }
+}
+
+/// Where a program on this machine reaches what listens on `bound`.
+pub fn reachable(bound: SocketAddr) -> SocketAddr {
+    let ip = match bound.ip() {
+        IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
+        IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),
+        ip => ip,
+    };
+    (ip, bound.port()).into()
 }
 
 const fn nonzero(count: usize) -> NonZeroUsize {

@@ -9,7 +9,7 @@ pub use self::{
     avatar::Avatar,
     image::{ImageError, ImageLimits},
     nickname::{Nickname, NicknameError, NicknameKey},
-    room_name::{DEFAULT_ROOM, RoomName, RoomNameError},
+    room_name::{DEFAULT_ROOM, LESSON_ROOM_START, RoomName, RoomNameError},
     token::{Token, TokenError},
 };
 

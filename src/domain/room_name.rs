@@ -12,6 +12,9 @@ pub const DEFAULT_ROOM: &str = "lobby";
 /// Longest room name, in characters after normalization.
 pub const MAX_ROOM_NAME_CHARS: usize = 64;
 
+/// What the names of rooms begin with that are there for a lesson of the page.
+pub const LESSON_ROOM_START: &str = "lesson-";
+
 /// The name of a room: NFKC, trimmed, 1 to 64 characters, none of them a control or bidi character.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoomName(Arc<str>);
@@ -52,6 +55,11 @@ impl RoomName {
             return Err(RoomNameError::Forbidden(found));
         }
         Ok(Self(name.into()))
+    }
+
+    /// Whether it may be shown to those who are not in the room. Those of lessons are nobody's business.
+    pub fn is_listed(&self) -> bool {
+        !self.0.starts_with(LESSON_ROOM_START)
     }
 
     /// The normalized name.

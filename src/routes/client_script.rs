@@ -9,6 +9,7 @@ use actix_web::{
         Method,
         header::{ALLOW, CACHE_CONTROL, ETag, EntityTag, Header as _, IfNoneMatch, X_CONTENT_TYPE_OPTIONS},
     },
+    middleware::Compress,
     web::{self, ServiceConfig},
 };
 use sha2::{Digest as _, Sha256};
@@ -28,7 +29,7 @@ static TAG: LazyLock<EntityTag> = LazyLock::new(|| {
 /// Registers the script below `path`, and a 404 in words for other names there.
 pub fn configure(cfg: &mut ServiceConfig, path: &str, worker: web::Data<Worker>) {
     let path = format!("{}/{{name}}", path.trim_end_matches('/'));
-    cfg.service(web::resource(path).app_data(worker).to(answer));
+    cfg.service(web::resource(path).app_data(worker).wrap(Compress::default()).to(answer));
 }
 
 async fn answer(req: HttpRequest, name: web::Path<String>, worker: web::Data<Worker>) -> HttpResponse {

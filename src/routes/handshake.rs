@@ -10,7 +10,10 @@ use actix_web::{
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
-use crate::{domain::RoomNameError, session::admission::Full};
+use crate::{
+    domain::RoomNameError,
+    session::{admission::Full, lesson::TooManyLessons},
+};
 
 /// The only version of the protocol there is.
 const PROTOCOL_VERSION: &str = "13";
@@ -69,6 +72,9 @@ pub enum Refusal {
     /// The session would be one too many, or the server stops.
     #[error("{0}")]
     Full(Full),
+    /// The lesson would be one too many.
+    #[error(transparent)]
+    TooManyLessons(#[from] TooManyLessons),
 }
 
 impl Refusal {
@@ -81,6 +87,7 @@ impl Refusal {
             Self::Full(Full::Sessions) => "sessions",
             Self::Full(Full::Address) => "address",
             Self::Full(Full::Draining) => "draining",
+            Self::TooManyLessons(_) => "lessons",
             Self::Method(_)
             | Self::HttpVersion
             | Self::NoUpgrade
@@ -99,7 +106,7 @@ impl ResponseError for Refusal {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoUpgrade | Self::OtherVersion => StatusCode::UPGRADE_REQUIRED,
             Self::ForeignOrigin { .. } => StatusCode::FORBIDDEN,
-            Self::TooManyRooms | Self::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyRooms | Self::Full(_) | Self::TooManyLessons(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::HttpVersion
             | Self::NoConnectionUpgrade
             | Self::NoVersion
@@ -118,7 +125,9 @@ impl ResponseError for Refusal {
             Self::OtherVersion => response
                 .insert_header((header::UPGRADE, "websocket"))
                 .insert_header((header::SEC_WEBSOCKET_VERSION, PROTOCOL_VERSION)),
-            Self::TooManyRooms | Self::Full(_) => response.insert_header((header::RETRY_AFTER, RETRY_AFTER)),
+            Self::TooManyRooms | Self::Full(_) | Self::TooManyLessons(_) => {
+                response.insert_header((header::RETRY_AFTER, RETRY_AFTER))
+            }
             _ => &mut response,
         };
         response.content_type("text/plain; charset=utf-8").body(format!("{self}.\n"))

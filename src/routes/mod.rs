@@ -5,7 +5,7 @@ use std::sync::Arc;
 use actix_files::Files;
 use actix_web::{
     guard,
-    middleware::DefaultHeaders,
+    middleware::{Compress, DefaultHeaders},
     web::{self, ServiceConfig},
 };
 
@@ -15,15 +15,17 @@ pub mod client_script;
 pub mod cors;
 pub mod handshake;
 pub mod health;
+pub mod lesson;
 pub mod lingering;
 pub mod metrics;
 pub mod origin;
+pub mod page;
 pub mod peer;
 pub mod socketio;
 pub mod websocket;
 
 /// What the page may load and reach: its own files, and WebSockets.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data:; \
+const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
      connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Registers what `--metrics-bind` has a port of its own for.
@@ -41,6 +43,7 @@ pub fn configure(cfg: &mut ServiceConfig, worker: Worker) {
     // Programs that speak Socket.IO.
     socketio::configure(cfg, &worker.settings.socketio_path, socketio::chat_door(&worker));
     client_script::configure(cfg, &worker.settings.socketio_path, worker.clone());
+    lesson::configure(cfg, &worker);
     cfg.app_data(worker)
         // Clients of the rooms.
         .service(
@@ -52,6 +55,9 @@ pub fn configure(cfg: &mut ServiceConfig, worker: Worker) {
         .service(web::resource("/chat").to(websocket::chat))
         // Clients that test themselves.
         .service(web::resource("/echo").to(websocket::echo))
+        // The page.
+        .service(web::resource("/limits").get(page::limits))
+        .service(web::resource("/rooms").get(page::rooms))
         // Operators.
         .service(web::resource("/health").get(health::health))
         // People. Last, because it takes every other path.
@@ -65,6 +71,8 @@ pub fn configure(cfg: &mut ServiceConfig, worker: Worker) {
                         // Browsers may keep a file, but ask each time whether it is still the one.
                         .add(("Cache-Control", "no-cache")),
                 )
+                // Inside the headers, so that they come to what is compressed, too.
+                .wrap(Compress::default())
                 .service(Files::new("/", static_dir).index_file("index.html")),
         );
 }

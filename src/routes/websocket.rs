@@ -91,7 +91,7 @@ async fn admit_plain(req: &HttpRequest, worker: &Worker) -> Result<(Visitor, Adm
 }
 
 /// The handshake first, then whether this page may come in.
-fn check(req: &HttpRequest, worker: &Worker, leniency: Leniency) -> Result<(), Refusal> {
+pub(super) fn check(req: &HttpRequest, worker: &Worker, leniency: Leniency) -> Result<(), Refusal> {
     handshake::check(req.method(), req.version(), req.headers())?;
     origin::check(req.headers(), &worker.settings.allow_origin, leniency).map_err(|origin| {
         // Browsers hide the body of a refused handshake from the page and its developer.
@@ -104,10 +104,10 @@ fn check(req: &HttpRequest, worker: &Worker, leniency: Leniency) -> Result<(), R
 fn admit(req: &HttpRequest, worker: &Worker, door: Door) -> Result<(Visitor, Admitted), Refusal> {
     let address = peer::address(req, &worker.settings.trusted_proxy);
     let admitted = worker.admission.admit(address).map_err(Refusal::Full)?;
-    Ok((Visitor { door, address }, admitted))
+    Ok((Visitor { door, address, watch: None }, admitted))
 }
 
-fn open(
+pub(super) fn open(
     req: &HttpRequest,
     payload: web::Payload,
     worker: &web::Data<Worker>,

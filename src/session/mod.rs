@@ -13,7 +13,7 @@ use std::{cell::RefCell, fmt, sync::Arc};
 
 use actix::Addr;
 
-use self::{admission::Admission, socketio::Engine};
+use self::{admission::Admission, lesson::Lessons, socketio::Engine};
 use crate::{
     chat::{Budget, ChatServer, Dismissal},
     config::Settings,
@@ -33,12 +33,15 @@ pub mod admission;
 pub mod conversation;
 pub mod heartbeat;
 pub mod inlet;
+pub mod lesson;
 pub mod linger;
 pub mod outlet;
+pub mod pipe;
 pub mod rate;
 pub mod socket;
 pub mod socketio;
 pub mod voice;
+pub mod watch;
 pub mod websocket;
 
 /// What all sessions of one worker thread share.
@@ -56,6 +59,8 @@ pub struct Worker {
     pub intake: Arc<Budget>,
     /// The bounds on sessions of the process.
     pub admission: Arc<Admission>,
+    /// The lessons under way in the process.
+    pub lessons: Arc<Lessons>,
     /// The process's settings.
     pub settings: Arc<Settings>,
     /// The process's counters.

@@ -97,11 +97,25 @@ impl Connection {
         });
     }
 
+    /// From now on the connection ends by a reset, however it ends.
+    pub fn end_by_reset(&self) {
+        let outcome = self.with_socket(|socket| socket.set_linger(Some(Duration::ZERO)));
+        debug!("the connection of {} is to end by a reset: {outcome:?}", self.peer);
+    }
+
     /// Ends the connection by a reset: what the kernel holds for the client is dropped. Harmless when it has ended.
     fn cut(&self) {
+        let outcome = self.with_socket(|socket| {
+            socket.set_linger(Some(Duration::ZERO)).and_then(|()| socket.shutdown(Shutdown::Both))
+        });
+        debug!("the connection of {} was cut: {outcome:?}", self.peer);
+    }
+
+    /// `None` if the socket is gone.
+    fn with_socket<T>(&self, act: impl FnOnce(SockRef<'_>) -> T) -> Option<T> {
         let descriptor = self.descriptor.load(Ordering::SeqCst);
         if descriptor == GONE {
-            return;
+            return None;
         }
         // SAFETY: the descriptor is open for the length of this call. It belongs to actix-http's connection, which
         // drops its data, and so our guard, before its socket, on this same thread; so here the socket still exists.
@@ -110,10 +124,6 @@ impl Connection {
         let socket = SockRef::from(&descriptor);
         // Should that order ever change, a number used again would be another client's connection: ask whose it is.
         let is_ours = socket.peer_addr().is_ok_and(|peer| peer.as_socket() == Some(self.peer));
-        if is_ours {
-            let outcome =
-                socket.set_linger(Some(Duration::ZERO)).and_then(|()| socket.shutdown(Shutdown::Both));
-            debug!("the connection of {} was cut: {outcome:?}", self.peer);
-        }
+        is_ours.then(|| act(socket))
     }
 }

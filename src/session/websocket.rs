@@ -30,6 +30,7 @@ use super::{
     rate::{Meter, RateLimit},
     socket::{self, Connection},
     voice::Voice,
+    watch::Watch,
 };
 use crate::{
     chat::{Cutter, Delivery, Dialect, Dismissal, Encoding, Intake, Join, Leave, Payload, Publish, Seat},
@@ -57,6 +58,8 @@ pub struct Visitor {
     pub door: Door,
     /// Its address, as the server or a trusted proxy sees it.
     pub address: Option<IpAddr>,
+    /// Who looks on, if somebody does.
+    pub watch: Option<Watch>,
 }
 
 /// A WebSocket client: answers it, and carries its room's messages both ways.
@@ -99,6 +102,9 @@ pub fn open(
     }
     let metrics = worker.metrics.protocol(visitor.door.protocol());
     let outbox = Outbox::new(metrics.bytes_out.clone());
+    if let Some(watch) = &visitor.watch {
+        watch.begun(outbox.waiting());
+    }
     let intake = Intake::new(settings.max_intake_bytes.get(), Arc::clone(&worker.intake));
     let is_chat = visitor.door == Door::Chat;
     let message_size = if is_chat { settings.max_payload } else { settings.max_message_size };
@@ -323,6 +329,9 @@ impl Actor for WebSocketSession {
         let ending = self.ending.as_ref().unwrap_or(&Ending::Lost);
         self.metrics.sessions.dec();
         self.worker.metrics.closed(ending.code());
+        if let Some(watch) = &self.visitor.watch {
+            watch.ended(ending.clone());
+        }
         info!(
             "{} closed: {ending}, after {:.1} s and {} messages",
             self.id,

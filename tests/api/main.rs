@@ -14,6 +14,7 @@ mod heartbeat;
 mod helpers;
 mod identity;
 mod journal;
+mod lesson;
 mod limits;
 mod metrics;
 mod namespaces;

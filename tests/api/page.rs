@@ -1,8 +1,15 @@
 //! `GET /` is the demo page, with its files and nothing else.
 
-use echoroom::protocol::close;
+use std::time::Duration;
 
-use crate::helpers::{TestServer, settings};
+use actix_web::rt;
+use echoroom::{
+    config::{Settings, Switch},
+    protocol::close,
+};
+use serde_json::{Value, json};
+
+use crate::helpers::{TestServer, settings, soon};
 
 async fn get(server: &TestServer, path: &str) -> (u16, String, String) {
     let url = format!("http://{}{path}", server.address);
@@ -46,4 +53,61 @@ async fn nothing_outside_the_folder_is_served() {
         assert!(status == 404 || status == 400, "{path}: {status}");
         assert!(!body.contains("[package]"), "{path}");
     }
+}
+
+#[actix_web::test]
+async fn files_are_compressed_for_who_asks_and_known_again_by_their_tag() {
+    let server = TestServer::start().await;
+    let plain = server.get_raw("/style.css", "").await;
+    let tag = plain.lines().find_map(|line| line.strip_prefix("etag: ")).expect("a tag").to_owned();
+    assert!(!plain.contains("content-encoding"), "{plain}");
+    let known = server.get_raw("/style.css", &format!("If-None-Match: {tag}\r\n")).await;
+    assert!(known.starts_with("HTTP/1.1 304"), "{known}");
+    let url = format!("http://{}/style.css", server.address);
+    let request = awc::Client::new().get(url).insert_header(("Accept-Encoding", "gzip")).no_decompress();
+    let mut packed = request.send().await.expect("an answer");
+    assert_eq!(packed.headers().get("content-encoding").map(|value| value.as_bytes()), Some(&b"gzip"[..]));
+    assert!(packed.body().await.expect("a body").len() * 2 < plain.len());
+}
+
+#[actix_web::test]
+async fn a_page_is_told_the_limits_of_this_server() {
+    let server =
+        TestServer::with(Settings { max_image_side: 77.try_into().expect("not zero"), ..settings() }).await;
+    let (status, _, limits) = get(&server, "/limits").await;
+    let limits: Value = serde_json::from_str(&limits).expect("JSON");
+    assert_eq!(
+        (status, &limits["max_image_side"], &limits["max_message_size"]),
+        (200, &json!(77), &json!(65_536))
+    );
+    assert_eq!(
+        (&limits["lessons"], &limits["relay"], &limits["room_list"]),
+        (&json!(true), &json!(false), &json!(true))
+    );
+}
+
+#[actix_web::test]
+async fn rooms_with_somebody_in_them_are_listed() {
+    let server = TestServer::start().await;
+    let rooms = async || -> Value { serde_json::from_str(&get(&server, "/rooms").await.2).expect("JSON") };
+    assert_eq!(rooms().await, json!({"rooms": [], "more": 0}));
+    let _ann = server.connect("/ws?room=tea").await;
+    let _ben = server.connect("/ws?room=tea").await;
+    let _eve = server.connect("/ws?room=lesson-1").await;
+    let listed = json!({"rooms": [{"room": "tea", "sessions": 2, "members": 0}], "more": 0});
+    // The list may be a second old.
+    soon("the list", async {
+        while rooms().await != listed {
+            rt::time::sleep(Duration::from_millis(20)).await;
+        }
+    })
+    .await;
+}
+
+#[actix_web::test]
+async fn rooms_are_not_listed_if_that_is_off() {
+    let server = TestServer::with(Settings { room_list: Switch::Off, ..settings() }).await;
+    let (status, _, body) = get(&server, "/rooms").await;
+    assert_eq!(status, 404);
+    assert!(body.contains("--room-list off"), "{body}");
 }

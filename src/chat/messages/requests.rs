@@ -4,6 +4,8 @@
 //! [`Reply`](super::Reply) with that ticket. Whatever a session may send often bears its [`Accepted`] share, so that
 //! what has not been dealt with is bounded.
 
+use std::sync::Arc;
+
 use actix::{Addr, Message};
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -182,6 +184,31 @@ pub struct DismissAll;
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct CloseJournal;
+
+/// Asks for the rooms that somebody is in, those with most sessions first.
+#[derive(Debug, Message)]
+#[rtype(result = "RoomList")]
+pub struct ListRooms;
+
+/// The answer to [`ListRooms`]. It may be a second old.
+#[derive(Clone, Debug, Default, PartialEq, Eq, actix::MessageResponse)]
+pub struct RoomList {
+    /// The largest.
+    pub rooms: Arc<[ListedRoom]>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+/// A room that somebody is in.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ListedRoom {
+    /// Its name.
+    pub name: RoomName,
+    /// Sessions in it, plain ones too.
+    pub sessions: usize,
+    /// Users who have logged in there.
+    pub users: usize,
+}
 
 /// Asks how many rooms and sessions there are, and how the journal is.
 #[derive(Debug, Message)]

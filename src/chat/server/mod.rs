@@ -1,6 +1,10 @@
 //! The one actor that knows who is in which room and puts what is said there into one order.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use actix::{
     Actor, Addr, AsyncContext as _, Context, Handler, ResponseFuture,
@@ -11,9 +15,11 @@ use tokio::sync::oneshot;
 use super::{
     commits::Commits,
     fanout::FanOut,
+    listing::Listing,
     messages::{
         AddWorker, Attach, CloseJournal, Delivery, Depart, Detach, DismissAll, Dismissal, Enter, Join, Leave,
-        Listen, MayEnter, Post, Publish, Refusal, Reply, ShowTyping, Summarize, Summary, Tell, Whisper,
+        ListRooms, Listen, MayEnter, Post, Publish, Refusal, Reply, RoomList, ShowTyping, Summarize, Summary,
+        Tell, Whisper,
     },
     room::Room,
     rooms::Rooms,
@@ -69,6 +75,7 @@ pub struct ChatServer {
     is_retry_due: bool,
     /// Who waits for the journal to be closed.
     closing: Vec<oneshot::Sender<()>>,
+    listing: Listing,
 }
 
 impl ChatServer {
@@ -88,6 +95,7 @@ impl ChatServer {
             is_probing: false,
             is_retry_due: false,
             closing: Vec::new(),
+            listing: Listing::default(),
         }
     }
 
@@ -296,6 +304,14 @@ impl Handler<CloseJournal> for ChatServer {
         self.end_turn(ctx);
         self.close_if_idle(ctx);
         Box::pin(async move { wait.await.unwrap_or_default() })
+    }
+}
+
+impl Handler<ListRooms> for ChatServer {
+    type Result = RoomList;
+
+    fn handle(&mut self, _: ListRooms, _: &mut Self::Context) -> RoomList {
+        self.listing.list(Instant::now(), self.rooms.iter())
     }
 }
 

@@ -47,7 +47,8 @@ pub fn encode_reply(received: Option<&CloseFrame>) -> Bytes {
     encode_parts(received.map(|frame| frame.code), "")
 }
 
-fn encode_parts(code: Option<u16>, reason: &str) -> Bytes {
+/// The finished close frame with this code and these words.
+pub fn encode_parts(code: Option<u16>, reason: &str) -> Bytes {
     let mut out = BytesMut::with_capacity(4 + reason.len());
     let payload = if code.is_some() { 2 + reason.len() } else { 0 };
     frame::write_header(&mut out, OpCode::Close, payload);

@@ -9,12 +9,14 @@ use futures_util::StreamExt as _;
 use super::{
     Carried, Engine, Visitor,
     engine::Entry,
-    pipe::{Pipe, PipeBody},
     session::{FromPipe, PipeInbound, Probe},
 };
 use crate::{
     protocol::websocket::{Decoder, Limits, Message, frame::OpCode},
-    session::websocket,
+    session::{
+        pipe::{Pipe, PipeBody},
+        websocket,
+    },
 };
 
 /// Frames that one message may come in.

@@ -20,7 +20,6 @@ use tokio::sync::oneshot;
 use super::{
     Carried, EndReason,
     namespaces::Emitter,
-    pipe::Pipe,
     session::{EndSession, IsPolling, RequestGone, SocketIoSession, TakePackets, TakePoll, Transport},
 };
 use crate::{
@@ -32,7 +31,7 @@ use crate::{
         engineio::{Handshake, Packet, PacketError},
         websocket::frame::OpCode,
     },
-    session::{admission::Admitted, rate::RateLimit},
+    session::{admission::Admitted, pipe::Pipe, rate::RateLimit},
 };
 
 /// How an [`Engine`]'s sessions behave.

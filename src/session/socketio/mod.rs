@@ -23,7 +23,6 @@ pub mod chat;
 pub mod downlink;
 pub mod engine;
 pub mod namespaces;
-pub mod pipe;
 pub mod relay;
 pub mod session;
 

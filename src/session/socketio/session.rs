@@ -18,7 +18,6 @@ use tokio::sync::oneshot;
 use super::{
     Carried, EndReason, Engine, PollAnswer, Sid, Visitor,
     downlink::{Down, Downlink},
-    pipe::Pipe,
 };
 use crate::{
     chat::{Delivery, Dismissal, Intake, messages::HubReply},
@@ -34,6 +33,7 @@ use crate::{
     },
     session::{
         admission::Admitted,
+        pipe::Pipe,
         rate::{Measure, Meter},
     },
 };

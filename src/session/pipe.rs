@@ -1,7 +1,6 @@
-//! The WebSocket under a Socket.IO session, which may live on another thread than the session.
+//! A WebSocket that is written to from elsewhere, perhaps from another thread: under a Socket.IO session, or a lesson.
 //!
-//! What is to be written waits in a [`Pipe`]; the connection's response body is a [`PipeBody`] that takes it from
-//! there. What the client sends is decoded beside the connection and handed to the session's actor.
+//! What is to be written waits in a [`Pipe`]; the connection's response body is a [`PipeBody`] that takes it from there.
 
 use std::{
     collections::VecDeque,
@@ -10,6 +9,7 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
+use actix_web::error::ErrorInternalServerError;
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
@@ -33,6 +33,7 @@ struct State {
     frames: VecDeque<Bytes>,
     bytes: usize,
     is_closed: bool,
+    is_broken: bool,
     /// The connection, while it waits.
     taker: Option<Waker>,
 }
@@ -68,8 +69,20 @@ impl Pipe {
     pub fn close(&self, reason: Option<CloseReason>) {
         let frame = reason.map_or_else(|| close_frame::encode_reply(None), close_frame::encode);
         self.push_bytes(Bytes::copy_from_slice(&frame));
+        self.end();
+    }
+
+    /// Ends the connection behind what waits, without a word.
+    pub fn end(&self) {
         let mut state = self.state();
         state.is_closed = true;
+        state.wake();
+    }
+
+    /// Ends the connection at once, as one that has failed: its socket is closed.
+    pub fn fail(&self) {
+        let mut state = self.state();
+        state.is_broken = true;
         state.wake();
     }
 }
@@ -91,6 +104,9 @@ impl Stream for PipeBody {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut state = self.0.state();
+        if state.is_broken {
+            return Poll::Ready(Some(Err(ErrorInternalServerError("the connection was to fail"))));
+        }
         if let Some(frame) = state.frames.pop_front() {
             state.bytes -= frame.len();
             return Poll::Ready(Some(Ok(frame)));

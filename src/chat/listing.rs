@@ -1,0 +1,85 @@
+//! The list of rooms, for everybody who asks: made at most once a second, however many ask.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use super::{
+    messages::{ListedRoom, RoomList},
+    room::Room,
+};
+
+/// How long a list is good.
+const GOOD_FOR: Duration = Duration::from_secs(1);
+
+/// Rooms in a list, at most.
+const MOST: usize = 50;
+
+/// The last list, while it is good.
+#[derive(Debug, Default)]
+pub struct Listing(Option<(Instant, RoomList)>);
+
+impl Listing {
+    /// The list of `rooms`, made anew if the last one is too old.
+    pub fn list<'a>(&mut self, now: Instant, rooms: impl Iterator<Item = &'a Room>) -> RoomList {
+        match &self.0 {
+            Some((made, list)) if now.saturating_duration_since(*made) < GOOD_FOR => list.clone(),
+            _ => {
+                let list = make(rooms);
+                self.0 = Some((now, list.clone()));
+                list
+            }
+        }
+    }
+}
+
+fn make<'a>(rooms: impl Iterator<Item = &'a Room>) -> RoomList {
+    let mut occupied: Vec<&Room> = rooms.filter(|room| room.members > 0 && room.name.is_listed()).collect();
+    occupied.sort_unstable_by(|a, b| b.members.cmp(&a.members).then_with(|| a.name.cmp(&b.name)));
+    let more = occupied.len().saturating_sub(MOST);
+    let listed = occupied.iter().take(MOST).map(|room| ListedRoom {
+        name: room.name.clone(),
+        sessions: room.members,
+        users: room.presence.count(),
+    });
+    RoomList { rooms: Arc::from_iter(listed), more }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{chat::rooms::AnyRoom as _, domain::RoomName};
+
+    fn room(name: &str, members: usize) -> Room {
+        Room { members, ..Room::new(RoomName::parse(name).expect("a name")) }
+    }
+
+    fn names(list: &RoomList) -> Vec<&str> {
+        list.rooms.iter().map(|room| room.name.as_str()).collect()
+    }
+
+    #[test]
+    fn the_largest_rooms_come_first_and_empty_and_unlisted_ones_not_at_all() {
+        let rooms = [room("b", 1), room("empty", 0), room("a", 1), room("big", 9), room("lesson-1", 5)];
+        let list = Listing::default().list(Instant::now(), rooms.iter());
+        assert_eq!((names(&list), list.more), (vec!["big", "a", "b"], 0));
+    }
+
+    #[test]
+    fn a_list_is_bounded_and_says_how_many_more_there_are() {
+        let rooms: Vec<Room> = (0..60).map(|number| room(&format!("room {number}"), 1)).collect();
+        let list = Listing::default().list(Instant::now(), rooms.iter());
+        assert_eq!((list.rooms.len(), list.more), (50, 10));
+    }
+
+    #[test]
+    fn a_list_is_good_for_a_second() {
+        let (mut listing, now) = (Listing::default(), Instant::now());
+        assert_eq!(names(&listing.list(now, [room("a", 1)].iter())), ["a"]);
+        let later = now + Duration::from_millis(900);
+        assert_eq!(names(&listing.list(later, [room("b", 1)].iter())), ["a"]);
+        let later = now + Duration::from_millis(1000);
+        assert_eq!(names(&listing.list(later, [room("b", 1)].iter())), ["b"]);
+    }
+}

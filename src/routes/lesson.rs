@@ -1,0 +1,140 @@
+//! The server's part of the page's lessons. See [`session::lesson`](crate::session::lesson).
+
+use std::sync::Arc;
+
+use actix_web::{
+    Error, HttpRequest, HttpResponse,
+    error::ErrorInternalServerError,
+    guard,
+    http::header::CACHE_CONTROL,
+    web::{self, ServiceConfig},
+};
+use log::debug;
+use serde::Deserialize;
+
+use super::{
+    handshake::{self, Refusal},
+    origin::Leniency,
+    websocket,
+};
+use crate::{
+    config::{self, Switch},
+    session::{
+        Door, Worker,
+        lesson::{
+            self, Line, Place,
+            breakage::{self, Breakage},
+            news, slow,
+        },
+        websocket::Visitor,
+    },
+};
+
+/// What stands behind the `?` of the news.
+#[derive(Debug, Deserialize)]
+struct NewsQuery {
+    after: Option<u64>,
+}
+
+/// Registers the lessons, or a word on why there are none.
+pub fn configure(cfg: &mut ServiceConfig, worker: &web::Data<Worker>) {
+    let lessons = web::scope("/lesson").app_data(worker.clone());
+    if worker.settings.lessons == Switch::Off {
+        cfg.service(lessons.default_service(web::to(closed)));
+        return;
+    }
+    cfg.service(
+        lessons
+            .service(
+                web::resource("/news")
+                    .route(
+                        web::route()
+                            .guard(guard::fn_guard(|ctx| handshake::asks_for_websocket(ctx.head().headers())))
+                            .to(push_news),
+                    )
+                    .route(web::get().to(poll_news)),
+            )
+            .service(web::resource("/break/{how}").to(break_it))
+            .service(web::resource("/slow").to(show_slow))
+            .service(web::resource("/slow-client/{name}").to(slow_client)),
+    );
+}
+
+async fn closed() -> HttpResponse {
+    HttpResponse::NotFound().body("The lessons are closed here (--lessons off).\n")
+}
+
+async fn poll_news(query: web::Query<NewsQuery>, worker: web::Data<Worker>) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .json(news::since(&worker.lessons, query.after))
+}
+
+async fn push_news(
+    req: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, Error> {
+    let lessons = Arc::clone(&worker.lessons);
+    teach(&req, payload, &worker, async move |line| news::push(&lessons, line).await)
+}
+
+async fn break_it(
+    req: HttpRequest,
+    payload: web::Payload,
+    how: web::Path<String>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, Error> {
+    match how.parse::<Breakage>() {
+        Ok(how) => teach(&req, payload, &worker, async move |line| breakage::break_it(how, line).await),
+        Err(error) => Ok(HttpResponse::NotFound().body(format!("{error}.\n"))),
+    }
+}
+
+async fn show_slow(
+    req: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, Error> {
+    let lessons = Arc::clone(&worker.lessons);
+    let server = config::reachable(req.app_config().local_addr());
+    let limit = worker.settings.max_queue_bytes.get();
+    teach(&req, payload, &worker, async move |line| slow::show(&lessons, server, limit, line).await)
+}
+
+/// The client that [`show_slow`] made: a plain session like any other, but that it is watched.
+async fn slow_client(
+    req: HttpRequest,
+    payload: web::Payload,
+    name: web::Path<String>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, Error> {
+    let Some(expected) = worker.lessons.take_expected(&name) else {
+        return Ok(HttpResponse::NotFound().body("No slow client of that name is expected.\n"));
+    };
+    let admitted = websocket::check(&req, &worker, Leniency::Strict).and_then(|()| {
+        // The server is nobody's address.
+        let admitted = worker.admission.admit(None).map_err(Refusal::Full)?;
+        let (door, watch) = (Door::Plain(expected.room), Some(expected.watch));
+        Ok((Visitor { door, address: None, watch }, admitted))
+    });
+    websocket::open(&req, payload, &worker, admitted)
+}
+
+/// Checks the handshake, and gives the lesson.
+fn teach<F: Future<Output = ()>>(
+    req: &HttpRequest,
+    payload: web::Payload,
+    worker: &Worker,
+    lesson: impl FnOnce(Line) -> F + 'static,
+) -> Result<HttpResponse, Error> {
+    let begin = || -> Result<Place, Refusal> {
+        websocket::check(req, worker, Leniency::Strict)?;
+        Ok(worker.lessons.begin()?)
+    };
+    let place = begin().inspect_err(|refusal| {
+        debug!("refused a request at {}: {refusal}", req.path());
+        worker.metrics.refused(refusal.word());
+    })?;
+    lesson::open(req, payload, place, lesson).map_err(ErrorInternalServerError)
+}

@@ -1,0 +1,68 @@
+//! What the page asks the server before it speaks: its limits, and which rooms there are.
+
+use actix_web::{HttpResponse, web};
+use serde::Serialize;
+
+use crate::{chat::ListRooms, config::Switch, protocol::chat::HISTORY_LIMIT, session::Worker};
+
+/// The body of `/limits`. Sizes are bytes.
+#[derive(Debug, Serialize)]
+struct Limits<'a> {
+    max_message_size: usize,
+    max_image_size: usize,
+    max_image_side: usize,
+    max_avatar_size: usize,
+    history_page: u64,
+    room_list: bool,
+    lessons: bool,
+    relay: bool,
+    socketio_path: &'a str,
+}
+
+/// The body of `/rooms`.
+#[derive(Debug, Serialize)]
+struct Rooms<'a> {
+    rooms: Vec<Room<'a>>,
+    more: usize,
+}
+
+#[derive(Debug, Serialize)]
+struct Room<'a> {
+    room: &'a str,
+    sessions: usize,
+    members: usize,
+}
+
+/// `GET /limits`: the settings that a page must know.
+pub async fn limits(worker: web::Data<Worker>) -> HttpResponse {
+    let settings = &worker.settings;
+    let limits = Limits {
+        max_message_size: settings.max_message_size.get(),
+        max_image_size: settings.max_image_size.get(),
+        max_image_side: settings.max_image_side.get(),
+        max_avatar_size: settings.max_avatar_size.get(),
+        history_page: HISTORY_LIMIT,
+        room_list: settings.room_list == Switch::On,
+        lessons: settings.lessons == Switch::On,
+        relay: settings.relay == Switch::On,
+        socketio_path: &settings.socketio_path,
+    };
+    HttpResponse::Ok().insert_header(("Cache-Control", "no-cache")).json(limits)
+}
+
+/// `GET /rooms`: the rooms that somebody is in, the largest first; 404 if `--room-list` is off.
+pub async fn rooms(worker: web::Data<Worker>) -> HttpResponse {
+    if worker.settings.room_list == Switch::Off {
+        return HttpResponse::NotFound().body("Rooms are not listed here (--room-list off).\n");
+    }
+    let Ok(list) = worker.chat.send(ListRooms).await else {
+        return HttpResponse::ServiceUnavailable().body("The chat server does not answer.\n");
+    };
+    let rooms = list.rooms.iter().map(|listed| Room {
+        room: listed.name.as_str(),
+        sessions: listed.sessions,
+        members: listed.users,
+    });
+    let body = Rooms { rooms: rooms.collect(), more: list.more };
+    HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(body)
+}

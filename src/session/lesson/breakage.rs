@@ -1,0 +1,116 @@
+//! Connections that break on request: what no page can do by itself, so that one can see what a browser makes of it.
+
+use std::{str::FromStr, time::Duration};
+
+use actix_web::rt;
+use bytes::{BufMut as _, Bytes, BytesMut};
+
+use super::Line;
+use crate::protocol::{
+    close,
+    websocket::{
+        close as close_frame,
+        frame::{self, OpCode},
+    },
+};
+
+/// How long the page may take to make something of it.
+const AFTERWARDS: Duration = Duration::from_secs(5);
+
+/// FIN and an opcode that means nothing, RFC 6455 section 5.2.
+const RESERVED_FRAME: [u8; 2] = [0x83, 0x00];
+
+/// How a connection breaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breakage {
+    /// A text that is not UTF-8, RFC 6455 section 8.1.
+    BadUtf8,
+    /// A frame with a mask, which a server must not send, section 5.1.
+    Masked,
+    /// A frame of a reserved kind.
+    Reserved,
+    /// The server resets the TCP connection.
+    Reset,
+    /// The server closes with this code, section 7.4.
+    Close(u16),
+}
+
+/// There is no such breakage.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is none of bad-utf8, masked, reserved, reset, close-CODE with a code that may be sent")]
+pub struct UnknownBreakage(String);
+
+impl FromStr for Breakage {
+    type Err = UnknownBreakage;
+
+    fn from_str(name: &str) -> Result<Self, Self::Err> {
+        Ok(match name {
+            "bad-utf8" => Self::BadUtf8,
+            "masked" => Self::Masked,
+            "reserved" => Self::Reserved,
+            "reset" => Self::Reset,
+            _ => {
+                let code = name.strip_prefix("close-").and_then(|code| code.parse().ok());
+                let code = code.filter(|code| close::may_be_sent(*code));
+                Self::Close(code.ok_or_else(|| UnknownBreakage(name.to_owned()))?)
+            }
+        })
+    }
+}
+
+/// Waits until the page says something, breaks the connection, and sees it end.
+pub async fn break_it(breakage: Breakage, mut line: Line) {
+    if line.next().await.is_none() {
+        return;
+    }
+    match breakage {
+        Breakage::BadUtf8 => line.pipe.push(OpCode::Text, &[b'c', b'a', b'f', 0xC3, b'!']),
+        Breakage::Masked => line.pipe.push_bytes(masked(b"masked")),
+        Breakage::Reserved => line.pipe.push_bytes(Bytes::from_static(&RESERVED_FRAME)),
+        Breakage::Reset => {
+            if let Some(connection) = &line.connection {
+                connection.end_by_reset();
+            }
+            return line.pipe.fail();
+        }
+        Breakage::Close(code) => {
+            line.pipe.push_bytes(close_frame::encode_parts(Some(code), "as you asked"));
+            return line.pipe.end();
+        }
+    }
+    // A page that takes no offence is closed by the server.
+    let leave = async { while line.next().await.is_some() {} };
+    let _ = rt::time::timeout(AFTERWARDS, leave).await;
+}
+
+/// A text frame as a client would send it.
+fn masked(text: &[u8]) -> Bytes {
+    const MASK: [u8; 4] = [1, 2, 3, 4];
+    let mut out = BytesMut::new();
+    frame::write(&mut out, OpCode::Text, text);
+    out[1] |= 0x80;
+    let mut payload = out.split_off(2);
+    frame::unmask(&mut payload, MASK, 0);
+    out.put_slice(&MASK);
+    out.unsplit(payload);
+    out.freeze()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn breakages_have_names() {
+        assert_eq!("reset".parse(), Ok(Breakage::Reset));
+        assert_eq!("close-4001".parse(), Ok(Breakage::Close(4001)));
+        for bad in ["", "close-", "close-1006", "close-99999", "Reset"] {
+            assert!(bad.parse::<Breakage>().is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_masked_frame_is_one() {
+        assert_eq!(masked(b"ab").as_ref(), [0x81, 0x82, 1, 2, 3, 4, b'a' ^ 1, b'b' ^ 2]);
+    }
+}

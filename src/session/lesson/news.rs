@@ -1,0 +1,128 @@
+//! News: something happens every two seconds or so, at irregular moments, the same for everybody. Who polls asks what has
+//! happened since; who has a connection is told when it happens.
+
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use actix_web::rt;
+use serde::Serialize;
+
+use super::{Lessons, Line};
+use crate::protocol::websocket::frame::OpCode;
+
+/// Each piece of news has so much time for itself, and happens somewhere in it.
+const SLOT: Duration = Duration::from_millis(2_000);
+
+/// Pieces of news in one answer, at most: the latest.
+const MOST: u64 = 50;
+
+/// One piece of news.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct News {
+    /// 1, 2, 3 … since the server started.
+    pub number: u64,
+    /// When it happened, in milliseconds since 1970.
+    pub at: u64,
+    /// What happened.
+    pub text: String,
+    /// When it was told, if it was pushed, by the same clock.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub now: Option<u64>,
+}
+
+/// What a poll is answered.
+#[derive(Debug, Serialize)]
+pub struct Since {
+    /// What has happened since the number that was named, or nothing if none was.
+    pub news: Vec<News>,
+    /// The number of the latest.
+    pub last: u64,
+    /// The server's clock, in milliseconds since 1970.
+    pub now: u64,
+}
+
+/// What has happened after number `after`.
+pub fn since(lessons: &Lessons, after: Option<u64>) -> Since {
+    let elapsed = lessons.began.0.elapsed();
+    let last = last_at(elapsed);
+    let first =
+        after.map_or(last + 1, |after| after.saturating_add(1).max((last + 1).saturating_sub(MOST)).max(1));
+    let news = (first..=last).map(|number| happened(lessons, number)).collect();
+    Since { news, last, now: millis(lessons.began.1 + elapsed) }
+}
+
+/// Tells the page of each piece of news when it happens.
+pub async fn push(lessons: &Lessons, mut line: Line) {
+    let mut number = last_at(lessons.began.0.elapsed()) + 1;
+    loop {
+        let wait = moment_of(number).saturating_sub(lessons.began.0.elapsed());
+        tokio::select! {
+            () = rt::time::sleep(wait) => {
+                let now = Some(millis(lessons.began.1 + lessons.began.0.elapsed()));
+                let news = News { now, ..happened(lessons, number) };
+                line.pipe.push(OpCode::Text, &serde_json::to_vec(&news).unwrap_or_default());
+                number += 1;
+            }
+            said = line.next() => if said.is_none() { return },
+        }
+    }
+}
+
+fn happened(lessons: &Lessons, number: u64) -> News {
+    let at = millis(lessons.began.1 + moment_of(number));
+    News { number, at, text: format!("News {number}"), now: None }
+}
+
+/// When number `number` happens, counted from the beginning.
+fn moment_of(number: u64) -> Duration {
+    SLOT.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX))
+        + Duration::from_millis(scatter(number) % 1_900)
+}
+
+/// The number of the latest piece of news after so much time; 0 is none.
+fn last_at(elapsed: Duration) -> u64 {
+    let slot = u64::try_from(elapsed.as_millis() / SLOT.as_millis()).unwrap_or(u64::MAX);
+    if moment_of(slot) <= elapsed { slot } else { slot.saturating_sub(1) }
+}
+
+/// A number that looks like any other: the finishing steps of `SplitMix64`.
+fn scatter(number: u64) -> u64 {
+    let mixed = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
+    let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+    let mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+    mixed ^ (mixed >> 31)
+}
+
+fn millis(time: SystemTime) -> u64 {
+    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn news_happen_one_after_the_other_each_in_its_slot() {
+        for number in 1..10_000 {
+            let moment = moment_of(number);
+            assert!(moment < moment_of(number + 1));
+            assert_eq!(last_at(moment), number);
+            assert_eq!(last_at(moment - Duration::from_millis(1)), number - 1);
+        }
+    }
+
+    #[test]
+    fn who_asks_gets_what_came_after_and_no_more_than_the_latest() {
+        let mut lessons = Lessons::new(1);
+        let known = std::sync::Arc::get_mut(&mut lessons).expect("the only one");
+        known.began.0 = known.began.0.checked_sub(Duration::from_secs(1_000)).expect("a clock");
+        assert!(since(&lessons, None).news.is_empty());
+        let last = since(&lessons, None).last;
+        let numbers =
+            |after| since(&lessons, Some(after)).news.iter().map(|news| news.number).collect::<Vec<_>>();
+        assert_eq!(numbers(last - 2), [last - 1, last]);
+        assert_eq!(numbers(last), [0; 0]);
+        assert_eq!(numbers(u64::MAX), [0; 0]);
+        assert_eq!(numbers(0).len(), 50);
+    }
+}

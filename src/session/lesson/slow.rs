@@ -1,0 +1,153 @@
+//! A client that does not read, made by the server on request, so that a page can fill its queue and watch it being
+//! evicted. It is a real one: a TCP connection of the server to itself, with a plain session in a room of its own.
+
+use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+
+use actix_web::rt;
+use base64::{Engine as _, prelude::BASE64_STANDARD};
+use serde::Serialize;
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::{TcpSocket, TcpStream},
+};
+
+use super::{Expected, Lessons, Line, Pipe, Watch};
+use crate::{
+    domain::{LESSON_ROOM_START, RoomName},
+    protocol::{close, websocket::frame::OpCode},
+};
+
+/// How often the page is told.
+const STEP: Duration = Duration::from_millis(200);
+
+/// Bytes that the client takes off its socket in a step: so little that it will never keep up.
+const SIP: usize = 512;
+
+/// Bytes that it takes in a step once the server has given it up.
+const GULP: usize = 1 << 20;
+
+/// What the kernel may hold for the client; it takes the least that it can do with.
+const RECEIVE_BUFFER: u32 = 4096;
+
+/// How long it takes, at most.
+const LONGEST: Duration = Duration::from_secs(60);
+
+/// What the page is told.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", content = "data", rename_all = "lowercase")]
+enum Told<'a> {
+    /// The client is in this room; more than this may not wait for it.
+    Begun { room: &'a str, limit: usize },
+    /// Bytes that wait for it in the server, and that it has taken so far.
+    Queue { waiting: usize, taken: u64 },
+    /// Its session has ended; without a code if the connection was cut.
+    Ended { code: Option<u16>, reason: String },
+    /// It could not be made.
+    Failed { reason: String },
+}
+
+/// Makes the client, tells the page how much waits for it, and how it ended.
+pub async fn show(lessons: &Lessons, server: SocketAddr, limit: usize, mut line: Line) {
+    let pipe = Arc::clone(&line.pipe);
+    let lesson = async {
+        if let Err(error) = watch(lessons, server, limit, &pipe).await {
+            tell(&pipe, &Told::Failed { reason: error.to_string() });
+        }
+    };
+    // What the page says means nothing here but that it is still there.
+    let leave = async { while line.next().await.is_some() {} };
+    tokio::select! {
+        _ = rt::time::timeout(LONGEST, lesson) => {}
+        () = leave => {}
+    }
+}
+
+/// A client that is expected, until it has come or this is dropped: nobody else may come in its place.
+struct Appointment<'a> {
+    lessons: &'a Lessons,
+    name: String,
+}
+
+impl Drop for Appointment<'_> {
+    fn drop(&mut self) {
+        self.lessons.take_expected(&self.name);
+    }
+}
+
+async fn watch(lessons: &Lessons, server: SocketAddr, limit: usize, pipe: &Pipe) -> io::Result<()> {
+    let name = random_name()?;
+    let room = RoomName::parse(&format!("{LESSON_ROOM_START}{}", &name[..8])).map_err(io::Error::other)?;
+    let watch = Watch::default();
+    lessons.expected().insert(name.clone(), Expected { room: room.clone(), watch: watch.clone() });
+    let appointment = Appointment { lessons, name };
+    let mut client = connect(server, &appointment.name).await?;
+    tell(pipe, &Told::Begun { room: room.as_str(), limit });
+    let (mut waiting, mut taken) = (0, 0);
+    while watch.ending().is_none() {
+        let before = std::mem::replace(&mut waiting, watch.waiting_bytes().unwrap_or_default());
+        // Over the bound, and it grows no more: the server has given the client up. Now that it reads, it will find out.
+        let is_given_up = waiting > limit && waiting == before;
+        taken += read(&client, if is_given_up { GULP } else { SIP }).await;
+        tell(pipe, &Told::Queue { waiting, taken });
+    }
+    if let Some(ending) = watch.ending() {
+        let code = Some(ending.code()).filter(|code| *code != close::LOST);
+        tell(pipe, &Told::Ended { code, reason: ending.to_string() });
+    }
+    // It may be gone already.
+    let _ = client.shutdown().await;
+    Ok(())
+}
+
+/// Takes one step: reads up to so many bytes, and says how many those were. A connection that was cut has none; how it
+/// ended is about to be known.
+async fn read(client: &TcpStream, most: usize) -> u64 {
+    let end = rt::time::Instant::now() + STEP;
+    let mut buffer = [0; 16 * 1024];
+    let mut read = 0;
+    while read < most
+        && matches!(rt::time::timeout(end - rt::time::Instant::now(), client.readable()).await, Ok(Ok(())))
+    {
+        let part = buffer.len().min(most - read);
+        match client.try_read(&mut buffer[..part]) {
+            Ok(0) => break,
+            Ok(bytes) => read += bytes,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(_) => break,
+        }
+    }
+    rt::time::sleep_until(end).await;
+    read as u64
+}
+
+/// Connects, and reads the answer to the handshake; nothing behind it.
+async fn connect(server: SocketAddr, name: &str) -> io::Result<TcpStream> {
+    let socket = if server.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
+    socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
+    let mut client = socket.connect(server).await?;
+    let key = BASE64_STANDARD.encode([7; 16]);
+    let request = format!(
+        "GET /lesson/slow-client/{name} HTTP/1.1\r\nHost: {server}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
+         Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: {key}\r\n\r\n"
+    );
+    client.write_all(request.as_bytes()).await?;
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        if head.len() > 4096 {
+            return Err(io::Error::other("the answer to the handshake has no end"));
+        }
+        head.push(client.read_u8().await?);
+    }
+    let is_in = head.starts_with(b"HTTP/1.1 101");
+    if is_in { Ok(client) } else { Err(io::Error::other(String::from_utf8_lossy(&head).trim().to_owned())) }
+}
+
+fn random_name() -> io::Result<String> {
+    let mut bytes = [0; 16];
+    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
+}
+
+fn tell(pipe: &Pipe, told: &Told<'_>) {
+    pipe.push(OpCode::Text, &serde_json::to_vec(told).unwrap_or_default());
+}
