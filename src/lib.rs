@@ -9,7 +9,8 @@
 //! - [`app`]: starts the actors, binds the port, runs until stopped. The one place that plugs the pieces together.
 //! - [`routes`]: the route table, and the checks a request passes before it becomes a session.
 //! - [`session`]: one client as an actor; its way in ([`session::inlet`]) and its way out ([`session::outlet`]); its chat
-//!   ([`session::conversation`]); one that speaks Socket.IO ([`session::socketio`]).
+//!   ([`session::conversation`]); one that speaks Socket.IO ([`session::socketio`]);
+//!   the lessons of the page ([`session::lesson`]).
 //! - [`chat`]: rooms. One [`ChatServer`](chat::ChatServer) keeps membership, names and order, one
 //!   [`FanOut`](chat::FanOut) per worker thread delivers. For the namespaces of Socket.IO a [`Hub`](chat::Hub) does what
 //!   `ChatServer` does for the chat.
