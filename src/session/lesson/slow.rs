@@ -14,7 +14,7 @@ use tokio::{
 use super::{Expected, Lessons, Line, Pipe, Watch};
 use crate::{
     domain::{LESSON_ROOM_START, RoomName},
-    protocol::{close, websocket::frame::OpCode},
+    protocol::websocket::frame::OpCode,
 };
 
 /// How often the page is told.
@@ -91,8 +91,11 @@ async fn watch(lessons: &Lessons, server: SocketAddr, limit: usize, pipe: &Pipe)
         tell(pipe, &Told::Queue { waiting, taken });
     }
     if let Some(ending) = watch.ending() {
-        let code = Some(ending.code()).filter(|code| *code != close::LOST);
-        tell(pipe, &Told::Ended { code, reason: ending.to_string() });
+        let told = match ending.close_reason() {
+            Some(row) => Told::Ended { code: Some(row.code), reason: row.reason.to_owned() },
+            None => Told::Ended { code: None, reason: ending.to_string() },
+        };
+        tell(pipe, &told);
     }
     // It may be gone already.
     let _ = client.shutdown().await;

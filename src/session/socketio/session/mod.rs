@@ -1,18 +1,17 @@
 //! One Engine.IO session as an actor, whichever transport carries it.
+//!
+//! Here is what it takes from its client and hands down to it; beside it its heartbeat, the upgrade to a WebSocket, and its
+//! end. What it carries, it does not know: see [`Carried`].
 
-use std::{
-    net::IpAddr,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use actix::{
-    Actor, ActorContext as _, AsyncContext as _, Context, Handler, Message, SpawnHandle,
+    Actor, AsyncContext as _, Context, Handler, SpawnHandle,
     fut::{ActorFutureExt as _, wrap_future},
 };
 use bytes::Bytes;
 use bytestring::ByteString;
-use log::{debug, info};
+use log::info;
 use tokio::sync::oneshot;
 
 use super::{
@@ -20,14 +19,13 @@ use super::{
     downlink::{Down, Downlink},
 };
 use crate::{
-    chat::{Delivery, Dismissal, Intake, messages::HubReply},
+    chat::{Delivery, Intake, messages::HubReply},
     domain::SessionId,
     metrics::ProtocolMetrics,
     protocol::{
-        close,
-        engineio::{self, Packet, PacketError},
+        engineio::{self, Packet},
         websocket::{
-            Message as Frame, ProtocolError,
+            Message as Frame,
             frame::{self, OpCode},
         },
     },
@@ -38,93 +36,25 @@ use crate::{
     },
 };
 
+mod ending;
+mod heart;
+mod messages;
+mod upgrade;
+
+pub(in crate::session::socketio) use self::messages::{
+    EndSession, Flush, IsPolling, RequestGone, TakePackets, TakePoll,
+};
+pub use self::messages::{FromPipe, PipeInbound, Probe};
+use self::{ending::reason_of, upgrade::Probing};
+
 /// A session's own answers may reach so many times over the bound: it asked for them.
 const MAX_OVERHANG: usize = 8;
-
-/// How long a poll that came since a WebSocket is tried waits for the upgrade before it is released for it.
-const POLL_PATIENCE: Duration = Duration::from_millis(100);
-
-/// How long a client that polls has to come and hear that the server has ended its session.
-const LAST_WORDS: Duration = Duration::from_secs(30);
-
-/// How long a client that has posted its leave is still known: its poll may be on its way by another connection.
-const LEAVE: Duration = Duration::from_millis(100);
-
-// ----- what the session's actor is told -----
-
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct TakePoll(pub(super) oneshot::Sender<PollAnswer>);
-
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct RequestGone;
-
-#[derive(Message)]
-#[rtype(result = "bool")]
-pub(super) struct TakePackets(pub(super) Result<Vec<Packet>, PacketError>);
-
-#[derive(Message)]
-#[rtype(result = "bool")]
-pub(super) struct IsPolling;
-
-#[derive(Message)]
-#[rtype(result = "()")]
-pub(super) struct EndSession(pub(super) EndReason);
-
-/// Something has been left in the downlink while nobody looked.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(super) struct Flush;
-
-/// A WebSocket wants to carry a session that polls.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Probe(pub Arc<Pipe>);
-
-/// Something came over a WebSocket. Answered with whether the WebSocket carries the session.
-#[derive(Debug, Message)]
-#[rtype(result = "bool")]
-pub struct FromPipe {
-    /// Which one.
-    pub pipe: Arc<Pipe>,
-    /// What.
-    pub inbound: PipeInbound,
-}
-
-/// What comes over a WebSocket.
-#[derive(Debug)]
-pub enum PipeInbound {
-    /// A message or a control frame.
-    Frame(Frame),
-    /// It breaks the protocol; nothing more comes.
-    Broken(ProtocolError),
-    /// It has ended.
-    Lost,
-}
 
 /// What carries a session.
 pub(super) enum Transport {
     /// With the poll that waits, if one does.
     Polling(Option<oneshot::Sender<PollAnswer>>),
     WebSocket(Arc<Pipe>),
-}
-
-/// A WebSocket that is being tried.
-struct Probing {
-    pipe: Arc<Pipe>,
-    has_answered: bool,
-    /// The poll that waits came after the WebSocket was opened: its client may have upgraded already, which is then on
-    /// its way by another connection.
-    has_newer_poll: bool,
-    is_patience_over: bool,
-}
-
-impl Probing {
-    /// A client waits for its poll to end before it upgrades.
-    fn releases_polls(&self) -> bool {
-        self.has_answered && (!self.has_newer_poll || self.is_patience_over)
-    }
 }
 
 /// One client. See the module's text.
@@ -224,49 +154,6 @@ impl SocketIoSession {
         }
     }
 
-    /// Whatever comes while a ping is unanswered gives the client another while, once.
-    fn note_life(&mut self, ctx: &mut Context<Self>) {
-        if self.pong_due.is_some() && !std::mem::replace(&mut self.has_been_patient, true) {
-            self.pong_due = Some(Instant::now() + self.engine.settings.ping_timeout);
-            self.schedule_beat(ctx);
-        }
-    }
-
-    fn schedule_beat(&mut self, ctx: &mut Context<Self>) {
-        if let Some(beat) = self.beat.take() {
-            ctx.cancel_future(beat);
-        }
-        let next = self.pong_due.unwrap_or(self.next_ping);
-        let wait = next.saturating_duration_since(Instant::now());
-        self.beat = Some(ctx.run_later(wait, |session, ctx| {
-            session.beat = None;
-            session.check_heart(ctx);
-        }));
-    }
-
-    /// Pings when it is time, and ends the session when the answer is overdue. Deadlines count from when a ping was due,
-    /// not from when it was sent.
-    fn check_heart(&mut self, ctx: &mut Context<Self>) {
-        let now = Instant::now();
-        match self.pong_due {
-            Some(due) if now >= due => return self.finish(EndReason::PingTimeout, ctx),
-            Some(_) => {}
-            None if now >= self.next_ping => {
-                if self.carried.is_stuck(self.engine.settings.ping_interval) {
-                    return self.finish(EndReason::ParseError, ctx);
-                }
-                self.down.put(Down::Text(ByteString::from_static(engineio::PING)));
-                self.pong_due = Some(self.next_ping + self.engine.settings.ping_timeout);
-                self.has_been_patient = false;
-                self.flush(ctx);
-            }
-            None => {}
-        }
-        if self.end.is_none() {
-            self.schedule_beat(ctx);
-        }
-    }
-
     /// Hands down what waits, as far as the transport takes it.
     fn flush(&mut self, ctx: &mut Context<Self>) {
         if self.end.is_some() {
@@ -333,73 +220,6 @@ impl SocketIoSession {
         }
     }
 
-    /// The one way out, harmless when called twice.
-    fn finish(&mut self, why: EndReason, ctx: &mut Context<Self>) {
-        if self.end.replace(why).is_some() {
-            return;
-        }
-        self.log_end(why);
-        self.carried.closed(why);
-        if let Some(probing) = self.probing.take() {
-            probing.pipe.close(None);
-        }
-        if let Transport::WebSocket(pipe) = &self.transport {
-            let pipe = Arc::clone(pipe);
-            if why != EndReason::SlowConsumer {
-                self.pour(&pipe);
-            }
-            pipe.close(match why {
-                EndReason::SlowConsumer => Some(close::SLOW_CONSUMER),
-                EndReason::ServerShuttingDown => Some(close::RESTART),
-                EndReason::Flood => Some(close::FLOOD),
-                _ => None,
-            });
-        } else if !self.say_last_words(why)
-            && let Some(wait) = last_wait(why)
-        {
-            // Nothing to tell it by, just now: at its next poll.
-            ctx.run_later(wait, |session, ctx| session.depart(ctx));
-            return;
-        }
-        self.depart(ctx);
-    }
-
-    /// Nobody finds the session any more.
-    fn depart(&mut self, ctx: &mut Context<Self>) {
-        self.engine.forget(&self.sid);
-        ctx.stop();
-    }
-
-    /// Gives a client that polls what is left for it, and with the last of that the news that it is over; whether it has
-    /// been told.
-    fn say_last_words(&mut self, why: EndReason) -> bool {
-        let Transport::Polling(waiting) = &mut self.transport else {
-            return false;
-        };
-        let Some(poll) = waiting.take() else {
-            return false;
-        };
-        // A client that has closed is released; another one is told.
-        let last = if why == EndReason::TransportClose { engineio::NOOP } else { engineio::CLOSE };
-        let mut payload = self.down.payload(self.engine.settings.max_payload).unwrap_or_default();
-        let is_last = self.down.is_empty();
-        if is_last {
-            engineio::push_text(&mut payload, last);
-        }
-        poll.send(PollAnswer::Payload(payload)).is_err() || is_last
-    }
-
-    fn log_end(&self, why: EndReason) {
-        self.metrics.sessions.dec();
-        self.engine.metrics.socketio_closed(&why.to_string());
-        info!(
-            "{} closed: {why}, after {:.1} s and {} messages",
-            self.id,
-            self.opened.elapsed().as_secs_f64(),
-            self.received,
-        );
-    }
-
     /// Takes frames that were delivered, unless too much waits already, or these are not worth waiting for.
     fn take_frames(&mut self, frames: &[Bytes], is_volatile: bool, ctx: &mut Context<Self>) {
         self.down.received(frames.iter().map(Bytes::len).sum());
@@ -427,55 +247,6 @@ impl SocketIoSession {
         }
     }
 
-    fn heard_from_probe(&mut self, inbound: PipeInbound, ctx: &mut Context<Self>) {
-        let Some(probing) = &mut self.probing else {
-            return;
-        };
-        let text = match inbound {
-            PipeInbound::Frame(Frame::Text(text)) => text,
-            PipeInbound::Frame(Frame::Ping(_) | Frame::Pong(_)) => return,
-            _ => ByteString::default(),
-        };
-        match &*text {
-            "2probe" => {
-                probing.pipe.push(OpCode::Text, engineio::PROBE_ANSWER.as_bytes());
-                if !std::mem::replace(&mut probing.has_answered, true) {
-                    ctx.run_later(POLL_PATIENCE, |session, ctx| {
-                        session.probing.iter_mut().for_each(|probing| probing.is_patience_over = true);
-                        session.flush(ctx);
-                    });
-                }
-            }
-            "5" => self.upgrade(ctx),
-            _ => {
-                // Only the WebSocket; the session lives on.
-                if let Some(probing) = self.probing.take() {
-                    probing.pipe.close(None);
-                }
-            }
-        }
-        self.flush(ctx);
-    }
-
-    fn upgrade(&mut self, ctx: &mut Context<Self>) {
-        let Some(Probing { pipe, has_newer_poll, .. }) = self.probing.take() else {
-            return;
-        };
-        debug!("{} has upgraded to a websocket", self.id);
-        if let Transport::Polling(Some(poll)) =
-            std::mem::replace(&mut self.transport, Transport::WebSocket(pipe))
-        {
-            if has_newer_poll {
-                drop(poll.send(PollAnswer::BadRequest));
-            } else {
-                answer(poll, engineio::NOOP);
-            }
-        }
-        self.pong_due = None;
-        self.next_ping = self.next_ping.max(Instant::now());
-        self.schedule_beat(ctx);
-    }
-
     fn heard_from_carrier(&mut self, inbound: PipeInbound, ctx: &mut Context<Self>) {
         if self.end.is_some() {
             return;
@@ -501,23 +272,6 @@ impl SocketIoSession {
             }
         }
         self.flush(ctx);
-    }
-}
-
-fn reason_of(why: Dismissal) -> EndReason {
-    match why {
-        Dismissal::Restart => EndReason::ServerShuttingDown,
-        Dismissal::SlowConsumer => EndReason::SlowConsumer,
-        Dismissal::TooManyRooms => EndReason::ForcedClose,
-    }
-}
-
-/// How long a session that is over waits for a poll to tell it by.
-fn last_wait(why: EndReason) -> Option<Duration> {
-    match why {
-        EndReason::ForcedClose => Some(LAST_WORDS),
-        EndReason::TransportClose => Some(LEAVE),
-        _ => None,
     }
 }
 
@@ -649,24 +403,6 @@ impl Handler<EndSession> for SocketIoSession {
             return self.depart(ctx);
         }
         self.finish(why, ctx);
-    }
-}
-
-impl Handler<Probe> for SocketIoSession {
-    type Result = ();
-
-    fn handle(&mut self, Probe(pipe): Probe, ctx: &mut Self::Context) {
-        if self.end.is_some() || self.probing.is_some() || matches!(self.transport, Transport::WebSocket(_)) {
-            return pipe.close(None);
-        }
-        let tried = Arc::clone(&pipe);
-        self.probing =
-            Some(Probing { pipe, has_answered: false, has_newer_poll: false, is_patience_over: false });
-        ctx.run_later(self.engine.settings.upgrade_timeout, move |session, _| {
-            if let Some(probing) = session.probing.take_if(|probing| Arc::ptr_eq(&probing.pipe, &tried)) {
-                probing.pipe.close(None);
-            }
-        });
     }
 }
 

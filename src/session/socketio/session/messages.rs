@@ -1,0 +1,66 @@
+//! What a session's actor is told by the requests and connections of its client.
+
+use std::sync::Arc;
+
+use actix::Message;
+use tokio::sync::oneshot;
+
+use super::super::{EndReason, PollAnswer};
+use crate::{
+    protocol::{
+        engineio::{Packet, PacketError},
+        websocket::{Message as Frame, ProtocolError},
+    },
+    session::pipe::Pipe,
+};
+
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct TakePoll(pub(crate) oneshot::Sender<PollAnswer>);
+
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct RequestGone;
+
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub(crate) struct TakePackets(pub(crate) Result<Vec<Packet>, PacketError>);
+
+#[derive(Message)]
+#[rtype(result = "bool")]
+pub(crate) struct IsPolling;
+
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct EndSession(pub(crate) EndReason);
+
+/// Something has been left in the downlink while nobody looked.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Flush;
+
+/// A WebSocket wants to carry a session that polls.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Probe(pub Arc<Pipe>);
+
+/// Something came over a WebSocket. Answered with whether the WebSocket carries the session.
+#[derive(Debug, Message)]
+#[rtype(result = "bool")]
+pub struct FromPipe {
+    /// Which one.
+    pub pipe: Arc<Pipe>,
+    /// What.
+    pub inbound: PipeInbound,
+}
+
+/// What comes over a WebSocket.
+#[derive(Debug)]
+pub enum PipeInbound {
+    /// A message or a control frame.
+    Frame(Frame),
+    /// It breaks the protocol; nothing more comes.
+    Broken(ProtocolError),
+    /// It has ended.
+    Lost,
+}

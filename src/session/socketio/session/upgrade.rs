@@ -1,0 +1,109 @@
+//! From polling to a WebSocket: one is opened beside the polls and asked whether it works; when the client says so it
+//! carries the session. Until then, and if it fails, the session polls on.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::{AsyncContext as _, Context, Handler};
+use bytestring::ByteString;
+use log::debug;
+
+use super::{PipeInbound, Probe, SocketIoSession, Transport, answer};
+use crate::{
+    protocol::{
+        engineio,
+        websocket::{Message as Frame, frame::OpCode},
+    },
+    session::{pipe::Pipe, socketio::PollAnswer},
+};
+
+/// How long a poll that came since a WebSocket is tried waits for the upgrade before it is released for it.
+const POLL_PATIENCE: Duration = Duration::from_millis(100);
+
+/// A WebSocket that is being tried.
+pub(super) struct Probing {
+    pub(super) pipe: Arc<Pipe>,
+    has_answered: bool,
+    /// The poll that waits came after the WebSocket was opened: its client may have upgraded already, which is then on
+    /// its way by another connection.
+    pub(super) has_newer_poll: bool,
+    is_patience_over: bool,
+}
+
+impl Probing {
+    /// A client waits for its poll to end before it upgrades.
+    pub(super) fn releases_polls(&self) -> bool {
+        self.has_answered && (!self.has_newer_poll || self.is_patience_over)
+    }
+}
+
+impl SocketIoSession {
+    pub(super) fn heard_from_probe(&mut self, inbound: PipeInbound, ctx: &mut Context<Self>) {
+        let Some(probing) = &mut self.probing else {
+            return;
+        };
+        let text = match inbound {
+            PipeInbound::Frame(Frame::Text(text)) => text,
+            PipeInbound::Frame(Frame::Ping(_) | Frame::Pong(_)) => return,
+            _ => ByteString::default(),
+        };
+        match &*text {
+            "2probe" => {
+                probing.pipe.push(OpCode::Text, engineio::PROBE_ANSWER.as_bytes());
+                if !std::mem::replace(&mut probing.has_answered, true) {
+                    ctx.run_later(POLL_PATIENCE, |session, ctx| {
+                        session.probing.iter_mut().for_each(|probing| probing.is_patience_over = true);
+                        session.flush(ctx);
+                    });
+                }
+            }
+            "5" => self.upgrade(ctx),
+            _ => {
+                // Only the WebSocket; the session lives on.
+                if let Some(probing) = self.probing.take() {
+                    probing.pipe.close(None);
+                }
+            }
+        }
+        self.flush(ctx);
+    }
+
+    fn upgrade(&mut self, ctx: &mut Context<Self>) {
+        let Some(Probing { pipe, has_newer_poll, .. }) = self.probing.take() else {
+            return;
+        };
+        debug!("{} has upgraded to a websocket", self.id);
+        if let Transport::Polling(Some(poll)) =
+            std::mem::replace(&mut self.transport, Transport::WebSocket(pipe))
+        {
+            if has_newer_poll {
+                drop(poll.send(PollAnswer::BadRequest));
+            } else {
+                answer(poll, engineio::NOOP);
+            }
+        }
+        self.pong_due = None;
+        self.next_ping = self.next_ping.max(Instant::now());
+        self.schedule_beat(ctx);
+    }
+}
+
+impl Handler<Probe> for SocketIoSession {
+    type Result = ();
+
+    fn handle(&mut self, Probe(pipe): Probe, ctx: &mut Self::Context) {
+        if self.end.is_some() || self.probing.is_some() || matches!(self.transport, Transport::WebSocket(_)) {
+            return pipe.close(None);
+        }
+        let tried = Arc::clone(&pipe);
+        self.probing =
+            Some(Probing { pipe, has_answered: false, has_newer_poll: false, is_patience_over: false });
+        ctx.run_later(self.engine.settings.upgrade_timeout, move |session, _| {
+            if let Some(probing) = session.probing.take_if(|probing| Arc::ptr_eq(&probing.pipe, &tried)) {
+                probing.pipe.close(None);
+            }
+        });
+    }
+}
