@@ -1,0 +1,89 @@
+// The connections of the page, with their state and their counts.
+import { make, told } from '../dom.js';
+import { tell, words } from '../i18n.js';
+import { bytes, codeInWords } from './format.js';
+
+const STATES = ['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED'];
+
+/** `readyState` by number and name. */
+export const stateOf = ({ socket }) => `${socket.readyState} ${STATES[socket.readyState]}`;
+
+/** One connection: made once, and written anew whenever it has changed. */
+class Card {
+  #connection;
+  #parts;
+  element;
+
+  constructor(connection) {
+    this.#connection = connection;
+    const { number, name, url } = connection;
+    const { host, pathname, search } = new URL(url);
+    const part = (className) => make('span', { className });
+    this.#parts = { state: part('state'), facts: part(), in: part(), out: part(), end: part('end') };
+    this.element = make('li', {},
+      make('div', { className: 'first' }, make('b', {}, `#${number} ${name}`), this.#parts.state),
+      make('div', { className: 'mono url', title: url }, `${host}${pathname}${search}`),
+      make('div', { className: 'counts' }, this.#parts.in, this.#parts.out, this.#parts.facts),
+      this.#parts.end);
+  }
+
+  #count(arrow, way, messages, size) {
+    return `${arrow} ${words(way)} ${words('wireCount', messages)} ${bytes(size)}`;
+  }
+
+  #agreed() {
+    const { socket } = this.#connection;
+    if (socket.readyState === WebSocket.CONNECTING) return '';
+    // Their parameters are in the details of the open event.
+    const extensions = socket.extensions.split(',').map((one) => one.split(';')[0].trim()).join(', ');
+    return `${socket.protocol || words('wireNoProtocol')} · ${extensions || words('wireNoExtensions')}`;
+  }
+
+  #ended() {
+    const { closed } = this.#connection;
+    if (!closed) return '';
+    return `${codeInWords(closed.code)}${closed.reason ? ` (${closed.reason})` : ''}`;
+  }
+
+  write() {
+    const { state, facts, end } = this.#parts;
+    const { socket, messagesIn, bytesIn, messagesOut, bytesOut } = this.#connection;
+    this.element.dataset.state = STATES[socket.readyState];
+    state.textContent = stateOf(this.#connection);
+    facts.textContent = this.#agreed();
+    end.textContent = this.#ended();
+    this.#parts.in.textContent = this.#count('↓', 'wireIn', messagesIn, bytesIn);
+    this.#parts.out.textContent = this.#count('↑', 'wireOut', messagesOut, bytesOut);
+  }
+}
+
+export class Connections {
+  #recorder;
+  #cards = new Map();
+  #list = make('ul');
+  element;
+
+  constructor(recorder) {
+    this.#recorder = recorder;
+    const none = told('p', { className: 'none' }, () => words('wireNoConnection'));
+    const attributes = { role: 'group', tabindex: '0' };
+    this.element = make('div', { className: 'wire-connections', attributes }, this.#list, none);
+    tell(this.element, () => words('wireConnections'), 'aria-label');
+  }
+
+  /** Writes the cards of `changed`, and puts open ones first, the latest of them before the others. */
+  write(changed) {
+    const { connections } = this.#recorder;
+    for (const connection of this.#cards.keys()) if (!connections.includes(connection)) this.#cards.delete(connection);
+    for (const connection of connections) {
+      const isNew = !this.#cards.has(connection);
+      if (isNew) this.#cards.set(connection, new Card(connection));
+      if (isNew || changed.has(connection)) this.#cards.get(connection).write();
+    }
+    const rank = ({ number, closed }) => (closed ? 0 : 1e9) + number;
+    const wanted = [...connections].sort((one, other) => rank(other) - rank(one)).map((one) => this.#cards.get(one).element);
+    const isSame = wanted.length === this.#list.childElementCount && wanted.every((card, at) => card === this.#list.children[at]);
+    if (!isSame) this.#list.replaceChildren(...wanted);
+    this.element.lastElementChild.hidden = connections.length > 0;
+  }
+}

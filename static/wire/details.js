@@ -1,0 +1,88 @@
+// What a line of the list shows when it is opened. Loaded when the first one is.
+import '../words/wire-details.js';
+import { make } from '../dom.js';
+import { words } from '../i18n.js';
+import { READ_CHARS, cut, decode, parse } from './decode.js';
+import { codeInWords, timeOf } from './format.js';
+
+/** What is shown of a text, of a string within JSON, and of bytes. */
+const SHOWN_CHARS = 8 * 1024;
+const SHOWN_STRING_CHARS = 300;
+const SHOWN_BYTES = 256;
+
+function factsOfEvent({ kind, code, reason, wasClean, connection }) {
+  const { url, protocols, socket } = connection;
+  if (kind === 'create') {
+    return [['wireUrl', url], ['wireAsked', protocols.join(', ') || words('wireNone')], ['', words('wireCreated')]];
+  }
+  if (kind === 'open') {
+    const extensions = socket.extensions || words('wireNone');
+    return [['wireSubprotocol', socket.protocol || words('wireNone')], ['wireExtensions', extensions], ['', words('wireOpened')]];
+  }
+  if (kind === 'error') return [['', words('wireErred')]];
+  const facts = [['wireCode', codeInWords(code)]];
+  if (reason) facts.push(['wireReason', reason]);
+  return [...facts, ['wireClean', words(wasClean ? 'wireYes' : 'wireNo')]];
+}
+
+function factsOfMessage(entry) {
+  const kind = entry.kind === 'send' ? 'send()' : 'message';
+  const facts = [['wireKind', words(typeof entry.data === 'string' ? 'wireKindText' : 'wireKindBinary', kind, entry.size.toLocaleString('en'))]];
+  if (entry.isLost) facts.push(['', words('wireIsLost')]);
+  for (const { name, value, gloss } of decode(entry).facts ?? []) {
+    facts.push([name, gloss ? `${value}: ${words(gloss)}` : String(value)]);
+  }
+  return facts;
+}
+
+/** The whole of an entry, in bounds. */
+export function detailsOf(entry) {
+  const isEvent = entry.direction === 'event';
+  const list = make('dl');
+  const add = (name, value) => {
+    if (name) list.append(make('dt', {}, words(name)), make('dd', {}, value));
+    else list.append(make('dd', { className: 'wide' }, value));
+  };
+  add('wireTime', timeOf(entry));
+  for (const [name, value] of isEvent ? factsOfEvent(entry) : factsOfMessage(entry)) add(name, value);
+  const box = make('div', { className: 'wire-details' }, list);
+  if (!isEvent) box.append(bodyOf(entry));
+  return box;
+}
+
+function bodyOf(entry) {
+  const text = make('pre', { className: 'mono', dir: 'auto' });
+  if (typeof entry.data === 'string') text.textContent = textOf(entry);
+  // Bytes of a Blob come later.
+  else dump(entry.data).then((lines) => { text.textContent = lines; });
+  return text;
+}
+
+/** A packet without its envelope, JSON over several lines, or the text as it is. */
+function textOf(entry) {
+  const { data } = entry;
+  const isJson = /^\s*[[{]/.test(data) && (data.length <= READ_CHARS || entry.connection.socket.protocol === 'chat.v1');
+  const value = decode(entry).shown ?? (isJson ? parse(data) : undefined);
+  return value === undefined ? cut(data, SHOWN_CHARS) : pretty(value);
+}
+
+/** JSON over several lines, its long strings cut. */
+function pretty(value) {
+  const short = (_, part) => (typeof part === 'string' ? cut(part, SHOWN_STRING_CHARS) : part);
+  return cut(JSON.stringify(value, short, 2), SHOWN_CHARS);
+}
+
+/** The first bytes in hexadecimal, eight a line, with the characters they may be. */
+async function dump(data) {
+  const part = await new Blob([data]).slice(0, SHOWN_BYTES).arrayBuffer();
+  const bytes = new Uint8Array(part);
+  const lines = [];
+  for (let start = 0; start < bytes.length; start += 8) {
+    const eight = [...bytes.subarray(start, start + 8)];
+    const hex = eight.map((byte) => byte.toString(16).padStart(2, '0')).join(' ').padEnd(23);
+    const characters = eight.map((byte) => (byte > 31 && byte < 127 ? String.fromCharCode(byte) : '·')).join('');
+    lines.push(`${start.toString(16).padStart(4, '0')}  ${hex}  ${characters}`);
+  }
+  if ((data.byteLength ?? data.size) > SHOWN_BYTES) lines.push('…');
+  return lines.join('\n');
+}

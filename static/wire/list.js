@@ -1,0 +1,172 @@
+// The list of what passed: bounded, filled once a frame, walked through by the arrow keys.
+import { make } from '../dom.js';
+import { words } from '../i18n.js';
+import { decode, prepare, protocolOf } from './decode.js';
+import { bytes, eventInShort, timeOf } from './format.js';
+
+/** Lines in the page at a time; older ones go. */
+const LINES = 300;
+const NEAR_END = 24;
+const SEARCHED_CHARS = 64 * 1024;
+const ARROWS = { in: '↓', out: '↑', event: '●' };
+
+export class List {
+  /** What is shown: `{ text, connection, direction, heartbeats }`. */
+  filter = { text: '', connection: null, direction: '', heartbeats: false };
+  #recorder;
+  #box;
+  #list;
+  #toEnd;
+  #seen = 0;
+  #isPaused = false;
+  #opened = new Set();
+  #entries = new WeakMap();
+
+  /** `box` scrolls, `list` in it has the lines, `toEnd` is a button that is there while the end is out of sight. */
+  constructor(recorder, { box, list, toEnd }) {
+    this.#recorder = recorder;
+    this.#box = box;
+    this.#list = list;
+    this.#toEnd = toEnd;
+    list.addEventListener('click', ({ target }) => this.#toggle(target.closest('button')));
+    list.addEventListener('keydown', (event) => this.#walk(event));
+    list.addEventListener('focusin', ({ target }) => this.#enterAt(target));
+    box.addEventListener('scroll', () => this.#showWay(), { passive: true });
+    toEnd.addEventListener('click', () => this.#goToEnd());
+  }
+
+  get isPaused() {
+    return this.#isPaused;
+  }
+
+  set isPaused(isPaused) {
+    this.#isPaused = isPaused;
+    if (!isPaused) this.add();
+  }
+
+  /** How many entries wait for the end of the pause. */
+  get waiting() {
+    return this.#isPaused ? this.#recorder.entries.filter((entry) => entry.number > this.#seen && this.#isWanted(entry)).length : 0;
+  }
+
+  /** Adds what has come since the last time. */
+  add() {
+    if (this.#isPaused) return;
+    const { entries } = this.#recorder;
+    this.#append(entries.slice(entries.findLastIndex(({ number }) => number <= this.#seen) + 1));
+  }
+
+  /** Makes the list anew: for another filter, another language, or when it has been cleared. */
+  renew() {
+    const until = this.#isPaused ? this.#seen : Infinity;
+    this.#list.replaceChildren();
+    this.#append(this.#recorder.entries.filter(({ number }) => number <= until));
+    this.#goToEnd();
+  }
+
+  #append(fresh) {
+    if (fresh.length === 0) return this.#showWay();
+    if (fresh.some(({ connection }) => protocolOf(connection) === 'engine')) prepare().then((isNew) => isNew && this.renew());
+    const isAtEnd = this.#isAtEnd();
+    this.#seen = Math.max(this.#seen, fresh.at(-1).number);
+    // All are read, in order, for what later ones answer; of many only the last are shown.
+    const lines = fresh.filter((entry) => this.#isWanted(entry)).slice(-LINES).map((entry) => this.#line(entry));
+    this.#list.append(...lines);
+    while (this.#list.childElementCount > LINES) this.#dropFirst();
+    if (!this.#list.querySelector('[tabindex="0"]')) this.#enterAt(this.#list.lastElementChild?.firstElementChild);
+    if (isAtEnd) this.#box.scrollTop = this.#box.scrollHeight;
+    this.#showWay();
+  }
+
+  #dropFirst() {
+    const first = this.#list.firstElementChild;
+    this.#opened.delete(this.#entries.get(first).number);
+    first.remove();
+  }
+
+  #isWanted(entry) {
+    const { summary, isHeartbeat } = decode(entry);
+    const { text, connection, direction, heartbeats } = this.filter;
+    if (isHeartbeat && !heartbeats) return false;
+    if (connection && entry.connection !== connection) return false;
+    if (direction && entry.direction !== direction) return false;
+    if (!text) return true;
+    const said = typeof entry.data === 'string' ? entry.data.slice(0, SEARCHED_CHARS) : eventInShort(entry);
+    return `${summary} ${entry.kind} ${said}`.toLowerCase().includes(text.toLowerCase());
+  }
+
+  #line(entry) {
+    const { direction, connection, size, number, isLost } = entry;
+    const isEvent = direction === 'event';
+    const way = { in: 'wireIn', out: 'wireOut', event: 'wireEventName' }[direction];
+    const decodes = decode(entry);
+    const summary = isEvent ? eventInShort(entry) : decodes.isBinary ? words('wireBinary') : decodes.summary;
+    const isOpen = this.#opened.has(number);
+    const button = make(
+      'button',
+      { type: 'button', tabIndex: -1, attributes: { 'aria-expanded': String(isOpen) } },
+      make('span', { className: 'arrow', attributes: { 'aria-hidden': 'true' } }, ARROWS[direction]),
+      make('span', { className: 'hidden' }, `${words(way)} `),
+      make('span', { className: 'of', title: connection.name }, `#${connection.number}`),
+      make('bdi', { className: 'summary' }, `${isLost ? `(${words('wireLost')}) ` : ''}${summary}`),
+      make('span', { className: 'size' }, isEvent ? '' : bytes(size)),
+      make('time', {}, timeOf(entry)),
+    );
+    const line = make('li', { dataset: { direction, kind: entry.kind } }, button);
+    this.#entries.set(line, entry);
+    if (isOpen) this.#open(line);
+    return line;
+  }
+
+  #toggle(button) {
+    const line = button?.closest('li');
+    if (!line) return;
+    const entry = this.#entries.get(line);
+    const isOpen = !this.#opened.delete(entry.number);
+    button.setAttribute('aria-expanded', String(isOpen));
+    if (!isOpen) return line.querySelector('.wire-details')?.remove();
+    this.#opened.add(entry.number);
+    this.#open(line);
+  }
+
+  async #open(line) {
+    const { detailsOf } = await import('./details.js');
+    if (line.childElementCount > 1) return;
+    line.append(detailsOf(this.#entries.get(line)));
+    line.scrollIntoView({ block: 'nearest' });
+  }
+
+  /** The line that the Tab key comes to. */
+  #enterAt(target) {
+    const button = target?.closest('button');
+    if (!button) return;
+    for (const other of this.#list.querySelectorAll('[tabindex="0"]')) other.tabIndex = -1;
+    button.tabIndex = 0;
+  }
+
+  #walk(event) {
+    const line = event.target.closest('li');
+    const to = {
+      ArrowDown: line?.nextElementSibling,
+      ArrowUp: line?.previousElementSibling,
+      Home: this.#list.firstElementChild,
+      End: this.#list.lastElementChild,
+    }[event.key];
+    if (to === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    to?.firstElementChild.focus();
+  }
+
+  #isAtEnd() {
+    return this.#box.scrollHeight - this.#box.scrollTop - this.#box.clientHeight < NEAR_END;
+  }
+
+  #showWay() {
+    this.#toEnd.hidden = this.#isAtEnd();
+  }
+
+  #goToEnd() {
+    this.#box.scrollTop = this.#box.scrollHeight;
+    this.#showWay();
+  }
+}
