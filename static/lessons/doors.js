@@ -1,0 +1,114 @@
+// The second lesson: one room, spoken to in three protocols at once.
+import { make, told } from '../dom.js';
+import { tell, words } from '../i18n.js';
+import { ChatDoor, PollingDoor, RawDoor, SocketioDoor } from './protocols.js';
+import { Log, button, expectation, prose } from './parts.js';
+import { roomOfOurs } from './stage.js';
+
+/** One door: what speaks through it, a line to say something, and its frames. */
+class DoorCard {
+  element;
+  #log = new Log('lesFrames');
+  #input;
+  #button;
+  #Door;
+  #door = null;
+  #stage;
+  #onSay;
+  #marked = [];
+
+  constructor(stage, { Door, title, text, said, choice = null, onSay }) {
+    this.#stage = stage;
+    this.#Door = Door;
+    this.#onSay = onSay;
+    this.#input = make('input', { type: 'text', autocomplete: 'off', maxLength: 200, value: words(said) });
+    tell(this.#input, () => words('lesSayHere'), 'aria-label');
+    this.#input.addEventListener('keydown', (event) => {
+      if (event.key === 'Enter' && !event.isComposing) this.#say();
+    });
+    this.#button = button('lesSay', () => this.#say());
+    this.element = make('section', { className: 'card door' }, told('h4', {}, () => words(title)), prose(text),
+      ...(choice ? [choice] : []), make('div', { className: 'say' }, this.#input, this.#button), this.#log.element);
+    this.#showState();
+  }
+
+  /** Goes through the door into the room. */
+  open(room, Door = this.#Door) {
+    this.close();
+    this.#log.restart();
+    // What comes of a door that has been left is not of this one.
+    const ifOurs = (hear) => (...values) => door === this.#door && hear(...values);
+    let door = null;
+    door = new Door(this.#stage, room, {
+      frame: ifOurs((direction, text) => this.#frame(direction, text)),
+      state: ifOurs(() => this.#showState()),
+      ended: ifOurs((teller) => this.#log.add('close', teller)),
+    });
+    this.#door = door;
+  }
+
+  close() {
+    this.#door?.close();
+    this.#door = null;
+    this.#showState();
+  }
+
+  #say() {
+    const text = this.#input.value.trim();
+    if (!text || !this.#door?.isIn) return;
+    this.#onSay(text);
+    this.#door.say(text);
+  }
+
+  #frame(direction, text) {
+    const line = this.#log.add({ in: '↓', out: '↑' }[direction] ?? direction, () => text, direction);
+    if (this.#marked.some((one) => text.includes(one))) line.classList.add('marked');
+  }
+
+  /** Marks from now on the frames that carry `text`, in whatever envelope, and none before. */
+  mark(text) {
+    const inJson = JSON.stringify(text).slice(1, -1);
+    this.#marked = [text, inJson, `${text.toUpperCase()}!!!`];
+    for (const line of this.#log.element.querySelectorAll('.marked')) line.classList.remove('marked');
+  }
+
+  #showState() {
+    this.#button.disabled = !this.#door?.isIn;
+    this.element.dataset.state = this.#door?.isIn ? 'in' : 'out';
+  }
+}
+
+class DoorsLesson {
+  #cards;
+  #transport;
+  #room = roomOfOurs();
+
+  constructor(root, stage) {
+    const onSay = (text) => this.#cards.forEach((card) => card.mark(text));
+    this.#transport = make('select', { on: { change: () => this.#openThird() } },
+      make('option', { value: 'websocket' }, 'WebSocket'), told('option', { value: 'polling' }, () => words('lesLongPolling')));
+    const choice = make('label', { className: 'choice' }, told('span', {}, () => words('lesTransport')), this.#transport);
+    this.#cards = [
+      new DoorCard(stage, { Door: RawDoor, title: 'lesRaw', text: 'lesRawText', said: 'lesRawSays', onSay }),
+      new DoorCard(stage, { Door: ChatDoor, title: 'lesChat', text: 'lesChatText', said: 'lesChatSays', onSay }),
+      new DoorCard(stage, { Door: SocketioDoor, title: 'lesSocketio', text: 'lesSocketioText', said: 'lesSocketioSays', choice, onSay }),
+    ];
+    root.append(prose('lesDoorsText'), expectation('lesDoorsExpect'),
+      make('div', { className: 'controls' }, button('lesOpenDoors', () => this.#open()),
+        button('lesCloseDoors', () => this.#cards.forEach((card) => card.close()), 'quiet'),
+        make('span', { className: 'mono soft' }, `room: ${this.#room}`)),
+      make('div', { className: 'doors' }, ...this.#cards.map(({ element }) => element)));
+  }
+
+  #open() {
+    this.#cards[0].open(this.#room);
+    this.#cards[1].open(this.#room);
+    this.#openThird();
+  }
+
+  #openThird() {
+    this.#cards[2].open(this.#room, this.#transport.value === 'polling' ? PollingDoor : SocketioDoor);
+  }
+}
+
+export const mountDoors = (root, stage) => new DoorsLesson(root, stage);

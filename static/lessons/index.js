@@ -1,0 +1,63 @@
+// The lessons: a list of them, and the one that the address names (`#lessons/echo`). Loaded when it is first asked for.
+import '../words/lessons.js';
+import { make, told } from '../dom.js';
+import { translate, words } from '../i18n.js';
+import { mountBreak } from './break.js';
+import { mountDoors } from './doors.js';
+import { mountPolling } from './polling.js';
+import { mountSocket } from './socket.js';
+import { Stage } from './stage.js';
+
+const LESSONS = [
+  { name: 'socket', title: 'lesSocketTitle', short: 'lesSocketShort', mount: mountSocket },
+  { name: 'doors', title: 'lesDoorsTitle', short: 'lesDoorsShort', mount: mountDoors },
+  { name: 'polling', title: 'lesPollingTitle', short: 'lesPollingShort', mount: mountPolling },
+  { name: 'break', title: 'lesBreakTitle', short: 'lesBreakShort', mount: mountBreak },
+];
+
+class Lessons {
+  #recorder;
+  #panel = make('section', { className: 'lesson', tabIndex: -1 });
+  #links;
+  #current = null;
+  #stage = null;
+
+  constructor(root, recorder) {
+    this.#recorder = recorder;
+    this.#links = LESSONS.map(({ name, title, short }) =>
+      make('a', { href: `#lessons/${name}` }, told('b', {}, () => words(title)), told('span', {}, () => words(short))));
+    const nav = make('nav', { className: 'lesson-list', dataset: { label: 'lesList' } },
+      make('ol', {}, ...this.#links.map((link) => make('li', {}, link))));
+    const head = make('div', { className: 'lessons-head' }, told('h2', {}, () => words('lesTitle')), told('p', {}, () => words('lesIntro')));
+    root.append(head, make('div', { className: 'lessons-body' }, nav, this.#panel));
+    addEventListener('hashchange', () => this.#show(true));
+    this.#show(false);
+  }
+
+  /** Shows the lesson that the address names; a lesson that is left closes what it has opened. */
+  #show(isMove) {
+    const [view, name] = location.hash.slice(1).split('/');
+    const lesson = view === 'lessons' ? LESSONS.find((one) => one.name === name) ?? LESSONS[0] : null;
+    if (lesson === this.#current) return;
+    this.#current = lesson;
+    this.#stage?.leave();
+    this.#stage = null;
+    this.#panel.replaceChildren();
+    if (!lesson) return;
+    this.#links.forEach((link, at) => {
+      if (LESSONS[at] === lesson) link.setAttribute('aria-current', 'page');
+      else link.removeAttribute('aria-current');
+    });
+    this.#stage = new Stage(this.#recorder);
+    this.#panel.append(told('h3', {}, () => words(lesson.title)));
+    lesson.mount(this.#panel, this.#stage);
+    translate(this.#panel);
+    if (isMove && name) this.#panel.focus({ preventScroll: true });
+    this.#panel.scrollIntoView?.({ block: 'nearest' });
+  }
+}
+
+/** Fills `element` with the lessons. */
+export function mountLessons(element, { recorder }) {
+  new Lessons(element, recorder);
+}

@@ -1,0 +1,92 @@
+// The building blocks of the lessons.
+import { make, told } from '../dom.js';
+import { tell, words } from '../i18n.js';
+import { bytes, codeInWords } from '../wire/format.js';
+
+const LINES = 200;
+const SHOWN_CHARS = 400;
+
+export const prose = (key, className = '') => told('p', { className }, () => words(key));
+
+export function button(key, click, className = '') {
+  return told('button', { type: 'button', className, on: { click } }, () => words(key));
+}
+
+/** An input under its name. */
+export function field(key, input) {
+  return make('label', { className: 'field' }, told('span', {}, () => words(key)), input);
+}
+
+/** What to expect, before it comes. */
+export function expectation(key) {
+  return make('p', { className: 'expect' }, told('b', {}, () => words('lesExpect')), ' ', told('span', {}, () => words(key)));
+}
+
+/** Says why the server does not help with a lesson, or that it does again. */
+export function notice() {
+  const element = make('p', { className: 'lesson-note', hidden: true, attributes: { role: 'status' } });
+  const say = (key) => {
+    element.hidden = !key;
+    tell(element, () => (key ? words(key) : ''));
+  };
+  return { element, say };
+}
+
+/** A text that is not too long to be shown. */
+export function shown(data) {
+  if (typeof data !== 'string') return words('lesBytes', bytes(data.byteLength ?? data.size));
+  return data.length > SHOWN_CHARS ? `${data.slice(0, SHOWN_CHARS)}…` : data;
+}
+
+/** A list of what came, each line with the milliseconds since the start. */
+export class Log {
+  element;
+  #list = make('ol');
+  #start = performance.now();
+
+  /** `isLive`: what is added is read out. */
+  constructor(labelKey, { isLive = false } = {}) {
+    const attributes = { role: isLive ? 'log' : 'group', tabindex: '0' };
+    this.element = make('div', { className: 'lesson-log', attributes }, this.#list);
+    tell(this.element, () => words(labelKey), 'aria-label');
+  }
+
+  /** Empties the list and starts its clock again. */
+  restart() {
+    this.#list.replaceChildren();
+    this.#start = performance.now();
+    this.element.dataset.begun = '';
+  }
+
+  /** Adds a line: its name, and what `teller` says in the language of the moment. `kind` gives it its look. */
+  add(name, teller, kind = name) {
+    const isAtEnd = this.element.scrollHeight - this.element.scrollTop - this.element.clientHeight < 24;
+    const passed = Math.round(performance.now() - this.#start);
+    const line = make('li', { dataset: { kind } }, make('code', {}, name), told('bdi', {}, teller),
+      make('span', { className: 'passed' }, `+${passed} ms`));
+    this.#list.append(line);
+    if (this.#list.childElementCount > LINES) this.#list.firstElementChild.remove();
+    if (isAtEnd) this.element.scrollTop = this.element.scrollHeight;
+    return line;
+  }
+
+  /** Adds a sentence about what came. */
+  remark(teller, kind = 'remark') {
+    this.#list.append(told('li', { className: 'remark', dataset: { kind } }, teller));
+    this.element.scrollTop = this.element.scrollHeight;
+  }
+}
+
+/** Writes the events of a socket into a log, from its creation on. `messages: false` leaves out what is received. */
+export function follow(socket, log, { messages = true } = {}) {
+  log.add('create', () => 'readyState 0 CONNECTING');
+  socket.addEventListener('open', () => {
+    const protocol = socket.protocol ? ` · protocol ${socket.protocol}` : '';
+    log.add('open', () => `readyState 1 OPEN${protocol}`);
+  });
+  if (messages) socket.addEventListener('message', ({ data }) => log.add('message', () => shown(data)));
+  socket.addEventListener('error', () => log.add('error', () => words('lesErrorEvent')));
+  socket.addEventListener('close', ({ code, reason, wasClean }) => {
+    log.add('close', () => `${codeInWords(code)}${reason ? ` · ${reason}` : ''} · wasClean ${wasClean}`);
+  });
+}

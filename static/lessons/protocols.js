@@ -1,0 +1,196 @@
+// Three ways into a room, each by hand: what a library would do for us is what there is to see.
+// A door is made with `(stage, room, on)`, where `on.frame(direction, text)` hears of each frame, `on.state()` of a change of
+// `isIn`, and `on.ended(teller)` of the end.
+import { words } from '../i18n.js';
+import { codeInWords } from '../wire/format.js';
+import { socketAt } from './stage.js';
+
+/** Engine.IO packets in one HTTP body are joined by this. */
+const SEPARATOR = '\x1e';
+
+/** A door that is a WebSocket. */
+class SocketDoor {
+  isIn = false;
+  on;
+  socket;
+
+  constructor(stage, on, path, protocols, name) {
+    this.on = on;
+    this.socket = stage.open(socketAt(path), protocols, name);
+    this.socket.addEventListener('open', () => this.opened());
+    this.socket.addEventListener('message', ({ data }) => {
+      on.frame('in', String(data));
+      this.heard(data);
+    });
+    this.socket.addEventListener('close', ({ code }) => {
+      this.enter(false);
+      on.ended(() => codeInWords(code));
+    });
+  }
+
+  send(text) {
+    if (this.socket.readyState !== WebSocket.OPEN) return;
+    this.socket.send(text);
+    this.on.frame('out', text);
+  }
+
+  enter(isIn) {
+    this.isIn = isIn;
+    this.on.state();
+  }
+
+  close() {
+    this.socket.close(1000);
+  }
+}
+
+/** Raw: the room is in the address, and a text is a message. */
+export class RawDoor extends SocketDoor {
+  constructor(stage, room, on) {
+    super(stage, on, `/ws?room=${encodeURIComponent(room)}`, [], '/ws');
+  }
+
+  opened() {
+    this.enter(true);
+  }
+
+  heard() {}
+
+  say(text) {
+    this.send(text);
+  }
+}
+
+/** The chat's JSON events. */
+export class ChatDoor extends SocketDoor {
+  #room;
+  #ack = 0;
+
+  constructor(stage, room, on) {
+    super(stage, on, '/chat', ['chat.v1'], '/chat');
+    this.#room = room;
+  }
+
+  opened() {
+    this.send(JSON.stringify({ event: 'login', data: { username: 'json-1', avatar: 'owl', room: this.#room } }));
+  }
+
+  heard(text) {
+    if (text.startsWith('{"event":"loginSuccess"')) this.enter(true);
+  }
+
+  say(text) {
+    this.send(JSON.stringify({ event: 'sendMessage', data: { msg: text }, ack: (this.#ack += 1) }));
+  }
+}
+
+/** What Engine.IO and Socket.IO want said when: gives the packets that answer a packet. */
+class Conversation {
+  #room;
+  #id = 0;
+
+  constructor(room) {
+    this.#room = room;
+  }
+
+  answersTo(packet) {
+    if (packet.startsWith('0')) return ['40']; // The session is open: enter the main namespace.
+    if (packet === '2') return ['3']; // Heartbeat.
+    if (packet.startsWith('40')) return [`42${this.#id++}${JSON.stringify(['login', { username: 'io-1', avatar: 'fox', room: this.#room }])}`];
+    return [];
+  }
+
+  /** Whether the packet says that we are in the room. */
+  isEntry(packet) {
+    return packet.startsWith('430[') && !packet.includes('"error"');
+  }
+
+  say(text) {
+    return `42${this.#id++}${JSON.stringify(['sendMessage', { msg: text }])}`;
+  }
+}
+
+/** Socket.IO over a WebSocket: a packet is a frame. */
+export class SocketioDoor extends SocketDoor {
+  #conversation;
+
+  constructor(stage, room, on) {
+    super(stage, on, '/socket.io/?EIO=4&transport=websocket', [], '/socket.io/');
+    this.#conversation = new Conversation(room);
+  }
+
+  opened() {}
+
+  heard(packet) {
+    if (this.#conversation.isEntry(packet)) this.enter(true);
+    this.#conversation.answersTo(packet).forEach((answer) => this.send(answer));
+  }
+
+  say(text) {
+    this.send(this.#conversation.say(text));
+  }
+}
+
+/** Socket.IO over HTTP: a GET waits for what comes, a POST takes what goes. */
+export class PollingDoor {
+  isIn = false;
+  #on;
+  #url = '/socket.io/?EIO=4&transport=polling';
+  #conversation;
+  #controller = new AbortController();
+  #posted = Promise.resolve();
+
+  constructor(stage, room, on) {
+    this.#on = on;
+    this.#conversation = new Conversation(room);
+    stage.signal.addEventListener('abort', () => this.close());
+    this.#poll().catch((error) => {
+      this.#enter(false);
+      if (!this.#controller.signal.aborted) on.ended(() => `${words('lesPollFailed')} ${error.message}`);
+    });
+  }
+
+  async #poll() {
+    const { signal } = this.#controller;
+    while (!signal.aborted) {
+      this.#on.frame('GET', '…');
+      const answer = await fetch(this.#url, { signal, cache: 'no-store' });
+      const body = await answer.text();
+      if (!answer.ok) throw new Error(`${answer.status} ${body}`);
+      for (const packet of body.split(SEPARATOR)) this.#heard(packet);
+    }
+  }
+
+  #heard(packet) {
+    this.#on.frame('in', packet);
+    if (packet.startsWith('0')) this.#url += `&sid=${JSON.parse(packet.slice(1)).sid}`;
+    if (this.#conversation.isEntry(packet)) this.#enter(true);
+    this.#conversation.answersTo(packet).forEach((answer) => this.#post(answer));
+  }
+
+  /** One POST at a time: a second one beside it would be an error of the protocol. */
+  #post(packet) {
+    this.#posted = this.#posted.then(async () => {
+      if (this.#controller.signal.aborted) return;
+      this.#on.frame('POST', packet);
+      await fetch(this.#url, { method: 'POST', body: packet, signal: this.#controller.signal });
+    }).catch(() => {}); // The poll beside it says what is wrong.
+  }
+
+  #enter(isIn) {
+    this.isIn = isIn;
+    this.#on.state();
+  }
+
+  say(text) {
+    this.#post(this.#conversation.say(text));
+  }
+
+  /** Ends the session by its own packet; the waiting GET ends with it. */
+  close() {
+    if (this.#controller.signal.aborted) return;
+    this.#controller.abort();
+    if (this.#url.includes('sid=')) fetch(this.#url, { method: 'POST', body: '1', keepalive: true }).catch(() => {});
+    this.isIn = false;
+  }
+}

@@ -1,0 +1,89 @@
+// A client that is slower than its room: its queue in the server, and its end.
+import { make, told } from '../dom.js';
+import { tell, words } from '../i18n.js';
+import { bytes, codeInWords } from '../wire/format.js';
+import { Drawing, queue } from './chart.js';
+import { Log, button, expectation, prose } from './parts.js';
+import { socketAt, whyRefused } from './stage.js';
+
+const TALK_EVERY_MS = 50;
+const TALK_BYTES = 32 * 1024;
+
+export class SlowCard {
+  element;
+  button;
+  #stage;
+  #say;
+  #log = new Log('lesCame', { isLive: true });
+  #drawing = new Drawing(190);
+  #figures = make('p', { className: 'figures' });
+  #points = [];
+  #limit = 1024 * 1024;
+  #end = null;
+  #begun = 0;
+
+  constructor(stage, say) {
+    this.#stage = stage;
+    this.#say = say;
+    this.button = button('lesDoIt', () => this.#run());
+    tell(this.#figures, () => words('lesQueueIdle'));
+    this.element = make('section', { className: 'card slow' }, told('h4', {}, () => words('lesSlowTitle')), prose('lesSlowText'),
+      expectation('lesSlowExpect'), make('div', { className: 'controls' }, this.button),
+      make('figure', {}, this.#drawing.element, make('figcaption', {}, this.#figures)), this.#log.element);
+    requestAnimationFrame(() => this.#draw());
+  }
+
+  async #run() {
+    this.button.disabled = true;
+    [this.#points, this.#end] = [[], null];
+    this.#log.restart();
+    const socket = this.#stage.open(socketAt('/lesson/slow'), [], '/lesson/slow');
+    const talk = { stop: () => {} };
+    let hasOpened = false;
+    socket.addEventListener('open', () => { hasOpened = true; });
+    socket.addEventListener('message', ({ data }) => this.#heard(JSON.parse(data), talk));
+    await new Promise((resolve) => { socket.addEventListener('close', resolve); });
+    talk.stop();
+    this.#say(hasOpened ? null : await whyRefused(this.#stage.signal));
+    this.button.disabled = false;
+  }
+
+  #heard({ event, data }, talk) {
+    if (event === 'begun') {
+      this.#begun = performance.now();
+      this.#limit = data.limit;
+      this.#log.add('begun', () => words('lesSlowBegun', data.room, bytes(data.limit)));
+      talk.stop = this.#talk(data.room);
+    } else if (event === 'queue') {
+      this.#points.push({ time: performance.now() - this.#begun, waiting: data.waiting });
+      tell(this.#figures, () => words('lesQueue', bytes(data.waiting), bytes(this.#limit), bytes(data.taken)));
+    } else if (event === 'ended') {
+      talk.stop();
+      this.#ended(data);
+    }
+    this.#draw();
+  }
+
+  #ended({ code, reason }) {
+    this.#end = () => (code === null ? words('lesCut') : String(code));
+    this.#log.add('ended', () => (code === null ? words('lesSlowCut') : `${codeInWords(code)}${reason ? ` · ${reason}` : ''}`), 'close');
+    this.#log.remark(() => words('lesSlowEnded'));
+  }
+
+  /** Talks in the slow client's room, faster than it reads. */
+  #talk(room) {
+    const socket = this.#stage.open(socketAt(`/ws?room=${encodeURIComponent(room)}`), [], '/ws');
+    const picture = new Uint8Array(TALK_BYTES);
+    const timer = this.#stage.every(TALK_EVERY_MS, () => socket.readyState === WebSocket.OPEN && socket.send(picture));
+    this.#log.add('talk', () => words('lesSlowTalk', bytes(TALK_BYTES), 1000 / TALK_EVERY_MS));
+    return () => {
+      timer.stop();
+      socket.close(1000);
+    };
+  }
+
+  #draw() {
+    const names = { limit: words('lesLimit', bytes(this.#limit)) };
+    this.#drawing.draw((width, height) => queue({ points: this.#points, limit: this.#limit, end: this.#end?.(), names }, width, height));
+  }
+}
