@@ -1,5 +1,4 @@
 // The fourth lesson: ways to end a connection badly, each with what to expect and what came.
-import '../words/lessons-more.js';
 import { make, told } from '../dom.js';
 import { tell, words } from '../i18n.js';
 import { MAX_MESSAGE_BYTES } from '../protocol.js';

@@ -1,5 +1,4 @@
 // The third lesson: the same news asked for by a timer and pushed by a WebSocket, counted and drawn.
-import '../words/lessons-more.js';
 import { make, told } from '../dom.js';
 import { tell, words } from '../i18n.js';
 import { bytes } from '../wire/format.js';

@@ -61,7 +61,7 @@ export async function whyRefused(signal) {
   if (await lessonsOfServer(signal) === 'off') return 'lesOff';
   try {
     const { status } = await fetch('/lesson/news', { signal });
-    return { 404: 'lesOff', 503: 'lesBusy' }[status] ?? 'lesNoHandshake';
+    return status === 404 ? 'lesOff' : 'lesBusy';
   } catch {
     return 'lesNoServer';
   }
