@@ -5,7 +5,7 @@ import { MAX_MESSAGE_BYTES } from '../protocol.js';
 import { bytes } from '../wire/format.js';
 import { Log, button, expectation, field, follow, notice, prose } from './parts.js';
 import { SlowCard } from './slow.js';
-import { lessonsOfServer, socketAt, whyRefused } from './stage.js';
+import { limitsOfServer, socketAt, whyRefused } from './stage.js';
 
 /** How long the server bears a flood by default. */
 const PATIENCE_MS = 10_000;
@@ -77,7 +77,8 @@ function bigCard(stage) {
     const isOver = closed(socket);
     follow(socket, log);
     if (!await opened(socket)) return log.remark(() => words('lesNoServer'));
-    for (const size of [MAX_MESSAGE_BYTES, MAX_MESSAGE_BYTES + 1]) {
+    const { max_message_size: limit = MAX_MESSAGE_BYTES } = await limitsOfServer();
+    for (const size of [limit, limit + 1]) {
       socket.send(new Uint8Array(size));
       log.add('send', () => words('lesExactBytes', size.toLocaleString('en')));
     }
@@ -127,7 +128,7 @@ async function ask(stage, how, { log }, say) {
   const socket = stage.open(socketAt(`/lesson/break/${how}`), [], how);
   const isOver = closed(socket);
   follow(socket, log);
-  if (!await opened(socket)) return say(await whyRefused(stage.signal));
+  if (!await opened(socket)) return say(await whyRefused());
   say(null);
   socket.send('go on');
   log.add('send', () => 'go on');
@@ -155,8 +156,8 @@ export function mountBreak(root, stage) {
   root.append(prose('lesBreakText'), said,
     told('h4', { className: 'part' }, () => words('lesByPage')), cards(closeCard(stage), bigCard(stage), floodCard(stage)),
     told('h4', { className: 'part' }, () => words('lesByServer')), prose('lesByServerText'), cards(...byServer), slow.element);
-  lessonsOfServer(stage.signal).then((state) => {
-    if (state !== 'off') return;
+  limitsOfServer().then(({ lessons }) => {
+    if (lessons !== false) return;
     say('lesOff');
     for (const { button: one } of [...byServer, slow]) one.disabled = true;
   });

@@ -5,7 +5,7 @@ import { bytes } from '../wire/format.js';
 import { Drawing, animate, lanes } from './chart.js';
 import { NewsRace } from './news.js';
 import { button, expectation, notice, prose } from './parts.js';
-import { lessonsOfServer, socketAt, whyRefused } from './stage.js';
+import { limitsOfServer, socketAt, whyRefused } from './stage.js';
 
 const SPAN_MS = 24_000;
 const FIRST_PERIOD_S = 3;
@@ -34,7 +34,7 @@ class PollingLesson {
       make('div', { className: 'controls' }, this.#button, this.#slider()), figure, this.#table(), prose('lesEstimate', 'soft'));
     animate(stage, () => this.#race && this.#draw());
     this.#draw();
-    lessonsOfServer(stage.signal).then((state) => state === 'off' && this.#refused('lesOff'));
+    limitsOfServer().then(({ lessons }) => lessons === false && this.#refused('lesOff'));
   }
 
   #slider() {
@@ -65,7 +65,7 @@ class PollingLesson {
       changed: () => this.#write(),
       failed: async () => {
         this.#stop();
-        this.#refused(await whyRefused(this.#stage.signal));
+        this.#refused(await whyRefused());
       },
     });
     tell(this.#button, () => words(this.#race ? 'lesStop' : 'lesStart'));

@@ -44,7 +44,7 @@ export class SlowCard {
     socket.addEventListener('message', ({ data }) => this.#heard(JSON.parse(data), talk));
     await new Promise((resolve) => { socket.addEventListener('close', resolve); });
     talk.stop();
-    this.#say(hasOpened ? null : await whyRefused(this.#stage.signal));
+    this.#say(hasOpened ? null : await whyRefused());
     this.button.disabled = false;
   }
 

@@ -46,22 +46,22 @@ export class Stage {
   }
 }
 
-/** Whether the server has the lessons that need its help: `on`, `off`, or `unknown`. */
-export async function lessonsOfServer(signal) {
+/** What the server says of its limits; empty if it says nothing. */
+export async function limitsOfServer() {
   try {
-    const answer = await fetch('/limits', { signal });
-    return answer.ok ? ((await answer.json()).lessons === false ? 'off' : 'on') : 'unknown';
+    const answer = await fetch('/limits');
+    return answer.ok ? await answer.json() : {};
   } catch {
-    return 'unknown';
+    return {};
   }
 }
 
 /** Why a lesson's connection did not come about, as a key of words: a browser does not tell, so a request asks again. */
-export async function whyRefused(signal) {
-  if (await lessonsOfServer(signal) === 'off') return 'lesOff';
+export async function whyRefused() {
   try {
-    const { status } = await fetch('/lesson/news', { signal });
-    return status === 404 ? 'lesOff' : 'lesBusy';
+    const answer = await fetch('/limits');
+    if (answer.ok && (await answer.json()).lessons === false) return 'lesOff';
+    return 'lesBusy';
   } catch {
     return 'lesNoServer';
   }

@@ -19,15 +19,19 @@ export function protocolOf({ url, socket }) {
   return socket.protocol === 'chat.v1' || pathname === '/chat' ? 'chat' : 'plain';
 }
 
-/** Loads what reads Engine.IO, which only some pages need; says whether there is something new to read with. */
+/** Whether all of the entries can be read; else `prepare()` first. */
+export function isReadable(entries) {
+  return engine !== null || !entries.some(({ connection }) => protocolOf(connection) === 'engine');
+}
+
+/** Loads what reads Engine.IO, which only some pages need. */
 export async function prepare() {
-  if (engine) return false;
   engine = await import('./engine.js');
-  return true;
 }
 
 /** What a message says. To be called in the order of the messages: answers are matched with what asked for them. */
 export function decode(entry) {
+  if (!isReadable([entry])) return { summary: '' };
   if (!decoded.has(entry)) decoded.set(entry, decodeNew(entry));
   return decoded.get(entry);
 }
@@ -36,7 +40,7 @@ function decodeNew(entry) {
   const { data, connection } = entry;
   if (data === undefined) return { summary: '' };
   const protocol = protocolOf(connection);
-  if (protocol === 'engine' && engine) return engine.read(entry);
+  if (protocol === 'engine') return engine.read(entry);
   if (typeof data !== 'string') return { summary: '', isBinary: true };
   return (protocol === 'chat' && ofChat(entry)) || { summary: gist(data) };
 }

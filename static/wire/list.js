@@ -1,7 +1,7 @@
 // The list of what passed: bounded, filled once a frame, walked through by the arrow keys.
 import { make } from '../dom.js';
 import { words } from '../i18n.js';
-import { decode, prepare, protocolOf } from './decode.js';
+import { decode, isReadable, prepare } from './decode.js';
 import { bytes, eventInShort, timeOf } from './format.js';
 
 /** Lines in the page at a time; older ones go. */
@@ -66,7 +66,7 @@ export class List {
 
   #append(fresh) {
     if (fresh.length === 0) return this.#showWay();
-    if (fresh.some(({ connection }) => protocolOf(connection) === 'engine')) prepare().then((isNew) => isNew && this.renew());
+    if (!isReadable(fresh)) return prepare().then(() => this.renew());
     const isAtEnd = this.#isAtEnd();
     this.#seen = Math.max(this.#seen, fresh.at(-1).number);
     // All are read, in order, for what later ones answer; of many only the last are shown.

@@ -28,7 +28,7 @@ class Panel {
     this.#build();
     recorder.addEventListener('entry', () => this.#soon());
     recorder.addEventListener('state', ({ detail }) => this.#soon(detail));
-    recorder.addEventListener('cleared', () => this.#list.renew());
+    recorder.addEventListener('cleared', () => this.#renew());
     // After the page has said its other words again.
     onLanguage(() => queueMicrotask(() => this.#renew()));
     setInterval(() => this.#isSeen() && this.#measure(), PING_EVERY_MS);

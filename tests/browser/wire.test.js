@@ -1,0 +1,288 @@
+// The panel of the wire: what passed, what it means, and what can be done with it.
+import assert from 'node:assert/strict';
+import { after, before, test } from 'node:test';
+import { startBrowser, startServer } from './harness.js';
+
+let server;
+let browser;
+
+before(async () => {
+  // Heartbeats come soon.
+  server = await startServer({ flags: ['--ping-interval', '1s'] });
+  browser = await startBrowser();
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+
+/** A page with an empty panel of the test's own, sockets recorded by `window.recorder`; it keeps what goes wrong in it. */
+async function openPanel({ locale = 'en-GB', ...options } = {}) {
+  const context = await browser.newContext({ locale, viewport: { width: 1280, height: 800 }, ...options });
+  const page = await context.newPage();
+  page.problems = [];
+  page.on('pageerror', (error) => page.problems.push(String(error)));
+  page.on('console', (line) => {
+    if (line.type() === 'error' && !line.text().includes('WebSocket connection')) page.problems.push(line.text());
+  });
+  await page.goto(server.url);
+  if (await page.locator('#wire').isHidden()) await page.click('#wire-toggle');
+  await page.evaluate(mountAnother);
+  return page;
+}
+
+/** Puts another panel in the place of the page's: its recorder is empty, its ping takes 42 milliseconds. */
+async function mountAnother() {
+  const [{ mountWire }, { Recorder }] = await Promise.all([import('/wire/panel.js'), import('/wire/recorder.js')]);
+  const panel = document.createElement('aside');
+  document.getElementById('wire').replaceWith(panel);
+  panel.id = 'wire';
+  window.recorder = new Recorder();
+  mountWire(panel, { recorder: window.recorder, ping: async () => 42 });
+  window.opened = async (path, protocols = [], name = path) => {
+    window.socket = window.recorder.open(`${location.origin.replace('http', 'ws')}${path}`, protocols, name);
+    await new Promise((resolve) => { window.socket.addEventListener('open', resolve); });
+  };
+  // Resolves with the message that contains `text`.
+  window.heard = (text) => new Promise((resolve) => {
+    window.socket.addEventListener('message', ({ data }) => (typeof data !== 'string' || data.includes(text)) && resolve(data));
+  });
+}
+
+const lines = (page) => page.locator('.wire-list li');
+const line = (page, text) => lines(page).filter({ hasText: text }).first();
+const details = (page) => page.locator('.wire-details');
+
+/** The summaries of all lines, in order. */
+async function summaries(page) {
+  await page.evaluate(() => new Promise(requestAnimationFrame));
+  return (await page.locator('.wire-list .summary').allTextContents()).map((text) => text.trim());
+}
+
+/** Says `texts` at `/echo`, and waits for the last of them. */
+const echo = (page, ...texts) => page.evaluate(async (all) => {
+  await window.opened('/echo');
+  const last = window.heard(all.at(-1));
+  all.forEach((text) => window.socket.send(text));
+  await last;
+}, texts);
+
+/** Talks at `/chat`: a login, a message, a ping and its answer. */
+const talk = (page, room) => page.evaluate(async (where) => {
+  await window.opened('/chat', ['chat.v1'], 'chat');
+  const say = (event, data, ack) => window.socket.send(JSON.stringify({ event, data, ack }));
+  const last = window.heard('"ack":2');
+  say('login', { username: 'ann', room: where, token: '0123456789abcdef0123456789abcdef' });
+  say('sendMessage', { msg: 'Good <b>morning</b>', id: 'm1' }, 1);
+  say('ping', {}, 2);
+  await last;
+}, room);
+
+test('messages and events are listed in order, with direction, size and time', async () => {
+  const page = await openPanel();
+  await echo(page, 'hello');
+  assert.deepEqual(await summaries(page), ['create', 'open', 'hello', 'hello']);
+  assert.deepEqual(await page.locator('.wire-list .arrow').allTextContents(), ['●', '●', '↑', '↓']);
+  assert.equal(await lines(page).nth(2).locator('.size').textContent(), '5 B');
+  assert.match(await lines(page).nth(2).locator('time').textContent(), /^\d\d:\d\d:\d\d\.\d{3}$/);
+  assert.deepEqual(page.problems, []);
+});
+
+test('a connection shows its state, its agreement and its counts', async () => {
+  const page = await openPanel();
+  await talk(page, 'facts');
+  const card = page.locator('.wire-connections li').first();
+  await card.filter({ hasText: '1 OPEN' }).waitFor();
+  assert.match(await card.textContent(), /#1 chat.*\/chat.*in \d+ messages.*out 3 messages.*chat\.v1 · permessage-deflate/s);
+  await page.evaluate(() => window.socket.close(4001, 'enough'));
+  await card.filter({ hasText: '3 CLOSED' }).filter({ hasText: '4001 code of an application' }).waitFor();
+  await line(page, 'close 4001').locator('button').click();
+  assert.match(await details(page).textContent(), /wasCleantrue/);
+  assert.deepEqual(page.problems, []);
+});
+
+test('events of the chat are shown by name, their answers by what they answer, and as JSON on demand', async () => {
+  const page = await openPanel();
+  await talk(page, 'decoded');
+  await line(page, 'sendMessage #1 Good <b>morning</b>').locator('button').click();
+  assert.match(await details(page).textContent(), /Asks for ack1/);
+  assert.match(await details(page).locator('pre').textContent(), /^\{\n {2}"event": "sendMessage",\n {2}"data": \{/);
+  await line(page, 'ack #1 ← sendMessage').waitFor();
+  assert.equal(await page.locator('.wire-list b').count(), 0);
+  assert.deepEqual(page.problems, []);
+});
+
+test('packets of Engine.IO and Socket.IO are told in words', async () => {
+  const page = await openPanel();
+  await page.evaluate(async () => {
+    await window.opened('/socket.io/?EIO=4&transport=websocket', [], 'socket.io');
+    await window.heard('0{');
+    const entered = window.heard('40{');
+    window.socket.send('40');
+    await entered;
+    const answered = window.heard('431[');
+    window.socket.send('420["login",{"username":"io","room":"packets"}]');
+    window.socket.send('421["sendMessage",{"msg":"hello"}]');
+    await answered;
+  });
+  await line(page, 'sendMessage #1 hello').locator('button').click();
+  const told = await details(page).textContent();
+  assert.match(told, /Engine\.IO packet4 message: carries a Socket\.IO packetSocket\.IO packet2 EVENT: an event with its arguments/);
+  assert.match(told, /Namespace\/EventsendMessageAsks for ack1Arguments1/);
+  assert.equal(await details(page).locator('pre').textContent(), '[\n  {\n    "msg": "hello"\n  }\n]');
+  await line(page, 'ack #1 ← sendMessage').waitFor();
+  await line(page, 'open {"sid"').waitFor();
+  assert.deepEqual(page.problems, []);
+});
+
+test('bytes are shown as a bounded dump', async () => {
+  const page = await openPanel();
+  await page.evaluate(async () => {
+    await window.opened('/echo');
+    const back = window.heard('');
+    window.socket.send(Uint8Array.from({ length: 300 }, (_, at) => at + 40));
+    await back;
+  });
+  await lines(page).last().locator('button').click();
+  await details(page).locator('pre').filter({ hasText: '0000  28 29 2a' }).waitFor();
+  const dump = (await details(page).locator('pre').textContent()).split('\n');
+  assert.equal(dump[0], '0000  28 29 2a 2b 2c 2d 2e 2f  ()*+,-./');
+  assert.equal(dump.length, 33);
+  assert.equal(dump.at(-1), '…');
+  assert.deepEqual(page.problems, []);
+});
+
+test('heartbeats are hidden unless asked for', async () => {
+  const page = await openPanel();
+  await talk(page, 'heartbeats');
+  await page.evaluate(async () => {
+    await window.opened('/socket.io/?EIO=4&transport=websocket', [], 'socket.io');
+    await window.heard('2');
+    window.socket.send('3');
+  });
+  assert.deepEqual((await summaries(page)).filter((text) => /^(ping|pong|ack #2)/.test(text)), []);
+  await page.getByLabel('Heartbeats').check();
+  const beats = (await summaries(page)).filter((text) => /^(ping|pong|ack #2)/.test(text));
+  assert.deepEqual(beats.slice(0, 4), ['ping #2', 'ack #2 ← ping', 'ping', 'pong']);
+  assert.deepEqual(page.problems, []);
+});
+
+test('a filter takes a text, a connection, a direction', async () => {
+  const page = await openPanel();
+  await echo(page, 'apple', 'Pear');
+  await echo(page, 'plum');
+  await page.getByLabel('Filter by text').fill('pear');
+  assert.deepEqual(await summaries(page), ['Pear', 'Pear']);
+  await page.getByLabel('Direction').selectOption('out');
+  assert.deepEqual(await summaries(page), ['Pear']);
+  await page.getByLabel('Filter by text').fill('');
+  await page.getByLabel('Connection', { exact: true }).selectOption('2');
+  assert.deepEqual(await summaries(page), ['plum']);
+  assert.deepEqual(page.problems, []);
+});
+
+test('a pause holds the list, and clearing empties it', async () => {
+  const page = await openPanel();
+  await echo(page, 'before');
+  await page.getByRole('button', { name: 'Pause' }).click();
+  await echo(page, 'meanwhile');
+  const goOn = page.getByRole('button', { name: 'Go on (4 new)' });
+  await goOn.waitFor();
+  assert.equal((await summaries(page)).includes('meanwhile'), false);
+  await goOn.click();
+  await line(page, 'meanwhile').waitFor();
+  await page.getByRole('button', { name: 'Clear' }).click();
+  assert.deepEqual(await summaries(page), []);
+  await page.getByText('Nothing to show.').waitFor();
+  await echo(page, 'after');
+  await line(page, 'after').waitFor();
+  assert.deepEqual(page.problems, []);
+});
+
+test('what is copied as JavaScript does the same elsewhere, without the token', async () => {
+  const page = await openPanel({ permissions: ['clipboard-read', 'clipboard-write'] });
+  await talk(page, 'copied');
+  await page.evaluate(() => window.socket.close());
+  await page.getByText('3 CLOSED').first().waitFor();
+  await page.getByLabel('Connection', { exact: true }).selectOption('1');
+  await page.getByRole('button', { name: 'Copy as JavaScript' }).click();
+  await page.getByText('Copied', { exact: true }).waitFor();
+  const program = await page.evaluate(() => navigator.clipboard.readText());
+  assert.equal(program.includes('0123456789abcdef'), false);
+  const elsewhere = await (await browser.newContext()).newPage();
+  await elsewhere.goto(`${server.url}/health`);
+  const answered = elsewhere.waitForEvent('console', (said) => said.text().includes('"ack":2'));
+  // The room is another one, for the name is held in this one.
+  await elsewhere.evaluate(program.replace('"room":"copied"', '"room":"elsewhere"'));
+  await answered;
+  assert.deepEqual(page.problems, []);
+});
+
+test('where there is no clipboard, the program is shown to be copied by hand', async () => {
+  const page = await openPanel();
+  await page.evaluate(() => Object.defineProperty(navigator, 'clipboard', { value: undefined }));
+  await echo(page, "it's <me>");
+  await page.getByRole('button', { name: 'Copy as JavaScript' }).click();
+  const shown = page.locator('.wire-fallback textarea');
+  await shown.waitFor();
+  assert.match(await shown.inputValue(), /^const socket = new WebSocket\('ws:.*\/echo'\);\n.*\n {2}'it\\'s \\x3Cme>',\n/);
+  assert.equal(await page.evaluate(() => getSelection().toString().length > 0 || document.activeElement.selectionEnd > 100), true);
+  await page.getByRole('button', { name: 'Done' }).click();
+  assert.equal(await shown.count(), 0);
+  assert.deepEqual(page.problems, []);
+});
+
+test('thousands of messages leave the list bounded and the page quick', async () => {
+  const page = await openPanel();
+  const longest = await page.evaluate(async () => {
+    await window.opened('/echo');
+    let [last, longestGap] = [performance.now(), 0];
+    for (let frame = 0; frame < 30; frame += 1) {
+      for (let at = 0; at < 200; at += 1) window.socket.send(`message ${frame} ${at}`);
+      await new Promise(requestAnimationFrame);
+      longestGap = Math.max(longestGap, performance.now() - last);
+      last = performance.now();
+    }
+    window.socket.close();
+    return longestGap;
+  });
+  await line(page, 'message 29 199').waitFor();
+  assert.equal(await lines(page).count() <= 300, true);
+  assert.equal(await page.evaluate(() => window.recorder.entries.length), 1000);
+  assert.equal(longest < 1000, true, `${longest} ms between two frames`);
+  assert.deepEqual(page.problems, []);
+});
+
+test('the keyboard walks through the list, and opens a line', async () => {
+  const page = await openPanel();
+  await echo(page, 'one', 'two');
+  await lines(page).nth(5).waitFor();
+  assert.equal(await page.locator('.wire-list [tabindex="0"]').count(), 1);
+  await page.locator('.wire-list [tabindex="0"]').focus();
+  await page.keyboard.press('Home');
+  await page.keyboard.press('ArrowDown');
+  await page.keyboard.press('ArrowDown');
+  assert.match(await page.evaluate(() => document.activeElement.textContent), /one/);
+  await page.keyboard.press('Enter');
+  await details(page).waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.getAttribute('aria-expanded')), 'true');
+  await page.keyboard.press('Enter');
+  assert.equal(await details(page).count(), 0);
+  assert.equal(await page.locator('.wire-list').getAttribute('role'), 'region');
+  assert.equal(await page.locator('#wire [aria-live]:not([aria-live=off]), #wire [role=log]').count(), 0);
+  assert.deepEqual(page.problems, []);
+});
+
+test('a ping shows the round trip, and everything is said in the other language at once', async () => {
+  const page = await openPanel();
+  await echo(page, 'hello');
+  await page.getByRole('button', { name: 'Ping' }).click();
+  await page.getByText('42 ms').waitFor();
+  await page.evaluate(() => window.socket.close(1000));
+  await line(page, 'close 1000 normal closure').waitFor();
+  await page.click('#language');
+  await line(page, 'close 1000 正常关闭').waitFor();
+  await page.getByText('42 毫秒').waitFor();
+  await page.locator('.wire-connections').getByText('收到 1 条消息').waitFor();
+  assert.deepEqual(page.problems, []);
+});
