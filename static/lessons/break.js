@@ -3,7 +3,7 @@ import { make, told } from '../dom.js';
 import { tell, words } from '../i18n.js';
 import { MAX_MESSAGE_BYTES } from '../protocol.js';
 import { bytes } from '../wire/format.js';
-import { Log, button, expectation, field, follow, notice, prose } from './parts.js';
+import { Log, doIt, expectation, field, follow, notice, prose } from './parts.js';
 import { SlowCard } from './slow.js';
 import { limitsOfServer, socketAt, whyRefused } from './stage.js';
 
@@ -26,8 +26,8 @@ class Card {
   extra = make('div', { className: 'extra' });
 
   constructor({ title, text, expect, inputs = [], run }) {
-    this.button = button('lesDoIt', () => this.#run(run));
-    this.element = make('section', { className: 'card' }, told('h4', {}, () => words(title)), prose(text), expectation(expect),
+    this.button = doIt(title, () => this.#run(run));
+    this.element = make('section', { className: 'card' }, told('h5', {}, () => words(title)), prose(text), expectation(expect),
       make('div', { className: 'controls' }, ...inputs, this.button), this.extra, this.log.element);
   }
 
@@ -99,6 +99,11 @@ function floodFigures(extra) {
   };
 }
 
+/** A text that compression does not make much smaller: it would hide the flood. */
+function noise(size) {
+  return String.fromCharCode(...crypto.getRandomValues(new Uint8Array(size)).map((byte) => 33 + (byte % 94)));
+}
+
 function floodCard(stage) {
   const run = async ({ log, extra }) => {
     const socket = stage.open(socketAt('/echo'), [], '/echo');
@@ -106,7 +111,7 @@ function floodCard(stage) {
     follow(socket, log, { messages: false });
     if (!await opened(socket)) return log.remark(() => words('lesNoServer'));
     const show = floodFigures(extra);
-    const text = 'x'.repeat(1024);
+    const text = noise(1024);
     const begun = performance.now();
     let [sent, echoed] = [0, 0];
     socket.addEventListener('message', () => { echoed += 1; });

@@ -40,9 +40,10 @@ const label = (x, y, text, className = '', anchor = 'start') => shape('text', { 
 export function lanes({ now, span, news, requests, names }, width) {
   const [pushY, newsY, pollY] = [34, 104, 174];
   const at = (time) => width - 12 - ((now - time) / span) * (width - 12);
-  const drawn = [];
+  const [drawn, labels] = [[], []];
   for (const [y, name] of [[pushY, names.push], [newsY, names.news], [pollY, names.poll]]) {
-    drawn.push(shape('line', { x1: 0, x2: width, y1: y, y2: y, class: 'lane' }), label(0, y - 14, name));
+    drawn.push(shape('line', { x1: 0, x2: width, y1: y, y2: y, class: 'lane' }));
+    labels.push(label(0, y - 14, name));
   }
   for (const { time, got } of requests) {
     const x = at(time);
@@ -56,7 +57,7 @@ export function lanes({ now, span, news, requests, names }, width) {
     if (polled) drawn.push(shape('line', { x1: at(happened), y1: newsY, x2: at(polled), y2: pollY, class: 'way poll' }));
     drawn.push(shape('circle', { cx: at(happened), cy: newsY, r: 4, class: 'news' }));
   }
-  return drawn;
+  return [...drawn, ...labels];
 }
 
 /** A queue against its limit over time. */

@@ -5,6 +5,11 @@ import { ChatDoor, PollingDoor, RawDoor, SocketioDoor } from './protocols.js';
 import { Log, button, expectation, prose } from './parts.js';
 import { roomOfOurs } from './stage.js';
 
+/** 128 random bits, as the server makes them. */
+function tokenOfOurs() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
+}
+
 /** One door: what speaks through it, a line to say something, and its frames. */
 class DoorCard {
   element;
@@ -16,6 +21,8 @@ class DoorCard {
   #stage;
   #onSay;
   #marked = [];
+  /** Who comes back through the door with it is the same user: the name is held for whoever has it. */
+  #token = tokenOfOurs();
 
   constructor(stage, { Door, title, text, said, choice = null, onSay }) {
     this.#stage = stage;
@@ -28,7 +35,7 @@ class DoorCard {
     });
     this.#button = button('lesSay', () => this.#say());
     this.element = make('section', { className: 'card door' }, told('h4', {}, () => words(title)), prose(text),
-      ...(choice ? [choice] : []), make('div', { className: 'say' }, this.#input, this.#button), this.#log.element);
+      choice ?? make('div'), make('div', { className: 'say' }, this.#input, this.#button), this.#log.element);
     this.#showState();
   }
 
@@ -40,11 +47,16 @@ class DoorCard {
     const ifOurs = (hear) => (...values) => door === this.#door && hear(...values);
     let door = null;
     door = new Door(this.#stage, room, {
+      token: this.#token,
       frame: ifOurs((direction, text) => this.#frame(direction, text)),
       state: ifOurs(() => this.#showState()),
       ended: ifOurs((teller) => this.#log.add('close', teller)),
     });
     this.#door = door;
+  }
+
+  get isOpen() {
+    return this.#door !== null;
   }
 
   close() {
@@ -85,7 +97,7 @@ class DoorsLesson {
 
   constructor(root, stage) {
     const onSay = (text) => this.#cards.forEach((card) => card.mark(text));
-    this.#transport = make('select', { on: { change: () => this.#openThird() } },
+    this.#transport = make('select', { on: { change: () => this.#cards[2].isOpen && this.#openThird() } },
       make('option', { value: 'websocket' }, 'WebSocket'), told('option', { value: 'polling' }, () => words('lesLongPolling')));
     const choice = make('label', { className: 'choice' }, told('span', {}, () => words('lesTransport')), this.#transport);
     this.#cards = [

@@ -12,6 +12,13 @@ export function button(key, click, className = '') {
   return told('button', { type: 'button', className, on: { click } }, () => words(key));
 }
 
+/** The button of an experiment: several say the same, so their names say which is which. */
+export function doIt(titleKey, click) {
+  const element = button('lesDoIt', click);
+  tell(element, () => `${words('lesDoIt')}: ${words(titleKey)}`, 'aria-label');
+  return element;
+}
+
 /** An input under its name. */
 export function field(key, input) {
   return make('label', { className: 'field' }, told('span', {}, () => words(key)), input);
@@ -41,6 +48,8 @@ export function shown(data) {
 /** A list of what came, each line with the milliseconds since the start. */
 export class Log {
   element;
+  /** Counts the starts: what comes of an earlier one is not added. */
+  round = 0;
   #list = make('ol');
   #start = performance.now();
 
@@ -53,6 +62,7 @@ export class Log {
 
   /** Empties the list and starts its clock again. */
   restart() {
+    this.round += 1;
     this.#list.replaceChildren();
     this.#start = performance.now();
     this.element.dataset.begun = '';
@@ -79,14 +89,17 @@ export class Log {
 
 /** Writes the events of a socket into a log, from its creation on. `messages: false` leaves out what is received. */
 export function follow(socket, log, { messages = true } = {}) {
+  const { round } = log;
+  const note = (event, say) => socket.addEventListener(event, (detail) => {
+    if (log.round === round) log.add(event, say(detail));
+  });
   log.add('create', () => 'readyState 0 CONNECTING');
-  socket.addEventListener('open', () => {
+  note('open', () => {
     const protocol = socket.protocol ? ` · protocol ${socket.protocol}` : '';
-    log.add('open', () => `readyState 1 OPEN${protocol}`);
+    return () => `readyState 1 OPEN${protocol}`;
   });
-  if (messages) socket.addEventListener('message', ({ data }) => log.add('message', () => shown(data)));
-  socket.addEventListener('error', () => log.add('error', () => words('lesErrorEvent')));
-  socket.addEventListener('close', ({ code, reason, wasClean }) => {
-    log.add('close', () => `${codeInWords(code)}${reason ? ` · ${reason}` : ''} · wasClean ${wasClean}`);
-  });
+  if (messages) note('message', ({ data }) => () => shown(data));
+  note('error', () => () => words('lesErrorEvent'));
+  note('close', ({ code, reason, wasClean }) => () =>
+    `${codeInWords(code)}${reason ? ` · ${reason}` : ''} · wasClean ${wasClean}`);
 }

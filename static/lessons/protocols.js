@@ -1,6 +1,6 @@
 // Three ways into a room, each by hand: what a library would do for us is what there is to see.
 // A door is made with `(stage, room, on)`, where `on.frame(direction, text)` hears of each frame, `on.state()` of a change of
-// `isIn`, and `on.ended(teller)` of the end.
+// `isIn`, and `on.ended(teller)` of the end; `on.token` proves who logs in.
 import { words } from '../i18n.js';
 import { codeInWords } from '../wire/format.js';
 import { socketAt } from './stage.js';
@@ -72,7 +72,7 @@ export class ChatDoor extends SocketDoor {
   }
 
   opened() {
-    this.send(JSON.stringify({ event: 'login', data: { username: 'json-1', avatar: 'owl', room: this.#room } }));
+    this.send(JSON.stringify({ event: 'login', data: { username: 'json-1', avatar: 'owl', room: this.#room, token: this.on.token } }));
   }
 
   heard(text) {
@@ -86,17 +86,17 @@ export class ChatDoor extends SocketDoor {
 
 /** What Engine.IO and Socket.IO want said when: gives the packets that answer a packet. */
 class Conversation {
-  #room;
+  #user;
   #id = 0;
 
-  constructor(room) {
-    this.#room = room;
+  constructor(room, token) {
+    this.#user = { username: 'io-1', avatar: 'fox', room, token };
   }
 
   answersTo(packet) {
     if (packet.startsWith('0')) return ['40']; // The session is open: enter the main namespace.
     if (packet === '2') return ['3']; // Heartbeat.
-    if (packet.startsWith('40')) return [`42${this.#id++}${JSON.stringify(['login', { username: 'io-1', avatar: 'fox', room: this.#room }])}`];
+    if (packet.startsWith('40')) return [`42${this.#id++}${JSON.stringify(['login', this.#user])}`];
     return [];
   }
 
@@ -116,7 +116,7 @@ export class SocketioDoor extends SocketDoor {
 
   constructor(stage, room, on) {
     super(stage, on, '/socket.io/?EIO=4&transport=websocket', [], '/socket.io/');
-    this.#conversation = new Conversation(room);
+    this.#conversation = new Conversation(room, on.token);
   }
 
   opened() {}
@@ -142,7 +142,7 @@ export class PollingDoor {
 
   constructor(stage, room, on) {
     this.#on = on;
-    this.#conversation = new Conversation(room);
+    this.#conversation = new Conversation(room, on.token);
     stage.signal.addEventListener('abort', () => this.close());
     this.#poll().catch((error) => {
       this.#enter(false);

@@ -3,7 +3,7 @@ import { make, told } from '../dom.js';
 import { tell, words } from '../i18n.js';
 import { bytes, codeInWords } from '../wire/format.js';
 import { Drawing, queue } from './chart.js';
-import { Log, button, expectation, prose } from './parts.js';
+import { Log, doIt, expectation, prose } from './parts.js';
 import { socketAt, whyRefused } from './stage.js';
 
 const TALK_EVERY_MS = 50;
@@ -25,9 +25,9 @@ export class SlowCard {
   constructor(stage, say) {
     this.#stage = stage;
     this.#say = say;
-    this.button = button('lesDoIt', () => this.#run());
+    this.button = doIt('lesSlowTitle', () => this.#run());
     tell(this.#figures, () => words('lesQueueIdle'));
-    this.element = make('section', { className: 'card slow' }, told('h4', {}, () => words('lesSlowTitle')), prose('lesSlowText'),
+    this.element = make('section', { className: 'card slow' }, told('h5', {}, () => words('lesSlowTitle')), prose('lesSlowText'),
       expectation('lesSlowExpect'), make('div', { className: 'controls' }, this.button),
       make('figure', {}, this.#drawing.element, make('figcaption', {}, this.#figures)), this.#log.element);
     requestAnimationFrame(() => this.#draw());

@@ -53,7 +53,7 @@ class SocketLesson {
     const { url, protocol, text } = this.#inputs;
     const listen = ['open', 'message', 'error', 'close'].map((name) => line(`socket.addEventListener('${name}', show);`));
     return make('div', { className: 'code mono' },
-      line(comment('lesStepCreate')), line("const socket = new WebSocket('", url, "', '", protocol, "');"),
+      line(comment('lesStepCreate')), line('const socket = new WebSocket('), line("  '", url, "',"), line("  '", protocol, "',"), line(');'),
       line(' '), line(comment('lesStepListen')), ...listen,
       line(' '), line(comment('lesStepSend')), line("socket.send('", text, "');"));
   }

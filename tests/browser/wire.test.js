@@ -157,7 +157,9 @@ test('heartbeats are hidden unless asked for', async () => {
   await talk(page, 'heartbeats');
   await page.evaluate(async () => {
     await window.opened('/socket.io/?EIO=4&transport=websocket', [], 'socket.io');
-    await window.heard('2');
+    await new Promise((resolve) => {
+      window.socket.addEventListener('message', ({ data }) => data === '2' && resolve());
+    });
     window.socket.send('3');
   });
   assert.deepEqual((await summaries(page)).filter((text) => /^(ping|pong|ack #2)/.test(text)), []);
