@@ -58,7 +58,18 @@ class Lessons {
   }
 }
 
+/** Loads the sheet of the lessons; goes on without it if it cannot be had. */
+function dress() {
+  const sheet = make('link', { rel: 'stylesheet', href: new URL('lessons.css', import.meta.url).href });
+  return new Promise((resolve) => {
+    sheet.addEventListener('load', resolve);
+    sheet.addEventListener('error', resolve);
+    document.head.append(sheet);
+  });
+}
+
 /** Fills `element` with the lessons. */
-export function mountLessons(element, { recorder }) {
+export async function mountLessons(element, { recorder }) {
+  await dress();
   new Lessons(element, recorder);
 }

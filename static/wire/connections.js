@@ -1,6 +1,6 @@
 // The connections of the page, with their state and their counts.
-import { make, told } from '../dom.js';
-import { tell, words } from '../i18n.js';
+import { make } from '../dom.js';
+import { words } from '../i18n.js';
 import { bytes, codeInWords } from './format.js';
 
 const STATES = ['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED'];
@@ -19,7 +19,7 @@ class Card {
     const { number, name, url } = connection;
     const { host, pathname, search } = new URL(url);
     const part = (className) => make('span', { className });
-    this.#parts = { state: part('state'), facts: part(), in: part(), out: part(), end: part('end') };
+    this.#parts = { state: part('state'), facts: part(''), in: part(''), out: part(''), end: part('end') };
     this.element = make('li', {},
       make('div', { className: 'first' }, make('b', {}, `#${number} ${name}`), this.#parts.state),
       make('div', { className: 'mono url', title: url }, `${host}${pathname}${search}`),
@@ -65,10 +65,9 @@ export class Connections {
 
   constructor(recorder) {
     this.#recorder = recorder;
-    const none = told('p', { className: 'none' }, () => words('wireNoConnection'));
-    const attributes = { role: 'group', tabindex: '0' };
-    this.element = make('div', { className: 'wire-connections', attributes }, this.#list, none);
-    tell(this.element, () => words('wireConnections'), 'aria-label');
+    this.element = make('div', {
+      className: 'wire-connections', dataset: { label: 'wireConnections' }, attributes: { role: 'group', tabindex: '0' },
+    }, this.#list, make('p', { className: 'none', dataset: { text: 'wireNoConnection' } }));
   }
 
   /** Writes the cards of `changed`, and puts open ones first, the latest of them before the others. */

@@ -27,7 +27,9 @@ async function openPanel({ locale = 'en-GB', ...options } = {}) {
   });
   await page.goto(server.url);
   if (await page.locator('#wire').isHidden()) await page.click('#wire-toggle');
+  await page.locator('#wire .wire-tools').waitFor();
   await page.evaluate(mountAnother);
+  await page.locator('#wire .wire-tools').waitFor();
   return page;
 }
 
