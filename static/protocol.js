@@ -1,9 +1,17 @@
-// What this page knows of the server: its addresses, its close codes, and which text answers which.
+// What this page knows of the server: its addresses, its limits and its close codes.
 
 /** Bytes of the largest message the server takes by default. */
 export const MAX_MESSAGE_BYTES = 64 * 1024;
 
 const MAX_ROOM_CHARS = 64;
+
+/** What the server allows, unless it says otherwise at `/limits`. */
+export const LIMITS = {
+  max_message_size: MAX_MESSAGE_BYTES,
+  max_image_size: 512 * 1024,
+  max_image_side: 4096,
+  room_list: true,
+};
 
 /** The room this page is in: the one its address names, or the server's default. */
 export function roomOf(location) {
@@ -17,12 +25,14 @@ export function isRoomName(name) {
     && !/[\p{Cc}\u2028\u2029\p{Bidi_Control}]/u.test(normalized);
 }
 
-/** The WebSocket address beside this page's own. */
-export function socketUrl(location, room) {
-  const scheme = location.protocol === 'https:' ? 'wss:' : 'ws:';
-  return room === 'lobby'
-    ? `${scheme}//${location.host}`
-    : `${scheme}//${location.host}/?room=${encodeURIComponent(room)}`;
+/** The address of a WebSocket door of this page's own server. */
+export function doorUrl(location, path) {
+  return `${location.protocol === 'https:' ? 'wss:' : 'ws:'}//${location.host}${path}`;
+}
+
+/** The page's address when it is in that room. */
+export function roomPath(room) {
+  return room === 'lobby' ? '/' : `/?room=${encodeURIComponent(room)}`;
 }
 
 /** Close codes in words, and whether to come back: RFC 6455 section 7.4, and the rows this server sends. */
@@ -46,30 +56,4 @@ const UNKNOWN = { en: 'a code this page does not know', zh: '本页不认识的�
 /** What a close code means: its words by language, and whether to connect again. */
 export function closeCode(code) {
   return CLOSE_CODES.get(code) ?? (code >= 3000 && code <= 4999 ? OF_AN_APPLICATION : UNKNOWN);
-}
-
-/** Tells the answers to our own messages from what others say: answers come in the order of the messages. */
-export class Answers {
-  #expected = [];
-
-  /** Remembers a message; `mark` is what `take` and `forget` give back for it. */
-  sent(text, mark) {
-    // A socket sends U+FFFD for half a surrogate pair, so that is what gets answered.
-    const arrives = text.toWellFormed?.() ?? text;
-    this.#expected.push({ answer: `${arrives.toUpperCase()}!!!`, mark });
-  }
-
-  /**
-   * The mark of the message that `text` answers, or null if somebody else said it. An answer we did not recognise
-   * (the server's Unicode may be newer than ours) is stepped over, else no later one would be recognised either.
-   */
-  take(text) {
-    const index = this.#expected.findIndex(({ answer }) => answer === text);
-    return index < 0 ? null : this.#expected.splice(0, index + 1)[index].mark;
-  }
-
-  /** Gives back the marks without an answer: a new connection owes none for messages of the last one. */
-  forget() {
-    return this.#expected.splice(0).map(({ mark }) => mark);
-  }
 }

@@ -4,7 +4,7 @@ import { addWords } from '../i18n.js';
 addWords({
   en: {
     lesTitle: 'See how it works',
-    lesIntro: 'Four experiments on the running server. Nothing is simulated: what you see has passed the wire, and “On the wire” shows all of it.',
+    lesIntro: 'Four experiments on the running server. Nothing is simulated: what you see has happened, and “On the wire” shows what passes over each WebSocket.',
     lesList: 'Lessons',
     lesExpect: 'Expect:',
     lesEvents: 'What came',
@@ -61,7 +61,7 @@ addWords({
   },
   zh: {
     lesTitle: '看看它怎样工作',
-    lesIntro: '在正在运行的服务器上做四个实验。没有任何模拟：你看到的都真实地经过了线路，“线路”面板里一条不少。',
+    lesIntro: '在正在运行的服务器上做四个实验。没有任何模拟：你看到的都真实地发生过，每个 WebSocket 的往来都在“连接实况”面板里。',
     lesList: '课程',
     lesExpect: '预期：',
     lesEvents: '发生了什么',

@@ -17,7 +17,7 @@ addWords({
     viewChat: '聊天',
     viewLessons: '教程',
     views: '视图',
-    wire: '线路',
+    wire: '连接实况',
     themeAuto: '主题：跟随系统',
     themeLight: '主题：浅色',
     themeDark: '主题：深色',

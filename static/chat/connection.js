@@ -9,32 +9,29 @@ export function backoff(tries, random = Math.random) {
 }
 
 /**
- * Calls `on.state(state, { waitMs, code, opened, asked })` with connecting, connected, disconnecting, waiting or
- * disconnected; `on.event(event)` with each of the four events of the socket; `on.text(text)` with each text.
- * `opened` says whether the connection that ended had ever been open, `asked` whether we ended it.
+ * Opens sockets by `open()`, and calls `on.state(state, { waitMs, code, opened, asked })` with connecting, connected,
+ * disconnecting, waiting or disconnected, and `on.text(text)` with each text. `opened` says whether the connection that
+ * ended had ever been open, `asked` whether we ended it.
  */
 export class Connection {
-  #url;
+  #open;
   #on;
   #mayReturn;
-  #Socket;
   #random;
   #socket = null;
   #leaving = false;
   #tries = 0;
   #timer = 0;
 
-  constructor({ url, on, mayReturn, Socket = WebSocket, random = Math.random }) {
-    if (!url || !on || !mayReturn) throw new TypeError('url, on and mayReturn are needed');
-    this.#url = url;
+  constructor({ open, on, mayReturn, random = Math.random }) {
+    this.#open = open;
     this.#on = on;
     this.#mayReturn = mayReturn;
-    this.#Socket = Socket;
     this.#random = random;
   }
 
   get isOpen() {
-    return this.#socket?.readyState === this.#Socket.OPEN;
+    return this.#socket?.readyState === WebSocket.OPEN;
   }
 
   get isWanted() {
@@ -46,25 +43,22 @@ export class Connection {
     if (this.#socket) return;
     this.#leaving = false;
     this.#on.state('connecting');
-    const socket = new this.#Socket(this.#url);
+    const socket = this.#open();
     this.#socket = socket;
     let opened = false;
     let stable = 0;
-    socket.addEventListener('open', (event) => {
+    socket.addEventListener('open', () => {
       opened = true;
       stable = setTimeout(() => (this.#tries = 0), STABLE_AFTER_MS);
       this.#on.state('connected');
-      this.#on.event(event);
     });
-    socket.addEventListener('message', (event) => {
-      this.#on.event(event);
-      if (typeof event.data === 'string') this.#on.text(event.data);
+    socket.addEventListener('message', ({ data }) => {
+      if (this.#socket === socket && typeof data === 'string') this.#on.text(data);
     });
-    socket.addEventListener('error', (event) => this.#on.event(event));
     socket.addEventListener('close', (event) => {
       clearTimeout(stable);
+      if (this.#socket !== socket) return;
       this.#socket = null;
-      this.#on.event(event);
       this.#closed(event.code, opened);
     });
   }
@@ -82,6 +76,15 @@ export class Connection {
   /** Tries again at once if it was waiting to. */
   hurry() {
     if (this.#timer) this.connect();
+  }
+
+  /** Gives the socket up, without waiting for its close, which a dead connection never answers; and connects anew. */
+  replace() {
+    const socket = this.#socket;
+    if (!socket || this.#leaving) return;
+    this.#socket = null;
+    socket.close();
+    this.connect();
   }
 
   /** Sends, and says whether it could. */
