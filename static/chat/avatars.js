@@ -96,7 +96,6 @@ const FACES = {
     pair(circle('#fbd0d9', 12.6, 28, 2)),
     area('#ee8199', 'M18.3 27h3.4q.2 1-1.7 2-1.9-1-1.7-2Z'),
     smile(29),
-    area('#fff', 'M18.8 31.2h2.4v2q-1.2.8-2.4 0Z'),
   ],
   tiger: [
     circle('#bfe8e4', 20, 20, 20),

@@ -59,7 +59,7 @@ export function mountEmojiPicker(button, onPick) {
     const group = make(
       'div',
       { className: 'emoji-group', attributes: { role: 'group' } },
-      told('p', { className: 'emoji-title', attributes: { 'aria-hidden': 'true' } }, title),
+      told('h3', { className: 'emoji-title', attributes: { 'aria-hidden': 'true' } }, title),
       make('div', { className: 'emoji-grid' }, ...inGroup),
     );
     tell(group, title, 'aria-label');

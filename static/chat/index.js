@@ -86,6 +86,11 @@ class Chat {
     this.#profile = { ...this.#profile, username, avatar, hasLeft: false };
     const { token } = this.#profile;
     this.client.enter({ username, avatar, ...(token && { token }) }, this.#wantedRoom);
+    // Not only when the server answers: what waits to be sent is seen before.
+    this.login.hide();
+    this.people.me = username;
+    find('me').replaceChildren(face({ username, avatar }), username);
+    if (!this.#hasBeenIn) this.#inRoom({ room: this.#wantedRoom });
   }
 
   async #leave() {

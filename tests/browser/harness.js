@@ -9,7 +9,8 @@ const REPO = fileURLToPath(new URL('../..', import.meta.url));
 
 /** Starts the server on `port` (0: a free one) and gives back its address and how to stop it. */
 export async function startServer({ port = 0, flags = [] } = {}) {
-  const own = ['--bind', '127.0.0.1', '--port', String(port), '--journal', 'memory'];
+  const own = ['--bind', '127.0.0.1', '--port', String(port)];
+  if (!flags.includes('--journal')) own.push('--journal', 'memory');
   const child = spawn(process.env.ECHOROOM_BINARY, [...own, ...flags], {
     cwd: REPO,
     stdio: ['ignore', 'inherit', 'pipe'],
@@ -46,3 +47,43 @@ export function startBrowser() {
     ],
   });
 }
+
+/**
+ * A tab of its own browser profile, or one more of `context`. It keeps in `problems` what goes wrong in it, breaches of the
+ * content security policy among them; a connection that cannot be had is none. `prepare(page)` comes before the page does.
+ */
+export async function openTab(browser, url, { path = '/', locale = 'en-GB', context, prepare, ...options } = {}) {
+  const profile = context ?? await browser.newContext({ locale, viewport: { width: 1280, height: 800 }, ...options });
+  const page = await profile.newPage();
+  page.problems = [];
+  page.on('pageerror', (error) => page.problems.push(String(error)));
+  page.on('console', (line) => {
+    const isConnection = /WebSocket connection|net::ERR_(CONNECTION_REFUSED|INTERNET_DISCONNECTED)/.test(line.text());
+    if (line.type() === 'error' && !isConnection) page.problems.push(line.text());
+  });
+  await prepare?.(page);
+  await page.goto(url + path);
+  return page;
+}
+
+/** Logs in at the page's form, and waits until the server has let them in. */
+export async function enter(page, username, avatar = 'fox') {
+  await page.fill('#username', username);
+  await page.check(`input[value=${avatar}]`, { force: true });
+  await page.click('#enter');
+  await inside(page);
+}
+
+/** Waits until the page is in its room. */
+export async function inside(page) {
+  await page.locator('#people .you').waitFor();
+}
+
+/** Says something to the room. */
+export async function say(page, text) {
+  await page.fill('#text', text);
+  await page.press('#text', 'Enter');
+}
+
+/** The bubbles of the log that hold this text, those that wait to be sent included. */
+export const bubbles = (page, text) => page.locator('#log .said').filter({ hasText: text });

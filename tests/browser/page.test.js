@@ -1,0 +1,111 @@
+// The page as a whole: languages, themes, sizes, weight.
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import { enter, openTab, say, startBrowser, startServer } from './harness.js';
+
+let server;
+let browser;
+let pages = [];
+
+before(async () => {
+  server = await startServer();
+  browser = await startBrowser();
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+afterEach(async () => {
+  const problems = pages.flatMap((page) => page.problems);
+  await Promise.all(pages.splice(0).map((page) => page.context().close()));
+  assert.deepEqual(problems, []);
+});
+
+async function visit(options) {
+  const page = await openTab(browser, server.url, options);
+  pages.push(page);
+  return page;
+}
+
+test('the page speaks the language of the browser, and the other one on request', async () => {
+  const page = await visit({ locale: 'zh-CN' });
+  await enter(page, '小本');
+  await say(page, '早');
+  await page.locator('#lines [data-state=sent]').getByText('已发送').waitFor();
+  assert.equal(await page.locator('html').getAttribute('lang'), 'zh-CN');
+  assert.equal(await page.locator('#text').getAttribute('placeholder'), '回车发送，Shift+回车换行');
+  await page.click('#language');
+  await page.locator('#lines [data-state=sent]').getByText('sent', { exact: true }).waitFor();
+  await page.locator('#people-title').getByText('People (1)').waitFor();
+  assert.equal(await page.locator('html').getAttribute('lang'), 'en-GB');
+  await page.reload();
+  await page.locator('#people-title').getByText('People (1)').waitFor();
+});
+
+test('the theme is that of the system, until another one is asked for', async () => {
+  const page = await visit({ colorScheme: 'dark' });
+  const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+  const dark = await paper();
+  await page.click('#theme');
+  const light = await paper();
+  assert.notEqual(light, dark);
+  await page.reload();
+  assert.equal(await paper(), light);
+  await page.click('#theme');
+  assert.equal(await paper(), dark);
+});
+
+test('the first load weighs less than 150 kB, the panel of the wire included', async () => {
+  let bytes = 0;
+  const bodies = [];
+  const page = await visit({
+    prepare: (opened) => opened.on('response', (response) => bodies.push(response.body().then((body) => { bytes += body.length; }))),
+  });
+  await page.locator('#wire .wire-tools').waitFor();
+  await enter(page, 'Ann');
+  await Promise.all(bodies);
+  assert.ok(bodies.length > 20, `${bodies.length} files`);
+  assert.ok(bytes < 150_000, `${bytes} bytes`);
+});
+
+/** How far something is wider than the window. */
+const overflow = (page) => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
+
+for (const [what, viewport] of [['on a narrow phone', { width: 320, height: 640 }], ['at 200 % zoom', { width: 640, height: 400 }], ['on a wide screen', { width: 2560, height: 1300 }]]) {
+  test(`everything can be reached ${what}`, async () => {
+    const page = await visit({ path: '/?room=a-room-with-a-rather-long-name-that-does-not-fit', viewport });
+    assert.ok(await overflow(page) <= 0);
+    await enter(page, 'Somebody with a long one');
+    await say(page, `${'long'.repeat(100)} and some more`);
+    await page.locator('#lines [data-state=sent]').waitFor();
+    assert.ok(await overflow(page) <= 0);
+    for (const id of ['text', 'send', 'emoji', 'image', 'language', 'theme', 'wire-toggle', 'leave']) {
+      const box = await page.locator(`#${id}`).boundingBox();
+      assert.ok(box && box.x >= 0 && box.x + box.width <= viewport.width + 1 && box.y + box.height <= viewport.height + 1, `${id}: ${JSON.stringify(box)}`);
+    }
+    assert.ok((await page.locator('#log').boundingBox()).height > 60);
+    if (await page.locator('#side-toggle').isVisible()) await page.click('#side-toggle');
+    await page.locator('#people .you').waitFor();
+    assert.ok(await page.locator('#other-room').isVisible());
+  });
+}
+
+test('the keyboard is enough', async () => {
+  const page = await visit();
+  await page.locator('#username').waitFor();
+  await page.keyboard.type('Ann');
+  await page.keyboard.press('Tab');
+  await page.keyboard.press('ArrowRight');
+  await page.keyboard.press('Enter');
+  await page.locator('#people .you').waitFor();
+  assert.equal(await page.evaluate(() => document.activeElement.id), 'text');
+  await page.keyboard.type('hello');
+  await page.keyboard.press('Enter');
+  await page.locator('#lines [data-state=sent]').waitFor();
+  const reached = new Set();
+  for (let step = 0; step < 40; step += 1) {
+    await page.keyboard.press('Tab');
+    reached.add(await page.evaluate(() => document.activeElement.id));
+  }
+  for (const id of ['emoji', 'image', 'send', 'leave', 'log', 'other-room', 'wire-toggle', 'language', 'theme']) assert.ok(reached.has(id), id);
+});

@@ -1,0 +1,140 @@
+// Reading: history, what is new, and what must stay text.
+import assert from 'node:assert/strict';
+import { after, afterEach, before, test } from 'node:test';
+import { bubbles, enter, inside, openTab, say, startBrowser, startServer } from './harness.js';
+
+let server;
+let browser;
+let pages = [];
+
+before(async () => {
+  server = await startServer({ flags: ['--rate', '0'] });
+  browser = await startBrowser();
+});
+after(async () => {
+  await browser?.close();
+  await server?.stop();
+});
+afterEach(async () => {
+  const problems = pages.flatMap((page) => page.problems);
+  await Promise.all(pages.splice(0).map((page) => page.context().close()));
+  assert.deepEqual(problems, []);
+});
+
+async function visit(username, room, options = {}) {
+  const page = await openTab(browser, server.url, { path: `/?room=${room}`, ...options });
+  pages.push(page);
+  await enter(page, username);
+  return page;
+}
+
+/** Says `from` to `to` over a WebSocket of the test's own. */
+async function fill(room, from, to) {
+  const socket = new WebSocket(`${server.url.replace('http', 'ws')}/chat`);
+  const send = (event, data, ack) => socket.send(JSON.stringify({ event, data, ack }));
+  await new Promise((resolve) => { socket.onopen = resolve; });
+  const done = new Promise((resolve) => { socket.onmessage = ({ data }) => data.includes(`"ack":${to}`) && resolve(); });
+  send('login', { username: `Filler ${to}`, room });
+  for (let number = from; number <= to; number += 1) send('sendMessage', { msg: `number ${number}` }, number);
+  await done;
+  socket.close();
+}
+
+const numbers = async (page) => (await page.locator('#log .said').allTextContents()).map((text) => Number(text.slice(7)));
+const scrollTo = (page, top) => page.locator('#log').evaluate((log, to) => { log.scrollTop = to; }, top);
+
+test('who comes sees the latest messages, and earlier ones on scrolling up', async () => {
+  await fill('history', 1, 120);
+  const ann = await visit('Ann', 'history');
+  await bubbles(ann, 'number 120').waitFor();
+  assert.deepEqual((await numbers(ann)).at(-1), 120);
+  const first = (await numbers(ann))[0];
+  assert.ok(first > 1, `begins at ${first}`);
+  assert.ok(await bubbles(ann, 'number 120').isVisible());
+  await scrollTo(ann, 0);
+  await ann.waitForFunction((count) => document.querySelectorAll('#log .said').length > count, 120 - first + 1);
+  // What was read stays where it was.
+  const top = await bubbles(ann, `number ${first}`).first().evaluate((one) => one.getBoundingClientRect().top);
+  assert.ok(top > 0 && top < 400, `${top}`);
+  await ann.waitForFunction(() => {
+    document.getElementById('log').scrollTop = 0;
+    return document.getElementById('log-top').textContent.startsWith('This is where the room begins');
+  });
+  assert.deepEqual(await numbers(ann), [...Array(120).keys()].map((index) => index + 1));
+});
+
+test('who reads up is not moved, and told what is new', async () => {
+  await fill('up', 1, 60);
+  const ann = await visit('Ann', 'up');
+  await bubbles(ann, 'number 60').waitFor();
+  await scrollTo(ann, 300);
+  await ann.locator('#to-newest').waitFor();
+  const before = await ann.locator('#log').evaluate((log) => log.scrollTop);
+  await fill('up', 61, 63);
+  await ann.locator('#to-newest').getByText('3 new messages').waitFor();
+  const after = await ann.locator('#log').evaluate((log) => log.scrollTop);
+  assert.ok(Math.abs(after - before) < 300, `${before} became ${after}`);
+  await ann.click('#to-newest');
+  await ann.locator('#to-newest').waitFor({ state: 'hidden' });
+  assert.ok(await bubbles(ann, 'number 63').isVisible());
+});
+
+test('the title counts what came while nobody looked', async () => {
+  const ann = await visit('Ann', 'unread');
+  const ben = await visit('Ben', 'unread');
+  await ann.evaluate(() => { document.hasFocus = () => false; });
+  await say(ben, 'one');
+  await say(ben, 'two');
+  await ann.waitForFunction(() => document.title === '(2) unread · Echoroom');
+  await ann.evaluate(() => dispatchEvent(new Event('focus')));
+  assert.equal(await ann.title(), 'unread · Echoroom');
+});
+
+test('hostile names, rooms and messages are shown as text', async () => {
+  const evil = '<img src=x onerror="document.title=1">';
+  const ann = await visit('Ann', 'evil');
+  const ben = await openTab(browser, server.url, { path: '/?room=evil' });
+  pages.push(ben);
+  await enter(ben, '<b onclick=1>x</b>');
+  await say(ben, evil);
+  await bubbles(ann, evil).waitFor();
+  await ann.locator('#people').getByText('<b onclick=1>x</b>').waitFor();
+  assert.equal(await ann.locator('#log img, #log b, #people b').count(), 0);
+  await ann.fill('#other-room', '<script>alert(1)</script>');
+  await ann.click('#room-form button');
+  await ann.locator('#room-title').getByText('<script>alert(1)</script>').waitFor();
+});
+
+test('web addresses become links, and nothing else does', async () => {
+  const ann = await visit('Ann', 'links');
+  await say(ann, 'see https://example.org/a_(b), (http://example.org/x?y=1&z) 或者 https://example.org/中 javascript:alert(1) data:text/html,x');
+  const links = ann.locator('#lines .said a');
+  await links.first().waitFor();
+  assert.deepEqual(await links.evaluateAll((all) => all.map(({ textContent, rel, target }) => [textContent, rel, target])), [
+    'https://example.org/a_(b)', 'http://example.org/x?y=1&z', 'https://example.org/',
+  ].map((address) => [address, 'noopener noreferrer nofollow', '_blank']));
+});
+
+test('screen readers are told what is new, not what is read again', async () => {
+  await fill('spoken', 1, 60);
+  const ann = await visit('Ann', 'spoken');
+  await bubbles(ann, 'number 60').waitFor();
+  const ben = await visit('Ben', 'spoken');
+  await say(ben, 'hear this');
+  await ann.locator('#announcer').getByText('Ben: hear this').waitFor();
+  await scrollTo(ann, 0);
+  await ann.locator('#log-top').getByText('This is where the room begins').waitFor();
+  assert.equal(await ann.locator('#announcer p').count(), 1);
+  assert.equal(await ann.locator('#log').getAttribute('role'), 'log');
+});
+
+test('what could not be recovered is said', async () => {
+  const { port } = server;
+  const ann = await visit('Ann', 'gap');
+  await say(ann, 'kept in memory only');
+  await ann.locator('#lines [data-state=sent]').waitFor();
+  await server.stop();
+  server = await startServer({ port, flags: ['--rate', '0'] });
+  await ann.locator('#lines .gap').waitFor();
+  await inside(ann);
+});
