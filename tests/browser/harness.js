@@ -76,7 +76,7 @@ export async function enter(page, username, avatar = 'fox') {
 
 /** Waits until the page is in its room. */
 export async function inside(page) {
-  await page.locator('#people .you').waitFor();
+  await page.locator('#people .you').waitFor({ state: 'attached' });
 }
 
 /** Says something to the room. */

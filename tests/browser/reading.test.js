@@ -28,16 +28,21 @@ async function visit(username, room, options = {}) {
   return page;
 }
 
-/** Says `from` to `to` over a WebSocket of the test's own. */
+/** Says `from` to `to`, as somebody who then leaves. */
 async function fill(room, from, to) {
-  const socket = new WebSocket(`${server.url.replace('http', 'ws')}/chat`);
-  const send = (event, data, ack) => socket.send(JSON.stringify({ event, data, ack }));
-  await new Promise((resolve) => { socket.onopen = resolve; });
-  const done = new Promise((resolve) => { socket.onmessage = ({ data }) => data.includes(`"ack":${to}`) && resolve(); });
-  send('login', { username: `Filler ${to}`, room });
-  for (let number = from; number <= to; number += 1) send('sendMessage', { msg: `number ${number}` }, number);
-  await done;
-  socket.close();
+  const page = await browser.newPage();
+  await page.goto(`${server.url}/health`);
+  await page.evaluate(([...wanted]) => new Promise((resolve) => {
+    const [name, first, last] = wanted;
+    const socket = new WebSocket(`${location.origin.replace('http', 'ws')}/chat`);
+    const send = (event, data, ack) => socket.send(JSON.stringify({ event, data, ack }));
+    socket.onmessage = ({ data }) => data.includes(`"ack":${last}`) && resolve();
+    socket.onopen = () => {
+      send('login', { username: `Filler ${last}`, room: name });
+      for (let number = first; number <= last; number += 1) send('sendMessage', { msg: `number ${number}` }, number);
+    };
+  }), [room, from, to]);
+  await page.close();
 }
 
 const numbers = async (page) => (await page.locator('#log .said').allTextContents()).map((text) => Number(text.slice(7)));
