@@ -75,7 +75,7 @@ for (const [what, viewport] of [['on a narrow phone', { width: 320, height: 640 
   test(`everything can be reached ${what}`, async () => {
     const page = await visit({ path: '/?room=a-room-with-a-rather-long-name-that-does-not-fit', viewport });
     assert.ok(await overflow(page) <= 0);
-    await enter(page, 'Somebody with a long one');
+    await enter(page, `Somebody ${what.slice(0, 12)}`);
     await say(page, `${'long'.repeat(100)} and some more`);
     await page.locator('#lines [data-state=sent]').waitFor();
     assert.ok(await overflow(page) <= 0);
