@@ -16,7 +16,7 @@ need() { # need COMMAND PACKAGE...: installs the packages if the command is miss
 need cc gcc libc6-dev
 need node nodejs
 need npm npm
-need chromium chromium fonts-noto-cjk
+need chromium chromium fonts-noto-cjk fonts-noto-color-emoji
 cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 

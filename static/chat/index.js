@@ -158,10 +158,12 @@ class Chat {
     userList: (users) => this.people.list(users),
     addUser: (user) => {
       this.people.came(user);
+      this.rooms.stale();
       this.log.notice(() => words('joined', user.username));
     },
     delUser: (user) => {
       this.people.left(user);
+      this.rooms.stale();
       this.log.notice(() => words('left', user.username));
     },
     typing: ({ username, typing }) => this.people.typing(username, typing),

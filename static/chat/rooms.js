@@ -4,6 +4,9 @@ import { tell, words } from '../i18n.js';
 import { isRoomName, roomPath } from '../protocol.js';
 
 const EVERY_MS = 10_000;
+/** The server's list may be so old. */
+const LIST_AGE_MS = 1_200;
+const SPREAD_MS = 2_000;
 
 /** Tells `on.go(room)` when another room is wanted. */
 export class Rooms {
@@ -11,6 +14,8 @@ export class Rooms {
   #room = null;
   #listed = [];
   #more = 0;
+  #soon;
+  #isListed;
 
   constructor(on, isListed) {
     this.#on = on;
@@ -18,6 +23,7 @@ export class Rooms {
       event.preventDefault();
       this.#submit();
     });
+    this.#isListed = isListed;
     find('rooms-part').hidden = !isListed;
     if (!isListed) return;
     this.load();
@@ -30,12 +36,19 @@ export class Rooms {
     this.#room = room;
     this.#draw();
     this.load();
-    // The server's list may be a second old.
-    setTimeout(() => this.load(), 1_200);
+    this.stale();
+  }
+
+  /** Somebody came or went: asks again before long, but not all pages of a room at once. */
+  stale() {
+    this.#soon ??= setTimeout(() => {
+      this.#soon = undefined;
+      this.load();
+    }, LIST_AGE_MS + SPREAD_MS * Math.random());
   }
 
   async load() {
-    if (document.hidden) return;
+    if (document.hidden || !this.#isListed) return;
     try {
       const response = await fetch('rooms');
       if (!response.ok) return;

@@ -93,7 +93,7 @@ for (const [what, viewport] of [['on a narrow phone', { width: 320, height: 640 
 test('the keyboard is enough', async () => {
   const page = await visit();
   await page.locator('#username').waitFor();
-  await page.keyboard.type('Ann');
+  await page.keyboard.type('Kay');
   await page.keyboard.press('Tab');
   await page.keyboard.press('ArrowRight');
   await page.keyboard.press('Enter');
