@@ -3,7 +3,7 @@ import { make, told } from '../dom.js';
 import { tell, words } from '../i18n.js';
 import { ChatDoor, PollingDoor, RawDoor, SocketioDoor } from './protocols.js';
 import { Log, button, expectation, prose } from './parts.js';
-import { roomOfOurs } from './stage.js';
+import { limitsOfServer, roomOfOurs } from './stage.js';
 
 /** 128 random bits, as the server makes them. */
 function tokenOfOurs() {
@@ -40,13 +40,14 @@ class DoorCard {
   }
 
   /** Goes through the door into the room. */
-  open(room, Door = this.#Door) {
+  open(room, { Door = this.#Door, path } = {}) {
     this.close();
     this.#log.restart();
     // What comes of a door that has been left is not of this one.
     const ifOurs = (hear) => (...values) => door === this.#door && hear(...values);
     let door = null;
     door = new Door(this.#stage, room, {
+      path,
       token: this.#token,
       frame: ifOurs((direction, text) => this.#frame(direction, text)),
       state: ifOurs(() => this.#showState()),
@@ -94,8 +95,12 @@ class DoorsLesson {
   #cards;
   #transport;
   #room = roomOfOurs();
+  #socketioPath = '/socket.io/';
 
   constructor(root, stage) {
+    limitsOfServer().then(({ socketio_path: path }) => {
+      if (path) this.#socketioPath = `${path}/`;
+    });
     const onSay = (text) => this.#cards.forEach((card) => card.mark(text));
     this.#transport = make('select', { on: { change: () => this.#cards[2].isOpen && this.#openThird() } },
       make('option', { value: 'websocket' }, 'WebSocket'), told('option', { value: 'polling' }, () => words('lesLongPolling')));
@@ -119,7 +124,8 @@ class DoorsLesson {
   }
 
   #openThird() {
-    this.#cards[2].open(this.#room, this.#transport.value === 'polling' ? PollingDoor : SocketioDoor);
+    const Door = this.#transport.value === 'polling' ? PollingDoor : SocketioDoor;
+    this.#cards[2].open(this.#room, { Door, path: this.#socketioPath });
   }
 }
 

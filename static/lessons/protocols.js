@@ -1,6 +1,6 @@
 // Three ways into a room, each by hand: what a library would do for us is what there is to see.
 // A door is made with `(stage, room, on)`, where `on.frame(direction, text)` hears of each frame, `on.state()` of a change of
-// `isIn`, and `on.ended(teller)` of the end; `on.token` proves who logs in.
+// `isIn`, and `on.ended(teller)` of the end; `on.token` proves who logs in, and `on.path` is where Socket.IO is.
 import { words } from '../i18n.js';
 import { codeInWords } from '../wire/format.js';
 import { socketAt } from './stage.js';
@@ -115,7 +115,7 @@ export class SocketioDoor extends SocketDoor {
   #conversation;
 
   constructor(stage, room, on) {
-    super(stage, on, '/socket.io/?EIO=4&transport=websocket', [], '/socket.io/');
+    super(stage, on, `${on.path}?EIO=4&transport=websocket`, [], on.path);
     this.#conversation = new Conversation(room, on.token);
   }
 
@@ -135,13 +135,14 @@ export class SocketioDoor extends SocketDoor {
 export class PollingDoor {
   isIn = false;
   #on;
-  #url = '/socket.io/?EIO=4&transport=polling';
+  #url;
   #conversation;
   #controller = new AbortController();
   #posted = Promise.resolve();
 
   constructor(stage, room, on) {
     this.#on = on;
+    this.#url = `${on.path}?EIO=4&transport=polling`;
     this.#conversation = new Conversation(room, on.token);
     stage.signal.addEventListener('abort', () => this.close());
     this.#poll().catch((error) => {

@@ -1,9 +1,8 @@
 // What a lesson stands on: whatever it opens or starts ends when the reader leaves it.
+import { doorUrl } from '../protocol.js';
 
 /** The address of a WebSocket of this server. */
-export function socketAt(path) {
-  return `${location.protocol === 'https:' ? 'wss:' : 'ws:'}//${location.host}${path}`;
-}
+export const socketAt = (path) => doorUrl(location, path);
 
 /** A room of the lesson's own. */
 export function roomOfOurs() {

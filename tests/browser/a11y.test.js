@@ -2,22 +2,11 @@
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
-import { after, before, test } from 'node:test';
-import { enter, openTab, say, startBrowser, startServer } from './harness.js';
+import { test } from 'node:test';
+import { enter, say, useWorld } from './harness.js';
 
-let server;
-let browser;
-let axe;
-
-before(async () => {
-  axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const world = useWorld();
+const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
 
 /** What axe finds that is serious, in a line each. */
 async function findings(page) {
@@ -31,11 +20,11 @@ async function findings(page) {
 for (const locale of ['en-GB', 'zh-CN']) {
   for (const colorScheme of ['light', 'dark']) {
     test(`${locale}, ${colorScheme}: nothing serious is found`, async () => {
-      const page = await openTab(browser, server.url, { path: `/?room=${locale}-${colorScheme}`, locale, colorScheme });
+      const page = await world.open({ path: `/?room=${locale}-${colorScheme}`, locale, colorScheme });
       await page.locator('#username').waitFor();
       assert.deepEqual(await findings(page), [], 'login');
       await enter(page, 'Ann');
-      const ben = await openTab(browser, server.url, { path: `/?room=${locale}-${colorScheme}`, locale });
+      const ben = await world.open({ path: `/?room=${locale}-${colorScheme}`, locale });
       await enter(ben, 'Ben', 'panda');
       await say(page, 'see https://example.org');
       await page.locator('#lines [data-state=sent]').waitFor();
@@ -47,7 +36,7 @@ for (const locale of ['en-GB', 'zh-CN']) {
       assert.deepEqual(await findings(page), [], 'room');
       await page.keyboard.press('Escape');
       for (const lesson of ['socket', 'doors', 'polling', 'break']) {
-        await page.goto(`${server.url}/?room=${locale}-${colorScheme}#lessons/${lesson}`);
+        await page.goto(`${world.server.url}/?room=${locale}-${colorScheme}#lessons/${lesson}`);
         await page.locator('#lessons h2, #lessons h3').first().waitFor();
         assert.deepEqual(await findings(page), [], lesson);
       }

@@ -1,23 +1,18 @@
 // Writing: keys, input methods, emoji.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { bubbles, enter, openTab, startBrowser, startServer } from './harness.js';
+import { beforeEach, test } from 'node:test';
+import { bubbles, enter, useWorld } from './harness.js';
 
-let server;
-let browser;
+const world = useWorld();
 let page;
+let visits = 0;
 
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-  page = await openTab(browser, server.url);
-  await enter(page, 'Ann');
+beforeEach(async () => {
+  page = await world.open();
+  visits += 1;
+  await enter(page, `Ann ${visits}`);
 });
-after(async () => {
-  assert.deepEqual(page?.problems, []);
-  await browser?.close();
-  await server?.stop();
-});
+
 
 test('Enter sends, and Shift+Enter breaks the line', async () => {
   await page.fill('#text', 'first');

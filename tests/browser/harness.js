@@ -1,8 +1,10 @@
 // Starts the real server and a real browser for a test file.
+import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import readline from 'node:readline';
+import { after, afterEach, before } from 'node:test';
 import { chromium } from 'playwright-core';
 
 const REPO = fileURLToPath(new URL('../..', import.meta.url));
@@ -33,7 +35,7 @@ export async function startServer({ port = 0, flags = [] } = {}) {
 }
 
 /** A headless Chromium that asks nobody for anything. */
-export function startBrowser() {
+function startBrowser() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     args: [
@@ -49,11 +51,40 @@ export function startBrowser() {
 }
 
 /**
+ * A server and a browser for the tests of a file: `start()` starts the server, `open(options)` opens a tab. After each
+ * test its tabs are closed, and it fails if something went wrong in one of them.
+ */
+export function useWorld(start = startServer) {
+  const world = { server: undefined, browser: undefined };
+  const tabs = [];
+  world.open = async (options) => {
+    const tab = await openTab(world, options);
+    tabs.push(tab);
+    return tab;
+  };
+  before(async () => {
+    world.server = await start();
+    world.browser = await startBrowser();
+  });
+  afterEach(async () => {
+    const closed = tabs.splice(0);
+    await Promise.all(closed.map((tab) => tab.context().close()));
+    assert.deepEqual(closed.flatMap(({ problems }) => problems), []);
+  });
+  after(async () => {
+    await world.browser?.close();
+    await world.server?.stop();
+  });
+  return world;
+}
+
+/**
  * A tab of its own browser profile, or one more of `context`. It keeps in `problems` what goes wrong in it, breaches of the
  * content security policy among them; a connection that cannot be had is none. `prepare(page)` comes before the page does.
  */
-export async function openTab(browser, url, { path = '/', locale = 'en-GB', context, prepare, ...options } = {}) {
-  const profile = context ?? await browser.newContext({ locale, viewport: { width: 1280, height: 800 }, ...options });
+async function openTab({ server, browser }, options = {}) {
+  const { path = '/', url = server.url, locale = 'en-GB', context, prepare, ...more } = options;
+  const profile = context ?? await browser.newContext({ locale, viewport: { width: 1280, height: 800 }, ...more });
   const page = await profile.newPage();
   page.problems = [];
   page.on('pageerror', (error) => page.problems.push(String(error)));

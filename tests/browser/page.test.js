@@ -1,34 +1,12 @@
 // The page as a whole: languages, themes, sizes, weight.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
-import { enter, openTab, say, startBrowser, startServer } from './harness.js';
+import { test } from 'node:test';
+import { enter, say, useWorld } from './harness.js';
 
-let server;
-let browser;
-let pages = [];
-
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
-afterEach(async () => {
-  const problems = pages.flatMap((page) => page.problems);
-  await Promise.all(pages.splice(0).map((page) => page.context().close()));
-  assert.deepEqual(problems, []);
-});
-
-async function visit(options) {
-  const page = await openTab(browser, server.url, options);
-  pages.push(page);
-  return page;
-}
+const world = useWorld();
 
 test('the page speaks the language of the browser, and the other one on request', async () => {
-  const page = await visit({ locale: 'zh-CN' });
+  const page = await world.open({ locale: 'zh-CN' });
   await enter(page, '小本');
   await say(page, '早');
   await page.locator('#lines [data-state=sent]').getByText('已发送').waitFor();
@@ -43,7 +21,7 @@ test('the page speaks the language of the browser, and the other one on request'
 });
 
 test('the theme is that of the system, until another one is asked for', async () => {
-  const page = await visit({ colorScheme: 'dark' });
+  const page = await world.open({ colorScheme: 'dark' });
   const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
   const dark = await paper();
   await page.click('#theme');
@@ -58,7 +36,7 @@ test('the theme is that of the system, until another one is asked for', async ()
 test('the first load weighs less than 150 kB, the panel of the wire included', async () => {
   let bytes = 0;
   const bodies = [];
-  const page = await visit({
+  const page = await world.open({
     prepare: (opened) => opened.on('response', (response) => bodies.push(response.body().then((body) => { bytes += body.length; }))),
   });
   await page.locator('#wire .wire-tools').waitFor();
@@ -73,7 +51,7 @@ const overflow = (page) => page.evaluate(() => document.documentElement.scrollWi
 
 for (const [what, viewport] of [['on a narrow phone', { width: 320, height: 640 }], ['at 200 % zoom', { width: 640, height: 400 }], ['on a wide screen', { width: 2560, height: 1300 }]]) {
   test(`everything can be reached ${what}`, async () => {
-    const page = await visit({ path: '/?room=a-room-with-a-rather-long-name-that-does-not-fit', viewport });
+    const page = await world.open({ path: '/?room=a-room-with-a-rather-long-name-that-does-not-fit', viewport });
     assert.ok(await overflow(page) <= 0);
     await enter(page, `Somebody ${what.slice(0, 12)}`);
     await say(page, `${'long'.repeat(100)} and some more`);
@@ -91,7 +69,7 @@ for (const [what, viewport] of [['on a narrow phone', { width: 320, height: 640 
 }
 
 test('the keyboard is enough', async () => {
-  const page = await visit();
+  const page = await world.open();
   await page.locator('#username').waitFor();
   await page.keyboard.type('Kay');
   await page.keyboard.press('Tab');

@@ -1,37 +1,21 @@
 // Reading: history, what is new, and what must stay text.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
-import { bubbles, enter, inside, openTab, say, startBrowser, startServer } from './harness.js';
+import { test } from 'node:test';
+import { bubbles, enter, inside, say, startServer, useWorld } from './harness.js';
 
-let server;
-let browser;
-let pages = [];
-
-before(async () => {
-  server = await startServer({ flags: ['--rate', '0'] });
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
-afterEach(async () => {
-  const problems = pages.flatMap((page) => page.problems);
-  await Promise.all(pages.splice(0).map((page) => page.context().close()));
-  assert.deepEqual(problems, []);
-});
+const start = (port = 0) => startServer({ port, flags: ['--rate', '0'] });
+const world = useWorld(start);
 
 async function visit(username, room, options = {}) {
-  const page = await openTab(browser, server.url, { path: `/?room=${room}`, ...options });
-  pages.push(page);
+  const page = await world.open({ path: `/?room=${room}`, ...options });
   await enter(page, username);
   return page;
 }
 
 /** Says `from` to `to`, as somebody who then leaves. */
 async function fill(room, from, to) {
-  const page = await browser.newPage();
-  await page.goto(`${server.url}/health`);
+  const page = await world.browser.newPage();
+  await page.goto(`${world.server.url}/health`);
   await page.evaluate(([...wanted]) => new Promise((resolve) => {
     const [name, first, last] = wanted;
     const socket = new WebSocket(`${location.origin.replace('http', 'ws')}/chat`);
@@ -98,8 +82,7 @@ test('the title counts what came while nobody looked', async () => {
 test('hostile names, rooms and messages are shown as text', async () => {
   const evil = '<img src=x onerror="document.title=1">';
   const ann = await visit('Ann', 'evil');
-  const ben = await openTab(browser, server.url, { path: '/?room=evil' });
-  pages.push(ben);
+  const ben = await world.open({ path: '/?room=evil' });
   await enter(ben, '<b onclick=1>x</b>');
   await say(ben, evil);
   await bubbles(ann, evil).waitFor();
@@ -134,12 +117,12 @@ test('screen readers are told what is new, not what is read again', async () => 
 });
 
 test('what could not be recovered is said', async () => {
-  const { port } = server;
+  const { port } = world.server;
   const ann = await visit('Ann', 'gap');
   await say(ann, 'kept in memory only');
   await ann.locator('#lines [data-state=sent]').waitFor();
-  await server.stop();
-  server = await startServer({ port, flags: ['--rate', '0'] });
+  await world.server.stop();
+  world.server = await start(port);
   await ann.locator('#lines .gap').waitFor();
   await inside(ann);
 });

@@ -1,28 +1,16 @@
 // What the README says to paste into a console does what it says.
 import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
-import { after, before, test } from 'node:test';
-import { startBrowser, startServer } from './harness.js';
+import { test } from 'node:test';
+import { useWorld } from './harness.js';
 
-let server;
-let browser;
-let snippets;
-
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-  const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
-  snippets = [...readme.matchAll(/^```js\n(.*?)^```/gms)].map((match) => match[1]);
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+const world = useWorld();
+const readme = await readFile(new URL('../../README.md', import.meta.url), 'utf8');
+const snippets = [...readme.matchAll(/^```js\n(.*?)^```/gms)].map((match) => match[1]);
 
 /** Pastes a snippet into the console of the page, and gives back what is logged, once all of `parts` have been. */
 async function paste(snippet, ...parts) {
-  const page = await (await browser.newContext()).newPage();
-  await page.goto(server.url);
+  const page = await world.open();
   const lines = [];
   const done = new Promise((resolve) => {
     page.on('console', (line) => {
@@ -30,7 +18,7 @@ async function paste(snippet, ...parts) {
       if (parts.every((part) => lines.some((logged) => logged.includes(part)))) resolve();
     });
   });
-  await page.evaluate(snippet.replaceAll('localhost:3000', new URL(server.url).host));
+  await page.evaluate(snippet.replaceAll('localhost:3000', new URL(world.server.url).host));
   await done;
   return lines;
 }

@@ -1,29 +1,12 @@
 // People in a room: they see each other, talk, send pictures, write privately, and go elsewhere.
 import assert from 'node:assert/strict';
-import { after, afterEach, before, test } from 'node:test';
-import { bubbles, enter, inside, openTab, say, startBrowser, startServer } from './harness.js';
+import { test } from 'node:test';
+import { bubbles, enter, inside, say, useWorld } from './harness.js';
 
-let server;
-let browser;
-let pages = [];
-
-before(async () => {
-  server = await startServer();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
-afterEach(async () => {
-  const problems = pages.flatMap((page) => page.problems);
-  await Promise.all(pages.splice(0).map((page) => page.context().close()));
-  assert.deepEqual(problems, []);
-});
+const world = useWorld();
 
 async function visit(username, room, options = {}) {
-  const page = await openTab(browser, server.url, { path: `/?room=${room}`, ...options });
-  pages.push(page);
+  const page = await world.open({ path: `/?room=${room}`, ...options });
   await enter(page, username, options.avatar);
   return page;
 }
@@ -176,7 +159,7 @@ test('open rooms are listed, and one goes there and back without a new connectio
 test('two tabs are one user, who leaves with the last', async () => {
   const ann = await visit('Ann', 'tabs');
   const ben = await visit('Ben', 'tabs');
-  const second = await openTab(browser, server.url, { path: '/?room=tabs', context: ann.context() });
+  const second = await world.open({ path: '/?room=tabs', context: ann.context() });
   await inside(second);
   await ben.locator('#people-title').getByText('People (2)').waitFor();
   await say(second, 'from the second tab');
@@ -190,8 +173,7 @@ test('two tabs are one user, who leaves with the last', async () => {
 
 test('a name that somebody has is refused in words, and another one is taken', async () => {
   await visit('Ann', 'names');
-  const page = await openTab(browser, server.url, { path: '/?room=names' });
-  pages.push(page);
+  const page = await world.open({ path: '/?room=names' });
   await page.fill('#username', 'ANN');
   await page.click('#enter');
   await page.locator('#login-hint').getByText('has that name').waitFor();

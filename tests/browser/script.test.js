@@ -1,24 +1,16 @@
 // A page that loads the server's own Socket.IO client.
 import assert from 'node:assert/strict';
-import { after, before, test } from 'node:test';
-import { startBrowser, startServer } from './harness.js';
+import { test } from 'node:test';
+import { startServer, useWorld } from './harness.js';
 
-let server;
-let browser;
+const world = useWorld(() => startServer({ flags: ['--relay', 'on'] }));
 
-before(async () => {
-  server = await startServer({ flags: ['--relay', 'on'] });
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-});
+/** A page that names no icon is asked for one all the same. */
+const hasIcon = (page) => page.route('**/favicon.ico', (route) => route.fulfill({ status: 204 }));
 
 /** A page of the server's, with `io`. */
 async function openPage() {
-  const page = await (await browser.newContext()).newPage();
-  await page.goto(`${server.url}/health`);
+  const page = await world.open({ path: '/health', prepare: hasIcon });
   await page.addScriptTag({ url: '/socket.io/socket.io.js' });
   return page;
 }

@@ -3,35 +3,16 @@ import assert from 'node:assert/strict';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
-import { after, afterEach, before, test } from 'node:test';
-import { bubbles, enter, inside, openTab, say, startBrowser, startServer } from './harness.js';
+import { after, test } from 'node:test';
+import { bubbles, enter, inside, say, startServer, useWorld } from './harness.js';
 
-let folder;
-let server;
-let browser;
-let pages = [];
-
+const folder = await mkdtemp(path.join(tmpdir(), 'echoroom-'));
 const start = (port = 0) => startServer({ port, flags: ['--journal', 'sqlite', '--data-dir', folder] });
-
-before(async () => {
-  folder = await mkdtemp(path.join(tmpdir(), 'echoroom-'));
-  server = await start();
-  browser = await startBrowser();
-});
-after(async () => {
-  await browser?.close();
-  await server?.stop();
-  await rm(folder, { recursive: true });
-});
-afterEach(async () => {
-  const problems = pages.flatMap((page) => page.problems);
-  await Promise.all(pages.splice(0).map((page) => page.context().close()));
-  assert.deepEqual(problems, []);
-});
+const world = useWorld(start);
+after(() => rm(folder, { recursive: true }));
 
 async function visit(username, room, prepare) {
-  const page = await openTab(browser, server.url, { path: `/?room=${room}`, prepare });
-  pages.push(page);
+  const page = await world.open({ path: `/?room=${room}`, prepare });
   await enter(page, username);
   return page;
 }
@@ -59,13 +40,13 @@ test('a server that restarts in mid-conversation loses nothing and says nothing 
   const [ann, ben] = [await visit('Ann', 'restart'), await visit('Ben', 'restart')];
   await say(ann, 'one');
   await bubbles(ben, 'one').waitFor();
-  const { port } = server;
-  await server.stop();
+  const { port } = world.server;
+  await world.server.stop();
   for (const page of [ann, ben]) await page.locator('#state[data-state=waiting]').waitFor();
   await say(ann, 'two, while it is away');
   await say(ben, 'three, too');
   assert.equal(await state(ann, 'two'), 'waiting');
-  server = await start(port);
+  world.server = await start(port);
   for (const page of [ann, ben]) await page.locator('#state[data-state=connected]').waitFor();
   for (const page of [ann, ben]) {
     await bubbles(page, 'two').waitFor();
@@ -154,13 +135,13 @@ test('a text over the limit is refused before it is sent, and stays', async () =
 
 test('an image that waits is sent when the connection is back', async () => {
   const [ann, ben] = [await visit('Ann', 'image'), await visit('Ben', 'image')];
-  const { port } = server;
-  await server.stop();
+  const { port } = world.server;
+  await world.server.stop();
   await ann.locator('#state[data-state=waiting]').waitFor();
   const png = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64');
   await ann.setInputFiles('#file', { name: 'dot.png', mimeType: 'image/png', buffer: png });
   await ann.locator('#pending .picture').waitFor();
-  server = await start(port);
+  world.server = await start(port);
   await ben.locator('#lines .picture').waitFor();
   await ann.locator('#lines .picture').waitFor();
   assert.equal(await ben.locator('.picture').count(), 1);
@@ -168,12 +149,12 @@ test('an image that waits is sent when the connection is back', async () => {
 
 test('a page that comes online connects at once', async () => {
   const ann = await visit('Ann', 'online');
-  const { port } = server;
-  await server.stop();
+  const { port } = world.server;
+  await world.server.stop();
   await ann.locator('#state[data-state=waiting]').waitFor();
   // So many tries that the next one is far away.
   await ann.waitForFunction(() => /in ([5-9]|1\d) s/.test(document.getElementById('state').textContent), null, { timeout: 60_000 });
-  server = await start(port);
+  world.server = await start(port);
   const before = Date.now();
   await ann.evaluate(() => dispatchEvent(new Event('online')));
   await ann.locator('#state[data-state=connected]').waitFor();
