@@ -136,5 +136,6 @@ fn teach<F: Future<Output = ()>>(
         debug!("refused a request at {}: {refusal}", req.path());
         worker.metrics.refused(refusal.word());
     })?;
-    lesson::open(req, payload, place, lesson).map_err(ErrorInternalServerError)
+    let patience = worker.settings.stall_timeout.get();
+    lesson::open(req, payload, place, patience, lesson).map_err(ErrorInternalServerError)
 }

@@ -3,7 +3,7 @@
 use actix_web::rt;
 use echoroom::config::{Settings, Switch};
 use serde_json::{Value, json};
-use tokio::io::AsyncReadExt as _;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
 use crate::helpers::{RawClient, RawFrame, TestServer, frame, settings, soon, text};
 
@@ -146,6 +146,15 @@ async fn lessons_are_counted_and_their_places_come_back() {
         }
     })
     .await;
+}
+
+#[actix_web::test]
+async fn who_pings_and_takes_no_answer_is_cut() {
+    let impatient = Settings { stall_timeout: "500ms".parse().expect("a time"), ..settings() };
+    let server = TestServer::with(impatient).await;
+    let mut client = server.connect_raw("/lesson/news").await;
+    let pings = frame(0x89, &[b'p'; 125]).repeat(100);
+    soon("the cut", async { while client.stream.write_all(&pings).await.is_ok() {} }).await;
 }
 
 #[actix_web::test]

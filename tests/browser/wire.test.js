@@ -124,7 +124,8 @@ test('bytes are shown as a bounded dump', async () => {
     window.socket.send(Uint8Array.from({ length: 300 }, (_, at) => at + 40));
     await back;
   });
-  await lines(page).last().locator('button').click();
+  // After create, open and what went out.
+  await lines(page).nth(3).locator('button').click();
   await details(page).locator('pre').filter({ hasText: '0000  28 29 2a' }).waitFor();
   const dump = (await details(page).locator('pre').textContent()).split('\n');
   assert.equal(dump[0], '0000  28 29 2a 2b 2c 2d 2e 2f  ()*+,-./');

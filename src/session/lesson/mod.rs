@@ -39,6 +39,9 @@ pub mod slow;
 /// A page says little in a lesson.
 const LIMITS: Limits = Limits { message_size: 1024, fragments: 16 };
 
+/// Bytes of answers that may wait for the page.
+const MOST_WAITING: usize = 16 * 1024;
+
 /// How long a lesson may take. A page that wants more begins again.
 const LONGEST: Duration = Duration::from_secs(600);
 
@@ -130,12 +133,14 @@ pub struct Line {
 }
 
 impl Line {
-    /// What the page says next; `None` once it has left, or has broken the protocol.
+    /// What the page says next; `None` once it has left, has broken the protocol, or takes no answers.
     pub async fn next(&mut self) -> Option<Message> {
         loop {
             match self.decoder.decode(&mut self.rest) {
-                Ok(Some(Message::Ping(bytes))) => self.pipe.push(OpCode::Pong, &bytes),
-                Ok(Some(Message::Close(_))) | Err(_) => return None,
+                Ok(Some(Message::Ping(bytes))) if self.pipe.waiting_bytes() < MOST_WAITING => {
+                    self.pipe.push(OpCode::Pong, &bytes);
+                }
+                Ok(Some(Message::Ping(_) | Message::Close(_))) | Err(_) => return None,
                 Ok(Some(message)) => return Some(message),
                 Ok(None) => self.rest = self.payload.next().await?.ok()?,
             }
@@ -144,6 +149,7 @@ impl Line {
 }
 
 /// Answers a checked upgrade request with a lesson, which `teach` gives until it is over, or the page leaves, or time is up.
+/// A page that does not take the end of it within `patience` is cut.
 ///
 /// # Errors
 /// What is wrong with the request.
@@ -151,6 +157,7 @@ pub fn open<F: Future<Output = ()>>(
     req: &HttpRequest,
     payload: web::Payload,
     place: Place,
+    patience: Duration,
     teach: impl FnOnce(Line) -> F + 'static,
 ) -> Result<HttpResponse, String> {
     let mut response = websocket::shake_hands(req)?;
@@ -162,13 +169,16 @@ pub fn open<F: Future<Output = ()>>(
         decoder: Decoder::new(LIMITS, None),
         rest: Bytes::new(),
     };
-    let body = PipeBody(Arc::clone(&pipe));
+    let (body, connection) = (PipeBody(Arc::clone(&pipe)), line.connection.clone());
     rt::spawn(async move {
         let mut is_closing = place.0.is_closing.subscribe();
         tokio::select! {
             () = teach(line) => pipe.close(None),
             _ = rt::time::sleep(LONGEST) => pipe.close(None),
             _ = is_closing.wait_for(|is_closing| *is_closing) => pipe.close(Some(close::RESTART)),
+        }
+        if let Some(connection) = connection {
+            connection.cut_after(patience);
         }
     });
     Ok(response.streaming(body))
