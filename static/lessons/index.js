@@ -1,6 +1,6 @@
 // The lessons: a list of them, and the one that the address names (`#lessons/echo`). Loaded when it is first asked for.
 import '../words/lessons.js';
-import '../words/lessons-more.js';
+import '../words/lessons-polling-break.js';
 import { make, told } from '../dom.js';
 import { translate, words } from '../i18n.js';
 import { mountBreak } from './break.js';
