@@ -1,13 +1,26 @@
-// The same job as a plain session of Echoroom, on Node's `ws`: answer in upper case, relay to the others.
+// The same job as a plain session of Echoroom, and its echo, on Node's `ws`: answer in upper case, relay to the others.
 const { WebSocketServer, WebSocket } = require('ws');
 
-const server = new WebSocketServer({ port: Number(process.argv[2]), host: '127.0.0.1', perMessageDeflate: false });
+const server = new WebSocketServer({
+  port: Number(process.argv[2]),
+  host: '127.0.0.1',
+  perMessageDeflate: false,
+  backlog: 4096,
+});
+// Every session but those at the door of echoes.
+const room = new Set();
 
-server.on('connection', (socket) => {
+server.on('connection', (socket, request) => {
   socket.on('error', () => {});
+  if (request.url.split('?')[0] === '/echo') {
+    socket.on('message', (data, isBinary) => socket.send(data, { binary: isBinary }));
+    return;
+  }
+  room.add(socket);
+  socket.on('close', () => room.delete(socket));
   socket.on('message', (data, isBinary) => {
     socket.send(isBinary ? data : data.toString().toUpperCase() + '!!!');
-    for (const other of server.clients) {
+    for (const other of room) {
       if (other !== socket && other.readyState === WebSocket.OPEN) other.send(data, { binary: isBinary });
     }
   });
