@@ -1,6 +1,6 @@
 //! Delivers finished rounds to the sessions of one worker thread.
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{collections::HashMap, rc::Rc, sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext as _, Context, Handler, dev::SendError};
 use log::debug;
@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use super::{
     batch::{AimedBatches, Batch},
     messages::{Attach, Delivery, Detach, DismissAll, Dismissal, FanOutRound, Hear, Ignore, Seat, Tell},
+    outlets::{DirectOutlet, Outlets},
     rooms::RoomId,
     round::{Encoding, Hearers, Reach, Round},
     turn::OneTurnLater,
@@ -28,14 +29,17 @@ pub struct Patience {
     pub before_cut: Duration,
 }
 
-/// One per worker. It delivers one turn after a round has come, and merges the rounds that come until then: each
-/// session gets one message for them, and the kernel one write, which is what a delivery costs most of.
+/// One per worker. It delivers one turn after a round has come, and merges the rounds that come until then: for each
+/// session that is one write, which is what a delivery costs most of. A session whose socket is on this thread's hands
+/// (see [`outlets`](super::outlets)) is written to at once; another gets one message.
 ///
 /// A session that has more than the bound waiting *before* a round is evicted; nobody ever waits for it.
 #[derive(Debug)]
 pub struct FanOut {
     patience: Patience,
     metrics: Arc<Metrics>,
+    /// Of sessions that have begun and are not attached yet.
+    outlets: Outlets,
     listeners: Slab<Listener>,
     rooms: HashMap<RoomId, RoomListeners>,
     /// Where each session is among the listeners.
@@ -49,6 +53,8 @@ pub struct FanOut {
 struct Listener {
     session: SessionId,
     seat: Seat,
+    /// Its way to the socket, if that does not lead through its mailbox.
+    outlet: Option<Rc<dyn DirectOutlet>>,
     /// The rooms it hears, and its place in each.
     rooms: SmallVec<[(RoomId, usize); 1]>,
     /// Set for the length of one delivery on those who do not hear all of it.
@@ -83,10 +89,11 @@ struct Tally {
 
 impl FanOut {
     /// A fan-out without sessions.
-    pub fn new(patience: Patience, metrics: Arc<Metrics>) -> Self {
+    pub fn new(patience: Patience, outlets: Outlets, metrics: Arc<Metrics>) -> Self {
         Self {
             patience,
             metrics,
+            outlets,
             listeners: Slab::new(),
             rooms: HashMap::new(),
             places: HashMap::new(),
@@ -144,20 +151,21 @@ impl FanOut {
         // For each encoding, once somebody wants it.
         let mut batches: [Option<Option<Batch>>; Encoding::COUNT] = Default::default();
         for place in &in_room.members {
-            let Listener { session, seat, is_deaf, .. } = &self.listeners[*place];
-            if !is_deaf {
-                let batch = &mut batches[seat.encoding.index()];
-                if let Some(batch) = batch.get_or_insert_with(|| Batch::new(rounds, seat.encoding)) {
-                    seat.deliver(*session, batch, manner, tally);
+            let listener = &self.listeners[*place];
+            if !listener.is_deaf {
+                let encoding = listener.seat.encoding;
+                let batch = &mut batches[encoding.index()];
+                if let Some(batch) = batch.get_or_insert_with(|| Batch::new(rounds, encoding)) {
+                    listener.deliver(batch, manner, tally);
                 }
             }
         }
 
         for place in deaf {
-            let Listener { session, seat, is_deaf, .. } = &mut self.listeners[place];
-            *is_deaf = false;
-            if let Some(batch) = Batch::heard_by(*session, rounds, seat.encoding) {
-                seat.deliver(*session, &batch, manner, tally);
+            let listener = &mut self.listeners[place];
+            listener.is_deaf = false;
+            if let Some(batch) = Batch::heard_by(listener.session, rounds, listener.seat.encoding) {
+                listener.deliver(&batch, manner, tally);
             }
         }
     }
@@ -188,9 +196,10 @@ impl FanOut {
 
         let mut batches = AimedBatches::new(rounds);
         for place in hearing {
-            let Listener { session, seat, lines, .. } = &mut self.listeners[place];
-            if let Some(batch) = batches.of(std::mem::take(lines), seat.encoding) {
-                seat.deliver(*session, batch, manner, tally);
+            let listener = &mut self.listeners[place];
+            let lines = std::mem::take(&mut listener.lines);
+            if let Some(batch) = batches.of(lines, listener.seat.encoding) {
+                listener.deliver(batch, manner, tally);
             }
         }
     }
@@ -225,10 +234,10 @@ impl FanOut {
         let manner = Manner { max_waiting: self.patience.max_waiting, is_volatile: false };
         let mut tally = Tally::default();
         for session in sessions {
-            if let Some(seat) = self.seat_of(*session)
-                && let Some(batch) = Batch::new(&rounds, seat.encoding)
+            if let Some(listener) = self.listener(*session)
+                && let Some(batch) = Batch::new(&rounds, listener.seat.encoding)
             {
-                seat.deliver(*session, &batch, manner, &mut tally);
+                listener.deliver(&batch, manner, &mut tally);
             }
         }
         self.settle(&rounds, tally);
@@ -245,8 +254,8 @@ impl FanOut {
         }
     }
 
-    fn seat_of(&self, session: SessionId) -> Option<&Seat> {
-        Some(&self.listeners.get(*self.places.get(&session)?)?.seat)
+    fn listener(&self, session: SessionId) -> Option<&Listener> {
+        self.listeners.get(*self.places.get(&session)?)
     }
 
     /// Delivers what waits in the rooms of a session.
@@ -297,30 +306,51 @@ impl Listener {
     fn is_in(&self, room: RoomId) -> bool {
         self.rooms.iter().any(|(its, _)| *its == room)
     }
-}
 
-impl Seat {
-    fn deliver(&self, session: SessionId, batch: &Batch, manner: Manner, tally: &mut Tally) {
-        let behind = self.waiting.bytes();
+    fn deliver(&self, batch: &Batch, manner: Manner, tally: &mut Tally) {
+        let behind = self.seat.waiting.bytes();
         if behind > manner.max_waiting {
-            debug!("{session} has {behind} bytes unread");
-            return tally.evicted.push(session);
+            debug!("{} has {behind} bytes unread", self.session);
+            return tally.evicted.push(self.session);
         }
-        self.waiting.add(batch.bytes);
+        let is_delivered =
+            self.outlet.as_ref().is_some_and(|outlet| outlet.deliver(&batch.frames, batch.bytes));
+        if is_delivered || self.mail(batch, manner, tally) {
+            tally.messages += batch.messages;
+            tally.bytes += batch.bytes;
+        }
+    }
+
+    /// Delivers by way of the session's mailbox; whether it was delivered.
+    fn mail(&self, batch: &Batch, manner: Manner, tally: &mut Tally) -> bool {
+        self.seat.waiting.add(batch.bytes);
         let frames = Arc::clone(&batch.frames);
         let delivery = if manner.is_volatile { Delivery::Volatile(frames) } else { Delivery::Frames(frames) };
-        match self.deliveries.try_send(delivery) {
+        match self.seat.deliveries.try_send(delivery) {
             Ok(()) => {
-                tally.messages += batch.messages;
-                tally.bytes += batch.bytes;
+                self.note_mail();
+                return true;
             }
             // Gone already; its leaving is under way.
             Err(SendError::Closed(_)) => {}
             Err(SendError::Full(_)) => {
-                debug!("the mailbox of {session} is full");
-                self.waiting.subtract(batch.bytes);
-                tally.evicted.push(session);
+                debug!("the mailbox of {} is full", self.session);
+                self.seat.waiting.subtract(batch.bytes);
+                tally.evicted.push(self.session);
             }
+        }
+        false
+    }
+
+    /// Tells the session something, behind what it has been handed and before what it is handed next.
+    fn tell(&self, delivery: Delivery) {
+        self.seat.deliveries.do_send(delivery);
+        self.note_mail();
+    }
+
+    fn note_mail(&self) {
+        if let Some(outlet) = &self.outlet {
+            outlet.note_mail();
         }
     }
 }
@@ -354,8 +384,9 @@ impl Handler<Attach> for FanOut {
     type Result = ();
 
     fn handle(&mut self, Attach { session, seat }: Attach, _: &mut Self::Context) {
+        let outlet = self.outlets.take(session);
         let (rooms, lines) = (SmallVec::new(), Vec::new());
-        let place = self.listeners.insert(Listener { session, seat, rooms, is_deaf: false, lines });
+        let place = self.listeners.insert(Listener { session, seat, outlet, rooms, is_deaf: false, lines });
         let former = self.places.insert(session, place);
         debug_assert!(former.is_none(), "{session} attached twice");
     }
@@ -408,8 +439,8 @@ impl Handler<Tell> for FanOut {
 
     fn handle(&mut self, Tell(deliveries): Tell, _: &mut Self::Context) {
         for (session, delivery) in deliveries {
-            if let Some(seat) = self.seat_of(session) {
-                seat.deliveries.do_send(delivery);
+            if let Some(listener) = self.listener(session) {
+                listener.tell(delivery);
             }
         }
     }
@@ -421,7 +452,7 @@ impl Handler<DismissAll> for FanOut {
     fn handle(&mut self, _: DismissAll, _: &mut Self::Context) {
         self.deliver_all();
         for (_, listener) in &self.listeners {
-            listener.seat.deliveries.do_send(Delivery::Dismissed(Dismissal::Restart));
+            listener.tell(Delivery::Dismissed(Dismissal::Restart));
         }
     }
 }

@@ -18,6 +18,7 @@ pub mod line;
 pub mod listing;
 pub mod log;
 pub mod messages;
+pub mod outlets;
 pub mod presence;
 pub mod room;
 pub mod rooms;
@@ -34,6 +35,7 @@ pub use self::{
         CloseJournal, Cutter, Delivery, DismissAll, Dismissal, Join, Leave, ListRooms, MayEnter, Payload,
         Publish, Seat, Summarize, Summary,
     },
+    outlets::{DirectOutlet, Outlets},
     round::Encoding,
     server::{ChatLimits, ChatServer},
 };

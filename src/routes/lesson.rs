@@ -27,6 +27,7 @@ use crate::{
             news, slow,
         },
         websocket::Visitor,
+        wire::Wire,
     },
 };
 
@@ -97,7 +98,8 @@ async fn show_slow(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, Error> {
     let lessons = Arc::clone(&worker.lessons);
-    let server = config::reachable(req.app_config().local_addr());
+    let address = Wire::of(&req).and_then(|wire| wire.local_addr());
+    let server = config::reachable(address.unwrap_or_else(|| req.app_config().local_addr()));
     let limit = worker.settings.max_queue_bytes.get();
     teach(&req, payload, &worker, async move |line| slow::show(&lessons, server, limit, line).await)
 }

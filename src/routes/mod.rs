@@ -22,6 +22,7 @@ pub mod origin;
 pub mod page;
 pub mod peer;
 pub mod socketio;
+pub mod upgrade;
 pub mod websocket;
 
 /// What the page may load and reach: its own files, and WebSockets.
@@ -34,12 +35,11 @@ pub fn configure_metrics(cfg: &mut ServiceConfig, metrics: Arc<Metrics>) {
 }
 
 /// Registers every door of the server for one worker.
-pub fn configure(cfg: &mut ServiceConfig, worker: Worker) {
+pub fn configure(cfg: &mut ServiceConfig, worker: web::Data<Worker>) {
     let static_dir = worker.settings.static_dir.clone();
     if worker.settings.metrics_bind.is_none() {
         configure_metrics(cfg, Arc::clone(&worker.metrics));
     }
-    let worker = web::Data::new(worker);
     // Programs that speak Socket.IO.
     socketio::configure(cfg, &worker.settings.socketio_path, socketio::chat_door(&worker));
     client_script::configure(cfg, &worker.settings.socketio_path, worker.clone());

@@ -87,6 +87,8 @@ impl Life {
 pub struct Inlet<P> {
     payload: P,
     chunk: Bytes,
+    /// Whether `chunk` has its memory to itself.
+    is_chunk_own: bool,
     decoder: Decoder,
     gate: Gate,
     buckets: Option<Buckets>,
@@ -112,16 +114,26 @@ impl<P> Inlet<P> {
             control: TokenBucket::new(limit, now),
             until_open: None,
         });
-        Self { payload, chunk: Bytes::new(), decoder, gate, buckets, life, bytes_in, ended: false }
+        Self {
+            payload,
+            chunk: Bytes::new(),
+            is_chunk_own: true,
+            decoder,
+            gate,
+            buckets,
+            life,
+            bytes_in,
+            ended: false,
+        }
     }
 
     /// Ready when the next message may be decoded; false when there will be none, for the client floods.
     fn poll_gate(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        if self.gate.outbox.answer_bytes() > self.gate.max_answer_bytes || self.gate.hold.is_on() {
-            // Nobody needs to wake us: the outlet runs the actor, and so this stream, after each piece it yields; and
-            // what ends a hold comes to the actor.
+        if self.gate.outbox.holds_inlet(self.gate.max_answer_bytes) {
+            // Nobody needs to wake us: the outlet runs the actor, and so this stream, when answers have left.
             return Poll::Pending;
         }
+        ready!(self.gate.hold.poll_off(cx));
         ready!(self.gate.intake.poll_open(cx));
         self.buckets.as_mut().map_or(Poll::Ready(true), |buckets| buckets.poll_open(cx))
     }
@@ -180,6 +192,11 @@ where
             Poll::Ready(false) => return this.end(Inbound::Flood),
             Poll::Pending => {
                 this.life.0.held_back.set(true);
+                if !this.is_chunk_own && !this.chunk.is_empty() {
+                    // It is a part of a large buffer that all of the thread's connections share.
+                    this.chunk = Bytes::copy_from_slice(&this.chunk);
+                    this.is_chunk_own = true;
+                }
                 return Poll::Pending;
             }
         }
@@ -199,6 +216,7 @@ where
                     this.life.0.heard.set(true);
                     this.bytes_in.inc_by(chunk.len() as u64);
                     this.chunk = chunk;
+                    this.is_chunk_own = false;
                 }
                 // actix-http reports the end of an upgraded connection as an incomplete payload.
                 Poll::Ready(Some(Err(_)) | None) => return this.end(Inbound::Lost),

@@ -15,7 +15,7 @@ use actix::Addr;
 
 use self::{admission::Admission, lesson::Lessons, socketio::Engine};
 use crate::{
-    chat::{Budget, ChatServer, Dismissal},
+    chat::{Budget, ChatServer, Dismissal, Outlets},
     config::Settings,
     domain::{RoomName, WorkerId},
     journal::Journal,
@@ -43,6 +43,7 @@ pub mod socketio;
 pub mod voice;
 pub mod watch;
 pub mod websocket;
+pub mod wire;
 
 /// What all sessions of one worker thread share.
 #[derive(Debug)]
@@ -51,6 +52,8 @@ pub struct Worker {
     pub id: WorkerId,
     /// The process's chat server.
     pub chat: Addr<ChatServer>,
+    /// The outlets of sessions that have just begun, for this worker's fan-out.
+    pub outlets: Outlets,
     /// What was said, for those who missed it.
     pub journal: Arc<dyn Journal>,
     /// The Socket.IO sessions of the process.

@@ -1,24 +1,30 @@
 //! The way out of a session: what waits to be written, counted.
 //!
 //! A session actor lives inside its response body. The body's stream is an [`Outlet`] wrapped round the actor's: it
-//! runs the actor, then hands the socket what waits in the [`Outbox`] that both share. While the socket is full
-//! nobody polls the body, so the count in the outbox is also what others see of a session that is stuck.
+//! runs the actor, then writes what waits in the [`Outbox`] that both share. The outbox has the session's [`Wire`] and
+//! writes to it by itself; so what a room says goes from its worker's fan-out to the socket without a message, as long as
+//! the socket takes it ([`DirectOutlet`]). Where there is no wire, actix-http writes what the outlet yields.
 
 use std::{
     cell::RefCell,
     collections::VecDeque,
+    io::{self, IoSlice},
     pin::Pin,
     rc::Rc,
-    task::{Context, Poll},
+    task::{Context, Poll, Waker, ready},
 };
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use futures_core::Stream;
 use prometheus::IntCounter;
 
-use super::{admission::Admitted, linger};
+use super::{
+    admission::Admitted,
+    linger,
+    wire::{MAX_PIECES, Wire},
+};
 use crate::{
-    chat::messages::Waiting,
+    chat::{DirectOutlet, messages::Waiting},
     protocol::websocket::frame::{self, OpCode},
 };
 
@@ -32,15 +38,27 @@ pub struct Outbox(Rc<RefCell<Queue>>);
 
 #[derive(Debug)]
 struct Queue {
+    /// Where it is written to; nowhere if actix-http does that, or once the session is over.
+    wire: Option<Rc<Wire>>,
     pieces: VecDeque<Piece>,
     /// Answers behind the last piece.
     tail: BytesMut,
+    /// Bytes of the first piece, or of the tail if there is none, that have been written.
+    written: usize,
     /// Bytes of answers, in `pieces` and `tail`.
     answers: usize,
     /// Bytes of deliveries, in `pieces` and still in the mailbox.
     waiting: Waiting,
     /// Counts the bytes of answers; those of deliveries are counted where they come from.
     bytes_out: IntCounter,
+    /// The inlet waits until there are fewer answers.
+    holds_inlet: bool,
+    /// Nothing may follow: the session has ended.
+    has_ended: bool,
+    /// Messages in the session's mailbox that what is delivered directly must not overtake.
+    mail: usize,
+    /// The session's task, to be woken when something has to wait for the socket.
+    session: Option<Waker>,
 }
 
 #[derive(Debug)]
@@ -51,24 +69,39 @@ enum Piece {
     Payload(Bytes),
     /// What its room says.
     Delivery(Bytes),
+    /// The end of a frame that had begun when the rest was dropped.
+    Rest(Bytes),
+}
+
+impl Piece {
+    fn bytes(&self) -> &Bytes {
+        match self {
+            Self::Answer(bytes) | Self::Payload(bytes) | Self::Delivery(bytes) | Self::Rest(bytes) => bytes,
+        }
+    }
 }
 
 impl Outbox {
-    /// An empty one, which counts what leaves it as answers in `bytes_out`.
-    pub fn new(bytes_out: IntCounter) -> Self {
+    /// An empty one, which writes to `wire` if there is one, and counts what leaves it as answers in `bytes_out`.
+    pub fn new(wire: Option<Rc<Wire>>, bytes_out: IntCounter) -> Self {
         Self(Rc::new(RefCell::new(Queue {
+            wire,
             pieces: VecDeque::new(),
             tail: BytesMut::new(),
+            written: 0,
             answers: 0,
             waiting: Waiting::default(),
             bytes_out,
+            holds_inlet: false,
+            has_ended: false,
+            mail: 0,
+            session: None,
         })))
     }
 
     /// Whether anything waits to be written.
     pub fn has_waiting(&self) -> bool {
-        let queue = self.0.borrow();
-        !queue.pieces.is_empty() || !queue.tail.is_empty()
+        !self.0.borrow().is_empty()
     }
 
     /// The count of delivered bytes, for whoever delivers.
@@ -76,10 +109,23 @@ impl Outbox {
         self.0.borrow().waiting.clone()
     }
 
-    /// Bytes of answers that wait. Over the bound the session reads no further messages, see
-    /// [`inlet`](super::inlet).
+    /// The way past the mailbox, if there is a wire.
+    pub fn direct(&self) -> Option<Rc<dyn DirectOutlet>> {
+        let has_wire = self.0.borrow().wire.is_some();
+        has_wire.then(|| Rc::clone(&self.0) as Rc<dyn DirectOutlet>)
+    }
+
+    /// Bytes of answers that wait.
     pub fn answer_bytes(&self) -> usize {
         self.0.borrow().answers
+    }
+
+    /// Whether more bytes of answers wait than that: then the inlet is not to read on. It is asked again when there are
+    /// fewer.
+    pub fn holds_inlet(&self, max_answer_bytes: usize) -> bool {
+        let queue = &mut *self.0.borrow_mut();
+        queue.holds_inlet = queue.answers > max_answer_bytes;
+        queue.holds_inlet
     }
 
     /// Queues answers: `write` appends finished frames.
@@ -102,54 +148,86 @@ impl Outbox {
         queue.pieces.push_back(Piece::Payload(payload));
     }
 
-    /// Queues frames that were delivered; they have been counted already.
+    /// Queues frames that came by the mailbox; they have been counted already.
     pub fn deliver(&self, frames: &[Bytes]) {
-        let queue = &mut *self.0.borrow_mut();
-        queue.flush_tail();
-        queue.pieces.extend(frames.iter().cloned().map(Piece::Delivery));
+        self.0.borrow_mut().queue_delivery(frames);
     }
 
-    /// Drops all that waits, but the rest of a frame whose header is on its way: what is queued next must not be read
-    /// as that frame's payload.
+    /// A message of the mailbox has been taken.
+    pub fn take_mail(&self) {
+        let queue = &mut *self.0.borrow_mut();
+        queue.mail = queue.mail.saturating_sub(1);
+    }
+
+    /// Nothing is delivered from here on.
+    pub fn end(&self) {
+        self.0.borrow_mut().has_ended = true;
+    }
+
+    /// Drops all that waits, but the rest of a frame that is on its way: what is queued next must not be read as part of
+    /// that.
     pub fn clear(&self) {
         let queue = &mut *self.0.borrow_mut();
-        let begun = match queue.pieces.front() {
-            Some(Piece::Payload(payload)) => Some(payload.clone()),
-            _ => None,
-        };
+        queue.flush_tail();
         let delivered = queue.pieces.iter().map(|piece| match piece {
             Piece::Delivery(bytes) => bytes.len(),
-            Piece::Answer(_) | Piece::Payload(_) => 0,
+            Piece::Answer(_) | Piece::Payload(_) | Piece::Rest(_) => 0,
         });
         queue.waiting.subtract(delivered.sum());
+        let kept = queue.frame_under_way();
         queue.pieces.clear();
-        queue.tail.clear();
-        queue.answers = begun.as_ref().map_or(0, Bytes::len);
-        queue.pieces.extend(begun.map(Piece::Payload));
+        queue.written = 0;
+        queue.answers = 0;
+        queue.pieces.extend(kept.into_iter().map(Piece::Rest));
     }
 
+    /// The first piece, whole, if somebody else is to write it.
     fn pop(&self) -> Option<Bytes> {
         let queue = &mut *self.0.borrow_mut();
-        match queue.pieces.pop_front() {
-            Some(Piece::Answer(bytes) | Piece::Payload(bytes)) => Some(queue.count_answer(bytes)),
-            Some(Piece::Delivery(bytes)) => {
-                queue.waiting.subtract(bytes.len());
-                Some(bytes)
+        if queue.wire.is_some() {
+            return None;
+        }
+        queue.flush_tail();
+        let piece = queue.pieces.pop_front()?;
+        queue.settle(&piece);
+        Some(piece.bytes().clone())
+    }
+
+    /// Ready when nothing waits.
+    fn poll_write(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let queue = &mut *self.0.borrow_mut();
+        if queue.session.as_ref().is_none_or(|session| !session.will_wake(cx.waker())) {
+            queue.session = Some(cx.waker().clone());
+        }
+        loop {
+            if queue.write()? {
+                return Poll::Ready(Ok(()));
             }
-            None if queue.tail.is_empty() => None,
-            None => {
-                let tail = std::mem::take(&mut queue.tail).freeze();
-                Some(queue.count_answer(tail))
+            match &queue.wire {
+                Some(wire) => ready!(wire.poll_writable(cx))?,
+                None => return Poll::Ready(Ok(())),
             }
         }
+    }
+
+    /// Whether the inlet, which had to wait, need not any more.
+    fn lets_inlet_go_on(&self, before: usize) -> bool {
+        let queue = self.0.borrow();
+        queue.holds_inlet && queue.answers < before
     }
 }
 
 impl Queue {
-    fn count_answer(&mut self, bytes: Bytes) -> Bytes {
-        self.answers -= bytes.len();
-        self.bytes_out.inc_by(bytes.len() as u64);
-        bytes
+    fn is_empty(&self) -> bool {
+        self.pieces.is_empty() && self.tail.is_empty()
+    }
+
+    fn queue_delivery(&mut self, frames: &[Bytes]) {
+        if self.has_ended {
+            return self.waiting.subtract(frames.iter().map(Bytes::len).sum());
+        }
+        self.flush_tail();
+        self.pieces.extend(frames.iter().cloned().map(Piece::Delivery));
     }
 
     fn flush_tail(&mut self) {
@@ -157,9 +235,144 @@ impl Queue {
             self.pieces.push_back(Piece::Answer(std::mem::take(&mut self.tail).freeze()));
         }
     }
+
+    /// Writes what the wire takes; whether that was all.
+    fn write(&mut self) -> io::Result<bool> {
+        while !self.is_empty() {
+            let Some(wire) = &self.wire else {
+                return Ok(false);
+            };
+            let mut slices = [IoSlice::new(&[]); MAX_PIECES];
+            let all = self.pieces.iter().map(|piece| &**piece.bytes()).chain([&*self.tail]);
+            let mut count = 0;
+            for (slice, piece) in slices.iter_mut().zip(all) {
+                *slice = IoSlice::new(piece);
+                count += 1;
+            }
+            slices[0].advance(self.written);
+            match wire.try_write(&slices[..count]) {
+                Ok(written) => self.take_written(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// So many more bytes have left.
+    fn take_written(&mut self, written: usize) {
+        self.written += written;
+        while let Some(piece) = self.pieces.front().filter(|piece| piece.bytes().len() <= self.written) {
+            self.written -= piece.bytes().len();
+            if let Some(piece) = self.pieces.pop_front() {
+                self.settle(&piece);
+            }
+        }
+        if self.pieces.is_empty() && self.written == self.tail.len() {
+            self.count_answer(self.written);
+            // An idle session holds no buffer.
+            self.tail = BytesMut::new();
+            self.written = 0;
+        }
+    }
+
+    /// A piece has left.
+    fn settle(&mut self, piece: &Piece) {
+        match piece {
+            Piece::Answer(bytes) | Piece::Payload(bytes) => self.count_answer(bytes.len()),
+            Piece::Delivery(bytes) => self.waiting.subtract(bytes.len()),
+            Piece::Rest(_) => {}
+        }
+    }
+
+    fn count_answer(&mut self, bytes: usize) {
+        self.answers -= bytes;
+        self.bytes_out.inc_by(bytes as u64);
+    }
+
+    /// What is missing of the frame of which a part has been written.
+    fn frame_under_way(&self) -> Vec<Bytes> {
+        match self.pieces.front() {
+            // Its header has left.
+            Some(Piece::Payload(payload)) => vec![payload.slice(self.written..)],
+            Some(Piece::Rest(_)) => {
+                let rests = self.pieces.iter().map_while(|piece| match piece {
+                    Piece::Rest(rest) => Some(rest.clone()),
+                    _ => None,
+                });
+                let mut kept: Vec<Bytes> = rests.collect();
+                kept[0].advance(self.written);
+                kept
+            }
+            Some(Piece::Answer(frames) | Piece::Delivery(frames)) if self.written > 0 => {
+                let end = frame::end_of_frame(frames, self.written);
+                let mut kept = vec![frames.slice(self.written..end.min(frames.len()))];
+                if end > frames.len()
+                    && let Some(Piece::Payload(payload)) = self.pieces.get(1)
+                {
+                    kept.push(payload.clone());
+                }
+                kept
+            }
+            _ => Vec::new(),
+        }
+    }
 }
 
-/// The body of a session's response: runs the actor and yields what it, and its room, want written.
+impl DirectOutlet for RefCell<Queue> {
+    fn deliver(&self, frames: &[Bytes], bytes: usize) -> bool {
+        let queue = &mut *self.borrow_mut();
+        if queue.mail > 0 {
+            return false;
+        }
+        if queue.has_ended {
+            return true;
+        }
+        let was_empty = queue.is_empty();
+        if was_empty && frames.len() <= MAX_PIECES && queue.write_through(frames, bytes) {
+            return true;
+        }
+        queue.waiting.add(bytes);
+        queue.queue_delivery(frames);
+        if was_empty {
+            // What is left the session's task writes. It also learns there if the connection has ended.
+            let written = std::mem::take(&mut queue.written);
+            queue.take_written(written);
+            if let Some(session) = &queue.session {
+                session.wake_by_ref();
+            }
+        }
+        true
+    }
+
+    fn note_mail(&self) {
+        self.borrow_mut().mail += 1;
+    }
+}
+
+impl Queue {
+    /// Writes frames past the empty queue; whether they are all gone. How much of them is, if they are not, stands in
+    /// `written`.
+    fn write_through(&mut self, frames: &[Bytes], bytes: usize) -> bool {
+        let Some(wire) = &self.wire else {
+            return false;
+        };
+        let mut slices = [IoSlice::new(&[]); MAX_PIECES];
+        for (slice, frame) in slices.iter_mut().zip(frames) {
+            *slice = IoSlice::new(frame);
+        }
+        match wire.try_write(&slices[..frames.len()]) {
+            Ok(written) if written == bytes => true,
+            Ok(written) => {
+                self.written = written;
+                false
+            }
+            Err(_) => false,
+        }
+    }
+}
+
+/// The body of a session's response: runs the actor and writes, or yields, what it and its room want written.
 #[derive(Debug)]
 pub struct Outlet<S> {
     /// `None` once the actor has ended; what it left in the outbox is still written.
@@ -176,23 +389,44 @@ impl<S> Outlet<S> {
     }
 }
 
+impl<S> Drop for Outlet<S> {
+    fn drop(&mut self) {
+        // The fan-out may know the outbox for a moment longer; the socket must not wait for that.
+        let queue = &mut *self.outbox.0.borrow_mut();
+        queue.has_ended = true;
+        queue.wire = None;
+        queue.session = None;
+    }
+}
+
 impl<S, E> Stream for Outlet<S>
 where
     S: Stream<Item = Result<Bytes, E>> + Unpin,
+    E: From<io::Error>,
 {
     type Item = Result<Bytes, E>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        if let Some(actor) = &mut self.actor {
-            match Pin::new(actor).poll_next(cx) {
-                Poll::Pending => {}
-                Poll::Ready(None) => self.actor = None,
-                written_past_the_outbox => return written_past_the_outbox,
+        let this = &mut *self;
+        loop {
+            if let Some(actor) = &mut this.actor {
+                match Pin::new(actor).poll_next(cx) {
+                    Poll::Pending => {}
+                    Poll::Ready(None) => this.actor = None,
+                    written_past_the_outbox => return written_past_the_outbox,
+                }
+            }
+            let before = this.outbox.answer_bytes();
+            if let Poll::Ready(Err(error)) = this.outbox.poll_write(cx) {
+                return Poll::Ready(Some(Err(error.into())));
+            }
+            if !this.outbox.lets_inlet_go_on(before) {
+                break;
             }
         }
-        match self.outbox.pop() {
+        match this.outbox.pop() {
             Some(bytes) => Poll::Ready(Some(Ok(bytes))),
-            None if self.actor.is_none() => {
+            None if this.actor.is_none() && !this.outbox.has_waiting() => {
                 linger::wake_when_over(cx.waker().clone());
                 Poll::Ready(None)
             }
@@ -206,7 +440,7 @@ mod tests {
     use super::*;
 
     fn outbox() -> Outbox {
-        Outbox::new(IntCounter::new("bytes", "bytes").expect("a legal name"))
+        Outbox::new(None, IntCounter::new("bytes", "bytes").expect("a legal name"))
     }
 
     fn drain(outbox: &Outbox) -> Vec<Vec<u8>> {
@@ -241,7 +475,7 @@ mod tests {
         outbox.answer_frame(OpCode::Binary, Bytes::from(vec![8; COPY_BELOW]));
         assert_eq!(outbox.pop().as_deref(), Some(&b"\x82\x7e\x08\x00"[..]), "a header has left");
         outbox.clear();
-        assert_eq!(outbox.answer_bytes(), COPY_BELOW);
+        assert_eq!(outbox.answer_bytes(), 0, "the rest of a frame counts as gone");
         outbox.answer_frame(OpCode::Close, Bytes::new());
         assert_eq!(drain(&outbox), [vec![7; COPY_BELOW], b"\x88\x00".to_vec()]);
         assert_eq!(outbox.answer_bytes(), 0);

@@ -24,6 +24,8 @@ use log::debug;
 use socket2::SockRef;
 use tokio::task::AbortHandle;
 
+use super::wire::Wire;
+
 /// In [`Connection::descriptor`]: the socket is gone.
 const GONE: RawFd = -1;
 
@@ -36,12 +38,28 @@ pub struct Connection {
     cut: OnceLock<AbortHandle>,
 }
 
-/// Lives in the connection's data and goes with it, just before the socket.
+/// Stands beside a socket, in actix-http's data of the connection or in our own [`Wire`], and goes just before it does.
 #[derive(Debug)]
-struct Guard(Arc<Connection>);
+pub struct Guard(Arc<Connection>);
 
-impl Drop for Guard {
-    fn drop(&mut self) {
+impl Guard {
+    /// A guard for the handle to a socket that is connected.
+    ///
+    /// # Errors
+    /// It is not.
+    pub fn of(stream: &TcpStream) -> io::Result<Self> {
+        let peer = stream.peer_addr()?;
+        let descriptor = AtomicI32::new(stream.as_raw_fd());
+        Ok(Self(Arc::new(Connection { descriptor, peer, cut: OnceLock::new() })))
+    }
+
+    /// The handle.
+    pub fn connection(&self) -> &Arc<Connection> {
+        &self.0
+    }
+
+    /// The socket is about to be closed: the handle does nothing from here on.
+    pub fn forget(&self) {
         self.0.descriptor.store(GONE, Ordering::SeqCst);
         if let Some(cut) = self.0.cut.get() {
             cut.abort();
@@ -49,20 +67,25 @@ impl Drop for Guard {
     }
 }
 
+impl Drop for Guard {
+    fn drop(&mut self) {
+        self.forget();
+    }
+}
+
 /// For `HttpServer::on_connect`: prepares a new socket and leaves a handle to it in the connection's data.
 pub fn on_connect(io: &dyn Any, data: &mut Extensions, stall_timeout: Duration) {
     let Some(stream) = io.downcast_ref::<TcpStream>() else { return };
     match prepare(stream, stall_timeout) {
-        Ok(connection) => drop(data.insert(Guard(Arc::new(connection)))),
+        Ok(guard) => drop(data.insert(guard)),
         // The client is gone already; the server will notice by itself.
         Err(error) => debug!("a connection ended before it began: {error}"),
     }
 }
 
-fn prepare(stream: &TcpStream, stall_timeout: Duration) -> io::Result<Connection> {
-    let peer = stream.peer_addr()?;
+fn prepare(stream: &TcpStream, stall_timeout: Duration) -> io::Result<Guard> {
     set_stall_timeout(stream, stall_timeout)?;
-    Ok(Connection { descriptor: AtomicI32::new(stream.as_raw_fd()), peer, cut: OnceLock::new() })
+    Guard::of(stream)
 }
 
 #[cfg(target_os = "linux")]
@@ -77,9 +100,10 @@ fn set_stall_timeout(_: &TcpStream, _: Duration) -> io::Result<()> {
     Ok(())
 }
 
-/// The handle that [`on_connect`] left, if the request came over a socket it has seen.
+/// The handle to the socket that a request came over: its wire's, or what [`on_connect`] left if it has none.
 pub fn of(request: &actix_web::HttpRequest) -> Option<Arc<Connection>> {
-    request.conn_data::<Guard>().map(|guard| Arc::clone(&guard.0))
+    let wire = Wire::of(request).map(|wire| Arc::clone(wire.connection()));
+    wire.or_else(|| request.conn_data::<Guard>().map(|guard| Arc::clone(guard.connection())))
 }
 
 impl Connection {
@@ -117,8 +141,8 @@ impl Connection {
         if descriptor == GONE {
             return None;
         }
-        // SAFETY: the descriptor is open for the length of this call. It belongs to actix-http's connection, which
-        // drops its data, and so our guard, before its socket, on this same thread; so here the socket still exists.
+        // SAFETY: the descriptor is open for the length of this call. It belongs to a wire, or to actix-http's
+        // connection; either drops our guard before the socket, on this same thread, so here the socket still exists.
         #[allow(unsafe_code, reason = "actix-http keeps the socket to itself; see above")]
         let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
         let socket = SockRef::from(&descriptor);

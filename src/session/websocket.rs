@@ -24,13 +24,14 @@ use super::{
     Door, Ending, Worker,
     admission::Admitted,
     conversation::{Conversation, Hold, Next, Speech},
-    heartbeat::{Beat, Heartbeat},
+    heartbeat::{Beat, Heartbeat, Signs},
     inlet::{Gate, Inbound, Inlet, Life},
     outlet::{Outbox, Outlet},
     rate::{Meter, RateLimit},
     socket::{self, Connection},
     voice::Voice,
     watch::Watch,
+    wire::Wire,
 };
 use crate::{
     chat::{Cutter, Delivery, Dialect, Dismissal, Encoding, Intake, Join, Leave, Payload, Publish, Seat},
@@ -101,7 +102,7 @@ pub fn open(
         response.insert_header((SEC_WEBSOCKET_EXTENSIONS, answer));
     }
     let metrics = worker.metrics.protocol(visitor.door.protocol());
-    let outbox = Outbox::new(metrics.bytes_out.clone());
+    let outbox = Outbox::new(Wire::of(req), metrics.bytes_out.clone());
     if let Some(watch) = &visitor.watch {
         watch.begun(outbox.waiting());
     }
@@ -255,7 +256,12 @@ impl WebSocketSession {
 
     fn beat(&mut self, ctx: &mut <Self as Actor>::Context) {
         let now = Instant::now();
-        let next = match self.heartbeat.beat(now, self.life.take()) {
+        let signs = match self.life.take() {
+            // The ping may be among what waits.
+            Signs::Silence if self.outbox.has_waiting() => Signs::HeldBack,
+            signs => signs,
+        };
+        let next = match self.heartbeat.beat(now, signs) {
             Beat::Wait(next) => next,
             Beat::Ping(next) => {
                 self.outbox.answer(|out| frame::write_header(out, OpCode::Ping, 0));
@@ -281,6 +287,7 @@ impl WebSocketSession {
             (_, Some(row)) => self.outbox.answer(|out| out.extend_from_slice(&close_frame::encode(row))),
             (_, None) => {}
         }
+        self.outbox.end();
         self.ending = Some(ending);
         ctx.stop();
     }
@@ -306,6 +313,9 @@ impl Actor for WebSocketSession {
             Door::Plain(room) => Some(room.clone()),
             Door::Echo | Door::Chat => None,
         };
+        if let Some(outlet) = self.outbox.direct() {
+            self.worker.outlets.add(self.id, outlet);
+        }
         let seat = self.seat(ctx);
         self.worker.chat.do_send(Join { session: self.id, room, worker: self.worker.id, seat });
         if self.conversation.is_some() {
@@ -325,6 +335,7 @@ impl Actor for WebSocketSession {
 
     /// Actix calls this once on every path, also when the connection is dropped with the actor in it.
     fn stopped(&mut self, _: &mut Self::Context) {
+        self.worker.outlets.take(self.id);
         self.worker.chat.do_send(Leave { session: self.id });
         let ending = self.ending.as_ref().unwrap_or(&Ending::Lost);
         self.metrics.sessions.dec();
@@ -375,6 +386,7 @@ impl Handler<Delivery> for WebSocketSession {
     type Result = ();
 
     fn handle(&mut self, delivery: Delivery, ctx: &mut Self::Context) {
+        self.outbox.take_mail();
         match delivery {
             Delivery::Frames(frames) | Delivery::Volatile(frames) => self.outbox.deliver(&frames),
             Delivery::Reply { ticket, reply } => {

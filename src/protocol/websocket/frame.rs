@@ -178,16 +178,34 @@ pub fn unmask(payload: &mut [u8], mask: [u8; 4], offset: usize) {
     }
 }
 
+/// Where the frame ends that the byte before `at` belongs to, in finished server frames one behind the other. That may be
+/// behind the end of `frames`, if of the last one only the header is there.
+pub fn end_of_frame(frames: &[u8], at: usize) -> usize {
+    let mut end = 0;
+    while end < at
+        && let Some((header, len)) = frames.get(end..).and_then(parse_server_header)
+    {
+        end += header + len;
+    }
+    end.max(at)
+}
+
+/// The lengths of a server frame's header and payload.
+fn parse_server_header(frame: &[u8]) -> Option<(usize, usize)> {
+    let &[_, len] = frame.first_chunk()?;
+    let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | usize::from(*byte));
+    Some(match len {
+        126 => (4, number(frame.get(2..4)?)),
+        127 => (10, number(frame.get(2..10)?)),
+        len => (2, usize::from(len)),
+    })
+}
+
 /// The payloads of finished server frames, one behind the other: what [`write()`] has put together.
 pub fn payloads(mut frames: Bytes) -> impl Iterator<Item = (OpCode, Bytes)> {
     std::iter::from_fn(move || {
-        let &[first, len] = frames.first_chunk()?;
-        let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | usize::from(*byte));
-        let (header, len) = match len {
-            126 => (4, number(frames.get(2..4)?)),
-            127 => (10, number(frames.get(2..10)?)),
-            len => (2, usize::from(len)),
-        };
+        let first = *frames.first()?;
+        let (header, len) = parse_server_header(&frames)?;
         let mut frame = (frames.len() >= header + len).then(|| frames.split_to(header + len))?;
         let opcode = if first & 0x0F == 1 { OpCode::Text } else { OpCode::Binary };
         Some((opcode, frame.split_off(header)))

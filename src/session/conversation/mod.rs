@@ -9,7 +9,15 @@
 //! While the first step is under way nothing more is read from the client, so that what it sent behind a login is
 //! said by who logged in.
 
-use std::{cell::Cell, collections::HashMap, future::Future, pin::Pin, rc::Rc, time::Instant};
+use std::{
+    cell::{Cell, RefCell},
+    collections::HashMap,
+    future::Future,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker},
+    time::Instant,
+};
 
 use actix_web::web;
 use bytestring::ByteString;
@@ -84,16 +92,34 @@ pub enum Next {
 
 /// Whether reading from the client must wait; shared with the [`inlet`](super::inlet).
 #[derive(Clone, Debug, Default)]
-pub struct Hold(Rc<Cell<bool>>);
+pub struct Hold(Rc<HoldState>);
+
+#[derive(Debug, Default)]
+struct HoldState {
+    is_on: Cell<bool>,
+    /// Who waits for its end.
+    inlet: RefCell<Option<Waker>>,
+}
 
 impl Hold {
-    /// Whether it must.
-    pub fn is_on(&self) -> bool {
-        self.0.get()
+    /// Ready while it need not; otherwise the task is woken when that is over.
+    pub fn poll_off(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.is_on() {
+            return Poll::Ready(());
+        }
+        *self.0.inlet.borrow_mut() = Some(cx.waker().clone());
+        Poll::Pending
     }
 
-    fn set(&self, on: bool) {
-        self.0.set(on);
+    fn is_on(&self) -> bool {
+        self.0.is_on.get()
+    }
+
+    fn set(&self, is_on: bool) {
+        self.0.is_on.set(is_on);
+        if !is_on && let Some(inlet) = self.0.inlet.take() {
+            inlet.wake();
+        }
     }
 }
 

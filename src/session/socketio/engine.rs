@@ -23,7 +23,7 @@ use super::{
     session::{EndSession, IsPolling, RequestGone, SocketIoSession, TakePackets, TakePoll, Transport},
 };
 use crate::{
-    chat::{Budget, FanOut, Hub, HubLimits, Intake, Patience, RecoveryLimits, messages::AddWorker},
+    chat::{Budget, FanOut, Hub, HubLimits, Intake, Outlets, Patience, RecoveryLimits, messages::AddWorker},
     config::Settings,
     domain::WorkerId,
     metrics::Metrics,
@@ -161,7 +161,7 @@ impl Engine {
         let worker = WorkerId(self.desks.fetch_add(1, Ordering::Relaxed));
         // Its sessions do not live in their connections, so there is nothing to cut.
         let patience = Patience { max_waiting: self.settings.max_waiting, before_cut: Duration::ZERO };
-        let fanout = FanOut::new(patience, Arc::clone(&self.metrics)).start();
+        let fanout = FanOut::new(patience, Outlets::default(), Arc::clone(&self.metrics)).start();
         let hub = self.hub().clone();
         hub.do_send(AddWorker { worker, fanout });
         Desk { hub, worker }

@@ -3,7 +3,7 @@
 use std::{
     future::poll_fn,
     io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
     path::PathBuf,
     sync::{
         Arc, OnceLock,
@@ -14,19 +14,28 @@ use std::{
 };
 
 use actix::{Actor as _, Addr};
+use actix_http::{HttpService, error::DispatchError};
+use actix_server::{Server, ServerHandle};
+use actix_service::{IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, map_config};
 use actix_web::{
     App, HttpServer,
-    dev::{Server, ServerHandle},
+    dev::AppConfig,
     middleware::from_fn,
     rt::{
         self,
+        net::TcpStream,
         signal::unix::{Signal, SignalKind, signal},
     },
+    web,
 };
 use log::{info, warn};
+use socket2::{Domain, Protocol, Socket, Type};
 
 use crate::{
-    chat::{Budget, ChatLimits, ChatServer, CloseJournal, DismissAll, FanOut, Patience, messages::AddWorker},
+    chat::{
+        Budget, ChatLimits, ChatServer, CloseJournal, DismissAll, FanOut, Outlets, Patience,
+        messages::AddWorker,
+    },
     config::{JournalKind, Settings},
     domain::WorkerId,
     journal::{
@@ -46,7 +55,7 @@ use crate::{
 };
 
 /// How many connections may wait to be accepted: a burst of clients after a restart.
-const BACKLOG: u32 = 4096;
+const BACKLOG: i32 = 4096;
 
 /// Connections beside sessions that a worker takes: pages, health checks, refusals.
 const SPARE_CONNECTIONS: usize = 1024;
@@ -130,28 +139,18 @@ impl Application {
         let node = Arc::new(Node::new(settings)?);
         let metrics = node.settings.metrics_bind.map(|address| serve_metrics(&node, address)).transpose()?;
         let settings = &node.settings;
-        let stall_timeout = settings.stall_timeout.get();
-        let for_workers = Arc::clone(&node);
-        let mut server = HttpServer::new(move || {
-            let worker = for_workers.start_worker();
-            App::new()
-                .wrap(from_fn(routes::lingering::close_when_over))
-                .configure(|cfg| routes::configure(cfg, worker))
-        })
-        .backlog(BACKLOG)
-        .max_connections(settings.max_sessions.get().saturating_add(SPARE_CONNECTIONS))
-        .tcp_nodelay(true)
-        // A poll that is given up is noticed at once.
-        .h1_allow_half_closed(false)
-        .client_request_timeout(settings.handshake_timeout.get() + linger::CLOCK_STEP)
-        .client_disconnect_timeout(linger::LINGER)
-        .on_connect(move |io, data| socket::on_connect(io, data, stall_timeout))
-        .disable_signals();
+        let listener = listen(address).map_err(|source| StartError::Bind { address, source })?;
+        let address = listener.local_addr().unwrap_or(address);
+        let mut server = Server::build()
+            .max_concurrent_connections(settings.max_sessions.get().saturating_add(SPARE_CONNECTIONS))
+            .disable_signals();
         if let Some(workers) = settings.workers {
             server = server.workers(workers.get());
         }
-        let server = server.bind(address).map_err(|source| StartError::Bind { address, source })?;
-        let address = server.addrs().first().copied().unwrap_or(address);
+        let for_workers = Arc::clone(&node);
+        let server = server
+            .listen("echoroom", listener, move || http_service(&for_workers, address))
+            .map_err(|source| StartError::Bind { address, source })?;
         raise_descriptor_limit(settings.max_sessions.get() as u64);
         Ok(Self { server: server.run(), node, address, metrics })
     }
@@ -250,6 +249,45 @@ impl StopHandle {
     }
 }
 
+/// What `HttpServer` would bind.
+fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
+    socket.set_reuse_address(true)?;
+    socket.bind(&address.into())?;
+    socket.listen(BACKLOG)?;
+    Ok(socket.into())
+}
+
+/// One worker's connections: the routes behind actix-http, and behind the upgrades, which take their sockets from it.
+fn http_service(
+    node: &Arc<Node>,
+    address: SocketAddr,
+) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()> + use<>
+{
+    let settings = &node.settings;
+    let stall_timeout = settings.stall_timeout.get();
+    let worker = node.start_worker();
+    let routes = || {
+        let worker = worker.clone();
+        let app = App::new()
+            .wrap(from_fn(routes::lingering::close_when_over))
+            .configure(|cfg| routes::configure(cfg, worker));
+        let answers = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
+        map_config(answers, |()| AppConfig::default())
+    };
+    HttpService::build()
+        .local_addr(address)
+        .tcp_nodelay(true)
+        // A poll that is given up is noticed at once.
+        .h1_allow_half_closed(false)
+        .client_request_timeout(settings.handshake_timeout.get() + linger::CLOCK_STEP)
+        .client_disconnect_timeout(linger::LINGER)
+        .on_connect_ext(move |io: &TcpStream, data| socket::on_connect(io, data, stall_timeout))
+        .upgrade(routes::upgrade::Upgrades::new(routes()))
+        .finish(routes())
+        .tcp()
+}
+
 fn serve_metrics(node: &Arc<Node>, address: SocketAddr) -> Result<(Server, SocketAddr), StartError> {
     let metrics = Arc::clone(&node.metrics);
     let server = HttpServer::new(move || {
@@ -303,7 +341,7 @@ impl Node {
 
     /// Starts what a worker needs. To be called on the worker's own thread; the first to come starts the chat server
     /// there.
-    pub fn start_worker(&self) -> Worker {
+    pub fn start_worker(&self) -> web::Data<Worker> {
         let settings = &self.settings;
         let id = WorkerId(self.workers_started.fetch_add(1, Ordering::Relaxed));
         let start_chat = || {
@@ -320,11 +358,13 @@ impl Node {
             max_waiting: settings.max_queue_bytes.get(),
             before_cut: settings.stall_timeout.get(),
         };
-        let fanout = FanOut::new(patience, Arc::clone(&self.metrics)).start();
+        let outlets = Outlets::default();
+        let fanout = FanOut::new(patience, outlets.clone(), Arc::clone(&self.metrics)).start();
         chat.do_send(AddWorker { worker: id, fanout });
-        Worker {
+        web::Data::new(Worker {
             id,
             chat,
+            outlets,
             journal: Arc::clone(&self.journal),
             engine: Arc::clone(&self.engine),
             intake: Arc::clone(&self.intake),
@@ -334,7 +374,7 @@ impl Node {
             metrics: Arc::clone(&self.metrics),
             inflater: Default::default(),
             deflaters: Default::default(),
-        }
+        })
     }
 }
 

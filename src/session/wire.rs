@@ -1,0 +1,313 @@
+//! A connection after its upgrade: the socket itself, and nothing of HTTP.
+//!
+//! `routes::upgrade` takes the socket over from actix-http and makes a [`Wire`] of it. What arrives is the request's
+//! payload ([`Arrivals`]), what is written is the response's body ([`carry`]); the two buffers of 8 KiB that actix-http
+//! holds for every connection are gone, and bytes are read into one buffer that a thread's connections share.
+//!
+//! Whoever serves the routes with a plain `HttpServer` has no wires: there actix-http carries the same payload and body.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    future::poll_fn,
+    io::{self, IoSlice},
+    net::SocketAddr,
+    pin::{Pin, pin},
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll, Waker, ready},
+};
+
+use actix_http::error::PayloadError;
+use actix_web::{
+    HttpMessage as _, HttpRequest,
+    body::MessageBody,
+    rt::{self, net::TcpStream},
+};
+use bytes::{Buf as _, Bytes, BytesMut};
+use futures_core::Stream;
+use tokio::io::AsyncWrite as _;
+use tokio_util::io::poll_read_buf;
+
+use super::{
+    linger::LINGER,
+    socket::{Connection, Guard},
+};
+
+/// Bytes that one read takes at most.
+const READ_SIZE: usize = 64 * 1024;
+
+/// A read buffer with less room than this, because somebody holds on to what was read, is replaced.
+const MIN_READ: usize = 16 * 1024;
+
+/// Pieces that go into one write.
+pub const MAX_PIECES: usize = 64;
+
+/// A body is asked for more until this much waits to be written.
+const WRITE_SIZE: usize = 64 * 1024;
+
+thread_local! {
+    /// What this thread's connections read into. A message is copied out of it as it is unmasked, so as a rule nothing
+    /// refers to it after a read, and the next one begins at its start.
+    static READ_BUFFER: RefCell<BytesMut> = RefCell::new(BytesMut::new());
+}
+
+/// A socket that speaks WebSocket.
+#[derive(Debug)]
+pub struct Wire {
+    /// How others end it. Before the stream, so that it is told first that the socket is gone.
+    guard: Guard,
+    /// `None` once it is closed.
+    stream: RefCell<Option<TcpStream>>,
+    /// Whether the answer to the handshake has been written: nothing else may be before that.
+    is_open: Cell<bool>,
+    /// Who waits for bytes; to be told when there will be none, for it may be another task than the one that writes.
+    reader: RefCell<Option<Waker>>,
+}
+
+impl Wire {
+    /// Takes a socket over.
+    ///
+    /// # Errors
+    /// The socket is no longer connected.
+    pub fn new(stream: TcpStream) -> io::Result<Rc<Self>> {
+        let guard = Guard::of(&stream)?;
+        Ok(Rc::new(Self {
+            guard,
+            stream: RefCell::new(Some(stream)),
+            is_open: Cell::new(false),
+            reader: RefCell::default(),
+        }))
+    }
+
+    /// The wire under a request, if `routes::upgrade` has made one.
+    pub fn of(req: &HttpRequest) -> Option<Rc<Self>> {
+        req.extensions().get::<Rc<Self>>().cloned()
+    }
+
+    /// The address at which the client reached this server.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.stream.borrow().as_ref()?.local_addr().ok()
+    }
+
+    /// The handle by which others end the connection.
+    pub fn connection(&self) -> &Arc<Connection> {
+        self.guard.connection()
+    }
+
+    /// Writes what the socket takes of some pieces, at most [`MAX_PIECES`].
+    ///
+    /// # Errors
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing now; others end the connection.
+    pub fn try_write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        if !self.is_open.get() {
+            return Err(io::ErrorKind::WouldBlock.into());
+        }
+        match (&*self.stream.borrow(), pieces) {
+            (None, _) => Err(io::ErrorKind::NotConnected.into()),
+            (Some(stream), [piece]) => stream.try_write(piece),
+            (Some(stream), pieces) => stream.try_write_vectored(pieces),
+        }
+    }
+
+    /// Ready when the socket may take more; the task is woken then.
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.is_open.get() {
+            // The body is asked again right after the handshake.
+            return Poll::Pending;
+        }
+        match &*self.stream.borrow() {
+            Some(stream) => stream.poll_write_ready(cx),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    /// What has arrived; nothing if the client has no more to say.
+    fn poll_read(&self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let mut stream = self.stream.borrow_mut();
+        let Some(stream) = &mut *stream else {
+            return Poll::Ready(Ok(Bytes::new()));
+        };
+        READ_BUFFER.with_borrow_mut(|buffer| {
+            // From the start again, if what was read before has been dealt with.
+            if !buffer.try_reclaim(READ_SIZE) && buffer.capacity() < MIN_READ {
+                buffer.reserve(READ_SIZE);
+            }
+            ready!(poll_read_buf(Pin::new(stream), cx, buffer))?;
+            Poll::Ready(Ok(buffer.split().freeze()))
+        })
+    }
+
+    /// The server has said its last word: reads on for a moment, so that the client sees that word instead of a reset,
+    /// and drops what comes; then closes TCP, before the client.
+    async fn linger(&self) {
+        let shut = poll_fn(|cx| match &mut *self.stream.borrow_mut() {
+            Some(stream) => Pin::new(stream).poll_shutdown(cx),
+            None => Poll::Ready(Ok(())),
+        });
+        if shut.await.is_ok() {
+            let read_on = poll_fn(|cx| {
+                while !ready!(self.poll_read(cx))?.is_empty() {}
+                Poll::Ready(io::Result::Ok(()))
+            });
+            // However it ends, it has ended.
+            let _ = rt::time::timeout(LINGER, read_on).await;
+        }
+    }
+
+    /// Closes the socket, and tells who waits for bytes.
+    fn close(&self) {
+        self.guard.forget();
+        self.stream.take();
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+}
+
+/// What arrives on a wire, as a request's payload. Ends with an error, as actix-http's payload of an upgraded request does.
+#[derive(Debug)]
+pub struct Arrivals {
+    wire: Rc<Wire>,
+    /// What had come behind the request when the socket was taken over.
+    early: Bytes,
+}
+
+impl Arrivals {
+    /// What arrives on `wire`, behind what has come `early`.
+    pub fn new(wire: Rc<Wire>, early: Bytes) -> Self {
+        Self { wire, early }
+    }
+}
+
+impl Stream for Arrivals {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if !self.early.is_empty() {
+            return Poll::Ready(Some(Ok(std::mem::take(&mut self.early))));
+        }
+        match self.wire.poll_read(cx) {
+            Poll::Ready(Ok(bytes)) if bytes.is_empty() => {
+                Poll::Ready(Some(Err(PayloadError::Incomplete(None))))
+            }
+            Poll::Ready(outcome) => {
+                Poll::Ready(Some(outcome.map_err(|error| PayloadError::Incomplete(Some(error)))))
+            }
+            Poll::Pending => {
+                let mut reader = self.wire.reader.borrow_mut();
+                if reader.as_ref().is_none_or(|reader| !reader.will_wake(cx.waker())) {
+                    *reader = Some(cx.waker().clone());
+                }
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// Writes `head` and then what `body` yields until it ends, and closes the connection. The body is under way before the
+/// head is written: who has the answer to its handshake is in its room.
+///
+/// # Errors
+/// The connection ended before, or the body failed; then it is closed at once.
+pub async fn carry<B: MessageBody>(wire: Rc<Wire>, head: Bytes, body: B) -> io::Result<()> {
+    let outcome = write_all(&wire, head, body).await;
+    if outcome.is_ok() {
+        wire.linger().await;
+    }
+    wire.close();
+    outcome
+}
+
+async fn write_all<B: MessageBody>(wire: &Wire, head: Bytes, body: B) -> io::Result<()> {
+    let mut body = pin!(body);
+    let mut unwritten = Unwritten::default();
+    let mut has_ended = poll_fn(|cx| Poll::Ready(unwritten.fill(body.as_mut(), cx))).await?;
+    wire.is_open.set(true);
+    unwritten.push_front(head);
+    poll_fn(|cx| {
+        loop {
+            ready!(unwritten.poll_write(wire, cx))?;
+            if has_ended {
+                return Poll::Ready(Ok(()));
+            }
+            has_ended = unwritten.fill(body.as_mut(), cx)?;
+            if unwritten.is_empty() && !has_ended {
+                return Poll::Pending;
+            }
+        }
+    })
+    .await
+}
+
+/// Pieces of a body that wait for the socket.
+#[derive(Debug, Default)]
+struct Unwritten {
+    pieces: VecDeque<Bytes>,
+    bytes: usize,
+}
+
+impl Unwritten {
+    fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    fn push_front(&mut self, piece: Bytes) {
+        self.bytes += piece.len();
+        self.pieces.push_front(piece);
+    }
+
+    /// Takes what the body yields now, up to a bound; whether that was the end of it.
+    fn fill<B: MessageBody>(&mut self, mut body: Pin<&mut B>, cx: &mut Context<'_>) -> io::Result<bool> {
+        while self.bytes < WRITE_SIZE && self.pieces.len() < MAX_PIECES {
+            match body.as_mut().poll_next(cx) {
+                Poll::Ready(Some(Ok(piece))) => {
+                    self.bytes += piece.len();
+                    self.pieces.push_back(piece);
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    let error: Box<dyn std::error::Error> = error.into();
+                    return Err(io::Error::other(error.to_string()));
+                }
+                Poll::Ready(None) => return Ok(true),
+                Poll::Pending => break,
+            }
+        }
+        Ok(false)
+    }
+
+    /// Ready when all is written.
+    fn poll_write(&mut self, wire: &Wire, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.pieces.is_empty() {
+            let mut slices = [IoSlice::new(&[]); MAX_PIECES];
+            let mut count = 0;
+            for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
+                *slice = IoSlice::new(piece);
+                count += 1;
+            }
+            match wire.try_write(&slices[..count]) {
+                Ok(written) => self.take(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(wire.poll_writable(cx))?,
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// So many bytes were written: they are gone, and pieces that are empty then.
+    fn take(&mut self, mut written: usize) {
+        self.bytes -= written;
+        while let Some(piece) = self.pieces.front_mut() {
+            let part = written.min(piece.len());
+            piece.advance(part);
+            written -= part;
+            if !piece.is_empty() {
+                return;
+            }
+            self.pieces.pop_front();
+        }
+    }
+}
