@@ -13,6 +13,11 @@ use echoroom::{
     journal::sqlite,
 };
 
+/// Messages of many KiB come and go all the time. The system's allocator gives their memory back to the kernel and takes
+/// it again, a page fault for every 4 KiB; this one keeps it for a moment.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// How long the health check waits for the server.
 const HEALTH_PATIENCE: Duration = Duration::from_secs(3);
 

@@ -8,20 +8,44 @@ use std::{
 
 use mio::net::TcpStream;
 
+/// The first byte of a whole text frame.
+pub const TEXT: u8 = 0x81;
+
 /// A connection that has shaken hands at `path`.
 pub fn shake_hands(port: u16, path: &str) -> Result<TcpStream, Box<dyn Error>> {
-    let mut stream = BlockingStream::connect(("127.0.0.1", port))?;
-    stream.set_nodelay(true)?;
-    write!(
-        stream,
+    let mut all = shake_all_hands(port, path, 1)?;
+    Ok(all.remove(0))
+}
+
+/// So many connections that shake hands at `path` at the same time.
+pub fn shake_all_hands(port: u16, path: &str, count: usize) -> Result<Vec<TcpStream>, Box<dyn Error>> {
+    let request = format!(
         "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
-    )?;
+    );
+    let mut streams = Vec::new();
+    for _ in 0..count {
+        let mut stream = BlockingStream::connect(("127.0.0.1", port))?;
+        stream.set_nodelay(true)?;
+        stream.write_all(request.as_bytes())?;
+        streams.push(stream);
+    }
+    streams.into_iter().map(read_head).collect()
+}
+
+/// Reads the answer to a handshake, and nothing behind it.
+fn read_head(mut stream: BlockingStream) -> Result<TcpStream, Box<dyn Error>> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        let mut byte = [0];
-        stream.read_exact(&mut byte)?;
-        head.push(byte[0]);
+        // Frames may follow at once; they are not to be read here.
+        let mut peeked = [0; 1024];
+        let count = stream.peek(&mut peeked)?;
+        if count == 0 {
+            return Err("the server closed a connection that shakes hands".into());
+        }
+        let end = peeked[..count].windows(4).position(|end| end == b"\r\n\r\n").map_or(count, |at| at + 4);
+        stream.read_exact(&mut peeked[..end])?;
+        head.extend_from_slice(&peeked[..end]);
     }
     if !head.starts_with(b"HTTP/1.1 101 ") {
         return Err(String::from_utf8_lossy(&head).into_owned().into());
@@ -30,11 +54,18 @@ pub fn shake_hands(port: u16, path: &str) -> Result<TcpStream, Box<dyn Error>> {
     Ok(TcpStream::from_std(stream))
 }
 
-/// Appends a short text as a client's frame.
+/// Appends a text as a client's frame.
 pub fn push_text(out: &mut Vec<u8>, text: &[u8]) {
-    let len = u8::try_from(text.len()).ok().filter(|len| *len < 126).expect("a short text");
+    out.push(TEXT);
+    match u16::try_from(text.len()).expect("a text that the load sends") {
+        len @ 0..126 => out.push(0x80 | len as u8),
+        len => {
+            out.push(0x80 | 126);
+            out.extend(len.to_be_bytes());
+        }
+    }
     // A mask of zeros is legal, and leaves the bytes as they are.
-    out.extend([0x81, 0x80 | len, 0, 0, 0, 0]);
+    out.extend([0; 4]);
     out.extend(text);
 }
 

@@ -8,31 +8,41 @@ use std::{
     net::TcpListener,
     path::Path,
     process::{Child, Command, Stdio},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use tempfile::TempDir;
 
-/// The kernel's unit of CPU time in `/proc`, the same on every Linux.
-const TICKS_PER_SECOND: u64 = 100;
+use crate::{PATIENCE, candidates::peers, clients::Clients, frames::push_text};
 
 /// A server in a process of its own; ended when dropped.
 pub struct Server {
     child: Child,
     pub port: u16,
+    /// When it was started.
+    pub spawned: Instant,
     /// The folder of its journal, which goes with it.
     _data: TempDir,
 }
 
 impl Server {
-    /// This server as its users run it, without a line of log for each session.
+    /// This server as its users run it, every limit on, without a line of log for each session. The rate that a session
+    /// may send at is the one limit that is set higher than any load here reaches.
     pub fn echoroom(journal: &str, flags: &[&str]) -> Result<Self, Box<dyn Error>> {
+        Self::echoroom_with(1, journal, flags)
+    }
+
+    /// The same with so many workers.
+    pub fn echoroom_with(workers: usize, journal: &str, flags: &[&str]) -> Result<Self, Box<dyn Error>> {
         let port = free_port()?;
         // On the disk that the sources are on, not in a folder that may be memory.
         let data = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
-        let mut command = on_core_0(env!("CARGO_BIN_EXE_echoroom"));
+        let program =
+            std::env::var_os("BENCH_ECHOROOM").unwrap_or_else(|| env!("CARGO_BIN_EXE_echoroom").into());
+        let mut command = on_core_0(program);
         command
-            .args(["--bind", "127.0.0.1", "--workers", "1", "--rate", "0", "--port", &port.to_string()])
+            .args(["--bind", "127.0.0.1", "--workers", &workers.to_string(), "--port", &port.to_string()])
+            .args(["--rate", "10000000", "--rate-burst", "10000000"])
             .args(["--static-dir", concat!(env!("CARGO_MANIFEST_DIR"), "/static")])
             .args(flags)
             .args(["--journal", journal, "--data-dir"])
@@ -57,7 +67,7 @@ impl Server {
 
     /// The peer of that name in `benches/peers`, installed by npm on first use.
     pub fn node(peer: &str, flags: &[&str]) -> Result<Self, Box<dyn Error>> {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers").join(peer);
+        let source = peers().join(peer);
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("peer-{peer}"));
         fs::create_dir_all(&folder)?;
         for file in ["package.json", "server.js"] {
@@ -72,11 +82,20 @@ impl Server {
         Self::start(command, port, tempfile::tempdir()?)
     }
 
+    /// A program that takes its port.
+    pub fn program(program: &Path) -> Result<Self, Box<dyn Error>> {
+        let port = free_port()?;
+        let mut command = on_core_0(program);
+        command.arg(port.to_string());
+        Self::start(command, port, tempfile::tempdir()?)
+    }
+
     fn start(mut command: Command, port: u16, data: TempDir) -> Result<Self, Box<dyn Error>> {
+        let spawned = Instant::now();
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         // One of them logs to the one, the other to the other.
         let (out, err) = (child.stdout.take(), child.stderr.take());
-        let server = Self { child, port, _data: data };
+        let server = Self { child, port, spawned, _data: data };
         let (sender, listening) = std::sync::mpsc::channel();
         for stream in
             [out.map(|out| Box::new(out) as Box<dyn std::io::Read + Send>), err.map(|err| Box::new(err) as _)]
@@ -95,14 +114,28 @@ impl Server {
         Ok(server)
     }
 
-    /// User and system time so far.
+    /// User and system time of all its threads so far, to the nanosecond.
     pub fn cpu_time(&self) -> Result<Duration, Box<dyn Error>> {
-        let stat = fs::read_to_string(format!("/proc/{}/stat", self.child.id()))?;
-        // The name in parentheses may hold spaces; fields count from behind it.
-        let (_, fields) = stat.rsplit_once(')').ok_or("a stat line")?;
-        let fields: Vec<&str> = fields.split_whitespace().collect();
-        let ticks = fields[11].parse::<u64>()? + fields[12].parse::<u64>()?;
-        Ok(Duration::from_millis(ticks * 1000 / TICKS_PER_SECOND))
+        let mut nanos = 0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            // A thread may end meanwhile.
+            let Ok(schedstat) = fs::read_to_string(thread?.path().join("schedstat")) else {
+                continue;
+            };
+            nanos += schedstat.split_whitespace().next().ok_or("a time")?.parse::<u64>()?;
+        }
+        Ok(Duration::from_nanos(nanos))
+    }
+
+    /// How often its threads have gone to sleep so far: as often they were woken.
+    pub fn sleeps(&self) -> Result<u64, Box<dyn Error>> {
+        let mut sleeps = 0;
+        for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
+            let status = fs::read_to_string(thread?.path().join("status"))?;
+            let line = status.lines().find_map(|line| line.strip_prefix("voluntary_ctxt_switches:"));
+            sleeps += line.ok_or("a number of switches")?.trim().parse::<u64>()?;
+        }
+        Ok(sleeps)
     }
 
     pub fn rss_mib(&self) -> Result<f64, Box<dyn Error>> {
@@ -129,7 +162,7 @@ pub fn pin_self_to(core: usize) -> Result<(), Box<dyn Error>> {
     if status.success() { Ok(()) } else { Err("taskset failed: two cores are needed".into()) }
 }
 
-fn run(command: &mut Command) -> Result<(), Box<dyn Error>> {
+pub fn run(command: &mut Command) -> Result<(), Box<dyn Error>> {
     if command.status()?.success() { Ok(()) } else { Err(format!("{command:?} failed").into()) }
 }
 
@@ -141,4 +174,16 @@ fn on_core_0(program: impl AsRef<OsStr>) -> Command {
 
 fn free_port() -> Result<u16, Box<dyn Error>> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
+}
+
+/// Waits until whoever listens at the port has answered a WebSocket message.
+pub fn first_answer(port: u16) -> Result<(), Box<dyn Error>> {
+    let mut clients = Clients::connect(port, "/echo", 1)?;
+    push_text(clients.output(0), b"hello");
+    clients.flush(1)?;
+    let mut has_answered = false;
+    while !has_answered {
+        has_answered = clients.turn(PATIENCE, &mut |_, _, _| Ok(()))?;
+    }
+    Ok(())
 }

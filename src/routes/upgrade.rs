@@ -126,6 +126,8 @@ async fn send<B: MessageBody + 'static>(
     let is_upgrade = response.upgrade();
     if !is_upgrade {
         response.head_mut().set_connection_type(ConnectionType::Close);
+        // The codec writes no chunks where an upgrade was asked for: a body of unknown length ends with the connection.
+        response.head_mut().no_chunking(true);
     }
     codec.encode(Message::Item((response, body.size())), &mut out)?;
     if is_upgrade {
@@ -137,7 +139,7 @@ async fn send<B: MessageBody + 'static>(
     }
 }
 
-/// The body of a response that is not an upgrade, as the codec writes it: whole, or in chunks.
+/// The body of a response that is not an upgrade, as the codec writes it.
 struct HttpBody<B> {
     body: Pin<Box<B>>,
     codec: Codec,

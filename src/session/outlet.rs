@@ -21,7 +21,7 @@ use prometheus::IntCounter;
 use super::{
     admission::Admitted,
     linger,
-    wire::{MAX_PIECES, Wire},
+    wire::{MAX_PIECES, Slices, Wire},
 };
 use crate::{
     chat::{DirectOutlet, messages::Waiting},
@@ -242,15 +242,12 @@ impl Queue {
             let Some(wire) = &self.wire else {
                 return Ok(false);
             };
-            let mut slices = [IoSlice::new(&[]); MAX_PIECES];
-            let all = self.pieces.iter().map(|piece| &**piece.bytes()).chain([&*self.tail]);
-            let mut count = 0;
-            for (slice, piece) in slices.iter_mut().zip(all) {
-                *slice = IoSlice::new(piece);
-                count += 1;
-            }
+            let pieces = self.pieces.iter().map(|piece| &**piece.bytes()).chain([&*self.tail]);
+            let mut slices: Slices<'_> = pieces.map(IoSlice::new).take(MAX_PIECES).collect();
             slices[0].advance(self.written);
-            match wire.try_write(&slices[..count]) {
+            let outcome = wire.try_write(&slices);
+            drop(slices);
+            match outcome {
                 Ok(written) => self.take_written(written),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
                 Err(error) => return Err(error),
@@ -357,11 +354,8 @@ impl Queue {
         let Some(wire) = &self.wire else {
             return false;
         };
-        let mut slices = [IoSlice::new(&[]); MAX_PIECES];
-        for (slice, frame) in slices.iter_mut().zip(frames) {
-            *slice = IoSlice::new(frame);
-        }
-        match wire.try_write(&slices[..frames.len()]) {
+        let slices: Slices<'_> = frames.iter().map(|frame| IoSlice::new(frame)).collect();
+        match wire.try_write(&slices) {
             Ok(written) if written == bytes => true,
             Ok(written) => {
                 self.written = written;
@@ -494,5 +488,107 @@ mod tests {
         outbox.pop();
         outbox.clear();
         assert_eq!((outbox.answer_bytes(), outbox.waiting().bytes()), (0, 0));
+    }
+
+    /// An outbox with a wire, and the client's end of it.
+    async fn wired() -> (Outbox, std::net::TcpStream) {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let client = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("connected");
+        let (stream, _) = listener.accept().expect("connected");
+        stream.set_nonblocking(true).expect("nonblocking");
+        socket2::SockRef::from(&stream).set_send_buffer_size(16 * 1024).expect("a small buffer");
+        let stream = actix_web::rt::net::TcpStream::from_std(stream).expect("in a runtime");
+        let wire = Wire::new(stream).expect("connected");
+        wire.open();
+        std::future::poll_fn(|cx| wire.poll_writable(cx)).await.expect("connected");
+        (Outbox::new(Some(wire), IntCounter::new("bytes", "bytes").expect("a legal name")), client)
+    }
+
+    async fn write_all(outbox: &Outbox) {
+        std::future::poll_fn(|cx| outbox.poll_write(cx)).await.expect("written");
+    }
+
+    #[actix_web::test]
+    async fn what_is_delivered_directly_is_written_at_once_and_not_counted() {
+        use std::io::Read as _;
+        let (outbox, mut client) = wired().await;
+        let outlet = outbox.direct().expect("a wire");
+        assert!(outlet.deliver(&[Bytes::from_static(b"one"), Bytes::from_static(b"two")], 6));
+        assert_eq!((outbox.has_waiting(), outbox.waiting().bytes()), (false, 0));
+        let mut came = [0; 6];
+        client.read_exact(&mut came).expect("it has come");
+        assert_eq!(&came, b"onetwo");
+    }
+
+    #[actix_web::test]
+    async fn what_is_delivered_directly_overtakes_neither_mail_nor_answers() {
+        use std::io::Read as _;
+        let (outbox, mut client) = wired().await;
+        let outlet = outbox.direct().expect("a wire");
+        outlet.note_mail();
+        assert!(!outlet.deliver(&[Bytes::from_static(b"late")], 4), "a message is in the mailbox");
+        outbox.take_mail();
+        outbox.answer(|out| out.extend_from_slice(b"answer "));
+        assert!(outlet.deliver(&[Bytes::from_static(b"delivery")], 8));
+        assert_eq!(outbox.waiting().bytes(), 8, "it waits behind the answer");
+        write_all(&outbox).await;
+        assert_eq!((outbox.answer_bytes(), outbox.waiting().bytes()), (0, 0));
+        let mut came = [0; 15];
+        client.read_exact(&mut came).expect("it has come");
+        assert_eq!(&came, b"answer delivery");
+        outbox.end();
+        assert!(outlet.deliver(&[Bytes::from_static(b"behind the end")], 14));
+        assert_eq!((outbox.has_waiting(), outbox.waiting().bytes()), (false, 0));
+    }
+
+    #[actix_web::test]
+    async fn what_a_full_socket_has_begun_ends_with_its_frame_and_the_counts_hold() {
+        use std::io::Read as _;
+        for size in [100, 3_000, 70_000] {
+            for large_answers in [false, true] {
+                let (outbox, mut client) = wired().await;
+                let outlet = outbox.direct().expect("a wire");
+                let mut frame = BytesMut::new();
+                frame::write(&mut frame, OpCode::Text, &vec![b'x'; size]);
+                let frames = vec![frame.freeze(); 8];
+                let bytes: usize = frames.iter().map(Bytes::len).sum();
+                let mut cx = Context::from_waker(Waker::noop());
+                // Until the socket is full.
+                while !outbox.has_waiting() {
+                    if large_answers {
+                        outbox.answer_frame(OpCode::Text, Bytes::from(vec![b'x'; size]));
+                        let _ = outbox.poll_write(&mut cx);
+                    } else {
+                        assert!(outlet.deliver(&frames, bytes));
+                    }
+                }
+                outbox.clear();
+                assert_eq!((outbox.answer_bytes(), outbox.waiting().bytes()), (0, 0));
+                outbox.answer_frame(OpCode::Close, Bytes::new());
+                let reader = std::thread::spawn(move || {
+                    let mut came = Vec::new();
+                    client.read_to_end(&mut came).expect("an end");
+                    came
+                });
+                write_all(&outbox).await;
+                assert!(!outbox.has_waiting());
+                drop((outbox, outlet));
+                let came = reader.join().expect("it has come");
+                let frames: Vec<_> = frame::payloads(came.clone().into()).collect();
+                let (last, lines) = frames.split_last().expect("frames");
+                assert!(last.1.is_empty(), "the close comes last");
+                assert!(lines.iter().all(|(_, line)| line.len() == size));
+                let whole: usize = frames.iter().map(|(_, line)| line.len() + header_len(line.len())).sum();
+                assert_eq!(whole, came.len(), "nothing is between the frames");
+            }
+        }
+    }
+
+    fn header_len(payload: usize) -> usize {
+        match payload {
+            0..126 => 2,
+            126..65536 => 4,
+            _ => 10,
+        }
     }
 }

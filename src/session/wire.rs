@@ -26,6 +26,7 @@ use actix_web::{
 };
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures_core::Stream;
+use smallvec::SmallVec;
 use tokio::io::AsyncWrite as _;
 use tokio_util::io::poll_read_buf;
 
@@ -42,6 +43,9 @@ const MIN_READ: usize = 16 * 1024;
 
 /// Pieces that go into one write.
 pub const MAX_PIECES: usize = 64;
+
+/// Pieces for one write; most are few.
+pub type Slices<'a> = SmallVec<[IoSlice<'a>; 8]>;
 
 /// A body is asked for more until this much waits to be written.
 const WRITE_SIZE: usize = 64 * 1024;
@@ -108,6 +112,11 @@ impl Wire {
             (Some(stream), [piece]) => stream.try_write(piece),
             (Some(stream), pieces) => stream.try_write_vectored(pieces),
         }
+    }
+
+    /// The answer to the handshake may be written, and what follows it.
+    pub(super) fn open(&self) {
+        self.is_open.set(true);
     }
 
     /// Ready when the socket may take more; the task is woken then.
@@ -226,7 +235,7 @@ async fn write_all<B: MessageBody>(wire: &Wire, head: Bytes, body: B) -> io::Res
     let mut body = pin!(body);
     let mut unwritten = Unwritten::default();
     let mut has_ended = poll_fn(|cx| Poll::Ready(unwritten.fill(body.as_mut(), cx))).await?;
-    wire.is_open.set(true);
+    wire.open();
     unwritten.push_front(head);
     poll_fn(|cx| {
         loop {
@@ -282,13 +291,9 @@ impl Unwritten {
     /// Ready when all is written.
     fn poll_write(&mut self, wire: &Wire, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.pieces.is_empty() {
-            let mut slices = [IoSlice::new(&[]); MAX_PIECES];
-            let mut count = 0;
-            for (slice, piece) in slices.iter_mut().zip(&self.pieces) {
-                *slice = IoSlice::new(piece);
-                count += 1;
-            }
-            match wire.try_write(&slices[..count]) {
+            let pieces = self.pieces.iter().map(|piece| IoSlice::new(piece));
+            let outcome = wire.try_write(&pieces.take(MAX_PIECES).collect::<Slices<'_>>());
+            match outcome {
                 Ok(written) => self.take(written),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(wire.poll_writable(cx))?,
                 Err(error) => return Poll::Ready(Err(error)),

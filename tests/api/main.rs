@@ -32,4 +32,5 @@ mod shutdown;
 mod socketio;
 mod socketio_relay;
 mod sockets;
+mod upgrade;
 mod vanish;

@@ -10,7 +10,7 @@ use std::{
 };
 
 use super::{Candidate, Clients};
-use crate::{TURNS, engineio::Transport, median, server::Server};
+use crate::{TURNS, engineio::Transport, figures::median, server::Server};
 
 const SENDERS: usize = 16;
 const IN_FLIGHT: usize = 4;

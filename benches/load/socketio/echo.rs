@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{Candidate, Clients};
-use crate::{TURNS, engineio::Transport, median};
+use crate::{TURNS, engineio::Transport, figures::median};
 
 /// One turn's figures.
 struct Figures {

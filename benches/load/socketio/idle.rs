@@ -3,7 +3,7 @@
 use std::{error::Error, io::Write, thread, time::Duration};
 
 use super::{Candidate, Clients};
-use crate::{TURNS, engineio::Transport, median};
+use crate::{TURNS, engineio::Transport, figures::median};
 
 const SESSIONS: usize = 2_000;
 

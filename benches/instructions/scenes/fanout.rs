@@ -1,0 +1,145 @@
+//! Rounds to everybody in a room, by way of sockets and by way of mailboxes. What actix does for it is counted too.
+
+use std::{cell::Cell, error::Error, rc::Rc, sync::Arc, time::Duration};
+
+use actix::{Actor, Addr, Context, Handler, System};
+use bytes::Bytes;
+use echoroom::{
+    chat::{
+        Cutter, Delivery, Dialect, DirectOutlet, Encoding, FanOut, Outlets, Patience, Seat,
+        messages::{Attach, FanOutRound, Hear, Waiting},
+        room::Room,
+        rooms::Rooms,
+        round::{Hearers, OpenRound, Reach},
+    },
+    domain::{RoomName, SessionId},
+    metrics::Metrics,
+};
+
+use super::{Repetition, encode};
+
+/// Lines that reach somebody in one repetition.
+pub const DELIVERIES: usize = ROUNDS * encode::LINES * (LISTENERS - 1);
+
+const LISTENERS: usize = 1000;
+
+/// Rounds of one repetition, each delivered before the next one comes.
+const ROUNDS: usize = 4;
+
+/// A round that has not reached everybody after so many turns of the thread never will.
+const MAX_TURNS: usize = 10_000;
+
+const PLAIN: Encoding = Encoding { dialect: Dialect::Plain, deflated: false };
+
+/// Bytes that all have heard together.
+type Heard = Rc<Cell<usize>>;
+
+/// Stands for a session's socket.
+struct Sink(Heard);
+
+/// Stands for a session.
+struct Listener {
+    heard: Heard,
+    waiting: Waiting,
+}
+
+/// A fan-out, a room's round for it, and how much there is to hear of that.
+struct Stage {
+    fanout: Addr<FanOut>,
+    round: FanOutRound,
+    heard: Heard,
+    bytes: usize,
+}
+
+/// Every listener has a sink.
+pub fn direct(_: usize) -> Result<Repetition, Box<dyn Error>> {
+    fan_out(|outlets, session, heard| {
+        outlets.add(session, Rc::new(Sink(Rc::clone(heard))));
+        // Nothing may come this way.
+        Heard::default()
+    })
+}
+
+/// None has.
+pub fn mailbox(_: usize) -> Result<Repetition, Box<dyn Error>> {
+    fan_out(|_, _, heard| Rc::clone(heard))
+}
+
+/// Makes listeners, of which `add` says where what comes by mail is added up.
+fn fan_out(add: impl Fn(&Outlets, SessionId, &Heard) -> Heard) -> Result<Repetition, Box<dyn Error>> {
+    let system = System::new();
+    let stage = system.block_on(Stage::new(add))?;
+    Ok(Box::new(move || {
+        system.block_on(async {
+            for _ in 0..ROUNDS {
+                stage.deliver().await?;
+            }
+            Ok(())
+        })
+    }))
+}
+
+impl Stage {
+    async fn new(add: impl Fn(&Outlets, SessionId, &Heard) -> Heard) -> Result<Self, Box<dyn Error>> {
+        let room = Rooms::<Room>::new(1).find_or_make(&RoomName::default())?;
+        let (heard, outlets) = (Heard::default(), Outlets::default());
+        let patience = Patience { max_waiting: 1 << 20, before_cut: Duration::ZERO };
+        let fanout = FanOut::new(patience, outlets.clone(), Arc::new(Metrics::new())).start();
+        let speaker = SessionId::next();
+        for session in std::iter::once(speaker).chain(std::iter::repeat_with(SessionId::next)).take(LISTENERS)
+        {
+            let waiting = Waiting::default();
+            let listener = Listener { heard: add(&outlets, session, &heard), waiting: waiting.clone() };
+            let deliveries = listener.start().recipient();
+            let seat = Seat { deliveries, waiting, encoding: PLAIN, cutter: Cutter::new(|_| ()) };
+            fanout.send(Attach { session, seat }).await?;
+            fanout.send(Hear { session, room }).await?;
+        }
+        let mut open = OpenRound::new(&encode::audience(&[Dialect::Plain]));
+        for offset in (1..).take(encode::LINES) {
+            open.push(&encode::said(offset), Reach::AllBut(speaker), None);
+        }
+        let (round, _) = open.finish(Hearers::Room);
+        let (frames, _) = round.frames(PLAIN).ok_or("a round has frames")?;
+        let bytes = (LISTENERS - 1) * frames.len();
+        Ok(Self { fanout, round: FanOutRound { room, round: Arc::new(round) }, heard, bytes })
+    }
+
+    /// Delivers the round, once more, to everybody.
+    async fn deliver(&self) -> Result<(), Box<dyn Error>> {
+        self.heard.set(0);
+        self.fanout.do_send(self.round.clone());
+        for _ in 0..MAX_TURNS {
+            if self.heard.get() == self.bytes {
+                return Ok(());
+            }
+            tokio::task::yield_now().await;
+        }
+        Err("a round has not reached everybody".into())
+    }
+}
+
+impl DirectOutlet for Sink {
+    fn deliver(&self, frames: &[Bytes], _: usize) -> bool {
+        self.0.set(self.0.get() + frames.iter().map(Bytes::len).sum::<usize>());
+        true
+    }
+
+    fn note_mail(&self) {}
+}
+
+impl Actor for Listener {
+    type Context = Context<Self>;
+}
+
+impl Handler<Delivery> for Listener {
+    type Result = ();
+
+    fn handle(&mut self, delivery: Delivery, _: &mut Self::Context) {
+        if let Delivery::Frames(frames) = delivery {
+            let bytes = frames.iter().map(Bytes::len).sum();
+            self.waiting.subtract(bytes);
+            self.heard.set(self.heard.get() + bytes);
+        }
+    }
+}

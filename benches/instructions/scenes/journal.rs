@@ -1,0 +1,71 @@
+//! Batches of rounds into the journals, which have reached the bounds of what they keep.
+
+use std::{error::Error, path::Path, time::Duration};
+
+use actix::System;
+use echoroom::{
+    chat::round::{Hearers, OpenRound, Reach},
+    domain::RoomName,
+    journal::{
+        Append, Epoch, Journal, Keyed, Record, Retention, memory::MemoryJournal, sqlite::SqliteJournal,
+    },
+};
+
+use super::{Repetition, encode};
+
+/// Lines of a batch.
+pub const LINES: usize = ROOMS * ROUNDS * LINES_OF_ROUND;
+
+const ROOMS: usize = 16;
+
+/// Rounds of each room in a batch.
+const ROUNDS: usize = 4;
+
+const LINES_OF_ROUND: usize = 4;
+
+/// So few messages that even half of the repetitions are more.
+const RETENTION: Retention =
+    Retention { messages: 128, bytes: 1 << 20, age: Duration::from_secs(24 * 3600), total_bytes: 1 << 30 };
+
+pub fn memory(most: usize) -> Result<Repetition, Box<dyn Error>> {
+    append(MemoryJournal::new(RETENTION)?, most)
+}
+
+/// Leaves its file in the process's folder.
+pub fn sqlite(most: usize) -> Result<Repetition, Box<dyn Error>> {
+    append(SqliteJournal::open(Path::new("."), RETENTION)?, most)
+}
+
+/// A batch is made before it is counted, so there are so many at most.
+fn append(journal: impl Journal + 'static, most: usize) -> Result<Repetition, Box<dyn Error>> {
+    let system = System::new();
+    let rooms = (1..=ROOMS).map(|room| RoomName::parse(&format!("room {room}")));
+    let rooms = rooms.collect::<Result<Vec<_>, _>>()?;
+    let position = system.block_on(journal.open(RoomName::default()))?;
+    let epoch = *position.epochs.last().ok_or("a room has an epoch")?;
+    let batches = (0..most).map(|number| batch(&rooms, epoch, number)).collect::<Option<Vec<_>>>();
+    let mut batches = batches.ok_or("a round has a record")?.into_iter();
+    Ok(Box::new(move || {
+        let batch = batches.next().ok_or("there are not so many batches")?;
+        Ok(system.block_on(journal.append(batch))?)
+    }))
+}
+
+/// The rounds of all rooms that come behind so many batches.
+fn batch(rooms: &[RoomName], epoch: Epoch, number: usize) -> Option<Vec<Append>> {
+    let append = |round, room: &RoomName| Some(Append { room: room.clone(), epoch, record: record(round)? });
+    let rounds = number * ROUNDS..(number + 1) * ROUNDS;
+    rounds.flat_map(|round| rooms.iter().map(move |room| append(round, room))).collect()
+}
+
+/// What is kept of a room's round; all its lines have ids.
+fn record(round: usize) -> Option<Record> {
+    let mut open = OpenRound::new(&encode::audience(&[]));
+    let offsets = (1 + (round * LINES_OF_ROUND) as u64..).take(LINES_OF_ROUND);
+    for offset in offsets.clone() {
+        open.push(&encode::said(offset), Reach::All, None);
+    }
+    let (mut record, _) = open.finish(Hearers::Room).1.into_record()?;
+    record.keys = offsets.map(|offset| Keyed { key: [offset as u8; 16], offset, at: encode::AT }).collect();
+    Some(record)
+}

@@ -1,0 +1,141 @@
+//! Many sessions that say nothing: how fast they come, what they hold, and one message to all of them.
+
+use std::{
+    error::Error,
+    io::Write,
+    thread,
+    time::{Duration, Instant},
+};
+
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+
+use crate::{
+    PATIENCE, TURNS,
+    candidates::Candidate,
+    clients::Clients,
+    figures::{self, Latencies, median, short},
+    frames::{TEXT, push_text},
+    server::Server,
+};
+
+/// So many sessions, if the system lets a process have as many descriptors.
+pub const LARGEST: usize = 20_000;
+
+const SIZES: [usize; 2] = [1_000, LARGEST];
+
+/// Descriptors of a process beside its connections.
+const SPARE: u64 = 64;
+
+/// Messages to all.
+const MESSAGES: usize = 5;
+
+/// Until buffers that are given back have been.
+const SETTLED: Duration = Duration::from_secs(2);
+
+/// One turn's figures.
+struct Figures {
+    connects_per_second: f64,
+    kib_per_session: f64,
+    p50_ms: f64,
+    p99_ms: f64,
+    last_ms: f64,
+}
+
+/// Raises this process's limit on descriptors as far as it may be raised. Servers do so by themselves.
+pub fn raise_descriptor_limit() {
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    // What there is is asked for where it matters.
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
+}
+
+/// How many sessions a process can have, up to [`LARGEST`].
+pub fn most_sessions() -> usize {
+    let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+    usize::try_from(limit.saturating_sub(SPARE)).unwrap_or(usize::MAX).min(LARGEST)
+}
+
+/// The job: all servers by turns, and a table for each size.
+pub fn job(_: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+    for sessions in SIZES {
+        let sessions = sessions.min(most_sessions());
+        let mut rows = Candidate::rows(false);
+        for turn in 1..=TURNS {
+            for (candidate, figures) in &mut rows {
+                eprintln!("turn {turn} of {TURNS}: {candidate}, {sessions} sessions");
+                figures.push(gather(&candidate.start()?, sessions)?);
+            }
+        }
+        let title = if sessions < LARGEST && sessions > SIZES[0] {
+            let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
+            format!(
+                "{sessions} sessions in one room (instead of {LARGEST}: this system allows a process {limit} descriptors)"
+            )
+        } else {
+            format!("{sessions} sessions in one room")
+        };
+        figures::head(
+            out,
+            &title,
+            &["server", "connects a second", "KiB a session", "a message to all, ms: p50", "p99", "the last"],
+        )?;
+        for (candidate, turns) in &rows {
+            figures::row(
+                out,
+                &[
+                    candidate.to_string(),
+                    short(median(turns, |turn| turn.connects_per_second)),
+                    short(median(turns, |turn| turn.kib_per_session)),
+                    short(median(turns, |turn| turn.p50_ms)),
+                    short(median(turns, |turn| turn.p99_ms)),
+                    short(median(turns, |turn| turn.last_ms)),
+                ],
+            )?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+fn gather(server: &Server, sessions: usize) -> Result<Figures, Box<dyn Error>> {
+    thread::sleep(Duration::from_millis(300));
+    let before = server.rss_mib()?;
+    let start = Instant::now();
+    let mut clients = Clients::connect(server.port, "/", sessions)?;
+    let connects_per_second = sessions as f64 / start.elapsed().as_secs_f64();
+    thread::sleep(SETTLED);
+    let kib_per_session = (server.rss_mib()? - before) * 1024.0 / sessions as f64;
+    let (mut latencies, mut last) = (Latencies::default(), Duration::ZERO);
+    for message in 0..MESSAGES {
+        let text = format!("message {message} to all");
+        push_text(clients.output(0), text.as_bytes());
+        let said = Instant::now();
+        clients.flush(1)?;
+        let mut heard = vec![false; sessions];
+        let mut left = sessions;
+        while left > 0 {
+            let has_come = clients.turn(PATIENCE, &mut |client, first, line| {
+                let is_answer = client == 0 && line.ends_with(b"!!!");
+                if first != TEXT || !(is_answer || line == text.as_bytes()) {
+                    return Err(format!("client {client} heard something else").into());
+                }
+                if std::mem::replace(&mut heard[client], true) {
+                    return Err(format!("client {client} heard it twice").into());
+                }
+                latencies.add(said.elapsed());
+                left -= 1;
+                Ok(())
+            })?;
+            if !has_come {
+                return Err(format!("{left} sessions did not hear message {message}").into());
+            }
+        }
+        last = last.max(said.elapsed());
+    }
+    Ok(Figures {
+        connects_per_second,
+        kib_per_session,
+        p50_ms: latencies.percentile(0.5) / 1000.0,
+        p99_ms: latencies.percentile(0.99) / 1000.0,
+        last_ms: last.as_secs_f64() * 1000.0,
+    })
+}

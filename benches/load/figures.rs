@@ -1,0 +1,67 @@
+//! From turns to tables.
+
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
+
+/// The middle one of the turns' figures.
+pub fn median<T>(turns: &[T], of: impl Fn(&T) -> f64) -> f64 {
+    let mut values: Vec<f64> = turns.iter().map(of).collect();
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
+}
+
+/// Times of one kind, in microseconds.
+#[derive(Debug, Default)]
+pub struct Latencies(Vec<u32>);
+
+impl Latencies {
+    pub fn add(&mut self, latency: Duration) {
+        self.0.push(u32::try_from(latency.as_micros()).unwrap_or(u32::MAX));
+    }
+
+    /// The time that this share of them did not exceed.
+    pub fn percentile(&mut self, share: f64) -> f64 {
+        if self.0.is_empty() {
+            return f64::NAN;
+        }
+        let index = (((self.0.len() as f64) * share).ceil() as usize).clamp(1, self.0.len()) - 1;
+        f64::from(*self.0.select_nth_unstable(index).1)
+    }
+}
+
+/// Begins a Markdown table.
+pub fn head(out: &mut dyn Write, title: &str, columns: &[&str]) -> io::Result<()> {
+    writeln!(out, "{title}\n\n| {} |", columns.join(" | "))?;
+    writeln!(out, "|{}", "---|".repeat(columns.len()))
+}
+
+/// A row of it.
+pub fn row(out: &mut dyn Write, cells: &[String]) -> io::Result<()> {
+    writeln!(out, "| {} |", cells.join(" | "))?;
+    out.flush()
+}
+
+/// Three digits that say something.
+pub fn short(value: f64) -> String {
+    match value {
+        value if value.is_nan() => "-".to_owned(),
+        value if value < 1.0 => format!("{value:.3}"),
+        value if value < 100.0 => format!("{value:.1}"),
+        value if value < 10_000.0 => format!("{value:.0}"),
+        value => thousands(value),
+    }
+}
+
+fn thousands(value: f64) -> String {
+    let digits = format!("{value:.0}");
+    let mut out = String::new();
+    for (index, digit) in digits.chars().enumerate() {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
+            out.push(',');
+        }
+        out.push(digit);
+    }
+    out
+}

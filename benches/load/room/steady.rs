@@ -1,0 +1,98 @@
+//! The room at a fixed rate: lines are said at their times, whether those before have arrived or not.
+
+use std::{
+    error::Error,
+    io::Write,
+    time::{Duration, Instant},
+};
+
+use super::{LINE, Room};
+use crate::{
+    TURNS,
+    candidates::Candidate,
+    figures::{self, median, short},
+    server::Server,
+};
+
+const SESSIONS: usize = 200;
+const SENDERS: usize = 16;
+
+/// Lines a second.
+const RATES: [u32; 2] = [500, 2500];
+
+/// A server may take so many times the time in which the lines were said to deliver them all.
+const BEHIND: u32 = 20;
+
+/// One turn's figures.
+pub(super) struct Figures {
+    pub(super) cpu_us_per_delivery: f64,
+    pub(super) deliveries: u64,
+    core: f64,
+    p50: f64,
+    p99: f64,
+    p999: f64,
+}
+
+/// The job: all servers by turns, and a table for each rate.
+pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
+    for rate in RATES {
+        let mut rows = Candidate::rows(false);
+        for turn in 1..=TURNS {
+            for (candidate, figures) in &mut rows {
+                eprintln!("turn {turn} of {TURNS}: {candidate}, {rate} lines a second");
+                figures.push(talk(&candidate.start()?, rate, duration)?);
+            }
+        }
+        figures::head(
+            out,
+            &format!("Room at {rate} messages a second to {SESSIONS} sessions, {LINE} bytes"),
+            &["server", "CPU per delivery, us", "of a core", "p50, us", "p99, us", "p99.9, us"],
+        )?;
+        for (candidate, turns) in &rows {
+            figures::row(
+                out,
+                &[
+                    candidate.to_string(),
+                    short(median(turns, |turn| turn.cpu_us_per_delivery)),
+                    format!("{:.0} %", 100.0 * median(turns, |turn| turn.core)),
+                    short(median(turns, |turn| turn.p50)),
+                    short(median(turns, |turn| turn.p99)),
+                    short(median(turns, |turn| turn.p999)),
+                ],
+            )?;
+        }
+        writeln!(out)?;
+    }
+    Ok(())
+}
+
+pub(super) fn talk(server: &Server, rate: u32, duration: Duration) -> Result<Figures, Box<dyn Error>> {
+    let mut room = Room::join(server.port, SESSIONS, SENDERS)?;
+    let gap = Duration::from_secs(1) / rate;
+    let (cpu_before, start) = (server.cpu_time()?, Instant::now());
+    let mut next = start;
+    loop {
+        while next <= Instant::now() && next < start + duration {
+            room.say(room.tally.sent as usize % SENDERS);
+            next += gap;
+        }
+        room.flush()?;
+        // The load has a core of its own, and looks again and again: its sleep is not to be measured.
+        room.listen(Duration::ZERO)?;
+        let elapsed = start.elapsed();
+        if elapsed >= duration && room.is_settled() {
+            break;
+        } else if elapsed > duration * BEHIND {
+            return Err(format!("{} lines sent, {} came", room.tally.sent, room.tally.delivered).into());
+        }
+    }
+    let (elapsed, cpu) = (start.elapsed(), server.cpu_time()? - cpu_before);
+    Ok(Figures {
+        cpu_us_per_delivery: cpu.as_secs_f64() * 1e6 / room.tally.delivered as f64,
+        deliveries: room.tally.delivered,
+        core: cpu.as_secs_f64() / elapsed.as_secs_f64(),
+        p50: room.tally.latencies.percentile(0.5),
+        p99: room.tally.latencies.percentile(0.99),
+        p999: room.tally.latencies.percentile(0.999),
+    })
+}
