@@ -146,6 +146,10 @@ impl<P> Inlet<P> {
 
 impl Buckets {
     fn poll_open(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
+        if self.data.has_token() && self.control.has_token() {
+            self.until_open = None;
+            return Poll::Ready(true);
+        }
         loop {
             if let Some(until_open) = &mut self.until_open {
                 ready!(until_open.as_mut().poll(cx));
@@ -163,10 +167,11 @@ impl Buckets {
     }
 
     fn take(&mut self, message: &Message, spares_messages: bool) {
+        let now = Instant::now();
         match message {
             Message::Text(_) | Message::Binary(_) if spares_messages => {}
-            Message::Text(_) | Message::Binary(_) => self.data.take(),
-            Message::Ping(_) | Message::Pong(_) | Message::Close(_) => self.control.take(),
+            Message::Text(_) | Message::Binary(_) => self.data.take(now),
+            Message::Ping(_) | Message::Pong(_) | Message::Close(_) => self.control.take(now),
         }
     }
 

@@ -242,11 +242,14 @@ impl Queue {
             let Some(wire) = &self.wire else {
                 return Ok(false);
             };
-            let pieces = self.pieces.iter().map(|piece| &**piece.bytes()).chain([&*self.tail]);
-            let mut slices: Slices<'_> = pieces.map(IoSlice::new).take(MAX_PIECES).collect();
-            slices[0].advance(self.written);
-            let outcome = wire.try_write(&slices);
-            drop(slices);
+            let outcome = if self.pieces.is_empty() {
+                wire.try_write_one(&self.tail[self.written..])
+            } else {
+                let pieces = self.pieces.iter().map(|piece| &**piece.bytes()).chain([&*self.tail]);
+                let mut slices: Slices<'_> = pieces.map(IoSlice::new).take(MAX_PIECES).collect();
+                slices[0].advance(self.written);
+                wire.try_write(&slices)
+            };
             match outcome {
                 Ok(written) => self.take_written(written),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
@@ -354,8 +357,14 @@ impl Queue {
         let Some(wire) = &self.wire else {
             return false;
         };
-        let slices: Slices<'_> = frames.iter().map(|frame| IoSlice::new(frame)).collect();
-        match wire.try_write(&slices) {
+        let outcome = match frames {
+            [frame] => wire.try_write_one(frame),
+            frames => {
+                let slices: Slices<'_> = frames.iter().map(|frame| IoSlice::new(frame)).collect();
+                wire.try_write(&slices)
+            }
+        };
+        match outcome {
             Ok(written) if written == bytes => true,
             Ok(written) => {
                 self.written = written;

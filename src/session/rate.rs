@@ -56,7 +56,7 @@ impl TokenBucket {
     /// Whether another message may be taken from the client.
     pub fn check(&mut self, now: Instant) -> Verdict {
         self.fill(now);
-        if self.tokens >= 1.0 {
+        if self.has_token() {
             return Verdict::Go;
         }
         let since = *self.pressing.get_or_insert(now);
@@ -66,8 +66,14 @@ impl TokenBucket {
         Verdict::Wait(now + Duration::from_secs_f64((1.0 - self.tokens) / self.limit.rate))
     }
 
-    /// A message was taken.
-    pub fn take(&mut self) {
+    /// Whether another message may be taken, without a look at the clock: later there are only more.
+    pub fn has_token(&self) -> bool {
+        self.tokens >= 1.0
+    }
+
+    /// A message is taken.
+    pub fn take(&mut self, now: Instant) {
+        self.fill(now);
         self.tokens -= 1.0;
     }
 
@@ -121,7 +127,7 @@ impl Meter {
         }
         match self.bucket.check(now) {
             Verdict::Go => {
-                self.bucket.take();
+                self.bucket.take(now);
                 Measure::Fits
             }
             Verdict::Wait(until) => {
@@ -149,11 +155,11 @@ mod tests {
         let mut bucket = TokenBucket::new(LIMIT, start);
         for _ in 0..3 {
             assert_eq!(bucket.check(start), Verdict::Go);
-            bucket.take();
+            bucket.take(start);
         }
         assert_eq!(bucket.check(start), Verdict::Wait(after(start, 100)));
         assert_eq!(bucket.check(after(start, 101)), Verdict::Go);
-        bucket.take();
+        bucket.take(after(start, 101));
         assert!(matches!(bucket.check(after(start, 101)), Verdict::Wait(_)));
     }
 
@@ -163,7 +169,7 @@ mod tests {
         let mut bucket = TokenBucket::new(LIMIT, start);
         for millis in (0..2500).step_by(50) {
             match bucket.check(after(start, millis)) {
-                Verdict::Go => bucket.take(),
+                Verdict::Go => bucket.take(after(start, millis)),
                 Verdict::Wait(_) => {}
                 Verdict::Flood => return assert!(millis >= 2000, "{millis}"),
             }
@@ -177,7 +183,7 @@ mod tests {
         let mut bucket = TokenBucket::new(LIMIT, start);
         for millis in (0..10_000).step_by(50) {
             match bucket.check(after(start, millis)) {
-                Verdict::Go => bucket.take(),
+                Verdict::Go => bucket.take(after(start, millis)),
                 Verdict::Wait(_) => {}
                 Verdict::Flood => panic!("a flood at {millis} ms"),
             }
@@ -194,9 +200,24 @@ mod tests {
         let late = after(start, 60_000);
         for _ in 0..3 {
             assert_eq!(bucket.check(late), Verdict::Go);
-            bucket.take();
+            bucket.take(late);
         }
         assert!(matches!(bucket.check(late), Verdict::Wait(_)));
+    }
+
+    #[test]
+    fn who_is_not_checked_while_there_are_tokens_gets_no_more_than_the_burst() {
+        let start = Instant::now();
+        let mut bucket = TokenBucket::new(LIMIT, start);
+        let late = after(start, 60_000);
+        let taken = (0..10)
+            .take_while(|_| {
+                let has_token = bucket.has_token();
+                bucket.take(late);
+                has_token
+            })
+            .count();
+        assert_eq!(taken, 3);
     }
 
     #[test]

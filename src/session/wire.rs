@@ -104,14 +104,22 @@ impl Wire {
     /// # Errors
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing now; others end the connection.
     pub fn try_write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.with_stream(|stream| stream.try_write_vectored(pieces))
+    }
+
+    /// Writes what the socket takes of one piece.
+    ///
+    /// # Errors
+    /// As of [`try_write`](Self::try_write).
+    pub fn try_write_one(&self, piece: &[u8]) -> io::Result<usize> {
+        self.with_stream(|stream| stream.try_write(piece))
+    }
+
+    fn with_stream<T>(&self, act: impl FnOnce(&TcpStream) -> io::Result<T>) -> io::Result<T> {
         if !self.is_open.get() {
             return Err(io::ErrorKind::WouldBlock.into());
         }
-        match (&*self.stream.borrow(), pieces) {
-            (None, _) => Err(io::ErrorKind::NotConnected.into()),
-            (Some(stream), [piece]) => stream.try_write(piece),
-            (Some(stream), pieces) => stream.try_write_vectored(pieces),
-        }
+        self.stream.borrow().as_ref().map_or_else(|| Err(io::ErrorKind::NotConnected.into()), act)
     }
 
     /// The answer to the handshake may be written, and what follows it.

@@ -7,6 +7,9 @@ use super::error::ProtocolError;
 /// Longest header a client can send: 2 bytes, a 64-bit length, the mask.
 pub const MAX_CLIENT_HEADER: usize = 14;
 
+/// Longest header we send: there is no mask.
+const MAX_SERVER_HEADER: usize = 10;
+
 /// Longest payload of a control frame.
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
 
@@ -140,6 +143,7 @@ pub fn write_header(out: &mut BytesMut, opcode: OpCode, payload_len: usize) {
 
 /// Appends a whole, unmasked frame whose payload is compressed.
 pub fn write_compressed(out: &mut BytesMut, opcode: OpCode, payload: &[u8]) {
+    out.reserve(MAX_SERVER_HEADER + payload.len());
     write_header_with(out, FIN | COMPRESSED | opcode.bits(), payload.len());
     out.extend_from_slice(payload);
 }
@@ -159,6 +163,7 @@ fn write_header_with(out: &mut BytesMut, first: u8, payload_len: usize) {
 
 /// Appends a whole, unmasked frame.
 pub fn write(out: &mut BytesMut, opcode: OpCode, payload: &[u8]) {
+    out.reserve(MAX_SERVER_HEADER + payload.len());
     write_header(out, opcode, payload.len());
     out.extend_from_slice(payload);
 }
