@@ -8,8 +8,8 @@
 //!
 //! - [`app`]: starts the actors, binds the port, runs until stopped. The one place that plugs the pieces together.
 //! - [`routes`]: the route table, and the checks a request passes before it becomes a session.
-//! - [`session`]: one client as an actor; its way in ([`session::inlet`]) and its way out ([`session::outlet`]); its chat
-//!   ([`session::conversation`]); one that speaks Socket.IO ([`session::socketio`]);
+//! - [`session`]: one client as an actor; its socket ([`session::wire`]), its way in ([`session::inlet`]) and its way out
+//!   ([`session::outlet`]); its chat ([`session::conversation`]); one that speaks Socket.IO ([`session::socketio`]);
 //!   the lessons of the page ([`session::lesson`]).
 //! - [`chat`]: rooms. One [`ChatServer`](chat::ChatServer) keeps membership, names and order, one
 //!   [`FanOut`](chat::FanOut) per worker thread delivers. For the namespaces of Socket.IO a [`Hub`](chat::Hub) does what
@@ -26,14 +26,17 @@
 //! `app` > `routes` > `session` > `chat` > `journal` > `domain` `protocol` `config` `metrics`
 //!
 //! When a lower floor must speak to an upper one, it holds a `Recipient` of a message that it defines itself:
-//! `chat` defines [`Delivery`](chat::Delivery), sessions handle it.
+//! `chat` defines [`Delivery`](chat::Delivery), sessions handle it. Or a trait that it defines, within one thread.
 //!
 //! # The way of a message
 //!
-//! Socket → [`Inlet`](session::inlet::Inlet) (gate, decoder) →
+//! [`Wire`](session::wire::Wire) → [`Inlet`](session::inlet::Inlet) (gate, decoder) →
 //! [`WebSocketSession`](session::websocket::WebSocketSession) → [`Publish`](chat::Publish) →
 //! `ChatServer` (a frame appended to its room's [round](chat::round)) → `FanOut` on each worker with members →
-//! `Delivery` to each session → [`Outlet`](session::outlet::Outlet) → socket.
+//! [`Outbox`](session::outlet::Outbox) of each session → its wire.
+//!
+//! The last step is a call ([`DirectOutlet`](chat::DirectOutlet)): a fan-out and its sessions share a thread. Answers to a
+//! session's requests, and frames behind such answers, come to it as a message, [`Delivery`](chat::Delivery).
 //!
 //! The same round, packed, goes from `ChatServer` to the [`Journal`](journal::Journal); its senders get their acks when it
 //! is durable.

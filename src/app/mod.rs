@@ -3,62 +3,34 @@
 use std::{
     future::poll_fn,
     io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener},
+    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
-    sync::{
-        Arc, OnceLock,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::Arc,
     task::Poll,
     time::{Duration, Instant},
 };
 
-use actix::{Actor as _, Addr};
-use actix_http::{HttpService, error::DispatchError};
 use actix_server::{Server, ServerHandle};
-use actix_service::{IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, map_config};
 use actix_web::{
     App, HttpServer,
-    dev::AppConfig,
-    middleware::from_fn,
     rt::{
         self,
-        net::TcpStream,
         signal::unix::{Signal, SignalKind, signal},
     },
-    web,
 };
 use log::{info, warn};
-use socket2::{Domain, Protocol, Socket, Type};
 
+pub use self::node::Node;
 use crate::{
-    chat::{
-        Budget, ChatLimits, ChatServer, CloseJournal, DismissAll, FanOut, Outlets, Patience,
-        messages::AddWorker,
-    },
-    config::{JournalKind, Settings},
-    domain::WorkerId,
-    journal::{
-        Journal, JournalError, Retention,
-        memory::MemoryJournal,
-        sqlite::{OpenError, SqliteJournal},
-    },
-    metrics::Metrics,
+    chat::{CloseJournal, DismissAll},
+    config::Settings,
+    journal::{JournalError, sqlite::OpenError},
     routes,
-    session::{
-        Worker,
-        admission::Admission,
-        lesson::Lessons,
-        linger, socket,
-        socketio::{Engine, EngineSettings},
-    },
+    session::linger,
 };
 
-/// How many connections may wait to be accepted: a burst of clients after a restart.
-const BACKLOG: i32 = 4096;
-
-/// Connections beside sessions that a worker takes: pages, health checks, refusals.
-const SPARE_CONNECTIONS: usize = 1024;
+mod node;
+mod service;
 
 /// Descriptors beside connections: files, wake-up pipes, logs.
 const SPARE_DESCRIPTORS: u64 = 256;
@@ -139,20 +111,10 @@ impl Application {
         let node = Arc::new(Node::new(settings)?);
         let metrics = node.settings.metrics_bind.map(|address| serve_metrics(&node, address)).transpose()?;
         let settings = &node.settings;
-        let listener = listen(address).map_err(|source| StartError::Bind { address, source })?;
-        let address = listener.local_addr().unwrap_or(address);
-        let mut server = Server::build()
-            .max_concurrent_connections(settings.max_sessions.get().saturating_add(SPARE_CONNECTIONS))
-            .disable_signals();
-        if let Some(workers) = settings.workers {
-            server = server.workers(workers.get());
-        }
-        let for_workers = Arc::clone(&node);
-        let server = server
-            .listen("echoroom", listener, move || http_service(&for_workers, address))
-            .map_err(|source| StartError::Bind { address, source })?;
         raise_descriptor_limit(settings.max_sessions.get() as u64);
-        Ok(Self { server: server.run(), node, address, metrics })
+        let (server, address) =
+            service::bind(&node, address).map_err(|source| StartError::Bind { address, source })?;
+        Ok(Self { server, node, address, metrics })
     }
 
     /// The port that was bound, also when the settings asked for any.
@@ -249,45 +211,6 @@ impl StopHandle {
     }
 }
 
-/// What `HttpServer` would bind.
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
-    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
-    socket.set_reuse_address(true)?;
-    socket.bind(&address.into())?;
-    socket.listen(BACKLOG)?;
-    Ok(socket.into())
-}
-
-/// One worker's connections: the routes behind actix-http, and behind the upgrades, which take their sockets from it.
-fn http_service(
-    node: &Arc<Node>,
-    address: SocketAddr,
-) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()> + use<>
-{
-    let settings = &node.settings;
-    let stall_timeout = settings.stall_timeout.get();
-    let worker = node.start_worker();
-    let routes = || {
-        let worker = worker.clone();
-        let app = App::new()
-            .wrap(from_fn(routes::lingering::close_when_over))
-            .configure(|cfg| routes::configure(cfg, worker));
-        let answers = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
-        map_config(answers, |()| AppConfig::default())
-    };
-    HttpService::build()
-        .local_addr(address)
-        .tcp_nodelay(true)
-        // A poll that is given up is noticed at once.
-        .h1_allow_half_closed(false)
-        .client_request_timeout(settings.handshake_timeout.get() + linger::CLOCK_STEP)
-        .client_disconnect_timeout(linger::LINGER)
-        .on_connect_ext(move |io: &TcpStream, data| socket::on_connect(io, data, stall_timeout))
-        .upgrade(routes::upgrade::Upgrades::new(routes()))
-        .finish(routes())
-        .tcp()
-}
-
 fn serve_metrics(node: &Arc<Node>, address: SocketAddr) -> Result<(Server, SocketAddr), StartError> {
     let metrics = Arc::clone(&node.metrics);
     let server = HttpServer::new(move || {
@@ -300,95 +223,6 @@ fn serve_metrics(node: &Arc<Node>, address: SocketAddr) -> Result<(Server, Socke
     .map_err(|source| StartError::BindMetrics { address, source })?;
     let address = server.addrs().first().copied().unwrap_or(address);
     Ok((server.run(), address))
-}
-
-/// What all workers of the process share, and the one chat server among them.
-///
-/// [`Application`] makes one; another host of the routes, such as actix's test server, makes its own.
-#[derive(Debug)]
-pub struct Node {
-    settings: Arc<Settings>,
-    metrics: Arc<Metrics>,
-    intake: Arc<Budget>,
-    admission: Arc<Admission>,
-    journal: Arc<dyn Journal>,
-    engine: Arc<Engine>,
-    lessons: Arc<Lessons>,
-    chat: OnceLock<Addr<ChatServer>>,
-    workers_started: AtomicUsize,
-}
-
-impl Node {
-    /// A node that has no workers yet.
-    ///
-    /// # Errors
-    /// The journal cannot be used.
-    pub fn new(settings: Settings) -> Result<Self, JournalStartError> {
-        let intake = Budget::new(settings.max_intake_total.get());
-        let metrics = Arc::new(Metrics::new());
-        Ok(Self {
-            journal: open_journal(&settings)?,
-            engine: Engine::new(EngineSettings::of(&settings), Arc::clone(&metrics), Arc::clone(&intake)),
-            intake,
-            admission: Admission::new(settings.max_sessions.get(), settings.max_sessions_per_address),
-            lessons: Lessons::new(settings.max_lessons.get()),
-            settings: Arc::new(settings),
-            metrics,
-            chat: OnceLock::new(),
-            workers_started: AtomicUsize::new(0),
-        })
-    }
-
-    /// Starts what a worker needs. To be called on the worker's own thread; the first to come starts the chat server
-    /// there.
-    pub fn start_worker(&self) -> web::Data<Worker> {
-        let settings = &self.settings;
-        let id = WorkerId(self.workers_started.fetch_add(1, Ordering::Relaxed));
-        let start_chat = || {
-            let limits = ChatLimits {
-                max_rooms: settings.max_rooms.get(),
-                name_hold: settings.name_hold.get(),
-                remembered_ids: settings.history.get(),
-                tail_bytes: settings.tail_bytes.get(),
-            };
-            ChatServer::new(limits, Arc::clone(&self.journal), Arc::clone(&self.metrics)).start()
-        };
-        let chat = self.chat.get_or_init(start_chat).clone();
-        let patience = Patience {
-            max_waiting: settings.max_queue_bytes.get(),
-            before_cut: settings.stall_timeout.get(),
-        };
-        let outlets = Outlets::default();
-        let fanout = FanOut::new(patience, outlets.clone(), Arc::clone(&self.metrics)).start();
-        chat.do_send(AddWorker { worker: id, fanout });
-        web::Data::new(Worker {
-            id,
-            chat,
-            outlets,
-            journal: Arc::clone(&self.journal),
-            engine: Arc::clone(&self.engine),
-            intake: Arc::clone(&self.intake),
-            admission: Arc::clone(&self.admission),
-            lessons: Arc::clone(&self.lessons),
-            settings: Arc::clone(settings),
-            metrics: Arc::clone(&self.metrics),
-            inflater: Default::default(),
-            deflaters: Default::default(),
-        })
-    }
-}
-
-fn open_journal(settings: &Settings) -> Result<Arc<dyn Journal>, JournalStartError> {
-    let retention = Retention {
-        messages: settings.history.get() as u64,
-        bytes: settings.history_bytes.get() as u64,
-        age: settings.history_age.get(),
-        total_bytes: settings.max_data_size.get() as u64,
-    };
-    Ok(match settings.journal {
-        JournalKind::Sqlite => Arc::new(SqliteJournal::open(&settings.data_dir, retention)?),
-        JournalKind::Memory => Arc::new(MemoryJournal::new(retention)?),
-    })
 }
 
 /// The signals that ask the process to stop, from the moment this is made.

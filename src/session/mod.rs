@@ -7,7 +7,8 @@
 //! - [`Join`](crate::chat::Join) when it starts, and [`Leave`](crate::chat::Leave) exactly once, however it ends;
 //! - end through one function, harmless when called twice.
 //!
-//! `routes` opens sessions; `chat` reaches them through the `Recipient` in their `Seat`.
+//! `routes` opens sessions; `chat` reaches them through the `Recipient` in their `Seat`, and, for what their rooms say,
+//! through the outlet that they leave in [`Worker::outlets`].
 
 use std::{cell::RefCell, fmt, sync::Arc};
 

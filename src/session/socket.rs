@@ -1,8 +1,9 @@
-//! The socket under a session, as others may use it: to end a connection that no longer runs.
+//! The socket under a session, as others may use it: to end a connection that does not come to its end by itself.
 //!
-//! actix-http owns the socket. While a client does not read, it polls nothing of the connection, timers included, so
-//! nobody inside can end it. Two things outside can: the kernel, by `TCP_USER_TIMEOUT`, for a client that takes
-//! nothing at all; and [`Connection::cut_after`], for one that takes a byte now and then.
+//! A client that does not read leaves what is written to it in the way of its last word. Two things end it all the same:
+//! the kernel, by `TCP_USER_TIMEOUT`, for a client that takes nothing at all; and [`Connection::cut_after`], for one that
+//! takes a byte now and then. Where actix-http owns the socket, there being no [`Wire`], it does not even run the session's
+//! actor while the client does not read: there nobody but these two could.
 
 use std::{
     any::Any,

@@ -142,8 +142,8 @@ pub struct Seat {
     pub cutter: Cutter,
 }
 
-/// Ends a session's connection from outside, when the session itself no longer runs: a client that does not read
-/// stops the actor that lives in its response.
+/// Ends a session's connection from outside, if its client does not take what is left for it, and so never comes to the
+/// end.
 #[derive(Clone)]
 pub struct Cutter(Arc<dyn Fn(Duration) + Send + Sync>);
 

@@ -1,0 +1,113 @@
+//! What the workers of one process share.
+
+use std::sync::{
+    Arc, OnceLock,
+    atomic::{AtomicUsize, Ordering},
+};
+
+use actix::{Actor as _, Addr};
+use actix_web::web;
+
+use super::JournalStartError;
+use crate::{
+    chat::{Budget, ChatLimits, ChatServer, FanOut, Outlets, Patience, messages::AddWorker},
+    config::{JournalKind, Settings},
+    domain::WorkerId,
+    journal::{Journal, Retention, memory::MemoryJournal, sqlite::SqliteJournal},
+    metrics::Metrics,
+    session::{
+        Worker,
+        admission::Admission,
+        lesson::Lessons,
+        socketio::{Engine, EngineSettings},
+    },
+};
+
+/// What all workers of the process share, and the one chat server among them.
+///
+/// [`Application`] makes one; another host of the routes, such as actix's test server, makes its own.
+#[derive(Debug)]
+pub struct Node {
+    pub(super) settings: Arc<Settings>,
+    pub(super) metrics: Arc<Metrics>,
+    intake: Arc<Budget>,
+    pub(super) admission: Arc<Admission>,
+    journal: Arc<dyn Journal>,
+    pub(super) engine: Arc<Engine>,
+    pub(super) lessons: Arc<Lessons>,
+    pub(super) chat: OnceLock<Addr<ChatServer>>,
+    workers_started: AtomicUsize,
+}
+
+impl Node {
+    /// A node that has no workers yet.
+    ///
+    /// # Errors
+    /// The journal cannot be used.
+    pub fn new(settings: Settings) -> Result<Self, JournalStartError> {
+        let intake = Budget::new(settings.max_intake_total.get());
+        let metrics = Arc::new(Metrics::new());
+        Ok(Self {
+            journal: open_journal(&settings)?,
+            engine: Engine::new(EngineSettings::of(&settings), Arc::clone(&metrics), Arc::clone(&intake)),
+            intake,
+            admission: Admission::new(settings.max_sessions.get(), settings.max_sessions_per_address),
+            lessons: Lessons::new(settings.max_lessons.get()),
+            settings: Arc::new(settings),
+            metrics,
+            chat: OnceLock::new(),
+            workers_started: AtomicUsize::new(0),
+        })
+    }
+
+    /// Starts what a worker needs. To be called on the worker's own thread; the first to come starts the chat server
+    /// there.
+    pub fn start_worker(&self) -> web::Data<Worker> {
+        let settings = &self.settings;
+        let id = WorkerId(self.workers_started.fetch_add(1, Ordering::Relaxed));
+        let start_chat = || {
+            let limits = ChatLimits {
+                max_rooms: settings.max_rooms.get(),
+                name_hold: settings.name_hold.get(),
+                remembered_ids: settings.history.get(),
+                tail_bytes: settings.tail_bytes.get(),
+            };
+            ChatServer::new(limits, Arc::clone(&self.journal), Arc::clone(&self.metrics)).start()
+        };
+        let chat = self.chat.get_or_init(start_chat).clone();
+        let patience = Patience {
+            max_waiting: settings.max_queue_bytes.get(),
+            before_cut: settings.stall_timeout.get(),
+        };
+        let outlets = Outlets::default();
+        let fanout = FanOut::new(patience, outlets.clone(), Arc::clone(&self.metrics)).start();
+        chat.do_send(AddWorker { worker: id, fanout });
+        web::Data::new(Worker {
+            id,
+            chat,
+            outlets,
+            journal: Arc::clone(&self.journal),
+            engine: Arc::clone(&self.engine),
+            intake: Arc::clone(&self.intake),
+            admission: Arc::clone(&self.admission),
+            lessons: Arc::clone(&self.lessons),
+            settings: Arc::clone(settings),
+            metrics: Arc::clone(&self.metrics),
+            inflater: Default::default(),
+            deflaters: Default::default(),
+        })
+    }
+}
+
+fn open_journal(settings: &Settings) -> Result<Arc<dyn Journal>, JournalStartError> {
+    let retention = Retention {
+        messages: settings.history.get() as u64,
+        bytes: settings.history_bytes.get() as u64,
+        age: settings.history_age.get(),
+        total_bytes: settings.max_data_size.get() as u64,
+    };
+    Ok(match settings.journal {
+        JournalKind::Sqlite => Arc::new(SqliteJournal::open(&settings.data_dir, retention)?),
+        JournalKind::Memory => Arc::new(MemoryJournal::new(retention)?),
+    })
+}
