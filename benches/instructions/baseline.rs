@@ -65,15 +65,14 @@ pub fn tools() -> Result<String, Box<dyn Error>> {
     let verbose = said_by(&rustc, &["--version", "--verbose"])?;
     let rustc = verbose.lines().next().ok_or("rustc has a version")?;
     let target = verbose.lines().find_map(|line| line.strip_prefix("host: ")).ok_or("rustc has a target")?;
-    let valgrind =
-        said_by("valgrind", &["--version"]).map_err(|error| format!("valgrind is needed: {error}"))?;
+    let valgrind = said_by("valgrind", &["--version"])?;
     // Its malloc and memcpy are counted.
     let libc = said_by("getconf", &["GNU_LIBC_VERSION"])?;
     Ok(format!("{rustc}, {target}, {}, {}", valgrind.trim(), libc.trim()))
 }
 
 fn said_by(program: &str, args: &[&str]) -> Result<String, Box<dyn Error>> {
-    let output = Command::new(program).args(args).output()?;
+    let output = Command::new(program).args(args).output().map_err(|error| format!("{program}: {error}"))?;
     if !output.status.success() {
         return Err(format!("{program} {args:?} failed").into());
     }

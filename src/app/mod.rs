@@ -111,9 +111,11 @@ impl Application {
         let node = Arc::new(Node::new(settings)?);
         let metrics = node.settings.metrics_bind.map(|address| serve_metrics(&node, address)).transpose()?;
         let settings = &node.settings;
+        let bind_error = |source| StartError::Bind { address, source };
+        let listener = service::listen(address).map_err(bind_error)?;
         raise_descriptor_limit(settings.max_sessions.get() as u64);
-        let (server, address) =
-            service::bind(&node, address).map_err(|source| StartError::Bind { address, source })?;
+        let address = listener.local_addr().map_err(bind_error)?;
+        let server = service::serve(&node, listener).map_err(bind_error)?;
         Ok(Self { server, node, address, metrics })
     }
 

@@ -25,10 +25,9 @@ const BACKLOG: i32 = 4096;
 /// Connections beside sessions that a worker takes: pages, health checks, refusals.
 const SPARE_CONNECTIONS: usize = 1024;
 
-/// Binds the address and starts the workers; where the server listens then.
-pub(super) fn bind(node: &Arc<Node>, address: SocketAddr) -> io::Result<(Server, SocketAddr)> {
+/// Starts the workers behind a listener.
+pub(super) fn serve(node: &Arc<Node>, listener: TcpListener) -> io::Result<Server> {
     let settings = &node.settings;
-    let listener = listen(address)?;
     let address = listener.local_addr()?;
     let mut server = Server::build()
         .max_concurrent_connections(settings.max_sessions.get().saturating_add(SPARE_CONNECTIONS))
@@ -38,10 +37,11 @@ pub(super) fn bind(node: &Arc<Node>, address: SocketAddr) -> io::Result<(Server,
     }
     let node = Arc::clone(node);
     let server = server.listen("echoroom", listener, move || http_service(&node, address))?;
-    Ok((server.run(), address))
+    Ok(server.run())
 }
 
-fn listen(address: SocketAddr) -> io::Result<TcpListener> {
+/// Binds the address, as `HttpServer` would.
+pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_address(true)?;
     socket.bind(&address.into())?;

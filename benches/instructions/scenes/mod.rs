@@ -74,14 +74,14 @@ pub const SCENES: [Scene; 8] = [
         operation: "line",
         setup: journal::memory,
         operations: journal::LINES,
-        repetitions: 120,
+        repetitions: 40,
     },
     Scene {
         name: "journal-sqlite",
         operation: "line",
         setup: journal::sqlite,
         operations: journal::LINES,
-        repetitions: 120,
+        repetitions: 80,
     },
 ];
 
