@@ -25,7 +25,7 @@ use crate::{
 
 /// What all workers of the process share, and the one chat server among them.
 ///
-/// [`Application`] makes one; another host of the routes, such as actix's test server, makes its own.
+/// [`Application`](super::Application) makes one; another host of the routes, such as actix's test server, makes its own.
 #[derive(Debug)]
 pub struct Node {
     pub(super) settings: Arc<Settings>,
