@@ -10,7 +10,7 @@ use std::{
 const PROFILE: &str = "instructions";
 
 /// The release profile, but in one piece: what is cut into several is cut, and inlined, differently after the smallest
-/// change anywhere, and that moves counts by up to a tenth.
+/// change anywhere, and that moves counts by several percent.
 const SETTINGS: [&str; 2] =
     ["profile.instructions.inherits='release'", "profile.instructions.codegen-units=1"];
 

@@ -50,7 +50,12 @@ fn main() -> Result<(), Box<dyn Error>> {
     let seconds = std::env::var("BENCH_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2.0);
     // Cargo adds flags of its own.
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let is_wanted = |name: &str| words.is_empty() || words.iter().any(|word| name.contains(word.as_str()));
+    // The whole name of a job means that one alone.
+    let is_name = |word: &String| JOBS.iter().any(|(name, _)| name == word);
+    let is_wanted = |name: &str| {
+        words.is_empty()
+            || words.iter().any(|word| name == word || (!is_name(word) && name.contains(word.as_str())))
+    };
     server::pin_self_to(1)?;
     crowd::raise_descriptor_limit();
     let mut out = std::io::stdout().lock();
