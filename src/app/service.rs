@@ -58,11 +58,12 @@ fn http_service(
     let settings = &node.settings;
     let stall_timeout = settings.stall_timeout.get();
     let worker = node.start_worker();
+    let chat = routes::socketio::chat_door(&worker);
     let routes = || {
-        let worker = worker.clone();
+        let (worker, chat) = (worker.clone(), chat.clone());
         let app = App::new()
             .wrap(from_fn(routes::lingering::close_when_over))
-            .configure(|cfg| routes::configure(cfg, worker));
+            .configure(|cfg| routes::configure_with(cfg, worker, chat));
         let answers = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
         map_config(answers, |()| AppConfig::default())
     };

@@ -20,6 +20,10 @@ use crate::{domain::SessionId, metrics::Metrics};
 /// A session with more bytes waiting than this does without what is only for those who are idle.
 const IDLE_BYTES: usize = 16 * 1024;
 
+/// A session with more pieces waiting than this before a round is evicted, however small they are: each takes more memory
+/// than its bytes.
+const MAX_PIECES: usize = 1024;
+
 /// What a fan-out does with sessions that do not keep up.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
@@ -313,6 +317,10 @@ impl Listener {
             debug!("{} has {behind} bytes unread", self.session);
             return tally.evicted.push(self.session);
         }
+        if self.outlet.as_ref().is_some_and(|outlet| outlet.pieces() > MAX_PIECES) {
+            debug!("{} has more than {MAX_PIECES} pieces unread", self.session);
+            return tally.evicted.push(self.session);
+        }
         let is_delivered =
             self.outlet.as_ref().is_some_and(|outlet| outlet.deliver(&batch.frames, batch.bytes));
         if is_delivered || self.mail(batch, manner, tally) {
@@ -332,7 +340,7 @@ impl Listener {
                 return true;
             }
             // Gone already; its leaving is under way.
-            Err(SendError::Closed(_)) => {}
+            Err(SendError::Closed(_)) => self.seat.waiting.subtract(batch.bytes),
             Err(SendError::Full(_)) => {
                 debug!("the mailbox of {} is full", self.session);
                 self.seat.waiting.subtract(batch.bytes);

@@ -12,6 +12,9 @@ pub trait DirectOutlet {
     /// take. False if nothing was done, for messages are in the session's mailbox that these must not overtake.
     fn deliver(&self, frames: &[Bytes], bytes: usize) -> bool;
 
+    /// Pieces that wait for the socket.
+    fn pieces(&self) -> usize;
+
     /// A message goes to the session's mailbox; what is delivered next must stay behind it.
     fn note_mail(&self);
 }

@@ -36,12 +36,18 @@ pub fn configure_metrics(cfg: &mut ServiceConfig, metrics: Arc<Metrics>) {
 
 /// Registers every door of the server for one worker.
 pub fn configure(cfg: &mut ServiceConfig, worker: web::Data<Worker>) {
+    let chat = socketio::chat_door(&worker);
+    configure_with(cfg, worker, chat);
+}
+
+/// The same with the worker's one door to Socket.IO, for a host that registers its routes in more than one place.
+pub fn configure_with(cfg: &mut ServiceConfig, worker: web::Data<Worker>, chat: socketio::Door) {
     let static_dir = worker.settings.static_dir.clone();
     if worker.settings.metrics_bind.is_none() {
         configure_metrics(cfg, Arc::clone(&worker.metrics));
     }
     // Programs that speak Socket.IO.
-    socketio::configure(cfg, &worker.settings.socketio_path, socketio::chat_door(&worker));
+    socketio::configure(cfg, &worker.settings.socketio_path, chat);
     client_script::configure(cfg, &worker.settings.socketio_path, worker.clone());
     lesson::configure(cfg, &worker);
     cfg.app_data(worker)

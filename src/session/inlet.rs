@@ -213,7 +213,8 @@ where
                     }
                     return Poll::Ready(Some(Inbound::Message(message)));
                 }
-                Ok(None) => {}
+                // Used up, but it may still refer to the buffer that all of the thread's connections share.
+                Ok(None) => this.chunk = Bytes::new(),
                 Err(error) => return this.end(Inbound::Broken(error)),
             }
             match Pin::new(&mut this.payload).poll_next(cx) {

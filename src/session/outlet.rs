@@ -345,6 +345,10 @@ impl DirectOutlet for RefCell<Queue> {
         true
     }
 
+    fn pieces(&self) -> usize {
+        self.borrow().pieces.len()
+    }
+
     fn note_mail(&self) {
         self.borrow_mut().mail += 1;
     }

@@ -48,8 +48,8 @@ use crate::{
     },
 };
 
-/// Rounds that may wait in a session's mailbox. Only the backstop of the bound on bytes: a session this many rounds
-/// behind is evicted, however small they are.
+/// Messages that may wait in a session's mailbox, from its room too where they come that way. Only a backstop: the
+/// fan-out evicts a session for what waits behind the mailbox, by bytes and by pieces.
 const MAILBOX_CAPACITY: usize = 1024;
 
 /// Who comes in, and where to.

@@ -65,8 +65,14 @@ pub struct Wire {
     stream: RefCell<Option<TcpStream>>,
     /// Whether the answer to the handshake has been written: nothing else may be before that.
     is_open: Cell<bool>,
+    /// The socket took nothing when it was last written to.
+    is_blocked: Cell<bool>,
     /// Who waits for bytes; to be told when there will be none, for it may be another task than the one that writes.
     reader: RefCell<Option<Waker>>,
+    /// Nobody reads any more; then whoever writes looks whether the client is still there.
+    has_no_reader: Cell<bool>,
+    /// The task that writes, to be told that.
+    writer: RefCell<Option<Waker>>,
 }
 
 impl Wire {
@@ -80,7 +86,10 @@ impl Wire {
             guard,
             stream: RefCell::new(Some(stream)),
             is_open: Cell::new(false),
+            is_blocked: Cell::new(false),
             reader: RefCell::default(),
+            has_no_reader: Cell::new(false),
+            writer: RefCell::default(),
         }))
     }
 
@@ -102,9 +111,10 @@ impl Wire {
     /// Writes what the socket takes of some pieces, at most [`MAX_PIECES`].
     ///
     /// # Errors
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing now; others end the connection.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing now, or nothing may be written yet; others end the
+    /// connection.
     pub fn try_write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
-        self.with_stream(|stream| stream.try_write_vectored(pieces))
+        self.when_open(|stream| stream.try_write_vectored(pieces))
     }
 
     /// Writes what the socket takes of one piece.
@@ -112,17 +122,23 @@ impl Wire {
     /// # Errors
     /// As of [`try_write`](Self::try_write).
     pub fn try_write_one(&self, piece: &[u8]) -> io::Result<usize> {
-        self.with_stream(|stream| stream.try_write(piece))
+        self.when_open(|stream| stream.try_write(piece))
     }
 
-    fn with_stream<T>(&self, act: impl FnOnce(&TcpStream) -> io::Result<T>) -> io::Result<T> {
-        if !self.is_open.get() {
-            return Err(io::ErrorKind::WouldBlock.into());
-        }
-        self.stream.borrow().as_ref().map_or_else(|| Err(io::ErrorKind::NotConnected.into()), act)
+    fn when_open(&self, write: impl FnOnce(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
+        if self.is_open.get() { self.write(write) } else { Err(io::ErrorKind::WouldBlock.into()) }
     }
 
-    /// The answer to the handshake may be written, and what follows it.
+    fn write(&self, write: impl FnOnce(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
+        let outcome = match &*self.stream.borrow() {
+            Some(stream) => write(stream),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        };
+        self.is_blocked.set(outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock));
+        outcome
+    }
+
+    /// The answer to the handshake has been written: what follows it may be.
     pub(super) fn open(&self) {
         self.is_open.set(true);
     }
@@ -136,9 +152,34 @@ impl Wire {
             // The body is asked again right after the handshake.
             return Poll::Pending;
         }
+        self.poll_socket_writable(cx)
+    }
+
+    fn poll_socket_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &*self.stream.borrow() {
             Some(stream) => stream.poll_write_ready(cx),
             None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    /// Ready with an error once the client has gone, when nobody else reads and would find out. What a client sends then is
+    /// dropped.
+    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if !self.has_no_reader.get() {
+            let mut writer = self.writer.borrow_mut();
+            if writer.as_ref().is_none_or(|writer| !writer.will_wake(cx.waker())) {
+                *writer = Some(cx.waker().clone());
+            }
+            return Poll::Pending;
+        }
+        loop {
+            match ready!(self.poll_read(cx)) {
+                Ok(bytes) if !bytes.is_empty() => {}
+                // It may have closed its side only, and still take what waits.
+                Ok(_) if self.is_blocked.get() => return Poll::Pending,
+                Ok(_) => return Poll::Ready(io::ErrorKind::UnexpectedEof.into()),
+                Err(error) => return Poll::Ready(error),
+            }
         }
     }
 
@@ -200,6 +241,15 @@ impl Arrivals {
     }
 }
 
+impl Drop for Arrivals {
+    fn drop(&mut self) {
+        self.wire.has_no_reader.set(true);
+        if let Some(writer) = self.wire.writer.take() {
+            writer.wake();
+        }
+    }
+}
+
 impl Stream for Arrivals {
     type Item = Result<Bytes, PayloadError>;
 
@@ -243,17 +293,17 @@ async fn write_all<B: MessageBody>(wire: &Wire, head: Bytes, body: B) -> io::Res
     let mut body = pin!(body);
     let mut unwritten = Unwritten::default();
     let mut has_ended = poll_fn(|cx| Poll::Ready(unwritten.fill(body.as_mut(), cx))).await?;
-    wire.open();
     unwritten.push_front(head);
     poll_fn(|cx| {
         loop {
             ready!(unwritten.poll_write(wire, cx))?;
+            wire.open();
             if has_ended {
                 return Poll::Ready(Ok(()));
             }
             has_ended = unwritten.fill(body.as_mut(), cx)?;
             if unwritten.is_empty() && !has_ended {
-                return Poll::Pending;
+                return wire.poll_gone(cx).map(Err);
             }
         }
     })
@@ -300,10 +350,14 @@ impl Unwritten {
     fn poll_write(&mut self, wire: &Wire, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.pieces.is_empty() {
             let pieces = self.pieces.iter().map(|piece| IoSlice::new(piece));
-            let outcome = wire.try_write(&pieces.take(MAX_PIECES).collect::<Slices<'_>>());
+            let slices: Slices<'_> = pieces.take(MAX_PIECES).collect();
+            let outcome = wire.write(|stream| stream.try_write_vectored(&slices));
+            drop(slices);
             match outcome {
                 Ok(written) => self.take(written),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => ready!(wire.poll_writable(cx))?,
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(wire.poll_socket_writable(cx))?
+                }
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
@@ -322,5 +376,50 @@ impl Unwritten {
             }
             self.pieces.pop_front();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Read as _, net, time::Duration};
+
+    use super::*;
+    use crate::session::pipe::{Pipe, PipeBody};
+
+    fn wire() -> (Rc<Wire>, net::TcpStream) {
+        let listener = net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let client = net::TcpStream::connect(listener.local_addr().expect("bound")).expect("connected");
+        let (stream, _) = listener.accept().expect("connected");
+        stream.set_nonblocking(true).expect("nonblocking");
+        (Wire::new(TcpStream::from_std(stream).expect("in a runtime")).expect("connected"), client)
+    }
+
+    #[actix_web::test]
+    async fn a_connection_that_nobody_reads_any_more_ends_when_its_client_leaves() {
+        let (wire, client) = wire();
+        let (arrivals, pipe) = (Arrivals::new(Rc::clone(&wire), Bytes::new()), Arc::new(Pipe::default()));
+        let body = actix_web::body::BodyStream::new(PipeBody(Arc::clone(&pipe)));
+        let carried = rt::spawn(carry(wire, Bytes::from_static(b"head"), body));
+        let mut head = [0; 4];
+        rt::task::spawn_blocking(move || {
+            let mut client = client;
+            client.read_exact(&mut head).expect("the head");
+            client
+        })
+        .await
+        .map(drop)
+        .expect("read");
+        drop(arrivals);
+        let outcome = rt::time::timeout(Duration::from_secs(10), carried).await;
+        assert!(outcome.expect("it ends").expect("it runs").is_err(), "the client has gone");
+    }
+
+    #[actix_web::test]
+    async fn nothing_is_written_before_the_answer_to_the_handshake() {
+        let (wire, _client) = wire();
+        assert!(wire.try_write_one(b"early").is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock));
+        wire.open();
+        poll_fn(|cx| wire.poll_writable(cx)).await.expect("connected");
+        assert_eq!(wire.try_write_one(b"in time").expect("written"), 7);
     }
 }

@@ -125,6 +125,10 @@ impl DirectOutlet for Sink {
         true
     }
 
+    fn pieces(&self) -> usize {
+        0
+    }
+
     fn note_mail(&self) {}
 }
 

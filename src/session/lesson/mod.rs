@@ -142,7 +142,11 @@ impl Line {
                 }
                 Ok(Some(Message::Ping(_) | Message::Close(_))) | Err(_) => return None,
                 Ok(Some(message)) => return Some(message),
-                Ok(None) => self.rest = self.payload.next().await?.ok()?,
+                Ok(None) => {
+                    // Used up, but it may still refer to a buffer that other connections share.
+                    self.rest = Bytes::new();
+                    self.rest = self.payload.next().await?.ok()?;
+                }
             }
         }
     }

@@ -4,6 +4,7 @@
 use std::{future::poll_fn, sync::Arc};
 
 use actix_web::{HttpRequest, HttpResponse, rt, web};
+use bytes::Bytes;
 use futures_util::StreamExt as _;
 
 use super::{
@@ -85,7 +86,9 @@ async fn read(
     Entry { session, intake, .. }: Entry,
 ) {
     let tell = async |inbound| session.send(FromPipe { pipe: Arc::clone(&pipe), inbound }).await;
-    while let Some(Ok(mut chunk)) = payload.next().await {
+    while let Some(Ok(chunk)) = payload.next().await {
+        // A copy: it may have to wait, and is a part of a large buffer that other connections share.
+        let mut chunk = Bytes::copy_from_slice(&chunk);
         loop {
             let inbound = match decoder.decode(&mut chunk) {
                 Ok(None) => break,
