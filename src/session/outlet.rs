@@ -53,6 +53,8 @@ struct Queue {
     bytes_out: IntCounter,
     /// The inlet waits until there are fewer answers.
     holds_inlet: bool,
+    /// Who waits until no more bytes of answers wait than that.
+    drained: Option<(usize, Waker)>,
     /// Nothing may follow: the session has ended.
     has_ended: bool,
     /// Messages in the session's mailbox that what is delivered directly must not overtake.
@@ -93,6 +95,7 @@ impl Outbox {
             waiting: Waiting::default(),
             bytes_out,
             holds_inlet: false,
+            drained: None,
             has_ended: false,
             mail: 0,
             session: None,
@@ -126,6 +129,16 @@ impl Outbox {
         let queue = &mut *self.0.borrow_mut();
         queue.holds_inlet = queue.answers > max_answer_bytes;
         queue.holds_inlet
+    }
+
+    /// Ready when no more bytes of answers wait than that; the task is woken then. One may wait at a time.
+    pub fn poll_drained(&self, max_answer_bytes: usize, cx: &mut Context<'_>) -> Poll<()> {
+        let queue = &mut *self.0.borrow_mut();
+        if queue.answers <= max_answer_bytes {
+            return Poll::Ready(());
+        }
+        queue.drained = Some((max_answer_bytes, cx.waker().clone()));
+        Poll::Pending
     }
 
     /// Queues answers: `write` appends finished frames.
@@ -288,6 +301,9 @@ impl Queue {
     fn count_answer(&mut self, bytes: usize) {
         self.answers -= bytes;
         self.bytes_out.inc_by(bytes as u64);
+        if let Some((_, waker)) = self.drained.take_if(|(limit, _)| self.answers <= *limit) {
+            waker.wake();
+        }
     }
 
     /// What is missing of the frame of which a part has been written.

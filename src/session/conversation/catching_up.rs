@@ -1,9 +1,5 @@
 //! From being let into a room to hearing it: what was missed, read page by page.
 
-use std::time::Duration;
-
-use actix_web::rt;
-
 use super::{
     CatchUp, Conversation, EnterKind, HISTORY_PAGE_BYTES, Next, Outcome, Pending, Purpose, REPLAY_PAGE_BYTES,
     Reading, User,
@@ -17,9 +13,6 @@ use crate::{
     journal::{Page, Range, entry},
     protocol::chat::{Answer, Code, Failure, HISTORY_LIMIT, LoginSuccess, RoomJoined},
 };
-
-/// How often a session that waits for its socket looks again.
-const DRAIN_STEP: Duration = Duration::from_millis(5);
 
 impl Conversation {
     /// The session is let in; it reads what it is to be given before it hears the room.
@@ -205,9 +198,7 @@ impl Conversation {
         let speech = self.speech.clone();
         let journal = self.worker.journal.clone();
         Box::pin(async move {
-            while speech.waiting_bytes() > REPLAY_PAGE_BYTES {
-                rt::time::sleep(DRAIN_STEP).await;
-            }
+            speech.drained(REPLAY_PAGE_BYTES).await;
             Outcome { purpose, result: journal.read(room, range).await }
         })
     }

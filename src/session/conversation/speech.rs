@@ -1,5 +1,8 @@
 //! In which words a conversation answers its own client.
 
+use std::{future::poll_fn, time::Duration};
+
+use actix_web::rt;
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -10,6 +13,9 @@ use crate::{
     },
     session::{socketio::namespaces::Socket, voice::Voice},
 };
+
+/// How often a session of Socket.IO that waits for its client looks again.
+const DRAIN_STEP: Duration = Duration::from_millis(5);
 
 /// A way to speak to one client.
 #[derive(Clone, Debug)]
@@ -59,11 +65,15 @@ impl Speech {
         }
     }
 
-    /// Bytes of answers that its client has not taken yet.
-    pub fn waiting_bytes(&self) -> usize {
+    /// Waits until its client has taken its answers but for so many bytes.
+    pub async fn drained(&self, max_waiting: usize) {
         match self {
-            Self::WebSocket(voice) => voice.outbox.answer_bytes(),
-            Self::SocketIo(socket) => socket.downlink().waiting_bytes(),
+            Self::WebSocket(voice) => poll_fn(|cx| voice.outbox.poll_drained(max_waiting, cx)).await,
+            Self::SocketIo(socket) => {
+                while socket.downlink().waiting_bytes() > max_waiting {
+                    rt::time::sleep(DRAIN_STEP).await;
+                }
+            }
         }
     }
 }
