@@ -48,6 +48,7 @@ pub fn short(value: f64) -> String {
     match value {
         value if value.is_nan() => "-".to_owned(),
         value if value < 1.0 => format!("{value:.3}"),
+        value if value < 10.0 => format!("{value:.2}"),
         value if value < 100.0 => format!("{value:.1}"),
         value if value < 10_000.0 => format!("{value:.0}"),
         value => thousands(value),

@@ -39,6 +39,15 @@ pub enum Refusal {
     /// No `Connection: Upgrade`.
     #[error("the request has no header Connection: Upgrade")]
     NoConnectionUpgrade,
+    /// `Connection: close` beside it.
+    #[error("the request asks for an upgrade of the connection and for its end")]
+    ConnectionClose,
+    /// Other protocols are offered beside it.
+    #[error("the request must ask for one upgrade: Upgrade: websocket")]
+    OtherUpgrades,
+    /// There is a body.
+    #[error("a WebSocket handshake has no body")]
+    Body,
     /// No version.
     #[error("the request has no header Sec-WebSocket-Version: {PROTOCOL_VERSION}")]
     NoVersion,
@@ -92,6 +101,9 @@ impl Refusal {
             | Self::HttpVersion
             | Self::NoUpgrade
             | Self::NoConnectionUpgrade
+            | Self::ConnectionClose
+            | Self::OtherUpgrades
+            | Self::Body
             | Self::NoVersion
             | Self::OtherVersion
             | Self::OtherSubprotocol(_)
@@ -109,6 +121,9 @@ impl ResponseError for Refusal {
             Self::TooManyRooms | Self::Full(_) | Self::TooManyLessons(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::HttpVersion
             | Self::NoConnectionUpgrade
+            | Self::ConnectionClose
+            | Self::OtherUpgrades
+            | Self::Body
             | Self::NoVersion
             | Self::BadKey
             | Self::OtherSubprotocol(_)
@@ -155,6 +170,18 @@ pub fn check(method: &Method, version: Version, headers: &HeaderMap) -> Result<(
     }
     if !has_token(headers, &header::CONNECTION, "upgrade") {
         return Err(Refusal::NoConnectionUpgrade);
+    }
+    if has_token(headers, &header::CONNECTION, "close") {
+        return Err(Refusal::ConnectionClose);
+    }
+    // actix-http, which must know an upgrade when it sees one, knows these only: what follows would be read as something
+    // else.
+    let is_websocket = |protocol: &str| protocol.trim().eq_ignore_ascii_case("websocket");
+    if !single(headers, &header::UPGRADE).is_some_and(is_websocket) {
+        return Err(Refusal::OtherUpgrades);
+    }
+    if headers.contains_key(header::TRANSFER_ENCODING) {
+        return Err(Refusal::Body);
     }
     match single(headers, &header::SEC_WEBSOCKET_VERSION) {
         Some(PROTOCOL_VERSION) => {}
@@ -228,8 +255,23 @@ mod tests {
     }
 
     #[test]
+    fn what_is_asked_for_beside_a_websocket_is_refused() {
+        for (name, value, refusal) in [
+            ("connection", "close, upgrade", "for its end"),
+            ("upgrade", "websocket, h2c", "one upgrade"),
+            ("transfer-encoding", "chunked", "no body"),
+        ] {
+            let mut headers = headers(&GOOD);
+            let value = HeaderValue::from_static(value);
+            headers.insert(HeaderName::from_static(name), value);
+            let error = check(&Method::GET, Version::HTTP_11, &headers).expect_err(name);
+            assert!(error.to_string().contains(refusal), "{error}");
+        }
+    }
+
+    #[test]
     fn a_good_request_passes() {
-        assert_eq!(status_with("upgrade", "h2c, WebSocket"), None);
+        assert_eq!(status_with("upgrade", "WebSocket"), None);
         assert_eq!(status_with("connection", "upgrade"), None);
     }
 

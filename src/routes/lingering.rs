@@ -1,4 +1,5 @@
-//! Ends connections whose request body nobody read, such as a refused upgrade. See [`crate::session::linger`].
+//! Ends connections whose request body nobody read, such as a post that is refused, or a refused upgrade where actix-http
+//! carries those. See [`crate::session::linger`].
 
 use std::{
     future::poll_fn,

@@ -224,7 +224,7 @@ where
                     this.chunk = chunk;
                     this.is_chunk_own = false;
                 }
-                // actix-http reports the end of an upgraded connection as an incomplete payload.
+                // The end of an upgraded connection is told as an incomplete payload.
                 Poll::Ready(Some(Err(_)) | None) => return this.end(Inbound::Lost),
                 Poll::Pending => {
                     if let Some(buckets) = &mut this.buckets {

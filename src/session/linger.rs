@@ -1,6 +1,8 @@
 //! How a connection ends: after its last byte the server reads on for a moment and drops what comes, so that the
 //! client sees that last byte (a close frame, a refusal) instead of a reset; then it closes TCP, before the client.
 //!
+//! A [`Wire`](super::wire::Wire) does this itself; this is for connections that actix-http carries.
+//!
 //! actix-http does this (`client_disconnect_timeout`), but counts the moment from a clock that it sets every 500 ms.
 //! A shorter moment can therefore be over before it begins, and a timer that is over when it is made wakes nobody:
 //! the connection would stay open until the client closes it. Whoever ends a response wakes its connection himself.

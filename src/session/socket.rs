@@ -74,7 +74,7 @@ impl Drop for Guard {
     }
 }
 
-/// For `HttpServer::on_connect`: prepares a new socket and leaves a handle to it in the connection's data.
+/// For `HttpServer::on_connect` and the like: prepares a new socket and leaves a handle to it in the connection's data.
 pub fn on_connect(io: &dyn Any, data: &mut Extensions, stall_timeout: Duration) {
     let Some(stream) = io.downcast_ref::<TcpStream>() else { return };
     match prepare(stream, stall_timeout) {
@@ -144,7 +144,7 @@ impl Connection {
         }
         // SAFETY: the descriptor is open for the length of this call. It belongs to a wire, or to actix-http's
         // connection; either drops our guard before the socket, on this same thread, so here the socket still exists.
-        #[allow(unsafe_code, reason = "actix-http keeps the socket to itself; see above")]
+        #[allow(unsafe_code, reason = "the socket belongs to others; see above")]
         let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
         let socket = SockRef::from(&descriptor);
         // Should that order ever change, a number used again would be another client's connection: ask whose it is.

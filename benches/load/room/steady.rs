@@ -36,7 +36,7 @@ pub(super) struct Figures {
 /// The job: all servers by turns, and a table for each rate.
 pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     for rate in RATES {
-        let mut rows = Candidate::rows(false);
+        let mut rows = Candidate::rows(true);
         for turn in 1..=TURNS {
             for (candidate, figures) in &mut rows {
                 eprintln!("turn {turn} of {TURNS}: {candidate}, {rate} lines a second");

@@ -59,7 +59,14 @@ pub fn probe(
     entry: Entry,
 ) -> Result<HttpResponse, CarrierError> {
     carry(req, payload, engine, |pipe| {
-        entry.session.do_send(Probe(pipe));
+        // It is in the mailbox from here on, before what comes over the WebSocket.
+        let told = entry.session.send(Probe(Arc::clone(&pipe)));
+        rt::spawn(async move {
+            // A session that has just ended takes no WebSocket, and closes none.
+            if told.await.is_err() {
+                pipe.close(None);
+            }
+        });
         Ok(entry)
     })
 }
@@ -107,10 +114,13 @@ async fn read(
                         poll_fn(|cx| intake.poll_open(cx)).await;
                     }
                 }
-                _ => return,
+                Ok(_) => return,
+                // The session has ended, with its last word or before it heard of this WebSocket.
+                Err(_) => return pipe.end(),
             }
         }
     }
-    // It may be over already.
-    let _ = tell(PipeInbound::Lost).await;
+    if tell(PipeInbound::Lost).await.is_err() {
+        pipe.end();
+    }
 }
