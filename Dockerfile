@@ -3,7 +3,6 @@ WORKDIR /build
 
 # Dependencies in a layer of their own: it is built again only when they change. The targets at the end of the manifest
 # are tests and benchmarks, whose sources stay outside.
-COPY .cargo ./.cargo
 COPY Cargo.toml Cargo.lock ./
 RUN sed -i '/^\[\[/,$d' Cargo.toml \
     && mkdir src && echo 'fn main() {}' > src/main.rs && touch src/lib.rs \

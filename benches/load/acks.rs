@@ -1,6 +1,7 @@
 //! Durable acks: senders at `/chat`, each in a room of its own, wait for their messages to be in the journal.
 
 use std::{
+    collections::VecDeque,
     error::Error,
     io::{self, Read as _, Write},
     time::{Duration, Instant},
@@ -10,6 +11,7 @@ use mio::{Events, Interest, Poll, Token, net::TcpStream};
 
 use crate::{
     TURNS,
+    figures::{self, Latencies, median, short},
     frames::{frame_at, push_text, shake_hands},
     server::Server,
 };
@@ -19,6 +21,9 @@ use crate::{
 struct Acks {
     per_second: f64,
     cpu_us_each: f64,
+    p50: f64,
+    p99: f64,
+    rss_mib: f64,
 }
 
 struct Sender {
@@ -26,21 +31,36 @@ struct Sender {
     input: Vec<u8>,
     said: u64,
     acked: u64,
+    /// When each message that is not acked was said.
+    said_at: VecDeque<Instant>,
+    latencies: Latencies,
 }
 
 /// The job: from one sender to many, and a table.
 pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
-    writeln!(out, "Durable acks, each sender in a room of its own, 32 bytes.\n")?;
-    writeln!(out, "| senders | in flight each | acks a second | CPU per ack, us |\n|---|---|---|---|")?;
+    figures::head(
+        out,
+        "Durable acks, each sender in a room of its own, 32 bytes",
+        &["senders", "in flight each", "acks a second", "CPU per ack, us", "p50, us", "p99, us", "RSS, MiB"],
+    )?;
     for (senders, in_flight) in [(1, 1), (1, 64), (16, 1), (16, 64), (200, 1), (200, 16)] {
         let mut turns = Vec::new();
         for _ in 0..TURNS {
             let server = Server::echoroom("sqlite", &[])?;
             turns.push(run(&server, senders, in_flight, duration)?);
         }
-        turns.sort_by(|a, b| a.per_second.total_cmp(&b.per_second));
-        let Acks { per_second, cpu_us_each } = turns[TURNS / 2];
-        writeln!(out, "| {senders} | {in_flight} | {per_second:.0} | {cpu_us_each:.1} |")?;
+        figures::row(
+            out,
+            &[
+                senders.to_string(),
+                in_flight.to_string(),
+                short(median(&turns, |turn: &Acks| turn.per_second)),
+                short(median(&turns, |turn| turn.cpu_us_each)),
+                short(median(&turns, |turn| turn.p50)),
+                short(median(&turns, |turn| turn.p99)),
+                short(median(&turns, |turn| turn.rss_mib)),
+            ],
+        )?;
     }
     Ok(())
 }
@@ -53,7 +73,14 @@ fn run(server: &Server, senders: usize, in_flight: u64, duration: Duration) -> R
     for index in 0..senders {
         let mut stream = shake_hands(server.port, "/chat")?;
         poll.registry().register(&mut stream, Token(index), Interest::READABLE)?;
-        let mut sender = Sender { stream, input: Vec::new(), said: 0, acked: 0 };
+        let mut sender = Sender {
+            stream,
+            input: Vec::new(),
+            said: 0,
+            acked: 0,
+            said_at: VecDeque::new(),
+            latencies: Latencies::default(),
+        };
         sender.send(&format!(
             r#"{{"event":"login","data":{{"username":"s{index}","room":"r{index}"}},"ack":0}}"#
         ))?;
@@ -82,7 +109,12 @@ fn run(server: &Server, senders: usize, in_flight: u64, duration: Duration) -> R
         }
     }
     let (elapsed, cpu) = (started.elapsed(), server.cpu_time()? - cpu_before);
+    let mut latencies = Latencies::default();
+    all.into_iter().for_each(|sender| latencies.append(sender.latencies));
     Ok(Acks {
+        p50: latencies.percentile(0.5),
+        p99: latencies.percentile(0.99),
+        rss_mib: server.rss_mib()?,
         per_second: acked as f64 / elapsed.as_secs_f64(),
         cpu_us_each: cpu.as_secs_f64() * 1e6 / acked as f64,
     })
@@ -92,6 +124,7 @@ impl Sender {
     fn say(&mut self, count: u64) -> io::Result<()> {
         for _ in 0..count {
             self.said += 1;
+            self.said_at.push_back(Instant::now());
             let text = format!("{:032}", self.said);
             self.send(&format!(
                 r#"{{"event":"sendMessage","data":{{"msg":"{text}"}},"ack":{}}}"#,
@@ -129,6 +162,7 @@ impl Sender {
                 if !frame.starts_with(expected.as_bytes()) {
                     return Err(format!("expected {expected}, got {}", String::from_utf8_lossy(frame)).into());
                 }
+                self.latencies.add(self.said_at.pop_front().ok_or("an ack of nothing")?.elapsed());
                 acks += 1;
             }
             at = end;

@@ -36,6 +36,8 @@ const SETTLED: Duration = Duration::from_secs(2);
 struct Figures {
     connects_per_second: f64,
     kib_per_session: f64,
+    rss_mib: f64,
+    cpu_us_per_delivery: f64,
     p50_ms: f64,
     p99_ms: f64,
     last_ms: f64,
@@ -76,7 +78,16 @@ pub fn job(_: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
         figures::head(
             out,
             &title,
-            &["server", "connects a second", "KiB a session", "a message to all, ms: p50", "p99", "the last"],
+            &[
+                "server",
+                "connects a second",
+                "KiB a session",
+                "RSS, MiB",
+                "a message to all: CPU per delivery, us",
+                "p50, ms",
+                "p99, ms",
+                "the last, ms",
+            ],
         )?;
         for (candidate, turns) in &rows {
             figures::row(
@@ -85,6 +96,8 @@ pub fn job(_: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
                     candidate.to_string(),
                     short(median(turns, |turn| turn.connects_per_second)),
                     short(median(turns, |turn| turn.kib_per_session)),
+                    short(median(turns, |turn| turn.rss_mib)),
+                    short(median(turns, |turn| turn.cpu_us_per_delivery)),
                     short(median(turns, |turn| turn.p50_ms)),
                     short(median(turns, |turn| turn.p99_ms)),
                     short(median(turns, |turn| turn.last_ms)),
@@ -103,7 +116,9 @@ fn gather(server: &Server, sessions: usize) -> Result<Figures, Box<dyn Error>> {
     let mut clients = Clients::connect(server.port, "/", sessions)?;
     let connects_per_second = sessions as f64 / start.elapsed().as_secs_f64();
     thread::sleep(SETTLED);
-    let kib_per_session = (server.rss_mib()? - before) * 1024.0 / sessions as f64;
+    let rss_mib = server.rss_mib()?;
+    let kib_per_session = (rss_mib - before) * 1024.0 / sessions as f64;
+    let cpu_before = server.cpu_time()?;
     let (mut latencies, mut last) = (Latencies::default(), Duration::ZERO);
     for message in 0..MESSAGES {
         let text = format!("message {message} to all");
@@ -131,9 +146,12 @@ fn gather(server: &Server, sessions: usize) -> Result<Figures, Box<dyn Error>> {
         }
         last = last.max(said.elapsed());
     }
+    let cpu = server.cpu_time()? - cpu_before;
     Ok(Figures {
         connects_per_second,
         kib_per_session,
+        rss_mib,
+        cpu_us_per_delivery: cpu.as_secs_f64() * 1e6 / (MESSAGES * sessions) as f64,
         p50_ms: latencies.percentile(0.5) / 1000.0,
         p99_ms: latencies.percentile(0.99) / 1000.0,
         last_ms: last.as_secs_f64() * 1000.0,

@@ -21,6 +21,7 @@ struct Figures {
     per_second: f64,
     p50: f64,
     p99: f64,
+    rss_mib: f64,
 }
 
 /// The job: all servers by turns, and a table for each size and number.
@@ -37,7 +38,7 @@ pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>
             figures::head(
                 out,
                 &format!("Echo of {name}, {in_flight} in flight"),
-                &["server", "CPU per echo, us", "echoes a second", "p50, us", "p99, us"],
+                &["server", "CPU per echo, us", "echoes a second", "p50, us", "p99, us", "RSS, MiB"],
             )?;
             for (candidate, turns) in &rows {
                 figures::row(
@@ -48,6 +49,7 @@ pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>
                         short(median(turns, |turn| turn.per_second)),
                         short(median(turns, |turn| turn.p50)),
                         short(median(turns, |turn| turn.p99)),
+                        short(median(turns, |turn| turn.rss_mib)),
                     ],
                 )?;
             }
@@ -100,5 +102,6 @@ fn echo(
         per_second: came_back as f64 / elapsed.as_secs_f64(),
         p50: latencies.percentile(0.5),
         p99: latencies.percentile(0.99),
+        rss_mib: server.rss_mib()?,
     })
 }

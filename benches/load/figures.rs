@@ -21,6 +21,10 @@ impl Latencies {
         self.0.push(u32::try_from(latency.as_micros()).unwrap_or(u32::MAX));
     }
 
+    pub fn append(&mut self, mut others: Self) {
+        self.0.append(&mut others.0);
+    }
+
     /// The time that this share of them did not exceed.
     pub fn percentile(&mut self, share: f64) -> f64 {
         if self.0.is_empty() {

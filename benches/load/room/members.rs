@@ -23,6 +23,7 @@ struct Figures {
     cpu_us_per_delivery: f64,
     p50: f64,
     p99: f64,
+    rss_mib: f64,
 }
 
 /// The job: this server and uWebSockets by turns, and a table.
@@ -42,7 +43,7 @@ pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>
     figures::head(
         out,
         &format!("A room of few and of many, one message at a time, {LINE} bytes"),
-        &["members", "server", "CPU per delivery, us", "all have it after, us: p50", "p99"],
+        &["members", "server", "CPU per delivery, us", "all have it after, us: p50", "p99", "RSS, MiB"],
     )?;
     for (candidate, members, turns) in &rows {
         figures::row(
@@ -53,6 +54,7 @@ pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>
                 short(median(turns, |turn| turn.cpu_us_per_delivery)),
                 short(median(turns, |turn| turn.p50)),
                 short(median(turns, |turn| turn.p99)),
+                short(median(turns, |turn| turn.rss_mib)),
             ],
         )?;
     }
@@ -79,5 +81,6 @@ fn talk(server: &Server, members: usize, duration: Duration) -> Result<Figures, 
         cpu_us_per_delivery: cpu.as_secs_f64() * 1e6 / room.tally.delivered as f64,
         p50: latencies.percentile(0.5),
         p99: latencies.percentile(0.99),
+        rss_mib: server.rss_mib()?,
     })
 }

@@ -31,6 +31,7 @@ pub(super) struct Figures {
     p50: f64,
     p99: f64,
     p999: f64,
+    rss_mib: f64,
 }
 
 /// The job: all servers by turns, and a table for each rate.
@@ -46,7 +47,7 @@ pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>
         figures::head(
             out,
             &format!("Room at {rate} messages a second to {SESSIONS} sessions, {LINE} bytes"),
-            &["server", "CPU per delivery, us", "of a core", "p50, us", "p99, us", "p99.9, us"],
+            &["server", "CPU per delivery, us", "of a core", "p50, us", "p99, us", "p99.9, us", "RSS, MiB"],
         )?;
         for (candidate, turns) in &rows {
             figures::row(
@@ -58,6 +59,7 @@ pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>
                     short(median(turns, |turn| turn.p50)),
                     short(median(turns, |turn| turn.p99)),
                     short(median(turns, |turn| turn.p999)),
+                    short(median(turns, |turn| turn.rss_mib)),
                 ],
             )?;
         }
@@ -94,5 +96,6 @@ pub(super) fn talk(server: &Server, rate: u32, duration: Duration) -> Result<Fig
         p50: room.tally.latencies.percentile(0.5),
         p99: room.tally.latencies.percentile(0.99),
         p999: room.tally.latencies.percentile(0.999),
+        rss_mib: server.rss_mib()?,
     })
 }

@@ -10,7 +10,12 @@ use std::{
 };
 
 use super::{Candidate, Clients};
-use crate::{TURNS, engineio::Transport, figures::median, server::Server};
+use crate::{
+    TURNS,
+    engineio::Transport,
+    figures::{self, Latencies, median, short},
+    server::Server,
+};
 
 const SENDERS: usize = 16;
 const IN_FLIGHT: usize = 4;
@@ -23,6 +28,8 @@ const TEXT: usize = 32;
 struct Figures {
     cpu_us_per_delivery: f64,
     deliveries_per_second: f64,
+    p50: f64,
+    p99: f64,
     rss_mib: f64,
 }
 
@@ -35,26 +42,38 @@ pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>
         }
     }
     for turn in 1..=TURNS {
-        for (candidate, transport, clients, figures) in &mut rows {
+        for (candidate, transport, clients, turns) in &mut rows {
             eprintln!("turn {turn} of {TURNS}: {candidate}, broadcast over {transport}");
-            figures.push(broadcast(&candidate.start()?, *transport, *clients, duration)?);
+            turns.push(broadcast(&candidate.start()?, *transport, *clients, duration)?);
         }
     }
-    writeln!(
+    figures::head(
         out,
-        "Socket.IO broadcast: one room, {SENDERS} senders, {IN_FLIGHT} in flight each, {TEXT} bytes.\n"
+        &format!(
+            "Socket.IO broadcast: one room, {SENDERS} senders, {IN_FLIGHT} in flight each, {TEXT} bytes"
+        ),
+        &[
+            "server",
+            "clients",
+            "CPU per delivery, us",
+            "deliveries a second",
+            "p50, us",
+            "p99, us",
+            "RSS, MiB",
+        ],
     )?;
-    writeln!(
-        out,
-        "| server | clients | CPU per delivery, us | deliveries a second | RSS, MiB |\n|---|---|---|---|---|"
-    )?;
-    for (candidate, transport, clients, figures) in rows {
-        writeln!(
+    for (candidate, transport, clients, turns) in &rows {
+        figures::row(
             out,
-            "| {candidate} | {clients} over {transport} | {:.3} | {:.0} | {:.1} |",
-            median(&figures, |turn| turn.cpu_us_per_delivery),
-            median(&figures, |turn| turn.deliveries_per_second),
-            median(&figures, |turn| turn.rss_mib)
+            &[
+                candidate.to_string(),
+                format!("{clients} over {transport}"),
+                short(median(turns, |turn| turn.cpu_us_per_delivery)),
+                short(median(turns, |turn| turn.deliveries_per_second)),
+                short(median(turns, |turn| turn.p50)),
+                short(median(turns, |turn| turn.p99)),
+                short(median(turns, |turn| turn.rss_mib)),
+            ],
         )?;
     }
     Ok(())
@@ -93,6 +112,8 @@ fn broadcast(
     Ok(Figures {
         cpu_us_per_delivery: cpu.as_secs_f64() * 1e6 / room.delivered as f64,
         deliveries_per_second: room.delivered as f64 / elapsed.as_secs_f64(),
+        p50: room.latencies.percentile(0.5),
+        p99: room.latencies.percentile(0.99),
         rss_mib: server.rss_mib()?,
     })
 }
@@ -103,7 +124,9 @@ struct Room {
     delivered: u64,
     /// Senders one of whose events has reached its witness.
     released: Vec<usize>,
-    next_number: [u64; SENDERS],
+    /// When each event of each sender was emitted.
+    sent_at: [Vec<Instant>; SENDERS],
+    latencies: Latencies,
     /// The number that must come next, for each client from each sender.
     heard: Vec<[u64; SENDERS]>,
 }
@@ -114,16 +137,16 @@ impl Room {
             sent: 0,
             delivered: 0,
             released: Vec::new(),
-            next_number: [0; SENDERS],
+            sent_at: Default::default(),
+            latencies: Latencies::default(),
             heard: vec![[0; SENDERS]; clients],
         }
     }
 
     fn send(&mut self, sender: usize, clients: &mut Clients) {
-        let number = &mut self.next_number[sender];
-        let text = format!("{sender:02} {number:010} {:x<18}", "");
+        let text = format!("{sender:02} {:010} {:x<18}", self.sent_at[sender].len(), "");
         clients.queue(sender, format!(r#"4{START}{text}"]"#).as_bytes());
-        *number += 1;
+        self.sent_at[sender].push(Instant::now());
         self.sent += 1;
     }
 
@@ -137,6 +160,8 @@ impl Room {
         }
         *expected += 1;
         self.delivered += 1;
+        let emitted = self.sent_at[sender].get(number as usize).ok_or("a number from ahead")?;
+        self.latencies.add(emitted.elapsed());
         // Each sender has one listener that releases its events.
         if client == SENDERS + sender {
             self.released.push(sender);

@@ -1,18 +1,26 @@
 //! CPU time of an event that comes back: `message` and `message-back` in the main namespace, 32 bytes, one client.
 
 use std::{
+    collections::VecDeque,
     error::Error,
     io::Write,
     time::{Duration, Instant},
 };
 
 use super::{Candidate, Clients};
-use crate::{TURNS, engineio::Transport, figures::median};
+use crate::{
+    TURNS,
+    engineio::Transport,
+    figures::{self, Latencies, median, short},
+};
 
 /// One turn's figures.
 struct Figures {
     cpu_us_each: f64,
     per_second: f64,
+    p50: f64,
+    p99: f64,
+    rss_mib: f64,
 }
 
 /// The job: both servers by turns, and a table.
@@ -26,22 +34,38 @@ pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>
         }
     }
     for turn in 1..=TURNS {
-        for (candidate, transport, in_flight, figures) in &mut rows {
+        for (candidate, transport, in_flight, turns) in &mut rows {
             eprintln!("turn {turn} of {TURNS}: {candidate}, echo over {transport}, {in_flight} in flight");
-            figures.push(echo(*candidate, *transport, *in_flight, duration)?);
+            turns.push(echo(*candidate, *transport, *in_flight, duration)?);
         }
     }
-    writeln!(out, "Socket.IO echo: one client, 32 bytes an event.\n")?;
-    writeln!(
+    figures::head(
         out,
-        "| server | transport | in flight | CPU per event, us | events a second |\n|---|---|---|---|---|"
+        "Socket.IO echo: one client, 32 bytes an event",
+        &[
+            "server",
+            "transport",
+            "in flight",
+            "CPU per event, us",
+            "events a second",
+            "p50, us",
+            "p99, us",
+            "RSS, MiB",
+        ],
     )?;
-    for (candidate, transport, in_flight, figures) in rows {
-        writeln!(
+    for (candidate, transport, in_flight, turns) in &rows {
+        figures::row(
             out,
-            "| {candidate} | {transport} | {in_flight} | {:.1} | {:.0} |",
-            median(&figures, |turn| turn.cpu_us_each),
-            median(&figures, |turn| turn.per_second)
+            &[
+                candidate.to_string(),
+                transport.to_string(),
+                in_flight.to_string(),
+                short(median(turns, |turn| turn.cpu_us_each)),
+                short(median(turns, |turn| turn.per_second)),
+                short(median(turns, |turn| turn.p50)),
+                short(median(turns, |turn| turn.p99)),
+                short(median(turns, |turn| turn.rss_mib)),
+            ],
         )?;
     }
     Ok(())
@@ -58,9 +82,11 @@ fn echo(
     let mut clients = Clients::join(&server, transport, "/", 1)?;
     let (cpu_before, start) = (server.cpu_time()?, Instant::now());
     let (mut sent, mut came_back) = (0, 0);
+    let (mut sent_at, mut latencies) = (VecDeque::new(), Latencies::default());
     loop {
         while sent < came_back + in_flight && start.elapsed() < duration {
             clients.queue(0, format!(r#"42["message","{sent:032}"]"#).as_bytes());
+            sent_at.push_back(Instant::now());
             sent += 1;
         }
         if came_back == sent {
@@ -76,6 +102,7 @@ fn echo(
             if message != expected.as_bytes() {
                 return Err(format!("{}, not {expected}", String::from_utf8_lossy(message)).into());
             }
+            latencies.add(sent_at.pop_front().ok_or("an event of nobody")?.elapsed());
             came_back += 1;
             Ok(())
         })?;
@@ -84,5 +111,8 @@ fn echo(
     Ok(Figures {
         cpu_us_each: cpu.as_secs_f64() * 1e6 / came_back as f64,
         per_second: came_back as f64 / elapsed.as_secs_f64(),
+        p50: latencies.percentile(0.5),
+        p99: latencies.percentile(0.99),
+        rss_mib: server.rss_mib()?,
     })
 }

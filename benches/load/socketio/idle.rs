@@ -3,7 +3,11 @@
 use std::{error::Error, io::Write, thread, time::Duration};
 
 use super::{Candidate, Clients};
-use crate::{TURNS, engineio::Transport, figures::median};
+use crate::{
+    TURNS,
+    engineio::Transport,
+    figures::{self, median, short},
+};
 
 const SESSIONS: usize = 2_000;
 
@@ -25,19 +29,25 @@ pub fn job(_: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
         }
     }
     for turn in 1..=TURNS {
-        for (candidate, transport, figures) in &mut rows {
+        for (candidate, transport, turns) in &mut rows {
             eprintln!("turn {turn} of {TURNS}: {candidate}, idle over {transport}");
-            figures.push(idle(*candidate, *transport)?);
+            turns.push(idle(*candidate, *transport)?);
         }
     }
-    writeln!(out, "Idle Socket.IO sessions: {SESSIONS} in the main namespace.\n")?;
-    writeln!(out, "| server | transport | KiB a session | RSS without them, MiB |\n|---|---|---|---|")?;
-    for (candidate, transport, figures) in rows {
-        writeln!(
+    figures::head(
+        out,
+        &format!("Idle Socket.IO sessions: {SESSIONS} in the main namespace"),
+        &["server", "transport", "KiB a session", "RSS without them, MiB"],
+    )?;
+    for (candidate, transport, turns) in &rows {
+        figures::row(
             out,
-            "| {candidate} | {transport} | {:.1} | {:.1} |",
-            median(&figures, |turn| turn.kib_per_session),
-            median(&figures, |turn| turn.before_mib)
+            &[
+                candidate.to_string(),
+                transport.to_string(),
+                short(median(turns, |turn| turn.kib_per_session)),
+                short(median(turns, |turn| turn.before_mib)),
+            ],
         )?;
     }
     Ok(())
