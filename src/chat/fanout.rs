@@ -10,7 +10,7 @@ use smallvec::SmallVec;
 use super::{
     batch::{AimedBatches, Batch},
     messages::{Attach, Delivery, Detach, DismissAll, Dismissal, FanOutRound, Hear, Ignore, Seat, Tell},
-    outlets::{DirectOutlet, Outlets},
+    outlets::{Direct, DirectOutlet, Outlets},
     rooms::RoomId,
     round::{Encoding, Hearers, Reach, Round},
     turn::OneTurnLater,
@@ -19,10 +19,6 @@ use crate::{domain::SessionId, metrics::Metrics};
 
 /// A session with more bytes waiting than this does without what is only for those who are idle.
 const IDLE_BYTES: usize = 16 * 1024;
-
-/// A session with more pieces waiting than this before a round is evicted, however small they are: each takes more memory
-/// than its bytes.
-const MAX_PIECES: usize = 1024;
 
 /// What a fan-out does with sessions that do not keep up.
 #[derive(Clone, Copy, Debug)]
@@ -317,13 +313,17 @@ impl Listener {
             debug!("{} has {behind} bytes unread", self.session);
             return tally.evicted.push(self.session);
         }
-        if self.outlet.as_ref().is_some_and(|outlet| outlet.pieces() > MAX_PIECES) {
-            debug!("{} has more than {MAX_PIECES} pieces unread", self.session);
-            return tally.evicted.push(self.session);
-        }
-        let is_delivered =
-            self.outlet.as_ref().is_some_and(|outlet| outlet.deliver(&batch.frames, batch.bytes));
-        if is_delivered || self.mail(batch, manner, tally) {
+        let direct = self.outlet.as_ref().map(|outlet| outlet.deliver(&batch.frames, batch.bytes));
+        let is_delivered = match direct {
+            Some(Direct::Taken) => true,
+            Some(Direct::BehindMail) | None => self.mail(batch, manner, tally),
+            Some(Direct::Full) => {
+                debug!("{} has too many pieces unread", self.session);
+                tally.evicted.push(self.session);
+                false
+            }
+        };
+        if is_delivered {
             tally.messages += batch.messages;
             tally.bytes += batch.bytes;
         }

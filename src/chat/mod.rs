@@ -35,7 +35,7 @@ pub use self::{
         CloseJournal, Cutter, Delivery, DismissAll, Dismissal, Join, Leave, ListRooms, MayEnter, Payload,
         Publish, Seat, Summarize, Summary,
     },
-    outlets::{DirectOutlet, Outlets},
+    outlets::{Direct, DirectOutlet, Outlets},
     round::Encoding,
     server::{ChatLimits, ChatServer},
 };

@@ -9,14 +9,22 @@ use crate::domain::SessionId;
 /// What a session can be handed directly. `session` implements it; it lives on the fan-out's thread.
 pub trait DirectOutlet {
     /// Takes finished frames, `bytes` in all: writes them if nothing waits before them, and keeps what the socket does not
-    /// take. False if nothing was done, for messages are in the session's mailbox that these must not overtake.
-    fn deliver(&self, frames: &[Bytes], bytes: usize) -> bool;
-
-    /// Pieces that wait for the socket.
-    fn pieces(&self) -> usize;
+    /// take.
+    fn deliver(&self, frames: &[Bytes], bytes: usize) -> Direct;
 
     /// A message goes to the session's mailbox; what is delivered next must stay behind it.
     fn note_mail(&self);
+}
+
+/// What became of a direct delivery.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direct {
+    /// It is written, or waits for the socket; or the session has ended, and hears no more.
+    Taken,
+    /// Nothing was done: messages are in the session's mailbox that it must not overtake.
+    BehindMail,
+    /// Nothing was done: so many pieces wait that they take more memory than the bytes in them.
+    Full,
 }
 
 impl fmt::Debug for dyn DirectOutlet {

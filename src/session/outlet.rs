@@ -24,13 +24,16 @@ use super::{
     wire::{MAX_PIECES, Slices, Wire},
 };
 use crate::{
-    chat::{DirectOutlet, messages::Waiting},
+    chat::{Direct, DirectOutlet, messages::Waiting},
     protocol::websocket::frame::{self, OpCode},
 };
 
 /// A payload from this size on is queued as it is; a smaller one is copied behind the answers before it, so that many
 /// small answers leave as one piece.
 const COPY_BELOW: usize = 2048;
+
+/// With more pieces than this nothing more is delivered, however small they are: each takes more memory than its bytes.
+const MAX_WAITING_PIECES: usize = 1024;
 
 /// Finished frames waiting for the socket, shared by a session's actor, its inlet and its outlet.
 #[derive(Clone, Debug)]
@@ -336,17 +339,20 @@ impl Queue {
 }
 
 impl DirectOutlet for RefCell<Queue> {
-    fn deliver(&self, frames: &[Bytes], bytes: usize) -> bool {
+    fn deliver(&self, frames: &[Bytes], bytes: usize) -> Direct {
         let queue = &mut *self.borrow_mut();
         if queue.mail > 0 {
-            return false;
+            return Direct::BehindMail;
         }
         if queue.has_ended {
-            return true;
+            return Direct::Taken;
         }
         let was_empty = queue.is_empty();
         if was_empty && frames.len() <= MAX_PIECES && queue.write_through(frames, bytes) {
-            return true;
+            return Direct::Taken;
+        }
+        if queue.pieces.len() > MAX_WAITING_PIECES {
+            return Direct::Full;
         }
         queue.waiting.add(bytes);
         queue.queue_delivery(frames);
@@ -358,11 +364,7 @@ impl DirectOutlet for RefCell<Queue> {
                 session.wake_by_ref();
             }
         }
-        true
-    }
-
-    fn pieces(&self) -> usize {
-        self.borrow().pieces.len()
+        Direct::Taken
     }
 
     fn note_mail(&self) {

@@ -6,7 +6,7 @@ use actix::{Actor, Addr, Context, Handler, System};
 use bytes::Bytes;
 use echoroom::{
     chat::{
-        Cutter, Delivery, Dialect, DirectOutlet, Encoding, FanOut, Outlets, Patience, Seat,
+        Cutter, Delivery, Dialect, Direct, DirectOutlet, Encoding, FanOut, Outlets, Patience, Seat,
         messages::{Attach, FanOutRound, Hear, Waiting},
         room::Room,
         rooms::Rooms,
@@ -120,13 +120,9 @@ impl Stage {
 }
 
 impl DirectOutlet for Sink {
-    fn deliver(&self, frames: &[Bytes], _: usize) -> bool {
+    fn deliver(&self, frames: &[Bytes], _: usize) -> Direct {
         self.0.set(self.0.get() + frames.iter().map(Bytes::len).sum::<usize>());
-        true
-    }
-
-    fn pieces(&self) -> usize {
-        0
+        Direct::Taken
     }
 
     fn note_mail(&self) {}

@@ -80,7 +80,7 @@ async fn what_is_delivered_directly_is_written_at_once_and_not_counted() {
     use std::io::Read as _;
     let (outbox, mut client) = wired().await;
     let outlet = outbox.direct().expect("a wire");
-    assert!(outlet.deliver(&[Bytes::from_static(b"one"), Bytes::from_static(b"two")], 6));
+    assert_eq!(outlet.deliver(&[Bytes::from_static(b"one"), Bytes::from_static(b"two")], 6), Direct::Taken);
     assert_eq!((outbox.has_waiting(), outbox.waiting().bytes()), (false, 0));
     let mut came = [0; 6];
     client.read_exact(&mut came).expect("it has come");
@@ -93,10 +93,10 @@ async fn what_is_delivered_directly_overtakes_neither_mail_nor_answers() {
     let (outbox, mut client) = wired().await;
     let outlet = outbox.direct().expect("a wire");
     outlet.note_mail();
-    assert!(!outlet.deliver(&[Bytes::from_static(b"late")], 4), "a message is in the mailbox");
+    assert_eq!(outlet.deliver(&[Bytes::from_static(b"late")], 4), Direct::BehindMail);
     outbox.take_mail();
     outbox.answer(|out| out.extend_from_slice(b"answer "));
-    assert!(outlet.deliver(&[Bytes::from_static(b"delivery")], 8));
+    assert_eq!(outlet.deliver(&[Bytes::from_static(b"delivery")], 8), Direct::Taken);
     assert_eq!(outbox.waiting().bytes(), 8, "it waits behind the answer");
     write_all(&outbox).await;
     assert_eq!((outbox.answer_bytes(), outbox.waiting().bytes()), (0, 0));
@@ -104,7 +104,7 @@ async fn what_is_delivered_directly_overtakes_neither_mail_nor_answers() {
     client.read_exact(&mut came).expect("it has come");
     assert_eq!(&came, b"answer delivery");
     outbox.end();
-    assert!(outlet.deliver(&[Bytes::from_static(b"behind the end")], 14));
+    assert_eq!(outlet.deliver(&[Bytes::from_static(b"behind the end")], 14), Direct::Taken);
     assert_eq!((outbox.has_waiting(), outbox.waiting().bytes()), (false, 0));
 }
 
@@ -126,7 +126,7 @@ async fn what_a_full_socket_has_begun_ends_with_its_frame_and_the_counts_hold() 
                     outbox.answer_frame(OpCode::Text, Bytes::from(vec![b'x'; size]));
                     let _ = outbox.poll_write(&mut cx);
                 } else {
-                    assert!(outlet.deliver(&frames, bytes));
+                    assert_eq!(outlet.deliver(&frames, bytes), Direct::Taken);
                 }
             }
             outbox.clear();
@@ -157,4 +157,14 @@ fn header_len(payload: usize) -> usize {
         126..65536 => 4,
         _ => 10,
     }
+}
+
+#[actix_web::test]
+async fn a_socket_that_takes_nothing_is_left_with_so_many_pieces_however_small() {
+    let (outbox, _client) = wired().await;
+    let outlet = outbox.direct().expect("a wire");
+    let frame = [Bytes::from_static(b"\x81\x01x")];
+    let full = (0..10_000_000).find(|_| outlet.deliver(&frame, 3) == Direct::Full);
+    assert!(full.is_some(), "never full");
+    assert_eq!(outbox.waiting().bytes(), 3 * (MAX_WAITING_PIECES + 1));
 }
