@@ -7,7 +7,10 @@ use std::{
     process::Command,
 };
 
-use crate::server::{Server, run};
+use crate::{
+    TURNS,
+    server::{Server, run},
+};
 
 /// A server for the plain room and the echo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,6 +88,21 @@ impl fmt::Display for Candidate {
             Self::NodejsWebsocket => "nodejs-websocket",
         })
     }
+}
+
+/// One turn after the other, every candidate in each: starts it, and adds what `run` finds.
+pub fn take_turns<T>(
+    rows: &mut [(Candidate, Vec<T>)],
+    job: &str,
+    mut run: impl FnMut(&Server) -> Result<T, Box<dyn Error>>,
+) -> Result<(), Box<dyn Error>> {
+    for turn in 1..=TURNS {
+        for (candidate, turns) in rows.iter_mut() {
+            eprintln!("turn {turn} of {TURNS}: {candidate}, {job}");
+            turns.push(run(&candidate.start()?)?);
+        }
+    }
+    Ok(())
 }
 
 /// The folder of peers' sources.

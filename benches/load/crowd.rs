@@ -10,8 +10,8 @@ use std::{
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::{
-    PATIENCE, TURNS,
-    candidates::Candidate,
+    PATIENCE,
+    candidates::{Candidate, take_turns},
     clients::Clients,
     figures::{self, Latencies, median, short},
     frames::{TEXT, push_text},
@@ -61,12 +61,7 @@ pub fn job(_: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     for sessions in SIZES {
         let sessions = sessions.min(most_sessions());
         let mut rows = Candidate::rows(false);
-        for turn in 1..=TURNS {
-            for (candidate, figures) in &mut rows {
-                eprintln!("turn {turn} of {TURNS}: {candidate}, {sessions} sessions");
-                figures.push(gather(&candidate.start()?, sessions)?);
-            }
-        }
+        take_turns(&mut rows, &format!("{sessions} sessions"), |server| gather(server, sessions))?;
         let title = if sessions < LARGEST && sessions > SIZES[0] {
             let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
             format!(

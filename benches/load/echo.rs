@@ -7,8 +7,8 @@ use std::{
 };
 
 use crate::{
-    PATIENCE, TURNS,
-    candidates::Candidate,
+    PATIENCE,
+    candidates::{Candidate, take_turns},
     clients::Clients,
     figures::{self, Latencies, median, short},
     frames::{TEXT, push_text},
@@ -29,12 +29,9 @@ pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>
     for (size, name) in [(32, "32 bytes"), (16 * 1024, "16 KiB")] {
         for in_flight in [1, 16] {
             let mut rows = Candidate::rows(false);
-            for turn in 1..=TURNS {
-                for (candidate, figures) in &mut rows {
-                    eprintln!("turn {turn} of {TURNS}: {candidate}, echo of {name}, {in_flight} in flight");
-                    figures.push(echo(&candidate.start()?, size, in_flight, duration)?);
-                }
-            }
+            take_turns(&mut rows, &format!("echo of {name}, {in_flight} in flight"), |server| {
+                echo(server, size, in_flight, duration)
+            })?;
             figures::head(
                 out,
                 &format!("Echo of {name}, {in_flight} in flight"),

@@ -117,8 +117,11 @@ impl Outbox {
 
     /// The way past the mailbox, if there is a wire.
     pub fn direct(&self) -> Option<Rc<dyn DirectOutlet>> {
-        let has_wire = self.0.borrow().wire.is_some();
-        has_wire.then(|| Rc::clone(&self.0) as Rc<dyn DirectOutlet>)
+        self.has_wire().then(|| Rc::clone(&self.0) as Rc<dyn DirectOutlet>)
+    }
+
+    fn has_wire(&self) -> bool {
+        self.0.borrow().wire.is_some()
     }
 
     /// Bytes of answers that wait.
@@ -275,6 +278,29 @@ impl Queue {
         Ok(true)
     }
 
+    /// Writes frames past the empty queue; whether they are all gone. How much of them is, if they are not, stands in
+    /// `written`.
+    fn write_through(&mut self, frames: &[Bytes], bytes: usize) -> bool {
+        let Some(wire) = &self.wire else {
+            return false;
+        };
+        let outcome = match frames {
+            [frame] => wire.try_write_one(frame),
+            frames => {
+                let slices: Slices<'_> = frames.iter().map(|frame| IoSlice::new(frame)).collect();
+                wire.try_write(&slices)
+            }
+        };
+        match outcome {
+            Ok(written) if written == bytes => true,
+            Ok(written) => {
+                self.written = written;
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
     /// So many more bytes have left.
     fn take_written(&mut self, written: usize) {
         self.written += written;
@@ -372,31 +398,6 @@ impl DirectOutlet for RefCell<Queue> {
     }
 }
 
-impl Queue {
-    /// Writes frames past the empty queue; whether they are all gone. How much of them is, if they are not, stands in
-    /// `written`.
-    fn write_through(&mut self, frames: &[Bytes], bytes: usize) -> bool {
-        let Some(wire) = &self.wire else {
-            return false;
-        };
-        let outcome = match frames {
-            [frame] => wire.try_write_one(frame),
-            frames => {
-                let slices: Slices<'_> = frames.iter().map(|frame| IoSlice::new(frame)).collect();
-                wire.try_write(&slices)
-            }
-        };
-        match outcome {
-            Ok(written) if written == bytes => true,
-            Ok(written) => {
-                self.written = written;
-                false
-            }
-            Err(_) => false,
-        }
-    }
-}
-
 /// The body of a session's response: runs the actor and writes, or yields, what it and its room want written.
 #[derive(Debug)]
 pub struct Outlet<S> {
@@ -452,7 +453,10 @@ where
         match this.outbox.pop() {
             Some(bytes) => Poll::Ready(Some(Ok(bytes))),
             None if this.actor.is_none() && !this.outbox.has_waiting() => {
-                linger::wake_when_over(cx.waker().clone());
+                // A wire lingers by itself.
+                if !this.outbox.has_wire() {
+                    linger::wake_when_over(cx.waker().clone());
+                }
                 Poll::Ready(None)
             }
             None => Poll::Pending,

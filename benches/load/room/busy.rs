@@ -9,8 +9,8 @@ use std::{
 
 use super::{LINE, Room};
 use crate::{
-    PATIENCE, TURNS,
-    candidates::Candidate,
+    PATIENCE,
+    candidates::{Candidate, take_turns},
     figures::{self, median, short},
     server::Server,
 };
@@ -32,12 +32,7 @@ pub(super) struct Figures {
 /// The job: all servers by turns, and a table.
 pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let mut rows = Candidate::rows(true);
-    for turn in 1..=TURNS {
-        for (candidate, figures) in &mut rows {
-            eprintln!("turn {turn} of {TURNS}: {candidate}, busy room");
-            figures.push(talk(&candidate.start()?, duration)?);
-        }
-    }
+    take_turns(&mut rows, "busy room", |server| talk(server, duration))?;
     figures::head(
         out,
         &format!(

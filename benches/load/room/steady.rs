@@ -8,8 +8,7 @@ use std::{
 
 use super::{LINE, Room};
 use crate::{
-    TURNS,
-    candidates::Candidate,
+    candidates::{Candidate, take_turns},
     figures::{self, median, short},
     server::Server,
 };
@@ -38,12 +37,7 @@ pub(super) struct Figures {
 pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     for rate in RATES {
         let mut rows = Candidate::rows(true);
-        for turn in 1..=TURNS {
-            for (candidate, figures) in &mut rows {
-                eprintln!("turn {turn} of {TURNS}: {candidate}, {rate} lines a second");
-                figures.push(talk(&candidate.start()?, rate, duration)?);
-            }
-        }
+        take_turns(&mut rows, &format!("{rate} lines a second"), |server| talk(server, rate, duration))?;
         figures::head(
             out,
             &format!("Room at {rate} messages a second to {SESSIONS} sessions, {LINE} bytes"),
