@@ -1,0 +1,11 @@
+//! Hostile clients, disks and machines against the real program, each with a budget that it must hold.
+//!
+//! A budget is generous in absolute terms, for the machine that runs the tests may be slow and busy; where a cost must
+//! not grow faster than its cause, the test compares two sizes of one attack. How fast the server is belongs in the load
+//! benchmark.
+
+#[allow(dead_code, reason = "tests to come use the rest")]
+mod client;
+mod harness;
+#[allow(dead_code, reason = "tests to come use the rest")]
+mod program;
