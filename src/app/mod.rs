@@ -25,7 +25,7 @@ use crate::{
     chat::{CloseJournal, DismissAll},
     config::Settings,
     journal::{JournalError, sqlite::OpenError},
-    routes,
+    logging, routes,
     session::linger,
 };
 
@@ -34,6 +34,9 @@ mod service;
 
 /// Descriptors beside connections: files, wake-up pipes, logs.
 const SPARE_DESCRIPTORS: u64 = 256;
+
+/// How often refusals that had no line in the log are told.
+const REFUSALS_EVERY: Duration = Duration::from_secs(60);
 
 /// How often a server that stops looks whether all sessions have left.
 const DRAIN_STEP: Duration = Duration::from_millis(10);
@@ -160,7 +163,14 @@ impl Application {
             });
             handle.stop().await;
         });
+        let reporting = rt::spawn(async {
+            loop {
+                rt::time::sleep(REFUSALS_EVERY).await;
+                logging::report_refusals();
+            }
+        });
         let outcome = self.server.await;
+        reporting.abort();
         stopping.abort();
         if let Some(metrics) = metrics {
             metrics.abort();

@@ -10,8 +10,12 @@ use std::{
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
 
 use self::defaults as default;
-pub use self::values::{AllowedOrigin, ByteSize, JournalKind, Network, Period, Switch};
+pub use self::{
+    per_address::PerAddress,
+    values::{AllowedOrigin, ByteSize, JournalKind, Network, Period, Switch},
+};
 
+pub mod per_address;
 pub mod values;
 
 /// The port variable that hosting platforms set, used when neither `--port` nor `ECHOROOM_PORT` is given.
@@ -21,7 +25,7 @@ const PLATFORM_PORT: &str = "PORT";
 mod defaults {
     use std::time::Duration;
 
-    use super::{ByteSize, Period};
+    use super::{ByteSize, PerAddress, Period};
 
     pub(super) const PORT: u16 = 3000;
     pub(super) const STATIC_DIR: &str = "static";
@@ -52,7 +56,7 @@ mod defaults {
     pub(super) const RATE_BURST: u32 = 60;
     pub(super) const RATE_PATIENCE: Period = Period(Duration::from_secs(10));
     pub(super) const MAX_SESSIONS: usize = 100_000;
-    pub(super) const MAX_SESSIONS_PER_ADDRESS: usize = 0;
+    pub(super) const MAX_SESSIONS_PER_ADDRESS: PerAddress = PerAddress::for_public(1000);
     pub(super) const MAX_ROOMS: usize = 10_000;
     pub(super) const MAX_LESSONS: usize = 64;
     pub(super) const PING_INTERVAL: Period = Period(Duration::from_secs(25));
@@ -241,10 +245,11 @@ pub struct Settings {
     #[arg(long, env = "ECHOROOM_MAX_SESSIONS", value_name = "COUNT", default_value_t = nonzero(default::MAX_SESSIONS))]
     pub max_sessions: NonZeroUsize,
 
-    /// Sessions at a time from one address (of IPv6, from one network of 64 bits); more get 503. 0 is no limit
+    /// Sessions at a time from one address (of IPv6, from one network of 64 bits); more get 503. A bare number holds for
+    /// every address, public:1000 for public addresses only; 0 is no limit
     #[arg(long, env = "ECHOROOM_MAX_SESSIONS_PER_ADDRESS", value_name = "COUNT",
           default_value_t = default::MAX_SESSIONS_PER_ADDRESS)]
-    pub max_sessions_per_address: usize,
+    pub max_sessions_per_address: PerAddress,
 
     /// Address or network (10.0.0.0/8) of a proxy whose X-Forwarded-For is believed; repeatable
     #[arg(long, env = "ECHOROOM_TRUSTED_PROXY", value_name = "NETWORK", value_delimiter = ',')]

@@ -2,19 +2,27 @@
 
 use std::{
     collections::HashMap,
-    net::{IpAddr, Ipv6Addr},
+    net::IpAddr,
     sync::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicBool, AtomicUsize, Ordering},
     },
 };
 
+use crate::{
+    config::{PerAddress, per_address::network_of},
+    logging,
+};
+
+/// The settings whose bounds are reached, as the log names them.
+const MAX_SESSIONS: &str = "--max-sessions (ECHOROOM_MAX_SESSIONS)";
+const MAX_PER_ADDRESS: &str = "--max-sessions-per-address (ECHOROOM_MAX_SESSIONS_PER_ADDRESS)";
+
 /// Counts sessions and refuses those over the bounds.
 #[derive(Debug)]
 pub struct Admission {
     max_sessions: usize,
-    /// 0: no bound.
-    max_per_address: usize,
+    max_per_address: PerAddress,
     sessions: AtomicUsize,
     by_address: Mutex<HashMap<IpAddr, usize>>,
     draining: AtomicBool,
@@ -24,7 +32,7 @@ pub struct Admission {
 #[derive(Debug)]
 pub struct Admitted {
     admission: Arc<Admission>,
-    /// Only if addresses are counted.
+    /// Only if the address has a bound.
     address: Option<IpAddr>,
 }
 
@@ -44,7 +52,7 @@ pub enum Full {
 
 impl Admission {
     /// No sessions yet.
-    pub fn new(max_sessions: usize, max_per_address: usize) -> Arc<Self> {
+    pub fn new(max_sessions: usize, max_per_address: PerAddress) -> Arc<Self> {
         Arc::new(Self {
             max_sessions,
             max_per_address,
@@ -65,18 +73,28 @@ impl Admission {
         // Count first: two that come at once must not both take the last place.
         if self.sessions.fetch_add(1, Ordering::SeqCst) >= self.max_sessions {
             self.sessions.fetch_sub(1, Ordering::SeqCst);
+            logging::refused(
+                MAX_SESSIONS,
+                format_args!("there are {} sessions; one more was refused", self.max_sessions),
+            );
             return Err(Full::Sessions);
         }
         let mut admitted = Admitted { admission: Arc::clone(self), address: None };
-        if let Some(address) = address.filter(|_| self.max_per_address > 0).map(network_of) {
+        let bounded = address.and_then(|address| Some((address, self.max_per_address.bound_for(address)?)));
+        if let Some((address, bound)) = bounded {
+            let network = network_of(address);
             let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = by_address.entry(address).or_default();
-            if *count >= self.max_per_address {
+            let count = by_address.entry(network).or_default();
+            if *count >= bound {
                 drop(by_address);
+                logging::refused(
+                    MAX_PER_ADDRESS,
+                    format_args!("{address} has {bound} sessions; one more was refused"),
+                );
                 return Err(Full::Address);
             }
             *count += 1;
-            admitted.address = Some(address);
+            admitted.address = Some(network);
         }
         Ok(admitted)
     }
@@ -94,15 +112,6 @@ impl Admission {
     /// Whether the server is about to stop.
     pub fn is_draining(&self) -> bool {
         self.draining.load(Ordering::SeqCst)
-    }
-}
-
-/// What counts as one address: of IPv6 its network of 64 bits, for that is what one client is given, and within which
-/// it can call itself what it likes.
-fn network_of(address: IpAddr) -> IpAddr {
-    match address {
-        IpAddr::V4(_) => address,
-        IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),
     }
 }
 
@@ -130,7 +139,7 @@ mod tests {
 
     #[test]
     fn the_bound_over_all_holds_and_places_come_back() {
-        let admission = Admission::new(2, 0);
+        let admission = Admission::new(2, PerAddress::for_all(0));
         let first = admission.admit(ONE).expect("a place");
         let _second = admission.admit(ONE).expect("a place");
         assert_eq!(admission.admit(TWO).expect_err("full"), Full::Sessions);
@@ -141,7 +150,7 @@ mod tests {
 
     #[test]
     fn the_bound_of_an_address_is_its_own() {
-        let admission = Admission::new(9, 1);
+        let admission = Admission::new(9, PerAddress::for_all(1));
         let first = admission.admit(ONE).expect("a place");
         assert_eq!(admission.admit(ONE).expect_err("full"), Full::Address);
         assert_eq!(admission.sessions(), 1, "a refused session is not counted");
@@ -152,7 +161,7 @@ mod tests {
 
     #[test]
     fn an_ipv6_network_is_one_address() {
-        let admission = Admission::new(9, 1);
+        let admission = Admission::new(9, PerAddress::for_all(1));
         let from = |text: &str| admission.admit(Some(text.parse().expect("an address")));
         let _first = from("2001:db8:0:1::1").expect("a place");
         assert_eq!(from("2001:db8:0:1:ffff::2").expect_err("the same network"), Full::Address);
@@ -161,14 +170,14 @@ mod tests {
 
     #[test]
     fn addresses_without_sessions_are_forgotten() {
-        let admission = Admission::new(9, 1);
+        let admission = Admission::new(9, PerAddress::for_all(1));
         drop(admission.admit(ONE));
         assert!(admission.by_address.lock().expect("not poisoned").is_empty());
     }
 
     #[test]
     fn a_draining_server_admits_nobody() {
-        let admission = Admission::new(9, 0);
+        let admission = Admission::new(9, PerAddress::for_all(0));
         admission.drain();
         assert_eq!(admission.admit(ONE).expect_err("draining"), Full::Draining);
     }

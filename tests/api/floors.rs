@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 6] = [
     &["session"],
     &["chat"],
     &["journal"],
-    &["domain", "protocol", "config", "metrics"],
+    &["domain", "protocol", "config", "metrics", "logging"],
 ];
 
 fn floor_of(module: &str) -> Option<usize> {

@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use echoroom::config::Settings;
+use echoroom::config::{PerAddress, Settings};
 
 use crate::helpers::{TestServer, frame, settings, text};
 
@@ -38,7 +38,8 @@ async fn one_session_too_many_is_told_to_come_back() {
 
 #[actix_web::test]
 async fn one_session_too_many_from_an_address_is_told_to_come_back() {
-    let server = TestServer::with(Settings { max_sessions_per_address: 1, ..settings() }).await;
+    let server =
+        TestServer::with(Settings { max_sessions_per_address: PerAddress::for_all(1), ..settings() }).await;
     let _first = server.connect("/ws").await;
     assert_full(&server, "/ws", "", "--max-sessions-per-address").await;
     // Nobody is believed to come from elsewhere.
@@ -48,7 +49,7 @@ async fn one_session_too_many_from_an_address_is_told_to_come_back() {
 #[actix_web::test]
 async fn behind_a_trusted_proxy_the_address_is_the_clients() {
     let trusting = Settings {
-        max_sessions_per_address: 1,
+        max_sessions_per_address: PerAddress::for_all(1),
         trusted_proxy: vec!["127.0.0.1".parse().expect("an address")],
         ..settings()
     };

@@ -1,0 +1,160 @@
+//! What log lines may show and how often: a client must be able to fill neither a line nor the log.
+
+use std::{
+    collections::BTreeMap,
+    fmt::{self, Display, Write as _},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use log::warn;
+
+/// Characters of a client's text that a log line or an answer shows.
+pub const MAX_SHOWN_CHARS: usize = 200;
+
+/// How often a setting has a line of its own at most.
+const REFUSALS_EVERY: Duration = Duration::from_secs(60);
+
+/// Refusals since the last line of each setting.
+static REFUSALS: Mutex<Refusals> = Mutex::new(Refusals::new());
+
+/// A text that a client chose, as a log line or an answer shows it: control characters escaped, and then at most
+/// [`MAX_SHOWN_CHARS`] characters. `Debug` adds quotation marks.
+#[derive(Clone, Copy)]
+pub struct Shown<'a>(pub &'a str);
+
+impl Shown<'_> {
+    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut room = MAX_SHOWN_CHARS;
+        for c in self.0.chars() {
+            let escaped = c.escape_debug();
+            match room.checked_sub(escaped.len()) {
+                Some(left) => room = left,
+                None => return write!(f, "… ({} bytes)", self.0.len()),
+            }
+            write!(f, "{escaped}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Display for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.write(f)
+    }
+}
+
+impl fmt::Debug for Shown<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_char('"')?;
+        self.write(f)?;
+        f.write_char('"')
+    }
+}
+
+/// Logs a refusal because of a setting: the first one at once, then one line a minute for each setting, with the number
+/// of refusals that had no line. `setting` names the flag, as in `--max-rooms`; `what` is a sentence on what was refused.
+pub fn refused(setting: &'static str, what: impl Display) {
+    // The line is written after the lock is given back: a logger may be slow.
+    let unlogged = REFUSALS.lock().unwrap_or_else(PoisonError::into_inner).note(setting, Instant::now());
+    match unlogged {
+        Some(0) => warn!("{setting}: {what}"),
+        Some(unlogged) => warn!("{setting}: {what} ({unlogged} more refusals since the last line)"),
+        None => {}
+    }
+}
+
+/// Logs the numbers of refusals that had no line, for settings whose last line is a minute old. To be called now and
+/// then; without it the numbers wait for the next refusal.
+pub fn report_refusals() {
+    let due = REFUSALS.lock().unwrap_or_else(PoisonError::into_inner).due(Instant::now());
+    for (setting, unlogged) in due {
+        warn!("{setting}: {unlogged} more refusals since the last line");
+    }
+}
+
+/// The refusals of each setting. Settings are constants of the program, so their number is bounded.
+struct Refusals {
+    by_setting: BTreeMap<&'static str, Window>,
+}
+
+/// Since the last line of one setting.
+struct Window {
+    began: Instant,
+    unlogged: u64,
+}
+
+impl Refusals {
+    const fn new() -> Self {
+        Self { by_setting: BTreeMap::new() }
+    }
+
+    /// Counts a refusal. If it is to have a line: the number of those before it that had none.
+    fn note(&mut self, setting: &'static str, now: Instant) -> Option<u64> {
+        let Some(window) = self.by_setting.get_mut(setting) else {
+            self.by_setting.insert(setting, Window { began: now, unlogged: 0 });
+            return Some(0);
+        };
+        if now.saturating_duration_since(window.began) < REFUSALS_EVERY {
+            window.unlogged += 1;
+            return None;
+        }
+        window.began = now;
+        Some(std::mem::take(&mut window.unlogged))
+    }
+
+    /// The settings that have refusals without a line and may have a line again.
+    fn due(&mut self, now: Instant) -> Vec<(&'static str, u64)> {
+        let is_due = |window: &Window| {
+            window.unlogged > 0 && now.saturating_duration_since(window.began) >= REFUSALS_EVERY
+        };
+        let due = self.by_setting.iter_mut().filter(|(_, window)| is_due(window));
+        due.map(|(setting, window)| {
+            window.began = now;
+            (*setting, std::mem::take(&mut window.unlogged))
+        })
+        .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_clients_text_is_cut_and_cannot_begin_a_line() {
+        assert_eq!(Shown("http://a").to_string(), "http://a");
+        assert_eq!(format!("{:?}", Shown("a\n\u{1b}[31m\"é\u{202e}")), "\"a\\n\\u{1b}[31m\\\"é\\u{202e}\"");
+        let long = "é".repeat(MAX_SHOWN_CHARS);
+        assert_eq!(Shown(&long).to_string(), long);
+        let longer = "é".repeat(100_000);
+        assert_eq!(Shown(&longer).to_string(), format!("{long}… (200000 bytes)"));
+        let escaped = format!("{}… (1000 bytes)", "\\n".repeat(100));
+        assert_eq!(Shown(&"\n".repeat(1000)).to_string(), escaped);
+    }
+
+    #[test]
+    fn a_setting_is_named_at_once_and_then_once_a_minute_with_a_count() {
+        let mut refusals = Refusals::new();
+        let start = Instant::now();
+        assert_eq!(refusals.note("--a", start), Some(0));
+        for _ in 0..1000 {
+            assert_eq!(refusals.note("--a", start + Duration::from_secs(59)), None);
+        }
+        assert_eq!(refusals.note("--b", start), Some(0), "another setting has its own line");
+        assert_eq!(refusals.note("--a", start + REFUSALS_EVERY), Some(1000));
+        assert_eq!(refusals.note("--a", start + REFUSALS_EVERY * 2), Some(0));
+    }
+
+    #[test]
+    fn what_had_no_line_is_told_when_the_flood_has_ended() {
+        let mut refusals = Refusals::new();
+        let start = Instant::now();
+        for _ in 0..3 {
+            refusals.note("--a", start);
+        }
+        assert_eq!(refusals.due(start + Duration::from_secs(59)), []);
+        assert_eq!(refusals.due(start + REFUSALS_EVERY), [("--a", 2)]);
+        assert_eq!(refusals.due(start + REFUSALS_EVERY * 2), []);
+    }
+}
