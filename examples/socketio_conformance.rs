@@ -84,7 +84,7 @@ async fn main() -> io::Result<()> {
         rate: None,
         ..EngineSettings::default()
     };
-    let engine = || Engine::new(settings.clone(), Arc::default(), Budget::new(64 << 20));
+    let engine = || Engine::new(settings.clone(), Arc::default(), Budget::new(64 << 20), Arc::default());
     let (echo, sockets) = (engine(), engine());
     HttpServer::new(move || {
         let namespaces = Namespaces::default()

@@ -17,14 +17,14 @@
 //! - [`journal`]: what was said in each room, kept: the contract, a store in memory, one in a SQLite file.
 //! - [`protocol`]: bytes in, values out: frames and messages of RFC 6455, packets of Engine.IO and Socket.IO, the chat
 //!   vocabulary, close codes, the upper-case answer.
-//! - [`domain`], [`config`], [`metrics`], [`logging`]: names, faces and ids; all settings; what the process counts; what
-//!   log lines may show and how often.
+//! - [`domain`], [`config`], [`metrics`], [`logging`], [`parts`]: names, faces and ids; all settings; what the process
+//!   counts; what log lines may show and how often; what happens when a shared actor or thread panics.
 //!
 //! # Floors
 //!
 //! `use crate::` points down or stays on its floor's own folder, and a test checks it:
 //!
-//! `app` > `routes` > `session` > `chat` > `journal` > `domain` `protocol` `config` `metrics` `logging`
+//! `app` > `routes` > `session` > `chat` > `journal` > `domain` `protocol` `config` `metrics` `logging` `parts`
 //!
 //! When a lower floor must speak to an upper one, it holds a `Recipient` of a message that it defines itself:
 //! `chat` defines [`Delivery`](chat::Delivery), sessions handle it. Or a trait that it defines, within one thread.
@@ -49,6 +49,7 @@ pub mod domain;
 pub mod journal;
 pub mod logging;
 pub mod metrics;
+pub mod parts;
 pub mod protocol;
 pub mod routes;
 pub mod session;

@@ -18,6 +18,9 @@ use echoroom::{
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
+/// The exit code when an actor or thread that all clients share has panicked.
+const EXIT_PART_DIED: i32 = 70;
+
 /// How long the health check waits for the server.
 const HEALTH_PATIENCE: Duration = Duration::from_secs(3);
 
@@ -52,12 +55,20 @@ fn serve(settings: Settings) -> ExitCode {
     }
     let outcome = actix_web::rt::System::new().block_on(async {
         let application = Application::build(settings).map_err(|error| error.to_string())?;
+        application.parts().when_one_dies(exit_without);
         application.run_until_stopped().await.map_err(|error| format!("the server failed: {error}"))
     });
     match outcome {
         Ok(()) => ExitCode::SUCCESS,
         Err(sentence) => fail(1, &sentence),
     }
+}
+
+/// Ends the process, which would be deaf without this part: what was acked is durable, clients come back to the next
+/// process and get what they missed.
+fn exit_without(part: &str) {
+    log::error!("the server cannot go on without {part}: exit code {EXIT_PART_DIED}");
+    std::process::exit(EXIT_PART_DIED);
 }
 
 /// Asks `/health` as a container's health check does, without a client library.

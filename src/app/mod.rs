@@ -25,7 +25,9 @@ use crate::{
     chat::{CloseJournal, DismissAll},
     config::Settings,
     journal::{JournalError, sqlite::OpenError},
-    logging, routes,
+    logging,
+    parts::Parts,
+    routes,
     session::linger,
 };
 
@@ -130,6 +132,11 @@ impl Application {
     /// The port of `--metrics-bind`, if that was set.
     pub fn metrics_port(&self) -> Option<u16> {
         self.metrics.as_ref().map(|(_, address)| address.port())
+    }
+
+    /// The parts that all clients share: actors and threads whose panic leaves the process without them.
+    pub fn parts(&self) -> &Parts {
+        &self.node.parts
     }
 
     /// Stops the server from elsewhere.

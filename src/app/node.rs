@@ -5,7 +5,7 @@ use std::sync::{
     atomic::{AtomicUsize, Ordering},
 };
 
-use actix::{Actor as _, Addr};
+use actix::Addr;
 use actix_web::web;
 
 use super::JournalStartError;
@@ -15,6 +15,7 @@ use crate::{
     domain::WorkerId,
     journal::{Journal, Retention, memory::MemoryJournal, sqlite::SqliteJournal},
     metrics::Metrics,
+    parts::Parts,
     session::{
         Worker,
         admission::Admission,
@@ -30,6 +31,7 @@ use crate::{
 pub struct Node {
     pub(super) settings: Arc<Settings>,
     pub(super) metrics: Arc<Metrics>,
+    pub(super) parts: Arc<Parts>,
     intake: Arc<Budget>,
     pub(super) admission: Arc<Admission>,
     journal: Arc<dyn Journal>,
@@ -47,9 +49,16 @@ impl Node {
     pub fn new(settings: Settings) -> Result<Self, JournalStartError> {
         let intake = Budget::new(settings.max_intake_total.get());
         let metrics = Arc::new(Metrics::new());
+        let parts = Arc::<Parts>::default();
         Ok(Self {
-            journal: open_journal(&settings)?,
-            engine: Engine::new(EngineSettings::of(&settings), Arc::clone(&metrics), Arc::clone(&intake)),
+            journal: open_journal(&settings, &parts)?,
+            engine: Engine::new(
+                EngineSettings::of(&settings),
+                Arc::clone(&metrics),
+                Arc::clone(&intake),
+                Arc::clone(&parts),
+            ),
+            parts,
             intake,
             admission: Admission::new(settings.max_sessions.get(), settings.max_sessions_per_address),
             lessons: Lessons::new(settings.max_lessons.get()),
@@ -72,7 +81,8 @@ impl Node {
                 remembered_ids: settings.history.get(),
                 tail_bytes: settings.tail_bytes.get(),
             };
-            ChatServer::new(limits, Arc::clone(&self.journal), Arc::clone(&self.metrics)).start()
+            let server = ChatServer::new(limits, Arc::clone(&self.journal), Arc::clone(&self.metrics));
+            self.parts.start("chat-server", server)
         };
         let chat = self.chat.get_or_init(start_chat).clone();
         let patience = Patience {
@@ -80,7 +90,8 @@ impl Node {
             before_cut: settings.stall_timeout.get(),
         };
         let outlets = Outlets::default();
-        let fanout = FanOut::new(patience, outlets.clone(), Arc::clone(&self.metrics)).start();
+        let fanout = FanOut::new(patience, outlets.clone(), Arc::clone(&self.metrics));
+        let fanout = self.parts.start(format!("fan-out-{}", id.0), fanout);
         chat.do_send(AddWorker { worker: id, fanout });
         web::Data::new(Worker {
             id,
@@ -93,13 +104,14 @@ impl Node {
             lessons: Arc::clone(&self.lessons),
             settings: Arc::clone(settings),
             metrics: Arc::clone(&self.metrics),
+            parts: Arc::clone(&self.parts),
             inflater: Default::default(),
             deflaters: Default::default(),
         })
     }
 }
 
-fn open_journal(settings: &Settings) -> Result<Arc<dyn Journal>, JournalStartError> {
+fn open_journal(settings: &Settings, parts: &Arc<Parts>) -> Result<Arc<dyn Journal>, JournalStartError> {
     let retention = Retention {
         messages: settings.history.get() as u64,
         bytes: settings.history_bytes.get() as u64,
@@ -107,7 +119,7 @@ fn open_journal(settings: &Settings) -> Result<Arc<dyn Journal>, JournalStartErr
         total_bytes: settings.max_data_size.get() as u64,
     };
     Ok(match settings.journal {
-        JournalKind::Sqlite => Arc::new(SqliteJournal::open(&settings.data_dir, retention)?),
+        JournalKind::Sqlite => Arc::new(SqliteJournal::open(&settings.data_dir, retention, parts)?),
         JournalKind::Memory => Arc::new(MemoryJournal::new(retention)?),
     })
 }

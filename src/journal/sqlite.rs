@@ -13,7 +13,6 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
-    thread,
 };
 
 use log::{error, info};
@@ -21,7 +20,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::{schema::Fault, writer::Writer};
 use super::{Append, Journal, JournalError, Page, Pending, Position, Range, Retention};
-use crate::domain::RoomName;
+use crate::{domain::RoomName, parts::Parts};
 
 mod reader;
 mod schema;
@@ -32,6 +31,10 @@ const FILE: &str = "echoroom.db";
 
 /// The name of the lock beside it.
 const LOCK: &str = "echoroom.lock";
+
+/// The names of the two threads.
+const WRITER: &str = "journal-writer";
+const READER: &str = "journal-reader";
 
 /// Jobs that wait for a thread; further ones wait to be queued.
 const QUEUE: usize = 1024;
@@ -95,7 +98,7 @@ impl SqliteJournal {
     ///
     /// # Errors
     /// It can never be used as it is, see [`OpenError`].
-    pub fn open(folder: &Path, retention: Retention) -> Result<Self, OpenError> {
+    pub fn open(folder: &Path, retention: Retention, parts: &Arc<Parts>) -> Result<Self, OpenError> {
         let place = Arc::new(Place { folder: folder.to_owned(), file: folder.join(FILE) });
         let mut writer = Writer::new(Arc::clone(&place), retention);
         match writer.connect() {
@@ -105,11 +108,10 @@ impl SqliteJournal {
         }
         let (writes, write_jobs) = mpsc::channel(QUEUE);
         let (reads, read_jobs) = mpsc::channel(QUEUE);
-        let spawn = |name: &str, run: Box<dyn FnOnce() + Send>| {
-            thread::Builder::new().name(name.to_owned()).spawn(run).map_err(OpenError::Thread)
-        };
-        spawn("journal-writer", Box::new(move || writer.run(write_jobs)))?;
-        spawn("journal-reader", Box::new(move || reader::run(&place, read_jobs)))?;
+        let own = Arc::clone(parts);
+        parts.spawn(WRITER, move || writer.run(write_jobs, &own)).map_err(OpenError::Thread)?;
+        let own = Arc::clone(parts);
+        parts.spawn(READER, move || reader::run(&place, read_jobs, &own)).map_err(OpenError::Thread)?;
         Ok(Self { writes, reads })
     }
 }

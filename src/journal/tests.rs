@@ -42,7 +42,7 @@ fn wait<T>(answer: impl Future<Output = T>) -> T {
 fn on_each(retention: Retention, test: impl Fn(&dyn Journal)) {
     test(&MemoryJournal::new(retention).expect("random numbers"));
     let folder = tempfile::tempdir().expect("a folder");
-    test(&SqliteJournal::open(folder.path(), retention).expect("opens"));
+    test(&SqliteJournal::open(folder.path(), retention, &Arc::default()).expect("opens"));
 }
 
 fn room(name: &str) -> RoomName {
@@ -282,7 +282,7 @@ fn epochs_have_names_that_can_be_read_back() {
 fn a_file_keeps_what_it_was_given() {
     let folder = tempfile::tempdir().expect("a folder");
     let before = {
-        let journal = SqliteJournal::open(folder.path(), RETENTION).expect("opens");
+        let journal = SqliteJournal::open(folder.path(), RETENTION, &Arc::default()).expect("opens");
         say(&journal, "a", 3);
         let position = open(&journal, "a");
         wait(journal.close()).expect("closes");
@@ -297,7 +297,7 @@ fn a_file_keeps_what_it_was_given() {
 fn after_an_unclean_stop_a_new_epoch_begins_behind_what_is_durable() {
     let folder = tempfile::tempdir().expect("a folder");
     let first = {
-        let journal = SqliteJournal::open(folder.path(), RETENTION).expect("opens");
+        let journal = SqliteJournal::open(folder.path(), RETENTION, &Arc::default()).expect("opens");
         say(&journal, "a", 3);
         open(&journal, "a").epochs[0]
     };
@@ -319,7 +319,7 @@ fn after_an_unclean_stop_a_new_epoch_begins_behind_what_is_durable() {
 /// Opens the folder again; the threads of the journal before let go of it in their own time.
 fn reopen(folder: &std::path::Path) -> SqliteJournal {
     loop {
-        match SqliteJournal::open(folder, RETENTION) {
+        match SqliteJournal::open(folder, RETENTION, &Arc::default()) {
             Err(OpenError::Locked(_)) => std::thread::yield_now(),
             other => return other.expect("opens"),
         }
@@ -329,8 +329,9 @@ fn reopen(folder: &std::path::Path) -> SqliteJournal {
 #[test]
 fn a_second_server_is_kept_out_in_one_sentence() {
     let folder = tempfile::tempdir().expect("a folder");
-    let _first = SqliteJournal::open(folder.path(), RETENTION).expect("opens");
-    let refused = SqliteJournal::open(folder.path(), RETENTION).expect_err("locked").to_string();
+    let _first = SqliteJournal::open(folder.path(), RETENTION, &Arc::default()).expect("opens");
+    let refused =
+        SqliteJournal::open(folder.path(), RETENTION, &Arc::default()).expect_err("locked").to_string();
     assert_eq!(refused, format!("another server uses the journal in {}", folder.path().display()));
 }
 
@@ -339,14 +340,20 @@ fn files_of_others_and_of_later_versions_are_left_alone() {
     let folder = tempfile::tempdir().expect("a folder");
     let file = folder.path().join("echoroom.db");
     std::fs::write(&file, "not a database, but a text that is long enough to look at").expect("written");
-    assert!(matches!(SqliteJournal::open(folder.path(), RETENTION), Err(OpenError::NoJournal { .. })));
+    assert!(matches!(
+        SqliteJournal::open(folder.path(), RETENTION, &Arc::default()),
+        Err(OpenError::NoJournal { .. })
+    ));
     std::fs::remove_file(&file).expect("removed");
     rusqlite::Connection::open(&file)
         .and_then(|connection| connection.pragma_update(None, "user_version", 99))
         .expect("a file of a later version");
-    let refused = SqliteJournal::open(folder.path(), RETENTION);
+    let refused = SqliteJournal::open(folder.path(), RETENTION, &Arc::default());
     assert!(matches!(refused, Err(OpenError::Newer { found: 99, known: 1, .. })), "{refused:?}");
-    assert!(matches!(SqliteJournal::open(&file, RETENTION), Err(OpenError::NoJournal { .. })));
+    assert!(matches!(
+        SqliteJournal::open(&file, RETENTION, &Arc::default()),
+        Err(OpenError::NoJournal { .. })
+    ));
 }
 
 #[test]
@@ -356,7 +363,7 @@ fn a_journal_that_cannot_be_opened_now_says_so_until_it_can() {
     let place = folder.path().join("disk");
     let link = folder.path().join("data");
     std::os::unix::fs::symlink(place.join("inner"), &link).expect("a link");
-    let journal = SqliteJournal::open(&link.join("x"), RETENTION).expect("starts");
+    let journal = SqliteJournal::open(&link.join("x"), RETENTION, &Arc::default()).expect("starts");
     assert!(matches!(wait(journal.open(room("a"))), Err(super::JournalError::Unavailable(_))));
     assert!(wait(journal.read(room("a"), ALL)).is_err());
     std::fs::create_dir_all(place.join("inner")).expect("the disk is there");
@@ -367,13 +374,13 @@ fn a_journal_that_cannot_be_opened_now_says_so_until_it_can() {
 #[test]
 fn a_copy_is_whole_and_made_while_the_journal_is_used() {
     let folder = tempfile::tempdir().expect("a folder");
-    let journal = SqliteJournal::open(folder.path(), RETENTION).expect("opens");
+    let journal = SqliteJournal::open(folder.path(), RETENTION, &Arc::default()).expect("opens");
     say(&journal, "a", 3);
     let copy = tempfile::tempdir().expect("a folder");
     let target = copy.path().join("echoroom.db");
     sqlite::back_up(folder.path(), &target).expect("copied");
     say(&journal, "a", 1);
-    let restored = SqliteJournal::open(copy.path(), RETENTION).expect("opens");
+    let restored = SqliteJournal::open(copy.path(), RETENTION, &Arc::default()).expect("opens");
     assert_eq!(offsets(&read(&restored, "a", ALL)), [1, 2, 3]);
     assert!(sqlite::back_up(folder.path(), &target).expect_err("taken").contains("there already"));
     assert!(

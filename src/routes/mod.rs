@@ -21,6 +21,8 @@ pub mod metrics;
 pub mod origin;
 pub mod page;
 pub mod peer;
+#[cfg(feature = "poison")]
+pub mod poison;
 pub mod socketio;
 pub mod upgrade;
 pub mod websocket;
@@ -50,6 +52,8 @@ pub fn configure_with(cfg: &mut ServiceConfig, worker: web::Data<Worker>, chat: 
     socketio::configure(cfg, &worker.settings.socketio_path, chat);
     client_script::configure(cfg, &worker.settings.socketio_path, worker.clone());
     lesson::configure(cfg, &worker);
+    #[cfg(feature = "poison")]
+    poison::configure(cfg, Arc::clone(&worker.parts));
     cfg.app_data(worker)
         // Clients of the rooms.
         .service(

@@ -21,6 +21,7 @@ use crate::{
     domain::{RoomName, WorkerId},
     journal::Journal,
     metrics::Metrics,
+    parts::Parts,
     protocol::{
         close::{self, CloseReason},
         websocket::{
@@ -69,6 +70,8 @@ pub struct Worker {
     pub settings: Arc<Settings>,
     /// The process's counters.
     pub metrics: Arc<Metrics>,
+    /// The process's shared parts.
+    pub parts: Arc<Parts>,
     /// Inflates what this thread's sessions receive.
     pub inflater: Inflater,
     /// Compresses what this thread's sessions answer.

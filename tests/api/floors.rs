@@ -12,7 +12,7 @@ const FLOORS: [&[&str]; 6] = [
     &["session"],
     &["chat"],
     &["journal"],
-    &["domain", "protocol", "config", "metrics", "logging"],
+    &["domain", "protocol", "config", "metrics", "logging", "parts"],
 ];
 
 fn floor_of(module: &str) -> Option<usize> {

@@ -99,7 +99,8 @@ impl SocketHandler for Obedient {
 
 /// A server of the obedient namespaces `/` and `/recovering`, on two workers.
 async fn start() -> (TestServer, Arc<Engine>) {
-    let engine = Engine::new(EngineSettings::default(), Arc::default(), Budget::new(64 << 20));
+    let engine =
+        Engine::new(EngineSettings::default(), Arc::default(), Budget::new(64 << 20), Arc::default());
     let of_workers = Arc::clone(&engine);
     let server = HttpServer::new(move || {
         let engine = &of_workers;

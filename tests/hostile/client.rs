@@ -74,6 +74,19 @@ impl Client {
         self.stream.write_all(bytes).expect("sent");
     }
 
+    /// Sends bytes, unless the connection has ended.
+    pub fn try_send(&mut self, bytes: &[u8]) -> bool {
+        self.stream.write_all(bytes).is_ok()
+    }
+
+    /// The answer to a POST without a body on a connection of its own, whole.
+    pub fn post(server: SocketAddr, path: &str) -> String {
+        let mut client = Self::connect(server);
+        let head = format!("POST {path} HTTP/1.1\r\nHost: {server}\r\nConnection: close\r\n");
+        client.send(format!("{head}Content-Length: 0\r\n\r\n").as_bytes());
+        client.read_to_end()
+    }
+
     /// Sends a text message.
     pub fn send_text(&mut self, text: &str) {
         self.send(&frame(0x81, text.as_bytes()));

@@ -7,5 +7,6 @@
 #[allow(dead_code, reason = "tests to come use the rest")]
 mod client;
 mod harness;
+mod parts;
 #[allow(dead_code, reason = "tests to come use the rest")]
 mod program;

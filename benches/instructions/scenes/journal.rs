@@ -33,7 +33,7 @@ pub fn memory(most: usize) -> Result<Repetition, Box<dyn Error>> {
 
 /// Leaves its file in the process's folder.
 pub fn sqlite(most: usize) -> Result<Repetition, Box<dyn Error>> {
-    append(SqliteJournal::open(Path::new("."), RETENTION)?, most)
+    append(SqliteJournal::open(Path::new("."), RETENTION, &Default::default())?, most)
 }
 
 /// A batch is made before it is counted, so there are so many at most.

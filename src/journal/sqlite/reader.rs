@@ -12,12 +12,14 @@ use super::{
 use crate::{
     domain::RoomName,
     journal::{Entry, JournalError, Page, Range, Record, entry},
+    parts::Parts,
 };
 
 /// Answers until the journal is dropped. A connection that fails is opened again for the next job.
-pub(super) fn run(place: &Place, mut jobs: mpsc::Receiver<Read>) {
+pub(super) fn run(place: &Place, mut jobs: mpsc::Receiver<Read>, parts: &Parts) {
     let mut open: Option<Connection> = None;
     while let Some(Read { room, range, answer }) = jobs.blocking_recv() {
+        parts.panic_if_poisoned(super::READER);
         if answer.is_closed() {
             continue;
         }

@@ -18,6 +18,7 @@ use super::{
 use crate::{
     domain::RoomName,
     journal::{Append, Epoch, JournalError, Keyed, Position, Retention, now_millis},
+    parts::Parts,
 };
 
 /// Bytes of a packed key: itself, its offset, its time.
@@ -70,8 +71,9 @@ impl Writer {
         Self { place, retention, open: None, was_open: false, is_failing: false }
     }
 
-    pub fn run(mut self, mut jobs: mpsc::Receiver<Write>) {
+    pub fn run(mut self, mut jobs: mpsc::Receiver<Write>, parts: &Parts) {
         while let Some(job) = jobs.blocking_recv() {
+            parts.panic_if_poisoned(super::WRITER);
             // Whoever asked may have left, which is its own affair.
             match job {
                 Write::Rooms(answer) => drop(answer.send(self.attempt(Open::rooms))),

@@ -27,6 +27,7 @@ use crate::{
     config::Settings,
     domain::WorkerId,
     metrics::Metrics,
+    parts::Parts,
     protocol::{
         engineio::{Handshake, Packet, PacketError},
         websocket::frame::OpCode,
@@ -99,6 +100,7 @@ pub struct Engine {
     sessions: Mutex<HashMap<Sid, Entry>>,
     /// Once somebody asks for it.
     hub: OnceLock<Addr<Hub>>,
+    parts: Arc<Parts>,
     desks: AtomicUsize,
 }
 
@@ -134,21 +136,28 @@ pub struct Desk {
 }
 
 impl Engine {
-    /// No sessions yet. All that their clients have sent and nobody has dealt with yet stays within `intake`.
-    pub fn new(settings: EngineSettings, metrics: Arc<Metrics>, intake: Arc<Budget>) -> Arc<Self> {
+    /// No sessions yet. All that their clients have sent and nobody has dealt with yet stays within `intake`. The
+    /// actors that they share are among `parts`.
+    pub fn new(
+        settings: EngineSettings,
+        metrics: Arc<Metrics>,
+        intake: Arc<Budget>,
+        parts: Arc<Parts>,
+    ) -> Arc<Self> {
         Arc::new(Self {
             settings,
             metrics,
             intake,
             sessions: Mutex::default(),
             hub: OnceLock::new(),
+            parts,
             desks: AtomicUsize::new(0),
         })
     }
 
     /// The hub. The first to ask starts it on its own thread.
     pub fn hub(&self) -> &Addr<Hub> {
-        self.hub.get_or_init(|| Hub::new(self.settings.hub).start())
+        self.hub.get_or_init(|| self.parts.start("socketio-rooms", Hub::new(self.settings.hub)))
     }
 
     /// Emits to the sockets of a namespace, from anywhere: to everybody, or to those in some rooms.
@@ -161,7 +170,8 @@ impl Engine {
         let worker = WorkerId(self.desks.fetch_add(1, Ordering::Relaxed));
         // Its sessions do not live in their connections, so there is nothing to cut.
         let patience = Patience { max_waiting: self.settings.max_waiting, before_cut: Duration::ZERO };
-        let fanout = FanOut::new(patience, Outlets::default(), Arc::clone(&self.metrics)).start();
+        let fanout = FanOut::new(patience, Outlets::default(), Arc::clone(&self.metrics));
+        let fanout = self.parts.start(format!("socketio-fan-out-{}", worker.0), fanout);
         let hub = self.hub().clone();
         hub.do_send(AddWorker { worker, fanout });
         Desk { hub, worker }
