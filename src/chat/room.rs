@@ -48,7 +48,7 @@ pub enum Book {
 /// What waits for a room's journal.
 #[derive(Debug)]
 pub enum Waiting {
-    /// Something a guest said.
+    /// Something a guest said, who may be gone by then.
     Publish(Publish),
     /// Somebody comes in.
     Enter(Enter),
@@ -77,6 +77,11 @@ impl Room {
     pub fn open_round(&mut self) -> &mut OpenRound {
         let audience = &self.audience;
         self.open.get_or_insert_with(|| OpenRound::new(audience))
+    }
+
+    /// Whether something that was said waits for its place in the journal.
+    pub fn is_awaited(&self) -> bool {
+        matches!(&self.book, Book::Opening(waiting) if !waiting.is_empty())
     }
 
     /// Its place in the journal, if that is known.

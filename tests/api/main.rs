@@ -18,6 +18,7 @@ mod lesson;
 mod limits;
 mod metrics;
 mod namespaces;
+mod notifiers;
 mod order;
 mod page;
 mod people;

@@ -14,7 +14,7 @@ use crate::{
         commits::{Commit, Receipt},
         log::RoomLog,
         messages::{Delivery, Refusal, Reply},
-        room::{Book, Waiting},
+        room::{Book, Room, Waiting},
         rooms::RoomId,
     },
     domain::RoomName,
@@ -94,9 +94,8 @@ impl ChatServer {
                 Waiting::Enter(enter) if fault.is_some() => {
                     self.refuse(enter.session, enter.ticket, Refusal::JournalUnavailable);
                 }
-                Waiting::Publish(_) if fault.is_some() => self.metrics.not_kept(),
                 Waiting::Enter(enter) => self.enter_open(id, enter, ctx),
-                Waiting::Publish(publish) => self.publish(publish, ctx),
+                Waiting::Publish(publish) => self.publish_open(id, publish),
             }
         }
         self.rooms.retire(id);
@@ -106,6 +105,7 @@ impl ChatServer {
         }
         // What was said just now is no message of the mailbox.
         self.end_turn(ctx);
+        self.close_if_idle(ctx);
     }
 
     /// Bytes of its newest messages that a room may keep.
@@ -185,7 +185,7 @@ impl ChatServer {
 
     /// Closes the journal for who waits for that, once nothing is on its way into it.
     pub(super) fn close_if_idle(&mut self, ctx: &mut Context<Self>) {
-        if self.closing.is_empty() || !self.commits.is_idle() {
+        if self.closing.is_empty() || !self.commits.is_idle() || self.rooms.iter().any(Room::is_awaited) {
             return;
         }
         let closing = std::mem::take(&mut self.closing);

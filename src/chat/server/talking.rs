@@ -25,34 +25,37 @@ use crate::{
 };
 
 impl ChatServer {
-    /// A guest's text or bytes.
+    /// A guest's text or bytes, once its room's place in the journal is known.
     pub(super) fn publish(&mut self, publish: Publish, ctx: &mut Context<Self>) {
+        // A session that was dismissed when it joined is in no room, and has been told.
         let Some(id) = self.rooms.room_of(publish.session) else {
             return;
         };
         self.open_book(id, ctx);
+        match self.rooms.get(id).map(|room| &mut room.book) {
+            // In order behind what waits already. The guest may be gone by then: what it said is said.
+            Some(Book::Opening(waiting)) => waiting.push(Waiting::Publish(publish)),
+            _ => self.publish_open(id, publish),
+        }
+    }
+
+    /// The same in a room whose journal has answered. A guest cannot be told that its text is not taken; it has its echo.
+    pub(super) fn publish_open(&mut self, id: RoomId, publish: Publish) {
+        let Publish { session, payload, accepted } = publish;
         let has_fault = self.commits.fault().is_some();
         let Some(room) = self.rooms.get(id) else {
-            return;
+            return self.metrics.not_kept();
         };
-        let log = match &mut room.book {
-            Book::Open(log) => log,
-            // In order behind what waits already.
-            Book::Opening(waiting) => return waiting.push(Waiting::Publish(publish)),
-            Book::Closed => return self.metrics.not_kept(),
-        };
-        let Publish { session, payload, accepted } = publish;
         let guest = session.guest_name();
         let avatar = Avatar::default();
-        let line = match &payload {
-            // A guest cannot be told; it has its echo.
-            Payload::Text(_) if has_fault => return self.metrics.not_kept(),
-            Payload::Text(body) => {
+        let line = match (&payload, &mut room.book) {
+            (Payload::Binary(bytes), _) => Line::Binary(bytes),
+            (Payload::Text(body), Book::Open(log)) if !has_fault => {
                 let (kind, username, avatar) = (Kind::Message, &*guest, avatar.as_str());
                 let entry = NewEntry { kind, at: now_millis(), username, avatar, id: "", body };
                 Line::Said(log.advance(), entry)
             }
-            Payload::Binary(bytes) => Line::Binary(bytes),
+            (Payload::Text(_), _) => return self.metrics.not_kept(),
         };
         let deflater = deflater(&mut self.deflater, &room.audience);
         if room.open.is_none() {
