@@ -37,7 +37,13 @@ impl Drop for Server {
 }
 
 fn start() -> (Server, String) {
-    let mut child = Command::new(env!("CARGO_BIN_EXE_echoroom"))
+    let mut command = Command::new(env!("CARGO_BIN_EXE_echoroom"));
+    for (name, _) in std::env::vars_os() {
+        if name == "PORT" || name.to_string_lossy().starts_with("ECHOROOM_") {
+            command.env_remove(&name);
+        }
+    }
+    let mut child = command
         .args(["--bind", "127.0.0.1", "--port", "0", "--journal", "memory"])
         .args(["--static-dir", concat!(env!("CARGO_MANIFEST_DIR"), "/static")])
         .env("RUST_LOG", "echoroom::app=info")

@@ -40,6 +40,11 @@ impl Server {
         let program =
             std::env::var_os("BENCH_ECHOROOM").unwrap_or_else(|| env!("CARGO_BIN_EXE_echoroom").into());
         let mut command = on_core_0(program);
+        for (name, _) in std::env::vars_os() {
+            if name == "PORT" || name.to_string_lossy().starts_with("ECHOROOM_") {
+                command.env_remove(&name);
+            }
+        }
         command
             .args(["--bind", "127.0.0.1", "--workers", &workers.to_string(), "--port", &port.to_string()])
             .args(["--rate", "10000000", "--rate-burst", "10000000"])

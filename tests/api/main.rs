@@ -33,5 +33,6 @@ mod shutdown;
 mod socketio;
 mod socketio_relay;
 mod sockets;
+mod tests_apart;
 mod upgrade;
 mod vanish;

@@ -7,16 +7,26 @@ use std::{
 
 pub const STATIC_DIR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/static");
 
-/// The program, with nothing of the environment that could set it up.
+/// The program, with nothing of the environment that could set it up, and its journal in memory: not in the folder that
+/// the test is run in.
 pub fn echoroom() -> Command {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_echoroom"));
+    set_apart(Command::new(env!("CARGO_BIN_EXE_echoroom")))
+}
+
+/// The program behind a line of a shell that says how, such as `ulimit -n 300; exec "$@"`.
+pub fn echoroom_by(line: &str) -> Command {
+    let mut command = Command::new("sh");
+    command.args(["-c", line, "sh", env!("CARGO_BIN_EXE_echoroom")]);
+    set_apart(command)
+}
+
+fn set_apart(mut command: Command) -> Command {
     for (name, _) in std::env::vars_os() {
         let text = name.to_string_lossy();
         if text == "PORT" || text == "RUST_LOG" || text.starts_with("ECHOROOM_") {
             command.env_remove(&name);
         }
     }
-    // Not in the folder that the test is run in.
     command.env("ECHOROOM_JOURNAL", "memory");
     command
 }

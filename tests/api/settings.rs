@@ -1,8 +1,8 @@
 //! A bad setting ends the program with one sentence that names the key.
 
-use std::process::{Command, Output};
+use std::process::Output;
 
-use crate::program::{STATIC_DIR, echoroom, start};
+use crate::program::{STATIC_DIR, echoroom, echoroom_by, start};
 
 fn assert_fails(output: &Output, sentence: &str) {
     let stderr = String::from_utf8_lossy(&output.stderr);
@@ -93,26 +93,11 @@ fn the_health_check_tells_a_running_server_from_none() {
 
 #[test]
 fn more_sessions_than_the_system_allows_are_warned_about() {
-    let program = format!(
-        "ulimit -n 300; exec {} --bind 127.0.0.1 --port 0 --static-dir {STATIC_DIR} --max-sessions 500",
-        env!("CARGO_BIN_EXE_echoroom")
-    );
-    let mut child = Command::new("sh")
-        .args(["-c", &program])
-        .stderr(std::process::Stdio::piped())
-        .spawn()
-        .expect("the program starts");
-    let mut warned = false;
-    for line in std::io::BufRead::lines(std::io::BufReader::new(child.stderr.take().expect("piped"))) {
-        let line = line.expect("a log line");
-        warned |= line.contains("--max-sessions") && line.contains("300");
-        if line.contains("listening on") {
-            break;
-        }
-    }
-    child.kill().expect("it runs");
-    child.wait().expect("it ends");
-    assert!(warned);
+    let mut command = echoroom_by("ulimit -n 300; exec \"$@\"");
+    let (running, _) = start(command.args(["--bind", "127.0.0.1", "--port", "0", "--max-sessions", "500"]));
+    let log = running.log_before_start();
+    let warned = log.lines().any(|line| line.contains("--max-sessions") && line.contains("300"));
+    assert!(warned, "{log}");
 }
 
 #[test]

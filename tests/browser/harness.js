@@ -9,12 +9,18 @@ import { chromium } from 'playwright-core';
 
 const REPO = fileURLToPath(new URL('../..', import.meta.url));
 
+/** The environment without what would set the server up: what is tested is what a test asks for. */
+const ENVIRONMENT = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !/^(ECHOROOM_.*|PORT|RUST_LOG)$/.test(name)),
+);
+
 /** Starts the server on `port` (0: a free one) and gives back its address and how to stop it. */
 export async function startServer({ port = 0, flags = [] } = {}) {
   const own = ['--bind', '127.0.0.1', '--port', String(port)];
   if (!flags.includes('--journal')) own.push('--journal', 'memory');
   const child = spawn(process.env.ECHOROOM_BINARY, [...own, ...flags], {
     cwd: REPO,
+    env: ENVIRONMENT,
     stdio: ['ignore', 'inherit', 'pipe'],
   });
   const lines = readline.createInterface({ input: child.stderr });

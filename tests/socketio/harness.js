@@ -8,6 +8,11 @@ import { io } from 'socket.io-client';
 
 const REPO = fileURLToPath(new URL('../..', import.meta.url));
 
+/** The environment without what would set the server up: what is tested is what a test asks for. */
+const ENVIRONMENT = Object.fromEntries(
+  Object.entries(process.env).filter(([name]) => !/^(ECHOROOM_.*|PORT|RUST_LOG)$/.test(name)),
+);
+
 // The suites want 200 ms for the answer to a ping; a busy machine may take longer.
 const PATIENCE = '10000';
 
@@ -18,7 +23,11 @@ export const WAYS = [['polling', 'websocket'], ['websocket'], ['polling']];
 export async function startServer(...flags) {
   const rate = flags.includes('--rate') ? [] : ['--rate', '0'];
   const args = ['--bind', '127.0.0.1', '--port', '0', '--journal', 'memory', ...rate, ...flags];
-  const child = spawn(process.env.ECHOROOM_BINARY, args, { cwd: REPO, stdio: ['ignore', 'inherit', 'pipe'] });
+  const child = spawn(process.env.ECHOROOM_BINARY, args, {
+    cwd: REPO,
+    env: ENVIRONMENT,
+    stdio: ['ignore', 'inherit', 'pipe'],
+  });
   const url = await new Promise((resolve, reject) => {
     readline.createInterface({ input: child.stderr }).on('line', (line) => {
       const found = line.match(/listening on (http\S+)/);
@@ -32,7 +41,7 @@ export async function startServer(...flags) {
 /** Starts the conformance fixture. */
 export async function startFixture() {
   const port = await freePort();
-  const child = spawn(process.env.ECHOROOM_FIXTURE, [String(port), PATIENCE], { stdio: 'inherit' });
+  const child = spawn(process.env.ECHOROOM_FIXTURE, [String(port), PATIENCE], { env: ENVIRONMENT, stdio: 'inherit' });
   const url = `http://127.0.0.1:${port}`;
   for (;;) {
     try {
