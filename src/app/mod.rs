@@ -23,7 +23,7 @@ use log::{info, warn};
 pub use self::node::Node;
 use crate::{
     chat::{CloseJournal, DismissAll},
-    config::Settings,
+    config::{SettingError, Settings},
     journal::{JournalError, sqlite::OpenError},
     logging,
     parts::Parts,
@@ -32,6 +32,7 @@ use crate::{
 };
 
 mod node;
+mod page;
 mod service;
 
 /// Descriptors beside connections: files, wake-up pipes, logs.
@@ -52,6 +53,17 @@ const EXIT_IMPATIENT: i32 = 130;
 /// Why the server does not start. Each is one sentence that names the setting.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
+    /// A setting cannot be, or does not fit the others.
+    #[error(transparent)]
+    Setting(#[from] SettingError),
+    /// Socket.IO would take the place of a file of the page.
+    #[error("--socketio-path (ECHOROOM_SOCKETIO_PATH): {path:?} is taken: the page has {} there", .file.display())]
+    PathOfPage {
+        /// The path asked for.
+        path: String,
+        /// The file or folder.
+        file: PathBuf,
+    },
     /// The demo page is not where it should be.
     #[error("--static-dir (ECHOROOM_STATIC_DIR): there is no page at {}: {source}", .path.display())]
     NoPage {
@@ -59,6 +71,17 @@ pub enum StartError {
         path: PathBuf,
         /// What the file system said.
         source: io::Error,
+    },
+    /// The journal would be among the files that everybody can read.
+    #[error(
+        "--data-dir (ECHOROOM_DATA_DIR): {} is inside of --static-dir (ECHOROOM_STATIC_DIR), {}: everybody could read \
+         the journal", .data.display(), .page.display()
+    )]
+    PublicJournal {
+        /// The value of `--data-dir`.
+        data: PathBuf,
+        /// The value of `--static-dir`.
+        page: PathBuf,
     },
     /// The address cannot be listened on.
     #[error("--bind and --port (ECHOROOM_BIND, ECHOROOM_PORT, PORT): cannot listen on {address}: {source}")]
@@ -106,12 +129,10 @@ impl Application {
     /// Binds the ports and starts the workers. Must be called inside an actix system.
     ///
     /// # Errors
-    /// The page is missing, the journal cannot be used, or an address cannot be had.
+    /// A setting is wrong, the page is missing, the journal cannot be used, or an address cannot be had.
     pub fn build(settings: Settings) -> Result<Self, StartError> {
-        let page = settings.static_dir.join("index.html");
-        if let Err(source) = std::fs::File::open(&page) {
-            return Err(StartError::NoPage { path: page, source });
-        }
+        settings.check()?;
+        page::check(&settings)?;
         let address = SocketAddr::from((settings.bind, settings.port));
         let node = Arc::new(Node::new(settings)?);
         let metrics = node.settings.metrics_bind.map(|address| serve_metrics(&node, address)).transpose()?;

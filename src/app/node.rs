@@ -8,7 +8,7 @@ use std::sync::{
 use actix::Addr;
 use actix_web::web;
 
-use super::JournalStartError;
+use super::{JournalStartError, StartError};
 use crate::{
     chat::{Budget, ChatLimits, ChatServer, FanOut, Outlets, Patience, messages::AddWorker},
     config::{JournalKind, Settings},
@@ -45,8 +45,9 @@ impl Node {
     /// A node that has no workers yet.
     ///
     /// # Errors
-    /// The journal cannot be used.
-    pub fn new(settings: Settings) -> Result<Self, JournalStartError> {
+    /// A setting is wrong, or the journal cannot be used.
+    pub fn new(settings: Settings) -> Result<Self, StartError> {
+        settings.check()?;
         let intake = Budget::new(settings.max_intake_total.get());
         let metrics = Arc::new(Metrics::new());
         let parts = Arc::<Parts>::default();

@@ -11,18 +11,21 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, e
 
 use self::defaults as default;
 pub use self::{
+    check::SettingError,
     per_address::PerAddress,
     values::{AllowedOrigin, ByteSize, JournalKind, Network, Period, Switch},
 };
 
+pub mod check;
 pub mod per_address;
+pub mod socketio_path;
 pub mod values;
 
 /// The port variable that hosting platforms set, used when neither `--port` nor `ECHOROOM_PORT` is given.
 const PLATFORM_PORT: &str = "PORT";
 
 /// The defaults of [`Settings`], once for the command line and once for tests.
-mod defaults {
+pub(crate) mod defaults {
     use std::time::Duration;
 
     use super::{ByteSize, PerAddress, Period};
@@ -36,7 +39,7 @@ mod defaults {
     pub(super) const MAX_AVATAR_SIZE: ByteSize = ByteSize(4 * 1024);
     pub(super) const NAME_HOLD: Period = Period(Duration::from_secs(30));
     pub(super) const CONNECT_TIMEOUT: Period = Period(Duration::from_secs(45));
-    pub(super) const SOCKETIO_PATH: &str = "/socket.io";
+    pub(crate) const SOCKETIO_PATH: &str = "/socket.io";
     pub(super) const UPGRADE_TIMEOUT: Period = Period(Duration::from_secs(10));
     pub(super) const MAX_ATTACHMENTS: usize = 10;
     pub(super) const RECOVERY_WINDOW: Period = Period(Duration::from_secs(120));
@@ -153,17 +156,19 @@ pub struct Settings {
     #[arg(long, env = "ECHOROOM_MAX_PAYLOAD", value_name = "BYTES", default_value_t = default::MAX_PAYLOAD)]
     pub max_payload: ByteSize,
 
-    /// Largest image as a data URL in bytes; a larger one is refused
-    #[arg(long, env = "ECHOROOM_MAX_IMAGE_SIZE", value_name = "BYTES", default_value_t = default::MAX_IMAGE_SIZE)]
-    pub max_image_size: ByteSize,
+    /// Largest image as a data URL in bytes; a larger one is refused [default: 512k, or less if --max-payload has no
+    /// room for that]
+    #[arg(long, env = "ECHOROOM_MAX_IMAGE_SIZE", value_name = "BYTES")]
+    pub max_image_size: Option<ByteSize>,
 
     /// Pixels of an image's longer side; a larger one is refused
     #[arg(long, env = "ECHOROOM_MAX_IMAGE_SIDE", value_name = "PIXELS", default_value_t = nonzero(default::MAX_IMAGE_SIDE))]
     pub max_image_side: NonZeroUsize,
 
-    /// Largest avatar as a data URL in bytes; for a larger one the default is shown
-    #[arg(long, env = "ECHOROOM_MAX_AVATAR_SIZE", value_name = "BYTES", default_value_t = default::MAX_AVATAR_SIZE)]
-    pub max_avatar_size: ByteSize,
+    /// Largest avatar as a data URL in bytes; for a larger one the default is shown [default: 4k, or less if
+    /// --max-payload has no room for that]
+    #[arg(long, env = "ECHOROOM_MAX_AVATAR_SIZE", value_name = "BYTES")]
+    pub max_avatar_size: Option<ByteSize>,
 
     /// How long the nickname of a user who dropped is held for them
     #[arg(long, env = "ECHOROOM_NAME_HOLD", value_name = "TIME", default_value_t = default::NAME_HOLD)]
@@ -317,9 +322,9 @@ impl Default for Settings {
             max_data_size: default::MAX_DATA_SIZE,
             tail_bytes: default::TAIL_BYTES,
             max_payload: default::MAX_PAYLOAD,
-            max_image_size: default::MAX_IMAGE_SIZE,
+            max_image_size: None,
             max_image_side: nonzero(default::MAX_IMAGE_SIDE),
-            max_avatar_size: default::MAX_AVATAR_SIZE,
+            max_avatar_size: None,
             name_hold: default::NAME_HOLD,
             connect_timeout: default::CONNECT_TIMEOUT,
             socketio_path: default::SOCKETIO_PATH.into(),
@@ -357,6 +362,28 @@ impl Default for Settings {
 }
 
 impl Settings {
+    /// Checks each setting, and all of them together. [`Application::build`](crate::app::Application::build) does.
+    ///
+    /// # Errors
+    /// The first one that cannot be, or that does not fit the others.
+    pub fn check(&self) -> Result<(), SettingError> {
+        check::check(self)
+    }
+
+    /// Largest image: as it is set, or else the default as far as an event has room for it.
+    pub fn max_image_size(&self) -> ByteSize {
+        self.max_image_size.unwrap_or_else(|| self.as_far_as_it_fits(default::MAX_IMAGE_SIZE))
+    }
+
+    /// Largest avatar: as it is set, or else the default as far as an event has room for it.
+    pub fn max_avatar_size(&self) -> ByteSize {
+        self.max_avatar_size.unwrap_or_else(|| self.as_far_as_it_fits(default::MAX_AVATAR_SIZE))
+    }
+
+    fn as_far_as_it_fits(&self, size: ByteSize) -> ByteSize {
+        ByteSize(size.get().min(check::fitting(self.max_payload.get())))
+    }
+
     /// Where a program on this machine reaches the server.
     pub fn local_address(&self) -> SocketAddr {
         reachable((self.bind, self.port).into())
@@ -400,10 +427,15 @@ impl Cli {
             let port = port.to_string_lossy().into_owned();
             command = command.mut_arg("port", |arg| arg.default_value(port));
         }
-        command
+        let cli = command
             .try_get_matches_from_mut(args)
             .and_then(|matches| Self::from_arg_matches(&matches))
-            .map_err(|error| describe(&error))
+            .map_err(|error| describe(&error))?;
+        // The other commands use few of the settings, and are of use beside a server that does not start.
+        if cli.command.is_none() {
+            cli.settings.check().map_err(|error| CliError::Invalid(error.to_string()))?;
+        }
+        Ok(cli)
     }
 }
 
@@ -454,21 +486,27 @@ mod tests {
         Cli::command().debug_assert();
     }
 
+    /// Reads arguments as if there were no environment.
+    fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
+        let command = Cli::command().mut_args(|arg| arg.env(None::<&str>));
+        command.try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches))
+    }
+
     #[test]
     fn the_documented_defaults_are_those_of_the_struct() {
-        let cli = Cli::try_parse_from(["echoroom"]).expect("defaults are valid");
+        let cli = parse(&["echoroom"]).expect("defaults are valid");
         assert_eq!(format!("{:?}", cli.settings), format!("{:?}", Settings::default()));
     }
 
     #[test]
     fn an_error_is_one_sentence_with_the_key() {
-        let error = Cli::try_parse_from(["echoroom", "--max-message-size", "big"]).expect_err("no size");
+        let error = parse(&["echoroom", "--max-message-size", "big"]).expect_err("no size");
         assert_eq!(
             describe(&error).to_string(),
             "invalid value 'big' for '--max-message-size <BYTES>': a size is a number of bytes, \
              such as 65536 or 64k or 1m or 2g (or ECHOROOM_MAX_MESSAGE_SIZE)"
         );
-        let error = Cli::try_parse_from(["echoroom", "--prot", "1"]).expect_err("no such flag");
+        let error = parse(&["echoroom", "--prot", "1"]).expect_err("no such flag");
         assert!(describe(&error).to_string().contains("'--prot'"));
     }
 }

@@ -83,7 +83,7 @@ pub enum PeriodError {
 
 impl Period {
     /// The longest one.
-    const MAX: Duration = Duration::from_secs(365 * 24 * 3600);
+    pub(super) const MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
     /// The length.
     pub fn get(self) -> Duration {

@@ -9,6 +9,7 @@ use crate::{chat::ListRooms, config::Switch, protocol::chat::HISTORY_LIMIT, sess
 #[derive(Debug, Serialize)]
 struct Limits<'a> {
     max_message_size: usize,
+    max_payload: usize,
     max_image_size: usize,
     max_image_side: usize,
     max_avatar_size: usize,
@@ -38,9 +39,10 @@ pub async fn limits(worker: web::Data<Worker>) -> HttpResponse {
     let settings = &worker.settings;
     let limits = Limits {
         max_message_size: settings.max_message_size.get(),
-        max_image_size: settings.max_image_size.get(),
+        max_payload: settings.max_payload.get(),
+        max_image_size: settings.max_image_size().get(),
         max_image_side: settings.max_image_side.get(),
-        max_avatar_size: settings.max_avatar_size.get(),
+        max_avatar_size: settings.max_avatar_size().get(),
         history_page: HISTORY_LIMIT,
         room_list: settings.room_list == Switch::On,
         lessons: settings.lessons == Switch::On,

@@ -290,7 +290,7 @@ async fn what_follows_a_login_at_once_is_said_by_who_logged_in() {
 async fn a_text_or_a_picture_over_its_limit_is_refused_and_the_session_stays() {
     let small = Settings {
         max_message_size: "10".parse().expect("a size"),
-        max_image_size: "200".parse().expect("a size"),
+        max_image_size: Some("200".parse().expect("a size")),
         ..settings()
     };
     let server = TestServer::with(small).await;

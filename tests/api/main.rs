@@ -29,6 +29,7 @@ mod refusals;
 mod relay;
 mod rooms;
 mod settings;
+mod settings_fit;
 mod shutdown;
 mod socketio;
 mod socketio_relay;

@@ -161,7 +161,7 @@ impl Conversation {
         self.check_user()?;
         let settings = &self.worker.settings;
         let limits =
-            ImageLimits { bytes: settings.max_image_size.get(), side: settings.max_image_side.get() };
+            ImageLimits { bytes: settings.max_image_size().get(), side: settings.max_image_side.get() };
         image::check(img, limits).map_err(|error| {
             let code = match error {
                 ImageError::TooLarge { .. } => Code::TooLarge,
@@ -173,7 +173,7 @@ impl Conversation {
 
     fn avatar_limits(&self) -> ImageLimits {
         let settings = &self.worker.settings;
-        ImageLimits { bytes: settings.max_avatar_size.get(), side: settings.max_image_side.get() }
+        ImageLimits { bytes: settings.max_avatar_size().get(), side: settings.max_image_side.get() }
     }
 }
 

@@ -1,0 +1,410 @@
+//! What must hold for settings: each within its range, and all of them together. The types of [`values`](super::values)
+//! refuse what cannot be read at all.
+
+use std::{
+    fmt,
+    net::{IpAddr, SocketAddr},
+};
+
+use super::{AllowedOrigin, ByteSize, Period, Settings, socketio_path};
+
+/// Bytes of an event beside the picture or the text that it carries: names, ids, the JSON around them.
+pub const ENVELOPE_BYTES: usize = 1024;
+
+/// Largest message, payload or queue of one session. Lengths of texts in the journal have 32 bits.
+const MOST_BYTES_OF_ONE: u64 = 1 << 30;
+
+/// Largest total of all sessions or rooms: beyond any machine, and small enough to be added to.
+const MOST_BYTES_OF_ALL: u64 = 1 << 50;
+
+/// Largest number of sessions, rooms or messages.
+const MOST_OF_A_KIND: u64 = 100_000_000;
+
+/// Least bytes of all rooms' messages: an empty journal's file has a tenth of that.
+const LEAST_DATA_BYTES: u64 = 1 << 20;
+
+/// A timer that is due more often does nothing else.
+const SHORTEST_MILLIS: u64 = 10;
+
+/// The kernel counts `TCP_USER_TIMEOUT` in milliseconds, with 31 bits.
+const LONGEST_STALL_MILLIS: u64 = 24 * 24 * 3600 * 1000;
+
+/// The name of a setting, shown as its flag and its variable.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Key(pub &'static str);
+
+impl fmt::Display for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "--{} (ECHOROOM_{})", self.0, self.0.replace('-', "_").to_ascii_uppercase())
+    }
+}
+
+/// A number with its unit, written as it may be written in a setting.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Amount {
+    /// Things.
+    Count(u64),
+    /// Bytes.
+    Bytes(u64),
+    /// Milliseconds.
+    Millis(u64),
+}
+
+impl Amount {
+    fn number(self) -> u64 {
+        match self {
+            Self::Count(number) | Self::Bytes(number) | Self::Millis(number) => number,
+        }
+    }
+}
+
+impl fmt::Display for Amount {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match *self {
+            Self::Count(count) => write!(f, "{count}"),
+            Self::Bytes(bytes) => ByteSize(usize::try_from(bytes).unwrap_or(usize::MAX)).fmt(f),
+            Self::Millis(millis) => Period(std::time::Duration::from_millis(millis)).fmt(f),
+        }
+    }
+}
+
+/// Why a server does not start with its settings: one sentence that names them.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingError {
+    /// The path of Socket.IO cannot be one.
+    #[error("{key}: {0}", key = Key("socketio-path"))]
+    SocketIoPath(#[from] socketio_path::PathError),
+    /// A value is too small or too large.
+    #[error("{key} is {value}, but it is at least {least} and at most {most}")]
+    OutOfRange {
+        /// The setting.
+        key: Key,
+        /// Its value.
+        value: Amount,
+        /// The smallest one.
+        least: Amount,
+        /// The largest one.
+        most: Amount,
+    },
+    /// A picture would be allowed that no event has room for.
+    #[error(
+        "{key} is {size}, but the largest event, {} of {payload} bytes, has room for {} bytes: lower the one or raise \
+         the other", Key("max-payload"), fitting(*payload)
+    )]
+    LargerThanPayload {
+        /// The setting.
+        key: Key,
+        /// Its value.
+        size: ByteSize,
+        /// The value of `--max-payload`, in bytes.
+        payload: usize,
+    },
+    /// A message would be dropped as soon as it is kept.
+    #[error("{key} is {size}, but {} is {total}: not one such message could be kept", Key("max-data-size"))]
+    LargerThanJournal {
+        /// The setting.
+        key: Key,
+        /// Its value.
+        size: ByteSize,
+        /// The value of `--max-data-size`.
+        total: ByteSize,
+    },
+    /// Two listeners want one address.
+    #[error(
+        "{} is {metrics}, which the server itself listens on ({server}, by {} and {}): metrics need a port of their own",
+        Key("metrics-bind"),
+        Key("bind"),
+        Key("port")
+    )]
+    MetricsOnOwnPort {
+        /// The value of `--metrics-bind`.
+        metrics: SocketAddr,
+        /// What `--bind` and `--port` make.
+        server: SocketAddr,
+    },
+    /// An origin that no browser sends; it can only come from a program that makes its own settings.
+    #[error("{key}: {origin:?} is not an origin as browsers write it, such as https://example.com")]
+    NotAnOrigin {
+        /// The setting.
+        key: Key,
+        /// The text.
+        origin: String,
+    },
+}
+
+/// Bytes of a picture that an event of `payload` bytes has room for.
+pub(super) fn fitting(payload: usize) -> usize {
+    payload.saturating_sub(ENVELOPE_BYTES).max(1)
+}
+
+/// Checks all settings.
+///
+/// # Errors
+/// The first one that cannot be, or that does not fit the others.
+pub(super) fn check(settings: &Settings) -> Result<(), SettingError> {
+    socketio_path::check(&settings.socketio_path)?;
+    ranges(settings)?;
+    origins(Key("allow-origin"), &settings.allow_origin)?;
+    origins(Key("cors-origin"), &settings.cors_origin)?;
+    pictures_fit_events(settings)?;
+    messages_fit_the_journal(settings)?;
+    metrics_have_a_port(settings)
+}
+
+fn ranges(settings: &Settings) -> Result<(), SettingError> {
+    counts(settings)?;
+    sizes(settings)?;
+    periods(settings)
+}
+
+fn counts(settings: &Settings) -> Result<(), SettingError> {
+    // `usize` is at most 64 bits wide.
+    let table: [(&'static str, u64, u64); 10] = [
+        ("workers", settings.workers.map_or(1, |workers| workers.get() as u64), 1024),
+        ("history", settings.history.get() as u64, MOST_OF_A_KIND),
+        ("max-image-side", settings.max_image_side.get() as u64, u16::MAX.into()),
+        ("max-attachments", settings.max_attachments.get() as u64, 1_000_000),
+        ("max-fragments", settings.max_fragments.get() as u64, MOST_OF_A_KIND),
+        ("recovery-sockets", settings.recovery_sockets.get() as u64, MOST_OF_A_KIND),
+        ("rate-burst", settings.rate_burst.into(), MOST_OF_A_KIND),
+        ("max-sessions", settings.max_sessions.get() as u64, MOST_OF_A_KIND),
+        ("max-rooms", settings.max_rooms.get() as u64, MOST_OF_A_KIND),
+        ("max-lessons", settings.max_lessons.get() as u64, 1_000_000),
+    ];
+    for (flag, value, most) in table {
+        in_range(Key(flag), Amount::Count(value), Amount::Count(1), Amount::Count(most))?;
+    }
+    Ok(())
+}
+
+fn sizes(settings: &Settings) -> Result<(), SettingError> {
+    let table = [
+        ("max-message-size", settings.max_message_size, 1, MOST_BYTES_OF_ONE),
+        ("max-payload", settings.max_payload, ENVELOPE_BYTES as u64, MOST_BYTES_OF_ONE),
+        ("max-queue-bytes", settings.max_queue_bytes, 1024, MOST_BYTES_OF_ONE),
+        ("max-intake-bytes", settings.max_intake_bytes, 1, MOST_BYTES_OF_ONE),
+        ("max-intake-total", settings.max_intake_total, 1, MOST_BYTES_OF_ALL),
+        ("history-bytes", settings.history_bytes, 1, MOST_BYTES_OF_ALL),
+        ("max-data-size", settings.max_data_size, LEAST_DATA_BYTES, MOST_BYTES_OF_ALL),
+        ("tail-bytes", settings.tail_bytes, 1, MOST_BYTES_OF_ALL),
+        ("recovery-bytes", settings.recovery_bytes, 1, MOST_BYTES_OF_ALL),
+    ];
+    for (flag, size, least, most) in table {
+        let size = Amount::Bytes(size.get() as u64);
+        in_range(Key(flag), size, Amount::Bytes(least), Amount::Bytes(most))?;
+    }
+    Ok(())
+}
+
+/// The longest period of all is that of its type.
+fn periods(settings: &Settings) -> Result<(), SettingError> {
+    let longest = Amount::Millis(Period::MAX.as_millis() as u64);
+    let table = [
+        ("connect-timeout", settings.connect_timeout, longest),
+        ("upgrade-timeout", settings.upgrade_timeout, longest),
+        ("handshake-timeout", settings.handshake_timeout, longest),
+        ("ping-interval", settings.ping_interval, longest),
+        ("ping-timeout", settings.ping_timeout, longest),
+        ("stall-timeout", settings.stall_timeout, Amount::Millis(LONGEST_STALL_MILLIS)),
+    ];
+    for (flag, period, most) in table {
+        let period = Amount::Millis(u64::try_from(period.get().as_millis()).unwrap_or(u64::MAX));
+        in_range(Key(flag), period, Amount::Millis(SHORTEST_MILLIS), most)?;
+    }
+    Ok(())
+}
+
+fn in_range(key: Key, value: Amount, least: Amount, most: Amount) -> Result<(), SettingError> {
+    if (least.number()..=most.number()).contains(&value.number()) {
+        return Ok(());
+    }
+    Err(SettingError::OutOfRange { key, value, least, most })
+}
+
+fn origins(key: Key, origins: &[AllowedOrigin]) -> Result<(), SettingError> {
+    let not_one = origins.iter().find_map(|origin| match origin {
+        AllowedOrigin::Exact(text) if text.parse::<AllowedOrigin>().as_ref() != Ok(origin) => Some(text),
+        _ => None,
+    });
+    not_one.map_or(Ok(()), |origin| Err(SettingError::NotAnOrigin { key, origin: origin.clone() }))
+}
+
+fn pictures_fit_events(settings: &Settings) -> Result<(), SettingError> {
+    let payload = settings.max_payload.get();
+    let pictures =
+        [("max-image-size", settings.max_image_size), ("max-avatar-size", settings.max_avatar_size)];
+    for (flag, size) in pictures {
+        if let Some(size) = size.filter(|size| size.get() > fitting(payload)) {
+            return Err(SettingError::LargerThanPayload { key: Key(flag), size, payload });
+        }
+    }
+    Ok(())
+}
+
+fn messages_fit_the_journal(settings: &Settings) -> Result<(), SettingError> {
+    let total = settings.max_data_size;
+    let messages =
+        [("max-message-size", settings.max_message_size), ("max-image-size", settings.max_image_size())];
+    for (flag, size) in messages {
+        if size.get().saturating_add(ENVELOPE_BYTES) > total.get() {
+            return Err(SettingError::LargerThanJournal { key: Key(flag), size, total });
+        }
+    }
+    Ok(())
+}
+
+fn metrics_have_a_port(settings: &Settings) -> Result<(), SettingError> {
+    let server = SocketAddr::from((settings.bind, settings.port));
+    match settings.metrics_bind {
+        Some(metrics) if overlap(metrics, server) => Err(SettingError::MetricsOnOwnPort { metrics, server }),
+        _ => Ok(()),
+    }
+}
+
+/// Whether two listeners could not both have what they ask for. Port 0 is any free one.
+fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
+    // What is bound to [::] takes connections to IPv4 addresses, too.
+    let takes = |all: IpAddr, one: IpAddr| all.is_unspecified() && (all.is_ipv6() || one.is_ipv4());
+    let (a, b) = (one.ip().to_canonical(), other.ip().to_canonical());
+    one.port() != 0 && one.port() == other.port() && (a == b || takes(a, b) || takes(b, a))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroUsize;
+
+    use super::*;
+
+    fn size(text: &str) -> ByteSize {
+        text.parse().expect("a size")
+    }
+
+    fn time(text: &str) -> Period {
+        text.parse().expect("a time")
+    }
+
+    fn count(count: usize) -> NonZeroUsize {
+        NonZeroUsize::new(count).expect("not zero")
+    }
+
+    /// What is said of the defaults with a change.
+    fn verdict(change: impl FnOnce(&mut Settings)) -> Option<String> {
+        let mut settings = Settings::default();
+        change(&mut settings);
+        check(&settings).err().map(|error| error.to_string())
+    }
+
+    type Change = fn(&mut Settings);
+
+    #[test]
+    fn what_cannot_be_is_told_in_one_sentence_that_names_the_key() {
+        let table: [(&str, Change); 31] = [
+            ("socketio-path", |s| s.socketio_path = "/chat".into()),
+            ("workers", |s| s.workers = Some(count(1025))),
+            ("history", |s| s.history = NonZeroUsize::MAX),
+            ("max-image-side", |s| s.max_image_side = count(65_536)),
+            ("max-attachments", |s| s.max_attachments = NonZeroUsize::MAX),
+            ("max-fragments", |s| s.max_fragments = NonZeroUsize::MAX),
+            ("recovery-sockets", |s| s.recovery_sockets = NonZeroUsize::MAX),
+            ("rate-burst", |s| s.rate_burst = 0),
+            ("rate-burst", |s| s.rate_burst = u32::MAX),
+            ("max-sessions", |s| s.max_sessions = NonZeroUsize::MAX),
+            ("max-rooms", |s| s.max_rooms = NonZeroUsize::MAX),
+            ("max-lessons", |s| s.max_lessons = NonZeroUsize::MAX),
+            ("max-message-size", |s| s.max_message_size = size("2g")),
+            ("max-payload", |s| s.max_payload = size("1023")),
+            ("max-payload", |s| s.max_payload = ByteSize(usize::MAX)),
+            ("max-queue-bytes", |s| s.max_queue_bytes = size("1")),
+            ("max-queue-bytes", |s| s.max_queue_bytes = ByteSize(usize::MAX)),
+            ("max-intake-bytes", |s| s.max_intake_bytes = ByteSize(usize::MAX)),
+            ("max-intake-total", |s| s.max_intake_total = ByteSize(usize::MAX)),
+            ("history-bytes", |s| s.history_bytes = ByteSize(usize::MAX)),
+            ("max-data-size", |s| s.max_data_size = size("1023k")),
+            ("max-data-size", |s| s.max_data_size = ByteSize(usize::MAX)),
+            ("tail-bytes", |s| s.tail_bytes = ByteSize(usize::MAX)),
+            ("recovery-bytes", |s| s.recovery_bytes = ByteSize(usize::MAX)),
+            ("connect-timeout", |s| s.connect_timeout = time("9ms")),
+            ("upgrade-timeout", |s| s.upgrade_timeout = time("1ms")),
+            ("handshake-timeout", |s| s.handshake_timeout = time("1ms")),
+            ("ping-interval", |s| s.ping_interval = time("1ms")),
+            ("stall-timeout", |s| s.stall_timeout = time("25d")),
+            ("allow-origin", |s| s.allow_origin = vec![AllowedOrigin::Exact("http://a/b".into())]),
+            ("cors-origin", |s| s.cors_origin = vec![AllowedOrigin::Exact("A.example".into())]),
+        ];
+        for (flag, change) in table {
+            let sentence = verdict(change).unwrap_or_else(|| panic!("--{flag} was taken"));
+            assert!(sentence.starts_with(&Key(flag).to_string()), "{flag}: {sentence}");
+            assert!(!sentence.contains('\n'), "{sentence}");
+        }
+    }
+
+    #[test]
+    fn what_does_not_fit_together_is_told_with_both_keys() {
+        let table: [(&str, &str, Change); 6] = [
+            ("max-image-size", "max-payload", |s| s.max_image_size = Some(size("1m"))),
+            ("max-avatar-size", "max-payload", |s| s.max_avatar_size = Some(size("1m"))),
+            ("max-image-size", "max-payload", |s| {
+                (s.max_image_size, s.max_payload) = (Some(size("4k")), size("4k"));
+            }),
+            ("max-message-size", "max-data-size", |s| {
+                (s.max_message_size, s.max_data_size) = (size("1m"), size("1m"));
+            }),
+            ("max-image-size", "max-data-size", |s| {
+                (s.max_image_size, s.max_payload, s.max_data_size) =
+                    (Some(size("4m")), size("8m"), size("4m"));
+            }),
+            ("metrics-bind", "port", |s| s.metrics_bind = Some(([127, 0, 0, 1], s.port).into())),
+        ];
+        for (one, other, change) in table {
+            let sentence = verdict(change).unwrap_or_else(|| panic!("--{one} was taken"));
+            assert!(sentence.contains(&Key(one).to_string()), "{one}: {sentence}");
+            assert!(sentence.contains(&Key(other).to_string()), "{other}: {sentence}");
+        }
+    }
+
+    #[test]
+    fn what_can_be_is_taken_up_to_the_last_byte() {
+        let table: [Change; 11] = [
+            |_| {},
+            |s| (s.max_image_size, s.max_payload) = (Some(size("4k")), size("5k")),
+            |s| s.max_payload = size("1k"),
+            |s| (s.max_message_size, s.max_fragments) = (size("16m"), count(1_000_000)),
+            |s| s.max_data_size = size("1m"),
+            |s| s.workers = Some(count(1024)),
+            |s| s.stall_timeout = time("24d"),
+            |s| s.history_age = time("365d"),
+            |s| (s.rate, s.rate_burst) = (10_000_000, 10_000_000),
+            |s| s.metrics_bind = Some(([127, 0, 0, 1], s.port + 1).into()),
+            |s| s.cors_origin = vec![AllowedOrigin::Any, AllowedOrigin::Null],
+        ];
+        for (row, change) in table.into_iter().enumerate() {
+            assert_eq!(verdict(change), None, "row {row}");
+        }
+    }
+
+    #[test]
+    fn a_bound_that_is_not_set_gives_way_to_one_that_is() {
+        let small = Settings { max_payload: size("3k"), ..Settings::default() };
+        assert_eq!((small.max_image_size(), small.max_avatar_size()), (size("2k"), size("2k")));
+        let usual = Settings::default();
+        assert_eq!((usual.max_image_size(), usual.max_avatar_size()), (size("512k"), size("4k")));
+    }
+
+    #[test]
+    fn listeners_overlap_if_one_could_not_be_bound_beside_the_other() {
+        let overlap = |one: &str, other: &str| {
+            let parse = |text: &str| text.parse().expect("an address");
+            assert_eq!(overlap(parse(one), parse(other)), overlap(parse(other), parse(one)));
+            overlap(parse(one), parse(other))
+        };
+        assert!(overlap("127.0.0.1:3000", "127.0.0.1:3000"));
+        assert!(overlap("0.0.0.0:3000", "127.0.0.1:3000"));
+        assert!(overlap("[::]:3000", "127.0.0.1:3000"));
+        assert!(overlap("[::]:3000", "0.0.0.0:3000"));
+        assert!(overlap("[::ffff:127.0.0.1]:3000", "127.0.0.1:3000"));
+        assert!(!overlap("0.0.0.0:3000", "[::1]:3000"));
+        assert!(!overlap("127.0.0.1:3000", "127.0.0.2:3000"));
+        assert!(!overlap("127.0.0.1:3000", "127.0.0.1:3001"));
+        assert!(!overlap("127.0.0.1:0", "127.0.0.1:0"), "any free port, and any other");
+    }
+}
