@@ -29,6 +29,7 @@ pub struct Metrics {
     evictions: IntCounter,
     refusals: IntCounterVec,
     relay: Histogram,
+    rooms_forgotten: IntCounter,
     journal_available: IntGauge,
     kept: IntCounter,
     not_kept: IntCounter,
@@ -96,6 +97,10 @@ impl Metrics {
                 )
                 .buckets(RELAY_BUCKETS.to_vec()),
             )),
+            rooms_forgotten: must(IntCounter::new(
+                "echoroom_rooms_forgotten_total",
+                "Rooms that lost their history to make place for other rooms.",
+            )),
             journal_available: must(IntGauge::new(
                 "echoroom_journal_available",
                 "1 while the journal takes messages, 0 while it does not.",
@@ -119,7 +124,7 @@ impl Metrics {
     }
 
     fn register_all(&self) {
-        let collectors: [Box<dyn prometheus::core::Collector>; 15] = [
+        let collectors: [Box<dyn prometheus::core::Collector>; 16] = [
             Box::new(self.rooms.clone()),
             Box::new(self.sessions.clone()),
             Box::new(self.messages_in.clone()),
@@ -131,6 +136,7 @@ impl Metrics {
             Box::new(self.evictions.clone()),
             Box::new(self.refusals.clone()),
             Box::new(self.relay.clone()),
+            Box::new(self.rooms_forgotten.clone()),
             Box::new(self.journal_available.clone()),
             Box::new(self.kept.clone()),
             Box::new(self.not_kept.clone()),
@@ -194,6 +200,11 @@ impl Metrics {
     /// A request did not become a session.
     pub fn refused(&self, reason: &str) {
         self.refusals.with_label_values(&[reason]).inc();
+    }
+
+    /// A room lost its history to make place for another.
+    pub fn forgot_room(&self) {
+        self.rooms_forgotten.inc();
     }
 
     /// So many rooms have somebody in them.

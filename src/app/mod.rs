@@ -3,7 +3,7 @@
 use std::{
     future::poll_fn,
     io,
-    net::{Ipv4Addr, Ipv6Addr, SocketAddr},
+    net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
     task::Poll,
@@ -20,10 +20,10 @@ use actix_web::{
 };
 use log::{info, warn};
 
-pub use self::node::Node;
+pub use self::{key::Key, node::Node};
 use crate::{
     chat::{CloseJournal, DismissAll},
-    config::{SettingError, Settings},
+    config::{JournalKind, SettingError, Settings},
     journal::{JournalError, sqlite::OpenError},
     logging,
     parts::Parts,
@@ -31,6 +31,7 @@ use crate::{
     session::linger,
 };
 
+mod key;
 mod node;
 mod page;
 mod service;
@@ -142,6 +143,7 @@ impl Application {
         raise_descriptor_limit(settings.max_sessions.get() as u64);
         let address = listener.local_addr().map_err(bind_error)?;
         let server = service::serve(&node, listener).map_err(bind_error)?;
+        leave_key(&node, address);
         Ok(Self { server, node, address, metrics })
     }
 
@@ -265,6 +267,18 @@ fn serve_metrics(node: &Arc<Node>, address: SocketAddr) -> Result<(Server, Socke
     Ok((server.run(), address))
 }
 
+/// Leaves the key for commands on this machine, if there is a data folder to leave it in.
+fn leave_key(node: &Node, address: SocketAddr) {
+    if node.settings.journal != JournalKind::Sqlite {
+        return;
+    }
+    let folder = &node.settings.data_dir;
+    match Key::write(folder, reachable(address)) {
+        Ok(key) => _ = node.owner_key.set(key.secret),
+        Err(error) => warn!("commands cannot reach this server: no key in {}: {error}", folder.display()),
+    }
+}
+
 /// The signals that ask the process to stop, from the moment this is made.
 struct StopSignals {
     term: Signal,
@@ -304,6 +318,16 @@ fn raise_descriptor_limit(max_sessions: u64) {
              descriptors; `ulimit -n` raises that"
         );
     }
+}
+
+/// The address as it can be reached from this machine.
+fn reachable(mut address: SocketAddr) -> SocketAddr {
+    match address.ip() {
+        IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
+        IpAddr::V6(ip) if ip.is_unspecified() => address.set_ip(Ipv6Addr::LOCALHOST.into()),
+        _ => {}
+    }
+    address
 }
 
 /// The address as a link that works on this machine.

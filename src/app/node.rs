@@ -38,6 +38,7 @@ pub struct Node {
     pub(super) engine: Arc<Engine>,
     pub(super) lessons: Arc<Lessons>,
     pub(super) chat: OnceLock<Addr<ChatServer>>,
+    pub(super) owner_key: Arc<OnceLock<String>>,
     workers_started: AtomicUsize,
 }
 
@@ -66,6 +67,7 @@ impl Node {
             settings: Arc::new(settings),
             metrics,
             chat: OnceLock::new(),
+            owner_key: Arc::default(),
             workers_started: AtomicUsize::new(0),
         })
     }
@@ -78,6 +80,7 @@ impl Node {
         let start_chat = || {
             let limits = ChatLimits {
                 max_rooms: settings.max_rooms.get(),
+                max_new_rooms: settings.max_new_rooms_per_minute,
                 name_hold: settings.name_hold.get(),
                 remembered_ids: settings.history.get(),
                 tail_bytes: settings.tail_bytes.get(),
@@ -106,6 +109,7 @@ impl Node {
             settings: Arc::clone(settings),
             metrics: Arc::clone(&self.metrics),
             parts: Arc::clone(&self.parts),
+            owner_key: Arc::clone(&self.owner_key),
             inflater: Default::default(),
             deflaters: Default::default(),
         })

@@ -129,6 +129,11 @@ impl RoomLog {
         self.trim(max_bytes);
     }
 
+    /// The journal has let all durable messages go; so does the tail.
+    pub fn forget_durable(&mut self) {
+        self.trim(0);
+    }
+
     /// What is not durable stays, however much it is.
     fn trim(&mut self, max_bytes: usize) {
         while self.tail_bytes > max_bytes

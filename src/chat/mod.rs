@@ -18,6 +18,7 @@ pub mod line;
 pub mod listing;
 pub mod log;
 pub mod messages;
+mod new_rooms;
 pub mod outlets;
 pub mod presence;
 pub mod room;
@@ -32,8 +33,8 @@ pub use self::{
     hub::{Hub, HubLimits, recovery::RecoveryLimits},
     line::Dialect,
     messages::{
-        CloseJournal, Cutter, Delivery, DismissAll, Dismissal, Join, Leave, ListRooms, MayEnter, Payload,
-        Publish, Seat, Summarize, Summary,
+        CloseJournal, Cutter, Delivery, DismissAll, Dismissal, ForgetRoom, Join, Leave, ListRooms, MayEnter,
+        Payload, Publish, Refusal, Seat, Summarize, Summary,
     },
     outlets::{Direct, DirectOutlet, Outlets},
     round::Encoding,

@@ -120,6 +120,10 @@ impl AnyRoom for Room {
         &mut self.audience
     }
 
+    fn is_reserved(name: &RoomName) -> bool {
+        *name == RoomName::default()
+    }
+
     fn is_idle(&self) -> bool {
         let is_written = match &self.book {
             Book::Closed => true,

@@ -1,9 +1,10 @@
 //! Which rooms there are, and which session is in which. A plain struct: it decides, the actors carry out.
 
 use std::{
-    collections::{HashMap, HashSet},
+    collections::{BTreeSet, HashMap},
     fmt,
     hash::Hash,
+    net::IpAddr,
     sync::atomic::{AtomicU64, Ordering},
 };
 
@@ -28,7 +29,7 @@ impl RoomId {
 /// What every kind of room is to [`Rooms`].
 pub trait AnyRoom {
     /// How it is found.
-    type Name: Clone + Eq + Hash + fmt::Debug;
+    type Name: Clone + Ord + Hash + fmt::Debug;
 
     /// An empty room.
     fn new(name: Self::Name) -> Self;
@@ -44,6 +45,12 @@ pub trait AnyRoom {
 
     /// Whether nothing would be lost with it.
     fn is_idle(&self) -> bool;
+
+    /// Whether a room of that name may always be entered, and keeps its history when others lose theirs.
+    fn is_reserved(name: &Self::Name) -> bool {
+        let _ = name;
+        false
+    }
 }
 
 /// All sessions, and all rooms that somebody is in or with which something would be lost.
@@ -54,8 +61,10 @@ pub struct Rooms<R: AnyRoom> {
     rooms: HashMap<RoomId, R>,
     /// Rooms with sessions in them.
     occupied: usize,
-    /// Rooms with history, in memory or not.
-    kept: HashSet<R::Name>,
+    /// Rooms with history, in memory or not, and when the last message of each was said, in milliseconds since 1970.
+    kept: HashMap<R::Name, u64>,
+    /// Rooms with history that are not in memory, the longest silent first.
+    silent: BTreeSet<(u64, R::Name)>,
     /// Rooms in memory without history.
     unkept: usize,
     members: HashMap<SessionId, Membership>,
@@ -74,6 +83,8 @@ pub struct Membership {
     pub worker: WorkerId,
     /// How it wants its frames.
     pub encoding: Encoding,
+    /// Its client's address, if that is known.
+    pub address: Option<IpAddr>,
 }
 
 impl Membership {
@@ -83,30 +94,66 @@ impl Membership {
     }
 }
 
+/// What a session that names a room would find.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Standing {
+    /// The room is there, in memory or with history.
+    Known,
+    /// The room would be made.
+    New,
+    /// The room would be one too many.
+    TooMany,
+}
+
+/// A room that was found or made.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Found<N> {
+    /// The room.
+    pub id: RoomId,
+    /// The room whose history must go, so that there is place for this one.
+    pub forgotten: Option<N>,
+}
+
 /// There are as many rooms as there may be.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there are too many rooms")]
 pub struct TooManyRooms;
 
 impl<R: AnyRoom> Rooms<R> {
-    /// No rooms yet, and at most `max_rooms` at a time that have somebody in them or history.
+    /// No rooms yet, and at most `max_rooms` at a time that have members or history.
     pub fn new(max_rooms: usize) -> Self {
         Self {
             max_rooms,
             by_name: HashMap::new(),
             rooms: HashMap::new(),
             occupied: 0,
-            kept: HashSet::new(),
+            kept: HashMap::new(),
+            silent: BTreeSet::new(),
             unkept: 0,
             members: HashMap::new(),
         }
     }
 
-    /// Whether a session that names this room would find or make it.
-    pub fn may_enter(&self, name: &R::Name) -> bool {
-        self.by_name.contains_key(name)
-            || self.kept.contains(name)
-            || self.kept.len() + self.unkept < self.max_rooms
+    /// What a session that names this room would find. A bound on what is stored refuses no newcomer: as long as there is
+    /// a room that only history is left of, the room that has been silent longest gives way.
+    pub fn standing(&self, name: &R::Name) -> Standing {
+        if self.by_name.contains_key(name) || self.kept.contains_key(name) {
+            Standing::Known
+        } else if !self.is_full() || !self.silent.is_empty() || R::is_reserved(name) {
+            Standing::New
+        } else {
+            Standing::TooMany
+        }
+    }
+
+    /// Whether a new room needs the place of another.
+    fn is_full(&self) -> bool {
+        self.count() >= self.max_rooms
+    }
+
+    /// Rooms that count against the bound: those with members or history.
+    pub fn count(&self) -> usize {
+        self.kept.len() + self.unkept
     }
 
     /// The room of that name, if it is in memory.
@@ -114,22 +161,34 @@ impl<R: AnyRoom> Rooms<R> {
         self.by_name.get(name).copied()
     }
 
-    /// The room of that name, which is made if needed.
+    /// The room of that name, which is made if needed, in the place of another if it must be.
     ///
     /// # Errors
     /// It would be one too many.
-    pub fn find_or_make(&mut self, name: &R::Name) -> Result<RoomId, TooManyRooms> {
+    pub fn find_or_make(&mut self, name: &R::Name) -> Result<Found<R::Name>, TooManyRooms> {
         if let Some(id) = self.by_name.get(name) {
-            return Ok(*id);
+            return Ok(Found { id: *id, forgotten: None });
         }
-        if !self.may_enter(name) {
-            return Err(TooManyRooms);
+        let mut forgotten = None;
+        match self.standing(name) {
+            Standing::TooMany => return Err(TooManyRooms),
+            Standing::New if self.is_full() => forgotten = self.forget_longest_silent(),
+            Standing::New | Standing::Known => {}
         }
         let id = RoomId::next();
         self.by_name.insert(name.clone(), id);
         self.rooms.insert(id, R::new(name.clone()));
-        self.unkept += usize::from(!self.kept.contains(name));
-        Ok(id)
+        match self.kept.get(name) {
+            Some(at) => _ = self.silent.remove(&(*at, name.clone())),
+            None => self.unkept += 1,
+        }
+        Ok(Found { id, forgotten })
+    }
+
+    fn forget_longest_silent(&mut self) -> Option<R::Name> {
+        let (_, name) = self.silent.pop_first()?;
+        self.kept.remove(&name);
+        Some(name)
     }
 
     /// A room that is in memory.
@@ -138,8 +197,15 @@ impl<R: AnyRoom> Rooms<R> {
     }
 
     /// A session begins, in no room.
-    pub fn register(&mut self, session: SessionId, worker: WorkerId, encoding: Encoding) {
-        let membership = Membership { rooms: SmallVec::new(), hears: false, visit: 0, worker, encoding };
+    pub fn register(
+        &mut self,
+        session: SessionId,
+        worker: WorkerId,
+        encoding: Encoding,
+        address: Option<IpAddr>,
+    ) {
+        let membership =
+            Membership { rooms: SmallVec::new(), hears: false, visit: 0, worker, encoding, address };
         let former = self.members.insert(session, membership);
         debug_assert!(former.is_none(), "{session} joined without leaving");
     }
@@ -211,21 +277,42 @@ impl<R: AnyRoom> Rooms<R> {
             && let Some(room) = self.rooms.remove(&id)
         {
             self.by_name.remove(room.name());
-            self.unkept -= usize::from(!self.kept.contains(room.name()));
+            match self.kept.get(room.name()) {
+                Some(at) => self.fall_silent(room.name().clone(), *at),
+                None => self.unkept -= 1,
+            }
         }
     }
 
-    /// A room has history.
-    pub fn keep(&mut self, name: &R::Name) {
-        if self.kept.insert(name.clone()) && self.by_name.contains_key(name) {
-            self.unkept -= 1;
+    /// A room is not in memory any more, and has history.
+    fn fall_silent(&mut self, name: R::Name, at: u64) {
+        if !R::is_reserved(&name) {
+            self.silent.insert((at, name));
         }
     }
 
-    /// A room has none any more.
+    /// A room has history, whose last message was said then, in milliseconds since 1970.
+    pub fn keep(&mut self, name: &R::Name, at: u64) {
+        let former = self.kept.insert(name.clone(), at);
+        if self.by_name.contains_key(name) {
+            self.unkept -= usize::from(former.is_none());
+        } else {
+            if let Some(former) = former {
+                self.silent.remove(&(former, name.clone()));
+            }
+            self.fall_silent(name.clone(), at);
+        }
+    }
+
+    /// A room has no history any more.
     pub fn forget(&mut self, name: &R::Name) {
-        if self.kept.remove(name) && self.by_name.contains_key(name) {
+        let Some(at) = self.kept.remove(name) else {
+            return;
+        };
+        if self.by_name.contains_key(name) {
             self.unkept += 1;
+        } else {
+            self.silent.remove(&(at, name.clone()));
         }
     }
 
@@ -280,8 +367,8 @@ mod tests {
     }
 
     fn join(rooms: &mut Rooms<Room>, number: u64, room: &str) -> RoomId {
-        let id = rooms.find_or_make(&name(room)).expect("place for a room");
-        rooms.register(session(number), ONE, PLAIN);
+        let id = rooms.find_or_make(&name(room)).expect("place for a room").id;
+        rooms.register(session(number), ONE, PLAIN, None);
         rooms.put(session(number), id);
         rooms.set_hears(session(number), true);
         id
@@ -333,8 +420,8 @@ mod tests {
     #[test]
     fn a_session_that_does_not_hear_yet_is_in_the_room_but_no_audience() {
         let mut rooms = Rooms::<Room>::new(9);
-        let id = rooms.find_or_make(&name("a")).expect("place");
-        rooms.register(session(1), ONE, PLAIN);
+        let id = rooms.find_or_make(&name("a")).expect("place").id;
+        rooms.register(session(1), ONE, PLAIN, None);
         rooms.put(session(1), id);
         assert_eq!((rooms.occupied(), rooms.room_of(session(1))), (1, Some(id)));
         assert_eq!(rooms.get(id).expect("there").audience.workers().count(), 0);
@@ -349,24 +436,62 @@ mod tests {
     fn a_room_too_many_is_refused_and_the_others_stay_open() {
         let mut rooms = Rooms::new(1);
         join(&mut rooms, 1, "a");
-        assert!(rooms.may_enter(&name("a")) && !rooms.may_enter(&name("b")));
+        assert_eq!(rooms.standing(&name("a")), Standing::Known);
+        assert_eq!(rooms.standing(&name("b")), Standing::TooMany);
         assert_eq!(rooms.find_or_make(&name("b")), Err(TooManyRooms));
         leave(&mut rooms, 1);
-        assert!(rooms.may_enter(&name("b")));
+        assert_eq!(rooms.standing(&name("b")), Standing::New);
     }
 
     #[test]
-    fn rooms_with_history_count_whether_somebody_is_in_them_or_not() {
+    fn the_default_room_may_be_entered_when_all_others_are_taken() {
+        let mut rooms = Rooms::new(1);
+        join(&mut rooms, 1, "a");
+        join(&mut rooms, 2, "lobby");
+        assert_eq!(rooms.occupied(), 2);
+    }
+
+    #[test]
+    fn at_the_bound_the_longest_silent_room_that_nobody_is_in_gives_way() {
+        let mut rooms = Rooms::new(3);
+        join(&mut rooms, 1, "occupied");
+        rooms.keep(&name("occupied"), 1);
+        rooms.keep(&name("older"), 2);
+        rooms.keep(&name("newer"), 3);
+        rooms.keep(&name("older"), 4);
+        let found = rooms.find_or_make(&name("fresh")).expect("place");
+        assert_eq!(found.forgotten, Some(name("newer")), "the other has spoken since");
+        rooms.keep(&name("fresh"), 5);
+        assert_eq!(rooms.count(), 3);
+        assert_eq!(rooms.find_or_make(&name("older")).expect("it is there").forgotten, None);
+        assert_eq!(rooms.standing(&name("another")), Standing::TooMany, "all are in memory");
+        leave(&mut rooms, 1);
+        let found = rooms.find_or_make(&name("another")).expect("place");
+        assert_eq!(found.forgotten, Some(name("occupied")));
+        assert_eq!(rooms.count(), 3);
+    }
+
+    #[test]
+    fn the_default_room_keeps_its_history_when_others_lose_theirs() {
+        let mut rooms = Rooms::<Room>::new(2);
+        rooms.keep(&name("lobby"), 1);
+        rooms.keep(&name("other"), 2);
+        assert_eq!(rooms.find_or_make(&name("fresh")).expect("place").forgotten, Some(name("other")));
+        assert_eq!(rooms.standing(&name("another")), Standing::TooMany);
+        assert_eq!(rooms.standing(&name("lobby")), Standing::Known);
+    }
+
+    #[test]
+    fn a_room_whose_history_is_forgotten_gives_its_place_back() {
         let mut rooms = Rooms::new(2);
         join(&mut rooms, 1, "a");
-        rooms.keep(&name("a"));
-        rooms.keep(&name("b"));
-        assert!(!rooms.may_enter(&name("c")));
-        assert!(rooms.may_enter(&name("b")), "a room that is kept can be entered");
-        leave(&mut rooms, 1);
-        assert!(!rooms.may_enter(&name("c")), "its history is there still");
+        rooms.keep(&name("a"), 1);
+        rooms.keep(&name("b"), 2);
+        rooms.forget(&name("b"));
+        assert_eq!(rooms.count(), 1);
         rooms.forget(&name("a"));
-        join(&mut rooms, 2, "c");
-        assert!(!rooms.may_enter(&name("a")));
+        assert_eq!(rooms.count(), 1, "it has a member");
+        leave(&mut rooms, 1);
+        assert_eq!((rooms.count(), rooms.silent.len()), (0, 0));
     }
 }

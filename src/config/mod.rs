@@ -61,6 +61,7 @@ pub(crate) mod defaults {
     pub(super) const MAX_SESSIONS: usize = 100_000;
     pub(super) const MAX_SESSIONS_PER_ADDRESS: PerAddress = PerAddress::for_public(1000);
     pub(super) const MAX_ROOMS: usize = 10_000;
+    pub(super) const MAX_NEW_ROOMS_PER_MINUTE: PerAddress = PerAddress::for_public(60);
     pub(super) const MAX_LESSONS: usize = 64;
     pub(super) const PING_INTERVAL: Period = Period(Duration::from_secs(25));
     pub(super) const PING_TIMEOUT: Period = Period(Duration::from_secs(20));
@@ -92,6 +93,11 @@ pub struct Cli {
 pub enum Command {
     /// Ask the server on this machine for its health; exit code 0 if it is well
     Healthcheck,
+    /// Let all messages of a room go, of the server that uses --data-dir or of a folder that no server uses
+    Forget {
+        /// The room's name
+        room: String,
+    },
     /// Copy the journal in --data-dir to a new file, while a server may be using it
     Backup {
         /// The file to write
@@ -260,9 +266,16 @@ pub struct Settings {
     #[arg(long, env = "ECHOROOM_TRUSTED_PROXY", value_name = "NETWORK", value_delimiter = ',')]
     pub trusted_proxy: Vec<Network>,
 
-    /// Rooms with members or history at a time; one more is refused, at the handshake with 503
+    /// Rooms with members or history at a time. For one more, the room that has been silent longest and has no members
+    /// loses its history; if there is none, it is refused, at the handshake with 503. The room lobby is never refused
     #[arg(long, env = "ECHOROOM_MAX_ROOMS", value_name = "COUNT", default_value_t = nonzero(default::MAX_ROOMS))]
     pub max_rooms: NonZeroUsize,
+
+    /// Rooms that one address may make in a minute; further ones are refused, at the handshake with 503. A number holds
+    /// for every address, public:N for public addresses only; 0 is no limit
+    #[arg(long, env = "ECHOROOM_MAX_NEW_ROOMS_PER_MINUTE", value_name = "COUNT",
+          default_value_t = default::MAX_NEW_ROOMS_PER_MINUTE)]
+    pub max_new_rooms_per_minute: PerAddress,
 
     /// Whether /rooms lists the rooms that somebody is in, for everybody
     #[arg(long, env = "ECHOROOM_ROOM_LIST", value_name = "SWITCH", default_value_t = Switch::On)]
@@ -347,6 +360,7 @@ impl Default for Settings {
             max_sessions_per_address: default::MAX_SESSIONS_PER_ADDRESS,
             trusted_proxy: Vec::new(),
             max_rooms: nonzero(default::MAX_ROOMS),
+            max_new_rooms_per_minute: default::MAX_NEW_ROOMS_PER_MINUTE,
             room_list: Switch::On,
             lessons: Switch::On,
             max_lessons: nonzero(default::MAX_LESSONS),

@@ -55,8 +55,9 @@ impl MemoryJournal {
 }
 
 impl Journal for MemoryJournal {
-    fn rooms(&self) -> Pending<Vec<RoomName>> {
-        answer(Ok(self.store().rooms.keys().cloned().collect()))
+    fn rooms(&self) -> Pending<Vec<(RoomName, u64)>> {
+        let said_last = |room: &Room| room.records.back().map_or(0, |record| record.at);
+        answer(Ok(self.store().rooms.iter().map(|(name, room)| (name.clone(), said_last(room))).collect()))
     }
 
     fn open(&self, room: RoomName) -> Pending<Position> {
@@ -88,6 +89,16 @@ impl Journal for MemoryJournal {
 
     fn sweep(&self) -> Pending<Vec<RoomName>> {
         answer(Ok(self.store().sweep(self.retention.age)))
+    }
+
+    fn forget(&self, room: RoomName) -> Pending<()> {
+        let mut store = self.store();
+        if let Some(room) = store.rooms.remove(&room) {
+            store.bytes -= room.bytes;
+            // Its offsets may be given out again.
+            store.epoch.number += 1;
+        }
+        answer(Ok(()))
     }
 
     fn close(&self) -> Pending<()> {

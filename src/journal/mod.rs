@@ -41,8 +41,8 @@ pub type Pending<T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Sen
 /// the last stop may have lost messages that were relayed and not yet durable, their offsets are given out again, and
 /// a new epoch begins with them.
 pub trait Journal: Send + Sync + fmt::Debug {
-    /// The rooms that have history.
-    fn rooms(&self) -> Pending<Vec<RoomName>>;
+    /// The rooms that have history, each with the time of its last message in milliseconds since 1970.
+    fn rooms(&self) -> Pending<Vec<(RoomName, u64)>>;
 
     /// Where a room stands. One that is not known has no messages and the current epoch.
     fn open(&self, room: RoomName) -> Pending<Position>;
@@ -56,6 +56,9 @@ pub trait Journal: Send + Sync + fmt::Debug {
 
     /// Lets go what is older than [`Retention`] allows and forgets the rooms that have nothing left, which it names.
     fn sweep(&self) -> Pending<Vec<RoomName>>;
+
+    /// Lets all messages of a room go. A room that is not known has none.
+    fn forget(&self, room: RoomName) -> Pending<()>;
 
     /// The writer has nothing more to say, and all it said is durable. To be called last.
     fn close(&self) -> Pending<()>;

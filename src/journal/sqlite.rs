@@ -13,6 +13,7 @@ use std::{
     io,
     path::{Path, PathBuf},
     sync::Arc,
+    time::Duration,
 };
 
 use log::{error, info};
@@ -76,10 +77,11 @@ pub struct SqliteJournal {
 
 /// A job for the thread that writes.
 enum Write {
-    Rooms(Answer<Vec<RoomName>>),
+    Rooms(Answer<Vec<(RoomName, u64)>>),
     Open(RoomName, Answer<Position>),
     Append(Vec<Append>, Answer<()>),
     Sweep(Answer<Vec<RoomName>>),
+    Forget(RoomName, Answer<()>),
     Close(Answer<()>),
 }
 
@@ -114,6 +116,22 @@ impl SqliteJournal {
         parts.spawn(READER, move || reader::run(&place, read_jobs, &own)).map_err(OpenError::Thread)?;
         Ok(Self { writes, reads })
     }
+}
+
+/// Lets all messages of a room go from the journal in `folder`, which no server may be using.
+///
+/// # Errors
+/// There is no journal or no such room, a server uses it, or it cannot be written, in one sentence.
+pub fn forget(folder: &Path, room: &RoomName) -> Result<(), String> {
+    let file = folder.join(FILE);
+    if !file.is_file() {
+        return Err(format!("there is no journal at {}", file.display()));
+    }
+    let place = Arc::new(Place { folder: folder.to_owned(), file });
+    // Nothing else is let go by this.
+    let keep_all =
+        Retention { messages: u64::MAX / 2, bytes: u64::MAX, age: Duration::MAX, total_bytes: u64::MAX };
+    Writer::new(place, keep_all).forget_alone(room)
 }
 
 /// Copies the journal in `folder` to the new file `target`, whole and consistent, while a server may be using it.
@@ -167,7 +185,7 @@ impl Place {
 }
 
 impl Journal for SqliteJournal {
-    fn rooms(&self) -> Pending<Vec<RoomName>> {
+    fn rooms(&self) -> Pending<Vec<(RoomName, u64)>> {
         ask(&self.writes, Write::Rooms)
     }
 
@@ -185,6 +203,10 @@ impl Journal for SqliteJournal {
 
     fn sweep(&self) -> Pending<Vec<RoomName>> {
         ask(&self.writes, Write::Sweep)
+    }
+
+    fn forget(&self, room: RoomName) -> Pending<()> {
+        ask(&self.writes, |answer| Write::Forget(room, answer))
     }
 
     fn close(&self) -> Pending<()> {

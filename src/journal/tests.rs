@@ -111,9 +111,30 @@ fn what_was_appended_is_read_in_order_and_by_room() {
         assert_eq!(open(journal, "a").head, 5);
         let mut rooms = wait(journal.rooms()).expect("rooms");
         rooms.sort();
-        assert_eq!(rooms, [room("a"), room("b")]);
+        let last = |name| read(journal, name, ALL).entries.last().map(|entry| entry.at);
+        let told: Vec<_> = rooms.into_iter().map(|(room, at)| (room, Some(at))).collect();
+        assert_eq!(told, [(room("a"), last("a")), (room("b"), last("b"))]);
         let Entry { kind, username, avatar, .. } = &read(journal, "b", ALL).entries[0];
         assert_eq!((*kind, &**username, &**avatar), (Kind::Message, "ann", "cat"));
+    });
+}
+
+#[test]
+fn a_forgotten_room_has_no_messages_and_begins_again_in_another_epoch() {
+    on_each(RETENTION, |journal| {
+        say(journal, "a", 3);
+        say(journal, "b", 1);
+        let former = open(journal, "a").epochs;
+        for _ in 0..2 {
+            wait(journal.forget(room("a"))).expect("forgotten");
+        }
+        assert!(read(journal, "a", ALL).entries.is_empty());
+        let fresh = open(journal, "a");
+        assert_eq!((fresh.head, &*fresh.keys), (0, &[][..]));
+        assert!(!former.contains(&fresh.epochs[0]), "offsets that were given out are given out again");
+        assert_eq!(offsets(&read(journal, "b", ALL)), [1]);
+        say(journal, "a", 1);
+        assert_eq!(offsets(&read(journal, "a", ALL)), [1]);
     });
 }
 

@@ -78,6 +78,12 @@ pub enum Refusal {
     /// The room would be one too many.
     #[error("there are as many rooms as the server takes (--max-rooms)")]
     TooManyRooms,
+    /// The room would be made, and the client's address has made as many in the last minute as it may.
+    #[error("your address has made as many rooms in the last minute as it may (--max-new-rooms-per-minute)")]
+    TooManyNewRooms,
+    /// The chat server does not answer.
+    #[error("the chat server does not answer")]
+    NoChat,
     /// The session would be one too many, or the server stops.
     #[error("{0}")]
     Full(Full),
@@ -93,6 +99,8 @@ impl Refusal {
             Self::ForeignOrigin { .. } => "origin",
             Self::BadQuery(_) | Self::BadRoom(_) => "room",
             Self::TooManyRooms => "rooms",
+            Self::TooManyNewRooms => "new rooms",
+            Self::NoChat => "chat server",
             Self::Full(Full::Sessions) => "sessions",
             Self::Full(Full::Address) => "address",
             Self::Full(Full::Draining) => "draining",
@@ -118,7 +126,11 @@ impl ResponseError for Refusal {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoUpgrade | Self::OtherVersion => StatusCode::UPGRADE_REQUIRED,
             Self::ForeignOrigin { .. } => StatusCode::FORBIDDEN,
-            Self::TooManyRooms | Self::Full(_) | Self::TooManyLessons(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::TooManyRooms
+            | Self::TooManyNewRooms
+            | Self::NoChat
+            | Self::Full(_)
+            | Self::TooManyLessons(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::HttpVersion
             | Self::NoConnectionUpgrade
             | Self::ConnectionClose
@@ -140,9 +152,11 @@ impl ResponseError for Refusal {
             Self::OtherVersion => response
                 .insert_header((header::UPGRADE, "websocket"))
                 .insert_header((header::SEC_WEBSOCKET_VERSION, PROTOCOL_VERSION)),
-            Self::TooManyRooms | Self::Full(_) | Self::TooManyLessons(_) => {
-                response.insert_header((header::RETRY_AFTER, RETRY_AFTER))
-            }
+            Self::TooManyRooms
+            | Self::TooManyNewRooms
+            | Self::NoChat
+            | Self::Full(_)
+            | Self::TooManyLessons(_) => response.insert_header((header::RETRY_AFTER, RETRY_AFTER)),
             _ => &mut response,
         };
         response.content_type("text/plain; charset=utf-8").body(format!("{self}.\n"))

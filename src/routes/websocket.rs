@@ -15,7 +15,7 @@ use super::{
     peer,
 };
 use crate::{
-    chat::MayEnter,
+    chat::{self, MayEnter},
     domain::RoomName,
     protocol::chat::SUBPROTOCOL,
     session::{self, Door, Worker, admission::Admitted, websocket::Visitor},
@@ -83,9 +83,12 @@ async fn admit_plain(req: &HttpRequest, worker: &Worker) -> Result<(Visitor, Adm
         Some(name) => RoomName::parse(name).map_err(Refusal::BadRoom)?,
         None => RoomName::default(),
     };
-    // A chat server that is gone refuses as one that is full.
-    if !worker.chat.send(MayEnter { room: room.clone() }).await.unwrap_or(false) {
-        return Err(Refusal::TooManyRooms);
+    let address = peer::address(req, &worker.settings.trusted_proxy);
+    match worker.chat.send(MayEnter { room: room.clone(), address }).await {
+        Ok(Ok(())) => {}
+        Ok(Err(chat::Refusal::TooManyNewRooms)) => return Err(Refusal::TooManyNewRooms),
+        Ok(Err(_)) => return Err(Refusal::TooManyRooms),
+        Err(_) => return Err(Refusal::NoChat),
     }
     admit(req, worker, Door::Plain(room))
 }

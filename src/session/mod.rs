@@ -10,7 +10,11 @@
 //! `routes` opens sessions; `chat` reaches them through the `Recipient` in their `Seat`, and, for what their rooms say,
 //! through the outlet that they leave in [`Worker::outlets`].
 
-use std::{cell::RefCell, fmt, sync::Arc};
+use std::{
+    cell::RefCell,
+    fmt,
+    sync::{Arc, OnceLock},
+};
 
 use actix::Addr;
 
@@ -72,6 +76,8 @@ pub struct Worker {
     pub metrics: Arc<Metrics>,
     /// The process's shared parts.
     pub parts: Arc<Parts>,
+    /// What the owner's commands say to be known, once the server listens and if it has a data folder.
+    pub owner_key: Arc<OnceLock<String>>,
     /// Inflates what this thread's sessions receive.
     pub inflater: Inflater,
     /// Compresses what this thread's sessions answer.

@@ -317,7 +317,13 @@ impl Actor for WebSocketSession {
             self.worker.outlets.add(self.id, outlet);
         }
         let seat = self.seat(ctx);
-        self.worker.chat.do_send(Join { session: self.id, room, worker: self.worker.id, seat });
+        self.worker.chat.do_send(Join {
+            session: self.id,
+            room,
+            worker: self.worker.id,
+            seat,
+            address: self.visitor.address,
+        });
         if self.conversation.is_some() {
             ctx.run_later(self.worker.settings.connect_timeout.get(), |session, ctx| {
                 let is_nobody = |conversation: &Conversation| !conversation.has_been_somebody();

@@ -27,6 +27,7 @@ mod program;
 mod recovery;
 mod refusals;
 mod relay;
+mod room_bounds;
 mod rooms;
 mod settings;
 mod settings_fit;

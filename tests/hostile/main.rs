@@ -10,3 +10,4 @@ mod harness;
 mod parts;
 #[allow(dead_code, reason = "tests to come use the rest")]
 mod program;
+mod rooms;

@@ -81,7 +81,7 @@ fn fan_out(add: impl Fn(&Outlets, SessionId, &Heard) -> Heard) -> Result<Repetit
 
 impl Stage {
     async fn new(add: impl Fn(&Outlets, SessionId, &Heard) -> Heard) -> Result<Self, Box<dyn Error>> {
-        let room = Rooms::<Room>::new(1).find_or_make(&RoomName::default())?;
+        let room = Rooms::<Room>::new(1).find_or_make(&RoomName::default())?.id;
         let (heard, outlets) = (Heard::default(), Outlets::default());
         let patience = Patience { max_waiting: 1 << 20, before_cut: Duration::ZERO };
         let fanout = FanOut::new(patience, outlets.clone(), Arc::new(Metrics::new())).start();

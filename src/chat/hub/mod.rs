@@ -27,7 +27,7 @@ use super::{
         AddWorker, Answer, Attach, Connect, Delivery, Detach, Disconnect, Emission, Emit, EmitWithAck,
         EnterRoom, FanOutRound, Hear, HubReply, Ignore, Keep, QuitRoom, Recover, Recovered, Tell,
     },
-    rooms::{AnyRoom as _, Rooms},
+    rooms::{AnyRoom as _, Found, Rooms},
     round::Hearers,
     turn::{TurnLength, WhenMailboxIsEmpty, yield_now},
 };
@@ -116,7 +116,7 @@ impl Hub {
             namespace.pids.insert(pid.clone(), session);
             namespace.recovery.get_or_insert_with(|| Recovery::new(limits));
         }
-        self.rooms.register(session, worker, seat.encoding);
+        self.rooms.register(session, worker, seat.encoding, None);
         self.rooms.set_hears(session, true);
         if let Some(fanout) = self.workers.get(&worker) {
             fanout.do_send(Attach { session, seat });
@@ -193,7 +193,9 @@ impl Hub {
         let Some(index) = self.sockets.get(&session).map(|place| place.namespace) else {
             return false;
         };
-        let Ok(id) = self.rooms.find_or_make(&RoomKey { namespace: index, room: room.clone() }) else {
+        // No room of a namespace has history, so none has to give way.
+        let Ok(Found { id, .. }) = self.rooms.find_or_make(&RoomKey { namespace: index, room: room.clone() })
+        else {
             return false;
         };
         self.end_round(index);

@@ -16,7 +16,7 @@ use crate::{
 };
 
 /// How a room is found.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct RoomKey {
     /// The number of its namespace.
     pub(super) namespace: usize,

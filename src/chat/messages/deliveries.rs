@@ -112,6 +112,8 @@ pub enum Refusal {
     NameTaken,
     /// The room would be one too many.
     TooManyRooms,
+    /// The client's address has made as many rooms in the last minute as one address may.
+    TooManyNewRooms,
     /// Nobody of that name is in the room.
     NoSuchUser,
     /// The journal cannot take or give messages now.

@@ -14,7 +14,7 @@ pub use self::{
     },
     orders::{Attach, Detach, FanOutRound, Hear, Ignore, Tell},
     requests::{
-        AddWorker, CloseJournal, Depart, DismissAll, Enter, Join, Leave, ListRooms, ListedRoom, Listen,
-        MayEnter, Payload, Post, Publish, RoomList, ShowTyping, Summarize, Summary, Whisper,
+        AddWorker, CloseJournal, Depart, DismissAll, Enter, ForgetRoom, Join, Leave, ListRooms, ListedRoom,
+        Listen, MayEnter, Payload, Post, Publish, RoomList, ShowTyping, Summarize, Summary, Whisper,
     },
 };

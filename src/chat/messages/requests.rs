@@ -4,17 +4,17 @@
 //! [`Reply`](super::Reply) with that ticket. Whatever a session may send often bears its [`Accepted`] share, so that
 //! what has not been dealt with is bounded.
 
-use std::sync::Arc;
+use std::{net::IpAddr, sync::Arc};
 
 use actix::{Addr, Message};
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::Seat;
+use super::{Refusal, Seat};
 use crate::{
     chat::{FanOut, budget::Accepted, log::Since, presence::Face},
     domain::{Nickname, RoomName, SessionId, Token, WorkerId},
-    journal::Kind,
+    journal::{JournalError, Kind},
 };
 
 /// A session begins. One that names a room is in it as a guest, without a nickname, and hears from here on what is said
@@ -30,6 +30,8 @@ pub struct Join {
     pub worker: WorkerId,
     /// Where its deliveries go.
     pub seat: Seat,
+    /// Its client's address, if that is known.
+    pub address: Option<IpAddr>,
 }
 
 /// A session has ended. Harmless if it never began.
@@ -167,10 +169,21 @@ pub struct AddWorker {
     pub fanout: Addr<FanOut>,
 }
 
-/// Asks, before a session is opened, whether it may enter a room: the room is there, or there is place for one more.
+/// Asks, before a session is opened, whether it may enter a room: the room is there, or it may be made.
 #[derive(Debug, Message)]
-#[rtype(result = "bool")]
+#[rtype(result = "Result<(), Refusal>")]
 pub struct MayEnter {
+    /// Which room.
+    pub room: RoomName,
+    /// The client's address, if that is known.
+    pub address: Option<IpAddr>,
+}
+
+/// Lets all messages of a room go. Its members stay, and go on at the next offset. Answered when nothing of it is in the
+/// journal any more.
+#[derive(Debug, Message)]
+#[rtype(result = "Result<(), JournalError>")]
+pub struct ForgetRoom {
     /// Which room.
     pub room: RoomName,
 }
@@ -220,6 +233,8 @@ pub struct Summarize;
 pub struct Summary {
     /// Rooms with somebody in them.
     pub rooms: usize,
+    /// Rooms with members or history, which `--max-rooms` bounds.
+    pub kept_rooms: usize,
     /// Sessions, in rooms or not.
     pub members: usize,
     /// What is wrong with the journal, if something is.

@@ -1,6 +1,9 @@
 //! Coming into rooms, hearing them, and going.
 
-use std::time::{Duration, Instant};
+use std::{
+    net::IpAddr,
+    time::{Duration, Instant},
+};
 
 use actix::{AsyncContext as _, Context};
 
@@ -11,11 +14,16 @@ use crate::{
         messages::{Behind, Delivery, Enter, Entered, Hear, Ignore, Listen, Refusal, Reply, Tail},
         presence::Change,
         room::{Book, ListTime, Waiting},
-        rooms::{Membership, RoomId},
+        rooms::{Found, Membership, RoomId, Standing},
     },
-    domain::SessionId,
+    domain::{RoomName, SessionId},
+    logging,
     protocol::chat::UserRef,
 };
+
+/// The settings whose bounds are reached, as the log names them.
+pub(super) const MAX_ROOMS: &str = "--max-rooms (ECHOROOM_MAX_ROOMS)";
+const MAX_NEW_ROOMS: &str = "--max-new-rooms-per-minute (ECHOROOM_MAX_NEW_ROOMS_PER_MINUTE)";
 
 /// Most users that a list names.
 const MAX_LISTED: usize = 500;
@@ -26,14 +34,57 @@ const MAX_LIST_BYTES: usize = 64 * 1024;
 impl ChatServer {
     /// A session wants to be somebody in a room, as soon as the room's place in the journal is known.
     pub(super) fn enter(&mut self, enter: Enter, ctx: &mut Context<Self>) {
-        let Ok(id) = self.rooms.find_or_make(&enter.room) else {
-            return self.refuse(enter.session, enter.ticket, Refusal::TooManyRooms);
+        let address = self.rooms.membership(enter.session).and_then(|member| member.address);
+        let id = match self.find_or_make(&enter.room, address, ctx) {
+            Ok(id) => id,
+            Err(refusal) => return self.refuse(enter.session, enter.ticket, refusal),
         };
         self.open_book(id, ctx);
         match self.rooms.get(id).map(|room| &mut room.book) {
             Some(Book::Opening(waiting)) => waiting.push(Waiting::Enter(enter)),
             _ => self.enter_open(id, enter, ctx),
         }
+    }
+
+    /// Whether a client of this address may enter a room, which it would make if the room is not there.
+    pub(super) fn may_enter(&self, name: &RoomName, address: Option<IpAddr>) -> Result<(), Refusal> {
+        match self.rooms.standing(name) {
+            Standing::Known => Ok(()),
+            Standing::New if self.new_rooms.may_make(address, Instant::now()) => Ok(()),
+            Standing::New => {
+                let address = address.map_or_else(String::new, |address| address.to_string());
+                logging::refused(
+                    MAX_NEW_ROOMS,
+                    format_args!("{address} has made as many rooms in a minute as one address may"),
+                );
+                Err(Refusal::TooManyNewRooms)
+            }
+            Standing::TooMany => {
+                let count = self.rooms.count();
+                logging::refused(MAX_ROOMS, format_args!("{count} rooms are in use; one more was refused"));
+                Err(Refusal::TooManyRooms)
+            }
+        }
+    }
+
+    /// The room of that name. It is made if it is not there; if there are as many as there may be, the room that has been
+    /// silent longest loses its history for it.
+    pub(super) fn find_or_make(
+        &mut self,
+        name: &RoomName,
+        address: Option<IpAddr>,
+        ctx: &mut Context<Self>,
+    ) -> Result<RoomId, Refusal> {
+        self.may_enter(name, address)?;
+        let is_new = self.rooms.standing(name) == Standing::New;
+        let Found { id, forgotten } = self.rooms.find_or_make(name).map_err(|_| Refusal::TooManyRooms)?;
+        if is_new {
+            self.new_rooms.made(address, Instant::now());
+        }
+        if let Some(forgotten) = forgotten {
+            self.forget(forgotten, ctx);
+        }
+        Ok(id)
     }
 
     /// The same in a room whose place in the journal is known.

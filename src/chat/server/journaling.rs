@@ -19,6 +19,7 @@ use crate::{
     },
     domain::RoomName,
     journal::{JournalError, Position},
+    logging,
 };
 
 /// How often a journal that is not well is tried again.
@@ -37,11 +38,11 @@ impl ChatServer {
             return;
         }
         let asked = wrap_future(self.journal.rooms());
-        ctx.spawn(asked.map(|answer: Result<Vec<RoomName>, _>, server: &mut Self, ctx| {
+        ctx.spawn(asked.map(|answer: Result<Vec<(RoomName, u64)>, _>, server: &mut Self, ctx| {
             server.is_probing = false;
             match answer {
                 Ok(names) => {
-                    names.iter().for_each(|name| server.rooms.keep(name));
+                    names.iter().for_each(|(name, at)| server.rooms.keep(name, *at));
                     server.commits.recovered();
                     server.metrics.set_journal_available(true);
                     server.commit_next(ctx);
@@ -65,6 +66,30 @@ impl ChatServer {
             }
             ctx.run_later(SWEEP, Self::sweep);
         }));
+    }
+
+    /// Lets the history of a room go that is not in memory, to make place for another room.
+    pub(super) fn forget(&mut self, room: RoomName, ctx: &mut Context<Self>) {
+        logging::refused(
+            super::entering::MAX_ROOMS,
+            format_args!("room {room:?} was silent longest and lost its history to make place for another"),
+        );
+        self.metrics.forgot_room();
+        let asked = wrap_future(self.journal.forget(room));
+        ctx.spawn(asked.map(|answer: Result<(), _>, server: &mut Self, ctx| {
+            if let Err(error) = answer {
+                warn!("the history of a room cannot be let go: {error}");
+                server.look_into_journal(ctx);
+            }
+        }));
+    }
+
+    /// The journal has let all messages of a room go.
+    pub(super) fn forgot(&mut self, room: &RoomName) {
+        self.rooms.forget(room);
+        if let Some(log) = self.rooms.find(room).and_then(|id| self.rooms.get(id)).and_then(Room::log) {
+            log.forget_durable();
+        }
     }
 
     /// Asks for a room's place in the journal, unless that has been done.
@@ -142,7 +167,7 @@ impl ChatServer {
         let tail_bytes = self.tail_share();
         let mut receipts = Vec::new();
         for Commit { room: id, append, receipts: owed, .. } in self.commits.done() {
-            self.rooms.keep(&append.room);
+            self.rooms.keep(&append.room, append.record.at);
             if let Some(log) = self.rooms.get(id).and_then(|room| room.log()) {
                 log.committed(append.record.last(), tail_bytes);
             }

@@ -7,7 +7,7 @@ use std::{
 };
 
 use actix::{
-    Actor, Addr, AsyncContext as _, Context, Handler, ResponseFuture,
+    Actor, Addr, AsyncContext as _, Context, Handler, ResponseActFuture, ResponseFuture,
     fut::{ActorFutureExt as _, wrap_future},
 };
 use tokio::sync::oneshot;
@@ -17,17 +17,19 @@ use super::{
     fanout::FanOut,
     listing::Listing,
     messages::{
-        AddWorker, Attach, CloseJournal, Delivery, Depart, Detach, DismissAll, Dismissal, Enter, Join, Leave,
-        ListRooms, Listen, MayEnter, Post, Publish, Refusal, Reply, RoomList, ShowTyping, Summarize, Summary,
-        Tell, Whisper,
+        AddWorker, Attach, CloseJournal, Delivery, Depart, Detach, DismissAll, Dismissal, Enter, ForgetRoom,
+        Join, Leave, ListRooms, Listen, MayEnter, Post, Publish, Refusal, Reply, RoomList, ShowTyping,
+        Summarize, Summary, Tell, Whisper,
     },
+    new_rooms::NewRooms,
     room::Room,
     rooms::Rooms,
     turn::{TurnLength, WhenMailboxIsEmpty, yield_now},
 };
 use crate::{
+    config::PerAddress,
     domain::{SessionId, WorkerId},
-    journal::Journal,
+    journal::{Journal, JournalError},
     metrics::Metrics,
     protocol::websocket::deflate::Deflater,
 };
@@ -41,6 +43,8 @@ mod talking;
 pub struct ChatLimits {
     /// Rooms at a time, with somebody in them or with history.
     pub max_rooms: usize,
+    /// Rooms that a client address may make in a minute.
+    pub max_new_rooms: PerAddress,
     /// How long the name of a user who dropped is held.
     pub name_hold: Duration,
     /// Messages with an id that are known again, for each room.
@@ -58,6 +62,7 @@ pub struct ChatLimits {
 pub struct ChatServer {
     limits: ChatLimits,
     rooms: Rooms<Room>,
+    new_rooms: NewRooms,
     journal: Arc<dyn Journal>,
     commits: Commits,
     metrics: Arc<Metrics>,
@@ -84,6 +89,7 @@ impl ChatServer {
         Self {
             limits,
             rooms: Rooms::new(limits.max_rooms),
+            new_rooms: NewRooms::new(limits.max_new_rooms),
             journal,
             commits: Commits::default(),
             metrics,
@@ -172,24 +178,24 @@ impl Handler<AddWorker> for ChatServer {
 }
 
 impl Handler<MayEnter> for ChatServer {
-    type Result = bool;
+    type Result = Result<(), Refusal>;
 
-    fn handle(&mut self, MayEnter { room }: MayEnter, _: &mut Self::Context) -> bool {
-        self.rooms.may_enter(&room)
+    fn handle(&mut self, MayEnter { room, address }: MayEnter, _: &mut Self::Context) -> Self::Result {
+        self.may_enter(&room, address)
     }
 }
 
 impl Handler<Join> for ChatServer {
     type Result = ();
 
-    fn handle(&mut self, Join { session, room, worker, seat }: Join, ctx: &mut Self::Context) {
+    fn handle(&mut self, Join { session, room, worker, seat, address }: Join, ctx: &mut Self::Context) {
         if self.is_stopping {
             return seat.deliveries.do_send(Delivery::Dismissed(Dismissal::Restart));
         }
-        let Ok(room) = room.map(|name| self.rooms.find_or_make(&name)).transpose() else {
+        let Ok(room) = room.map(|name| self.find_or_make(&name, address, ctx)).transpose() else {
             return seat.deliveries.do_send(Delivery::Dismissed(Dismissal::TooManyRooms));
         };
-        self.rooms.register(session, worker, seat.encoding);
+        self.rooms.register(session, worker, seat.encoding, address);
         if let Some(fanout) = self.workers.get(&worker) {
             fanout.do_send(Attach { session, seat });
         }
@@ -307,6 +313,22 @@ impl Handler<CloseJournal> for ChatServer {
     }
 }
 
+impl Handler<ForgetRoom> for ChatServer {
+    type Result = ResponseActFuture<Self, Result<(), JournalError>>;
+
+    fn handle(&mut self, ForgetRoom { room }: ForgetRoom, ctx: &mut Self::Context) -> Self::Result {
+        // What was said before this is in the journal before it is asked.
+        self.end_turn(ctx);
+        let asked = wrap_future(self.journal.forget(room.clone()));
+        Box::pin(asked.map(move |answer, server: &mut Self, _| {
+            if answer.is_ok() {
+                server.forgot(&room);
+            }
+            answer
+        }))
+    }
+}
+
 impl Handler<ListRooms> for ChatServer {
     type Result = RoomList;
 
@@ -321,6 +343,7 @@ impl Handler<Summarize> for ChatServer {
     fn handle(&mut self, _: Summarize, _: &mut Self::Context) -> Summary {
         Summary {
             rooms: self.rooms.occupied(),
+            kept_rooms: self.rooms.count(),
             members: self.rooms.member_count(),
             journal_fault: self.commits.fault().map(ToString::to_string),
         }

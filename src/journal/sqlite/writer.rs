@@ -82,9 +82,23 @@ impl Writer {
                     drop(answer.send(self.attempt(|open, retention| open.append(&batch, retention))));
                 }
                 Write::Sweep(answer) => drop(answer.send(self.attempt(Open::sweep))),
+                Write::Forget(room, answer) => {
+                    drop(answer.send(self.attempt(|open, _| open.forget(&room))));
+                }
                 Write::Close(answer) => drop(answer.send(self.attempt(|open, _| open.close()))),
             }
         }
+    }
+
+    /// Opens the file for this one job: all messages of a room are let go.
+    pub fn forget_alone(mut self, room: &RoomName) -> Result<(), String> {
+        let file = self.place.file.clone();
+        let open = self.connect().map_err(|fault| JournalError::from(fault).to_string())?;
+        let is_known = open.room(room).map(|room| room.is_some());
+        if !is_known.map_err(|error| format!("{}: {error}", file.display()))? {
+            return Err(format!("there is no room {:?} in {}", room.as_str(), file.display()));
+        }
+        open.forget(room).and_then(|()| open.close()).map_err(|error| format!("{}: {error}", file.display()))
     }
 
     /// Opens the file if it is not.
@@ -124,10 +138,34 @@ impl Writer {
 }
 
 impl Open {
-    fn rooms(&mut self, _: Retention) -> rusqlite::Result<Vec<RoomName>> {
-        let mut query = self.connection.prepare("SELECT name FROM rooms")?;
-        let names = query.query_map([], |row| row.get::<_, String>(0))?;
-        names.filter_map(|name| name.map(|name| RoomName::parse(&name).ok()).transpose()).collect()
+    fn rooms(&mut self, _: Retention) -> rusqlite::Result<Vec<(RoomName, u64)>> {
+        let mut query = self.connection.prepare(
+            "SELECT name, ifnull((SELECT at FROM rounds WHERE rounds.id >= rooms.id << 40
+                                  AND rounds.id < (rooms.id + 1) << 40 ORDER BY rounds.id DESC LIMIT 1), 0) FROM rooms",
+        )?;
+        let rows = query.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
+        rows.filter_map(|row| {
+            row.map(|(name, at)| Some((RoomName::parse(&name).ok()?, at.unsigned_abs()))).transpose()
+        })
+        .collect()
+    }
+
+    fn forget(&mut self, name: &RoomName) -> rusqlite::Result<()> {
+        let transaction = immediate(&mut self.connection)?;
+        let Some(room) = room_by_name(&transaction, name)? else {
+            return Ok(());
+        };
+        let range = [round_id(room.id, 0), round_id(room.id + 1, 0)];
+        transaction.execute("DELETE FROM rounds WHERE id >= ?1 AND id < ?2", range)?;
+        transaction.execute("DELETE FROM epochs WHERE room = ?1", [room.id])?;
+        transaction.execute("DELETE FROM rooms WHERE id = ?1", [room.id])?;
+        // Its offsets may be given out again.
+        let epoch = self.counters.epoch + 1;
+        set_meta(&transaction, "epoch", int(epoch))?;
+        transaction.commit()?;
+        self.counters.epoch = epoch;
+        self.rooms.remove(name);
+        Ok(())
     }
 
     fn position(&mut self, name: &RoomName) -> rusqlite::Result<Position> {

@@ -297,7 +297,7 @@ impl Conversation {
                         (ack, false)
                     }
                 };
-                self.fail(ack, is_login, &Failure::of(code_of(refusal)));
+                self.fail(ack, is_login, &failure_of(refusal));
             }
             (pending, reply) => debug_assert!(false, "{reply:?} is no answer to {pending:?}"),
         }
@@ -363,12 +363,17 @@ fn as_new(entry: &Entry) -> NewEntry<'_> {
     NewEntry { kind: *kind, at: *at, username, avatar, id, body }
 }
 
-fn code_of(refusal: Refusal) -> Code {
-    match refusal {
+/// What a client is told that makes rooms too fast.
+const TOO_MANY_NEW_ROOMS: &str =
+    "your address has made as many rooms in the last minute as it may (--max-new-rooms-per-minute)";
+
+fn failure_of(refusal: Refusal) -> Failure {
+    Failure::of(match refusal {
         Refusal::NotLoggedIn => Code::NotLoggedIn,
         Refusal::NameTaken => Code::NameTaken,
         Refusal::TooManyRooms => Code::TooManyRooms,
+        Refusal::TooManyNewRooms => return Failure::with(Code::TooManyRooms, TOO_MANY_NEW_ROOMS),
         Refusal::NoSuchUser => Code::NoSuchUser,
         Refusal::JournalUnavailable => Code::JournalUnavailable,
-    }
+    })
 }

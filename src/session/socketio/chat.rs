@@ -108,7 +108,13 @@ impl SocketHandler for ChatSocket {
             // The session ends itself: it does not live in the connection.
             cutter: Cutter::new(|_| {}),
         };
-        self.worker.chat.do_send(Join { session: self.id, room: None, worker: self.worker.id, seat });
+        self.worker.chat.do_send(Join {
+            session: self.id,
+            room: None,
+            worker: self.worker.id,
+            seat,
+            address: socket.downlink().client_address(),
+        });
     }
 
     fn event(&mut self, socket: &Socket, event: Event) {

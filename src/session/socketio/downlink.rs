@@ -1,6 +1,6 @@
 //! What goes down to one client, until its transport takes it.
 
-use std::{cell::RefCell, collections::VecDeque, fmt, rc::Rc};
+use std::{cell::RefCell, collections::VecDeque, fmt, net::IpAddr, rc::Rc};
 
 use actix::Recipient;
 use bytes::Bytes;
@@ -24,6 +24,7 @@ pub struct Downlink(Rc<RefCell<Queue>>);
 struct Queue {
     /// The session's gate.
     intake: Intake,
+    client: Option<IpAddr>,
     packets: VecDeque<Down>,
     bytes: usize,
     ending: Option<EndReason>,
@@ -76,10 +77,11 @@ impl fmt::Debug for Downlink {
 }
 
 impl Downlink {
-    /// Nothing waits yet; `intake` is the session's gate.
-    pub fn new(intake: Intake) -> Self {
+    /// Nothing waits yet; `intake` is the session's gate, `client` the address of its client.
+    pub fn new(intake: Intake, client: Option<IpAddr>) -> Self {
         Self(Rc::new(RefCell::new(Queue {
             intake,
+            client,
             packets: VecDeque::new(),
             bytes: 0,
             ending: None,
@@ -96,6 +98,11 @@ impl Downlink {
     /// The session's gate: who takes something from the client and has not dealt with it charges it here.
     pub fn intake(&self) -> Intake {
         self.0.borrow().intake.clone()
+    }
+
+    /// The address of the session's client, if that is known.
+    pub fn client_address(&self) -> Option<IpAddr> {
+        self.0.borrow().client
     }
 
     /// Queues a packet, type digit and all.
@@ -229,7 +236,7 @@ mod tests {
 
     #[test]
     fn a_poll_is_answered_with_sixteen_packets_or_so_many_bytes() {
-        let down = Downlink::new(Intake::new(1, Budget::new(1)));
+        let down = Downlink::new(Intake::new(1, Budget::new(1)), None);
         for number in 0..20 {
             down.packet(format!("4{number}"));
         }

@@ -102,7 +102,7 @@ impl SocketIoSession {
             meter: engine.settings.rate.map(|limit| Meter::new(limit, now)),
             transport,
             probing: None,
-            down: Downlink::new(intake),
+            down: Downlink::new(intake, visitor.address),
             carried,
             next_ping: now + engine.settings.ping_interval,
             pong_due: None,

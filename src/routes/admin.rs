@@ -1,0 +1,54 @@
+//! What the owner of the server may ask of it while it runs. Commands on its own machine do, with the key in the data
+//! folder; see `echoroom forget`.
+
+use actix_web::{
+    HttpRequest, HttpResponse,
+    http::header::AUTHORIZATION,
+    web::{self, ServiceConfig},
+};
+use log::info;
+use serde::Deserialize;
+
+use crate::{chat::ForgetRoom, domain::RoomName, logging::Shown, session::Worker};
+
+/// Which room.
+#[derive(Debug, Deserialize)]
+struct RoomQuery {
+    room: String,
+}
+
+/// Registers `POST /admin/forget?room=NAME`.
+pub fn configure(cfg: &mut ServiceConfig) {
+    cfg.service(web::resource("/admin/forget").post(forget));
+}
+
+/// 204 when the room's messages are gone from the journal; 403 without the key; 503 if the journal cannot be written.
+async fn forget(req: HttpRequest, query: web::Query<RoomQuery>, worker: web::Data<Worker>) -> HttpResponse {
+    if !is_owner(&req, worker.owner_key.get().map(String::as_str)) {
+        return HttpResponse::Forbidden().body("this needs the key in the server's data folder.\n");
+    }
+    let room = match RoomName::parse(&query.room) {
+        Ok(room) => room,
+        Err(error) => return HttpResponse::BadRequest().body(format!("room: {error}.\n")),
+    };
+    let shown = room.clone();
+    match worker.chat.send(ForgetRoom { room }).await {
+        Ok(Ok(())) => {
+            info!("the messages of room {:?} were forgotten, as the owner asked", Shown(shown.as_str()));
+            HttpResponse::NoContent().finish()
+        }
+        Ok(Err(error)) => HttpResponse::ServiceUnavailable().body(format!("{error}.\n")),
+        Err(_) => HttpResponse::ServiceUnavailable().body("the chat server does not answer.\n"),
+    }
+}
+
+/// Whether a request bears the key. The comparison takes as long for a wrong key as for the right one.
+fn is_owner(req: &HttpRequest, key: Option<&str>) -> bool {
+    let given =
+        req.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+    let (Some(key), Some(given)) = (key, given) else {
+        return false;
+    };
+    let differences = key.bytes().zip(given.bytes()).fold(0, |found, (a, b)| found | (a ^ b));
+    key.len() == given.len() && differences == 0
+}
