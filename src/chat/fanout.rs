@@ -332,8 +332,12 @@ impl Listener {
     /// Delivers by way of the session's mailbox; whether it was delivered.
     fn mail(&self, batch: &Batch, manner: Manner, tally: &mut Tally) -> bool {
         self.seat.waiting.add(batch.bytes);
-        let frames = Arc::clone(&batch.frames);
-        let delivery = if manner.is_volatile { Delivery::Volatile(frames) } else { Delivery::Frames(frames) };
+        let (session, frames) = (self.session, Arc::clone(&batch.frames));
+        let delivery = if manner.is_volatile {
+            Delivery::Volatile { session, frames }
+        } else {
+            Delivery::Frames { session, frames }
+        };
         match self.seat.deliveries.try_send(delivery) {
             Ok(()) => {
                 self.note_mail();

@@ -394,8 +394,10 @@ impl Handler<Delivery> for WebSocketSession {
     fn handle(&mut self, delivery: Delivery, ctx: &mut Self::Context) {
         self.outbox.take_mail();
         match delivery {
-            Delivery::Frames(frames) | Delivery::Volatile(frames) => self.outbox.deliver(&frames),
-            Delivery::Reply { ticket, reply } => {
+            Delivery::Frames { frames, .. } | Delivery::Volatile { frames, .. } => {
+                self.outbox.deliver(&frames)
+            }
+            Delivery::Reply { ticket, reply, .. } => {
                 self.converse(|conversation| conversation.reply(ticket, reply), ctx)
             }
             Delivery::Tail(tail) => self.converse(|conversation| conversation.tail(tail), ctx),

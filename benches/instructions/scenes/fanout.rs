@@ -136,7 +136,7 @@ impl Handler<Delivery> for Listener {
     type Result = ();
 
     fn handle(&mut self, delivery: Delivery, _: &mut Self::Context) {
-        if let Delivery::Frames(frames) = delivery {
+        if let Delivery::Frames { frames, .. } = delivery {
             let bytes = frames.iter().map(Bytes::len).sum();
             self.waiting.subtract(bytes);
             self.heard.set(self.heard.get() + bytes);

@@ -162,7 +162,7 @@ impl Hub {
         let Recover { session, worker, seat, namespace: name, pid, offset } = recover;
         let index = self.namespace(&name);
         if let Some(former) = self.namespaces[index].pids.get(&pid).copied() {
-            self.tell(former, Delivery::Hub(HubReply::Replaced));
+            self.tell(former, Delivery::Hub(HubReply::Replaced { session: former }));
             self.disconnect(former, true);
         }
         self.end_round(index);

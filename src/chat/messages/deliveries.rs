@@ -19,21 +19,34 @@ use crate::{
         presence::Face,
         round::Encoding,
     },
-    domain::{RoomName, Token},
+    domain::{RoomName, SessionId, Token},
     journal::{EpochId, Record},
 };
 
-/// What a session gets from its room, or as an answer.
+/// What a session gets from its room, or as an answer. One mailbox may belong to several sessions, one after the other or
+/// at a time: the namespaces of one Socket.IO connection. So whatever is for one of them names it.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub enum Delivery {
-    /// Finished frames, in order; the same shared list for all who hear the same.
-    Frames(Arc<[Bytes]>),
-    /// The same; a session that cannot write them now does without.
-    Volatile(Arc<[Bytes]>),
+    /// Finished frames, in order.
+    Frames {
+        /// Whose room they are from.
+        session: SessionId,
+        /// The frames, one shared list for all who hear the same.
+        frames: Arc<[Bytes]>,
+    },
+    /// Frames that are dropped where they cannot be written now.
+    Volatile {
+        /// Whose room they are from.
+        session: SessionId,
+        /// The frames.
+        frames: Arc<[Bytes]>,
+    },
     /// What became of a request.
     Reply {
-        /// The session's own number for it.
+        /// The session that asked.
+        session: SessionId,
+        /// The number under which it asked.
         ticket: u64,
         /// What became of it.
         reply: Reply,
@@ -88,6 +101,8 @@ pub struct Entered {
 /// The newest messages of a room, from where a session has read its journal.
 #[derive(Clone, Debug)]
 pub struct Tail {
+    /// The session that reads.
+    pub session: SessionId,
     /// The ticket by which it entered.
     pub visit: u64,
     /// The messages.

@@ -159,8 +159,11 @@ pub enum HubReply {
         /// What it is.
         state: Option<Arc<Recovered>>,
     },
-    /// The client is back on another connection; this one is over.
-    Replaced,
+    /// The client of this socket is back on another connection; this one is over.
+    Replaced {
+        /// The socket.
+        session: SessionId,
+    },
     /// The answer to [`EnterRoom`].
     Entered {
         /// Who asked.

@@ -138,9 +138,9 @@ impl ChatServer {
         };
         let Some(records) = log.since(after) else {
             let behind = Some(Behind { durable: log.durable() });
-            return self.tell(session, Delivery::Tail(Tail { visit, records: Vec::new(), behind }));
+            return self.tell(session, Delivery::Tail(Tail { session, visit, records: Vec::new(), behind }));
         };
-        self.tell(session, Delivery::Tail(Tail { visit, records, behind: None }));
+        self.tell(session, Delivery::Tail(Tail { session, visit, records, behind: None }));
         self.hear(session, id);
         self.announce_list(id, ctx);
     }

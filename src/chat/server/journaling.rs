@@ -175,7 +175,7 @@ impl ChatServer {
             self.rooms.retire(id);
         }
         self.tell_all(receipts.into_iter().map(|Receipt { session, ticket, place }| {
-            (session, Delivery::Reply { ticket, reply: Reply::Posted(place) })
+            (session, Delivery::Reply { session, ticket, reply: Reply::Posted(place) })
         }));
         self.commit_next(ctx);
         self.close_if_idle(ctx);
@@ -188,7 +188,7 @@ impl ChatServer {
         let refused = Reply::Refused(Refusal::JournalUnavailable);
         let receipts = self.commits.failed(error);
         self.tell_all(receipts.into_iter().map(|Receipt { session, ticket, .. }| {
-            (session, Delivery::Reply { ticket, reply: refused.clone() })
+            (session, Delivery::Reply { session, ticket, reply: refused.clone() })
         }));
         self.retry_later(ctx);
     }

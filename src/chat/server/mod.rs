@@ -126,7 +126,7 @@ impl ChatServer {
     }
 
     fn reply(&self, session: SessionId, ticket: u64, reply: Reply) {
-        self.tell(session, Delivery::Reply { ticket, reply });
+        self.tell(session, Delivery::Reply { session, ticket, reply });
     }
 
     fn refuse(&self, session: SessionId, ticket: u64, refusal: Refusal) {

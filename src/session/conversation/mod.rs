@@ -21,6 +21,7 @@ use std::{
 
 use actix_web::web;
 use bytestring::ByteString;
+use log::error;
 
 use super::{
     Worker,
@@ -134,7 +135,6 @@ pub struct Conversation {
     meter: Option<Meter>,
     /// Requests that the chat server has not answered yet, by their tickets.
     pending: HashMap<u64, Pending>,
-    last_ticket: u64,
     /// Who the session is.
     user: Option<User>,
     /// The page of history it asked for last.
@@ -208,7 +208,6 @@ impl Conversation {
             hold,
             meter,
             pending: HashMap::new(),
-            last_ticket: 0,
             user: None,
             waiting_history: None,
             catching_up: None,
@@ -299,7 +298,12 @@ impl Conversation {
                 };
                 self.fail(ack, is_login, &failure_of(refusal));
             }
-            (pending, reply) => debug_assert!(false, "{reply:?} is no answer to {pending:?}"),
+            // What it says is left out: it may hold a token.
+            (pending, _) => error!(
+                "{}: the answer under ticket {ticket} does not fit its request ({}); it is dropped",
+                self.session,
+                if pending.is_some() { "of another kind" } else { "none is under way" },
+            ),
         }
         self.read_history()
     }
@@ -344,10 +348,18 @@ impl Conversation {
     }
 
     fn expect(&mut self, pending: Pending) -> u64 {
-        self.last_ticket += 1;
-        self.pending.insert(self.last_ticket, pending);
-        self.last_ticket
+        let ticket = next_ticket();
+        self.pending.insert(ticket, pending);
+        ticket
     }
+}
+
+/// The next ticket of this thread. The conversations of one connection, which share a mailbox, share a thread too: none
+/// of them takes another one's answer for its own.
+fn next_ticket() -> u64 {
+    thread_local! { static LAST: Cell<u64> = const { Cell::new(0) } }
+    LAST.set(LAST.get() + 1);
+    LAST.get()
 }
 
 fn history_message(entry: &Entry) -> HistoryMessage<'_> {

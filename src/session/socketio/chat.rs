@@ -7,7 +7,6 @@ use actix_web::web;
 use super::namespaces::{Event, Namespace, Refusal, Socket, SocketHandler};
 use crate::{
     chat::{Accepted, Cutter, Delivery, Dialect, Encoding, Join, Leave, Seat},
-    domain::SessionId,
     protocol::chat::{Failure, Request},
     session::{
         Worker,
@@ -37,19 +36,13 @@ impl Namespace for ChatNamespace {
     }
 
     fn admit(&self, _: &str) -> Result<Box<dyn SocketHandler>, Refusal> {
-        Ok(Box::new(ChatSocket {
-            worker: self.worker.clone(),
-            id: SessionId::next(),
-            conversation: None,
-            held: VecDeque::new(),
-        }))
+        Ok(Box::new(ChatSocket { worker: self.worker.clone(), conversation: None, held: VecDeque::new() }))
     }
 }
 
-/// One client in the chat.
+/// One client in the chat, where its socket is a session like those of the other doors.
 struct ChatSocket {
     worker: web::Data<Worker>,
-    id: SessionId,
     conversation: Option<Conversation>,
     /// What came while a login was under way: said by who logs in.
     held: VecDeque<Held>,
@@ -99,7 +92,7 @@ impl SocketHandler for ChatSocket {
         let meter = RateLimit::of(settings).map(|limit| Meter::new(limit, Instant::now()));
         let speech = Speech::SocketIo(socket.clone());
         let conversation =
-            Conversation::new(self.id, self.worker.clone(), intake, speech, Hold::default(), meter);
+            Conversation::new(socket.id(), self.worker.clone(), intake, speech, Hold::default(), meter);
         self.conversation = Some(conversation);
         let seat = Seat {
             deliveries,
@@ -109,7 +102,7 @@ impl SocketHandler for ChatSocket {
             cutter: Cutter::new(|_| {}),
         };
         self.worker.chat.do_send(Join {
-            session: self.id,
+            session: socket.id(),
             room: None,
             worker: self.worker.id,
             seat,
@@ -133,12 +126,15 @@ impl SocketHandler for ChatSocket {
 
     fn delivered(&mut self, socket: &Socket, delivery: Delivery) {
         match delivery {
-            Delivery::Reply { ticket, reply } => {
+            Delivery::Reply { ticket, reply, .. } => {
                 self.converse(socket, |conversation| conversation.reply(ticket, reply));
             }
             Delivery::Tail(tail) => self.converse(socket, |conversation| conversation.tail(tail)),
             // The session sees to these.
-            Delivery::Frames(_) | Delivery::Volatile(_) | Delivery::Hub(_) | Delivery::Dismissed(_) => {}
+            Delivery::Frames { .. }
+            | Delivery::Volatile { .. }
+            | Delivery::Hub(_)
+            | Delivery::Dismissed(_) => {}
         }
         self.take_held(socket);
     }
@@ -148,9 +144,9 @@ impl SocketHandler for ChatSocket {
         self.take_held(socket);
     }
 
-    fn disconnected(&mut self, _: &Socket, _: &str) {
+    fn disconnected(&mut self, socket: &Socket, _: &str) {
         if self.conversation.take().is_some() {
-            self.worker.chat.do_send(Leave { session: self.id });
+            self.worker.chat.do_send(Leave { session: socket.id() });
         }
     }
 }

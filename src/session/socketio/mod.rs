@@ -37,6 +37,11 @@ pub trait Carried {
     /// The client sent bytes.
     fn binary(&mut self, bytes: Bytes, down: &Downlink);
 
+    /// Whether what comes for this one is for somebody who is carried, and not for one that has left.
+    fn is_there(&self, _: SessionId) -> bool {
+        true
+    }
+
     /// The chat server has something for the session that is no finished frame.
     fn delivered(&mut self, _: Delivery, _: &Downlink) {}
 

@@ -18,8 +18,8 @@ use super::{
 };
 use crate::{
     chat::{
-        Delivery, Dialect, Encoding, Seat,
-        messages::{Connect, Cutter, Disconnect, HubReply, Recover, Recovered},
+        Accepted, Delivery, Dialect, Encoding, Seat,
+        messages::{Connect, Cutter, Disconnect, HubReply, Recover, Recovered, Tail},
     },
     domain::SessionId,
     protocol::socketio::{self, Body, Decoder, Packet, ServerPacket},
@@ -29,9 +29,6 @@ use crate::{
         socketio::{Carried, EndReason, downlink::Downlink, engine::Desk},
     },
 };
-
-/// A second CONNECT this soon after the first is the same one.
-const ONE_BREATH: Duration = Duration::from_millis(10);
 
 /// Why a server puts a socket out, as its handler is told.
 const BY_SERVER: &str = "server namespace disconnect";
@@ -43,6 +40,8 @@ pub(super) struct Client {
     decoder: Decoder,
     joined: HashMap<ByteString, Joined>,
     has_joined: bool,
+    /// The number of the first ack that a new socket may ask for. An answer to a socket that has left is for no other.
+    next_ack: u64,
     /// How fast packets come that are no events.
     meter: Option<Meter>,
     events: IntCounter,
@@ -57,9 +56,18 @@ enum Joined {
     Returning {
         place: Place,
         pid: ByteString,
-        since: Instant,
         handler: Box<dyn SocketHandler>,
+        /// What has come for it meanwhile, in order.
+        held: Vec<Held>,
     },
+}
+
+/// What waits for the hub's answer.
+struct Held {
+    body: Body,
+    len: usize,
+    /// The gate of the session bounds what is held.
+    accepted: Accepted,
 }
 
 /// What a client that comes back brings.
@@ -87,6 +95,7 @@ impl Client {
             decoder,
             joined: HashMap::new(),
             has_joined: false,
+            next_ack: 0,
             meter,
             events,
             incomplete: None,
@@ -120,43 +129,54 @@ impl Client {
         len: usize,
         down: &Downlink,
     ) -> Result<(), Broken> {
-        if let Body::Connect(auth) = body {
-            return self.connect(namespace, auth.as_deref().unwrap_or("{}"), down);
-        }
-        let Some(Joined::In(socket, handler)) = self.joined.get_mut(&namespace) else {
-            return Err(Broken);
-        };
-        match body {
-            Body::Event { name, args, id } => {
+        match (self.joined.get_mut(&namespace), body) {
+            (None, Body::Connect(auth)) => {
+                return self.connect(namespace, auth.as_deref().unwrap_or("{}"), down);
+            }
+            (None, _) => return Err(Broken),
+            (Some(Joined::Returning { held, .. }), body) => {
+                held.push(Held { body, len, accepted: down.intake().accept(len) });
+            }
+            // The official client asks a second time if it is told to connect while its first CONNECT is under way, for
+            // as long as it has not read the answer. Once it says anything else it has.
+            (Some(Joined::In(socket, _)), Body::Connect(_)) if socket.has_spoken() => return Err(Broken),
+            (Some(Joined::In(..)), Body::Connect(_) | Body::Nothing) => {
+                note_nothing(&mut self.meter, down);
+            }
+            (Some(Joined::In(socket, handler)), Body::Event { name, args, id }) => {
+                socket.note_speech();
                 self.events.inc();
                 let ack = id.map(|id| AckTo { id, socket: socket.clone() });
                 let accepted = down.intake().accept(len);
                 handler.event(socket, Event { name, args, ack, accepted });
             }
-            Body::Ack { id, args } => {
+            (Some(Joined::In(socket, _)), Body::Ack { id, args }) => {
+                socket.note_speech();
                 if !socket.acked(&id, args) {
                     note_nothing(&mut self.meter, down);
                 }
             }
-            Body::Disconnect => {
-                if let Some(Joined::In(socket, mut handler)) = self.joined.remove(&namespace) {
-                    socket.gone(false);
-                    handler.disconnected(&socket, "client namespace disconnect");
-                }
-                note_nothing(&mut self.meter, down);
-            }
-            Body::Connect(_) | Body::Nothing => {
+            (Some(Joined::In(..)), Body::Disconnect) => {
+                self.take_out(&namespace, "client namespace disconnect");
                 note_nothing(&mut self.meter, down);
             }
         }
         Ok(())
     }
 
-    fn connect(&mut self, namespace: ByteString, auth: &str, down: &Downlink) -> Result<(), Broken> {
-        if let Some(joined) = self.joined.get(&namespace) {
-            // The official client says it twice in one breath when it is told to connect while it does so by itself.
-            return if joined.age() < ONE_BREATH { Ok(()) } else { Err(Broken) };
+    /// What came while the hub was asked is dealt with now.
+    fn dispatch_held(&mut self, namespace: &ByteString, held: Vec<Held>, down: &Downlink) {
+        for Held { body, len, accepted } in held {
+            // It is charged anew.
+            drop(accepted);
+            if self.dispatch(Packet { namespace: namespace.clone(), body }, len, down).is_err() {
+                return down.end(EndReason::ParseError);
+            }
+            self.let_go();
         }
+    }
+
+    fn connect(&mut self, namespace: ByteString, auth: &str, down: &Downlink) -> Result<(), Broken> {
         let may_come = note_nothing(&mut self.meter, down);
         let behind = self.namespaces.by_name.get(&*namespace);
         let admitted = match behind {
@@ -175,7 +195,9 @@ impl Client {
             }
         };
         let (id, desk) = (SessionId::next(), self.desk.clone());
-        let place = Place { id, namespace: namespace.clone(), down: down.clone(), desk, in_hub: has_rooms };
+        let (down_of, first_ack) = (down.clone(), self.next_ack);
+        let place =
+            Place { id, namespace: namespace.clone(), down: down_of, desk, in_hub: has_rooms, first_ack };
         let Some(seat) = seat(down).filter(|_| has_rooms) else {
             let socket = Socket::new(place, socket::random_id().map_err(|_| Broken)?, None);
             self.welcome(socket, handler);
@@ -193,7 +215,7 @@ impl Client {
                     pid: pid.clone(),
                     offset,
                 });
-                let returning = Joined::Returning { place, pid, since: Instant::now(), handler };
+                let returning = Joined::Returning { place, pid, handler, held: Vec::new() };
                 self.joined.insert(namespace, returning);
                 Ok(())
             }
@@ -229,11 +251,12 @@ impl Client {
         let is_it =
             |joined: &Joined| matches!(joined, Joined::Returning { place, .. } if place.id == session);
         let found = self.joined.iter().find(|(_, joined)| is_it(joined)).map(|(name, _)| name.clone());
-        let Some(Joined::Returning { place, pid, handler, .. }) =
+        let Some(Joined::Returning { place, pid, handler, held }) =
             found.and_then(|name| self.joined.remove(&name))
         else {
             return;
         };
+        let namespace = place.namespace.clone();
         match (state, seat(down)) {
             (Some(state), _) => {
                 // First what it missed, then the news that it is back.
@@ -245,11 +268,12 @@ impl Client {
             }
             (None, Some(seat)) => {
                 if self.begin(place, seat, true, handler).is_err() {
-                    down.end(EndReason::ParseError);
+                    return down.end(EndReason::ParseError);
                 }
             }
-            (None, None) => {}
+            (None, None) => return,
         }
+        self.dispatch_held(&namespace, held, down);
     }
 
     /// A client is in.
@@ -267,17 +291,24 @@ impl Client {
         while let Some(name) =
             self.joined.iter().find(|(_, joined)| is_out(joined)).map(|(name, _)| name.clone())
         {
-            if let Some(Joined::In(socket, mut handler)) = self.joined.remove(&name) {
-                socket.gone(false);
-                handler.disconnected(&socket, BY_SERVER);
-            }
+            self.take_out(&name, BY_SERVER);
         }
     }
 
-    fn sockets(&mut self) -> impl Iterator<Item = (&Socket, &mut Box<dyn SocketHandler>)> {
-        self.joined.values_mut().filter_map(|joined| match joined {
-            Joined::In(socket, handler) => Some((&*socket, handler)),
-            Joined::Returning { .. } => None,
+    /// A socket is out of its namespace, and its client does not come back as that one.
+    fn take_out(&mut self, namespace: &ByteString, why: &str) {
+        if let Some(Joined::In(socket, mut handler)) = self.joined.remove(namespace) {
+            self.next_ack = self.next_ack.max(socket.next_ack());
+            socket.gone(false);
+            handler.disconnected(&socket, why);
+        }
+    }
+
+    /// The socket of that number, unless it has left.
+    fn socket(&mut self, id: SessionId) -> Option<(&Socket, &mut Box<dyn SocketHandler>)> {
+        self.joined.values_mut().find_map(|joined| match joined {
+            Joined::In(socket, handler) if socket.id() == id => Some((&*socket, handler)),
+            Joined::In(..) | Joined::Returning { .. } => None,
         })
     }
 }
@@ -295,10 +326,10 @@ fn note_nothing(meter: &mut Option<Meter>, down: &Downlink) -> bool {
 }
 
 impl Joined {
-    fn age(&self) -> Duration {
+    fn id(&self) -> SessionId {
         match self {
-            Self::In(socket, _) => socket.age(),
-            Self::Returning { since, .. } => since.elapsed(),
+            Self::In(socket, _) => socket.id(),
+            Self::Returning { place, .. } => place.id,
         }
     }
 }
@@ -326,23 +357,38 @@ impl Carried for Client {
         self.take(packet, len, down);
     }
 
+    fn is_there(&self, session: SessionId) -> bool {
+        self.joined.values().any(|joined| joined.id() == session)
+    }
+
     fn delivered(&mut self, delivery: Delivery, down: &Downlink) {
         match delivery {
             Delivery::Hub(HubReply::Recovered { session, state }) => {
                 self.returned(session, state.as_deref(), down);
             }
             Delivery::Hub(HubReply::Entered { session, room, is_in }) => {
-                if let Some((socket, _)) = self.sockets().find(|(socket, _)| socket.id() == session) {
+                if let Some((socket, _)) = self.socket(session) {
                     socket.entered(&room, is_in);
                 }
             }
-            other => self.sockets().for_each(|(socket, handler)| handler.delivered(socket, other.clone())),
+            Delivery::Hub(HubReply::Replaced { session }) => {
+                if self.is_there(session) {
+                    down.end(EndReason::TransportClose);
+                }
+            }
+            Delivery::Reply { session, .. } | Delivery::Tail(Tail { session, .. }) => {
+                if let Some((socket, handler)) = self.socket(session) {
+                    handler.delivered(socket, delivery);
+                }
+            }
+            // The session has seen to these itself.
+            Delivery::Frames { .. } | Delivery::Volatile { .. } | Delivery::Dismissed(_) => {}
         }
         self.let_go();
     }
 
     fn have_read(&mut self, reader: SessionId, outcome: Outcome, _: &Downlink) {
-        if let Some((socket, handler)) = self.sockets().find(|(socket, _)| socket.id() == reader) {
+        if let Some((socket, handler)) = self.socket(reader) {
             handler.have_read(socket, outcome);
         }
         self.let_go();

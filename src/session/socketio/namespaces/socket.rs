@@ -5,7 +5,6 @@ use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
     rc::Rc,
-    time::{Duration, Instant},
 };
 
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
@@ -63,12 +62,14 @@ struct State {
     down: Downlink,
     desk: Desk,
     in_hub: bool,
-    since: Instant,
+    /// Whether its client has sent it anything.
+    has_spoken: Cell<bool>,
     was_recovered: bool,
     next_ack: Cell<u64>,
     awaited: RefCell<BTreeMap<u64, OnAck>>,
     rooms: RefCell<BTreeSet<ByteString>>,
-    entering: RefCell<Vec<(ByteString, OnEntered)>>,
+    /// Rooms that the hub has been asked to put it into, in that order.
+    entering: RefCell<Vec<(ByteString, Option<OnEntered>)>>,
     kept: RefCell<ByteString>,
     is_out: Cell<bool>,
 }
@@ -88,6 +89,8 @@ pub(super) struct Place {
     pub(super) desk: Desk,
     /// Whether the hub knows it.
     pub(super) in_hub: bool,
+    /// The number of the first ack that it asks for: above those of the sockets before it.
+    pub(super) first_ack: u64,
 }
 
 /// An id that nobody can guess, of twenty characters.
@@ -108,7 +111,7 @@ impl Socket {
     }
 
     fn with(place: Place, pid: Option<ByteString>, was_recovered: bool, state: &Recovered) -> Self {
-        let Place { id, namespace, down, desk, in_hub } = place;
+        let Place { id, namespace, down, desk, in_hub, first_ack } = place;
         Self(Rc::new(State {
             id,
             sid: state.sid.clone(),
@@ -117,9 +120,9 @@ impl Socket {
             down,
             desk,
             in_hub,
-            since: Instant::now(),
+            has_spoken: Cell::new(false),
             was_recovered,
-            next_ack: Cell::new(0),
+            next_ack: Cell::new(first_ack),
             awaited: RefCell::default(),
             rooms: RefCell::new(state.rooms.iter().cloned().collect()),
             entering: RefCell::default(),
@@ -265,9 +268,7 @@ impl Socket {
     fn enter(&self, room: ByteString, on_entered: Option<OnEntered>) {
         self.0.rooms.borrow_mut().insert(room.clone());
         self.0.desk.hub.do_send(EnterRoom { session: self.0.id, room: room.clone() });
-        if let Some(on_entered) = on_entered {
-            self.0.entering.borrow_mut().push((room, on_entered));
-        }
+        self.0.entering.borrow_mut().push((room, on_entered));
     }
 
     /// Leaves a room. Harmless if it is not in it.
@@ -296,12 +297,22 @@ impl Socket {
 
     // ----- for who holds it -----
 
-    pub(super) fn id(&self) -> SessionId {
+    pub(in crate::session) fn id(&self) -> SessionId {
         self.0.id
     }
 
-    pub(super) fn age(&self) -> Duration {
-        self.0.since.elapsed()
+    /// The number of the next ack that it would ask for.
+    pub(super) fn next_ack(&self) -> u64 {
+        self.0.next_ack.get()
+    }
+
+    /// Its client has sent it something. A client does that once it has read that it is in.
+    pub(super) fn note_speech(&self) {
+        self.0.has_spoken.set(true);
+    }
+
+    pub(super) fn has_spoken(&self) -> bool {
+        self.0.has_spoken.get()
     }
 
     pub(super) fn is_out(&self) -> bool {
@@ -337,12 +348,14 @@ impl Socket {
 
     /// The hub says whether it is in a room that it wanted to enter.
     pub(super) fn entered(&self, room: &ByteString, is_in: bool) {
-        let on_entered = {
+        let (on_entered, is_asked_again) = {
             let mut entering = self.0.entering.borrow_mut();
             let place = entering.iter().position(|(entering, _)| entering == room);
-            place.map(|place| entering.remove(place).1)
+            let on_entered = place.and_then(|place| entering.remove(place).1);
+            (on_entered, entering.iter().any(|(entering, _)| entering == room))
         };
-        if !is_in {
+        // If it is, the last answer decides.
+        if !is_in && !is_asked_again {
             self.0.rooms.borrow_mut().remove(room);
         }
         if let Some(on_entered) = on_entered {

@@ -19,7 +19,7 @@ use super::{
     downlink::{Down, Downlink},
 };
 use crate::{
-    chat::{Delivery, Intake, messages::HubReply},
+    chat::{Delivery, Intake},
     domain::SessionId,
     metrics::ProtocolMetrics,
     protocol::{
@@ -221,8 +221,18 @@ impl SocketIoSession {
     }
 
     /// Takes frames that were delivered, unless too much waits already, or these are not worth waiting for.
-    fn take_frames(&mut self, frames: &[Bytes], is_volatile: bool, ctx: &mut Context<Self>) {
+    fn take_frames(
+        &mut self,
+        session: SessionId,
+        frames: &[Bytes],
+        is_volatile: bool,
+        ctx: &mut Context<Self>,
+    ) {
         self.down.received(frames.iter().map(Bytes::len).sum());
+        if !self.carried.is_there(session) {
+            // They were on their way when their reader left its namespace.
+            return;
+        }
         // As at the other doors: who is over the bound before a delivery.
         if self.waiting_bytes() > self.engine.settings.max_waiting {
             self.finish(EndReason::SlowConsumer, ctx);
@@ -306,10 +316,9 @@ impl Handler<Delivery> for SocketIoSession {
 
     fn handle(&mut self, delivery: Delivery, ctx: &mut Self::Context) {
         match delivery {
-            Delivery::Frames(frames) => self.take_frames(&frames, false, ctx),
-            Delivery::Volatile(frames) => self.take_frames(&frames, true, ctx),
+            Delivery::Frames { session, frames } => self.take_frames(session, &frames, false, ctx),
+            Delivery::Volatile { session, frames } => self.take_frames(session, &frames, true, ctx),
             Delivery::Dismissed(why) => self.finish(reason_of(why), ctx),
-            Delivery::Hub(HubReply::Replaced) => self.finish(EndReason::TransportClose, ctx),
             other => self.carry(|carried, down| carried.delivered(other, down)),
         }
         self.flush(ctx);
