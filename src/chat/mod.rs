@@ -17,6 +17,7 @@ pub mod hub;
 pub mod line;
 pub mod listing;
 pub mod log;
+mod looks;
 pub mod messages;
 mod new_rooms;
 pub mod outlets;

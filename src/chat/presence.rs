@@ -8,6 +8,7 @@ use std::{
     time::Instant,
 };
 
+use super::looks::Looks;
 use crate::domain::{Avatar, Nickname, NicknameKey, SessionId, Token};
 
 /// Names held at a time in one room; the one held longest is let go for one more.
@@ -21,6 +22,7 @@ pub struct Presence {
     by_session: HashMap<SessionId, NicknameKey>,
     /// Names whose users have dropped.
     held: HashMap<NicknameKey, Held>,
+    looks: Looks,
 }
 
 /// Somebody in the room.
@@ -60,7 +62,7 @@ pub struct Change {
 
 /// Somebody else has the name, or is expected back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("somebody in the room has this name, or has just left it")]
+#[error("a user in the room has this name or one that looks like it, or has just left with it")]
 pub struct NameTaken;
 
 impl Presence {
@@ -82,9 +84,17 @@ impl Presence {
         let key = face.nickname.key();
         let former = self.by_session.get(&session).cloned();
         let stays = former.as_ref() == Some(&key);
-        if !stays && !self.may_take(&key, token, now) {
+        let may_take = stays || self.may_take(&key, token, now);
+        if !may_take
+            || self.looks.like(&face.nickname).any(|other| self.is_barred_by(other, session, token, now))
+        {
             return Err(NameTaken);
         }
+        self.looks.claim(&face.nickname);
+        let names_in_use = self.users.len() + self.held.len() + 1;
+        self.looks.tidy(names_in_use, |other| {
+            *other == key || self.users.contains_key(other) || self.held.contains_key(other)
+        });
         let mut change = Change::default();
         if !stays {
             change.left = self.leave(session);
@@ -120,6 +130,21 @@ impl Presence {
             _ => return true,
         };
         token == Some(owner)
+    }
+
+    /// Whether a name that looks like `other` may not be taken by this session: `other` is in use by another user, or by
+    /// other sessions of this one, or it is held for the bearer of another token.
+    fn is_barred_by(
+        &self,
+        other: &NicknameKey,
+        session: SessionId,
+        token: Option<Token>,
+        now: Instant,
+    ) -> bool {
+        match self.users.get(other) {
+            Some(user) => user.sessions != [session],
+            None => !self.may_take(other, token, now),
+        }
     }
 
     /// A session is no longer its user's. Gives back the user if that was its last one, whose name is free at once.
@@ -242,6 +267,29 @@ mod tests {
             assert_eq!(enter(&mut presence, 2, "ＡＮＮ", with, now), Err(NameTaken));
         }
         assert!(presence.user_of(session(2)).is_none());
+    }
+
+    #[test]
+    fn a_name_that_looks_like_one_in_use_or_held_is_taken() {
+        let (mut presence, now) = (Presence::default(), Instant::now());
+        let later = now + Duration::from_secs(30);
+        enter(&mut presence, 1, "Alice", Some(1), now).expect("free");
+        for _ in 0..3 {
+            for with in [None, Some(1), Some(2)] {
+                assert_eq!(enter(&mut presence, 2, "AIice", with, now), Err(NameTaken), "{with:?}");
+            }
+        }
+        presence.drop_out(session(1), later);
+        assert_eq!(enter(&mut presence, 2, "A1ICE", Some(2), now), Err(NameTaken), "held");
+        assert!(enter(&mut presence, 3, "AIice", Some(1), now).is_ok(), "the bearer may spell it otherwise");
+        assert_eq!(enter(&mut presence, 2, "Alice", Some(2), now), Err(NameTaken));
+        let (_, change) =
+            enter(&mut presence, 3, "Alice", Some(1), now).expect("its own name looks like that");
+        assert_eq!(change, Change { left: Some(face("AIice")), arrived: Some(face("Alice")) });
+        presence.leave(session(3));
+        assert!(enter(&mut presence, 2, "AIice", None, now).is_ok(), "free at once");
+        presence.drop_out(session(2), later);
+        assert!(enter(&mut presence, 4, "Alice", None, later).is_ok(), "not held any longer");
     }
 
     #[test]

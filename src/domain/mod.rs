@@ -8,7 +8,7 @@ use std::{
 pub use self::{
     avatar::Avatar,
     image::{ImageError, ImageLimits},
-    nickname::{Nickname, NicknameError, NicknameKey},
+    nickname::{Look, Nickname, NicknameError, NicknameKey},
     room_name::{DEFAULT_ROOM, LESSON_ROOM_START, RoomName, RoomNameError},
     token::{Token, TokenError},
 };

@@ -2,12 +2,11 @@
 
 use std::{fmt, sync::Arc};
 
-use caseless::Caseless as _;
 use unicode_normalization::UnicodeNormalization as _;
-use unicode_properties::UnicodeEmoji as _;
+use unicode_script::Script;
 use unicode_segmentation::UnicodeSegmentation as _;
 
-use super::text::{is_control_or_bidi, is_invisible};
+use super::text::{self, Flaw, is_control_or_bidi};
 
 /// Longest nickname, in characters as people count them (extended grapheme clusters, Unicode annex 29).
 pub const MAX_NICKNAME_GRAPHEMES: usize = 24;
@@ -15,20 +14,21 @@ pub const MAX_NICKNAME_GRAPHEMES: usize = 24;
 /// Longest nickname in code points: one grapheme can hold any number of marks.
 const MAX_CHARS: usize = 4 * MAX_NICKNAME_GRAPHEMES;
 
-/// Names the server gives to sessions without one begin so.
-const RESERVED: &str = "guest-";
+/// Names the server gives to sessions without one begin so, and with a dash behind it.
+const RESERVED: &str = "guest";
 
-const ZERO_WIDTH_JOINER: char = '\u{200D}';
-const EMOJI_PRESENTATION: char = '\u{FE0F}';
-
-/// How somebody is called in a room: NFKC, trimmed, white space as single spaces, 1 to 24 graphemes, nothing in it
-/// that cannot be seen, and not beginning with `guest-`.
+/// How somebody is called in a room: NFKC, trimmed, white space as single spaces, 1 to 24 graphemes, in one script, with
+/// nothing in it that cannot be seen, at most a few marks on a letter, and not drawn like the names of guests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nickname(Arc<str>);
 
-/// What two nicknames have in common that look the same: compared instead of them.
+/// What the spellings of one nickname have in common: compared instead of them.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NicknameKey(Arc<str>);
+
+/// How a nickname looks: two names that share a look could be taken for each other, and only one of them may be in use.
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Look(Arc<str>);
 
 /// Why a text is not a nickname.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -39,11 +39,17 @@ pub enum NicknameError {
     /// More than [`MAX_NICKNAME_GRAPHEMES`], or one character with too many marks.
     #[error("a nickname has at most {MAX_NICKNAME_GRAPHEMES} characters, this one has more")]
     TooLong,
-    /// A control, text-direction or zero-width character.
+    /// A control, text-direction, invisible, unassigned or private-use character.
     #[error("a nickname cannot contain the character U+{:04X}", u32::from(*.0))]
     Forbidden(char),
+    /// A letter with more marks than its script needs.
+    #[error("a nickname has at most a few marks on a letter, this one has too many on U+{:04X}", u32::from(*.0))]
+    TooManyMarks(char),
+    /// Letters of scripts that are not written together, with which one name could be drawn like another.
+    #[error("a nickname is written in one script, this one mixes {} and {}", .0.full_name(), .1.full_name())]
+    MixedScripts(Script, Script),
     /// The server's own names.
-    #[error("names that begin with {RESERVED:?} are for sessions without a name")]
+    #[error("names that look like \"{RESERVED}-\" are for sessions without a name")]
     Reserved,
 }
 
@@ -70,11 +76,15 @@ impl Nickname {
         if graphemes > MAX_NICKNAME_GRAPHEMES || name.chars().count() > MAX_CHARS {
             return Err(NicknameError::TooLong);
         }
-        if let Some(found) = first_invisible(&name) {
-            return Err(NicknameError::Forbidden(found));
+        text::check(&name).map_err(|flaw| match flaw {
+            Flaw::Forbidden(found) => NicknameError::Forbidden(found),
+            Flaw::Marks(letter) => NicknameError::TooManyMarks(letter),
+        })?;
+        if let Some((one, other)) = text::mixed_scripts(&name) {
+            return Err(NicknameError::MixedScripts(one, other));
         }
         let name = Self(name.into());
-        if name.key().0.starts_with(RESERVED) { Err(NicknameError::Reserved) } else { Ok(name) }
+        if name.looks().any(|look| look.is_a_guests()) { Err(NicknameError::Reserved) } else { Ok(name) }
     }
 
     /// The normalized name.
@@ -82,9 +92,17 @@ impl Nickname {
         &self.0
     }
 
-    /// What this name shares with those that look the same: its NFKC case folding.
+    /// What this name shares with its other spellings: its NFKC case folding.
     pub fn key(&self) -> NicknameKey {
-        NicknameKey(self.0.chars().default_case_fold().nfkc().collect::<String>().into())
+        NicknameKey(text::folded(&self.0).into())
+    }
+
+    /// How this name looks, as it is written and in lower case: `AIice` (with a capital i) looks like `alice`, and `ILL` like
+    /// `ill`. One look could not say both, for then `Neil` and `Nell` would be one name.
+    pub fn looks(&self) -> impl Iterator<Item = Look> + use<> {
+        let (written, lower) = (text::drawn(&self.0), text::drawn(&text::folded(&self.0)));
+        let lower = (lower != written).then_some(lower);
+        std::iter::once(written).chain(lower).map(|look| Look(look.into()))
     }
 
     /// The shared text of the name.
@@ -93,31 +111,18 @@ impl Nickname {
     }
 }
 
+impl Look {
+    /// Whether it is that of a name the server gives: whatever dash it is.
+    fn is_a_guests(&self) -> bool {
+        let rest = self.0.strip_prefix(RESERVED).map(str::trim_start);
+        rest.and_then(|rest| rest.chars().next()).is_some_and(text::is_dash)
+    }
+}
+
 impl fmt::Display for Nickname {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.0)
     }
-}
-
-/// The first invisible character that is no part of an emoji: a joiner is one between two emoji, a presentation mark
-/// is one behind an emoji.
-fn first_invisible(name: &str) -> Option<char> {
-    // The last character that was drawn, if it was an emoji.
-    let mut behind_emoji = false;
-    let mut chars = name.chars().peekable();
-    while let Some(c) = chars.next() {
-        if !is_invisible(c) {
-            // Digits and `#` are emoji characters too, but a joiner behind them would not be seen.
-            behind_emoji = c.is_emoji_char() && !c.is_ascii();
-            continue;
-        }
-        let joins = c == ZERO_WIDTH_JOINER
-            && chars.peek().is_some_and(|next| next.is_emoji_char() && !next.is_ascii());
-        if !behind_emoji || !(joins || c == EMOJI_PRESENTATION) {
-            return Some(c);
-        }
-    }
-    None
 }
 
 #[cfg(test)]
@@ -193,14 +198,200 @@ mod tests {
 
     #[test]
     fn names_of_the_server_are_reserved() {
-        for bad in ["guest-1", "GUEST-", "Ｇuest-x"] {
+        for bad in [
+            "guest-1",
+            "GUEST-",
+            "Ｇuest-x",
+            "guest\u{2010}5",
+            "guest\u{2011}5",
+            "guest\u{2013}5",
+            "guest\u{2014}5",
+            "guest\u{2212}5",
+            "guestー5",
+            "guest一5",
+            "ɡuest-5",
+            "guest -5",
+        ] {
             assert_eq!(parse(bad), Err(NicknameError::Reserved), "{bad}");
         }
-        assert!(parse("guest").is_ok());
+        for mixed in ["guеst-1", "gυest-1"] {
+            assert!(matches!(parse(mixed), Err(NicknameError::MixedScripts(..))), "{mixed}");
+        }
+        for legal in ["guest", "guest 5", "guests", "Guestavo", "guest5"] {
+            assert!(parse(legal).is_ok(), "{legal}");
+        }
     }
 
     #[test]
-    fn names_that_look_alike_have_one_key() {
+    fn a_character_without_an_agreed_drawing_is_refused() {
+        for bad in [
+            '\u{378}',
+            '\u{E000}',
+            '\u{F8FF}',
+            '\u{FFFC}',
+            '\u{FFFD}',
+            '\u{FFFE}',
+            '\u{FFFF}',
+            '\u{FDD0}',
+            '\u{1FFFF}',
+            '\u{F0000}',
+            '\u{10FFFF}',
+            '\u{600}',
+            '\u{1D159}',
+        ] {
+            assert_eq!(
+                parse(&format!("a{bad}b")),
+                Err(NicknameError::Forbidden(bad)),
+                "U+{:04X}",
+                u32::from(bad)
+            );
+        }
+    }
+
+    #[test]
+    fn a_letter_bears_a_few_marks() {
+        let marked = |count| format!("a{}", "\u{301}\u{336}".repeat(count));
+        assert!(parse(&marked(1)).is_ok());
+        for count in [2, 5, 47] {
+            assert_eq!(parse(&marked(count)), Err(NicknameError::TooManyMarks('á')), "{count}");
+        }
+        let sentence = NicknameError::TooManyMarks('á').to_string();
+        assert!(sentence.contains("marks") && sentence.contains("U+00E1"), "{sentence}");
+    }
+
+    #[test]
+    fn a_nickname_is_written_in_one_script() {
+        for mixed in ["аlice", "Bοb", "раypal", "aliсe", "さ철수", "Ann עדי", "ann٣"] {
+            assert!(matches!(parse(mixed), Err(NicknameError::MixedScripts(..))), "{mixed}");
+        }
+        let sentence = NicknameError::MixedScripts(Script::Cyrillic, Script::Latin).to_string();
+        assert!(sentence.ends_with("mixes Cyrillic and Latin"), "{sentence}");
+    }
+
+    #[test]
+    fn the_names_of_people_everywhere_are_nicknames() {
+        for name in [
+            "Ann",
+            "O'Brien",
+            "Jean-Luc",
+            "D’Angelo",
+            "María José",
+            "Łukasz Żółć",
+            "Zoë",
+            "Ægir",
+            "Ştefan",
+            "Çağrı",
+            "İpek",
+            "Nguyễn Thị Minh Khai",
+            "Nguye\u{302}\u{303}n",
+            "Иван Петров",
+            "Ёлка",
+            "Їжак",
+            "Ђорђе",
+            "Γιώργος Παπαδόπουλος",
+            "王小明",
+            "李雷 Leo",
+            "欧阳娜娜",
+            "小ㄓ",
+            "田中 太郎",
+            "佐々木",
+            "さくら",
+            "マリー・アントワネット",
+            "ヴィクター",
+            "山田Taro",
+            "김철수",
+            "金철수 Kim",
+            "محمد",
+            "فاطمة الزهراء",
+            "عبد الله",
+            "علی\u{200C}رضا",
+            "مُحَمَّد",
+            "אברהם",
+            "נִסִּים",
+            "שָׁלוֹם",
+            "राजेश कुमार",
+            "श्रीदेवी",
+            "ज़ैनब",
+            "প্রিয়া",
+            "ਗੁਰਪ੍ਰੀਤ",
+            "தமிழ்ச்செல்வி",
+            "లక్ష్మి",
+            "ലക്ഷ്മി",
+            "ශ්\u{200D}රී",
+            "สมชาย",
+            "ณัฐวุฒิ",
+            "น้ำฝน",
+            "ศิริพร ใจดี",
+            "ကျော်စွာ",
+            "សុខា",
+            "སྒྲོལ་མ",
+            "გიორგი",
+            "Արմեն",
+            "አበበ",
+            "ann17",
+            "Ann (work)",
+            "★ann★",
+            "【小明】",
+            "ann_the_2nd",
+            "🦊",
+            "Ann 👩🏽\u{200D}🚀",
+            "🏳\u{FE0F}\u{200D}🌈",
+            "👨\u{200D}👩\u{200D}👧\u{200D}👦",
+            "🇩🇪 Jürgen",
+            "❤\u{FE0F}",
+            "小明👍",
+        ] {
+            assert!(parse(name).is_ok(), "{name}: {:?}", parse(name));
+        }
+    }
+
+    fn look_alike(one: &str, other: &str) -> bool {
+        let [one, other] = [one, other].map(|name| Nickname::parse(name).expect("a legal name"));
+        one.looks().any(|look| other.looks().any(|of_other| of_other == look))
+    }
+
+    #[test]
+    fn names_that_are_drawn_alike_share_a_look() {
+        for (one, other) in [
+            ("Alice", "AIice"),
+            ("alice", "a1ice"),
+            ("ILL", "ill"),
+            ("ILL", "lll"),
+            ("Oscar", "0scar"),
+            ("coop", "соор"),
+            ("BOB", "ВОВ"),
+            ("AHH", "АНН"),
+            ("NIKO", "ΝΙΚΟ"),
+            ("Ann-Lee", "Ann\u{2010}Lee"),
+            ("O'Brien", "O’Brien"),
+            ("❤", "❤\u{FE0F}"),
+            ("علی\u{200C}رضا", "علیرضا"),
+            ("gina", "ɡina"),
+            ("Bern", "Bem"),
+            ("Ann", "ＡＮＮ"),
+            ("Straße", "STRASSE"),
+            ("ΣΊΣΥΦΟΣ", "σίσυφος"),
+        ] {
+            assert!(look_alike(one, other), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn names_that_differ_to_the_eye_share_no_look() {
+        for (one, other) in [
+            ("Neil", "Nell"),
+            ("Ann", "Anne"),
+            ("ann1", "ann2"),
+            ("bot10", "bot1"),
+            ("Zoe", "Zoë"),
+            ("田", "由"),
+        ] {
+            assert!(!look_alike(one, other), "{one} {other}");
+        }
+    }
+
+    #[test]
+    fn the_spellings_of_a_name_have_one_key() {
         assert_eq!(key("Ann"), key("ａｎｎ"));
         assert_eq!(key("Straße"), key("STRASSE"));
         assert_eq!(key("ΣΊΣΥΦΟΣ"), key("σίσυφος"));

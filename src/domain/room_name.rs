@@ -4,7 +4,7 @@ use std::{fmt, sync::Arc};
 
 use unicode_normalization::UnicodeNormalization as _;
 
-use super::text::is_control_or_bidi;
+use super::text::{self, Flaw, is_control_or_bidi};
 
 /// The room of a client that names none.
 pub const DEFAULT_ROOM: &str = "lobby";
@@ -15,12 +15,13 @@ pub const MAX_ROOM_NAME_CHARS: usize = 64;
 /// What the names of rooms begin with that are there for a lesson of the page.
 pub const LESSON_ROOM_START: &str = "lesson-";
 
-/// The name of a room: NFKC, trimmed, 1 to 64 characters, none of them a control or bidi character.
+/// The name of a room: NFKC, trimmed, 1 to 64 characters, none of them a control or bidi character. A room that is new
+/// keeps to [more rules](Self::check_new).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoomName(Arc<str>);
 
 /// Why a text is not a room name.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RoomNameError {
     /// Nothing is left after trimming.
     #[error("a room name needs at least 1 character")]
@@ -28,9 +29,12 @@ pub enum RoomNameError {
     /// More characters than [`MAX_ROOM_NAME_CHARS`].
     #[error("a room name has at most {MAX_ROOM_NAME_CHARS} characters, this one has more")]
     TooLong,
-    /// A control, line-separator or text-direction character.
+    /// A control, line-separator or text-direction character, or in a new room an invisible, unassigned or private-use one.
     #[error("a room name cannot contain the character U+{:04X}", u32::from(*.0))]
     Forbidden(char),
+    /// A letter with more marks than its script needs, in a new room.
+    #[error("a room name has at most a few marks on a letter, this one has too many on U+{:04X}", u32::from(*.0))]
+    TooManyMarks(char),
 }
 
 impl RoomName {
@@ -55,6 +59,18 @@ impl RoomName {
             return Err(RoomNameError::Forbidden(found));
         }
         Ok(Self(name.into()))
+    }
+
+    /// Checks that each character of the name is seen: invisible, unassigned and private-use characters are not, and heaps of
+    /// marks hide others. Rooms that have members or history are older than this rule, and stay open to all.
+    ///
+    /// # Errors
+    /// Says which character breaks the rule.
+    pub fn check_new(&self) -> Result<(), RoomNameError> {
+        text::check(&self.0).map_err(|flaw| match flaw {
+            Flaw::Forbidden(found) => RoomNameError::Forbidden(found),
+            Flaw::Marks(letter) => RoomNameError::TooManyMarks(letter),
+        })
     }
 
     /// Whether it may be shown to those who are not in the room. Those of lessons are nobody's business.
@@ -107,6 +123,35 @@ mod tests {
         for bad in ['\0', '\n', '\u{7F}', '\u{202E}', '\u{2066}', '\u{200F}', '\u{2028}'] {
             let name = format!("a{bad}b");
             assert_eq!(RoomName::parse(&name), Err(RoomNameError::Forbidden(bad)));
+        }
+        for bad in [
+            '\u{200B}',
+            '\u{200D}',
+            '\u{2060}',
+            '\u{AD}',
+            '\u{FE0F}',
+            '\u{378}',
+            '\u{E000}',
+            '\u{FFFC}',
+            '\u{FFFF}',
+            '\u{E0041}',
+        ] {
+            let name = RoomName::parse(&format!("a{bad}b")).expect("a room may have had it");
+            assert_eq!(name.check_new(), Err(RoomNameError::Forbidden(bad)), "U+{:04X}", u32::from(bad));
+        }
+        let marked = RoomName::parse("te\u{301}\u{302}\u{303}a").expect("a room may have had it");
+        assert_eq!(marked.check_new(), Err(RoomNameError::TooManyMarks('é')));
+        for legal in [
+            "lobby",
+            "聊天室",
+            "Проект API",
+            "👩🏽\u{200D}🚀 space",
+            "می\u{200C}خوانم",
+            "a  b",
+            "lesson-1a2b",
+            "№ 5",
+        ] {
+            assert_eq!(RoomName::parse(legal).and_then(|name| name.check_new()), Ok(()), "{legal}");
         }
         assert!(RoomNameError::Forbidden('\u{202E}').to_string().contains("U+202E"));
     }

@@ -13,7 +13,7 @@ use crate::{
     program::{Running, echoroom, start},
 };
 
-fn folder() -> TempDir {
+pub fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
@@ -25,7 +25,7 @@ fn command(folder: &Path) -> Command {
     command
 }
 
-fn start_in(folder: &Path) -> (Running, TestServer) {
+pub fn start_in(folder: &Path) -> (Running, TestServer) {
     let (running, link) = start(&mut command(folder));
     (running, TestServer::elsewhere(&link))
 }

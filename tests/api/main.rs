@@ -17,6 +17,7 @@ mod identity;
 mod journal;
 mod lesson;
 mod limits;
+mod look_alikes;
 mod metrics;
 mod namespaces;
 mod notifiers;

@@ -19,7 +19,7 @@ use crate::{
         presence::Face,
         round::Encoding,
     },
-    domain::{RoomName, SessionId, Token},
+    domain::{RoomName, RoomNameError, SessionId, Token},
     journal::{EpochId, Record},
 };
 
@@ -129,6 +129,8 @@ pub enum Refusal {
     TooManyRooms,
     /// The client's address has made as many rooms in the last minute as one address may.
     TooManyNewRooms,
+    /// There is no such room, and none is made by this name.
+    NoNewRoom(RoomNameError),
     /// Nobody of that name is in the room.
     NoSuchUser,
     /// The journal cannot take or give messages now.

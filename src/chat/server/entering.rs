@@ -48,7 +48,11 @@ impl ChatServer {
 
     /// Whether a client of this address may enter a room, which it would make if the room is not there.
     pub(super) fn may_enter(&self, name: &RoomName, address: Option<IpAddr>) -> Result<(), Refusal> {
-        match self.rooms.standing(name) {
+        let standing = self.rooms.standing(name);
+        if standing != Standing::Known && self.knows_rooms {
+            name.check_new().map_err(Refusal::NoNewRoom)?;
+        }
+        match standing {
             Standing::Known => Ok(()),
             Standing::New if self.new_rooms.may_make(address, Instant::now()) => Ok(()),
             Standing::New => {

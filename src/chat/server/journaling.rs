@@ -38,22 +38,32 @@ impl ChatServer {
             return;
         }
         let asked = wrap_future(self.journal.rooms());
-        ctx.spawn(asked.map(|answer: Result<Vec<(RoomName, u64)>, _>, server: &mut Self, ctx| {
-            server.is_probing = false;
-            match answer {
-                Ok(names) => {
-                    names.iter().for_each(|(name, at)| server.rooms.keep(name, *at));
-                    server.commits.recovered();
-                    server.metrics.set_journal_available(true);
-                    server.commit_next(ctx);
-                }
-                Err(error) => {
-                    server.metrics.set_journal_available(false);
-                    server.commits.suspect(error);
-                    server.retry_later(ctx);
-                }
+        let learnt =
+            asked.map(|answer, server: &mut Self, ctx: &mut Context<Self>| server.rooms_told(answer, ctx));
+        if self.workers.is_empty() {
+            // At the start: which rooms there are is known before the first session comes.
+            ctx.wait(learnt);
+        } else {
+            ctx.spawn(learnt);
+        }
+    }
+
+    fn rooms_told(&mut self, answer: Result<Vec<(RoomName, u64)>, JournalError>, ctx: &mut Context<Self>) {
+        self.is_probing = false;
+        match answer {
+            Ok(names) => {
+                names.iter().for_each(|(name, at)| self.rooms.keep(name, *at));
+                self.knows_rooms = true;
+                self.commits.recovered();
+                self.metrics.set_journal_available(true);
+                self.commit_next(ctx);
             }
-        }));
+            Err(error) => {
+                self.metrics.set_journal_available(false);
+                self.commits.suspect(error);
+                self.retry_later(ctx);
+            }
+        }
     }
 
     /// Lets go what is too old, again and again.

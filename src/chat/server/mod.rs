@@ -76,6 +76,8 @@ pub struct ChatServer {
     is_stopping: bool,
     /// Whether the journal is being asked whether it is well again.
     is_probing: bool,
+    /// Whether the journal has told which rooms have history.
+    knows_rooms: bool,
     /// Whether it will be tried again.
     is_retry_due: bool,
     /// Who waits for the journal to be closed.
@@ -99,6 +101,7 @@ impl ChatServer {
             turn: TurnLength::default(),
             is_stopping: false,
             is_probing: false,
+            knows_rooms: false,
             is_retry_due: false,
             closing: Vec::new(),
             listing: Listing::default(),

@@ -17,7 +17,7 @@ pub enum Code {
     NotLoggedIn,
     /// The nickname breaks a rule.
     BadName,
-    /// Somebody has the nickname, or is expected back.
+    /// A user has the nickname or one that looks like it, or is expected back.
     NameTaken,
     /// The room's name breaks a rule.
     BadRoom,
@@ -59,7 +59,12 @@ pub const CODES: [CodeRow; 15] = [
     row(Code::UnknownEvent, "unknown_event", "there is no such event", false),
     row(Code::NotLoggedIn, "not_logged_in", "log in first", false),
     row(Code::BadName, "bad_name", "this is no nickname", false),
-    row(Code::NameTaken, "name_taken", "somebody in the room has this name, or has just left it", true),
+    row(
+        Code::NameTaken,
+        "name_taken",
+        "a user in the room has this name or one that looks like it, or has just left with it",
+        true,
+    ),
     row(Code::BadRoom, "bad_room", "this is no name of a room", false),
     row(Code::TooManyRooms, "too_many_rooms", "there are too many rooms", true),
     row(Code::BadToken, "bad_token", "a token is 32 hexadecimal digits", false),

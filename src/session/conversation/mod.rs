@@ -385,6 +385,7 @@ fn failure_of(refusal: Refusal) -> Failure {
         Refusal::NameTaken => Code::NameTaken,
         Refusal::TooManyRooms => Code::TooManyRooms,
         Refusal::TooManyNewRooms => return Failure::with(Code::TooManyRooms, TOO_MANY_NEW_ROOMS),
+        Refusal::NoNewRoom(error) => return Failure::with(Code::BadRoom, error.to_string()),
         Refusal::NoSuchUser => Code::NoSuchUser,
         Refusal::JournalUnavailable => Code::JournalUnavailable,
     })

@@ -96,7 +96,7 @@ impl RelaySocket {
         let Some(Wish::Name(name) | Wish::Fields { room: name }) = wish else {
             return Err((ack, Failure::with(Code::BadField, "join needs the name of a room")));
         };
-        let room = match RoomName::parse(&name) {
+        let room = match RoomName::parse(&name).and_then(|name| name.check_new().map(|()| name)) {
             Ok(room) => ByteString::from(room.as_str()),
             Err(error) => return Err((ack, Failure::with(Code::BadRoom, error.to_string()))),
         };
