@@ -13,10 +13,12 @@ use std::{
 use actix_server::{Server, ServerHandle};
 use actix_web::{
     App, HttpServer,
+    middleware::from_fn,
     rt::{
         self,
         signal::unix::{Signal, SignalKind, signal},
     },
+    web,
 };
 use log::{info, warn};
 
@@ -254,10 +256,13 @@ impl StopHandle {
 }
 
 fn serve_metrics(node: &Arc<Node>, address: SocketAddr) -> Result<(Server, SocketAddr), StartError> {
-    let metrics = Arc::clone(&node.metrics);
+    let (metrics, hosts) = (Arc::clone(&node.metrics), web::Data::from(Arc::clone(&node.hosts)));
     let server = HttpServer::new(move || {
         let metrics = Arc::clone(&metrics);
-        App::new().configure(|cfg| routes::configure_metrics(cfg, metrics))
+        App::new()
+            .app_data(hosts.clone())
+            .wrap(from_fn(routes::host::guard))
+            .configure(|cfg| routes::configure_metrics(cfg, metrics))
     })
     .workers(1)
     .disable_signals()

@@ -16,6 +16,7 @@ use crate::{
     journal::{Journal, Retention, memory::MemoryJournal, sqlite::SqliteJournal},
     metrics::Metrics,
     parts::Parts,
+    routes::host::Hosts,
     session::{
         Worker,
         admission::Admission,
@@ -37,6 +38,7 @@ pub struct Node {
     journal: Arc<dyn Journal>,
     pub(super) engine: Arc<Engine>,
     pub(super) lessons: Arc<Lessons>,
+    pub(super) hosts: Arc<Hosts>,
     pub(super) chat: OnceLock<Addr<ChatServer>>,
     pub(super) owner_key: Arc<OnceLock<String>>,
     workers_started: AtomicUsize,
@@ -64,6 +66,7 @@ impl Node {
             intake,
             admission: Admission::new(settings.max_sessions.get(), settings.max_sessions_per_address),
             lessons: Lessons::new(settings.max_lessons.get()),
+            hosts: Arc::new(Hosts::of(&settings, Arc::clone(&metrics))),
             settings: Arc::new(settings),
             metrics,
             chat: OnceLock::new(),

@@ -10,7 +10,7 @@ use std::{
 use actix_http::{HttpService, error::DispatchError};
 use actix_server::Server;
 use actix_service::{IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, map_config};
-use actix_web::{App, dev::AppConfig, middleware::from_fn, rt::net::TcpStream};
+use actix_web::{App, dev::AppConfig, middleware::from_fn, rt::net::TcpStream, web};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::Node;
@@ -59,9 +59,12 @@ fn http_service(
     let stall_timeout = settings.stall_timeout.get();
     let worker = node.start_worker();
     let chat = routes::socketio::chat_door(&worker);
+    let hosts = web::Data::from(Arc::clone(&node.hosts));
     let routes = || {
         let (worker, chat) = (worker.clone(), chat.clone());
         let app = App::new()
+            .app_data(hosts.clone())
+            .wrap(from_fn(routes::host::guard))
             .wrap(from_fn(routes::lingering::close_when_over))
             .configure(|cfg| routes::configure_with(cfg, worker, chat));
         let answers = app.into_factory().map_err(|error: actix_web::Error| error.error_response());

@@ -12,11 +12,13 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, e
 use self::defaults as default;
 pub use self::{
     check::SettingError,
+    host::{AllowedHost, HostName},
     per_address::PerAddress,
     values::{AllowedOrigin, ByteSize, JournalKind, Network, Period, Switch},
 };
 
 pub mod check;
+pub mod host;
 pub mod per_address;
 pub mod socketio_path;
 pub mod values;
@@ -123,6 +125,11 @@ pub struct Settings {
     /// Folder of the demo page
     #[arg(long, env = "ECHOROOM_STATIC_DIR", value_name = "FOLDER", default_value = default::STATIC_DIR)]
     pub static_dir: PathBuf,
+
+    /// Name that the server is reached by, or * for all; repeatable. Addresses, localhost, names without a dot, and those
+    /// below .local, .lan, .home.arpa and .internal need not be named; requests for other names get 421
+    #[arg(long, env = "ECHOROOM_HOST", value_name = "NAME", value_delimiter = ',')]
+    pub host: Vec<AllowedHost>,
 
     /// Web origin (scheme, host, port) whose pages may connect besides our own, or * for all; repeatable
     #[arg(long, env = "ECHOROOM_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
@@ -326,6 +333,7 @@ impl Default for Settings {
             port: default::PORT,
             workers: None,
             static_dir: default::STATIC_DIR.into(),
+            host: Vec::new(),
             allow_origin: Vec::new(),
             journal: JournalKind::Sqlite,
             data_dir: default::DATA_DIR.into(),

@@ -1,11 +1,22 @@
 //! `--socketio-path`: where Socket.IO may be.
 
 /// The first segments of addresses that the server has for something else. A test compares them with the route table.
-pub const TAKEN: [&str; 10] =
-    ["ws", "chat", "echo", "lesson", "avatars", "limits", "rooms", "health", "metrics", "index.html"];
+pub const TAKEN: [&str; 11] = [
+    "ws",
+    "chat",
+    "echo",
+    "lesson",
+    "avatars",
+    "limits",
+    "rooms",
+    "health",
+    "metrics",
+    "admin",
+    "index.html",
+];
 
 /// Of these, whatever stands below them is taken, too.
-const TAKEN_WITH_ALL_BELOW: [&str; 2] = ["lesson", "avatars"];
+const TAKEN_WITH_ALL_BELOW: [&str; 3] = ["lesson", "avatars", "admin"];
 
 /// Longest path, in bytes. It stands in every request of a client that polls.
 const MAX_PATH_BYTES: usize = 128;

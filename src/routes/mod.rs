@@ -16,6 +16,7 @@ pub mod client_script;
 pub mod cors;
 pub mod handshake;
 pub mod health;
+pub mod host;
 pub mod lesson;
 pub mod lingering;
 pub mod metrics;

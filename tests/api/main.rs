@@ -13,6 +13,7 @@ mod frames;
 mod health;
 mod heartbeat;
 mod helpers;
+mod hosts;
 mod identity;
 mod journal;
 mod lesson;

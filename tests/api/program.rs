@@ -3,7 +3,13 @@
 use std::{
     io::{BufRead as _, BufReader},
     process::{Child, Command, Stdio},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Duration,
 };
+
+use actix_web::rt;
+
+use crate::helpers::soon;
 
 pub const STATIC_DIR: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/static");
 
@@ -39,7 +45,7 @@ pub fn start(command: &mut Command) -> (Running, String) {
         .spawn()
         .expect("the program starts");
     let mut stderr = BufReader::new(child.stderr.take().expect("piped"));
-    let mut running = Running { child, log_before_start: String::new() };
+    let mut running = Running { child, log_before_start: String::new(), log: Arc::default() };
     let mut line = String::new();
     while !line.contains("listening on ") {
         running.log_before_start.push_str(&line);
@@ -47,7 +53,10 @@ pub fn start(command: &mut Command) -> (Running, String) {
         assert_ne!(stderr.read_line(&mut line).expect("a log line"), 0, "the program ended");
     }
     // Keep reading, so that the program never blocks on its log.
-    std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
+    let log = Arc::clone(&running.log);
+    std::thread::spawn(move || {
+        stderr.lines().map_while(Result::ok).for_each(|line| lock(&log).push(line));
+    });
     (running, line.trim_end().rsplit(' ').next().expect("a link").to_owned())
 }
 
@@ -55,12 +64,28 @@ pub fn start(command: &mut Command) -> (Running, String) {
 pub struct Running {
     child: Child,
     log_before_start: String,
+    log: Arc<Mutex<Vec<String>>>,
 }
 
 impl Running {
     /// What it logged before it listened.
     pub fn log_before_start(&self) -> &str {
         &self.log_before_start
+    }
+
+    /// What it has logged since it listened.
+    pub fn log(&self) -> Vec<String> {
+        lock(&self.log).clone()
+    }
+
+    /// Waits for a line of its log.
+    pub async fn wait_for_log(&self, text: &str) {
+        soon(text, async {
+            while !self.log().iter().any(|line| line.contains(text)) {
+                rt::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
     }
 
     /// Descriptors it has open.
@@ -101,4 +126,8 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+fn lock(log: &Mutex<Vec<String>>) -> MutexGuard<'_, Vec<String>> {
+    log.lock().unwrap_or_else(PoisonError::into_inner)
 }

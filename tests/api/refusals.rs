@@ -60,7 +60,8 @@ async fn a_bad_room_name_is_told_what_is_wrong_with_it() {
 
 #[actix_web::test]
 async fn a_page_of_another_site_is_refused_and_told_the_setting() {
-    let server = TestServer::start().await;
+    let ours = Settings { host: vec!["chat.example".parse().expect("a host")], ..settings() };
+    let server = TestServer::with(ours).await;
     let from = |origin: &str| {
         let line = format!("Host: chat.example:3000\r\nOrigin: {origin}\r\n");
         move |request: String| {

@@ -1,0 +1,291 @@
+//! Which host a request is for, and whether the server answers for it.
+//!
+//! A page whose name is made to mean this server's address (DNS rebinding) is of the server's own origin: no origin check
+//! keeps it out, and it can read every answer. But it needs a name that somebody could register, and its browser sends
+//! that name as `Host`. So the server answers for such names only if `--host` allows them.
+
+use std::{
+    collections::HashSet,
+    sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+use actix_web::{
+    Error, HttpResponse,
+    body::{EitherBody, MessageBody},
+    dev::{RequestHead, ServiceRequest, ServiceResponse},
+    http::{StatusCode, Version, header},
+    middleware::Next,
+    web,
+};
+use log::warn;
+
+use crate::{
+    config::{AllowedHost, HostName, Network, Settings},
+    logging::Shown,
+    metrics::Metrics,
+};
+
+/// Names whose first refusal has been logged, at most; a client can send any number of names.
+const MAX_KNOWN: usize = 64;
+
+/// After this time names are logged anew.
+const KNOWN_FOR: Duration = Duration::from_secs(600);
+
+/// A host, and its port if one is given.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authority {
+    /// The host.
+    pub host: HostName,
+    /// The port.
+    pub port: Option<u16>,
+}
+
+/// Why a request is not answered for its host.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum HostError {
+    /// HTTP/1.1 wants one.
+    #[error("the request has no header Host")]
+    Missing,
+    /// There are two.
+    #[error("the request has more than one header Host")]
+    Several,
+    /// It is not a host and a port.
+    #[error("the header Host is not the name or address of a host, with or without a port")]
+    Malformed,
+    /// The server does not answer for it.
+    #[error(
+        "this server does not answer for the host {host:?}; the setting --host (ECHOROOM_HOST) would allow it, as in \
+         --host {host}", host = host.to_string()
+    )]
+    NotOurs {
+        /// The host.
+        host: HostName,
+    },
+}
+
+impl HostError {
+    fn status(&self) -> StatusCode {
+        match self {
+            Self::NotOurs { .. } => StatusCode::MISDIRECTED_REQUEST,
+            Self::Missing | Self::Several | Self::Malformed => StatusCode::BAD_REQUEST,
+        }
+    }
+
+    fn response(&self) -> HttpResponse {
+        HttpResponse::build(self.status())
+            .content_type("text/plain; charset=utf-8")
+            .insert_header((header::CACHE_CONTROL, "no-store"))
+            .body(format!("{self}.\n"))
+    }
+}
+
+/// The host that a request is for: that of its target if it names one, else that of its header (RFC 9112, 3.2).
+///
+/// # Errors
+/// There is none where there must be one, there are two, or it cannot be read.
+pub fn of(head: &RequestHead) -> Result<Option<Authority>, HostError> {
+    let mut headers = head.headers().get_all(header::HOST);
+    let header = headers.next().map(|host| parse(host.as_bytes()).ok_or(HostError::Malformed)).transpose()?;
+    if headers.next().is_some() {
+        return Err(HostError::Several);
+    }
+    if let Some(target) = head.uri.authority() {
+        return parse(target.as_str().as_bytes()).map(Some).ok_or(HostError::Malformed);
+    }
+    match header {
+        None if head.version >= Version::HTTP_11 => Err(HostError::Missing),
+        header => Ok(header),
+    }
+}
+
+/// Reads `host` or `host:port`.
+fn parse(bytes: &[u8]) -> Option<Authority> {
+    let text = std::str::from_utf8(bytes).ok().filter(|text| text.is_ascii())?;
+    // An IPv6 address has colons of its own, inside of its brackets.
+    let colon = text.rfind(':').filter(|colon| !text[*colon..].contains(']'));
+    let (host, port) = match colon {
+        Some(colon) => (&text[..colon], &text[colon + 1..]),
+        None => (text, ""),
+    };
+    let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
+    let port = match port {
+        "" => None,
+        digits if is_port => Some(digits.parse().ok()?),
+        _ => return None,
+    };
+    Some(Authority { host: host.parse().ok()?, port })
+}
+
+/// The hosts that a server answers for. One per process.
+#[derive(Debug)]
+pub struct Hosts {
+    allowed: Vec<AllowedHost>,
+    trusted: Vec<Network>,
+    metrics: Arc<Metrics>,
+    known: Mutex<Known>,
+}
+
+impl Hosts {
+    /// As the server is set up.
+    pub fn of(settings: &Settings, metrics: Arc<Metrics>) -> Self {
+        Self {
+            allowed: settings.host.clone(),
+            trusted: settings.trusted_proxy.clone(),
+            metrics,
+            known: Mutex::default(),
+        }
+    }
+
+    fn check(&self, req: &ServiceRequest) -> Result<(), HostError> {
+        let authority = of(req.head())?;
+        let Some(Authority { host, .. }) = authority.filter(|authority| !self.is_ours(&authority.host))
+        else {
+            return Ok(());
+        };
+        let peer = req.peer_addr().map(|peer| peer.ip());
+        // A proxy has been asked for a name that its owner has set up.
+        if peer.is_some_and(|peer| self.trusted.iter().any(|network| network.contains(peer))) {
+            return Ok(());
+        }
+        if self.known.lock().unwrap_or_else(PoisonError::into_inner).is_new(&host, Instant::now()) {
+            let peer = peer.map_or_else(|| "an unknown address".to_owned(), |ip| ip.to_string());
+            let path = Shown(req.path());
+            warn!(
+                "refused a request of {peer} for the host {host} at {path}: --host {host} (ECHOROOM_HOST) would allow it"
+            );
+        }
+        Err(HostError::NotOurs { host })
+    }
+
+    fn is_ours(&self, host: &HostName) -> bool {
+        !host.is_public()
+            || self.allowed.iter().any(|allowed| match allowed {
+                AllowedHost::Any => true,
+                AllowedHost::Name(name) => name == host,
+            })
+    }
+}
+
+/// The names whose refusal has been logged.
+#[derive(Debug, Default)]
+struct Known {
+    names: HashSet<String>,
+    /// When the first of them was.
+    since: Option<Instant>,
+}
+
+impl Known {
+    /// Whether a name was not there yet, and there is room for it.
+    fn is_new(&mut self, host: &HostName, now: Instant) -> bool {
+        let since = *self.since.get_or_insert(now);
+        if now.saturating_duration_since(since) >= KNOWN_FOR {
+            *self = Self { names: HashSet::new(), since: Some(now) };
+        }
+        self.names.len() < MAX_KNOWN && self.names.insert(host.to_string())
+    }
+}
+
+/// Middleware of the program's application: refuses requests for hosts that are not ours, and says of all answers that
+/// they are what their headers say (`nosniff`). The routes themselves do neither: a program that has them in an
+/// application of its own decides about its hosts.
+///
+/// # Errors
+/// Those of the service.
+pub async fn guard(
+    req: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
+    let check = |hosts: &web::Data<Hosts>| hosts.check(&req).inspect_err(|_| hosts.metrics.refused("host"));
+    let verdict = req.app_data().map_or(Ok(()), check);
+    let mut response = match verdict {
+        Ok(()) => next.call(req).await?.map_into_left_body(),
+        Err(error) => req.into_response(error.response()).map_into_right_body(),
+    };
+    let nosniff = header::HeaderValue::from_static("nosniff");
+    response.headers_mut().insert(header::X_CONTENT_TYPE_OPTIONS, nosniff);
+    Ok(response)
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_web::test::TestRequest;
+
+    use super::*;
+
+    fn authority(text: &str) -> Option<(String, Option<u16>)> {
+        parse(text.as_bytes()).map(|authority| (authority.host.to_string(), authority.port))
+    }
+
+    #[test]
+    fn a_host_is_a_name_or_address_with_or_without_a_port() {
+        for (text, host, port) in [
+            ("localhost", "localhost", None),
+            ("Localhost.:3000", "localhost", Some(3000)),
+            ("a.example:", "a.example", None),
+            ("127.0.0.1:80", "127.0.0.1", Some(80)),
+            ("[::1]", "[::1]", None),
+            ("[2001:DB8::1]:65535", "[2001:db8::1]", Some(65535)),
+        ] {
+            assert_eq!(authority(text), Some((host.to_owned(), port)), "{text}");
+        }
+        for bad in [
+            "",
+            ":80",
+            "a:b",
+            "a:65536",
+            "a:-1",
+            "a:+1",
+            "::1",
+            "[::1]80",
+            "a:1:2",
+            "u@a:1",
+            "a/b",
+            "é.example",
+        ] {
+            assert_eq!(authority(bad), None, "{bad:?}");
+        }
+    }
+
+    fn of_request(target: &str, version: Version, hosts: &[&str]) -> Result<Option<String>, HostError> {
+        let mut request = TestRequest::with_uri(target).version(version);
+        for host in hosts {
+            request = request.append_header((header::HOST, *host));
+        }
+        of(request.to_srv_request().head())
+            .map(|authority| authority.map(|authority| authority.host.to_string()))
+    }
+
+    #[test]
+    fn a_target_that_names_its_host_goes_before_the_header() {
+        let is = |host: &str| Ok(Some(host.to_owned()));
+        assert_eq!(of_request("/", Version::HTTP_11, &["a.example:3000"]), is("a.example"));
+        assert_eq!(of_request("http://b.example/", Version::HTTP_11, &["a.example"]), is("b.example"));
+        assert_eq!(
+            of_request("http://u:p@b.example/", Version::HTTP_11, &["a.example"]),
+            Err(HostError::Malformed)
+        );
+        assert_eq!(of_request("http://b.example/", Version::HTTP_10, &[]), is("b.example"));
+    }
+
+    #[test]
+    fn there_is_one_host_and_only_old_requests_may_have_none() {
+        assert_eq!(of_request("/", Version::HTTP_11, &[]), Err(HostError::Missing));
+        assert_eq!(of_request("/", Version::HTTP_10, &[]), Ok(None));
+        assert_eq!(of_request("/", Version::HTTP_11, &["a", "a"]), Err(HostError::Several));
+        assert_eq!(of_request("http://b/", Version::HTTP_11, &["a", "b"]), Err(HostError::Several));
+        assert_eq!(of_request("/", Version::HTTP_11, &["a b"]), Err(HostError::Malformed));
+        assert_eq!(of_request("/", Version::HTTP_10, &[""]), Err(HostError::Malformed));
+    }
+
+    #[test]
+    fn a_name_is_logged_once_and_any_number_of_names_takes_no_memory() {
+        let (mut known, start) = (Known::default(), Instant::now());
+        let host = |text: &str| text.parse::<HostName>().expect("a host");
+        assert!(known.is_new(&host("a.example"), start) && !known.is_new(&host("A.example."), start));
+        let new =
+            (0..1000).filter(|number| known.is_new(&host(&format!("a{number}.example")), start)).count();
+        assert_eq!((new, known.names.len()), (MAX_KNOWN - 1, MAX_KNOWN));
+        assert!(known.is_new(&host("a.example"), start + KNOWN_FOR), "told again after a while");
+    }
+}
