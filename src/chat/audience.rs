@@ -43,6 +43,11 @@ impl Audience {
         Dialect::ALL.iter().any(|&dialect| self.encodings[Encoding { dialect, deflated: true }.index()] > 0)
     }
 
+    /// How many hear.
+    pub fn hearers(&self) -> usize {
+        self.workers.iter().map(|(_, hearers)| hearers).sum()
+    }
+
     /// The workers on which somebody hears.
     pub fn workers(&self) -> impl Iterator<Item = WorkerId> + '_ {
         self.workers.iter().map(|(worker, _)| *worker)
@@ -64,7 +69,9 @@ mod tests {
             audience.speaks(Dialect::Chat) && audience.speaks(Dialect::Plain) && audience.reads_deflated()
         );
         assert_eq!(audience.workers().collect::<Vec<_>>(), [WorkerId(0), WorkerId(1)]);
+        assert_eq!(audience.hearers(), 2);
         audience.remove(WorkerId(0), chat);
+        assert_eq!(audience.hearers(), 1);
         assert!(!audience.speaks(Dialect::Chat) && !audience.reads_deflated());
         assert_eq!(audience.workers().collect::<Vec<_>>(), [WorkerId(1)]);
     }

@@ -113,13 +113,15 @@ impl FanOut {
             return;
         };
         let rounds = std::mem::take(&mut in_room.rounds);
-        // Only rounds that go to the same people can go as one.
-        for run in rounds.chunk_by(|a, b| *a.hearers() == Hearers::Room && *b.hearers() == Hearers::Room) {
+        // Rounds for the same hearers go as one, and none before one that came earlier.
+        for run in rounds.chunk_by(|a, b| a.hearers() == b.hearers()) {
             let is_volatile = *run[0].hearers() == Hearers::Idle;
             let max_waiting = if is_volatile { IDLE_BYTES } else { self.patience.max_waiting };
             let manner = Manner { max_waiting, is_volatile };
             let mut tally = Tally::default();
-            if run.iter().any(|round| round.is_aimed()) {
+            if let Hearers::Only(sessions) = run[0].hearers() {
+                self.deliver_to(sessions, run, manner, &mut tally);
+            } else if run.iter().any(|round| round.is_aimed()) {
                 self.deliver_aimed(room, run, manner, &mut tally);
             } else {
                 self.deliver_to_room(room, run, manner, &mut tally);
@@ -228,19 +230,16 @@ impl FanOut {
         }
     }
 
-    /// Delivers a round to some sessions alone, in rooms or not.
-    fn deliver_to(&mut self, sessions: &[SessionId], round: Arc<Round>) {
-        let rounds = [round];
-        let manner = Manner { max_waiting: self.patience.max_waiting, is_volatile: false };
-        let mut tally = Tally::default();
+    /// Delivers rounds to some sessions alone.
+    fn deliver_to(&self, sessions: &[SessionId], rounds: &[Arc<Round>], manner: Manner, tally: &mut Tally) {
         for session in sessions {
             if let Some(listener) = self.listener(*session)
-                && let Some(batch) = Batch::new(&rounds, listener.seat.encoding)
+                && let Some(batch) = Batch::new(rounds, listener.seat.encoding)
+                && listener.deliver(&batch, manner, tally)
             {
-                listener.deliver(&batch, manner, &mut tally);
+                rounds.iter().filter_map(|round| round.handing()).for_each(|handing| handing.note(*session));
             }
         }
-        self.settle(&rounds, tally);
     }
 
     /// Counts what a delivery amounted to, and carries out its evictions.
@@ -307,15 +306,18 @@ impl Listener {
         self.rooms.iter().any(|(its, _)| *its == room)
     }
 
-    fn deliver(&self, batch: &Batch, manner: Manner, tally: &mut Tally) {
+    /// Hands it a batch; whether it was delivered.
+    fn deliver(&self, batch: &Batch, manner: Manner, tally: &mut Tally) -> bool {
         let behind = self.seat.waiting.bytes();
         if behind > manner.max_waiting {
             debug!("{} has {behind} bytes unread", self.session);
-            return tally.evicted.push(self.session);
+            tally.evicted.push(self.session);
+            return false;
         }
         let direct = self.outlet.as_ref().map(|outlet| outlet.deliver(&batch.frames, batch.bytes));
         let is_delivered = match direct {
             Some(Direct::Taken) => true,
+            Some(Direct::Gone) => false,
             Some(Direct::BehindMail) | None => self.mail(batch, manner, tally),
             Some(Direct::Full) => {
                 debug!("{} has too many pieces unread", self.session);
@@ -327,6 +329,7 @@ impl Listener {
             tally.messages += batch.messages;
             tally.bytes += batch.bytes;
         }
+        is_delivered
     }
 
     /// Delivers by way of the session's mailbox; whether it was delivered.
@@ -379,9 +382,6 @@ impl Handler<FanOutRound> for FanOut {
     type Result = ();
 
     fn handle(&mut self, FanOutRound { room, round }: FanOutRound, _: &mut Self::Context) {
-        if let Hearers::Only(sessions) = round.hearers() {
-            return self.deliver_to(sessions, Arc::clone(&round));
-        }
         // No members here: the last one was evicted while the round was under way.
         if let Some(in_room) = self.rooms.get_mut(&room) {
             in_room.rounds.push(round);
@@ -449,8 +449,10 @@ impl Handler<Detach> for FanOut {
 impl Handler<Tell> for FanOut {
     type Result = ();
 
+    /// An answer comes behind what had been said before it.
     fn handle(&mut self, Tell(deliveries): Tell, _: &mut Self::Context) {
         for (session, delivery) in deliveries {
+            self.deliver_around(session);
             if let Some(listener) = self.listener(session) {
                 listener.tell(delivery);
             }

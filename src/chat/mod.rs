@@ -13,6 +13,7 @@ mod batch;
 pub mod budget;
 pub mod commits;
 pub mod fanout;
+mod handing;
 pub mod hub;
 pub mod line;
 pub mod listing;

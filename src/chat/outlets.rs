@@ -19,8 +19,10 @@ pub trait DirectOutlet {
 /// What became of a direct delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direct {
-    /// It is written, or waits for the socket; or the session has ended, and hears no more.
+    /// It is written, or waits for the socket.
     Taken,
+    /// Nothing was done: the session has ended, and hears no more.
+    Gone,
     /// Nothing was done: messages are in the session's mailbox that it must not overtake.
     BehindMail,
     /// Nothing was done: so many pieces wait that they take more memory than the bytes in them.

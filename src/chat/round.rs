@@ -13,6 +13,7 @@ use super::{
     audience::Audience,
     budget::Accepted,
     commits::Receipt,
+    handing::Handing,
     line::{Dialect, Line},
     log::{Key, Place},
     rooms::RoomId,
@@ -59,7 +60,7 @@ pub enum Hearers {
     Room,
     /// Those in its room who have next to nothing waiting; the others do without.
     Idle,
-    /// These sessions, wherever they are.
+    /// These sessions, which hear the room.
     Only(Vec<SessionId>),
 }
 
@@ -99,6 +100,8 @@ pub struct Round {
     versions: [Option<Versions<Bytes>>; Dialect::ALL.len()],
     /// Held until the last worker has fanned the round out, so that rounds under way stay within the intake bounds.
     accepted: Vec<Accepted>,
+    /// Its sender is answered when the last worker has fanned the round out.
+    handing: Option<Handing>,
 }
 
 /// A round that still grows.
@@ -205,7 +208,8 @@ impl OpenRound {
     /// Nothing can be added any more: the round, and what is to be kept of it.
     pub fn finish(self, hearers: Hearers) -> (Round, Kept) {
         let versions = self.versions.map(|versions| versions.map(Versions::finish));
-        (Round { hearers, reaches: self.reaches, versions, accepted: self.accepted }, self.kept)
+        let (reaches, accepted) = (self.reaches, self.accepted);
+        (Round { hearers, reaches, versions, accepted, handing: None }, self.kept)
     }
 }
 
@@ -266,6 +270,16 @@ impl Encoded<BytesMut> {
 }
 
 impl Round {
+    /// The same, and its sender is to know whether it was handed over.
+    pub(super) fn with_handing(self, handing: Handing) -> Self {
+        Self { handing: Some(handing), ..self }
+    }
+
+    /// Where a session is noted that it was handed to.
+    pub(super) fn handing(&self) -> Option<&Handing> {
+        self.handing.as_ref()
+    }
+
     /// Who hears it.
     pub fn hearers(&self) -> &Hearers {
         &self.hearers

@@ -371,7 +371,7 @@ impl DirectOutlet for RefCell<Queue> {
             return Direct::BehindMail;
         }
         if queue.has_ended {
-            return Direct::Taken;
+            return Direct::Gone;
         }
         let was_empty = queue.is_empty();
         if was_empty && frames.len() <= MAX_PIECES && queue.write_through(frames, bytes) {

@@ -58,7 +58,8 @@ async fn all_that_a_guest_says_first_before_it_leaves_is_kept_in_its_order() {
         let mut guest = server.connect_raw(&format!("/ws?room=steps-{number}")).await;
         let said = [text("one"), frame(0x82, b"bytes"), text("two"), text("three")];
         guest.send(&said_and_gone(&said)).await;
-        // Another one while the room may still be opened.
+        // Another one, while the room may still be opened, once an echo shows that the first has been read.
+        guest.read_frame().await;
         let mut other = server.connect_raw(&format!("/ws?room=steps-{number}")).await;
         other.send(&said_and_gone(&[text("four")])).await;
     }

@@ -267,9 +267,8 @@ impl Handler<Whisper> for ChatServer {
 
     fn handle(&mut self, whisper: Whisper, _: &mut Self::Context) {
         let (session, ticket) = (whisper.session, whisper.ticket);
-        match self.whisper(whisper) {
-            Ok(reply) => self.reply(session, ticket, reply),
-            Err(refusal) => self.refuse(session, ticket, refusal),
+        if let Err(refusal) = self.whisper(whisper) {
+            self.refuse(session, ticket, refusal);
         }
     }
 }

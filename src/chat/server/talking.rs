@@ -1,6 +1,6 @@
 //! What is said: into rounds, and from there to everybody and to the journal.
 
-use std::sync::Arc;
+use std::sync::{Arc, atomic::AtomicBool};
 
 use actix::Context;
 
@@ -9,6 +9,7 @@ use crate::{
     chat::{
         audience::Audience,
         commits::{Commit, Receipt},
+        handing::Handing,
         line::Line,
         log::{self, Place},
         messages::{FanOutRound, Payload, Post, Publish, Refusal, Reply, Whisper},
@@ -124,52 +125,73 @@ impl ChatServer {
         Ok(())
     }
 
-    /// A user's message for one other: live only, to all sessions of both.
-    pub(super) fn whisper(&mut self, whisper: Whisper) -> Result<Reply, Refusal> {
-        let Whisper { session, to, body, id: client_id, accepted, .. } = whisper;
+    /// A user's message for one other: live only, to the sessions of both that hear their room. The fan-outs answer it.
+    pub(super) fn whisper(&mut self, whisper: Whisper) -> Result<(), Refusal> {
+        let Whisper { session, ticket, to, body, id: client_id, accepted } = whisper;
         let id = self.rooms.room_of(session).ok_or(Refusal::NotLoggedIn)?;
         let room = self.rooms.get(id).ok_or(Refusal::NotLoggedIn)?;
         let sender = room.presence.user_of(session).ok_or(Refusal::NotLoggedIn)?;
-        let at = now_millis();
-        let key = to.key();
-        let Some(reader) = room.presence.find(&key) else {
-            let is_away = room.presence.is_held(&key);
-            return if is_away {
-                Ok(Reply::Whispered { at, delivered: false })
-            } else {
-                Err(Refusal::NoSuchUser)
-            };
+        let (at, key) = (now_millis(), to.key());
+        let reader = match room.presence.find(&key) {
+            Some(reader) => reader.clone(),
+            None if room.presence.is_held(&key) => {
+                self.reply(session, ticket, Reply::Whispered { at, delivered: false });
+                return Ok(());
+            }
+            None => return Err(Refusal::NoSuchUser),
         };
-        let mut hearers = reader.sessions.clone();
-        if reader.token != sender.token {
-            hearers.extend(&sender.sessions);
+        let sender = sender.clone();
+        let mut audience = Audience::default();
+        let readers = self.hearing(&reader.sessions, &mut audience);
+        if readers.is_empty() {
+            // It has yet to read what was said before; what is live only is not for it.
+            self.reply(session, ticket, Reply::Whispered { at, delivered: false });
+            return Ok(());
         }
-        let (sender, reader) = (sender.face.clone(), reader.face.clone());
+        let mut hearers = readers.clone();
+        if reader.token != sender.token {
+            hearers.extend(self.hearing(&sender.sessions, &mut audience));
+        }
         let private = Private {
-            username: sender.nickname.as_str(),
-            avatar: sender.avatar.as_str(),
-            to: reader.nickname.as_str(),
+            username: sender.face.nickname.as_str(),
+            avatar: sender.face.avatar.as_str(),
+            to: reader.face.nickname.as_str(),
             msg: &body,
             at,
             id: client_id.as_deref(),
         };
-        let mut audience = Audience::default();
-        for member in hearers.iter().filter_map(|session| self.rooms.membership(*session)) {
-            audience.add(member.worker, member.encoding);
-        }
         let mut open = OpenRound::new(&audience);
         open.push(&Line::Private(private), Reach::All, deflater(&mut self.deflater, &audience));
         open.hold(accepted);
-        self.fan_out(id, audience.workers(), Arc::new(open.finish(Hearers::Only(hearers)).0));
-        Ok(Reply::Whispered { at, delivered: true })
+        let fanout = self.fanout_of(session).ok_or(Refusal::NotLoggedIn)?.clone();
+        let is_handed = AtomicBool::new(false);
+        let handing = Handing { readers, at, sender: session, ticket, fanout, is_handed };
+        let round = open.finish(Hearers::Only(hearers)).0.with_handing(handing);
+        // Behind what was said before.
+        self.end_round(id);
+        self.fan_out(id, audience.workers(), Arc::new(round));
+        Ok(())
+    }
+
+    /// Those of some sessions that hear their room; they join the audience.
+    fn hearing(&self, sessions: &[SessionId], audience: &mut Audience) -> Vec<SessionId> {
+        let hears = |session: &&SessionId| {
+            let member = self.rooms.membership(**session).filter(|member| member.hears);
+            member.inspect(|member| audience.add(member.worker, member.encoding)).is_some()
+        };
+        sessions.iter().filter(hears).copied().collect()
     }
 
     /// A user begins or stops to write: a round of its own, for those who keep up.
     pub(super) fn show_typing(&mut self, session: SessionId, typing: bool) {
-        let Some(id) = self.rooms.room_of(session) else {
+        // One that has left meanwhile, or is not logged in, shows nothing.
+        let Some((id, hears)) =
+            self.rooms.membership(session).and_then(|member| Some((member.room()?, member.hears)))
+        else {
             return;
         };
-        let Some(room) = self.rooms.get(id) else {
+        let Some(room) = self.rooms.get(id).filter(|room| room.audience.hearers() > usize::from(hears))
+        else {
             return;
         };
         let Some(user) = room.presence.user_of(session) else {

@@ -54,6 +54,7 @@ impl Conversation {
                 self.say_again(entry, head);
             }
         }
+        self.say_what_waited();
         Next::Nothing
     }
 

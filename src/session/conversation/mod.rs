@@ -29,12 +29,12 @@ use super::{
 };
 use crate::{
     chat::{
-        Intake, line,
+        Accepted, Intake, line,
         log::Place,
         messages::{Entered, Refusal, Reply},
         presence::Face,
     },
-    domain::{RoomName, SessionId, Token},
+    domain::{Nickname, RoomName, SessionId, Token},
     journal::{Entry, JournalError, Kind, NewEntry, Page, Range},
     protocol::{
         chat::{
@@ -141,6 +141,8 @@ pub struct Conversation {
     waiting_history: Option<WaitingHistory>,
     /// What it still reads before it hears its room.
     catching_up: Option<CatchUp>,
+    /// What it says privately once it does.
+    waiting_private: Option<Box<PrivateRequest>>,
     has_been_somebody: bool,
 }
 
@@ -157,6 +159,16 @@ struct WaitingHistory {
     ack: u64,
     room: RoomName,
     range: Range,
+}
+
+/// A private message about to be said.
+#[derive(Debug)]
+struct PrivateRequest {
+    ack: Option<u64>,
+    to: Nickname,
+    body: ByteString,
+    id: Option<ByteString>,
+    accepted: Accepted,
 }
 
 /// A request on its way.
@@ -211,6 +223,7 @@ impl Conversation {
             user: None,
             waiting_history: None,
             catching_up: None,
+            waiting_private: None,
             has_been_somebody: false,
         }
     }

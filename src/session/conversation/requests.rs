@@ -2,7 +2,9 @@
 
 use bytestring::ByteString;
 
-use super::{Conversation, EnterKind, HISTORY_PAGE_BYTES, Next, Pending, User, WaitingHistory};
+use super::{
+    Conversation, EnterKind, HISTORY_PAGE_BYTES, Next, Pending, PrivateRequest, User, WaitingHistory,
+};
 use crate::{
     chat::{
         log::Since,
@@ -51,10 +53,8 @@ impl Conversation {
                 self.check_message(&msg)?;
                 // A name that nobody can have is one that nobody has.
                 let to = Nickname::parse(&to).map_err(|_| Failure::of(Code::NoSuchUser))?;
-                let ticket = self.expect(Pending::Whisper { ack, id: id.clone() });
                 let accepted = self.intake.accept(len);
-                let body = msg.into();
-                self.worker.chat.do_send(Whisper { session: self.session, ticket, to, body, id, accepted });
+                self.say_privately(PrivateRequest { ack, to, body: msg.into(), id, accepted });
             }
             Request::Typing(Typing { typing }) => {
                 self.check_user()?;
@@ -141,6 +141,30 @@ impl Conversation {
         let ticket = self.expect(pending);
         let accepted = self.intake.accept(len);
         self.worker.chat.do_send(Post { session: self.session, ticket, kind, body, id, accepted });
+    }
+
+    /// While the session is still given what was said before, its own copy would come too early: then the request waits,
+    /// and what follows it.
+    fn say_privately(&mut self, request: PrivateRequest) {
+        if self.catching_up.is_some() {
+            self.hold.set(true);
+            self.waiting_private = Some(Box::new(request));
+        } else {
+            self.whisper(request);
+        }
+    }
+
+    /// The session hears its room: what waited for that goes on.
+    pub(super) fn say_what_waited(&mut self) {
+        if let Some(request) = self.waiting_private.take() {
+            self.whisper(*request);
+            self.hold.set(false);
+        }
+    }
+
+    fn whisper(&mut self, PrivateRequest { ack, to, body, id, accepted }: PrivateRequest) {
+        let ticket = self.expect(Pending::Whisper { ack, id: id.clone() });
+        self.worker.chat.do_send(Whisper { session: self.session, ticket, to, body, id, accepted });
     }
 
     fn check_user(&self) -> Result<&User, Failure> {

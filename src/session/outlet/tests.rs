@@ -104,7 +104,7 @@ async fn what_is_delivered_directly_overtakes_neither_mail_nor_answers() {
     client.read_exact(&mut came).expect("it has come");
     assert_eq!(&came, b"answer delivery");
     outbox.end();
-    assert_eq!(outlet.deliver(&[Bytes::from_static(b"behind the end")], 14), Direct::Taken);
+    assert_eq!(outlet.deliver(&[Bytes::from_static(b"behind the end")], 14), Direct::Gone);
     assert_eq!((outbox.has_waiting(), outbox.waiting().bytes()), (false, 0));
 }
 

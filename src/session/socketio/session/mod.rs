@@ -50,6 +50,10 @@ use self::{ending::reason_of, upgrade::Probing};
 /// A session's own answers may reach so many times over the bound: it asked for them.
 const MAX_OVERHANG: usize = 8;
 
+/// Messages that may wait in a session's mailbox, from its rooms too. Only a backstop: the fan-out evicts a session for
+/// what waits behind the mailbox, by bytes.
+const MAILBOX_CAPACITY: usize = 1024;
+
 /// What carries a session.
 pub(super) enum Transport {
     /// With the poll that waits, if one does.
@@ -294,6 +298,7 @@ impl Actor for SocketIoSession {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
+        ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
         let transport = if matches!(self.transport, Transport::Polling(_)) { "polling" } else { "websocket" };
         let address = self.address.map_or_else(|| "unknown address".to_owned(), |ip| ip.to_string());
         info!("{} opened: socket.io session by {transport} from {address}", self.id);
