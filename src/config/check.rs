@@ -20,6 +20,9 @@ const MOST_BYTES_OF_ALL: u64 = 1 << 50;
 /// Largest number of sessions, rooms or messages.
 const MOST_OF_A_KIND: u64 = 100_000_000;
 
+/// Pixels of the largest picture that can be allowed.
+const MOST_PIXELS: u64 = u16::MAX as u64 * u16::MAX as u64;
+
 /// Least bytes of all rooms' messages: an empty journal's file has a tenth of that.
 const LEAST_DATA_BYTES: u64 = 1 << 20;
 
@@ -159,10 +162,12 @@ fn ranges(settings: &Settings) -> Result<(), SettingError> {
 
 fn counts(settings: &Settings) -> Result<(), SettingError> {
     // `usize` is at most 64 bits wide.
-    let table: [(&'static str, u64, u64); 10] = [
+    let table: [(&'static str, u64, u64); 12] = [
         ("workers", settings.workers.map_or(1, |workers| workers.get() as u64), 1024),
         ("history", settings.history.get() as u64, MOST_OF_A_KIND),
         ("max-image-side", settings.max_image_side.get() as u64, u16::MAX.into()),
+        ("max-image-pixels", settings.max_image_pixels.get() as u64, MOST_PIXELS),
+        ("max-avatar-side", settings.max_avatar_side.get() as u64, u16::MAX.into()),
         ("max-attachments", settings.max_attachments.get() as u64, 1_000_000),
         ("max-fragments", settings.max_fragments.get() as u64, MOST_OF_A_KIND),
         ("recovery-sockets", settings.recovery_sockets.get() as u64, MOST_OF_A_KIND),
@@ -298,11 +303,13 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_told_in_one_sentence_that_names_the_key() {
-        let table: [(&str, Change); 31] = [
+        let table: [(&str, Change); 33] = [
             ("socketio-path", |s| s.socketio_path = "/chat".into()),
             ("workers", |s| s.workers = Some(count(1025))),
             ("history", |s| s.history = NonZeroUsize::MAX),
             ("max-image-side", |s| s.max_image_side = count(65_536)),
+            ("max-image-pixels", |s| s.max_image_pixels = count(1 << 32)),
+            ("max-avatar-side", |s| s.max_avatar_side = count(65_536)),
             ("max-attachments", |s| s.max_attachments = NonZeroUsize::MAX),
             ("max-fragments", |s| s.max_fragments = NonZeroUsize::MAX),
             ("recovery-sockets", |s| s.recovery_sockets = NonZeroUsize::MAX),

@@ -38,6 +38,9 @@ pub(crate) mod defaults {
     pub(super) const MAX_PAYLOAD: ByteSize = ByteSize(1_000_000);
     pub(super) const MAX_IMAGE_SIZE: ByteSize = ByteSize(512 * 1024);
     pub(super) const MAX_IMAGE_SIDE: usize = 4096;
+    /// Twice those of the largest picture; a browser holds four bytes for each.
+    pub(super) const MAX_IMAGE_PIXELS: usize = 32 * 1024 * 1024;
+    pub(super) const MAX_AVATAR_SIDE: usize = 256;
     pub(super) const MAX_AVATAR_SIZE: ByteSize = ByteSize(4 * 1024);
     pub(super) const NAME_HOLD: Period = Period(Duration::from_secs(30));
     pub(super) const CONNECT_TIMEOUT: Period = Period(Duration::from_secs(45));
@@ -178,10 +181,19 @@ pub struct Settings {
     #[arg(long, env = "ECHOROOM_MAX_IMAGE_SIDE", value_name = "PIXELS", default_value_t = nonzero(default::MAX_IMAGE_SIDE))]
     pub max_image_side: NonZeroUsize,
 
+    /// Pixels of all frames of an image together; one with more is refused
+    #[arg(long, env = "ECHOROOM_MAX_IMAGE_PIXELS", value_name = "PIXELS", default_value_t = nonzero(default::MAX_IMAGE_PIXELS))]
+    pub max_image_pixels: NonZeroUsize,
+
     /// Largest avatar as a data URL in bytes; for a larger one the default is shown [default: 4k, or less if
     /// --max-payload has no room for that]
     #[arg(long, env = "ECHOROOM_MAX_AVATAR_SIZE", value_name = "BYTES")]
     pub max_avatar_size: Option<ByteSize>,
+
+    /// Pixels of an avatar's longer side; for a larger one the default is shown. All its frames together may have four
+    /// times the pixels of the largest
+    #[arg(long, env = "ECHOROOM_MAX_AVATAR_SIDE", value_name = "PIXELS", default_value_t = nonzero(default::MAX_AVATAR_SIDE))]
+    pub max_avatar_side: NonZeroUsize,
 
     /// How long the nickname of a user who dropped is held for them
     #[arg(long, env = "ECHOROOM_NAME_HOLD", value_name = "TIME", default_value_t = default::NAME_HOLD)]
@@ -345,7 +357,9 @@ impl Default for Settings {
             max_payload: default::MAX_PAYLOAD,
             max_image_size: None,
             max_image_side: nonzero(default::MAX_IMAGE_SIDE),
+            max_image_pixels: nonzero(default::MAX_IMAGE_PIXELS),
             max_avatar_size: None,
+            max_avatar_side: nonzero(default::MAX_AVATAR_SIDE),
             name_hold: default::NAME_HOLD,
             connect_timeout: default::CONNECT_TIMEOUT,
             socketio_path: default::SOCKETIO_PATH.into(),

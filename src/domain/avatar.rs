@@ -47,7 +47,7 @@ mod tests {
 
     #[test]
     fn a_face_is_known_by_name_or_is_a_small_picture() {
-        let limits = ImageLimits { bytes: 400, side: 64 };
+        let limits = ImageLimits { bytes: 400, side: 64, pixels: 4096 };
         assert_eq!(Avatar::parse_or_default("owl", limits).as_str(), "owl");
         let picture = data_url("image/png");
         assert_eq!(Avatar::parse_or_default(&picture, limits).as_str(), picture);
@@ -55,7 +55,7 @@ mod tests {
 
     #[test]
     fn anything_else_becomes_the_default() {
-        let limits = ImageLimits { bytes: 20, side: 64 };
+        let limits = ImageLimits { bytes: 20, side: 64, pixels: 4096 };
         for other in ["", "img/3.jpg", "javascript:alert(1)", &data_url("image/png")] {
             assert_eq!(Avatar::parse_or_default(other, limits), Avatar::default(), "{other}");
         }

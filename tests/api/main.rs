@@ -25,6 +25,7 @@ mod notifiers;
 mod order;
 mod page;
 mod people;
+mod pictures;
 mod presence;
 mod private;
 mod program;

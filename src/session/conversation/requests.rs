@@ -184,8 +184,11 @@ impl Conversation {
     fn check_image(&self, img: &str) -> Result<(), Failure> {
         self.check_user()?;
         let settings = &self.worker.settings;
-        let limits =
-            ImageLimits { bytes: settings.max_image_size().get(), side: settings.max_image_side.get() };
+        let limits = ImageLimits {
+            bytes: settings.max_image_size().get(),
+            side: settings.max_image_side.get(),
+            pixels: settings.max_image_pixels.get() as u64,
+        };
         image::check(img, limits).map_err(|error| {
             let code = match error {
                 ImageError::TooLarge { .. } => Code::TooLarge,
@@ -197,7 +200,8 @@ impl Conversation {
 
     fn avatar_limits(&self) -> ImageLimits {
         let settings = &self.worker.settings;
-        ImageLimits { bytes: settings.max_avatar_size().get(), side: settings.max_image_side.get() }
+        let side = settings.max_avatar_side.get();
+        ImageLimits { bytes: settings.max_avatar_size().get(), side, pixels: 4 * (side * side) as u64 }
     }
 }
 
