@@ -121,7 +121,7 @@ impl AnyRoom for Room {
     }
 
     fn is_reserved(name: &RoomName) -> bool {
-        *name == RoomName::default()
+        name.is_reserved()
     }
 
     fn is_idle(&self) -> bool {

@@ -15,6 +15,9 @@ pub const MAX_ROOM_NAME_CHARS: usize = 64;
 /// What the names of rooms begin with that are there for a lesson of the page.
 pub const LESSON_ROOM_START: &str = "lesson-";
 
+/// The room of pages that have no origin. No text is read as this name: it has a control character.
+const NO_ORIGIN_ROOM: &str = "\u{1}null";
+
 /// The name of a room: NFKC, trimmed, 1 to 64 characters, none of them a control or bidi character. A room that is new
 /// keeps to [more rules](Self::check_new).
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -73,9 +76,19 @@ impl RoomName {
         })
     }
 
-    /// Whether it may be shown to those who are not in the room. Those of lessons are nobody's business.
+    /// The one room of pages that have no origin, and of no others: no client can name it.
+    pub fn of_pages_without_origin() -> Self {
+        Self(NO_ORIGIN_ROOM.into())
+    }
+
+    /// Whether a room of this name may always be entered: the default one, and that of pages without origin.
+    pub fn is_reserved(&self) -> bool {
+        [DEFAULT_ROOM, NO_ORIGIN_ROOM].contains(&&*self.0)
+    }
+
+    /// Whether it may be shown to those who are not in the room. Those of lessons and of pages without origin may not.
     pub fn is_listed(&self) -> bool {
-        !self.0.starts_with(LESSON_ROOM_START)
+        !self.0.starts_with(LESSON_ROOM_START) && &*self.0 != NO_ORIGIN_ROOM
     }
 
     /// The normalized name.
@@ -116,6 +129,15 @@ mod tests {
         assert_eq!(RoomName::parse(&"x".repeat(1 << 20)), Err(RoomNameError::TooLong));
         // One character that normalizes to 18.
         assert_eq!(RoomName::parse(&"\u{FDFA}".repeat(4)), Err(RoomNameError::TooLong));
+    }
+
+    #[test]
+    fn no_text_names_the_room_of_pages_without_origin() {
+        let reserved = RoomName::of_pages_without_origin();
+        assert!(reserved.is_reserved() && !reserved.is_listed());
+        for text in [NO_ORIGIN_ROOM, "null", " \u{1}null ", "\u{2401}null"] {
+            assert_ne!(RoomName::parse(text).ok(), Some(reserved.clone()), "{text:?}");
+        }
     }
 
     #[test]

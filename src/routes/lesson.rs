@@ -114,7 +114,7 @@ async fn slow_client(
     let Some(expected) = worker.lessons.take_expected(&name) else {
         return Ok(HttpResponse::NotFound().body("No slow client of that name is expected.\n"));
     };
-    let admitted = websocket::check(&req, &worker, Leniency::Strict).and_then(|()| {
+    let admitted = websocket::check(&req, &worker, Leniency::Strict).and_then(|_| {
         // The server is nobody's address.
         let admitted = worker.admission.admit(None).map_err(Refusal::Full)?;
         let (door, watch) = (Door::Plain(expected.room), Some(expected.watch));

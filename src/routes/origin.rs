@@ -1,49 +1,77 @@
 //! Which web pages may connect. Browsers send a page's `Origin` and let every page try; refusing is up to the server.
 
-use std::net::IpAddr;
+use actix_web::{
+    dev::RequestHead,
+    http::header::{self, HeaderMap},
+};
+use url::{Origin, Url};
 
-use actix_web::http::header::{self, HeaderMap};
-use url::{Host, Origin, Url};
+use super::host::{self, Authority};
+use crate::config::{AllowedOrigin, HostName};
 
-use crate::config::AllowedOrigin;
+/// Headers that proxies add; those that begin with `x-forwarded-` beside them.
+const OF_PROXIES: [&str; 3] = ["forwarded", "via", "x-real-ip"];
 
 /// How strict a door is with pages of this machine that have no origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leniency {
-    /// `null` and `file://` pass when the server is addressed as loopback: the tutorial's page opened from disk.
+    /// They may connect when the server is addressed as loopback, and are among themselves: the tutorial's page opened
+    /// from disk.
     Tutorial,
     /// They are foreign.
     Strict,
+}
+
+/// How a page is received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Welcome {
+    /// As any client.
+    Everywhere,
+    /// In the room of pages without origin only. A frame that any site may have made is one of them.
+    AmongPagesWithoutOrigin,
 }
 
 /// Checks the `Origin` of a request, if it has one; programs have none.
 ///
 /// # Errors
 /// The origin that is not allowed.
-pub fn check(headers: &HeaderMap, allowed: &[AllowedOrigin], leniency: Leniency) -> Result<(), String> {
-    let mut origins = headers.get_all(header::ORIGIN);
+pub fn check(head: &RequestHead, allowed: &[AllowedOrigin], leniency: Leniency) -> Result<Welcome, String> {
+    let mut origins = head.headers().get_all(header::ORIGIN);
     let Some(origin) = origins.next() else {
-        return Ok(());
+        return Ok(Welcome::Everywhere);
     };
     let origin = String::from_utf8_lossy(origin.as_bytes()).into_owned();
-    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).and_then(parse_host);
-    let may_pass = origins.next().is_none() && is_allowed(&origin, host.as_ref(), allowed, leniency);
-    if may_pass { Ok(()) } else { Err(origin) }
+    if origins.next().is_some() {
+        return Err(origin);
+    }
+    let welcome = if is_none(&origin) {
+        receive_without_origin(head, allowed, leniency)
+    } else {
+        is_allowed(&origin, head, allowed).then_some(Welcome::Everywhere)
+    };
+    welcome.ok_or(origin)
 }
 
-fn is_allowed(
-    origin: &str,
-    host: Option<&(Host, Option<u16>)>,
+/// Whether a page has no origin of its own: a file, a sandboxed frame, a `data:` address.
+fn is_none(origin: &str) -> bool {
+    origin == "null" || origin == "file://"
+}
+
+fn receive_without_origin(
+    head: &RequestHead,
     allowed: &[AllowedOrigin],
     leniency: Leniency,
-) -> bool {
+) -> Option<Welcome> {
+    if allowed.iter().any(|entry| matches!(entry, AllowedOrigin::Any | AllowedOrigin::Null)) {
+        return Some(Welcome::Everywhere);
+    }
+    let may_pass = leniency == Leniency::Tutorial && is_addressed_as_loopback(head);
+    may_pass.then_some(Welcome::AmongPagesWithoutOrigin)
+}
+
+fn is_allowed(origin: &str, head: &RequestHead, allowed: &[AllowedOrigin]) -> bool {
     if allowed.contains(&AllowedOrigin::Any) {
         return true;
-    }
-    let addressed_as_loopback = host.is_some_and(|(host, _)| is_loopback(host));
-    if origin == "null" || origin == "file://" {
-        return allowed.contains(&AllowedOrigin::Null)
-            || (leniency == Leniency::Tutorial && addressed_as_loopback);
     }
     let Ok(url) = Url::parse(origin) else { return false };
     let parsed = url.origin();
@@ -51,10 +79,13 @@ fn is_allowed(
     if allowed.iter().any(|entry| matches!(entry, AllowedOrigin::Exact(exact) if *exact == serialized)) {
         return true;
     }
-    let (Origin::Tuple(scheme, origin_host, origin_port), Some((host, port))) = (parsed, host) else {
+    let Origin::Tuple(scheme, origin_host, origin_port) = parsed else { return false };
+    let (Ok(origin_host), Ok(Some(Authority { host, port }))) =
+        (origin_host.to_string().parse::<HostName>(), host::of(head))
+    else {
         return false;
     };
-    if addressed_as_loopback && is_loopback(&origin_host) {
+    if origin_host.is_loopback() && is_addressed_as_loopback(head) {
         return true;
     }
     // Behind a proxy that ends TLS we do not see our own scheme: a Host without a port means the scheme's own.
@@ -63,46 +94,54 @@ fn is_allowed(
         "https" => Some(443),
         _ => None,
     });
-    origin_host == *host && own_port == Some(origin_port)
+    origin_host == host && own_port == Some(origin_port)
 }
 
-/// A `Host` header, taken apart.
-fn parse_host(text: &str) -> Option<(Host, Option<u16>)> {
-    // A scheme without a default port keeps the port as it stands; its host must be parsed like that of http.
-    let url = Url::parse(&format!("http://{text}")).ok()?;
-    let port = Url::parse(&format!("x://{text}")).ok()?.port();
-    Some((url.host()?.to_owned(), port))
+/// Whether the client is on this machine, as far as its request tells. One that came through a proxy tells what the proxy
+/// is addressed by.
+fn is_addressed_as_loopback(head: &RequestHead) -> bool {
+    let is_loopback = |authority: Authority| authority.host.is_loopback();
+    host::of(head).is_ok_and(|authority| authority.is_some_and(is_loopback)) && !is_forwarded(head.headers())
 }
 
-fn is_loopback(host: &Host) -> bool {
-    match host {
-        Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
-        Host::Ipv4(ip) => IpAddr::from(*ip).is_loopback(),
-        Host::Ipv6(ip) => IpAddr::from(*ip).is_loopback(),
-    }
+/// Whether a proxy says that it has passed the request on.
+pub fn is_forwarded(headers: &HeaderMap) -> bool {
+    let is_of_proxy = |name: &str| name.starts_with("x-forwarded-") || OF_PROXIES.contains(&name);
+    headers.keys().any(|name| is_of_proxy(name.as_str()))
 }
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::HeaderValue;
+    use actix_web::test::TestRequest;
 
     use super::*;
+
+    fn received(
+        origin: &str,
+        headers: &[(&str, &str)],
+        allowed: &[&str],
+        leniency: Leniency,
+    ) -> Option<Welcome> {
+        let mut request = TestRequest::default().insert_header((header::ORIGIN, origin));
+        for (name, value) in headers {
+            request = request.append_header((*name, *value));
+        }
+        let allowed: Vec<_> = allowed.iter().map(|text| text.parse().expect("an origin")).collect();
+        check(request.to_srv_request().head(), &allowed, leniency).ok()
+    }
 
     fn passes(origin: &str, host: &str, allowed: &[&str]) -> bool {
         passes_with(origin, host, allowed, Leniency::Tutorial)
     }
 
     fn passes_with(origin: &str, host: &str, allowed: &[&str], leniency: Leniency) -> bool {
-        let mut headers = HeaderMap::new();
-        headers.insert(header::ORIGIN, HeaderValue::from_str(origin).expect("a header value"));
-        headers.insert(header::HOST, HeaderValue::from_str(host).expect("a header value"));
-        let allowed: Vec<_> = allowed.iter().map(|text| text.parse().expect("an origin")).collect();
-        check(&headers, &allowed, leniency).is_ok()
+        received(origin, &[("host", host)], allowed, leniency).is_some()
     }
 
     #[test]
     fn a_program_without_an_origin_passes() {
-        assert_eq!(check(&HeaderMap::new(), &[], Leniency::Strict), Ok(()));
+        let request = TestRequest::default().to_srv_request();
+        assert_eq!(check(request.head(), &[], Leniency::Strict), Ok(Welcome::Everywhere));
     }
 
     #[test]
@@ -131,9 +170,44 @@ mod tests {
         for host in ["localhost:3000", "127.0.0.1:3000", "[::1]:3000"] {
             assert!(passes("http://127.0.0.1:5500", host, &[]));
             assert!(passes("http://localhost:8080", host, &[]));
-            assert!(passes("null", host, &[]));
-            assert!(passes("file://", host, &[]));
-            assert!(!passes_with("null", host, &[], Leniency::Strict));
+        }
+    }
+
+    #[test]
+    fn on_loopback_pages_without_origin_are_among_themselves_where_a_door_lets_them_in() {
+        let among = Some(Welcome::AmongPagesWithoutOrigin);
+        for host in ["localhost:3000", "127.0.0.1:3000", "[::1]:3000"] {
+            for origin in ["null", "file://"] {
+                let from =
+                    |allowed: &[&str], leniency| received(origin, &[("host", host)], allowed, leniency);
+                assert_eq!(from(&[], Leniency::Tutorial), among);
+                assert_eq!(from(&[], Leniency::Strict), None);
+                assert_eq!(from(&["http://app.example"], Leniency::Tutorial), among);
+                for allowed in ["null", "*"] {
+                    assert_eq!(from(&[allowed], Leniency::Tutorial), Some(Welcome::Everywhere));
+                    assert_eq!(from(&[allowed], Leniency::Strict), Some(Welcome::Everywhere));
+                }
+            }
+        }
+        assert_eq!(received("null", &[("host", "192.0.2.1")], &[], Leniency::Tutorial), None);
+    }
+
+    #[test]
+    fn what_came_through_a_proxy_is_not_of_this_machine() {
+        for header in [
+            ("X-Forwarded-For", "192.0.2.1"),
+            ("X-Forwarded-Proto", "https"),
+            ("X-Forwarded-Host", "localhost"),
+            ("Forwarded", "for=192.0.2.1"),
+            ("Via", "1.1 proxy"),
+            ("X-Real-IP", "192.0.2.1"),
+        ] {
+            let headers = [("host", "localhost:3000"), header];
+            for origin in ["null", "file://", "http://localhost:5500"] {
+                assert_eq!(received(origin, &headers, &[], Leniency::Tutorial), None, "{origin} {header:?}");
+            }
+            let own = received("http://localhost:3000", &headers, &[], Leniency::Strict);
+            assert_eq!(own, Some(Welcome::Everywhere), "the page of the server itself");
         }
     }
 
@@ -147,11 +221,15 @@ mod tests {
 
     #[test]
     fn two_origins_are_none() {
-        let mut headers = HeaderMap::new();
-        for _ in 0..2 {
-            headers.append(header::ORIGIN, HeaderValue::from_static("http://chat.example"));
-        }
-        headers.insert(header::HOST, HeaderValue::from_static("chat.example"));
-        assert!(check(&headers, &[], Leniency::Tutorial).is_err());
+        let twice = [("host", "chat.example"), ("origin", "http://chat.example")];
+        assert_eq!(received("http://chat.example", &twice, &[], Leniency::Tutorial), None);
+    }
+
+    #[test]
+    fn the_host_of_a_target_is_the_one_that_counts() {
+        let request = TestRequest::with_uri("http://chat.example/ws")
+            .insert_header((header::HOST, "localhost"))
+            .insert_header((header::ORIGIN, "null"));
+        assert!(check(request.to_srv_request().head(), &[], Leniency::Tutorial).is_err());
     }
 }

@@ -234,7 +234,7 @@ fn admit(req: &HttpRequest, door: &Door) -> Result<Visitor, Full> {
 /// Whether a page of the request's origin may begin a session.
 fn is_welcome(req: &HttpRequest, door: &Door) -> bool {
     let is_allowed = |worker: &web::Data<Worker>| {
-        origin::check(req.headers(), &worker.settings.allow_origin, Leniency::Strict).is_ok()
+        origin::check(req.head(), &worker.settings.allow_origin, Leniency::Strict).is_ok()
     };
     door.guard.as_ref().is_none_or(is_allowed)
 }

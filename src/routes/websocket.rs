@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::{
     handshake::{self, Refusal},
-    origin::{self, Leniency},
+    origin::{self, Leniency, Welcome},
     peer,
 };
 use crate::{
@@ -50,7 +50,7 @@ pub async fn chat(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, Error> {
     let admitted = check(&req, &worker, Leniency::Strict)
-        .and_then(|()| handshake::check_subprotocol(req.headers(), SUBPROTOCOL))
+        .and_then(|_| handshake::check_subprotocol(req.headers(), SUBPROTOCOL))
         .and_then(|offered| Ok((offered, admit(&req, &worker, Door::Chat)?)));
     let (offered, admitted) = match admitted {
         Ok((offered, admitted)) => (offered, Ok(admitted)),
@@ -72,16 +72,17 @@ pub async fn echo(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, Error> {
-    let admitted = check(&req, &worker, Leniency::Tutorial).and_then(|()| admit(&req, &worker, Door::Echo));
+    let admitted = check(&req, &worker, Leniency::Tutorial).and_then(|_| admit(&req, &worker, Door::Echo));
     open(&req, payload, &worker, admitted)
 }
 
 async fn admit_plain(req: &HttpRequest, worker: &Worker) -> Result<(Visitor, Admitted), Refusal> {
-    check(req, worker, Leniency::Tutorial)?;
+    let welcome = check(req, worker, Leniency::Tutorial)?;
     let query = web::Query::<PlainQuery>::from_query(req.query_string()).map_err(Refusal::BadQuery)?;
-    let room = match &query.room {
-        Some(name) => RoomName::parse(name).map_err(Refusal::BadRoom)?,
-        None => RoomName::default(),
+    let named = query.room.as_deref().map(RoomName::parse).transpose().map_err(Refusal::BadRoom)?;
+    let room = match welcome {
+        Welcome::Everywhere => named.unwrap_or_default(),
+        Welcome::AmongPagesWithoutOrigin => RoomName::of_pages_without_origin(),
     };
     let address = peer::address(req, &worker.settings.trusted_proxy);
     match worker.chat.send(MayEnter { room: room.clone(), address }).await {
@@ -95,9 +96,9 @@ async fn admit_plain(req: &HttpRequest, worker: &Worker) -> Result<(Visitor, Adm
 }
 
 /// The handshake first, then whether this page may come in.
-pub(super) fn check(req: &HttpRequest, worker: &Worker, leniency: Leniency) -> Result<(), Refusal> {
+pub(super) fn check(req: &HttpRequest, worker: &Worker, leniency: Leniency) -> Result<Welcome, Refusal> {
     handshake::check(req.method(), req.version(), req.headers())?;
-    origin::check(req.headers(), &worker.settings.allow_origin, leniency).map_err(|origin| {
+    origin::check(req.head(), &worker.settings.allow_origin, leniency).map_err(|origin| {
         // Browsers hide the body of a refused handshake from the page and its developer.
         warn!("refused a page of origin {origin:?} at {}: --allow-origin would let it in", req.path());
         Refusal::ForeignOrigin { origin }

@@ -21,6 +21,7 @@ mod limits;
 mod look_alikes;
 mod metrics;
 mod namespaces;
+mod no_origin;
 mod notifiers;
 mod order;
 mod page;

@@ -135,6 +135,8 @@ async fn an_address_that_makes_rooms_too_fast_is_refused_at_every_door_and_may_e
     // Rooms that are there.
     server.connect("/ws?room=b").await.expect_quiet().await;
     assert_eq!(ann.ask("joinRoom", json!({"room": "a"})).await["data"]["room"], "a");
+    // And the default one, which is always there.
+    server.connect("/").await.expect_quiet().await;
 }
 
 fn start_in(folder: &Path) -> (Running, TestServer) {

@@ -48,6 +48,9 @@ impl ChatServer {
 
     /// Whether a client of this address may enter a room, which it would make if the room is not there.
     pub(super) fn may_enter(&self, name: &RoomName, address: Option<IpAddr>) -> Result<(), Refusal> {
+        if name.is_reserved() {
+            return Ok(());
+        }
         let standing = self.rooms.standing(name);
         if standing != Standing::Known && self.knows_rooms {
             name.check_new().map_err(Refusal::NoNewRoom)?;
