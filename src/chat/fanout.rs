@@ -440,8 +440,8 @@ impl Handler<Ignore> for FanOut {
 impl Handler<Detach> for FanOut {
     type Result = ();
 
+    /// What waits in its rooms goes to the others in its time: half of a room may be gone at once.
     fn handle(&mut self, Detach { session }: Detach, _: &mut Self::Context) {
-        self.deliver_around(session);
         self.forget(session);
     }
 }

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::presence::Face;
+use super::news::Notice;
 use crate::{
     journal::{Kind, NewEntry},
     protocol::{
@@ -41,10 +41,8 @@ pub enum Line<'a> {
     Said(u64, NewEntry<'a>),
     /// A plain session sent bytes, which are not kept.
     Binary(&'a Bytes),
-    /// A user came; there are so many now.
-    Arrived(&'a Face, usize),
-    /// A user went; there are so many now.
-    Left(&'a Face, usize),
+    /// A user came or went.
+    Notice(&'a Notice),
     /// The users who are there.
     Users(&'a [UserRef<'a>]),
     /// A user begins or stops to write.
@@ -92,8 +90,8 @@ impl<'a> Line<'a> {
         Some(match *self {
             Self::Said(offset, entry) => said_event(offset, entry, false),
             Self::Binary(_) | Self::Emitted(..) => return None,
-            Self::Arrived(face, count) => Event::AddUser(somebody(face, count)),
-            Self::Left(face, count) => Event::DelUser(somebody(face, count)),
+            Self::Notice(notice) if notice.has_come => Event::AddUser(somebody(notice)),
+            Self::Notice(notice) => Event::DelUser(somebody(notice)),
             Self::Users(users) => Event::UserList(users),
             Self::Typing(username, typing) => Event::Typing { username, typing },
             Self::Private(private) => Event::ReceivePrivate(private),
@@ -101,8 +99,8 @@ impl<'a> Line<'a> {
     }
 }
 
-fn somebody(face: &Face, count: usize) -> Somebody<'_> {
-    Somebody { username: face.nickname.as_str(), avatar: face.avatar.as_str(), count }
+fn somebody(Notice { face, count, more, .. }: &Notice) -> Somebody<'_> {
+    Somebody { username: face.nickname.as_str(), avatar: face.avatar.as_str(), count: *count, more: *more }
 }
 
 /// A message as an event, live or from the journal.

@@ -8,6 +8,7 @@
 //! where), [`presence`] (who is called what), [`log`] (offsets, recovery, repetitions), [`commits`] (what waits for the
 //! journal), [`mod@line`] and [`round`] (what is said, encoded once).
 
+mod alarms;
 pub mod audience;
 mod batch;
 pub mod budget;
@@ -21,6 +22,7 @@ pub mod log;
 mod looks;
 pub mod messages;
 mod new_rooms;
+pub mod news;
 pub mod outlets;
 pub mod presence;
 pub mod room;

@@ -4,7 +4,7 @@
 //! held for a while after the last one dropped. Sessions without a nickname (plain ones) are not here.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     time::Instant,
 };
 
@@ -20,9 +20,20 @@ pub struct Presence {
     /// Users with sessions, in the order of their names.
     users: BTreeMap<NicknameKey, User>,
     by_session: HashMap<SessionId, NicknameKey>,
-    /// Names whose users have dropped.
-    held: HashMap<NicknameKey, Held>,
+    /// The tokens of the users.
+    tokens: HashSet<Token>,
+    held: HeldNames,
     looks: Looks,
+}
+
+/// Names whose users have dropped, found by name, by token and by the end of their time: a room may hold as many as it
+/// had users, and looks one up at each login.
+#[derive(Debug, Default)]
+struct HeldNames {
+    by_name: HashMap<NicknameKey, Held>,
+    /// A token holds one name at a time.
+    by_token: HashMap<Token, NicknameKey>,
+    by_end: BTreeSet<(Instant, NicknameKey)>,
 }
 
 /// Somebody in the room.
@@ -91,16 +102,19 @@ impl Presence {
             return Err(NameTaken);
         }
         self.looks.claim(&face.nickname);
-        let names_in_use = self.users.len() + self.held.len() + 1;
+        let names_in_use = self.users.len() + self.held.by_name.len() + 1;
         self.looks.tidy(names_in_use, |other| {
-            *other == key || self.users.contains_key(other) || self.held.contains_key(other)
+            *other == key || self.users.contains_key(other) || self.held.by_name.contains_key(other)
         });
         let mut change = Change::default();
         if !stays {
             change.left = self.leave(session);
         }
+        self.held.remove(&key);
         // The bearer of a held name who takes another one lets the first go.
-        self.held.retain(|held_key, held| *held_key != key && Some(held.token) != token);
+        if let Some(token) = token {
+            self.held.remove_of(&token);
+        }
         if let Some(user) = self.users.get_mut(&key) {
             if !stays {
                 user.sessions.push(session);
@@ -114,9 +128,9 @@ impl Presence {
             self.by_session.insert(session, key);
             return Ok((token, change));
         }
-        let is_anothers = |token: &Token| self.users.values().any(|user| user.token == *token);
-        let token = token.filter(|token| !is_anothers(token)).unwrap_or(spare);
+        let token = token.filter(|token| !self.tokens.contains(token)).unwrap_or(spare);
         change.arrived = Some(face.clone());
+        self.tokens.insert(token);
         self.users.insert(key.clone(), User { face, token, sessions: vec![session] });
         self.by_session.insert(session, key);
         Ok((token, change))
@@ -124,7 +138,7 @@ impl Presence {
 
     /// Whether the bearer of `token` may be called so.
     fn may_take(&self, key: &NicknameKey, token: Option<Token>, now: Instant) -> bool {
-        let owner = match (self.users.get(key), self.held.get(key)) {
+        let owner = match (self.users.get(key), self.held.by_name.get(key)) {
             (Some(user), _) => user.token,
             (None, Some(held)) if held.until > now => held.token,
             _ => return true,
@@ -153,14 +167,13 @@ impl Presence {
         self.take_out(session).map(|(_, user)| user.face)
     }
 
-    /// The same for a session that dropped: the name of its user is held until then, for who bears the token.
-    pub fn drop_out(&mut self, session: SessionId, until: Instant) -> Option<Face> {
+    /// A session of this user dropped: if it was the last one, the name is held until `until` for the bearer of its token.
+    pub fn drop_out(&mut self, session: SessionId, now: Instant, until: Instant) -> Option<Face> {
         let (key, user) = self.take_out(session)?;
-        if self.held.len() >= MAX_HELD
-            && let Some(oldest) =
-                self.held.iter().min_by_key(|(_, held)| held.until).map(|(key, _)| key.clone())
-        {
-            self.held.remove(&oldest);
+        // As many go as come, so that the names whose time is over do not wait for their number.
+        self.held.expire(now);
+        if self.held.by_name.len() >= MAX_HELD {
+            self.held.remove_oldest();
         }
         self.held.insert(key, Held { token: user.token, until });
         Some(user.face)
@@ -169,13 +182,21 @@ impl Presence {
     fn take_out(&mut self, session: SessionId) -> Option<(NicknameKey, User)> {
         let key = self.by_session.remove(&session)?;
         let user = self.users.get_mut(&key)?;
-        user.sessions.retain(|other| *other != session);
-        if user.sessions.is_empty() { self.users.remove_entry(&key) } else { None }
+        if let Some(place) = user.sessions.iter().position(|other| *other == session) {
+            user.sessions.swap_remove(place);
+        }
+        if !user.sessions.is_empty() {
+            return None;
+        }
+        let (key, user) = self.users.remove_entry(&key)?;
+        self.tokens.remove(&user.token);
+        Some((key, user))
     }
 
-    /// Lets names go that have been held long enough.
-    pub fn expire(&mut self, now: Instant) {
-        self.held.retain(|_, held| held.until > now);
+    /// Lets names go that have been held long enough. Gives back when the last of the others has been.
+    pub fn expire(&mut self, now: Instant) -> Option<Instant> {
+        self.held.expire(now);
+        self.held.by_end.last().map(|(end, _)| *end)
     }
 
     /// The user that a session speaks as.
@@ -190,7 +211,7 @@ impl Presence {
 
     /// Whether a name is held for somebody who is expected back.
     pub fn is_held(&self, key: &NicknameKey) -> bool {
-        self.held.contains_key(key)
+        self.held.by_name.contains_key(key)
     }
 
     /// Users in the order of their names.
@@ -205,7 +226,41 @@ impl Presence {
 
     /// Whether nobody is here and no name is held.
     pub fn is_idle(&self) -> bool {
-        self.users.is_empty() && self.held.is_empty()
+        self.users.is_empty() && self.held.by_name.is_empty()
+    }
+}
+
+impl HeldNames {
+    fn insert(&mut self, key: NicknameKey, held: Held) {
+        self.remove(&key);
+        self.by_token.insert(held.token, key.clone());
+        self.by_end.insert((held.until, key.clone()));
+        self.by_name.insert(key, held);
+    }
+
+    fn remove(&mut self, key: &NicknameKey) {
+        if let Some((key, held)) = self.by_name.remove_entry(key) {
+            self.by_token.remove(&held.token);
+            self.by_end.remove(&(held.until, key));
+        }
+    }
+
+    fn remove_of(&mut self, token: &Token) {
+        if let Some(key) = self.by_token.get(token).cloned() {
+            self.remove(&key);
+        }
+    }
+
+    fn remove_oldest(&mut self) {
+        if let Some((_, key)) = self.by_end.first().cloned() {
+            self.remove(&key);
+        }
+    }
+
+    fn expire(&mut self, now: Instant) {
+        while self.by_end.first().is_some_and(|(end, _)| *end <= now) {
+            self.remove_oldest();
+        }
     }
 }
 
@@ -279,7 +334,7 @@ mod tests {
                 assert_eq!(enter(&mut presence, 2, "AIice", with, now), Err(NameTaken), "{with:?}");
             }
         }
-        presence.drop_out(session(1), later);
+        presence.drop_out(session(1), now, later);
         assert_eq!(enter(&mut presence, 2, "A1ICE", Some(2), now), Err(NameTaken), "held");
         assert!(enter(&mut presence, 3, "AIice", Some(1), now).is_ok(), "the bearer may spell it otherwise");
         assert_eq!(enter(&mut presence, 2, "Alice", Some(2), now), Err(NameTaken));
@@ -288,7 +343,7 @@ mod tests {
         assert_eq!(change, Change { left: Some(face("AIice")), arrived: Some(face("Alice")) });
         presence.leave(session(3));
         assert!(enter(&mut presence, 2, "AIice", None, now).is_ok(), "free at once");
-        presence.drop_out(session(2), later);
+        presence.drop_out(session(2), now, later);
         assert!(enter(&mut presence, 4, "Alice", None, later).is_ok(), "not held any longer");
     }
 
@@ -297,11 +352,11 @@ mod tests {
         let (mut presence, now) = (Presence::default(), Instant::now());
         let later = now + Duration::from_secs(30);
         enter(&mut presence, 1, "Ann", Some(1), now).expect("free");
-        assert_eq!(presence.drop_out(session(1), later), Some(face("Ann")));
+        assert_eq!(presence.drop_out(session(1), now, later), Some(face("Ann")));
         assert_eq!(presence.count(), 0);
         assert_eq!(enter(&mut presence, 2, "ann", Some(2), now), Err(NameTaken));
         assert!(enter(&mut presence, 3, "Ann", Some(1), now).is_ok());
-        presence.drop_out(session(3), later);
+        presence.drop_out(session(3), now, later);
         assert!(enter(&mut presence, 2, "ann", Some(2), later).is_ok(), "not held any longer");
         presence.leave(session(2));
         presence.expire(later);
@@ -425,7 +480,7 @@ mod tests {
                             if let Some((_, name, token)) = own.filter(|_| is_last) {
                                 model.held.push((name, token, now + HOLD));
                             }
-                            presence.drop_out(session(number), at(now + HOLD))
+                            presence.drop_out(session(number), at(now), at(now + HOLD))
                         };
                         prop_assert_eq!(gone.is_some(), is_last);
                         if let Some(left) = gone {

@@ -1,19 +1,15 @@
 //! One room: who is in it, who hears it, and where it stands in its journal.
 
-use std::time::{Duration, Instant};
-
 use super::{
     audience::Audience,
     log::RoomLog,
     messages::{Enter, Publish},
+    news::News,
     presence::Presence,
     rooms::AnyRoom,
     round::OpenRound,
 };
 use crate::domain::RoomName;
-
-/// A room's list of users is sent no more often than this.
-const LIST_INTERVAL: Duration = Duration::from_secs(1);
 
 /// See the module's text.
 #[derive(Debug)]
@@ -30,8 +26,10 @@ pub struct Room {
     pub book: Book,
     /// What has been said and not yet sent.
     pub open: Option<OpenRound>,
-    /// When its list of users is sent.
-    pub list: ListClock,
+    /// What its members have yet to be told of who came and went.
+    pub news: News,
+    /// Whether an alarm is set for the names that are held.
+    pub has_names_alarm: bool,
 }
 
 /// A room's place in the journal, once that is known.
@@ -52,24 +50,6 @@ pub enum Waiting {
     Publish(Publish),
     /// Somebody comes in.
     Enter(Enter),
-}
-
-/// When a room's list of users is sent: at once, but not twice in a second.
-#[derive(Debug, Default)]
-pub struct ListClock {
-    sent: Option<Instant>,
-    is_scheduled: bool,
-}
-
-/// When to send a list.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ListTime {
-    /// Now.
-    Now,
-    /// After this long.
-    In(Duration),
-    /// It is being seen to.
-    Scheduled,
 }
 
 impl Room {
@@ -104,7 +84,8 @@ impl AnyRoom for Room {
             presence: Presence::default(),
             book: Book::Closed,
             open: None,
-            list: ListClock::default(),
+            news: News::default(),
+            has_names_alarm: false,
         }
     }
 
@@ -131,49 +112,5 @@ impl AnyRoom for Room {
             Book::Open(log) => log.is_durable(),
         };
         self.open.is_none() && is_written && self.presence.is_idle()
-    }
-}
-
-impl ListClock {
-    /// The list has changed.
-    pub fn changed(&mut self, now: Instant) -> ListTime {
-        if self.is_scheduled {
-            return ListTime::Scheduled;
-        }
-        let since = self.sent.map_or(LIST_INTERVAL, |sent| now.saturating_duration_since(sent));
-        match LIST_INTERVAL.checked_sub(since).filter(|left| !left.is_zero()) {
-            Some(left) => {
-                self.is_scheduled = true;
-                ListTime::In(left)
-            }
-            None => {
-                self.sent = Some(now);
-                ListTime::Now
-            }
-        }
-    }
-
-    /// The time has come for a list that was scheduled.
-    pub fn due(&mut self, now: Instant) {
-        self.is_scheduled = false;
-        self.sent = Some(now);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_list_is_sent_at_once_and_then_once_a_second() {
-        let (mut clock, now) = (ListClock::default(), Instant::now());
-        let later = |millis| now + Duration::from_millis(millis);
-        assert_eq!(clock.changed(now), ListTime::Now);
-        assert_eq!(clock.changed(later(300)), ListTime::In(Duration::from_millis(700)));
-        assert_eq!(clock.changed(later(400)), ListTime::Scheduled);
-        clock.due(later(1000));
-        assert_eq!(clock.changed(later(1999)), ListTime::In(Duration::from_millis(1)));
-        clock.due(later(2000));
-        assert_eq!(clock.changed(later(3000)), ListTime::Now);
     }
 }

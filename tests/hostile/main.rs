@@ -6,6 +6,8 @@
 
 #[allow(dead_code, reason = "tests to come use the rest")]
 mod client;
+mod crowd;
+mod drop;
 mod harness;
 mod parts;
 #[allow(dead_code, reason = "tests to come use the rest")]

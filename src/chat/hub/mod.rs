@@ -130,8 +130,7 @@ impl Hub {
         let Some(Place { namespace: index, sid, pid, kept }) = self.sockets.remove(&session) else {
             return;
         };
-        // What was emitted up to here is for it still.
-        self.end_round(index);
+        // No round ends for it: it hears nothing more, and very many may go at once.
         let Some(member) = self.rooms.membership(session).cloned() else {
             return;
         };

@@ -5,31 +5,24 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::{AsyncContext as _, Context};
+use actix::Context;
 
 use super::ChatServer;
 use crate::{
     chat::{
-        line::Line,
-        messages::{Behind, Delivery, Enter, Entered, Hear, Ignore, Listen, Refusal, Reply, Tail},
+        alarms::Alarm,
+        messages::{Behind, Delivery, Detach, Enter, Entered, Hear, Ignore, Listen, Refusal, Reply, Tail},
         presence::Change,
-        room::{Book, ListTime, Waiting},
+        room::{Book, Waiting},
         rooms::{Found, Membership, RoomId, Standing},
     },
     domain::{RoomName, SessionId},
     logging,
-    protocol::chat::UserRef,
 };
 
 /// The settings whose bounds are reached, as the log names them.
 pub(super) const MAX_ROOMS: &str = "--max-rooms (ECHOROOM_MAX_ROOMS)";
 const MAX_NEW_ROOMS: &str = "--max-new-rooms-per-minute (ECHOROOM_MAX_NEW_ROOMS_PER_MINUTE)";
-
-/// Most users that a list names.
-const MAX_LISTED: usize = 500;
-
-/// Most bytes of names and faces in a list: faces may be pictures.
-const MAX_LIST_BYTES: usize = 64 * 1024;
 
 impl ChatServer {
     /// A session wants to be somebody in a room, as soon as the room's place in the journal is known.
@@ -42,7 +35,7 @@ impl ChatServer {
         self.open_book(id, ctx);
         match self.rooms.get(id).map(|room| &mut room.book) {
             Some(Book::Opening(waiting)) => waiting.push(Waiting::Enter(enter)),
-            _ => self.enter_open(id, enter, ctx),
+            _ => self.enter_open(id, enter),
         }
     }
 
@@ -95,7 +88,7 @@ impl ChatServer {
     }
 
     /// The same in a room whose place in the journal is known.
-    pub(super) fn enter_open(&mut self, id: RoomId, enter: Enter, ctx: &mut Context<Self>) {
+    pub(super) fn enter_open(&mut self, id: RoomId, enter: Enter) {
         let Enter { session, ticket, face, token, spare, since, .. } = enter;
         // Somebody who has gone meanwhile takes no name.
         let Some(former) = self.rooms.membership(session).map(Membership::room) else {
@@ -116,10 +109,10 @@ impl ChatServer {
         if former == Some(id) {
             self.stop_hearing(session);
         } else {
-            self.part(session, None, ctx);
+            self.part(session);
             self.rooms.put(session, id);
         }
-        self.announce(id, &change, ctx);
+        self.announce(session, id, &change);
         // Now, and not before: what it hears later is behind the lines of this turn.
         let Some(log) = self.rooms.get(id).and_then(|room| room.log()) else {
             return;
@@ -132,7 +125,7 @@ impl ChatServer {
     }
 
     /// A session has read the journal and wants to hear the rest.
-    pub(super) fn listen(&mut self, listen: Listen, ctx: &mut Context<Self>) {
+    pub(super) fn listen(&mut self, listen: Listen) {
         let Listen { session, visit, after } = listen;
         let is_there = |member: &&Membership| member.visit == visit && !member.hears;
         let Some(id) = self.rooms.membership(session).filter(is_there).and_then(Membership::room) else {
@@ -149,7 +142,7 @@ impl ChatServer {
         };
         self.tell(session, Delivery::Tail(Tail { session, visit, records, behind: None }));
         self.hear(session, id);
-        self.announce_list(id, ctx);
+        self.send_list_to(session, id);
     }
 
     /// A session hears its room from here on.
@@ -174,84 +167,39 @@ impl ChatServer {
         }
     }
 
-    /// The one way out of a room, harmless for a session that is in none. The name of who drops is held that long.
-    pub(super) fn part(&mut self, session: SessionId, hold: Option<Duration>, ctx: &mut Context<Self>) {
+    /// A session leaves its room and goes on, if it is in one.
+    pub(super) fn part(&mut self, session: SessionId) {
         self.stop_hearing(session);
+        self.go(session, None);
+    }
+
+    /// A session has ended: it hears nothing more, so no round ends for it. The name of a user who dropped is held.
+    pub(super) fn end(&mut self, session: SessionId) {
+        self.go(session, Some(self.limits.name_hold));
+        if let Some(fanout) = self.fanout_of(session) {
+            fanout.do_send(Detach { session });
+        }
+        self.rooms.remove(session);
+    }
+
+    /// The one way out of a room, idempotent. The name of a user who drops is held for that long.
+    fn go(&mut self, session: SessionId, hold: Option<Duration>) {
         let Some(id) = self.rooms.room_of(session) else {
             return;
         };
         self.rooms.take_out(session, id);
+        let now = Instant::now();
         let left = self.rooms.get(id).and_then(|room| match hold {
-            Some(hold) => room.presence.drop_out(session, Instant::now() + hold),
+            Some(hold) => room.presence.drop_out(session, now, now + hold),
             None => room.presence.leave(session),
         });
-        if let Some(hold) = hold.filter(|_| left.is_some()) {
-            ctx.run_later(hold, move |server, _| server.expire(id));
+        if let Some(hold) = hold.filter(|_| left.is_some())
+            && let Some(room) = self.rooms.get(id)
+            && !std::mem::replace(&mut room.has_names_alarm, true)
+        {
+            self.alarms.set(now + hold, id, Alarm::Names);
         }
-        self.announce(id, &Change { left, arrived: None }, ctx);
+        self.announce(session, id, &Change { left, arrived: None });
         self.rooms.retire(id);
-    }
-
-    /// Lets names go that have been held long enough.
-    fn expire(&mut self, id: RoomId) {
-        if let Some(room) = self.rooms.get(id) {
-            room.presence.expire(Instant::now());
-            self.rooms.retire(id);
-        }
-    }
-
-    /// Tells a room who came and who went.
-    fn announce(&mut self, id: RoomId, change: &Change, ctx: &mut Context<Self>) {
-        let Some(count) = self.rooms.get(id).map(|room| room.presence.count()) else {
-            return;
-        };
-        if let Some(left) = &change.left {
-            // One after the other: who arrives is not there yet.
-            self.add_line(id, &Line::Left(left, count - usize::from(change.arrived.is_some())));
-            self.announce_list(id, ctx);
-        }
-        // The list waits until who came can hear it.
-        if let Some(arrived) = &change.arrived {
-            self.add_line(id, &Line::Arrived(arrived, count));
-        }
-    }
-
-    /// Sends a room its list of users, now or when a second has gone by since the last.
-    fn announce_list(&mut self, id: RoomId, ctx: &mut Context<Self>) {
-        match self.rooms.get(id).map(|room| room.list.changed(Instant::now())) {
-            Some(ListTime::Now) => self.send_list(id),
-            Some(ListTime::In(delay)) => {
-                ctx.run_later(delay, move |server, _| {
-                    if let Some(room) = server.rooms.get(id) {
-                        room.list.due(Instant::now());
-                        server.send_list(id);
-                        server.end_round(id);
-                    }
-                });
-            }
-            Some(ListTime::Scheduled) | None => {}
-        }
-    }
-
-    fn send_list(&mut self, id: RoomId) {
-        let Some(room) = self.rooms.get(id) else {
-            return;
-        };
-        let mut bytes = 0;
-        let faces: Vec<_> = room
-            .presence
-            .users()
-            .take(MAX_LISTED)
-            .take_while(|user| {
-                bytes += user.face.nickname.as_str().len() + user.face.avatar.as_str().len();
-                bytes <= MAX_LIST_BYTES
-            })
-            .map(|user| user.face.clone())
-            .collect();
-        let users: Vec<_> = faces
-            .iter()
-            .map(|face| UserRef { username: face.nickname.as_str(), avatar: face.avatar.as_str() })
-            .collect();
-        self.add_line(id, &Line::Users(&users));
     }
 }

@@ -129,7 +129,7 @@ impl ChatServer {
                 Waiting::Enter(enter) if fault.is_some() => {
                     self.refuse(enter.session, enter.ticket, Refusal::JournalUnavailable);
                 }
-                Waiting::Enter(enter) => self.enter_open(id, enter, ctx),
+                Waiting::Enter(enter) => self.enter_open(id, enter),
                 Waiting::Publish(publish) => self.publish_open(id, publish),
             }
         }

@@ -13,13 +13,14 @@ use actix::{
 use tokio::sync::oneshot;
 
 use super::{
+    alarms::{Alarms, Ringing},
     commits::Commits,
     fanout::FanOut,
     listing::Listing,
     messages::{
-        AddWorker, Attach, CloseJournal, Delivery, Depart, Detach, DismissAll, Dismissal, Enter, ForgetRoom,
-        Join, Leave, ListRooms, Listen, MayEnter, Post, Publish, Refusal, Reply, RoomList, ShowTyping,
-        Summarize, Summary, Tell, Whisper,
+        AddWorker, Attach, CloseJournal, Delivery, Depart, DismissAll, Dismissal, Enter, ForgetRoom, Join,
+        Leave, ListRooms, Listen, MayEnter, Post, Publish, Refusal, Reply, RoomList, ShowTyping, Summarize,
+        Summary, Tell, Whisper,
     },
     new_rooms::NewRooms,
     room::Room,
@@ -34,6 +35,7 @@ use crate::{
     protocol::websocket::deflate::Deflater,
 };
 
+mod announcing;
 mod entering;
 mod journaling;
 mod talking;
@@ -56,8 +58,8 @@ pub struct ChatLimits {
 /// Membership, order, rounds, presence, and the only writer of the journal. One per process, on the first worker's
 /// thread.
 ///
-/// A room's round ends when the mailbox is empty, when the round is full, or when somebody begins or stops to hear that
-/// room: so each hears all that is said between. What is to be kept of a round goes to the journal, one batch at a time;
+/// A room's round ends when the mailbox is empty, when the round is full, or when a session begins or stops to hear that
+/// room: so each hears all that is said between. It does not end for a session that is gone. What is to be kept of a round goes to the journal, one batch at a time;
 /// its senders hear of it when it is durable, the others do not wait for that.
 pub struct ChatServer {
     limits: ChatLimits,
@@ -83,6 +85,7 @@ pub struct ChatServer {
     /// Who waits for the journal to be closed.
     closing: Vec<oneshot::Sender<()>>,
     listing: Listing,
+    alarms: Alarms,
 }
 
 impl ChatServer {
@@ -105,6 +108,7 @@ impl ChatServer {
             is_retry_due: false,
             closing: Vec::new(),
             listing: Listing::default(),
+            alarms: Alarms::default(),
         }
     }
 
@@ -167,6 +171,7 @@ impl Actor for ChatServer {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.spawn(WhenMailboxIsEmpty(Self::end_turn));
+        ctx.spawn(Ringing::new(|server: &Self| server.alarms.next(), Self::ring));
         self.look_into_journal(ctx);
         self.sweep(ctx);
     }
@@ -215,12 +220,9 @@ impl Handler<Leave> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, Leave { session }: Leave, ctx: &mut Self::Context) {
-        self.part(session, Some(self.limits.name_hold), ctx);
-        if let Some(fanout) = self.fanout_of(session) {
-            fanout.do_send(Detach { session });
-        }
-        self.rooms.remove(session);
+        self.end(session);
         self.metrics.set_rooms(self.rooms.occupied());
+        self.count_turn(ctx);
     }
 }
 
@@ -239,6 +241,7 @@ impl Handler<Enter> for ChatServer {
     fn handle(&mut self, enter: Enter, ctx: &mut Self::Context) {
         self.enter(enter, ctx);
         self.metrics.set_rooms(self.rooms.occupied());
+        self.count_turn(ctx);
     }
 }
 
@@ -246,7 +249,8 @@ impl Handler<Listen> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, listen: Listen, ctx: &mut Self::Context) {
-        self.listen(listen, ctx);
+        self.listen(listen);
+        self.count_turn(ctx);
     }
 }
 
@@ -285,9 +289,10 @@ impl Handler<Depart> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, Depart { session, ticket }: Depart, ctx: &mut Self::Context) {
-        self.part(session, None, ctx);
+        self.part(session);
         self.reply(session, ticket, Reply::Departed);
         self.metrics.set_rooms(self.rooms.occupied());
+        self.count_turn(ctx);
     }
 }
 

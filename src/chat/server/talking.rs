@@ -208,13 +208,17 @@ impl ChatServer {
     }
 
     /// Adds a line that is not kept to a room's round.
-    pub(super) fn add_line(&mut self, id: RoomId, line: &Line<'_>) {
+    pub(super) fn add_line(&mut self, id: RoomId, line: &Line<'_>, reach: Reach) {
         if let Some(room) = self.rooms.get(id) {
             let deflater = deflater(&mut self.deflater, &room.audience);
             if room.open.is_none() {
                 self.open_rooms.push(id);
             }
-            room.open_round().push(line, Reach::All, deflater);
+            let open = room.open_round();
+            open.push(line, reach, deflater);
+            if open.is_full() {
+                self.end_round(id);
+            }
         }
     }
 
@@ -260,6 +264,9 @@ impl ChatServer {
 }
 
 /// The deflater, if somebody in the room reads what it makes.
-fn deflater<'a>(deflater: &'a mut Option<Deflater>, audience: &Audience) -> Option<&'a mut Deflater> {
+pub(super) fn deflater<'a>(
+    deflater: &'a mut Option<Deflater>,
+    audience: &Audience,
+) -> Option<&'a mut Deflater> {
     audience.reads_deflated().then(|| deflater.get_or_insert_with(|| Deflater::new(FULL_WINDOW)))
 }

@@ -37,6 +37,9 @@ pub struct Somebody<'a> {
     pub avatar: &'a str,
     /// How many people are in the room now.
     pub count: usize,
+    /// How many more came or went at once, whom no event names: the list of users has them.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub more: usize,
 }
 
 /// Somebody who is in the room.
@@ -89,6 +92,11 @@ pub struct Private<'a> {
     /// The name its client gave it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<&'a str>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde gives a reference")]
+fn is_zero(number: &usize) -> bool {
+    *number == 0
 }
 
 impl Event<'_> {

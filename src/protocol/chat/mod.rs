@@ -25,6 +25,12 @@ pub const SUBPROTOCOL: &str = "chat.v1";
 /// Longest `id` a client may give a message, in bytes.
 pub const MAX_ID_BYTES: usize = 64;
 
+/// In a room of more users than this, those who come and go are told together, and the list of users is sent seldom.
+pub const MAX_USERS_AT_ONCE: usize = 50;
+
+/// Users in a list, at most; a client asks for the others.
+pub const USERS_PAGE: usize = 100;
+
 /// Messages of one page of history: the default, and what a client may ask for.
 pub const HISTORY_LIMIT: u64 = 50;
 

@@ -1,0 +1,231 @@
+use std::collections::BTreeSet;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::domain::{Avatar, Nickname, Token};
+
+/// A room, and what a member knows who has been there from the start.
+struct Room {
+    presence: Presence,
+    news: News,
+    now: Instant,
+    known: BTreeSet<String>,
+    lists: Vec<Instant>,
+    /// Bytes that the member has been sent.
+    heard: usize,
+}
+
+fn face(number: u64) -> Face {
+    let nickname = Nickname::parse(&format!("user {number:05}")).expect("a legal name");
+    Face { nickname, avatar: Avatar::default() }
+}
+
+impl Room {
+    /// A room of `users` who all know of each other.
+    fn of(users: u64) -> Self {
+        let (presence, known) = (Presence::default(), BTreeSet::new());
+        let news = News::default();
+        let mut room = Self { presence, news, now: Instant::now(), known, lists: Vec::new(), heard: 0 };
+        for number in 0..users {
+            room.enter(number);
+            room.wait(Duration::from_secs(20));
+        }
+        (room.heard, room.lists) = (0, Vec::new());
+        room
+    }
+
+    fn enter(&mut self, number: u64) -> Vec<Notice> {
+        let (session, token) = (SessionId::of(number), Token::random().expect("random numbers"));
+        let entered = self.presence.enter(session, face(number), None, token, self.now);
+        self.changed(&entered.expect("a free name").1, session)
+    }
+
+    fn leave(&mut self, number: u64) -> Vec<Notice> {
+        let session = SessionId::of(number);
+        let left = self.presence.leave(session);
+        self.changed(&Change { left, arrived: None }, session)
+    }
+
+    fn changed(&mut self, change: &Change, by: SessionId) -> Vec<Notice> {
+        self.news.changed(change, by);
+        self.look()
+    }
+
+    fn members(&self) -> usize {
+        self.presence.count()
+    }
+
+    fn look(&mut self) -> Vec<Notice> {
+        let notices = self.news.take_notices(&self.presence, self.members(), self.now);
+        for notice in &notices {
+            self.heard += notice.bytes();
+            let name = notice.face.nickname.to_string();
+            let is_news = match notice.has_come {
+                true => self.known.insert(name),
+                false => self.known.remove(&name),
+            };
+            assert!(is_news || self.news.lists_given > 0, "what was known is told again");
+            if notice.more == 0 {
+                assert_eq!(notice.count, self.known.len());
+            }
+        }
+        if notices.iter().any(|notice| notice.more > 0) {
+            self.known = self.names();
+        }
+        if self.news.take_list(&self.presence, self.members(), self.now) {
+            self.heard += list_bytes(&self.presence);
+            self.lists.push(self.now);
+        }
+        notices
+    }
+
+    fn wait(&mut self, time: Duration) -> Vec<Notice> {
+        let end = self.now + time;
+        let mut notices = Vec::new();
+        while let Some(at) = self.news.next_alarm(&self.presence, self.now).filter(|at| *at <= end) {
+            self.now = at;
+            self.news.rung(self.now);
+            notices.extend(self.look());
+        }
+        // An alarm that is due later is set again by who waits on.
+        self.news.alarm = None;
+        self.now = end;
+        notices
+    }
+
+    fn names(&self) -> BTreeSet<String> {
+        self.presence.users().map(|user| user.face.nickname.to_string()).collect()
+    }
+}
+
+/// What a member knows who knew that and was told this.
+fn follow(mut known: BTreeSet<String>, told: &[Notice], room: &Room) -> BTreeSet<String> {
+    for notice in told {
+        let name = notice.face.nickname.to_string();
+        if notice.has_come {
+            known.insert(name)
+        } else {
+            known.remove(&name)
+        };
+    }
+    if told.iter().any(|notice| notice.more > 0) { room.names() } else { known }
+}
+
+const LONG: Duration = Duration::from_secs(100);
+
+#[test]
+fn a_small_room_is_told_at_once_and_has_its_list_once_a_second() {
+    let mut room = Room::of(10);
+    room.wait(LONG);
+    let start = room.now;
+    assert_eq!(room.enter(10).len(), 1);
+    assert_eq!(room.lists, [start]);
+    assert_eq!(room.leave(3).len(), 1);
+    assert_eq!(room.lists.len(), 1);
+    assert!(room.wait(LONG).is_empty());
+    assert_eq!(room.lists, [start, start + INTERVAL]);
+}
+
+#[test]
+fn in_a_large_room_changes_wait_for_each_other_and_what_cancels_out_is_not_told() {
+    let mut room = Room::of(200);
+    room.wait(LONG);
+    assert_eq!(room.leave(3).len(), 1, "the first one is told at once");
+    for number in [4, 5, 6] {
+        assert!(room.leave(number).is_empty());
+    }
+    assert!(room.enter(5).is_empty());
+    let told = room.wait(LONG);
+    assert_eq!(told.iter().map(|notice| notice.face.clone()).collect::<Vec<_>>(), [face(4), face(6)]);
+    assert_eq!(room.known, room.names());
+}
+
+#[test]
+fn of_very_many_at_once_some_are_told_by_name_and_the_list_tells_the_rest() {
+    let mut room = Room::of(1000);
+    room.wait(LONG);
+    (room.lists, room.heard) = (Vec::new(), 0);
+    for number in 0..500 {
+        room.leave(number);
+    }
+    let told = room.wait(LONG);
+    assert_eq!((told.len(), told[9].more, told[9].count), (MOST_BY_NAME, 489, 500));
+    assert_eq!(room.lists.len(), 1);
+    assert!(room.heard < 6000, "{} bytes", room.heard);
+}
+
+#[test]
+fn the_lists_of_a_large_room_are_ten_seconds_apart_and_paid_for() {
+    let mut room = Room::of(1000);
+    room.wait(LONG);
+    (room.lists, room.heard) = (Vec::new(), 0);
+    let mut changes = 0;
+    for _ in 0..600 {
+        room.leave(7);
+        room.wait(Duration::from_millis(700));
+        room.enter(7);
+        room.wait(Duration::from_millis(700));
+        changes += 2;
+    }
+    // The first list may be paid for by those who came before.
+    let budget = changes * PAID_BY_CHANGE + list_bytes(&room.presence);
+    assert!(room.heard <= budget, "{} bytes for {changes} changes", room.heard);
+    assert!(room.lists.len() > 5, "{} lists", room.lists.len());
+    assert!(room.lists.windows(2).all(|pair| pair[1] - pair[0] >= LIST_INTERVAL));
+}
+
+#[test]
+fn who_is_given_the_list_while_somebody_is_away_hears_of_their_return() {
+    let mut room = Room::of(80);
+    room.wait(LONG);
+    room.leave(70);
+    assert!(room.leave(3).is_empty() && room.leave(4).is_empty());
+    assert!(room.enter(4).is_empty());
+    room.news.list_given();
+    assert!(room.enter(3).is_empty());
+    let told = room.wait(LONG);
+    assert_eq!(
+        told.iter().map(|notice| (notice.face.clone(), notice.has_come)).collect::<Vec<_>>(),
+        [(face(3), true)]
+    );
+    room.leave(70);
+    room.enter(1000);
+    room.news.list_given();
+    room.leave(1000);
+    let told = room.wait(LONG);
+    assert_eq!(
+        told.iter().map(|notice| (notice.face.clone(), notice.has_come)).collect::<Vec<_>>(),
+        [(face(1000), false)]
+    );
+}
+
+proptest! {
+    /// Users come and go as chance has it, in a room that grows large and small again.
+    #[test]
+    fn members_know_in_the_end_who_is_there(steps in prop::collection::vec((0..80u64, 0..4u8, 0..900u64), 0..400)) {
+        let mut room = Room::of(45);
+        let mut newcomer: Option<BTreeSet<String>> = None;
+        for (number, step, millis) in steps {
+            let told = match room.presence.user_of(SessionId::of(number)) {
+                Some(_) => room.leave(number),
+                None => room.enter(number),
+            };
+            let told = match step {
+                0 => [told, room.wait(Duration::from_millis(millis))].concat(),
+                1 => {
+                    room.news.list_given();
+                    newcomer = Some(room.names());
+                    continue;
+                }
+                _ => told,
+            };
+            newcomer = newcomer.map(|known| follow(known, &told, &room));
+        }
+        let told = room.wait(LONG);
+        prop_assert_eq!(&room.known, &room.names());
+        if let Some(known) = newcomer {
+            prop_assert_eq!(follow(known, &told, &room), room.names());
+        }
+    }
+}

@@ -1,0 +1,111 @@
+//! Telling a room who came and who went, in time.
+
+use std::time::Instant;
+
+use actix::Context;
+
+use super::ChatServer;
+use crate::{
+    chat::{
+        alarms::Alarm,
+        audience::Audience,
+        line::Line,
+        messages::FanOutRound,
+        presence::{Change, Face, Presence},
+        rooms::RoomId,
+        round::{Hearers, OpenRound, Reach},
+    },
+    domain::SessionId,
+    protocol::chat::{USERS_PAGE, UserRef},
+};
+
+impl ChatServer {
+    /// A session has changed who is in a room, which is told when its time has come.
+    pub(super) fn announce(&mut self, session: SessionId, id: RoomId, change: &Change) {
+        if let Some(room) = self.rooms.get(id) {
+            room.news.changed(change, session);
+            self.tell_news(id);
+        }
+    }
+
+    /// Tells a room what it is to be told by now, and sets its alarm for the rest.
+    fn tell_news(&mut self, id: RoomId) {
+        let now = Instant::now();
+        let Some(room) = self.rooms.get(id) else {
+            return;
+        };
+        let notices = room.news.take_notices(&room.presence, room.members, now);
+        let is_list_due = room.news.take_list(&room.presence, room.members, now);
+        let list = is_list_due.then(|| first_users(&room.presence));
+        let alarm = room.news.next_alarm(&room.presence, now);
+        for notice in &notices {
+            self.add_line(id, &Line::Notice(notice), Reach::AllBut(notice.by));
+        }
+        if let Some(list) = list {
+            self.add_line(id, &Line::Users(&references(&list)), Reach::All);
+        }
+        if let Some(at) = alarm {
+            self.alarms.set(at, id, Alarm::News);
+        }
+    }
+
+    /// Sends a session that has come in the list of users.
+    pub(super) fn send_list_to(&mut self, session: SessionId, id: RoomId) {
+        let Some((worker, encoding)) =
+            self.rooms.membership(session).map(|member| (member.worker, member.encoding))
+        else {
+            return;
+        };
+        let Some(room) = self.rooms.get(id) else {
+            return;
+        };
+        room.news.list_given();
+        let list = first_users(&room.presence);
+        let mut audience = Audience::default();
+        audience.add(worker, encoding);
+        let mut open = OpenRound::new(&audience);
+        let deflater = super::talking::deflater(&mut self.deflater, &audience);
+        open.push(&Line::Users(&references(&list)), Reach::All, deflater);
+        let round = open.finish(Hearers::Only(vec![session])).0.into();
+        if let Some(fanout) = self.workers.get(&worker) {
+            fanout.do_send(FanOutRound { room: id, round });
+        }
+    }
+
+    /// Does what the rooms have to do by now.
+    pub(super) fn ring(&mut self, _: &mut Context<Self>) {
+        let now = Instant::now();
+        while let Some((id, alarm)) = self.alarms.take_due(now) {
+            let Some(room) = self.rooms.get(id) else {
+                continue;
+            };
+            match alarm {
+                Alarm::News => {
+                    room.news.rung(now);
+                    self.tell_news(id);
+                    self.end_round(id);
+                }
+                Alarm::Names => {
+                    let last = room.presence.expire(now);
+                    room.has_names_alarm = last.is_some();
+                    if let Some(last) = last {
+                        self.alarms.set(last, id, Alarm::Names);
+                    }
+                    self.rooms.retire(id);
+                }
+            }
+        }
+    }
+}
+
+/// The users in a list.
+fn first_users(presence: &Presence) -> Vec<Face> {
+    presence.users().take(USERS_PAGE).map(|user| user.face.clone()).collect()
+}
+
+fn references(faces: &[Face]) -> Vec<UserRef<'_>> {
+    faces
+        .iter()
+        .map(|face| UserRef { username: face.nickname.as_str(), avatar: face.avatar.as_str() })
+        .collect()
+}
