@@ -7,7 +7,9 @@ const MOST = 100;
 const RETRY_MS = 2_000;
 
 /** Codes after which the same message may succeed. */
-const MAY_SUCCEED = new Set(['disconnected', 'timeout', 'rate_limited', 'journal_unavailable', 'not_logged_in']);
+const MAY_SUCCEED = new Set([
+  'disconnected', 'timeout', 'rate_limited', 'journal_unavailable', 'not_kept_yet', 'not_logged_in',
+]);
 
 /** An id nobody else has; also where `crypto.randomUUID` is missing, on plain HTTP. */
 export function newId() {

@@ -22,6 +22,7 @@ mod look_alikes;
 mod metrics;
 mod namespaces;
 mod no_origin;
+mod not_kept_yet;
 mod notifiers;
 mod order;
 mod page;

@@ -135,6 +135,8 @@ pub enum Refusal {
     NoSuchUser,
     /// The journal cannot take or give messages now.
     JournalUnavailable,
+    /// The message was relayed, and stays with the chat server until the journal takes it.
+    NotKeptYet,
 }
 
 /// Why the server ends a session that did nothing against the protocol.

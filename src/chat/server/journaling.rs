@@ -191,11 +191,11 @@ impl ChatServer {
         self.close_if_idle(ctx);
     }
 
-    /// Nothing more is taken until the journal is well; who waits is told. What has been relayed stays in memory and is
-    /// tried again.
+    /// Nothing more is taken until the journal is well. What has been relayed stays in memory and is tried again; its
+    /// senders are told that it is not kept yet.
     fn journal_failed(&mut self, error: JournalError, ctx: &mut Context<Self>) {
         self.metrics.set_journal_available(false);
-        let refused = Reply::Refused(Refusal::JournalUnavailable);
+        let refused = Reply::Refused(Refusal::NotKeptYet);
         let receipts = self.commits.failed(error);
         self.tell_all(receipts.into_iter().map(|Receipt { session, ticket, .. }| {
             (session, Delivery::Reply { session, ticket, reply: refused.clone() })

@@ -84,10 +84,12 @@ impl ChatServer {
             let receipt = Receipt { session, ticket, place };
             if place.offset <= log.durable() {
                 self.reply(session, ticket, Reply::Posted(place));
-            } else if !self.commits.attach(id, receipt)
-                && let Some(open) = &mut room.open
-            {
+            } else if self.commits.attach(id, receipt) {
+                // It is answered with the message that is on its way.
+            } else if let Some(open) = &mut room.open {
                 open.owe(receipt);
+            } else {
+                return Err(Refusal::NotKeptYet);
             }
             return Ok(());
         }

@@ -35,8 +35,10 @@ pub enum Code {
     BadImage,
     /// Messages come faster than they may; this one was not taken.
     RateLimited,
-    /// The message cannot be kept, or what was kept cannot be read.
+    /// The message cannot be kept, so it was not taken; or what was kept cannot be read.
     JournalUnavailable,
+    /// The room has heard the message; it is not kept yet, and will be as soon as the journal takes messages again.
+    NotKeptYet,
 }
 
 /// One row of the table of codes.
@@ -53,7 +55,7 @@ pub struct CodeRow {
 }
 
 /// All codes.
-pub const CODES: [CodeRow; 15] = [
+pub const CODES: [CodeRow; 16] = [
     row(Code::BadJson, "bad_json", "the message is no JSON", false),
     row(Code::BadField, "bad_field", "a field is missing or of another type", false),
     row(Code::UnknownEvent, "unknown_event", "there is no such event", false),
@@ -76,7 +78,13 @@ pub const CODES: [CodeRow; 15] = [
     row(
         Code::JournalUnavailable,
         "journal_unavailable",
-        "messages cannot be kept now, so none are taken",
+        "messages cannot be kept or read now, so none are taken",
+        true,
+    ),
+    row(
+        Code::NotKeptYet,
+        "not_kept_yet",
+        "the room has heard the message; it will be kept as soon as that can be. Sent again with its id, it is not said twice",
         true,
     ),
 ];

@@ -401,5 +401,6 @@ fn failure_of(refusal: Refusal) -> Failure {
         Refusal::NoNewRoom(error) => return Failure::with(Code::BadRoom, error.to_string()),
         Refusal::NoSuchUser => Code::NoSuchUser,
         Refusal::JournalUnavailable => Code::JournalUnavailable,
+        Refusal::NotKeptYet => Code::NotKeptYet,
     })
 }
