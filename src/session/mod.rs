@@ -150,6 +150,15 @@ impl Ending {
         }
     }
 
+    /// Whether the client was lost, neither leaving nor sent away for what it did.
+    pub fn is_loss(&self) -> bool {
+        match self {
+            Self::Lost | Self::Silent => true,
+            Self::Dismissed(why) => matches!(why, Dismissal::SlowConsumer | Dismissal::Restart),
+            Self::ClosedByPeer(_) | Self::Broken(_) | Self::Flood | Self::Nobody => false,
+        }
+    }
+
     /// The code it is counted under.
     pub fn code(&self) -> u16 {
         match (self, self.close_reason()) {

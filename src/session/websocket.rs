@@ -342,8 +342,10 @@ impl Actor for WebSocketSession {
     /// Actix calls this once on every path, also when the connection is dropped with the actor in it.
     fn stopped(&mut self, _: &mut Self::Context) {
         self.worker.outlets.take(self.id);
-        self.worker.chat.do_send(Leave { session: self.id });
         let ending = self.ending.as_ref().unwrap_or(&Ending::Lost);
+        let is_lost = ending.is_loss();
+        let holds_name = self.conversation.as_deref().is_some_and(|talk| talk.holds_name(is_lost));
+        self.worker.chat.do_send(Leave { session: self.id, holds_name });
         self.metrics.sessions.dec();
         self.worker.metrics.closed(ending.code());
         if let Some(watch) = &self.visitor.watch {

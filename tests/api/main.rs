@@ -16,6 +16,7 @@ mod helpers;
 mod hosts;
 mod identity;
 mod journal;
+mod leaving;
 mod lesson;
 mod limits;
 mod look_alikes;

@@ -40,6 +40,8 @@ pub struct Join {
 pub struct Leave {
     /// Who.
     pub session: SessionId,
+    /// Whether the name of its user is held, if this was the user's last session.
+    pub holds_name: bool,
 }
 
 /// A guest says something to the others in its room.

@@ -173,9 +173,9 @@ impl ChatServer {
         self.go(session, None);
     }
 
-    /// A session has ended: it hears nothing more, so no round ends for it. The name of a user who dropped is held.
-    pub(super) fn end(&mut self, session: SessionId) {
-        self.go(session, Some(self.limits.name_hold));
+    /// A session has ended: it hears nothing more, so no round ends for it.
+    pub(super) fn end(&mut self, session: SessionId, holds_name: bool) {
+        self.go(session, holds_name.then_some(self.limits.name_hold));
         if let Some(fanout) = self.fanout_of(session) {
             fanout.do_send(Detach { session });
         }

@@ -219,8 +219,8 @@ impl Handler<Join> for ChatServer {
 impl Handler<Leave> for ChatServer {
     type Result = ();
 
-    fn handle(&mut self, Leave { session }: Leave, ctx: &mut Self::Context) {
-        self.end(session);
+    fn handle(&mut self, Leave { session, holds_name }: Leave, ctx: &mut Self::Context) {
+        self.end(session, holds_name);
         self.metrics.set_rooms(self.rooms.occupied());
         self.count_turn(ctx);
     }

@@ -144,6 +144,8 @@ pub struct Conversation {
     /// What it says privately once it does.
     waiting_private: Option<Box<PrivateRequest>>,
     has_been_somebody: bool,
+    /// Whether a login of it came with a token.
+    has_shown_token: bool,
 }
 
 #[derive(Clone, Debug)]
@@ -225,12 +227,19 @@ impl Conversation {
             catching_up: None,
             waiting_private: None,
             has_been_somebody: false,
+            has_shown_token: false,
         }
     }
 
     /// Whether somebody has logged in, however it went on.
     pub fn has_been_somebody(&self) -> bool {
         self.has_been_somebody
+    }
+
+    /// Whether the name of its user is held when the session ends: for a client that was lost, and for one that comes back
+    /// with its token. A client that has left, and knows of no token, would only be kept out by its own name.
+    pub fn holds_name(&self, is_lost: bool) -> bool {
+        is_lost || self.has_shown_token
     }
 
     // ----- from the client -----

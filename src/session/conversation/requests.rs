@@ -73,6 +73,7 @@ impl Conversation {
             Avatar::parse_or_default(login.avatar.as_deref().unwrap_or_default(), self.avatar_limits());
         let room = login.room.as_deref().map_or_else(|| Ok(RoomName::default()), parse_room)?;
         let token = login.token.as_deref().filter(|token| !token.is_empty()).map(parse_token).transpose()?;
+        self.has_shown_token |= token.is_some();
         let since = match (login.epoch, login.offset) {
             (Some(epoch), Some(offset)) => Some(parse_since(&epoch, offset)?),
             (None, None) => None,

@@ -145,8 +145,9 @@ impl SocketHandler for ChatSocket {
     }
 
     fn disconnected(&mut self, socket: &Socket, _: &str) {
-        if self.conversation.take().is_some() {
-            self.worker.chat.do_send(Leave { session: socket.id() });
+        if let Some(conversation) = self.conversation.take() {
+            let holds_name = conversation.holds_name(socket.was_lost());
+            self.worker.chat.do_send(Leave { session: socket.id(), holds_name });
         }
     }
 }

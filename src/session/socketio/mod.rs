@@ -96,6 +96,14 @@ impl EndReason {
             | Self::ServerShuttingDown => true,
         }
     }
+
+    /// Whether the client was lost, neither leaving nor sent away for what it did.
+    pub fn is_loss(self) -> bool {
+        match self {
+            Self::TransportClose | Self::PingTimeout | Self::SlowConsumer | Self::ServerShuttingDown => true,
+            Self::TransportError | Self::ParseError | Self::ForcedClose | Self::Flood => false,
+        }
+    }
 }
 
 impl fmt::Display for EndReason {

@@ -407,6 +407,9 @@ impl Carried for Client {
             match joined {
                 Joined::In(socket, mut handler) => {
                     socket.gone(why.is_recoverable());
+                    if why.is_loss() {
+                        socket.lost();
+                    }
                     handler.disconnected(&socket, &why.to_string());
                 }
                 // If it is what it was by now, it may be so again.

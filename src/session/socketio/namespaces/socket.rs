@@ -72,6 +72,7 @@ struct State {
     entering: RefCell<Vec<(ByteString, Option<OnEntered>)>>,
     kept: RefCell<ByteString>,
     is_out: Cell<bool>,
+    was_lost: Cell<bool>,
 }
 
 /// What is done with an answer.
@@ -128,6 +129,7 @@ impl Socket {
             entering: RefCell::default(),
             kept: RefCell::new(state.kept.clone()),
             is_out: Cell::new(false),
+            was_lost: Cell::new(false),
         }))
     }
 
@@ -144,6 +146,15 @@ impl Socket {
     /// Whether its client was lost and has come back as what it was.
     pub fn was_recovered(&self) -> bool {
         self.0.was_recovered
+    }
+
+    /// Whether its client was lost, neither leaving nor sent away for what it did.
+    pub fn was_lost(&self) -> bool {
+        self.0.was_lost.get()
+    }
+
+    pub(super) fn lost(&self) {
+        self.0.was_lost.set(true);
     }
 
     pub(super) fn pid(&self) -> Option<&str> {
