@@ -7,6 +7,7 @@
 //! # Layout
 //!
 //! - [`app`]: starts the actors, binds the port, runs until stopped. The one place that plugs the pieces together.
+//! - `http`: connections that speak HTTP: their heads and bodies, deadlines and number.
 //! - [`routes`]: the route table, and the checks a request passes before it becomes a session.
 //! - [`session`]: one client as an actor; its socket ([`session::wire`]), its way in ([`session::inlet`]) and its way out
 //!   ([`session::outlet`]); its chat ([`session::conversation`]); one that speaks Socket.IO ([`session::socketio`]);
@@ -24,7 +25,7 @@
 //!
 //! `use crate::` points down or stays on its floor's own folder, and a test checks it:
 //!
-//! `app` > `routes` > `session` > `chat` > `journal` > `domain` `protocol` `config` `metrics` `logging` `parts`
+//! `app` > `routes` `http` > `session` > `chat` > `journal` > `domain` `protocol` `config` `metrics` `logging` `parts`
 //!
 //! When a lower floor must speak to an upper one, it holds a `Recipient` of a message that it defines itself:
 //! `chat` defines [`Delivery`](chat::Delivery), sessions handle it. Or a trait that it defines, within one thread.
@@ -46,6 +47,7 @@ pub mod app;
 pub mod chat;
 pub mod config;
 pub mod domain;
+mod http;
 pub mod journal;
 pub mod logging;
 pub mod metrics;

@@ -11,14 +11,9 @@ use std::{
 };
 
 use actix_server::{Server, ServerHandle};
-use actix_web::{
-    App, HttpServer,
-    middleware::from_fn,
-    rt::{
-        self,
-        signal::unix::{Signal, SignalKind, signal},
-    },
-    web,
+use actix_web::rt::{
+    self,
+    signal::unix::{Signal, SignalKind, signal},
 };
 use log::{info, warn};
 
@@ -29,17 +24,14 @@ use crate::{
     journal::{JournalError, sqlite::OpenError},
     logging,
     parts::Parts,
-    routes,
     session::linger,
 };
 
+mod descriptors;
 mod key;
 mod node;
 mod page;
 mod service;
-
-/// Descriptors beside connections: files, wake-up pipes, logs.
-const SPARE_DESCRIPTORS: u64 = 256;
 
 /// How often refusals that had no line in the log are told.
 const REFUSALS_EVERY: Duration = Duration::from_secs(60);
@@ -137,12 +129,14 @@ impl Application {
         settings.check()?;
         page::check(&settings)?;
         let address = SocketAddr::from((settings.bind, settings.port));
-        let node = Arc::new(Node::new(settings)?);
+        let descriptors = descriptors::raise_limit();
+        let max_connections = descriptors::max_connections(&settings, descriptors);
+        let node = Arc::new(Node::with_connections(settings, max_connections)?);
         let metrics = node.settings.metrics_bind.map(|address| serve_metrics(&node, address)).transpose()?;
         let settings = &node.settings;
         let bind_error = |source| StartError::Bind { address, source };
         let listener = service::listen(address).map_err(bind_error)?;
-        raise_descriptor_limit(settings.max_sessions.get() as u64);
+        descriptors::warn_if_short(settings, descriptors);
         let address = listener.local_addr().map_err(bind_error)?;
         let server = service::serve(&node, listener).map_err(bind_error)?;
         leave_key(&node, address);
@@ -256,20 +250,12 @@ impl StopHandle {
 }
 
 fn serve_metrics(node: &Arc<Node>, address: SocketAddr) -> Result<(Server, SocketAddr), StartError> {
-    let (metrics, hosts) = (Arc::clone(&node.metrics), web::Data::from(Arc::clone(&node.hosts)));
-    let server = HttpServer::new(move || {
-        let metrics = Arc::clone(&metrics);
-        App::new()
-            .app_data(hosts.clone())
-            .wrap(from_fn(routes::host::guard))
-            .configure(|cfg| routes::configure_metrics(cfg, metrics))
-    })
-    .workers(1)
-    .disable_signals()
-    .bind(address)
-    .map_err(|source| StartError::BindMetrics { address, source })?;
-    let address = server.addrs().first().copied().unwrap_or(address);
-    Ok((server.run(), address))
+    let serve = || {
+        let listener = service::listen(address)?;
+        let address = listener.local_addr()?;
+        Ok((service::serve_metrics(node, listener)?, address))
+    };
+    serve().map_err(|source| StartError::BindMetrics { address, source })
 }
 
 /// Leaves the key for commands on this machine, if there is a data folder to leave it in.
@@ -305,23 +291,6 @@ impl StopSignals {
             }
         })
         .await
-    }
-}
-
-/// A session is a descriptor: takes as many as the system lets us have.
-fn raise_descriptor_limit(max_sessions: u64) {
-    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
-    let needed = max_sessions.saturating_add(SPARE_DESCRIPTORS);
-    let limit = getrlimit(Resource::Nofile);
-    if let Err(error) = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum })
-    {
-        warn!("the limit on descriptors cannot be raised: {error}");
-    }
-    if let Some(current) = getrlimit(Resource::Nofile).current.filter(|current| *current < needed) {
-        warn!(
-            "--max-sessions (ECHOROOM_MAX_SESSIONS) is {max_sessions}, but the system allows this process {current} \
-             descriptors; `ulimit -n` raises that"
-        );
     }
 }
 

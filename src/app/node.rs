@@ -20,6 +20,7 @@ use crate::{
     session::{
         Worker,
         admission::Admission,
+        connections::Connections,
         lesson::Lessons,
         socketio::{Engine, EngineSettings},
     },
@@ -35,6 +36,7 @@ pub struct Node {
     pub(super) parts: Arc<Parts>,
     intake: Arc<Budget>,
     pub(super) admission: Arc<Admission>,
+    pub(super) connections: Arc<Connections>,
     journal: Arc<dyn Journal>,
     pub(super) engine: Arc<Engine>,
     pub(super) lessons: Arc<Lessons>,
@@ -50,6 +52,12 @@ impl Node {
     /// # Errors
     /// A setting is wrong, or the journal cannot be used.
     pub fn new(settings: Settings) -> Result<Self, StartError> {
+        let max_connections = settings.max_connections();
+        Self::with_connections(settings, max_connections)
+    }
+
+    /// A node that takes `max_connections`, which may be fewer than its settings ask for.
+    pub(super) fn with_connections(settings: Settings, max_connections: usize) -> Result<Self, StartError> {
         settings.check()?;
         let intake = Budget::new(settings.max_intake_total.get());
         let metrics = Arc::new(Metrics::new());
@@ -65,6 +73,11 @@ impl Node {
             parts,
             intake,
             admission: Admission::new(settings.max_sessions.get(), settings.max_sessions_per_address),
+            connections: Connections::new(
+                max_connections,
+                settings.max_connections_per_address,
+                settings.trusted_proxy.clone(),
+            ),
             lessons: Lessons::new(settings.max_lessons.get()),
             hosts: Arc::new(Hosts::of(&settings, Arc::clone(&metrics))),
             settings: Arc::new(settings),

@@ -1,5 +1,5 @@
-//! The server: a listener, and for each worker the routes behind it. What actix-web's `HttpServer` puts together, but for
-//! the upgrades: their sockets are taken over (see `routes::upgrade`), and `HttpServer` has no place for that.
+//! The server: a listener, and for each worker the routes behind it. What actix-web's `HttpServer` puts together, but
+//! over connections of our own (see [`http`]).
 
 use std::{
     io,
@@ -7,36 +7,65 @@ use std::{
     sync::Arc,
 };
 
-use actix_http::{HttpService, error::DispatchError};
+use actix_http::{Request, Response, body::BoxBody};
 use actix_server::Server;
 use actix_service::{IntoServiceFactory as _, ServiceFactory, ServiceFactoryExt as _, map_config};
-use actix_web::{App, dev::AppConfig, middleware::from_fn, rt::net::TcpStream, web};
+use actix_web::{
+    App, Error,
+    dev::{AppConfig, ServiceResponse},
+    middleware::from_fn,
+    web::{self, ServiceConfig},
+};
 use socket2::{Domain, Protocol, Socket, Type};
 
 use super::Node;
 use crate::{
+    config::PerAddress,
+    http::{self, Patience},
     routes,
-    session::{linger, socket},
+    session::connections::Connections,
 };
 
 /// How many connections may wait to be accepted: a burst of clients after a restart.
 const BACKLOG: i32 = 4096;
 
-/// Connections beside sessions that a worker takes: pages, health checks, refusals.
-const SPARE_CONNECTIONS: usize = 1024;
+/// Connections to the address of the metrics at a time.
+const MAX_METRICS_CONNECTIONS: usize = 256;
+
+/// The server's own bound on connections, at which it would stop to accept without a word; ours is below it.
+const UNBOUNDED: usize = usize::MAX >> 1;
 
 /// Starts the workers behind a listener.
 pub(super) fn serve(node: &Arc<Node>, listener: TcpListener) -> io::Result<Server> {
-    let settings = &node.settings;
-    let address = listener.local_addr()?;
-    let mut server = Server::build()
-        .max_concurrent_connections(settings.max_sessions.get().saturating_add(SPARE_CONNECTIONS))
-        .disable_signals();
-    if let Some(workers) = settings.workers {
+    let mut server = Server::build().max_concurrent_connections(UNBOUNDED).disable_signals();
+    if let Some(workers) = node.settings.workers {
         server = server.workers(workers.get());
     }
     let node = Arc::clone(node);
-    let server = server.listen("echoroom", listener, move || http_service(&node, address))?;
+    let server = server.listen("echoroom", listener, move || {
+        let worker = node.start_worker();
+        let chat = routes::socketio::chat_door(&worker);
+        let configure = move |cfg: &mut ServiceConfig| routes::configure_with(cfg, worker, chat);
+        http::service(
+            routes_of(&node, configure),
+            Patience::of(&node.settings),
+            Arc::clone(&node.connections),
+        )
+    })?;
+    Ok(server.run())
+}
+
+/// Starts one worker for the metrics alone.
+pub(super) fn serve_metrics(node: &Arc<Node>, listener: TcpListener) -> io::Result<Server> {
+    let node = Arc::clone(node);
+    let patience = Patience::of(&node.settings);
+    let connections = Connections::new(MAX_METRICS_CONNECTIONS, PerAddress::for_all(0), Vec::new());
+    let server = Server::build().max_concurrent_connections(UNBOUNDED).disable_signals().workers(1);
+    let server = server.listen("metrics", listener, move || {
+        let metrics = Arc::clone(&node.metrics);
+        let configure = |cfg: &mut ServiceConfig| routes::configure_metrics(cfg, metrics);
+        http::service(routes_of(&node, configure), patience, Arc::clone(&connections))
+    })?;
     Ok(server.run())
 }
 
@@ -49,36 +78,26 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// One worker's connections: the routes behind actix-http, and behind the upgrades, which take their sockets from it.
-fn http_service(
-    node: &Arc<Node>,
-    address: SocketAddr,
-) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = DispatchError, InitError = ()> + use<>
-{
-    let settings = &node.settings;
-    let stall_timeout = settings.stall_timeout.get();
-    let worker = node.start_worker();
-    let chat = routes::socketio::chat_door(&worker);
-    let hosts = web::Data::from(Arc::clone(&node.hosts));
-    let routes = || {
-        let (worker, chat) = (worker.clone(), chat.clone());
-        let app = App::new()
-            .app_data(hosts.clone())
-            .wrap(from_fn(routes::host::guard))
-            .wrap(from_fn(routes::lingering::close_when_over))
-            .configure(|cfg| routes::configure_with(cfg, worker, chat));
-        let answers = app.into_factory().map_err(|error: actix_web::Error| error.error_response());
-        map_config(answers, |()| AppConfig::default())
-    };
-    HttpService::build()
-        .local_addr(address)
-        .tcp_nodelay(true)
-        // A poll that is given up is noticed at once.
-        .h1_allow_half_closed(false)
-        .client_request_timeout(settings.handshake_timeout.get() + linger::CLOCK_STEP)
-        .client_disconnect_timeout(linger::LINGER)
-        .on_connect_ext(move |io: &TcpStream, data| socket::on_connect(io, data, stall_timeout))
-        .upgrade(routes::upgrade::Upgrades::new(routes()))
-        .finish(routes())
-        .tcp()
+/// An actix application's routes, behind the check of the host, as a service of bare requests.
+fn routes_of<C: FnOnce(&mut ServiceConfig)>(
+    node: &Node,
+    configure: C,
+) -> impl ServiceFactory<
+    Request,
+    Config = (),
+    Response = Response<BoxBody>,
+    Error = Response<BoxBody>,
+    InitError = (),
+> + use<C> {
+    let app = App::new()
+        .app_data(web::Data::from(Arc::clone(&node.hosts)))
+        .wrap(from_fn(routes::host::guard))
+        .configure(configure);
+    let routes = app.into_factory().map(|response: ServiceResponse<_>| {
+        let response: Response<_> = response.into();
+        response.map_into_boxed_body()
+    });
+    map_config(routes.map_err(|error: Error| Response::from(error.error_response())), |()| {
+        AppConfig::default()
+    })
 }

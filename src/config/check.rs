@@ -162,7 +162,7 @@ fn ranges(settings: &Settings) -> Result<(), SettingError> {
 
 fn counts(settings: &Settings) -> Result<(), SettingError> {
     // `usize` is at most 64 bits wide.
-    let table: [(&'static str, u64, u64); 12] = [
+    let table: [(&'static str, u64, u64); _] = [
         ("workers", settings.workers.map_or(1, |workers| workers.get() as u64), 1024),
         ("history", settings.history.get() as u64, MOST_OF_A_KIND),
         ("max-image-side", settings.max_image_side.get() as u64, u16::MAX.into()),
@@ -173,6 +173,7 @@ fn counts(settings: &Settings) -> Result<(), SettingError> {
         ("recovery-sockets", settings.recovery_sockets.get() as u64, MOST_OF_A_KIND),
         ("rate-burst", settings.rate_burst.into(), MOST_OF_A_KIND),
         ("max-sessions", settings.max_sessions.get() as u64, MOST_OF_A_KIND),
+        ("max-connections", settings.max_connections() as u64, MOST_OF_A_KIND + 10_000),
         ("max-rooms", settings.max_rooms.get() as u64, MOST_OF_A_KIND),
         ("max-lessons", settings.max_lessons.get() as u64, 1_000_000),
     ];
@@ -208,6 +209,8 @@ fn periods(settings: &Settings) -> Result<(), SettingError> {
         ("connect-timeout", settings.connect_timeout, longest),
         ("upgrade-timeout", settings.upgrade_timeout, longest),
         ("handshake-timeout", settings.handshake_timeout, longest),
+        ("body-timeout", settings.body_timeout, longest),
+        ("keep-alive", settings.keep_alive, longest),
         ("ping-interval", settings.ping_interval, longest),
         ("ping-timeout", settings.ping_timeout, longest),
         ("stall-timeout", settings.stall_timeout, Amount::Millis(LONGEST_STALL_MILLIS)),
@@ -303,7 +306,7 @@ mod tests {
 
     #[test]
     fn what_cannot_be_is_told_in_one_sentence_that_names_the_key() {
-        let table: [(&str, Change); 33] = [
+        let table: [(&str, Change); _] = [
             ("socketio-path", |s| s.socketio_path = "/chat".into()),
             ("workers", |s| s.workers = Some(count(1025))),
             ("history", |s| s.history = NonZeroUsize::MAX),
@@ -333,6 +336,9 @@ mod tests {
             ("connect-timeout", |s| s.connect_timeout = time("9ms")),
             ("upgrade-timeout", |s| s.upgrade_timeout = time("1ms")),
             ("handshake-timeout", |s| s.handshake_timeout = time("1ms")),
+            ("body-timeout", |s| s.body_timeout = time("1ms")),
+            ("keep-alive", |s| s.keep_alive = time("1ms")),
+            ("max-connections", |s| s.max_connections = Some(NonZeroUsize::MAX)),
             ("ping-interval", |s| s.ping_interval = time("1ms")),
             ("stall-timeout", |s| s.stall_timeout = time("25d")),
             ("allow-origin", |s| s.allow_origin = vec![AllowedOrigin::Exact("http://a/b".into())]),

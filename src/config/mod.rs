@@ -72,6 +72,10 @@ pub(crate) mod defaults {
     pub(super) const PING_TIMEOUT: Period = Period(Duration::from_secs(20));
     pub(super) const STALL_TIMEOUT: Period = Period(Duration::from_secs(20));
     pub(super) const HANDSHAKE_TIMEOUT: Period = Period(Duration::from_secs(5));
+    pub(super) const BODY_TIMEOUT: Period = Period(Duration::from_secs(20));
+    pub(super) const KEEP_ALIVE: Period = Period(Duration::from_secs(75));
+    pub(super) const SPARE_CONNECTIONS: usize = 10_000;
+    pub(super) const MAX_CONNECTIONS_PER_ADDRESS: PerAddress = PerAddress::for_public(2000);
     pub(super) const SHUTDOWN_TIMEOUT: Period = Period(Duration::from_secs(5));
 }
 
@@ -320,9 +324,28 @@ pub struct Settings {
     #[arg(long, env = "ECHOROOM_STALL_TIMEOUT", value_name = "TIME", default_value_t = default::STALL_TIMEOUT)]
     pub stall_timeout: Period,
 
-    /// How long a connection may take to send its first request
+    /// How long a connection may take to send the head of a request, from its first byte; of the first one, from the
+    /// beginning of the connection
     #[arg(long, env = "ECHOROOM_HANDSHAKE_TIMEOUT", value_name = "TIME", default_value_t = default::HANDSHAKE_TIMEOUT)]
     pub handshake_timeout: Period,
+
+    /// How long a connection may take to send the body of a request; a second more for each 4 KiB that have come
+    #[arg(long, env = "ECHOROOM_BODY_TIMEOUT", value_name = "TIME", default_value_t = default::BODY_TIMEOUT)]
+    pub body_timeout: Period,
+
+    /// How long a connection may be idle between an answer and the next request
+    #[arg(long, env = "ECHOROOM_KEEP_ALIVE", value_name = "TIME", default_value_t = default::KEEP_ALIVE)]
+    pub keep_alive: Period,
+
+    /// Connections at a time, whatever they carry; more get 503, but /health and /metrics are answered
+    /// [default: --max-sessions and 10000 more]
+    #[arg(long, env = "ECHOROOM_MAX_CONNECTIONS", value_name = "COUNT")]
+    pub max_connections: Option<NonZeroUsize>,
+
+    /// Connections at a time from one address; as --max-sessions-per-address. Trusted proxies have no bound of their own
+    #[arg(long, env = "ECHOROOM_MAX_CONNECTIONS_PER_ADDRESS", value_name = "COUNT",
+          default_value_t = default::MAX_CONNECTIONS_PER_ADDRESS)]
+    pub max_connections_per_address: PerAddress,
 
     /// Compression of large messages (permessage-deflate) for clients that offer it
     #[arg(long, env = "ECHOROOM_COMPRESSION", value_name = "SWITCH", default_value_t = Switch::On)]
@@ -390,6 +413,10 @@ impl Default for Settings {
             ping_timeout: default::PING_TIMEOUT,
             stall_timeout: default::STALL_TIMEOUT,
             handshake_timeout: default::HANDSHAKE_TIMEOUT,
+            body_timeout: default::BODY_TIMEOUT,
+            keep_alive: default::KEEP_ALIVE,
+            max_connections: None,
+            max_connections_per_address: default::MAX_CONNECTIONS_PER_ADDRESS,
             compression: Switch::On,
             shutdown_timeout: default::SHUTDOWN_TIMEOUT,
             metrics_bind: None,
@@ -418,6 +445,12 @@ impl Settings {
 
     fn as_far_as_it_fits(&self, size: ByteSize) -> ByteSize {
         ByteSize(size.get().min(check::fitting(self.max_payload.get())))
+    }
+
+    /// Connections at a time: what is set, or room for all sessions and for others beside them.
+    pub fn max_connections(&self) -> usize {
+        let default = self.max_sessions.get().saturating_add(default::SPARE_CONNECTIONS);
+        self.max_connections.map_or(default, NonZeroUsize::get)
     }
 
     /// Where a program on this machine reaches the server.

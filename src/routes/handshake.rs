@@ -5,7 +5,7 @@ use actix_web::{
     error::QueryPayloadError,
     http::{
         Method, StatusCode, Version,
-        header::{self, HeaderMap, HeaderName},
+        header::{self, HeaderMap, HeaderName, HeaderValue},
     },
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -148,7 +148,8 @@ impl ResponseError for Refusal {
         let mut response = HttpResponse::build(self.status_code());
         match self {
             Self::Method(_) => response.insert_header((header::ALLOW, "GET")),
-            Self::NoUpgrade => response.insert_header((header::UPGRADE, "websocket")),
+            // This client speaks something else.
+            Self::NoUpgrade => response.force_close().insert_header((header::UPGRADE, "websocket")),
             Self::OtherVersion => response
                 .insert_header((header::UPGRADE, "websocket"))
                 .insert_header((header::SEC_WEBSOCKET_VERSION, PROTOCOL_VERSION)),
@@ -194,7 +195,11 @@ pub fn check(method: &Method, version: Version, headers: &HeaderMap) -> Result<(
     if !single(headers, &header::UPGRADE).is_some_and(is_websocket) {
         return Err(Refusal::OtherUpgrades);
     }
-    if headers.contains_key(header::TRANSFER_ENCODING) {
+    // Frames begin right behind the head: a body would be read as frames.
+    let announces_body = |length: &HeaderValue| length.as_bytes().trim_ascii() != b"0";
+    if headers.contains_key(header::TRANSFER_ENCODING)
+        || headers.get_all(header::CONTENT_LENGTH).any(announces_body)
+    {
         return Err(Refusal::Body);
     }
     match single(headers, &header::SEC_WEBSOCKET_VERSION) {
@@ -240,8 +245,6 @@ fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
 
 #[cfg(test)]
 mod tests {
-    use actix_web::http::header::{HeaderName, HeaderValue};
-
     use super::*;
 
     const GOOD: [(&str, &str); 4] = [
@@ -274,6 +277,8 @@ mod tests {
             ("connection", "close, upgrade", "for its end"),
             ("upgrade", "websocket, h2c", "one upgrade"),
             ("transfer-encoding", "chunked", "no body"),
+            ("content-length", "3", "no body"),
+            ("content-length", "00", "no body"),
         ] {
             let mut headers = headers(&GOOD);
             let value = HeaderValue::from_static(value);
@@ -287,6 +292,7 @@ mod tests {
     fn a_good_request_passes() {
         assert_eq!(status_with("upgrade", "WebSocket"), None);
         assert_eq!(status_with("connection", "upgrade"), None);
+        assert_eq!(status_with("content-length", "0"), None);
     }
 
     #[test]

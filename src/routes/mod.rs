@@ -18,7 +18,6 @@ pub mod handshake;
 pub mod health;
 pub mod host;
 pub mod lesson;
-pub mod lingering;
 pub mod metrics;
 pub mod origin;
 pub mod page;
@@ -26,7 +25,6 @@ pub mod peer;
 #[cfg(feature = "poison")]
 pub mod poison;
 pub mod socketio;
-pub mod upgrade;
 pub mod websocket;
 
 /// What the page may load and reach: its own files, and WebSockets.

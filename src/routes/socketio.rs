@@ -30,6 +30,7 @@ use crate::{
     session::{
         Worker,
         admission::Full,
+        hangup::Hangup,
         socketio::{
             Carried, EndReason, Engine, PollAnswer, PostRefused, Visitor, carrier,
             chat::ChatNamespace,
@@ -126,6 +127,9 @@ async fn serve(
         web::Query::<Query>::from_query(req.query_string()).map(web::Query::into_inner).unwrap_or_default();
     // Before anything is waited for: a client may be gone in the very read that brought its request.
     let attendance = query.sid.as_deref().filter(|_| !is_upgrade).map(|sid| door.engine.attend(sid));
+    if attendance.is_some() {
+        Hangup::ends(req);
+    }
     let response = respond(req, payload, door, (&query, is_upgrade, may_read)).await;
     if let Some(attendance) = attendance {
         attendance.answered();

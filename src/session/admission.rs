@@ -1,18 +1,15 @@
 //! How many sessions there may be, in total and from one address.
 
 use std::{
-    collections::HashMap,
     net::IpAddr,
     sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        Arc,
+        atomic::{AtomicBool, Ordering},
     },
 };
 
-use crate::{
-    config::{PerAddress, per_address::network_of},
-    logging,
-};
+use super::permits::{Exceeded, Permit, Permits};
+use crate::{config::PerAddress, logging};
 
 /// The settings whose bounds are reached, as the log names them.
 const MAX_SESSIONS: &str = "--max-sessions (ECHOROOM_MAX_SESSIONS)";
@@ -21,19 +18,14 @@ const MAX_PER_ADDRESS: &str = "--max-sessions-per-address (ECHOROOM_MAX_SESSIONS
 /// Counts sessions and refuses those over the bounds.
 #[derive(Debug)]
 pub struct Admission {
-    max_sessions: usize,
-    max_per_address: PerAddress,
-    sessions: AtomicUsize,
-    by_address: Mutex<HashMap<IpAddr, usize>>,
+    permits: Arc<Permits>,
     draining: AtomicBool,
 }
 
 /// A session's place; given back when dropped.
 #[derive(Debug)]
 pub struct Admitted {
-    admission: Arc<Admission>,
-    /// Only if the address has a bound.
-    address: Option<IpAddr>,
+    _permit: Permit,
 }
 
 /// Why a session is not admitted.
@@ -53,55 +45,44 @@ pub enum Full {
 impl Admission {
     /// No sessions yet.
     pub fn new(max_sessions: usize, max_per_address: PerAddress) -> Arc<Self> {
-        Arc::new(Self {
-            max_sessions,
-            max_per_address,
-            sessions: AtomicUsize::new(0),
-            by_address: Mutex::default(),
-            draining: AtomicBool::new(false),
-        })
+        let permits = Permits::new(max_sessions, max_per_address);
+        Arc::new(Self { permits, draining: AtomicBool::new(false) })
     }
 
     /// A place for one more session from `address`.
     ///
     /// # Errors
     /// Which bound is reached.
-    pub fn admit(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Admitted, Full> {
+    pub fn admit(&self, address: Option<IpAddr>) -> Result<Admitted, Full> {
         if self.is_draining() {
             return Err(Full::Draining);
         }
-        // Count first: two that come at once must not both take the last place.
-        if self.sessions.fetch_add(1, Ordering::SeqCst) >= self.max_sessions {
-            self.sessions.fetch_sub(1, Ordering::SeqCst);
-            logging::refused(
-                MAX_SESSIONS,
-                format_args!("there are {} sessions; one more was refused", self.max_sessions),
-            );
-            return Err(Full::Sessions);
-        }
-        let mut admitted = Admitted { admission: Arc::clone(self), address: None };
-        let bounded = address.and_then(|address| Some((address, self.max_per_address.bound_for(address)?)));
-        if let Some((address, bound)) = bounded {
-            let network = network_of(address);
-            let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-            let count = by_address.entry(network).or_default();
-            if *count >= bound {
-                drop(by_address);
+        match self.permits.take(address) {
+            Ok(permit) => Ok(Admitted { _permit: permit }),
+            Err(Exceeded::Total(bound)) => {
                 logging::refused(
-                    MAX_PER_ADDRESS,
-                    format_args!("{address} has {bound} sessions; one more was refused"),
+                    MAX_SESSIONS,
+                    format_args!("there are {bound} sessions; one more was refused"),
                 );
-                return Err(Full::Address);
+                Err(Full::Sessions)
             }
-            *count += 1;
-            admitted.address = Some(network);
+            Err(Exceeded::Address(bound)) => {
+                let address = address.map_or_else(String::new, |address| address.to_string());
+                let what = format_args!("{address} has {bound} sessions; one more was refused");
+                logging::refused(MAX_PER_ADDRESS, what);
+                Err(Full::Address)
+            }
         }
-        Ok(admitted)
     }
 
     /// Sessions open now.
     pub fn sessions(&self) -> usize {
-        self.sessions.load(Ordering::SeqCst)
+        self.permits.used()
+    }
+
+    /// Sessions that there may be.
+    pub fn max_sessions(&self) -> usize {
+        self.permits.bound()
     }
 
     /// From now on nobody is admitted.
@@ -115,21 +96,6 @@ impl Admission {
     }
 }
 
-impl Drop for Admitted {
-    fn drop(&mut self) {
-        self.admission.sessions.fetch_sub(1, Ordering::SeqCst);
-        if let Some(address) = self.address {
-            let mut by_address = self.admission.by_address.lock().unwrap_or_else(PoisonError::into_inner);
-            if let Some(count) = by_address.get_mut(&address) {
-                *count -= 1;
-                if *count == 0 {
-                    by_address.remove(&address);
-                }
-            }
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,41 +104,15 @@ mod tests {
     const TWO: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2)));
 
     #[test]
-    fn the_bound_over_all_holds_and_places_come_back() {
-        let admission = Admission::new(2, PerAddress::for_all(0));
-        let first = admission.admit(ONE).expect("a place");
-        let _second = admission.admit(ONE).expect("a place");
-        assert_eq!(admission.admit(TWO).expect_err("full"), Full::Sessions);
-        assert_eq!(admission.sessions(), 2);
-        drop(first);
-        assert!(admission.admit(TWO).is_ok());
-    }
-
-    #[test]
-    fn the_bound_of_an_address_is_its_own() {
-        let admission = Admission::new(9, PerAddress::for_all(1));
+    fn a_session_too_many_is_told_which_bound_it_would_exceed() {
+        let admission = Admission::new(2, PerAddress::for_all(1));
         let first = admission.admit(ONE).expect("a place");
         assert_eq!(admission.admit(ONE).expect_err("full"), Full::Address);
-        assert_eq!(admission.sessions(), 1, "a refused session is not counted");
-        let _other = admission.admit(TWO).expect("another address");
+        let _second = admission.admit(TWO).expect("a place");
+        assert_eq!(admission.admit(None).expect_err("full"), Full::Sessions);
+        assert_eq!((admission.sessions(), admission.max_sessions()), (2, 2));
         drop(first);
         assert!(admission.admit(ONE).is_ok());
-    }
-
-    #[test]
-    fn an_ipv6_network_is_one_address() {
-        let admission = Admission::new(9, PerAddress::for_all(1));
-        let from = |text: &str| admission.admit(Some(text.parse().expect("an address")));
-        let _first = from("2001:db8:0:1::1").expect("a place");
-        assert_eq!(from("2001:db8:0:1:ffff::2").expect_err("the same network"), Full::Address);
-        assert!(from("2001:db8:0:2::1").is_ok());
-    }
-
-    #[test]
-    fn addresses_without_sessions_are_forgotten() {
-        let admission = Admission::new(9, PerAddress::for_all(1));
-        drop(admission.admit(ONE));
-        assert!(admission.by_address.lock().expect("not poisoned").is_empty());
     }
 
     #[test]

@@ -11,9 +11,6 @@ use std::{task::Waker, time::Duration};
 
 use actix_web::rt;
 
-/// How old the time may be that actix-http reckons its timers from.
-pub const CLOCK_STEP: Duration = Duration::from_millis(500);
-
 /// How long a connection lingers.
 pub const LINGER: Duration = Duration::from_millis(100);
 

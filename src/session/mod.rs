@@ -36,12 +36,15 @@ use crate::{
 };
 
 pub mod admission;
+pub mod connections;
 pub mod conversation;
+pub mod hangup;
 pub mod heartbeat;
 pub mod inlet;
 pub mod lesson;
 pub mod linger;
 pub mod outlet;
+pub mod permits;
 pub mod pipe;
 pub mod rate;
 pub mod socket;

@@ -89,15 +89,22 @@ fn prepare(stream: &TcpStream, stall_timeout: Duration) -> io::Result<Guard> {
     Guard::of(stream)
 }
 
+/// A client that takes nothing of what is sent to it for that long is cut by the kernel.
+///
+/// # Errors
+/// Those of the socket.
 #[cfg(target_os = "linux")]
-fn set_stall_timeout(stream: &TcpStream, stall_timeout: Duration) -> io::Result<()> {
+pub fn set_stall_timeout(stream: &TcpStream, stall_timeout: Duration) -> io::Result<()> {
     SockRef::from(stream).set_tcp_user_timeout(Some(stall_timeout))
 }
 
 /// Other systems have no such option: there a client that takes nothing at all is cut when it is evicted or ends, and
 /// else when the system itself gives it up.
+///
+/// # Errors
+/// None.
 #[cfg(not(target_os = "linux"))]
-fn set_stall_timeout(_: &TcpStream, _: Duration) -> io::Result<()> {
+pub fn set_stall_timeout(_: &TcpStream, _: Duration) -> io::Result<()> {
     Ok(())
 }
 

@@ -1,10 +1,9 @@
-//! A connection after its upgrade: the socket itself, and nothing of HTTP.
+//! A connection's socket. `http` speaks HTTP over it; after an upgrade it is the session's own.
 //!
-//! `routes::upgrade` takes the socket over from actix-http and makes a [`Wire`] of it. What arrives is the request's
-//! payload ([`Arrivals`]), what is written is the response's body ([`carry`]); the two buffers of 8 KiB that actix-http
-//! holds for every connection are gone, and bytes are read into one buffer that a thread's connections share.
+//! After an upgrade what arrives is the request's payload ([`Arrivals`]), and what is written is the response's body
+//! ([`carry`]). Bytes are read into one buffer that a thread's connections share.
 //!
-//! Whoever serves the routes with a plain `HttpServer` has no wires: there actix-http carries the same payload and body.
+//! Whoever serves the routes with a plain `HttpServer` has no wires: there actix-http carries the payload and the body.
 
 use std::{
     cell::{Cell, RefCell},
@@ -56,7 +55,7 @@ thread_local! {
     static READ_BUFFER: RefCell<BytesMut> = RefCell::new(BytesMut::new());
 }
 
-/// A socket that speaks WebSocket.
+/// A connection's socket.
 #[derive(Debug)]
 pub struct Wire {
     /// How others end it. Before the stream, so that it is told first that the socket is gone.
@@ -93,7 +92,7 @@ impl Wire {
         }))
     }
 
-    /// The wire under a request, if `routes::upgrade` has made one.
+    /// The wire under a request that may take it over, if the connection has one.
     pub fn of(req: &HttpRequest) -> Option<Rc<Self>> {
         req.extensions().get::<Rc<Self>>().cloned()
     }
@@ -129,7 +128,11 @@ impl Wire {
         if self.is_open.get() { self.write(write) } else { Err(io::ErrorKind::WouldBlock.into()) }
     }
 
-    fn write(&self, write: impl FnOnce(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
+    /// Writes, also before the answer to the handshake.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub(crate) fn write(&self, write: impl FnOnce(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
         let outcome = match &*self.stream.borrow() {
             Some(stream) => write(stream),
             None => Err(io::ErrorKind::NotConnected.into()),
@@ -155,7 +158,11 @@ impl Wire {
         self.poll_socket_writable(cx)
     }
 
-    fn poll_socket_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Ready when the socket may take more.
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub(crate) fn poll_socket_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         match &*self.stream.borrow() {
             Some(stream) => stream.poll_write_ready(cx),
             None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
@@ -184,7 +191,7 @@ impl Wire {
     }
 
     /// What has arrived; nothing if the client has no more to say.
-    fn poll_read(&self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+    pub(crate) fn poll_read(&self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         let mut stream = self.stream.borrow_mut();
         let Some(stream) = &mut *stream else {
             return Poll::Ready(Ok(Bytes::new()));
@@ -201,7 +208,7 @@ impl Wire {
 
     /// The server has said its last word: reads on for a moment, so that the client sees that word instead of a reset,
     /// and drops what comes; then closes TCP, before the client.
-    async fn linger(&self) {
+    pub(crate) async fn linger(&self) {
         let shut = poll_fn(|cx| match &mut *self.stream.borrow_mut() {
             Some(stream) => Pin::new(stream).poll_shutdown(cx),
             None => Poll::Ready(Ok(())),
@@ -217,7 +224,7 @@ impl Wire {
     }
 
     /// Closes the socket, and tells who waits for bytes.
-    fn close(&self) {
+    pub(crate) fn close(&self) {
         self.guard.forget();
         self.stream.take();
         if let Some(reader) = self.reader.take() {

@@ -8,7 +8,7 @@ use std::{
 /// Highest first. Modules of one floor do not know each other.
 const FLOORS: [&[&str]; 6] = [
     &["main", "lib", "app"],
-    &["routes"],
+    &["routes", "http"],
     &["session"],
     &["chat"],
     &["journal"],

@@ -1,0 +1,198 @@
+//! One connection: request by request, in order.
+
+use std::{future::poll_fn, io, net::SocketAddr, pin::pin, rc::Rc, task::Poll};
+
+use actix_http::{
+    ConnectionType, HttpMessage as _, Request, Response, ServiceConfig, StatusCode,
+    body::BoxBody,
+    error::ParseError,
+    header::{HeaderValue, UPGRADE},
+};
+use actix_service::Service;
+use futures_core::future::LocalBoxFuture;
+use log::debug;
+
+use super::{
+    Patience,
+    input::{Input, NoRequest},
+    output::{Output, Terms},
+};
+use crate::session::{
+    hangup::Hangup,
+    wire::{self, Wire},
+};
+
+/// How the HTTP of a connection ends.
+pub(super) enum Ending {
+    /// A session has taken the connection over, and is carried by this.
+    Upgraded(LocalBoxFuture<'static, io::Result<()>>),
+    /// The last word has been written.
+    Over,
+}
+
+/// What follows an answer.
+enum Next {
+    /// Another request may.
+    Request,
+    /// The end of the HTTP.
+    End(Ending),
+}
+
+/// One connection, as long as it speaks HTTP.
+pub(super) struct Connection {
+    wire: Rc<Wire>,
+    peer: SocketAddr,
+    input: Rc<Input>,
+    output: Rc<Output>,
+}
+
+impl Connection {
+    pub(super) fn new(wire: Rc<Wire>, peer: SocketAddr, patience: Patience, config: ServiceConfig) -> Self {
+        let output = Output::new(Rc::clone(&wire), config.clone(), patience.stall);
+        let input = Input::new(Rc::clone(&wire), Rc::clone(&output), patience, config);
+        Self { wire, peer, input, output }
+    }
+
+    /// Answers requests until the connection ends or is taken over.
+    ///
+    /// # Errors
+    /// The connection is broken, or too slow.
+    pub(super) async fn serve<S>(&self, routes: &S) -> io::Result<Ending>
+    where
+        S: Service<Request, Response = Response<BoxBody>, Error = Response<BoxBody>>,
+    {
+        let mut is_first = true;
+        while let Some(request) = self.next_request(is_first).await? {
+            is_first = false;
+            if let Next::End(ending) = self.answer(routes, request).await? {
+                return Ok(ending);
+            }
+            // Requests that came in one packet must not keep the thread from others.
+            tokio::task::coop::consume_budget().await;
+        }
+        Ok(Ending::Over)
+    }
+
+    /// The next request, if there is one. What is no request is answered here.
+    pub(super) async fn next_request(&self, is_first: bool) -> io::Result<Option<Request>> {
+        let (status, sentence) = match self.input.next_request(is_first).await {
+            Ok(mut request) => {
+                request.head_mut().peer_addr = Some(self.peer);
+                return Ok(Some(request));
+            }
+            Err(NoRequest::Over) => return Ok(None),
+            Err(NoRequest::Lost(error)) => return Err(error),
+            Err(NoRequest::Slow) => (
+                StatusCode::REQUEST_TIMEOUT,
+                "The request's head took too long (--handshake-timeout).\n".to_owned(),
+            ),
+            Err(NoRequest::Malformed(ParseError::TooLarge)) => {
+                (StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE, "The request's head is too large.\n".to_owned())
+            }
+            Err(NoRequest::Malformed(error)) => {
+                (StatusCode::BAD_REQUEST, format!("The request cannot be read: {error}.\n"))
+            }
+        };
+        debug!("{} sent no request: {}", self.peer, sentence.trim_end());
+        self.refuse(status, sentence).await?;
+        Ok(None)
+    }
+
+    /// The last answer on this connection.
+    pub(super) async fn refuse(&self, status: StatusCode, sentence: String) -> io::Result<()> {
+        let mut response = Response::build(status);
+        response.insert_header(("content-type", "text/plain; charset=utf-8"));
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.insert_header(("retry-after", super::surplus::RETRY_SECONDS));
+        }
+        let response = response.body(sentence).map_into_boxed_body();
+        self.output.send(response, Terms::of_refusal()).await?;
+        self.flush().await
+    }
+
+    /// Answers a request, and no other.
+    pub(super) async fn answer_last<S>(&self, routes: &S, mut request: Request) -> io::Result<()>
+    where
+        S: Service<Request, Response = Response<BoxBody>, Error = Response<BoxBody>>,
+    {
+        request.head_mut().set_connection_type(ConnectionType::Close);
+        self.answer(routes, request).await?;
+        self.flush().await
+    }
+
+    /// Asks the routes and writes what they say.
+    async fn answer<S>(&self, routes: &S, request: Request) -> io::Result<Next>
+    where
+        S: Service<Request, Response = Response<BoxBody>, Error = Response<BoxBody>>,
+    {
+        let is_upgrade = self.input.is_upgrade();
+        let head = request.head();
+        let mut terms = Terms::of(&head.method, head.version, head.connection_type());
+        // What is behind an upgrade is not HTTP, and behind a body that came with it nothing is to be believed.
+        let is_websocket = |protocol: &HeaderValue| protocol.as_bytes().eq_ignore_ascii_case(b"websocket");
+        if self.input.has_body() && head.headers.get_all(UPGRADE).any(is_websocket) {
+            terms = terms.closing();
+        }
+        let Some(response) = self.ask(routes, request, is_upgrade).await? else {
+            return Ok(Next::End(Ending::Over));
+        };
+        if is_upgrade && response.upgrade() {
+            let (response, body) = response.into_parts();
+            let head = self.output.upgrade(&response, terms);
+            return Ok(Next::End(Ending::Upgraded(Box::pin(wire::carry(Rc::clone(&self.wire), head, body)))));
+        }
+        let terms = if is_upgrade {
+            terms.of_no_upgrade()
+        } else if !self.input.skip_body() || self.input.is_last() {
+            terms.closing()
+        } else {
+            terms
+        };
+        if self.output.send(response, terms).await? {
+            return Ok(Next::Request);
+        }
+        self.flush().await?;
+        Ok(Next::End(Ending::Over))
+    }
+
+    /// What the routes answer; nothing if the request is given up because its client has gone.
+    async fn ask<S>(
+        &self,
+        routes: &S,
+        request: Request,
+        is_upgrade: bool,
+    ) -> io::Result<Option<Response<BoxBody>>>
+    where
+        S: Service<Request, Response = Response<BoxBody>, Error = Response<BoxBody>>,
+    {
+        let hangup = Hangup::default();
+        if is_upgrade {
+            request.extensions_mut().insert(Rc::clone(&self.wire));
+        } else {
+            request.extensions_mut().insert(hangup.clone());
+        }
+        let mut answer = pin!(routes.call(request));
+        poll_fn(|cx| {
+            if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
+                return Poll::Ready(Ok(Some(answer.unwrap_or_else(|error| error))));
+            }
+            // Answers to the requests before need not wait for this one.
+            if let Poll::Ready(Err(error)) = self.output.poll_flush(cx) {
+                return Poll::Ready(Err(error));
+            }
+            if is_upgrade {
+                return Poll::Pending;
+            }
+            match self.input.poll_end(cx) {
+                Poll::Ready(Ok(())) if hangup.ends_request() => Poll::Ready(Ok(None)),
+                Poll::Ready(Ok(())) | Poll::Pending => Poll::Pending,
+                Poll::Ready(Err(error)) => Poll::Ready(Err(error)),
+            }
+        })
+        .await
+    }
+
+    pub(super) async fn flush(&self) -> io::Result<()> {
+        poll_fn(|cx| self.output.poll_flush(cx)).await
+    }
+}

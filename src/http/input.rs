@@ -1,0 +1,282 @@
+//! What has arrived on a connection: heads and bodies, and their deadlines.
+
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    io,
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, ready},
+    time::Instant,
+};
+
+use actix_codec::Decoder as _;
+use actix_http::{
+    Payload, Request, ServiceConfig,
+    error::{ParseError, PayloadError},
+    h1::{Codec, Message, MessageType},
+};
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+
+use super::{
+    Patience,
+    output::Output,
+    pace::{Pace, Timer},
+};
+use crate::session::wire::{Arrivals, Wire};
+
+/// Bytes that are read ahead while a request is being answered: the requests behind it, and whether its client leaves.
+const MAX_AHEAD: usize = 64 * 1024;
+
+/// The answer to `Expect: 100-continue`.
+const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
+
+/// Why there is no next request.
+#[derive(Debug)]
+pub(super) enum NoRequest {
+    /// The client has closed its side, or was silent for too long.
+    Over,
+    /// A head began and did not end in time.
+    Slow,
+    /// What came is not a request.
+    Malformed(ParseError),
+    /// The connection is broken.
+    Lost(io::Error),
+}
+
+/// What has arrived on one connection. The body of a request reads from it, too, while the routes hold that.
+pub(super) struct Input {
+    wire: Rc<Wire>,
+    output: Rc<Output>,
+    patience: Patience,
+    state: RefCell<State>,
+}
+
+struct State {
+    codec: Codec,
+    /// What is not decoded yet.
+    bytes: BytesMut,
+    /// The client has closed its side.
+    has_ended: bool,
+    body: Body,
+    timer: Timer,
+}
+
+/// The body of the request under way.
+#[derive(Clone, Copy, Debug)]
+enum Body {
+    /// There is none, or all of it has been read.
+    Whole,
+    /// More of it is to come.
+    Unread {
+        /// The client waits for a word before it sends it.
+        wants_continue: bool,
+        /// Set when it is first waited for.
+        pace: Option<Pace>,
+    },
+    /// The rest of it cannot be read.
+    Broken,
+}
+
+impl Input {
+    pub(super) fn new(
+        wire: Rc<Wire>,
+        output: Rc<Output>,
+        patience: Patience,
+        config: ServiceConfig,
+    ) -> Rc<Self> {
+        let state = State {
+            codec: Codec::new(config),
+            bytes: BytesMut::new(),
+            has_ended: false,
+            body: Body::Whole,
+            timer: Timer::default(),
+        };
+        Rc::new(Self { wire, output, patience, state: RefCell::new(state) })
+    }
+
+    /// The next request. Until it has come, what waits to be written is.
+    pub(super) async fn next_request(self: &Rc<Self>, is_first: bool) -> Result<Request, NoRequest> {
+        let began = Instant::now();
+        let idle = if is_first { self.patience.head } else { self.patience.keep_alive };
+        // A head may have begun behind the request before.
+        let mut head_began = (!self.state.borrow().bytes.is_empty()).then_some(began);
+        loop {
+            let decoded = self.state.borrow_mut().decode_head()?;
+            if let Some(request) = decoded {
+                return Ok(self.with_body(request));
+            }
+            if self.state.borrow().has_ended {
+                return Err(NoRequest::Over);
+            }
+            poll_fn(|cx| self.output.poll_flush(cx)).await.map_err(NoRequest::Lost)?;
+            let deadline = match head_began {
+                Some(head_began) if !is_first => head_began + self.patience.head,
+                _ => began + idle,
+            };
+            let has_read = poll_fn(|cx| {
+                let state = &mut *self.state.borrow_mut();
+                match state.poll_read(&self.wire, cx) {
+                    Poll::Pending => state.timer.poll(deadline, cx).map(|()| Ok(None)),
+                    Poll::Ready(outcome) => Poll::Ready(outcome.map(Some)),
+                }
+            });
+            match has_read.await.map_err(NoRequest::Lost)? {
+                Some(_) => head_began = head_began.or_else(|| Some(Instant::now())),
+                None if self.state.borrow().bytes.is_empty() => return Err(NoRequest::Over),
+                None => return Err(NoRequest::Slow),
+            }
+        }
+    }
+
+    /// Gives a request its body.
+    fn with_body(self: &Rc<Self>, mut request: Request) -> Request {
+        let state = &mut *self.state.borrow_mut();
+        *request.payload() = match state.codec.message_type() {
+            MessageType::None => Payload::None,
+            MessageType::Payload => {
+                state.body = Body::Unread { wants_continue: request.head().expect(), pace: None };
+                Payload::Stream { payload: Box::pin(Incoming(Rc::clone(self))) }
+            }
+            MessageType::Stream => {
+                // A copy, so that the buffer goes.
+                let early = Bytes::copy_from_slice(&std::mem::take(&mut state.bytes));
+                Payload::Stream { payload: Box::pin(Arrivals::new(Rc::clone(&self.wire), early)) }
+            }
+        };
+        request
+    }
+
+    /// Whether the request under way may take the connection over: all that arrives behind its head is its own.
+    pub(super) fn is_upgrade(&self) -> bool {
+        self.state.borrow().codec.message_type() == MessageType::Stream
+    }
+
+    /// Whether the request under way has a body of its own.
+    pub(super) fn has_body(&self) -> bool {
+        self.state.borrow().codec.message_type() == MessageType::Payload
+    }
+
+    /// The client will send no more requests than those that have arrived.
+    pub(super) fn is_last(&self) -> bool {
+        let state = self.state.borrow();
+        state.has_ended && state.bytes.is_empty()
+    }
+
+    /// Drops what has arrived of a body that the routes have not read; whether that was all of it.
+    pub(super) fn skip_body(&self) -> bool {
+        let state = &mut *self.state.borrow_mut();
+        while let Body::Unread { .. } = state.body {
+            match state.codec.decode(&mut state.bytes) {
+                Ok(Some(Message::Chunk(Some(_)))) => {}
+                Ok(Some(Message::Chunk(None))) => state.body = Body::Whole,
+                Ok(Some(Message::Item(_)) | None) | Err(_) => return false,
+            }
+        }
+        matches!(state.body, Body::Whole)
+    }
+
+    /// Reads ahead while a request is being answered. Ready once the client has closed its side.
+    ///
+    /// # Errors
+    /// The connection is broken.
+    pub(super) fn poll_end(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let state = &mut *self.state.borrow_mut();
+        while !state.has_ended {
+            // The rest of a body is for whoever reads it.
+            if !matches!(state.body, Body::Whole) || state.bytes.len() >= MAX_AHEAD {
+                return Poll::Pending;
+            }
+            ready!(state.poll_read(&self.wire, cx))?;
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    fn poll_body(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, PayloadError>>> {
+        let state = &mut *self.state.borrow_mut();
+        loop {
+            let Body::Unread { wants_continue, pace } = &mut state.body else {
+                let is_broken = matches!(state.body, Body::Broken);
+                return Poll::Ready(is_broken.then_some(Err(PayloadError::Incomplete(None))));
+            };
+            let error = match state.codec.decode(&mut state.bytes) {
+                Ok(Some(Message::Chunk(Some(bytes)))) => return Poll::Ready(Some(Ok(bytes))),
+                Ok(Some(Message::Chunk(None))) => {
+                    state.body = Body::Whole;
+                    return Poll::Ready(None);
+                }
+                Ok(Some(Message::Item(_))) | Err(_) => PayloadError::EncodingCorrupted,
+                Ok(None) if state.has_ended => PayloadError::Incomplete(None),
+                Ok(None) => {
+                    if std::mem::take(wants_continue) {
+                        self.output.push(CONTINUE);
+                    }
+                    // If it cannot be written now it is behind the answer.
+                    let _ = self.output.poll_flush(cx);
+                    let mut waited =
+                        *pace.get_or_insert_with(|| Pace::new(self.patience.body, Instant::now()));
+                    match state.poll_read(&self.wire, cx) {
+                        Poll::Ready(Ok(read)) => {
+                            waited.moved(read);
+                            if let Body::Unread { pace, .. } = &mut state.body {
+                                *pace = Some(waited);
+                            }
+                            continue;
+                        }
+                        Poll::Ready(Err(error)) => PayloadError::Incomplete(Some(error)),
+                        Poll::Pending => {
+                            ready!(state.timer.poll(waited.deadline(), cx));
+                            PayloadError::Incomplete(Some(io::ErrorKind::TimedOut.into()))
+                        }
+                    }
+                }
+            };
+            state.body = Body::Broken;
+            return Poll::Ready(Some(Err(error)));
+        }
+    }
+}
+
+impl State {
+    fn decode_head(&mut self) -> Result<Option<Request>, NoRequest> {
+        if self.bytes.is_empty() {
+            return Ok(None);
+        }
+        match self.codec.decode(&mut self.bytes) {
+            Ok(Some(Message::Item(request))) => {
+                self.body = Body::Whole;
+                Ok(Some(request))
+            }
+            Ok(None) => Ok(None),
+            // The body before it was read to its end.
+            Ok(Some(Message::Chunk(_))) => Err(NoRequest::Malformed(ParseError::Incomplete)),
+            Err(error) => Err(NoRequest::Malformed(error)),
+        }
+    }
+
+    /// Reads once; how many bytes have come.
+    fn poll_read(&mut self, wire: &Wire, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let bytes = ready!(wire.poll_read(cx))?;
+        if bytes.is_empty() {
+            self.has_ended = true;
+        } else if self.bytes.is_empty() {
+            // What is behind them in the old buffer belongs to requests that may still be there.
+            self.bytes = BytesMut::from(&*bytes);
+        } else {
+            self.bytes.extend_from_slice(&bytes);
+        }
+        Poll::Ready(Ok(bytes.len()))
+    }
+}
+
+/// A request's body, as the routes read it.
+struct Incoming(Rc<Input>);
+
+impl Stream for Incoming {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        self.0.poll_body(cx)
+    }
+}

@@ -1,0 +1,50 @@
+//! Connections over a bound: the health of the server can still be asked for, all else is told why it is refused.
+
+use std::{io, net::SocketAddr, rc::Rc, time::Duration};
+
+use actix_http::{Request, Response, StatusCode, body::BoxBody};
+use actix_service::Service;
+use actix_web::rt::time::timeout;
+
+use super::{Patience, Shared, connection::Connection};
+use crate::session::{connections::Surplus, wire::Wire};
+
+/// Seconds after which a client that found the server full may try again.
+pub(super) const RETRY_SECONDS: &str = "5";
+
+/// How long such a connection may take in all.
+const PATIENCE: Duration = Duration::from_secs(2);
+
+/// What is answered even then.
+const PATHS: [&str; 2] = ["/health", "/metrics"];
+
+/// Answers one request and closes the connection.
+pub(super) async fn answer<S>(
+    shared: &Shared<S>,
+    wire: Rc<Wire>,
+    peer: SocketAddr,
+    surplus: Surplus,
+) -> io::Result<()>
+where
+    S: Service<Request, Response = Response<BoxBody>, Error = Response<BoxBody>>,
+{
+    let is_too_many = shared.connections.stand_aside(surplus);
+    let patience = Patience { head: PATIENCE, body: PATIENCE, stall: PATIENCE, ..shared.patience };
+    let connection = Connection::new(Rc::clone(&wire), peer, patience, shared.codec.clone());
+    let answered = async {
+        let Some(request) = connection.next_request(true).await? else { return Ok(()) };
+        if PATHS.contains(&request.path()) {
+            connection.answer_last(&shared.routes, request).await?;
+        } else {
+            connection.refuse(StatusCode::SERVICE_UNAVAILABLE, format!("{surplus}.\n")).await?;
+        }
+        wire.linger().await;
+        io::Result::Ok(())
+    };
+    let outcome = tokio::select! {
+        outcome = timeout(PATIENCE, answered) => outcome.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
+        _ = is_too_many => Ok(()),
+    };
+    wire.close();
+    outcome
+}

@@ -1,0 +1,150 @@
+//! How many connections there may be, whatever they carry, and what becomes of those over the bounds.
+
+use std::{
+    collections::VecDeque,
+    net::IpAddr,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use tokio::sync::oneshot;
+
+use super::permits::{Exceeded, Permit, Permits};
+use crate::{
+    config::{Network, PerAddress},
+    logging,
+};
+
+const MAX_CONNECTIONS: &str = "--max-connections (ECHOROOM_MAX_CONNECTIONS)";
+const MAX_PER_ADDRESS: &str = "--max-connections-per-address (ECHOROOM_MAX_CONNECTIONS_PER_ADDRESS)";
+
+/// Connections over each bound that are read from at a time, to answer `/health` and to say why all else is refused.
+pub const MAX_SURPLUS: usize = 64;
+
+/// Counts connections.
+#[derive(Debug)]
+pub struct Connections {
+    permits: Arc<Permits>,
+    /// Proxies: their connections are those of many clients.
+    trusted: Vec<Network>,
+    over_total: SurplusLine,
+    over_address: SurplusLine,
+}
+
+/// Why a connection is not served.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Surplus {
+    /// `--max-connections`.
+    #[error("there are as many connections as the server takes (--max-connections)")]
+    Total,
+    /// `--max-connections-per-address`.
+    #[error(
+        "there are as many connections from your address as the server takes (--max-connections-per-address)"
+    )]
+    Address,
+}
+
+impl Connections {
+    /// At most `max` connections, and from one address as many as `per_address` gives it; addresses of `trusted` proxies
+    /// have no bound of their own.
+    pub fn new(max: usize, per_address: PerAddress, trusted: Vec<Network>) -> Arc<Self> {
+        Arc::new(Self {
+            permits: Permits::new(max, per_address),
+            trusted,
+            over_total: SurplusLine::default(),
+            over_address: SurplusLine::default(),
+        })
+    }
+
+    /// A place for a connection that has been accepted.
+    ///
+    /// # Errors
+    /// Which bound is reached.
+    pub fn admit(&self, peer: IpAddr) -> Result<Permit, Surplus> {
+        let is_proxy = self.trusted.iter().any(|network| network.contains(peer));
+        self.permits.take((!is_proxy).then_some(peer)).map_err(|exceeded| match exceeded {
+            Exceeded::Total(bound) => {
+                let what = "one more was refused";
+                logging::refused(MAX_CONNECTIONS, format_args!("there are {bound} connections; {what}"));
+                Surplus::Total
+            }
+            Exceeded::Address(bound) => {
+                let what = format_args!("{peer} has {bound} connections; one more was refused");
+                logging::refused(MAX_PER_ADDRESS, what);
+                Surplus::Address
+            }
+        })
+    }
+
+    /// A place to be told why, for a connection over a bound. The newest have it: the receiver's sender is gone as soon as
+    /// [`MAX_SURPLUS`] others have come after it.
+    pub fn stand_aside(&self, surplus: Surplus) -> oneshot::Receiver<()> {
+        match surplus {
+            Surplus::Total => self.over_total.enter(),
+            Surplus::Address => self.over_address.enter(),
+        }
+    }
+
+    /// Connections open now, but those over a bound.
+    pub fn used(&self) -> usize {
+        self.permits.used()
+    }
+
+    /// Connections that there may be.
+    pub fn bound(&self) -> usize {
+        self.permits.bound()
+    }
+}
+
+/// The connections over one bound. A client that opens connections and says nothing must not keep out those who ask for
+/// `/health`, so the oldest one goes: who asks has asked by then.
+#[derive(Debug, Default)]
+struct SurplusLine(Mutex<VecDeque<oneshot::Sender<()>>>);
+
+impl SurplusLine {
+    fn enter(&self) -> oneshot::Receiver<()> {
+        let (sender, receiver) = oneshot::channel();
+        let mut line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        line.push_back(sender);
+        if line.len() > MAX_SURPLUS {
+            line.pop_front();
+        }
+        receiver
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const CLIENT: IpAddr = IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1));
+
+    #[test]
+    fn connections_are_bounded_in_all_and_for_each_address() {
+        let connections = Connections::new(2, PerAddress::for_public(1), Vec::new());
+        let _first = connections.admit(CLIENT).expect("a place");
+        assert_eq!(connections.admit(CLIENT).expect_err("full"), Surplus::Address);
+        let _other = connections.admit([127, 0, 0, 1].into()).expect("a place");
+        assert_eq!(connections.admit([127, 0, 0, 1].into()).expect_err("full"), Surplus::Total);
+        assert_eq!((connections.used(), connections.bound()), (2, 2));
+    }
+
+    #[test]
+    fn a_trusted_proxy_may_have_any_number_of_connections() {
+        let proxy = "192.0.2.0/24".parse().expect("a network");
+        let connections = Connections::new(9, PerAddress::for_all(1), vec![proxy]);
+        let _both =
+            [connections.admit(CLIENT).expect("a place"), connections.admit(CLIENT).expect("a place")];
+    }
+
+    #[test]
+    fn the_newest_surplus_connections_stay() {
+        let connections = Connections::new(1, PerAddress::for_all(0), Vec::new());
+        let mut first = connections.stand_aside(Surplus::Total);
+        let mut line: Vec<_> = (1..MAX_SURPLUS).map(|_| connections.stand_aside(Surplus::Total)).collect();
+        let _elsewhere = connections.stand_aside(Surplus::Address);
+        assert_eq!(first.try_recv(), Err(oneshot::error::TryRecvError::Empty));
+        line.push(connections.stand_aside(Surplus::Total));
+        assert_eq!(first.try_recv(), Err(oneshot::error::TryRecvError::Closed));
+        assert!(line.iter_mut().all(|one| one.try_recv() == Err(oneshot::error::TryRecvError::Empty)));
+    }
+}
