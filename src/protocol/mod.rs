@@ -3,6 +3,7 @@
 pub mod chat;
 pub mod close;
 pub mod engineio;
+pub mod json;
 pub mod plain;
 pub mod socketio;
 pub mod websocket;

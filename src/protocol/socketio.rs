@@ -11,6 +11,12 @@ use bytestring::ByteString;
 use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
+use super::json::Text;
+pub use auth::{Auth, Offset};
+
+mod auth;
+mod placeholders;
+
 /// The namespace of clients that name none.
 pub const MAIN: &str = "/";
 
@@ -36,7 +42,7 @@ pub enum Body {
     Disconnect,
     /// `2` or `5`: an event, to be answered if it bears an id.
     Event {
-        /// The event's name, its first argument.
+        /// The event's name, its first argument. Half of a surrogate pair is U+FFFD here; `args` has it as it came.
         name: ByteString,
         /// All of it.
         args: Args,
@@ -326,8 +332,8 @@ fn event_name(json: &ByteString, first: &RawValue) -> Result<ByteString, PacketE
     let raw = first.get();
     match raw.as_bytes().first() {
         Some(b'"') => {
-            let name: String = serde_json::from_str(raw).map_err(|_| PacketError::BadPayload)?;
-            if RESERVED.contains(&&*name) { Err(PacketError::ReservedName) } else { Ok(name.into()) }
+            let Text(name) = serde_json::from_str(raw).map_err(|_| PacketError::BadPayload)?;
+            if RESERVED.contains(&&*name) { Err(PacketError::ReservedName) } else { Ok(name.as_ref().into()) }
         }
         Some(b'-' | b'0'..=b'9') => Ok(json.slice_ref(raw)),
         _ => Err(PacketError::BadPayload),
@@ -337,22 +343,10 @@ fn event_name(json: &ByteString, first: &RawValue) -> Result<ByteString, PacketE
 /// Every placeholder stands for an attachment that is there. Attachments without one are legal.
 fn check_placeholders(json: &str, attachments: usize) -> Result<(), PacketError> {
     // Without attachments nothing is read as a placeholder.
-    if attachments == 0 {
-        return Ok(());
-    }
-    let value: Value = serde_json::from_str(json).map_err(|_| PacketError::BadPayload)?;
-    if are_placeholders_good(&value, attachments) { Ok(()) } else { Err(PacketError::BadPlaceholder) }
-}
-
-fn are_placeholders_good(value: &Value, attachments: usize) -> bool {
-    match value {
-        Value::Array(values) => values.iter().all(|value| are_placeholders_good(value, attachments)),
-        Value::Object(fields) if fields.get("_placeholder") == Some(&Value::Bool(true)) => {
-            let number = fields.get("num").and_then(Value::as_u64);
-            number.is_some_and(|number| usize::try_from(number).is_ok_and(|number| number < attachments))
-        }
-        Value::Object(fields) => fields.values().all(|value| are_placeholders_good(value, attachments)),
-        _ => true,
+    if attachments == 0 || placeholders::are_good(json, attachments) {
+        Ok(())
+    } else {
+        Err(PacketError::BadPlaceholder)
     }
 }
 

@@ -11,6 +11,7 @@ mod echo;
 mod echo_door;
 mod floors;
 mod frames;
+mod halves;
 mod health;
 mod heartbeat;
 mod helpers;

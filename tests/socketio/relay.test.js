@@ -36,6 +36,20 @@ for (const transports of WAYS) {
     for (const socket of [ann, ben, far]) socket.close();
   });
 
+  test(`${way}: half of a surrogate pair is relayed, in a name and in arguments`, async () => {
+    const [ann, ben] = [await join(transports, 'h'), await join(WAYS[1], 'h')];
+    for (const [from, to] of [[ann, ben], [ben, ann]]) {
+      const heard = [];
+      to.on('\ud83d', (...args) => heard.push(args));
+      assert.deepEqual(await from.emitWithAck('\ud83d', '\udc00', { '\ud83d': 'a\udfff' }), {});
+      from.emit('\ud83d', '\udc00', new Uint8Array([1, 2]));
+      await until('both', () => heard.length === 2);
+      assert.deepEqual(heard[0].slice(0, 2), ['\udc00', { '\ud83d': 'a\udfff' }]);
+      assert.deepEqual([heard[1][0], [...heard[1][1]]], ['\udc00', [1, 2]]);
+    }
+    for (const socket of [ann, ben]) socket.close();
+  });
+
   test(`${way}: a thousand events arrive in order, both ways`, async () => {
     const [ann, ben] = [await join(transports, 'c'), await join(WAYS[1], 'c')];
     for (let number = 0; number < 1000; number += 1) {

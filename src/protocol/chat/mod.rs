@@ -148,6 +148,55 @@ mod tests {
     }
 
     #[test]
+    fn an_ack_is_read_whatever_else_the_object_holds() {
+        let cases = [
+            (r#"{"event":"\ud83d","data":{},"ack":3}"#, "there is no event \"\u{FFFD}\""),
+            (
+                r#"{"event":"sendMessage","data":{"msg":"x\ud83d"},"ack":3}"#,
+                "data.msg: half of a surrogate pair is no character",
+            ),
+            (r#"{"event":"ping2","\ud83d":"\udc00","ack":3}"#, "there is no event \"ping2\""),
+            (
+                r#"{"event":"login","data":{"username":"a","\udc00":1},"ack":3}"#,
+                "data: half of a surrogate pair is no character",
+            ),
+            (r#"{"event":5,"ack":3}"#, "event: invalid type: integer `5`, expected a string"),
+            (r#"{"event":null,"ack":3}"#, "event: invalid type: null, expected a string"),
+            (r#"{"event":["ping"],"ack":3}"#, "event: invalid type: sequence, expected a string"),
+            (r#"{"ack":3}"#, "the message: missing field `event`"),
+            (
+                r#"{"data":"\ud83d","ack":3,"event":"typing"}"#,
+                "data: half of a surrogate pair is no character",
+            ),
+            (r#"{"event":"typing","data":[true],"ack":3}"#, "data: expected an object"),
+            (r#"{"ack":7,"event":"jump","ack":3}"#, "there is no event \"jump\""),
+            (r#"{"event":"jump","ack":3.0}"#, "there is no event \"jump\""),
+            (r#"{"event":"jump","ack":30e-1}"#, "there is no event \"jump\""),
+            (r#"{"event":"jump","\u0061ck":3}"#, "there is no event \"jump\""),
+        ];
+        for (text, sentence) in cases {
+            let Envelope { request, ack } = Envelope::parse(text);
+            assert_eq!(ack, Some(3), "{text}");
+            assert_eq!(request.expect_err("refused").msg, sentence, "{text}");
+        }
+        for text in [
+            r#"{"event":"ping","ack":-1}"#,
+            r#"{"event":"ping","ack":0.5}"#,
+            r#"{"event":"ping","ack":1e300}"#,
+            r#"{"event":"ping","ack":[3]}"#,
+            r#"{"event":"ping","ack":"\ud83d"}"#,
+        ] {
+            let Envelope { request, ack } = Envelope::parse(text);
+            assert_eq!(ack, None);
+            assert!(request.expect_err("refused").msg.starts_with("ack: "), "{text}");
+        }
+        assert_eq!(
+            Envelope::parse(r#"{"event":"ping","ack":null}"#),
+            Envelope { request: Ok(Request::Ping), ack: None }
+        );
+    }
+
+    #[test]
     fn no_text_makes_it_panic() {
         let deep = "[".repeat(100_000);
         for text in [&deep, "", "\u{0}", "{\"event\":\"login\",\"data\":null}", "{\"event\":\"\\ud800\"}"] {

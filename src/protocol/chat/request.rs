@@ -1,11 +1,12 @@
 //! What a client says.
 
-use std::borrow::Cow;
+use std::fmt;
 
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
 use super::{Code, Failure};
+use crate::protocol::json::{self, Text};
 
 /// What a client wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -109,26 +110,97 @@ pub struct Envelope {
     pub ack: Option<u64>,
 }
 
-#[derive(Deserialize)]
+/// An envelope whose fields have not been looked into. As JavaScript reads an object: of a name that comes twice the last
+/// one counts, and strings may hold half of a surrogate pair.
+#[derive(Default)]
 struct RawEnvelope<'a> {
-    #[serde(borrow)]
-    event: Cow<'a, str>,
-    #[serde(borrow, default)]
+    event: Option<&'a RawValue>,
     data: Option<&'a RawValue>,
-    #[serde(default)]
-    ack: Option<u64>,
+    ack: Option<&'a RawValue>,
+}
+
+impl<'de> Deserialize<'de> for RawEnvelope<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(EnvelopeVisitor)
+    }
+}
+
+struct EnvelopeVisitor;
+
+impl<'de> de::Visitor<'de> for EnvelopeVisitor {
+    type Value = RawEnvelope<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: de::MapAccess<'de>>(self, mut fields: A) -> Result<RawEnvelope<'de>, A::Error> {
+        let mut raw = RawEnvelope::default();
+        while let Some(Text(name)) = fields.next_key()? {
+            match &*name {
+                "event" => raw.event = Some(fields.next_value()?),
+                "data" => raw.data = Some(fields.next_value()?),
+                "ack" => raw.ack = Some(fields.next_value()?),
+                _ => drop(fields.next_value::<de::IgnoredAny>()?),
+            }
+        }
+        Ok(raw)
+    }
 }
 
 impl Envelope {
-    /// Reads one frame. Whatever it holds, there is something to answer.
+    /// Reads one frame. Whatever it holds, there is something to answer; and by its number, if it has one, whatever else
+    /// is wrong with it.
     pub fn parse(text: &str) -> Self {
-        match read::<RawEnvelope<'_>>(text, "") {
-            Ok(raw) => Self {
-                request: Request::parse(&raw.event, raw.data.map_or("{}", RawValue::get)),
-                ack: raw.ack,
-            },
+        let raw = match read::<RawEnvelope<'_>>(text, "") {
+            Ok(raw) => raw,
+            Err(failure) => return Self { request: Err(failure), ack: None },
+        };
+        match raw.ack.map_or(Ok(None), read_ack) {
+            Ok(ack) => Self { request: raw.request(), ack },
             Err(failure) => Self { request: Err(failure), ack: None },
         }
+    }
+}
+
+impl RawEnvelope<'_> {
+    fn request(&self) -> Result<Request, Failure> {
+        let Some(event) = self.event else {
+            return Err(Failure::with(Code::BadField, "the message: missing field `event`"));
+        };
+        let Text(name) = serde_json::from_str(event.get()).map_err(|error| wrong("event", &error))?;
+        let data = self.data.map(RawValue::get).filter(|data| *data != "null");
+        Request::parse(&name, data.unwrap_or("{}"))
+    }
+}
+
+/// The number of an answer. JSON has one kind of numbers: `3.0` is 3.
+fn read_ack(raw: &RawValue) -> Result<Option<u64>, Failure> {
+    /// From here on numbers with a fraction are not exact.
+    const EXACT: f64 = 9_007_199_254_740_992.0;
+    let text = raw.get();
+    let error = match serde_json::from_str::<Option<u64>>(text) {
+        Ok(number) => return Ok(number),
+        Err(error) => error,
+    };
+    match text.parse::<f64>() {
+        Ok(number) if number.fract() == 0.0 && (0.0..EXACT).contains(&number) => Ok(Some(number as u64)),
+        _ => Err(wrong("ack", &error)),
+    }
+}
+
+/// A field that cannot be read.
+fn wrong(field: &str, error: &serde_json::Error) -> Failure {
+    Failure::with(Code::BadField, format!("{field}: {}", sentence_of(error)))
+}
+
+/// The error without where in the text it is: that helps nobody who did not write it by hand.
+fn sentence_of(error: &serde_json::Error) -> String {
+    let sentence = error.to_string();
+    let sentence = sentence.split(" at line ").next().unwrap_or_default();
+    match sentence.split_once("struct ") {
+        Some((before, _)) => format!("{before}an object"),
+        None => sentence.to_owned(),
     }
 }
 
@@ -173,28 +245,27 @@ fn read<'a, T: Deserialize<'a>>(text: &'a str, root: &str) -> Result<T, Failure>
         let what = if root.is_empty() { "the message" } else { root };
         return Err(Failure::with(Code::BadField, format!("{what}: expected an object")));
     }
-    let mut json = serde_json::Deserializer::from_str(text);
-    let value = serde_path_to_error::deserialize(&mut json).map_err(|error| {
+    let mut source = serde_json::Deserializer::from_str(text);
+    let value = serde_path_to_error::deserialize(&mut source).map_err(|error| {
         let path = error.path().to_string();
         let inner = error.into_inner();
-        let sentence = inner.to_string();
-        // Where in the text it is helps nobody who did not write it by hand.
-        let sentence = sentence.split(" at line ").next().unwrap_or_default();
-        let sentence = match sentence.split_once("struct ") {
-            Some((before, _)) => format!("{before}an object"),
-            None => sentence.to_owned(),
+        let sentence = if inner.is_data() {
+            sentence_of(&inner)
+        } else if json::is_legal(text) {
+            // The one thing that JSON may hold and no text of ours can.
+            "half of a surrogate pair is no character".to_owned()
+        } else {
+            return Failure::with(Code::BadJson, format!("the message is no JSON: {}", sentence_of(&inner)));
         };
-        if !inner.is_data() {
-            return Failure::with(Code::BadJson, format!("the message is no JSON: {sentence}"));
-        }
+        // `?` is a field whose name could not be read.
         let field = match (root, &*path) {
-            ("", ".") => "the message".to_owned(),
-            (root, ".") => root.to_owned(),
+            ("", "." | "?") => "the message".to_owned(),
+            (root, "." | "?") => root.to_owned(),
             ("", path) => path.to_owned(),
             (root, path) => format!("{root}.{path}"),
         };
         Failure::with(Code::BadField, format!("{field}: {sentence}"))
     })?;
-    json.end().map_err(|_| Failure::with(Code::BadJson, "the message goes on behind its JSON"))?;
+    source.end().map_err(|_| Failure::with(Code::BadJson, "the message goes on behind its JSON"))?;
     Ok(value)
 }

@@ -7,7 +7,7 @@ use actix_web::web;
 use super::namespaces::{Event, Namespace, Refusal, Socket, SocketHandler};
 use crate::{
     chat::{Accepted, Cutter, Delivery, Dialect, Encoding, Join, Leave, Seat},
-    protocol::chat::{Failure, Request},
+    protocol::chat::{Code, Failure, Request},
     session::{
         Worker,
         conversation::{Conversation, Hold, Next, Outcome, Speech},
@@ -15,6 +15,9 @@ use crate::{
         socketio::EndReason,
     },
 };
+
+/// What a client is told whose number for an ack is beyond all reason.
+const BAD_ACK: &str = "ack: a number is at most 18446744073709551615";
 
 /// The namespace, as one worker has it.
 #[derive(Debug)]
@@ -117,8 +120,11 @@ impl SocketHandler for ChatSocket {
             Some(data) => Request::parse(&name, data),
             None => Request::parse(&name, "{}"),
         };
-        // A number beyond all reason is one that nobody waits for.
-        let ack = ack.and_then(|ack| ack.number());
+        let (ack, request) = match ack.map(|ack| ack.number()) {
+            // It cannot be answered under that number, so it is not done either.
+            Some(None) => (None, Err(Failure::with(Code::BadField, BAD_ACK))),
+            number => (number.flatten(), request),
+        };
         let len = args.json.len();
         self.held.push_back(Held { request, ack, len, accepted });
         self.take_held(socket);

@@ -10,7 +10,6 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use log::debug;
 use prometheus::IntCounter;
-use serde::Deserialize;
 
 use super::{
     AckTo, Event, Namespaces, Refusal, SocketHandler,
@@ -68,13 +67,6 @@ struct Held {
     len: usize,
     /// The gate of the session bounds what is held.
     accepted: Accepted,
-}
-
-/// What a client that comes back brings.
-#[derive(Deserialize)]
-struct Return {
-    pid: String,
-    offset: String,
 }
 
 /// The client broke the protocol: the session is to end.
@@ -203,10 +195,10 @@ impl Client {
             self.welcome(socket, handler);
             return Ok(());
         };
-        match serde_json::from_str::<Return>(auth) {
-            Ok(Return { pid, offset }) if recovers => {
+        match socketio::Auth::read(auth) {
+            socketio::Auth { pid: Some(pid), offset: socketio::Offset::Text(offset) } if recovers => {
                 let Desk { hub, worker } = &self.desk;
-                let (session, pid, offset) = (id, ByteString::from(pid), ByteString::from(offset));
+                let session = id;
                 hub.do_send(Recover {
                     session,
                     worker: *worker,

@@ -1,0 +1,100 @@
+//! Strings of JSON as JavaScript has them: they may hold half of a surrogate pair (`"\ud83d"`), which UTF-8 cannot.
+//!
+//! A program cuts an emoji in two and sends what is left: the text around it is legal JSON all the same, and must not be
+//! taken for something else.
+
+use std::{borrow::Cow, fmt};
+
+use serde::{Deserialize, Deserializer, de};
+
+/// A string of JSON. Half of a surrogate pair reads as U+FFFD, as it does wherever JavaScript encodes a string as UTF-8.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Text<'a>(pub Cow<'a, str>);
+
+impl<'de> Deserialize<'de> for Text<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        // As bytes, because only these may be no UTF-8.
+        deserializer.deserialize_bytes(TextVisitor)
+    }
+}
+
+struct TextVisitor;
+
+impl<'de> de::Visitor<'de> for TextVisitor {
+    type Value = Text<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a string")
+    }
+
+    fn visit_borrowed_bytes<E: de::Error>(self, bytes: &'de [u8]) -> Result<Text<'de>, E> {
+        Ok(Text(whole(bytes)))
+    }
+
+    fn visit_bytes<E: de::Error>(self, bytes: &[u8]) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Owned(whole(bytes).into_owned())))
+    }
+
+    fn visit_borrowed_str<E: de::Error>(self, text: &'de str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Borrowed(text)))
+    }
+
+    fn visit_str<E: de::Error>(self, text: &str) -> Result<Text<'de>, E> {
+        Ok(Text(Cow::Owned(text.to_owned())))
+    }
+}
+
+/// UTF-8 with halves of surrogate pairs in it, three bytes each, as UTF-8 with U+FFFD in their places.
+fn whole(bytes: &[u8]) -> Cow<'_, str> {
+    /// The first byte of every surrogate, and of nothing else that is no UTF-8 here.
+    const SURROGATE: u8 = 0xED;
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        return Cow::Borrowed(text);
+    }
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        text.push_str(chunk.valid());
+        if chunk.invalid().first() == Some(&SURROGATE) {
+            text.push(char::REPLACEMENT_CHARACTER);
+        }
+    }
+    Cow::Owned(text)
+}
+
+/// Whether a text is legal JSON, whatever its strings hold.
+pub fn is_legal(text: &str) -> bool {
+    serde_json::from_str::<de::IgnoredAny>(text).is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(json: &str) -> Option<String> {
+        serde_json::from_str::<Text<'_>>(json).ok().map(|text| text.0.into_owned())
+    }
+
+    #[test]
+    fn half_of_a_pair_reads_as_one_replacement_and_a_whole_one_as_it_is() {
+        for (json, text) in [
+            (r#""""#, ""),
+            (r#""hi""#, "hi"),
+            (r#""\u0068i\n""#, "hi\n"),
+            (r#""😀""#, "😀"),
+            (r#""\ud83d\ude00""#, "😀"),
+            (r#""\ud83d""#, "\u{FFFD}"),
+            (r#""\ude00""#, "\u{FFFD}"),
+            (r#""\ude00\ud83d""#, "\u{FFFD}\u{FFFD}"),
+            (r#""a\uD83Db\ud83d\ud83d\ude00é\udfff""#, "a\u{FFFD}b\u{FFFD}😀é\u{FFFD}"),
+            (r#""\ud83dA""#, "\u{FFFD}A"),
+            (r#""\ud7ff\ue000""#, "\u{D7FF}\u{E000}"),
+            (r#""\ufffd""#, "\u{FFFD}"),
+        ] {
+            assert_eq!(read(json).as_deref(), Some(text), "{json}");
+            assert!(is_legal(json), "{json}");
+        }
+        for bad in ["", "7", "null", "[1]", r#"""#, r#""\ud8""#, r#""\ud83d\u""#, r#""\x""#] {
+            assert_eq!(read(bad), None, "{bad}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! What a CONNECT brings: of that object some fields are the protocol's, the others the program's.
+
+use std::fmt;
+
+use bytestring::ByteString;
+use serde::{Deserialize, Deserializer, de};
+use serde_json::value::RawValue;
+
+use crate::protocol::json::Text;
+
+/// The fields by which a client comes back to the place that it had before it was lost.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Auth {
+    /// The secret that it was given with its place.
+    pub pid: Option<ByteString>,
+    /// The last event that it has.
+    pub offset: Offset,
+}
+
+/// What a client says about the last event that it has.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Offset {
+    /// Nothing: it has none.
+    #[default]
+    Missing,
+    /// This text, which stood behind the event's arguments.
+    Text(ByteString),
+    /// What can be no offset.
+    Other,
+}
+
+impl Auth {
+    /// Reads the object of a CONNECT. Whatever else it holds is the program's.
+    pub fn read(json: &str) -> Self {
+        serde_json::from_str(json).unwrap_or_default()
+    }
+}
+
+impl<'de> Deserialize<'de> for Auth {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(AuthVisitor)
+    }
+}
+
+struct AuthVisitor;
+
+impl<'de> de::Visitor<'de> for AuthVisitor {
+    type Value = Auth;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    /// As JavaScript reads an object: of a name that comes twice the last one counts.
+    fn visit_map<A: de::MapAccess<'de>>(self, mut fields: A) -> Result<Auth, A::Error> {
+        let mut auth = Auth::default();
+        while let Some(Text(name)) = fields.next_key()? {
+            match &*name {
+                "pid" => auth.pid = text(fields.next_value()?),
+                "offset" => {
+                    let raw: &RawValue = fields.next_value()?;
+                    auth.offset = match text(raw) {
+                        Some(offset) => Offset::Text(offset),
+                        None if raw.get() == "null" => Offset::Missing,
+                        None => Offset::Other,
+                    };
+                }
+                _ => drop(fields.next_value::<de::IgnoredAny>()?),
+            }
+        }
+        Ok(auth)
+    }
+}
+
+fn text(raw: &RawValue) -> Option<ByteString> {
+    let Text(text) = serde_json::from_str(raw.get()).ok()?;
+    Some(text.as_ref().into())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_fields_of_the_protocol_are_found_among_those_of_a_program() {
+        let is = |pid: Option<&str>, offset: Offset| Auth { pid: pid.map(ByteString::from), offset };
+        let at = |offset: &str| Offset::Text(offset.into());
+        for (json, auth) in [
+            ("{}", is(None, Offset::Missing)),
+            (r#"{"pid":"p"}"#, is(Some("p"), Offset::Missing)),
+            (r#"{"pid":"p","offset":null}"#, is(Some("p"), Offset::Missing)),
+            (r#"{"offset":"7","token":{"pid":"x"},"pid":"p"}"#, is(Some("p"), at("7"))),
+            (r#"{"pid":"p","offset":7}"#, is(Some("p"), Offset::Other)),
+            (r#"{"pid":7,"offset":"7"}"#, is(None, at("7"))),
+            (r#"{"pid":"p","pid":"q","offset":"\ud83d","\ud83d":"\udc00"}"#, is(Some("q"), at("\u{FFFD}"))),
+        ] {
+            assert_eq!(Auth::read(json), auth, "{json}");
+        }
+    }
+}
