@@ -3,7 +3,7 @@
 use super::{
     audience::Audience,
     log::RoomLog,
-    messages::{Enter, Publish},
+    messages::{Enter, Leave, Post, Publish, Whisper},
     news::News,
     presence::Presence,
     rooms::AnyRoom,
@@ -48,8 +48,14 @@ pub enum Book {
 pub enum Waiting {
     /// Something a guest said, who may be gone by then.
     Publish(Publish),
-    /// Somebody comes in.
+    /// A session logs in.
     Enter(Enter),
+    /// What it says behind its login. It is gone by then: as long as it is there, its session waits.
+    Post(Post),
+    /// What it says to one other.
+    Whisper(Whisper),
+    /// It has ended behind what it said.
+    Leave(Leave),
 }
 
 impl Room {

@@ -9,6 +9,7 @@ use crate::{
     helpers::{TestServer, frame, settings, text},
     people::{Person, texts},
     program::{self, echoroom},
+    sockets::{Poller, connected},
 };
 
 /// Rooms of their own that speak first.
@@ -105,4 +106,70 @@ async fn what_cannot_be_kept_because_a_room_does_not_open_is_counted_and_bytes_a
     assert_eq!(listener.next_binary().await, b"bytes");
     let metrics = server.get_raw("/metrics", "").await;
     assert!(metrics.contains("echoroom_journal_refusals_total 2"), "{metrics}");
+}
+
+/// How a user who has said something goes.
+#[derive(Clone, Copy, Debug)]
+enum Way {
+    /// Out of the namespace of Socket.IO.
+    Disconnect,
+    /// By a packet of Engine.IO.
+    Close,
+    /// By a close frame.
+    CloseFrame,
+    /// By the end of the connection.
+    End,
+}
+
+#[actix_web::test]
+async fn what_a_user_says_with_its_login_before_it_leaves_is_kept_at_every_door() {
+    const EACH: usize = 15;
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = server(&folder).await;
+    let login = |room: &str| json!({"username": "Notifier", "room": room});
+    let said = |number: u8| json!({"msg": number.to_string(), "id": number.to_string()});
+    let ways = [Way::Disconnect, Way::Close, Way::CloseFrame, Way::End];
+    for number in 0..EACH {
+        for way in ways {
+            let last = match way {
+                Way::Disconnect => text("41"),
+                Way::Close => text("1"),
+                Way::CloseFrame => frame(0x88, b"\x03\xe8"),
+                Way::End => Vec::new(),
+            };
+            if matches!(way, Way::CloseFrame | Way::End) {
+                let event = |name: &str, data: Value| text(&json!({"event": name, "data": data}).to_string());
+                let mut raw = server.connect_raw("/chat").await;
+                let login = event("login", login(&format!("chat-{way:?}-{number}")));
+                let all = [login, event("sendMessage", said(1)), event("sendMessage", said(2)), last.clone()];
+                raw.send(&all.concat()).await;
+            }
+            let event = |name: &str, data: Value| format!("42{}", json!([name, data]));
+            let room = format!("io-{way:?}-{number}");
+            let mut raw = connected(&server).await;
+            let all =
+                [event("login", login(&room)), event("sendMessage", said(1)), event("sendMessage", said(2))];
+            raw.send(&[all.map(|event| text(&event)).concat(), last].concat()).await;
+            if matches!(way, Way::Disconnect | Way::Close) {
+                let room = format!("poll-{way:?}-{number}");
+                let last = if matches!(way, Way::Close) { "1" } else { "41" };
+                let poller = Poller::connected(&server).await;
+                let all = [
+                    &*event("login", login(&room)),
+                    &event("sendMessage", said(1)),
+                    &event("sendMessage", said(2)),
+                    last,
+                ];
+                assert_eq!(poller.post(&all.join("\u{1E}")).await.status, 200);
+            }
+        }
+    }
+    for number in 0..EACH {
+        for (door, ways) in [("chat", &ways[2..]), ("io", &ways[..]), ("poll", &ways[..2])] {
+            for way in ways {
+                let room = format!("{door}-{way:?}-{number}");
+                assert_eq!(texts(&history(&server, &room).await), ["1", "2"], "{room}");
+            }
+        }
+    }
 }

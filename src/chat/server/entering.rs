@@ -7,11 +7,14 @@ use std::{
 
 use actix::Context;
 
-use super::ChatServer;
+use super::{ChatServer, Entering};
 use crate::{
     chat::{
         alarms::Alarm,
-        messages::{Behind, Delivery, Detach, Enter, Entered, Hear, Ignore, Listen, Refusal, Reply, Tail},
+        messages::{
+            Behind, Delivery, Detach, Enter, Entered, Hear, Ignore, Leave, Listen, Post, Refusal, Reply,
+            Tail, Whisper,
+        },
         presence::Change,
         room::{Book, Waiting},
         rooms::{Found, Membership, RoomId, Standing},
@@ -24,6 +27,39 @@ use crate::{
 pub(super) const MAX_ROOMS: &str = "--max-rooms (ECHOROOM_MAX_ROOMS)";
 const MAX_NEW_ROOMS: &str = "--max-new-rooms-per-minute (ECHOROOM_MAX_NEW_ROOMS_PER_MINUTE)";
 
+/// What can wait for the login of its session.
+pub(super) trait BehindLogin {
+    /// Whether it says something.
+    const SPEAKS: bool;
+
+    /// It waits.
+    fn waiting(self) -> Waiting;
+}
+
+impl BehindLogin for Post {
+    const SPEAKS: bool = true;
+
+    fn waiting(self) -> Waiting {
+        Waiting::Post(self)
+    }
+}
+
+impl BehindLogin for Whisper {
+    const SPEAKS: bool = true;
+
+    fn waiting(self) -> Waiting {
+        Waiting::Whisper(self)
+    }
+}
+
+impl BehindLogin for Leave {
+    const SPEAKS: bool = false;
+
+    fn waiting(self) -> Waiting {
+        Waiting::Leave(self)
+    }
+}
+
 impl ChatServer {
     /// A session wants to be somebody in a room, as soon as the room's place in the journal is known.
     pub(super) fn enter(&mut self, enter: Enter, ctx: &mut Context<Self>) {
@@ -34,9 +70,28 @@ impl ChatServer {
         };
         self.open_book(id, ctx);
         match self.rooms.get(id).map(|room| &mut room.book) {
-            Some(Book::Opening(waiting)) => waiting.push(Waiting::Enter(enter)),
+            Some(Book::Opening(waiting)) => {
+                self.entering.insert(enter.session, Entering { room: id, has_spoken: false });
+                waiting.push(Waiting::Enter(enter));
+            }
             _ => self.enter_open(id, enter),
         }
+    }
+
+    /// What a session has said behind its login waits until the login is done, and so does the end of a session that has
+    /// said something. Gives back what need not wait.
+    pub(super) fn wait_behind_login<T: BehindLogin>(&mut self, session: SessionId, message: T) -> Option<T> {
+        let Some(entering) =
+            self.entering.get_mut(&session).filter(|entering| T::SPEAKS || entering.has_spoken)
+        else {
+            return Some(message);
+        };
+        let Some(Book::Opening(waiting)) = self.rooms.get(entering.room).map(|room| &mut room.book) else {
+            return Some(message);
+        };
+        entering.has_spoken = true;
+        waiting.push(message.waiting());
+        None
     }
 
     /// Whether a client of this address may enter a room, which it would make if the room is not there.
@@ -174,7 +229,7 @@ impl ChatServer {
     }
 
     /// A session has ended: it hears nothing more, so no round ends for it.
-    pub(super) fn end(&mut self, session: SessionId, holds_name: bool) {
+    pub(super) fn end(&mut self, Leave { session, holds_name }: Leave) {
         self.go(session, holds_name.then_some(self.limits.name_hold));
         if let Some(fanout) = self.fanout_of(session) {
             fanout.do_send(Detach { session });

@@ -126,11 +126,19 @@ impl ChatServer {
         };
         for waiting in waiting {
             match waiting {
-                Waiting::Enter(enter) if fault.is_some() => {
-                    self.refuse(enter.session, enter.ticket, Refusal::JournalUnavailable);
+                Waiting::Enter(enter) => {
+                    self.entering.remove(&enter.session);
+                    match &fault {
+                        Some(_) => self.refuse(enter.session, enter.ticket, Refusal::JournalUnavailable),
+                        None => self.enter_open(id, enter),
+                    }
                 }
-                Waiting::Enter(enter) => self.enter_open(id, enter),
                 Waiting::Publish(publish) => self.publish_open(id, publish),
+                // Behind a login that failed, or into the room where the session was before.
+                Waiting::Post(_) | Waiting::Whisper(_) if fault.is_some() => self.metrics.not_kept(),
+                Waiting::Post(post) => self.post_or_refuse(post),
+                Waiting::Whisper(whisper) => self.whisper_or_refuse(whisper),
+                Waiting::Leave(leave) => self.end(leave),
             }
         }
         self.rooms.retire(id);

@@ -24,7 +24,7 @@ use super::{
     },
     new_rooms::NewRooms,
     room::Room,
-    rooms::Rooms,
+    rooms::{RoomId, Rooms},
     turn::{TurnLength, WhenMailboxIsEmpty, yield_now},
 };
 use crate::{
@@ -55,6 +55,14 @@ pub struct ChatLimits {
     pub tail_bytes: usize,
 }
 
+/// A login that waits for its room to be opened.
+#[derive(Debug)]
+struct Entering {
+    room: RoomId,
+    /// Whether something that was said behind it waits, too.
+    has_spoken: bool,
+}
+
 /// Membership, order, rounds, presence, and the only writer of the journal. One per process, on the first worker's
 /// thread.
 ///
@@ -70,7 +78,9 @@ pub struct ChatServer {
     metrics: Arc<Metrics>,
     workers: HashMap<WorkerId, Addr<FanOut>>,
     /// Rooms with an open round.
-    open_rooms: Vec<super::rooms::RoomId>,
+    open_rooms: Vec<RoomId>,
+    /// Sessions whose login waits for a room to be opened.
+    entering: HashMap<SessionId, Entering>,
     /// Made with the first message that is worth it.
     deflater: Option<Deflater>,
     turn: TurnLength,
@@ -100,6 +110,7 @@ impl ChatServer {
             metrics,
             workers: HashMap::new(),
             open_rooms: Vec::new(),
+            entering: HashMap::new(),
             deflater: None,
             turn: TurnLength::default(),
             is_stopping: false,
@@ -219,8 +230,10 @@ impl Handler<Join> for ChatServer {
 impl Handler<Leave> for ChatServer {
     type Result = ();
 
-    fn handle(&mut self, Leave { session, holds_name }: Leave, ctx: &mut Self::Context) {
-        self.end(session, holds_name);
+    fn handle(&mut self, leave: Leave, ctx: &mut Self::Context) {
+        if let Some(leave) = self.wait_behind_login(leave.session, leave) {
+            self.end(leave);
+        }
         self.metrics.set_rooms(self.rooms.occupied());
         self.count_turn(ctx);
     }
@@ -258,9 +271,8 @@ impl Handler<Post> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, post: Post, ctx: &mut Self::Context) {
-        let (session, ticket) = (post.session, post.ticket);
-        if let Err(refusal) = self.post(post) {
-            self.refuse(session, ticket, refusal);
+        if let Some(post) = self.wait_behind_login(post.session, post) {
+            self.post_or_refuse(post);
         }
         self.count_turn(ctx);
     }
@@ -270,9 +282,8 @@ impl Handler<Whisper> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, whisper: Whisper, _: &mut Self::Context) {
-        let (session, ticket) = (whisper.session, whisper.ticket);
-        if let Err(refusal) = self.whisper(whisper) {
-            self.refuse(session, ticket, refusal);
+        if let Some(whisper) = self.wait_behind_login(whisper.session, whisper) {
+            self.whisper_or_refuse(whisper);
         }
     }
 }

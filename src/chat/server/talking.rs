@@ -71,7 +71,14 @@ impl ChatServer {
     }
 
     /// A user's message.
-    pub(super) fn post(&mut self, post: Post) -> Result<(), Refusal> {
+    pub(super) fn post_or_refuse(&mut self, post: Post) {
+        let (session, ticket) = (post.session, post.ticket);
+        if let Err(refusal) = self.post(post) {
+            self.refuse(session, ticket, refusal);
+        }
+    }
+
+    fn post(&mut self, post: Post) -> Result<(), Refusal> {
         let Post { session, ticket, kind, body, id: client_id, accepted } = post;
         let id = self.rooms.room_of(session).ok_or(Refusal::NotLoggedIn)?;
         let room = self.rooms.get(id).ok_or(Refusal::NotLoggedIn)?;
@@ -127,8 +134,16 @@ impl ChatServer {
         Ok(())
     }
 
+    /// A user's message for one other.
+    pub(super) fn whisper_or_refuse(&mut self, whisper: Whisper) {
+        let (session, ticket) = (whisper.session, whisper.ticket);
+        if let Err(refusal) = self.whisper(whisper) {
+            self.refuse(session, ticket, refusal);
+        }
+    }
+
     /// A user's message for one other: live only, to the sessions of both that hear their room. The fan-outs answer it.
-    pub(super) fn whisper(&mut self, whisper: Whisper) -> Result<(), Refusal> {
+    fn whisper(&mut self, whisper: Whisper) -> Result<(), Refusal> {
         let Whisper { session, ticket, to, body, id: client_id, accepted } = whisper;
         let id = self.rooms.room_of(session).ok_or(Refusal::NotLoggedIn)?;
         let room = self.rooms.get(id).ok_or(Refusal::NotLoggedIn)?;

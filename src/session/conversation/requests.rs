@@ -1,5 +1,7 @@
 //! What a client asks for: checked, and handed to the chat server.
 
+use std::time::Instant;
+
 use bytestring::ByteString;
 
 use super::{
@@ -17,6 +19,7 @@ use crate::{
         Answer, Code, Failure, HISTORY_LIMIT, History, JoinRoom, Login, MAX_HISTORY_LIMIT, MAX_ID_BYTES,
         Request, SendImage, SendMessage, SendPrivate, Typing,
     },
+    session::rate::Measure,
 };
 
 impl Conversation {
@@ -34,12 +37,14 @@ impl Conversation {
             Request::Logout => self.logout(ack),
             Request::History(history) => return self.history(history, ack),
             Request::SendMessage(SendMessage { msg, .. }) => {
+                self.check_user()?;
                 self.check_message(&msg)?;
                 let body = ByteString::from(msg);
                 let text = ack.is_some().then(|| body.clone());
                 self.post(Kind::Message, body, Pending::Post { ack, id: id.clone(), text }, id, len);
             }
             Request::SendImage(SendImage { img, .. }) => {
+                self.check_user()?;
                 self.check_image(&img)?;
                 self.post(
                     Kind::Image,
@@ -50,6 +55,7 @@ impl Conversation {
                 );
             }
             Request::SendPrivate(SendPrivate { to, msg, .. }) => {
+                self.check_user()?;
                 self.check_message(&msg)?;
                 // A name that nobody can have is one that nobody has.
                 let to = Nickname::parse(&to).map_err(|_| Failure::of(Code::NoSuchUser))?;
@@ -168,12 +174,49 @@ impl Conversation {
         self.worker.chat.do_send(Whisper { session: self.session, ticket, to, body, id, accepted });
     }
 
+    /// The client has left: what it had said while a request was under way is said all the same, up to a request that
+    /// would have to be waited for.
+    pub fn say_last_words(&mut self, held: impl Iterator<Item = (Result<Request, Failure>, usize)>) {
+        self.say_what_waited();
+        for (request, len) in held {
+            let is_in_time =
+                self.meter.as_mut().is_none_or(|meter| meter.measure(Instant::now()) == Measure::Fits);
+            match request {
+                Ok(Request::Login(_) | Request::JoinRoom(_) | Request::Logout) => return,
+                Ok(request) if is_in_time => self.say_last_word(request, len),
+                Ok(_) | Err(_) => {}
+            }
+        }
+    }
+
+    fn say_last_word(&mut self, request: Request, len: usize) {
+        let Ok(id) = request.id().map(parse_id).transpose() else {
+            return;
+        };
+        let (ack, text) = (None, None);
+        match request {
+            Request::SendMessage(SendMessage { msg, .. }) if self.check_message(&msg).is_ok() => {
+                self.post(Kind::Message, msg.into(), Pending::Post { ack, id: None, text }, id, len);
+            }
+            Request::SendImage(SendImage { img, .. }) if self.check_image(&img).is_ok() => {
+                self.post(Kind::Image, img.into(), Pending::Post { ack, id: None, text }, id, len);
+            }
+            Request::SendPrivate(SendPrivate { to, msg, .. }) if self.check_message(&msg).is_ok() => {
+                if let Ok(to) = Nickname::parse(&to) {
+                    let accepted = self.intake.accept(len);
+                    self.whisper(PrivateRequest { ack, to, body: msg.into(), id, accepted });
+                }
+            }
+            // Nothing that is heard once its client is gone.
+            _ => {}
+        }
+    }
+
     fn check_user(&self) -> Result<&User, Failure> {
         self.user.as_ref().ok_or_else(|| Failure::of(Code::NotLoggedIn))
     }
 
     fn check_message(&self, msg: &str) -> Result<(), Failure> {
-        self.check_user()?;
         let limit = self.worker.settings.max_message_size.get();
         if msg.len() > limit {
             let sentence = format!("data.msg: the text has {} bytes, at most {limit} are taken", msg.len());
@@ -183,7 +226,6 @@ impl Conversation {
     }
 
     fn check_image(&self, img: &str) -> Result<(), Failure> {
-        self.check_user()?;
         let settings = &self.worker.settings;
         let limits = ImageLimits {
             bytes: settings.max_image_size().get(),

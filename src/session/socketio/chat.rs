@@ -151,7 +151,8 @@ impl SocketHandler for ChatSocket {
     }
 
     fn disconnected(&mut self, socket: &Socket, _: &str) {
-        if let Some(conversation) = self.conversation.take() {
+        if let Some(mut conversation) = self.conversation.take() {
+            conversation.say_last_words(self.held.drain(..).map(|held| (held.request, held.len)));
             let holds_name = conversation.holds_name(socket.was_lost());
             self.worker.chat.do_send(Leave { session: socket.id(), holds_name });
         }
