@@ -10,7 +10,7 @@ use actix_web::web;
 
 use super::{JournalStartError, StartError};
 use crate::{
-    chat::{Budget, ChatLimits, ChatServer, FanOut, Outlets, Patience, messages::AddWorker},
+    chat::{AvatarStore, Budget, ChatLimits, ChatServer, FanOut, Outlets, Patience, messages::AddWorker},
     config::{JournalKind, Settings},
     domain::WorkerId,
     journal::{Journal, Retention, memory::MemoryJournal, sqlite::SqliteJournal},
@@ -38,6 +38,7 @@ pub struct Node {
     pub(super) admission: Arc<Admission>,
     pub(super) connections: Arc<Connections>,
     journal: Arc<dyn Journal>,
+    avatars: Arc<AvatarStore>,
     pub(super) engine: Arc<Engine>,
     pub(super) lessons: Arc<Lessons>,
     pub(super) hosts: Arc<Hosts>,
@@ -64,6 +65,7 @@ impl Node {
         let parts = Arc::<Parts>::default();
         Ok(Self {
             journal: open_journal(&settings, &parts)?,
+            avatars: Arc::new(AvatarStore::new(settings.avatar_bytes.get())),
             engine: Engine::new(
                 EngineSettings::of(&settings),
                 Arc::clone(&metrics),
@@ -118,6 +120,7 @@ impl Node {
             chat,
             outlets,
             journal: Arc::clone(&self.journal),
+            avatars: Arc::clone(&self.avatars),
             engine: Arc::clone(&self.engine),
             intake: Arc::clone(&self.intake),
             admission: Arc::clone(&self.admission),

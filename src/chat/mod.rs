@@ -10,6 +10,7 @@
 
 mod alarms;
 pub mod audience;
+pub mod avatars;
 mod batch;
 pub mod budget;
 pub mod commits;
@@ -32,6 +33,7 @@ pub mod server;
 mod turn;
 
 pub use self::{
+    avatars::AvatarStore,
     budget::{Accepted, Budget, Intake},
     fanout::{FanOut, Patience},
     hub::{Hub, HubLimits, recovery::RecoveryLimits},

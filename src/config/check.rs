@@ -112,6 +112,16 @@ pub enum SettingError {
         /// The value of `--max-data-size`.
         total: ByteSize,
     },
+    /// No picture of the largest size could be worn.
+    #[error("{key} is {size}, but all avatars together have {room}, by {}", Key("avatar-bytes"))]
+    LargerThanRoom {
+        /// The setting.
+        key: Key,
+        /// Its value.
+        size: ByteSize,
+        /// The value of `--avatar-bytes`.
+        room: ByteSize,
+    },
     /// Two listeners want one address.
     #[error(
         "{} is {metrics}, which the server itself listens on ({server}, by {} and {}): metrics need a port of their own",
@@ -151,6 +161,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), SettingError> {
     origins(Key("cors-origin"), &settings.cors_origin)?;
     pictures_fit_events(settings)?;
     messages_fit_the_journal(settings)?;
+    avatars_have_room(settings)?;
     metrics_have_a_port(settings)
 }
 
@@ -193,6 +204,7 @@ fn sizes(settings: &Settings) -> Result<(), SettingError> {
         ("history-bytes", settings.history_bytes, 1, MOST_BYTES_OF_ALL),
         ("max-data-size", settings.max_data_size, LEAST_DATA_BYTES, MOST_BYTES_OF_ALL),
         ("tail-bytes", settings.tail_bytes, 1, MOST_BYTES_OF_ALL),
+        ("avatar-bytes", settings.avatar_bytes, 1024, MOST_BYTES_OF_ALL),
         ("recovery-bytes", settings.recovery_bytes, 1, MOST_BYTES_OF_ALL),
     ];
     for (flag, size, least, most) in table {
@@ -257,6 +269,14 @@ fn messages_fit_the_journal(settings: &Settings) -> Result<(), SettingError> {
         if size.get().saturating_add(ENVELOPE_BYTES) > total.get() {
             return Err(SettingError::LargerThanJournal { key: Key(flag), size, total });
         }
+    }
+    Ok(())
+}
+
+fn avatars_have_room(settings: &Settings) -> Result<(), SettingError> {
+    let (size, room) = (settings.max_avatar_size(), settings.avatar_bytes);
+    if size.get() > room.get() {
+        return Err(SettingError::LargerThanRoom { key: Key("max-avatar-size"), size, room });
     }
     Ok(())
 }
@@ -332,6 +352,8 @@ mod tests {
             ("max-data-size", |s| s.max_data_size = size("1023k")),
             ("max-data-size", |s| s.max_data_size = ByteSize(usize::MAX)),
             ("tail-bytes", |s| s.tail_bytes = ByteSize(usize::MAX)),
+            ("avatar-bytes", |s| s.avatar_bytes = size("1023")),
+            ("avatar-bytes", |s| s.avatar_bytes = ByteSize(usize::MAX)),
             ("recovery-bytes", |s| s.recovery_bytes = ByteSize(usize::MAX)),
             ("connect-timeout", |s| s.connect_timeout = time("9ms")),
             ("upgrade-timeout", |s| s.upgrade_timeout = time("1ms")),
@@ -353,7 +375,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_together_is_told_with_both_keys() {
-        let table: [(&str, &str, Change); 6] = [
+        let table: [(&str, &str, Change); 7] = [
             ("max-image-size", "max-payload", |s| s.max_image_size = Some(size("1m"))),
             ("max-avatar-size", "max-payload", |s| s.max_avatar_size = Some(size("1m"))),
             ("max-image-size", "max-payload", |s| {
@@ -366,6 +388,7 @@ mod tests {
                 (s.max_image_size, s.max_payload, s.max_data_size) =
                     (Some(size("4m")), size("8m"), size("4m"));
             }),
+            ("max-avatar-size", "avatar-bytes", |s| s.avatar_bytes = size("4095")),
             ("metrics-bind", "port", |s| s.metrics_bind = Some(([127, 0, 0, 1], s.port).into())),
         ];
         for (one, other, change) in table {
@@ -377,12 +400,13 @@ mod tests {
 
     #[test]
     fn what_can_be_is_taken_up_to_the_last_byte() {
-        let table: [Change; 11] = [
+        let table: [Change; 12] = [
             |_| {},
             |s| (s.max_image_size, s.max_payload) = (Some(size("4k")), size("5k")),
             |s| s.max_payload = size("1k"),
             |s| (s.max_message_size, s.max_fragments) = (size("16m"), count(1_000_000)),
             |s| s.max_data_size = size("1m"),
+            |s| s.avatar_bytes = size("4k"),
             |s| s.workers = Some(count(1024)),
             |s| s.stall_timeout = time("24d"),
             |s| s.history_age = time("365d"),

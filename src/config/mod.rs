@@ -42,6 +42,7 @@ pub(crate) mod defaults {
     pub(super) const MAX_IMAGE_PIXELS: usize = 32 * 1024 * 1024;
     pub(super) const MAX_AVATAR_SIDE: usize = 256;
     pub(super) const MAX_AVATAR_SIZE: ByteSize = ByteSize(4 * 1024);
+    pub(super) const AVATAR_BYTES: ByteSize = ByteSize(64 * 1024 * 1024);
     pub(super) const NAME_HOLD: Period = Period(Duration::from_secs(30));
     pub(super) const CONNECT_TIMEOUT: Period = Period(Duration::from_secs(45));
     pub(crate) const SOCKETIO_PATH: &str = "/socket.io";
@@ -198,6 +199,11 @@ pub struct Settings {
     /// times the pixels of the largest
     #[arg(long, env = "ECHOROOM_MAX_AVATAR_SIDE", value_name = "PIXELS", default_value_t = nonzero(default::MAX_AVATAR_SIDE))]
     pub max_avatar_side: NonZeroUsize,
+
+    /// Bytes of avatars that are pictures, in memory and in the journal each (there at most a quarter of
+    /// --max-data-size); those that nobody wears go, the longest unused first
+    #[arg(long, env = "ECHOROOM_AVATAR_BYTES", value_name = "BYTES", default_value_t = default::AVATAR_BYTES)]
+    pub avatar_bytes: ByteSize,
 
     /// How long the nickname of a user who dropped is held for them
     #[arg(long, env = "ECHOROOM_NAME_HOLD", value_name = "TIME", default_value_t = default::NAME_HOLD)]
@@ -383,6 +389,7 @@ impl Default for Settings {
             max_image_pixels: nonzero(default::MAX_IMAGE_PIXELS),
             max_avatar_size: None,
             max_avatar_side: nonzero(default::MAX_AVATAR_SIDE),
+            avatar_bytes: default::AVATAR_BYTES,
             name_hold: default::NAME_HOLD,
             connect_timeout: default::CONNECT_TIMEOUT,
             socketio_path: default::SOCKETIO_PATH.into(),

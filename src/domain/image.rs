@@ -112,6 +112,16 @@ const FORMATS: [Format; 4] = [
 /// # Errors
 /// The first thing that is wrong with it.
 pub fn check(url: &str, limits: ImageLimits) -> Result<(), ImageError> {
+    open(url, limits).map(|_| ())
+}
+
+/// The type of a picture that we pass on, if this is one.
+pub(super) fn media_type(name: &str) -> Option<&'static str> {
+    FORMATS.iter().map(|format| format.name).find(|known| *known == name)
+}
+
+/// The type and the bytes of a picture, once they are checked as [`check`] does.
+pub(super) fn open(url: &str, limits: ImageLimits) -> Result<(&'static str, Vec<u8>), ImageError> {
     if url.len() > limits.bytes {
         return Err(ImageError::TooLarge { got: url.len(), limit: limits.bytes });
     }
@@ -128,7 +138,8 @@ pub fn check(url: &str, limits: ImageLimits) -> Result<(), ImageError> {
     if !(format.is_it)(&bytes) {
         return Err(ImageError::OtherBytes(format.name));
     }
-    (format.walk)(&bytes, limits)
+    (format.walk)(&bytes, limits)?;
+    Ok((format.name, bytes))
 }
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::{
 };
 
 pub use self::{
-    avatar::Avatar,
+    avatar::{AVATARS_PATH, Avatar, Picture, PictureId},
     image::{ImageError, ImageLimits},
     nickname::{Look, Nickname, NicknameError, NicknameKey},
     room_name::{DEFAULT_ROOM, LESSON_ROOM_START, RoomName, RoomNameError},

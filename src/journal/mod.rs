@@ -12,7 +12,7 @@ pub use self::{
     entry::{Entry, Kind, NewEntry},
     page::Page,
 };
-use crate::domain::RoomName;
+use crate::domain::{Picture, PictureId, RoomName};
 
 pub mod entry;
 pub mod memory;
@@ -53,6 +53,11 @@ pub trait Journal: Send + Sync + fmt::Debug {
 
     /// Reads durable entries of a room, in the order of their offsets. A room that is not known has none.
     fn read(&self, room: RoomName, range: Range) -> Pending<Page>;
+
+    /// A picture that somebody has spoken under, if it is kept still. A store that does not outlive the process has none.
+    fn picture(&self, _: PictureId) -> Pending<Option<Picture>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
 
     /// Lets go what is older than [`Retention`] allows and forgets the rooms that have nothing left, which it names.
     fn sweep(&self) -> Pending<Vec<RoomName>>;

@@ -12,6 +12,7 @@ use actix_web::{
 use crate::{metrics::Metrics, session::Worker};
 
 pub mod admin;
+mod avatar;
 pub mod client_script;
 pub mod cors;
 pub mod handshake;
@@ -52,6 +53,7 @@ pub fn configure_with(cfg: &mut ServiceConfig, worker: web::Data<Worker>, chat: 
     socketio::configure(cfg, &worker.settings.socketio_path, chat);
     client_script::configure(cfg, &worker.settings.socketio_path, worker.clone());
     lesson::configure(cfg, &worker);
+    avatar::configure(cfg);
     admin::configure(cfg);
     #[cfg(feature = "poison")]
     poison::configure(cfg, Arc::clone(&worker.parts));

@@ -20,7 +20,7 @@ use actix::Addr;
 
 use self::{admission::Admission, lesson::Lessons, socketio::Engine};
 use crate::{
-    chat::{Budget, ChatServer, Dismissal, Outlets},
+    chat::{AvatarStore, Budget, ChatServer, Dismissal, Outlets},
     config::Settings,
     domain::{RoomName, WorkerId},
     journal::Journal,
@@ -65,6 +65,8 @@ pub struct Worker {
     pub outlets: Outlets,
     /// What was said, for those who missed it.
     pub journal: Arc<dyn Journal>,
+    /// The pictures that users wear.
+    pub avatars: Arc<AvatarStore>,
     /// The Socket.IO sessions of the process.
     pub engine: Arc<Engine>,
     /// The bound on accepted messages over all sessions of the process.

@@ -166,15 +166,23 @@ function draw([tag, attributes, parts = []]) {
   return element;
 }
 
+/** How the addresses of pictures begin. The page may stand under a prefix, so they are taken relative to it. */
+const PICTURES = '/avatars/';
+
 /** The face of a user: an element of class `face`, decoration only, as the name stands beside it. */
 export function face({ avatar }) {
-  if (typeof avatar === 'string' && avatar.startsWith('data:image/')) {
+  if (typeof avatar === 'string' && avatar.startsWith(PICTURES)) {
     const image = document.createElement('img');
     image.className = 'face';
     image.alt = '';
-    image.src = avatar;
+    // A picture that the server has let go.
+    image.addEventListener('error', () => image.replaceWith(drawn(NOBODY)), { once: true });
+    image.src = avatar.slice(1);
     return image;
   }
-  const shapes = Object.hasOwn(FACES, avatar ?? '') ? FACES[avatar] : NOBODY;
+  return drawn(Object.hasOwn(FACES, avatar ?? '') ? FACES[avatar] : NOBODY);
+}
+
+function drawn(shapes) {
   return draw(['svg', { class: 'face', viewBox: '0 0 40 40', 'aria-hidden': 'true' }, shapes]);
 }

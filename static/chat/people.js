@@ -30,7 +30,7 @@ export class People {
   list(users) {
     this.#byName = new Map(users.map((user) => [user.username, user]));
     // Of a very full room only the first are told; the count goes on by who comes and goes.
-    this.#count = users.length < 500 ? users.length : Math.max(users.length, this.#count);
+    this.#count = users.length < 100 ? users.length : Math.max(users.length, this.#count);
     this.#draw();
   }
 

@@ -1,5 +1,6 @@
 //! Integration tests: one file per promise, each on the real server on a port of its own.
 
+mod avatars;
 mod backpressure;
 mod chat;
 mod client_script;

@@ -15,7 +15,7 @@ fn url(kind: &str, bytes: &[u8]) -> String {
 }
 
 /// A GIF whose screen has `screen` pixels a side, with frames of `side` in its corner.
-fn gif(screen: u16, side: u16, frames: usize) -> String {
+pub fn gif(screen: u16, side: u16, frames: usize) -> String {
     let ([low, high], [left, right]) = (screen.to_le_bytes(), side.to_le_bytes());
     let mut gif = b"GIF89a".to_vec();
     gif.extend([low, high, low, high, 0x80, 0, 0, 0, 0, 0, 255, 255, 255]);

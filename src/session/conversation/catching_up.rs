@@ -1,5 +1,7 @@
 //! From being let into a room to hearing it: what was missed, read page by page.
 
+use std::borrow::Cow;
+
 use super::{
     CatchUp, Conversation, EnterKind, HISTORY_PAGE_BYTES, Next, Outcome, Pending, Purpose, REPLAY_PAGE_BYTES,
     Reading, User,
@@ -60,6 +62,7 @@ impl Conversation {
 
     /// A page was read, or could not be.
     pub fn have_read(&mut self, Outcome { purpose, result }: Outcome) -> Next {
+        let result = result.map(|page| self.with_addresses(page));
         match purpose {
             Purpose::History { ack } => {
                 self.hold.set(false);
@@ -80,6 +83,16 @@ impl Conversation {
                 Err(_) => Next::EndBehind,
             },
         }
+    }
+
+    /// The page with the addresses of avatars where the journal of a former version has pictures.
+    fn with_addresses(&self, mut page: Page) -> Page {
+        for entry in &mut page.entries {
+            if let Cow::Owned(address) = self.worker.avatars.address_of(&entry.avatar, self.avatar_limits()) {
+                entry.avatar = address.into();
+            }
+        }
+        page
     }
 
     fn is_catching_up(&self, visit: u64) -> bool {

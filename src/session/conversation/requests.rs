@@ -13,7 +13,7 @@ use crate::{
         messages::{Depart, Enter, Post, ShowTyping, Whisper},
         presence::Face,
     },
-    domain::{Avatar, ImageError, ImageLimits, Nickname, RoomName, Token, image},
+    domain::{ImageError, ImageLimits, Nickname, RoomName, Token, image},
     journal::{EpochId, Kind, Range, now_millis},
     protocol::chat::{
         Answer, Code, Failure, HISTORY_LIMIT, History, JoinRoom, Login, MAX_HISTORY_LIMIT, MAX_ID_BYTES,
@@ -75,8 +75,8 @@ impl Conversation {
     fn login(&mut self, login: Login, ack: Option<u64>, len: usize) -> Result<(), Failure> {
         let nickname = Nickname::parse(&login.username)
             .map_err(|error| Failure::with(Code::BadName, error.to_string()))?;
-        let avatar =
-            Avatar::parse_or_default(login.avatar.as_deref().unwrap_or_default(), self.avatar_limits());
+        let asked = login.avatar.as_deref().unwrap_or_default();
+        let avatar = self.worker.avatars.wear(asked, self.avatar_limits());
         let room = login.room.as_deref().map_or_else(|| Ok(RoomName::default()), parse_room)?;
         let token = login.token.as_deref().filter(|token| !token.is_empty()).map(parse_token).transpose()?;
         self.has_shown_token |= token.is_some();
@@ -241,7 +241,7 @@ impl Conversation {
         })
     }
 
-    fn avatar_limits(&self) -> ImageLimits {
+    pub(super) fn avatar_limits(&self) -> ImageLimits {
         let settings = &self.worker.settings;
         let side = settings.max_avatar_side.get();
         ImageLimits { bytes: settings.max_avatar_size().get(), side, pixels: 4 * (side * side) as u64 }

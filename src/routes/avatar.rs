@@ -1,0 +1,78 @@
+//! The pictures that users wear, at addresses of their own.
+
+use actix_web::{
+    HttpResponse,
+    http::header::{
+        CACHE_CONTROL, CONTENT_SECURITY_POLICY, CONTENT_TYPE, ETAG, HeaderValue, IF_NONE_MATCH,
+        X_CONTENT_TYPE_OPTIONS,
+    },
+    web,
+};
+
+use crate::{
+    domain::{AVATARS_PATH, Picture, PictureId},
+    session::Worker,
+};
+
+/// An address shows one picture for ever, so nobody needs to ask twice.
+const FOR_EVER: &str = "public, max-age=31536000, immutable";
+
+/// Registers the addresses of pictures.
+pub fn configure(cfg: &mut web::ServiceConfig) {
+    let resource = web::resource(format!("{AVATARS_PATH}{{id}}"));
+    cfg.service(resource.route(web::get().to(picture)).route(web::head().to(picture)));
+}
+
+/// `GET /avatars/ID`: the picture, from memory or from the journal; 404 if it is in neither.
+async fn picture(
+    worker: web::Data<Worker>,
+    id: web::Path<String>,
+    request: actix_web::HttpRequest,
+) -> HttpResponse {
+    let Ok(id) = id.parse::<PictureId>() else {
+        return missing();
+    };
+    // It can only be the one that was shown under this address before.
+    let etag = format!("\"{id}\"");
+    let is_known = |known: &HeaderValue| known.to_str().is_ok_and(|known| known.contains(&etag));
+    if request.headers().get_all(IF_NONE_MATCH).any(is_known) {
+        return HttpResponse::NotModified()
+            .insert_header((ETAG, etag))
+            .insert_header((CACHE_CONTROL, FOR_EVER))
+            .finish();
+    }
+    if let Some(picture) = worker.avatars.find(&id) {
+        return show(&picture, etag);
+    }
+    match worker.journal.picture(id).await {
+        Ok(Some(picture)) => {
+            let answer = show(&picture, etag);
+            // For the next who asks; if there is no room, that one reads it again.
+            worker.avatars.keep_in_memory(picture);
+            answer
+        }
+        Ok(None) => missing(),
+        Err(_) => HttpResponse::ServiceUnavailable()
+            .insert_header((CACHE_CONTROL, "no-store"))
+            .body("The journal cannot be read now.\n"),
+    }
+}
+
+fn show(picture: &Picture, etag: String) -> HttpResponse {
+    HttpResponse::Ok()
+        .insert_header((CONTENT_TYPE, picture.media_type()))
+        .insert_header((CACHE_CONTROL, FOR_EVER))
+        .insert_header((ETAG, etag))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        // Opened by itself it is a picture and nothing else; pages of other origins may show it.
+        .insert_header((CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"))
+        .insert_header(("Cross-Origin-Resource-Policy", "cross-origin"))
+        .body(picture.bytes().clone())
+}
+
+fn missing() -> HttpResponse {
+    HttpResponse::NotFound()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
+        .body("There is no such avatar.\n")
+}
