@@ -85,15 +85,6 @@ async fn one_room_too_many_is_told_to_come_back() {
 }
 
 #[actix_web::test]
-async fn a_room_with_history_takes_its_place_when_everybody_has_left() {
-    let server = TestServer::with(Settings { max_rooms: one(), ..settings() }).await;
-    server.connect("/ws?room=a").await.expect_quiet().await;
-    server.until_health_shows(0, 0).await;
-    assert_full(&server, "/ws?room=b", "", "--max-rooms").await;
-    server.connect("/ws?room=a").await.expect_quiet().await;
-}
-
-#[actix_web::test]
 async fn a_fast_sender_is_read_more_slowly_and_loses_nothing() {
     let server = TestServer::with(Settings { rate: 50, rate_burst: 10, ..settings() }).await;
     let mut raw = server.connect_raw("/ws").await;
