@@ -361,7 +361,12 @@ pub struct Settings {
     #[arg(long, env = "ECHOROOM_SHUTDOWN_TIMEOUT", value_name = "TIME", default_value_t = default::SHUTDOWN_TIMEOUT)]
     pub shutdown_timeout: Period,
 
-    /// Address and port for /metrics alone; without it /metrics is on the main port
+    /// Whether /metrics is for all at the main port; else it is for programs on this machine, and only if there is no
+    /// --metrics-bind
+    #[arg(long, env = "ECHOROOM_PUBLIC_METRICS", value_name = "SWITCH", default_value_t = Switch::Off)]
+    pub public_metrics: Switch,
+
+    /// Address and port for /metrics alone, for whoever can reach it
     #[arg(long, env = "ECHOROOM_METRICS_BIND", value_name = "ADDRESS:PORT")]
     pub metrics_bind: Option<SocketAddr>,
 }
@@ -426,6 +431,7 @@ impl Default for Settings {
             max_connections_per_address: default::MAX_CONNECTIONS_PER_ADDRESS,
             compression: Switch::On,
             shutdown_timeout: default::SHUTDOWN_TIMEOUT,
+            public_metrics: Switch::Off,
             metrics_bind: None,
         }
     }

@@ -9,6 +9,7 @@ use actix_web::{
 use log::info;
 use serde::Deserialize;
 
+use super::in_words;
 use crate::{chat::ForgetRoom, domain::RoomName, logging::Shown, session::Worker};
 
 /// Which room.
@@ -25,11 +26,11 @@ pub fn configure(cfg: &mut ServiceConfig) {
 /// 204 when the room's messages are gone from the journal; 403 without the key; 503 if the journal cannot be written.
 async fn forget(req: HttpRequest, query: web::Query<RoomQuery>, worker: web::Data<Worker>) -> HttpResponse {
     if !is_owner(&req, worker.owner_key.get().map(String::as_str)) {
-        return HttpResponse::Forbidden().body("this needs the key in the server's data folder.\n");
+        return in_words(HttpResponse::Forbidden(), "this needs the key in the server's data folder");
     }
     let room = match RoomName::parse(&query.room) {
         Ok(room) => room,
-        Err(error) => return HttpResponse::BadRequest().body(format!("room: {error}.\n")),
+        Err(error) => return in_words(HttpResponse::BadRequest(), format_args!("room: {error}")),
     };
     let shown = room.clone();
     match worker.chat.send(ForgetRoom { room }).await {
@@ -37,8 +38,8 @@ async fn forget(req: HttpRequest, query: web::Query<RoomQuery>, worker: web::Dat
             info!("the messages of room {:?} were forgotten, as the owner asked", Shown(shown.as_str()));
             HttpResponse::NoContent().finish()
         }
-        Ok(Err(error)) => HttpResponse::ServiceUnavailable().body(format!("{error}.\n")),
-        Err(_) => HttpResponse::ServiceUnavailable().body("the chat server does not answer.\n"),
+        Ok(Err(error)) => in_words(HttpResponse::ServiceUnavailable(), error),
+        Err(_) => in_words(HttpResponse::ServiceUnavailable(), "the chat server does not answer"),
     }
 }
 

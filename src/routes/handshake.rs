@@ -10,6 +10,7 @@ use actix_web::{
 };
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
+use super::in_words;
 use crate::{
     domain::RoomNameError,
     session::{admission::Full, lesson::TooManyLessons},
@@ -160,7 +161,7 @@ impl ResponseError for Refusal {
             | Self::TooManyLessons(_) => response.insert_header((header::RETRY_AFTER, RETRY_AFTER)),
             _ => &mut response,
         };
-        response.content_type("text/plain; charset=utf-8").body(format!("{self}.\n"))
+        in_words(response, self)
     }
 }
 

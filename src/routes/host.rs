@@ -20,6 +20,7 @@ use actix_web::{
 };
 use log::warn;
 
+use super::in_words;
 use crate::{
     config::{AllowedHost, HostName, Network, Settings},
     logging::Shown,
@@ -73,10 +74,9 @@ impl HostError {
     }
 
     fn response(&self) -> HttpResponse {
-        HttpResponse::build(self.status())
-            .content_type("text/plain; charset=utf-8")
-            .insert_header((header::CACHE_CONTROL, "no-store"))
-            .body(format!("{self}.\n"))
+        let mut response = HttpResponse::build(self.status());
+        response.insert_header((header::CACHE_CONTROL, "no-store"));
+        in_words(response, self)
     }
 }
 

@@ -14,6 +14,7 @@ use serde::Deserialize;
 
 use super::{
     handshake::{self, Refusal},
+    in_words,
     origin::Leniency,
     websocket,
 };
@@ -62,7 +63,7 @@ pub fn configure(cfg: &mut ServiceConfig, worker: &web::Data<Worker>) {
 }
 
 async fn closed() -> HttpResponse {
-    HttpResponse::NotFound().body("The lessons are closed here (--lessons off).\n")
+    in_words(HttpResponse::NotFound(), "The lessons are closed here (--lessons off)")
 }
 
 async fn poll_news(query: web::Query<NewsQuery>, worker: web::Data<Worker>) -> HttpResponse {
@@ -88,7 +89,7 @@ async fn break_it(
 ) -> Result<HttpResponse, Error> {
     match how.parse::<Breakage>() {
         Ok(how) => teach(&req, payload, &worker, async move |line| breakage::break_it(how, line).await),
-        Err(error) => Ok(HttpResponse::NotFound().body(format!("{error}.\n"))),
+        Err(error) => Ok(in_words(HttpResponse::NotFound(), error)),
     }
 }
 
@@ -112,7 +113,7 @@ async fn slow_client(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, Error> {
     let Some(expected) = worker.lessons.take_expected(&name) else {
-        return Ok(HttpResponse::NotFound().body("No slow client of that name is expected.\n"));
+        return Ok(in_words(HttpResponse::NotFound(), "No slow client of that name is expected"));
     };
     let admitted = websocket::check(&req, &worker, Leniency::Strict).and_then(|_| {
         // The server is nobody's address.

@@ -2,15 +2,33 @@
 
 use std::sync::Arc;
 
-use actix_web::{Error, HttpResponse, error::ErrorInternalServerError, web};
+use actix_web::{Error, HttpRequest, HttpResponse, error::ErrorInternalServerError, web};
 
-use crate::metrics::Metrics;
+use super::{in_words, peer};
+use crate::{config::Switch, metrics::Metrics, session::Worker};
 
-/// Everything counted so far.
+/// Everything counted so far, to everybody: at the address of `--metrics-bind`.
 ///
 /// # Errors
 /// A metric that cannot be encoded.
 pub async fn metrics(metrics: web::Data<Arc<Metrics>>) -> Result<HttpResponse, Error> {
+    render(&metrics)
+}
+
+/// The same at the address of the server: for programs on this machine, unless `--public-metrics` opens them.
+///
+/// # Errors
+/// A metric that cannot be encoded.
+pub async fn of_server(req: HttpRequest, worker: web::Data<Worker>) -> Result<HttpResponse, Error> {
+    if worker.settings.public_metrics == Switch::On || peer::is_of_this_machine(&req) {
+        return render(&worker.metrics);
+    }
+    let sentence = "metrics are for programs on this machine: --metrics-bind (ECHOROOM_METRICS_BIND) gives them an \
+                    address of their own, --public-metrics on (ECHOROOM_PUBLIC_METRICS) opens them to all";
+    Ok(in_words(HttpResponse::Forbidden(), sentence))
+}
+
+fn render(metrics: &Metrics) -> Result<HttpResponse, Error> {
     let text = metrics.render().map_err(ErrorInternalServerError)?;
     Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))
 }

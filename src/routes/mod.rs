@@ -1,15 +1,15 @@
 //! The route table, grouped by who uses it.
 
-use std::sync::Arc;
+use std::{fmt::Display, sync::Arc};
 
 use actix_files::Files;
 use actix_web::{
-    guard,
-    middleware::{Compress, DefaultHeaders},
+    HttpResponse, HttpResponseBuilder, guard,
+    middleware::{Compress, DefaultHeaders, from_fn},
     web::{self, ServiceConfig},
 };
 
-use crate::{metrics::Metrics, session::Worker};
+use crate::{config::Switch, metrics::Metrics, session::Worker};
 
 pub mod admin;
 mod avatar;
@@ -25,12 +25,9 @@ pub mod page;
 pub mod peer;
 #[cfg(feature = "poison")]
 pub mod poison;
+pub mod policy;
 pub mod socketio;
 pub mod websocket;
-
-/// What the page may load and reach: its own files, and WebSockets.
-const CONTENT_SECURITY_POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
-     connect-src 'self' ws: wss:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
 /// Registers what `--metrics-bind` has a port of its own for.
 pub fn configure_metrics(cfg: &mut ServiceConfig, metrics: Arc<Metrics>) {
@@ -46,8 +43,8 @@ pub fn configure(cfg: &mut ServiceConfig, worker: web::Data<Worker>) {
 /// The same with the worker's one door to Socket.IO, for a host that registers its routes in more than one place.
 pub fn configure_with(cfg: &mut ServiceConfig, worker: web::Data<Worker>, chat: socketio::Door) {
     let static_dir = worker.settings.static_dir.clone();
-    if worker.settings.metrics_bind.is_none() {
-        configure_metrics(cfg, Arc::clone(&worker.metrics));
+    if worker.settings.metrics_bind.is_none() || worker.settings.public_metrics == Switch::On {
+        cfg.service(web::resource("/metrics").get(metrics::of_server));
     }
     // Programs that speak Socket.IO.
     socketio::configure(cfg, &worker.settings.socketio_path, chat);
@@ -78,14 +75,19 @@ pub fn configure_with(cfg: &mut ServiceConfig, worker: web::Data<Worker>, chat: 
             web::scope("")
                 .wrap(
                     DefaultHeaders::new()
-                        .add(("Content-Security-Policy", CONTENT_SECURITY_POLICY))
                         .add(("X-Content-Type-Options", "nosniff"))
                         .add(("Referrer-Policy", "same-origin"))
                         // Browsers may keep a file, but ask each time whether it is still the one.
                         .add(("Cache-Control", "no-cache")),
                 )
+                .wrap(from_fn(policy::add))
                 // Inside the headers, so that they come to what is compressed, too.
                 .wrap(Compress::default())
                 .service(Files::new("/", static_dir).index_file("index.html")),
         );
+}
+
+/// An answer that is one sentence.
+fn in_words(mut response: HttpResponseBuilder, sentence: impl Display) -> HttpResponse {
+    response.content_type("text/plain; charset=utf-8").body(format!("{sentence}.\n"))
 }

@@ -1,16 +1,13 @@
 //! Which web pages may connect. Browsers send a page's `Origin` and let every page try; refusing is up to the server.
 
-use actix_web::{
-    dev::RequestHead,
-    http::header::{self, HeaderMap},
-};
+use actix_web::{dev::RequestHead, http::header};
 use url::{Origin, Url};
 
-use super::host::{self, Authority};
+use super::{
+    host::{self, Authority},
+    peer,
+};
 use crate::config::{AllowedOrigin, HostName};
-
-/// Headers that proxies add; those that begin with `x-forwarded-` beside them.
-const OF_PROXIES: [&str; 3] = ["forwarded", "via", "x-real-ip"];
 
 /// How strict a door is with pages of this machine that have no origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,13 +98,8 @@ fn is_allowed(origin: &str, head: &RequestHead, allowed: &[AllowedOrigin]) -> bo
 /// is addressed by.
 fn is_addressed_as_loopback(head: &RequestHead) -> bool {
     let is_loopback = |authority: Authority| authority.host.is_loopback();
-    host::of(head).is_ok_and(|authority| authority.is_some_and(is_loopback)) && !is_forwarded(head.headers())
-}
-
-/// Whether a proxy says that it has passed the request on.
-pub fn is_forwarded(headers: &HeaderMap) -> bool {
-    let is_of_proxy = |name: &str| name.starts_with("x-forwarded-") || OF_PROXIES.contains(&name);
-    headers.keys().any(|name| is_of_proxy(name.as_str()))
+    host::of(head).is_ok_and(|authority| authority.is_some_and(is_loopback))
+        && !peer::is_forwarded(head.headers())
 }
 
 #[cfg(test)]

@@ -3,6 +3,7 @@
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 
+use super::in_words;
 use crate::{chat::ListRooms, config::Switch, protocol::chat::HISTORY_LIMIT, session::Worker};
 
 /// The body of `/limits`. Sizes are bytes.
@@ -59,10 +60,10 @@ pub async fn limits(worker: web::Data<Worker>) -> HttpResponse {
 /// `GET /rooms`: the rooms that somebody is in, the largest first; 404 if `--room-list` is off.
 pub async fn rooms(worker: web::Data<Worker>) -> HttpResponse {
     if worker.settings.room_list == Switch::Off {
-        return HttpResponse::NotFound().body("Rooms are not listed here (--room-list off).\n");
+        return in_words(HttpResponse::NotFound(), "Rooms are not listed here (--room-list off)");
     }
     let Ok(list) = worker.chat.send(ListRooms).await else {
-        return HttpResponse::ServiceUnavailable().body("The chat server does not answer.\n");
+        return in_words(HttpResponse::ServiceUnavailable(), "The chat server does not answer");
     };
     let rooms = list.rooms.iter().map(|listed| Room {
         room: listed.name.as_str(),

@@ -6,6 +6,21 @@ use actix_web::{HttpRequest, http::header::HeaderMap};
 
 use crate::config::Network;
 
+/// Headers that proxies add; those that begin with `x-forwarded-` beside them.
+const OF_PROXIES: [&str; 3] = ["forwarded", "via", "x-real-ip"];
+
+/// Whether a proxy says that it has passed the request on.
+pub fn is_forwarded(headers: &HeaderMap) -> bool {
+    let is_of_proxy = |name: &str| name.starts_with("x-forwarded-") || OF_PROXIES.contains(&name);
+    headers.keys().any(|name| is_of_proxy(name.as_str()))
+}
+
+/// Whether a program on this machine asks, and not for somebody else as far as its request tells.
+pub fn is_of_this_machine(req: &HttpRequest) -> bool {
+    let is_loopback = req.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
+    is_loopback && !is_forwarded(req.headers())
+}
+
 /// The client's address: the connection's, or the last one in `X-Forwarded-For` that no trusted proxy could have put
 /// there for itself. Only a peer that `--trusted-proxy` names is believed.
 pub fn address(req: &HttpRequest, trusted: &[Network]) -> Option<IpAddr> {
@@ -43,6 +58,23 @@ mod tests {
         headers.insert(HeaderName::from_static("x-forwarded-for"), HeaderValue::from_static(header));
         let trusted: Vec<Network> = trusted.iter().map(|text| text.parse().expect("a network")).collect();
         forwarded(&headers, peer.parse().expect("an address"), &trusted).to_string()
+    }
+
+    #[test]
+    fn only_a_loopback_peer_without_a_proxy_is_of_this_machine() {
+        let request =
+            |peer: &str| actix_web::test::TestRequest::default().peer_addr(peer.parse().expect("an address"));
+        for own in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            assert!(is_of_this_machine(&request(own).to_http_request()), "{own}");
+            for header in ["X-Forwarded-For", "x-forwarded-host", "Forwarded", "Via", "X-Real-IP"] {
+                let forwarded = request(own).insert_header((header, "127.0.0.1"));
+                assert!(!is_of_this_machine(&forwarded.to_http_request()), "{header}");
+            }
+        }
+        for other in ["192.0.2.1:1", "10.0.0.1:1", "172.17.0.1:1", "[2001:db8::1]:1", "0.0.0.0:1"] {
+            assert!(!is_of_this_machine(&request(other).to_http_request()), "{other}");
+        }
+        assert!(!is_of_this_machine(&actix_web::test::TestRequest::default().to_http_request()));
     }
 
     #[test]

@@ -17,7 +17,7 @@ use futures_util::StreamExt as _;
 use serde::Deserialize;
 
 use super::{
-    cors, handshake,
+    cors, handshake, in_words,
     origin::{self, Leniency},
     peer,
 };
@@ -150,9 +150,9 @@ async fn respond(
                 Ok(visitor) => visitor,
                 Err(full) => {
                     let retry = (RETRY_AFTER, RETRY_SECONDS);
-                    return Ok(HttpResponse::ServiceUnavailable()
-                        .insert_header(retry)
-                        .body(format!("{full}.\n")));
+                    let mut response = HttpResponse::ServiceUnavailable();
+                    response.insert_header(retry);
+                    return Ok(in_words(response, full));
                 }
             };
             if is_upgrade {

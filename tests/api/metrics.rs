@@ -1,6 +1,6 @@
 //! `/metrics` counts what happens.
 
-use echoroom::config::Settings;
+use echoroom::config::{Settings, Switch};
 
 use crate::helpers::{TestServer, settings};
 
@@ -50,4 +50,38 @@ async fn they_move_to_a_port_of_their_own() {
     let mut answer = awc::Client::new().get(url).send().await.expect("an answer");
     let text = answer.body().await.expect("a body");
     assert!(text.starts_with(b"# HELP"), "{text:?}");
+}
+
+#[actix_web::test]
+async fn they_are_not_told_to_clients_of_a_proxy_unless_opened() {
+    let server = TestServer::start().await;
+    let forwarding = [
+        "X-Forwarded-For: 192.0.2.1\r\n",
+        "X-Forwarded-Proto: https\r\n",
+        "Forwarded: for=192.0.2.1\r\n",
+        "Via: 1.1 proxy\r\n",
+        "X-Real-IP: 192.0.2.1\r\n",
+    ];
+    for header in forwarding {
+        let refused = server.get_raw("/metrics", header).await;
+        assert!(refused.starts_with("HTTP/1.1 403 "), "{header}: {refused}");
+        assert!(
+            refused.contains("--metrics-bind") && refused.contains("ECHOROOM_PUBLIC_METRICS"),
+            "{refused}"
+        );
+        assert!(!refused.contains("echoroom_sessions"), "{refused}");
+    }
+    let open = TestServer::with(Settings { public_metrics: Switch::On, ..settings() }).await;
+    for header in forwarding {
+        assert!(open.get_raw("/metrics", header).await.contains("echoroom_sessions"), "{header}");
+    }
+}
+
+#[actix_web::test]
+async fn those_with_a_port_of_their_own_may_be_public_too() {
+    let both =
+        Settings { metrics_bind: Some(([127, 0, 0, 1], 0).into()), public_metrics: Switch::On, ..settings() };
+    let server = TestServer::with(both).await;
+    assert!(server.get_raw("/metrics", "").await.starts_with("HTTP/1.1 200 "));
+    assert!(server.metrics_port.is_some());
 }

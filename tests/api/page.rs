@@ -111,3 +111,81 @@ async fn rooms_are_not_listed_if_that_is_off() {
     assert_eq!(status, 404);
     assert!(body.contains("--room-list off"), "{body}");
 }
+
+#[actix_web::test]
+async fn the_page_may_connect_to_the_host_it_came_from_and_to_no_other() {
+    let chat = "chat.example".parse().expect("a host");
+    let server = TestServer::with(Settings { host: vec![chat], lessons: Switch::Off, ..settings() }).await;
+    for (host, sources) in [
+        ("chat.example", "'self' ws://chat.example wss://chat.example;"),
+        ("Chat.Example:8443", "'self' ws://chat.example:8443 wss://chat.example:8443;"),
+        ("127.0.0.1:3000", "'self' ws://127.0.0.1:3000 wss://127.0.0.1:3000;"),
+        ("[::1]:3000", "'self';"),
+    ] {
+        let mut raw = server.connect_tcp().await;
+        raw.send(format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n").as_bytes()).await;
+        let head = raw.read_head().await;
+        assert!(head.contains(&format!("connect-src {sources}")), "{host}: {head}");
+    }
+    // The lessons show an address where nothing listens.
+    let server = TestServer::start().await;
+    let (_, head, _) = get(&server, "/").await;
+    assert!(head.contains("ws://127.0.0.1:* ") && !head.contains("ws: "), "{head}");
+}
+
+/// What a browser makes of an answer is what the answer says, not what the answer looks like.
+#[actix_web::test]
+async fn every_answer_says_what_it_is() {
+    let server = TestServer::start().await;
+    let requests = [
+        ("GET /", ""),
+        ("GET /main.js", ""),
+        ("GET /nothing", ""),
+        ("GET /<script>alert(1)</script>", ""),
+        ("GET /lesson/break/<script>alert(1)</script>", ""),
+        ("GET /lesson/break/%3Cscript%3E", ""),
+        ("GET /lesson/slow-client/<b>", ""),
+        ("GET /lesson/slow", ""),
+        ("GET /lesson/nothing", ""),
+        ("GET /lesson/news?after=<b>", ""),
+        ("GET /lesson/news", ""),
+        ("GET /ws?room=<b>", ""),
+        ("GET /ws", ""),
+        ("GET /chat", ""),
+        ("POST /echo", "Content-Length: 0\r\n"),
+        ("POST /admin/forget?room=<b>", "Content-Length: 0\r\n"),
+        ("POST /admin/forget", "Content-Length: 0\r\n"),
+        ("GET /health", ""),
+        ("POST /health", "Content-Length: 0\r\n"),
+        ("GET /rooms", ""),
+        ("GET /limits", ""),
+        ("GET /metrics", ""),
+        ("GET /metrics", "Via: 1.1 a\r\n"),
+        ("GET /health", "Host: evil.example\r\n"),
+        ("GET /socket.io/socket.io.js", ""),
+        ("GET /socket.io/<b>", ""),
+        ("GET /socket.io/?EIO=4&transport=polling", ""),
+        ("GET /socket.io/?EIO=4&transport=<b>", ""),
+        ("GET /socket.io/?EIO=4&transport=polling&sid=<b>", ""),
+        ("PUT /socket.io/", "Content-Length: 0\r\n"),
+    ];
+    for (line, headers) in requests {
+        let host = if headers.contains("Host") { "" } else { "Host: x\r\n" };
+        let mut raw = server.connect_tcp().await;
+        let request = format!("{line} HTTP/1.1\r\n{host}Connection: close\r\n{headers}\r\n");
+        raw.send(request.as_bytes()).await;
+        let mut answer = Vec::new();
+        soon("an answer", tokio::io::AsyncReadExt::read_to_end(&mut raw.stream, &mut answer))
+            .await
+            .expect("read");
+        let answer = String::from_utf8_lossy(&answer).into_owned();
+        let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
+        // The HTTP library refuses a target that is none, before there is a request.
+        if !(head.starts_with("HTTP/1.1 400") && body.is_empty()) {
+            assert!(head.contains("x-content-type-options: nosniff"), "{line}: {head}");
+        }
+        assert!(body.is_empty() || head.contains("content-type: "), "{line}: {answer}");
+        let is_html = head.contains("content-type: text/html");
+        assert!(!is_html || !body.contains("<b>") && !body.contains("<script>alert"), "{line}: {answer}");
+    }
+}

@@ -16,7 +16,8 @@ const ENVIRONMENT = Object.fromEntries(
 
 /** Starts the server on `port` (0: a free one) and gives back its address and how to stop it. */
 export async function startServer({ port = 0, flags = [] } = {}) {
-  const own = ['--bind', '127.0.0.1', '--port', String(port)];
+  const own = ['--port', String(port)];
+  if (!flags.includes('--bind')) own.push('--bind', '127.0.0.1');
   if (!flags.includes('--journal')) own.push('--journal', 'memory');
   const child = spawn(process.env.ECHOROOM_BINARY, [...own, ...flags], {
     cwd: REPO,

@@ -6,11 +6,14 @@ use actix_web::rt;
 use bytes::{BufMut as _, Bytes, BytesMut};
 
 use super::Line;
-use crate::protocol::{
-    close,
-    websocket::{
-        close as close_frame,
-        frame::{self, OpCode},
+use crate::{
+    logging::Shown,
+    protocol::{
+        close,
+        websocket::{
+            close as close_frame,
+            frame::{self, OpCode},
+        },
     },
 };
 
@@ -37,7 +40,7 @@ pub enum Breakage {
 
 /// There is no such breakage.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{0:?} is none of bad-utf8, masked, reserved, reset, close-CODE with a code that may be sent")]
+#[error("{:?} is none of bad-utf8, masked, reserved, reset, close-CODE with a code that may be sent", Shown(.0))]
 pub struct UnknownBreakage(String);
 
 impl FromStr for Breakage {

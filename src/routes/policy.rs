@@ -1,0 +1,82 @@
+//! The page's content security policy: what it may load and reach.
+
+use actix_web::{
+    Error,
+    body::MessageBody,
+    dev::{ServiceRequest, ServiceResponse},
+    http::header::{CONTENT_SECURITY_POLICY, HeaderValue},
+    middleware::Next,
+    web,
+};
+
+use super::host::{self, Authority};
+use crate::{config::Switch, session::Worker};
+
+/// Middleware: adds the policy to what the page is made of.
+///
+/// # Errors
+/// Those of the service.
+pub async fn add(
+    req: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<impl MessageBody>, Error> {
+    let host = host::of(req.head()).ok().flatten();
+    let has_lessons =
+        req.app_data::<web::Data<Worker>>().is_some_and(|worker| worker.settings.lessons == Switch::On);
+    let policy = HeaderValue::from_str(&policy(host.as_ref(), has_lessons));
+    let mut response = next.call(req).await?;
+    if let Ok(policy) = policy {
+        response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
+    }
+    Ok(response)
+}
+
+/// The policy of a page that was asked for at a host: its own files, and WebSockets to that host, with either scheme:
+/// what is http here may be https behind a proxy. With the lessons, to other ports of that host too: one of them shows what
+/// comes of an address where nothing listens.
+fn policy(host: Option<&Authority>, has_lessons: bool) -> String {
+    let mut sockets = String::new();
+    // The grammar of policies has no addresses of IPv6: there 'self' alone means WebSockets, too, in today's browsers.
+    if let Some(Authority { host, port }) = host.filter(|authority| !authority.host.is_ipv6()) {
+        let port = port.map(|port| format!(":{port}")).unwrap_or_default();
+        let any = if has_lessons { format!(" ws://{host}:* wss://{host}:*") } else { String::new() };
+        sockets = format!(" ws://{host}{port} wss://{host}{port}{any}");
+    }
+    format!(
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
+         connect-src 'self'{sockets}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn connect_src(host: &str, port: Option<u16>, has_lessons: bool) -> String {
+        let authority = Authority { host: host.parse().expect("a host"), port };
+        let policy = policy(Some(&authority), has_lessons);
+        let directive = policy.split("; ").find_map(|directive| directive.strip_prefix("connect-src "));
+        directive.expect("connect-src").to_owned()
+    }
+
+    #[test]
+    fn the_host_of_the_request_is_named_and_no_other() {
+        for (host, port, expected) in [
+            ("chat.example", None, "'self' ws://chat.example wss://chat.example"),
+            ("localhost", Some(3000), "'self' ws://localhost:3000 wss://localhost:3000"),
+            ("192.0.2.1", Some(80), "'self' ws://192.0.2.1:80 wss://192.0.2.1:80"),
+            ("[::1]", Some(3000), "'self'"),
+        ] {
+            assert_eq!(connect_src(host, port, false), expected);
+        }
+        assert!(policy(None, true).contains("connect-src 'self';"));
+    }
+
+    #[test]
+    fn the_lessons_may_try_other_ports_of_the_host() {
+        assert_eq!(
+            connect_src("localhost", Some(3000), true),
+            "'self' ws://localhost:3000 wss://localhost:3000 ws://localhost:* wss://localhost:*"
+        );
+    }
+}
