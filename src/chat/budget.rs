@@ -114,7 +114,8 @@ impl Intake {
         Accepted { own: Arc::clone(&self.own), total: Arc::clone(&self.total), bytes, at: Instant::now() }
     }
 
-    fn is_open(&self) -> bool {
+    /// Whether another message may be accepted now.
+    pub fn is_open(&self) -> bool {
         self.own.used.load(Ordering::SeqCst) < self.own.limit && !self.total.is_spent()
     }
 }

@@ -9,6 +9,7 @@ use smallvec::SmallVec;
 
 use super::{
     batch::{AimedBatches, Batch},
+    line::Dialect,
     messages::{Attach, Delivery, Detach, DismissAll, Dismissal, FanOutRound, Hear, Ignore, Seat, Tell},
     outlets::{Direct, DirectOutlet, Outlets},
     rooms::RoomId,
@@ -306,10 +307,15 @@ impl Listener {
         self.rooms.iter().any(|(its, _)| *its == room)
     }
 
+    /// Whether it knows itself whether its transport is busy: what waits in its mailbox says nothing about that.
+    fn judges_itself(&self) -> bool {
+        self.seat.encoding.dialect == Dialect::SocketIo
+    }
+
     /// Hands it a batch; whether it was delivered.
     fn deliver(&self, batch: &Batch, manner: Manner, tally: &mut Tally) -> bool {
         let behind = self.seat.waiting.bytes();
-        if behind > manner.max_waiting {
+        if behind > manner.max_waiting && !(manner.is_volatile && self.judges_itself()) {
             debug!("{} has {behind} bytes unread", self.session);
             tally.evicted.push(self.session);
             return false;

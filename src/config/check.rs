@@ -32,6 +32,10 @@ const SHORTEST_MILLIS: u64 = 10;
 /// The kernel counts `TCP_USER_TIMEOUT` in milliseconds, with 31 bits.
 const LONGEST_STALL_MILLIS: u64 = 24 * 24 * 3600 * 1000;
 
+/// What a timer of JavaScript can wait: one that is longer is over at once. Clients of Socket.IO wait for the interval of
+/// pings and their timeout together.
+pub const LONGEST_TIMER_MILLIS: u64 = (1 << 31) - 1;
+
 /// The name of a setting, shown as its flag and its variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Key(pub &'static str);
@@ -122,6 +126,19 @@ pub enum SettingError {
         /// The value of `--avatar-bytes`.
         room: ByteSize,
     },
+    /// Clients of Socket.IO in JavaScript could not wait for a ping.
+    #[error(
+        "{} is {interval} and {} is {timeout}: together they are at most {LONGEST_TIMER_MILLIS}ms (24 days), for a timer \
+         of JavaScript waits no longer",
+        Key("ping-interval"),
+        Key("ping-timeout")
+    )]
+    PingsTooRare {
+        /// The value of `--ping-interval`.
+        interval: Period,
+        /// The value of `--ping-timeout`.
+        timeout: Period,
+    },
     /// Two listeners want one address.
     #[error(
         "{} is {metrics}, which the server itself listens on ({server}, by {} and {}): metrics need a port of their own",
@@ -162,6 +179,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), SettingError> {
     pictures_fit_events(settings)?;
     messages_fit_the_journal(settings)?;
     avatars_have_room(settings)?;
+    pings_fit_timers(settings)?;
     metrics_have_a_port(settings)
 }
 
@@ -191,7 +209,9 @@ fn counts(settings: &Settings) -> Result<(), SettingError> {
     for (flag, value, most) in table {
         in_range(Key(flag), Amount::Count(value), Amount::Count(1), Amount::Count(most))?;
     }
-    Ok(())
+    // None need be kept.
+    let ended = Amount::Count(settings.max_ended_sessions as u64);
+    in_range(Key("max-ended-sessions"), ended, Amount::Count(0), Amount::Count(MOST_OF_A_KIND))
 }
 
 fn sizes(settings: &Settings) -> Result<(), SettingError> {
@@ -220,6 +240,7 @@ fn periods(settings: &Settings) -> Result<(), SettingError> {
     let table = [
         ("connect-timeout", settings.connect_timeout, longest),
         ("upgrade-timeout", settings.upgrade_timeout, longest),
+        ("polling-open-timeout", settings.polling_open_timeout, longest),
         ("handshake-timeout", settings.handshake_timeout, longest),
         ("body-timeout", settings.body_timeout, longest),
         ("keep-alive", settings.keep_alive, longest),
@@ -277,6 +298,14 @@ fn avatars_have_room(settings: &Settings) -> Result<(), SettingError> {
     let (size, room) = (settings.max_avatar_size(), settings.avatar_bytes);
     if size.get() > room.get() {
         return Err(SettingError::LargerThanRoom { key: Key("max-avatar-size"), size, room });
+    }
+    Ok(())
+}
+
+fn pings_fit_timers(settings: &Settings) -> Result<(), SettingError> {
+    let (interval, timeout) = (settings.ping_interval, settings.ping_timeout);
+    if (interval.get() + timeout.get()).as_millis() > LONGEST_TIMER_MILLIS.into() {
+        return Err(SettingError::PingsTooRare { interval, timeout });
     }
     Ok(())
 }
@@ -361,7 +390,11 @@ mod tests {
             ("body-timeout", |s| s.body_timeout = time("1ms")),
             ("keep-alive", |s| s.keep_alive = time("1ms")),
             ("max-connections", |s| s.max_connections = Some(NonZeroUsize::MAX)),
+            ("polling-open-timeout", |s| s.polling_open_timeout = time("1ms")),
+            ("max-ended-sessions", |s| s.max_ended_sessions = usize::MAX),
             ("ping-interval", |s| s.ping_interval = time("1ms")),
+            ("ping-interval", |s| s.ping_interval = time("25d")),
+            ("ping-timeout", |s| s.ping_timeout = time("1ms")),
             ("stall-timeout", |s| s.stall_timeout = time("25d")),
             ("allow-origin", |s| s.allow_origin = vec![AllowedOrigin::Exact("http://a/b".into())]),
             ("cors-origin", |s| s.cors_origin = vec![AllowedOrigin::Exact("A.example".into())]),
@@ -375,7 +408,7 @@ mod tests {
 
     #[test]
     fn what_does_not_fit_together_is_told_with_both_keys() {
-        let table: [(&str, &str, Change); 7] = [
+        let table: [(&str, &str, Change); _] = [
             ("max-image-size", "max-payload", |s| s.max_image_size = Some(size("1m"))),
             ("max-avatar-size", "max-payload", |s| s.max_avatar_size = Some(size("1m"))),
             ("max-image-size", "max-payload", |s| {
@@ -389,6 +422,10 @@ mod tests {
                     (Some(size("4m")), size("8m"), size("4m"));
             }),
             ("max-avatar-size", "avatar-bytes", |s| s.avatar_bytes = size("4095")),
+            ("ping-interval", "ping-timeout", |s| s.ping_timeout = time("25d")),
+            ("ping-interval", "ping-timeout", |s| {
+                (s.ping_interval, s.ping_timeout) = (time("2147483637ms"), time("11ms"));
+            }),
             ("metrics-bind", "port", |s| s.metrics_bind = Some(([127, 0, 0, 1], s.port).into())),
         ];
         for (one, other, change) in table {
@@ -400,8 +437,10 @@ mod tests {
 
     #[test]
     fn what_can_be_is_taken_up_to_the_last_byte() {
-        let table: [Change; 12] = [
+        let table: [Change; _] = [
             |_| {},
+            |s| (s.ping_interval, s.ping_timeout) = (time("2147483637ms"), time("10ms")),
+            |s| s.max_ended_sessions = 0,
             |s| (s.max_image_size, s.max_payload) = (Some(size("4k")), size("5k")),
             |s| s.max_payload = size("1k"),
             |s| (s.max_message_size, s.max_fragments) = (size("16m"), count(1_000_000)),

@@ -11,7 +11,7 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, e
 
 use self::defaults as default;
 pub use self::{
-    check::SettingError,
+    check::{LONGEST_TIMER_MILLIS, SettingError},
     host::{AllowedHost, HostName},
     per_address::PerAddress,
     values::{AllowedOrigin, ByteSize, JournalKind, Network, Period, Switch},
@@ -47,6 +47,8 @@ pub(crate) mod defaults {
     pub(super) const CONNECT_TIMEOUT: Period = Period(Duration::from_secs(45));
     pub(crate) const SOCKETIO_PATH: &str = "/socket.io";
     pub(super) const UPGRADE_TIMEOUT: Period = Period(Duration::from_secs(10));
+    pub(super) const POLLING_OPEN_TIMEOUT: Period = Period(Duration::from_secs(10));
+    pub(super) const MAX_ENDED_SESSIONS: usize = 1000;
     pub(super) const MAX_ATTACHMENTS: usize = 10;
     pub(super) const RECOVERY_WINDOW: Period = Period(Duration::from_secs(120));
     pub(super) const RECOVERY_BYTES: ByteSize = ByteSize(16 * 1024 * 1024);
@@ -226,6 +228,17 @@ pub struct Settings {
     #[arg(long, env = "ECHOROOM_UPGRADE_TIMEOUT", value_name = "TIME", default_value_t = default::UPGRADE_TIMEOUT)]
     pub upgrade_timeout: Period,
 
+    /// How long a Socket.IO client that polls may take to make its second request; then its session is gone
+    #[arg(long, env = "ECHOROOM_POLLING_OPEN_TIMEOUT", value_name = "TIME",
+          default_value_t = default::POLLING_OPEN_TIMEOUT)]
+    pub polling_open_timeout: Period,
+
+    /// Socket.IO sessions that the server has ended and whose clients, which poll, have not come to hear of it within 30
+    /// seconds; the oldest is forgotten for one more
+    #[arg(long, env = "ECHOROOM_MAX_ENDED_SESSIONS", value_name = "COUNT",
+          default_value_t = default::MAX_ENDED_SESSIONS)]
+    pub max_ended_sessions: usize,
+
     /// Binary attachments that one Socket.IO event may have; more end its session
     #[arg(long, env = "ECHOROOM_MAX_ATTACHMENTS", value_name = "COUNT", default_value_t = nonzero(default::MAX_ATTACHMENTS))]
     pub max_attachments: NonZeroUsize,
@@ -400,6 +413,8 @@ impl Default for Settings {
             socketio_path: default::SOCKETIO_PATH.into(),
             cors_origin: Vec::new(),
             upgrade_timeout: default::UPGRADE_TIMEOUT,
+            polling_open_timeout: default::POLLING_OPEN_TIMEOUT,
+            max_ended_sessions: default::MAX_ENDED_SESSIONS,
             max_attachments: nonzero(default::MAX_ATTACHMENTS),
             relay: Switch::Off,
             recovery_window: default::RECOVERY_WINDOW,

@@ -2,7 +2,7 @@
 //!
 //! A packet is a type digit and its text. Over a WebSocket each is a text frame of its own, and a binary message is a
 //! binary frame without a digit; in a payload packets stand with U+001E between them, and a binary message is `b` and
-//! its base64.
+//! its base64. A client that takes no binary frames (`b64` in its query) says and hears that over a WebSocket, too.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
@@ -66,7 +66,7 @@ pub enum PacketError {
 }
 
 impl Packet {
-    /// Reads the text of a frame, or of a packet in a payload that is not binary.
+    /// Reads the text of a frame, or of a packet in a payload.
     ///
     /// # Errors
     /// It is no packet.
@@ -81,6 +81,10 @@ impl Packet {
             '4' => Self::Message(rest()),
             '5' => Self::Upgrade,
             '6' => Self::Noop,
+            'b' => {
+                let bytes = BASE64_STANDARD.decode(&text[1..]).map_err(|_| PacketError::NoBase64)?;
+                Self::Binary(bytes.into())
+            }
             other => return Err(PacketError::UnknownType(other)),
         })
     }
@@ -96,13 +100,7 @@ pub fn parse_payload(payload: &ByteString, max_packets: usize) -> Result<Vec<Pac
         if packets.len() == max_packets {
             return Err(PacketError::TooMany(max_packets));
         }
-        packets.push(match text.strip_prefix('b') {
-            Some(base64) => {
-                let bytes = BASE64_STANDARD.decode(base64).map_err(|_| PacketError::NoBase64)?;
-                Packet::Binary(bytes.into())
-            }
-            None => Packet::parse(&payload.slice_ref(text))?,
-        });
+        packets.push(Packet::parse(&payload.slice_ref(text))?);
     }
     Ok(packets)
 }
@@ -207,11 +205,14 @@ mod tests {
         assert_eq!(parse("4你好"), Ok(Packet::Message("你好".into())));
         assert_eq!(parse("5"), Ok(Packet::Upgrade));
         assert_eq!(parse("6"), Ok(Packet::Noop));
+        assert_eq!(parse("bAQID"), Ok(Packet::Binary(Bytes::from_static(&[1, 2, 3]))));
+        assert_eq!(parse("b"), Ok(Packet::Binary(Bytes::new())));
     }
 
     #[test]
     fn what_is_no_packet_is_said() {
         assert_eq!(parse(""), Err(PacketError::Empty));
+        assert_eq!(parse("bAQ"), Err(PacketError::NoBase64));
         for (text, found) in [("7", '7'), ("abc", 'a'), ("é4", 'é'), ("\u{1E}", '\u{1E}')] {
             assert_eq!(parse(text), Err(PacketError::UnknownType(found)));
         }

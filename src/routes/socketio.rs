@@ -53,6 +53,14 @@ struct Query {
     revision: Option<String>,
     transport: Option<String>,
     sid: Option<String>,
+    b64: Option<String>,
+}
+
+impl Query {
+    /// Whether the client takes no binary frames: any value says so, as for the reference.
+    fn wants_base64(&self) -> bool {
+        self.b64.as_ref().is_some_and(|value| !value.is_empty())
+    }
 }
 
 /// Who may have sessions here, and what they carry.
@@ -146,7 +154,7 @@ async fn respond(
     match check(req, query, door, is_upgrade, may_read).await {
         Err(refusal) => Ok(refuse(refusal, is_upgrade)),
         Ok(Wish::Begin) => {
-            let visitor = match admit(req, door) {
+            let visitor = match admit(req, query, door) {
                 Ok(visitor) => visitor,
                 Err(full) => {
                     let retry = (RETRY_AFTER, RETRY_SECONDS);
@@ -162,9 +170,8 @@ async fn respond(
             door.engine.begin_polling((door.begin)(), visitor).map(packets).map_err(ErrorInternalServerError)
         }
         Ok(Wish::Upgrade(sid)) => match door.engine.session(&sid) {
-            Some(session) => {
-                carrier::probe(req, payload, &door.engine, session).map_err(ErrorInternalServerError)
-            }
+            Some(session) => carrier::probe(req, payload, &door.engine, session, query.wants_base64())
+                .map_err(ErrorInternalServerError),
             None => Ok(refuse(RequestError::UnknownSid, true)),
         },
         Ok(Wish::Poll(sid)) => Ok(match door.engine.poll(&sid).await {
@@ -226,13 +233,14 @@ async fn check(
     if is_right_revision { Ok(wish) } else { Err(RequestError::UnsupportedVersion) }
 }
 
-fn admit(req: &HttpRequest, door: &Door) -> Result<Visitor, Full> {
+fn admit(req: &HttpRequest, query: &Query, door: &Door) -> Result<Visitor, Full> {
+    let wants_base64 = query.wants_base64();
     let Some(worker) = &door.guard else {
-        return Ok(Visitor { address: peer::address(req, &[]), admitted: None });
+        return Ok(Visitor { address: peer::address(req, &[]), admitted: None, wants_base64 });
     };
     let address = peer::address(req, &worker.settings.trusted_proxy);
     let admitted = worker.admission.admit(address).inspect_err(|_| worker.metrics.refused("sessions"))?;
-    Ok(Visitor { address, admitted: Some(admitted) })
+    Ok(Visitor { address, admitted: Some(admitted), wants_base64 })
 }
 
 /// Whether a page of the request's origin may begin a session.

@@ -12,7 +12,7 @@ use std::{
     os::fd::{AsRawFd as _, BorrowedFd, RawFd},
     sync::{
         Arc, OnceLock,
-        atomic::{AtomicI32, Ordering},
+        atomic::{AtomicBool, AtomicI32, Ordering},
     },
     time::Duration,
 };
@@ -35,6 +35,8 @@ const GONE: RawFd = -1;
 pub struct Connection {
     descriptor: AtomicI32,
     peer: SocketAddr,
+    /// The socket took nothing when it was last written to. Only a wire tells.
+    is_blocked: AtomicBool,
     /// The wait for the cut, if one was ordered; it ends with the connection.
     cut: OnceLock<AbortHandle>,
 }
@@ -51,7 +53,8 @@ impl Guard {
     pub fn of(stream: &TcpStream) -> io::Result<Self> {
         let peer = stream.peer_addr()?;
         let descriptor = AtomicI32::new(stream.as_raw_fd());
-        Ok(Self(Arc::new(Connection { descriptor, peer, cut: OnceLock::new() })))
+        let is_blocked = AtomicBool::new(false);
+        Ok(Self(Arc::new(Connection { descriptor, peer, is_blocked, cut: OnceLock::new() })))
     }
 
     /// The handle.
@@ -115,6 +118,16 @@ pub fn of(request: &actix_web::HttpRequest) -> Option<Arc<Connection>> {
 }
 
 impl Connection {
+    /// Whether the socket took nothing when it was last written to; known of sockets on a wire.
+    pub fn is_blocked(&self) -> bool {
+        self.is_blocked.load(Ordering::Relaxed)
+    }
+
+    /// The socket was written to.
+    pub(super) fn set_blocked(&self, is_blocked: bool) {
+        self.is_blocked.store(is_blocked, Ordering::Relaxed);
+    }
+
     /// Cuts the connection if it is still there after `patience`; the first order counts.
     ///
     /// To be called on the worker's thread that the connection lives on.

@@ -64,8 +64,6 @@ pub struct Wire {
     stream: RefCell<Option<TcpStream>>,
     /// Whether the answer to the handshake has been written: nothing else may be before that.
     is_open: Cell<bool>,
-    /// The socket took nothing when it was last written to.
-    is_blocked: Cell<bool>,
     /// Who waits for bytes; to be told when there will be none, for it may be another task than the one that writes.
     reader: RefCell<Option<Waker>>,
     /// Nobody reads any more; then whoever writes looks whether the client is still there.
@@ -85,7 +83,6 @@ impl Wire {
             guard,
             stream: RefCell::new(Some(stream)),
             is_open: Cell::new(false),
-            is_blocked: Cell::new(false),
             reader: RefCell::default(),
             has_no_reader: Cell::new(false),
             writer: RefCell::default(),
@@ -137,7 +134,8 @@ impl Wire {
             Some(stream) => write(stream),
             None => Err(io::ErrorKind::NotConnected.into()),
         };
-        self.is_blocked.set(outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock));
+        let is_blocked = outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        self.connection().set_blocked(is_blocked);
         outcome
     }
 
@@ -183,7 +181,7 @@ impl Wire {
             match ready!(self.poll_read(cx)) {
                 Ok(bytes) if !bytes.is_empty() => {}
                 // It may have closed its side only, and still take what waits.
-                Ok(_) if self.is_blocked.get() => return Poll::Pending,
+                Ok(_) if self.connection().is_blocked() => return Poll::Pending,
                 Ok(_) => return Poll::Ready(io::ErrorKind::UnexpectedEof.into()),
                 Err(error) => return Poll::Ready(error),
             }

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     helpers::{RawClient, TestServer, frame, settings, text},
     people::Person,
-    sockets::{connected, next_text},
+    sockets::{Poller, connected, next_text},
 };
 
 const TOKEN: &str = "0123456789abcdef0123456789abcdef";
@@ -73,6 +73,27 @@ async fn a_client_that_closes_may_come_back_at_once_without_a_token() {
             while !is_free(&server).await {}
         }
     }
+}
+
+#[actix_web::test]
+async fn so_may_a_client_of_socketio_that_closes_by_a_frame_or_a_packet() {
+    let server = TestServer::start().await;
+    let closes = CLOSES.map(close_frame).into_iter().chain([text("1")]);
+    for close in closes {
+        for token in [None, Some(TOKEN)] {
+            let mut raw = by_websocket(&server, token).await;
+            raw.send(&close).await;
+            until_closed(raw).await;
+            assert_eq!(is_free(&server).await, token.is_none(), "{close:?} {token:?}");
+            at_chat(&server, Some(TOKEN)).await.send(&text(r#"{"event":"logout"}"#)).await;
+            while !is_free(&server).await {}
+        }
+    }
+    let poller = Poller::connected(&server).await;
+    poller.post(&format!("42{}", json!(["login", login(None)]))).await;
+    while !poller.poll().await.body.contains("userList") {}
+    assert_eq!(poller.post("1").await.status, 200);
+    assert!(is_free(&server).await);
 }
 
 #[actix_web::test]

@@ -2,7 +2,9 @@
 
 mod avatars;
 mod backpressure;
+mod base64_attachments;
 mod chat;
+mod chatters;
 mod client_script;
 mod compression;
 mod connections;
@@ -20,9 +22,11 @@ mod hosts;
 mod http;
 mod identity;
 mod journal;
+mod last_words;
 mod leaving;
 mod lesson;
 mod limits;
+mod long_recovery;
 mod look_alikes;
 mod metrics;
 mod namespaces;
@@ -52,3 +56,4 @@ mod sockets;
 mod tests_apart;
 mod upgrade;
 mod vanish;
+mod volatile;

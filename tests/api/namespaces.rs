@@ -1,6 +1,6 @@
 //! Namespaces of a program of one's own: rooms, events for many, acks of many.
 
-use std::{sync::Arc, time::Duration};
+use std::{cell::Cell, sync::Arc, time::Duration};
 
 use actix_web::{App, HttpServer, rt};
 use bytestring::ByteString;
@@ -69,6 +69,11 @@ impl SocketHandler for Obedient {
             "sid" => socket.emit("sid", &socket.sid()),
             "say" => many().emit_args(args(&json!(["said", asked[3]]))),
             "volatile" => many().volatile().emit_args(args(&json!(["volatile"]))),
+            "volatile-to-me" => (0..3).for_each(|number| socket.emit_volatile(&args(&json!(["me", number])))),
+            "volatile-to-all" => {
+                let emit = |number| many().volatile().emit_args(args(&json!(["all", number])));
+                (0..3).for_each(emit);
+            }
             "others" => socket.broadcast().emit("said", &asked[1]),
             "out" => socket.disconnect(false),
             "end" => socket.disconnect(true),
@@ -231,6 +236,56 @@ async fn volatile_events_are_for_those_who_take_them_at_once() {
     assert_eq!(next_text(&mut clients[0]).await, r#"42["said","kept"]"#);
     // It had no poll open, so it has done without the first.
     assert_eq!(poller.poll().await.body, r#"42["said","kept"]"#);
+}
+
+#[actix_web::test]
+async fn volatile_events_three_in_a_row_reach_a_client_that_reads_however_large_what_is_before_them() {
+    let (server, _) = start().await;
+    let (mut clients, _) = clients(&server, [&["red"], &["red"]]).await;
+    for round in 0..3 {
+        // From the socket itself, from a room, and to everybody; behind something large, too.
+        say(&mut clients[0], &json!(["volatile-to-me"])).await;
+        for number in 0..3 {
+            assert_eq!(next_text(&mut clients[0]).await, format!(r#"42["me",{number}]"#), "round {round}");
+        }
+        for to in [json!(["red"]), json!([])] {
+            let large = "x".repeat(100_000);
+            let burst = [json!(["say", to, [], large]), json!(["volatile-to-all", to, []])];
+            let burst = burst.iter().flat_map(|event| text(&format!("42{event}"))).collect::<Vec<_>>();
+            clients[0].send(&burst).await;
+            for raw in &mut clients {
+                assert_eq!(next_text(raw).await.len(), 100_000 + r#"42["said",""]"#.len());
+                for number in 0..3 {
+                    assert_eq!(next_text(raw).await, format!(r#"42["all",{number}]"#), "round {round}");
+                }
+            }
+        }
+    }
+}
+
+#[actix_web::test]
+async fn volatile_events_three_in_a_row_go_into_one_answer_to_a_poll_that_waits() {
+    let (server, _) = start().await;
+    let poller = Poller::connected(&server).await;
+    for event in ["volatile-to-me", "volatile-to-all"] {
+        for _ in 0..3 {
+            let is_answered = Cell::new(false);
+            let poll = async {
+                let answer = poller.poll().await.body;
+                is_answered.set(true);
+                answer
+            };
+            // The poll may not be there yet, and then they are dropped.
+            let keep_posting = async {
+                while !is_answered.get() {
+                    poller.post(&format!(r#"42["{event}"]"#)).await;
+                    rt::time::sleep(Duration::from_millis(20)).await;
+                }
+            };
+            let (answer, ()) = tokio::join!(poll, keep_posting);
+            assert_eq!(answer.split('\u{1E}').count(), 3, "{answer}");
+        }
+    }
 }
 
 #[actix_web::test]

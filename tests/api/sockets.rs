@@ -63,6 +63,15 @@ impl<'a> Poller<'a> {
     pub async fn websocket(&self) -> RawClient {
         self.server.connect_raw(&format!("/socket.io/?EIO=4&transport=websocket&sid={}", self.sid)).await
     }
+
+    /// The WebSocket that carries the session from here on.
+    pub async fn upgraded(&self) -> RawClient {
+        let mut raw = self.websocket().await;
+        raw.send(&text("2probe")).await;
+        assert_eq!(next_text(&mut raw).await, "3probe");
+        raw.send(&text("5")).await;
+        raw
+    }
 }
 
 /// A session on a WebSocket, and its open packet.

@@ -53,8 +53,10 @@ test('three transports and a plain session talk in one room', async () => {
   assert.equal((await ask(ben, 'sendPrivate', { to: 'zoe', msg: 'x' })).error.code, 'no_such_user');
 
   const typing = next(cleo, 'typing');
-  ann.emit('typing', { typing: true });
+  // A client that is between two polls does without.
+  const again = setInterval(() => ann.emit('typing', { typing: true }), 50);
   assert.deepEqual(await typing, { username: 'p0', typing: true });
+  clearInterval(again);
 
   for (let number = 0; number < 300; number += 1) ben.emit('sendMessage', { msg: String(number) });
   for (const socket of people) {
@@ -76,6 +78,33 @@ test('three transports and a plain session talk in one room', async () => {
   assert.deepEqual([back.heard[0].offset, back.heard[0].replay], [missed.offset, true]);
   for (const socket of [ann, ben, back]) socket.disconnect();
   plain.close();
+});
+
+test('a reader that is idle hears every volatile event, also behind a message', async () => {
+  const ben = await person('typist', 'coffee', { transports: ['websocket'] });
+  for (const transports of WAYS) {
+    const ann = await person(`reader${transports.join('')}`, 'coffee', { transports });
+    await until('the upgrade', () => ann.io.engine.transport.name === transports.at(-1));
+    const polls = transports.at(-1) === 'polling';
+    const heard = [];
+    ann.on('typing', ({ typing }) => heard.push(typing));
+    for (let round = 0; round < 3; round += 1) {
+      for (const typing of [true, false]) {
+        const before = heard.length;
+        ben.emit('typing', { typing });
+        // A client that is between two polls is told again.
+        const again = polls && setInterval(() => ben.emit('typing', { typing }), 200);
+        await until(`typing: ${typing} by ${transports}, round ${round}`, () => heard.slice(before).includes(typing));
+        clearInterval(again);
+      }
+      const { length } = ann.heard;
+      ben.emit('sendMessage', { msg: 'hello' });
+      await until('the message', () => ann.heard.length > length);
+    }
+    if (!polls) assert.deepEqual(heard, [true, false, true, false, true, false]);
+    ann.disconnect();
+  }
+  ben.disconnect();
 });
 
 test('what is wrong is said, and the connection stays', async () => {

@@ -8,8 +8,8 @@ before(async () => { server = await startServer('--relay', 'on'); });
 after(() => server.stop());
 
 /** A client in a room of the relay; what it hears goes to `heard`. */
-async function join(transports, room) {
-  const socket = connect(`${server.url}/relay`, { transports });
+async function join(transports, room, options = {}) {
+  const socket = connect(`${server.url}/relay`, { transports, ...options });
   const heard = [];
   socket.on('line', (...args) => heard.push(args));
   await next(socket, 'connect');
@@ -47,6 +47,19 @@ for (const transports of WAYS) {
       assert.deepEqual(heard[0].slice(0, 2), ['\udc00', { '\ud83d': 'a\udfff' }]);
       assert.deepEqual([heard[1][0], [...heard[1][1]]], ['\udc00', [1, 2]]);
     }
+    for (const socket of [ann, ben]) socket.close();
+  });
+
+  test(`${way}: attachments pass as base64, too, for a client that is forced to that`, async () => {
+    const [ann, ben] = [await join(transports, 'e', { forceBase64: true }), await join(WAYS[1], 'e')];
+    await until('the upgrade', () => ann.io.engine.transport.name === transports.at(-1));
+    for (let number = 0; number < 3; number += 1) {
+      ann.emit('line', new Uint8Array([1, 2, number]), { more: new Uint8Array([0, 255]) });
+      ben.emit('line', new Uint8Array([3, number]));
+    }
+    await until('all of them', () => ann.heard.length === 3 && ben.heard.length === 3);
+    assert.deepEqual(ben.heard.map(([bytes, { more }]) => [...bytes, ...more]), [0, 1, 2].map((number) => [1, 2, number, 0, 255]));
+    assert.deepEqual(ann.heard.map(([bytes]) => [...bytes]), [0, 1, 2].map((number) => [3, number]));
     for (const socket of [ann, ben]) socket.close();
   });
 

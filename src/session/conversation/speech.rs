@@ -1,8 +1,7 @@
 //! In which words a conversation answers its own client.
 
-use std::{future::poll_fn, time::Duration};
+use std::future::poll_fn;
 
-use actix_web::rt;
 use bytes::Bytes;
 use serde::Serialize;
 
@@ -13,9 +12,6 @@ use crate::{
     },
     session::{socketio::namespaces::Socket, voice::Voice},
 };
-
-/// How often a session of Socket.IO that waits for its client looks again.
-const DRAIN_STEP: Duration = Duration::from_millis(5);
 
 /// A way to speak to one client.
 #[derive(Clone, Debug)]
@@ -69,11 +65,7 @@ impl Speech {
     pub async fn drained(&self, max_waiting: usize) {
         match self {
             Self::WebSocket(voice) => poll_fn(|cx| voice.outbox.poll_drained(max_waiting, cx)).await,
-            Self::SocketIo(socket) => {
-                while socket.downlink().waiting_bytes() > max_waiting {
-                    rt::time::sleep(DRAIN_STEP).await;
-                }
-            }
+            Self::SocketIo(socket) => poll_fn(|cx| socket.downlink().poll_drained(max_waiting, cx)).await,
         }
     }
 }

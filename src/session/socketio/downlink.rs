@@ -1,21 +1,44 @@
 //! What goes down to one client, until its transport takes it.
 
-use std::{cell::RefCell, collections::VecDeque, fmt, net::IpAddr, rc::Rc};
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    fmt,
+    net::IpAddr,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
 
 use actix::Recipient;
 use bytes::Bytes;
 use bytestring::ByteString;
+use tokio::sync::oneshot;
 
-use super::{EndReason, session::Flush};
+use super::{EndReason, PollAnswer, session::Flush};
 use crate::{
     chat::{Delivery, Intake, messages::Waiting},
     domain::SessionId,
-    protocol::engineio,
-    session::conversation::Reading,
+    protocol::{
+        engineio,
+        websocket::frame::{self, OpCode},
+    },
+    session::{conversation::Reading, pipe::Pipe},
 };
 
 /// Packets in one answer to a poll, at most.
 const MAX_POLL_PACKETS: usize = 16;
+
+/// No more packets are moved into a pipe while it holds this many bytes: what waits here can still be counted, and a
+/// ping can still go before it.
+pub(super) const PIPE_BYTES: usize = 64 * 1024;
+
+/// What carries a session.
+pub(super) enum Transport {
+    /// With the poll that waits, if one does.
+    Polling(Option<oneshot::Sender<PollAnswer>>),
+    WebSocket(Arc<Pipe>),
+}
 
 /// Packets that wait for a session's transport; shared by the session and what it carries.
 #[derive(Clone)]
@@ -25,10 +48,17 @@ struct Queue {
     /// The session's gate.
     intake: Intake,
     client: Option<IpAddr>,
+    transport: Transport,
+    /// Bytes of deliveries that may wait before another delivery.
+    max_waiting: usize,
     packets: VecDeque<Down>,
     bytes: usize,
+    /// Of these, by their origin.
+    answers: usize,
+    deliveries: usize,
+    /// Tasks that wait until no more than so many bytes of answers wait.
+    drained: Vec<(usize, Waker)>,
     ending: Option<EndReason>,
-    is_busy: bool,
     readings: Vec<(SessionId, Reading)>,
     /// How the chat server reaches the session.
     address: Option<Recipient<Delivery>>,
@@ -42,18 +72,37 @@ struct Queue {
 
 /// One that waits.
 #[derive(Debug)]
-pub(super) enum Down {
-    /// A packet, type digit and all.
-    Text(ByteString),
-    /// A binary message.
-    Binary(Bytes),
+struct Down {
+    packet: Packet,
+    origin: Origin,
 }
 
-impl Down {
+#[derive(Debug)]
+enum Packet {
+    /// A packet, type digit and all.
+    Text(ByteString),
+    /// A binary message, which belongs to the text before it.
+    Binary(Bytes),
+    /// Finished frames, for a WebSocket alone.
+    Frames(Bytes),
+}
+
+/// Where a packet comes from, which decides what it counts against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Origin {
+    /// The session, or what it carries: that stops reading from the client.
+    Answer,
+    /// Others, who go on whether the client reads or not: that evicts it.
+    Delivery,
+    /// What the client missed while it was away; the hub bounds it.
+    Missed,
+}
+
+impl Packet {
     fn len(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
-            Self::Binary(bytes) => bytes.len(),
+            Self::Binary(bytes) | Self::Frames(bytes) => bytes.len(),
         }
     }
 }
@@ -68,24 +117,64 @@ impl Queue {
             flush.do_send(Flush);
         }
     }
+
+    fn push(&mut self, packet: Packet, origin: Origin) {
+        self.count(&packet, origin);
+        self.packets.push_back(Down { packet, origin });
+    }
+
+    fn count(&mut self, packet: &Packet, origin: Origin) {
+        self.bytes += packet.len();
+        match origin {
+            Origin::Answer => self.answers += packet.len(),
+            Origin::Delivery => self.deliveries += packet.len(),
+            Origin::Missed => {}
+        }
+    }
+
+    fn pop(&mut self) -> Option<Down> {
+        let down = self.packets.pop_front()?;
+        let len = down.packet.len();
+        self.bytes -= len;
+        match down.origin {
+            Origin::Answer => self.answers -= len,
+            Origin::Delivery => self.deliveries -= len,
+            Origin::Missed => {}
+        }
+        if !self.drained.is_empty() {
+            let answers = self.answers;
+            self.drained.extract_if(.., |(limit, _)| answers <= *limit).for_each(|(_, waker)| waker.wake());
+        }
+        Some(down)
+    }
 }
 
 impl fmt::Debug for Downlink {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Downlink").field("bytes", &self.bytes()).finish_non_exhaustive()
+        f.debug_struct("Downlink").field("bytes", &self.0.borrow().bytes).finish_non_exhaustive()
     }
 }
 
 impl Downlink {
-    /// Nothing waits yet; `intake` is the session's gate, `client` the address of its client.
-    pub fn new(intake: Intake, client: Option<IpAddr>) -> Self {
+    /// Nothing waits yet; `intake` is the session's gate, `client` the address of its client. A session with more than `max_waiting` bytes of deliveries
+    /// waiting is not to be delivered any more.
+    pub(super) fn new(
+        transport: Transport,
+        intake: Intake,
+        client: Option<IpAddr>,
+        max_waiting: usize,
+    ) -> Self {
         Self(Rc::new(RefCell::new(Queue {
             intake,
             client,
+            transport,
+            max_waiting,
             packets: VecDeque::new(),
             bytes: 0,
+            answers: 0,
+            deliveries: 0,
+            drained: Vec::new(),
             ending: None,
-            is_busy: false,
             readings: Vec::new(),
             address: None,
             flush: None,
@@ -107,24 +196,64 @@ impl Downlink {
 
     /// Queues a packet, type digit and all.
     pub fn packet(&self, packet: impl Into<ByteString>) {
-        self.push(Down::Text(packet.into()));
+        self.push(Packet::Text(packet.into()), Origin::Answer);
     }
 
     /// Queues a binary message.
     pub fn binary(&self, bytes: Bytes) {
-        self.push(Down::Binary(bytes));
+        self.push(Packet::Binary(bytes), Origin::Answer);
     }
 
-    fn push(&self, packet: Down) {
-        self.put(packet);
-        self.0.borrow_mut().tell();
+    /// Queues an event that the client missed while it was away: however much that is, it is given as the client reads,
+    /// and counts against no bound of the session.
+    pub fn missed(&self, packet: impl Into<ByteString>, attachments: &[Bytes]) {
+        self.push(Packet::Text(packet.into()), Origin::Missed);
+        for attachment in attachments {
+            self.push(Packet::Binary(attachment.clone()), Origin::Missed);
+        }
     }
 
-    /// Queues a packet of the session itself, which flushes.
-    pub(super) fn put(&self, packet: Down) {
+    fn push(&self, packet: Packet, origin: Origin) {
         let queue = &mut *self.0.borrow_mut();
-        queue.bytes += packet.len();
-        queue.packets.push_back(packet);
+        queue.push(packet, origin);
+        queue.tell();
+    }
+
+    /// Queues a ping, before all that waits: the client must not have to take that first. The session flushes.
+    pub(super) fn ping(&self) {
+        let queue = &mut *self.0.borrow_mut();
+        // Not between an event and its attachments: some clients expect nothing there.
+        let begun = queue.packets.iter().take_while(|down| matches!(down.packet, Packet::Binary(_))).count();
+        let packet = Packet::Text(ByteString::from_static(engineio::PING));
+        queue.count(&packet, Origin::Answer);
+        queue.packets.insert(begun, Down { packet, origin: Origin::Answer });
+    }
+
+    /// Takes frames that were finished for everybody in a room: as they are over a WebSocket, unwrapped for a poll. The
+    /// session flushes.
+    pub(super) fn deliver(&self, frames: &[Bytes]) {
+        let queue = &mut *self.0.borrow_mut();
+        match &queue.transport {
+            Transport::WebSocket(pipe) if !pipe.wants_base64() => {
+                let pipe = Arc::clone(pipe);
+                for bytes in frames {
+                    if queue.packets.is_empty() {
+                        pipe.deliver(bytes.clone());
+                    } else {
+                        queue.push(Packet::Frames(bytes.clone()), Origin::Delivery);
+                    }
+                }
+            }
+            _ => {
+                for packet in frames.iter().flat_map(|bytes| frame::payloads(bytes.clone())) {
+                    let packet = match packet {
+                        (OpCode::Text, text) => Packet::Text(ByteString::try_from(text).unwrap_or_default()),
+                        (_, bytes) => Packet::Binary(bytes),
+                    };
+                    queue.push(packet, Origin::Delivery);
+                }
+            }
+        }
     }
 
     /// The session is to end, behind what is queued.
@@ -134,15 +263,29 @@ impl Downlink {
         queue.tell();
     }
 
-    /// Whether something waits, or the transport would not take it now: what is volatile is not worth queueing.
-    pub fn is_busy(&self) -> bool {
+    /// Whether the transport would take an event now: what is volatile is worth queueing only then. That is asked of the
+    /// transport each time.
+    pub fn is_writable(&self) -> bool {
         let queue = self.0.borrow();
-        queue.is_busy || !queue.packets.is_empty()
+        // Far enough from the bound: what is volatile evicts nobody.
+        let most = queue.max_waiting / 2;
+        match &queue.transport {
+            Transport::Polling(None) => false,
+            Transport::Polling(Some(_)) => queue.packets.len() < MAX_POLL_PACKETS && queue.bytes <= most,
+            Transport::WebSocket(pipe) => queue.bytes <= most && pipe.is_writable(most - queue.bytes),
+        }
     }
 
-    /// Bytes that wait here.
-    pub fn waiting_bytes(&self) -> usize {
-        self.bytes()
+    /// Ready when no more than `max_answers` bytes of answers wait; the task is woken then.
+    pub fn poll_drained(&self, max_answers: usize, cx: &mut Context<'_>) -> Poll<()> {
+        let queue = &mut *self.0.borrow_mut();
+        if queue.answers <= max_answers {
+            return Poll::Ready(());
+        }
+        if !queue.drained.iter().any(|(limit, waker)| *limit == max_answers && waker.will_wake(cx.waker())) {
+            queue.drained.push((max_answers, cx.waker().clone()));
+        }
+        Poll::Pending
     }
 
     /// Something is to be read for somebody who is carried; the outcome goes to [`Carried::have_read`](super::Carried::have_read).
@@ -183,46 +326,122 @@ impl Downlink {
         self.0.borrow().delivered.subtract(bytes);
     }
 
-    pub(super) fn set_busy(&self, is_busy: bool) {
-        self.0.borrow_mut().is_busy = is_busy;
-    }
-
-    pub(super) fn is_empty(&self) -> bool {
-        self.0.borrow().packets.is_empty()
-    }
-
-    pub(super) fn bytes(&self) -> usize {
-        self.0.borrow().bytes
-    }
-
     /// Why the session is to end, if it is to.
     pub(super) fn ending(&self) -> Option<EndReason> {
         self.0.borrow().ending
     }
 
-    pub(super) fn pop(&self) -> Option<Down> {
+    // ----- what waits -----
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.borrow().packets.is_empty()
+    }
+
+    /// Bytes that wait here, behind what the pipe of a WebSocket holds.
+    pub(super) fn bytes(&self) -> usize {
+        self.0.borrow().bytes
+    }
+
+    /// Bytes of answers among them.
+    pub(super) fn answers(&self) -> usize {
+        self.0.borrow().answers
+    }
+
+    /// Bytes of deliveries that the client has not taken.
+    pub(super) fn deliveries(&self) -> usize {
+        let queue = self.0.borrow();
+        match &queue.transport {
+            Transport::Polling(_) => queue.deliveries,
+            Transport::WebSocket(pipe) => queue.deliveries + pipe.delivered_bytes(),
+        }
+    }
+
+    // ----- the transport -----
+
+    /// The WebSocket that carries the session, if one does.
+    pub(super) fn pipe(&self) -> Option<Arc<Pipe>> {
+        match &self.0.borrow().transport {
+            Transport::WebSocket(pipe) => Some(Arc::clone(pipe)),
+            Transport::Polling(_) => None,
+        }
+    }
+
+    pub(super) fn is_polling(&self) -> bool {
+        matches!(self.0.borrow().transport, Transport::Polling(_))
+    }
+
+    /// Whether a poll waits.
+    pub(super) fn has_poll(&self) -> bool {
+        matches!(self.0.borrow().transport, Transport::Polling(Some(_)))
+    }
+
+    /// The poll that waits, to be answered.
+    pub(super) fn take_poll(&self) -> Option<oneshot::Sender<PollAnswer>> {
+        match &mut self.0.borrow_mut().transport {
+            Transport::Polling(waiting) => waiting.take(),
+            Transport::WebSocket(_) => None,
+        }
+    }
+
+    /// A poll has come, and waits from here on; given back if another one waits, or a WebSocket carries the session.
+    pub(super) fn offer_poll(
+        &self,
+        poll: oneshot::Sender<PollAnswer>,
+    ) -> Result<(), oneshot::Sender<PollAnswer>> {
+        match &mut self.0.borrow_mut().transport {
+            Transport::Polling(waiting @ None) => {
+                *waiting = Some(poll);
+                Ok(())
+            }
+            _ => Err(poll),
+        }
+    }
+
+    /// A WebSocket carries the session from here on; the poll that waited is given back.
+    pub(super) fn upgrade(&self, pipe: Arc<Pipe>) -> Option<oneshot::Sender<PollAnswer>> {
+        match std::mem::replace(&mut self.0.borrow_mut().transport, Transport::WebSocket(pipe)) {
+            Transport::Polling(waiting) => waiting,
+            Transport::WebSocket(_) => None,
+        }
+    }
+
+    /// Moves what waits into the pipe until that holds `most` bytes; whether something is left.
+    pub(super) fn pour(&self, pipe: &Pipe, most: usize) -> bool {
         let queue = &mut *self.0.borrow_mut();
-        let packet = queue.packets.pop_front()?;
-        queue.bytes -= packet.len();
-        Some(packet)
+        if queue.packets.is_empty() {
+            return false;
+        }
+        let mut waiting = pipe.waiting_bytes();
+        while waiting < most
+            && let Some(Down { packet, .. }) = queue.pop()
+        {
+            waiting += packet.len();
+            match packet {
+                Packet::Text(text) => pipe.push_shared(OpCode::Text, text.into_bytes()),
+                Packet::Binary(bytes) => pipe.push_binary(bytes),
+                Packet::Frames(bytes) => pipe.deliver(bytes),
+            }
+        }
+        !queue.packets.is_empty()
     }
 
     /// The next answer to a poll, if anything waits: at most sixteen packets, and so many bytes unless the first has more.
     pub(super) fn payload(&self, max_bytes: usize) -> Option<String> {
+        let queue = &mut *self.0.borrow_mut();
         let mut payload = String::new();
         for count in 0..MAX_POLL_PACKETS {
-            let next = match self.0.borrow().packets.front() {
-                Some(Down::Text(text)) => text.len(),
-                Some(Down::Binary(bytes)) => engineio::binary_len(bytes.len()),
-                None => break,
+            let next = match queue.packets.front().map(|down| &down.packet) {
+                Some(Packet::Text(text)) => text.len(),
+                Some(Packet::Binary(bytes)) => engineio::binary_len(bytes.len()),
+                Some(Packet::Frames(_)) | None => break,
             };
             if count > 0 && payload.len() + 1 + next > max_bytes {
                 break;
             }
-            match self.pop() {
-                Some(Down::Text(text)) => engineio::push_text(&mut payload, &text),
-                Some(Down::Binary(bytes)) => engineio::push_binary(&mut payload, &bytes),
-                None => {}
+            match queue.pop().map(|down| down.packet) {
+                Some(Packet::Text(text)) => engineio::push_text(&mut payload, &text),
+                Some(Packet::Binary(bytes)) => engineio::push_binary(&mut payload, &bytes),
+                Some(Packet::Frames(_)) | None => {}
             }
         }
         (!payload.is_empty()).then_some(payload)
@@ -230,22 +449,4 @@ impl Downlink {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::chat::Budget;
-
-    #[test]
-    fn a_poll_is_answered_with_sixteen_packets_or_so_many_bytes() {
-        let down = Downlink::new(Intake::new(1, Budget::new(1)), None);
-        for number in 0..20 {
-            down.packet(format!("4{number}"));
-        }
-        let payload = down.payload(1000).expect("packets");
-        assert_eq!(payload.split(engineio::SEPARATOR).count(), 16);
-        down.packet("4".repeat(600));
-        down.binary(vec![0; 600].into());
-        assert_eq!(down.payload(1000).expect("packets").split(engineio::SEPARATOR).count(), 5);
-        assert!(down.payload(100).expect("a packet").starts_with('b'), "one at least, however large");
-        assert_eq!((down.payload(1000), down.bytes()), (None, 0));
-    }
-}
+mod tests;

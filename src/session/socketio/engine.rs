@@ -1,30 +1,32 @@
 //! All Engine.IO sessions at one address: how they begin, and how requests find them.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     future::poll_fn,
     net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
 };
 
-use actix::{Actor as _, Addr};
+use actix::Addr;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytestring::ByteString;
 use tokio::sync::oneshot;
 
 use super::{
     Carried, EndReason,
+    downlink::Transport,
+    gate::Gate,
     namespaces::Emitter,
-    session::{EndSession, IsPolling, RequestGone, SocketIoSession, TakePackets, TakePoll, Transport},
+    session::{Depart, EndSession, IsPolling, RequestGone, SocketIoSession, TakePackets, TakePoll},
 };
 use crate::{
     chat::{Budget, FanOut, Hub, HubLimits, Intake, Outlets, Patience, RecoveryLimits, messages::AddWorker},
-    config::Settings,
+    config::{LONGEST_TIMER_MILLIS, Settings},
     domain::WorkerId,
     metrics::Metrics,
     parts::Parts,
@@ -49,6 +51,15 @@ pub struct EngineSettings {
     pub upgrade_timeout: Duration,
     /// How long a client may take to join what is carried.
     pub connect_timeout: Duration,
+    /// How long a client that polls may take to make its second request.
+    pub polling_open_timeout: Duration,
+    /// How long a connection may take its leave before it is cut.
+    pub stall_timeout: Duration,
+    /// Frames that one message over a WebSocket may come in.
+    pub max_fragments: usize,
+    /// Sessions that have ended and whose clients, which poll, have not come to hear of it; the oldest is forgotten for
+    /// one more.
+    pub max_ended_sessions: usize,
     /// Bytes that may wait for a client before something more is delivered; a session with more is ended.
     pub max_waiting: usize,
     /// Bytes that a client may have sent and nobody has dealt with yet; at this bound nothing more is read from it.
@@ -68,6 +79,10 @@ impl EngineSettings {
             max_payload: settings.max_payload.get(),
             upgrade_timeout: settings.upgrade_timeout.get(),
             connect_timeout: settings.connect_timeout.get(),
+            polling_open_timeout: settings.polling_open_timeout.get(),
+            stall_timeout: settings.stall_timeout.get(),
+            max_fragments: settings.max_fragments.get(),
+            max_ended_sessions: settings.max_ended_sessions,
             max_waiting: settings.max_queue_bytes.get(),
             max_intake: settings.max_intake_bytes.get(),
             rate: RateLimit::of(settings),
@@ -80,6 +95,15 @@ impl EngineSettings {
                 },
             },
         }
+    }
+}
+
+impl EngineSettings {
+    /// The interval and the timeout of pings in milliseconds, as clients are told. They wait for the sum of both.
+    fn advertised_pings(&self) -> (u64, u64) {
+        let millis = |period: Duration| u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
+        let timeout = millis(self.ping_timeout).min(LONGEST_TIMER_MILLIS);
+        (millis(self.ping_interval).min(LONGEST_TIMER_MILLIS - timeout), timeout)
     }
 }
 
@@ -98,10 +122,18 @@ pub struct Engine {
     /// The bound on what all of them have sent and nobody has dealt with yet.
     intake: Arc<Budget>,
     sessions: Mutex<HashMap<Sid, Entry>>,
+    ended: Mutex<Ended>,
     /// Once somebody asks for it.
     hub: OnceLock<Addr<Hub>>,
     parts: Arc<Parts>,
     desks: AtomicUsize,
+}
+
+/// Sessions that have ended and wait for their clients to come and hear of it, oldest first.
+#[derive(Debug, Default)]
+struct Ended {
+    last: u64,
+    sids: BTreeMap<u64, Sid>,
 }
 
 /// A session, for requests.
@@ -109,9 +141,8 @@ pub struct Engine {
 pub struct Entry {
     /// Its mailbox.
     pub session: Addr<SocketIoSession>,
-    /// Its gate.
-    pub intake: Intake,
-    is_posting: Arc<AtomicBool>,
+    /// When more may be read for it.
+    pub gate: Arc<Gate>,
 }
 
 /// A session's id: who knows it can speak as the session.
@@ -124,6 +155,8 @@ pub struct Visitor {
     pub address: Option<IpAddr>,
     /// Its place among the server's sessions, if they are counted.
     pub admitted: Option<Admitted>,
+    /// Whether it takes no binary frames, but base64 in text frames.
+    pub wants_base64: bool,
 }
 
 /// One worker's way to the hub of an engine.
@@ -149,6 +182,7 @@ impl Engine {
             metrics,
             intake,
             sessions: Mutex::default(),
+            ended: Mutex::default(),
             hub: OnceLock::new(),
             parts,
             desks: AtomicUsize::new(0),
@@ -223,12 +257,12 @@ impl Engine {
         let mut bytes = [0; 15];
         getrandom::fill(&mut bytes)?;
         let sid: Sid = BASE64_URL_SAFE_NO_PAD.encode(bytes).into();
-        let millis = |period: Duration| u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
+        let (ping_interval, ping_timeout) = self.settings.advertised_pings();
         let handshake = Handshake {
             sid: &sid,
             upgrades,
-            ping_interval: millis(self.settings.ping_interval),
-            ping_timeout: millis(self.settings.ping_timeout),
+            ping_interval,
+            ping_timeout,
             max_payload: self.settings.max_payload,
         };
         let open = handshake.to_packet();
@@ -243,22 +277,52 @@ impl Engine {
         visitor: Visitor,
     ) -> Entry {
         let intake = Intake::new(self.settings.max_intake, Arc::clone(&self.intake));
-        let session = SocketIoSession::new(
+        let gate = Arc::new(Gate::new(intake));
+        let session = SocketIoSession::start(
             Arc::clone(self),
             Arc::clone(&sid),
             transport,
             carried,
             visitor,
-            intake.clone(),
+            Arc::clone(&gate),
         );
-        let entry = Entry { session: session.start(), intake, is_posting: Arc::default() };
+        let entry = Entry { session, gate };
         self.sessions().insert(sid, entry.clone());
         entry
     }
 
-    /// A session is over.
-    pub(super) fn forget(&self, sid: &str) {
+    /// A session is over, and with `remains` one that [`keep_ended`](Self::keep_ended) kept.
+    pub(super) fn forget(&self, sid: &str, remains: Option<u64>) {
         self.sessions().remove(sid);
+        if let Some(number) = remains {
+            self.ended().sids.remove(&number);
+        }
+    }
+
+    fn ended(&self) -> MutexGuard<'_, Ended> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How many sessions have ended and wait for their clients to come and hear of it.
+    pub fn count_ended(&self) -> usize {
+        self.ended().sids.len()
+    }
+
+    /// Keeps a session that has ended until its client has come and heard of it, under the number that is given back. The
+    /// oldest that is kept so goes for one too many.
+    pub(super) fn keep_ended(&self, sid: &Sid) -> u64 {
+        let (number, gone) = {
+            let mut ended = self.ended();
+            ended.last += 1;
+            let number = ended.last;
+            ended.sids.insert(number, Arc::clone(sid));
+            let is_over = ended.sids.len() > self.settings.max_ended_sessions;
+            (number, is_over.then(|| ended.sids.pop_first()).flatten())
+        };
+        if let Some(entry) = gone.and_then(|(_, sid)| self.find(&sid)) {
+            entry.session.do_send(Depart);
+        }
+        number
     }
 
     /// A request of a session that polls has come. If what is given back is dropped before it is told that the request
@@ -284,18 +348,18 @@ impl Engine {
         };
         let was_taken = entry.session.send(TakePackets(packets)).await.unwrap_or(false);
         // The client sends its next post when this one is answered.
-        poll_fn(|cx| entry.intake.poll_open(cx)).await;
+        poll_fn(|cx| entry.gate.poll_open(cx)).await;
         was_taken
     }
 
     /// Notes that a post is under way; `None` if one is already, which ends the session, or if there is no such session.
     pub fn begin_post(&self, sid: &str) -> Result<Posting, PostRefused> {
         let entry = self.find(sid).ok_or(PostRefused::UnknownSid)?;
-        if entry.is_posting.swap(true, Ordering::SeqCst) {
+        if !entry.gate.begin_post() {
             entry.session.do_send(EndSession(EndReason::TransportError));
             return Err(PostRefused::Concurrent);
         }
-        Ok(Posting(entry.is_posting))
+        Ok(Posting(entry.gate))
     }
 
     /// Ends a session, if it is there.
@@ -331,11 +395,11 @@ impl fmt::Debug for Engine {
 
 /// A post is under way until this is dropped.
 #[derive(Debug)]
-pub struct Posting(Arc<AtomicBool>);
+pub struct Posting(Arc<Gate>);
 
 impl Drop for Posting {
     fn drop(&mut self) {
-        self.0.store(false, Ordering::SeqCst);
+        self.0.end_post();
     }
 }
 

@@ -22,6 +22,7 @@ pub mod carrier;
 pub mod chat;
 pub mod downlink;
 pub mod engine;
+pub mod gate;
 pub mod namespaces;
 pub mod relay;
 pub mod session;
@@ -65,8 +66,10 @@ pub trait Carried {
 /// Why a session is over, in the words of the reference.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndReason {
-    /// The client closed it, or its connection ended.
+    /// The connection of the client ended.
     TransportClose,
+    /// The client closed it.
+    ClientClose,
     /// The client broke the protocol of its transport.
     TransportError,
     /// The client did not answer a ping.
@@ -75,6 +78,8 @@ pub enum EndReason {
     ParseError,
     /// The server did.
     ForcedClose,
+    /// The client joined nothing in time.
+    NotJoined,
     /// Too much was waiting for it.
     SlowConsumer,
     /// It sent too much for too long.
@@ -89,9 +94,11 @@ impl EndReason {
         match self {
             Self::ParseError | Self::Flood => false,
             Self::TransportClose
+            | Self::ClientClose
             | Self::TransportError
             | Self::PingTimeout
             | Self::ForcedClose
+            | Self::NotJoined
             | Self::SlowConsumer
             | Self::ServerShuttingDown => true,
         }
@@ -101,7 +108,12 @@ impl EndReason {
     pub fn is_loss(self) -> bool {
         match self {
             Self::TransportClose | Self::PingTimeout | Self::SlowConsumer | Self::ServerShuttingDown => true,
-            Self::TransportError | Self::ParseError | Self::ForcedClose | Self::Flood => false,
+            Self::ClientClose
+            | Self::TransportError
+            | Self::ParseError
+            | Self::ForcedClose
+            | Self::NotJoined
+            | Self::Flood => false,
         }
     }
 }
@@ -109,11 +121,12 @@ impl EndReason {
 impl fmt::Display for EndReason {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
-            Self::TransportClose => "transport close",
+            Self::TransportClose | Self::ClientClose => "transport close",
             Self::TransportError => "transport error",
             Self::PingTimeout => "ping timeout",
             Self::ParseError => "parse error",
             Self::ForcedClose => "forced close",
+            Self::NotJoined => "connect timeout",
             Self::SlowConsumer => "slow consumer",
             Self::Flood => "flood",
             Self::ServerShuttingDown => "server shutting down",

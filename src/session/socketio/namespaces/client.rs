@@ -253,8 +253,7 @@ impl Client {
             (Some(state), _) => {
                 // First what it missed, then the news that it is back.
                 for emission in &state.missed {
-                    down.packet(emission.packet.clone());
-                    emission.attachments.iter().for_each(|attachment| down.binary(attachment.clone()));
+                    down.missed(emission.packet.clone(), &emission.attachments);
                 }
                 self.welcome(Socket::again(place, pid, state), handler);
             }

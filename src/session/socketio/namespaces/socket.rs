@@ -204,7 +204,7 @@ impl Socket {
         if self.0.pid.is_some() {
             return self.everybody().to(self.0.sid.clone()).volatile().emit_args(args.clone());
         }
-        if !self.0.down.is_busy() {
+        if self.0.down.is_writable() {
             self.send_event(args);
         }
     }

@@ -1,14 +1,19 @@
-//! How a session ends: one way out, and a last word to a client that polls.
+//! How a session ends: one way out, of which the first ending counts, and a last word to a client that polls.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use actix::{ActorContext as _, AsyncContext as _, Context};
+use bytes::Bytes;
 use log::info;
+use tokio::sync::oneshot;
 
-use super::{SocketIoSession, Transport};
+use super::SocketIoSession;
 use crate::{
     chat::Dismissal,
-    protocol::{close, engineio},
+    protocol::{
+        close, engineio,
+        websocket::{CloseFrame, ProtocolError, close as close_frame},
+    },
     session::socketio::{EndReason, PollAnswer},
 };
 
@@ -19,54 +24,101 @@ const LAST_WORDS: Duration = Duration::from_secs(30);
 const LEAVE: Duration = Duration::from_millis(100);
 
 impl SocketIoSession {
-    /// The one way out, harmless when called twice.
+    /// Ends the session at once: a client that polls, and has no poll waiting, is not told.
     pub(super) fn finish(&mut self, why: EndReason, ctx: &mut Context<Self>) {
-        if self.end.replace(why).is_some() {
+        let wait = is_by_client(why).then_some(LEAVE);
+        self.conclude(why, close_frame_for(why), wait, ctx);
+    }
+
+    /// Ends the session behind what is queued: a client that polls gets that by its next polls, and then the news.
+    pub(super) fn finish_orderly(&mut self, why: EndReason, ctx: &mut Context<Self>) {
+        if why == EndReason::SlowConsumer {
+            return self.finish(why, ctx);
+        }
+        self.conclude(why, close_frame_for(why), Some(LAST_WORDS), ctx);
+    }
+
+    /// Ends the session because its client has closed the WebSocket, which is answered with the client's own code.
+    pub(super) fn finish_closed(&mut self, received: Option<&CloseFrame>, ctx: &mut Context<Self>) {
+        self.conclude(EndReason::ClientClose, close_frame::encode_reply(received), None, ctx);
+    }
+
+    /// Ends the session because what its client sends over the WebSocket breaks a rule or a limit.
+    pub(super) fn finish_broken(&mut self, error: ProtocolError, ctx: &mut Context<Self>) {
+        self.conclude(EndReason::TransportError, close_frame::encode(error.close_reason()), None, ctx);
+    }
+
+    /// The one way out. The first ending counts.
+    fn conclude(&mut self, why: EndReason, frame: Bytes, wait: Option<Duration>, ctx: &mut Context<Self>) {
+        if self.end.is_some() {
             return;
         }
+        self.end = Some(why);
         self.log_end(why);
         self.carried.closed(why);
+        // Its place is free, whatever is still to be said.
+        self.admitted = None;
+        if let Some(beat) = self.beat.take() {
+            ctx.cancel_future(beat);
+        }
         if let Some(probing) = self.probing.take() {
             probing.pipe.close(None);
         }
-        if let Transport::WebSocket(pipe) = &self.transport {
-            let pipe = Arc::clone(pipe);
-            if why != EndReason::SlowConsumer {
-                self.pour(&pipe);
-            }
-            pipe.close(match why {
-                EndReason::SlowConsumer => Some(close::SLOW_CONSUMER),
-                EndReason::ServerShuttingDown => Some(close::RESTART),
-                EndReason::Flood => Some(close::FLOOD),
-                _ => None,
-            });
-        } else if !self.say_last_words(why)
-            && let Some(wait) = last_wait(why)
-        {
-            // Nothing to tell it by, just now: at its next poll.
-            ctx.run_later(wait, |session, ctx| session.depart(ctx));
-            return;
+        let Some(pipe) = self.down.pipe() else {
+            return self.conclude_polling(why, wait, ctx);
+        };
+        if why == EndReason::SlowConsumer {
+            pipe.clear();
+        } else {
+            self.down.pour(&pipe, usize::MAX);
         }
+        pipe.close_with(frame);
         self.depart(ctx);
+    }
+
+    fn conclude_polling(&mut self, why: EndReason, wait: Option<Duration>, ctx: &mut Context<Self>) {
+        let is_told = self.down.take_poll().is_some_and(|poll| self.answer_last(poll, why));
+        // One that never came back, or is far behind, is not waited for.
+        let is_worth_it = self.has_come_back && self.down.bytes() <= self.engine.settings.max_waiting;
+        match wait.filter(|_| !is_told && is_worth_it) {
+            Some(wait) => {
+                self.remains = Some(self.engine.keep_ended(&self.sid));
+                ctx.run_later(wait, |session, ctx| session.depart(ctx));
+            }
+            None => self.depart(ctx),
+        }
     }
 
     /// Nobody finds the session any more.
     pub(super) fn depart(&mut self, ctx: &mut Context<Self>) {
-        self.engine.forget(&self.sid);
+        self.engine.forget(&self.sid, self.remains.take());
         ctx.stop();
     }
 
-    /// Gives a client that polls what is left for it, and with the last of that the news that it is over; whether it has
-    /// been told.
-    pub(super) fn say_last_words(&mut self, why: EndReason) -> bool {
-        let Transport::Polling(waiting) = &mut self.transport else {
-            return false;
-        };
-        let Some(poll) = waiting.take() else {
-            return false;
-        };
+    /// A client polls whose session has ended meanwhile: first it gets what was queued before that, then the news. Whether
+    /// it has been told all, or has gone.
+    pub(super) fn say_last_words(&self, poll: oneshot::Sender<PollAnswer>, why: EndReason) -> bool {
+        if self.down.is_empty() {
+            let mut payload = engineio::NOOP.to_owned();
+            if !is_by_client(why) {
+                engineio::push_text(&mut payload, engineio::CLOSE);
+            }
+            // It has left if this does not reach it.
+            let _ = poll.send(PollAnswer::Payload(payload));
+            return true;
+        }
+        if why == EndReason::ForcedClose {
+            return self.answer_last(poll, why);
+        }
+        let payload = self.down.payload(self.engine.settings.max_payload).unwrap_or_default();
+        poll.send(PollAnswer::Payload(payload)).is_err()
+    }
+
+    /// Answers a poll with what is left, and if that was all with the news that the session is over. Whether its client has
+    /// been told that, or has gone.
+    fn answer_last(&self, poll: oneshot::Sender<PollAnswer>, why: EndReason) -> bool {
         // A client that has closed is released; another one is told.
-        let last = if why == EndReason::TransportClose { engineio::NOOP } else { engineio::CLOSE };
+        let last = if is_by_client(why) { engineio::NOOP } else { engineio::CLOSE };
         let mut payload = self.down.payload(self.engine.settings.max_payload).unwrap_or_default();
         let is_last = self.down.is_empty();
         if is_last {
@@ -87,12 +139,25 @@ impl SocketIoSession {
     }
 }
 
-/// How long a session that is over waits for a poll to tell it by.
-fn last_wait(why: EndReason) -> Option<Duration> {
+/// Whether the client itself has ended the session, and knows of that.
+fn is_by_client(why: EndReason) -> bool {
+    matches!(why, EndReason::TransportClose | EndReason::ClientClose)
+}
+
+/// The close frame by which a WebSocket is told. As at the other doors where the reason is one of theirs; without a code
+/// where it belongs to Socket.IO, as the reference does.
+fn close_frame_for(why: EndReason) -> Bytes {
     match why {
-        EndReason::ForcedClose => Some(LAST_WORDS),
-        EndReason::TransportClose => Some(LEAVE),
-        _ => None,
+        EndReason::SlowConsumer => close_frame::encode(close::SLOW_CONSUMER),
+        EndReason::ServerShuttingDown => close_frame::encode(close::RESTART),
+        EndReason::Flood => close_frame::encode(close::FLOOD),
+        EndReason::PingTimeout => close_frame::encode(close::AWAY),
+        EndReason::NotJoined => close_frame::encode(close::NOBODY),
+        EndReason::TransportClose
+        | EndReason::ClientClose
+        | EndReason::TransportError
+        | EndReason::ParseError
+        | EndReason::ForcedClose => close_frame::encode_reply(None),
     }
 }
 

@@ -34,6 +34,16 @@ pub(crate) struct IsPolling;
 #[rtype(result = "()")]
 pub(crate) struct EndSession(pub(crate) EndReason);
 
+/// The session has ended, and is not to wait any longer for its client to come and hear of it.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(crate) struct Depart;
+
+/// The poll that waits is to be answered.
+#[derive(Message)]
+#[rtype(result = "()")]
+pub(super) struct AnswerPoll;
+
 /// Something has been left in the downlink while nobody looked.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]

@@ -3,32 +3,25 @@
 //! Here is what it takes from its client and hands down to it; beside it its heartbeat, the upgrade to a WebSocket, and its
 //! end. What it carries, it does not know: see [`Carried`].
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{future::poll_fn, net::IpAddr, sync::Arc, time::Instant};
 
 use actix::{
-    Actor, AsyncContext as _, Context, Handler, SpawnHandle,
+    Actor, Addr, AsyncContext as _, Context, Handler, SpawnHandle,
     fut::{ActorFutureExt as _, wrap_future},
 };
 use bytes::Bytes;
-use bytestring::ByteString;
 use log::info;
-use tokio::sync::oneshot;
 
 use super::{
-    Carried, EndReason, Engine, PollAnswer, Sid, Visitor,
-    downlink::{Down, Downlink},
+    Carried, EndReason, Engine, Sid, Visitor,
+    downlink::{Downlink, PIPE_BYTES, Transport},
+    gate::Gate,
 };
 use crate::{
-    chat::{Delivery, Intake},
+    chat::{Delivery, Dismissal},
     domain::SessionId,
     metrics::ProtocolMetrics,
-    protocol::{
-        engineio::{self, Packet},
-        websocket::{
-            Message as Frame,
-            frame::{self, OpCode},
-        },
-    },
+    protocol::{engineio::Packet, websocket::Message as Frame},
     session::{
         admission::Admitted,
         pipe::Pipe,
@@ -39,27 +32,25 @@ use crate::{
 mod ending;
 mod heart;
 mod messages;
+mod polling;
 mod upgrade;
 
 pub(in crate::session::socketio) use self::messages::{
-    EndSession, Flush, IsPolling, RequestGone, TakePackets, TakePoll,
+    Depart, EndSession, Flush, IsPolling, RequestGone, TakePackets, TakePoll,
 };
 pub use self::messages::{FromPipe, PipeInbound, Probe};
 use self::{ending::reason_of, upgrade::Probing};
 
-/// A session's own answers may reach so many times over the bound: it asked for them.
-const MAX_OVERHANG: usize = 8;
-
-/// Messages that may wait in a session's mailbox, from its rooms too. Only a backstop: the fan-out evicts a session for
-/// what waits behind the mailbox, by bytes.
+/// Messages that may wait in a session's mailbox. Only a backstop: what waits behind the mailbox is bounded by its bytes.
 const MAILBOX_CAPACITY: usize = 1024;
 
-/// What carries a session.
-pub(super) enum Transport {
-    /// With the poll that waits, if one does.
-    Polling(Option<oneshot::Sender<PollAnswer>>),
-    WebSocket(Arc<Pipe>),
-}
+/// A session with more than this many times the bound of its own answers waiting is ended: what it carries answers
+/// faster than its client reads.
+const MAX_OVERHANG: usize = 8;
+
+/// Over polling a client is read more slowly at this many times the bound: one that has a single connection cannot poll
+/// while its post waits.
+const POLLING_OVERHANG: usize = 4;
 
 /// One client. See the module's text.
 pub struct SocketIoSession {
@@ -72,31 +63,43 @@ pub struct SocketIoSession {
     metrics: ProtocolMetrics,
     /// How fast packets come that mean nothing here.
     meter: Option<Meter>,
-    transport: Transport,
     probing: Option<Probing>,
     down: Downlink,
+    gate: Arc<Gate>,
     carried: Box<dyn Carried>,
     next_ping: Instant,
     /// By when something must come, while a ping is unanswered.
     pong_due: Option<Instant>,
     /// Something else than the answer has come since the ping; that counts once.
     has_been_patient: bool,
+    /// What the pipe had given to its connection when the client was last known to live.
+    taken: u64,
     beat: Option<SpawnHandle>,
+    /// The client has made a second request.
+    has_come_back: bool,
+    /// A task waits to move more into the pipe.
+    is_pouring: bool,
+    /// The poll that waits will be answered at the end of this turn.
+    is_answer_due: bool,
     end: Option<EndReason>,
-    _admitted: Option<Admitted>,
+    /// Its place among the ended sessions whose clients do not know it yet.
+    remains: Option<u64>,
+    admitted: Option<Admitted>,
 }
 
 impl SocketIoSession {
-    pub(super) fn new(
+    /// Starts the session's actor.
+    pub(super) fn start(
         engine: Arc<Engine>,
         sid: Sid,
         transport: Transport,
         carried: Box<dyn Carried>,
         visitor: Visitor,
-        intake: Intake,
-    ) -> Self {
+        gate: Arc<Gate>,
+    ) -> Addr<Self> {
         let now = Instant::now();
-        Self {
+        let down = Downlink::new(transport, gate.intake(), visitor.address, engine.settings.max_waiting);
+        let session = Self {
             id: SessionId::next(),
             sid,
             address: visitor.address,
@@ -104,18 +107,27 @@ impl SocketIoSession {
             received: 0,
             metrics: engine.metrics.protocol("socketio"),
             meter: engine.settings.rate.map(|limit| Meter::new(limit, now)),
-            transport,
             probing: None,
-            down: Downlink::new(intake, visitor.address),
+            down,
+            gate,
             carried,
             next_ping: now + engine.settings.ping_interval,
             pong_due: None,
             has_been_patient: false,
+            taken: 0,
             beat: None,
+            has_come_back: false,
+            is_pouring: false,
+            is_answer_due: false,
             end: None,
+            remains: None,
             engine,
-            _admitted: visitor.admitted,
-        }
+            admitted: visitor.admitted,
+        };
+        Self::create(|ctx| {
+            ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
+            session
+        })
     }
 
     fn take_packet(&mut self, packet: Packet, ctx: &mut Context<Self>) {
@@ -136,7 +148,7 @@ impl SocketIoSession {
                 self.next_ping = Instant::now() + self.engine.settings.ping_interval;
                 self.schedule_beat(ctx);
             }
-            Packet::Close => self.finish(EndReason::TransportClose, ctx),
+            Packet::Close => self.finish(EndReason::ClientClose, ctx),
             // Only a server pings.
             Packet::Ping(_) => self.finish(EndReason::ParseError, ctx),
             Packet::Open | Packet::Pong(_) | Packet::Upgrade | Packet::Noop => self.note_nothing(ctx),
@@ -154,7 +166,7 @@ impl SocketIoSession {
     fn note_nothing(&mut self, ctx: &mut Context<Self>) {
         let measure = self.meter.as_mut().map(|meter| meter.measure(Instant::now()));
         if measure == Some(Measure::Flood) {
-            self.finish(EndReason::Flood, ctx);
+            self.finish_orderly(EndReason::Flood, ctx);
         }
     }
 
@@ -170,57 +182,35 @@ impl SocketIoSession {
             }));
         }
         if let Some(why) = self.down.ending() {
-            return self.finish(why, ctx);
+            return self.finish_orderly(why, ctx);
         }
-        match &mut self.transport {
-            Transport::Polling(waiting) => {
-                if let Some(poll) = waiting.take_if(|_| !self.down.is_empty()) {
-                    if poll.is_closed() {
-                        return self.finish(EndReason::TransportClose, ctx);
-                    }
-                    let payload = self.down.payload(self.engine.settings.max_payload).unwrap_or_default();
-                    if poll.send(PollAnswer::Payload(payload)).is_err() {
-                        return self.finish(EndReason::TransportClose, ctx);
-                    }
-                } else if self.probing.as_ref().is_some_and(Probing::releases_polls)
-                    && let Some(poll) = waiting.take()
-                {
-                    answer(poll, engineio::NOOP);
-                }
+        let max_waiting = self.engine.settings.max_waiting;
+        let answers_before_pause = match self.down.pipe() {
+            Some(pipe) => {
+                self.pour(&pipe, ctx);
+                max_waiting
             }
-            Transport::WebSocket(pipe) => {
-                let pipe = Arc::clone(pipe);
-                self.pour(&pipe);
+            None => {
+                self.flush_to_poll(ctx);
+                max_waiting.saturating_mul(POLLING_OVERHANG)
             }
-        }
-        if self.waiting_bytes() > MAX_OVERHANG * self.engine.settings.max_waiting {
-            return self.finish(EndReason::SlowConsumer, ctx);
-        }
-        self.down.set_busy(self.is_busy());
-    }
-
-    /// Bytes that the client has not taken yet.
-    fn waiting_bytes(&self) -> usize {
-        match &self.transport {
-            Transport::Polling(_) => self.down.bytes(),
-            Transport::WebSocket(pipe) => pipe.waiting_bytes(),
+        };
+        let answers = self.down.answers();
+        self.gate.set_paused(answers > answers_before_pause);
+        if answers > max_waiting.saturating_mul(MAX_OVERHANG) {
+            self.finish(EndReason::SlowConsumer, ctx);
         }
     }
 
-    /// Whether the transport would not take a packet now.
-    fn is_busy(&self) -> bool {
-        match &self.transport {
-            Transport::Polling(waiting) => waiting.is_none(),
-            Transport::WebSocket(pipe) => pipe.waiting_bytes() > 0,
-        }
-    }
-
-    fn pour(&self, pipe: &Pipe) {
-        while let Some(packet) = self.down.pop() {
-            match packet {
-                Down::Text(text) => pipe.push(OpCode::Text, text.as_bytes()),
-                Down::Binary(bytes) => pipe.push(OpCode::Binary, &bytes),
-            }
+    /// Moves what waits into the pipe, and goes on when its client has read that.
+    fn pour(&mut self, pipe: &Arc<Pipe>, ctx: &mut Context<Self>) {
+        if self.down.pour(pipe, PIPE_BYTES) && !std::mem::replace(&mut self.is_pouring, true) {
+            let pipe = Arc::clone(pipe);
+            let drained = poll_fn(move |cx| pipe.poll_drained(PIPE_BYTES / 2, cx));
+            ctx.spawn(wrap_future(drained).map(|(), session: &mut Self, ctx| {
+                session.is_pouring = false;
+                session.flush(ctx);
+            }));
         }
     }
 
@@ -233,32 +223,18 @@ impl SocketIoSession {
         ctx: &mut Context<Self>,
     ) {
         self.down.received(frames.iter().map(Bytes::len).sum());
+        if self.end.is_some() || is_volatile && !self.down.is_writable() {
+            return;
+        }
         if !self.carried.is_there(session) {
             // They were on their way when their reader left its namespace.
             return;
         }
         // As at the other doors: who is over the bound before a delivery.
-        if self.waiting_bytes() > self.engine.settings.max_waiting {
-            self.finish(EndReason::SlowConsumer, ctx);
-        } else if self.end.is_none() && !(is_volatile && self.down.is_busy()) {
-            self.pass_on(frames, ctx);
+        if self.down.deliveries() > self.engine.settings.max_waiting {
+            return self.finish(EndReason::SlowConsumer, ctx);
         }
-    }
-
-    /// Frames that were finished for everybody in a room: as they are over a WebSocket, unwrapped for a poll.
-    fn pass_on(&mut self, frames: &[Bytes], ctx: &mut Context<Self>) {
-        self.flush(ctx);
-        match &self.transport {
-            Transport::WebSocket(pipe) => frames.iter().for_each(|bytes| pipe.push_bytes(bytes.clone())),
-            Transport::Polling(_) => {
-                for packet in frames.iter().flat_map(|bytes| frame::payloads(bytes.clone())) {
-                    self.down.put(match packet {
-                        (OpCode::Text, text) => Down::Text(ByteString::try_from(text).unwrap_or_default()),
-                        (_, bytes) => Down::Binary(bytes),
-                    });
-                }
-            }
-        }
+        self.down.deliver(frames);
     }
 
     fn heard_from_carrier(&mut self, inbound: PipeInbound, ctx: &mut Context<Self>) {
@@ -275,40 +251,46 @@ impl SocketIoSession {
                 self.note_life(ctx);
                 self.note_nothing(ctx);
             }
-            PipeInbound::Frame(Frame::Close(_)) | PipeInbound::Lost => {
-                self.finish(EndReason::TransportClose, ctx)
-            }
-            PipeInbound::Broken(error) => {
-                if let Transport::WebSocket(pipe) = &self.transport {
-                    pipe.close(Some(error.close_reason()));
-                }
-                self.finish(EndReason::TransportError, ctx);
-            }
+            PipeInbound::Frame(Frame::Close(frame)) => self.finish_closed(frame.as_ref(), ctx),
+            PipeInbound::Lost => self.finish(EndReason::TransportClose, ctx),
+            PipeInbound::Broken(error) => self.finish_broken(error, ctx),
         }
         self.flush(ctx);
     }
-}
 
-/// Answers a poll with one packet; a client that has gone does without.
-fn answer(poll: oneshot::Sender<PollAnswer>, packet: &str) {
-    let _ = poll.send(PollAnswer::Payload(packet.to_owned()));
+    /// Ends a session whose client does not come back with a second request, or joins nothing.
+    fn check_beginning(&mut self, ctx: &mut Context<Self>) {
+        let (age, settings) = (self.opened.elapsed(), &self.engine.settings);
+        let is_alone = !self.has_come_back;
+        let waits = [
+            (settings.polling_open_timeout, is_alone, EndReason::TransportClose),
+            (settings.connect_timeout, !self.carried.is_joined(), EndReason::NotJoined),
+        ];
+        if let Some((_, _, why)) =
+            waits.iter().find(|(timeout, is_missing, _)| *is_missing && age >= *timeout)
+        {
+            let why = *why;
+            return if is_alone { self.finish(why, ctx) } else { self.finish_orderly(why, ctx) };
+        }
+        let next = waits.iter().filter(|(timeout, is_missing, _)| *is_missing && age < *timeout);
+        if let Some(next) = next.map(|(timeout, ..)| *timeout).min() {
+            ctx.run_later(next - age, Self::check_beginning);
+        }
+    }
 }
 
 impl Actor for SocketIoSession {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
-        let transport = if matches!(self.transport, Transport::Polling(_)) { "polling" } else { "websocket" };
+        let transport = if self.down.is_polling() { "polling" } else { "websocket" };
         let address = self.address.map_or_else(|| "unknown address".to_owned(), |ip| ip.to_string());
         info!("{} opened: socket.io session by {transport} from {address}", self.id);
         self.metrics.sessions.inc();
         self.schedule_beat(ctx);
-        ctx.run_later(self.engine.settings.connect_timeout, |session, ctx| {
-            if !session.carried.is_joined() {
-                session.finish(EndReason::ForcedClose, ctx);
-            }
-        });
+        // Over a WebSocket the first request is all that there is.
+        self.has_come_back = !self.down.is_polling();
+        self.check_beginning(ctx);
         let address = ctx.address();
         self.down.set_address(address.clone().recipient(), address.recipient());
         self.carry(|carried, down| carried.opened(down));
@@ -323,7 +305,8 @@ impl Handler<Delivery> for SocketIoSession {
         match delivery {
             Delivery::Frames { session, frames } => self.take_frames(session, &frames, false, ctx),
             Delivery::Volatile { session, frames } => self.take_frames(session, &frames, true, ctx),
-            Delivery::Dismissed(why) => self.finish(reason_of(why), ctx),
+            Delivery::Dismissed(Dismissal::Restart) => self.finish(EndReason::ServerShuttingDown, ctx),
+            Delivery::Dismissed(why) => self.finish_orderly(reason_of(why), ctx),
             other => self.carry(|carried, down| carried.delivered(other, down)),
         }
         self.flush(ctx);
@@ -338,73 +321,11 @@ impl Handler<Flush> for SocketIoSession {
     }
 }
 
-impl Handler<TakePoll> for SocketIoSession {
+impl Handler<Depart> for SocketIoSession {
     type Result = ();
 
-    fn handle(&mut self, TakePoll(poll): TakePoll, ctx: &mut Self::Context) {
-        if self.pong_due.is_some_and(|due| Instant::now() >= due) {
-            self.finish(EndReason::PingTimeout, ctx);
-            // Nobody waits any more: what remains is to say so.
-            let _ = poll.send(PollAnswer::Over);
-            return;
-        }
-        match &mut self.transport {
-            Transport::WebSocket(_) => drop(poll.send(PollAnswer::BadRequest)),
-            Transport::Polling(Some(_)) => {
-                let _ = poll.send(PollAnswer::BadRequest);
-                self.finish(EndReason::TransportError, ctx);
-            }
-            Transport::Polling(waiting) => {
-                *waiting = Some(poll);
-                if let Some(why) = self.end {
-                    if self.say_last_words(why) {
-                        self.depart(ctx);
-                    }
-                    return;
-                }
-                self.probing.iter_mut().for_each(|probing| probing.has_newer_poll = true);
-                self.flush(ctx);
-            }
-        }
-    }
-}
-
-impl Handler<RequestGone> for SocketIoSession {
-    type Result = ();
-
-    fn handle(&mut self, _: RequestGone, ctx: &mut Self::Context) {
-        if matches!(&self.transport, Transport::Polling(_)) {
-            self.finish(EndReason::TransportClose, ctx);
-        }
-    }
-}
-
-impl Handler<TakePackets> for SocketIoSession {
-    type Result = bool;
-
-    fn handle(&mut self, TakePackets(packets): TakePackets, ctx: &mut Self::Context) -> bool {
-        if matches!(self.transport, Transport::WebSocket(_)) || self.end.is_some() {
-            return false;
-        }
-        let Ok(packets) = packets else {
-            self.finish(EndReason::ParseError, ctx);
-            return false;
-        };
-        for packet in packets {
-            if self.end.is_none() {
-                self.take_packet(packet, ctx);
-            }
-        }
-        self.flush(ctx);
-        true
-    }
-}
-
-impl Handler<IsPolling> for SocketIoSession {
-    type Result = bool;
-
-    fn handle(&mut self, _: IsPolling, _: &mut Self::Context) -> bool {
-        matches!(self.transport, Transport::Polling(_))
+    fn handle(&mut self, _: Depart, ctx: &mut Self::Context) {
+        self.depart(ctx);
     }
 }
 
@@ -412,8 +333,8 @@ impl Handler<EndSession> for SocketIoSession {
     type Result = ();
 
     fn handle(&mut self, EndSession(why): EndSession, ctx: &mut Self::Context) {
-        if self.end.is_some() {
-            // It waits for its client to come and hear of it; not any more.
+        if self.end.is_some() && why == EndReason::ServerShuttingDown {
+            // It waits for its client to come and hear of its end; not any more.
             return self.depart(ctx);
         }
         self.finish(why, ctx);
@@ -424,16 +345,13 @@ impl Handler<FromPipe> for SocketIoSession {
     type Result = bool;
 
     fn handle(&mut self, FromPipe { pipe, inbound }: FromPipe, ctx: &mut Self::Context) -> bool {
-        match &self.transport {
-            Transport::WebSocket(carrier) if Arc::ptr_eq(carrier, &pipe) => {
-                self.heard_from_carrier(inbound, ctx);
-                return true;
-            }
-            _ if self.probing.as_ref().is_some_and(|probing| Arc::ptr_eq(&probing.pipe, &pipe)) => {
-                self.heard_from_probe(inbound, ctx);
-            }
-            // A WebSocket that was turned away.
-            _ => {}
+        if self.down.pipe().is_some_and(|carrier| Arc::ptr_eq(&carrier, &pipe)) {
+            self.heard_from_carrier(inbound, ctx);
+            return true;
+        }
+        // Or it was turned away.
+        if self.probing.as_ref().is_some_and(|probing| Arc::ptr_eq(&probing.pipe, &pipe)) {
+            self.heard_from_probe(inbound, ctx);
         }
         false
     }

@@ -7,10 +7,9 @@ use std::{
 };
 
 use actix::{AsyncContext as _, Context, Handler};
-use bytestring::ByteString;
 use log::debug;
 
-use super::{PipeInbound, Probe, SocketIoSession, Transport, answer};
+use super::{PipeInbound, Probe, SocketIoSession, polling::answer};
 use crate::{
     protocol::{
         engineio,
@@ -37,6 +36,15 @@ impl Probing {
     pub(super) fn releases_polls(&self) -> bool {
         self.has_answered && (!self.has_newer_poll || self.is_patience_over)
     }
+
+    /// Closes the WebSocket for what came over it.
+    fn turn_away(&self, inbound: &PipeInbound) {
+        match inbound {
+            PipeInbound::Frame(Frame::Close(frame)) => self.pipe.answer_close(frame.as_ref()),
+            PipeInbound::Broken(error) => self.pipe.close(Some(error.close_reason())),
+            PipeInbound::Frame(_) | PipeInbound::Lost => self.pipe.close(None),
+        }
+    }
 }
 
 impl SocketIoSession {
@@ -44,12 +52,12 @@ impl SocketIoSession {
         let Some(probing) = &mut self.probing else {
             return;
         };
-        let text = match inbound {
-            PipeInbound::Frame(Frame::Text(text)) => text,
+        let text = match &inbound {
+            PipeInbound::Frame(Frame::Text(text)) => &**text,
             PipeInbound::Frame(Frame::Ping(_) | Frame::Pong(_)) => return,
-            _ => ByteString::default(),
+            _ => "",
         };
-        match &*text {
+        match text {
             "2probe" => {
                 probing.pipe.push(OpCode::Text, engineio::PROBE_ANSWER.as_bytes());
                 if !std::mem::replace(&mut probing.has_answered, true) {
@@ -63,7 +71,7 @@ impl SocketIoSession {
             _ => {
                 // Only the WebSocket; the session lives on.
                 if let Some(probing) = self.probing.take() {
-                    probing.pipe.close(None);
+                    probing.turn_away(&inbound);
                 }
             }
         }
@@ -75,9 +83,7 @@ impl SocketIoSession {
             return;
         };
         debug!("{} has upgraded to a websocket", self.id);
-        if let Transport::Polling(Some(poll)) =
-            std::mem::replace(&mut self.transport, Transport::WebSocket(pipe))
-        {
+        if let Some(poll) = self.down.upgrade(pipe) {
             if has_newer_poll {
                 drop(poll.send(PollAnswer::BadRequest));
             } else {
@@ -94,7 +100,7 @@ impl Handler<Probe> for SocketIoSession {
     type Result = ();
 
     fn handle(&mut self, Probe(pipe): Probe, ctx: &mut Self::Context) {
-        if self.end.is_some() || self.probing.is_some() || matches!(self.transport, Transport::WebSocket(_)) {
+        if self.end.is_some() || self.probing.is_some() || !self.down.is_polling() {
             return pipe.close(None);
         }
         let tried = Arc::clone(&pipe);
