@@ -139,6 +139,5 @@ fn teach<F: Future<Output = ()>>(
         debug!("refused a request at {}: {refusal}", req.path());
         worker.metrics.refused(refusal.word());
     })?;
-    let patience = worker.settings.stall_timeout.get();
-    lesson::open(req, payload, place, patience, lesson).map_err(ErrorInternalServerError)
+    lesson::open(req, payload, place, &worker.settings, lesson).map_err(ErrorInternalServerError)
 }

@@ -19,15 +19,18 @@ use futures_util::StreamExt as _;
 use tokio::sync::watch as flag;
 
 use super::{
+    heartbeat::{Beat, Heartbeat, Signs},
     pipe::{Pipe, PipeBody},
+    rate::{Measure, Meter, RateLimit},
     socket::{self, Connection},
     watch::Watch,
     websocket,
 };
 use crate::{
+    config::Settings,
     domain::RoomName,
     protocol::{
-        close,
+        close::{self, CloseReason},
         websocket::{Decoder, Limits, Message, frame::OpCode},
     },
 };
@@ -36,10 +39,10 @@ pub mod breakage;
 pub mod news;
 pub mod slow;
 
-/// A page says little in a lesson.
-const LIMITS: Limits = Limits { message_size: 1024, fragments: 16 };
+/// A page says little in a lesson: the bounds of the settings hold, and these, if they are lower.
+const MOST: Limits = Limits { message_size: 1024, fragments: 16 };
 
-/// Bytes of answers that may wait for the page.
+/// Bytes of answers that may wait for the page, or fewer by the settings.
 const MOST_WAITING: usize = 16 * 1024;
 
 /// How long a lesson may take. A page that wants more begins again.
@@ -130,30 +133,113 @@ pub struct Line {
     decoder: Decoder,
     /// What has come and is not decoded yet.
     rest: Bytes,
+    /// Bytes of answers that may wait.
+    max_waiting: usize,
+    /// How fast messages and control frames may come, if that is limited.
+    meter: Option<Meter>,
+    heartbeat: Heartbeat,
+    /// When to look at it.
+    next_beat: Instant,
+    /// Something has come since it was last looked at.
+    has_heard: bool,
 }
 
 impl Line {
-    /// What the page says next; `None` once it has left, has broken the protocol, or takes no answers.
+    fn new(req: &HttpRequest, payload: web::Payload, settings: &Settings) -> Self {
+        let now = Instant::now();
+        let limits = Limits {
+            message_size: settings.max_message_size.get().min(MOST.message_size),
+            fragments: settings.max_fragments.get().min(MOST.fragments),
+        };
+        let heartbeat = Heartbeat::new(now, settings.ping_interval.get(), settings.ping_timeout.get());
+        Self {
+            pipe: Arc::new(Pipe::to(req, false)),
+            connection: socket::of(req),
+            payload,
+            decoder: Decoder::new(limits, None),
+            rest: Bytes::new(),
+            max_waiting: settings.max_queue_bytes.get().min(MOST_WAITING),
+            meter: RateLimit::of(settings).map(|limit| Meter::new(limit, now)),
+            next_beat: heartbeat.first(),
+            heartbeat,
+            has_heard: false,
+        }
+    }
+
+    /// What the page says next; `None` once it has left, or was sent away for what it did. Then the pipe is closed.
     pub async fn next(&mut self) -> Option<Message> {
         loop {
+            if self.pipe.waiting_bytes() > self.max_waiting {
+                return self.end(close::SLOW_CONSUMER);
+            }
             match self.decoder.decode(&mut self.rest) {
-                Ok(Some(Message::Ping(bytes))) if self.pipe.waiting_bytes() < MOST_WAITING => {
-                    self.pipe.push(OpCode::Pong, &bytes);
+                Ok(Some(Message::Close(frame))) => {
+                    self.pipe.answer_close(frame.as_ref());
+                    return None;
                 }
-                Ok(Some(Message::Ping(_) | Message::Close(_))) | Err(_) => return None,
-                Ok(Some(message)) => return Some(message),
+                Ok(Some(message)) => {
+                    let measure = self.meter.as_mut().map(|meter| meter.measure(Instant::now()));
+                    if measure == Some(Measure::Flood) {
+                        return self.end(close::FLOOD);
+                    }
+                    match message {
+                        Message::Ping(bytes) => self.pipe.push(OpCode::Pong, &bytes),
+                        Message::Pong(_) => {}
+                        message => return Some(message),
+                    }
+                }
                 Ok(None) => {
                     // Used up, but it may still refer to a buffer that other connections share.
                     self.rest = Bytes::new();
-                    self.rest = self.payload.next().await?.ok()?;
+                    self.rest = self.read().await?;
                 }
+                Err(error) => return self.end(error.close_reason()),
             }
         }
+    }
+
+    /// The next bytes, and the heartbeat until they come.
+    async fn read(&mut self) -> Option<Bytes> {
+        loop {
+            tokio::select! {
+                chunk = self.payload.next() => {
+                    let chunk = chunk?.ok()?;
+                    self.has_heard = true;
+                    // A copy: it may have to wait, and is a part of a large buffer that other connections share.
+                    return Some(Bytes::copy_from_slice(&chunk));
+                }
+                () = rt::time::sleep_until(self.next_beat.into()) => self.beat()?,
+            }
+        }
+    }
+
+    /// `None` if the page is gone.
+    fn beat(&mut self) -> Option<()> {
+        let signs = match std::mem::take(&mut self.has_heard) {
+            true => Signs::Heard,
+            // The ping may be among what waits.
+            false if self.pipe.waiting_bytes() > 0 => Signs::HeldBack,
+            false => Signs::Silence,
+        };
+        match self.heartbeat.beat(Instant::now(), signs) {
+            Beat::Wait(next) => self.next_beat = next,
+            Beat::Ping(next) => {
+                self.pipe.push(OpCode::Ping, b"");
+                self.next_beat = next;
+            }
+            Beat::Gone => return self.end(close::AWAY),
+        }
+        Some(())
+    }
+
+    fn end<T>(&self, reason: CloseReason) -> Option<T> {
+        self.pipe.close(Some(reason));
+        None
     }
 }
 
 /// Answers a checked upgrade request with a lesson, which `teach` gives until it is over, or the page leaves, or time is up.
-/// A page that does not take the end of it within `patience` is cut.
+/// A page that does not take the end of it within `--stall-timeout` is cut.
 ///
 /// # Errors
 /// What is wrong with the request.
@@ -161,21 +247,16 @@ pub fn open<F: Future<Output = ()>>(
     req: &HttpRequest,
     payload: web::Payload,
     place: Place,
-    patience: Duration,
+    settings: &Settings,
     teach: impl FnOnce(Line) -> F + 'static,
 ) -> Result<HttpResponse, String> {
     let mut response = websocket::shake_hands(req)?;
-    let pipe = Arc::new(Pipe::default());
-    let line = Line {
-        pipe: Arc::clone(&pipe),
-        connection: socket::of(req),
-        payload,
-        decoder: Decoder::new(LIMITS, None),
-        rest: Bytes::new(),
-    };
-    let (body, connection) = (PipeBody(Arc::clone(&pipe)), line.connection.clone());
+    let line = Line::new(req, payload, settings);
+    let (pipe, connection) = (Arc::clone(&line.pipe), line.connection.clone());
+    let (body, patience) = (PipeBody(Arc::clone(&pipe)), settings.stall_timeout.get());
     rt::spawn(async move {
         let mut is_closing = place.0.is_closing.subscribe();
+        // Whoever has closed the pipe before has said why.
         tokio::select! {
             () = teach(line) => pipe.close(None),
             _ = rt::time::sleep(LONGEST) => pipe.close(None),
