@@ -23,6 +23,9 @@ const MOST_OF_A_KIND: u64 = 100_000_000;
 /// Pixels of the largest picture that can be allowed.
 const MOST_PIXELS: u64 = u16::MAX as u64 * u16::MAX as u64;
 
+/// Largest number of connections: all sessions and others beside them.
+const MOST_CONNECTIONS: u64 = 2 * MOST_OF_A_KIND;
+
 /// Least bytes of all rooms' messages: an empty journal's file has a tenth of that.
 const LEAST_DATA_BYTES: u64 = 1 << 20;
 
@@ -203,6 +206,7 @@ fn counts(settings: &Settings) -> Result<(), SettingError> {
         ("rate-burst", settings.rate_burst.into(), MOST_OF_A_KIND),
         ("max-sessions", settings.max_sessions.get() as u64, MOST_OF_A_KIND),
         ("max-connections", settings.max_connections() as u64, MOST_OF_A_KIND + 10_000),
+        ("max-connections", settings.max_connections() as u64, MOST_CONNECTIONS),
         ("max-rooms", settings.max_rooms.get() as u64, MOST_OF_A_KIND),
         ("max-lessons", settings.max_lessons.get() as u64, 1_000_000),
     ];
@@ -242,6 +246,8 @@ fn periods(settings: &Settings) -> Result<(), SettingError> {
         ("upgrade-timeout", settings.upgrade_timeout, longest),
         ("polling-open-timeout", settings.polling_open_timeout, longest),
         ("handshake-timeout", settings.handshake_timeout, longest),
+        ("body-timeout", settings.body_timeout, longest),
+        ("keep-alive", settings.keep_alive, longest),
         ("body-timeout", settings.body_timeout, longest),
         ("keep-alive", settings.keep_alive, longest),
         ("ping-interval", settings.ping_interval, longest),

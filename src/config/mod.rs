@@ -595,6 +595,34 @@ mod tests {
         assert_eq!(format!("{:?}", cli.settings), format!("{:?}", Settings::default()));
     }
 
+    /// What has no range here must have one in `check`.
+    #[test]
+    fn every_number_has_a_largest_value() {
+        // Any count is a bound that can be compared with.
+        let unbounded = |flag: &str| flag.ends_with("-per-address") || flag.ends_with("-per-minute");
+        let command = Cli::command();
+        let mut found = 0;
+        for arg in command.get_arguments() {
+            let unit = arg.get_value_names().and_then(|names| names.first()).map(|name| name.as_str());
+            let value = match unit {
+                Some("COUNT" | "BYTES" | "PIXELS") => usize::MAX.to_string(),
+                Some("TIME") => "366d".to_owned(),
+                _ => continue,
+            };
+            let flag = arg.get_long().expect("every setting is a flag");
+            let sentence = match parse(&["echoroom", &format!("--{flag}"), &value]) {
+                Err(error) => error.to_string(),
+                Ok(cli) => cli.settings.check().err().map(|error| error.to_string()).unwrap_or_default(),
+            };
+            assert!(
+                unbounded(flag) || sentence.contains(&format!("--{flag}")),
+                "--{flag} {value}: {sentence:?}"
+            );
+            found += 1;
+        }
+        assert!(found > 30, "settings are written otherwise now");
+    }
+
     #[test]
     fn an_error_is_one_sentence_with_the_key() {
         let error = parse(&["echoroom", "--max-message-size", "big"]).expect_err("no size");

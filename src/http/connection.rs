@@ -102,6 +102,7 @@ impl Connection {
     pub(super) async fn refuse(&self, status: StatusCode, sentence: String) -> io::Result<()> {
         let mut response = Response::build(status);
         response.insert_header(("content-type", "text/plain; charset=utf-8"));
+        response.insert_header(("x-content-type-options", "nosniff"));
         if status == StatusCode::SERVICE_UNAVAILABLE {
             response.insert_header(("retry-after", super::surplus::RETRY_SECONDS));
         }
