@@ -43,6 +43,16 @@ impl Audience {
         Dialect::ALL.iter().any(|&dialect| self.encodings[Encoding { dialect, deflated: true }.index()] > 0)
     }
 
+    /// How many speak one of these.
+    pub fn of_dialects(&self, dialects: &[Dialect]) -> usize {
+        let encodings = |dialect| [false, true].map(|deflated| Encoding { dialect, deflated });
+        dialects
+            .iter()
+            .flat_map(|&dialect| encodings(dialect))
+            .map(|encoding| self.encodings[encoding.index()])
+            .sum()
+    }
+
     /// How many hear.
     pub fn hearers(&self) -> usize {
         self.workers.iter().map(|(_, hearers)| hearers).sum()

@@ -413,12 +413,13 @@ impl Handler<Attach> for FanOut {
 impl Handler<Hear> for FanOut {
     type Result = ();
 
-    fn handle(&mut self, Hear { session, room }: Hear, _: &mut Self::Context) {
+    fn handle(&mut self, Hear { session, room, encoding }: Hear, _: &mut Self::Context) {
         self.deliver_around(session);
         self.deliver(room);
         let Some(&place) = self.places.get(&session) else {
             return;
         };
+        self.listeners[place].seat.encoding = encoding;
         if !self.listeners[place].is_in(room) {
             let members = &mut self.rooms.entry(room).or_default().members;
             self.listeners[place].rooms.push((room, members.len()));

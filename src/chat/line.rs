@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::news::Notice;
+use super::news::{Listed, Notice};
 use crate::{
     journal::{Kind, NewEntry},
     protocol::{
@@ -22,15 +22,40 @@ pub enum Dialect {
     Chat,
     /// The same as events of Socket.IO.
     SocketIo,
+    /// [`Chat`](Self::Chat) with every change of who is there, and no list of them.
+    ChatChanges,
+    /// [`SocketIo`](Self::SocketIo) with every change of who is there, and no list of them.
+    SocketIoChanges,
 }
 
 impl Dialect {
     /// All of them, each at its own index.
-    pub const ALL: [Self; 3] = [Self::Plain, Self::Chat, Self::SocketIo];
+    pub const ALL: [Self; 5] =
+        [Self::Plain, Self::Chat, Self::SocketIo, Self::ChatChanges, Self::SocketIoChanges];
+
+    /// Those that are told every change of who is there, and are sent no list after it.
+    pub const CHANGES: [Self; 2] = [Self::ChatChanges, Self::SocketIoChanges];
 
     /// Its place in tables of dialects.
     pub fn index(self) -> usize {
         self as usize
+    }
+
+    /// The same protocol for a session that wants changes and no lists, or lists.
+    #[must_use]
+    pub fn with_changes(self, wants_changes: bool) -> Self {
+        match (self, wants_changes) {
+            (Self::Plain, _) => Self::Plain,
+            (Self::Chat | Self::ChatChanges, false) => Self::Chat,
+            (Self::Chat | Self::ChatChanges, true) => Self::ChatChanges,
+            (Self::SocketIo | Self::SocketIoChanges, false) => Self::SocketIo,
+            (Self::SocketIo | Self::SocketIoChanges, true) => Self::SocketIoChanges,
+        }
+    }
+
+    /// Whether it is told every change of who is there, and sent no list after it.
+    pub fn wants_changes(self) -> bool {
+        Self::CHANGES.contains(&self)
     }
 }
 
@@ -43,8 +68,10 @@ pub enum Line<'a> {
     Binary(&'a Bytes),
     /// A user came or went.
     Notice(&'a Notice),
-    /// The users who are there.
+    /// The users who are there, for a session that has come in.
     Users(&'a [UserRef<'a>]),
+    /// The users who are there, after changes.
+    UsersAgain(&'a [UserRef<'a>]),
     /// A user begins or stops to write.
     Typing(&'a str, bool),
     /// A user tells another one something.
@@ -61,9 +88,11 @@ impl<'a> Line<'a> {
                 Some((OpCode::Text, Cow::Borrowed(packet.as_bytes())))
             }
             (Dialect::Plain, _) => self.plain(),
-            (Dialect::Chat, _) => self.event().map(|event| (OpCode::Text, Cow::Owned(event.to_json()))),
-            (Dialect::SocketIo, _) => {
-                self.event().map(|event| (OpCode::Text, Cow::Owned(event.to_packet().into_bytes())))
+            (Dialect::Chat | Dialect::ChatChanges, _) => {
+                self.event(dialect).map(|event| (OpCode::Text, Cow::Owned(event.to_json())))
+            }
+            (Dialect::SocketIo | Dialect::SocketIoChanges, _) => {
+                self.event(dialect).map(|event| (OpCode::Text, Cow::Owned(event.to_packet().into_bytes())))
             }
         }
     }
@@ -86,21 +115,30 @@ impl<'a> Line<'a> {
         }
     }
 
-    fn event(&self) -> Option<Event<'a>> {
+    fn event(&self, dialect: Dialect) -> Option<Event<'a>> {
         Some(match *self {
             Self::Said(offset, entry) => said_event(offset, entry, false),
             Self::Binary(_) | Self::Emitted(..) => return None,
-            Self::Notice(notice) if notice.has_come => Event::AddUser(somebody(notice)),
-            Self::Notice(notice) => Event::DelUser(somebody(notice)),
-            Self::Users(users) => Event::UserList(users),
+            Self::UsersAgain(_) if dialect.wants_changes() => return None,
+            Self::Notice(notice) if notice.has_come => Event::AddUser(somebody(notice, dialect)?),
+            Self::Notice(notice) => Event::DelUser(somebody(notice, dialect)?),
+            Self::Users(users) | Self::UsersAgain(users) => Event::UserList(users),
             Self::Typing(username, typing) => Event::Typing { username, typing },
             Self::Private(private) => Event::ReceivePrivate(private),
         })
     }
 }
 
-fn somebody(Notice { face, count, more, .. }: &Notice) -> Somebody<'_> {
-    Somebody { username: face.nickname.as_str(), avatar: face.avatar.as_str(), count: *count, more: *more }
+/// A change in the words of its event; `None` if those who speak `dialect` are not told of it by name.
+fn somebody(notice: &Notice, dialect: Dialect) -> Option<Somebody<'_>> {
+    let Notice { face, count, listed, .. } = notice;
+    let (count, more) = match listed {
+        _ if dialect.wants_changes() => (*count, 0),
+        Listed::Whole => (*count, 0),
+        Listed::Last { count, more } => (*count, *more),
+        Listed::Not => return None,
+    };
+    Some(Somebody { username: face.nickname.as_str(), avatar: face.avatar.as_str(), count, more })
 }
 
 /// A message as an event, live or from the journal.

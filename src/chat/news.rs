@@ -90,10 +90,35 @@ pub struct Notice {
     pub has_come: bool,
     /// How many are there now.
     pub count: usize,
-    /// How many more changes there were at once, which are not told by name.
-    pub more: usize,
+    /// What of it those are told who get lists; those who want every change are told of it.
+    pub listed: Listed,
     /// The session that need not be told.
     pub by: SessionId,
+}
+
+/// What of a change those are told who get lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listed {
+    /// All.
+    Whole,
+    /// It is the last one that is told by name.
+    Last {
+        /// How many are there after all changes.
+        count: usize,
+        /// How many more changes there are.
+        more: usize,
+    },
+    /// Nothing: the list will tell.
+    Not,
+}
+
+/// Those who are told.
+#[derive(Clone, Copy, Debug)]
+pub struct Told {
+    /// How many they are.
+    pub members: usize,
+    /// How many of them want every change.
+    pub want_changes: usize,
 }
 
 impl Notice {
@@ -121,8 +146,8 @@ impl News {
         }
     }
 
-    /// What is to be told now to so many members.
-    pub fn take_notices(&mut self, presence: &Presence, members: usize, now: Instant) -> Vec<Notice> {
+    /// What is to be told now.
+    pub fn take_notices(&mut self, presence: &Presence, told: Told, now: Instant) -> Vec<Notice> {
         if self.untold.is_empty() || (is_large(presence) && self.lines_from.is_some_and(|from| now < from)) {
             return Vec::new();
         }
@@ -130,15 +155,18 @@ impl News {
         let changes = notices.len();
         let told_by_name: usize = notices.iter().take(MOST_BY_NAME).map(Notice::bytes).sum();
         if changes > MOST_BY_NAME && self.list.paid >= told_by_name + list_bytes(presence) {
-            notices.truncate(MOST_BY_NAME);
-            if let Some(last) = notices.last_mut() {
-                last.count = presence.count();
-                last.more = changes - MOST_BY_NAME;
+            if told.want_changes == 0 {
+                notices.truncate(MOST_BY_NAME);
             }
+            let last = Listed::Last { count: presence.count(), more: changes - MOST_BY_NAME };
+            notices[MOST_BY_NAME - 1].listed = last;
+            notices[MOST_BY_NAME..].iter_mut().for_each(|notice| notice.listed = Listed::Not);
         }
-        let bytes = notices.iter().map(Notice::bytes).sum();
-        self.list.paid = self.list.paid.saturating_sub(bytes);
-        self.lines_from = Some(now + interval(bytes, members).clamp(INTERVAL, MAX_INTERVAL));
+        let of_all: usize = notices.iter().map(Notice::bytes).sum();
+        let of_listed = notices.iter().filter(|notice| notice.listed != Listed::Not).map(Notice::bytes).sum();
+        self.list.paid = self.list.paid.saturating_sub(of_listed);
+        let bytes = of_all * told.want_changes + of_listed * told.members.saturating_sub(told.want_changes);
+        self.lines_from = Some(now + interval(bytes).clamp(INTERVAL, MAX_INTERVAL));
         self.told_count = presence.count();
         notices
     }
@@ -155,15 +183,21 @@ impl News {
             }
             if let Some(face) = told.filter(|_| !is_as_told) {
                 count = count.saturating_sub(1);
-                notices.push(Notice { face, has_come: false, count, more: 0, by });
+                notices.push(Notice { face, has_come: false, count, listed: Listed::Whole, by });
             }
             match is {
                 Some(face) => {
                     count += usize::from(!is_as_told);
-                    notices.push(Notice { face: face.clone(), has_come: true, count, more: 0, by });
+                    notices.push(Notice {
+                        face: face.clone(),
+                        has_come: true,
+                        count,
+                        listed: Listed::Whole,
+                        by,
+                    });
                 }
                 None if is_as_told => {
-                    notices.push(Notice { face: last, has_come: false, count, more: 0, by })
+                    notices.push(Notice { face: last, has_come: false, count, listed: Listed::Whole, by })
                 }
                 None => {}
             }
@@ -171,8 +205,8 @@ impl News {
         notices
     }
 
-    /// Whether the list is to be sent now to so many members, who then have it.
-    pub fn take_list(&mut self, presence: &Presence, members: usize, now: Instant) -> bool {
+    /// Whether the list is to be sent now to those who get lists, who then have it.
+    pub fn take_list(&mut self, presence: &Presence, told: Told, now: Instant) -> bool {
         if !self.list.is_stale || !self.untold.is_empty() || self.list.from.is_some_and(|from| now < from) {
             return false;
         }
@@ -185,7 +219,8 @@ impl News {
         }
         // Nothing is saved up: what one change costs is not what others have paid for.
         self.list.paid = 0;
-        self.list.from = Some(now + interval(bytes, members).max(least));
+        self.list.from =
+            Some(now + interval(bytes * told.members.saturating_sub(told.want_changes)).max(least));
         self.list.is_stale = false;
         true
     }
@@ -226,9 +261,8 @@ fn list_bytes(presence: &Presence) -> usize {
     presence.users().take(USERS_PAGE).map(|user| USER_BYTES + bytes_of(&user.face)).sum()
 }
 
-/// How long bytes to each of so many members last.
-fn interval(bytes: usize, members: usize) -> Duration {
-    let bytes = bytes.saturating_mul(members);
+/// How long so many bytes last.
+fn interval(bytes: usize) -> Duration {
     Duration::from_millis((bytes / (BYTES_PER_SECOND / 1000)) as u64)
 }
 

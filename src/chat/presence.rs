@@ -5,6 +5,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
+    ops::Bound,
     time::Instant,
 };
 
@@ -212,6 +213,12 @@ impl Presence {
     /// Whether a name is held for somebody who is expected back.
     pub fn is_held(&self, key: &NicknameKey) -> bool {
         self.held.by_name.contains_key(key)
+    }
+
+    /// Users behind a name, or all, in the order of their names.
+    pub fn users_after(&self, after: Option<&NicknameKey>) -> impl Iterator<Item = &User> {
+        let from = after.map_or(Bound::Unbounded, Bound::Excluded);
+        self.users.range((from, Bound::Unbounded)).map(|(_, user)| user)
     }
 
     /// Users in the order of their names.

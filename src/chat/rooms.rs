@@ -231,6 +231,13 @@ impl<R: AnyRoom> Rooms<R> {
         }
     }
 
+    /// A session wants every change of who is in its room, or lists. Nothing changes while it hears one.
+    pub fn set_changes(&mut self, session: SessionId, wants_changes: bool) {
+        if let Some(member) = self.members.get_mut(&session).filter(|member| !member.hears) {
+            member.encoding.dialect = member.encoding.dialect.with_changes(wants_changes);
+        }
+    }
+
     /// A session hears its rooms from here on, or not any more.
     pub fn set_hears(&mut self, session: SessionId, hears: bool) {
         let Some(member) = self.members.get_mut(&session).filter(|member| member.hears != hears) else {

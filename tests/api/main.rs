@@ -57,5 +57,6 @@ mod socketio_relay;
 mod sockets;
 mod tests_apart;
 mod upgrade;
+mod user_lists;
 mod vanish;
 mod volatile;

@@ -93,7 +93,7 @@ impl Stage {
             let deliveries = listener.start().recipient();
             let seat = Seat { deliveries, waiting, encoding: PLAIN, cutter: Cutter::new(|_| ()) };
             fanout.send(Attach { session, seat }).await?;
-            fanout.send(Hear { session, room }).await?;
+            fanout.send(Hear { session, room, encoding: PLAIN }).await?;
         }
         let mut open = OpenRound::new(&encode::audience(&[Dialect::Plain]));
         for offset in (1..).take(encode::LINES) {

@@ -110,17 +110,18 @@ impl Hub {
         let index = self.namespace(&namespace);
         self.end_round(index);
         let (limits, namespace) = (self.limits.recovery, &mut self.namespaces[index]);
-        namespace.audience.add(worker, seat.encoding);
+        let encoding = seat.encoding;
+        namespace.audience.add(worker, encoding);
         namespace.sids.insert(sid.clone(), session);
         if let Some(pid) = &pid {
             namespace.pids.insert(pid.clone(), session);
             namespace.recovery.get_or_insert_with(|| Recovery::new(limits));
         }
-        self.rooms.register(session, worker, seat.encoding, None);
+        self.rooms.register(session, worker, encoding, None);
         self.rooms.set_hears(session, true);
         if let Some(fanout) = self.workers.get(&worker) {
             fanout.do_send(Attach { session, seat });
-            fanout.do_send(Hear { session, room: namespace.room });
+            fanout.do_send(Hear { session, room: namespace.room, encoding });
         }
         self.sockets.insert(session, Place { namespace: index, sid, pid, kept: ByteString::default() });
     }
@@ -199,8 +200,10 @@ impl Hub {
         };
         self.end_round(index);
         self.rooms.put(session, id);
-        if let Some(fanout) = self.fanout_of(session) {
-            fanout.do_send(Hear { session, room: id });
+        if let Some(member) = self.rooms.membership(session)
+            && let Some(fanout) = self.workers.get(&member.worker)
+        {
+            fanout.do_send(Hear { session, room: id, encoding: member.encoding });
         }
         true
     }

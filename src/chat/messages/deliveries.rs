@@ -73,6 +73,8 @@ pub enum Reply {
         /// Whether somebody got it.
         delivered: bool,
     },
+    /// Users of the session's room.
+    Users(Box<UsersPage>),
     /// The session is nobody, in no room.
     Departed,
     /// Nothing was done.
@@ -96,6 +98,19 @@ pub struct Entered {
     pub durable: u64,
     /// What the session can be given of the past.
     pub resume: Resume,
+    /// How many users are in the room, itself included.
+    pub count: usize,
+}
+
+/// Users of a room, in the order of their names.
+#[derive(Clone, Debug)]
+pub struct UsersPage {
+    /// The users.
+    pub users: Vec<Face>,
+    /// How many are in the room.
+    pub count: usize,
+    /// Whether there are more behind these.
+    pub more: bool,
 }
 
 /// The newest messages of a room, from where a session has read its journal.

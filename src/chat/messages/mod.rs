@@ -7,14 +7,17 @@ mod orders;
 mod requests;
 
 pub use self::{
-    deliveries::{Behind, Cutter, Delivery, Dismissal, Entered, Refusal, Reply, Seat, Tail, Waiting},
+    deliveries::{
+        Behind, Cutter, Delivery, Dismissal, Entered, Refusal, Reply, Seat, Tail, UsersPage, Waiting,
+    },
     hub::{
         Answer, Answers, Connect, Disconnect, Emission, Emit, EmitWithAck, EnterRoom, HubReply, Keep,
         QuitRoom, Recover, Recovered, Target,
     },
     orders::{Attach, Detach, FanOutRound, Hear, Ignore, Tell},
     requests::{
-        AddWorker, CloseJournal, Depart, DismissAll, Enter, ForgetRoom, Join, Leave, ListRooms, ListedRoom,
-        Listen, MayEnter, Payload, Post, Publish, RoomList, ShowTyping, Summarize, Summary, Whisper,
+        AddWorker, CloseJournal, Depart, DismissAll, Enter, ForgetRoom, Join, Leave, ListRooms, ListUsers,
+        ListedRoom, Listen, MayEnter, Payload, Post, Publish, RoomList, ShowTyping, Summarize, Summary,
+        Whisper,
     },
 };

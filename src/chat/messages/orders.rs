@@ -6,7 +6,10 @@ use actix::Message;
 
 use super::{Delivery, Seat};
 use crate::{
-    chat::{rooms::RoomId, round::Round},
+    chat::{
+        rooms::RoomId,
+        round::{Encoding, Round},
+    },
     domain::SessionId,
 };
 
@@ -28,6 +31,8 @@ pub struct Hear {
     pub session: SessionId,
     /// Which room.
     pub room: RoomId,
+    /// How it wants its frames.
+    pub encoding: Encoding,
 }
 
 /// A session of this worker does not hear the rounds of a room any more.

@@ -13,7 +13,7 @@ use bytestring::ByteString;
 use super::{Refusal, Seat};
 use crate::{
     chat::{FanOut, budget::Accepted, log::Since, presence::Face},
-    domain::{Nickname, RoomName, SessionId, Token, WorkerId},
+    domain::{Nickname, NicknameKey, RoomName, SessionId, Token, WorkerId},
     journal::{JournalError, Kind},
 };
 
@@ -84,6 +84,8 @@ pub struct Enter {
     pub spare: Token,
     /// Where it left off, if it says so.
     pub since: Option<Since>,
+    /// Whether it wants every change of who is there, or lists; nothing if that is to be as it was.
+    pub wants_changes: Option<bool>,
     /// The session's share of its intake.
     pub accepted: Accepted,
 }
@@ -133,6 +135,22 @@ pub struct Whisper {
     pub body: ByteString,
     /// The client's own name for it.
     pub id: Option<ByteString>,
+    /// The session's share of its intake.
+    pub accepted: Accepted,
+}
+
+/// A user asks who is in the room. Answered by `Users`.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct ListUsers {
+    /// Who.
+    pub session: SessionId,
+    /// The session's number for the request.
+    pub ticket: u64,
+    /// Users behind this name in the order of names; the first ones if there is none.
+    pub after: Option<NicknameKey>,
+    /// How many at most.
+    pub limit: usize,
     /// The session's share of its intake.
     pub accepted: Accepted,
 }

@@ -14,6 +14,8 @@ struct Room {
     lists: Vec<Instant>,
     /// Bytes that the member has been sent.
     heard: usize,
+    /// Others who want every change.
+    want_changes: usize,
 }
 
 fn face(number: u64) -> Face {
@@ -26,7 +28,8 @@ impl Room {
     fn of(users: u64) -> Self {
         let (presence, known) = (Presence::default(), BTreeSet::new());
         let news = News::default();
-        let mut room = Self { presence, news, now: Instant::now(), known, lists: Vec::new(), heard: 0 };
+        let mut room =
+            Self { presence, news, now: Instant::now(), known, lists: Vec::new(), heard: 0, want_changes: 0 };
         for number in 0..users {
             room.enter(number);
             room.wait(Duration::from_secs(20));
@@ -52,28 +55,28 @@ impl Room {
         self.look()
     }
 
-    fn members(&self) -> usize {
-        self.presence.count()
+    fn told(&self) -> Told {
+        Told { members: self.presence.count(), want_changes: self.want_changes }
     }
 
     fn look(&mut self) -> Vec<Notice> {
-        let notices = self.news.take_notices(&self.presence, self.members(), self.now);
+        let notices = self.news.take_notices(&self.presence, self.told(), self.now);
         for notice in &notices {
-            self.heard += notice.bytes();
+            if notice.listed != Listed::Not {
+                self.heard += notice.bytes();
+            }
             let name = notice.face.nickname.to_string();
             let is_news = match notice.has_come {
                 true => self.known.insert(name),
                 false => self.known.remove(&name),
             };
             assert!(is_news || self.news.lists_given > 0, "what was known is told again");
-            if notice.more == 0 {
-                assert_eq!(notice.count, self.known.len());
-            }
+            assert_eq!(notice.count, self.known.len());
         }
-        if notices.iter().any(|notice| notice.more > 0) {
+        if has_more(&notices) {
             self.known = self.names();
         }
-        if self.news.take_list(&self.presence, self.members(), self.now) {
+        if self.news.take_list(&self.presence, self.told(), self.now) {
             self.heard += list_bytes(&self.presence);
             self.lists.push(self.now);
         }
@@ -99,6 +102,11 @@ impl Room {
     }
 }
 
+/// Whether not all changes are told by name.
+fn has_more(told: &[Notice]) -> bool {
+    told.iter().any(|notice| matches!(notice.listed, Listed::Last { .. }))
+}
+
 /// What a member knows who knew that and was told this.
 fn follow(mut known: BTreeSet<String>, told: &[Notice], room: &Room) -> BTreeSet<String> {
     for notice in told {
@@ -109,7 +117,7 @@ fn follow(mut known: BTreeSet<String>, told: &[Notice], room: &Room) -> BTreeSet
             known.remove(&name)
         };
     }
-    if told.iter().any(|notice| notice.more > 0) { room.names() } else { known }
+    if has_more(told) { room.names() } else { known }
 }
 
 const LONG: Duration = Duration::from_secs(100);
@@ -150,9 +158,25 @@ fn of_very_many_at_once_some_are_told_by_name_and_the_list_tells_the_rest() {
         room.leave(number);
     }
     let told = room.wait(LONG);
-    assert_eq!((told.len(), told[9].more, told[9].count), (MOST_BY_NAME, 489, 500));
+    assert_eq!((told.len(), told[9].listed), (MOST_BY_NAME, Listed::Last { count: 500, more: 489 }));
     assert_eq!(room.lists.len(), 1);
     assert!(room.heard < 6000, "{} bytes", room.heard);
+}
+
+#[test]
+fn who_wants_every_change_is_told_it_also_of_very_many() {
+    let mut room = Room::of(1000);
+    room.want_changes = 1;
+    room.wait(LONG);
+    for number in 0..500 {
+        room.leave(number);
+    }
+    let told = room.wait(LONG);
+    assert_eq!(told.len(), 499);
+    assert!(told[..9].iter().all(|notice| notice.listed == Listed::Whole));
+    assert_eq!(told[9].listed, Listed::Last { count: 500, more: 489 });
+    assert!(told[10..].iter().all(|notice| notice.listed == Listed::Not));
+    assert_eq!(told.last().map(|notice| notice.count), Some(500));
 }
 
 #[test]

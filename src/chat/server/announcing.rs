@@ -9,8 +9,9 @@ use crate::{
     chat::{
         alarms::Alarm,
         audience::Audience,
-        line::Line,
-        messages::FanOutRound,
+        line::{Dialect, Line},
+        messages::{FanOutRound, ListUsers, Refusal, Reply, UsersPage},
+        news::Told,
         presence::{Change, Face, Presence},
         rooms::RoomId,
         round::{Hearers, OpenRound, Reach},
@@ -34,15 +35,17 @@ impl ChatServer {
         let Some(room) = self.rooms.get(id) else {
             return;
         };
-        let notices = room.news.take_notices(&room.presence, room.members, now);
-        let is_list_due = room.news.take_list(&room.presence, room.members, now);
+        let want_changes = room.audience.of_dialects(&Dialect::CHANGES);
+        let told = Told { members: room.members, want_changes };
+        let notices = room.news.take_notices(&room.presence, told, now);
+        let is_list_due = room.news.take_list(&room.presence, told, now);
         let list = is_list_due.then(|| first_users(&room.presence));
         let alarm = room.news.next_alarm(&room.presence, now);
         for notice in &notices {
             self.add_line(id, &Line::Notice(notice), Reach::AllBut(notice.by));
         }
         if let Some(list) = list {
-            self.add_line(id, &Line::Users(&references(&list)), Reach::All);
+            self.add_line(id, &Line::UsersAgain(&references(&list)), Reach::All);
         }
         if let Some(at) = alarm {
             self.alarms.set(at, id, Alarm::News);
@@ -70,6 +73,16 @@ impl ChatServer {
         if let Some(fanout) = self.workers.get(&worker) {
             fanout.do_send(FanOutRound { room: id, round });
         }
+    }
+
+    /// A session asks who is in its room.
+    pub(super) fn list_users(&mut self, asked: &ListUsers) -> Result<Reply, Refusal> {
+        let id = self.rooms.room_of(asked.session).ok_or(Refusal::NotLoggedIn)?;
+        let presence = &self.rooms.get(id).ok_or(Refusal::NotLoggedIn)?.presence;
+        let mut behind = presence.users_after(asked.after.as_ref());
+        let users = behind.by_ref().take(asked.limit).map(|user| user.face.clone()).collect();
+        let page = UsersPage { users, count: presence.count(), more: behind.next().is_some() };
+        Ok(Reply::Users(Box::new(page)))
     }
 
     /// Does what the rooms have to do by now.

@@ -144,7 +144,7 @@ impl ChatServer {
 
     /// The same in a room whose place in the journal is known.
     pub(super) fn enter_open(&mut self, id: RoomId, enter: Enter) {
-        let Enter { session, ticket, face, token, spare, since, .. } = enter;
+        let Enter { session, ticket, face, token, spare, since, wants_changes, .. } = enter;
         // Somebody who has gone meanwhile takes no name.
         let Some(former) = self.rooms.membership(session).map(Membership::room) else {
             return self.rooms.retire(id);
@@ -167,15 +167,19 @@ impl ChatServer {
             self.part(session);
             self.rooms.put(session, id);
         }
+        if let Some(wants_changes) = wants_changes {
+            self.rooms.set_changes(session, wants_changes);
+        }
         self.announce(session, id, &change);
         // Now, and not before: what it hears later is behind the lines of this turn.
         let Some(log) = self.rooms.get(id).and_then(|room| room.log()) else {
             return;
         };
         let (head, durable) = (log.head(), log.durable());
+        let count = self.rooms.get(id).map_or(0, |room| room.presence.count());
         self.rooms.set_visit(session, ticket);
         let name = enter.room;
-        let entered = Entered { name, face, token, epoch, head, durable, resume };
+        let entered = Entered { name, face, token, epoch, head, durable, resume, count };
         self.reply(session, ticket, Reply::Entered(Box::new(entered)));
     }
 
@@ -204,8 +208,10 @@ impl ChatServer {
     pub(super) fn hear(&mut self, session: SessionId, id: RoomId) {
         self.end_round(id);
         self.rooms.set_hears(session, true);
-        if let Some(fanout) = self.fanout_of(session) {
-            fanout.do_send(Hear { session, room: id });
+        if let Some(member) = self.rooms.membership(session)
+            && let Some(fanout) = self.workers.get(&member.worker)
+        {
+            fanout.do_send(Hear { session, room: id, encoding: member.encoding });
         }
     }
 

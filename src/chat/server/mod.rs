@@ -19,8 +19,8 @@ use super::{
     listing::Listing,
     messages::{
         AddWorker, Attach, CloseJournal, Delivery, Depart, DismissAll, Dismissal, Enter, ForgetRoom, Join,
-        Leave, ListRooms, Listen, MayEnter, Post, Publish, Refusal, Reply, RoomList, ShowTyping, Summarize,
-        Summary, Tell, Whisper,
+        Leave, ListRooms, ListUsers, Listen, MayEnter, Post, Publish, Refusal, Reply, RoomList, ShowTyping,
+        Summarize, Summary, Tell, Whisper,
     },
     new_rooms::NewRooms,
     room::Room,
@@ -285,6 +285,18 @@ impl Handler<Whisper> for ChatServer {
         if let Some(whisper) = self.wait_behind_login(whisper.session, whisper) {
             self.whisper_or_refuse(whisper);
         }
+    }
+}
+
+impl Handler<ListUsers> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, asked: ListUsers, ctx: &mut Self::Context) {
+        match self.list_users(&asked) {
+            Ok(reply) => self.reply(asked.session, asked.ticket, reply),
+            Err(refusal) => self.refuse(asked.session, asked.ticket, refusal),
+        }
+        self.count_turn(ctx);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::Said;
+use super::{Said, UserRef};
 
 /// What a request is answered when it was done.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -18,6 +18,8 @@ pub enum Answer<'a> {
     PrivateReceipt(PrivateReceipt),
     /// To `history`.
     HistoryPage(HistoryPage<'a>),
+    /// To `userList`; without an ack it is the event `userList`.
+    UsersPage(UsersPage<'a>),
     /// To `ping`.
     Pong {
         /// The server's time, in milliseconds since 1970.
@@ -46,6 +48,8 @@ pub struct LoginSuccess {
     pub recovered: bool,
     /// If not: how many messages since then do not follow.
     pub missed: u64,
+    /// How many users are in the room.
+    pub count: usize,
 }
 
 /// Somebody has changed rooms.
@@ -57,6 +61,8 @@ pub struct RoomJoined {
     pub epoch: String,
     /// The offset of the room's last message.
     pub offset: u64,
+    /// How many users are in the room.
+    pub count: usize,
 }
 
 /// A message is durable.
@@ -92,6 +98,17 @@ pub struct HistoryPage<'a> {
     /// The messages.
     pub messages: Vec<HistoryMessage<'a>>,
     /// Whether there are older ones.
+    pub more: bool,
+}
+
+/// Users in the order of their names.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct UsersPage<'a> {
+    /// The users.
+    pub users: Vec<UserRef<'a>>,
+    /// How many are in the room.
+    pub count: usize,
+    /// Whether there are more behind these.
     pub more: bool,
 }
 

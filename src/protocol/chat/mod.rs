@@ -8,10 +8,15 @@
 use serde::Serialize;
 
 pub use self::{
-    answer::{Answer, HistoryMessage, HistoryPage, LoginSuccess, PrivateReceipt, Receipt, RoomJoined},
+    answer::{
+        Answer, HistoryMessage, HistoryPage, LoginSuccess, PrivateReceipt, Receipt, RoomJoined, UsersPage,
+    },
     event::{Event, Private, Said, Somebody, UserRef},
     failure::{CODES, Code, CodeRow, Failure},
-    request::{Envelope, History, JoinRoom, Login, Request, SendImage, SendMessage, SendPrivate, Typing},
+    request::{
+        Envelope, History, JoinRoom, Login, Presence, Request, SendImage, SendMessage, SendPrivate, Typing,
+        UserList,
+    },
 };
 
 mod answer;

@@ -25,6 +25,8 @@ pub enum Request {
     JoinRoom(JoinRoom),
     /// `history`
     History(History),
+    /// `userList`
+    UserList(UserList),
     /// `ping`
     Ping,
     /// `logout`
@@ -46,6 +48,19 @@ pub struct Login {
     pub epoch: Option<String>,
     /// The offset of the last message they processed.
     pub offset: Option<u64>,
+    /// How they want to be told who is there; by lists if they do not say.
+    pub presence: Option<Presence>,
+}
+
+/// How a client is told who comes and goes, once it has the list.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Presence {
+    /// By the list again, and by changes, of very many at once only some.
+    #[default]
+    List,
+    /// By every change alone.
+    Changes,
 }
 
 /// A text for the room.
@@ -97,6 +112,16 @@ pub struct JoinRoom {
 pub struct History {
     /// Messages before this offset, itself left out; the newest if there is none.
     pub before: Option<u64>,
+    /// How many at most.
+    pub limit: Option<u64>,
+}
+
+/// Who is in the room.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(default)]
+pub struct UserList {
+    /// Users behind this nickname in the order of names; the first ones if there is none.
+    pub after: Option<String>,
     /// How many at most.
     pub limit: Option<u64>,
 }
@@ -218,6 +243,7 @@ impl Request {
             "typing" => Self::Typing(read(data, "data")?),
             "joinRoom" => Self::JoinRoom(read(data, "data")?),
             "history" => Self::History(read(data, "data")?),
+            "userList" => Self::UserList(read(data, "data")?),
             "ping" => Self::Ping,
             "logout" => Self::Logout,
             other => {

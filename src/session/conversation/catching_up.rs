@@ -139,6 +139,7 @@ impl Conversation {
             return;
         };
         let (room, epoch, offset) = (entered.name.to_string(), entered.epoch.to_string(), entered.head);
+        let count = entered.count;
         let (event, answer) = match kind {
             EnterKind::Login => (
                 "loginSuccess",
@@ -151,9 +152,12 @@ impl Conversation {
                     offset,
                     recovered,
                     missed,
+                    count,
                 }),
             ),
-            EnterKind::JoinRoom => ("roomJoined", Answer::RoomJoined(RoomJoined { room, epoch, offset })),
+            EnterKind::JoinRoom => {
+                ("roomJoined", Answer::RoomJoined(RoomJoined { room, epoch, offset, count }))
+            }
         };
         match ack {
             Some(number) => self.speech.ack(number, &answer),

@@ -31,14 +31,15 @@ use crate::{
     chat::{
         Accepted, Intake, line,
         log::Place,
-        messages::{Entered, Refusal, Reply},
+        messages::{Entered, Refusal, Reply, UsersPage},
         presence::Face,
     },
     domain::{Nickname, RoomName, SessionId, Token},
     journal::{Entry, JournalError, Kind, NewEntry, Page, Range},
     protocol::{
         chat::{
-            Answer, Code, Envelope, Failure, HistoryMessage, HistoryPage, PrivateReceipt, Receipt, Request,
+            self, Answer, Code, Envelope, Event, Failure, HistoryMessage, HistoryPage, PrivateReceipt,
+            Receipt, Request, UserRef,
         },
         plain,
     },
@@ -179,6 +180,7 @@ enum Pending {
     Enter { ack: Option<u64>, kind: EnterKind },
     Post { ack: Option<u64>, id: Option<ByteString>, text: Option<ByteString> },
     Whisper { ack: Option<u64>, id: Option<ByteString> },
+    Users { ack: Option<u64> },
     Depart { ack: Option<u64> },
 }
 
@@ -307,6 +309,7 @@ impl Conversation {
                 let id = id.map(String::from);
                 self.answer_if_asked(ack, &Answer::PrivateReceipt(PrivateReceipt { id, at, delivered }));
             }
+            (Some(Pending::Users { ack }), Reply::Users(page)) => self.answer_users(ack, &page),
             (Some(Pending::Depart { ack }), Reply::Departed) => self.answer_if_asked(ack, &Answer::Done {}),
             (Some(pending), Reply::Refused(refusal)) => {
                 let (ack, is_login) = match pending {
@@ -314,9 +317,10 @@ impl Conversation {
                         self.hold.set(false);
                         (ack, kind == EnterKind::Login)
                     }
-                    Pending::Post { ack, .. } | Pending::Whisper { ack, .. } | Pending::Depart { ack } => {
-                        (ack, false)
-                    }
+                    Pending::Post { ack, .. }
+                    | Pending::Whisper { ack, .. }
+                    | Pending::Users { ack }
+                    | Pending::Depart { ack } => (ack, false),
                 };
                 self.fail(ack, is_login, &failure_of(refusal));
             }
@@ -354,6 +358,21 @@ impl Conversation {
     fn answer_history(&self, ack: u64, page: &Page) {
         let messages = page.entries.iter().map(history_message).collect();
         self.speech.ack(ack, &Answer::HistoryPage(HistoryPage { messages, more: page.more }));
+    }
+
+    fn answer_users(&self, ack: Option<u64>, page: &UsersPage) {
+        let users: Vec<_> = page
+            .users
+            .iter()
+            .map(|face| UserRef { username: face.nickname.as_str(), avatar: face.avatar.as_str() })
+            .collect();
+        match ack {
+            Some(number) => {
+                let (count, more) = (page.count, page.more);
+                self.speech.ack(number, &Answer::UsersPage(chat::UsersPage { users, count, more }));
+            }
+            None => self.speech.room_event(&Event::UserList(&users)),
+        }
     }
 
     fn answer_if_asked(&self, ack: Option<u64>, answer: &Answer<'_>) {

@@ -10,17 +10,26 @@ use super::{
 use crate::{
     chat::{
         log::Since,
-        messages::{Depart, Enter, Post, ShowTyping, Whisper},
+        messages::{Depart, Enter, ListUsers, Post, ShowTyping, Whisper},
         presence::Face,
     },
     domain::{ImageError, ImageLimits, Nickname, RoomName, Token, image},
     journal::{EpochId, Kind, Range, now_millis},
     protocol::chat::{
         Answer, Code, Failure, HISTORY_LIMIT, History, JoinRoom, Login, MAX_HISTORY_LIMIT, MAX_ID_BYTES,
-        Request, SendImage, SendMessage, SendPrivate, Typing,
+        Presence, Request, SendImage, SendMessage, SendPrivate, Typing, USERS_PAGE, UserList,
     },
     session::rate::Measure,
 };
+
+/// Where a session wants to be, and as whom.
+struct Arrival {
+    room: RoomName,
+    face: Face,
+    token: Option<Token>,
+    since: Option<Since>,
+    wants_changes: Option<bool>,
+}
 
 impl Conversation {
     pub(super) fn request(
@@ -62,6 +71,7 @@ impl Conversation {
                 let accepted = self.intake.accept(len);
                 self.say_privately(PrivateRequest { ack, to, body: msg.into(), id, accepted });
             }
+            Request::UserList(list) => self.list_users(list, ack, len)?,
             Request::Typing(Typing { typing }) => {
                 self.check_user()?;
                 let accepted = self.intake.accept(len);
@@ -91,22 +101,27 @@ impl Conversation {
             }
         };
         let own = self.user.as_ref().map(|user| user.token);
-        self.enter(room, Face { nickname, avatar }, token.or(own), since, EnterKind::Login, ack, len)
+        let presence = login.presence.unwrap_or_default();
+        let arrival = Arrival {
+            room,
+            face: Face { nickname, avatar },
+            token: token.or(own),
+            since,
+            wants_changes: Some(presence == Presence::Changes),
+        };
+        self.enter(arrival, EnterKind::Login, ack, len)
     }
 
     fn join_room(&mut self, join: &JoinRoom, ack: Option<u64>, len: usize) -> Result<(), Failure> {
         let User { face, token, .. } = self.check_user()?.clone();
         let room = parse_room(&join.room)?;
-        self.enter(room, face, Some(token), None, EnterKind::JoinRoom, ack, len)
+        let arrival = Arrival { room, face, token: Some(token), since: None, wants_changes: None };
+        self.enter(arrival, EnterKind::JoinRoom, ack, len)
     }
 
-    #[expect(clippy::too_many_arguments, reason = "the fields of one message")]
     fn enter(
         &mut self,
-        room: RoomName,
-        face: Face,
-        token: Option<Token>,
-        since: Option<Since>,
+        arrival: Arrival,
         kind: EnterKind,
         ack: Option<u64>,
         len: usize,
@@ -118,7 +133,18 @@ impl Conversation {
         let accepted = self.intake.accept(len);
         self.hold.set(true);
         let session = self.session;
-        self.worker.chat.do_send(Enter { session, ticket, room, face, token, spare, since, accepted });
+        let Arrival { room, face, token, since, wants_changes } = arrival;
+        self.worker.chat.do_send(Enter {
+            session,
+            ticket,
+            room,
+            face,
+            token,
+            spare,
+            since,
+            wants_changes,
+            accepted,
+        });
         Ok(())
     }
 
@@ -142,6 +168,19 @@ impl Conversation {
         self.hold.set(true);
         self.waiting_history = Some(WaitingHistory { ack, room, range });
         Ok(self.read_history())
+    }
+
+    fn list_users(&mut self, list: UserList, ack: Option<u64>, len: usize) -> Result<(), Failure> {
+        self.check_user()?;
+        let after = list.after.map(|name| Nickname::parse(&name)).transpose();
+        let after = after.map_err(|error| Failure::with(Code::BadField, format!("data.after: {error}")))?;
+        let limit =
+            usize::try_from(list.limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX).clamp(1, USERS_PAGE);
+        let ticket = self.expect(Pending::Users { ack });
+        let accepted = self.intake.accept(len);
+        let after = after.map(|name| name.key());
+        self.worker.chat.do_send(ListUsers { session: self.session, ticket, after, limit, accepted });
+        Ok(())
     }
 
     fn post(&mut self, kind: Kind, body: ByteString, pending: Pending, id: Option<ByteString>, len: usize) {
