@@ -44,7 +44,7 @@ const CLOSE_CODES = new Map([
   [1005, { en: 'closed without a code', zh: '关闭时没有给出代码', reconnect: true }],
   [1006, { en: 'connection lost, no close frame came', zh: '连接中断，没有收到关闭帧', reconnect: true }],
   [1007, { en: 'text is not UTF-8, or does not inflate', zh: '文本不是 UTF-8，或无法解压', reconnect: false }],
-  [1008, { en: 'too many messages for too long, or no login', zh: '消息太多、太久，或一直没有登录', reconnect: false }],
+  [1008, { en: 'too many messages for too long, one that came too slowly, or no login', zh: '消息太多、太久，或来得太慢，或一直没有登录', reconnect: false }],
   [1009, { en: 'message too big', zh: '消息太大', reconnect: false }],
   [1011, { en: 'server error', zh: '服务器出错', reconnect: true }],
   [1012, { en: 'server restarts', zh: '服务器正在重启', reconnect: true }],

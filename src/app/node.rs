@@ -34,7 +34,7 @@ pub struct Node {
     pub(super) settings: Arc<Settings>,
     pub(super) metrics: Arc<Metrics>,
     pub(super) parts: Arc<Parts>,
-    intake: Arc<Budget>,
+    pub(super) budget: Arc<Budget>,
     pub(super) admission: Arc<Admission>,
     pub(super) connections: Arc<Connections>,
     journal: Arc<dyn Journal>,
@@ -60,7 +60,7 @@ impl Node {
     /// A node that takes `max_connections`, which may be fewer than its settings ask for.
     pub(super) fn with_connections(settings: Settings, max_connections: usize) -> Result<Self, StartError> {
         settings.check()?;
-        let intake = Budget::new(settings.max_intake_total.get());
+        let budget = Budget::with(settings.max_memory().get(), settings.max_intake_total.get());
         let metrics = Arc::new(Metrics::new());
         let parts = Arc::<Parts>::default();
         Ok(Self {
@@ -69,11 +69,11 @@ impl Node {
             engine: Engine::new(
                 EngineSettings::of(&settings),
                 Arc::clone(&metrics),
-                Arc::clone(&intake),
+                Arc::clone(&budget),
                 Arc::clone(&parts),
             ),
             parts,
-            intake,
+            budget,
             admission: Admission::new(settings.max_sessions.get(), settings.max_sessions_per_address),
             connections: Connections::new(
                 max_connections,
@@ -103,7 +103,8 @@ impl Node {
                 remembered_ids: settings.history.get(),
                 tail_bytes: settings.tail_bytes.get(),
             };
-            let server = ChatServer::new(limits, Arc::clone(&self.journal), Arc::clone(&self.metrics));
+            let (journal, metrics) = (Arc::clone(&self.journal), Arc::clone(&self.metrics));
+            let server = ChatServer::new(limits, journal, metrics, Arc::clone(&self.budget));
             self.parts.start("chat-server", server)
         };
         let chat = self.chat.get_or_init(start_chat).clone();
@@ -122,7 +123,7 @@ impl Node {
             journal: Arc::clone(&self.journal),
             avatars: Arc::clone(&self.avatars),
             engine: Arc::clone(&self.engine),
-            intake: Arc::clone(&self.intake),
+            budget: Arc::clone(&self.budget),
             admission: Arc::clone(&self.admission),
             lessons: Arc::clone(&self.lessons),
             settings: Arc::clone(settings),

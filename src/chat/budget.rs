@@ -1,4 +1,7 @@
-//! The bound on what sessions have handed over and nobody has dealt with yet.
+//! The bound on the bytes that all clients together make the process hold.
+//!
+//! One part of it is for messages that sessions have handed over and that are not dealt with yet. The rest is for what is
+//! unfinished, and for what waits for clients that read slowly; it is taken by [`Lease`](super::Lease)s.
 //!
 //! A session asks its [`Intake`] before it takes another message from its client. While the bound is reached the
 //! answer is "not now": the session stops reading, and TCP slows the client down. Every accepted message carries
@@ -7,13 +10,19 @@
 use std::{
     sync::{
         Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicIsize, AtomicUsize, Ordering},
     },
     task::{Context, Poll},
     time::{Duration, Instant},
 };
 
 use futures_util::task::AtomicWaker;
+
+use super::lease::OutOfMemory;
+use crate::logging;
+
+/// The setting whose bound is reached, as the log names it.
+const MAX_MEMORY: &str = "--max-memory (ECHOROOM_MAX_MEMORY)";
 
 /// Charged for each message on top of its bytes, so that empty messages are not free.
 const MESSAGE_OVERHEAD: usize = 128;
@@ -24,6 +33,10 @@ pub struct Budget {
     used: AtomicUsize,
     limit: usize,
     parked: Mutex<Vec<Arc<Own>>>,
+    /// Bytes that are unfinished or wait for clients. Below 0 for a moment, when one thread has told of bytes that went and
+    /// another not yet of bytes that came.
+    pub(super) held: AtomicIsize,
+    max_held: usize,
 }
 
 /// The bound of one session, and how to wake it.
@@ -53,9 +66,64 @@ pub struct Accepted {
 }
 
 impl Budget {
-    /// A bound of `limit` bytes over all sessions.
+    /// A bound of `limit` bytes on messages that are not dealt with yet, and of three times as much on what is unfinished
+    /// or waits.
     pub fn new(limit: usize) -> Arc<Self> {
-        Arc::new(Self { used: AtomicUsize::new(0), limit, parked: Mutex::default() })
+        Self::with(limit.saturating_mul(4), limit)
+    }
+
+    /// A bound of `total` bytes, of which `intake` may be messages that are not dealt with yet, but at most a quarter.
+    pub fn with(total: usize, intake: usize) -> Arc<Self> {
+        let intake = intake.min(total / 4).max(1);
+        Arc::new(Self {
+            used: AtomicUsize::new(0),
+            limit: intake,
+            parked: Mutex::default(),
+            held: AtomicIsize::new(0),
+            max_held: total.saturating_sub(intake),
+        })
+    }
+
+    /// Bytes that are charged now, all kinds together.
+    pub fn used(&self) -> usize {
+        self.held().saturating_add(self.used.load(Ordering::Relaxed))
+    }
+
+    /// How many there may be.
+    pub fn bound(&self) -> usize {
+        self.max_held.saturating_add(self.limit)
+    }
+
+    /// Whether nothing more may wait for clients that read slowly.
+    pub fn is_full(&self) -> bool {
+        self.held() >= self.max_held
+    }
+
+    fn held(&self) -> usize {
+        usize::try_from(self.held.load(Ordering::Relaxed)).unwrap_or(0)
+    }
+
+    /// Takes bytes for something unfinished, or that waits.
+    pub(super) fn take(&self, bytes: usize) -> Result<(), OutOfMemory> {
+        let add = bytes.cast_signed();
+        let before = self.held.fetch_add(add, Ordering::Relaxed);
+        if usize::try_from(before + add).unwrap_or(0) <= self.max_held {
+            return Ok(());
+        }
+        self.held.fetch_sub(add, Ordering::Relaxed);
+        self.note_refusal();
+        Err(OutOfMemory)
+    }
+
+    /// Logs that a client was refused for it.
+    pub fn note_refusal(&self) {
+        let what =
+            format_args!("{} bytes are held for clients; one that needed more was refused", self.used());
+        logging::refused(MAX_MEMORY, what);
+    }
+
+    pub(super) fn give_back_held(&self, bytes: usize) {
+        self.held.fetch_sub(bytes.cast_signed(), Ordering::Relaxed);
     }
 
     fn is_spent(&self) -> bool {

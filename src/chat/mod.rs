@@ -17,6 +17,7 @@ pub mod commits;
 pub mod fanout;
 mod handing;
 pub mod hub;
+pub mod lease;
 pub mod line;
 pub mod listing;
 pub mod log;
@@ -37,6 +38,7 @@ pub use self::{
     budget::{Accepted, Budget, Intake},
     fanout::{FanOut, Patience},
     hub::{Hub, HubLimits, recovery::RecoveryLimits},
+    lease::{FREE_SHARE, Lease, OutOfMemory, counted},
     line::Dialect,
     messages::{
         CloseJournal, Cutter, Delivery, DismissAll, Dismissal, ForgetRoom, Join, Leave, ListRooms, MayEnter,

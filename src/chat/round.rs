@@ -11,9 +11,10 @@ use bytes::{Bytes, BytesMut};
 
 use super::{
     audience::Audience,
-    budget::Accepted,
+    budget::{Accepted, Budget},
     commits::Receipt,
     handing::Handing,
+    lease::counted,
     line::{Dialect, Line},
     log::{Key, Place},
     rooms::RoomId,
@@ -205,9 +206,10 @@ impl OpenRound {
         self.reaches.len() >= MAX_LINES || self.bytes.max(self.kept.entries.len()) >= MAX_BYTES
     }
 
-    /// Nothing can be added any more: the round, and what is to be kept of it.
-    pub fn finish(self, hearers: Hearers) -> (Round, Kept) {
-        let versions = self.versions.map(|versions| versions.map(Versions::finish));
+    /// Nothing can be added any more: the round, whose frames are charged to `budget` as long as they wait for anybody, and
+    /// what is to be kept of it.
+    pub fn finish(self, hearers: Hearers, budget: &Arc<Budget>) -> (Round, Kept) {
+        let versions = self.versions.map(|versions| versions.map(|versions| versions.finish(budget)));
         let (reaches, accepted) = (self.reaches, self.accepted);
         (Round { hearers, reaches, versions, accepted, handing: None }, self.kept)
     }
@@ -252,8 +254,9 @@ impl Versions<BytesMut> {
         }
     }
 
-    fn finish(self) -> Versions<Bytes> {
-        Versions { plain: self.plain.finish(), deflated: self.deflated.map(Encoded::finish) }
+    fn finish(self, budget: &Arc<Budget>) -> Versions<Bytes> {
+        let deflated = self.deflated.map(|deflated| deflated.finish(budget));
+        Versions { plain: self.plain.finish(budget), deflated }
     }
 }
 
@@ -264,8 +267,8 @@ impl Encoded<BytesMut> {
         self.lines += 1;
     }
 
-    fn finish(self) -> Encoded<Bytes> {
-        Encoded { frames: self.frames.freeze(), ends: self.ends, lines: self.lines }
+    fn finish(self, budget: &Arc<Budget>) -> Encoded<Bytes> {
+        Encoded { frames: counted(self.frames, budget), ends: self.ends, lines: self.lines }
     }
 }
 
@@ -385,7 +388,7 @@ mod tests {
         for (offset, (sender, text)) in (1..).zip(lines) {
             open.push(&said(offset, text), Reach::AllBut(SessionId::of(*sender)), deflater.as_mut());
         }
-        open.finish(Hearers::Room).0
+        open.finish(Hearers::Room, &Budget::new(1 << 20)).0
     }
 
     fn heard(round: &Round, session: u64, encoding: Encoding) -> (Vec<Vec<u8>>, usize) {
@@ -427,7 +430,7 @@ mod tests {
         open.push(&Line::Said(2, picture), Reach::All, None);
         open.push(&Line::Binary(&Bytes::from_static(b"x")), Reach::AllBut(SessionId::of(5)), None);
         open.push(&said(3, "b"), Reach::AllBut(SessionId::of(5)), None);
-        let (round, kept) = open.finish(Hearers::Room);
+        let (round, kept) = open.finish(Hearers::Room, &Budget::new(1 << 20));
         let (plain, lines) = round.frames(PLAIN).expect("lines");
         assert_eq!((&plain[..], lines), (&b"\x81\x01a\x82\x01x\x81\x01b"[..], 3));
         assert_eq!(heard(&round, 5, PLAIN), (vec![b"\x81\x01a".to_vec()], 1));
@@ -461,7 +464,7 @@ mod tests {
         open.push(&Line::Emitted("42[]", &[]), Reach::All, None);
         open.push(&Line::Emitted("452-[]", &attachments), Reach::AllBut(SessionId::of(5)), None);
         open.push(&Line::Emitted("42[1]", &[]), Reach::All, None);
-        let round = open.finish(Hearers::Room).0;
+        let round = open.finish(Hearers::Room, &Budget::new(1 << 20)).0;
         let (all, lines) = round.frames(sockets).expect("lines");
         assert_eq!((&all[..], lines), (&b"\x81\x0442[]\x81\x06452-[]\x82\x01x\x82\x01y\x81\x0542[1]"[..], 3));
         assert_eq!(heard(&round, 5, sockets), (vec![b"\x81\x0442[]".to_vec(), b"\x81\x0542[1]".to_vec()], 2));
@@ -472,7 +475,7 @@ mod tests {
     fn what_nobody_keeps_is_no_record() {
         let mut open = OpenRound::new(&audience(&[PLAIN]));
         open.push(&Line::Binary(&Bytes::from_static(b"x")), Reach::All, None);
-        assert!(open.finish(Hearers::Room).1.into_record().is_none());
+        assert!(open.finish(Hearers::Room, &Budget::new(1 << 20)).1.into_record().is_none());
     }
 
     #[test]

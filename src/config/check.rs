@@ -29,6 +29,9 @@ const MOST_CONNECTIONS: u64 = 2 * MOST_OF_A_KIND;
 /// Least bytes of all rooms' messages: an empty journal's file has a tenth of that.
 const LEAST_DATA_BYTES: u64 = 1 << 20;
 
+/// Least bytes that all clients make the server hold.
+const LEAST_MEMORY_BYTES: u64 = 1 << 20;
+
 /// A timer that is due more often does nothing else.
 const SHORTEST_MILLIS: u64 = 10;
 
@@ -129,6 +132,16 @@ pub enum SettingError {
         /// The value of `--avatar-bytes`.
         room: ByteSize,
     },
+    /// A message could not come in.
+    #[error("{key} is {size}, but {} is {total}: it is at least four such messages", Key("max-memory"))]
+    LargerThanMemory {
+        /// The setting.
+        key: Key,
+        /// Its value.
+        size: ByteSize,
+        /// The value of `--max-memory`.
+        total: ByteSize,
+    },
     /// Clients of Socket.IO in JavaScript could not wait for a ping.
     #[error(
         "{} is {interval} and {} is {timeout}: together they are at most {LONGEST_TIMER_MILLIS}ms (24 days), for a timer \
@@ -165,6 +178,12 @@ pub enum SettingError {
     },
 }
 
+/// Memory in which a message of `size` bytes finds room while it comes in: a buffer that grows is up to twice as large, and
+/// a quarter is for messages that have come.
+pub(super) fn memory_for(size: ByteSize) -> usize {
+    size.get().saturating_mul(4)
+}
+
 /// Bytes of a picture that an event of `payload` bytes has room for.
 pub(super) fn fitting(payload: usize) -> usize {
     payload.saturating_sub(ENVELOPE_BYTES).max(1)
@@ -180,6 +199,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), SettingError> {
     origins(Key("allow-origin"), &settings.allow_origin)?;
     origins(Key("cors-origin"), &settings.cors_origin)?;
     pictures_fit_events(settings)?;
+    messages_fit_memory(settings)?;
     messages_fit_the_journal(settings)?;
     avatars_have_room(settings)?;
     pings_fit_timers(settings)?;
@@ -225,6 +245,8 @@ fn sizes(settings: &Settings) -> Result<(), SettingError> {
         ("max-queue-bytes", settings.max_queue_bytes, 1024, MOST_BYTES_OF_ONE),
         ("max-intake-bytes", settings.max_intake_bytes, 1, MOST_BYTES_OF_ONE),
         ("max-intake-total", settings.max_intake_total, 1, MOST_BYTES_OF_ALL),
+        ("max-memory", settings.max_memory(), LEAST_MEMORY_BYTES, MOST_BYTES_OF_ALL),
+        ("max-login-size", settings.max_login_size, ENVELOPE_BYTES as u64, MOST_BYTES_OF_ONE),
         ("history-bytes", settings.history_bytes, 1, MOST_BYTES_OF_ALL),
         ("max-data-size", settings.max_data_size, LEAST_DATA_BYTES, MOST_BYTES_OF_ALL),
         ("tail-bytes", settings.tail_bytes, 1, MOST_BYTES_OF_ALL),
@@ -252,6 +274,7 @@ fn periods(settings: &Settings) -> Result<(), SettingError> {
         ("keep-alive", settings.keep_alive, longest),
         ("ping-interval", settings.ping_interval, longest),
         ("ping-timeout", settings.ping_timeout, longest),
+        ("upload-patience", settings.upload_patience, longest),
         ("stall-timeout", settings.stall_timeout, Amount::Millis(LONGEST_STALL_MILLIS)),
     ];
     for (flag, period, most) in table {
@@ -283,6 +306,17 @@ fn pictures_fit_events(settings: &Settings) -> Result<(), SettingError> {
     for (flag, size) in pictures {
         if let Some(size) = size.filter(|size| size.get() > fitting(payload)) {
             return Err(SettingError::LargerThanPayload { key: Key(flag), size, payload });
+        }
+    }
+    Ok(())
+}
+
+fn messages_fit_memory(settings: &Settings) -> Result<(), SettingError> {
+    let total = settings.max_memory();
+    let messages = [("max-message-size", settings.max_message_size), ("max-payload", settings.max_payload)];
+    for (flag, size) in messages {
+        if memory_for(size) > total.get() {
+            return Err(SettingError::LargerThanMemory { key: Key(flag), size, total });
         }
     }
     Ok(())
@@ -383,6 +417,10 @@ mod tests {
             ("max-queue-bytes", |s| s.max_queue_bytes = ByteSize(usize::MAX)),
             ("max-intake-bytes", |s| s.max_intake_bytes = ByteSize(usize::MAX)),
             ("max-intake-total", |s| s.max_intake_total = ByteSize(usize::MAX)),
+            ("max-memory", |s| s.max_memory = Some(size("1023k"))),
+            ("max-login-size", |s| s.max_login_size = size("1")),
+            ("max-login-size", |s| s.max_login_size = ByteSize(usize::MAX)),
+            ("upload-patience", |s| s.upload_patience = time("1ms")),
             ("history-bytes", |s| s.history_bytes = ByteSize(usize::MAX)),
             ("max-data-size", |s| s.max_data_size = size("1023k")),
             ("max-data-size", |s| s.max_data_size = ByteSize(usize::MAX)),
@@ -432,6 +470,10 @@ mod tests {
             ("ping-interval", "ping-timeout", |s| {
                 (s.ping_interval, s.ping_timeout) = (time("2147483637ms"), time("11ms"));
             }),
+            ("max-payload", "max-memory", |s| s.max_memory = Some(size("3m"))),
+            ("max-message-size", "max-memory", |s| {
+                (s.max_message_size, s.max_memory) = (size("2m"), Some(size("7m")));
+            }),
             ("metrics-bind", "port", |s| s.metrics_bind = Some(([127, 0, 0, 1], s.port).into())),
         ];
         for (one, other, change) in table {
@@ -453,6 +495,8 @@ mod tests {
             |s| s.max_data_size = size("1m"),
             |s| s.avatar_bytes = size("4k"),
             |s| s.workers = Some(count(1024)),
+            |s| s.max_memory = Some(size("4m")),
+            |s| s.max_payload = size("512m"),
             |s| s.stall_timeout = time("24d"),
             |s| s.history_age = time("365d"),
             |s| (s.rate, s.rate_burst) = (10_000_000, 10_000_000),
@@ -469,6 +513,12 @@ mod tests {
         let small = Settings { max_payload: size("3k"), ..Settings::default() };
         assert_eq!((small.max_image_size(), small.max_avatar_size()), (size("2k"), size("2k")));
         let usual = Settings::default();
+        assert_eq!((usual.max_memory(), usual.max_login_size()), (size("256m"), size("64k")));
+        let large = Settings { max_payload: size("100m"), ..Settings::default() };
+        assert_eq!(large.max_memory(), size("400m"));
+        let faces = Settings { max_avatar_size: Some(size("100k")), ..Settings::default() };
+        assert_eq!(faces.max_login_size(), size("101k"));
+        assert_eq!(small.max_login_size(), size("3k"));
         assert_eq!((usual.max_image_size(), usual.max_avatar_size()), (size("512k"), size("4k")));
     }
 

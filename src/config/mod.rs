@@ -63,6 +63,10 @@ pub(crate) mod defaults {
     pub(super) const MAX_QUEUE_BYTES: ByteSize = ByteSize(1024 * 1024);
     pub(super) const MAX_INTAKE_BYTES: ByteSize = ByteSize(256 * 1024);
     pub(super) const MAX_INTAKE_TOTAL: ByteSize = ByteSize(64 * 1024 * 1024);
+    pub(super) const MAX_MEMORY: ByteSize = ByteSize(256 * 1024 * 1024);
+    pub(super) const MAX_LOGIN_SIZE: ByteSize = ByteSize(64 * 1024);
+    pub(super) const MIN_UPLOAD_RATE: u32 = 1024;
+    pub(super) const UPLOAD_PATIENCE: Period = Period(Duration::from_secs(10));
     pub(super) const RATE: u32 = 30;
     pub(super) const RATE_BURST: u32 = 60;
     pub(super) const RATE_PATIENCE: Period = Period(Duration::from_secs(10));
@@ -277,9 +281,29 @@ pub struct Settings {
     #[arg(long, env = "ECHOROOM_MAX_INTAKE_BYTES", value_name = "BYTES", default_value_t = default::MAX_INTAKE_BYTES)]
     pub max_intake_bytes: ByteSize,
 
-    /// The same bound over all sessions together
+    /// The same bound over all sessions together; at most a quarter of --max-memory
     #[arg(long, env = "ECHOROOM_MAX_INTAKE_TOTAL", value_name = "BYTES", default_value_t = default::MAX_INTAKE_TOTAL)]
     pub max_intake_total: ByteSize,
+
+    /// Bytes that all clients together make the server hold: messages that are unfinished or not yet relayed, and what waits
+    /// for clients that read slowly. While they are held, a client that needs more than 4 KiB is closed with 1013, or gets
+    /// 503 [default: 256m, or four of the largest messages]
+    #[arg(long, env = "ECHOROOM_MAX_MEMORY", value_name = "BYTES")]
+    pub max_memory: Option<ByteSize>,
+
+    /// Largest message before login at /chat, and before a namespace is joined and logged in to at Socket.IO; one more than
+    /// an avatar is allowed in any case
+    #[arg(long, env = "ECHOROOM_MAX_LOGIN_SIZE", value_name = "BYTES", default_value_t = default::MAX_LOGIN_SIZE)]
+    pub max_login_size: ByteSize,
+
+    /// Bytes a second that a message must come at, on the average since it began; a slower one closes its session with
+    /// 1008. 0 is no limit
+    #[arg(long, env = "ECHOROOM_MIN_UPLOAD_RATE", value_name = "BYTES", default_value_t = default::MIN_UPLOAD_RATE)]
+    pub min_upload_rate: u32,
+
+    /// How long a message may come more slowly than --min-upload-rate
+    #[arg(long, env = "ECHOROOM_UPLOAD_PATIENCE", value_name = "TIME", default_value_t = default::UPLOAD_PATIENCE)]
+    pub upload_patience: Period,
 
     /// Messages a second that a session may send; faster ones wait. 0 is no limit
     #[arg(long, env = "ECHOROOM_RATE", value_name = "COUNT", default_value_t = default::RATE)]
@@ -425,6 +449,10 @@ impl Default for Settings {
             max_queue_bytes: default::MAX_QUEUE_BYTES,
             max_intake_bytes: default::MAX_INTAKE_BYTES,
             max_intake_total: default::MAX_INTAKE_TOTAL,
+            max_memory: None,
+            max_login_size: default::MAX_LOGIN_SIZE,
+            min_upload_rate: default::MIN_UPLOAD_RATE,
+            upload_patience: default::UPLOAD_PATIENCE,
             rate: default::RATE,
             rate_burst: default::RATE_BURST,
             rate_patience: default::RATE_PATIENCE,
@@ -469,6 +497,23 @@ impl Settings {
     /// Largest avatar: as it is set, or else the default as far as an event has room for it.
     pub fn max_avatar_size(&self) -> ByteSize {
         self.max_avatar_size.unwrap_or_else(|| self.as_far_as_it_fits(default::MAX_AVATAR_SIZE))
+    }
+
+    /// Bytes that all clients make the server hold: as it is set, or else the default, or more if messages are large.
+    pub fn max_memory(&self) -> ByteSize {
+        let default = default::MAX_MEMORY.get().max(check::memory_for(self.largest_message()));
+        self.max_memory.unwrap_or(ByteSize(default))
+    }
+
+    /// Bytes of the largest message that is taken at any door.
+    fn largest_message(&self) -> ByteSize {
+        ByteSize(self.max_payload.get().max(self.max_message_size.get()))
+    }
+
+    /// Largest message before login: as it is set, or what an avatar needs, within what any message may have.
+    pub fn max_login_size(&self) -> ByteSize {
+        let needed = self.max_avatar_size().get() + check::ENVELOPE_BYTES;
+        ByteSize(self.max_login_size.get().max(needed).min(self.max_payload.get()))
     }
 
     fn as_far_as_it_fits(&self, size: ByteSize) -> ByteSize {

@@ -24,6 +24,8 @@ pub const PROTOCOL_ERROR: CloseReason = row(1002, "protocol error", false);
 pub const INVALID_TEXT: CloseReason = row(1007, "invalid payload data", false);
 /// The client sent faster than it may, for too long.
 pub const FLOOD: CloseReason = row(1008, "too many messages", false);
+/// The client had begun a message and did not go on with it.
+pub const TOO_SLOW: CloseReason = row(1008, "a message came too slowly", false);
 /// The client did not log in.
 pub const NOBODY: CloseReason = row(1008, "no login", false);
 /// A message over the size or fragment limit.
@@ -35,9 +37,23 @@ pub const TOO_MANY_ROOMS: CloseReason = row(1013, "too many rooms", true);
 /// The session did not read what its room sent it.
 pub const SLOW_CONSUMER: CloseReason = row(1013, "slow consumer", true);
 
+/// The process holds as much for its clients as it may, and this one needed more.
+pub const OUT_OF_MEMORY: CloseReason = row(1013, "the server is out of memory for messages", true);
+
 /// The whole table, for those who show it.
-pub const ALL: [CloseReason; 9] =
-    [AWAY, PROTOCOL_ERROR, INVALID_TEXT, FLOOD, NOBODY, TOO_BIG, RESTART, TOO_MANY_ROOMS, SLOW_CONSUMER];
+pub const ALL: [CloseReason; 11] = [
+    AWAY,
+    PROTOCOL_ERROR,
+    INVALID_TEXT,
+    FLOOD,
+    TOO_SLOW,
+    NOBODY,
+    TOO_BIG,
+    RESTART,
+    TOO_MANY_ROOMS,
+    SLOW_CONSUMER,
+    OUT_OF_MEMORY,
+];
 
 /// Counted for a connection that ended without a close frame; never sent (RFC 6455, section 7.4.1).
 pub const LOST: u16 = 1006;

@@ -1,9 +1,17 @@
 //! The address of Engine.IO sessions: any method, told apart by the query.
 
-use std::{rc::Rc, sync::Arc};
+use std::{
+    convert::Infallible,
+    fmt::Display,
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll},
+};
 
 use actix_web::{
     Error, HttpRequest, HttpResponse,
+    body::{BodySize, MessageBody},
     error::{ErrorInternalServerError, PayloadError},
     http::{
         Method, StatusCode,
@@ -11,7 +19,7 @@ use actix_web::{
     },
     web::{self, ServiceConfig},
 };
-use bytes::BytesMut;
+use bytes::{Bytes, BytesMut};
 use bytestring::ByteString;
 use futures_util::StreamExt as _;
 use serde::Deserialize;
@@ -22,6 +30,7 @@ use super::{
     peer,
 };
 use crate::{
+    chat::{Lease, OutOfMemory},
     config::Switch,
     protocol::{
         engineio::{self, RequestError},
@@ -156,18 +165,15 @@ async fn respond(
         Ok(Wish::Begin) => {
             let visitor = match admit(req, query, door) {
                 Ok(visitor) => visitor,
-                Err(full) => {
-                    let retry = (RETRY_AFTER, RETRY_SECONDS);
-                    let mut response = HttpResponse::ServiceUnavailable();
-                    response.insert_header(retry);
-                    return Ok(in_words(response, full));
-                }
+                Err(full) => return Ok(unavailable(&full)),
             };
             if is_upgrade {
                 return carrier::begin(req, payload, &door.engine, (door.begin)(), visitor)
                     .map_err(ErrorInternalServerError);
             }
-            door.engine.begin_polling((door.begin)(), visitor).map(packets).map_err(ErrorInternalServerError)
+            let open =
+                door.engine.begin_polling((door.begin)(), visitor).map_err(ErrorInternalServerError)?;
+            Ok(packets(open, &door.engine))
         }
         Ok(Wish::Upgrade(sid)) => match door.engine.session(&sid) {
             Some(session) => carrier::probe(req, payload, &door.engine, session, query.wants_base64())
@@ -175,7 +181,7 @@ async fn respond(
             None => Ok(refuse(RequestError::UnknownSid, true)),
         },
         Ok(Wish::Poll(sid)) => Ok(match door.engine.poll(&sid).await {
-            PollAnswer::Payload(payload) => packets(payload),
+            PollAnswer::Payload(payload) => packets(payload, &door.engine),
             PollAnswer::UnknownSid => refuse(RequestError::UnknownSid, false),
             PollAnswer::BadRequest | PollAnswer::Over => refuse(RequestError::BadRequest, false),
         }),
@@ -259,7 +265,9 @@ async fn post(req: &HttpRequest, payload: web::Payload, engine: &Engine, sid: &s
         Err(PostRefused::Concurrent) => return refuse(RequestError::BadRequest, false),
     };
     let is_binary = req.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/octet-stream");
-    let body = match read_body(payload, engine.settings.max_payload).await {
+    // Held until the session has taken what is in the body.
+    let mut lease = engine.lease();
+    let body = match read_body(payload, engine.settings.max_payload, &mut lease).await {
         Ok(body) if !is_binary => body,
         // Too large, and only that: the session lives on.
         Ok(_) | Err(BodyError::Broken) => {
@@ -267,10 +275,11 @@ async fn post(req: &HttpRequest, payload: web::Payload, engine: &Engine, sid: &s
             return HttpResponse::BadRequest().finish();
         }
         Err(BodyError::TooLarge) => return HttpResponse::PayloadTooLarge().finish(),
+        Err(BodyError::OutOfMemory(error)) => return unavailable(&error),
     };
     let packets = engineio::parse_payload(&body, MAX_POSTED_PACKETS);
     let was_taken = engine.post(sid, packets).await;
-    drop(posting);
+    drop((posting, lease));
     if !was_taken {
         return refuse(RequestError::BadRequest, false);
     }
@@ -280,9 +289,14 @@ async fn post(req: &HttpRequest, payload: web::Payload, engine: &Engine, sid: &s
 enum BodyError {
     TooLarge,
     Broken,
+    OutOfMemory(OutOfMemory),
 }
 
-async fn read_body(mut payload: web::Payload, limit: usize) -> Result<ByteString, BodyError> {
+async fn read_body(
+    mut payload: web::Payload,
+    limit: usize,
+    lease: &mut Lease,
+) -> Result<ByteString, BodyError> {
     let mut body = BytesMut::new();
     while let Some(chunk) = payload.next().await {
         let chunk = chunk.map_err(|_: PayloadError| BodyError::Broken)?;
@@ -290,15 +304,52 @@ async fn read_body(mut payload: web::Payload, limit: usize) -> Result<ByteString
             return Err(BodyError::TooLarge);
         }
         body.extend_from_slice(&chunk);
+        lease.hold(body.capacity()).map_err(BodyError::OutOfMemory)?;
     }
     ByteString::try_from(body.freeze()).map_err(|_| BodyError::Broken)
 }
 
-fn packets(payload: String) -> HttpResponse {
+fn unavailable(why: &impl Display) -> HttpResponse {
+    let mut response = HttpResponse::ServiceUnavailable();
+    response.insert_header((RETRY_AFTER, RETRY_SECONDS));
+    in_words(response, why)
+}
+
+/// An answer to a poll. Its packets no longer wait in the session; here they wait for the connection.
+fn packets(payload: String, engine: &Engine) -> HttpResponse {
+    let mut lease = engine.lease();
+    lease.take_over(payload.len());
     HttpResponse::Ok()
         .content_type("text/plain; charset=UTF-8")
         .insert_header((CACHE_CONTROL, "no-store"))
-        .body(payload)
+        .body(PollBody { rest: payload.into(), lease })
+}
+
+/// The body of an answer to a poll: given to the connection piece by piece, and charged until the last one is.
+struct PollBody {
+    rest: Bytes,
+    lease: Lease,
+}
+
+impl PollBody {
+    /// Bytes of a piece: little beside what the connection holds back.
+    const PIECE: usize = 16 * 1024;
+}
+
+impl MessageBody for PollBody {
+    type Error = Infallible;
+
+    fn size(&self) -> BodySize {
+        BodySize::Sized(self.rest.len() as u64)
+    }
+
+    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
+        let len = self.rest.len().min(Self::PIECE);
+        let body = &mut *self;
+        let piece = body.rest.split_to(len);
+        body.lease.take_over(body.rest.len());
+        Poll::Ready((!piece.is_empty()).then_some(Ok(piece)))
+    }
 }
 
 /// As the reference refuses: JSON to a request, the words alone to a WebSocket handshake.

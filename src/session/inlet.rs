@@ -1,5 +1,8 @@
 //! The way into a session: bytes from the client, decoded behind a gate.
 //!
+//! What is unfinished, or waits behind the gate, is charged to the memory of the process, and a message that has begun
+//! must come at a least rate; a client that breaks either bound is ended.
+//!
 //! The gate is shut while the session has too much accepted and not dealt with, too many of its own answers unread,
 //! or sends faster than it may. A shut gate stops the decoder between two messages; nothing is dropped, the bytes stay
 //! where they are, and TCP slows the client down. The actor's mailbox and timers run on.
@@ -25,9 +28,10 @@ use super::{
     heartbeat::Signs,
     outlet::Outbox,
     rate::{RateLimit, TokenBucket, Verdict},
+    upload::{Progress, Upload},
 };
 use crate::{
-    chat::Intake,
+    chat::{Intake, Lease},
     protocol::websocket::{Decoder, Message, ProtocolError},
 };
 
@@ -40,6 +44,10 @@ pub enum Inbound {
     Broken(ProtocolError),
     /// The client pressed against its rate limit for too long; nothing more will come.
     Flood,
+    /// A message that has begun comes too slowly; nothing more will come.
+    TooSlow,
+    /// What the client makes the process hold is more than there is room for; nothing more will come.
+    OutOfMemory,
     /// The connection ended; nothing more will come.
     Lost,
 }
@@ -59,6 +67,12 @@ pub struct Gate {
     pub rate: Option<RateLimit>,
     /// Whether the limit is for control frames alone: the session sees to its messages itself.
     pub spares_messages: bool,
+    /// What the session holds of what its client sends.
+    pub lease: Lease,
+    /// How fast a message must come.
+    pub upload: Upload,
+    /// Bytes that a message may have once the client is known, if until then it may have fewer.
+    pub size_when_known: Option<usize>,
 }
 
 /// Signs of life, noted by the inlet and read by the heartbeat.
@@ -92,6 +106,8 @@ pub struct Inlet<P> {
     decoder: Decoder,
     gate: Gate,
     buckets: Option<Buckets>,
+    /// Runs while a message is unfinished; it may run on when that is whole.
+    upload_check: Option<Pin<Box<Sleep>>>,
     life: Life,
     bytes_in: IntCounter,
     ended: bool,
@@ -121,6 +137,7 @@ impl<P> Inlet<P> {
             decoder,
             gate,
             buckets,
+            upload_check: None,
             life,
             bytes_in,
             ended: false,
@@ -136,6 +153,50 @@ impl<P> Inlet<P> {
         ready!(self.gate.hold.poll_off(cx));
         ready!(self.gate.intake.poll_open(cx));
         self.buckets.as_mut().map_or(Poll::Ready(true), |buckets| buckets.poll_open(cx))
+    }
+
+    /// The gate is shut: what has come waits here.
+    fn wait_for_gate(&mut self) -> Poll<Option<Inbound>> {
+        self.life.0.held_back.set(true);
+        self.gate.upload.reset();
+        if !self.is_chunk_own && !self.chunk.is_empty() {
+            // It is a part of a large buffer that all of the thread's connections share.
+            self.chunk = Bytes::copy_from_slice(&self.chunk);
+            self.is_chunk_own = true;
+        }
+        self.is_within_memory(self.chunk.len())
+    }
+
+    /// Waits for more to come, if the client may have held what is held, with `chunk` bytes that are not decoded.
+    fn is_within_memory(&mut self, chunk: usize) -> Poll<Option<Inbound>> {
+        match self.gate.lease.hold(self.decoder.held() + chunk) {
+            Ok(()) => Poll::Pending,
+            Err(_) => self.end(Inbound::OutOfMemory),
+        }
+    }
+
+    /// Whether the message that has begun, if one has, comes too slowly; the task is woken when it is time to ask again.
+    fn is_too_slow(&mut self, cx: &mut Context<'_>) -> bool {
+        let arrived = self.decoder.unfinished();
+        if arrived == 0 {
+            self.gate.upload.reset();
+            return false;
+        }
+        loop {
+            let until = match self.gate.upload.progress(arrived, Instant::now()) {
+                Progress::Fine => return false,
+                Progress::TooSlow => return true,
+                Progress::FineUntil(until) => until.into(),
+            };
+            let check = self.upload_check.get_or_insert_with(|| Box::pin(sleep_until(until)));
+            if check.deadline() > until {
+                check.as_mut().reset(until);
+            }
+            if check.as_mut().poll(cx).is_pending() {
+                return false;
+            }
+            self.upload_check = None;
+        }
     }
 
     fn end(&mut self, last: Inbound) -> Poll<Option<Inbound>> {
@@ -192,29 +253,38 @@ where
         if this.ended {
             return Poll::Ready(None);
         }
+        if this.gate.outbox.is_refused() {
+            return this.end(Inbound::OutOfMemory);
+        }
         match this.poll_gate(cx) {
             Poll::Ready(true) => {}
             Poll::Ready(false) => return this.end(Inbound::Flood),
-            Poll::Pending => {
-                this.life.0.held_back.set(true);
-                if !this.is_chunk_own && !this.chunk.is_empty() {
-                    // It is a part of a large buffer that all of the thread's connections share.
-                    this.chunk = Bytes::copy_from_slice(&this.chunk);
-                    this.is_chunk_own = true;
-                }
-                return Poll::Pending;
-            }
+            Poll::Pending => return this.wait_for_gate(),
+        }
+        if let Some(size) = this.gate.size_when_known
+            && this.gate.hold.is_known()
+        {
+            this.decoder.set_message_size(size);
+            this.gate.size_when_known = None;
         }
         loop {
             match this.decoder.decode(&mut this.chunk) {
                 Ok(Some(message)) => {
+                    if matches!(message, Message::Text(_) | Message::Binary(_)) {
+                        this.gate.upload.reset();
+                    }
                     if let Some(buckets) = &mut this.buckets {
                         buckets.take(&message, this.gate.spares_messages);
                     }
                     return Poll::Ready(Some(Inbound::Message(message)));
                 }
                 // Used up, but it may still refer to the buffer that all of the thread's connections share.
-                Ok(None) => this.chunk = Bytes::new(),
+                Ok(None) => {
+                    this.chunk = Bytes::new();
+                    if let Poll::Ready(refused) = this.is_within_memory(0) {
+                        return Poll::Ready(refused);
+                    }
+                }
                 Err(error) => return this.end(Inbound::Broken(error)),
             }
             match Pin::new(&mut this.payload).poll_next(cx) {
@@ -229,6 +299,9 @@ where
                 Poll::Pending => {
                     if let Some(buckets) = &mut this.buckets {
                         buckets.pause();
+                    }
+                    if this.is_too_slow(cx) {
+                        return this.end(Inbound::TooSlow);
                     }
                     return Poll::Pending;
                 }

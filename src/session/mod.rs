@@ -49,6 +49,7 @@ pub mod pipe;
 pub mod rate;
 pub mod socket;
 pub mod socketio;
+pub mod upload;
 pub mod voice;
 pub mod watch;
 pub mod websocket;
@@ -69,8 +70,8 @@ pub struct Worker {
     pub avatars: Arc<AvatarStore>,
     /// The Socket.IO sessions of the process.
     pub engine: Arc<Engine>,
-    /// The bound on accepted messages over all sessions of the process.
-    pub intake: Arc<Budget>,
+    /// The bound on what the clients of the process make it hold.
+    pub budget: Arc<Budget>,
     /// The bounds on sessions of the process.
     pub admission: Arc<Admission>,
     /// The lessons under way in the process.
@@ -132,6 +133,8 @@ pub enum Ending {
     Broken(ProtocolError),
     /// It sent too much for too long.
     Flood,
+    /// A message that it had begun came too slowly.
+    TooSlow,
     /// It was silent for too long.
     Silent,
     /// It did not log in.
@@ -147,9 +150,11 @@ impl Ending {
             Self::ClosedByPeer(_) | Self::Lost => None,
             Self::Broken(error) => Some(error.close_reason()),
             Self::Flood => Some(close::FLOOD),
+            Self::TooSlow => Some(close::TOO_SLOW),
             Self::Silent => Some(close::AWAY),
             Self::Nobody => Some(close::NOBODY),
             Self::Dismissed(Dismissal::SlowConsumer) => Some(close::SLOW_CONSUMER),
+            Self::Dismissed(Dismissal::OutOfMemory) => Some(close::OUT_OF_MEMORY),
             Self::Dismissed(Dismissal::TooManyRooms) => Some(close::TOO_MANY_ROOMS),
             Self::Dismissed(Dismissal::Restart) => Some(close::RESTART),
         }
@@ -158,8 +163,8 @@ impl Ending {
     /// Whether the client was lost, neither leaving nor sent away for what it did.
     pub fn is_loss(&self) -> bool {
         match self {
-            Self::Lost | Self::Silent => true,
-            Self::Dismissed(why) => matches!(why, Dismissal::SlowConsumer | Dismissal::Restart),
+            Self::Lost | Self::Silent | Self::TooSlow => true,
+            Self::Dismissed(why) => !matches!(why, Dismissal::TooManyRooms),
             Self::ClosedByPeer(_) | Self::Broken(_) | Self::Flood | Self::Nobody => false,
         }
     }
@@ -185,7 +190,7 @@ impl fmt::Display for Ending {
             }
             Self::Lost => f.write_str("connection lost"),
             Self::Broken(error) => write!(f, "{error} ({})", self.code()),
-            Self::Flood | Self::Silent | Self::Nobody | Self::Dismissed(_) => {
+            Self::Flood | Self::TooSlow | Self::Silent | Self::Nobody | Self::Dismissed(_) => {
                 write!(f, "{} ({})", self.close_reason().map_or("", |row| row.reason), self.code())
             }
         }

@@ -24,7 +24,7 @@ use super::{
     wire::{MAX_PIECES, Slices, Wire},
 };
 use crate::{
-    chat::{Direct, DirectOutlet, messages::Waiting},
+    chat::{Direct, DirectOutlet, FREE_SHARE, Lease, OutOfMemory, messages::Waiting},
     protocol::websocket::frame::{self, OpCode},
 };
 
@@ -34,6 +34,9 @@ const COPY_BELOW: usize = 2048;
 
 /// With more pieces than this nothing more is delivered, however small they are: each takes more memory than its bytes.
 const MAX_WAITING_PIECES: usize = 1024;
+
+/// Memory that a waiting piece takes beside its bytes.
+const PIECE_BYTES: usize = 2 * size_of::<Piece>();
 
 /// Finished frames waiting for the socket, shared by a session's actor, its inlet and its outlet.
 #[derive(Clone, Debug)]
@@ -52,6 +55,11 @@ struct Queue {
     answers: usize,
     /// Bytes of deliveries, in `pieces` and still in the mailbox.
     waiting: Waiting,
+    /// What of that is the session's own: answers, and the account of pieces. The bytes of deliveries are many sessions',
+    /// and counted where they are made.
+    lease: Lease,
+    /// The memory of the process does not suffice for what waits here: the session is to end.
+    is_refused: bool,
     /// Counts the bytes of answers; those of deliveries are counted where they come from.
     bytes_out: IntCounter,
     /// The inlet waits until there are fewer answers.
@@ -87,8 +95,9 @@ impl Piece {
 }
 
 impl Outbox {
-    /// An empty one, which writes to `wire` if there is one, and counts what leaves it as answers in `bytes_out`.
-    pub fn new(wire: Option<Rc<Wire>>, bytes_out: IntCounter) -> Self {
+    /// An empty one, which writes to `wire` if there is one, charges what waits to `lease`, and counts what leaves it as
+    /// answers in `bytes_out`.
+    pub fn new(wire: Option<Rc<Wire>>, lease: Lease, bytes_out: IntCounter) -> Self {
         Self(Rc::new(RefCell::new(Queue {
             wire,
             pieces: VecDeque::new(),
@@ -96,6 +105,8 @@ impl Outbox {
             written: 0,
             answers: 0,
             waiting: Waiting::default(),
+            lease,
+            is_refused: false,
             bytes_out,
             holds_inlet: false,
             drained: None,
@@ -108,6 +119,11 @@ impl Outbox {
     /// Whether anything waits to be written.
     pub fn has_waiting(&self) -> bool {
         !self.0.borrow().is_empty()
+    }
+
+    /// Whether the memory of the process does not suffice for what waits.
+    pub fn is_refused(&self) -> bool {
+        self.0.borrow().is_refused
     }
 
     /// The count of delivered bytes, for whoever delivers.
@@ -153,6 +169,7 @@ impl Outbox {
         let before = queue.tail.len();
         write(&mut queue.tail);
         queue.answers += queue.tail.len() - before;
+        queue.charge();
     }
 
     /// Queues one frame as an answer, a large payload without copying it.
@@ -165,11 +182,17 @@ impl Outbox {
         queue.answers += payload.len();
         queue.flush_tail();
         queue.pieces.push_back(Piece::Payload(payload));
+        queue.charge();
     }
 
     /// Queues frames that came by the mailbox; they have been counted already.
     pub fn deliver(&self, frames: &[Bytes]) {
-        self.0.borrow_mut().queue_delivery(frames);
+        let queue = &mut *self.0.borrow_mut();
+        let is_behind = !queue.is_empty();
+        queue.queue_delivery(frames);
+        if is_behind && queue.must_not_wait(0) {
+            queue.is_refused = true;
+        }
     }
 
     /// A message of the mailbox has been taken.
@@ -198,6 +221,7 @@ impl Outbox {
         queue.written = 0;
         queue.answers = 0;
         queue.pieces.extend(kept.into_iter().map(Piece::Rest));
+        let _ = queue.recount();
     }
 
     /// The first piece, whole, if somebody else is to write it.
@@ -247,6 +271,26 @@ impl Queue {
         }
         self.flush_tail();
         self.pieces.extend(frames.iter().cloned().map(Piece::Delivery));
+        self.charge();
+    }
+
+    /// Charges what waits now. If there is no room for it, the socket may take some of it first.
+    fn charge(&mut self) {
+        if self.recount().is_err() {
+            // Whoever writes next learns that the connection has failed, if that is so.
+            let _ = self.write();
+            self.is_refused |= self.recount().is_err();
+        }
+    }
+
+    fn recount(&mut self) -> Result<(), OutOfMemory> {
+        self.lease.hold(self.answers + self.pieces.len() * PIECE_BYTES)
+    }
+
+    /// Whether the memory of the process is full, and this session has more than its share waiting already, or would have
+    /// with so many bytes more.
+    fn must_not_wait(&self, bytes: usize) -> bool {
+        self.lease.budget().is_full() && self.waiting.bytes() + bytes > FREE_SHARE
     }
 
     fn flush_tail(&mut self) {
@@ -315,7 +359,12 @@ impl Queue {
             // An idle session holds no buffer.
             self.tail = BytesMut::new();
             self.written = 0;
+            if self.pieces.capacity() > MAX_PIECES {
+                self.pieces = VecDeque::new();
+            }
         }
+        // It is less than before, but may be more than was charged: that is for whoever queued it.
+        let _ = self.recount();
     }
 
     /// A piece has left.
@@ -380,6 +429,11 @@ impl DirectOutlet for RefCell<Queue> {
         if queue.pieces.len() > MAX_WAITING_PIECES {
             return Direct::Full;
         }
+        // What has begun to be written has to be kept.
+        if !was_empty && queue.must_not_wait(bytes) {
+            queue.lease.budget().note_refusal();
+            return Direct::Full;
+        }
         queue.waiting.add(bytes);
         queue.queue_delivery(frames);
         if was_empty {
@@ -404,6 +458,8 @@ pub struct Outlet<S> {
     /// `None` once the actor has ended; what it left in the outbox is still written.
     actor: Option<S>,
     outbox: Outbox,
+    /// The actor's inlet has been asked since the outbox was refused memory.
+    has_told_refusal: bool,
     /// The session's place, kept until its last byte is on its way.
     _admitted: Admitted,
 }
@@ -411,7 +467,7 @@ pub struct Outlet<S> {
 impl<S> Outlet<S> {
     /// Wraps the stream of an actor that writes to `outbox` only.
     pub fn new(actor: S, outbox: Outbox, admitted: Admitted) -> Self {
-        Self { actor: Some(actor), outbox, _admitted: admitted }
+        Self { actor: Some(actor), outbox, has_told_refusal: false, _admitted: admitted }
     }
 }
 
@@ -446,7 +502,10 @@ where
             if let Poll::Ready(Err(error)) = this.outbox.poll_write(cx) {
                 return Poll::Ready(Some(Err(error.into())));
             }
-            if !this.outbox.lets_inlet_go_on(before) {
+            // Its inlet ends a session that is refused memory.
+            let is_to_be_told = !this.has_told_refusal && this.outbox.is_refused();
+            this.has_told_refusal |= is_to_be_told;
+            if !is_to_be_told && !this.outbox.lets_inlet_go_on(before) {
                 break;
             }
         }

@@ -29,12 +29,15 @@ use super::{
     outlet::{Outbox, Outlet},
     rate::{Meter, RateLimit},
     socket::{self, Connection},
+    upload::{Upload, UploadRate},
     voice::Voice,
     watch::Watch,
     wire::Wire,
 };
 use crate::{
-    chat::{Cutter, Delivery, Dialect, Dismissal, Encoding, Intake, Join, Leave, Payload, Publish, Seat},
+    chat::{
+        Cutter, Delivery, Dialect, Dismissal, Encoding, Intake, Join, Lease, Leave, Payload, Publish, Seat,
+    },
     config::{Settings, Switch},
     domain::SessionId,
     metrics::ProtocolMetrics,
@@ -102,13 +105,18 @@ pub fn open(
         response.insert_header((SEC_WEBSOCKET_EXTENSIONS, answer));
     }
     let metrics = worker.metrics.protocol(visitor.door.protocol());
-    let outbox = Outbox::new(Wire::of(req), metrics.bytes_out.clone());
+    let lease = || Lease::new(Arc::clone(&worker.budget));
+    let outbox = Outbox::new(Wire::of(req), lease(), metrics.bytes_out.clone());
     if let Some(watch) = &visitor.watch {
         watch.begun(outbox.waiting());
     }
-    let intake = Intake::new(settings.max_intake_bytes.get(), Arc::clone(&worker.intake));
+    let intake = Intake::new(settings.max_intake_bytes.get(), Arc::clone(&worker.budget));
     let is_chat = visitor.door == Door::Chat;
-    let message_size = if is_chat { settings.max_payload } else { settings.max_message_size };
+    let (message_size, size_when_known) = if is_chat {
+        (settings.max_login_size(), Some(settings.max_payload.get()))
+    } else {
+        (settings.max_message_size, None)
+    };
     let limits = Limits { message_size: message_size.get(), fragments: settings.max_fragments.get() };
     let decoder = Decoder::new(limits, agreement.map(|_| worker.inflater.clone()));
     let hold = Hold::default();
@@ -119,6 +127,9 @@ pub fn open(
         hold: hold.clone(),
         rate: RateLimit::of(settings),
         spares_messages: is_chat,
+        lease: lease(),
+        upload: Upload::new(UploadRate::of(settings)),
+        size_when_known,
     };
     let life = Life::default();
     let inlet = Inlet::new(payload, decoder, gate, life.clone(), metrics.bytes_in.clone());
@@ -272,12 +283,13 @@ impl WebSocketSession {
         ctx.run_later(next.saturating_duration_since(now), Self::beat);
     }
 
-    /// The one way out. The first ending counts; frames queued before it are still written, but to a slow consumer.
+    /// The one way out. The first ending counts; frames queued before it are still written, but to
+    /// whoever ends because of what waits for it.
     fn end(&mut self, ending: Ending, ctx: &mut <Self as Actor>::Context) {
         if self.ending.is_some() {
             return;
         }
-        if ending == Ending::Dismissed(Dismissal::SlowConsumer) {
+        if matches!(ending, Ending::Dismissed(Dismissal::SlowConsumer | Dismissal::OutOfMemory)) {
             self.outbox.clear();
         }
         match (&ending, ending.close_reason()) {
@@ -380,6 +392,8 @@ impl StreamHandler<Inbound> for WebSocketSession {
                 self.end(Ending::Broken(error), ctx);
             }
             Inbound::Flood => self.end(Ending::Flood, ctx),
+            Inbound::TooSlow => self.end(Ending::TooSlow, ctx),
+            Inbound::OutOfMemory => self.end(Ending::Dismissed(Dismissal::OutOfMemory), ctx),
             Inbound::Lost => self.end(Ending::Lost, ctx),
         }
     }

@@ -30,6 +30,7 @@ mod limits;
 mod limits_at_doors;
 mod long_recovery;
 mod look_alikes;
+mod memory;
 mod metrics;
 mod namespaces;
 mod no_origin;

@@ -9,6 +9,7 @@ mod client;
 mod crowd;
 mod drop;
 mod harness;
+mod memory;
 mod parts;
 #[allow(dead_code, reason = "tests to come use the rest")]
 mod program;

@@ -4,7 +4,7 @@ use std::{error::Error, hint::black_box};
 
 use echoroom::{
     chat::{
-        Dialect, Encoding,
+        Budget, Dialect, Encoding,
         audience::Audience,
         line::Line,
         round::{Hearers, OpenRound, Reach},
@@ -34,13 +34,13 @@ pub fn all_dialects(_: usize) -> Result<Repetition, Box<dyn Error>> {
 
 /// Rounds from the first line to the last, for an audience that speaks these.
 fn encode(dialects: &[Dialect]) -> Repetition {
-    let audience = audience(dialects);
+    let (audience, budget) = (audience(dialects), Budget::new(1 << 20));
     Box::new(move || {
         let mut open = OpenRound::new(black_box(&audience));
         for offset in (FIRST_OFFSET..).take(LINES) {
             open.push(&black_box(said(offset)), Reach::All, None);
         }
-        let (round, kept) = open.finish(Hearers::Room);
+        let (round, kept) = open.finish(Hearers::Room, &budget);
         black_box((round, kept.into_record()));
         Ok(())
     })

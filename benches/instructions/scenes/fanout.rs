@@ -6,7 +6,7 @@ use actix::{Actor, Addr, Context, Handler, System};
 use bytes::Bytes;
 use echoroom::{
     chat::{
-        Cutter, Delivery, Dialect, Direct, DirectOutlet, Encoding, FanOut, Outlets, Patience, Seat,
+        Budget, Cutter, Delivery, Dialect, Direct, DirectOutlet, Encoding, FanOut, Outlets, Patience, Seat,
         messages::{Attach, FanOutRound, Hear, Waiting},
         room::Room,
         rooms::Rooms,
@@ -99,7 +99,7 @@ impl Stage {
         for offset in (1..).take(encode::LINES) {
             open.push(&encode::said(offset), Reach::AllBut(speaker), None);
         }
-        let (round, _) = open.finish(Hearers::Room);
+        let (round, _) = open.finish(Hearers::Room, &Budget::new(1 << 20));
         let (frames, _) = round.frames(PLAIN).ok_or("a round has frames")?;
         let bytes = (LISTENERS - 1) * frames.len();
         Ok(Self { fanout, round: FanOutRound { room, round: Arc::new(round) }, heard, bytes })

@@ -4,7 +4,10 @@ use std::{error::Error, path::Path, time::Duration};
 
 use actix::System;
 use echoroom::{
-    chat::round::{Hearers, OpenRound, Reach},
+    chat::{
+        Budget,
+        round::{Hearers, OpenRound, Reach},
+    },
     domain::RoomName,
     journal::{
         Append, Epoch, Journal, Keyed, Record, Retention, memory::MemoryJournal, sqlite::SqliteJournal,
@@ -65,7 +68,7 @@ fn record(round: usize) -> Option<Record> {
     for offset in offsets.clone() {
         open.push(&encode::said(offset), Reach::All, None);
     }
-    let (mut record, _) = open.finish(Hearers::Room).1.into_record()?;
+    let (mut record, _) = open.finish(Hearers::Room, &Budget::new(1 << 20)).1.into_record()?;
     record.keys = offsets.map(|offset| Keyed { key: [offset as u8; 16], offset, at: encode::AT }).collect();
     Some(record)
 }

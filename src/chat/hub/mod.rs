@@ -21,6 +21,7 @@ use self::{
     recovery::{Absent, Recovery, RecoveryLimits},
 };
 use super::{
+    budget::Budget,
     fanout::FanOut,
     line::Line,
     messages::{
@@ -57,6 +58,7 @@ pub struct HubLimits {
 /// Where each socket is, and the order of what is emitted. One for all workers.
 pub struct Hub {
     limits: HubLimits,
+    budget: Arc<Budget>,
     rooms: Rooms<SocketRoom>,
     sockets: HashMap<SessionId, Place>,
     namespaces: Vec<Namespace>,
@@ -77,10 +79,11 @@ struct Place {
 }
 
 impl Hub {
-    /// A hub without sockets.
-    pub fn new(limits: HubLimits) -> Self {
+    /// A hub without sockets; the events that wait for clients are charged to `budget`.
+    pub fn new(limits: HubLimits, budget: Arc<Budget>) -> Self {
         Self {
             limits,
+            budget,
             rooms: Rooms::new(limits.max_rooms),
             sockets: HashMap::new(),
             namespaces: Vec::new(),
@@ -265,7 +268,7 @@ impl Hub {
         let Some(open) = namespace.open.take() else {
             return;
         };
-        let (room, round) = (namespace.room, Arc::new(open.finish(hearers).0));
+        let (room, round) = (namespace.room, Arc::new(open.finish(hearers, &self.budget).0));
         for fanout in namespace.audience.workers().filter_map(|worker| self.workers.get(&worker)) {
             fanout.do_send(FanOutRound { room, round: Arc::clone(&round) });
         }

@@ -159,6 +159,8 @@ pub enum Refusal {
 pub enum Dismissal {
     /// Too much was waiting for it.
     SlowConsumer,
+    /// The process holds as much as it may, and something more would have had to be held for it.
+    OutOfMemory,
     /// Its room would be one too many.
     TooManyRooms,
     /// The server stops.

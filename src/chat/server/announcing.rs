@@ -69,7 +69,7 @@ impl ChatServer {
         let mut open = OpenRound::new(&audience);
         let deflater = super::talking::deflater(&mut self.deflater, &audience);
         open.push(&Line::Users(&references(&list)), Reach::All, deflater);
-        let round = open.finish(Hearers::Only(vec![session])).0.into();
+        let round = open.finish(Hearers::Only(vec![session]), &self.budget).0.into();
         if let Some(fanout) = self.workers.get(&worker) {
             fanout.do_send(FanOutRound { room: id, round });
         }

@@ -14,6 +14,7 @@ use tokio::sync::oneshot;
 
 use super::{
     alarms::{Alarms, Ringing},
+    budget::Budget,
     commits::Commits,
     fanout::FanOut,
     listing::Listing,
@@ -74,6 +75,7 @@ pub struct ChatServer {
     rooms: Rooms<Room>,
     new_rooms: NewRooms,
     journal: Arc<dyn Journal>,
+    budget: Arc<Budget>,
     commits: Commits,
     metrics: Arc<Metrics>,
     workers: HashMap<WorkerId, Addr<FanOut>>,
@@ -99,10 +101,17 @@ pub struct ChatServer {
 }
 
 impl ChatServer {
-    /// A chat server that keeps what is said in `journal`, and its numbers in `metrics`.
-    pub fn new(limits: ChatLimits, journal: Arc<dyn Journal>, metrics: Arc<Metrics>) -> Self {
+    /// A chat server that keeps what is said in `journal`, and its numbers in `metrics`. What waits for sessions is charged
+    /// to `budget`.
+    pub fn new(
+        limits: ChatLimits,
+        journal: Arc<dyn Journal>,
+        metrics: Arc<Metrics>,
+        budget: Arc<Budget>,
+    ) -> Self {
         Self {
             limits,
+            budget,
             rooms: Rooms::new(limits.max_rooms),
             new_rooms: NewRooms::new(limits.max_new_rooms),
             journal,

@@ -183,7 +183,7 @@ impl ChatServer {
         let fanout = self.fanout_of(session).ok_or(Refusal::NotLoggedIn)?.clone();
         let is_handed = AtomicBool::new(false);
         let handing = Handing { readers, at, sender: session, ticket, fanout, is_handed };
-        let round = open.finish(Hearers::Only(hearers)).0.with_handing(handing);
+        let round = open.finish(Hearers::Only(hearers), &self.budget).0.with_handing(handing);
         // Behind what was said before.
         self.end_round(id);
         self.fan_out(id, audience.workers(), Arc::new(round));
@@ -220,7 +220,7 @@ impl ChatServer {
         self.end_round(id);
         if let Some(room) = self.rooms.get(id) {
             let workers: Vec<_> = room.audience.workers().collect();
-            self.fan_out(id, workers.into_iter(), Arc::new(open.finish(Hearers::Idle).0));
+            self.fan_out(id, workers.into_iter(), Arc::new(open.finish(Hearers::Idle, &self.budget).0));
         }
     }
 
@@ -254,7 +254,7 @@ impl ChatServer {
         let Some(open) = room.open.take() else {
             return;
         };
-        let (round, kept) = open.finish(Hearers::Room);
+        let (round, kept) = open.finish(Hearers::Room, &self.budget);
         let round = Arc::new(round);
         for worker in room.audience.workers() {
             if let Some(fanout) = self.workers.get(&worker) {

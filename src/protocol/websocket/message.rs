@@ -93,6 +93,22 @@ impl Decoder {
         }
     }
 
+    /// Bytes that a message may have from here on.
+    pub fn set_message_size(&mut self, size: usize) {
+        self.limits.message_size = size;
+    }
+
+    /// Bytes that have arrived of what is unfinished: a message, a frame, a header. They rise until that is whole.
+    pub fn unfinished(&self) -> usize {
+        let message = self.message.as_ref().map_or(0, |message| message.payload.len().max(1));
+        message + self.control.len() + self.header.len + usize::from(self.frame.is_some())
+    }
+
+    /// Bytes of memory that are held for that.
+    pub fn held(&self) -> usize {
+        self.message.as_ref().map_or(0, |message| message.payload.capacity()) + self.control.capacity()
+    }
+
     /// Takes bytes from the front of `input` up to the end of the next message.
     ///
     /// `None` means that `input` is used up. After a close message or an error the rest of the connection is
@@ -303,13 +319,9 @@ mod tests {
                     Err(error) => return (messages, Some(error)),
                 }
             }
-            assert!(held_bytes(&decoder) <= 2 * LIMITS.message_size + 1024);
+            assert!(decoder.held() <= 2 * LIMITS.message_size + 1024);
         }
         (messages, None)
-    }
-
-    fn held_bytes(decoder: &Decoder) -> usize {
-        decoder.control.capacity() + decoder.message.as_ref().map_or(0, |message| message.payload.capacity())
     }
 
     fn decode(bytes: &[u8]) -> (Vec<Message>, Option<ProtocolError>) {
@@ -391,7 +403,8 @@ mod tests {
         bytes.extend((1_u64 << 40).to_be_bytes());
         bytes.extend([0; 5]);
         assert_eq!(decoder.decode(&mut bytes.into()), Ok(None));
-        assert!(held_bytes(&decoder) <= 64);
+        assert!(decoder.held() <= 64);
+        assert_eq!(decoder.unfinished(), 2);
     }
 
     /// A legal conversation: messages in fragments, with pings between them.

@@ -27,7 +27,7 @@ impl Conversation {
     ) -> Next {
         let (face, room) = (entered.face.clone(), entered.name.clone());
         self.user = Some(User { face, token: entered.token, room });
-        self.has_been_somebody = true;
+        self.hold.note_known();
         let range = match entered.resume {
             Resume::From(offset) => Range::After { after: offset, max_bytes: REPLAY_PAGE_BYTES },
             Resume::Fresh | Resume::Lost(_) => latest(entered.head),

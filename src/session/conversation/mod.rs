@@ -99,6 +99,8 @@ pub struct Hold(Rc<HoldState>);
 #[derive(Debug, Default)]
 struct HoldState {
     is_on: Cell<bool>,
+    /// The client has logged in, some time.
+    is_known: Cell<bool>,
     /// Who waits for its end.
     inlet: RefCell<Option<Waker>>,
 }
@@ -111,6 +113,15 @@ impl Hold {
         }
         *self.0.inlet.borrow_mut() = Some(cx.waker().clone());
         Poll::Pending
+    }
+
+    fn note_known(&self) {
+        self.0.is_known.set(true);
+    }
+
+    /// Whether the client has logged in, some time.
+    pub fn is_known(&self) -> bool {
+        self.0.is_known.get()
     }
 
     fn is_on(&self) -> bool {
@@ -144,7 +155,6 @@ pub struct Conversation {
     catching_up: Option<CatchUp>,
     /// What it says privately once it does.
     waiting_private: Option<Box<PrivateRequest>>,
-    has_been_somebody: bool,
     /// Whether a login of it came with a token.
     has_shown_token: bool,
 }
@@ -228,14 +238,13 @@ impl Conversation {
             waiting_history: None,
             catching_up: None,
             waiting_private: None,
-            has_been_somebody: false,
             has_shown_token: false,
         }
     }
 
     /// Whether somebody has logged in, however it went on.
     pub fn has_been_somebody(&self) -> bool {
-        self.has_been_somebody
+        self.hold.is_known()
     }
 
     /// Whether the name of its user is held when the session ends: for a client that was lost, and for one that comes back

@@ -1,7 +1,13 @@
 use super::*;
+use crate::chat::Budget;
+
+/// A lease of a budget that does not matter.
+fn lease() -> Lease {
+    Lease::new(Budget::new(1 << 20))
+}
 
 fn outbox() -> Outbox {
-    Outbox::new(None, IntCounter::new("bytes", "bytes").expect("a legal name"))
+    Outbox::new(None, lease(), IntCounter::new("bytes", "bytes").expect("a legal name"))
 }
 
 fn drain(outbox: &Outbox) -> Vec<Vec<u8>> {
@@ -68,7 +74,7 @@ async fn wired() -> (Outbox, std::net::TcpStream) {
     let wire = Wire::new(stream).expect("connected");
     wire.open();
     std::future::poll_fn(|cx| wire.poll_writable(cx)).await.expect("connected");
-    (Outbox::new(Some(wire), IntCounter::new("bytes", "bytes").expect("a legal name")), client)
+    (Outbox::new(Some(wire), lease(), IntCounter::new("bytes", "bytes").expect("a legal name")), client)
 }
 
 async fn write_all(outbox: &Outbox) {

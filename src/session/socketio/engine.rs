@@ -25,7 +25,9 @@ use super::{
     session::{Depart, EndSession, IsPolling, RequestGone, SocketIoSession, TakePackets, TakePoll},
 };
 use crate::{
-    chat::{Budget, FanOut, Hub, HubLimits, Intake, Outlets, Patience, RecoveryLimits, messages::AddWorker},
+    chat::{
+        Budget, FanOut, Hub, HubLimits, Intake, Lease, Outlets, Patience, RecoveryLimits, messages::AddWorker,
+    },
     config::{LONGEST_TIMER_MILLIS, Settings},
     domain::WorkerId,
     metrics::Metrics,
@@ -189,9 +191,16 @@ impl Engine {
         })
     }
 
+    /// What somebody is to hold of what a client sends, or waits for.
+    pub fn lease(&self) -> Lease {
+        Lease::new(Arc::clone(&self.intake))
+    }
+
     /// The hub. The first to ask starts it on its own thread.
     pub fn hub(&self) -> &Addr<Hub> {
-        self.hub.get_or_init(|| self.parts.start("socketio-rooms", Hub::new(self.settings.hub)))
+        self.hub.get_or_init(|| {
+            self.parts.start("socketio-rooms", Hub::new(self.settings.hub, Arc::clone(&self.intake)))
+        })
     }
 
     /// Emits to the sockets of a namespace, from anywhere: to everybody, or to those in some rooms.

@@ -165,7 +165,7 @@ fn close_frame_for(why: EndReason) -> Bytes {
 pub(super) fn reason_of(why: Dismissal) -> EndReason {
     match why {
         Dismissal::Restart => EndReason::ServerShuttingDown,
-        Dismissal::SlowConsumer => EndReason::SlowConsumer,
+        Dismissal::SlowConsumer | Dismissal::OutOfMemory => EndReason::SlowConsumer,
         Dismissal::TooManyRooms => EndReason::ForcedClose,
     }
 }

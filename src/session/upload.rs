@@ -1,0 +1,96 @@
+//! How fast a message must come once it has begun. A plain value: it is told the time and does not look at a clock.
+
+use std::time::{Duration, Instant};
+
+use crate::config::Settings;
+
+/// How fast unfinished messages must come.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct UploadRate {
+    /// Bytes a second, on the average of the time since the message began; 0 is no limit.
+    pub bytes_per_second: usize,
+    /// How long a message may be slower.
+    pub patience: Duration,
+}
+
+impl UploadRate {
+    /// As the server is set up.
+    pub fn of(settings: &Settings) -> Self {
+        Self { bytes_per_second: settings.min_upload_rate as usize, patience: settings.upload_patience.get() }
+    }
+}
+
+/// The message that is coming in, if one is.
+#[derive(Clone, Copy, Debug)]
+pub struct Upload {
+    rate: UploadRate,
+    began: Option<Instant>,
+}
+
+/// What is to be thought of an unfinished message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// It comes fast enough, unless nothing more has come until then.
+    FineUntil(Instant),
+    /// It comes fast enough, whatever happens: there is no limit.
+    Fine,
+    /// It comes too slowly.
+    TooSlow,
+}
+
+impl Upload {
+    /// None has begun.
+    pub fn new(rate: UploadRate) -> Self {
+        Self { rate, began: None }
+    }
+
+    /// No message is unfinished, or the server itself has stopped reading: what follows begins anew.
+    pub fn reset(&mut self) {
+        self.began = None;
+    }
+
+    /// `arrived` bytes of a message have come and its end has not. To be asked when nothing more is there to be read.
+    pub fn progress(&mut self, arrived: usize, now: Instant) -> Progress {
+        let UploadRate { bytes_per_second, patience } = self.rate;
+        if bytes_per_second == 0 {
+            return Progress::Fine;
+        }
+        let began = *self.began.get_or_insert(now);
+        let worth = Duration::try_from_secs_f64(arrived as f64 / bytes_per_second as f64);
+        let until = began.checked_add(worth.unwrap_or(Duration::MAX).max(patience));
+        match until {
+            None => Progress::Fine,
+            Some(until) if now < until => Progress::FineUntil(until),
+            Some(_) => Progress::TooSlow,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const RATE: UploadRate = UploadRate { bytes_per_second: 1000, patience: Duration::from_secs(10) };
+
+    #[test]
+    fn a_message_has_some_time_and_then_a_second_for_each_thousand_bytes() {
+        let (mut upload, start) = (Upload::new(RATE), Instant::now());
+        let after = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(upload.progress(1, start), Progress::FineUntil(after(10)));
+        assert_eq!(upload.progress(1, after(9)), Progress::FineUntil(after(10)));
+        assert_eq!(upload.progress(12_000, after(10)), Progress::FineUntil(after(12)));
+        assert_eq!(upload.progress(12_000, after(12)), Progress::TooSlow);
+        upload.reset();
+        assert_eq!(upload.progress(1, after(100)), Progress::FineUntil(after(110)));
+    }
+
+    #[test]
+    fn without_a_rate_a_message_may_take_any_time() {
+        let mut upload = Upload::new(UploadRate { bytes_per_second: 0, ..RATE });
+        let start = Instant::now();
+        assert_eq!(upload.progress(1, start), Progress::Fine);
+        assert_eq!(upload.progress(1, start + Duration::from_secs(1_000_000)), Progress::Fine);
+        let mut endless = Upload::new(UploadRate { bytes_per_second: 1, ..RATE });
+        assert_eq!(endless.progress(usize::MAX, start), Progress::Fine);
+    }
+}
