@@ -4,6 +4,7 @@
 //! not grow faster than its cause, the test compares two sizes of one attack. How fast the server is belongs in the load
 //! benchmark.
 
+mod amplification;
 #[allow(dead_code, reason = "tests to come use the rest")]
 mod client;
 mod crowd;
