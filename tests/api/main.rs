@@ -23,6 +23,7 @@ mod hosts;
 mod http;
 mod identity;
 mod journal;
+mod large_messages;
 mod last_words;
 mod leaving;
 mod lesson;

@@ -185,6 +185,8 @@ impl SocketIoSession {
             return self.finish_orderly(why, ctx);
         }
         let max_waiting = self.engine.settings.max_waiting;
+        // One answer may be as large as an event, however little may wait.
+        let largest = self.engine.settings.max_payload;
         let answers_before_pause = match self.down.pipe() {
             Some(pipe) => {
                 self.pour(&pipe, ctx);
@@ -192,12 +194,12 @@ impl SocketIoSession {
             }
             None => {
                 self.flush_to_poll(ctx);
-                max_waiting.saturating_mul(POLLING_OVERHANG)
+                max_waiting.saturating_mul(POLLING_OVERHANG).max(largest)
             }
         };
         let answers = self.down.answers();
         self.gate.set_paused(answers > answers_before_pause);
-        if answers > max_waiting.saturating_mul(MAX_OVERHANG) {
+        if answers > max_waiting.saturating_mul(MAX_OVERHANG).max(largest) {
             self.finish(EndReason::SlowConsumer, ctx);
         }
     }

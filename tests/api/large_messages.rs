@@ -1,0 +1,33 @@
+//! One message may be larger than what may wait for a session: who keeps up gets it, at every door.
+
+use echoroom::config::Settings;
+use serde_json::{Value, json};
+
+use crate::{
+    chatters::{CHAT_DOORS, Chatter},
+    helpers::{TestServer, settings},
+};
+
+#[actix_web::test]
+async fn a_reader_who_keeps_up_gets_what_is_larger_than_what_may_wait_for_it() {
+    let small = Settings {
+        max_queue_bytes: "4k".parse().expect("a size"),
+        max_intake_bytes: "1k".parse().expect("a size"),
+        ..settings()
+    };
+    for door in CHAT_DOORS {
+        let server = TestServer::with(small.clone()).await;
+        let mut ann = Chatter::settled(&server, door, "Ann").await;
+        let mut ben = Chatter::settled(&server, door, "Ben").await;
+        for number in 0..3 {
+            let msg = format!("{number} {}", "x".repeat(60_000));
+            let said = ann.ask("sendMessage", &json!({"msg": msg})).await;
+            assert!(said["data"]["offset"].is_u64(), "{door:?}: {said}");
+            assert_eq!(ben.next_named("receiveMessage").await["msg"], msg, "{door:?}");
+        }
+        let history = ben.ask("history", &json!({"limit": 50})).await;
+        let page = history["data"]["messages"].as_array().map(Vec::len);
+        assert_eq!(page, Some(3), "{door:?}");
+        assert_ne!(ben.ask("ping", &json!({})).await["data"], Value::Null, "{door:?}");
+    }
+}
