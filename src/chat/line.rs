@@ -4,7 +4,10 @@ use std::borrow::Cow;
 
 use bytes::Bytes;
 
-use super::news::{Listed, Notice};
+use super::{
+    messages::Emission,
+    news::{Listed, Notice},
+};
 use crate::{
     journal::{Kind, NewEntry},
     protocol::{
@@ -26,12 +29,20 @@ pub enum Dialect {
     ChatChanges,
     /// [`SocketIo`](Self::SocketIo) with every change of who is there, and no list of them.
     SocketIoChanges,
+    /// [`SocketIo`](Self::SocketIo) without what lets a client come back.
+    BareSocketIo,
 }
 
 impl Dialect {
     /// All of them, each at its own index.
-    pub const ALL: [Self; 5] =
-        [Self::Plain, Self::Chat, Self::SocketIo, Self::ChatChanges, Self::SocketIoChanges];
+    pub const ALL: [Self; 6] = [
+        Self::Plain,
+        Self::Chat,
+        Self::SocketIo,
+        Self::ChatChanges,
+        Self::SocketIoChanges,
+        Self::BareSocketIo,
+    ];
 
     /// Those that are told every change of who is there, and are sent no list after it.
     pub const CHANGES: [Self; 2] = [Self::ChatChanges, Self::SocketIoChanges];
@@ -50,6 +61,8 @@ impl Dialect {
             (Self::Chat | Self::ChatChanges, true) => Self::ChatChanges,
             (Self::SocketIo | Self::SocketIoChanges, false) => Self::SocketIo,
             (Self::SocketIo | Self::SocketIoChanges, true) => Self::SocketIoChanges,
+            // Nobody chats in it.
+            (Self::BareSocketIo, _) => Self::BareSocketIo,
         }
     }
 
@@ -76,22 +89,25 @@ pub enum Line<'a> {
     Typing(&'a str, bool),
     /// A user tells another one something.
     Private(Private<'a>),
-    /// A client of Socket.IO emitted an event: its packet, and its attachments.
-    Emitted(&'a str, &'a [Bytes]),
+    /// A client of Socket.IO emitted an event.
+    Emitted(&'a Emission),
 }
 
 impl<'a> Line<'a> {
     /// The line as the payload of a frame, for those who speak `dialect`; `None` if they do not hear of it.
     pub fn payload(&self, dialect: Dialect) -> Option<(OpCode, Cow<'a, [u8]>)> {
         match (dialect, *self) {
-            (Dialect::SocketIo, Self::Emitted(packet, _)) => {
-                Some((OpCode::Text, Cow::Borrowed(packet.as_bytes())))
+            (Dialect::SocketIo, Self::Emitted(emission)) => {
+                Some((OpCode::Text, Cow::Borrowed(emission.packet.as_bytes())))
+            }
+            (Dialect::BareSocketIo, Self::Emitted(emission)) => {
+                Some((OpCode::Text, as_bytes(emission.bare())))
             }
             (Dialect::Plain, _) => self.plain(),
             (Dialect::Chat | Dialect::ChatChanges, _) => {
                 self.event(dialect).map(|event| (OpCode::Text, Cow::Owned(event.to_json())))
             }
-            (Dialect::SocketIo | Dialect::SocketIoChanges, _) => {
+            (Dialect::SocketIo | Dialect::SocketIoChanges | Dialect::BareSocketIo, _) => {
                 self.event(dialect).map(|event| (OpCode::Text, Cow::Owned(event.to_packet().into_bytes())))
             }
         }
@@ -100,7 +116,7 @@ impl<'a> Line<'a> {
     /// Payloads of binary frames that follow the first.
     pub fn attachments(&self) -> &'a [Bytes] {
         match *self {
-            Self::Emitted(_, attachments) => attachments,
+            Self::Emitted(emission) => &emission.attachments,
             _ => &[],
         }
     }
@@ -118,7 +134,7 @@ impl<'a> Line<'a> {
     fn event(&self, dialect: Dialect) -> Option<Event<'a>> {
         Some(match *self {
             Self::Said(offset, entry) => said_event(offset, entry, false),
-            Self::Binary(_) | Self::Emitted(..) => return None,
+            Self::Binary(_) | Self::Emitted(_) => return None,
             Self::UsersAgain(_) if dialect.wants_changes() => return None,
             Self::Notice(notice) if notice.has_come => Event::AddUser(somebody(notice, dialect)?),
             Self::Notice(notice) => Event::DelUser(somebody(notice, dialect)?),
@@ -126,6 +142,13 @@ impl<'a> Line<'a> {
             Self::Typing(username, typing) => Event::Typing { username, typing },
             Self::Private(private) => Event::ReceivePrivate(private),
         })
+    }
+}
+
+fn as_bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
+    match text {
+        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
+        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
     }
 }
 

@@ -360,9 +360,10 @@ impl Round {
 mod tests {
     use super::*;
     use crate::{
+        chat::messages::Emission,
         domain::WorkerId,
         journal::{Kind, NewEntry, entry},
-        protocol::websocket::deflate::FULL_WINDOW,
+        protocol::{socketio::Args, websocket::deflate::FULL_WINDOW},
     };
 
     const PLAIN: Encoding = Encoding { dialect: Dialect::Plain, deflated: false };
@@ -461,9 +462,12 @@ mod tests {
         let sockets = Encoding { dialect: Dialect::SocketIo, deflated: false };
         let mut open = OpenRound::new(&audience(&[sockets, PLAIN]));
         let attachments = [Bytes::from_static(b"x"), Bytes::from_static(b"y")];
-        open.push(&Line::Emitted("42[]", &[]), Reach::All, None);
-        open.push(&Line::Emitted("452-[]", &attachments), Reach::AllBut(SessionId::of(5)), None);
-        open.push(&Line::Emitted("42[1]", &[]), Reach::All, None);
+        let emission = |json: &'static str, attachments: &[Bytes]| {
+            Emission::new("/", Args { json: json.into(), attachments: attachments.to_vec() }, None, None)
+        };
+        open.push(&Line::Emitted(&emission("[]", &[])), Reach::All, None);
+        open.push(&Line::Emitted(&emission("[]", &attachments)), Reach::AllBut(SessionId::of(5)), None);
+        open.push(&Line::Emitted(&emission("[1]", &[])), Reach::All, None);
         let round = open.finish(Hearers::Room, &Budget::new(1 << 20)).0;
         let (all, lines) = round.frames(sockets).expect("lines");
         assert_eq!((&all[..], lines), (&b"\x81\x0442[]\x81\x06452-[]\x82\x01x\x82\x01y\x81\x0542[1]"[..], 3));

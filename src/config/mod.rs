@@ -2,9 +2,11 @@
 
 use std::{
     ffi::OsString,
+    fmt::Display,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     num::NonZeroUsize,
     path::PathBuf,
+    str::FromStr,
 };
 
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
@@ -14,7 +16,7 @@ pub use self::{
     check::{LONGEST_TIMER_MILLIS, SettingError},
     host::{AllowedHost, HostName},
     per_address::PerAddress,
-    values::{AllowedOrigin, ByteSize, JournalKind, Network, Period, Switch},
+    values::{AllowedOrigin, ByteSize, JournalKind, Network, Period, PeriodOrOff, Switch},
 };
 
 pub mod check;
@@ -30,7 +32,7 @@ const PLATFORM_PORT: &str = "PORT";
 pub(crate) mod defaults {
     use std::time::Duration;
 
-    use super::{ByteSize, PerAddress, Period};
+    use super::{ByteSize, PerAddress, Period, PeriodOrOff};
 
     pub(super) const PORT: u16 = 3000;
     pub(super) const STATIC_DIR: &str = "static";
@@ -50,7 +52,7 @@ pub(crate) mod defaults {
     pub(super) const POLLING_OPEN_TIMEOUT: Period = Period(Duration::from_secs(10));
     pub(super) const MAX_ENDED_SESSIONS: usize = 1000;
     pub(super) const MAX_ATTACHMENTS: usize = 10;
-    pub(super) const RECOVERY_WINDOW: Period = Period(Duration::from_secs(120));
+    pub(super) const RECOVERY_WINDOW: PeriodOrOff = PeriodOrOff(Duration::from_secs(120));
     pub(super) const RECOVERY_BYTES: ByteSize = ByteSize(16 * 1024 * 1024);
     pub(super) const RECOVERY_SOCKETS: usize = 10_000;
     pub(super) const DATA_DIR: &str = "data";
@@ -251,16 +253,19 @@ pub struct Settings {
     #[arg(long, env = "ECHOROOM_RELAY", value_name = "SWITCH", default_value_t = Switch::Off)]
     pub relay: Switch,
 
-    /// How long what a client of /relay misses while it is away is kept for it, and its place in its room
+    /// How long what a client of /relay misses while it is away is kept for it, and its place in its room. 0 switches
+    /// that off: events then have no argument more than their sender gave them
     #[arg(long, env = "ECHOROOM_RECOVERY_WINDOW", value_name = "TIME", default_value_t = default::RECOVERY_WINDOW)]
-    pub recovery_window: Period,
+    pub recovery_window: PeriodOrOff,
 
     /// Bytes of events that are kept for that; the oldest go
-    #[arg(long, env = "ECHOROOM_RECOVERY_BYTES", value_name = "BYTES", default_value_t = default::RECOVERY_BYTES)]
+    #[arg(long, env = "ECHOROOM_RECOVERY_BYTES", value_name = "BYTES", default_value_t = default::RECOVERY_BYTES,
+          value_parser = some_recovery::<ByteSize>)]
     pub recovery_bytes: ByteSize,
 
     /// Clients that are away and whose places are kept; the oldest go
-    #[arg(long, env = "ECHOROOM_RECOVERY_SOCKETS", value_name = "COUNT", default_value_t = nonzero(default::RECOVERY_SOCKETS))]
+    #[arg(long, env = "ECHOROOM_RECOVERY_SOCKETS", value_name = "COUNT", default_value_t = nonzero(default::RECOVERY_SOCKETS),
+          value_parser = some_recovery::<NonZeroUsize>)]
     pub recovery_sockets: NonZeroUsize,
 
     /// Largest text or binary message in bytes; a larger one closes its session with 1009, a text at /chat is refused
@@ -540,6 +545,14 @@ pub fn reachable(bound: SocketAddr) -> SocketAddr {
         ip => ip,
     };
     (ip, bound.port()).into()
+}
+
+/// A bound on recovery. None of it is not a bound, but a wish that has a setting of its own.
+fn some_recovery<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
+    text.parse().map_err(|error: T::Err| match text.trim_start_matches('0') {
+        "" if !text.is_empty() => "it is at least 1; --recovery-window 0 switches recovery off".to_owned(),
+        _ => error.to_string(),
+    })
 }
 
 const fn nonzero(count: usize) -> NonZeroUsize {

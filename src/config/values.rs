@@ -124,6 +124,43 @@ impl fmt::Display for Period {
     }
 }
 
+/// A length of time, or `0` for what is switched off.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PeriodOrOff(pub(super) Duration);
+
+/// Why a text is not a [`PeriodOrOff`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error(
+    "a time is a number of seconds, such as 20, or 500ms, 20s, 5m, 12h or 30d, at most a year; 0 switches this off"
+)]
+pub struct PeriodOrOffError;
+
+impl PeriodOrOff {
+    /// The length; zero if it is switched off.
+    pub fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl FromStr for PeriodOrOff {
+    type Err = PeriodOrOffError;
+
+    fn from_str(text: &str) -> Result<Self, PeriodOrOffError> {
+        let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+        let is_zero = unit_at > 0 && text[..unit_at].bytes().all(|digit| digit == b'0');
+        if is_zero && format!("1{}", &text[unit_at..]).parse::<Period>().is_ok() {
+            return Ok(Self(Duration::ZERO));
+        }
+        text.parse::<Period>().map(|period| Self(period.get())).map_err(|_| PeriodOrOffError)
+    }
+}
+
+impl fmt::Display for PeriodOrOff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0.is_zero() { f.write_str("0") } else { Period(self.0).fmt(f) }
+    }
+}
+
 /// Where messages are kept.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum JournalKind {
@@ -287,6 +324,21 @@ mod tests {
         }
         for text in ["0", "0ms", "99999999999999999999", "9999999999m"] {
             assert_eq!(parse(text), Err(PeriodError::OutOfRange), "{text:?}");
+        }
+    }
+
+    #[test]
+    fn a_time_that_may_be_off_takes_zero_too() {
+        let parse = |text: &str| text.parse::<PeriodOrOff>();
+        for text in ["0", "0s", "000ms", "0d"] {
+            assert_eq!(
+                parse(text).map(|period| (period.get(), period.to_string())),
+                Ok((Duration::ZERO, "0".to_owned()))
+            );
+        }
+        assert_eq!(parse("2m").map(|period| period.to_string()), Ok("120s".to_owned()));
+        for text in ["", "off", "0x", "-0", "0 ", "2y", "400d"] {
+            assert_eq!(parse(text), Err(PeriodOrOffError), "{text:?}");
         }
     }
 

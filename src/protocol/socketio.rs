@@ -98,6 +98,11 @@ impl Args {
         Self { json: format!("[{name}{comma}{rest}]").into(), attachments: self.attachments.clone() }
     }
 
+    /// Whether the last argument behind the name is a text.
+    pub fn ends_with_text(&self) -> bool {
+        self.behind_name().ends_with('"')
+    }
+
     /// The element of that number, as it stands there.
     pub fn element(&self, index: usize) -> Option<&str> {
         elements(&self.json).ok()?.get(index).map(|element| element.get())

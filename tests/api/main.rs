@@ -7,6 +7,7 @@ mod chat;
 mod chatters;
 mod client_script;
 mod close_codes;
+mod coming_back;
 mod compression;
 mod connections;
 mod connects;

@@ -74,6 +74,10 @@ impl SocketHandler for Obedient {
                 let emit = |number| many().volatile().emit_args(args(&json!(["all", number])));
                 (0..3).for_each(emit);
             }
+            "volatile-text" => many().volatile().emit_args(args(&json!(["status", "busy"]))),
+            "volatile-own" => socket.emit_volatile(&args(&json!(["status", "busy"]))),
+            "once-text" => socket.emit_once("status", &"connected"),
+            "once" => socket.emit_once("status", &1),
             "others" => socket.broadcast().emit("said", &asked[1]),
             "out" => socket.disconnect(false),
             "end" => socket.disconnect(true),
@@ -375,4 +379,42 @@ async fn what_is_kept_with_a_socket_is_there_when_it_is_recovered() {
     assert!(heard.contains(&r#"42/recovering,["said",2,"2"]"#.to_owned()), "{heard:?}");
     let again = r#"42/recovering,["again",{"kept":"a sheet of paper","rooms":["a","b"]}]"#;
     assert_eq!(heard.last().map(String::as_str), Some(again));
+}
+
+/// A client of the reference takes the last argument of an event for its offset if that is a text.
+#[actix_web::test]
+async fn who_comes_back_by_the_last_text_it_heard_gets_what_it_missed() {
+    let (server, engine) = start().await;
+    for event in ["volatile-text", "volatile-own", "once-text", "once"] {
+        let (mut raw, was) = joined(&server, "/recovering", "").await;
+        let said = |number: u64| engine.namespace("/recovering").emit("said", &number);
+        let mut offset = None;
+        for number in 0..3 {
+            said(number);
+            let heard = next_text(&mut raw).await;
+            let heard: Value =
+                serde_json::from_str(heard.trim_start_matches("42/recovering,")).expect("JSON");
+            assert_eq!(heard[1], number);
+            raw.send(&text(&format!("42/recovering,{}", json!([event, [], []])))).await;
+            let status = next_text(&mut raw).await;
+            let status: Value =
+                serde_json::from_str(status.trim_start_matches("42/recovering,")).expect("JSON");
+            assert_eq!(status[0], "status");
+            let last = [heard, status]
+                .iter()
+                .filter_map(|args| args.as_array()?.last()?.as_str())
+                .next_back()
+                .map(str::to_owned);
+            offset = last.or(offset);
+        }
+        raw.reset();
+        said(7);
+        let (mut raw, _) = websocket(&server).await;
+        let auth = json!({"pid": was["pid"], "offset": offset});
+        raw.send(&text(&format!("40/recovering,{auth}"))).await;
+        let missed = next_text(&mut raw).await;
+        assert!(missed.starts_with(r#"42/recovering,["said",7,""#), "{event}: {missed}");
+        let is = next_text(&mut raw).await;
+        assert!(is.contains(was["pid"].as_str().expect("a pid")), "{event}: {is}");
+    }
 }

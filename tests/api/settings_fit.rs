@@ -105,7 +105,6 @@ fn numbers_that_nothing_can_hold_are_refused() {
         "--name-hold",
         "--connect-timeout",
         "--upgrade-timeout",
-        "--recovery-window",
         "--rate-patience",
         "--ping-interval",
         "--ping-timeout",
@@ -118,6 +117,15 @@ fn numbers_that_nothing_can_hold_are_refused() {
         }
     }
     assert_refused(&["--stall-timeout", "25d"], &["--stall-timeout"]);
+    for time in ["366d", "18446744073709551615d", "off"] {
+        assert_refused(&["--recovery-window", time], &["--recovery-window", "0 switches this off"]);
+    }
+    // What would switch recovery off by the way is refused with the setting that does.
+    for (flag, variable) in
+        [("--recovery-bytes", "ECHOROOM_RECOVERY_BYTES"), ("--recovery-sockets", "ECHOROOM_RECOVERY_SOCKETS")]
+    {
+        assert_refused(&[flag, "0"], &[flag, variable, "at least 1", "--recovery-window 0"]);
+    }
 }
 
 #[test]

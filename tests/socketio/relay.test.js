@@ -8,8 +8,8 @@ before(async () => { server = await startServer('--relay', 'on'); });
 after(() => server.stop());
 
 /** A client in a room of the relay; what it hears goes to `heard`. */
-async function join(transports, room, options = {}) {
-  const socket = connect(`${server.url}/relay`, { transports, ...options });
+async function join(transports, room, options = {}, { url } = server) {
+  const socket = connect(`${url}/relay`, { transports, ...options });
   const heard = [];
   socket.on('line', (...args) => heard.push(args));
   await next(socket, 'connect');
@@ -101,6 +101,104 @@ for (const transports of WAYS) {
     for (const socket of [ann, ben]) socket.close();
   });
 }
+
+/** Cuts a client off, does something meanwhile, and waits until it is connected again. */
+async function cutOff(socket, meanwhile = async () => {}) {
+  const gone = next(socket, 'disconnect');
+  socket.io.engine.close();
+  await gone;
+  await meanwhile();
+  await next(socket, 'connect');
+}
+
+for (const transports of WAYS) {
+  const way = transports.join(' and ');
+
+  test(`${way}: a client that has heard nothing yet is recovered too`, async () => {
+    const [ann, ben] = [await join(transports, 'quiet'), await join(WAYS[1], 'quiet')];
+    await until('the upgrade', () => ann.io.engine.transport.name === transports.at(-1));
+    const { id } = ann;
+    await cutOff(ann);
+    assert.deepEqual([ann.recovered, ann.id], [true, id]);
+    await cutOff(ann, () => ben.emitWithAck('line', 'missed'));
+    assert.deepEqual([ann.recovered, ann.id], [true, id]);
+    ben.emit('line', 'live');
+    await until('both lines', () => ann.heard.length === 2);
+    assert.deepEqual(ann.heard.map(([line]) => line), ['missed', 'live']);
+    for (const socket of [ann, ben]) socket.close();
+  });
+
+  test(`${way}: a client that wants no recovery hears events with the arguments that they were given`, async () => {
+    const bare = { auth: { recovery: false } };
+    const [ann, ben] = [await join(transports, 'bare', bare), await join(WAYS[1], 'bare')];
+    ben.emit('line', 1);
+    ben.emit('line', 'text', new Uint8Array([1]));
+    ben.emit('line');
+    await until('three lines', () => ann.heard.length === 3);
+    assert.deepEqual([ann.heard[0], ann.heard[1].length, ann.heard[1][0], ann.heard[2]], [[1], 2, 'text', []]);
+    ann.emit('line', 2);
+    await until('a line', () => ben.heard.length === 1);
+    assert.equal(ben.heard[0].length, 2, 'an offset behind it');
+    await cutOff(ann);
+    assert.equal(ann.recovered, undefined);
+    for (const socket of [ann, ben]) socket.close();
+  });
+}
+
+test('a quiet room is recovered though the window has gone by and others talk', async () => {
+  const hasty = await startServer('--relay', 'on', '--recovery-window', '3s');
+  try {
+    const [ann, ben, far] = [await join(WAYS[1], 'q', {}, hasty), await join(WAYS[1], 'q', {}, hasty), await join(WAYS[1], 'r', {}, hasty)];
+    await ben.emitWithAck('line', 1);
+    await until('the line', () => ann.heard.length === 1);
+    for (let tick = 0; tick < 8; tick += 1) {
+      await far.emitWithAck('line', tick);
+      await new Promise((resolve) => setTimeout(resolve, 500));
+    }
+    await cutOff(ann, () => ben.emitWithAck('line', 2));
+    assert.equal(ann.recovered, true);
+    await until('the missed line', () => ann.heard.length === 2);
+    for (const socket of [ann, ben, far]) socket.close();
+  } finally {
+    await hasty.stop();
+  }
+});
+
+test('a client that outlives a server is recovered by the next one, with the offset of the first or without', async () => {
+  const servers = [await startServer('--relay', 'on'), await startServer('--relay', 'on')];
+  try {
+    const [ann, ben] = [await join(WAYS[1], 'a', {}, servers[0]), await join(WAYS[1], 'a', {}, servers[0])];
+    for (let line = 0; line < 9; line += 1) await ben.emitWithAck('line', line);
+    await until('the lines', () => ann.heard.length === 9);
+    ann.io.uri = servers[1].url;
+    await cutOff(ann);
+    assert.equal(ann.recovered, false);
+    await ann.emitWithAck('join', 'a');
+    const cat = await join(WAYS[1], 'a', {}, servers[1]);
+    await cutOff(ann, () => cat.emitWithAck('line', 'on the second'));
+    assert.equal(ann.recovered, true);
+    await until('the missed line', () => ann.heard.length === 10);
+    for (const socket of [ann, ben, cat]) socket.close();
+  } finally {
+    await Promise.all(servers.map((one) => one.stop()));
+  }
+});
+
+test('without a window there is no recovery, and nothing is added to events', async () => {
+  const bare = await startServer('--relay', 'on', '--recovery-window', '0');
+  try {
+    const [ann, ben] = [await join(WAYS[0], 'a', {}, bare), await join(WAYS[1], 'a', {}, bare)];
+    ben.emit('line', 1);
+    await until('the line', () => ann.heard.length === 1);
+    assert.deepEqual(ann.heard[0], [1]);
+    await cutOff(ann);
+    assert.ok(!ann.recovered);
+    assert.match((await ann.emitWithAck('line', 1)).error.code, /not_in_room/);
+    for (const socket of [ann, ben]) socket.close();
+  } finally {
+    await bare.stop();
+  }
+});
 
 test('a client that says goodbye begins anew', async () => {
   const ann = await join(WAYS[1], 'e');

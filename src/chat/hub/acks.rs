@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use tokio::sync::oneshot;
 
-use super::{Hub, emission};
+use super::Hub;
 use crate::{
     chat::{
         line::Line,
-        messages::{Answers, Emit, EmitWithAck},
+        messages::{Answers, Emission, Emit, EmitWithAck},
     },
     domain::SessionId,
     protocol::socketio::Args,
@@ -87,9 +87,9 @@ impl Hub {
         let expected: HashSet<_> = self.hearers(index, &target).into_iter().collect();
         let reach = self.reach(index, &target).filter(|_| !expected.is_empty());
         let id = self.acks.expect(expected, answers);
-        let emission = emission(&name, args, None, Some(id));
+        let emission = Emission::new(&name, args, None, Some(id));
         let open = self.namespaces[index].open_round();
-        open.push(&Line::Emitted(&emission.packet, &emission.attachments), reach?, None);
+        open.push(&Line::Emitted(&emission), reach?, None);
         accepted.into_iter().for_each(|accepted| open.hold(accepted));
         self.end_round(index);
         Some(id)

@@ -4,11 +4,7 @@
 //! rounds and fan-outs. All events of a namespace are one order, whichever of its rooms they are for: a round is a
 //! namespace's, and its lines are aimed at rooms.
 
-use std::{
-    collections::HashMap,
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use actix::{
     Actor, Addr, AsyncContext as _, Context, Handler,
@@ -18,28 +14,27 @@ use bytestring::ByteString;
 
 use self::{
     namespace::{Namespace, RoomKey, SocketRoom},
-    recovery::{Absent, Recovery, RecoveryLimits},
+    recovery::{Recovery, RecoveryLimits, Stay},
 };
 use super::{
     budget::Budget,
     fanout::FanOut,
     line::Line,
     messages::{
-        AddWorker, Answer, Attach, Connect, Delivery, Detach, Disconnect, Emission, Emit, EmitWithAck,
-        EnterRoom, FanOutRound, Hear, HubReply, Ignore, Keep, QuitRoom, Recover, Recovered, Tell,
+        AddWorker, Answer, Attach, Connect, Delivery, Disconnect, Emit, EmitWithAck, EnterRoom, FanOutRound,
+        Guarantee, Hear, HubReply, Ignore, Keep, QuitRoom, Recover, Tell,
     },
-    rooms::{AnyRoom as _, Found, Rooms},
+    rooms::{Found, Rooms},
     round::Hearers,
     turn::{TurnLength, WhenMailboxIsEmpty, yield_now},
 };
-use crate::{
-    domain::{SessionId, WorkerId},
-    protocol::socketio::{Args, ServerPacket},
-};
+use crate::domain::{SessionId, WorkerId};
 
 pub use self::acks::FIRST_SHARED_ACK;
 
 mod acks;
+mod coming_back;
+mod gone;
 mod namespace;
 pub mod recovery;
 
@@ -72,10 +67,10 @@ pub struct Hub {
 #[derive(Debug)]
 struct Place {
     namespace: usize,
-    sid: ByteString,
+    /// With what its client can come back, if it can.
     pid: Option<ByteString>,
-    /// What is kept with it.
-    kept: ByteString,
+    /// What its client comes back to.
+    stay: Stay,
 }
 
 impl Hub {
@@ -109,7 +104,7 @@ impl Hub {
     }
 
     fn connect(&mut self, connect: Connect) {
-        let Connect { session, worker, seat, namespace, sid, pid } = connect;
+        let Connect { session, worker, seat, namespace, sid, pid, foreign } = connect;
         let index = self.namespace(&namespace);
         self.end_round(index);
         let (limits, namespace) = (self.limits.recovery, &mut self.namespaces[index]);
@@ -126,63 +121,8 @@ impl Hub {
             fanout.do_send(Attach { session, seat });
             fanout.do_send(Hear { session, room: namespace.room, encoding });
         }
-        self.sockets.insert(session, Place { namespace: index, sid, pid, kept: ByteString::default() });
-    }
-
-    /// The one way out, harmless for a socket that is not there.
-    fn disconnect(&mut self, session: SessionId, may_return: bool) {
-        let Some(Place { namespace: index, sid, pid, kept }) = self.sockets.remove(&session) else {
-            return;
-        };
-        // No round ends for it: it hears nothing more, and very many may go at once.
-        let Some(member) = self.rooms.membership(session).cloned() else {
-            return;
-        };
-        let mut rooms = Vec::new();
-        for id in member.rooms {
-            rooms.extend(self.rooms.get(id).map(|room| room.name().room.clone()));
-            self.rooms.take_out(session, id);
-            self.rooms.retire(id);
-        }
-        if let Some(fanout) = self.fanout_of(session) {
-            fanout.do_send(Detach { session });
-        }
-        self.rooms.remove(session);
-        self.acks.gone(session);
-        let namespace = &mut self.namespaces[index];
-        namespace.audience.remove(member.worker, member.encoding);
-        namespace.sids.remove(&sid);
-        if let Some(pid) = pid {
-            namespace.pids.remove(&pid);
-            if let Some(recovery) = namespace.recovery.as_mut().filter(|_| may_return) {
-                recovery.keep(pid, Absent { sid, rooms, kept, since: Instant::now() });
-            }
-        }
-    }
-
-    /// A client is back. Its former connection may not have been missed yet: then that ends here.
-    fn recover(&mut self, recover: Recover) {
-        let Recover { session, worker, seat, namespace: name, pid, offset } = recover;
-        let index = self.namespace(&name);
-        if let Some(former) = self.namespaces[index].pids.get(&pid).copied() {
-            self.tell(former, Delivery::Hub(HubReply::Replaced { session: former }));
-            self.disconnect(former, true);
-        }
-        self.end_round(index);
-        let recovery = self.namespaces[index].recovery.as_mut();
-        let taken = recovery.and_then(|recovery| recovery.take(&pid, &offset, Instant::now()));
-        let Some((Absent { sid, rooms, kept, .. }, missed)) = taken else {
-            let reply = HubReply::Recovered { session, state: None };
-            return seat.deliveries.do_send(Delivery::Hub(reply));
-        };
-        self.connect(Connect { session, worker, seat, namespace: name, sid: sid.clone(), pid: Some(pid) });
-        if let Some(place) = self.sockets.get_mut(&session) {
-            place.kept = kept.clone();
-        }
-        // Before it hears anything new. A room that would be one too many by now is one that it has left.
-        let rooms = rooms.into_iter().filter(|room| self.enter(session, room)).collect();
-        let state = Some(Arc::new(Recovered { sid, rooms, kept, missed }));
-        self.tell(session, Delivery::Hub(HubReply::Recovered { session, state }));
+        let stay = Stay { sid, began: namespace.last_offset(), foreign, ..Stay::default() };
+        self.sockets.insert(session, Place { namespace: index, pid, stay });
     }
 
     fn tell(&self, session: SessionId, delivery: Delivery) {
@@ -191,11 +131,25 @@ impl Hub {
         }
     }
 
-    /// Puts a socket into a room, if there may be that room.
+    /// A socket enters a room, if there may be that room.
     fn enter(&mut self, session: SessionId, room: &ByteString) -> bool {
         let Some(index) = self.sockets.get(&session).map(|place| place.namespace) else {
             return false;
         };
+        if !self.put(session, index, room) {
+            return false;
+        }
+        let last = self.namespaces[index].last_offset();
+        if let Some(place) = self.sockets.get_mut(&session).filter(|place| place.pid.is_some())
+            && !place.stay.rooms.iter().any(|(its, _)| its == room)
+        {
+            place.stay.rooms.push((room.clone(), last));
+        }
+        true
+    }
+
+    /// Puts a socket into a room of a namespace, if there may be that room.
+    fn put(&mut self, session: SessionId, index: usize, room: &ByteString) -> bool {
         // No room of a namespace has history, so none has to give way.
         let Ok(Found { id, .. }) = self.rooms.find_or_make(&RoomKey { namespace: index, room: room.clone() })
         else {
@@ -212,9 +166,11 @@ impl Hub {
     }
 
     fn quit(&mut self, session: SessionId, room: ByteString) {
-        let Some(index) = self.sockets.get(&session).map(|place| place.namespace) else {
+        let Some(place) = self.sockets.get_mut(&session) else {
             return;
         };
+        place.stay.rooms.retain(|(its, _)| *its != room);
+        let index = place.namespace;
         let Some(id) = self.rooms.find(&RoomKey { namespace: index, room }) else {
             return;
         };
@@ -229,26 +185,20 @@ impl Hub {
 
     /// Adds an event to its namespace's round.
     fn emit(&mut self, emit: Emit) {
-        let Emit { namespace: name, target, args, is_volatile, accepted } = emit;
+        let Emit { namespace: name, target, args, guarantee, accepted } = emit;
         let index = self.namespace(&name);
         let reach = self.reach(index, &target);
-        let namespace = &mut self.namespaces[index];
-        let recovery = namespace.recovery.as_mut().filter(|_| !is_volatile);
-        let offset = recovery.as_ref().map(|recovery| recovery.next_offset());
-        let emission = emission(&name, args, offset, None);
-        if let Some(recovery) = recovery {
-            recovery.log(target, emission.clone(), Instant::now());
-        }
+        let emission = self.namespaces[index].record(&name, args, target, guarantee);
         // Nobody is there to hear it, or nobody yet.
         let Some(reach) = reach else {
             return;
         };
+        let is_volatile = guarantee == Guarantee::Volatile;
         if is_volatile {
             self.end_round(index);
         }
-        let namespace = &mut self.namespaces[index];
-        let open = namespace.open_round();
-        open.push(&Line::Emitted(&emission.packet, &emission.attachments), reach, None);
+        let open = self.namespaces[index].open_round();
+        open.push(&Line::Emitted(&emission), reach, None);
         accepted.into_iter().for_each(|accepted| open.hold(accepted));
         let is_full = open.is_full();
         if is_volatile {
@@ -289,18 +239,6 @@ impl Hub {
     }
 }
 
-/// An event as it goes to the clients of a namespace. What can be recovered has its offset as one more argument.
-fn emission(namespace: &str, args: Args, offset: Option<u64>, ack: Option<u64>) -> Emission {
-    let Args { mut json, attachments } = args;
-    if let Some(offset) = offset
-        && let Some(open) = json.trim_end().strip_suffix(']')
-    {
-        json = format!("{open},\"{offset}\"]").into();
-    }
-    let packet = ServerPacket::Event { json: &json, attachments: attachments.len(), id: ack };
-    Emission { packet: packet.to_message(namespace).into(), attachments }
-}
-
 impl std::fmt::Debug for Hub {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("Hub").field("sockets", &self.sockets.len()).finish_non_exhaustive()
@@ -312,10 +250,7 @@ impl Actor for Hub {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.spawn(WhenMailboxIsEmpty(Self::end_turn));
-        ctx.run_interval(SWEEP, |hub, _| {
-            let recoveries = hub.namespaces.iter_mut().filter_map(|namespace| namespace.recovery.as_mut());
-            recoveries.for_each(|recovery| recovery.expire(Instant::now()));
-        });
+        ctx.run_interval(SWEEP, |hub, _| hub.let_go_of_the_past());
     }
 }
 
@@ -356,7 +291,7 @@ impl Handler<Keep> for Hub {
 
     fn handle(&mut self, Keep { session, kept }: Keep, _: &mut Self::Context) {
         if let Some(place) = self.sockets.get_mut(&session) {
-            place.kept = kept;
+            place.stay.kept = kept;
         }
     }
 }

@@ -1,6 +1,6 @@
 //! One namespace, as the hub knows it.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use bytestring::ByteString;
 
@@ -8,11 +8,12 @@ use super::{Hub, recovery::Recovery};
 use crate::{
     chat::{
         audience::Audience,
-        messages::Target,
+        messages::{Emission, Guarantee, Target},
         rooms::{AnyRoom, RoomId},
         round::{Aim, OpenRound, Reach},
     },
     domain::SessionId,
+    protocol::socketio::Args,
 };
 
 /// How a room is found.
@@ -83,6 +84,33 @@ impl Namespace {
             open: None,
             recovery: None,
         }
+    }
+
+    /// The last event that can be given again.
+    pub(super) fn last_offset(&self) -> u64 {
+        self.recovery.as_ref().map_or(0, Recovery::last_offset)
+    }
+
+    /// An event as it goes to the clients, kept for those who come back if that is its guarantee. Where clients may come
+    /// back each event ends with an offset: its own, or that of the last one before it that has one. A client takes the
+    /// last text of an event for that.
+    pub(super) fn record(
+        &mut self,
+        name: &str,
+        args: Args,
+        target: Target,
+        guarantee: Guarantee,
+    ) -> Emission {
+        let Some(recovery) = &mut self.recovery else {
+            return Emission::new(name, args, None, None);
+        };
+        let is_kept = guarantee == Guarantee::Kept;
+        let offset = recovery.last_offset() + u64::from(is_kept);
+        let emission = Emission::new(name, args, Some(offset), None);
+        if is_kept {
+            recovery.log(target, emission.clone(), Instant::now());
+        }
+        emission
     }
 
     pub(super) fn open_round(&mut self) -> &mut OpenRound {

@@ -1,5 +1,9 @@
-//! What clients missed while they were away: the last events of one namespace, and who may come back to it. A plain
-//! struct that is told the time.
+//! What clients missed while they were away: the last events of one namespace, and the places of clients that may come
+//! back to it. A plain struct that is told the time.
+//!
+//! Events have rising offsets, and a client that comes back says which one it has seen last. Its place is restored if
+//! every later event that was for it is still kept. Of those that are not kept any more [`Gone`] knows whom they were for:
+//! a quiet room is not forgotten because others talk.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -8,12 +12,16 @@ use std::{
 
 use bytestring::ByteString;
 
-use crate::chat::messages::{Emission, Target};
+use super::gone::Gone;
+use crate::{
+    chat::messages::{Emission, Target},
+    protocol::socketio::Offset,
+};
 
 /// The bounds on what is kept of one namespace for those who may come back.
 #[derive(Clone, Copy, Debug)]
 pub struct RecoveryLimits {
-    /// How long.
+    /// How long; zero switches recovery off.
     pub window: Duration,
     /// Bytes of events.
     pub bytes: usize,
@@ -25,10 +33,11 @@ pub struct RecoveryLimits {
 #[derive(Debug)]
 pub struct Recovery {
     limits: RecoveryLimits,
-    /// Rising offsets, without gaps.
+    /// Rising offsets, without gaps, up to `last`.
     events: VecDeque<Logged>,
     bytes: usize,
     last: u64,
+    gone: Gone,
     /// Who was lost, by a number that rises: oldest first.
     absent: BTreeMap<u64, (ByteString, Absent)>,
     /// The numbers, by the secrets.
@@ -46,14 +55,41 @@ struct Logged {
 /// A socket whose client may come back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Absent {
-    /// Its id.
-    pub sid: ByteString,
-    /// The rooms that it was in.
-    pub rooms: Vec<ByteString>,
-    /// What was kept with its place.
-    pub kept: ByteString,
+    /// Its place.
+    pub stay: Stay,
     /// Since when it has been away.
     pub since: Instant,
+}
+
+/// What a socket was, and since when: offsets tell which events were for it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Stay {
+    /// Its id.
+    pub sid: ByteString,
+    /// The rooms that it is in, each with the last event before it came.
+    pub rooms: Vec<(ByteString, u64)>,
+    /// What is kept with its place.
+    pub kept: ByteString,
+    /// The last event of the namespace before it came.
+    pub began: u64,
+    /// The offset that its client had brought when it came: from another place, or another server. It counts here as none.
+    pub foreign: Option<u64>,
+}
+
+impl Stay {
+    /// Whether it hears an event: it was there by then, and is not spared.
+    pub(super) fn hears(&self, offset: u64, target: &Target) -> bool {
+        let is_called = target.to.is_empty() || self.is_in_any(offset, &target.to);
+        offset > self.began && is_called && !self.is_in_any(offset, &target.except)
+    }
+
+    /// Whether it had one of these names, of rooms or its own, when an event was emitted.
+    pub(super) fn is_in_any(&self, offset: u64, names: &[ByteString]) -> bool {
+        let is_in = |name: &ByteString| {
+            *name == self.sid || self.rooms.iter().any(|(room, since)| room == name && *since < offset)
+        };
+        names.iter().any(is_in)
+    }
 }
 
 impl Logged {
@@ -72,15 +108,16 @@ impl Recovery {
             events: VecDeque::new(),
             bytes: 0,
             last: 0,
+            gone: Gone::default(),
             absent: BTreeMap::new(),
             by_pid: HashMap::new(),
             last_absent: 0,
         }
     }
 
-    /// The offset of the next event.
-    pub fn next_offset(&self) -> u64 {
-        self.last + 1
+    /// The offset of the last event.
+    pub fn last_offset(&self) -> u64 {
+        self.last
     }
 
     /// Keeps an event under the next offset.
@@ -105,17 +142,54 @@ impl Recovery {
 
     /// A client is back with the last offset that it has: its place, and what it missed. Its place is taken by that, so
     /// that nobody comes back twice. `None` if it was away for too long, or not all that it missed is still there.
-    pub fn take(&mut self, pid: &str, offset: &str, now: Instant) -> Option<(Absent, Vec<Emission>)> {
+    pub fn take(&mut self, pid: &str, offset: &Offset, now: Instant) -> Option<(Stay, Vec<Emission>)> {
         self.expire(now);
-        let (_, absent) = self.absent.remove(&self.by_pid.remove(pid)?)?;
-        let offset: u64 = offset.parse().ok()?;
+        let (_, Absent { stay, .. }) = self.absent.remove(&self.by_pid.remove(pid)?)?;
+        let seen = self.seen(offset, &stay)?;
+        if self.gone.last_for(&stay) > seen {
+            return None;
+        }
+        let missed = self.offsets().zip(&self.events).filter(|(offset, logged)| {
+            // What was emitted before it came was never for it.
+            *offset > seen && stay.hears(*offset, &logged.target)
+        });
+        let missed = missed.map(|(_, logged)| logged.emission.clone()).collect();
+        Some((stay, missed))
+    }
+
+    /// The offsets of the events that are kept.
+    fn offsets(&self) -> impl Iterator<Item = u64> + use<> {
+        self.last + 1 - self.events.len() as u64..=self.last
+    }
+
+    /// The last event that the client of a place has seen, by what it says; `None` if it cannot be known.
+    fn seen(&self, offset: &Offset, stay: &Stay) -> Option<u64> {
+        let offset = match offset {
+            // A client has no offset before its first event.
+            Offset::Missing => return Some(stay.began),
+            Offset::Other => return None,
+            Offset::Text(text) => text,
+        };
+        // A text that is no number is none of ours: it has seen none of our events.
+        if offset.is_empty() || !offset.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Some(stay.began);
+        }
+        let offset =
+            offset.parse().ok().filter(|offset| *offset <= self.last || stay.foreign == Some(*offset))?;
+        if stay.foreign == Some(offset) {
+            // It has seen nothing, unless an event for it happens to have that number.
+            return (!self.may_be_for(offset, stay)).then_some(stay.began);
+        }
+        Some(offset.max(stay.began))
+    }
+
+    fn may_be_for(&self, offset: u64, stay: &Stay) -> bool {
+        if offset <= stay.began || offset > self.last {
+            return false;
+        }
         let first = self.last + 1 - self.events.len() as u64;
-        let seen = usize::try_from(offset.checked_add(1)?.checked_sub(first)?).ok()?;
-        let missed = (seen <= self.events.len()).then(|| self.events.range(seen..))?;
-        let is_for_it = |target: &Target| absent.is_target(target);
-        let missed =
-            missed.filter(|logged| is_for_it(&logged.target)).map(|logged| logged.emission.clone()).collect();
-        Some((absent, missed))
+        let kept = offset.checked_sub(first).and_then(|index| self.events.get(usize::try_from(index).ok()?));
+        kept.map_or_else(|| self.gone.last_for(stay) >= offset, |logged| stay.hears(offset, &logged.target))
     }
 
     /// Lets go what is over the bounds.
@@ -125,7 +199,10 @@ impl Recovery {
             && (is_over(oldest.at) || self.bytes > self.limits.bytes)
         {
             self.bytes -= oldest.bytes();
-            self.events.pop_front();
+            let offset = self.last + 1 - self.events.len() as u64;
+            if let Some(Logged { target, .. }) = self.events.pop_front() {
+                self.gone.add(offset, target);
+            }
         }
         while let Some(oldest) = self.absent.first_entry()
             && (is_over(oldest.get().1.since) || self.by_pid.len() > self.limits.sockets)
@@ -134,13 +211,18 @@ impl Recovery {
             self.by_pid.remove(&pid);
         }
     }
-}
 
-impl Absent {
-    fn is_target(&self, target: &Target) -> bool {
-        let is_in =
-            |rooms: &[ByteString]| rooms.iter().any(|room| self.rooms.contains(room) || *room == self.sid);
-        (target.to.is_empty() || is_in(&target.to)) && !is_in(&target.except)
+    /// Whether so much is known about what is gone that [`forget`](Self::forget) is due.
+    pub fn is_forgetting_due(&self) -> bool {
+        self.gone.has_doubled()
+    }
+
+    /// Forgets what went to rooms and sockets that are no more. `is_there` is whether a name is that of one.
+    pub fn forget(&mut self, is_there: impl Fn(&ByteString) -> bool) {
+        let absent = self.absent.values().flat_map(|(_, Absent { stay, .. })| {
+            stay.rooms.iter().map(|(room, _)| room).chain(std::iter::once(&stay.sid))
+        });
+        self.gone.forget(absent, is_there);
     }
 }
 
@@ -156,17 +238,28 @@ mod tests {
     }
 
     fn emission(packet: &str) -> Emission {
-        Emission { packet: packet.into(), attachments: Vec::new() }
+        let mut emission = Emission::default();
+        emission.packet = packet.into();
+        emission
     }
 
+    /// A socket that was there before all events.
     fn absent(sid: &'static str, rooms: &[&'static str], since: Instant) -> Absent {
-        let rooms = rooms.iter().map(|room| ByteString::from_static(room)).collect();
-        Absent { sid: sid.into(), rooms, kept: ByteString::default(), since }
+        let rooms = rooms.iter().map(|room| (ByteString::from_static(room), 0)).collect();
+        Absent { stay: Stay { sid: sid.into(), rooms, ..Stay::default() }, since }
     }
 
-    fn packets(taken: Option<(Absent, Vec<Emission>)>) -> Option<Vec<String>> {
+    fn at(offset: &str) -> Offset {
+        Offset::Text(offset.into())
+    }
+
+    fn packets(taken: Option<(Stay, Vec<Emission>)>) -> Option<Vec<String>> {
         let (_, missed) = taken?;
         Some(missed.iter().map(|emission| emission.packet.to_string()).collect())
+    }
+
+    fn some(packets: &[&str]) -> Option<Vec<String>> {
+        Some(packets.iter().map(ToString::to_string).collect())
     }
 
     #[test]
@@ -184,23 +277,98 @@ mod tests {
             recovery.log(target, emission(packet), now);
         }
         recovery.keep("p".into(), absent("me", &["red"], now));
-        assert_eq!(packets(recovery.take("p", "1", now)), Some(vec!["b".into(), "d".into(), "f".into()]));
-        assert_eq!(recovery.take("p", "1", now), None, "a place is taken once");
+        assert_eq!(packets(recovery.take("p", &at("1"), now)), some(&["b", "d", "f"]));
+        assert_eq!(recovery.take("p", &at("1"), now), None, "a place is taken once");
         recovery.keep("p".into(), absent("me", &["red"], now));
-        assert_eq!(packets(recovery.take("p", "7", now)), Some(vec![]));
+        assert_eq!(packets(recovery.take("p", &at("7"), now)), some(&[]));
+    }
+
+    #[test]
+    fn who_has_no_offset_gets_all_since_it_came() {
+        let (mut recovery, now) = (Recovery::new(LIMITS), Instant::now());
+        let mut lost = absent("me", &[], now);
+        for packet in ["a", "b", "c", "d", "e", "f"] {
+            let to = if packet > "c" { target(&["red"], &[]) } else { target(&[], &[]) };
+            recovery.log(to, emission(packet), now);
+        }
+        // It came behind b, and entered its room behind d.
+        (lost.stay.began, lost.stay.rooms) = (2, vec![("red".into(), 4)]);
+        for offset in [Offset::Missing, at("connected"), at(""), at("-1"), at("Q827nVs"), at("0"), at("2")] {
+            recovery.keep("p".into(), lost.clone());
+            assert_eq!(packets(recovery.take("p", &offset, now)), some(&["c", "e", "f"]), "{offset:?}");
+        }
     }
 
     #[test]
     fn an_offset_from_nowhere_recovers_nothing() {
         let (mut recovery, now) = (Recovery::new(LIMITS), Instant::now());
         recovery.log(target(&[], &[]), emission("a"), now);
-        for offset in ["", "x", "-1", "2", "18446744073709551615", "99999999999999999999", "1 "] {
+        for offset in [at("2"), at("18446744073709551615"), at("99999999999999999999"), Offset::Other] {
             recovery.keep("p".into(), absent("me", &[], now));
-            assert_eq!(recovery.take("p", offset, now), None, "{offset:?}");
+            assert_eq!(recovery.take("p", &offset, now), None, "{offset:?}");
         }
         recovery.keep("p".into(), absent("me", &[], now));
-        assert_eq!(packets(recovery.take("p", "0", now)), Some(vec!["a".into()]));
-        assert_eq!(recovery.take("q", "0", now), None);
+        assert_eq!(packets(recovery.take("p", &at("0"), now)), some(&["a"]));
+        assert_eq!(recovery.take("q", &at("0"), now), None);
+    }
+
+    /// A client of another server, or of this one before it was started again, keeps its offset until its first event.
+    #[test]
+    fn an_offset_that_was_brought_from_elsewhere_counts_as_none() {
+        let (mut recovery, now) = (Recovery::new(LIMITS), Instant::now());
+        for packet in ["a", "b", "c"] {
+            recovery.log(target(&["red"], &["you"]), emission(packet), now);
+        }
+        let mut lost = absent("me", &["red"], now);
+        lost.stay.began = 1;
+        for (sid, foreign, taken) in [
+            ("me", 99, some(&["b", "c"])),
+            ("me", 1, some(&["b", "c"])),
+            // It may have seen b by now, or not.
+            ("me", 2, None),
+            ("you", 2, some(&[])),
+        ] {
+            (lost.stay.sid, lost.stay.foreign) = (sid.into(), Some(foreign));
+            recovery.keep("p".into(), lost.clone());
+            assert_eq!(packets(recovery.take("p", &at(&foreign.to_string()), now)), taken, "{sid} {foreign}");
+        }
+    }
+
+    #[test]
+    fn an_old_offset_is_good_if_nothing_that_was_for_its_client_is_gone() {
+        let (mut recovery, start) = (Recovery::new(LIMITS), Instant::now());
+        let after = |seconds| start + Duration::from_secs(seconds);
+        recovery.log(target(&["red"], &[]), emission("a"), start);
+        for second in 1..20 {
+            recovery.log(target(&["blue"], &[]), emission("b"), after(second));
+            recovery.log(target(&["red"], &["me"]), emission("by me"), after(second));
+        }
+        recovery.log(target(&["red"], &[]), emission("z"), after(21));
+        for (sid, room, offset, taken) in [
+            ("me", "red", "1", some(&["z"])),
+            // By time or by its room it has missed something.
+            ("me", "red", "0", None),
+            ("you", "red", "1", None),
+            ("me", "blue", "1", None),
+            ("me", "green", "1", some(&[])),
+        ] {
+            recovery.keep("p".into(), absent(sid, &[room], after(20)));
+            assert_eq!(packets(recovery.take("p", &at(offset), after(22))), taken, "{sid} {room} {offset}");
+        }
+    }
+
+    #[test]
+    fn what_others_push_out_is_no_loss_to_who_comes_back() {
+        let (mut recovery, now) = (Recovery::new(LIMITS), Instant::now());
+        recovery.keep("p".into(), absent("me", &["red"], now));
+        recovery.keep("q".into(), absent("you", &["blue"], now));
+        for _ in 0..100 {
+            recovery.log(target(&["blue"], &[]), emission(&"x".repeat(900)), now);
+        }
+        assert!(recovery.events.len() < 100);
+        recovery.log(target(&["red"], &[]), emission("a"), now);
+        assert_eq!(packets(recovery.take("p", &Offset::Missing, now)), some(&["a"]));
+        assert_eq!(recovery.take("q", &Offset::Missing, now), None);
     }
 
     #[test]
@@ -212,16 +380,16 @@ mod tests {
         recovery.keep("p".into(), absent("me", &[], after(8)));
         recovery.keep("q".into(), absent("me", &[], after(8)));
         recovery.keep("r".into(), absent("me", &[], start));
-        assert_eq!(recovery.take("p", "0", after(10)), None, "it missed a, which is gone");
-        assert_eq!(packets(recovery.take("q", "1", after(10))), Some(vec!["b".into()]));
-        assert_eq!(recovery.take("r", "2", after(10)), None, "it was away for too long");
+        assert_eq!(recovery.take("p", &at("0"), after(10)), None, "it missed a, which is gone");
+        assert_eq!(packets(recovery.take("q", &at("1"), after(10))), some(&["b"]));
+        assert_eq!(recovery.take("r", &at("2"), after(10)), None, "it was away for too long");
         recovery.expire(after(60));
         assert_eq!(
             (recovery.events.len(), recovery.bytes, recovery.absent.len(), recovery.by_pid.len()),
             (0, 0, 0, 0)
         );
         recovery.keep("p".into(), absent("me", &[], after(60)));
-        assert_eq!(packets(recovery.take("p", "2", after(60))), Some(vec![]), "it missed nothing");
+        assert_eq!(packets(recovery.take("p", &at("2"), after(60))), some(&[]), "it missed nothing");
     }
 
     #[test]
@@ -234,7 +402,7 @@ mod tests {
         for pid in ["a", "b", "c", "d"] {
             recovery.keep(pid.into(), absent("me", &[], now));
         }
-        assert_eq!((recovery.absent.len(), recovery.take("a", "100", now)), (3, None));
+        assert_eq!((recovery.absent.len(), recovery.take("a", &at("100"), now)), (3, None));
         for _ in 0..100 {
             recovery.keep("d".into(), absent("me", &[], now));
         }

@@ -1,6 +1,6 @@
 //! What sockets, the clients in a namespace of Socket.IO, ask of the [`Hub`](crate::chat::Hub), and what they get.
 
-use std::{sync::Arc, time::Duration};
+use std::{borrow::Cow, sync::Arc, time::Duration};
 
 use actix::Message;
 use bytes::Bytes;
@@ -11,7 +11,7 @@ use super::Seat;
 use crate::{
     chat::budget::Accepted,
     domain::{SessionId, WorkerId},
-    protocol::socketio::Args,
+    protocol::socketio::{Args, Offset, ServerPacket},
 };
 
 /// A socket is in a namespace from here on.
@@ -30,6 +30,8 @@ pub struct Connect {
     pub sid: ByteString,
     /// The secret by which its client can come back, if it can.
     pub pid: Option<ByteString>,
+    /// The offset that its client brought from another place, or another server.
+    pub foreign: Option<u64>,
 }
 
 /// A client is back: its socket is to be what it was, in the same rooms, and to be given what it missed. Answered by
@@ -48,7 +50,7 @@ pub struct Recover {
     /// The secret that it was given.
     pub pid: ByteString,
     /// The last event that it has.
-    pub offset: ByteString,
+    pub offset: Offset,
 }
 
 /// A socket has gone. Harmless if it never came.
@@ -101,10 +103,22 @@ pub struct Emit {
     pub target: Target,
     /// The event's name and arguments.
     pub args: Args,
-    /// Whether those who are busy do without.
-    pub is_volatile: bool,
+    /// What those whom it is for can rely on.
+    pub guarantee: Guarantee,
     /// The emitter's share of its intake, if a client emits.
     pub accepted: Option<Accepted>,
+}
+
+/// What those whom an event is for can rely on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Guarantee {
+    /// It comes in its place, and again to a client that comes back without it.
+    #[default]
+    Kept,
+    /// It comes in its place, and not again.
+    Once,
+    /// It comes in its place, or not at all to those who are busy.
+    Volatile,
 }
 
 /// Which sockets of a namespace an event is for. An id of a socket is the name of a room in which only that one is.
@@ -120,7 +134,7 @@ pub struct Target {
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct EmitWithAck {
-    /// The event. It is never volatile, and not kept for who comes back.
+    /// The event. It comes in its place, and not again.
     pub emit: Emit,
     /// How long to wait.
     pub timeout: Duration,
@@ -189,10 +203,38 @@ pub struct Recovered {
 }
 
 /// An event as it goes to clients of its namespace.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Emission {
     /// Its packet.
     pub packet: ByteString,
     /// What follows the packet.
     pub attachments: Vec<Bytes>,
+    /// Bytes of the offset, with the comma before it, that stands behind the arguments.
+    offset_len: usize,
+}
+
+impl Emission {
+    /// The event of these arguments in a namespace, with an offset as one more, and with the number of the ack that it
+    /// asks for.
+    pub fn new(namespace: &str, args: Args, offset: Option<u64>, ack: Option<u64>) -> Self {
+        let Args { mut json, attachments } = args;
+        let mut offset_len = 0;
+        if let Some(offset) = offset
+            && let Some(open) = json.trim_end().strip_suffix(']')
+        {
+            let more = format!(",\"{offset}\"");
+            offset_len = more.len();
+            json = format!("{open}{more}]").into();
+        }
+        let packet = ServerPacket::Event { json: &json, attachments: attachments.len(), id: ack };
+        Self { packet: packet.to_message(namespace).into(), attachments, offset_len }
+    }
+
+    /// The packet without the offset, for clients that do not come back.
+    pub fn bare(&self) -> Cow<'_, str> {
+        match self.packet.len().checked_sub(self.offset_len + 1) {
+            Some(end) if self.offset_len > 0 => format!("{}]", &self.packet[..end]).into(),
+            _ => Cow::Borrowed(&self.packet),
+        }
+    }
 }

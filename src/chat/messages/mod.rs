@@ -11,8 +11,8 @@ pub use self::{
         Behind, Cutter, Delivery, Dismissal, Entered, Refusal, Reply, Seat, Tail, UsersPage, Waiting,
     },
     hub::{
-        Answer, Answers, Connect, Disconnect, Emission, Emit, EmitWithAck, EnterRoom, HubReply, Keep,
-        QuitRoom, Recover, Recovered, Target,
+        Answer, Answers, Connect, Disconnect, Emission, Emit, EmitWithAck, EnterRoom, Guarantee, HubReply,
+        Keep, QuitRoom, Recover, Recovered, Target,
     },
     orders::{Attach, Detach, FanOutRound, Hear, Ignore, Tell},
     requests::{

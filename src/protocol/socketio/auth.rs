@@ -15,6 +15,8 @@ pub struct Auth {
     pub pid: Option<ByteString>,
     /// The last event that it has.
     pub offset: Offset,
+    /// Whether it wants nothing of all that: `"recovery": false`.
+    pub no_recovery: bool,
 }
 
 /// What a client says about the last event that it has.
@@ -65,10 +67,21 @@ impl<'de> de::Visitor<'de> for AuthVisitor {
                         None => Offset::Other,
                     };
                 }
+                "recovery" => auth.no_recovery = fields.next_value::<&RawValue>()?.get() == "false",
                 _ => drop(fields.next_value::<de::IgnoredAny>()?),
             }
         }
         Ok(auth)
+    }
+}
+
+impl Offset {
+    /// The number that it is, if it may be one of ours.
+    pub fn number(&self) -> Option<u64> {
+        match self {
+            Self::Text(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),
+            _ => None,
+        }
     }
 }
 
@@ -83,7 +96,8 @@ mod tests {
 
     #[test]
     fn the_fields_of_the_protocol_are_found_among_those_of_a_program() {
-        let is = |pid: Option<&str>, offset: Offset| Auth { pid: pid.map(ByteString::from), offset };
+        let is =
+            |pid: Option<&str>, offset| Auth { pid: pid.map(ByteString::from), offset, ..Auth::default() };
         let at = |offset: &str| Offset::Text(offset.into());
         for (json, auth) in [
             ("{}", is(None, Offset::Missing)),
@@ -96,5 +110,25 @@ mod tests {
         ] {
             assert_eq!(Auth::read(json), auth, "{json}");
         }
+        for (json, no_recovery) in [
+            ("{}", false),
+            (r#"{"recovery":false}"#, true),
+            (r#"{"pid":"p","recovery": false ,"x":1}"#, true),
+            (r#"{"recovery":true}"#, false),
+            (r#"{"recovery":null}"#, false),
+            (r#"{"recovery":"false"}"#, false),
+        ] {
+            assert_eq!(Auth::read(json).no_recovery, no_recovery, "{json}");
+        }
+    }
+
+    #[test]
+    fn an_offset_is_a_number_if_it_has_digits_alone() {
+        for (text, number) in
+            [("0", Some(0)), ("007", Some(7)), ("", None), ("-1", None), ("1 ", None), ("x", None)]
+        {
+            assert_eq!(Offset::Text(text.into()).number(), number, "{text}");
+        }
+        assert_eq!((Offset::Missing.number(), Offset::Text("9".repeat(30).into()).number()), (None, None));
     }
 }

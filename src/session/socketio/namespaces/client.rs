@@ -21,7 +21,7 @@ use crate::{
         messages::{Connect, Cutter, Disconnect, HubReply, Recover, Recovered, Tail},
     },
     domain::SessionId,
-    protocol::socketio::{self, Body, Decoder, Packet, ServerPacket},
+    protocol::socketio::{self, Auth, Body, Decoder, Offset, Packet, ServerPacket},
     session::{
         conversation::Outcome,
         rate::{Measure, Meter, RateLimit},
@@ -176,8 +176,6 @@ impl Client {
             Some(behind) => behind.admit(auth),
             None => Err(Refusal::new("Invalid namespace")),
         };
-        let (has_rooms, recovers) =
-            behind.map_or((false, false), |behind| (behind.has_rooms(), behind.recovers()));
         let handler = match admitted {
             Ok(handler) => handler,
             Err(refusal) => {
@@ -186,45 +184,61 @@ impl Client {
                 return Ok(());
             }
         };
-        let (id, desk) = (SessionId::next(), self.desk.clone());
-        let (down_of, first_ack) = (down.clone(), self.next_ack);
-        let place =
-            Place { id, namespace: namespace.clone(), down: down_of, desk, in_hub: has_rooms, first_ack };
-        let Some(seat) = seat(down).filter(|_| has_rooms) else {
+        let in_hub = behind.is_some_and(|behind| behind.has_rooms());
+        let recovers = self.namespaces.can_recover && behind.is_some_and(|behind| behind.recovers());
+        // A client may do without.
+        let auth = recovers.then(|| Auth::read(auth)).filter(|auth| !auth.no_recovery);
+        let dialect = if recovers && auth.is_none() { Dialect::BareSocketIo } else { Dialect::SocketIo };
+        let place = Place {
+            id: SessionId::next(),
+            namespace,
+            down: down.clone(),
+            desk: self.desk.clone(),
+            in_hub,
+            first_ack: self.next_ack,
+            may_return: auth.is_some(),
+            foreign: auth.as_ref().and_then(|auth| auth.offset.number()),
+        };
+        let Some(seat) = seat(down, dialect).filter(|_| in_hub) else {
             let socket = Socket::new(place, socket::random_id().map_err(|_| Broken)?, None);
             self.welcome(socket, handler);
             return Ok(());
         };
-        match socketio::Auth::read(auth) {
-            socketio::Auth { pid: Some(pid), offset: socketio::Offset::Text(offset) } if recovers => {
-                let Desk { hub, worker } = &self.desk;
-                let session = id;
-                hub.do_send(Recover {
-                    session,
-                    worker: *worker,
-                    seat,
-                    namespace: namespace.clone(),
-                    pid: pid.clone(),
-                    offset,
-                });
-                let returning = Joined::Returning { place, pid, handler, held: Vec::new() };
-                self.joined.insert(namespace, returning);
+        match auth {
+            Some(Auth { pid: Some(pid), offset, .. }) => {
+                self.come_back(place, seat, pid, offset, handler);
                 Ok(())
             }
-            _ => self.begin(place, seat, recovers, handler),
+            _ => self.begin(place, seat, handler),
         }
     }
 
-    /// A socket that is new begins, known to the hub.
-    fn begin(
+    /// Asks the hub whether a client can be what it was.
+    fn come_back(
         &mut self,
         place: Place,
         seat: Seat,
-        recovers: bool,
+        pid: ByteString,
+        offset: Offset,
         handler: Box<dyn SocketHandler>,
-    ) -> Result<(), Broken> {
+    ) {
+        let Desk { hub, worker } = &self.desk;
+        let (session, worker, namespace) = (place.id, *worker, place.namespace.clone());
+        hub.do_send(Recover {
+            session,
+            worker,
+            seat,
+            namespace: namespace.clone(),
+            pid: pid.clone(),
+            offset,
+        });
+        self.joined.insert(namespace, Joined::Returning { place, pid, handler, held: Vec::new() });
+    }
+
+    /// A socket that is new begins, known to the hub.
+    fn begin(&mut self, place: Place, seat: Seat, handler: Box<dyn SocketHandler>) -> Result<(), Broken> {
         let sid = socket::random_id().map_err(|_| Broken)?;
-        let pid = recovers.then(socket::random_id).transpose().map_err(|_| Broken)?;
+        let pid = place.may_return.then(socket::random_id).transpose().map_err(|_| Broken)?;
         let Desk { hub, worker } = &self.desk;
         hub.do_send(Connect {
             session: place.id,
@@ -233,6 +247,7 @@ impl Client {
             namespace: place.namespace.clone(),
             sid: sid.clone(),
             pid: pid.clone(),
+            foreign: place.foreign,
         });
         self.welcome(Socket::new(place, sid, pid), handler);
         Ok(())
@@ -249,7 +264,7 @@ impl Client {
             return;
         };
         let namespace = place.namespace.clone();
-        match (state, seat(down)) {
+        match (state, seat(down, Dialect::SocketIo)) {
             (Some(state), _) => {
                 // First what it missed, then the news that it is back.
                 for emission in &state.missed {
@@ -258,7 +273,7 @@ impl Client {
                 self.welcome(Socket::again(place, pid, state), handler);
             }
             (None, Some(seat)) => {
-                if self.begin(place, seat, true, handler).is_err() {
+                if self.begin(place, seat, handler).is_err() {
                     return down.end(EndReason::ParseError);
                 }
             }
@@ -325,12 +340,12 @@ impl Joined {
     }
 }
 
-/// How the hub reaches the session's sockets, all of them alike.
-fn seat(down: &Downlink) -> Option<Seat> {
+/// How the hub reaches a socket of the session.
+fn seat(down: &Downlink, dialect: Dialect) -> Option<Seat> {
     Some(Seat {
         deliveries: down.address()?,
         waiting: down.delivered(),
-        encoding: Encoding { dialect: Dialect::SocketIo, deflated: false },
+        encoding: Encoding { dialect, deflated: false },
         // The session ends itself: it does not live in the connection.
         cutter: Cutter::new(|_| {}),
     })

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use crate::{
     chat::{
         Accepted, Hub,
-        messages::{Answers, Emit, EmitWithAck, Target},
+        messages::{Answers, Emit, EmitWithAck, Guarantee, Target},
     },
     protocol::socketio::Args,
 };
@@ -22,14 +22,14 @@ pub struct Emitter {
     hub: Addr<Hub>,
     namespace: ByteString,
     target: Target,
-    is_volatile: bool,
+    guarantee: Guarantee,
     accepted: Option<Accepted>,
 }
 
 impl Emitter {
     /// To everybody in a namespace.
     pub(crate) fn new(hub: Addr<Hub>, namespace: ByteString) -> Self {
-        Self { hub, namespace, target: Target::default(), is_volatile: false, accepted: None }
+        Self { hub, namespace, target: Target::default(), guarantee: Guarantee::default(), accepted: None }
     }
 
     /// Only to those in this room, and in the others that are named so; a socket's id is the name of a room of its own.
@@ -46,7 +46,12 @@ impl Emitter {
 
     /// Only to those who take it at once.
     pub fn volatile(self) -> Self {
-        Self { is_volatile: true, ..self }
+        Self { guarantee: Guarantee::Volatile, ..self }
+    }
+
+    /// Not again to clients that come back without it.
+    pub fn once(self) -> Self {
+        Self { guarantee: Guarantee::Once, ..self }
     }
 
     /// On behalf of a client, whose event is dealt with when all have been given it.
@@ -75,7 +80,7 @@ impl Emitter {
     }
 
     fn into_emit(self, args: Args) -> (Addr<Hub>, Emit) {
-        let Self { hub, namespace, target, is_volatile, accepted } = self;
-        (hub, Emit { namespace, target, args, is_volatile, accepted })
+        let Self { hub, namespace, target, guarantee, accepted } = self;
+        (hub, Emit { namespace, target, args, guarantee, accepted })
     }
 }

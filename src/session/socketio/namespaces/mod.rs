@@ -74,7 +74,9 @@ pub trait Namespace {
 
     /// Whether a client that was lost may come back as the socket that it was, within the engine's
     /// [`RecoveryLimits`](crate::chat::RecoveryLimits), and is given what it missed: connection state recovery. Every
-    /// event has its offset as one more argument then.
+    /// event has an offset as one more argument then, but for those that ask for an ack; and the answer to CONNECT has a
+    /// `pid`. A client that brings `{"recovery": false}` in its `auth` has neither, and does not come back; nor does
+    /// anybody if the limits have no window.
     fn recovers(&self) -> bool {
         false
     }
@@ -133,12 +135,14 @@ pub struct Event {
 pub struct Namespaces {
     limits: socketio::Limits,
     by_name: HashMap<String, Rc<dyn Namespace>>,
+    /// Whether the engine keeps anything for clients that come back.
+    can_recover: bool,
 }
 
 impl Namespaces {
     /// None yet.
     pub fn new(limits: socketio::Limits) -> Self {
-        Self { limits, by_name: HashMap::new() }
+        Self { limits, ..Self::default() }
     }
 
     /// One more. Names begin with a slash; `/` is the one of clients that name none.
@@ -151,7 +155,8 @@ impl Namespaces {
     /// What the sessions of `engine` on this worker carry: each a client of these namespaces. To be called on the
     /// worker's own thread.
     pub fn carried(self, engine: &Engine) -> impl Fn() -> Box<dyn Carried> + 'static {
-        let namespaces = Rc::new(self);
+        let can_recover = !engine.settings.hub.recovery.window.is_zero();
+        let namespaces = Rc::new(Self { can_recover, ..self });
         let (desk, rate) = (engine.desk(), engine.settings.rate);
         let metrics = engine.metrics.protocol("socketio");
         move || Box::new(Client::new(Rc::clone(&namespaces), desk.clone(), rate, metrics.messages_in.clone()))

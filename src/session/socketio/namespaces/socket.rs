@@ -92,6 +92,10 @@ pub(super) struct Place {
     pub(super) in_hub: bool,
     /// The number of the first ack that it asks for: above those of the sockets before it.
     pub(super) first_ack: u64,
+    /// Whether its client may come back if it is lost.
+    pub(super) may_return: bool,
+    /// The offset that its client brought; from another place, if it cannot be what it was.
+    pub(super) foreign: Option<u64>,
 }
 
 /// An id that nobody can guess, of twenty characters.
@@ -112,7 +116,7 @@ impl Socket {
     }
 
     fn with(place: Place, pid: Option<ByteString>, was_recovered: bool, state: &Recovered) -> Self {
-        let Place { id, namespace, down, desk, in_hub, first_ack } = place;
+        let Place { id, namespace, down, desk, in_hub, first_ack, .. } = place;
         Self(Rc::new(State {
             id,
             sid: state.sid.clone(),
@@ -178,9 +182,15 @@ impl Socket {
         self.emit_args(&Args::event(name, data));
     }
 
-    /// The same at once, past what others emit, and not again if the client is lost.
+    /// The same at once, past what others emit, and not again if the client is lost. If the client may come back, a text
+    /// goes in its place among what others emit, with an offset behind it: the client takes the last text of an event for
+    /// its offset.
     pub fn emit_once(&self, name: &str, data: &impl Serialize) {
-        self.send_event(&Args::event(name, data));
+        let args = Args::event(name, data);
+        if self.0.pid.is_some() && args.ends_with_text() {
+            return self.everybody().to(self.0.sid.clone()).once().emit_args(args);
+        }
+        self.send_event(&args);
     }
 
     /// Emits an event: a JSON array that begins with its name, and its attachments.

@@ -1,0 +1,105 @@
+//! How sockets leave, and how their clients come back.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{
+    Hub, Place,
+    namespace::RoomKey,
+    recovery::{Absent, Stay},
+};
+use crate::{
+    chat::messages::{Connect, Delivery, Detach, HubReply, Recover, Recovered},
+    domain::SessionId,
+};
+
+impl Hub {
+    /// The one way out, harmless for a socket that is not there.
+    pub(super) fn disconnect(&mut self, session: SessionId, may_return: bool) {
+        let Some(Place { namespace: index, pid, stay }) = self.sockets.remove(&session) else {
+            return;
+        };
+        // No round ends for it: it hears nothing more, and very many may go at once.
+        let Some(member) = self.rooms.membership(session).cloned() else {
+            return;
+        };
+        for id in member.rooms {
+            self.rooms.take_out(session, id);
+            self.rooms.retire(id);
+        }
+        if let Some(fanout) = self.fanout_of(session) {
+            fanout.do_send(Detach { session });
+        }
+        self.rooms.remove(session);
+        self.acks.gone(session);
+        let namespace = &mut self.namespaces[index];
+        namespace.audience.remove(member.worker, member.encoding);
+        namespace.sids.remove(&stay.sid);
+        if let Some(pid) = pid {
+            namespace.pids.remove(&pid);
+            if let Some(recovery) = namespace.recovery.as_mut().filter(|_| may_return) {
+                recovery.keep(pid, Absent { stay, since: Instant::now() });
+            }
+        }
+    }
+
+    /// A client is back. Its former connection may not have been missed yet: then that ends here.
+    pub(super) fn recover(&mut self, recover: Recover) {
+        let index = self.namespace(&recover.namespace);
+        if let Some(former) = self.namespaces[index].pids.get(&recover.pid).copied() {
+            self.tell(former, Delivery::Hub(HubReply::Replaced { session: former }));
+            self.disconnect(former, true);
+        }
+        self.end_round(index);
+        let (session, deliveries) = (recover.session, recover.seat.deliveries.clone());
+        match self.restore(index, recover) {
+            Some(state) => {
+                let state = Some(Arc::new(state));
+                self.tell(session, Delivery::Hub(HubReply::Recovered { session, state }));
+            }
+            None => deliveries.do_send(Delivery::Hub(HubReply::Recovered { session, state: None })),
+        }
+    }
+
+    /// Makes a socket what its client was, before it hears anything new; or nothing has happened.
+    fn restore(&mut self, index: usize, recover: Recover) -> Option<Recovered> {
+        let Recover { session, worker, seat, namespace, pid, offset } = recover;
+        let recovery = self.namespaces[index].recovery.as_mut();
+        let (stay, missed) = recovery.and_then(|recovery| recovery.take(&pid, &offset, Instant::now()))?;
+        let (sid, pid) = (stay.sid.clone(), Some(pid));
+        self.connect(Connect { session, worker, seat, namespace, sid, pid, foreign: None });
+        let rooms: Vec<_> = stay.rooms.iter().map(|(room, _)| room.clone()).collect();
+        // Who cannot be in one of its rooms again is not what it was, and must learn of it.
+        if !rooms.iter().all(|room| self.put(session, index, room)) {
+            self.disconnect(session, false);
+            return None;
+        }
+        let state = Recovered { sid: stay.sid.clone(), rooms, kept: stay.kept.clone(), missed };
+        // Since when it is where it is stays: what it was just given may be lost on its way.
+        self.set_stay(session, stay);
+        Some(state)
+    }
+
+    fn set_stay(&mut self, session: SessionId, stay: Stay) {
+        if let Some(place) = self.sockets.get_mut(&session) {
+            place.stay = stay;
+        }
+    }
+
+    /// What is over the bounds of recovery goes, in all namespaces.
+    pub(super) fn let_go_of_the_past(&mut self) {
+        let Self { namespaces, rooms, .. } = self;
+        for (index, namespace) in namespaces.iter_mut().enumerate() {
+            let Some(recovery) = &mut namespace.recovery else {
+                continue;
+            };
+            recovery.expire(Instant::now());
+            if recovery.is_forgetting_due() {
+                let sids = &namespace.sids;
+                recovery.forget(|name| {
+                    let key = RoomKey { namespace: index, room: name.clone() };
+                    sids.contains_key(name) || rooms.find(&key).is_some()
+                });
+            }
+        }
+    }
+}

@@ -1,0 +1,142 @@
+//! Whom the events were for that are not kept any more. A plain struct.
+
+use std::collections::{HashMap, HashSet};
+
+use bytestring::ByteString;
+
+use super::recovery::Stay;
+use crate::chat::messages::Target;
+
+/// So many names more may come before those are looked for that can be forgotten.
+const MIN_GROWTH: usize = 1024;
+
+/// For each room, and each socket by its id, the last event to it that is gone: who comes back having seen less has missed
+/// one.
+#[derive(Debug, Default)]
+pub(super) struct Gone {
+    /// Events to the whole namespace.
+    everybody: Latest,
+    by_name: HashMap<ByteString, Latest>,
+    /// Names that were left when some were last forgotten.
+    left: usize,
+}
+
+/// The last of some events, and the last one that spared others than that one: many events of one sender, which spare the
+/// sender, are one thing to all the others and nothing to it.
+#[derive(Debug, Default)]
+struct Latest {
+    offset: u64,
+    except: Vec<ByteString>,
+    before: u64,
+}
+
+impl Latest {
+    fn add(&mut self, offset: u64, except: &[ByteString]) {
+        if self.except != except {
+            self.before = self.offset;
+            self.except = except.to_vec();
+        }
+        self.offset = offset;
+    }
+
+    /// The last one that may have been for a socket.
+    fn offset_for(&self, stay: &Stay) -> u64 {
+        if stay.is_in_any(self.offset, &self.except) { self.before } else { self.offset }
+    }
+}
+
+impl Gone {
+    /// An event is not kept any more.
+    pub(super) fn add(&mut self, offset: u64, Target { to, except }: Target) {
+        if to.is_empty() {
+            self.everybody.add(offset, &except);
+        }
+        for name in to {
+            self.by_name.entry(name).or_default().add(offset, &except);
+        }
+    }
+
+    /// The last event that is gone and may have been for a socket; 0 if there is none.
+    pub(super) fn last_for(&self, stay: &Stay) -> u64 {
+        let offset_of =
+            |name: &ByteString| self.by_name.get(name).map_or(0, |latest| latest.offset_for(stay));
+        let in_rooms = stay.rooms.iter().map(|(room, since)| {
+            let offset = offset_of(room);
+            if offset > *since { offset } else { 0 }
+        });
+        let alone = [self.everybody.offset_for(stay), offset_of(&stay.sid)];
+        in_rooms.chain(alone).max().unwrap_or(0)
+    }
+
+    /// Whether twice as many names are known as needed be, or more.
+    pub(super) fn has_doubled(&self) -> bool {
+        self.by_name.len() > 2 * self.left + MIN_GROWTH
+    }
+
+    /// Forgets all names but these and those that are there.
+    pub(super) fn forget<'a>(
+        &mut self,
+        absent: impl Iterator<Item = &'a ByteString>,
+        is_there: impl Fn(&ByteString) -> bool,
+    ) {
+        let absent: HashSet<_> = absent.collect();
+        self.by_name.retain(|name, _| absent.contains(name) || is_there(name));
+        self.left = self.by_name.len();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(names: &[&str]) -> Vec<ByteString> {
+        names.iter().map(|name| ByteString::from(*name)).collect()
+    }
+
+    fn stay(sid: &str, rooms: &[(&str, u64)]) -> Stay {
+        let rooms = rooms.iter().map(|(room, since)| (ByteString::from(*room), *since)).collect();
+        Stay { sid: sid.into(), rooms, ..Stay::default() }
+    }
+
+    #[test]
+    fn what_is_gone_is_known_by_whom_it_was_for() {
+        let mut gone = Gone::default();
+        for (offset, to, except) in [
+            (1, &["red"][..], &[][..]),
+            (2, &["blue"], &[]),
+            (3, &["red"], &["me"]),
+            (4, &["red"], &["me"]),
+            (5, &["me"], &[]),
+            (6, &["blue", "green"], &["red"]),
+        ] {
+            gone.add(offset, Target { to: names(to), except: names(except) });
+        }
+        for (sid, rooms, last) in [
+            ("you", &[("red", 0)][..], 4),
+            ("me", &[("red", 0)], 5),
+            ("you", &[("red", 4)], 0),
+            ("you", &[("blue", 0)], 6),
+            ("you", &[("blue", 0), ("red", 5)], 2),
+            ("you", &[("blue", 0), ("red", 6)], 6),
+            ("you", &[], 0),
+        ] {
+            assert_eq!(gone.last_for(&stay(sid, rooms)), last, "{sid} {rooms:?}");
+        }
+        gone.add(7, Target { to: vec![], except: names(&["me"]) });
+        assert_eq!((gone.last_for(&stay("you", &[])), gone.last_for(&stay("me", &[("red", 0)]))), (7, 5));
+    }
+
+    #[test]
+    fn rooms_that_are_no_more_are_forgotten_and_no_others() {
+        let mut gone = Gone::default();
+        for offset in 1..=3000 {
+            gone.add(offset, Target { to: names(&[&format!("room {offset}")]), except: vec![] });
+        }
+        assert!(gone.has_doubled());
+        let absent = names(&["room 7"]);
+        gone.forget(absent.iter(), |name| *name == "room 8");
+        assert!(!gone.has_doubled());
+        let known = ["room 7", "room 8", "room 9"].map(|room| gone.last_for(&stay("me", &[(room, 0)])));
+        assert_eq!(known, [7, 8, 0]);
+    }
+}
