@@ -33,7 +33,7 @@ use crate::{
 const COPY_BELOW: usize = 2048;
 
 /// With more pieces than this nothing more is delivered, however small they are: each takes more memory than its bytes.
-const MAX_WAITING_PIECES: usize = 1024;
+pub const MAX_WAITING_PIECES: usize = 1024;
 
 /// Memory that a waiting piece takes beside its bytes.
 const PIECE_BYTES: usize = 2 * size_of::<Piece>();

@@ -40,8 +40,9 @@ pub struct Pipe {
 struct State {
     pieces: VecDeque<Piece>,
     bytes: usize,
-    /// Of these, the bytes of deliveries.
+    /// Of these, the bytes of deliveries, and their pieces.
     delivered: usize,
+    delivered_pieces: usize,
     /// Bytes that the connection has taken so far.
     taken: u64,
     /// The connection has asked for more than there was, and has not been back since.
@@ -132,9 +133,10 @@ impl Pipe {
         self.state().bytes
     }
 
-    /// Bytes of deliveries that wait.
-    pub fn delivered_bytes(&self) -> usize {
-        self.state().delivered
+    /// Bytes of deliveries that wait, and their pieces, if these wait because the socket takes nothing.
+    pub fn waiting_deliveries(&self) -> (usize, usize) {
+        let state = self.state();
+        (state.delivered, if self.is_ready(&state) { 0 } else { state.delivered_pieces })
     }
 
     /// Bytes that the connection has taken so far: as long as this rises, its client reads.
@@ -146,11 +148,15 @@ impl Pipe {
     /// connection has not had its turn since they came.
     pub fn is_writable(&self, max_waiting: usize) -> bool {
         let state = self.state();
-        let is_ready = match &self.socket {
+        self.is_ready(&state) && state.bytes <= max_waiting && !state.is_closed
+    }
+
+    /// Whether what waits does so only because the connection has not had its turn.
+    fn is_ready(&self, state: &State) -> bool {
+        match &self.socket {
             Some(socket) => !socket.is_blocked(),
             None => state.is_asked || state.bytes == 0,
-        };
-        is_ready && state.bytes <= max_waiting && !state.is_closed
+        }
     }
 
     /// Ready when no more than `max_waiting` bytes wait, or nothing will be taken any more; the task is woken then.
@@ -224,6 +230,7 @@ impl State {
         self.bytes += bytes.len();
         if kind == Kind::Delivery {
             self.delivered += bytes.len();
+            self.delivered_pieces += 1;
         }
         self.pieces.push_back(Piece { bytes, kind });
         self.wake_taker();
@@ -235,6 +242,7 @@ impl State {
         self.taken += bytes.len() as u64;
         if kind == Kind::Delivery {
             self.delivered -= bytes.len();
+            self.delivered_pieces -= 1;
         }
         self.wake_drained();
         Some(bytes)
@@ -244,7 +252,7 @@ impl State {
         let begun = self.pieces.pop_front().filter(|piece| piece.kind == Kind::Payload);
         self.pieces = begun.into_iter().collect();
         self.bytes = self.pieces.iter().map(|piece| piece.bytes.len()).sum();
-        self.delivered = 0;
+        (self.delivered, self.delivered_pieces) = (0, 0);
         self.wake_drained();
     }
 
@@ -354,12 +362,12 @@ mod tests {
         let (pipe, mut body) = pipe();
         pipe.push_shared(OpCode::Binary, vec![7; LARGE].into());
         pipe.deliver(Bytes::from_static(b"\x81\x01a"));
-        assert_eq!((pipe.waiting_bytes(), pipe.delivered_bytes()), (LARGE + 4 + 3, 3));
+        assert_eq!((pipe.waiting_bytes(), pipe.waiting_deliveries().0), (LARGE + 4 + 3, 3));
         let mut drained = Box::pin(poll_fn(|cx| pipe.poll_drained(3, cx)));
         assert_eq!(drained.as_mut().now_or_never(), None);
         assert_eq!(taken(&mut body).concat().len(), LARGE + 4 + 3);
         assert_eq!(drained.as_mut().now_or_never(), Some(()));
-        assert_eq!((pipe.waiting_bytes(), pipe.delivered_bytes()), (0, 0));
+        assert_eq!((pipe.waiting_bytes(), pipe.waiting_deliveries().0), (0, 0));
         assert_eq!(pipe.taken_bytes(), (LARGE + 4 + 3) as u64);
         assert!(pipe.state().drained.len() <= 1);
     }

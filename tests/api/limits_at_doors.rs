@@ -299,6 +299,32 @@ async fn who_does_not_take_what_its_room_says_is_sent_away_at_every_door() {
 }
 
 #[actix_web::test]
+async fn who_does_not_take_many_small_pieces_is_sent_away_at_every_door() {
+    let roomy = Settings { max_queue_bytes: "64m".parse().expect("a size"), ..open() };
+    let server = TestServer::with(roomy).await;
+    let mut ann = Chatter::settled(&server, ChatDoor::Plain, "Ann").await;
+    for door in CHAT_WEBSOCKETS {
+        let room = format!("{door:?}");
+        ann.ask("joinRoom", &json!({"room": room})).await;
+        let mut reader = Chatter::login(&server, door, json!({"username": "Reader", "room": room})).await;
+        reader.next_named("userList").await;
+        reader.hold(256 * 1024);
+        // More than the kernel holds, and then more pieces than may wait.
+        for _ in 0..120 {
+            ann.ask("sendMessage", &json!({"msg": "x".repeat(50_000)})).await;
+        }
+        let mut said = 0;
+        while !ann.has_heard("delUser") {
+            ann.ask("sendMessage", &json!({"msg": "x"})).await;
+            said += 1;
+            assert!(said < 1500, "{door:?}: it is never sent away");
+        }
+        ann.next_named("delUser").await;
+        assert_eq!(reader.until_the_end().await, Some(1013), "{door:?}");
+    }
+}
+
+#[actix_web::test]
 async fn who_does_not_take_its_answers_is_read_more_slowly_and_loses_none_at_every_door() {
     const PAGES: usize = 60;
     let tight = Settings { max_queue_bytes: "64k".parse().expect("a size"), ..open() };
@@ -315,6 +341,8 @@ async fn who_does_not_take_its_answers_is_read_more_slowly_and_loses_none_at_eve
         for _ in 0..PAGES {
             acks.push(reader.request("history", &json!({"limit": 5})).await);
         }
+        // Whatever can be answered before anything is read has been.
+        rt::time::sleep(Duration::from_secs(1)).await;
         for ack in acks {
             let page = reader.answer_to(ack).await;
             assert_eq!(page["data"]["messages"].as_array().map(Vec::len), Some(5), "{door:?} {page:.100}");
@@ -340,20 +368,21 @@ async fn who_does_not_take_its_answers_is_read_more_slowly_and_loses_none_at_eve
 #[actix_web::test]
 async fn who_pings_and_takes_no_pong_is_read_no_more_at_every_door() {
     use tokio::io::AsyncWriteExt as _;
-    const MOST: usize = 64 << 20;
+    const MOST: usize = 16 << 20;
     let tight = Settings { max_queue_bytes: "64k".parse().expect("a size"), ..open() };
-    let server = TestServer::with(tight).await;
-    let pings = frame(0x89, &[b'p'; 125]).repeat(1000);
-    for door in [Plain, Echo, Chat, SocketIo, Upgraded, Relay] {
-        let mut raw = door.open(&server).await;
+    let server = &TestServer::with(tight).await;
+    let pings = &frame(0x89, &[b'p'; 125]).repeat(1000);
+    let pinging = [Plain, Echo, Chat, SocketIo, Upgraded, Relay].map(|door| async move {
+        let mut raw = door.open(server).await;
         socket2::SockRef::from(&raw.stream).set_recv_buffer_size(128 * 1024).expect("a buffer");
         let mut sent = 0;
         // A write that waits for so long waits for ever: nothing is read until the pongs are.
-        while rt::time::timeout(Duration::from_millis(500), raw.stream.write_all(&pings)).await.is_ok() {
+        while rt::time::timeout(Duration::from_secs(3), raw.stream.write_all(pings)).await.is_ok() {
             sent += pings.len();
             assert!(sent < MOST, "{door:?}: it reads on");
         }
-    }
+    });
+    futures_util::future::join_all(pinging).await;
 }
 
 #[actix_web::test]

@@ -12,6 +12,7 @@ mod drop;
 mod harness;
 mod memory;
 mod parts;
+mod polling;
 #[allow(dead_code, reason = "tests to come use the rest")]
 mod program;
 mod rooms;

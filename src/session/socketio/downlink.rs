@@ -23,7 +23,7 @@ use crate::{
         engineio,
         websocket::frame::{self, OpCode},
     },
-    session::{conversation::Reading, pipe::Pipe},
+    session::{conversation::Reading, outlet::MAX_WAITING_PIECES, pipe::Pipe},
 };
 
 /// Packets in one answer to a poll, at most.
@@ -347,12 +347,15 @@ impl Downlink {
         self.0.borrow().answers
     }
 
-    /// Bytes of deliveries that the client has not taken.
-    pub(super) fn deliveries(&self) -> usize {
+    /// Whether more deliveries wait for the client than may: in bytes, or in pieces that the socket does not take.
+    pub(super) fn has_too_much(&self) -> bool {
         let queue = self.0.borrow();
         match &queue.transport {
-            Transport::Polling(_) => queue.deliveries,
-            Transport::WebSocket(pipe) => queue.deliveries + pipe.delivered_bytes(),
+            Transport::Polling(_) => queue.deliveries > queue.max_waiting,
+            Transport::WebSocket(pipe) => {
+                let (bytes, blocked_pieces) = pipe.waiting_deliveries();
+                queue.deliveries + bytes > queue.max_waiting || blocked_pieces > MAX_WAITING_PIECES
+            }
         }
     }
 

@@ -21,6 +21,10 @@ fn piped() -> (Downlink, Arc<Pipe>, PipeBody) {
     (down, Arc::clone(&pipe), PipeBody(pipe))
 }
 
+fn deliveries(down: &Downlink) -> usize {
+    down.0.borrow().deliveries
+}
+
 /// The frames of a text message.
 fn framed(text: &str) -> Bytes {
     let mut out = bytes::BytesMut::new();
@@ -82,8 +86,8 @@ fn what_waits_for_a_websocket_stays_here_but_for_a_little_and_in_order() {
     // What others say comes behind it, a ping before it.
     down.deliver(&[framed("42[\"delivered\"]")]);
     down.ping();
-    assert_eq!(pipe.delivered_bytes(), 0);
-    assert_eq!(down.deliveries(), framed("42[\"delivered\"]").len());
+    assert_eq!(pipe.waiting_deliveries().0, 0);
+    assert_eq!(deliveries(&down), framed("42[\"delivered\"]").len());
     let mut out = taken(&mut body);
     while down.pour(&pipe, PIPE_BYTES) {
         out.extend(taken(&mut body));
@@ -93,7 +97,7 @@ fn what_waits_for_a_websocket_stays_here_but_for_a_little_and_in_order() {
     let at = out.windows(ping.len()).position(|window| window == &ping[..]).expect("the ping");
     assert!(at < 2 * PIPE_BYTES, "the ping came behind {at} bytes");
     assert!(out.ends_with(&framed("42[\"delivered\"]")));
-    assert_eq!((down.bytes(), down.answers(), down.deliveries()), (0, 0, 0));
+    assert_eq!((down.bytes(), down.answers(), deliveries(&down)), (0, 0, 0));
 }
 
 #[test]
@@ -116,7 +120,7 @@ fn who_waits_for_the_client_to_read_is_woken_when_it_has() {
     assert_eq!(drained.as_mut().now_or_never(), None);
     down.payload(1);
     assert_eq!(drained.as_mut().now_or_never(), Some(()), "what it missed counts against nothing");
-    assert_eq!((down.answers(), down.deliveries(), down.bytes()), (0, 0, 5000));
+    assert_eq!((down.answers(), deliveries(&down), down.bytes()), (0, 0, 5000));
 }
 
 #[test]
@@ -136,4 +140,25 @@ fn binary_messages_are_base64_for_a_websocket_whose_client_wants_that() {
         assert!(!down.pour(&pipe, PIPE_BYTES));
         assert_eq!(taken(&mut PipeBody(pipe)), frames);
     }
+}
+
+#[test]
+fn too_much_is_too_many_bytes_or_too_many_pieces_for_a_socket_that_takes_none() {
+    let (down, _pipe, mut body) = piped();
+    down.deliver(&[vec![0; MOST].into()]);
+    assert!(!down.has_too_much());
+    down.deliver(&[framed("42")]);
+    assert!(down.has_too_much());
+    assert!(taken(&mut body).len() > MOST && !down.has_too_much());
+    for _ in 0..=MAX_WAITING_PIECES {
+        down.deliver(&[framed("42")]);
+    }
+    assert!(!down.has_too_much(), "the connection has not had its turn");
+    // It takes one, and then the socket is full.
+    body.next().now_or_never();
+    down.deliver(&[framed("42")]);
+    assert!(down.has_too_much());
+    let polled = polled();
+    polled.deliver(&[framed(&"4".repeat(MOST + 1))]);
+    assert!(polled.has_too_much());
 }

@@ -233,7 +233,7 @@ impl SocketIoSession {
             return;
         }
         // As at the other doors: who is over the bound before a delivery.
-        if self.down.deliveries() > self.engine.settings.max_waiting {
+        if self.down.has_too_much() {
             return self.finish(EndReason::SlowConsumer, ctx);
         }
         self.down.deliver(frames);
