@@ -67,7 +67,7 @@ fn serve(settings: Settings) -> ExitCode {
         application.run_until_stopped().await.map_err(|error| format!("the server failed: {error}"))
     });
     match outcome {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(stopped) => stopped.report().map_or(ExitCode::SUCCESS, ExitCode::from),
         Err(sentence) => fail(1, &sentence),
     }
 }

@@ -31,6 +31,8 @@ pub struct Metrics {
     relay: Histogram,
     rooms_forgotten: IntCounter,
     journal_available: IntGauge,
+    journal_damage: IntGauge,
+    unkept: IntGauge,
     kept: IntCounter,
     not_kept: IntCounter,
     commits: Histogram,
@@ -105,6 +107,14 @@ impl Metrics {
                 "echoroom_journal_available",
                 "1 while the journal takes messages, 0 while it does not.",
             )),
+            journal_damage: must(IntGauge::new(
+                "echoroom_journal_damage",
+                "How often something in the journal was met that is not what was written.",
+            )),
+            unkept: must(IntGauge::new(
+                "echoroom_journal_unkept_messages",
+                "Messages that have been relayed and are not durable yet.",
+            )),
             kept: must(IntCounter::new("echoroom_journal_messages_total", "Messages made durable.")),
             not_kept: must(IntCounter::new(
                 "echoroom_journal_refusals_total",
@@ -124,7 +134,7 @@ impl Metrics {
     }
 
     fn register_all(&self) {
-        let collectors: [Box<dyn prometheus::core::Collector>; 16] = [
+        let collectors: [Box<dyn prometheus::core::Collector>; 18] = [
             Box::new(self.rooms.clone()),
             Box::new(self.sessions.clone()),
             Box::new(self.messages_in.clone()),
@@ -138,6 +148,8 @@ impl Metrics {
             Box::new(self.relay.clone()),
             Box::new(self.rooms_forgotten.clone()),
             Box::new(self.journal_available.clone()),
+            Box::new(self.journal_damage.clone()),
+            Box::new(self.unkept.clone()),
             Box::new(self.kept.clone()),
             Box::new(self.not_kept.clone()),
             Box::new(self.commits.clone()),
@@ -215,6 +227,21 @@ impl Metrics {
     /// The journal takes messages, or not.
     pub fn set_journal_available(&self, is_available: bool) {
         self.journal_available.set(is_available.into());
+    }
+
+    /// So often damage was met in the journal.
+    pub fn set_journal_damage(&self, found: u64) {
+        self.journal_damage.set(i64::try_from(found).unwrap_or(i64::MAX));
+    }
+
+    /// So many messages have been relayed and are not durable yet.
+    pub fn set_unkept(&self, messages: u64) {
+        self.unkept.set(i64::try_from(messages).unwrap_or(i64::MAX));
+    }
+
+    /// Messages that have been relayed and are not durable yet.
+    pub fn unkept(&self) -> u64 {
+        self.unkept.get().unsigned_abs()
     }
 
     /// A batch of so many messages became durable, after so long.

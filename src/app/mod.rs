@@ -15,7 +15,7 @@ use actix_web::rt::{
     self,
     signal::unix::{Signal, SignalKind, signal},
 };
-use log::{info, warn};
+use log::{error, info, warn};
 
 pub use self::{key::Key, node::Node};
 use crate::{
@@ -43,7 +43,10 @@ const DRAIN_STEP: Duration = Duration::from_millis(10);
 const MIN_JOURNAL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The exit code of a server that was told to stop twice.
-const EXIT_IMPATIENT: i32 = 130;
+const EXIT_IMPATIENT: u8 = 130;
+
+/// The exit code of a server that has lost messages which it had relayed.
+const EXIT_LOST: u8 = 74;
 
 /// Why the server does not start. Each is one sentence that names the setting.
 #[derive(Debug, thiserror::Error)]
@@ -171,8 +174,8 @@ impl Application {
     ///
     /// # Errors
     /// When the server itself fails.
-    pub async fn run_until_stopped(self) -> io::Result<()> {
-        let handle = self.handle();
+    pub async fn run_until_stopped(self) -> io::Result<Stopped> {
+        let (handle, node) = (self.handle(), Arc::clone(&self.node));
         // Before the address is logged: whoever reads it there may already send a signal.
         let mut signals = StopSignals::new()?;
         info!("listening on {}", clickable(self.address));
@@ -183,9 +186,12 @@ impl Application {
         let stopping = rt::spawn(async move {
             let name = signals.next().await;
             info!("{name}: stopping, {} sessions are open", handle.node.admission.sessions());
+            let node = Arc::clone(&handle.node);
             rt::spawn(async move {
                 signals.next().await;
-                std::process::exit(EXIT_IMPATIENT);
+                // So that what was lost is the last line.
+                log::set_max_level(log::LevelFilter::Error);
+                std::process::exit(Stopped::of(&node).report().unwrap_or(EXIT_IMPATIENT).into());
             });
             handle.stop().await;
         });
@@ -201,7 +207,31 @@ impl Application {
         if let Some(metrics) = metrics {
             metrics.abort();
         }
-        outcome
+        outcome.map(|()| Stopped::of(&node))
+    }
+}
+
+/// How a server came to its end.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stopped {
+    /// Messages that others have heard and the journal has not.
+    pub lost: u64,
+}
+
+impl Stopped {
+    fn of(node: &Node) -> Self {
+        Self { lost: node.metrics.unkept() }
+    }
+
+    /// Says what was lost, if anything was, and gives the process's exit code then. To be called last.
+    pub fn report(self) -> Option<u8> {
+        (self.lost > 0).then(|| {
+            error!(
+                "{} messages that had been relayed could not be kept and are lost: exit code {EXIT_LOST}",
+                self.lost
+            );
+            EXIT_LOST
+        })
     }
 }
 
@@ -234,7 +264,7 @@ impl StopHandle {
         if let Some(chat) = self.node.chat.get() {
             let patience = deadline.saturating_duration_since(Instant::now()).max(MIN_JOURNAL_PATIENCE);
             if rt::time::timeout(patience, chat.send(CloseJournal)).await.is_err() {
-                warn!("the journal could not be closed in time: what is not durable yet is lost");
+                warn!("the journal could not be closed in time");
             }
         }
         self.stop_at_once();

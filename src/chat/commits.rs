@@ -42,12 +42,15 @@ pub struct Commits {
     next: Vec<Commit>,
     /// Whether the journal has the batch in flight; not so between two attempts.
     is_under_way: bool,
+    /// Messages of both.
+    unkept: u64,
     fault: Option<JournalError>,
 }
 
 impl Commits {
     /// A round has ended.
     pub fn push(&mut self, commit: Commit) {
+        self.unkept += u64::from(commit.append.record.count);
         self.next.push(commit);
     }
 
@@ -79,7 +82,14 @@ impl Commits {
     pub fn done(&mut self) -> Vec<Commit> {
         self.is_under_way = false;
         self.fault = None;
-        std::mem::take(&mut self.in_flight)
+        let done = std::mem::take(&mut self.in_flight);
+        self.unkept -= done.iter().map(|commit| u64::from(commit.append.record.count)).sum::<u64>();
+        done
+    }
+
+    /// Messages that have been relayed and are not durable yet.
+    pub fn unkept(&self) -> u64 {
+        self.unkept
     }
 
     /// The journal has failed. All who wait are to be told; their messages stay.

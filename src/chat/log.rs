@@ -184,7 +184,7 @@ mod tests {
     use super::*;
 
     fn epoch(number: u64, starts: u64) -> Epoch {
-        Epoch { id: EpochId { journal: 1, number }, starts }
+        Epoch { id: EpochId { random: 1, number }, starts }
     }
 
     fn log(epochs: Vec<Epoch>, head: u64) -> RoomLog {

@@ -8,8 +8,9 @@ use std::{
 };
 
 use super::{
-    Append, Epoch, EpochId, Journal, JournalError, Page, Pending, Position, Range, Record, Retention, entry,
-    now_millis,
+    Append, Damage, Epoch, EpochId, Journal, JournalError, Page, Pending, Position, Range, Record, Retention,
+    age::{Clock, Old, millis},
+    entry, now_millis,
 };
 use crate::domain::RoomName;
 
@@ -27,6 +28,9 @@ struct Store {
     epoch: EpochId,
     rooms: HashMap<RoomName, Room>,
     bytes: u64,
+    clock: Clock,
+    /// Whether a doubt of the clock has been logged.
+    has_doubted: bool,
 }
 
 #[derive(Debug)]
@@ -44,8 +48,14 @@ impl MemoryJournal {
     /// # Errors
     /// The system has no random numbers to tell it from others by.
     pub fn new(retention: Retention) -> Result<Self, JournalError> {
-        let journal = getrandom::u64().map_err(|error| JournalError::Unavailable(error.to_string()))?;
-        let store = Store { epoch: EpochId { journal, number: 1 }, rooms: HashMap::new(), bytes: 0 };
+        let random = getrandom::u64().map_err(|error| JournalError::Unavailable(error.to_string()))?;
+        let store = Store {
+            epoch: EpochId { random, number: 1 },
+            rooms: HashMap::new(),
+            bytes: 0,
+            clock: Clock::default(),
+            has_doubted: false,
+        };
         Ok(Self { retention, store: Mutex::new(store) })
     }
 
@@ -55,6 +65,14 @@ impl MemoryJournal {
 }
 
 impl Journal for MemoryJournal {
+    fn check(&self) -> Pending<()> {
+        answer(Ok(()))
+    }
+
+    fn damage(&self) -> Option<Damage> {
+        None
+    }
+
     fn rooms(&self) -> Pending<Vec<(RoomName, u64)>> {
         let said_last = |room: &Room| room.records.back().map_or(0, |record| record.at);
         answer(Ok(self.store().rooms.iter().map(|(name, room)| (name.clone(), said_last(room))).collect()))
@@ -88,7 +106,7 @@ impl Journal for MemoryJournal {
     }
 
     fn sweep(&self) -> Pending<Vec<RoomName>> {
-        answer(Ok(self.store().sweep(self.retention.age)))
+        answer(Ok(self.store().sweep(self.retention.age, now_millis())))
     }
 
     fn forget(&self, room: RoomName) -> Pending<()> {
@@ -151,24 +169,49 @@ impl Store {
         }
     }
 
-    fn sweep(&mut self, age: Duration) -> Vec<RoomName> {
-        let cutoff = now_millis().saturating_sub(u64::try_from(age.as_millis()).unwrap_or(u64::MAX));
+    /// Lets go what is too old, if the clock is believed, and forgets the rooms that have nothing left.
+    fn sweep(&mut self, age: Duration, now: u64) -> Vec<RoomName> {
+        let cutoff = now.saturating_sub(millis(age));
+        let said_last = self.rooms.values().filter_map(|room| Some(room.records.back()?.at));
+        let newest = said_last.filter(|at| *at <= now).max();
+        let is_first = self.clock == Clock::default();
+        if !self.clock.look(now, newest, is_first) {
+            let old = self.too_old(cutoff);
+            if old.messages > 0 && !std::mem::replace(&mut self.has_doubted, true) {
+                old.log_kept(now, newest);
+            }
+            return Vec::new();
+        }
+        let mut old = self.too_old(cutoff);
         for room in self.rooms.values_mut() {
             while room.records.front().is_some_and(|record| record.at < cutoff) {
                 self.bytes -= room.drop_oldest();
             }
         }
-        let gone: Vec<_> = self
-            .rooms
-            .iter()
-            .filter(|(_, room)| room.records.is_empty())
-            .map(|(name, _)| name.clone())
-            .collect();
+        let empty = self.rooms.iter().filter(|(_, room)| room.records.is_empty());
+        let gone: Vec<_> = empty.map(|(name, _)| name.clone()).collect();
         for name in &gone {
             self.rooms.remove(name);
         }
+        old.emptied = gone.len();
         self.epoch.number += u64::from(!gone.is_empty());
+        self.has_doubted = false;
+        old.log_gone(now, newest);
         gone
+    }
+
+    /// What would be let go for its age.
+    fn too_old(&self, cutoff: u64) -> Old {
+        let of_room = |room: &Room| {
+            let old = room.records.iter().take_while(|record| record.at < cutoff);
+            old.map(|record| u64::from(record.count)).sum::<u64>()
+        };
+        let by_room = self.rooms.values().map(of_room).filter(|messages| *messages > 0);
+        by_room.fold(Old::default(), |old, messages| Old {
+            messages: old.messages + messages,
+            rooms: old.rooms + 1,
+            ..old
+        })
     }
 }
 

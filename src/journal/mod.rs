@@ -14,6 +14,7 @@ pub use self::{
 };
 use crate::domain::{Picture, PictureId, RoomName};
 
+mod age;
 pub mod entry;
 pub mod memory;
 mod page;
@@ -37,10 +38,17 @@ pub type Pending<T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Sen
 /// **Blocking.** No method blocks its caller. What a store has to do waits in bounded queues, on threads of its own;
 /// while a queue is full the futures wait.
 ///
-/// **Epochs.** An [`EpochId`] names a stretch of a room's life in which nothing that was relayed has been lost. When
-/// the last stop may have lost messages that were relayed and not yet durable, their offsets are given out again, and
-/// a new epoch begins with them.
+/// **Epochs.** An [`EpochId`] names a stretch of a room's life in which nothing that was relayed has been lost. Each run
+/// of a server begins a new one: the last run may have relayed messages that are not durable, or the file may be a copy
+/// that was put back, and their offsets are given out again. So an offset and its epoch tell what a client has seen,
+/// whatever became of the file since.
 pub trait Journal: Send + Sync + fmt::Debug {
+    /// Whether the store can be written as far as can be told without writing.
+    fn check(&self) -> Pending<()>;
+
+    /// What damage of the store was met so far.
+    fn damage(&self) -> Option<Damage>;
+
     /// The rooms that have history, each with the time of its last message in milliseconds since 1970.
     fn rooms(&self) -> Pending<Vec<(RoomName, u64)>>;
 
@@ -89,18 +97,18 @@ pub struct Epoch {
     pub starts: u64,
 }
 
-/// The name of an [`Epoch`], different for each journal ever made. Written as `5f3a...-2`.
+/// The name of an [`Epoch`], different from all others, those of copies of a journal too. Written as `5f3a...-2`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EpochId {
-    /// The journal's own random number.
-    pub journal: u64,
-    /// Which of its epochs, counting up.
+    /// A random number.
+    pub random: u64,
+    /// Which of its journal's epochs, counting up.
     pub number: u64,
 }
 
 impl fmt::Display for EpochId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:016x}-{}", self.journal, self.number)
+        write!(f, "{:016x}-{}", self.random, self.number)
     }
 }
 
@@ -113,10 +121,10 @@ impl FromStr for EpochId {
     type Err = EpochIdError;
 
     fn from_str(text: &str) -> Result<Self, EpochIdError> {
-        let (journal, number) = text.split_once('-').ok_or(EpochIdError)?;
-        let journal = u64::from_str_radix(journal, 16).map_err(|_| EpochIdError)?;
+        let (random, number) = text.split_once('-').ok_or(EpochIdError)?;
+        let random = u64::from_str_radix(random, 16).map_err(|_| EpochIdError)?;
         let number = number.parse().map_err(|_| EpochIdError)?;
-        Ok(Self { journal, number })
+        Ok(Self { random, number })
     }
 }
 
@@ -208,6 +216,15 @@ pub enum JournalError {
     /// What is stored cannot be read.
     #[error("the journal is damaged: {0}")]
     Damaged(String),
+}
+
+/// Something that is stored is not what was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Damage {
+    /// What was met first.
+    pub first: String,
+    /// How often any was met.
+    pub found: u64,
 }
 
 /// Milliseconds since 1970.

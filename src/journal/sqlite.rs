@@ -4,38 +4,43 @@
 //! the other; a commit is flushed to the disk before its future is ready (`synchronous=FULL`). The chat server gives
 //! the next batch when one is durable, so a batch is what came meanwhile: commits group themselves.
 //!
-//! A lock file beside it keeps a second server out. A store that cannot be opened or written, for now, is tried again
-//! with the next thing to do.
+//! Locks keep a second server out, and where none work the file itself says whose it is. A store that cannot be opened or
+//! written, for now, is tried again with the next thing to do. A third thread reads the whole file once at the start.
+//!
+//! `docs/journal.md` says what is promised of the file and why that is sound.
 
 use std::{
     fmt,
-    fs::{File, TryLockError},
+    fs::File,
     io,
     path::{Path, PathBuf},
     sync::Arc,
     time::Duration,
 };
 
-use log::{error, info};
+use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use tokio::sync::{mpsc, oneshot};
 
-use self::{schema::Fault, writer::Writer};
-use super::{Append, Journal, JournalError, Page, Pending, Position, Range, Retention};
+use self::{condition::Condition, place::Place, writer::Writer};
+use super::{Append, Damage, Journal, JournalError, Page, Pending, Position, Range, Retention};
 use crate::{domain::RoomName, parts::Parts};
 
+mod checker;
+mod condition;
+mod place;
 mod reader;
+mod retention;
+mod rows;
 mod schema;
+mod stamp;
+#[cfg(test)]
+mod tests;
 mod writer;
 
-/// The file's name in its folder.
-const FILE: &str = "echoroom.db";
-
-/// The name of the lock beside it.
-const LOCK: &str = "echoroom.lock";
-
-/// The names of the two threads.
+/// The names of the threads.
 const WRITER: &str = "journal-writer";
 const READER: &str = "journal-reader";
+const CHECKER: &str = "journal-checker";
 
 /// Jobs that wait for a thread; further ones wait to be queued.
 const QUEUE: usize = 1024;
@@ -73,10 +78,12 @@ pub enum OpenError {
 pub struct SqliteJournal {
     writes: mpsc::Sender<Write>,
     reads: mpsc::Sender<Read>,
+    condition: Arc<Condition>,
 }
 
 /// A job for the thread that writes.
 enum Write {
+    Check(Answer<()>),
     Rooms(Answer<Vec<(RoomName, u64)>>),
     Open(RoomName, Answer<Position>),
     Append(Vec<Append>, Answer<()>),
@@ -101,20 +108,17 @@ impl SqliteJournal {
     /// # Errors
     /// It can never be used as it is, see [`OpenError`].
     pub fn open(folder: &Path, retention: Retention, parts: &Arc<Parts>) -> Result<Self, OpenError> {
-        let place = Arc::new(Place { folder: folder.to_owned(), file: folder.join(FILE) });
-        let mut writer = Writer::new(Arc::clone(&place), retention);
-        match writer.connect() {
-            Ok(_) => info!("the journal is {}", place.file.display()),
-            Err(Fault::Fatal(error)) => return Err(error),
-            Err(Fault::Passing(why)) => error!("{why}; messages are refused until it is"),
-        }
+        let (place, condition) = (Arc::new(Place::new(folder)), Arc::<Condition>::default());
+        let mut writer = Writer::new(Arc::clone(&place), retention, Arc::clone(&condition));
+        writer.start()?;
+        let own = Arc::clone(parts);
         let (writes, write_jobs) = mpsc::channel(QUEUE);
         let (reads, read_jobs) = mpsc::channel(QUEUE);
-        let own = Arc::clone(parts);
         parts.spawn(WRITER, move || writer.run(write_jobs, &own)).map_err(OpenError::Thread)?;
-        let own = Arc::clone(parts);
-        parts.spawn(READER, move || reader::run(&place, read_jobs, &own)).map_err(OpenError::Thread)?;
-        Ok(Self { writes, reads })
+        let (own, read_condition) = (Arc::clone(parts), Arc::clone(&condition));
+        let read = move || reader::run(&place, &read_condition, read_jobs, &own);
+        parts.spawn(READER, read).map_err(OpenError::Thread)?;
+        Ok(Self { writes, reads, condition })
     }
 }
 
@@ -123,15 +127,14 @@ impl SqliteJournal {
 /// # Errors
 /// There is no journal or no such room, a server uses it, or it cannot be written, in one sentence.
 pub fn forget(folder: &Path, room: &RoomName) -> Result<(), String> {
-    let file = folder.join(FILE);
-    if !file.is_file() {
-        return Err(format!("there is no journal at {}", file.display()));
+    let place = Arc::new(Place::new(folder));
+    if !place.file.is_file() {
+        return Err(format!("there is no journal at {}", place.file.display()));
     }
-    let place = Arc::new(Place { folder: folder.to_owned(), file });
     // Nothing else is let go by this.
     let keep_all =
         Retention { messages: u64::MAX / 2, bytes: u64::MAX, age: Duration::MAX, total_bytes: u64::MAX };
-    Writer::new(place, keep_all).forget_alone(room)
+    Writer::new(place, keep_all, Arc::default()).forget_alone(room)
 }
 
 /// Copies the journal in `folder` to the new file `target`, whole and consistent, while a server may be using it.
@@ -139,7 +142,7 @@ pub fn forget(folder: &Path, room: &RoomName) -> Result<(), String> {
 /// # Errors
 /// There is no journal, or the target is there already or cannot be written, in one sentence.
 pub fn back_up(folder: &Path, target: &Path) -> Result<(), String> {
-    let file = folder.join(FILE);
+    let file = Place::new(folder).file;
     if !file.is_file() {
         return Err(format!("there is no journal at {}", file.display()));
     }
@@ -147,44 +150,30 @@ pub fn back_up(folder: &Path, target: &Path) -> Result<(), String> {
         return Err(format!("{} is there already", target.display()));
     }
     let name = target.to_str().ok_or_else(|| format!("{} is not UTF-8", target.display()))?;
-    rusqlite::Connection::open_with_flags(&file, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE)
-        .and_then(|source| source.execute("VACUUM INTO ?1", [name]))
+    Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_WRITE)
+        .and_then(|source| {
+            // What a server left in its log stays there for the next one, which knows what to make of it.
+            source.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+            source.execute("VACUUM INTO ?1", [name])
+        })
+        .and_then(|_| schema::disown(&Connection::open(target)?))
         .map_err(|error| format!("{} cannot be copied to {name}: {error}", file.display()))?;
     // Durable like what it was copied from.
-    File::open(target).and_then(|copy| copy.sync_all()).map_err(|error| format!("{name}: {error}"))
-}
-
-/// Where the journal is.
-#[derive(Debug)]
-struct Place {
-    folder: PathBuf,
-    file: PathBuf,
-}
-
-impl Place {
-    /// Makes the folder and takes the lock, which lasts as long as the file given back.
-    fn lock(&self) -> Result<File, Fault> {
-        let unusable = |error: io::Error| match error.kind() {
-            kind if kind == io::ErrorKind::NotADirectory || self.folder.is_file() => {
-                Fault::Fatal(OpenError::NoJournal {
-                    path: self.folder.clone(),
-                    reason: "it is no folder".to_owned(),
-                })
-            }
-            _ => Fault::passing(&self.folder, error),
-        };
-        std::fs::create_dir_all(&self.folder).map_err(unusable)?;
-        let path = self.folder.join(LOCK);
-        let lock = File::options().write(true).create(true).truncate(false).open(&path).map_err(unusable)?;
-        match lock.try_lock() {
-            Ok(()) => Ok(lock),
-            Err(TryLockError::WouldBlock) => Err(Fault::Fatal(OpenError::Locked(self.folder.clone()))),
-            Err(TryLockError::Error(error)) => Err(Fault::passing(&path, error)),
-        }
-    }
+    File::open(target)
+        .and_then(|copy| copy.sync_all())
+        .and_then(|()| target.parent().map_or(Ok(()), place::sync_folder))
+        .map_err(|error| format!("{name}: {error}"))
 }
 
 impl Journal for SqliteJournal {
+    fn check(&self) -> Pending<()> {
+        ask(&self.writes, Write::Check)
+    }
+
+    fn damage(&self) -> Option<Damage> {
+        self.condition.damage()
+    }
+
     fn rooms(&self) -> Pending<Vec<(RoomName, u64)>> {
         ask(&self.writes, Write::Rooms)
     }

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use crate::{
     chat::{Summarize, Summary},
+    journal::{Damage, JournalError},
     session::Worker,
 };
 
@@ -30,12 +31,17 @@ struct Health {
     rooms: Option<usize>,
 }
 
-/// 200 if the server is well; 503 if its chat server does not answer, if messages cannot be kept, or if it is about to stop.
+/// 200 if the server is well; 503 if its chat server does not answer, if messages cannot be kept or what was kept is damaged,
+/// or if it is about to stop.
 pub async fn health(worker: web::Data<Worker>) -> HttpResponse {
     let summary = summary(&worker).await;
     let status = match &summary {
         Some(_) if worker.admission.is_draining() => "draining",
-        Some(Summary { journal_fault: Some(_), .. }) => "the journal is not available",
+        Some(Summary { journal_fault: Some(JournalError::Unavailable(_)), .. }) => {
+            "the journal is not available"
+        }
+        Some(Summary { journal_fault: Some(JournalError::Damaged(_)), .. })
+        | Some(Summary { journal_damage: Some(_), .. }) => "the journal is damaged",
         Some(_) => "ok",
         None => "the chat server does not answer",
     };
@@ -45,10 +51,21 @@ pub async fn health(worker: web::Data<Worker>) -> HttpResponse {
         uptime_seconds: worker.metrics.uptime().as_secs(),
         sessions: worker.admission.sessions(),
         rooms: summary.as_ref().map(|summary| summary.rooms),
-        journal: summary.map(|summary| summary.journal_fault.unwrap_or_else(|| "ok".to_owned())),
+        journal: summary.map(journal),
     };
     let mut response = if status == "ok" { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.insert_header(("Cache-Control", "no-store")).json(health)
+}
+
+/// `ok`, or what is wrong with the journal.
+fn journal(Summary { journal_fault, journal_damage, .. }: Summary) -> String {
+    match (journal_fault, journal_damage) {
+        (Some(fault), _) => fault.to_string(),
+        (None, Some(Damage { first, found })) => {
+            format!("the journal is damaged, which was met {found} times, first: {first}")
+        }
+        (None, None) => "ok".to_owned(),
+    }
 }
 
 /// What the chat server counts, if it answers in time.

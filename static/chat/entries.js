@@ -67,7 +67,7 @@ export function showState(line, { state, code, echo, onRetry, onDiscard }) {
 
 const KNOWN_CODES = new Set([
   'bad_name', 'name_taken', 'bad_room', 'too_many_rooms', 'no_such_user', 'too_large', 'bad_image', 'rate_limited',
-  'journal_unavailable', 'not_kept_yet', 'timeout', 'disconnected',
+  'journal_unavailable', 'not_kept_yet', 'damaged', 'timeout', 'disconnected',
 ]);
 
 /** An error code in words. */

@@ -3,7 +3,6 @@
 use std::{path::Path, process::Command, time::Duration};
 
 use actix_web::rt;
-use futures_util::future::join_all;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -67,52 +66,6 @@ async fn history_survives_a_restart_and_clients_resume_over_it() {
     assert_eq!(again["data"]["offset"], 2, "known again by its id");
     assert_eq!(ann.say("four").await["offset"], 4);
     assert_eq!(history(&server).await[0]["msg"], "from a guest");
-}
-
-/// Twenty people talk, each numbering its messages, until the program is killed. Whatever was acked must be there, in
-/// its place; nothing is there twice, and no offset is missing.
-#[actix_web::test]
-async fn what_was_acked_is_there_after_kill_9() {
-    let folder = folder();
-    let mut acked: Vec<(u64, String)> = Vec::new();
-    let mut rounds = Vec::new();
-    for round in 0..4 {
-        let (running, server) = start_in(folder.path());
-        let names = (0..20).map(|talker| format!("t{talker}"));
-        let people = join_all(names.map(|name| {
-            let server = &server;
-            async move { Person::named(server, &name).await }
-        }))
-        .await;
-        let talkers = people.into_iter().enumerate().map(|(talker, person)| {
-            // Several messages under way, so that the kill finds some in every state.
-            async move { person.storm(&format!("{round} {talker}")).await }
-        });
-        let kill = async {
-            rt::time::sleep(Duration::from_millis(700)).await;
-            running.signal("-KILL");
-        };
-        let (heard, ()) = futures_util::future::join(join_all(talkers), kill).await;
-        let of_this_round: usize = heard.iter().map(Vec::len).sum();
-        assert!(of_this_round > 20, "the storm has begun: {of_this_round}");
-        acked.extend(heard.into_iter().flatten());
-        rounds.push(running.exit_code());
-
-        let (_running, server) = start_in(folder.path());
-        let kept = history(&server).await;
-        let head = kept.last().expect("something is kept")["offset"].as_u64().expect("an offset");
-        let first = kept[0]["offset"].as_u64().expect("an offset");
-        assert_eq!(offsets(&kept), (first..=head).collect::<Vec<_>>(), "no hole");
-        let mut texts: Vec<_> = kept.iter().map(|message| message["msg"].as_str().expect("a text")).collect();
-        for (offset, text) in acked.iter().filter(|(offset, _)| *offset >= first) {
-            assert_eq!(texts[(offset - first) as usize], text, "at {offset} of {first} to {head}");
-        }
-        texts.sort_unstable();
-        let count = texts.len();
-        texts.dedup();
-        assert_eq!(texts.len(), count, "none twice");
-    }
-    assert_eq!(rounds, [None; 4], "each was killed");
 }
 
 #[actix_web::test]

@@ -142,31 +142,6 @@ impl Person {
         }
     }
 
-    /// Talks, four messages under way at a time, until the connection ends: the offsets and texts that were acked.
-    pub async fn storm(mut self, label: &str) -> Vec<(u64, String)> {
-        const UNDER_WAY: u64 = 4;
-        let text = |number: u64| format!("{label} {number}");
-        let (mut acked, mut said, mut answered) = (Vec::new(), 0, 0);
-        loop {
-            while said < answered + UNDER_WAY {
-                said += 1;
-                let data = json!({"msg": text(said), "id": text(said)});
-                let message = json!({"event": "sendMessage", "data": data, "ack": said});
-                if !self.client.try_send(&message.to_string()).await {
-                    return acked;
-                }
-            }
-            let Some(Frame::Text(frame)) = self.client.try_next().await else {
-                return acked;
-            };
-            let value: Value = serde_json::from_slice(&frame).expect("JSON");
-            if let Some(number) = value["ack"].as_u64() {
-                answered += 1;
-                acked.push((value["data"]["offset"].as_u64().expect("an offset"), text(number)));
-            }
-        }
-    }
-
     /// The code of the close frame that comes next but for events.
     pub async fn close_code(&mut self) -> u16 {
         loop {

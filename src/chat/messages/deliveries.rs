@@ -20,7 +20,7 @@ use crate::{
         round::Encoding,
     },
     domain::{RoomName, RoomNameError, SessionId, Token},
-    journal::{EpochId, Record},
+    journal::{EpochId, JournalError, Record},
 };
 
 /// What a session gets from its room, or as an answer. One mailbox may belong to several sessions, one after the other or
@@ -152,6 +152,17 @@ pub enum Refusal {
     JournalUnavailable,
     /// The message was relayed, and stays with the chat server until the journal takes it.
     NotKeptYet,
+    /// What the journal has of the room is damaged.
+    JournalDamaged,
+}
+
+impl From<&JournalError> for Refusal {
+    fn from(error: &JournalError) -> Self {
+        match error {
+            JournalError::Unavailable(_) => Self::JournalUnavailable,
+            JournalError::Damaged(_) => Self::JournalDamaged,
+        }
+    }
 }
 
 /// Why the server ends a session that did nothing against the protocol.

@@ -14,7 +14,7 @@ use super::{Refusal, Seat};
 use crate::{
     chat::{FanOut, budget::Accepted, log::Since, presence::Face},
     domain::{Nickname, NicknameKey, RoomName, SessionId, Token, WorkerId},
-    journal::{JournalError, Kind},
+    journal::{Damage, JournalError, Kind},
 };
 
 /// A session begins. One that names a room is in it as a guest, without a nickname, and hears from here on what is said
@@ -258,5 +258,7 @@ pub struct Summary {
     /// Sessions, in rooms or not.
     pub members: usize,
     /// What is wrong with the journal, if something is.
-    pub journal_fault: Option<String>,
+    pub journal_fault: Option<JournalError>,
+    /// What damage of the journal was met.
+    pub journal_damage: Option<Damage>,
 }

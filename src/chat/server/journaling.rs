@@ -25,6 +25,9 @@ use crate::{
 /// How often a journal that is not well is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How often it is looked whether the journal is well.
+const CHECK: Duration = Duration::from_secs(5);
+
 /// How often what is too old is let go.
 const SWEEP: Duration = Duration::from_secs(600);
 
@@ -64,6 +67,25 @@ impl ChatServer {
                 self.retry_later(ctx);
             }
         }
+    }
+
+    /// Looks now and then whether the journal is well: its files may vanish while nobody says anything.
+    pub(super) fn check_journal(&mut self, ctx: &mut Context<Self>) {
+        let asked = wrap_future(self.journal.check());
+        ctx.spawn(asked.map(|answer: Result<(), _>, server: &mut Self, ctx| {
+            if let Err(error) = answer {
+                server.metrics.set_journal_available(false);
+                server.commits.suspect(error);
+                server.retry_later(ctx);
+            }
+            server.note_damage();
+            ctx.run_later(CHECK, Self::check_journal);
+        }));
+    }
+
+    /// Counts the damage that the journal has met.
+    fn note_damage(&self) {
+        self.metrics.set_journal_damage(self.journal.damage().map_or(0, |damage| damage.found));
     }
 
     /// Lets go what is too old, again and again.
@@ -129,7 +151,7 @@ impl ChatServer {
                 Waiting::Enter(enter) => {
                     self.entering.remove(&enter.session);
                     match &fault {
-                        Some(_) => self.refuse(enter.session, enter.ticket, Refusal::JournalUnavailable),
+                        Some(error) => self.refuse(enter.session, enter.ticket, error.into()),
                         None => self.enter_open(id, enter),
                     }
                 }
@@ -143,8 +165,11 @@ impl ChatServer {
         }
         self.rooms.retire(id);
         self.metrics.set_rooms(self.rooms.occupied());
-        if fault.is_some() {
-            self.look_into_journal(ctx);
+        match fault {
+            // The other rooms need not be.
+            Some(JournalError::Damaged(_)) => self.note_damage(),
+            Some(JournalError::Unavailable(_)) => self.look_into_journal(ctx),
+            None => {}
         }
         // What was said just now is no message of the mailbox.
         self.end_turn(ctx);
@@ -184,7 +209,9 @@ impl ChatServer {
         }
         let tail_bytes = self.tail_share();
         let mut receipts = Vec::new();
-        for Commit { room: id, append, receipts: owed, .. } in self.commits.done() {
+        let done = self.commits.done();
+        self.metrics.set_unkept(self.commits.unkept());
+        for Commit { room: id, append, receipts: owed, .. } in done {
             self.rooms.keep(&append.room, append.record.at);
             if let Some(log) = self.rooms.get(id).and_then(|room| room.log()) {
                 log.committed(append.record.last(), tail_bytes);

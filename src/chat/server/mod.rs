@@ -194,6 +194,7 @@ impl Actor for ChatServer {
         ctx.spawn(Ringing::new(|server: &Self| server.alarms.next(), Self::ring));
         self.look_into_journal(ctx);
         self.sweep(ctx);
+        self.check_journal(ctx);
     }
 }
 
@@ -384,7 +385,8 @@ impl Handler<Summarize> for ChatServer {
             rooms: self.rooms.occupied(),
             kept_rooms: self.rooms.count(),
             members: self.rooms.member_count(),
-            journal_fault: self.commits.fault().map(ToString::to_string),
+            journal_fault: self.commits.fault().cloned(),
+            journal_damage: self.journal.damage(),
         }
     }
 }

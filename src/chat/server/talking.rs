@@ -100,9 +100,9 @@ impl ChatServer {
             }
             return Ok(());
         }
-        if self.commits.fault().is_some() {
+        if let Some(fault) = self.commits.fault() {
             self.metrics.not_kept();
-            return Err(Refusal::JournalUnavailable);
+            return Err(fault.into());
         }
         let place = Place { offset: log.advance(), at: now_millis() };
         if let Some(key) = key {
@@ -268,6 +268,7 @@ impl ChatServer {
             log.push(record.clone(), tail_bytes);
             let append = Append { room: name, epoch: log.epoch(), record };
             self.commits.push(Commit { room: id, append, receipts, round });
+            self.metrics.set_unkept(self.commits.unkept());
         } else {
             self.rooms.retire(id);
         }

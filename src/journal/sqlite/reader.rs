@@ -7,7 +7,8 @@ use tokio::sync::mpsc;
 
 use super::{
     Place, Read,
-    schema::{self, Fault, offset_of, round_id},
+    condition::Condition,
+    schema::{self, Fault, checksum, offset_of, round_id},
 };
 use crate::{
     domain::RoomName,
@@ -15,18 +16,29 @@ use crate::{
     parts::Parts,
 };
 
+/// The columns of a round that a page is made of.
+const COLUMNS: &str = "SELECT id, count, at, keys, entries, sum FROM rounds";
+
 /// Answers until the journal is dropped. A connection that fails is opened again for the next job.
-pub(super) fn run(place: &Place, mut jobs: mpsc::Receiver<Read>, parts: &Parts) {
+pub(super) fn run(place: &Place, condition: &Condition, mut jobs: mpsc::Receiver<Read>, parts: &Parts) {
     let mut open: Option<Connection> = None;
+    // So that a change is logged once, however many ask.
+    let mut is_failing = false;
     while let Some(Read { room, range, answer }) = jobs.blocking_recv() {
         parts.panic_if_poisoned(super::READER);
         if answer.is_closed() {
             continue;
         }
-        let outcome = read_with(&mut open, place, &room, range);
-        if let Err(error) = &outcome {
-            error!("a page of the journal cannot be read: {error}");
-            open = None;
+        let outcome = read_with(&mut open, place, &room, range).map_err(|fault| fault.later(place));
+        match &outcome {
+            Ok(_) => is_failing = false,
+            Err(JournalError::Damaged(what)) => condition.damaged(what),
+            Err(error) => {
+                if !std::mem::replace(&mut is_failing, true) {
+                    error!("a page of the journal cannot be read: {error}");
+                }
+                open = None;
+            }
         }
         // Who asked may have left.
         let _ = answer.send(outcome);
@@ -38,63 +50,97 @@ fn read_with(
     place: &Place,
     room: &RoomName,
     range: Range,
-) -> Result<Page, JournalError> {
+) -> Result<Page, Fault> {
+    if !place.was_open() {
+        return Err(Fault::passing(&place.file, "it has not been opened yet"));
+    }
+    // What another file has is no page of this journal.
+    place.check().map_err(|gone| Fault::Passing(gone.error))?;
     let connection = match open {
         Some(connection) => connection,
         None => open.insert(schema::open_to_read(place)?),
     };
-    let fault = |error| JournalError::from(Fault::of(&place.file, error));
     let id: Option<i64> = connection
-        .prepare_cached("SELECT id FROM rooms WHERE name = ?1")
-        .and_then(|mut query| query.query_row([room.as_str()], |row| row.get(0)).optional())
-        .map_err(fault)?;
+        .prepare_cached("SELECT id FROM rooms WHERE name = ?1")?
+        .query_row([room.as_str()], |row| row.get(0))
+        .optional()?;
     let Some(id) = id else {
         return Ok(Page::default());
     };
-    match range {
+    let page = match range {
         Range::After { after, max_bytes } => {
             // From the round that holds the next offset, or else from the first one behind it.
-            let mut query = connection
-                .prepare_cached(
-                    "SELECT id, count, entries FROM rounds
-                     WHERE id >= ifnull((SELECT max(id) FROM rounds WHERE id BETWEEN ?1 AND ?2), ?2) AND id < ?3
-                     ORDER BY id",
-                )
-                .map_err(fault)?;
+            let mut query = connection.prepare_cached(&format!(
+                "{COLUMNS}
+                 WHERE id >= ifnull((SELECT max(id) FROM rounds WHERE id BETWEEN ?1 AND ?2), ?2) AND id < ?3
+                 ORDER BY id"
+            ))?;
             let bounds = [round_id(id, 0), round_id(id, after.saturating_add(1)), round_id(id + 1, 0)];
-            Page::after(records(&mut query, bounds).map_err(fault)?, after, max_bytes)
+            let records = records(&mut query, bounds, place)?;
+            Page::after(
+                unpacked(records, |before, now| before.last() + 1 == now.first, place),
+                after,
+                max_bytes,
+            )
         }
         Range::Before { before, limit, max_bytes } => {
-            let mut query = connection
-                .prepare_cached(
-                    "SELECT id, count, entries FROM rounds WHERE id >= ?1 AND id < ?2 AND id < ?3 ORDER BY id DESC",
-                )
-                .map_err(fault)?;
+            let mut query = connection.prepare_cached(&format!(
+                "{COLUMNS} WHERE id >= ?1 AND id < ?2 AND id < ?3 ORDER BY id DESC"
+            ))?;
             let bounds = [round_id(id, 0), round_id(id, before), round_id(id + 1, 0)];
-            Page::before(records(&mut query, bounds).map_err(fault)?, before, limit, max_bytes)
+            let records = records(&mut query, bounds, place)?;
+            let entries = unpacked(records, |before, now| now.last() + 1 == before.first, place);
+            Page::before(entries, before, limit, max_bytes)
         }
-    }
+    };
+    page.map_err(Fault::Passing)
 }
 
-/// The entries of each round that a query finds, read as they are asked for.
+/// Each round that a query finds, read as it is asked for.
 fn records<'a>(
     query: &'a mut CachedStatement<'_>,
     bounds: [i64; 3],
-) -> rusqlite::Result<impl Iterator<Item = Result<Vec<Entry>, JournalError>> + 'a> {
+    place: &'a Place,
+) -> rusqlite::Result<impl Iterator<Item = Result<Record, JournalError>> + 'a> {
     let rows = query.query_map(bounds, record)?;
-    Ok(rows.map(|record| {
-        let record = record.map_err(|error| JournalError::Damaged(error.to_string()))?;
-        entry::unpack(&record)
+    Ok(rows.map(|row| match row {
+        Ok(Some(record)) => Ok(record),
+        Ok(None) => Err(damaged(place, "a round has been changed")),
+        Err(error) => Err(Fault::Sql(error).later(place)),
     }))
 }
 
-fn record(row: &Row<'_>) -> rusqlite::Result<Record> {
-    let entries: Vec<u8> = row.get(2)?;
-    Ok(Record {
-        first: offset_of(row.get(0)?),
-        count: row.get(1)?,
-        at: 0,
-        keys: Vec::new(),
-        entries: Bytes::from(entries),
+/// The entries of each record, as long as none is missing between two.
+fn unpacked<'a>(
+    records: impl Iterator<Item = Result<Record, JournalError>> + 'a,
+    is_next: impl Fn(&Record, &Record) -> bool + 'a,
+    place: &'a Place,
+) -> impl Iterator<Item = Result<Vec<Entry>, JournalError>> + 'a {
+    let mut before: Option<Record> = None;
+    records.map(move |record| {
+        let record = record?;
+        if before.as_ref().is_some_and(|before| !is_next(before, &record)) {
+            return Err(damaged(place, "a round is missing"));
+        }
+        let entries = entry::unpack(&record);
+        before = Some(Record { entries: Bytes::new(), ..record });
+        entries
     })
+}
+
+fn damaged(place: &Place, what: &str) -> JournalError {
+    JournalError::Damaged(format!("{}: {what}", place.file.display()))
+}
+
+/// The round of a row; nothing if it is not what was written.
+fn record(row: &Row<'_>) -> rusqlite::Result<Option<Record>> {
+    let (id, count, at): (i64, u32, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
+    let keys = row.get_ref(3)?.as_blob_or_null()?.unwrap_or_default();
+    let entries: Vec<u8> = row.get(4)?;
+    let sum: Option<u32> = row.get(5)?;
+    if sum.is_some_and(|sum| sum != checksum(id, count, at, keys, &entries)) {
+        return Ok(None);
+    }
+    let (first, at) = (offset_of(id), at.unsigned_abs());
+    Ok(Some(Record { first, count, at, keys: Vec::new(), entries: Bytes::from(entries) }))
 }

@@ -1,17 +1,36 @@
 //! The tables, how they come to be, and what can go wrong with the file.
 
-use std::{path::Path, time::Duration};
+use std::{
+    fs::File,
+    io::{self, ErrorKind},
+    os::unix::fs::FileExt as _,
+    path::Path,
+    time::Duration,
+};
 
-use rusqlite::{Connection, ErrorCode, OptionalExtension as _, Transaction, TransactionBehavior};
+use log::{info, warn};
+use rusqlite::{
+    Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior,
+    config::DbConfig,
+};
 
-use super::{OpenError, Place};
+use super::{
+    OpenError, Place,
+    place::sync_folder,
+    stamp::{Evidence, Left, Stamp},
+};
 use crate::journal::{EpochId, JournalError};
 
 /// A round's number holds its room above this bit and its first offset below.
 const OFFSET_BITS: u32 = 40;
 
-/// What brings a file from each version to the next. A file's `user_version` says how many have been applied.
-const MIGRATIONS: [&str; 1] = ["
+/// Runs of a server that a room's clients can come back from.
+const MAX_RUNS: i64 = 16;
+
+/// What brings a file from each version to the next. A file's `user_version` says how many have been applied; one that
+/// has been released is never changed, and a new one is added behind it.
+pub(super) const MIGRATIONS: &[&str] = &[
+    "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     CREATE TABLE rooms (
         id INTEGER PRIMARY KEY,
@@ -34,56 +53,113 @@ const MIGRATIONS: [&str; 1] = ["
         keys BLOB,                  -- of messages with an id: key, offset, time; before entries, to be read without
         entries BLOB NOT NULL
     );
-"];
+    ",
+    "
+    -- Numbers alone are given out again when a copy of the file goes on by itself.
+    CREATE TABLE epoch_names (
+        number INTEGER PRIMARY KEY,
+        name INTEGER NOT NULL,      -- random
+        is_run INTEGER NOT NULL     -- whether a run of a server began with it
+    );
+    INSERT INTO epoch_names
+        SELECT number, journal.value, number IS (SELECT value FROM meta WHERE key = 'crashed')
+        FROM (SELECT number FROM epochs UNION SELECT value FROM meta WHERE key IN ('epoch', 'crashed') AND value > 0),
+            meta AS journal
+        WHERE journal.key = 'journal';
+    DELETE FROM meta WHERE key IN ('journal', 'epoch', 'crashed');
+    ALTER TABLE rounds ADD COLUMN sum INTEGER;  -- CRC-32 of the other columns; none of rounds of version 1
+    ",
+];
 
-/// The file cannot be used.
+/// Something does not go.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// Not until somebody changes something.
+    /// The file cannot be used, until somebody changes something.
     Fatal(OpenError),
-    /// Not now.
+    /// Not now, or not there.
     Passing(JournalError),
+    /// SQLite says so.
+    Sql(rusqlite::Error),
 }
 
 impl Fault {
-    pub(super) fn passing(path: &Path, error: impl std::fmt::Display) -> Self {
+    pub fn passing(path: &Path, error: impl std::fmt::Display) -> Self {
         Self::Passing(JournalError::Unavailable(format!("{}: {error}", path.display())))
     }
 
-    pub(super) fn of(path: &Path, error: rusqlite::Error) -> Self {
-        match error.sqlite_error_code() {
-            Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt) => {
-                Self::Fatal(OpenError::NoJournal { path: path.to_owned(), reason: error.to_string() })
+    pub fn damaged(path: &Path, what: impl std::fmt::Display) -> Self {
+        Self::Passing(JournalError::Damaged(format!("{}: {what}", path.display())))
+    }
+
+    /// What it means at the start: whether to start at all.
+    pub fn at_start(self, place: &Place) -> Result<JournalError, OpenError> {
+        match self {
+            Self::Fatal(error) => Err(error),
+            fault => match fault.later(place) {
+                JournalError::Damaged(reason) => {
+                    Err(OpenError::NoJournal { path: place.file.clone(), reason })
+                }
+                error => Ok(error),
+            },
+        }
+    }
+
+    /// What it means to a server that runs.
+    pub fn later(self, place: &Place) -> JournalError {
+        match self {
+            Self::Fatal(error) => JournalError::Unavailable(error.to_string()),
+            Self::Passing(error) => error,
+            Self::Sql(error) => {
+                let sentence = format!("{}: {error}", place.file.display());
+                if is_damage(&error) {
+                    JournalError::Damaged(sentence)
+                } else {
+                    JournalError::Unavailable(sentence)
+                }
             }
-            _ => Self::passing(path, error),
+        }
+    }
+
+    /// Whether the connection may go on: nothing that it wrote is on its way to the disk. After a write or a flush that
+    /// failed, what the kernel has of the file may be more than what is on the disk.
+    pub fn spares_connection(&self) -> bool {
+        match self {
+            Self::Fatal(_) | Self::Passing(_) => true,
+            Self::Sql(error) => {
+                is_damage(error)
+                    || !matches!(
+                        error.sqlite_error_code(),
+                        None | Some(
+                            ErrorCode::SystemIoFailure | ErrorCode::CannotOpen | ErrorCode::ApiMisuse
+                        )
+                    )
+            }
         }
     }
 }
 
-impl From<Fault> for JournalError {
-    fn from(fault: Fault) -> Self {
-        match fault {
-            Fault::Fatal(error) => Self::Unavailable(error.to_string()),
-            Fault::Passing(error) => error,
-        }
+impl From<rusqlite::Error> for Fault {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Sql(error)
     }
 }
 
-/// The counters that name epochs.
+/// Whether what is stored is not what was written.
+fn is_damage(error: &rusqlite::Error) -> bool {
+    use rusqlite::Error;
+    matches!(
+        error,
+        Error::FromSqlConversionFailure(..)
+            | Error::IntegralValueOutOfRange(..)
+            | Error::InvalidColumnType(..)
+    ) || matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
+}
+
+/// A run of a server, from when it opened the journal until it ends: its random number, which the file bears as long as
+/// the journal is this run's.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Counters {
-    /// The journal's own number.
-    pub journal: u64,
-    /// The epoch of a room that is not known.
-    pub epoch: u64,
-    /// Rooms whose last epoch is before this one begin a new one: the server was not stopped, it died.
-    pub crashed: u64,
-}
-
-impl Counters {
-    pub fn id(&self, number: u64) -> EpochId {
-        EpochId { journal: self.journal, number }
-    }
+pub(super) struct Run {
+    pub number: i64,
 }
 
 /// The number of a round.
@@ -97,80 +173,219 @@ pub(super) fn offset_of(id: i64) -> u64 {
     (id & ((1 << OFFSET_BITS) - 1)).unsigned_abs()
 }
 
+/// The room of a round.
+pub(super) fn room_of(id: i64) -> i64 {
+    id >> OFFSET_BITS
+}
+
+/// What a round's row bears, so that one that was changed is noticed.
+pub(super) fn checksum(id: i64, count: u32, at: i64, keys: &[u8], entries: &[u8]) -> u32 {
+    let mut sum = flate2::Crc::new();
+    for bytes in [&id.to_le_bytes()[..], &count.to_le_bytes(), &at.to_le_bytes(), keys, entries] {
+        sum.update(bytes);
+    }
+    sum.sum()
+}
+
 /// A number as SQLite keeps it. What we count stays far below its bound.
 pub(super) fn int(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// Opens the file for writing: makes or migrates its tables, and notes that it is in use.
-pub(super) fn open_to_write(place: &Place, is_first: bool) -> Result<(Connection, Counters), Fault> {
-    let fault = |error| Fault::of(&place.file, error);
-    let mut connection = Connection::open(&place.file).map_err(fault)?;
-    configure(&connection).map_err(fault)?;
+/// Opens the file for writing: makes or migrates its tables, and takes the journal over for this run, which begins unless
+/// it is given.
+pub(super) fn open_to_write(
+    place: &Place,
+    run: Option<Run>,
+    evidence: Option<Evidence>,
+) -> Result<(Connection, Run), Fault> {
+    let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    // One that vanishes while the server runs is not begun anew in silence.
+    flags.set(OpenFlags::SQLITE_OPEN_CREATE, !place.was_open());
+    let mut connection = Connection::open_with_flags(&place.file, flags)?;
+    configure(&connection)?;
+    write_log_again(&mut connection, place)?;
     migrate(&mut connection, place)?;
-    let counters = begin(&mut connection, is_first).map_err(fault)?;
-    Ok((connection, counters))
+    let run = match run {
+        Some(run) => {
+            check_owner(&connection, place, run)?;
+            run
+        }
+        None => begin_run(&mut connection, place, evidence)?,
+    };
+    // From here on the file itself says whose it is.
+    connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
+    let fault = |error: io::Error| Fault::passing(&place.folder, error);
+    // SQLite does not look whether its own attempt to make the names of its files durable succeeds.
+    sync_folder(&place.folder).map_err(fault)?;
+    place.hold(application_id(run)).map_err(fault)?;
+    Ok((connection, run))
 }
 
 /// Opens the file, which the writer has made, for reading.
 pub(super) fn open_to_read(place: &Place) -> Result<Connection, Fault> {
-    let fault = |error| Fault::of(&place.file, error);
-    let connection = Connection::open_with_flags(&place.file, rusqlite::OpenFlags::SQLITE_OPEN_READ_WRITE)
-        .map_err(fault)?;
-    connection.pragma_update(None, "query_only", true).map_err(fault)?;
-    connection.busy_timeout(Duration::from_secs(5)).map_err(fault)?;
+    let connection = Connection::open_with_flags(&place.file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
+    // The writer alone brings the log back into the file.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
+    connection.pragma_update(None, "query_only", true)?;
+    connection.busy_timeout(Duration::from_secs(5))?;
     Ok(connection)
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
     // A copy being made holds the file for moments only.
     connection.busy_timeout(Duration::from_secs(5))?;
+    // After a failure the log must be written again before anything is done with it.
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
     // The WAL shrinks to this when it has been copied back.
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)
 }
 
+/// Writes the bytes of the log once more, to the place where they are, and flushes them.
+///
+/// A flush that fails may leave pages in the kernel's memory that it takes for written, so that a later flush succeeds
+/// without them: who reads the file sees them, the disk never does. A server that died of that, or this one's own former
+/// connection, may have left such a log. Once its bytes have been written again and flushed, what can be read of it is on
+/// the disk. They are the same bytes, so a reader notices nothing, and a power cut in the middle does no harm.
+fn write_log_again(connection: &mut Connection, place: &Place) -> Result<(), Fault> {
+    const STEP: usize = 1024 * 1024;
+    let wal = place.wal();
+    // So that nobody appends to it meanwhile.
+    let transaction = immediate(connection)?;
+    let rewrite = || {
+        let file = match File::options().read(true).write(true).open(&wal) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            file => file?,
+        };
+        let len = file.metadata()?.len();
+        let mut bytes = vec![0; STEP.min(usize::try_from(len).unwrap_or(STEP))];
+        let mut at = 0;
+        while at < len {
+            let read = file.read_at(&mut bytes, at)?;
+            if read == 0 {
+                break;
+            }
+            file.write_all_at(&bytes[..read], at)?;
+            at += read as u64;
+        }
+        if len > 0 { file.sync_all() } else { Ok(()) }
+    };
+    rewrite().map_err(|error| Fault::passing(&wal, error))?;
+    Ok(transaction.commit()?)
+}
+
 fn migrate(connection: &mut Connection, place: &Place) -> Result<(), Fault> {
-    let fault = |error| Fault::of(&place.file, error);
-    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0)).map_err(fault)?;
+    let found: i64 = connection.pragma_query_value(None, "user_version", |row| row.get(0))?;
     let known = MIGRATIONS.len() as i64;
     let steps = usize::try_from(found)
         .ok()
         .and_then(|applied| MIGRATIONS.get(applied..))
         .ok_or_else(|| Fault::Fatal(OpenError::Newer { path: place.file.clone(), found, known }))?;
-    let transaction = immediate(connection).map_err(fault)?;
+    if steps.is_empty() {
+        return Ok(());
+    }
+    let transaction = immediate(connection)?;
     for step in steps {
-        transaction.execute_batch(step).map_err(fault)?;
+        transaction.execute_batch(step)?;
     }
-    if !steps.is_empty() {
-        transaction.pragma_update(None, "user_version", known).map_err(fault)?;
-    }
-    transaction.commit().map_err(fault)
+    transaction.pragma_update(None, "user_version", known)?;
+    Ok(transaction.commit()?)
 }
 
-/// Reads the counters and notes that the journal is in use; if it still was, the last server died.
-fn begin(connection: &mut Connection, is_first: bool) -> rusqlite::Result<Counters> {
+/// Begins a run of the server, and an epoch with it: whatever copy of a journal the file is, nobody was told of this epoch.
+fn begin_run(connection: &mut Connection, place: &Place, evidence: Option<Evidence>) -> Result<Run, Fault> {
     let transaction = immediate(connection)?;
-    let journal = match meta(&transaction, "journal")? {
-        Some(journal) => journal.cast_unsigned(),
-        None => {
-            let journal: i64 = transaction.query_row("SELECT random()", [], |row| row.get(0))?;
-            set_meta(&transaction, "journal", journal)?;
-            journal.cast_unsigned()
-        }
-    };
-    let mut epoch = meta(&transaction, "epoch")?.unwrap_or(1);
-    let mut crashed = meta(&transaction, "crashed")?.unwrap_or(0);
-    if is_first && meta(&transaction, "in_use")? == Some(1) {
-        epoch += 1;
-        crashed = epoch;
+    let left = Left { run: meta(&transaction, "run")?, in_use: meta(&transaction, "in_use")? == Some(1) };
+    match evidence.and_then(|evidence| evidence.judge(left)) {
+        Some(finding) if finding.is_warning() => warn!("{} {finding}", place.file.display()),
+        Some(finding) => info!("{} {finding}", place.file.display()),
+        None => {}
     }
-    for (key, value) in [("epoch", epoch), ("crashed", crashed), ("in_use", 1)] {
-        set_meta(&transaction, key, value)?;
-    }
+    begin_epoch(&transaction, true)?;
+    let run = Run { number: transaction.query_row("SELECT random()", [], |row| row.get(0))? };
+    set_meta(&transaction, "run", run.number)?;
+    set_meta(&transaction, "in_use", 1)?;
+    transaction.pragma_update(None, "application_id", application_id(run))?;
+    transaction.execute(
+        "DELETE FROM epoch_names WHERE number NOT IN (SELECT number FROM epochs)
+            AND number NOT IN (SELECT number FROM epoch_names WHERE is_run ORDER BY number DESC LIMIT ?1)",
+        [MAX_RUNS],
+    )?;
     transaction.commit()?;
-    Ok(Counters { journal, epoch: epoch.unsigned_abs(), crashed: crashed.unsigned_abs() })
+    Ok(run)
+}
+
+/// Gives the next epoch its name.
+pub(super) fn begin_epoch(connection: &Connection, is_run: bool) -> rusqlite::Result<EpochId> {
+    connection.query_row(
+        "INSERT INTO epoch_names SELECT ifnull(max(number), 0) + 1, random(), ?1 FROM epoch_names
+         RETURNING number, name",
+        [is_run],
+        epoch_id,
+    )
+}
+
+/// The epochs that runs of a server began with, the oldest first.
+pub(super) fn runs(connection: &Connection) -> rusqlite::Result<Vec<EpochId>> {
+    let mut query = connection
+        .prepare("SELECT number, name FROM epoch_names WHERE is_run ORDER BY number DESC LIMIT ?1")?;
+    let mut runs = query.query_map([MAX_RUNS], epoch_id)?.collect::<rusqlite::Result<Vec<_>>>()?;
+    runs.reverse();
+    Ok(runs)
+}
+
+/// The epoch that rooms which are not known begin.
+pub(super) fn last_epoch(connection: &Connection) -> rusqlite::Result<EpochId> {
+    connection.query_row("SELECT number, name FROM epoch_names ORDER BY number DESC LIMIT 1", [], epoch_id)
+}
+
+/// An epoch of a row that begins with its number and its name.
+pub(super) fn epoch_id(row: &rusqlite::Row<'_>) -> rusqlite::Result<EpochId> {
+    let (number, random): (i64, i64) = (row.get(0)?, row.get(1)?);
+    Ok(EpochId { random: random.cast_unsigned(), number: number.unsigned_abs() })
+}
+
+/// Whether the journal is this run's still. Two servers on one file would give out each offset twice.
+pub(super) fn check_owner(connection: &Connection, place: &Place, run: Run) -> Result<(), Fault> {
+    let owner: Option<i64> = connection
+        .prepare_cached("SELECT value FROM meta WHERE key = 'run'")?
+        .query_row([], |row| row.get(0))
+        .optional()?;
+    if owner == Some(run.number) {
+        return Ok(());
+    }
+    Err(Fault::passing(
+        &place.file,
+        "another server has taken this journal over, so this one keeps nothing more",
+    ))
+}
+
+/// Marks the file as closed in order by this run. What was said is in the file itself then, and not in its log.
+pub(super) fn end_run(connection: &mut Connection, place: &Place, run: Run) -> Result<(), Fault> {
+    let transaction = immediate(connection)?;
+    check_owner(&transaction, place, run)?;
+    set_meta(&transaction, "in_use", 0)?;
+    transaction.commit()?;
+    // A reader in the way only leaves that for later.
+    connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
+    connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
+    let stamp = Stamp { run: run.number, is_closed: true };
+    stamp.write(&place.stamp).map_err(|error| Fault::passing(&place.stamp, error))
+}
+
+/// A copy is no server's, so that the one that it was made of does not take it for its own.
+pub(super) fn disown(copy: &Connection) -> rusqlite::Result<()> {
+    copy.execute_batch(
+        "DELETE FROM meta WHERE key = 'run'; UPDATE meta SET value = 0 WHERE key = 'in_use';",
+    )?;
+    copy.pragma_update(None, "application_id", 0)
+}
+
+/// What the file's header says of whose it is; never what a file has that is nobody's.
+fn application_id(run: Run) -> i32 {
+    (run.number.cast_unsigned() >> 32) as i32 | 1
 }
 
 /// The next transaction that writes; it waits for its turn at once and not in its middle.

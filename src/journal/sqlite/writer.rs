@@ -1,43 +1,44 @@
 //! The thread that writes.
 
-use std::{
-    cmp::Reverse,
-    collections::{BinaryHeap, HashMap},
-    fs::File,
-    sync::Arc,
-};
+use std::{collections::HashMap, sync::Arc};
 
 use log::{error, info};
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{Connection, OptionalExtension as _, Transaction};
 use tokio::sync::mpsc;
 
 use super::{
-    Place, Write,
-    schema::{self, Counters, Fault, immediate, int, offset_of, round_id, set_meta},
+    CHECKER, OpenError, Place, Write, checker,
+    condition::Condition,
+    place::Gone,
+    retention::trim,
+    rows::{
+        KEY_LEN, RoomRow, add_epoch, find_or_make, insert, room_by_name, save, unpack_key, with_silent_runs,
+    },
+    schema::{self, Fault, Run, check_owner, epoch_id, immediate, offset_of, round_id},
+    stamp::{Evidence, Stamp},
 };
 use crate::{
     domain::RoomName,
-    journal::{Append, Epoch, JournalError, Keyed, Position, Retention, now_millis},
+    journal::{Append, Epoch, EpochId, JournalError, Position, Retention, now_millis},
     parts::Parts,
 };
-
-/// Bytes of a packed key: itself, its offset, its time.
-const KEY_LEN: usize = 16 + 8 + 8;
-
-/// Epochs that a room remembers; a client of an older one gets the latest page.
-const MAX_EPOCHS: i64 = 16;
-
-/// Rounds that are let go in one step.
-const TRIM_STEP: i64 = 256;
 
 /// Writes until the journal is dropped.
 #[derive(Debug)]
 pub(super) struct Writer {
+    /// Before the place, which must outlive its connection.
+    open: Option<Open>,
     place: Arc<Place>,
     retention: Retention,
-    open: Option<Open>,
-    /// Whether the file has been open in this process: what was relayed since is still known.
-    was_open: bool,
+    condition: Arc<Condition>,
+    /// What was in the folder before this server came, until that has been looked at.
+    evidence: Option<Evidence>,
+    /// This run of the server, once it has begun: what was relayed since is still known.
+    run: Option<Run>,
+    /// Whether the file beside the database is still to be written.
+    is_stamp_due: bool,
+    /// Whether what a log that is gone held has been saved.
+    is_log_saved: bool,
     /// Whether the last attempt to write failed, so that a change is logged once.
     is_failing: bool,
 }
@@ -45,38 +46,48 @@ pub(super) struct Writer {
 /// The file while it is open.
 #[derive(Debug)]
 pub(super) struct Open {
-    connection: Connection,
-    counters: Counters,
+    pub connection: Connection,
+    pub place: Arc<Place>,
+    pub condition: Arc<Condition>,
+    run: Run,
+    /// Epochs that runs began with, the oldest first and this one last.
+    runs: Vec<EpochId>,
+    /// The epoch of a room that is not known.
+    pub epoch: EpochId,
     /// What the table says of the rooms written to so far.
-    rooms: HashMap<RoomName, RoomRow>,
+    pub rooms: HashMap<RoomName, RoomRow>,
     /// Written since the size of all was looked at.
     unmeasured: u64,
-    /// Keeps other servers out for as long as it is open.
-    _lock: File,
-}
-
-/// A row of the table of rooms.
-#[derive(Clone, Copy, Debug)]
-struct RoomRow {
-    id: i64,
-    head: u64,
-    messages: u64,
-    bytes: u64,
-    /// Its last epoch's number.
-    epoch: u64,
+    /// Whether it has been looked at what is too old.
+    pub has_swept: bool,
+    /// Whether a doubt of the clock has been logged.
+    pub has_doubted: bool,
 }
 
 impl Writer {
-    pub fn new(place: Arc<Place>, retention: Retention) -> Self {
-        Self { place, retention, open: None, was_open: false, is_failing: false }
+    pub fn new(place: Arc<Place>, retention: Retention, condition: Arc<Condition>) -> Self {
+        Self {
+            open: None,
+            place,
+            retention,
+            condition,
+            evidence: None,
+            run: None,
+            is_stamp_due: false,
+            is_log_saved: false,
+            is_failing: false,
+        }
     }
 
-    pub fn run(mut self, mut jobs: mpsc::Receiver<Write>, parts: &Parts) {
+    pub fn run(mut self, mut jobs: mpsc::Receiver<Write>, parts: &Arc<Parts>) {
+        let mut is_looked_through = self.look_through(parts);
         while let Some(job) = jobs.blocking_recv() {
+            is_looked_through = is_looked_through || self.look_through(parts);
             parts.panic_if_poisoned(super::WRITER);
             // Whoever asked may have left, which is its own affair.
             match job {
-                Write::Rooms(answer) => drop(answer.send(self.attempt(Open::rooms))),
+                Write::Check(answer) => drop(answer.send(self.attempt(|open, _| open.check_owner()))),
+                Write::Rooms(answer) => drop(answer.send(self.attempt(|open, _| open.rooms()))),
                 Write::Open(room, answer) => drop(answer.send(self.attempt(|open, _| open.position(&room)))),
                 Write::Append(batch, answer) => {
                     drop(answer.send(self.attempt(|open, retention| open.append(&batch, retention))));
@@ -85,73 +96,187 @@ impl Writer {
                 Write::Forget(room, answer) => {
                     drop(answer.send(self.attempt(|open, _| open.forget(&room))));
                 }
-                Write::Close(answer) => drop(answer.send(self.attempt(|open, _| open.close()))),
+                Write::Close(answer) => {
+                    self.condition.close();
+                    drop(answer.send(self.attempt(|open, _| open.close())));
+                }
             }
         }
     }
 
-    /// Opens the file for this one job: all messages of a room are let go.
-    pub fn forget_alone(mut self, room: &RoomName) -> Result<(), String> {
-        let file = self.place.file.clone();
-        let open = self.connect().map_err(|fault| JournalError::from(fault).to_string())?;
-        let is_known = open.room(room).map(|room| room.is_some());
-        if !is_known.map_err(|error| format!("{}: {error}", file.display()))? {
-            return Err(format!("there is no room {:?} in {}", room.as_str(), file.display()));
+    /// Opens the file for the first time, if it can be now.
+    ///
+    /// # Errors
+    /// It can never be used as it is.
+    pub fn start(&mut self) -> Result<(), OpenError> {
+        match self.connect() {
+            Ok(_) => info!("the journal is {}", self.place.file.display()),
+            Err(fault) => {
+                let error = fault.at_start(&self.place)?;
+                error!("{error}; messages are refused until it is");
+                self.is_failing = true;
+            }
         }
-        open.forget(room).and_then(|()| open.close()).map_err(|error| format!("{}: {error}", file.display()))
+        Ok(())
     }
 
     /// Opens the file if it is not.
-    pub fn connect(&mut self) -> Result<&mut Open, Fault> {
+    fn connect(&mut self) -> Result<&mut Open, Fault> {
         if self.open.is_none() {
-            let lock = self.place.lock()?;
-            let (connection, counters) = schema::open_to_write(&self.place, !self.was_open)?;
-            self.was_open = true;
-            self.open =
-                Some(Open { connection, counters, rooms: HashMap::new(), unmeasured: 0, _lock: lock });
+            self.place.lock()?;
+            if self.run.is_none() && self.evidence.is_none() {
+                self.evidence = Some(self.look_around()?);
+            }
+            let (connection, run) = schema::open_to_write(&self.place, self.run, self.evidence)?;
+            if self.run.replace(run).is_none() {
+                self.is_stamp_due = true;
+            }
+            let runs = schema::runs(&connection)?;
+            let epoch = schema::last_epoch(&connection)?;
+            self.open = Some(Open {
+                connection,
+                place: Arc::clone(&self.place),
+                run,
+                runs,
+                epoch,
+                condition: Arc::clone(&self.condition),
+                rooms: HashMap::new(),
+                unmeasured: 0,
+                has_swept: false,
+                has_doubted: false,
+            });
+        }
+        if std::mem::take(&mut self.is_stamp_due)
+            && let Some(run) = self.run
+            && let Err(error) = (Stamp { run: run.number, is_closed: false }).write(&self.place.stamp)
+        {
+            // The next start is told less.
+            error!("{}: {error}", self.place.stamp.display());
+            self.is_stamp_due = true;
         }
         self.open.as_mut().ok_or_else(|| Fault::passing(&self.place.file, "it is not open"))
     }
 
-    /// Does something with the file. After a failure the file is opened anew for the next attempt.
+    /// Has the whole file read, beside everything else, if it has been opened.
+    fn look_through(&self, parts: &Arc<Parts>) -> bool {
+        if self.run.is_none() {
+            return false;
+        }
+        let (place, condition) = (Arc::clone(&self.place), Arc::clone(&self.condition));
+        if let Err(error) = parts.spawn(CHECKER, move || checker::run(&place, &condition)) {
+            error!("the journal is not looked through for damage: {error}");
+        }
+        true
+    }
+
+    /// Opens the file for this one job: all messages of a room are let go.
+    pub fn forget_alone(mut self, room: &RoomName) -> Result<(), String> {
+        let place = Arc::clone(&self.place);
+        let sentence = |fault: Fault| fault.later(&place).to_string();
+        let open = self.connect().map_err(sentence)?;
+        if open.room(room).map_err(|error| sentence(error.into()))?.is_none() {
+            return Err(format!("there is no room {:?} in {}", room.as_str(), place.file.display()));
+        }
+        open.forget(room).and_then(|()| open.close()).map_err(sentence)
+    }
+
+    /// What is in the folder before this server changes anything there.
+    fn look_around(&self) -> Result<Evidence, Fault> {
+        let fault = |error| Fault::passing(&self.place.folder, error);
+        Ok(Evidence {
+            stamp: Stamp::read(&self.place.stamp).map_err(fault)?,
+            database: self.place.find_database().map_err(fault)?,
+            wal: self.place.find_wal().map_err(fault)?,
+        })
+    }
+
+    /// Does something with the file, and says whether that went well: the files are then where they were, too.
     fn attempt<T>(
         &mut self,
-        job: impl FnOnce(&mut Open, Retention) -> rusqlite::Result<T>,
+        job: impl FnOnce(&mut Open, Retention) -> Result<T, Fault>,
     ) -> Result<T, JournalError> {
-        let retention = self.retention;
-        let file = self.place.file.clone();
-        let outcome = self
-            .connect()
-            .and_then(|open| job(open, retention).map_err(|error| Fault::of(&file, error)))
-            .map_err(JournalError::from);
+        let outcome = self.try_once(job);
         match &outcome {
             Ok(_) if self.is_failing => info!("the journal is available again"),
+            Err(JournalError::Damaged(what)) => self.condition.damaged(what),
             Err(error) if !self.is_failing => error!("{error}"),
             _ => {}
         }
-        self.is_failing = outcome.is_err();
-        if self.is_failing {
-            self.open = None;
-        }
+        self.is_failing = matches!(outcome, Err(JournalError::Unavailable(_)));
         outcome
+    }
+
+    fn try_once<T>(
+        &mut self,
+        job: impl FnOnce(&mut Open, Retention) -> Result<T, Fault>,
+    ) -> Result<T, JournalError> {
+        self.check()?;
+        let retention = self.retention;
+        let outcome = self.connect().and_then(|open| job(open, retention));
+        match outcome {
+            Ok(done) => self.check().map(|()| done),
+            Err(fault) => {
+                if !fault.spares_connection() {
+                    self.open = None;
+                }
+                Err(fault.later(&self.place))
+            }
+        }
+    }
+
+    /// Whether the files are those that this server opened.
+    fn check(&mut self) -> Result<(), JournalError> {
+        let Err(Gone { error, is_log }) = self.place.check() else {
+            return Ok(());
+        };
+        // No name leads to the log any more, but the connection has it: what was acked goes into the database.
+        if let Some(open) = self.open.as_ref().filter(|_| is_log && !self.is_log_saved) {
+            match open.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
+                Ok(()) => self.is_log_saved = true,
+                Err(error) => error!("what the log held cannot be saved: {error}"),
+            }
+        }
+        Err(error)
     }
 }
 
 impl Open {
-    fn rooms(&mut self, _: Retention) -> rusqlite::Result<Vec<(RoomName, u64)>> {
-        let mut query = self.connection.prepare(
-            "SELECT name, ifnull((SELECT at FROM rounds WHERE rounds.id >= rooms.id << 40
-                                  AND rounds.id < (rooms.id + 1) << 40 ORDER BY rounds.id DESC LIMIT 1), 0) FROM rooms",
-        )?;
-        let rows = query.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?)))?;
-        rows.filter_map(|row| {
-            row.map(|(name, at)| Some((RoomName::parse(&name).ok()?, at.unsigned_abs()))).transpose()
-        })
-        .collect()
+    fn check_owner(&self) -> Result<(), Fault> {
+        check_owner(&self.connection, &self.place, self.run)
     }
 
-    fn forget(&mut self, name: &RoomName) -> rusqlite::Result<()> {
-        let transaction = immediate(&mut self.connection)?;
+    fn rooms(&mut self) -> Result<Vec<(RoomName, u64)>, Fault> {
+        self.check_owner()?;
+        let mut query = self.connection.prepare("SELECT id, name FROM rooms")?;
+        let rows = query
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<Vec<(i64, String)>>>()?;
+        let mut rooms = Vec::with_capacity(rows.len());
+        for (id, name) in rows {
+            // What is damaged is not silent for long, so it is not the first to be let go.
+            let said_last = self.said_last(id).or_else(|fault| self.pass_over(fault, now_millis()))?;
+            rooms.extend(RoomName::parse(&name).ok().map(|name| (name, said_last)));
+        }
+        Ok(rooms)
+    }
+
+    /// When the last message of a room was said.
+    pub fn said_last(&self, room: i64) -> Result<u64, Fault> {
+        let at: Option<i64> = self
+            .connection
+            .prepare_cached("SELECT at FROM rounds WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT 1")?
+            .query_row([round_id(room, 0), round_id(room + 1, 0)], |row| row.get(0))
+            .optional()?;
+        Ok(at.unwrap_or(0).unsigned_abs())
+    }
+
+    /// What to take instead of what is damaged.
+    pub fn pass_over<T>(&self, fault: Fault, instead: T) -> Result<T, Fault> {
+        self.condition.pass_over(fault, &self.place).map(|()| instead)
+    }
+
+    fn forget(&mut self, name: &RoomName) -> Result<(), Fault> {
+        let transaction = self.begin()?;
         let Some(room) = room_by_name(&transaction, name)? else {
             return Ok(());
         };
@@ -160,73 +285,87 @@ impl Open {
         transaction.execute("DELETE FROM epochs WHERE room = ?1", [room.id])?;
         transaction.execute("DELETE FROM rooms WHERE id = ?1", [room.id])?;
         // Its offsets may be given out again.
-        let epoch = self.counters.epoch + 1;
-        set_meta(&transaction, "epoch", int(epoch))?;
+        let epoch = schema::begin_epoch(&transaction, false)?;
         transaction.commit()?;
-        self.counters.epoch = epoch;
+        self.epoch = epoch;
         self.rooms.remove(name);
         Ok(())
     }
 
-    fn position(&mut self, name: &RoomName) -> rusqlite::Result<Position> {
-        let current = self.counters.epoch;
-        let unknown = Epoch { id: self.counters.id(current), starts: 1 };
+    fn position(&mut self, name: &RoomName) -> Result<Position, Fault> {
+        self.check_owner()?;
         let Some(room) = self.room(name)? else {
+            let unknown = Epoch { id: self.epoch, starts: 1 };
             return Ok(Position { epochs: vec![unknown], head: 0, keys: Vec::new() });
         };
-        let mut epochs = self
+        self.check_head(&room)?;
+        let said_in = self
             .connection
-            .prepare_cached("SELECT number, starts FROM epochs WHERE room = ?1 ORDER BY number")?
+            .prepare_cached(
+                "SELECT number, name, starts FROM epochs JOIN epoch_names USING (number) WHERE room = ?1
+                 ORDER BY number",
+            )?
             .query_map([room.id], |row| {
-                let (number, starts): (i64, i64) = (row.get(0)?, row.get(1)?);
-                Ok(Epoch { id: self.counters.id(number.unsigned_abs()), starts: starts.unsigned_abs() })
+                Ok(Epoch { id: epoch_id(row)?, starts: row.get::<_, i64>(2)?.unsigned_abs() })
             })?
             .collect::<rusqlite::Result<Vec<_>>>()?;
-        if room.epoch < self.counters.crashed {
-            epochs.push(Epoch { id: unknown.id, starts: room.head + 1 });
-        }
         let mut keys = Vec::new();
         let mut query = self.connection.prepare_cached(
             "SELECT keys FROM rounds WHERE id >= ?1 AND id < ?2 AND keys IS NOT NULL ORDER BY id",
         )?;
         let mut rows = query.query([round_id(room.id, 0), round_id(room.id + 1, 0)])?;
         while let Some(row) = rows.next()? {
-            keys.extend(row.get_ref(0)?.as_blob()?.chunks_exact(KEY_LEN).filter_map(unpack_key));
+            let packed = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+            keys.extend(packed.chunks_exact(KEY_LEN).filter_map(unpack_key));
         }
-        Ok(Position { epochs, head: room.head, keys })
+        Ok(Position { epochs: with_silent_runs(said_in, &self.runs, room.head), head: room.head, keys })
     }
 
-    fn append(&mut self, batch: &[Append], retention: Retention) -> rusqlite::Result<()> {
-        let mut touched: HashMap<RoomName, RoomRow> = HashMap::new();
-        let transaction = immediate(&mut self.connection)?;
-        {
-            let mut insert =
-                transaction.prepare_cached("INSERT OR IGNORE INTO rounds VALUES (?1, ?2, ?3, ?4, ?5)")?;
-            for Append { room: name, epoch, record } in batch {
-                let known = touched.get(name).or_else(|| self.rooms.get(name)).copied();
-                let mut room = match known {
-                    Some(room) => room,
-                    None => find_or_make(&transaction, name, record.first - 1)?,
-                };
-                if room.epoch != epoch.id.number {
-                    add_epoch(&transaction, &mut room, *epoch)?;
-                }
-                let keys = pack_keys(&record.keys);
-                let added = insert.execute((
-                    round_id(room.id, record.first),
-                    record.count,
-                    int(record.at),
-                    (!keys.is_empty()).then_some(&keys[..]),
-                    &record.entries[..],
-                ))?;
-                if added > 0 {
-                    room.head = record.last();
-                    room.messages += u64::from(record.count);
-                    room.bytes += (keys.len() + record.entries.len()) as u64;
-                    self.unmeasured += (keys.len() + record.entries.len()) as u64;
-                }
-                touched.insert(name.clone(), room);
+    /// A head that is behind the last message would give offsets out again.
+    fn check_head(&self, room: &RoomRow) -> Result<(), Fault> {
+        let last: Option<u64> = self
+            .connection
+            .prepare_cached(
+                "SELECT id, count FROM rounds WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT 1",
+            )?
+            .query_row([round_id(room.id, 0), round_id(room.id + 1, 0)], |row| {
+                Ok((offset_of(row.get(0)?) + u64::from(row.get::<_, u32>(1)?)).saturating_sub(1))
+            })
+            .optional()?;
+        match last.filter(|last| *last > room.head) {
+            Some(last) => {
+                let what = format!("room {} has message {last}, but its head is {}", room.id, room.head);
+                Err(Fault::damaged(&self.place.file, what))
             }
+            None => Ok(()),
+        }
+    }
+
+    /// A transaction of this run: the file is its own until the transaction ends.
+    pub fn begin(&mut self) -> Result<Transaction<'_>, Fault> {
+        let transaction = immediate(&mut self.connection)?;
+        check_owner(&transaction, &self.place, self.run)?;
+        Ok(transaction)
+    }
+
+    fn append(&mut self, batch: &[Append], retention: Retention) -> Result<(), Fault> {
+        let mut touched: HashMap<RoomName, RoomRow> = HashMap::new();
+        let mut written = 0;
+        let transaction = immediate(&mut self.connection)?;
+        check_owner(&transaction, &self.place, self.run)?;
+        for Append { room: name, epoch, record } in batch {
+            let known = touched.get(name).or_else(|| self.rooms.get(name)).copied();
+            let mut room = match known {
+                Some(room) => room,
+                None => find_or_make(&transaction, name, record.first - 1)?,
+            };
+            if room.epoch != epoch.id.number {
+                add_epoch(&transaction, &mut room, *epoch)?;
+            }
+            let bytes =
+                insert(&transaction, &mut room, record).map_err(|clash| clash.into_fault(&self.place))?;
+            written += bytes;
+            touched.insert(name.clone(), room);
         }
         for room in touched.values_mut() {
             // A little more may stay, so that not every batch has something to let go.
@@ -238,7 +377,9 @@ impl Open {
             save(&transaction, room)?;
         }
         transaction.commit()?;
+        self.place.check_wal_header().map_err(|gone| Fault::Passing(gone.error))?;
         self.rooms.extend(touched);
+        self.unmeasured += written;
         if self.unmeasured > retention.total_bytes / 32 {
             self.unmeasured = 0;
             self.shed(retention.total_bytes)?;
@@ -246,71 +387,8 @@ impl Open {
         Ok(())
     }
 
-    /// Lets the oldest rounds of all go until the rest is small enough.
-    fn shed(&mut self, total_bytes: u64) -> rusqlite::Result<()> {
-        if self.used_bytes()? <= total_bytes {
-            return Ok(());
-        }
-        let target = total_bytes - total_bytes / 16;
-        let mut oldest = BinaryHeap::new();
-        for room in self.all_rooms()? {
-            oldest.extend(self.oldest_round(&room)?.map(|at| Reverse((at, room.id))));
-        }
-        while let Some(Reverse((_, id))) = oldest.pop() {
-            let excess = self.used_bytes()?.saturating_sub(target);
-            if excess == 0 {
-                break;
-            }
-            let transaction = immediate(&mut self.connection)?;
-            let mut room = room_by_id(&transaction, id)?;
-            let (mut rounds, mut bytes) = (0, 0);
-            trim_all(&transaction, &mut room, |row, _| {
-                let goes = rounds < TRIM_STEP && bytes < excess;
-                rounds += 1;
-                bytes += row.bytes;
-                goes
-            })?;
-            save(&transaction, &room)?;
-            transaction.commit()?;
-            oldest.extend(self.oldest_round(&room)?.map(|at| Reverse((at, room.id))));
-        }
-        self.rooms.clear();
-        Ok(())
-    }
-
-    fn sweep(&mut self, retention: Retention) -> rusqlite::Result<Vec<RoomName>> {
-        self.rooms.clear();
-        self.shed(retention.total_bytes)?;
-        let age = u64::try_from(retention.age.as_millis()).unwrap_or(u64::MAX);
-        let cutoff = now_millis().saturating_sub(age);
-        let rooms = self.all_rooms()?;
-        let transaction = immediate(&mut self.connection)?;
-        for mut room in rooms {
-            let before = room.messages;
-            trim_all(&transaction, &mut room, |row, _| row.at < cutoff)?;
-            if room.messages != before {
-                save(&transaction, &room)?;
-            }
-        }
-        let gone: Vec<(i64, String)> = transaction
-            .prepare("SELECT id, name FROM rooms WHERE messages = 0")?
-            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
-            .collect::<rusqlite::Result<_>>()?;
-        for (id, _) in &gone {
-            transaction.execute("DELETE FROM epochs WHERE room = ?1", [id])?;
-            transaction.execute("DELETE FROM rooms WHERE id = ?1", [id])?;
-        }
-        let epoch = self.counters.epoch + u64::from(!gone.is_empty());
-        set_meta(&transaction, "epoch", int(epoch))?;
-        transaction.commit()?;
-        self.counters.epoch = epoch;
-        Ok(gone.into_iter().filter_map(|(_, name)| RoomName::parse(&name).ok()).collect())
-    }
-
-    fn close(&mut self) -> rusqlite::Result<()> {
-        set_meta(&self.connection, "in_use", 0)?;
-        // So that the file is whole by itself; a reader in the way only leaves that for later.
-        self.connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))
+    fn close(&mut self) -> Result<(), Fault> {
+        schema::end_run(&mut self.connection, &self.place, self.run)
     }
 
     fn room(&self, name: &RoomName) -> rusqlite::Result<Option<RoomRow>> {
@@ -319,155 +397,4 @@ impl Open {
             None => room_by_name(&self.connection, name),
         }
     }
-
-    fn all_rooms(&self) -> rusqlite::Result<Vec<RoomRow>> {
-        let mut query = self.connection.prepare("SELECT id FROM rooms")?;
-        let ids = query.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
-        ids.into_iter().map(|id| room_by_id(&self.connection, id)).collect()
-    }
-
-    /// When the oldest round of a room was said.
-    fn oldest_round(&self, room: &RoomRow) -> rusqlite::Result<Option<i64>> {
-        self.connection
-            .prepare_cached("SELECT at FROM rounds WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT 1")?
-            .query_row([round_id(room.id, 0), round_id(room.id + 1, 0)], |row| row.get(0))
-            .optional()
-    }
-
-    /// Bytes of the file that hold something.
-    fn used_bytes(&self) -> rusqlite::Result<u64> {
-        let value = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
-        let pages = value("page_count")? - value("freelist_count")?;
-        Ok(pages.unsigned_abs() * value("page_size")?.unsigned_abs())
-    }
-}
-
-const ROOM_COLUMNS: &str = "SELECT id, head, messages, bytes, (SELECT ifnull(max(number), 0) FROM epochs WHERE room = id) FROM rooms";
-
-fn room_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<RoomRow> {
-    let number = |index| row.get::<_, i64>(index).map(i64::unsigned_abs);
-    Ok(RoomRow {
-        id: row.get(0)?,
-        head: number(1)?,
-        messages: number(2)?,
-        bytes: number(3)?,
-        epoch: number(4)?,
-    })
-}
-
-fn room_by_name(connection: &Connection, name: &RoomName) -> rusqlite::Result<Option<RoomRow>> {
-    connection
-        .prepare_cached(&format!("{ROOM_COLUMNS} WHERE name = ?1"))?
-        .query_row([name.as_str()], room_row)
-        .optional()
-}
-
-fn room_by_id(connection: &Connection, id: i64) -> rusqlite::Result<RoomRow> {
-    connection.prepare_cached(&format!("{ROOM_COLUMNS} WHERE id = ?1"))?.query_row([id], room_row)
-}
-
-fn find_or_make(connection: &Connection, name: &RoomName, head: u64) -> rusqlite::Result<RoomRow> {
-    if let Some(room) = room_by_name(connection, name)? {
-        return Ok(room);
-    }
-    connection
-        .prepare_cached("INSERT INTO rooms (name, head, messages, bytes) VALUES (?1, ?2, 0, 0)")?
-        .execute((name.as_str(), int(head)))?;
-    Ok(RoomRow { id: connection.last_insert_rowid(), head, messages: 0, bytes: 0, epoch: 0 })
-}
-
-fn add_epoch(connection: &Connection, room: &mut RoomRow, epoch: Epoch) -> rusqlite::Result<()> {
-    room.epoch = epoch.id.number;
-    connection.prepare_cached("INSERT OR IGNORE INTO epochs VALUES (?1, ?2, ?3)")?.execute((
-        room.id,
-        int(epoch.id.number),
-        int(epoch.starts),
-    ))?;
-    connection
-        .prepare_cached(
-            "DELETE FROM epochs WHERE room = ?1 AND number <=
-                (SELECT number FROM epochs WHERE room = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)",
-        )?
-        .execute((room.id, MAX_EPOCHS))
-        .map(|_| ())
-}
-
-fn save(connection: &Connection, room: &RoomRow) -> rusqlite::Result<()> {
-    connection
-        .prepare_cached("UPDATE rooms SET head = ?2, messages = ?3, bytes = ?4 WHERE id = ?1")?
-        .execute((room.id, int(room.head), int(room.messages), int(room.bytes)))
-        .map(|_| ())
-}
-
-/// A round that may be let go.
-struct OldRound {
-    id: i64,
-    count: u64,
-    at: u64,
-    bytes: u64,
-}
-
-/// Lets rounds of a room go, the oldest first, while `is_too_much` says so; the newest stays.
-fn trim(
-    connection: &Connection,
-    room: &mut RoomRow,
-    mut is_too_much: impl FnMut(&OldRound, &RoomRow) -> bool,
-) -> rusqlite::Result<()> {
-    let newest = room.head;
-    trim_all(connection, room, |row, room| offset_of(row.id) + row.count <= newest && is_too_much(row, room))
-}
-
-/// The same without sparing the newest.
-fn trim_all(
-    connection: &Connection,
-    room: &mut RoomRow,
-    mut is_too_much: impl FnMut(&OldRound, &RoomRow) -> bool,
-) -> rusqlite::Result<()> {
-    let mut query = connection.prepare_cached(
-        "SELECT id, count, at, ifnull(length(keys), 0) + length(entries) FROM rounds
-         WHERE id >= ?1 AND id < ?2 ORDER BY id LIMIT ?3",
-    )?;
-    loop {
-        let rows = query
-            .query_map((round_id(room.id, 0), round_id(room.id + 1, 0), TRIM_STEP), |row| {
-                let number = |index| row.get::<_, i64>(index).map(i64::unsigned_abs);
-                Ok(OldRound { id: row.get(0)?, count: number(1)?, at: number(2)?, bytes: number(3)? })
-            })?
-            .collect::<rusqlite::Result<Vec<_>>>()?;
-        let mut last = None;
-        for row in &rows {
-            if !is_too_much(row, room) {
-                break;
-            }
-            room.messages = room.messages.saturating_sub(row.count);
-            room.bytes = room.bytes.saturating_sub(row.bytes);
-            last = Some(row.id);
-        }
-        let Some(last) = last else {
-            return Ok(());
-        };
-        connection
-            .prepare_cached("DELETE FROM rounds WHERE id >= ?1 AND id <= ?2")?
-            .execute([round_id(room.id, 0), last])?;
-        if rows.last().is_some_and(|row| row.id != last) {
-            return Ok(());
-        }
-    }
-}
-
-fn pack_keys(keys: &[Keyed]) -> Vec<u8> {
-    let mut packed = Vec::with_capacity(keys.len() * KEY_LEN);
-    for Keyed { key, offset, at } in keys {
-        packed.extend_from_slice(key);
-        packed.extend_from_slice(&offset.to_le_bytes());
-        packed.extend_from_slice(&at.to_le_bytes());
-    }
-    packed
-}
-
-fn unpack_key(packed: &[u8]) -> Option<Keyed> {
-    let (key, rest) = packed.split_first_chunk()?;
-    let (offset, rest) = rest.split_first_chunk()?;
-    let (at, _) = rest.split_first_chunk()?;
-    Some(Keyed { key: *key, offset: u64::from_le_bytes(*offset), at: u64::from_le_bytes(*at) })
 }

@@ -39,6 +39,8 @@ pub enum Code {
     JournalUnavailable,
     /// The room has heard the message; it is not kept yet, and will be as soon as the journal takes messages again.
     NotKeptYet,
+    /// What was kept is not what was written, and stays so.
+    Damaged,
 }
 
 /// One row of the table of codes.
@@ -55,7 +57,7 @@ pub struct CodeRow {
 }
 
 /// All codes.
-pub const CODES: [CodeRow; 16] = [
+pub const CODES: [CodeRow; 17] = [
     row(Code::BadJson, "bad_json", "the message is no JSON", false),
     row(Code::BadField, "bad_field", "a field is missing or of another type", false),
     row(Code::UnknownEvent, "unknown_event", "there is no such event", false),
@@ -87,6 +89,7 @@ pub const CODES: [CodeRow; 16] = [
         "the room has heard the message; it will be kept as soon as that can be. Sent again with its id, it is not said twice",
         true,
     ),
+    row(Code::Damaged, "damaged", "what the server has kept of this room is damaged", false),
 ];
 
 const fn row(code: Code, word: &'static str, reason: &'static str, retry: bool) -> CodeRow {

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 
 use super::{
     CatchUp, Conversation, EnterKind, HISTORY_PAGE_BYTES, Next, Outcome, Pending, Purpose, REPLAY_PAGE_BYTES,
-    Reading, User,
+    Reading, User, failure_of,
 };
 use crate::{
     chat::{
@@ -12,8 +12,8 @@ use crate::{
         messages::{Depart, Entered, Listen, Tail},
     },
     domain::RoomName,
-    journal::{Page, Range, entry},
-    protocol::chat::{Answer, Code, Failure, HISTORY_LIMIT, LoginSuccess, RoomJoined},
+    journal::{JournalError, Page, Range, entry},
+    protocol::chat::{Answer, HISTORY_LIMIT, LoginSuccess, RoomJoined},
 };
 
 impl Conversation {
@@ -68,14 +68,14 @@ impl Conversation {
                 self.hold.set(false);
                 match result {
                     Ok(page) => self.answer_history(ack, &page),
-                    Err(_) => self.fail(Some(ack), false, &Failure::of(Code::JournalUnavailable)),
+                    Err(error) => self.fail(Some(ack), false, &failure_of((&error).into())),
                 }
                 Next::Nothing
             }
             Purpose::FirstPage { visit, range } => match result {
                 _ if !self.is_catching_up(visit) => Next::Nothing,
                 Ok(page) => self.first_page(range, &page),
-                Err(_) => self.cannot_welcome(),
+                Err(error) => self.cannot_welcome(&error),
             },
             Purpose::NextPage { visit } => match result {
                 _ if !self.is_catching_up(visit) => Next::Nothing,
@@ -166,14 +166,14 @@ impl Conversation {
     }
 
     /// The session is in its room, but cannot be told what was said there: it is nobody again.
-    fn cannot_welcome(&mut self) -> Next {
+    fn cannot_welcome(&mut self, error: &JournalError) -> Next {
         self.hold.set(false);
         self.user = None;
         let welcome = self.catching_up.take().and_then(|catch_up| catch_up.welcome);
         let ticket = self.expect(Pending::Depart { ack: None });
         self.worker.chat.do_send(Depart { session: self.session, ticket });
         if let Some((ack, kind)) = welcome {
-            self.fail(ack, kind == EnterKind::Login, &Failure::of(Code::JournalUnavailable));
+            self.fail(ack, kind == EnterKind::Login, &failure_of(error.into()));
         }
         Next::Nothing
     }

@@ -439,5 +439,6 @@ fn failure_of(refusal: Refusal) -> Failure {
         Refusal::NoSuchUser => Code::NoSuchUser,
         Refusal::JournalUnavailable => Code::JournalUnavailable,
         Refusal::NotKeptYet => Code::NotKeptYet,
+        Refusal::JournalDamaged => Code::Damaged,
     })
 }

@@ -1,0 +1,200 @@
+//! The stamp beside the database: which run of a server had it last, and whether that ended as it should.
+//!
+//! The database says so, too. Where the two differ, the database was put there by somebody; where it is missing, or its
+//! log is, it held more. None of that keeps the server from starting, and clients are told nothing false, for each run of
+//! a server is an epoch of its own. But it is said.
+
+use std::{
+    fs::{self, File},
+    io::{self, Write as _},
+    path::Path,
+};
+
+use super::place::{Found, sync_folder};
+
+/// What the file beside the database says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Stamp {
+    /// The number of the last run.
+    pub run: i64,
+    /// Whether it stopped in order.
+    pub is_closed: bool,
+}
+
+/// What is in the folder before a server changes anything there.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Evidence {
+    pub stamp: Option<Stamp>,
+    pub database: Found,
+    pub wal: Found,
+}
+
+/// What the database says of how it was left.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Left {
+    /// The number of its last run. Missing in a new one, and in one of versions without stamps.
+    pub run: Option<i64>,
+    /// Whether that did not stop in order.
+    pub in_use: bool,
+}
+
+/// What is worth saying at a start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(super) enum Finding {
+    #[error("is missing, though a server kept messages there: they are gone, and an empty journal begins")]
+    NoDatabase,
+    #[error("is empty, though a server kept messages there: they are gone, and an empty journal begins")]
+    EmptyDatabase,
+    #[error(
+        "has no log beside it (echoroom.db-wal), though the last server did not stop in order: messages that were \
+             acked may be gone"
+    )]
+    NoWal,
+    #[error(
+        "is not as the last server left it, but a file that was put in its place, from a copy for instance"
+    )]
+    OtherDatabase,
+    #[error("was not closed by the last server, which was ended from outside; what was acked is there")]
+    Unclean,
+}
+
+impl Finding {
+    /// Whether something is missing or was changed.
+    pub fn is_warning(self) -> bool {
+        self != Self::Unclean
+    }
+}
+
+impl Evidence {
+    /// What to say of a database that says this of itself.
+    pub fn judge(self, left: Left) -> Option<Finding> {
+        let Some(stamp) = self.stamp else {
+            return match left {
+                // Versions without stamps left it.
+                Left { run: None, in_use } => in_use.then_some(Finding::Unclean),
+                Left { run: Some(_), .. } => Some(Finding::OtherDatabase),
+            };
+        };
+        match self.database {
+            Found::Missing => return Some(Finding::NoDatabase),
+            Found::Empty => return Some(Finding::EmptyDatabase),
+            Found::Something => {}
+        }
+        if left.run != Some(stamp.run) {
+            return Some(Finding::OtherDatabase);
+        }
+        match (stamp.is_closed, left.in_use) {
+            // The stamp is written after the database has been closed.
+            (_, false) => None,
+            (true, true) => Some(Finding::OtherDatabase),
+            (false, true) if self.wal != Found::Something => Some(Finding::NoWal),
+            (false, true) => Some(Finding::Unclean),
+        }
+    }
+}
+
+impl Stamp {
+    /// Reads the file; nothing if there is none or it is none of ours.
+    pub fn read(path: &Path) -> io::Result<Option<Self>> {
+        match fs::read_to_string(path) {
+            Ok(text) => Ok(Self::parse(&text)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) if error.kind() == io::ErrorKind::InvalidData => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn parse(text: &str) -> Option<Self> {
+        let (state, run) = text.trim_end().split_once(' ')?;
+        let is_closed = match state {
+            "closed" => true,
+            "open" => false,
+            _ => return None,
+        };
+        Some(Self { run: u64::from_str_radix(run, 16).ok()?.cast_signed(), is_closed })
+    }
+
+    /// Writes the file, whole or not at all.
+    pub fn write(self, path: &Path) -> io::Result<()> {
+        let state = if self.is_closed { "closed" } else { "open" };
+        let new = path.with_extension("stamp.new");
+        let mut file = File::create(&new)?;
+        writeln!(file, "{state} {:016x}", self.run)?;
+        file.sync_all()?;
+        fs::rename(&new, path)?;
+        path.parent().map_or(Ok(()), sync_folder)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const THERE: Evidence = Evidence {
+        stamp: Some(Stamp { run: 7, is_closed: true }),
+        database: Found::Something,
+        wal: Found::Missing,
+    };
+
+    const CLOSED: Left = Left { run: Some(7), in_use: false };
+
+    const IN_USE: Left = Left { run: Some(7), in_use: true };
+
+    fn killed(wal: Found) -> Evidence {
+        Evidence { stamp: Some(Stamp { run: 7, is_closed: false }), wal, ..THERE }
+    }
+
+    #[test]
+    fn a_database_that_is_as_it_was_left_is_nothing_to_speak_of() {
+        assert_eq!(THERE.judge(CLOSED), None);
+        assert_eq!(killed(Found::Missing).judge(CLOSED), None, "the stamp could not be written any more");
+        let new = Evidence { stamp: None, database: Found::Missing, wal: Found::Missing };
+        assert_eq!(new.judge(Left { run: None, in_use: false }), None);
+        let of_an_older_version = Evidence { database: Found::Something, ..new };
+        assert_eq!(of_an_older_version.judge(Left { run: None, in_use: false }), None);
+    }
+
+    #[test]
+    fn a_server_that_was_killed_leaves_a_log() {
+        assert_eq!(killed(Found::Something).judge(IN_USE), Some(Finding::Unclean));
+        for wal in [Found::Missing, Found::Empty] {
+            assert_eq!(killed(wal).judge(IN_USE), Some(Finding::NoWal));
+        }
+    }
+
+    #[test]
+    fn a_database_that_is_less_than_was_there_is_told_from_a_new_one() {
+        let nothing = Left { run: None, in_use: false };
+        for evidence in [THERE, killed(Found::Something), killed(Found::Missing)] {
+            let judge = |database| Evidence { database, ..evidence }.judge(nothing);
+            assert_eq!(judge(Found::Missing), Some(Finding::NoDatabase));
+            assert_eq!(judge(Found::Empty), Some(Finding::EmptyDatabase));
+        }
+    }
+
+    #[test]
+    fn a_copy_that_was_put_back_is_told_from_what_was_left() {
+        let older = Left { run: Some(6), in_use: false };
+        for evidence in
+            [THERE, killed(Found::Something), killed(Found::Missing), Evidence { stamp: None, ..THERE }]
+        {
+            assert_eq!(evidence.judge(older), Some(Finding::OtherDatabase));
+        }
+        assert_eq!(THERE.judge(IN_USE), Some(Finding::OtherDatabase), "copied while it was used");
+    }
+
+    #[test]
+    fn a_stamp_is_read_as_it_was_written_and_other_files_are_none() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("echoroom.stamp");
+        assert_eq!(Stamp::read(&path).expect("no file"), None);
+        for stamp in [Stamp { run: -3, is_closed: true }, Stamp { run: 9, is_closed: false }] {
+            stamp.write(&path).expect("written");
+            assert_eq!(Stamp::read(&path).expect("readable"), Some(stamp));
+        }
+        for bad in [&b""[..], b"closed", b"shut 1", b"closed x", b"\xFF"] {
+            fs::write(&path, bad).expect("written");
+            assert_eq!(Stamp::read(&path).expect("readable"), None, "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,454 @@
+//! What only a file can promise: that it is the one that was left, this server's alone, and whole.
+
+use std::{
+    fs,
+    os::unix::fs::{FileExt as _, symlink},
+    path::Path,
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use rusqlite::Connection;
+use tempfile::TempDir;
+
+use super::{SqliteJournal, back_up, schema::MIGRATIONS};
+use crate::journal::{
+    Append, Epoch, Journal, JournalError, Keyed, Record, Retention,
+    tests::{ALL, RETENTION, append, offsets, open, read, record, reopen, room, say, wait},
+};
+
+fn folder() -> TempDir {
+    tempfile::tempdir().expect("a folder")
+}
+
+fn database(folder: &Path) -> std::path::PathBuf {
+    folder.join("echoroom.db")
+}
+
+/// A run of the server on that folder: it says so many messages in the room and stops in order.
+fn run(folder: &Path, messages: u64) -> Vec<Epoch> {
+    run_with(folder, |journal| {
+        if messages > 0 {
+            say(journal, "a", messages);
+        }
+        open(journal, "a").epochs
+    })
+}
+
+/// A run of the server that does this and stops in order.
+fn run_with<T>(folder: &Path, job: impl FnOnce(&SqliteJournal) -> T) -> T {
+    let journal = reopen(folder);
+    let done = job(&journal);
+    wait(journal.close()).expect("closes");
+    drop(journal);
+    until_released(folder);
+    done
+}
+
+/// Waits until the threads of a journal that was dropped have let go of its files.
+fn until_released(folder: &Path) {
+    let folder = fs::File::open(folder).expect("a folder");
+    folder.lock().expect("a lock");
+}
+
+fn copy_all(from: &Path, to: &Path) {
+    for file in fs::read_dir(from).expect("a folder") {
+        let file = file.expect("a file");
+        fs::copy(file.path(), to.join(file.file_name())).expect("copied");
+    }
+}
+
+fn unavailable<T>(outcome: Result<T, JournalError>) -> String {
+    match outcome {
+        Err(JournalError::Unavailable(sentence)) => sentence,
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("it went well"),
+    }
+}
+
+fn damaged<T>(outcome: Result<T, JournalError>) -> String {
+    match outcome {
+        Err(JournalError::Damaged(sentence)) => sentence,
+        Err(error) => panic!("{error}"),
+        Ok(_) => panic!("it went well"),
+    }
+}
+
+/// What becomes of one more message in the room.
+fn try_to_say(journal: &SqliteJournal) -> Result<(), JournalError> {
+    let position = wait(journal.open(room("a")))?;
+    try_to_append(journal, &position.epochs, record(position.head + 1, &["more"]))
+}
+
+fn try_to_append(journal: &SqliteJournal, epochs: &[Epoch], record: Record) -> Result<(), JournalError> {
+    let epoch = *epochs.last().expect("an epoch");
+    wait(journal.append(vec![Append { room: room("a"), epoch, record }]))
+}
+
+// ----- epochs -----
+
+#[test]
+fn each_run_is_an_epoch_and_clients_of_the_runs_before_are_known() {
+    let folder = folder();
+    let first = run(folder.path(), 3);
+    assert_eq!(first.len(), 1);
+    // A run in which nothing is said there has clients, too.
+    let silent = run(folder.path(), 0);
+    let third = run(folder.path(), 2);
+    assert_eq!(third.iter().map(|epoch| epoch.starts).collect::<Vec<_>>(), [1, 4, 4]);
+    assert_eq!((third[0], third[1]), (first[0], silent[1]));
+    let journal = reopen(folder.path());
+    let fourth = open(&journal, "a").epochs;
+    assert_eq!(&fourth[..3], &third[..]);
+    assert_eq!(fourth[3].starts, 6);
+    drop(journal);
+    // Killed: it is the same as far as epochs go.
+    assert_eq!(open(&reopen(folder.path()), "a").epochs[..4], fourth[..]);
+}
+
+#[test]
+fn an_epoch_before_the_first_that_a_room_remembers_is_not_known() {
+    let folder = folder();
+    let first = run(folder.path(), 3)[0];
+    for _ in 0..30 {
+        run(folder.path(), 1);
+    }
+    let epochs = open(&reopen(folder.path()), "a").epochs;
+    assert!(epochs.len() <= 16 && !epochs.contains(&first), "{epochs:?}");
+    assert!(epochs.is_sorted_by_key(|epoch| (epoch.id.number, epoch.starts)), "{epochs:?}");
+}
+
+/// Puts a copy of a stopped server's journal back.
+type Restore = fn(&Path, &Path);
+
+const RESTORES: [(&str, Restore); 4] = [
+    ("the database alone", |copy, data| {
+        fs::copy(database(copy), database(data)).expect("copied");
+    }),
+    ("the database alone, as a new file", |copy, data| {
+        fs::copy(database(copy), data.join("new")).expect("copied");
+        fs::rename(data.join("new"), database(data)).expect("renamed");
+    }),
+    ("all files over those that are there", copy_all),
+    ("all files into an empty folder", |copy, data| {
+        for file in fs::read_dir(data).expect("a folder") {
+            fs::remove_file(file.expect("a file").path()).expect("removed");
+        }
+        copy_all(copy, data);
+    }),
+];
+
+#[test]
+fn a_copy_that_is_put_back_goes_on_in_an_epoch_that_nobody_was_told_of() {
+    for (way, restore) in RESTORES {
+        let (data, copy) = (folder(), folder());
+        let told = run(data.path(), 3);
+        copy_all(data.path(), copy.path());
+        let lost = run(data.path(), 4);
+        restore(copy.path(), data.path());
+        let once = run(data.path(), 9);
+        assert_eq!(once[..told.len()], told[..], "{way}: what was before the copy goes on");
+        assert_eq!(once.last().map(|epoch| epoch.starts), Some(4), "{way}");
+        assert!(!once.contains(lost.last().expect("an epoch")), "{way}: {once:?}");
+        restore(copy.path(), data.path());
+        let twice = run(data.path(), 9);
+        assert!(!twice.contains(once.last().expect("an epoch")), "{way}: a copy put back twice");
+    }
+}
+
+#[test]
+fn a_backup_goes_on_in_an_epoch_of_its_own_whatever_becomes_of_what_it_was_made_of() {
+    let (data, copy) = (folder(), folder());
+    let journal = reopen(data.path());
+    say(&journal, "a", 3);
+    back_up(data.path(), &database(copy.path())).expect("copied");
+    say(&journal, "a", 4);
+    drop(journal);
+    until_released(data.path());
+    let of_the_original = run(data.path(), 1);
+    let of_the_copy = run(copy.path(), 9);
+    assert_eq!(of_the_copy[0], of_the_original[0]);
+    assert!(of_the_copy[1..].iter().all(|epoch| !of_the_original.contains(epoch)));
+}
+
+#[test]
+fn a_file_of_the_first_version_opens_with_its_epochs_and_messages() {
+    let folder = folder();
+    let entries = record(1, &["1", "2"]).entries;
+    let file = Connection::open(database(folder.path())).expect("a file");
+    file.execute_batch(MIGRATIONS[0]).expect("the first version's tables");
+    file.pragma_update(None, "user_version", 1).expect("the first version");
+    for (key, value) in [("journal", -5), ("epoch", 3), ("crashed", 3), ("in_use", 0)] {
+        file.execute("INSERT INTO meta VALUES (?1, ?2)", (key, value)).expect("written");
+    }
+    file.execute("INSERT INTO rooms VALUES (1, 'a', 2, 2, ?1)", [entries.len() as i64]).expect("written");
+    file.execute("INSERT INTO epochs VALUES (1, 2, 1)", []).expect("written");
+    file.execute("INSERT INTO rounds VALUES (?1, 2, 7, NULL, ?2)", (1_i64 << 40 | 1, &entries[..]))
+        .expect("written");
+    drop(file);
+    let journal = reopen(folder.path());
+    assert_eq!(offsets(&read(&journal, "a", ALL)), [1, 2]);
+    let epochs = open(&journal, "a").epochs;
+    let numbers: Vec<_> = epochs.iter().map(|epoch| (epoch.id.number, epoch.starts)).collect();
+    assert_eq!(numbers, [(2, 1), (3, 3), (4, 3)], "said in the second, crashed in the third");
+    assert!(epochs[..2].iter().all(|epoch| epoch.id.random == (-5_i64).cast_unsigned()));
+    say(&journal, "a", 2);
+    assert_eq!(offsets(&read(&journal, "a", ALL)), [1, 2, 3, 4]);
+    assert_eq!(journal.damage(), None);
+}
+
+// ----- one server alone -----
+
+#[test]
+fn a_lock_that_was_deleted_still_keeps_a_second_server_out() {
+    let folder = folder();
+    let _first = reopen(folder.path());
+    fs::remove_file(folder.path().join("echoroom.lock")).expect("removed");
+    let second = SqliteJournal::open(folder.path(), RETENTION, &Arc::default());
+    assert!(matches!(second, Err(super::OpenError::Locked(_))), "{second:?}");
+}
+
+#[test]
+fn a_link_to_the_file_of_a_running_server_is_locked_as_the_file_is() {
+    let (data, other) = (folder(), folder());
+    let first = reopen(data.path());
+    say(&first, "a", 2);
+    symlink(database(data.path()), database(other.path())).expect("a link");
+    let second = SqliteJournal::open(other.path(), RETENTION, &Arc::default());
+    assert!(matches!(second, Err(super::OpenError::Locked(_))), "{second:?}");
+    drop(first);
+    until_released(data.path());
+    let journal = reopen(other.path());
+    say(&journal, "a", 1);
+    assert_eq!(offsets(&read(&journal, "a", ALL)), [1, 2, 3]);
+}
+
+/// Takes the journal over as a server does that no lock keeps out, on a file system without locks for instance.
+fn take_over(folder: &Path) {
+    let file = Connection::open(database(folder)).expect("the file");
+    file.execute("UPDATE meta SET value = value + 1 WHERE key = 'run'", []).expect("written");
+}
+
+#[test]
+fn a_server_keeps_nothing_more_once_another_one_has_taken_its_journal_over() {
+    let folder = folder();
+    let journal = reopen(folder.path());
+    say(&journal, "a", 2);
+    let epochs = open(&journal, "a").epochs;
+    take_over(folder.path());
+    let refused = unavailable(try_to_append(&journal, &epochs, record(3, &["3"])));
+    assert!(refused.contains("another server"), "{refused}");
+    for outcome in
+        [wait(journal.check()), try_to_say(&journal), wait(journal.sweep()).map(drop), wait(journal.close())]
+    {
+        unavailable(outcome);
+    }
+    drop(journal);
+    assert_eq!(offsets(&read(&reopen(folder.path()), "a", ALL)), [1, 2]);
+}
+
+#[test]
+fn a_record_is_the_next_one_or_the_one_that_is_there_or_an_error() {
+    let folder = folder();
+    let journal = reopen(folder.path());
+    say(&journal, "a", 3);
+    let epochs = open(&journal, "a").epochs;
+    let other = Record { at: 5, ..record(1, &["1", "2", "3"]) };
+    for wrong in
+        [record(1, &["x", "y", "z"]), record(2, &["2"]), other, record(5, &["5"]), record(3, &["3", "4"])]
+    {
+        damaged(try_to_append(&journal, &epochs, wrong));
+    }
+    say(&journal, "a", 1);
+    assert_eq!(offsets(&read(&journal, "a", ALL)), [1, 2, 3, 4]);
+}
+
+#[test]
+fn a_batch_that_is_given_again_may_have_been_let_go_meanwhile() {
+    let folder = folder();
+    let retention = Retention { messages: 2, ..RETENTION };
+    let journal = SqliteJournal::open(folder.path(), retention, &Arc::default()).expect("opens");
+    let epoch = open(&journal, "a").epochs[0];
+    let keyed = Keyed { key: [7; 16], offset: 2, at: 9 };
+    let records = [
+        record(1, &["1"]),
+        Record { keys: vec![keyed], ..record(2, &["2"]) },
+        record(3, &["3"]),
+        record(4, &["4"]),
+    ];
+    for _ in 0..3 {
+        let batch = records.iter().map(|record| Append { room: room("a"), epoch, record: record.clone() });
+        wait(journal.append(batch.collect())).expect("durable");
+    }
+    append(&journal, "a", epoch, record(5, &["5"]));
+    assert_eq!(open(&journal, "a").head, 5);
+    assert_eq!(journal.damage(), None);
+}
+
+#[test]
+fn a_head_behind_the_last_message_gives_no_offset_out_again() {
+    let folder = folder();
+    run(folder.path(), 3);
+    let file = Connection::open(database(folder.path())).expect("the file");
+    file.execute("UPDATE rooms SET head = 1", []).expect("written");
+    drop(file);
+    let journal = reopen(folder.path());
+    damaged(wait(journal.open(room("a"))));
+    assert!(journal.damage().is_some());
+    say(&journal, "b", 1);
+}
+
+// ----- the files under a server -----
+
+/// Ways to take the files from a running server, and to put them back if that can be done.
+type Taking = (&'static str, fn(&Path), Option<fn(&Path)>);
+
+const TAKINGS: [Taking; 6] = [
+    (
+        "the folder is moved",
+        |data| fs::rename(data, data.with_extension("away")).expect("moved"),
+        Some(|data| {
+            fs::rename(data.with_extension("away"), data).expect("moved");
+        }),
+    ),
+    ("the folder is removed", |data| fs::remove_dir_all(data).expect("removed"), None),
+    ("the database is removed", |data| fs::remove_file(database(data)).expect("removed"), None),
+    (
+        "the database is replaced",
+        |data| {
+            fs::copy(database(data), data.join("copy")).expect("copied");
+            fs::rename(database(data), data.join("away")).expect("moved");
+            fs::rename(data.join("copy"), database(data)).expect("moved");
+        },
+        Some(|data| fs::rename(data.join("away"), database(data)).expect("moved")),
+    ),
+    (
+        "the database is overwritten",
+        |data| {
+            let other = folder();
+            run(other.path(), 5);
+            fs::copy(database(other.path()), database(data)).expect("copied");
+        },
+        None,
+    ),
+    ("the database is cut", |data| fs::write(database(data), "").expect("written"), None),
+];
+
+#[test]
+fn nothing_is_kept_in_files_that_are_no_longer_where_they_were_opened() {
+    for (way, take, put_back) in TAKINGS {
+        let place = folder();
+        let data = place.path().join("data");
+        let journal = reopen(&data);
+        say(&journal, "a", 3);
+        let epochs = open(&journal, "a").epochs;
+        take(&data);
+        let check = unavailable(wait(journal.check()));
+        assert!(check.contains("while the server runs"), "{way}: {check}");
+        unavailable(try_to_append(&journal, &epochs, record(4, &["4"])));
+        unavailable(wait(journal.read(room("a"), ALL)));
+        unavailable(wait(journal.sweep()));
+        let Some(put_back) = put_back else {
+            unavailable(wait(journal.close()));
+            continue;
+        };
+        put_back(&data);
+        wait(journal.check()).expect(way);
+        try_to_append(&journal, &epochs, record(4, &["4"])).expect(way);
+        assert_eq!(offsets(&read(&journal, "a", ALL)), [1, 2, 3, 4], "{way}");
+    }
+}
+
+#[test]
+fn what_was_acked_is_saved_from_a_log_that_is_removed() {
+    let folder = folder();
+    let journal = reopen(folder.path());
+    say(&journal, "a", 3);
+    let epochs = open(&journal, "a").epochs;
+    fs::remove_file(folder.path().join("echoroom.db-wal")).expect("removed");
+    let refused = unavailable(try_to_append(&journal, &epochs, record(4, &["4"])));
+    assert!(refused.contains("echoroom.db-wal was removed"), "{refused}");
+    drop(journal);
+    assert_eq!(offsets(&read(&reopen(folder.path()), "a", ALL)), [1, 2, 3]);
+}
+
+#[test]
+fn nothing_is_acked_behind_a_log_that_was_emptied() {
+    let folder = folder();
+    let journal = reopen(folder.path());
+    say(&journal, "a", 3);
+    let epochs = open(&journal, "a").epochs;
+    fs::write(folder.path().join("echoroom.db-wal"), "").expect("emptied");
+    assert!(try_to_append(&journal, &epochs, record(4, &["4"])).is_err());
+}
+
+// ----- damage -----
+
+/// Rooms with 40 messages of a kilobyte each.
+fn fill(journal: &SqliteJournal, rooms: &[&str]) {
+    let body = "x".repeat(1000);
+    for name in rooms {
+        let epoch = open(journal, name).epochs[0];
+        for first in 1..=40 {
+            append(journal, name, epoch, record(first, &[&body]));
+        }
+    }
+}
+
+fn overwrite(folder: &Path, at: u64, bytes: &[u8]) {
+    let file = fs::File::options().write(true).open(database(folder)).expect("the database");
+    file.write_all_at(bytes, at).expect("written");
+}
+
+fn until_found(journal: &SqliteJournal) -> u64 {
+    let deadline = Instant::now() + Duration::from_secs(60);
+    loop {
+        match journal.damage() {
+            Some(damage) => return damage.found,
+            None => assert!(Instant::now() < deadline, "no damage is found"),
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn garbage_in_the_middle_of_the_file_is_found_before_anybody_asks_for_what_was_there() {
+    let folder = folder();
+    run_with(folder.path(), |journal| fill(journal, &["a", "b", "c"]));
+    let len = fs::metadata(database(folder.path())).expect("the database").len();
+    overwrite(folder.path(), len / 2 / 4096 * 4096, &[0x5A; 8192]);
+    let journal = reopen(folder.path());
+    until_found(&journal);
+    let outcomes = ["a", "b", "c"].map(|name| wait(journal.read(room(name), ALL)));
+    assert!(outcomes.iter().any(Result::is_err) && outcomes.iter().any(Result::is_ok), "one room of three");
+    outcomes.into_iter().filter(Result::is_err).for_each(|outcome| drop(damaged(outcome)));
+    say(&journal, "new", 1);
+}
+
+#[test]
+fn a_text_that_was_changed_in_the_file_is_damage_and_not_what_was_said() {
+    let folder = folder();
+    run_with(folder.path(), |journal| fill(journal, &["a", "b"]));
+    let file = Connection::open(database(folder.path())).expect("the file");
+    let change =
+        "UPDATE rounds SET entries = CAST(replace(CAST(entries AS TEXT), 'xx', 'xy') AS BLOB) WHERE id = ?1";
+    assert_eq!(file.execute(change, [1_i64 << 40 | 7]), Ok(1));
+    drop(file);
+    let journal = reopen(folder.path());
+    assert_eq!(until_found(&journal), 1);
+    let outcomes = ["a", "b"].map(|name| wait(journal.read(room(name), ALL)));
+    assert_eq!(outcomes.iter().filter(|outcome| outcome.is_err()).count(), 1);
+    outcomes.into_iter().filter(Result::is_err).for_each(|outcome| drop(damaged(outcome)));
+}
+
+#[test]
+fn a_round_that_is_missing_between_two_is_damage_and_no_silent_gap() {
+    let folder = folder();
+    run_with(folder.path(), |journal| (0..5).for_each(|_| say(journal, "a", 2)));
+    let file = Connection::open(database(folder.path())).expect("the file");
+    file.execute("DELETE FROM rounds WHERE id = ?1", [1_i64 << 40 | 5]).expect("written");
+    drop(file);
+    let journal = reopen(folder.path());
+    damaged(wait(journal.read(room("a"), ALL)));
+    until_found(&journal);
+}
