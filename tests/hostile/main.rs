@@ -8,11 +8,16 @@ mod amplification;
 #[allow(dead_code, reason = "tests to come use the rest")]
 mod client;
 mod crowd;
+mod disk;
 mod drop;
+mod faults;
+mod files;
 mod harness;
+mod kills;
 mod memory;
 mod parts;
 mod polling;
 #[allow(dead_code, reason = "tests to come use the rest")]
 mod program;
 mod rooms;
+mod talker;
