@@ -31,10 +31,10 @@ struct Latest {
 }
 
 impl Latest {
-    fn add(&mut self, offset: u64, except: &[ByteString]) {
+    fn add(&mut self, offset: u64, except: Vec<ByteString>) {
         if self.except != except {
             self.before = self.offset;
-            self.except = except.to_vec();
+            self.except = except;
         }
         self.offset = offset;
     }
@@ -48,12 +48,14 @@ impl Latest {
 impl Gone {
     /// An event is not kept any more.
     pub(super) fn add(&mut self, offset: u64, Target { to, except }: Target) {
-        if to.is_empty() {
-            self.everybody.add(offset, &except);
+        let mut names = to.into_iter();
+        let Some(last) = names.next_back() else {
+            return self.everybody.add(offset, except);
+        };
+        for name in names {
+            self.by_name.entry(name).or_default().add(offset, except.clone());
         }
-        for name in to {
-            self.by_name.entry(name).or_default().add(offset, &except);
-        }
+        self.by_name.entry(last).or_default().add(offset, except);
     }
 
     /// The last event that is gone and may have been for a socket; 0 if there is none.

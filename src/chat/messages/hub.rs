@@ -238,3 +238,20 @@ impl Emission {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_ends_with_its_offset_and_can_be_had_without() {
+        let args =
+            |json: &'static str| Args { json: json.into(), attachments: vec![Bytes::from_static(b"x")] };
+        let numbered = Emission::new("/n", args("[\"a\", {} ,\"b\" ] "), Some(12), None);
+        assert_eq!(numbered.packet, "451-/n,[\"a\", {} ,\"b\" ,\"12\"]");
+        assert_eq!(numbered.bare(), "451-/n,[\"a\", {} ,\"b\" ]");
+        let asking = Emission::new("/", args("[\"a\"]"), None, Some(7));
+        assert_eq!((&*asking.packet, asking.bare()), ("451-7[\"a\"]", Cow::from("451-7[\"a\"]")));
+        assert_eq!(Emission::new("/", args("[\"a\"]"), Some(0), None).bare(), "451-[\"a\"]");
+    }
+}

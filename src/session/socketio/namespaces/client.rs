@@ -51,14 +51,17 @@ pub(super) struct Client {
 /// A namespace that the client is in, or about to be.
 enum Joined {
     In(Socket, Box<dyn SocketHandler>),
-    /// The hub has been asked whether it can be what it was.
-    Returning {
-        place: Place,
-        pid: ByteString,
-        handler: Box<dyn SocketHandler>,
-        /// What has come for it meanwhile, in order.
-        held: Vec<Held>,
-    },
+    /// The hub has been asked whether it can be what it was. Boxed: few are, and not for long.
+    Returning(Box<Returning>),
+}
+
+/// A client that has asked for its former place.
+struct Returning {
+    place: Place,
+    pid: ByteString,
+    handler: Box<dyn SocketHandler>,
+    /// What has come for it meanwhile, in order.
+    held: Vec<Held>,
 }
 
 /// What waits for the hub's answer.
@@ -126,8 +129,8 @@ impl Client {
                 return self.connect(namespace, auth.as_deref().unwrap_or("{}"), down);
             }
             (None, _) => return Err(Broken),
-            (Some(Joined::Returning { held, .. }), body) => {
-                held.push(Held { body, len, accepted: down.intake().accept(len) });
+            (Some(Joined::Returning(returning)), body) => {
+                returning.held.push(Held { body, len, accepted: down.intake().accept(len) });
             }
             // The official client asks a second time if it is told to connect while its first CONNECT is under way, for
             // as long as it has not read the answer. Once it says anything else it has.
@@ -232,7 +235,8 @@ impl Client {
             pid: pid.clone(),
             offset,
         });
-        self.joined.insert(namespace, Joined::Returning { place, pid, handler, held: Vec::new() });
+        let returning = Returning { place, pid, handler, held: Vec::new() };
+        self.joined.insert(namespace, Joined::Returning(Box::new(returning)));
     }
 
     /// A socket that is new begins, known to the hub.
@@ -256,13 +260,12 @@ impl Client {
     /// The hub says whether a client can be what it was.
     fn returned(&mut self, session: SessionId, state: Option<&Recovered>, down: &Downlink) {
         let is_it =
-            |joined: &Joined| matches!(joined, Joined::Returning { place, .. } if place.id == session);
+            |joined: &Joined| matches!(joined, Joined::Returning(returning) if returning.place.id == session);
         let found = self.joined.iter().find(|(_, joined)| is_it(joined)).map(|(name, _)| name.clone());
-        let Some(Joined::Returning { place, pid, handler, held }) =
-            found.and_then(|name| self.joined.remove(&name))
-        else {
+        let Some(Joined::Returning(returning)) = found.and_then(|name| self.joined.remove(&name)) else {
             return;
         };
+        let Returning { place, pid, handler, held } = *returning;
         let namespace = place.namespace.clone();
         match (state, seat(down, Dialect::SocketIo)) {
             (Some(state), _) => {
@@ -314,7 +317,7 @@ impl Client {
     fn socket(&mut self, id: SessionId) -> Option<(&Socket, &mut Box<dyn SocketHandler>)> {
         self.joined.values_mut().find_map(|joined| match joined {
             Joined::In(socket, handler) if socket.id() == id => Some((&*socket, handler)),
-            Joined::In(..) | Joined::Returning { .. } => None,
+            Joined::In(..) | Joined::Returning(_) => None,
         })
     }
 }
@@ -335,7 +338,7 @@ impl Joined {
     fn id(&self) -> SessionId {
         match self {
             Self::In(socket, _) => socket.id(),
-            Self::Returning { place, .. } => place.id,
+            Self::Returning(returning) => returning.place.id,
         }
     }
 }
@@ -419,8 +422,9 @@ impl Carried for Client {
                     handler.disconnected(&socket, &why.to_string());
                 }
                 // If it is what it was by now, it may be so again.
-                Joined::Returning { place, .. } => {
-                    self.desk.hub.do_send(Disconnect { session: place.id, may_return: true });
+                Joined::Returning(returning) => {
+                    let session = returning.place.id;
+                    self.desk.hub.do_send(Disconnect { session, may_return: true });
                 }
             }
         }
