@@ -6,14 +6,15 @@ use std::{
 };
 
 use actix::Context;
+use log::error;
 
 use super::{ChatServer, Entering};
 use crate::{
     chat::{
         alarms::Alarm,
         messages::{
-            Behind, Delivery, Detach, Enter, Entered, Hear, Ignore, Leave, Listen, Post, Refusal, Reply,
-            Tail, Whisper,
+            Behind, Delivery, Detach, Dismissal, Enter, Entered, Hear, Ignore, Leave, Listen, Post, Refusal,
+            Reply, Tail, Whisper,
         },
         presence::Change,
         room::{Book, Waiting},
@@ -149,18 +150,19 @@ impl ChatServer {
         let Some(former) = self.rooms.membership(session).map(Membership::room) else {
             return self.rooms.retire(id);
         };
+        // Both before anything changes: what is refused has changed nothing.
         let Some(room) = self.rooms.get(id) else {
             return self.refuse(session, ticket, Refusal::JournalUnavailable);
         };
+        let Some(log) = room.log() else {
+            return self.refuse(session, ticket, Refusal::JournalUnavailable);
+        };
+        let (epoch, resume, head, durable) = (log.epoch().id, log.resume(since), log.head(), log.durable());
         let Ok((token, change)) = room.presence.enter(session, face.clone(), token, spare, Instant::now())
         else {
             self.refuse(session, ticket, Refusal::NameTaken);
             return self.rooms.retire(id);
         };
-        let Some(log) = room.log() else {
-            return self.refuse(session, ticket, Refusal::JournalUnavailable);
-        };
-        let (epoch, resume) = (log.epoch().id, log.resume(since));
         if former == Some(id) {
             self.stop_hearing(session);
         } else {
@@ -171,11 +173,6 @@ impl ChatServer {
             self.rooms.set_changes(session, wants_changes);
         }
         self.announce(session, id, &change);
-        // Now, and not before: what it hears later is behind the lines of this turn.
-        let Some(log) = self.rooms.get(id).and_then(|room| room.log()) else {
-            return;
-        };
-        let (head, durable) = (log.head(), log.durable());
         let count = self.rooms.get(id).map_or(0, |room| room.presence.count());
         self.rooms.set_visit(session, ticket);
         let name = enter.room;
@@ -187,13 +184,15 @@ impl ChatServer {
     pub(super) fn listen(&mut self, listen: Listen) {
         let Listen { session, visit, after } = listen;
         let is_there = |member: &&Membership| member.visit == visit && !member.hears;
+        // One that has gone elsewhere meanwhile waits for another answer.
         let Some(id) = self.rooms.membership(session).filter(is_there).and_then(Membership::room) else {
             return;
         };
         // What is still open is behind what it has read.
         self.end_round(id);
         let Some(log) = self.rooms.get(id).and_then(|room| room.log()) else {
-            return;
+            error!("{session} is in a room that is not open; it is sent away, to come back");
+            return self.tell(session, Delivery::Dismissed(Dismissal::SlowConsumer));
         };
         let Some(records) = log.since(after) else {
             let behind = Some(Behind { durable: log.durable() });
