@@ -10,7 +10,9 @@ use actix_web::web;
 
 use super::{JournalStartError, StartError};
 use crate::{
-    chat::{AvatarStore, Budget, ChatLimits, ChatServer, FanOut, Outlets, Patience, messages::AddWorker},
+    chat::{
+        AvatarStore, Budget, ChatLimits, ChatServer, FanOut, IdLimits, Outlets, Patience, messages::AddWorker,
+    },
     config::{JournalKind, Settings},
     domain::WorkerId,
     journal::{Journal, Retention, memory::MemoryJournal, sqlite::SqliteJournal},
@@ -100,7 +102,11 @@ impl Node {
                 max_rooms: settings.max_rooms.get(),
                 max_new_rooms: settings.max_new_rooms_per_minute,
                 name_hold: settings.name_hold.get(),
-                remembered_ids: settings.history.get(),
+                ids: IdLimits {
+                    per_user: settings.remembered_ids.get(),
+                    age: settings.remember_ids_for.get(),
+                    total: settings.max_remembered_ids.get(),
+                },
                 tail_bytes: settings.tail_bytes.get(),
             };
             let (journal, metrics) = (Arc::clone(&self.journal), Arc::clone(&self.metrics));

@@ -1,12 +1,10 @@
-//! A room's place in its journal: which offset is next, what is durable, which messages were seen before, and the
+//! A room's place in its journal: which offset is next, what is durable, which messages are known again, and the
 //! newest records, so that a session that has read the journal up to them misses nothing. A plain struct.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::VecDeque;
 
-use crate::{
-    domain::Token,
-    journal::{Epoch, EpochId, Keyed, Position, Record},
-};
+use super::ids::Ids;
+use crate::journal::{Epoch, EpochId, Position, Record};
 
 /// A message's place.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -16,9 +14,6 @@ pub struct Place {
     /// When it was said, in milliseconds since 1970.
     pub at: u64,
 }
-
-/// What a message with an id is known by: a hash of its sender's token and the id.
-pub type Key = [u8; 16];
 
 /// Where a client left off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -46,31 +41,23 @@ pub struct RoomLog {
     epochs: Vec<Epoch>,
     head: u64,
     durable: u64,
-    keys: HashMap<Key, Place>,
-    /// The keys in the order of their offsets.
-    key_order: VecDeque<Key>,
-    max_keys: usize,
+    /// Which of its messages are known again.
+    pub ids: Ids,
     tail: VecDeque<Record>,
     tail_bytes: usize,
 }
 
 impl RoomLog {
-    /// The log of a room that stands there in its journal. Of messages with an id, it knows the last `max_keys`.
-    pub fn new(position: Position, max_keys: usize) -> Self {
-        let mut log = Self {
-            epochs: position.epochs,
+    /// The log of a room that stands there in its journal.
+    pub fn new(position: &Position, ids: Ids) -> Self {
+        Self {
+            epochs: position.epochs.clone(),
             head: position.head,
             durable: position.head,
-            keys: HashMap::new(),
-            key_order: VecDeque::new(),
-            max_keys,
+            ids,
             tail: VecDeque::new(),
             tail_bytes: 0,
-        };
-        for Keyed { key, offset, at } in position.keys {
-            log.remember(key, Place { offset, at });
         }
-        log
     }
 
     /// The offset of the last message, durable or not.
@@ -97,23 +84,6 @@ impl RoomLog {
     pub fn advance(&mut self) -> u64 {
         self.head += 1;
         self.head
-    }
-
-    /// The place of a message that was said before under this key.
-    pub fn find(&self, key: &Key) -> Option<Place> {
-        self.keys.get(key).copied()
-    }
-
-    /// A message was said under a key.
-    pub fn remember(&mut self, key: Key, place: Place) {
-        if self.keys.insert(key, place).is_none() {
-            self.key_order.push_back(key);
-        }
-        while self.key_order.len() > self.max_keys {
-            if let Some(oldest) = self.key_order.pop_front() {
-                self.keys.remove(&oldest);
-            }
-        }
     }
 
     /// A round has ended: its record joins the tail, which gives way in front down to `max_bytes`.
@@ -170,25 +140,20 @@ impl RoomLog {
     }
 }
 
-/// The key of a message: nobody else can make one for this token.
-pub fn key(token: &Token, id: &str) -> Key {
-    use sha2::{Digest as _, Sha256};
-    let hash = Sha256::new().chain_update(token.as_bytes()).chain_update(id).finalize();
-    let mut key = Key::default();
-    key.copy_from_slice(&hash[..16]);
-    key
-}
-
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+    use crate::chat::ids::{IdCount, IdLimits};
 
     fn epoch(number: u64, starts: u64) -> Epoch {
         Epoch { id: EpochId { random: 1, number }, starts }
     }
 
     fn log(epochs: Vec<Epoch>, head: u64) -> RoomLog {
-        RoomLog::new(Position { epochs, head, keys: Vec::new() }, 3)
+        let limits = IdLimits { per_user: 3, age: Duration::ZERO, total: 9 };
+        RoomLog::new(&Position { epochs, head, keys: Vec::new() }, Ids::new(limits, IdCount::default()))
     }
 
     fn record(first: u64, count: u32) -> Record {
@@ -238,21 +203,5 @@ mod tests {
         assert_eq!(resume(1, 103), Resume::Lost(100), "it has seen messages that were lost");
         assert_eq!(resume(9, 5), Resume::Lost(0), "another journal");
         assert_eq!(resume(9, 0), Resume::From(0));
-    }
-
-    #[test]
-    fn keys_are_known_again_up_to_a_bound() {
-        let mut log = log(vec![epoch(1, 1)], 0);
-        let token: Token = "00000000000000000000000000000001".parse().expect("a token");
-        let other: Token = "00000000000000000000000000000002".parse().expect("a token");
-        let place = |offset| Place { offset, at: 7 };
-        log.remember(key(&token, "a"), place(1));
-        assert_eq!(log.find(&key(&token, "a")), Some(place(1)));
-        assert_eq!(log.find(&key(&other, "a")), None, "another sender's");
-        for (offset, id) in [(2, "b"), (3, "c"), (4, "d")] {
-            log.remember(key(&token, id), place(offset));
-        }
-        assert_eq!(log.find(&key(&token, "a")), None);
-        assert_eq!(log.find(&key(&token, "d")), Some(place(4)));
     }
 }

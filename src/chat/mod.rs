@@ -17,6 +17,7 @@ pub mod commits;
 pub mod fanout;
 mod handing;
 pub mod hub;
+pub mod ids;
 pub mod lease;
 pub mod line;
 pub mod listing;
@@ -38,6 +39,7 @@ pub use self::{
     budget::{Accepted, Budget, Intake},
     fanout::{FanOut, Patience},
     hub::{Hub, HubLimits, recovery::RecoveryLimits},
+    ids::IdLimits,
     lease::{FREE_SHARE, Lease, OutOfMemory, counted},
     line::Dialect,
     messages::{

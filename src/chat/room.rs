@@ -40,7 +40,7 @@ pub enum Book {
     /// The journal has been asked; this is to be done when it answers, in order.
     Opening(Vec<Waiting>),
     /// It is known.
-    Open(RoomLog),
+    Open(Box<RoomLog>),
 }
 
 /// What waits for a room's journal.

@@ -278,17 +278,19 @@ impl<R: AnyRoom> Rooms<R> {
         self.members.remove(&session)
     }
 
-    /// Lets go of a room with which nothing would be lost.
-    pub fn retire(&mut self, id: RoomId) {
-        if self.rooms.get_mut(&id).is_some_and(|room| *room.members() == 0 && room.is_idle())
-            && let Some(room) = self.rooms.remove(&id)
-        {
-            self.by_name.remove(room.name());
-            match self.kept.get(room.name()) {
-                Some(at) => self.fall_silent(room.name().clone(), *at),
-                None => self.unkept -= 1,
-            }
+    /// Lets go of a room with which nothing would be lost, and gives it back.
+    pub fn retire(&mut self, id: RoomId) -> Option<R> {
+        let room = self.rooms.get_mut(&id)?;
+        if *room.members() > 0 || !room.is_idle() {
+            return None;
         }
+        let room = self.rooms.remove(&id)?;
+        self.by_name.remove(room.name());
+        match self.kept.get(room.name()) {
+            Some(at) => self.fall_silent(room.name().clone(), *at),
+            None => self.unkept -= 1,
+        }
+        Some(room)
     }
 
     /// A room is not in memory any more, and has history.

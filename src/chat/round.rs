@@ -14,9 +14,10 @@ use super::{
     budget::{Accepted, Budget},
     commits::Receipt,
     handing::Handing,
+    ids::Key,
     lease::counted,
     line::{Dialect, Line},
-    log::{Key, Place},
+    log::Place,
     rooms::RoomId,
 };
 use crate::{

@@ -155,6 +155,18 @@ pub enum SettingError {
         /// The value of `--ping-timeout`.
         timeout: Period,
     },
+    /// One user's ids would be more than those of all.
+    #[error(
+        "{} is {each}, but {} is {all}: one user cannot have more than all",
+        Key("remembered-ids"),
+        Key("max-remembered-ids")
+    )]
+    MoreIdsThanAll {
+        /// The value of `--remembered-ids`.
+        each: usize,
+        /// The value of `--max-remembered-ids`.
+        all: usize,
+    },
     /// Two listeners want one address.
     #[error(
         "{} is {metrics}, which the server itself listens on ({server}, by {} and {}): metrics need a port of their own",
@@ -203,6 +215,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), SettingError> {
     messages_fit_the_journal(settings)?;
     avatars_have_room(settings)?;
     pings_fit_timers(settings)?;
+    ids_fit_together(settings)?;
     metrics_have_a_port(settings)
 }
 
@@ -229,6 +242,8 @@ fn counts(settings: &Settings) -> Result<(), SettingError> {
         ("max-connections", settings.max_connections() as u64, MOST_CONNECTIONS),
         ("max-rooms", settings.max_rooms.get() as u64, MOST_OF_A_KIND),
         ("max-lessons", settings.max_lessons.get() as u64, 1_000_000),
+        ("remembered-ids", settings.remembered_ids.get() as u64, MOST_OF_A_KIND),
+        ("max-remembered-ids", settings.max_remembered_ids.get() as u64, MOST_OF_A_KIND),
     ];
     for (flag, value, most) in table {
         in_range(Key(flag), Amount::Count(value), Amount::Count(1), Amount::Count(most))?;
@@ -322,6 +337,11 @@ fn messages_fit_memory(settings: &Settings) -> Result<(), SettingError> {
     Ok(())
 }
 
+fn ids_fit_together(settings: &Settings) -> Result<(), SettingError> {
+    let (each, all) = (settings.remembered_ids.get(), settings.max_remembered_ids.get());
+    if each > all { Err(SettingError::MoreIdsThanAll { each, all }) } else { Ok(()) }
+}
+
 fn messages_fit_the_journal(settings: &Settings) -> Result<(), SettingError> {
     let total = settings.max_data_size;
     let messages =
@@ -409,6 +429,8 @@ mod tests {
             ("rate-burst", |s| s.rate_burst = u32::MAX),
             ("max-sessions", |s| s.max_sessions = NonZeroUsize::MAX),
             ("max-rooms", |s| s.max_rooms = NonZeroUsize::MAX),
+            ("remembered-ids", |s| s.remembered_ids = NonZeroUsize::MAX),
+            ("max-remembered-ids", |s| s.max_remembered_ids = NonZeroUsize::MAX),
             ("max-lessons", |s| s.max_lessons = NonZeroUsize::MAX),
             ("max-message-size", |s| s.max_message_size = size("2g")),
             ("max-payload", |s| s.max_payload = size("1023")),
@@ -453,6 +475,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_together_is_told_with_both_keys() {
         let table: [(&str, &str, Change); _] = [
+            ("remembered-ids", "max-remembered-ids", |s| s.max_remembered_ids = count(127)),
             ("max-image-size", "max-payload", |s| s.max_image_size = Some(size("1m"))),
             ("max-avatar-size", "max-payload", |s| s.max_avatar_size = Some(size("1m"))),
             ("max-image-size", "max-payload", |s| {

@@ -58,6 +58,9 @@ pub(crate) mod defaults {
     pub(super) const DATA_DIR: &str = "data";
     pub(super) const HISTORY: usize = 1000;
     pub(super) const HISTORY_BYTES: ByteSize = ByteSize(64 * 1024 * 1024);
+    pub(super) const REMEMBERED_IDS: usize = 128;
+    pub(super) const MAX_REMEMBERED_IDS: usize = 500_000;
+    pub(super) const REMEMBER_IDS_FOR: Period = Period(Duration::from_secs(3600));
     pub(super) const HISTORY_AGE: Period = Period(Duration::from_secs(30 * 24 * 3600));
     pub(super) const MAX_DATA_SIZE: ByteSize = ByteSize(2048 * 1024 * 1024);
     pub(super) const TAIL_BYTES: ByteSize = ByteSize(16 * 1024 * 1024);
@@ -174,6 +177,20 @@ pub struct Settings {
     /// Bytes of all rooms' messages that are kept at most; the oldest go
     #[arg(long, env = "ECHOROOM_MAX_DATA_SIZE", value_name = "BYTES", default_value_t = default::MAX_DATA_SIZE)]
     pub max_data_size: ByteSize,
+
+    /// Messages with an id of each user of a room, the newest, that are known again when they are sent again
+    #[arg(long, env = "ECHOROOM_REMEMBERED_IDS", value_name = "COUNT",
+        default_value_t = nonzero(default::REMEMBERED_IDS))]
+    pub remembered_ids: NonZeroUsize,
+
+    /// How long they are known at least; after a restart as far as the messages are kept
+    #[arg(long, env = "ECHOROOM_REMEMBER_IDS_FOR", value_name = "TIME", default_value_t = default::REMEMBER_IDS_FOR)]
+    pub remember_ids_for: Period,
+
+    /// Ids of all rooms in memory; more, and the oldest go before their time
+    #[arg(long, env = "ECHOROOM_MAX_REMEMBERED_IDS", value_name = "COUNT",
+        default_value_t = nonzero(default::MAX_REMEMBERED_IDS))]
+    pub max_remembered_ids: NonZeroUsize,
 
     /// Bytes of the newest messages held in memory, shared by all rooms, so that who has read the journal goes on
     /// without a gap
@@ -428,6 +445,9 @@ impl Default for Settings {
             history: nonzero(default::HISTORY),
             history_bytes: default::HISTORY_BYTES,
             history_age: default::HISTORY_AGE,
+            remembered_ids: nonzero(default::REMEMBERED_IDS),
+            remember_ids_for: default::REMEMBER_IDS_FOR,
+            max_remembered_ids: nonzero(default::MAX_REMEMBERED_IDS),
             max_data_size: default::MAX_DATA_SIZE,
             tail_bytes: default::TAIL_BYTES,
             max_payload: default::MAX_PAYLOAD,

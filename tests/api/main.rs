@@ -24,6 +24,7 @@ mod hosts;
 mod http;
 mod identity;
 mod journal;
+mod known_again;
 mod large_messages;
 mod last_words;
 mod leaving;

@@ -104,7 +104,7 @@ impl ChatServer {
                     if let Some(last) = last {
                         self.alarms.set(last, id, Alarm::Names);
                     }
-                    self.rooms.retire(id);
+                    self.retire(id);
                 }
             }
         }

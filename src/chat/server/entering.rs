@@ -148,7 +148,7 @@ impl ChatServer {
         let Enter { session, ticket, face, token, spare, since, wants_changes, .. } = enter;
         // Somebody who has gone meanwhile takes no name.
         let Some(former) = self.rooms.membership(session).map(Membership::room) else {
-            return self.rooms.retire(id);
+            return self.retire(id);
         };
         // Both before anything changes: what is refused has changed nothing.
         let Some(room) = self.rooms.get(id) else {
@@ -161,7 +161,7 @@ impl ChatServer {
         let Ok((token, change)) = room.presence.enter(session, face.clone(), token, spare, Instant::now())
         else {
             self.refuse(session, ticket, Refusal::NameTaken);
-            return self.rooms.retire(id);
+            return self.retire(id);
         };
         if former == Some(id) {
             self.stop_hearing(session);
@@ -260,6 +260,6 @@ impl ChatServer {
             self.alarms.set(now + hold, id, Alarm::Names);
         }
         self.announce(session, id, &Change { left, arrived: None });
-        self.rooms.retire(id);
+        self.retire(id);
     }
 }

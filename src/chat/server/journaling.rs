@@ -12,13 +12,14 @@ use super::ChatServer;
 use crate::{
     chat::{
         commits::{Commit, Receipt},
+        ids::Ids,
         log::RoomLog,
         messages::{Delivery, Refusal, Reply},
         room::{Book, Room, Waiting},
         rooms::RoomId,
     },
     domain::RoomName,
-    journal::{JournalError, Position},
+    journal::{JournalError, Position, now_millis},
     logging,
 };
 
@@ -92,8 +93,12 @@ impl ChatServer {
     pub(super) fn sweep(&mut self, ctx: &mut Context<Self>) {
         let asked = wrap_future(self.journal.sweep());
         ctx.spawn(asked.map(|answer: Result<Vec<RoomName>, _>, server: &mut Self, ctx| {
+            server.resting_ids.sweep(now_millis());
             match answer {
-                Ok(forgotten) => forgotten.iter().for_each(|name| server.rooms.forget(name)),
+                Ok(forgotten) => forgotten.iter().for_each(|name| {
+                    server.rooms.forget(name);
+                    server.resting_ids.take(name);
+                }),
                 Err(error) => warn!("old messages cannot be let go: {error}"),
             }
             ctx.run_later(SWEEP, Self::sweep);
@@ -107,6 +112,7 @@ impl ChatServer {
             format_args!("room {room:?} was silent longest and lost its history to make place for another"),
         );
         self.metrics.forgot_room();
+        self.resting_ids.take(&room);
         let asked = wrap_future(self.journal.forget(room));
         ctx.spawn(asked.map(|answer: Result<(), _>, server: &mut Self, ctx| {
             if let Err(error) = answer {
@@ -119,6 +125,7 @@ impl ChatServer {
     /// The journal has let all messages of a room go.
     pub(super) fn forgot(&mut self, room: &RoomName) {
         self.rooms.forget(room);
+        self.resting_ids.take(room);
         if let Some(log) = self.rooms.find(room).and_then(|id| self.rooms.get(id)).and_then(Room::log) {
             log.forget_durable();
         }
@@ -135,12 +142,19 @@ impl ChatServer {
     }
 
     fn book_opened(&mut self, id: RoomId, answer: Result<Position, JournalError>, ctx: &mut Context<Self>) {
-        let max_keys = self.limits.remembered_ids;
+        // What waits for a room keeps it in memory.
         let Some(room) = self.rooms.get(id) else {
             return;
         };
         let (book, fault) = match answer {
-            Ok(position) => (Book::Open(RoomLog::new(position, max_keys)), None),
+            Ok(position) => {
+                let (limits, count) = (self.limits.ids, self.id_count.clone());
+                // Another file may have been put in the journal's place meanwhile.
+                let resting = self.resting_ids.take(&room.name);
+                let ids = resting.filter(|ids| ids.last_offset() <= position.head);
+                let ids = ids.unwrap_or_else(|| Ids::kept(limits, count, &position.keys, now_millis()));
+                (Book::Open(Box::new(RoomLog::new(&position, ids))), None)
+            }
             Err(error) => (Book::Closed, Some(error)),
         };
         let Book::Opening(waiting) = std::mem::replace(&mut room.book, book) else {
@@ -163,7 +177,7 @@ impl ChatServer {
                 Waiting::Leave(leave) => self.end(leave),
             }
         }
-        self.rooms.retire(id);
+        self.retire(id);
         self.metrics.set_rooms(self.rooms.occupied());
         match fault {
             // The other rooms need not be.
@@ -217,7 +231,7 @@ impl ChatServer {
                 log.committed(append.record.last(), tail_bytes);
             }
             receipts.extend(owed);
-            self.rooms.retire(id);
+            self.retire(id);
         }
         self.tell_all(receipts.into_iter().map(|Receipt { session, ticket, place }| {
             (session, Delivery::Reply { session, ticket, reply: Reply::Posted(place) })

@@ -17,6 +17,7 @@ use super::{
     budget::Budget,
     commits::Commits,
     fanout::FanOut,
+    ids::{IdCount, IdLimits, RestingIds},
     listing::Listing,
     messages::{
         AddWorker, Attach, CloseJournal, Delivery, Depart, DismissAll, Dismissal, Enter, ForgetRoom, Join,
@@ -24,14 +25,14 @@ use super::{
         Summarize, Summary, Tell, Whisper,
     },
     new_rooms::NewRooms,
-    room::Room,
+    room::{Book, Room},
     rooms::{RoomId, Rooms},
     turn::{TurnLength, WhenMailboxIsEmpty, yield_now},
 };
 use crate::{
     config::PerAddress,
     domain::{SessionId, WorkerId},
-    journal::{Journal, JournalError},
+    journal::{Journal, JournalError, now_millis},
     metrics::Metrics,
     protocol::websocket::deflate::Deflater,
 };
@@ -50,8 +51,8 @@ pub struct ChatLimits {
     pub max_new_rooms: PerAddress,
     /// How long the name of a user who dropped is held.
     pub name_hold: Duration,
-    /// Messages with an id that are known again, for each room.
-    pub remembered_ids: usize,
+    /// Messages that are known again by their ids.
+    pub ids: IdLimits,
     /// Bytes of the newest messages in memory, shared by all rooms.
     pub tail_bytes: usize,
 }
@@ -81,6 +82,9 @@ pub struct ChatServer {
     workers: HashMap<WorkerId, Addr<FanOut>>,
     /// Rooms with an open round.
     open_rooms: Vec<RoomId>,
+    /// Ids that are remembered in all rooms.
+    id_count: IdCount,
+    resting_ids: RestingIds,
     /// Sessions whose login waits for a room to be opened.
     entering: HashMap<SessionId, Entering>,
     /// Made with the first message that is worth it.
@@ -119,6 +123,8 @@ impl ChatServer {
             metrics,
             workers: HashMap::new(),
             open_rooms: Vec::new(),
+            id_count: IdCount::default(),
+            resting_ids: RestingIds::default(),
             entering: HashMap::new(),
             deflater: None,
             turn: TurnLength::default(),
@@ -158,6 +164,13 @@ impl ChatServer {
 
     fn refuse(&self, session: SessionId, ticket: u64, refusal: Refusal) {
         self.reply(session, ticket, Reply::Refused(refusal));
+    }
+
+    /// Lets go of a room with which nothing would be lost.
+    fn retire(&mut self, id: RoomId) {
+        if let Some(Room { name, book: Book::Open(log), .. }) = self.rooms.retire(id) {
+            self.resting_ids.put(name, log.ids, now_millis());
+        }
     }
 
     /// The fan-out of a session's worker.

@@ -10,8 +10,9 @@ use crate::{
         audience::Audience,
         commits::{Commit, Receipt},
         handing::Handing,
+        ids,
         line::Line,
-        log::{self, Place},
+        log::Place,
         messages::{FanOutRound, Payload, Post, Publish, Refusal, Reply, Whisper},
         room::{Book, Waiting},
         rooms::RoomId,
@@ -86,8 +87,8 @@ impl ChatServer {
         let Book::Open(log) = &mut room.book else {
             return Err(Refusal::JournalUnavailable);
         };
-        let key = client_id.as_deref().map(|id| log::key(&user.token, id));
-        if let Some(place) = key.and_then(|key| log.find(&key)) {
+        let key = client_id.as_deref().map(|id| ids::key(&user.token, id));
+        if let Some(place) = key.and_then(|key| log.ids.find(&key)) {
             let receipt = Receipt { session, ticket, place };
             if place.offset <= log.durable() {
                 self.reply(session, ticket, Reply::Posted(place));
@@ -106,7 +107,7 @@ impl ChatServer {
         }
         let place = Place { offset: log.advance(), at: now_millis() };
         if let Some(key) = key {
-            log.remember(key, place);
+            log.ids.remember(key, place, place.at);
         }
         let face = user.face.clone();
         let entry = NewEntry {
@@ -270,7 +271,7 @@ impl ChatServer {
             self.commits.push(Commit { room: id, append, receipts, round });
             self.metrics.set_unkept(self.commits.unkept());
         } else {
-            self.rooms.retire(id);
+            self.retire(id);
         }
     }
 

@@ -1,0 +1,321 @@
+//! Which messages of a room are known again, by the ids that their clients gave them. Plain structs that are told the time.
+//!
+//! A client that has no answer says its message again with the id it had, and it is the message that was said before. That
+//! must not depend on how much others say meanwhile: each user of a room has a share of its own.
+
+use std::{
+    cell::Cell,
+    collections::{HashMap, VecDeque},
+    rc::Rc,
+    time::Duration,
+};
+
+use super::log::Place;
+use crate::{
+    domain::{RoomName, Token},
+    journal::Keyed,
+};
+
+/// What a message with an id is known by: hashes of its sender's token and of the id.
+pub type Key = [u8; 16];
+
+/// The part of a key that all of one sender's have in common.
+type Sender = [u8; 8];
+
+/// How many ids are remembered, and for how long.
+#[derive(Clone, Copy, Debug)]
+pub struct IdLimits {
+    /// Ids of one user of a room. So many of a room's newest stay, however old they are.
+    pub per_user: usize,
+    /// How long an id is remembered at least, unless its user has said so many since.
+    pub age: Duration,
+    /// Ids in all rooms. When there are more, the oldest of the room that is spoken in go before their time.
+    pub total: usize,
+}
+
+/// The ids remembered in all rooms, counted.
+#[derive(Clone, Debug, Default)]
+pub struct IdCount(Rc<Cell<usize>>);
+
+impl IdCount {
+    /// How many there are.
+    pub fn get(&self) -> usize {
+        self.0.get()
+    }
+}
+
+/// The ids of one room.
+#[derive(Debug)]
+pub struct Ids {
+    limits: IdLimits,
+    all: IdCount,
+    places: HashMap<Key, Place>,
+    /// Each sender's, the oldest first.
+    senders: HashMap<Sender, VecDeque<Key>>,
+    /// All with their offsets, the oldest first; some of them have been forgotten.
+    order: VecDeque<(Key, u64)>,
+}
+
+impl Ids {
+    /// None yet; what is remembered counts in `all`.
+    pub fn new(limits: IdLimits, all: IdCount) -> Self {
+        Self { limits, all, places: HashMap::new(), senders: HashMap::new(), order: VecDeque::new() }
+    }
+
+    /// The ids that a journal has kept, in the order of their offsets.
+    pub fn kept(limits: IdLimits, all: IdCount, keys: &[Keyed], now: u64) -> Self {
+        let mut ids = Self::new(limits, all);
+        for &Keyed { key, offset, at } in keys {
+            ids.remember(key, Place { offset, at }, now);
+        }
+        ids
+    }
+
+    /// The place of a message that was said before under this key.
+    pub fn find(&self, key: &Key) -> Option<Place> {
+        self.places.get(key).copied()
+    }
+
+    /// A message was said under a key. Times are milliseconds since 1970.
+    pub fn remember(&mut self, key: Key, place: Place, now: u64) {
+        if self.places.insert(key, place).is_none() {
+            self.all.0.set(self.all.0.get() + 1);
+            let own = self.senders.entry(sender(&key)).or_default();
+            own.push_back(key);
+            let oldest = own.front().copied().filter(|_| own.len() > self.limits.per_user);
+            oldest.iter().for_each(|oldest| self.forget(oldest));
+        }
+        self.order.push_back((key, place.offset));
+        self.let_go(now);
+    }
+
+    /// Forgets what is old or too much.
+    fn let_go(&mut self, now: u64) {
+        let age = u64::try_from(self.limits.age.as_millis()).unwrap_or(u64::MAX);
+        while let Some(&(key, offset)) = self.order.front() {
+            if let Some(place) = self.places.get(&key).filter(|place| place.offset == offset) {
+                let is_over = place.at.saturating_add(age) <= now || self.all.get() > self.limits.total;
+                if !is_over || self.places.len() <= self.limits.per_user {
+                    break;
+                }
+                self.forget(&key);
+            }
+            self.order.pop_front();
+        }
+        if self.order.len() > 2 * self.places.len() + 64 {
+            let places = &self.places;
+            self.order.retain(|(key, offset)| places.get(key).is_some_and(|place| place.offset == *offset));
+        }
+    }
+
+    fn forget(&mut self, key: &Key) {
+        if self.places.remove(key).is_none() {
+            return;
+        }
+        self.all.0.set(self.all.0.get() - 1);
+        let sender = sender(key);
+        if let Some(own) = self.senders.get_mut(&sender) {
+            // Most often it is the first.
+            if let Some(index) = own.iter().position(|other| other == key) {
+                own.remove(index);
+            }
+            if own.is_empty() {
+                self.senders.remove(&sender);
+            }
+        }
+    }
+
+    /// The offset of the newest message that had an id.
+    pub fn last_offset(&self) -> u64 {
+        self.order.back().map_or(0, |(_, offset)| *offset)
+    }
+
+    /// Whether an id in it is not too old yet.
+    fn is_young(&self, now: u64) -> bool {
+        let age = u64::try_from(self.limits.age.as_millis()).unwrap_or(u64::MAX);
+        let newest = self.order.back().and_then(|(key, _)| self.places.get(key));
+        newest.is_some_and(|place| place.at.saturating_add(age) > now)
+    }
+}
+
+impl Drop for Ids {
+    fn drop(&mut self) {
+        self.all.0.set(self.all.0.get() - self.places.len());
+    }
+}
+
+/// Ids of rooms that are not in memory. The journal keeps those of messages that it keeps; others may have been said
+/// since.
+#[derive(Debug, Default)]
+pub struct RestingIds {
+    rooms: HashMap<RoomName, Ids>,
+    /// In the order in which they came; some are in memory again.
+    order: VecDeque<RoomName>,
+    count: usize,
+}
+
+impl RestingIds {
+    /// A room is not in memory any more. At most half of the ids that there may be are of such rooms; those that came
+    /// first give way.
+    pub fn put(&mut self, room: RoomName, ids: Ids, now: u64) {
+        if !ids.is_young(now) {
+            return;
+        }
+        let most = ids.limits.total / 2;
+        self.count += ids.places.len();
+        self.order.push_back(room.clone());
+        self.rooms.insert(room, ids);
+        while self.count > most
+            && let Some(oldest) = self.order.pop_front()
+        {
+            self.take(&oldest);
+        }
+        if self.order.len() > 2 * self.rooms.len() + 64 {
+            self.order.retain(|room| self.rooms.contains_key(room));
+        }
+    }
+
+    /// A room is in memory again, or has lost its history.
+    pub fn take(&mut self, room: &RoomName) -> Option<Ids> {
+        let ids = self.rooms.remove(room)?;
+        self.count -= ids.places.len();
+        Some(ids)
+    }
+
+    /// Forgets those that are too old.
+    pub fn sweep(&mut self, now: u64) {
+        self.rooms.retain(|_, ids| {
+            let is_young = ids.is_young(now);
+            self.count -= if is_young { 0 } else { ids.places.len() };
+            is_young
+        });
+    }
+}
+
+/// The key of a message: nobody else can make one for this token.
+pub fn key(token: &Token, id: &str) -> Key {
+    use sha2::{Digest as _, Sha256};
+    let sender = Sha256::digest(token.as_bytes());
+    let message = Sha256::new().chain_update(token.as_bytes()).chain_update(id).finalize();
+    let mut key = Key::default();
+    key[..8].copy_from_slice(&sender[..8]);
+    key[8..].copy_from_slice(&message[..8]);
+    key
+}
+
+fn sender(key: &Key) -> Sender {
+    std::array::from_fn(|index| key[index])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const LIMITS: IdLimits = IdLimits { per_user: 3, age: Duration::from_millis(1000), total: 10 };
+
+    fn token(number: u32) -> Token {
+        format!("{number:032x}").parse().expect("a token")
+    }
+
+    fn place(offset: u64) -> Place {
+        Place { offset, at: offset }
+    }
+
+    /// Says something at a time that is also its offset.
+    fn say(ids: &mut Ids, user: u32, id: &str, at: u64) {
+        ids.remember(key(&token(user), id), place(at), at);
+    }
+
+    fn knows(ids: &Ids, user: u32, id: &str) -> bool {
+        ids.find(&key(&token(user), id)).is_some()
+    }
+
+    #[test]
+    fn an_id_is_its_senders_own() {
+        let mut ids = Ids::new(LIMITS, IdCount::default());
+        say(&mut ids, 1, "a", 1);
+        assert_eq!(ids.find(&key(&token(1), "a")), Some(place(1)));
+        assert!(!knows(&ids, 2, "a") && !knows(&ids, 1, "b"));
+        assert_eq!(key(&token(1), "a")[..8], key(&token(1), "b")[..8]);
+        assert_ne!(key(&token(1), "a")[8..], key(&token(2), "a")[8..]);
+    }
+
+    #[test]
+    fn a_users_newest_ids_are_known_whatever_others_say() {
+        let limits = IdLimits { total: 100_000, ..LIMITS };
+        let mut ids = Ids::new(limits, IdCount::default());
+        say(&mut ids, 1, "a", 1);
+        for other in 2..2002 {
+            say(&mut ids, other, "x", 2);
+        }
+        for number in 0..2000 {
+            say(&mut ids, 2, &number.to_string(), 3);
+        }
+        assert!(knows(&ids, 1, "a"));
+        assert!(!knows(&ids, 2, "1996") && knows(&ids, 2, "1997") && knows(&ids, 2, "1999"));
+        for (at, id) in [(4, "b"), (5, "c"), (6, "d")] {
+            say(&mut ids, 1, id, at);
+        }
+        assert!(
+            !knows(&ids, 1, "a") && knows(&ids, 1, "b") && knows(&ids, 1, "d"),
+            "the user's own last three"
+        );
+    }
+
+    #[test]
+    fn ids_go_with_time_but_for_a_rooms_newest() {
+        let mut ids = Ids::new(LIMITS, IdCount::default());
+        for (user, at) in [(1, 1), (2, 500), (3, 900)] {
+            say(&mut ids, user, "x", at);
+        }
+        say(&mut ids, 4, "x", 1500);
+        assert_eq!([1, 2, 3, 4].map(|user| knows(&ids, user, "x")), [false, true, true, true]);
+        say(&mut ids, 5, "x", 9000);
+        assert_eq!([2, 3, 4, 5].map(|user| knows(&ids, user, "x")), [false, true, true, true]);
+    }
+
+    #[test]
+    fn ids_are_bounded_over_all_rooms_and_each_keeps_a_few() {
+        let all = IdCount::default();
+        let (mut one, mut two) = (Ids::new(LIMITS, all.clone()), Ids::new(LIMITS, all.clone()));
+        for user in 0..10 {
+            say(&mut one, user, "x", 1);
+        }
+        for user in 0..10 {
+            say(&mut two, user, "x", 1);
+        }
+        assert_eq!((one.places.len(), two.places.len(), all.get()), (10, 3, 13));
+        say(&mut one, 10, "x", 1);
+        assert_eq!((one.places.len(), all.get()), (7, 10));
+        drop(one);
+        assert_eq!(all.get(), 3);
+    }
+
+    #[test]
+    fn what_is_forgotten_leaves_nothing_behind() {
+        let mut ids = Ids::new(LIMITS, IdCount::default());
+        for at in 0..10_000 {
+            say(&mut ids, 1, &at.to_string(), at);
+        }
+        assert_eq!((ids.places.len(), ids.senders.len()), (3, 1));
+        assert!(ids.order.len() <= 2 * 3 + 64 + 1, "{}", ids.order.len());
+    }
+
+    #[test]
+    fn a_room_out_of_memory_keeps_its_ids_for_their_time() {
+        let room = |name: &str| RoomName::parse(name).expect("a name");
+        let all = IdCount::default();
+        let mut resting = RestingIds::default();
+        for (name, at) in [("a", 1), ("b", 500), ("c", 600)] {
+            let mut ids = Ids::new(LIMITS, all.clone());
+            say(&mut ids, 1, "x", at);
+            say(&mut ids, 1, "y", at);
+            resting.put(room(name), ids, at);
+        }
+        assert!(resting.take(&room("a")).is_none(), "no more than five of ten");
+        resting.sweep(1500);
+        assert!(resting.take(&room("b")).is_none(), "too old");
+        assert!(resting.take(&room("c")).is_some_and(|ids| knows(&ids, 1, "x")));
+        assert_eq!((resting.count, all.get()), (0, 0));
+    }
+}
