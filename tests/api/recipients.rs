@@ -114,6 +114,21 @@ async fn a_login_behind_a_disconnect_gets_its_own_answer_by_polling_too() {
 }
 
 #[actix_web::test]
+async fn a_login_behind_a_disconnect_gets_its_own_answer_after_an_upgrade() {
+    let server = TestServer::start().await;
+    for number in 0..TRIES / 3 {
+        let poller = Poller::connected(&server).await;
+        let mut raw = poller.websocket().await;
+        send_all(&mut raw, &["2probe", "5"]).await;
+        assert_eq!(next_text(&mut raw).await, "3probe");
+        let name = format!("new{number}");
+        send_all(&mut raw, &[&login(&format!("old{number}"), "one"), "41", "40", &login(&name, "two")]).await;
+        until(&mut raw, "40{").await;
+        assert_is_new(&until(&mut raw, "430").await, &name);
+    }
+}
+
+#[actix_web::test]
 async fn what_a_room_says_does_not_follow_a_client_that_left_the_chat_and_came_back() {
     let server = TestServer::start().await;
     let (_guard, _talk) = talk(&server).await;
