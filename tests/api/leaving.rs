@@ -146,3 +146,13 @@ async fn a_socket_that_leaves_its_namespace_may_come_back_at_once_without_a_toke
         out_and_in(&mut raw).await;
     }
 }
+
+#[actix_web::test]
+async fn a_client_of_socketio_that_was_lost_is_expected_back() {
+    let server = TestServer::start().await;
+    let mut watcher = Person::settled(&server, "Watcher").await;
+    let raw = by_websocket(&server, None).await;
+    drop(raw);
+    assert_eq!(watcher.next_named("delUser").await["username"], "Ann");
+    assert!(!is_free(&server).await);
+}

@@ -123,6 +123,26 @@ test('what is wrong is said, and the connection stays', async () => {
   refused.disconnect();
 });
 
+test('a page that logs in with each connection comes back after a picture that is too large', async () => {
+  for (const transports of WAYS) {
+    const socket = connect(server.url, { transports });
+    const answers = [];
+    socket.on('connect', () => socket.emit('login', { username: `photographer${transports.length}`, room: 'lemonade' }));
+    socket.on('loginSuccess', () => answers.push('in'));
+    socket.on('loginError', ({ code }) => answers.push(code));
+    await until('the login', () => answers.length === 1);
+    await until('the upgrade', () => socket.io.engine.transport.name === transports.at(-1));
+    socket.emit('sendImage', { img: `data:image/png;base64,${'A'.repeat(3_000_000)}` });
+    await until('another login', () => answers.length === 2);
+    assert.deepEqual(answers, ['in', 'in'], `${transports}`);
+    // As course pages do.
+    socket.disconnect().connect();
+    await until('a third login', () => answers.length === 3);
+    assert.equal(answers[2], 'in', `${transports}`);
+    socket.disconnect();
+  }
+});
+
 test('what follows a login at once is said by who logged in', async () => {
   for (const transports of WAYS) {
     const socket = connect(server.url, { transports });
