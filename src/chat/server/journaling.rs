@@ -27,7 +27,7 @@ use crate::{
 const RETRY: Duration = Duration::from_secs(1);
 
 /// How often it is looked whether the journal is well.
-const CHECK: Duration = Duration::from_secs(5);
+const CHECK: Duration = Duration::from_secs(1);
 
 /// How often what is too old is let go.
 const SWEEP: Duration = Duration::from_secs(600);

@@ -12,7 +12,7 @@ use super::{Place, schema::Fault};
 use crate::journal::{Damage, JournalError};
 
 /// Damage that has lines of its own in the log; who reads one damaged record again and again must not fill it.
-const MAX_LOGGED: u64 = 100;
+const MAX_LOGGED: u64 = 20;
 
 /// See the module's text.
 #[derive(Default)]

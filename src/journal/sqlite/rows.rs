@@ -1,6 +1,6 @@
 //! Rooms, epochs and rounds as rows of their tables.
 
-use rusqlite::{Connection, OptionalExtension as _};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _};
 
 use super::{
     Place,
@@ -10,6 +10,9 @@ use crate::{
     domain::RoomName,
     journal::{Epoch, EpochId, Keyed, Record},
 };
+
+/// What [`insert`] is given prepared.
+pub(super) const INSERT_ROUND: &str = "INSERT OR IGNORE INTO rounds VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 
 /// Bytes of a packed key: itself, its offset, its time.
 pub(super) const KEY_LEN: usize = 16 + 8 + 8;
@@ -108,7 +111,12 @@ impl From<rusqlite::Error> for Clash {
 }
 
 /// Stores a record, unless it is there; gives back the bytes it added.
-pub(super) fn insert(connection: &Connection, room: &mut RoomRow, record: &Record) -> Result<u64, Clash> {
+pub(super) fn insert(
+    connection: &Connection,
+    statement: &mut CachedStatement<'_>,
+    room: &mut RoomRow,
+    record: &Record,
+) -> Result<u64, Clash> {
     if record.last() <= room.head {
         return check_given_again(connection, room, record).map(|()| 0);
     }
@@ -118,16 +126,14 @@ pub(super) fn insert(connection: &Connection, room: &mut RoomRow, record: &Recor
     }
     let keys = pack_keys(&record.keys);
     let (id, at) = (round_id(room.id, record.first), int(record.at));
-    let added = connection
-        .prepare_cached("INSERT OR IGNORE INTO rounds VALUES (?1, ?2, ?3, ?4, ?5, ?6)")?
-        .execute((
-            id,
-            record.count,
-            at,
-            (!keys.is_empty()).then_some(&keys[..]),
-            &record.entries[..],
-            checksum(id, record.count, at, &keys, &record.entries),
-        ))?;
+    let added = statement.execute((
+        id,
+        record.count,
+        at,
+        (!keys.is_empty()).then_some(&keys[..]),
+        &record.entries[..],
+        checksum(id, record.count, at, &keys, &record.entries),
+    ))?;
     if added == 0 {
         let what = format!("room {} ends at {}, and {} is there", room.id, room.head, record.first);
         return Err(Clash::Other(what));

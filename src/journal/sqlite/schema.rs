@@ -95,12 +95,11 @@ impl Fault {
     pub fn at_start(self, place: &Place) -> Result<JournalError, OpenError> {
         match self {
             Self::Fatal(error) => Err(error),
-            fault => match fault.later(place) {
-                JournalError::Damaged(reason) => {
-                    Err(OpenError::NoJournal { path: place.file.clone(), reason })
-                }
-                error => Ok(error),
-            },
+            // A file of another program, which must not be touched.
+            Self::Sql(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
+                Err(OpenError::NoJournal { path: place.file.clone(), reason: error.to_string() })
+            }
+            fault => Ok(fault.later(place)),
         }
     }
 
@@ -197,7 +196,7 @@ pub(super) fn int(number: u64) -> i64 {
 pub(super) fn open_to_write(
     place: &Place,
     run: Option<Run>,
-    evidence: Option<Evidence>,
+    evidence: &mut Option<Evidence>,
 ) -> Result<(Connection, Run), Fault> {
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
     // One that vanishes while the server runs is not begun anew in silence.
@@ -295,10 +294,15 @@ fn migrate(connection: &mut Connection, place: &Place) -> Result<(), Fault> {
 }
 
 /// Begins a run of the server, and an epoch with it: whatever copy of a journal the file is, nobody was told of this epoch.
-fn begin_run(connection: &mut Connection, place: &Place, evidence: Option<Evidence>) -> Result<Run, Fault> {
+fn begin_run(
+    connection: &mut Connection,
+    place: &Place,
+    evidence: &mut Option<Evidence>,
+) -> Result<Run, Fault> {
     let transaction = immediate(connection)?;
     let left = Left { run: meta(&transaction, "run")?, in_use: meta(&transaction, "in_use")? == Some(1) };
-    match evidence.and_then(|evidence| evidence.judge(left)) {
+    // Said once, though it may have to be tried again to open the file.
+    match evidence.take().and_then(|evidence| evidence.judge(left)) {
         Some(finding) if finding.is_warning() => warn!("{} {finding}", place.file.display()),
         Some(finding) => info!("{} {finding}", place.file.display()),
         None => {}

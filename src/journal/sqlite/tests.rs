@@ -426,6 +426,45 @@ fn garbage_in_the_middle_of_the_file_is_found_before_anybody_asks_for_what_was_t
 }
 
 #[test]
+fn garbage_in_any_page_is_damage_and_never_another_message() {
+    let whole = folder();
+    run_with(whole.path(), |journal| {
+        fill(journal, &["a", "b"]);
+        (0..5).for_each(|_| say(journal, "c", 3));
+    });
+    let pages = fs::metadata(database(whole.path())).expect("the database").len() / 4096;
+    let body = "x".repeat(1000);
+    let mut damaged_pages = 0;
+    for page in 1..pages {
+        let copy = folder();
+        copy_all(whole.path(), copy.path());
+        overwrite(copy.path(), page * 4096, &[0x5A; 4096]);
+        let journal = reopen(copy.path());
+        let mut is_damaged = false;
+        for name in ["a", "b", "c"] {
+            let outcome = wait(journal.open(room(name))).and_then(|_| wait(journal.read(room(name), ALL)));
+            match outcome {
+                Ok(page) => assert!(
+                    page.entries
+                        .iter()
+                        .all(|entry| [&*body, &*entry.offset.to_string()].contains(&&*entry.body)),
+                    "{page:?}"
+                ),
+                Err(error) => {
+                    assert!(matches!(error, JournalError::Damaged(_)), "{error}");
+                    is_damaged = true;
+                }
+            }
+        }
+        if is_damaged {
+            until_found(&journal);
+            damaged_pages += 1;
+        }
+    }
+    assert!(damaged_pages > pages / 2, "{damaged_pages} of {pages}");
+}
+
+#[test]
 fn a_text_that_was_changed_in_the_file_is_damage_and_not_what_was_said() {
     let folder = folder();
     run_with(folder.path(), |journal| fill(journal, &["a", "b"]));

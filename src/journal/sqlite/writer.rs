@@ -12,7 +12,8 @@ use super::{
     place::Gone,
     retention::trim,
     rows::{
-        KEY_LEN, RoomRow, add_epoch, find_or_make, insert, room_by_name, save, unpack_key, with_silent_runs,
+        INSERT_ROUND, KEY_LEN, RoomRow, add_epoch, find_or_make, insert, room_by_name, save, unpack_key,
+        with_silent_runs,
     },
     schema::{self, Fault, Run, check_owner, epoch_id, immediate, offset_of, round_id},
     stamp::{Evidence, Stamp},
@@ -33,6 +34,7 @@ pub(super) struct Writer {
     condition: Arc<Condition>,
     /// What was in the folder before this server came, until that has been looked at.
     evidence: Option<Evidence>,
+    has_looked_around: bool,
     /// This run of the server, once it has begun: what was relayed since is still known.
     run: Option<Run>,
     /// Whether the file beside the database is still to be written.
@@ -72,6 +74,7 @@ impl Writer {
             retention,
             condition,
             evidence: None,
+            has_looked_around: false,
             run: None,
             is_stamp_due: false,
             is_log_saved: false,
@@ -86,7 +89,7 @@ impl Writer {
             parts.panic_if_poisoned(super::WRITER);
             // Whoever asked may have left, which is its own affair.
             match job {
-                Write::Check(answer) => drop(answer.send(self.attempt(|open, _| open.check_owner()))),
+                Write::Check(answer) => drop(answer.send(self.look())),
                 Write::Rooms(answer) => drop(answer.send(self.attempt(|open, _| open.rooms()))),
                 Write::Open(room, answer) => drop(answer.send(self.attempt(|open, _| open.position(&room)))),
                 Write::Append(batch, answer) => {
@@ -113,8 +116,8 @@ impl Writer {
             Ok(_) => info!("the journal is {}", self.place.file.display()),
             Err(fault) => {
                 let error = fault.at_start(&self.place)?;
-                error!("{error}; messages are refused until it is");
-                self.is_failing = true;
+                self.note(&error);
+                error!("messages are refused until that has changed");
             }
         }
         Ok(())
@@ -124,10 +127,11 @@ impl Writer {
     fn connect(&mut self) -> Result<&mut Open, Fault> {
         if self.open.is_none() {
             self.place.lock()?;
-            if self.run.is_none() && self.evidence.is_none() {
+            if !self.has_looked_around {
                 self.evidence = Some(self.look_around()?);
+                self.has_looked_around = true;
             }
-            let (connection, run) = schema::open_to_write(&self.place, self.run, self.evidence)?;
+            let (connection, run) = schema::open_to_write(&self.place, self.run, &mut self.evidence)?;
             if self.run.replace(run).is_none() {
                 self.is_stamp_due = true;
             }
@@ -197,13 +201,28 @@ impl Writer {
     ) -> Result<T, JournalError> {
         let outcome = self.try_once(job);
         match &outcome {
-            Ok(_) if self.is_failing => info!("the journal is available again"),
-            Err(JournalError::Damaged(what)) => self.condition.damaged(what),
-            Err(error) if !self.is_failing => error!("{error}"),
-            _ => {}
+            Ok(_) if std::mem::take(&mut self.is_failing) => info!("the journal is available again"),
+            Ok(_) => {}
+            Err(error) => self.note(error),
         }
-        self.is_failing = matches!(outcome, Err(JournalError::Unavailable(_)));
         outcome
+    }
+
+    /// Whether the file is well, as far as can be told without writing; that does not end a failure to write.
+    fn look(&mut self) -> Result<(), JournalError> {
+        let outcome = self.try_once(|open, _| open.check_owner());
+        if let Err(error) = &outcome {
+            self.note(error);
+        }
+        outcome
+    }
+
+    fn note(&mut self, error: &JournalError) {
+        match error {
+            JournalError::Damaged(what) => self.condition.damaged(what),
+            JournalError::Unavailable(_) if std::mem::replace(&mut self.is_failing, true) => {}
+            JournalError::Unavailable(_) => error!("{error}"),
+        }
     }
 
     fn try_once<T>(
@@ -353,6 +372,7 @@ impl Open {
         let mut written = 0;
         let transaction = immediate(&mut self.connection)?;
         check_owner(&transaction, &self.place, self.run)?;
+        let mut statement = transaction.prepare_cached(INSERT_ROUND)?;
         for Append { room: name, epoch, record } in batch {
             let known = touched.get(name).or_else(|| self.rooms.get(name)).copied();
             let mut room = match known {
@@ -362,11 +382,12 @@ impl Open {
             if room.epoch != epoch.id.number {
                 add_epoch(&transaction, &mut room, *epoch)?;
             }
-            let bytes =
-                insert(&transaction, &mut room, record).map_err(|clash| clash.into_fault(&self.place))?;
+            let bytes = insert(&transaction, &mut statement, &mut room, record)
+                .map_err(|clash| clash.into_fault(&self.place))?;
             written += bytes;
             touched.insert(name.clone(), room);
         }
+        drop(statement);
         for room in touched.values_mut() {
             // A little more may stay, so that not every batch has something to let go.
             if room.messages > retention.messages + retention.messages / 8 || room.bytes > retention.bytes {
