@@ -102,6 +102,8 @@ impl Node {
                 max_rooms: settings.max_rooms.get(),
                 max_new_rooms: settings.max_new_rooms_per_minute,
                 name_hold: settings.name_hold.get(),
+                name_reservation: settings.name_reservation.get(),
+                max_held_names: settings.max_held_names.get(),
                 ids: IdLimits {
                     per_user: settings.remembered_ids.get(),
                     age: settings.remember_ids_for.get(),
@@ -148,6 +150,7 @@ fn open_journal(settings: &Settings, parts: &Arc<Parts>) -> Result<Arc<dyn Journ
         bytes: settings.history_bytes.get() as u64,
         age: settings.history_age.get(),
         total_bytes: settings.max_data_size.get() as u64,
+        names: settings.max_reserved_names.get() as u64,
     };
     Ok(match settings.journal {
         JournalKind::Sqlite => Arc::new(SqliteJournal::open(&settings.data_dir, retention, parts)?),

@@ -9,6 +9,7 @@ use super::{
     news::{Listed, Notice},
 };
 use crate::{
+    domain::PublicId,
     journal::{Kind, NewEntry},
     protocol::{
         chat::{Event, Private, Said, Somebody, UserRef},
@@ -161,7 +162,8 @@ fn somebody(notice: &Notice, dialect: Dialect) -> Option<Somebody<'_>> {
         Listed::Last { count, more } => (*count, *more),
         Listed::Not => return None,
     };
-    Some(Somebody { username: face.nickname.as_str(), avatar: face.avatar.as_str(), count, more })
+    let uid = face.uid.as_ref().map(PublicId::as_str);
+    Some(Somebody { username: face.nickname.as_str(), avatar: face.avatar.as_str(), uid, count, more })
 }
 
 /// A message as an event, live or from the journal.
@@ -175,10 +177,11 @@ pub fn said_event(offset: u64, entry: NewEntry<'_>, replay: bool) -> Event<'_> {
 
 /// A message in the fields of its event.
 pub fn said(offset: u64, entry: NewEntry<'_>, replay: bool) -> Said<'_> {
-    let NewEntry { kind, at, username, avatar, id, body } = entry;
+    let NewEntry { kind, at, username, avatar, uid, id, body } = entry;
     let (msg, img) = match kind {
         Kind::Message => (Some(body), None),
         Kind::Image => (None, Some(body)),
     };
-    Said { username, avatar, msg, img, offset, at, id: (!id.is_empty()).then_some(id), replay }
+    let uid = uid.map(PublicId::as_str);
+    Said { username, avatar, uid, msg, img, offset, at, id: (!id.is_empty()).then_some(id), replay }
 }

@@ -153,7 +153,10 @@ mod tests {
 
     fn log(epochs: Vec<Epoch>, head: u64) -> RoomLog {
         let limits = IdLimits { per_user: 3, age: Duration::ZERO, total: 9 };
-        RoomLog::new(&Position { epochs, head, keys: Vec::new() }, Ids::new(limits, IdCount::default()))
+        RoomLog::new(
+            &Position { epochs, head, keys: Vec::new(), names: Vec::new() },
+            Ids::new(limits, IdCount::default()),
+        )
     }
 
     fn record(first: u64, count: u32) -> Record {

@@ -28,6 +28,7 @@ mod new_rooms;
 pub mod news;
 pub mod outlets;
 pub mod presence;
+pub mod reservations;
 pub mod room;
 pub mod rooms;
 pub mod round;

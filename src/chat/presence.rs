@@ -6,14 +6,14 @@
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     ops::Bound,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
-use super::looks::Looks;
-use crate::domain::{Avatar, Nickname, NicknameKey, SessionId, Token};
-
-/// Names held at a time in one room; the one held longest is let go for one more.
-const MAX_HELD: usize = 10_000;
+use super::{
+    looks::Looks,
+    reservations::{Changes, Reservation, Reservations},
+};
+use crate::domain::{Avatar, Nickname, NicknameKey, PublicId, SessionId, Token};
 
 /// The users of one room.
 #[derive(Debug, Default)]
@@ -24,6 +24,7 @@ pub struct Presence {
     /// The tokens of the users.
     tokens: HashSet<Token>,
     held: HeldNames,
+    reserved: Reservations,
     looks: Looks,
 }
 
@@ -55,10 +56,13 @@ pub struct Face {
     pub nickname: Nickname,
     /// The picture.
     pub avatar: Avatar,
+    /// What others know the user by beside the name. Missing until the user is in the room.
+    pub uid: Option<PublicId>,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct Held {
+    nickname: Nickname,
     token: Token,
     until: Instant,
 }
@@ -88,7 +92,7 @@ impl Presence {
     pub fn enter(
         &mut self,
         session: SessionId,
-        face: Face,
+        mut face: Face,
         token: Option<Token>,
         spare: Token,
         now: Instant,
@@ -103,10 +107,7 @@ impl Presence {
             return Err(NameTaken);
         }
         self.looks.claim(&face.nickname);
-        let names_in_use = self.users.len() + self.held.by_name.len() + 1;
-        self.looks.tidy(names_in_use, |other| {
-            *other == key || self.users.contains_key(other) || self.held.by_name.contains_key(other)
-        });
+        self.tidy_looks(&key, now);
         let mut change = Change::default();
         if !stays {
             change.left = self.leave(session);
@@ -120,6 +121,7 @@ impl Presence {
             if !stays {
                 user.sessions.push(session);
             }
+            face.uid = Some(user.token.public_id());
             if user.face != face {
                 change.left = change.left.or_else(|| Some(user.face.clone()));
                 change.arrived = Some(face.clone());
@@ -130,6 +132,7 @@ impl Presence {
             return Ok((token, change));
         }
         let token = token.filter(|token| !self.tokens.contains(token)).unwrap_or(spare);
+        face.uid = Some(token.public_id());
         change.arrived = Some(face.clone());
         self.tokens.insert(token);
         self.users.insert(key.clone(), User { face, token, sessions: vec![session] });
@@ -137,14 +140,66 @@ impl Presence {
         Ok((token, change))
     }
 
+    fn tidy_looks(&mut self, fresh: &NicknameKey, now: Instant) {
+        let names_in_use = self.users.len() + self.held.by_name.len() + self.reserved.len() + 1;
+        self.looks.tidy(names_in_use, |other| {
+            other == fresh
+                || self.users.contains_key(other)
+                || self.held.by_name.contains_key(other)
+                || self.reserved.holds(other, now)
+        });
+    }
+
     /// Whether the bearer of `token` may be called so.
     fn may_take(&self, key: &NicknameKey, token: Option<Token>, now: Instant) -> bool {
         let owner = match (self.users.get(key), self.held.by_name.get(key)) {
             (Some(user), _) => user.token,
             (None, Some(held)) if held.until > now => held.token,
-            _ => return true,
+            _ => {
+                let owner = token.map(|token| token.owner_hash());
+                return !self.reserved.is_anothers(key, owner.as_ref(), now);
+            }
         };
         token == Some(owner)
+    }
+
+    /// The name of a session's user is the user's own until then, whether it is there or not, unless as many names as may
+    /// be are reserved. To be called when the user has shown its token.
+    pub fn reserve(&mut self, session: SessionId, now: Instant, until: Instant, max: usize) -> Changes {
+        let Some(user) = self.user_of(session) else {
+            return Changes::default();
+        };
+        let reservation =
+            Reservation { nickname: user.face.nickname.clone(), owner: user.token.owner_hash(), until };
+        self.reserved.reserve(reservation, now, max)
+    }
+
+    /// The user of a session gives up its name, if that is reserved.
+    pub fn release(&mut self, session: SessionId) -> Option<Nickname> {
+        let key = self.by_session.get(&session)?;
+        let owner = self.users.get(key)?.token.owner_hash();
+        self.reserved.release(key, &owner)
+    }
+
+    /// Takes in a reserved name that the journal has kept.
+    pub fn restore(&mut self, reservation: Reservation) {
+        self.looks.claim(&reservation.nickname);
+        self.reserved.restore(reservation);
+    }
+
+    /// The names whose users are there or expected back, and how long each would be held if its user dropped now.
+    pub fn names_to_hold(&self, now: Instant, hold: Duration) -> impl Iterator<Item = Reservation> {
+        let present = self.users.values().map(move |user| Reservation {
+            nickname: user.face.nickname.clone(),
+            owner: user.token.owner_hash(),
+            until: now + hold,
+        });
+        let held = self.held.by_name.values().map(|held| Reservation {
+            nickname: held.nickname.clone(),
+            owner: held.token.owner_hash(),
+            until: held.until,
+        });
+        present.chain(held).filter(move |name| !self.reserved.holds(&name.nickname.key(), now))
     }
 
     /// Whether a name that looks like `other` may not be taken by this session: `other` is in use by another user, or by
@@ -168,15 +223,15 @@ impl Presence {
         self.take_out(session).map(|(_, user)| user.face)
     }
 
-    /// A session of this user dropped: if it was the last one, the name is held until `until` for the bearer of its token.
-    pub fn drop_out(&mut self, session: SessionId, now: Instant, until: Instant) -> Option<Face> {
+    /// A session of this user dropped: if it was the last one, the name is held until `until` for the bearer of its token,
+    /// unless `max` names are held: then those who dropped before keep theirs.
+    pub fn drop_out(&mut self, session: SessionId, now: Instant, until: Instant, max: usize) -> Option<Face> {
         let (key, user) = self.take_out(session)?;
         // As many go as come, so that the names whose time is over do not wait for their number.
         self.held.expire(now);
-        if self.held.by_name.len() >= MAX_HELD {
-            self.held.remove_oldest();
+        if self.held.by_name.len() < max {
+            self.held.insert(key, Held { nickname: user.face.nickname.clone(), token: user.token, until });
         }
-        self.held.insert(key, Held { token: user.token, until });
         Some(user.face)
     }
 
@@ -280,7 +335,12 @@ mod tests {
     use super::*;
 
     fn face(name: &str) -> Face {
-        Face { nickname: Nickname::parse(name).expect("a legal name"), avatar: Avatar::default() }
+        Face { nickname: Nickname::parse(name).expect("a legal name"), avatar: Avatar::default(), uid: None }
+    }
+
+    /// What others see of the bearer of a token.
+    fn face_of(name: &str, bearer: u8) -> Face {
+        Face { uid: Some(token(bearer).public_id()), ..face(name) }
     }
 
     fn token(number: u8) -> Token {
@@ -311,13 +371,13 @@ mod tests {
     fn two_tabs_are_one_user_who_arrives_and_leaves_once() {
         let (mut presence, now) = (Presence::default(), Instant::now());
         let (ann, change) = enter(&mut presence, 1, "Ann", None, now).expect("free");
-        assert_eq!((ann, change.arrived), (token(SPARE), Some(face("Ann"))));
+        assert_eq!((ann, change.arrived), (token(SPARE), Some(face_of("Ann", SPARE))));
         let (again, change) = enter(&mut presence, 2, "Ann", Some(SPARE), now).expect("hers");
         assert_eq!((again, change), (ann, Change::default()));
         assert_eq!(presence.count(), 1);
         assert_eq!(presence.leave(session(1)), None);
         assert_eq!(presence.leave(session(1)), None, "leaving twice is harmless");
-        assert_eq!(presence.leave(session(2)), Some(face("Ann")));
+        assert_eq!(presence.leave(session(2)), Some(face_of("Ann", SPARE)));
         assert!(presence.is_idle());
     }
 
@@ -341,16 +401,16 @@ mod tests {
                 assert_eq!(enter(&mut presence, 2, "AIice", with, now), Err(NameTaken), "{with:?}");
             }
         }
-        presence.drop_out(session(1), now, later);
+        presence.drop_out(session(1), now, later, 9);
         assert_eq!(enter(&mut presence, 2, "A1ICE", Some(2), now), Err(NameTaken), "held");
         assert!(enter(&mut presence, 3, "AIice", Some(1), now).is_ok(), "the bearer may spell it otherwise");
         assert_eq!(enter(&mut presence, 2, "Alice", Some(2), now), Err(NameTaken));
         let (_, change) =
             enter(&mut presence, 3, "Alice", Some(1), now).expect("its own name looks like that");
-        assert_eq!(change, Change { left: Some(face("AIice")), arrived: Some(face("Alice")) });
+        assert_eq!(change, Change { left: Some(face_of("AIice", 1)), arrived: Some(face_of("Alice", 1)) });
         presence.leave(session(3));
         assert!(enter(&mut presence, 2, "AIice", None, now).is_ok(), "free at once");
-        presence.drop_out(session(2), now, later);
+        presence.drop_out(session(2), now, later, 9);
         assert!(enter(&mut presence, 4, "Alice", None, later).is_ok(), "not held any longer");
     }
 
@@ -359,11 +419,11 @@ mod tests {
         let (mut presence, now) = (Presence::default(), Instant::now());
         let later = now + Duration::from_secs(30);
         enter(&mut presence, 1, "Ann", Some(1), now).expect("free");
-        assert_eq!(presence.drop_out(session(1), now, later), Some(face("Ann")));
+        assert_eq!(presence.drop_out(session(1), now, later, 9), Some(face_of("Ann", 1)));
         assert_eq!(presence.count(), 0);
         assert_eq!(enter(&mut presence, 2, "ann", Some(2), now), Err(NameTaken));
         assert!(enter(&mut presence, 3, "Ann", Some(1), now).is_ok());
-        presence.drop_out(session(3), now, later);
+        presence.drop_out(session(3), now, later, 9);
         assert!(enter(&mut presence, 2, "ann", Some(2), later).is_ok(), "not held any longer");
         presence.leave(session(2));
         presence.expire(later);
@@ -379,7 +439,7 @@ mod tests {
         assert_eq!(names(&presence), ["Ann", "Ben"], "a refusal changes nothing");
         let (kept, change) = enter(&mut presence, 1, "Cleo", Some(1), now).expect("free");
         assert_eq!(kept, token(1));
-        assert_eq!(change, Change { left: Some(face("Ann")), arrived: Some(face("Cleo")) });
+        assert_eq!(change, Change { left: Some(face_of("Ann", 1)), arrived: Some(face_of("Cleo", 1)) });
         assert!(enter(&mut presence, 3, "Ann", None, now).is_ok(), "the name is free at once");
     }
 
@@ -399,7 +459,7 @@ mod tests {
         let (mut presence, now) = (Presence::default(), Instant::now());
         enter(&mut presence, 1, "Ann", Some(1), now).expect("free");
         let (_, change) = enter(&mut presence, 1, "ANN", None, now).expect("its own");
-        assert_eq!(change, Change { left: Some(face("Ann")), arrived: Some(face("ANN")) });
+        assert_eq!(change, Change { left: Some(face_of("Ann", 1)), arrived: Some(face_of("ANN", 1)) });
         assert_eq!(presence.user_of(session(1)).map(|user| user.sessions.len()), Some(1));
     }
 
@@ -487,7 +547,7 @@ mod tests {
                             if let Some((_, name, token)) = own.filter(|_| is_last) {
                                 model.held.push((name, token, now + HOLD));
                             }
-                            presence.drop_out(session(number), at(now), at(now + HOLD))
+                            presence.drop_out(session(number), at(now), at(now + HOLD), 99)
                         };
                         prop_assert_eq!(gone.is_some(), is_last);
                         if let Some(left) = gone {

@@ -380,7 +380,7 @@ mod tests {
     fn said(offset: u64, body: &str) -> Line<'_> {
         Line::Said(
             offset,
-            NewEntry { kind: Kind::Message, at: 9, username: "u", avatar: "cat", id: "", body },
+            NewEntry { kind: Kind::Message, at: 9, username: "u", avatar: "cat", uid: None, id: "", body },
         )
     }
 
@@ -426,8 +426,15 @@ mod tests {
     #[test]
     fn each_dialect_hears_what_it_has_words_for() {
         let mut open = OpenRound::new(&audience(&[PLAIN, CHAT]));
-        let picture =
-            NewEntry { kind: Kind::Image, at: 9, username: "u", avatar: "cat", id: "", body: "data:," };
+        let picture = NewEntry {
+            kind: Kind::Image,
+            at: 9,
+            username: "u",
+            avatar: "cat",
+            uid: None,
+            id: "",
+            body: "data:,",
+        };
         open.push(&said(1, "a"), Reach::All, None);
         open.push(&Line::Said(2, picture), Reach::All, None);
         open.push(&Line::Binary(&Bytes::from_static(b"x")), Reach::AllBut(SessionId::of(5)), None);

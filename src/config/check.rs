@@ -244,6 +244,8 @@ fn counts(settings: &Settings) -> Result<(), SettingError> {
         ("max-lessons", settings.max_lessons.get() as u64, 1_000_000),
         ("remembered-ids", settings.remembered_ids.get() as u64, MOST_OF_A_KIND),
         ("max-remembered-ids", settings.max_remembered_ids.get() as u64, MOST_OF_A_KIND),
+        ("max-held-names", settings.max_held_names.get() as u64, 1_000_000),
+        ("max-reserved-names", settings.max_reserved_names.get() as u64, MOST_OF_A_KIND),
     ];
     for (flag, value, most) in table {
         in_range(Key(flag), Amount::Count(value), Amount::Count(1), Amount::Count(most))?;
@@ -431,6 +433,8 @@ mod tests {
             ("max-rooms", |s| s.max_rooms = NonZeroUsize::MAX),
             ("remembered-ids", |s| s.remembered_ids = NonZeroUsize::MAX),
             ("max-remembered-ids", |s| s.max_remembered_ids = NonZeroUsize::MAX),
+            ("max-held-names", |s| s.max_held_names = NonZeroUsize::MAX),
+            ("max-reserved-names", |s| s.max_reserved_names = NonZeroUsize::MAX),
             ("max-lessons", |s| s.max_lessons = NonZeroUsize::MAX),
             ("max-message-size", |s| s.max_message_size = size("2g")),
             ("max-payload", |s| s.max_payload = size("1023")),

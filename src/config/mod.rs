@@ -46,6 +46,9 @@ pub(crate) mod defaults {
     pub(super) const MAX_AVATAR_SIZE: ByteSize = ByteSize(4 * 1024);
     pub(super) const AVATAR_BYTES: ByteSize = ByteSize(64 * 1024 * 1024);
     pub(super) const NAME_HOLD: Period = Period(Duration::from_secs(30));
+    pub(super) const NAME_RESERVATION: Period = Period(Duration::from_secs(7 * 24 * 3600));
+    pub(super) const MAX_HELD_NAMES: usize = 10_000;
+    pub(super) const MAX_RESERVED_NAMES: usize = 100_000;
     pub(super) const CONNECT_TIMEOUT: Period = Period(Duration::from_secs(45));
     pub(crate) const SOCKETIO_PATH: &str = "/socket.io";
     pub(super) const UPGRADE_TIMEOUT: Period = Period(Duration::from_secs(10));
@@ -233,6 +236,20 @@ pub struct Settings {
     /// How long the nickname of a user who dropped is held for them
     #[arg(long, env = "ECHOROOM_NAME_HOLD", value_name = "TIME", default_value_t = default::NAME_HOLD)]
     pub name_hold: Period,
+
+    /// How long the nickname of a user who has logged in with its token is reserved for the bearer of that token, in one
+    /// room, whether the user is there or not. It is kept in the journal, and begins anew with each such login
+    #[arg(long, env = "ECHOROOM_NAME_RESERVATION", value_name = "TIME", default_value_t = default::NAME_RESERVATION)]
+    pub name_reservation: Period,
+
+    /// Nicknames that are held, and nicknames that are reserved, in one room; for one more there is no hold and no
+    /// reservation
+    #[arg(long, env = "ECHOROOM_MAX_HELD_NAMES", value_name = "COUNT", default_value_t = nonzero(default::MAX_HELD_NAMES))]
+    pub max_held_names: NonZeroUsize,
+
+    /// Nicknames that are reserved in all rooms together
+    #[arg(long, env = "ECHOROOM_MAX_RESERVED_NAMES", value_name = "COUNT", default_value_t = nonzero(default::MAX_RESERVED_NAMES))]
+    pub max_reserved_names: NonZeroUsize,
 
     /// How long a session at /chat may take to log in, and one of Socket.IO to join a namespace; then it is closed
     #[arg(long, env = "ECHOROOM_CONNECT_TIMEOUT", value_name = "TIME", default_value_t = default::CONNECT_TIMEOUT)]
@@ -458,6 +475,9 @@ impl Default for Settings {
             max_avatar_side: nonzero(default::MAX_AVATAR_SIDE),
             avatar_bytes: default::AVATAR_BYTES,
             name_hold: default::NAME_HOLD,
+            name_reservation: default::NAME_RESERVATION,
+            max_held_names: nonzero(default::MAX_HELD_NAMES),
+            max_reserved_names: nonzero(default::MAX_RESERVED_NAMES),
             connect_timeout: default::CONNECT_TIMEOUT,
             socketio_path: default::SOCKETIO_PATH.into(),
             cors_origin: Vec::new(),

@@ -10,7 +10,7 @@ pub use self::{
     image::{ImageError, ImageLimits},
     nickname::{Look, Nickname, NicknameError, NicknameKey},
     room_name::{DEFAULT_ROOM, LESSON_ROOM_START, RoomName, RoomNameError},
-    token::{Token, TokenError},
+    token::{OwnerHash, PublicId, Token, TokenError},
 };
 
 pub mod avatar;

@@ -53,6 +53,13 @@ pub enum NicknameError {
     Reserved,
 }
 
+impl NicknameKey {
+    /// What is compared.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
 impl Nickname {
     /// Normalizes and checks `text`.
     ///

@@ -2,6 +2,10 @@
 
 use std::{fmt, str::FromStr};
 
+use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
+use serde::{Serialize, Serializer};
+use sha2::{Digest as _, Sha256};
+
 /// 128 random bits, written as 32 hexadecimal digits. Whoever bears it is its user.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Token([u8; 16]);
@@ -25,6 +29,65 @@ impl Token {
     /// The bits.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
+    }
+}
+
+/// What a token's bearer is known by in the journal. The token cannot be found from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct OwnerHash(pub [u8; 16]);
+
+/// What others know a user by beside the name: the hash of the user's token, the same wherever the token is shown. Written
+/// as 12 characters of base64 for URLs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct PublicId([u8; PublicId::LEN]);
+
+impl PublicId {
+    /// Its length in bytes, all of them ASCII.
+    pub const LEN: usize = 12;
+
+    /// One that was written before.
+    pub fn from_bytes(bytes: [u8; Self::LEN]) -> Option<Self> {
+        bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte)).then_some(Self(bytes))
+    }
+
+    /// Its characters.
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).unwrap_or_default()
+    }
+}
+
+impl Serialize for PublicId {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl fmt::Display for PublicId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl Token {
+    /// What its bearer is known by in the journal.
+    pub fn owner_hash(&self) -> OwnerHash {
+        OwnerHash(self.hash("owner"))
+    }
+
+    /// What others know its bearer by.
+    pub fn public_id(&self) -> PublicId {
+        let hash: [u8; 9] = self.hash("public id");
+        let mut text = [0; PublicId::LEN];
+        URL_SAFE_NO_PAD.encode_slice(hash, &mut text).expect("9 bytes are 12 characters");
+        PublicId(text)
+    }
+
+    /// The beginning of a hash for one purpose: hashes for different purposes say nothing of each other.
+    fn hash<const LEN: usize>(&self, purpose: &str) -> [u8; LEN] {
+        let hash = Sha256::new().chain_update(purpose).chain_update(self.0).finalize();
+        let mut beginning = [0; LEN];
+        beginning.copy_from_slice(&hash[..LEN]);
+        beginning
     }
 }
 
@@ -62,6 +125,18 @@ mod tests {
         assert_eq!(token.to_string().parse(), Ok(token));
         assert_eq!(token.to_string().len(), 32);
         assert_ne!(Token::random().expect("random numbers"), token);
+    }
+
+    #[test]
+    fn a_public_id_is_the_tokens_own_and_tells_nothing_of_other_hashes() {
+        let token = Token::random().expect("random numbers");
+        let other = Token::random().expect("random numbers");
+        assert_eq!(token.public_id(), token.public_id());
+        assert_ne!(token.public_id(), other.public_id());
+        assert_eq!(token.public_id().to_string().len(), 12);
+        assert_eq!(PublicId::from_bytes(token.public_id().0), Some(token.public_id()));
+        let owner: [u8; 9] = token.hash("owner");
+        assert_ne!(URL_SAFE_NO_PAD.encode(owner), token.public_id().to_string());
     }
 
     #[test]

@@ -1,15 +1,20 @@
 //! One message as a journal keeps it, packed and unpacked.
 //!
-//! An entry is a header (kind, time, four lengths; little-endian) and four texts: name, avatar, id, body. Entries of a
+//! An entry is a header (kind, time, four lengths; little-endian), the speaker's public id if there is one (the kind says
+//! so), and four texts: name, avatar, id, body. Entries of a
 //! record stand one behind the other; their offsets count up from the record's first.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use bytestring::ByteString;
 
 use super::{JournalError, Record};
+use crate::domain::PublicId;
 
 /// Bytes in front of the four texts: kind, time, and the lengths of name, avatar, id and body.
 const HEADER: usize = 1 + 8 + 4 * 4;
+
+/// Set in the first byte of an entry with a public id.
+const HAS_UID: u8 = 2;
 
 /// What kind of message it is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +36,8 @@ pub struct NewEntry<'a> {
     pub username: &'a str,
     /// The speaker's face.
     pub avatar: &'a str,
+    /// What the speaker is known by beside the name; none for guests.
+    pub uid: Option<&'a PublicId>,
     /// The name its client gave it, empty if none.
     pub id: &'a str,
     /// What was said.
@@ -50,6 +57,8 @@ pub struct Entry {
     pub username: ByteString,
     /// The speaker's face.
     pub avatar: ByteString,
+    /// What the speaker is known by beside the name; none for guests.
+    pub uid: Option<PublicId>,
     /// The name its client gave it, empty if none.
     pub id: ByteString,
     /// What was said.
@@ -63,7 +72,7 @@ impl NewEntry<'_> {
         header[0] = match self.kind {
             Kind::Message => 0,
             Kind::Image => 1,
-        };
+        } | if self.uid.is_some() { HAS_UID } else { 0 };
         header[1..9].copy_from_slice(&self.at.to_le_bytes());
         let texts = [self.username, self.avatar, self.id, self.body];
         for (field, text) in header[9..].chunks_exact_mut(4).zip(texts) {
@@ -71,6 +80,9 @@ impl NewEntry<'_> {
             field.copy_from_slice(&len.to_le_bytes());
         }
         out.extend_from_slice(&header);
+        if let Some(uid) = self.uid {
+            out.extend_from_slice(uid.as_str().as_bytes());
+        }
         for text in texts {
             out.extend_from_slice(text.as_bytes());
         }
@@ -80,7 +92,8 @@ impl NewEntry<'_> {
 impl Entry {
     /// Bytes of the entry when packed.
     pub fn packed_len(&self) -> usize {
-        HEADER + self.username.len() + self.avatar.len() + self.id.len() + self.body.len()
+        let uid = if self.uid.is_some() { PublicId::LEN } else { 0 };
+        HEADER + uid + self.username.len() + self.avatar.len() + self.id.len() + self.body.len()
     }
 }
 
@@ -102,19 +115,26 @@ fn take_entry(bytes: &mut Bytes, offset: u64) -> Option<Entry> {
     if bytes.len() < HEADER {
         return None;
     }
-    let kind = match bytes.get_u8() {
+    let first = bytes.get_u8();
+    let kind = match first & !HAS_UID {
         0 => Kind::Message,
         1 => Kind::Image,
         _ => return None,
     };
     let at = bytes.get_u64_le();
     let [username, avatar, id, body] = std::array::from_fn(|_| bytes.get_u32_le());
+    let uid = match first & HAS_UID {
+        0 => None,
+        _ if bytes.len() < PublicId::LEN => return None,
+        _ => Some(PublicId::from_bytes(bytes.split_to(PublicId::LEN)[..].try_into().ok()?)?),
+    };
     Some(Entry {
         offset,
         kind,
         at,
         username: take_text(bytes, username)?,
         avatar: take_text(bytes, avatar)?,
+        uid,
         id: take_text(bytes, id)?,
         body: take_text(bytes, body)?,
     })
@@ -137,7 +157,7 @@ mod tests {
         for (kind, id, body) in
             [(Kind::Message, "", "hello"), (Kind::Image, "x1", "data:,"), (Kind::Message, "", "")]
         {
-            NewEntry { kind, at: 7, username: "名", avatar: "cat", id, body }.pack(&mut entries);
+            NewEntry { kind, at: 7, username: "名", avatar: "cat", uid: None, id, body }.pack(&mut entries);
         }
         Record { first: 5, count: 3, at: 7, keys: Vec::new(), entries: entries.freeze() }
     }

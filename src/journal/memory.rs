@@ -8,7 +8,8 @@ use std::{
 };
 
 use super::{
-    Append, Damage, Epoch, EpochId, Journal, JournalError, Page, Pending, Position, Range, Record, Retention,
+    Append, Damage, Epoch, EpochId, Journal, JournalError, Page, Pending, Position, Range, Record,
+    ReservedName, Retention,
     age::{Clock, Old, millis},
     entry, now_millis,
 };
@@ -31,6 +32,8 @@ struct Store {
     clock: Clock,
     /// Whether a doubt of the clock has been logged.
     has_doubted: bool,
+    names: HashMap<RoomName, HashMap<String, ReservedName>>,
+    names_count: u64,
 }
 
 #[derive(Debug)]
@@ -55,6 +58,8 @@ impl MemoryJournal {
             bytes: 0,
             clock: Clock::default(),
             has_doubted: false,
+            names: HashMap::new(),
+            names_count: 0,
         };
         Ok(Self { retention, store: Mutex::new(store) })
     }
@@ -80,15 +85,20 @@ impl Journal for MemoryJournal {
 
     fn open(&self, room: RoomName) -> Pending<Position> {
         let store = self.store();
+        let names = store.names.get(&room).map_or_else(Vec::new, |names| names.values().cloned().collect());
         answer(Ok(match store.rooms.get(&room) {
             Some(room) => Position {
                 epochs: room.epochs.clone(),
                 head: room.head,
                 keys: room.records.iter().flat_map(|record| record.keys.iter().copied()).collect(),
+                names,
             },
-            None => {
-                Position { epochs: vec![Epoch { id: store.epoch, starts: 1 }], head: 0, keys: Vec::new() }
-            }
+            None => Position {
+                epochs: vec![Epoch { id: store.epoch, starts: 1 }],
+                head: 0,
+                keys: Vec::new(),
+                names,
+            },
         }))
     }
 
@@ -116,6 +126,11 @@ impl Journal for MemoryJournal {
             // Its offsets may be given out again.
             store.epoch.number += 1;
         }
+        answer(Ok(()))
+    }
+
+    fn reserve(&self, room: RoomName, names: Vec<ReservedName>) -> Pending<()> {
+        self.store().reserve(&room, names, self.retention.names);
         answer(Ok(()))
     }
 
@@ -169,6 +184,28 @@ impl Store {
         }
     }
 
+    fn reserve(&mut self, room: &RoomName, names: Vec<ReservedName>, max: u64) {
+        let known = self.names.entry(room.clone()).or_default();
+        for name in names {
+            if name.until == 0 {
+                self.names_count -= u64::from(known.remove(&name.key).is_some());
+            } else if known.contains_key(&name.key) || self.names_count < max {
+                self.names_count += u64::from(known.insert(name.key.clone(), name).is_none());
+            }
+        }
+        if known.is_empty() {
+            self.names.remove(room);
+        }
+    }
+
+    fn sweep_names(&mut self, now: u64) {
+        for names in self.names.values_mut() {
+            names.retain(|_, name| name.until > now);
+        }
+        self.names.retain(|_, names| !names.is_empty());
+        self.names_count = self.names.values().map(|names| names.len() as u64).sum();
+    }
+
     /// Lets go what is too old, if the clock is believed, and forgets the rooms that have nothing left.
     fn sweep(&mut self, age: Duration, now: u64) -> Vec<RoomName> {
         let cutoff = now.saturating_sub(millis(age));
@@ -182,6 +219,7 @@ impl Store {
             }
             return Vec::new();
         }
+        self.sweep_names(now);
         let mut old = self.too_old(cutoff);
         for room in self.rooms.values_mut() {
             while room.records.front().is_some_and(|record| record.at < cutoff) {

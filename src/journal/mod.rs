@@ -73,6 +73,10 @@ pub trait Journal: Send + Sync + fmt::Debug {
     /// Lets all messages of a room go. A room that is not known has none.
     fn forget(&self, room: RoomName) -> Pending<()>;
 
+    /// Reserves names of a room, or frees them. Over all rooms at most [`Retention::names`] are kept; what is more is not,
+    /// and that is no error.
+    fn reserve(&self, room: RoomName, names: Vec<ReservedName>) -> Pending<()>;
+
     /// The writer has nothing more to say, and all it said is durable. To be called last.
     fn close(&self) -> Pending<()>;
 }
@@ -86,6 +90,21 @@ pub struct Position {
     pub head: u64,
     /// The keys of its messages that have one, see [`Record::keys`].
     pub keys: Vec<Keyed>,
+    /// The names that are reserved in it.
+    pub names: Vec<ReservedName>,
+}
+
+/// A nickname that is kept for its user in one room.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ReservedName {
+    /// What all spellings of the name have in common.
+    pub key: String,
+    /// The name as its user spells it.
+    pub name: String,
+    /// The hash of the user's token.
+    pub owner: [u8; 16],
+    /// Until when, in milliseconds since 1970; 0 frees the name.
+    pub until: u64,
 }
 
 /// A stretch of a room's life, see [`Journal`].
@@ -205,6 +224,8 @@ pub struct Retention {
     pub age: Duration,
     /// Bytes of all rooms, at most.
     pub total_bytes: u64,
+    /// Reserved names of all rooms, at most.
+    pub names: u64,
 }
 
 /// Why a journal does not do what it was asked for.

@@ -22,11 +22,12 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use tokio::sync::{mpsc, oneshot};
 
 use self::{condition::Condition, place::Place, writer::Writer};
-use super::{Append, Damage, Journal, JournalError, Page, Pending, Position, Range, Retention};
+use super::{Append, Damage, Journal, JournalError, Page, Pending, Position, Range, ReservedName, Retention};
 use crate::{domain::RoomName, parts::Parts};
 
 mod checker;
 mod condition;
+mod names;
 mod place;
 mod reader;
 mod retention;
@@ -89,6 +90,7 @@ enum Write {
     Append(Vec<Append>, Answer<()>),
     Sweep(Answer<Vec<RoomName>>),
     Forget(RoomName, Answer<()>),
+    Reserve(RoomName, Vec<ReservedName>, Answer<()>),
     Close(Answer<()>),
 }
 
@@ -132,8 +134,13 @@ pub fn forget(folder: &Path, room: &RoomName) -> Result<(), String> {
         return Err(format!("there is no journal at {}", place.file.display()));
     }
     // Nothing else is let go by this.
-    let keep_all =
-        Retention { messages: u64::MAX / 2, bytes: u64::MAX, age: Duration::MAX, total_bytes: u64::MAX };
+    let keep_all = Retention {
+        messages: u64::MAX / 2,
+        bytes: u64::MAX,
+        age: Duration::MAX,
+        total_bytes: u64::MAX,
+        names: u64::MAX,
+    };
     Writer::new(place, keep_all, Arc::default()).forget_alone(room)
 }
 
@@ -196,6 +203,10 @@ impl Journal for SqliteJournal {
 
     fn forget(&self, room: RoomName) -> Pending<()> {
         ask(&self.writes, |answer| Write::Forget(room, answer))
+    }
+
+    fn reserve(&self, room: RoomName, names: Vec<ReservedName>) -> Pending<()> {
+        ask(&self.writes, |answer| Write::Reserve(room, names, answer))
     }
 
     fn close(&self) -> Pending<()> {

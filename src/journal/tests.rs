@@ -5,15 +5,21 @@ use std::{future::Future, pin::pin, sync::Arc, task, time::Duration};
 use bytes::BytesMut;
 
 use super::{
-    Append, Entry, Epoch, Journal, Keyed, Kind, NewEntry, Page, Position, Range, Record, Retention,
+    Append, Entry, Epoch, Journal, Keyed, Kind, NewEntry, Page, Position, Range, Record, ReservedName,
+    Retention,
     memory::MemoryJournal,
     now_millis,
     sqlite::{self, OpenError, SqliteJournal},
 };
 use crate::domain::RoomName;
 
-pub(super) const RETENTION: Retention =
-    Retention { messages: 1000, bytes: 1 << 20, age: Duration::from_secs(3600), total_bytes: 1 << 30 };
+pub(super) const RETENTION: Retention = Retention {
+    messages: 1000,
+    bytes: 1 << 20,
+    age: Duration::from_secs(3600),
+    total_bytes: 1 << 30,
+    names: 2,
+};
 
 pub(super) const ALL: Range = Range::After { after: 0, max_bytes: usize::MAX };
 
@@ -56,8 +62,16 @@ pub(super) fn open(journal: &dyn Journal, name: &str) -> Position {
 pub(super) fn record(first: u64, bodies: &[&str]) -> Record {
     let mut entries = BytesMut::new();
     for body in bodies {
-        NewEntry { kind: Kind::Message, at: now_millis(), username: "ann", avatar: "cat", id: "", body }
-            .pack(&mut entries);
+        NewEntry {
+            kind: Kind::Message,
+            at: now_millis(),
+            username: "ann",
+            avatar: "cat",
+            uid: None,
+            id: "",
+            body,
+        }
+        .pack(&mut entries);
     }
     Record {
         first,
@@ -383,4 +397,36 @@ fn a_copy_is_whole_and_made_while_the_journal_is_used() {
     assert!(
         sqlite::back_up(&copy.path().join("none"), &target).expect_err("no journal").contains("no journal")
     );
+}
+
+#[test]
+fn names_are_reserved_until_their_time_is_over_or_they_are_freed() {
+    on_each(RETENTION, |journal| {
+        let name = |key: &str, owner, until| ReservedName {
+            key: key.to_owned(),
+            name: key.to_uppercase(),
+            owner: [owner; 16],
+            until,
+        };
+        let (later, past) = (now_millis() + 60_000, 1);
+        let reserve = |names| wait(journal.reserve(room("a"), names)).expect("reserved");
+        let names = |of| {
+            let mut names = open(journal, of).names;
+            names.sort_by(|one, other| one.key.cmp(&other.key));
+            names
+        };
+        reserve(vec![name("ann", 1, later), name("ben", 2, past)]);
+        assert_eq!(names("a").first(), Some(&name("ann", 1, later)));
+        assert!(names("b").is_empty());
+        wait(journal.sweep()).expect("swept");
+        assert_eq!(names("a"), [name("ann", 1, later)]);
+        // One more finds no place; one that is there is renewed, and a freed one makes place.
+        reserve(vec![name("cleo", 3, later), name("dan", 4, later), name("ann", 5, later + 1)]);
+        assert_eq!(names("a"), [name("ann", 5, later + 1), name("cleo", 3, later)]);
+        reserve(vec![name("ann", 0, 0), name("dan", 4, later)]);
+        assert_eq!(names("a"), [name("cleo", 3, later), name("dan", 4, later)]);
+        // Messages of the room change nothing of them.
+        say(journal, "a", 2);
+        assert_eq!(names("a").len(), 2);
+    });
 }

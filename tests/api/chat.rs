@@ -78,7 +78,10 @@ async fn a_message_comes_back_to_its_sender_and_reaches_the_room() {
     assert_eq!(at_ann, at_ben);
     assert_eq!(
         at_ben,
-        json!({"username": "Ann", "avatar": "cat", "msg": "straße", "offset": 1, "at": receipt["at"], "id": "m1"})
+        json!({
+            "username": "Ann", "avatar": "cat", "uid": ann.welcome["uid"],
+            "msg": "straße", "offset": 1, "at": receipt["at"], "id": "m1",
+        })
     );
 }
 
@@ -124,12 +127,21 @@ async fn who_comes_and_goes_is_told() {
     let server = TestServer::start().await;
     let mut ann = Person::settled(&server, "Ann").await;
     let mut ben = Person::login(&server, json!({"username": "Ben", "room": "tea", "avatar": "owl"})).await;
-    assert_eq!(ann.next_named("addUser").await, json!({"username": "Ben", "avatar": "owl", "count": 2}));
+    assert_eq!(
+        ann.next_named("addUser").await,
+        json!({"username": "Ben", "avatar": "owl", "uid": ben.welcome["uid"], "count": 2})
+    );
     ann.until_listed("Ben").await;
     ben.until_listed("Ann").await;
     assert_eq!(ben.ask("logout", json!({})).await["data"], json!({}));
-    assert_eq!(ann.next_named("delUser").await, json!({"username": "Ben", "avatar": "owl", "count": 1}));
-    assert_eq!(ann.next_named("userList").await, json!([{"username": "Ann", "avatar": "fox"}]));
+    assert_eq!(
+        ann.next_named("delUser").await,
+        json!({"username": "Ben", "avatar": "owl", "uid": ben.welcome["uid"], "count": 1})
+    );
+    assert_eq!(
+        ann.next_named("userList").await,
+        json!([{"username": "Ann", "avatar": "fox", "uid": ann.welcome["uid"]}])
+    );
     ben.send("sendMessage", json!({"msg": "x"})).await;
     assert_eq!(ben.next_named("error").await["code"], "not_logged_in");
     ann.say("alone").await;

@@ -98,8 +98,12 @@ async fn two_tabs_are_one_user_who_comes_and_leaves_once() {
     second.say("still here").await;
     ben.expect_none("delUser").await;
     ben.expect_none("addUser").await;
+    let uid = second.welcome["uid"].clone();
     drop(second);
-    assert_eq!(ben.next_named("delUser").await, json!({"username": "Ann", "avatar": "fox", "count": 1}));
+    assert_eq!(
+        ben.next_named("delUser").await,
+        json!({"username": "Ann", "avatar": "fox", "uid": uid, "count": 1})
+    );
 }
 
 #[actix_web::test]
@@ -117,7 +121,10 @@ async fn who_logs_in_again_under_another_name_is_another() {
     let answer = ann.ask("login", json!({"username": "Cleo", "room": "tea"})).await;
     assert_eq!((&answer["data"]["username"], &answer["data"]["token"]), (&json!("Cleo"), &ann.token()));
     assert_eq!(ben.next_named("delUser").await["username"], "Ann");
-    assert_eq!(ben.next_named("addUser").await, json!({"username": "Cleo", "avatar": "fox", "count": 2}));
+    assert_eq!(
+        ben.next_named("addUser").await,
+        json!({"username": "Cleo", "avatar": "fox", "uid": ann.welcome["uid"], "count": 2})
+    );
     ann.say("now Cleo").await;
     assert_eq!(ben.next_named("receiveMessage").await["username"], "Cleo");
 }

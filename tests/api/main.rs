@@ -50,6 +50,7 @@ mod recipients;
 mod recovery;
 mod refusals;
 mod relay;
+mod reserved_names;
 mod room_bounds;
 mod rooms;
 mod sender_order;

@@ -20,4 +20,5 @@ mod polling;
 #[allow(dead_code, reason = "tests to come use the rest")]
 mod program;
 mod rooms;
+mod storm;
 mod talker;

@@ -59,5 +59,5 @@ pub fn audience(dialects: &[Dialect]) -> Audience {
 pub fn said(offset: u64) -> Line<'static> {
     let (kind, username, avatar) = (Kind::Message, "ann17", "fox");
     let body = "Good morning, is anybody here for some tea?";
-    Line::Said(offset, NewEntry { kind, at: AT, username, avatar, id: "m1", body })
+    Line::Said(offset, NewEntry { kind, at: AT, username, avatar, uid: None, id: "m1", body })
 }

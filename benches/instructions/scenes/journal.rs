@@ -27,8 +27,13 @@ const ROUNDS: usize = 4;
 const LINES_OF_ROUND: usize = 4;
 
 /// So few messages that even half of the repetitions are more.
-const RETENTION: Retention =
-    Retention { messages: 128, bytes: 1 << 20, age: Duration::from_secs(24 * 3600), total_bytes: 1 << 30 };
+const RETENTION: Retention = Retention {
+    messages: 128,
+    bytes: 1 << 20,
+    age: Duration::from_secs(24 * 3600),
+    total_bytes: 1 << 30,
+    names: 1000,
+};
 
 pub fn memory(most: usize) -> Result<Repetition, Box<dyn Error>> {
     append(MemoryJournal::new(RETENTION)?, most)

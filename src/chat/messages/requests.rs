@@ -80,6 +80,8 @@ pub struct Enter {
     pub face: Face,
     /// What proves it, if the user was here before.
     pub token: Option<Token>,
+    /// Whether its client has shown the token, in this login or in an earlier one of the session.
+    pub has_shown_token: bool,
     /// The user's token otherwise.
     pub spare: Token,
     /// Where it left off, if it says so.

@@ -16,7 +16,7 @@ use crate::{
         rooms::RoomId,
         round::{Hearers, OpenRound, Reach},
     },
-    domain::SessionId,
+    domain::{PublicId, SessionId},
     protocol::chat::{USERS_PAGE, UserRef},
 };
 
@@ -119,6 +119,10 @@ fn first_users(presence: &Presence) -> Vec<Face> {
 fn references(faces: &[Face]) -> Vec<UserRef<'_>> {
     faces
         .iter()
-        .map(|face| UserRef { username: face.nickname.as_str(), avatar: face.avatar.as_str() })
+        .map(|face| UserRef {
+            username: face.nickname.as_str(),
+            avatar: face.avatar.as_str(),
+            uid: face.uid.as_ref().map(PublicId::as_str),
+        })
         .collect()
 }

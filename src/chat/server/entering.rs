@@ -75,7 +75,7 @@ impl ChatServer {
                 self.entering.insert(enter.session, Entering { room: id, has_spoken: false });
                 waiting.push(Waiting::Enter(enter));
             }
-            _ => self.enter_open(id, enter),
+            _ => self.enter_open(id, enter, ctx),
         }
     }
 
@@ -144,8 +144,8 @@ impl ChatServer {
     }
 
     /// The same in a room whose place in the journal is known.
-    pub(super) fn enter_open(&mut self, id: RoomId, enter: Enter) {
-        let Enter { session, ticket, face, token, spare, since, wants_changes, .. } = enter;
+    pub(super) fn enter_open(&mut self, id: RoomId, enter: Enter, ctx: &mut Context<Self>) {
+        let Enter { session, ticket, face, token, has_shown_token, spare, since, wants_changes, .. } = enter;
         // Somebody who has gone meanwhile takes no name.
         let Some(former) = self.rooms.membership(session).map(Membership::room) else {
             return self.retire(id);
@@ -154,6 +154,7 @@ impl ChatServer {
         let Some(room) = self.rooms.get(id) else {
             return self.refuse(session, ticket, Refusal::JournalUnavailable);
         };
+        let shown = token.filter(|_| has_shown_token);
         let Some(log) = room.log() else {
             return self.refuse(session, ticket, Refusal::JournalUnavailable);
         };
@@ -173,6 +174,10 @@ impl ChatServer {
             self.rooms.set_changes(session, wants_changes);
         }
         self.announce(session, id, &change);
+        // A token that is another user's here was not taken.
+        if shown == Some(token) {
+            self.reserve_name(session, id, ctx);
+        }
         let count = self.rooms.get(id).map_or(0, |room| room.presence.count());
         self.rooms.set_visit(session, ticket);
         let name = enter.room;
@@ -248,9 +253,9 @@ impl ChatServer {
             return;
         };
         self.rooms.take_out(session, id);
-        let now = Instant::now();
+        let (now, max_held) = (Instant::now(), self.limits.max_held_names);
         let left = self.rooms.get(id).and_then(|room| match hold {
-            Some(hold) => room.presence.drop_out(session, now, now + hold),
+            Some(hold) => room.presence.drop_out(session, now, now + hold, max_held),
             None => room.presence.leave(session),
         });
         if let Some(hold) = hold.filter(|_| left.is_some())

@@ -8,7 +8,7 @@ use actix::{
 };
 use log::warn;
 
-use super::ChatServer;
+use super::{ChatServer, names};
 use crate::{
     chat::{
         commits::{Commit, Receipt},
@@ -147,7 +147,8 @@ impl ChatServer {
             return;
         };
         let (book, fault) = match answer {
-            Ok(position) => {
+            Ok(mut position) => {
+                names::restore(&mut room.presence, std::mem::take(&mut position.names));
                 let (limits, count) = (self.limits.ids, self.id_count.clone());
                 // Another file may have been put in the journal's place meanwhile.
                 let resting = self.resting_ids.take(&room.name);
@@ -166,7 +167,7 @@ impl ChatServer {
                     self.entering.remove(&enter.session);
                     match &fault {
                         Some(error) => self.refuse(enter.session, enter.ticket, error.into()),
-                        None => self.enter_open(id, enter),
+                        None => self.enter_open(id, enter, ctx),
                     }
                 }
                 Waiting::Publish(publish) => self.publish_open(id, publish),

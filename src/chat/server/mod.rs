@@ -40,6 +40,7 @@ use crate::{
 mod announcing;
 mod entering;
 mod journaling;
+mod names;
 mod talking;
 
 /// The bounds of a chat server.
@@ -51,6 +52,10 @@ pub struct ChatLimits {
     pub max_new_rooms: PerAddress,
     /// How long the name of a user who dropped is held.
     pub name_hold: Duration,
+    /// How long a name is reserved for a user who has shown its token.
+    pub name_reservation: Duration,
+    /// Names that are held, and names that are reserved, in one room.
+    pub max_held_names: usize,
     /// Messages that are known again by their ids.
     pub ids: IdLimits,
     /// Bytes of the newest messages in memory, shared by all rooms.
@@ -335,6 +340,7 @@ impl Handler<Depart> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, Depart { session, ticket }: Depart, ctx: &mut Self::Context) {
+        self.release_name(session, ctx);
         self.part(session);
         self.reply(session, ticket, Reply::Departed);
         self.metrics.set_rooms(self.rooms.occupied());
@@ -360,6 +366,7 @@ impl Handler<CloseJournal> for ChatServer {
     fn handle(&mut self, _: CloseJournal, ctx: &mut Self::Context) -> Self::Result {
         let (closed, wait) = oneshot::channel();
         self.closing.push(closed);
+        self.keep_names(ctx);
         self.end_turn(ctx);
         self.close_if_idle(ctx);
         Box::pin(async move { wait.await.unwrap_or_default() })

@@ -18,7 +18,7 @@ use crate::{
         rooms::RoomId,
         round::{Hearers, OpenRound, Reach, Round},
     },
-    domain::{Avatar, SessionId, WorkerId},
+    domain::{Avatar, PublicId, SessionId, WorkerId},
     journal::{Append, Kind, NewEntry, now_millis},
     protocol::{
         chat::Private,
@@ -54,7 +54,7 @@ impl ChatServer {
             (Payload::Binary(bytes), _) => Line::Binary(bytes),
             (Payload::Text(body), Book::Open(log)) if !has_fault => {
                 let (kind, username, avatar) = (Kind::Message, &*guest, avatar.as_str());
-                let entry = NewEntry { kind, at: now_millis(), username, avatar, id: "", body };
+                let entry = NewEntry { kind, at: now_millis(), username, avatar, uid: None, id: "", body };
                 Line::Said(log.advance(), entry)
             }
             (Payload::Text(_), _) => return self.metrics.not_kept(),
@@ -115,6 +115,7 @@ impl ChatServer {
             at: place.at,
             username: face.nickname.as_str(),
             avatar: face.avatar.as_str(),
+            uid: face.uid.as_ref(),
             id: client_id.as_deref().unwrap_or_default(),
             body: &body,
         };
@@ -173,6 +174,7 @@ impl ChatServer {
         let private = Private {
             username: sender.face.nickname.as_str(),
             avatar: sender.face.avatar.as_str(),
+            uid: sender.face.uid.as_ref().map(PublicId::as_str),
             to: reader.face.nickname.as_str(),
             msg: &body,
             at,

@@ -6,6 +6,7 @@ use log::info;
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
 
 use super::{
+    names,
     rows::{RoomRow, room_by_id, save},
     schema::{self, Fault, int, meta, offset_of, round_id, set_meta},
     writer::Open,
@@ -92,6 +93,7 @@ impl Open {
                 old.rooms += 1;
             }
         }
+        names::sweep(&transaction, now)?;
         let gone = forget_empty(&transaction)?;
         old.emptied = gone.len();
         // Their offsets begin again, so they are another epoch's.

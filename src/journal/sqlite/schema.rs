@@ -69,6 +69,17 @@ pub(super) const MIGRATIONS: &[&str] = &[
     DELETE FROM meta WHERE key IN ('journal', 'epoch', 'crashed');
     ALTER TABLE rounds ADD COLUMN sum INTEGER;  -- CRC-32 of the other columns; none of rounds of version 1
     ",
+    "
+    -- Nicknames that are kept for their users.
+    CREATE TABLE names (
+        room TEXT NOT NULL,
+        key TEXT NOT NULL,          -- what all spellings have in common
+        name TEXT NOT NULL,
+        owner BLOB NOT NULL,        -- hash of the user's token
+        until INTEGER NOT NULL,     -- ms since 1970
+        PRIMARY KEY (room, key)
+    ) WITHOUT ROWID;
+    ",
 ];
 
 /// Something does not go.

@@ -99,6 +99,9 @@ impl Writer {
                 Write::Forget(room, answer) => {
                     drop(answer.send(self.attempt(|open, _| open.forget(&room))));
                 }
+                Write::Reserve(room, names, answer) => {
+                    drop(answer.send(self.attempt(|open, retention| open.reserve(&room, &names, retention))));
+                }
                 Write::Close(answer) => {
                     self.condition.close();
                     drop(answer.send(self.attempt(|open, _| open.close())));
@@ -315,7 +318,8 @@ impl Open {
         self.check_owner()?;
         let Some(room) = self.room(name)? else {
             let unknown = Epoch { id: self.epoch, starts: 1 };
-            return Ok(Position { epochs: vec![unknown], head: 0, keys: Vec::new() });
+            let names = self.names(name)?;
+            return Ok(Position { epochs: vec![unknown], head: 0, keys: Vec::new(), names });
         };
         self.check_head(&room)?;
         let said_in = self
@@ -337,7 +341,8 @@ impl Open {
             let packed = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
             keys.extend(packed.chunks_exact(KEY_LEN).filter_map(unpack_key));
         }
-        Ok(Position { epochs: with_silent_runs(said_in, &self.runs, room.head), head: room.head, keys })
+        let epochs = with_silent_runs(said_in, &self.runs, room.head);
+        Ok(Position { epochs, head: room.head, keys, names: self.names(name)? })
     }
 
     /// A head that is behind the last message would give offsets out again.

@@ -36,6 +36,8 @@ pub struct LoginSuccess {
     pub username: String,
     /// The face that others see.
     pub avatar: String,
+    /// What others know the user by beside the name.
+    pub uid: String,
     /// The room.
     pub room: String,
     /// The secret to come back with.

@@ -35,6 +35,10 @@ pub struct Somebody<'a> {
     pub username: &'a str,
     /// The face.
     pub avatar: &'a str,
+    /// What tells the user from others of the same name, a hash of the user's token; missing for guests and in messages that were
+    /// kept by earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<&'a str>,
     /// How many people are in the room now.
     pub count: usize,
     /// How many more came or went at once, whom no event names: the list of users has them.
@@ -49,6 +53,10 @@ pub struct UserRef<'a> {
     pub username: &'a str,
     /// The face.
     pub avatar: &'a str,
+    /// What tells the user from others of the same name, a hash of the user's token; missing for guests and in messages that were
+    /// kept by earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<&'a str>,
 }
 
 /// A message of the room: a text or a picture.
@@ -58,6 +66,10 @@ pub struct Said<'a> {
     pub username: &'a str,
     /// The speaker's face.
     pub avatar: &'a str,
+    /// What tells the user from others of the same name, a hash of the user's token; missing for guests and in messages that were
+    /// kept by earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<&'a str>,
     /// The text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub msg: Option<&'a str>,
@@ -83,6 +95,10 @@ pub struct Private<'a> {
     pub username: &'a str,
     /// The speaker's face.
     pub avatar: &'a str,
+    /// What tells the user from others of the same name, a hash of the user's token; missing for guests and in messages that were
+    /// kept by earlier versions.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub uid: Option<&'a str>,
     /// To whom.
     pub to: &'a str,
     /// The text.

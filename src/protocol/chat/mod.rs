@@ -216,6 +216,7 @@ mod tests {
         let said = Said {
             username: "a",
             avatar: "cat",
+            uid: None,
             msg: Some("hi"),
             img: None,
             offset: 3,

@@ -146,6 +146,7 @@ impl Conversation {
                 Answer::LoginSuccess(LoginSuccess {
                     username: entered.face.nickname.to_string(),
                     avatar: entered.face.avatar.to_string(),
+                    uid: entered.token.public_id().to_string(),
                     room,
                     token: entered.token.to_string(),
                     epoch,

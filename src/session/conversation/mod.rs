@@ -34,7 +34,7 @@ use crate::{
         messages::{Entered, Refusal, Reply, UsersPage},
         presence::Face,
     },
-    domain::{Nickname, RoomName, SessionId, Token},
+    domain::{Nickname, PublicId, RoomName, SessionId, Token},
     journal::{Entry, JournalError, Kind, NewEntry, Page, Range},
     protocol::{
         chat::{
@@ -373,7 +373,11 @@ impl Conversation {
         let users: Vec<_> = page
             .users
             .iter()
-            .map(|face| UserRef { username: face.nickname.as_str(), avatar: face.avatar.as_str() })
+            .map(|face| UserRef {
+                username: face.nickname.as_str(),
+                avatar: face.avatar.as_str(),
+                uid: face.uid.as_ref().map(PublicId::as_str),
+            })
             .collect();
         match ack {
             Some(number) => {
@@ -421,8 +425,8 @@ fn history_message(entry: &Entry) -> HistoryMessage<'_> {
 }
 
 fn as_new(entry: &Entry) -> NewEntry<'_> {
-    let Entry { kind, at, username, avatar, id, body, .. } = entry;
-    NewEntry { kind: *kind, at: *at, username, avatar, id, body }
+    let Entry { kind, at, username, avatar, uid, id, body, .. } = entry;
+    NewEntry { kind: *kind, at: *at, username, avatar, uid: uid.as_ref(), id, body }
 }
 
 /// What a client is told that makes rooms too fast.

@@ -104,7 +104,7 @@ impl Conversation {
         let presence = login.presence.unwrap_or_default();
         let arrival = Arrival {
             room,
-            face: Face { nickname, avatar },
+            face: Face { nickname, avatar, uid: None },
             token: token.or(own),
             since,
             wants_changes: Some(presence == Presence::Changes),
@@ -132,7 +132,7 @@ impl Conversation {
         let ticket = self.expect(Pending::Enter { ack, kind });
         let accepted = self.intake.accept(len);
         self.hold.set(true);
-        let session = self.session;
+        let (session, has_shown_token) = (self.session, self.has_shown_token);
         let Arrival { room, face, token, since, wants_changes } = arrival;
         self.worker.chat.do_send(Enter {
             session,
@@ -140,6 +140,7 @@ impl Conversation {
             room,
             face,
             token,
+            has_shown_token,
             spare,
             since,
             wants_changes,
@@ -150,6 +151,7 @@ impl Conversation {
 
     fn logout(&mut self, ack: Option<u64>) {
         self.user = None;
+        self.has_shown_token = false;
         self.catching_up = None;
         let ticket = self.expect(Pending::Depart { ack });
         self.worker.chat.do_send(Depart { session: self.session, ticket });
