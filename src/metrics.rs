@@ -6,6 +6,11 @@ use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use self::usage::Gauges;
+pub use self::usage::Usage;
+
+mod usage;
+
 /// Upper bounds of the relay histogram, in seconds.
 const RELAY_BUCKETS: [f64; 11] =
     [0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.1, 0.5, 2.5];
@@ -19,6 +24,10 @@ pub struct Metrics {
     started: Instant,
     registry: Registry,
     rooms: IntGauge,
+    kept_rooms: IntGauge,
+    gauges: Gauges,
+    used: IntGaugeVec,
+    bounds: IntGaugeVec,
     sessions: IntGaugeVec,
     messages_in: IntCounterVec,
     deliveries: IntCounter,
@@ -59,6 +68,19 @@ impl Metrics {
         let metrics = Self {
             started: Instant::now(),
             rooms: must(IntGauge::new("echoroom_rooms", "Rooms with somebody in them.")),
+            kept_rooms: must(IntGauge::new(
+                "echoroom_rooms_kept",
+                "Rooms that count against --max-rooms: those with members or history.",
+            )),
+            gauges: Gauges::default(),
+            used: must(IntGaugeVec::new(
+                Opts::new("echoroom_used", "How much of what a setting bounds is used: things, or bytes."),
+                &["what"],
+            )),
+            bounds: must(IntGaugeVec::new(
+                Opts::new("echoroom_bound", "How much of it may be used."),
+                &["what"],
+            )),
             sessions: must(IntGaugeVec::new(
                 Opts::new("echoroom_sessions", "Sessions open now, by protocol."),
                 &["protocol"],
@@ -134,8 +156,11 @@ impl Metrics {
     }
 
     fn register_all(&self) {
-        let collectors: [Box<dyn prometheus::core::Collector>; 18] = [
+        let collectors: [Box<dyn prometheus::core::Collector>; 21] = [
             Box::new(self.rooms.clone()),
+            Box::new(self.kept_rooms.clone()),
+            Box::new(self.used.clone()),
+            Box::new(self.bounds.clone()),
             Box::new(self.sessions.clone()),
             Box::new(self.messages_in.clone()),
             Box::new(self.deliveries.clone()),
@@ -219,9 +244,25 @@ impl Metrics {
         self.rooms_forgotten.inc();
     }
 
-    /// So many rooms have somebody in them.
-    pub fn set_rooms(&self, rooms: usize) {
-        self.rooms.set(i64::try_from(rooms).unwrap_or(i64::MAX));
+    /// Shows in `/metrics` and `/health` how much of something that a setting bounds is used.
+    pub fn watch(&self, gauge: impl Fn() -> Usage + Send + Sync + 'static) {
+        self.gauges.add(gauge);
+    }
+
+    /// How much of each thing that a setting bounds is used now.
+    pub fn usage(&self) -> Vec<Usage> {
+        self.gauges.read()
+    }
+
+    /// Rooms that count against the bound on rooms.
+    pub fn kept_rooms_gauge(&self) -> IntGauge {
+        self.kept_rooms.clone()
+    }
+
+    /// So many rooms have members, and so many count against the bound on rooms.
+    pub fn set_rooms(&self, occupied: usize, kept: usize) {
+        self.rooms.set(i64::try_from(occupied).unwrap_or(i64::MAX));
+        self.kept_rooms.set(i64::try_from(kept).unwrap_or(i64::MAX));
     }
 
     /// The journal takes messages, or not.
@@ -260,6 +301,10 @@ impl Metrics {
     /// # Errors
     /// A metric that cannot be encoded; a fault of ours.
     pub fn render(&self) -> Result<String, prometheus::Error> {
+        for Usage { what, used, bound, .. } in self.usage() {
+            self.used.with_label_values(&[what]).set(i64::try_from(used).unwrap_or(i64::MAX));
+            self.bounds.with_label_values(&[what]).set(i64::try_from(bound).unwrap_or(i64::MAX));
+        }
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }
@@ -284,7 +329,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.protocol("plain").sessions.inc();
         metrics.delivered(3, 30);
-        metrics.set_rooms(2);
+        metrics.set_rooms(2, 3);
         metrics.closed(1013);
         metrics.closed(4001);
         metrics.closed(4999);

@@ -15,8 +15,12 @@ use crate::{
     },
     config::{JournalKind, Settings},
     domain::WorkerId,
-    journal::{Journal, Retention, memory::MemoryJournal, sqlite::SqliteJournal},
-    metrics::Metrics,
+    journal::{
+        Journal, Retention,
+        memory::MemoryJournal,
+        sqlite::{self, SqliteJournal},
+    },
+    metrics::{Metrics, Usage},
     parts::Parts,
     routes::host::Hosts,
     session::{
@@ -65,7 +69,7 @@ impl Node {
         let budget = Budget::with(settings.max_memory().get(), settings.max_intake_total.get());
         let metrics = Arc::new(Metrics::new());
         let parts = Arc::<Parts>::default();
-        Ok(Self {
+        let node = Self {
             journal: open_journal(&settings, &parts)?,
             avatars: Arc::new(AvatarStore::new(settings.avatar_bytes.get())),
             engine: Engine::new(
@@ -89,7 +93,39 @@ impl Node {
             chat: OnceLock::new(),
             owner_key: Arc::default(),
             workers_started: AtomicUsize::new(0),
-        })
+        };
+        node.watch_usage();
+        Ok(node)
+    }
+
+    /// Has `/health` and `/metrics` show how much of each bound is used.
+    fn watch_usage(&self) {
+        let usage = |what, used: usize, bound: usize, refuses| Usage {
+            what,
+            used: used as u64,
+            bound: bound as u64,
+            refuses,
+        };
+        let (admission, max_sessions) = (Arc::clone(&self.admission), self.settings.max_sessions.get());
+        self.metrics.watch(move || usage("sessions", admission.sessions(), max_sessions, true));
+        let connections = Arc::clone(&self.connections);
+        self.metrics.watch(move || usage("connections", connections.used(), connections.bound(), true));
+        let (rooms, max_rooms) = (self.metrics.kept_rooms_gauge(), self.settings.max_rooms.get() as u64);
+        self.metrics.watch(move || Usage {
+            what: "rooms",
+            used: rooms.get().unsigned_abs(),
+            bound: max_rooms,
+            refuses: false,
+        });
+        let budget = Arc::clone(&self.budget);
+        self.metrics.watch(move || usage("memory", budget.used(), budget.bound(), true));
+        let avatars = Arc::clone(&self.avatars);
+        self.metrics.watch(move || usage("avatars", avatars.used(), avatars.bound(), false));
+        if self.settings.journal == JournalKind::Sqlite {
+            let (folder, bound) = (self.settings.data_dir.clone(), self.settings.max_data_size.get() as u64);
+            let used = move || sqlite::size_of(&folder);
+            self.metrics.watch(move || Usage { what: "disk", used: used(), bound, refuses: false });
+        }
     }
 
     /// Starts what a worker needs. To be called on the worker's own thread; the first to come starts the chat server

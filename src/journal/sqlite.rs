@@ -124,6 +124,16 @@ impl SqliteJournal {
     }
 }
 
+/// Bytes of the journal's files in a folder; 0 if there are none.
+pub fn size_of(folder: &Path) -> u64 {
+    let size = |suffix: &str| {
+        let mut file = Place::new(folder).file.into_os_string();
+        file.push(suffix);
+        std::fs::metadata(file).map_or(0, |metadata| metadata.len())
+    };
+    size("") + size("-wal")
+}
+
 /// Lets all messages of a room go from the journal in `folder`, which no server may be using.
 ///
 /// # Errors

@@ -1,6 +1,6 @@
 //! `GET /health`: is the server well?
 
-use std::time::Duration;
+use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use actix_web::{HttpResponse, rt::time::timeout, web};
 use serde::Serialize;
@@ -17,8 +17,8 @@ const PATIENCE: Duration = Duration::from_secs(2);
 /// The body of the answer.
 #[derive(Debug, Serialize)]
 struct Health {
-    /// `ok`, or what is wrong.
-    status: &'static str,
+    /// `ok`, `full`, or what is wrong.
+    status: Cow<'static, str>,
     version: &'static str,
     uptime_seconds: u64,
     /// Sessions open at every door.
@@ -29,22 +29,41 @@ struct Health {
     /// Rooms with somebody in them; missing if the chat server does not answer.
     #[serde(skip_serializing_if = "Option::is_none")]
     rooms: Option<usize>,
+    /// What is full, by its name in `usage`: one more client is refused.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    full: Vec<&'static str>,
+    /// How much of what the settings bound is used.
+    usage: BTreeMap<&'static str, Share>,
 }
 
-/// 200 if the server is well; 503 if its chat server does not answer, if messages cannot be kept or what was kept is damaged,
+/// How much of one bound is used: things, or bytes.
+#[derive(Debug, Serialize)]
+struct Share {
+    used: u64,
+    bound: u64,
+}
+
+/// 200 if the server is well, also if it is full: what it serves, it serves well. 503 if its chat server does not answer, if a part that all clients
+/// share has died, if messages cannot be kept or what was kept is damaged,
 /// or if it is about to stop.
 pub async fn health(worker: web::Data<Worker>) -> HttpResponse {
     let summary = summary(&worker).await;
-    let status = match &summary {
-        Some(_) if worker.admission.is_draining() => "draining",
+    let usage = worker.metrics.usage();
+    let full: Vec<_> = usage.iter().filter(|usage| usage.is_full()).map(|usage| usage.what).collect();
+    let dead = worker.parts.dead();
+    let status: Cow<'static, str> = match &summary {
+        _ if !dead.is_empty() => format!("{} has died", dead.join(", ")).into(),
+        Some(_) if worker.admission.is_draining() => "draining".into(),
         Some(Summary { journal_fault: Some(JournalError::Unavailable(_)), .. }) => {
-            "the journal is not available"
+            "the journal is not available".into()
         }
         Some(Summary { journal_fault: Some(JournalError::Damaged(_)), .. })
-        | Some(Summary { journal_damage: Some(_), .. }) => "the journal is damaged",
-        Some(_) => "ok",
-        None => "the chat server does not answer",
+        | Some(Summary { journal_damage: Some(_), .. }) => "the journal is damaged".into(),
+        Some(_) if !full.is_empty() => "full".into(),
+        Some(_) => "ok".into(),
+        None => "the chat server does not answer".into(),
     };
+    let is_well = status == "ok" || status == "full";
     let health = Health {
         status,
         version: env!("CARGO_PKG_VERSION"),
@@ -52,8 +71,13 @@ pub async fn health(worker: web::Data<Worker>) -> HttpResponse {
         sessions: worker.admission.sessions(),
         rooms: summary.as_ref().map(|summary| summary.rooms),
         journal: summary.map(journal),
+        full,
+        usage: usage
+            .iter()
+            .map(|usage| (usage.what, Share { used: usage.used, bound: usage.bound }))
+            .collect(),
     };
-    let mut response = if status == "ok" { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
+    let mut response = if is_well { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.insert_header(("Cache-Control", "no-store")).json(health)
 }
 

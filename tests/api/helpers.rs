@@ -108,6 +108,16 @@ impl TestServer {
         answer
     }
 
+    /// The answer to a POST without a body, whole.
+    pub async fn post_raw(&self, path: &str) -> String {
+        let mut raw = self.connect_tcp().await;
+        let (host, end) = (self.address, "Content-Length: 0\r\nConnection: close\r\n\r\n");
+        raw.send(format!("POST {path} HTTP/1.1\r\nHost: {host}\r\n{end}").as_bytes()).await;
+        let mut answer = String::new();
+        soon("an answer", raw.stream.read_to_string(&mut answer)).await.expect("UTF-8");
+        answer
+    }
+
     /// A client that has only connected.
     pub async fn connect_tcp(&self) -> RawClient {
         let stream = soon("a connection", TcpStream::connect(self.address)).await.expect("connected");

@@ -179,7 +179,7 @@ impl ChatServer {
             }
         }
         self.retire(id);
-        self.metrics.set_rooms(self.rooms.occupied());
+        self.metrics.set_rooms(self.rooms.occupied(), self.rooms.count());
         match fault {
             // The other rooms need not be.
             Some(JournalError::Damaged(_)) => self.note_damage(),

@@ -251,7 +251,7 @@ impl Handler<Join> for ChatServer {
             self.hear(session, room);
             self.open_book(room, ctx);
         }
-        self.metrics.set_rooms(self.rooms.occupied());
+        self.metrics.set_rooms(self.rooms.occupied(), self.rooms.count());
     }
 }
 
@@ -262,7 +262,7 @@ impl Handler<Leave> for ChatServer {
         if let Some(leave) = self.wait_behind_login(leave.session, leave) {
             self.end(leave);
         }
-        self.metrics.set_rooms(self.rooms.occupied());
+        self.metrics.set_rooms(self.rooms.occupied(), self.rooms.count());
         self.count_turn(ctx);
     }
 }
@@ -281,7 +281,7 @@ impl Handler<Enter> for ChatServer {
 
     fn handle(&mut self, enter: Enter, ctx: &mut Self::Context) {
         self.enter(enter, ctx);
-        self.metrics.set_rooms(self.rooms.occupied());
+        self.metrics.set_rooms(self.rooms.occupied(), self.rooms.count());
         self.count_turn(ctx);
     }
 }
@@ -343,7 +343,7 @@ impl Handler<Depart> for ChatServer {
         self.release_name(session, ctx);
         self.part(session);
         self.reply(session, ticket, Reply::Departed);
-        self.metrics.set_rooms(self.rooms.occupied());
+        self.metrics.set_rooms(self.rooms.occupied(), self.rooms.count());
         self.count_turn(ctx);
     }
 }
