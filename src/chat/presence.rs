@@ -141,7 +141,7 @@ impl Presence {
     }
 
     fn tidy_looks(&mut self, fresh: &NicknameKey, now: Instant) {
-        let names_in_use = self.users.len() + self.held.by_name.len() + self.reserved.len() + 1;
+        let names_in_use = self.users.len() + self.held.by_name.len() + self.reserved.count() + 1;
         self.looks.tidy(names_in_use, |other| {
             other == fresh
                 || self.users.contains_key(other)

@@ -101,7 +101,7 @@ impl Reservations {
     }
 
     /// How many there are.
-    pub fn len(&self) -> usize {
+    pub fn count(&self) -> usize {
         self.by_name.len()
     }
 }
@@ -138,7 +138,7 @@ mod tests {
         assert!(!names.is_anothers(&key, None, now + DAY));
         let changes = names.reserve(reservation("Ann", 2, now + 2 * DAY), now + DAY, 9);
         assert_eq!(changes.reserved.len(), 1, "another may have it then");
-        assert_eq!((names.len(), names.by_owner.len()), (1, 1));
+        assert_eq!((names.count(), names.by_owner.len()), (1, 1));
     }
 
     #[test]
@@ -175,6 +175,6 @@ mod tests {
         names.reserve(reservation("Ann", 1, now + DAY), now, 9);
         assert_eq!(names.release(&name("Ann").key(), &owner(2)), None);
         assert_eq!(names.release(&name("Ann").key(), &owner(1)), Some(name("Ann")));
-        assert_eq!((names.len(), names.by_owner.len()), (0, 0));
+        assert_eq!((names.count(), names.by_owner.len()), (0, 0));
     }
 }
