@@ -25,7 +25,7 @@
 //!
 //! `use crate::` points down or stays on its floor's own folder, and a test checks it:
 //!
-//! `app` > `routes` `http` > `session` > `chat` > `journal` > `domain` `protocol` `config` `metrics` `logging` `parts`
+//! `app` > `routes` `http` > `session` > `chat` > `journal` > `domain` `protocol` `config` `metrics` `parts` > `logging`
 //!
 //! When a lower floor must speak to an upper one, it holds a `Recipient` of a message that it defines itself:
 //! `chat` defines [`Delivery`](chat::Delivery), sessions handle it. Or a trait that it defines, within one thread.

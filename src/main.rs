@@ -12,6 +12,7 @@ use echoroom::{
     config::{self, Cli, CliError, Command, Settings},
     domain::RoomName,
     journal::sqlite,
+    logging,
 };
 
 /// Messages of many KiB come and go all the time. The system's allocator gives their memory back to the kernel and takes
@@ -56,8 +57,13 @@ fn main() -> ExitCode {
 }
 
 fn serve(settings: Settings) -> ExitCode {
-    env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn"))
-        .init();
+    let logger =
+        env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn"))
+            .build();
+    let max_level = logger.filter();
+    if let Err(error) = logging::install(Box::new(logger), max_level) {
+        return fail(1, &format!("no log: {error}"));
+    }
     for name in config::unknown_variables() {
         log::warn!("the environment variable {name} is set, but there is no such setting");
     }

@@ -5,8 +5,37 @@ use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Settings;
 
-/// Descriptors beside connections, at most: files, wake-up pipes, logs.
-const MAX_SPARE: u64 = 256;
+/// Descriptors beside those of the connections that are served: an eighth of all, but at least the one number, if there
+/// are twice as many, and at most the other. Half of them are for connections over a bound, a quarter for connections that
+/// have just come or are about to go, the rest for files, wake-up pipes, and logs.
+const SPARE: (u64, u64) = (256, 1024);
+
+/// How many connections there are descriptors for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Room {
+    /// Those that are served.
+    pub(super) connections: usize,
+    /// Those over each bound, which are told so.
+    pub(super) surplus: usize,
+    /// Those that no worker knows yet, or that one has just closed.
+    pub(super) coming: usize,
+}
+
+impl Room {
+    /// What the settings ask for, as far as there are descriptors for it. A connection that there is none for could be
+    /// neither accepted nor told why.
+    pub(super) fn of(settings: &Settings, descriptors: u64) -> Self {
+        let spare = (descriptors / 8).clamp(SPARE.0, SPARE.1).min(descriptors / 2);
+        let possible = usize::try_from(descriptors - spare).unwrap_or(usize::MAX).max(1);
+        let quarter = usize::try_from(spare / 4).unwrap_or(1).max(1);
+        Self { connections: settings.max_connections().min(possible), surplus: quarter, coming: quarter }
+    }
+
+    /// All of them.
+    pub(super) fn in_all(&self) -> usize {
+        self.connections.saturating_add(2 * self.surplus + self.coming)
+    }
+}
 
 /// Takes as many descriptors as the system lets the process have, and gives back how many that is.
 pub(super) fn raise_limit() -> u64 {
@@ -18,16 +47,9 @@ pub(super) fn raise_limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-/// The connections that the settings ask for, as far as there are descriptors for them. A connection that there is none
-/// for could be neither accepted nor told why.
-pub(super) fn max_connections(settings: &Settings, descriptors: u64) -> usize {
-    let possible = descriptors - MAX_SPARE.min(descriptors / 4);
-    settings.max_connections().min(usize::try_from(possible).unwrap_or(usize::MAX))
-}
-
 /// Warns of settings that there are too few descriptors for.
 pub(super) fn warn_if_short(settings: &Settings, descriptors: u64) {
-    let possible = max_connections(settings, descriptors);
+    let possible = Room::of(settings, descriptors).connections;
     let asked = [
         ("--max-sessions (ECHOROOM_MAX_SESSIONS)", Some(settings.max_sessions)),
         ("--max-connections (ECHOROOM_MAX_CONNECTIONS)", settings.max_connections),
@@ -49,15 +71,23 @@ mod tests {
     #[test]
     fn connections_leave_descriptors_for_all_else() {
         let settings = Settings::default();
-        assert_eq!(max_connections(&settings, u64::MAX), 110_000);
-        assert_eq!(max_connections(&settings, 4096), 4096 - 256);
-        assert_eq!(max_connections(&settings, 300), 225);
+        for (descriptors, connections, surplus) in [
+            (u64::MAX, 110_000, 256),
+            (65_536, 65_536 - 1024, 256),
+            (1024, 768, 64),
+            (300, 150, 37),
+            (8, 4, 1),
+        ] {
+            let room = Room::of(&settings, descriptors);
+            assert_eq!((room.connections, room.surplus), (connections, surplus), "{descriptors}");
+            assert!(room.in_all() as u64 <= descriptors, "{descriptors}");
+        }
     }
 
     #[test]
     fn a_bound_that_is_set_holds_if_there_are_descriptors_for_it() {
         let settings = Settings { max_connections: std::num::NonZeroUsize::new(50), ..Settings::default() };
-        assert_eq!(max_connections(&settings, 1024), 50);
-        assert_eq!(max_connections(&settings, 60), 45);
+        assert_eq!(Room::of(&settings, 1024).connections, 50);
+        assert_eq!(Room::of(&settings, 60).connections, 30);
     }
 }

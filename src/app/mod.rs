@@ -17,6 +17,7 @@ use actix_web::rt::{
 };
 use log::{error, info, warn};
 
+use self::descriptors::Room;
 pub use self::{key::Key, node::Node};
 use crate::{
     chat::{CloseJournal, DismissAll},
@@ -33,8 +34,8 @@ mod node;
 mod page;
 mod service;
 
-/// How often refusals that had no line in the log are told.
-const REFUSALS_EVERY: Duration = Duration::from_secs(60);
+/// How often the log says how many lines were left out.
+const REPORT_EVERY: Duration = Duration::from_secs(60);
 
 /// How often a server that stops looks whether all sessions have left.
 const DRAIN_STEP: Duration = Duration::from_millis(10);
@@ -133,15 +134,15 @@ impl Application {
         page::check(&settings)?;
         let address = SocketAddr::from((settings.bind, settings.port));
         let descriptors = descriptors::raise_limit();
-        let max_connections = descriptors::max_connections(&settings, descriptors);
-        let node = Arc::new(Node::with_connections(settings, max_connections)?);
+        let room = Room::of(&settings, descriptors);
+        let node = Arc::new(Node::with_room(settings, room)?);
         let metrics = node.settings.metrics_bind.map(|address| serve_metrics(&node, address)).transpose()?;
         let settings = &node.settings;
         let bind_error = |source| StartError::Bind { address, source };
         let listener = service::listen(address).map_err(bind_error)?;
         descriptors::warn_if_short(settings, descriptors);
         let address = listener.local_addr().map_err(bind_error)?;
-        let server = service::serve(&node, listener).map_err(bind_error)?;
+        let server = service::serve(&node, listener, room).map_err(bind_error)?;
         leave_key(&node, address);
         Ok(Self { server, node, address, metrics })
     }
@@ -197,8 +198,8 @@ impl Application {
         });
         let reporting = rt::spawn(async {
             loop {
-                rt::time::sleep(REFUSALS_EVERY).await;
-                logging::report_refusals();
+                rt::time::sleep(REPORT_EVERY).await;
+                logging::report_left_out();
             }
         });
         let outcome = self.server.await;

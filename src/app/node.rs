@@ -8,6 +8,7 @@ use std::sync::{
 use actix::Addr;
 use actix_web::web;
 
+use super::descriptors::Room;
 use super::{JournalStartError, StartError};
 use crate::{
     chat::{
@@ -59,12 +60,12 @@ impl Node {
     /// # Errors
     /// A setting is wrong, or the journal cannot be used.
     pub fn new(settings: Settings) -> Result<Self, StartError> {
-        let max_connections = settings.max_connections();
-        Self::with_connections(settings, max_connections)
+        let room = Room::of(&settings, u64::MAX);
+        Self::with_room(settings, room)
     }
 
-    /// A node that takes `max_connections`, which may be fewer than its settings ask for.
-    pub(super) fn with_connections(settings: Settings, max_connections: usize) -> Result<Self, StartError> {
+    /// A node with room for connections, which may be for fewer than its settings ask for.
+    pub(super) fn with_room(settings: Settings, room: Room) -> Result<Self, StartError> {
         settings.check()?;
         let budget = Budget::with(settings.max_memory().get(), settings.max_intake_total.get());
         let metrics = Arc::new(Metrics::new());
@@ -80,13 +81,14 @@ impl Node {
             ),
             parts,
             budget,
-            admission: Admission::new(settings.max_sessions.get(), settings.max_sessions_per_address),
+            admission: Admission::of(&settings),
             connections: Connections::new(
-                max_connections,
+                room.connections,
                 settings.max_connections_per_address,
                 settings.trusted_proxy.clone(),
+                room.surplus,
             ),
-            lessons: Lessons::new(settings.max_lessons.get()),
+            lessons: Lessons::new(settings.max_lessons.get(), settings.max_lessons_per_address),
             hosts: Arc::new(Hosts::of(&settings, Arc::clone(&metrics))),
             settings: Arc::new(settings),
             metrics,

@@ -4,6 +4,7 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
+    num::NonZeroUsize,
     sync::Arc,
 };
 
@@ -18,7 +19,7 @@ use actix_web::{
 };
 use socket2::{Domain, Protocol, Socket, Type};
 
-use super::Node;
+use super::{Node, descriptors::Room};
 use crate::{
     config::PerAddress,
     http::{self, Patience},
@@ -32,15 +33,17 @@ const BACKLOG: i32 = 4096;
 /// Connections to the address of the metrics at a time.
 const MAX_METRICS_CONNECTIONS: usize = 256;
 
-/// The server's own bound on connections, at which it would stop to accept without a word; ours is below it.
-const UNBOUNDED: usize = usize::MAX >> 1;
+/// And over that number.
+const METRICS_SURPLUS: usize = 16;
 
 /// Starts the workers behind a listener.
-pub(super) fn serve(node: &Arc<Node>, listener: TcpListener) -> io::Result<Server> {
-    let mut server = Server::build().max_concurrent_connections(UNBOUNDED).disable_signals();
-    if let Some(workers) = node.settings.workers {
-        server = server.workers(workers.get());
-    }
+pub(super) fn serve(node: &Arc<Node>, listener: TcpListener, room: Room) -> io::Result<Server> {
+    let workers = node.settings.workers.or_else(|| std::thread::available_parallelism().ok());
+    let workers = workers.map_or(2, NonZeroUsize::get);
+    // Where this is reached no connection is accepted until another ends: only for the moment in which connections over
+    // our own bounds are told so.
+    let of_each = room.in_all().div_ceil(workers);
+    let server = Server::build().max_concurrent_connections(of_each).disable_signals().workers(workers);
     let node = Arc::clone(node);
     let server = server.listen("echoroom", listener, move || {
         let worker = node.start_worker();
@@ -59,8 +62,9 @@ pub(super) fn serve(node: &Arc<Node>, listener: TcpListener) -> io::Result<Serve
 pub(super) fn serve_metrics(node: &Arc<Node>, listener: TcpListener) -> io::Result<Server> {
     let node = Arc::clone(node);
     let patience = Patience::of(&node.settings);
-    let connections = Connections::new(MAX_METRICS_CONNECTIONS, PerAddress::for_all(0), Vec::new());
-    let server = Server::build().max_concurrent_connections(UNBOUNDED).disable_signals().workers(1);
+    let (unbounded, surplus) = (PerAddress::for_all(0), METRICS_SURPLUS);
+    let connections = Connections::new(MAX_METRICS_CONNECTIONS, unbounded, Vec::new(), surplus);
+    let server = Server::build().disable_signals().workers(1);
     let server = server.listen("metrics", listener, move || {
         let metrics = Arc::clone(&node.metrics);
         let configure = |cfg: &mut ServiceConfig| routes::configure_metrics(cfg, metrics);

@@ -237,6 +237,7 @@ fn counts(settings: &Settings) -> Result<(), SettingError> {
         ("max-fragments", settings.max_fragments.get() as u64, MOST_OF_A_KIND),
         ("recovery-sockets", settings.recovery_sockets.get() as u64, MOST_OF_A_KIND),
         ("rate-burst", settings.rate_burst.into(), MOST_OF_A_KIND),
+        ("handshake-burst", settings.handshake_burst.get().into(), MOST_OF_A_KIND),
         ("max-sessions", settings.max_sessions.get() as u64, MOST_OF_A_KIND),
         ("max-connections", settings.max_connections() as u64, MOST_OF_A_KIND + 10_000),
         ("max-connections", settings.max_connections() as u64, MOST_CONNECTIONS),
@@ -390,7 +391,7 @@ fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroUsize;
+    use std::num::{NonZeroU32, NonZeroUsize};
 
     use super::*;
 
@@ -429,6 +430,7 @@ mod tests {
             ("recovery-sockets", |s| s.recovery_sockets = NonZeroUsize::MAX),
             ("rate-burst", |s| s.rate_burst = 0),
             ("rate-burst", |s| s.rate_burst = u32::MAX),
+            ("handshake-burst", |s| s.handshake_burst = NonZeroU32::MAX),
             ("max-sessions", |s| s.max_sessions = NonZeroUsize::MAX),
             ("max-rooms", |s| s.max_rooms = NonZeroUsize::MAX),
             ("remembered-ids", |s| s.remembered_ids = NonZeroUsize::MAX),

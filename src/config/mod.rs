@@ -4,7 +4,7 @@ use std::{
     ffi::OsString,
     fmt::Display,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    num::NonZeroUsize,
+    num::{NonZeroU32, NonZeroUsize},
     path::PathBuf,
     str::FromStr,
 };
@@ -30,7 +30,7 @@ const PLATFORM_PORT: &str = "PORT";
 
 /// The defaults of [`Settings`], once for the command line and once for tests.
 pub(crate) mod defaults {
-    use std::time::Duration;
+    use std::{num::NonZeroU32, time::Duration};
 
     use super::{ByteSize, PerAddress, Period, PeriodOrOff};
 
@@ -80,9 +80,13 @@ pub(crate) mod defaults {
     pub(super) const RATE_PATIENCE: Period = Period(Duration::from_secs(10));
     pub(super) const MAX_SESSIONS: usize = 100_000;
     pub(super) const MAX_SESSIONS_PER_ADDRESS: PerAddress = PerAddress::for_public(1000);
+    pub(super) const HANDSHAKE_RATE: PerAddress = PerAddress::for_public(50);
+    // A room full of Socket.IO clients behind one address, back after a restart: each asks twice.
+    pub(super) const HANDSHAKE_BURST: NonZeroU32 = NonZeroU32::new(2000).expect("a default is not zero");
     pub(super) const MAX_ROOMS: usize = 10_000;
     pub(super) const MAX_NEW_ROOMS_PER_MINUTE: PerAddress = PerAddress::for_public(60);
     pub(super) const MAX_LESSONS: usize = 64;
+    pub(super) const MAX_LESSONS_PER_ADDRESS: PerAddress = PerAddress::for_public(32);
     pub(super) const PING_INTERVAL: Period = Period(Duration::from_secs(25));
     pub(super) const PING_TIMEOUT: Period = Period(Duration::from_secs(20));
     pub(super) const STALL_TIMEOUT: Period = Period(Duration::from_secs(20));
@@ -367,6 +371,15 @@ pub struct Settings {
           default_value_t = default::MAX_SESSIONS_PER_ADDRESS)]
     pub max_sessions_per_address: PerAddress,
 
+    /// Sessions a second that one address may ask for, at any door, granted or not; more get 429. As
+    /// --max-sessions-per-address
+    #[arg(long, env = "ECHOROOM_HANDSHAKE_RATE", value_name = "COUNT", default_value_t = default::HANDSHAKE_RATE)]
+    pub handshake_rate: PerAddress,
+
+    /// Sessions that it may ask for at once after a pause
+    #[arg(long, env = "ECHOROOM_HANDSHAKE_BURST", value_name = "COUNT", default_value_t = default::HANDSHAKE_BURST)]
+    pub handshake_burst: NonZeroU32,
+
     /// Address or network (10.0.0.0/8) of a proxy whose X-Forwarded-For is believed; repeatable
     #[arg(long, env = "ECHOROOM_TRUSTED_PROXY", value_name = "NETWORK", value_delimiter = ',')]
     pub trusted_proxy: Vec<Network>,
@@ -393,6 +406,11 @@ pub struct Settings {
     /// Lessons with a connection at a time; one more gets 503
     #[arg(long, env = "ECHOROOM_MAX_LESSONS", value_name = "COUNT", default_value_t = nonzero(default::MAX_LESSONS))]
     pub max_lessons: NonZeroUsize,
+
+    /// Lessons with a connection at a time from one address; as --max-sessions-per-address
+    #[arg(long, env = "ECHOROOM_MAX_LESSONS_PER_ADDRESS", value_name = "COUNT",
+          default_value_t = default::MAX_LESSONS_PER_ADDRESS)]
+    pub max_lessons_per_address: PerAddress,
 
     /// How often a session is pinged
     #[arg(long, env = "ECHOROOM_PING_INTERVAL", value_name = "TIME", default_value_t = default::PING_INTERVAL)]
@@ -503,12 +521,15 @@ impl Default for Settings {
             rate_patience: default::RATE_PATIENCE,
             max_sessions: nonzero(default::MAX_SESSIONS),
             max_sessions_per_address: default::MAX_SESSIONS_PER_ADDRESS,
+            handshake_rate: default::HANDSHAKE_RATE,
+            handshake_burst: default::HANDSHAKE_BURST,
             trusted_proxy: Vec::new(),
             max_rooms: nonzero(default::MAX_ROOMS),
             max_new_rooms_per_minute: default::MAX_NEW_ROOMS_PER_MINUTE,
             room_list: Switch::On,
             lessons: Switch::On,
             max_lessons: nonzero(default::MAX_LESSONS),
+            max_lessons_per_address: default::MAX_LESSONS_PER_ADDRESS,
             ping_interval: default::PING_INTERVAL,
             ping_timeout: default::PING_TIMEOUT,
             stall_timeout: default::STALL_TIMEOUT,
@@ -697,7 +718,9 @@ mod tests {
     #[test]
     fn every_number_has_a_largest_value() {
         // Any count is a bound that can be compared with.
-        let unbounded = |flag: &str| flag.ends_with("-per-address") || flag.ends_with("-per-minute");
+        let unbounded = |flag: &str| {
+            flag.ends_with("-per-address") || flag.ends_with("-per-minute") || flag == "handshake-rate"
+        };
         let command = Cli::command();
         let mut found = 0;
         for arg in command.get_arguments() {

@@ -102,7 +102,8 @@ where
     let wire = Wire::new(stream)?;
     let _place = match shared.connections.admit(peer.ip()) {
         Ok(place) => place,
-        Err(surplus) => return surplus::answer(shared, wire, peer, surplus).await,
+        // Boxed, so that the connections that are served need no room for it.
+        Err(surplus) => return Box::pin(surplus::answer(shared, wire, peer, surplus)).await,
     };
     // Boxed, so that its memory goes when a session takes the connection over.
     let conversation = Box::pin(async {

@@ -32,7 +32,13 @@ where
     let patience = Patience { head: PATIENCE, body: PATIENCE, stall: PATIENCE, ..shared.patience };
     let connection = Connection::new(Rc::clone(&wire), peer, patience, shared.codec.clone());
     let answered = async {
-        let Some(request) = connection.next_request(true).await? else { return Ok(()) };
+        let request = tokio::select! {
+            // One that has asked is answered.
+            biased;
+            request = connection.next_request(true) => request?,
+            _ = is_too_many => None,
+        };
+        let Some(request) = request else { return Ok(()) };
         if PATHS.contains(&request.path()) {
             connection.answer_last(&shared.routes, request).await?;
         } else {
@@ -41,10 +47,7 @@ where
         wire.linger().await;
         io::Result::Ok(())
     };
-    let outcome = tokio::select! {
-        outcome = timeout(PATIENCE, answered) => outcome.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into())),
-        _ = is_too_many => Ok(()),
-    };
+    let outcome = timeout(PATIENCE, answered).await.unwrap_or_else(|_| Err(io::ErrorKind::TimedOut.into()));
     wire.close();
     outcome
 }

@@ -13,6 +13,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 use super::in_words;
 use crate::{
     domain::RoomNameError,
+    logging::Shown,
     session::{admission::Full, lesson::TooManyLessons},
 };
 
@@ -29,7 +30,7 @@ const RETRY_AFTER: &str = "5";
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// Not a GET.
-    #[error("a WebSocket handshake is a GET request, not {0}")]
+    #[error("a WebSocket handshake is a GET request, not {}", Shown(.0.as_str()))]
     Method(Method),
     /// HTTP/1.0 cannot upgrade.
     #[error("a WebSocket handshake needs HTTP/1.1")]
@@ -63,15 +64,15 @@ pub enum Refusal {
     OtherSubprotocol(&'static str),
     /// A page of another site.
     #[error(
-        "pages of the origin {origin:?} may not connect here; the setting --allow-origin (ECHOROOM_ALLOW_ORIGIN) \
-         would allow it"
+        "pages of the origin {:?} may not connect here; the setting --allow-origin (ECHOROOM_ALLOW_ORIGIN) would allow it",
+        Shown(origin)
     )]
     ForeignOrigin {
         /// The `Origin` header.
         origin: String,
     },
     /// The part behind the `?` cannot be read.
-    #[error("the query cannot be read: {0}")]
+    #[error("the query cannot be read: {}", Shown(&.0.to_string()))]
     BadQuery(QueryPayloadError),
     /// `?room=` is no room name.
     #[error("?room=: {0}")]
@@ -104,6 +105,7 @@ impl Refusal {
             Self::NoChat => "chat server",
             Self::Full(Full::Sessions) => "sessions",
             Self::Full(Full::Address) => "address",
+            Self::Full(Full::TooOften) => "handshake_rate",
             Self::Full(Full::Draining) => "draining",
             Self::TooManyLessons(_) => "lessons",
             Self::Method(_)
@@ -127,6 +129,7 @@ impl ResponseError for Refusal {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
             Self::NoUpgrade | Self::OtherVersion => StatusCode::UPGRADE_REQUIRED,
             Self::ForeignOrigin { .. } => StatusCode::FORBIDDEN,
+            Self::Full(Full::TooOften) => StatusCode::TOO_MANY_REQUESTS,
             Self::TooManyRooms
             | Self::TooManyNewRooms
             | Self::NoChat

@@ -16,10 +16,11 @@ use super::{
     handshake::{self, Refusal},
     in_words,
     origin::Leniency,
-    websocket,
+    peer, websocket,
 };
 use crate::{
     config::{self, Switch},
+    logging::Shown,
     session::{
         Door, Worker,
         lesson::{
@@ -115,7 +116,7 @@ async fn slow_client(
     let Some(expected) = worker.lessons.take_expected(&name) else {
         return Ok(in_words(HttpResponse::NotFound(), "No slow client of that name is expected"));
     };
-    let admitted = websocket::check(&req, &worker, Leniency::Strict).and_then(|_| {
+    let admitted = websocket::check_uncounted(&req, &worker, Leniency::Strict).and_then(|_| {
         // The server is nobody's address.
         let admitted = worker.admission.admit(None).map_err(Refusal::Full)?;
         let (door, watch) = (Door::Plain(expected.room), Some(expected.watch));
@@ -133,10 +134,10 @@ fn teach<F: Future<Output = ()>>(
 ) -> Result<HttpResponse, Error> {
     let begin = || -> Result<Place, Refusal> {
         websocket::check(req, worker, Leniency::Strict)?;
-        Ok(worker.lessons.begin()?)
+        Ok(worker.lessons.begin(peer::address(req, &worker.settings.trusted_proxy))?)
     };
     let place = begin().inspect_err(|refusal| {
-        debug!("refused a request at {}: {refusal}", req.path());
+        debug!("refused a request at {}: {refusal}", Shown(req.path()));
         worker.metrics.refused(refusal.word());
     })?;
     lesson::open(req, payload, place, &worker.settings, lesson).map_err(ErrorInternalServerError)

@@ -4,7 +4,10 @@ use std::net::IpAddr;
 
 use actix_web::{HttpRequest, http::header::HeaderMap};
 
-use crate::config::Network;
+use crate::{config::Network, logging};
+
+/// The header in which proxies say whom they forward for.
+const FORWARDED_FOR: &str = "x-forwarded-for";
 
 /// Headers that proxies add; those that begin with `x-forwarded-` beside them.
 const OF_PROXIES: [&str; 3] = ["forwarded", "via", "x-real-ip"];
@@ -25,13 +28,22 @@ pub fn is_of_this_machine(req: &HttpRequest) -> bool {
 /// there for itself. Only a peer that `--trusted-proxy` names is believed.
 pub fn address(req: &HttpRequest, trusted: &[Network]) -> Option<IpAddr> {
     let peer = req.peer_addr()?.ip().to_canonical();
-    Some(forwarded(req.headers(), peer, trusted))
+    let has_hops = req.headers().contains_key(FORWARDED_FOR);
+    if has_hops && !trusted.iter().any(|network| network.contains(peer)) {
+        logging::refused(
+            "--trusted-proxy (ECHOROOM_TRUSTED_PROXY)",
+            format_args!(
+                "{peer} sends X-Forwarded-For, but is no proxy that this setting names: what it forwards counts as its own"
+            ),
+        );
+    }
+    Some(if has_hops { forwarded(req.headers(), peer, trusted) } else { peer })
 }
 
 fn forwarded(headers: &HeaderMap, peer: IpAddr, trusted: &[Network]) -> IpAddr {
     let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     let hops: Vec<&str> = headers
-        .get_all("x-forwarded-for")
+        .get_all(FORWARDED_FOR)
         .filter_map(|value| value.to_str().ok())
         .flat_map(|value| value.split(','))
         .collect();

@@ -7,16 +7,18 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Context, Poll},
+    time::Duration,
 };
 
 use actix_web::{
-    Error, HttpRequest, HttpResponse,
+    Error, HttpRequest, HttpResponse, ResponseError as _,
     body::{BodySize, MessageBody},
     error::{ErrorInternalServerError, PayloadError},
     http::{
         Method, StatusCode,
         header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
     },
+    rt::time::timeout,
     web::{self, ServiceConfig},
 };
 use bytes::{Bytes, BytesMut};
@@ -25,7 +27,9 @@ use futures_util::StreamExt as _;
 use serde::Deserialize;
 
 use super::{
-    cors, handshake, in_words,
+    cors,
+    handshake::{self, Refusal},
+    in_words,
     origin::{self, Leniency},
     peer,
 };
@@ -54,6 +58,12 @@ const MAX_POSTED_PACKETS: usize = 1024;
 
 /// Seconds after which a client that found the server full may try again.
 const RETRY_SECONDS: &str = "5";
+
+/// How long the body of a post may take where no setting says so.
+const BODY_TIMEOUT: Duration = Duration::from_secs(20);
+
+/// Bytes a second that a longer body must come at.
+const MIN_BYTES_PER_SECOND: usize = 4096;
 
 /// What stands behind the `?`.
 #[derive(Debug, Default, Deserialize)]
@@ -104,6 +114,12 @@ pub fn chat_door(worker: &web::Data<Worker>) -> Door {
         namespaces = namespaces.with(relay::NAMESPACE, Relay::of(&worker.settings));
     }
     Door::new(Arc::clone(&worker.engine), namespaces.carried(&worker.engine)).guarded_by(worker.clone())
+}
+
+impl Door {
+    fn body_timeout(&self) -> Duration {
+        self.guard.as_ref().map_or(BODY_TIMEOUT, |worker| worker.settings.body_timeout.get())
+    }
 }
 
 /// Registers the door at `path`, with and without a slash behind it.
@@ -160,12 +176,18 @@ async fn respond(
     door: &Door,
     (query, is_upgrade, may_read): (&Query, bool, bool),
 ) -> Result<HttpResponse, Error> {
+    if (query.sid.is_none() || is_upgrade)
+        && let Some(worker) = &door.guard
+        && let Err(full) = worker.admission.knock(peer::address(req, &worker.settings.trusted_proxy))
+    {
+        return Ok(refuse_for_now(door, full));
+    }
     match check(req, query, door, is_upgrade, may_read).await {
         Err(refusal) => Ok(refuse(refusal, is_upgrade)),
         Ok(Wish::Begin) => {
             let visitor = match admit(req, query, door) {
                 Ok(visitor) => visitor,
-                Err(full) => return Ok(unavailable(&full)),
+                Err(full) => return Ok(refuse_for_now(door, full)),
             };
             if is_upgrade {
                 return carrier::begin(req, payload, &door.engine, (door.begin)(), visitor)
@@ -185,7 +207,7 @@ async fn respond(
             PollAnswer::UnknownSid => refuse(RequestError::UnknownSid, false),
             PollAnswer::BadRequest | PollAnswer::Over => refuse(RequestError::BadRequest, false),
         }),
-        Ok(Wish::Post(sid)) => Ok(post(req, payload, &door.engine, &sid).await),
+        Ok(Wish::Post(sid)) => Ok(post(req, payload, door, &sid).await),
         Ok(Wish::Other) => {
             Ok(HttpResponse::MethodNotAllowed().insert_header(("Allow", "GET, POST")).finish())
         }
@@ -245,8 +267,17 @@ fn admit(req: &HttpRequest, query: &Query, door: &Door) -> Result<Visitor, Full>
         return Ok(Visitor { address: peer::address(req, &[]), admitted: None, wants_base64 });
     };
     let address = peer::address(req, &worker.settings.trusted_proxy);
-    let admitted = worker.admission.admit(address).inspect_err(|_| worker.metrics.refused("sessions"))?;
+    let admitted = worker.admission.admit(address)?;
     Ok(Visitor { address, admitted: Some(admitted), wants_base64 })
+}
+
+/// As the other doors refuse.
+fn refuse_for_now(door: &Door, full: Full) -> HttpResponse {
+    let refusal = Refusal::Full(full);
+    if let Some(worker) = &door.guard {
+        worker.metrics.refused(refusal.word());
+    }
+    refusal.error_response()
 }
 
 /// Whether a page of the request's origin may begin a session.
@@ -258,7 +289,8 @@ fn is_welcome(req: &HttpRequest, door: &Door) -> bool {
 }
 
 /// Reads a posted payload, within the bound, and hands it to its session.
-async fn post(req: &HttpRequest, payload: web::Payload, engine: &Engine, sid: &str) -> HttpResponse {
+async fn post(req: &HttpRequest, payload: web::Payload, door: &Door, sid: &str) -> HttpResponse {
+    let engine = &door.engine;
     let posting = match engine.begin_post(sid) {
         Ok(posting) => posting,
         Err(PostRefused::UnknownSid) => return refuse(RequestError::UnknownSid, false),
@@ -267,7 +299,10 @@ async fn post(req: &HttpRequest, payload: web::Payload, engine: &Engine, sid: &s
     let is_binary = req.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/octet-stream");
     // Held until the session has taken what is in the body.
     let mut lease = engine.lease();
-    let body = match read_body(payload, engine.settings.max_payload, &mut lease).await {
+    // Connections of our own have a closer deadline; those of actix-http have none.
+    let longest = Duration::from_secs((engine.settings.max_payload / MIN_BYTES_PER_SECOND) as u64);
+    let body = read_body(payload, engine.settings.max_payload, &mut lease);
+    let body = match timeout(door.body_timeout() + longest, body).await.unwrap_or(Err(BodyError::Broken)) {
         Ok(body) if !is_binary => body,
         // Too large, and only that: the session lives on.
         Ok(_) | Err(BodyError::Broken) => {

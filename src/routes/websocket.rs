@@ -6,7 +6,7 @@ use actix_web::{
     http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL},
     web,
 };
-use log::{debug, warn};
+use log::debug;
 use serde::Deserialize;
 
 use super::{
@@ -17,6 +17,7 @@ use super::{
 use crate::{
     chat::{self, MayEnter},
     domain::RoomName,
+    logging::{self, Shown},
     protocol::chat::SUBPROTOCOL,
     session::{self, Door, Worker, admission::Admitted, websocket::Visitor},
 };
@@ -95,12 +96,26 @@ async fn admit_plain(req: &HttpRequest, worker: &Worker) -> Result<(Visitor, Adm
     admit(req, worker, Door::Plain(room))
 }
 
-/// The handshake first, then whether this page may come in.
+/// How often this client asks, then its handshake, then whether this page may come in.
 pub(super) fn check(req: &HttpRequest, worker: &Worker, leniency: Leniency) -> Result<Welcome, Refusal> {
+    let address = peer::address(req, &worker.settings.trusted_proxy);
+    worker.admission.knock(address).map_err(Refusal::Full)?;
+    check_uncounted(req, worker, leniency)
+}
+
+/// The handshake first, then whether this page may come in.
+pub(super) fn check_uncounted(
+    req: &HttpRequest,
+    worker: &Worker,
+    leniency: Leniency,
+) -> Result<Welcome, Refusal> {
     handshake::check(req.method(), req.version(), req.headers())?;
     origin::check(req.head(), &worker.settings.allow_origin, leniency).map_err(|origin| {
         // Browsers hide the body of a refused handshake from the page and its developer.
-        warn!("refused a page of origin {origin:?} at {}: --allow-origin would let it in", req.path());
+        logging::refused(
+            "--allow-origin (ECHOROOM_ALLOW_ORIGIN)",
+            format_args!("a page of origin {:?} was refused at {}", Shown(&origin), Shown(req.path())),
+        );
         Refusal::ForeignOrigin { origin }
     })
 }
@@ -119,7 +134,7 @@ pub(super) fn open(
     admitted: Result<(Visitor, Admitted), Refusal>,
 ) -> Result<HttpResponse, Error> {
     let (visitor, admitted) = admitted.inspect_err(|refusal| {
-        debug!("refused a request at {}: {refusal}", req.path());
+        debug!("refused a request at {}: {refusal}", Shown(req.path()));
         worker.metrics.refused(refusal.word());
     })?;
     session::websocket::open(req, payload, visitor, admitted, worker).map_err(ErrorInternalServerError)

@@ -1,4 +1,4 @@
-//! How many sessions there may be, in total and from one address.
+//! How many sessions there may be, in total and from one address, and how often an address may ask for one.
 
 use std::{
     net::IpAddr,
@@ -6,19 +6,25 @@ use std::{
         Arc,
         atomic::{AtomicBool, Ordering},
     },
+    time::Instant,
 };
 
-use super::permits::{Exceeded, Permit, Permits};
-use crate::{config::PerAddress, logging};
+use super::{
+    handshakes::{Handshakes, TooOften},
+    permits::{Exceeded, Permit, Permits},
+};
+use crate::{config::Settings, logging};
 
 /// The settings whose bounds are reached, as the log names them.
 const MAX_SESSIONS: &str = "--max-sessions (ECHOROOM_MAX_SESSIONS)";
 const MAX_PER_ADDRESS: &str = "--max-sessions-per-address (ECHOROOM_MAX_SESSIONS_PER_ADDRESS)";
+const HANDSHAKE_RATE: &str = "--handshake-rate (ECHOROOM_HANDSHAKE_RATE)";
 
 /// Counts sessions and refuses those over the bounds.
 #[derive(Debug)]
 pub struct Admission {
     permits: Arc<Permits>,
+    handshakes: Handshakes,
     draining: AtomicBool,
 }
 
@@ -37,16 +43,36 @@ pub enum Full {
     /// `--max-sessions-per-address`.
     #[error("there are as many sessions from your address as the server takes (--max-sessions-per-address)")]
     Address,
+    /// `--handshake-rate`.
+    #[error("your address has asked for sessions too often (--handshake-rate)")]
+    TooOften,
     /// The server stops.
     #[error("the server is about to stop")]
     Draining,
 }
 
 impl Admission {
-    /// No sessions yet.
-    pub fn new(max_sessions: usize, max_per_address: PerAddress) -> Arc<Self> {
-        let permits = Permits::new(max_sessions, max_per_address);
-        Arc::new(Self { permits, draining: AtomicBool::new(false) })
+    /// No sessions yet, and at most as many as the settings say.
+    pub fn of(settings: &Settings) -> Arc<Self> {
+        Arc::new(Self {
+            permits: Permits::new(settings.max_sessions.get(), settings.max_sessions_per_address),
+            handshakes: Handshakes::new(settings.handshake_rate, settings.handshake_burst),
+            draining: AtomicBool::new(false),
+        })
+    }
+
+    /// A client at `address` asks for a session. To be called before anything else is looked at: what is refused for
+    /// another reason counts, too.
+    ///
+    /// # Errors
+    /// [`Full::TooOften`].
+    pub fn knock(&self, address: Option<IpAddr>) -> Result<(), Full> {
+        self.handshakes.take(address, Instant::now()).map_err(|TooOften { rate }| {
+            let address = address.map_or_else(String::new, |address| address.to_string());
+            let what = format_args!("{address} asks for more than {rate} sessions a second; one was refused");
+            logging::refused(HANDSHAKE_RATE, what);
+            Full::TooOften
+        })
     }
 
     /// A place for one more session from `address`.
@@ -98,14 +124,27 @@ impl Admission {
 
 #[cfg(test)]
 mod tests {
+    use std::num::NonZeroU32;
+
     use super::*;
+    use crate::config::PerAddress;
 
     const ONE: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));
     const TWO: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2)));
 
+    fn admission(max_sessions: usize, per_address: usize) -> Arc<Admission> {
+        Admission::of(&Settings {
+            max_sessions: max_sessions.try_into().expect("not zero"),
+            max_sessions_per_address: PerAddress::for_all(per_address),
+            handshake_rate: PerAddress::for_all(1),
+            handshake_burst: NonZeroU32::MIN,
+            ..Settings::default()
+        })
+    }
+
     #[test]
     fn a_session_too_many_is_told_which_bound_it_would_exceed() {
-        let admission = Admission::new(2, PerAddress::for_all(1));
+        let admission = admission(2, 1);
         let first = admission.admit(ONE).expect("a place");
         assert_eq!(admission.admit(ONE).expect_err("full"), Full::Address);
         let _second = admission.admit(TWO).expect("a place");
@@ -117,8 +156,17 @@ mod tests {
 
     #[test]
     fn a_draining_server_admits_nobody() {
-        let admission = Admission::new(9, PerAddress::for_all(0));
+        let admission = admission(9, 0);
         admission.drain();
         assert_eq!(admission.admit(ONE).expect_err("draining"), Full::Draining);
+    }
+
+    #[test]
+    fn an_address_that_asks_too_often_is_told_so_whatever_it_was_answered() {
+        let admission = admission(9, 0);
+        assert_eq!(admission.knock(ONE), Ok(()));
+        assert_eq!(admission.knock(ONE), Err(Full::TooOften));
+        assert_eq!(admission.knock(TWO), Ok(()));
+        assert_eq!(admission.sessions(), 0);
     }
 }

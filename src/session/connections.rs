@@ -17,9 +17,6 @@ use crate::{
 const MAX_CONNECTIONS: &str = "--max-connections (ECHOROOM_MAX_CONNECTIONS)";
 const MAX_PER_ADDRESS: &str = "--max-connections-per-address (ECHOROOM_MAX_CONNECTIONS_PER_ADDRESS)";
 
-/// Connections over each bound that are read from at a time, to answer `/health` and to say why all else is refused.
-pub const MAX_SURPLUS: usize = 64;
-
 /// Counts connections.
 #[derive(Debug)]
 pub struct Connections {
@@ -45,13 +42,14 @@ pub enum Surplus {
 
 impl Connections {
     /// At most `max` connections, and from one address as many as `per_address` gives it; addresses of `trusted` proxies
-    /// have no bound of their own.
-    pub fn new(max: usize, per_address: PerAddress, trusted: Vec<Network>) -> Arc<Self> {
+    /// have no bound of their own. Over each bound `surplus` connections are read from at a time, to answer `/health` and
+    /// to say why all else is refused.
+    pub fn new(max: usize, per_address: PerAddress, trusted: Vec<Network>, surplus: usize) -> Arc<Self> {
         Arc::new(Self {
             permits: Permits::new(max, per_address),
             trusted,
-            over_total: SurplusLine::default(),
-            over_address: SurplusLine::default(),
+            over_total: SurplusLine::new(surplus),
+            over_address: SurplusLine::new(surplus),
         })
     }
 
@@ -76,7 +74,7 @@ impl Connections {
     }
 
     /// A place to be told why, for a connection over a bound. The newest have it: the receiver's sender is gone as soon as
-    /// [`MAX_SURPLUS`] others have come after it.
+    /// too many others have come after it.
     pub fn stand_aside(&self, surplus: Surplus) -> oneshot::Receiver<()> {
         match surplus {
             Surplus::Total => self.over_total.enter(),
@@ -97,15 +95,22 @@ impl Connections {
 
 /// The connections over one bound. A client that opens connections and says nothing must not keep out those who ask for
 /// `/health`, so the oldest one goes: who asks has asked by then.
-#[derive(Debug, Default)]
-struct SurplusLine(Mutex<VecDeque<oneshot::Sender<()>>>);
+#[derive(Debug)]
+struct SurplusLine {
+    max: usize,
+    line: Mutex<VecDeque<oneshot::Sender<()>>>,
+}
 
 impl SurplusLine {
+    fn new(max: usize) -> Self {
+        Self { max, line: Mutex::default() }
+    }
+
     fn enter(&self) -> oneshot::Receiver<()> {
         let (sender, receiver) = oneshot::channel();
-        let mut line = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut line = self.line.lock().unwrap_or_else(PoisonError::into_inner);
         line.push_back(sender);
-        if line.len() > MAX_SURPLUS {
+        if line.len() > self.max {
             line.pop_front();
         }
         receiver
@@ -120,7 +125,7 @@ mod tests {
 
     #[test]
     fn connections_are_bounded_in_all_and_for_each_address() {
-        let connections = Connections::new(2, PerAddress::for_public(1), Vec::new());
+        let connections = Connections::new(2, PerAddress::for_public(1), Vec::new(), 9);
         let _first = connections.admit(CLIENT).expect("a place");
         assert_eq!(connections.admit(CLIENT).expect_err("full"), Surplus::Address);
         let _other = connections.admit([127, 0, 0, 1].into()).expect("a place");
@@ -131,16 +136,16 @@ mod tests {
     #[test]
     fn a_trusted_proxy_may_have_any_number_of_connections() {
         let proxy = "192.0.2.0/24".parse().expect("a network");
-        let connections = Connections::new(9, PerAddress::for_all(1), vec![proxy]);
+        let connections = Connections::new(9, PerAddress::for_all(1), vec![proxy], 9);
         let _both =
             [connections.admit(CLIENT).expect("a place"), connections.admit(CLIENT).expect("a place")];
     }
 
     #[test]
     fn the_newest_surplus_connections_stay() {
-        let connections = Connections::new(1, PerAddress::for_all(0), Vec::new());
+        let connections = Connections::new(1, PerAddress::for_all(0), Vec::new(), 9);
         let mut first = connections.stand_aside(Surplus::Total);
-        let mut line: Vec<_> = (1..MAX_SURPLUS).map(|_| connections.stand_aside(Surplus::Total)).collect();
+        let mut line: Vec<_> = (1..9).map(|_| connections.stand_aside(Surplus::Total)).collect();
         let _elsewhere = connections.stand_aside(Surplus::Address);
         assert_eq!(first.try_recv(), Err(oneshot::error::TryRecvError::Empty));
         line.push(connections.stand_aside(Surplus::Total));

@@ -38,6 +38,7 @@ use crate::{
 pub mod admission;
 pub mod connections;
 pub mod conversation;
+pub mod handshakes;
 pub mod hangup;
 pub mod heartbeat;
 pub mod inlet;

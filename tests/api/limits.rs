@@ -1,7 +1,7 @@
 //! Every limit holds, says so, and leaves the others alone. (Sizes of messages: `frames.rs`, `compression.rs`.)
 
 use std::{
-    num::NonZeroUsize,
+    num::{NonZeroU32, NonZeroUsize},
     time::{Duration, Instant},
 };
 
@@ -68,6 +68,52 @@ async fn behind_a_trusted_proxy_the_address_is_the_clients() {
     let (again, _) = handshake("192.0.2.1").await;
     assert!(one.starts_with("HTTP/1.1 101 ") && two.starts_with("HTTP/1.1 101 "), "{one}{two}");
     assert!(again.starts_with("HTTP/1.1 503 "), "{again}");
+}
+
+#[actix_web::test]
+async fn an_address_that_asks_too_often_is_told_so_at_every_door_whatever_it_was_answered() {
+    let doors = [
+        "/",
+        "/ws",
+        "/echo",
+        "/chat",
+        "/ws?room=",
+        "/lesson/news",
+        "/lesson/slow",
+        "/lesson/break/reset",
+        "/socket.io/?EIO=4&transport=websocket",
+        "/socket.io/?EIO=4&transport=websocket&sid=unknown",
+    ];
+    for door in doors {
+        let server = TestServer::with(Settings {
+            handshake_rate: PerAddress::for_all(1),
+            handshake_burst: NonZeroU32::new(3).expect("not zero"),
+            ..settings()
+        })
+        .await;
+        // Three of a page that is refused, and one that would not be.
+        for _ in 0..3 {
+            let foreign = "Origin: http://evil.example\r\n";
+            let answer = server.connect_tcp().await.handshake_with(door, foreign).await;
+            assert!(answer.starts_with("HTTP/1.1 4") && !answer.contains("429"), "{door}: {answer}");
+        }
+        let answer = server.connect_tcp().await.handshake_with(door, "").await;
+        assert!(answer.starts_with("HTTP/1.1 429 ") && answer.contains("retry-after: "), "{door}: {answer}");
+        // By polling, too.
+        let answer = server.get_raw("/socket.io/?EIO=4&transport=polling", "").await;
+        assert!(answer.starts_with("HTTP/1.1 429 ") && answer.contains("--handshake-rate"), "{answer}");
+        // Pages and health are no handshakes.
+        let answer = server.get_raw("/health", "").await;
+        assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
+    }
+}
+
+#[actix_web::test]
+async fn one_lesson_too_many_from_an_address_is_told_to_come_back() {
+    let server =
+        TestServer::with(Settings { max_lessons_per_address: PerAddress::for_all(1), ..settings() }).await;
+    let _first = server.connect_raw("/lesson/news").await;
+    assert_full(&server, "/lesson/slow", "", "--max-lessons-per-address").await;
 }
 
 #[actix_web::test]

@@ -12,13 +12,16 @@ mod disk;
 mod drop;
 mod faults;
 mod files;
+mod handshakes;
 mod harness;
 mod kills;
+mod log;
 mod memory;
 mod parts;
 mod polling;
 #[allow(dead_code, reason = "tests to come use the rest")]
 mod program;
 mod rooms;
+mod slow;
 mod storm;
 mod talker;

@@ -6,7 +6,10 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::value::RawValue;
 
 use super::{Code, Failure};
-use crate::protocol::json::{self, Text};
+use crate::{
+    logging::Shown,
+    protocol::json::{self, Text},
+};
 
 /// What a client wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -247,8 +250,8 @@ impl Request {
             "ping" => Self::Ping,
             "logout" => Self::Logout,
             other => {
-                let shown: String = other.chars().take(40).collect();
-                return Err(Failure::with(Code::UnknownEvent, format!("there is no event {shown:?}")));
+                let sentence = format!("there is no event {:?}", Shown(other));
+                return Err(Failure::with(Code::UnknownEvent, sentence));
             }
         })
     }
@@ -281,7 +284,10 @@ fn read<'a, T: Deserialize<'a>>(text: &'a str, root: &str) -> Result<T, Failure>
             // The one thing that JSON may hold and no text of ours can.
             "half of a surrogate pair is no character".to_owned()
         } else {
-            return Failure::with(Code::BadJson, format!("the message is no JSON: {}", sentence_of(&inner)));
+            return Failure::with(
+                Code::BadJson,
+                format!("the message is no JSON: {}", Shown(&sentence_of(&inner))),
+            );
         };
         // `?` is a field whose name could not be read.
         let field = match (root, &*path) {
@@ -290,7 +296,7 @@ fn read<'a, T: Deserialize<'a>>(text: &'a str, root: &str) -> Result<T, Failure>
             ("", path) => path.to_owned(),
             (root, path) => format!("{root}.{path}"),
         };
-        Failure::with(Code::BadField, format!("{field}: {sentence}"))
+        Failure::with(Code::BadField, format!("{}: {}", Shown(&field), Shown(&sentence)))
     })?;
     source.end().map_err(|_| Failure::with(Code::BadJson, "the message goes on behind its JSON"))?;
     Ok(value)

@@ -6,10 +6,8 @@
 
 use std::{
     collections::HashMap,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    net::IpAddr,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::{Duration, Instant, SystemTime},
 };
 
@@ -20,6 +18,7 @@ use tokio::sync::watch as flag;
 
 use super::{
     heartbeat::{Beat, Heartbeat, Signs},
+    permits::{Exceeded, Permit, Permits},
     pipe::{Pipe, PipeBody},
     rate::{Measure, Meter, RateLimit},
     socket::{self, Connection},
@@ -27,8 +26,9 @@ use super::{
     websocket,
 };
 use crate::{
-    config::Settings,
+    config::{PerAddress, Settings},
     domain::RoomName,
+    logging,
     protocol::{
         close::{self, CloseReason},
         websocket::{Decoder, Limits, Message, frame::OpCode},
@@ -45,14 +45,17 @@ const MOST: Limits = Limits { message_size: 1024, fragments: 16 };
 /// Bytes of answers that may wait for the page, or fewer by the settings.
 const MOST_WAITING: usize = 16 * 1024;
 
+/// The settings whose bounds are reached, as the log names them.
+const MAX_LESSONS: &str = "--max-lessons (ECHOROOM_MAX_LESSONS)";
+const MAX_PER_ADDRESS: &str = "--max-lessons-per-address (ECHOROOM_MAX_LESSONS_PER_ADDRESS)";
+
 /// How long a lesson may take. A page that wants more begins again.
 const LONGEST: Duration = Duration::from_secs(600);
 
 /// All lessons of the process.
 #[derive(Debug)]
 pub struct Lessons {
-    max: usize,
-    under_way: AtomicUsize,
+    permits: Arc<Permits>,
     /// When the first news could have happened, by both clocks.
     began: (Instant, SystemTime),
     /// Slow clients that are about to connect: the name each goes by, its room, and who watches it.
@@ -69,32 +72,59 @@ pub struct Expected {
     pub watch: Watch,
 }
 
-/// There are as many lessons as there may be.
+/// The lesson would be one too many.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("there are as many lessons under way as the server gives (--max-lessons)")]
-pub struct TooManyLessons;
+pub enum TooManyLessons {
+    /// `--max-lessons`.
+    #[error("there are as many lessons under way as the server gives (--max-lessons)")]
+    InAll,
+    /// `--max-lessons-per-address`.
+    #[error("your address has as many lessons under way as the server gives it (--max-lessons-per-address)")]
+    ForAddress,
+}
 
 impl Lessons {
-    /// None yet, and at most `max` at a time.
-    pub fn new(max: usize) -> Arc<Self> {
+    /// None yet, and at most `max` at a time, of which one address takes as many as `per_address` gives it.
+    pub fn new(max: usize, per_address: PerAddress) -> Arc<Self> {
         Arc::new(Self {
-            max,
-            under_way: AtomicUsize::new(0),
+            permits: Permits::new(max, per_address),
             began: (Instant::now(), SystemTime::now()),
             expected: Mutex::default(),
             is_closing: flag::Sender::new(false),
         })
     }
 
-    /// A place for one more lesson.
+    /// A place for one more lesson, for a page at `address`.
     ///
     /// # Errors
     /// There are too many.
-    pub fn begin(self: &Arc<Self>) -> Result<Place, TooManyLessons> {
-        // The place first: it gives itself back.
-        let place = Place(Arc::clone(self));
-        let before = self.under_way.fetch_add(1, Ordering::SeqCst);
-        if before < self.max { Ok(place) } else { Err(TooManyLessons) }
+    pub fn begin(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Place, TooManyLessons> {
+        match self.permits.take(address) {
+            Ok(permit) => Ok(Place { lessons: Arc::clone(self), _permit: permit }),
+            Err(Exceeded::Total(bound)) => {
+                logging::refused(
+                    MAX_LESSONS,
+                    format_args!("there are {bound} lessons; one more was refused"),
+                );
+                Err(TooManyLessons::InAll)
+            }
+            Err(Exceeded::Address(bound)) => {
+                let address = address.map_or_else(String::new, |address| address.to_string());
+                let what = format_args!("{address} has {bound} lessons; one more was refused");
+                logging::refused(MAX_PER_ADDRESS, what);
+                Err(TooManyLessons::ForAddress)
+            }
+        }
+    }
+
+    /// Lessons under way.
+    pub fn used(&self) -> usize {
+        self.permits.used()
+    }
+
+    /// Lessons that there may be.
+    pub fn bound(&self) -> usize {
+        self.permits.bound()
     }
 
     /// The server stops: all lessons are closed with 1012.
@@ -114,12 +144,9 @@ impl Lessons {
 
 /// A lesson's place; given back when dropped.
 #[derive(Debug)]
-pub struct Place(Arc<Lessons>);
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        self.0.under_way.fetch_sub(1, Ordering::SeqCst);
-    }
+pub struct Place {
+    lessons: Arc<Lessons>,
+    _permit: Permit,
 }
 
 /// One lesson's connection.
@@ -255,7 +282,9 @@ pub fn open<F: Future<Output = ()>>(
     let (pipe, connection) = (Arc::clone(&line.pipe), line.connection.clone());
     let (body, patience) = (PipeBody(Arc::clone(&pipe)), settings.stall_timeout.get());
     rt::spawn(async move {
-        let mut is_closing = place.0.is_closing.subscribe();
+        // All of the place, not only the part that is read.
+        let place = place;
+        let mut is_closing = place.lessons.is_closing.subscribe();
         // Whoever has closed the pipe before has said why.
         tokio::select! {
             () = teach(line) => pipe.close(None),

@@ -113,7 +113,7 @@ mod tests {
 
     #[test]
     fn who_asks_gets_what_came_after_and_no_more_than_the_latest() {
-        let mut lessons = Lessons::new(1);
+        let mut lessons = Lessons::new(1, crate::config::PerAddress::for_all(0));
         let known = std::sync::Arc::get_mut(&mut lessons).expect("the only one");
         known.began.0 = known.began.0.checked_sub(Duration::from_secs(1_000)).expect("a clock");
         assert!(since(&lessons, None).news.is_empty());

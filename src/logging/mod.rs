@@ -3,11 +3,15 @@
 use std::{
     collections::BTreeMap,
     fmt::{self, Display, Write as _},
-    sync::{Mutex, PoisonError},
+    sync::{Mutex, OnceLock, PoisonError},
     time::{Duration, Instant},
 };
 
-use log::warn;
+use log::{LevelFilter, Log, SetLoggerError, warn};
+
+use self::throttle::Throttle;
+
+mod throttle;
 
 /// Characters of a client's text that a log line or an answer shows.
 pub const MAX_SHOWN_CHARS: usize = 200;
@@ -18,21 +22,36 @@ const REFUSALS_EVERY: Duration = Duration::from_secs(60);
 /// Refusals since the last line of each setting.
 static REFUSALS: Mutex<Refusals> = Mutex::new(Refusals::new());
 
+/// The logger of the process, if [`install`] has made it.
+static THROTTLE: OnceLock<Throttle<Box<dyn Log>>> = OnceLock::new();
+
+/// Makes `inner` the process's logger, with a [`Throttle`] before it.
+///
+/// # Errors
+/// The process has a logger.
+pub fn install(inner: Box<dyn Log>, max_level: LevelFilter) -> Result<(), SetLoggerError> {
+    log::set_logger(THROTTLE.get_or_init(|| Throttle::new(inner)))?;
+    log::set_max_level(max_level);
+    Ok(())
+}
+
 /// A text that a client chose, as a log line or an answer shows it: control characters escaped, and then at most
-/// [`MAX_SHOWN_CHARS`] characters. `Debug` adds quotation marks.
+/// [`MAX_SHOWN_CHARS`] characters. `Debug` adds quotation
+/// marks.
 #[derive(Clone, Copy)]
 pub struct Shown<'a>(pub &'a str);
 
 impl Shown<'_> {
-    fn write(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+    fn write(&self, f: &mut fmt::Formatter<'_>, escapes_quotes: bool) -> fmt::Result {
         let mut room = MAX_SHOWN_CHARS;
         for c in self.0.chars() {
-            let escaped = c.escape_debug();
-            match room.checked_sub(escaped.len()) {
+            let is_plain = !escapes_quotes && matches!(c, '"' | '\'' | '\\');
+            let len = if is_plain { 1 } else { c.escape_debug().len() };
+            match room.checked_sub(len) {
                 Some(left) => room = left,
                 None => return write!(f, "… ({} bytes)", self.0.len()),
             }
-            write!(f, "{escaped}")?;
+            if is_plain { f.write_char(c)? } else { write!(f, "{}", c.escape_debug())? }
         }
         Ok(())
     }
@@ -40,14 +59,14 @@ impl Shown<'_> {
 
 impl Display for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.write(f)
+        self.write(f, false)
     }
 }
 
 impl fmt::Debug for Shown<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_char('"')?;
-        self.write(f)?;
+        self.write(f, true)?;
         f.write_char('"')
     }
 }
@@ -59,17 +78,20 @@ pub fn refused(setting: &'static str, what: impl Display) {
     let unlogged = REFUSALS.lock().unwrap_or_else(PoisonError::into_inner).note(setting, Instant::now());
     match unlogged {
         Some(0) => warn!("{setting}: {what}"),
-        Some(unlogged) => warn!("{setting}: {what} ({unlogged} more refusals since the last line)"),
+        Some(unlogged) => warn!("{setting}: {what} ({unlogged} more since the last line)"),
         None => {}
     }
 }
 
-/// Logs the numbers of refusals that had no line, for settings whose last line is a minute old. To be called now and
-/// then; without it the numbers wait for the next refusal.
-pub fn report_refusals() {
+/// Logs the numbers of refusals that had no line, for settings whose last line is a minute old, and of other lines that
+/// were left out. To be called now and then; without it the numbers wait for the next line.
+pub fn report_left_out() {
     let due = REFUSALS.lock().unwrap_or_else(PoisonError::into_inner).due(Instant::now());
     for (setting, unlogged) in due {
-        warn!("{setting}: {unlogged} more refusals since the last line");
+        warn!("{setting}: {unlogged} more since the last line");
+    }
+    if let Some(throttle) = THROTTLE.get() {
+        throttle.report();
     }
 }
 
