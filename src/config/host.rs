@@ -30,7 +30,7 @@ impl HostName {
     }
 
     /// Whether anybody could register it, and have it mean this server's address. Addresses are no names, and a name
-    /// without a dot, or below one of [`LOCAL_ENDS`], is given by one's own network.
+    /// without a dot, or below one of `LOCAL_ENDS`, is given by one's own network.
     pub fn is_public(&self) -> bool {
         match &self.0 {
             Host::Domain(name) => name.contains('.') && !LOCAL_ENDS.iter().any(|end| name.ends_with(end)),

@@ -39,7 +39,7 @@ pub enum PathError {
     /// `//`, `/./` or `/../`: clients make another path of it.
     #[error("{0:?} has the segment {1:?}: clients would ask for another path")]
     Segment(String, String),
-    /// More than [`MAX_PATH_BYTES`].
+    /// More than `MAX_PATH_BYTES`.
     #[error("the path has {0} bytes, at most {MAX_PATH_BYTES} are taken")]
     TooLong(usize),
 }

@@ -25,7 +25,7 @@ static REFUSALS: Mutex<Refusals> = Mutex::new(Refusals::new());
 /// The logger of the process, if [`install`] has made it.
 static THROTTLE: OnceLock<Throttle<Box<dyn Log>>> = OnceLock::new();
 
-/// Makes `inner` the process's logger, with a [`Throttle`] before it.
+/// Makes `inner` the process's logger, with a `Throttle` before it.
 ///
 /// # Errors
 /// The process has a logger.

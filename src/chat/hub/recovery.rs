@@ -2,7 +2,7 @@
 //! back to it. A plain struct that is told the time.
 //!
 //! Events have rising offsets, and a client that comes back says which one it has seen last. Its place is restored if
-//! every later event that was for it is still kept. Of those that are not kept any more [`Gone`] knows whom they were for:
+//! every later event that was for it is still kept. Of those that are not kept any more `Gone` knows whom they were for:
 //! a quiet room is not forgotten because others talk.
 
 use std::{
