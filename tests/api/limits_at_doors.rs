@@ -366,6 +366,43 @@ async fn who_does_not_take_its_answers_is_read_more_slowly_and_loses_none_at_eve
 }
 
 #[actix_web::test]
+async fn over_polling_a_post_waits_until_its_client_has_taken_what_it_asked_for_before() {
+    let tight = Settings { max_queue_bytes: "1k".parse().expect("a size"), ..open() };
+    let server = TestServer::with(tight).await;
+    let mut ann = Chatter::settled(&server, ChatDoor::Plain, "Ann").await;
+    ann.ask("sendMessage", &json!({"msg": "x".repeat(5_000)})).await;
+    for takes_it in [true, false] {
+        let poller = Poller::connected(&server).await;
+        poller
+            .post(&format!("42{}", json!(["login", {"username": format!("{takes_it}"), "room": "tea"}])))
+            .await;
+        while !poller.poll().await.body.contains("userList") {}
+        let is_posted = std::cell::Cell::new(false);
+        let post = async {
+            // The first is read from the journal, and the second finds its answer waiting.
+            poller.post("421[\"history\",{\"limit\":1}]").await;
+            let status = poller.post("422[\"ping\",{}]").await.status;
+            is_posted.set(true);
+            status
+        };
+        let then = async {
+            // Long enough for the answer to be there.
+            rt::time::sleep(Duration::from_secs(1)).await;
+            if takes_it {
+                while !is_posted.get() {
+                    assert_eq!(poller.poll().await.status, 200);
+                }
+            } else {
+                // One post too many, which ends the session, or one that comes late.
+                poller.post("3").await;
+            }
+        };
+        let (status, ()) = tokio::join!(post, then);
+        assert!(!takes_it || status == 200, "{status}");
+    }
+}
+
+#[actix_web::test]
 async fn who_pings_and_takes_no_pong_is_read_no_more_at_every_door() {
     use tokio::io::AsyncWriteExt as _;
     const MOST: usize = 16 << 20;

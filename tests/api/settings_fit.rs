@@ -105,6 +105,7 @@ fn numbers_that_nothing_can_hold_are_refused() {
         "--name-hold",
         "--connect-timeout",
         "--upgrade-timeout",
+        "--polling-open-timeout",
         "--rate-patience",
         "--ping-interval",
         "--ping-timeout",
@@ -117,6 +118,8 @@ fn numbers_that_nothing_can_hold_are_refused() {
         }
     }
     assert_refused(&["--stall-timeout", "25d"], &["--stall-timeout"]);
+    assert_refused(&["--ping-interval", "25d"], &["--ping-interval", "--ping-timeout"]);
+    assert_refused(&["--max-ended-sessions", "100000001"], &["--max-ended-sessions"]);
     for time in ["366d", "18446744073709551615d", "off"] {
         assert_refused(&["--recovery-window", time], &["--recovery-window", "0 switches this off"]);
     }

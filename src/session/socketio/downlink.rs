@@ -33,6 +33,9 @@ const MAX_POLL_PACKETS: usize = 16;
 /// ping can still go before it.
 pub(super) const PIPE_BYTES: usize = 64 * 1024;
 
+/// Over polling this many bytes of answers may always wait: a client takes them a poll at a time, and each takes a while.
+const POLL_AHEAD: usize = 256 * 1024;
+
 /// What carries a session.
 pub(super) enum Transport {
     /// With the poll that waits, if one does.
@@ -276,9 +279,14 @@ impl Downlink {
         }
     }
 
-    /// Ready when no more than `max_answers` bytes of answers wait; the task is woken then.
+    /// Ready when no more than `max_answers` bytes of answers wait, or over polling a few polls' worth; the task is woken
+    /// then.
     pub fn poll_drained(&self, max_answers: usize, cx: &mut Context<'_>) -> Poll<()> {
         let queue = &mut *self.0.borrow_mut();
+        let max_answers = match &queue.transport {
+            Transport::Polling(_) => max_answers.max(POLL_AHEAD.min(queue.max_waiting)),
+            Transport::WebSocket(_) => max_answers,
+        };
         if queue.answers <= max_answers {
             return Poll::Ready(());
         }

@@ -50,8 +50,12 @@ impl Gate {
 
     /// Whether reading is to pause until the client has taken more of its answers.
     pub(super) fn set_paused(&self, is_paused: bool) {
-        if self.is_paused.swap(is_paused, Ordering::SeqCst) && !is_paused {
-            self.reader.wake();
+        // Only the session writes it.
+        if self.is_paused.load(Ordering::Relaxed) != is_paused {
+            self.is_paused.store(is_paused, Ordering::SeqCst);
+            if !is_paused {
+                self.reader.wake();
+            }
         }
     }
 

@@ -113,14 +113,19 @@ fn a_ping_does_not_come_between_an_event_and_its_attachments() {
 
 #[test]
 fn who_waits_for_the_client_to_read_is_woken_when_it_has() {
-    let down = polled();
+    let (down, pipe, _body) = piped();
     down.packet("4".repeat(1000));
     down.missed("4".repeat(5000), &[]);
     let mut drained = Box::pin(poll_fn(|cx| down.poll_drained(999, cx)));
     assert_eq!(drained.as_mut().now_or_never(), None);
-    down.payload(1);
+    assert!(down.pour(&pipe, 1));
     assert_eq!(drained.as_mut().now_or_never(), Some(()), "what it missed counts against nothing");
     assert_eq!((down.answers(), deliveries(&down), down.bytes()), (0, 0, 5000));
+    let polled = polled();
+    polled.packet("4".repeat(POLL_AHEAD));
+    assert_eq!(poll_fn(|cx| polled.poll_drained(999, cx)).now_or_never(), Some(()));
+    polled.packet("4");
+    assert_eq!(poll_fn(|cx| polled.poll_drained(999, cx)).now_or_never(), None);
 }
 
 #[test]

@@ -56,8 +56,9 @@ impl SocketIoSession {
         self.end = Some(why);
         self.log_end(why);
         self.carried.closed(why);
-        // Its place is free, whatever is still to be said.
+        // Its place is free, whatever is still to be said, and nothing waits for it to be read from.
         self.admitted = None;
+        self.gate.set_paused(false);
         if let Some(beat) = self.beat.take() {
             ctx.cancel_future(beat);
         }
