@@ -78,6 +78,16 @@ fn open() -> Settings {
     Settings { relay: Switch::On, ..settings() }
 }
 
+/// For clients that do not read for a while, on a machine that may be slow: nothing but the bound on what waits ends them.
+fn jammed(max_queue_bytes: &str) -> Settings {
+    Settings {
+        max_queue_bytes: max_queue_bytes.parse().expect("a size"),
+        stall_timeout: time("10m"),
+        ping_interval: time("10m"),
+        ..open()
+    }
+}
+
 /// The next frame that is neither a message nor a heartbeat.
 async fn next_close(raw: &mut RawClient) -> Option<u16> {
     loop {
@@ -269,8 +279,7 @@ async fn a_flood_ends_with_1008_at_every_door() {
 
 #[actix_web::test]
 async fn who_does_not_take_what_its_room_says_is_sent_away_at_every_door() {
-    let tight = Settings { max_queue_bytes: "64k".parse().expect("a size"), ..open() };
-    let server = TestServer::with(tight).await;
+    let server = TestServer::with(jammed("64k")).await;
     let mut ann = Chatter::settled(&server, ChatDoor::Plain, "Ann").await;
     for door in CHAT_DOORS {
         let room = format!("{door:?}");
@@ -300,8 +309,7 @@ async fn who_does_not_take_what_its_room_says_is_sent_away_at_every_door() {
 
 #[actix_web::test]
 async fn who_does_not_take_many_small_pieces_is_sent_away_at_every_door() {
-    let roomy = Settings { max_queue_bytes: "64m".parse().expect("a size"), ..open() };
-    let server = TestServer::with(roomy).await;
+    let server = TestServer::with(jammed("64m")).await;
     let mut ann = Chatter::settled(&server, ChatDoor::Plain, "Ann").await;
     for door in CHAT_WEBSOCKETS {
         let room = format!("{door:?}");
@@ -327,8 +335,7 @@ async fn who_does_not_take_many_small_pieces_is_sent_away_at_every_door() {
 #[actix_web::test]
 async fn who_does_not_take_its_answers_is_read_more_slowly_and_loses_none_at_every_door() {
     const PAGES: usize = 60;
-    let tight = Settings { max_queue_bytes: "64k".parse().expect("a size"), ..open() };
-    let server = TestServer::with(tight).await;
+    let server = TestServer::with(jammed("64k")).await;
     let mut ann = Chatter::settled(&server, ChatDoor::Plain, "Ann").await;
     for _ in 0..6 {
         ann.ask("sendMessage", &json!({"msg": "x".repeat(50_000)})).await;
@@ -406,8 +413,7 @@ async fn over_polling_a_post_waits_until_its_client_has_taken_what_it_asked_for_
 async fn who_pings_and_takes_no_pong_is_read_no_more_at_every_door() {
     use tokio::io::AsyncWriteExt as _;
     const MOST: usize = 16 << 20;
-    let tight = Settings { max_queue_bytes: "64k".parse().expect("a size"), ..open() };
-    let server = &TestServer::with(tight).await;
+    let server = &TestServer::with(jammed("64k")).await;
     let pings = &frame(0x89, &[b'p'; 125]).repeat(1000);
     let pinging = [Plain, Echo, Chat, SocketIo, Upgraded, Relay].map(|door| async move {
         let mut raw = door.open(server).await;
