@@ -36,6 +36,17 @@ pub struct Pipe {
     wants_base64: bool,
 }
 
+/// Frames of a room that wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Deliveries {
+    /// Their bytes.
+    pub bytes: usize,
+    /// The pieces they are in.
+    pub pieces: usize,
+    /// Whether they wait because the socket takes nothing, and not only for the connection to have its turn.
+    pub are_blocked: bool,
+}
+
 #[derive(Debug, Default)]
 struct State {
     pieces: VecDeque<Piece>,
@@ -133,10 +144,14 @@ impl Pipe {
         self.state().bytes
     }
 
-    /// Bytes of deliveries that wait, and their pieces, if these wait because the socket takes nothing.
-    pub fn waiting_deliveries(&self) -> (usize, usize) {
+    /// What waits of a room.
+    pub fn waiting_deliveries(&self) -> Deliveries {
         let state = self.state();
-        (state.delivered, if self.is_ready(&state) { 0 } else { state.delivered_pieces })
+        Deliveries {
+            bytes: state.delivered,
+            pieces: state.delivered_pieces,
+            are_blocked: !self.is_ready(&state),
+        }
     }
 
     /// Bytes that the connection has taken so far: as long as this rises, its client reads.
@@ -362,12 +377,12 @@ mod tests {
         let (pipe, mut body) = pipe();
         pipe.push_shared(OpCode::Binary, vec![7; LARGE].into());
         pipe.deliver(Bytes::from_static(b"\x81\x01a"));
-        assert_eq!((pipe.waiting_bytes(), pipe.waiting_deliveries().0), (LARGE + 4 + 3, 3));
+        assert_eq!((pipe.waiting_bytes(), pipe.waiting_deliveries().bytes), (LARGE + 4 + 3, 3));
         let mut drained = Box::pin(poll_fn(|cx| pipe.poll_drained(3, cx)));
         assert_eq!(drained.as_mut().now_or_never(), None);
         assert_eq!(taken(&mut body).concat().len(), LARGE + 4 + 3);
         assert_eq!(drained.as_mut().now_or_never(), Some(()));
-        assert_eq!((pipe.waiting_bytes(), pipe.waiting_deliveries().0), (0, 0));
+        assert_eq!((pipe.waiting_bytes(), pipe.waiting_deliveries().bytes), (0, 0));
         assert_eq!(pipe.taken_bytes(), (LARGE + 4 + 3) as u64);
         assert!(pipe.state().drained.len() <= 1);
     }

@@ -23,7 +23,11 @@ use crate::{
         engineio,
         websocket::frame::{self, OpCode},
     },
-    session::{conversation::Reading, outlet::MAX_WAITING_PIECES, pipe::Pipe},
+    session::{
+        conversation::Reading,
+        outlet::MAX_WAITING_PIECES,
+        pipe::{Deliveries, Pipe},
+    },
 };
 
 /// Packets in one answer to a poll, at most.
@@ -32,6 +36,9 @@ const MAX_POLL_PACKETS: usize = 16;
 /// No more packets are moved into a pipe while it holds this many bytes: what waits here can still be counted, and a
 /// ping can still go before it.
 pub(super) const PIPE_BYTES: usize = 64 * 1024;
+
+/// A session with more than this many times the bound waiting is ended in any case.
+pub(super) const MAX_OVERHANG: usize = 8;
 
 /// Over polling this many bytes of answers may always wait: a client takes them a poll at a time, and each takes a while.
 const POLL_AHEAD: usize = 256 * 1024;
@@ -355,14 +362,17 @@ impl Downlink {
         self.0.borrow().answers
     }
 
-    /// Whether more deliveries wait for the client than may: in bytes, or in pieces that the socket does not take.
+    /// Whether more deliveries wait for the client than may. Over a WebSocket those count that wait because the socket takes
+    /// nothing; what a connection that has not had its turn may hold is bounded by far more.
     pub(super) fn has_too_much(&self) -> bool {
         let queue = self.0.borrow();
         match &queue.transport {
             Transport::Polling(_) => queue.deliveries > queue.max_waiting,
             Transport::WebSocket(pipe) => {
-                let (bytes, blocked_pieces) = pipe.waiting_deliveries();
-                queue.deliveries + bytes > queue.max_waiting || blocked_pieces > MAX_WAITING_PIECES
+                let Deliveries { bytes, pieces, are_blocked } = pipe.waiting_deliveries();
+                let bytes = queue.deliveries + bytes;
+                are_blocked && (bytes > queue.max_waiting || pieces > MAX_WAITING_PIECES)
+                    || bytes > queue.max_waiting.saturating_mul(MAX_OVERHANG)
             }
         }
     }

@@ -86,7 +86,7 @@ fn what_waits_for_a_websocket_stays_here_but_for_a_little_and_in_order() {
     // What others say comes behind it, a ping before it.
     down.deliver(&[framed("42[\"delivered\"]")]);
     down.ping();
-    assert_eq!(pipe.waiting_deliveries().0, 0);
+    assert_eq!(pipe.waiting_deliveries().bytes, 0);
     assert_eq!(deliveries(&down), framed("42[\"delivered\"]").len());
     let mut out = taken(&mut body);
     while down.pour(&pipe, PIPE_BYTES) {
@@ -148,21 +148,24 @@ fn binary_messages_are_base64_for_a_websocket_whose_client_wants_that() {
 }
 
 #[test]
-fn too_much_is_too_many_bytes_or_too_many_pieces_for_a_socket_that_takes_none() {
-    let (down, _pipe, mut body) = piped();
-    down.deliver(&[vec![0; MOST].into()]);
-    assert!(!down.has_too_much());
-    down.deliver(&[framed("42")]);
-    assert!(down.has_too_much());
-    assert!(taken(&mut body).len() > MOST && !down.has_too_much());
-    for _ in 0..=MAX_WAITING_PIECES {
+fn too_much_is_too_many_bytes_or_pieces_for_a_socket_that_takes_none() {
+    for frames in [vec![Bytes::from(vec![0; MOST + 1])], vec![framed("42"); MAX_WAITING_PIECES + 1]] {
+        let (down, _pipe, mut body) = piped();
+        assert!(taken(&mut body).is_empty());
+        down.deliver(&frames);
+        assert!(!down.has_too_much(), "the connection has not had its turn");
+        // It takes some, and then the socket is full.
+        down.deliver(&frames);
+        body.next().now_or_never();
         down.deliver(&[framed("42")]);
+        assert!(down.has_too_much());
+        taken(&mut body);
+        assert!(!down.has_too_much());
     }
-    assert!(!down.has_too_much(), "the connection has not had its turn");
-    // It takes one, and then the socket is full.
-    body.next().now_or_never();
-    down.deliver(&[framed("42")]);
-    assert!(down.has_too_much());
+    let (down, _pipe, mut body) = piped();
+    assert!(taken(&mut body).is_empty());
+    down.deliver(&[vec![0; MAX_OVERHANG * MOST + 1].into()]);
+    assert!(down.has_too_much(), "whose turn it is does not matter any more");
     let polled = polled();
     polled.deliver(&[framed(&"4".repeat(MOST + 1))]);
     assert!(polled.has_too_much());

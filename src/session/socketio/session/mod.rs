@@ -14,7 +14,7 @@ use log::info;
 
 use super::{
     Carried, EndReason, Engine, Sid, Visitor,
-    downlink::{Downlink, PIPE_BYTES, Transport},
+    downlink::{Downlink, MAX_OVERHANG, PIPE_BYTES, Transport},
     gate::Gate,
 };
 use crate::{
@@ -43,10 +43,6 @@ use self::{ending::reason_of, upgrade::Probing};
 
 /// Messages that may wait in a session's mailbox. Only a backstop: what waits behind the mailbox is bounded by its bytes.
 const MAILBOX_CAPACITY: usize = 1024;
-
-/// A session with more than this many times the bound of its own answers waiting is ended: what it carries answers
-/// faster than its client reads.
-const MAX_OVERHANG: usize = 8;
 
 /// Over polling a client is read more slowly at this many times the bound: one that has a single connection cannot poll
 /// while its post waits.
