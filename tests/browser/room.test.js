@@ -35,6 +35,29 @@ test('two people see each other come, talk, and go', async () => {
   await ben.locator('#username').waitFor();
 });
 
+test('a user who wears a picture is shown with it, and with the default once the server has let it go', async () => {
+  const ann = await visit('Ann', 'faces');
+  const login = (avatar) => ann.evaluate((avatar) => new Promise((resolve) => {
+    const socket = new WebSocket(`${location.origin.replace('http', 'ws')}/chat`);
+    const say = (event, data) => socket.send(JSON.stringify({ event, data }));
+    socket.onopen = () => say('login', { username: avatar.slice(0, 5), room: 'faces', avatar });
+    socket.onmessage = ({ data }) => {
+      if (JSON.parse(data).event === 'loginSuccess') resolve(say('sendMessage', { msg: `with ${avatar.slice(0, 5)}` }));
+    };
+  }), avatar);
+  await login('data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==');
+  const picture = line(ann, 'with data:').locator('img.face');
+  await picture.waitFor();
+  assert.match(await picture.getAttribute('src'), /^avatars\/[\w-]{22}$/);
+  assert.equal(await picture.evaluate((image) => image.decode().then(() => image.naturalWidth)), 1);
+  await ann.locator('#people img.face').waitFor();
+  await login(`/avatars/${'A'.repeat(22)}`);
+  await line(ann, 'with /avat').locator('svg.face').waitFor();
+  assert.equal(await line(ann, 'with /avat').locator('img.face').count(), 0);
+  // The picture that is gone is what the browser logs as an error.
+  ann.problems.splice(0, Infinity, ...ann.problems.filter((line) => !line.includes('404')));
+});
+
 test('messages of one speaker are grouped, and know their day and time', async () => {
   const ann = await visit('Ann', 'groups');
   const ben = await visit('Ben', 'groups');
