@@ -21,7 +21,7 @@ use super::{
     rooms::RoomId,
 };
 use crate::{
-    domain::SessionId,
+    domain::{Picture, SessionId},
     journal::{Keyed, Record},
     protocol::websocket::{
         deflate::{self, Deflater},
@@ -125,6 +125,7 @@ pub struct Kept {
     count: u32,
     at: u64,
     keys: Vec<Keyed>,
+    pictures: Vec<Arc<Picture>>,
     /// Who waits for it.
     pub receipts: Vec<Receipt>,
 }
@@ -197,6 +198,11 @@ impl OpenRound {
         self.kept.keys.push(Keyed { key, offset: place.offset, at: place.at });
     }
 
+    /// The journal is to have the picture that a speaker wears.
+    pub fn keep_picture(&mut self, picture: Arc<Picture>) {
+        self.kept.pictures.push(picture);
+    }
+
     /// Who waits for a message of this round gets a receipt.
     pub fn owe(&mut self, receipt: Receipt) {
         self.kept.receipts.push(receipt);
@@ -217,10 +223,11 @@ impl OpenRound {
 }
 
 impl Kept {
-    /// The record for the journal and who waits for it, if there is anything to keep.
-    pub fn into_record(self) -> Option<(Record, Vec<Receipt>)> {
-        let Self { entries, first, count, at, keys, receipts } = self;
-        (count > 0).then(|| (Record { first, count, at, keys, entries: entries.freeze() }, receipts))
+    /// The record for the journal, the pictures of its speakers, and who waits for it, if there is anything to keep.
+    pub fn into_record(self) -> Option<(Record, Vec<Arc<Picture>>, Vec<Receipt>)> {
+        let Self { entries, first, count, at, keys, pictures, receipts } = self;
+        let record = || Record { first, count, at, keys, entries: entries.freeze() };
+        (count > 0).then(|| (record(), pictures, receipts))
     }
 }
 
@@ -447,7 +454,7 @@ mod tests {
         let chat = String::from_utf8_lossy(chat);
         assert_eq!(lines, 3);
         assert!(chat.contains("receiveMessage") && chat.contains("receiveImage"), "{chat}");
-        let (record, _) = kept.into_record().expect("something to keep");
+        let (record, ..) = kept.into_record().expect("something to keep");
         assert_eq!((record.first, record.count, record.at), (1, 3, 9));
         assert_eq!(entry::unpack(&record).expect("readable")[2].body, "b");
     }

@@ -144,7 +144,7 @@ fn answer<T: Send + 'static>(result: Result<T, JournalError>) -> Pending<T> {
 }
 
 impl Store {
-    fn append(&mut self, Append { room, epoch, record }: Append, retention: Retention) {
+    fn append(&mut self, Append { room, epoch, record, .. }: Append, retention: Retention) {
         let room = self.rooms.entry(room).or_insert_with(|| Room {
             epochs: vec![epoch],
             head: record.first - 1,

@@ -4,7 +4,7 @@
 //! those who missed something. The [`Journal`] trait is the contract; [`sqlite`] keeps a file, [`memory`] forgets with
 //! the process. `app` picks one. The same tests run on both.
 
-use std::{fmt, future::Future, pin::Pin, str::FromStr, time::Duration};
+use std::{fmt, future::Future, pin::Pin, str::FromStr, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -156,6 +156,8 @@ pub struct Append {
     pub epoch: Epoch,
     /// What was said.
     pub record: Record,
+    /// Pictures that its speakers wear and that have not been given to the journal for a while.
+    pub pictures: Vec<Arc<Picture>>,
 }
 
 /// The messages of one round of one room: what is stored, read and trimmed together.
@@ -226,6 +228,8 @@ pub struct Retention {
     pub total_bytes: u64,
     /// Reserved names of all rooms, at most.
     pub names: u64,
+    /// Bytes of pictures that users have spoken under, at most.
+    pub avatar_bytes: u64,
 }
 
 /// Why a journal does not do what it was asked for.

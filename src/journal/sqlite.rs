@@ -23,8 +23,12 @@ use tokio::sync::{mpsc, oneshot};
 
 use self::{condition::Condition, place::Place, writer::Writer};
 use super::{Append, Damage, Journal, JournalError, Page, Pending, Position, Range, ReservedName, Retention};
-use crate::{domain::RoomName, parts::Parts};
+use crate::{
+    domain::{Picture, PictureId, RoomName},
+    parts::Parts,
+};
 
+mod avatars;
 mod checker;
 mod condition;
 mod names;
@@ -95,10 +99,9 @@ enum Write {
 }
 
 /// A job for the thread that reads.
-struct Read {
-    room: RoomName,
-    range: Range,
-    answer: Answer<Page>,
+enum Read {
+    Page(RoomName, Range, Answer<Page>),
+    Picture(PictureId, Answer<Option<Picture>>),
 }
 
 type Answer<T> = oneshot::Sender<Result<T, JournalError>>;
@@ -150,6 +153,7 @@ pub fn forget(folder: &Path, room: &RoomName) -> Result<(), String> {
         age: Duration::MAX,
         total_bytes: u64::MAX,
         names: u64::MAX,
+        avatar_bytes: u64::MAX,
     };
     Writer::new(place, keep_all, Arc::default()).forget_alone(room)
 }
@@ -204,7 +208,11 @@ impl Journal for SqliteJournal {
     }
 
     fn read(&self, room: RoomName, range: Range) -> Pending<Page> {
-        ask(&self.reads, |answer| Read { room, range, answer })
+        ask(&self.reads, |answer| Read::Page(room, range, answer))
+    }
+
+    fn picture(&self, id: PictureId) -> Pending<Option<Picture>> {
+        ask(&self.reads, |answer| Read::Picture(id, answer))
     }
 
     fn sweep(&self) -> Pending<Vec<RoomName>> {

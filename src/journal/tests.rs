@@ -19,6 +19,7 @@ pub(super) const RETENTION: Retention = Retention {
     age: Duration::from_secs(3600),
     total_bytes: 1 << 30,
     names: 2,
+    avatar_bytes: 1 << 20,
 };
 
 pub(super) const ALL: Range = Range::After { after: 0, max_bytes: usize::MAX };
@@ -83,7 +84,8 @@ pub(super) fn record(first: u64, bodies: &[&str]) -> Record {
 }
 
 pub(super) fn append(journal: &dyn Journal, name: &str, epoch: Epoch, record: Record) {
-    wait(journal.append(vec![Append { room: room(name), epoch, record }])).expect("durable");
+    wait(journal.append(vec![Append { room: room(name), epoch, record, pictures: Vec::new() }]))
+        .expect("durable");
 }
 
 /// Appends one record with so many entries, each its own offset as a text, behind the room's head.
@@ -157,9 +159,9 @@ fn a_batch_may_hold_several_records_of_several_rooms() {
     on_each(RETENTION, |journal| {
         let [a, b] = ["a", "b"].map(|name| open(journal, name).epochs[0]);
         let batch = vec![
-            Append { room: room("a"), epoch: a, record: record(1, &["1", "2"]) },
-            Append { room: room("b"), epoch: b, record: record(1, &["1"]) },
-            Append { room: room("a"), epoch: a, record: record(3, &["3"]) },
+            Append { room: room("a"), epoch: a, record: record(1, &["1", "2"]), pictures: Vec::new() },
+            Append { room: room("b"), epoch: b, record: record(1, &["1"]), pictures: Vec::new() },
+            Append { room: room("a"), epoch: a, record: record(3, &["3"]), pictures: Vec::new() },
         ];
         wait(journal.append(batch)).expect("durable");
         assert_eq!(offsets(&read(journal, "a", ALL)), [1, 2, 3]);

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 
 use crate::{
     helpers::{TestServer, settings, text},
+    journal::{folder, start_in},
     people::{PIXEL, Person},
     pictures::gif,
     sockets::{connected, next_text},
@@ -168,4 +169,75 @@ async fn who_finds_no_room_for_a_picture_wears_the_default_until_another_is_no_l
     wearing[0].ask("logout", json!({})).await;
     let answer = last.ask("login", login(4)).await;
     assert_ne!(answer["data"]["avatar"], "fox");
+}
+
+async fn get(server: &TestServer, address: &Value) -> (u16, Vec<u8>) {
+    let url = url_of(server, address.as_str().expect("an address"));
+    let mut answer = awc::Client::new().get(url).send().await.expect("an answer");
+    (answer.status().as_u16(), answer.body().await.expect("a body").to_vec())
+}
+
+#[actix_web::test]
+async fn the_picture_of_a_message_is_there_after_a_restart() {
+    let folder = folder();
+    let (running, server) = start_in(folder.path());
+    let mut ann = Person::login(&server, login()).await;
+    let address = ann.welcome["avatar"].clone();
+    ann.say("hello").await;
+    let before = get(&server, &address).await;
+    assert_eq!(before.0, 200);
+    running.signal("-TERM");
+    assert_eq!(running.exit_code(), Some(0));
+    let (_running, server) = start_in(folder.path());
+    let mut ben = Person::named(&server, "Ben").await;
+    assert_eq!(ben.next_named("receiveMessage").await["avatar"], address);
+    assert_eq!(ben.ask("history", json!({})).await["data"]["messages"][0]["avatar"], address);
+    assert_eq!(get(&server, &address).await, before);
+    let ann = Person::login(&server, json!({"username": "Ann", "room": "tea", "avatar": address})).await;
+    assert_eq!(ann.welcome["avatar"], address);
+}
+
+#[actix_web::test]
+async fn a_picture_in_the_journal_of_a_former_version_is_sent_as_an_address_too() {
+    let folder = folder();
+    fill(folder.path()).await;
+    let (_running, server) = start_in(folder.path());
+    let mut ben = Person::named(&server, "Ben").await;
+    let replayed = ben.next_named("receiveMessage").await;
+    let address = &replayed["avatar"];
+    assert!(address.as_str().is_some_and(|address| address.starts_with("/avatars/")), "{replayed}");
+    let page = ben.ask("history", json!({})).await;
+    assert_eq!(page["data"]["messages"][0]["avatar"], *address);
+    assert_eq!(get(&server, address).await.0, 200);
+}
+
+/// Fills a journal as a former version did: with the picture itself.
+async fn fill(folder: &std::path::Path) {
+    use echoroom::{
+        domain::RoomName,
+        journal::{
+            Append, Journal as _, Kind, NewEntry, Record, Retention, now_millis, sqlite::SqliteJournal,
+        },
+    };
+    let retention = Retention {
+        messages: 1000,
+        bytes: 1 << 20,
+        age: std::time::Duration::from_secs(3600),
+        total_bytes: 1 << 30,
+        avatar_bytes: 1 << 20,
+        names: 1000,
+    };
+    let journal = SqliteJournal::open(folder, retention, &std::sync::Arc::default()).expect("opens");
+    let room = RoomName::parse("tea").expect("a name");
+    let epoch = *journal.open(room.clone()).await.expect("a position").epochs.last().expect("an epoch");
+    let (kind, at) = (Kind::Message, now_millis());
+    let mut entries = bytes::BytesMut::new();
+    NewEntry { kind, at, username: "Ann", uid: None, avatar: PIXEL, id: "", body: "hello" }
+        .pack(&mut entries);
+    let record = Record { first: 1, count: 1, at, keys: Vec::new(), entries: entries.freeze() };
+    journal.append(vec![Append { room, epoch, record, pictures: Vec::new() }]).await.expect("durable");
+    journal.close().await.expect("closed");
+    drop(journal);
+    // Its threads have let go of the folder.
+    std::fs::File::open(folder).and_then(|folder| folder.lock()).expect("a lock");
 }

@@ -33,6 +33,7 @@ const RETENTION: Retention = Retention {
     age: Duration::from_secs(24 * 3600),
     total_bytes: 1 << 30,
     names: 1000,
+    avatar_bytes: 1 << 20,
 };
 
 pub fn memory(most: usize) -> Result<Repetition, Box<dyn Error>> {
@@ -61,7 +62,9 @@ fn append(journal: impl Journal + 'static, most: usize) -> Result<Repetition, Bo
 
 /// The rounds of all rooms that come behind so many batches.
 fn batch(rooms: &[RoomName], epoch: Epoch, number: usize) -> Option<Vec<Append>> {
-    let append = |round, room: &RoomName| Some(Append { room: room.clone(), epoch, record: record(round)? });
+    let append = |round, room: &RoomName| {
+        Some(Append { room: room.clone(), epoch, record: record(round)?, pictures: Vec::new() })
+    };
     let rounds = number * ROUNDS..(number + 1) * ROUNDS;
     rounds.flat_map(|round| rooms.iter().map(move |room| append(round, room))).collect()
 }
@@ -73,7 +76,7 @@ fn record(round: usize) -> Option<Record> {
     for offset in offsets.clone() {
         open.push(&encode::said(offset), Reach::All, None);
     }
-    let (mut record, _) = open.finish(Hearers::Room, &Budget::new(1 << 20)).1.into_record()?;
+    let (mut record, ..) = open.finish(Hearers::Room, &Budget::new(1 << 20)).1.into_record()?;
     record.keys = offsets.map(|offset| Keyed { key: [offset as u8; 16], offset, at: encode::AT }).collect();
     Some(record)
 }

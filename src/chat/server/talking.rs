@@ -26,6 +26,9 @@ use crate::{
     },
 };
 
+/// After so many milliseconds the journal is told again that a picture is in use: a day.
+const KEEP_PICTURE_AGAIN: u64 = 24 * 3600 * 1000;
+
 impl ChatServer {
     /// A guest's text or bytes, once its room's place in the journal is known.
     pub(super) fn publish(&mut self, publish: Publish, ctx: &mut Context<Self>) {
@@ -127,6 +130,11 @@ impl ChatServer {
         open.push(&Line::Said(place.offset, entry), Reach::All, deflater);
         open.hold(accepted);
         open.owe(Receipt { session, ticket, place });
+        if let Some(picture) = face.avatar.as_picture()
+            && picture.must_be_kept(place.at.saturating_sub(KEEP_PICTURE_AGAIN), place.at)
+        {
+            open.keep_picture(Arc::clone(picture));
+        }
         if let Some(key) = key {
             open.remember(key, place);
         }
@@ -265,11 +273,11 @@ impl ChatServer {
             }
         }
         let name = room.name.clone();
-        if let Some((record, receipts)) = kept.into_record()
+        if let Some((record, pictures, receipts)) = kept.into_record()
             && let Some(log) = room.log()
         {
             log.push(record.clone(), tail_bytes);
-            let append = Append { room: name, epoch: log.epoch(), record };
+            let append = Append { room: name, epoch: log.epoch(), record, pictures };
             self.commits.push(Commit { room: id, append, receipts, round });
             self.metrics.set_unkept(self.commits.unkept());
         } else {

@@ -6,7 +6,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row};
 use tokio::sync::mpsc;
 
 use super::{
-    Place, Read,
+    Place, Read, avatars,
     condition::Condition,
     schema::{self, Fault, checksum, offset_of, round_id},
 };
@@ -24,42 +24,62 @@ pub(super) fn run(place: &Place, condition: &Condition, mut jobs: mpsc::Receiver
     let mut open: Option<Connection> = None;
     // So that a change is logged once, however many ask.
     let mut is_failing = false;
-    while let Some(Read { room, range, answer }) = jobs.blocking_recv() {
+    while let Some(job) = jobs.blocking_recv() {
         parts.panic_if_poisoned(super::READER);
-        if answer.is_closed() {
-            continue;
-        }
-        let outcome = read_with(&mut open, place, &room, range).map_err(|fault| fault.later(place));
-        match &outcome {
-            Ok(_) => is_failing = false,
-            Err(JournalError::Damaged(what)) => condition.damaged(what),
-            Err(error) => {
-                if !std::mem::replace(&mut is_failing, true) {
-                    error!("a page of the journal cannot be read: {error}");
-                }
-                open = None;
+        let mut attempt = Attempt { open: &mut open, is_failing: &mut is_failing, place, condition };
+        // Who asked may have left.
+        match job {
+            Read::Page(_, _, answer) if answer.is_closed() => {}
+            Read::Picture(_, answer) if answer.is_closed() => {}
+            Read::Page(room, range, answer) => {
+                drop(answer.send(attempt.make(|connection| read_page(connection, place, &room, range))));
+            }
+            Read::Picture(id, answer) => {
+                drop(answer.send(attempt.make(|connection| avatars::read(connection, id))));
             }
         }
-        // Who asked may have left.
-        let _ = answer.send(outcome);
     }
 }
 
-fn read_with(
-    open: &mut Option<Connection>,
-    place: &Place,
-    room: &RoomName,
-    range: Range,
-) -> Result<Page, Fault> {
-    if !place.was_open() {
-        return Err(Fault::passing(&place.file, "it has not been opened yet"));
+/// Something that is read.
+struct Attempt<'a> {
+    open: &'a mut Option<Connection>,
+    is_failing: &'a mut bool,
+    place: &'a Place,
+    condition: &'a Condition,
+}
+
+impl Attempt<'_> {
+    fn make<T>(&mut self, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, JournalError> {
+        let place = self.place;
+        let outcome = self.connection().and_then(read).map_err(|fault| fault.later(place));
+        match &outcome {
+            Ok(_) => *self.is_failing = false,
+            Err(JournalError::Damaged(what)) => self.condition.damaged(what),
+            Err(error) => {
+                if !std::mem::replace(self.is_failing, true) {
+                    error!("the journal cannot be read: {error}");
+                }
+                *self.open = None;
+            }
+        }
+        outcome
     }
-    // What another file has is no page of this journal.
-    place.check().map_err(|gone| Fault::Passing(gone.error))?;
-    let connection = match open {
-        Some(connection) => connection,
-        None => open.insert(schema::open_to_read(place)?),
-    };
+
+    fn connection(&mut self) -> Result<&Connection, Fault> {
+        if !self.place.was_open() {
+            return Err(Fault::passing(&self.place.file, "it has not been opened yet"));
+        }
+        // What another file has is no page of this journal.
+        self.place.check().map_err(|gone| Fault::Passing(gone.error))?;
+        if self.open.is_none() {
+            *self.open = Some(schema::open_to_read(self.place)?);
+        }
+        self.open.as_ref().ok_or_else(|| Fault::passing(&self.place.file, "it is not open"))
+    }
+}
+
+fn read_page(connection: &Connection, place: &Place, room: &RoomName, range: Range) -> Result<Page, Fault> {
     let id: Option<i64> = connection
         .prepare_cached("SELECT id FROM rooms WHERE name = ?1")?
         .query_row([room.as_str()], |row| row.get(0))

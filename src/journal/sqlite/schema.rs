@@ -80,6 +80,16 @@ pub(super) const MIGRATIONS: &[&str] = &[
         PRIMARY KEY (room, key)
     ) WITHOUT ROWID;
     ",
+    "
+    -- Pictures that users have spoken under.
+    CREATE TABLE avatars (
+        id BLOB PRIMARY KEY,        -- a hash of type and bytes
+        media_type TEXT NOT NULL,
+        bytes BLOB NOT NULL,
+        used INTEGER NOT NULL       -- when somebody last spoke under it, ms since 1970, to about a day
+    );
+    CREATE INDEX avatars_by_use ON avatars (used);
+    ",
 ];
 
 /// Something does not go.

@@ -7,7 +7,9 @@ use rusqlite::{Connection, OptionalExtension as _, Transaction};
 use tokio::sync::mpsc;
 
 use super::{
-    CHECKER, OpenError, Place, Write, checker,
+    CHECKER, OpenError, Place, Write,
+    avatars::AvatarTable,
+    checker,
     condition::Condition,
     place::Gone,
     retention::trim,
@@ -60,6 +62,8 @@ pub(super) struct Open {
     pub rooms: HashMap<RoomName, RoomRow>,
     /// Written since the size of all was looked at.
     unmeasured: u64,
+    /// How many avatars there are, once that has been looked at.
+    avatars: Option<AvatarTable>,
     /// Whether it has been looked at what is too old.
     pub has_swept: bool,
     /// Whether a doubt of the clock has been logged.
@@ -149,6 +153,7 @@ impl Writer {
                 condition: Arc::clone(&self.condition),
                 rooms: HashMap::new(),
                 unmeasured: 0,
+                avatars: None,
                 has_swept: false,
                 has_doubted: false,
             });
@@ -378,7 +383,12 @@ impl Open {
         let transaction = immediate(&mut self.connection)?;
         check_owner(&transaction, &self.place, self.run)?;
         let mut statement = transaction.prepare_cached(INSERT_ROUND)?;
-        for Append { room: name, epoch, record } in batch {
+        let mut avatars = self.avatars;
+        for Append { room: name, epoch, record, pictures } in batch {
+            if !pictures.is_empty() {
+                let table = avatars.map_or_else(|| AvatarTable::measure(&transaction), Ok)?;
+                avatars = Some(table.keep(&transaction, pictures, now_millis(), retention.avatar_bytes)?);
+            }
             let known = touched.get(name).or_else(|| self.rooms.get(name)).copied();
             let mut room = match known {
                 Some(room) => room,
@@ -405,6 +415,7 @@ impl Open {
         transaction.commit()?;
         self.place.check_wal_header().map_err(|gone| Fault::Passing(gone.error))?;
         self.rooms.extend(touched);
+        self.avatars = avatars;
         self.unmeasured += written;
         if self.unmeasured > retention.total_bytes / 32 {
             self.unmeasured = 0;
