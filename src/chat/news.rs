@@ -29,6 +29,13 @@ const LIST_INTERVAL: Duration = Duration::from_secs(10);
 /// What changes, and what lists, may cost a large room: bytes a second, to all its members together.
 const BYTES_PER_SECOND: usize = 256 * 1024;
 
+/// How long the first change of a large room waits for others, for each member: about as long as it takes to tell them
+/// all. When many go at once, those who are gone need not be told.
+const GATHERING: Duration = Duration::from_micros(20);
+
+/// The first change waits no longer than this.
+const MAX_GATHERING: Duration = Duration::from_millis(500);
+
 /// So many changes of a batch are told by name if the list can tell the rest.
 const MOST_BY_NAME: usize = 10;
 
@@ -128,8 +135,13 @@ impl Notice {
 }
 
 impl News {
-    /// A session has changed who is there.
-    pub fn changed(&mut self, change: &Change, by: SessionId) {
+    /// A session has changed who is there. So many members are to be told of it.
+    pub fn changed(&mut self, change: &Change, by: SessionId, members: usize, now: Instant) {
+        if self.untold.is_empty() {
+            let members = u32::try_from(members).unwrap_or(u32::MAX);
+            let gathered = now + GATHERING.saturating_mul(members).min(MAX_GATHERING);
+            self.lines_from = self.lines_from.max(Some(gathered));
+        }
         for (face, told) in [(&change.left, change.left.as_ref()), (&change.arrived, None)] {
             if let Some(face) = face {
                 let lists = (self.lists_given, self.lists_given);

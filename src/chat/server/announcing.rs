@@ -24,7 +24,7 @@ impl ChatServer {
     /// A session has changed who is in a room, which is told when its time has come.
     pub(super) fn announce(&mut self, session: SessionId, id: RoomId, change: &Change) {
         if let Some(room) = self.rooms.get(id) {
-            room.news.changed(change, session);
+            room.news.changed(change, session, room.members, Instant::now());
             self.tell_news(id);
         }
     }
