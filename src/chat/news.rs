@@ -42,11 +42,11 @@ const MOST_BY_NAME: usize = 10;
 /// What a change pays for, in bytes to each member: more than one line of it takes, for the list is paid from the rest.
 const PAID_BY_CHANGE: usize = 200;
 
-/// Bytes of a line beside name and avatar.
-const LINE_BYTES: usize = 75;
+/// Bytes of a line beside name and avatar, with the public id.
+const LINE_BYTES: usize = 96;
 
-/// Bytes of a user in a list beside name and avatar.
-const USER_BYTES: usize = 27;
+/// Bytes of a user in a list beside name and avatar, with the public id.
+const USER_BYTES: usize = 48;
 
 /// See the module's text.
 #[derive(Debug, Default)]
