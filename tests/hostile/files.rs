@@ -4,6 +4,7 @@ use std::{
     fs,
     os::unix::fs::FileExt as _,
     path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
     time::{Duration, Instant},
 };
 
@@ -23,12 +24,15 @@ fn numbered(from: u64, to: u64) -> impl Iterator<Item = String> {
 
 /// A server that stops in order after it was told this. Gives back what was acked and where Ann left off.
 fn run(disk: &Disk, texts: impl IntoIterator<Item = String>) -> (Vec<Acked>, Value) {
+    // A name of its own: that of who was there when a server stopped is held in the next one.
+    static RUNS: AtomicUsize = AtomicUsize::new(0);
+    let name = format!("Ann {}", RUNS.fetch_add(1, Ordering::SeqCst));
     let mut program = disk.start();
-    let mut ann = Talker::login(program.address, "Ann");
+    let mut ann = Talker::login(program.address, &name);
     let acked = say_all(&mut ann, texts);
     let offset = acked.last().map_or(0, |(offset, _)| *offset);
     let back = json!({
-        "username": "Ann", "room": "tea", "token": ann.welcome["token"], "epoch": ann.welcome["epoch"],
+        "username": name, "room": "tea", "token": ann.welcome["token"], "epoch": ann.welcome["epoch"],
         "offset": offset,
     });
     drop(ann);
@@ -146,9 +150,9 @@ fn a_server_whose_journal_was_taken_over_acks_nothing_more_and_says_so() {
     program.signal(Signal::TERM);
     assert_eq!(program.exit_code(), Some(if is_relayed { 74 } else { 0 }), "{:#?}", program.log());
     let program = disk.start();
-    let mut ann = Talker::login(program.address, "Ann");
-    acked.extend(say_all(&mut ann, numbered(3, 4)));
-    check(&ann.history(), &acked, "after a takeover");
+    let mut ben = Talker::login(program.address, "Ben");
+    acked.extend(say_all(&mut ben, numbered(3, 4)));
+    check(&ben.history(), &acked, "after a takeover");
 }
 
 // ----- files that vanish -----
@@ -316,7 +320,7 @@ fn a_clock_that_is_a_month_ahead_for_one_start_takes_no_history_away() {
     let (mut acked, _) = run(&disk, numbered(1, 3));
     for ahead in [31 * DAY, 3650 * DAY, -31 * DAY] {
         let mut program = start_ahead(&disk, ahead);
-        let mut ben = Talker::login(program.address, "Ben");
+        let mut ben = Talker::login(program.address, &format!("Ben {ahead}"));
         if ahead > 0 {
             program.wait_for_log("3 messages of 1 rooms are older than --history-age");
         }
