@@ -36,12 +36,14 @@ pub const RESTART: CloseReason = row(1012, "server restarts", true);
 pub const TOO_MANY_ROOMS: CloseReason = row(1013, "too many rooms", true);
 /// The session did not read what its room sent it.
 pub const SLOW_CONSUMER: CloseReason = row(1013, "slow consumer", true);
+/// What the client was being given of the past is gone, or cannot be read; what comes next is not it.
+pub const BEHIND: CloseReason = row(1013, "what follows is missing", true);
 
 /// The process holds as much for its clients as it may, and this one needed more.
 pub const OUT_OF_MEMORY: CloseReason = row(1013, "the server is out of memory for messages", true);
 
 /// The whole table, for those who show it.
-pub const ALL: [CloseReason; 11] = [
+pub const ALL: [CloseReason; 12] = [
     AWAY,
     PROTOCOL_ERROR,
     INVALID_TEXT,
@@ -52,6 +54,7 @@ pub const ALL: [CloseReason; 11] = [
     RESTART,
     TOO_MANY_ROOMS,
     SLOW_CONSUMER,
+    BEHIND,
     OUT_OF_MEMORY,
 ];
 

@@ -140,6 +140,8 @@ pub enum Ending {
     Silent,
     /// It did not log in.
     Nobody,
+    /// What it was being given is gone, or cannot be read: it must come back to learn what it missed.
+    Behind,
     /// The server wants no more of it, for no fault in what it sent.
     Dismissed(Dismissal),
 }
@@ -154,6 +156,7 @@ impl Ending {
             Self::TooSlow => Some(close::TOO_SLOW),
             Self::Silent => Some(close::AWAY),
             Self::Nobody => Some(close::NOBODY),
+            Self::Behind => Some(close::BEHIND),
             Self::Dismissed(Dismissal::SlowConsumer) => Some(close::SLOW_CONSUMER),
             Self::Dismissed(Dismissal::OutOfMemory) => Some(close::OUT_OF_MEMORY),
             Self::Dismissed(Dismissal::TooManyRooms) => Some(close::TOO_MANY_ROOMS),
@@ -164,7 +167,7 @@ impl Ending {
     /// Whether the client was lost, neither leaving nor sent away for what it did.
     pub fn is_loss(&self) -> bool {
         match self {
-            Self::Lost | Self::Silent | Self::TooSlow => true,
+            Self::Lost | Self::Silent | Self::TooSlow | Self::Behind => true,
             Self::Dismissed(why) => !matches!(why, Dismissal::TooManyRooms),
             Self::ClosedByPeer(_) | Self::Broken(_) | Self::Flood | Self::Nobody => false,
         }
@@ -191,7 +194,7 @@ impl fmt::Display for Ending {
             }
             Self::Lost => f.write_str("connection lost"),
             Self::Broken(error) => write!(f, "{error} ({})", self.code()),
-            Self::Flood | Self::TooSlow | Self::Silent | Self::Nobody | Self::Dismissed(_) => {
+            Self::Flood | Self::TooSlow | Self::Silent | Self::Nobody | Self::Behind | Self::Dismissed(_) => {
                 write!(f, "{} ({})", self.close_reason().map_or("", |row| row.reason), self.code())
             }
         }

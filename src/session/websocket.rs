@@ -238,7 +238,7 @@ impl WebSocketSession {
                 }));
             }
             Next::EndFlood => self.end(Ending::Flood, ctx),
-            Next::EndBehind => self.end(Ending::Dismissed(Dismissal::SlowConsumer), ctx),
+            Next::EndBehind => self.end(Ending::Behind, ctx),
         }
     }
 

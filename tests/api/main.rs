@@ -12,6 +12,7 @@ mod compression;
 mod connections;
 mod connects;
 mod crowds;
+mod damage;
 mod echo;
 mod echo_door;
 mod floors;

@@ -32,7 +32,11 @@ pub(super) fn run(place: &Place, condition: &Condition, mut jobs: mpsc::Receiver
             Read::Page(_, _, answer) if answer.is_closed() => {}
             Read::Picture(_, answer) if answer.is_closed() => {}
             Read::Page(room, range, answer) => {
-                drop(answer.send(attempt.make(|connection| read_page(connection, place, &room, range))));
+                let page = attempt.make(|connection| read_page(connection, place, &room, range));
+                if let Ok(Page { damage: Some(JournalError::Damaged(what)), .. }) = &page {
+                    condition.damaged(what);
+                }
+                drop(answer.send(page));
             }
             Read::Picture(id, answer) => {
                 drop(answer.send(attempt.make(|connection| avatars::read(connection, id))));

@@ -16,7 +16,7 @@ use super::{SqliteJournal, back_up, schema::MIGRATIONS};
 use crate::{
     domain::Picture,
     journal::{
-        Append, Epoch, Journal, JournalError, Keyed, Record, Retention,
+        Append, Epoch, Journal, JournalError, Keyed, Page, Record, Retention,
         tests::{ALL, RETENTION, append, offsets, open, read, record, reopen, room, say, wait},
     },
 };
@@ -76,6 +76,11 @@ fn damaged<T>(outcome: Result<T, JournalError>) -> String {
         Err(error) => panic!("{error}"),
         Ok(_) => panic!("it went well"),
     }
+}
+
+/// All messages of a room, if none is damaged.
+fn whole(journal: &SqliteJournal, name: &str) -> Result<Page, JournalError> {
+    wait(journal.read(room(name), ALL)).and_then(Page::whole)
 }
 
 /// What becomes of one more message in the room.
@@ -490,7 +495,7 @@ fn garbage_in_the_middle_of_the_file_is_found_before_anybody_asks_for_what_was_t
     overwrite(folder.path(), len / 2 / 4096 * 4096, &[0x5A; 8192]);
     let journal = reopen(folder.path());
     until_found(&journal);
-    let outcomes = ["a", "b", "c"].map(|name| wait(journal.read(room(name), ALL)));
+    let outcomes = ["a", "b", "c"].map(|name| whole(&journal, name));
     assert!(outcomes.iter().any(Result::is_err) && outcomes.iter().any(Result::is_ok), "one room of three");
     outcomes.into_iter().filter(Result::is_err).for_each(|outcome| drop(damaged(outcome)));
     say(&journal, "new", 1);
@@ -546,7 +551,7 @@ fn a_text_that_was_changed_in_the_file_is_damage_and_not_what_was_said() {
     drop(file);
     let journal = reopen(folder.path());
     assert_eq!(until_found(&journal), 1);
-    let outcomes = ["a", "b"].map(|name| wait(journal.read(room(name), ALL)));
+    let outcomes = ["a", "b"].map(|name| whole(&journal, name));
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_err()).count(), 1);
     outcomes.into_iter().filter(Result::is_err).for_each(|outcome| drop(damaged(outcome)));
 }
@@ -559,6 +564,6 @@ fn a_round_that_is_missing_between_two_is_damage_and_no_silent_gap() {
     file.execute("DELETE FROM rounds WHERE id = ?1", [1_i64 << 40 | 5]).expect("written");
     drop(file);
     let journal = reopen(folder.path());
-    damaged(wait(journal.read(room("a"), ALL)));
+    damaged(whole(&journal, "a"));
     until_found(&journal);
 }

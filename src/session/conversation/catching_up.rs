@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use log::error;
+
 use super::{
     CatchUp, Conversation, EnterKind, HISTORY_PAGE_BYTES, Next, Outcome, Pending, Purpose, REPLAY_PAGE_BYTES,
     Reading, User, failure_of,
@@ -26,7 +28,7 @@ impl Conversation {
         kind: EnterKind,
     ) -> Next {
         let (face, room) = (entered.face.clone(), entered.name.clone());
-        self.user = Some(User { face, token: entered.token, room });
+        self.user = Some(User { face, token: entered.token, room, durable: entered.durable });
         self.hold.note_known();
         let range = match entered.resume {
             Resume::From(offset) => Range::After { after: offset, max_bytes: REPLAY_PAGE_BYTES },
@@ -50,9 +52,12 @@ impl Conversation {
         let (after, head) = (catch_up.after, catch_up.entered.head);
         self.catching_up = None;
         for record in &tail.records {
-            // It was packed by this process.
-            for entry in entry::unpack(record).unwrap_or_default().iter().filter(|entry| entry.offset > after)
-            {
+            // It was packed by this process, so this does not happen; if it did, the client would have to know.
+            let Ok(entries) = entry::unpack(record) else {
+                error!("{}: what was said last cannot be read; the session ends, to come back", self.session);
+                return Next::EndBehind;
+            };
+            for entry in entries.iter().filter(|entry| entry.offset > after) {
                 self.say_again(entry, head);
             }
         }
@@ -64,9 +69,9 @@ impl Conversation {
     pub fn have_read(&mut self, Outcome { purpose, result }: Outcome) -> Next {
         let result = result.map(|page| self.with_addresses(page));
         match purpose {
-            Purpose::History { ack } => {
+            Purpose::History { ack, before } => {
                 self.hold.set(false);
-                match result {
+                match result.and_then(|page| self.whole(page, before)) {
                     Ok(page) => self.answer_history(ack, &page),
                     Err(error) => self.fail(Some(ack), false, &failure_of((&error).into())),
                 }
@@ -75,6 +80,8 @@ impl Conversation {
             Purpose::FirstPage { visit, range } => match result {
                 _ if !self.is_catching_up(visit) => Next::Nothing,
                 Ok(page) => self.first_page(range, &page),
+                // The client is let in, and told that it is not given all.
+                Err(JournalError::Damaged(_)) => self.first_page(range, &Page::default()),
                 Err(error) => self.cannot_welcome(&error),
             },
             Purpose::NextPage { visit } => match result {
@@ -95,6 +102,17 @@ impl Conversation {
         page
     }
 
+    /// The page, if nothing is missing from it up to the message before `before`, or the last one that was durable when
+    /// the session came in.
+    fn whole(&self, page: Page, before: u64) -> Result<Page, JournalError> {
+        let newest = self.user.as_ref().map_or(0, |user| user.durable).min(before.saturating_sub(1));
+        let page = page.whole()?;
+        if page.entries.last().is_some_and(|last| last.offset < newest) {
+            return Err(JournalError::Damaged("messages are missing".to_owned()));
+        }
+        Ok(page)
+    }
+
     fn is_catching_up(&self, visit: u64) -> bool {
         self.catching_up.as_ref().is_some_and(|catch_up| catch_up.visit == visit)
     }
@@ -105,11 +123,16 @@ impl Conversation {
             return Next::Nothing;
         };
         let entered = &catch_up.entered;
+        // The latest page is nothing to begin with if it does not reach up to what is live.
+        let reaches_end = page.entries.last().is_some_and(|last| last.offset >= catch_up.durable);
+        let page = if reaches_end || matches!(range, Range::After { .. }) { page } else { &Page::default() };
         let first = page.entries.first().map(|entry| entry.offset);
         if let (Range::After { after, .. }, Resume::From(_)) = (range, entered.resume)
-            && first.map_or(after < catch_up.durable, |first| first > after + 1)
+            && (page.damage.is_some()
+                || (!page.more && !reaches_end && after < catch_up.durable)
+                || first.is_some_and(|first| first > after + 1))
         {
-            // The journal has let some of it go: the latest page instead.
+            // The journal has let some of it go, or cannot read it: the latest page instead.
             catch_up.is_lost = true;
             let (visit, name, range) = (catch_up.visit, entered.name.clone(), latest(entered.head));
             return Next::Read(self.read(Purpose::FirstPage { visit, range }, name, range));
@@ -196,6 +219,9 @@ impl Conversation {
         let (visit, after) = (catch_up.visit, catch_up.after);
         for entry in &page.entries {
             self.say_again(entry, head);
+        }
+        if page.damage.is_some() && !is_at_end {
+            return Next::EndBehind;
         }
         if !is_at_end {
             return self.read_on();

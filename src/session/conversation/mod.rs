@@ -75,7 +75,7 @@ enum Purpose {
     /// More of what it missed.
     NextPage { visit: u64 },
     /// Older messages that it asked for.
-    History { ack: u64 },
+    History { ack: u64, before: u64 },
 }
 
 /// What the session is to do next.
@@ -164,6 +164,8 @@ struct User {
     face: Face,
     token: Token,
     room: RoomName,
+    /// The offset of the last message that was durable when it came in.
+    durable: u64,
 }
 
 /// A page of history that is read once what its reader said before is durable: one can read what one has said.
@@ -349,7 +351,11 @@ impl Conversation {
         match self.waiting_history.take() {
             Some(waiting) if is_saying => self.waiting_history = Some(waiting),
             Some(WaitingHistory { ack, room, range }) => {
-                return Next::Read(self.read(Purpose::History { ack }, room, range));
+                let before = match range {
+                    Range::Before { before, .. } => before,
+                    Range::After { .. } => u64::MAX,
+                };
+                return Next::Read(self.read(Purpose::History { ack, before }, room, range));
             }
             None => {}
         }

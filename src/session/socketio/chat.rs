@@ -80,7 +80,7 @@ impl ChatSocket {
             Next::Nothing => {}
             Next::Read(reading) => socket.read(reading),
             Next::EndFlood => socket.downlink().end(EndReason::Flood),
-            Next::EndBehind => socket.downlink().end(EndReason::SlowConsumer),
+            Next::EndBehind => socket.downlink().end(EndReason::Behind),
         }
     }
 }

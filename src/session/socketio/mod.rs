@@ -82,6 +82,8 @@ pub enum EndReason {
     NotJoined,
     /// Too much was waiting for it.
     SlowConsumer,
+    /// What it was being given is gone, or cannot be read: it must come back to learn what it missed.
+    Behind,
     /// It sent too much for too long.
     Flood,
     /// The server stops.
@@ -100,6 +102,7 @@ impl EndReason {
             | Self::ForcedClose
             | Self::NotJoined
             | Self::SlowConsumer
+            | Self::Behind
             | Self::ServerShuttingDown => true,
         }
     }
@@ -107,7 +110,11 @@ impl EndReason {
     /// Whether the client was lost, neither leaving nor sent away for what it did.
     pub fn is_loss(self) -> bool {
         match self {
-            Self::TransportClose | Self::PingTimeout | Self::SlowConsumer | Self::ServerShuttingDown => true,
+            Self::TransportClose
+            | Self::PingTimeout
+            | Self::SlowConsumer
+            | Self::Behind
+            | Self::ServerShuttingDown => true,
             Self::ClientClose
             | Self::TransportError
             | Self::ParseError
@@ -128,6 +135,7 @@ impl fmt::Display for EndReason {
             Self::ForcedClose => "forced close",
             Self::NotJoined => "connect timeout",
             Self::SlowConsumer => "slow consumer",
+            Self::Behind => "what follows is missing",
             Self::Flood => "flood",
             Self::ServerShuttingDown => "server shutting down",
         })

@@ -150,6 +150,7 @@ fn is_by_client(why: EndReason) -> bool {
 fn close_frame_for(why: EndReason) -> Bytes {
     match why {
         EndReason::SlowConsumer => close_frame::encode(close::SLOW_CONSUMER),
+        EndReason::Behind => close_frame::encode(close::BEHIND),
         EndReason::ServerShuttingDown => close_frame::encode(close::RESTART),
         EndReason::Flood => close_frame::encode(close::FLOOD),
         EndReason::PingTimeout => close_frame::encode(close::AWAY),
