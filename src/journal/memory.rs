@@ -293,13 +293,14 @@ mod tests {
     #[test]
     fn a_clock_that_leaps_takes_nothing_from_memory_either() {
         let month = Duration::from_secs(30 * 24 * 3600);
-        let retention = Retention { messages: 9, bytes: 999, age: month, total_bytes: 999, names: 9 };
+        let retention =
+            Retention { messages: 9, bytes: 999, age: month, total_bytes: 999, avatar_bytes: 999, names: 9 };
         let journal = MemoryJournal::new(retention).expect("random numbers");
         let mut store = journal.store();
         let room = RoomName::parse("a").expect("a legal name");
         let epoch = Epoch { id: store.epoch, starts: 1 };
         let record = Record { first: 1, count: 1, at: 100 * DAY, keys: Vec::new(), entries: Bytes::new() };
-        store.append(Append { room: room.clone(), epoch, record }, retention);
+        store.append(Append { room: room.clone(), epoch, record, pictures: Vec::new() }, retention);
         for now in [100 * DAY, 131 * DAY, 131 * DAY + DAY / 2, 100 * DAY + 1] {
             assert!(store.sweep(month, now).is_empty(), "{now}");
             assert_eq!(store.rooms.get(&room).map(|room| room.messages), Some(1), "{now}");
