@@ -17,8 +17,8 @@ const SESSIONS: usize = 20_000;
 /// Fewer show nothing.
 const FEWEST: usize = 10_000;
 
-/// Descriptors beside the sessions', here and in the server.
-const SPARE: u64 = 64;
+/// Descriptors beside connections, here and in the server, which keeps 1,024 for all else.
+const SPARE: u64 = 1_100;
 
 /// Handshakes under way at a time.
 const BURST: usize = 64;
