@@ -5,7 +5,7 @@ use crate::{
     program::{Program, command},
 };
 
-const ROOMS: usize = 2_000;
+const ROOMS: usize = 1_200;
 
 /// Leaves one message in each of the rooms `x0`, `x1` …, a hundred connections at a time.
 fn fill(program: &Program) {
