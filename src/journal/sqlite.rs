@@ -31,6 +31,7 @@ use crate::{
 mod avatars;
 mod checker;
 mod condition;
+mod forgetting;
 mod names;
 mod place;
 mod reader;

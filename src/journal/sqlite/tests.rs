@@ -268,6 +268,24 @@ fn a_file_of_the_first_version_opens_with_its_epochs_and_messages() {
     assert_eq!(journal.damage(), None);
 }
 
+#[test]
+fn rooms_that_are_forgotten_together_are_forgotten_before_they_are_used_again() {
+    let folder = folder();
+    let journal = reopen(folder.path());
+    let names: Vec<_> = (0..300).map(|number| format!("r{number}")).collect();
+    names.iter().for_each(|name| say(&journal, name, 1));
+    let told = open(&journal, "r0").epochs;
+    let all = names.iter().map(|name| async {
+        journal.forget(room(name)).await.expect("forgotten");
+        journal.open(room(name)).await.expect("opens")
+    });
+    let positions = wait(futures_util::future::join_all(all));
+    assert!(positions.iter().all(|position| position.head == 0 && position.epochs != told));
+    assert_eq!(wait(journal.rooms()), Ok(Vec::new()));
+    say(&journal, "r7", 2);
+    assert_eq!(offsets(&read(&journal, "r7", ALL)), [1, 2]);
+}
+
 // ----- one server alone -----
 
 #[test]

@@ -11,6 +11,7 @@ use super::{
     avatars::AvatarTable,
     checker,
     condition::Condition,
+    forgetting::Forgetting,
     place::Gone,
     retention::trim,
     rows::{
@@ -88,7 +89,8 @@ impl Writer {
 
     pub fn run(mut self, mut jobs: mpsc::Receiver<Write>, parts: &Arc<Parts>) {
         let mut is_looked_through = self.look_through(parts);
-        while let Some(job) = jobs.blocking_recv() {
+        let mut forgetting = Forgetting::default();
+        while let Some(job) = self.next(&mut jobs, &mut forgetting) {
             is_looked_through = is_looked_through || self.look_through(parts);
             parts.panic_if_poisoned(super::WRITER);
             // Whoever asked may have left, which is its own affair.
@@ -100,9 +102,7 @@ impl Writer {
                     drop(answer.send(self.attempt(|open, retention| open.append(&batch, retention))));
                 }
                 Write::Sweep(answer) => drop(answer.send(self.attempt(Open::sweep))),
-                Write::Forget(room, answer) => {
-                    drop(answer.send(self.attempt(|open, _| open.forget(&room))));
-                }
+                Write::Forget(room, answer) => forgetting.add(room, answer),
                 Write::Reserve(room, names, answer) => {
                     drop(answer.send(self.attempt(|open, retention| open.reserve(&room, &names, retention))));
                 }
@@ -112,6 +112,18 @@ impl Writer {
                 }
             }
         }
+    }
+
+    /// The next job, before which rooms are forgotten that must be, or that nothing waits for.
+    fn next(&mut self, jobs: &mut mpsc::Receiver<Write>, forgetting: &mut Forgetting) -> Option<Write> {
+        let waiting = jobs.try_recv().ok();
+        if waiting.as_ref().is_none_or(|job| forgetting.come_before(job)) {
+            let rooms = forgetting.rooms();
+            if !rooms.is_empty() {
+                forgetting.answer(&self.attempt(|open, _| open.forget(&rooms)));
+            }
+        }
+        waiting.or_else(|| jobs.blocking_recv())
     }
 
     /// Opens the file for the first time, if it can be now.
@@ -189,7 +201,7 @@ impl Writer {
         if open.room(room).map_err(|error| sentence(error.into()))?.is_none() {
             return Err(format!("there is no room {:?} in {}", room.as_str(), place.file.display()));
         }
-        open.forget(room).and_then(|()| open.close()).map_err(sentence)
+        open.forget(std::slice::from_ref(room)).and_then(|()| open.close()).map_err(sentence)
     }
 
     /// What is in the folder before this server changes anything there.
@@ -302,20 +314,25 @@ impl Open {
         self.condition.pass_over(fault, &self.place).map(|()| instead)
     }
 
-    fn forget(&mut self, name: &RoomName) -> Result<(), Fault> {
+    /// Lets all messages of rooms go.
+    fn forget(&mut self, names: &[RoomName]) -> Result<(), Fault> {
         let transaction = self.begin()?;
-        let Some(room) = room_by_name(&transaction, name)? else {
-            return Ok(());
-        };
-        let range = [round_id(room.id, 0), round_id(room.id + 1, 0)];
-        transaction.execute("DELETE FROM rounds WHERE id >= ?1 AND id < ?2", range)?;
-        transaction.execute("DELETE FROM epochs WHERE room = ?1", [room.id])?;
-        transaction.execute("DELETE FROM rooms WHERE id = ?1", [room.id])?;
-        // Its offsets may be given out again.
+        for name in names {
+            let Some(room) = room_by_name(&transaction, name)? else {
+                continue;
+            };
+            let range = [round_id(room.id, 0), round_id(room.id + 1, 0)];
+            transaction.prepare_cached("DELETE FROM rounds WHERE id >= ?1 AND id < ?2")?.execute(range)?;
+            transaction.prepare_cached("DELETE FROM epochs WHERE room = ?1")?.execute([room.id])?;
+            transaction.prepare_cached("DELETE FROM rooms WHERE id = ?1")?.execute([room.id])?;
+        }
+        // Their offsets may be given out again.
         let epoch = schema::begin_epoch(&transaction, false)?;
         transaction.commit()?;
         self.epoch = epoch;
-        self.rooms.remove(name);
+        for name in names {
+            self.rooms.remove(name);
+        }
         Ok(())
     }
 
