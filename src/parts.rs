@@ -1,7 +1,7 @@
 //! The parts that all clients of a process share, actors and threads, and what happens when one of them panics.
 //!
 //! A panic in a session ends that session alone. A panic in a shared part would leave a process that runs and is deaf, so
-//! it is caught here: the part's death is logged, `/health` names the part from then on, and whoever runs the process is
+//! it is caught here: the part's death is logged, `/health` names the part from then on, and the program that runs it is
 //! told ([`Parts::when_one_dies`]). The program exits then; a library must not.
 
 use std::{

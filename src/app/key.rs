@@ -30,7 +30,7 @@ impl Key {
         let key = Self { address, secret: format!("{high:016x}{low:016x}") };
         let path = path(folder);
         let fresh = folder.join(format!("{FILE}.new"));
-        // Another file than the last one: whoever had that open does not read the new key.
+        // Another file than the last one: a process that has the last one open does not read the new key.
         match fs::remove_file(&fresh) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}

@@ -1,4 +1,4 @@
-//! The pictures that users wear, by their addresses: in memory as far as a bound goes. Those that somebody has spoken
+//! The pictures that users wear, by their addresses: in memory as far as a bound goes. Those that a user has spoken
 //! under are in the journal, too.
 
 use std::{
@@ -77,7 +77,7 @@ impl AvatarStore {
         self.state().touch(id)
     }
 
-    /// Takes a picture, unless all the room is taken by pictures that somebody wears.
+    /// Takes a picture, unless all the room is taken by pictures that users wear.
     pub fn add(&self, picture: Picture) -> Option<Arc<Picture>> {
         let mut state = self.state();
         if let Some(known) = state.touch(&picture.id()) {
@@ -139,7 +139,7 @@ impl State {
         picture
     }
 
-    /// Lets pictures go that nobody wears until there is room for so many bytes; whether there is.
+    /// Lets pictures go that no user wears until there is room for `bytes`; whether there is.
     fn make_room(&mut self, size: usize, max_bytes: usize) -> bool {
         for _ in 0..MOST_LOOKED_AT {
             if self.bytes + size <= max_bytes {

@@ -59,7 +59,7 @@ impl Lease {
         if bytes <= FREE_SHARE && self.charged == 0 { Ok(()) } else { self.charge(bytes) }
     }
 
-    /// The owner holds `bytes` now, which somebody else held before: the budget is not asked.
+    /// The owner holds `bytes` now, which another owner held before: the budget is not asked.
     pub fn take_over(&mut self, bytes: usize) {
         let due = if bytes <= FREE_SHARE { 0 } else { bytes.next_multiple_of(STEP) };
         self.budget.give_back_held(self.charged);

@@ -62,7 +62,7 @@ impl Dialect {
             (Self::Chat | Self::ChatChanges, true) => Self::ChatChanges,
             (Self::SocketIo | Self::SocketIoChanges, false) => Self::SocketIo,
             (Self::SocketIo | Self::SocketIoChanges, true) => Self::SocketIoChanges,
-            // Nobody chats in it.
+            // Lines of the chat are not in it.
             (Self::BareSocketIo, _) => Self::BareSocketIo,
         }
     }

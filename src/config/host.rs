@@ -7,7 +7,7 @@ use url::Host;
 /// Longest name, in bytes, without a dot at its end (RFC 1035, 2.3.4).
 const MAX_NAME_BYTES: usize = 253;
 
-/// Ends of names that no public name server answers for: nobody can register a name below them.
+/// Ends of names that no public name server answers for: a name below them cannot be registered.
 const LOCAL_ENDS: [&str; 5] = [".localhost", ".local", ".lan", ".home.arpa", ".internal"];
 
 /// The name or address of a host, as browsers write it: lower case, without a dot at its end, other scripts as `xn--`.

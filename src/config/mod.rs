@@ -233,7 +233,7 @@ pub struct Settings {
     pub max_avatar_side: NonZeroUsize,
 
     /// Bytes of avatars that are pictures, in memory and in the journal each (there at most a quarter of
-    /// --max-data-size); those that nobody wears go, the longest unused first
+    /// --max-data-size); those that no user wears go, the longest unused first
     #[arg(long, env = "ECHOROOM_AVATAR_BYTES", value_name = "BYTES", default_value_t = default::AVATAR_BYTES)]
     pub avatar_bytes: ByteSize,
 
@@ -460,7 +460,7 @@ pub struct Settings {
     #[arg(long, env = "ECHOROOM_PUBLIC_METRICS", value_name = "SWITCH", default_value_t = Switch::Off)]
     pub public_metrics: Switch,
 
-    /// Address and port for /metrics alone, for whoever can reach it
+    /// Address and port for /metrics alone, for all who can reach it
     #[arg(long, env = "ECHOROOM_METRICS_BIND", value_name = "ADDRESS:PORT")]
     pub metrics_bind: Option<SocketAddr>,
 }

@@ -23,14 +23,14 @@ pub const AVATARS: [&str; 12] =
 pub const AVATARS_PATH: &str = "/avatars/";
 
 /// An avatar: a name of [`AVATARS`], or the address of a picture. A picture travels once, from its user to the server;
-/// whoever is to see it is told the address.
+/// clients that are to show it are told the address.
 #[derive(Clone, Debug)]
 pub struct Avatar(Kind);
 
 #[derive(Clone, Debug)]
 enum Kind {
     Known(&'static str),
-    /// The picture is held as long as somebody wears it.
+    /// The picture is held as long as a user wears it.
     Picture(Arc<Picture>),
     /// The address of a picture that is not in memory.
     Address(Arc<str>),

@@ -17,7 +17,7 @@ const MAX_CHARS: usize = 4 * MAX_NICKNAME_GRAPHEMES;
 /// Names the server gives to sessions without one begin so, and with a dash behind it.
 const RESERVED: &str = "guest";
 
-/// How somebody is called in a room: NFKC, trimmed, white space as single spaces, 1 to 24 graphemes, in one script, with
+/// How a user is called in a room: NFKC, trimmed, white space as single spaces, 1 to 24 graphemes, in one script, with
 /// nothing in it that cannot be seen, at most a few marks on a letter, and not drawn like the names of guests.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nickname(Arc<str>);

@@ -184,7 +184,7 @@ impl Input {
     pub(super) fn poll_end(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let state = &mut *self.state.borrow_mut();
         while !state.has_ended {
-            // The rest of a body is for whoever reads it.
+            // The route that takes the request reads the rest of a body.
             if !matches!(state.body, Body::Whole) || state.bytes.len() >= MAX_AHEAD {
                 return Poll::Pending;
             }

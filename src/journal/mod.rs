@@ -62,7 +62,7 @@ pub trait Journal: Send + Sync + fmt::Debug {
     /// Reads durable entries of a room, in the order of their offsets. A room that is not known has none.
     fn read(&self, room: RoomName, range: Range) -> Pending<Page>;
 
-    /// A picture that somebody has spoken under, if it is kept still. A store that does not outlive the process has none.
+    /// A picture that a user has spoken under, if it is kept still. A store that does not outlive the process has none.
     fn picture(&self, _: PictureId) -> Pending<Option<Picture>> {
         Box::pin(std::future::ready(Ok(None)))
     }

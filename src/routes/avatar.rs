@@ -14,7 +14,7 @@ use crate::{
     session::Worker,
 };
 
-/// An address shows one picture for ever, so nobody needs to ask twice.
+/// An address shows one picture for ever, so a client need not ask twice.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 /// Registers the addresses of pictures.

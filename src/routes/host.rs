@@ -1,7 +1,7 @@
 //! Which host a request is for, and whether the server answers for it.
 //!
 //! A page whose name is made to mean this server's address (DNS rebinding) is of the server's own origin: no origin check
-//! keeps it out, and it can read every answer. But it needs a name that somebody could register, and its browser sends
+//! keeps it out, and it can read every answer. But it needs a name that can be registered, and its browser sends
 //! that name as `Host`. So the server answers for such names only if `--host` allows them.
 
 use std::{

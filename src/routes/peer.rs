@@ -18,7 +18,7 @@ pub fn is_forwarded(headers: &HeaderMap) -> bool {
     headers.keys().any(|name| is_of_proxy(name.as_str()))
 }
 
-/// Whether a program on this machine asks, and not for somebody else as far as its request tells.
+/// Whether a program on this machine asks, and not as a proxy, as far as its request tells.
 pub fn is_of_this_machine(req: &HttpRequest) -> bool {
     let is_loopback = req.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
     is_loopback && !is_forwarded(req.headers())

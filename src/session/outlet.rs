@@ -277,7 +277,7 @@ impl Queue {
     /// Charges what waits now. If there is no room for it, the socket may take some of it first.
     fn charge(&mut self) {
         if self.recount().is_err() {
-            // Whoever writes next learns that the connection has failed, if that is so.
+            // The next write shows that the connection has failed, if that is so.
             let _ = self.write();
             self.is_refused |= self.recount().is_err();
         }
@@ -363,7 +363,7 @@ impl Queue {
                 self.pieces = VecDeque::new();
             }
         }
-        // It is less than before, but may be more than was charged: that is for whoever queued it.
+        // It is less than before, but may be more than was charged: the caller that queued it decides.
         let _ = self.recount();
     }
 

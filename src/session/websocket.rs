@@ -284,7 +284,7 @@ impl WebSocketSession {
     }
 
     /// The one way out. The first ending counts; frames queued before it are still written, but to
-    /// whoever ends because of what waits for it.
+    /// a session that ends because of what waits for it.
     fn end(&mut self, ending: Ending, ctx: &mut <Self as Actor>::Context) {
         if self.ending.is_some() {
             return;

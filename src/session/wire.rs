@@ -3,7 +3,7 @@
 //! After an upgrade what arrives is the request's payload ([`Arrivals`]), and what is written is the response's body
 //! ([`carry`]). Bytes are read into one buffer that a thread's connections share.
 //!
-//! Whoever serves the routes with a plain `HttpServer` has no wires: there actix-http carries the payload and the body.
+//! A host that serves the routes with a plain `HttpServer` has no wires: there actix-http carries the payload and the body.
 
 use std::{
     cell::{Cell, RefCell},

@@ -113,7 +113,7 @@ async fn who_drops_after_an_upgrade_comes_back_by_its_pid_alone() {
     assert_eq!((missed, is), (vec![r#"42/relay,["x",1,"1"]"#.to_owned()], was));
 }
 
-/// A room in which nobody talks for long, while others push each other's events out.
+/// A room in which no member talks for long, while others push each other's events out.
 #[actix_web::test]
 async fn who_missed_nothing_comes_back_however_much_others_say() {
     let server = TestServer::with(Settings { recovery_bytes: "2k".parse().expect("a size"), ..open() }).await;

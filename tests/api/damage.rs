@@ -40,7 +40,7 @@ fn spoil(folder: &Path, change: &str, offset: u64) {
 const BROKEN: &str = "UPDATE rounds SET entries = zeroblob(5)";
 const MISSING: &str = "DELETE FROM rounds";
 
-/// Somebody at either door, and what came while an answer was waited for.
+/// A client at either door, and what came while an answer was waited for.
 struct Reader {
     line: RawClient,
     is_chat: bool,

@@ -70,7 +70,7 @@ async fn each_ack_gets_exactly_one_answer_whatever_the_json_over_socketio() {
             if attachment {
                 raw.send(&frame(0x82, b"x")).await;
             }
-            // Nobody has logged in here.
+            // No login came before.
             let code =
                 if event.contains("sendMessage") && !data.contains("\\u") { "not_logged_in" } else { code };
             let expected = format!(r#"43{number}[{{"error":{{"code":"{code}""#);

@@ -1,5 +1,5 @@
 //! A page whose name is made to mean this server's address (DNS rebinding) gets no answer: the server answers for names
-//! that somebody could register only if `--host` allows them.
+//! that can be registered only if `--host` allows them.
 
 use std::sync::Arc;
 
@@ -194,7 +194,7 @@ async fn the_address_of_the_metrics_is_guarded_too() {
     assert_eq!(awc::Client::new().get(&url).send().await.expect("an answer").status(), 200);
 }
 
-/// The same routes in an application of somebody else, who decides about its hosts.
+/// The same routes in an embedder's application, which decides about its hosts.
 #[actix_web::test]
 async fn a_program_that_embeds_the_routes_decides_about_its_hosts() {
     let node = Arc::new(Node::new(settings()).expect("a journal"));

@@ -12,7 +12,7 @@ fn period(text: &str) -> Period {
     text.parse().expect("a time")
 }
 
-/// A server that waits for nothing and nobody.
+/// A server whose deadlines are short.
 async fn hasty() -> TestServer {
     let times = period("200ms");
     TestServer::with(Settings { handshake_timeout: times, body_timeout: times, ..settings() }).await

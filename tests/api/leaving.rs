@@ -35,7 +35,7 @@ async fn by_websocket(server: &TestServer, token: Option<&str>) -> RawClient {
     raw
 }
 
-/// Whether somebody else, or the client itself without its token, may be called Ann now.
+/// Whether another client, or the client itself without its token, may be called Ann now.
 async fn is_free(server: &TestServer) -> bool {
     let mut stranger = Person::stranger(server).await;
     let answer = stranger.ask("login", login(None)).await;

@@ -30,7 +30,7 @@ async fn absent(server: &TestServer) -> Vec<(ChatDoor, Value)> {
     absent
 }
 
-/// Says so much that nobody could be handed it at once.
+/// Says more than a client can be handed at once.
 async fn say_much(ann: &mut Chatter<'_>) {
     let mut acks = Vec::new();
     for number in 1..=MISSED {

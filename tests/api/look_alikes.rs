@@ -1,4 +1,4 @@
-//! Two users of a room do not look alike, nobody looks like a guest, and names are made of what can be seen.
+//! Two users of a room do not look alike, no user looks like a guest, and names are made of what can be seen.
 
 use rusqlite::Connection;
 use serde_json::{Value, json};

@@ -9,7 +9,7 @@ use crate::{
     sockets::{connected, next_text},
 };
 
-/// Somebody who says something and is answered, at either door of the chat.
+/// A user who says something and is answered, at either door of the chat.
 enum Speaker {
     Chat(Person),
     SocketIo(RawClient),

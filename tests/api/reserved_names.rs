@@ -8,21 +8,13 @@ use serde_json::{Value, json};
 
 use crate::{
     helpers::{TestServer, settings, text},
+    journal::start_in,
     people::Person,
-    program::{Running, echoroom, start},
     sockets::{next_text, websocket},
 };
 
 fn in_folder(folder: &Path) -> Settings {
     Settings { journal: JournalKind::Sqlite, data_dir: folder.into(), ..settings() }
-}
-
-fn start_in(folder: &Path) -> (Running, TestServer) {
-    let mut command = echoroom();
-    command.env_remove("ECHOROOM_JOURNAL").args(["--port", "0", "--bind", "127.0.0.1"]);
-    command.arg("--data-dir").arg(folder);
-    let (running, link) = start(&mut command);
-    (running, TestServer::elsewhere(&link))
 }
 
 /// Logs in as Ann twice, the second time with the token of the first.

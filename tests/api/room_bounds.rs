@@ -8,8 +8,9 @@ use serde_json::{Value, json};
 
 use crate::{
     helpers::{TestServer, settings, text},
+    journal::start_in,
     people::{Person, offsets},
-    program::{Running, echoroom, start},
+    program::echoroom,
     sockets::{Poller, next_text, websocket},
 };
 
@@ -138,14 +139,6 @@ async fn an_address_that_makes_rooms_too_fast_is_refused_at_every_door_and_may_e
     assert_eq!(ann.ask("joinRoom", json!({"room": "a"})).await["data"]["room"], "a");
     // And the default one, which is always there.
     server.connect("/").await.expect_quiet().await;
-}
-
-fn start_in(folder: &Path) -> (Running, TestServer) {
-    let mut command = echoroom();
-    command.env_remove("ECHOROOM_JOURNAL").args(["--port", "0", "--bind", "127.0.0.1"]);
-    command.arg("--data-dir").arg(folder);
-    let (running, link) = start(&mut command);
-    (running, TestServer::elsewhere(&link))
 }
 
 /// Runs `echoroom forget ROOM` on a data folder; gives back its exit code and what it said.

@@ -207,7 +207,7 @@ fn event(said: &Said, names: &[String]) -> (&'static str, Value) {
     }
 }
 
-/// What was heard must be what was said, in its order; only what shows that somebody writes may be missing.
+/// What was heard must be what was said, in its order; only typing may be missing.
 fn assert_in_order(what: &str, heard: &[Heard], said: &[&Said]) {
     let mut heard = heard.iter().peekable();
     let mut missing = None;

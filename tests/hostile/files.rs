@@ -179,7 +179,7 @@ fn nothing_is_acked_once_the_files_are_gone_and_health_says_so() {
         let mut ann = Talker::login(program.address, "Ann");
         say_all(&mut ann, numbered(1, 2));
         take(&disk.data(), &disk.data().with_extension("away"));
-        // Found though nobody says anything.
+        // Found though no client says anything.
         let health = until_unwell(&program);
         assert_eq!(health["status"], "the journal is not available", "{way}: {health}");
         let fault = health["journal"].as_str().expect("a text");

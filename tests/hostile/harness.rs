@@ -1,4 +1,4 @@
-//! The harness of these tests, tried on a server that nobody attacks.
+//! The harness of these tests, tried on a server that is not attacked.
 
 use rustix::process::Signal;
 

@@ -1,5 +1,5 @@
 //! A shared part of the server panics. The process must not go on without it: a live process that is deaf is worse than
-//! none, for whoever runs it starts the next one.
+//! none, for a supervisor starts the next one.
 
 use std::time::{Duration, Instant};
 

@@ -70,7 +70,7 @@ impl ChatServer {
         }
     }
 
-    /// Looks now and then whether the journal is well: its files may vanish while nobody says anything.
+    /// Looks now and then whether the journal is well: its files may vanish while no member says anything.
     pub(super) fn check_journal(&mut self, ctx: &mut Context<Self>) {
         let asked = wrap_future(self.journal.check());
         ctx.spawn(asked.map(|answer: Result<(), _>, server: &mut Self, ctx| {

@@ -1,4 +1,4 @@
-//! The thread that reads the whole file once, at the start, so that damage is known before somebody needs what is damaged.
+//! The thread that reads the whole file once, at the start, so that damage is known before a client needs what is damaged.
 
 use std::ops::ControlFlow;
 

@@ -137,7 +137,7 @@ impl Place {
         let path = self.folder.join(LOCK);
         let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(unusable)?;
         let file = self.try_lock(file)?.ok_or_else(|| Fault::passing(&path, "it cannot be locked"))?;
-        // Nobody else sets it: one thread opens the journal.
+        // Set once: one thread opens the journal.
         let _ = self.locks.set(Locks { _folders: folders, _file: file });
         Ok(())
     }
@@ -190,7 +190,7 @@ impl Place {
             database,
             wal,
         };
-        // Nobody else sets it: one thread opens the journal.
+        // Set once: one thread opens the journal.
         let _ = self.held.set(held);
         Ok(())
     }

@@ -95,7 +95,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
 /// Something does not go.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// The file cannot be used, until somebody changes something.
+    /// The file cannot be used, until its owner changes something.
     Fatal(OpenError),
     /// Not now, or not there.
     Passing(JournalError),
@@ -272,7 +272,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
 fn write_log_again(connection: &mut Connection, place: &Place) -> Result<(), Fault> {
     const STEP: usize = 1024 * 1024;
     let wal = place.wal();
-    // So that nobody appends to it meanwhile.
+    // So that no connection appends to it meanwhile.
     let transaction = immediate(connection)?;
     let rewrite = || {
         let file = match File::options().read(true).write(true).open(&wal) {
@@ -314,7 +314,7 @@ fn migrate(connection: &mut Connection, place: &Place) -> Result<(), Fault> {
     Ok(transaction.commit()?)
 }
 
-/// Begins a run of the server, and an epoch with it: whatever copy of a journal the file is, nobody was told of this epoch.
+/// Begins a run of the server, and an epoch with it: whatever copy of a journal the file is, no client was told of this epoch.
 fn begin_run(
     connection: &mut Connection,
     place: &Place,
@@ -408,7 +408,7 @@ pub(super) fn disown(copy: &Connection) -> rusqlite::Result<()> {
     copy.pragma_update(None, "application_id", 0)
 }
 
-/// What the file's header says of whose it is; never what a file has that is nobody's.
+/// What the file's header says of whose it is; nothing of a file that belongs to no journal.
 fn application_id(run: Run) -> i32 {
     (run.number.cast_unsigned() >> 32) as i32 | 1
 }

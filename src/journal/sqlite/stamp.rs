@@ -1,6 +1,6 @@
 //! The stamp beside the database: which run of a server had it last, and whether that ended as it should.
 //!
-//! The database says so, too. Where the two differ, the database was put there by somebody; where it is missing, or its
+//! The database says so, too. Where the two differ, the database was put there from outside; where it is missing, or its
 //! log is, it held more. None of that keeps the server from starting, and clients are told nothing false, for each run of
 //! a server is an epoch of its own. But it is said.
 

@@ -222,7 +222,7 @@ fn wrong(field: &str, error: &serde_json::Error) -> Failure {
     Failure::with(Code::BadField, format!("{field}: {}", sentence_of(error)))
 }
 
-/// The error without where in the text it is: that helps nobody who did not write it by hand.
+/// The error without where in the text it is: that helps only those who write it by hand.
 fn sentence_of(error: &serde_json::Error) -> String {
     let sentence = error.to_string();
     let sentence = sentence.split(" at line ").next().unwrap_or_default();

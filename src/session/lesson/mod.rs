@@ -285,7 +285,7 @@ pub fn open<F: Future<Output = ()>>(
         // All of the place, not only the part that is read.
         let place = place;
         let mut is_closing = place.lessons.is_closing.subscribe();
-        // Whoever has closed the pipe before has said why.
+        // If the pipe was closed before, the reason has been given.
         tokio::select! {
             () = teach(line) => pipe.close(None),
             _ = rt::time::sleep(LONGEST) => pipe.close(None),

@@ -277,7 +277,7 @@ impl Downlink {
     /// transport each time.
     pub fn is_writable(&self) -> bool {
         let queue = self.0.borrow();
-        // Far enough from the bound: what is volatile evicts nobody.
+        // Far enough from the bound: what is volatile evicts no session.
         let most = queue.max_waiting / 2;
         match &queue.transport {
             Transport::Polling(None) => false,

@@ -171,7 +171,7 @@ pub struct Desk {
 }
 
 impl Engine {
-    /// No sessions yet. All that their clients have sent and nobody has dealt with yet stays within `intake`. The
+    /// No sessions yet. What their clients have sent and is not dealt with yet stays within `intake`. The
     /// actors that they share are among `parts`.
     pub fn new(
         settings: EngineSettings,
@@ -191,7 +191,7 @@ impl Engine {
         })
     }
 
-    /// What somebody is to hold of what a client sends, or waits for.
+    /// A lease for what a client sends, or waits for.
     pub fn lease(&self) -> Lease {
         Lease::new(Arc::clone(&self.intake))
     }

@@ -34,7 +34,7 @@ impl Gate {
         }
     }
 
-    /// The bound on what the client has sent and nobody has dealt with yet.
+    /// The bound on what the client has sent and is not dealt with yet.
     pub(super) fn intake(&self) -> Intake {
         self.intake.clone()
     }

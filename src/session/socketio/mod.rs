@@ -38,7 +38,7 @@ pub trait Carried {
     /// The client sent bytes.
     fn binary(&mut self, bytes: Bytes, down: &Downlink);
 
-    /// Whether what comes for this one is for somebody who is carried, and not for one that has left.
+    /// Whether what comes for this one is for a socket that is carried, and not for one that has left.
     fn is_there(&self, _: SessionId) -> bool {
         true
     }
