@@ -40,6 +40,10 @@ pub(super) const PIPE_BYTES: usize = 64 * 1024;
 /// A session with more than this many times the bound waiting is ended in any case.
 pub(super) const MAX_OVERHANG: usize = 8;
 
+/// Bytes of deliveries that a WebSocket may be given before its connection has its turn, however small the bound is: a room
+/// may say this much in one turn of the connection's thread, and its reader is not to blame.
+const TURN_BYTES: usize = 256 * 1024;
+
 /// Over polling this many bytes of answers may always wait: a client takes them a poll at a time, and each takes a while.
 const POLL_AHEAD: usize = 256 * 1024;
 
@@ -372,7 +376,7 @@ impl Downlink {
                 let Deliveries { bytes, pieces, are_blocked } = pipe.waiting_deliveries();
                 let bytes = queue.deliveries + bytes;
                 are_blocked && (bytes > queue.max_waiting || pieces > MAX_WAITING_PIECES)
-                    || bytes > queue.max_waiting.saturating_mul(MAX_OVERHANG)
+                    || bytes > queue.max_waiting.saturating_mul(MAX_OVERHANG).max(TURN_BYTES)
             }
         }
     }

@@ -164,7 +164,9 @@ fn too_much_is_too_many_bytes_or_pieces_for_a_socket_that_takes_none() {
     }
     let (down, _pipe, mut body) = piped();
     assert!(taken(&mut body).is_empty());
-    down.deliver(&[vec![0; MAX_OVERHANG * MOST + 1].into()]);
+    down.deliver(&[vec![0; TURN_BYTES.max(MAX_OVERHANG * MOST)].into()]);
+    assert!(!down.has_too_much(), "a room may say this much in one turn");
+    down.deliver(&[framed("42")]);
     assert!(down.has_too_much(), "whose turn it is does not matter any more");
     let polled = polled();
     polled.deliver(&[framed(&"4".repeat(MOST + 1))]);
