@@ -53,6 +53,7 @@ pub(super) fn serve(node: &Arc<Node>, listener: TcpListener, room: Room) -> io::
             routes_of(&node, configure),
             Patience::of(&node.settings),
             Arc::clone(&node.connections),
+            Arc::clone(&node.budget),
         )
     })?;
     Ok(server.run())
@@ -68,7 +69,8 @@ pub(super) fn serve_metrics(node: &Arc<Node>, listener: TcpListener) -> io::Resu
     let server = server.listen("metrics", listener, move || {
         let metrics = Arc::clone(&node.metrics);
         let configure = |cfg: &mut ServiceConfig| routes::configure_metrics(cfg, metrics);
-        http::service(routes_of(&node, configure), patience, Arc::clone(&connections))
+        let (connections, budget) = (Arc::clone(&connections), Arc::clone(&node.budget));
+        http::service(routes_of(&node, configure), patience, connections, budget)
     })?;
     Ok(server.run())
 }

@@ -96,7 +96,12 @@ impl Budget {
 
     /// Whether nothing more may wait for clients that read slowly.
     pub fn is_full(&self) -> bool {
-        self.held() >= self.max_held
+        self.held() >= self.max_held_with_waiting()
+    }
+
+    /// A quarter is beyond the reach of what waits: clients that do not read must not keep others from sending.
+    fn max_held_with_waiting(&self) -> usize {
+        self.max_held - self.max_held / 4
     }
 
     fn held(&self) -> usize {
@@ -104,10 +109,11 @@ impl Budget {
     }
 
     /// Takes bytes for something unfinished, or that waits.
-    pub(super) fn take(&self, bytes: usize) -> Result<(), OutOfMemory> {
+    pub(super) fn take(&self, bytes: usize, is_waiting: bool) -> Result<(), OutOfMemory> {
+        let most = if is_waiting { self.max_held_with_waiting() } else { self.max_held };
         let add = bytes.cast_signed();
         let before = self.held.fetch_add(add, Ordering::Relaxed);
-        if usize::try_from(before + add).unwrap_or(0) <= self.max_held {
+        if usize::try_from(before + add).unwrap_or(0) <= most {
             return Ok(());
         }
         self.held.fetch_sub(add, Ordering::Relaxed);

@@ -37,12 +37,18 @@ pub struct OutOfMemory;
 pub struct Lease {
     budget: Arc<Budget>,
     charged: usize,
+    is_waiting: bool,
 }
 
 impl Lease {
-    /// Nothing is held yet.
+    /// Nothing is held yet; it will be what a client sends.
     pub fn new(budget: Arc<Budget>) -> Self {
-        Self { budget, charged: 0 }
+        Self { budget, charged: 0, is_waiting: false }
+    }
+
+    /// Nothing is held yet; it will be what waits for a client.
+    pub fn of_waiting(budget: Arc<Budget>) -> Self {
+        Self { budget, charged: 0, is_waiting: true }
     }
 
     /// The budget it is of.
@@ -71,7 +77,7 @@ impl Lease {
     fn charge(&mut self, bytes: usize) -> Result<(), OutOfMemory> {
         let due = if bytes <= FREE_SHARE { 0 } else { bytes.next_multiple_of(STEP) };
         if due > self.charged {
-            self.budget.take(due - self.charged)?;
+            self.budget.take(due - self.charged, self.is_waiting)?;
             self.charged = due;
         } else if due == 0 || self.charged - due > STEP {
             self.budget.give_back_held(self.charged - due);
@@ -89,29 +95,40 @@ impl Drop for Lease {
     }
 }
 
-/// Bytes that are charged until the last reference to them is gone.
+/// Bytes that are charged until the last reference to them is gone, with all the memory that they were written into.
 pub fn counted(bytes: BytesMut, budget: &Arc<Budget>) -> Bytes {
-    if bytes.is_empty() {
+    let held = bytes.capacity();
+    count(bytes, held, budget)
+}
+
+/// The same bytes, charged until the last reference to what is given back is gone.
+pub fn counted_anew(bytes: Bytes, budget: &Arc<Budget>) -> Bytes {
+    let held = bytes.len();
+    count(bytes, held, budget)
+}
+
+fn count<B: AsRef<[u8]> + Send + 'static>(bytes: B, held: usize, budget: &Arc<Budget>) -> Bytes {
+    if bytes.as_ref().is_empty() {
         return Bytes::new();
     }
-    let charge = bytes.capacity() + PIECE_OVERHEAD;
+    let charge = held + PIECE_OVERHEAD;
     tell(budget, charge.cast_signed());
     Bytes::from_owner(Counted { bytes, budget: Arc::clone(budget), charge })
 }
 
-struct Counted {
-    bytes: BytesMut,
+struct Counted<B> {
+    bytes: B,
     budget: Arc<Budget>,
     charge: usize,
 }
 
-impl AsRef<[u8]> for Counted {
+impl<B: AsRef<[u8]>> AsRef<[u8]> for Counted<B> {
     fn as_ref(&self) -> &[u8] {
-        &self.bytes
+        self.bytes.as_ref()
     }
 }
 
-impl Drop for Counted {
+impl<B> Drop for Counted<B> {
     fn drop(&mut self) {
         tell(&self.budget, -self.charge.cast_signed());
     }
@@ -185,12 +202,16 @@ mod tests {
         assert_eq!(leases[0].hold(3 * MIB), Ok(()));
         assert_eq!((leases[1].hold(FREE_SHARE + 1), leases[1].hold(FREE_SHARE)), (Err(OutOfMemory), Ok(())));
         assert!(budget.is_full());
+        assert_eq!(leases[0].hold(2 * MIB), Ok(()));
+        assert!(!budget.is_full(), "a quarter is for what is unfinished");
         assert_eq!(leases[0].hold(MIB), Ok(()));
         assert_eq!(budget.used(), MIB);
         assert_eq!(leases[0].hold(MIB - STEP), Ok(()), "it comes and goes");
         assert_eq!(budget.used(), MIB);
         assert_eq!(leases[1].hold(2 * MIB), Ok(()));
         assert_eq!(leases[2].hold(2 * MIB), Err(OutOfMemory));
+        let mut waiting = Lease::of_waiting(Arc::clone(&budget));
+        assert_eq!((waiting.hold(FREE_SHARE), waiting.hold(FREE_SHARE + 1)), (Ok(()), Err(OutOfMemory)));
         leases[2].take_over(2 * MIB);
         assert_eq!(budget.used(), 5 * MIB);
         drop(leases);

@@ -41,7 +41,7 @@ pub use self::{
     fanout::{FanOut, Patience},
     hub::{Hub, HubLimits, recovery::RecoveryLimits},
     ids::IdLimits,
-    lease::{FREE_SHARE, Lease, OutOfMemory, counted},
+    lease::{FREE_SHARE, Lease, OutOfMemory, counted, counted_anew},
     line::Dialect,
     messages::{
         CloseJournal, Cutter, Delivery, DismissAll, Dismissal, ForgetRoom, Join, Leave, ListRooms, MayEnter,

@@ -1,9 +1,9 @@
 //! One connection: request by request, in order.
 
-use std::{future::poll_fn, io, net::SocketAddr, pin::pin, rc::Rc, task::Poll};
+use std::{future::poll_fn, io, net::SocketAddr, pin::pin, rc::Rc, sync::Arc, task::Poll};
 
 use actix_http::{
-    ConnectionType, HttpMessage as _, Request, Response, ServiceConfig, StatusCode,
+    ConnectionType, HttpMessage as _, Request, Response, StatusCode,
     body::BoxBody,
     error::ParseError,
     header::{HeaderValue, UPGRADE},
@@ -13,13 +13,16 @@ use futures_core::future::LocalBoxFuture;
 use log::debug;
 
 use super::{
-    Patience,
+    Patience, Shared,
     input::{Input, NoRequest},
     output::{Output, Terms},
 };
-use crate::session::{
-    hangup::Hangup,
-    wire::{self, Wire},
+use crate::{
+    chat::Lease,
+    session::{
+        hangup::Hangup,
+        wire::{self, Wire},
+    },
 };
 
 /// How the HTTP of a connection ends.
@@ -47,9 +50,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
-    pub(super) fn new(wire: Rc<Wire>, peer: SocketAddr, patience: Patience, config: ServiceConfig) -> Self {
-        let output = Output::new(Rc::clone(&wire), config.clone(), patience.stall);
-        let input = Input::new(Rc::clone(&wire), Rc::clone(&output), patience, config);
+    pub(super) fn new<S>(wire: Rc<Wire>, peer: SocketAddr, patience: Patience, shared: &Shared<S>) -> Self {
+        let lease = Lease::of_waiting(Arc::clone(&shared.budget));
+        let output = Output::new(Rc::clone(&wire), shared.codec.clone(), patience.stall, lease);
+        let lease = Lease::new(Arc::clone(&shared.budget));
+        let input = Input::new(Rc::clone(&wire), Rc::clone(&output), patience, shared.codec.clone(), lease);
         Self { wire, peer, input, output }
     }
 
@@ -82,6 +87,7 @@ impl Connection {
             }
             Err(NoRequest::Over) => return Ok(None),
             Err(NoRequest::Lost(error)) => return Err(error),
+            Err(NoRequest::OutOfMemory(error)) => (StatusCode::SERVICE_UNAVAILABLE, format!("{error}.\n")),
             Err(NoRequest::Slow) => (
                 StatusCode::REQUEST_TIMEOUT,
                 "The request's head took too long (--handshake-timeout).\n".to_owned(),

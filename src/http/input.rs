@@ -24,7 +24,10 @@ use super::{
     output::Output,
     pace::{Pace, Timer},
 };
-use crate::session::wire::{Arrivals, Wire};
+use crate::{
+    chat::{Lease, OutOfMemory},
+    session::wire::{Arrivals, Wire},
+};
 
 /// Bytes that are read ahead while a request is being answered: the requests behind it, and whether its client leaves.
 const MAX_AHEAD: usize = 64 * 1024;
@@ -43,6 +46,8 @@ pub(super) enum NoRequest {
     Malformed(ParseError),
     /// The connection is broken.
     Lost(io::Error),
+    /// There is no room for it now.
+    OutOfMemory(OutOfMemory),
 }
 
 /// What has arrived on one connection. The body of a request reads from it, too, while the routes hold that.
@@ -57,6 +62,8 @@ struct State {
     codec: Codec,
     /// What is not decoded yet.
     bytes: BytesMut,
+    /// For what is not decoded, but of a body: that is for whoever reads it.
+    lease: Lease,
     /// The client has closed its side.
     has_ended: bool,
     body: Body,
@@ -85,10 +92,12 @@ impl Input {
         output: Rc<Output>,
         patience: Patience,
         config: ServiceConfig,
+        lease: Lease,
     ) -> Rc<Self> {
         let state = State {
             codec: Codec::new(config),
             bytes: BytesMut::new(),
+            lease,
             has_ended: false,
             body: Body::Whole,
             timer: Timer::default(),
@@ -122,7 +131,9 @@ impl Input {
                     Poll::Ready(outcome) => Poll::Ready(outcome.map(Some)),
                 }
             });
-            match has_read.await.map_err(NoRequest::Lost)? {
+            let has_read = has_read.await.map_err(NoRequest::Lost)?;
+            self.state.borrow_mut().charge().map_err(NoRequest::OutOfMemory)?;
+            match has_read {
                 Some(_) => head_began = head_began.or_else(|| Some(Instant::now())),
                 None if self.state.borrow().bytes.is_empty() => return Err(NoRequest::Over),
                 None => return Err(NoRequest::Slow),
@@ -189,6 +200,7 @@ impl Input {
                 return Poll::Pending;
             }
             ready!(state.poll_read(&self.wire, cx))?;
+            state.charge().map_err(io::Error::other)?;
         }
         Poll::Ready(Ok(()))
     }
@@ -246,6 +258,8 @@ impl State {
         match self.codec.decode(&mut self.bytes) {
             Ok(Some(Message::Item(request))) => {
                 self.body = Body::Whole;
+                // It is less than before.
+                let _ = self.charge();
                 Ok(Some(request))
             }
             Ok(None) => Ok(None),
@@ -253,6 +267,11 @@ impl State {
             Ok(Some(Message::Chunk(_))) => Err(NoRequest::Malformed(ParseError::Incomplete)),
             Err(error) => Err(NoRequest::Malformed(error)),
         }
+    }
+
+    /// Charges what is not decoded.
+    fn charge(&mut self) -> Result<(), OutOfMemory> {
+        self.lease.hold(self.bytes.len())
     }
 
     /// Reads once; how many bytes have come.

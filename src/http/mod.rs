@@ -22,6 +22,7 @@ use log::debug;
 
 use self::connection::{Connection, Ending};
 use crate::{
+    chat::Budget,
     config::Settings,
     session::{connections::Connections, socket, wire::Wire},
 };
@@ -63,13 +64,15 @@ struct Shared<S> {
     patience: Patience,
     codec: ServiceConfig,
     connections: Arc<Connections>,
+    budget: Arc<Budget>,
 }
 
-/// Serves connections with what `routes` makes, for one worker.
+/// Serves connections with what `routes` makes, for one worker. What they hold is charged to `budget`.
 pub fn service<R>(
     routes: R,
     patience: Patience,
     connections: Arc<Connections>,
+    budget: Arc<Budget>,
 ) -> impl ServiceFactory<TcpStream, Config = (), Response = (), Error = io::Error, InitError = R::InitError>
 where
     R: ServiceFactory<Request, Config = (), Response = Response<BoxBody>, Error = Response<BoxBody>>
@@ -77,10 +80,10 @@ where
 {
     fn_factory(move || {
         let routes = routes.new_service(());
-        let connections = Arc::clone(&connections);
+        let (connections, budget) = (Arc::clone(&connections), Arc::clone(&budget));
         async move {
             let codec = ServiceConfigBuilder::new().keep_alive(KeepAlive::Os).build();
-            let shared = Rc::new(Shared { routes: routes.await?, patience, codec, connections });
+            let shared = Rc::new(Shared { routes: routes.await?, patience, codec, connections, budget });
             Ok(fn_service(move |stream| {
                 let shared = Rc::clone(&shared);
                 async move {
@@ -107,7 +110,7 @@ where
     };
     // Boxed, so that its memory goes when a session takes the connection over.
     let conversation = Box::pin(async {
-        let connection = Connection::new(Rc::clone(&wire), peer, shared.patience, shared.codec.clone());
+        let connection = Connection::new(Rc::clone(&wire), peer, shared.patience, shared);
         connection.serve(&shared.routes).await
     });
     match conversation.await? {

@@ -18,7 +18,10 @@ use actix_http::{
 use bytes::{Buf as _, Bytes, BytesMut};
 
 use super::pace::{Pace, Timer};
-use crate::session::wire::Wire;
+use crate::{
+    chat::{Lease, OutOfMemory},
+    session::wire::Wire,
+};
 
 /// A body is not asked for more while this much waits to be written.
 const MAX_UNWRITTEN: usize = 64 * 1024;
@@ -35,9 +38,9 @@ pub(super) struct Output {
     state: RefCell<State>,
 }
 
-#[derive(Default)]
 struct State {
     bytes: BytesMut,
+    lease: Lease,
     /// Set when the client does not take at once what waits.
     pace: Option<Pace>,
     timer: Timer,
@@ -98,8 +101,9 @@ impl Terms {
 }
 
 impl Output {
-    pub(super) fn new(wire: Rc<Wire>, config: ServiceConfig, patience: Duration) -> Rc<Self> {
-        Rc::new(Self { wire, config, patience, state: RefCell::default() })
+    pub(super) fn new(wire: Rc<Wire>, config: ServiceConfig, patience: Duration, lease: Lease) -> Rc<Self> {
+        let state = State { bytes: BytesMut::new(), lease, pace: None, timer: Timer::default() };
+        Rc::new(Self { wire, config, patience, state: RefCell::new(state) })
     }
 
     /// Puts bytes behind what waits.
@@ -136,8 +140,19 @@ impl Output {
             });
             let chunk = chunk.await?;
             coding = coding.encode(chunk.as_deref(), &mut self.state.borrow_mut().bytes)?;
+            drop(chunk);
+            self.charge().await?;
         }
         Ok(keeps_alive)
+    }
+
+    /// Charges what waits. If there is no room for it, the client must take it at once.
+    async fn charge(&self) -> io::Result<()> {
+        if self.state.borrow_mut().recount().is_ok() {
+            return Ok(());
+        }
+        let _ = poll_fn(|cx| Poll::Ready(self.poll_flush(cx))).await;
+        self.state.borrow_mut().recount().map_err(io::Error::other)
     }
 
     /// Ready when nothing waits.
@@ -145,7 +160,7 @@ impl Output {
     /// # Errors
     /// The connection is broken, or the client takes nothing for too long.
     pub(super) fn poll_flush(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let State { bytes, pace, timer } = &mut *self.state.borrow_mut();
+        let State { bytes, lease, pace, timer } = &mut *self.state.borrow_mut();
         while !bytes.is_empty() {
             match self.wire.write(|stream| stream.try_write(bytes)) {
                 Ok(written) => {
@@ -174,6 +189,7 @@ impl Output {
         // An idle connection holds no buffer.
         *bytes = BytesMut::new();
         *pace = None;
+        let _ = lease.hold(0);
         Poll::Ready(Ok(()))
     }
 
@@ -203,6 +219,12 @@ impl Output {
         }
         out.extend_from_slice(b"\r\n");
         (if terms.is_head { Coding::Nothing } else { coding }, keeps_alive)
+    }
+}
+
+impl State {
+    fn recount(&mut self) -> Result<(), OutOfMemory> {
+        self.lease.hold(self.bytes.len())
     }
 }
 

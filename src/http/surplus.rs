@@ -30,7 +30,7 @@ where
 {
     let is_too_many = shared.connections.stand_aside(surplus);
     let patience = Patience { head: PATIENCE, body: PATIENCE, stall: PATIENCE, ..shared.patience };
-    let connection = Connection::new(Rc::clone(&wire), peer, patience, shared.codec.clone());
+    let connection = Connection::new(Rc::clone(&wire), peer, patience, shared);
     let answered = async {
         let request = tokio::select! {
             // One that has asked is answered.

@@ -140,5 +140,6 @@ fn teach<F: Future<Output = ()>>(
         debug!("refused a request at {}: {refusal}", Shown(req.path()));
         worker.metrics.refused(refusal.word());
     })?;
-    lesson::open(req, payload, place, &worker.settings, lesson).map_err(ErrorInternalServerError)
+    let budget = Arc::clone(&worker.budget);
+    lesson::open(req, payload, place, &worker.settings, budget, lesson).map_err(ErrorInternalServerError)
 }

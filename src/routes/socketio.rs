@@ -301,7 +301,7 @@ async fn post(req: &HttpRequest, payload: web::Payload, door: &Door, sid: &str) 
     let mut lease = engine.lease();
     // Connections of our own have a closer deadline; those of actix-http have none.
     let longest = Duration::from_secs((engine.settings.max_payload / MIN_BYTES_PER_SECOND) as u64);
-    let body = read_body(payload, engine.settings.max_payload, &mut lease);
+    let body = read_body(payload, posting.max_size(&engine.settings), &mut lease);
     let body = match timeout(door.body_timeout() + longest, body).await.unwrap_or(Err(BodyError::Broken)) {
         Ok(body) if !is_binary => body,
         // Too large, and only that: the session lives on.

@@ -28,7 +28,7 @@ use super::{
     heartbeat::Signs,
     outlet::Outbox,
     rate::{RateLimit, TokenBucket, Verdict},
-    upload::{Progress, Upload},
+    upload::UploadWatch,
 };
 use crate::{
     chat::{Intake, Lease},
@@ -70,7 +70,7 @@ pub struct Gate {
     /// What the session holds of what its client sends.
     pub lease: Lease,
     /// How fast a message must come.
-    pub upload: Upload,
+    pub upload: UploadWatch,
     /// Bytes that a message may have once the client is known, if until then it may have fewer.
     pub size_when_known: Option<usize>,
 }
@@ -106,8 +106,6 @@ pub struct Inlet<P> {
     decoder: Decoder,
     gate: Gate,
     buckets: Option<Buckets>,
-    /// Runs while a message is unfinished; it may run on when that is whole.
-    upload_check: Option<Pin<Box<Sleep>>>,
     life: Life,
     bytes_in: IntCounter,
     ended: bool,
@@ -137,7 +135,6 @@ impl<P> Inlet<P> {
             decoder,
             gate,
             buckets,
-            upload_check: None,
             life,
             bytes_in,
             ended: false,
@@ -172,30 +169,6 @@ impl<P> Inlet<P> {
         match self.gate.lease.hold(self.decoder.held() + chunk) {
             Ok(()) => Poll::Pending,
             Err(_) => self.end(Inbound::OutOfMemory),
-        }
-    }
-
-    /// Whether the message that has begun, if one has, comes too slowly; the task is woken when it is time to ask again.
-    fn is_too_slow(&mut self, cx: &mut Context<'_>) -> bool {
-        let arrived = self.decoder.unfinished();
-        if arrived == 0 {
-            self.gate.upload.reset();
-            return false;
-        }
-        loop {
-            let until = match self.gate.upload.progress(arrived, Instant::now()) {
-                Progress::Fine => return false,
-                Progress::TooSlow => return true,
-                Progress::FineUntil(until) => until.into(),
-            };
-            let check = self.upload_check.get_or_insert_with(|| Box::pin(sleep_until(until)));
-            if check.deadline() > until {
-                check.as_mut().reset(until);
-            }
-            if check.as_mut().poll(cx).is_pending() {
-                return false;
-            }
-            self.upload_check = None;
         }
     }
 
@@ -300,7 +273,7 @@ where
                     if let Some(buckets) = &mut this.buckets {
                         buckets.pause();
                     }
-                    if this.is_too_slow(cx) {
+                    if this.gate.upload.is_too_slow(this.decoder.unfinished(), cx) {
                         return this.end(Inbound::TooSlow);
                     }
                     return Poll::Pending;

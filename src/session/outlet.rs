@@ -53,6 +53,10 @@ struct Queue {
     written: usize,
     /// Bytes of answers, in `pieces` and `tail`.
     answers: usize,
+    /// Bytes of a frame that had begun when the rest was dropped.
+    rest: usize,
+    /// There was not even room for that: the connection is to be cut.
+    is_cut: bool,
     /// Bytes of deliveries, in `pieces` and still in the mailbox.
     waiting: Waiting,
     /// What of that is the session's own: answers, and the account of pieces. The bytes of deliveries are many sessions',
@@ -104,6 +108,8 @@ impl Outbox {
             tail: BytesMut::new(),
             written: 0,
             answers: 0,
+            rest: 0,
+            is_cut: false,
             waiting: Waiting::default(),
             lease,
             is_refused: false,
@@ -207,7 +213,7 @@ impl Outbox {
     }
 
     /// Drops all that waits, but the rest of a frame that is on its way: what is queued next must not be read as part of
-    /// that.
+    /// that. If there is no room for it, the connection is cut.
     pub fn clear(&self) {
         let queue = &mut *self.0.borrow_mut();
         queue.flush_tail();
@@ -220,8 +226,12 @@ impl Outbox {
         queue.pieces.clear();
         queue.written = 0;
         queue.answers = 0;
+        queue.rest = kept.iter().map(Bytes::len).sum();
         queue.pieces.extend(kept.into_iter().map(Piece::Rest));
-        let _ = queue.recount();
+        if queue.recount().is_err() {
+            queue.pieces.clear();
+            (queue.rest, queue.is_cut) = (0, true);
+        }
     }
 
     /// The first piece, whole, if somebody else is to write it.
@@ -241,6 +251,9 @@ impl Outbox {
         let queue = &mut *self.0.borrow_mut();
         if queue.session.as_ref().is_none_or(|session| !session.will_wake(cx.waker())) {
             queue.session = Some(cx.waker().clone());
+        }
+        if queue.is_cut {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
         }
         loop {
             if queue.write()? {
@@ -284,7 +297,7 @@ impl Queue {
     }
 
     fn recount(&mut self) -> Result<(), OutOfMemory> {
-        self.lease.hold(self.answers + self.pieces.len() * PIECE_BYTES)
+        self.lease.hold(self.answers + self.rest + self.pieces.len() * PIECE_BYTES)
     }
 
     /// Whether the memory of the process is full, and this session has more than its share waiting already, or would have
@@ -372,7 +385,7 @@ impl Queue {
         match piece {
             Piece::Answer(bytes) | Piece::Payload(bytes) => self.count_answer(bytes.len()),
             Piece::Delivery(bytes) => self.waiting.subtract(bytes.len()),
-            Piece::Rest(_) => {}
+            Piece::Rest(bytes) => self.rest -= bytes.len(),
         }
     }
 

@@ -14,12 +14,15 @@ use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
 use super::{linger, socket::Connection, wire::Wire};
-use crate::protocol::{
-    close::CloseReason,
-    engineio,
-    websocket::{
-        CloseFrame, close as close_frame,
-        frame::{self, OpCode},
+use crate::{
+    chat::{Budget, counted, counted_anew},
+    protocol::{
+        close::CloseReason,
+        engineio,
+        websocket::{
+            CloseFrame, close as close_frame,
+            frame::{self, OpCode},
+        },
     },
 };
 
@@ -34,6 +37,8 @@ pub struct Pipe {
     socket: Option<Arc<Connection>>,
     /// Its client wants binary messages as base64 in text frames.
     wants_base64: bool,
+    /// What waits, here and on its way to the socket, is charged to it; deliveries have been already.
+    budget: Option<Arc<Budget>>,
 }
 
 /// Frames of a room that wait.
@@ -85,10 +90,11 @@ enum Kind {
 }
 
 impl Pipe {
-    /// A pipe to the connection of a request; `wants_base64` if its client takes no binary frames.
-    pub fn to(req: &HttpRequest, wants_base64: bool) -> Self {
+    /// A pipe to the connection of a request; `wants_base64` if its client takes no binary frames. What waits is charged to
+    /// `budget`.
+    pub fn to(req: &HttpRequest, wants_base64: bool, budget: Arc<Budget>) -> Self {
         let socket = Wire::of(req).map(|wire| Arc::clone(wire.connection()));
-        Self { state: Mutex::default(), socket, wants_base64 }
+        Self { state: Mutex::default(), socket, wants_base64, budget: Some(budget) }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -104,7 +110,11 @@ impl Pipe {
     pub fn push(&self, opcode: OpCode, payload: &[u8]) {
         let mut out = BytesMut::with_capacity(payload.len() + 10);
         frame::write(&mut out, opcode, payload);
-        self.push_bytes(out.freeze());
+        let bytes = match &self.budget {
+            Some(budget) => counted(out, budget),
+            None => out.freeze(),
+        };
+        self.push_bytes(bytes);
     }
 
     /// Queues a frame, a large payload without copying it.
@@ -114,6 +124,10 @@ impl Pipe {
         }
         let mut header = BytesMut::with_capacity(10);
         frame::write_header(&mut header, opcode, payload.len());
+        let payload = match &self.budget {
+            Some(budget) => counted_anew(payload, budget),
+            None => payload,
+        };
         let mut state = self.state();
         state.push(header.freeze(), Kind::Own);
         state.push(payload, Kind::Payload);

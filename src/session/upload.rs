@@ -1,6 +1,12 @@
-//! How fast a message must come once it has begun. A plain value: it is told the time and does not look at a clock.
+//! How fast a message must come once it has begun.
 
-use std::time::{Duration, Instant};
+use std::{
+    pin::Pin,
+    task::Context,
+    time::{Duration, Instant},
+};
+
+use actix_web::rt::time::{Sleep, sleep_until};
 
 use crate::config::Settings;
 
@@ -20,7 +26,7 @@ impl UploadRate {
     }
 }
 
-/// The message that is coming in, if one is.
+/// The message that is coming in, if one is. A plain value: it is told the time.
 #[derive(Clone, Copy, Debug)]
 pub struct Upload {
     rate: UploadRate,
@@ -62,6 +68,50 @@ impl Upload {
             None => Progress::Fine,
             Some(until) if now < until => Progress::FineUntil(until),
             Some(_) => Progress::TooSlow,
+        }
+    }
+}
+
+/// An [`Upload`] by the clock, for a task that reads.
+#[derive(Debug)]
+pub struct UploadWatch {
+    upload: Upload,
+    /// Runs while a message is unfinished; it may run on when that is whole.
+    check: Option<Pin<Box<Sleep>>>,
+}
+
+impl UploadWatch {
+    /// No message has begun.
+    pub fn new(rate: UploadRate) -> Self {
+        Self { upload: Upload::new(rate), check: None }
+    }
+
+    /// As of [`Upload::reset`].
+    pub fn reset(&mut self) {
+        self.upload.reset();
+    }
+
+    /// Whether the message of which `arrived` bytes have come, if any, comes too slowly. To be asked when nothing more is
+    /// there to be read; the task is woken when it is time to ask again.
+    pub fn is_too_slow(&mut self, arrived: usize, cx: &mut Context<'_>) -> bool {
+        if arrived == 0 {
+            self.upload.reset();
+            return false;
+        }
+        loop {
+            let until = match self.upload.progress(arrived, Instant::now()) {
+                Progress::Fine => return false,
+                Progress::TooSlow => return true,
+                Progress::FineUntil(until) => until.into(),
+            };
+            let check = self.check.get_or_insert_with(|| Box::pin(sleep_until(until)));
+            if check.deadline() > until {
+                check.as_mut().reset(until);
+            }
+            if check.as_mut().poll(cx).is_pending() {
+                return false;
+            }
+            self.check = None;
         }
     }
 }

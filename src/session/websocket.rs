@@ -29,7 +29,7 @@ use super::{
     outlet::{Outbox, Outlet},
     rate::{Meter, RateLimit},
     socket::{self, Connection},
-    upload::{Upload, UploadRate},
+    upload::{UploadRate, UploadWatch},
     voice::Voice,
     watch::Watch,
     wire::Wire,
@@ -105,8 +105,8 @@ pub fn open(
         response.insert_header((SEC_WEBSOCKET_EXTENSIONS, answer));
     }
     let metrics = worker.metrics.protocol(visitor.door.protocol());
-    let lease = || Lease::new(Arc::clone(&worker.budget));
-    let outbox = Outbox::new(Wire::of(req), lease(), metrics.bytes_out.clone());
+    let outbox =
+        Outbox::new(Wire::of(req), Lease::of_waiting(Arc::clone(&worker.budget)), metrics.bytes_out.clone());
     if let Some(watch) = &visitor.watch {
         watch.begun(outbox.waiting());
     }
@@ -127,8 +127,8 @@ pub fn open(
         hold: hold.clone(),
         rate: RateLimit::of(settings),
         spares_messages: is_chat,
-        lease: lease(),
-        upload: Upload::new(UploadRate::of(settings)),
+        lease: Lease::new(Arc::clone(&worker.budget)),
+        upload: UploadWatch::new(UploadRate::of(settings)),
         size_when_known,
     };
     let life = Life::default();

@@ -35,6 +35,7 @@ mod limits_at_doors;
 mod long_recovery;
 mod look_alikes;
 mod memory;
+mod memory_socketio;
 mod metrics;
 mod namespaces;
 mod no_origin;

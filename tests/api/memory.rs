@@ -12,7 +12,7 @@ use crate::{
 };
 
 /// The header of a message of so many bytes and the first of them.
-fn begun(len: u64, arrived: usize) -> Vec<u8> {
+pub fn begun(len: u64, arrived: usize) -> Vec<u8> {
     let mut bytes = vec![0x82, 0xFF];
     bytes.extend(len.to_be_bytes());
     bytes.extend([0; 4]);
@@ -21,7 +21,7 @@ fn begun(len: u64, arrived: usize) -> Vec<u8> {
 }
 
 /// The code of the close frame that comes next, whatever is before it, or nothing if the connection ends without one.
-async fn close_code(raw: &mut RawClient) -> u16 {
+pub async fn close_code(raw: &mut RawClient) -> u16 {
     loop {
         let frame = raw.read_frame().await;
         if frame.first == 0x88 {
@@ -31,7 +31,7 @@ async fn close_code(raw: &mut RawClient) -> u16 {
 }
 
 /// Four megabytes for all clients, and messages of a megabyte at all doors.
-fn small() -> Settings {
+pub fn small() -> Settings {
     Settings {
         max_memory: Some("4m".parse().expect("a size")),
         max_message_size: "1m".parse().expect("a size"),
@@ -96,7 +96,7 @@ async fn what_waits_for_slow_readers_has_the_same_bound() {
 }
 
 /// Half a second for a message that comes slowly.
-fn hasty() -> Settings {
+pub fn hasty() -> Settings {
     Settings { upload_patience: "300ms".parse().expect("a time"), ..settings() }
 }
 

@@ -158,6 +158,10 @@ impl Client {
         self.stream.set_read_timeout(Some(timeout)).expect("a timeout");
     }
 
+    pub fn set_write_timeout(&self, timeout: Duration) {
+        self.stream.set_write_timeout(Some(timeout)).expect("a timeout");
+    }
+
     /// Ends the connection with a reset instead of a FIN.
     pub fn reset(self) {
         socket2::SockRef::from(&self.stream).set_linger(Some(Duration::ZERO)).expect("linger");

@@ -6,8 +6,10 @@
 
 use std::{
     collections::HashMap,
+    future::poll_fn,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
+    task::Poll,
     time::{Duration, Instant, SystemTime},
 };
 
@@ -22,10 +24,12 @@ use super::{
     pipe::{Pipe, PipeBody},
     rate::{Measure, Meter, RateLimit},
     socket::{self, Connection},
+    upload::{UploadRate, UploadWatch},
     watch::Watch,
     websocket,
 };
 use crate::{
+    chat::{Budget, Lease},
     config::{PerAddress, Settings},
     domain::RoomName,
     logging,
@@ -169,10 +173,14 @@ pub struct Line {
     next_beat: Instant,
     /// Something has come since it was last looked at.
     has_heard: bool,
+    /// What is held of what the page sends.
+    lease: Lease,
+    /// How fast it comes.
+    upload: UploadWatch,
 }
 
 impl Line {
-    fn new(req: &HttpRequest, payload: web::Payload, settings: &Settings) -> Self {
+    fn new(req: &HttpRequest, payload: web::Payload, settings: &Settings, budget: Arc<Budget>) -> Self {
         let now = Instant::now();
         let limits = Limits {
             message_size: settings.max_message_size.get().min(MOST.message_size),
@@ -180,7 +188,7 @@ impl Line {
         };
         let heartbeat = Heartbeat::new(now, settings.ping_interval.get(), settings.ping_timeout.get());
         Self {
-            pipe: Arc::new(Pipe::to(req, false)),
+            pipe: Arc::new(Pipe::to(req, false, Arc::clone(&budget))),
             connection: socket::of(req),
             payload,
             decoder: Decoder::new(limits, None),
@@ -190,6 +198,8 @@ impl Line {
             next_beat: heartbeat.first(),
             heartbeat,
             has_heard: false,
+            lease: Lease::new(budget),
+            upload: UploadWatch::new(UploadRate::of(settings)),
         }
     }
 
@@ -205,6 +215,7 @@ impl Line {
                     return None;
                 }
                 Ok(Some(message)) => {
+                    self.upload.reset();
                     let measure = self.meter.as_mut().map(|meter| meter.measure(Instant::now()));
                     if measure == Some(Measure::Flood) {
                         return self.end(close::FLOOD);
@@ -228,10 +239,23 @@ impl Line {
     /// The next bytes, and the heartbeat until they come.
     async fn read(&mut self) -> Option<Bytes> {
         loop {
+            let Self { payload, upload, decoder, .. } = self;
+            let chunk = poll_fn(|cx| match payload.poll_next_unpin(cx) {
+                Poll::Pending if upload.is_too_slow(decoder.unfinished(), cx) => {
+                    Poll::Ready(Err(close::TOO_SLOW))
+                }
+                chunk => chunk.map(Ok),
+            });
             tokio::select! {
-                chunk = self.payload.next() => {
-                    let chunk = chunk?.ok()?;
+                chunk = chunk => {
+                    let chunk = match chunk {
+                        Ok(chunk) => chunk?.ok()?,
+                        Err(reason) => return self.end(reason),
+                    };
                     self.has_heard = true;
+                    if self.lease.hold(chunk.len()).is_err() {
+                        return self.end(close::OUT_OF_MEMORY);
+                    }
                     // A copy: it may have to wait, and is a part of a large buffer that other connections share.
                     return Some(Bytes::copy_from_slice(&chunk));
                 }
@@ -275,10 +299,11 @@ pub fn open<F: Future<Output = ()>>(
     payload: web::Payload,
     place: Place,
     settings: &Settings,
+    budget: Arc<Budget>,
     teach: impl FnOnce(Line) -> F + 'static,
 ) -> Result<HttpResponse, String> {
     let mut response = websocket::shake_hands(req)?;
-    let line = Line::new(req, payload, settings);
+    let line = Line::new(req, payload, settings, budget);
     let (pipe, connection) = (Arc::clone(&line.pipe), line.connection.clone());
     let (body, patience) = (PipeBody(Arc::clone(&pipe)), settings.stall_timeout.get());
     rt::spawn(async move {

@@ -14,10 +14,13 @@ use super::{
     session::{FromPipe, PipeInbound, Probe},
 };
 use crate::{
+    chat::Lease,
     protocol::websocket::{Decoder, Limits, Message, frame::OpCode},
     session::{
         pipe::{Pipe, PipeBody},
-        socket, websocket,
+        socket,
+        upload::UploadWatch,
+        websocket,
     },
 };
 
@@ -80,14 +83,23 @@ fn carry(
     entry: impl FnOnce(Arc<Pipe>) -> Result<Entry, CarrierError>,
 ) -> Result<HttpResponse, CarrierError> {
     let mut response = websocket::shake_hands(req).map_err(CarrierError::Handshake)?;
-    let pipe = Arc::new(Pipe::to(req, wants_base64));
+    let pipe = Arc::new(Pipe::to(req, wants_base64, engine.budget()));
     let entry = entry(Arc::clone(&pipe))?;
-    let EngineSettings { max_payload, max_fragments, max_waiting, stall_timeout, .. } = engine.settings;
-    let limits = Limits { message_size: max_payload, fragments: max_fragments };
-    let carrier = Carrier { pipe: Arc::clone(&pipe), entry, max_waiting };
+    let EngineSettings { max_fragments, max_waiting, stall_timeout, .. } = engine.settings;
+    let sizes = [false, true].map(|is_known| engine.settings.max_size(is_known));
+    let limits = Limits { message_size: sizes[0], fragments: max_fragments };
+    let mut carrier = Carrier {
+        pipe: Arc::clone(&pipe),
+        entry,
+        max_waiting,
+        sizes,
+        decoder: Decoder::new(limits, None),
+        lease: engine.lease(),
+        upload: UploadWatch::new(engine.settings.upload),
+    };
     let connection = socket::of(req);
     rt::spawn(async move {
-        carrier.read(payload, Decoder::new(limits, None)).await;
+        carrier.read(payload).await;
         // The connection has its turn first, with what was left for it.
         rt::task::yield_now().await;
         // A client that takes that too slowly, a byte now and then, is not waited for.
@@ -104,41 +116,90 @@ struct Carrier {
     entry: Entry,
     /// Bytes that may wait in the pipe; with more nothing is read.
     max_waiting: usize,
+    /// Bytes that a message may have before the client is known, and then.
+    sizes: [usize; 2],
+    decoder: Decoder,
+    /// What is held of what the client sends.
+    lease: Lease,
+    /// How fast it comes.
+    upload: UploadWatch,
+}
+
+/// What ends the reading of a message that is not whole.
+enum Unfinished {
+    TooSlow,
+    OutOfMemory,
 }
 
 impl Carrier {
     /// Hands on what comes, one message after the other, until the pipe is closed: the next is read when the session has
     /// dealt with the one before.
-    async fn read(&self, mut payload: web::Payload, mut decoder: Decoder) {
-        while let Some(Ok(chunk)) = self.unless_closed(payload.next()).await.flatten() {
-            // A copy: it may have to wait, and is a part of a large buffer that other connections share.
-            let mut chunk = Bytes::copy_from_slice(&chunk);
-            loop {
-                let inbound = match decoder.decode(&mut chunk) {
-                    Ok(None) => break,
-                    Ok(Some(Message::Ping(bytes))) => {
-                        self.pipe.push(OpCode::Pong, &bytes);
-                        PipeInbound::Frame(Message::Ping(bytes))
+    async fn read(&mut self, mut payload: web::Payload) {
+        let last = loop {
+            let chunk = match self.next_chunk(&mut payload).await {
+                None => return,
+                Some(Ok(Some(chunk))) => chunk,
+                Some(Ok(None)) => break PipeInbound::Lost,
+                Some(Err(Unfinished::TooSlow)) => break PipeInbound::TooSlow,
+                Some(Err(Unfinished::OutOfMemory)) => break PipeInbound::OutOfMemory,
+            };
+            if self.hand_on(chunk).await.is_none() {
+                return;
+            }
+        };
+        if self.tell(last).await.is_err() {
+            self.pipe.end();
+        }
+    }
+
+    /// What comes next, if anything does; nothing at all if the pipe is closed before.
+    async fn next_chunk(&mut self, payload: &mut web::Payload) -> Option<Result<Option<Bytes>, Unfinished>> {
+        let Self { pipe, decoder, upload, lease, .. } = self;
+        let unfinished = decoder.unfinished();
+        if lease.hold(decoder.held()).is_err() {
+            return Some(Err(Unfinished::OutOfMemory));
+        }
+        let chunk = poll_fn(|cx| match payload.poll_next_unpin(cx) {
+            Poll::Pending if upload.is_too_slow(unfinished, cx) => Poll::Ready(Err(Unfinished::TooSlow)),
+            chunk => chunk.map(|chunk| Ok(chunk.and_then(Result::ok))),
+        });
+        unless_closed(pipe, chunk).await
+    }
+
+    /// Hands on the messages that end in a chunk; nothing if there will be no more.
+    async fn hand_on(&mut self, chunk: Bytes) -> Option<()> {
+        // A copy: it may have to wait, and is a part of a large buffer that other connections share.
+        let mut chunk = Bytes::copy_from_slice(&chunk);
+        loop {
+            self.decoder.set_message_size(self.sizes[usize::from(self.entry.gate.is_known())]);
+            let inbound = match self.decoder.decode(&mut chunk) {
+                Ok(None) => return Some(()),
+                Ok(Some(Message::Ping(bytes))) => {
+                    self.pipe.push(OpCode::Pong, &bytes);
+                    PipeInbound::Frame(Message::Ping(bytes))
+                }
+                Ok(Some(message)) => {
+                    if matches!(message, Message::Text(_) | Message::Binary(_)) {
+                        self.upload.reset();
                     }
-                    Ok(Some(message)) => PipeInbound::Frame(message),
-                    Err(error) => PipeInbound::Broken(error),
-                };
-                let is_last =
-                    matches!(inbound, PipeInbound::Broken(_) | PipeInbound::Frame(Message::Close(_)));
-                match self.tell(inbound).await {
-                    Ok(is_carrier) if !is_last => {
-                        if self.unless_closed(self.until_open(is_carrier)).await.is_none() {
-                            return;
-                        }
-                    }
-                    Ok(_) => return,
-                    // The session has ended, with its last word or before it heard of this WebSocket.
-                    Err(_) => return self.pipe.end(),
+                    PipeInbound::Frame(message)
+                }
+                Err(error) => PipeInbound::Broken(error),
+            };
+            let is_last = matches!(inbound, PipeInbound::Broken(_) | PipeInbound::Frame(Message::Close(_)));
+            let is_within_memory = self.lease.hold(self.decoder.held() + chunk.len()).is_ok();
+            let inbound = if is_within_memory { inbound } else { PipeInbound::OutOfMemory };
+            match self.tell(inbound).await {
+                Ok(is_carrier) if !is_last && is_within_memory => {
+                    unless_closed(&self.pipe, self.until_open(is_carrier)).await?;
+                }
+                Ok(_) => return None,
+                // The session has ended, with its last word or before it heard of this WebSocket.
+                Err(_) => {
+                    self.pipe.end();
+                    return None;
                 }
             }
-        }
-        if self.tell(PipeInbound::Lost).await.is_err() {
-            self.pipe.end();
         }
     }
 
@@ -154,14 +215,14 @@ impl Carrier {
             poll_fn(|cx| self.entry.gate.poll_open(cx)).await;
         }
     }
+}
 
-    /// What comes of a future, or nothing if the pipe is closed before.
-    async fn unless_closed<T>(&self, future: impl Future<Output = T>) -> Option<T> {
-        let mut future = pin!(future);
-        poll_fn(|cx| match future.as_mut().poll(cx) {
-            Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
-            Poll::Pending => self.pipe.poll_closed(cx).map(|()| None),
-        })
-        .await
-    }
+/// What comes of a future, or nothing if the pipe is closed before.
+async fn unless_closed<T>(pipe: &Pipe, future: impl Future<Output = T>) -> Option<T> {
+    let mut future = pin!(future);
+    poll_fn(|cx| match future.as_mut().poll(cx) {
+        Poll::Ready(outcome) => Poll::Ready(Some(outcome)),
+        Poll::Pending => pipe.poll_closed(cx).map(|()| None),
+    })
+    .await
 }

@@ -150,6 +150,12 @@ impl SocketHandler for ChatSocket {
         self.take_held(socket);
     }
 
+    /// Once it has logged in, or while it does: what comes meanwhile is held.
+    fn is_known(&self) -> bool {
+        let conversation = self.conversation.as_ref();
+        conversation.is_some_and(|conversation| conversation.has_been_somebody() || conversation.is_on_hold())
+    }
+
     fn disconnected(&mut self, socket: &Socket, _: &str) {
         if let Some(mut conversation) = self.conversation.take() {
             conversation.say_last_words(self.held.drain(..).map(|held| (held.request, held.len)));

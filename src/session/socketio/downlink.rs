@@ -17,7 +17,7 @@ use tokio::sync::oneshot;
 
 use super::{EndReason, PollAnswer, session::Flush};
 use crate::{
-    chat::{Delivery, Intake, messages::Waiting},
+    chat::{Delivery, FREE_SHARE, Intake, Lease, messages::Waiting},
     domain::SessionId,
     protocol::{
         engineio,
@@ -47,6 +47,9 @@ const TURN_BYTES: usize = 256 * 1024;
 /// Over polling this many bytes of answers may always wait: a client takes them a poll at a time, and each takes a while.
 const POLL_AHEAD: usize = 256 * 1024;
 
+/// Memory that a waiting packet takes beside its bytes.
+const PACKET_BYTES: usize = 2 * size_of::<Down>();
+
 /// What carries a session.
 pub(super) enum Transport {
     /// With the poll that waits, if one does.
@@ -62,6 +65,8 @@ struct Queue {
     /// The session's gate.
     intake: Intake,
     client: Option<IpAddr>,
+    /// What waits here, but for the bytes of deliveries, which are many sessions' and counted where they are made.
+    lease: Lease,
     transport: Transport,
     /// Bytes of deliveries that may wait before another delivery.
     max_waiting: usize,
@@ -135,6 +140,14 @@ impl Queue {
     fn push(&mut self, packet: Packet, origin: Origin) {
         self.count(&packet, origin);
         self.packets.push_back(Down { packet, origin });
+        self.charge();
+    }
+
+    /// Charges what waits now. A session for which there is no room is to end.
+    fn charge(&mut self) {
+        if self.lease.hold(self.bytes - self.deliveries + self.packets.len() * PACKET_BYTES).is_err() {
+            self.ending.get_or_insert(EndReason::OutOfMemory);
+        }
     }
 
     fn count(&mut self, packet: &Packet, origin: Origin) {
@@ -155,6 +168,7 @@ impl Queue {
             Origin::Delivery => self.deliveries -= len,
             Origin::Missed => {}
         }
+        self.charge();
         if !self.drained.is_empty() {
             let answers = self.answers;
             self.drained.extract_if(.., |(limit, _)| answers <= *limit).for_each(|(_, waker)| waker.wake());
@@ -170,17 +184,19 @@ impl fmt::Debug for Downlink {
 }
 
 impl Downlink {
-    /// Nothing waits yet; `intake` is the session's gate, `client` the address of its client. A session with more than `max_waiting` bytes of deliveries
-    /// waiting is not to be delivered any more.
+    /// Nothing waits yet; `intake` is the session's gate, `client` the address of its client. A session with more than
+    /// `max_waiting` bytes of deliveries waiting is not to be delivered any more. What waits is charged to `lease`.
     pub(super) fn new(
         transport: Transport,
         intake: Intake,
         client: Option<IpAddr>,
         max_waiting: usize,
+        lease: Lease,
     ) -> Self {
         Self(Rc::new(RefCell::new(Queue {
             intake,
             client,
+            lease,
             transport,
             max_waiting,
             packets: VecDeque::new(),
@@ -364,6 +380,23 @@ impl Downlink {
     /// Bytes of answers among them.
     pub(super) fn answers(&self) -> usize {
         self.0.borrow().answers
+    }
+
+    /// Whether a delivery of so many bytes is not to be kept waiting: the memory of the process is full, and the client is
+    /// behind with more than its share.
+    pub(super) fn must_not_wait(&self, bytes: usize) -> bool {
+        let queue = self.0.borrow();
+        if !queue.lease.budget().is_full() {
+            return false;
+        }
+        let (waiting, is_behind) = match &queue.transport {
+            Transport::Polling(poll) => (queue.deliveries, poll.is_none()),
+            Transport::WebSocket(pipe) => {
+                let Deliveries { bytes, are_blocked, .. } = pipe.waiting_deliveries();
+                (queue.deliveries + bytes, are_blocked)
+            }
+        };
+        is_behind && waiting + bytes > FREE_SHARE
     }
 
     /// Whether more deliveries wait for the client than may. Over a WebSocket those count that wait because the socket takes

@@ -36,7 +36,7 @@ use crate::{
         engineio::{Handshake, Packet, PacketError},
         websocket::frame::OpCode,
     },
-    session::{admission::Admitted, pipe::Pipe, rate::RateLimit},
+    session::{admission::Admitted, pipe::Pipe, rate::RateLimit, upload::UploadRate},
 };
 
 /// How an [`Engine`]'s sessions behave.
@@ -66,6 +66,10 @@ pub struct EngineSettings {
     pub max_waiting: usize,
     /// Bytes that a client may have sent and nobody has dealt with yet; at this bound nothing more is read from it.
     pub max_intake: usize,
+    /// Bytes that a message may have before what is carried knows its client, and an event with attachments.
+    pub max_unknown: usize,
+    /// How fast a message must come once it has begun.
+    pub upload: UploadRate,
     /// How fast packets may come that are no events, if that is limited. Events are for what is carried to count.
     pub rate: Option<RateLimit>,
     /// The bounds on rooms, and on what is kept for clients that were lost.
@@ -87,6 +91,8 @@ impl EngineSettings {
             max_ended_sessions: settings.max_ended_sessions,
             max_waiting: settings.max_queue_bytes.get(),
             max_intake: settings.max_intake_bytes.get(),
+            max_unknown: settings.max_login_size().get(),
+            upload: UploadRate::of(settings),
             rate: RateLimit::of(settings),
             hub: HubLimits {
                 max_rooms: settings.max_rooms.get(),
@@ -101,6 +107,11 @@ impl EngineSettings {
 }
 
 impl EngineSettings {
+    /// Bytes of the largest message or payload that is taken of a client that is not known, or that is.
+    pub(crate) fn max_size(&self, is_known: bool) -> usize {
+        if is_known { self.max_payload } else { self.max_unknown.min(self.max_payload) }
+    }
+
     /// The interval and the timeout of pings in milliseconds, as clients are told. They wait for the sum of both.
     fn advertised_pings(&self) -> (u64, u64) {
         let millis = |period: Duration| u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
@@ -189,6 +200,11 @@ impl Engine {
             parts,
             desks: AtomicUsize::new(0),
         })
+    }
+
+    /// The bound on what its clients make the process hold.
+    pub fn budget(&self) -> Arc<Budget> {
+        Arc::clone(&self.intake)
     }
 
     /// A lease for what a client sends, or waits for.
@@ -405,6 +421,13 @@ impl fmt::Debug for Engine {
 /// A post is under way until this is dropped.
 #[derive(Debug)]
 pub struct Posting(Arc<Gate>);
+
+impl Posting {
+    /// Bytes that the payload may have.
+    pub fn max_size(&self, settings: &EngineSettings) -> usize {
+        settings.max_size(self.0.is_known())
+    }
+}
 
 impl Drop for Posting {
     fn drop(&mut self) {

@@ -19,6 +19,8 @@ pub struct Gate {
     /// The intake was full, so that the client's silence says nothing.
     has_held_back: AtomicBool,
     is_posting: AtomicBool,
+    /// The client may send messages of any size.
+    is_known: AtomicBool,
     reader: AtomicWaker,
 }
 
@@ -30,6 +32,7 @@ impl Gate {
             is_paused: AtomicBool::new(false),
             has_held_back: AtomicBool::new(false),
             is_posting: AtomicBool::new(false),
+            is_known: AtomicBool::new(false),
             reader: AtomicWaker::new(),
         }
     }
@@ -46,6 +49,17 @@ impl Gate {
 
     pub(super) fn end_post(&self) {
         self.is_posting.store(false, Ordering::SeqCst);
+    }
+
+    /// Whether the client may send messages of any size, as the session knows.
+    pub(super) fn set_known(&self, is_known: bool) {
+        if self.is_known.load(Ordering::Relaxed) != is_known {
+            self.is_known.store(is_known, Ordering::SeqCst);
+        }
+    }
+
+    pub(super) fn is_known(&self) -> bool {
+        self.is_known.load(Ordering::SeqCst)
     }
 
     /// Whether reading is to pause until the client has taken more of its answers.

@@ -54,6 +54,16 @@ pub trait Carried {
         true
     }
 
+    /// Whether the client may send messages of any size. One that has only just come may not.
+    fn is_known(&self) -> bool {
+        self.is_joined()
+    }
+
+    /// Bytes of what the client has begun and not finished.
+    fn unfinished(&self) -> usize {
+        0
+    }
+
     /// Whether the client has begun something and not finished it for so long. Asked with each ping.
     fn is_stuck(&self, _patience: Duration) -> bool {
         false
@@ -84,8 +94,14 @@ pub enum EndReason {
     SlowConsumer,
     /// What it was being given is gone, or cannot be read: it must come back to learn what it missed.
     Behind,
+    /// The process holds as much as it may, and the client needed more.
+    OutOfMemory,
     /// It sent too much for too long.
     Flood,
+    /// Something that it had begun came too slowly.
+    TooSlow,
+    /// Something that it had begun was larger than a client may send that is not known yet.
+    TooBig,
     /// The server stops.
     ServerShuttingDown,
 }
@@ -94,7 +110,7 @@ impl EndReason {
     /// Whether a client that is lost so may come back as what it was.
     pub fn is_recoverable(self) -> bool {
         match self {
-            Self::ParseError | Self::Flood => false,
+            Self::ParseError | Self::Flood | Self::TooBig => false,
             Self::TransportClose
             | Self::ClientClose
             | Self::TransportError
@@ -103,6 +119,8 @@ impl EndReason {
             | Self::NotJoined
             | Self::SlowConsumer
             | Self::Behind
+            | Self::OutOfMemory
+            | Self::TooSlow
             | Self::ServerShuttingDown => true,
         }
     }
@@ -114,12 +132,15 @@ impl EndReason {
             | Self::PingTimeout
             | Self::SlowConsumer
             | Self::Behind
+            | Self::OutOfMemory
+            | Self::TooSlow
             | Self::ServerShuttingDown => true,
             Self::ClientClose
             | Self::TransportError
             | Self::ParseError
             | Self::ForcedClose
             | Self::NotJoined
+            | Self::TooBig
             | Self::Flood => false,
         }
     }
@@ -136,7 +157,10 @@ impl fmt::Display for EndReason {
             Self::NotJoined => "connect timeout",
             Self::SlowConsumer => "slow consumer",
             Self::Behind => "what follows is missing",
+            Self::OutOfMemory => "out of memory",
             Self::Flood => "flood",
+            Self::TooSlow => "message too slow",
+            Self::TooBig => "message too big",
             Self::ServerShuttingDown => "server shutting down",
         })
     }

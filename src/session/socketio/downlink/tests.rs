@@ -11,13 +11,17 @@ fn intake() -> Intake {
     Intake::new(1, Budget::new(1))
 }
 
+fn lease() -> Lease {
+    Lease::new(Budget::new(MOST))
+}
+
 fn polled() -> Downlink {
-    Downlink::new(Transport::Polling(None), intake(), None, MOST)
+    Downlink::new(Transport::Polling(None), intake(), None, MOST, lease())
 }
 
 fn piped() -> (Downlink, Arc<Pipe>, PipeBody) {
     let pipe = Arc::new(Pipe::default());
-    let down = Downlink::new(Transport::WebSocket(Arc::clone(&pipe)), intake(), None, MOST);
+    let down = Downlink::new(Transport::WebSocket(Arc::clone(&pipe)), intake(), None, MOST, lease());
     (down, Arc::clone(&pipe), PipeBody(pipe))
 }
 
@@ -137,8 +141,8 @@ fn binary_messages_are_base64_for_a_websocket_whose_client_wants_that() {
     for (wants_base64, frames) in
         [(false, &b"\x82\x03abc\x82\x01d"[..]), (true, b"\x81\x05bYWJj\x81\x05bZA==")]
     {
-        let pipe = Arc::new(Pipe::to(&request, wants_base64));
-        let down = Downlink::new(Transport::WebSocket(Arc::clone(&pipe)), intake(), None, MOST);
+        let pipe = Arc::new(Pipe::to(&request, wants_base64, Budget::new(1 << 20)));
+        let down = Downlink::new(Transport::WebSocket(Arc::clone(&pipe)), intake(), None, MOST, lease());
         down.binary(Bytes::from_static(b"abc"));
         assert!(!down.pour(&pipe, PIPE_BYTES));
         down.deliver(&[Bytes::from_static(b"\x82\x01d")]);

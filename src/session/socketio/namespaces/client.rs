@@ -46,6 +46,8 @@ pub(super) struct Client {
     events: IntCounter,
     /// Since when attachments of a packet are due.
     incomplete: Option<Instant>,
+    /// Bytes of that packet that have come.
+    unfinished_len: usize,
 }
 
 /// A namespace that the client is in, or about to be.
@@ -94,10 +96,14 @@ impl Client {
             meter,
             events,
             incomplete: None,
+            unfinished_len: 0,
         }
     }
 
     fn take(&mut self, packet: Result<Option<Packet>, socketio::PacketError>, len: usize, down: &Downlink) {
+        // The length of an event is that of all its parts.
+        let len = self.unfinished_len + len;
+        self.unfinished_len = if matches!(packet, Ok(None)) { len } else { 0 };
         if !matches!(packet, Ok(None)) {
             self.incomplete = None;
         }
@@ -409,6 +415,17 @@ impl Carried for Client {
 
     fn is_joined(&self) -> bool {
         self.has_joined
+    }
+
+    fn is_known(&self) -> bool {
+        self.joined.values().any(|joined| match joined {
+            Joined::In(_, handler) => handler.is_known(),
+            Joined::Returning { .. } => true,
+        })
+    }
+
+    fn unfinished(&self) -> usize {
+        self.unfinished_len
     }
 
     fn closed(&mut self, why: EndReason) {

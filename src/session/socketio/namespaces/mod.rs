@@ -96,6 +96,11 @@ pub trait SocketHandler {
     /// Something was read for it.
     fn have_read(&mut self, _: &Socket, _: Outcome) {}
 
+    /// Whether it may send messages of any size: one of which nothing is known yet may send small ones.
+    fn is_known(&self) -> bool {
+        true
+    }
+
     /// It is out. Called once; `why` is in the words of the reference.
     fn disconnected(&mut self, _: &Socket, _why: &str) {}
 }

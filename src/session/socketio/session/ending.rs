@@ -32,7 +32,7 @@ impl SocketIoSession {
 
     /// Ends the session behind what is queued: a client that polls gets that by its next polls, and then the news.
     pub(super) fn finish_orderly(&mut self, why: EndReason, ctx: &mut Context<Self>) {
-        if why == EndReason::SlowConsumer {
+        if is_for_what_waits(why) {
             return self.finish(why, ctx);
         }
         self.conclude(why, close_frame_for(why), Some(LAST_WORDS), ctx);
@@ -68,7 +68,7 @@ impl SocketIoSession {
         let Some(pipe) = self.down.pipe() else {
             return self.conclude_polling(why, wait, ctx);
         };
-        if why == EndReason::SlowConsumer {
+        if is_for_what_waits(why) {
             pipe.clear();
         } else {
             self.down.pour(&pipe, usize::MAX);
@@ -140,6 +140,11 @@ impl SocketIoSession {
     }
 }
 
+/// Whether the session ends because of what waits for its client, which is dropped.
+fn is_for_what_waits(why: EndReason) -> bool {
+    matches!(why, EndReason::SlowConsumer | EndReason::OutOfMemory)
+}
+
 /// Whether the client itself has ended the session, and knows of that.
 fn is_by_client(why: EndReason) -> bool {
     matches!(why, EndReason::TransportClose | EndReason::ClientClose)
@@ -152,7 +157,10 @@ fn close_frame_for(why: EndReason) -> Bytes {
         EndReason::SlowConsumer => close_frame::encode(close::SLOW_CONSUMER),
         EndReason::Behind => close_frame::encode(close::BEHIND),
         EndReason::ServerShuttingDown => close_frame::encode(close::RESTART),
+        EndReason::OutOfMemory => close_frame::encode(close::OUT_OF_MEMORY),
         EndReason::Flood => close_frame::encode(close::FLOOD),
+        EndReason::TooSlow => close_frame::encode(close::TOO_SLOW),
+        EndReason::TooBig => close_frame::encode(close::TOO_BIG),
         EndReason::PingTimeout => close_frame::encode(close::AWAY),
         EndReason::NotJoined => close_frame::encode(close::NOBODY),
         EndReason::TransportClose
@@ -167,7 +175,8 @@ fn close_frame_for(why: EndReason) -> Bytes {
 pub(super) fn reason_of(why: Dismissal) -> EndReason {
     match why {
         Dismissal::Restart => EndReason::ServerShuttingDown,
-        Dismissal::SlowConsumer | Dismissal::OutOfMemory => EndReason::SlowConsumer,
+        Dismissal::SlowConsumer => EndReason::SlowConsumer,
+        Dismissal::OutOfMemory => EndReason::OutOfMemory,
         Dismissal::TooManyRooms => EndReason::ForcedClose,
     }
 }

@@ -71,6 +71,10 @@ pub enum PipeInbound {
     Frame(Frame),
     /// It breaks the protocol; nothing more comes.
     Broken(ProtocolError),
+    /// A message that has begun comes too slowly; nothing more comes.
+    TooSlow,
+    /// What has come of a message is more than there is room for; nothing more comes.
+    OutOfMemory,
     /// It has ended.
     Lost,
 }

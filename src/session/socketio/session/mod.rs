@@ -18,7 +18,7 @@ use super::{
     gate::Gate,
 };
 use crate::{
-    chat::{Delivery, Dismissal},
+    chat::{Delivery, Dismissal, Lease},
     domain::SessionId,
     metrics::ProtocolMetrics,
     protocol::{engineio::Packet, websocket::Message as Frame},
@@ -26,6 +26,7 @@ use crate::{
         admission::Admitted,
         pipe::Pipe,
         rate::{Measure, Meter},
+        upload::{Progress, Upload},
     },
 };
 
@@ -78,6 +79,12 @@ pub struct SocketIoSession {
     /// The poll that waits will be answered at the end of this turn.
     is_answer_due: bool,
     end: Option<EndReason>,
+    /// What is held of an event whose attachments are missing.
+    lease: Lease,
+    /// How fast they come.
+    upload: Upload,
+    /// It will be looked whether they do.
+    is_upload_watched: bool,
     /// Its place among the ended sessions whose clients do not know it yet.
     remains: Option<u64>,
     admitted: Option<Admitted>,
@@ -94,7 +101,9 @@ impl SocketIoSession {
         gate: Arc<Gate>,
     ) -> Addr<Self> {
         let now = Instant::now();
-        let down = Downlink::new(transport, gate.intake(), visitor.address, engine.settings.max_waiting);
+        let (max_waiting, rate) = (engine.settings.max_waiting, engine.settings.upload);
+        let lease = Lease::of_waiting(engine.budget());
+        let down = Downlink::new(transport, gate.intake(), visitor.address, max_waiting, lease);
         let session = Self {
             id: SessionId::next(),
             sid,
@@ -117,6 +126,9 @@ impl SocketIoSession {
             is_answer_due: false,
             end: None,
             remains: None,
+            lease: engine.lease(),
+            upload: Upload::new(rate),
+            is_upload_watched: false,
             engine,
             admitted: visitor.admitted,
         };
@@ -149,6 +161,36 @@ impl SocketIoSession {
             Packet::Ping(_) => self.finish(EndReason::ParseError, ctx),
             Packet::Open | Packet::Pong(_) | Packet::Upgrade | Packet::Noop => self.note_nothing(ctx),
         }
+        self.check_unfinished(ctx);
+    }
+
+    /// What the client has begun and not finished must not be too much, and must go on.
+    fn check_unfinished(&mut self, ctx: &mut Context<Self>) {
+        let held = self.carried.unfinished();
+        if self.lease.hold(held).is_err() {
+            return self.finish(EndReason::OutOfMemory, ctx);
+        }
+        if held == 0 {
+            return self.upload.reset();
+        }
+        if held > self.engine.settings.max_size(self.carried.is_known()) {
+            return self.finish_orderly(EndReason::TooBig, ctx);
+        }
+        let now = Instant::now();
+        match self.upload.progress(held, now) {
+            Progress::Fine => {}
+            Progress::TooSlow => self.finish_orderly(EndReason::TooSlow, ctx),
+            Progress::FineUntil(until) => {
+                if !std::mem::replace(&mut self.is_upload_watched, true) {
+                    ctx.run_later(until - now, |session, ctx| {
+                        session.is_upload_watched = false;
+                        if session.end.is_none() {
+                            session.check_unfinished(ctx);
+                        }
+                    });
+                }
+            }
+        }
     }
 
     /// What is carried has its turn; what it leaves in the downlink is flushed by who calls.
@@ -180,6 +222,7 @@ impl SocketIoSession {
         if let Some(why) = self.down.ending() {
             return self.finish_orderly(why, ctx);
         }
+        self.gate.set_known(self.carried.is_known());
         let max_waiting = self.engine.settings.max_waiting;
         // One answer may be as large as an event, however little may wait.
         let largest = self.engine.settings.max_payload;
@@ -232,6 +275,10 @@ impl SocketIoSession {
         if self.down.has_too_much() {
             return self.finish(EndReason::SlowConsumer, ctx);
         }
+        if self.down.must_not_wait(frames.iter().map(Bytes::len).sum()) {
+            self.lease.budget().note_refusal();
+            return self.finish(EndReason::OutOfMemory, ctx);
+        }
         self.down.deliver(frames);
     }
 
@@ -252,6 +299,8 @@ impl SocketIoSession {
             PipeInbound::Frame(Frame::Close(frame)) => self.finish_closed(frame.as_ref(), ctx),
             PipeInbound::Lost => self.finish(EndReason::TransportClose, ctx),
             PipeInbound::Broken(error) => self.finish_broken(error, ctx),
+            PipeInbound::TooSlow => self.finish_orderly(EndReason::TooSlow, ctx),
+            PipeInbound::OutOfMemory => self.finish(EndReason::OutOfMemory, ctx),
         }
         self.flush(ctx);
     }

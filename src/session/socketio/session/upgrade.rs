@@ -12,7 +12,7 @@ use log::debug;
 use super::{PipeInbound, Probe, SocketIoSession, polling::answer};
 use crate::{
     protocol::{
-        engineio,
+        close, engineio,
         websocket::{Message as Frame, frame::OpCode},
     },
     session::{pipe::Pipe, socketio::PollAnswer},
@@ -42,6 +42,8 @@ impl Probing {
         match inbound {
             PipeInbound::Frame(Frame::Close(frame)) => self.pipe.answer_close(frame.as_ref()),
             PipeInbound::Broken(error) => self.pipe.close(Some(error.close_reason())),
+            PipeInbound::TooSlow => self.pipe.close(Some(close::TOO_SLOW)),
+            PipeInbound::OutOfMemory => self.pipe.close(Some(close::OUT_OF_MEMORY)),
             PipeInbound::Frame(_) | PipeInbound::Lost => self.pipe.close(None),
         }
     }
