@@ -17,6 +17,7 @@ mod echo;
 mod echo_door;
 mod floors;
 mod frames;
+mod gone_sockets;
 mod halves;
 mod health;
 mod heartbeat;

@@ -221,6 +221,9 @@ impl Socket {
 
     /// The same, and `on_ack` gets the answer, once and if it comes.
     pub fn emit_with_ack(&self, args: &Args, on_ack: impl FnOnce(&Args) + 'static) {
+        if self.0.is_out.get() {
+            return;
+        }
         let id = self.0.next_ack.replace(self.0.next_ack.get() + 1);
         let mut awaited = self.0.awaited.borrow_mut();
         if awaited.len() >= MAX_AWAITED {
@@ -287,6 +290,9 @@ impl Socket {
     }
 
     fn enter(&self, room: ByteString, on_entered: Option<OnEntered>) {
+        if self.0.is_out.get() {
+            return;
+        }
         self.0.rooms.borrow_mut().insert(room.clone());
         self.0.desk.hub.do_send(EnterRoom { session: self.0.id, room: room.clone() });
         self.0.entering.borrow_mut().push((room, on_entered));
@@ -344,9 +350,18 @@ impl Socket {
     /// lost.
     pub(super) fn gone(&self, may_return: bool) {
         self.0.is_out.set(true);
+        self.forget_callbacks();
         if self.0.in_hub {
             self.0.desk.hub.do_send(Disconnect { session: self.0.id, may_return });
         }
+    }
+
+    /// What waits for an answer waits no longer. Callbacks often own a clone of the socket: kept by the socket itself, they
+    /// would keep each other for ever.
+    fn forget_callbacks(&self) {
+        // Dropped when nothing is borrowed: a callback may own what uses the socket as it goes.
+        drop(self.0.awaited.take());
+        drop(self.0.entering.take());
     }
 
     /// The client answered; whether something waited for that.
