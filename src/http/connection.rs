@@ -143,6 +143,7 @@ impl Connection {
         let Some(response) = self.ask(routes, request, is_upgrade).await? else {
             return Ok(Next::End(Ending::Over));
         };
+        self.input.end_request();
         if is_upgrade && response.upgrade() {
             let (response, body) = response.into_parts();
             let head = self.output.upgrade(&response, terms);

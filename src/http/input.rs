@@ -62,7 +62,9 @@ struct State {
     codec: Codec,
     /// What is not decoded yet.
     bytes: BytesMut,
-    /// For what is not decoded, but of a body: that is for whoever reads it.
+    /// The length of the head under way: the request's headers are parts of it.
+    head_len: usize,
+    /// For the head and what is not decoded, but of a body: that is for whoever reads it.
     lease: Lease,
     /// The client has closed its side.
     has_ended: bool,
@@ -97,6 +99,7 @@ impl Input {
         let state = State {
             codec: Codec::new(config),
             bytes: BytesMut::new(),
+            head_len: 0,
             lease,
             has_ended: false,
             body: Body::Whole,
@@ -157,6 +160,14 @@ impl Input {
             }
         };
         request
+    }
+
+    /// The request under way has been answered: its head is gone.
+    pub(super) fn end_request(&self) {
+        let state = &mut *self.state.borrow_mut();
+        state.head_len = 0;
+        // It is less than before.
+        let _ = state.charge();
     }
 
     /// Whether the request under way may take the connection over: all that arrives behind its head is its own.
@@ -255,11 +266,11 @@ impl State {
         if self.bytes.is_empty() {
             return Ok(None);
         }
+        let len = self.bytes.len();
         match self.codec.decode(&mut self.bytes) {
             Ok(Some(Message::Item(request))) => {
                 self.body = Body::Whole;
-                // It is less than before.
-                let _ = self.charge();
+                self.head_len = len - self.bytes.len();
                 Ok(Some(request))
             }
             Ok(None) => Ok(None),
@@ -269,9 +280,9 @@ impl State {
         }
     }
 
-    /// Charges what is not decoded.
+    /// Charges the head, and what is not decoded.
     fn charge(&mut self) -> Result<(), OutOfMemory> {
-        self.lease.hold(self.bytes.len())
+        self.lease.hold(self.head_len + self.bytes.len())
     }
 
     /// Reads once; how many bytes have come.

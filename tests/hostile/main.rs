@@ -14,6 +14,7 @@ mod faults;
 mod files;
 mod handshakes;
 mod harness;
+mod heads;
 mod kills;
 mod log;
 mod memory;
