@@ -8,6 +8,7 @@ use tokio::io::AsyncWriteExt as _;
 
 use crate::{
     helpers::{RawClient, TestServer, frame, settings, soon},
+    metrics::value,
     people::{PIXEL, Person},
 };
 
@@ -89,8 +90,10 @@ async fn what_waits_for_slow_readers_has_the_same_bound() {
         let _ = soon("bytes to be sent", lazy.stream.write_all(&message)).await;
     }
     bystander.expect_quiet().await;
-    assert_eq!(close_code(&mut lazy).await, 1013);
+    // What was sent behind the end may have reset the connection: the close frame need not arrive.
     drop(lazy);
+    server.until_health_shows(1, 1).await;
+    assert_eq!(value(&server, "echoroom_closes_total{code=\"1013\"}").await, 1.0);
     bystander.close().await;
     server.until_health_shows(0, 0).await;
 }

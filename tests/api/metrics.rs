@@ -4,7 +4,7 @@ use echoroom::config::{Settings, Switch};
 
 use crate::helpers::{TestServer, settings};
 
-async fn value(server: &TestServer, line: &str) -> f64 {
+pub async fn value(server: &TestServer, line: &str) -> f64 {
     let text = server.get_raw("/metrics", "").await;
     let found = text.lines().find_map(|candidate| candidate.strip_prefix(line));
     found.unwrap_or_else(|| panic!("{line} in\n{text}")).trim().parse().expect("a number")
