@@ -48,14 +48,10 @@ impl Candidate {
     /// This server and its peers, each with an empty list of turns; only those of `BENCH_SERVERS`, if that is set. Where
     /// nothing is kept, it makes no difference where it is kept.
     pub fn rows<T>(keeps_messages: bool) -> Vec<(Self, Vec<T>)> {
-        let chosen = std::env::var("BENCH_SERVERS").ok();
-        let is_chosen = |name: &str| {
-            chosen.as_ref().is_none_or(|chosen| chosen.split(',').any(|word| name.contains(word)))
-        };
         Self::ALL
             .into_iter()
             .filter(|candidate| keeps_messages || *candidate != Self::EchoroomInMemory)
-            .filter(|candidate| is_chosen(&candidate.to_string()))
+            .filter(is_chosen)
             .map(|candidate| (candidate, Vec::new()))
             .collect()
     }
@@ -88,6 +84,13 @@ impl fmt::Display for Candidate {
             Self::NodejsWebsocket => "nodejs-websocket",
         })
     }
+}
+
+/// Whether a server is to be measured: all are unless `BENCH_SERVERS` names some.
+pub fn is_chosen(name: &impl fmt::Display) -> bool {
+    let name = name.to_string();
+    std::env::var("BENCH_SERVERS").is_ok_and(|chosen| chosen.split(',').any(|word| name.contains(word)))
+        || std::env::var_os("BENCH_SERVERS").is_none()
 }
 
 /// One turn after the other, every candidate in each: starts it, and adds what `run` finds.

@@ -2,7 +2,8 @@
 //!
 //! `cargo bench --bench load` runs all jobs; `cargo bench --bench load -- socketio` runs those with that word in their
 //! names. `BENCH_SECONDS` is how long a turn talks (2), `BENCH_SERVERS=echoroom,uWebSockets` leaves the others out,
-//! and `BENCH_ECHOROOM` is the path of another build of this server to measure.
+//! and `BENCH_ECHOROOM` is the path of another build of this server to measure, `BENCH_FIXTURE` of its example
+//! `socketio_conformance`.
 //!
 //! What counts is the CPU time of the server for each thing it does; the server has one core for itself and the load
 //! another. The load speaks the wire protocols by hand, without a client library.

@@ -6,7 +6,7 @@ use std::{
     fs,
     io::{BufRead as _, BufReader},
     net::TcpListener,
-    path::Path,
+    path::{Path, PathBuf},
     process::{Child, Command, Stdio},
     time::{Duration, Instant},
 };
@@ -58,14 +58,12 @@ impl Server {
 
     /// `examples/socketio_conformance.rs`, which Cargo builds if it is not there, with heartbeats as others have them.
     pub fn fixture() -> Result<Self, Box<dyn Error>> {
-        let profile = Path::new(env!("CARGO_BIN_EXE_echoroom")).parent().ok_or("a folder of programs")?;
-        let target = profile.parent().ok_or("a target folder")?;
-        run(Command::new(env!("CARGO"))
-            .args(["build", "--quiet", "--release", "--example", "socketio_conformance", "--target-dir"])
-            .arg(target)
-            .current_dir(env!("CARGO_MANIFEST_DIR")))?;
+        let program = match std::env::var_os("BENCH_FIXTURE") {
+            Some(other_build) => other_build.into(),
+            None => built_fixture()?,
+        };
         let port = free_port()?;
-        let mut command = on_core_0(profile.join("examples/socketio_conformance"));
+        let mut command = on_core_0(program);
         command.args([&port.to_string(), "20000", "25000"]).env("RUST_LOG", "actix_server=info");
         Self::start(command, port, tempfile::tempdir()?)
     }
@@ -191,4 +189,14 @@ pub fn first_answer(port: u16) -> Result<(), Box<dyn Error>> {
         has_answered = clients.turn(PATIENCE, &mut |_, _, _| Ok(()))?;
     }
     Ok(())
+}
+
+fn built_fixture() -> Result<PathBuf, Box<dyn Error>> {
+    let profile = Path::new(env!("CARGO_BIN_EXE_echoroom")).parent().ok_or("a folder of programs")?;
+    let target = profile.parent().ok_or("a target folder")?;
+    run(Command::new(env!("CARGO"))
+        .args(["build", "--quiet", "--release", "--example", "socketio_conformance", "--target-dir"])
+        .arg(target)
+        .current_dir(env!("CARGO_MANIFEST_DIR")))?;
+    Ok(profile.join("examples/socketio_conformance"))
 }

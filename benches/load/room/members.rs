@@ -9,7 +9,7 @@ use std::{
 use super::{LINE, Room};
 use crate::{
     PATIENCE, TURNS,
-    candidates::Candidate,
+    candidates::{Candidate, is_chosen},
     crowd,
     figures::{self, Latencies, median, short},
     server::Server,
@@ -30,7 +30,7 @@ struct Figures {
 pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let mut rows = Vec::new();
     for members in SIZES {
-        for candidate in [Candidate::Echoroom, Candidate::UWebSockets] {
+        for candidate in [Candidate::Echoroom, Candidate::UWebSockets].into_iter().filter(is_chosen) {
             rows.push((candidate, members.min(crowd::most_sessions()), Vec::new()));
         }
     }

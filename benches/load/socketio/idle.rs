@@ -5,6 +5,7 @@ use std::{error::Error, io::Write, thread, time::Duration};
 use super::{Candidate, Clients};
 use crate::{
     TURNS,
+    candidates::is_chosen,
     engineio::Transport,
     figures::{self, median, short},
 };
@@ -24,7 +25,9 @@ struct Figures {
 pub fn job(_: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let mut rows = Vec::new();
     for transport in [Transport::WebSocket, Transport::Polling] {
-        for candidate in [Candidate::Echoroom, Candidate::Fixture, Candidate::Reference] {
+        for candidate in
+            [Candidate::Echoroom, Candidate::Fixture, Candidate::Reference].into_iter().filter(is_chosen)
+        {
             rows.push((candidate, transport, Vec::new()));
         }
     }
