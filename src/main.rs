@@ -8,9 +8,8 @@ use std::{
 };
 
 use echoroom::{
-    app::{Application, Key},
+    app::{self, Application},
     config::{self, Cli, CliError, Command, Settings},
-    domain::RoomName,
     journal::sqlite,
     logging,
 };
@@ -25,9 +24,6 @@ const EXIT_PART_DIED: i32 = 70;
 
 /// How long the health check waits for the server.
 const HEALTH_PATIENCE: Duration = Duration::from_secs(3);
-
-/// How long a server may take to let a room go.
-const FORGET_PATIENCE: Duration = Duration::from_secs(30);
 
 fn main() -> ExitCode {
     let cli = match Cli::read(std::env::args_os()) {
@@ -48,7 +44,7 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(sentence) => fail(1, &sentence),
         },
-        Some(Command::Forget { room }) => match forget(&cli.settings, &room) {
+        Some(Command::Forget { room }) => match app::forget(&cli.settings.data_dir, &room) {
             Ok(()) => ExitCode::SUCCESS,
             Err(sentence) => fail(1, &sentence),
         },
@@ -102,37 +98,6 @@ fn check_health(settings: &Settings) -> Result<(), String> {
     }
     let status = String::from_utf8_lossy(answer.split(|&byte| byte == b'\r').next().unwrap_or_default());
     Err(format!("http://{address}/health answered {status:?}"))
-}
-
-/// Lets all messages of a room go: the server that uses the data folder does, or this process if there is none.
-fn forget(settings: &Settings, room: &str) -> Result<(), String> {
-    let room = RoomName::parse(room).map_err(|error| error.to_string())?;
-    let folder = &settings.data_dir;
-    let running = Key::read(folder).ok().and_then(|key| Some((TcpStream::connect(key.address).ok()?, key)));
-    let Some((mut stream, Key { address, secret })) = running else {
-        return sqlite::forget(folder, &room);
-    };
-    let query =
-        url::form_urlencoded::Serializer::new(String::new()).append_pair("room", room.as_str()).finish();
-    let ask = || {
-        stream.set_read_timeout(Some(FORGET_PATIENCE))?;
-        write!(
-            stream,
-            "POST /admin/forget?{query} HTTP/1.1\r\nHost: {address}\r\nAuthorization: Bearer {secret}\r\n\
-             Content-Length: 0\r\nConnection: close\r\n\r\n"
-        )?;
-        let mut answer = String::new();
-        stream.take(4096).read_to_string(&mut answer)?;
-        io::Result::Ok(answer)
-    };
-    let answer = ask().map_err(|error| format!("the server at {address} does not answer: {error}"))?;
-    match answer.split_once("\r\n\r\n") {
-        Some((head, _)) if head.starts_with("HTTP/1.1 204 ") => Ok(()),
-        // Another server has the address now.
-        Some((head, _)) if head.starts_with("HTTP/1.1 403 ") => sqlite::forget(folder, &room),
-        Some((_, body)) if !body.trim().is_empty() => Err(body.trim().trim_end_matches('.').to_owned()),
-        _ => Err(format!("the server at {address} does not know this command")),
-    }
 }
 
 fn fail(code: u8, sentence: &str) -> ExitCode {

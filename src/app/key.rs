@@ -1,14 +1,23 @@
 //! The key to a running server, for commands on its own machine: a file in the data folder, which only its owner reads.
+//!
+//! The server locks the file that it has written for as long as it runs. A copy of the file is another file, and the lock
+//! of a server that has ended is gone: a key whose file is locked is that of the server which uses this folder now.
 
 use std::{
-    fs, io,
+    fs::{self, File, TryLockError},
+    io::{self, Read as _, Write as _},
     net::SocketAddr,
     os::unix::fs::OpenOptionsExt as _,
     path::{Path, PathBuf},
 };
 
+use crate::routes::admin;
+
 /// The file's name in the data folder.
 const FILE: &str = "echoroom.key";
+
+/// A key file is shorter than this, in bytes.
+const MAX_BYTES: u64 = 1024;
 
 /// Where a running server is, and what it knows its owner by.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,15 +29,12 @@ pub struct Key {
 }
 
 impl Key {
-    /// A new key to the server at `address`, in place of an older one.
+    /// A new key to the server at `address`, in place of an older one, and its file, which is locked while it is open.
     ///
     /// # Errors
-    /// The file cannot be written, or the system has no random numbers.
-    pub(super) fn write(folder: &Path, address: SocketAddr) -> io::Result<Self> {
-        let random = getrandom::u64().and_then(|high| Ok((high, getrandom::u64()?)));
-        let (high, low) = random.map_err(io::Error::other)?;
-        let key = Self { address, secret: format!("{high:016x}{low:016x}") };
-        let path = path(folder);
+    /// The file cannot be written or locked, or the system has no random numbers.
+    pub(super) fn write(folder: &Path, address: SocketAddr) -> io::Result<(Self, File)> {
+        let key = Self { address, secret: random()? };
         let fresh = folder.join(format!("{FILE}.new"));
         // Another file than the last one: a process that has the last one open does not read the new key.
         match fs::remove_file(&fresh) {
@@ -36,17 +42,25 @@ impl Key {
             _ => {}
         }
         let mut file = fs::OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
-        io::Write::write_all(&mut file, format!("{}\n{}\n", key.address, key.secret).as_bytes())?;
-        fs::rename(&fresh, path)?;
-        Ok(key)
+        file.try_lock()?;
+        file.write_all(format!("{}\n{}\n", key.address, key.secret).as_bytes())?;
+        fs::rename(&fresh, path(folder))?;
+        Ok((key, file))
     }
 
-    /// The key to the server that used the folder last.
-    ///
-    /// # Errors
-    /// There is none, or the file is not one.
-    pub fn read(folder: &Path) -> io::Result<Self> {
-        let text = fs::read_to_string(path(folder))?;
+    /// The key to the server that uses the folder now; nothing if none does, or if the key is not for us to read.
+    pub(super) fn of_running(folder: &Path) -> Option<Self> {
+        let file = File::open(path(folder)).ok()?;
+        // Shared, so that two commands do not take each other for the server.
+        match file.try_lock_shared() {
+            Err(TryLockError::WouldBlock) => Self::read(&file).ok(),
+            Ok(()) | Err(TryLockError::Error(_)) => None,
+        }
+    }
+
+    fn read(file: &File) -> io::Result<Self> {
+        let mut text = String::new();
+        file.take(MAX_BYTES).read_to_string(&mut text)?;
         let mut lines = text.lines();
         let address = lines.next().and_then(|line| line.parse().ok());
         address
@@ -54,6 +68,22 @@ impl Key {
             .map(|(address, secret)| Self { address, secret: secret.to_owned() })
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the key file is damaged"))
     }
+
+    /// Whether this is what a server that has the key answers to a number of ours.
+    pub(super) fn is_proof(&self, number: &str, answer: &str) -> bool {
+        answer == admin::proof(&self.secret, number)
+    }
+}
+
+/// A number that is never drawn twice, as 32 digits.
+///
+/// # Errors
+/// The system has no random numbers.
+pub(super) fn random() -> io::Result<String> {
+    let draw = || Ok((getrandom::u64()?, getrandom::u64()?));
+    draw()
+        .map(|(high, low)| format!("{high:016x}{low:016x}"))
+        .map_err(|error: getrandom::Error| io::Error::other(error))
 }
 
 fn path(folder: &Path) -> PathBuf {
@@ -66,16 +96,29 @@ mod tests {
 
     use super::*;
 
+    fn address() -> SocketAddr {
+        "127.0.0.1:3000".parse().expect("an address")
+    }
+
     #[test]
     fn a_key_is_read_as_it_was_written_and_only_its_owner_may_read_it() {
         let folder = tempfile::tempdir().expect("a folder");
-        assert!(Key::read(folder.path()).is_err());
-        let address = "127.0.0.1:3000".parse().expect("an address");
-        let first = Key::write(folder.path(), address).expect("written");
-        let second = Key::write(folder.path(), address).expect("written again");
+        assert!(Key::of_running(folder.path()).is_none());
+        let (first, _first_file) = Key::write(folder.path(), address()).expect("written");
+        let (second, _second_file) = Key::write(folder.path(), address()).expect("written again");
         assert_ne!(first.secret, second.secret);
-        assert_eq!(Key::read(folder.path()).expect("read"), second);
+        assert_eq!(Key::of_running(folder.path()), Some(second));
         let mode = fs::metadata(path(folder.path())).expect("there").permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
+    }
+
+    #[test]
+    fn a_key_that_was_copied_or_left_behind_is_none() {
+        let (folder, other) = (tempfile::tempdir().expect("a folder"), tempfile::tempdir().expect("another"));
+        let (_, file) = Key::write(folder.path(), address()).expect("written");
+        fs::copy(path(folder.path()), path(other.path())).expect("copied");
+        assert_eq!(Key::of_running(other.path()), None);
+        drop(file);
+        assert_eq!(Key::of_running(folder.path()), None);
     }
 }

@@ -18,7 +18,8 @@ use actix_web::rt::{
 use log::{error, info, warn};
 
 use self::descriptors::Room;
-pub use self::{key::Key, node::Node};
+use self::key::Key;
+pub use self::{forget::forget, node::Node};
 use crate::{
     chat::{CloseJournal, DismissAll},
     config::{JournalKind, SettingError, Settings},
@@ -29,6 +30,7 @@ use crate::{
 };
 
 mod descriptors;
+mod forget;
 mod key;
 mod node;
 mod page;
@@ -296,7 +298,10 @@ fn leave_key(node: &Node, address: SocketAddr) {
     }
     let folder = &node.settings.data_dir;
     match Key::write(folder, reachable(address)) {
-        Ok(key) => _ = node.owner_key.set(key.secret),
+        Ok((key, file)) => {
+            _ = node.owner_key.set(key.secret);
+            _ = node.key_file.set(file);
+        }
         Err(error) => warn!("commands cannot reach this server: no key in {}: {error}", folder.display()),
     }
 }

@@ -1,8 +1,11 @@
 //! What the workers of one process share.
 
-use std::sync::{
-    Arc, OnceLock,
-    atomic::{AtomicUsize, Ordering},
+use std::{
+    fs::File,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicUsize, Ordering},
+    },
 };
 
 use actix::Addr;
@@ -51,6 +54,8 @@ pub struct Node {
     pub(super) hosts: Arc<Hosts>,
     pub(super) chat: OnceLock<Addr<ChatServer>>,
     pub(super) owner_key: Arc<OnceLock<String>>,
+    /// The key's file: its lock says that this server runs.
+    pub(super) key_file: OnceLock<File>,
     workers_started: AtomicUsize,
 }
 
@@ -94,6 +99,7 @@ impl Node {
             metrics,
             chat: OnceLock::new(),
             owner_key: Arc::default(),
+            key_file: OnceLock::new(),
             workers_started: AtomicUsize::new(0),
         };
         node.watch_usage();

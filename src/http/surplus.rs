@@ -15,8 +15,8 @@ pub(super) const RETRY_SECONDS: &str = "5";
 /// How long such a connection may take in all.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What is answered even then.
-const PATHS: [&str; 2] = ["/health", "/metrics"];
+/// What is answered even then: operators, and the commands of the owner.
+const PATHS: [&str; 4] = ["/health", "/metrics", "/admin/proof", "/admin/forget"];
 
 /// Answers one request and closes the connection.
 pub(super) async fn answer<S>(

@@ -8,6 +8,7 @@ use actix_web::{
 };
 use log::info;
 use serde::Deserialize;
+use sha2::{Digest as _, Sha256};
 
 use super::in_words;
 use crate::{chat::ForgetRoom, domain::RoomName, logging::Shown, session::Worker};
@@ -18,9 +19,39 @@ struct RoomQuery {
     room: String,
 }
 
-/// Registers `POST /admin/forget?room=NAME`.
+/// What the server is to prove that it has the key with.
+#[derive(Debug, Deserialize)]
+struct ProofQuery {
+    number: String,
+}
+
+/// Digits of the number in a [`ProofQuery`].
+const NUMBER_LEN: usize = 32;
+
+/// Registers `GET /admin/proof?number=DIGITS` and `POST /admin/forget?room=NAME`.
 pub fn configure(cfg: &mut ServiceConfig) {
+    cfg.service(web::resource("/admin/proof").get(prove));
     cfg.service(web::resource("/admin/forget").post(forget));
+}
+
+/// What only a server with this key answers to this number.
+pub(crate) fn proof(secret: &str, number: &str) -> String {
+    let hash =
+        Sha256::new().chain_update("echoroom proof").chain_update(secret).chain_update(number).finalize();
+    hash.iter().map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// The proof that this server has the key in its data folder, before a command shows it that key; 404 without one.
+async fn prove(query: web::Query<ProofQuery>, worker: web::Data<Worker>) -> HttpResponse {
+    let number = &query.number;
+    if number.len() != NUMBER_LEN || !number.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        let sentence = format_args!("number: {NUMBER_LEN} hexadecimal digits are expected");
+        return in_words(HttpResponse::BadRequest(), sentence);
+    }
+    match worker.owner_key.get() {
+        Some(key) => HttpResponse::Ok().content_type("text/plain").body(proof(key, number)),
+        None => in_words(HttpResponse::NotFound(), "this server has no key"),
+    }
 }
 
 /// 204 when the room's messages are gone from the journal; 403 without the key; 503 if the journal cannot be written.

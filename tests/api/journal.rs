@@ -17,7 +17,7 @@ pub fn folder() -> TempDir {
 }
 
 /// The program with a journal in a folder.
-fn command(folder: &Path) -> Command {
+pub fn command(folder: &Path) -> Command {
     let mut command = echoroom();
     command.env_remove("ECHOROOM_JOURNAL").args(["--port", "0", "--bind", "127.0.0.1", "--rate", "0"]);
     command.arg("--data-dir").arg(folder);

@@ -16,6 +16,7 @@ mod damage;
 mod echo;
 mod echo_door;
 mod floors;
+mod forgotten_rooms;
 mod frames;
 mod gone_sockets;
 mod halves;

@@ -1,16 +1,11 @@
-//! A bound on what is stored refuses no newcomer, one address makes only so many rooms a minute, and the owner can have a
-//! room forgotten.
-
-use std::{path::Path, process::Command};
+//! A bound on what is stored refuses no newcomer, and one address makes only so many rooms a minute.
 
 use echoroom::config::{JournalKind, PerAddress, Settings};
 use serde_json::{Value, json};
 
 use crate::{
     helpers::{TestServer, settings, text},
-    journal::start_in,
-    people::{Person, offsets},
-    program::echoroom,
+    people::Person,
     sockets::{Poller, next_text, websocket},
 };
 
@@ -19,13 +14,13 @@ fn at_most(rooms: usize) -> Settings {
 }
 
 /// Leaves one message behind in a room.
-async fn leave_a_message_in(server: &TestServer, room: &str) {
+pub async fn leave_a_message_in(server: &TestServer, room: &str) {
     let mut writer = Person::login(server, json!({"username": "Writer", "room": room})).await;
     writer.say(&format!("said in {room}")).await;
     writer.ask("logout", json!({})).await;
 }
 
-async fn history_of(server: &TestServer, room: &str) -> Vec<Value> {
+pub async fn history_of(server: &TestServer, room: &str) -> Vec<Value> {
     let mut reader = Person::login(server, json!({"username": "Reader", "room": room})).await;
     let answer = reader.ask("history", json!({"limit": 200})).await;
     reader.ask("logout", json!({})).await;
@@ -139,69 +134,4 @@ async fn an_address_that_makes_rooms_too_fast_is_refused_at_every_door_and_may_e
     assert_eq!(ann.ask("joinRoom", json!({"room": "a"})).await["data"]["room"], "a");
     // And the default one, which is always there.
     server.connect("/").await.expect_quiet().await;
-}
-
-/// Runs `echoroom forget ROOM` on a data folder; gives back its exit code and what it said.
-fn forget(folder: &Path, room: &str) -> (Option<i32>, String) {
-    let mut command: Command = echoroom();
-    command.env_remove("ECHOROOM_JOURNAL").args(["forget", room, "--data-dir"]).arg(folder);
-    let output = command.output().expect("the program runs");
-    (output.status.code(), String::from_utf8_lossy(&output.stderr).into_owned())
-}
-
-#[actix_web::test]
-async fn a_room_is_forgotten_while_its_server_runs_and_its_members_talk_on() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (_running, server) = start_in(folder.path());
-    let mut ann = Person::named(&server, "Ann").await;
-    ann.ask("sendMessage", json!({"msg": "one"})).await;
-    leave_a_message_in(&server, "other").await;
-    assert_eq!(forget(folder.path(), "tea"), (Some(0), String::new()));
-    assert_eq!(history_of(&server, "tea").await, [Value::Null; 0]);
-    let receipt = ann.ask("sendMessage", json!({"msg": "two"})).await;
-    assert_eq!(receipt["data"]["offset"], 2, "members go on where they were");
-    leave_a_message_in(&server, "tea").await;
-    assert_eq!(offsets(&history_of(&server, "tea").await), [2, 3]);
-    assert_eq!(history_of(&server, "other").await.len(), 1);
-    let (code, said) = forget(folder.path(), "\u{202E}");
-    assert_eq!(code, Some(1));
-    assert!(said.contains("U+202E"), "{said}");
-}
-
-#[actix_web::test]
-async fn a_room_is_forgotten_in_a_folder_that_no_server_uses() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (running, server) = start_in(folder.path());
-    leave_a_message_in(&server, "tea").await;
-    leave_a_message_in(&server, "other").await;
-    running.signal("-TERM");
-    assert_eq!(running.exit_code(), Some(0));
-    assert_eq!(forget(folder.path(), "tea"), (Some(0), String::new()));
-    let (code, said) = forget(folder.path(), "tea");
-    assert_eq!(code, Some(1));
-    assert!(said.contains("there is no room \"tea\""), "{said}");
-    let (_running, server) = start_in(folder.path());
-    assert_eq!(history_of(&server, "tea").await, [Value::Null; 0]);
-    assert_eq!(history_of(&server, "other").await.len(), 1);
-    let empty = tempfile::tempdir().expect("a folder");
-    assert_eq!(forget(empty.path(), "tea").0, Some(1));
-}
-
-#[actix_web::test]
-async fn who_has_not_the_key_of_the_data_folder_has_no_room_forgotten() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let (_running, server) = start_in(folder.path());
-    leave_a_message_in(&server, "tea").await;
-    for header in
-        ["", "Authorization: Bearer \r\n", "Authorization: Bearer 0123456789abcdef0123456789abcdef\r\n"]
-    {
-        let mut raw = server.connect_tcp().await;
-        let host = server.address;
-        let request = format!(
-            "POST /admin/forget?room=tea HTTP/1.1\r\nHost: {host}\r\n{header}Content-Length: 0\r\n\r\n"
-        );
-        raw.send(request.as_bytes()).await;
-        assert!(raw.read_head().await.starts_with("HTTP/1.1 403 "));
-    }
-    assert_eq!(history_of(&server, "tea").await.len(), 1);
 }
