@@ -10,6 +10,8 @@ use std::{
     time::Duration,
 };
 
+use sha2::{Digest as _, Sha256};
+
 use super::log::Place;
 use crate::{
     domain::{RoomName, Token},
@@ -19,8 +21,8 @@ use crate::{
 /// What a message with an id is known by: hashes of its sender's token and of the id.
 pub type Key = [u8; 16];
 
-/// The part of a key that all of one sender's have in common.
-type Sender = [u8; 8];
+/// The part of a key that all of one sender's have in common: the beginning of a hash of the sender's token.
+pub type Sender = [u8; 8];
 
 /// How many ids are remembered, and for how long.
 #[derive(Clone, Copy, Debug)]
@@ -192,13 +194,17 @@ impl RestingIds {
     }
 }
 
-/// The key of a message: nobody else can make one for this token.
-pub fn key(token: &Token, id: &str) -> Key {
-    use sha2::{Digest as _, Sha256};
-    let sender = Sha256::digest(token.as_bytes());
+/// What the keys of all messages of a token's bearer begin with.
+pub fn sender_of(token: &Token) -> Sender {
+    let hash = Sha256::digest(token.as_bytes());
+    std::array::from_fn(|index| hash[index])
+}
+
+/// The key of a message: nobody else can make one for this token, whose messages' keys begin with `sender`.
+pub fn key_of(sender: Sender, token: &Token, id: &str) -> Key {
     let message = Sha256::new().chain_update(token.as_bytes()).chain_update(id).finalize();
     let mut key = Key::default();
-    key[..8].copy_from_slice(&sender[..8]);
+    key[..8].copy_from_slice(&sender);
     key[8..].copy_from_slice(&message[..8]);
     key
 }
@@ -210,6 +216,10 @@ fn sender(key: &Key) -> Sender {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn key(user: u32, id: &str) -> Key {
+        key_of(sender_of(&token(user)), &token(user), id)
+    }
 
     const LIMITS: IdLimits = IdLimits { per_user: 3, age: Duration::from_millis(1000), total: 10 };
 
@@ -223,21 +233,21 @@ mod tests {
 
     /// Says something at a time that is also its offset.
     fn say(ids: &mut Ids, user: u32, id: &str, at: u64) {
-        ids.remember(key(&token(user), id), place(at), at);
+        ids.remember(key(user, id), place(at), at);
     }
 
     fn knows(ids: &Ids, user: u32, id: &str) -> bool {
-        ids.find(&key(&token(user), id)).is_some()
+        ids.find(&key(user, id)).is_some()
     }
 
     #[test]
     fn an_id_is_its_senders_own() {
         let mut ids = Ids::new(LIMITS, IdCount::default());
         say(&mut ids, 1, "a", 1);
-        assert_eq!(ids.find(&key(&token(1), "a")), Some(place(1)));
+        assert_eq!(ids.find(&key(1, "a")), Some(place(1)));
         assert!(!knows(&ids, 2, "a") && !knows(&ids, 1, "b"));
-        assert_eq!(key(&token(1), "a")[..8], key(&token(1), "b")[..8]);
-        assert_ne!(key(&token(1), "a")[8..], key(&token(2), "a")[8..]);
+        assert_eq!(key(1, "a")[..8], key(1, "b")[..8]);
+        assert_ne!(key(1, "a")[8..], key(2, "a")[8..]);
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::{
 };
 
 use super::{
+    ids::{self, Sender},
     looks::Looks,
     reservations::{Changes, Reservation, Reservations},
 };
@@ -45,6 +46,8 @@ pub struct User {
     pub face: Face,
     /// What proves a session to be this user's.
     pub token: Token,
+    /// What the keys of the user's messages begin with: hashed once.
+    pub sender: Sender,
     /// The user's sessions, at least one.
     pub sessions: Vec<SessionId>,
 }
@@ -135,7 +138,10 @@ impl Presence {
         face.uid = Some(token.public_id());
         change.arrived = Some(face.clone());
         self.tokens.insert(token);
-        self.users.insert(key.clone(), User { face, token, sessions: vec![session] });
+        self.users.insert(
+            key.clone(),
+            User { face, token, sender: ids::sender_of(&token), sessions: vec![session] },
+        );
         self.by_session.insert(session, key);
         Ok((token, change))
     }

@@ -90,7 +90,7 @@ impl ChatServer {
         let Book::Open(log) = &mut room.book else {
             return Err(Refusal::JournalUnavailable);
         };
-        let key = client_id.as_deref().map(|id| ids::key(&user.token, id));
+        let key = client_id.as_deref().map(|id| ids::key_of(user.sender, &user.token, id));
         if let Some(place) = key.and_then(|key| log.ids.find(&key)) {
             let receipt = Receipt { session, ticket, place };
             if place.offset <= log.durable() {
