@@ -30,6 +30,8 @@ pub struct Room {
     pub news: News,
     /// Whether an alarm is set for the names that are held.
     pub has_names_alarm: bool,
+    /// Whether what has waited for its journal is being done: until all of it is, the room stays.
+    pub is_catching_up: bool,
 }
 
 /// A room's place in the journal, once that is known.
@@ -92,6 +94,7 @@ impl AnyRoom for Room {
             open: None,
             news: News::default(),
             has_names_alarm: false,
+            is_catching_up: false,
         }
     }
 
@@ -117,6 +120,6 @@ impl AnyRoom for Room {
             Book::Opening(_) => false,
             Book::Open(log) => log.is_durable(),
         };
-        self.open.is_none() && is_written && self.presence.is_idle()
+        !self.is_catching_up && self.open.is_none() && is_written && self.presence.is_idle()
     }
 }

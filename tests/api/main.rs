@@ -50,6 +50,7 @@ mod pictures;
 mod presence;
 mod private;
 mod program;
+mod quiet_rooms;
 mod recipients;
 mod recovery;
 mod refusals;

@@ -161,6 +161,8 @@ impl ChatServer {
         let Book::Opening(waiting) = std::mem::replace(&mut room.book, book) else {
             return;
         };
+        // One of these may leave nothing behind; those after it need the room.
+        room.is_catching_up = true;
         for waiting in waiting {
             match waiting {
                 Waiting::Enter(enter) => {
@@ -177,6 +179,9 @@ impl ChatServer {
                 Waiting::Whisper(whisper) => self.whisper_or_refuse(whisper),
                 Waiting::Leave(leave) => self.end(leave),
             }
+        }
+        if let Some(room) = self.rooms.get(id) {
+            room.is_catching_up = false;
         }
         self.retire(id);
         self.metrics.set_rooms(self.rooms.occupied(), self.rooms.count());
