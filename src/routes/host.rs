@@ -20,7 +20,7 @@ use actix_web::{
 };
 use log::warn;
 
-use super::in_words;
+use super::{in_words, peer};
 use crate::{
     config::{AllowedHost, HostName, Network, Settings},
     logging::Shown,
@@ -143,13 +143,13 @@ impl Hosts {
         else {
             return Ok(());
         };
-        let peer = req.peer_addr().map(|peer| peer.ip());
+        let address = req.peer_addr().map(|peer| peer.ip());
         // A proxy has been asked for a name that its owner has set up.
-        if peer.is_some_and(|peer| self.trusted.iter().any(|network| network.contains(peer))) {
+        if address.is_some_and(|peer| peer::is_trusted(peer, &self.trusted)) {
             return Ok(());
         }
         if self.known.lock().unwrap_or_else(PoisonError::into_inner).is_new(&host, Instant::now()) {
-            let peer = peer.map_or_else(|| "an unknown address".to_owned(), |ip| ip.to_string());
+            let peer = address.map_or_else(|| "an unknown address".to_owned(), |ip| ip.to_string());
             let path = Shown(req.path());
             warn!(
                 "refused a request of {peer} for the host {host} at {path}: --host {host} (ECHOROOM_HOST) would allow it"

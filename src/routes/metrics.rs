@@ -20,7 +20,8 @@ pub async fn metrics(metrics: web::Data<Arc<Metrics>>) -> Result<HttpResponse, E
 /// # Errors
 /// A metric that cannot be encoded.
 pub async fn of_server(req: HttpRequest, worker: web::Data<Worker>) -> Result<HttpResponse, Error> {
-    if worker.settings.public_metrics == Switch::On || peer::is_of_this_machine(&req) {
+    let settings = &worker.settings;
+    if settings.public_metrics == Switch::On || peer::is_of_this_machine(&req, &settings.trusted_proxy) {
         return render(&worker.metrics);
     }
     let sentence = "metrics are for programs on this machine: --metrics-bind (ECHOROOM_METRICS_BIND) gives them an \

@@ -7,7 +7,7 @@ use super::{
     host::{self, Authority},
     peer,
 };
-use crate::config::{AllowedOrigin, HostName};
+use crate::config::{AllowedOrigin, HostName, Network, Settings};
 
 /// How strict a door is with pages of this machine that have no origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,11 +28,27 @@ pub enum Welcome {
     AmongPagesWithoutOrigin,
 }
 
+/// What the settings say of pages and of the proxies that they come through.
+#[derive(Clone, Copy, Debug)]
+pub struct Rules<'a> {
+    /// `--allow-origin`.
+    pub allowed: &'a [AllowedOrigin],
+    /// `--trusted-proxy`.
+    pub trusted: &'a [Network],
+}
+
+impl<'a> Rules<'a> {
+    /// Of these settings.
+    pub fn of(settings: &'a Settings) -> Self {
+        Self { allowed: &settings.allow_origin, trusted: &settings.trusted_proxy }
+    }
+}
+
 /// Checks the `Origin` of a request, if it has one; programs have none.
 ///
 /// # Errors
 /// The origin that is not allowed.
-pub fn check(head: &RequestHead, allowed: &[AllowedOrigin], leniency: Leniency) -> Result<Welcome, String> {
+pub fn check(head: &RequestHead, rules: Rules<'_>, leniency: Leniency) -> Result<Welcome, String> {
     let mut origins = head.headers().get_all(header::ORIGIN);
     let Some(origin) = origins.next() else {
         return Ok(Welcome::Everywhere);
@@ -42,9 +58,9 @@ pub fn check(head: &RequestHead, allowed: &[AllowedOrigin], leniency: Leniency) 
         return Err(origin);
     }
     let welcome = if is_none(&origin) {
-        receive_without_origin(head, allowed, leniency)
+        receive_without_origin(head, rules, leniency)
     } else {
-        is_allowed(&origin, head, allowed).then_some(Welcome::Everywhere)
+        is_allowed(&origin, head, rules).then_some(Welcome::Everywhere)
     };
     welcome.ok_or(origin)
 }
@@ -54,19 +70,16 @@ fn is_none(origin: &str) -> bool {
     origin == "null" || origin == "file://"
 }
 
-fn receive_without_origin(
-    head: &RequestHead,
-    allowed: &[AllowedOrigin],
-    leniency: Leniency,
-) -> Option<Welcome> {
-    if allowed.iter().any(|entry| matches!(entry, AllowedOrigin::Any | AllowedOrigin::Null)) {
+fn receive_without_origin(head: &RequestHead, rules: Rules<'_>, leniency: Leniency) -> Option<Welcome> {
+    if rules.allowed.iter().any(|entry| matches!(entry, AllowedOrigin::Any | AllowedOrigin::Null)) {
         return Some(Welcome::Everywhere);
     }
-    let may_pass = leniency == Leniency::Tutorial && is_addressed_as_loopback(head);
+    let may_pass = leniency == Leniency::Tutorial && is_addressed_as_loopback(head, rules.trusted);
     may_pass.then_some(Welcome::AmongPagesWithoutOrigin)
 }
 
-fn is_allowed(origin: &str, head: &RequestHead, allowed: &[AllowedOrigin]) -> bool {
+fn is_allowed(origin: &str, head: &RequestHead, rules: Rules<'_>) -> bool {
+    let allowed = rules.allowed;
     if allowed.contains(&AllowedOrigin::Any) {
         return true;
     }
@@ -82,7 +95,7 @@ fn is_allowed(origin: &str, head: &RequestHead, allowed: &[AllowedOrigin]) -> bo
     else {
         return false;
     };
-    if origin_host.is_loopback() && is_addressed_as_loopback(head) {
+    if origin_host.is_loopback() && is_addressed_as_loopback(head, rules.trusted) {
         return true;
     }
     // Behind a proxy that ends TLS we do not see our own scheme: a Host without a port means the scheme's own.
@@ -96,10 +109,10 @@ fn is_allowed(origin: &str, head: &RequestHead, allowed: &[AllowedOrigin]) -> bo
 
 /// Whether the client is on this machine, as far as its request tells. One that came through a proxy tells what the proxy
 /// is addressed by.
-fn is_addressed_as_loopback(head: &RequestHead) -> bool {
+fn is_addressed_as_loopback(head: &RequestHead, trusted: &[Network]) -> bool {
     let is_loopback = |authority: Authority| authority.host.is_loopback();
     host::of(head).is_ok_and(|authority| authority.is_some_and(is_loopback))
-        && !peer::is_forwarded(head.headers())
+        && !peer::came_through_proxy(head, trusted)
 }
 
 #[cfg(test)]
@@ -107,6 +120,10 @@ mod tests {
     use actix_web::test::TestRequest;
 
     use super::*;
+
+    fn rules(allowed: &[AllowedOrigin]) -> Rules<'_> {
+        Rules { allowed, trusted: &[] }
+    }
 
     fn received(
         origin: &str,
@@ -119,7 +136,7 @@ mod tests {
             request = request.append_header((*name, *value));
         }
         let allowed: Vec<_> = allowed.iter().map(|text| text.parse().expect("an origin")).collect();
-        check(request.to_srv_request().head(), &allowed, leniency).ok()
+        check(request.to_srv_request().head(), rules(&allowed), leniency).ok()
     }
 
     fn passes(origin: &str, host: &str, allowed: &[&str]) -> bool {
@@ -133,7 +150,7 @@ mod tests {
     #[test]
     fn a_program_without_an_origin_passes() {
         let request = TestRequest::default().to_srv_request();
-        assert_eq!(check(request.head(), &[], Leniency::Strict), Ok(Welcome::Everywhere));
+        assert_eq!(check(request.head(), rules(&[]), Leniency::Strict), Ok(Welcome::Everywhere));
     }
 
     #[test]
@@ -204,6 +221,26 @@ mod tests {
     }
 
     #[test]
+    fn what_a_trusted_proxy_sends_is_not_of_this_machine_whatever_its_headers_say() {
+        let trusted = ["127.0.0.1".parse().expect("a network")];
+        for (peer, is_local) in [("127.0.0.1:9", false), ("[::1]:9", true)] {
+            for origin in ["null", "file://", "http://localhost:5500"] {
+                let request = TestRequest::default()
+                    .insert_header((header::ORIGIN, origin))
+                    .insert_header((header::HOST, "localhost:3000"))
+                    .peer_addr(peer.parse().expect("an address"))
+                    .to_srv_request();
+                let rules = Rules { allowed: &[], trusted: &trusted };
+                assert_eq!(
+                    check(request.head(), rules, Leniency::Tutorial).is_ok(),
+                    is_local,
+                    "{peer} {origin}"
+                );
+            }
+        }
+    }
+
+    #[test]
     fn the_setting_lets_pages_in() {
         assert!(passes("https://app.example", "chat.example", &["https://app.example"]));
         assert!(passes("https://app.example", "chat.example", &["https://other.example", "*"]));
@@ -222,6 +259,6 @@ mod tests {
         let request = TestRequest::with_uri("http://chat.example/ws")
             .insert_header((header::HOST, "localhost"))
             .insert_header((header::ORIGIN, "null"));
-        assert!(check(request.to_srv_request().head(), &[], Leniency::Tutorial).is_err());
+        assert!(check(request.to_srv_request().head(), rules(&[]), Leniency::Tutorial).is_err());
     }
 }

@@ -2,7 +2,7 @@
 
 use std::net::IpAddr;
 
-use actix_web::{HttpRequest, http::header::HeaderMap};
+use actix_web::{HttpRequest, dev::RequestHead, http::header::HeaderMap};
 
 use crate::{config::Network, logging};
 
@@ -12,16 +12,22 @@ const FORWARDED_FOR: &str = "x-forwarded-for";
 /// Headers that proxies add; those that begin with `x-forwarded-` beside them.
 const OF_PROXIES: [&str; 3] = ["forwarded", "via", "x-real-ip"];
 
-/// Whether a proxy says that it has passed the request on.
-pub fn is_forwarded(headers: &HeaderMap) -> bool {
+/// Whether a proxy has passed the request on: one that `--trusted-proxy` names, whatever it sends, or any that says so.
+pub fn came_through_proxy(head: &RequestHead, trusted: &[Network]) -> bool {
     let is_of_proxy = |name: &str| name.starts_with("x-forwarded-") || OF_PROXIES.contains(&name);
-    headers.keys().any(|name| is_of_proxy(name.as_str()))
+    head.headers().keys().any(|name| is_of_proxy(name.as_str()))
+        || head.peer_addr.is_some_and(|peer| is_trusted(peer.ip(), trusted))
 }
 
-/// Whether a program on this machine asks, and not as a proxy, as far as its request tells.
-pub fn is_of_this_machine(req: &HttpRequest) -> bool {
+/// Whether a program on this machine asks, and not as a proxy, as far as can be told.
+pub fn is_of_this_machine(req: &HttpRequest, trusted: &[Network]) -> bool {
     let is_loopback = req.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
-    is_loopback && !is_forwarded(req.headers())
+    is_loopback && !came_through_proxy(req.head(), trusted)
+}
+
+/// Whether `--trusted-proxy` names an address.
+pub(super) fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
+    trusted.iter().any(|network| network.contains(address))
 }
 
 /// The client's address: the connection's, or the last one in `X-Forwarded-For` that no trusted proxy could have put
@@ -29,7 +35,7 @@ pub fn is_of_this_machine(req: &HttpRequest) -> bool {
 pub fn address(req: &HttpRequest, trusted: &[Network]) -> Option<IpAddr> {
     let peer = req.peer_addr()?.ip().to_canonical();
     let has_hops = req.headers().contains_key(FORWARDED_FOR);
-    if has_hops && !trusted.iter().any(|network| network.contains(peer)) {
+    if has_hops && !is_trusted(peer, trusted) {
         logging::refused(
             "--trusted-proxy (ECHOROOM_TRUSTED_PROXY)",
             format_args!(
@@ -41,7 +47,6 @@ pub fn address(req: &HttpRequest, trusted: &[Network]) -> Option<IpAddr> {
 }
 
 fn forwarded(headers: &HeaderMap, peer: IpAddr, trusted: &[Network]) -> IpAddr {
-    let is_trusted = |address: IpAddr| trusted.iter().any(|network| network.contains(address));
     let hops: Vec<&str> = headers
         .get_all(FORWARDED_FOR)
         .filter_map(|value| value.to_str().ok())
@@ -49,7 +54,7 @@ fn forwarded(headers: &HeaderMap, peer: IpAddr, trusted: &[Network]) -> IpAddr {
         .collect();
     let mut address = peer;
     for hop in hops.iter().rev() {
-        if !is_trusted(address) {
+        if !is_trusted(address, trusted) {
             break;
         }
         // What is not an address ends the chain: the last proxy that wrote one is the best we know.
@@ -76,6 +81,7 @@ mod tests {
     fn only_a_loopback_peer_without_a_proxy_is_of_this_machine() {
         let request =
             |peer: &str| actix_web::test::TestRequest::default().peer_addr(peer.parse().expect("an address"));
+        let is_of_this_machine = |req: &HttpRequest| is_of_this_machine(req, &[]);
         for own in ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
             assert!(is_of_this_machine(&request(own).to_http_request()), "{own}");
             for header in ["X-Forwarded-For", "x-forwarded-host", "Forwarded", "Via", "X-Real-IP"] {
@@ -87,6 +93,21 @@ mod tests {
             assert!(!is_of_this_machine(&request(other).to_http_request()), "{other}");
         }
         assert!(!is_of_this_machine(&actix_web::test::TestRequest::default().to_http_request()));
+    }
+
+    #[test]
+    fn a_named_proxy_is_one_whatever_it_sends() {
+        let request = |peer: &str| {
+            actix_web::test::TestRequest::default()
+                .peer_addr(peer.parse().expect("an address"))
+                .to_http_request()
+        };
+        let trusted: Vec<Network> =
+            ["127.0.0.1", "::1"].iter().map(|text| text.parse().expect("a network")).collect();
+        for proxy in ["127.0.0.1:1", "[::1]:1", "[::ffff:127.0.0.1]:1"] {
+            assert!(!is_of_this_machine(&request(proxy), &trusted), "{proxy}");
+        }
+        assert!(is_of_this_machine(&request("127.0.0.2:1"), &trusted));
     }
 
     #[test]

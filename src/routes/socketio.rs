@@ -30,7 +30,7 @@ use super::{
     cors,
     handshake::{self, Refusal},
     in_words,
-    origin::{self, Leniency},
+    origin::{self, Leniency, Rules},
     peer,
 };
 use crate::{
@@ -283,7 +283,7 @@ fn refuse_for_now(door: &Door, full: Full) -> HttpResponse {
 /// Whether a page of the request's origin may begin a session.
 fn is_welcome(req: &HttpRequest, door: &Door) -> bool {
     let is_allowed = |worker: &web::Data<Worker>| {
-        origin::check(req.head(), &worker.settings.allow_origin, Leniency::Strict).is_ok()
+        origin::check(req.head(), Rules::of(&worker.settings), Leniency::Strict).is_ok()
     };
     door.guard.as_ref().is_none_or(is_allowed)
 }

@@ -11,7 +11,7 @@ use serde::Deserialize;
 
 use super::{
     handshake::{self, Refusal},
-    origin::{self, Leniency, Welcome},
+    origin::{self, Leniency, Rules, Welcome},
     peer,
 };
 use crate::{
@@ -110,7 +110,7 @@ pub(super) fn check_uncounted(
     leniency: Leniency,
 ) -> Result<Welcome, Refusal> {
     handshake::check(req.method(), req.version(), req.headers())?;
-    origin::check(req.head(), &worker.settings.allow_origin, leniency).map_err(|origin| {
+    origin::check(req.head(), Rules::of(&worker.settings), leniency).map_err(|origin| {
         // Browsers hide the body of a refused handshake from the page and its developer.
         logging::refused(
             "--allow-origin (ECHOROOM_ALLOW_ORIGIN)",

@@ -78,6 +78,16 @@ async fn they_are_not_told_to_clients_of_a_proxy_unless_opened() {
 }
 
 #[actix_web::test]
+async fn they_are_not_told_to_clients_of_a_trusted_proxy_that_says_nothing_of_itself() {
+    let trusted_proxy = vec!["127.0.0.0/8".parse().expect("a network")];
+    let server = TestServer::with(Settings { trusted_proxy, ..settings() }).await;
+    for header in ["", "X-Forwarded-For: 192.0.2.1\r\n"] {
+        let refused = server.get_raw("/metrics", header).await;
+        assert!(refused.starts_with("HTTP/1.1 403 "), "{header}: {refused}");
+    }
+}
+
+#[actix_web::test]
 async fn those_with_a_port_of_their_own_may_be_public_too() {
     let both =
         Settings { metrics_bind: Some(([127, 0, 0, 1], 0).into()), public_metrics: Switch::On, ..settings() };

@@ -135,6 +135,23 @@ async fn what_came_through_a_proxy_is_not_of_this_machine() {
     assert_eq!(status(&server, "/chat", "Origin: http://localhost:9999\r\n").await, "101");
 }
 
+/// Such as haproxy in its default, which says nothing of itself, with `Host` set by the owner.
+#[actix_web::test]
+async fn what_a_trusted_proxy_sends_is_not_of_this_machine_whatever_its_headers_say() {
+    let trusted_proxy = vec!["127.0.0.1".parse().expect("a network")];
+    let server = TestServer::with(Settings { trusted_proxy, ..settings() }).await;
+    for origin in ["null", "file://", "http://localhost:9999"] {
+        for door in ["/", "/ws", "/echo", "/chat", "/lesson/news", "/socket.io/?EIO=4&transport=websocket"] {
+            let headers = format!("Origin: {origin}\r\n");
+            assert_eq!(status(&server, door, &headers).await, "403", "{door}: {headers}");
+        }
+        let polling = format!("Origin: {origin}\r\n");
+        let answer = server.get_raw("/socket.io/?EIO=4&transport=polling", &polling).await;
+        assert!(answer.starts_with("HTTP/1.1 403 "), "{origin}: {answer}");
+    }
+    assert_eq!(status(&server, "/chat", "").await, "101", "programs have no origin");
+}
+
 #[actix_web::test]
 async fn their_room_is_there_however_many_others_there_are() {
     let server = TestServer::with(Settings { max_rooms: 1.try_into().expect("one"), ..settings() }).await;
