@@ -3,7 +3,7 @@
 use super::{
     audience::Audience,
     log::RoomLog,
-    messages::{Enter, Leave, Post, Publish, Whisper},
+    messages::{Depart, Enter, Leave, Post, Publish, Whisper},
     news::News,
     presence::Presence,
     rooms::AnyRoom,
@@ -52,11 +52,21 @@ pub enum Waiting {
     Publish(Publish),
     /// A session logs in.
     Enter(Enter),
-    /// What it says behind its login. It is gone by then: as long as it is there, its session waits.
+}
+
+/// What a session has sent behind a login that waits. Its client is gone by then: as long as it is there, it is not read
+/// from while it logs in.
+#[derive(Debug)]
+pub enum Behind {
+    /// It goes to another room, or becomes another user.
+    Enter(Enter),
+    /// It says something.
     Post(Post),
-    /// What it says to one other.
+    /// It says something to one other.
     Whisper(Whisper),
-    /// It has ended behind what it said.
+    /// It logs out.
+    Depart(Depart),
+    /// It has ended behind all that.
     Leave(Leave),
 }
 

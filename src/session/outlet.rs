@@ -57,6 +57,8 @@ struct Queue {
     rest: usize,
     /// There was not even room for that: the connection is to be cut.
     is_cut: bool,
+    /// The client takes nothing more, so nothing waits for it. What it has sent is still to be read.
+    is_deaf: bool,
     /// Bytes of deliveries, in `pieces` and still in the mailbox.
     waiting: Waiting,
     /// What of that is the session's own: answers, and the account of pieces. The bytes of deliveries are many sessions',
@@ -110,6 +112,7 @@ impl Outbox {
             answers: 0,
             rest: 0,
             is_cut: false,
+            is_deaf: false,
             waiting: Waiting::default(),
             lease,
             is_refused: false,
@@ -140,6 +143,10 @@ impl Outbox {
     /// The way past the mailbox, if there is a wire.
     pub fn direct(&self) -> Option<Rc<dyn DirectOutlet>> {
         self.has_wire().then(|| Rc::clone(&self.0) as Rc<dyn DirectOutlet>)
+    }
+
+    fn is_cut(&self) -> bool {
+        self.0.borrow().is_cut
     }
 
     fn has_wire(&self) -> bool {
@@ -266,6 +273,13 @@ impl Outbox {
         }
     }
 
+    /// The client takes nothing more: what waits is dropped, and what will.
+    fn drop_all(&self) {
+        let queue = &mut *self.0.borrow_mut();
+        queue.is_deaf = true;
+        queue.drop_all();
+    }
+
     /// Whether the inlet, which had to wait, need not any more.
     fn lets_inlet_go_on(&self, before: usize) -> bool {
         let queue = self.0.borrow();
@@ -312,8 +326,20 @@ impl Queue {
         }
     }
 
+    fn drop_all(&mut self) {
+        self.flush_tail();
+        for piece in std::mem::take(&mut self.pieces) {
+            self.settle(&piece);
+        }
+        self.written = 0;
+        let _ = self.recount();
+    }
+
     /// Writes what the wire takes; whether that was all.
     fn write(&mut self) -> io::Result<bool> {
+        if self.is_deaf {
+            self.drop_all();
+        }
         while !self.is_empty() {
             let Some(wire) = &self.wire else {
                 return Ok(false);
@@ -513,7 +539,11 @@ where
             }
             let before = this.outbox.answer_bytes();
             if let Poll::Ready(Err(error)) = this.outbox.poll_write(cx) {
-                return Poll::Ready(Some(Err(error.into())));
+                if this.actor.is_none() || this.outbox.is_cut() {
+                    return Poll::Ready(Some(Err(error.into())));
+                }
+                // The actor ends when it has read what its client had sent, up to the end of that.
+                this.outbox.drop_all();
             }
             // Its inlet ends a session that is refused memory.
             let is_to_be_told = !this.has_told_refusal && this.outbox.is_refused();

@@ -299,12 +299,17 @@ async fn write_all<B: MessageBody>(wire: &Wire, head: Bytes, body: B) -> io::Res
     let mut unwritten = Unwritten::default();
     let mut has_ended = poll_fn(|cx| Poll::Ready(unwritten.fill(body.as_mut(), cx))).await?;
     unwritten.push_front(head);
+    let mut failure = None;
     poll_fn(|cx| {
         loop {
-            ready!(unwritten.poll_write(wire, cx))?;
+            if let Err(error) = ready!(unwritten.poll_write(wire, cx)) {
+                // The client takes nothing more. What it has sent is read to its end all the same.
+                unwritten = Unwritten::default();
+                failure = failure.take().or(Some(error));
+            }
             wire.open();
-            if has_ended {
-                return Poll::Ready(Ok(()));
+            if has_ended || failure.is_some() && wire.has_no_reader.get() {
+                return Poll::Ready(failure.take().map_or(Ok(()), Err));
             }
             has_ended = unwritten.fill(body.as_mut(), cx)?;
             if unwritten.is_empty() && !has_ended {

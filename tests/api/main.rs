@@ -19,6 +19,7 @@ mod floors;
 mod forgotten_rooms;
 mod frames;
 mod gone_sockets;
+mod goodbyes;
 mod halves;
 mod health;
 mod heartbeat;

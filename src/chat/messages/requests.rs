@@ -76,9 +76,9 @@ pub struct Enter {
     pub ticket: u64,
     /// Where.
     pub room: RoomName,
-    /// As whom.
-    pub face: Face,
-    /// What proves it, if the user was here before.
+    /// As whom; without it as the user that the session is by then.
+    pub face: Option<Face>,
+    /// What proves it, if the user was here before. Without it the token of the user that the session is by then.
     pub token: Option<Token>,
     /// Whether its client has shown the token, in this login or in an earlier one of the session.
     pub has_shown_token: bool,

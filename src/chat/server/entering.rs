@@ -1,6 +1,7 @@
 //! Coming into rooms, hearing them, and going.
 
 use std::{
+    collections::VecDeque,
     net::IpAddr,
     time::{Duration, Instant},
 };
@@ -8,19 +9,19 @@ use std::{
 use actix::Context;
 use log::error;
 
-use super::{ChatServer, Entering};
+use super::ChatServer;
 use crate::{
     chat::{
         alarms::Alarm,
         messages::{
-            Behind, Delivery, Detach, Dismissal, Enter, Entered, Hear, Ignore, Leave, Listen, Post, Refusal,
-            Reply, Tail, Whisper,
+            Behind as BehindTail, Delivery, Depart, Detach, Dismissal, Enter, Entered, Hear, Ignore, Leave,
+            Listen, Post, Refusal, Reply, Tail, Whisper,
         },
-        presence::Change,
-        room::{Book, Waiting},
+        presence::{Change, Face},
+        room::{Behind, Book, Waiting},
         rooms::{Found, Membership, RoomId, Standing},
     },
-    domain::{RoomName, SessionId},
+    domain::{RoomName, SessionId, Token},
     logging,
 };
 
@@ -30,40 +31,55 @@ const MAX_NEW_ROOMS: &str = "--max-new-rooms-per-minute (ECHOROOM_MAX_NEW_ROOMS_
 
 /// What can wait for the login of its session.
 pub(super) trait BehindLogin {
-    /// Whether it says something.
-    const SPEAKS: bool;
+    /// Whether it must not be done before what was sent before it. The end of a session need not wait for a login alone.
+    const MUST_WAIT: bool = true;
 
     /// It waits.
-    fn waiting(self) -> Waiting;
+    fn behind(self) -> Behind;
+}
+
+impl BehindLogin for Enter {
+    fn behind(self) -> Behind {
+        Behind::Enter(self)
+    }
 }
 
 impl BehindLogin for Post {
-    const SPEAKS: bool = true;
-
-    fn waiting(self) -> Waiting {
-        Waiting::Post(self)
+    fn behind(self) -> Behind {
+        Behind::Post(self)
     }
 }
 
 impl BehindLogin for Whisper {
-    const SPEAKS: bool = true;
+    fn behind(self) -> Behind {
+        Behind::Whisper(self)
+    }
+}
 
-    fn waiting(self) -> Waiting {
-        Waiting::Whisper(self)
+impl BehindLogin for Depart {
+    fn behind(self) -> Behind {
+        Behind::Depart(self)
     }
 }
 
 impl BehindLogin for Leave {
-    const SPEAKS: bool = false;
+    const MUST_WAIT: bool = false;
 
-    fn waiting(self) -> Waiting {
-        Waiting::Leave(self)
+    fn behind(self) -> Behind {
+        Behind::Leave(self)
     }
 }
 
 impl ChatServer {
-    /// A session wants to be somebody in a room, as soon as the room's place in the journal is known.
+    /// Logs a session in to a room, behind what it has sent before.
     pub(super) fn enter(&mut self, enter: Enter, ctx: &mut Context<Self>) {
+        if let Some(enter) = self.wait_behind_login(enter.session, enter) {
+            self.enter_or_wait(enter, ctx);
+        }
+    }
+
+    /// Logs a session in to a room, as soon as the room's place in the journal is known.
+    fn enter_or_wait(&mut self, enter: Enter, ctx: &mut Context<Self>) {
         let address = self.rooms.membership(enter.session).and_then(|member| member.address);
         let id = match self.find_or_make(&enter.room, address, ctx) {
             Ok(id) => id,
@@ -72,27 +88,67 @@ impl ChatServer {
         self.open_book(id, ctx);
         match self.rooms.get(id).map(|room| &mut room.book) {
             Some(Book::Opening(waiting)) => {
-                self.entering.insert(enter.session, Entering { room: id, has_spoken: false });
+                self.entering.insert(enter.session, VecDeque::new());
                 waiting.push(Waiting::Enter(enter));
             }
             _ => self.enter_open(id, enter, ctx),
         }
     }
 
-    /// What a session has said behind its login waits until the login is done, and so does the end of a session that has
-    /// said something. Gives back what need not wait.
+    /// What a session has sent behind its login waits until the login is done, and so does the end of a session that has
+    /// sent something. Gives back what need not wait.
     pub(super) fn wait_behind_login<T: BehindLogin>(&mut self, session: SessionId, message: T) -> Option<T> {
-        let Some(entering) =
-            self.entering.get_mut(&session).filter(|entering| T::SPEAKS || entering.has_spoken)
-        else {
-            return Some(message);
+        match self.entering.get_mut(&session) {
+            Some(behind) if T::MUST_WAIT || !behind.is_empty() => {
+                behind.push_back(message.behind());
+                None
+            }
+            _ => Some(message),
+        }
+    }
+
+    /// A login is done, or has failed: what its session has sent behind it is done, up to a login that must wait itself.
+    pub(super) fn go_on_behind_login(
+        &mut self,
+        session: SessionId,
+        has_fault: bool,
+        ctx: &mut Context<Self>,
+    ) {
+        let Some(mut behind) = self.entering.remove(&session) else {
+            return;
         };
-        let Some(Book::Opening(waiting)) = self.rooms.get(entering.room).map(|room| &mut room.book) else {
-            return Some(message);
-        };
-        entering.has_spoken = true;
-        waiting.push(message.waiting());
-        None
+        let mut has_fault = has_fault;
+        while let Some(next) = behind.pop_front() {
+            match next {
+                Behind::Enter(enter) => {
+                    has_fault = false;
+                    self.enter_or_wait(enter, ctx);
+                    if let Some(entering) = self.entering.get_mut(&session) {
+                        return *entering = behind;
+                    }
+                }
+                // It was meant for the room that cannot be opened, not for the one where the session was before.
+                Behind::Post(_) | Behind::Whisper(_) if has_fault => self.metrics.not_kept(),
+                Behind::Post(post) => self.post_or_refuse(post),
+                Behind::Whisper(whisper) => self.whisper_or_refuse(whisper),
+                Behind::Depart(depart) => self.depart(depart, ctx),
+                Behind::Leave(leave) => self.end(leave),
+            }
+        }
+    }
+
+    /// A session logs out and goes on.
+    pub(super) fn depart(&mut self, Depart { session, ticket }: Depart, ctx: &mut Context<Self>) {
+        self.release_name(session, ctx);
+        self.part(session);
+        self.reply(session, ticket, Reply::Departed);
+    }
+
+    /// As whom a session is in a room, and the token of that user.
+    fn user_of(&mut self, session: SessionId) -> Option<(Face, Token)> {
+        let id = self.rooms.room_of(session)?;
+        let user = self.rooms.get(id)?.presence.user_of(session)?;
+        Some((Face { uid: None, ..user.face.clone() }, user.token))
     }
 
     /// Whether a client of this address may enter a room, which it would make if the room is not there.
@@ -150,6 +206,12 @@ impl ChatServer {
         let Some(former) = self.rooms.membership(session).map(Membership::room) else {
             return self.retire(id);
         };
+        let own = if face.is_none() || token.is_none() { self.user_of(session) } else { None };
+        let (own_face, own_token) = own.unzip();
+        let (Some(face), token) = (face.or(own_face), token.or(own_token)) else {
+            self.refuse(session, ticket, Refusal::NotLoggedIn);
+            return self.retire(id);
+        };
         // Both before anything changes: what is refused has changed nothing.
         let Some(room) = self.rooms.get(id) else {
             return self.refuse(session, ticket, Refusal::JournalUnavailable);
@@ -200,7 +262,7 @@ impl ChatServer {
             return self.tell(session, Delivery::Dismissed(Dismissal::SlowConsumer));
         };
         let Some(records) = log.since(after) else {
-            let behind = Some(Behind { durable: log.durable() });
+            let behind = Some(BehindTail { durable: log.durable() });
             return self.tell(session, Delivery::Tail(Tail { session, visit, records: Vec::new(), behind }));
         };
         self.tell(session, Delivery::Tail(Tail { session, visit, records, behind: None }));

@@ -166,18 +166,14 @@ impl ChatServer {
         for waiting in waiting {
             match waiting {
                 Waiting::Enter(enter) => {
-                    self.entering.remove(&enter.session);
+                    let session = enter.session;
                     match &fault {
                         Some(error) => self.refuse(enter.session, enter.ticket, error.into()),
                         None => self.enter_open(id, enter, ctx),
                     }
+                    self.go_on_behind_login(session, fault.is_some(), ctx);
                 }
                 Waiting::Publish(publish) => self.publish_open(id, publish),
-                // Behind a login that failed, or into the room where the session was before.
-                Waiting::Post(_) | Waiting::Whisper(_) if fault.is_some() => self.metrics.not_kept(),
-                Waiting::Post(post) => self.post_or_refuse(post),
-                Waiting::Whisper(whisper) => self.whisper_or_refuse(whisper),
-                Waiting::Leave(leave) => self.end(leave),
             }
         }
         if let Some(room) = self.rooms.get(id) {

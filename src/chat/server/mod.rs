@@ -1,7 +1,7 @@
 //! The one actor that knows who is in which room and puts what is said there into one order.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, VecDeque},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -25,7 +25,7 @@ use super::{
         Summarize, Summary, Tell, Whisper,
     },
     new_rooms::NewRooms,
-    room::{Book, Room},
+    room::{Behind, Book, Room},
     rooms::{RoomId, Rooms},
     turn::{TurnLength, WhenMailboxIsEmpty, yield_now},
 };
@@ -62,14 +62,6 @@ pub struct ChatLimits {
     pub tail_bytes: usize,
 }
 
-/// A login that waits for its room to be opened.
-#[derive(Debug)]
-struct Entering {
-    room: RoomId,
-    /// Whether something that was said behind it waits, too.
-    has_spoken: bool,
-}
-
 /// Membership, order, rounds, presence, and the only writer of the journal. One per process, on the first worker's
 /// thread.
 ///
@@ -90,8 +82,8 @@ pub struct ChatServer {
     /// Ids that are remembered in all rooms.
     id_count: IdCount,
     resting_ids: RestingIds,
-    /// Sessions whose login waits for a room to be opened.
-    entering: HashMap<SessionId, Entering>,
+    /// Sessions whose login waits for a room to be opened, and what each has sent behind it.
+    entering: HashMap<SessionId, VecDeque<Behind>>,
     /// Made with the first message that is worth it.
     deflater: Option<Deflater>,
     turn: TurnLength,
@@ -339,10 +331,10 @@ impl Handler<ShowTyping> for ChatServer {
 impl Handler<Depart> for ChatServer {
     type Result = ();
 
-    fn handle(&mut self, Depart { session, ticket }: Depart, ctx: &mut Self::Context) {
-        self.release_name(session, ctx);
-        self.part(session);
-        self.reply(session, ticket, Reply::Departed);
+    fn handle(&mut self, depart: Depart, ctx: &mut Self::Context) {
+        if let Some(depart) = self.wait_behind_login(depart.session, depart) {
+            self.depart(depart, ctx);
+        }
         self.metrics.set_rooms(self.rooms.occupied(), self.rooms.count());
         self.count_turn(ctx);
     }

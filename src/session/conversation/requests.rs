@@ -25,7 +25,8 @@ use crate::{
 /// Where a session wants to be, and as whom.
 struct Arrival {
     room: RoomName,
-    face: Face,
+    /// Nothing for the user that the session is by then.
+    face: Option<Face>,
     token: Option<Token>,
     since: Option<Since>,
     wants_changes: Option<bool>,
@@ -104,7 +105,7 @@ impl Conversation {
         let presence = login.presence.unwrap_or_default();
         let arrival = Arrival {
             room,
-            face: Face { nickname, avatar, uid: None },
+            face: Some(Face { nickname, avatar, uid: None }),
             token: token.or(own),
             since,
             wants_changes: Some(presence == Presence::Changes),
@@ -115,7 +116,8 @@ impl Conversation {
     fn join_room(&mut self, join: &JoinRoom, ack: Option<u64>, len: usize) -> Result<(), Failure> {
         let User { face, token, .. } = self.check_user()?.clone();
         let room = parse_room(&join.room)?;
-        let arrival = Arrival { room, face, token: Some(token), since: None, wants_changes: None };
+        let arrival =
+            Arrival { room, face: Some(face), token: Some(token), since: None, wants_changes: None };
         self.enter(arrival, EnterKind::JoinRoom, ack, len)
     }
 
@@ -215,15 +217,16 @@ impl Conversation {
         self.worker.chat.do_send(Whisper { session: self.session, ticket, to, body, id, accepted });
     }
 
-    /// The client has left: what it had said while a request was under way is said all the same, up to a request that
-    /// would have to be waited for.
+    /// The client has left: what it had sent while a request was under way is done all the same, in order. The chat server
+    /// keeps the order where a login has to wait.
     pub fn say_last_words(&mut self, held: impl Iterator<Item = (Result<Request, Failure>, usize)>) {
         self.say_what_waited();
+        // It may be another one by the time that these are done. The chat server knows.
+        self.user = None;
         for (request, len) in held {
             let is_in_time =
                 self.meter.as_mut().is_none_or(|meter| meter.measure(Instant::now()) == Measure::Fits);
             match request {
-                Ok(Request::Login(_) | Request::JoinRoom(_) | Request::Logout) => return,
                 Ok(request) if is_in_time => self.say_last_word(request, len),
                 Ok(_) | Err(_) => {}
             }
@@ -236,6 +239,15 @@ impl Conversation {
         };
         let (ack, text) = (None, None);
         match request {
+            // The client cannot be told if this fails.
+            Request::Login(login) => drop(self.login(login, ack, len)),
+            Request::JoinRoom(join) => {
+                if let Ok(room) = parse_room(&join.room) {
+                    let arrival = Arrival { room, face: None, token: None, since: None, wants_changes: None };
+                    drop(self.enter(arrival, EnterKind::JoinRoom, ack, len));
+                }
+            }
+            Request::Logout => self.logout(ack),
             Request::SendMessage(SendMessage { msg, .. }) if self.check_message(&msg).is_ok() => {
                 self.post(Kind::Message, msg.into(), Pending::Post { ack, id: None, text }, id, len);
             }
