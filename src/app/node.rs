@@ -108,31 +108,32 @@ impl Node {
 
     /// Has `/health` and `/metrics` show how much of each bound is used.
     fn watch_usage(&self) {
-        let usage = |what, used: usize, bound: usize, refuses| Usage {
+        let usage = |what, used: usize, bound: usize, needed: usize| Usage {
             what,
             used: used as u64,
             bound: bound as u64,
-            refuses,
+            needed: needed as u64,
         };
         let (admission, max_sessions) = (Arc::clone(&self.admission), self.settings.max_sessions.get());
-        self.metrics.watch(move || usage("sessions", admission.sessions(), max_sessions, true));
+        self.metrics.watch(move || usage("sessions", admission.sessions(), max_sessions, 1));
         let connections = Arc::clone(&self.connections);
-        self.metrics.watch(move || usage("connections", connections.used(), connections.bound(), true));
+        self.metrics.watch(move || usage("connections", connections.used(), connections.bound(), 1));
         let (rooms, max_rooms) = (self.metrics.kept_rooms_gauge(), self.settings.max_rooms.get() as u64);
         self.metrics.watch(move || Usage {
             what: "rooms",
             used: rooms.get().unsigned_abs(),
             bound: max_rooms,
-            refuses: false,
+            needed: 0,
         });
-        let budget = Arc::clone(&self.budget);
-        self.metrics.watch(move || usage("memory", budget.used(), budget.bound(), true));
+        let (budget, largest) = (Arc::clone(&self.budget), self.settings.largest_message().get());
+        self.metrics
+            .watch(move || usage("memory", budget.used(), budget.bound(), Budget::needed_for(largest)));
         let avatars = Arc::clone(&self.avatars);
-        self.metrics.watch(move || usage("avatars", avatars.used(), avatars.bound(), false));
+        self.metrics.watch(move || usage("avatars", avatars.used(), avatars.bound(), 0));
         if self.settings.journal == JournalKind::Sqlite {
             let (folder, bound) = (self.settings.data_dir.clone(), self.settings.max_data_size.get() as u64);
             let used = move || sqlite::size_of(&folder);
-            self.metrics.watch(move || Usage { what: "disk", used: used(), bound, refuses: false });
+            self.metrics.watch(move || Usage { what: "disk", used: used(), bound, needed: 0 });
         }
     }
 

@@ -18,7 +18,7 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 
-use super::lease::OutOfMemory;
+use super::lease::{OutOfMemory, STEP};
 use crate::logging;
 
 /// The setting whose bound is reached, as the log names it.
@@ -84,28 +84,30 @@ impl Budget {
         })
     }
 
-    /// Bytes that are charged now, all kinds together.
+    /// Bytes that are unfinished or wait for clients. Those of messages that have come are not among them: at their bound
+    /// a client is read from more slowly, and none is refused.
     pub fn used(&self) -> usize {
-        self.held().saturating_add(self.used.load(Ordering::Relaxed))
+        usize::try_from(self.held.load(Ordering::Relaxed)).unwrap_or(0)
     }
 
-    /// How many there may be.
+    /// How many of those there may be: a client that needs more is refused.
     pub fn bound(&self) -> usize {
-        self.max_held.saturating_add(self.limit)
+        self.max_held
+    }
+
+    /// How many of those a message of `len` bytes is while it comes in.
+    pub fn needed_for(len: usize) -> usize {
+        len.next_multiple_of(STEP)
     }
 
     /// Whether nothing more may wait for clients that read slowly.
     pub fn is_full(&self) -> bool {
-        self.held() >= self.max_held_with_waiting()
+        self.used() >= self.max_held_with_waiting()
     }
 
-    /// A quarter is beyond the reach of what waits: clients that do not read must not keep others from sending.
+    /// A quarter of the bound is beyond the reach of what waits: clients that do not read must not keep others from sending.
     fn max_held_with_waiting(&self) -> usize {
         self.max_held - self.max_held / 4
-    }
-
-    fn held(&self) -> usize {
-        usize::try_from(self.held.load(Ordering::Relaxed)).unwrap_or(0)
     }
 
     /// Takes bytes for something unfinished, or that waits.

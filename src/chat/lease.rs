@@ -19,7 +19,7 @@ use super::budget::Budget;
 pub const FREE_SHARE: usize = 4 * 1024;
 
 /// A lease is charged in steps of this size, so that bytes that come and go do not touch the budget each time.
-const STEP: usize = 16 * 1024;
+pub(super) const STEP: usize = 16 * 1024;
 
 /// Taken for each piece of counted bytes, for what keeps account of them.
 const PIECE_OVERHEAD: usize = 96;

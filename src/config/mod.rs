@@ -572,7 +572,7 @@ impl Settings {
     }
 
     /// Bytes of the largest message that is taken at any door.
-    fn largest_message(&self) -> ByteSize {
+    pub(crate) fn largest_message(&self) -> ByteSize {
         ByteSize(self.max_payload.get().max(self.max_message_size.get()))
     }
 

@@ -14,14 +14,14 @@ pub struct Usage {
     pub used: u64,
     /// How much may be used.
     pub bound: u64,
-    /// Whether clients are refused when it is used up. Other things let the oldest go.
-    pub refuses: bool,
+    /// What one more client may need; clients are refused when that is not left. 0: none is refused for it, the oldest go.
+    pub needed: u64,
 }
 
 impl Usage {
-    /// Whether the next client is refused.
+    /// Whether one more client is refused.
     pub fn is_full(&self) -> bool {
-        self.refuses && self.used >= self.bound
+        self.needed > 0 && self.used.saturating_add(self.needed) > self.bound
     }
 }
 
@@ -55,8 +55,9 @@ mod tests {
 
     #[test]
     fn what_lets_the_oldest_go_is_never_full() {
-        let usage = |used, refuses| Usage { what: "rooms", used, bound: 2, refuses };
-        assert!(!usage(1, true).is_full() && usage(2, true).is_full() && usage(3, true).is_full());
-        assert!(!usage(2, false).is_full());
+        let usage = |used, needed| Usage { what: "rooms", used, bound: 2, needed };
+        assert!(!usage(1, 1).is_full() && usage(2, 1).is_full() && usage(3, 1).is_full());
+        assert!(!usage(0, 2).is_full() && usage(1, 2).is_full());
+        assert!(!usage(2, 0).is_full() && !usage(3, 0).is_full());
     }
 }

@@ -172,3 +172,31 @@ async fn who_has_not_logged_in_may_send_64_kib_at_most() {
     let not_now = ann.ask("sendMessage", json!({"msg": "x".repeat(100_000)})).await;
     assert_eq!(not_now["error"]["code"], "not_logged_in", "it has been somebody");
 }
+
+#[actix_web::test]
+async fn health_says_full_as_soon_as_one_more_client_is_refused_for_memory() {
+    let server = TestServer::with(small()).await;
+    assert_eq!(server.health().await["status"], "ok");
+    // Three megabytes are for what is unfinished: no room is left for one more of the largest messages.
+    let mut greedy = Vec::new();
+    for _ in 0..3 {
+        let mut raw = server.connect_raw("/echo").await;
+        raw.send(&begun(1_000_000, 999_999)).await;
+        greedy.push(raw);
+    }
+    let full = async {
+        loop {
+            let health = server.health().await;
+            if health["status"] == "full" {
+                break health;
+            }
+        }
+    };
+    let health = soon("the bytes arrive", full).await;
+    assert_eq!(health["full"], json!(["memory"]), "{health}");
+    let memory = &health["usage"]["memory"];
+    assert_eq!(memory["bound"], 3 << 20, "{health}");
+    assert!(memory["used"].as_u64() <= Some(3 << 20), "{health}");
+    drop(greedy);
+    soon("they are gone", async { while server.health().await["status"] != "ok" {} }).await;
+}
