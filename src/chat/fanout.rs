@@ -1,6 +1,6 @@
 //! Delivers finished rounds to the sessions of one worker thread.
 
-use std::{collections::HashMap, rc::Rc, sync::Arc, time::Duration};
+use std::{rc::Rc, sync::Arc, time::Duration};
 
 use actix::{Actor, AsyncContext as _, Context, Handler, dev::SendError};
 use log::debug;
@@ -10,6 +10,7 @@ use smallvec::SmallVec;
 use super::{
     batch::{AimedBatches, Batch},
     line::Dialect,
+    map::Map,
     messages::{Attach, Delivery, Detach, DismissAll, Dismissal, FanOutRound, Hear, Ignore, Seat, Tell},
     outlets::{Direct, DirectOutlet, Outlets},
     rooms::RoomId,
@@ -42,9 +43,9 @@ pub struct FanOut {
     /// Of sessions that have begun and are not attached yet.
     outlets: Outlets,
     listeners: Slab<Listener>,
-    rooms: HashMap<RoomId, RoomListeners>,
+    rooms: Map<RoomId, RoomListeners>,
     /// Where each session is among the listeners.
-    places: HashMap<SessionId, usize>,
+    places: Map<SessionId, usize>,
     /// Rooms that a round has come for in this turn.
     rooms_to_deliver: Vec<RoomId>,
 }
@@ -96,8 +97,8 @@ impl FanOut {
             metrics,
             outlets,
             listeners: Slab::new(),
-            rooms: HashMap::new(),
-            places: HashMap::new(),
+            rooms: Map::default(),
+            places: Map::default(),
             rooms_to_deliver: Vec::new(),
         }
     }

@@ -12,7 +12,7 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::log::Place;
+use super::{log::Place, map::Map};
 use crate::{
     domain::{RoomName, Token},
     journal::Keyed,
@@ -51,9 +51,9 @@ impl IdCount {
 pub struct Ids {
     limits: IdLimits,
     all: IdCount,
-    places: HashMap<Key, Place>,
+    places: Map<Key, Place>,
     /// Each sender's, the oldest first.
-    senders: HashMap<Sender, VecDeque<Key>>,
+    senders: Map<Sender, VecDeque<Key>>,
     /// All with their offsets, the oldest first; some of them have been forgotten.
     order: VecDeque<(Key, u64)>,
 }
@@ -61,7 +61,7 @@ pub struct Ids {
 impl Ids {
     /// None yet; what is remembered counts in `all`.
     pub fn new(limits: IdLimits, all: IdCount) -> Self {
-        Self { limits, all, places: HashMap::new(), senders: HashMap::new(), order: VecDeque::new() }
+        Self { limits, all, places: Map::default(), senders: Map::default(), order: VecDeque::new() }
     }
 
     /// The ids that a journal has kept, in the order of their offsets.

@@ -23,6 +23,7 @@ pub mod line;
 pub mod listing;
 pub mod log;
 mod looks;
+mod map;
 pub mod messages;
 mod new_rooms;
 pub mod news;

@@ -1,9 +1,10 @@
 //! The short way from a fan-out to the sessions of its thread: to their sockets, without a message to each.
 
-use std::{cell::RefCell, collections::HashMap, fmt, rc::Rc};
+use std::{cell::RefCell, fmt, rc::Rc};
 
 use bytes::Bytes;
 
+use super::map::Map;
 use crate::domain::SessionId;
 
 /// What a session can be handed directly. `session` implements it; it lives on the fan-out's thread.
@@ -38,7 +39,7 @@ impl fmt::Debug for dyn DirectOutlet {
 /// Where the sessions of a worker leave their outlets for its fan-out, on the same thread: an outlet cannot travel with
 /// the session's [`Join`](super::Join), which passes through the chat server's thread.
 #[derive(Clone, Debug, Default)]
-pub struct Outlets(Rc<RefCell<HashMap<SessionId, Rc<dyn DirectOutlet>>>>);
+pub struct Outlets(Rc<RefCell<Map<SessionId, Rc<dyn DirectOutlet>>>>);
 
 impl Outlets {
     /// A session begins.

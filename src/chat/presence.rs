@@ -12,6 +12,7 @@ use std::{
 use super::{
     ids::{self, Sender},
     looks::Looks,
+    map::Map,
     reservations::{Changes, Reservation, Reservations},
 };
 use crate::domain::{Avatar, Nickname, NicknameKey, PublicId, SessionId, Token};
@@ -21,7 +22,7 @@ use crate::domain::{Avatar, Nickname, NicknameKey, PublicId, SessionId, Token};
 pub struct Presence {
     /// Users with sessions, in the order of their names.
     users: BTreeMap<NicknameKey, User>,
-    by_session: HashMap<SessionId, NicknameKey>,
+    by_session: Map<SessionId, NicknameKey>,
     /// The tokens of the users.
     tokens: HashSet<Token>,
     held: HeldNames,

@@ -10,7 +10,7 @@ use std::{
 
 use smallvec::SmallVec;
 
-use super::{audience::Audience, round::Encoding};
+use super::{audience::Audience, map::Map, round::Encoding};
 use crate::domain::{SessionId, WorkerId};
 
 /// A room's number for as long as it is in memory, unlike that of any other room of the process; a room that comes back
@@ -58,7 +58,7 @@ pub trait AnyRoom {
 pub struct Rooms<R: AnyRoom> {
     max_rooms: usize,
     by_name: HashMap<R::Name, RoomId>,
-    rooms: HashMap<RoomId, R>,
+    rooms: Map<RoomId, R>,
     /// Rooms with sessions in them.
     occupied: usize,
     /// Rooms with history, in memory or not, and when the last message of each was said, in milliseconds since 1970.
@@ -67,7 +67,7 @@ pub struct Rooms<R: AnyRoom> {
     silent: BTreeSet<(u64, R::Name)>,
     /// Rooms in memory without history.
     unkept: usize,
-    members: HashMap<SessionId, Membership>,
+    members: Map<SessionId, Membership>,
 }
 
 /// Where a session is.
@@ -125,12 +125,12 @@ impl<R: AnyRoom> Rooms<R> {
         Self {
             max_rooms,
             by_name: HashMap::new(),
-            rooms: HashMap::new(),
+            rooms: Map::default(),
             occupied: 0,
             kept: HashMap::new(),
             silent: BTreeSet::new(),
             unkept: 0,
-            members: HashMap::new(),
+            members: Map::default(),
         }
     }
 
