@@ -5,7 +5,10 @@ use std::{
     io,
     os::unix::fs::{FileExt as _, MetadataExt as _},
     path::{Path, PathBuf},
-    sync::OnceLock,
+    sync::{
+        OnceLock,
+        atomic::{AtomicU64, Ordering},
+    },
 };
 
 use super::{OpenError, schema::Fault};
@@ -25,6 +28,10 @@ const STAMP: &str = "echoroom.stamp";
 
 /// Where a SQLite file keeps its application id.
 const APPLICATION_ID_AT: u64 = 68;
+
+/// Where it keeps the size of its pages and, since it was copied from the log last, their number.
+const PAGE_SIZE_AT: u64 = 16;
+const PAGES_AT: u64 = 28;
 
 /// How a write-ahead log begins; the last bit tells the byte order of its checksums.
 const WAL_MAGIC: u32 = 0x377F_0682;
@@ -66,6 +73,11 @@ struct Held {
     application_id: i32,
     /// What was there before, until SQLite copies the header from its log.
     former_id: i32,
+    /// Bytes of the files when this process had written last.
+    database_len: AtomicU64,
+    wal_len: AtomicU64,
+    /// What was found to be cut off: what is put behind it later is not what was there.
+    cut: OnceLock<String>,
 }
 
 /// What tells one file from another while either exists.
@@ -109,15 +121,17 @@ impl Place {
         if self.locks.get().is_some() {
             return Ok(());
         }
+        let no_folder = || {
+            let reason = "it is no folder".to_owned();
+            Fault::Fatal(OpenError::NoJournal { path: self.folder.clone(), reason })
+        };
         let unusable = |error: io::Error| match error.kind() {
-            kind if kind == io::ErrorKind::NotADirectory || self.folder.is_file() => {
-                Fault::Fatal(OpenError::NoJournal {
-                    path: self.folder.clone(),
-                    reason: "it is no folder".to_owned(),
-                })
-            }
+            io::ErrorKind::NotADirectory => no_folder(),
             _ => Fault::passing(&self.folder, error),
         };
+        if fs::metadata(&self.folder).is_ok_and(|found| !found.is_dir()) {
+            return Err(no_folder());
+        }
         if !self.folder.is_dir() {
             fs::create_dir_all(&self.folder).map_err(unusable)?;
             self.folder.parent().map_or(Ok(()), sync_folder).map_err(unusable)?;
@@ -187,6 +201,9 @@ impl Place {
             wal_id: FileId::of(&wal.metadata()?),
             former_id: read_number(&database, APPLICATION_ID_AT)?.cast_signed(),
             application_id,
+            database_len: AtomicU64::new(database.metadata()?.len()),
+            wal_len: AtomicU64::new(0),
+            cut: OnceLock::new(),
             database,
             wal,
         };
@@ -220,6 +237,38 @@ impl Place {
         }
     }
 
+    /// Whether the files are as long as this process left them. To be called by the thread that writes, when it does not.
+    pub fn check_lengths(&self) -> Result<(), JournalError> {
+        let Some(held) = self.held.get() else {
+            return Ok(());
+        };
+        let fault = |error| JournalError::Unavailable(format!("{}: {error}", self.file.display()));
+        if held.cut.get().is_none() {
+            if held.is_database_cut().map_err(fault)? {
+                let _ = held.cut.set(self.file.display().to_string());
+            } else if held.wal.metadata().map_err(fault)?.len() < held.wal_len.load(Ordering::Relaxed) {
+                let _ = held.cut.set(held.wal_path.display().to_string());
+            }
+        }
+        let cut = |file| {
+            JournalError::Damaged(format!(
+                "{file} was cut while the server runs: nothing is kept until the server is started again"
+            ))
+        };
+        held.cut.get().map_or(Ok(()), |file| Err(cut(file)))
+    }
+
+    /// Remembers how long the files are. To be called by the thread that writes, when it has.
+    pub fn note_lengths(&self) {
+        let Some(held) = self.held.get() else {
+            return;
+        };
+        for (file, len) in [(&held.database, &held.database_len), (&held.wal, &held.wal_len)] {
+            // Without a length nothing is compared.
+            len.store(file.metadata().map_or(0, |metadata| metadata.len()), Ordering::Relaxed);
+        }
+    }
+
     fn check_file(&self, path: &Path, id: FileId, is_log: bool) -> Result<(), Gone> {
         match fs::metadata(path) {
             Ok(found) if FileId::of(&found) == id => Ok(()),
@@ -232,6 +281,23 @@ impl Place {
                 Err(Gone { error, is_log: false })
             }
         }
+    }
+}
+
+impl Held {
+    /// Whether it is shorter than it was, and than its header says. Either may be in order alone: the owner may have had it
+    /// made smaller, and a disk that is full may have kept SQLite from making it larger.
+    fn is_database_cut(&self) -> io::Result<bool> {
+        let len = self.database.metadata()?.len();
+        if len >= self.database_len.load(Ordering::Relaxed) {
+            return Ok(false);
+        }
+        let page_size = match read_number(&self.database, PAGE_SIZE_AT)? >> 16 {
+            // The field has 16 bits.
+            1 => 65_536,
+            size => u64::from(size),
+        };
+        Ok(len < page_size * u64::from(read_number(&self.database, PAGES_AT)?))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::{
     fs,
     os::unix::fs::{FileExt as _, symlink},
-    path::Path,
+    path::{Path, PathBuf},
     sync::Arc,
     time::{Duration, Instant},
 };
@@ -25,7 +25,7 @@ fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
-fn database(folder: &Path) -> std::path::PathBuf {
+fn database(folder: &Path) -> PathBuf {
     folder.join("echoroom.db")
 }
 
@@ -450,6 +450,35 @@ fn nothing_is_kept_in_files_that_are_no_longer_where_they_were_opened() {
         wait(journal.check()).expect(way);
         try_to_append(&journal, &epochs, record(4, &["4"])).expect(way);
         assert_eq!(offsets(&read(&journal, "a", ALL)), [1, 2, 3, 4], "{way}");
+    }
+}
+
+#[test]
+fn nothing_is_acked_in_files_that_were_cut_while_the_server_runs() {
+    let log = |data: &Path| database(data).with_extension("db-wal");
+    for (way, file) in [("database", database as fn(&Path) -> PathBuf), ("log", log)] {
+        let data = folder();
+        run(data.path(), 50);
+        let journal = reopen(data.path());
+        say(&journal, "a", 3);
+        let epochs = open(&journal, "a").epochs;
+        let file = file(data.path());
+        let cut = fs::File::options().write(true).open(&file).expect("there");
+        let len = cut.metadata().expect("there").len();
+        assert!(len > 4096, "{way}");
+        cut.set_len(4096).expect("cut");
+        // Again and again, also when the file is as long as before.
+        for round in 0..3 {
+            for refused in [
+                damaged(try_to_append(&journal, &epochs, record(4, &["4"]))),
+                damaged(wait(journal.check())),
+                damaged(try_to_say(&journal)),
+            ] {
+                assert!(refused.contains("was cut while the server runs"), "{way} {round}: {refused}");
+            }
+            assert!(journal.damage().is_some(), "{way}");
+            cut.set_len(len).expect("made longer");
+        }
     }
 }
 

@@ -250,8 +250,10 @@ impl Writer {
         job: impl FnOnce(&mut Open, Retention) -> Result<T, Fault>,
     ) -> Result<T, JournalError> {
         self.check()?;
+        self.place.check_lengths()?;
         let retention = self.retention;
         let outcome = self.connect().and_then(|open| job(open, retention));
+        self.place.note_lengths();
         match outcome {
             Ok(done) => self.check().map(|()| done),
             Err(fault) => {
