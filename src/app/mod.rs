@@ -342,7 +342,8 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 
 /// The address as a link that works on this machine.
 fn clickable(mut address: SocketAddr) -> String {
-    if address.ip() == Ipv4Addr::UNSPECIFIED || address.ip().is_loopback() {
+    // On some machines `localhost` is 127.0.0.1 alone, and it is no other address of loopback anywhere.
+    if [Ipv4Addr::UNSPECIFIED, Ipv4Addr::LOCALHOST].map(IpAddr::from).contains(&address.ip()) {
         return format!("http://localhost:{}", address.port());
     }
     if address.ip().is_unspecified() {
@@ -360,6 +361,8 @@ mod tests {
         let link = |text: &str| clickable(text.parse().expect("an address"));
         assert_eq!(link("0.0.0.0:3000"), "http://localhost:3000");
         assert_eq!(link("127.0.0.1:80"), "http://localhost:80");
+        assert_eq!(link("127.0.0.2:80"), "http://127.0.0.2:80");
+        assert_eq!(link("[::1]:3000"), "http://[::1]:3000");
         assert_eq!(link("[::]:3000"), "http://[::1]:3000");
         assert_eq!(link("192.0.2.7:3000"), "http://192.0.2.7:3000");
     }

@@ -27,8 +27,11 @@ use crate::{
     metrics::Metrics,
 };
 
-/// Names whose first refusal has been logged, at most; a client can send any number of names.
-const MAX_KNOWN: usize = 64;
+/// Names whose refusal is logged at once; a client can send any number of names.
+const BURST: u32 = 64;
+
+/// After this time one more is, as long as there are others: noise does not hide a name for long that is asked for again.
+const ONE_MORE_AFTER: Duration = Duration::from_secs(5);
 
 /// After this time names are logged anew.
 const KNOWN_FOR: Duration = Duration::from_secs(600);
@@ -167,22 +170,36 @@ impl Hosts {
     }
 }
 
-/// The names whose refusal has been logged.
+/// The names whose refusal has been logged: as many as there were lines since the first of them, which bounds them.
 #[derive(Debug, Default)]
 struct Known {
     names: HashSet<String>,
     /// When the first of them was.
     since: Option<Instant>,
+    /// Lines that were written, less those that time has given back, and until when it has.
+    spent: u32,
+    given_back: Option<Instant>,
 }
 
 impl Known {
-    /// Whether a name was not there yet, and there is room for it.
+    /// Whether a name was not there yet, and may have a line.
     fn is_new(&mut self, host: &HostName, now: Instant) -> bool {
         let since = *self.since.get_or_insert(now);
         if now.saturating_duration_since(since) >= KNOWN_FOR {
-            *self = Self { names: HashSet::new(), since: Some(now) };
+            self.names.clear();
+            self.since = Some(now);
         }
-        self.names.len() < MAX_KNOWN && self.names.insert(host.to_string())
+        self.give_back(now);
+        let is_new = self.spent < BURST && self.names.insert(host.to_string());
+        self.spent += u32::from(is_new);
+        is_new
+    }
+
+    fn give_back(&mut self, now: Instant) {
+        let from = self.given_back.get_or_insert(now);
+        let due = now.saturating_duration_since(*from).as_secs() / ONE_MORE_AFTER.as_secs();
+        *from += ONE_MORE_AFTER * u32::try_from(due).unwrap_or(u32::MAX);
+        self.spent = self.spent.saturating_sub(u32::try_from(due).unwrap_or(u32::MAX));
     }
 }
 
@@ -285,7 +302,11 @@ mod tests {
         assert!(known.is_new(&host("a.example"), start) && !known.is_new(&host("A.example."), start));
         let new =
             (0..1000).filter(|number| known.is_new(&host(&format!("a{number}.example")), start)).count();
-        assert_eq!((new, known.names.len()), (MAX_KNOWN - 1, MAX_KNOWN));
+        assert_eq!((new, known.names.len()), (BURST as usize - 1, BURST as usize));
+        let later = start + ONE_MORE_AFTER;
+        assert!(!known.is_new(&host("a.example"), later), "it was logged");
+        assert!(known.is_new(&host("real.example"), later), "noise does not hide it");
+        assert!(!known.is_new(&host("other.example"), later), "one after that time");
         assert!(known.is_new(&host("a.example"), start + KNOWN_FOR), "told again after a while");
     }
 }
