@@ -17,7 +17,7 @@ use crate::{
     chat::{
         AvatarStore, Budget, ChatLimits, ChatServer, FanOut, IdLimits, Outlets, Patience, messages::AddWorker,
     },
-    config::{JournalKind, Settings},
+    config::{JournalKind, Settings, check::AVATARS_SHARE},
     domain::WorkerId,
     journal::{
         Journal, Retention,
@@ -196,7 +196,8 @@ fn open_journal(settings: &Settings, parts: &Arc<Parts>) -> Result<Arc<dyn Journ
         age: settings.history_age.get(),
         total_bytes: settings.max_data_size.get() as u64,
         names: settings.max_reserved_names.get() as u64,
-        avatar_bytes: (settings.avatar_bytes.get() as u64).min(settings.max_data_size.get() as u64 / 4),
+        avatar_bytes: (settings.avatar_bytes.get() as u64)
+            .min((settings.max_data_size.get() / AVATARS_SHARE) as u64),
     };
     Ok(match settings.journal {
         JournalKind::Sqlite => Arc::new(SqliteJournal::open(&settings.data_dir, retention, parts)?),

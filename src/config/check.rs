@@ -29,6 +29,9 @@ const MOST_CONNECTIONS: u64 = 2 * MOST_OF_A_KIND;
 /// Least bytes of all rooms' messages: an empty journal's file has a tenth of that.
 const LEAST_DATA_BYTES: u64 = 1 << 20;
 
+/// Avatars have this fraction of `--max-data-size`: a quarter.
+pub const AVATARS_SHARE: usize = 4;
+
 /// Least bytes that all clients make the server hold.
 const LEAST_MEMORY_BYTES: u64 = 1 << 20;
 
@@ -131,6 +134,19 @@ pub enum SettingError {
         size: ByteSize,
         /// The value of `--avatar-bytes`.
         room: ByteSize,
+    },
+    /// No picture of the largest size could be kept.
+    #[error(
+        "{key} is {size}, but all avatars together have a quarter of {}, which is {total}: lower the one or raise the other",
+        Key("max-data-size")
+    )]
+    LargerThanShare {
+        /// The setting.
+        key: Key,
+        /// Its value.
+        size: ByteSize,
+        /// The value of `--max-data-size`.
+        total: ByteSize,
     },
     /// A message could not come in.
     #[error("{key} is {size}, but {} is {total}: it is at least four such messages", Key("max-memory"))]
@@ -362,6 +378,10 @@ fn avatars_have_room(settings: &Settings) -> Result<(), SettingError> {
     if size.get() > room.get() {
         return Err(SettingError::LargerThanRoom { key: Key("max-avatar-size"), size, room });
     }
+    let total = settings.max_data_size;
+    if size.get() > total.get() / AVATARS_SHARE {
+        return Err(SettingError::LargerThanShare { key: Key("max-avatar-size"), size, total });
+    }
     Ok(())
 }
 
@@ -495,6 +515,9 @@ mod tests {
                     (Some(size("4m")), size("8m"), size("4m"));
             }),
             ("max-avatar-size", "avatar-bytes", |s| s.avatar_bytes = size("4095")),
+            ("max-avatar-size", "max-data-size", |s| {
+                (s.max_avatar_size, s.max_data_size) = (Some(size("262145")), size("1m"));
+            }),
             ("ping-interval", "ping-timeout", |s| s.ping_timeout = time("25d")),
             ("ping-interval", "ping-timeout", |s| {
                 (s.ping_interval, s.ping_timeout) = (time("2147483637ms"), time("11ms"));

@@ -341,7 +341,8 @@ pub struct Settings {
 
     /// Bytes a second that a message must come at, on the average since it began; a slower one closes its session with
     /// 1008. 0 is no limit
-    #[arg(long, env = "ECHOROOM_MIN_UPLOAD_RATE", value_name = "BYTES", default_value_t = default::MIN_UPLOAD_RATE)]
+    #[arg(long, env = "ECHOROOM_MIN_UPLOAD_RATE", value_name = "BYTES", default_value_t = default::MIN_UPLOAD_RATE,
+        value_parser = values::bytes_a_second)]
     pub min_upload_rate: u32,
 
     /// How long a message may come more slowly than --min-upload-rate
@@ -380,7 +381,8 @@ pub struct Settings {
     #[arg(long, env = "ECHOROOM_HANDSHAKE_BURST", value_name = "COUNT", default_value_t = default::HANDSHAKE_BURST)]
     pub handshake_burst: NonZeroU32,
 
-    /// Address or network (10.0.0.0/8) of a proxy whose X-Forwarded-For is believed; repeatable
+    /// Address or network (10.0.0.0/8) of a proxy whose X-Forwarded-For is believed; what it sends is never of this
+    /// machine; repeatable
     #[arg(long, env = "ECHOROOM_TRUSTED_PROXY", value_name = "NETWORK", value_delimiter = ',')]
     pub trusted_proxy: Vec<Network>,
 

@@ -2,7 +2,16 @@
 
 use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
 
-use ipnet::IpNet;
+use ipnet::{IpNet, Ipv4Net, Ipv6Net};
+
+/// Bytes a second: as a [`ByteSize`] is written, or 0 for no bound.
+pub(super) fn bytes_a_second(text: &str) -> Result<u32, ByteSizeError> {
+    match text.parse::<ByteSize>() {
+        Ok(size) => u32::try_from(size.get()).map_err(|_| ByteSizeError::TooLarge),
+        Err(ByteSizeError::Zero) => Ok(0),
+        Err(error) => Err(error),
+    }
+}
 
 /// A number of bytes, at least 1. Written as digits with an optional `k`, `m` or `g` (1,024 each time).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -232,6 +241,9 @@ impl fmt::Display for Switch {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network(IpNet);
 
+/// Bits of an IPv6 address before the IPv4 address that it means (`::ffff:a.b.c.d`).
+const MAPPED_BITS: u8 = 96;
+
 /// Why a text is not a [`Network`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a proxy is an address or a network, such as 10.1.2.3 or 10.0.0.0/8")]
@@ -247,9 +259,18 @@ impl Network {
 impl FromStr for Network {
     type Err = NetworkError;
 
+    /// What is written as IPv6 and means IPv4 is IPv4, as the addresses are that it is compared with.
     fn from_str(text: &str) -> Result<Self, NetworkError> {
-        let address = text.parse::<IpAddr>().map(IpNet::from);
-        address.or_else(|_| text.parse()).map(Self).map_err(|_| NetworkError)
+        let address = text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
+        let network: IpNet = address.or_else(|_| text.parse()).map_err(|_| NetworkError)?;
+        let mapped = |network: Ipv6Net| {
+            let len = network.prefix_len().checked_sub(MAPPED_BITS)?;
+            Ipv4Net::new(network.addr().to_ipv4_mapped()?, len).ok()
+        };
+        match network {
+            IpNet::V6(network) => Ok(Self(mapped(network).map_or(IpNet::V6(network), IpNet::V4))),
+            network => Ok(Self(network)),
+        }
     }
 }
 
@@ -266,7 +287,10 @@ pub enum AllowedOrigin {
 
 /// Why a text is not an [`AllowedOrigin`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an origin is *, null, or a scheme and a host such as https://example.com or http://localhost:8080")]
+#[error(
+    "an origin is *, null, or http:// or https:// and one host, such as https://example.com or http://localhost:8080; * \
+     stands for all origins and is no part of one"
+)]
 pub struct OriginError;
 
 impl FromStr for AllowedOrigin {
@@ -285,7 +309,10 @@ impl FromStr for AllowedOrigin {
             && url.username().is_empty()
             && url.password().is_none();
         let origin = url.origin();
-        if !origin.is_tuple() || !names_only_an_origin {
+        // No browser sends another one: it would never match.
+        let is_of_a_page = matches!(url.scheme(), "http" | "https")
+            && !url.host_str().is_some_and(|host| host.contains('*'));
+        if !origin.is_tuple() || !names_only_an_origin || !is_of_a_page {
             return Err(OriginError);
         }
         Ok(Self::Exact(origin.ascii_serialization()))
@@ -311,6 +338,21 @@ mod tests {
         }
         assert_eq!("0".parse::<ByteSize>(), Err(ByteSizeError::Zero));
         assert_eq!("99999999999999999999m".parse::<ByteSize>(), Err(ByteSizeError::TooLarge));
+    }
+
+    #[test]
+    fn a_rate_of_bytes_is_written_as_a_size_or_zero() {
+        for (text, rate) in
+            [("0", 0), ("1024", 1024), ("100k", 102_400), ("1M", 1 << 20), ("4294967295", u32::MAX)]
+        {
+            assert_eq!(bytes_a_second(text), Ok(rate), "{text}");
+        }
+        for text in ["4g", "4294967296"] {
+            assert_eq!(bytes_a_second(text), Err(ByteSizeError::TooLarge), "{text}");
+        }
+        for text in ["", "-1", "k", "1kb"] {
+            assert_eq!(bytes_a_second(text), Err(ByteSizeError::Malformed), "{text}");
+        }
     }
 
     #[test]
@@ -348,6 +390,13 @@ mod tests {
         assert!(network.contains([10, 1, 2, 3].into()) && !network.contains([11, 1, 2, 3].into()));
         assert!(network.contains("::ffff:10.1.2.3".parse().expect("an address")));
         assert!("::1".parse::<Network>().is_ok_and(|one| one.contains(Ipv6Addr::LOCALHOST.into())));
+        for (text, own, other) in [
+            ("::ffff:127.0.0.1", [127, 0, 0, 1], [127, 0, 0, 2]),
+            ("::ffff:10.0.0.0/104", [10, 1, 2, 3], [11, 1, 2, 3]),
+        ] {
+            let network: Network = text.parse().expect("a network");
+            assert!(network.contains(own.into()) && !network.contains(other.into()), "{text}");
+        }
         for text in ["", "proxy", "10.0.0.0/33", "10.0.0"] {
             assert_eq!(text.parse::<Network>(), Err(NetworkError), "{text:?}");
         }
@@ -362,7 +411,20 @@ mod tests {
             parse("HTTPS://Example.com:443/"),
             Ok(AllowedOrigin::Exact("https://example.com".to_owned()))
         );
-        for text in ["", "example.com", "https://", "https://a.b/path", "https://u@a.b", "file:///x", "a b"] {
+        for text in [
+            "",
+            "example.com",
+            "https://",
+            "https://a.b/path",
+            "https://u@a.b",
+            "file:///x",
+            "a b",
+            "http://*.example",
+            "https://a.*",
+            "http://*:80",
+            "ws://a.b",
+            "ftp://a.b",
+        ] {
             assert_eq!(parse(text), Err(OriginError), "{text:?}");
         }
     }

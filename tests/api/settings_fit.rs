@@ -72,6 +72,42 @@ fn a_picture_that_is_allowed_fits_into_an_event() {
 }
 
 #[test]
+fn an_avatar_that_is_allowed_fits_into_the_share_that_avatars_have_of_the_data() {
+    let flags = ["--max-data-size", "1m", "--max-avatar-size", "512k"];
+    assert_refused(&flags, &["--max-avatar-size", "--max-data-size", "ECHOROOM_MAX_DATA_SIZE"]);
+}
+
+#[test]
+fn an_origin_that_no_browser_sends_is_refused() {
+    for flag in ["--allow-origin", "--cors-origin"] {
+        for origin in ["http://*.example", "https://*", "ws://chat.example"] {
+            assert_refused(&[flag, origin], &[flag, "no part of one"]);
+        }
+    }
+}
+
+#[test]
+fn a_device_is_no_data_folder() {
+    for path in ["/dev/null", "/dev/null/data"] {
+        let stderr = run(&["--journal", "sqlite", "--data-dir", path]);
+        let stderr = String::from_utf8_lossy(&stderr.stderr).into_owned();
+        assert!(
+            stderr.contains("--data-dir (ECHOROOM_DATA_DIR)") && stderr.contains("no folder"),
+            "{stderr}"
+        );
+    }
+}
+
+#[actix_web::test]
+async fn a_rate_of_bytes_is_written_as_other_sizes_are() {
+    let mut command = echoroom();
+    command.args(["--port", "0", "--bind", "127.0.0.2", "--min-upload-rate", "100k"]);
+    let (_running, link) = start(&mut command);
+    assert!(link.starts_with("http://127.0.0.2:"), "{link}");
+    assert_eq!(TestServer::elsewhere(&link).health().await["status"], "ok");
+}
+
+#[test]
 fn numbers_that_nothing_can_hold_are_refused() {
     for flag in [
         "--workers",
