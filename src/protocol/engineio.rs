@@ -60,9 +60,6 @@ pub enum PacketError {
     /// A binary message that is not base64.
     #[error("a binary packet is not base64")]
     NoBase64,
-    /// A payload of too many packets.
-    #[error("a payload has more than {0} packets")]
-    TooMany(usize),
 }
 
 impl Packet {
@@ -90,19 +87,9 @@ impl Packet {
     }
 }
 
-/// Reads the packets of a payload, at most `max_packets`.
-///
-/// # Errors
-/// One of them is no packet, or there are more.
-pub fn parse_payload(payload: &ByteString, max_packets: usize) -> Result<Vec<Packet>, PacketError> {
-    let mut packets = Vec::new();
-    for text in payload.split(SEPARATOR) {
-        if packets.len() == max_packets {
-            return Err(PacketError::TooMany(max_packets));
-        }
-        packets.push(Packet::parse(&payload.slice_ref(text))?);
-    }
-    Ok(packets)
+/// Reads the packets of a payload, one after the other. Behind one that is none nothing counts.
+pub fn packets(payload: &ByteString) -> impl Iterator<Item = Result<Packet, PacketError>> + '_ {
+    payload.split(SEPARATOR).map(|text| Packet::parse(&payload.slice_ref(text)))
 }
 
 /// Appends a text packet to a payload.
@@ -196,6 +183,10 @@ mod tests {
         Packet::parse(&text.into())
     }
 
+    fn parse_payload(payload: &ByteString) -> Result<Vec<Packet>, PacketError> {
+        packets(payload).collect()
+    }
+
     #[test]
     fn each_type_is_known_by_its_digit() {
         assert_eq!(parse("0{}"), Ok(Packet::Open));
@@ -226,8 +217,7 @@ mod tests {
             Packet::Ping("".into()),
             Packet::Binary(Bytes::from_static(&[1, 2, 3, 4])),
         ];
-        assert_eq!(parse_payload(&payload, 9), Ok(expected));
-        assert_eq!(parse_payload(&payload, 2), Err(PacketError::TooMany(2)));
+        assert_eq!(parse_payload(&payload), Ok(expected));
         for (bad, error) in [
             ("", PacketError::Empty),
             ("4a\u{1E}", PacketError::Empty),
@@ -235,7 +225,7 @@ mod tests {
             ("4a\u{1E}b-_-_", PacketError::NoBase64),
             ("abc", PacketError::UnknownType('a')),
         ] {
-            assert_eq!(parse_payload(&bad.into(), 9), Err(error), "{bad:?}");
+            assert_eq!(parse_payload(&bad.into()), Err(error), "{bad:?}");
         }
     }
 
@@ -247,7 +237,7 @@ mod tests {
         push_text(&mut payload, PING);
         assert_eq!(payload, "4a\u{1E}bAQIDBAU=\u{1E}2");
         assert_eq!(binary_len(5), "bAQIDBAU=".len());
-        assert_eq!(parse_payload(&payload.into(), 3).map(|packets| packets.len()), Ok(3));
+        assert_eq!(parse_payload(&payload.into()).map(|packets| packets.len()), Ok(3));
     }
 
     #[test]
@@ -289,7 +279,7 @@ mod tests {
         ) {
             // The one known difference: an open packet means nothing to us, as to the reference, and is an error to them.
             proptest::prop_assume!(!text.starts_with('0'));
-            let ours = parse_payload(&text.clone().into(), 1).ok().map(|mut packets| packets.remove(0));
+            let ours = parse_payload(&text.clone().into()).ok().map(|mut packets| packets.remove(0));
             proptest::prop_assert_eq!(ours, theirs(&text), "{}", text);
         }
     }

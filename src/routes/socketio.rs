@@ -53,9 +53,6 @@ use crate::{
     },
 };
 
-/// Packets in one posted payload, at most.
-const MAX_POSTED_PACKETS: usize = 1024;
-
 /// Seconds after which a client that found the server full may try again.
 const RETRY_SECONDS: &str = "5";
 
@@ -312,8 +309,7 @@ async fn post(req: &HttpRequest, payload: web::Payload, door: &Door, sid: &str) 
         Err(BodyError::TooLarge) => return HttpResponse::PayloadTooLarge().finish(),
         Err(BodyError::OutOfMemory(error)) => return unavailable(&error),
     };
-    let packets = engineio::parse_payload(&body, MAX_POSTED_PACKETS);
-    let was_taken = engine.post(sid, packets).await;
+    let was_taken = engine.post(sid, &body).await;
     drop((posting, lease));
     if !was_taken {
         return refuse(RequestError::BadRequest, false);

@@ -48,6 +48,7 @@ mod order;
 mod page;
 mod people;
 mod pictures;
+mod posts;
 mod presence;
 mod private;
 mod program;

@@ -33,11 +33,14 @@ use crate::{
     metrics::Metrics,
     parts::Parts,
     protocol::{
-        engineio::{Handshake, Packet, PacketError},
+        engineio::{self, Handshake},
         websocket::frame::OpCode,
     },
     session::{admission::Admitted, pipe::Pipe, rate::RateLimit, upload::UploadRate},
 };
+
+/// Packets of a post that a session is handed at a time: between two parts its other messages have their turn.
+const POSTED_PART: usize = 128;
 
 /// How an [`Engine`]'s sessions behave.
 #[derive(Clone, Debug)]
@@ -366,15 +369,36 @@ impl Engine {
         answered.await.unwrap_or(PollAnswer::Over)
     }
 
-    /// Packets that were posted; whether they were taken.
-    pub async fn post(&self, sid: &str, packets: Result<Vec<Packet>, PacketError>) -> bool {
+    /// The packets of a payload that was posted; whether they were taken. However many they are, they are handed on in
+    /// parts, each when the session may take more.
+    pub async fn post(&self, sid: &str, payload: &ByteString) -> bool {
         let Some(entry) = self.find(sid) else {
             return false;
         };
-        let was_taken = entry.session.send(TakePackets(packets)).await.unwrap_or(false);
-        // The client sends its next post when this one is answered.
-        poll_fn(|cx| entry.gate.poll_open(cx)).await;
-        was_taken
+        let mut packets = engineio::packets(payload);
+        let mut is_first = true;
+        loop {
+            let (mut part, mut is_broken) = (Vec::new(), false);
+            for packet in packets.by_ref().take(POSTED_PART) {
+                match packet {
+                    Ok(packet) => part.push(packet),
+                    Err(_) => {
+                        is_broken = true;
+                        break;
+                    }
+                }
+            }
+            let is_last = is_broken || part.len() < POSTED_PART;
+            let packets = TakePackets { packets: part, is_first, is_broken };
+            let was_taken = entry.session.send(packets).await.unwrap_or(false);
+            // The client sends its next post when this one is answered.
+            poll_fn(|cx| entry.gate.poll_open(cx)).await;
+            if is_last || !was_taken {
+                // What is behind a packet that has ended the session is not asked for.
+                return was_taken || !is_first && !is_broken;
+            }
+            is_first = false;
+        }
     }
 
     /// Notes that a post is under way; `None` if one is already, which ends the session, or if there is no such session.

@@ -38,6 +38,13 @@ impl SocketIoSession {
         self.conclude(why, close_frame_for(why), Some(LAST_WORDS), ctx);
     }
 
+    /// Ends the session because its client breaks Engine.IO. A client that polls gets what is queued by its next polls, and
+    /// then the news. If nothing is queued its requests are refused from here on, as by the reference.
+    pub(super) fn finish_breach(&mut self, why: EndReason, ctx: &mut Context<Self>) {
+        let wait = (!self.down.is_empty()).then_some(LAST_WORDS);
+        self.conclude(why, close_frame_for(why), wait, ctx);
+    }
+
     /// Ends the session because its client has closed the WebSocket, which is answered with the client's own code.
     pub(super) fn finish_closed(&mut self, received: Option<&CloseFrame>, ctx: &mut Context<Self>) {
         self.conclude(EndReason::ClientClose, close_frame::encode_reply(received), None, ctx);

@@ -36,7 +36,7 @@ impl SocketIoSession {
         }
         if self.pong_due.is_none() && Instant::now() >= self.next_ping {
             if self.carried.is_stuck(self.engine.settings.ping_interval) {
-                return self.finish(EndReason::ParseError, ctx);
+                return self.finish_breach(EndReason::ParseError, ctx);
             }
             // From here on only what happens after the ping counts.
             self.is_silence_ours();

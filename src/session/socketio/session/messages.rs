@@ -8,7 +8,7 @@ use tokio::sync::oneshot;
 use super::super::{EndReason, PollAnswer};
 use crate::{
     protocol::{
-        engineio::{Packet, PacketError},
+        engineio::Packet,
         websocket::{Message as Frame, ProtocolError},
     },
     session::pipe::Pipe,
@@ -24,7 +24,14 @@ pub(crate) struct RequestGone;
 
 #[derive(Message)]
 #[rtype(result = "bool")]
-pub(crate) struct TakePackets(pub(crate) Result<Vec<Packet>, PacketError>);
+pub(crate) struct TakePackets {
+    /// In their order.
+    pub(crate) packets: Vec<Packet>,
+    /// Whether a post begins with them.
+    pub(crate) is_first: bool,
+    /// Whether what follows in the post is no packet.
+    pub(crate) is_broken: bool,
+}
 
 #[derive(Message)]
 #[rtype(result = "bool")]

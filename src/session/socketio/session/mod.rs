@@ -158,7 +158,7 @@ impl SocketIoSession {
             }
             Packet::Close => self.finish(EndReason::ClientClose, ctx),
             // Only a server pings.
-            Packet::Ping(_) => self.finish(EndReason::ParseError, ctx),
+            Packet::Ping(_) => self.finish_breach(EndReason::ParseError, ctx),
             Packet::Open | Packet::Pong(_) | Packet::Upgrade | Packet::Noop => self.note_nothing(ctx),
         }
         self.check_unfinished(ctx);
@@ -289,7 +289,7 @@ impl SocketIoSession {
         match inbound {
             PipeInbound::Frame(Frame::Text(text)) => match Packet::parse(&text) {
                 Ok(packet) => self.take_packet(packet, ctx),
-                Err(_) => self.finish(EndReason::ParseError, ctx),
+                Err(_) => self.finish_breach(EndReason::ParseError, ctx),
             },
             PipeInbound::Frame(Frame::Binary(bytes)) => self.take_packet(Packet::Binary(bytes), ctx),
             PipeInbound::Frame(Frame::Ping(_) | Frame::Pong(_)) => {
@@ -384,7 +384,11 @@ impl Handler<EndSession> for SocketIoSession {
             // It waits for its client to come and hear of its end; not any more.
             return self.depart(ctx);
         }
-        self.finish(why, ctx);
+        match why {
+            // A post that cannot be read, or two at a time.
+            EndReason::ParseError | EndReason::TransportError => self.finish_breach(why, ctx),
+            why => self.finish(why, ctx),
+        }
     }
 }
 

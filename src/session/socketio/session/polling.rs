@@ -74,7 +74,7 @@ impl Handler<TakePoll> for SocketIoSession {
         }
         if let Err(poll) = self.down.offer_poll(poll) {
             let _ = poll.send(PollAnswer::BadRequest);
-            return self.finish(EndReason::TransportError, ctx);
+            return self.finish_breach(EndReason::TransportError, ctx);
         }
         self.probing.iter_mut().for_each(|probing| probing.has_newer_poll = true);
         self.flush(ctx);
@@ -94,22 +94,23 @@ impl Handler<RequestGone> for SocketIoSession {
 impl Handler<TakePackets> for SocketIoSession {
     type Result = bool;
 
-    fn handle(&mut self, TakePackets(packets): TakePackets, ctx: &mut Self::Context) -> bool {
-        if !self.down.is_polling() || self.end.is_some() {
+    fn handle(&mut self, message: TakePackets, ctx: &mut Self::Context) -> bool {
+        let TakePackets { packets, is_first, is_broken } = message;
+        // A client may upgrade while the rest of its post waits.
+        if self.end.is_some() || is_first && !self.down.is_polling() {
             return false;
         }
-        let Ok(packets) = packets else {
-            self.finish(EndReason::ParseError, ctx);
-            return false;
-        };
         for packet in packets {
             // One that breaks the protocol above is the last.
             if self.end.is_none() && self.down.ending().is_none() {
                 self.take_packet(packet, ctx);
             }
         }
+        if is_broken && self.down.ending().is_none() {
+            self.finish_breach(EndReason::ParseError, ctx);
+        }
         self.flush(ctx);
-        true
+        !is_broken
     }
 }
 
