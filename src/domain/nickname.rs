@@ -91,7 +91,20 @@ impl Nickname {
             return Err(NicknameError::MixedScripts(one, other));
         }
         let name = Self(name.into());
-        if name.looks().any(|look| look.is_a_guests()) { Err(NicknameError::Reserved) } else { Ok(name) }
+        if name.is_a_guests() { Err(NicknameError::Reserved) } else { Ok(name) }
+    }
+
+    /// Whether it looks like a name that the server gives: whatever letters and whatever dash it has.
+    fn is_a_guests(&self) -> bool {
+        // A dash may be drawn like something that is none, so it is looked at as it is written, too.
+        let mut chars = self.0.char_indices().skip(1);
+        let is_written_so = chars.any(|(at, c)| {
+            text::is_dash(c) && {
+                let before = self.0[..at].trim_end();
+                [text::drawn(before), text::drawn(&text::folded(before))].iter().any(|look| look == RESERVED)
+            }
+        });
+        is_written_so || self.looks().any(|look| look.is_a_guests())
     }
 
     /// The normalized name.
@@ -218,6 +231,9 @@ mod tests {
             "guest一5",
             "ɡuest-5",
             "guest -5",
+            "Guest ~5",
+            "guest\u{301C}5",
+            "guest\u{30A0}5",
         ] {
             assert_eq!(parse(bad), Err(NicknameError::Reserved), "{bad}");
         }
@@ -226,6 +242,22 @@ mod tests {
         }
         for legal in ["guest", "guest 5", "guests", "Guestavo", "guest5"] {
             assert!(parse(legal).is_ok(), "{legal}");
+        }
+    }
+
+    #[test]
+    fn no_line_of_any_kind_makes_a_name_of_the_server() {
+        use unicode_properties::{GeneralCategory, UnicodeGeneralCategory as _};
+
+        let dashes = (0..=u32::from(char::MAX)).filter_map(char::from_u32);
+        let dashes = dashes.filter(|c| c.general_category() == GeneralCategory::DashPunctuation);
+        let lines = "~\u{2D7}\u{2043}\u{2053}\u{207B}\u{208B}\u{2212}\u{223C}\u{23AF}\u{23E4}\u{2500}\u{2501}\u{2504}\u{2508}\
+            \u{254C}\u{254D}\u{2574}\u{2576}\u{2578}\u{257A}\u{2796}\u{2F00}\u{30FC}\u{31D0}\u{4E00}\u{1173}\u{3161}\u{FF5E}\
+            \u{FF70}\u{10110}\u{10191}\u{1D116}\u{640}\u{6D4}\u{1428}\u{2CBA}";
+        for line in dashes.chain(lines.chars()) {
+            for name in [format!("guest{line}5"), format!("GUEST {line}"), format!("ɡuest{line} 12")] {
+                assert!(parse(&name).is_err(), "{name:?} with U+{:04X}", u32::from(line));
+            }
         }
     }
 

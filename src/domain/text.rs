@@ -224,7 +224,70 @@ pub(super) fn is_dash(c: char) -> bool {
     let mut buffer = [0; 4];
     let drawn = drawn(c.encode_utf8(&mut buffer));
     c.general_category() == GeneralCategory::DashPunctuation
+        || is_line(c)
         || matches!(drawn.as_str(), "-" | "\u{30FC}" | "\u{2014}")
+}
+
+/// Whether a character that is no dash to Unicode, nor confusable with one, is drawn as a single line from left to right:
+/// tildes, pieces of lines and boxes, strokes, and figures of that shape.
+fn is_line(c: char) -> bool {
+    matches!(
+        c,
+        '~' | '\u{AF}'
+            | '\u{2C9}'
+            | '\u{2CD}'
+            | '\u{2D7}'
+            | '\u{2DC}'
+            | '\u{640}'
+            | '\u{7FA}'
+            | '\u{1173}'
+            | '\u{203E}'
+            | '\u{2043}'
+            | '\u{2053}'
+            | '\u{207B}'
+            | '\u{208B}'
+            | '\u{2212}'
+            | '\u{223C}'
+            | '\u{223D}'
+            | '\u{23AF}'
+            | '\u{23BA}'
+            ..='\u{23BD}'
+                | '\u{23E4}'
+                | '\u{2500}'
+                | '\u{2501}'
+                | '\u{2504}'
+                | '\u{2505}'
+                | '\u{2508}'
+                | '\u{2509}'
+                | '\u{254C}'
+                | '\u{254D}'
+                | '\u{2550}'
+                | '\u{2574}'
+                | '\u{2576}'
+                | '\u{2578}'
+                | '\u{257A}'
+                | '\u{257C}'
+                | '\u{257E}'
+                | '\u{25AC}'
+                | '\u{25AD}'
+                | '\u{268A}'
+                | '\u{268B}'
+                | '\u{2796}'
+                | '\u{2E0F}'
+                | '\u{2E1E}'
+                | '\u{2E1F}'
+                | '\u{2E2F}'
+                | '\u{3127}'
+                | '\u{3161}'
+                | '\u{31D0}'
+                | '\u{4E00}'
+                | '\u{A4FE}'
+                | '\u{10110}'
+                | '\u{10191}'
+                | '\u{1D116}'
+                | '\u{1D300}'
+                | '\u{1D369}'
+    )
 }
 
 #[cfg(test)]
