@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use bytes::Bytes;
+use bytestring::ByteString;
 
 use super::{
     messages::Emission,
@@ -78,6 +79,8 @@ impl Dialect {
 pub enum Line<'a> {
     /// Somebody said something, at that offset.
     Said(u64, NewEntry<'a>),
+    /// A plain session sent a text, in a room that keeps nothing.
+    Text(&'a ByteString),
     /// A plain session sent bytes, which are not kept.
     Binary(&'a Bytes),
     /// A user came or went.
@@ -127,6 +130,7 @@ impl<'a> Line<'a> {
             Self::Said(_, NewEntry { kind: Kind::Message, body, .. }) => {
                 Some((OpCode::Text, Cow::Borrowed(body.as_bytes())))
             }
+            Self::Text(text) => Some((OpCode::Text, Cow::Borrowed(text.as_bytes()))),
             Self::Binary(bytes) => Some((OpCode::Binary, Cow::Borrowed(bytes))),
             _ => None,
         }
@@ -135,7 +139,7 @@ impl<'a> Line<'a> {
     fn event(&self, dialect: Dialect) -> Option<Event<'a>> {
         Some(match *self {
             Self::Said(offset, entry) => said_event(offset, entry, false),
-            Self::Binary(_) | Self::Emitted(_) => return None,
+            Self::Text(_) | Self::Binary(_) | Self::Emitted(_) => return None,
             Self::UsersAgain(_) if dialect.wants_changes() => return None,
             Self::Notice(notice) if notice.has_come => Event::AddUser(somebody(notice, dialect)?),
             Self::Notice(notice) => Event::DelUser(somebody(notice, dialect)?),

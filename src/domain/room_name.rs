@@ -81,6 +81,11 @@ impl RoomName {
         Self(NO_ORIGIN_ROOM.into())
     }
 
+    /// The room of a name as the journal has it.
+    pub(crate) fn stored(name: &str) -> Option<Self> {
+        if name == NO_ORIGIN_ROOM { Some(Self::of_pages_without_origin()) } else { Self::parse(name).ok() }
+    }
+
     /// Whether a room of this name may always be entered: the default one, and that of pages without origin.
     pub fn is_reserved(&self) -> bool {
         [DEFAULT_ROOM, NO_ORIGIN_ROOM].contains(&&*self.0)
@@ -89,6 +94,12 @@ impl RoomName {
     /// Whether it may be shown to those who are not in the room. Those of lessons and of pages without origin may not.
     pub fn is_listed(&self) -> bool {
         !self.0.starts_with(LESSON_ROOM_START) && &*self.0 != NO_ORIGIN_ROOM
+    }
+
+    /// Whether what is said there is kept in the journal. What pages without origin say is not: they cannot read it again, and
+    /// no one can name their room to have it forgotten.
+    pub fn is_kept(&self) -> bool {
+        &*self.0 != NO_ORIGIN_ROOM
     }
 
     /// The normalized name.

@@ -2,9 +2,11 @@
 //! among themselves, on this machine only, unless `--allow-origin null` says otherwise.
 
 use echoroom::config::{Settings, Switch};
+use rusqlite::Connection;
 
 use crate::{
     helpers::{RawClient, TestServer, settings, text},
+    journal::{folder, start_in},
     people::Person,
 };
 
@@ -159,4 +161,36 @@ async fn their_room_is_there_however_many_others_there_are() {
     let mut alone = page(&server, "/ws", "null").await;
     alone.send(&text("hello")).await;
     hears(&mut alone, "HELLO!!!").await;
+}
+
+fn rooms_of(folder: &std::path::Path) -> Vec<String> {
+    let file = Connection::open(folder.join("echoroom.db")).expect("the journal");
+    let mut rows = file.prepare("SELECT name FROM rooms WHERE messages > 0").expect("a table");
+    let rows = rows.query_map([], |row| row.get(0)).expect("rows");
+    rows.collect::<Result<_, _>>().expect("names")
+}
+
+#[actix_web::test]
+async fn nothing_that_they_say_is_kept() {
+    let folder = folder();
+    for (round, name) in ["Ann", "Ben"].into_iter().enumerate() {
+        let (running, server) = start_in(folder.path());
+        let mut pages = [page(&server, "/ws", "null").await, page(&server, "/", "null").await];
+        for number in 0..3 {
+            pages[0].send(&text(&format!("words {number}"))).await;
+            hears(&mut pages[0], &format!("WORDS {number}!!!")).await;
+            hears(&mut pages[1], &format!("words {number}")).await;
+        }
+        // Something that is kept, behind it.
+        Person::named(&server, name).await.say("kept").await;
+        drop(pages);
+        running.signal("-TERM");
+        assert_eq!(running.exit_code(), Some(0));
+        assert_eq!(rooms_of(folder.path()), ["tea"]);
+        if round == 0 {
+            // As a former version has kept it.
+            let file = Connection::open(folder.path().join("echoroom.db")).expect("the journal");
+            file.execute("UPDATE rooms SET name = '\u{1}null'", []).expect("another name");
+        }
+    }
 }

@@ -56,7 +56,11 @@ impl ChatServer {
         self.is_probing = false;
         match answer {
             Ok(names) => {
-                names.iter().for_each(|(name, at)| self.rooms.keep(name, *at));
+                let (kept, unkept): (Vec<_>, Vec<_>) =
+                    names.into_iter().partition(|(name, _)| name.is_kept());
+                kept.iter().for_each(|(name, at)| self.rooms.keep(name, *at));
+                // Former versions did keep what was said there.
+                unkept.into_iter().for_each(|(name, _)| self.forget_unkept(name, ctx));
                 self.knows_rooms = true;
                 self.commits.recovered();
                 self.metrics.set_journal_available(true);
@@ -105,6 +109,15 @@ impl ChatServer {
         }));
     }
 
+    fn forget_unkept(&self, room: RoomName, ctx: &mut Context<Self>) {
+        let asked = wrap_future(self.journal.forget(room));
+        ctx.spawn(asked.map(|answer: Result<(), _>, _: &mut Self, _| {
+            if let Err(error) = answer {
+                warn!("the history of a room that keeps nothing cannot be let go: {error}");
+            }
+        }));
+    }
+
     /// Lets the history of a room go that is not in memory, to make place for another room.
     pub(super) fn forget(&mut self, room: RoomName, ctx: &mut Context<Self>) {
         logging::refused(
@@ -131,9 +144,10 @@ impl ChatServer {
         }
     }
 
-    /// Asks for a room's place in the journal, unless that has been done.
+    /// Asks for a room's place in the journal, unless that has been done, or the room keeps nothing.
     pub(super) fn open_book(&mut self, id: RoomId, ctx: &mut Context<Self>) {
-        let Some(room) = self.rooms.get(id).filter(|room| matches!(room.book, Book::Closed)) else {
+        let is_closed = |room: &&mut Room| room.name.is_kept() && matches!(room.book, Book::Closed);
+        let Some(room) = self.rooms.get(id).filter(is_closed) else {
             return;
         };
         room.book = Book::Opening(Vec::new());

@@ -55,6 +55,7 @@ impl ChatServer {
         let avatar = Avatar::default();
         let line = match (&payload, &mut room.book) {
             (Payload::Binary(bytes), _) => Line::Binary(bytes),
+            (Payload::Text(body), _) if !room.name.is_kept() => Line::Text(body),
             (Payload::Text(body), Book::Open(log)) if !has_fault => {
                 let (kind, username, avatar) = (Kind::Message, &*guest, avatar.as_str());
                 let entry = NewEntry { kind, at: now_millis(), username, avatar, uid: None, id: "", body };

@@ -296,7 +296,7 @@ impl Open {
         for (id, name) in rows {
             // What is damaged is not silent for long, so it is not the first to be let go.
             let said_last = self.said_last(id).or_else(|fault| self.pass_over(fault, now_millis()))?;
-            rooms.extend(RoomName::parse(&name).ok().map(|name| (name, said_last)));
+            rooms.extend(RoomName::stored(&name).map(|name| (name, said_last)));
         }
         Ok(rooms)
     }
