@@ -133,6 +133,8 @@ pub struct Whisper {
     pub ticket: u64,
     /// To whom.
     pub to: Nickname,
+    /// Whether it is a text or a picture.
+    pub kind: Kind,
     /// What.
     pub body: ByteString,
     /// The client's own name for it.

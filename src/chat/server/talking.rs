@@ -155,7 +155,7 @@ impl ChatServer {
 
     /// A user's message for one other: live only, to the sessions of both that hear their room. The fan-outs answer it.
     fn whisper(&mut self, whisper: Whisper) -> Result<(), Refusal> {
-        let Whisper { session, ticket, to, body, id: client_id, accepted } = whisper;
+        let Whisper { session, ticket, to, kind, body, id: client_id, accepted } = whisper;
         let id = self.rooms.room_of(session).ok_or(Refusal::NotLoggedIn)?;
         let room = self.rooms.get(id).ok_or(Refusal::NotLoggedIn)?;
         let sender = room.presence.user_of(session).ok_or(Refusal::NotLoggedIn)?;
@@ -185,7 +185,8 @@ impl ChatServer {
             avatar: sender.face.avatar.as_str(),
             uid: sender.face.uid.as_ref().map(PublicId::as_str),
             to: reader.face.nickname.as_str(),
-            msg: &body,
+            msg: (kind == Kind::Message).then_some(&*body),
+            img: (kind == Kind::Image).then_some(&*body),
             at,
             id: client_id.as_deref(),
         };

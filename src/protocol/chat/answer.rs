@@ -14,7 +14,7 @@ pub enum Answer<'a> {
     RoomJoined(RoomJoined),
     /// To `sendMessage` and `sendImage`, once the message is durable.
     Receipt(Receipt),
-    /// To `sendPrivate`.
+    /// To `sendPrivate`, and to `sendImage` with `to`.
     PrivateReceipt(PrivateReceipt),
     /// To `history`.
     HistoryPage(HistoryPage<'a>),

@@ -88,7 +88,7 @@ pub struct Said<'a> {
     pub replay: bool,
 }
 
-/// A message for one person.
+/// A message for one user: a text or a picture.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Private<'a> {
     /// Who said it.
@@ -102,7 +102,11 @@ pub struct Private<'a> {
     /// To whom.
     pub to: &'a str,
     /// The text.
-    pub msg: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub msg: Option<&'a str>,
+    /// The picture, a data URL.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub img: Option<&'a str>,
     /// When it was said, in milliseconds since 1970.
     pub at: u64,
     /// The name its client gave it.

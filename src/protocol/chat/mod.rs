@@ -14,8 +14,8 @@ pub use self::{
     event::{Event, Private, Said, Somebody, UserRef},
     failure::{CODES, Code, CodeRow, Failure},
     request::{
-        Envelope, History, JoinRoom, Login, Presence, Request, SendImage, SendMessage, SendPrivate, Typing,
-        UserList,
+        Content, Envelope, History, JoinRoom, Login, Presence, Request, SendImage, SendMessage, SendPrivate,
+        Typing, UserList,
     },
 };
 

@@ -18,9 +18,9 @@ pub enum Request {
     Login(Login),
     /// `sendMessage`
     SendMessage(SendMessage),
-    /// `sendImage`
+    /// `sendImage` without `to`
     SendImage(SendImage),
-    /// `sendPrivate`
+    /// `sendPrivate`, and `sendImage` with `to`
     SendPrivate(SendPrivate),
     /// `typing`
     Typing(Typing),
@@ -75,8 +75,8 @@ pub struct SendMessage {
     pub id: Option<String>,
 }
 
-/// A picture for the room.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// A picture for the room. One with `to` is read as [`SendPrivate`].
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SendImage {
     /// A data URL of a png, jpeg, gif or webp.
     pub img: String,
@@ -84,15 +84,62 @@ pub struct SendImage {
     pub id: Option<String>,
 }
 
-/// A text for one person in the room.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+/// A text or a picture for one user of the room: `sendPrivate`, or `sendImage` with `to`.
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SendPrivate {
     /// The nickname.
     pub to: String,
-    /// The text.
-    pub msg: String,
+    /// The text or the picture.
+    pub content: Content,
     /// The client's own name for it.
     pub id: Option<String>,
+}
+
+/// What one user is sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Content {
+    /// A text.
+    Text(String),
+    /// A picture, a data URL.
+    Image(String),
+}
+
+/// The data of `sendPrivate`.
+#[derive(Deserialize)]
+struct PrivateData {
+    to: String,
+    msg: String,
+    id: Option<String>,
+}
+
+/// The data of `sendImage`.
+#[derive(Deserialize)]
+struct ImageData {
+    img: String,
+    id: Option<String>,
+    #[serde(default, deserialize_with = "present")]
+    to: Option<String>,
+}
+
+/// A field that may be missing, but is not `null`: a client that has lost the name of the reader must not send the picture to
+/// the room.
+fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    String::deserialize(deserializer).map(Some)
+}
+
+impl From<PrivateData> for Request {
+    fn from(PrivateData { to, msg, id }: PrivateData) -> Self {
+        Self::SendPrivate(SendPrivate { to, content: Content::Text(msg), id })
+    }
+}
+
+impl From<ImageData> for Request {
+    fn from(ImageData { img, id, to }: ImageData) -> Self {
+        match to {
+            Some(to) => Self::SendPrivate(SendPrivate { to, content: Content::Image(img), id }),
+            None => Self::SendImage(SendImage { img, id }),
+        }
+    }
 }
 
 /// Somebody begins or stops to write.
@@ -241,8 +288,8 @@ impl Request {
         Ok(match name {
             "login" => Self::Login(read(data, "data")?),
             "sendMessage" => Self::SendMessage(read(data, "data")?),
-            "sendImage" => Self::SendImage(read(data, "data")?),
-            "sendPrivate" => Self::SendPrivate(read(data, "data")?),
+            "sendImage" => read::<ImageData>(data, "data")?.into(),
+            "sendPrivate" => read::<PrivateData>(data, "data")?.into(),
             "typing" => Self::Typing(read(data, "data")?),
             "joinRoom" => Self::JoinRoom(read(data, "data")?),
             "history" => Self::History(read(data, "data")?),

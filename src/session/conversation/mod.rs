@@ -181,6 +181,7 @@ struct WaitingHistory {
 struct PrivateRequest {
     ack: Option<u64>,
     to: Nickname,
+    kind: Kind,
     body: ByteString,
     id: Option<ByteString>,
     accepted: Accepted,

@@ -13,11 +13,11 @@ use crate::{
         messages::{Depart, Enter, ListUsers, Post, ShowTyping, Whisper},
         presence::Face,
     },
-    domain::{ImageError, ImageLimits, Nickname, RoomName, Token, image},
+    domain::{ImageError, ImageLimits, Nickname, NicknameError, RoomName, Token, image},
     journal::{EpochId, Kind, Range, now_millis},
     protocol::chat::{
-        Answer, Code, Failure, HISTORY_LIMIT, History, JoinRoom, Login, MAX_HISTORY_LIMIT, MAX_ID_BYTES,
-        Presence, Request, SendImage, SendMessage, SendPrivate, Typing, USERS_PAGE, UserList,
+        Answer, Code, Content, Failure, HISTORY_LIMIT, History, JoinRoom, Login, MAX_HISTORY_LIMIT,
+        MAX_ID_BYTES, Presence, Request, SendImage, SendMessage, SendPrivate, Typing, USERS_PAGE, UserList,
     },
     session::rate::Measure,
 };
@@ -64,13 +64,10 @@ impl Conversation {
                     len,
                 );
             }
-            Request::SendPrivate(SendPrivate { to, msg, .. }) => {
+            Request::SendPrivate(private) => {
                 self.check_user()?;
-                self.check_message(&msg)?;
-                // A name that nobody can have is one that nobody has.
-                let to = Nickname::parse(&to).map_err(|_| Failure::of(Code::NoSuchUser))?;
-                let accepted = self.intake.accept(len);
-                self.say_privately(PrivateRequest { ack, to, body: msg.into(), id, accepted });
+                let private = self.check_private(private, ack, id, len)?;
+                self.say_privately(private);
             }
             Request::UserList(list) => self.list_users(list, ack, len)?,
             Request::Typing(Typing { typing }) => {
@@ -212,9 +209,9 @@ impl Conversation {
         }
     }
 
-    fn whisper(&mut self, PrivateRequest { ack, to, body, id, accepted }: PrivateRequest) {
+    fn whisper(&mut self, PrivateRequest { ack, to, kind, body, id, accepted }: PrivateRequest) {
         let ticket = self.expect(Pending::Whisper { ack, id: id.clone() });
-        self.worker.chat.do_send(Whisper { session: self.session, ticket, to, body, id, accepted });
+        self.worker.chat.do_send(Whisper { session: self.session, ticket, to, kind, body, id, accepted });
     }
 
     /// The client has left: what it had sent while a request was under way is done all the same, in order. The chat server
@@ -254,10 +251,9 @@ impl Conversation {
             Request::SendImage(SendImage { img, .. }) if self.check_image(&img).is_ok() => {
                 self.post(Kind::Image, img.into(), Pending::Post { ack, id: None, text }, id, len);
             }
-            Request::SendPrivate(SendPrivate { to, msg, .. }) if self.check_message(&msg).is_ok() => {
-                if let Ok(to) = Nickname::parse(&to) {
-                    let accepted = self.intake.accept(len);
-                    self.whisper(PrivateRequest { ack, to, body: msg.into(), id, accepted });
+            Request::SendPrivate(private) => {
+                if let Ok(private) = self.check_private(private, ack, id, len) {
+                    self.whisper(private);
                 }
             }
             // Nothing that is heard once its client is gone.
@@ -267,6 +263,37 @@ impl Conversation {
 
     fn check_user(&self) -> Result<&User, Failure> {
         self.user.as_ref().ok_or_else(|| Failure::of(Code::NotLoggedIn))
+    }
+
+    fn check_private(
+        &self,
+        private: SendPrivate,
+        ack: Option<u64>,
+        id: Option<ByteString>,
+        len: usize,
+    ) -> Result<PrivateRequest, Failure> {
+        let SendPrivate { to, content, .. } = private;
+        let reader = Nickname::parse(&to);
+        let (kind, body) = match content {
+            Content::Text(msg) => {
+                self.check_message(&msg)?;
+                (Kind::Message, msg)
+            }
+            // Most likely the client has no name where it thinks it has one.
+            Content::Image(_)
+                if let Err(error @ (NicknameError::Empty | NicknameError::TooLong)) = reader =>
+            {
+                return Err(Failure::with(Code::BadField, format!("data.to: {error}")));
+            }
+            Content::Image(img) => {
+                self.check_image(&img)?;
+                (Kind::Image, img)
+            }
+        };
+        // A name that no user can have is one that no user of the room has.
+        let to = reader.map_err(|_| Failure::of(Code::NoSuchUser))?;
+        let accepted = self.intake.accept(len);
+        Ok(PrivateRequest { ack, to, kind, body: body.into(), id, accepted })
     }
 
     fn check_message(&self, msg: &str) -> Result<(), Failure> {
