@@ -1,12 +1,10 @@
 // The connections of the page, with their state and their counts.
 import { make } from '../dom.js';
 import { words } from '../i18n.js';
-import { bytes, codeInWords } from './format.js';
+import { bytes, codeInWords, isGoodEnd } from './format.js';
+import { masked } from './secrets.js';
 
 const STATES = ['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED'];
-
-/** `readyState` by number and name. */
-export const stateOf = ({ socket }) => `${socket.readyState} ${STATES[socket.readyState]}`;
 
 /** One connection: made once, and written anew whenever it has changed. */
 class Card {
@@ -36,7 +34,7 @@ class Card {
     if (socket.readyState === WebSocket.CONNECTING) return '';
     // Their parameters are in the details of the open event.
     const extensions = socket.extensions.split(',').map((one) => one.split(';')[0].trim()).join(', ');
-    return `${socket.protocol || words('wireNoProtocol')} · ${extensions || words('wireNoExtensions')}`;
+    return `${masked(socket.protocol) || words('wireNoProtocol')} · ${extensions || words('wireNoExtensions')}`;
   }
 
   #ended() {
@@ -47,11 +45,12 @@ class Card {
 
   write() {
     const { state, facts, end } = this.#parts;
-    const { socket, messagesIn, bytesIn, messagesOut, bytesOut } = this.#connection;
+    const { socket, closed, messagesIn, bytesIn, messagesOut, bytesOut } = this.#connection;
     this.element.dataset.state = STATES[socket.readyState];
-    state.textContent = stateOf(this.#connection);
+    state.textContent = words('readyState', socket.readyState);
     facts.textContent = this.#agreed();
     end.textContent = this.#ended();
+    end.dataset.end = closed && isGoodEnd(closed) ? 'good' : 'bad';
     this.#parts.in.textContent = this.#count('↓', 'wireIn', messagesIn, bytesIn);
     this.#parts.out.textContent = this.#count('↑', 'wireOut', messagesOut, bytesOut);
   }

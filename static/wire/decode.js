@@ -16,7 +16,7 @@ let engine = null;
 export function protocolOf({ url, socket }) {
   const { pathname, searchParams } = new URL(url);
   if (searchParams.has('EIO')) return 'engine';
-  return socket.protocol === 'chat.v1' || pathname === '/chat' ? 'chat' : 'plain';
+  return socket.protocol === 'chat.v1' || pathname.endsWith('/chat') ? 'chat' : 'plain';
 }
 
 /** Whether all of the entries can be read; else `prepare()` first. */

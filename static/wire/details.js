@@ -4,6 +4,7 @@ import { make } from '../dom.js';
 import { words } from '../i18n.js';
 import { READ_CHARS, cut, decode, parse } from './decode.js';
 import { codeInWords, timeOf } from './format.js';
+import { MASK, masked, secretsIn } from './secrets.js';
 
 /** What is shown of a text, of a string within JSON, and of bytes. */
 const SHOWN_CHARS = 8 * 1024;
@@ -17,7 +18,7 @@ function factsOfEvent({ kind, code, reason, wasClean, connection }) {
   }
   if (kind === 'open') {
     const extensions = socket.extensions || words('wireNone');
-    return [['wireSubprotocol', socket.protocol || words('wireNone')], ['wireExtensions', extensions], ['', words('wireOpened')]];
+    return [['wireSubprotocol', masked(socket.protocol) || words('wireNone')], ['wireExtensions', extensions], ['', words('wireOpened')]];
   }
   if (kind === 'error') return [['', words('wireErred')]];
   const facts = [['wireCode', codeInWords(code)]];
@@ -46,15 +47,22 @@ export function detailsOf(entry) {
   add('wireTime', timeOf(entry));
   for (const [name, value] of isEvent ? factsOfEvent(entry) : factsOfMessage(entry)) add(name, value);
   const box = make('div', { className: 'wire-details' }, list);
-  if (!isEvent) box.append(bodyOf(entry));
+  const explain = () => box.textContent.includes(MASK) && add('', words('wireMasked'));
+  if (!isEvent) box.append(bodyOf(entry, explain));
+  if (typeof entry.data === 'string' || isEvent) explain();
   return box;
 }
 
-function bodyOf(entry) {
+/** The text or the bytes; those of a Blob come later, and then `filled` is called. */
+function bodyOf(entry, filled) {
   const text = make('pre', { className: 'mono', dir: 'auto' });
   if (typeof entry.data === 'string') text.textContent = textOf(entry);
-  // Bytes of a Blob come later.
-  else dump(entry.data).then((lines) => { text.textContent = lines; });
+  else {
+    dump(entry.data).then((lines) => {
+      text.textContent = lines;
+      filled();
+    });
+  }
   return text;
 }
 
@@ -76,11 +84,17 @@ function pretty(value) {
 async function dump(data) {
   const part = await new Blob([data]).slice(0, SHOWN_BYTES).arrayBuffer();
   const bytes = new Uint8Array(part);
+  const secrets = secretsIn(String.fromCharCode(...bytes));
+  const isSecret = (at) => secrets.some(([start, end]) => at >= start && at < end);
   const lines = [];
   for (let start = 0; start < bytes.length; start += 8) {
     const eight = [...bytes.subarray(start, start + 8)];
-    const hex = eight.map((byte) => byte.toString(16).padStart(2, '0')).join(' ').padEnd(23);
-    const characters = eight.map((byte) => (byte > 31 && byte < 127 ? String.fromCharCode(byte) : '·')).join('');
+    const show = (say) => eight.map((byte, at) => say(byte, isSecret(start + at)));
+    const hex = show((byte, hidden) => (hidden ? '**' : byte.toString(16).padStart(2, '0'))).join(' ').padEnd(23);
+    const characters = show((byte, hidden) => {
+      if (hidden) return '*';
+      return byte > 31 && byte < 127 ? String.fromCharCode(byte) : '·';
+    }).join('');
     lines.push(`${start.toString(16).padStart(4, '0')}  ${hex}  ${characters}`);
   }
   if ((data.byteLength ?? data.size) > SHOWN_BYTES) lines.push('…');

@@ -1,25 +1,16 @@
 // Writes what a connection sent as a program that opens the same socket and sends the same. Loaded when it is asked for.
 import { make, told } from '../dom.js';
 import { tell, words } from '../i18n.js';
+import { quoted } from './code.js';
 import { protocolOf } from './decode.js';
+import { MASK, secretsIn } from './secrets.js';
 
 const LONGEST_TEXT = 16 * 1024;
 const LONGEST_BYTES = 256;
 
-/**
- * A text in quotes for JavaScript. JSON's escapes are JavaScript's; what could end a `<script>`, or be a line's end to
- * an older engine, is escaped as well.
- */
-function quoted(text) {
-  const escapes = { '<': '\\x3C', '\u2028': '\\u2028', '\u2029': '\\u2029' };
-  const inner = JSON.stringify(text).slice(1, -1).replaceAll('\\"', '"').replaceAll("'", "\\'");
-  return `'${inner.replace(/[<\u2028\u2029]/g, (character) => escapes[character])}'`;
-}
-
-/** A login without its token, which proves to the server who one is: a program to be passed on must not carry it. */
-function withoutToken(text) {
-  return text.includes('"login"') ? text.replace(/,"token":"[^"]*"|"token":"[^"]*",?/, '') : text;
-}
+/** A login without its token, whose value is masked: the server then gives the user a new one. */
+const withoutToken = (text) =>
+  (text.includes('"login"') ? text.replace(/,\s*"token"\s*:\s*"\*\*\*"|"token"\s*:\s*"\*\*\*"\s*,?/, '') : text);
 
 async function asCode({ data }) {
   if (typeof data === 'string') {
@@ -28,7 +19,9 @@ async function asCode({ data }) {
   }
   const size = data.byteLength ?? data.size;
   if (size > LONGEST_BYTES) return `new Uint8Array(${size}), // its bytes are left out`;
-  return `new Uint8Array([${new Uint8Array(await new Blob([data]).arrayBuffer()).join(', ')}]),`;
+  const bytes = new Uint8Array(await new Blob([data]).arrayBuffer());
+  if (secretsIn(String.fromCharCode(...bytes)).length > 0) return `new Uint8Array(${size}), // its bytes are left out: a secret is among them`;
+  return `new Uint8Array([${bytes.join(', ')}]),`;
 }
 
 /** The program for `connection`, of what is kept of it among `entries`. */
@@ -40,8 +33,11 @@ export async function asJavaScript(connection, entries) {
   const protocols = connection.protocols.map(quoted);
   const second = protocols.length > 1 ? `, [${protocols.join(', ')}]` : protocols.map((one) => `, ${one}`).join('');
   const isLogin = sent.some(({ data }) => typeof data === 'string' && data !== withoutToken(data));
+  const url = quoted(connection.url);
+  const isMasked = [url, second, ...messages].some((part) => part.includes(MASK));
   return [
-    `const socket = new WebSocket(${quoted(connection.url)}${second});`,
+    ...(isMasked ? [`// ${MASK} stands for a secret that is left out. Put one of your own in its place.`] : []),
+    `const socket = new WebSocket(${url}${second});`,
     ...(isLogin ? ['// The token of the login is left out. While that user is still there, take another username.'] : []),
     'const messages = [',
     ...messages.map((line) => `  ${line}`),

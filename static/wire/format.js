@@ -1,12 +1,17 @@
 // Figures and events in a few characters.
 import { language } from '../i18n.js';
 import { closeCode } from '../protocol.js';
+import { masked } from './secrets.js';
 
-/** A number of bytes for people. */
+const KIB = 1024;
+const MIB = 1024 * KIB;
+
+/** A number of bytes for people, in the units that limits are given in. */
 export function bytes(count) {
-  if (count < 1000) return `${count} B`;
-  const [unit, size] = count < 1_000_000 ? ['kB', count / 1000] : ['MB', count / 1_000_000];
-  return `${size < 10 ? size.toFixed(1) : Math.round(size)} ${unit}`;
+  if (count < KIB) return `${count} B`;
+  // What would round to 1024 KiB is said in MiB.
+  const [unit, size] = count < MIB - KIB / 2 ? ['KiB', count / KIB] : ['MiB', count / MIB];
+  return `${size < 9.95 ? size.toFixed(1) : Math.round(size)} ${unit}`;
 }
 
 /** The time of an entry, to the millisecond. */
@@ -20,9 +25,14 @@ export function timeOf(entry) {
 /** One of the four events and `create`, in a line. */
 export function eventInShort({ kind, code, connection }) {
   if (kind === 'close') return `close ${codeInWords(code)}`;
-  if (kind === 'open') return `open ${connection.socket.protocol}`.trim();
+  if (kind === 'open') return `open ${masked(connection.socket.protocol)}`.trim();
   return kind;
 }
 
 /** A close code with its meaning. */
 export const codeInWords = (code) => `${code} ${closeCode(code)[language()]}`;
+
+/** Whether a connection ended as one does whose side has finished: closed by agreement, for no fault. */
+export function isGoodEnd({ code, wasClean = true }) {
+  return wasClean && (code === 1000 || code === 1005 || (code >= 3000 && code <= 4999));
+}

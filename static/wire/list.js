@@ -2,7 +2,7 @@
 import { make } from '../dom.js';
 import { words } from '../i18n.js';
 import { decode, isReadable, prepare } from './decode.js';
-import { bytes, eventInShort, timeOf } from './format.js';
+import { bytes, eventInShort, isGoodEnd, timeOf } from './format.js';
 
 /** Lines in the page at a time; older ones go. */
 const LINES = 300;
@@ -18,7 +18,12 @@ export class List {
   #list;
   #toEnd;
   #seen = 0;
+  #loading = null;
   #isPaused = false;
+  /** Whether the newest line is kept in sight: until the reader scrolls away from it. */
+  #follows = true;
+  /** The box as it was when it was last looked at: only the reader scrolls in a box that has not changed otherwise. */
+  #known = { top: 0, height: 0, content: 0 };
   #opened = new Set();
   #entries = new WeakMap();
 
@@ -31,8 +36,12 @@ export class List {
     list.addEventListener('click', ({ target }) => this.#toggle(target.closest('button')));
     list.addEventListener('keydown', (event) => this.#walk(event));
     list.addEventListener('focusin', ({ target }) => this.#enterAt(target));
-    box.addEventListener('scroll', () => this.#showWay(), { passive: true });
+    box.addEventListener('scroll', () => this.#scrolled(), { passive: true });
     toEnd.addEventListener('click', () => this.#goToEnd());
+    // The box gets smaller when connections are added above it, and its lines wrap anew when it gets narrower.
+    const resized = new ResizeObserver(() => this.#keepUp());
+    resized.observe(box);
+    resized.observe(list);
   }
 
   get isPaused() {
@@ -66,16 +75,19 @@ export class List {
 
   #append(fresh) {
     if (fresh.length === 0) return this.#showWay();
-    if (!isReadable(fresh)) return prepare().then(() => this.renew());
-    const isAtEnd = this.#isAtEnd();
+    if (!isReadable(fresh)) return this.#readLater();
     this.#seen = Math.max(this.#seen, fresh.at(-1).number);
     // All are read, in order, for what later ones answer; of many only the last are shown.
     const lines = fresh.filter((entry) => this.#isWanted(entry)).slice(-LINES).map((entry) => this.#line(entry));
     this.#list.append(...lines);
     while (this.#list.childElementCount > LINES) this.#dropFirst();
     if (!this.#list.querySelector('[tabindex="0"]')) this.#enterAt(this.#list.lastElementChild?.firstElementChild);
-    if (isAtEnd) this.#box.scrollTop = this.#box.scrollHeight;
-    this.#showWay();
+    this.#keepUp();
+  }
+
+  /** Makes the list once what reads its lines is there. More may come meanwhile: it is loaded once. */
+  #readLater() {
+    this.#loading ??= prepare().then(() => this.renew()).finally(() => { this.#loading = null; });
   }
 
   #dropFirst() {
@@ -113,6 +125,7 @@ export class List {
       make('time', {}, timeOf(entry)),
     );
     const line = make('li', { dataset: { direction, kind: entry.kind } }, button);
+    if (entry.kind === 'close') line.dataset.end = isGoodEnd(entry) ? 'good' : 'bad';
     this.#entries.set(line, entry);
     if (isOpen) this.#open(line);
     return line;
@@ -134,6 +147,9 @@ export class List {
     if (line.childElementCount > 1) return;
     line.append(detailsOf(this.#entries.get(line)));
     line.scrollIntoView({ block: 'nearest' });
+    // A line that is opened is read: it stays where it is unless it is the last.
+    this.#follows = this.#isAtEnd();
+    this.#look();
   }
 
   /** The line that the Tab key comes to. */
@@ -161,12 +177,33 @@ export class List {
     return this.#box.scrollHeight - this.#box.scrollTop - this.#box.clientHeight < NEAR_END;
   }
 
+  /** Tells the reader's scrolling from what comes of a box or a content that has changed. */
+  #scrolled() {
+    const { top, height, content } = this.#known;
+    const { scrollTop, clientHeight, scrollHeight } = this.#box;
+    if (this.#isAtEnd()) this.#follows = true;
+    else if (clientHeight === height && scrollHeight === content && scrollTop < top) this.#follows = false;
+    this.#look();
+  }
+
+  /** Goes to the end again, whatever has moved it out of sight, unless the reader has. */
+  #keepUp() {
+    if (this.#follows) this.#box.scrollTop = this.#box.scrollHeight;
+    this.#look();
+  }
+
+  #look() {
+    const { scrollTop: top, clientHeight: height, scrollHeight: content } = this.#box;
+    this.#known = { top, height, content };
+    this.#showWay();
+  }
+
   #showWay() {
-    this.#toEnd.hidden = this.#isAtEnd();
+    this.#toEnd.hidden = this.#follows || this.#isAtEnd();
   }
 
   #goToEnd() {
-    this.#box.scrollTop = this.#box.scrollHeight;
-    this.#showWay();
+    this.#follows = true;
+    this.#keepUp();
   }
 }

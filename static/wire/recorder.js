@@ -1,4 +1,6 @@
-// Keeps what passes over connections, for the panel that shows it. Bounded: the oldest entries go.
+// Keeps what passes over connections, for the panel that shows it. Bounded: the oldest entries go. Readers get it
+// without its secrets.
+import { masked } from './secrets.js';
 
 const KEPT = 1000;
 const KEPT_BYTES = 4 * 1024 * 1024;
@@ -11,10 +13,30 @@ export function sizeOf(data) {
   return data.byteLength ?? data.size ?? 0;
 }
 
+/** What passed. Its text is masked when it is first read: most are never looked at. */
+class Entry {
+  #data;
+  #isMasked;
+
+  constructor({ data, reason, ...rest }) {
+    this.#data = data;
+    this.#isMasked = typeof data !== 'string';
+    Object.assign(this, rest);
+    if (reason !== undefined) this.reason = masked(reason);
+  }
+
+  get data() {
+    if (!this.#isMasked) this.#data = masked(this.#data);
+    this.#isMasked = true;
+    return this.#data;
+  }
+}
+
 /**
  * Entries `{ number, at, connection, direction, kind, size, data, code, reason, wasClean, isLost }`: `direction` is `in`,
  * `out` or `event`; `kind` one of the four events (`open`, `message`, `error`, `close`), `send`, or `create` when a socket
- * is made; `isLost` says that a message was sent when its connection was over already.
+ * is made; `isLost` says that a message was sent when its connection was over already. Secrets in `data`, `reason`, `url`
+ * and `protocols` are masked.
  * Fires `entry` (detail: the entry), `cleared`, and `state` (detail: the connection) when a connection's state may have
  * changed.
  */
@@ -33,7 +55,7 @@ export class Recorder extends EventTarget {
   open(url, protocols = [], name = '') {
     const recorder = this;
     const connection = {
-      name, url: String(url), protocols: [protocols].flat(), socket: null, closed: null,
+      name: masked(name), url: '', protocols: [protocols].flat().map(masked), socket: null, closed: null,
       bytesIn: 0, bytesOut: 0, messagesIn: 0, messagesOut: 0,
     };
     class RecordedSocket extends WebSocket {
@@ -49,7 +71,7 @@ export class Recorder extends EventTarget {
     }
     const socket = new RecordedSocket(url, protocols);
     connection.socket = socket;
-    connection.url = socket.url;
+    connection.url = masked(socket.url);
     connection.number = this.#opened += 1;
     this.#keep(connection);
     this.#note(connection, { direction: 'event', kind: 'create' });
@@ -82,7 +104,7 @@ export class Recorder extends EventTarget {
 
   #note(connection, what) {
     const size = what.data === undefined ? 0 : sizeOf(what.data);
-    const entry = { number: (this.#number += 1), at: Date.now(), connection, size, ...what };
+    const entry = new Entry({ number: (this.#number += 1), at: Date.now(), connection, size, ...what });
     if (what.kind === 'close') connection.closed = entry;
     if (what.direction === 'in') {
       connection.bytesIn += size;

@@ -2,11 +2,12 @@
 import '../words/wire.js';
 import { make } from '../dom.js';
 import { onLanguage, tell, translate, words } from '../i18n.js';
-import { Connections, stateOf } from './connections.js';
+import { Connections } from './connections.js';
 import { List } from './list.js';
 
 const PING_EVERY_MS = 10_000;
-const PING_PATIENCE_MS = 10_000;
+/** Less than that: a measurement that is overtaken by the next one says nothing. */
+const PING_PATIENCE_MS = 8_000;
 
 /** A button that does not stand out; `dataset` says what it says. */
 const quiet = (click, dataset) => make('button', { type: 'button', className: 'quiet', dataset, on: { click } });
@@ -20,9 +21,11 @@ export class Panel {
   #connections;
   #changed = new Set();
   #frame = 0;
+  /** Milliseconds, or the key of the words that say why there are none, or null before the first measurement. */
   #roundTrip = null;
-  #isPinging = false;
+  #measurement = 0;
   #parts = {};
+  #silence = 0;
 
   constructor(root, recorder, ping) {
     this.#root = root;
@@ -32,6 +35,10 @@ export class Panel {
     this.#build();
     recorder.addEventListener('entry', () => this.#soon());
     recorder.addEventListener('state', ({ detail }) => this.#soon(detail));
+    // A figure is measured again when a connection ends, and "not connected" when one opens.
+    recorder.addEventListener('entry', ({ detail: { kind } }) => {
+      if (kind === (typeof this.#roundTrip === 'string' ? 'open' : 'close')) this.#measureSoon();
+    });
     recorder.addEventListener('cleared', () => this.#renew());
     // After the page has said its other words again.
     onLanguage(() => queueMicrotask(() => this.#renew()));
@@ -113,7 +120,7 @@ export class Panel {
   #writeChoices() {
     const { connection: select } = this.#parts;
     const latestFirst = this.#recorder.connections.toReversed();
-    const choices = [['', words('wireAllConnections')], ...latestFirst.map((one) => [String(one.number), `#${one.number} ${one.name} ${stateOf(one)}`])];
+    const choices = [['', words('wireAllConnections')], ...latestFirst.map((one) => [String(one.number), `#${one.number} ${one.name} · ${words('readyStateName', one.socket.readyState)}`])];
     const isSame = choices.length === select.length && choices.every(([, text], at) => text === select.options[at].text);
     if (isSame) return;
     const { value } = select;
@@ -142,20 +149,27 @@ export class Panel {
   }
 
   #roundTripInWords() {
-    if (this.#roundTrip === null) return '–';
-    return Number.isNaN(this.#roundTrip) ? words('wireNoAnswer') : words('wireMs', this.#roundTrip);
+    if (typeof this.#roundTrip === 'string') return words(this.#roundTrip);
+    return this.#roundTrip === null ? '–' : words('wireMs', this.#roundTrip);
+  }
+
+  /** Once the page has dealt with what has happened. */
+  #measureSoon() {
+    setTimeout(() => this.#isSeen() && this.#measure());
   }
 
   async #measure() {
-    if (this.#isPinging) return;
-    this.#isPinging = true;
-    const late = new Promise((resolve) => { setTimeout(resolve, PING_PATIENCE_MS, NaN); });
+    const measurement = (this.#measurement += 1);
+    const late = new Promise((resolve) => { setTimeout(resolve, PING_PATIENCE_MS, 'wireNoAnswer'); });
+    let outcome;
     try {
-      this.#roundTrip = await Promise.race([this.#ping(), late]) ?? NaN;
-    } catch {
-      this.#roundTrip = NaN;
+      outcome = await Promise.race([this.#ping(), late]) ?? 'wireNoAnswer';
+    } catch ({ code }) {
+      outcome = { disconnected: 'wireNotConnected', timeout: 'wireNoAnswer' }[code] ?? null;
     }
-    this.#isPinging = false;
+    // A later measurement knows better.
+    if (measurement !== this.#measurement) return;
+    this.#roundTrip = outcome;
     this.#parts.roundTrip.textContent = this.#roundTripInWords();
   }
 
@@ -169,7 +183,8 @@ export class Panel {
   }
 
   #say(key) {
-    this.#parts.copied.textContent = words(key);
-    setTimeout(() => { this.#parts.copied.textContent = ''; }, 3000);
+    tell(this.#parts.copied, () => words(key));
+    clearTimeout(this.#silence);
+    this.#silence = setTimeout(() => tell(this.#parts.copied, () => ''), 3000);
   }
 }

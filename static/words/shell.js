@@ -11,6 +11,8 @@ addWords({
     themeAuto: 'Theme: as the system',
     themeLight: 'Theme: light',
     themeDark: 'Theme: dark',
+    readyStateName: (state) => ['connecting', 'open', 'closing', 'closed'][state],
+    readyState: (state) => `readyState ${state} ${['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED'][state]}`,
   },
   zh: {
     otherLanguage: 'English',
@@ -21,5 +23,7 @@ addWords({
     themeAuto: '主题：跟随系统',
     themeLight: '主题：浅色',
     themeDark: '主题：深色',
+    readyStateName: (state) => ['正在连接', '已打开', '正在关闭', '已关闭'][state],
+    readyState: (state) => `readyState ${state}（${['正在连接', '已打开', '正在关闭', '已关闭'][state]}）`,
   },
 });

@@ -1,0 +1,159 @@
+// The list of the wire follows what comes, until its reader scrolls.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { enter, say, startServer, useWorld } from './harness.js';
+
+const world = useWorld();
+
+async function openPanel(options) {
+  const page = await world.open(options);
+  if (await page.locator('#wire').isHidden()) await page.click('#wire-toggle');
+  await page.locator('#wire .wire-tools').waitFor();
+  await page.evaluate(async () => {
+    const [{ mountWire }, { Recorder }] = await Promise.all([import('/wire/panel.js'), import('/wire/recorder.js')]);
+    const panel = document.createElement('aside');
+    document.getElementById('wire').replaceWith(panel);
+    panel.id = 'wire';
+    window.recorder = new Recorder();
+    mountWire(panel, { recorder: window.recorder, ping: async () => 42 });
+    // A connection that says so many texts and is gone, as before a reconnect.
+    window.connection = (texts, name = '/echo') => new Promise((resolve) => {
+      const socket = window.recorder.open(`${location.origin.replace('http', 'ws')}/echo`, [], name);
+      let heard = 0;
+      socket.addEventListener('open', () => texts.forEach((text) => socket.send(text)));
+      socket.addEventListener('message', () => {
+        heard += 1;
+        if (heard === texts.length) socket.close(1000);
+      });
+      socket.addEventListener('close', () => resolve());
+    });
+  });
+  await page.locator('#wire .wire-tools').waitFor();
+  return page;
+}
+
+/** Two frames: what has come is written with the next one, and laid out anew. */
+const settled = (page) => page.evaluate(() => new Promise((resolve) => {
+  requestAnimationFrame(() => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+}));
+
+/** How far the end of the list is out of sight. */
+async function distance(page) {
+  await settled(page);
+  return page.locator('.wire-list').evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight);
+}
+
+const texts = (word, count) => Array.from({ length: count }, (_, at) => `${word} ${at}`);
+const scrollUp = async (page) => {
+  await page.locator('.wire-list').hover();
+  await page.mouse.wheel(0, -300);
+  await page.waitForFunction(() => {
+    const box = document.querySelector('.wire-list');
+    return box.scrollHeight - box.scrollTop - box.clientHeight > 100;
+  });
+  await settled(page);
+};
+
+test('the list follows over any number of reconnects', async () => {
+  const page = await openPanel();
+  await page.evaluate((many) => window.connection(many), texts('first', 60));
+  assert.ok(await distance(page) < 24);
+  for (let at = 0; at < 6; at += 1) {
+    await page.evaluate((many) => window.connection(many, `again ${'with a long name '.repeat(4)}`), texts(`again ${at}`, 3));
+    const far = await distance(page);
+    assert.ok(far < 24, `${far} px after ${at + 1} reconnects`);
+  }
+  assert.equal(await page.locator('.wire-end').isHidden(), true);
+});
+
+test('who scrolls up stays there over a reconnect, and follows again from the end on', async () => {
+  const page = await openPanel();
+  await page.evaluate((many) => window.connection(many), texts('first', 60));
+  await settled(page);
+  await scrollUp(page);
+  const before = await page.locator('.wire-list').evaluate((box) => box.scrollTop);
+  await page.evaluate((many) => window.connection(many), texts('more', 20));
+  await settled(page);
+  assert.equal(await page.locator('.wire-list').evaluate((box) => box.scrollTop), before);
+  await page.getByRole('button', { name: 'To the newest' }).click();
+  await page.evaluate((many) => window.connection(many), texts('last', 20));
+  assert.ok(await distance(page) < 24);
+});
+
+test('the list follows where its box changes: a narrow window, a panel that was closed', async () => {
+  const page = await openPanel();
+  await page.evaluate((many) => window.connection(many), texts('first', 60));
+  await page.setViewportSize({ width: 1100, height: 420 });
+  assert.ok(await distance(page) < 24);
+  await page.evaluate(() => { document.getElementById('wire').hidden = true; });
+  await page.evaluate((many) => window.connection(many), texts('unseen', 20));
+  await page.evaluate(() => { document.getElementById('wire').hidden = false; });
+  assert.ok(await distance(page) < 24);
+  await page.evaluate((many) => window.connection(many), texts('seen', 20));
+  assert.ok(await distance(page) < 24);
+});
+
+test('a line that is opened stays in sight while others come', async () => {
+  const page = await openPanel();
+  await page.evaluate((many) => window.connection(many), texts('first', 60));
+  await settled(page);
+  const middle = page.locator('.wire-list li').filter({ hasText: 'first 55' }).first().locator('button');
+  await middle.click();
+  await page.locator('.wire-details').waitFor();
+  await page.evaluate((many) => window.connection(many), texts('more', 40));
+  await settled(page);
+  assert.equal(await middle.evaluate((element) => {
+    const [line, box] = [element, element.closest('.wire-list')].map((one) => one.getBoundingClientRect());
+    return line.top >= box.top - 1 && line.bottom <= box.bottom + 1;
+  }), true);
+});
+
+test('without a connection there is no round trip, and none is asked for', async () => {
+  const server = await startServer();
+  try {
+    const page = await world.open({ url: server.url });
+    if (await page.locator('#wire').isHidden()) await page.click('#wire-toggle');
+    const figure = page.locator('.wire-head output');
+    await page.getByRole('button', { name: 'Ping' }).click();
+    await figure.getByText('not connected').waitFor();
+    await page.click('#language');
+    await figure.getByText('未连接').waitFor();
+    await page.click('#language');
+    await enter(page, 'ann');
+    await figure.getByText(/^[\d.]+ ms$/).waitFor();
+    await say(page, 'here');
+    await server.stop();
+    await figure.getByText('not connected').waitFor();
+  } finally {
+    await server.stop();
+  }
+});
+
+test('a normal end is no error, and a state is no count', async () => {
+  const page = await openPanel();
+  await page.evaluate(() => window.connection(['one']));
+  const line = page.locator('.wire-list li').filter({ hasText: 'close 1000' });
+  await line.waitFor();
+  const colour = (locator) => locator.evaluate((element) => getComputedStyle(element).color);
+  const bad = await page.evaluate(() => {
+    const probe = document.body.appendChild(document.createElement('i'));
+    probe.style.color = 'var(--bad)';
+    return getComputedStyle(probe).color;
+  });
+  assert.notEqual(await colour(line.locator('.summary')), bad);
+  assert.notEqual(await colour(page.locator('.wire-connections .end').first()), bad);
+  await page.locator('.wire-connections .state').getByText('readyState 3 CLOSED', { exact: true }).waitFor();
+  await page.evaluate(() => new Promise((resolve) => {
+    const socket = window.recorder.open(`${location.origin.replace('http', 'ws')}/lesson/break/reset`, [], 'reset');
+    socket.addEventListener('open', () => socket.send('go on'));
+    socket.addEventListener('close', resolve);
+  }));
+  const broken = page.locator('.wire-list li').filter({ hasText: 'close 1006' });
+  await broken.waitFor();
+  assert.equal(await colour(broken.locator('.summary')), bad);
+  assert.deepEqual(await page.getByLabel('Connection', { exact: true }).locator('option').allTextContents(), [
+    'All connections', '#2 reset · closed', '#1 /echo · closed',
+  ]);
+  await page.click('#language');
+  await page.locator('.wire-connections .state').getByText('readyState 3（已关闭）').first().waitFor();
+});
