@@ -38,20 +38,20 @@ export function roomPath(room) {
 /** Close codes in words, and whether to come back: RFC 6455 section 7.4, and the rows this server sends. */
 const CLOSE_CODES = new Map([
   [1000, { en: 'normal closure', zh: '正常关闭', reconnect: false }],
-  [1001, { en: 'going away, or silent for too long', zh: '对方离开，或太久没有回应', reconnect: true }],
+  [1001, { en: 'going away, or silent for too long', zh: '对方离开，或长时间没有响应', reconnect: true }],
   [1002, { en: 'protocol error', zh: '协议错误', reconnect: false }],
-  [1003, { en: 'kind of data not accepted', zh: '不接受这种数据', reconnect: false }],
-  [1005, { en: 'closed without a code', zh: '关闭时没有给出代码', reconnect: true }],
+  [1003, { en: 'kind of data not accepted', zh: '不接受这类数据', reconnect: false }],
+  [1005, { en: 'closed without a code', zh: '关闭时没有给出关闭码', reconnect: true }],
   [1006, { en: 'connection lost, no close frame came', zh: '连接中断，没有收到关闭帧', reconnect: true }],
   [1007, { en: 'text is not UTF-8, or does not inflate', zh: '文本不是 UTF-8，或无法解压', reconnect: false }],
-  [1008, { en: 'too many messages for too long, one that came too slowly, or no login', zh: '消息太多、太久，或来得太慢，或一直没有登录', reconnect: false }],
-  [1009, { en: 'message too big', zh: '消息太大', reconnect: false }],
+  [1008, { en: 'too many messages for too long, one that came too slowly, or no login', zh: '持续发送过多消息、发送过慢，或一直没有登录', reconnect: false }],
+  [1009, { en: 'message too big', zh: '消息过大', reconnect: false }],
   [1011, { en: 'server error', zh: '服务器出错', reconnect: true }],
   [1012, { en: 'server restarts', zh: '服务器正在重启', reconnect: true }],
-  [1013, { en: 'too much for the server now: try again later', zh: '服务器暂时无法承受，请稍后再试', reconnect: true }],
+  [1013, { en: 'too much for the server now: try again later', zh: '服务器暂时负荷过高，请稍后再试', reconnect: true }],
 ]);
-const OF_AN_APPLICATION = { en: 'code of an application', zh: '应用自定的代码', reconnect: false };
-const UNKNOWN = { en: 'a code this page does not know', zh: '本页不认识的代码', reconnect: false };
+const OF_AN_APPLICATION = { en: 'code of an application', zh: '应用自定义的关闭码', reconnect: false };
+const UNKNOWN = { en: 'a code this page does not know', zh: '未知的关闭码', reconnect: false };
 
 /** What a close code means: its words by language, and whether to connect again. */
 export function closeCode(code) {

@@ -1,0 +1,41 @@
+// The words of the fifth lesson.
+import { addWords } from '../i18n.js';
+
+addWords({
+  en: {
+    lesServerTitle: 'The server’s side',
+    lesServerShort: 'Callbacks and actors',
+    lesServerText: 'One server, written twice: it answers each text in capitals. The first program hands callbacks to a library; what they share of a connection is in the variables around them. The second one is an actor: a value of its own for each connection, whose methods are called one after the other, never two at a time. This server’s sessions are such actors, and this page is told what its own session writes to the server’s log.',
+    lesServerExpect: '“Connect” calls started, each text calls handle, and whatever ends the connection calls stopped: once, on every path. The method that wrote the last line is marked in both programs. “Send too much” breaks a rule: the server refuses with 1009.',
+    lesServerMore: 'The log’s lines are those of src/session/websocket.rs. There the same three methods also count, limit, join a room and ask silent clients whether they are there. Lines at DEBUG are in the log itself only when it is asked for them: RUST_LOG=debug. Both programs are complete: npm install nodejs-websocket, or cargo add actix actix-web actix-web-actors.',
+    lesConnect: 'Connect',
+    lesSend: 'Send',
+    lesTooMuch: 'Send too much',
+    lesInBrowser: 'In the browser',
+    lesInLog: 'In the server’s log, of this session alone',
+    lesCallbacks: 'With callbacks (Node.js)',
+    lesActor: 'With an actor (Rust, actix)',
+    lesStepConnection: 'Called for each connection: started',
+    lesStepText: 'Called for each text: handle',
+    lesStepEnd: 'Called at the end: stopped',
+    lesLinesLeftOut: (lines) => `${lines === 1 ? '1 line is' : `${lines} lines are`} left out here: they came faster than this page took them.`,
+  },
+  zh: {
+    lesServerTitle: '服务器这一边',
+    lesServerShort: '回调与 actor',
+    lesServerText: '同一个服务器写了两遍：把每条文本转成大写作为回复。第一个程序把回调函数交给库，同一个连接的回调靠外层变量共享数据。第二个程序是 actor：每个连接有一个自己的值，它的方法逐个调用，绝不会同时执行两个。这台服务器的会话就是这样的 actor，本页可以看到自己的会话写进服务器日志的内容。',
+    lesServerExpect: '点“连接”会调用 started，每条文本调用 handle；无论连接怎样结束，都会调用一次 stopped。写下最后一行日志的方法会在两个程序里突出显示。“发送过大的消息”违反规则：服务器以 1009 拒绝。',
+    lesServerMore: '这些日志来自 src/session/websocket.rs。那里的三个方法还负责计数、限速、进入房间，以及探询长时间没有动静的客户端。DEBUG 级别的行只有在 RUST_LOG=debug 时才会写进日志。两个程序都是完整的：先执行 npm install nodejs-websocket，或者 cargo add actix actix-web actix-web-actors。',
+    lesConnect: '连接',
+    lesSend: '发送',
+    lesTooMuch: '发送过大的消息',
+    lesInBrowser: '浏览器里',
+    lesInLog: '服务器日志（只有本页的会话）',
+    lesCallbacks: '使用回调（Node.js）',
+    lesActor: '使用 actor（Rust，actix）',
+    lesStepConnection: '每个连接调用一次：对应 started',
+    lesStepText: '每条文本调用一次：对应 handle',
+    lesStepEnd: '连接结束时调用：对应 stopped',
+    lesLinesLeftOut: (lines) => `这里略去了 ${lines} 行：它们来得比本页读取得快。`,
+  },
+});
