@@ -14,7 +14,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::{log::Place, map::Map};
 use crate::{
-    domain::{RoomName, Token},
+    domain::{NicknameKey, RoomName, Token},
     journal::Keyed,
 };
 
@@ -46,24 +46,44 @@ impl IdCount {
     }
 }
 
-/// The ids of one room.
+/// What is remembered of a message with an id.
+pub trait Remembered: Clone {
+    /// What tells it from another message under the same key.
+    fn stamp(&self) -> u64;
+    /// When it was said, in milliseconds since 1970.
+    fn at(&self) -> u64;
+}
+
+impl Remembered for Place {
+    fn stamp(&self) -> u64 {
+        self.offset
+    }
+
+    fn at(&self) -> u64 {
+        self.at
+    }
+}
+
+/// The ids of one room's messages, or of all private messages.
 #[derive(Debug)]
-pub struct Ids {
+pub struct Ids<P = Place> {
     limits: IdLimits,
     all: IdCount,
-    places: Map<Key, Place>,
+    places: Map<Key, P>,
     /// Each sender's, the oldest first.
     senders: Map<Sender, VecDeque<Key>>,
-    /// All with their offsets, the oldest first; some of them have been forgotten.
+    /// All with their stamps, the oldest first; some of them have been forgotten.
     order: VecDeque<(Key, u64)>,
 }
 
-impl Ids {
+impl<P> Ids<P> {
     /// None yet; what is remembered counts in `all`.
     pub fn new(limits: IdLimits, all: IdCount) -> Self {
         Self { limits, all, places: Map::default(), senders: Map::default(), order: VecDeque::new() }
     }
+}
 
+impl Ids {
     /// The ids that a journal has kept, in the order of their offsets.
     pub fn kept(limits: IdLimits, all: IdCount, keys: &[Keyed], now: u64) -> Self {
         let mut ids = Self::new(limits, all);
@@ -73,13 +93,21 @@ impl Ids {
         ids
     }
 
-    /// The place of a message that was said before under this key.
-    pub fn find(&self, key: &Key) -> Option<Place> {
-        self.places.get(key).copied()
+    /// The offset of the newest message that had an id.
+    pub fn last_offset(&self) -> u64 {
+        self.order.back().map_or(0, |(_, offset)| *offset)
+    }
+}
+
+impl<P: Remembered> Ids<P> {
+    /// What is remembered of a message that was said before under this key.
+    pub fn find(&self, key: &Key) -> Option<P> {
+        self.places.get(key).cloned()
     }
 
     /// A message was said under a key. Times are milliseconds since 1970.
-    pub fn remember(&mut self, key: Key, place: Place, now: u64) {
+    pub fn remember(&mut self, key: Key, place: P, now: u64) {
+        let stamp = place.stamp();
         if self.places.insert(key, place).is_none() {
             self.all.0.set(self.all.0.get() + 1);
             let own = self.senders.entry(sender(&key)).or_default();
@@ -87,16 +115,16 @@ impl Ids {
             let oldest = own.front().copied().filter(|_| own.len() > self.limits.per_user);
             oldest.iter().for_each(|oldest| self.forget(oldest));
         }
-        self.order.push_back((key, place.offset));
+        self.order.push_back((key, stamp));
         self.let_go(now);
     }
 
     /// Forgets what is old or too much.
-    fn let_go(&mut self, now: u64) {
+    pub fn let_go(&mut self, now: u64) {
         let age = u64::try_from(self.limits.age.as_millis()).unwrap_or(u64::MAX);
-        while let Some(&(key, offset)) = self.order.front() {
-            if let Some(place) = self.places.get(&key).filter(|place| place.offset == offset) {
-                let is_over = place.at.saturating_add(age) <= now || self.all.get() > self.limits.total;
+        while let Some(&(key, stamp)) = self.order.front() {
+            if let Some(place) = self.places.get(&key).filter(|place| place.stamp() == stamp) {
+                let is_over = place.at().saturating_add(age) <= now || self.all.get() > self.limits.total;
                 if !is_over || self.places.len() <= self.limits.per_user {
                     break;
                 }
@@ -106,7 +134,7 @@ impl Ids {
         }
         if self.order.len() > 2 * self.places.len() + 64 {
             let places = &self.places;
-            self.order.retain(|(key, offset)| places.get(key).is_some_and(|place| place.offset == *offset));
+            self.order.retain(|(key, stamp)| places.get(key).is_some_and(|place| place.stamp() == *stamp));
         }
     }
 
@@ -127,20 +155,15 @@ impl Ids {
         }
     }
 
-    /// The offset of the newest message that had an id.
-    pub fn last_offset(&self) -> u64 {
-        self.order.back().map_or(0, |(_, offset)| *offset)
-    }
-
     /// Whether an id in it is not too old yet.
     fn is_young(&self, now: u64) -> bool {
         let age = u64::try_from(self.limits.age.as_millis()).unwrap_or(u64::MAX);
         let newest = self.order.back().and_then(|(key, _)| self.places.get(key));
-        newest.is_some_and(|place| place.at.saturating_add(age) > now)
+        newest.is_some_and(|place| place.at().saturating_add(age) > now)
     }
 }
 
-impl Drop for Ids {
+impl<P> Drop for Ids<P> {
     fn drop(&mut self) {
         self.all.0.set(self.all.0.get() - self.places.len());
     }
@@ -202,7 +225,18 @@ pub fn sender_of(token: &Token) -> Sender {
 
 /// The key of a message: nobody else can make one for this token, whose messages' keys begin with `sender`.
 pub fn key_of(sender: Sender, token: &Token, id: &str) -> Key {
-    let message = Sha256::new().chain_update(token.as_bytes()).chain_update(id).finalize();
+    key_of_parts(sender, token, &[id])
+}
+
+/// The key of a message to one user of a room.
+pub fn private_key(sender: Sender, token: &Token, room: &RoomName, reader: &NicknameKey, id: &str) -> Key {
+    // Neither name holds control characters.
+    key_of_parts(sender, token, &[room.as_str(), "\0", reader.as_str(), "\0", id])
+}
+
+fn key_of_parts(sender: Sender, token: &Token, parts: &[&str]) -> Key {
+    let begun = Sha256::new().chain_update(token.as_bytes());
+    let message = parts.iter().fold(begun, |hash, part| hash.chain_update(part)).finalize();
     let mut key = Key::default();
     key[..8].copy_from_slice(&sender);
     key[8..].copy_from_slice(&message[..8]);

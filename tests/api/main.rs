@@ -51,6 +51,7 @@ mod pictures;
 mod posts;
 mod presence;
 mod private;
+mod private_again;
 mod private_pictures;
 mod program;
 mod quiet_rooms;

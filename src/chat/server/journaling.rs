@@ -98,6 +98,7 @@ impl ChatServer {
         let asked = wrap_future(self.journal.sweep());
         ctx.spawn(asked.map(|answer: Result<Vec<RoomName>, _>, server: &mut Self, ctx| {
             server.resting_ids.sweep(now_millis());
+            server.private_ids.let_go(now_millis());
             match answer {
                 Ok(forgotten) => forgotten.iter().for_each(|name| {
                     server.rooms.forget(name);

@@ -17,7 +17,8 @@ use super::{
     budget::Budget,
     commits::Commits,
     fanout::FanOut,
-    ids::{IdCount, IdLimits, RestingIds},
+    handing::Fate,
+    ids::{IdCount, IdLimits, Ids, RestingIds},
     listing::Listing,
     messages::{
         AddWorker, Attach, CloseJournal, Delivery, Depart, DismissAll, Dismissal, Enter, ForgetRoom, Join,
@@ -82,6 +83,8 @@ pub struct ChatServer {
     /// Ids that are remembered in all rooms.
     id_count: IdCount,
     resting_ids: RestingIds,
+    /// Private messages of all rooms that are known again. Nothing else is kept of them.
+    private_ids: Ids<Arc<Fate>>,
     /// Sessions whose login waits for a room to be opened, and what each has sent behind it.
     entering: HashMap<SessionId, VecDeque<Behind>>,
     /// Made with the first message that is worth it.
@@ -110,6 +113,7 @@ impl ChatServer {
         metrics: Arc<Metrics>,
         budget: Arc<Budget>,
     ) -> Self {
+        let id_count = IdCount::default();
         Self {
             limits,
             budget,
@@ -120,7 +124,8 @@ impl ChatServer {
             metrics,
             workers: HashMap::new(),
             open_rooms: Vec::new(),
-            id_count: IdCount::default(),
+            private_ids: Ids::new(limits.ids, id_count.clone()),
+            id_count,
             resting_ids: RestingIds::default(),
             entering: HashMap::new(),
             deflater: None,

@@ -1,6 +1,6 @@
 //! What is said: into rounds, and from there to everybody and to the journal.
 
-use std::sync::{Arc, atomic::AtomicBool};
+use std::sync::Arc;
 
 use actix::Context;
 
@@ -9,7 +9,7 @@ use crate::{
     chat::{
         audience::Audience,
         commits::{Commit, Receipt},
-        handing::Handing,
+        handing::{Fate, Handing, Waiter},
         ids,
         line::Line,
         log::Place,
@@ -159,23 +159,34 @@ impl ChatServer {
         let id = self.rooms.room_of(session).ok_or(Refusal::NotLoggedIn)?;
         let room = self.rooms.get(id).ok_or(Refusal::NotLoggedIn)?;
         let sender = room.presence.user_of(session).ok_or(Refusal::NotLoggedIn)?;
-        let (at, key) = (now_millis(), to.key());
-        let reader = match room.presence.find(&key) {
-            Some(reader) => reader.clone(),
-            None if room.presence.is_held(&key) => {
-                self.reply(session, ticket, Reply::Whispered { at, delivered: false });
-                return Ok(());
-            }
-            None => return Err(Refusal::NoSuchUser),
-        };
         let sender = sender.clone();
-        let mut audience = Audience::default();
-        let readers = self.hearing(&reader.sessions, &mut audience);
-        if readers.is_empty() {
-            // It has yet to read what was said before; what is live only is not for it.
-            self.reply(session, ticket, Reply::Whispered { at, delivered: false });
-            return Ok(());
+        let name = to.key();
+        let key = client_id
+            .as_deref()
+            .map(|id| ids::private_key(sender.sender, &sender.token, &room.name, &name, id));
+        let reader = room.presence.find(&name).cloned();
+        let is_held = room.presence.is_held(&name);
+        let fanout = self.fanout_of(session).ok_or(Refusal::NotLoggedIn)?.clone();
+        let mut waiter = Waiter { session, ticket, fanout, accepted: Some(accepted) };
+        let known = key.and_then(|key| self.private_ids.find(&key));
+        if let Some(fate) = &known {
+            match fate.ask(waiter) {
+                Some(back) => waiter = back,
+                None => return Ok(()),
+            }
         }
+        if reader.is_none() && !is_held {
+            return Err(Refusal::NoSuchUser);
+        }
+        let fate = known.unwrap_or_else(|| self.remember_private(key));
+        let at = fate.at();
+        let mut audience = Audience::default();
+        // One that has yet to read what was said before does not hear what is live only.
+        let readers = reader.as_ref().map(|reader| self.hearing(&reader.sessions, &mut audience));
+        let (Some(reader), Some(readers)) = (reader, readers.filter(|readers| !readers.is_empty())) else {
+            waiter.answer(at, false);
+            return Ok(());
+        };
         let mut hearers = readers.clone();
         if reader.token != sender.token {
             hearers.extend(self.hearing(&sender.sessions, &mut audience));
@@ -192,15 +203,23 @@ impl ChatServer {
         };
         let mut open = OpenRound::new(&audience);
         open.push(&Line::Private(private), Reach::All, deflater(&mut self.deflater, &audience));
-        open.hold(accepted);
-        let fanout = self.fanout_of(session).ok_or(Refusal::NotLoggedIn)?.clone();
-        let is_handed = AtomicBool::new(false);
-        let handing = Handing { readers, at, sender: session, ticket, fanout, is_handed };
+        waiter.accepted.take().into_iter().for_each(|accepted| open.hold(accepted));
+        fate.send(waiter);
+        let handing = Handing::new(readers, fate);
         let round = open.finish(Hearers::Only(hearers), &self.budget).0.with_handing(handing);
         // Behind what was said before.
         self.end_round(id);
         self.fan_out(id, audience.workers(), Arc::new(round));
         Ok(())
+    }
+
+    /// The fate of a private message that is said for the first time.
+    fn remember_private(&mut self, key: Option<ids::Key>) -> Arc<Fate> {
+        let fate = Arc::new(Fate::undelivered(now_millis()));
+        if let Some(key) = key {
+            self.private_ids.remember(key, Arc::clone(&fate), fate.at());
+        }
+        fate
     }
 
     /// Those of some sessions that hear their room; they join the audience.
