@@ -1,6 +1,8 @@
 //! Every way the server closes a WebSocket, in one table: code, reason, and whether to come back
 //! (RFC 6455, section 7.4).
 
+use super::retry::Retry;
+
 /// One row of the table: what goes into the close frame, and what a client should do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CloseReason {
@@ -8,39 +10,41 @@ pub struct CloseReason {
     pub code: u16,
     /// The words sent with it.
     pub reason: &'static str,
-    /// Whether a client that meant no harm should connect again.
+    /// When a client that meant no harm may connect again.
+    pub retry: Retry,
+    /// Whether it may at all.
     pub reconnect: bool,
 }
 
-const fn row(code: u16, reason: &'static str, reconnect: bool) -> CloseReason {
-    CloseReason { code, reason, reconnect }
+const fn row(code: u16, reason: &'static str, retry: Retry) -> CloseReason {
+    CloseReason { code, reason, retry, reconnect: !matches!(retry, Retry::Never) }
 }
 
 /// The client was silent for too long.
-pub const AWAY: CloseReason = row(1001, "no answer to our ping", true);
+pub const AWAY: CloseReason = row(1001, "no answer to our ping", Retry::AtOnce);
 /// The bytes break RFC 6455.
-pub const PROTOCOL_ERROR: CloseReason = row(1002, "protocol error", false);
+pub const PROTOCOL_ERROR: CloseReason = row(1002, "protocol error", Retry::Never);
 /// A text or a close reason is not UTF-8, or a compressed message cannot be inflated.
-pub const INVALID_TEXT: CloseReason = row(1007, "invalid payload data", false);
+pub const INVALID_TEXT: CloseReason = row(1007, "invalid payload data", Retry::Never);
 /// The client sent faster than it may, for too long.
-pub const FLOOD: CloseReason = row(1008, "too many messages", false);
+pub const FLOOD: CloseReason = row(1008, "too many messages", Retry::Never);
 /// The client had begun a message and did not go on with it.
-pub const TOO_SLOW: CloseReason = row(1008, "a message came too slowly", false);
+pub const TOO_SLOW: CloseReason = row(1008, "a message came too slowly", Retry::Never);
 /// The client did not log in.
-pub const NOBODY: CloseReason = row(1008, "no login", false);
+pub const NOBODY: CloseReason = row(1008, "no login", Retry::Never);
 /// A message over the size or fragment limit.
-pub const TOO_BIG: CloseReason = row(1009, "message too big", false);
+pub const TOO_BIG: CloseReason = row(1009, "message too big", Retry::Never);
 /// The server stops, and most likely starts again.
-pub const RESTART: CloseReason = row(1012, "server restarts", true);
+pub const RESTART: CloseReason = row(1012, "server restarts", Retry::Later);
 /// The room would be one too many.
-pub const TOO_MANY_ROOMS: CloseReason = row(1013, "too many rooms", true);
+pub const TOO_MANY_ROOMS: CloseReason = row(1013, "too many rooms", Retry::Later);
 /// The session did not read what its room sent it.
-pub const SLOW_CONSUMER: CloseReason = row(1013, "slow consumer", true);
+pub const SLOW_CONSUMER: CloseReason = row(1013, "slow consumer", Retry::Later);
 /// What the client was being given of the past is gone, or cannot be read; what comes next is not it.
-pub const BEHIND: CloseReason = row(1013, "what follows is missing", true);
+pub const BEHIND: CloseReason = row(1013, "what follows is missing", Retry::Later);
 
 /// The process holds as much for its clients as it may, and this one needed more.
-pub const OUT_OF_MEMORY: CloseReason = row(1013, "the server is out of memory for messages", true);
+pub const OUT_OF_MEMORY: CloseReason = row(1013, "the server is out of memory for messages", Retry::Later);
 
 /// The whole table, for those who show it.
 pub const ALL: [CloseReason; 12] = [
@@ -57,6 +61,19 @@ pub const ALL: [CloseReason; 12] = [
     BEHIND,
     OUT_OF_MEMORY,
 ];
+
+/// Every code by which a client's connection can end, each once, and when the client may connect again. Beside those of the
+/// server's own table: the client's own close, which is answered with its code; and what a client reports of a connection
+/// that ended without a code, or without a close frame.
+pub fn retries() -> impl Iterator<Item = (u16, Retry)> {
+    let others = [(NORMAL, Retry::Never), (NO_CODE, Retry::AtOnce), (LOST, Retry::Later)];
+    let rows = ALL.iter().map(|row| (row.code, row.retry));
+    let all: std::collections::BTreeMap<_, _> = rows.chain(others).collect();
+    all.into_iter()
+}
+
+/// The client has closed.
+pub const NORMAL: u16 = 1000;
 
 /// Counted for a connection that ended without a close frame; never sent (RFC 6455, section 7.4.1).
 pub const LOST: u16 = 1006;
@@ -80,6 +97,14 @@ mod tests {
             assert!(may_be_sent(row.code), "{row:?}");
             assert!(row.reason.len() + 2 <= 125, "{row:?}");
         }
+    }
+
+    #[test]
+    fn rows_of_one_code_agree_on_when_to_come_back() {
+        for row in ALL {
+            assert!(retries().any(|known| known == (row.code, row.retry)), "{row:?}");
+        }
+        assert_eq!(retries().count(), 10);
     }
 
     #[test]

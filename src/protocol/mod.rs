@@ -5,5 +5,6 @@ pub mod close;
 pub mod engineio;
 pub mod json;
 pub mod plain;
+pub mod retry;
 pub mod socketio;
 pub mod websocket;

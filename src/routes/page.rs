@@ -1,10 +1,21 @@
 //! What the page asks the server before it speaks: its limits, and which rooms there are.
 
+use std::collections::BTreeMap;
+
 use actix_web::{HttpResponse, web};
 use serde::Serialize;
 
 use super::in_words;
-use crate::{chat::ListRooms, config::Switch, protocol::chat::HISTORY_LIMIT, session::Worker};
+use crate::{
+    chat::ListRooms,
+    config::Switch,
+    protocol::{
+        chat::{CODES, HISTORY_LIMIT},
+        close,
+        retry::Retry,
+    },
+    session::Worker,
+};
 
 /// The body of `/limits`. Sizes are bytes.
 #[derive(Debug, Serialize)]
@@ -21,6 +32,23 @@ struct Limits<'a> {
     lessons: bool,
     relay: bool,
     socketio_path: &'a str,
+    /// Whether `sendImage` takes `to`. An earlier server would show the picture to the room.
+    private_images: bool,
+    retry: Retries,
+}
+
+/// When a client may send again what was refused, by the code of the error, and come back, by the code of the close frame.
+#[derive(Debug, Serialize)]
+struct Retries {
+    errors: BTreeMap<&'static str, Retry>,
+    closes: BTreeMap<u16, Retry>,
+}
+
+impl Retries {
+    fn all() -> Self {
+        let errors = CODES.iter().map(|row| (row.word, row.retry)).collect();
+        Self { errors, closes: close::retries().collect() }
+    }
 }
 
 /// The body of `/rooms`.
@@ -53,6 +81,8 @@ pub async fn limits(worker: web::Data<Worker>) -> HttpResponse {
         lessons: settings.lessons == Switch::On,
         relay: settings.relay == Switch::On,
         socketio_path: &settings.socketio_path,
+        private_images: true,
+        retry: Retries::all(),
     };
     HttpResponse::Ok().insert_header(("Cache-Control", "no-cache")).json(limits)
 }

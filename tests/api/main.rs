@@ -60,6 +60,7 @@ mod recovery;
 mod refusals;
 mod relay;
 mod reserved_names;
+mod retries;
 mod room_bounds;
 mod rooms;
 mod sender_order;

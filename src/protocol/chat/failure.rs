@@ -4,6 +4,8 @@ use std::{borrow::Cow, time::Duration};
 
 use serde::Serialize;
 
+use crate::protocol::retry::Retry;
+
 /// What went wrong, in one stable word. The table of all.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
@@ -52,47 +54,47 @@ pub struct CodeRow {
     pub word: &'static str,
     /// The reason for people, unless there is a better one.
     pub reason: &'static str,
-    /// Whether the same request may succeed later.
-    pub retry: bool,
+    /// When the same request may succeed.
+    pub retry: Retry,
 }
 
 /// All codes.
 pub const CODES: [CodeRow; 17] = [
-    row(Code::BadJson, "bad_json", "the message is no JSON", false),
-    row(Code::BadField, "bad_field", "a field is missing or of another type", false),
-    row(Code::UnknownEvent, "unknown_event", "there is no such event", false),
-    row(Code::NotLoggedIn, "not_logged_in", "log in first", false),
-    row(Code::BadName, "bad_name", "this is no nickname", false),
+    row(Code::BadJson, "bad_json", "the message is no JSON", Retry::Never),
+    row(Code::BadField, "bad_field", "a field is missing or of another type", Retry::Never),
+    row(Code::UnknownEvent, "unknown_event", "there is no such event", Retry::Never),
+    row(Code::NotLoggedIn, "not_logged_in", "log in first", Retry::AfterLogin),
+    row(Code::BadName, "bad_name", "this is no nickname", Retry::Never),
     row(
         Code::NameTaken,
         "name_taken",
         "a user in the room has this name or one that looks like it, or has just left with it",
-        true,
+        Retry::Later,
     ),
-    row(Code::BadRoom, "bad_room", "this is no name of a room", false),
-    row(Code::TooManyRooms, "too_many_rooms", "there are too many rooms", true),
-    row(Code::BadToken, "bad_token", "a token is 32 hexadecimal digits", false),
-    row(Code::NoSuchUser, "no_such_user", "nobody of this name is in the room", false),
-    row(Code::NotInRoom, "not_in_room", "join a room first", false),
-    row(Code::TooLarge, "too_large", "the message is too large", false),
-    row(Code::BadImage, "bad_image", "this is no image that can be shown", false),
-    row(Code::RateLimited, "rate_limited", "too many messages, this one was not taken", true),
+    row(Code::BadRoom, "bad_room", "this is no name of a room", Retry::Never),
+    row(Code::TooManyRooms, "too_many_rooms", "there are too many rooms", Retry::Later),
+    row(Code::BadToken, "bad_token", "a token is 32 hexadecimal digits", Retry::Never),
+    row(Code::NoSuchUser, "no_such_user", "nobody of this name is in the room", Retry::Never),
+    row(Code::NotInRoom, "not_in_room", "join a room first", Retry::Never),
+    row(Code::TooLarge, "too_large", "the message is too large", Retry::Never),
+    row(Code::BadImage, "bad_image", "this is no image that can be shown", Retry::Never),
+    row(Code::RateLimited, "rate_limited", "too many messages, this one was not taken", Retry::Later),
     row(
         Code::JournalUnavailable,
         "journal_unavailable",
         "messages cannot be kept or read now, so none are taken",
-        true,
+        Retry::Later,
     ),
     row(
         Code::NotKeptYet,
         "not_kept_yet",
         "the room has heard the message; it will be kept as soon as that can be. Sent again with its id, it is not said twice",
-        true,
+        Retry::Later,
     ),
-    row(Code::Damaged, "damaged", "what the server has kept of this room is damaged", false),
+    row(Code::Damaged, "damaged", "what the server has kept of this room is damaged", Retry::Never),
 ];
 
-const fn row(code: Code, word: &'static str, reason: &'static str, retry: bool) -> CodeRow {
+const fn row(code: Code, word: &'static str, reason: &'static str, retry: Retry) -> CodeRow {
     CodeRow { code, word, reason, retry }
 }
 
