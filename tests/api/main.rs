@@ -18,6 +18,7 @@ mod echo_door;
 mod floors;
 mod forgotten_rooms;
 mod frames;
+mod gone_conversations;
 mod gone_sockets;
 mod goodbyes;
 mod halves;

@@ -79,6 +79,8 @@ struct Queue {
     drained: Vec<(usize, Waker)>,
     ending: Option<EndReason>,
     readings: Vec<(SessionId, Reading)>,
+    /// Its session has ended: nothing is read any more.
+    is_over: bool,
     /// How the chat server reaches the session.
     address: Option<Recipient<Delivery>>,
     /// How the session is told that something waits, while it does not look.
@@ -206,6 +208,7 @@ impl Downlink {
             drained: Vec::new(),
             ending: None,
             readings: Vec::new(),
+            is_over: false,
             address: None,
             flush: None,
             is_attended: false,
@@ -326,8 +329,22 @@ impl Downlink {
     /// Something is to be read for somebody who is carried; the outcome goes to [`Carried::have_read`](super::Carried::have_read).
     pub fn read(&self, reader: SessionId, reading: Reading) {
         let queue = &mut *self.0.borrow_mut();
-        queue.readings.push((reader, reading));
-        queue.tell();
+        if !queue.is_over {
+            queue.readings.push((reader, reading));
+            queue.tell();
+        }
+    }
+
+    /// The session has ended. What was to be read is dropped: most often it owns what owns this downlink, and they would keep
+    /// each other for ever.
+    pub(super) fn close(&self) {
+        let readings = {
+            let queue = &mut *self.0.borrow_mut();
+            queue.is_over = true;
+            std::mem::take(&mut queue.readings)
+        };
+        // When nothing is borrowed.
+        drop(readings);
     }
 
     /// How the chat server reaches the session, once that has begun.

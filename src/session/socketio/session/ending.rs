@@ -63,6 +63,7 @@ impl SocketIoSession {
         self.end = Some(why);
         self.log_end(why);
         self.carried.closed(why);
+        self.down.close();
         // Its place is free, whatever is still to be said, and nothing waits for it to be read from.
         self.admitted = None;
         self.gate.set_paused(false);
