@@ -1,5 +1,6 @@
 //! Integration tests: one file per promise, each on the real server on a port of its own.
 
+mod asked_answers;
 mod avatars;
 mod backpressure;
 mod base64_attachments;

@@ -41,14 +41,17 @@ impl Acks {
         id
     }
 
-    /// A socket has answered. Harmless if it was not asked.
-    pub(super) fn answered(&mut self, id: u64, session: SessionId, args: Args) {
-        if let Some(waiting) = self.waiting.get_mut(&id)
-            && waiting.expected.remove(&session)
-        {
+    /// A socket has answered; whether it was asked, and had not.
+    pub(super) fn answered(&mut self, id: u64, session: SessionId, args: Args) -> bool {
+        let Some(waiting) = self.waiting.get_mut(&id) else {
+            return false;
+        };
+        let was_asked = waiting.expected.remove(&session);
+        if was_asked {
             waiting.answers.answers.push(args);
             self.settle(id);
         }
+        was_asked
     }
 
     /// A socket will not answer any more.
@@ -110,10 +113,10 @@ mod tests {
         let sessions = [1, 2, 3].map(SessionId::of);
         let (to, mut answers) = oneshot::channel();
         let id = acks.expect(sessions.into_iter().collect(), to);
-        acks.answered(id, sessions[0], args("[1]"));
-        acks.answered(id, sessions[0], args("[9]"));
-        acks.answered(id, SessionId::of(7), args("[9]"));
-        acks.answered(id + 1, sessions[1], args("[9]"));
+        assert!(acks.answered(id, sessions[0], args("[1]")));
+        assert!(!acks.answered(id, sessions[0], args("[9]")));
+        assert!(!acks.answered(id, SessionId::of(7), args("[9]")));
+        assert!(!acks.answered(id + 1, sessions[1], args("[9]")));
         acks.gone(sessions[1]);
         assert!(answers.try_recv().is_err());
         acks.answered(id, sessions[2], args("[3]"));

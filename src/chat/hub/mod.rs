@@ -337,7 +337,11 @@ impl Handler<EmitWithAck> for Hub {
 impl Handler<Answer> for Hub {
     type Result = ();
 
-    fn handle(&mut self, Answer { session, id, args }: Answer, _: &mut Self::Context) {
-        self.acks.answered(id, session, args);
+    fn handle(&mut self, answer: Answer, ctx: &mut Self::Context) {
+        let Answer { session, id, args, .. } = answer;
+        if !self.acks.answered(id, session, args) {
+            self.tell(session, Delivery::Hub(HubReply::NotAsked { session }));
+        }
+        self.count_turn(ctx);
     }
 }

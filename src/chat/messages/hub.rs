@@ -151,8 +151,8 @@ pub struct Answers {
     pub missing: usize,
 }
 
-/// A socket answers an event that many got.
-#[derive(Clone, Debug, Message)]
+/// A socket answers an event that many got. If it was not asked, or has answered, it is told [`HubReply::NotAsked`].
+#[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Answer {
     /// Who.
@@ -161,6 +161,8 @@ pub struct Answer {
     pub id: u64,
     /// What.
     pub args: Args,
+    /// The socket's share of what may be under way for its client.
+    pub accepted: Accepted,
 }
 
 /// What a socket gets from the hub beside events.
@@ -176,6 +178,11 @@ pub enum HubReply {
     /// The client of this socket is back on another connection; this one is over.
     Replaced {
         /// The socket.
+        session: SessionId,
+    },
+    /// An [`Answer`] was to nothing that the socket was asked.
+    NotAsked {
+        /// Who answered.
         session: SessionId,
     },
     /// The answer to [`EnterRoom`].

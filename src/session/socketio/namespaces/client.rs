@@ -153,7 +153,7 @@ impl Client {
             }
             (Some(Joined::In(socket, _)), Body::Ack { id, args }) => {
                 socket.note_speech();
-                if !socket.acked(&id, args) {
+                if !socket.acked(&id, args, len) {
                     note_nothing(&mut self.meter, down);
                 }
             }
@@ -384,6 +384,11 @@ impl Carried for Client {
             Delivery::Hub(HubReply::Entered { session, room, is_in }) => {
                 if let Some((socket, _)) = self.socket(session) {
                     socket.entered(&room, is_in);
+                }
+            }
+            Delivery::Hub(HubReply::NotAsked { session }) => {
+                if self.is_there(session) {
+                    note_nothing(&mut self.meter, down);
                 }
             }
             Delivery::Hub(HubReply::Replaced { session }) => {

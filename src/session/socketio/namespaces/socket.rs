@@ -364,14 +364,15 @@ impl Socket {
         drop(self.0.entering.take());
     }
 
-    /// The client answered; whether something waited for that.
-    pub(super) fn acked(&self, id: &str, args: Args) -> bool {
+    /// The client answered, in so many bytes; whether something waited for that. The hub says whether many were asked.
+    pub(super) fn acked(&self, id: &str, args: Args, len: usize) -> bool {
         let Ok(id) = id.parse::<u64>() else {
             return false;
         };
-        if id >= FIRST_SHARED_ACK {
-            self.0.desk.hub.do_send(Answer { session: self.0.id, id, args });
-            return false;
+        if id >= FIRST_SHARED_ACK && self.0.in_hub {
+            let accepted = self.0.down.intake().accept(len);
+            self.0.desk.hub.do_send(Answer { session: self.0.id, id, args, accepted });
+            return true;
         }
         // Not while it is borrowed: the answer may lead to another event.
         let on_ack = self.0.awaited.borrow_mut().remove(&id);
