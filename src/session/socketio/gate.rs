@@ -1,16 +1,17 @@
 //! When more may be read from a client of Socket.IO, whichever requests or connections it comes by.
 
 use std::{
-    sync::atomic::{AtomicBool, Ordering},
-    task::{Context, Poll},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker},
 };
-
-use futures_util::task::AtomicWaker;
 
 use crate::chat::Intake;
 
-/// Shared by a session and by what reads for it, perhaps on another thread. One task waits at a time: a client has one post
-/// under way, or a WebSocket that carries its session.
+/// Shared by a session and by what reads for it, perhaps on another thread. Most often one task waits: a client has one post
+/// under way, or a WebSocket that carries its session. But one that upgrades while a post waits has both.
 #[derive(Debug)]
 pub struct Gate {
     intake: Intake,
@@ -21,7 +22,35 @@ pub struct Gate {
     is_posting: AtomicBool,
     /// The client may send messages of any size.
     is_known: AtomicBool,
-    reader: AtomicWaker,
+    readers: Arc<Readers>,
+}
+
+/// The tasks that wait for a gate.
+#[derive(Debug, Default)]
+struct Readers(Mutex<Vec<Waker>>);
+
+impl Readers {
+    fn add(&self, waker: &Waker) {
+        let mut waiting = self.lock();
+        if !waiting.iter().any(|known| known.will_wake(waker)) {
+            waiting.push(waker.clone());
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Waker>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Wake for Readers {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        let waiting = std::mem::take(&mut *self.lock());
+        waiting.into_iter().for_each(Waker::wake);
+    }
 }
 
 impl Gate {
@@ -33,7 +62,7 @@ impl Gate {
             has_held_back: AtomicBool::new(false),
             is_posting: AtomicBool::new(false),
             is_known: AtomicBool::new(false),
-            reader: AtomicWaker::new(),
+            readers: Arc::default(),
         }
     }
 
@@ -68,20 +97,23 @@ impl Gate {
         if self.is_paused.load(Ordering::Relaxed) != is_paused {
             self.is_paused.store(is_paused, Ordering::SeqCst);
             if !is_paused {
-                self.reader.wake();
+                self.readers.wake_by_ref();
             }
         }
     }
 
     /// Ready while more may be read; the task is woken then.
     pub(super) fn poll_open(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.is_paused.load(Ordering::SeqCst) {
-            self.reader.register(cx.waker());
-            if self.is_paused.load(Ordering::SeqCst) {
-                return Poll::Pending;
-            }
+        if !self.is_paused.load(Ordering::SeqCst) && self.intake.is_open() {
+            return Poll::Ready(());
         }
-        let is_open = self.intake.poll_open(cx);
+        // Added first, and looked again afterwards: what opens the gate in between is seen here or wakes the task.
+        self.readers.add(cx.waker());
+        if self.is_paused.load(Ordering::SeqCst) {
+            return Poll::Pending;
+        }
+        let all = Waker::from(Arc::clone(&self.readers));
+        let is_open = self.intake.poll_open(&mut Context::from_waker(&all));
         if is_open.is_pending() {
             self.has_held_back.store(true, Ordering::SeqCst);
         }
@@ -115,6 +147,25 @@ mod tests {
         assert!(!is_open() && gate.take_held_back() && gate.take_held_back(), "it is shut still");
         drop(accepted);
         assert!(is_open() && gate.take_held_back() && !gate.take_held_back());
+    }
+
+    /// A post may still wait for its answer when the session goes on over a WebSocket.
+    #[tokio::test]
+    async fn all_that_wait_for_a_gate_go_on_when_it_opens() {
+        let gate = Arc::new(Gate::new(Intake::new(100, Budget::new(1 << 20))));
+        let wait = |gate: Arc<Gate>| tokio::spawn(async move { poll_fn(|cx| gate.poll_open(cx)).await });
+        for opens_intake in [false, true] {
+            let accepted = opens_intake.then(|| gate.intake.accept(100));
+            gate.set_paused(!opens_intake);
+            let waiting = [wait(Arc::clone(&gate)), wait(Arc::clone(&gate))];
+            tokio::task::yield_now().await;
+            assert!(waiting.iter().all(|task| !task.is_finished()));
+            drop(accepted);
+            gate.set_paused(false);
+            for task in waiting {
+                task.await.expect("it goes on");
+            }
+        }
     }
 
     #[test]
