@@ -60,6 +60,7 @@ mod quiet_rooms;
 mod recipients;
 mod recovery;
 mod refusals;
+mod refused_rooms;
 mod relay;
 mod reserved_names;
 mod retries;

@@ -4,7 +4,7 @@
 //! and so is any other event that wants an answer: `{}` once it has been taken, `{error: {code, msg}}` if it was not. A
 //! client that is told so without having asked gets an `error` event.
 
-use std::time::Instant;
+use std::{cell::RefCell, rc::Rc, time::Instant};
 
 use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
@@ -42,7 +42,7 @@ impl Relay {
 impl Namespace for Relay {
     fn admit(&self, _: &str) -> Result<Box<dyn SocketHandler>, Refusal> {
         let meter = self.rate.map(|limit| Meter::new(limit, Instant::now()));
-        Ok(Box::new(RelaySocket { meter }))
+        Ok(Box::new(RelaySocket { meter, home: Rc::default() }))
     }
 
     fn recovers(&self) -> bool {
@@ -53,6 +53,8 @@ impl Namespace for Relay {
 /// One client in the namespace.
 struct RelaySocket {
     meter: Option<Meter>,
+    /// The room that it was last let into: one that is refused another room is there again.
+    home: Rc<RefCell<Option<ByteString>>>,
 }
 
 /// What `join` brings.
@@ -91,7 +93,7 @@ impl RelaySocket {
         }
     }
 
-    fn join(socket: &Socket, args: &Args, ack: Option<AckTo>) -> Result<(), (Option<AckTo>, Failure)> {
+    fn join(&self, socket: &Socket, args: &Args, ack: Option<AckTo>) -> Result<(), (Option<AckTo>, Failure)> {
         let wish = args.element(1).and_then(|json| serde_json::from_str(json).ok());
         let Some(Wish::Name(name) | Wish::Fields { room: name }) = wish else {
             return Err((ack, Failure::with(Code::BadField, "join needs the name of a room")));
@@ -104,12 +106,17 @@ impl RelaySocket {
         for former in socket.rooms().into_iter().filter(|former| *former != room) {
             socket.leave(former);
         }
+        let home = Rc::clone(&self.home);
         socket.join_and(room.clone(), move |socket, is_in| {
             if is_in {
                 answer(ack, &Joined { room: &room });
-            } else {
-                fail(socket, ack, &Failure::of(Code::TooManyRooms));
+                return drop(home.replace(Some(room)));
             }
+            // It is where it was, unless it has gone elsewhere meanwhile.
+            if let Some(home) = home.borrow().clone().filter(|_| socket.rooms().is_empty()) {
+                socket.join(home);
+            }
+            fail(socket, ack, &Failure::of(Code::TooManyRooms));
         });
         Ok(())
     }
@@ -140,11 +147,16 @@ fn fail(socket: &Socket, ack: Option<AckTo>, error: &Failure) {
 }
 
 impl SocketHandler for RelaySocket {
+    fn connected(&mut self, socket: &Socket) {
+        self.home.replace(socket.rooms().into_iter().next());
+    }
+
     fn event(&mut self, socket: &Socket, event: Event) {
         let outcome = match self.measure(socket) {
             Err(failure) => Err((event.ack, failure)),
-            Ok(()) if event.name == "join" => Self::join(socket, &event.args, event.ack),
+            Ok(()) if event.name == "join" => self.join(socket, &event.args, event.ack),
             Ok(()) if event.name == "leave" => {
+                self.home.take();
                 socket.rooms().into_iter().for_each(|room| socket.leave(room));
                 answer(event.ack, &Done {});
                 Ok(())
