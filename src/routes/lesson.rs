@@ -10,7 +10,7 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 use log::debug;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::{
     handshake::{self, Refusal},
@@ -24,9 +24,9 @@ use crate::{
     session::{
         Door, Worker,
         lesson::{
-            self, Line, Place,
+            self, ClientKind, Line, Place,
             breakage::{self, Breakage},
-            news, slow,
+            closed_port, follow, news, slow,
         },
         websocket::Visitor,
         wire::Wire,
@@ -59,7 +59,10 @@ pub fn configure(cfg: &mut ServiceConfig, worker: &web::Data<Worker>) {
             )
             .service(web::resource("/break/{how}").to(break_it))
             .service(web::resource("/slow").to(show_slow))
-            .service(web::resource("/slow-client/{name}").to(slow_client)),
+            .service(web::resource("/slow-client/{name}").to(slow_client))
+            .service(web::resource("/log").to(follow_session))
+            .service(web::resource("/log/{name}").to(followed_session))
+            .service(web::resource("/closed-port").route(web::get().to(closed_port))),
     );
 }
 
@@ -113,7 +116,7 @@ async fn slow_client(
     name: web::Path<String>,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, Error> {
-    let Some(expected) = worker.lessons.take_expected(&name) else {
+    let Some(expected) = worker.lessons.take_expected(ClientKind::Slow, &name) else {
         return Ok(in_words(HttpResponse::NotFound(), "No slow client of that name is expected"));
     };
     let admitted = websocket::check_uncounted(&req, &worker, Leniency::Strict).and_then(|_| {
@@ -123,6 +126,50 @@ async fn slow_client(
         Ok((Visitor { door, address: None, watch }, admitted))
     });
     websocket::open(&req, payload, &worker, admitted)
+}
+
+async fn follow_session(
+    req: HttpRequest,
+    payload: web::Payload,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, Error> {
+    let lessons = Arc::clone(&worker.lessons);
+    teach(&req, payload, &worker, async move |line| follow::follow(&lessons, line).await)
+}
+
+/// The session whose log [`follow_session`] tells: a plain one like any other, but that it is followed.
+async fn followed_session(
+    req: HttpRequest,
+    payload: web::Payload,
+    name: web::Path<String>,
+    worker: web::Data<Worker>,
+) -> Result<HttpResponse, Error> {
+    let Some(expected) = worker.lessons.take_expected(ClientKind::Followed, &name) else {
+        return Ok(in_words(HttpResponse::NotFound(), "No session of that name is expected"));
+    };
+    let admitted = websocket::check(&req, &worker, Leniency::Strict).and_then(|_| {
+        let address = peer::address(&req, &worker.settings.trusted_proxy);
+        let admitted = worker.admission.admit(address).map_err(Refusal::Full)?;
+        let (door, watch) = (Door::Plain(expected.room), Some(expected.watch));
+        Ok((Visitor { door, address, watch }, admitted))
+    });
+    websocket::open(&req, payload, &worker, admitted)
+}
+
+/// What `/lesson/closed-port` answers.
+#[derive(Debug, Serialize)]
+struct ClosedPort {
+    port: u16,
+}
+
+/// A port of this machine where nothing listens.
+async fn closed_port(req: HttpRequest) -> HttpResponse {
+    let address = Wire::of(&req).and_then(|wire| wire.local_addr());
+    let address = address.unwrap_or_else(|| req.app_config().local_addr());
+    match closed_port::find(address.ip().to_canonical()) {
+        Ok(port) => HttpResponse::Ok().insert_header((CACHE_CONTROL, "no-store")).json(ClosedPort { port }),
+        Err(error) => in_words(HttpResponse::ServiceUnavailable(), error),
+    }
 }
 
 /// Checks the handshake, and gives the lesson.

@@ -41,6 +41,9 @@ fn policy(host: Option<&Authority>, has_lessons: bool) -> String {
         let port = port.map(|port| format!(":{port}")).unwrap_or_default();
         let any = if has_lessons { format!(" ws://{host}:* wss://{host}:*") } else { String::new() };
         sockets = format!(" ws://{host}{port} wss://{host}{port}{any}");
+    } else if has_lessons && host.is_some_and(|authority| authority.host.to_string() == "[::1]") {
+        // The loopback address has a name, which goes by the grammar.
+        sockets = " ws://localhost:* wss://localhost:*".to_owned();
     }
     format!(
         "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; \
@@ -78,5 +81,7 @@ mod tests {
             connect_src("localhost", Some(3000), true),
             "'self' ws://localhost:3000 wss://localhost:3000 ws://localhost:* wss://localhost:*"
         );
+        assert_eq!(connect_src("[::1]", Some(3000), true), "'self' ws://localhost:* wss://localhost:*");
+        assert_eq!(connect_src("[2001:db8::1]", None, true), "'self'");
     }
 }

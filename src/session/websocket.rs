@@ -1,6 +1,6 @@
 //! One WebSocket client as an actor.
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{fmt, net::IpAddr, sync::Arc, time::Instant};
 
 use actix::{
     Actor, ActorContext as _, AsyncContext as _, Handler, Running, StreamHandler,
@@ -18,7 +18,7 @@ use actix_web_actors::{
 };
 use bytes::Bytes;
 use bytestring::ByteString;
-use log::{debug, info};
+use log::{Level, log};
 
 use super::{
     Door, Ending, Worker,
@@ -31,7 +31,7 @@ use super::{
     socket::{self, Connection},
     upload::{UploadRate, UploadWatch},
     voice::Voice,
-    watch::Watch,
+    watch::{LogLine, Method, Watch},
     wire::Wire,
 };
 use crate::{
@@ -191,9 +191,18 @@ fn negotiate(req: &HttpRequest, settings: &Settings) -> Option<Agreement> {
 }
 
 impl WebSocketSession {
+    /// Writes a line about this session to the log, and shows it to the lesson that follows the session, if one does.
+    fn log(&self, level: Level, method: Method, what: fmt::Arguments<'_>) {
+        log!(level, "{} {what}", self.id);
+        if let Some(watch) = &self.visitor.watch {
+            watch.logged(|| LogLine { method, level, line: format!("{} {what}", self.id) });
+        }
+    }
+
     fn text(&mut self, text: ByteString, ctx: &mut <Self as Actor>::Context) {
         self.received += 1;
         self.metrics.messages_in.inc();
+        self.log(Level::Debug, Method::Handle, format_args!("sent a text of {} bytes", text.len()));
         match self.visitor.door {
             Door::Plain(_) => {
                 self.voice.answer_in_upper_case(&text);
@@ -207,6 +216,7 @@ impl WebSocketSession {
     fn binary(&mut self, bytes: Bytes, ctx: &mut <Self as Actor>::Context) {
         self.received += 1;
         self.metrics.messages_in.inc();
+        self.log(Level::Debug, Method::Handle, format_args!("sent {} bytes of binary data", bytes.len()));
         match self.visitor.door {
             Door::Plain(_) => {
                 self.voice.answer(OpCode::Binary, bytes.clone());
@@ -320,7 +330,7 @@ impl Actor for WebSocketSession {
     fn started(&mut self, ctx: &mut Self::Context) {
         self.metrics.sessions.inc();
         let address = self.visitor.address.map_or_else(|| "unknown address".to_owned(), |ip| ip.to_string());
-        info!("{} opened: {} from {address}", self.id, self.visitor.door);
+        self.log(Level::Info, Method::Started, format_args!("opened: {} from {address}", self.visitor.door));
         let room = match &self.visitor.door {
             Door::Plain(room) => Some(room.clone()),
             Door::Echo | Door::Chat => None,
@@ -363,11 +373,11 @@ impl Actor for WebSocketSession {
         if let Some(watch) = &self.visitor.watch {
             watch.ended(ending.clone());
         }
-        info!(
-            "{} closed: {ending}, after {:.1} s and {} messages",
-            self.id,
-            self.opened.elapsed().as_secs_f64(),
-            self.received,
+        let (seconds, received) = (self.opened.elapsed().as_secs_f64(), self.received);
+        self.log(
+            Level::Info,
+            Method::Stopped,
+            format_args!("closed: {ending}, after {seconds:.1} s and {received} messages"),
         );
         self.cut_if_it_lingers();
     }
@@ -380,7 +390,7 @@ impl StreamHandler<Inbound> for WebSocketSession {
             Inbound::Message(Message::Binary(bytes)) => self.binary(bytes, ctx),
             Inbound::Message(Message::Ping(bytes)) => self.outbox.answer_frame(OpCode::Pong, bytes),
             Inbound::Message(Message::Pong(bytes)) => {
-                debug!("{} sent a pong of {} bytes", self.id, bytes.len())
+                self.log(Level::Debug, Method::Handle, format_args!("sent a pong of {} bytes", bytes.len()))
             }
             Inbound::Message(Message::Close(frame)) => self.end(Ending::ClosedByPeer(frame), ctx),
             Inbound::Broken(error) => {

@@ -25,8 +25,11 @@ class Card {
   /** Where an experiment may show more than its log. */
   extra = make('div', { className: 'extra' });
 
-  constructor({ title, text, expect, inputs = [], run }) {
-    this.button = doIt(title, () => this.#run(run));
+  constructor({ title, text, expect, inputs = [], run, say }) {
+    this.button = doIt(title, () => {
+      say?.(null);
+      this.#run(run);
+    });
     this.element = make('section', { className: 'card' }, told('h5', {}, () => words(title)), prose(text), expectation(expect),
       make('div', { className: 'controls' }, ...inputs, this.button), this.extra, this.log.element);
   }
@@ -59,7 +62,7 @@ function closeCard(stage) {
     if (!await opened(socket)) return log.remark(() => words('lesNoServer'));
     try {
       socket.close(Number(code.value), reason.value);
-      log.add('close()', () => `readyState ${socket.readyState} CLOSING`, 'send');
+      log.add('close()', () => words('readyState', WebSocket.CLOSING), 'send');
     } catch (error) {
       log.add(error.name, () => error.message, 'error');
       log.remark(() => words('lesCloseThrew'));
@@ -134,7 +137,6 @@ async function ask(stage, how, { log }, say) {
   const isOver = closed(socket);
   follow(socket, log);
   if (!await opened(socket)) return say(await whyRefused());
-  say(null);
   socket.send('go on');
   log.add('send', () => 'go on');
   await isOver;
@@ -145,11 +147,12 @@ function requestCards(stage, say) {
   const cards = ON_REQUEST.map((how) => new Card({
     title: `les${camel(how)}Title`, text: `les${camel(how)}Text`, expect: `les${camel(how)}Expect`,
     run: (card) => ask(stage, how, card, say),
+    say,
   }));
   const code = number(1012);
   const run = (card) => ask(stage, `close-${Number(code.value)}`, card, say);
   const inputs = [field('lesCode', code)];
-  return [...cards, new Card({ title: 'lesServerClosesTitle', text: 'lesServerClosesText', expect: 'lesServerClosesExpect', inputs, run })];
+  return [...cards, new Card({ title: 'lesServerClosesTitle', text: 'lesServerClosesText', expect: 'lesServerClosesExpect', inputs, run, say })];
 }
 
 /** Fills `root` with the lesson. */

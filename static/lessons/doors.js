@@ -1,6 +1,7 @@
 // The second lesson: one room, spoken to in three protocols at once.
 import { make, told } from '../dom.js';
 import { tell, words } from '../i18n.js';
+import { masked } from '../wire/secrets.js';
 import { ChatDoor, PollingDoor, RawDoor, SocketioDoor } from './protocols.js';
 import { Log, button, expectation, prose } from './parts.js';
 import { limitsOfServer, roomOfOurs } from './stage.js';
@@ -51,7 +52,7 @@ class DoorCard {
       token: this.#token,
       frame: ifOurs((direction, text) => this.#frame(direction, text)),
       state: ifOurs(() => this.#showState()),
-      ended: ifOurs((teller) => this.#log.add('close', teller)),
+      ended: ifOurs((teller, isGood) => this.#log.add('close', teller).setAttribute('data-end', isGood ? 'good' : 'bad')),
     });
     this.#door = door;
   }
@@ -74,7 +75,9 @@ class DoorCard {
   }
 
   #frame(direction, text) {
-    const line = this.#log.add({ in: '↓', out: '↑' }[direction] ?? direction, () => text, direction);
+    // With the token, or the session id of Engine.IO, another client could act in our place.
+    const shown = masked(text);
+    const line = this.#log.add({ in: '↓', out: '↑' }[direction] ?? direction, () => shown, direction);
     if (this.#marked.some((one) => text.includes(one))) line.classList.add('marked');
   }
 
@@ -113,7 +116,7 @@ class DoorsLesson {
     root.append(prose('lesDoorsText'), expectation('lesDoorsExpect'),
       make('div', { className: 'controls' }, button('lesOpenDoors', () => this.#open()),
         button('lesCloseDoors', () => this.#cards.forEach((card) => card.close()), 'quiet'),
-        make('span', { className: 'mono soft' }, `room: ${this.#room}`)),
+        told('span', { className: 'mono soft' }, () => words('lesRoomIs', this.#room))),
       make('div', { className: 'doors' }, ...this.#cards.map(({ element }) => element)));
   }
 

@@ -1,11 +1,13 @@
 // The lessons: a list of them, and the one that the address names (`#lessons/echo`). Loaded when it is first asked for.
 import '../words/lessons.js';
 import '../words/lessons-polling-break.js';
+import '../words/lessons-server.js';
 import { make, told } from '../dom.js';
 import { translate, words } from '../i18n.js';
 import { mountBreak } from './break.js';
 import { mountDoors } from './doors.js';
 import { mountPolling } from './polling.js';
+import { mountServer } from './server.js';
 import { mountSocket } from './socket.js';
 import { Stage } from './stage.js';
 
@@ -14,6 +16,7 @@ const LESSONS = [
   { name: 'doors', title: 'lesDoorsTitle', short: 'lesDoorsShort', mount: mountDoors },
   { name: 'polling', title: 'lesPollingTitle', short: 'lesPollingShort', mount: mountPolling },
   { name: 'break', title: 'lesBreakTitle', short: 'lesBreakShort', mount: mountBreak },
+  { name: 'server', title: 'lesServerTitle', short: 'lesServerShort', mount: mountServer },
 ];
 
 class Lessons {

@@ -1,4 +1,5 @@
 // Gets the same news in two ways, and counts what each costs.
+import { addressOf } from './stage.js';
 
 const encoder = new TextEncoder();
 const sizeOf = (text) => encoder.encode(text).length;
@@ -103,7 +104,7 @@ export class NewsRace {
     const begun = Date.now();
     this.#timer = 0;
     try {
-      const answer = await fetch(path, { signal: this.#stage.signal, cache: 'no-store' });
+      const answer = await fetch(addressOf(path), { signal: this.#stage.signal, cache: 'no-store' });
       if (!answer.ok) return this.#fail();
       const text = await answer.text();
       if (this.#isOver) return;
@@ -132,7 +133,7 @@ export class NewsRace {
   }
 
   #sizeOfAnswer(path, size) {
-    const timing = performance.getEntriesByName(new URL(path, location.href).href).at(-1);
+    const timing = performance.getEntriesByName(addressOf(path)).at(-1);
     return timing?.transferSize || size + HEAD_OF_ANSWER;
   }
 

@@ -1,7 +1,7 @@
 // The building blocks of the lessons.
 import { make, told } from '../dom.js';
 import { tell, words } from '../i18n.js';
-import { bytes, codeInWords } from '../wire/format.js';
+import { bytes, codeInWords, isGoodEnd } from '../wire/format.js';
 
 const LINES = 200;
 const SHOWN_CHARS = 400;
@@ -91,12 +91,14 @@ export class Log {
 export function follow(socket, log, { messages = true } = {}) {
   const { round } = log;
   const note = (event, say) => socket.addEventListener(event, (detail) => {
-    if (log.round === round) log.add(event, say(detail));
+    if (log.round !== round) return;
+    const line = log.add(event, say(detail));
+    if (event === 'close') line.dataset.end = isGoodEnd(detail) ? 'good' : 'bad';
   });
-  log.add('create', () => 'readyState 0 CONNECTING');
-  note('open', () => {
-    const protocol = socket.protocol ? ` · protocol ${socket.protocol}` : '';
-    return () => `readyState 1 OPEN${protocol}`;
+  log.add('create', () => words('readyState', WebSocket.CONNECTING));
+  note('open', () => () => {
+    const protocol = socket.protocol ? ` · ${words('lesAgreed', socket.protocol)}` : '';
+    return `${words('readyState', WebSocket.OPEN)}${protocol}`;
   });
   if (messages) note('message', ({ data }) => () => shown(data));
   note('error', () => () => words('lesErrorEvent'));

@@ -99,6 +99,7 @@ class PollingLesson {
 
   #inWords(poll, push, seconds) {
     if (!poll) return words('lesNotBegun');
+    if (poll.delays.length === 0 || push.delays.length === 0) return words('lesNoNewsYet');
     return words('lesSummary', {
       seconds, requests: poll.requests, empty: poll.empty, pollBytes: bytes(poll.bytes), pollMean: time(poll.mean),
       pollWorst: time(poll.worst), pushBytes: bytes(push.bytes), pushMean: time(push.mean), pushWorst: time(push.worst),

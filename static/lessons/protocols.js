@@ -1,9 +1,10 @@
 // Three ways into a room, each by hand: what a library would do for us is what there is to see.
 // A door is made with `(stage, room, on)`, where `on.frame(direction, text)` hears of each frame, `on.state()` of a change of
-// `isIn`, and `on.ended(teller)` of the end; `on.token` proves who logs in, and `on.path` is where Socket.IO is.
+// `isIn`, and `on.ended(teller, isGood)` of the end; `on.token` proves who logs in, and `on.path` is where Socket.IO is.
 import { words } from '../i18n.js';
-import { codeInWords } from '../wire/format.js';
-import { socketAt } from './stage.js';
+import { codeInWords, isGoodEnd } from '../wire/format.js';
+import { masked } from '../wire/secrets.js';
+import { addressOf, socketAt } from './stage.js';
 
 /** Engine.IO packets in one HTTP body are joined by this. */
 const SEPARATOR = '\x1e';
@@ -22,9 +23,9 @@ class SocketDoor {
       on.frame('in', String(data));
       this.heard(data);
     });
-    this.socket.addEventListener('close', ({ code }) => {
+    this.socket.addEventListener('close', (event) => {
       this.enter(false);
-      on.ended(() => codeInWords(code));
+      on.ended(() => codeInWords(event.code), isGoodEnd(event));
     });
   }
 
@@ -142,12 +143,12 @@ export class PollingDoor {
 
   constructor(stage, room, on) {
     this.#on = on;
-    this.#url = `${on.path}?EIO=4&transport=polling`;
+    this.#url = `${addressOf(on.path)}?EIO=4&transport=polling`;
     this.#conversation = new Conversation(room, on.token);
     stage.signal.addEventListener('abort', () => this.close());
     this.#poll().catch((error) => {
       this.#enter(false);
-      if (!this.#controller.signal.aborted) on.ended(() => `${words('lesPollFailed')} ${error.message}`);
+      if (!this.#controller.signal.aborted) on.ended(() => `${words('lesPollFailed')} ${masked(error.message)}`, false);
     });
   }
 

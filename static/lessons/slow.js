@@ -35,6 +35,7 @@ export class SlowCard {
 
   async #run() {
     this.button.disabled = true;
+    this.#say(null);
     [this.#points, this.#end] = [[], null];
     this.#log.restart();
     const socket = this.#stage.open(socketAt('/lesson/slow'), [], '/lesson/slow');
@@ -44,7 +45,7 @@ export class SlowCard {
     socket.addEventListener('message', ({ data }) => this.#heard(JSON.parse(data), talk));
     await new Promise((resolve) => { socket.addEventListener('close', resolve); });
     talk.stop();
-    this.#say(hasOpened ? null : await whyRefused());
+    if (!hasOpened) this.#say(await whyRefused());
     this.button.disabled = false;
   }
 
@@ -66,7 +67,7 @@ export class SlowCard {
 
   #ended({ code, reason }) {
     this.#end = () => (code === null ? words('lesCut') : String(code));
-    this.#log.add('ended', () => (code === null ? words('lesSlowCut') : `${codeInWords(code)}${reason ? ` · ${reason}` : ''}`), 'close');
+    this.#log.add('ended', () => (code === null ? words('lesSlowCut') : `${codeInWords(code)}${reason ? ` · ${reason}` : ''}`), 'close').setAttribute('data-end', 'bad');
     this.#log.remark(() => words('lesSlowEnded'));
   }
 

@@ -1,70 +1,98 @@
 // The first lesson: create, listen, send. The values are the reader's; no code is evaluated.
 import { make, told } from '../dom.js';
-import { tell, words } from '../i18n.js';
-import { Log, button, expectation, follow, prose, shown } from './parts.js';
-import { roomOfOurs, socketAt } from './stage.js';
+import { words } from '../i18n.js';
+import { quoted } from '../wire/code.js';
+import { Log, button, expectation, field, follow, notice, prose, shown } from './parts.js';
+import { Snippet } from './snippet.js';
+import { closedAddress, limitsOfServer, roomOfOurs, socketAt } from './stage.js';
 
 /** Values that show what goes wrong, and how. */
 const TRIES = [
   { label: 'lesTryUrl', url: () => 'ftp://example.org/', protocol: '' },
   { label: 'lesTryProtocol', url: null, protocol: 'two words' },
   { label: 'lesTryUnknown', url: null, protocol: 'soap' },
-  { label: 'lesTryNobody', url: () => `ws://${location.hostname}:9/`, protocol: '' },
+  { label: 'lesTryNobody', url: closedAddress, protocol: '' },
 ];
 
-/** A line of code; strings stay as they are, inputs are part of it. */
-const line = (...parts) => make('span', { className: 'line' }, ...parts);
-const comment = (key) => told('span', { className: 'comment' }, () => `// ${words(key)}`);
+/** After this time a handshake without an answer deserves a word. */
+const SLOW_MS = 5_000;
 
 class SocketLesson {
   #stage;
   #log = new Log('lesEvents', { isLive: true });
+  #said = notice();
   #socket = null;
   #inputs = {};
   #buttons = {};
+  #snippet;
+  #tries = 0;
   #ownUrl = socketAt(`/ws?room=${roomOfOurs()}`);
 
   constructor(root, stage) {
     this.#stage = stage;
-    this.#inputs.url = this.#input('lesUrl', this.#ownUrl, 'url');
-    this.#inputs.protocol = this.#input('lesProtocol', '', 'protocol');
-    this.#inputs.text = this.#input('lesText', 'hello', 'text');
+    this.#inputs.url = this.#input(this.#ownUrl, 'url');
+    this.#inputs.protocol = this.#input('', 'protocol');
+    this.#inputs.text = this.#input('hello', 'text');
     this.#inputs.text.addEventListener('keydown', (event) => {
       if (event.key === 'Enter' && !event.isComposing) this.#send();
     });
+    this.#snippet = this.#program();
     this.#buttons.run = button('lesRun', () => this.#run());
     this.#buttons.send = button('lesSendAgain', () => this.#send(), 'quiet');
     this.#buttons.close = button('lesClose', () => this.#socket.close(1000), 'quiet');
     const tries = TRIES.map((attempt) => button(attempt.label, () => this.#try(attempt), 'quiet'));
+    const inputs = make('div', { className: 'controls values' }, field('lesUrl', this.#inputs.url),
+      field('lesProtocol', this.#inputs.protocol), field('lesText', this.#inputs.text));
     root.append(prose('lesSocketText'), make('div', { className: 'halves' },
-      make('div', {}, this.#snippet(), make('div', { className: 'controls' }, ...Object.values(this.#buttons))),
+      make('div', {}, inputs, this.#snippet.element, make('div', { className: 'controls' }, ...Object.values(this.#buttons))),
       make('div', {}, expectation('lesSocketExpect'), told('h4', {}, () => words('lesEvents')), this.#log.element)),
-    told('h4', {}, () => words('lesTries')), prose('lesTriesText'), make('div', { className: 'controls' }, ...tries));
+    told('h4', {}, () => words('lesTries')), prose('lesTriesText'), this.#said.element,
+    make('div', { className: 'controls' }, ...tries));
     this.#showState();
+    limitsOfServer().then(({ lessons }) => {
+      // Without its lessons the server names no closed port, and does not let its page try other ports.
+      if (lessons === false) tries.at(-1).disabled = true;
+    });
   }
 
-  #input(key, value, className) {
-    const input = make('input', { type: 'text', value, className, spellcheck: false, autocapitalize: 'off', autocomplete: 'off' });
-    tell(input, () => words(key), 'aria-label');
-    return input;
+  #input(value, className) {
+    const on = { input: () => this.#snippet.write() };
+    return make('input', { type: 'text', value, className, spellcheck: false, autocapitalize: 'off', autocomplete: 'off', on });
   }
 
-  #snippet() {
+  /** What is run, as a program that does the same when it is copied. */
+  #program() {
     const { url, protocol, text } = this.#inputs;
-    const listen = ['open', 'message', 'error', 'close'].map((name) => line(`socket.addEventListener('${name}', show);`));
-    return make('div', { className: 'code mono' },
-      line(comment('lesStepCreate')), line('const socket = new WebSocket('), line("  '", url, "',"), line("  '", protocol, "',"), line(');'),
-      line(' '), line(comment('lesStepListen')), ...listen,
-      line(' '), line(comment('lesStepSend')), line("socket.send('", text, "');"));
+    const second = () => (protocol.value === '' ? '' : `, ${quoted(protocol.value)}`);
+    const listen = ['open', 'message', 'error', 'close'].map((name) => `socket.addEventListener('${name}', show);`);
+    return new Snippet('lesProgram', [{ lines: [
+      () => `// ${words('lesStepCreate')}`,
+      () => `const socket = new WebSocket(${quoted(url.value)}${second()});`,
+      '',
+      () => `// ${words('lesStepListen')}`,
+      "const show = (event) => console.log(event.type, event.data ?? event.code ?? '');",
+      ...listen,
+      '',
+      () => `// ${words('lesStepSend')}`,
+      () => `socket.addEventListener('open', () => socket.send(${quoted(text.value)}));`,
+    ] }]);
   }
 
-  #try({ url, protocol }) {
-    this.#inputs.url.value = url?.() ?? this.#ownUrl;
+  async #try({ url, protocol }) {
+    const attempt = (this.#tries += 1);
+    this.#said.say(null);
+    const address = url ? await url() : this.#ownUrl;
+    if (attempt !== this.#tries || this.#stage.signal.aborted) return;
+    if (!address) return this.#said.say('lesNoClosedPort');
+    this.#inputs.url.value = address;
     this.#inputs.protocol.value = protocol;
+    this.#snippet.write();
     this.#run();
   }
 
   #run() {
+    this.#tries += 1;
+    this.#said.say(null);
     this.#socket?.close(1000);
     this.#log.restart();
     const protocol = this.#inputs.protocol.value;
@@ -91,6 +119,10 @@ class SocketLesson {
       if (!hasOpened && socket === this.#socket) this.#log.remark(() => words('lesHandshakeFailed'));
     });
     for (const name of ['open', 'close']) socket.addEventListener(name, () => this.#showState());
+    setTimeout(() => {
+      const isWaiting = socket === this.#socket && socket.readyState === WebSocket.CONNECTING;
+      if (isWaiting) this.#log.remark(() => words('lesNoAnswerYet'));
+    }, SLOW_MS);
   }
 
   #send() {

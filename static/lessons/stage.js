@@ -4,6 +4,9 @@ import { doorUrl } from '../protocol.js';
 /** The address of a WebSocket of this server. */
 export const socketAt = (path) => doorUrl(location, path);
 
+/** The address of a path of this server, which may be behind a prefix of a proxy's. */
+export const addressOf = (path) => new URL(path.replace(/^\//, ''), document.baseURI).href;
+
 /** A room of the lesson's own. */
 export function roomOfOurs() {
   return `lesson-${Math.random().toString(36).slice(2, 8)}`;
@@ -48,17 +51,34 @@ export class Stage {
 /** What the server says of its limits; empty if it says nothing. */
 export async function limitsOfServer() {
   try {
-    const answer = await fetch('/limits');
+    const answer = await fetch(addressOf('/limits'));
     return answer.ok ? await answer.json() : {};
   } catch {
     return {};
   }
 }
 
+/**
+ * An address of this host where nothing listens, or null if there is none to be had. The server names a port that is
+ * closed; where the page was reached by an address of IPv6, which its policy cannot name, the loopback address has a name.
+ */
+export async function closedAddress() {
+  const isIPv6 = location.hostname.startsWith('[');
+  if (isIPv6 && location.hostname !== '[::1]') return null;
+  try {
+    const answer = await fetch(addressOf('/lesson/closed-port'), { cache: 'no-store' });
+    if (!answer.ok) return null;
+    const { port } = await answer.json();
+    return `${location.protocol === 'https:' ? 'wss' : 'ws'}://${isIPv6 ? 'localhost' : location.hostname}:${port}/`;
+  } catch {
+    return null;
+  }
+}
+
 /** Why a lesson's connection did not come about, as a key of words: a browser does not tell, so a request asks again. */
 export async function whyRefused() {
   try {
-    const answer = await fetch('/limits');
+    const answer = await fetch(addressOf('/limits'));
     if (answer.ok && (await answer.json()).lessons === false) return 'lesOff';
     return 'lesBusy';
   } catch {

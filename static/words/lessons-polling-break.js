@@ -25,6 +25,7 @@ addWords({
     lesLanePoll: 'Polling: arrives',
     lesLanes: 'The last 24 seconds. Dots are news; a line leads to where each arrived: up by push (triangles), down by polling (squares). The more a line leans, the later it was. Rings are requests that brought nothing.',
     lesNotBegun: 'Not started yet.',
+    lesNoNewsYet: 'Started; news have yet to arrive both ways.',
     lesSummary: ({ seconds, requests, empty, pollBytes, pollMean, pollWorst, pushBytes, pushMean, pushWorst }) =>
       `After ${seconds} s: polling took ${requests} requests, ${empty} of them for nothing, and about ${pollBytes}; its news were ${pollMean} old on average, ${pollWorst} at worst. The WebSocket took one request and about ${pushBytes}; its news were ${pushMean} old, ${pushWorst} at worst.`,
     lesEstimate: 'Bytes are an estimate: a page cannot see the heads of its own requests, so they are reckoned from what is known of them; answers are what the browser’s Resource Timing says. Delays are corrected by the difference of the two clocks.',
@@ -102,6 +103,7 @@ addWords({
     lesLanePoll: '轮询：到达',
     lesLanes: '最近 24 秒。圆点是新消息，连线指向它到达的时刻：向上是推送（三角形），向下是轮询（方块）。线越斜，到得越晚。空心圆圈是没有得到新消息的请求。',
     lesNotBegun: '尚未开始。',
+    lesNoNewsYet: '已开始，还在等两种方式都收到新消息。',
     lesSummary: ({ seconds, requests, empty, pollBytes, pollMean, pollWorst, pushBytes, pushMean, pushWorst }) =>
       `${seconds} 秒内：轮询发了 ${requests} 次请求，其中 ${empty} 次没有新消息，流量约 ${pollBytes}；消息到达时平均已过去 ${pollMean}，最久 ${pollWorst}。WebSocket 只用了一次请求，流量约 ${pushBytes}；消息到达时平均已过去 ${pushMean}，最久 ${pushWorst}。`,
     lesEstimate: '流量是估计值：页面看不到自己请求的头部，只能根据已知信息推算；响应的大小取自浏览器的 Resource Timing。延迟已按两边的时钟差校正。',

@@ -35,7 +35,7 @@ for (const locale of ['en-GB', 'zh-CN']) {
       await page.click('#emoji');
       assert.deepEqual(await findings(page), [], 'room');
       await page.keyboard.press('Escape');
-      for (const lesson of ['socket', 'doors', 'polling', 'break']) {
+      for (const lesson of ['socket', 'doors', 'polling', 'break', 'server']) {
         await page.goto(`${world.server.url}/?room=${locale}-${colorScheme}#lessons/${lesson}`);
         await page.locator('#lessons h2, #lessons h3').first().waitFor();
         assert.deepEqual(await findings(page), [], lesson);

@@ -1,5 +1,6 @@
 //! What the page's lessons need from the server and no page can do by itself: news to poll for or to be pushed
-//! ([`news`]), connections that break on request ([`breakage`]), and a client that does not read ([`slow`]).
+//! ([`news`]), connections that break on request ([`breakage`]), a client that does not read ([`slow`]), the log of the
+//! page's own session ([`follow`]), and a port where nothing listens ([`closed_port`]).
 //!
 //! A lesson is a WebSocket connection that is in no room: a task writes to its [`Pipe`] and reads what the page says. How
 //! many there may be at a time, and for how long, is bounded.
@@ -7,6 +8,7 @@
 use std::{
     collections::HashMap,
     future::poll_fn,
+    io,
     net::IpAddr,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
@@ -16,6 +18,7 @@ use std::{
 use actix_web::{HttpRequest, HttpResponse, rt, web};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
+use serde::Serialize;
 use tokio::sync::watch as flag;
 
 use super::{
@@ -40,6 +43,8 @@ use crate::{
 };
 
 pub mod breakage;
+pub mod closed_port;
+pub mod follow;
 pub mod news;
 pub mod slow;
 
@@ -62,12 +67,21 @@ pub struct Lessons {
     permits: Arc<Permits>,
     /// When the first news could have happened, by both clocks.
     began: (Instant, SystemTime),
-    /// Slow clients that are about to connect: the name each goes by, its room, and who watches it.
-    expected: Mutex<HashMap<String, Expected>>,
+    /// Clients that are about to connect, by kind and by the name that each goes by.
+    expected: Mutex<HashMap<(ClientKind, String), Expected>>,
     is_closing: flag::Sender<bool>,
 }
 
-/// A client that a lesson makes.
+/// A client that a lesson expects.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ClientKind {
+    /// The server's own, which does not read.
+    Slow,
+    /// The page's, whose log the page is told.
+    Followed,
+}
+
+/// How a client that a lesson expects comes in.
 #[derive(Clone, Debug)]
 pub struct Expected {
     /// The room it will be in.
@@ -136,14 +150,46 @@ impl Lessons {
         self.is_closing.send_replace(true);
     }
 
-    fn expected(&self) -> MutexGuard<'_, HashMap<String, Expected>> {
+    fn expected(&self) -> MutexGuard<'_, HashMap<(ClientKind, String), Expected>> {
         self.expected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The client of that name, which has come. Each comes once.
-    pub fn take_expected(&self, name: &str) -> Option<Expected> {
-        self.expected().remove(name)
+    /// The client of that kind and name, which has come. Each comes once.
+    pub fn take_expected(&self, kind: ClientKind, name: &str) -> Option<Expected> {
+        self.expected().remove(&(kind, name.to_owned()))
     }
+}
+
+/// A client that is expected, until it has connected or this is dropped.
+struct Appointment<'a> {
+    lessons: &'a Lessons,
+    kind: ClientKind,
+    /// Random, so that only a client that was told the name can connect by it.
+    name: String,
+}
+
+impl<'a> Appointment<'a> {
+    fn make(
+        lessons: &'a Lessons,
+        kind: ClientKind,
+        expect: impl FnOnce(&str) -> io::Result<Expected>,
+    ) -> io::Result<Self> {
+        let mut bytes = [0; 16];
+        getrandom::fill(&mut bytes).map_err(io::Error::other)?;
+        let name: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
+        lessons.expected().insert((kind, name.clone()), expect(&name)?);
+        Ok(Self { lessons, kind, name })
+    }
+}
+
+impl Drop for Appointment<'_> {
+    fn drop(&mut self) {
+        self.lessons.take_expected(self.kind, &self.name);
+    }
+}
+
+fn tell(pipe: &Pipe, told: &impl Serialize) {
+    pipe.push(OpCode::Text, &serde_json::to_vec(told).unwrap_or_default());
 }
 
 /// A lesson's place; given back when dropped.

@@ -11,11 +11,8 @@ use tokio::{
     net::{TcpSocket, TcpStream},
 };
 
-use super::{Expected, Lessons, Line, Pipe, Watch};
-use crate::{
-    domain::{LESSON_ROOM_START, RoomName},
-    protocol::websocket::frame::OpCode,
-};
+use super::{Appointment, ClientKind, Expected, Lessons, Line, Pipe, Watch, tell};
+use crate::domain::{LESSON_ROOM_START, RoomName};
 
 /// How often the page is told.
 const STEP: Duration = Duration::from_millis(200);
@@ -62,24 +59,13 @@ pub async fn show(lessons: &Lessons, server: SocketAddr, limit: usize, mut line:
     }
 }
 
-/// A client that is expected, until it has come or this is dropped: nobody else may come in its place.
-struct Appointment<'a> {
-    lessons: &'a Lessons,
-    name: String,
-}
-
-impl Drop for Appointment<'_> {
-    fn drop(&mut self) {
-        self.lessons.take_expected(&self.name);
-    }
-}
-
 async fn watch(lessons: &Lessons, server: SocketAddr, limit: usize, pipe: &Pipe) -> io::Result<()> {
-    let name = random_name()?;
-    let room = RoomName::parse(&format!("{LESSON_ROOM_START}{}", &name[..8])).map_err(io::Error::other)?;
     let watch = Watch::default();
-    lessons.expected().insert(name.clone(), Expected { room: room.clone(), watch: watch.clone() });
-    let appointment = Appointment { lessons, name };
+    let mut room = RoomName::default();
+    let appointment = Appointment::make(lessons, ClientKind::Slow, |name| {
+        room = RoomName::parse(&format!("{LESSON_ROOM_START}{}", &name[..8])).map_err(io::Error::other)?;
+        Ok(Expected { room: room.clone(), watch: watch.clone() })
+    })?;
     let mut client = connect(server, &appointment.name).await?;
     tell(pipe, &Told::Begun { room: room.as_str(), limit });
     let (mut waiting, mut taken) = (0, 0);
@@ -143,14 +129,4 @@ async fn connect(server: SocketAddr, name: &str) -> io::Result<TcpStream> {
     }
     let is_in = head.starts_with(b"HTTP/1.1 101");
     if is_in { Ok(client) } else { Err(io::Error::other(String::from_utf8_lossy(&head).trim().to_owned())) }
-}
-
-fn random_name() -> io::Result<String> {
-    let mut bytes = [0; 16];
-    getrandom::fill(&mut bytes).map_err(io::Error::other)?;
-    Ok(bytes.iter().map(|byte| format!("{byte:02x}")).collect())
-}
-
-fn tell(pipe: &Pipe, told: &Told<'_>) {
-    pipe.push(OpCode::Text, &serde_json::to_vec(told).unwrap_or_default());
 }

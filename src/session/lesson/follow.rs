@@ -1,0 +1,63 @@
+//! The log of one session, for the page whose session it is: a plain one in a room of its own.
+//!
+//! The server tells the page a random name, which only this page knows; the client that connects by that name becomes the
+//! session. So a page reads the log of the session that it opens itself, and of no other.
+
+use std::{future::poll_fn, io, sync::Arc};
+
+use serde::Serialize;
+
+use super::{Appointment, ClientKind, Expected, Lessons, Line, MOST_WAITING, tell};
+use crate::{
+    domain::{LESSON_ROOM_START, RoomName},
+    session::watch::{LogLine, LogReader, Watch},
+};
+
+/// What the page is told.
+#[derive(Debug, Serialize)]
+#[serde(tag = "event", content = "data", rename_all = "snake_case")]
+enum Told<'a> {
+    /// The session may connect by this name.
+    Expected { session: &'a str },
+    /// It has written this line.
+    Line(LogLine),
+    /// The number of lines that are left out here, because the page was slow.
+    LeftOut { lines: u64 },
+}
+
+/// Tells the page by which name its session may come, and then each line of the session's log, until the session or the
+/// page has ended.
+pub async fn follow(lessons: &Lessons, mut line: Line) {
+    let Ok((appointment, log)) = expect(lessons) else { return };
+    let pipe = Arc::clone(&line.pipe);
+    tell(&pipe, &Told::Expected { session: &appointment.name });
+    let most_waiting = line.max_waiting.min(MOST_WAITING) / 2;
+    let lesson = async {
+        let mut log = log;
+        while let Some(line) = log.next().await {
+            // Meanwhile further lines wait in the bounded queue of the watch.
+            poll_fn(|cx| pipe.poll_drained(most_waiting, cx)).await;
+            tell(&pipe, &Told::Line(line));
+            let lines = log.take_left_out();
+            if lines > 0 {
+                tell(&pipe, &Told::LeftOut { lines });
+            }
+        }
+    };
+    // What the page says means nothing here but that it is still there.
+    let leave = async { while line.next().await.is_some() {} };
+    tokio::select! {
+        () = lesson => {}
+        () = leave => {}
+    }
+}
+
+fn expect(lessons: &Lessons) -> io::Result<(Appointment<'_>, LogReader)> {
+    let (watch, log) = Watch::with_log();
+    let appointment = Appointment::make(lessons, ClientKind::Followed, |name| {
+        let room =
+            RoomName::parse(&format!("{LESSON_ROOM_START}{}", &name[..8])).map_err(io::Error::other)?;
+        Ok(Expected { room, watch })
+    })?;
+    Ok((appointment, log))
+}

@@ -1,0 +1,104 @@
+// What the lessons say: in the reader's language, in the reader's terms, and only while it is true.
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { startServer, useWorld } from './harness.js';
+
+const world = useWorld();
+
+async function openLesson(name, options) {
+  const page = await world.open({ path: `/#lessons/${name}`, ...options });
+  await page.locator('.lesson h3').waitFor();
+  return page;
+}
+
+const button = (page, name) => page.getByRole('button', { name, exact: true });
+
+test('a room and the states of a socket are said in Chinese, too, and again in English', async () => {
+  const page = await openLesson('socket', { locale: 'zh-CN' });
+  await button(page, '运行').click();
+  const log = page.locator('.lesson-log').first();
+  await log.getByText('readyState 1（已打开）').waitFor();
+  await page.click('#language');
+  await log.getByText('readyState 1 OPEN').waitFor();
+  await page.goto(`${world.server.url}/#lessons/doors`);
+  await page.getByText(/^Room: lesson-/).waitFor();
+  await page.click('#language');
+  await page.getByText(/^房间：lesson-/).waitFor();
+});
+
+test('a normal end is not in the colour of errors, a broken one is', async () => {
+  const page = await openLesson('break');
+  const bad = await page.evaluate(() => {
+    const probe = document.body.appendChild(document.createElement('i'));
+    probe.style.color = 'var(--bad)';
+    return getComputedStyle(probe).color;
+  });
+  for (const [title, isBad] of [['Say goodbye', false], ['The cable is pulled', true], ['A message too big', true]]) {
+    await button(page, `Do it: ${title}`).click();
+    const card = page.locator('.card').filter({ has: page.getByRole('heading', { name: title, exact: true }) });
+    const name = card.locator('[data-kind=close] code');
+    await name.waitFor();
+    assert.equal(await name.evaluate((element) => getComputedStyle(element).color) === bad, isBad, title);
+  }
+});
+
+test('that the server is busy is said no longer than until the next try', async (t) => {
+  const busy = await startServer({ flags: ['--max-lessons', '1'] });
+  t.after(() => busy.stop());
+  const first = await openLesson('polling', { url: busy.url });
+  await button(first, 'Start').click();
+  await first.waitForFunction(() => document.querySelector('.wire-connections li[data-state=OPEN]')?.textContent.includes('/lesson/news'));
+  const second = await openLesson('break', { url: busy.url });
+  const said = second.getByText('as many lessons as it allows');
+  await button(second, 'Do it: The server says goodbye').click();
+  await said.waitFor();
+  await button(first, 'Stop').click();
+  await first.waitForFunction(() => !document.querySelector('.wire-connections li[data-state=OPEN]'));
+  // The server takes a moment to give the place back.
+  await assert.doesNotReject(async () => {
+    do {
+      await second.locator('button[aria-label="Do it: The server says goodbye"]:enabled').click();
+      await second.locator('button[aria-label="Do it: The server says goodbye"]:enabled').waitFor();
+    } while (await said.isVisible());
+  });
+  await second.locator('.lesson-log').getByText(/^1012 server restarts/).waitFor();
+});
+
+test('the doors show no token and no session id of Engine.IO', async () => {
+  for (const transport of ['websocket', 'polling']) {
+    const page = await openLesson('doors');
+    await page.getByLabel('Transport').selectOption(transport);
+    await button(page, 'Open all three').click();
+    await page.locator('.door[data-state=in]').nth(2).waitFor();
+    const shown = await page.locator('.doors').textContent();
+    const values = [...shown.matchAll(/"(?:token|sid)":"([^"]*)"/g)].map(([, value]) => value);
+    assert.ok(values.length >= 5, shown);
+    assert.deepEqual([...new Set(values)], ['***']);
+  }
+});
+
+test('the Chinese text has the terms of its readers', async () => {
+  const page = await openLesson('socket', { locale: 'zh-CN' });
+  const files = ['chat', 'emoji', 'lessons', 'lessons-polling-break', 'lessons-server', 'shell', 'wire', 'wire-details'];
+  const words = await page.evaluate(async (names) => {
+    const texts = await Promise.all(names.map(async (name) => (await fetch(`words/${name}.js`)).text()));
+    return texts.map((text) => text.slice(text.indexOf('  zh: {'))).join('\n');
+  }, files);
+  const protocol = await page.evaluate(async () => (await fetch('protocol.js')).text());
+  for (const wrong of [/套接字/, /道别/, /原始的门|原始 WebSocket/, /被告知/, /没有发出/, /放弃/, /关闭代码/, /'说'/, /扇门/]) {
+    assert.doesNotMatch(words + protocol, wrong);
+  }
+  // 代码 is what one writes, 关闭码 is what a connection ends with.
+  for (const [line] of (words + protocol).matchAll(/^.*代码.*$/gm)) assert.match(line, /执行你输入的代码/);
+});
+
+test('sizes are in the units of the limits', async () => {
+  const page = await openLesson('break');
+  await button(page, 'Do it: A message too big').click();
+  await page.locator('.lesson-log').getByText('64 KiB, binary').waitFor();
+  const sizes = await page.evaluate(async () => {
+    const { bytes } = await import('/wire/format.js');
+    return [0, 1023, 1024, 10_200, 65_536, 1_048_063, 1_048_575, 1_048_576, 20_000_000].map(bytes);
+  });
+  assert.deepEqual(sizes, ['0 B', '1023 B', '1.0 KiB', '10 KiB', '64 KiB', '1023 KiB', '1.0 MiB', '1.0 MiB', '19 MiB']);
+});
