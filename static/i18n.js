@@ -1,22 +1,15 @@
 // The page's words in two languages: modules add theirs, elements are told what to say and say it again in another
 // language.
 
-const KEY = 'echoroom.language';
+import { browserStore } from './store.js';
+
 const WORDS = { en: {}, zh: {} };
 const listeners = new Set();
 
 /** How to say again what an element says; let go with the element. */
 const tellers = new WeakMap();
 
-function remembered() {
-  try {
-    return localStorage.getItem(KEY);
-  } catch {
-    return null; // Storage may be forbidden; the page works without it.
-  }
-}
-
-let current = remembered() ?? (navigator.languages.find((tag) => /^(zh|en)/.test(tag)) ?? 'en').slice(0, 2);
+let current = browserStore.getText('language') ?? (navigator.languages.find((tag) => /^(zh|en)/.test(tag)) ?? 'en').slice(0, 2);
 if (!Object.hasOwn(WORDS, current)) current = 'en';
 
 /** The language in use: `en` or `zh`. */
@@ -81,11 +74,7 @@ export function onLanguage(listener) {
 /** Changes to the other language, remembers it, and fills the page in again. */
 export function switchLanguage() {
   current = current === 'en' ? 'zh' : 'en';
-  try {
-    localStorage.setItem(KEY, current);
-  } catch {
-    // As above.
-  }
+  browserStore.setText('language', current);
   document.documentElement.lang = locale();
   for (const listener of listeners) listener();
   translate();

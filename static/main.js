@@ -3,29 +3,13 @@ import './words/shell.js';
 import { mountChat } from './chat/index.js';
 import { find } from './dom.js';
 import { locale, switchLanguage, tell, translate, words } from './i18n.js';
+import { browserStore } from './store.js';
 import { mountWire } from './wire/panel.js';
 import { Recorder } from './wire/recorder.js';
 
-const THEME_KEY = 'echoroom.theme';
 const THEMES = ['auto', 'light', 'dark'];
 const recorder = new Recorder();
 let lessons = null;
-
-function stored(key) {
-  try {
-    return localStorage.getItem(key);
-  } catch {
-    return null; // Storage may be forbidden; the page works without it.
-  }
-}
-
-function store(key, value) {
-  try {
-    localStorage.setItem(key, value);
-  } catch {
-    // As above.
-  }
-}
 
 /** The view that the address names: `#lessons`, else the chat. Lessons are loaded when they are first asked for. */
 async function showView() {
@@ -45,7 +29,7 @@ async function showView() {
 }
 
 function showTheme() {
-  const theme = THEMES.includes(stored(THEME_KEY)) ? stored(THEME_KEY) : 'auto';
+  const theme = THEMES.find((known) => known === browserStore.getText('theme')) ?? 'auto';
   if (theme === 'auto') delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
   const name = `theme${theme[0].toUpperCase()}${theme.slice(1)}`;
@@ -64,19 +48,19 @@ function listen() {
   find('language').addEventListener('click', switchLanguage);
   find('theme').addEventListener('click', () => {
     const next = (THEMES.indexOf(document.documentElement.dataset.theme ?? 'auto') + 1) % THEMES.length;
-    store(THEME_KEY, THEMES[next]);
+    browserStore.setText('theme', THEMES[next]);
     showTheme();
   });
   find('wire-toggle').addEventListener('click', () => {
     showWire(find('wire').hidden);
-    store('echoroom.wire', find('wire').hidden ? 'closed' : 'open');
+    browserStore.setText('wire', find('wire').hidden ? 'closed' : 'open');
   });
   addEventListener('hashchange', showView);
 }
 
 document.documentElement.lang = locale();
 showTheme();
-showWire((stored('echoroom.wire') ?? (matchMedia('(min-width: 72rem)').matches ? 'open' : 'closed')) === 'open');
+showWire((browserStore.getText('wire') ?? (matchMedia('(min-width: 72rem)').matches ? 'open' : 'closed')) === 'open');
 listen();
 const chat = mountChat(find('chat'), { recorder });
 mountWire(find('wire'), { recorder, ping: () => chat.ping() });

@@ -11,11 +11,18 @@ export const LIMITS = {
   max_image_size: 512 * 1024,
   max_image_side: 4096,
   room_list: true,
+  /** Whether the server takes pictures for one user alone. One that does not know of them would tell the room. */
+  private_images: false,
 };
 
 /** The room this page is in: the one its address names, or the server's default. */
 export function roomOf(location) {
-  return new URLSearchParams(location.search).get('room')?.trim() || 'lobby';
+  return new URLSearchParams(location.search).get('room')?.normalize('NFKC').trim() || 'lobby';
+}
+
+/** By what the server tells users of a room apart, or nearly so: for what is kept of a user in this browser. */
+export function nameKey(username) {
+  return username.normalize('NFKC').trim().replace(/\s+/g, ' ').toLowerCase();
 }
 
 /** Whether the server would take this name: a refused handshake could not tell the page why. */
@@ -25,14 +32,18 @@ export function isRoomName(name) {
     && !/[\p{Cc}\u2028\u2029\p{Bidi_Control}]/u.test(normalized);
 }
 
-/** The address of a WebSocket door of this page's own server. */
-export function doorUrl(location, path) {
-  return `${location.protocol === 'https:' ? 'wss:' : 'ws:'}//${location.host}${path}`;
+/**
+ * The address of a WebSocket door of this page's own server. Behind a proxy the page may stand under a prefix, and the doors
+ * then stand beside it.
+ */
+export function doorUrl({ protocol, host, pathname }, path) {
+  const folder = pathname.slice(0, pathname.lastIndexOf('/'));
+  return `${protocol === 'https:' ? 'wss:' : 'ws:'}//${host}${folder}${path}`;
 }
 
-/** The page's address when it is in that room. */
+/** The page's address when it is in that room, relative to the page. */
 export function roomPath(room) {
-  return room === 'lobby' ? '/' : `/?room=${encodeURIComponent(room)}`;
+  return room === 'lobby' ? './' : `./?room=${encodeURIComponent(room)}`;
 }
 
 /** Close codes in words, and whether to come back: RFC 6455 section 7.4, and the rows this server sends. */

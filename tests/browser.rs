@@ -1,4 +1,5 @@
-//! Runs the browser tests, which are JavaScript: `tests/browser/`.
+//! Runs the tests of the page, which are JavaScript: its modules in Node (`tests/unit/`), and all of it in a browser
+//! (`tests/browser/`).
 //!
 //! They need Node, npm and Chromium. Without `TEST_BROWSER` set this program only says that it has left them out;
 //! `tests/run.sh` installs what they need and sets it.
@@ -16,13 +17,16 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/browser");
-    let passed =
-        run(Command::new("npm").args(["install", "--no-audit", "--no-fund", "--silent"]).current_dir(folder))
-            && run(Command::new("node")
-                .args(["--test", "--test-concurrency=1"])
-                .args(test_files(folder))
-                .env("ECHOROOM_BINARY", env!("CARGO_BIN_EXE_echoroom"))
-                .current_dir(folder));
+    let unit = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/unit");
+    let passed = run(Command::new("node").arg("--test").args(test_files(unit)).current_dir(unit))
+        && run(Command::new("npm")
+            .args(["install", "--no-audit", "--no-fund", "--silent"])
+            .current_dir(folder))
+        && run(Command::new("node")
+            .args(["--test", "--test-concurrency=1"])
+            .args(test_files(folder))
+            .env("ECHOROOM_BINARY", env!("CARGO_BIN_EXE_echoroom"))
+            .current_dir(folder));
     if passed { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 

@@ -34,6 +34,8 @@ struct Limits<'a> {
     socketio_path: &'a str,
     /// Whether `sendImage` takes `to`. An earlier server would show the picture to the room.
     private_images: bool,
+    ping_interval_ms: u128,
+    ping_timeout_ms: u128,
     retry: Retries,
 }
 
@@ -83,6 +85,8 @@ pub async fn limits(worker: web::Data<Worker>) -> HttpResponse {
         socketio_path: &settings.socketio_path,
         private_images: true,
         retry: Retries::all(),
+        ping_interval_ms: settings.ping_interval.get().as_millis(),
+        ping_timeout_ms: settings.ping_timeout.get().as_millis(),
     };
     HttpResponse::Ok().insert_header(("Cache-Control", "no-cache")).json(limits)
 }

@@ -1,8 +1,11 @@
 // A client of the chat: JSON events over one WebSocket, requests with acks, and the way back after a drop.
 import { closeCode, doorUrl } from '../protocol.js';
-import { Connection } from './connection.js';
+import { Connection, REAL_TIME } from './connection.js';
 
 const ANSWER_MS = 15_000;
+const QUIET_MS = 25_000;
+const LONGEST_QUIET_MS = 10 * 60_000;
+const TOO_BIG = 1009;
 
 /** Why a request was not done: a code of the server's, or `disconnected` or `timeout`. */
 export class RequestError extends Error {
@@ -15,26 +18,49 @@ export class RequestError extends Error {
 
 /**
  * Tells `on.state(state, details)` as a [Connection] does, and `on.event(name, data)` what the server says. Knows where it
- * left off, so that who comes back gets what was missed.
+ * left off, so that who comes back gets what was missed. A request that is not answered in time ends its connection: the
+ * next one may have a path that works.
+ *
+ * `limits` are the server's: `max_payload` bytes a message, and how often it asks whether a client is there
+ * (`ping_interval_ms`, `ping_timeout_ms`). A page hears nothing of those pings, so it asks as often.
  */
 export class ChatClient {
   #connection;
   #on;
+  #time;
+  #maxBytes;
+  #patienceMs;
   #pending = new Map();
   #lastAck = 0;
+  /** Until the server has answered the login. */
+  #admission = null;
   /** Who we want to be: `{ username, avatar, token }`. */
   #profile = null;
   #room = null;
   #epoch = null;
   #offset = null;
+  #moves = 0;
   isLoggedIn = false;
 
-  constructor({ recorder, location, on }) {
+  constructor({ recorder, location, on, limits = {}, time = REAL_TIME, random }) {
     this.#on = on;
+    this.#time = time;
+    this.#maxBytes = limits.max_payload ?? Infinity;
+    this.#patienceMs = Math.min(limits.ping_timeout_ms ?? ANSWER_MS, ANSWER_MS);
+    const quietMs = Math.min(limits.ping_interval_ms ?? QUIET_MS, LONGEST_QUIET_MS);
     this.#connection = new Connection({
       open: () => recorder.open(doorUrl(location, '/chat'), 'chat.v1', 'chat'),
-      mayReturn: (code) => closeCode(code).reconnect,
-      on: { state: (state, details) => this.#changeState(state, details), text: (text) => this.#take(text) },
+      mayReturn: (code) => closeCode(code).reconnect || this.#isRefusedForSize(code),
+      on: {
+        state: (state, details) => this.#changeState(state, details),
+        text: (text) => this.#take(text),
+        quiet: () => this.check(),
+      },
+      quietMs,
+      // A path on which nobody may be silent for longer need not be waited for longer.
+      openMs: Math.min(quietMs + this.#patienceMs, ANSWER_MS),
+      time,
+      random,
     });
   }
 
@@ -42,8 +68,9 @@ export class ChatClient {
     return this.#room;
   }
 
-  get isWanted() {
-    return this.#connection.isWanted;
+  /** Whether it is on its way to another room: until that is known, what is said may be heard in either. */
+  get isMoving() {
+    return this.#moves > 0;
   }
 
   /** Logs in, now or as soon as there is a connection, and again after each drop. */
@@ -66,83 +93,98 @@ export class ChatClient {
     if (this.#profile) this.#connection.connect();
   }
 
-  /** Tries again at once if it was waiting to. */
-  wake() {
+  /**
+   * Finds out whether there still is a connection, as after a sleep of the machine, or a change of its network; gives a
+   * promise of whether there is.
+   */
+  async check(timeoutMs = this.#patienceMs) {
     this.#connection.hurry();
-  }
-
-  /** Finds out whether the connection of a page that was asleep is still one. */
-  async check() {
-    this.wake();
-    if (!this.isLoggedIn) return;
     try {
-      await this.request('ping', {}, 5_000);
+      await this.request('ping', {}, timeoutMs);
+      return true;
     } catch ({ code }) {
-      if (code === 'timeout') this.#connection.replace();
+      // Any answer will do, a refusal too.
+      return code !== 'timeout' && code !== 'disconnected';
     }
   }
 
   /** Leaves for good. */
-  async leave() {
+  leave() {
     this.#profile = null;
-    try {
-      if (this.isLoggedIn) await this.request('logout', {}, 2_000);
-    } catch {
-      // The connection's end says the same.
-    }
-    this.isLoggedIn = false;
+    // It goes out before the close frame; what became of it nobody here needs to know.
+    if (this.isLoggedIn) this.tell('logout', {});
     this.#forgetPlace();
+    this.#room = null;
     this.#connection.disconnect();
   }
 
   /** Goes to another room; the promise fails with a [RequestError], and then nothing has changed. */
   async join(room) {
-    const joined = await this.request('joinRoom', { room });
-    this.#forgetPlace();
-    this.#room = joined.room;
-    this.#epoch = joined.epoch;
-    if (joined.offset === 0) this.#offset = 0;
-    return joined;
+    this.#moves += 1;
+    try {
+      const joined = await this.request('joinRoom', { room });
+      this.#forgetPlace();
+      this.#room = joined.room;
+      this.#epoch = joined.epoch;
+      if (joined.offset === 0) this.#offset = 0;
+      return joined;
+    } finally {
+      this.#moves -= 1;
+    }
   }
 
   /** Sends an event and gives its answer. */
   request(event, data, timeoutMs = ANSWER_MS) {
     return new Promise((resolve, reject) => {
       const ack = (this.#lastAck += 1);
-      if (!this.#send({ event, data, ack })) {
-        reject(new RequestError({ code: 'disconnected' }));
+      const text = JSON.stringify({ event, data, ack });
+      const size = byteLength(text);
+      const refusal = size > this.#maxBytes ? 'too_large' : !this.#connection.send(text) && 'disconnected';
+      if (refusal) {
+        reject(new RequestError({ code: refusal }));
         return;
       }
-      const timer = setTimeout(() => this.#settle(ack, { error: { code: 'timeout' } }), timeoutMs);
-      this.#pending.set(ack, { resolve, reject, timer });
+      const timer = this.#time.after(timeoutMs, () => {
+        this.#settle(ack, { error: { code: 'timeout' } });
+        this.#connection.replace();
+      });
+      this.#pending.set(ack, { resolve, reject, timer, size });
     });
   }
 
   /** Sends an event that nobody answers; says whether it could. */
   tell(event, data) {
-    return this.#send({ event, data });
+    return this.#connection.send(JSON.stringify({ event, data }));
   }
 
   /** Milliseconds to the server and back. */
   async ping() {
-    const start = performance.now();
+    const start = this.#time.now();
     await this.request('ping', {});
-    return performance.now() - start;
-  }
-
-  #send(message) {
-    return this.#connection.send(JSON.stringify(message));
+    return this.#time.now() - start;
   }
 
   #login() {
     const place = this.#offset === null ? {} : { epoch: this.#epoch, offset: this.#offset };
-    this.#send({ event: 'login', data: { ...this.#profile, room: this.#room, ...place } });
+    this.tell('login', { ...this.#profile, room: this.#room, ...place });
+    this.#time.cancel(this.#admission);
+    this.#admission = this.#time.after(ANSWER_MS, () => this.#connection.replace());
+  }
+
+  /** The server has closed because of what was sent, and among that is something whose failure can be told. */
+  #isRefusedForSize(code) {
+    return code === TOO_BIG && this.#pending.size > 0;
   }
 
   #changeState(state, details) {
     if (state !== 'connected') {
       this.isLoggedIn = false;
-      for (const ack of [...this.#pending.keys()]) this.#settle(ack, { error: { code: 'disconnected' } });
+      this.#time.cancel(this.#admission);
+      const under = [...this.#pending].sort(([, one], [, other]) => other.size - one.size);
+      under.forEach(([ack], index) => {
+        const isCause = index === 0 && details?.code === TOO_BIG;
+        this.#settle(ack, { error: { code: isCause ? 'too_large' : 'disconnected' } });
+      });
     }
     this.#on.state(state, details);
     if (state === 'connected' && this.#profile) this.#login();
@@ -153,6 +195,7 @@ export class ChatClient {
     if (message.ack !== undefined) return this.#settle(message.ack, message);
     const { event, data } = message;
     if (event === 'loginSuccess') this.#welcomed(data);
+    if (event === 'loginError') this.#time.cancel(this.#admission);
     this.#on.event(event, data);
     // Only when it has been dealt with is it not to come again.
     if (data?.offset !== undefined && (event === 'receiveMessage' || event === 'receiveImage')) this.#offset = data.offset;
@@ -160,6 +203,7 @@ export class ChatClient {
   }
 
   #welcomed(data) {
+    this.#time.cancel(this.#admission);
     this.isLoggedIn = true;
     this.#profile = { username: data.username, avatar: data.avatar, token: data.token };
     this.#room = data.room;
@@ -173,8 +217,11 @@ export class ChatClient {
     const pending = this.#pending.get(ack);
     if (!pending) return;
     this.#pending.delete(ack);
-    clearTimeout(pending.timer);
+    this.#time.cancel(pending.timer);
     if (error) pending.reject(new RequestError(error));
     else pending.resolve(data);
   }
 }
+
+const encoder = new TextEncoder();
+const byteLength = (text) => encoder.encode(text).length;

@@ -1,77 +1,172 @@
-// Where one writes: text, emoji, pictures, to the room or to somebody alone.
-import { find } from '../dom.js';
+// Where one writes: text, emoji, pictures, to the room or to one user alone. What is written is kept as a draft of its
+// place, and what is sent goes to the place it was written in.
+import { make, told } from '../dom.js';
 import { tell, words } from '../i18n.js';
+import { isSamePlace } from './drafts.js';
 import { mountEmojiPicker } from './emoji.js';
-import { ImageRefused, imageFiles, prepareImage } from './images.js';
+import { ImageRefused, prepareImage } from './images.js';
 
 const TYPING_MS = 3_000;
 const STOPPED_MS = 4_000;
+const MOST_PICTURES = 10;
 
-/** Tells `on.text(text)` and `on.privately(to, text)`, which say whether it was taken, `on.image(img)`, `on.typing(isTyping)`. */
+/**
+ * Tells `on.send(place, contents)`, which says whether it was taken: `place` is `{ by, room, to }` as in [Drafts], `contents`
+ * are `{ img }` and `{ msg }` in order. And `on.typing(isTyping)`, `on.address(to)` when the addressee has changed.
+ */
 export class Composer {
-  #form = find('composer');
-  #text = find('text');
-  #hint = find('hint');
+  #at;
+  #drafts;
   #on;
   #limits;
-  #to = null;
+  /** Where what is written belongs; `null` while nobody is in. */
+  #place = null;
+  /** Pictures that are being prepared: `{ place }`. */
+  #jobs = new Set();
+  /** The draft that is to be sent as soon as its pictures are prepared. */
+  #sendsWhenReady = null;
   #toldTyping = 0;
   #stopped = 0;
 
-  constructor(on, limits) {
+  /** `elements` are form, text, hint, previews, privateBar, privateTo, privateStop, image, file, emoji, dropArea. */
+  constructor({ elements, drafts, on, limits }) {
+    this.#at = elements;
+    this.#drafts = drafts;
     this.#on = on;
     this.#limits = limits;
     this.#listen();
-    mountEmojiPicker(find('emoji'), (emoji) => this.#insert(emoji));
-    this.address(null);
+    mountEmojiPicker(elements.emoji, (emoji) => this.#insert(emoji));
+    this.#show();
   }
 
   focus() {
-    this.#text.focus();
+    this.#at.text.focus();
   }
 
-  /** Whom the next message is for alone; nobody: it is for the room. */
-  address(name) {
-    this.#to = name;
-    find('private-bar').hidden = !name;
-    this.#form.classList.toggle('is-private', Boolean(name));
-    if (name) tell(find('private-to'), () => words('privateTo', name));
-    tell(this.#text, () => (name ? words('privatePlaceholder', name) : words('placeholder')), 'placeholder');
-    if (name) this.focus();
+  /** A user is in a room, and finds there what was left; if nothing has changed, what is being written is not touched. */
+  enter({ by, room }) {
+    if (this.#place?.by === by && this.#place.room === room) return;
+    this.#goTo({ by, room, to: this.#drafts.addressee({ by, room }) });
+    this.hint();
   }
 
-  /** What stands in the way; nothing clears it. */
+  /** Nobody is in. */
+  leave() {
+    this.#goTo(null);
+    this.hint();
+  }
+
+  /** Whom the next message is for alone, `{ username, uid }`; `null`: it is for the room. */
+  address(to) {
+    if (!this.#place) return;
+    const before = this.#place;
+    this.#drafts.address(before, to);
+    this.#goTo({ ...before, to });
+    const isKept = before.to && !isSamePlace(before, this.#place) && this.#drafts.at(before).text.trim() !== '';
+    this.hint(isKept ? () => words('draftKept', before.to.username) : undefined);
+    if (to) this.focus();
+  }
+
+  /** Gives back what was not sent after all, to the draft it came from. */
+  restore(place, content) {
+    if (isSamePlace(place, this.#place)) this.#note();
+    this.#drafts.restore(place, content);
+    if (isSamePlace(place, this.#place)) this.#show();
+  }
+
+  /** What stands in the way; it goes when one writes on. */
   hint(teller = () => '') {
-    tell(this.#hint, teller);
+    tell(this.#at.hint, teller);
+  }
+
+  #goTo(place) {
+    this.#stopTyping();
+    this.#note();
+    this.#sendsWhenReady = null;
+    this.#place = place;
+    this.#show();
+  }
+
+  /** Keeps what stands in the box. */
+  #note() {
+    if (this.#place) this.#drafts.change(this.#place, { text: this.#at.text.value });
+  }
+
+  #show() {
+    const { form, text, privateBar, privateTo } = this.#at;
+    const name = this.#place?.to?.username;
+    privateBar.hidden = !name;
+    form.classList.toggle('is-private', Boolean(name));
+    if (name) tell(privateTo, () => words('privateTo', name));
+    const draft = this.#place && this.#drafts.at(this.#place);
+    const value = draft?.text ?? '';
+    if (text.value !== value) text.value = value;
+    this.#grow();
+    this.#showPictures(draft?.pictures ?? []);
+    const hasPictures = !this.#at.previews.hidden;
+    tell(text, () => {
+      if (name) return words('privatePlaceholder', name);
+      return words(hasPictures ? 'captionPlaceholder' : 'placeholder');
+    }, 'placeholder');
+  }
+
+  #showPictures(pictures) {
+    const shown = pictures.map((img, index) => {
+      const remove = make('button', { type: 'button', className: 'quiet small', on: { click: () => this.#removePicture(index) } }, '×');
+      for (const attribute of ['aria-label', 'title']) tell(remove, () => words('removePicture'), attribute);
+      return make('li', {}, make('img', { src: img, alt: '' }), remove);
+    });
+    const preparing = [...this.#jobs].filter(({ place }) => isSamePlace(place, this.#place));
+    shown.push(...preparing.map(() => told('li', { className: 'faint' }, () => words('imagePreparing'))));
+    this.#at.previews.replaceChildren(...shown);
+    this.#at.previews.hidden = shown.length === 0;
+  }
+
+  #removePicture(index) {
+    const { pictures } = this.#drafts.at(this.#place);
+    this.#note();
+    this.#drafts.change(this.#place, { pictures: pictures.filter((_, at) => at !== index) });
+    this.#show();
+    this.focus();
   }
 
   #listen() {
-    this.#form.addEventListener('submit', (event) => {
+    const { form, text, file, image, privateStop, dropArea } = this.#at;
+    form.addEventListener('submit', (event) => {
       event.preventDefault();
       this.#submit();
     });
-    this.#text.addEventListener('keydown', (event) => {
-      if (event.key === 'Escape' && this.#to) return this.address(null);
-      // Enter that ends a composition belongs to the input method; 229 is how some browsers mark it.
-      if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return undefined;
-      event.preventDefault();
-      return this.#submit();
-    });
-    this.#text.addEventListener('input', () => {
+    text.addEventListener('keydown', (event) => this.#pressed(event));
+    text.addEventListener('input', () => {
+      this.hint();
+      this.#note();
       this.#grow();
       this.#noteTyping();
     });
-    this.#text.addEventListener('paste', (event) => this.#take(event, event.clipboardData));
-    find('private-stop').addEventListener('click', () => {
+    text.addEventListener('paste', (event) => this.#paste(event));
+    privateStop.addEventListener('click', () => {
       this.address(null);
       this.focus();
     });
-    find('image').addEventListener('click', () => find('file').click());
-    find('file').addEventListener('change', () => {
-      this.#sendImages([...find('file').files]);
-      find('file').value = '';
+    image.addEventListener('click', () => file.click());
+    file.addEventListener('change', () => {
+      this.#addPictures([...file.files]);
+      file.value = '';
     });
-    this.#listenToDrops(find('room'));
+    this.#listenToDrops(dropArea);
+  }
+
+  #pressed(event) {
+    if (event.key === 'Escape') {
+      const { pictures } = this.#place ? this.#drafts.at(this.#place) : { pictures: [] };
+      if (pictures.length > 0) this.#removePicture(pictures.length - 1);
+      else if (this.#place?.to) this.address(null);
+      return;
+    }
+    // Enter that ends a composition belongs to the input method; 229 is how some browsers mark it.
+    if (event.key !== 'Enter' || event.shiftKey || event.isComposing || event.keyCode === 229) return;
+    event.preventDefault();
+    this.#submit();
   }
 
   #listenToDrops(area) {
@@ -89,61 +184,102 @@ export class Composer {
       if (!hasFiles(event)) return;
       // Else the browser would leave the page for the file.
       event.preventDefault();
-      this.#sendImages([...event.dataTransfer.files]);
+      this.#addPictures([...event.dataTransfer.files]);
     });
   }
 
-  #take(event, data) {
-    const images = imageFiles(data);
-    if (images.length === 0) return;
+  /** Office programs put a picture of words and cells beside their text: the text is what was copied. */
+  #paste(event) {
+    const files = [...(event.clipboardData?.files ?? [])];
+    const text = event.clipboardData?.getData('text/plain').trim() ?? '';
+    // The text of a copied file is its name.
+    if (files.length === 0 || (text !== '' && !files.some(({ name }) => name === text))) return;
     event.preventDefault();
-    this.#sendImages(images);
+    this.#addPictures(files);
   }
 
-  async #sendImages(files) {
+  /** Prepares pictures, to be looked at before they are sent; they belong where they were given, wherever we are then. */
+  async #addPictures(files) {
+    const place = this.#place;
+    if (!place) return;
+    if (place.to && !this.#limits.private_images) return this.hint(() => words('noPrivatePictures'));
     this.hint();
     for (const file of files) {
-      try {
-        this.#on.image(await prepareImage(file, this.#limits));
-      } catch (error) {
-        if (!(error instanceof ImageRefused)) throw error;
-        this.hint(() => words(error.key));
-      }
+      if (this.#drafts.at(place).pictures.length >= MOST_PICTURES) return this.hint(() => words('manyPictures', MOST_PICTURES));
+      await this.#addPicture(file, place);
     }
+    const isToBeSent = isSamePlace(this.#sendsWhenReady, place) && isSamePlace(place, this.#place);
+    if (isToBeSent && ![...this.#jobs].some((job) => isSamePlace(job.place, place))) this.#submit();
+    return undefined;
+  }
+
+  async #addPicture(file, place) {
+    const job = { place };
+    this.#jobs.add(job);
+    this.#showIfAt(place);
+    try {
+      const img = await prepareImage(file, this.#limits);
+      this.#drafts.change(place, { pictures: [...this.#drafts.at(place).pictures, img] });
+    } catch (error) {
+      this.#sendsWhenReady = null;
+      if (!(error instanceof ImageRefused)) throw error;
+      this.hint(() => words(error.key));
+    } finally {
+      this.#jobs.delete(job);
+      this.#showIfAt(place);
+    }
+  }
+
+  #showIfAt(place) {
+    if (!isSamePlace(place, this.#place)) return;
+    this.#note();
+    this.#show();
   }
 
   #submit() {
-    const text = this.#text.value;
-    if (text.trim() === '') return;
-    const most = this.#limits.max_message_size;
-    const bytes = new TextEncoder().encode(text).length;
-    if (bytes > most) {
-      this.hint(() => words('tooLong', Math.ceil(bytes / 1024), Math.floor(most / 1024)));
+    if (!this.#place) return;
+    this.#note();
+    const place = this.#place;
+    const { text, pictures } = this.#drafts.at(place);
+    if ([...this.#jobs].some((job) => isSamePlace(job.place, place))) {
+      this.#sendsWhenReady = place;
       return;
     }
+    this.#sendsWhenReady = null;
+    const contents = [...pictures.map((img) => ({ img })), ...(text.trim() === '' ? [] : [{ msg: text }])];
+    if (contents.length === 0 || this.#isTooLong(text)) return;
     this.hint();
-    const wasTaken = this.#to ? this.#on.privately(this.#to, text) : this.#on.text(text);
-    if (!wasTaken) return;
-    this.#text.value = '';
-    this.#grow();
+    if (!this.#on.send(place, contents)) return;
+    this.#drafts.change(place, { text: '', pictures: [] });
+    this.#show();
     this.#stopTyping();
     this.focus();
   }
 
+  #isTooLong(text) {
+    const most = this.#limits.max_message_size;
+    const bytes = new TextEncoder().encode(text).length;
+    if (bytes <= most) return false;
+    this.hint(() => words('tooLong', Math.ceil(bytes / 1024), Math.floor(most / 1024)));
+    return true;
+  }
+
   #insert(emoji) {
-    this.#text.setRangeText(emoji, this.#text.selectionStart, this.#text.selectionEnd, 'end');
-    this.#text.dispatchEvent(new Event('input'));
+    const { text } = this.#at;
+    text.setRangeText(emoji, text.selectionStart, text.selectionEnd, 'end');
+    text.dispatchEvent(new Event('input'));
     this.focus();
   }
 
   /** As many rows as the text has, up to a third of the window. */
   #grow() {
-    this.#text.style.height = 'auto';
-    this.#text.style.height = `${Math.min(this.#text.scrollHeight + 2, innerHeight / 3)}px`;
+    const { text } = this.#at;
+    text.style.height = 'auto';
+    text.style.height = `${Math.min(text.scrollHeight + 2, innerHeight / 3)}px`;
   }
 
   #noteTyping() {
-    if (this.#to || this.#text.value === '') return this.#stopTyping();
+    if (this.#place?.to || this.#at.text.value === '') return this.#stopTyping();
     clearTimeout(this.#stopped);
     this.#stopped = setTimeout(() => this.#stopTyping(), STOPPED_MS);
     if (Date.now() - this.#toldTyping < TYPING_MS) return undefined;

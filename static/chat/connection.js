@@ -1,7 +1,16 @@
-// One WebSocket that comes back by itself. Knows nothing of the page.
+// One WebSocket that comes back by itself, and notices when its path is dead. Knows nothing of the page.
 
 const LONGEST_WAIT_MS = 15_000;
 const STABLE_AFTER_MS = 5_000;
+/** `readyState` of a socket that is open. */
+const OPEN = 1;
+
+/** The clock and the timers of the browser; tests bring their own. */
+export const REAL_TIME = {
+  now: () => performance.now(),
+  after: (ms, run) => setTimeout(run, ms),
+  cancel: (timer) => clearTimeout(timer),
+};
 
 /** How long to wait before try number `tries` (from 0): doubling, with full jitter, bounded. */
 export function backoff(tries, random = Math.random) {
@@ -9,81 +18,83 @@ export function backoff(tries, random = Math.random) {
 }
 
 /**
- * Opens sockets by `open()`, and calls `on.state(state, { waitMs, code, opened, asked })` with connecting, connected,
- * disconnecting, waiting or disconnected, and `on.text(text)` with each text. `opened` says whether the connection that
- * ended had ever been open, `asked` whether we ended it.
+ * Opens sockets by `open()`, and calls `on.state(state, { waitMs, code, opened, asked, failures })` with connecting,
+ * connected, disconnecting, waiting or disconnected, `on.text(text)` with each text, and `on.quiet()` when nothing has come
+ * for `quietMs`. `opened` says whether the connection that ended had ever been open, `failures` how many in a row were not,
+ * `asked` whether we ended it. A handshake that is not answered within `openMs` has failed.
  */
 export class Connection {
   #open;
   #on;
   #mayReturn;
   #random;
+  #time;
+  #quietMs;
+  #openMs;
   #socket = null;
   #leaving = false;
   #tries = 0;
-  #timer = 0;
+  #failures = 0;
+  #heardAt = 0;
+  /** Until the next try, while the state is `waiting`. */
+  #timer = null;
+  /** Of the handshake, then until the connection counts as stable. */
+  #phase = null;
+  #quiet = null;
 
-  constructor({ open, on, mayReturn, random = Math.random }) {
+  constructor({ open, on, mayReturn, quietMs = 25_000, openMs = 15_000, random = Math.random, time = REAL_TIME }) {
     this.#open = open;
     this.#on = on;
     this.#mayReturn = mayReturn;
+    this.#quietMs = quietMs;
+    this.#openMs = openMs;
     this.#random = random;
+    this.#time = time;
   }
 
   get isOpen() {
-    return this.#socket?.readyState === WebSocket.OPEN;
+    return !this.#leaving && this.#socket?.readyState === OPEN;
   }
 
-  get isWanted() {
-    return this.#socket !== null || this.#timer !== 0;
-  }
-
+  /** Connects, unless there is a connection or one is being made. One that is on its way out is left to itself. */
   connect() {
     this.#stopWaiting();
-    if (this.#socket) return;
+    if (this.#socket && !this.#leaving) return;
+    this.#letGo();
     this.#leaving = false;
     this.#on.state('connecting');
     const socket = this.#open();
     this.#socket = socket;
-    let opened = false;
-    let stable = 0;
-    socket.addEventListener('open', () => {
-      opened = true;
-      stable = setTimeout(() => (this.#tries = 0), STABLE_AFTER_MS);
-      this.#on.state('connected');
-    });
+    this.#phase = this.#time.after(this.#openMs, () => this.#fail(socket));
+    socket.addEventListener('open', () => this.#socket === socket && this.#opened());
     socket.addEventListener('message', ({ data }) => {
-      if (this.#socket === socket && typeof data === 'string') this.#on.text(data);
+      if (this.#socket !== socket || this.#leaving) return;
+      this.#heardAt = this.#time.now();
+      if (typeof data === 'string') this.#on.text(data);
     });
-    socket.addEventListener('close', (event) => {
-      clearTimeout(stable);
-      if (this.#socket !== socket) return;
-      this.#socket = null;
-      this.#closed(event.code, opened);
-    });
+    socket.addEventListener('close', ({ code }) => this.#socket === socket && this.#ended(code));
   }
 
-  /** Goes, and does not come back by itself. */
+  /** Goes, and does not come back by itself. What was sent before is delivered first. */
   disconnect() {
     this.#stopWaiting();
     this.#leaving = true;
+    this.#stopTimers();
     if (!this.#socket) return this.#on.state('disconnected', { asked: true });
     // The close event may take a while: until then the other side still has to agree.
     this.#on.state('disconnecting');
-    this.#socket.close(1000);
+    return this.#socket?.close(1000);
   }
 
   /** Tries again at once if it was waiting to. */
   hurry() {
-    if (this.#timer) this.connect();
+    if (this.#timer !== null) this.connect();
   }
 
   /** Gives the socket up, without waiting for its close, which a dead connection never answers; and connects anew. */
   replace() {
-    const socket = this.#socket;
-    if (!socket || this.#leaving) return;
-    this.#socket = null;
-    socket.close();
+    if (!this.#socket || this.#leaving) return;
+    this.#letGo()?.close();
     this.connect();
   }
 
@@ -94,19 +105,71 @@ export class Connection {
     return true;
   }
 
-  #closed(code, opened) {
+  #opened() {
+    if (this.#leaving) return;
+    this.#time.cancel(this.#phase);
+    this.#failures = 0;
+    this.#phase = this.#time.after(STABLE_AFTER_MS, () => (this.#tries = 0));
+    this.#isUp = true;
+    this.#heardAt = this.#time.now();
+    this.#watch();
+    this.#on.state('connected');
+  }
+
+  #isUp = false;
+
+  /** One timer for any number of texts: it looks when the last one came, and goes on. */
+  #watch() {
+    const left = this.#heardAt + this.#quietMs - this.#time.now();
+    this.#quiet = this.#time.after(Math.max(left, 1), () => {
+      if (this.#time.now() - this.#heardAt >= this.#quietMs) {
+        this.#heardAt = this.#time.now();
+        this.#on.quiet?.();
+      }
+      // What was told may have ended it.
+      if (this.#quiet !== null) this.#watch();
+    });
+  }
+
+  /** Nobody answered the handshake. */
+  #fail(socket) {
+    if (this.#socket !== socket) return;
+    socket.close();
+    this.#ended(1006);
+  }
+
+  /** Forgets the socket, so that nothing of it counts any more, and gives it back. */
+  #letGo() {
+    const socket = this.#socket;
+    this.#socket = null;
+    this.#isUp = false;
+    this.#stopTimers();
+    return socket;
+  }
+
+  #ended(code) {
+    const opened = this.#isUp;
+    this.#letGo();
     if (this.#leaving || !this.#mayReturn(code)) {
       this.#tries = 0;
       this.#on.state('disconnected', { code, opened, asked: this.#leaving });
       return;
     }
+    if (!opened) this.#failures += 1;
     const waitMs = backoff(this.#tries++, this.#random);
-    this.#timer = setTimeout(() => this.connect(), waitMs);
-    this.#on.state('waiting', { waitMs, code, opened });
+    this.#timer = this.#time.after(waitMs, () => this.connect());
+    this.#on.state('waiting', { waitMs, code, opened, failures: this.#failures });
+  }
+
+  #stopTimers() {
+    this.#time.cancel(this.#phase);
+    this.#time.cancel(this.#quiet);
+    this.#phase = null;
+    this.#quiet = null;
   }
 
   #stopWaiting() {
-    clearTimeout(this.#timer);
-    this.#timer = 0;
+    if (this.#timer !== null) this.#time.cancel(this.#timer);
+    this.#timer = null;
   }
 }

@@ -27,10 +27,12 @@ export function noticeLine(teller, className = '') {
 }
 
 /** What somebody said. `isOurs` puts it to the right; `title`, if there is one, says to whom it was. */
-export function messageLine({ username, avatar, msg, img, at }, { isOurs, title = null, onPicture }) {
+export function messageLine({ username, avatar, msg, img, at, isAnother }, { isOurs, title = null, onPicture }) {
   const name = title ? told('span', { className: 'name' }, title) : make('span', { className: 'name', dir: 'auto' }, username);
+  // The name has belonged to a user before this one.
+  const mark = isAnother ? [told('span', { className: 'another' }, () => words('anotherUser'))] : [];
   const bubble = make('div', { className: 'bubble' }, img === undefined ? textOf(msg) : pictureOf(username, img, onPicture));
-  const body = make('div', { className: 'body' }, make('div', { className: 'head' }, name, timeOf(at)), bubble);
+  const body = make('div', { className: 'body' }, make('div', { className: 'head' }, name, ...mark, timeOf(at)), bubble);
   const line = make('li', { className: 'message', dataset: { ours: String(isOurs) } }, face({ username, avatar }), body);
   if (title) line.classList.add('private');
   return line;
@@ -67,7 +69,7 @@ export function showState(line, { state, code, echo, onRetry, onDiscard }) {
 
 const KNOWN_CODES = new Set([
   'bad_name', 'name_taken', 'bad_room', 'too_many_rooms', 'no_such_user', 'too_large', 'bad_image', 'rate_limited',
-  'journal_unavailable', 'not_kept_yet', 'damaged', 'timeout', 'disconnected',
+  'journal_unavailable', 'not_kept_yet', 'damaged', 'timeout', 'disconnected', 'ends_connection',
 ]);
 
 /** An error code in words. */

@@ -1,19 +1,33 @@
 // The chat: who we are, where we are, and what passes between the server and the page's parts.
 import '../words/chat.js';
-import { find } from '../dom.js';
+import { find, make } from '../dom.js';
 import { language, tell, translate, words } from '../i18n.js';
-import { LIMITS, closeCode, isRoomName, roomOf, roomPath } from '../protocol.js';
+import { LIMITS, closeCode, isRoomName, nameKey, roomOf, roomPath } from '../protocol.js';
 import { face } from './avatars.js';
 import { ChatClient } from './client.js';
 import { Composer } from './composer.js';
+import { Drafts } from './drafts.js';
 import { codeInWords } from './entries.js';
 import { layOut } from './layout.js';
 import { Announcer, Log } from './log.js';
 import { Login } from './login.js';
-import { Outbox, newId } from './outbox.js';
+import { Outbox } from './outbox.js';
 import { People } from './people.js';
 import { Rooms } from './rooms.js';
-import { browserStore, tabStore } from './store.js';
+import { browserStore, tabStore } from '../store.js';
+import { Uids } from './uids.js';
+import { Whispers } from './whispers.js';
+
+/** Why a private message came back, where that is said in words of its own. */
+const CODES_OF_WHISPERS = new Set(['not_delivered', 'disconnected', 'timeout', 'unknown']);
+/** What a picture is sent in, at most. */
+const ENVELOPE_BYTES = 1024;
+/** How long an answer may take when the browser says that its network has changed. */
+const NETWORK_MS = 3_000;
+/** How long it may take when the page is seen again: its machine may have slept. */
+const WAKE_MS = 5_000;
+/** Connections in a row that were never open, after which it is asked whether the server is there at all. */
+const REFUSALS = 3;
 
 class Chat {
   #profile = browserStore.get('profile', {});
@@ -25,6 +39,8 @@ class Chat {
   #unread = 0;
   #hasBeenIn = false;
   #ticking = 0;
+  #uids = new Uids();
+  #drafts = new Drafts({ store: tabStore });
 
   constructor(recorder, limits) {
     this.#limits = limits;
@@ -32,11 +48,19 @@ class Chat {
       recorder,
       location,
       on: { state: (...args) => this.#changeState(...args), event: (name, data) => this.#events[name]?.(data) },
+      limits,
     });
     this.outbox = new Outbox({
       store: tabStore,
       send: ({ id, msg, img }) => (img === undefined ? this.client.request('sendMessage', { id, msg }) : this.client.request('sendImage', { id, img })),
       on: { changed: (item) => this.#showPending(item), sent: ({ id }, receipt) => this.log.sent(id, receipt) },
+    });
+    this.whispers = new Whispers({
+      store: tabStore,
+      send: ({ id, place: { to: { username: to } }, content: { msg, img } }) => (
+        img === undefined ? this.client.request('sendPrivate', { to, id, msg }) : this.client.request('sendImage', { to, id, img })
+      ),
+      on: { back: (...args) => this.#takeBack(...args) },
     });
     this.log = new Log({
       olderWanted: () => this.#loadOlder(),
@@ -50,40 +74,63 @@ class Chat {
     this.people = new People({ address: (name) => this.#address(name) });
     this.rooms = new Rooms({ go: (room) => this.#go(room) }, limits.room_list);
     this.composer = new Composer({
-      text: (msg) => this.#say({ msg }),
-      image: (img) => this.#say({ img }),
-      privately: (to, msg) => this.#sayPrivately(to, msg),
-      typing: (typing) => this.client.isLoggedIn && this.client.tell('typing', { typing }),
-    }, limits);
-    this.login = new Login({ enter: (who) => this.#enter(who) }, this.#profile);
+      elements: composerElements(),
+      drafts: this.#drafts,
+      on: {
+        send: (place, contents) => this.#send(place, contents),
+        typing: (typing) => this.client.isLoggedIn && !this.client.isMoving && this.client.tell('typing', { typing }),
+      },
+      limits,
+    });
+    this.login = new Login({ enter: (who) => this.#enter(who), discard: (by) => this.#discard(by) }, this.#profile);
     this.#listen();
   }
 
   start() {
     if (this.#profile.username && !this.#profile.hasLeft) this.#enter(this.#profile);
-    else this.login.show(this.#wantedRoom);
+    else this.#showLogin();
+    this.whispers.recover();
   }
 
   #listen() {
     find('leave').addEventListener('click', () => this.#leave());
     find('connect').addEventListener('click', () => this.client.hurry());
     find('side-toggle').addEventListener('click', () => this.#showSide(!find('room').classList.contains('shows-side')));
-    addEventListener('online', () => this.client.wake());
+    addEventListener('online', () => this.client.check(NETWORK_MS));
+    addEventListener('offline', () => this.#doubt());
+    // Whoever leaves in one tab has left in all of them.
+    addEventListener('storage', ({ key }) => {
+      const { username, hasLeft } = browserStore.get('profile', {});
+      if (key === 'echoroom.profile' && hasLeft && !this.#profile.hasLeft && username === this.#profile.username) this.#leave();
+    });
     addEventListener('popstate', () => {
       if (this.client.isLoggedIn && roomOf(location) !== this.client.room) this.#go(roomOf(location), false);
     });
     document.addEventListener('visibilitychange', () => {
       if (document.hidden) return;
       this.#forgetUnread();
-      this.client.check();
+      this.client.check(WAKE_MS);
     });
     addEventListener('focus', () => this.#forgetUnread());
   }
 
   // ----- who and where we are
 
+  /** By which the user's messages and drafts are known in this tab. */
+  get #me() {
+    return nameKey(this.#profile.username ?? '');
+  }
+
+  /** Of users who have left this tab without a connection, by user. */
+  get #tokens() {
+    return tabStore.get('tokens', {});
+  }
+
   #enter({ username, avatar }) {
-    this.#profile = { ...this.#profile, username, avatar, hasLeft: false };
+    // A token is a user's: under another name we are another one.
+    const isOther = nameKey(this.#profile.username ?? '') !== nameKey(username);
+    const known = isOther ? { token: this.#tokens[nameKey(username)] } : this.#profile;
+    this.#profile = { ...known, username, avatar, hasLeft: false };
     const { token } = this.#profile;
     this.client.enter({ username, avatar, ...(token && { token }) }, this.#wantedRoom);
     // Not only when the server answers: what waits to be sent is seen before.
@@ -93,16 +140,31 @@ class Chat {
     if (!this.#hasBeenIn) this.#inRoom({ room: this.#wantedRoom });
   }
 
-  async #leave() {
+  #leave() {
     this.outbox.pause();
+    // The server holds the name for the token, and cannot be told now that it need not.
+    if (!this.client.isLoggedIn) tabStore.set('tokens', { ...this.#tokens, [this.#me]: this.#profile.token });
     this.#profile.hasLeft = true;
     browserStore.set('profile', this.#profile);
-    await this.client.leave();
+    this.client.leave();
+    this.composer.leave();
     this.#hasBeenIn = false;
     this.log.clear();
     this.log.clearPending();
     this.people.clear();
-    this.login.show(this.#wantedRoom);
+    this.#showLogin();
+  }
+
+  /** What users of this tab have not sent is theirs: it waits for them, and the next user is told that it does. */
+  #showLogin(code) {
+    const counts = new Map();
+    for (const by of [...this.outbox.all.map((item) => item.by), ...this.#drafts.users]) counts.set(by, (counts.get(by) ?? 0) + 1);
+    this.login.show(this.#wantedRoom, code, [...counts]);
+  }
+
+  #discard(by) {
+    for (const item of this.outbox.all) if (item.by === by) this.outbox.drop(item.id);
+    this.#drafts.forget(by);
   }
 
   async #go(room, isNew = true) {
@@ -126,18 +188,25 @@ class Chat {
     } catch ({ code, message }) {
       this.rooms.hint(() => (code ? codeInWords(code) : message));
     }
-    if (this.client.isLoggedIn) this.outbox.resume(this.client.room);
+    if (this.client.isLoggedIn) this.#goOn();
+  }
+
+  #goOn() {
+    this.outbox.resume({ by: this.#me, room: this.client.room });
   }
 
   #inRoom({ room }) {
     this.#wantedRoom = room;
     this.people.clear();
-    this.composer.address(null);
+    this.#uids.enter(room);
+    this.composer.enter({ by: this.#me, room });
     this.rooms.current = room;
     find('room-title').textContent = room;
     tell(find('log'), () => words('log', room), 'aria-label');
     this.log.clearPending();
-    for (const item of this.outbox.of(room)) this.#showPending(item);
+    for (const item of this.outbox.of({ by: this.#me, room })) this.#showPending(item);
+    const elsewhere = new Set(this.outbox.all.filter((item) => item.by === this.#me && item.room !== room).map((item) => item.room));
+    if (elsewhere.size > 0) this.composer.hint(() => words('waitsElsewhere', [...elsewhere]));
     this.#showTitle();
   }
 
@@ -155,13 +224,18 @@ class Chat {
     receiveMessage: (data) => this.#heard(data),
     receiveImage: (data) => this.#heard(data),
     receivePrivate: (data) => this.#heardPrivately(data),
-    userList: (users) => this.people.list(users),
+    userList: (users) => {
+      this.#uids.list(users);
+      this.people.list(users);
+    },
     addUser: (user) => {
+      this.#uids.came(user);
       this.people.came(user);
       this.rooms.stale();
       this.log.notice(() => words('joined', user.username));
     },
     delUser: (user) => {
+      this.#uids.left(user);
       this.people.left(user);
       this.rooms.stale();
       this.log.notice(() => words('left', user.username));
@@ -171,8 +245,8 @@ class Chat {
   };
 
   #welcomed(data) {
-    const { username, avatar, token, recovered, missed } = data;
-    this.#profile = { username, avatar, token, hasLeft: false };
+    const { username, avatar, token, uid, recovered, missed } = data;
+    this.#profile = { username, avatar, token, uid, hasLeft: false };
     browserStore.set('profile', this.#profile);
     this.login.hide();
     this.people.me = username;
@@ -187,7 +261,7 @@ class Chat {
       else if (isBack) this.log.notice(() => words('freshStart'), 'gap');
     }
     if (!isBack) this.composer.focus();
-    this.outbox.resume(data.room);
+    this.#goOn();
   }
 
   /** The name is not to be had: somebody else took it while we were away, or it is none. */
@@ -198,11 +272,22 @@ class Chat {
     }
     this.outbox.pause();
     if (code === 'bad_room' || code === 'too_many_rooms') this.#wantedRoom = 'lobby';
-    return this.login.show(this.#wantedRoom, code);
+    return this.#showLogin(code);
   }
 
-  #heard(message) {
-    const isOurs = message.username === this.#profile.username;
+  /** Ours, and not of another user who had the name before. */
+  #isOurs({ username, uid }) {
+    return username === this.#profile.username && (uid === undefined || uid === this.#profile.uid);
+  }
+
+  /** Says of a message whether its speaker is another user than the first one of that name. */
+  #marked(message) {
+    return this.#uids.isAnother(message) && !this.#isOurs(message) ? { ...message, isAnother: true } : message;
+  }
+
+  #heard(heard) {
+    const message = this.#marked(heard);
+    const isOurs = this.#isOurs(message);
     const isLive = !message.replay;
     if (!this.log.add(message, { isOurs, isLive })) return;
     this.people.typing(message.username, false);
@@ -212,12 +297,14 @@ class Chat {
     this.#noteUnread();
   }
 
-  #heardPrivately(message) {
-    const isOurs = message.username === this.#profile.username;
+  #heardPrivately(heard) {
+    const message = this.#marked(heard);
+    const isOurs = this.#isOurs(message);
     const title = () => (isOurs ? words('privateOwn', message.to) : words('privateFrom', message.username));
     this.log.addPrivate(message, { isOurs, title });
     if (isOurs) return;
-    this.#announcer.say(() => words('saidLive', words('privateFrom', message.username), message.msg));
+    const from = () => words('privateFrom', message.username);
+    this.#announcer.say(() => (message.msg === undefined ? words('saidPicture', from()) : words('saidLive', from(), message.msg)));
     this.#noteUnread();
   }
 
@@ -233,7 +320,7 @@ class Chat {
       if (room === this.client.room) {
         this.#hasOlder = more;
         this.log.top(more ? null : () => words('noHistory'));
-        this.log.addOlder(messages, ({ username }) => username === this.#profile.username);
+        this.log.addOlder(messages.map((message) => this.#marked(message)), (message) => this.#isOurs(message));
       }
     } catch {
       this.log.top(() => words('historyFailed'));
@@ -244,52 +331,81 @@ class Chat {
 
   // ----- what we say
 
-  #say(content) {
+  /** Takes what was written for a place, or says why it cannot. */
+  #send(place, contents) {
+    if (place.to) return this.#whisper(place, contents);
     if (this.outbox.isFull) {
       this.composer.hint(() => words('outboxFull'));
       return false;
     }
-    this.outbox.add(this.client.room, content);
+    for (const content of contents) this.outbox.add(place, content);
     return true;
   }
 
   #showPending(item) {
-    if (item.room === this.client.room) this.log.showPending(item, this.#profile);
+    const isHere = !this.#profile.hasLeft && item.by === this.#me && item.room === this.#wantedRoom;
+    if (isHere) this.log.showPending(item, this.#profile);
   }
 
   #address(name) {
     this.#showSide(false);
-    this.composer.address(name);
+    this.composer.address(this.#uids.present(name));
   }
 
   /** Private messages are for those who are here: they do not wait. */
-  #sayPrivately(to, msg) {
-    if (!this.client.isLoggedIn) {
-      this.composer.hint(() => words('privateNeedsConnection'));
-      return false;
-    }
-    this.client.request('sendPrivate', { to, msg, id: newId() }).catch(({ code }) => {
-      find('text').value ||= msg;
-      this.composer.hint(() => codeInWords(code));
-    });
-    return true;
+  #whisper(place, contents) {
+    const isHere = this.client.isLoggedIn && !this.client.isMoving && this.#uids.isKnown
+      && place.room === this.client.room && place.by === this.#me;
+    if (!isHere) this.composer.hint(() => words('privateNeedsConnection'));
+    else if (this.#uids.hasChanged(place.to)) this.composer.hint(() => words('addresseeChanged', place.to.username));
+    else this.whispers.send(place, contents);
+    return isHere && !this.#uids.hasChanged(place.to);
+  }
+
+  /** A private message was not handed over, or is not known to have been. */
+  #takeBack(place, content, code) {
+    this.composer.restore(place, content);
+    if (place.by !== this.#me) return;
+    const why = () => (CODES_OF_WHISPERS.has(code) ? words(`whisper_${code}`) : codeInWords(code));
+    this.composer.hint(() => words('privateBack', place.to.username, why()));
   }
 
   // ----- how it is with the connection
 
-  #changeState(state, { waitMs = 0, code, asked } = {}) {
+  /** The browser says that there is no network, but a server on this machine may be there all the same. */
+  async #doubt() {
+    if (find('state').dataset.state !== 'connected') return;
+    this.#showState('checking', () => words('checking'));
+    if (await this.client.check(NETWORK_MS) && find('state').dataset.state === 'checking') this.#showState('connected', () => words('connected'));
+  }
+
+  #showState(state, teller) {
+    tell(find('state'), teller);
+    // A countdown is not read out at each tick.
+    if (find('state').dataset.state !== state) find('state-said').textContent = find('state').textContent;
+    find('state').dataset.state = state;
+  }
+
+  /** Pages are not told why a handshake failed; but a server that answers otherwise has refused it. */
+  async #askWhy() {
+    try {
+      if ((await fetch('health', { cache: 'no-store' })).ok) this.log.notice(() => words('refused'), 'gap');
+    } catch {
+      // It is not there.
+    }
+  }
+
+  #changeState(state, { waitMs = 0, code, asked, opened, failures } = {}) {
     clearInterval(this.#ticking);
     if (state !== 'connected') this.outbox.pause();
     const until = performance.now() + waitMs;
     const show = () => {
       const seconds = Math.max(1, Math.ceil((until - performance.now()) / 1000));
-      tell(find('state'), () => (state === 'waiting' ? words('retryIn', seconds) : words(state)));
+      this.#showState(state, () => (state === 'waiting' ? words('retryIn', seconds) : words(state)));
     };
     show();
     if (state === 'waiting') this.#ticking = setInterval(show, 1000);
-    // A countdown is not read out at each tick.
-    if (find('state').dataset.state !== state) find('state-said').textContent = find('state').textContent;
-    find('state').dataset.state = state;
+    if (failures === REFUSALS && !opened) this.#askWhy();
     find('connect').hidden = state !== 'waiting' && state !== 'disconnected';
     if (state === 'disconnected' && !asked) {
       const why = closeCode(code);
@@ -321,6 +437,17 @@ class Chat {
   }
 }
 
+function composerElements() {
+  const text = find('text');
+  const previews = make('ul', { id: 'previews', hidden: true });
+  tell(previews, () => words('previews'), 'aria-label');
+  text.before(previews);
+  return {
+    form: find('composer'), text, previews, hint: find('hint'), privateBar: find('private-bar'), privateTo: find('private-to'),
+    privateStop: find('private-stop'), image: find('image'), file: find('file'), emoji: find('emoji'), dropArea: find('room'),
+  };
+}
+
 function showPicture(username, img) {
   find('viewer-picture').src = img;
   find('viewer-picture').alt = words('picture', username);
@@ -329,7 +456,9 @@ function showPicture(username, img) {
 
 async function askLimits() {
   try {
-    return { ...LIMITS, ...await (await fetch('limits')).json() };
+    const limits = { ...LIMITS, ...await (await fetch('limits')).json() };
+    const most = (limits.max_payload ?? Infinity) - ENVELOPE_BYTES;
+    return { ...limits, max_image_size: Math.min(limits.max_image_size, most) };
   } catch {
     return LIMITS;
   }

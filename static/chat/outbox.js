@@ -1,24 +1,31 @@
 // What was said and is not known to be kept yet: sent in order, one at a time, until the server has it.
 //
-// Each message has an id of its own, by which the server knows it again: what is sent twice is said once. The queue is
-// kept in the tab's storage, so it survives a reload.
+// Each message has an id of its own, by which the server knows it again: what is sent twice is said once. It belongs to
+// the user who wrote it and to the room it was written in, and is said by that user in that room only. The queue is kept
+// in the tab's storage, so it survives a reload.
+import { REAL_TIME } from './connection.js';
 
 const MOST = 100;
 const RETRY_MS = 2_000;
+/** A message of at least so many characters may be what ends the connection, each time that it is sent. */
+const LARGE = 16 * 1024;
+const MOST_DROPS = 3;
 
 /** Codes after which the same message may succeed. */
 const MAY_SUCCEED = new Set([
   'disconnected', 'timeout', 'rate_limited', 'journal_unavailable', 'not_kept_yet', 'not_logged_in',
 ]);
+/** Codes after which the next login goes on. */
+const WAITS_FOR_LOGIN = new Set(['disconnected', 'timeout']);
 
-/** An id nobody else has; also where `crypto.randomUUID` is missing, on plain HTTP. */
+/** An id that no other message has; also where `crypto.randomUUID` is missing, on plain HTTP. */
 export function newId() {
   const bytes = crypto.getRandomValues(new Uint8Array(12));
   return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 /**
- * Items are `{ id, room, at, msg or img, state, code }`; `state` is `waiting`, `sending` or `failed`. Tells
+ * Items are `{ id, by, room, at, msg or img, state, code }`; `state` is `waiting`, `sending` or `failed`. Tells
  * `on.changed(item)` and `on.sent(item, receipt)`. `send(item)` gives a promise of the receipt.
  */
 export class Outbox {
@@ -26,32 +33,41 @@ export class Outbox {
   #store;
   #send;
   #on;
+  #time;
   #isBusy = false;
-  #timer = 0;
-  /** The room whose messages go out now; `null` while we are in none. */
-  #room = null;
+  #timer = null;
+  /** The user and the room whose messages go out now; `null` while we are in none. */
+  #place = null;
+  /** How often in a row the connection ended while an item was sent, by id. */
+  #drops = new Map();
 
-  constructor({ store, send, on }) {
+  constructor({ store, send, on, time = REAL_TIME }) {
     this.#store = store;
     this.#send = send;
     this.#on = on;
-    this.#items = store.get('outbox', []).filter((item) => typeof item?.id === 'string');
+    this.#time = time;
+    this.#items = store.get('outbox', []).filter((item) => typeof item?.id === 'string' && typeof item.by === 'string');
     // What was on its way when the page went may have arrived; its id will tell.
     for (const item of this.#items) if (item.state === 'sending') item.state = 'waiting';
   }
 
-  /** What waits for that room, in order. */
-  of(room) {
-    return this.#items.filter((item) => item.room === room);
+  /** What a user has waiting for a room, in order. */
+  of({ by, room }) {
+    return this.#items.filter((item) => item.by === by && item.room === room);
+  }
+
+  /** All that waits, of all users and rooms. */
+  get all() {
+    return [...this.#items];
   }
 
   get isFull() {
     return this.#items.length >= MOST;
   }
 
-  /** Adds `{ msg }` or `{ img }` for a room. */
-  add(room, content) {
-    const item = { id: newId(), room, at: Date.now(), state: 'waiting', ...content };
+  /** Adds `{ msg }` or `{ img }` of a user for a room. */
+  add({ by, room }, content) {
+    const item = { id: newId(), by, room, at: Date.now(), state: 'waiting', ...content };
     this.#items.push(item);
     this.#keep();
     this.#on.changed(item);
@@ -63,32 +79,35 @@ export class Outbox {
   retry(id) {
     const item = this.#items.find((known) => known.id === id);
     if (!item) return;
+    this.#drops.delete(id);
     this.#change(item, 'waiting');
     this.#go();
   }
 
   drop(id) {
     this.#items = this.#items.filter((item) => item.id !== id);
+    this.#drops.delete(id);
     this.#keep();
   }
 
-  /** We are in a room, and logged in. */
-  resume(room) {
-    this.#room = room;
+  /** That user is in that room, and logged in. */
+  resume({ by, room }) {
+    this.#place = { by, room };
     this.#go();
   }
 
-  /** We are not any more. */
+  /** Not any more. */
   pause() {
-    this.#room = null;
-    clearTimeout(this.#timer);
-    this.#timer = 0;
+    this.#place = null;
+    this.#time.cancel(this.#timer);
+    this.#timer = null;
   }
 
   async #go() {
-    if (this.#isBusy || this.#timer !== 0 || this.#room === null) return;
-    const item = this.#items.find((known) => known.room === this.#room && known.state === 'waiting');
+    if (this.#isBusy || this.#timer !== null || this.#place === null) return;
+    const item = this.of(this.#place).find(({ state }) => state === 'waiting');
     if (!item) return;
+    const place = this.#place;
     this.#isBusy = true;
     this.#change(item, 'sending');
     try {
@@ -96,6 +115,8 @@ export class Outbox {
       this.drop(item.id);
       this.#on.sent(item, receipt);
     } catch (error) {
+      // A login may have come meanwhile; without one the next one goes on.
+      if (WAITS_FOR_LOGIN.has(error.code) && this.#place === place) this.#place = null;
       this.#failed(item, error);
     }
     this.#isBusy = false;
@@ -103,15 +124,23 @@ export class Outbox {
   }
 
   #failed(item, { code, retryAfterMs }) {
+    if (this.#isWhatEndsIt(item, code)) return this.#change(item, 'failed', 'ends_connection');
     if (!MAY_SUCCEED.has(code)) return this.#change(item, 'failed', code ?? 'unknown');
     this.#change(item, 'waiting', code);
-    // Without a connection the next login goes on.
-    if (code === 'disconnected') return undefined;
-    this.#timer = setTimeout(() => {
-      this.#timer = 0;
+    if (WAITS_FOR_LOGIN.has(code) || this.#place === null) return undefined;
+    this.#timer = this.#time.after(retryAfterMs ?? RETRY_MS, () => {
+      this.#timer = null;
       this.#go();
-    }, retryAfterMs ?? RETRY_MS);
+    });
     return undefined;
+  }
+
+  /** A proxy or a full pipe may hide the reason, so that what is refused for its size looks like a lost connection. */
+  #isWhatEndsIt({ id, msg, img }, code) {
+    if (code !== 'disconnected' || (msg ?? img).length < LARGE) return false;
+    const drops = (this.#drops.get(id) ?? 0) + 1;
+    this.#drops.set(id, drops);
+    return drops >= MOST_DROPS;
   }
 
   #change(item, state, code = null) {

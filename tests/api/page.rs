@@ -84,6 +84,10 @@ async fn a_page_is_told_the_limits_of_this_server() {
         (&limits["lessons"], &limits["relay"], &limits["room_list"]),
         (&json!(true), &json!(false), &json!(true))
     );
+    assert_eq!(
+        (&limits["ping_interval_ms"], &limits["ping_timeout_ms"], &limits["private_images"]),
+        (&json!(25_000), &json!(20_000), &json!(true))
+    );
 }
 
 #[actix_web::test]

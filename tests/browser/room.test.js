@@ -76,7 +76,12 @@ test('pictures are sent by button, paste and drop', async () => {
   const ann = await visit('Ann', 'pictures');
   const ben = await visit('Ben', 'pictures');
   const png = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64');
+  const send = async () => {
+    await ann.locator('#previews img').waitFor();
+    await ann.press('#text', 'Enter');
+  };
   await ann.setInputFiles('#file', { name: 'dot.png', mimeType: 'image/png', buffer: png });
+  await send();
   await ben.locator('#lines .picture img').waitFor();
   const give = ([kind, target, bytes]) => {
     const data = new DataTransfer();
@@ -87,9 +92,11 @@ test('pictures are sent by button, paste and drop', async () => {
     return event.defaultPrevented;
   };
   assert.equal(await ann.evaluate(give, ['paste', '#text', [...png]]), true);
+  await send();
   await ben.locator('#lines .picture').nth(1).waitFor();
   assert.equal(await ann.evaluate(give, ['dragover', '#log', [...png]]), true);
   assert.equal(await ann.evaluate(give, ['drop', '#log', [...png]]), true);
+  await send();
   await ben.locator('#lines .picture').nth(2).waitFor();
   await ben.locator('#lines .picture').first().click();
   await ben.locator('#viewer[open] img').waitFor();
@@ -115,6 +122,8 @@ test('a large picture is made smaller, and what is none is refused with the reas
     return blob.size;
   });
   assert.ok(noise > 1_000_000, `${noise} bytes`);
+  // It need not be ready yet.
+  await ann.press('#text', 'Enter');
   const picture = ben.locator('#lines .picture img');
   await picture.waitFor();
   const [length, ratio] = await picture.evaluate(async (img) => {
@@ -192,6 +201,14 @@ test('two tabs are one user, who leaves with the last', async () => {
   await say(ann, 'still here');
   await bubbles(ben, 'still here').waitFor();
   assert.equal(await ben.getByText('Ann left').count(), 0);
+});
+
+test('who logs out in one tab is out in the others', async () => {
+  const ann = await visit('Ann', 'tabs-out');
+  const second = await world.open({ path: '/?room=tabs-out', context: ann.context() });
+  await inside(second);
+  await second.click('#leave');
+  await ann.locator('#username').waitFor();
 });
 
 test('a name that somebody has is refused in words, and another one is taken', async () => {

@@ -140,6 +140,8 @@ test('an image that waits is sent when the connection is back', async () => {
   await ann.locator('#state[data-state=waiting]').waitFor();
   const png = Buffer.from('iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==', 'base64');
   await ann.setInputFiles('#file', { name: 'dot.png', mimeType: 'image/png', buffer: png });
+  await ann.locator('#previews img').waitFor();
+  await ann.click('#send');
   await ann.locator('#pending .picture').waitFor();
   world.server = await start(port);
   await ben.locator('#lines .picture').waitFor();

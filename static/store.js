@@ -14,7 +14,7 @@ class Store {
   /** What was kept under `key`, or `fallback`. */
   get(key, fallback = null) {
     try {
-      return JSON.parse(this.#area.getItem(`echoroom.${key}`)) ?? fallback;
+      return JSON.parse(this.getText(key)) ?? fallback;
     } catch {
       return fallback;
     }
@@ -22,8 +22,22 @@ class Store {
 
   /** Keeps a value; says whether that could be done. */
   set(key, value) {
+    return this.setText(key, JSON.stringify(value));
+  }
+
+  /** As `get`, for what was kept as it is. */
+  getText(key) {
     try {
-      this.#area.setItem(`echoroom.${key}`, JSON.stringify(value));
+      return this.#area.getItem(`echoroom.${key}`);
+    } catch {
+      return null;
+    }
+  }
+
+  /** As `set`, for a text that is kept as it is. */
+  setText(key, text) {
+    try {
+      this.#area.setItem(`echoroom.${key}`, text);
       return true;
     } catch {
       return false;
