@@ -4,20 +4,27 @@
 //   <script src="/socket.io/socket.io.js"></script>      or, in a module:      import '/socket.io/socket.io.js';
 //   <script>const socket = io(); socket.emit('hello', 1, (answer) => console.log(answer));</script>
 //
-// Both ways define `io` for the whole page. Names, events and reasons are those of the official client, whose bundle
-// works with this server as well. Left out: WebTransport and JSONP, other parsers than JSON, the `retries` queue,
-// listeners for what goes out (`onAnyOutgoing`), headers of one's own, the setters of the manager's options
-// (`io.opts` can be written), and servers before Socket.IO 3.
+// Both ways define `io` for the whole page. Names, events, options and reasons are those of the official client 4.x, whose
+// bundle works with this server as well. An option or a call that has no effect here is named in the console, once.
+// Without effect are other parsers than JSON, transports other than polling and WebSocket, `compress`, and what only Node
+// has (TLS settings, `agent`, `autoUnref`). Servers before Socket.IO 3 are not understood.
 //
-// From the ground up: Emitter; packets (`encode`, `Decoder`); the transports `Polling` and `WebSocketTransport`;
+// From the ground up: options; Emitter; packets (`encode`, `Decoder`); the transports `Polling` and `WebSocketTransport`;
 // `Engine`, one connection; `Manager`, which connects again and shares the connection among namespaces; `Socket`,
-// one namespace; `io`.
+// one namespace; addresses and `io`.
 (() => {
   'use strict';
 
+  // ---- Options, and a word about those that have no effect.
+
   const DEFAULTS = {
     path: '/socket.io',
+    addTrailingSlash: true,
     transports: ['polling', 'websocket'],
+    // The official client gives up after the first transport; `false` is that.
+    tryAllTransports: true,
+    upgrade: true,
+    timestampParam: 't',
     reconnection: true,
     reconnectionDelay: 1000,
     reconnectionDelayMax: 5000,
@@ -26,6 +33,53 @@
     timeout: 20_000,
     autoConnect: true,
   };
+  /** Options without a default. */
+  const OTHER_OPTIONS = [
+    'forceNew', 'force new connection', 'multiplex', 'query', 'rememberUpgrade', 'timestampRequests', 'transportOptions',
+    'forceBase64', 'extraHeaders', 'withCredentials', 'requestTimeout', 'protocols', 'closeOnBeforeunload',
+  ];
+  const KNOWN_OPTIONS = new Set([...Object.keys(DEFAULTS), ...OTHER_OPTIONS]);
+  /** Options that say where the server is, if no address does. */
+  const PLACE_OPTIONS = ['host', 'hostname', 'port', 'secure'];
+  /** Options of a socket, not of its manager. */
+  const SOCKET_OPTIONS = ['auth', 'ackTimeout', 'retries'];
+  /** Options that the official client replaces by their default if they are 0 or empty. */
+  const NEVER_ZERO = new Set(['path', 'reconnectionAttempts', 'reconnectionDelay', 'reconnectionDelayMax']);
+  /** Values that ask for what happens here anyway, of options that have no effect. */
+  const AS_HERE = { agent: false, autoUnref: false, useNativeTimers: false, rejectUnauthorized: true };
+  const IS_NODE = typeof globalThis.process?.versions?.node === 'string';
+
+  const warned = new Set();
+
+  /** Says once in the console that `what` is not as its caller may expect. */
+  function warn(what, why = 'has no effect in this client') {
+    if (warned.has(what)) return;
+    warned.add(what);
+    console.warn(`socket.io.js: ${what} ${why}`);
+  }
+
+  const isGiven = (value) => value !== undefined && value !== null;
+
+  /** Names the options that have no effect. `address` is given if it, and not the options, says where the server is. */
+  function checkOptions(options, address) {
+    for (const [name, value] of Object.entries(options)) {
+      const option = `the option "${name}"`;
+      if (!isGiven(value) || value === AS_HERE[name]) continue;
+      if (SOCKET_OPTIONS.includes(name)) warn(option, 'belongs to a socket: manager.socket(namespace, options)');
+      else if (PLACE_OPTIONS.includes(name)) address && warn(option, 'has no effect here: the address says where the server is, or the page does');
+      else if (!KNOWN_OPTIONS.has(name)) warn(option);
+    }
+    if (options.withCredentials && IS_NODE) warn('the option "withCredentials"', 'keeps no cookies in Node');
+    if (typeof options.transportOptions === 'object') Object.values(options.transportOptions ?? {}).forEach((own) => checkOptions(own ?? {}));
+  }
+
+  /** The options with a default for each that is not given. */
+  function withDefaults(options) {
+    const given = Object.entries(options).filter(([name, value]) => isGiven(value) && (value || !NEVER_ZERO.has(name)));
+    return { ...DEFAULTS, ...Object.fromEntries(given) };
+  }
+
+  // ---- Constants and helpers.
 
   /** Events that may wait in a socket for its connection; what is over is refused. */
   const MAX_WAITING = 10_000;
@@ -36,6 +90,8 @@
   /** A timer later than this ran in a page that was asleep; how long to wait then for what came meanwhile. */
   const ASLEEP_MS = 200;
   const WAKING_MS = 1000;
+  /** A longer timer would run out at once. */
+  const LONGEST_TIMER_MS = 2 ** 31 - 1;
   /** How long the last packets of a connection that is being closed may take. */
   const CLOSING_MS = 10_000;
 
@@ -45,7 +101,7 @@
   const [CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK] = [0, 1, 2, 3, 4, 5, 6];
   const RESERVED = new Set(['connect', 'connect_error', 'disconnect', 'disconnecting', 'newListener', 'removeListener']);
 
-  /** Calls somebody else's function: what it throws is reported, and is not our failure. */
+  /** Calls a listener. What it throws is reported, and stops nothing else. */
   function attempt(call) {
     try {
       call();
@@ -54,9 +110,21 @@
     }
   }
 
+  /** A query as an object, also if it was given as a text. */
+  const asQuery = (query) => (typeof query === 'string' ? Object.fromEntries(new URLSearchParams(query)) : query);
+
+  /** A text that no cache has seen. */
+  const uniqueText = () => `${Date.now().toString(36)}${Math.random().toString(36).slice(2, 6)}`;
+
   const parseError = (message) => Object.assign(new Error(message), { reason: 'parse error' });
   const transportError = (message, description) =>
     Object.assign(new Error(message), { type: 'TransportError', description });
+
+  /** Removes the first of `list` that `isIt` knows. */
+  function removeFirst(list, isIt) {
+    const index = list.findIndex(isIt);
+    if (index >= 0) list.splice(index, 1);
+  }
 
   class Emitter {
     #listeners = new Map();
@@ -64,46 +132,66 @@
     /** Calls `listener` at each event of that name. */
     on(name, listener) {
       if (typeof listener !== 'function') throw new TypeError(`the listener of "${name}" is not a function`);
-      // A new array each time: an event under way goes to those who listened when it came.
-      this.#listeners.set(name, [...this.listeners(name), listener]);
+      const known = this.#listeners.get(String(name));
+      if (known) known.push(listener);
+      else this.#listeners.set(String(name), [listener]);
       return this;
+    }
+
+    addEventListener(name, listener) {
+      return this.on(name, listener);
     }
 
     /** Calls `listener` at the next event of that name. */
     once(name, listener) {
       const first = (...args) => {
         this.off(name, first);
-        listener(...args);
+        listener.apply(this, args);
       };
-      first.listener = listener;
-      return this.on(name, first);
+      first.fn = listener;
+      return this.on(name, typeof listener === 'function' ? first : listener);
     }
 
-    /** Removes a listener, or all of that name, or all. */
-    off(name, listener) {
-      if (name === undefined) this.#listeners.clear();
-      else if (!listener) this.#listeners.delete(name);
-      else this.#listeners.set(name, this.listeners(name).filter((known) => known !== listener && known.listener !== listener));
+    /** Without arguments removes all listeners, with a name those of that name, with a name and a listener that one. */
+    off(...args) {
+      const [name, listener] = [String(args[0]), args[1]];
+      if (args.length === 0) this.#listeners.clear();
+      // A listener that is undefined by mistake must not remove the others.
+      else if (args.length > 1) removeFirst(this.listeners(name), (known) => known === listener || (listener && known.fn === listener));
+      if (args.length === 1 || this.listeners(name).length === 0) this.#listeners.delete(name);
       return this;
     }
 
-    /** The same, as Node names it. */
-    removeListener(name, listener) {
-      return this.off(name, listener);
+    removeListener(...args) {
+      return this.off(...args);
     }
 
-    /** The same, as Node names it. */
-    removeAllListeners(name) {
-      return this.off(name);
+    removeEventListener(...args) {
+      return this.off(...args);
+    }
+
+    removeAllListeners(...args) {
+      return this.off(...args);
     }
 
     listeners(name) {
-      return this.#listeners.get(name) ?? [];
+      return this.#listeners.get(String(name)) ?? [];
+    }
+
+    hasListeners(name) {
+      return this.listeners(name).length > 0;
     }
 
     /** Tells the listeners on this side. */
+    emit(name, ...args) {
+      return this.fire(name, ...args);
+    }
+
+    /** `emit`, also where that sends to the server. */
     fire(name, ...args) {
-      for (const listener of this.listeners(name)) attempt(() => listener.apply(this, args));
+      // A copy: an event goes to those who listened when it came.
+      for (const listener of [...this.listeners(name)]) attempt(() => listener.apply(this, args));
+      return this;
     }
   }
 
@@ -117,9 +205,11 @@
   /** The parts that carry a packet: its text first. */
   function encode({ type, namespace, id = '', payload }) {
     const attachments = [];
-    const json = payload === undefined ? '' : JSON.stringify(payload, function part(key, value) {
+    // Only events and acks have binary parts.
+    const mayBeBinary = type === EVENT || type === ACK;
+    const json = payload === undefined || payload === null ? '' : JSON.stringify(payload, function part(key, value) {
       // The value as it was before its `toJSON`, which a Buffer has.
-      const binary = [this[key], value].find(isBinary);
+      const binary = mayBeBinary ? [this[key], value].find(isBinary) : undefined;
       return binary === undefined ? value : { _placeholder: true, num: attachments.push(binary) - 1 };
     });
     const isMarked = attachments.length > 0;
@@ -215,22 +305,23 @@
     return 1 + 4 * Math.ceil((packet.byteLength ?? packet.size) / 3);
   }
 
-  // Both transports have a name, open(), pause(), send(packets), isReady, isIdle and close(), and tell their owner by `told`:
-  // opened(), packet(packet), drained() when the next packets may be sent, ended(reason, error).
+  // ---- Transports. Both have a name, open(), pause(), send(packets), isReady, isIdle, leave() and close(), and tell their
+  // owner by `told`: opened(), packet(packet), drained() when the next packets may be sent, ended(reason, error).
 
   /** Packets by HTTP: one GET at a time waits for them, one POST at a time sends them. */
   class Polling {
     name = 'polling';
     #address;
-    #credentials;
+    #options;
     #abort = new AbortController();
     #isPaused = false;
     #polls = null;
     #post = null;
 
+    /** `address` gives the URL of the next request. */
     constructor(address, options) {
       this.#address = address;
-      this.#credentials = options.withCredentials ? 'include' : 'same-origin';
+      this.#options = options;
     }
 
     get isReady() {
@@ -261,23 +352,27 @@
       this.#abort.abort();
     }
 
+    /** Tells the server that the page goes, by a request that outlives the page. */
+    leave() {
+      this.close();
+      fetch(this.#address(), { ...this.#init('POST', '1'), keepalive: true }).catch(() => {});
+    }
+
     async #poll() {
       try {
         while (!this.#isPaused) {
-          const payload = await this.#request({ method: 'GET' });
-          for (const packet of payload.split(SEPARATOR)) {
-            this.told.packet(packet.startsWith('b') ? fromBase64(packet.slice(1)) : packet);
-          }
+          const payload = await this.#request('GET');
+          for (const packet of payload.split(SEPARATOR)) this.told.packet(packet);
         }
       } catch (error) {
-        this.told.ended(error.reason ?? 'transport error', error);
+        this.told.ended('transport error', error);
       }
     }
 
     async #send(packets) {
       try {
         const texts = await Promise.all(packets.map(asText));
-        await this.#request({ method: 'POST', body: texts.join(SEPARATOR) });
+        await this.#request('POST', texts.join(SEPARATOR));
         this.#post = null;
         this.told.drained();
       } catch (error) {
@@ -285,15 +380,24 @@
       }
     }
 
-    async #request(init) {
-      const options = { ...init, cache: 'no-store', credentials: this.#credentials, signal: this.#abort.signal };
+    #init(method, body) {
+      const { extraHeaders: headers, withCredentials } = this.#options;
+      return { method, body, headers, cache: 'no-store', credentials: withCredentials ? 'include' : 'same-origin' };
+    }
+
+    async #request(method, body) {
+      const { requestTimeout } = this.#options;
+      const expire = () => this.#abort.abort(new Error(`no answer within ${requestTimeout} ms`));
+      const timer = requestTimeout ? setTimeout(expire, requestTimeout) : 0;
       let response;
       let text;
       try {
-        response = await fetch(this.#address('polling'), options);
+        response = await fetch(this.#address(), { ...this.#init(method, body), signal: this.#abort.signal });
         text = await response.text();
       } catch (error) {
         throw transportError(`polling failed: ${error.message}`, error);
+      } finally {
+        clearTimeout(timer);
       }
       if (!response.ok) throw transportError(`polling was answered ${response.status}: ${text.slice(0, 200)}`, response.status);
       return text;
@@ -304,14 +408,17 @@
   class WebSocketTransport {
     name = 'websocket';
     #address;
+    #options;
     #socket = null;
+    #isConverting = false;
 
-    constructor(address) {
+    constructor(address, options) {
       this.#address = address;
+      this.#options = options;
     }
 
     get isReady() {
-      return this.#socket?.readyState === 1;
+      return this.#socket?.readyState === 1 && !this.#isConverting;
     }
 
     get isIdle() {
@@ -319,10 +426,13 @@
     }
 
     open() {
+      const { protocols, extraHeaders } = this.#options;
+      if (extraHeaders) warn('the option "extraHeaders"', 'goes with polling only: a WebSocket takes no headers from a page');
       try {
-        this.#socket = new WebSocket(this.#address('websocket'));
+        this.#socket = protocols ? new WebSocket(this.#address(), protocols) : new WebSocket(this.#address());
       } catch (error) {
-        this.told.ended('transport error', transportError(`no WebSocket: ${error.message}`, error));
+        // Later: the caller of `io` has no listeners yet.
+        queueMicrotask(() => this.told.ended('transport error', transportError(`no WebSocket: ${error.message}`, error)));
         return;
       }
       this.#socket.binaryType = 'arraybuffer';
@@ -335,24 +445,63 @@
     pause() {}
 
     send(packets) {
-      for (const packet of packets) this.#socket.send(packet);
+      if (this.#options.forceBase64 && packets.some((packet) => typeof packet !== 'string')) this.#sendAsText(packets);
+      else for (const packet of packets) this.#socket.send(packet);
     }
 
     close() {
       this.#socket?.close();
     }
+
+    leave() {
+      this.close();
+    }
+
+    async #sendAsText(packets) {
+      this.#isConverting = true;
+      try {
+        for (const text of await Promise.all(packets.map(asText))) this.#socket.send(text);
+        this.#isConverting = false;
+        this.told.drained();
+      } catch (error) {
+        this.told.ended('transport error', error);
+      }
+    }
   }
 
   const TRANSPORTS = { polling: Polling, websocket: WebSocketTransport };
 
-  /** One connection, from its handshake to its end. Tells its owner by `told`: opened, message, pinged, ended. */
+  /** The addresses of servers to which a WebSocket has been open, for `rememberUpgrade`. */
+  const hadWebSocket = new Set();
+  /** Connections that are not over, and managers that wait to try again. */
+  const connections = new Set();
+  const waitingManagers = new Set();
+
+  // Here, and not at the first connection: a service worker must add its listeners while its script is first run.
+  globalThis.addEventListener?.('offline', () => [...connections].forEach((engine) => engine.lostNetwork()));
+  globalThis.addEventListener?.('online', () => [...waitingManagers].forEach((manager) => manager.hurry()));
+  globalThis.addEventListener?.('beforeunload', () => [...connections].forEach((engine) => engine.leavingPage()));
+
+  const PACKET_TYPES = ['open', 'close', 'ping', 'pong', 'message', 'upgrade', 'noop'];
+
+  /** What listeners of an engine are told of a packet. */
+  function described(packet) {
+    if (typeof packet !== 'string') return { type: 'message', data: packet };
+    return { type: PACKET_TYPES[packet[0]] ?? 'error', data: packet.length > 1 ? packet.slice(1) : undefined };
+  }
+
+  /**
+   * One connection, from its handshake to its end. Tells its owner by `told`: opened, message, pinged, ended; and its
+   * listeners by the events of the official client.
+   */
   class Engine extends Emitter {
     id = null;
     transport = null;
+    opts;
     #address;
-    #options;
     #told;
     #state = 'opening';
+    #names;
     #untried;
     #failure = null;
     #maxPayload = Infinity;
@@ -361,6 +510,8 @@
     #probe = null;
     #isSwitching = false;
     #hasTakenLeave = false;
+    /** Whether the transport was closed because the page may go. */
+    #hasLeft = false;
     #silence = 0;
     #deadline = Infinity;
     #timer = 0;
@@ -368,24 +519,49 @@
     /** `address` is the URL without its query. */
     constructor(address, options, told) {
       super();
-      this.#options = options;
+      this.#address = address;
+      this.opts = options;
       this.#told = told;
-      this.#untried = options.transports.filter((name) => Object.hasOwn(TRANSPORTS, name));
-      this.#address = (transport) => {
-        const url = new URL(address);
-        if (transport === 'websocket') url.protocol = url.protocol.replace('http', 'ws');
-        url.search = new URLSearchParams({ ...options.query, EIO: 4, transport, ...(this.id && { sid: this.id }) });
-        return url.href;
-      };
+      this.#names = [options.transports].flat().filter((name) => {
+        const isKnown = typeof name === 'string' && Object.hasOwn(TRANSPORTS, name);
+        if (!isKnown) warn(`the transport "${name?.prototype?.name ?? name}"`, 'is not in this client, which has "polling" and "websocket"');
+        return isKnown;
+      });
+      this.#untried = [...this.#names];
+      if (options.rememberUpgrade && hadWebSocket.has(address) && this.#names.includes('websocket')) {
+        this.#untried = ['websocket', ...this.#names.filter((name) => name !== 'websocket')];
+      }
+    }
+
+    get readyState() {
+      return this.#state;
+    }
+
+    get upgrading() {
+      return this.#isSwitching;
+    }
+
+    /** The packets that wait to be sent. */
+    get writeBuffer() {
+      return this.#outgoing.map(described);
+    }
+
+    get binaryType() {
+      return 'arraybuffer';
+    }
+
+    set binaryType(type) {
+      if (type !== 'arraybuffer') warn('engine.binaryType', 'is always "arraybuffer" in this client');
     }
 
     open() {
+      connections.add(this);
       this.#tryNext();
     }
 
-    /** Whether the server should have been heard by now, by the clock: timers stand still while a machine sleeps. */
+    /** Whether the server should have been heard by now. */
     get isLate() {
-      return Date.now() > this.#deadline;
+      return performance.now() > this.#deadline;
     }
 
     /** Whether what is written goes out at once. */
@@ -393,7 +569,61 @@
       return this.#state === 'open' && !this.#isSwitching && this.#outgoing.length === 0 && this.transport.isIdle;
     }
 
-    write(packet) {
+    /** Sends a message, a text or bytes, and calls `flushed` when it has been handed to the transport. */
+    write(message, options, flushed = options) {
+      if (typeof flushed === 'function') this.once('flush', flushed);
+      this.#write(typeof message === 'string' ? `4${message}` : message);
+      return this;
+    }
+
+    send(message, options, flushed = options) {
+      return this.write(message, options, flushed);
+    }
+
+    /** Ends when what was written is out. */
+    close() {
+      if (this.#state === 'opening' || this.#hasLeft) this.end('forced close');
+      if (this.#state !== 'open') return this;
+      this.#state = 'closing';
+      this.#giveUpProbe('the connection is being closed');
+      this.#isSwitching = false;
+      this.transport.pause();
+      clearTimeout(this.#timer);
+      this.#timer = setTimeout(() => this.end('forced close'), CLOSING_MS);
+      this.#flush();
+      return this;
+    }
+
+    /** Ends at once. Every path to the end leads here. */
+    end(reason, error) {
+      if (this.#state === 'closed') return;
+      this.#state = 'closed';
+      connections.delete(this);
+      clearTimeout(this.#timer);
+      this.#giveUpProbe('the connection ended');
+      this.transport?.close();
+      if (reason === 'transport error') this.fire('error', error);
+      this.#told.ended(reason, error);
+      this.fire('close', reason, error);
+    }
+
+    /** The system says that it has no network. Its own loopback name is reached all the same. */
+    lostNetwork() {
+      if (new URL(this.#address).hostname !== 'localhost') this.end('transport close', new Error('the network connection was lost'));
+    }
+
+    /** The page may be left: with `closeOnBeforeunload` the connection goes without a word to its listeners. */
+    leavingPage() {
+      if (!this.opts.closeOnBeforeunload || !this.transport) return;
+      this.#hasLeft = true;
+      this.transport.told = { opened() {}, packet() {}, drained() {}, ended() {} };
+      if (this.id) this.transport.leave();
+      else this.transport.close();
+    }
+
+    #write(packet) {
+      if (this.#state === 'closing' || this.#state === 'closed') return;
+      this.fire('packetCreate', described(packet));
       this.#outgoing.push(packet);
       if (this.#isFlushDue) return;
       this.#isFlushDue = true;
@@ -404,34 +634,30 @@
       });
     }
 
-    /** Ends when what was written is out. */
-    close() {
-      if (this.#state === 'opening') this.end('forced close');
-      if (this.#state !== 'open') return;
-      this.#state = 'closing';
-      this.#giveUpProbe();
-      this.#isSwitching = false;
-      this.transport.pause();
-      clearTimeout(this.#timer);
-      this.#timer = setTimeout(() => this.end('forced close'), CLOSING_MS);
-      this.#flush();
-    }
-
-    /** Ends at once. Every path to the end leads here. */
-    end(reason, error) {
-      if (this.#state === 'closed') return;
-      this.#state = 'closed';
-      clearTimeout(this.#timer);
-      this.#giveUpProbe();
-      this.transport?.close();
-      this.#told.ended(reason, error);
-      this.fire('close', reason, error);
+    /** A transport of that name, and the URL of each of its requests. */
+    #transport(name) {
+      const options = { ...this.opts, ...this.opts.transportOptions?.[name] };
+      const isPolling = name === 'polling';
+      return new TRANSPORTS[name](() => {
+        const url = new URL(this.#address);
+        if (!isPolling) url.protocol = url.protocol.replace('http', 'ws');
+        const query = { ...asQuery(options.query), EIO: 4, transport: name };
+        if (this.id) query.sid = this.id;
+        if (isPolling ? options.timestampRequests !== false : options.timestampRequests) query[options.timestampParam] = uniqueText();
+        if (options.forceBase64 && !(isPolling && this.id)) query.b64 = 1;
+        url.search = new URLSearchParams(query);
+        return url.href;
+      }, options);
     }
 
     #tryNext() {
       const name = this.#untried.shift();
-      if (!name) return this.end('transport error', this.#failure ?? new Error('there is no such transport'));
-      const transport = new TRANSPORTS[name](this.#address, this.#options);
+      if (!name) {
+        // Later: the caller of `io` has no listeners yet.
+        queueMicrotask(() => this.end('transport error', this.#failure ?? transportError('no transport is left to try')));
+        return;
+      }
+      const transport = this.#transport(name);
       this.#listenTo(transport);
       transport.open();
     }
@@ -442,20 +668,32 @@
       transport.told = {
         opened() {},
         packet: (packet) => isOurs() && this.#take(packet),
-        drained: () => isOurs() && this.#flush(),
-        ended: (reason, error) => {
-          if (!isOurs()) return;
-          if (this.#state !== 'opening' || reason === 'parse error') return this.end(reason, error);
-          this.#failure ??= error;
-          this.#tryNext();
-        },
+        drained: () => isOurs() && this.#drained(),
+        ended: (reason, error) => isOurs() && this.#lost(transport, reason, error),
       };
+    }
+
+    #lost(transport, reason, error) {
+      if (transport.name === 'websocket' && reason === 'transport error') hadWebSocket.delete(this.#address);
+      if (this.#state !== 'opening') return this.end(reason, error);
+      this.#failure ??= error;
+      if (this.opts.tryAllTransports) this.#tryNext();
+      else this.end(reason, error);
+    }
+
+    #drained() {
+      if (this.#outgoing.length === 0) this.fire('drain');
+      this.#flush();
     }
 
     #flush() {
       const { transport } = this;
       if (this.#state === 'opening' || this.#state === 'closed' || this.#isSwitching || !transport.isReady) return;
-      if (this.#outgoing.length > 0) transport.send(this.#batch());
+      if (this.#outgoing.length > 0) {
+        transport.send(this.#batch());
+        this.fire('flush');
+        if (transport.isReady && this.#outgoing.length === 0) this.fire('drain');
+      }
       // Over polling the leave is told by itself, when the server has taken the rest. A WebSocket sees to both.
       if (this.#state !== 'closing' || !transport.isReady) return;
       if (!(transport instanceof Polling) || this.#hasTakenLeave) return this.end('forced close');
@@ -474,20 +712,38 @@
       return this.#outgoing.splice(0, count);
     }
 
-    #take(packet) {
+    #take(received) {
+      let packet = received;
+      try {
+        // Bytes over polling, and from peers that are forced to base64.
+        if (typeof received === 'string' && received[0] === 'b') packet = fromBase64(received.slice(1));
+      } catch (error) {
+        return this.end(error.reason, error);
+      }
+      if (this.#state !== 'opening' && this.#state !== 'open') return;
+      this.fire('packet', described(packet));
+      this.fire('heartbeat');
       if (this.#state === 'opening') return this.#shakeHands(packet);
       if (this.#state !== 'open') return;
-      if (typeof packet !== 'string') return this.#told.message(packet);
+      if (typeof packet !== 'string') return this.#tell(packet);
       switch (packet[0]) {
         case '1': return this.end('transport close', new Error('the server closed'));
         case '2':
           this.#expectPing();
-          this.write('3');
+          this.#write('3');
+          this.fire('ping');
+          this.fire('pong');
           return this.#told.pinged();
         case '3': case '6': return;
-        case '4': return this.#told.message(packet.slice(1));
+        case '4': return this.#tell(packet.slice(1));
         default: return this.end('parse error', parseError('not an Engine.IO packet'));
       }
+    }
+
+    #tell(message) {
+      this.fire('data', message);
+      this.fire('message', message);
+      this.#told.message(message);
     }
 
     #shakeHands(packet) {
@@ -495,7 +751,7 @@
       try {
         if (packet[0] === '0') open = JSON.parse(packet.slice(1));
       } catch {
-        // It is none.
+        // Not an open packet.
       }
       if (typeof open?.sid !== 'string' || !(open.pingInterval > 0) || !(open.pingTimeout > 0)) {
         return this.end('parse error', parseError('not an open packet'));
@@ -505,40 +761,48 @@
       this.#maxPayload = open.maxPayload ?? Infinity;
       this.#silence = open.pingInterval + open.pingTimeout;
       this.#expectPing();
+      if (this.transport.name === 'websocket') hadWebSocket.add(this.#address);
+      this.fire('handshake', open);
       this.#told.opened();
       this.fire('open');
-      const { transports } = this.#options;
-      const wantsUpgrade = transports.indexOf('websocket') > transports.indexOf('polling');
-      if (this.transport instanceof Polling && wantsUpgrade && open.upgrades?.includes('websocket')) this.#upgrade();
+      const wantsUpgrade = this.opts.upgrade && this.#names.indexOf('websocket') > this.#names.indexOf('polling');
+      const mayUpgrade = this.#state === 'open' && this.transport instanceof Polling && open.upgrades?.includes('websocket');
+      if (wantsUpgrade && mayUpgrade) this.#upgrade();
     }
 
+    /**
+     * By the monotonic clock: the time of day may be set while the connection is well. Where that clock stands still while
+     * the machine sleeps, the rest of the wait follows the sleep.
+     */
     #expectPing() {
-      this.#deadline = Date.now() + this.#silence;
+      this.#deadline = performance.now() + this.#silence;
       this.#watch(this.#silence);
     }
 
     #watch(wait, isWaking = false) {
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => {
-        const late = Date.now() - this.#deadline;
+        const late = performance.now() - this.#deadline;
         // The ping may be here already, and wait behind this timer to be read.
         if (late > ASLEEP_MS && !isWaking) this.#watch(WAKING_MS, true);
         else if (late < 0) this.#watch(-late);
         else this.end('ping timeout', new Error('no ping came in time'));
-      }, wait);
+      }, Math.min(wait, LONGEST_TIMER_MS));
     }
 
     /** Asks for a WebSocket; until one has answered, and if none does, polling goes on. */
     #upgrade() {
-      const probe = new WebSocketTransport(this.#address);
+      const probe = this.#transport('websocket');
       this.#probe = probe;
+      hadWebSocket.delete(this.#address);
       // One that was given up may still have something to say.
       const isOurs = () => this.#probe === probe;
-      const giveUp = () => isOurs() && this.#giveUpProbe();
+      const giveUp = (why) => isOurs() && this.#giveUpProbe(why);
       probe.told = {
         opened: () => isOurs() && probe.send(['2probe']),
-        packet: (packet) => (packet === '3probe' && isOurs() && !this.#isSwitching ? this.#switchTo(probe) : giveUp()),
-        ended: giveUp,
+        packet: (packet) => (packet === '3probe' && isOurs() && !this.#isSwitching ? this.#switchTo(probe) : giveUp('a wrong answer')),
+        drained() {},
+        ended: (reason, error) => giveUp(error.message),
       };
       probe.open();
     }
@@ -546,6 +810,8 @@
     async #switchTo(probe) {
       const polling = this.transport;
       this.#isSwitching = true;
+      hadWebSocket.add(this.#address);
+      this.fire('upgrading', probe);
       // The open poll must end first: what it brings is older than what the WebSocket will.
       await polling.pause();
       this.#isSwitching = false;
@@ -561,10 +827,13 @@
       this.#flush();
     }
 
-    #giveUpProbe() {
+    #giveUpProbe(why) {
       const probe = this.#probe;
       this.#probe = null;
-      probe?.close();
+      if (!probe) return;
+      hadWebSocket.delete(this.#address);
+      probe.close();
+      this.fire('upgradeError', Object.assign(new Error(`probe error: ${why}`), { transport: probe.name }));
     }
   }
 
@@ -572,37 +841,84 @@
   class Manager extends Emitter {
     /** The connection of now, or the last one. */
     engine = null;
+    opts;
+    _autoConnect;
     #address;
     #sockets = new Map();
-    #joined = new Map();
+    /** What the sockets that are connected, or will be, want to be told. */
+    #links = new Set();
     #state = 'closed';
+    #isWanted = false;
     #attempts = 0;
     #timer = 0;
+    #callback = null;
 
-    constructor(origin, options = {}) {
+    /** `address` is the server's; without one the options say it, and what they leave out is the page's. */
+    constructor(address, options) {
       super();
-      this.opts = { ...DEFAULTS, ...options };
-      this.#address = `${origin}${this.opts.path.replace(/\/*$/, '/')}`;
+      const [place, given] = isOptions(address) ? [undefined, address] : [address, options ?? {}];
+      checkOptions(given, place);
+      this.opts = withDefaults(given);
+      const { origin, query } = place ? parseAddress(place) : { origin: placeOf(given) };
+      if (query && given.query) warn('the option "query"', 'has no effect beside an address with a query');
+      if (query) this.opts.query = query;
+      const path = this.opts.path.replace(/\/$/, '') + (this.opts.addTrailingSlash ? '/' : '');
+      this.#address = `${origin}${path.startsWith('/') ? '' : '/'}${path}`;
+      this._autoConnect = this.opts.autoConnect !== false;
+      if (this._autoConnect) this.open();
     }
 
-    /** The socket of a namespace: the one there is, or a new one. */
-    socket(namespace, options = this.opts) {
-      const socket = this.#sockets.get(namespace) ?? new Socket(this, namespace, options);
-      this.#sockets.set(namespace, socket);
-      if (this.opts.autoConnect && !socket.active) socket.connect();
-      return socket;
+    /** The socket of a namespace: the one there is, or a new one with these options: auth, ackTimeout, retries. */
+    socket(namespace, options) {
+      const known = this.#sockets.get(namespace);
+      if (!known) {
+        const socket = new Socket(this, namespace, options);
+        this.#sockets.set(namespace, socket);
+        return socket;
+      }
+      if (this._autoConnect && !known.active) known.connect();
+      return known;
     }
 
     has(namespace) {
       return this.#sockets.has(namespace);
     }
 
-    /** Connects, if it does not already. Sockets do this by themselves. */
-    open() {
+    reconnection(...value) {
+      if (value.length > 0 && !value[0] && waitingManagers.has(this)) this.#stopWaiting();
+      return this.#option('reconnection', value);
+    }
+
+    reconnectionAttempts(...value) {
+      return this.#option('reconnectionAttempts', value);
+    }
+
+    reconnectionDelay(...value) {
+      return this.#option('reconnectionDelay', value);
+    }
+
+    reconnectionDelayMax(...value) {
+      return this.#option('reconnectionDelayMax', value);
+    }
+
+    randomizationFactor(...value) {
+      return this.#option('randomizationFactor', value);
+    }
+
+    timeout(...value) {
+      return this.#option('timeout', value);
+    }
+
+    /**
+     * Connects, if it does not already. Sockets do this by themselves. `callback` is called once, with an error if the
+     * connection fails; it is then not tried again.
+     */
+    open(callback) {
       if (this.#state !== 'closed') return this;
-      clearTimeout(this.#timer);
-      this.#timer = 0;
+      this.#stopWaiting();
       this.#state = 'opening';
+      this.#isWanted = true;
+      this.#callback = callback ?? null;
       const decoder = new Decoder();
       const isOurs = () => this.engine === engine && this.#state !== 'closed';
       const engine = new Engine(this.#address, this.opts, {
@@ -620,56 +936,71 @@
       return this;
     }
 
-    /** The same. */
-    connect() {
-      return this.open();
+    connect(callback) {
+      return this.open(callback);
     }
 
     /** Disconnects all namespaces, and does not connect again by itself. */
     close() {
-      clearTimeout(this.#timer);
-      this.#timer = 0;
+      this.#stopWaiting();
       this.#attempts = 0;
+      this.#isWanted = false;
       const wasClosed = this.#state === 'closed';
       this.#state = 'closed';
       if (wasClosed) return;
       this.engine.close();
-      for (const link of [...this.#joined.values()]) link.ended('forced close');
+      for (const link of [...this.#links]) link.ended('forced close');
       this.fire('close', 'forced close');
     }
 
-    /** The same. */
     disconnect() {
       this.close();
     }
 
     /** For a socket: tells `link` of the connection from now on, and connects. */
-    join(namespace, link) {
-      this.#joined.set(namespace, link);
+    join(link) {
+      this.#links.add(link);
       if (this.#state === 'open') link.opened();
-      // While it waits to try again the next try is for everybody.
+      // While it waits to try again the next try is for all of them.
       else if (this.#timer === 0) this.open();
     }
 
     /** For a socket: the connection ends with the last one. */
-    leave(namespace) {
-      if (this.#joined.delete(namespace) && this.#joined.size === 0) this.close();
+    leave(link) {
+      if (this.#links.delete(link) && this.#links.size === 0) this.close();
     }
 
     /** For a socket: sends the parts of a packet. */
-    send([text, ...attachments]) {
-      this.engine.write(`4${text}`);
-      for (const attachment of attachments) this.engine.write(attachment);
+    send(parts) {
+      for (const part of parts) this.engine.write(part);
+    }
+
+    /** The network is back: tries again at once if it waits to. */
+    hurry() {
+      if (waitingManagers.has(this)) this.#retry();
+    }
+
+    /** Gives an option, or sets it. */
+    #option(name, value) {
+      if (value.length === 0 || value[0] === undefined) return this.opts[name];
+      [this.opts[name]] = value;
+      return this;
+    }
+
+    #stopWaiting() {
+      clearTimeout(this.#timer);
+      this.#timer = 0;
+      waitingManagers.delete(this);
     }
 
     #opened() {
-      clearTimeout(this.#timer);
-      this.#timer = 0;
+      this.#stopWaiting();
       this.#state = 'open';
       const attempts = this.#attempts;
       this.#attempts = 0;
-      for (const link of [...this.#joined.values()]) link.opened();
+      for (const link of [...this.#links]) link.opened();
       this.fire('open');
+      this.#callBack();
       if (attempts > 0) this.fire('reconnect', attempts);
     }
 
@@ -681,37 +1012,46 @@
         return engine.end('parse error', error);
       }
       if (!packet) return;
-      const { type, namespace } = packet;
-      const link = this.#joined.get(namespace);
-      if (link) link.take(packet);
+      const { type, namespace, id, payload } = packet;
+      this.fire('packet', { type, nsp: namespace, id: id && Number(id), data: payload });
+      const links = [...this.#links].filter((link) => link.namespace === namespace);
+      for (const link of links) link.take(packet);
       // A socket that left before it was let in.
-      else if (type === CONNECT) this.send(encode({ type: DISCONNECT, namespace }));
+      if (links.length === 0 && type === CONNECT) this.send(encode({ type: DISCONNECT, namespace }));
     }
 
     #pinged() {
-      for (const link of [...this.#joined.values()]) link.flush();
+      for (const link of [...this.#links]) link.flush();
       this.fire('ping');
     }
 
     #ended(reason, error = new Error(reason)) {
-      clearTimeout(this.#timer);
-      this.#timer = 0;
+      this.#stopWaiting();
       const wasOpen = this.#state === 'open';
       this.#state = 'closed';
-      for (const link of [...this.#joined.values()]) link.ended(reason, error);
+      for (const link of [...this.#links]) link.ended(reason, error);
       if (wasOpen) {
         this.fire('close', reason, error);
       } else {
         this.fire('error', error);
         if (this.#attempts > 0) this.fire('reconnect_error', error);
+        // The caller of `open(callback)` decides what comes next.
+        if (this.#callBack(error)) return;
       }
       this.#tryAgain();
+    }
+
+    #callBack(...error) {
+      const callback = this.#callback;
+      this.#callback = null;
+      if (callback) attempt(() => callback(...error));
+      return callback !== null;
     }
 
     #tryAgain() {
       const { reconnection, reconnectionAttempts, reconnectionDelay, reconnectionDelayMax, randomizationFactor } = this.opts;
       // A listener may have left, or may have connected already.
-      if (!reconnection || this.#state !== 'closed' || this.#timer !== 0 || this.#joined.size === 0) return;
+      if (!reconnection || !this.#isWanted || this.#state !== 'closed' || this.#timer !== 0) return;
       if (this.#attempts >= reconnectionAttempts) {
         this.#attempts = 0;
         this.fire('reconnect_failed');
@@ -719,10 +1059,14 @@
       }
       const delay = reconnectionDelay * 2 ** this.#attempts * (1 + randomizationFactor * (2 * Math.random() - 1));
       this.#attempts += 1;
-      this.#timer = setTimeout(() => {
-        this.fire('reconnect_attempt', this.#attempts);
-        if (this.#timer !== 0) this.open();
-      }, Math.min(delay, reconnectionDelayMax));
+      this.#timer = setTimeout(() => this.#retry(), Math.min(delay, reconnectionDelayMax));
+      waitingManagers.add(this);
+    }
+
+    #retry() {
+      this.fire('reconnect_attempt', this.#attempts);
+      // A listener may have left.
+      if (waitingManagers.has(this)) this.open();
     }
   }
 
@@ -732,36 +1076,43 @@
     /** Whether the server gave back what was missed since the last connection. */
     recovered = false;
     id = undefined;
-    #namespace;
+    auth;
+    /** What came before the namespace let the socket in: arrays of arguments, the name first. */
+    receiveBuffer = [];
+    /** Events that wait for a connection. */
+    sendBuffer = [];
     #ackTimeout;
+    #retries;
     #link;
     #isActive = false;
+    /** The connection on which it has asked to be let in. */
+    #introducedTo = null;
     #flags = {};
     #anyListeners = [];
-    #waiting = [];
-    #early = [];
+    #anyOutgoingListeners = [];
+    /** With `retries`: events that wait for their ack, of which the first is under way. */
+    #queue = [];
     #acks = new Map();
     #nextAck = 0;
     #session = 0;
     #pid = undefined;
     #offset = undefined;
 
-    constructor(manager, namespace, { auth, ackTimeout } = {}) {
+    constructor(manager, namespace, options) {
       super();
       this.io = manager;
-      this.auth = auth;
-      this.#namespace = namespace;
-      this.#ackTimeout = ackTimeout;
+      this.nsp = namespace;
+      this.auth = options?.auth || undefined;
+      this.#ackTimeout = options?.ackTimeout ?? undefined;
+      this.#retries = options?.retries ?? 0;
       this.#link = {
+        namespace,
         opened: () => this.#introduce(),
         take: (packet) => this.#take(packet),
         flush: () => this.#flush(),
         ended: (reason, error) => this.#ended(reason, error),
       };
-    }
-
-    get nsp() {
-      return this.#namespace;
+      if (manager._autoConnect) this.connect();
     }
 
     get disconnected() {
@@ -785,25 +1136,28 @@
       return this;
     }
 
-    connect() {
-      if (this.connected) return this;
-      this.#isActive = true;
-      this.io.join(this.#namespace, this.#link);
+    compress() {
+      warn('socket.compress()', 'has no effect: the browser and the server agree on what is compressed');
       return this;
     }
 
-    /** The same. */
+    connect() {
+      if (this.connected) return this;
+      this.#isActive = true;
+      this.io.join(this.#link);
+      return this;
+    }
+
     open() {
       return this.connect();
     }
 
     disconnect() {
-      if (this.connected) this.io.send(encode({ type: DISCONNECT, namespace: this.#namespace }));
+      if (this.connected) this.io.send(encode({ type: DISCONNECT, namespace: this.nsp }));
       this.#leave('io client disconnect');
       return this;
     }
 
-    /** The same. */
     close() {
       return this.disconnect();
     }
@@ -831,34 +1185,80 @@
 
     /** Calls `listener` with the name and the arguments of every event from the server. */
     onAny(listener) {
-      this.#anyListeners = [...this.#anyListeners, listener];
+      this.#anyListeners.push(listener);
       return this;
     }
 
-    /** Removes that listener, or all such. */
+    /** `onAny`, before the listeners that there are. */
+    prependAny(listener) {
+      this.#anyListeners.unshift(listener);
+      return this;
+    }
+
+    /** Removes that listener, or all listeners of `onAny`. */
     offAny(listener) {
-      this.#anyListeners = listener ? this.#anyListeners.filter((known) => known !== listener) : [];
+      if (listener) removeFirst(this.#anyListeners, (known) => known === listener);
+      else this.#anyListeners = [];
       return this;
     }
 
-    #emit(name, args, ack, isPromised) {
-      const { isVolatile, timeout = this.#ackTimeout } = this.#flags;
+    listenersAny() {
+      return this.#anyListeners;
+    }
+
+    /** Calls `listener` with the name and the arguments of every event when it is sent, but not of acks. */
+    onAnyOutgoing(listener) {
+      this.#anyOutgoingListeners.push(listener);
+      return this;
+    }
+
+    prependAnyOutgoing(listener) {
+      this.#anyOutgoingListeners.unshift(listener);
+      return this;
+    }
+
+    offAnyOutgoing(listener) {
+      if (listener) removeFirst(this.#anyOutgoingListeners, (known) => known === listener);
+      else this.#anyOutgoingListeners = [];
+      return this;
+    }
+
+    listenersAnyOutgoing() {
+      return this.#anyOutgoingListeners;
+    }
+
+    #emit(name, args, ack, takesError) {
+      const { isVolatile = false, timeout = this.#ackTimeout } = this.#flags;
       this.#flags = {};
       if (RESERVED.has(name)) throw new Error(`"${name}" is a reserved event name`);
-      const takesError = isPromised || timeout !== undefined;
-      const id = ack ? this.#nextAck : undefined;
-      const parts = encode({ type: EVENT, namespace: this.#namespace, id, payload: [name, ...args] });
-      const isLive = this.connected && this.#waiting.length === 0 && !this.io.engine.isLate;
-      if (!isVolatile && !isLive && this.#waiting.length >= MAX_WAITING) {
-        const error = new Error(`${MAX_WAITING} events wait for a connection already`);
-        if (!ack || !takesError) throw error;
-        queueMicrotask(() => attempt(() => ack(error)));
-        return this;
-      }
-      if (ack) this.#expect(ack, takesError, timeout);
-      if (isLive && (!isVolatile || this.io.engine.isIdle)) this.io.send(parts);
-      else if (!isVolatile) this.#waiting.push({ id, parts });
+      const event = { name, args, ack, timeout, isVolatile, takesError: takesError || timeout !== undefined };
+      if (this.#retries > 0 && !isVolatile) this.#enqueue(event);
+      else this.#dispatch(event);
       return this;
+    }
+
+    /** Sends an event, or lets it wait for a connection. */
+    #dispatch({ name, args, ack, timeout, isVolatile, takesError }) {
+      const id = ack ? this.#nextAck : undefined;
+      const data = [name, ...args];
+      const parts = encode({ type: EVENT, namespace: this.nsp, id, payload: data });
+      const isLive = this.connected && this.sendBuffer.length === 0 && !this.io.engine.isLate;
+      if (!isVolatile && !isLive && this.sendBuffer.length >= MAX_WAITING) return this.#refuse(ack, takesError);
+      if (ack) this.#expect(ack, takesError, timeout);
+      const packet = { type: EVENT, nsp: this.nsp, id, data, parts };
+      if (isLive && (!isVolatile || this.io.engine.isIdle)) this.#send(packet);
+      else if (!isVolatile) this.sendBuffer.push(packet);
+    }
+
+    #refuse(ack, takesError) {
+      const error = new Error(`${MAX_WAITING} events wait for a connection already`);
+      if (!ack || !takesError) throw error;
+      queueMicrotask(() => attempt(() => ack(error)));
+    }
+
+    #send({ data, parts }) {
+      for (const listener of [...this.#anyOutgoingListeners]) attempt(() => listener.apply(this, data));
+      this.io.send(parts);
     }
 
     #expect(ack, takesError, timeout) {
@@ -867,7 +1267,7 @@
       const settle = (error, answer = []) => {
         clearTimeout(timer);
         this.#acks.delete(id);
-        this.#waiting = this.#waiting.filter((waiting) => waiting.id !== id);
+        if (error) this.sendBuffer = this.sendBuffer.filter((waiting) => waiting.id !== id);
         if (takesError) attempt(() => ack(error, ...answer));
         else if (!error) attempt(() => ack(...answer));
       };
@@ -875,19 +1275,46 @@
       this.#acks.set(id, settle);
     }
 
+    /** With `retries` one event at a time is under way; without its ack it is sent again, so that the order is kept. */
+    #enqueue(event) {
+      if (this.#queue.length >= MAX_WAITING) return this.#refuse(event.ack, event.takesError);
+      // What cannot be sent is its sender's error now, and does not stand in the way of others later.
+      encode({ type: EVENT, namespace: this.nsp, payload: [event.name, ...event.args] });
+      this.#queue.push({ ...event, tries: 0, isUnderWay: false });
+      this.#sendQueued();
+    }
+
+    #sendQueued() {
+      const [first] = this.#queue;
+      if (!first || first.isUnderWay || !this.connected) return;
+      first.isUnderWay = true;
+      first.tries += 1;
+      const settled = (error, ...answer) => {
+        first.isUnderWay = false;
+        if (!error || first.tries > this.#retries) {
+          removeFirst(this.#queue, (known) => known === first);
+          if (first.ack) attempt(() => first.ack(error, ...answer));
+        }
+        this.#sendQueued();
+      };
+      this.#dispatch({ ...first, ack: settled, takesError: true });
+    }
+
     #flush() {
       if (!this.connected) return;
-      for (const { parts } of this.#waiting.splice(0)) this.io.send(parts);
+      for (const packet of this.sendBuffer.splice(0)) this.#send(packet);
     }
 
     /** Asks the server to be let in. */
     #introduce() {
       const { engine } = this.io;
+      if (this.#introducedTo === engine) return;
+      this.#introducedTo = engine;
       const send = (auth) => {
         // The answer of a function may come when the connection is another one.
         if (!this.#isActive || this.connected || this.io.engine !== engine) return;
-        const payload = this.#pid ? { ...auth, pid: this.#pid, offset: this.#offset } : auth;
-        this.io.send(encode({ type: CONNECT, namespace: this.#namespace, payload }));
+        const payload = this.#pid ? { pid: this.#pid, offset: this.#offset, ...auth } : auth;
+        this.io.send(encode({ type: CONNECT, namespace: this.nsp, payload }));
       };
       attempt(() => (typeof this.auth === 'function' ? this.auth(send) : send(this.auth)));
     }
@@ -898,9 +1325,15 @@
         case DISCONNECT: return this.#leave('io server disconnect');
         case CONNECT_ERROR: return this.#refused(payload);
         case ACK: return this.#acks.get(Number(id))?.(null, payload);
-        // What was missed comes before the answer that lets us in.
-        default: return this.connected ? this.#hear(id, payload) : this.#early.push([id, payload]);
+        default: return this.#arrived(id, payload);
       }
+    }
+
+    #arrived(id, args) {
+      if (id !== undefined) args.push(this.#answer(id));
+      // What was missed comes before the answer that lets us in.
+      if (this.connected) this.#hear(args);
+      else this.receiveBuffer.push(args);
     }
 
     #letIn({ sid, pid }) {
@@ -911,24 +1344,25 @@
       // A place in what another session heard is none in this one.
       if (!this.recovered) this.#offset = undefined;
       this.#pid = pid;
-      for (const [id, payload] of this.#early.splice(0)) this.#hear(id, payload);
+      for (const args of this.receiveBuffer.splice(0)) this.#hear(args);
       this.#flush();
+      this.#sendQueued();
       this.fire('connect');
     }
 
     #refused(payload) {
       this.#isActive = false;
-      this.io.leave(this.#namespace);
+      this.#introducedTo = null;
+      this.io.leave(this.#link);
       const { message, data } = isObject(payload) ? payload : { message: payload };
       this.fire('connect_error', Object.assign(new Error(message), { data }));
     }
 
-    #hear(id, [name, ...args]) {
+    #hear(args) {
       if (!this.connected) return;
-      if (id !== undefined) args.push(this.#answer(id));
-      else if (this.#pid && typeof args.at(-1) === 'string') this.#offset = args.at(-1);
-      for (const listener of this.#anyListeners) attempt(() => listener.call(this, name, ...args));
-      this.fire(name, ...args);
+      if (this.#pid && typeof args.at(-1) === 'string') this.#offset = args.at(-1);
+      for (const listener of [...this.#anyListeners]) attempt(() => listener.apply(this, args));
+      this.fire(...args);
     }
 
     /** The function that answers event `id`: once, and on the connection it came by. */
@@ -937,22 +1371,23 @@
       return (...payload) => {
         if (session !== this.#session || !this.connected) return;
         session = null;
-        this.io.send(encode({ type: ACK, namespace: this.#namespace, id, payload }));
+        this.io.send(encode({ type: ACK, namespace: this.nsp, id, payload }));
       };
     }
 
     #leave(reason) {
       this.#isActive = false;
+      this.#introducedTo = null;
       const wasConnected = this.connected;
       this.connected = false;
-      this.io.leave(this.#namespace);
+      this.io.leave(this.#link);
       if (wasConnected) this.#forget(reason);
     }
 
     #ended(reason, error) {
       const wasConnected = this.connected;
       this.connected = false;
-      this.#early = [];
+      this.receiveBuffer = [];
       if (wasConnected) this.#forget(reason, error);
       else this.fire('connect_error', error ?? new Error(reason));
     }
@@ -961,43 +1396,87 @@
     #forget(reason, error) {
       this.id = undefined;
       this.#session += 1;
-      const isWaiting = new Set(this.#waiting.map(({ id }) => id));
+      const isWaiting = new Set(this.sendBuffer.map(({ id }) => id));
       const lost = [...this.#acks].filter(([id]) => !isWaiting.has(id));
       this.fire('disconnect', reason, error);
       for (const [, settle] of lost) settle(new Error('socket has been disconnected'));
     }
   }
 
-  const managers = new Map();
+  // ---- Addresses and `io`.
 
-  /** The page's address for `url`, which may be a path or lack its scheme. */
-  function parseUrl(url = '/') {
-    const page = globalThis.location;
-    const isWhole = url.startsWith('/') || /^\w+:\/\//.test(url);
-    const parsed = new URL(isWhole ? url : `${page?.protocol ?? 'http:'}//${url}`, page?.origin);
-    parsed.protocol = parsed.protocol.replace('ws', 'http');
-    return parsed;
+  const isOptions = (value) => isObject(value) && !(value instanceof URL);
+
+  /** The page's own server; without a page that has one, this machine. */
+  function pageOrigin() {
+    const { protocol, host, origin } = globalThis.location ?? {};
+    if (host) return `${protocol}//${host}`;
+    // A worker that was made from a blob has no host of its own.
+    return /^https?:/.test(origin) ? origin : 'http://localhost';
+  }
+
+  /** The server that options name; what they leave out is the page's. */
+  function placeOf({ host, hostname, port, secure }) {
+    const page = new URL(pageOrigin());
+    const name = (host && new URL(`http://${host}`).hostname) || hostname;
+    const scheme = secure ?? page.protocol === 'https:' ? 'https' : 'http';
+    const shown = name || page.hostname;
+    const number = port || (name ? '' : page.port);
+    return new URL(`${scheme}://${shown.includes(':') && shown[0] !== '[' ? `[${shown}]` : shown}${number ? `:${number}` : ''}`).origin;
+  }
+
+  /** The parts of an address that may lack its scheme, its host, or everything: what is missing is the page's. */
+  function parseAddress(address) {
+    const page = pageOrigin();
+    const protocol = page.slice(0, page.indexOf(':') + 1);
+    let text = String(address ?? '');
+    if (text.startsWith('//')) text = protocol + text;
+    else if (text.startsWith('/')) text = page + text;
+    else if (!/^(https?|wss?):\/\//.test(text)) text = `${protocol}//${text}`;
+    const [, scheme, authority, path, query] = /^(\w+):\/\/([^/?#]*)([^?#]*)(?:\?([^#]*))?/.exec(text);
+    const { origin } = authority ? new URL(`${scheme.replace('ws', 'http')}://${authority}`) : { origin: page };
+    return { origin, namespace: path || '/', query: query && asQuery(query) };
+  }
+
+  const managers = new Map();
+  /** Options that say whether a connection is shared. */
+  const OWN_OPTIONS = ['forceNew', 'force new connection', 'multiplex'];
+
+  function isAlike(one, other) {
+    if (one === other || (!one && !other)) return true;
+    try {
+      return JSON.stringify(one) === JSON.stringify(other);
+    } catch {
+      return false;
+    }
+  }
+
+  /** Names the options that a manager that is shared does not take from those who come later. */
+  function checkShared(options, manager) {
+    const wanted = withDefaults(options);
+    for (const name of Object.keys(options)) {
+      const isShared = KNOWN_OPTIONS.has(name) && !OWN_OPTIONS.includes(name);
+      if (isShared && !isAlike(wanted[name], manager.opts[name])) warn(`the option "${name}"`, 'differs from that of the connection which is shared; `forceNew: true` makes another');
+    }
   }
 
   /**
-   * The socket of a namespace. `url` is the server's address, its path the namespace: `io()` is the main one of the
-   * page's own server, `io('/relay')` another one there. Namespaces of one server share a connection, unless
-   * `options.forceNew` or the namespace is in use.
+   * The socket of a namespace. `address` is the server's, its path the namespace: `io()` is the main one of the page's own
+   * server, `io('/relay')` another one there. Namespaces of one server share a connection, unless `forceNew` or
+   * `multiplex: false` is asked for or the namespace is in use.
    */
-  function io(url, options) {
-    if (isObject(url)) return io(undefined, url);
-    const { origin, pathname, searchParams } = parseUrl(url);
-    const wanted = { query: Object.fromEntries(searchParams), ...options };
-    const key = `${origin} ${wanted.path ?? DEFAULTS.path}`;
-    const namespace = decodeURI(pathname);
-    const shared = managers.get(key);
-    if (shared && !wanted.forceNew && wanted.multiplex !== false && !shared.has(namespace)) {
-      return shared.socket(namespace, wanted);
-    }
-    const manager = new Manager(origin, wanted);
-    if (!shared && !wanted.forceNew) managers.set(key, manager);
-    return manager.socket(namespace, wanted);
+  function io(address, options) {
+    if (isOptions(address)) return io(undefined, address);
+    const { auth, ackTimeout, retries, ...shared } = options ?? {};
+    const { origin, namespace, query } = parseAddress(address);
+    const key = `${origin} ${shared.path || DEFAULTS.path}`;
+    const known = managers.get(key);
+    const isOwn = shared.forceNew || shared['force new connection'] || shared.multiplex === false || known?.has(namespace);
+    if (known && !isOwn) checkShared(query ? { ...shared, query } : shared, known);
+    const manager = (!isOwn && known) || new Manager(address || origin, shared);
+    if (!isOwn) managers.set(key, manager);
+    return manager.socket(namespace, { auth, ackTimeout, retries });
   }
 
-  globalThis.io = Object.assign(io, { connect: io, Manager, Socket, protocol: 5 });
+  globalThis.io = Object.assign(io, { io, connect: io, Manager, Socket, protocol: 5 });
 })();
