@@ -1,5 +1,6 @@
 // The building blocks of the lessons.
 import { make, told } from '../dom.js';
+import { Following } from '../following.js';
 import { tell, words } from '../i18n.js';
 import { bytes, codeInWords, isGoodEnd } from '../wire/format.js';
 
@@ -51,6 +52,7 @@ export class Log {
   /** Counts the starts: what comes of an earlier one is not added. */
   round = 0;
   #list = make('ol');
+  #following;
   #start = performance.now();
 
   /** `isLive`: what is added is read out. */
@@ -58,32 +60,33 @@ export class Log {
     const attributes = { role: isLive ? 'log' : 'group', tabindex: '0' };
     this.element = make('div', { className: 'lesson-log', attributes }, this.#list);
     tell(this.element, () => words(labelKey), 'aria-label');
+    this.#following = new Following(this.element, this.#list);
   }
 
   /** Empties the list and starts its clock again. */
   restart() {
     this.round += 1;
     this.#list.replaceChildren();
+    this.#following.goToEnd();
     this.#start = performance.now();
     this.element.dataset.begun = '';
   }
 
   /** Adds a line: its name, and what `teller` says in the language of the moment. `kind` gives it its look. */
   add(name, teller, kind = name) {
-    const isAtEnd = this.element.scrollHeight - this.element.scrollTop - this.element.clientHeight < 24;
     const passed = Math.round(performance.now() - this.#start);
     const line = make('li', { dataset: { kind } }, make('code', {}, name), told('bdi', {}, teller),
       make('span', { className: 'passed' }, `+${passed} ms`));
     this.#list.append(line);
     if (this.#list.childElementCount > LINES) this.#list.firstElementChild.remove();
-    if (isAtEnd) this.element.scrollTop = this.element.scrollHeight;
+    this.#following.keepUp();
     return line;
   }
 
   /** Adds a sentence about what came. */
   remark(teller, kind = 'remark') {
     this.#list.append(told('li', { className: 'remark', dataset: { kind } }, teller));
-    this.element.scrollTop = this.element.scrollHeight;
+    this.#following.keepUp();
   }
 }
 

@@ -1,12 +1,12 @@
 // The list of what passed: bounded, filled once a frame, walked through by the arrow keys.
 import { make } from '../dom.js';
+import { Following } from '../following.js';
 import { words } from '../i18n.js';
 import { decode, isReadable, prepare } from './decode.js';
 import { bytes, eventInShort, isGoodEnd, timeOf } from './format.js';
 
 /** Lines in the page at a time; older ones go. */
 const LINES = 300;
-const NEAR_END = 24;
 const SEARCHED_CHARS = 64 * 1024;
 const ARROWS = { in: '↓', out: '↑', event: '●' };
 
@@ -14,34 +14,23 @@ export class List {
   /** What is shown: `{ text, connection, direction, heartbeats }`. */
   filter = { text: '', connection: null, direction: '', heartbeats: false };
   #recorder;
-  #box;
   #list;
-  #toEnd;
   #seen = 0;
   #loading = null;
   #isPaused = false;
-  /** Whether the newest line is kept in sight: until the reader scrolls away from it. */
-  #follows = true;
-  /** The box as it was when it was last looked at: only the reader scrolls in a box that has not changed otherwise. */
-  #known = { top: 0, height: 0, content: 0 };
+  #following;
   #opened = new Set();
   #entries = new WeakMap();
 
   /** `box` scrolls, `list` in it has the lines, `toEnd` is a button that is there while the end is out of sight. */
   constructor(recorder, { box, list, toEnd }) {
     this.#recorder = recorder;
-    this.#box = box;
     this.#list = list;
-    this.#toEnd = toEnd;
+    this.#following = new Following(box, list, () => { toEnd.hidden = !this.#following.isBehind; });
     list.addEventListener('click', ({ target }) => this.#toggle(target.closest('button')));
     list.addEventListener('keydown', (event) => this.#walk(event));
     list.addEventListener('focusin', ({ target }) => this.#enterAt(target));
-    box.addEventListener('scroll', () => this.#scrolled(), { passive: true });
-    toEnd.addEventListener('click', () => this.#goToEnd());
-    // The box gets smaller when connections are added above it, and its lines wrap anew when it gets narrower.
-    const resized = new ResizeObserver(() => this.#keepUp());
-    resized.observe(box);
-    resized.observe(list);
+    toEnd.addEventListener('click', () => this.#following.goToEnd());
   }
 
   get isPaused() {
@@ -70,11 +59,11 @@ export class List {
     const until = this.#isPaused ? this.#seen : Infinity;
     this.#list.replaceChildren();
     this.#append(this.#recorder.entries.filter(({ number }) => number <= until));
-    this.#goToEnd();
+    this.#following.goToEnd();
   }
 
   #append(fresh) {
-    if (fresh.length === 0) return this.#showWay();
+    if (fresh.length === 0) return this.#following.keepUp();
     if (!isReadable(fresh)) return this.#readLater();
     this.#seen = Math.max(this.#seen, fresh.at(-1).number);
     // All are read, in order, for what later ones answer; of many only the last are shown.
@@ -82,7 +71,7 @@ export class List {
     this.#list.append(...lines);
     while (this.#list.childElementCount > LINES) this.#dropFirst();
     if (!this.#list.querySelector('[tabindex="0"]')) this.#enterAt(this.#list.lastElementChild?.firstElementChild);
-    this.#keepUp();
+    return this.#following.keepUp();
   }
 
   /** Makes the list once what reads its lines is there. More may come meanwhile: it is loaded once. */
@@ -148,8 +137,7 @@ export class List {
     line.append(detailsOf(this.#entries.get(line)));
     line.scrollIntoView({ block: 'nearest' });
     // A line that is opened is read: it stays where it is unless it is the last.
-    this.#follows = this.#isAtEnd();
-    this.#look();
+    this.#following.stay();
   }
 
   /** The line that the Tab key comes to. */
@@ -171,39 +159,5 @@ export class List {
     if (to === undefined || event.altKey || event.ctrlKey || event.metaKey) return;
     event.preventDefault();
     to?.firstElementChild.focus();
-  }
-
-  #isAtEnd() {
-    return this.#box.scrollHeight - this.#box.scrollTop - this.#box.clientHeight < NEAR_END;
-  }
-
-  /** Tells the reader's scrolling from what comes of a box or a content that has changed. */
-  #scrolled() {
-    const { top, height, content } = this.#known;
-    const { scrollTop, clientHeight, scrollHeight } = this.#box;
-    if (this.#isAtEnd()) this.#follows = true;
-    else if (clientHeight === height && scrollHeight === content && scrollTop < top) this.#follows = false;
-    this.#look();
-  }
-
-  /** Goes to the end again, whatever has moved it out of sight, unless the reader has. */
-  #keepUp() {
-    if (this.#follows) this.#box.scrollTop = this.#box.scrollHeight;
-    this.#look();
-  }
-
-  #look() {
-    const { scrollTop: top, clientHeight: height, scrollHeight: content } = this.#box;
-    this.#known = { top, height, content };
-    this.#showWay();
-  }
-
-  #showWay() {
-    this.#toEnd.hidden = this.#follows || this.#isAtEnd();
-  }
-
-  #goToEnd() {
-    this.#follows = true;
-    this.#keepUp();
   }
 }
