@@ -7,7 +7,7 @@ export const MASK = '***';
 /** Names whose values are secrets, in JSON and in addresses. */
 const NAMES = '[\\w-]*token|[\\w-]*passw(?:or)?d|pass|[\\w-]*secret|authorization|cookie|jwt|[\\w-]*api[-_]?key|credentials?|sid|pid|session[-_]?id';
 /** Each text with a secret matches this. It is tried first, since most texts have none. */
-const HINT = /token|pass|secret|auth|cookie|jwt|api[-_]?key|credential|sid|pid|session|eyJ|bearer/i;
+const HINT = /token|pass|secret|auth|cookie|jwt|api[-_]?key|credential|sid|pid|session|eyJ|bearer|:\/\/[^\s/@]*:[^\s/@]*@/i;
 
 /**
  * Where secrets are; the last group is the value. A JSON text may itself be a string of JSON, then its quotes are escaped;
@@ -18,6 +18,7 @@ const PATTERNS = [
   new RegExp(`\\\\{0,7}"(?:${NAMES})\\\\{0,7}"\\s*:\\s*(-?[\\d][\\d.eE+-]*)`, 'gid'),
   new RegExp(`(?:^|[?&;#\\s])(?:${NAMES})=([^&;#\\s"']+)`, 'gid'),
   /\bbearer[ :]+([\w.~+/=-]+)/gid,
+  /:\/\/[^\s/:@]*:([^\s/@]+)@/gd,
   /\b(eyJ[\w-]*\.[\w-]+\.[\w-]*)/gd,
 ];
 

@@ -105,6 +105,8 @@ test('sizes are in the units of the limits', async () => {
 
 test('the log of a lesson follows what comes in a window that gets narrower, until its reader scrolls', async () => {
   const page = await openLesson('socket');
+  // In a narrow window the panel would lie over the lesson.
+  if (await page.locator('#wire').isVisible()) await page.click('#wire-toggle');
   await button(page, 'Run').click();
   const log = page.locator('.lesson-log').first();
   await log.getByText('HELLO!!!').waitFor();

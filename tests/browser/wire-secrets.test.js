@@ -79,7 +79,7 @@ const CASES = [
   }],
   ['other secrets', {
     path: '/echo', last: 'api_key',
-    messages: [`{"password":"${TOKEN}"}`, `Authorization: Bearer ${TOKEN}`, `{"accessToken":"${TOKEN}"}`, `a=1&api_key=${TOKEN}`],
+    messages: [`{"password":"${TOKEN}"}`, `Authorization: Bearer ${TOKEN}`, `see ws://ann:${TOKEN}@example.org/`, `{"accessToken":"${TOKEN}"}`, `a=1&api_key=${TOKEN}`],
   }],
   ['bytes', { path: '/echo', messages: [bytesOf(`{"token":"${TOKEN}"}`)], last: '' }],
 ];
