@@ -50,6 +50,10 @@ impl Probing {
 }
 
 impl SocketIoSession {
+    fn probing_of(&mut self, pipe: &Arc<Pipe>) -> Option<&mut Probing> {
+        self.probing.as_mut().filter(|probing| Arc::ptr_eq(&probing.pipe, pipe))
+    }
+
     pub(super) fn heard_from_probe(&mut self, inbound: PipeInbound, ctx: &mut Context<Self>) {
         let Some(probing) = &mut self.probing else {
             return;
@@ -63,9 +67,13 @@ impl SocketIoSession {
             "2probe" => {
                 probing.pipe.push(OpCode::Text, engineio::PROBE_ANSWER.as_bytes());
                 if !std::mem::replace(&mut probing.has_answered, true) {
-                    ctx.run_later(POLL_PATIENCE, |session, ctx| {
-                        session.probing.iter_mut().for_each(|probing| probing.is_patience_over = true);
-                        session.flush(ctx);
+                    let tried = Arc::clone(&probing.pipe);
+                    ctx.run_later(POLL_PATIENCE, move |session, ctx| {
+                        // Another one may be tried by then.
+                        if let Some(probing) = session.probing_of(&tried) {
+                            probing.is_patience_over = true;
+                            session.flush(ctx);
+                        }
                     });
                 }
             }
