@@ -63,6 +63,7 @@ mod refusals;
 mod refused_rooms;
 mod relay;
 mod reserved_names;
+mod reserved_until;
 mod retries;
 mod room_bounds;
 mod rooms;

@@ -161,9 +161,11 @@ impl ChatServer {
         let Some(room) = self.rooms.get(id) else {
             return;
         };
+        let (name, mut nearer) = (room.name.clone(), Vec::new());
         let (book, fault) = match answer {
             Ok(mut position) => {
-                names::restore(&mut room.presence, std::mem::take(&mut position.names));
+                let most = self.limits.name_reservation.max(self.limits.name_hold);
+                nearer = names::restore(&mut room.presence, std::mem::take(&mut position.names), most);
                 let (limits, count) = (self.limits.ids, self.id_count.clone());
                 // Another file may have been put in the journal's place meanwhile.
                 let resting = self.resting_ids.take(&room.name);
@@ -178,6 +180,7 @@ impl ChatServer {
         };
         // One of these may leave nothing behind; those after it need the room.
         room.is_catching_up = true;
+        self.keep_in_journal(name, nearer, ctx);
         for waiting in waiting {
             match waiting {
                 Waiting::Enter(enter) => {

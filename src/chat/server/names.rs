@@ -57,7 +57,12 @@ impl ChatServer {
         }
     }
 
-    fn keep_in_journal(&mut self, room: RoomName, names: Vec<ReservedName>, ctx: &mut Context<Self>) {
+    pub(super) fn keep_in_journal(
+        &mut self,
+        room: RoomName,
+        names: Vec<ReservedName>,
+        ctx: &mut Context<Self>,
+    ) {
         if names.is_empty() {
             return;
         }
@@ -70,17 +75,28 @@ impl ChatServer {
     }
 }
 
-/// Takes in the names that the journal has kept for a room.
-pub(super) fn restore(presence: &mut Presence, names: Vec<ReservedName>) {
+/// Takes in the names that the journal has kept for a room, for at most as long as a name is reserved now: a clock that was
+/// ahead when they were kept has put their end far off. Gives back those whose end is nearer from here on.
+pub(super) fn restore(
+    presence: &mut Presence,
+    names: Vec<ReservedName>,
+    most: Duration,
+) -> Vec<ReservedName> {
     let (now, wall) = (Instant::now(), now_millis());
+    let mut nearer = Vec::new();
     for ReservedName { name, owner, until, .. } in names {
         // Rules for names may have become stricter since it was kept.
         let Ok(nickname) = Nickname::parse(&name) else {
             continue;
         };
         let left = Duration::from_millis(until.saturating_sub(wall));
-        presence.restore(Reservation { nickname, owner: OwnerHash(owner), until: now + left });
+        let reservation = Reservation { nickname, owner: OwnerHash(owner), until: now + left.min(most) };
+        if left > most {
+            nearer.push(to_keep(&reservation, now));
+        }
+        presence.restore(reservation);
     }
+    nearer
 }
 
 fn to_keep(reservation: &Reservation, now: Instant) -> ReservedName {
