@@ -13,6 +13,11 @@ export const LIMITS = {
   room_list: true,
   /** Whether the server takes pictures for one user alone. One that does not know of them would tell the room. */
   private_images: false,
+  /** When what failed may be tried again, by the code of an error and of a close frame. */
+  retry: {
+    errors: { rate_limited: 'later', journal_unavailable: 'later', not_kept_yet: 'later', not_logged_in: 'after_login' },
+    closes: {},
+  },
 };
 
 /** The room this page is in: the one its address names, or the server's default. */
@@ -46,7 +51,7 @@ export function roomPath(room) {
   return room === 'lobby' ? './' : `./?room=${encodeURIComponent(room)}`;
 }
 
-/** Close codes in words, and whether to come back: RFC 6455 section 7.4, and the rows this server sends. */
+/** Close codes in words, and whether to come back unless the server says otherwise: RFC 6455 section 7.4. */
 const CLOSE_CODES = new Map([
   [1000, { en: 'normal closure', zh: '正常关闭', reconnect: false }],
   [1001, { en: 'going away, or silent for too long', zh: '对方离开，或长时间没有响应', reconnect: true }],
@@ -64,7 +69,12 @@ const CLOSE_CODES = new Map([
 const OF_AN_APPLICATION = { en: 'code of an application', zh: '应用自定义的关闭码', reconnect: false };
 const UNKNOWN = { en: 'a code this page does not know', zh: '未知的关闭码', reconnect: false };
 
-/** What a close code means: its words by language, and whether to connect again. */
+/** What a close code means: its words by language, and whether to connect again unless the server says otherwise. */
 export function closeCode(code) {
   return CLOSE_CODES.get(code) ?? (code >= 3000 && code <= 4999 ? OF_AN_APPLICATION : UNKNOWN);
+}
+
+/** Whether to connect again after a close code, by the server's own table. */
+export function mayReturn(code, closes = LIMITS.retry.closes) {
+  return Object.hasOwn(closes, code) ? closes[code] !== 'never' : closeCode(code).reconnect;
 }

@@ -1,5 +1,5 @@
 // A client of the chat: JSON events over one WebSocket, requests with acks, and the way back after a drop.
-import { closeCode, doorUrl } from '../protocol.js';
+import { doorUrl, mayReturn } from '../protocol.js';
 import { Connection, REAL_TIME } from './connection.js';
 
 const ANSWER_MS = 15_000;
@@ -50,7 +50,7 @@ export class ChatClient {
     const quietMs = Math.min(limits.ping_interval_ms ?? QUIET_MS, LONGEST_QUIET_MS);
     this.#connection = new Connection({
       open: () => recorder.open(doorUrl(location, '/chat'), 'chat.v1', 'chat'),
-      mayReturn: (code) => closeCode(code).reconnect || this.#isRefusedForSize(code),
+      mayReturn: (code) => mayReturn(code, limits.retry?.closes) || this.#isRefusedForSize(code),
       on: {
         state: (state, details) => this.#changeState(state, details),
         text: (text) => this.#take(text),

@@ -54,6 +54,7 @@ class Chat {
       store: tabStore,
       send: ({ id, msg, img }) => (img === undefined ? this.client.request('sendMessage', { id, msg }) : this.client.request('sendImage', { id, img })),
       on: { changed: (item) => this.#showPending(item), sent: ({ id }, receipt) => this.log.sent(id, receipt) },
+      retries: limits.retry?.errors,
     });
     this.whispers = new Whispers({
       store: tabStore,

@@ -3,6 +3,7 @@
 // Each message has an id of its own, by which the server knows it again: what is sent twice is said once. It belongs to
 // the user who wrote it and to the room it was written in, and is said by that user in that room only. The queue is kept
 // in the tab's storage, so it survives a reload.
+import { LIMITS } from '../protocol.js';
 import { REAL_TIME } from './connection.js';
 
 const MOST = 100;
@@ -11,11 +12,7 @@ const RETRY_MS = 2_000;
 const LARGE = 16 * 1024;
 const MOST_DROPS = 3;
 
-/** Codes after which the same message may succeed. */
-const MAY_SUCCEED = new Set([
-  'disconnected', 'timeout', 'rate_limited', 'journal_unavailable', 'not_kept_yet', 'not_logged_in',
-]);
-/** Codes after which the next login goes on. */
+/** Codes after which the next login goes on. They are the page's own: the server has not answered. */
 const WAITS_FOR_LOGIN = new Set(['disconnected', 'timeout']);
 
 /** An id that no other message has; also where `crypto.randomUUID` is missing, on plain HTTP. */
@@ -27,6 +24,7 @@ export function newId() {
 /**
  * Items are `{ id, by, room, at, msg or img, state, code }`; `state` is `waiting`, `sending` or `failed`. Tells
  * `on.changed(item)` and `on.sent(item, receipt)`. `send(item)` gives a promise of the receipt.
+ * `retries` are the server's words for when what failed may succeed, by code.
  */
 export class Outbox {
   #items;
@@ -34,6 +32,7 @@ export class Outbox {
   #send;
   #on;
   #time;
+  #retries;
   #isBusy = false;
   #timer = null;
   /** The user and the room whose messages go out now; `null` while we are in none. */
@@ -41,7 +40,8 @@ export class Outbox {
   /** How often in a row the connection ended while an item was sent, by id. */
   #drops = new Map();
 
-  constructor({ store, send, on, time = REAL_TIME }) {
+  constructor({ store, send, on, time = REAL_TIME, retries = LIMITS.retry.errors }) {
+    this.#retries = retries;
     this.#store = store;
     this.#send = send;
     this.#on = on;
@@ -125,7 +125,7 @@ export class Outbox {
 
   #failed(item, { code, retryAfterMs }) {
     if (this.#isWhatEndsIt(item, code)) return this.#change(item, 'failed', 'ends_connection');
-    if (!MAY_SUCCEED.has(code)) return this.#change(item, 'failed', code ?? 'unknown');
+    if (!this.#maySucceed(code)) return this.#change(item, 'failed', code ?? 'unknown');
     this.#change(item, 'waiting', code);
     if (WAITS_FOR_LOGIN.has(code) || this.#place === null) return undefined;
     this.#timer = this.#time.after(retryAfterMs ?? RETRY_MS, () => {
@@ -133,6 +133,10 @@ export class Outbox {
       this.#go();
     });
     return undefined;
+  }
+
+  #maySucceed(code) {
+    return WAITS_FOR_LOGIN.has(code) || Object.hasOwn(this.#retries, code ?? '') && this.#retries[code] !== 'never';
   }
 
   /** A proxy or a full pipe may hide the reason, so that what is refused for its size looks like a lost connection. */
