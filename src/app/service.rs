@@ -23,7 +23,7 @@ use super::{Node, descriptors::Room};
 use crate::{
     config::PerAddress,
     http::{self, Patience},
-    routes,
+    routes::{self, prefix::Prefix},
     session::connections::Connections,
 };
 
@@ -68,7 +68,8 @@ pub(super) fn serve_metrics(node: &Arc<Node>, listener: TcpListener) -> io::Resu
     let server = Server::build().disable_signals().workers(1);
     let server = server.listen("metrics", listener, move || {
         let metrics = Arc::clone(&node.metrics);
-        let configure = |cfg: &mut ServiceConfig| routes::configure_metrics(cfg, metrics);
+        let compression = node.settings.http_compression;
+        let configure = move |cfg: &mut ServiceConfig| routes::configure_metrics(cfg, metrics, compression);
         let (connections, budget) = (Arc::clone(&connections), Arc::clone(&node.budget));
         http::service(routes_of(&node, configure), patience, connections, budget)
     })?;
@@ -97,7 +98,9 @@ fn routes_of<C: FnOnce(&mut ServiceConfig)>(
 > + use<C> {
     let app = App::new()
         .app_data(web::Data::from(Arc::clone(&node.hosts)))
+        .app_data(web::Data::new(Prefix::new(&node.settings.path_prefix)))
         .wrap(from_fn(routes::host::guard))
+        .wrap(from_fn(routes::prefix::take_away))
         .configure(configure);
     let routes = app.into_factory().map(|response: ServiceResponse<_>| {
         let response: Response<_> = response.into();

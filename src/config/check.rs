@@ -90,6 +90,21 @@ pub enum SettingError {
     /// The path of Socket.IO cannot be one.
     #[error("{key}: {0}", key = Key("socketio-path"))]
     SocketIoPath(#[from] socketio_path::PathError),
+    /// The path before all addresses cannot be one.
+    #[error("{key}: {0}", key = Key("path-prefix"))]
+    PathPrefix(socketio_path::PathError),
+    /// The path of Socket.IO has the prefix in itself.
+    #[error(
+        "{} is {path:?} and {} is {prefix:?}: the prefix is taken away before, so leave it out of the path",
+        Key("socketio-path"),
+        Key("path-prefix")
+    )]
+    PathWithPrefix {
+        /// The value of `--socketio-path`.
+        path: String,
+        /// The value of `--path-prefix`.
+        prefix: String,
+    },
     /// A value is too small or too large.
     #[error("{key} is {value}, but it is at least {least} and at most {most}")]
     OutOfRange {
@@ -223,6 +238,7 @@ pub(super) fn fitting(payload: usize) -> usize {
 /// The first one that cannot be, or that does not fit the others.
 pub(super) fn check(settings: &Settings) -> Result<(), SettingError> {
     socketio_path::check(&settings.socketio_path)?;
+    prefix(settings)?;
     ranges(settings)?;
     origins(Key("allow-origin"), &settings.allow_origin)?;
     origins(Key("cors-origin"), &settings.cors_origin)?;
@@ -233,6 +249,20 @@ pub(super) fn check(settings: &Settings) -> Result<(), SettingError> {
     pings_fit_timers(settings)?;
     ids_fit_together(settings)?;
     metrics_have_a_port(settings)
+}
+
+fn prefix(settings: &Settings) -> Result<(), SettingError> {
+    let prefix = &settings.path_prefix;
+    if ["", "/"].contains(&prefix.as_str()) {
+        return Ok(());
+    }
+    socketio_path::check(prefix).map_err(SettingError::PathPrefix)?;
+    let path = format!("{}/", settings.socketio_path.trim_end_matches('/'));
+    if path.starts_with(&format!("{}/", prefix.trim_end_matches('/'))) {
+        let path = settings.socketio_path.clone();
+        return Err(SettingError::PathWithPrefix { path, prefix: prefix.clone() });
+    }
+    Ok(())
 }
 
 fn ranges(settings: &Settings) -> Result<(), SettingError> {
@@ -440,6 +470,8 @@ mod tests {
     fn what_cannot_be_is_told_in_one_sentence_that_names_the_key() {
         let table: [(&str, Change); _] = [
             ("socketio-path", |s| s.socketio_path = "/chat".into()),
+            ("path-prefix", |s| s.path_prefix = "app".into()),
+            ("path-prefix", |s| s.path_prefix = "/ws".into()),
             ("workers", |s| s.workers = Some(count(1025))),
             ("history", |s| s.history = NonZeroUsize::MAX),
             ("max-image-side", |s| s.max_image_side = count(65_536)),
@@ -501,6 +533,7 @@ mod tests {
     #[test]
     fn what_does_not_fit_together_is_told_with_both_keys() {
         let table: [(&str, &str, Change); _] = [
+            ("socketio-path", "path-prefix", |s| s.path_prefix = "/socket.io".into()),
             ("remembered-ids", "max-remembered-ids", |s| s.max_remembered_ids = count(127)),
             ("max-image-size", "max-payload", |s| s.max_image_size = Some(size("1m"))),
             ("max-avatar-size", "max-payload", |s| s.max_avatar_size = Some(size("1m"))),
@@ -540,6 +573,8 @@ mod tests {
         let table: [Change; _] = [
             |_| {},
             |s| (s.ping_interval, s.ping_timeout) = (time("2147483637ms"), time("10ms")),
+            |s| s.path_prefix = "/".into(),
+            |s| (s.path_prefix, s.socketio_path) = ("/app/".into(), "/apple".into()),
             |s| s.max_ended_sessions = 0,
             |s| (s.max_image_size, s.max_payload) = (Some(size("4k")), size("5k")),
             |s| s.max_payload = size("1k"),

@@ -2,14 +2,12 @@
 
 use std::{
     ffi::OsString,
-    fmt::Display,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     num::{NonZeroU32, NonZeroUsize},
     path::PathBuf,
-    str::FromStr,
 };
 
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, error::ErrorKind};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
 
 use self::defaults as default;
 pub use self::{
@@ -22,6 +20,7 @@ pub use self::{
 pub mod check;
 pub mod host;
 pub mod per_address;
+mod reading;
 pub mod socketio_path;
 pub mod values;
 
@@ -137,20 +136,33 @@ pub enum Command {
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
     /// Address to listen on
-    #[arg(long, env = "ECHOROOM_BIND", global = true, value_name = "ADDRESS", default_value_t = Ipv4Addr::UNSPECIFIED.into())]
+    #[arg(long, env = "ECHOROOM_BIND", global = true, value_name = "ADDRESS", default_value_t = Ipv4Addr::UNSPECIFIED.into(),
+          value_parser = reading::address)]
     pub bind: IpAddr,
 
     /// Port to listen on; 0 picks a free one. Without it, PORT is honoured too
-    #[arg(long, env = "ECHOROOM_PORT", global = true, default_value_t = default::PORT)]
+    #[arg(long, env = "ECHOROOM_PORT", global = true, default_value_t = default::PORT,
+          value_parser = reading::port)]
     pub port: u16,
 
     /// Worker threads [default: one per core]
-    #[arg(long, env = "ECHOROOM_WORKERS", value_name = "COUNT")]
+    #[arg(long, env = "ECHOROOM_WORKERS", value_name = "COUNT",
+          value_parser = reading::count::<NonZeroUsize>)]
     pub workers: Option<NonZeroUsize>,
 
     /// Folder of the demo page
     #[arg(long, env = "ECHOROOM_STATIC_DIR", value_name = "FOLDER", default_value = default::STATIC_DIR)]
     pub static_dir: PathBuf,
+
+    /// Path that a proxy leaves before the server's addresses, such as /app; not needed where the proxy takes it away
+    #[arg(
+        long,
+        env = "ECHOROOM_PATH_PREFIX",
+        value_name = "PATH",
+        default_value = "",
+        hide_default_value = true
+    )]
+    pub path_prefix: String,
 
     /// Name that the server is reached by, or * for all; repeatable. Addresses, localhost, names without a dot, and those
     /// below .local, .lan, .home.arpa and .internal need not be named; requests for other names get 421
@@ -170,7 +182,8 @@ pub struct Settings {
     pub data_dir: PathBuf,
 
     /// Newest messages of a room that are kept; a few more may stay for a while
-    #[arg(long, env = "ECHOROOM_HISTORY", value_name = "COUNT", default_value_t = nonzero(default::HISTORY))]
+    #[arg(long, env = "ECHOROOM_HISTORY", value_name = "COUNT", default_value_t = nonzero(default::HISTORY),
+          value_parser = reading::count::<NonZeroUsize>)]
     pub history: NonZeroUsize,
 
     /// Bytes of a room's messages that are kept at most; the oldest go
@@ -187,7 +200,8 @@ pub struct Settings {
 
     /// Messages with an id of each user of a room, the newest, that are known again when they are sent again
     #[arg(long, env = "ECHOROOM_REMEMBERED_IDS", value_name = "COUNT",
-        default_value_t = nonzero(default::REMEMBERED_IDS))]
+        default_value_t = nonzero(default::REMEMBERED_IDS),
+          value_parser = reading::count::<NonZeroUsize>)]
     pub remembered_ids: NonZeroUsize,
 
     /// How long they are known at least; after a restart as far as the messages are kept
@@ -196,7 +210,8 @@ pub struct Settings {
 
     /// Ids of all rooms in memory; more, and the oldest go before their time
     #[arg(long, env = "ECHOROOM_MAX_REMEMBERED_IDS", value_name = "COUNT",
-        default_value_t = nonzero(default::MAX_REMEMBERED_IDS))]
+        default_value_t = nonzero(default::MAX_REMEMBERED_IDS),
+          value_parser = reading::count::<NonZeroUsize>)]
     pub max_remembered_ids: NonZeroUsize,
 
     /// Bytes of the newest messages held in memory, shared by all rooms, so that who has read the journal goes on
@@ -215,11 +230,13 @@ pub struct Settings {
     pub max_image_size: Option<ByteSize>,
 
     /// Pixels of an image's longer side; a larger one is refused
-    #[arg(long, env = "ECHOROOM_MAX_IMAGE_SIDE", value_name = "PIXELS", default_value_t = nonzero(default::MAX_IMAGE_SIDE))]
+    #[arg(long, env = "ECHOROOM_MAX_IMAGE_SIDE", value_name = "PIXELS", default_value_t = nonzero(default::MAX_IMAGE_SIDE),
+          value_parser = reading::count::<NonZeroUsize>)]
     pub max_image_side: NonZeroUsize,
 
     /// Pixels of all frames of an image together; one with more is refused
-    #[arg(long, env = "ECHOROOM_MAX_IMAGE_PIXELS", value_name = "PIXELS", default_value_t = nonzero(default::MAX_IMAGE_PIXELS))]
+    #[arg(long, env = "ECHOROOM_MAX_IMAGE_PIXELS", value_name = "PIXELS", default_value_t = nonzero(default::MAX_IMAGE_PIXELS),
+          value_parser = reading::count::<NonZeroUsize>)]
     pub max_image_pixels: NonZeroUsize,
 
     /// Largest avatar as a data URL in bytes; for a larger one the default is shown [default: 4k, or less if
@@ -229,7 +246,8 @@ pub struct Settings {
 
     /// Pixels of an avatar's longer side; for a larger one the default is shown. All its frames together may have four
     /// times the pixels of the largest
-    #[arg(long, env = "ECHOROOM_MAX_AVATAR_SIDE", value_name = "PIXELS", default_value_t = nonzero(default::MAX_AVATAR_SIDE))]
+    #[arg(long, env = "ECHOROOM_MAX_AVATAR_SIDE", value_name = "PIXELS", default_value_t = nonzero(default::MAX_AVATAR_SIDE),
+          value_parser = reading::count::<NonZeroUsize>)]
     pub max_avatar_side: NonZeroUsize,
 
     /// Bytes of avatars that are pictures, in memory and in the journal each (there at most a quarter of
@@ -248,11 +266,13 @@ pub struct Settings {
 
     /// Nicknames that are held, and nicknames that are reserved, in one room; for one more there is no hold and no
     /// reservation
-    #[arg(long, env = "ECHOROOM_MAX_HELD_NAMES", value_name = "COUNT", default_value_t = nonzero(default::MAX_HELD_NAMES))]
+    #[arg(long, env = "ECHOROOM_MAX_HELD_NAMES", value_name = "COUNT", default_value_t = nonzero(default::MAX_HELD_NAMES),
+          value_parser = reading::count::<NonZeroUsize>)]
     pub max_held_names: NonZeroUsize,
 
     /// Nicknames that are reserved in all rooms together
-    #[arg(long, env = "ECHOROOM_MAX_RESERVED_NAMES", value_name = "COUNT", default_value_t = nonzero(default::MAX_RESERVED_NAMES))]
+    #[arg(long, env = "ECHOROOM_MAX_RESERVED_NAMES", value_name = "COUNT", default_value_t = nonzero(default::MAX_RESERVED_NAMES),
+          value_parser = reading::count::<NonZeroUsize>)]
     pub max_reserved_names: NonZeroUsize,
 
     /// How long a session at /chat may take to log in, and one of Socket.IO to join a namespace; then it is closed
@@ -280,11 +300,13 @@ pub struct Settings {
     /// Socket.IO sessions that the server has ended and whose clients, which poll, have not come to hear of it within 30
     /// seconds; the oldest is forgotten for one more
     #[arg(long, env = "ECHOROOM_MAX_ENDED_SESSIONS", value_name = "COUNT",
-          default_value_t = default::MAX_ENDED_SESSIONS)]
+          default_value_t = default::MAX_ENDED_SESSIONS,
+          value_parser = reading::count_or_zero::<usize>)]
     pub max_ended_sessions: usize,
 
     /// Binary attachments that one Socket.IO event may have; more end its session
-    #[arg(long, env = "ECHOROOM_MAX_ATTACHMENTS", value_name = "COUNT", default_value_t = nonzero(default::MAX_ATTACHMENTS))]
+    #[arg(long, env = "ECHOROOM_MAX_ATTACHMENTS", value_name = "COUNT", default_value_t = nonzero(default::MAX_ATTACHMENTS),
+          value_parser = reading::count::<NonZeroUsize>)]
     pub max_attachments: NonZeroUsize,
 
     /// Whether the Socket.IO namespace /relay is open: whatever a client there emits goes to the others in its room
@@ -298,12 +320,12 @@ pub struct Settings {
 
     /// Bytes of events that are kept for that; the oldest go
     #[arg(long, env = "ECHOROOM_RECOVERY_BYTES", value_name = "BYTES", default_value_t = default::RECOVERY_BYTES,
-          value_parser = some_recovery::<ByteSize>)]
+          value_parser = reading::recovery_bytes)]
     pub recovery_bytes: ByteSize,
 
     /// Clients that are away and whose places are kept; the oldest go
     #[arg(long, env = "ECHOROOM_RECOVERY_SOCKETS", value_name = "COUNT", default_value_t = nonzero(default::RECOVERY_SOCKETS),
-          value_parser = some_recovery::<NonZeroUsize>)]
+          value_parser = reading::recovery_sockets)]
     pub recovery_sockets: NonZeroUsize,
 
     /// Largest text or binary message in bytes; a larger one closes its session with 1009, a text at /chat is refused
@@ -311,7 +333,8 @@ pub struct Settings {
     pub max_message_size: ByteSize,
 
     /// Frames one message may come in; more close its session with 1009
-    #[arg(long, env = "ECHOROOM_MAX_FRAGMENTS", value_name = "COUNT", default_value_t = nonzero(default::MAX_FRAGMENTS))]
+    #[arg(long, env = "ECHOROOM_MAX_FRAGMENTS", value_name = "COUNT", default_value_t = nonzero(default::MAX_FRAGMENTS),
+          value_parser = reading::count::<NonZeroUsize>)]
     pub max_fragments: NonZeroUsize,
 
     /// Bytes from its room that may wait for a session that reads too slowly; more close it with 1013. So many bytes
@@ -350,12 +373,13 @@ pub struct Settings {
     pub upload_patience: Period,
 
     /// Messages a second that a session may send; faster ones wait. 0 is no limit
-    #[arg(long, env = "ECHOROOM_RATE", value_name = "COUNT", default_value_t = default::RATE)]
+    #[arg(long, env = "ECHOROOM_RATE", value_name = "COUNT", default_value_t = default::RATE,
+          value_parser = reading::count_or_zero::<u32>)]
     pub rate: u32,
 
     /// Messages a session may send at once after a pause; control frames are counted apart, by the same numbers
     #[arg(long, env = "ECHOROOM_RATE_BURST", value_name = "COUNT", default_value_t = default::RATE_BURST,
-          value_parser = clap::value_parser!(u32).range(1..))]
+          value_parser = reading::count::<u32>)]
     pub rate_burst: u32,
 
     /// A session that sends faster than --rate for so long without a pause is closed with 1008
@@ -363,7 +387,8 @@ pub struct Settings {
     pub rate_patience: Period,
 
     /// Sessions at a time; more get 503
-    #[arg(long, env = "ECHOROOM_MAX_SESSIONS", value_name = "COUNT", default_value_t = nonzero(default::MAX_SESSIONS))]
+    #[arg(long, env = "ECHOROOM_MAX_SESSIONS", value_name = "COUNT", default_value_t = nonzero(default::MAX_SESSIONS),
+          value_parser = reading::count::<NonZeroUsize>)]
     pub max_sessions: NonZeroUsize,
 
     /// Sessions at a time from one address (of IPv6, from one network of 64 bits); more get 503. A bare number holds for
@@ -378,7 +403,8 @@ pub struct Settings {
     pub handshake_rate: PerAddress,
 
     /// Sessions that it may ask for at once after a pause
-    #[arg(long, env = "ECHOROOM_HANDSHAKE_BURST", value_name = "COUNT", default_value_t = default::HANDSHAKE_BURST)]
+    #[arg(long, env = "ECHOROOM_HANDSHAKE_BURST", value_name = "COUNT", default_value_t = default::HANDSHAKE_BURST,
+          value_parser = reading::count::<NonZeroU32>)]
     pub handshake_burst: NonZeroU32,
 
     /// Address or network (10.0.0.0/8) of a proxy whose X-Forwarded-For is believed; what it sends is never of this
@@ -388,7 +414,8 @@ pub struct Settings {
 
     /// Rooms with members or history at a time. For one more, the room that has been silent longest and has no members
     /// loses its history; if there is none, it is refused, at the handshake with 503. The room lobby is never refused
-    #[arg(long, env = "ECHOROOM_MAX_ROOMS", value_name = "COUNT", default_value_t = nonzero(default::MAX_ROOMS))]
+    #[arg(long, env = "ECHOROOM_MAX_ROOMS", value_name = "COUNT", default_value_t = nonzero(default::MAX_ROOMS),
+          value_parser = reading::count::<NonZeroUsize>)]
     pub max_rooms: NonZeroUsize,
 
     /// Rooms that one address may make in a minute; further ones are refused, at the handshake with 503. A number holds
@@ -406,7 +433,8 @@ pub struct Settings {
     pub lessons: Switch,
 
     /// Lessons with a connection at a time; one more gets 503
-    #[arg(long, env = "ECHOROOM_MAX_LESSONS", value_name = "COUNT", default_value_t = nonzero(default::MAX_LESSONS))]
+    #[arg(long, env = "ECHOROOM_MAX_LESSONS", value_name = "COUNT", default_value_t = nonzero(default::MAX_LESSONS),
+          value_parser = reading::count::<NonZeroUsize>)]
     pub max_lessons: NonZeroUsize,
 
     /// Lessons with a connection at a time from one address; as --max-sessions-per-address
@@ -441,7 +469,8 @@ pub struct Settings {
 
     /// Connections at a time, whatever they carry; more get 503, but /health and /metrics are answered
     /// [default: --max-sessions and 10000 more]
-    #[arg(long, env = "ECHOROOM_MAX_CONNECTIONS", value_name = "COUNT")]
+    #[arg(long, env = "ECHOROOM_MAX_CONNECTIONS", value_name = "COUNT",
+          value_parser = reading::count::<NonZeroUsize>)]
     pub max_connections: Option<NonZeroUsize>,
 
     /// Connections at a time from one address; as --max-sessions-per-address. Trusted proxies have no bound of their own
@@ -453,6 +482,11 @@ pub struct Settings {
     #[arg(long, env = "ECHOROOM_COMPRESSION", value_name = "SWITCH", default_value_t = Switch::On)]
     pub compression: Switch,
 
+    /// Compression (gzip) of answers over HTTP of 1 KiB and more, for clients that accept it: what Socket.IO clients poll,
+    /// /rooms, /limits and /metrics. The page's files are compressed in any case
+    #[arg(long, env = "ECHOROOM_HTTP_COMPRESSION", value_name = "SWITCH", default_value_t = Switch::On)]
+    pub http_compression: Switch,
+
     /// How long sessions may take to leave when the server stops
     #[arg(long, env = "ECHOROOM_SHUTDOWN_TIMEOUT", value_name = "TIME", default_value_t = default::SHUTDOWN_TIMEOUT)]
     pub shutdown_timeout: Period,
@@ -463,7 +497,8 @@ pub struct Settings {
     pub public_metrics: Switch,
 
     /// Address and port for /metrics alone, for all who can reach it
-    #[arg(long, env = "ECHOROOM_METRICS_BIND", value_name = "ADDRESS:PORT")]
+    #[arg(long, env = "ECHOROOM_METRICS_BIND", value_name = "ADDRESS:PORT",
+          value_parser = reading::address_and_port)]
     pub metrics_bind: Option<SocketAddr>,
 }
 
@@ -475,6 +510,7 @@ impl Default for Settings {
             port: default::PORT,
             workers: None,
             static_dir: default::STATIC_DIR.into(),
+            path_prefix: String::new(),
             host: Vec::new(),
             allow_origin: Vec::new(),
             journal: JournalKind::Sqlite,
@@ -541,6 +577,7 @@ impl Default for Settings {
             max_connections: None,
             max_connections_per_address: default::MAX_CONNECTIONS_PER_ADDRESS,
             compression: Switch::On,
+            http_compression: Switch::On,
             shutdown_timeout: default::SHUTDOWN_TIMEOUT,
             public_metrics: Switch::Off,
             metrics_bind: None,
@@ -610,14 +647,6 @@ pub fn reachable(bound: SocketAddr) -> SocketAddr {
     (ip, bound.port()).into()
 }
 
-/// A bound on recovery. None of it is not a bound, but a wish that has a setting of its own.
-fn some_recovery<T: FromStr<Err: Display>>(text: &str) -> Result<T, String> {
-    text.parse().map_err(|error: T::Err| match text.trim_start_matches('0') {
-        "" if !text.is_empty() => "it is at least 1; --recovery-window 0 switches recovery off".to_owned(),
-        _ => error.to_string(),
-    })
-}
-
 const fn nonzero(count: usize) -> NonZeroUsize {
     NonZeroUsize::new(count).expect("a default is not zero")
 }
@@ -639,16 +668,17 @@ impl Cli {
     /// # Errors
     /// [`CliError`], ready to be printed.
     pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, CliError> {
-        let mut command = Self::command();
+        let args: Vec<OsString> = args.into_iter().collect();
+        let mut command = reading::prepare(Self::command());
         // An empty variable is as good as none.
         if let Some(port) = std::env::var_os(PLATFORM_PORT).filter(|port| !port.is_empty()) {
             let port = port.to_string_lossy().into_owned();
             command = command.mut_arg("port", |arg| arg.default_value(port));
         }
         let cli = command
-            .try_get_matches_from_mut(args)
+            .try_get_matches_from_mut(&args)
             .and_then(|matches| Self::from_arg_matches(&matches))
-            .map_err(|error| describe(&error))?;
+            .map_err(|error| reading::describe(&error, &command, &args))?;
         // The other commands use few of the settings, and are of use beside a server that does not start.
         if cli.command.is_none() {
             cli.settings.check().map_err(|error| CliError::Invalid(error.to_string()))?;
@@ -657,42 +687,16 @@ impl Cli {
     }
 }
 
-/// clap's error as one sentence, with the variable a wrong value may have come from.
-fn describe(error: &clap::Error) -> CliError {
-    let text = error.to_string();
-    if matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion) {
-        return CliError::Answer(text);
-    }
-    let first = text.split("\n\n").next().unwrap_or_default();
-    let mut sentence = first.trim_start_matches("error: ").split_whitespace().collect::<Vec<_>>().join(" ");
-    if let Some(variable) = variable_of(error) {
-        sentence.push_str(&format!(" (or {variable})"));
-    }
-    CliError::Invalid(sentence)
-}
-
-/// The environment twin of the flag that an error is about.
-fn variable_of(error: &clap::Error) -> Option<String> {
-    let named = error.get(clap::error::ContextKind::InvalidArg)?.to_string();
-    let flag = named.strip_prefix("--")?.split_whitespace().next()?.to_owned();
-    let command = Cli::command();
-    let arg = command.get_arguments().find(|arg| arg.get_long() == Some(&flag))?;
-    let variable = arg.get_env()?.to_string_lossy().into_owned();
-    Some(if flag == "port" { format!("{variable}, or {PLATFORM_PORT}") } else { variable })
-}
-
-/// Variables of the process that look like settings and are none, for a warning at the start.
+/// Variables of the process that look like settings and are none, each with a word on which may have been meant, for a
+/// warning at the start.
 pub fn unknown_variables() -> Vec<String> {
-    let command = Cli::command();
-    let known: Vec<_> = command.get_arguments().filter_map(clap::Arg::get_env).collect();
+    let known = reading::variables(&Cli::command());
     let mut unknown: Vec<String> = std::env::vars_os()
-        .map(|(name, _)| name)
-        .filter(|name| !known.contains(&name.as_os_str()))
-        .map(|name| name.to_string_lossy().into_owned())
-        .filter(|name| name.starts_with("ECHOROOM_"))
+        .map(|(name, _)| name.to_string_lossy().into_owned())
+        .filter(|name| name.starts_with(reading::VARIABLES_BEGIN) && !known.contains(name))
         .collect();
     unknown.sort_unstable();
-    unknown
+    unknown.into_iter().map(|name| format!("{name}{}", reading::hint_at_variable(&name, &known))).collect()
 }
 
 #[cfg(test)]
@@ -706,7 +710,7 @@ mod tests {
 
     /// Reads arguments as if there were no environment.
     fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
-        let command = Cli::command().mut_args(|arg| arg.env(None::<&str>));
+        let command = reading::prepare(Cli::command()).mut_args(|arg| arg.env(None::<&str>));
         command.try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches))
     }
 
@@ -746,15 +750,44 @@ mod tests {
         assert!(found > 30, "settings are written otherwise now");
     }
 
+    fn described(error: &clap::Error) -> String {
+        reading::describe(error, &Cli::command(), &[]).to_string()
+    }
+
+    /// What stands behind the colon is ours: no words of a programming language, no type.
+    #[test]
+    fn every_wrong_number_is_told_in_plain_words_with_the_key() {
+        let command = Cli::command();
+        let is_number = |arg: &&clap::Arg| {
+            let unit = arg.get_value_names().and_then(|names| names.first()).map(|name| name.as_str());
+            matches!(unit, Some("COUNT" | "BYTES" | "PIXELS" | "TIME" | "PORT"))
+        };
+        for arg in command.get_arguments().filter(is_number) {
+            let flag = arg.get_long().expect("every setting is a flag");
+            for value in ["", "x", "-1", "-5m", "+1", "1.5", "1x", "99999999999999999999999"] {
+                let error = parse(&["echoroom", &format!("--{flag}"), value]).expect_err(flag);
+                let sentence = described(&error);
+                let variable = format!("ECHOROOM_{}", flag.replace('-', "_").to_ascii_uppercase());
+                assert!(sentence.contains(&format!("--{flag}")), "{flag} {value:?}: {sentence}");
+                assert!(sentence.contains(&variable), "{flag} {value:?}: {sentence}");
+                for word in
+                    ["non-zero", "digit found", "target type", "integer", "empty string", "unexpected"]
+                {
+                    assert!(!sentence.contains(word), "{flag} {value:?}: {sentence}");
+                }
+            }
+        }
+    }
+
     #[test]
     fn an_error_is_one_sentence_with_the_key() {
         let error = parse(&["echoroom", "--max-message-size", "big"]).expect_err("no size");
         assert_eq!(
-            describe(&error).to_string(),
+            described(&error),
             "invalid value 'big' for '--max-message-size <BYTES>': a size is a number of bytes, \
              such as 65536 or 64k or 1m or 2g (or ECHOROOM_MAX_MESSAGE_SIZE)"
         );
         let error = parse(&["echoroom", "--prot", "1"]).expect_err("no such flag");
-        assert!(describe(&error).to_string().contains("'--prot'"));
+        assert_eq!(described(&error), "there is no flag '--prot'; the nearest is '--port'");
     }
 }

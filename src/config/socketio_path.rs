@@ -1,4 +1,4 @@
-//! `--socketio-path`: where Socket.IO may be.
+//! `--socketio-path`: where Socket.IO may be. `--path-prefix` keeps to the same rules.
 
 /// The first segments of addresses that the server has for something else. A test compares them with the route table.
 pub const TAKEN: [&str; 11] = [
@@ -25,7 +25,7 @@ const MAX_PATH_BYTES: usize = 128;
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
     /// Relative.
-    #[error("{0:?} does not begin with a slash, as in /socket.io")]
+    #[error("{0:?} does not begin with a slash, as /socket.io does")]
     NoSlash(String),
     /// The page's own address.
     #[error("{0:?} is the address of the page: Socket.IO needs a path of its own, such as /socket.io")]

@@ -10,7 +10,7 @@ use log::info;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::in_words;
+use super::{in_words, methods};
 use crate::{chat::ForgetRoom, domain::RoomName, logging::Shown, session::Worker};
 
 /// Which room.
@@ -30,8 +30,10 @@ const NUMBER_LEN: usize = 32;
 
 /// Registers `GET /admin/proof?number=DIGITS` and `POST /admin/forget?room=NAME`.
 pub fn configure(cfg: &mut ServiceConfig) {
-    cfg.service(web::resource("/admin/proof").get(prove));
-    cfg.service(web::resource("/admin/forget").post(forget));
+    let proof = web::resource("/admin/proof").route(web::get().to(prove));
+    cfg.service(proof.default_service(methods::others("GET, OPTIONS")));
+    let address = web::resource("/admin/forget").route(web::post().to(forget));
+    cfg.service(address.default_service(methods::others("POST, OPTIONS")));
 }
 
 /// What only a server with this key answers to this number.

@@ -9,6 +9,7 @@ use actix_web::{
     web,
 };
 
+use super::methods;
 use crate::{
     domain::{AVATARS_PATH, Picture, PictureId},
     session::Worker,
@@ -20,7 +21,7 @@ const FOR_EVER: &str = "public, max-age=31536000, immutable";
 /// Registers the addresses of pictures.
 pub fn configure(cfg: &mut web::ServiceConfig) {
     let resource = web::resource(format!("{AVATARS_PATH}{{id}}"));
-    cfg.service(resource.route(web::get().to(picture)).route(web::head().to(picture)));
+    cfg.service(methods::read(resource, picture));
 }
 
 /// `GET /avatars/ID`: the picture, from memory or from the journal; 404 if it is in neither.

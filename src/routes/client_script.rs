@@ -14,8 +14,10 @@ use actix_web::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::cors;
+use super::{cors, methods};
 use crate::session::Worker;
+
+const METHODS: &str = "GET, HEAD, OPTIONS";
 
 const NAME: &str = "socket.io.js";
 const SCRIPT: &str = include_str!("../../static/socket.io.js");
@@ -33,14 +35,9 @@ pub fn configure(cfg: &mut ServiceConfig, path: &str, worker: web::Data<Worker>)
 }
 
 async fn answer(req: HttpRequest, name: web::Path<String>, worker: web::Data<Worker>) -> HttpResponse {
-    let allowed = cors::allowed(&req, &worker.settings.cors_origin);
-    let mut response = match cors::preflight(&req, allowed.as_ref()) {
-        Some(response) => response,
-        None => serve(&req, &name),
-    };
-    if let Some(allowed) = allowed {
-        cors::allow(&mut response, allowed);
-    }
+    let reader = cors::Reader::of(&req, &worker.settings.cors_origin);
+    let mut response = reader.preflight(&req).unwrap_or_else(|| serve(&req, &name));
+    reader.mark(&mut response);
     response
 }
 
@@ -50,8 +47,10 @@ fn serve(req: &HttpRequest, name: &str) -> HttpResponse {
         let words = format!("There is one file here, {NAME}: a small client that is its own source.\n");
         return HttpResponse::NotFound().insert_header(nosniff).content_type("text/plain").body(words);
     }
-    if !matches!(*req.method(), Method::GET | Method::HEAD) {
-        return HttpResponse::MethodNotAllowed().insert_header((ALLOW, "GET, HEAD")).finish();
+    match *req.method() {
+        Method::GET | Method::HEAD => {}
+        Method::OPTIONS => return methods::allowed(METHODS),
+        _ => return HttpResponse::MethodNotAllowed().insert_header((ALLOW, METHODS)).finish(),
     }
     let is_known = is_known(req);
     let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };

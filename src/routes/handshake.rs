@@ -1,7 +1,7 @@
 //! Is this request a WebSocket handshake, RFC 6455 section 4.2.1, and if not, why not?
 
 use actix_web::{
-    HttpResponse, ResponseError,
+    HttpRequest, HttpResponse, ResponseError,
     error::QueryPayloadError,
     http::{
         Method, StatusCode, Version,
@@ -22,6 +22,9 @@ const PROTOCOL_VERSION: &str = "13";
 
 /// Bytes of a decoded `Sec-WebSocket-Key`.
 const KEY_LEN: usize = 16;
+
+/// Subprotocols that a client may offer: each is compared with those before it.
+const MAX_SUBPROTOCOLS: usize = 100;
 
 /// Seconds after which a client that found the server full may try again.
 const RETRY_AFTER: &str = "5";
@@ -59,7 +62,10 @@ pub enum Refusal {
     /// The key is missing, there twice, or not 16 bytes in base64.
     #[error("the request needs one header Sec-WebSocket-Key of 16 bytes in base64")]
     BadKey,
-    /// Subprotocols are offered, and none is ours.
+    /// The offer of subprotocols is not a list of different tokens.
+    #[error("Sec-WebSocket-Protocol is a list of subprotocols, each one word, and each named once")]
+    BadSubprotocols,
+    /// Subprotocols are offered, and none is the one of this door.
     #[error("this address speaks the subprotocol {0}, or none is named")]
     OtherSubprotocol(&'static str),
     /// A page of another site.
@@ -117,6 +123,7 @@ impl Refusal {
             | Self::Body
             | Self::NoVersion
             | Self::OtherVersion
+            | Self::BadSubprotocols
             | Self::OtherSubprotocol(_)
             | Self::BadKey => "handshake",
         }
@@ -142,6 +149,7 @@ impl ResponseError for Refusal {
             | Self::Body
             | Self::NoVersion
             | Self::BadKey
+            | Self::BadSubprotocols
             | Self::OtherSubprotocol(_)
             | Self::BadQuery(_)
             | Self::BadRoom(_) => StatusCode::BAD_REQUEST,
@@ -214,21 +222,72 @@ pub fn check(method: &Method, version: Version, headers: &HeaderMap) -> Result<(
     }
     let key = single(headers, &header::SEC_WEBSOCKET_KEY).ok_or(Refusal::BadKey)?;
     match BASE64_STANDARD.decode(key) {
-        Ok(bytes) if bytes.len() == KEY_LEN => Ok(()),
-        _ => Err(Refusal::BadKey),
+        Ok(bytes) if bytes.len() == KEY_LEN => {}
+        _ => return Err(Refusal::BadKey),
     }
+    offered(headers).map(|_| ())
 }
 
-/// Whether the client offers our subprotocol (RFC 6455, section 1.9); one that offers none gets none.
+/// The subprotocols that a client offers, in its order of preference (RFC 6455, sections 1.9 and 4.1).
+fn offered(headers: &HeaderMap) -> Result<Vec<&str>, Refusal> {
+    let mut offered = Vec::new();
+    for list in headers.get_all(header::SEC_WEBSOCKET_PROTOCOL) {
+        let list = list.to_str().map_err(|_| Refusal::BadSubprotocols)?;
+        for protocol in list.split(',').map(|protocol| protocol.trim_matches([' ', '\t'])) {
+            if !is_token(protocol) || offered.contains(&protocol) || offered.len() >= MAX_SUBPROTOCOLS {
+                return Err(Refusal::BadSubprotocols);
+            }
+            offered.push(protocol);
+        }
+    }
+    Ok(offered)
+}
+
+/// RFC 9110, section 5.6.2.
+fn is_token(text: &str) -> bool {
+    let is_token_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
+    !text.is_empty() && text.bytes().all(is_token_byte)
+}
+
+/// Checks what is offered at a door that speaks one subprotocol; a client that offers none gets none.
 ///
 /// # Errors
 /// It offers others only.
-pub fn check_subprotocol(headers: &HeaderMap, ours: &'static str) -> Result<bool, Refusal> {
-    match headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL) {
-        false => Ok(false),
-        true if has_token(headers, &header::SEC_WEBSOCKET_PROTOCOL, ours) => Ok(true),
-        true => Err(Refusal::OtherSubprotocol(ours)),
+pub fn check_subprotocol(headers: &HeaderMap, ours: &'static str) -> Result<(), Refusal> {
+    let offered = offered(headers)?;
+    if offered.is_empty() || offered.contains(&ours) { Ok(()) } else { Err(Refusal::OtherSubprotocol(ours)) }
+}
+
+/// Names the chosen subprotocol in the answer to a handshake that was checked: the first one offered, as browsers fail a
+/// handshake whose offer is not answered.
+///
+/// # Errors
+/// Those of the answer.
+pub fn agree<E>(req: &HttpRequest, answer: Result<HttpResponse, E>) -> Result<HttpResponse, E> {
+    let first = || offered(req.headers()).ok()?.first().copied().map(str::to_owned);
+    choose(answer, first().as_deref())
+}
+
+/// The answer of a door that speaks one subprotocol.
+///
+/// # Errors
+/// Those of the answer.
+pub fn agree_on<E>(
+    req: &HttpRequest,
+    ours: &'static str,
+    answer: Result<HttpResponse, E>,
+) -> Result<HttpResponse, E> {
+    let is_offered = offered(req.headers()).is_ok_and(|offered| offered.contains(&ours));
+    choose(answer, is_offered.then_some(ours))
+}
+
+fn choose<E>(answer: Result<HttpResponse, E>, chosen: Option<&str>) -> Result<HttpResponse, E> {
+    let mut response = answer?;
+    let chosen = chosen.and_then(|chosen| HeaderValue::from_str(chosen).ok());
+    if let Some(chosen) = chosen.filter(|_| response.status() == StatusCode::SWITCHING_PROTOCOLS) {
+        response.headers_mut().insert(header::SEC_WEBSOCKET_PROTOCOL, chosen);
     }
+    Ok(response)
 }
 
 /// Whether one of the comma-separated values of a header is `token`, in any case.
@@ -309,6 +368,38 @@ mod tests {
         assert_eq!(status_with("sec-websocket-key", ""), Some(StatusCode::BAD_REQUEST));
         assert_eq!(status_with("sec-websocket-key", "dGhlIHNhbXBsZQ=="), Some(StatusCode::BAD_REQUEST));
         assert_eq!(status_with("sec-websocket-key", "not base64 at all !!"), Some(StatusCode::BAD_REQUEST));
+    }
+
+    #[test]
+    fn subprotocols_are_a_list_of_different_tokens() {
+        let offers = |lists: &[&'static str]| {
+            let mut map = headers(&GOOD);
+            for list in lists {
+                map.append(header::SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(list));
+            }
+            check(&Method::GET, Version::HTTP_11, &map)?;
+            offered(&map).map(|offered| offered.into_iter().map(str::to_owned).collect::<Vec<_>>())
+        };
+        assert!(offers(&[]).is_ok_and(|offered| offered.is_empty()));
+        for lists in [&["a, b,c"][..], &["a ,b", " c "], &["a", "b", "c"]] {
+            assert_eq!(offers(lists).ok(), Some(vec!["a".to_owned(), "b".to_owned(), "c".to_owned()]));
+        }
+        assert!(offers(&["chat.v1, chat.V1"]).is_ok(), "upper and lower case are two");
+        for bad in [
+            &[""][..],
+            &["a,"],
+            &[",a"],
+            &["a,,b"],
+            &["a b"],
+            &["a, a"],
+            &["a", "a"],
+            &["a", ""],
+            &["\"a\""],
+            &["a/b"],
+            &["a;q=1"],
+        ] {
+            assert!(matches!(offers(bad), Err(Refusal::BadSubprotocols)), "{bad:?}");
+        }
     }
 
     #[test]

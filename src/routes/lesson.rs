@@ -15,6 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::{
     handshake::{self, Refusal},
     in_words,
+    methods::{at, door, read},
     origin::Leniency,
     peer, websocket,
 };
@@ -48,21 +49,20 @@ pub fn configure(cfg: &mut ServiceConfig, worker: &web::Data<Worker>) {
     }
     cfg.service(
         lessons
-            .service(
-                web::resource("/news")
-                    .route(
-                        web::route()
-                            .guard(guard::fn_guard(|ctx| handshake::asks_for_websocket(ctx.head().headers())))
-                            .to(push_news),
-                    )
-                    .route(web::get().to(poll_news)),
-            )
-            .service(web::resource("/break/{how}").to(break_it))
-            .service(web::resource("/slow").to(show_slow))
-            .service(web::resource("/slow-client/{name}").to(slow_client))
-            .service(web::resource("/log").to(follow_session))
-            .service(web::resource("/log/{name}").to(followed_session))
-            .service(web::resource("/closed-port").route(web::get().to(closed_port))),
+            .service(read(
+                at("/news").route(
+                    web::route()
+                        .guard(guard::fn_guard(|ctx| handshake::asks_for_websocket(ctx.head().headers())))
+                        .to(push_news),
+                ),
+                poll_news,
+            ))
+            .service(door(at("/break/{how}"), break_it))
+            .service(door(at("/slow"), show_slow))
+            .service(door(at("/slow-client/{name}"), slow_client))
+            .service(door(at("/log"), follow_session))
+            .service(door(at("/log/{name}"), followed_session))
+            .service(read(at("/closed-port"), closed_port)),
     );
 }
 
@@ -125,7 +125,7 @@ async fn slow_client(
         let (door, watch) = (Door::Plain(expected.room), Some(expected.watch));
         Ok((Visitor { door, address: None, watch }, admitted))
     });
-    websocket::open(&req, payload, &worker, admitted)
+    handshake::agree(&req, websocket::open(&req, payload, &worker, admitted))
 }
 
 async fn follow_session(
@@ -153,7 +153,7 @@ async fn followed_session(
         let (door, watch) = (Door::Plain(expected.room), Some(expected.watch));
         Ok((Visitor { door, address, watch }, admitted))
     });
-    websocket::open(&req, payload, &worker, admitted)
+    handshake::agree(&req, websocket::open(&req, payload, &worker, admitted))
 }
 
 /// What `/lesson/closed-port` answers.
@@ -188,5 +188,6 @@ fn teach<F: Future<Output = ()>>(
         worker.metrics.refused(refusal.word());
     })?;
     let budget = Arc::clone(&worker.budget);
-    lesson::open(req, payload, place, &worker.settings, budget, lesson).map_err(ErrorInternalServerError)
+    let begun = lesson::open(req, payload, place, &worker.settings, budget, lesson);
+    handshake::agree(req, begun.map_err(ErrorInternalServerError))
 }

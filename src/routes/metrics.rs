@@ -4,15 +4,19 @@ use std::sync::Arc;
 
 use actix_web::{Error, HttpRequest, HttpResponse, error::ErrorInternalServerError, web};
 
-use super::{in_words, peer};
+use super::{gzip, in_words, peer};
 use crate::{config::Switch, metrics::Metrics, session::Worker};
 
 /// Everything counted so far, to everybody: at the address of `--metrics-bind`.
 ///
 /// # Errors
 /// A metric that cannot be encoded.
-pub async fn metrics(metrics: web::Data<Arc<Metrics>>) -> Result<HttpResponse, Error> {
-    render(&metrics)
+pub async fn metrics(
+    req: HttpRequest,
+    metrics: web::Data<Arc<Metrics>>,
+    compression: web::Data<Switch>,
+) -> Result<HttpResponse, Error> {
+    render(&req, **compression, &metrics)
 }
 
 /// The same at the address of the server: for programs on this machine, unless `--public-metrics` opens them.
@@ -22,14 +26,16 @@ pub async fn metrics(metrics: web::Data<Arc<Metrics>>) -> Result<HttpResponse, E
 pub async fn of_server(req: HttpRequest, worker: web::Data<Worker>) -> Result<HttpResponse, Error> {
     let settings = &worker.settings;
     if settings.public_metrics == Switch::On || peer::is_of_this_machine(&req, &settings.trusted_proxy) {
-        return render(&worker.metrics);
+        return render(&req, settings.http_compression, &worker.metrics);
     }
     let sentence = "metrics are for programs on this machine: --metrics-bind (ECHOROOM_METRICS_BIND) gives them an \
                     address of their own, --public-metrics on (ECHOROOM_PUBLIC_METRICS) opens them to all";
     Ok(in_words(HttpResponse::Forbidden(), sentence))
 }
 
-fn render(metrics: &Metrics) -> Result<HttpResponse, Error> {
+fn render(req: &HttpRequest, compression: Switch, metrics: &Metrics) -> Result<HttpResponse, Error> {
     let text = metrics.render().map_err(ErrorInternalServerError)?;
-    Ok(HttpResponse::Ok().content_type("text/plain; version=0.0.4; charset=utf-8").body(text))
+    let mut response = HttpResponse::Ok();
+    response.content_type("text/plain; version=0.0.4; charset=utf-8");
+    Ok(gzip::answer(req, compression, response, text))
 }

@@ -9,16 +9,19 @@ use actix_web::{
     web::{self, ServiceConfig},
 };
 
+use self::methods::{at, door, read};
 use crate::{config::Switch, metrics::Metrics, session::Worker};
 
 pub mod admin;
 mod avatar;
 pub mod client_script;
 pub mod cors;
+mod gzip;
 pub mod handshake;
 pub mod health;
 pub mod host;
 pub mod lesson;
+mod methods;
 pub mod metrics;
 pub mod origin;
 pub mod page;
@@ -26,12 +29,15 @@ pub mod peer;
 #[cfg(feature = "poison")]
 pub mod poison;
 pub mod policy;
+pub mod prefix;
 pub mod socketio;
 pub mod websocket;
 
 /// Registers what `--metrics-bind` has a port of its own for.
-pub fn configure_metrics(cfg: &mut ServiceConfig, metrics: Arc<Metrics>) {
-    cfg.app_data(web::Data::new(metrics)).service(web::resource("/metrics").get(metrics::metrics));
+pub fn configure_metrics(cfg: &mut ServiceConfig, metrics: Arc<Metrics>, compression: Switch) {
+    cfg.app_data(web::Data::new(metrics))
+        .app_data(web::Data::new(compression))
+        .service(read(at("/metrics"), metrics::metrics));
 }
 
 /// Registers every door of the server for one worker.
@@ -44,7 +50,7 @@ pub fn configure(cfg: &mut ServiceConfig, worker: web::Data<Worker>) {
 pub fn configure_with(cfg: &mut ServiceConfig, worker: web::Data<Worker>, chat: socketio::Door) {
     let static_dir = worker.settings.static_dir.clone();
     if worker.settings.metrics_bind.is_none() || worker.settings.public_metrics == Switch::On {
-        cfg.service(web::resource("/metrics").get(metrics::of_server));
+        cfg.service(read(at("/metrics"), metrics::of_server));
     }
     // Programs that speak Socket.IO.
     socketio::configure(cfg, &worker.settings.socketio_path, chat);
@@ -61,15 +67,15 @@ pub fn configure_with(cfg: &mut ServiceConfig, worker: web::Data<Worker>, chat: 
                 .guard(guard::fn_guard(|ctx| handshake::asks_for_websocket(ctx.head().headers())))
                 .to(websocket::plain),
         )
-        .service(web::resource("/ws").to(websocket::plain))
-        .service(web::resource("/chat").to(websocket::chat))
+        .service(door(at("/ws"), websocket::plain))
+        .service(door(at("/chat"), websocket::chat))
         // Clients that test themselves.
-        .service(web::resource("/echo").to(websocket::echo))
+        .service(door(at("/echo"), websocket::echo))
         // The page.
-        .service(web::resource("/limits").get(page::limits))
-        .service(web::resource("/rooms").get(page::rooms))
+        .service(read(at("/limits"), page::limits))
+        .service(read(at("/rooms"), page::rooms))
         // Operators.
-        .service(web::resource("/health").get(health::health))
+        .service(read(at("/health"), health::health))
         // People. Last, because it takes every other path.
         .service(
             web::scope("")
@@ -83,6 +89,7 @@ pub fn configure_with(cfg: &mut ServiceConfig, worker: web::Data<Worker>, chat: 
                 .wrap(from_fn(policy::add))
                 // Inside the headers, so that they come to what is compressed, too.
                 .wrap(Compress::default())
+                .wrap(from_fn(methods::of_files))
                 .service(Files::new("/", static_dir).index_file("index.html")),
         );
 }

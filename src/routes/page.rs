@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use actix_web::{HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
-use super::in_words;
+use super::{gzip, in_words};
 use crate::{
     chat::ListRooms,
     config::Switch,
@@ -68,7 +68,7 @@ struct Room<'a> {
 }
 
 /// `GET /limits`: the settings that a page must know.
-pub async fn limits(worker: web::Data<Worker>) -> HttpResponse {
+pub async fn limits(req: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
     let settings = &worker.settings;
     let limits = Limits {
         max_message_size: settings.max_message_size.get(),
@@ -88,11 +88,11 @@ pub async fn limits(worker: web::Data<Worker>) -> HttpResponse {
         ping_interval_ms: settings.ping_interval.get().as_millis(),
         ping_timeout_ms: settings.ping_timeout.get().as_millis(),
     };
-    HttpResponse::Ok().insert_header(("Cache-Control", "no-cache")).json(limits)
+    json(&req, &worker, "no-cache", &limits)
 }
 
 /// `GET /rooms`: the rooms that somebody is in, the largest first; 404 if `--room-list` is off.
-pub async fn rooms(worker: web::Data<Worker>) -> HttpResponse {
+pub async fn rooms(req: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
     if worker.settings.room_list == Switch::Off {
         return in_words(HttpResponse::NotFound(), "Rooms are not listed here (--room-list off)");
     }
@@ -105,5 +105,15 @@ pub async fn rooms(worker: web::Data<Worker>) -> HttpResponse {
         members: listed.users,
     });
     let body = Rooms { rooms: rooms.collect(), more: list.more };
-    HttpResponse::Ok().insert_header(("Cache-Control", "no-store")).json(body)
+    json(&req, &worker, "no-store", &body)
+}
+
+/// An answer in JSON, packed if it is large.
+fn json(req: &HttpRequest, worker: &Worker, cache: &'static str, body: &impl Serialize) -> HttpResponse {
+    let Ok(json) = serde_json::to_vec(body) else {
+        return in_words(HttpResponse::InternalServerError(), "The answer cannot be written");
+    };
+    let mut response = HttpResponse::Ok();
+    response.insert_header(("Cache-Control", cache)).content_type("application/json");
+    gzip::answer(req, worker.settings.http_compression, response, json)
 }

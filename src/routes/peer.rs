@@ -58,10 +58,35 @@ fn forwarded(headers: &HeaderMap, peer: IpAddr, trusted: &[Network]) -> IpAddr {
             break;
         }
         // What is not an address ends the chain: the last proxy that wrote one is the best we know.
-        let Ok(next) = hop.trim().parse::<IpAddr>() else { break };
+        let Some(next) = parse(hop) else { break };
         address = next.to_canonical();
     }
     address
+}
+
+/// Reads one hop: an address, perhaps with the port that the client came from, perhaps in quotes. Some proxies write ports
+/// (RFC 7239 has a grammar for them); one of IPv6 then stands in brackets.
+fn parse(hop: &str) -> Option<IpAddr> {
+    let hop = hop.trim();
+    let hop = hop.strip_prefix('"').and_then(|hop| hop.strip_suffix('"')).unwrap_or(hop);
+    if let Ok(address) = hop.parse() {
+        return Some(address);
+    }
+    let (host, port) = match hop.strip_prefix('[') {
+        Some(bracketed) => {
+            let (host, rest) = bracketed.split_once(']')?;
+            let port = if rest.is_empty() { None } else { Some(rest.strip_prefix(':')?) };
+            (host.parse().map(IpAddr::V6), port)
+        }
+        None => {
+            let (host, port) = hop.split_once(':')?;
+            (host.parse().map(IpAddr::V4), Some(port))
+        }
+    };
+    let is_port = |port: &str| {
+        !port.is_empty() && port.bytes().all(|byte| byte.is_ascii_digit()) && port.parse::<u16>().is_ok()
+    };
+    host.ok().filter(|_| port.is_none_or(is_port))
 }
 
 #[cfg(test)]
@@ -123,9 +148,48 @@ mod tests {
     }
 
     #[test]
+    fn a_port_behind_an_address_and_quotes_around_it_are_passed_over() {
+        for (hop, address) in [
+            ("192.0.2.1:5678", "192.0.2.1"),
+            ("192.0.2.1:0", "192.0.2.1"),
+            ("\"192.0.2.1:5678\"", "192.0.2.1"),
+            ("[2001:db8::1]:443", "2001:db8::1"),
+            ("\"[2001:db8::1]:443\"", "2001:db8::1"),
+            ("[2001:db8::1]", "2001:db8::1"),
+            ("\"[2001:db8::1]\"", "2001:db8::1"),
+            ("2001:db8::1", "2001:db8::1"),
+            ("[::ffff:192.0.2.1]:80", "192.0.2.1"),
+            ("10.0.0.9:1", "10.0.0.9"),
+        ] {
+            assert_eq!(from("10.0.0.1", hop, &["10.0.0.0/8"]), address, "{hop}");
+        }
+        assert_eq!(from("10.0.0.1", "198.51.100.7:1, 10.0.0.2:2, 10.0.0.3", &["10.0.0.0/8"]), "198.51.100.7");
+        assert_eq!(from("::1", "[2001:db8::7]:1, [::1]:2", &["::1"]), "2001:db8::7");
+        for nonsense in [
+            "192.0.2.1:",
+            "192.0.2.1:65536",
+            "192.0.2.1:http",
+            "192.0.2.1:+1",
+            "192.0.2.1:1:2",
+            "[192.0.2.1]:1",
+            "[2001:db8::1",
+            "[2001:db8::1]443",
+            "[2001:db8::1]:",
+            "\"192.0.2.1",
+            "unknown",
+            "_hidden:1",
+            ":1",
+            "",
+        ] {
+            assert_eq!(from("10.0.0.1", nonsense, &["10.0.0.0/8"]), "10.0.0.1", "{nonsense:?}");
+        }
+    }
+
+    #[test]
     fn what_the_client_wrote_itself_is_not_believed() {
         assert_eq!(from("10.0.0.1", "1.2.3.4, 198.51.100.7", &["10.0.0.0/8"]), "198.51.100.7");
         assert_eq!(from("10.0.0.1", "198.51.100.7, 10.0.0.2", &["10.0.0.0/8"]), "198.51.100.7");
         assert_eq!(from("10.0.0.1", "nonsense", &["10.0.0.0/8"]), "10.0.0.1");
+        assert_eq!(from("10.0.0.1", "1.2.3.4:5, 198.51.100.7:6", &["10.0.0.0/8"]), "198.51.100.7");
     }
 }

@@ -15,8 +15,8 @@ use actix_web::{
     body::{BodySize, MessageBody},
     error::{ErrorInternalServerError, PayloadError},
     http::{
-        Method, StatusCode,
-        header::{CACHE_CONTROL, CONTENT_TYPE, RETRY_AFTER},
+        Method, StatusCode, Version,
+        header::{ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER},
     },
     rt::time::timeout,
     web::{self, ServiceConfig},
@@ -28,8 +28,9 @@ use serde::Deserialize;
 
 use super::{
     cors,
+    gzip::{self, Gzip},
     handshake::{self, Refusal},
-    in_words,
+    in_words, methods,
     origin::{self, Leniency, Rules},
     peer,
 };
@@ -52,6 +53,9 @@ use crate::{
         },
     },
 };
+
+/// Methods that the address takes, as `Allow` has them.
+const METHODS: &str = "GET, POST, OPTIONS";
 
 /// Seconds after which a client that found the server full may try again.
 const RETRY_SECONDS: &str = "5";
@@ -114,6 +118,11 @@ pub fn chat_door(worker: &web::Data<Worker>) -> Door {
 }
 
 impl Door {
+    /// As the reference does where no setting says otherwise.
+    fn http_compression(&self) -> Switch {
+        self.guard.as_ref().map_or(Switch::On, |worker| worker.settings.http_compression)
+    }
+
     fn body_timeout(&self) -> Duration {
         self.guard.as_ref().map_or(BODY_TIMEOUT, |worker| worker.settings.body_timeout.get())
     }
@@ -128,21 +137,17 @@ pub fn configure(cfg: &mut ServiceConfig, path: &str, door: Door) {
     }
 }
 
-async fn answer(
-    req: HttpRequest,
-    payload: web::Payload,
-    door: web::Data<Door>,
-) -> Result<HttpResponse, Error> {
+async fn answer(req: HttpRequest, payload: web::Payload, door: web::Data<Door>) -> HttpResponse {
     let origins = door.guard.as_ref().map_or(&[][..], |worker| &worker.settings.cors_origin);
-    let allowed = cors::allowed(&req, origins);
-    let mut response = match cors::preflight(&req, allowed.as_ref()) {
+    let reader = cors::Reader::of(&req, origins);
+    let mut response = match reader.preflight(&req) {
         Some(response) => response,
-        None => serve(&req, payload, &door, allowed.is_some()).await?,
+        None if req.method() == Method::OPTIONS => methods::allowed(METHODS),
+        // The page may read what went wrong, too.
+        None => serve(&req, payload, &door, reader.may_read()).await.unwrap_or_else(HttpResponse::from_error),
     };
-    if let Some(allowed) = allowed {
-        cors::allow(&mut response, allowed);
-    }
-    Ok(response)
+    reader.mark(&mut response);
+    response
 }
 
 async fn serve(
@@ -187,27 +192,27 @@ async fn respond(
                 Err(full) => return Ok(refuse_for_now(door, full)),
             };
             if is_upgrade {
-                return carrier::begin(req, payload, &door.engine, (door.begin)(), visitor)
-                    .map_err(ErrorInternalServerError);
+                let begun = carrier::begin(req, payload, &door.engine, (door.begin)(), visitor);
+                return handshake::agree(req, begun.map_err(ErrorInternalServerError));
             }
             let open =
                 door.engine.begin_polling((door.begin)(), visitor).map_err(ErrorInternalServerError)?;
-            Ok(packets(open, &door.engine))
+            Ok(packets(req, open, door))
         }
         Ok(Wish::Upgrade(sid)) => match door.engine.session(&sid) {
-            Some(session) => carrier::probe(req, payload, &door.engine, session, query.wants_base64())
-                .map_err(ErrorInternalServerError),
+            Some(session) => {
+                let probing = carrier::probe(req, payload, &door.engine, session, query.wants_base64());
+                handshake::agree(req, probing.map_err(ErrorInternalServerError))
+            }
             None => Ok(refuse(RequestError::UnknownSid, true)),
         },
         Ok(Wish::Poll(sid)) => Ok(match door.engine.poll(&sid).await {
-            PollAnswer::Payload(payload) => packets(payload, &door.engine),
+            PollAnswer::Payload(payload) => packets(req, payload, door),
             PollAnswer::UnknownSid => refuse(RequestError::UnknownSid, false),
             PollAnswer::BadRequest | PollAnswer::Over => refuse(RequestError::BadRequest, false),
         }),
         Ok(Wish::Post(sid)) => Ok(post(req, payload, door, &sid).await),
-        Ok(Wish::Other) => {
-            Ok(HttpResponse::MethodNotAllowed().insert_header(("Allow", "GET, POST")).finish())
-        }
+        Ok(Wish::Other) => Ok(HttpResponse::MethodNotAllowed().insert_header((ALLOW, METHODS)).finish()),
     }
 }
 
@@ -347,39 +352,75 @@ fn unavailable(why: &impl Display) -> HttpResponse {
 }
 
 /// An answer to a poll. Its packets no longer wait in the session; here they wait for the connection.
-fn packets(payload: String, engine: &Engine) -> HttpResponse {
-    let mut lease = engine.lease();
-    lease.take_over(payload.len());
-    HttpResponse::Ok()
-        .content_type("text/plain; charset=UTF-8")
-        .insert_header((CACHE_CONTROL, "no-store"))
-        .body(PollBody { rest: payload.into(), lease })
+fn packets(req: &HttpRequest, payload: String, door: &Door) -> HttpResponse {
+    let (switch, len) = (door.http_compression(), payload.len());
+    let mut response = HttpResponse::Ok();
+    response.content_type("text/plain; charset=UTF-8").insert_header((CACHE_CONTROL, "no-store"));
+    gzip::vary(&mut response, switch, len);
+    let mut body =
+        PollBody { rest: payload.into(), lease: door.engine.lease(), gzip: None, has_waited: true };
+    if gzip::is_due(req, switch, len) {
+        if len <= gzip::PIECE {
+            if let Some(packed) = gzip::pack(&body.rest) {
+                body.rest = packed;
+                response.insert_header((CONTENT_ENCODING, "gzip"));
+            }
+        } else if req.version() >= Version::HTTP_11 {
+            body.gzip = Some(Gzip::default());
+            response.insert_header((CONTENT_ENCODING, "gzip"));
+        }
+    }
+    body.lease.take_over(body.rest.len());
+    response.body(body)
 }
 
 /// The body of an answer to a poll: given to the connection piece by piece, and charged until the last one is.
 struct PollBody {
     rest: Bytes,
     lease: Lease,
+    /// If it is packed on the way: how long it will be then is not known.
+    gzip: Option<Gzip>,
+    /// Whether others had their turn since the last piece was packed.
+    has_waited: bool,
 }
 
 impl PollBody {
     /// Bytes of a piece: little beside what the connection holds back.
     const PIECE: usize = 16 * 1024;
+
+    fn next(&mut self, len: usize) -> Bytes {
+        let piece = self.rest.split_to(self.rest.len().min(len));
+        self.lease.take_over(self.rest.len());
+        piece
+    }
 }
 
 impl MessageBody for PollBody {
     type Error = Infallible;
 
     fn size(&self) -> BodySize {
-        BodySize::Sized(self.rest.len() as u64)
+        if self.gzip.is_some() { BodySize::Stream } else { BodySize::Sized(self.rest.len() as u64) }
     }
 
-    fn poll_next(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
-        let len = self.rest.len().min(Self::PIECE);
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Infallible>>> {
         let body = &mut *self;
-        let piece = body.rest.split_to(len);
-        body.lease.take_over(body.rest.len());
-        Poll::Ready((!piece.is_empty()).then_some(Ok(piece)))
+        if body.rest.is_empty() {
+            return Poll::Ready(None);
+        }
+        let Some(mut gzip) = body.gzip.take() else {
+            return Poll::Ready(Some(Ok(body.next(Self::PIECE))));
+        };
+        body.has_waited = !body.has_waited;
+        if body.has_waited {
+            body.gzip = Some(gzip);
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
+        let piece = body.next(gzip::PIECE);
+        let mut packed = Vec::new();
+        gzip.pack(&piece, body.rest.is_empty(), &mut packed);
+        body.gzip = Some(gzip);
+        Poll::Ready(Some(Ok(packed.into())))
     }
 }
 

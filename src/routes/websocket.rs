@@ -1,11 +1,6 @@
 //! The doors that lead to WebSocket sessions.
 
-use actix_web::{
-    Error, HttpRequest, HttpResponse,
-    error::ErrorInternalServerError,
-    http::header::{HeaderValue, SEC_WEBSOCKET_PROTOCOL},
-    web,
-};
+use actix_web::{Error, HttpRequest, HttpResponse, error::ErrorInternalServerError, web};
 use log::debug;
 use serde::Deserialize;
 
@@ -38,7 +33,7 @@ pub async fn plain(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, Error> {
     let admitted = admit_plain(&req, &worker).await;
-    open(&req, payload, &worker, admitted)
+    handshake::agree(&req, open(&req, payload, &worker, admitted))
 }
 
 /// `/chat`: a session that speaks JSON events, and is nobody until it logs in.
@@ -52,16 +47,8 @@ pub async fn chat(
 ) -> Result<HttpResponse, Error> {
     let admitted = check(&req, &worker, Leniency::Strict)
         .and_then(|_| handshake::check_subprotocol(req.headers(), SUBPROTOCOL))
-        .and_then(|offered| Ok((offered, admit(&req, &worker, Door::Chat)?)));
-    let (offered, admitted) = match admitted {
-        Ok((offered, admitted)) => (offered, Ok(admitted)),
-        Err(refusal) => (false, Err(refusal)),
-    };
-    let mut response = open(&req, payload, &worker, admitted)?;
-    if offered {
-        response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static(SUBPROTOCOL));
-    }
-    Ok(response)
+        .and_then(|()| admit(&req, &worker, Door::Chat));
+    handshake::agree_on(&req, SUBPROTOCOL, open(&req, payload, &worker, admitted))
 }
 
 /// `/echo`: an echo session.
@@ -74,7 +61,7 @@ pub async fn echo(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, Error> {
     let admitted = check(&req, &worker, Leniency::Tutorial).and_then(|_| admit(&req, &worker, Door::Echo));
-    open(&req, payload, &worker, admitted)
+    handshake::agree(&req, open(&req, payload, &worker, admitted))
 }
 
 async fn admit_plain(req: &HttpRequest, worker: &Worker) -> Result<(Visitor, Admitted), Refusal> {

@@ -10,7 +10,7 @@ import { closedAddress, limitsOfServer, roomOfOurs, socketAt } from './stage.js'
 const TRIES = [
   { label: 'lesTryUrl', url: () => 'ftp://example.org/', protocol: '' },
   { label: 'lesTryProtocol', url: null, protocol: 'two words' },
-  { label: 'lesTryUnknown', url: null, protocol: 'soap' },
+  { label: 'lesTryUnknown', url: () => socketAt('/chat'), protocol: 'soap' },
   { label: 'lesTryNobody', url: closedAddress, protocol: '' },
 ];
 

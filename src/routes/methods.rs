@@ -1,0 +1,84 @@
+//! Which methods an address takes. GET is never without HEAD (RFC 9110, section 9.1), OPTIONS is answered everywhere, and a
+//! refusal names what is taken.
+
+use actix_web::{
+    Error, FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route,
+    body::{EitherBody, MessageBody},
+    dev::{ServiceRequest, ServiceResponse},
+    guard::{Any, Method as Is},
+    http::{
+        Method,
+        header::{ALLOW, CACHE_CONTROL},
+    },
+    middleware::Next,
+    web,
+};
+
+use super::in_words;
+
+/// Methods of an address that is read.
+const OF_READING: &str = "GET, HEAD, OPTIONS";
+
+/// Methods of a WebSocket door.
+const OF_DOOR: &str = "GET, OPTIONS";
+
+/// An address, with and without a slash behind it.
+pub fn at(path: &str) -> Resource {
+    web::resource(vec![path.to_owned(), format!("{path}/")])
+}
+
+/// An address that is read: HEAD has the head of the answer to GET.
+pub fn read<F, Args>(resource: Resource, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let reading = web::route().guard(Any(Is(Method::GET)).or(Is(Method::HEAD)));
+    resource.route(reading.to(handler)).default_service(others(OF_READING))
+}
+
+/// A WebSocket door, which says itself what is wrong with other methods.
+pub fn door<F, Args>(resource: Resource, handler: F) -> Resource
+where
+    F: Handler<Args>,
+    Args: FromRequest + 'static,
+    F::Output: Responder + 'static,
+{
+    let asks = web::method(Method::OPTIONS).to(|| async { allowed(OF_DOOR) });
+    resource.route(asks).route(web::route().to(handler))
+}
+
+/// The answer to methods that an address does not have.
+pub fn others(methods: &'static str) -> Route {
+    web::route().to(move |req: HttpRequest| async move { answer(req.method(), methods) })
+}
+
+/// The answer to OPTIONS.
+pub fn allowed(methods: &'static str) -> HttpResponse {
+    HttpResponse::NoContent().insert_header((ALLOW, methods)).finish()
+}
+
+fn answer(method: &Method, methods: &'static str) -> HttpResponse {
+    if *method == Method::OPTIONS {
+        return allowed(methods);
+    }
+    let mut response = HttpResponse::MethodNotAllowed();
+    response.insert_header((ALLOW, methods)).insert_header((CACHE_CONTROL, "no-store"));
+    in_words(response, format_args!("this address takes {methods}"))
+}
+
+/// Middleware of the page's files.
+///
+/// # Errors
+/// Those of the service.
+pub async fn of_files(
+    req: ServiceRequest,
+    next: Next<impl MessageBody>,
+) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
+    if matches!(*req.method(), Method::GET | Method::HEAD) {
+        return Ok(next.call(req).await?.map_into_left_body());
+    }
+    let response = answer(req.method(), OF_READING);
+    Ok(req.into_response(response).map_into_right_body())
+}
