@@ -13,9 +13,20 @@ need() { # need COMMAND PACKAGE...: installs the packages if the command is miss
   updated=1
   DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null
 }
+# Packages of proxies start them otherwise; the tests start their own.
+if [ ! -e /usr/sbin/policy-rc.d ] && [ -w /usr/sbin ]; then
+  printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
+  chmod +x /usr/sbin/policy-rc.d
+  trap 'rm -f /usr/sbin/policy-rc.d' EXIT
+fi
+PATH=$PATH:/usr/sbin:/sbin
 need cc gcc libc6-dev
 need node nodejs
 need npm npm
+need nginx nginx
+need caddy caddy
+need haproxy haproxy
+need openssl openssl
 need chromium chromium fonts-noto-cjk fonts-noto-color-emoji
 cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
@@ -23,4 +34,4 @@ cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 cargo fmt --check
 cargo clippy --all-targets --locked -- -D warnings
 RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked
-TEST_BROWSER=1 TEST_SOCKETIO=1 cargo test --locked
+TEST_BROWSER=1 TEST_SOCKETIO=1 TEST_PROXIES=1 cargo test --locked
