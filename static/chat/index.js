@@ -20,6 +20,8 @@ import { Whispers } from './whispers.js';
 
 /** Why a private message came back, where that is said in words of its own. */
 const CODES_OF_WHISPERS = new Set(['not_delivered', 'disconnected', 'timeout', 'unknown']);
+/** Private messages that are kept. */
+const MOST_PRIVATES = 100;
 /** What a picture is sent in, at most. */
 const ENVELOPE_BYTES = 1024;
 /** How long an answer may take when the browser says that its network has changed. */
@@ -40,6 +42,8 @@ class Chat {
   #hasBeenIn = false;
   #ticking = 0;
   #uids = new Uids();
+  /** Private messages of this login, with their rooms: the server does not keep them. */
+  #privates = [];
   #drafts = new Drafts({ store: tabStore });
 
   constructor(recorder, limits) {
@@ -150,6 +154,7 @@ class Chat {
     this.client.leave();
     this.composer.leave();
     this.#hasBeenIn = false;
+    this.#privates = [];
     this.log.clear();
     this.log.clearPending();
     this.people.clear();
@@ -184,6 +189,7 @@ class Chat {
       this.#inRoom(joined);
       this.log.clear();
       this.#begins(joined);
+      this.#showPrivates();
       this.rooms.hint(() => '');
       this.composer.focus();
     } catch ({ code, message }) {
@@ -258,6 +264,7 @@ class Chat {
     if (!recovered) {
       this.log.clear();
       this.#begins(data);
+      this.#showPrivates();
       if (isBack && missed > 0) this.log.notice(() => words('missed', missed), 'gap');
       else if (isBack) this.log.notice(() => words('freshStart'), 'gap');
     }
@@ -298,12 +305,22 @@ class Chat {
     this.#noteUnread();
   }
 
+  #showPrivate(message) {
+    const isOurs = this.#isOurs(message);
+    this.log.addPrivate(message, { isOurs, title: () => (isOurs ? words('privateOwn', message.to) : words('privateFrom', message.username)) });
+  }
+
+  /** In a log that begins anew. */
+  #showPrivates() {
+    for (const { room, message } of this.#privates) if (room === this.client.room) this.#showPrivate(message);
+  }
+
   #heardPrivately(heard) {
     const message = this.#marked(heard);
-    const isOurs = this.#isOurs(message);
-    const title = () => (isOurs ? words('privateOwn', message.to) : words('privateFrom', message.username));
-    this.log.addPrivate(message, { isOurs, title });
-    if (isOurs) return;
+    this.#privates.push({ room: this.client.room, message });
+    if (this.#privates.length > MOST_PRIVATES) this.#privates.shift();
+    this.#showPrivate(message);
+    if (this.#isOurs(message)) return;
     const from = () => words('privateFrom', message.username);
     this.#announcer.say(() => (message.msg === undefined ? words('saidPicture', from()) : words('saidLive', from(), message.msg)));
     this.#noteUnread();

@@ -96,7 +96,7 @@ async function openTab({ server, browser }, options = {}) {
   page.problems = [];
   page.on('pageerror', (error) => page.problems.push(String(error)));
   page.on('console', (line) => {
-    const isConnection = /WebSocket connection|net::ERR_(CONNECTION_REFUSED|CONNECTION_RESET|EMPTY_RESPONSE|INTERNET_DISCONNECTED)/.test(line.text());
+    const isConnection = /WebSocket connection|net::ERR_(CONNECTION_\w+|SOCKET_NOT_CONNECTED|EMPTY_RESPONSE|INTERNET_DISCONNECTED)/.test(line.text());
     if (line.type() === 'error' && !isConnection) page.problems.push(line.text());
   });
   await prepare?.(page);

@@ -26,7 +26,8 @@ async function visitByLine(t, username, room) {
   };
   const mend = async () => {
     line.open();
-    await page.click('#connect');
+    // It may be about to try by itself.
+    await page.evaluate(() => dispatchEvent(new Event('online')));
     await page.locator('#state[data-state=connected]').waitFor();
     await inside(page);
   };
@@ -86,6 +87,29 @@ test('a private text stays private over a restart of the server', async () => {
   await ann.press('#text', 'Enter');
   await ben.locator('.message.private').getByText('my salary is 5000').waitFor();
   assert.deepEqual(await heard(cat, ben, 'marker'), ['marker']);
+});
+
+test('a private message stays in the log when the room begins anew, and when its reader comes back to the room', async () => {
+  const [ann, ben] = [await visit('Ann', 'kept'), await visit('Ben', 'kept')];
+  await say(ann, 'to all');
+  await bubbles(ben, 'to all').waitFor();
+  await address(ann, 'Ben');
+  await say(ann, 'keep this');
+  const kept = ben.locator('.message.private').getByText('keep this');
+  await kept.waitFor();
+  const { port } = world.server;
+  await world.server.stop();
+  await ben.locator('#state:not([data-state=connected])').waitFor();
+  world.server = await start(port);
+  await ben.locator('#lines .gap').waitFor();
+  await kept.waitFor();
+  await ben.fill('#other-room', 'away-from-kept');
+  await ben.click('#room-form button');
+  await ben.locator('#room-title').getByText('away-from-kept').waitFor();
+  assert.equal(await kept.count(), 0);
+  await ben.goBack();
+  await kept.waitFor();
+  assert.equal(await kept.count(), 1);
 });
 
 test('each room, and each user in it, has a draft of its own, and a reload keeps them', async () => {
