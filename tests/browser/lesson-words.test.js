@@ -102,3 +102,25 @@ test('sizes are in the units of the limits', async () => {
   });
   assert.deepEqual(sizes, ['0 B', '1023 B', '1.0 KiB', '10 KiB', '64 KiB', '1023 KiB', '1.0 MiB', '1.0 MiB', '19 MiB']);
 });
+
+test('the log of a lesson follows what comes in a window that gets narrower, until its reader scrolls', async () => {
+  const page = await openLesson('socket');
+  // In a narrow window the panel would lie over the lesson.
+  if (await page.locator('#wire').isVisible()) await page.click('#wire-toggle');
+  await button(page, 'Run').click();
+  const log = page.locator('.lesson-log').first();
+  await log.getByText('HELLO!!!').waitFor();
+  const sendMany = async (text) => {
+    await page.getByLabel('Text to send').fill(`${text} ${'a longer text '.repeat(8)}`);
+    for (let at = 0; at < 8; at += 1) await button(page, 'Send again').click();
+    await page.waitForFunction((last) => [...document.querySelectorAll('.lesson-log [data-kind=message]')]
+      .filter((line) => line.textContent.includes(last)).length === 8, text.toUpperCase());
+    await page.evaluate(() => new Promise((resolve) => { requestAnimationFrame(() => requestAnimationFrame(resolve)); }));
+    return log.evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight);
+  };
+  assert.ok(await sendMany('wide') < 24);
+  await page.setViewportSize({ width: 420, height: 800 });
+  assert.ok(await sendMany('narrow') < 24);
+  await log.evaluate((box) => { box.scrollTop -= 200; });
+  assert.ok(await sendMany('scrolled') > 100);
+});
