@@ -28,6 +28,10 @@ async fn a_session_that_ends_behind_a_request_for_history_holds_no_memory() {
             }
             assert!(held(&server).await > 0, "what waits for a poll is counted");
             poller.post(&format!("427[\"history\",{{}}]\u{1E}{end}")).await;
+            if end == "2" {
+                // What was queued before a breach of the protocol is the client's: it is held until it has been taken.
+                while poller.poll().await.status == 200 {}
+            }
             soon("an end that leaves nothing", async { while held(&server).await > 0 {} }).await;
         }
     }
