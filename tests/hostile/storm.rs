@@ -297,7 +297,7 @@ fn come_to_rest(program: &Program, descriptors: usize, bound_kib: u64) -> u64 {
 
 #[test]
 fn after_a_storm_of_misbehaving_clients_the_server_is_what_it_was() {
-    let seconds = std::env::var("HOSTILE_STORM_SECONDS").ok().and_then(|text| text.parse().ok());
+    let seconds: Option<u64> = std::env::var("HOSTILE_STORM_SECONDS").ok().and_then(|text| text.parse().ok());
     let length = Duration::from_secs(seconds.unwrap_or(DEFAULT_SECONDS));
     let program = Program::start(&[
         "--relay",
@@ -323,7 +323,9 @@ fn after_a_storm_of_misbehaving_clients_the_server_is_what_it_was() {
     storm(server, WARM_UP);
     let warm = come_to_rest(&program, descriptors, fresh + SPARE_KIB);
     let Storm { clients, longest } = storm(server, length);
-    let after = come_to_rest(&program, descriptors, warm + warm / 5);
+    // A short storm says little of memory: what both leave behind depends on chance.
+    let bound = if seconds.is_some() { warm + warm / 5 } else { fresh + SPARE_KIB };
+    let after = come_to_rest(&program, descriptors, bound);
     eprintln!(
         "{clients} clients in {length:?}; the bystander waited {longest:?} at most; \
          {fresh} KiB fresh, {warm} after {WARM_UP:?} of it, {after} in the end"
