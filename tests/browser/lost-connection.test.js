@@ -246,6 +246,8 @@ test('the connection goes and comes back during a login', async (t) => {
   const ann = await world.open({ path: '/?room=login', url: line.url });
   await ann.locator('#username').waitFor();
   await ann.fill('#username', 'Ann');
+  // What the page loads when it is idle comes by this connection, too.
+  await ann.waitForLoadState('networkidle');
   line.swallow();
   await ann.click('#enter');
   await say(ann, 'written early');
