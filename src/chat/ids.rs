@@ -223,7 +223,8 @@ pub fn sender_of(token: &Token) -> Sender {
     std::array::from_fn(|index| hash[index])
 }
 
-/// The key of a message: nobody else can make one for this token, whose messages' keys begin with `sender`.
+/// The key of a message of the user with this token, whose messages' keys begin with `sender`. It cannot be made without
+/// the token.
 pub fn key_of(sender: Sender, token: &Token, id: &str) -> Key {
     key_of_parts(sender, token, &[id])
 }

@@ -64,7 +64,7 @@ struct State {
     bytes: BytesMut,
     /// The length of the head under way: the request's headers are parts of it.
     head_len: usize,
-    /// For the head and what is not decoded, but of a body: that is for whoever reads it.
+    /// For the head and what is not decoded. A body is charged by the route that reads it.
     lease: Lease,
     /// The client has closed its side.
     has_ended: bool,

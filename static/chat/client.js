@@ -57,7 +57,7 @@ export class ChatClient {
         quiet: () => this.check(),
       },
       quietMs,
-      // A path on which nobody may be silent for longer need not be waited for longer.
+      // No path may be silent for longer, so no answer is waited for longer.
       openMs: Math.min(quietMs + this.#patienceMs, ANSWER_MS),
       time,
       random,
@@ -111,7 +111,7 @@ export class ChatClient {
   /** Leaves for good. */
   leave() {
     this.#profile = null;
-    // It goes out before the close frame; what became of it nobody here needs to know.
+    // It goes out before the close frame; its answer is not waited for.
     if (this.isLoggedIn) this.tell('logout', {});
     this.#forgetPlace();
     this.#room = null;

@@ -19,7 +19,7 @@ export class Composer {
   #drafts;
   #on;
   #limits;
-  /** Where what is written belongs; `null` while nobody is in. */
+  /** Where what is written belongs; `null` while the page is not logged in. */
   #place = null;
   /** Pictures that are being prepared: `{ place }`. */
   #jobs = new Set();
@@ -50,7 +50,7 @@ export class Composer {
     this.hint();
   }
 
-  /** Nobody is in. */
+  /** The page is not logged in. */
   leave() {
     this.#goTo(null);
     this.hint();

@@ -131,7 +131,7 @@ export class Connection {
     });
   }
 
-  /** Nobody answered the handshake. */
+  /** The handshake was not answered in time. */
   #fail(socket) {
     if (this.#socket !== socket) return;
     socket.close();

@@ -103,7 +103,7 @@ class Chat {
     find('side-toggle').addEventListener('click', () => this.#showSide(!find('room').classList.contains('shows-side')));
     addEventListener('online', () => this.client.check(NETWORK_MS));
     addEventListener('offline', () => this.#doubt());
-    // Whoever leaves in one tab has left in all of them.
+    // A user who leaves in one tab has left in all of them.
     addEventListener('storage', ({ key }) => {
       const { username, hasLeft } = browserStore.get('profile', {});
       if (key === 'echoroom.profile' && hasLeft && !this.#profile.hasLeft && username === this.#profile.username) this.#leave();

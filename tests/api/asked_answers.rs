@@ -1,4 +1,4 @@
-//! Answers that the server has asked many sockets for are no noise: whoever gives them is not sent away for that.
+//! Answers that the server has asked many sockets for are no noise: a client is not sent away for giving them.
 
 use std::{sync::Arc, time::Duration};
 

@@ -1,4 +1,4 @@
-//! Whoever mistypes a setting is told in plain words what is wrong, and what may have been meant.
+//! A mistyped setting is answered in plain words: what is wrong, and what may have been meant.
 
 use std::process::Output;
 

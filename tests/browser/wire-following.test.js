@@ -2,35 +2,25 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { enter, say, startServer, useWorld } from './harness.js';
+import { openPanel as openPanelIn } from './wire-panel.js';
 
 const world = useWorld();
 
-async function openPanel(options) {
-  const page = await world.open(options);
-  if (await page.locator('#wire').isHidden()) await page.click('#wire-toggle');
-  await page.locator('#wire .wire-tools').waitFor();
-  await page.evaluate(async () => {
-    const [{ mountWire }, { Recorder }] = await Promise.all([import('/wire/panel.js'), import('/wire/recorder.js')]);
-    const panel = document.createElement('aside');
-    document.getElementById('wire').replaceWith(panel);
-    panel.id = 'wire';
-    window.recorder = new Recorder();
-    mountWire(panel, { recorder: window.recorder, ping: async () => 42 });
-    // A connection that says so many texts and is gone, as before a reconnect.
-    window.connection = (texts, name = '/echo') => new Promise((resolve) => {
-      const socket = window.recorder.open(`${location.origin.replace('http', 'ws')}/echo`, [], name);
-      let heard = 0;
-      socket.addEventListener('open', () => texts.forEach((text) => socket.send(text)));
-      socket.addEventListener('message', () => {
-        heard += 1;
-        if (heard === texts.length) socket.close(1000);
-      });
-      socket.addEventListener('close', () => resolve());
+/** Makes `connection(texts)`: one that says so many texts and is gone, as before a reconnect. */
+function makeConnections() {
+  window.connection = (texts, name = '/echo') => new Promise((resolve) => {
+    const socket = window.recorder.open(`${location.origin.replace('http', 'ws')}/echo`, [], name);
+    let heard = 0;
+    socket.addEventListener('open', () => texts.forEach((text) => socket.send(text)));
+    socket.addEventListener('message', () => {
+      heard += 1;
+      if (heard === texts.length) socket.close(1000);
     });
+    socket.addEventListener('close', () => resolve());
   });
-  await page.locator('#wire .wire-tools').waitFor();
-  return page;
 }
+
+const openPanel = (options) => openPanelIn(world, options, makeConnections);
 
 /** Two frames: what has come is written with the next one, and laid out anew. */
 const settled = (page) => page.evaluate(() => new Promise((resolve) => {

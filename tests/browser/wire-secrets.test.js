@@ -2,26 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { enter, startServer, useWorld } from './harness.js';
+import { openPanel as openPanelIn } from './wire-panel.js';
 
 const world = useWorld(() => startServer({ flags: ['--relay', 'on'] }));
 const TOKEN = '0123456789abcdef0123456789abcdef';
 
-/** A page with its panel open, sockets of the test's own recorded by what the panel shows. */
-async function openPanel(options) {
-  const page = await world.open({ permissions: ['clipboard-read', 'clipboard-write'], ...options });
-  if (await page.locator('#wire').isHidden()) await page.click('#wire-toggle');
-  await page.locator('#wire .wire-tools').waitFor();
-  await page.evaluate(async () => {
-    const [{ mountWire }, { Recorder }] = await Promise.all([import('/wire/panel.js'), import('/wire/recorder.js')]);
-    const panel = document.createElement('aside');
-    document.getElementById('wire').replaceWith(panel);
-    panel.id = 'wire';
-    window.recorder = new Recorder();
-    mountWire(panel, { recorder: window.recorder, ping: async () => 42 });
-  });
-  await page.locator('#wire .wire-tools').waitFor();
-  return page;
-}
+const openPanel = (options) =>
+  openPanelIn(world, { permissions: ['clipboard-read', 'clipboard-write'], ...options });
 
 /** Opens a socket, sends the messages, and waits for the answer to the last one: the one with that text, or bytes. */
 const talk = (page, { path, protocols = [], messages, last }) => page.evaluate((talked) => new Promise((resolve, reject) => {

@@ -2,28 +2,13 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { startServer, useWorld } from './harness.js';
+import { openPanel as openPanelIn } from './wire-panel.js';
 
 // Heartbeats come soon.
 const world = useWorld(() => startServer({ flags: ['--ping-interval', '1s'] }));
 
-/** A page with an empty panel of the test's own, sockets recorded by `window.recorder`. */
-async function openPanel(options) {
-  const page = await world.open(options);
-  if (await page.locator('#wire').isHidden()) await page.click('#wire-toggle');
-  await page.locator('#wire .wire-tools').waitFor();
-  await page.evaluate(mountAnother);
-  await page.locator('#wire .wire-tools').waitFor();
-  return page;
-}
-
-/** Puts another panel in the place of the page's: its recorder is empty, its ping takes 42 milliseconds. */
-async function mountAnother() {
-  const [{ mountWire }, { Recorder }] = await Promise.all([import('/wire/panel.js'), import('/wire/recorder.js')]);
-  const panel = document.createElement('aside');
-  document.getElementById('wire').replaceWith(panel);
-  panel.id = 'wire';
-  window.recorder = new Recorder();
-  mountWire(panel, { recorder: window.recorder, ping: async () => 42 });
+/** Makes `opened(path)`, which opens a socket, and `heard(text)`, which waits for a message on it. */
+function makeSockets() {
   window.opened = async (path, protocols = [], name = path) => {
     window.socket = window.recorder.open(`${location.origin.replace('http', 'ws')}${path}`, protocols, name);
     await new Promise((resolve) => { window.socket.addEventListener('open', resolve); });
@@ -33,6 +18,8 @@ async function mountAnother() {
     window.socket.addEventListener('message', ({ data }) => (typeof data !== 'string' || data.includes(text)) && resolve(data));
   });
 }
+
+const openPanel = (options) => openPanelIn(world, options, makeSockets);
 
 const lines = (page) => page.locator('.wire-list li');
 const line = (page, text) => lines(page).filter({ hasText: text }).first();
