@@ -1,16 +1,14 @@
 //! Answers that the server has asked many sockets for are no noise: a client is not sent away for giving them.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
-use actix_web::{App, HttpServer, rt};
+use actix_web::rt;
 use echoroom::{
-    chat::Budget,
     protocol::socketio::Args,
-    routes::socketio::{self, Door},
     session::{
         rate::RateLimit,
         socketio::{
-            Engine, EngineSettings,
+            EngineSettings,
             namespaces::{Event, Namespace, Namespaces, Refusal, Socket, SocketHandler},
         },
     },
@@ -18,7 +16,7 @@ use echoroom::{
 
 use crate::{
     helpers::{TestServer, text},
-    sockets::{connected, expect_closed, next_text},
+    sockets::{connected, expect_closed, next_text, serve},
 };
 
 /// Questions to everybody, one after the other.
@@ -49,25 +47,15 @@ impl SocketHandler for Asking {
 }
 
 /// A server that sends a client away for its fourth packet at once that means nothing.
-async fn start() -> TestServer {
+fn start() -> TestServer {
     let limit = RateLimit { rate: 0.001, burst: 4.0, patience: Duration::ZERO };
     let settings = EngineSettings { rate: Some(limit), ..EngineSettings::default() };
-    let engine = Engine::new(settings, Arc::default(), Budget::new(64 << 20), Arc::default());
-    let server = HttpServer::new(move || {
-        let namespaces = Namespaces::default().with("/", Asking);
-        let door = Door::new(Arc::clone(&engine), namespaces.carried(&engine));
-        App::new().configure(|cfg| socketio::configure(cfg, "/socket.io", door))
-    });
-    let server = server.h1_allow_half_closed(false).workers(1).disable_signals();
-    let server = server.bind(("127.0.0.1", 0)).expect("a port");
-    let address = server.addrs()[0];
-    rt::spawn(server.run());
-    TestServer::elsewhere(&format!("http://{address}"))
+    serve(settings, 1, || Namespaces::default().with("/", Asking)).0
 }
 
 #[actix_web::test]
 async fn a_client_that_answers_what_all_were_asked_is_not_sent_away_for_its_answers() {
-    let server = start().await;
+    let server = start();
     let mut raw = connected(&server).await;
     raw.send(&text(r#"42["go"]"#)).await;
     let mut last = String::new();

@@ -1,14 +1,9 @@
 //! A socket that has left keeps nothing: what it waited for is forgotten with it.
 
-use std::sync::Arc;
-
-use actix_web::{App, HttpServer, rt};
 use echoroom::{
-    chat::Budget,
     protocol::socketio::Args,
-    routes::socketio::{self, Door},
     session::socketio::{
-        Engine, EngineSettings,
+        EngineSettings,
         namespaces::{Event, Namespace, Namespaces, Refusal, Socket, SocketHandler},
     },
 };
@@ -16,7 +11,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::{
     helpers::{TestServer, soon, text},
-    sockets::{Poller, connected},
+    sockets::{Poller, connected, serve},
 };
 
 /// Waits for an answer and for a room whenever its client says so, and once more when its client has left. Each callback
@@ -63,20 +58,11 @@ impl SocketHandler for Waiting {
     }
 }
 
-async fn start() -> (TestServer, mpsc::UnboundedReceiver<oneshot::Receiver<()>>) {
-    let engine =
-        Engine::new(EngineSettings::default(), Arc::default(), Budget::new(64 << 20), Arc::default());
+fn start() -> (TestServer, mpsc::UnboundedReceiver<oneshot::Receiver<()>>) {
     let (callbacks, receiver) = mpsc::unbounded_channel();
-    let server = HttpServer::new(move || {
-        let namespaces = Namespaces::default().with("/", Waiting { callbacks: callbacks.clone() });
-        let door = Door::new(Arc::clone(&engine), namespaces.carried(&engine));
-        App::new().configure(|cfg| socketio::configure(cfg, "/socket.io", door))
-    });
-    let server = server.h1_allow_half_closed(false).workers(1).disable_signals();
-    let server = server.bind(("127.0.0.1", 0)).expect("a port");
-    let address = server.addrs()[0];
-    rt::spawn(server.run());
-    (TestServer::elsewhere(&format!("http://{address}")), receiver)
+    let waiting = Waiting { callbacks };
+    let namespaces = move || Namespaces::default().with("/", waiting.clone());
+    (serve(EngineSettings::default(), 1, namespaces).0, receiver)
 }
 
 /// Waits until the callbacks are gone: two of the event, two of the handler's last turn.
@@ -95,7 +81,7 @@ const WAYS: [&[&str]; 4] =
 #[actix_web::test]
 async fn callbacks_of_a_socket_that_has_left_are_dropped_however_it_left() {
     for way in WAYS {
-        let (server, mut callbacks) = start().await;
+        let (server, mut callbacks) = start();
         let mut raw = connected(&server).await;
         for packet in way {
             raw.send(&text(packet)).await;
@@ -106,7 +92,7 @@ async fn callbacks_of_a_socket_that_has_left_are_dropped_however_it_left() {
 
 #[actix_web::test]
 async fn callbacks_of_a_socket_that_polls_are_dropped_when_it_leaves() {
-    let (server, mut callbacks) = start().await;
+    let (server, mut callbacks) = start();
     let poller = Poller::connected(&server).await;
     poller.post(r#"42["end"]"#).await;
     until_gone(&mut callbacks).await;

@@ -282,10 +282,16 @@ impl RawClient {
         self.expect_end().await;
     }
 
+    /// All bytes up to the end of the connection.
+    pub async fn read_to_end(&mut self) -> Vec<u8> {
+        let mut bytes = Vec::new();
+        soon("the end of an answer", self.stream.read_to_end(&mut bytes)).await.expect("a clean end");
+        bytes
+    }
+
     /// The server closes TCP, without another byte.
     pub async fn expect_end(mut self) {
-        let mut rest = Vec::new();
-        soon("the end of the connection", self.stream.read_to_end(&mut rest)).await.expect("a clean end");
+        let rest = self.read_to_end().await;
         assert!(rest.is_empty(), "unexpected bytes {rest:?}");
     }
 

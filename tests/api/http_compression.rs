@@ -20,10 +20,7 @@ async fn ask(server: &TestServer, method: &str, path: &str, headers: &str) -> (S
     let mut raw = server.connect_tcp().await;
     let request = format!("{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n{headers}\r\n");
     raw.send(request.as_bytes()).await;
-    let mut answer = Vec::new();
-    soon("an answer", tokio::io::AsyncReadExt::read_to_end(&mut raw.stream, &mut answer))
-        .await
-        .expect("read");
+    let mut answer = raw.read_to_end().await;
     let end = answer.windows(4).position(|window| window == b"\r\n\r\n").expect("a head") + 4;
     let body = answer.split_off(end);
     let head = String::from_utf8(answer).expect("UTF-8").to_lowercase();
@@ -200,10 +197,7 @@ async fn a_client_of_http_1_0_gets_a_length_it_can_read() {
         let mut raw = server.connect_tcp().await;
         let path = format!("/socket.io/?{}", poller.query());
         raw.send(format!("GET {path} HTTP/1.0\r\nHost: x\r\nAccept-Encoding: gzip\r\n\r\n").as_bytes()).await;
-        let mut answer = Vec::new();
-        soon("an answer", tokio::io::AsyncReadExt::read_to_end(&mut raw.stream, &mut answer))
-            .await
-            .expect("read");
+        let answer = raw.read_to_end().await;
         let head = String::from_utf8_lossy(&answer).to_lowercase();
         assert!(head.starts_with("http/1.0 200 ") && !head.contains("transfer-encoding"), "{head}");
         if head.contains("content-encoding: gzip") {

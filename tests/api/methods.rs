@@ -3,7 +3,7 @@
 
 use echoroom::config::{Settings, Switch};
 
-use crate::helpers::{TestServer, settings, soon};
+use crate::helpers::{TestServer, settings};
 
 /// Addresses that are read.
 const READ: [&str; 8] = [
@@ -22,10 +22,7 @@ async fn ask(server: &TestServer, method: &str, path: &str) -> (String, String) 
     let mut raw = server.connect_tcp().await;
     let end = "Content-Length: 0\r\nConnection: close\r\n\r\n";
     raw.send(format!("{method} {path} HTTP/1.1\r\nHost: x\r\n{end}").as_bytes()).await;
-    let mut answer = Vec::new();
-    soon("an answer", tokio::io::AsyncReadExt::read_to_end(&mut raw.stream, &mut answer))
-        .await
-        .expect("read");
+    let answer = raw.read_to_end().await;
     let answer = String::from_utf8_lossy(&answer).into_owned();
     let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
     (format!("{head}\r\n"), body.to_owned())

@@ -2,12 +2,10 @@
 
 use std::{cell::Cell, sync::Arc, time::Duration};
 
-use actix_web::{App, HttpServer, rt};
+use actix_web::rt;
 use bytestring::ByteString;
 use echoroom::{
-    chat::Budget,
     protocol::socketio::Args,
-    routes::socketio::{self, Door},
     session::socketio::{
         Engine, EngineSettings,
         namespaces::{Event, Namespace, Namespaces, Refusal, Socket, SocketHandler},
@@ -17,7 +15,7 @@ use serde_json::{Value, json};
 
 use crate::{
     helpers::{RawClient, TestServer, text},
-    sockets::{Poller, connected, joined, next_text, websocket},
+    sockets::{Poller, connected, joined, next_text, serve, websocket},
 };
 
 /// Does what its clients ask for.
@@ -107,23 +105,12 @@ impl SocketHandler for Obedient {
 }
 
 /// A server of the obedient namespaces `/` and `/recovering`, on two workers.
-async fn start() -> (TestServer, Arc<Engine>) {
-    let engine =
-        Engine::new(EngineSettings::default(), Arc::default(), Budget::new(64 << 20), Arc::default());
-    let of_workers = Arc::clone(&engine);
-    let server = HttpServer::new(move || {
-        let engine = &of_workers;
-        let namespaces = Namespaces::default()
+fn start() -> (TestServer, Arc<Engine>) {
+    serve(EngineSettings::default(), 2, || {
+        Namespaces::default()
             .with("/", Obedient { recovers: false })
-            .with("/recovering", Obedient { recovers: true });
-        let door = Door::new(Arc::clone(engine), namespaces.carried(engine));
-        App::new().configure(|cfg| socketio::configure(cfg, "/socket.io", door))
-    });
-    let server = server.h1_allow_half_closed(false).workers(2).disable_signals();
-    let server = server.bind(("127.0.0.1", 0)).expect("a port");
-    let address = server.addrs()[0];
-    rt::spawn(server.run());
-    (TestServer::elsewhere(&format!("http://{address}")), engine)
+            .with("/recovering", Obedient { recovers: true })
+    })
 }
 
 async fn say(raw: &mut RawClient, event: &Value) {
@@ -166,7 +153,7 @@ async fn heard(raw: &mut RawClient, mark: &str) -> Vec<Value> {
 
 #[actix_web::test]
 async fn events_reach_those_in_any_of_the_rooms_once_and_none_of_the_excepted() {
-    let (server, _) = start().await;
+    let (server, _) = start();
     let (mut clients, sids) =
         clients(&server, [&[], &["red"], &["blue"], &["red", "blue"], &["red", "green"]]).await;
     for (to, except, number) in [
@@ -197,7 +184,7 @@ async fn events_reach_those_in_any_of_the_rooms_once_and_none_of_the_excepted() 
 
 #[actix_web::test]
 async fn who_has_left_a_room_hears_no_more_of_it_and_a_broadcast_spares_its_sender() {
-    let (server, engine) = start().await;
+    let (server, engine) = start();
     let (mut clients, _) = clients(&server, [&["red"], &["red"]]).await;
     done(&mut clients[1], &json!(["leave", ["red", "blue"]])).await;
     say(&mut clients[0], &json!(["say", ["red"], [], 1])).await;
@@ -213,7 +200,7 @@ async fn who_has_left_a_room_hears_no_more_of_it_and_a_broadcast_spares_its_send
 
 #[actix_web::test]
 async fn all_that_is_emitted_in_a_namespace_is_one_order_for_all_its_rooms() {
-    let (server, _) = start().await;
+    let (server, _) = start();
     let (mut clients, _) = clients(&server, [&["a", "b"], &["b", "a"], &["a"]]).await;
     let mut burst = Vec::new();
     for number in 0..500 {
@@ -231,7 +218,7 @@ async fn all_that_is_emitted_in_a_namespace_is_one_order_for_all_its_rooms() {
 
 #[actix_web::test]
 async fn volatile_events_are_for_those_who_take_them_at_once() {
-    let (server, _) = start().await;
+    let (server, _) = start();
     let (mut clients, _) = clients(&server, [&[]]).await;
     let poller = Poller::connected(&server).await;
     say(&mut clients[0], &json!(["volatile", [], []])).await;
@@ -244,7 +231,7 @@ async fn volatile_events_are_for_those_who_take_them_at_once() {
 
 #[actix_web::test]
 async fn volatile_events_three_in_a_row_reach_a_client_that_reads_however_large_what_is_before_them() {
-    let (server, _) = start().await;
+    let (server, _) = start();
     let (mut clients, _) = clients(&server, [&["red"], &["red"]]).await;
     for round in 0..3 {
         // From the socket itself, from a room, and to everybody; behind something large, too.
@@ -269,7 +256,7 @@ async fn volatile_events_three_in_a_row_reach_a_client_that_reads_however_large_
 
 #[actix_web::test]
 async fn volatile_events_three_in_a_row_go_into_one_answer_to_a_poll_that_waits() {
-    let (server, _) = start().await;
+    let (server, _) = start();
     let poller = Poller::connected(&server).await;
     for event in ["volatile-to-me", "volatile-to-all"] {
         for _ in 0..3 {
@@ -294,7 +281,7 @@ async fn volatile_events_three_in_a_row_go_into_one_answer_to_a_poll_that_waits(
 
 #[actix_web::test]
 async fn many_are_asked_and_their_answers_come_together() {
-    let (server, _) = start().await;
+    let (server, _) = start();
     let (mut clients, _) = clients(&server, [&[], &["red"], &["red"], &["red"]]).await;
     say(&mut clients[0], &json!(["ask", ["nobody"], []])).await;
     assert_eq!(next_text(&mut clients[0]).await, r#"42["answers",[[],0]]"#);
@@ -314,7 +301,7 @@ async fn many_are_asked_and_their_answers_come_together() {
 
 #[actix_web::test]
 async fn a_socket_is_asked_by_its_own_numbers() {
-    let (server, _) = start().await;
+    let (server, _) = start();
     let mut raw = connected(&server).await;
     for id in ["0", "1"] {
         say(&mut raw, &json!(["ask-me"])).await;
@@ -333,7 +320,7 @@ async fn a_socket_is_asked_by_its_own_numbers() {
 
 #[actix_web::test]
 async fn a_refusal_says_why_and_a_server_puts_out_one_socket_or_all() {
-    let (server, _) = start().await;
+    let (server, _) = start();
     let (mut raw, _) = websocket(&server).await;
     raw.send(&text(r#"40{"is":"forbidden"}"#)).await;
     assert_eq!(next_text(&mut raw).await, r#"44{"message":"go away","data":{"why":"forbidden"}}"#);
@@ -350,7 +337,7 @@ async fn a_refusal_says_why_and_a_server_puts_out_one_socket_or_all() {
 
 #[actix_web::test]
 async fn a_client_that_polls_hears_at_its_next_poll_that_the_server_has_ended_it() {
-    let (server, _) = start().await;
+    let (server, _) = start();
     let poller = Poller::connected(&server).await;
     assert_eq!(poller.post(r#"42["end"]"#).await.status, 200);
     assert_eq!(poller.poll().await.body, "41\u{1E}1");
@@ -359,7 +346,7 @@ async fn a_client_that_polls_hears_at_its_next_poll_that_the_server_has_ended_it
 
 #[actix_web::test]
 async fn what_is_kept_with_a_socket_is_there_when_it_is_recovered() {
-    let (server, _) = start().await;
+    let (server, _) = start();
     let (mut raw, was) = joined(&server, "/recovering", "").await;
     for event in [json!(["join", ["b", "a"]]), json!(["keep", "a sheet of paper"]), json!(["sid"])] {
         raw.send(&text(&format!("42/recovering,{event}"))).await;
@@ -384,7 +371,7 @@ async fn what_is_kept_with_a_socket_is_there_when_it_is_recovered() {
 /// A client of the reference takes the last argument of an event for its offset if that is a text.
 #[actix_web::test]
 async fn who_comes_back_by_the_last_text_it_heard_gets_what_it_missed() {
-    let (server, engine) = start().await;
+    let (server, engine) = start();
     for event in ["volatile-text", "volatile-own", "once-text", "once"] {
         let (mut raw, was) = joined(&server, "/recovering", "").await;
         let said = |number: u64| engine.namespace("/recovering").emit("said", &number);

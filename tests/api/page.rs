@@ -178,10 +178,7 @@ async fn every_answer_says_what_it_is() {
         let mut raw = server.connect_tcp().await;
         let request = format!("{line} HTTP/1.1\r\n{host}Connection: close\r\n{headers}\r\n");
         raw.send(request.as_bytes()).await;
-        let mut answer = Vec::new();
-        soon("an answer", tokio::io::AsyncReadExt::read_to_end(&mut raw.stream, &mut answer))
-            .await
-            .expect("read");
+        let answer = raw.read_to_end().await;
         let answer = String::from_utf8_lossy(&answer).into_owned();
         let (head, body) = answer.split_once("\r\n\r\n").expect("a head");
         assert!(head.contains("x-content-type-options: nosniff"), "{line}: {head}");

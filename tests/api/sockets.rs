@@ -1,11 +1,36 @@
 //! Clients of Socket.IO that know only packets.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use actix_web::{App, HttpServer, rt};
 use awc::{ClientResponse, http::Method};
+use echoroom::{
+    chat::Budget,
+    routes::socketio::{self, Door},
+    session::socketio::{Engine, EngineSettings, namespaces::Namespaces},
+};
 use serde_json::Value;
 
 use crate::helpers::{RawClient, TestServer, soon, text};
+
+/// A server of a program's own namespaces, and its engine.
+pub fn serve(
+    settings: EngineSettings,
+    workers: usize,
+    namespaces: impl Fn() -> Namespaces + Clone + Send + 'static,
+) -> (TestServer, Arc<Engine>) {
+    let engine = Engine::new(settings, Arc::default(), Budget::new(64 << 20), Arc::default());
+    let of_workers = Arc::clone(&engine);
+    let server = HttpServer::new(move || {
+        let door = Door::new(Arc::clone(&of_workers), namespaces().carried(&of_workers));
+        App::new().configure(|cfg| socketio::configure(cfg, "/socket.io", door))
+    });
+    let server = server.h1_allow_half_closed(false).workers(workers).disable_signals();
+    let server = server.bind(("127.0.0.1", 0)).expect("a port");
+    let address = server.addrs()[0];
+    rt::spawn(server.run());
+    (TestServer::elsewhere(&format!("http://{address}")), engine)
+}
 
 /// An HTTP answer.
 pub struct Answer {
