@@ -131,7 +131,7 @@ static struct file *file_of(const char *name) {
   return files = file;
 }
 
-/* Counts a call and says whether it is to fail. */
+/* Counts a call and says whether it is to fail. A call that hangs gives up the lock: it holds up no call on another file. */
 static int fails(enum call call, const char *name) {
   long count = counted[call];
   int is_meant = call == (enum call)fault_call;
@@ -150,7 +150,9 @@ static int fails(enum call call, const char *name) {
     if (real_write(log_fd, line, len) != len) abort();
   }
   if (fault && fault_kind && !strcmp(fault_kind, "hang")) {
+    pthread_mutex_unlock(&lock);
     while (!(fault_until && !access(fault_until, F_OK))) usleep(1000);
+    pthread_mutex_lock(&lock);
     return 0;
   }
   return fault;
