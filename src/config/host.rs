@@ -49,6 +49,20 @@ impl FromStr for HostName {
 
     /// Reads a name, or an address; one of IPv6 in brackets.
     fn from_str(text: &str) -> Result<Self, HostNameError> {
+        // What most requests name needs no table of Unicode.
+        if let Ok(address) = text.parse() {
+            return Ok(Self(Host::Ipv4(address)));
+        }
+        if is_plain_name(text) {
+            return Ok(Self(Host::Domain(text.to_owned())));
+        }
+        Self::read(text)
+    }
+}
+
+impl HostName {
+    /// Reads a name or an address however it is written.
+    fn read(text: &str) -> Result<Self, HostNameError> {
         // A percent sign would be decoded: no browser sends one.
         let host = if text.contains('%') { None } else { Host::parse(text).ok() };
         match host.ok_or(HostNameError)? {
@@ -62,6 +76,18 @@ impl FromStr for HostName {
             address => Ok(Self(address)),
         }
     }
+}
+
+/// Whether a text is a name as browsers write it already: labels of lower case letters, digits and hyphens, none of which
+/// stands for other scripts, and the last of which cannot be the end of an address.
+fn is_plain_name(text: &str) -> bool {
+    let is_plain = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+    let is_label =
+        |label: &str| !label.is_empty() && !label.starts_with("xn--") && label.bytes().all(is_plain);
+    let last = text.rsplit('.').next().unwrap_or_default();
+    text.len() <= MAX_NAME_BYTES
+        && last.starts_with(|c: char| c.is_ascii_lowercase())
+        && text.split('.').all(is_label)
 }
 
 impl fmt::Display for HostName {
@@ -98,6 +124,13 @@ mod tests {
 
     fn host(text: &str) -> HostName {
         text.parse().unwrap_or_else(|_| panic!("{text:?} is a host"))
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn what_is_read_at_once_is_read_alike(text in "(xn--|[0-9]{1,3}\\.|)[a-z0-9.-]{0,24}") {
+            proptest::prop_assert_eq!(text.parse::<HostName>(), HostName::read(&text));
+        }
     }
 
     #[test]

@@ -49,11 +49,11 @@ pub fn configure(cfg: &mut ServiceConfig, worker: web::Data<Worker>) {
 /// The same with the worker's one door to Socket.IO, for a host that registers its routes in more than one place.
 pub fn configure_with(cfg: &mut ServiceConfig, worker: web::Data<Worker>, chat: socketio::Door) {
     let static_dir = worker.settings.static_dir.clone();
+    // Programs that speak Socket.IO. First, because who polls asks most often.
+    socketio::configure(cfg, &worker.settings.socketio_path, chat);
     if worker.settings.metrics_bind.is_none() || worker.settings.public_metrics == Switch::On {
         cfg.service(read(at("/metrics"), metrics::of_server));
     }
-    // Programs that speak Socket.IO.
-    socketio::configure(cfg, &worker.settings.socketio_path, chat);
     client_script::configure(cfg, &worker.settings.socketio_path, worker.clone());
     lesson::configure(cfg, &worker);
     avatar::configure(cfg);

@@ -54,29 +54,33 @@ pub async fn take_away(
     mut req: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {
-    let prefix = req.app_data::<web::Data<Prefix>>().cloned();
-    let uri = req.uri().clone();
-    let query = uri.query().map(|query| format!("?{query}")).unwrap_or_default();
-    let path = match prefix.as_ref().map(|prefix| prefix.look(uri.path())) {
-        Some(Below::Root) if !handshake::asks_for_websocket(req.headers()) => {
-            let to = format!("{}/{query}", uri.path());
+    let prefix = req.app_data::<web::Data<Prefix>>();
+    let path = match prefix.map_or(Below::Elsewhere, |prefix| prefix.look(req.path())) {
+        Below::Root if !handshake::asks_for_websocket(req.headers()) => {
+            let to = format!("{}/{}", req.path(), query_of(req.uri()));
             let response = HttpResponse::PermanentRedirect().insert_header((LOCATION, to)).finish();
             return Ok(req.into_response(response).map_into_right_body());
         }
-        Some(Below::Root) => Some("/"),
-        Some(Below::Path(path)) => Some(path),
-        Some(Below::Elsewhere) | None => None,
+        Below::Root => Some("/"),
+        Below::Path(path) => Some(path),
+        Below::Elsewhere => None,
     };
-    if let Some(uri) = path.and_then(|path| with_path(&uri, &format!("{path}{query}"))) {
+    if let Some(uri) = path.and_then(|path| with_path(req.uri(), path)) {
         req.match_info_mut().get_mut().update(&uri);
         req.head_mut().uri = uri;
     }
     Ok(next.call(req).await?.map_into_left_body())
 }
 
-fn with_path(uri: &Uri, path_and_query: &str) -> Option<Uri> {
+/// The query of an address, with its question mark.
+fn query_of(uri: &Uri) -> String {
+    uri.query().map(|query| format!("?{query}")).unwrap_or_default()
+}
+
+/// The address with another path.
+fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
     let mut parts: Parts = uri.clone().into_parts();
-    parts.path_and_query = Some(path_and_query.parse::<PathAndQuery>().ok()?);
+    parts.path_and_query = Some(format!("{path}{}", query_of(uri)).parse::<PathAndQuery>().ok()?);
     Uri::from_parts(parts).ok()
 }
 

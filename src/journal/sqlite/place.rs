@@ -3,13 +3,15 @@
 use std::{
     fs::{self, File, Metadata, TryLockError},
     io,
-    os::unix::fs::{FileExt as _, MetadataExt as _},
+    os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{
         OnceLock,
         atomic::{AtomicU64, Ordering},
     },
 };
+
+use rustix::fs::OFlags;
 
 use super::{OpenError, schema::Fault};
 use crate::journal::JournalError;
@@ -87,6 +89,13 @@ struct FileId {
     inode: u64,
 }
 
+/// Bytes of the files.
+#[derive(Clone, Copy, Debug, Default)]
+struct Lens {
+    database: u64,
+    wal: u64,
+}
+
 /// What is there of a file before SQLite opens it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
@@ -96,7 +105,7 @@ pub(super) enum Found {
     Something,
 }
 
-/// The files are not those that this process opened.
+/// The files are not those that this process opened, or not as it left them.
 #[derive(Debug)]
 pub(super) struct Gone {
     pub error: JournalError,
@@ -194,14 +203,15 @@ impl Place {
             return Ok(());
         }
         let wal_path = self.wal();
-        let (database, wal) = (File::open(&self.file)?, File::open(&wal_path)?);
+        let (database, wal) = (open_to_look(&self.file)?, open_to_look(&wal_path)?);
+        let seen = look_at(&self.file)?;
         let held = Held {
-            database_id: FileId::of(&database.metadata()?),
+            database_id: seen.id,
+            wal_id: look_at(&wal_path)?.id,
             wal_path,
-            wal_id: FileId::of(&wal.metadata()?),
             former_id: read_number(&database, APPLICATION_ID_AT)?.cast_signed(),
             application_id,
-            database_len: AtomicU64::new(database.metadata()?.len()),
+            database_len: AtomicU64::new(seen.len),
             wal_len: AtomicU64::new(0),
             cut: OnceLock::new(),
             database,
@@ -218,12 +228,7 @@ impl Place {
         let Some(held) = self.held.get() else {
             return Ok(());
         };
-        self.check_file(&self.file, held.database_id, false)?;
-        let id = read_number(&held.database, APPLICATION_ID_AT).map(u32::cast_signed);
-        if !id.is_ok_and(|id| [held.application_id, held.former_id].contains(&id)) {
-            return Err(gone(&self.file, "was overwritten, or taken over by another server,", false));
-        }
-        self.check_file(&held.wal_path, held.wal_id, true)
+        self.find(held).map(drop)
     }
 
     /// Whether the log, which has something in it now, begins as one does.
@@ -237,49 +242,60 @@ impl Place {
         }
     }
 
-    /// Whether the files are as long as this process left them. To be called by the thread that writes, when it does not.
-    pub fn check_lengths(&self) -> Result<(), JournalError> {
+    /// The same, and whether they are as long as this process left them. For the thread that writes, before it does.
+    pub fn check_before_writing(&self) -> Result<(), Gone> {
         let Some(held) = self.held.get() else {
             return Ok(());
         };
-        let fault = |error| JournalError::Unavailable(format!("{}: {error}", self.file.display()));
+        let lens = self.find(held)?;
         if held.cut.get().is_none() {
-            if held.is_database_cut().map_err(fault)? {
+            let fault = |error| JournalError::Unavailable(format!("{}: {error}", self.file.display()));
+            let is_cut = held.is_database_cut(lens.database).map_err(|error| Gone::of(fault(error)))?;
+            if is_cut {
                 let _ = held.cut.set(self.file.display().to_string());
-            } else if held.wal.metadata().map_err(fault)?.len() < held.wal_len.load(Ordering::Relaxed) {
+            } else if lens.wal < held.wal_len.load(Ordering::Relaxed) {
                 let _ = held.cut.set(held.wal_path.display().to_string());
             }
         }
-        let cut = |file| {
-            JournalError::Damaged(format!(
-                "{file} was cut while the server runs: nothing is kept until the server is started again"
-            ))
-        };
-        held.cut.get().map_or(Ok(()), |file| Err(cut(file)))
+        held.cut.get().map_or(Ok(()), |file| {
+            let what = "was cut while the server runs: nothing is kept until the server is started again";
+            Err(Gone::of(JournalError::Damaged(format!("{file} {what}"))))
+        })
     }
 
-    /// Remembers how long the files are. To be called by the thread that writes, when it has.
-    pub fn note_lengths(&self) {
+    /// The same as [`check`](Self::check) for the thread that writes, when it has; remembers how long the files are.
+    pub fn check_what_was_written(&self) -> Result<(), Gone> {
         let Some(held) = self.held.get() else {
-            return;
+            return Ok(());
         };
-        for (file, len) in [(&held.database, &held.database_len), (&held.wal, &held.wal_len)] {
-            // Without a length nothing is compared.
-            len.store(file.metadata().map_or(0, |metadata| metadata.len()), Ordering::Relaxed);
-        }
+        let found = self.find(held);
+        // Without a length nothing is compared.
+        let lens = found.as_ref().copied().unwrap_or_default();
+        held.database_len.store(lens.database, Ordering::Relaxed);
+        held.wal_len.store(lens.wal, Ordering::Relaxed);
+        found.map(drop)
     }
 
-    fn check_file(&self, path: &Path, id: FileId, is_log: bool) -> Result<(), Gone> {
-        match fs::metadata(path) {
-            Ok(found) if FileId::of(&found) == id => Ok(()),
+    /// How long the files are, which are still those that were opened.
+    fn find(&self, held: &Held) -> Result<Lens, Gone> {
+        let database = self.check_file(&self.file, held.database_id, false)?;
+        let id = read_number(&held.database, APPLICATION_ID_AT).map(u32::cast_signed);
+        if !id.is_ok_and(|id| [held.application_id, held.former_id].contains(&id)) {
+            return Err(gone(&self.file, "was overwritten, or taken over by another server,", false));
+        }
+        let wal = self.check_file(&held.wal_path, held.wal_id, true)?;
+        Ok(Lens { database, wal })
+    }
+
+    /// The length of the file that was opened under this path.
+    fn check_file(&self, path: &Path, id: FileId, is_log: bool) -> Result<u64, Gone> {
+        match look_at(path) {
+            Ok(seen) if seen.id == id => Ok(seen.len),
             Ok(_) => Err(gone(path, "was replaced", is_log)),
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
                 Err(gone(path, "was removed", is_log))
             }
-            Err(error) => {
-                let error = JournalError::Unavailable(format!("{}: {error}", path.display()));
-                Err(Gone { error, is_log: false })
-            }
+            Err(error) => Err(Gone::of(JournalError::Unavailable(format!("{}: {error}", path.display())))),
         }
     }
 }
@@ -287,8 +303,7 @@ impl Place {
 impl Held {
     /// Whether it is shorter than it was, and than its header says. Either may be in order alone: the owner may have had it
     /// made smaller, and a disk that is full may have kept SQLite from making it larger.
-    fn is_database_cut(&self) -> io::Result<bool> {
-        let len = self.database.metadata()?.len();
+    fn is_database_cut(&self, len: u64) -> io::Result<bool> {
         if len >= self.database_len.load(Ordering::Relaxed) {
             return Ok(false);
         }
@@ -309,10 +324,44 @@ fn gone(path: &Path, what: &str, is_log: bool) -> Gone {
     Gone { error: JournalError::Unavailable(sentence), is_log }
 }
 
+impl Gone {
+    /// The files are there, and something else is wrong.
+    fn of(error: JournalError) -> Self {
+        Self { error, is_log: false }
+    }
+}
+
 impl FileId {
     fn of(metadata: &Metadata) -> Self {
         Self { device: metadata.dev(), inode: metadata.ino() }
     }
+}
+
+/// What a path leads to.
+struct Seen {
+    id: FileId,
+    len: u64,
+}
+
+/// Looks at a file without asking for its times. Linux gives a file that was asked for them a new time with its next write
+/// (since 6.13), and each flush would have to write that, too: twice the writes for one message.
+fn look_at(path: &Path) -> io::Result<Seen> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{AtFlags, CWD, StatxFlags, makedev, statx};
+        let wanted = StatxFlags::INO | StatxFlags::SIZE;
+        match statx(CWD, path, AtFlags::empty(), wanted) {
+            Ok(found) => {
+                let device = makedev(found.stx_dev_major, found.stx_dev_minor);
+                return Ok(Seen { id: FileId { device, inode: found.stx_ino }, len: found.stx_size });
+            }
+            // Kernels and sandboxes that do not know the call.
+            Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let found = fs::metadata(path)?;
+    Ok(Seen { id: FileId::of(&found), len: found.len() })
 }
 
 /// Makes what happened to the names in a folder durable.
@@ -328,6 +377,20 @@ fn find(path: &Path, header: u64) -> io::Result<Found> {
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Found::Missing),
         Err(error) => Err(error),
     }
+}
+
+/// Opens a file that is looked into before and after each commit. That does not change the time at which it was last read,
+/// which the next flush would have to write, too.
+fn open_to_look(path: &Path) -> io::Result<File> {
+    #[cfg(target_os = "linux")]
+    {
+        let flags = OFlags::NOATIME.bits().cast_signed();
+        // Only the file's owner may ask for that.
+        if let Ok(file) = File::options().read(true).custom_flags(flags).open(path) {
+            return Ok(file);
+        }
+    }
+    File::open(path)
 }
 
 fn read_number(file: &File, at: u64) -> io::Result<u32> {

@@ -249,13 +249,13 @@ impl Writer {
         &mut self,
         job: impl FnOnce(&mut Open, Retention) -> Result<T, Fault>,
     ) -> Result<T, JournalError> {
-        self.check()?;
-        self.place.check_lengths()?;
         let retention = self.retention;
+        let before = self.place.check_before_writing();
+        self.save_log_if_gone(before)?;
         let outcome = self.connect().and_then(|open| job(open, retention));
-        self.place.note_lengths();
+        let after = self.place.check_what_was_written();
         match outcome {
-            Ok(done) => self.check().map(|()| done),
+            Ok(done) => self.save_log_if_gone(after).map(|()| done),
             Err(fault) => {
                 if !fault.spares_connection() {
                     self.open = None;
@@ -265,9 +265,9 @@ impl Writer {
         }
     }
 
-    /// Whether the files are those that this server opened.
-    fn check(&mut self) -> Result<(), JournalError> {
-        let Err(Gone { error, is_log }) = self.place.check() else {
+    /// Takes what was found of the files.
+    fn save_log_if_gone(&mut self, found: Result<(), Gone>) -> Result<(), JournalError> {
+        let Err(Gone { error, is_log }) = found else {
             return Ok(());
         };
         // No name leads to the log any more, but the connection has it: what was acked goes into the database.

@@ -1,6 +1,6 @@
 //! One frame's header, RFC 6455 section 5.2, and the client's mask, section 5.3.
 
-use bytes::{BufMut as _, Bytes, BytesMut};
+use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
 use super::error::ProtocolError;
 
@@ -211,9 +211,10 @@ pub fn payloads(mut frames: Bytes) -> impl Iterator<Item = (OpCode, Bytes)> {
     std::iter::from_fn(move || {
         let first = *frames.first()?;
         let (header, len) = parse_server_header(&frames)?;
-        let mut frame = (frames.len() >= header + len).then(|| frames.split_to(header + len))?;
+        let payload = (frames.len() >= header + len).then(|| frames.slice(header..header + len))?;
+        frames.advance(header + len);
         let opcode = if first & 0x0F == 1 { OpCode::Text } else { OpCode::Binary };
-        Some((opcode, frame.split_off(header)))
+        Some((opcode, payload))
     })
 }
 

@@ -140,9 +140,14 @@ impl Queue {
     }
 
     fn push(&mut self, packet: Packet, origin: Origin) {
+        self.put(packet, origin);
+        self.charge();
+    }
+
+    /// Queues a packet. To be charged.
+    fn put(&mut self, packet: Packet, origin: Origin) {
         self.count(&packet, origin);
         self.packets.push_back(Down { packet, origin });
-        self.charge();
     }
 
     /// Charges what waits now. A session for which there is no room is to end.
@@ -161,21 +166,26 @@ impl Queue {
         }
     }
 
-    fn pop(&mut self) -> Option<Down> {
-        let down = self.packets.pop_front()?;
-        let len = down.packet.len();
+    /// Takes the next packet. What is left is to be [settled](Self::settle).
+    fn pop(&mut self) -> Option<Packet> {
+        let Down { packet, origin } = self.packets.pop_front()?;
+        let len = packet.len();
         self.bytes -= len;
-        match down.origin {
+        match origin {
             Origin::Answer => self.answers -= len,
             Origin::Delivery => self.deliveries -= len,
             Origin::Missed => {}
         }
+        Some(packet)
+    }
+
+    /// Less waits than before: charges what is left, and wakes the tasks that waited for that.
+    fn settle(&mut self) {
         self.charge();
         if !self.drained.is_empty() {
             let answers = self.answers;
             self.drained.extract_if(.., |(limit, _)| answers <= *limit).for_each(|(_, waker)| waker.wake());
         }
-        Some(down)
     }
 }
 
@@ -278,13 +288,16 @@ impl Downlink {
                 }
             }
             _ => {
-                for packet in frames.iter().flat_map(|bytes| frame::payloads(bytes.clone())) {
-                    let packet = match packet {
-                        (OpCode::Text, text) => Packet::Text(ByteString::try_from(text).unwrap_or_default()),
-                        (_, bytes) => Packet::Binary(bytes),
-                    };
-                    queue.push(packet, Origin::Delivery);
+                for bytes in frames {
+                    for (opcode, payload) in frame::payloads(bytes.clone()) {
+                        let packet = match opcode {
+                            OpCode::Text => Packet::Text(ByteString::try_from(payload).unwrap_or_default()),
+                            _ => Packet::Binary(payload),
+                        };
+                        queue.put(packet, Origin::Delivery);
+                    }
                 }
+                queue.charge();
             }
         }
     }
@@ -488,7 +501,7 @@ impl Downlink {
         }
         let mut waiting = pipe.waiting_bytes();
         while waiting < most
-            && let Some(Down { packet, .. }) = queue.pop()
+            && let Some(packet) = queue.pop()
         {
             waiting += packet.len();
             match packet {
@@ -497,6 +510,7 @@ impl Downlink {
                 Packet::Frames(bytes) => pipe.deliver(bytes),
             }
         }
+        queue.settle();
         !queue.packets.is_empty()
     }
 
@@ -513,12 +527,13 @@ impl Downlink {
             if count > 0 && payload.len() + 1 + next > max_bytes {
                 break;
             }
-            match queue.pop().map(|down| down.packet) {
+            match queue.pop() {
                 Some(Packet::Text(text)) => engineio::push_text(&mut payload, &text),
                 Some(Packet::Binary(bytes)) => engineio::push_binary(&mut payload, &bytes),
                 Some(Packet::Frames(_)) | None => {}
             }
         }
+        queue.settle();
         (!payload.is_empty()).then_some(payload)
     }
 }
