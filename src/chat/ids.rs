@@ -72,8 +72,16 @@ pub struct Ids<P = Place> {
     places: Map<Key, P>,
     /// Each sender's, the oldest first.
     senders: Map<Sender, VecDeque<Key>>,
-    /// All with their stamps, the oldest first; some of them have been forgotten.
-    order: VecDeque<(Key, u64)>,
+    /// All, the oldest first; some of them have been forgotten.
+    order: VecDeque<Entry>,
+}
+
+/// An id in the order in which they came.
+#[derive(Clone, Copy, Debug)]
+struct Entry {
+    key: Key,
+    stamp: u64,
+    at: u64,
 }
 
 impl<P> Ids<P> {
@@ -95,7 +103,7 @@ impl Ids {
 
     /// The offset of the newest message that had an id.
     pub fn last_offset(&self) -> u64 {
-        self.order.back().map_or(0, |(_, offset)| *offset)
+        self.order.back().map_or(0, |entry| entry.stamp)
     }
 }
 
@@ -107,35 +115,49 @@ impl<P: Remembered> Ids<P> {
 
     /// A message was said under a key. Times are milliseconds since 1970.
     pub fn remember(&mut self, key: Key, place: P, now: u64) {
-        let stamp = place.stamp();
+        let entry = Entry { key, stamp: place.stamp(), at: place.at() };
+        let mut too_many = None;
         if self.places.insert(key, place).is_none() {
             self.all.0.set(self.all.0.get() + 1);
             let own = self.senders.entry(sender(&key)).or_default();
             own.push_back(key);
-            let oldest = own.front().copied().filter(|_| own.len() > self.limits.per_user);
-            oldest.iter().for_each(|oldest| self.forget(oldest));
+            too_many = (own.len() > self.limits.per_user).then(|| own.pop_front()).flatten();
         }
-        self.order.push_back((key, stamp));
+        self.order.push_back(entry);
+        if let Some(oldest) = too_many {
+            self.places.remove(&oldest);
+            self.all.0.set(self.all.0.get() - 1);
+            // Where one user speaks, it is the first of all.
+            if self.order.front().is_some_and(|first| first.key == oldest) {
+                self.order.pop_front();
+            }
+        }
         self.let_go(now);
     }
 
     /// Forgets what is old or too much.
     pub fn let_go(&mut self, now: u64) {
         let age = u64::try_from(self.limits.age.as_millis()).unwrap_or(u64::MAX);
-        while let Some(&(key, stamp)) = self.order.front() {
-            if let Some(place) = self.places.get(&key).filter(|place| place.stamp() == stamp) {
-                let is_over = place.at().saturating_add(age) <= now || self.all.get() > self.limits.total;
-                if !is_over || self.places.len() <= self.limits.per_user {
-                    break;
-                }
-                self.forget(&key);
+        while let Some(&first) = self.order.front() {
+            let is_over = first.at.saturating_add(age) <= now || self.all.get() > self.limits.total;
+            if !is_over || self.places.len() <= self.limits.per_user && self.is_known(&first) {
+                break;
+            }
+            if self.is_known(&first) {
+                self.forget(&first.key);
             }
             self.order.pop_front();
         }
         if self.order.len() > 2 * self.places.len() + 64 {
-            let places = &self.places;
-            self.order.retain(|(key, stamp)| places.get(key).is_some_and(|place| place.stamp() == *stamp));
+            let mut order = std::mem::take(&mut self.order);
+            order.retain(|entry| self.is_known(entry));
+            self.order = order;
         }
+    }
+
+    /// Whether it has neither been forgotten nor come again.
+    fn is_known(&self, entry: &Entry) -> bool {
+        self.places.get(&entry.key).is_some_and(|place| place.stamp() == entry.stamp)
     }
 
     fn forget(&mut self, key: &Key) {
@@ -158,8 +180,7 @@ impl<P: Remembered> Ids<P> {
     /// Whether an id in it is not too old yet.
     fn is_young(&self, now: u64) -> bool {
         let age = u64::try_from(self.limits.age.as_millis()).unwrap_or(u64::MAX);
-        let newest = self.order.back().and_then(|(key, _)| self.places.get(key));
-        newest.is_some_and(|place| place.at().saturating_add(age) > now)
+        self.order.back().is_some_and(|newest| newest.at.saturating_add(age) > now)
     }
 }
 

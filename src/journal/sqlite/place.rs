@@ -6,9 +6,10 @@ use std::{
     os::unix::fs::{FileExt as _, MetadataExt as _, OpenOptionsExt as _},
     path::{Path, PathBuf},
     sync::{
-        OnceLock,
+        Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use rustix::fs::OFlags;
@@ -40,6 +41,9 @@ const WAL_MAGIC: u32 = 0x377F_0682;
 
 /// Bytes at the start of a write-ahead log that are no message's.
 const WAL_HEADER: u64 = 32;
+
+/// What is in the files is looked at again after this time: two calls less for each commit.
+const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// The paths of a journal, and its files while this process uses them.
 #[derive(Debug)]
@@ -75,7 +79,9 @@ struct Held {
     application_id: i32,
     /// What was there before, until SQLite copies the header from its log.
     former_id: i32,
-    /// Bytes of the files when this process had written last.
+    /// When what is in the files was looked at last and was right.
+    looked_into: Mutex<Option<Instant>>,
+    /// Bytes of the database before this process wrote last, and of the log after that.
     database_len: AtomicU64,
     wal_len: AtomicU64,
     /// What was found to be cut off: what is put behind it later is not what was there.
@@ -211,6 +217,7 @@ impl Place {
             wal_path,
             former_id: read_number(&database, APPLICATION_ID_AT)?.cast_signed(),
             application_id,
+            looked_into: Mutex::new(None),
             database_len: AtomicU64::new(seen.len),
             wal_len: AtomicU64::new(0),
             cut: OnceLock::new(),
@@ -228,26 +235,22 @@ impl Place {
         let Some(held) = self.held.get() else {
             return Ok(());
         };
-        self.find(held).map(drop)
+        let lens = self.find(held)?;
+        self.look_into(held, lens)
     }
 
-    /// Whether the log, which has something in it now, begins as one does.
-    pub fn check_wal_header(&self) -> Result<(), Gone> {
-        let Some(held) = self.held.get() else {
-            return Ok(());
-        };
-        match read_number(&held.wal, 0) {
-            Ok(magic) if magic & !1 == WAL_MAGIC => Ok(()),
-            _ => Err(gone(&held.wal_path, "was overwritten", false)),
-        }
-    }
-
-    /// The same, and whether they are as long as this process left them. For the thread that writes, before it does.
-    pub fn check_before_writing(&self) -> Result<(), Gone> {
+    /// The same, and whether they are as long as this process left them. For the thread that writes, before it does. What is
+    /// in the files is looked at again only after a moment.
+    pub fn check_before_writing(&self, now: Instant) -> Result<(), Gone> {
         let Some(held) = self.held.get() else {
             return Ok(());
         };
         let lens = self.find(held)?;
+        let last = *held.looked_into();
+        if last.is_none_or(|last| now.saturating_duration_since(last) >= LOOK_AGAIN_AFTER) {
+            self.look_into(held, lens)?;
+            *held.looked_into() = Some(now);
+        }
         if held.cut.get().is_none() {
             let fault = |error| JournalError::Unavailable(format!("{}: {error}", self.file.display()));
             let is_cut = held.is_database_cut(lens.database).map_err(|error| Gone::of(fault(error)))?;
@@ -257,50 +260,71 @@ impl Place {
                 let _ = held.cut.set(held.wal_path.display().to_string());
             }
         }
-        held.cut.get().map_or(Ok(()), |file| {
+        if let Some(file) = held.cut.get() {
             let what = "was cut while the server runs: nothing is kept until the server is started again";
-            Err(Gone::of(JournalError::Damaged(format!("{file} {what}"))))
-        })
+            return Err(Gone::of(JournalError::Damaged(format!("{file} {what}"))));
+        }
+        held.database_len.store(lens.database, Ordering::Relaxed);
+        Ok(())
     }
 
-    /// The same as [`check`](Self::check) for the thread that writes, when it has; remembers how long the files are.
+    /// Whether the log, which has been written to, is still the one that was opened. Remembers how long it is now.
     pub fn check_what_was_written(&self) -> Result<(), Gone> {
         let Some(held) = self.held.get() else {
             return Ok(());
         };
-        let found = self.find(held);
+        let found = self.check_file(held, &held.wal_path, held.wal_id, true);
         // Without a length nothing is compared.
-        let lens = found.as_ref().copied().unwrap_or_default();
-        held.database_len.store(lens.database, Ordering::Relaxed);
-        held.wal_len.store(lens.wal, Ordering::Relaxed);
+        held.wal_len.store(found.as_ref().copied().unwrap_or(0), Ordering::Relaxed);
         found.map(drop)
     }
 
     /// How long the files are, which are still those that were opened.
     fn find(&self, held: &Held) -> Result<Lens, Gone> {
-        let database = self.check_file(&self.file, held.database_id, false)?;
+        Ok(Lens {
+            database: self.check_file(held, &self.file, held.database_id, false)?,
+            wal: self.check_file(held, &held.wal_path, held.wal_id, true)?,
+        })
+    }
+
+    /// Whether what the files begin with is what this process has written there.
+    fn look_into(&self, held: &Held, lens: Lens) -> Result<(), Gone> {
+        let overwritten = |file: &Path, by_whom: &str| {
+            *held.looked_into() = None;
+            Err(gone(file, by_whom, false))
+        };
         let id = read_number(&held.database, APPLICATION_ID_AT).map(u32::cast_signed);
         if !id.is_ok_and(|id| [held.application_id, held.former_id].contains(&id)) {
-            return Err(gone(&self.file, "was overwritten, or taken over by another server,", false));
+            return overwritten(&self.file, "was overwritten, or taken over by another server,");
         }
-        let wal = self.check_file(&held.wal_path, held.wal_id, true)?;
-        Ok(Lens { database, wal })
+        if lens.wal > WAL_HEADER && !read_number(&held.wal, 0).is_ok_and(|magic| magic & !1 == WAL_MAGIC) {
+            return overwritten(&held.wal_path, "was overwritten");
+        }
+        Ok(())
     }
 
     /// The length of the file that was opened under this path.
-    fn check_file(&self, path: &Path, id: FileId, is_log: bool) -> Result<u64, Gone> {
-        match look_at(path) {
-            Ok(seen) if seen.id == id => Ok(seen.len),
-            Ok(_) => Err(gone(path, "was replaced", is_log)),
+    fn check_file(&self, held: &Held, path: &Path, id: FileId, is_log: bool) -> Result<u64, Gone> {
+        let seen = match look_at(path) {
+            Ok(seen) if seen.id == id => return Ok(seen.len),
+            seen => seen,
+        };
+        *held.looked_into() = None;
+        Err(match seen {
+            Ok(_) => gone(path, "was replaced", is_log),
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                Err(gone(path, "was removed", is_log))
+                gone(path, "was removed", is_log)
             }
-            Err(error) => Err(Gone::of(JournalError::Unavailable(format!("{}: {error}", path.display())))),
-        }
+            Err(error) => Gone::of(JournalError::Unavailable(format!("{}: {error}", path.display()))),
+        })
     }
 }
 
 impl Held {
+    fn looked_into(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.looked_into.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Whether it is shorter than it was, and than its header says. Either may be in order alone: the owner may have had it
     /// made smaller, and a disk that is full may have kept SQLite from making it larger.
     fn is_database_cut(&self, len: u64) -> io::Result<bool> {

@@ -1,6 +1,6 @@
 //! The thread that writes.
 
-use std::{collections::HashMap, sync::Arc};
+use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use log::{error, info};
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
@@ -230,7 +230,8 @@ impl Writer {
 
     /// Whether the file is well, as far as can be told without writing; that does not end a failure to write.
     fn look(&mut self) -> Result<(), JournalError> {
-        let outcome = self.try_once(|open, _| open.check_owner());
+        let found = self.place.check();
+        let outcome = self.save_log_if_gone(found).and_then(|()| self.try_once(|open, _| open.check_owner()));
         if let Err(error) = &outcome {
             self.note(error);
         }
@@ -250,7 +251,7 @@ impl Writer {
         job: impl FnOnce(&mut Open, Retention) -> Result<T, Fault>,
     ) -> Result<T, JournalError> {
         let retention = self.retention;
-        let before = self.place.check_before_writing();
+        let before = self.place.check_before_writing(Instant::now());
         self.save_log_if_gone(before)?;
         let outcome = self.connect().and_then(|open| job(open, retention));
         let after = self.place.check_what_was_written();
@@ -432,7 +433,6 @@ impl Open {
             save(&transaction, room)?;
         }
         transaction.commit()?;
-        self.place.check_wal_header().map_err(|gone| Fault::Passing(gone.error))?;
         self.rooms.extend(touched);
         self.avatars = avatars;
         self.unmeasured += written;

@@ -321,6 +321,10 @@ fn read<'a, T: Deserialize<'a>>(text: &'a str, root: &str) -> Result<T, Failure>
         let what = if root.is_empty() { "the message" } else { root };
         return Err(Failure::with(Code::BadField, format!("{what}: expected an object")));
     }
+    if let Ok(value) = serde_json::from_str(text) {
+        return Ok(value);
+    }
+    // Only now, because to keep the path costs more than to read the text twice.
     let mut source = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut source).map_err(|error| {
         let path = error.path().to_string();
