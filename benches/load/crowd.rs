@@ -23,8 +23,8 @@ pub const LARGEST: usize = 20_000;
 
 const SIZES: [usize; 2] = [1_000, LARGEST];
 
-/// Descriptors of a process beside its connections.
-const SPARE: u64 = 64;
+/// Descriptors of a process beside its sessions: this server keeps 1,024 for files and for connections over a bound.
+const SPARE: u64 = 1_100;
 
 /// Messages to all.
 const MESSAGES: usize = 5;
