@@ -159,10 +159,31 @@ const NOBODY = [
 /** The names of the animals, as the server knows them. */
 export const AVATARS = Object.keys(FACES);
 
-function draw([tag, attributes, parts = []]) {
-  const element = document.createElementNS(SVG, tag);
-  for (const [name, value] of Object.entries(attributes)) element.setAttribute(name, value);
-  element.append(...parts.map(draw));
+/** A shape, and all in it, as SVG. Nothing here comes from users. */
+function svg([tag, attributes, parts = []]) {
+  const written = Object.entries(attributes).map(([name, value]) => ` ${name}="${value}"`).join('');
+  return `<${tag}${written}>${parts.map(svg).join('')}</${tag}>`;
+}
+
+const TYPE = 'image/svg+xml';
+const drawing = (shapes) => svg(['svg', { xmlns: SVG, viewBox: '0 0 40 40', width: 80, height: 80 }, shapes]);
+
+/** Elements share a drawing by way of the page's style: one for each avatar, however many lines show it. */
+function shareDrawings() {
+  const rules = Object.entries({ '': NOBODY, ...FACES }).map(
+    ([avatar, shapes]) => `.face[data-avatar="${avatar}"] { background-image: url("data:${TYPE},${encodeURIComponent(drawing(shapes))}"); }`,
+  );
+  const sheet = new CSSStyleSheet();
+  sheet.replaceSync(rules.join('\n'));
+  document.adoptedStyleSheets = [...document.adoptedStyleSheets, sheet];
+}
+shareDrawings();
+
+/** The default in place of a picture that the server has let go. */
+function stranger() {
+  const element = document.importNode(new DOMParser().parseFromString(drawing(NOBODY), TYPE).documentElement, true);
+  element.setAttribute('class', 'face');
+  element.setAttribute('aria-hidden', 'true');
   return element;
 }
 
@@ -171,18 +192,16 @@ const PICTURES = '/avatars/';
 
 /** The face of a user: an element of class `face`, decoration only, as the name stands beside it. */
 export function face({ avatar }) {
-  if (typeof avatar === 'string' && avatar.startsWith(PICTURES)) {
-    const image = document.createElement('img');
-    image.className = 'face';
-    image.alt = '';
-    // A picture that the server has let go.
-    image.addEventListener('error', () => image.replaceWith(drawn(NOBODY)), { once: true });
-    image.src = avatar.slice(1);
-    return image;
+  if (typeof avatar !== 'string' || !avatar.startsWith(PICTURES)) {
+    const element = document.createElement('span');
+    element.className = 'face';
+    element.dataset.avatar = Object.hasOwn(FACES, avatar ?? '') ? avatar : '';
+    return element;
   }
-  return drawn(Object.hasOwn(FACES, avatar ?? '') ? FACES[avatar] : NOBODY);
-}
-
-function drawn(shapes) {
-  return draw(['svg', { class: 'face', viewBox: '0 0 40 40', 'aria-hidden': 'true' }, shapes]);
+  const image = document.createElement('img');
+  image.className = 'face';
+  image.alt = '';
+  image.addEventListener('error', () => image.replaceWith(stranger()), { once: true });
+  image.src = avatar.slice(1);
+  return image;
 }

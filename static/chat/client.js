@@ -166,7 +166,7 @@ export class ChatClient {
 
   #login() {
     const place = this.#offset === null ? {} : { epoch: this.#epoch, offset: this.#offset };
-    this.tell('login', { ...this.#profile, room: this.#room, ...place });
+    this.tell('login', { ...this.#profile, presence: 'changes', room: this.#room, ...place });
     this.#time.cancel(this.#admission);
     this.#admission = this.#time.after(ANSWER_MS, () => this.#connection.replace());
   }

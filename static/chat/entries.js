@@ -1,24 +1,48 @@
 // One line of the log as an element: a message, a private one, or a notice.
 import { make, told } from '../dom.js';
-import { locale, words } from '../i18n.js';
+import { locale, tell, words } from '../i18n.js';
 import { face } from './avatars.js';
 import { linked } from './links.js';
 
 const IS_PICTURE = /^data:image\/(png|jpeg|gif|webp);base64,/;
 
+/** Lines of text after which a message is shown only in part at first (the style sheet says how much of it). */
+const LONG_LINES = 14;
+/** Characters that a line has at least, but on the narrowest pages. */
+const LINE_CHARS = 30;
+
+const formats = new Map();
+
+/** A format of dates in the language of the moment; they cost much to make. */
+function format(name, options) {
+  const key = `${locale()} ${name}`;
+  if (!formats.has(key)) formats.set(key, new Intl.DateTimeFormat(locale(), options));
+  return formats.get(key);
+}
+
+const timeInShort = (date) => format('short', { hour: '2-digit', minute: '2-digit' }).format(date);
+const timeInFull = (date) => format('full', { dateStyle: 'full', timeStyle: 'medium' }).format(date);
+const dayInWords = (date) => format('day', { dateStyle: 'full' }).format(date);
+
+export const isSameDay = (a, b) => new Date(a).toDateString() === new Date(b).toDateString();
+
 /** When, for people: the time alone, and all of it on hover. */
 export function timeOf(at) {
   const date = new Date(at);
-  const time = told('time', { className: 'time' }, () => date.toLocaleTimeString(locale(), { hour: '2-digit', minute: '2-digit' }));
-  time.dateTime = date.toISOString();
-  time.title = date.toLocaleString(locale(), { dateStyle: 'full', timeStyle: 'medium' });
+  const time = told('time', { className: 'time', dateTime: date.toISOString() }, () => timeInShort(date));
+  tell(time, () => timeInFull(date), 'title');
   return time;
 }
 
 /** The line between two days. */
 export function dayLine(at) {
   const date = new Date(at);
-  return make('li', { className: 'day' }, told('span', {}, () => date.toLocaleDateString(locale(), { dateStyle: 'full' })));
+  return make('li', { className: 'day' }, told('span', {}, () => dayInWords(date)));
+}
+
+/** The line above what is new to the reader. */
+export function newLine() {
+  return make('li', { className: 'new' }, told('span', {}, () => words('newLine')));
 }
 
 /** What happened, in words. */
@@ -26,26 +50,65 @@ export function noticeLine(teller, className = '') {
   return make('li', { className: `notice ${className}` }, told('span', {}, teller));
 }
 
-/** What somebody said. `isOurs` puts it to the right; `title`, if there is one, says to whom it was. */
-export function messageLine({ username, avatar, msg, img, at, isAnother }, { isOurs, title = null, onPicture }) {
+/**
+ * What somebody said. `isOurs` puts it to the right; `title`, if there is one, says to whom it was; with `goesOn` it has
+ * neither face nor name, for the line above has them.
+ */
+export function messageLine({ username, avatar, msg, img, at, isAnother }, { isOurs, title = null, goesOn = false, onPicture }) {
+  const bubble = make('div', { className: 'bubble' }, ...(img === undefined ? textOf(msg) : [pictureOf(username, img, onPicture)]));
+  const body = make('div', { className: 'body' }, bubble);
+  const line = make('li', { className: 'message', dataset: { ours: String(isOurs) } }, body);
+  if (goesOn) {
+    line.classList.add('goes-on');
+    return line;
+  }
   const name = title ? told('span', { className: 'name' }, title) : make('span', { className: 'name', dir: 'auto' }, username);
   // The name has belonged to a user before this one.
   const mark = isAnother ? [told('span', { className: 'another' }, () => words('anotherUser'))] : [];
-  const bubble = make('div', { className: 'bubble' }, img === undefined ? textOf(msg) : pictureOf(username, img, onPicture));
-  const body = make('div', { className: 'body' }, make('div', { className: 'head' }, name, ...mark, timeOf(at)), bubble);
-  const line = make('li', { className: 'message', dataset: { ours: String(isOurs) } }, face({ username, avatar }), body);
+  body.prepend(make('div', { className: 'head' }, name, ...mark, timeOf(at)));
+  line.prepend(face({ username, avatar }));
   if (title) line.classList.add('private');
   return line;
 }
 
+/** The text; one that may be long has a button with it that shows the rest. */
 function textOf(msg) {
-  return make('div', { className: 'said', dir: 'auto' }, ...linked(msg));
+  const said = make('div', { className: 'said', dir: 'auto' }, ...linked(msg));
+  if (!mayBeLong(msg)) return [said];
+  said.classList.add('long');
+  const more = make('button', { type: 'button', className: 'quiet small more', hidden: true, attributes: { 'aria-expanded': 'false' } });
+  const isOpen = () => said.classList.contains('is-open');
+  tell(more, () => words(isOpen() ? 'showLess' : 'showMore'));
+  more.addEventListener('click', () => {
+    said.classList.toggle('is-open');
+    said.scrollTop = 0;
+    // What scrolls can be reached by the keyboard.
+    said.tabIndex = isOpen() ? 0 : -1;
+    more.setAttribute('aria-expanded', String(isOpen()));
+    more.textContent = words(isOpen() ? 'showLess' : 'showMore');
+  });
+  return [said, more];
+}
+
+function mayBeLong(text) {
+  if (text.length > LONG_LINES * LINE_CHARS) return true;
+  let breaks = 0;
+  for (let at = text.indexOf('\n'); at !== -1 && breaks < LONG_LINES; at = text.indexOf('\n', at + 1)) breaks += 1;
+  return breaks * LINE_CHARS + text.length > LONG_LINES * LINE_CHARS;
+}
+
+/** Shows the button that opens a message with those of `lines` that are longer than what is shown of them. */
+export function cutIfLong(lines) {
+  const long = [...lines].map((line) => line.querySelector('.said.long')).filter((said) => said !== null);
+  // All are measured before one is changed, so that the page is laid out once.
+  const isCut = long.map((said) => said.classList.contains('is-open') || said.scrollHeight > said.clientHeight + 1);
+  long.forEach((said, at) => { said.nextElementSibling.hidden = !isCut[at]; });
 }
 
 function pictureOf(username, img, onPicture) {
   const picture = make('img', { alt: '', loading: 'lazy', src: IS_PICTURE.test(img) ? img : '' });
   const button = make('button', { type: 'button', className: 'picture', on: { click: () => onPicture(username, img) } }, picture);
-  button.setAttribute('aria-label', words('enlarge', username));
+  tell(button, () => words('enlarge', username), 'aria-label');
   return button;
 }
 

@@ -7,6 +7,7 @@ import { face } from './avatars.js';
 import { ChatClient } from './client.js';
 import { Composer } from './composer.js';
 import { Drafts } from './drafts.js';
+import { Drawer } from './drawer.js';
 import { codeInWords } from './entries.js';
 import { layOut } from './layout.js';
 import { Announcer, Log } from './log.js';
@@ -34,10 +35,7 @@ const REFUSALS = 3;
 class Chat {
   #profile = browserStore.get('profile', {});
   #wantedRoom = isRoomName(roomOf(location)) ? roomOf(location) : 'lobby';
-  #limits;
   #announcer = new Announcer();
-  #hasOlder = false;
-  #isLoading = false;
   #unread = 0;
   #hasBeenIn = false;
   #ticking = 0;
@@ -47,7 +45,6 @@ class Chat {
   #drafts = new Drafts({ store: tabStore });
 
   constructor(recorder, limits) {
-    this.#limits = limits;
     this.client = new ChatClient({
       recorder,
       location,
@@ -68,15 +65,20 @@ class Chat {
       on: { back: (...args) => this.#takeBack(...args) },
     });
     this.log = new Log({
-      olderWanted: () => this.#loadOlder(),
+      history: (query) => this.#askHistory(query),
+      isOurs: (message) => this.#isOurs(message),
       picture: showPicture,
       retry: (id) => this.outbox.retry(id),
       discard: (id) => {
         this.outbox.drop(id);
         this.log.removePending(id);
       },
+    }, limits.history_page);
+    this.people = new People({
+      address: (name) => this.#address(name),
+      more: (query) => this.#askUsers(query),
     });
-    this.people = new People({ address: (name) => this.#address(name) });
+    this.drawer = new Drawer({ opened: () => this.rooms.load() });
     this.rooms = new Rooms({ go: (room) => this.#go(room) }, limits.room_list);
     this.composer = new Composer({
       elements: composerElements(),
@@ -100,7 +102,6 @@ class Chat {
   #listen() {
     find('leave').addEventListener('click', () => this.#leave());
     find('connect').addEventListener('click', () => this.client.hurry());
-    find('side-toggle').addEventListener('click', () => this.#showSide(!find('room').classList.contains('shows-side')));
     addEventListener('online', () => this.client.check(NETWORK_MS));
     addEventListener('offline', () => this.#doubt());
     // A user who leaves in one tab has left in all of them.
@@ -140,7 +141,7 @@ class Chat {
     this.client.enter({ username, avatar, ...(token && { token }) }, this.#wantedRoom);
     // Not only when the server answers: what waits to be sent is seen before.
     this.login.hide();
-    this.people.me = username;
+    this.people.me = { username, avatar };
     find('me').replaceChildren(face({ username, avatar }), username);
     if (!this.#hasBeenIn) this.#inRoom({ room: this.#wantedRoom });
   }
@@ -158,6 +159,7 @@ class Chat {
     this.log.clear();
     this.log.clearPending();
     this.people.clear();
+    this.rooms.forget();
     this.#showLogin();
   }
 
@@ -174,7 +176,7 @@ class Chat {
   }
 
   async #go(room, isNew = true) {
-    this.#showSide(false);
+    this.drawer.show(false);
     if (room === this.client.room) return;
     if (!this.client.isLoggedIn) {
       this.rooms.hint(() => words('code_disconnected'));
@@ -186,9 +188,9 @@ class Chat {
       // What comes from here on belongs to the next room, if we get in.
       const joined = await entering;
       if (isNew) history.pushState(null, '', roomPath(joined.room));
-      this.#inRoom(joined);
+      const seen = this.#inRoom(joined);
       this.log.clear();
-      this.#begins(joined);
+      this.log.begins({ ...joined, seen });
       this.#showPrivates();
       this.rooms.hint(() => '');
       this.composer.focus();
@@ -202,12 +204,13 @@ class Chat {
     this.outbox.resume({ by: this.#me, room: this.client.room });
   }
 
-  #inRoom({ room }) {
+  #inRoom(joined) {
+    const { room } = joined;
     this.#wantedRoom = room;
-    this.people.clear();
+    this.people.clear(joined.count);
     this.#uids.enter(room);
     this.composer.enter({ by: this.#me, room });
-    this.rooms.current = room;
+    const seen = this.rooms.entered(joined);
     find('room-title').textContent = room;
     tell(find('log'), () => words('log', room), 'aria-label');
     this.log.clearPending();
@@ -215,12 +218,7 @@ class Chat {
     const elsewhere = new Set(this.outbox.all.filter((item) => item.by === this.#me && item.room !== room).map((item) => item.room));
     if (elsewhere.size > 0) this.composer.hint(() => words('waitsElsewhere', [...elsewhere]));
     this.#showTitle();
-  }
-
-  /** Only the latest messages come by themselves. */
-  #begins({ offset }) {
-    this.#hasOlder = offset > 0;
-    if (offset === 0) this.log.top(() => words('noHistory'));
+    return seen;
   }
 
   // ----- what the server says
@@ -239,13 +237,13 @@ class Chat {
       this.#uids.came(user);
       this.people.came(user);
       this.rooms.stale();
-      this.log.notice(() => words('joined', user.username));
+      this.log.came(user);
     },
     delUser: (user) => {
       this.#uids.left(user);
       this.people.left(user);
       this.rooms.stale();
-      this.log.notice(() => words('left', user.username));
+      this.log.left(user);
     },
     typing: ({ username, typing }) => this.people.typing(username, typing),
     error: ({ code }) => this.composer.hint(() => codeInWords(code)),
@@ -256,18 +254,19 @@ class Chat {
     this.#profile = { username, avatar, token, uid, hasLeft: false };
     browserStore.set('profile', this.#profile);
     this.login.hide();
-    this.people.me = username;
+    this.people.me = { username, avatar };
     find('me').replaceChildren(face({ username, avatar }), username);
     const isBack = this.#hasBeenIn;
     this.#hasBeenIn = true;
-    this.#inRoom(data);
+    const seen = this.#inRoom(data);
     if (!recovered) {
       this.log.clear();
-      this.#begins(data);
+      this.log.begins({ ...data, seen });
       this.#showPrivates();
       if (isBack && missed > 0) this.log.notice(() => words('missed', missed), 'gap');
       else if (isBack) this.log.notice(() => words('freshStart'), 'gap');
     }
+    this.client.request('ping', {}).then(({ at }) => this.log.serverTime(at), () => {});
     if (!isBack) this.composer.focus();
     this.#goOn();
   }
@@ -298,6 +297,7 @@ class Chat {
     const isOurs = this.#isOurs(message);
     const isLive = !message.replay;
     if (!this.log.add(message, { isOurs, isLive })) return;
+    this.rooms.heard(message);
     this.people.typing(message.username, false);
     if (isOurs || !isLive) return;
     const { username, msg } = message;
@@ -326,25 +326,16 @@ class Chat {
     this.#noteUnread();
   }
 
-  async #loadOlder() {
-    const before = this.log.first;
-    if (!this.#hasOlder || this.#isLoading || before === undefined || !this.client.isLoggedIn) return;
-    if (this.log.isFull) return this.log.top(() => words('enoughHistory'));
-    this.#isLoading = true;
+  async #askUsers(query) {
     const { room } = this.client;
-    this.log.top(() => words('loadingHistory'));
-    try {
-      const { messages, more } = await this.client.request('history', { before, limit: this.#limits.history_page });
-      if (room === this.client.room) {
-        this.#hasOlder = more;
-        this.log.top(more ? null : () => words('noHistory'));
-        this.log.addOlder(messages.map((message) => this.#marked(message)), (message) => this.#isOurs(message));
-      }
-    } catch {
-      this.log.top(() => words('historyFailed'));
-    }
-    this.#isLoading = false;
-    return undefined;
+    const page = await this.client.request('userList', query);
+    if (room === this.client.room) page.users.forEach((user) => this.#uids.came(user));
+    return page;
+  }
+
+  async #askHistory(query) {
+    const { messages, more } = await this.client.request('history', query);
+    return { messages: messages.map((message) => this.#marked(message)), more };
   }
 
   // ----- what we say
@@ -366,7 +357,7 @@ class Chat {
   }
 
   #address(name) {
-    this.#showSide(false);
+    this.drawer.show(false);
     this.composer.address(this.#uids.present(name));
   }
 
@@ -446,12 +437,6 @@ class Chat {
 
   #showTitle() {
     document.title = `${this.#unread > 0 ? `(${this.#unread}) ` : ''}${this.#wantedRoom} · Echoroom`;
-  }
-
-  #showSide(isOpen) {
-    find('room').classList.toggle('shows-side', isOpen);
-    find('side-toggle').setAttribute('aria-expanded', String(isOpen));
-    if (isOpen) this.rooms.load();
   }
 }
 

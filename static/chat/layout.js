@@ -42,7 +42,7 @@ function bar() {
 function log() {
   const box = make('div', { id: 'log', tabIndex: 0, attributes: { role: 'log', 'aria-live': 'off' } },
     make('div', {}, make('p', { id: 'log-top', className: 'faint', hidden: true }),
-      make('ol', { id: 'lines' }), make('ol', { id: 'pending' })));
+      make('ol', { id: 'lines' }), make('p', { id: 'log-end', className: 'faint', hidden: true }), make('ol', { id: 'pending' })));
   // Beside the log: what is new is said once, and history that is read is not.
   const announcer = make('div', { id: 'announcer', className: 'hidden', attributes: { 'aria-live': 'polite' } });
   return make('div', { id: 'log-frame' }, box, announcer, button('to-newest', { hidden: true }));
@@ -68,7 +68,7 @@ function viewer() {
 
 /** Puts them into `root`. */
 export function layOut(root) {
-  const room = make('section', { id: 'room', hidden: true }, side(),
+  const room = make('section', { id: 'room', hidden: true }, side(), make('div', { id: 'side-shade' }),
     make('div', { id: 'talk' }, bar(), log(), composer()),
     text('div', 'dropHere', { id: 'drop-sign', attributes: { 'aria-hidden': 'true' } }));
   root.append(welcome(), room, viewer());

@@ -1,112 +1,131 @@
-// The log of a room: messages in their order, what waits to be sent below them, and where the reader is in it.
-import { find, make, told } from '../dom.js';
+// The log of a room: messages in their order, what waits to be sent below them, and where the reader is in it. What is
+// said changes the timeline at once, and the page once a frame.
+import { find, told } from '../dom.js';
 import { tell, words } from '../i18n.js';
-import { dayLine, messageLine, noticeLine, showState } from './entries.js';
+import { ServerClock } from './clock.js';
+import { cutIfLong, messageLine, showState } from './entries.js';
+import { Gathering } from './gathering.js';
+import { History } from './history.js';
+import { Lines } from './lines.js';
+import { Timeline } from './timeline.js';
 
-/** Lines in the page; beyond it the oldest go, or no more are loaded. */
-const MOST = 1_000;
-const GROUP_MS = 5 * 60_000;
-/** Pixels from an end within which the reader is there. */
+/** Pixels from an end within which the reader is there, and within which more is loaded. */
 const NEAR = 48;
+const LOAD_NEAR = 4 * NEAR;
+/** A page that is not seen has no frames. */
+const FRAME_PATIENCE_MS = 1_000;
+/** After the messages that come by themselves, more are asked for if they do not fill the page. */
+const FILL_AFTER_MS = 500;
 
-const isSameDay = (a, b) => new Date(a).toDateString() === new Date(b).toDateString();
-
-/** Tells `on.olderWanted()`, `on.picture(username, img)`, `on.retry(id)`, `on.discard(id)`. */
+/**
+ * Asks `on.history({ before, limit })` for a promise of `{ messages, more }` and `on.isOurs(message)`; tells
+ * `on.picture(username, img)`, `on.retry(id)`, `on.discard(id)`.
+ */
 export class Log {
   #box = find('log');
-  #list = find('lines');
   #pendingList = find('pending');
-  #top = find('log-top');
   #button = find('to-newest');
   #on;
-  /** In order: `{ at, username, offset, id, isMessage, element, day }`. */
-  #entries = [];
-  #byOffset = new Map();
+  #clock = new ServerClock();
+  #timeline = new Timeline();
+  #history;
+  #lines;
+  #gathering = new Gathering({ changed: (group) => this.#gathered(group) });
+  /** The notice of each group of those who came and left. */
+  #notices = new WeakMap();
   #pending = new Map();
+  /** Messages that wait for the frame in which they stand in the room. */
+  #settled = new Set();
   /** What the server said of messages of ours that are not in the room yet, by offset. */
   #receipts = new Map();
+  #wasAtEnd = true;
   #scrollTop = 0;
+  #width = 0;
   #unseen = 0;
+  /** Whether the next message that comes while nobody looks is the first new one. */
+  #mayMark = true;
+  #frame = 0;
+  #frameTimer = 0;
+  #fillTimer = 0;
 
-  constructor(on) {
+  constructor(on, historyPage) {
     this.#on = on;
+    this.#lines = new Lines(find('lines'), { isOurs: on.isOurs, picture: on.picture });
+    this.#history = new History({
+      timeline: this.#timeline, page: historyPage, ask: on.history, changed: () => this.#changed(),
+    });
     this.#box.addEventListener('scroll', () => this.#scrolled(), { passive: true });
     this.#button.addEventListener('click', () => this.toEnd());
+    addEventListener('focus', () => { this.#mayMark = true; });
     // A picture that has been loaded, or a keyboard on the screen, moves the end away from who was there.
-    const observer = new ResizeObserver(() => this.#wasAtEnd && this.toEnd());
-    for (const element of [this.#box, this.#list.parentElement]) observer.observe(element);
+    const observer = new ResizeObserver(() => this.#resized());
+    for (const element of [this.#box, this.#box.firstElementChild]) observer.observe(element);
   }
 
-  #wasAtEnd = true;
-
-  get #isAtEnd() {
-    return this.#box.scrollHeight - this.#box.scrollTop - this.#box.clientHeight < NEAR;
-  }
-
-  /** The offset of the first message that is shown. */
-  get first() {
-    return this.#entries.find(({ offset }) => offset !== undefined)?.offset;
-  }
-
-  get last() {
-    return this.#entries.findLast(({ offset }) => offset !== undefined)?.offset ?? 0;
-  }
-
-  get isFull() {
-    return this.#entries.length >= MOST;
+  /** The server's clock shows this now. */
+  serverTime(at) {
+    this.#clock.learn(at);
   }
 
   /** Empties it, but for what waits. */
   clear() {
-    this.#entries = [];
-    this.#byOffset.clear();
+    this.#gathering.clear();
+    this.#timeline.clear();
+    this.#history.begin();
     this.#receipts.clear();
-    this.#list.replaceChildren();
-    this.top(null);
+    this.#lines.newFrom = null;
     this.#wasAtEnd = true;
-    this.#forgetUnseen();
+    this.#unseen = 0;
+    this.#flush();
   }
 
-  /** Words above the first message. */
-  top(teller) {
-    this.#top.hidden = !teller;
-    tell(this.#top, teller ?? (() => ''));
+  /** A room whose newest message has `offset`. Those behind `seen`, if it is known, are marked as new. */
+  begins({ offset, seen = null }) {
+    this.#timeline.begin(offset);
+    this.#history.begin();
+    this.#lines.newFrom = seen !== null && seen < offset ? seen + 1 : null;
+    this.#changed();
   }
 
   /** Adds a message at the end; says whether it is new here. */
   add(message, { isOurs, isLive }) {
-    if (message.offset <= this.last) return false;
-    this.#append(this.#entryOf(message, isOurs), isOurs || !isLive);
-    if (isOurs && message.id !== undefined) this.#settlePending(message);
+    if (message.offset <= this.#timeline.head) return false;
+    if (isLive) this.#clock.learn(message.at);
+    this.#gathering.close();
+    this.#settle(message, isOurs);
+    this.#mark(message, { isOurs, isLive });
+    this.#timeline.hear(message, this.#wasAtEnd);
+    this.#noteUnseen(isOurs || !isLive);
     return true;
   }
 
-  /** Adds earlier messages above, and leaves what is read in its place. */
-  addOlder(messages, isOurs) {
-    const entries = messages.filter(({ offset }) => !this.#byOffset.has(offset)).map((message) => this.#entryOf(message, isOurs(message)));
-    const { scrollHeight, scrollTop } = this.#box;
-    this.#entries.unshift(...entries);
-    this.#list.prepend(...entries.map(({ element }) => element));
-    for (let index = 0; index <= entries.length; index += 1) this.#relink(index);
-    this.#box.scrollTop = scrollTop + this.#box.scrollHeight - scrollHeight;
-  }
-
   addPrivate(message, { isOurs, title }) {
-    const element = messageLine(message, { isOurs, title, onPicture: this.#on.picture });
-    this.#append({ at: message.at, username: null, element }, isOurs);
+    this.#gathering.close();
+    this.#timeline.addAside({ ...message, title });
+    this.#noteUnseen(isOurs);
   }
 
-  notice(teller, className) {
-    this.#append({ at: Date.now(), username: null, element: noticeLine(teller, className), isNotice: true }, true);
+  notice(teller, className = '') {
+    this.#gathering.close();
+    this.#addNotice({ teller, className });
+  }
+
+  came({ username }) {
+    this.#gathering.came(username);
+  }
+
+  left({ username }) {
+    this.#gathering.left(username);
   }
 
   /** Shows a message of ours that is not in the room yet, or how far it is. */
   showPending(item, me) {
     let line = this.#pending.get(item.id);
     if (!line) {
-      line = messageLine({ ...item, ...me }, { isOurs: true, onPicture: this.#on.picture });
+      line = messageLine({ ...item, ...me, at: this.#clock.at(item.at) }, { isOurs: true, onPicture: this.#on.picture });
       this.#pending.set(item.id, line);
       this.#pendingList.append(line);
+      cutIfLong([line]);
       this.toEnd();
     }
     showState(line, { ...item, onRetry: () => this.#on.retry(item.id), onDiscard: () => this.#on.discard(item.id) });
@@ -125,99 +144,148 @@ export class Log {
   /** The server keeps a message of ours. The room may have it already, or is about to. */
   sent(id, { offset, echo }) {
     const state = { state: 'sent', echo };
-    const entry = this.#byOffset.get(offset);
-    if (entry) showState(entry.element, state);
-    if (entry || offset <= this.last) this.removePending(id);
+    const message = this.#timeline.find(offset);
+    if (message) message.state = state;
+    if (message || offset <= this.#timeline.head) this.#settled.add(id);
     else this.#receipts.set(offset, state);
+    this.#changed();
   }
 
   toEnd() {
-    this.#box.scrollTop = this.#box.scrollHeight;
+    this.#timeline.toHead();
     this.#wasAtEnd = true;
-    this.#forgetUnseen();
+    this.#unseen = 0;
+    this.#flush();
   }
 
-  #entryOf(message, isOurs) {
-    const element = messageLine(message, { isOurs, onPicture: this.#on.picture });
-    element.dataset.offset = message.offset;
-    const entry = { at: message.at, username: message.username, offset: message.offset, element };
-    this.#byOffset.set(message.offset, entry);
-    return entry;
+  get #isAtEnd() {
+    return this.#timeline.isAtHead && this.#box.scrollHeight - this.#box.scrollTop - this.#box.clientHeight < NEAR;
   }
 
   /** In the room it has a place; until the ack its state is shown there. */
-  #settlePending({ id, offset }) {
+  #settle(message, isOurs) {
+    const { id, offset } = message;
     const receipt = this.#receipts.get(offset);
-    if (!receipt && !this.#pending.has(id)) return;
+    if (!isOurs || id === undefined || !(receipt || this.#pending.has(id))) return;
     this.#receipts.delete(offset);
-    this.removePending(id);
-    showState(this.#byOffset.get(offset).element, receipt ?? { state: 'sending' });
+    this.#settled.add(id);
+    message.state = receipt ?? { state: 'sending' };
   }
 
-  #append(entry, isExpected) {
-    const wasAtEnd = this.#wasAtEnd;
-    this.#entries.push(entry);
-    this.#list.append(entry.element);
-    this.#relink(this.#entries.length - 1);
-    if (wasAtEnd) {
-      while (this.#entries.length > MOST) this.#dropFirst();
-      this.toEnd();
-    } else if (!isExpected) {
-      this.#unseen += 1;
-      this.#showButton();
+  /** The first message that comes while nobody looks gets the line "new" above it; who answers has read it. */
+  #mark({ offset }, { isOurs, isLive }) {
+    if (!isLive) return;
+    if (isOurs) this.#lines.newFrom = null;
+    else if (this.#mayMark && (document.hidden || !document.hasFocus())) {
+      this.#lines.newFrom = offset;
+      this.#mayMark = false;
     }
   }
 
-  #dropFirst() {
-    const { element, day, offset } = this.#entries.shift();
-    element.remove();
-    day?.remove();
-    if (offset !== undefined) this.#byOffset.delete(offset);
-    this.#relink(0);
+  /** Something has come below; `isExpected` if it is nothing to go and look for. */
+  #noteUnseen(isExpected) {
+    if (!this.#wasAtEnd && !isExpected) this.#unseen += 1;
+    this.#changed();
   }
 
-  /** Decides by the entry before it whether one begins a day, and whether it goes on with the same speaker. */
-  #relink(index) {
-    const [before, entry] = [this.#entries[index - 1], this.#entries[index]];
-    if (!entry) return;
-    const beginsDay = !before ? !entry.isNotice : !isSameDay(before.at, entry.at);
-    if (beginsDay && !entry.day) {
-      entry.day = dayLine(entry.at);
-      entry.element.before(entry.day);
-    } else if (!beginsDay && entry.day) {
-      entry.day.remove();
-      entry.day = undefined;
+  #addNotice(notice) {
+    const aside = { ...notice, at: this.#clock.now(), isNotice: true };
+    this.#timeline.addAside(aside);
+    this.#changed();
+    return aside;
+  }
+
+  #gathered(group) {
+    const notice = this.#notices.get(group);
+    if (group.isEmpty) {
+      if (notice) this.#timeline.removeAside(notice);
+      this.#notices.delete(group);
+    } else if (notice) {
+      notice.isStale = true;
+    } else {
+      this.#notices.set(group, this.#addNotice({ teller: () => inWords(group), className: '' }));
     }
-    const goesOn = !beginsDay && entry.username && before?.username === entry.username && entry.at - before.at < GROUP_MS;
-    entry.element.classList.toggle('goes-on', Boolean(goesOn));
+    this.#changed();
+  }
+
+  /** The page is to show what has changed, with the next frame. */
+  #changed() {
+    this.#frame ||= requestAnimationFrame(() => this.#flush());
+    this.#frameTimer ||= setTimeout(() => this.#flush(), FRAME_PATIENCE_MS);
+  }
+
+  #flush() {
+    cancelAnimationFrame(this.#frame);
+    clearTimeout(this.#frameTimer);
+    this.#frame = this.#frameTimer = 0;
+    const restore = this.#wasAtEnd ? null : this.#lines.hold(this.#box);
+    this.#lines.show(this.#timeline);
+    for (const id of this.#settled) this.removePending(id);
+    this.#settled.clear();
+    this.#history.showState();
+    this.#lines.fit();
+    if (restore) restore();
+    else this.#box.scrollTop = this.#box.scrollHeight;
+    this.#showButton();
+    clearTimeout(this.#fillTimer);
+    this.#fillTimer = setTimeout(() => this.#loadIfNear(), FILL_AFTER_MS);
   }
 
   #scrolled() {
     // Only who goes up leaves the end; what grows below the reader does not move them.
     this.#wasAtEnd = this.#isAtEnd || (this.#wasAtEnd && this.#box.scrollTop >= this.#scrollTop);
     this.#scrollTop = this.#box.scrollTop;
-    if (this.#wasAtEnd) this.#forgetUnseen();
-    else this.#showButton();
-    if (this.#box.scrollTop < 4 * NEAR) this.#on.olderWanted();
+    if (this.#wasAtEnd) this.#unseen = 0;
+    this.#showButton();
+    this.#loadIfNear();
   }
 
-  #forgetUnseen() {
-    this.#unseen = 0;
-    this.#showButton();
+  #loadIfNear() {
+    const { scrollTop, scrollHeight, clientHeight } = this.#box;
+    if (clientHeight === 0) return;
+    if (scrollTop < LOAD_NEAR) this.#history.loadOlder();
+    if (scrollHeight - scrollTop - clientHeight < LOAD_NEAR) this.#history.loadNewer();
+  }
+
+  #resized() {
+    const { clientWidth } = this.#box;
+    if (clientWidth !== this.#width) cutIfLong(this.#box.querySelectorAll('.message'));
+    this.#width = clientWidth;
+    if (this.#wasAtEnd) this.#box.scrollTop = this.#box.scrollHeight;
   }
 
   #showButton() {
     this.#button.hidden = this.#wasAtEnd;
-    tell(this.#button, () => (this.#unseen > 0 ? words('newMessages', this.#unseen) : words('toNewest')));
+    const unseen = this.#unseen;
+    if (this.#button.dataset.unseen === String(unseen)) return;
+    this.#button.dataset.unseen = unseen;
+    tell(this.#button, () => (unseen > 0 ? words('newMessages', unseen) : words('toNewest')));
   }
+}
+
+/** Who came and who left, in words. */
+function inWords(group) {
+  const parts = Object.entries(group.told).filter(([, { names }]) => names.length > 0)
+    .map(([key, { names, others }]) => words(key === 'came' ? 'joined' : 'left', names, others));
+  return parts.join(words('between'));
 }
 
 /** Says new lines to screen readers, and nothing that is only read again. */
 export class Announcer {
   #region = find('announcer');
+  #waiting = [];
+  #timer = 0;
 
+  /** Of many at once only the last are said. */
   say(teller) {
-    this.#region.append(told('p', {}, teller));
+    this.#waiting.push(teller);
+    if (this.#waiting.length > 20) this.#waiting.shift();
+    this.#timer ||= setTimeout(() => this.#write(), 100);
+  }
+
+  #write() {
+    this.#timer = 0;
+    this.#region.append(...this.#waiting.splice(0).map((teller) => told('p', {}, teller)));
     while (this.#region.childElementCount > 20) this.#region.firstElementChild.remove();
   }
 }

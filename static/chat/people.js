@@ -1,62 +1,92 @@
-// Who is in the room, and who is typing.
+// Who is in the room, and who is typing. The server tells the list once and then every change, and a change touches one
+// line.
 import { find, make, told } from '../dom.js';
 import { tell, words } from '../i18n.js';
 import { face } from './avatars.js';
+import { placeOf } from './order.js';
 
 /** After so long without a word of it nobody is typing any more. */
 const TYPING_MS = 6_000;
 const NAMED = 3;
+/** Users that the server tells at once. */
+const PAGE = 100;
+/** Users that are listed without being asked for. */
+const LISTED = 300;
 
-/** Tells `on.address(username)` when somebody is to be written to. */
+/**
+ * Tells `on.address(username)` when somebody is to be written to, and asks `on.more({ after, limit })` for a promise of
+ * `{ users, count, more }`.
+ */
 export class People {
   #list = find('people');
+  #more = make('button', { type: 'button', className: 'quiet small', hidden: true, on: { click: () => this.#loadMore(PAGE) } });
   #on;
   #me = null;
-  #byName = new Map();
+  /** Names in their order, without our own, and for each `{ element, avatar }`. */
+  #names = [];
+  #lines = new Map();
+  /** Our own line, above the others. */
+  #own = null;
   #count = 0;
+  /** The last name of the pages that the server has told; `null` when it has told all. */
+  #after = null;
+  #isLoading = false;
+  /** Goes on with each list: an answer for an earlier one is too late. */
+  #turn = 0;
   #typing = new Map();
 
   constructor(on) {
     this.#on = on;
+    this.#list.after(this.#more);
     this.#showCount();
   }
 
-  set me(username) {
-    this.#me = username;
-    this.#draw();
+  /** Who we are: `{ username, avatar }`. */
+  set me(user) {
+    this.#me = user;
   }
 
-  /** The whole list, or what of it the server tells. */
+  /** The whole list, or the first of it. */
   list(users) {
-    this.#byName = new Map(users.map((user) => [user.username, user]));
-    // Of a very full room only the first are told; the count goes on by who comes and goes.
-    this.#count = users.length < 100 ? users.length : Math.max(users.length, this.#count);
-    this.#draw();
+    this.#turn += 1;
+    this.#isLoading = false;
+    const names = new Set(users.map(({ username }) => username));
+    for (const name of this.#names.filter((each) => !names.has(each))) this.#remove(name);
+    [this.#me, ...users].forEach((user) => this.#put(user));
+    this.#count = users.length < PAGE ? users.length : Math.max(users.length, this.#count);
+    this.#after = users.length < PAGE ? null : users.at(-1).username;
+    this.#loadMore(LISTED - users.length);
+    this.#showCount();
   }
 
-  came(user) {
-    this.#byName.set(user.username, user);
-    this.#count = user.count ?? this.#byName.size;
-    this.#draw();
+  came({ count, ...user }) {
+    this.#put(user);
+    this.#showCount(count ?? this.#known);
   }
 
-  left(user) {
-    this.#byName.delete(user.username);
-    this.#count = user.count ?? this.#byName.size;
-    this.typing(user.username, false);
-    this.#draw();
+  left({ username, count }) {
+    this.#remove(username);
+    this.typing(username, false);
+    this.#showCount(count ?? this.#known);
   }
 
-  clear() {
-    this.#byName.clear();
-    this.#count = 0;
+  /** Nobody is known; `count` are said to be there. */
+  clear(count = 0) {
+    this.#turn += 1;
+    this.#isLoading = false;
+    this.#after = null;
+    [...this.#names].forEach((name) => this.#remove(name));
     for (const timer of this.#typing.values()) clearTimeout(timer);
     this.#typing.clear();
     this.#showTyping();
-    this.#draw();
+    this.#own?.remove();
+    this.#own = null;
+    this.#count = count;
+    this.#showCount();
   }
 
   typing(username, isTyping) {
+    if (!isTyping && !this.#typing.has(username)) return;
     clearTimeout(this.#typing.get(username));
     this.#typing.delete(username);
     if (isTyping) this.#typing.set(username, setTimeout(() => this.typing(username, false), TYPING_MS));
@@ -71,22 +101,67 @@ export class People {
     });
   }
 
-  #showCount() {
-    tell(find('people-title'), () => words('peopleCount', this.#count));
+  get #known() {
+    return this.#names.length + Number(this.#own !== null);
   }
 
-  #draw() {
-    const names = [...this.#byName.keys()].sort((a, b) => (b === this.#me) - (a === this.#me) || a.localeCompare(b));
-    const focused = document.activeElement?.dataset?.username;
-    this.#list.replaceChildren(...names.map((name) => this.#person(this.#byName.get(name))));
-    if (focused !== undefined) [...this.#list.querySelectorAll('button')].find(({ dataset }) => dataset.username === focused)?.focus();
-    this.#showCount();
+  #showCount(count = this.#count) {
+    this.#count = Math.max(count, this.#known);
+    tell(find('people-title'), () => words('peopleCount', this.#count));
+    const rest = this.#after === null ? 0 : this.#count - this.#known;
+    this.#more.hidden = rest <= 0;
+    if (rest > 0) tell(this.#more, () => words('morePeople', rest));
+  }
+
+  async #loadMore(wanted) {
+    if (wanted <= 0 || this.#after === null || this.#isLoading) return;
+    this.#isLoading = true;
+    const turn = this.#turn;
+    try {
+      const { users, count, more } = await this.#on.more({ after: this.#after, limit: PAGE });
+      if (turn !== this.#turn) return;
+      users.forEach((user) => this.#put(user));
+      this.#after = more && users.length > 0 ? users.at(-1).username : null;
+      this.#showCount(count);
+      wanted -= users.length;
+    } catch {
+      wanted = 0; // The button asks again.
+    }
+    if (turn !== this.#turn) return;
+    this.#isLoading = false;
+    this.#loadMore(wanted);
+  }
+
+  #put(user) {
+    const { username, avatar } = user;
+    if (username === this.#me.username) {
+      this.#remove(username);
+      this.#own?.remove();
+      this.#own = this.#person(user);
+      this.#list.prepend(this.#own);
+      return;
+    }
+    if (this.#lines.get(username)?.avatar === avatar) return;
+    this.#remove(username);
+    const at = placeOf(username, this.#names);
+    const element = this.#person(user);
+    this.#list.insertBefore(element, this.#lines.get(this.#names[at])?.element ?? null);
+    this.#names.splice(at, 0, username);
+    this.#lines.set(username, { element, avatar });
+  }
+
+  #remove(username) {
+    const line = this.#lines.get(username);
+    if (!line) return;
+    line.element.remove();
+    this.#lines.delete(username);
+    this.#names.splice(placeOf(username, this.#names), 1);
   }
 
   #person(user) {
     const { username } = user;
     const name = make('span', { className: 'name', dir: 'auto' }, username);
-    if (username === this.#me) {
+    if (username === this.#me.username) {
       return make('li', { className: 'person' }, face(user), name, told('span', { className: 'you' }, () => words('you')));
     }
     const button = make('button', { type: 'button', className: 'person', dataset: { username } }, face(user), name);

@@ -1,7 +1,9 @@
-// The rooms that somebody is in, and the way to another one.
+// The rooms of one's own, those that somebody is in, and the way to another one.
 import { find, make, told } from '../dom.js';
 import { tell, words } from '../i18n.js';
 import { isRoomName, roomPath } from '../protocol.js';
+import { tabStore } from '../store.js';
+import { LOBBY, Visited, inOrder } from './visited.js';
 
 const EVERY_MS = 10_000;
 /** The server's list may be so old. */
@@ -12,6 +14,9 @@ const SPREAD_MS = 2_000;
 export class Rooms {
   #on;
   #room = null;
+  #visited = new Visited(tabStore);
+  /** The newest offset that is known of the room we are in. */
+  #head = 0;
   #listed = [];
   #more = 0;
   #soon;
@@ -23,20 +28,38 @@ export class Rooms {
       event.preventDefault();
       this.#submit();
     });
+    addEventListener('focus', () => this.#read());
+    addEventListener('pagehide', () => this.#visited.keep());
     this.#isListed = isListed;
-    find('rooms-part').hidden = !isListed;
+    this.#draw();
     if (!isListed) return;
     this.load();
     setInterval(() => this.load(), EVERY_MS);
     document.addEventListener('visibilitychange', () => this.load());
   }
 
-  /** The room we are in. */
-  set current(room) {
+  /** We are in a room; gives the offset up to which it was read before, or `null` if that is not known. */
+  entered({ room, epoch }) {
     this.#room = room;
+    this.#head = 0;
+    // Without an epoch we are only on the way.
+    const seen = epoch === undefined ? null : this.#visited.enter(room, epoch);
     this.#draw();
     this.load();
     this.stale();
+    return seen;
+  }
+
+  /** A message of the room we are in has come. */
+  heard({ offset }) {
+    this.#head = offset;
+    this.#read();
+  }
+
+  /** Another user may come: the rooms of this one are no longer known. */
+  forget() {
+    this.#visited.forget();
+    this.#draw();
   }
 
   /** Somebody came or went: asks again before long, but not all pages of a room at once. */
@@ -50,13 +73,21 @@ export class Rooms {
   async load() {
     if (document.hidden || !this.#isListed) return;
     try {
-      const response = await fetch('rooms');
+      const own = new URLSearchParams([LOBBY, ...this.#visited.names].map((room) => ['room', room]));
+      const response = await fetch(`rooms?${own}`);
       if (!response.ok) return;
-      ({ rooms: this.#listed, more: this.#more } = await response.json());
+      const { rooms, more, asked = [] } = await response.json();
+      const isListed = new Set(rooms.map(({ room }) => room));
+      this.#listed = [...rooms, ...asked.filter(({ room }) => !isListed.has(room))];
+      this.#more = more;
       this.#draw();
     } catch {
       // The server is away; the list stays as it was.
     }
+  }
+
+  #read() {
+    if (!document.hidden && document.hasFocus()) this.#visited.read(this.#room, this.#head);
   }
 
   #submit() {
@@ -80,18 +111,22 @@ export class Rooms {
   #draw() {
     const list = find('rooms');
     const focused = list.contains(document.activeElement) ? document.activeElement.dataset.room : undefined;
-    const lines = this.#listed.map(({ room, sessions }) => this.#line(room, sessions));
-    if (lines.length === 0) lines.push(told('li', { className: 'faint' }, () => words('noRooms')));
+    const own = [...this.#visited.names, ...(this.#room === null ? [] : [this.#room])];
+    const lines = inOrder(own, this.#listed).map((each) => this.#line(each));
     if (this.#more > 0) lines.push(told('li', { className: 'faint' }, () => words('moreRooms', this.#more)));
     list.replaceChildren(...lines);
     if (focused !== undefined) [...list.querySelectorAll('a')].find(({ dataset }) => dataset.room === focused)?.focus();
   }
 
-  #line(room, sessions) {
-    const count = make('span', { className: 'count' }, String(sessions));
-    tell(count, () => words('roomPeople', sessions), 'title');
-    const name = make('span', { className: 'name', dir: 'auto' }, room);
-    const link = make('a', { href: roomPath(room), dataset: { room } }, name, count);
+  #line({ room, sessions, epoch, offset }) {
+    const unread = room === this.#room ? 0 : this.#visited.unread(room, { epoch, offset });
+    const link = make('a', { href: roomPath(room), dataset: { room } }, make('span', { className: 'name', dir: 'auto' }, room));
+    if (unread > 0) link.append(told('span', { className: 'unread' }, () => words('roomUnread', unread)));
+    if (this.#isListed) {
+      const count = make('span', { className: 'count' }, String(sessions));
+      tell(count, () => words('roomPeople', sessions), 'title');
+      link.append(count);
+    }
     if (room === this.#room) link.setAttribute('aria-current', 'true');
     link.addEventListener('click', (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;

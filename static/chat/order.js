@@ -1,0 +1,17 @@
+// The order of names.
+
+const collator = new Intl.Collator(undefined, { numeric: true });
+
+/** The order of names: numbers in them by their value, so that bot2 comes before bot10. */
+export const byName = (a, b) => collator.compare(a, b) || (a < b ? -1 : Number(a > b));
+
+/** The place of `name` in `names`, which are in their order. */
+export function placeOf(name, names) {
+  let [low, high] = [0, names.length];
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if (byName(names[middle], name) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
