@@ -1,14 +1,16 @@
 //! The list of rooms, for everybody who asks: made at most once a second, however many ask.
 
 use std::{
+    collections::HashMap,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use super::{
-    messages::{ListedRoom, RoomList},
+    messages::{AskedRoom, ListedRoom, RoomHead, RoomList},
     room::Room,
 };
+use crate::domain::RoomName;
 
 /// How long a list is good.
 const GOOD_FOR: Duration = Duration::from_secs(1);
@@ -16,18 +18,46 @@ const GOOD_FOR: Duration = Duration::from_secs(1);
 /// Rooms in a list, at most.
 const MOST: usize = 50;
 
-/// The last list, while it is good.
+/// See the module's text.
 #[derive(Debug, Default)]
-pub struct Listing(Option<(Instant, RoomList)>);
+pub struct Listing {
+    /// The last list, while it is good.
+    last: Option<(Instant, RoomList)>,
+    /// Where rooms stand that have history and are not in memory: no more than `--max-rooms`.
+    resting: HashMap<RoomName, RoomHead>,
+}
 
 impl Listing {
+    /// A room goes out of memory and stands there.
+    pub fn rest(&mut self, name: &RoomName, head: RoomHead) {
+        if head.offset > 0 {
+            self.resting.insert(name.clone(), head);
+        }
+    }
+
+    /// A room has no history any more.
+    pub fn forget(&mut self, name: &RoomName) {
+        self.resting.remove(name);
+    }
+
+    /// A room that was asked for; `room` is there if it is in memory.
+    pub fn asked(&self, name: RoomName, room: Option<&mut Room>) -> AskedRoom {
+        let mut head = self.resting.get(&name).copied();
+        let mut listed = ListedRoom { name, sessions: 0, users: 0 };
+        if let Some(room) = room {
+            (listed.sessions, listed.users) = (room.members, room.presence.count());
+            head = room.log().map(|log| log.room_head()).or(head);
+        }
+        AskedRoom { room: listed, head }
+    }
+
     /// The list of `rooms`, made anew if the last one is too old.
     pub fn list<'a>(&mut self, now: Instant, rooms: impl Iterator<Item = &'a Room>) -> RoomList {
-        match &self.0 {
+        match &self.last {
             Some((made, list)) if now.saturating_duration_since(*made) < GOOD_FOR => list.clone(),
             _ => {
                 let list = make(rooms);
-                self.0 = Some((now, list.clone()));
+                self.last = Some((now, list.clone()));
                 list
             }
         }
@@ -43,7 +73,7 @@ fn make<'a>(rooms: impl Iterator<Item = &'a Room>) -> RoomList {
         sessions: room.members,
         users: room.presence.count(),
     });
-    RoomList { rooms: Arc::from_iter(listed), more }
+    RoomList { rooms: Arc::from_iter(listed), more, asked: Vec::new() }
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 
 use std::collections::VecDeque;
 
-use super::ids::Ids;
+use super::{ids::Ids, messages::RoomHead};
 use crate::journal::{Epoch, EpochId, Position, Record};
 
 /// A message's place.
@@ -78,6 +78,11 @@ impl RoomLog {
     /// The epoch that messages are said in now.
     pub fn epoch(&self) -> Epoch {
         *self.epochs.last().expect("a journal gives every room an epoch")
+    }
+
+    /// Where the room stands.
+    pub fn room_head(&self) -> RoomHead {
+        RoomHead { epoch: self.epoch().id, offset: self.head }
     }
 
     /// Takes the next offset.

@@ -45,8 +45,8 @@ pub use self::{
     lease::{FREE_SHARE, Lease, OutOfMemory, counted, counted_anew},
     line::Dialect,
     messages::{
-        CloseJournal, Cutter, Delivery, DismissAll, Dismissal, ForgetRoom, Join, Leave, ListRooms, MayEnter,
-        Payload, Publish, Refusal, Seat, Summarize, Summary,
+        AskedRoom, CloseJournal, Cutter, Delivery, DismissAll, Dismissal, ForgetRoom, Join, Leave, ListRooms,
+        ListedRoom, MayEnter, Payload, Publish, Refusal, Seat, Summarize, Summary,
     },
     outlets::{Direct, DirectOutlet, Outlets},
     round::Encoding,

@@ -7,8 +7,9 @@ use serde::Serialize;
 
 use super::{gzip, in_words};
 use crate::{
-    chat::ListRooms,
+    chat::{AskedRoom, ListRooms, ListedRoom},
     config::Switch,
+    domain::RoomName,
     protocol::{
         chat::{CODES, HISTORY_LIMIT},
         close,
@@ -16,6 +17,9 @@ use crate::{
     },
     session::Worker,
 };
+
+/// Rooms that one request may ask for: the page keeps as many as its user's own, and the lobby.
+const MAX_ASKED_ROOMS: usize = 21;
 
 /// The body of `/limits`. Sizes are bytes.
 #[derive(Debug, Serialize)]
@@ -58,6 +62,8 @@ impl Retries {
 struct Rooms<'a> {
     rooms: Vec<Room<'a>>,
     more: usize,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    asked: Option<Vec<Asked<'a>>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -65,6 +71,33 @@ struct Room<'a> {
     room: &'a str,
     sessions: usize,
     members: usize,
+}
+
+impl<'a> From<&'a ListedRoom> for Room<'a> {
+    fn from(listed: &'a ListedRoom) -> Self {
+        Self { room: listed.name.as_str(), sessions: listed.sessions, members: listed.users }
+    }
+}
+
+/// A room that was asked for. Where it stands is left out if the server does not know.
+#[derive(Debug, Serialize)]
+struct Asked<'a> {
+    #[serde(flatten)]
+    room: Room<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    epoch: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    offset: Option<u64>,
+}
+
+impl<'a> From<&'a AskedRoom> for Asked<'a> {
+    fn from(AskedRoom { room, head }: &'a AskedRoom) -> Self {
+        Self {
+            room: room.into(),
+            epoch: head.map(|head| head.epoch.to_string()),
+            offset: head.map(|head| head.offset),
+        }
+    }
 }
 
 /// `GET /limits`: the settings that a page must know.
@@ -91,20 +124,25 @@ pub async fn limits(req: HttpRequest, worker: web::Data<Worker>) -> HttpResponse
     json(&req, &worker, "no-cache", &limits)
 }
 
-/// `GET /rooms`: the rooms that somebody is in, the largest first; 404 if `--room-list` is off.
+/// `GET /rooms`: the rooms that have sessions, the largest first; 404 if `--room-list` is off. `?room=NAME`, up to
+/// [`MAX_ASKED_ROOMS`] times, asks where those rooms stand besides.
 pub async fn rooms(req: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
     if worker.settings.room_list == Switch::Off {
         return in_words(HttpResponse::NotFound(), "Rooms are not listed here (--room-list off)");
     }
-    let Ok(list) = worker.chat.send(ListRooms).await else {
+    let asked = match asked_rooms(&req) {
+        Ok(asked) => asked,
+        Err(why) => return in_words(HttpResponse::BadRequest(), why),
+    };
+    let has_asked = !asked.is_empty();
+    let Ok(list) = worker.chat.send(ListRooms { asked }).await else {
         return in_words(HttpResponse::ServiceUnavailable(), "The chat server does not answer");
     };
-    let rooms = list.rooms.iter().map(|listed| Room {
-        room: listed.name.as_str(),
-        sessions: listed.sessions,
-        members: listed.users,
-    });
-    let body = Rooms { rooms: rooms.collect(), more: list.more };
+    let body = Rooms {
+        rooms: list.rooms.iter().map(Room::from).collect(),
+        more: list.more,
+        asked: has_asked.then(|| list.asked.iter().map(Asked::from).collect()),
+    };
     json(&req, &worker, "no-store", &body)
 }
 
@@ -116,4 +154,19 @@ fn json(req: &HttpRequest, worker: &Worker, cache: &'static str, body: &impl Ser
     let mut response = HttpResponse::Ok();
     response.insert_header(("Cache-Control", cache)).content_type("application/json");
     gzip::answer(req, worker.settings.http_compression, response, json)
+}
+
+/// The rooms that a query names.
+fn asked_rooms(req: &HttpRequest) -> Result<Vec<RoomName>, String> {
+    let query = web::Query::<Vec<(String, String)>>::from_query(req.query_string());
+    let query = query.map_err(|error| format!("The query cannot be read: {error}"))?.into_inner();
+    let names = query.iter().filter(|(key, _)| key == "room");
+    let rooms: Vec<_> = names
+        .map(|(_, name)| RoomName::parse(name))
+        .collect::<Result<_, _>>()
+        .map_err(|error| format!("room: {error}"))?;
+    if rooms.len() > MAX_ASKED_ROOMS {
+        return Err(format!("room: at most {MAX_ASKED_ROOMS} rooms can be asked for at once"));
+    }
+    Ok(rooms)
 }

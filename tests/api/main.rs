@@ -1,6 +1,7 @@
 //! Integration tests: one file per promise, each on the real server on a port of its own.
 
 mod asked_answers;
+mod asked_rooms;
 mod avatars;
 mod backpressure;
 mod base64_attachments;

@@ -16,8 +16,8 @@ pub use self::{
     },
     orders::{Attach, Detach, FanOutRound, Hear, Ignore, Tell},
     requests::{
-        AddWorker, CloseJournal, Depart, DismissAll, Enter, ForgetRoom, Join, Leave, ListRooms, ListUsers,
-        ListedRoom, Listen, MayEnter, Payload, Post, Publish, RoomList, ShowTyping, Summarize, Summary,
-        Whisper,
+        AddWorker, AskedRoom, CloseJournal, Depart, DismissAll, Enter, ForgetRoom, Join, Leave, ListRooms,
+        ListUsers, ListedRoom, Listen, MayEnter, Payload, Post, Publish, RoomHead, RoomList, ShowTyping,
+        Summarize, Summary, Whisper,
     },
 };

@@ -14,7 +14,7 @@ use super::{Refusal, Seat};
 use crate::{
     chat::{FanOut, budget::Accepted, log::Since, presence::Face},
     domain::{Nickname, NicknameKey, RoomName, SessionId, Token, WorkerId},
-    journal::{Damage, JournalError, Kind},
+    journal::{Damage, EpochId, JournalError, Kind},
 };
 
 /// A session begins. One that names a room is in it as a guest, without a nickname, and hears from here on what is said
@@ -222,10 +222,13 @@ pub struct DismissAll;
 #[rtype(result = "()")]
 pub struct CloseJournal;
 
-/// Asks for the rooms that somebody is in, those with most sessions first.
+/// Asks for the rooms that have sessions, those with most first.
 #[derive(Debug, Message)]
 #[rtype(result = "RoomList")]
-pub struct ListRooms;
+pub struct ListRooms {
+    /// Rooms to tell of in any case.
+    pub asked: Vec<RoomName>,
+}
 
 /// The answer to [`ListRooms`]. It may be a second old.
 #[derive(Clone, Debug, Default, PartialEq, Eq, actix::MessageResponse)]
@@ -234,9 +237,29 @@ pub struct RoomList {
     pub rooms: Arc<[ListedRoom]>,
     /// How many more there are.
     pub more: usize,
+    /// The rooms that were asked for, but for those that are not listed.
+    pub asked: Vec<AskedRoom>,
 }
 
-/// A room that somebody is in.
+/// A room that was asked for by its name. It may have no sessions.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AskedRoom {
+    /// Name and size.
+    pub room: ListedRoom,
+    /// Where it stands, if the server knows without asking the journal.
+    pub head: Option<RoomHead>,
+}
+
+/// Where a room stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RoomHead {
+    /// The epoch that messages are said in now.
+    pub epoch: EpochId,
+    /// The offset of its newest message.
+    pub offset: u64,
+}
+
+/// A room that has sessions, or is asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedRoom {
     /// Its name.

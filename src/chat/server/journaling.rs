@@ -103,6 +103,7 @@ impl ChatServer {
                 Ok(forgotten) => forgotten.iter().for_each(|name| {
                     server.rooms.forget(name);
                     server.resting_ids.take(name);
+                    server.listing.forget(name);
                 }),
                 Err(error) => warn!("old messages cannot be let go: {error}"),
             }
@@ -127,6 +128,7 @@ impl ChatServer {
         );
         self.metrics.forgot_room();
         self.resting_ids.take(&room);
+        self.listing.forget(&room);
         let asked = wrap_future(self.journal.forget(room));
         ctx.spawn(asked.map(|answer: Result<(), _>, server: &mut Self, ctx| {
             if let Err(error) = answer {
@@ -140,6 +142,7 @@ impl ChatServer {
     pub(super) fn forgot(&mut self, room: &RoomName) {
         self.rooms.forget(room);
         self.resting_ids.take(room);
+        self.listing.forget(room);
         if let Some(log) = self.rooms.find(room).and_then(|id| self.rooms.get(id)).and_then(Room::log) {
             log.forget_durable();
         }

@@ -32,7 +32,7 @@ use super::{
 };
 use crate::{
     config::PerAddress,
-    domain::{SessionId, WorkerId},
+    domain::{RoomName, SessionId, WorkerId},
     journal::{Journal, JournalError, now_millis},
     metrics::Metrics,
     protocol::websocket::deflate::Deflater,
@@ -171,6 +171,7 @@ impl ChatServer {
     /// Lets go of a room with which nothing would be lost.
     fn retire(&mut self, id: RoomId) {
         if let Some(Room { name, book: Book::Open(log), .. }) = self.rooms.retire(id) {
+            self.listing.rest(&name, log.room_head());
             self.resting_ids.put(name, log.ids, now_millis());
         }
     }
@@ -389,8 +390,13 @@ impl Handler<ForgetRoom> for ChatServer {
 impl Handler<ListRooms> for ChatServer {
     type Result = RoomList;
 
-    fn handle(&mut self, _: ListRooms, _: &mut Self::Context) -> RoomList {
-        self.listing.list(Instant::now(), self.rooms.iter())
+    fn handle(&mut self, ListRooms { asked }: ListRooms, _: &mut Self::Context) -> RoomList {
+        let mut list = self.listing.list(Instant::now(), self.rooms.iter());
+        for name in asked.into_iter().filter(RoomName::is_listed) {
+            let id = self.rooms.find(&name);
+            list.asked.push(self.listing.asked(name, id.and_then(|id| self.rooms.get(id))));
+        }
+        list
     }
 }
 
