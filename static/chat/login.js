@@ -1,27 +1,29 @@
 // Where one says who one is.
-import { find, make, told } from '../dom.js';
+import { make, told } from '../dom.js';
 import { tell, words } from '../i18n.js';
 import { AVATARS, face } from './avatars.js';
 import { codeInWords } from './entries.js';
 
 /** Tells `on.enter({ username, avatar })`, and `on.discard(user)` when what waits for a user is to go. */
 export class Login {
-  #form = find('login');
+  #at;
   #on;
   #held = make('div', { id: 'held' });
 
-  constructor(on, { username, avatar }) {
+  /** `elements` are form, welcome, room, faces, username, hint, enter. */
+  constructor({ elements, on, profile: { username, avatar } }) {
+    this.#at = elements;
     this.#on = on;
     const faces = AVATARS.map((name) => {
       const input = make('input', { type: 'radio', name: 'avatar', value: name, className: 'hidden', checked: name === avatar });
       input.setAttribute('aria-label', name);
       return make('label', { className: 'face-choice', title: name }, input, face({ username: name, avatar: name }));
     });
-    find('faces').append(...faces);
+    this.#at.faces.append(...faces);
     if (!AVATARS.includes(avatar)) faces[Math.floor(Math.random() * faces.length)].firstElementChild.checked = true;
-    find('username').value = username ?? '';
-    find('login-hint').before(this.#held);
-    this.#form.addEventListener('submit', (event) => {
+    this.#at.username.value = username ?? '';
+    this.#at.hint.before(this.#held);
+    this.#at.form.addEventListener('submit', (event) => {
       event.preventDefault();
       this.#submit();
     });
@@ -30,12 +32,12 @@ export class Login {
   /** Shows the form, with the reason if there is one, and how much waits for which users: `[[user, count], …]`. */
   show(room, code = null, held = []) {
     this.#held.replaceChildren(...held.map(([user, count]) => this.#heldLine(user, count)));
-    find('welcome').hidden = false;
-    find('room').hidden = true;
-    tell(find('enter'), () => words('enter', room));
-    tell(find('login-hint'), () => (code ? codeInWords(code) : ''));
-    find('username').toggleAttribute('aria-invalid', code !== null);
-    find('username').focus();
+    this.#at.welcome.hidden = false;
+    this.#at.room.hidden = true;
+    tell(this.#at.enter, () => words('enter', room));
+    tell(this.#at.hint, () => (code ? codeInWords(code) : ''));
+    this.#at.username.toggleAttribute('aria-invalid', code !== null);
+    this.#at.username.focus();
   }
 
   #heldLine(user, count) {
@@ -49,14 +51,14 @@ export class Login {
   }
 
   hide() {
-    find('welcome').hidden = true;
-    find('room').hidden = false;
+    this.#at.welcome.hidden = true;
+    this.#at.room.hidden = false;
   }
 
   #submit() {
-    const username = find('username').value.trim();
-    if (username === '') return find('username').focus();
-    tell(find('login-hint'), () => '');
-    return this.#on.enter({ username, avatar: new FormData(this.#form).get('avatar') });
+    const username = this.#at.username.value.trim();
+    if (username === '') return this.#at.username.focus();
+    tell(this.#at.hint, () => '');
+    return this.#on.enter({ username, avatar: new FormData(this.#at.form).get('avatar') });
   }
 }

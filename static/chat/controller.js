@@ -1,0 +1,401 @@
+// The chat: who we are, where we are, and what passes between the server and the page's parts.
+import { language, words } from '../i18n.js';
+import { closeCode, isRoomName, nameKey, roomOf, roomPath } from '../protocol.js';
+import { browserStore, tabStore } from '../store.js';
+import { ChatClient } from './client.js';
+import { Composer } from './composer.js';
+import { Drafts } from './drafts.js';
+import { Drawer } from './drawer.js';
+import { codeInWords } from './entries.js';
+import { Announcer, Log } from './log.js';
+import { Login } from './login.js';
+import { Outbox } from './outbox.js';
+import { People } from './people.js';
+import { Rooms } from './rooms.js';
+import { Uids } from './uids.js';
+import { View } from './view.js';
+import { Whispers } from './whispers.js';
+
+/** Why a private message came back, where that is said in words of its own. */
+const CODES_OF_WHISPERS = new Set(['not_delivered', 'disconnected', 'timeout', 'unknown']);
+/** Private messages that are kept. */
+const MOST_PRIVATES = 100;
+/** How long an answer may take when the browser says that its network has changed. */
+const NETWORK_MS = 3_000;
+/** How long it may take when the page is seen again: its machine may have slept. */
+const WAKE_MS = 5_000;
+/** Connections in a row that were never open, after which it is asked whether the server is there at all. */
+const REFUSALS = 3;
+
+export class Chat {
+  #profile = browserStore.get('profile', {});
+  #wantedRoom = isRoomName(roomOf(location)) ? roomOf(location) : 'lobby';
+  #announcer = new Announcer();
+  #hasBeenIn = false;
+  #uids = new Uids();
+  /** Private messages of this login, with their rooms: the server does not keep them. */
+  #privates = [];
+  #drafts = new Drafts({ store: tabStore });
+
+  constructor({ elements, recorder, limits }) {
+    this.view = new View(elements);
+    this.client = new ChatClient({
+      recorder,
+      location,
+      on: { state: (...args) => this.#changeState(...args), event: (name, data) => this.#events[name]?.(data) },
+      limits,
+    });
+    this.outbox = new Outbox({
+      store: tabStore,
+      send: ({ id, msg, img }) => (img === undefined ? this.client.request('sendMessage', { id, msg }) : this.client.request('sendImage', { id, img })),
+      on: { changed: (item) => this.#showPending(item), sent: ({ id }, receipt) => this.log.sent(id, receipt) },
+      retries: limits.retry?.errors,
+    });
+    this.whispers = new Whispers({
+      store: tabStore,
+      send: ({ id, place: { to: { username: to } }, content: { msg, img } }) => (
+        img === undefined ? this.client.request('sendPrivate', { to, id, msg }) : this.client.request('sendImage', { to, id, img })
+      ),
+      on: { back: (...args) => this.#takeBack(...args) },
+    });
+    this.log = new Log({
+      history: (query) => this.#askHistory(query),
+      isOurs: (message) => this.#isOurs(message),
+      picture: (...args) => this.view.showPicture(...args),
+      retry: (id) => this.outbox.retry(id),
+      discard: (id) => {
+        this.outbox.drop(id);
+        this.log.removePending(id);
+      },
+    }, limits.history_page);
+    this.people = new People({
+      address: (name) => this.#address(name),
+      more: (query) => this.#askUsers(query),
+    });
+    this.drawer = new Drawer({ opened: () => this.rooms.load() });
+    this.rooms = new Rooms({ go: (room) => this.#go(room) }, limits.room_list);
+    this.composer = new Composer({
+      elements: elements.composer,
+      drafts: this.#drafts,
+      on: {
+        send: (place, contents) => this.#send(place, contents),
+        typing: (typing) => this.client.isLoggedIn && !this.client.isMoving && this.client.tell('typing', { typing }),
+      },
+      limits,
+    });
+    this.login = new Login({ elements: elements.login, on: { enter: (who) => this.#enter(who), discard: (by) => this.#discard(by) }, profile: this.#profile });
+    this.#listen(elements);
+  }
+
+  start() {
+    if (this.#profile.username && !this.#profile.hasLeft) this.#enter(this.#profile);
+    else this.#showLogin();
+    this.whispers.recover();
+  }
+
+  #listen(elements) {
+    elements.leave.addEventListener('click', () => this.#leave());
+    elements.connect.addEventListener('click', () => this.client.hurry());
+    addEventListener('online', () => this.client.check(NETWORK_MS));
+    addEventListener('offline', () => this.#doubt());
+    // A user who leaves in one tab has left in all of them.
+    addEventListener('storage', ({ key }) => {
+      const { username, hasLeft } = browserStore.get('profile', {});
+      if (key === 'echoroom.profile' && hasLeft && !this.#profile.hasLeft && username === this.#profile.username) this.#leave();
+    });
+    addEventListener('popstate', () => {
+      if (this.client.isLoggedIn && roomOf(location) !== this.client.room) this.#go(roomOf(location), false);
+    });
+    document.addEventListener('visibilitychange', () => {
+      if (document.hidden) return;
+      this.view.forgetUnread();
+      this.client.check(WAKE_MS);
+    });
+    addEventListener('focus', () => this.view.forgetUnread());
+  }
+
+  // ----- who and where we are
+
+  /** By which the user's messages and drafts are known in this tab. */
+  get #me() {
+    return nameKey(this.#profile.username ?? '');
+  }
+
+  /** Of users who have left this tab without a connection, by user. */
+  get #tokens() {
+    return tabStore.get('tokens', {});
+  }
+
+  #enter({ username, avatar }) {
+    // A token is a user's: under another name we are another one.
+    const isOther = nameKey(this.#profile.username ?? '') !== nameKey(username);
+    const known = isOther ? { token: this.#tokens[nameKey(username)] } : this.#profile;
+    this.#profile = { ...known, username, avatar, hasLeft: false };
+    const { token } = this.#profile;
+    this.client.enter({ username, avatar, ...(token && { token }) }, this.#wantedRoom);
+    // Not only when the server answers: what waits to be sent is seen before.
+    this.login.hide();
+    this.people.me = { username, avatar };
+    this.view.me = { username, avatar };
+    if (!this.#hasBeenIn) this.#inRoom({ room: this.#wantedRoom });
+  }
+
+  #leave() {
+    this.outbox.pause();
+    // The server holds the name for the token, and cannot be told now that it need not.
+    if (!this.client.isLoggedIn) tabStore.set('tokens', { ...this.#tokens, [this.#me]: this.#profile.token });
+    this.#profile.hasLeft = true;
+    browserStore.set('profile', this.#profile);
+    this.client.leave();
+    this.composer.leave();
+    this.#hasBeenIn = false;
+    this.#privates = [];
+    this.log.clear();
+    this.log.clearPending();
+    this.people.clear();
+    this.rooms.forget();
+    this.#showLogin();
+  }
+
+  /** What users of this tab have not sent is theirs: it waits for them, and the next user is told that it does. */
+  #showLogin(code) {
+    const counts = new Map();
+    for (const by of [...this.outbox.all.map((item) => item.by), ...this.#drafts.users]) counts.set(by, (counts.get(by) ?? 0) + 1);
+    this.login.show(this.#wantedRoom, code, [...counts]);
+  }
+
+  #discard(by) {
+    for (const item of this.outbox.all) if (item.by === by) this.outbox.drop(item.id);
+    this.#drafts.forget(by);
+  }
+
+  async #go(room, isNew = true) {
+    this.drawer.show(false);
+    if (room === this.client.room) return;
+    if (!this.client.isLoggedIn) {
+      this.rooms.hint(() => words('code_disconnected'));
+      return;
+    }
+    this.outbox.pause();
+    try {
+      const entering = this.client.join(room);
+      // What comes from here on belongs to the next room, if we get in.
+      const joined = await entering;
+      if (isNew) history.pushState(null, '', roomPath(joined.room));
+      const seen = this.#inRoom(joined);
+      this.log.clear();
+      this.log.begins({ ...joined, seen });
+      this.#showPrivates();
+      this.rooms.hint(() => '');
+      this.composer.focus();
+    } catch ({ code, message }) {
+      this.rooms.hint(() => (code ? codeInWords(code) : message));
+    }
+    if (this.client.isLoggedIn) this.#goOn();
+  }
+
+  #goOn() {
+    this.outbox.resume({ by: this.#me, room: this.client.room });
+  }
+
+  #inRoom(joined) {
+    const { room } = joined;
+    this.#wantedRoom = room;
+    this.people.clear(joined.count);
+    this.#uids.enter(room);
+    this.composer.enter({ by: this.#me, room });
+    const seen = this.rooms.entered(joined);
+    this.view.room = room;
+    this.log.clearPending();
+    for (const item of this.outbox.of({ by: this.#me, room })) this.#showPending(item);
+    const elsewhere = new Set(this.outbox.all.filter((item) => item.by === this.#me && item.room !== room).map((item) => item.room));
+    if (elsewhere.size > 0) this.composer.hint(() => words('waitsElsewhere', [...elsewhere]));
+    return seen;
+  }
+
+  // ----- what the server says
+
+  #events = {
+    loginSuccess: (data) => this.#welcomed(data),
+    loginError: ({ code }) => this.#refused(code),
+    receiveMessage: (data) => this.#heard(data),
+    receiveImage: (data) => this.#heard(data),
+    receivePrivate: (data) => this.#heardPrivately(data),
+    userList: (users) => {
+      this.#uids.list(users);
+      this.people.list(users);
+    },
+    addUser: (user) => {
+      this.#uids.came(user);
+      this.people.came(user);
+      this.rooms.stale();
+      this.log.came(user);
+    },
+    delUser: (user) => {
+      this.#uids.left(user);
+      this.people.left(user);
+      this.rooms.stale();
+      this.log.left(user);
+    },
+    typing: ({ username, typing }) => this.people.typing(username, typing),
+    error: ({ code }) => this.composer.hint(() => codeInWords(code)),
+  };
+
+  #welcomed(data) {
+    const { username, avatar, token, uid, recovered, missed } = data;
+    this.#profile = { username, avatar, token, uid, hasLeft: false };
+    browserStore.set('profile', this.#profile);
+    this.login.hide();
+    this.people.me = { username, avatar };
+    this.view.me = { username, avatar };
+    const isBack = this.#hasBeenIn;
+    this.#hasBeenIn = true;
+    const seen = this.#inRoom(data);
+    if (!recovered) {
+      this.log.clear();
+      this.log.begins({ ...data, seen });
+      this.#showPrivates();
+      if (isBack && missed > 0) this.log.notice(() => words('missed', missed), 'gap');
+      else if (isBack) this.log.notice(() => words('freshStart'), 'gap');
+    }
+    this.client.request('ping', {}).then(({ at }) => this.log.serverTime(at), () => {});
+    if (!isBack) this.composer.focus();
+    this.#goOn();
+  }
+
+  /** The name is not to be had: another user took it while we were away, or it is none. */
+  #refused(code) {
+    if (code === 'bad_token') {
+      delete this.#profile.token;
+      return this.#enter(this.#profile);
+    }
+    this.outbox.pause();
+    if (code === 'bad_room' || code === 'too_many_rooms') this.#wantedRoom = 'lobby';
+    return this.#showLogin(code);
+  }
+
+  /** Ours, and not of another user who had the name before. */
+  #isOurs({ username, uid }) {
+    return username === this.#profile.username && (uid === undefined || uid === this.#profile.uid);
+  }
+
+  /** Says of a message whether its speaker is another user than the first one of that name. */
+  #marked(message) {
+    return this.#uids.isAnother(message) && !this.#isOurs(message) ? { ...message, isAnother: true } : message;
+  }
+
+  #heard(heard) {
+    const message = this.#marked(heard);
+    const isOurs = this.#isOurs(message);
+    const isLive = !message.replay;
+    if (!this.log.add(message, { isOurs, isLive })) return;
+    this.rooms.heard(message);
+    this.people.typing(message.username, false);
+    if (isOurs || !isLive) return;
+    const { username, msg } = message;
+    this.#announcer.say(() => (msg === undefined ? words('saidPicture', username) : words('saidLive', username, msg)));
+    this.view.noteUnread();
+  }
+
+  #showPrivate(message) {
+    const isOurs = this.#isOurs(message);
+    this.log.addPrivate(message, { isOurs, title: () => (isOurs ? words('privateOwn', message.to) : words('privateFrom', message.username)) });
+  }
+
+  /** In a log that begins anew. */
+  #showPrivates() {
+    for (const { room, message } of this.#privates) if (room === this.client.room) this.#showPrivate(message);
+  }
+
+  #heardPrivately(heard) {
+    const message = this.#marked(heard);
+    this.#privates.push({ room: this.client.room, message });
+    if (this.#privates.length > MOST_PRIVATES) this.#privates.shift();
+    this.#showPrivate(message);
+    if (this.#isOurs(message)) return;
+    const from = () => words('privateFrom', message.username);
+    this.#announcer.say(() => (message.msg === undefined ? words('saidPicture', from()) : words('saidLive', from(), message.msg)));
+    this.view.noteUnread();
+  }
+
+  async #askUsers(query) {
+    const { room } = this.client;
+    const page = await this.client.request('userList', query);
+    if (room === this.client.room) page.users.forEach((user) => this.#uids.came(user));
+    return page;
+  }
+
+  async #askHistory(query) {
+    const { messages, more } = await this.client.request('history', query);
+    return { messages: messages.map((message) => this.#marked(message)), more };
+  }
+
+  // ----- what we say
+
+  /** Takes what was written for a place, or says why it cannot. */
+  #send(place, contents) {
+    if (place.to) return this.#whisper(place, contents);
+    if (this.outbox.isFull) {
+      this.composer.hint(() => words('outboxFull'));
+      return false;
+    }
+    for (const content of contents) this.outbox.add(place, content);
+    return true;
+  }
+
+  #showPending(item) {
+    const isHere = !this.#profile.hasLeft && item.by === this.#me && item.room === this.#wantedRoom;
+    if (isHere) this.log.showPending(item, this.#profile);
+  }
+
+  #address(name) {
+    this.drawer.show(false);
+    this.composer.address(this.#uids.present(name));
+  }
+
+  /** Private messages are for those who are here: they do not wait. */
+  #whisper(place, contents) {
+    const isHere = this.client.isLoggedIn && !this.client.isMoving && this.#uids.isKnown
+      && place.room === this.client.room && place.by === this.#me;
+    if (!isHere) this.composer.hint(() => words('privateNeedsConnection'));
+    else if (this.#uids.hasChanged(place.to)) this.composer.hint(() => words('addresseeChanged', place.to.username));
+    else this.whispers.send(place, contents);
+    return isHere && !this.#uids.hasChanged(place.to);
+  }
+
+  /** A private message was not handed over, or is not known to have been. */
+  #takeBack(place, content, code) {
+    this.composer.restore(place, content);
+    if (place.by !== this.#me) return;
+    const why = () => (CODES_OF_WHISPERS.has(code) ? words(`whisper_${code}`) : codeInWords(code));
+    this.composer.hint(() => words('privateBack', place.to.username, why()));
+  }
+
+  // ----- how it is with the connection
+
+  /** The browser says that there is no network, but a server on this machine may be there all the same. */
+  async #doubt() {
+    if (this.view.state !== 'connected') return;
+    this.view.showState('checking');
+    if (await this.client.check(NETWORK_MS) && this.view.state === 'checking') this.view.showState('connected');
+  }
+
+  /** Pages are not told why a handshake failed; but a server that answers otherwise has refused it. */
+  async #askWhy() {
+    try {
+      if ((await fetch('health', { cache: 'no-store' })).ok) this.log.notice(() => words('refused'), 'gap');
+    } catch {
+      // It is not there.
+    }
+  }
+
+  #changeState(state, { waitMs, code, asked, opened, failures } = {}) {
+    if (state !== 'connected') this.outbox.pause();
+    this.view.showState(state, waitMs);
+    if (failures === REFUSALS && !opened) this.#askWhy();
+    if (state === 'disconnected' && !asked) {
+      const why = closeCode(code);
+      this.log.notice(() => words('staysAway', `${code} ${why[language()]}`), 'gap');
+    }
+  }
+}

@@ -1,0 +1,71 @@
+// What the page says about itself: who is in, where, how it is with the connection, and what has not been read.
+import { tell, words } from '../i18n.js';
+import { face } from './avatars.js';
+
+/** `elements` are me, room, title, log, state, stateSaid, connect, viewer, viewerPicture. */
+export class View {
+  #at;
+  #room = '';
+  #unread = 0;
+  #ticking = 0;
+
+  constructor(elements) {
+    this.#at = elements;
+  }
+
+  /** Who we are. */
+  set me({ username, avatar }) {
+    this.#at.me.replaceChildren(face({ username, avatar }), username);
+  }
+
+  /** Where we are. */
+  set room(room) {
+    this.#room = room;
+    this.#at.title.textContent = room;
+    tell(this.#at.log, () => words('log', room), 'aria-label');
+    this.#showTitle();
+  }
+
+  get state() {
+    return this.#at.state.dataset.state;
+  }
+
+  /** Shows the state of the connection; while it waits to connect again, for how long. */
+  showState(state, waitMs = 0) {
+    clearInterval(this.#ticking);
+    const until = performance.now() + waitMs;
+    const show = () => {
+      const seconds = Math.max(1, Math.ceil((until - performance.now()) / 1000));
+      tell(this.#at.state, () => (state === 'waiting' ? words('retryIn', seconds) : words(state)));
+    };
+    show();
+    if (state === 'waiting') this.#ticking = setInterval(show, 1000);
+    // A countdown is not read out at each tick.
+    if (this.state !== state) this.#at.stateSaid.textContent = this.#at.state.textContent;
+    this.#at.state.dataset.state = state;
+    this.#at.connect.hidden = state !== 'waiting' && state !== 'disconnected';
+  }
+
+  showPicture(username, img) {
+    const { viewer, viewerPicture } = this.#at;
+    viewerPicture.src = img;
+    viewerPicture.alt = words('picture', username);
+    viewer.showModal();
+  }
+
+  /** Something came that the reader does not see. */
+  noteUnread() {
+    if (!document.hidden && document.hasFocus()) return;
+    this.#unread += 1;
+    this.#showTitle();
+  }
+
+  forgetUnread() {
+    this.#unread = 0;
+    this.#showTitle();
+  }
+
+  #showTitle() {
+    document.title = `${this.#unread > 0 ? `(${this.#unread}) ` : ''}${this.#room} · Echoroom`;
+  }
+}
