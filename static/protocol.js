@@ -13,11 +13,8 @@ export const LIMITS = {
   room_list: true,
   /** Whether the server takes pictures for one user alone. One that does not know of them would tell the room. */
   private_images: false,
-  /** When what failed may be tried again, by the code of an error and of a close frame. */
-  retry: {
-    errors: { rate_limited: 'later', journal_unavailable: 'later', not_kept_yet: 'later', not_logged_in: 'after_login' },
-    closes: {},
-  },
+  /** When what failed may be tried again, by the code of an error and of a close frame: the server's tables alone say so. */
+  retry: { errors: {}, closes: {} },
 };
 
 /** The room this page is in: the one its address names, or the server's default. */

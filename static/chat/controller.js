@@ -30,7 +30,7 @@ const REFUSALS = 3;
 export class Chat {
   #profile = browserStore.get('profile', {});
   #wantedRoom = isRoomName(roomOf(location)) ? roomOf(location) : 'lobby';
-  #announcer = new Announcer();
+  #announcer;
   #hasBeenIn = false;
   #uids = new Uids();
   /** Private messages of this login, with their rooms: the server does not keep them. */
@@ -39,6 +39,7 @@ export class Chat {
 
   constructor({ elements, recorder, limits }) {
     this.view = new View(elements);
+    this.#announcer = new Announcer(elements.announcer);
     this.client = new ChatClient({
       recorder,
       location,
@@ -49,7 +50,7 @@ export class Chat {
       store: tabStore,
       send: ({ id, msg, img }) => (img === undefined ? this.client.request('sendMessage', { id, msg }) : this.client.request('sendImage', { id, img })),
       on: { changed: (item) => this.#showPending(item), sent: ({ id }, receipt) => this.log.sent(id, receipt) },
-      retries: limits.retry?.errors,
+      retries: limits.retry.errors,
     });
     this.whispers = new Whispers({
       store: tabStore,
@@ -58,7 +59,7 @@ export class Chat {
       ),
       on: { back: (...args) => this.#takeBack(...args) },
     });
-    this.log = new Log({
+    this.log = new Log({ elements: elements.log, page: limits.history_page, on: {
       history: (query) => this.#askHistory(query),
       isOurs: (message) => this.#isOurs(message),
       picture: (...args) => this.view.showPicture(...args),
@@ -67,13 +68,13 @@ export class Chat {
         this.outbox.drop(id);
         this.log.removePending(id);
       },
-    }, limits.history_page);
-    this.people = new People({
+    } });
+    this.people = new People(elements.people, {
       address: (name) => this.#address(name),
       more: (query) => this.#askUsers(query),
     });
-    this.drawer = new Drawer({ opened: () => this.rooms.load() });
-    this.rooms = new Rooms({ go: (room) => this.#go(room) }, limits.room_list);
+    this.drawer = new Drawer(elements.drawer, { opened: () => this.rooms.load() });
+    this.rooms = new Rooms({ elements: elements.rooms, on: { go: (room) => this.#go(room) }, isListed: limits.room_list });
     this.composer = new Composer({
       elements: elements.composer,
       drafts: this.#drafts,

@@ -1,17 +1,20 @@
 // On a narrow page, rooms and people are a drawer over the log: opened by a button, closed by it, by Escape, and by a tap
 // outside. On a wide page they stand beside the log, and none of this shows.
-import { find } from '../dom.js';
 
-/** Calls `on.opened()`. */
+/** `elements` are room, side, toggle, shade. Calls `on.opened()`. */
 export class Drawer {
   #on;
-  #room = find('room');
-  #toggle = find('side-toggle');
+  #room;
+  #side;
+  #toggle;
 
-  constructor(on) {
+  constructor({ room, side, toggle, shade }, on) {
+    this.#room = room;
+    this.#side = side;
+    this.#toggle = toggle;
     this.#on = on;
     this.#toggle.addEventListener('click', () => this.show(!this.#isOpen));
-    find('side-shade').addEventListener('click', () => this.show(false));
+    shade.addEventListener('click', () => this.show(false));
     this.#room.addEventListener('keydown', (event) => {
       if (event.key !== 'Escape' || !this.#isOpen || event.defaultPrevented) return;
       event.preventDefault();
@@ -25,7 +28,7 @@ export class Drawer {
 
   show(isOpen) {
     if (isOpen === this.#isOpen) return;
-    const hadFocus = find('side').contains(document.activeElement);
+    const hadFocus = this.#side.contains(document.activeElement);
     this.#room.classList.toggle('shows-side', isOpen);
     this.#toggle.setAttribute('aria-expanded', String(isOpen));
     if (isOpen) this.#on.opened();

@@ -1,20 +1,22 @@
 // Fetches what the window of the log does not have: earlier messages, and later ones behind a reader who has gone up.
-import { find } from '../dom.js';
 import { tell, words } from '../i18n.js';
 
 const PAGE = 50;
 /** After a page could not be had. */
 const PAUSE_MS = 2_000;
 
-/** Asks by `ask({ before, limit })`, changes the timeline, and calls `changed()`. */
+/**
+ * `elements` are top and end, where it says what is going on. Asks by `ask({ before, limit })`, changes the timeline, and calls
+ * `changed()`.
+ */
 export class History {
   #timeline;
   #page;
   #ask;
   #changed;
   #now;
-  #top = find('log-top');
-  #end = find('log-end');
+  #top;
+  #end;
   /** The request under way: `older`, `newer`, or none. */
   #loading = null;
   #failed = null;
@@ -22,7 +24,9 @@ export class History {
   /** Goes on with each room: an answer for an earlier one is too late. */
   #turn = 0;
 
-  constructor({ timeline, page = PAGE, ask, changed, now = () => performance.now() }) {
+  constructor({ elements, timeline, page = PAGE, ask, changed, now = () => performance.now() }) {
+    this.#top = elements.top;
+    this.#end = elements.end;
     this.#timeline = timeline;
     this.#page = page;
     this.#ask = ask;

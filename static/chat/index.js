@@ -25,7 +25,14 @@ function elementsOfChat() {
   return {
     composer: composerElements(),
     login: { form: find('login'), welcome: find('welcome'), room: find('room'), faces: find('faces'), username: find('username'), hint: find('login-hint'), enter: find('enter') },
-    me: find('me'), title: find('room-title'), log: find('log'), state: find('state'), stateSaid: find('state-said'), connect: find('connect'),
+    log: {
+      box: find('log'), top: find('log-top'), lines: find('lines'), end: find('log-end'), pending: find('pending'), toNewest: find('to-newest'),
+    },
+    people: { list: find('people'), title: find('people-title'), typing: find('typing') },
+    rooms: { list: find('rooms'), form: find('room-form'), other: find('other-room'), hint: find('room-hint') },
+    drawer: { room: find('room'), side: find('side'), toggle: find('side-toggle'), shade: find('side-shade') },
+    announcer: find('announcer'),
+    me: find('me'), title: find('room-title'), logBox: find('log'), state: find('state'), stateSaid: find('state-said'), connect: find('connect'),
     leave: find('leave'), viewer: find('viewer'), viewerPicture: find('viewer-picture'),
   };
 }

@@ -1,6 +1,6 @@
 // The log of a room: messages in their order, what waits to be sent below them, and where the reader is in it. What is
 // said changes the timeline at once, and the page once a frame.
-import { find, told } from '../dom.js';
+import { told } from '../dom.js';
 import { tell, words } from '../i18n.js';
 import { ServerClock } from './clock.js';
 import { cutIfLong, messageLine, showState } from './entries.js';
@@ -18,13 +18,13 @@ const FRAME_PATIENCE_MS = 1_000;
 const FILL_AFTER_MS = 500;
 
 /**
- * Asks `on.history({ before, limit })` for a promise of `{ messages, more }` and `on.isOurs(message)`; tells
- * `on.picture(username, img)`, `on.retry(id)`, `on.discard(id)`.
+ * `elements` are box, top, lines, end, pending, toNewest. Asks `on.history({ before, limit })` for a promise of
+ * `{ messages, more }`, and `on.isOurs(message)`; tells `on.picture(username, img)`, `on.retry(id)`, `on.discard(id)`.
  */
 export class Log {
-  #box = find('log');
-  #pendingList = find('pending');
-  #button = find('to-newest');
+  #box;
+  #pendingList;
+  #button;
   #on;
   #clock = new ServerClock();
   #timeline = new Timeline();
@@ -48,11 +48,14 @@ export class Log {
   #frameTimer = 0;
   #fillTimer = 0;
 
-  constructor(on, historyPage) {
+  constructor({ elements, on, page }) {
+    this.#box = elements.box;
+    this.#pendingList = elements.pending;
+    this.#button = elements.toNewest;
     this.#on = on;
-    this.#lines = new Lines(find('lines'), { isOurs: on.isOurs, picture: on.picture });
+    this.#lines = new Lines(elements.lines, { isOurs: on.isOurs, picture: on.picture });
     this.#history = new History({
-      timeline: this.#timeline, page: historyPage, ask: on.history, changed: () => this.#changed(),
+      elements, timeline: this.#timeline, page, ask: on.history, changed: () => this.#changed(),
     });
     this.#box.addEventListener('scroll', () => this.#scrolled(), { passive: true });
     this.#button.addEventListener('click', () => this.toEnd());
@@ -272,9 +275,13 @@ function inWords(group) {
 
 /** Says new lines to screen readers, and nothing that is only read again. */
 export class Announcer {
-  #region = find('announcer');
+  #region;
   #waiting = [];
   #timer = 0;
+
+  constructor(region) {
+    this.#region = region;
+  }
 
   /** Of many at once only the last are said. */
   say(teller) {

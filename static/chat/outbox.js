@@ -3,7 +3,6 @@
 // Each message has an id of its own, by which the server knows it again: what is sent twice is said once. It belongs to
 // the user who wrote it and to the room it was written in, and is said by that user in that room only. The queue is kept
 // in the tab's storage, so it survives a reload.
-import { LIMITS } from '../protocol.js';
 import { REAL_TIME } from './connection.js';
 
 const MOST = 100;
@@ -40,7 +39,7 @@ export class Outbox {
   /** How often in a row the connection ended while an item was sent, by id. */
   #drops = new Map();
 
-  constructor({ store, send, on, time = REAL_TIME, retries = LIMITS.retry.errors }) {
+  constructor({ store, send, on, time = REAL_TIME, retries = {} }) {
     this.#retries = retries;
     this.#store = store;
     this.#send = send;

@@ -1,6 +1,6 @@
 // Who is in the room, and who is typing. The server tells the list once and then every change, and a change touches one
 // line.
-import { find, make, told } from '../dom.js';
+import { make, told } from '../dom.js';
 import { tell, words } from '../i18n.js';
 import { face } from './avatars.js';
 import { placeOf } from './order.js';
@@ -14,11 +14,11 @@ const PAGE = 100;
 const LISTED = 300;
 
 /**
- * Tells `on.address(username)` when somebody is to be written to, and asks `on.more({ after, limit })` for a promise of
- * `{ users, count, more }`.
+ * `elements` are list, title, typing. Tells `on.address(username)` when a user is to be written to, and asks
+ * `on.more({ after, limit })` for a promise of `{ users, count, more }`.
  */
 export class People {
-  #list = find('people');
+  #at;
   #more = make('button', { type: 'button', className: 'quiet small', hidden: true, on: { click: () => this.#loadMore(PAGE) } });
   #on;
   #me = null;
@@ -35,9 +35,10 @@ export class People {
   #turn = 0;
   #typing = new Map();
 
-  constructor(on) {
+  constructor(elements, on) {
+    this.#at = elements;
     this.#on = on;
-    this.#list.after(this.#more);
+    this.#at.list.after(this.#more);
     this.#showCount();
   }
 
@@ -95,7 +96,7 @@ export class People {
 
   #showTyping() {
     const names = [...this.#typing.keys()];
-    tell(find('typing'), () => {
+    tell(this.#at.typing, () => {
       if (names.length === 0) return '';
       return names.length > NAMED ? words('manyTyping') : words('typing', names);
     });
@@ -107,7 +108,7 @@ export class People {
 
   #showCount(count = this.#count) {
     this.#count = Math.max(count, this.#known);
-    tell(find('people-title'), () => words('peopleCount', this.#count));
+    tell(this.#at.title, () => words('peopleCount', this.#count));
     const rest = this.#after === null ? 0 : this.#count - this.#known;
     this.#more.hidden = rest <= 0;
     if (rest > 0) tell(this.#more, () => words('morePeople', rest));
@@ -138,14 +139,14 @@ export class People {
       this.#remove(username);
       this.#own?.remove();
       this.#own = this.#person(user);
-      this.#list.prepend(this.#own);
+      this.#at.list.prepend(this.#own);
       return;
     }
     if (this.#lines.get(username)?.avatar === avatar) return;
     this.#remove(username);
     const at = placeOf(username, this.#names);
     const element = this.#person(user);
-    this.#list.insertBefore(element, this.#lines.get(this.#names[at])?.element ?? null);
+    this.#at.list.insertBefore(element, this.#lines.get(this.#names[at])?.element ?? null);
     this.#names.splice(at, 0, username);
     this.#lines.set(username, { element, avatar });
   }

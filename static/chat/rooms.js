@@ -1,5 +1,5 @@
 // The rooms of one's own, those that somebody is in, and the way to another one.
-import { find, make, told } from '../dom.js';
+import { make, told } from '../dom.js';
 import { tell, words } from '../i18n.js';
 import { isRoomName, roomPath } from '../protocol.js';
 import { tabStore } from '../store.js';
@@ -10,8 +10,9 @@ const EVERY_MS = 10_000;
 const LIST_AGE_MS = 1_200;
 const SPREAD_MS = 2_000;
 
-/** Tells `on.go(room)` when another room is wanted. */
+/** `elements` are list, form, other, hint. Tells `on.go(room)` when another room is wanted. */
 export class Rooms {
+  #at;
   #on;
   #room = null;
   #visited = new Visited(tabStore);
@@ -22,9 +23,10 @@ export class Rooms {
   #soon;
   #isListed;
 
-  constructor(on, isListed) {
+  constructor({ elements, on, isListed }) {
+    this.#at = elements;
     this.#on = on;
-    find('room-form').addEventListener('submit', (event) => {
+    this.#at.form.addEventListener('submit', (event) => {
       event.preventDefault();
       this.#submit();
     });
@@ -91,25 +93,25 @@ export class Rooms {
   }
 
   #submit() {
-    const field = find('other-room');
+    const field = this.#at.other;
     const name = field.value.trim();
     if (name === '') return;
     if (!isRoomName(name)) {
-      tell(find('room-hint'), () => words('badRoom'));
+      tell(this.#at.hint, () => words('badRoom'));
       return;
     }
-    tell(find('room-hint'), () => '');
+    tell(this.#at.hint, () => '');
     field.value = '';
     this.#on.go(name.normalize('NFKC'));
   }
 
   /** Why a room was not entered. */
   hint(teller) {
-    tell(find('room-hint'), teller);
+    tell(this.#at.hint, teller);
   }
 
   #draw() {
-    const list = find('rooms');
+    const { list } = this.#at;
     const focused = list.contains(document.activeElement) ? document.activeElement.dataset.room : undefined;
     const own = [...this.#visited.names, ...(this.#room === null ? [] : [this.#room])];
     const lines = inOrder(own, this.#listed).map((each) => this.#line(each));

@@ -2,7 +2,7 @@
 import { tell, words } from '../i18n.js';
 import { face } from './avatars.js';
 
-/** `elements` are me, room, title, log, state, stateSaid, connect, viewer, viewerPicture. */
+/** `elements` are me, room, title, logBox, state, stateSaid, connect, viewer, viewerPicture. */
 export class View {
   #at;
   #room = '';
@@ -22,7 +22,7 @@ export class View {
   set room(room) {
     this.#room = room;
     this.#at.title.textContent = room;
-    tell(this.#at.log, () => words('log', room), 'aria-label');
+    tell(this.#at.logBox, () => words('log', room), 'aria-label');
     this.#showTitle();
   }
 

@@ -26,6 +26,7 @@ function open() {
       answers.push({ resolve, reject });
     }),
     on: { changed: () => {}, sent: () => {} },
+    retries: { rate_limited: 'later', journal_unavailable: 'later', not_kept_yet: 'later', not_logged_in: 'after_login' },
   });
 }
 

@@ -31,9 +31,9 @@ test('a message is sent again after the codes that the server names, and after n
   }
 });
 
-test('a server that says nothing is asked again after what passes by itself', async () => {
-  assert.equal(await stateAfter('rate_limited'), 'waiting');
-  assert.equal(await stateAfter('too_large'), 'failed');
+test('without a table a message is sent again only after what the server did not answer', async () => {
+  assert.equal(await stateAfter('timeout'), 'waiting');
+  assert.equal(await stateAfter('rate_limited'), 'failed');
 });
 
 test('a client comes back after the close codes that the server names', () => {
