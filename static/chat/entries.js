@@ -24,7 +24,20 @@ const timeInShort = (date) => format('short', { hour: '2-digit', minute: '2-digi
 const timeInFull = (date) => format('full', { dateStyle: 'full', timeStyle: 'medium' }).format(date);
 const dayInWords = (date) => format('day', { dateStyle: 'full' }).format(date);
 
-export const isSameDay = (a, b) => new Date(a).toDateString() === new Date(b).toDateString();
+/** The day that was asked for last: most lines are of it, and dates cost much to make. */
+let day = { from: 0, until: 0 };
+
+/** When the day of a time began where the reader is. */
+function beginOfDay(at) {
+  if (at < day.from || at >= day.until) {
+    const date = new Date(at);
+    const midnight = (days) => new Date(date.getFullYear(), date.getMonth(), date.getDate() + days).getTime();
+    day = { from: midnight(0), until: midnight(1) };
+  }
+  return day.from;
+}
+
+export const isSameDay = (a, b) => beginOfDay(a) === beginOfDay(b);
 
 /** When, for people: the time alone, and all of it on hover. */
 export function timeOf(at) {
