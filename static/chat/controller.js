@@ -63,6 +63,10 @@ export class Chat {
       history: (query) => this.#askHistory(query),
       isOurs: (message) => this.#isOurs(message),
       picture: (...args) => this.view.showPicture(...args),
+      shown: () => {
+        this.#announcer.speak();
+        this.view.showTitle();
+      },
       retry: (id) => this.outbox.retry(id),
       discard: (id) => {
         this.outbox.drop(id);

@@ -84,9 +84,13 @@ export function messageLine({ username, avatar, msg, img, at, isAnother }, { isO
   return line;
 }
 
+/** More marks on one letter than any script has. */
+const STACKED_MARKS = /\p{M}{5}/u;
+
 /** The text; one that may be long has a button with it that shows the rest. */
 function textOf(msg) {
   const said = make('div', { className: 'said', dir: 'auto' }, ...linked(msg));
+  if (STACKED_MARKS.test(msg)) said.classList.add('stacked');
   if (!mayBeLong(msg)) return [said];
   said.classList.add('long');
   const more = make('button', { type: 'button', className: 'quiet small more', hidden: true, attributes: { 'aria-expanded': 'false' } });

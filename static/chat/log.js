@@ -7,6 +7,7 @@ import { cutIfLong, messageLine, showState } from './entries.js';
 import { Gathering } from './gathering.js';
 import { History } from './history.js';
 import { Lines } from './lines.js';
+import { Pace } from './pace.js';
 import { Timeline } from './timeline.js';
 
 /** Pixels from an end within which the reader is there, and within which more is loaded. */
@@ -14,12 +15,15 @@ const NEAR = 48;
 const LOAD_NEAR = 4 * NEAR;
 /** A page that is not seen has no frames. */
 const FRAME_PATIENCE_MS = 1_000;
+/** Each frame in which the log changes costs some milliseconds, however few lines are new in it. */
+const FRAMES = { restMs: 500, most: 4 };
 /** After the messages that come by themselves, more are asked for if they do not fill the page. */
 const FILL_AFTER_MS = 500;
 
 /**
  * `elements` are box, top, lines, end, pending, toNewest. Asks `on.history({ before, limit })` for a promise of
- * `{ messages, more }`, and `on.isOurs(message)`; tells `on.picture(username, img)`, `on.retry(id)`, `on.discard(id)`.
+ * `{ messages, more }`, and `on.isOurs(message)`; tells `on.picture(username, img)`, `on.retry(id)`, `on.discard(id)`, and
+ * `on.shown()` when the page shows what has changed.
  */
 export class Log {
   #box;
@@ -46,6 +50,7 @@ export class Log {
   #mayMark = true;
   #frame = 0;
   #frameTimer = 0;
+  #pace = new Pace(FRAMES);
   #fillTimer = 0;
 
   constructor({ elements, on, page }) {
@@ -211,16 +216,24 @@ export class Log {
     this.#changed();
   }
 
-  /** The page is to show what has changed, with the next frame. */
+  /** The page is to show what has changed: with the next frame, unless many have just shown something. */
   #changed() {
-    this.#frame ||= requestAnimationFrame(() => this.#flush());
-    this.#frameTimer ||= setTimeout(() => this.#flush(), FRAME_PATIENCE_MS);
+    if (this.#frameTimer) return;
+    const rest = this.#pace.wait(performance.now());
+    if (rest > 0) this.#frameTimer = setTimeout(() => this.#awaitFrame(), rest);
+    else this.#awaitFrame();
+  }
+
+  #awaitFrame() {
+    this.#frame = requestAnimationFrame(() => this.#flush());
+    this.#frameTimer = setTimeout(() => this.#flush(), FRAME_PATIENCE_MS);
   }
 
   #flush() {
     cancelAnimationFrame(this.#frame);
     clearTimeout(this.#frameTimer);
     this.#frame = this.#frameTimer = 0;
+    this.#pace.spend(performance.now());
     const restore = this.#wasAtEnd ? null : this.#lines.hold(this.#box);
     this.#lines.show(this.#timeline);
     for (const id of this.#settled) this.removePending(id);
@@ -230,6 +243,7 @@ export class Log {
     if (restore) restore();
     else this.#box.scrollTop = this.#box.scrollHeight;
     this.#showButton();
+    this.#on.shown();
     clearTimeout(this.#fillTimer);
     this.#fillTimer = setTimeout(() => this.#loadIfNear(), FILL_AFTER_MS);
   }
@@ -273,11 +287,10 @@ function inWords(group) {
   return parts.join(words('between'));
 }
 
-/** Says new lines to screen readers, and nothing that is only read again. */
+/** Says new lines to screen readers, in the frame that shows them, and nothing that is only read again. */
 export class Announcer {
   #region;
   #waiting = [];
-  #timer = 0;
 
   constructor(region) {
     this.#region = region;
@@ -287,11 +300,11 @@ export class Announcer {
   say(teller) {
     this.#waiting.push(teller);
     if (this.#waiting.length > 20) this.#waiting.shift();
-    this.#timer ||= setTimeout(() => this.#write(), 100);
   }
 
-  #write() {
-    this.#timer = 0;
+  /** Says what waits. */
+  speak() {
+    if (this.#waiting.length === 0) return;
     this.#region.append(...this.#waiting.splice(0).map((teller) => told('p', {}, teller)));
     while (this.#region.childElementCount > 20) this.#region.firstElementChild.remove();
   }

@@ -23,7 +23,7 @@ export class View {
     this.#room = room;
     this.#at.title.textContent = room;
     tell(this.#at.logBox, () => words('log', room), 'aria-label');
-    this.#showTitle();
+    this.showTitle();
   }
 
   get state() {
@@ -57,15 +57,16 @@ export class View {
   noteUnread() {
     if (!document.hidden && document.hasFocus()) return;
     this.#unread += 1;
-    this.#showTitle();
   }
 
   forgetUnread() {
     this.#unread = 0;
-    this.#showTitle();
+    this.showTitle();
   }
 
-  #showTitle() {
-    document.title = `${this.#unread > 0 ? `(${this.#unread}) ` : ''}${this.#room} · Echoroom`;
+  /** Shows where we are and how much has not been read. */
+  showTitle() {
+    const title = `${this.#unread > 0 ? `(${this.#unread}) ` : ''}${this.#room} · Echoroom`;
+    if (document.title !== title) document.title = title;
   }
 }
