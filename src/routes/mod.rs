@@ -90,7 +90,7 @@ pub fn configure_with(cfg: &mut ServiceConfig, worker: web::Data<Worker>, chat: 
                 // Inside the headers, so that they come to what is compressed, too.
                 .wrap(Compress::default())
                 .wrap(from_fn(methods::of_files))
-                .service(Files::new("/", static_dir).index_file("index.html")),
+                .service(Files::new("/", static_dir).index_file("index.html").disable_content_disposition()),
         );
 }
 

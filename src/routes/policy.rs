@@ -4,7 +4,7 @@ use actix_web::{
     Error,
     body::MessageBody,
     dev::{ServiceRequest, ServiceResponse},
-    http::header::{CONTENT_SECURITY_POLICY, HeaderValue},
+    http::header::{CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderValue},
     middleware::Next,
     web,
 };
@@ -12,7 +12,7 @@ use actix_web::{
 use super::host::{self, Authority};
 use crate::{config::Switch, session::Worker};
 
-/// Middleware: adds the policy to what the page is made of.
+/// Middleware: adds the policy to what a browser may show as a page. Scripts and styles go by the policy of their page.
 ///
 /// # Errors
 /// Those of the service.
@@ -23,12 +23,21 @@ pub async fn add(
     let host = host::of(req.head()).ok().flatten();
     let has_lessons =
         req.app_data::<web::Data<Worker>>().is_some_and(|worker| worker.settings.lessons == Switch::On);
-    let policy = HeaderValue::from_str(&policy(host.as_ref(), has_lessons));
     let mut response = next.call(req).await?;
-    if let Ok(policy) = policy {
+    let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
+    if kind.is_some_and(is_part) {
+        return Ok(response);
+    }
+    if let Ok(policy) = HeaderValue::from_str(&policy(host.as_ref(), has_lessons)) {
         response.headers_mut().insert(CONTENT_SECURITY_POLICY, policy);
     }
     Ok(response)
+}
+
+/// Whether what has this type is only ever a part of a page.
+fn is_part(kind: &str) -> bool {
+    let kind = kind.split(';').next().unwrap_or_default().trim();
+    ["text/javascript", "text/css"].iter().any(|part| kind.eq_ignore_ascii_case(part))
 }
 
 /// The policy of a page that was asked for at a host: its own files, and WebSockets to that host, with either scheme:
@@ -73,6 +82,18 @@ mod tests {
             assert_eq!(connect_src(host, port, false), expected);
         }
         assert!(policy(None, true).contains("connect-src 'self';"));
+    }
+
+    #[test]
+    fn scripts_and_styles_have_no_policy_of_their_own() {
+        for part in
+            ["text/javascript", "text/javascript; charset=utf-8", "text/css;charset=utf-8", "TEXT/CSS"]
+        {
+            assert!(is_part(part), "{part}");
+        }
+        for page in ["text/html; charset=utf-8", "image/svg+xml", "text/plain", "", "text/css+html"] {
+            assert!(!is_part(page), "{page}");
+        }
     }
 
     #[test]

@@ -79,8 +79,9 @@ export class Rooms {
       const response = await fetch(`rooms?${own}`);
       if (!response.ok) return;
       const { rooms, more, asked = [] } = await response.json();
-      const isListed = new Set(rooms.map(({ room }) => room));
-      this.#listed = [...rooms, ...asked.filter(({ room }) => !isListed.has(room))];
+      // What was asked for says where the room stands, too.
+      const isAsked = new Set(asked.map(({ room }) => room));
+      this.#listed = [...asked, ...rooms.filter(({ room }) => !isAsked.has(room))];
       this.#more = more;
       this.#draw();
     } catch {
