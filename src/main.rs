@@ -1,14 +1,20 @@
 //! The door: settings, logger, run, exit code.
 
 use std::{
+    future::poll_fn,
     io::{self, Read as _, Write as _},
     net::TcpStream,
     process::ExitCode,
+    task::Poll,
     time::Duration,
 };
 
+use actix_web::rt::{
+    self,
+    signal::unix::{Signal, SignalKind, signal},
+};
 use echoroom::{
-    app::{self, Application},
+    app::{self, Application, StopHandle},
     config::{self, Cli, CliError, Command, Settings},
     journal::sqlite,
     logging,
@@ -18,6 +24,9 @@ use echoroom::{
 /// it again, a page fault for every 4 KiB; this one keeps it for a moment.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// The exit code of a server that was told to stop twice.
+const EXIT_IMPATIENT: u8 = 130;
 
 /// The exit code when an actor or thread that all clients share has panicked.
 const EXIT_PART_DIED: i32 = 70;
@@ -63,10 +72,14 @@ fn serve(settings: Settings) -> ExitCode {
     for name in config::unknown_variables() {
         log::warn!("the environment variable {name} is set, but there is no such setting");
     }
-    let outcome = actix_web::rt::System::new().block_on(async {
+    app::raise_descriptor_limit();
+    let outcome = rt::System::new().block_on(async {
+        // Before the address is logged: whoever reads it there may already send a signal.
+        let signals = StopSignals::new().map_err(|error| format!("signals cannot be received: {error}"))?;
         let application = Application::build(settings).map_err(|error| error.to_string())?;
         application.parts().when_one_dies(exit_without);
-        application.run_until_stopped().await.map_err(|error| format!("the server failed: {error}"))
+        rt::spawn(stop_when_told(signals, application.handle()));
+        application.run().await.map_err(|error| format!("the server failed: {error}"))
     });
     match outcome {
         Ok(stopped) => stopped.report().map_or(ExitCode::SUCCESS, ExitCode::from),
@@ -74,11 +87,53 @@ fn serve(settings: Settings) -> ExitCode {
     }
 }
 
+/// Stops the server with the first signal, and ends the process with the second.
+async fn stop_when_told(mut signals: StopSignals, server: StopHandle) {
+    let name = signals.next().await;
+    log::info!("{name}: stopping, {} sessions are open", server.sessions());
+    let stopping = server.clone();
+    rt::spawn(async move { stopping.stop().await });
+    signals.next().await;
+    // So that what was lost is the last line.
+    log::set_max_level(log::LevelFilter::Error);
+    exit(server.stopped().report().unwrap_or(EXIT_IMPATIENT).into());
+}
+
 /// Ends the process, which would be deaf without this part: what was acked is durable, clients come back to the next
 /// process and get what they missed.
 fn exit_without(part: &str) {
     log::error!("the server cannot go on without {part}: exit code {EXIT_PART_DIED}");
-    std::process::exit(EXIT_PART_DIED);
+    exit(EXIT_PART_DIED);
+}
+
+/// Ends the process. The one place that does.
+#[expect(clippy::exit, reason = "the process is the program's")]
+fn exit(code: i32) -> ! {
+    std::process::exit(code)
+}
+
+/// The signals that ask the process to stop, from the moment this is made.
+struct StopSignals {
+    term: Signal,
+    int: Signal,
+}
+
+impl StopSignals {
+    fn new() -> io::Result<Self> {
+        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
+    }
+
+    /// The name of the next one.
+    async fn next(&mut self) -> &'static str {
+        poll_fn(|cx| {
+            if self.term.poll_recv(cx).is_ready() {
+                Poll::Ready("SIGTERM")
+            } else {
+                self.int.poll_recv(cx).map(|_| "SIGINT")
+            }
+        })
+        .await
+    }
 }
 
 /// Asks `/health` as a container's health check does, without a client library.

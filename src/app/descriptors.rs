@@ -37,13 +37,17 @@ impl Room {
     }
 }
 
-/// Takes as many descriptors as the system lets the process have, and gives back how many that is.
-pub(super) fn raise_limit() -> u64 {
+/// Takes as many descriptors as the system lets the process have. For the owner of the process, before a server is built.
+pub fn raise_limit() {
     let limit = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
     if let Err(error) = raised {
         warn!("the limit on descriptors cannot be raised: {error}");
     }
+}
+
+/// How many descriptors the process may have.
+pub(super) fn limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 

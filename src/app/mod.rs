@@ -1,25 +1,20 @@
 //! The hall: starts the actors, binds the ports, and runs until stopped.
 
 use std::{
-    future::poll_fn,
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
-    task::Poll,
     time::{Duration, Instant},
 };
 
 use actix_server::{Server, ServerHandle};
-use actix_web::rt::{
-    self,
-    signal::unix::{Signal, SignalKind, signal},
-};
+use actix_web::rt;
 use log::{error, info, warn};
 
 use self::descriptors::Room;
 use self::key::Key;
-pub use self::{forget::forget, node::Node};
+pub use self::{descriptors::raise_limit as raise_descriptor_limit, forget::forget, node::Node};
 use crate::{
     chat::{CloseJournal, DismissAll},
     config::{JournalKind, SettingError, Settings},
@@ -44,9 +39,6 @@ const DRAIN_STEP: Duration = Duration::from_millis(10);
 
 /// How long the journal may take to be closed, at least.
 const MIN_JOURNAL_PATIENCE: Duration = Duration::from_secs(2);
-
-/// The exit code of a server that was told to stop twice.
-const EXIT_IMPATIENT: u8 = 130;
 
 /// The exit code of a server that has lost messages which it had relayed.
 const EXIT_LOST: u8 = 74;
@@ -135,7 +127,7 @@ impl Application {
         settings.check()?;
         page::check(&settings)?;
         let address = SocketAddr::from((settings.bind, settings.port));
-        let descriptors = descriptors::raise_limit();
+        let descriptors = descriptors::limit();
         let room = Room::of(&settings, descriptors);
         let node = Arc::new(Node::with_room(settings, room)?);
         let metrics = node.settings.metrics_bind.map(|address| serve_metrics(&node, address)).transpose()?;
@@ -173,30 +165,16 @@ impl Application {
         }
     }
 
-    /// Serves until SIGTERM, SIGINT or the [`handle`](Self::handle) ends it. A second signal ends the process.
+    /// Serves until the [`handle`](Self::handle) ends it. The process and its signals are its owner's.
     ///
     /// # Errors
     /// When the server itself fails.
-    pub async fn run_until_stopped(self) -> io::Result<Stopped> {
-        let (handle, node) = (self.handle(), Arc::clone(&self.node));
-        // Before the address is logged: whoever reads it there may already send a signal.
-        let mut signals = StopSignals::new()?;
+    pub async fn run(self) -> io::Result<Stopped> {
+        let node = Arc::clone(&self.node);
         info!("listening on {}", clickable(self.address));
         let metrics = self.metrics.map(|(server, address)| {
             info!("metrics on {}/metrics", clickable(address));
             rt::spawn(server)
-        });
-        let stopping = rt::spawn(async move {
-            let name = signals.next().await;
-            info!("{name}: stopping, {} sessions are open", handle.node.admission.sessions());
-            let node = Arc::clone(&handle.node);
-            rt::spawn(async move {
-                signals.next().await;
-                // So that what was lost is the last line.
-                log::set_max_level(log::LevelFilter::Error);
-                std::process::exit(Stopped::of(&node).report().unwrap_or(EXIT_IMPATIENT).into());
-            });
-            handle.stop().await;
         });
         let reporting = rt::spawn(async {
             loop {
@@ -206,7 +184,6 @@ impl Application {
         });
         let outcome = self.server.await;
         reporting.abort();
-        stopping.abort();
         if let Some(metrics) = metrics {
             metrics.abort();
         }
@@ -247,6 +224,16 @@ pub struct StopHandle {
 }
 
 impl StopHandle {
+    /// How many sessions are open.
+    pub fn sessions(&self) -> usize {
+        self.node.admission.sessions()
+    }
+
+    /// How the server would have come to its end if it ended now.
+    pub fn stopped(&self) -> Stopped {
+        Stopped::of(&self.node)
+    }
+
     /// Admits nobody, closes every session with 1012, waits for them to leave, at most `--shutdown-timeout`, and stops.
     pub async fn stop(self) {
         self.node.admission.drain();
@@ -303,30 +290,6 @@ fn leave_key(node: &Node, address: SocketAddr) {
             _ = node.key_file.set(file);
         }
         Err(error) => warn!("commands cannot reach this server: no key in {}: {error}", folder.display()),
-    }
-}
-
-/// The signals that ask the process to stop, from the moment this is made.
-struct StopSignals {
-    term: Signal,
-    int: Signal,
-}
-
-impl StopSignals {
-    fn new() -> io::Result<Self> {
-        Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
-    }
-
-    /// The name of the next one.
-    async fn next(&mut self) -> &'static str {
-        poll_fn(|cx| {
-            if self.term.poll_recv(cx).is_ready() {
-                Poll::Ready("SIGTERM")
-            } else {
-                self.int.poll_recv(cx).map(|_| "SIGINT")
-            }
-        })
-        .await
     }
 }
 

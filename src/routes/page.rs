@@ -125,7 +125,7 @@ pub async fn limits(req: HttpRequest, worker: web::Data<Worker>) -> HttpResponse
 }
 
 /// `GET /rooms`: the rooms that have sessions, the largest first; 404 if `--room-list` is off. `?room=NAME`, up to
-/// [`MAX_ASKED_ROOMS`] times, asks where those rooms stand besides.
+/// `MAX_ASKED_ROOMS` times, asks where those rooms stand besides.
 pub async fn rooms(req: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
     if worker.settings.room_list == Switch::Off {
         return in_words(HttpResponse::NotFound(), "Rooms are not listed here (--room-list off)");

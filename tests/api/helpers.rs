@@ -55,7 +55,7 @@ impl TestServer {
         let address = SocketAddr::from(([127, 0, 0, 1], application.port()));
         let handle = application.handle();
         let metrics_port = application.metrics_port();
-        rt::spawn(async move { application.run_until_stopped().await.expect("the server runs") });
+        rt::spawn(async move { application.run().await.expect("the server runs") });
         Self { address, handle: Some(handle), metrics_port }
     }
 

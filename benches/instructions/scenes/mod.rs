@@ -86,6 +86,7 @@ pub const SCENES: [Scene; 8] = [
 ];
 
 /// Plays a scene with so many repetitions, and ends the process.
+#[expect(clippy::exit, reason = "what is taken down is not to be counted")]
 pub fn play(name: &str, repetitions: usize) -> ! {
     let played = try_play(name, repetitions);
     if let Err(error) = &played {
