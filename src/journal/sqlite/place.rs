@@ -42,7 +42,8 @@ const WAL_MAGIC: u32 = 0x377F_0682;
 /// Bytes at the start of a write-ahead log that are no message's.
 const WAL_HEADER: u64 = 32;
 
-/// What is in the files is looked at again after this time: two calls less for each commit.
+/// Both files are looked at again after this time. Before and after each commit only the log's name and length are: each look
+/// costs about a hundredth of a small commit.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// The paths of a journal, and its files while this process uses them.
@@ -79,9 +80,9 @@ struct Held {
     application_id: i32,
     /// What was there before, until SQLite copies the header from its log.
     former_id: i32,
-    /// When what is in the files was looked at last and was right.
-    looked_into: Mutex<Option<Instant>>,
-    /// Bytes of the database before this process wrote last, and of the log after that.
+    /// When all of them were looked at last and were well.
+    looked_at: Mutex<Option<Instant>>,
+    /// Bytes of the database when it was looked at last, and of the log when it was written to last.
     database_len: AtomicU64,
     wal_len: AtomicU64,
     /// What was found to be cut off: what is put behind it later is not what was there.
@@ -217,7 +218,7 @@ impl Place {
             wal_path,
             former_id: read_number(&database, APPLICATION_ID_AT)?.cast_signed(),
             application_id,
-            looked_into: Mutex::new(None),
+            looked_at: Mutex::new(None),
             database_len: AtomicU64::new(seen.len),
             wal_len: AtomicU64::new(0),
             cut: OnceLock::new(),
@@ -239,33 +240,30 @@ impl Place {
         self.look_into(held, lens)
     }
 
-    /// The same, and whether they are as long as this process left them. For the thread that writes, before it does. What is
-    /// in the files is looked at again only after a moment.
+    /// The same, and whether they are as long as this process left them. For the thread that writes, when it does not.
+    pub fn check_lengths(&self) -> Result<(), Gone> {
+        let Some(held) = self.held.get() else {
+            return Ok(());
+        };
+        self.look_at_all(held)?;
+        self.check_cut(held)
+    }
+
+    /// Whether the log is the one that was opened, as long as this process left it, and now and then, whether all is well
+    /// with the files. For the thread that writes, before it does.
     pub fn check_before_writing(&self, now: Instant) -> Result<(), Gone> {
         let Some(held) = self.held.get() else {
             return Ok(());
         };
-        let lens = self.find(held)?;
-        let last = *held.looked_into();
+        let last = *held.looked_at();
         if last.is_none_or(|last| now.saturating_duration_since(last) >= LOOK_AGAIN_AFTER) {
-            self.look_into(held, lens)?;
-            *held.looked_into() = Some(now);
+            self.look_at_all(held)?;
+            *held.looked_at() = Some(now);
+        } else {
+            let wal = self.check_file(held, &held.wal_path, held.wal_id, true)?;
+            held.note_if_wal_is_cut(wal);
         }
-        if held.cut.get().is_none() {
-            let fault = |error| JournalError::Unavailable(format!("{}: {error}", self.file.display()));
-            let is_cut = held.is_database_cut(lens.database).map_err(|error| Gone::of(fault(error)))?;
-            if is_cut {
-                let _ = held.cut.set(self.file.display().to_string());
-            } else if lens.wal < held.wal_len.load(Ordering::Relaxed) {
-                let _ = held.cut.set(held.wal_path.display().to_string());
-            }
-        }
-        if let Some(file) = held.cut.get() {
-            let what = "was cut while the server runs: nothing is kept until the server is started again";
-            return Err(Gone::of(JournalError::Damaged(format!("{file} {what}"))));
-        }
-        held.database_len.store(lens.database, Ordering::Relaxed);
-        Ok(())
+        self.check_cut(held)
     }
 
     /// Whether the log, which has been written to, is still the one that was opened. Remembers how long it is now.
@@ -279,6 +277,29 @@ impl Place {
         found.map(drop)
     }
 
+    /// Looks whether the files are those that were opened, what is in them, and how long they are.
+    fn look_at_all(&self, held: &Held) -> Result<(), Gone> {
+        let lens = self.find(held)?;
+        self.look_into(held, lens)?;
+        let fault = |error| JournalError::Unavailable(format!("{}: {error}", self.file.display()));
+        if held.is_database_cut(lens.database).map_err(|error| Gone::of(fault(error)))? {
+            held.cut.get_or_init(|| self.file.display().to_string());
+        } else {
+            held.database_len.store(lens.database, Ordering::Relaxed);
+        }
+        held.note_if_wal_is_cut(lens.wal);
+        Ok(())
+    }
+
+    fn check_cut(&self, held: &Held) -> Result<(), Gone> {
+        let Some(file) = held.cut.get() else {
+            return Ok(());
+        };
+        *held.looked_at() = None;
+        let what = "was cut while the server runs: nothing is kept until the server is started again";
+        Err(Gone::of(JournalError::Damaged(format!("{file} {what}"))))
+    }
+
     /// How long the files are, which are still those that were opened.
     fn find(&self, held: &Held) -> Result<Lens, Gone> {
         Ok(Lens {
@@ -290,7 +311,7 @@ impl Place {
     /// Whether what the files begin with is what this process has written there.
     fn look_into(&self, held: &Held, lens: Lens) -> Result<(), Gone> {
         let overwritten = |file: &Path, by_whom: &str| {
-            *held.looked_into() = None;
+            *held.looked_at() = None;
             Err(gone(file, by_whom, false))
         };
         let id = read_number(&held.database, APPLICATION_ID_AT).map(u32::cast_signed);
@@ -309,7 +330,7 @@ impl Place {
             Ok(seen) if seen.id == id => return Ok(seen.len),
             seen => seen,
         };
-        *held.looked_into() = None;
+        *held.looked_at() = None;
         Err(match seen {
             Ok(_) => gone(path, "was replaced", is_log),
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
@@ -321,8 +342,14 @@ impl Place {
 }
 
 impl Held {
-    fn looked_into(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.looked_into.lock().unwrap_or_else(PoisonError::into_inner)
+    fn looked_at(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.looked_at.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn note_if_wal_is_cut(&self, len: u64) {
+        if len < self.wal_len.load(Ordering::Relaxed) {
+            self.cut.get_or_init(|| self.wal_path.display().to_string());
+        }
     }
 
     /// Whether it is shorter than it was, and than its header says. Either may be in order alone: the owner may have had it

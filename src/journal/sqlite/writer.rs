@@ -230,7 +230,7 @@ impl Writer {
 
     /// Whether the file is well, as far as can be told without writing; that does not end a failure to write.
     fn look(&mut self) -> Result<(), JournalError> {
-        let found = self.place.check();
+        let found = self.place.check_lengths();
         let outcome = self.save_log_if_gone(found).and_then(|()| self.try_once(|open, _| open.check_owner()));
         if let Err(error) = &outcome {
             self.note(error);
