@@ -74,7 +74,7 @@ fn serve(settings: Settings) -> ExitCode {
     }
     app::raise_descriptor_limit();
     let outcome = rt::System::new().block_on(async {
-        // Before the address is logged: whoever reads it there may already send a signal.
+        // Before the address is logged: a program that reads it there may already send a signal.
         let signals = StopSignals::new().map_err(|error| format!("signals cannot be received: {error}"))?;
         let application = Application::build(settings).map_err(|error| error.to_string())?;
         application.parts().when_one_dies(exit_without);

@@ -130,12 +130,8 @@ impl SqliteJournal {
 
 /// Bytes of the journal's files in a folder; 0 if there are none.
 pub fn size_of(folder: &Path) -> u64 {
-    let size = |suffix: &str| {
-        let mut file = Place::new(folder).file.into_os_string();
-        file.push(suffix);
-        std::fs::metadata(file).map_or(0, |metadata| metadata.len())
-    };
-    size("") + size("-wal")
+    let place = Place::new(folder);
+    place::len_of(&place.file) + place::len_of(&place.wal())
 }
 
 /// Lets all messages of a room go from the journal in `folder`, which no server may be using.

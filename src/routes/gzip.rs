@@ -148,23 +148,12 @@ mod tests {
     use flate2::read::GzDecoder;
 
     use super::*;
+    use crate::protocol::websocket::deflate::noise;
 
     fn unpacked(bytes: &[u8]) -> Vec<u8> {
         let mut out = Vec::new();
         GzDecoder::new(bytes).read_to_end(&mut out).expect("gzip");
         out
-    }
-
-    /// Bytes that nothing can compress.
-    fn noise(len: usize) -> Vec<u8> {
-        let mut state = 1_u64;
-        let xorshift = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state as u8
-        };
-        std::iter::repeat_with(xorshift).take(len).collect()
     }
 
     #[test]

@@ -64,7 +64,7 @@ export function noticeLine(teller, className = '') {
 }
 
 /**
- * What somebody said. `isOurs` puts it to the right; `title`, if there is one, says to whom it was; with `goesOn` it has
+ * A message. `isOurs` puts it to the right; `title`, if there is one, says to whom it was; with `goesOn` it has
  * neither face nor name, for the line above has them.
  */
 export function messageLine({ username, avatar, msg, img, at, isAnother }, { isOurs, title = null, goesOn = false, onPicture }) {

@@ -46,7 +46,7 @@ export class Log {
   #scrollTop = 0;
   #width = 0;
   #unseen = 0;
-  /** Whether the next message that comes while nobody looks is the first new one. */
+  /** Whether the next message that comes while the reader is away is the first new one. */
   #mayMark = true;
   #frame = 0;
   #frameTimer = 0;
@@ -180,7 +180,7 @@ export class Log {
     message.state = receipt ?? { state: 'sending' };
   }
 
-  /** The first message that comes while nobody looks gets the line "new" above it; who answers has read it. */
+  /** The first message that comes while the reader is away gets the line "new" above it; a reader who answers has read it. */
   #mark({ offset }, { isOurs, isLive }) {
     if (!isLive) return;
     if (isOurs) this.#lines.newFrom = null;

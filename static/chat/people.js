@@ -5,7 +5,7 @@ import { tell, words } from '../i18n.js';
 import { face } from './avatars.js';
 import { placeOf } from './order.js';
 
-/** After so long without a word of it nobody is typing any more. */
+/** After so long without a word of it a user is not typing any more. */
 const TYPING_MS = 6_000;
 const NAMED = 3;
 /** Users that the server tells at once. */
@@ -71,7 +71,7 @@ export class People {
     this.#showCount(count ?? this.#known);
   }
 
-  /** Nobody is known; `count` are said to be there. */
+  /** No user is known yet; the server says that there are `count`. */
   clear(count = 0) {
     this.#turn += 1;
     this.#isLoading = false;

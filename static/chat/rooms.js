@@ -1,4 +1,4 @@
-// The rooms of one's own, those that somebody is in, and the way to another one.
+// The rooms of one's own, those that have members, and the way to another one.
 import { make, told } from '../dom.js';
 import { tell, words } from '../i18n.js';
 import { isRoomName, roomPath } from '../protocol.js';
@@ -64,7 +64,7 @@ export class Rooms {
     this.#draw();
   }
 
-  /** Somebody came or went: asks again before long, but not all pages of a room at once. */
+  /** A user came or went: asks again before long, but not all pages of a room at once. */
   stale() {
     this.#soon ??= setTimeout(() => {
       this.#soon = undefined;

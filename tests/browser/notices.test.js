@@ -50,7 +50,7 @@ test('a reload is neither a departure nor an arrival', async () => {
   }
   await say(ben, 'back');
   await bubbles(ann, 'back').waitFor();
-  // What would be told of a departure is told after somebody's who really left.
+  // The notice of a user who really left comes after any that a short absence would have had.
   const cem = await visit('Cem', 'reload');
   await ann.getByText('Cem came in').waitFor();
   await cem.click('#leave');

@@ -415,6 +415,11 @@ fn look_at(path: &Path) -> io::Result<Seen> {
     Ok(Seen { id: FileId::of(&found), len: found.len() })
 }
 
+/// Bytes of a file; 0 if there is none.
+pub(super) fn len_of(path: &Path) -> u64 {
+    look_at(path).map_or(0, |seen| seen.len)
+}
+
 /// Makes what happened to the names in a folder durable.
 pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };

@@ -224,6 +224,19 @@ fn inflate_part(
     }
 }
 
+/// Bytes that nothing can compress.
+#[cfg(test)]
+pub(crate) fn noise(len: usize) -> Vec<u8> {
+    let mut state = 1_u64;
+    let xorshift = || {
+        state ^= state << 13;
+        state ^= state >> 7;
+        state ^= state << 17;
+        state as u8
+    };
+    std::iter::repeat_with(xorshift).take(len).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::{collection::vec, prelude::*};
@@ -299,18 +312,6 @@ mod tests {
                 assert!(deflater.deflate(&noise(len)).is_none(), "{len} bytes, {bits} bits");
             }
         }
-    }
-
-    /// Bytes that nothing can compress.
-    fn noise(len: usize) -> Vec<u8> {
-        let mut state = 1_u64;
-        let xorshift = || {
-            state ^= state << 13;
-            state ^= state >> 7;
-            state ^= state << 17;
-            state as u8
-        };
-        std::iter::repeat_with(xorshift).take(len).collect()
     }
 
     #[test]
