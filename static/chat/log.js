@@ -104,6 +104,7 @@ export class Log {
     this.#mark(message, { isOurs, isLive });
     this.#timeline.hear(message, this.#wasAtEnd);
     this.#noteUnseen(isOurs || !isLive);
+    if (isOurs && isLive) this.#changed({ isUrgent: true });
     return true;
   }
 
@@ -111,6 +112,7 @@ export class Log {
     this.#gathering.close();
     this.#timeline.addAside({ ...message, title });
     this.#noteUnseen(isOurs);
+    if (isOurs) this.#changed({ isUrgent: true });
   }
 
   notice(teller, className = '') {
@@ -156,7 +158,7 @@ export class Log {
     if (message) message.state = state;
     if (message || offset <= this.#timeline.head) this.#settled.add(id);
     else this.#receipts.set(offset, state);
-    this.#changed();
+    this.#changed({ isUrgent: true });
   }
 
   toEnd() {
@@ -216,15 +218,19 @@ export class Log {
     this.#changed();
   }
 
-  /** The page is to show what has changed: with the next frame, unless many have just shown something. */
-  #changed() {
-    if (this.#frameTimer) return;
-    const rest = this.#pace.wait(performance.now());
-    if (rest > 0) this.#frameTimer = setTimeout(() => this.#awaitFrame(), rest);
+  /**
+   * The page is to show what has changed: with the next frame, unless many have just shown something. What the reader has done
+   * is urgent, and does not wait.
+   */
+  #changed({ isUrgent = false } = {}) {
+    if (this.#frame) return;
+    const rest = isUrgent ? 0 : this.#pace.wait(performance.now());
+    if (rest > 0) this.#frameTimer ||= setTimeout(() => this.#awaitFrame(), rest);
     else this.#awaitFrame();
   }
 
   #awaitFrame() {
+    clearTimeout(this.#frameTimer);
     this.#frame = requestAnimationFrame(() => this.#flush());
     this.#frameTimer = setTimeout(() => this.#flush(), FRAME_PATIENCE_MS);
   }

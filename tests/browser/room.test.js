@@ -65,6 +65,7 @@ test('messages of one speaker are grouped, and know their day and time', async (
   await bubbles(ben, 'two').waitFor();
   await say(ben, 'three');
   await bubbles(ann, 'three').waitFor();
+  await ben.locator('#lines .message').nth(2).waitFor();
   assert.deepEqual(await ben.locator('#lines .message').evaluateAll((all) => all.map((each) => each.classList.contains('goes-on'))), [false, true, false]);
   assert.equal(await ben.locator('#lines .day').count(), 1);
   const time = line(ben, 'one').locator('time');
