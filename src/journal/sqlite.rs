@@ -41,6 +41,7 @@ mod schema;
 mod stamp;
 #[cfg(test)]
 mod tests;
+mod transaction;
 mod writer;
 
 /// The names of the threads.

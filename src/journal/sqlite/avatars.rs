@@ -3,9 +3,12 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use rusqlite::{Connection, OptionalExtension as _, Transaction};
+use rusqlite::{Connection, OptionalExtension as _};
 
-use super::schema::{Fault, int};
+use super::{
+    schema::{Fault, int},
+    transaction::Transaction,
+};
 use crate::{
     domain::{Picture, PictureId},
     journal::JournalError,

@@ -3,12 +3,13 @@
 use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
 
 use log::info;
-use rusqlite::{Connection, OptionalExtension as _, Transaction};
+use rusqlite::{Connection, OptionalExtension as _};
 
 use super::{
     names,
     rows::{RoomRow, room_by_id, save},
     schema::{self, Fault, int, meta, offset_of, round_id, set_meta},
+    transaction::Transaction,
     writer::Open,
 };
 use crate::{

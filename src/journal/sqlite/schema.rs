@@ -9,15 +9,13 @@ use std::{
 };
 
 use log::{info, warn};
-use rusqlite::{
-    Connection, ErrorCode, OpenFlags, OptionalExtension as _, Transaction, TransactionBehavior,
-    config::DbConfig,
-};
+use rusqlite::{Connection, ErrorCode, OpenFlags, OptionalExtension as _, config::DbConfig};
 
 use super::{
     OpenError, Place,
     place::sync_folder,
     stamp::{Evidence, Left, Stamp},
+    transaction::Transaction,
 };
 use crate::journal::{EpochId, JournalError};
 
@@ -273,7 +271,7 @@ fn write_log_again(connection: &mut Connection, place: &Place) -> Result<(), Fau
     const STEP: usize = 1024 * 1024;
     let wal = place.wal();
     // So that no connection appends to it meanwhile.
-    let transaction = immediate(connection)?;
+    let transaction = Transaction::immediate(connection)?;
     let rewrite = || {
         let file = match File::options().read(true).write(true).open(&wal) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
@@ -306,7 +304,7 @@ fn migrate(connection: &mut Connection, place: &Place) -> Result<(), Fault> {
     if steps.is_empty() {
         return Ok(());
     }
-    let transaction = immediate(connection)?;
+    let transaction = Transaction::immediate(connection)?;
     for step in steps {
         transaction.execute_batch(step)?;
     }
@@ -320,7 +318,7 @@ fn begin_run(
     place: &Place,
     evidence: &mut Option<Evidence>,
 ) -> Result<Run, Fault> {
-    let transaction = immediate(connection)?;
+    let transaction = Transaction::immediate(connection)?;
     let left = Left { run: meta(&transaction, "run")?, in_use: meta(&transaction, "in_use")? == Some(1) };
     // Said once, though it may have to be tried again to open the file.
     match evidence.take().and_then(|evidence| evidence.judge(left)) {
@@ -389,7 +387,7 @@ pub(super) fn check_owner(connection: &Connection, place: &Place, run: Run) -> R
 
 /// Marks the file as closed in order by this run. What was said is in the file itself then, and not in its log.
 pub(super) fn end_run(connection: &mut Connection, place: &Place, run: Run) -> Result<(), Fault> {
-    let transaction = immediate(connection)?;
+    let transaction = Transaction::immediate(connection)?;
     check_owner(&transaction, place, run)?;
     set_meta(&transaction, "in_use", 0)?;
     transaction.commit()?;
@@ -411,11 +409,6 @@ pub(super) fn disown(copy: &Connection) -> rusqlite::Result<()> {
 /// What the file's header says of whose it is; nothing of a file that belongs to no journal.
 fn application_id(run: Run) -> i32 {
     (run.number.cast_unsigned() >> 32) as i32 | 1
-}
-
-/// The next transaction that writes; it waits for its turn at once and not in its middle.
-pub(super) fn immediate(connection: &mut Connection) -> rusqlite::Result<Transaction<'_>> {
-    connection.transaction_with_behavior(TransactionBehavior::Immediate)
 }
 
 pub(super) fn meta(connection: &Connection, key: &str) -> rusqlite::Result<Option<i64>> {

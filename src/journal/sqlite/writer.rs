@@ -3,7 +3,7 @@
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use log::{error, info};
-use rusqlite::{Connection, OptionalExtension as _, Transaction};
+use rusqlite::{Connection, OptionalExtension as _};
 use tokio::sync::mpsc;
 
 use super::{
@@ -18,8 +18,9 @@ use super::{
         INSERT_ROUND, KEY_LEN, RoomRow, add_epoch, find_or_make, insert, room_by_name, save, unpack_key,
         with_silent_runs,
     },
-    schema::{self, Fault, Run, check_owner, epoch_id, immediate, offset_of, round_id},
+    schema::{self, Fault, Run, check_owner, epoch_id, offset_of, round_id},
     stamp::{Evidence, Stamp},
+    transaction::Transaction,
 };
 use crate::{
     domain::RoomName,
@@ -392,7 +393,7 @@ impl Open {
 
     /// A transaction of this run: the file is its own until the transaction ends.
     pub fn begin(&mut self) -> Result<Transaction<'_>, Fault> {
-        let transaction = immediate(&mut self.connection)?;
+        let transaction = Transaction::immediate(&mut self.connection)?;
         check_owner(&transaction, &self.place, self.run)?;
         Ok(transaction)
     }
@@ -400,7 +401,7 @@ impl Open {
     fn append(&mut self, batch: &[Append], retention: Retention) -> Result<(), Fault> {
         let mut touched: HashMap<RoomName, RoomRow> = HashMap::new();
         let mut written = 0;
-        let transaction = immediate(&mut self.connection)?;
+        let transaction = Transaction::immediate(&mut self.connection)?;
         check_owner(&transaction, &self.place, self.run)?;
         let mut statement = transaction.prepare_cached(INSERT_ROUND)?;
         let mut avatars = self.avatars;

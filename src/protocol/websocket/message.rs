@@ -28,6 +28,17 @@ pub enum Message {
     Close(Option<CloseFrame>),
 }
 
+impl Message {
+    /// Bytes of its payload, without a close frame's code.
+    pub fn payload_len(&self) -> usize {
+        match self {
+            Self::Text(text) => text.len(),
+            Self::Binary(bytes) | Self::Ping(bytes) | Self::Pong(bytes) => bytes.len(),
+            Self::Close(frame) => frame.as_ref().map_or(0, |frame| frame.reason.len()),
+        }
+    }
+}
+
 /// How much of a message the decoder accepts.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {

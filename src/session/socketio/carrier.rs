@@ -11,11 +11,11 @@ use futures_util::StreamExt as _;
 use super::{
     Carried, Engine, EngineSettings, Visitor,
     engine::Entry,
-    session::{FromPipe, PipeInbound, Probe},
+    session::{FromPipe, Heard, PipeBatch, PipeInbound, Probe},
 };
 use crate::{
     chat::Lease,
-    protocol::websocket::{Decoder, Limits, Message, frame::OpCode},
+    protocol::websocket::{Decoder, Limits, Message},
     session::{
         pipe::{Pipe, PipeBody},
         socket,
@@ -23,6 +23,12 @@ use crate::{
         websocket,
     },
 };
+
+/// Messages in a batch at most.
+const MAX_BATCH: usize = 32;
+
+/// A batch with this many bytes or more is full.
+const MAX_BATCH_BYTES: usize = 4 * 1024;
 
 /// Why there is no session.
 #[derive(Debug, thiserror::Error)]
@@ -125,6 +131,15 @@ struct Carrier {
     upload: UploadWatch,
 }
 
+/// Messages that are handed on together.
+struct Batch {
+    inbound: PipeBatch,
+    /// Bytes of these messages.
+    bytes: usize,
+    /// Nothing comes behind them.
+    is_last: bool,
+}
+
 /// What ends the reading of a message that is not whole.
 enum Unfinished {
     TooSlow,
@@ -147,7 +162,7 @@ impl Carrier {
                 return;
             }
         };
-        if self.tell(last).await.is_err() {
+        if self.tell(PipeBatch::from_iter([last])).await.is_err() {
             self.pipe.end();
         }
     }
@@ -171,40 +186,60 @@ impl Carrier {
         // A copy: it may have to wait, and is a part of a large buffer that other connections share.
         let mut chunk = Bytes::copy_from_slice(&chunk);
         loop {
-            self.decoder.set_message_size(self.sizes[usize::from(self.entry.gate.is_known())]);
-            let inbound = match self.decoder.decode(&mut chunk) {
-                Ok(None) => return Some(()),
-                Ok(Some(Message::Ping(bytes))) => {
-                    self.pipe.push(OpCode::Pong, &bytes);
-                    PipeInbound::Frame(Message::Ping(bytes))
+            let Batch { mut inbound, bytes, mut is_last } = self.next_batch(&mut chunk);
+            if inbound.is_empty() {
+                return Some(());
+            }
+            // The gate may close between two messages of a batch.
+            while !inbound.is_empty() {
+                if self.lease.hold(self.decoder.held() + chunk.len() + bytes).is_err() {
+                    (inbound, is_last) = (PipeBatch::from_iter([PipeInbound::OutOfMemory]), true);
                 }
-                Ok(Some(message)) => {
-                    if matches!(message, Message::Text(_) | Message::Binary(_)) {
-                        self.upload.reset();
+                let heard = match self.tell(inbound).await {
+                    Ok(heard) => heard,
+                    // The session has ended, with its last word or before it heard of this WebSocket.
+                    Err(_) => {
+                        self.pipe.end();
+                        return None;
                     }
-                    PipeInbound::Frame(message)
-                }
-                Err(error) => PipeInbound::Broken(error),
-            };
-            let is_last = matches!(inbound, PipeInbound::Broken(_) | PipeInbound::Frame(Message::Close(_)));
-            let is_within_memory = self.lease.hold(self.decoder.held() + chunk.len()).is_ok();
-            let inbound = if is_within_memory { inbound } else { PipeInbound::OutOfMemory };
-            match self.tell(inbound).await {
-                Ok(is_carrier) if !is_last && is_within_memory => {
-                    unless_closed(&self.pipe, self.until_open(is_carrier)).await?;
-                }
-                Ok(_) => return None,
-                // The session has ended, with its last word or before it heard of this WebSocket.
-                Err(_) => {
-                    self.pipe.end();
+                };
+                inbound = heard.rest;
+                if is_last && inbound.is_empty() {
                     return None;
                 }
+                unless_closed(&self.pipe, self.until_open(heard.is_carrier)).await?;
             }
         }
     }
 
-    async fn tell(&self, inbound: PipeInbound) -> Result<bool, MailboxError> {
-        self.entry.session.send(FromPipe { pipe: Arc::clone(&self.pipe), inbound }).await
+    /// The next messages that are handed on together: one, or small ones of a client that is known.
+    fn next_batch(&mut self, chunk: &mut Bytes) -> Batch {
+        let is_known = self.entry.gate.is_known();
+        self.decoder.set_message_size(self.sizes[usize::from(is_known)]);
+        let mut batch = Batch { inbound: PipeBatch::new(), bytes: 0, is_last: false };
+        loop {
+            let inbound = match self.decoder.decode(chunk) {
+                Ok(None) => return batch,
+                Ok(Some(message)) => {
+                    if let Message::Text(_) | Message::Binary(_) = &message {
+                        self.upload.reset();
+                    }
+                    batch.bytes += message.payload_len();
+                    PipeInbound::Frame(message)
+                }
+                Err(error) => PipeInbound::Broken(error),
+            };
+            batch.is_last = matches!(inbound, PipeInbound::Broken(_) | PipeInbound::Frame(Message::Close(_)));
+            batch.inbound.push(inbound);
+            let is_full = batch.inbound.len() >= MAX_BATCH || batch.bytes >= MAX_BATCH_BYTES;
+            if !is_known || is_full || batch.is_last {
+                return batch;
+            }
+        }
+    }
+
+    async fn tell(&self, batch: PipeBatch) -> Result<Heard, MailboxError> {
+        self.entry.session.send(FromPipe { pipe: Arc::clone(&self.pipe), batch }).await
     }
 
     /// Waits until more may be read.

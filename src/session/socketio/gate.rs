@@ -102,9 +102,14 @@ impl Gate {
         }
     }
 
+    /// Whether more may be read.
+    pub(super) fn is_open(&self) -> bool {
+        !self.is_paused.load(Ordering::SeqCst) && self.intake.is_open()
+    }
+
     /// Ready while more may be read; the task is woken then.
     pub(super) fn poll_open(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.is_paused.load(Ordering::SeqCst) && self.intake.is_open() {
+        if self.is_open() {
             return Poll::Ready(());
         }
         // Added first, and looked again afterwards: what opens the gate in between is seen here or wakes the task.

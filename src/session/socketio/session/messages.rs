@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use actix::Message;
+use actix::{Message, MessageResponse};
+use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
 use super::super::{EndReason, PollAnswer};
@@ -61,14 +62,26 @@ pub(crate) struct Flush;
 #[rtype(result = "()")]
 pub struct Probe(pub Arc<Pipe>);
 
-/// Something came over a WebSocket. Answered with whether the WebSocket carries the session.
+/// Messages that came over a WebSocket, in their order.
 #[derive(Debug, Message)]
-#[rtype(result = "bool")]
+#[rtype(result = "Heard")]
 pub struct FromPipe {
-    /// Which one.
+    /// The WebSocket.
     pub pipe: Arc<Pipe>,
-    /// What.
-    pub inbound: PipeInbound,
+    /// What came.
+    pub batch: PipeBatch,
+}
+
+/// What has come over a WebSocket and is handed on together; most often one message.
+pub type PipeBatch = SmallVec<[PipeInbound; 1]>;
+
+/// What became of a batch.
+#[derive(Debug, MessageResponse)]
+pub struct Heard {
+    /// Whether the WebSocket carries the session.
+    pub is_carrier: bool,
+    /// The end of the batch, which the session could not take: it is to be handed on when the session's gate is open.
+    pub rest: PipeBatch,
 }
 
 /// What comes over a WebSocket.

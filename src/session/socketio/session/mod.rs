@@ -21,7 +21,10 @@ use crate::{
     chat::{Delivery, Dismissal, Lease},
     domain::SessionId,
     metrics::ProtocolMetrics,
-    protocol::{engineio::Packet, websocket::Message as Frame},
+    protocol::{
+        engineio::Packet,
+        websocket::{Message as Frame, frame::OpCode},
+    },
     session::{
         admission::Admitted,
         pipe::Pipe,
@@ -39,7 +42,7 @@ mod upgrade;
 pub(in crate::session::socketio) use self::messages::{
     Depart, EndSession, Flush, IsPolling, RequestGone, TakePackets, TakePoll,
 };
-pub use self::messages::{FromPipe, PipeInbound, Probe};
+pub use self::messages::{FromPipe, Heard, PipeBatch, PipeInbound, Probe};
 use self::{ending::reason_of, upgrade::Probing};
 
 /// Messages that may wait in a session's mailbox. Only a backstop: what waits behind the mailbox is bounded by its bytes.
@@ -393,17 +396,26 @@ impl Handler<EndSession> for SocketIoSession {
 }
 
 impl Handler<FromPipe> for SocketIoSession {
-    type Result = bool;
+    type Result = Heard;
 
-    fn handle(&mut self, FromPipe { pipe, inbound }: FromPipe, ctx: &mut Self::Context) -> bool {
-        if self.down.pipe().is_some_and(|carrier| Arc::ptr_eq(&carrier, &pipe)) {
-            self.heard_from_carrier(inbound, ctx);
-            return true;
+    fn handle(&mut self, FromPipe { pipe, batch }: FromPipe, ctx: &mut Self::Context) -> Heard {
+        let mut batch = batch.into_iter();
+        let mut is_carrier = false;
+        for inbound in batch.by_ref() {
+            if let PipeInbound::Frame(Frame::Ping(payload)) = &inbound {
+                pipe.push(OpCode::Pong, payload);
+            }
+            is_carrier = self.down.pipe().is_some_and(|carrier| Arc::ptr_eq(&carrier, &pipe));
+            if is_carrier {
+                self.heard_from_carrier(inbound, ctx);
+                if !self.gate.is_open() {
+                    break;
+                }
+            } else if self.probing.as_ref().is_some_and(|probing| Arc::ptr_eq(&probing.pipe, &pipe)) {
+                self.heard_from_probe(inbound, ctx);
+            }
+            // Or the WebSocket was turned away.
         }
-        // Or it was turned away.
-        if self.probing.as_ref().is_some_and(|probing| Arc::ptr_eq(&probing.pipe, &pipe)) {
-            self.heard_from_probe(inbound, ctx);
-        }
-        false
+        Heard { is_carrier, rest: batch.collect() }
     }
 }
