@@ -321,13 +321,13 @@ impl Listener {
             tally.evicted.push(self.session);
             return false;
         }
-        let direct = self.outlet.as_ref().map(|outlet| outlet.deliver(&batch.frames, batch.bytes));
+        let direct = self.outlet.as_ref().map(|outlet| outlet.deliver(&batch.frames, batch.bytes, manner.is_volatile));
         let is_delivered = match direct {
             Some(Direct::Taken) => true,
-            Some(Direct::Gone) => false,
+            Some(Direct::Gone | Direct::Skipped) => false,
             Some(Direct::BehindMail) | None => self.mail(batch, manner, tally),
             Some(Direct::Full) => {
-                debug!("{} has too many pieces unread", self.session);
+                debug!("{} has too much unread", self.session);
                 tally.evicted.push(self.session);
                 false
             }

@@ -10,8 +10,8 @@ use crate::domain::SessionId;
 /// What a session can be handed directly. `session` implements it; it lives on the fan-out's thread.
 pub trait DirectOutlet {
     /// Takes finished frames, `bytes` in all: writes them if nothing waits before them, and keeps what the socket does not
-    /// take.
-    fn deliver(&self, frames: &[Bytes], bytes: usize) -> Direct;
+    /// take. Volatile frames are dropped instead if the session's transport is not writable.
+    fn deliver(&self, frames: &[Bytes], bytes: usize, is_volatile: bool) -> Direct;
 
     /// A message goes to the session's mailbox; what is delivered next must stay behind it.
     fn note_mail(&self);
@@ -26,7 +26,9 @@ pub enum Direct {
     Gone,
     /// Nothing was done: messages are in the session's mailbox that it must not overtake.
     BehindMail,
-    /// Nothing was done: so many pieces wait that they take more memory than the bytes in them.
+    /// Nothing was done: the frames are volatile, and the transport is not writable.
+    Skipped,
+    /// Nothing was done: more waits for the session than may, in bytes or in pieces.
     Full,
 }
 

@@ -453,7 +453,8 @@ impl Queue {
 }
 
 impl DirectOutlet for RefCell<Queue> {
-    fn deliver(&self, frames: &[Bytes], bytes: usize) -> Direct {
+    /// The fan-out hands nothing volatile to a session that has much waiting; see there.
+    fn deliver(&self, frames: &[Bytes], bytes: usize, _is_volatile: bool) -> Direct {
         let queue = &mut *self.borrow_mut();
         if queue.mail > 0 {
             return Direct::BehindMail;

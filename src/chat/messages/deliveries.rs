@@ -59,6 +59,20 @@ pub enum Delivery {
     Dismissed(Dismissal),
 }
 
+impl Delivery {
+    /// The session that it is for, if it is for one of those that share a mailbox.
+    pub fn recipient(&self) -> Option<SessionId> {
+        match self {
+            Self::Frames { session, .. } | Self::Volatile { session, .. } | Self::Reply { session, .. } => {
+                Some(*session)
+            }
+            Self::Tail(tail) => Some(tail.session),
+            Self::Hub(reply) => Some(reply.session()),
+            Self::Dismissed(_) => None,
+        }
+    }
+}
+
 /// What became of a request.
 #[derive(Clone, Debug)]
 pub enum Reply {

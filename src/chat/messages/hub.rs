@@ -196,6 +196,18 @@ pub enum HubReply {
     },
 }
 
+impl HubReply {
+    /// The socket that it is for.
+    pub fn session(&self) -> SessionId {
+        match self {
+            Self::Recovered { session, .. }
+            | Self::Replaced { session }
+            | Self::NotAsked { session }
+            | Self::Entered { session, .. } => *session,
+        }
+    }
+}
+
 /// What a socket is again.
 #[derive(Debug, Default)]
 pub struct Recovered {

@@ -86,7 +86,7 @@ async fn what_is_delivered_directly_is_written_at_once_and_not_counted() {
     use std::io::Read as _;
     let (outbox, mut client) = wired().await;
     let outlet = outbox.direct().expect("a wire");
-    assert_eq!(outlet.deliver(&[Bytes::from_static(b"one"), Bytes::from_static(b"two")], 6), Direct::Taken);
+    assert_eq!(outlet.deliver(&[Bytes::from_static(b"one"), Bytes::from_static(b"two")], 6, false), Direct::Taken);
     assert_eq!((outbox.has_waiting(), outbox.waiting().bytes()), (false, 0));
     let mut came = [0; 6];
     client.read_exact(&mut came).expect("it has come");
@@ -99,10 +99,10 @@ async fn what_is_delivered_directly_overtakes_neither_mail_nor_answers() {
     let (outbox, mut client) = wired().await;
     let outlet = outbox.direct().expect("a wire");
     outlet.note_mail();
-    assert_eq!(outlet.deliver(&[Bytes::from_static(b"late")], 4), Direct::BehindMail);
+    assert_eq!(outlet.deliver(&[Bytes::from_static(b"late")], 4, false), Direct::BehindMail);
     outbox.take_mail();
     outbox.answer(|out| out.extend_from_slice(b"answer "));
-    assert_eq!(outlet.deliver(&[Bytes::from_static(b"delivery")], 8), Direct::Taken);
+    assert_eq!(outlet.deliver(&[Bytes::from_static(b"delivery")], 8, false), Direct::Taken);
     assert_eq!(outbox.waiting().bytes(), 8, "it waits behind the answer");
     write_all(&outbox).await;
     assert_eq!((outbox.answer_bytes(), outbox.waiting().bytes()), (0, 0));
@@ -110,7 +110,7 @@ async fn what_is_delivered_directly_overtakes_neither_mail_nor_answers() {
     client.read_exact(&mut came).expect("it has come");
     assert_eq!(&came, b"answer delivery");
     outbox.end();
-    assert_eq!(outlet.deliver(&[Bytes::from_static(b"behind the end")], 14), Direct::Gone);
+    assert_eq!(outlet.deliver(&[Bytes::from_static(b"behind the end")], 14, false), Direct::Gone);
     assert_eq!((outbox.has_waiting(), outbox.waiting().bytes()), (false, 0));
 }
 

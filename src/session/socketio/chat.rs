@@ -104,6 +104,7 @@ impl SocketHandler for ChatSocket {
             // The session ends itself: it does not live in the connection.
             cutter: Cutter::new(|_| {}),
         };
+        self.worker.outlets.add(socket.id(), socket.downlink().open_outlet(socket.id()));
         self.worker.chat.do_send(Join {
             session: socket.id(),
             room: None,
@@ -160,6 +161,7 @@ impl SocketHandler for ChatSocket {
         if let Some(mut conversation) = self.conversation.take() {
             conversation.say_last_words(self.held.drain(..).map(|held| (held.request, held.len)));
             let holds_name = conversation.holds_name(socket.was_lost());
+            self.worker.outlets.take(socket.id());
             self.worker.chat.do_send(Leave { session: socket.id(), holds_name });
         }
     }

@@ -13,11 +13,16 @@ use std::{
 use actix::Recipient;
 use bytes::Bytes;
 use bytestring::ByteString;
+use smallvec::SmallVec;
 use tokio::sync::oneshot;
 
-use super::{EndReason, PollAnswer, session::Flush};
+use super::{
+    EndReason, PollAnswer,
+    outlet::{OutletState, SocketOutlet},
+    session::Flush,
+};
 use crate::{
-    chat::{Delivery, FREE_SHARE, Intake, Lease, messages::Waiting},
+    chat::{Delivery, Direct, DirectOutlet, FREE_SHARE, Intake, Lease, messages::Waiting},
     domain::SessionId,
     protocol::{
         engineio,
@@ -87,8 +92,10 @@ struct Queue {
     flush: Option<Recipient<Flush>>,
     is_attended: bool,
     is_told: bool,
-    /// What it has delivered and the session has not dealt with yet.
+    /// What came by the mailbox and the session has not dealt with yet.
     delivered: Waiting,
+    /// How fan-outs reach the sockets that are there.
+    outlets: SmallVec<[(SessionId, Rc<OutletState>); 1]>,
 }
 
 /// One that waits.
@@ -224,6 +231,7 @@ impl Downlink {
             is_attended: false,
             is_told: false,
             delivered: Waiting::default(),
+            outlets: SmallVec::new(),
         })))
     }
 
@@ -272,9 +280,62 @@ impl Downlink {
         queue.packets.insert(begun, Down { packet, origin: Origin::Answer });
     }
 
-    /// Takes frames that were finished for everybody in a room: as they are over a WebSocket, unwrapped for a poll. The
-    /// session flushes.
-    pub(super) fn deliver(&self, frames: &[Bytes]) {
+    /// A socket of the session begins: how fan-outs of this thread reach it.
+    pub fn open_outlet(&self, socket: SessionId) -> Rc<dyn DirectOutlet> {
+        let state = Rc::<OutletState>::default();
+        self.0.borrow_mut().outlets.push((socket, Rc::clone(&state)));
+        Rc::new(SocketOutlet::new(self.clone(), state))
+    }
+
+    /// The socket has left: nothing is delivered to it from here on. Idempotent.
+    pub(super) fn close_outlet(&self, socket: SessionId) {
+        self.0.borrow_mut().outlets.retain(|(its, state)| {
+            if *its == socket {
+                state.close();
+            }
+            *its != socket
+        });
+    }
+
+    /// A message for the socket has been taken from the mailbox. Whether the socket is still there.
+    pub(super) fn take_mail(&self, socket: SessionId) -> bool {
+        let queue = self.0.borrow();
+        let outlet = queue.outlets.iter().find(|(its, _)| *its == socket);
+        if let Some((_, state)) = outlet {
+            state.take_mail();
+        }
+        outlet.is_some()
+    }
+
+    /// Takes what a room says, `bytes` in all, unless too much waits already, or it is volatile and the transport is not
+    /// writable. A session for which nothing more may wait is to end.
+    pub(super) fn take_delivery(&self, frames: &[Bytes], bytes: usize, is_volatile: bool) -> Direct {
+        if self.is_over() {
+            return Direct::Gone;
+        }
+        if is_volatile && !self.is_writable() {
+            return Direct::Skipped;
+        }
+        // As at the other doors: what waits before a delivery counts.
+        if self.has_too_much() {
+            return Direct::Full;
+        }
+        if self.must_not_wait(bytes) {
+            self.0.borrow().lease.budget().note_refusal();
+            self.end(EndReason::OutOfMemory);
+            return Direct::Gone;
+        }
+        self.deliver(frames);
+        Direct::Taken
+    }
+
+    fn is_over(&self) -> bool {
+        let queue = self.0.borrow();
+        queue.is_over || queue.ending.is_some()
+    }
+
+    /// Queues frames that were finished for all members of a room: as they are over a WebSocket, unwrapped for a poll.
+    fn deliver(&self, frames: &[Bytes]) {
         let queue = &mut *self.0.borrow_mut();
         match &queue.transport {
             Transport::WebSocket(pipe) if !pipe.wants_base64() => {
@@ -299,6 +360,9 @@ impl Downlink {
                 }
                 queue.charge();
             }
+        }
+        if !queue.packets.is_empty() {
+            queue.tell();
         }
     }
 
@@ -354,6 +418,7 @@ impl Downlink {
         let readings = {
             let queue = &mut *self.0.borrow_mut();
             queue.is_over = true;
+            queue.outlets.drain(..).for_each(|(_, state)| state.close());
             std::mem::take(&mut queue.readings)
         };
         // When nothing is borrowed.

@@ -182,6 +182,8 @@ pub struct Desk {
     pub hub: Addr<Hub>,
     /// The worker.
     pub worker: WorkerId,
+    /// The outlets of sockets that have just begun, for the worker's fan-out.
+    pub outlets: Outlets,
 }
 
 impl Engine {
@@ -232,11 +234,12 @@ impl Engine {
         let worker = WorkerId(self.desks.fetch_add(1, Ordering::Relaxed));
         // Its sessions do not live in their connections, so there is nothing to cut.
         let patience = Patience { max_waiting: self.settings.max_waiting, before_cut: Duration::ZERO };
-        let fanout = FanOut::new(patience, Outlets::default(), Arc::clone(&self.metrics));
+        let outlets = Outlets::default();
+        let fanout = FanOut::new(patience, outlets.clone(), Arc::clone(&self.metrics));
         let fanout = self.parts.start(format!("socketio-fan-out-{}", worker.0), fanout);
         let hub = self.hub().clone();
         hub.do_send(AddWorker { worker, fanout });
-        Desk { hub, worker }
+        Desk { hub, worker, outlets }
     }
 
     fn sessions(&self) -> MutexGuard<'_, HashMap<Sid, Entry>> {

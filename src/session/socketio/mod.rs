@@ -24,6 +24,7 @@ pub mod downlink;
 pub mod engine;
 pub mod gate;
 pub mod namespaces;
+mod outlet;
 pub mod relay;
 pub mod session;
 
@@ -37,11 +38,6 @@ pub trait Carried {
 
     /// The client sent bytes.
     fn binary(&mut self, bytes: Bytes, down: &Downlink);
-
-    /// Whether what comes for this one is for a socket that is carried, and not for one that has left.
-    fn is_there(&self, _: SessionId) -> bool {
-        true
-    }
 
     /// The chat server has something for the session that is no finished frame.
     fn delivered(&mut self, _: Delivery, _: &Downlink) {}

@@ -213,6 +213,7 @@ impl Client {
             self.welcome(socket, handler);
             return Ok(());
         };
+        self.desk.outlets.add(place.id, down.open_outlet(place.id));
         match auth {
             Some(Auth { pid: Some(pid), offset, .. }) => {
                 self.come_back(place, seat, pid, offset, handler);
@@ -231,7 +232,7 @@ impl Client {
         offset: Offset,
         handler: Box<dyn SocketHandler>,
     ) {
-        let Desk { hub, worker } = &self.desk;
+        let Desk { hub, worker, .. } = &self.desk;
         let (session, worker, namespace) = (place.id, *worker, place.namespace.clone());
         hub.do_send(Recover {
             session,
@@ -249,7 +250,7 @@ impl Client {
     fn begin(&mut self, place: Place, seat: Seat, handler: Box<dyn SocketHandler>) -> Result<(), Broken> {
         let sid = socket::random_id().map_err(|_| Broken)?;
         let pid = place.may_return.then(socket::random_id).transpose().map_err(|_| Broken)?;
-        let Desk { hub, worker } = &self.desk;
+        let Desk { hub, worker, .. } = &self.desk;
         hub.do_send(Connect {
             session: place.id,
             worker: *worker,
@@ -319,6 +320,10 @@ impl Client {
         }
     }
 
+    fn is_there(&self, session: SessionId) -> bool {
+        self.joined.values().any(|joined| joined.id() == session)
+    }
+
     /// The socket of that number, unless it has left.
     fn socket(&mut self, id: SessionId) -> Option<(&Socket, &mut Box<dyn SocketHandler>)> {
         self.joined.values_mut().find_map(|joined| match joined {
@@ -370,10 +375,6 @@ impl Carried for Client {
         let len = bytes.len();
         let packet = self.decoder.binary(bytes);
         self.take(packet, len, down);
-    }
-
-    fn is_there(&self, session: SessionId) -> bool {
-        self.joined.values().any(|joined| joined.id() == session)
     }
 
     fn delivered(&mut self, delivery: Delivery, down: &Downlink) {
@@ -446,6 +447,7 @@ impl Carried for Client {
                 // If it is what it was by now, it may be so again.
                 Joined::Returning(returning) => {
                     let session = returning.place.id;
+                    self.desk.outlets.take(session);
                     self.desk.hub.do_send(Disconnect { session, may_return: true });
                 }
             }

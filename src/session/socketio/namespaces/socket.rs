@@ -351,7 +351,9 @@ impl Socket {
     pub(super) fn gone(&self, may_return: bool) {
         self.0.is_out.set(true);
         self.forget_callbacks();
+        self.0.down.close_outlet(self.0.id);
         if self.0.in_hub {
+            self.0.desk.outlets.take(self.0.id);
             self.0.desk.hub.do_send(Disconnect { session: self.0.id, may_return });
         }
     }

@@ -18,7 +18,7 @@ use super::{
     gate::Gate,
 };
 use crate::{
-    chat::{Delivery, Dismissal, Lease},
+    chat::{Delivery, Direct, Dismissal, Lease},
     domain::SessionId,
     metrics::ProtocolMetrics,
     protocol::{
@@ -258,31 +258,14 @@ impl SocketIoSession {
         }
     }
 
-    /// Takes frames that were delivered, unless too much waits already, or these are not worth waiting for.
-    fn take_frames(
-        &mut self,
-        session: SessionId,
-        frames: &[Bytes],
-        is_volatile: bool,
-        ctx: &mut Context<Self>,
-    ) {
-        self.down.received(frames.iter().map(Bytes::len).sum());
-        if self.end.is_some() || is_volatile && !self.down.is_writable() {
-            return;
+    /// Takes frames that came by the mailbox: behind something else that did.
+    fn take_frames(&mut self, frames: &[Bytes], is_there: bool, is_volatile: bool, ctx: &mut Context<Self>) {
+        let bytes = frames.iter().map(Bytes::len).sum();
+        self.down.received(bytes);
+        // They may have been on their way when their socket left its namespace.
+        if is_there && self.down.take_delivery(frames, bytes, is_volatile) == Direct::Full {
+            self.finish(EndReason::SlowConsumer, ctx);
         }
-        if !self.carried.is_there(session) {
-            // They were on their way when their reader left its namespace.
-            return;
-        }
-        // As at the other doors: who is over the bound before a delivery.
-        if self.down.has_too_much() {
-            return self.finish(EndReason::SlowConsumer, ctx);
-        }
-        if self.down.must_not_wait(frames.iter().map(Bytes::len).sum()) {
-            self.lease.budget().note_refusal();
-            return self.finish(EndReason::OutOfMemory, ctx);
-        }
-        self.down.deliver(frames);
     }
 
     fn heard_from_carrier(&mut self, inbound: PipeInbound, ctx: &mut Context<Self>) {
@@ -352,9 +335,10 @@ impl Handler<Delivery> for SocketIoSession {
     type Result = ();
 
     fn handle(&mut self, delivery: Delivery, ctx: &mut Self::Context) {
+        let is_there = delivery.recipient().is_some_and(|socket| self.down.take_mail(socket));
         match delivery {
-            Delivery::Frames { session, frames } => self.take_frames(session, &frames, false, ctx),
-            Delivery::Volatile { session, frames } => self.take_frames(session, &frames, true, ctx),
+            Delivery::Frames { frames, .. } => self.take_frames(&frames, is_there, false, ctx),
+            Delivery::Volatile { frames, .. } => self.take_frames(&frames, is_there, true, ctx),
             Delivery::Dismissed(Dismissal::Restart) => self.finish(EndReason::ServerShuttingDown, ctx),
             Delivery::Dismissed(why) => self.finish_orderly(reason_of(why), ctx),
             other => self.carry(|carried, down| carried.delivered(other, down)),
