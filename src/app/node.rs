@@ -168,10 +168,11 @@ impl Node {
         let outlets = Outlets::default();
         let fanout = FanOut::new(patience, outlets.clone(), Arc::clone(&self.metrics));
         let fanout = self.parts.start(format!("fan-out-{}", id.0), fanout);
-        chat.do_send(AddWorker { worker: id, fanout });
+        chat.do_send(AddWorker { worker: id, fanout: fanout.clone() });
         web::Data::new(Worker {
             id,
             chat,
+            fanout,
             outlets,
             journal: Arc::clone(&self.journal),
             avatars: Arc::clone(&self.avatars),

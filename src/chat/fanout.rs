@@ -321,7 +321,8 @@ impl Listener {
             tally.evicted.push(self.session);
             return false;
         }
-        let direct = self.outlet.as_ref().map(|outlet| outlet.deliver(&batch.frames, batch.bytes, manner.is_volatile));
+        let direct =
+            self.outlet.as_ref().map(|outlet| outlet.deliver(&batch.frames, batch.bytes, manner.is_volatile));
         let is_delivered = match direct {
             Some(Direct::Taken) => true,
             Some(Direct::Gone | Direct::Skipped) => false,
@@ -458,11 +459,11 @@ impl Handler<Tell> for FanOut {
     type Result = ();
 
     /// An answer comes behind what had been said before it.
-    fn handle(&mut self, Tell(deliveries): Tell, _: &mut Self::Context) {
-        for (session, delivery) in deliveries {
+    fn handle(&mut self, Tell(all): Tell, _: &mut Self::Context) {
+        for (session, news) in all {
             self.deliver_around(session);
             if let Some(listener) = self.listener(session) {
-                listener.tell(delivery);
+                listener.tell(Delivery::News { session, news });
             }
         }
     }

@@ -11,7 +11,7 @@ use super::{
     budget::Accepted,
     fanout::FanOut,
     ids::Remembered,
-    messages::{Delivery, Reply, Tell},
+    messages::{ChatNews, Reply, Tell},
 };
 use crate::domain::SessionId;
 
@@ -94,8 +94,8 @@ impl Waiter {
     /// Through the fan-out of the session's worker, so that the answer comes behind what the session is to hear.
     pub(super) fn answer(self, at: u64, delivered: bool) {
         let Self { session, ticket, fanout, .. } = self;
-        let delivery = Delivery::Reply { session, ticket, reply: Reply::Whispered { at, delivered } };
-        fanout.do_send(Tell(vec![(session, delivery)]));
+        let news = ChatNews::Reply { ticket, reply: Reply::Whispered { at, delivered } };
+        fanout.do_send(Tell(vec![(session, Box::new(news))]));
     }
 }
 

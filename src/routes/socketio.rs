@@ -114,7 +114,9 @@ pub fn chat_door(worker: &web::Data<Worker>) -> Door {
     if worker.settings.relay == Switch::On {
         namespaces = namespaces.with(relay::NAMESPACE, Relay::of(&worker.settings));
     }
-    Door::new(Arc::clone(&worker.engine), namespaces.carried(&worker.engine)).guarded_by(worker.clone())
+    let desk = worker.engine.desk_at(worker.fanout.clone(), worker.outlets.clone());
+    Door::new(Arc::clone(&worker.engine), namespaces.carried_at(&worker.engine, desk))
+        .guarded_by(worker.clone())
 }
 
 impl Door {

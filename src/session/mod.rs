@@ -20,7 +20,7 @@ use actix::Addr;
 
 use self::{admission::Admission, lesson::Lessons, socketio::Engine};
 use crate::{
-    chat::{AvatarStore, Budget, ChatServer, Dismissal, Outlets},
+    chat::{AvatarStore, Budget, ChatServer, Dismissal, FanOut, Outlets},
     config::Settings,
     domain::{RoomName, WorkerId},
     journal::Journal,
@@ -63,6 +63,8 @@ pub struct Worker {
     pub id: WorkerId,
     /// The process's chat server.
     pub chat: Addr<ChatServer>,
+    /// Delivers to this worker's sessions.
+    pub fanout: Addr<FanOut>,
     /// The outlets of sessions that have just begun, for this worker's fan-out.
     pub outlets: Outlets,
     /// What was said, for those who missed it.

@@ -18,7 +18,7 @@ use actix_web_actors::{
 };
 use bytes::Bytes;
 use bytestring::ByteString;
-use log::{Level, log};
+use log::{Level, error, log};
 
 use super::{
     Door, Ending, Worker,
@@ -423,13 +423,11 @@ impl Handler<Delivery> for WebSocketSession {
             Delivery::Frames { frames, .. } | Delivery::Volatile { frames, .. } => {
                 self.outbox.deliver(&frames)
             }
-            Delivery::Reply { ticket, reply, .. } => {
-                self.converse(|conversation| conversation.reply(ticket, reply), ctx)
-            }
-            Delivery::Tail(tail) => self.converse(|conversation| conversation.tail(tail), ctx),
+            Delivery::News { news, .. } => match news.downcast() {
+                Ok(news) => self.converse(|conversation| conversation.news(*news), ctx),
+                Err(_) => error!("{}: news of another kind than the chat's are dropped", self.id),
+            },
             Delivery::Dismissed(why) => self.end(Ending::Dismissed(why), ctx),
-            // Sessions of this kind have no sockets.
-            Delivery::Hub(_) => {}
         }
     }
 }

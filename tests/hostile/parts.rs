@@ -20,8 +20,8 @@ const PARTS: [(&str, Step); 8] = [
     ("fan-out-0", speak),
     ("fan-out-1", speak),
     ("socketio-rooms", join_relay),
-    ("socketio-fan-out-0", join_relay),
-    ("socketio-fan-out-1", join_relay),
+    ("fan-out-0", join_relay),
+    ("fan-out-1", join_relay),
     ("journal-writer", speak),
     ("journal-reader", log_in),
 ];

@@ -8,7 +8,7 @@ use super::{
     recovery::{Absent, Stay},
 };
 use crate::{
-    chat::messages::{Connect, Delivery, Detach, HubReply, Recover, Recovered},
+    chat::messages::{Connect, Delivery, Detach, Recover, Recovered, SocketNews},
     domain::SessionId,
 };
 
@@ -46,7 +46,7 @@ impl Hub {
     pub(super) fn recover(&mut self, recover: Recover) {
         let index = self.namespace(&recover.namespace);
         if let Some(former) = self.namespaces[index].pids.get(&recover.pid).copied() {
-            self.tell(former, Delivery::Hub(HubReply::Replaced { session: former }));
+            self.tell(former, SocketNews::Replaced);
             self.disconnect(former, true);
         }
         self.end_round(index);
@@ -54,9 +54,12 @@ impl Hub {
         match self.restore(index, recover) {
             Some(state) => {
                 let state = Some(Arc::new(state));
-                self.tell(session, Delivery::Hub(HubReply::Recovered { session, state }));
+                self.tell(session, SocketNews::Recovered(state));
             }
-            None => deliveries.do_send(Delivery::Hub(HubReply::Recovered { session, state: None })),
+            None => {
+                let news = Box::new(SocketNews::Recovered(None));
+                deliveries.do_send(Delivery::News { session, news });
+            }
         }
     }
 

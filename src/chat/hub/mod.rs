@@ -21,8 +21,8 @@ use super::{
     fanout::FanOut,
     line::Line,
     messages::{
-        AddWorker, Answer, Attach, Connect, Delivery, Disconnect, Emit, EmitWithAck, EnterRoom, FanOutRound,
-        Guarantee, Hear, HubReply, Ignore, Keep, QuitRoom, Recover, Tell,
+        AddWorker, Answer, Attach, Connect, Disconnect, Emit, EmitWithAck, EnterRoom, FanOutRound, Guarantee,
+        Hear, Ignore, Keep, QuitRoom, Recover, SocketNews, Tell,
     },
     rooms::{Found, Rooms},
     round::Hearers,
@@ -125,9 +125,9 @@ impl Hub {
         self.sockets.insert(session, Place { namespace: index, pid, stay });
     }
 
-    fn tell(&self, session: SessionId, delivery: Delivery) {
+    fn tell(&self, session: SessionId, news: SocketNews) {
         if let Some(fanout) = self.fanout_of(session) {
-            fanout.do_send(Tell(vec![(session, delivery)]));
+            fanout.do_send(Tell(vec![(session, Box::new(news))]));
         }
     }
 
@@ -302,7 +302,7 @@ impl Handler<EnterRoom> for Hub {
     fn handle(&mut self, message: EnterRoom, _: &mut Self::Context) {
         let EnterRoom { session, room } = message;
         let is_in = self.enter(session, &room);
-        self.tell(session, Delivery::Hub(HubReply::Entered { session, room, is_in }));
+        self.tell(session, SocketNews::Entered { room, is_in });
     }
 }
 
@@ -340,7 +340,7 @@ impl Handler<Answer> for Hub {
     fn handle(&mut self, answer: Answer, ctx: &mut Self::Context) {
         let Answer { session, id, args, .. } = answer;
         if !self.acks.answered(id, session, args) {
-            self.tell(session, Delivery::Hub(HubReply::NotAsked { session }));
+            self.tell(session, SocketNews::NotAsked);
         }
         self.count_turn(ctx);
     }

@@ -1,6 +1,7 @@
 //! What sessions get, and how they are reached.
 
 use std::{
+    any::Any,
     fmt,
     sync::{
         Arc,
@@ -12,7 +13,6 @@ use std::{
 use actix::{Message, Recipient};
 use bytes::Bytes;
 
-use super::HubReply;
 use crate::{
     chat::{
         log::{Place, Resume},
@@ -23,54 +23,66 @@ use crate::{
     journal::{EpochId, JournalError, Record},
 };
 
-/// What a session gets from its room, or as an answer. One mailbox may belong to several sessions, one after the other or
-/// at a time: the namespaces of one Socket.IO connection. So whatever is for one of them names it.
-#[derive(Clone, Debug, Message)]
+/// What a session is sent by the fan-outs of its thread. One mailbox may belong to several members of rooms, one after the
+/// other or at a time: the sockets of one Socket.IO connection. So what is for one of them names it.
+#[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub enum Delivery {
     /// Finished frames, in order.
     Frames {
-        /// Whose room they are from.
+        /// The member of the room.
         session: SessionId,
-        /// The frames, one shared list for all who hear the same.
+        /// The frames, one list shared by all members that hear them.
         frames: Arc<[Bytes]>,
     },
-    /// Frames that are dropped where they cannot be written now.
+    /// Frames that are dropped if the session's transport is not writable.
     Volatile {
-        /// Whose room they are from.
+        /// The member of the room.
         session: SessionId,
         /// The frames.
         frames: Arc<[Bytes]>,
     },
+    /// News for one member.
+    News {
+        /// The member.
+        session: SessionId,
+        /// The news.
+        news: News,
+    },
+    /// No more will come, and the session must end.
+    Dismissed(Dismissal),
+}
+
+/// What a server of rooms tells one of its members. Each server has a type of its own for it; those who carry it do not
+/// look into it.
+pub type News = Box<dyn Any + Send>;
+
+impl Delivery {
+    /// The member that it is for, if it is for one alone.
+    pub fn recipient(&self) -> Option<SessionId> {
+        match self {
+            Self::Frames { session, .. } | Self::Volatile { session, .. } | Self::News { session, .. } => {
+                Some(*session)
+            }
+            Self::Dismissed(_) => None,
+        }
+    }
+}
+
+/// What the chat server tells a session.
+#[derive(Debug)]
+pub enum ChatNews {
     /// What became of a request.
     Reply {
-        /// The session that asked.
-        session: SessionId,
-        /// The number under which it asked.
+        /// The number under which the session asked.
         ticket: u64,
         /// What became of it.
         reply: Reply,
     },
     /// The answer to [`Listen`](super::Listen).
     Tail(Tail),
-    /// Something from the hub, for a socket.
-    Hub(HubReply),
-    /// No more will come, and the session must end.
-    Dismissed(Dismissal),
-}
-
-impl Delivery {
-    /// The session that it is for, if it is for one of those that share a mailbox.
-    pub fn recipient(&self) -> Option<SessionId> {
-        match self {
-            Self::Frames { session, .. } | Self::Volatile { session, .. } | Self::Reply { session, .. } => {
-                Some(*session)
-            }
-            Self::Tail(tail) => Some(tail.session),
-            Self::Hub(reply) => Some(reply.session()),
-            Self::Dismissed(_) => None,
-        }
-    }
+    /// The session cannot be given what it missed: it must end, and its client come back.
+    Lost,
 }
 
 /// What became of a request.
@@ -130,9 +142,7 @@ pub struct UsersPage {
 /// The newest messages of a room, from where a session has read its journal.
 #[derive(Clone, Debug)]
 pub struct Tail {
-    /// The session that reads.
-    pub session: SessionId,
-    /// The ticket by which it entered.
+    /// The ticket by which the session entered.
     pub visit: u64,
     /// The messages.
     pub records: Vec<Record>,

@@ -165,47 +165,22 @@ pub struct Answer {
     pub accepted: Accepted,
 }
 
-/// What a socket gets from the hub beside events.
-#[derive(Clone, Debug)]
-pub enum HubReply {
+/// What the hub tells a socket, beside events.
+#[derive(Debug)]
+pub enum SocketNews {
     /// The answer to [`Recover`]: what the socket is again, if it could be.
-    Recovered {
-        /// Who asked.
-        session: SessionId,
-        /// What it is.
-        state: Option<Arc<Recovered>>,
-    },
+    Recovered(Option<Arc<Recovered>>),
     /// The client of this socket is back on another connection; this one is over.
-    Replaced {
-        /// The socket.
-        session: SessionId,
-    },
+    Replaced,
     /// An [`Answer`] was to nothing that the socket was asked.
-    NotAsked {
-        /// Who answered.
-        session: SessionId,
-    },
+    NotAsked,
     /// The answer to [`EnterRoom`].
     Entered {
-        /// Who asked.
-        session: SessionId,
         /// Which room.
         room: ByteString,
-        /// Whether it is in; it is not if the room would be one too many.
+        /// Whether the socket is in it; it is not if the room would be one too many.
         is_in: bool,
     },
-}
-
-impl HubReply {
-    /// The socket that it is for.
-    pub fn session(&self) -> SessionId {
-        match self {
-            Self::Recovered { session, .. }
-            | Self::Replaced { session }
-            | Self::NotAsked { session }
-            | Self::Entered { session, .. } => *session,
-        }
-    }
 }
 
 /// What a socket is again.

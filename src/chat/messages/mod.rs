@@ -8,11 +8,12 @@ mod requests;
 
 pub use self::{
     deliveries::{
-        Behind, Cutter, Delivery, Dismissal, Entered, Refusal, Reply, Seat, Tail, UsersPage, Waiting,
+        Behind, ChatNews, Cutter, Delivery, Dismissal, Entered, News, Refusal, Reply, Seat, Tail, UsersPage,
+        Waiting,
     },
     hub::{
-        Answer, Answers, Connect, Disconnect, Emission, Emit, EmitWithAck, EnterRoom, Guarantee, HubReply,
-        Keep, QuitRoom, Recover, Recovered, Target,
+        Answer, Answers, Connect, Disconnect, Emission, Emit, EmitWithAck, EnterRoom, Guarantee, Keep,
+        QuitRoom, Recover, Recovered, SocketNews, Target,
     },
     orders::{Attach, Detach, FanOutRound, Hear, Ignore, Tell},
     requests::{

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use actix::Message;
 
-use super::{Delivery, Seat};
+use super::{News, Seat};
 use crate::{
     chat::{
         rooms::RoomId,
@@ -66,4 +66,4 @@ pub struct FanOutRound {
 /// Answers for sessions of this worker. They do not count as what a session is behind with: it asked for them.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Tell(pub Vec<(SessionId, Delivery)>);
+pub struct Tell(pub Vec<(SessionId, News)>);

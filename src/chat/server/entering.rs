@@ -14,8 +14,8 @@ use crate::{
     chat::{
         alarms::Alarm,
         messages::{
-            Behind as BehindTail, Delivery, Depart, Detach, Dismissal, Enter, Entered, Hear, Ignore, Leave,
-            Listen, Post, Refusal, Reply, Tail, Whisper,
+            Behind as BehindTail, ChatNews, Depart, Detach, Enter, Entered, Hear, Ignore, Leave, Listen,
+            Post, Refusal, Reply, Tail, Whisper,
         },
         presence::{Change, Face},
         room::{Behind, Book, Waiting},
@@ -259,13 +259,13 @@ impl ChatServer {
         self.end_round(id);
         let Some(log) = self.rooms.get(id).and_then(|room| room.log()) else {
             error!("{session} is in a room that is not open; it is sent away, to come back");
-            return self.tell(session, Delivery::Dismissed(Dismissal::SlowConsumer));
+            return self.tell(session, ChatNews::Lost);
         };
         let Some(records) = log.since(after) else {
             let behind = Some(BehindTail { durable: log.durable() });
-            return self.tell(session, Delivery::Tail(Tail { session, visit, records: Vec::new(), behind }));
+            return self.tell(session, ChatNews::Tail(Tail { visit, records: Vec::new(), behind }));
         };
-        self.tell(session, Delivery::Tail(Tail { session, visit, records, behind: None }));
+        self.tell(session, ChatNews::Tail(Tail { visit, records, behind: None }));
         self.hear(session, id);
         self.send_list_to(session, id);
     }

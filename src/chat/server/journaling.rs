@@ -14,7 +14,7 @@ use crate::{
         commits::{Commit, Receipt},
         ids::Ids,
         log::RoomLog,
-        messages::{Delivery, Refusal, Reply},
+        messages::{ChatNews, Refusal, Reply},
         room::{Book, Room, Waiting},
         rooms::RoomId,
     },
@@ -257,7 +257,7 @@ impl ChatServer {
             self.retire(id);
         }
         self.tell_all(receipts.into_iter().map(|Receipt { session, ticket, place }| {
-            (session, Delivery::Reply { session, ticket, reply: Reply::Posted(place) })
+            (session, ChatNews::Reply { ticket, reply: Reply::Posted(place) })
         }));
         self.commit_next(ctx);
         self.close_if_idle(ctx);
@@ -270,7 +270,7 @@ impl ChatServer {
         let refused = Reply::Refused(Refusal::NotKeptYet);
         let receipts = self.commits.failed(error);
         self.tell_all(receipts.into_iter().map(|Receipt { session, ticket, .. }| {
-            (session, Delivery::Reply { session, ticket, reply: refused.clone() })
+            (session, ChatNews::Reply { ticket, reply: refused.clone() })
         }));
         self.retry_later(ctx);
     }

@@ -21,9 +21,9 @@ use super::{
     ids::{IdCount, IdLimits, Ids, RestingIds},
     listing::Listing,
     messages::{
-        AddWorker, Attach, CloseJournal, Delivery, Depart, DismissAll, Dismissal, Enter, ForgetRoom, Join,
-        Leave, ListRooms, ListUsers, Listen, MayEnter, Post, Publish, Refusal, Reply, RoomList, ShowTyping,
-        Summarize, Summary, Tell, Whisper,
+        AddWorker, Attach, ChatNews, CloseJournal, Delivery, Depart, DismissAll, Dismissal, Enter,
+        ForgetRoom, Join, Leave, ListRooms, ListUsers, Listen, MayEnter, News, Post, Publish, Refusal, Reply,
+        RoomList, ShowTyping, Summarize, Summary, Tell, Whisper,
     },
     new_rooms::NewRooms,
     room::{Behind, Book, Room},
@@ -141,27 +141,27 @@ impl ChatServer {
     }
 
     /// Tells a session something through its fan-out, behind what that has for it already.
-    fn tell(&self, session: SessionId, delivery: Delivery) {
-        self.tell_all([(session, delivery)]);
+    fn tell(&self, session: SessionId, news: ChatNews) {
+        self.tell_all([(session, news)]);
     }
 
     /// Tells many sessions something each, with one message a worker.
-    fn tell_all(&self, deliveries: impl IntoIterator<Item = (SessionId, Delivery)>) {
-        let mut by_worker: HashMap<WorkerId, Vec<_>> = HashMap::new();
-        for (session, delivery) in deliveries {
+    fn tell_all(&self, all: impl IntoIterator<Item = (SessionId, ChatNews)>) {
+        let mut by_worker: HashMap<WorkerId, Vec<(SessionId, News)>> = HashMap::new();
+        for (session, news) in all {
             if let Some(member) = self.rooms.membership(session) {
-                by_worker.entry(member.worker).or_default().push((session, delivery));
+                by_worker.entry(member.worker).or_default().push((session, Box::new(news)));
             }
         }
-        for (worker, deliveries) in by_worker {
+        for (worker, news) in by_worker {
             if let Some(fanout) = self.workers.get(&worker) {
-                fanout.do_send(Tell(deliveries));
+                fanout.do_send(Tell(news));
             }
         }
     }
 
     fn reply(&self, session: SessionId, ticket: u64, reply: Reply) {
-        self.tell(session, Delivery::Reply { session, ticket, reply });
+        self.tell(session, ChatNews::Reply { ticket, reply });
     }
 
     fn refuse(&self, session: SessionId, ticket: u64, refusal: Refusal) {

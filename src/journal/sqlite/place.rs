@@ -42,8 +42,8 @@ const WAL_MAGIC: u32 = 0x377F_0682;
 /// Bytes at the start of a write-ahead log that are no message's.
 const WAL_HEADER: u64 = 32;
 
-/// Both files are looked at again after this time. Before and after each commit only the log's name and length are: each look
-/// costs about a hundredth of a small commit.
+/// The names of both files, and what they begin with, are looked at again after this time. Before and after each commit only the
+/// open log is: whether a name leads to it, and how long it is. To follow a name costs about a hundredth of a small commit.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// The paths of a journal, and its files while this process uses them.
@@ -260,7 +260,7 @@ impl Place {
             self.look_at_all(held)?;
             *held.looked_at() = Some(now);
         } else {
-            let wal = self.check_file(held, &held.wal_path, held.wal_id, true)?;
+            let wal = self.check_log(held)?;
             held.note_if_wal_is_cut(wal);
         }
         self.check_cut(held)
@@ -271,7 +271,7 @@ impl Place {
         let Some(held) = self.held.get() else {
             return Ok(());
         };
-        let found = self.check_file(held, &held.wal_path, held.wal_id, true);
+        let found = self.check_log(held);
         // Without a length nothing is compared.
         held.wal_len.store(found.as_ref().copied().unwrap_or(0), Ordering::Relaxed);
         found.map(drop)
@@ -322,6 +322,14 @@ impl Place {
             return overwritten(&held.wal_path, "was overwritten");
         }
         Ok(())
+    }
+
+    /// The length of the log, to which some name leads.
+    fn check_log(&self, held: &Held) -> Result<u64, Gone> {
+        match look_into_open(&held.wal) {
+            Ok(Some(len)) => Ok(len),
+            _ => self.check_file(held, &held.wal_path, held.wal_id, true),
+        }
     }
 
     /// The length of the file that was opened under this path.
@@ -413,6 +421,23 @@ fn look_at(path: &Path) -> io::Result<Seen> {
     }
     let found = fs::metadata(path)?;
     Ok(Seen { id: FileId::of(&found), len: found.len() })
+}
+
+/// The length of an open file, without its times; nothing if no name leads to it any more.
+fn look_into_open(file: &File) -> io::Result<Option<u64>> {
+    #[cfg(target_os = "linux")]
+    {
+        use rustix::fs::{AtFlags, StatxFlags, statx};
+        let wanted = StatxFlags::NLINK | StatxFlags::SIZE;
+        match statx(file, "", AtFlags::EMPTY_PATH, wanted) {
+            Ok(found) => return Ok((found.stx_nlink > 0).then_some(found.stx_size)),
+            // Kernels and sandboxes that do not know the call.
+            Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    let found = file.metadata()?;
+    Ok((found.nlink() > 0).then_some(found.len()))
 }
 
 /// Bytes of a file; 0 if there is none.

@@ -31,7 +31,7 @@ use crate::{
     chat::{
         Accepted, Intake, line,
         log::Place,
-        messages::{Entered, Refusal, Reply, UsersPage},
+        messages::{ChatNews, Entered, Refusal, Reply, UsersPage},
         presence::Face,
     },
     domain::{Nickname, PublicId, RoomName, SessionId, Token},
@@ -306,8 +306,17 @@ impl Conversation {
 
     // ----- from the chat server -----
 
+    /// Takes what the chat server tells the session.
+    pub fn news(&mut self, news: ChatNews) -> Next {
+        match news {
+            ChatNews::Reply { ticket, reply } => self.reply(ticket, reply),
+            ChatNews::Tail(tail) => self.tail(tail),
+            ChatNews::Lost => Next::EndBehind,
+        }
+    }
+
     /// What became of a request.
-    pub fn reply(&mut self, ticket: u64, reply: Reply) -> Next {
+    fn reply(&mut self, ticket: u64, reply: Reply) -> Next {
         match (self.pending.remove(&ticket), reply) {
             (Some(Pending::Enter { ack, kind }), Reply::Entered(entered)) => {
                 return self.entered(ticket, entered, ack, kind);

@@ -86,7 +86,10 @@ async fn what_is_delivered_directly_is_written_at_once_and_not_counted() {
     use std::io::Read as _;
     let (outbox, mut client) = wired().await;
     let outlet = outbox.direct().expect("a wire");
-    assert_eq!(outlet.deliver(&[Bytes::from_static(b"one"), Bytes::from_static(b"two")], 6, false), Direct::Taken);
+    assert_eq!(
+        outlet.deliver(&[Bytes::from_static(b"one"), Bytes::from_static(b"two")], 6, false),
+        Direct::Taken
+    );
     assert_eq!((outbox.has_waiting(), outbox.waiting().bytes()), (false, 0));
     let mut came = [0; 6];
     client.read_exact(&mut came).expect("it has come");

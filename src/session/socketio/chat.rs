@@ -1,12 +1,13 @@
 //! The chat as a namespace of Socket.IO: the vocabulary of `/chat` in events of one argument, and acks.
 
-use std::{collections::VecDeque, time::Instant};
+use std::{any::Any, collections::VecDeque, time::Instant};
 
 use actix_web::web;
+use log::error;
 
 use super::namespaces::{Event, Namespace, Refusal, Socket, SocketHandler};
 use crate::{
-    chat::{Accepted, Cutter, Delivery, Dialect, Encoding, Join, Leave, Seat},
+    chat::{Accepted, Cutter, Dialect, Encoding, Join, Leave, Seat, messages::ChatNews},
     protocol::chat::{Code, Failure, Request},
     session::{
         Worker,
@@ -78,7 +79,7 @@ impl ChatSocket {
         };
         match go_on(conversation) {
             Next::Nothing => {}
-            Next::Read(reading) => socket.read(reading),
+            Next::Read(reading) => socket.spawn(reading),
             Next::EndFlood => socket.downlink().end(EndReason::Flood),
             Next::EndBehind => socket.downlink().end(EndReason::Behind),
         }
@@ -131,23 +132,14 @@ impl SocketHandler for ChatSocket {
         self.take_held(socket);
     }
 
-    fn delivered(&mut self, socket: &Socket, delivery: Delivery) {
-        match delivery {
-            Delivery::Reply { ticket, reply, .. } => {
-                self.converse(socket, |conversation| conversation.reply(ticket, reply));
-            }
-            Delivery::Tail(tail) => self.converse(socket, |conversation| conversation.tail(tail)),
-            // The session sees to these.
-            Delivery::Frames { .. }
-            | Delivery::Volatile { .. }
-            | Delivery::Hub(_)
-            | Delivery::Dismissed(_) => {}
+    fn notified(&mut self, socket: &Socket, news: Box<dyn Any>) {
+        match news.downcast::<ChatNews>() {
+            Ok(news) => self.converse(socket, |conversation| conversation.news(*news)),
+            Err(news) => match news.downcast::<Outcome>() {
+                Ok(outcome) => self.converse(socket, |conversation| conversation.have_read(*outcome)),
+                Err(_) => error!("{}: news of another kind than the chat's are dropped", socket.id()),
+            },
         }
-        self.take_held(socket);
-    }
-
-    fn have_read(&mut self, socket: &Socket, outcome: Outcome) {
-        self.converse(socket, |conversation| conversation.have_read(outcome));
         self.take_held(socket);
     }
 

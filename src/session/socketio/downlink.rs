@@ -1,10 +1,12 @@
 //! What goes down to one client, until its transport takes it.
 
 use std::{
+    any::Any,
     cell::RefCell,
     collections::VecDeque,
     fmt,
     net::IpAddr,
+    pin::Pin,
     rc::Rc,
     sync::Arc,
     task::{Context, Poll, Waker},
@@ -29,7 +31,6 @@ use crate::{
         websocket::frame::{self, OpCode},
     },
     session::{
-        conversation::Reading,
         outlet::MAX_WAITING_PIECES,
         pipe::{Deliveries, Pipe},
     },
@@ -54,6 +55,9 @@ const POLL_AHEAD: usize = 256 * 1024;
 
 /// Memory that a waiting packet takes beside its bytes.
 const PACKET_BYTES: usize = 2 * size_of::<Down>();
+
+/// Something that a socket waits for, on its session's thread.
+pub type Task = Pin<Box<dyn Future<Output = Box<dyn Any>>>>;
 
 /// What carries a session.
 pub(super) enum Transport {
@@ -83,7 +87,8 @@ struct Queue {
     /// Tasks that wait until no more than so many bytes of answers wait.
     drained: Vec<(usize, Waker)>,
     ending: Option<EndReason>,
-    readings: Vec<(SessionId, Reading)>,
+    /// What sockets wait for, to be run by the session.
+    tasks: Vec<(SessionId, Task)>,
     /// Its session has ended: nothing is read any more.
     is_over: bool,
     /// How the chat server reaches the session.
@@ -224,7 +229,7 @@ impl Downlink {
             deliveries: 0,
             drained: Vec::new(),
             ending: None,
-            readings: Vec::new(),
+            tasks: Vec::new(),
             is_over: false,
             address: None,
             flush: None,
@@ -403,26 +408,26 @@ impl Downlink {
         Poll::Pending
     }
 
-    /// Something is to be read for somebody who is carried; the outcome goes to [`Carried::have_read`](super::Carried::have_read).
-    pub fn read(&self, reader: SessionId, reading: Reading) {
+    /// Runs a task of a socket. Its outcome goes to [`Carried::notified`](super::Carried::notified).
+    pub fn spawn(&self, socket: SessionId, task: Task) {
         let queue = &mut *self.0.borrow_mut();
         if !queue.is_over {
-            queue.readings.push((reader, reading));
+            queue.tasks.push((socket, task));
             queue.tell();
         }
     }
 
-    /// The session has ended. What was to be read is dropped: most often it owns what owns this downlink, and they would keep
-    /// each other for ever.
+    /// The session has ended. Tasks that have not begun are dropped: most often they own what owns this downlink, and they would
+    /// keep each other for ever.
     pub(super) fn close(&self) {
-        let readings = {
+        let tasks = {
             let queue = &mut *self.0.borrow_mut();
             queue.is_over = true;
             queue.outlets.drain(..).for_each(|(_, state)| state.close());
-            std::mem::take(&mut queue.readings)
+            std::mem::take(&mut queue.tasks)
         };
         // When nothing is borrowed.
-        drop(readings);
+        drop(tasks);
     }
 
     /// How the chat server reaches the session, once that has begun.
@@ -435,10 +440,10 @@ impl Downlink {
         self.0.borrow().delivered.clone()
     }
 
-    pub(super) fn take_readings(&self) -> Vec<(SessionId, Reading)> {
+    pub(super) fn take_tasks(&self) -> Vec<(SessionId, Task)> {
         let queue = &mut *self.0.borrow_mut();
         queue.is_told = false;
-        std::mem::take(&mut queue.readings)
+        std::mem::take(&mut queue.tasks)
     }
 
     pub(super) fn set_address(&self, address: Recipient<Delivery>, flush: Recipient<Flush>) {

@@ -229,14 +229,19 @@ impl Engine {
         Emitter::new(self.hub().clone(), name.into())
     }
 
-    /// A way to the hub for the sessions of a worker. To be called once, on the worker's own thread.
+    /// A way to the hub for the sessions of a worker, with a fan-out of their own. To be called once, on the worker's thread.
     pub fn desk(&self) -> Desk {
-        let worker = WorkerId(self.desks.fetch_add(1, Ordering::Relaxed));
         // Its sessions do not live in their connections, so there is nothing to cut.
         let patience = Patience { max_waiting: self.settings.max_waiting, before_cut: Duration::ZERO };
         let outlets = Outlets::default();
         let fanout = FanOut::new(patience, outlets.clone(), Arc::clone(&self.metrics));
-        let fanout = self.parts.start(format!("socketio-fan-out-{}", worker.0), fanout);
+        let name = format!("socketio-fan-out-{}", self.desks.load(Ordering::Relaxed));
+        self.desk_at(self.parts.start(name, fanout), outlets)
+    }
+
+    /// A way to the hub for the sessions of a worker that has this fan-out, which takes their outlets from `outlets`.
+    pub fn desk_at(&self, fanout: Addr<FanOut>, outlets: Outlets) -> Desk {
+        let worker = WorkerId(self.desks.fetch_add(1, Ordering::Relaxed));
         let hub = self.hub().clone();
         hub.do_send(AddWorker { worker, fanout });
         Desk { hub, worker, outlets }

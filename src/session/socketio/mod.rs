@@ -4,14 +4,13 @@
 //! one and then the other. Requests find it by its id in the [`Engine`]; what the packets mean is up to its
 //! [`Carried`] protocol, which is the clients of [`namespaces`] but in tests.
 
-use std::{fmt, time::Duration};
+use std::{any::Any, fmt, time::Duration};
 
 use bytes::Bytes;
 use bytestring::ByteString;
 
 use self::downlink::Downlink;
-use super::conversation::Outcome;
-use crate::{chat::Delivery, domain::SessionId};
+use crate::domain::SessionId;
 
 pub use self::{
     engine::{Engine, EngineSettings, PollAnswer, PostRefused, Sid, Visitor},
@@ -39,11 +38,8 @@ pub trait Carried {
     /// The client sent bytes.
     fn binary(&mut self, bytes: Bytes, down: &Downlink);
 
-    /// The chat server has something for the session that is no finished frame.
-    fn delivered(&mut self, _: Delivery, _: &Downlink) {}
-
-    /// Something was read from the journal, as [`Downlink::read`] asked for.
-    fn have_read(&mut self, _reader: SessionId, _: Outcome, _: &Downlink) {}
+    /// News for one of the sockets that are carried.
+    fn notified(&mut self, _socket: SessionId, _: Box<dyn Any>, _: &Downlink) {}
 
     /// Whether the client has joined; one that has not by the connect timeout is sent away.
     fn is_joined(&self) -> bool {

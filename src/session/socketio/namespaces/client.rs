@@ -1,6 +1,7 @@
 //! The Socket.IO side of one session: its sockets, one in each namespace that it is in.
 
 use std::{
+    any::Any,
     collections::HashMap,
     rc::Rc,
     time::{Duration, Instant},
@@ -17,13 +18,12 @@ use super::{
 };
 use crate::{
     chat::{
-        Accepted, Delivery, Dialect, Encoding, Seat,
-        messages::{Connect, Cutter, Disconnect, HubReply, Recover, Recovered, Tail},
+        Accepted, Dialect, Encoding, Seat,
+        messages::{Connect, Cutter, Disconnect, Recover, Recovered, SocketNews},
     },
     domain::SessionId,
     protocol::socketio::{self, Auth, Body, Decoder, Offset, Packet, ServerPacket},
     session::{
-        conversation::Outcome,
         rate::{Measure, Meter, RateLimit},
         socketio::{Carried, EndReason, downlink::Downlink, engine::Desk},
     },
@@ -264,6 +264,23 @@ impl Client {
         Ok(())
     }
 
+    fn hub_tells(&mut self, id: SessionId, news: SocketNews, down: &Downlink) {
+        match news {
+            SocketNews::Recovered(state) => self.returned(id, state.as_deref(), down),
+            SocketNews::Entered { room, is_in } => {
+                if let Some((socket, _)) = self.socket(id) {
+                    socket.entered(&room, is_in);
+                }
+            }
+            SocketNews::NotAsked if self.is_there(id) => {
+                note_nothing(&mut self.meter, down);
+            }
+            SocketNews::Replaced if self.is_there(id) => down.end(EndReason::TransportClose),
+            // The socket has left meanwhile.
+            SocketNews::NotAsked | SocketNews::Replaced => {}
+        }
+    }
+
     /// The hub says whether a client can be what it was.
     fn returned(&mut self, session: SessionId, state: Option<&Recovered>, down: &Downlink) {
         let is_it =
@@ -377,40 +394,14 @@ impl Carried for Client {
         self.take(packet, len, down);
     }
 
-    fn delivered(&mut self, delivery: Delivery, down: &Downlink) {
-        match delivery {
-            Delivery::Hub(HubReply::Recovered { session, state }) => {
-                self.returned(session, state.as_deref(), down);
-            }
-            Delivery::Hub(HubReply::Entered { session, room, is_in }) => {
-                if let Some((socket, _)) = self.socket(session) {
-                    socket.entered(&room, is_in);
+    fn notified(&mut self, socket: SessionId, news: Box<dyn Any>, down: &Downlink) {
+        match news.downcast() {
+            Ok(news) => self.hub_tells(socket, *news, down),
+            Err(news) => {
+                if let Some((socket, handler)) = self.socket(socket) {
+                    handler.notified(socket, news);
                 }
             }
-            Delivery::Hub(HubReply::NotAsked { session }) => {
-                if self.is_there(session) {
-                    note_nothing(&mut self.meter, down);
-                }
-            }
-            Delivery::Hub(HubReply::Replaced { session }) => {
-                if self.is_there(session) {
-                    down.end(EndReason::TransportClose);
-                }
-            }
-            Delivery::Reply { session, .. } | Delivery::Tail(Tail { session, .. }) => {
-                if let Some((socket, handler)) = self.socket(session) {
-                    handler.delivered(socket, delivery);
-                }
-            }
-            // The session has seen to these itself.
-            Delivery::Frames { .. } | Delivery::Volatile { .. } | Delivery::Dismissed(_) => {}
-        }
-        self.let_go();
-    }
-
-    fn have_read(&mut self, reader: SessionId, outcome: Outcome, _: &Downlink) {
-        if let Some((socket, handler)) = self.socket(reader) {
-            handler.have_read(socket, outcome);
         }
         self.let_go();
     }

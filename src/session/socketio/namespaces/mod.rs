@@ -36,17 +36,16 @@
 //! all of a namespace; what a socket emits to its own client goes there at once, so it may overtake that, unless the
 //! namespace [recovers](Namespace::recovers).
 
-use std::{collections::HashMap, rc::Rc};
+use std::{any::Any, collections::HashMap, rc::Rc};
 
 use bytestring::ByteString;
 use serde::Serialize;
 
 use self::client::Client;
-use super::{Carried, Engine};
+use super::{Carried, Engine, engine::Desk};
 use crate::{
-    chat::{Accepted, Delivery},
+    chat::Accepted,
     protocol::socketio::{self, Args},
-    session::conversation::Outcome,
 };
 
 pub use self::{
@@ -90,11 +89,9 @@ pub trait SocketHandler {
     /// It emitted something.
     fn event(&mut self, socket: &Socket, event: Event);
 
-    /// The chat server has something for it.
-    fn delivered(&mut self, _: &Socket, _: Delivery) {}
-
-    /// Something was read for it.
-    fn have_read(&mut self, _: &Socket, _: Outcome) {}
+    /// A task that it [spawned](Socket::spawn) is done, with this outcome; or a server of rooms that it has joined by itself
+    /// tells it something.
+    fn notified(&mut self, _: &Socket, _: Box<dyn Any>) {}
 
     /// Whether it may send messages of any size: one of which nothing is known yet may send small ones.
     fn is_known(&self) -> bool {
@@ -160,9 +157,14 @@ impl Namespaces {
     /// What the sessions of `engine` on this worker carry: each a client of these namespaces. To be called on the
     /// worker's own thread.
     pub fn carried(self, engine: &Engine) -> impl Fn() -> Box<dyn Carried> + 'static {
+        self.carried_at(engine, engine.desk())
+    }
+
+    /// What the sessions of `engine` carry on the worker of this desk.
+    pub(crate) fn carried_at(self, engine: &Engine, desk: Desk) -> impl Fn() -> Box<dyn Carried> + 'static {
         let can_recover = !engine.settings.hub.recovery.window.is_zero();
         let namespaces = Rc::new(Self { can_recover, ..self });
-        let (desk, rate) = (engine.desk(), engine.settings.rate);
+        let rate = engine.settings.rate;
         let metrics = engine.metrics.protocol("socketio");
         move || Box::new(Client::new(Rc::clone(&namespaces), desk.clone(), rate, metrics.messages_in.clone()))
     }

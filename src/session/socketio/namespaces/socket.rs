@@ -1,6 +1,7 @@
 //! A client in a namespace, to speak to it.
 
 use std::{
+    any::Any,
     cell::{Cell, RefCell},
     collections::{BTreeMap, BTreeSet},
     fmt,
@@ -20,10 +21,7 @@ use crate::{
     },
     domain::SessionId,
     protocol::socketio::{Args, ServerPacket},
-    session::{
-        conversation::Reading,
-        socketio::{EndReason, downlink::Downlink, engine::Desk},
-    },
+    session::socketio::{EndReason, downlink::Downlink, engine::Desk},
 };
 
 /// Acks that a server may wait for from one socket; the oldest is forgotten for one more.
@@ -165,9 +163,10 @@ impl Socket {
         self.0.pid.as_deref()
     }
 
-    /// Something is to be read for it; the outcome goes to [`have_read`](super::SocketHandler::have_read).
-    pub fn read(&self, reading: Reading) {
-        self.0.down.read(self.0.id, reading);
+    /// Runs a future on the client's thread. Its outcome goes to [`notified`](super::SocketHandler::notified), unless the client
+    /// has left by then.
+    pub fn spawn<T: Any>(&self, task: impl Future<Output = T> + 'static) {
+        self.0.down.spawn(self.0.id, Box::pin(async { Box::new(task.await) as Box<dyn Any> }));
     }
 
     /// What goes down to the client, of all its namespaces.

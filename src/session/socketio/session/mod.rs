@@ -216,9 +216,9 @@ impl SocketIoSession {
         if self.end.is_some() {
             return;
         }
-        for (reader, reading) in self.down.take_readings() {
-            ctx.spawn(wrap_future(reading).map(move |outcome, session: &mut Self, ctx| {
-                session.carry(|carried, down| carried.have_read(reader, outcome, down));
+        for (socket, task) in self.down.take_tasks() {
+            ctx.spawn(wrap_future(task).map(move |outcome, session: &mut Self, ctx| {
+                session.carry(|carried, down| carried.notified(socket, outcome, down));
                 session.flush(ctx);
             }));
         }
@@ -341,7 +341,9 @@ impl Handler<Delivery> for SocketIoSession {
             Delivery::Volatile { frames, .. } => self.take_frames(&frames, is_there, true, ctx),
             Delivery::Dismissed(Dismissal::Restart) => self.finish(EndReason::ServerShuttingDown, ctx),
             Delivery::Dismissed(why) => self.finish_orderly(reason_of(why), ctx),
-            other => self.carry(|carried, down| carried.delivered(other, down)),
+            Delivery::News { session, news } => {
+                self.carry(|carried, down| carried.notified(session, news, down));
+            }
         }
         self.flush(ctx);
     }
