@@ -1,4 +1,4 @@
-//! The door: settings, logger, run, exit code.
+//! The program: reads the settings, installs the logger, runs the server and returns the exit code.
 
 use std::{
     future::poll_fn,
@@ -20,25 +20,25 @@ use echoroom::{
     logging,
 };
 
-/// Messages of many KiB come and go all the time. The system's allocator gives their memory back to the kernel and takes
-/// it again, a page fault for every 4 KiB; this one keeps it for a moment.
+/// Messages of many KiB are allocated and freed all the time. The system's allocator returns that memory to
+/// the kernel each time, with a page fault for every 4 KiB; this one keeps it for a moment.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
-/// The exit code of a server that was told to stop twice.
+/// The exit code after a second stop signal (128 + SIGINT).
 const EXIT_IMPATIENT: u8 = 130;
 
-/// The exit code when an actor or thread that all clients share has panicked.
+/// The exit code after the panic of a shared part (`EX_SOFTWARE`).
 const EXIT_PART_DIED: i32 = 70;
 
-/// How long the health check waits for the server.
+/// Timeout of the health check.
 const HEALTH_PATIENCE: Duration = Duration::from_secs(3);
 
 fn main() -> ExitCode {
     let cli = match Cli::read(std::env::args_os()) {
         Ok(cli) => cli,
         Err(CliError::Answer(text)) => {
-            // Nobody is left to tell if even this cannot be written.
+            // A failed write to stdout has no other channel to be reported on.
             let _ = io::stdout().write_all(text.as_bytes());
             return ExitCode::SUCCESS;
         }
@@ -74,7 +74,7 @@ fn serve(settings: Settings) -> ExitCode {
     }
     app::raise_descriptor_limit();
     let outcome = rt::System::new().block_on(async {
-        // Before the address is logged: a program that reads it there may already send a signal.
+        // Install before the address is logged: a program that reads it may send a signal at once.
         let signals = StopSignals::new().map_err(|error| format!("signals cannot be received: {error}"))?;
         let application = Application::build(settings).map_err(|error| error.to_string())?;
         application.parts().when_one_dies(exit_without);
@@ -87,32 +87,32 @@ fn serve(settings: Settings) -> ExitCode {
     }
 }
 
-/// Stops the server with the first signal, and ends the process with the second.
+/// Stops the server at the first signal, and ends the process at the second.
 async fn stop_when_told(mut signals: StopSignals, server: StopHandle) {
     let name = signals.next().await;
     log::info!("{name}: stopping, {} sessions are open", server.sessions());
     let stopping = server.clone();
     rt::spawn(async move { stopping.stop().await });
     signals.next().await;
-    // So that what was lost is the last line.
+    // The report of lost messages must be the last line.
     log::set_max_level(log::LevelFilter::Error);
     exit(server.stopped().report().unwrap_or(EXIT_IMPATIENT).into());
 }
 
-/// Ends the process, which would be deaf without this part: what was acked is durable, clients come back to the next
-/// process and get what they missed.
+/// Ends the process, which cannot serve without this part: what was acked is durable, and clients reconnect
+/// to the next process and recover what they missed.
 fn exit_without(part: &str) {
     log::error!("the server cannot go on without {part}: exit code {EXIT_PART_DIED}");
     exit(EXIT_PART_DIED);
 }
 
-/// Ends the process. The one place that does.
+/// Ends the process. No other function may.
 #[expect(clippy::exit, reason = "the process is the program's")]
 fn exit(code: i32) -> ! {
     std::process::exit(code)
 }
 
-/// The signals that ask the process to stop, from the moment this is made.
+/// The signals that stop the process, received from the creation of this value on.
 struct StopSignals {
     term: Signal,
     int: Signal,
@@ -123,7 +123,7 @@ impl StopSignals {
         Ok(Self { term: signal(SignalKind::terminate())?, int: signal(SignalKind::interrupt())? })
     }
 
-    /// The name of the next one.
+    /// Waits for the next signal and returns its name.
     async fn next(&mut self) -> &'static str {
         poll_fn(|cx| {
             if self.term.poll_recv(cx).is_ready() {
@@ -136,7 +136,7 @@ impl StopSignals {
     }
 }
 
-/// Asks `/health` as a container's health check does, without a client library.
+/// Requests `/health`, as a container's health check does, without a client library.
 fn check_health(settings: &Settings) -> Result<(), String> {
     let address = settings.local_address();
     let ask = || {

@@ -1,4 +1,4 @@
-//! What the process counts about itself, and how it tells Prometheus.
+//! The metrics of the process, in Prometheus' format.
 
 use std::time::{Duration, Instant};
 
@@ -47,7 +47,7 @@ pub struct Metrics {
     commits: Histogram,
 }
 
-/// The counters of one protocol, looked up once for each session.
+/// The counters of one protocol; a session looks them up once.
 #[derive(Clone, Debug)]
 pub struct ProtocolMetrics {
     /// Sessions open now.
@@ -61,10 +61,10 @@ pub struct ProtocolMetrics {
 }
 
 impl Metrics {
-    /// All zero; the uptime counts from here.
+    /// Creates metrics that are all zero; the uptime starts here.
     pub fn new() -> Self {
         let registry = Registry::new();
-        // One process may hold several nodes, each with a registry of its own, so a name is never registered twice.
+        // A process may have several nodes, each with its own registry, so a name is never registered twice.
         let metrics = Self {
             started: Instant::now(),
             rooms: must(IntGauge::new("echoroom_rooms", "Rooms with somebody in them.")),
@@ -187,12 +187,12 @@ impl Metrics {
         must(self.registry.register(Box::new(prometheus::process_collector::ProcessCollector::for_self())));
     }
 
-    /// Since the server was built.
+    /// The time since the node was created.
     pub fn uptime(&self) -> Duration {
         self.started.elapsed()
     }
 
-    /// The counters of sessions that speak `protocol`.
+    /// The counters of the sessions of `protocol`.
     pub fn protocol(&self, protocol: &str) -> ProtocolMetrics {
         ProtocolMetrics {
             sessions: self.sessions.with_label_values(&[protocol]),
@@ -202,24 +202,24 @@ impl Metrics {
         }
     }
 
-    /// Messages were handed to sessions of one worker.
+    /// Counts messages delivered to sessions of one worker, and their bytes.
     pub fn delivered(&self, messages: usize, bytes: usize) {
         self.deliveries.inc_by(messages as u64);
         self.bytes_out.inc_by(bytes as u64);
     }
 
-    /// A round was delivered to one worker's sessions so long after its first message was accepted.
+    /// Observes the time from the first message of a broadcast to its delivery to one worker's sessions.
     pub fn relayed_after(&self, delay: Duration) {
         self.relay.observe(delay.as_secs_f64());
     }
 
-    /// A session was evicted as a slow consumer.
+    /// Counts the eviction of a slow consumer.
     pub fn evicted(&self) {
         self.evictions.inc();
     }
 
-    /// A session ended with a close code. Those that clients make up themselves are counted together: a client must
-    /// not be able to fill the table.
+    /// Counts the end of a session by its close code. Private codes are counted by range: a client must not
+    /// be able to create labels.
     pub fn closed(&self, code: u16) {
         let label = match code {
             3000..=3999 => "3xxx".to_owned(),
@@ -229,77 +229,77 @@ impl Metrics {
         self.closes.with_label_values(&[&label]).inc();
     }
 
-    /// A Socket.IO session ended, for one of the reasons that there are.
+    /// Counts the end of a Socket.IO session. `reason` must be one of a fixed set.
     pub fn socketio_closed(&self, reason: &str) {
         self.socketio_closes.with_label_values(&[reason]).inc();
     }
 
-    /// A request did not become a session.
+    /// Counts a rejected handshake. `reason` must be one of a fixed set.
     pub fn refused(&self, reason: &str) {
         self.refusals.with_label_values(&[reason]).inc();
     }
 
-    /// A room lost its history to make place for another.
+    /// Counts a room forgotten to make place for another.
     pub fn forgot_room(&self) {
         self.rooms_forgotten.inc();
     }
 
-    /// Shows in `/metrics` and `/health` how much of something that a setting bounds is used.
+    /// Adds a bounded resource, whose usage `/metrics` and `/health` show.
     pub fn watch(&self, gauge: impl Fn() -> Usage + Send + Sync + 'static) {
         self.gauges.add(gauge);
     }
 
-    /// How much of each thing that a setting bounds is used now.
+    /// The current usage of each bounded resource.
     pub fn usage(&self) -> Vec<Usage> {
         self.gauges.read()
     }
 
-    /// Rooms that count against the bound on rooms.
+    /// The gauge of rooms that count against the bound on rooms.
     pub fn kept_rooms_gauge(&self) -> IntGauge {
         self.kept_rooms.clone()
     }
 
-    /// So many rooms have members, and so many count against the bound on rooms.
+    /// Sets the number of rooms with members, and of rooms that count against the bound.
     pub fn set_rooms(&self, occupied: usize, kept: usize) {
         self.rooms.set(i64::try_from(occupied).unwrap_or(i64::MAX));
         self.kept_rooms.set(i64::try_from(kept).unwrap_or(i64::MAX));
     }
 
-    /// The journal takes messages, or not.
+    /// Sets whether the journal accepts messages.
     pub fn set_journal_available(&self, is_available: bool) {
         self.journal_available.set(is_available.into());
     }
 
-    /// So often damage was met in the journal.
+    /// Sets how often damage was found in the journal.
     pub fn set_journal_damage(&self, found: u64) {
         self.journal_damage.set(i64::try_from(found).unwrap_or(i64::MAX));
     }
 
-    /// So many messages have been relayed and are not durable yet.
+    /// Sets the number of messages that were broadcast and are not durable yet.
     pub fn set_unkept(&self, messages: u64) {
         self.unkept.set(i64::try_from(messages).unwrap_or(i64::MAX));
     }
 
-    /// Messages that have been relayed and are not durable yet.
+    /// The number of messages that were broadcast and are not durable yet.
     pub fn unkept(&self) -> u64 {
         self.unkept.get().unsigned_abs()
     }
 
-    /// A batch of so many messages became durable, after so long.
+    /// Counts a batch of durable messages, and observes the duration of its commit.
     pub fn committed(&self, messages: u64, delay: Duration) {
         self.kept.inc_by(messages);
         self.commits.observe(delay.as_secs_f64());
     }
 
-    /// A message was refused because the journal does not take it.
+    /// Counts a message rejected because the journal does not accept it.
     pub fn not_kept(&self) {
         self.not_kept.inc();
     }
 
-    /// Everything in Prometheus' text format.
+    /// All metrics in Prometheus' text format.
     ///
     /// # Errors
-    /// A metric that cannot be encoded; a fault of ours.
+    /// A metric cannot be encoded, which is a bug.
     pub fn render(&self) -> Result<String, prometheus::Error> {
         for Usage { what, used, bound, .. } in self.usage() {
             self.used.with_label_values(&[what]).set(i64::try_from(used).unwrap_or(i64::MAX));
@@ -315,7 +315,7 @@ impl Default for Metrics {
     }
 }
 
-/// Metrics are made from constants: either all are well-formed or the first test fails.
+/// Metrics are created from constants: an invalid one fails every test.
 fn must<T>(made: prometheus::Result<T>) -> T {
     made.expect("a metric's name and labels are valid and its name is new")
 }

@@ -1,8 +1,8 @@
-//! The parts that all clients of a process share, actors and threads, and what happens when one of them panics.
+//! The shared parts of a process, actors and threads, and the handling of their panics.
 //!
-//! A panic in a session ends that session alone. A panic in a shared part would leave a process that runs and is deaf, so
-//! it is caught here: the part's death is logged, `/health` names the part from then on, and the program that runs it is
-//! told ([`Parts::when_one_dies`]). The program exits then; a library must not.
+//! A panic in a session ends that session only. A panic in a shared part would leave a running process that
+//! cannot serve, so it is caught here: it is logged, `/health` names the part from then on, and the program's
+//! hook is called ([`Parts::when_one_dies`]). The program then exits; a library must not.
 
 use std::{
     any::Any,
@@ -18,7 +18,7 @@ use actix::{Actor, Addr, Context};
 use actix_web::rt;
 use log::error;
 
-/// Called with the name of a part that has died.
+/// Called with the name of a dead part.
 type Hook = Box<dyn Fn(&str) + Send + Sync>;
 
 /// The shared parts of one process or of one embedded server.
@@ -34,7 +34,7 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// Starts an actor of which there is one for many clients, on this thread.
+    /// Starts a shared actor on this thread.
     pub fn start<A: Actor<Context = Context<A>>>(
         self: &Arc<Self>,
         name: impl Into<String>,
@@ -46,10 +46,10 @@ impl Parts {
         address
     }
 
-    /// Runs a thread that works for many clients.
+    /// Starts a shared thread.
     ///
     /// # Errors
-    /// The system gives no thread.
+    /// The system cannot start a thread.
     pub fn spawn(
         self: &Arc<Self>,
         name: &'static str,
@@ -64,13 +64,14 @@ impl Parts {
         thread::Builder::new().name(name.to_owned()).spawn(guarded).map(drop)
     }
 
-    /// Sets what is done when a part dies, and does it for those that have died already. The first call counts.
+    /// Sets the hook for dead parts, and calls it for those already dead. A second call does not replace the
+    /// hook.
     pub fn when_one_dies(&self, hook: impl Fn(&str) + Send + Sync + 'static) {
         let hook = self.hook.get_or_init(|| Box::new(hook));
         self.dead().iter().for_each(|name| hook(name));
     }
 
-    /// The parts that have died.
+    /// The names of the dead parts.
     pub fn dead(&self) -> Vec<String> {
         lock(&self.dead).clone()
     }
@@ -83,14 +84,14 @@ impl Parts {
         }
     }
 
-    /// Makes a part panic at its next step, to test what happens then.
+    /// Makes a part panic at its next step, for tests.
     #[cfg(feature = "poison")]
     pub fn poison(&self, name: &str) {
         lock(&self.poisoned).push(name.to_owned());
         self.is_any_poisoned.store(true, std::sync::atomic::Ordering::SeqCst);
     }
 
-    /// Panics if the part of that name was poisoned. Without the feature `poison` this does nothing.
+    /// Panics if the part of this name was poisoned. Without the feature `poison` this does nothing.
     pub fn panic_if_poisoned(&self, name: &str) {
         #[cfg(feature = "poison")]
         if self.is_any_poisoned.load(std::sync::atomic::Ordering::Relaxed) {
@@ -115,7 +116,7 @@ impl fmt::Debug for Parts {
 struct Guarded<A: Actor<Context = Context<A>>> {
     parts: Arc<Parts>,
     name: String,
-    /// Missing once the actor has ended.
+    /// `None` once the actor has panicked.
     context: Option<actix::dev::ContextFut<A, Context<A>>>,
 }
 
@@ -137,7 +138,7 @@ impl<A: Actor<Context = Context<A>>> Future for Guarded<A> {
             Ok(poll) => poll,
             Err(panic) => {
                 this.parts.died(&this.name, &*panic);
-                // The actor's state is broken: its end may panic once more, which tells nothing new.
+                // Dropping the broken state may panic again, which adds no information.
                 let _ = catch_unwind(AssertUnwindSafe(|| this.context = None));
                 Poll::Ready(())
             }
@@ -145,7 +146,7 @@ impl<A: Actor<Context = Context<A>>> Future for Guarded<A> {
     }
 }
 
-/// What a panic said.
+/// The message of a panic.
 fn message_of(panic: &(dyn Any + Send)) -> &str {
     let text = panic.downcast_ref::<String>().map(String::as_str);
     text.or_else(|| panic.downcast_ref::<&str>().copied()).unwrap_or("no message")

@@ -1,29 +1,29 @@
-//! A connection is a descriptor: how many of both there may be.
+//! The limit on file descriptors, which bounds connections.
 
 use log::warn;
 use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::config::Settings;
 
-/// Descriptors beside those of the connections that are served: an eighth of all, but at least the one number, if there
-/// are twice as many, and at most the other. Half of them are for connections over a bound, a quarter for connections that
-/// have just come or are about to go, the rest for files, wake-up pipes, and logs.
+/// Bounds on spare descriptors beside those of served connections: an eighth of the limit, clamped to these
+/// values, but at most half of the limit. Half of the spare ones are for surplus connections, a quarter for
+/// connections being accepted or closed, the rest for files, wake-up pipes and logs.
 const SPARE: (u64, u64) = (256, 1024);
 
-/// How many connections there are descriptors for.
+/// Numbers of connections that fit the limit on descriptors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Room {
-    /// Those that are served.
+    /// Served connections.
     pub(super) connections: usize,
-    /// Those over each bound, which are told so.
+    /// Surplus connections over each bound, which get an error.
     pub(super) surplus: usize,
-    /// Those that no worker knows yet, or that one has just closed.
+    /// Connections that are being accepted or closed.
     pub(super) coming: usize,
 }
 
 impl Room {
-    /// What the settings ask for, as far as there are descriptors for it. A connection that there is none for could be
-    /// neither accepted nor told why.
+    /// The numbers of the settings, reduced to the limit. A connection without a descriptor can be neither
+    /// accepted nor rejected with a reason.
     pub(super) fn of(settings: &Settings, descriptors: u64) -> Self {
         let spare = (descriptors / 8).clamp(SPARE.0, SPARE.1).min(descriptors / 2);
         let possible = usize::try_from(descriptors - spare).unwrap_or(usize::MAX).max(1);
@@ -31,13 +31,14 @@ impl Room {
         Self { connections: settings.max_connections().min(possible), surplus: quarter, coming: quarter }
     }
 
-    /// All of them.
+    /// The total, with surplus connections over two bounds.
     pub(super) fn in_all(&self) -> usize {
         self.connections.saturating_add(2 * self.surplus + self.coming)
     }
 }
 
-/// Takes as many descriptors as the system lets the process have. For the owner of the process, before a server is built.
+/// Raises the soft limit on descriptors to the hard limit. For the owner of the process, before a server is
+/// built.
 pub fn raise_limit() {
     let limit = getrlimit(Resource::Nofile);
     let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
@@ -46,12 +47,12 @@ pub fn raise_limit() {
     }
 }
 
-/// How many descriptors the process may have.
+/// The process's limit on descriptors.
 pub(super) fn limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-/// Warns of settings that there are too few descriptors for.
+/// Warns of settings that exceed the limit on descriptors.
 pub(super) fn warn_if_short(settings: &Settings, descriptors: u64) {
     let possible = Room::of(settings, descriptors).connections;
     let asked = [

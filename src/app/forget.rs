@@ -1,4 +1,4 @@
-//! `echoroom forget`: lets all messages of a room go, in the data folder that it is given and nowhere else.
+//! `echoroom forget`: deletes all messages of a room, in the given data folder only.
 
 use std::{
     io::{self, Read as _, Write as _},
@@ -10,16 +10,16 @@ use std::{
 use super::key::{Key, random};
 use crate::{domain::RoomName, journal::sqlite};
 
-/// How long a server may take to answer.
+/// Timeout for the server to connect and respond.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// The largest answer that is read, in bytes.
+/// Maximum bytes of a response.
 const MAX_ANSWER: u64 = 4096;
 
-/// The server that uses the folder lets the room go, or this process if none does.
+/// Asks the server that uses the folder to forget the room; without such a server, this process does it.
 ///
 /// # Errors
-/// There is no such room, or it cannot be forgotten now, in one sentence.
+/// One sentence: the room does not exist or cannot be forgotten now.
 pub fn forget(folder: &Path, room: &str) -> Result<(), String> {
     let room = RoomName::parse(room).map_err(|error| error.to_string())?;
     let Some(key) = Key::of_running(folder) else {
@@ -29,7 +29,7 @@ pub fn forget(folder: &Path, room: &str) -> Result<(), String> {
     let silent = |error: io::Error| {
         format!("a server uses {}, but at {address} it does not answer: {error}", folder.display())
     };
-    // The address may mean another program here than it does to the server, in another container for instance.
+    // The address may belong to another program here, for instance outside the server's container.
     let number = random().map_err(silent)?;
     let answer = ask(address, "GET", &format!("/admin/proof?number={number}"), "").map_err(silent)?;
     if !answer.split_once("\r\n\r\n").is_some_and(|(_, body)| key.is_proof(&number, body)) {
@@ -46,7 +46,7 @@ pub fn forget(folder: &Path, room: &str) -> Result<(), String> {
     }
 }
 
-/// The answer to one request, head and body, without a client library.
+/// Sends one request and returns the response, head and body, without a client library.
 fn ask(address: SocketAddr, method: &str, target: &str, header: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect_timeout(&address, PATIENCE)?;
     stream.set_read_timeout(Some(PATIENCE))?;

@@ -1,7 +1,8 @@
-//! The key to a running server, for commands on its own machine: a file in the data folder, which only its owner reads.
+//! The key of a running server, for commands on its machine: a file in the data folder, readable only by its
+//! owner.
 //!
-//! The server locks the file that it has written for as long as it runs. A copy of the file is another file, and the lock
-//! of a server that has ended is gone: a key whose file is locked is that of the server which uses this folder now.
+//! The server locks the key file as long as it runs. A copy of the file is not locked, and the lock ends with
+//! the server: so a locked key file belongs to the server that uses this folder now.
 
 use std::{
     fs::{self, File, TryLockError},
@@ -13,30 +14,31 @@ use std::{
 
 use crate::routes::admin;
 
-/// The file's name in the data folder.
+/// File name in the data folder.
 const FILE: &str = "echoroom.key";
 
-/// A key file is shorter than this, in bytes.
+/// Maximum bytes of a key file.
 const MAX_BYTES: u64 = 1024;
 
-/// Where a running server is, and what it knows its owner by.
+/// The address of a running server, and the secret of its owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Key {
-    /// Where to reach it from its own machine.
+    /// The server's address, as reachable from its own machine.
     pub address: SocketAddr,
-    /// What a command says in `Authorization: Bearer`.
+    /// The secret that a command sends in `Authorization: Bearer`.
     pub secret: String,
 }
 
 impl Key {
-    /// A new key to the server at `address`, in place of an older one, and its file, which is locked while it is open.
+    /// Writes a new key for the server at `address` over an older one; returns it with its file, which is
+    /// locked while open.
     ///
     /// # Errors
     /// The file cannot be written or locked, or the system has no random numbers.
     pub(super) fn write(folder: &Path, address: SocketAddr) -> io::Result<(Self, File)> {
         let key = Self { address, secret: random()? };
         let fresh = folder.join(format!("{FILE}.new"));
-        // Another file than the last one: a process that has the last one open does not read the new key.
+        // A new file: a process that has the old one open cannot read the new key.
         match fs::remove_file(&fresh) {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -48,10 +50,10 @@ impl Key {
         Ok((key, file))
     }
 
-    /// The key to the server that uses the folder now; nothing if none does, or if the key is not for us to read.
+    /// The key of the server that uses the folder now; `None` without one, or if the key is not readable.
     pub(super) fn of_running(folder: &Path) -> Option<Self> {
         let file = File::open(path(folder)).ok()?;
-        // Shared, so that two commands do not take each other for the server.
+        // A shared lock, so that two commands do not mistake each other for the server.
         match file.try_lock_shared() {
             Err(TryLockError::WouldBlock) => Self::read(&file).ok(),
             Ok(()) | Err(TryLockError::Error(_)) => None,
@@ -69,13 +71,13 @@ impl Key {
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, "the key file is damaged"))
     }
 
-    /// Whether this is what a server that has the key answers to a number of ours.
+    /// Whether `answer` is the proof for `number` by a server with this key.
     pub(super) fn is_proof(&self, number: &str, answer: &str) -> bool {
         answer == admin::proof(&self.secret, number)
     }
 }
 
-/// A number that is never drawn twice, as 32 digits.
+/// A random number of 128 bits, as 32 hexadecimal digits.
 ///
 /// # Errors
 /// The system has no random numbers.

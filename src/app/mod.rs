@@ -1,4 +1,4 @@
-//! The hall: starts the actors, binds the ports, and runs until stopped.
+//! The application: starts the actors, binds the ports, and runs until stopped.
 
 use std::{
     io,
@@ -31,41 +31,41 @@ mod node;
 mod page;
 mod service;
 
-/// How often the log says how many lines were left out.
+/// Interval of log lines about omitted lines.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
 
-/// How often a server that stops looks whether all sessions have left.
+/// Interval of the checks of a stopping server whether all sessions have ended.
 const DRAIN_STEP: Duration = Duration::from_millis(10);
 
-/// How long the journal may take to be closed, at least.
+/// Minimum time for closing the journal.
 const MIN_JOURNAL_PATIENCE: Duration = Duration::from_secs(2);
 
-/// The exit code of a server that has lost messages which it had relayed.
+/// The exit code of a server that lost messages which it had broadcast (`EX_IOERR`).
 const EXIT_LOST: u8 = 74;
 
-/// Why the server does not start. Each is one sentence that names the setting.
+/// Errors at the start. Each message is one sentence that names the setting.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    /// A setting cannot be, or does not fit the others.
+    /// A setting is invalid alone or with the others.
     #[error(transparent)]
     Setting(#[from] SettingError),
-    /// Socket.IO would take the place of a file of the page.
+    /// The path of Socket.IO hides a file of the page.
     #[error("--socketio-path (ECHOROOM_SOCKETIO_PATH): {path:?} is taken: the page has {} there", .file.display())]
     PathOfPage {
-        /// The path asked for.
+        /// The path of the setting.
         path: String,
         /// The file or folder.
         file: PathBuf,
     },
-    /// The demo page is not where it should be.
+    /// The page is missing.
     #[error("--static-dir (ECHOROOM_STATIC_DIR): there is no page at {}: {source}", .path.display())]
     NoPage {
-        /// The page looked for.
+        /// The expected file.
         path: PathBuf,
-        /// What the file system said.
+        /// The error of the file system.
         source: io::Error,
     },
-    /// The journal would be among the files that everybody can read.
+    /// The journal's folder lies inside the public folder of the page.
     #[error(
         "--data-dir (ECHOROOM_DATA_DIR): {} is inside of --static-dir (ECHOROOM_STATIC_DIR), {}: everybody could read \
          the journal", .data.display(), .page.display()
@@ -76,45 +76,45 @@ pub enum StartError {
         /// The value of `--static-dir`.
         page: PathBuf,
     },
-    /// The address cannot be listened on.
+    /// The server cannot listen on the address.
     #[error("--bind and --port (ECHOROOM_BIND, ECHOROOM_PORT, PORT): cannot listen on {address}: {source}")]
     Bind {
-        /// The address asked for.
+        /// The address of the settings.
         address: SocketAddr,
-        /// What the system said, such as that it is in use.
+        /// The error of the system, such as address in use.
         source: io::Error,
     },
     /// The journal cannot be used.
     #[error(transparent)]
     Journal(#[from] JournalStartError),
-    /// The address for the metrics cannot be listened on.
+    /// The server cannot listen on the address for the metrics.
     #[error("--metrics-bind (ECHOROOM_METRICS_BIND): cannot listen on {address}: {source}")]
     BindMetrics {
-        /// The address asked for.
+        /// The address of the settings.
         address: SocketAddr,
-        /// What the system said.
+        /// The error of the system.
         source: io::Error,
     },
 }
 
-/// Why there is no journal to start with.
+/// Errors of opening the journal.
 #[derive(Debug, thiserror::Error)]
 pub enum JournalStartError {
-    /// The file's.
+    /// Errors of the file.
     #[error("--data-dir (ECHOROOM_DATA_DIR): {0}")]
     Sqlite(#[from] OpenError),
-    /// The memory's.
+    /// Errors of the journal in memory.
     #[error(transparent)]
     Memory(#[from] JournalError),
 }
 
-/// A server that is bound and answers as soon as it is run.
+/// A server with bound ports, which serves once it is run.
 #[must_use = "an application serves nothing until it is run"]
 pub struct Application {
     node: Arc<Node>,
     server: Server,
     address: SocketAddr,
-    /// For `--metrics-bind`.
+    /// The server of `--metrics-bind`, with its address.
     metrics: Option<(Server, SocketAddr)>,
 }
 
@@ -122,7 +122,8 @@ impl Application {
     /// Binds the ports and starts the workers. Must be called inside an actix system.
     ///
     /// # Errors
-    /// A setting is wrong, the page is missing, the journal cannot be used, or an address cannot be had.
+    /// A setting is invalid, the page is missing, the journal cannot be used, or the server cannot listen on
+    /// an address.
     pub fn build(settings: Settings) -> Result<Self, StartError> {
         settings.check()?;
         page::check(&settings)?;
@@ -141,7 +142,7 @@ impl Application {
         Ok(Self { server, node, address, metrics })
     }
 
-    /// The port that was bound, also when the settings asked for any.
+    /// The bound port, also if the setting was 0.
     pub fn port(&self) -> u16 {
         self.address.port()
     }
@@ -151,12 +152,12 @@ impl Application {
         self.metrics.as_ref().map(|(_, address)| address.port())
     }
 
-    /// The parts that all clients share: actors and threads whose panic leaves the process without them.
+    /// The parts that all clients share: actors and threads without which the process cannot work.
     pub fn parts(&self) -> &Parts {
         &self.node.parts
     }
 
-    /// Stops the server from elsewhere.
+    /// A handle to stop the server from another task or thread.
     pub fn handle(&self) -> StopHandle {
         StopHandle {
             node: Arc::clone(&self.node),
@@ -165,10 +166,11 @@ impl Application {
         }
     }
 
-    /// Serves until the [`handle`](Self::handle) ends it. The process and its signals are its owner's.
+    /// Serves until the [`handle`](Self::handle) stops it. Does not exit the process or install signal
+    /// handlers.
     ///
     /// # Errors
-    /// When the server itself fails.
+    /// The server fails.
     pub async fn run(self) -> io::Result<Stopped> {
         let node = Arc::clone(&self.node);
         info!("listening on {}", clickable(self.address));
@@ -191,10 +193,10 @@ impl Application {
     }
 }
 
-/// How a server came to its end.
+/// The result of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stopped {
-    /// Messages that others have heard and the journal has not.
+    /// Number of messages that were broadcast but are not durable.
     pub lost: u64,
 }
 
@@ -203,7 +205,7 @@ impl Stopped {
         Self { lost: node.metrics.unkept() }
     }
 
-    /// Says what was lost, if anything was, and gives the process's exit code then. To be called last.
+    /// Logs lost messages, if there are any, and returns the exit code for that. To be called last.
     pub fn report(self) -> Option<u8> {
         (self.lost > 0).then(|| {
             error!(
@@ -215,7 +217,7 @@ impl Stopped {
     }
 }
 
-/// Ends an [`Application`], from wherever it is.
+/// Stops an [`Application`] from another task or thread.
 #[derive(Clone, Debug)]
 pub struct StopHandle {
     node: Arc<Node>,
@@ -224,17 +226,18 @@ pub struct StopHandle {
 }
 
 impl StopHandle {
-    /// How many sessions are open.
+    /// The number of open sessions.
     pub fn sessions(&self) -> usize {
         self.node.admission.sessions()
     }
 
-    /// How the server would have come to its end if it ended now.
+    /// The result of the run if it ended now.
     pub fn stopped(&self) -> Stopped {
         Stopped::of(&self.node)
     }
 
-    /// Admits nobody, closes every session with 1012, waits for them to leave, at most `--shutdown-timeout`, and stops.
+    /// Rejects new sessions, closes every session with 1012, waits for their end, at most
+    /// `--shutdown-timeout`, and stops.
     pub async fn stop(self) {
         self.node.admission.drain();
         if let Some(chat) = self.node.chat.get() {
@@ -247,7 +250,7 @@ impl StopHandle {
             rt::time::sleep(DRAIN_STEP).await;
         }
         match self.node.admission.sessions() {
-            // The last bytes are with the kernel; what is left is to close the connections.
+            // The last bytes are in the kernel; the connections still have to be closed.
             0 => rt::time::sleep(linger::LINGER).await,
             left => warn!("{left} sessions did not leave in time"),
         }
@@ -260,10 +263,10 @@ impl StopHandle {
         self.stop_at_once();
     }
 
-    /// Stops without a word to anybody.
+    /// Stops without close frames.
     pub fn stop_at_once(self) {
         for server in std::iter::once(self.server).chain(self.metrics) {
-            // The stop is under way once called; the future only waits for it.
+            // The call starts the stop; the future only waits for it.
             drop(server.stop(false));
         }
     }
@@ -278,7 +281,7 @@ fn serve_metrics(node: &Arc<Node>, address: SocketAddr) -> Result<(Server, Socke
     serve().map_err(|source| StartError::BindMetrics { address, source })
 }
 
-/// Leaves the key for commands on this machine, if there is a data folder to leave it in.
+/// Writes the key for commands on this machine, if there is a data folder.
 fn leave_key(node: &Node, address: SocketAddr) {
     if node.settings.journal != JournalKind::Sqlite {
         return;
@@ -293,7 +296,7 @@ fn leave_key(node: &Node, address: SocketAddr) {
     }
 }
 
-/// The address as it can be reached from this machine.
+/// The address as reachable from this machine.
 fn reachable(mut address: SocketAddr) -> SocketAddr {
     match address.ip() {
         IpAddr::V4(ip) if ip.is_unspecified() => address.set_ip(Ipv4Addr::LOCALHOST.into()),
@@ -305,7 +308,7 @@ fn reachable(mut address: SocketAddr) -> SocketAddr {
 
 /// The address as a link that works on this machine.
 fn clickable(mut address: SocketAddr) -> String {
-    // On some machines `localhost` is 127.0.0.1 alone, and it is no other address of loopback anywhere.
+    // Some machines resolve `localhost` to 127.0.0.1 only, and none to another IPv4 address.
     if [Ipv4Addr::UNSPECIFIED, Ipv4Addr::LOCALHOST].map(IpAddr::from).contains(&address.ip()) {
         return format!("http://localhost:{}", address.port());
     }

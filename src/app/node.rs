@@ -1,4 +1,4 @@
-//! What the workers of one process share.
+//! The node: the state shared by the workers of one process.
 
 use std::{
     fs::File,
@@ -36,9 +36,10 @@ use crate::{
     },
 };
 
-/// What all workers of the process share, and the one chat server among them.
+/// The state shared by all workers of the process, with their one chat server.
 ///
-/// [`Application`](super::Application) makes one; another host of the routes, such as actix's test server, makes its own.
+/// [`Application`](super::Application) creates a node; another host of the routes, such as actix's test
+/// server, creates its own.
 #[derive(Debug)]
 pub struct Node {
     pub(super) settings: Arc<Settings>,
@@ -54,22 +55,22 @@ pub struct Node {
     pub(super) hosts: Arc<Hosts>,
     pub(super) chat: OnceLock<Addr<ChatServer>>,
     pub(super) owner_key: Arc<OnceLock<String>>,
-    /// The key's file: its lock says that this server runs.
+    /// The key file: its lock shows that this server runs.
     pub(super) key_file: OnceLock<File>,
     workers_started: AtomicUsize,
 }
 
 impl Node {
-    /// A node that has no workers yet.
+    /// Creates a node without workers.
     ///
     /// # Errors
-    /// A setting is wrong, or the journal cannot be used.
+    /// A setting is invalid, or the journal cannot be used.
     pub fn new(settings: Settings) -> Result<Self, StartError> {
         let room = Room::of(&settings, u64::MAX);
         Self::with_room(settings, room)
     }
 
-    /// A node with room for connections, which may be for fewer than its settings ask for.
+    /// Creates a node for the connections of `room`, which may be fewer than the settings allow.
     pub(super) fn with_room(settings: Settings, room: Room) -> Result<Self, StartError> {
         settings.check()?;
         let budget = Budget::with(settings.max_memory().get(), settings.max_intake_total.get());
@@ -106,7 +107,7 @@ impl Node {
         Ok(node)
     }
 
-    /// Has `/health` and `/metrics` show how much of each bound is used.
+    /// Registers the usage of each bound for `/health` and `/metrics`.
     fn watch_usage(&self) {
         let usage = |what, used: usize, bound: usize, needed: usize| Usage {
             what,
@@ -137,8 +138,8 @@ impl Node {
         }
     }
 
-    /// Starts what a worker needs. To be called on the worker's own thread; the first to come starts the chat server
-    /// there.
+    /// Starts the actors of a worker. Must be called on the worker's own thread; the first call also starts
+    /// the chat server there.
     pub fn start_worker(&self) -> web::Data<Worker> {
         let settings = &self.settings;
         let id = WorkerId(self.workers_started.fetch_add(1, Ordering::Relaxed));

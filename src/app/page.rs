@@ -1,4 +1,4 @@
-//! The folders of the page and of the journal, as they are when the server starts.
+//! Checks of the folders of the page and the journal at the start.
 
 use std::{
     fs::File,
@@ -9,8 +9,8 @@ use std::{
 use super::StartError;
 use crate::config::{JournalKind, Settings, defaults::SOCKETIO_PATH};
 
-/// Checks that the page is there, that Socket.IO is not to be in the place of one of its files, and that the journal is
-/// not among them.
+/// Checks that the page exists, that the path of Socket.IO does not hide one of its files, and that the
+/// journal is not inside its folder.
 pub(super) fn check(settings: &Settings) -> Result<(), StartError> {
     let folder = &settings.static_dir;
     let path = folder.join("index.html");
@@ -23,7 +23,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), StartError> {
     }
     let path = settings.socketio_path.trim_matches('/');
     let file = folder.join(path);
-    // The path that pages expect is ours, whatever the folder has there: the script is served from the program.
+    // The default path is always the server's, even if the folder has it: the script is part of the program.
     if path != SOCKETIO_PATH.trim_matches('/') && file.exists() {
         return Err(StartError::PathOfPage { path: settings.socketio_path.clone(), file });
     }
@@ -34,7 +34,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), StartError> {
     Ok(())
 }
 
-/// The path without links, as far as it exists.
+/// The path with symbolic links resolved, as far as it exists.
 fn resolved(path: &Path) -> PathBuf {
     let absolute = std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
     let known = absolute.ancestors().find_map(|known| Some((known.canonicalize().ok()?, known)));

@@ -1,5 +1,5 @@
-//! The server: a listener, and for each worker the routes behind it. What actix-web's `HttpServer` puts together, but
-//! over connections of our own (see [`http`]).
+//! The server: a listener, and the routes for each worker. Replaces actix-web's `HttpServer`, with the
+//! connections of [`http`].
 
 use std::{
     io,
@@ -27,21 +27,21 @@ use crate::{
     session::connections::Connections,
 };
 
-/// How many connections may wait to be accepted: a burst of clients after a restart.
+/// Maximum number of connections waiting to be accepted: enough for the clients that return after a restart.
 const BACKLOG: i32 = 4096;
 
-/// Connections to the address of the metrics at a time.
+/// Maximum number of served connections to the address of the metrics.
 const MAX_METRICS_CONNECTIONS: usize = 256;
 
-/// And over that number.
+/// Maximum number of surplus connections there.
 const METRICS_SURPLUS: usize = 16;
 
-/// Starts the workers behind a listener.
+/// Starts the workers of a listener.
 pub(super) fn serve(node: &Arc<Node>, listener: TcpListener, room: Room) -> io::Result<Server> {
     let workers = node.settings.workers.or_else(|| std::thread::available_parallelism().ok());
     let workers = workers.map_or(2, NonZeroUsize::get);
-    // Where this is reached no connection is accepted until another ends: only for the moment in which connections over
-    // our own bounds are told so.
+    // At this bound the server stops accepting, so it lies above the other bounds: it counts only while
+    // surplus connections get their error.
     let of_each = room.in_all().div_ceil(workers);
     let server = Server::build().max_concurrent_connections(of_each).disable_signals().workers(workers);
     let node = Arc::clone(node);
@@ -59,7 +59,7 @@ pub(super) fn serve(node: &Arc<Node>, listener: TcpListener, room: Room) -> io::
     Ok(server.run())
 }
 
-/// Starts one worker for the metrics alone.
+/// Starts one worker for the metrics only.
 pub(super) fn serve_metrics(node: &Arc<Node>, listener: TcpListener) -> io::Result<Server> {
     let node = Arc::clone(node);
     let patience = Patience::of(&node.settings);
@@ -85,7 +85,7 @@ pub(super) fn listen(address: SocketAddr) -> io::Result<TcpListener> {
     Ok(socket.into())
 }
 
-/// An actix application's routes, behind the check of the host, as a service of bare requests.
+/// The routes of an actix application behind the host check, as a service of plain requests.
 fn routes_of<C: FnOnce(&mut ServiceConfig)>(
     node: &Node,
     configure: C,

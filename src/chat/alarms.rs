@@ -1,5 +1,5 @@
-//! The times at which rooms have something to do, behind one timer for all of them: actix looks at every timer of an actor
-//! in each of its turns.
+//! When rooms have work to do at a given time. One timer serves all rooms, because actix polls every timer of
+//! an actor in each of its turns.
 
 use std::{
     collections::BTreeSet,
@@ -13,31 +13,31 @@ use actix::{Actor, ActorFuture, clock};
 
 use super::rooms::RoomId;
 
-/// What a room is to do when its time has come.
+/// What a room does when an alarm is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) enum Alarm {
-    /// Let names go that have been held long enough.
+    /// Release the nicknames whose hold has ended.
     Names,
-    /// Tell its members who came and who went.
+    /// Tell its members which users came and went.
     News,
 }
 
-/// Alarms that have been set. A plain struct that is told the time.
+/// The alarms that are set. Callers pass the time.
 #[derive(Debug, Default)]
 pub(super) struct Alarms(BTreeSet<(Instant, RoomId, Alarm)>);
 
 impl Alarms {
-    /// Sets an alarm. Alarms are not taken back: the room looks by itself whether there is still something to do.
+    /// Sets an alarm. An alarm cannot be withdrawn: the room checks whether there is still work to do.
     pub(super) fn set(&mut self, at: Instant, room: RoomId, alarm: Alarm) {
         self.0.insert((at, room, alarm));
     }
 
-    /// When the next one is due.
+    /// The time of the earliest alarm.
     pub(super) fn next(&self) -> Option<Instant> {
         self.0.first().map(|(at, ..)| *at)
     }
 
-    /// Takes one that is due.
+    /// Removes and returns the earliest alarm if it is due.
     pub(super) fn take_due(&mut self, now: Instant) -> Option<(RoomId, Alarm)> {
         let (at, room, alarm) = *self.0.first()?;
         (at <= now).then(|| self.0.pop_first())?;
@@ -45,12 +45,12 @@ impl Alarms {
     }
 }
 
-/// Calls `ring` of its actor whenever the time that `next` gives has come. Polled in each of the actor's turns, so it
-/// needs no word when `next` changes.
+/// Calls `ring` of its actor whenever the time that `next` gives has come. Polled in each turn of the actor,
+/// so a change of `next` needs no notification.
 pub(super) struct Ringing<A: Actor> {
     next: fn(&A) -> Option<Instant>,
     ring: fn(&mut A, &mut A::Context),
-    /// Until when it sleeps.
+    /// The running timer and the time it is set to.
     sleep: Option<(Instant, Pin<Box<clock::Sleep>>)>,
 }
 

@@ -1,19 +1,19 @@
-//! Who hears a room: how many sessions on each worker, and what they read.
+//! The number of subscribers of a room on each worker and for each encoding.
 
 use super::{line::Dialect, round::Encoding};
 use crate::domain::WorkerId;
 
-/// The hearers of one room, counted. A plain struct.
+/// The subscribers of one room, counted.
 #[derive(Clone, Debug, Default)]
 pub struct Audience {
-    /// How many live on each worker that has any.
+    /// Subscribers per worker; a worker without subscribers has no entry.
     workers: Vec<(WorkerId, usize)>,
-    /// How many want each encoding.
+    /// Subscribers per encoding, at [`Encoding::index`].
     encodings: [usize; Encoding::COUNT],
 }
 
 impl Audience {
-    /// One more.
+    /// Counts a new subscriber.
     pub fn add(&mut self, worker: WorkerId, encoding: Encoding) {
         match self.workers.iter_mut().find(|(known, _)| *known == worker) {
             Some((_, hearers)) => *hearers += 1,
@@ -22,7 +22,7 @@ impl Audience {
         self.encodings[encoding.index()] += 1;
     }
 
-    /// One less, who was counted before.
+    /// Removes a subscriber, which must have been added with equal arguments.
     pub fn remove(&mut self, worker: WorkerId, encoding: Encoding) {
         if let Some(place) = self.workers.iter().position(|(known, _)| *known == worker) {
             self.workers[place].1 -= 1;
@@ -33,17 +33,17 @@ impl Audience {
         self.encodings[encoding.index()] -= 1;
     }
 
-    /// Whether somebody speaks it.
+    /// Whether a subscriber has this dialect.
     pub fn speaks(&self, dialect: Dialect) -> bool {
         [false, true].iter().any(|&deflated| self.encodings[Encoding { dialect, deflated }.index()] > 0)
     }
 
-    /// Whether somebody reads compressed frames.
+    /// Whether a subscriber takes compressed frames.
     pub fn reads_deflated(&self) -> bool {
         Dialect::ALL.iter().any(|&dialect| self.encodings[Encoding { dialect, deflated: true }.index()] > 0)
     }
 
-    /// How many speak one of these.
+    /// The number of subscribers with one of these dialects.
     pub fn of_dialects(&self, dialects: &[Dialect]) -> usize {
         let encodings = |dialect| [false, true].map(|deflated| Encoding { dialect, deflated });
         dialects
@@ -53,12 +53,12 @@ impl Audience {
             .sum()
     }
 
-    /// How many hear.
+    /// The number of subscribers.
     pub fn hearers(&self) -> usize {
         self.workers.iter().map(|(_, hearers)| hearers).sum()
     }
 
-    /// The workers on which somebody hears.
+    /// The workers that have a subscriber.
     pub fn workers(&self) -> impl Iterator<Item = WorkerId> + '_ {
         self.workers.iter().map(|(worker, _)| *worker)
     }

@@ -1,5 +1,5 @@
-//! The pictures that users wear, by their addresses: in memory as far as a bound goes. Those that a user has spoken
-//! under are in the journal, too.
+//! Pictures that users wear, by address, in bounded memory. The journal also has the pictures of users who
+//! have sent a message.
 
 use std::{
     borrow::Cow,
@@ -12,16 +12,16 @@ use crate::{
     logging,
 };
 
-/// The setting whose bound is reached, as the log names it.
+/// The setting that the log names when the bound is reached.
 const AVATAR_BYTES: &str = "--avatar-bytes (ECHOROOM_AVATAR_BYTES)";
 
-/// Memory that a picture takes beside its bytes.
+/// Bytes of memory that a picture takes beside its own bytes.
 const OVERHEAD: usize = 256;
 
-/// For one more picture at most so many are looked at, whether one of them can go.
+/// At most this many pictures are examined when one more needs space.
 const MOST_LOOKED_AT: usize = 32;
 
-/// See the module's text. Shared by all workers.
+/// Pictures by address, at most `max_bytes` of them. Shared by all workers.
 #[derive(Debug)]
 pub struct AvatarStore {
     max_bytes: usize,
@@ -31,7 +31,7 @@ pub struct AvatarStore {
 #[derive(Debug, Default)]
 struct State {
     pictures: HashMap<PictureId, Slot>,
-    /// The pictures by when they were last looked for, the longest ago first.
+    /// Pictures by their last use, least recently used first.
     order: BTreeMap<u64, PictureId>,
     last_turn: u64,
     bytes: usize,
@@ -44,26 +44,27 @@ struct Slot {
 }
 
 impl AvatarStore {
-    /// An empty store that holds at most so many bytes.
+    /// An empty store that holds at most `max_bytes`.
     pub fn new(max_bytes: usize) -> Self {
         Self { max_bytes, state: Mutex::default() }
     }
 
-    /// The avatar that a user asks for by a name, a small picture as a data URL, or the address of a picture. The default
-    /// for what is none of them.
+    /// The avatar for `asked`: the name of a known avatar, a small picture as a data URL, or the address of a
+    /// picture. The default avatar if `asked` is none of these.
     pub fn wear(&self, asked: &str, limits: ImageLimits) -> Avatar {
         if let Some(known) = Avatar::known(asked) {
             return known;
         }
         if let Ok(id) = PictureId::from_address(asked) {
-            // What is not in memory may be in the journal; if it is not, pages show the default.
+            // A picture that is not in memory may be in the journal; if it is not, pages show the default.
             return self.find(&id).map_or_else(|| Avatar::address(id), Avatar::picture);
         }
         let picture = Picture::parse(asked, limits).ok();
         picture.and_then(|picture| self.add(picture)).map_or_else(Avatar::default, Avatar::picture)
     }
 
-    /// An avatar as it is to be sent: never a picture itself, which journals of former versions hold.
+    /// An avatar as clients are sent it: the address of a picture, never the data URL that older journals
+    /// hold.
     pub fn address_of<'a>(&self, avatar: &'a str, limits: ImageLimits) -> Cow<'a, str> {
         if avatar.starts_with("data:") {
             Cow::Owned(self.wear(avatar, limits).to_string())
@@ -72,12 +73,12 @@ impl AvatarStore {
         }
     }
 
-    /// A picture that is in memory.
+    /// A picture that is in memory; counts as a use of it.
     pub fn find(&self, id: &PictureId) -> Option<Arc<Picture>> {
         self.state().touch(id)
     }
 
-    /// Takes a picture, unless all the room is taken by pictures that users wear.
+    /// Adds a picture. `None` if worn pictures leave no space for it.
     pub fn add(&self, picture: Picture) -> Option<Arc<Picture>> {
         let mut state = self.state();
         if let Some(known) = state.touch(&picture.id()) {
@@ -94,7 +95,7 @@ impl AvatarStore {
         Some(state.insert(picture))
     }
 
-    /// A picture that was read from the journal, if there is room.
+    /// Adds a picture that was read from the journal, if there is space.
     pub fn keep_in_memory(&self, picture: Picture) {
         let mut state = self.state();
         if state.touch(&picture.id()).is_none() && state.make_room(size_of(&picture), self.max_bytes) {
@@ -102,12 +103,12 @@ impl AvatarStore {
         }
     }
 
-    /// Bytes that are taken.
+    /// Bytes in use.
     pub fn used(&self) -> usize {
         self.state().bytes
     }
 
-    /// Bytes that may be taken.
+    /// The bound on [`used`](Self::used), in bytes.
     pub fn bound(&self) -> usize {
         self.max_bytes
     }
@@ -139,7 +140,8 @@ impl State {
         picture
     }
 
-    /// Lets pictures go that no user wears until there is room for `bytes`; whether there is.
+    /// Drops the least recently used pictures that no user wears, until `size` bytes fit. False if they do
+    /// not fit.
     fn make_room(&mut self, size: usize, max_bytes: usize) -> bool {
         for _ in 0..MOST_LOOKED_AT {
             if self.bytes + size <= max_bytes {

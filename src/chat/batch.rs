@@ -1,4 +1,4 @@
-//! What one listener, or many that hear the same, are handed of some rounds.
+//! The frames of some broadcasts, for one subscriber or for all that get equal frames.
 
 use std::{collections::VecDeque, sync::Arc};
 
@@ -7,19 +7,18 @@ use bytes::Bytes;
 use super::round::{Encoding, Round};
 use crate::domain::SessionId;
 
-/// Frames for one or many sessions, at least one.
+/// Frames for one session or more; never empty.
 #[derive(Debug)]
 pub(super) struct Batch {
-    /// The frames.
     pub(super) frames: Arc<[Bytes]>,
-    /// Lines in them.
+    /// Number of lines in the frames.
     pub(super) messages: usize,
-    /// Their bytes.
+    /// Length of the frames in bytes.
     pub(super) bytes: usize,
 }
 
 impl Batch {
-    /// All that was said.
+    /// All lines of the broadcasts; `None` if no line has this encoding.
     pub(super) fn new(rounds: &[Arc<Round>], encoding: Encoding) -> Option<Self> {
         let mut messages = 0;
         let frames = rounds.iter().filter_map(|round| {
@@ -31,7 +30,7 @@ impl Batch {
         Self::of(frames, messages)
     }
 
-    /// What one session is to hear of it.
+    /// The lines that one session gets; `None` if it gets none.
     pub(super) fn heard_by(session: SessionId, rounds: &[Arc<Round>], encoding: Encoding) -> Option<Self> {
         let mut messages = 0;
         let frames = rounds.iter().flat_map(|round| {
@@ -43,7 +42,7 @@ impl Batch {
         Self::of(frames, messages)
     }
 
-    /// The lines with these numbers, which rise, counted through all rounds.
+    /// Selects lines by number: ascending, counted across all broadcasts.
     fn of_lines(lines: &[usize], rounds: &[Arc<Round>], encoding: Encoding) -> Option<Self> {
         let (mut messages, mut first) = (0, 0);
         let frames = rounds.iter().flat_map(|round| {
@@ -66,22 +65,22 @@ impl Batch {
     }
 }
 
-/// The batches of an aimed delivery, kept while they may be wanted again.
+/// The batches of an aimed delivery. Caches the last [`KEPT`](Self::KEPT) of them.
 pub(super) struct AimedBatches<'a> {
     rounds: &'a [Arc<Round>],
     made: VecDeque<(Vec<usize>, Encoding, Option<Batch>)>,
 }
 
 impl<'a> AimedBatches<'a> {
-    /// So many are kept: those in one room come one after the other.
+    /// Size of the cache. Subscribers of one room come one after another, so a few batches suffice.
     const KEPT: usize = 16;
 
-    /// None made yet.
+    /// An empty cache for these broadcasts.
     pub(super) fn new(rounds: &'a [Arc<Round>]) -> Self {
         Self { rounds, made: VecDeque::new() }
     }
 
-    /// The batch of the lines with these numbers, which rise.
+    /// The batch of the lines with these numbers, ascending. `None` if it would be empty.
     pub(super) fn of(&mut self, lines: Vec<usize>, encoding: Encoding) -> Option<&Batch> {
         let is_it = |(its, its_encoding, _): &(Vec<usize>, _, _)| *its == lines && *its_encoding == encoding;
         let place = match self.made.iter().rposition(is_it) {

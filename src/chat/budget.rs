@@ -1,11 +1,12 @@
 //! The bound on the bytes that all clients together make the process hold.
 //!
-//! One part of it is for messages that sessions have handed over and that are not dealt with yet. The rest is for what is
-//! unfinished, and for what waits for clients that read slowly; it is taken by [`Lease`](super::Lease)s.
+//! One part of it is for messages that sessions have accepted and that are not dealt with yet. The rest is
+//! for incomplete messages and for the backlogs of clients that read slowly; [`Lease`](super::Lease)s take
+//! it.
 //!
-//! A session asks its [`Intake`] before it takes another message from its client. While the bound is reached the
-//! answer is "not now": the session stops reading, and TCP slows the client down. Every accepted message carries
-//! an [`Accepted`], which gives its bytes back when dropped, so nothing can be charged for ever.
+//! A session asks its [`Intake`] before it takes another message from its client. While the bound is reached
+//! the answer is "not now": the session stops reading, and TCP slows the client down. Every accepted message
+//! carries an [`Accepted`], which gives its bytes back when dropped, so no charge outlives its message.
 
 use std::{
     sync::{
@@ -21,7 +22,7 @@ use futures_util::task::AtomicWaker;
 use super::lease::{OutOfMemory, STEP};
 use crate::logging;
 
-/// The setting whose bound is reached, as the log names it.
+/// The setting that the log names when the bound is reached.
 const MAX_MEMORY: &str = "--max-memory (ECHOROOM_MAX_MEMORY)";
 
 /// Charged for each message on top of its bytes, so that empty messages are not free.
@@ -33,30 +34,30 @@ pub struct Budget {
     used: AtomicUsize,
     limit: usize,
     parked: Mutex<Vec<Arc<Own>>>,
-    /// Bytes that are unfinished or wait for clients. Below 0 for a moment, when one thread has told of bytes that went and
-    /// another not yet of bytes that came.
+    /// Bytes of incomplete messages and of backlogs. Negative for a moment if one thread has reported bytes
+    /// as freed before another thread has reported them as taken.
     pub(super) held: AtomicIsize,
     max_held: usize,
 }
 
-/// The bound of one session, and how to wake it.
+/// The intake bound of one session, and its waker.
 #[derive(Debug)]
 struct Own {
     used: AtomicUsize,
     limit: usize,
     waker: AtomicWaker,
-    /// Whether this session stands in [`Budget::parked`]; it stands there once at most.
+    /// Whether this session is in [`Budget::parked`], so that it is in there at most once.
     parked: AtomicBool,
 }
 
-/// One session's gate.
+/// Decides whether one session may accept another message.
 #[derive(Clone, Debug)]
 pub struct Intake {
     own: Arc<Own>,
     total: Arc<Budget>,
 }
 
-/// The share of one accepted message; dropping it means the message is dealt with.
+/// The charge of one accepted message; drop it when the message is dealt with.
 #[derive(Debug)]
 pub struct Accepted {
     own: Arc<Own>,
@@ -66,13 +67,14 @@ pub struct Accepted {
 }
 
 impl Budget {
-    /// A bound of `limit` bytes on messages that are not dealt with yet, and of three times as much on what is unfinished
-    /// or waits.
+    /// A bound of `limit` bytes on messages that are not dealt with yet, and of `3 * limit` on incomplete
+    /// messages and backlogs.
     pub fn new(limit: usize) -> Arc<Self> {
         Self::with(limit.saturating_mul(4), limit)
     }
 
-    /// A bound of `total` bytes, of which `intake` may be messages that are not dealt with yet, but at most a quarter.
+    /// A bound of `total` bytes. Messages that are not dealt with yet may take `intake` of it, at most a
+    /// quarter.
     pub fn with(total: usize, intake: usize) -> Arc<Self> {
         let intake = intake.min(total / 4).max(1);
         Arc::new(Self {
@@ -84,33 +86,33 @@ impl Budget {
         })
     }
 
-    /// Bytes that are unfinished or wait for clients. Those of messages that have come are not among them: at their bound
-    /// a client is read from more slowly, and none is refused.
+    /// Bytes of incomplete messages and of backlogs. Accepted messages do not count: at their bound the
+    /// server reads more slowly, and rejects no client.
     pub fn used(&self) -> usize {
         usize::try_from(self.held.load(Ordering::Relaxed)).unwrap_or(0)
     }
 
-    /// How many of those there may be: a client that needs more is refused.
+    /// The bound on [`used`](Self::used): a client that needs more is refused.
     pub fn bound(&self) -> usize {
         self.max_held
     }
 
-    /// How many of those a message of `len` bytes is while it comes in.
+    /// Bytes of [`bound`](Self::bound) that a message of `len` bytes takes while it comes in.
     pub fn needed_for(len: usize) -> usize {
         len.next_multiple_of(STEP)
     }
 
-    /// Whether nothing more may wait for clients that read slowly.
+    /// Whether backlogs have reached their bound.
     pub fn is_full(&self) -> bool {
         self.used() >= self.max_held_with_waiting()
     }
 
-    /// A quarter of the bound is beyond the reach of what waits: clients that do not read must not keep others from sending.
+    /// Backlogs may take three quarters: clients that do not read must not keep others from sending.
     fn max_held_with_waiting(&self) -> usize {
         self.max_held - self.max_held / 4
     }
 
-    /// Takes bytes for something unfinished, or that waits.
+    /// Takes bytes for a backlog (`is_waiting`) or for an incomplete message.
     pub(super) fn take(&self, bytes: usize, is_waiting: bool) -> Result<(), OutOfMemory> {
         let most = if is_waiting { self.max_held_with_waiting() } else { self.max_held };
         let add = bytes.cast_signed();
@@ -123,7 +125,7 @@ impl Budget {
         Err(OutOfMemory)
     }
 
-    /// Logs that a client was refused for it.
+    /// Logs that a client was refused for lack of memory.
     pub fn note_refusal(&self) {
         let what =
             format_args!("{} bytes are held for clients; one that needed more was refused", self.used());
@@ -157,7 +159,7 @@ impl Budget {
 }
 
 impl Intake {
-    /// The gate of a new session that may have `limit` bytes under way.
+    /// The intake of a new session; its messages that are not dealt with yet may have `limit` bytes.
     pub fn new(limit: usize, total: Arc<Budget>) -> Self {
         let own = Own {
             used: AtomicUsize::new(0),
@@ -168,7 +170,7 @@ impl Intake {
         Self { own: Arc::new(own), total }
     }
 
-    /// Ready while another message may be accepted; otherwise the task is woken when it is time to ask again.
+    /// Ready while another message may be accepted; otherwise wakes the task when it is time to ask again.
     pub fn poll_open(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.is_open() {
             return Poll::Ready(());
@@ -181,8 +183,8 @@ impl Intake {
         if self.is_open() { Poll::Ready(()) } else { Poll::Pending }
     }
 
-    /// Charges a message of `len` bytes. Call after [`poll_open`](Self::poll_open) was ready: the last message may
-    /// reach over the bound, so a message as large as the bound is still accepted.
+    /// Charges a message of `len` bytes. Call after [`poll_open`](Self::poll_open) was ready: the last
+    /// message may exceed the bound, so a message as large as the bound is still accepted.
     pub fn accept(&self, len: usize) -> Accepted {
         let bytes = len + MESSAGE_OVERHEAD;
         self.own.used.fetch_add(bytes, Ordering::SeqCst);

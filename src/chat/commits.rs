@@ -1,7 +1,7 @@
-//! What is on its way into the journal: one batch at a time, and behind it the next. A plain struct.
+//! The queue of records for the journal: one batch is being stored, the next one collects records.
 //!
-//! A batch that fails stays and is tried again; its senders are told. While the journal is known to be bad, nothing
-//! new is taken.
+//! A batch that fails stays in the queue, its senders get an error, and [`Commits::retry`] gives it to the
+//! journal again. While a fault is known, no batch begins otherwise.
 
 use std::sync::Arc;
 
@@ -11,50 +11,50 @@ use crate::{
     journal::{Append, JournalError},
 };
 
-/// A round on its way into the journal.
+/// A broadcast whose record is not durable yet.
 #[derive(Debug)]
 pub struct Commit {
-    /// Its room.
+    /// The room of the record.
     pub room: RoomId,
-    /// What is stored.
+    /// What the journal stores.
     pub append: Append,
-    /// Who waits to hear that it is.
+    /// The acks to send once the record is durable.
     pub receipts: Vec<Receipt>,
-    /// Held until the journal has it, so that what waits for a slow disk stays within the intake bounds.
+    /// Held until the record is durable, so that messages that wait for a slow disk count in the intake.
     pub round: Arc<Round>,
 }
 
-/// A session that waits for its message to be durable.
+/// A member's claim to an ack for a message that is not durable yet.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// The session.
+    /// The member that gets the ack.
     pub session: SessionId,
-    /// Its own number for the message.
+    /// The ticket of its request.
     pub ticket: u64,
-    /// The message's place.
+    /// Offset and time of the message.
     pub place: Place,
 }
 
-/// See the module's text.
+/// Records that are not durable yet, in order.
 #[derive(Debug, Default)]
 pub struct Commits {
     in_flight: Vec<Commit>,
     next: Vec<Commit>,
-    /// Whether the journal has the batch in flight; not so between two attempts.
+    /// Whether the journal has the batch in flight; false between two attempts.
     is_under_way: bool,
-    /// Messages of both.
+    /// Number of messages in `in_flight` and `next`.
     unkept: u64,
     fault: Option<JournalError>,
 }
 
 impl Commits {
-    /// A round has ended.
+    /// Adds the record of a finished broadcast to the next batch.
     pub fn push(&mut self, commit: Commit) {
         self.unkept += u64::from(commit.append.record.count);
         self.next.push(commit);
     }
 
-    /// The batch to give to the journal now, if there is one and the journal has none.
+    /// The next batch for the journal. `None` if it has a batch, has a fault, or nothing waits.
     pub fn begin(&mut self) -> Option<Vec<Append>> {
         if self.is_under_way || self.fault.is_some() {
             return None;
@@ -62,7 +62,7 @@ impl Commits {
         self.give()
     }
 
-    /// The same after a failure.
+    /// Like [`begin`](Self::begin), but also while the journal has a fault; a failed batch comes first.
     pub fn retry(&mut self) -> Option<Vec<Append>> {
         if self.is_under_way { None } else { self.give() }
     }
@@ -78,7 +78,7 @@ impl Commits {
         Some(self.in_flight.iter().map(|commit| commit.append.clone()).collect())
     }
 
-    /// The journal has made the batch durable: here it is.
+    /// The journal has made the batch durable. Returns the batch.
     pub fn done(&mut self) -> Vec<Commit> {
         self.is_under_way = false;
         self.fault = None;
@@ -92,7 +92,7 @@ impl Commits {
         self.unkept
     }
 
-    /// The journal has failed. All who wait are to be told; their messages stay.
+    /// The journal has failed. Returns the receipts, to be answered with an error; the records stay.
     pub fn failed(&mut self, error: JournalError) -> Vec<Receipt> {
         self.is_under_way = false;
         self.fault = Some(error);
@@ -100,17 +100,17 @@ impl Commits {
         waiting.flat_map(|commit| std::mem::take(&mut commit.receipts)).collect()
     }
 
-    /// The journal does not answer, though it has no batch to fail.
+    /// Notes a fault that was met without a batch, unless one is known.
     pub fn suspect(&mut self, error: JournalError) {
         self.fault.get_or_insert(error);
     }
 
-    /// The journal answers again, though it had no batch.
+    /// Clears the fault: the journal has answered again, without a batch.
     pub fn recovered(&mut self) {
         self.fault = None;
     }
 
-    /// Somebody else waits for a message that is on its way already. False if it is not: it waits in an open round.
+    /// Adds a receipt to a message that waits here. False if it does not: its broadcast is still open.
     pub fn attach(&mut self, room: RoomId, receipt: Receipt) -> bool {
         let holds = |commit: &&mut Commit| {
             let record = &commit.append.record;
@@ -123,12 +123,12 @@ impl Commits {
         true
     }
 
-    /// What is wrong with the journal, if it is known to be bad.
+    /// The known fault of the journal.
     pub fn fault(&self) -> Option<&JournalError> {
         self.fault.as_ref()
     }
 
-    /// Whether nothing waits.
+    /// Whether all records are durable.
     pub fn is_idle(&self) -> bool {
         self.in_flight.is_empty() && self.next.is_empty()
     }

@@ -1,4 +1,4 @@
-//! Whether a private message was handed to its reader.
+//! Tracks whether a private message was handed to its reader.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -15,8 +15,8 @@ use super::{
 };
 use crate::domain::SessionId;
 
-/// What becomes of one private message: known at once, or when the last worker that has a session of it has let go of its
-/// round.
+/// Whether one private message was delivered. Known at once, or when the last worker with a session that gets
+/// it has dropped its broadcast.
 #[derive(Debug)]
 pub(super) struct Fate {
     /// When the message was said, in milliseconds since 1970.
@@ -30,20 +30,20 @@ enum State {
     Known { delivered: bool },
 }
 
-/// A request that is answered when the fate of a private message is known.
+/// A request whose answer waits for the fate of a private message.
 #[derive(Debug)]
 pub(super) struct Waiter {
     pub(super) session: SessionId,
-    /// The session's own number for the request.
     pub(super) ticket: u64,
-    /// The fan-out of its worker.
+    /// The fan-out of the session's worker, which delivers the answer.
     pub(super) fanout: Addr<FanOut>,
-    /// The session's share of its intake, which bounds how many requests wait; the round of the message has that of the first.
+    /// The request's share of the session's intake, which bounds the requests that wait. `None` for the first
+    /// request of a message: the broadcast holds its share.
     pub(super) accepted: Option<Accepted>,
 }
 
 impl Fate {
-    /// That of a message which goes to no session.
+    /// The fate of a message that no session has got yet.
     pub(super) fn undelivered(at: u64) -> Self {
         Self { at, state: Mutex::new(State::Known { delivered: false }) }
     }
@@ -53,8 +53,8 @@ impl Fate {
         self.at
     }
 
-    /// The message is said again. It is answered by what became of it, now or later; but if it was not delivered, the request
-    /// comes back: it may be by now.
+    /// The request was repeated: answers it with the fate, now or once that is known. Returns the request if
+    /// the message was not delivered, because the reader may be reachable now.
     pub(super) fn ask(&self, waiter: Waiter) -> Option<Waiter> {
         match &mut *self.lock() {
             State::OnItsWay(waiters) => waiters.push(waiter),
@@ -64,7 +64,7 @@ impl Fate {
         None
     }
 
-    /// The message goes to the sessions of its reader.
+    /// The message is on its way to the reader's sessions; its fate answers `waiter`.
     pub(super) fn send(&self, waiter: Waiter) {
         *self.lock() = State::OnItsWay(vec![waiter]);
     }
@@ -91,7 +91,8 @@ impl Remembered for Arc<Fate> {
 }
 
 impl Waiter {
-    /// Through the fan-out of the session's worker, so that the answer comes behind what the session is to hear.
+    /// Answers through the fan-out of the session's worker, so that the answer follows what the session was
+    /// sent before.
     pub(super) fn answer(self, at: u64, delivered: bool) {
         let Self { session, ticket, fanout, .. } = self;
         let news = ChatNews::Reply { ticket, reply: Reply::Whispered { at, delivered } };
@@ -99,8 +100,9 @@ impl Waiter {
     }
 }
 
-/// Goes with the round of a private message to every worker that has a session of it. When the last of them has let go
-/// of the round, the sender is answered: `delivered` is true if a session of the reader was handed the message.
+/// Goes with the broadcast of a private message to each worker with a session that gets it. When the last
+/// worker drops the broadcast, the sender is answered: `delivered` is true if a session of the reader was
+/// handed the message.
 #[derive(Debug)]
 pub(super) struct Handing {
     /// Sessions of the reader.
@@ -110,12 +112,11 @@ pub(super) struct Handing {
 }
 
 impl Handing {
-    /// That of a message to `readers`.
     pub(super) fn new(readers: Vec<SessionId>, fate: Arc<Fate>) -> Self {
         Self { readers, is_handed: AtomicBool::new(false), fate }
     }
 
-    /// A session was handed the message.
+    /// Notes that a session was handed the message. Only sessions of the reader count.
     pub(super) fn note(&self, session: SessionId) {
         if self.readers.contains(&session) {
             self.is_handed.store(true, Ordering::Relaxed);

@@ -1,7 +1,8 @@
-//! Which messages of a room are known again, by the ids that their clients gave them. Plain structs that are told the time.
+//! The ids of messages, by which a room recognizes a repeated message. Callers pass the time.
 //!
-//! A client that has no answer says its message again with the id it had, and it is the message that was said before. That
-//! must not depend on how much others say meanwhile: each user of a room has a share of its own.
+//! A client that has no answer sends its message again with its id, and the room takes it for the message
+//! that was said before. That must not depend on how much others say meanwhile: each user of a room has a
+//! share of its own.
 
 use std::{
     cell::Cell,
@@ -18,29 +19,29 @@ use crate::{
     journal::Keyed,
 };
 
-/// What a message with an id is known by: hashes of its sender's token and of the id.
+/// Identifies a message with an id: 8 bytes of a hash of the sender's token, 8 of a hash of token and id.
 pub type Key = [u8; 16];
 
-/// The part of a key that all of one sender's have in common: the beginning of a hash of the sender's token.
+/// The first half of a key, equal for all messages of one sender: the beginning of a hash of the token.
 pub type Sender = [u8; 8];
 
 /// How many ids are remembered, and for how long.
 #[derive(Clone, Copy, Debug)]
 pub struct IdLimits {
-    /// Ids of one user of a room. So many of a room's newest stay, however old they are.
+    /// Ids of one user of a room. The newest `per_user` ids of a room stay, however old they are.
     pub per_user: usize,
-    /// How long an id is remembered at least, unless its user has said so many since.
+    /// Minimum time that an id is remembered, unless its user has sent `per_user` newer ones.
     pub age: Duration,
-    /// Ids in all rooms. When there are more, the oldest of the room that is spoken in go before their time.
+    /// Ids in all rooms. Over this bound, the room that remembers one more forgets its oldest ones early.
     pub total: usize,
 }
 
-/// The ids remembered in all rooms, counted.
+/// The number of ids in all rooms; clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct IdCount(Rc<Cell<usize>>);
 
 impl IdCount {
-    /// How many there are.
+    /// The number of remembered ids.
     pub fn get(&self) -> usize {
         self.0.get()
     }
@@ -48,9 +49,9 @@ impl IdCount {
 
 /// What is remembered of a message with an id.
 pub trait Remembered: Clone {
-    /// What tells it from another message under the same key.
+    /// Distinguishes it from another message with an equal key.
     fn stamp(&self) -> u64;
-    /// When it was said, in milliseconds since 1970.
+    /// When the message was said, in milliseconds since 1970.
     fn at(&self) -> u64;
 }
 
@@ -70,13 +71,13 @@ pub struct Ids<P = Place> {
     limits: IdLimits,
     all: IdCount,
     places: Map<Key, P>,
-    /// Each sender's, the oldest first.
+    /// The keys of each sender, oldest first.
     senders: Map<Sender, VecDeque<Key>>,
-    /// All, the oldest first; some of them have been forgotten.
+    /// All keys, oldest first; some of them are forgotten already.
     order: VecDeque<Entry>,
 }
 
-/// An id in the order in which they came.
+/// One key in the order of arrival.
 #[derive(Clone, Copy, Debug)]
 struct Entry {
     key: Key,
@@ -85,14 +86,14 @@ struct Entry {
 }
 
 impl<P> Ids<P> {
-    /// None yet; what is remembered counts in `all`.
+    /// No ids yet; `all` counts those that will be remembered.
     pub fn new(limits: IdLimits, all: IdCount) -> Self {
         Self { limits, all, places: Map::default(), senders: Map::default(), order: VecDeque::new() }
     }
 }
 
 impl Ids {
-    /// The ids that a journal has kept, in the order of their offsets.
+    /// The ids that a journal has kept; `keys` must be in the order of their offsets.
     pub fn kept(limits: IdLimits, all: IdCount, keys: &[Keyed], now: u64) -> Self {
         let mut ids = Self::new(limits, all);
         for &Keyed { key, offset, at } in keys {
@@ -108,12 +109,12 @@ impl Ids {
 }
 
 impl<P: Remembered> Ids<P> {
-    /// What is remembered of a message that was said before under this key.
+    /// What is remembered of the message with this key.
     pub fn find(&self, key: &Key) -> Option<P> {
         self.places.get(key).cloned()
     }
 
-    /// A message was said under a key. Times are milliseconds since 1970.
+    /// Remembers a message. Times are milliseconds since 1970.
     pub fn remember(&mut self, key: Key, place: P, now: u64) {
         let entry = Entry { key, stamp: place.stamp(), at: place.at() };
         let mut too_many = None;
@@ -127,7 +128,7 @@ impl<P: Remembered> Ids<P> {
         if let Some(oldest) = too_many {
             self.places.remove(&oldest);
             self.all.0.set(self.all.0.get() - 1);
-            // Where one user speaks, it is the first of all.
+            // In a room with one speaker, the oldest key comes first.
             if self.order.front().is_some_and(|first| first.key == oldest) {
                 self.order.pop_front();
             }
@@ -135,7 +136,7 @@ impl<P: Remembered> Ids<P> {
         self.let_go(now);
     }
 
-    /// Forgets what is old or too much.
+    /// Forgets ids that are too old or over a bound.
     pub fn let_go(&mut self, now: u64) {
         let age = u64::try_from(self.limits.age.as_millis()).unwrap_or(u64::MAX);
         while let Some(&first) = self.order.front() {
@@ -155,7 +156,7 @@ impl<P: Remembered> Ids<P> {
         }
     }
 
-    /// Whether it has neither been forgotten nor come again.
+    /// Whether the entry is current: its key is neither forgotten nor remembered anew since.
     fn is_known(&self, entry: &Entry) -> bool {
         self.places.get(&entry.key).is_some_and(|place| place.stamp() == entry.stamp)
     }
@@ -167,7 +168,7 @@ impl<P: Remembered> Ids<P> {
         self.all.0.set(self.all.0.get() - 1);
         let sender = sender(key);
         if let Some(own) = self.senders.get_mut(&sender) {
-            // Most often it is the first.
+            // Usually at index 0.
             if let Some(index) = own.iter().position(|other| other == key) {
                 own.remove(index);
             }
@@ -177,7 +178,7 @@ impl<P: Remembered> Ids<P> {
         }
     }
 
-    /// Whether an id in it is not too old yet.
+    /// Whether the newest id is not too old yet.
     fn is_young(&self, now: u64) -> bool {
         let age = u64::try_from(self.limits.age.as_millis()).unwrap_or(u64::MAX);
         self.order.back().is_some_and(|newest| newest.at.saturating_add(age) > now)
@@ -190,19 +191,19 @@ impl<P> Drop for Ids<P> {
     }
 }
 
-/// Ids of rooms that are not in memory. The journal keeps those of messages that it keeps; others may have been said
-/// since.
+/// Ids of rooms that are not in memory. Needed because the journal has only the ids of messages that it still
+/// keeps.
 #[derive(Debug, Default)]
 pub struct RestingIds {
     rooms: HashMap<RoomName, Ids>,
-    /// In the order in which they came; some are in memory again.
+    /// Rooms in the order of arrival; some are in memory again.
     order: VecDeque<RoomName>,
     count: usize,
 }
 
 impl RestingIds {
-    /// A room is not in memory any more. At most half of the ids that there may be are of such rooms; those that came
-    /// first give way.
+    /// Keeps the ids of a room that leaves memory. Such rooms may have half of all ids; those that came first
+    /// are dropped.
     pub fn put(&mut self, room: RoomName, ids: Ids, now: u64) {
         if !ids.is_young(now) {
             return;
@@ -221,14 +222,14 @@ impl RestingIds {
         }
     }
 
-    /// A room is in memory again, or has lost its history.
+    /// Removes and returns the ids of a room that is in memory again or has lost its history.
     pub fn take(&mut self, room: &RoomName) -> Option<Ids> {
         let ids = self.rooms.remove(room)?;
         self.count -= ids.places.len();
         Some(ids)
     }
 
-    /// Forgets those that are too old.
+    /// Forgets the rooms whose ids are all too old.
     pub fn sweep(&mut self, now: u64) {
         self.rooms.retain(|_, ids| {
             let is_young = ids.is_young(now);
@@ -238,21 +239,20 @@ impl RestingIds {
     }
 }
 
-/// What the keys of all messages of a token's bearer begin with.
+/// The first half of the keys of all messages of a token's owner.
 pub fn sender_of(token: &Token) -> Sender {
     let hash = Sha256::digest(token.as_bytes());
     std::array::from_fn(|index| hash[index])
 }
 
-/// The key of a message of the user with this token, whose messages' keys begin with `sender`. It cannot be made without
-/// the token.
+/// The key of a message; `sender` must be [`sender_of`] `token`. It cannot be computed without the token.
 pub fn key_of(sender: Sender, token: &Token, id: &str) -> Key {
     key_of_parts(sender, token, &[id])
 }
 
-/// The key of a message to one user of a room.
+/// The key of a private message to one user of a room.
 pub fn private_key(sender: Sender, token: &Token, room: &RoomName, reader: &NicknameKey, id: &str) -> Key {
-    // Neither name holds control characters.
+    // Names hold no control characters, so `\0` separates the parts.
     key_of_parts(sender, token, &[room.as_str(), "\0", reader.as_str(), "\0", id])
 }
 
@@ -287,7 +287,7 @@ mod tests {
         Place { offset, at: offset }
     }
 
-    /// Says something at a time that is also its offset.
+    /// Remembers a message whose offset is also its time.
     fn say(ids: &mut Ids, user: u32, id: &str, at: u64) {
         ids.remember(key(user, id), place(at), at);
     }

@@ -1,9 +1,9 @@
 //! Bytes that clients make the process hold, charged to the [`Budget`] while it holds them.
 //!
-//! What one owner holds is charged by its [`Lease`], in coarse steps and beyond a share that is free; the budget may refuse
-//! that. What many owners share, as the frames of a room, is charged once, by [`counted`] bytes, until the last of them has
-//! let go. The budget cannot refuse those, as they are there already; who would keep them waiting asks [`Budget::is_full`]
-//! first.
+//! Each owner charges what it holds through a [`Lease`], in coarse steps and beyond a free share; the budget
+//! may refuse that. Bytes that many owners share, such as the frames of a room, are charged once, by
+//! [`counted`], until the last owner has dropped them. The budget cannot refuse those, because they exist
+//! already; code that would queue them asks [`Budget::is_full`] first.
 
 use std::{
     cell::RefCell,
@@ -15,24 +15,24 @@ use bytes::{Bytes, BytesMut};
 
 use super::budget::Budget;
 
-/// Bytes that each owner may hold whether the budget is full or not; they are not charged. A usual message fits.
+/// Bytes that each owner may hold uncharged, even if the budget is full. A usual message fits.
 pub const FREE_SHARE: usize = 4 * 1024;
 
 /// A lease is charged in steps of this size, so that bytes that come and go do not touch the budget each time.
 pub(super) const STEP: usize = 16 * 1024;
 
-/// Taken for each piece of counted bytes, for what keeps account of them.
+/// Charged for each piece of counted bytes, for its bookkeeping.
 const PIECE_OVERHEAD: usize = 96;
 
-/// Counted bytes of a thread that the budget does not know yet, at most.
+/// The most counted bytes that a thread has not reported to the budget.
 const UNTOLD: isize = 32 * 1024;
 
-/// The budget has no more to give.
+/// The budget has no more bytes to give.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("too many bytes are held for clients (--max-memory)")]
 pub struct OutOfMemory;
 
-/// What one owner holds. Given back when dropped.
+/// The bytes that one owner has charged; given back on drop.
 #[derive(Debug)]
 pub struct Lease {
     budget: Arc<Budget>,
@@ -41,31 +41,31 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// Nothing is held yet; it will be what a client sends.
+    /// An empty lease, for what a client sends.
     pub fn new(budget: Arc<Budget>) -> Self {
         Self { budget, charged: 0, is_waiting: false }
     }
 
-    /// Nothing is held yet; it will be what waits for a client.
+    /// An empty lease, for what waits for a client.
     pub fn of_waiting(budget: Arc<Budget>) -> Self {
         Self { budget, charged: 0, is_waiting: true }
     }
 
-    /// The budget it is of.
+    /// The budget that it charges.
     pub fn budget(&self) -> &Arc<Budget> {
         &self.budget
     }
 
-    /// The owner holds `bytes` now.
+    /// Sets the bytes that the owner holds.
     ///
     /// # Errors
-    /// The budget does not allow it. What was charged before stays charged.
+    /// The budget does not allow it; the former charge stays.
     #[inline]
     pub fn hold(&mut self, bytes: usize) -> Result<(), OutOfMemory> {
         if bytes <= FREE_SHARE && self.charged == 0 { Ok(()) } else { self.charge(bytes) }
     }
 
-    /// The owner holds `bytes` now, which another owner held before: the budget is not asked.
+    /// Sets the bytes that the owner holds, without asking the budget: another owner held them before.
     pub fn take_over(&mut self, bytes: usize) {
         let due = if bytes <= FREE_SHARE { 0 } else { bytes.next_multiple_of(STEP) };
         self.budget.give_back_held(self.charged);
@@ -95,13 +95,13 @@ impl Drop for Lease {
     }
 }
 
-/// Bytes that are charged until the last reference to them is gone, with all the memory that they were written into.
+/// Charges bytes with all the capacity behind them, until the last reference to the result is dropped.
 pub fn counted(bytes: BytesMut, budget: &Arc<Budget>) -> Bytes {
     let held = bytes.capacity();
     count(bytes, held, budget)
 }
 
-/// The same bytes, charged until the last reference to what is given back is gone.
+/// Charges bytes by their length, until the last reference to the result is dropped.
 pub fn counted_anew(bytes: Bytes, budget: &Arc<Budget>) -> Bytes {
     let held = bytes.len();
     count(bytes, held, budget)
@@ -134,8 +134,8 @@ impl<B> Drop for Counted<B> {
     }
 }
 
-/// What a thread has counted and not told its budget yet: most counted bytes are gone before that matters, and threads do
-/// not contend for one number.
+/// Bytes that a thread has counted and not reported to the budget yet. Most are gone before that matters, and
+/// threads do not contend for one counter.
 struct Untold {
     budget: Arc<Budget>,
     bytes: isize,
@@ -166,7 +166,7 @@ thread_local! {
 fn tell(budget: &Arc<Budget>, bytes: isize) {
     let counted_here = UNTOLD_HERE.try_with(|here| {
         let Ok(mut here) = here.try_borrow_mut() else { return false };
-        // A thread works for one server, but in tests.
+        // A thread works for one server, except in tests.
         let is_its = |untold: &Untold| Arc::ptr_eq(&untold.budget, budget);
         if !here.as_ref().is_some_and(is_its) {
             *here = Some(Untold { budget: Arc::clone(budget), bytes: 0 });
@@ -180,7 +180,7 @@ fn tell(budget: &Arc<Budget>, bytes: isize) {
         true
     });
     if counted_here != Ok(true) {
-        // The thread is about to end.
+        // The thread is ending.
         budget.held.fetch_add(bytes, Ordering::Relaxed);
     }
 }

@@ -1,4 +1,4 @@
-//! One line of a round: what happened in a room, in the words of each dialect.
+//! One line of a broadcast, and its payload in each dialect.
 
 use std::borrow::Cow;
 
@@ -18,25 +18,25 @@ use crate::{
     },
 };
 
-/// What a session speaks with the server.
+/// The words in which a line is encoded for a kind of client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
-    /// Texts and bytes, as they were said.
+    /// Texts and bytes without an envelope.
     Plain,
     /// The events of [`protocol::chat`](crate::protocol::chat), as JSON.
     Chat,
-    /// The same as events of Socket.IO.
+    /// The events of [`Chat`](Self::Chat) as Socket.IO packets.
     SocketIo,
-    /// [`Chat`](Self::Chat) with every change of who is there, and no list of them.
+    /// [`Chat`](Self::Chat) with every change of the users, and no list of users.
     ChatChanges,
-    /// [`SocketIo`](Self::SocketIo) with every change of who is there, and no list of them.
+    /// [`SocketIo`](Self::SocketIo) with every change of the users, and no list of users.
     SocketIoChanges,
-    /// [`SocketIo`](Self::SocketIo) without what lets a client come back.
+    /// [`SocketIo`](Self::SocketIo) without offsets, for clients that do not come back.
     BareSocketIo,
 }
 
 impl Dialect {
-    /// All of them, each at its own index.
+    /// All dialects, each at its [`index`](Self::index).
     pub const ALL: [Self; 6] = [
         Self::Plain,
         Self::Chat,
@@ -46,15 +46,15 @@ impl Dialect {
         Self::BareSocketIo,
     ];
 
-    /// Those that are told every change of who is there, and are sent no list after it.
+    /// The dialects that get every change of the users, and no list after it.
     pub const CHANGES: [Self; 2] = [Self::ChatChanges, Self::SocketIoChanges];
 
-    /// Its place in tables of dialects.
+    /// Index into tables of dialects.
     pub fn index(self) -> usize {
         self as usize
     }
 
-    /// The same protocol for a session that wants changes and no lists, or lists.
+    /// The dialect of this protocol for changes (true) or for lists (false).
     #[must_use]
     pub fn with_changes(self, wants_changes: bool) -> Self {
         match (self, wants_changes) {
@@ -63,42 +63,42 @@ impl Dialect {
             (Self::Chat | Self::ChatChanges, true) => Self::ChatChanges,
             (Self::SocketIo | Self::SocketIoChanges, false) => Self::SocketIo,
             (Self::SocketIo | Self::SocketIoChanges, true) => Self::SocketIoChanges,
-            // Lines of the chat are not in it.
+            // It carries no lines of the chat.
             (Self::BareSocketIo, _) => Self::BareSocketIo,
         }
     }
 
-    /// Whether it is told every change of who is there, and sent no list after it.
+    /// Whether it gets every change of the users, and no list after it.
     pub fn wants_changes(self) -> bool {
         Self::CHANGES.contains(&self)
     }
 }
 
-/// What happened.
+/// One message, notice or event of a broadcast.
 #[derive(Clone, Copy, Debug)]
 pub enum Line<'a> {
-    /// Somebody said something, at that offset.
+    /// A message with its offset.
     Said(u64, NewEntry<'a>),
-    /// A plain session sent a text, in a room that keeps nothing.
+    /// A text of a plain session, in a room that keeps no history.
     Text(&'a ByteString),
-    /// A plain session sent bytes, which are not kept.
+    /// Bytes of a plain session, which are never kept.
     Binary(&'a Bytes),
     /// A user came or went.
     Notice(&'a Notice),
-    /// The users who are there, for a session that has come in.
+    /// The users of the room, for a session that has just subscribed.
     Users(&'a [UserRef<'a>]),
-    /// The users who are there, after changes.
+    /// The users of the room, after changes.
     UsersAgain(&'a [UserRef<'a>]),
     /// A user begins or stops to write.
     Typing(&'a str, bool),
-    /// A user tells another one something.
+    /// A private message.
     Private(Private<'a>),
-    /// A client of Socket.IO emitted an event.
+    /// An event of Socket.IO.
     Emitted(&'a Emission),
 }
 
 impl<'a> Line<'a> {
-    /// The line as the payload of a frame, for those who speak `dialect`; `None` if they do not hear of it.
+    /// The payload of the line's first frame in `dialect`; `None` if that dialect leaves the line out.
     pub fn payload(&self, dialect: Dialect) -> Option<(OpCode, Cow<'a, [u8]>)> {
         match (dialect, *self) {
             (Dialect::SocketIo, Self::Emitted(emission)) => {
@@ -117,7 +117,7 @@ impl<'a> Line<'a> {
         }
     }
 
-    /// Payloads of binary frames that follow the first.
+    /// Payloads of the binary frames that follow the first frame.
     pub fn attachments(&self) -> &'a [Bytes] {
         match *self {
             Self::Emitted(emission) => &emission.attachments,
@@ -157,7 +157,7 @@ fn as_bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
     }
 }
 
-/// A change in the words of its event; `None` if those who speak `dialect` are not told of it by name.
+/// The fields of a notice's event; `None` if subscribers of `dialect` learn of it by the list.
 fn somebody(notice: &Notice, dialect: Dialect) -> Option<Somebody<'_>> {
     let Notice { face, count, listed, .. } = notice;
     let (count, more) = match listed {
@@ -179,7 +179,7 @@ pub fn said_event(offset: u64, entry: NewEntry<'_>, replay: bool) -> Event<'_> {
     }
 }
 
-/// A message in the fields of its event.
+/// The fields of a message's event.
 pub fn said(offset: u64, entry: NewEntry<'_>, replay: bool) -> Said<'_> {
     let NewEntry { kind, at, username, avatar, uid, id, body } = entry;
     let (msg, img) = match kind {

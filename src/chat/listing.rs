@@ -1,4 +1,4 @@
-//! The list of rooms, for everybody who asks: made at most once a second, however many ask.
+//! The list of rooms, made at most once a second for any number of requests.
 
 use std::{
     collections::HashMap,
@@ -12,35 +12,35 @@ use super::{
 };
 use crate::domain::RoomName;
 
-/// How long a list is good.
+/// How long a list is reused.
 const GOOD_FOR: Duration = Duration::from_secs(1);
 
 /// Rooms in a list, at most.
 const MOST: usize = 50;
 
-/// See the module's text.
+/// The last list of rooms, and the heads of rooms that are not in memory.
 #[derive(Debug, Default)]
 pub struct Listing {
-    /// The last list, while it is good.
+    /// The last list and when it was made.
     last: Option<(Instant, RoomList)>,
-    /// Where rooms stand that have history and are not in memory: no more than `--max-rooms`.
+    /// Heads of rooms that have history and are not in memory: at most `--max-rooms`.
     resting: HashMap<RoomName, RoomHead>,
 }
 
 impl Listing {
-    /// A room goes out of memory and stands there.
+    /// A room leaves memory with its history up to `head`.
     pub fn rest(&mut self, name: &RoomName, head: RoomHead) {
         if head.offset > 0 {
             self.resting.insert(name.clone(), head);
         }
     }
 
-    /// A room has no history any more.
+    /// The history of a room is forgotten.
     pub fn forget(&mut self, name: &RoomName) {
         self.resting.remove(name);
     }
 
-    /// A room that was asked for; `room` is there if it is in memory.
+    /// One room, whether listed or not; `room` is `None` if it is not in memory.
     pub fn asked(&self, name: RoomName, room: Option<&mut Room>) -> AskedRoom {
         let mut head = self.resting.get(&name).copied();
         let mut listed = ListedRoom { name, sessions: 0, users: 0 };
@@ -51,7 +51,7 @@ impl Listing {
         AskedRoom { room: listed, head }
     }
 
-    /// The list of `rooms`, made anew if the last one is too old.
+    /// Lists `rooms`; returns the last list while that may be reused.
     pub fn list<'a>(&mut self, now: Instant, rooms: impl Iterator<Item = &'a Room>) -> RoomList {
         match &self.last {
             Some((made, list)) if now.saturating_duration_since(*made) < GOOD_FOR => list.clone(),

@@ -1,15 +1,15 @@
-//! A room's place in its journal: which offset is next, what is durable, which messages are known again, and the
-//! newest records, so that a session that has read the journal up to them misses nothing. A plain struct.
+//! Where a room stands in its journal: its next and its last durable offset, its known ids, and its newest
+//! records, so that a session that has read the journal up to those misses nothing.
 
 use std::collections::VecDeque;
 
 use super::{ids::Ids, messages::RoomHead};
 use crate::journal::{Epoch, EpochId, Position, Record};
 
-/// A message's place.
+/// Offset and time of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// Its offset.
+    /// The number of the message in its room.
     pub offset: u64,
     /// When it was said, in milliseconds since 1970.
     pub at: u64,
@@ -18,37 +18,37 @@ pub struct Place {
 /// Where a client left off.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Since {
-    /// What its offset counts in.
+    /// The epoch of the offset.
     pub epoch: EpochId,
-    /// The last message it processed.
+    /// The offset of the last message that the client processed; 0 if it processed none.
     pub offset: u64,
 }
 
 /// What a client that comes back can be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Resume {
-    /// It says nothing of having been here.
+    /// It does not say where it left off.
     Fresh,
-    /// All behind this offset, if the journal still has it.
+    /// All messages after this offset that the journal still has.
     From(u64),
-    /// Not all: up to this offset, what it has seen is what the journal has.
+    /// Not all: it has seen messages that were lost. Up to this offset it has seen what the journal has.
     Lost(u64),
 }
 
-/// See the module's text.
+/// Offsets, epochs, ids and tail of one room.
 #[derive(Debug)]
 pub struct RoomLog {
     epochs: Vec<Epoch>,
     head: u64,
     durable: u64,
-    /// Which of its messages are known again.
+    /// The ids by which repeated messages are recognized.
     pub ids: Ids,
     tail: VecDeque<Record>,
     tail_bytes: usize,
 }
 
 impl RoomLog {
-    /// The log of a room that stands there in its journal.
+    /// The log of a room at this position of its journal.
     pub fn new(position: &Position, ids: Ids) -> Self {
         Self {
             epochs: position.epochs.clone(),
@@ -75,12 +75,12 @@ impl RoomLog {
         self.durable == self.head
     }
 
-    /// The epoch that messages are said in now.
+    /// The current epoch.
     pub fn epoch(&self) -> Epoch {
         *self.epochs.last().expect("a journal gives every room an epoch")
     }
 
-    /// Where the room stands.
+    /// The current epoch and the newest offset.
     pub fn room_head(&self) -> RoomHead {
         RoomHead { epoch: self.epoch().id, offset: self.head }
     }
@@ -91,25 +91,25 @@ impl RoomLog {
         self.head
     }
 
-    /// A round has ended: its record joins the tail, which gives way in front down to `max_bytes`.
+    /// Adds the record of a finished broadcast to the tail, which then drops old records down to `max_bytes`.
     pub fn push(&mut self, record: Record, max_bytes: usize) {
         self.tail_bytes += record.entries.len();
         self.tail.push_back(record);
         self.trim(max_bytes);
     }
 
-    /// A record is durable, and so are all before it.
+    /// All records up to offset `last` are durable.
     pub fn committed(&mut self, last: u64, max_bytes: usize) {
         self.durable = self.durable.max(last);
         self.trim(max_bytes);
     }
 
-    /// The journal has let all durable messages go; so does the tail.
+    /// Drops all durable records from the tail: the journal has forgotten them.
     pub fn forget_durable(&mut self) {
         self.trim(0);
     }
 
-    /// What is not durable stays, however much it is.
+    /// Keeps records that are not durable, even over `max_bytes`.
     fn trim(&mut self, max_bytes: usize) {
         while self.tail_bytes > max_bytes
             && let Some(oldest) = self.tail.front()
@@ -120,26 +120,27 @@ impl RoomLog {
         }
     }
 
-    /// The records behind an offset, if the tail reaches back to it; else they are to be read from the journal.
+    /// The records after an offset; `None` if the tail does not reach back to it and they are in the journal
+    /// only.
     pub fn since(&self, after: u64) -> Option<Vec<Record>> {
         let reaches_to = self.tail.front().map_or(self.head, |oldest| oldest.first - 1);
         (after >= reaches_to)
             .then(|| self.tail.iter().filter(|record| record.last() > after).cloned().collect())
     }
 
-    /// What a client that left off there can be given.
+    /// What a client with this position can be given.
     pub fn resume(&self, since: Option<Since>) -> Resume {
         let Some(Since { epoch, offset }) = since else {
             return Resume::Fresh;
         };
-        // Who has processed nothing has seen nothing else than we have.
+        // A client that has processed nothing cannot have seen a lost message.
         if offset == 0 {
             return Resume::From(0);
         }
         let Some(index) = self.epochs.iter().position(|known| known.id == epoch) else {
             return Resume::Lost(0);
         };
-        // What an epoch made durable ends where the next one begins.
+        // The durable messages of an epoch end where the next epoch begins.
         let end = self.epochs.get(index + 1).map_or(self.head, |next| next.starts - 1);
         if offset <= end { Resume::From(offset) } else { Resume::Lost(end) }
     }
@@ -168,7 +169,7 @@ mod tests {
         Record { first, count, at: 0, keys: Vec::new(), entries: vec![0; 100].into() }
     }
 
-    /// Says so many messages as one record.
+    /// Says `count` messages as one record.
     fn say(log: &mut RoomLog, count: u32) {
         let first = log.head() + 1;
         for _ in 0..count {

@@ -1,10 +1,10 @@
-//! Which look is whose: in a room, names that could be taken for each other are not in use at the same time.
+//! Maps looks to nicknames: a room has no two names in use that could be taken for each other.
 
 use std::collections::HashMap;
 
 use crate::domain::{Look, Nickname, NicknameKey};
 
-/// Looks beside two for each name in use, before those of names that are no longer in use are dropped.
+/// Looks in the map beside four for each name in use, before those of unused names are dropped.
 const SPARE: usize = 64;
 
 /// The looks of the names that are, or have been, in use in one room.
@@ -12,20 +12,20 @@ const SPARE: usize = 64;
 pub struct Looks(HashMap<Look, NicknameKey>);
 
 impl Looks {
-    /// Other names that could be taken for this one; some may be in use no longer.
+    /// Other names with a look of `name`; some may be out of use.
     pub fn like<'a>(&'a self, name: &Nickname) -> impl Iterator<Item = &'a NicknameKey> {
         let key = name.key();
         name.looks().filter_map(|look| self.0.get(&look)).filter(move |other| **other != key)
     }
 
-    /// A name comes into use.
+    /// Claims the looks of a name that comes into use.
     pub fn claim(&mut self, name: &Nickname) {
         for look in name.looks() {
             self.0.insert(look, name.key());
         }
     }
 
-    /// Drops what is out of use, once there is more of that than of the rest.
+    /// Drops the looks of unused names once the map is over its bound.
     pub fn tidy(&mut self, names_in_use: usize, is_in_use: impl Fn(&NicknameKey) -> bool) {
         if self.0.len() > SPARE + 4 * names_in_use {
             self.0.retain(|_, key| is_in_use(key));

@@ -1,7 +1,7 @@
-//! Maps whose keys no client chooses.
+//! Maps whose keys clients cannot choose.
 
 use std::collections::HashMap;
 
-/// A map by numbers that this process gave out, or by hashes. It need not withstand keys that are made to collide, so it
-/// does without the standard library's slower hash, which is paid several times a message.
+/// A map whose keys are numbers from this process, or hashes. Clients cannot make such keys collide, so it
+/// uses a faster hash than the standard library's, which would be paid several times a message.
 pub(super) type Map<K, V> = HashMap<K, V, foldhash::fast::RandomState>;

@@ -1,12 +1,13 @@
-//! Rooms: who is in them, in which order their messages go out, and how they reach everybody.
+//! Rooms: their members, the order of their messages, and how messages reach all subscribers.
 //!
-//! Sessions speak to one [`ChatServer`]; it orders what they publish and hands finished [`round`]s to one
-//! [`FanOut`] per worker, which delivers to the sessions of its thread, and gives what is to be kept to the journal.
-//! Who calls: `session` (join, publish, enter, leave), `app` (starts the actors), `routes` (asks for a summary).
+//! Sessions speak to one [`ChatServer`]. It orders what they publish, hands finished broadcasts ([`round`])
+//! to one [`FanOut`] per worker, which delivers to the sessions of its thread, and gives the journal what is
+//! to be kept. Callers: `session` (join, publish, enter, leave), `app` (starts the actors), `routes` (asks
+//! for a summary).
 //!
-//! The actors are in [`server`] and [`fanout`]; what they decide is in plain structs: [`rooms`] and [`room`] (who is
-//! where), [`presence`] (who is called what), [`log`] (offsets, recovery, repetitions), [`commits`] (what waits for the
-//! journal), [`mod@line`] and [`round`] (what is said, encoded once).
+//! The actors are in [`server`] and [`fanout`]. Plain structs decide: [`rooms`] and [`room`] (members),
+//! [`presence`] (users), [`log`] (offsets, recovery, repeated messages), [`commits`] (the queue to the
+//! journal), [`mod@line`] and [`round`] (broadcasts, encoded once).
 
 mod alarms;
 pub mod audience;

@@ -8,13 +8,13 @@ use std::{
 
 use crate::config::{PerAddress, per_address::network_of};
 
-/// What the bound counts in.
+/// The period in which rooms are counted.
 const MINUTE: Duration = Duration::from_secs(60);
 
-/// Addresses are looked through for those whose minute is over when there are this many.
+/// Once this many addresses are in the map, those whose minute is over are removed.
 const FIRST_PURGE: usize = 64;
 
-/// Counts rooms that are made, for each address within a minute that begins with its first one.
+/// Counts new rooms per address, within a minute that begins with the address's first one.
 #[derive(Debug)]
 pub struct NewRooms {
     max: PerAddress,
@@ -29,12 +29,12 @@ struct Minute {
 }
 
 impl NewRooms {
-    /// None yet, and at most `max` in a minute from one address.
+    /// Nothing counted yet; allows `max` new rooms a minute per address.
     pub fn new(max: PerAddress) -> Self {
         Self { max, by_address: HashMap::new(), purge_at: FIRST_PURGE }
     }
 
-    /// Whether a client of this address may make a room now. An address that is not known has no bound.
+    /// Whether a client at this address may make a room now. An unknown address has no bound.
     pub fn may_make(&self, address: Option<IpAddr>, now: Instant) -> bool {
         let Some((address, bound)) = self.bounded(address) else {
             return true;
@@ -42,7 +42,7 @@ impl NewRooms {
         self.by_address.get(&address).is_none_or(|minute| minute.is_over(now) || minute.made < bound)
     }
 
-    /// A client of this address has made a room.
+    /// Counts a room made by a client at this address.
     pub fn made(&mut self, address: Option<IpAddr>, now: Instant) {
         let Some((address, _)) = self.bounded(address) else {
             return;

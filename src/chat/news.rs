@@ -1,10 +1,10 @@
-//! What the members of a room have yet to be told of who came and went. A plain struct that is told the time.
+//! Which changes of its users the members of a room have yet to be told. Callers pass the time.
 //!
-//! In a small room each change is told at once, and the list of users follows, once a second at most. In a large one a
-//! change is heard by so many that changes wait for each other: what cancels out is not told, of many at once only some
-//! are told by name, and the next ones wait the longer the more the last ones cost. The list is sent seldom there, and
-//! only once as many changes have come as are worth its bytes, so that no request makes the server send much more than
-//! it sent itself.
+//! In a small room each change is told at once, and the list of users follows, once a second at most. In a
+//! large room each change costs many bytes, so changes wait for each other: changes that cancel out are not
+//! told, of many at once only some are told by name, and the next ones wait longer the more the last ones
+//! cost. A large room gets the list rarely, and only once enough changes have come to pay for its bytes, so
+//! that no request makes the server send much more than it sent itself.
 
 use std::{
     collections::BTreeMap,
@@ -17,114 +17,115 @@ use crate::{
     protocol::chat::{MAX_USERS_AT_ONCE, USERS_PAGE},
 };
 
-/// Between two lists of a small room, and between two batches of changes of a large one, at least.
+/// Minimum time between two lists of a small room, and between two batches of changes of a large one.
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// Between two batches of changes of a large room, at most.
+/// Maximum time between two batches of changes of a large room.
 const MAX_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Between two lists of a large room, at least.
+/// Minimum time between two lists of a large room.
 const LIST_INTERVAL: Duration = Duration::from_secs(10);
 
-/// What changes, and what lists, may cost a large room: bytes a second, to all its members together.
+/// What changes, and what lists, may cost a large room: bytes a second for all its members together.
 const BYTES_PER_SECOND: usize = 256 * 1024;
 
-/// How long the first change of a large room waits for others, for each member: about as long as it takes to tell them
-/// all. When many go at once, those who are gone need not be told.
+/// How long the first change of a large room waits for others, per member: about as long as it takes to tell
+/// them all. When many users leave at once, those who have left need not be told.
 const GATHERING: Duration = Duration::from_micros(20);
 
-/// The first change waits no longer than this.
+/// The longest wait of the first change.
 const MAX_GATHERING: Duration = Duration::from_millis(500);
 
-/// So many changes of a batch are told by name if the list can tell the rest.
+/// How many changes of a batch are told by name if the list can tell the rest.
 const MOST_BY_NAME: usize = 10;
 
-/// What a change pays for, in bytes to each member: more than one line of it takes, for the list is paid from the rest.
+/// What one change pays, in bytes to each member: more than its own line takes, because the rest pays for the
+/// list.
 const PAID_BY_CHANGE: usize = 200;
 
-/// Bytes of a line beside name and avatar, with the public id.
+/// Bytes of a line except name and avatar, including the public id.
 const LINE_BYTES: usize = 96;
 
-/// Bytes of a user in a list beside name and avatar, with the public id.
+/// Bytes of a user in a list except name and avatar, including the public id.
 const USER_BYTES: usize = 48;
 
-/// See the module's text.
+/// Changes of a room's users that its members have yet to be told, and when they may be.
 #[derive(Debug, Default)]
 pub struct News {
     /// What has changed since the members were last told.
     untold: BTreeMap<NicknameKey, Untold>,
-    /// How many users the members know of.
+    /// Number of users that the members know of.
     told_count: usize,
-    /// How many sessions have come in and been given the list.
+    /// How many times a session that subscribed was given the list.
     lists_given: u64,
-    /// No earlier than this are the next changes told.
+    /// The earliest time for the next changes.
     lines_from: Option<Instant>,
     list: ListClock,
-    /// When the room is to be looked at again.
+    /// The time of the alarm that is set for the room.
     alarm: Option<Instant>,
 }
 
-/// A user that the members know of otherwise than it is.
+/// A user whose state differs, or has differed, from what the members were told.
 #[derive(Debug)]
 struct Untold {
-    /// What they know.
+    /// The user as the members were told; `None` if they do not know it.
     told: Option<Face>,
-    /// The session that made it otherwise, which knows.
+    /// The session that caused the last change; it need not be told.
     by: SessionId,
-    /// How many had been given the list when it first became otherwise, and when it last did. A session that was given it
-    /// between knows what the others were never told.
+    /// `lists_given` at the first and at the last change. A session that was given the list between them
+    /// knows what the others were never told.
     lists: (u64, u64),
-    /// The face in the last change.
+    /// The profile in the last change.
     last: Face,
 }
 
-/// When the list is sent.
+/// Decides when the list is sent.
 #[derive(Debug, Default)]
 struct ListClock {
     is_stale: bool,
-    /// No earlier than this.
+    /// The earliest time for the next list.
     from: Option<Instant>,
-    /// What changes have paid for, in bytes to each member.
+    /// What changes have paid, in bytes to each member.
     paid: usize,
 }
 
-/// A change as the members are told of it.
+/// A user came or went, as members are told.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
-    /// Who.
+    /// The profile of the user.
     pub face: Face,
-    /// Whether they came, or went.
+    /// True if the user came, false if it went.
     pub has_come: bool,
-    /// How many are there now.
+    /// Number of users after this change.
     pub count: usize,
-    /// What of it those are told who get lists; those who want every change are told of it.
+    /// What subscribers that get lists are told of it; those that want every change always get it.
     pub listed: Listed,
-    /// The session that need not be told.
+    /// The session that caused the change; it is not told.
     pub by: SessionId,
 }
 
-/// What of a change those are told who get lists.
+/// What of a change is told to subscribers that get lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Listed {
-    /// All.
+    /// The change, by name.
     Whole,
-    /// It is the last one that is told by name.
+    /// The change, as the last one that is told by name.
     Last {
-        /// How many are there after all changes.
+        /// Number of users after all changes of the batch.
         count: usize,
-        /// How many more changes there are.
+        /// Number of further changes, which the list tells.
         more: usize,
     },
-    /// Nothing: the list will tell.
+    /// Nothing: the next list tells it.
     Not,
 }
 
-/// Those who are told.
+/// The members to tell.
 #[derive(Clone, Copy, Debug)]
 pub struct Told {
-    /// How many they are.
+    /// Number of members.
     pub members: usize,
-    /// How many of them want every change.
+    /// Number of those that want every change.
     pub want_changes: usize,
 }
 
@@ -135,7 +136,7 @@ impl Notice {
 }
 
 impl News {
-    /// A session has changed who is there. So many members are to be told of it.
+    /// A session has changed which users are in the room; `members` are to be told.
     pub fn changed(&mut self, change: &Change, by: SessionId, members: usize, now: Instant) {
         if self.untold.is_empty() {
             let members = u32::try_from(members).unwrap_or(u32::MAX);
@@ -158,7 +159,7 @@ impl News {
         }
     }
 
-    /// What is to be told now.
+    /// The notices to send now.
     pub fn take_notices(&mut self, presence: &Presence, told: Told, now: Instant) -> Vec<Notice> {
         if self.untold.is_empty() || (is_large(presence) && self.lines_from.is_some_and(|from| now < from)) {
             return Vec::new();
@@ -183,7 +184,7 @@ impl News {
         notices
     }
 
-    /// What has changed since the members were last told, in the order of names, and is not as it was again.
+    /// The changes since the members were last told, in the order of names, without those that cancel out.
     fn net_changes(&mut self, presence: &Presence) -> Vec<Notice> {
         let mut count = self.told_count;
         let mut notices = Vec::new();
@@ -217,7 +218,7 @@ impl News {
         notices
     }
 
-    /// Whether the list is to be sent now to those who get lists, who then have it.
+    /// Whether the list is to be sent now to subscribers that get lists; if so, it counts as sent.
     pub fn take_list(&mut self, presence: &Presence, told: Told, now: Instant) -> bool {
         if !self.list.is_stale || !self.untold.is_empty() || self.list.from.is_some_and(|from| now < from) {
             return false;
@@ -229,7 +230,7 @@ impl News {
                 return false;
             }
         }
-        // Nothing is saved up: what one change costs is not what others have paid for.
+        // Nothing is saved up: the next list is paid by new changes only.
         self.list.paid = 0;
         self.list.from =
             Some(now + interval(bytes * told.members.saturating_sub(told.want_changes)).max(least));
@@ -237,12 +238,12 @@ impl News {
         true
     }
 
-    /// A session that comes in is given the list. What it is told later may be what it knows from there.
+    /// A session was given the list. A later notice may tell it what it knows from there.
     pub fn list_given(&mut self) {
         self.lists_given += 1;
     }
 
-    /// When the room is to be looked at again, if no alarm has been set that comes before.
+    /// When the room must be checked again; `None` if never, or if the alarm that is set comes before that.
     pub fn next_alarm(&mut self, presence: &Presence, now: Instant) -> Option<Instant> {
         let lines = self.lines_from.filter(|_| !self.untold.is_empty());
         let is_paid = || !is_large(presence) || self.list.paid >= list_bytes(presence);
@@ -255,7 +256,7 @@ impl News {
         Some(at)
     }
 
-    /// The alarm has come.
+    /// The alarm is due.
     pub fn rung(&mut self, now: Instant) {
         self.alarm = self.alarm.filter(|alarm| *alarm > now);
     }
@@ -273,7 +274,7 @@ fn list_bytes(presence: &Presence) -> usize {
     presence.users().take(USERS_PAGE).map(|user| USER_BYTES + bytes_of(&user.face)).sum()
 }
 
-/// How long so many bytes last.
+/// How long this number of bytes takes at [`BYTES_PER_SECOND`].
 fn interval(bytes: usize) -> Duration {
     Duration::from_millis((bytes / (BYTES_PER_SECOND / 1000)) as u64)
 }

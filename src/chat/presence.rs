@@ -1,7 +1,8 @@
-//! Who is in a room, by name. A plain struct that is told the time.
+//! The users of a room, by nickname. Callers pass the time.
 //!
-//! A user is a nickname and the token that owns it; it is there as long as one of its sessions is, and its name is
-//! held for a while after the last one dropped. Sessions without a nickname (plain ones) are not here.
+//! A user is a nickname and the token that owns it. It is present while one of its sessions is in the room,
+//! and its nickname is held for a time after the last session dropped. Plain sessions have no nickname and
+//! are not here.
 
 use std::{
     collections::{BTreeMap, BTreeSet, HashMap, HashSet},
@@ -20,34 +21,34 @@ use crate::domain::{Avatar, Nickname, NicknameKey, PublicId, SessionId, Token};
 /// The users of one room.
 #[derive(Debug, Default)]
 pub struct Presence {
-    /// Users with sessions, in the order of their names.
+    /// Users with sessions, in the order of their nicknames.
     users: BTreeMap<NicknameKey, User>,
     by_session: Map<SessionId, NicknameKey>,
-    /// The tokens of the users.
+    /// The tokens of all users in `users`.
     tokens: HashSet<Token>,
     held: HeldNames,
     reserved: Reservations,
     looks: Looks,
 }
 
-/// Names whose users have dropped, found by name, by token and by the end of their time: a room may hold as many as it
-/// had users, and looks one up at each login.
+/// Held nicknames, found by name, by token and by end of the hold: a room may hold as many as it had users,
+/// and each login looks one up.
 #[derive(Debug, Default)]
 struct HeldNames {
     by_name: HashMap<NicknameKey, Held>,
-    /// A token holds one name at a time.
+    /// A token holds at most one nickname.
     by_token: HashMap<Token, NicknameKey>,
     by_end: BTreeSet<(Instant, NicknameKey)>,
 }
 
-/// Somebody in the room.
+/// A user that is present.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct User {
-    /// What others see.
+    /// What others see of the user.
     pub face: Face,
-    /// What proves a session to be this user's.
+    /// The secret that proves that a session is of this user.
     pub token: Token,
-    /// What the keys of the user's messages begin with: hashed once.
+    /// The first half of the keys of the user's messages, hashed once.
     pub sender: Sender,
     /// The user's sessions, at least one.
     pub sessions: Vec<SessionId>,
@@ -56,11 +57,11 @@ pub struct User {
 /// What others see of a user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Face {
-    /// The name.
+    /// Unique in the room, also by its look.
     pub nickname: Nickname,
-    /// The picture.
+    /// The name of an avatar, or the address of a picture.
     pub avatar: Avatar,
-    /// What others know the user by beside the name. Missing until the user is in the room.
+    /// Tells users of one nickname apart. `None` until the user is in the room.
     pub uid: Option<PublicId>,
 }
 
@@ -71,28 +72,28 @@ struct Held {
     until: Instant,
 }
 
-/// What changed for the others. Both at once when somebody changes name or face.
+/// What changed for the others. Both fields are set if a user changes nickname or profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Change {
-    /// Who is no longer there.
+    /// The profile that has gone.
     pub left: Option<Face>,
-    /// Who is there now.
+    /// The profile that has come.
     pub arrived: Option<Face>,
 }
 
-/// Somebody else has the name, or is expected back.
+/// The nickname, or one that looks like it, is another user's or is held for its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a user in the room has this name or one that looks like it, or has just left with it")]
 pub struct NameTaken;
 
 impl Presence {
-    /// A session becomes a user, or another user if it was one.
+    /// Makes a session a user, or another user if it was one.
     ///
-    /// `token` is what it proves itself with; `spare` becomes the user's token if it has none, or if a token is
-    /// another user's here: a token is one user's.
+    /// `token` is what the session proves itself with. `spare` becomes the user's token if there is no
+    /// `token`, or if another user of the room has it: a token belongs to one user.
     ///
     /// # Errors
-    /// The name is another's; nothing has changed.
+    /// The nickname is another user's; nothing has changed.
     pub fn enter(
         &mut self,
         session: SessionId,
@@ -117,7 +118,7 @@ impl Presence {
             change.left = self.leave(session);
         }
         self.held.remove(&key);
-        // The bearer of a held name who takes another one lets the first go.
+        // An owner of a held nickname that takes another one gives up the first.
         if let Some(token) = token {
             self.held.remove_of(&token);
         }
@@ -157,7 +158,7 @@ impl Presence {
         });
     }
 
-    /// Whether the bearer of `token` may be called so.
+    /// Whether the owner of `token` may take this nickname.
     fn may_take(&self, key: &NicknameKey, token: Option<Token>, now: Instant) -> bool {
         let owner = match (self.users.get(key), self.held.by_name.get(key)) {
             (Some(user), _) => user.token,
@@ -170,8 +171,8 @@ impl Presence {
         token == Some(owner)
     }
 
-    /// The name of a session's user is the user's own until then, whether it is there or not, unless as many names as may
-    /// be are reserved. To be called when the user has shown its token.
+    /// Reserves the nickname of a session's user until `until`, unless `max` nicknames are reserved. Call
+    /// when the user has shown its token.
     pub fn reserve(&mut self, session: SessionId, now: Instant, until: Instant, max: usize) -> Changes {
         let Some(user) = self.user_of(session) else {
             return Changes::default();
@@ -181,20 +182,20 @@ impl Presence {
         self.reserved.reserve(reservation, now, max)
     }
 
-    /// The user of a session gives up its name, if that is reserved.
+    /// Ends the reservation of a nickname by the user of a session. Returns the nickname if it was reserved.
     pub fn release(&mut self, session: SessionId) -> Option<Nickname> {
         let key = self.by_session.get(&session)?;
         let owner = self.users.get(key)?.token.owner_hash();
         self.reserved.release(key, &owner)
     }
 
-    /// Takes in a reserved name that the journal has kept.
+    /// Restores a reserved nickname from the journal.
     pub fn restore(&mut self, reservation: Reservation) {
         self.looks.claim(&reservation.nickname);
         self.reserved.restore(reservation);
     }
 
-    /// The names whose users are there or expected back, and how long each would be held if its user dropped now.
+    /// The nicknames to hold if all users dropped now, and until when, except reserved ones.
     pub fn names_to_hold(&self, now: Instant, hold: Duration) -> impl Iterator<Item = Reservation> {
         let present = self.users.values().map(move |user| Reservation {
             nickname: user.face.nickname.clone(),
@@ -209,8 +210,8 @@ impl Presence {
         present.chain(held).filter(move |name| !self.reserved.holds(&name.nickname.key(), now))
     }
 
-    /// Whether a name that looks like `other` may not be taken by this session: `other` is in use by another user, or by
-    /// other sessions of this one, or it is held for the bearer of another token.
+    /// Whether `other`, which looks like the wanted name, keeps it from this session: `other` is in use by
+    /// another user, or by other sessions of this one, or it is held for the owner of another token.
     fn is_barred_by(
         &self,
         other: &NicknameKey,
@@ -224,17 +225,17 @@ impl Presence {
         }
     }
 
-    /// A session is no longer its user's. Gives back the user if that was its last one, whose name is free at once.
-    /// Harmless if the session is nobody's.
+    /// Takes a session from its user. Returns the user's profile if that was its last session; its nickname
+    /// is free at once. Idempotent.
     pub fn leave(&mut self, session: SessionId) -> Option<Face> {
         self.take_out(session).map(|(_, user)| user.face)
     }
 
-    /// A session of this user dropped: if it was the last one, the name is held until `until` for the bearer of its token,
-    /// unless `max` names are held: then those who dropped before keep theirs.
+    /// A session of a user dropped. If it was the last one, holds the nickname until `until` for the owner of
+    /// its token, unless `max` nicknames are held already.
     pub fn drop_out(&mut self, session: SessionId, now: Instant, until: Instant, max: usize) -> Option<Face> {
         let (key, user) = self.take_out(session)?;
-        // As many go as come, so that the names whose time is over do not wait for their number.
+        // First frees the nicknames whose hold has ended, so that they do not count.
         self.held.expire(now);
         if self.held.by_name.len() < max {
             self.held.insert(key, Held { nickname: user.face.nickname.clone(), token: user.token, until });
@@ -256,44 +257,44 @@ impl Presence {
         Some((key, user))
     }
 
-    /// Lets names go that have been held long enough. Gives back when the last of the others has been.
+    /// Frees the nicknames whose hold has ended. Returns when the last of the other holds ends.
     pub fn expire(&mut self, now: Instant) -> Option<Instant> {
         self.held.expire(now);
         self.held.by_end.last().map(|(end, _)| *end)
     }
 
-    /// The user that a session speaks as.
+    /// The user of a session.
     pub fn user_of(&self, session: SessionId) -> Option<&User> {
         self.users.get(self.by_session.get(&session)?)
     }
 
-    /// The user of a name.
+    /// The user with this nickname.
     pub fn find(&self, key: &NicknameKey) -> Option<&User> {
         self.users.get(key)
     }
 
-    /// Whether a name is held for somebody who is expected back.
+    /// Whether the nickname is held for a user that may come back.
     pub fn is_held(&self, key: &NicknameKey) -> bool {
         self.held.by_name.contains_key(key)
     }
 
-    /// Users behind a name, or all, in the order of their names.
+    /// Users behind a nickname, or all users, in the order of nicknames.
     pub fn users_after(&self, after: Option<&NicknameKey>) -> impl Iterator<Item = &User> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.users.range((from, Bound::Unbounded)).map(|(_, user)| user)
     }
 
-    /// Users in the order of their names.
+    /// Users in the order of their nicknames.
     pub fn users(&self) -> impl Iterator<Item = &User> {
         self.users.values()
     }
 
-    /// How many users are there.
+    /// The number of users.
     pub fn count(&self) -> usize {
         self.users.len()
     }
 
-    /// Whether nobody is here and no name is held.
+    /// Whether the room has no user and holds no nickname.
     pub fn is_idle(&self) -> bool {
         self.users.is_empty() && self.held.by_name.is_empty()
     }
@@ -345,7 +346,7 @@ mod tests {
         Face { nickname: Nickname::parse(name).expect("a legal name"), avatar: Avatar::default(), uid: None }
     }
 
-    /// What others see of the bearer of a token.
+    /// The profile of the owner of a token.
     fn face_of(name: &str, bearer: u8) -> Face {
         Face { uid: Some(token(bearer).public_id()), ..face(name) }
     }
@@ -470,7 +471,7 @@ mod tests {
         assert_eq!(presence.user_of(session(1)).map(|user| user.sessions.len()), Some(1));
     }
 
-    /// The simplest thing that can be right: a list of who speaks as whom, and of held names.
+    /// The simplest correct model: a list of sessions with their users, and of held nicknames.
     #[derive(Default)]
     struct Model {
         speaking: Vec<(u64, String, u8)>,
@@ -511,7 +512,7 @@ mod tests {
     }
 
     proptest! {
-        /// Sessions 0 to 7 bear the tokens 0 to 3, two each, and come and go as chance has it.
+        /// Sessions 0 to 7 have the tokens 0 to 3, two each, and come and go at random.
         #[test]
         fn presence_is_what_a_simple_model_says(steps in prop::collection::vec(step(), 0..200)) {
             let start = Instant::now();
@@ -525,7 +526,7 @@ mod tests {
                         let own = model.speaking.iter().find(|(other, ..)| *other == number).cloned();
                         let stays = own.as_ref().is_some_and(|(_, other, _)| other == name);
                         let free = stays || model.owner(name, now).is_none_or(|owner| owner == bearer);
-                        // Each entering brings a spare token of its own: a stranger's, never another's.
+                        // Each login brings a spare token of its own, which no other session has.
                         let spare = token(100 + number as u8);
                         let entered = presence.enter(session(number), face(name), Some(token(bearer)), spare, at(now));
                         prop_assert_eq!(entered.is_ok(), free);

@@ -1,50 +1,50 @@
-//! Names of a room that are kept for their users for days, whether the users are there or not. A plain struct that is
-//! told the time.
+//! Nicknames of a room that are kept for their users for days, whether the users are there or not. Callers
+//! pass the time.
 
 use std::{collections::HashMap, time::Instant};
 
 use crate::domain::{Nickname, NicknameKey, OwnerHash};
 
-/// The reserved names of one room. An owner has one of them at a time.
+/// The reserved nicknames of one room, at most one for each owner.
 #[derive(Debug, Default)]
 pub struct Reservations {
     by_name: HashMap<NicknameKey, Reservation>,
     by_owner: HashMap<OwnerHash, NicknameKey>,
 }
 
-/// A name that is kept for the bearer of one token.
+/// A nickname that is kept for the owner of one token.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reservation {
-    /// The name as its owner spells it.
+    /// The nickname as its owner spells it.
     pub nickname: Nickname,
     /// The hash of the owner's token.
     pub owner: OwnerHash,
-    /// How long it is kept.
+    /// The end of the reservation.
     pub until: Instant,
 }
 
-/// What has changed and is to be kept in the journal.
+/// Changes that the journal is to store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Changes {
-    /// Names that are reserved, or for longer.
+    /// Nicknames that are reserved, newly or for longer.
     pub reserved: Vec<Reservation>,
-    /// Names that are free.
+    /// Nicknames that are free again.
     pub released: Vec<Nickname>,
 }
 
 impl Reservations {
-    /// Whether a name is reserved, and not for this owner.
+    /// Whether a nickname is reserved for another owner.
     pub fn is_anothers(&self, key: &NicknameKey, owner: Option<&OwnerHash>, now: Instant) -> bool {
         self.by_name.get(key).is_some_and(|known| known.until > now && Some(&known.owner) != owner)
     }
 
-    /// Whether a name is reserved for its owner still.
+    /// Whether a nickname is still reserved.
     pub fn holds(&self, key: &NicknameKey, now: Instant) -> bool {
         self.by_name.get(key).is_some_and(|known| known.until > now)
     }
 
-    /// Reserves a name, in place of another one of its owner, unless `max` are reserved. A reservation that goes on is
-    /// only worth a change once a sixteenth of its time has gone by.
+    /// Reserves a nickname instead of another one of its owner, unless `max` are reserved. To renew a
+    /// reservation is no change until a sixteenth of its time has passed.
     pub fn reserve(&mut self, reservation: Reservation, now: Instant, max: usize) -> Changes {
         let mut changes = Changes::default();
         let Reservation { nickname, owner, until } = &reservation;
@@ -62,7 +62,7 @@ impl Reservations {
                 }
                 *known = reservation.clone();
             }
-            // Its time is over, or it would not be this owner's now.
+            // The reservation of another owner has expired: before that, this login would have been rejected.
             Some(_) => {
                 self.remove(&key);
                 self.insert(key, reservation.clone());
@@ -74,13 +74,13 @@ impl Reservations {
         changes
     }
 
-    /// Frees a name if it is this owner's. Gives back how it was spelled.
+    /// Frees a nickname of this owner. Returns it as the owner spells it.
     pub fn release(&mut self, key: &NicknameKey, owner: &OwnerHash) -> Option<Nickname> {
         self.by_name.get(key).filter(|known| known.owner == *owner)?;
         self.remove(key)
     }
 
-    /// Takes in what the journal has kept.
+    /// Restores a reservation from the journal.
     pub fn restore(&mut self, reservation: Reservation) {
         let key = reservation.nickname.key();
         self.remove(&key);
@@ -100,7 +100,7 @@ impl Reservations {
         Some(known.nickname)
     }
 
-    /// How many there are.
+    /// The number of reservations, including expired ones.
     pub fn count(&self) -> usize {
         self.by_name.len()
     }

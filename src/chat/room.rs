@@ -1,4 +1,4 @@
-//! One room: who is in it, who hears it, and where it stands in its journal.
+//! One room of the chat: its members, its subscribers, its users, and where it stands in its journal.
 
 use super::{
     audience::Audience,
@@ -11,78 +11,79 @@ use super::{
 };
 use crate::domain::RoomName;
 
-/// See the module's text.
+/// A room in memory.
 #[derive(Debug)]
 pub struct Room {
-    /// Its name.
+    /// Unique among rooms.
     pub name: RoomName,
-    /// Sessions in it, whether they hear it yet or not.
+    /// Sessions in it, whether they are subscribed yet or not.
     pub members: usize,
-    /// Those who hear it.
+    /// The subscribers, counted.
     pub audience: Audience,
-    /// Those who have a name.
+    /// The users.
     pub presence: Presence,
-    /// Its place in the journal.
+    /// Where it stands in its journal.
     pub book: Book,
-    /// What has been said and not yet sent.
+    /// Lines that are not sent yet.
     pub open: Option<OpenRound>,
-    /// What its members have yet to be told of who came and went.
+    /// Changes of its users that its members have yet to be told.
     pub news: News,
-    /// Whether an alarm is set for the names that are held.
+    /// Whether an alarm is set for the held nicknames.
     pub has_names_alarm: bool,
-    /// Whether what has waited for its journal is being done: until all of it is, the room stays.
+    /// Whether requests that waited for the journal are being handled; until that is done, the room stays in
+    /// memory.
     pub is_catching_up: bool,
 }
 
-/// A room's place in the journal, once that is known.
+/// Where a room stands in its journal, once that is known.
 #[derive(Debug)]
 pub enum Book {
-    /// Nobody has asked.
+    /// The journal has not been asked.
     Closed,
-    /// The journal has been asked; this is to be done when it answers, in order.
+    /// The journal has been asked; these are handled in order when it answers.
     Opening(Vec<Waiting>),
-    /// It is known.
+    /// The journal has answered.
     Open(Box<RoomLog>),
 }
 
-/// What waits for a room's journal.
+/// A request that waits until the room's journal has answered.
 #[derive(Debug)]
 pub enum Waiting {
-    /// Something a guest said, who may be gone by then.
+    /// A guest's message; the guest may be gone by then.
     Publish(Publish),
-    /// A session logs in.
+    /// A login.
     Enter(Enter),
 }
 
-/// What a session has sent behind a login that waits. Its client is gone by then: as long as it is there, it is not read
-/// from while it logs in.
+/// What a session has sent behind a login that waits. Only a client that is gone has something here: no
+/// message is read from a client during its login.
 #[derive(Debug)]
 pub enum Behind {
-    /// It goes to another room, or becomes another user.
+    /// Another login, to another room or as another user.
     Enter(Enter),
-    /// It says something.
+    /// A message to the room.
     Post(Post),
-    /// It says something to one other.
+    /// A private message.
     Whisper(Whisper),
-    /// It logs out.
+    /// A logout.
     Depart(Depart),
-    /// It has ended behind all that.
+    /// The end of the session.
     Leave(Leave),
 }
 
 impl Room {
-    /// The round that lines are added to.
+    /// The broadcast that lines are added to.
     pub fn open_round(&mut self) -> &mut OpenRound {
         let audience = &self.audience;
         self.open.get_or_insert_with(|| OpenRound::new(audience))
     }
 
-    /// Whether something that was said waits for its place in the journal.
+    /// Whether a request waits for the room's journal.
     pub fn is_awaited(&self) -> bool {
         matches!(&self.book, Book::Opening(waiting) if !waiting.is_empty())
     }
 
-    /// Its place in the journal, if that is known.
+    /// The log of the room, if the journal has answered.
     pub fn log(&mut self) -> Option<&mut RoomLog> {
         match &mut self.book {
             Book::Open(log) => Some(log),

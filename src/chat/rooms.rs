@@ -1,4 +1,4 @@
-//! Which rooms there are, and which session is in which. A plain struct: it decides, the actors carry out.
+//! Which rooms exist, and which session is in which room. It decides; the actors carry out.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -13,114 +13,115 @@ use smallvec::SmallVec;
 use super::{audience::Audience, map::Map, round::Encoding};
 use crate::domain::{SessionId, WorkerId};
 
-/// A room's number for as long as it is in memory, unlike that of any other room of the process; a room that comes back
-/// gets a new one.
+/// Identifies a room while it is in memory, unique in the process; a room that comes back into memory gets a
+/// new id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoomId(u64);
 
 impl RoomId {
-    /// The next unused number.
+    /// The next unused id.
     pub(super) fn next() -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
     }
 }
 
-/// What every kind of room is to [`Rooms`].
+/// What [`Rooms`] needs of a room, of whatever kind.
 pub trait AnyRoom {
-    /// How it is found.
+    /// Identifies a room, also when it is not in memory.
     type Name: Clone + Ord + Hash + fmt::Debug;
 
-    /// An empty room.
+    /// A room without members.
     fn new(name: Self::Name) -> Self;
 
-    /// How it is found.
+    /// The name under which [`Rooms::find`] finds it.
     fn name(&self) -> &Self::Name;
 
-    /// Sessions in it, whether they hear it yet or not.
+    /// Sessions in it, whether they are subscribed yet or not.
     fn members(&mut self) -> &mut usize;
 
-    /// Those who hear it.
+    /// The subscribers, counted.
     fn audience(&mut self) -> &mut Audience;
 
-    /// Whether nothing would be lost with it.
+    /// Whether the room can leave memory without loss.
     fn is_idle(&self) -> bool;
 
-    /// Whether a room of that name may always be entered, and keeps its history when others lose theirs.
+    /// Whether a room of this name may always be entered, and keeps its history when others lose theirs.
     fn is_reserved(name: &Self::Name) -> bool {
         let _ = name;
         false
     }
 }
 
-/// All sessions, and all rooms that somebody is in or with which something would be lost.
+/// All sessions, and all rooms that have members or cannot leave memory without loss.
 #[derive(Debug)]
 pub struct Rooms<R: AnyRoom> {
     max_rooms: usize,
     by_name: HashMap<R::Name, RoomId>,
     rooms: Map<RoomId, R>,
-    /// Rooms with sessions in them.
+    /// Number of rooms with members.
     occupied: usize,
-    /// Rooms with history, in memory or not, and when the last message of each was said, in milliseconds since 1970.
+    /// Rooms with history, in memory or not, and the time of the last message of each in milliseconds since
+    /// 1970.
     kept: HashMap<R::Name, u64>,
     /// Rooms with history that are not in memory, the longest silent first.
     silent: BTreeSet<(u64, R::Name)>,
-    /// Rooms in memory without history.
+    /// Number of rooms in memory without history.
     unkept: usize,
     members: Map<SessionId, Membership>,
 }
 
-/// Where a session is.
+/// The rooms of a session, and how its worker delivers to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Membership {
-    /// The rooms it is in, in the order in which it came: in the chat one at most.
+    /// The rooms it is in, in the order in which it entered: in the chat one at most.
     pub rooms: SmallVec<[RoomId; 1]>,
-    /// Whether it hears them yet.
+    /// Whether it is subscribed to them.
     pub hears: bool,
-    /// The ticket by which it came there, 0 for a guest.
+    /// The ticket of the login by which it entered; 0 for a guest.
     pub visit: u64,
-    /// The worker it lives on.
+    /// The worker on whose thread it lives.
     pub worker: WorkerId,
-    /// How it wants its frames.
+    /// The encoding of its frames.
     pub encoding: Encoding,
-    /// Its client's address, if that is known.
+    /// The address of its client, if known.
     pub address: Option<IpAddr>,
 }
 
 impl Membership {
-    /// The one room it is in, if any.
+    /// The room it is in, if it is in one; the first if in several.
     pub fn room(&self) -> Option<RoomId> {
         self.rooms.first().copied()
     }
 }
 
-/// What a session that names a room would find.
+/// What happens if a session names a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Standing {
-    /// The room is there, in memory or with history.
+    /// The room exists, in memory or with history.
     Known,
     /// The room would be made.
     New,
-    /// The room would be one too many.
+    /// The room would exceed the bound on rooms.
     TooMany,
 }
 
 /// A room that was found or made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Found<N> {
-    /// The room.
+    /// The room in memory.
     pub id: RoomId,
-    /// The room whose history must go, so that there is place for this one.
+    /// The room that must lose its history to make place for this one.
     pub forgotten: Option<N>,
 }
 
-/// There are as many rooms as there may be.
+/// The bound on rooms is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there are too many rooms")]
 pub struct TooManyRooms;
 
 impl<R: AnyRoom> Rooms<R> {
-    /// No rooms yet, and at most `max_rooms` at a time that have members or history.
+    /// No rooms yet; at most `max_rooms` at a time may have members or history.
     pub fn new(max_rooms: usize) -> Self {
         Self {
             max_rooms,
@@ -134,8 +135,8 @@ impl<R: AnyRoom> Rooms<R> {
         }
     }
 
-    /// What a session that names this room would find. A bound on what is stored refuses no newcomer: as long as there is
-    /// a room that only history is left of, the room that has been silent longest gives way.
+    /// What happens if a session names this room. History alone never keeps a new room out: the room without
+    /// members that has been silent longest gives way.
     pub fn standing(&self, name: &R::Name) -> Standing {
         if self.by_name.contains_key(name) || self.kept.contains_key(name) {
             Standing::Known
@@ -146,25 +147,25 @@ impl<R: AnyRoom> Rooms<R> {
         }
     }
 
-    /// Whether a new room needs the place of another.
+    /// Whether a new room takes the place of another one.
     fn is_full(&self) -> bool {
         self.count() >= self.max_rooms
     }
 
-    /// Rooms that count against the bound: those with members or history.
+    /// Number of rooms with members or history, which the bound counts.
     pub fn count(&self) -> usize {
         self.kept.len() + self.unkept
     }
 
-    /// The room of that name, if it is in memory.
+    /// The room of this name, if it is in memory.
     pub fn find(&self, name: &R::Name) -> Option<RoomId> {
         self.by_name.get(name).copied()
     }
 
-    /// The room of that name, which is made if needed, in the place of another if it must be.
+    /// The room of this name. Makes it if needed, in place of another one if the bound is reached.
     ///
     /// # Errors
-    /// It would be one too many.
+    /// The bound is reached, and no other room can give way.
     pub fn find_or_make(&mut self, name: &R::Name) -> Result<Found<R::Name>, TooManyRooms> {
         if let Some(id) = self.by_name.get(name) {
             return Ok(Found { id: *id, forgotten: None });
@@ -191,12 +192,12 @@ impl<R: AnyRoom> Rooms<R> {
         Some(name)
     }
 
-    /// A room that is in memory.
+    /// A room in memory.
     pub fn get(&mut self, id: RoomId) -> Option<&mut R> {
         self.rooms.get_mut(&id)
     }
 
-    /// A session begins, in no room.
+    /// Registers a session, in no room.
     pub fn register(
         &mut self,
         session: SessionId,
@@ -210,7 +211,7 @@ impl<R: AnyRoom> Rooms<R> {
         debug_assert!(former.is_none(), "{session} joined without leaving");
     }
 
-    /// Puts a session into a room. Harmless if it is there.
+    /// Puts a session into a room. Idempotent.
     pub fn put(&mut self, session: SessionId, id: RoomId) {
         if let (Some(member), Some(room)) = (self.members.get_mut(&session), self.rooms.get_mut(&id))
             && !member.rooms.contains(&id)
@@ -224,21 +225,21 @@ impl<R: AnyRoom> Rooms<R> {
         }
     }
 
-    /// A session came into its room by this ticket.
+    /// Notes the ticket of the login by which a session entered its room.
     pub fn set_visit(&mut self, session: SessionId, visit: u64) {
         if let Some(member) = self.members.get_mut(&session) {
             member.visit = visit;
         }
     }
 
-    /// A session wants every change of who is in its room, or lists. Nothing changes while it hears one.
+    /// Chooses every change of the users, or lists. Ignored while the session is subscribed.
     pub fn set_changes(&mut self, session: SessionId, wants_changes: bool) {
         if let Some(member) = self.members.get_mut(&session).filter(|member| !member.hears) {
             member.encoding.dialect = member.encoding.dialect.with_changes(wants_changes);
         }
     }
 
-    /// A session hears its rooms from here on, or not any more.
+    /// Subscribes a session to its rooms, or unsubscribes it.
     pub fn set_hears(&mut self, session: SessionId, hears: bool) {
         let Some(member) = self.members.get_mut(&session).filter(|member| member.hears != hears) else {
             return;
@@ -254,7 +255,7 @@ impl<R: AnyRoom> Rooms<R> {
         }
     }
 
-    /// Takes a session out of a room; whether it was there.
+    /// Takes a session out of a room. False if it was not in it.
     pub fn take_out(&mut self, session: SessionId, id: RoomId) -> bool {
         let Some(member) = self.members.get_mut(&session) else {
             return false;
@@ -273,12 +274,12 @@ impl<R: AnyRoom> Rooms<R> {
         true
     }
 
-    /// A session is gone; it must have been taken out of its rooms.
+    /// Unregisters a session, which must have been taken out of its rooms.
     pub fn remove(&mut self, session: SessionId) -> Option<Membership> {
         self.members.remove(&session)
     }
 
-    /// Lets go of a room with which nothing would be lost, and gives it back.
+    /// Removes a room that can leave memory without loss, and returns it.
     pub fn retire(&mut self, id: RoomId) -> Option<R> {
         let room = self.rooms.get_mut(&id)?;
         if *room.members() > 0 || !room.is_idle() {
@@ -293,14 +294,14 @@ impl<R: AnyRoom> Rooms<R> {
         Some(room)
     }
 
-    /// A room is not in memory any more, and has history.
+    /// Notes a room with history that is not in memory.
     fn fall_silent(&mut self, name: R::Name, at: u64) {
         if !R::is_reserved(&name) {
             self.silent.insert((at, name));
         }
     }
 
-    /// A room has history, whose last message was said then, in milliseconds since 1970.
+    /// A room has history; its last message was said at `at`, in milliseconds since 1970.
     pub fn keep(&mut self, name: &R::Name, at: u64) {
         let former = self.kept.insert(name.clone(), at);
         if self.by_name.contains_key(name) {
@@ -313,7 +314,7 @@ impl<R: AnyRoom> Rooms<R> {
         }
     }
 
-    /// A room has no history any more.
+    /// A room has lost its history.
     pub fn forget(&mut self, name: &R::Name) {
         let Some(at) = self.kept.remove(name) else {
             return;
@@ -325,17 +326,17 @@ impl<R: AnyRoom> Rooms<R> {
         }
     }
 
-    /// Where a session is.
+    /// The rooms of a session, and how its worker delivers to it.
     pub fn membership(&self, session: SessionId) -> Option<&Membership> {
         self.members.get(&session)
     }
 
-    /// The one room a session is in.
+    /// The room of a session; the first if it is in several.
     pub fn room_of(&self, session: SessionId) -> Option<RoomId> {
         self.members.get(&session)?.room()
     }
 
-    /// Rooms with sessions in them.
+    /// Number of rooms with members.
     pub fn occupied(&self) -> usize {
         self.occupied
     }
@@ -345,12 +346,12 @@ impl<R: AnyRoom> Rooms<R> {
         self.rooms.values()
     }
 
-    /// Rooms in memory.
+    /// Number of rooms in memory.
     pub fn loaded(&self) -> usize {
         self.rooms.len()
     }
 
-    /// Sessions, in rooms or not.
+    /// Number of registered sessions, in rooms or not.
     pub fn member_count(&self) -> usize {
         self.members.len()
     }

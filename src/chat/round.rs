@@ -1,9 +1,9 @@
-//! A round: what happened in one room in one go, encoded once for everybody.
+//! A broadcast (`Round`): what was said in a room in one go, encoded once for all subscribers.
 //!
-//! Lines are appended as finished frames to one buffer for each dialect that somebody in the room speaks, and to a
-//! second one, with the large lines compressed, once there is such a line and somebody who can read it. Whoever is
-//! to hear all of a round is sent its buffer as it is; whoever is not (a plain session its own lines), the stretches
-//! between. What is to be kept is packed for the journal on the way.
+//! Lines are appended as finished frames to one buffer for each dialect that a subscriber has. A second
+//! buffer with the large lines compressed follows once there is such a line and a subscriber that can read
+//! it. A subscriber that gets all lines is sent the whole buffer; one that does not (a plain session skips
+//! its own lines) is sent the pieces between. What the journal is to keep is packed on the way.
 
 use std::{sync::Arc, time::Duration};
 
@@ -29,95 +29,96 @@ use crate::{
     },
 };
 
-/// A round ends at this many lines, if not before.
+/// A broadcast ends at this many lines, or earlier.
 pub const MAX_LINES: usize = 256;
 
-/// A round ends at this many bytes, if not before. The last line may reach over it.
+/// A broadcast ends at this many bytes, or earlier. Its last line may exceed them.
 pub const MAX_BYTES: usize = 256 * 1024;
 
-/// How a session wants its frames.
+/// How the frames of a session are encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Encoding {
-    /// In which words.
+    /// The words of the lines.
     pub dialect: Dialect,
-    /// Whether large messages come by permessage-deflate, with the full window.
+    /// Whether large messages are compressed: permessage-deflate (RFC 7692) with the full window.
     pub deflated: bool,
 }
 
 impl Encoding {
-    /// How many there are.
+    /// The number of encodings.
     pub const COUNT: usize = 2 * Dialect::ALL.len();
 
-    /// Its place in tables of encodings.
+    /// Index into tables of encodings.
     pub fn index(self) -> usize {
         2 * self.dialect.index() + usize::from(self.deflated)
     }
 }
 
-/// Who hears a round.
+/// The subscribers that get a broadcast.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Hearers {
-    /// Everybody in its room.
+    /// All subscribers of its room.
     #[default]
     Room,
-    /// Those in its room who have next to nothing waiting; the others do without.
+    /// The writable subscribers of its room; it is left out for the others.
     Idle,
-    /// These sessions, which hear the room.
+    /// Only these subscribers of its room.
     Only(Vec<SessionId>),
 }
 
-/// Who of those in a round's room hears a line of it.
+/// Which of the subscribers that get a broadcast get one of its lines.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Reach {
-    /// All of them.
+    /// All that get the broadcast.
     All,
-    /// All but this one.
+    /// All except this session.
     AllBut(SessionId),
-    /// Some of them.
+    /// The subscribers that the aim selects.
     Some(Arc<Aim>),
 }
 
-/// Some of those in a room: whoever is in one of these other rooms or is one of these sessions, but for others.
+/// Selects subscribers of a room by other rooms and by session, with exceptions.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Aim {
-    /// Everybody in the room, to begin with.
+    /// Whether to start with all subscribers of the room.
     pub all: bool,
-    /// Those in these rooms.
+    /// Include the members of these rooms.
     pub rooms: Vec<RoomId>,
-    /// These sessions.
+    /// Include these sessions.
     pub sessions: Vec<SessionId>,
-    /// But not those in these rooms,
+    /// Exclude the members of these rooms.
     pub but_rooms: Vec<RoomId>,
-    /// and not these sessions.
+    /// Exclude these sessions.
     pub but_sessions: Vec<SessionId>,
 }
 
-/// A finished round.
+/// A finished broadcast.
 #[derive(Debug)]
 pub struct Round {
     hearers: Hearers,
-    /// Who hears each line.
+    /// The subscribers that each line is for, by index.
     reaches: Vec<Reach>,
-    /// For each dialect that is spoken in the room.
+    /// One for each dialect that a subscriber has.
     versions: [Option<Versions<Bytes>>; Dialect::ALL.len()],
-    /// Held until the last worker has fanned the round out, so that rounds under way stay within the intake bounds.
+    /// Held until the last worker has delivered the broadcast, so that broadcasts under way stay within the
+    /// intake bounds.
     accepted: Vec<Accepted>,
-    /// Its sender is answered when the last worker has fanned the round out.
+    /// The sender is answered when the last worker has delivered the broadcast.
     handing: Option<Handing>,
 }
 
-/// A round that still grows.
+/// A broadcast that lines can be added to.
 #[derive(Debug)]
 pub struct OpenRound {
     reaches: Vec<Reach>,
     versions: [Option<Versions<BytesMut>>; Dialect::ALL.len()],
     accepted: Vec<Accepted>,
-    /// Bytes of the line that was longest in each, added up.
+    /// For each line the length of its longest encoding, added up.
     bytes: usize,
     kept: Kept,
 }
 
-/// What the journal is to keep of a round.
+/// What the journal is to keep of a broadcast.
 #[derive(Debug, Default)]
 pub struct Kept {
     entries: BytesMut,
@@ -126,29 +127,29 @@ pub struct Kept {
     at: u64,
     keys: Vec<Keyed>,
     pictures: Vec<Arc<Picture>>,
-    /// Who waits for it.
+    /// The acks to send once the record is durable.
     pub receipts: Vec<Receipt>,
 }
 
-/// A round in one dialect.
+/// A broadcast in one dialect.
 #[derive(Debug, Default)]
 struct Versions<B> {
     plain: Encoded<B>,
-    /// Missing if it would be the same.
+    /// `None` while it would equal `plain`.
     deflated: Option<Encoded<B>>,
 }
 
-/// Frames one behind the other, and where each line ends; one that is not heard in the dialect has no bytes.
+/// Consecutive frames, and the end of each line; a line that the dialect leaves out has no bytes.
 #[derive(Clone, Debug, Default)]
 struct Encoded<B> {
     frames: B,
     ends: Vec<usize>,
-    /// Lines that have bytes.
+    /// Number of lines that have bytes.
     lines: usize,
 }
 
 impl OpenRound {
-    /// An empty round for those who hear it.
+    /// An empty broadcast, in the dialects of this audience.
     pub fn new(audience: &Audience) -> Self {
         Self {
             reaches: Vec::new(),
@@ -159,7 +160,7 @@ impl OpenRound {
         }
     }
 
-    /// Appends a line.
+    /// Appends a line, in each dialect of the audience.
     pub fn push(&mut self, line: &Line<'_>, reach: Reach, mut deflater: Option<&mut Deflater>) {
         let mut longest = 0;
         for dialect in Dialect::ALL {
@@ -188,33 +189,33 @@ impl OpenRound {
         }
     }
 
-    /// Holds the share of a message until the round has been dealt with.
+    /// Holds the share of a message until the broadcast is delivered.
     pub fn hold(&mut self, accepted: Accepted) {
         self.accepted.push(accepted);
     }
 
-    /// The journal is to know the message at `place` by `key`.
+    /// Has the journal store `key`, by which the message at `place` is recognized.
     pub fn remember(&mut self, key: Key, place: Place) {
         self.kept.keys.push(Keyed { key, offset: place.offset, at: place.at });
     }
 
-    /// The journal is to have the picture that a speaker wears.
+    /// Has the journal store a picture that a sender wears.
     pub fn keep_picture(&mut self, picture: Arc<Picture>) {
         self.kept.pictures.push(picture);
     }
 
-    /// Who waits for a message of this round gets a receipt.
+    /// Adds an ack to send once the record is durable.
     pub fn owe(&mut self, receipt: Receipt) {
         self.kept.receipts.push(receipt);
     }
 
-    /// Whether the round has reached one of its bounds.
+    /// Whether the broadcast has reached one of its bounds.
     pub fn is_full(&self) -> bool {
         self.reaches.len() >= MAX_LINES || self.bytes.max(self.kept.entries.len()) >= MAX_BYTES
     }
 
-    /// Nothing can be added any more: the round, whose frames are charged to `budget` as long as they wait for anybody, and
-    /// what is to be kept of it.
+    /// Ends the broadcast. Its frames are charged to `budget` until the last subscriber has dropped them.
+    /// Also returns what the journal is to keep of it.
     pub fn finish(self, hearers: Hearers, budget: &Arc<Budget>) -> (Round, Kept) {
         let versions = self.versions.map(|versions| versions.map(|versions| versions.finish(budget)));
         let (reaches, accepted) = (self.reaches, self.accepted);
@@ -223,7 +224,8 @@ impl OpenRound {
 }
 
 impl Kept {
-    /// The record for the journal, the pictures of its speakers, and who waits for it, if there is anything to keep.
+    /// The record for the journal, the pictures of its senders and the acks to send; `None` if there is
+    /// nothing to keep.
     pub fn into_record(self) -> Option<(Record, Vec<Arc<Picture>>, Vec<Receipt>)> {
         let Self { entries, first, count, at, keys, pictures, receipts } = self;
         let record = || Record { first, count, at, keys, entries: entries.freeze() };
@@ -246,7 +248,7 @@ impl Versions<BytesMut> {
         self.plain.push(|out| frame::write(out, opcode, payload));
     }
 
-    /// A binary frame that belongs to the last line.
+    /// Appends a binary frame to the last line.
     fn attach(&mut self, payload: &[u8]) {
         for encoded in std::iter::once(&mut self.plain).chain(&mut self.deflated) {
             frame::write(&mut encoded.frames, OpCode::Binary, payload);
@@ -281,38 +283,38 @@ impl Encoded<BytesMut> {
 }
 
 impl Round {
-    /// The same, and its sender is to know whether it was handed over.
+    /// Adds a [`Handing`], which tells the sender whether the message was handed over.
     pub(super) fn with_handing(self, handing: Handing) -> Self {
         Self { handing: Some(handing), ..self }
     }
 
-    /// Where a session is noted that it was handed to.
+    /// Notes to which sessions the broadcast was handed.
     pub(super) fn handing(&self) -> Option<&Handing> {
         self.handing.as_ref()
     }
 
-    /// Who hears it.
+    /// The subscribers that get it.
     pub fn hearers(&self) -> &Hearers {
         &self.hearers
     }
 
-    /// All lines, and how many there are, for a session that is to hear all.
+    /// All lines and their number, for a session that gets all. `None` if there are none.
     pub fn frames(&self, encoding: Encoding) -> Option<(&Bytes, usize)> {
         let Encoded { frames, lines, .. } = self.encoded(encoding)?;
         (*lines > 0).then_some((frames, *lines))
     }
 
-    /// Who hears each line.
+    /// The subscribers that each line is for.
     pub fn reaches(&self) -> &[Reach] {
         &self.reaches
     }
 
-    /// Whether some lines are only for some of those in the room.
+    /// Whether a line is only for some of the subscribers, by [`Reach::Some`].
     pub fn is_aimed(&self) -> bool {
         self.reaches.iter().any(|reach| matches!(reach, Reach::Some(_)))
     }
 
-    /// Sessions that do not hear all of a round that is not aimed, each as often as it has such a line.
+    /// Sessions that miss a line of a broadcast that is not aimed, once for each such line.
     pub fn deaf(&self) -> impl Iterator<Item = SessionId> + '_ {
         self.reaches.iter().filter_map(|reach| match reach {
             Reach::AllBut(session) => Some(*session),
@@ -320,20 +322,19 @@ impl Round {
         })
     }
 
-    /// How long ago the first line was accepted from its sender, if one was.
+    /// How long ago the first message was accepted from its sender; `None` without one.
     pub fn age(&self) -> Option<Duration> {
         self.accepted.first().map(Accepted::age)
     }
 
-    /// The lines that `session` hears of a round that is not aimed: one piece for each stretch between others, and how
-    /// many lines there are in all.
+    /// The lines that `session` gets of a broadcast that is not aimed, and their number. Adjacent lines are
+    /// one piece.
     pub fn frames_for(&self, session: SessionId, encoding: Encoding) -> (Vec<Bytes>, usize) {
         let own = Reach::AllBut(session);
         self.pieces(encoding, |line| self.reaches[line] != own)
     }
 
-    /// The lines that `hears` is true of, by their places in the round: one piece for each stretch between others, and
-    /// how many lines there are in all.
+    /// The lines for whose index `hears` holds, and their number. Adjacent lines are one piece.
     pub fn pieces(&self, encoding: Encoding, hears: impl Fn(usize) -> bool) -> (Vec<Bytes>, usize) {
         let Some(Encoded { frames, ends, .. }) = self.encoded(encoding) else {
             return (Vec::new(), 0);
@@ -391,7 +392,7 @@ mod tests {
         )
     }
 
-    /// A round of plain sessions' texts, which their senders do not hear.
+    /// A broadcast of plain sessions' texts, which their senders do not get.
     fn round(lines: &[(u64, &str)], deflater: &mut Option<Deflater>, encodings: &[Encoding]) -> Round {
         let mut open = OpenRound::new(&audience(encodings));
         for (offset, (sender, text)) in (1..).zip(lines) {

@@ -1,4 +1,4 @@
-//! When an actor's turn ends: the hooks that rounds are made with.
+//! When an actor's turn ends: the hooks that end broadcasts.
 
 use std::{
     future::poll_fn,
@@ -8,10 +8,10 @@ use std::{
 
 use actix::{Actor, ActorFuture};
 
-/// Calls a method of its actor each time the actor's mailbox has been emptied.
+/// Calls a method of its actor each time the actor's mailbox is empty.
 ///
-/// Actix polls an actor's own futures after its mailbox ran dry, in the same turn and before the thread does
-/// anything else; this one never ends and needs no waking.
+/// Actix polls an actor's own futures after its mailbox ran dry, at the end of the turn and before the thread
+/// does anything else; this future never ends and needs no waking.
 pub(super) struct WhenMailboxIsEmpty<A: Actor>(pub(super) fn(&mut A, &mut A::Context));
 
 impl<A: Actor> ActorFuture<A> for WhenMailboxIsEmpty<A> {
@@ -28,8 +28,8 @@ impl<A: Actor> ActorFuture<A> for WhenMailboxIsEmpty<A> {
     }
 }
 
-/// Calls a method of its actor one turn after the actor has got something to do: what is ready on the thread by then
-/// runs first, and may add to it.
+/// Calls a method of its actor one turn after the actor has got work: tasks of the thread that are ready by
+/// then run first, and may add to it.
 pub(super) struct OneTurnLater<A> {
     has_work: fn(&A) -> bool,
     work: fn(&mut A),
@@ -66,28 +66,28 @@ impl<A: Actor> ActorFuture<A> for OneTurnLater<A> {
     }
 }
 
-/// After this many messages without a pause an actor lets the other tasks of its thread run.
+/// Number of messages in one turn after which an actor lets the other tasks of its thread run.
 const MESSAGES_PER_TURN: usize = 1024;
 
-/// Counts the messages that an actor handles in one turn. Actix empties a mailbox before it lets anything else run;
-/// other threads can refill one as fast as it empties, so after a while the actor stops by itself.
+/// Counts the messages that an actor handles in one turn. Actix empties a mailbox before it lets anything
+/// else run. Other threads can refill it as fast as it empties, so the actor pauses by itself.
 #[derive(Debug, Default)]
 pub(super) struct TurnLength(usize);
 
 impl TurnLength {
-    /// One more message; whether the turn has been long enough.
+    /// Counts one message. True if the actor must pause.
     pub(super) fn is_over(&mut self) -> bool {
         self.0 += 1;
         self.0 >= MESSAGES_PER_TURN
     }
 
-    /// The turn ends.
+    /// Starts a new count.
     pub(super) fn end(&mut self) {
         self.0 = 0;
     }
 }
 
-/// Pending once, so that the other tasks of the thread have their turn.
+/// Returns after the other ready tasks of the thread have run.
 pub(super) async fn yield_now() {
     let mut yielded = false;
     poll_fn(|cx| {

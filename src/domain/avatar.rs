@@ -1,4 +1,4 @@
-//! Avatars: what users look like to others.
+//! Avatars of users.
 
 use std::{
     fmt,
@@ -15,29 +15,29 @@ use sha2::{Digest as _, Sha256};
 
 use super::image::{self, ImageError, ImageLimits};
 
-/// The avatars that pages know by name. The first is the default.
+/// The built-in avatars by name. The first is the default.
 pub const AVATARS: [&str; 12] =
     ["fox", "cat", "dog", "bear", "panda", "koala", "rabbit", "tiger", "owl", "penguin", "frog", "whale"];
 
-/// How the address of a picture begins, which the server has for every avatar that is one.
+/// Prefix of the address of an avatar picture.
 pub const AVATARS_PATH: &str = "/avatars/";
 
-/// An avatar: a name of [`AVATARS`], or the address of a picture. A picture travels once, from its user to the server;
-/// clients that are to show it are told the address.
+/// An avatar: a name of [`AVATARS`], or the address of a picture. A picture is sent once, from its user to
+/// the server; other clients get its address.
 #[derive(Clone, Debug)]
 pub struct Avatar(Kind);
 
 #[derive(Clone, Debug)]
 enum Kind {
     Known(&'static str),
-    /// The picture is held as long as a user wears it.
+    /// The picture stays in memory while a user has it.
     Picture(Arc<Picture>),
     /// The address of a picture that is not in memory.
     Address(Arc<str>),
 }
 
 impl Avatar {
-    /// The avatar of this name, if there is one.
+    /// The built-in avatar of this name; `None` for another name.
     pub fn known(name: &str) -> Option<Self> {
         AVATARS.into_iter().find(|known| *known == name).map(|known| Self(Kind::Known(known)))
     }
@@ -52,7 +52,7 @@ impl Avatar {
         Self(Kind::Address(id.address().into()))
     }
 
-    /// Its name, or the address of its picture.
+    /// The name, or the address of the picture.
     pub fn as_str(&self) -> &str {
         match &self.0 {
             Kind::Known(name) => name,
@@ -61,7 +61,7 @@ impl Avatar {
         }
     }
 
-    /// Its picture, if that is in memory.
+    /// The picture, if it is in memory.
     pub fn as_picture(&self) -> Option<&Arc<Picture>> {
         match &self.0 {
             Kind::Picture(picture) => Some(picture),
@@ -90,35 +90,35 @@ impl fmt::Display for Avatar {
     }
 }
 
-/// The name of a picture: a hash of its bytes and its type, so that an address always shows one picture.
+/// The id of a picture: a hash of its type and bytes, so that an address always shows one picture.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PictureId([u8; 16]);
 
-/// A text is not the name of a picture.
+/// Parse error of [`PictureId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an avatar's address ends in 22 characters of base64url")]
 pub struct PictureIdError;
 
 impl PictureId {
-    /// The id of these bits, as they were stored.
+    /// Creates an id from its stored bits.
     pub fn from_bytes(bits: [u8; 16]) -> Self {
         Self(bits)
     }
 
-    /// The bits.
+    /// The 128 bits of the id.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
 
-    /// The id that an address names.
+    /// Parses the address of a picture.
     ///
     /// # Errors
-    /// It is no address of a picture.
+    /// The text is not [`AVATARS_PATH`] followed by an id.
     pub fn from_address(address: &str) -> Result<Self, PictureIdError> {
         address.strip_prefix(AVATARS_PATH).ok_or(PictureIdError)?.parse()
     }
 
-    /// Where the picture is found.
+    /// The path of the picture on the server.
     pub fn address(&self) -> String {
         format!("{AVATARS_PATH}{self}")
     }
@@ -129,7 +129,7 @@ impl FromStr for PictureId {
 
     fn from_str(text: &str) -> Result<Self, PictureIdError> {
         let mut bits = [0; 16];
-        // One bit pattern, one text: bits beyond the last byte must be 0.
+        // Each id has one text: the decoder rejects unused bits that are not 0.
         match BASE64_URL_SAFE_NO_PAD.decode_slice(text, &mut bits) {
             Ok(16) => Ok(Self(bits)),
             _ => Err(PictureIdError),
@@ -149,28 +149,28 @@ impl fmt::Debug for PictureId {
     }
 }
 
-/// A small picture that users may wear.
+/// A small picture as a user's avatar.
 #[derive(Debug)]
 pub struct Picture {
     id: PictureId,
     address: Box<str>,
     media_type: &'static str,
     bytes: Bytes,
-    /// When it was last given to the journal, in milliseconds since 1970.
+    /// When it was last passed to the journal, in milliseconds since 1970.
     kept_at: AtomicU64,
 }
 
 impl Picture {
-    /// The picture of a data URL.
+    /// Parses and checks a data URL.
     ///
     /// # Errors
-    /// It is none that we pass on, or not within `limits`.
+    /// The picture is not of an accepted type, is damaged, or is not within `limits`.
     pub fn parse(data_url: &str, limits: ImageLimits) -> Result<Self, ImageError> {
         let (media_type, bytes) = image::open(data_url, limits)?;
         Ok(Self::new(media_type, bytes.into()))
     }
 
-    /// The picture of this type and these bytes, as it was stored. `None` if there is no such type.
+    /// Creates a picture from its stored type and bytes. `None` if the type is not accepted.
     pub fn stored(media_type: &str, bytes: Bytes) -> Option<Self> {
         Some(Self::new(image::media_type(media_type)?, bytes))
     }
@@ -183,27 +183,28 @@ impl Picture {
         Self { id, address: id.address().into(), media_type, bytes, kept_at: AtomicU64::new(0) }
     }
 
-    /// Its name.
+    /// The id, a hash of type and bytes.
     pub fn id(&self) -> PictureId {
         self.id
     }
 
-    /// Its address.
+    /// The path of the picture on the server.
     pub fn address(&self) -> &str {
         &self.address
     }
 
-    /// Its type, such as `image/png`.
+    /// The media type, such as `image/png`.
     pub fn media_type(&self) -> &'static str {
         self.media_type
     }
 
-    /// The file.
+    /// The image file.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// Whether the journal is to be given it once more: it was last given it before `since`, and is now.
+    /// Whether the picture must be passed to the journal again: the last time was at or before `since`. If
+    /// so, sets that time to `now`.
     pub fn must_be_kept(&self, since: u64, now: u64) -> bool {
         let must = self.kept_at.load(Ordering::Relaxed) <= since;
         if must {

@@ -1,7 +1,7 @@
-//! Pictures as data URLs (RFC 2397), checked before anybody is shown one.
+//! Pictures as data URLs (RFC 2397), checked before any client gets them.
 //!
-//! A small file can make a reader's browser reserve any amount of memory, so it is not believed: its bytes are walked
-//! through once, by its format's rules, and every frame that a reader would draw is counted.
+//! A small file can make a browser allocate any amount of memory. So the bytes are read once, by the rules of
+//! the format, and every frame that a browser would draw is counted.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
@@ -15,35 +15,35 @@ mod png;
 mod reader;
 mod webp;
 
-/// How large a picture may be.
+/// Bounds on a picture.
 #[derive(Clone, Copy, Debug)]
 pub struct ImageLimits {
-    /// Bytes of the data URL.
+    /// Maximum bytes of the data URL.
     pub bytes: usize,
-    /// Pixels of its longer side.
+    /// Maximum pixels of the longer side.
     pub side: usize,
-    /// Pixels of all its frames together.
+    /// Maximum pixels of all frames together.
     pub pixels: u64,
 }
 
-/// Why a text is not a picture we pass on.
+/// Errors of a picture check.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ImageError {
     /// More bytes than [`ImageLimits::bytes`].
     #[error("the image is {got} bytes as a data URL, at most {limit} are taken")]
     TooLarge {
-        /// Its size.
+        /// The size in bytes.
         got: usize,
-        /// The limit.
+        /// The limit in bytes.
         limit: usize,
     },
     /// Not `data:image/...;base64,...`.
     #[error("an image is a data URL: data:image/png;base64,...")]
     NoDataUrl,
-    /// A type we do not pass on. SVG is one: it can hold scripts.
+    /// A type that is not accepted. SVG is one: it can contain scripts.
     #[error("an image is image/png, image/jpeg, image/gif or image/webp, not {0:?}")]
     OtherType(String),
-    /// The part behind the comma.
+    /// The part after the comma is not base64.
     #[error("the image is not base64")]
     NoBase64,
     /// The bytes are not those of the type the URL names.
@@ -52,30 +52,31 @@ pub enum ImageError {
     /// A side is 0 or over [`ImageLimits::side`].
     #[error("the image must be 1 to {limit} pixels on each side")]
     Dimensions {
-        /// The limit.
+        /// The limit in pixels.
         limit: usize,
     },
-    /// The bytes are not arranged as those of its type are.
+    /// The bytes break the rules of the format.
     #[error("the image cannot be read")]
     Unreadable,
-    /// A frame reaches over the edge of the picture, or is of another size than the picture says.
+    /// A frame exceeds the picture, or its size differs from the one that its container declares.
     #[error("a frame of the image reaches over its edge")]
     FrameOutside,
     /// The frames have more pixels than [`ImageLimits::pixels`].
     #[error("the frames of the image have more than {limit} pixels together")]
     TooManyPixels {
-        /// The limit.
+        /// The limit in pixels.
         limit: u64,
     },
-    /// More frames, or parts of frames, than [`MAX_FRAMES`].
+    /// More frames than [`MAX_FRAMES`], or too many scans of a JPEG.
     #[error("the image has more than {MAX_FRAMES} frames, or too many scans")]
     TooManyFrames,
-    /// The picture is over, and something follows.
+    /// Bytes follow the end of the picture.
     #[error("there are more bytes behind the end of the image")]
     MoreBehind,
 }
 
-/// A walk through all frames of a picture within limits. A picture may be cut: then a browser draws as much as there is.
+/// Checks all frames of a picture against limits. A truncated picture is accepted: a browser draws the part
+/// that exists.
 type Walker = fn(&[u8], ImageLimits) -> Result<(), ImageError>;
 
 /// Checks that nothing follows the end of a picture.
@@ -83,11 +84,11 @@ fn end(rest: &Reader<'_>) -> Result<(), ImageError> {
     if rest.is_empty() { Ok(()) } else { Err(ImageError::MoreBehind) }
 }
 
-/// A type we pass on.
+/// An accepted image format.
 struct Format {
-    /// As the URL names it.
+    /// The media type in the URL.
     name: &'static str,
-    /// As its first bytes show it.
+    /// Whether the first bytes are those of the format.
     is_it: fn(&[u8]) -> bool,
     walk: Walker,
 }
@@ -110,17 +111,17 @@ const FORMATS: [Format; 4] = [
 /// Checks that `url` is a picture within `limits`: its form, its type, its first bytes and all its frames.
 ///
 /// # Errors
-/// The first thing that is wrong with it.
+/// The first error found.
 pub fn check(url: &str, limits: ImageLimits) -> Result<(), ImageError> {
     open(url, limits).map(|_| ())
 }
 
-/// The type of a picture that we pass on, if this is one.
+/// The accepted media type of this name, if there is one.
 pub(super) fn media_type(name: &str) -> Option<&'static str> {
     FORMATS.iter().map(|format| format.name).find(|known| *known == name)
 }
 
-/// The type and the bytes of a picture, once they are checked as [`check`] does.
+/// Checks a picture as [`check`] does; returns its type and bytes.
 pub(super) fn open(url: &str, limits: ImageLimits) -> Result<(&'static str, Vec<u8>), ImageError> {
     if url.len() > limits.bytes {
         return Err(ImageError::TooLarge { got: url.len(), limit: limits.bytes });

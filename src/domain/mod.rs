@@ -1,4 +1,4 @@
-//! Values that are parsed once and valid ever after, used on every floor.
+//! Values that are checked once, when they are parsed; used on every floor.
 
 use std::{
     fmt,
@@ -20,23 +20,23 @@ pub mod room_name;
 mod text;
 pub mod token;
 
-/// One client as the server knows it. Never reused within a process.
+/// The id of a session, and of each socket and chat member. Never reused within a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(u64);
 
 impl SessionId {
-    /// The next unused number of this process, counting from 1.
+    /// The next unused id of this process, counting from 1.
     pub fn next() -> Self {
         static LAST: AtomicU64 = AtomicU64::new(0);
         Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
     }
 
-    /// What users call a session without a nickname.
+    /// The name that users see for a session without a nickname.
     pub fn guest_name(self) -> String {
         format!("guest-{}", self.0)
     }
 
-    /// A given number, for tests of the structs that only compare ids.
+    /// A given id, for tests of structs that only compare ids.
     #[cfg(test)]
     pub(crate) fn of(number: u64) -> Self {
         Self(number)

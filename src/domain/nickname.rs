@@ -1,4 +1,4 @@
-//! Names of people.
+//! Nicknames of users.
 
 use std::{fmt, sync::Arc};
 
@@ -8,29 +8,29 @@ use unicode_segmentation::UnicodeSegmentation as _;
 
 use super::text::{self, Flaw, is_control_or_bidi};
 
-/// Longest nickname, in characters as people count them (extended grapheme clusters, Unicode annex 29).
+/// Maximum length of a nickname in extended grapheme clusters (Unicode annex 29).
 pub const MAX_NICKNAME_GRAPHEMES: usize = 24;
 
-/// Longest nickname in code points: one grapheme can hold any number of marks.
+/// Maximum length in code points: one grapheme can contain any number of marks.
 const MAX_CHARS: usize = 4 * MAX_NICKNAME_GRAPHEMES;
 
-/// Names the server gives to sessions without one begin so, and with a dash behind it.
+/// Prefix of guest names, before the dash.
 const RESERVED: &str = "guest";
 
-/// How a user is called in a room: NFKC, trimmed, white space as single spaces, 1 to 24 graphemes, in one script, with
-/// nothing in it that cannot be seen, at most a few marks on a letter, and not drawn like the names of guests.
+/// The name of a user in a room: NFKC, trimmed, white space as single spaces, 1 to 24 graphemes, in one
+/// script, without invisible characters, with few marks on a letter, and not drawn like a guest name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nickname(Arc<str>);
 
-/// What the spellings of one nickname have in common: compared instead of them.
+/// The case-folded nickname: equal for all its spellings.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct NicknameKey(Arc<str>);
 
-/// How a nickname looks: two names that share a look could be taken for each other, and only one of them may be in use.
+/// The look of a nickname: two names with one look can be confused, so only one of them may be in use.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Look(Arc<str>);
 
-/// Why a text is not a nickname.
+/// Parse error of [`Nickname`].
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum NicknameError {
     /// Nothing is left after trimming.
@@ -45,16 +45,16 @@ pub enum NicknameError {
     /// A letter with more marks than its script needs.
     #[error("a nickname has at most a few marks on a letter, this one has too many on U+{:04X}", u32::from(*.0))]
     TooManyMarks(char),
-    /// Letters of scripts that are not written together, with which one name could be drawn like another.
+    /// Letters of scripts that no language mixes, with which one name could look like another.
     #[error("a nickname is written in one script, this one mixes {} and {}", .0.full_name(), .1.full_name())]
     MixedScripts(Script, Script),
-    /// The server's own names.
+    /// The name looks like a guest name.
     #[error("names that look like \"{RESERVED}-\" are for sessions without a name")]
     Reserved,
 }
 
 impl NicknameKey {
-    /// What is compared.
+    /// The case-folded text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
@@ -64,14 +64,14 @@ impl Nickname {
     /// Normalizes and checks `text`.
     ///
     /// # Errors
-    /// Says which rule of [`Nickname`] the text breaks.
+    /// The text breaks a rule of [`Nickname`]; the error names the rule.
     pub fn parse(text: &str) -> Result<Self, NicknameError> {
-        // NFKC turns one character into at most 18, so a long text is refused before that work.
+        // NFKC expands one character to at most 18, so a long text is rejected before that work.
         if text.chars().take(MAX_CHARS + 1).count() > MAX_CHARS {
             return Err(NicknameError::TooLong);
         }
         let normalized: String = text.nfkc().collect();
-        // Before white space is folded, which would hide line breaks.
+        // Check before white space is folded, which would hide line breaks.
         if let Some(found) = normalized.trim().chars().find(|&c| is_control_or_bidi(c)) {
             return Err(NicknameError::Forbidden(found));
         }
@@ -94,9 +94,9 @@ impl Nickname {
         if name.is_a_guests() { Err(NicknameError::Reserved) } else { Ok(name) }
     }
 
-    /// Whether it looks like a name that the server gives: whatever letters and whatever dash it has.
+    /// Whether the name looks like a guest name, with any confusable letters and any dash.
     fn is_a_guests(&self) -> bool {
-        // A dash may be drawn like something that is none, so it is looked at as it is written, too.
+        // The skeleton may turn a dash into another character, so check the written text too.
         let mut chars = self.0.char_indices().skip(1);
         let is_written_so = chars.any(|(at, c)| {
             text::is_dash(c) && {
@@ -112,27 +112,27 @@ impl Nickname {
         &self.0
     }
 
-    /// What this name shares with its other spellings: its NFKC case folding.
+    /// The NFKC case folding of the name, equal for all its spellings.
     pub fn key(&self) -> NicknameKey {
         NicknameKey(text::folded(&self.0).into())
     }
 
-    /// How this name looks, as it is written and in lower case: `AIice` (with a capital i) looks like `alice`, and `ILL` like
-    /// `ill`. One look could not say both, for then `Neil` and `Nell` would be one name.
+    /// The looks of the name as written and in lower case: `AIice` (with a capital i) looks like `alice`, and
+    /// `ILL` like `ill`. One look for both would make `Neil` and `Nell` one name.
     pub fn looks(&self) -> impl Iterator<Item = Look> + use<> {
         let (written, lower) = (text::drawn(&self.0), text::drawn(&text::folded(&self.0)));
         let lower = (lower != written).then_some(lower);
         std::iter::once(written).chain(lower).map(|look| Look(look.into()))
     }
 
-    /// The shared text of the name.
+    /// A shared reference to the text.
     pub fn shared(&self) -> Arc<str> {
         Arc::clone(&self.0)
     }
 }
 
 impl Look {
-    /// Whether it is that of a name the server gives: whatever dash it is.
+    /// Whether this is the look of a guest name, with any dash.
     fn is_a_guests(&self) -> bool {
         let rest = self.0.strip_prefix(RESERVED).map(str::trim_start);
         rest.and_then(|rest| rest.chars().next()).is_some_and(text::is_dash)

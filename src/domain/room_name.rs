@@ -6,24 +6,24 @@ use unicode_normalization::UnicodeNormalization as _;
 
 use super::text::{self, Flaw, is_control_or_bidi};
 
-/// The room of a client that names none.
+/// The lobby: the room of a client that names none.
 pub const DEFAULT_ROOM: &str = "lobby";
 
-/// Longest room name, in characters after normalization.
+/// Maximum length of a room name, in code points after normalization.
 pub const MAX_ROOM_NAME_CHARS: usize = 64;
 
-/// What the names of rooms begin with that are there for a lesson of the page.
+/// Prefix of the rooms of the page's lessons.
 pub const LESSON_ROOM_START: &str = "lesson-";
 
-/// The room of pages that have no origin. No text is read as this name: it has a control character.
+/// The room of pages without an origin. No text is parsed as this name: it has a control character.
 const NO_ORIGIN_ROOM: &str = "\u{1}null";
 
-/// The name of a room: NFKC, trimmed, 1 to 64 characters, none of them a control or bidi character. A room that is new
-/// keeps to [more rules](Self::check_new).
+/// The name of a room: NFKC, trimmed, 1 to 64 characters, without control or bidi characters.
+/// [`check_new`](Self::check_new) has more rules for a new room.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RoomName(Arc<str>);
 
-/// Why a text is not a room name.
+/// Parse error of [`RoomName`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RoomNameError {
     /// Nothing is left after trimming.
@@ -32,7 +32,8 @@ pub enum RoomNameError {
     /// More characters than [`MAX_ROOM_NAME_CHARS`].
     #[error("a room name has at most {MAX_ROOM_NAME_CHARS} characters, this one has more")]
     TooLong,
-    /// A control, line-separator or text-direction character, or in a new room an invisible, unassigned or private-use one.
+    /// A control, line-separator or text-direction character; in a new room also an invisible, unassigned or
+    /// private-use one.
     #[error("a room name cannot contain the character U+{:04X}", u32::from(*.0))]
     Forbidden(char),
     /// A letter with more marks than its script needs, in a new room.
@@ -44,9 +45,9 @@ impl RoomName {
     /// Normalizes and checks `text`.
     ///
     /// # Errors
-    /// Says which rule of [`RoomName`] the text breaks.
+    /// The text breaks a rule of [`RoomName`]; the error names the rule.
     pub fn parse(text: &str) -> Result<Self, RoomNameError> {
-        // NFKC turns one character into at most 18, so a long text is refused before that work.
+        // NFKC expands one character to at most 18, so a long text is rejected before that work.
         if text.chars().take(4 * MAX_ROOM_NAME_CHARS + 1).count() > 4 * MAX_ROOM_NAME_CHARS {
             return Err(RoomNameError::TooLong);
         }
@@ -64,11 +65,11 @@ impl RoomName {
         Ok(Self(name.into()))
     }
 
-    /// Checks that each character of the name is seen: invisible, unassigned and private-use characters are not, and heaps of
-    /// marks hide others. Rooms that have members or history are older than this rule, and stay open to all.
+    /// Checks that each character is visible: not invisible, unassigned or private-use, and without surplus
+    /// marks that hide others. Existing rooms may predate this rule and stay open.
     ///
     /// # Errors
-    /// Says which character breaks the rule.
+    /// A character breaks the rule; the error names it.
     pub fn check_new(&self) -> Result<(), RoomNameError> {
         text::check(&self.0).map_err(|flaw| match flaw {
             Flaw::Forbidden(found) => RoomNameError::Forbidden(found),
@@ -76,28 +77,28 @@ impl RoomName {
         })
     }
 
-    /// The one room of pages that have no origin, and of no others: no client can name it.
+    /// The common room of all pages without an origin: no client can name it.
     pub fn of_pages_without_origin() -> Self {
         Self(NO_ORIGIN_ROOM.into())
     }
 
-    /// The room of a name as the journal has it.
+    /// Parses a name from the journal.
     pub(crate) fn stored(name: &str) -> Option<Self> {
         if name == NO_ORIGIN_ROOM { Some(Self::of_pages_without_origin()) } else { Self::parse(name).ok() }
     }
 
-    /// Whether a room of this name may always be entered: the default one, and that of pages without origin.
+    /// Whether the room is exempt from the bound on rooms: the lobby, and the room without origin.
     pub fn is_reserved(&self) -> bool {
         [DEFAULT_ROOM, NO_ORIGIN_ROOM].contains(&&*self.0)
     }
 
-    /// Whether it may be shown to those who are not in the room. Those of lessons and of pages without origin may not.
+    /// Whether the room is listed. Rooms of lessons and the room of pages without an origin are not.
     pub fn is_listed(&self) -> bool {
         !self.0.starts_with(LESSON_ROOM_START) && &*self.0 != NO_ORIGIN_ROOM
     }
 
-    /// Whether what is said there is kept in the journal. What pages without origin say is not: they cannot read it again, and
-    /// no one can name their room to have it forgotten.
+    /// Whether the journal keeps the room's messages. Not for pages without an origin: they cannot read
+    /// history, and no client can name their room to forget it.
     pub fn is_kept(&self) -> bool {
         &*self.0 != NO_ORIGIN_ROOM
     }
@@ -138,7 +139,7 @@ mod tests {
         assert!(RoomName::parse(&"房".repeat(64)).is_ok());
         assert_eq!(RoomName::parse(&"房".repeat(65)), Err(RoomNameError::TooLong));
         assert_eq!(RoomName::parse(&"x".repeat(1 << 20)), Err(RoomNameError::TooLong));
-        // One character that normalizes to 18.
+        // Each of these characters normalizes to 18.
         assert_eq!(RoomName::parse(&"\u{FDFA}".repeat(4)), Err(RoomNameError::TooLong));
     }
 

@@ -1,4 +1,4 @@
-//! Rules on the characters of names, and what names look like.
+//! Rules on the characters of names, and their looks.
 
 use caseless::Caseless as _;
 use unicode_normalization::{UnicodeNormalization as _, char::canonical_combining_class};
@@ -15,34 +15,34 @@ const EMOJI_PRESENTATION: char = '\u{FE0F}';
 /// Canonical combining class of the viramas, which join two consonants.
 const VIRAMA: u8 = 9;
 
-/// Marks above and below one letter, at most. Burmese words need five, Hebrew with vowel points four.
+/// Maximum of nonspacing marks on one letter. Burmese words need five, Hebrew with vowel points four.
 const MAX_NONSPACING_MARKS: usize = 5;
 
-/// The same for scripts whose marked letters are mostly characters of their own after normalization.
+/// Maximum of nonspacing marks in scripts whose marked letters are mostly precomposed after normalization.
 const MAX_MARKS_OF_COMPOSED: usize = 2;
 
-/// Marks of any kind behind one letter, at most.
+/// Maximum of marks of any kind after one letter.
 const MAX_MARKS: usize = 8;
 
-/// Why a text cannot be a part of a name.
+/// The reason why a text cannot be a part of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Flaw {
-    /// A character that is not drawn, or that has no agreed drawing.
+    /// A character without a glyph, or without an agreed one.
     Forbidden(char),
-    /// More marks on a letter than writing needs; the letter.
+    /// Too many marks on this letter.
     Marks(char),
 }
 
-/// Control characters, line and paragraph separators, and the marks that turn the direction of text
-/// (Unicode's `Bidi_Control`), with which one name could be drawn as another.
+/// Control characters, line and paragraph separators, and direction marks (Unicode's `Bidi_Control`), with
+/// which one name could be drawn as another.
 pub(super) fn is_control_or_bidi(c: char) -> bool {
     c.is_control()
         || matches!(c, '\u{061C}' | '\u{200E}' | '\u{200F}' | '\u{2028}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Whether a character draws nothing by itself, so that two names which look the same could differ by it: formats
-/// (zero-width spaces and joiners, marks of direction, tags), variation selectors, fillers and the blank braille
-/// pattern (Unicode's `Default_Ignorable_Code_Point` and what is drawn like it).
+/// Whether a character draws nothing by itself, so that two different names could look equal: formats
+/// (zero-width spaces and joiners, direction marks, tags), variation selectors, fillers and the blank braille
+/// pattern (Unicode's `Default_Ignorable_Code_Point` and similar ones).
 fn is_invisible(c: char) -> bool {
     matches!(c,
         '\u{AD}' | '\u{34F}' | '\u{61C}' | '\u{115F}'..='\u{1160}' | '\u{17B4}'..='\u{17B5}' | '\u{180B}'..='\u{180F}'
@@ -51,8 +51,9 @@ fn is_invisible(c: char) -> bool {
         | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D159}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
-/// Whether fonts agree on no drawing of a character: unassigned (noncharacters too) and private use, the stand-ins for
-/// objects and for unreadable text, and controls and formats, which [`is_invisible`] does not list.
+/// Whether a character has no agreed glyph: unassigned (including noncharacters), private use, the
+/// replacement characters for objects and unreadable text, and controls and formats that [`is_invisible`]
+/// does not list.
 fn is_undrawn(c: char) -> bool {
     matches!(
         c.general_category(),
@@ -66,16 +67,16 @@ fn is_undrawn(c: char) -> bool {
     ) || matches!(c, '\u{FFFC}' | '\u{FFFD}')
 }
 
-/// The first thing in a normalized name that a reader would not see, or that would be drawn over its neighbours.
+/// The first flaw in a normalized name: an invisible character, or marks drawn over other characters.
 pub(super) fn check(name: &str) -> Result<(), Flaw> {
     check_drawn(name)?;
     check_marks(name)
 }
 
-/// Invisible characters are legal only where they change what is drawn: a joiner between two emoji, the presentation mark
-/// behind one, and joiners inside words of scripts that need them.
+/// Checks that invisible characters change what is drawn: a joiner between two emoji, the presentation mark
+/// after one, and joiners inside words of scripts that need them.
 fn check_drawn(name: &str) -> Result<(), Flaw> {
-    // The last two characters that were drawn.
+    // The last two visible characters.
     let (mut before, mut last) = (None, None);
     let mut has_joined = false;
     let mut chars = name.chars().peekable();
@@ -101,13 +102,13 @@ fn check_drawn(name: &str) -> Result<(), Flaw> {
     Ok(())
 }
 
-/// Digits and `#` are emoji characters too, but a joiner behind them would not be seen.
+/// Excludes digits and `#`, which are emoji characters too: a joiner after them is invisible.
 fn is_emoji(c: char) -> bool {
     c.is_emoji_char() && !c.is_ascii()
 }
 
-/// Whether a joiner or non-joiner shows between these characters (RFC 5892, appendix A, in short): behind a virama, or a
-/// non-joiner between two Arabic letters of which the first would join.
+/// Whether a joiner or non-joiner is visible between these characters (RFC 5892, appendix A, shortened):
+/// after a virama, or a non-joiner between two Arabic letters of which the first would join.
 fn joins_letters(joiner: char, before: Option<char>, last: Option<char>, next: Option<char>) -> bool {
     let (Some(last), Some(next)) = (last, next) else { return false };
     if canonical_combining_class(last) == VIRAMA {
@@ -123,7 +124,7 @@ fn is_letter(c: char) -> bool {
     c.general_category_group() == GeneralCategoryGroup::Letter
 }
 
-/// Whether an Arabic letter joins the one behind it; those that do not are listed.
+/// Whether an Arabic letter joins the next one; letters that do not are listed.
 fn joins_forward(c: char) -> bool {
     let stands_apart = matches!(c,
         '\u{621}'..='\u{625}' | '\u{627}' | '\u{629}' | '\u{62F}'..='\u{632}' | '\u{648}' | '\u{671}'..='\u{677}'
@@ -132,7 +133,7 @@ fn joins_forward(c: char) -> bool {
     c.script() == Script::Arabic && is_letter(c) && !stands_apart
 }
 
-/// At most a few marks on a letter, none of them twice, and none on nothing.
+/// Checks that a letter has few marks, none repeated, and that each mark has a letter.
 fn check_marks(name: &str) -> Result<(), Flaw> {
     let mut base = None;
     let (mut marks, mut nonspacing) = (0, 0);
@@ -160,12 +161,12 @@ fn is_nonspacing(c: char) -> bool {
     matches!(c.general_category(), GeneralCategory::NonspacingMark | GeneralCategory::EnclosingMark)
 }
 
-/// Marks that a character has by itself.
+/// Number of nonspacing marks in the decomposed character.
 fn own_marks(c: char) -> usize {
     std::iter::once(c).nfd().filter(|part| is_nonspacing(*part)).count()
 }
 
-/// How many marks above and below it writing may need.
+/// Maximum of nonspacing marks on this character.
 fn most_marks(base: char) -> usize {
     match base.script() {
         _ if base.is_whitespace() => 0,
@@ -181,8 +182,8 @@ fn most_marks(base: char) -> usize {
     }
 }
 
-/// Two scripts that a text mixes though no language does (UTS #39, section 5.2, "highly restrictive"): Latin goes with Han
-/// and kana, Han and bopomofo, Han and hangul. Signs are of no script.
+/// Two scripts that a text mixes against UTS #39, section 5.2, "highly restrictive": allowed are Latin with
+/// Han and kana, Han and bopomofo, or Han and hangul. Punctuation and symbols have no script.
 pub(super) fn mixed_scripts(text: &str) -> Option<(Script, Script)> {
     let (mut all, mut beside_latin) = (AugmentedScriptSet::default(), AugmentedScriptSet::default());
     let mut first = None;
@@ -207,20 +208,20 @@ fn has_script(c: char) -> bool {
     !matches!(c.general_category_group(), GeneralCategoryGroup::Punctuation | GeneralCategoryGroup::Symbol)
 }
 
-/// What a text is compared by when letters are: its NFKC case folding.
+/// The NFKC case folding of a text, to compare its letters.
 pub(super) fn folded(text: &str) -> String {
     text.chars().default_case_fold().nfkc().collect()
 }
 
-/// What a text is compared by when drawings are: the skeleton of UTS #39, folded, because drawings are compared without
-/// regard to case as names are.
+/// The folded skeleton of UTS #39 of a text, to compare looks without regard to case.
 pub(super) fn drawn(text: &str) -> String {
     folded(&skeleton(text).collect::<String>())
 }
 
 /// Whether a character is drawn like a hyphen or a longer dash.
 pub(super) fn is_dash(c: char) -> bool {
-    // Hyphens have the first skeleton; long dashes, the Japanese long sound and the Chinese figure one have the second.
+    // Hyphens have the first skeleton; long dashes, the Japanese long vowel mark and the Chinese digit one
+    // have the second.
     let mut buffer = [0; 4];
     let drawn = drawn(c.encode_utf8(&mut buffer));
     c.general_category() == GeneralCategory::DashPunctuation
@@ -228,8 +229,8 @@ pub(super) fn is_dash(c: char) -> bool {
         || matches!(drawn.as_str(), "-" | "\u{30FC}" | "\u{2014}")
 }
 
-/// Whether a character that is no dash to Unicode, nor confusable with one, is drawn as a single line from left to right:
-/// tildes, pieces of lines and boxes, strokes, and figures of that shape.
+/// Whether a character looks like a single horizontal line, although Unicode does not make it a dash or
+/// confusable with one: tildes, line and box pieces, strokes, and digits.
 fn is_line(c: char) -> bool {
     matches!(
         c,

@@ -1,4 +1,4 @@
-//! The secret by which the server knows somebody again.
+//! The secret that proves that a session belongs to a user, and its hashes.
 
 use std::{fmt, str::FromStr};
 
@@ -6,51 +6,51 @@ use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
 
-/// 128 random bits, written as 32 hexadecimal digits. Whoever bears it is its user.
+/// 128 random bits, written as 32 hexadecimal digits. Every session with a user's token is that user.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Token([u8; 16]);
 
-/// Why a text is not a token.
+/// Parse error of [`Token`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a token is 32 hexadecimal digits")]
 pub struct TokenError;
 
 impl Token {
-    /// A new one, from the system's random numbers.
+    /// Creates a token from the system's random numbers.
     ///
     /// # Errors
-    /// The system has none to give.
+    /// The system has no random numbers.
     pub fn random() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
         Ok(Self(bytes))
     }
 
-    /// The bits.
+    /// The 128 bits.
     pub fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
 }
 
-/// What a token's bearer is known by in the journal. The token cannot be found from it.
+/// The hash that stands for a token in the journal. It does not reveal the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct OwnerHash(pub [u8; 16]);
 
-/// What others know a user by beside the name: the hash of the user's token, the same wherever the token is shown. Written
-/// as 12 characters of base64 for URLs.
+/// The uid of a user, visible to all: a hash of the user's token, equal on every server. Written as 12
+/// characters of base64 for URLs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct PublicId([u8; PublicId::LEN]);
 
 impl PublicId {
-    /// Its length in bytes, all of them ASCII.
+    /// Length in bytes, all of them ASCII.
     pub const LEN: usize = 12;
 
-    /// One that was written before.
+    /// Parses stored bytes; `None` if one is not of base64 for URLs.
     pub fn from_bytes(bytes: [u8; Self::LEN]) -> Option<Self> {
         bytes.iter().all(|byte| byte.is_ascii_alphanumeric() || b"-_".contains(byte)).then_some(Self(bytes))
     }
 
-    /// Its characters.
+    /// The 12 characters.
     pub fn as_str(&self) -> &str {
         std::str::from_utf8(&self.0).unwrap_or_default()
     }
@@ -69,12 +69,12 @@ impl fmt::Display for PublicId {
 }
 
 impl Token {
-    /// What its bearer is known by in the journal.
+    /// The hash that stands for the token in the journal.
     pub fn owner_hash(&self) -> OwnerHash {
         OwnerHash(self.hash("owner"))
     }
 
-    /// What others know its bearer by.
+    /// The uid of the token's user.
     pub fn public_id(&self) -> PublicId {
         let hash: [u8; 9] = self.hash("public id");
         let mut text = [0; PublicId::LEN];
@@ -82,7 +82,8 @@ impl Token {
         PublicId(text)
     }
 
-    /// The beginning of a hash for one purpose: hashes for different purposes say nothing of each other.
+    /// The first `LEN` bytes of the SHA-256 hash for a purpose. Hashes for different purposes cannot be
+    /// linked.
     fn hash<const LEN: usize>(&self, purpose: &str) -> [u8; LEN] {
         let hash = Sha256::new().chain_update(purpose).chain_update(self.0).finalize();
         let mut beginning = [0; LEN];
@@ -108,7 +109,7 @@ impl fmt::Display for Token {
     }
 }
 
-/// Not the secret: what is debugged ends in logs.
+/// Omits the secret, because debug output ends in logs.
 impl fmt::Debug for Token {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("Token")

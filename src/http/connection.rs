@@ -1,4 +1,4 @@
-//! One connection: request by request, in order.
+//! One HTTP connection: requests are answered one by one, in order.
 
 use std::{future::poll_fn, io, net::SocketAddr, pin::pin, rc::Rc, sync::Arc, task::Poll};
 
@@ -25,23 +25,23 @@ use crate::{
     },
 };
 
-/// How the HTTP of a connection ends.
+/// The end of HTTP on a connection.
 pub(super) enum Ending {
-    /// A session has taken the connection over, and is carried by this.
+    /// A session took the connection over; the future carries it.
     Upgraded(LocalBoxFuture<'static, io::Result<()>>),
-    /// The last word has been written.
+    /// The last response has been written.
     Over,
 }
 
-/// What follows an answer.
+/// What follows a response.
 enum Next {
-    /// Another request may.
+    /// Another request may follow.
     Request,
-    /// The end of the HTTP.
+    /// HTTP ends.
     End(Ending),
 }
 
-/// One connection, as long as it speaks HTTP.
+/// One connection while it carries HTTP.
 pub(super) struct Connection {
     wire: Rc<Wire>,
     peer: SocketAddr,
@@ -58,10 +58,10 @@ impl Connection {
         Self { wire, peer, input, output }
     }
 
-    /// Answers requests until the connection ends or is taken over.
+    /// Answers requests until the connection ends or a session takes it over.
     ///
     /// # Errors
-    /// The connection is broken, or too slow.
+    /// The connection is broken, or the client is too slow.
     pub(super) async fn serve<S>(&self, routes: &S) -> io::Result<Ending>
     where
         S: Service<Request, Response = Response<BoxBody>, Error = Response<BoxBody>>,
@@ -72,13 +72,13 @@ impl Connection {
             if let Next::End(ending) = self.answer(routes, request).await? {
                 return Ok(ending);
             }
-            // Requests that came in one packet must not keep the thread from others.
+            // Pipelined requests must not starve other tasks of the thread.
             tokio::task::coop::consume_budget().await;
         }
         Ok(Ending::Over)
     }
 
-    /// The next request, if there is one. What is no request is answered here.
+    /// The next request; `None` at the end. Invalid requests are answered here.
     pub(super) async fn next_request(&self, is_first: bool) -> io::Result<Option<Request>> {
         let (status, sentence) = match self.input.next_request(is_first).await {
             Ok(mut request) => {
@@ -104,7 +104,7 @@ impl Connection {
         Ok(None)
     }
 
-    /// The last answer on this connection.
+    /// Sends an error as the last response of the connection.
     pub(super) async fn refuse(&self, status: StatusCode, sentence: String) -> io::Result<()> {
         let mut response = Response::build(status);
         response.insert_header(("content-type", "text/plain; charset=utf-8"));
@@ -117,7 +117,7 @@ impl Connection {
         self.flush().await
     }
 
-    /// Answers a request, and no other.
+    /// Answers a request and then ends the connection.
     pub(super) async fn answer_last<S>(&self, routes: &S, mut request: Request) -> io::Result<()>
     where
         S: Service<Request, Response = Response<BoxBody>, Error = Response<BoxBody>>,
@@ -127,7 +127,7 @@ impl Connection {
         self.flush().await
     }
 
-    /// Asks the routes and writes what they say.
+    /// Calls the routes and writes their response.
     async fn answer<S>(&self, routes: &S, request: Request) -> io::Result<Next>
     where
         S: Service<Request, Response = Response<BoxBody>, Error = Response<BoxBody>>,
@@ -135,7 +135,8 @@ impl Connection {
         let is_upgrade = self.input.is_upgrade();
         let head = request.head();
         let mut terms = Terms::of(&head.method, head.version, head.connection_type());
-        // What is behind an upgrade is not HTTP, and behind a body that came with it nothing is to be believed.
+        // Bytes behind an upgrade are not HTTP, and behind a request with both a body and an upgrade they are
+        // ambiguous.
         let is_websocket = |protocol: &HeaderValue| protocol.as_bytes().eq_ignore_ascii_case(b"websocket");
         if self.input.has_body() && head.headers.get_all(UPGRADE).any(is_websocket) {
             terms = terms.closing();
@@ -163,7 +164,7 @@ impl Connection {
         Ok(Next::End(Ending::Over))
     }
 
-    /// What the routes answer; nothing if the request is given up because its client has gone.
+    /// The response of the routes; `None` if the client left and the request allows to be dropped.
     async fn ask<S>(
         &self,
         routes: &S,
@@ -184,7 +185,7 @@ impl Connection {
             if let Poll::Ready(answer) = answer.as_mut().poll(cx) {
                 return Poll::Ready(Ok(Some(answer.unwrap_or_else(|error| error))));
             }
-            // Answers to the requests before need not wait for this one.
+            // Responses to earlier requests do not wait for this one.
             if let Poll::Ready(Err(error)) = self.output.poll_flush(cx) {
                 return Poll::Ready(Err(error));
             }

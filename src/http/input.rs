@@ -1,4 +1,4 @@
-//! What has arrived on a connection: heads and bodies, and their deadlines.
+//! The input of a connection: heads and bodies of requests, and their deadlines.
 
 use std::{
     cell::RefCell,
@@ -29,28 +29,28 @@ use crate::{
     session::wire::{Arrivals, Wire},
 };
 
-/// Bytes that are read ahead while a request is being answered: the requests behind it, and whether its client leaves.
+/// Maximum bytes read ahead during a request: later requests, and the client's end of stream.
 const MAX_AHEAD: usize = 64 * 1024;
 
-/// The answer to `Expect: 100-continue`.
+/// The response to `Expect: 100-continue`.
 const CONTINUE: &[u8] = b"HTTP/1.1 100 Continue\r\n\r\n";
 
-/// Why there is no next request.
+/// The reason for no next request.
 #[derive(Debug)]
 pub(super) enum NoRequest {
-    /// The client has closed its side, or was silent for too long.
+    /// The client closed its side, or sent nothing until the deadline.
     Over,
-    /// A head began and did not end in time.
+    /// The head was not complete in time.
     Slow,
-    /// What came is not a request.
+    /// The bytes are not a request.
     Malformed(ParseError),
     /// The connection is broken.
     Lost(io::Error),
-    /// There is no room for it now.
+    /// The budget has no room for the head.
     OutOfMemory(OutOfMemory),
 }
 
-/// What has arrived on one connection. The body of a request reads from it, too, while the routes hold that.
+/// The input of one connection. The body of a request reads from it while the routes hold that body.
 pub(super) struct Input {
     wire: Rc<Wire>,
     output: Rc<Output>,
@@ -60,31 +60,31 @@ pub(super) struct Input {
 
 struct State {
     codec: Codec,
-    /// What is not decoded yet.
+    /// Bytes not decoded yet.
     bytes: BytesMut,
-    /// The length of the head under way: the request's headers are parts of it.
+    /// Length in bytes of the current head, which the request's headers keep in memory.
     head_len: usize,
-    /// For the head and what is not decoded. A body is charged by the route that reads it.
+    /// Charges the head and the undecoded bytes. The route that reads a body charges it.
     lease: Lease,
-    /// The client has closed its side.
+    /// The client closed its side.
     has_ended: bool,
     body: Body,
     timer: Timer,
 }
 
-/// The body of the request under way.
+/// The body of the current request.
 #[derive(Clone, Copy, Debug)]
 enum Body {
-    /// There is none, or all of it has been read.
+    /// No body, or all of it has been read.
     Whole,
-    /// More of it is to come.
+    /// More of the body is expected.
     Unread {
-        /// The client waits for a word before it sends it.
+        /// The client waits for `100 Continue` before it sends the body.
         wants_continue: bool,
-        /// Set when it is first waited for.
+        /// Set when the route first waits for the body.
         pace: Option<Pace>,
     },
-    /// The rest of it cannot be read.
+    /// The rest of the body cannot be read.
     Broken,
 }
 
@@ -108,11 +108,11 @@ impl Input {
         Rc::new(Self { wire, output, patience, state: RefCell::new(state) })
     }
 
-    /// The next request. Until it has come, what waits to be written is.
+    /// Waits for the next request; writes pending output while it waits.
     pub(super) async fn next_request(self: &Rc<Self>, is_first: bool) -> Result<Request, NoRequest> {
         let began = Instant::now();
         let idle = if is_first { self.patience.head } else { self.patience.keep_alive };
-        // A head may have begun behind the request before.
+        // A head may have begun in the bytes after the last request.
         let mut head_began = (!self.state.borrow().bytes.is_empty()).then_some(began);
         loop {
             let decoded = self.state.borrow_mut().decode_head()?;
@@ -144,7 +144,7 @@ impl Input {
         }
     }
 
-    /// Gives a request its body.
+    /// Attaches the body to a request.
     fn with_body(self: &Rc<Self>, mut request: Request) -> Request {
         let state = &mut *self.state.borrow_mut();
         *request.payload() = match state.codec.message_type() {
@@ -154,7 +154,7 @@ impl Input {
                 Payload::Stream { payload: Box::pin(Incoming(Rc::clone(self))) }
             }
             MessageType::Stream => {
-                // A copy, so that the buffer goes.
+                // A copy, so that the buffer is freed.
                 let early = Bytes::copy_from_slice(&std::mem::take(&mut state.bytes));
                 Payload::Stream { payload: Box::pin(Arrivals::new(Rc::clone(&self.wire), early)) }
             }
@@ -162,31 +162,31 @@ impl Input {
         request
     }
 
-    /// The request under way has been answered: its head is gone.
+    /// The current request is answered: releases the charge for its head.
     pub(super) fn end_request(&self) {
         let state = &mut *self.state.borrow_mut();
         state.head_len = 0;
-        // It is less than before.
+        // Cannot fail: the charge shrinks.
         let _ = state.charge();
     }
 
-    /// Whether the request under way may take the connection over: all that arrives behind its head is its own.
+    /// Whether the current request may upgrade: then all bytes after its head belong to it.
     pub(super) fn is_upgrade(&self) -> bool {
         self.state.borrow().codec.message_type() == MessageType::Stream
     }
 
-    /// Whether the request under way has a body of its own.
+    /// Whether the current request has a body.
     pub(super) fn has_body(&self) -> bool {
         self.state.borrow().codec.message_type() == MessageType::Payload
     }
 
-    /// The client will send no more requests than those that have arrived.
+    /// Whether the client closed its side and all its requests have been read.
     pub(super) fn is_last(&self) -> bool {
         let state = self.state.borrow();
         state.has_ended && state.bytes.is_empty()
     }
 
-    /// Drops what has arrived of a body that the routes have not read; whether that was all of it.
+    /// Drops the received part of a body that the routes did not read; returns whether that was all of it.
     pub(super) fn skip_body(&self) -> bool {
         let state = &mut *self.state.borrow_mut();
         while let Body::Unread { .. } = state.body {
@@ -199,14 +199,14 @@ impl Input {
         matches!(state.body, Body::Whole)
     }
 
-    /// Reads ahead while a request is being answered. Ready once the client has closed its side.
+    /// Reads ahead during a request. Ready once the client closed its side.
     ///
     /// # Errors
-    /// The connection is broken.
+    /// The connection is broken, or the budget has no room for the bytes.
     pub(super) fn poll_end(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let state = &mut *self.state.borrow_mut();
         while !state.has_ended {
-            // The route that takes the request reads the rest of a body.
+            // Only the route reads the rest of a body.
             if !matches!(state.body, Body::Whole) || state.bytes.len() >= MAX_AHEAD {
                 return Poll::Pending;
             }
@@ -235,7 +235,7 @@ impl Input {
                     if std::mem::take(wants_continue) {
                         self.output.push(CONTINUE);
                     }
-                    // If it cannot be written now it is behind the answer.
+                    // If it cannot be written now, the response follows it.
                     let _ = self.output.poll_flush(cx);
                     let mut waited =
                         *pace.get_or_insert_with(|| Pace::new(self.patience.body, Instant::now()));
@@ -274,24 +274,24 @@ impl State {
                 Ok(Some(request))
             }
             Ok(None) => Ok(None),
-            // The body before it was read to its end.
+            // Unreachable: the preceding body was read to its end.
             Ok(Some(Message::Chunk(_))) => Err(NoRequest::Malformed(ParseError::Incomplete)),
             Err(error) => Err(NoRequest::Malformed(error)),
         }
     }
 
-    /// Charges the head, and what is not decoded.
+    /// Charges the head and the undecoded bytes.
     fn charge(&mut self) -> Result<(), OutOfMemory> {
         self.lease.hold(self.head_len + self.bytes.len())
     }
 
-    /// Reads once; how many bytes have come.
+    /// Reads once; returns the number of bytes.
     fn poll_read(&mut self, wire: &Wire, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let bytes = ready!(wire.poll_read(cx))?;
         if bytes.is_empty() {
             self.has_ended = true;
         } else if self.bytes.is_empty() {
-            // What is behind them in the old buffer belongs to requests that may still be there.
+            // The old buffer may still be in use by earlier requests, so take a new one.
             self.bytes = BytesMut::from(&*bytes);
         } else {
             self.bytes.extend_from_slice(&bytes);
@@ -300,7 +300,7 @@ impl State {
     }
 }
 
-/// A request's body, as the routes read it.
+/// The body of a request, as a stream for the routes.
 struct Incoming(Rc<Input>);
 
 impl Stream for Incoming {

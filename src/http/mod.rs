@@ -1,16 +1,17 @@
-//! HTTP/1.1 connections: heads in, routes asked, answers out, until a request becomes a WebSocket and takes the socket.
+//! HTTP/1.1 connections: parses requests, calls the routes and writes responses, until a request becomes a
+//! WebSocket and takes the socket.
 //!
-//! actix-http parses requests and writes answers ([`Codec`](actix_http::h1::Codec)); its dispatcher is not used. What that
-//! leaves open to clients is decided here: every head and every body has a deadline on every request of a connection, not
-//! only the first; connections are counted, and one too many is told so instead of waiting for a place; a client that has
-//! closed its side is still answered; what follows an upgrade in one packet reaches the WebSocket.
+//! actix-http parses requests ([`Codec`](actix_http::h1::Codec)); its dispatcher is not used. This module
+//! closes its gaps: every head and body of every request has a deadline, not only the first; connections are
+//! counted, and a surplus one gets an error instead of waiting; a client that closed its side still gets its
+//! response; bytes after an upgrade in one packet reach the WebSocket.
 //!
-//! A connection reads into the buffer of its thread ([`Wire`]) and holds bytes of its own only while a request is under
-//! way: an idle one costs a few hundred bytes.
+//! A connection reads into the buffer of its thread ([`Wire`]) and owns a buffer only during a request: an
+//! idle one takes a few hundred bytes.
 //!
 //! - [`connection`]: one connection, request by request.
-//! - [`input`]: what has arrived: heads and bodies, and their deadlines.
-//! - [`output`]: answers, as they are written.
+//! - [`input`]: received heads and bodies, and their deadlines.
+//! - [`output`]: responses.
 //! - [`surplus`]: connections over a bound.
 
 use std::{io, rc::Rc, sync::Arc, time::Duration};
@@ -33,21 +34,21 @@ mod output;
 mod pace;
 mod surplus;
 
-/// How long clients may take.
+/// Timeouts for clients.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
     /// For a request's head, from its first byte; for the first one, from the beginning of the connection.
     pub head: Duration,
-    /// For a request's body, if it is short; see [`pace`] for longer ones.
+    /// For a request's body, plus time for its length, see [`pace`].
     pub body: Duration,
     /// Between an answer and the next request.
     pub keep_alive: Duration,
-    /// For what is sent to them.
+    /// For the client to take what is sent.
     pub stall: Duration,
 }
 
 impl Patience {
-    /// What the settings say.
+    /// The timeouts of the settings.
     pub fn of(settings: &Settings) -> Self {
         Self {
             head: settings.handshake_timeout.get(),
@@ -58,7 +59,7 @@ impl Patience {
     }
 }
 
-/// What the connections of one worker share.
+/// The state shared by the connections of one worker.
 struct Shared<S> {
     routes: S,
     patience: Patience,
@@ -67,7 +68,7 @@ struct Shared<S> {
     budget: Arc<Budget>,
 }
 
-/// Serves connections with what `routes` makes, for one worker. What they hold is charged to `budget`.
+/// Serves the connections of one worker with `routes`. Their memory is charged to `budget`.
 pub fn service<R>(
     routes: R,
     patience: Patience,
@@ -105,10 +106,10 @@ where
     let wire = Wire::new(stream)?;
     let _place = match shared.connections.admit(peer.ip()) {
         Ok(place) => place,
-        // Boxed, so that the connections that are served need no room for it.
+        // Boxed, to keep the future of other connections small.
         Err(surplus) => return Box::pin(surplus::answer(shared, wire, peer, surplus)).await,
     };
-    // Boxed, so that its memory goes when a session takes the connection over.
+    // Boxed, so that its memory is freed when a session takes the connection over.
     let conversation = Box::pin(async {
         let connection = Connection::new(Rc::clone(&wire), peer, shared.patience, shared);
         connection.serve(&shared.routes).await

@@ -1,4 +1,4 @@
-//! Answers, as they are written to a connection.
+//! The output of a connection: encodes and writes responses.
 
 use std::{
     cell::RefCell,
@@ -23,17 +23,17 @@ use crate::{
     session::wire::Wire,
 };
 
-/// A body is not asked for more while this much waits to be written.
+/// While this many bytes wait to be written, the body is not polled.
 const MAX_UNWRITTEN: usize = 64 * 1024;
 
-/// Room for a head, so that it is allocated once.
+/// Bytes reserved for a head, so that it is allocated once.
 const HEAD_CAPACITY: usize = 512;
 
-/// What waits to be written on one connection.
+/// The unwritten bytes of one connection.
 pub(super) struct Output {
     wire: Rc<Wire>,
     config: ServiceConfig,
-    /// How long the client may take to take what waits.
+    /// Timeout for the client to take the unwritten bytes.
     patience: Duration,
     state: RefCell<State>,
 }
@@ -41,29 +41,29 @@ pub(super) struct Output {
 struct State {
     bytes: BytesMut,
     lease: Lease,
-    /// Set when the client does not take at once what waits.
+    /// Set from the first blocked write until everything is written.
     pace: Option<Pace>,
     timer: Timer,
 }
 
-/// What an answer depends on, besides what the routes say.
+/// The properties of a request that its response depends on.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Terms {
     version: Version,
-    /// Nothing but the head is wanted.
+    /// The response has no body (`HEAD`).
     is_head: bool,
-    /// Another request may follow.
+    /// The connection stays open for another request.
     keeps_alive: bool,
-    /// A body of unknown length comes in chunks; else it ends with the connection.
+    /// A body of unknown length is sent in chunks; otherwise it ends with the connection.
     may_chunk: bool,
 }
 
-/// How the end of a body is told.
+/// How the end of a body is marked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Coding {
-    /// There is no body.
+    /// No body follows.
     Nothing,
-    /// By its length, of which this much is missing.
+    /// By its length; the number of bytes not sent yet.
     Length(u64),
     /// By an empty chunk.
     Chunks,
@@ -72,29 +72,29 @@ enum Coding {
 }
 
 impl Terms {
-    /// Those of a request. A connection is kept as its client wants it, unless it cannot be.
+    /// The terms of a request. The connection stays open if the client wants it.
     pub(super) fn of(method: &Method, version: Version, wants: ConnectionType) -> Self {
         let keeps_alive = match wants {
             ConnectionType::Close => false,
             ConnectionType::KeepAlive => true,
-            // An upgrade that is not taken leaves the connection as it would be.
+            // Without an upgrade, the default of the version applies.
             ConnectionType::Upgrade => version >= Version::HTTP_11,
         };
         let may_chunk = version >= Version::HTTP_11;
         Self { version, is_head: *method == Method::HEAD, keeps_alive, may_chunk }
     }
 
-    /// Those of what is not a request.
+    /// The terms of a response to an invalid request.
     pub(super) fn of_refusal() -> Self {
         Self { version: Version::HTTP_11, is_head: false, keeps_alive: false, may_chunk: false }
     }
 
-    /// No other request will be answered.
+    /// The terms with the connection closed after the response.
     pub(super) fn closing(self) -> Self {
         Self { keeps_alive: false, ..self }
     }
 
-    /// Those of a request for an upgrade that was not granted: what follows it is not known to be a request.
+    /// The terms of a rejected upgrade: the bytes after it may not be a request.
     pub(super) fn of_no_upgrade(self) -> Self {
         Self { keeps_alive: false, may_chunk: false, ..self }
     }
@@ -106,22 +106,24 @@ impl Output {
         Rc::new(Self { wire, config, patience, state: RefCell::new(state) })
     }
 
-    /// Puts bytes behind what waits.
+    /// Appends bytes to the unwritten ones.
     pub(super) fn push(&self, bytes: &[u8]) {
         self.state.borrow_mut().bytes.extend_from_slice(bytes);
     }
 
-    /// The head of an answer that takes the connection over, behind what waits.
+    /// The unwritten bytes and the head of a response that upgrades the connection.
     pub(super) fn upgrade(&self, response: &Response<()>, terms: Terms) -> Bytes {
         let mut bytes = std::mem::take(&mut self.state.borrow_mut().bytes);
         self.encode_head(&mut bytes, response, BodySize::None, terms);
         bytes.freeze()
     }
 
-    /// Writes an answer; some of it may still wait when this returns. Whether another request may follow.
+    /// Sends a response; some of it may be unwritten when this returns. Returns whether another request may
+    /// follow.
     ///
     /// # Errors
-    /// The connection is broken, the client takes nothing for too long, or the body failed.
+    /// The connection is broken, the client takes nothing for too long, the body failed, or the budget is
+    /// used up.
     pub(super) async fn send(&self, response: Response<BoxBody>, terms: Terms) -> io::Result<bool> {
         let (response, mut body) = response.into_parts();
         let (mut coding, keeps_alive) =
@@ -133,7 +135,7 @@ impl Output {
             let chunk = poll_fn(|cx| {
                 let chunk = Pin::new(&mut body).poll_next(cx);
                 if chunk.is_pending() {
-                    // What is there need not wait for what is not.
+                    // Write the encoded part while the body is pending.
                     let _ = self.poll_flush(cx)?;
                 }
                 chunk.map(Option::transpose).map_err(|error| io::Error::other(error.to_string()))
@@ -146,7 +148,7 @@ impl Output {
         Ok(keeps_alive)
     }
 
-    /// Charges what waits. If there is no room for it, the client must take it at once.
+    /// Charges the unwritten bytes. If the budget has no room, the socket must take enough of them at once.
     async fn charge(&self) -> io::Result<()> {
         if self.state.borrow_mut().recount().is_ok() {
             return Ok(());
@@ -155,7 +157,7 @@ impl Output {
         self.state.borrow_mut().recount().map_err(io::Error::other)
     }
 
-    /// Ready when nothing waits.
+    /// Ready when everything is written.
     ///
     /// # Errors
     /// The connection is broken, or the client takes nothing for too long.
@@ -186,14 +188,14 @@ impl Output {
                 Err(error) => return Poll::Ready(Err(error)),
             }
         }
-        // An idle connection holds no buffer.
+        // An idle connection has no buffer.
         *bytes = BytesMut::new();
         *pace = None;
         let _ = lease.hold(0);
         Poll::Ready(Ok(()))
     }
 
-    /// Writes a head; how its body goes on, and whether another request may follow.
+    /// Encodes a head; returns the coding of the body, and whether another request may follow.
     fn encode_head(
         &self,
         out: &mut BytesMut,
@@ -228,9 +230,9 @@ impl State {
     }
 }
 
-/// Writes how long the body is, or how its end is told.
+/// Encodes the header for the length or coding of the body.
 fn encode_length(out: &mut BytesMut, status: StatusCode, size: BodySize, terms: Terms) -> Coding {
-    // RFC 9110: these have no body, and say nothing of one, but for 304, which may say what a 200 would.
+    // RFC 9110, section 8.6: these have no body and no length; a 304 may have the length of the 200 response.
     if status.is_informational() || matches!(status, StatusCode::NO_CONTENT | StatusCode::NOT_MODIFIED) {
         return Coding::Nothing;
     }
@@ -252,9 +254,9 @@ fn encode_length(out: &mut BytesMut, status: StatusCode, size: BodySize, terms: 
     }
 }
 
-/// Writes what becomes of the connection, where that is not a matter of course.
+/// Encodes the `connection` header, where it differs from the default.
 fn encode_connection(out: &mut BytesMut, response: &Response<()>, terms: Terms, keeps_alive: bool) {
-    // An offer to upgrade names itself here, too (RFC 9110, section 7.8).
+    // The header `upgrade` must be listed here too (RFC 9110, section 7.8).
     let upgrade = response.upgrade() || response.headers().contains_key(UPGRADE);
     let fate = match (keeps_alive || response.upgrade(), terms.version < Version::HTTP_11) {
         (true, true) => Some("keep-alive"),
@@ -285,11 +287,11 @@ fn encode_headers(out: &mut BytesMut, headers: &HeaderMap, may_tell_length: bool
 }
 
 impl Coding {
-    /// Writes a piece of a body, or its end; how it goes on.
+    /// Encodes a chunk of a body, or its end for `None`; returns what remains.
     fn encode(self, chunk: Option<&[u8]>, out: &mut BytesMut) -> io::Result<Self> {
         match (self, chunk) {
             (Self::Length(missing), Some(chunk)) => {
-                // More than was announced would be read as the next answer.
+                // Surplus bytes would be parsed as the next response.
                 let missing = missing.checked_sub(chunk.len() as u64);
                 let missing = missing.ok_or_else(|| io::Error::other("a body is longer than announced"))?;
                 out.extend_from_slice(chunk);

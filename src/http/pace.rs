@@ -1,4 +1,4 @@
-//! How slow a client may be with what it sends or takes. A plain value that is told the time.
+//! The minimum transfer rate of a client. [`Pace`] is a plain value that is given the time.
 
 use std::{
     pin::Pin,
@@ -8,11 +8,11 @@ use std::{
 
 use actix_web::rt::time::{Sleep, sleep_until};
 
-/// Bytes a second that a body must move at, beyond its patience: a client on a bad line, 32 kbit/s.
+/// Minimum bytes per second of a transfer after its patience: a slow line of 32 kbit/s.
 const MIN_BYTES_PER_SECOND: u64 = 4096;
 
-/// The deadline of one transfer: a patience from its beginning, and a second more for each
-/// [`MIN_BYTES_PER_SECOND`] bytes that it has moved. A byte now and then does not prolong it.
+/// The deadline of one transfer: a fixed patience, plus one second for each [`MIN_BYTES_PER_SECOND`] bytes
+/// transferred. Single bytes now and then do not extend it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Pace {
     began: Instant,
@@ -34,12 +34,12 @@ impl Pace {
     }
 }
 
-/// One timer, set again and again.
+/// One timer, reused for all deadlines of a connection.
 #[derive(Debug, Default)]
 pub(super) struct Timer(Option<Pin<Box<Sleep>>>);
 
 impl Timer {
-    /// Ready once the deadline has passed.
+    /// Ready once `deadline` has passed.
     pub(super) fn poll(&mut self, deadline: Instant, cx: &mut Context<'_>) -> Poll<()> {
         let deadline = deadline.into();
         let sleep = self.0.get_or_insert_with(|| Box::pin(sleep_until(deadline)));

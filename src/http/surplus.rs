@@ -1,4 +1,4 @@
-//! Connections over a bound: the health of the server can still be asked for, all else is told why it is refused.
+//! Connections over a bound: requests of operators are answered, all others get the reason as a 503.
 
 use std::{io, net::SocketAddr, rc::Rc, time::Duration};
 
@@ -9,13 +9,13 @@ use actix_web::rt::time::timeout;
 use super::{Patience, Shared, connection::Connection};
 use crate::session::{connections::Surplus, wire::Wire};
 
-/// Seconds after which a client that found the server full may try again.
+/// Value of `Retry-After` in seconds for a client that found the server full.
 pub(super) const RETRY_SECONDS: &str = "5";
 
-/// How long such a connection may take in all.
+/// Maximum duration of such a connection.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// What is answered even then: operators, and the commands of the owner.
+/// Paths that are answered in any case: those of operators and of the owner's commands.
 const PATHS: [&str; 4] = ["/health", "/metrics", "/admin/proof", "/admin/forget"];
 
 /// Answers one request and closes the connection.
@@ -33,7 +33,7 @@ where
     let connection = Connection::new(Rc::clone(&wire), peer, patience, shared);
     let answered = async {
         let request = tokio::select! {
-            // One that has asked is answered.
+            // Prefer a request that has arrived.
             biased;
             request = connection.next_request(true) => request?,
             _ = is_too_many => None,

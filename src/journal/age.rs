@@ -1,31 +1,31 @@
-//! Whether the clock is believed when it says that messages are old, and what is logged of those that go.
+//! Decides whether the system clock is trusted to expire messages by age, and logs what expires.
 //!
-//! A clock that is wrong for one start must not cost a journal its history. So nothing is let go for its age while the
-//! clock is in doubt: after it has leapt by more than a day, or when a server starts and the newest message is more than
-//! a day old. A doubt ends when the clock has gone on for a day without another leap, or has been set back.
+//! A wrong clock at one start must not delete history. So no message expires while the clock is in doubt:
+//! after it jumped forward by more than a day, or when a server starts and the newest message is more than a
+//! day old. A doubt ends when the clock has run for a day without another jump, or was set back.
 
 use std::time::Duration;
 
 use log::{info, warn};
 
-/// What the clock may advance between two looks, and be ahead of the newest message at a start; and how long a doubt
-/// lasts.
+/// The largest advance of the clock between two checks, and past the newest message at a start; also the
+/// duration of a doubt.
 const DAY: Duration = Duration::from_secs(24 * 3600);
 
-/// What is known of the clock. All times in milliseconds since 1970, 0 for never.
+/// The state of the check. All times in milliseconds since 1970, 0 for never.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Clock {
-    /// What it said at the last look, of this run of the server or one before.
+    /// The clock at the last check, in this run of the server or an earlier one.
     pub last_seen: u64,
-    /// Since when there is a doubt.
+    /// The time at which the doubt began.
     pub doubted_since: u64,
-    /// The newest message at that time: that it is old is no new reason for a doubt.
+    /// The time of the newest message when the doubt began: its age causes no second doubt.
     pub doubted_newest: u64,
 }
 
 impl Clock {
-    /// Whether the clock is believed, now that it says `now`. The newest message is the newest that it does not put into
-    /// the future.
+    /// Whether the clock is trusted at the time `now`. `newest` is the time of the newest message that is not
+    /// later than `now`.
     pub fn look(&mut self, now: u64, newest: Option<u64>, is_first: bool) -> bool {
         if self.last_seen == 0 {
             self.last_seen = newest.unwrap_or(now);
@@ -46,18 +46,18 @@ impl Clock {
     }
 }
 
-/// Messages that are too old by the clock.
+/// Counts of messages older than the retention age, by the clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Old {
     pub messages: u64,
-    /// Rooms that have such.
+    /// Rooms with at least one such message.
     pub rooms: usize,
-    /// Rooms that have nothing else.
+    /// Rooms that have no other messages.
     pub emptied: usize,
 }
 
 impl Old {
-    /// They have been let go.
+    /// Logs that the messages were deleted.
     pub fn log_gone(self, now: u64, newest: Option<u64>) {
         let Self { messages, rooms, emptied } = self;
         if messages == 0 {
@@ -72,7 +72,7 @@ impl Old {
         }
     }
 
-    /// They stay, because the clock is in doubt.
+    /// Logs that the messages are kept because the clock is in doubt.
     pub fn log_kept(self, now: u64, newest: Option<u64>) {
         let Self { messages, rooms, .. } = self;
         let days = days_beyond(now, newest);
@@ -88,7 +88,7 @@ fn days_beyond(now: u64, newest: Option<u64>) -> u64 {
     newest.map_or(0, |newest| now.saturating_sub(newest) / millis(DAY))
 }
 
-/// A length of time in milliseconds.
+/// A duration in milliseconds; saturates at `u64::MAX`.
 pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
@@ -99,12 +99,12 @@ mod tests {
 
     const HOUR: u64 = 3600 * 1000;
 
-    /// In days since 1970.
+    /// A time in milliseconds from a number of days since 1970.
     fn day(days: u64) -> u64 {
         days * 24 * HOUR
     }
 
-    /// A server that runs from `from` to `to` and looks every hour: when it believed the clock first.
+    /// Runs a server from `from` to `to` with a check every hour; returns when it first trusted the clock.
     fn run(clock: &mut Clock, from: u64, to: u64, newest: u64) -> Option<u64> {
         let looks = (from..=to).step_by(usize::try_from(HOUR).expect("a step"));
         let mut believed = None;
@@ -128,7 +128,7 @@ mod tests {
         let mut clock = Clock::default();
         assert_eq!(run(&mut clock, day(100), day(101), day(101)), Some(day(100)));
         assert_eq!(run(&mut clock, day(132), day(132), day(101)), None, "ahead");
-        // Something is said meanwhile: newest by the wrong clock.
+        // A message is sent meanwhile, so the newest time is by the wrong clock.
         assert_eq!(run(&mut clock, day(132) + HOUR, day(132) + 9 * HOUR, day(132)), None);
         let right = day(101) + HOUR;
         assert_eq!(run(&mut clock, right, right, day(101)), Some(right), "set right");
@@ -153,7 +153,7 @@ mod tests {
             believed.push(run(&mut clock, now, now, day(100)).is_some());
         }
         assert_eq!(believed, [false, false, false, false, true, true, true, true]);
-        // A start on messages that are old, though the server was there yesterday.
+        // A start with old messages, although the server ran yesterday.
         run(&mut clock, day(112), day(113), day(113));
         assert_eq!(run(&mut clock, day(113) + HOUR, day(113) + HOUR, day(90)), None);
     }

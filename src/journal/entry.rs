@@ -1,8 +1,8 @@
-//! One message as a journal keeps it, packed and unpacked.
+//! The packed form of one message in a journal.
 //!
-//! An entry is a header (kind, time, four lengths; little-endian), the speaker's public id if there is one (the kind says
-//! so), and four texts: name, avatar, id, body. Entries of a
-//! record stand one behind the other; their offsets count up from the record's first.
+//! An entry is a header (kind, time, four lengths; little-endian), the sender's public id if bit `HAS_UID` of
+//! the kind is set, and four texts: name, avatar, id, body. Entries of a record follow each other; their
+//! offsets count up from the first offset of the record.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use bytestring::ByteString;
@@ -10,13 +10,13 @@ use bytestring::ByteString;
 use super::{JournalError, Record};
 use crate::domain::PublicId;
 
-/// Bytes in front of the four texts: kind, time, and the lengths of name, avatar, id and body.
+/// Bytes of the header: kind, time, and the lengths of name, avatar, id and body.
 const HEADER: usize = 1 + 8 + 4 * 4;
 
-/// Set in the first byte of an entry with a public id.
+/// Bit of the first byte: the entry has a public id.
 const HAS_UID: u8 = 2;
 
-/// What kind of message it is.
+/// The type of content of a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A text.
@@ -25,43 +25,43 @@ pub enum Kind {
     Image,
 }
 
-/// A message about to be packed.
+/// A message to pack.
 #[derive(Clone, Copy, Debug)]
 pub struct NewEntry<'a> {
-    /// What it is.
+    /// The type of content.
     pub kind: Kind,
-    /// When it was said, in milliseconds since 1970.
+    /// When it was sent, in milliseconds since 1970.
     pub at: u64,
-    /// Who said it.
+    /// Nickname or guest name of the sender.
     pub username: &'a str,
-    /// The speaker's face.
+    /// The sender's avatar: a name or the address of a picture.
     pub avatar: &'a str,
-    /// What the speaker is known by beside the name; none for guests.
+    /// The sender's public id; `None` for a guest.
     pub uid: Option<&'a PublicId>,
-    /// The name its client gave it, empty if none.
+    /// The message id from its client, empty if none.
     pub id: &'a str,
-    /// What was said.
+    /// The text, or the data URL of the picture.
     pub body: &'a str,
 }
 
-/// A message that was kept.
+/// A message read from a journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Entry {
-    /// Its place in the room.
+    /// Its offset in the room.
     pub offset: u64,
-    /// What it is.
+    /// The type of content.
     pub kind: Kind,
-    /// When it was said, in milliseconds since 1970.
+    /// When it was sent, in milliseconds since 1970.
     pub at: u64,
-    /// Who said it.
+    /// Nickname or guest name of the sender.
     pub username: ByteString,
-    /// The speaker's face.
+    /// The sender's avatar: a name or the address of a picture.
     pub avatar: ByteString,
-    /// What the speaker is known by beside the name; none for guests.
+    /// The sender's public id; `None` for a guest.
     pub uid: Option<PublicId>,
-    /// The name its client gave it, empty if none.
+    /// The message id from its client, empty if none.
     pub id: ByteString,
-    /// What was said.
+    /// The text, or the data URL of the picture.
     pub body: ByteString,
 }
 
@@ -97,10 +97,10 @@ impl Entry {
     }
 }
 
-/// The entries of a record.
+/// Unpacks the entries of a record.
 ///
 /// # Errors
-/// The bytes are not so many entries.
+/// The bytes are not exactly [`Record::count`] entries.
 pub fn unpack(record: &Record) -> Result<Vec<Entry>, JournalError> {
     let mut bytes = record.entries.clone();
     let entries = (record.first..=record.last())
@@ -184,7 +184,7 @@ mod tests {
         for index in 0..good.entries.len() {
             let mut bytes = good.entries.to_vec();
             bytes[index] ^= 0xFF;
-            // Some bytes are text or time, where any value can be read.
+            // Any value is valid in a byte of a text or time, so the result is not checked.
             let _ = unpack(&Record { entries: bytes.into(), ..good.clone() });
         }
         assert!(unpack(&Record { count: 2, ..good }).is_err(), "bytes are left");

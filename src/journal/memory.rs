@@ -1,4 +1,4 @@
-//! A journal that lives as long as the process: for tests, and for who wants nothing written.
+//! A journal in memory that ends with the process: for tests, and for servers without a data folder.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::domain::RoomName;
 
-/// See the module's text.
+/// A journal in memory.
 #[derive(Debug)]
 pub struct MemoryJournal {
     retention: Retention,
@@ -24,13 +24,13 @@ pub struct MemoryJournal {
 
 #[derive(Debug)]
 struct Store {
-    /// What a room that is not known begins with. Another one once a room has been forgotten, whose offsets may be
-    /// given out again.
+    /// The epoch of a new room. It changes when a room is forgotten, because that room's offsets may be given
+    /// out again.
     epoch: EpochId,
     rooms: HashMap<RoomName, Room>,
     bytes: u64,
     clock: Clock,
-    /// Whether a doubt of the clock has been logged.
+    /// Whether the current doubt about the clock has been logged.
     has_doubted: bool,
     names: HashMap<RoomName, HashMap<String, ReservedName>>,
     names_count: u64,
@@ -46,10 +46,10 @@ struct Room {
 }
 
 impl MemoryJournal {
-    /// An empty journal.
+    /// Creates an empty journal.
     ///
     /// # Errors
-    /// The system has no random numbers to tell it from others by.
+    /// The system has no random numbers for the epoch's id.
     pub fn new(retention: Retention) -> Result<Self, JournalError> {
         let random = getrandom::u64().map_err(|error| JournalError::Unavailable(error.to_string()))?;
         let store = Store {
@@ -123,7 +123,7 @@ impl Journal for MemoryJournal {
         let mut store = self.store();
         if let Some(room) = store.rooms.remove(&room) {
             store.bytes -= room.bytes;
-            // Its offsets may be given out again.
+            // The offsets of the forgotten room may be given out again.
             store.epoch.number += 1;
         }
         answer(Ok(()))
@@ -153,7 +153,7 @@ impl Store {
             records: VecDeque::new(),
         });
         if record.first <= room.head {
-            return; // Given again.
+            return; // A repeated append.
         }
         let before = room.bytes;
         room.head = record.last();
@@ -169,7 +169,7 @@ impl Store {
         self.bytes = self.bytes + room.bytes - before;
     }
 
-    /// Lets the oldest records of all go until the rest is small enough.
+    /// Drops the oldest records of all rooms until at most `total_bytes` remain.
     fn shed(&mut self, total_bytes: u64) {
         while self.bytes > total_bytes {
             let oldest = self
@@ -206,7 +206,7 @@ impl Store {
         self.names_count = self.names.values().map(|names| names.len() as u64).sum();
     }
 
-    /// Lets go what is too old, if the clock is believed, and forgets the rooms that have nothing left.
+    /// Drops records over `age` if the clock is trusted, removes empty rooms and returns their names.
     fn sweep(&mut self, age: Duration, now: u64) -> Vec<RoomName> {
         let cutoff = now.saturating_sub(millis(age));
         let said_last = self.rooms.values().filter_map(|room| Some(room.records.back()?.at));
@@ -238,7 +238,7 @@ impl Store {
         gone
     }
 
-    /// What would be let go for its age.
+    /// Counts the messages older than `cutoff`.
     fn too_old(&self, cutoff: u64) -> Old {
         let of_room = |room: &Room| {
             let old = room.records.iter().take_while(|record| record.at < cutoff);
@@ -258,7 +258,7 @@ impl Room {
         self.records.front().map_or(0, |record| record.count.into())
     }
 
-    /// Drops the oldest record and gives back its bytes.
+    /// Drops the oldest record and returns its size in bytes.
     fn drop_oldest(&mut self) -> u64 {
         let Some(record) = self.records.pop_front() else {
             return 0;
@@ -305,7 +305,7 @@ mod tests {
             assert!(store.sweep(month, now).is_empty(), "{now}");
             assert_eq!(store.rooms.get(&room).map(|room| room.messages), Some(1), "{now}");
         }
-        // Day by day it gets there.
+        // With steps of one day, the clock reaches that time without a jump.
         let gone: Vec<_> = (101..=131).filter(|day| !store.sweep(month, day * DAY).is_empty()).collect();
         assert_eq!(gone, [131]);
     }

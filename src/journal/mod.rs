@@ -1,8 +1,8 @@
-//! What was said in each room, kept.
+//! The journal: the kept messages of each room.
 //!
-//! `chat` gives every message of a room its offset (1, 2, 3...) and is the only writer; `session` reads pages for
-//! those who missed something. The [`Journal`] trait is the contract; [`sqlite`] keeps a file, [`memory`] forgets with
-//! the process. `app` picks one. The same tests run on both.
+//! `chat` gives every message of a room its offset (1, 2, 3...) and is the only writer; `session` reads pages
+//! for members that missed messages. The [`Journal`] trait is the contract; [`sqlite`] keeps a file,
+//! [`memory`] loses everything with the process. `app` chooses one. The contract tests run on both.
 
 use std::{fmt, future::Future, pin::Pin, str::FromStr, sync::Arc, time::Duration};
 
@@ -22,106 +22,106 @@ pub mod sqlite;
 #[cfg(test)]
 mod tests;
 
-/// The answer of a journal, later.
+/// The future result of a journal call.
 pub type Pending<T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send>>;
 
-/// A store of rooms' messages.
+/// A store of the messages of rooms.
 ///
-/// **Order.** There is one writer, which has one [`append`](Self::append) under way at a time. A batch becomes durable
-/// as a whole or not at all, and batches in the order they were given; so what is durable of a room is always a
-/// run of offsets without a hole, up to where trimming has come.
+/// **Order.** There is one writer, with at most one [`append`](Self::append) in progress. A batch becomes
+/// durable as a whole or not at all, and batches become durable in call order. So the durable offsets of a
+/// room have no gap after the oldest record that trimming left.
 ///
-/// **Durability.** When the future of an `append` is ready with `Ok`, the batch survives the end of the process, for a
-/// store that outlives it. With `Err` it may or may not be durable; the writer gives the same batch again until
-/// it is, and a record that is there already stays there once.
+/// **Durability.** When the future of an `append` resolves with `Ok`, the batch survives the end of the
+/// process, if the store outlives the process. After `Err` it may or may not be durable; the writer repeats
+/// the batch until it gets `Ok`, and a record that is already stored is not stored twice.
 ///
-/// **Blocking.** No method blocks its caller. What a store has to do waits in bounded queues, on threads of its own;
-/// while a queue is full the futures wait.
+/// **Blocking.** No method blocks its caller. Jobs wait in bounded queues for the store's own threads; while
+/// a queue is full, the futures wait.
 ///
-/// **Epochs.** An [`EpochId`] names a stretch of a room's life in which nothing that was relayed has been lost. Each run
-/// of a server begins a new one: the last run may have relayed messages that are not durable, or the file may be a copy
-/// that was put back, and their offsets are given out again. So an offset and its epoch tell what a client has seen,
-/// whatever became of the file since.
+/// **Epochs.** An [`EpochId`] names a period of a room in which no broadcast message was lost. Each run of a
+/// server begins a new epoch: the last run may have broadcast messages that are not durable, or the file may
+/// be a restored copy, and those offsets are given out again. So an offset with its epoch identifies what a
+/// client has received, even if the file was replaced since.
 pub trait Journal: Send + Sync + fmt::Debug {
-    /// Whether the store can be written as far as can be told without writing.
+    /// Checks whether the store is writable, as far as this is visible without a write.
     fn check(&self) -> Pending<()>;
 
-    /// What damage of the store was met so far.
+    /// The damage found in the store so far.
     fn damage(&self) -> Option<Damage>;
 
-    /// The rooms that have history, each with the time of its last message in milliseconds since 1970.
+    /// The rooms in the store, each with the time of its last message in milliseconds since 1970.
     fn rooms(&self) -> Pending<Vec<(RoomName, u64)>>;
 
-    /// Where a room stands. One that is not known has no messages and the current epoch.
+    /// The state of a room. An unknown room has no messages and the current epoch.
     fn open(&self, room: RoomName) -> Pending<Position>;
 
-    /// Makes records durable, and trims their rooms to the bounds of [`Retention`]. An append to a room that is not
-    /// known makes it known.
+    /// Makes records durable, and trims their rooms to the bounds of [`Retention`]. An append to an unknown
+    /// room creates it.
     fn append(&self, batch: Vec<Append>) -> Pending<()>;
 
-    /// Reads durable entries of a room, in the order of their offsets. A room that is not known has none.
+    /// Reads durable entries of a room, in the order of their offsets. An unknown room has none.
     fn read(&self, room: RoomName, range: Range) -> Pending<Page>;
 
-    /// A picture that a user has spoken under, if it is kept still. A store that does not outlive the process has none.
+    /// The avatar picture with this id, if it is still kept. A store that ends with the process keeps none.
     fn picture(&self, _: PictureId) -> Pending<Option<Picture>> {
         Box::pin(std::future::ready(Ok(None)))
     }
 
-    /// Lets go what is older than [`Retention`] allows and forgets the rooms that have nothing left, which it names.
+    /// Deletes messages over the maximum age, removes rooms without messages and returns their names.
     fn sweep(&self) -> Pending<Vec<RoomName>>;
 
-    /// Lets all messages of a room go. A room that is not known has none.
+    /// Deletes all messages of a room. For an unknown room it does nothing.
     fn forget(&self, room: RoomName) -> Pending<()>;
 
-    /// Reserves names of a room, or frees them. Over all rooms at most [`Retention::names`] are kept; what is more is not,
-    /// and that is no error.
+    /// Reserves names of a room, or frees them. At most [`Retention::names`] are kept over all rooms; surplus
+    /// names are not kept, which is not an error.
     fn reserve(&self, room: RoomName, names: Vec<ReservedName>) -> Pending<()>;
 
-    /// The writer has nothing more to say, and all it said is durable. To be called last.
+    /// Closes the journal after all appends are durable. Must be the last call.
     fn close(&self) -> Pending<()>;
 }
 
-/// Where a room stands in its journal.
+/// The state of a room in its journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
-    /// Its epochs, the oldest first. The last one is what messages are said in now, even if none has been yet.
+    /// Its epochs, the oldest first. The last one is the epoch of new messages, even if it has none yet.
     pub epochs: Vec<Epoch>,
-    /// The offset of its last durable message, 0 if there never was one.
+    /// The offset of its last durable message, 0 if it never had one.
     pub head: u64,
-    /// The keys of its messages that have one, see [`Record::keys`].
+    /// The keys of its messages that have a client id, see [`Record::keys`].
     pub keys: Vec<Keyed>,
-    /// The names that are reserved in it.
+    /// The nicknames that are reserved in it.
     pub names: Vec<ReservedName>,
 }
 
-/// A nickname that is kept for its user in one room.
+/// A nickname reserved for its user in one room.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ReservedName {
-    /// What all spellings of the name have in common.
+    /// The case-folded name, common to all its spellings.
     pub key: String,
     /// The name as its user spells it.
     pub name: String,
     /// The hash of the user's token.
     pub owner: [u8; 16],
-    /// Until when, in milliseconds since 1970; 0 frees the name.
+    /// The end of the reservation in milliseconds since 1970; 0 frees the name.
     pub until: u64,
 }
 
-/// A stretch of a room's life, see [`Journal`].
+/// A period of a room without lost messages, see [`Journal`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Epoch {
-    /// Its name.
+    /// The id of the epoch.
     pub id: EpochId,
-    /// The first offset that was given out in it.
+    /// The first offset given out in this epoch.
     pub starts: u64,
 }
 
-/// The name of an [`Epoch`], different from all others, those of copies of a journal too. Written as `5f3a...-2`.
+/// The id of an [`Epoch`], unique even among copies of a journal. Written as `5f3a...-2`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct EpochId {
-    /// A random number.
+    /// Random, so that copies of a journal give out different ids.
     pub random: u64,
-    /// Which of its journal's epochs, counting up.
+    /// The number of the epoch in its journal, counting up.
     pub number: u64,
 }
 
@@ -131,7 +131,7 @@ impl fmt::Display for EpochId {
     }
 }
 
-/// A text is not the name of an epoch.
+/// Parse error of [`EpochId`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("an epoch is the text that came with loginSuccess or roomJoined")]
 pub struct EpochIdError;
@@ -147,31 +147,31 @@ impl FromStr for EpochId {
     }
 }
 
-/// A record and where it belongs.
+/// A record to store, with its room and epoch.
 #[derive(Clone, Debug)]
 pub struct Append {
-    /// The room.
+    /// The room of the record.
     pub room: RoomName,
     /// The room's current epoch.
     pub epoch: Epoch,
-    /// What was said.
+    /// The messages to store.
     pub record: Record,
-    /// Pictures that its speakers wear and that have not been given to the journal for a while.
+    /// Avatar pictures of the senders that were not given to the journal recently.
     pub pictures: Vec<Arc<Picture>>,
 }
 
-/// The messages of one round of one room: what is stored, read and trimmed together.
+/// The messages of one broadcast in one room: stored, read and trimmed together.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The offset of the first message.
     pub first: u64,
-    /// How many there are, at least 1.
+    /// Number of messages, at least 1.
     pub count: u32,
-    /// When the last one was said, in milliseconds since 1970.
+    /// When the last message was sent, in milliseconds since 1970.
     pub at: u64,
-    /// The messages by which a repetition is known: those whose client gave them an id.
+    /// Keys of the messages with a client id, to detect repetitions.
     pub keys: Vec<Keyed>,
-    /// The messages, packed as [`entry`] has it.
+    /// The messages, packed as described in [`entry`].
     pub entries: Bytes,
 }
 
@@ -182,77 +182,78 @@ impl Record {
     }
 }
 
-/// A message that can be asked for by the hash of its sender and the id its client gave it.
+/// The key of a message, to find it by the hash of its sender and its client id.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Keyed {
-    /// The hash.
+    /// Hash of the sender and the client's message id.
     pub key: [u8; 16],
     /// The offset of the message.
     pub offset: u64,
-    /// When it was said, in milliseconds since 1970.
+    /// When it was sent, in milliseconds since 1970.
     pub at: u64,
 }
 
-/// Which entries to read.
+/// The range of entries to read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Range {
-    /// The oldest ones behind an offset.
+    /// The oldest entries after an offset.
     After {
-        /// The offset, itself left out.
+        /// The offset, exclusive.
         after: u64,
-        /// Entries end when they have come to so many bytes; there is at least one.
+        /// Read until the entries have at least this many bytes; at least one entry is read.
         max_bytes: usize,
     },
-    /// The newest ones before an offset.
+    /// The newest entries before an offset.
     Before {
-        /// The offset, itself left out.
+        /// The offset, exclusive.
         before: u64,
-        /// How many entries at most.
+        /// Maximum number of entries.
         limit: usize,
-        /// Entries end when they have come to so many bytes; there is at least one.
+        /// Read until the entries have at least this many bytes; at least one entry is read.
         max_bytes: usize,
     },
 }
 
-/// How much is kept. Records go whole, the oldest first; the newest one of a room is spared by the bounds of its room.
+/// Bounds on what is kept. Whole records are deleted, the oldest first; the bounds of a room spare its
+/// newest.
 #[derive(Clone, Copy, Debug)]
 pub struct Retention {
-    /// So many messages of a room are kept at least, unless another bound lets them go. An eighth more may stay for a
-    /// while.
+    /// Minimum number of messages kept per room, unless another bound deletes them. Up to an eighth more may
+    /// stay for a while.
     pub messages: u64,
-    /// Bytes of a room's messages, at most.
+    /// Maximum bytes of the messages of one room.
     pub bytes: u64,
-    /// How old a message gets.
+    /// Maximum age of a message.
     pub age: Duration,
-    /// Bytes of all rooms, at most.
+    /// Maximum bytes of all rooms.
     pub total_bytes: u64,
-    /// Reserved names of all rooms, at most.
+    /// Maximum number of reserved names in all rooms.
     pub names: u64,
-    /// Bytes of pictures that users have spoken under, at most.
+    /// Maximum bytes of the avatar pictures.
     pub avatar_bytes: u64,
 }
 
-/// Why a journal does not do what it was asked for.
+/// Errors of a journal.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum JournalError {
-    /// The store cannot be reached or written, for now: a full disk, a folder without permission.
+    /// The store cannot be read or written now: a full disk, a folder without permission.
     #[error("the journal is not available: {0}")]
     Unavailable(String),
-    /// What is stored cannot be read.
+    /// The stored bytes are not what was written.
     #[error("the journal is damaged: {0}")]
     Damaged(String),
 }
 
-/// Something that is stored is not what was written.
+/// Damage found in a store: stored bytes that are not what was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Damage {
-    /// What was met first.
+    /// Description of the first damage found.
     pub first: String,
-    /// How often any was met.
+    /// Number of times damage was found.
     pub found: u64,
 }
 
-/// Milliseconds since 1970.
+/// The current time in milliseconds since 1970.
 pub fn now_millis() -> u64 {
     let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
     u64::try_from(since.as_millis()).unwrap_or(u64::MAX)

@@ -5,24 +5,24 @@ use super::{Entry, JournalError};
 /// Entries of a room, in the order of their offsets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Page {
-    /// The entries.
+    /// The entries, in ascending order of their offsets.
     pub entries: Vec<Entry>,
-    /// Whether there are more in the direction that was read: newer ones, or older ones.
+    /// Whether more entries exist in the direction of the read: newer ones, or older ones.
     pub more: bool,
-    /// What ended the page, if what comes next in that direction cannot be read.
+    /// The damage that ended the page, if the next entries in the read direction are unreadable.
     pub damage: Option<JournalError>,
 }
 
 impl Page {
-    /// The page, if nothing that belongs to it is damaged.
+    /// The page, if no part of it is damaged.
     ///
     /// # Errors
-    /// Something is.
+    /// The page ends at a damaged record.
     pub fn whole(mut self) -> Result<Self, JournalError> {
         self.damage.take().map_or(Ok(self), Err)
     }
 
-    /// A page of the entries behind `after`, from records in their order.
+    /// A page of the entries after `after`, from records in ascending order.
     pub(super) fn after(
         records: impl Iterator<Item = Result<Vec<Entry>, JournalError>>,
         after: u64,
@@ -32,7 +32,7 @@ impl Page {
         Self::of(records.map(|record| record.map(Vec::into_iter)), is_wanted, usize::MAX, max_bytes)
     }
 
-    /// A page of the entries before `before`, from records in the opposite order.
+    /// A page of the entries before `before`, from records in descending order.
     pub(super) fn before(
         records: impl Iterator<Item = Result<Vec<Entry>, JournalError>>,
         before: u64,
@@ -46,8 +46,8 @@ impl Page {
         Ok(page)
     }
 
-    /// The first entries that are wanted. A record that is damaged ends the page before it, and is an error if there is
-    /// nothing before it.
+    /// Takes the first wanted entries. A damaged record ends the page before it; without an entry before it,
+    /// it is an error.
     fn of(
         records: impl Iterator<Item = Result<impl Iterator<Item = Entry>, JournalError>>,
         is_wanted: impl Fn(&Entry) -> bool,
@@ -88,7 +88,7 @@ mod tests {
     use super::*;
     use crate::journal::{entry, tests::record};
 
-    /// Records of two entries of 25 bytes each; that of an offset in `broken` is damaged.
+    /// Records with two entries of 25 bytes each; the records of offsets in `broken` are damaged.
     fn records(broken: &[u64]) -> Vec<Result<Vec<Entry>, JournalError>> {
         let entries = |first| match broken.contains(&first) {
             true => Err(JournalError::Damaged(String::new())),

@@ -1,13 +1,14 @@
 //! A journal in one SQLite file: the embedded default.
 //!
-//! Two threads, each with a connection of its own: one writes, one reads. The file is in WAL mode, so neither waits for
-//! the other; a commit is flushed to the disk before its future is ready (`synchronous=FULL`). The chat server gives
-//! the next batch when one is durable, so a batch is what came meanwhile: commits group themselves.
+//! Two threads, each with its own database connection: one writes, one reads. In WAL mode neither waits for
+//! the other; a commit is flushed before its future resolves (`synchronous=FULL`). The chat server sends the
+//! next batch when one is durable, so a batch is what arrived meanwhile: commits group themselves.
 //!
-//! Locks keep a second server out, and where none work the file itself says whose it is. A store that cannot be opened or
-//! written, for now, is tried again with the next thing to do. A third thread reads the whole file once at the start.
+//! File locks exclude a second server; on file systems without locks, the file names its owner. If the store
+//! cannot be opened or written now, the next job tries again. A third thread reads the whole file once at the
+//! start.
 //!
-//! `docs/journal.md` says what is promised of the file and why that is sound.
+//! `docs/journal.md` describes the guarantees of the file and the reasons for them.
 
 use std::{
     fmt,
@@ -49,46 +50,46 @@ const WRITER: &str = "journal-writer";
 const READER: &str = "journal-reader";
 const CHECKER: &str = "journal-checker";
 
-/// Jobs that wait for a thread; further ones wait to be queued.
+/// Maximum number of jobs queued for a thread; more jobs wait to be queued.
 const QUEUE: usize = 1024;
 
-/// Why the journal cannot be used at all, and the server should not start.
+/// Errors of opening a journal after which the server must not start.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
-    /// Another server has it.
+    /// Another server holds the locks of the journal.
     #[error("another server uses the journal in {}", .0.display())]
     Locked(PathBuf),
     /// The file was written by a later version of this program.
     #[error("{} has schema {found}, this version knows up to {known}", .path.display())]
     Newer {
-        /// The file.
+        /// The database file.
         path: PathBuf,
-        /// Its version.
+        /// The schema version of the file.
         found: i64,
-        /// The last version we know.
+        /// The latest schema version that this program knows.
         known: i64,
     },
-    /// The path leads to something else.
+    /// The path does not lead to a journal.
     #[error("{}: {reason}", .path.display())]
     NoJournal {
-        /// The folder or the file.
+        /// The path of the folder or the file.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason, as a part of a sentence.
         reason: String,
     },
-    /// A thread cannot be started.
+    /// The system cannot start a thread.
     #[error("the journal's threads cannot be started: {0}")]
     Thread(io::Error),
 }
 
-/// See the module's text. The threads end when it is dropped.
+/// A journal in one SQLite file. Its threads end when it is dropped.
 pub struct SqliteJournal {
     writes: mpsc::Sender<Write>,
     reads: mpsc::Sender<Read>,
     condition: Arc<Condition>,
 }
 
-/// A job for the thread that writes.
+/// A job for the writer thread.
 enum Write {
     Check(Answer<()>),
     Rooms(Answer<Vec<(RoomName, u64)>>),
@@ -100,7 +101,7 @@ enum Write {
     Close(Answer<()>),
 }
 
-/// A job for the thread that reads.
+/// A job for the reader thread.
 enum Read {
     Page(RoomName, Range, Answer<Page>),
     Picture(PictureId, Answer<Option<Picture>>),
@@ -109,11 +110,11 @@ enum Read {
 type Answer<T> = oneshot::Sender<Result<T, JournalError>>;
 
 impl SqliteJournal {
-    /// Opens, or makes, the journal in `folder`. One that cannot be reached or written for now is no error here: what
-    /// it is asked for says so until it can.
+    /// Opens or creates the journal in `folder`. A journal that is not available now is not an error here:
+    /// its methods return the error until it is available.
     ///
     /// # Errors
-    /// It can never be used as it is, see [`OpenError`].
+    /// The journal needs a change by the operator, see [`OpenError`].
     pub fn open(folder: &Path, retention: Retention, parts: &Arc<Parts>) -> Result<Self, OpenError> {
         let (place, condition) = (Arc::new(Place::new(folder)), Arc::<Condition>::default());
         let mut writer = Writer::new(Arc::clone(&place), retention, Arc::clone(&condition));
@@ -129,22 +130,22 @@ impl SqliteJournal {
     }
 }
 
-/// Bytes of the journal's files in a folder; 0 if there are none.
+/// Total size in bytes of the database and its log in a folder; 0 if there are none.
 pub fn size_of(folder: &Path) -> u64 {
     let place = Place::new(folder);
     place::len_of(&place.file) + place::len_of(&place.wal())
 }
 
-/// Lets all messages of a room go from the journal in `folder`, which no server may be using.
+/// Deletes all messages of a room from the journal in `folder`, which no server may be using.
 ///
 /// # Errors
-/// There is no journal or no such room, a server uses it, or it cannot be written, in one sentence.
+/// One sentence: the journal or the room does not exist, a server uses it, or it cannot be written.
 pub fn forget(folder: &Path, room: &RoomName) -> Result<(), String> {
     let place = Arc::new(Place::new(folder));
     if !place.file.is_file() {
         return Err(format!("there is no journal at {}", place.file.display()));
     }
-    // Nothing else is let go by this.
+    // The command must delete nothing but this room.
     let keep_all = Retention {
         messages: u64::MAX / 2,
         bytes: u64::MAX,
@@ -156,10 +157,10 @@ pub fn forget(folder: &Path, room: &RoomName) -> Result<(), String> {
     Writer::new(place, keep_all, Arc::default()).forget_alone(room)
 }
 
-/// Copies the journal in `folder` to the new file `target`, whole and consistent, while a server may be using it.
+/// Copies the journal in `folder` to the new file `target`, consistently, while a server may use it.
 ///
 /// # Errors
-/// There is no journal, or the target is there already or cannot be written, in one sentence.
+/// One sentence: the journal does not exist, the target exists, or it cannot be written.
 pub fn back_up(folder: &Path, target: &Path) -> Result<(), String> {
     let file = Place::new(folder).file;
     if !file.is_file() {
@@ -171,13 +172,13 @@ pub fn back_up(folder: &Path, target: &Path) -> Result<(), String> {
     let name = target.to_str().ok_or_else(|| format!("{} is not UTF-8", target.display()))?;
     Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_WRITE)
         .and_then(|source| {
-            // What a server left in its log stays there for the next one, which knows what to make of it.
+            // The log of a crashed server is left to its next start, so closing must not checkpoint it.
             source.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
             source.execute("VACUUM INTO ?1", [name])
         })
         .and_then(|_| schema::disown(&Connection::open(target)?))
         .map_err(|error| format!("{} cannot be copied to {name}: {error}", file.display()))?;
-    // Durable like what it was copied from.
+    // The copy must be as durable as its source.
     File::open(target)
         .and_then(|copy| copy.sync_all())
         .and_then(|()| target.parent().map_or(Ok(()), place::sync_folder))
@@ -236,7 +237,7 @@ impl fmt::Debug for SqliteJournal {
     }
 }
 
-/// Queues a job for a thread and waits for its answer.
+/// Queues a job for a thread and waits for its result.
 fn ask<Job, T>(thread: &mpsc::Sender<Job>, job: impl FnOnce(Answer<T>) -> Job) -> Pending<T>
 where
     Job: Send + 'static,

@@ -1,4 +1,4 @@
-//! What every journal promises, tested on each.
+//! The contract of [`Journal`], tested on each store.
 
 use std::{future::Future, pin::pin, sync::Arc, task, time::Duration};
 
@@ -32,7 +32,7 @@ impl task::Wake for Unpark {
     }
 }
 
-/// Waits for a journal's answer, on this thread.
+/// Waits for a journal's result, on this thread.
 pub(super) fn wait<T>(answer: impl Future<Output = T>) -> T {
     let waker = Arc::new(Unpark(std::thread::current())).into();
     let mut cx = task::Context::from_waker(&waker);
@@ -88,7 +88,7 @@ pub(super) fn append(journal: &dyn Journal, name: &str, epoch: Epoch, record: Re
         .expect("durable");
 }
 
-/// Appends one record with so many entries, each its own offset as a text, behind the room's head.
+/// Appends a record of `count` entries behind the room's head; the text of each is its offset.
 pub(super) fn say(journal: &dyn Journal, name: &str, count: u64) {
     let Position { epochs, head, .. } = open(journal, name);
     let bodies: Vec<String> = (head + 1..=head + count).map(|offset| offset.to_string()).collect();
@@ -329,7 +329,7 @@ fn a_file_keeps_what_it_was_given() {
     assert_eq!(offsets(&read(&journal, "a", ALL)), [1, 2, 3]);
 }
 
-/// Opens the folder again; the threads of the journal before let go of it in their own time.
+/// Opens the folder again, once the threads of the earlier journal have released it.
 pub(super) fn reopen(folder: &std::path::Path) -> SqliteJournal {
     loop {
         match SqliteJournal::open(folder, RETENTION, &Arc::default()) {
@@ -372,7 +372,7 @@ fn files_of_others_and_of_later_versions_are_left_alone() {
 #[test]
 fn a_journal_that_cannot_be_opened_now_says_so_until_it_can() {
     let folder = tempfile::tempdir().expect("a folder");
-    // A link to nowhere: the folder is made once its target has a place.
+    // A dangling link: the folder is created once the link's target exists.
     let place = folder.path().join("disk");
     let link = folder.path().join("data");
     std::os::unix::fs::symlink(place.join("inner"), &link).expect("a link");
@@ -422,12 +422,12 @@ fn names_are_reserved_until_their_time_is_over_or_they_are_freed() {
         assert!(names("b").is_empty());
         wait(journal.sweep()).expect("swept");
         assert_eq!(names("a"), [name("ann", 1, later)]);
-        // One more finds no place; one that is there is renewed, and a freed one makes place.
+        // A new name is over the bound; a known one is renewed, and a freed one makes room.
         reserve(vec![name("cleo", 3, later), name("dan", 4, later), name("ann", 5, later + 1)]);
         assert_eq!(names("a"), [name("ann", 5, later + 1), name("cleo", 3, later)]);
         reserve(vec![name("ann", 0, 0), name("dan", 4, later)]);
         assert_eq!(names("a"), [name("cleo", 3, later), name("dan", 4, later)]);
-        // Messages of the room change nothing of them.
+        // Messages of the room do not change the reserved names.
         say(journal, "a", 2);
         assert_eq!(names("a").len(), 2);
     });

@@ -1,4 +1,4 @@
-//! What log lines may show and how often: a client must be able to fill neither a line nor the log.
+//! Bounds on log lines: a client must not be able to flood a line or the log.
 
 use std::{
     collections::BTreeMap,
@@ -13,31 +13,30 @@ use self::throttle::Throttle;
 
 mod throttle;
 
-/// Characters of a client's text that a log line or an answer shows.
+/// Maximum characters of a client's text in a log line or a reply.
 pub const MAX_SHOWN_CHARS: usize = 200;
 
-/// How often a setting has a line of its own at most.
+/// Minimum interval between the lines of one setting.
 const REFUSALS_EVERY: Duration = Duration::from_secs(60);
 
-/// Refusals since the last line of each setting.
+/// Rejections since the last line of each setting.
 static REFUSALS: Mutex<Refusals> = Mutex::new(Refusals::new());
 
-/// The logger of the process, if [`install`] has made it.
+/// The logger of the process, once [`install`] was called.
 static THROTTLE: OnceLock<Throttle<Box<dyn Log>>> = OnceLock::new();
 
-/// Makes `inner` the process's logger, with a `Throttle` before it.
+/// Makes `inner` the process's logger, behind a `Throttle`.
 ///
 /// # Errors
-/// The process has a logger.
+/// The process already has a logger.
 pub fn install(inner: Box<dyn Log>, max_level: LevelFilter) -> Result<(), SetLoggerError> {
     log::set_logger(THROTTLE.get_or_init(|| Throttle::new(inner)))?;
     log::set_max_level(max_level);
     Ok(())
 }
 
-/// A text that a client chose, as a log line or an answer shows it: control characters escaped, and then at most
-/// [`MAX_SHOWN_CHARS`] characters. `Debug` adds quotation
-/// marks.
+/// A client's text for a log line or a reply: control characters escaped, then cut to [`MAX_SHOWN_CHARS`]
+/// characters. `Debug` adds quotation marks.
 #[derive(Clone, Copy)]
 pub struct Shown<'a>(pub &'a str);
 
@@ -71,10 +70,11 @@ impl fmt::Debug for Shown<'_> {
     }
 }
 
-/// Logs a refusal because of a setting: the first one at once, then one line a minute for each setting, with the number
-/// of refusals that had no line. `setting` names the flag, as in `--max-rooms`; `what` is a sentence on what was refused.
+/// Logs a rejection because of a setting: the first one at once, then one line a minute for each setting,
+/// with the number of rejections without a line. `setting` names the flag, as in `--max-rooms`; `what` is a
+/// sentence.
 pub fn refused(setting: &'static str, what: impl Display) {
-    // The line is written after the lock is given back: a logger may be slow.
+    // Log after the lock is released: a logger may be slow.
     let unlogged = REFUSALS.lock().unwrap_or_else(PoisonError::into_inner).note(setting, Instant::now());
     match unlogged {
         Some(0) => warn!("{setting}: {what}"),
@@ -83,8 +83,8 @@ pub fn refused(setting: &'static str, what: impl Display) {
     }
 }
 
-/// Logs the numbers of refusals that had no line, for settings whose last line is a minute old, and of other lines that
-/// were left out. To be called now and then; without it the numbers wait for the next line.
+/// Logs the number of unlogged rejections for settings whose last line is a minute old, and of other omitted
+/// lines. Must be called regularly; otherwise the numbers wait for the next line.
 pub fn report_left_out() {
     let due = REFUSALS.lock().unwrap_or_else(PoisonError::into_inner).due(Instant::now());
     for (setting, unlogged) in due {
@@ -95,12 +95,12 @@ pub fn report_left_out() {
     }
 }
 
-/// The refusals of each setting. Settings are constants of the program, so their number is bounded.
+/// The rejections of each setting. Settings are constants of the program, so their number is bounded.
 struct Refusals {
     by_setting: BTreeMap<&'static str, Window>,
 }
 
-/// Since the last line of one setting.
+/// The time since the last line of one setting.
 struct Window {
     began: Instant,
     unlogged: u64,
@@ -111,7 +111,7 @@ impl Refusals {
         Self { by_setting: BTreeMap::new() }
     }
 
-    /// Counts a refusal. If it is to have a line: the number of those before it that had none.
+    /// Counts a rejection. If it gets a line, returns the number of unlogged ones before it.
     fn note(&mut self, setting: &'static str, now: Instant) -> Option<u64> {
         let Some(window) = self.by_setting.get_mut(setting) else {
             self.by_setting.insert(setting, Window { began: now, unlogged: 0 });
@@ -125,7 +125,7 @@ impl Refusals {
         Some(std::mem::take(&mut window.unlogged))
     }
 
-    /// The settings that have refusals without a line and may have a line again.
+    /// The settings with unlogged rejections that may have a line now.
     fn due(&mut self, now: Instant) -> Vec<(&'static str, u64)> {
         let is_due = |window: &Window| {
             window.unlogged > 0 && now.saturating_duration_since(window.began) >= REFUSALS_EVERY

@@ -1,5 +1,5 @@
-//! A logger in front of the one that writes: no line is longer than a bound, none breaks into two, and no place in the
-//! program writes more lines than a rate.
+//! A logger in front of another one: bounds the length of a line, keeps each on one line, and bounds the rate
+//! of lines per call site.
 
 use std::{
     collections::HashMap,
@@ -11,29 +11,29 @@ use std::{
 
 use log::{Level, Log, Metadata, Record};
 
-/// Characters of a line. Those that show a client's text are cut before, see [`Shown`](super::Shown).
+/// Maximum characters of a line. Texts of clients are cut earlier, see [`Shown`](super::Shown).
 const MAX_LINE_CHARS: usize = 2000;
 
-/// Lines that one place in the program may write at once, after a pause.
+/// Lines that one call site may write at once after a pause.
 const BURST: u32 = 500;
 
-/// And then one in this time.
+/// Interval between lines after the burst.
 const INTERVAL: Duration = Duration::from_millis(100);
 
-/// Places that are counted; there are fewer lines of code that write to the log.
+/// Maximum number of call sites counted; the program has fewer.
 const MAX_SITES: usize = 4096;
 
-/// The logger.
+/// A logger that bounds the lines of `inner`.
 pub struct Throttle<L> {
     inner: L,
     hasher: RandomState,
     sites: Mutex<HashMap<u64, Site>>,
 }
 
-/// A place in the program that writes lines.
+/// A call site that writes lines.
 #[derive(Debug)]
 struct Site {
-    /// When it may write a burst again.
+    /// When the site may write a full burst again.
     full_at: Instant,
     left_out: u64,
     target: String,
@@ -41,7 +41,7 @@ struct Site {
 }
 
 impl<L: Log> Throttle<L> {
-    /// A logger in front of `inner`.
+    /// Creates a logger in front of `inner`.
     pub fn new(inner: L) -> Self {
         Self { inner, hasher: RandomState::new(), sites: Mutex::default() }
     }
@@ -50,7 +50,7 @@ impl<L: Log> Throttle<L> {
         if !self.inner.enabled(record.metadata()) {
             return;
         }
-        // Who asks for more than `info` wants all of it.
+        // Levels below `info` are explicitly enabled, so never throttle them.
         let left_out = if record.level() <= Level::Info { self.count(record, now) } else { Some(0) };
         let Some(left_out) = left_out else { return };
         if left_out > 0 {
@@ -68,7 +68,7 @@ impl<L: Log> Throttle<L> {
         );
     }
 
-    /// How many lines of this place were left out before this one, if this one is not.
+    /// If this line may be written, the number of lines of its site omitted before it.
     fn count(&self, record: &Record<'_>, now: Instant) -> Option<u64> {
         let place = self.hasher.hash_one((record.target(), record.file(), record.line()));
         let mut sites = self.sites.lock().unwrap_or_else(PoisonError::into_inner);
@@ -90,7 +90,7 @@ impl<L: Log> Throttle<L> {
         Some(std::mem::take(&mut site.left_out))
     }
 
-    /// Says how many lines were left out at places that have written none since.
+    /// Logs the number of omitted lines at sites without a line since.
     pub(super) fn report(&self) {
         let mut left_out = Vec::new();
         for site in self.sites.lock().unwrap_or_else(PoisonError::into_inner).values_mut() {
@@ -124,10 +124,10 @@ impl<L: Log> Log for Throttle<L> {
     }
 }
 
-/// What a line says: on one line, and not for ever.
+/// Formats a record as one line of bounded length.
 struct Line {
     text: String,
-    /// Characters that still fit.
+    /// Number of characters that still fit.
     room: usize,
 }
 
@@ -159,7 +159,7 @@ impl fmt::Write for Line {
 mod tests {
     use super::*;
 
-    /// Keeps what it is given.
+    /// A logger that stores its records.
     #[derive(Default)]
     struct Kept(Mutex<Vec<String>>);
 

@@ -1,18 +1,17 @@
-//! Every way the server closes a WebSocket, in one table: code, reason, and whether to come back
-//! (RFC 6455, section 7.4).
+//! The table of close reasons of a WebSocket: code, reason, and whether to reconnect (RFC 6455, section 7.4).
 
 use super::retry::Retry;
 
-/// One row of the table: what goes into the close frame, and what a client should do next.
+/// One row of the table: the content of the close frame, and what the client should do next.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CloseReason {
     /// The status code, RFC 6455 section 7.4.1.
     pub code: u16,
-    /// The words sent with it.
+    /// The reason in the close frame.
     pub reason: &'static str,
-    /// When a client that meant no harm may connect again.
+    /// When a well-behaved client may reconnect.
     pub retry: Retry,
-    /// Whether it may at all.
+    /// Whether it may reconnect.
     pub reconnect: bool,
 }
 
@@ -20,33 +19,33 @@ const fn row(code: u16, reason: &'static str, retry: Retry) -> CloseReason {
     CloseReason { code, reason, retry, reconnect: !matches!(retry, Retry::Never) }
 }
 
-/// The client was silent for too long.
+/// The client did not answer pings in time.
 pub const AWAY: CloseReason = row(1001, "no answer to our ping", Retry::AtOnce);
 /// The bytes break RFC 6455.
 pub const PROTOCOL_ERROR: CloseReason = row(1002, "protocol error", Retry::Never);
 /// A text or a close reason is not UTF-8, or a compressed message cannot be inflated.
 pub const INVALID_TEXT: CloseReason = row(1007, "invalid payload data", Retry::Never);
-/// The client sent faster than it may, for too long.
+/// The client exceeded its message rate for too long.
 pub const FLOOD: CloseReason = row(1008, "too many messages", Retry::Never);
-/// The client had begun a message and did not go on with it.
+/// The client did not complete a message in time.
 pub const TOO_SLOW: CloseReason = row(1008, "a message came too slowly", Retry::Never);
-/// The client did not log in.
+/// The client did not log in in time.
 pub const NOBODY: CloseReason = row(1008, "no login", Retry::Never);
-/// A message over the size or fragment limit.
+/// A message exceeds the size or fragment limit.
 pub const TOO_BIG: CloseReason = row(1009, "message too big", Retry::Never);
-/// The server stops, and most likely starts again.
+/// The server stops, and probably restarts.
 pub const RESTART: CloseReason = row(1012, "server restarts", Retry::Later);
-/// The room would be one too many.
+/// A new room would exceed the bound on rooms.
 pub const TOO_MANY_ROOMS: CloseReason = row(1013, "too many rooms", Retry::Later);
-/// The session did not read what its room sent it.
+/// The backlog of the session exceeded its bound.
 pub const SLOW_CONSUMER: CloseReason = row(1013, "slow consumer", Retry::Later);
-/// What the client was being given of the past is gone, or cannot be read; what comes next is not it.
+/// The messages that the client is catching up on are gone or unreadable, so a gap would follow.
 pub const BEHIND: CloseReason = row(1013, "what follows is missing", Retry::Later);
 
-/// The process holds as much for its clients as it may, and this one needed more.
+/// The budget of the process is used up, and this session needed more.
 pub const OUT_OF_MEMORY: CloseReason = row(1013, "the server is out of memory for messages", Retry::Later);
 
-/// The whole table, for those who show it.
+/// All rows of the table.
 pub const ALL: [CloseReason; 12] = [
     AWAY,
     PROTOCOL_ERROR,
@@ -62,9 +61,9 @@ pub const ALL: [CloseReason; 12] = [
     OUT_OF_MEMORY,
 ];
 
-/// Every code by which a client's connection can end, each once, and when the client may connect again. Beside those of the
-/// server's own table: the client's own close, which is answered with its code; and what a client reports of a connection
-/// that ended without a code, or without a close frame.
+/// Every code with which a client's connection can end, once each, and when the client may reconnect.
+/// Includes the client's own close, answered with its code, and the codes that a client reports for a
+/// connection without a code or without a close frame.
 pub fn retries() -> impl Iterator<Item = (u16, Retry)> {
     let others = [(NORMAL, Retry::Never), (NO_CODE, Retry::AtOnce), (LOST, Retry::Later)];
     let rows = ALL.iter().map(|row| (row.code, row.retry));
@@ -72,17 +71,17 @@ pub fn retries() -> impl Iterator<Item = (u16, Retry)> {
     all.into_iter()
 }
 
-/// The client has closed.
+/// The client closed the connection.
 pub const NORMAL: u16 = 1000;
 
-/// Counted for a connection that ended without a close frame; never sent (RFC 6455, section 7.4.1).
+/// A connection that ended without a close frame; never sent (RFC 6455, section 7.4.1).
 pub const LOST: u16 = 1006;
 
-/// Counted for a close frame without a code; never sent.
+/// A close frame without a code; never sent.
 pub const NO_CODE: u16 = 1005;
 
-/// Whether a peer may send `code` in a close frame: the registered codes without those that never
-/// travel (1004-1006, 1015), and the ranges for libraries and applications.
+/// Whether a peer may send `code` in a close frame: the registered codes without those that must not be sent
+/// (1004-1006, 1015), and the ranges for libraries and applications.
 pub fn may_be_sent(code: u16) -> bool {
     matches!(code, 1000..=1003 | 1007..=1014 | 3000..=4999)
 }

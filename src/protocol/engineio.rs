@@ -1,18 +1,18 @@
-//! Engine.IO 4: packets, and the payloads that carry several of them over HTTP long-polling.
+//! Engine.IO 4: packets, and payloads with several packets for HTTP long-polling.
 //!
-//! A packet is a type digit and its text. Over a WebSocket each is a text frame of its own, and a binary message is a
-//! binary frame without a digit; in a payload packets stand with U+001E between them, and a binary message is `b` and
-//! its base64. A client that takes no binary frames (`b64` in its query) says and hears that over a WebSocket, too.
+//! A packet is a type digit and its text. Over a WebSocket each packet is a text frame, and a binary message
+//! is a binary frame without a digit. In a payload U+001E separates packets, and a binary message is `b` and
+//! its base64. A client without binary frames (`b64` in its query) uses that form over a WebSocket too.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde::Serialize;
 
-/// The only revision of the protocol that is spoken here, as the query parameter `EIO` names it.
+/// The only supported revision of the protocol, the query parameter `EIO`.
 pub const REVISION: &str = "4";
 
-/// Between the packets of a payload.
+/// Separates the packets of a payload.
 pub const SEPARATOR: char = '\u{1E}';
 
 /// The server's ping.
@@ -21,40 +21,40 @@ pub const PING: &str = "2";
 /// The server's answer to the probe of an upgrade.
 pub const PROBE_ANSWER: &str = "3probe";
 
-/// What releases a poll that has nothing to carry.
+/// The packet that ends a poll without other packets.
 pub const NOOP: &str = "6";
 
 /// The server closes the session.
 pub const CLOSE: &str = "1";
 
-/// What a client sends.
+/// A packet of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Packet {
-    /// `0`: only a server opens; one from a client means nothing.
+    /// `0`: open; ignored from a client.
     Open,
-    /// `1`: the session is over.
+    /// `1`: the client closes the session.
     Close,
-    /// `2`: with `probe`, the beginning of an upgrade. Only a server pings otherwise.
+    /// `2`: with `probe`, the first packet of an upgrade. Other pings come only from a server.
     Ping(ByteString),
     /// `3`: the answer to a ping.
     Pong(ByteString),
-    /// `4`: a message of the protocol above.
+    /// `4`: a text message of Socket.IO.
     Message(ByteString),
-    /// A binary message of the protocol above.
+    /// `b`, or a binary frame: a binary message of Socket.IO.
     Binary(Bytes),
-    /// `5`: the transport that carries it is the session's from here on.
+    /// `5`: completes an upgrade to the transport that carries it.
     Upgrade,
-    /// `6`: nothing.
+    /// `6`: no operation.
     Noop,
 }
 
-/// Why bytes are no packet. The session cannot go on.
+/// Parse error of [`Packet`]. It ends the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PacketError {
-    /// There is not even a type.
+    /// The packet is empty.
     #[error("a packet is empty")]
     Empty,
-    /// The first character is no type.
+    /// The packet type is unknown.
     #[error("{0:?} is no type of packet")]
     UnknownType(char),
     /// A binary message that is not base64.
@@ -63,10 +63,10 @@ pub enum PacketError {
 }
 
 impl Packet {
-    /// Reads the text of a frame, or of a packet in a payload.
+    /// Parses the text of a frame, or one packet of a payload.
     ///
     /// # Errors
-    /// It is no packet.
+    /// The text is not a packet.
     pub fn parse(text: &ByteString) -> Result<Self, PacketError> {
         let kind = text.chars().next().ok_or(PacketError::Empty)?;
         let rest = || text.slice_ref(&text[kind.len_utf8()..]);
@@ -87,7 +87,7 @@ impl Packet {
     }
 }
 
-/// Reads the packets of a payload, one after the other. Behind one that is none nothing counts.
+/// Parses the packets of a payload lazily. Ignore the packets after an error.
 pub fn packets(payload: &ByteString) -> impl Iterator<Item = Result<Packet, PacketError>> + '_ {
     payload.split(SEPARATOR).map(|text| Packet::parse(&payload.slice_ref(text)))
 }
@@ -109,24 +109,24 @@ pub fn push_binary(payload: &mut String, bytes: &[u8]) {
     BASE64_STANDARD.encode_string(bytes, payload);
 }
 
-/// Bytes of a binary message in a payload.
+/// Size in a payload of a binary message of `bytes` bytes.
 pub fn binary_len(bytes: usize) -> usize {
     1 + bytes.div_ceil(3) * 4
 }
 
-/// What the open packet tells a client.
+/// The data of the open packet.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Handshake<'a> {
-    /// The session's id, which is its secret too.
+    /// The session's id, a secret.
     pub sid: &'a str,
-    /// The transports it may upgrade to.
+    /// The transports to which the session may upgrade.
     pub upgrades: &'a [&'a str],
-    /// How often the server pings, in milliseconds.
+    /// The interval of the server's pings, in milliseconds.
     pub ping_interval: u64,
-    /// How long the server waits for the answer, in milliseconds.
+    /// The time within which a pong must arrive, in milliseconds.
     pub ping_timeout: u64,
-    /// Bytes of the largest payload or message that is taken.
+    /// Maximum bytes of a payload or message.
     pub max_payload: usize,
 }
 
@@ -138,22 +138,22 @@ impl Handshake<'_> {
     }
 }
 
-/// Why a request is refused, with the code and the words that official clients and servers use.
+/// Errors of a request, with the codes and messages of the official Engine.IO server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RequestError {
     /// `transport` is neither polling nor websocket.
     #[error("Transport unknown")]
     UnknownTransport,
-    /// There is no session of that `sid`.
+    /// `sid` is unknown.
     #[error("Session ID unknown")]
     UnknownSid,
-    /// A session begins with a GET.
+    /// A handshake that is not a GET.
     #[error("Bad handshake method")]
     BadHandshakeMethod,
-    /// The request does not fit its session or its transport.
+    /// The request is not allowed for its session or transport.
     #[error("Bad request")]
     BadRequest,
-    /// The client may not connect.
+    /// The handshake was rejected.
     #[error("Forbidden")]
     Forbidden,
     /// `EIO` is missing or another revision.
@@ -162,7 +162,7 @@ pub enum RequestError {
 }
 
 impl RequestError {
-    /// The number that goes with the words.
+    /// The `code` in the JSON of the response.
     pub fn code(self) -> u8 {
         match self {
             Self::UnknownTransport => 0,
@@ -255,7 +255,7 @@ mod tests {
         );
     }
 
-    /// Another codec's reading of a packet in a payload, as ours would be.
+    /// A packet parsed by another codec, converted to [`Packet`].
     fn theirs(text: &str) -> Option<Packet> {
         use engineioxide_core::{Packet as Their, ProtocolVersion};
         Some(match Their::parse(ProtocolVersion::V4, text.to_owned()).ok()? {
@@ -277,7 +277,8 @@ mod tests {
         fn packets_are_read_as_another_codec_reads_them(
             text in "([1-9b]|probe|[a-zA-Z0-9+/=é]|bAQID|bAQ==){0,6}",
         ) {
-            // The one known difference: an open packet means nothing to us, as to the reference, and is an error to them.
+            // The one known difference: an open packet is ignored here and by the reference, but is an error
+            // there.
             proptest::prop_assume!(!text.starts_with('0'));
             let ours = parse_payload(&text.clone().into()).ok().map(|mut packets| packets.remove(0));
             proptest::prop_assert_eq!(ours, theirs(&text), "{}", text);

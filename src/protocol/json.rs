@@ -1,19 +1,20 @@
-//! Strings of JSON as JavaScript has them: they may hold half of a surrogate pair (`"\ud83d"`), which UTF-8 cannot.
+//! Strings of JSON as JavaScript has them: they may contain half of a surrogate pair (`"\ud83d"`), which
+//! UTF-8 cannot encode.
 //!
-//! A program cuts an emoji in two and sends what is left: the text around it is legal JSON all the same, and must not be
-//! taken for something else.
+//! A program may cut an emoji in two and send the halves: the text is still legal JSON and must be parsed as
+//! such.
 
 use std::{borrow::Cow, fmt};
 
 use serde::{Deserialize, Deserializer, de};
 
-/// A string of JSON. Half of a surrogate pair reads as U+FFFD, as it does wherever JavaScript encodes a string as UTF-8.
+/// A string of JSON. Half of a surrogate pair becomes U+FFFD, as when JavaScript encodes a string as UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Text<'a>(pub Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Text<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        // As bytes, because only these may be no UTF-8.
+        // As bytes, because these may be invalid UTF-8.
         deserializer.deserialize_bytes(TextVisitor)
     }
 }
@@ -44,9 +45,9 @@ impl<'de> de::Visitor<'de> for TextVisitor {
     }
 }
 
-/// UTF-8 with halves of surrogate pairs in it, three bytes each, as UTF-8 with U+FFFD in their places.
+/// Replaces halves of surrogate pairs, three bytes each, by U+FFFD.
 fn whole(bytes: &[u8]) -> Cow<'_, str> {
-    /// The first byte of every surrogate, and of nothing else that is no UTF-8 here.
+    /// The first byte of every encoded surrogate, and of no other invalid UTF-8 here.
     const SURROGATE: u8 = 0xED;
     if let Ok(text) = std::str::from_utf8(bytes) {
         return Cow::Borrowed(text);
@@ -61,7 +62,7 @@ fn whole(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
-/// Whether a text is legal JSON, whatever its strings hold.
+/// Whether a text is legal JSON, including strings with half of a surrogate pair.
 pub fn is_legal(text: &str) -> bool {
     serde_json::from_str::<de::IgnoredAny>(text).is_ok()
 }

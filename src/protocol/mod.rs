@@ -1,4 +1,5 @@
-//! Bytes in, values out. Nothing here knows an actor, a socket or a clock: it could be a crate of its own.
+//! Codecs of all protocols. No module here uses an actor, a socket or a clock: it could be a crate of its
+//! own.
 
 pub mod chat;
 pub mod close;

@@ -1,4 +1,4 @@
-//! What a plain session says back: the text in upper case with `!!!`, as in the tutorial the project starts from.
+//! The reply of a plain session: the text in upper case with `!!!`, as in the original tutorial.
 
 use bytes::BytesMut;
 
@@ -6,7 +6,7 @@ use super::websocket::frame::{self, OpCode};
 
 const SUFFIX: &[u8] = b"!!!";
 
-/// Appends the answer to `text` to `out`, as one finished text frame.
+/// Appends the reply to `text` to `out`, as one finished text frame.
 ///
 /// Upper case is Unicode's full mapping (`ß` becomes `SS`), as in JavaScript's `toUpperCase`.
 pub fn write_answer(out: &mut BytesMut, text: &str) {
@@ -20,7 +20,7 @@ pub fn write_answer(out: &mut BytesMut, text: &str) {
     }
 }
 
-/// Appends the answer to `text` to `out`, without a frame.
+/// Appends the reply to `text` to `out`, without a frame.
 pub fn write_text(out: &mut BytesMut, text: &str) {
     let start = out.len();
     if text.is_ascii() {
@@ -32,7 +32,7 @@ pub fn write_text(out: &mut BytesMut, text: &str) {
     out.extend_from_slice(SUFFIX);
 }
 
-/// The answer to `text`.
+/// The reply to `text`.
 pub fn upper_case(text: &str) -> String {
     let mut answer = text.to_uppercase();
     answer.push_str("!!!");

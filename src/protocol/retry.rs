@@ -1,8 +1,8 @@
-//! When a client may send again what failed, or come back: the word for it in the tables of codes.
+//! When a client may repeat a failed request or reconnect, as the tables of codes say.
 
 use serde::Serialize;
 
-/// When what failed may succeed, if nothing but time has changed.
+/// When a failed request or connection may succeed without a change by the client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Retry {
@@ -10,7 +10,7 @@ pub enum Retry {
     Never,
     /// At once.
     AtOnce,
-    /// After a wait: the one that an answer names, else one that grows from try to try.
+    /// After a wait: the one that the reply names, or else one that grows with each try.
     Later,
     /// Once the client has logged in.
     AfterLogin,

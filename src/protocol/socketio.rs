@@ -1,8 +1,8 @@
 //! Socket.IO 5: packets over Engine.IO messages.
 //!
-//! `<type>[<attachments>-][<namespace>,][<ack id>][<JSON>]`, followed, when there are attachments, by so many binary
-//! messages, for which the JSON has placeholders. Arguments are kept as the JSON text they came as, with their
-//! attachments beside it, so that what is only passed on is never parsed and written again.
+//! `<type>[<attachments>-][<namespace>,][<ack id>][<JSON>]`, followed by `<attachments>` binary messages, for
+//! which the JSON has placeholders. Arguments stay the received JSON text, with their attachments beside it,
+//! so that relayed events are never parsed and encoded again.
 
 use std::fmt;
 
@@ -17,55 +17,56 @@ pub use auth::{Auth, Offset};
 mod auth;
 mod placeholders;
 
-/// The namespace of clients that name none.
+/// The main namespace, the default of clients.
 pub const MAIN: &str = "/";
 
-/// Events that only a library emits; a client that sends one is no client.
+/// Event names that only a library emits; from a client they are an error.
 const RESERVED: [&str; 6] =
     ["connect", "connect_error", "disconnect", "disconnecting", "newListener", "removeListener"];
 
-/// A packet of a client, whole.
+/// A complete packet of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Packet {
-    /// Where it goes.
+    /// The namespace of the packet.
     pub namespace: ByteString,
-    /// What it says.
+    /// The type and data of the packet.
     pub body: Body,
 }
 
-/// What a packet says.
+/// The type and data of a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Body {
-    /// `0`: the client wants in, with this JSON object if it brings one.
+    /// `0`: the client connects to the namespace, with its optional `auth` object.
     Connect(Option<ByteString>),
-    /// `1`: it leaves the namespace.
+    /// `1`: the client disconnects from the namespace.
     Disconnect,
-    /// `2` or `5`: an event, to be answered if it bears an id.
+    /// `2` or `5`: an event, which needs an ack if it has an id.
     Event {
-        /// The event's name, its first argument. Half of a surrogate pair is U+FFFD here; `args` has it as it came.
+        /// The event's name, its first argument. Half of a surrogate pair is U+FFFD here; `args` has it
+        /// unchanged.
         name: ByteString,
-        /// All of it.
+        /// All arguments, including the name.
         args: Args,
-        /// The digits of the number that the ack must bear.
+        /// The digits of the id for the ack.
         id: Option<ByteString>,
     },
-    /// `3` or `6`: the answer to an event of the server.
+    /// `3` or `6`: the ack to an event of the server.
     Ack {
-        /// The digits of the number that the event bore.
+        /// The digits of the event's id.
         id: ByteString,
-        /// What was answered.
+        /// The arguments of the ack.
         args: Args,
     },
-    /// An event or an ack that says nothing to anybody: the reference lets it pass.
+    /// An event without data, or an ack without data or id: ignored, as by the reference.
     Nothing,
 }
 
-/// The arguments of an event or an ack: a JSON array, and the binary parts that its placeholders stand for.
+/// The arguments of an event or an ack: a JSON array, and the attachments for its placeholders.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Args {
-    /// The array as a text.
+    /// The text of the array.
     pub json: ByteString,
-    /// The parts, in the order of their numbers.
+    /// The attachments, in the order of their numbers.
     pub attachments: Vec<Bytes>,
 }
 
@@ -88,7 +89,7 @@ impl Args {
         Self { json: json.into(), attachments: self.attachments.clone() }
     }
 
-    /// The same arguments of another event.
+    /// The arguments under another event name.
     pub fn renamed(&self, name: &str) -> Self {
         let name = Value::from(name);
         let (comma, rest) = match self.behind_name() {
@@ -98,84 +99,84 @@ impl Args {
         Self { json: format!("[{name}{comma}{rest}]").into(), attachments: self.attachments.clone() }
     }
 
-    /// Whether the last argument behind the name is a text.
+    /// Whether the last argument after the name is a string.
     pub fn ends_with_text(&self) -> bool {
         self.behind_name().ends_with('"')
     }
 
-    /// The element of that number, as it stands there.
+    /// The raw JSON of the element at `index`.
     pub fn element(&self, index: usize) -> Option<&str> {
         elements(&self.json).ok()?.get(index).map(|element| element.get())
     }
 
-    /// What stands between the name and the end of the array, as it stands there.
+    /// The raw JSON between the name and the end of the array.
     fn behind_name(&self) -> &str {
         let elements = elements(&self.json).unwrap_or_default();
         let (Some(first), Some(last)) = (elements.get(1), elements.last()) else {
             return "";
         };
-        // All of them are slices of the text.
+        // The elements are slices of `self.json`.
         let start = first.get().as_ptr() as usize - self.json.as_ptr() as usize;
         let end = last.get().as_ptr() as usize - self.json.as_ptr() as usize + last.get().len();
         &self.json[start..end]
     }
 }
 
-/// Why a message is no packet. The connection cannot go on.
+/// Parse error of [`Packet`]. It ends the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PacketError {
-    /// The first character is no type, or one that only a server sends.
+    /// The type is unknown, or only for servers.
     #[error("{0:?} is no type of packet that a client sends")]
     UnknownType(char),
-    /// There is not even a type.
+    /// The packet is empty.
     #[error("a packet is empty")]
     Empty,
-    /// The number of attachments is no number from 1 up to the limit, or has no `-` behind it.
+    /// The number of attachments is not from 1 to the limit, or is not followed by `-`.
     #[error("a packet has from 1 to {limit} attachments")]
     BadAttachments {
-        /// The limit.
+        /// The maximum number of attachments.
         limit: usize,
     },
-    /// The part behind the header is not the JSON that the type wants.
+    /// The data is not the JSON that the type needs.
     #[error("the payload of a packet is not what its type wants")]
     BadPayload,
-    /// An event that only a library emits.
+    /// An event name that is reserved for libraries.
     #[error("an event has a reserved name")]
     ReservedName,
-    /// A text where an attachment must come.
+    /// A text message instead of an attachment.
     #[error("a text comes where an attachment is due")]
     AttachmentDue,
-    /// An attachment that nothing announced.
+    /// A binary message that no packet announced.
     #[error("an attachment comes that no packet announced")]
     UnexpectedAttachment,
-    /// A placeholder for an attachment that there is not.
+    /// A placeholder without its attachment.
     #[error("a placeholder has no attachment")]
     BadPlaceholder,
-    /// Attachments of more bytes than one message may have.
+    /// The attachments exceed the limit in bytes.
     #[error("the attachments of a packet have more than {limit} bytes")]
     TooLarge {
-        /// The limit.
+        /// The limit in bytes.
         limit: usize,
     },
 }
 
-/// How much a packet may bring.
+/// Bounds on a packet.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Attachments of one packet.
+    /// Maximum number of attachments of a packet.
     pub attachments: usize,
-    /// Bytes of a packet's attachments together.
+    /// Maximum bytes of all attachments of a packet.
     pub attachment_bytes: usize,
 }
 
 impl Default for Limits {
-    /// As the reference: ten attachments, one message of a megabyte.
+    /// As the reference: ten attachments, one message of 1 MB.
     fn default() -> Self {
         Self { attachments: 10, attachment_bytes: 1_000_000 }
     }
 }
 
-/// Puts packets together from the messages of one connection.
+/// Decodes the packets of one connection from its Engine.IO messages.
 #[derive(Debug)]
 pub struct Decoder {
     limits: Limits,
@@ -208,15 +209,15 @@ enum Kind {
 }
 
 impl Decoder {
-    /// A decoder at the beginning of a connection.
+    /// A decoder for a new connection.
     pub fn new(limits: Limits) -> Self {
         Self { limits, pending: None }
     }
 
-    /// A text message. Gives back a packet if it is whole with that.
+    /// Takes a text message. Returns a packet if this completes one.
     ///
     /// # Errors
-    /// It is no packet.
+    /// The text is not a packet, or an attachment is due.
     pub fn text(&mut self, text: &ByteString) -> Result<Option<Packet>, PacketError> {
         if self.pending.is_some() {
             return Err(PacketError::AttachmentDue);
@@ -229,10 +230,10 @@ impl Decoder {
         header.into_packet(Vec::new()).map(Some)
     }
 
-    /// A binary message. Gives back a packet if it is whole with that.
+    /// Takes a binary message. Returns a packet if this completes one.
     ///
     /// # Errors
-    /// No packet waits for it, or it is too large.
+    /// No packet needs it, the attachments are too large, or the completed packet is invalid.
     pub fn binary(&mut self, bytes: Bytes) -> Result<Option<Packet>, PacketError> {
         let mut pending = self.pending.take().ok_or(PacketError::UnexpectedAttachment)?;
         pending.bytes += bytes.len();
@@ -316,7 +317,7 @@ impl Header {
     }
 }
 
-/// The ASCII digits that a text begins with, and the rest.
+/// Splits a text after its leading ASCII digits.
 fn split_digits(text: &str) -> (&str, &str) {
     text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()))
 }
@@ -327,12 +328,12 @@ fn check_object(json: &str) -> Result<(), PacketError> {
     if is_object && is_json { Ok(()) } else { Err(PacketError::BadPayload) }
 }
 
-/// The elements of a JSON array, as they stand there.
+/// The raw elements of a JSON array.
 fn elements(json: &str) -> Result<Vec<&RawValue>, PacketError> {
     serde_json::from_str(json).map_err(|_| PacketError::BadPayload)
 }
 
-/// An event's name: a text that is not reserved, or a number as it stands there.
+/// An event's name: a string that is not reserved, or the raw text of a number.
 fn event_name(json: &ByteString, first: &RawValue) -> Result<ByteString, PacketError> {
     let raw = first.get();
     match raw.as_bytes().first() {
@@ -345,9 +346,9 @@ fn event_name(json: &ByteString, first: &RawValue) -> Result<ByteString, PacketE
     }
 }
 
-/// Every placeholder stands for an attachment that is there. Attachments without one are legal.
+/// Checks that every placeholder has its attachment. Attachments without a placeholder are legal.
 fn check_placeholders(json: &str, attachments: usize) -> Result<(), PacketError> {
-    // Without attachments nothing is read as a placeholder.
+    // Without attachments an object is never a placeholder.
     if attachments == 0 || placeholders::are_good(json, attachments) {
         Ok(())
     } else {
@@ -357,37 +358,37 @@ fn check_placeholders(json: &str, attachments: usize) -> Result<(), PacketError>
 
 // ----- what a server sends -----
 
-/// A packet of the server, written as the text of an Engine.IO message; its attachments go behind it as binary ones.
+/// A packet of the server, encoded as an Engine.IO text message; its attachments follow as binary messages.
 #[derive(Clone, Copy, Debug)]
 pub enum ServerPacket<'a> {
-    /// The client is in: `{"sid": ..., "pid": ...}`.
+    /// The socket is connected: `{"sid": ..., "pid": ...}`.
     Connect {
-        /// The socket's id, another one in each namespace.
+        /// The socket's id, different in each namespace.
         sid: &'a str,
-        /// The secret with which it can come back, if it can.
+        /// The secret for recovery, if the namespace has it.
         pid: Option<&'a str>,
     },
-    /// The client is put out of the namespace.
+    /// The server disconnects the socket from the namespace.
     Disconnect,
-    /// An event: the JSON array of its name and arguments, and how many attachments it has.
+    /// An event.
     Event {
-        /// The array.
+        /// The JSON array of name and arguments.
         json: &'a str,
-        /// How many attachments go behind it.
+        /// Number of attachments that follow.
         attachments: usize,
-        /// The number of the answer that is wanted.
+        /// The id of the ack, if one is wanted.
         id: Option<u64>,
     },
-    /// An answer: the JSON array of its arguments, and how many attachments it has.
+    /// An ack.
     Ack {
-        /// The digits that the event bore.
+        /// The digits of the event's id.
         id: &'a str,
-        /// The array.
+        /// The JSON array of the arguments.
         json: &'a str,
-        /// How many attachments go behind it.
+        /// Number of attachments that follow.
         attachments: usize,
     },
-    /// The client is not let in, for the reason of this JSON object.
+    /// The connection to the namespace is rejected.
     ConnectError {
         /// The object, `{"message": ...}`.
         json: &'a str,
@@ -410,7 +411,7 @@ impl ServerPacket<'_> {
             Self::Connect { sid, pid: Some(pid) } => {
                 write!(out, "0{namespace}{{\"sid\":\"{sid}\",\"pid\":\"{pid}\"}}")
             }
-            // Its comma may be left out, but never is.
+            // The comma is optional, but always sent.
             Self::Disconnect => write!(out, "1{namespace}"),
             Self::Event { json, attachments, id } => {
                 match attachments {
@@ -429,7 +430,7 @@ impl ServerPacket<'_> {
     }
 }
 
-/// A namespace in front of what follows it; the main one is left out.
+/// The namespace prefix of a packet; empty for the main one.
 struct Prefix<'a>(&'a str);
 
 impl fmt::Display for Prefix<'_> {

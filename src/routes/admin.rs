@@ -1,5 +1,5 @@
-//! What the owner of the server may ask of it while it runs. Commands on its own machine do, with the key in the data
-//! folder; see `echoroom forget`.
+//! Requests of the server's owner at run time. Commands on the server's machine send them, with the key from
+//! the data folder; see `echoroom forget`.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -13,19 +13,19 @@ use sha2::{Digest as _, Sha256};
 use super::{in_words, methods};
 use crate::{chat::ForgetRoom, domain::RoomName, logging::Shown, session::Worker};
 
-/// Which room.
+/// The query of `/admin/forget`.
 #[derive(Debug, Deserialize)]
 struct RoomQuery {
     room: String,
 }
 
-/// What the server is to prove that it has the key with.
+/// The query of `/admin/proof`.
 #[derive(Debug, Deserialize)]
 struct ProofQuery {
     number: String,
 }
 
-/// Digits of the number in a [`ProofQuery`].
+/// Number of digits in [`ProofQuery::number`].
 const NUMBER_LEN: usize = 32;
 
 /// Registers `GET /admin/proof?number=DIGITS` and `POST /admin/forget?room=NAME`.
@@ -36,14 +36,15 @@ pub fn configure(cfg: &mut ServiceConfig) {
     cfg.service(address.default_service(methods::others("POST, OPTIONS")));
 }
 
-/// What only a server with this key answers to this number.
+/// The proof for `number`: a hash that needs the secret.
 pub(crate) fn proof(secret: &str, number: &str) -> String {
     let hash =
         Sha256::new().chain_update("echoroom proof").chain_update(secret).chain_update(number).finalize();
     hash.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
-/// The proof that this server has the key in its data folder, before a command shows it that key; 404 without one.
+/// Proves that this server has the key in its data folder, before a command sends that key; 404 without a
+/// key.
 async fn prove(query: web::Query<ProofQuery>, worker: web::Data<Worker>) -> HttpResponse {
     let number = &query.number;
     if number.len() != NUMBER_LEN || !number.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -56,7 +57,8 @@ async fn prove(query: web::Query<ProofQuery>, worker: web::Data<Worker>) -> Http
     }
 }
 
-/// 204 when the room's messages are gone from the journal; 403 without the key; 503 if the journal cannot be written.
+/// Forgets a room. 204 when its messages are deleted from the journal; 403 without the key; 503 if the
+/// journal cannot be written.
 async fn forget(req: HttpRequest, query: web::Query<RoomQuery>, worker: web::Data<Worker>) -> HttpResponse {
     if !is_owner(&req, worker.owner_key.get().map(String::as_str)) {
         return in_words(HttpResponse::Forbidden(), "this needs the key in the server's data folder");
@@ -76,7 +78,7 @@ async fn forget(req: HttpRequest, query: web::Query<RoomQuery>, worker: web::Dat
     }
 }
 
-/// Whether a request bears the key. The comparison takes as long for a wrong key as for the right one.
+/// Whether a request has the key. The comparison takes constant time for keys of the right length.
 fn is_owner(req: &HttpRequest, key: Option<&str>) -> bool {
     let given =
         req.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));

@@ -1,4 +1,4 @@
-//! The pictures that users wear, at addresses of their own.
+//! The avatar pictures of users, each at its own address.
 
 use actix_web::{
     HttpResponse,
@@ -15,10 +15,10 @@ use crate::{
     session::Worker,
 };
 
-/// An address shows one picture for ever, so a client need not ask twice.
+/// The picture at an address never changes, so a client needs to request it only once.
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
-/// Registers the addresses of pictures.
+/// Registers the address of pictures.
 pub fn configure(cfg: &mut web::ServiceConfig) {
     let resource = web::resource(format!("{AVATARS_PATH}{{id}}"));
     cfg.service(methods::read(resource, picture));
@@ -33,7 +33,7 @@ async fn picture(
     let Ok(id) = id.parse::<PictureId>() else {
         return missing();
     };
-    // It can only be the one that was shown under this address before.
+    // The id is a hash of the picture, so the client's copy is current.
     let etag = format!("\"{id}\"");
     let is_known = |known: &HeaderValue| known.to_str().is_ok_and(|known| known.contains(&etag));
     if request.headers().get_all(IF_NONE_MATCH).any(is_known) {
@@ -48,7 +48,7 @@ async fn picture(
     match worker.journal.picture(id).await {
         Ok(Some(picture)) => {
             let answer = show(&picture, etag);
-            // For the next who asks; if there is no room, that one reads it again.
+            // Cache it for later requests; without room in memory, they read the journal again.
             worker.avatars.keep_in_memory(picture);
             answer
         }
@@ -65,7 +65,7 @@ fn show(picture: &Picture, etag: String) -> HttpResponse {
         .insert_header((CACHE_CONTROL, FOR_EVER))
         .insert_header((ETAG, etag))
         .insert_header((X_CONTENT_TYPE_OPTIONS, "nosniff"))
-        // Opened by itself it is a picture and nothing else; pages of other origins may show it.
+        // As a document it must not run scripts; pages of other origins may show it.
         .insert_header((CONTENT_SECURITY_POLICY, "default-src 'none'; sandbox"))
         .insert_header(("Cross-Origin-Resource-Policy", "cross-origin"))
         .body(picture.bytes().clone())

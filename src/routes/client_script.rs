@@ -1,5 +1,5 @@
-//! `GET /socket.io/socket.io.js`: our Socket.IO client, from the program itself, so that it is there whatever the folder
-//! of the page has in it.
+//! `GET /socket.io/socket.io.js`: the project's Socket.IO client, embedded in the program and so independent
+//! of the page's folder.
 
 use std::sync::LazyLock;
 
@@ -22,13 +22,13 @@ const METHODS: &str = "GET, HEAD, OPTIONS";
 const NAME: &str = "socket.io.js";
 const SCRIPT: &str = include_str!("../../static/socket.io.js");
 
-/// Changes with the script, and only then: two servers of one version agree.
+/// A hash of the script: servers of one version have equal tags.
 static TAG: LazyLock<EntityTag> = LazyLock::new(|| {
     let hash = Sha256::digest(SCRIPT);
     EntityTag::new_strong(hash[..16].iter().map(|byte| format!("{byte:02x}")).collect())
 });
 
-/// Registers the script below `path`, and a 404 in words for other names there.
+/// Registers the script below `path`, and a 404 with a sentence for other names there.
 pub fn configure(cfg: &mut ServiceConfig, path: &str, worker: web::Data<Worker>) {
     let path = format!("{}/{{name}}", path.trim_end_matches('/'));
     cfg.service(web::resource(path).app_data(worker).wrap(Compress::default()).to(answer));
@@ -56,7 +56,7 @@ fn serve(req: &HttpRequest, name: &str) -> HttpResponse {
     let mut response = if is_known { HttpResponse::NotModified() } else { HttpResponse::Ok() };
     response
         .insert_header(nosniff)
-        // Browsers may keep it, but ask each time whether it is still the one.
+        // Browsers may cache it, but must revalidate each time.
         .insert_header((CACHE_CONTROL, "public, max-age=0"))
         .insert_header(ETag(TAG.clone()));
     if is_known {
@@ -65,11 +65,11 @@ fn serve(req: &HttpRequest, name: &str) -> HttpResponse {
     response.content_type("application/javascript; charset=utf-8").body(SCRIPT)
 }
 
-/// Whether the client says that it has the script.
+/// Whether the client already has the script.
 fn is_known(req: &HttpRequest) -> bool {
     match IfNoneMatch::parse(req) {
         Ok(IfNoneMatch::Any) => true,
-        // A proxy that compresses marks the tag as weak.
+        // A compressing proxy makes the tag weak.
         Ok(IfNoneMatch::Items(tags)) => tags.iter().any(|tag| tag.weak_eq(&TAG)),
         Err(_) => false,
     }

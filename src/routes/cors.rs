@@ -1,7 +1,7 @@
-//! Which pages of other origins may read what is answered: the headers of CORS, for Socket.IO over polling.
+//! CORS headers: which pages of other origins may read responses of Socket.IO over polling.
 //!
-//! Browsers send what a page asks for and keep the answer from it unless the answer allows its origin; WebSockets they
-//! leave to the server's own check.
+//! Browsers send a page's request, but hide the response unless it allows the page's origin; for WebSockets
+//! they rely on the server's own check.
 
 use actix_web::{
     HttpRequest, HttpResponse,
@@ -13,32 +13,32 @@ use actix_web::{
 
 use crate::config::AllowedOrigin;
 
-/// Methods that a page may use.
+/// Methods that a page may use (`Access-Control-Allow-Methods`).
 const METHODS: &str = "GET,POST";
 
-/// The page that would read an answer, as its request's `Origin` tells.
+/// The page that sent a request, by its header `Origin`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Page {
-    /// Not an allowed one, or not a page at all.
+    /// A page whose origin is not allowed, or a client without an origin.
     Other,
-    /// One that may read because all may, or because all without an origin may. What the browser knows the user by (cookies)
-    /// must not come with its requests: any site can have such a page.
+    /// A page allowed because all are, or because all without an origin are. Its requests must not have
+    /// credentials (cookies): any site can have such a page.
     Any,
-    /// One whose origin the settings name: its requests may come with cookies.
+    /// A page whose origin the settings name: its requests may have cookies.
     Named,
 }
 
-/// What CORS says of one request.
+/// The result of CORS for one request.
 #[derive(Debug)]
 pub struct Reader {
     page: Page,
     origin: Option<HeaderValue>,
-    /// Whether another origin would have been answered otherwise.
+    /// Whether the response depends on the origin.
     varies: bool,
 }
 
 impl Reader {
-    /// Looks a request's origin up among the allowed ones.
+    /// Looks up a request's origin among the allowed ones.
     pub fn of(req: &HttpRequest, origins: &[AllowedOrigin]) -> Self {
         let varies = origins.iter().any(|allowed| *allowed != AllowedOrigin::Any);
         let Some(origin) = req.headers().get(header::ORIGIN) else {
@@ -59,12 +59,12 @@ impl Reader {
         Self { page, origin, varies }
     }
 
-    /// Whether the page may read the answer.
+    /// Whether the page may read the response.
     pub fn may_read(&self) -> bool {
         self.page != Page::Other
     }
 
-    /// The answer to a browser that asks before it sends a page's request, if that is what it does and the page may.
+    /// The response to a preflight request; `None` for another request or a page that is not allowed.
     pub fn preflight(&self, req: &HttpRequest) -> Option<HttpResponse> {
         let is_asking = req.method() == Method::OPTIONS
             && req.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
@@ -80,10 +80,10 @@ impl Reader {
         Some(response.finish())
     }
 
-    /// Says in an answer, whatever it is, who may read it.
+    /// Adds the CORS headers to a response.
     pub fn mark(self, response: &mut HttpResponse) {
         let headers = response.headers_mut();
-        // Also where no page may: a cache would give the answer to one that may.
+        // Also for pages that are not allowed: a cache could serve their response to an allowed one.
         if self.varies {
             headers.append(header::VARY, HeaderValue::from_static("Origin"));
         }

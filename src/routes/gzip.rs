@@ -1,7 +1,7 @@
-//! Answers packed with gzip (RFC 1952), for clients that accept it: what is polled, and JSON.
+//! Responses compressed with gzip (RFC 1952), for clients that accept it: polls, and JSON.
 //!
-//! A stream is made of pieces that do not know each other, each packed by the one compressor of a thread. So an answer
-//! that its client takes slowly holds no compressor, and between two pieces others have their turn.
+//! A stream consists of independent pieces, each compressed by the one compressor of the thread. So a slow
+//! client's response holds no compressor, and other tasks run between two pieces.
 
 use std::{cell::RefCell, mem};
 
@@ -17,26 +17,26 @@ use crate::{
     protocol::websocket::deflate::{Deflater, FULL_WINDOW},
 };
 
-/// Bodies below this many bytes are sent as they are: what is around them weighs more.
+/// Bodies below this size in bytes are not compressed: headers dominate the response.
 pub const MIN_SIZE: usize = 1024;
 
-/// Bytes that are packed at a time, some hundreds of microseconds. One block that is not compressed has room for them.
+/// Maximum bytes of a piece: some hundreds of microseconds, and it fits one stored block.
 pub const PIECE: usize = 60 * 1024;
 
-/// Deflate, no name, no time, an unknown system.
+/// The gzip header: deflate, no name, no time, unknown system.
 const HEAD: [u8; 10] = [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255];
 
-/// An empty block that ends a piece at a whole byte.
+/// An empty stored block without its header: ends a piece at a byte boundary.
 const FLUSHED: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 
-/// An empty block that is the last one.
+/// An empty final block.
 const LAST: [u8; 2] = [0x03, 0x00];
 
 thread_local! {
     static DEFLATER: RefCell<Option<Deflater>> = const { RefCell::new(None) };
 }
 
-/// Whether a client takes gzip (RFC 9110, section 12.5.3).
+/// Whether a client accepts gzip (RFC 9110, section 12.5.3).
 pub fn is_accepted(headers: &HeaderMap) -> bool {
     let (mut gzip, mut any) = (None, None);
     let lists = headers.get_all(ACCEPT_ENCODING).filter_map(|list| list.to_str().ok());
@@ -53,25 +53,25 @@ pub fn is_accepted(headers: &HeaderMap) -> bool {
     gzip.or(any).unwrap_or(false)
 }
 
-/// `q=0`, with any number of digits behind a dot.
+/// Whether a parameter is `q=0`, with any number of decimals.
 fn is_zero_weight(parameter: &str) -> bool {
     let Some((name, value)) = parameter.split_once('=') else { return false };
     name.trim().eq_ignore_ascii_case("q") && value.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0)
 }
 
-/// Whether an answer of `len` bytes is packed for this request.
+/// Whether a response of `len` bytes is compressed for this request.
 pub fn is_due(req: &HttpRequest, switch: Switch, len: usize) -> bool {
     switch == Switch::On && len >= MIN_SIZE && is_accepted(req.headers())
 }
 
-/// Says that another client may get an answer of `len` bytes in another form.
+/// Adds `Vary` to a response of `len` bytes that may be compressed for other clients.
 pub fn vary(response: &mut HttpResponseBuilder, switch: Switch, len: usize) {
     if switch == Switch::On && len >= MIN_SIZE {
         response.append_header((VARY, "Accept-Encoding"));
     }
 }
 
-/// An answer with a body, packed if it is large and the client accepts that.
+/// A response with a body, compressed if it is large and the client accepts that.
 pub fn answer(
     req: &HttpRequest,
     switch: Switch,
@@ -87,7 +87,7 @@ pub fn answer(
     }
 }
 
-/// All of a body; `None` if it would not be smaller.
+/// Compresses a whole body; `None` if the result is not smaller.
 pub fn pack(body: &[u8]) -> Option<Bytes> {
     let (mut stream, mut out) = (Gzip::default(), Vec::new());
     let mut pieces = body.chunks(PIECE).peekable();
@@ -97,7 +97,7 @@ pub fn pack(body: &[u8]) -> Option<Bytes> {
     (out.len() < body.len()).then(|| out.into())
 }
 
-/// A stream under way.
+/// The state of a gzip stream.
 #[derive(Debug, Default)]
 pub struct Gzip {
     crc: Crc,
@@ -105,7 +105,7 @@ pub struct Gzip {
 }
 
 impl Gzip {
-    /// Packs the next piece of at most [`PIECE`] bytes, and ends the stream if it is the last.
+    /// Compresses the next piece of at most [`PIECE`] bytes, and ends the stream if it is the last.
     pub fn pack(&mut self, piece: &[u8], is_last: bool, out: &mut Vec<u8>) {
         if !mem::replace(&mut self.has_begun, true) {
             out.extend_from_slice(&HEAD);
@@ -129,7 +129,7 @@ impl Gzip {
     }
 }
 
-/// A block that is not compressed (RFC 1951, section 3.2.4).
+/// Writes stored blocks (RFC 1951, section 3.2.4).
 fn store(piece: &[u8], out: &mut Vec<u8>) {
     for block in piece.chunks(usize::from(u16::MAX)) {
         let len = block.len() as u16;

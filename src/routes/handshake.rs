@@ -1,4 +1,4 @@
-//! Is this request a WebSocket handshake, RFC 6455 section 4.2.1, and if not, why not?
+//! Checks of WebSocket handshakes, RFC 6455 section 4.2.1.
 
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError,
@@ -17,19 +17,19 @@ use crate::{
     session::{admission::Full, lesson::TooManyLessons},
 };
 
-/// The only version of the protocol there is.
+/// The only version of the protocol (RFC 6455).
 const PROTOCOL_VERSION: &str = "13";
 
 /// Bytes of a decoded `Sec-WebSocket-Key`.
 const KEY_LEN: usize = 16;
 
-/// Subprotocols that a client may offer: each is compared with those before it.
+/// Maximum number of offered subprotocols: each is compared with all before it.
 const MAX_SUBPROTOCOLS: usize = 100;
 
-/// Seconds after which a client that found the server full may try again.
+/// Value of `Retry-After` in seconds for a client that found the server full.
 const RETRY_AFTER: &str = "5";
 
-/// Why a request does not become a session. The sentence is the body of the answer.
+/// A rejected handshake. Its message is the body of the response.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     /// Not a GET.
@@ -38,37 +38,37 @@ pub enum Refusal {
     /// HTTP/1.0 cannot upgrade.
     #[error("a WebSocket handshake needs HTTP/1.1")]
     HttpVersion,
-    /// No `Upgrade: websocket`: an ordinary request at a WebSocket door.
+    /// No `Upgrade: websocket`: a plain HTTP request at a WebSocket door.
     #[error("this is a WebSocket address: the request has no header Upgrade: websocket")]
     NoUpgrade,
     /// No `Connection: Upgrade`.
     #[error("the request has no header Connection: Upgrade")]
     NoConnectionUpgrade,
-    /// `Connection: close` beside it.
+    /// `Connection: close` together with `Upgrade`.
     #[error("the request asks for an upgrade of the connection and for its end")]
     ConnectionClose,
-    /// Other protocols are offered beside it.
+    /// `Upgrade` names other protocols too.
     #[error("the request must ask for one upgrade: Upgrade: websocket")]
     OtherUpgrades,
-    /// There is a body.
+    /// The request has a body.
     #[error("a WebSocket handshake has no body")]
     Body,
-    /// No version.
+    /// No `Sec-WebSocket-Version`.
     #[error("the request has no header Sec-WebSocket-Version: {PROTOCOL_VERSION}")]
     NoVersion,
-    /// Another version.
+    /// Another `Sec-WebSocket-Version`.
     #[error("this server speaks Sec-WebSocket-Version: {PROTOCOL_VERSION} only")]
     OtherVersion,
-    /// The key is missing, there twice, or not 16 bytes in base64.
+    /// The key is missing, repeated, or not 16 bytes in base64.
     #[error("the request needs one header Sec-WebSocket-Key of 16 bytes in base64")]
     BadKey,
-    /// The offer of subprotocols is not a list of different tokens.
+    /// The offered subprotocols are not a list of different tokens.
     #[error("Sec-WebSocket-Protocol is a list of subprotocols, each one word, and each named once")]
     BadSubprotocols,
-    /// Subprotocols are offered, and none is the one of this door.
+    /// Subprotocols are offered, but not the one of this door.
     #[error("this address speaks the subprotocol {0}, or none is named")]
     OtherSubprotocol(&'static str),
-    /// A page of another site.
+    /// The page's origin is not allowed.
     #[error(
         "pages of the origin {:?} may not connect here; the setting --allow-origin (ECHOROOM_ALLOW_ORIGIN) would allow it",
         Shown(origin)
@@ -77,31 +77,31 @@ pub enum Refusal {
         /// The `Origin` header.
         origin: String,
     },
-    /// The part behind the `?` cannot be read.
+    /// The query cannot be parsed.
     #[error("the query cannot be read: {}", Shown(&.0.to_string()))]
     BadQuery(QueryPayloadError),
-    /// `?room=` is no room name.
+    /// `?room=` is not a valid room name.
     #[error("?room=: {0}")]
     BadRoom(RoomNameError),
-    /// The room would be one too many.
+    /// A new room would exceed the bound on rooms.
     #[error("there are as many rooms as the server takes (--max-rooms)")]
     TooManyRooms,
-    /// The room would be made, and the client's address has made as many in the last minute as it may.
+    /// A new room would exceed the rate of new rooms of the client's address.
     #[error("your address has made as many rooms in the last minute as it may (--max-new-rooms-per-minute)")]
     TooManyNewRooms,
     /// The chat server does not answer.
     #[error("the chat server does not answer")]
     NoChat,
-    /// The session would be one too many, or the server stops.
+    /// The session would exceed a bound, or the server stops.
     #[error("{0}")]
     Full(Full),
-    /// The lesson would be one too many.
+    /// The lesson would exceed a bound.
     #[error(transparent)]
     TooManyLessons(#[from] TooManyLessons),
 }
 
 impl Refusal {
-    /// The reason in one word, for the metrics.
+    /// The label of the reason in the metrics.
     pub fn word(&self) -> &'static str {
         match self {
             Self::ForeignOrigin { .. } => "origin",
@@ -160,7 +160,7 @@ impl ResponseError for Refusal {
         let mut response = HttpResponse::build(self.status_code());
         match self {
             Self::Method(_) => response.insert_header((header::ALLOW, "GET")),
-            // This client speaks something else.
+            // The client uses another protocol.
             Self::NoUpgrade => response.force_close().insert_header((header::UPGRADE, "websocket")),
             Self::OtherVersion => response
                 .insert_header((header::UPGRADE, "websocket"))
@@ -176,7 +176,7 @@ impl ResponseError for Refusal {
     }
 }
 
-/// Whether `Upgrade` names WebSocket, among other protocols perhaps.
+/// Whether `Upgrade` contains `websocket`.
 pub fn asks_for_websocket(headers: &HeaderMap) -> bool {
     has_token(headers, &header::UPGRADE, "websocket")
 }
@@ -184,7 +184,7 @@ pub fn asks_for_websocket(headers: &HeaderMap) -> bool {
 /// Checks a request at a WebSocket door.
 ///
 /// # Errors
-/// The first requirement that is not met.
+/// The first requirement that the request violates.
 pub fn check(method: &Method, version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
     if !asks_for_websocket(headers) {
         return Err(Refusal::NoUpgrade);
@@ -201,13 +201,13 @@ pub fn check(method: &Method, version: Version, headers: &HeaderMap) -> Result<(
     if has_token(headers, &header::CONNECTION, "close") {
         return Err(Refusal::ConnectionClose);
     }
-    // actix-http, which must know an upgrade when it sees one, knows these only: what follows would be read as something
-    // else.
+    // actix-http must recognise the upgrade, and it does so only for this exact form: otherwise it would
+    // parse the frames as a body or a request.
     let is_websocket = |protocol: &str| protocol.trim().eq_ignore_ascii_case("websocket");
     if !single(headers, &header::UPGRADE).is_some_and(is_websocket) {
         return Err(Refusal::OtherUpgrades);
     }
-    // Frames begin right behind the head: a body would be read as frames.
+    // Frames follow the head at once: a body would be parsed as frames.
     let announces_body = |length: &HeaderValue| length.as_bytes().trim_ascii() != b"0";
     if headers.contains_key(header::TRANSFER_ENCODING)
         || headers.get_all(header::CONTENT_LENGTH).any(announces_body)
@@ -228,7 +228,7 @@ pub fn check(method: &Method, version: Version, headers: &HeaderMap) -> Result<(
     offered(headers).map(|_| ())
 }
 
-/// The subprotocols that a client offers, in its order of preference (RFC 6455, sections 1.9 and 4.1).
+/// The offered subprotocols, in the client's order of preference (RFC 6455, sections 1.9 and 4.1).
 fn offered(headers: &HeaderMap) -> Result<Vec<&str>, Refusal> {
     let mut offered = Vec::new();
     for list in headers.get_all(header::SEC_WEBSOCKET_PROTOCOL) {
@@ -243,35 +243,35 @@ fn offered(headers: &HeaderMap) -> Result<Vec<&str>, Refusal> {
     Ok(offered)
 }
 
-/// RFC 9110, section 5.6.2.
+/// Whether a text is a token by RFC 9110, section 5.6.2.
 fn is_token(text: &str) -> bool {
     let is_token_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(is_token_byte)
 }
 
-/// Checks what is offered at a door that speaks one subprotocol; a client that offers none gets none.
+/// Checks the offer at a door with one subprotocol; no offer is accepted too.
 ///
 /// # Errors
-/// It offers others only.
+/// Only other subprotocols are offered, or the offer is malformed.
 pub fn check_subprotocol(headers: &HeaderMap, ours: &'static str) -> Result<(), Refusal> {
     let offered = offered(headers)?;
     if offered.is_empty() || offered.contains(&ours) { Ok(()) } else { Err(Refusal::OtherSubprotocol(ours)) }
 }
 
-/// Names the chosen subprotocol in the answer to a handshake that was checked: the first one offered, as browsers fail a
-/// handshake whose offer is not answered.
+/// Adds the chosen subprotocol to the response to a checked handshake: the first one offered, because
+/// browsers fail a handshake without a choice.
 ///
 /// # Errors
-/// Those of the answer.
+/// The error in `answer`, unchanged.
 pub fn agree<E>(req: &HttpRequest, answer: Result<HttpResponse, E>) -> Result<HttpResponse, E> {
     let first = || offered(req.headers()).ok()?.first().copied().map(str::to_owned);
     choose(answer, first().as_deref())
 }
 
-/// The answer of a door that speaks one subprotocol.
+/// Adds the subprotocol of a door that has one, if the client offered it.
 ///
 /// # Errors
-/// Those of the answer.
+/// The error in `answer`, unchanged.
 pub fn agree_on<E>(
     req: &HttpRequest,
     ours: &'static str,
@@ -290,7 +290,7 @@ fn choose<E>(answer: Result<HttpResponse, E>, chosen: Option<&str>) -> Result<Ht
     Ok(response)
 }
 
-/// Whether one of the comma-separated values of a header is `token`, in any case.
+/// Whether a comma-separated header contains `token`, in any case.
 fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
     headers
         .get_all(name)
@@ -299,7 +299,7 @@ fn has_token(headers: &HeaderMap, name: &HeaderName, token: &str) -> bool {
         .any(|value| value.trim().eq_ignore_ascii_case(token))
 }
 
-/// The value of a header that must stand there once.
+/// The value of a header that must occur once.
 fn single<'a>(headers: &'a HeaderMap, name: &HeaderName) -> Option<&'a str> {
     let mut values = headers.get_all(name);
     let value = values.next()?;
@@ -325,7 +325,7 @@ mod tests {
         map
     }
 
-    /// The status for a good request with one header replaced, or removed for "".
+    /// The status for a valid request with one header replaced, or removed for "".
     fn status_with(name: &'static str, value: &'static str) -> Option<StatusCode> {
         let mut pairs: Vec<_> = GOOD.into_iter().filter(|(good, _)| *good != name).collect();
         if !value.is_empty() {

@@ -1,4 +1,4 @@
-//! `GET /health`: is the server well?
+//! `GET /health`: the state of the server.
 
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
@@ -11,41 +11,40 @@ use crate::{
     session::Worker,
 };
 
-/// How long the chat server may take to answer before the server counts as unwell.
+/// Timeout for the reply of the chat server, after which the server counts as unwell.
 const PATIENCE: Duration = Duration::from_secs(2);
 
-/// The body of the answer.
+/// The body of the response.
 #[derive(Debug, Serialize)]
 struct Health {
-    /// `ok`, `full`, or what is wrong.
+    /// `ok`, `full`, or the fault.
     status: Cow<'static, str>,
     version: &'static str,
     uptime_seconds: u64,
-    /// Sessions open at every door.
+    /// Open sessions at all doors.
     sessions: usize,
-    /// `ok`, or what is wrong with the journal; missing if the chat server does not answer.
+    /// `ok`, or the journal's fault; missing if the chat server does not reply.
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<String>,
-    /// Rooms with somebody in them; missing if the chat server does not answer.
+    /// Rooms with members; missing if the chat server does not reply.
     #[serde(skip_serializing_if = "Option::is_none")]
     rooms: Option<usize>,
-    /// What is full, by its name in `usage`: one more client is refused.
+    /// Names in `usage` of the full bounds: one more client is rejected.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     full: Vec<&'static str>,
-    /// How much of what the settings bound is used.
+    /// The usage of each bound of the settings.
     usage: BTreeMap<&'static str, Share>,
 }
 
-/// How much of one bound is used: things, or bytes.
+/// The usage of one bound: a number, or bytes.
 #[derive(Debug, Serialize)]
 struct Share {
     used: u64,
     bound: u64,
 }
 
-/// 200 if the server is well, also if it is full: what it serves, it serves well. 503 if its chat server does not answer, if a part that all clients
-/// share has died, if messages cannot be kept or what was kept is damaged,
-/// or if it is about to stop.
+/// 200 if the server is well, even if it is full: open sessions are served. 503 if the chat server does not
+/// reply, a shared part has died, messages cannot be kept, the journal is damaged, or the server is stopping.
 pub async fn health(worker: web::Data<Worker>) -> HttpResponse {
     let summary = summary(&worker).await;
     let usage = worker.metrics.usage();
@@ -81,7 +80,7 @@ pub async fn health(worker: web::Data<Worker>) -> HttpResponse {
     response.insert_header(("Cache-Control", "no-store")).json(health)
 }
 
-/// `ok`, or what is wrong with the journal.
+/// `ok`, or the journal's fault.
 fn journal(Summary { journal_fault, journal_damage, .. }: Summary) -> String {
     match (journal_fault, journal_damage) {
         (Some(fault), _) => fault.to_string(),
@@ -92,7 +91,7 @@ fn journal(Summary { journal_fault, journal_damage, .. }: Summary) -> String {
     }
 }
 
-/// What the chat server counts, if it answers in time.
+/// The summary of the chat server, if it replies in time.
 async fn summary(worker: &Worker) -> Option<Summary> {
     timeout(PATIENCE, worker.chat.send(Summarize)).await.ok()?.ok()
 }

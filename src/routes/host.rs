@@ -1,8 +1,8 @@
-//! Which host a request is for, and whether the server answers for it.
+//! The host check: whether the server answers for the host of a request.
 //!
-//! A page whose name is made to mean this server's address (DNS rebinding) is of the server's own origin: no origin check
-//! keeps it out, and it can read every answer. But it needs a name that can be registered, and its browser sends
-//! that name as `Host`. So the server answers for such names only if `--host` allows them.
+//! A page whose name resolves to this server's address (DNS rebinding) has the server's own origin: no origin
+//! check rejects it, and it can read every response. But it needs a public name, which its browser sends as
+//! `Host`. So the server answers for such names only if `--host` allows them.
 
 use std::{
     collections::HashSet,
@@ -27,43 +27,43 @@ use crate::{
     metrics::Metrics,
 };
 
-/// Names whose refusal is logged at once; a client can send any number of names.
+/// Burst of log lines for rejected names; a client can send any number of names.
 const BURST: u32 = 64;
 
-/// After this time one more is, as long as there are others: noise does not hide a name for long that is asked for again.
+/// Interval of further lines after the burst, so that noise hides a repeated name only briefly.
 const ONE_MORE_AFTER: Duration = Duration::from_secs(5);
 
-/// After this time names are logged anew.
+/// Time after which logged names are logged again.
 const KNOWN_FOR: Duration = Duration::from_secs(600);
 
-/// A host, and its port if one is given.
+/// A host with an optional port.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Authority {
-    /// The host.
+    /// The host: a name or an IP address.
     pub host: HostName,
-    /// The port.
+    /// The port, if one is given.
     pub port: Option<u16>,
 }
 
-/// Why a request is not answered for its host.
+/// Errors of the host check.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum HostError {
-    /// HTTP/1.1 wants one.
+    /// No `Host`, which HTTP/1.1 requires.
     #[error("the request has no header Host")]
     Missing,
-    /// There are two.
+    /// More than one `Host`.
     #[error("the request has more than one header Host")]
     Several,
-    /// It is not a host and a port.
+    /// `Host` is not a host with an optional port.
     #[error("the header Host is not the name or address of a host, with or without a port")]
     Malformed,
-    /// The server does not answer for it.
+    /// The server does not answer for this host.
     #[error(
         "this server does not answer for the host {host:?}; the setting --host (ECHOROOM_HOST) would allow it, as in \
          --host {host}", host = host.to_string()
     )]
     NotOurs {
-        /// The host.
+        /// The host of the request.
         host: HostName,
     },
 }
@@ -83,10 +83,10 @@ impl HostError {
     }
 }
 
-/// The host that a request is for: that of its target if it names one, else that of its header (RFC 9112, 3.2).
+/// The host of a request: from its target if that has one, otherwise from its header (RFC 9112, section 3.2).
 ///
 /// # Errors
-/// There is none where there must be one, there are two, or it cannot be read.
+/// The header is missing in HTTP/1.1, repeated or malformed.
 pub fn of(head: &RequestHead) -> Result<Option<Authority>, HostError> {
     let mut headers = head.headers().get_all(header::HOST);
     let header = headers.next().map(|host| parse(host.as_bytes()).ok_or(HostError::Malformed)).transpose()?;
@@ -102,10 +102,10 @@ pub fn of(head: &RequestHead) -> Result<Option<Authority>, HostError> {
     }
 }
 
-/// Reads `host` or `host:port`.
+/// Parses `host` or `host:port`.
 fn parse(bytes: &[u8]) -> Option<Authority> {
     let text = std::str::from_utf8(bytes).ok().filter(|text| text.is_ascii())?;
-    // An IPv6 address has colons of its own, inside of its brackets.
+    // Colons inside the brackets belong to an IPv6 address.
     let colon = text.rfind(':').filter(|colon| !text[*colon..].contains(']'));
     let (host, port) = match colon {
         Some(colon) => (&text[..colon], &text[colon + 1..]),
@@ -120,7 +120,7 @@ fn parse(bytes: &[u8]) -> Option<Authority> {
     Some(Authority { host: host.parse().ok()?, port })
 }
 
-/// The hosts that a server answers for. One per process.
+/// The hosts that the server answers for. One per process.
 #[derive(Debug)]
 pub struct Hosts {
     allowed: Vec<AllowedHost>,
@@ -130,7 +130,7 @@ pub struct Hosts {
 }
 
 impl Hosts {
-    /// As the server is set up.
+    /// The hosts of the settings.
     pub fn of(settings: &Settings, metrics: Arc<Metrics>) -> Self {
         Self {
             allowed: settings.host.clone(),
@@ -147,7 +147,7 @@ impl Hosts {
             return Ok(());
         };
         let address = req.peer_addr().map(|peer| peer.ip());
-        // A proxy has been asked for a name that its owner has set up.
+        // A trusted proxy accepts only names that its owner configured.
         if address.is_some_and(|peer| peer::is_trusted(peer, &self.trusted)) {
             return Ok(());
         }
@@ -170,19 +170,19 @@ impl Hosts {
     }
 }
 
-/// The names whose refusal has been logged: as many as there were lines since the first of them, which bounds them.
+/// The rejected names logged in this period; the number of lines bounds them.
 #[derive(Debug, Default)]
 struct Known {
     names: HashSet<String>,
-    /// When the first of them was.
+    /// The start of the period.
     since: Option<Instant>,
-    /// Lines that were written, less those that time has given back, and until when it has.
+    /// Lines spent of the burst, and the time up to which lines were returned.
     spent: u32,
     given_back: Option<Instant>,
 }
 
 impl Known {
-    /// Whether a name was not there yet, and may have a line.
+    /// Whether a name is new in this period and may be logged.
     fn is_new(&mut self, host: &HostName, now: Instant) -> bool {
         let since = *self.since.get_or_insert(now);
         if now.saturating_duration_since(since) >= KNOWN_FOR {
@@ -203,12 +203,11 @@ impl Known {
     }
 }
 
-/// Middleware of the program's application: refuses requests for hosts that are not ours, and says of all answers that
-/// they are what their headers say (`nosniff`). The routes themselves do neither: a program that has them in an
-/// application of its own decides about its hosts.
+/// Middleware of the program's application: rejects requests for other hosts, and adds `nosniff` to all
+/// responses. The routes themselves do neither: a program with its own application decides about its hosts.
 ///
 /// # Errors
-/// Those of the service.
+/// The error of the service.
 pub async fn guard(
     req: ServiceRequest,
     next: Next<impl MessageBody>,

@@ -1,4 +1,4 @@
-//! The server's part of the page's lessons. See [`session::lesson`](crate::session::lesson).
+//! Routes of the page's lessons. See [`session::lesson`](crate::session::lesson).
 
 use std::sync::Arc;
 
@@ -34,13 +34,13 @@ use crate::{
     },
 };
 
-/// What stands behind the `?` of the news.
+/// The query of the news.
 #[derive(Debug, Deserialize)]
 struct NewsQuery {
     after: Option<u64>,
 }
 
-/// Registers the lessons, or a word on why there are none.
+/// Registers the lessons, or a 404 with the reason if they are off.
 pub fn configure(cfg: &mut ServiceConfig, worker: &web::Data<Worker>) {
     let lessons = web::scope("/lesson").app_data(worker.clone());
     if worker.settings.lessons == Switch::Off {
@@ -109,7 +109,7 @@ async fn show_slow(
     teach(&req, payload, &worker, async move |line| slow::show(&lessons, server, limit, line).await)
 }
 
-/// The client that [`show_slow`] made: a plain session like any other, but that it is watched.
+/// The client that [`show_slow`] created: a plain session that is watched.
 async fn slow_client(
     req: HttpRequest,
     payload: web::Payload,
@@ -120,7 +120,7 @@ async fn slow_client(
         return Ok(in_words(HttpResponse::NotFound(), "No slow client of that name is expected"));
     };
     let admitted = websocket::check_uncounted(&req, &worker, Leniency::Strict).and_then(|_| {
-        // The server is nobody's address.
+        // The client is the server itself, so no address is charged.
         let admitted = worker.admission.admit(None).map_err(Refusal::Full)?;
         let (door, watch) = (Door::Plain(expected.room), Some(expected.watch));
         Ok((Visitor { door, address: None, watch }, admitted))
@@ -137,7 +137,7 @@ async fn follow_session(
     teach(&req, payload, &worker, async move |line| follow::follow(&lessons, line).await)
 }
 
-/// The session whose log [`follow_session`] tells: a plain one like any other, but that it is followed.
+/// The session whose log [`follow_session`] sends: a plain session that is watched.
 async fn followed_session(
     req: HttpRequest,
     payload: web::Payload,
@@ -156,13 +156,13 @@ async fn followed_session(
     handshake::agree(&req, websocket::open(&req, payload, &worker, admitted))
 }
 
-/// What `/lesson/closed-port` answers.
+/// The body of `/lesson/closed-port`.
 #[derive(Debug, Serialize)]
 struct ClosedPort {
     port: u16,
 }
 
-/// A port of this machine where nothing listens.
+/// Replies with a port of this machine without a listener.
 async fn closed_port(req: HttpRequest) -> HttpResponse {
     let address = Wire::of(&req).and_then(|wire| wire.local_addr());
     let address = address.unwrap_or_else(|| req.app_config().local_addr());
@@ -172,7 +172,7 @@ async fn closed_port(req: HttpRequest) -> HttpResponse {
     }
 }
 
-/// Checks the handshake, and gives the lesson.
+/// Checks the handshake and begins the lesson.
 fn teach<F: Future<Output = ()>>(
     req: &HttpRequest,
     payload: web::Payload,

@@ -1,5 +1,5 @@
-//! Which methods an address takes. GET is never without HEAD (RFC 9110, section 9.1), OPTIONS is answered everywhere, and a
-//! refusal names what is taken.
+//! The methods of an address. GET always comes with HEAD (RFC 9110, section 9.1), OPTIONS is always answered,
+//! and a rejection names the allowed methods.
 
 use actix_web::{
     Error, FromRequest, Handler, HttpRequest, HttpResponse, Resource, Responder, Route,
@@ -16,18 +16,18 @@ use actix_web::{
 
 use super::in_words;
 
-/// Methods of an address that is read.
+/// Methods of a read-only address.
 const OF_READING: &str = "GET, HEAD, OPTIONS";
 
 /// Methods of a WebSocket door.
 const OF_DOOR: &str = "GET, OPTIONS";
 
-/// An address, with and without a slash behind it.
+/// An address, with and without a trailing slash.
 pub fn at(path: &str) -> Resource {
     web::resource(vec![path.to_owned(), format!("{path}/")])
 }
 
-/// An address that is read: HEAD has the head of the answer to GET.
+/// A read-only address: HEAD gets the head of the response to GET.
 pub fn read<F, Args>(resource: Resource, handler: F) -> Resource
 where
     F: Handler<Args>,
@@ -38,7 +38,7 @@ where
     resource.route(reading.to(handler)).default_service(others(OF_READING))
 }
 
-/// A WebSocket door, which says itself what is wrong with other methods.
+/// A WebSocket door, whose handler rejects other methods itself.
 pub fn door<F, Args>(resource: Resource, handler: F) -> Resource
 where
     F: Handler<Args>,
@@ -49,12 +49,12 @@ where
     resource.route(asks).route(web::route().to(handler))
 }
 
-/// The answer to methods that an address does not have.
+/// The route for methods that an address does not have.
 pub fn others(methods: &'static str) -> Route {
     web::route().to(move |req: HttpRequest| async move { answer(req.method(), methods) })
 }
 
-/// The answer to OPTIONS.
+/// The response to OPTIONS.
 pub fn allowed(methods: &'static str) -> HttpResponse {
     HttpResponse::NoContent().insert_header((ALLOW, methods)).finish()
 }
@@ -68,10 +68,10 @@ fn answer(method: &Method, methods: &'static str) -> HttpResponse {
     in_words(response, format_args!("this address takes {methods}"))
 }
 
-/// Middleware of the page's files.
+/// Middleware of the page's files: rejects methods other than GET and HEAD, and answers OPTIONS.
 ///
 /// # Errors
-/// Those of the service.
+/// The error of the service.
 pub async fn of_files(
     req: ServiceRequest,
     next: Next<impl MessageBody>,

@@ -1,4 +1,4 @@
-//! `GET /metrics`: what the process counts, in Prometheus' text format.
+//! `GET /metrics`: the metrics of the process in Prometheus' text format.
 
 use std::sync::Arc;
 
@@ -7,10 +7,10 @@ use actix_web::{Error, HttpRequest, HttpResponse, error::ErrorInternalServerErro
 use super::{gzip, in_words, peer};
 use crate::{config::Switch, metrics::Metrics, session::Worker};
 
-/// Everything counted so far, to everybody: at the address of `--metrics-bind`.
+/// All metrics for every client, at the address of `--metrics-bind`.
 ///
 /// # Errors
-/// A metric that cannot be encoded.
+/// A metric cannot be encoded, which is a bug.
 pub async fn metrics(
     req: HttpRequest,
     metrics: web::Data<Arc<Metrics>>,
@@ -19,10 +19,10 @@ pub async fn metrics(
     render(&req, **compression, &metrics)
 }
 
-/// The same at the address of the server: for programs on this machine, unless `--public-metrics` opens them.
+/// All metrics at the server's main address: for programs on this machine, unless `--public-metrics` is on.
 ///
 /// # Errors
-/// A metric that cannot be encoded.
+/// A metric cannot be encoded, which is a bug.
 pub async fn of_server(req: HttpRequest, worker: web::Data<Worker>) -> Result<HttpResponse, Error> {
     let settings = &worker.settings;
     if settings.public_metrics == Switch::On || peer::is_of_this_machine(&req, &settings.trusted_proxy) {

@@ -1,4 +1,4 @@
-//! The route table, grouped by who uses it.
+//! The route table, grouped by type of client.
 
 use std::{fmt::Display, sync::Arc};
 
@@ -33,7 +33,7 @@ pub mod prefix;
 pub mod socketio;
 pub mod websocket;
 
-/// Registers what `--metrics-bind` has a port of its own for.
+/// Registers the routes of `--metrics-bind`.
 pub fn configure_metrics(cfg: &mut ServiceConfig, metrics: Arc<Metrics>, compression: Switch) {
     cfg.app_data(web::Data::new(metrics))
         .app_data(web::Data::new(compression))
@@ -46,10 +46,11 @@ pub fn configure(cfg: &mut ServiceConfig, worker: web::Data<Worker>) {
     configure_with(cfg, worker, chat);
 }
 
-/// The same with the worker's one door to Socket.IO, for a host that registers its routes in more than one place.
+/// Registers every door, with the worker's one `chat` door to Socket.IO, for a host that registers its routes
+/// in more than one place.
 pub fn configure_with(cfg: &mut ServiceConfig, worker: web::Data<Worker>, chat: socketio::Door) {
     let static_dir = worker.settings.static_dir.clone();
-    // Programs that speak Socket.IO. First, because who polls asks most often.
+    // Socket.IO clients. First, because polls are the most frequent requests.
     socketio::configure(cfg, &worker.settings.socketio_path, chat);
     if worker.settings.metrics_bind.is_none() || worker.settings.public_metrics == Switch::On {
         cfg.service(read(at("/metrics"), metrics::of_server));
@@ -61,7 +62,7 @@ pub fn configure_with(cfg: &mut ServiceConfig, worker: web::Data<Worker>, chat: 
     #[cfg(feature = "poison")]
     poison::configure(cfg, Arc::clone(&worker.parts));
     cfg.app_data(worker)
-        // Clients of the rooms.
+        // Clients of rooms.
         .service(
             web::resource("/")
                 .guard(guard::fn_guard(|ctx| handshake::asks_for_websocket(ctx.head().headers())))
@@ -69,32 +70,32 @@ pub fn configure_with(cfg: &mut ServiceConfig, worker: web::Data<Worker>, chat: 
         )
         .service(door(at("/ws"), websocket::plain))
         .service(door(at("/chat"), websocket::chat))
-        // Clients that test themselves.
+        // Clients under test.
         .service(door(at("/echo"), websocket::echo))
         // The page.
         .service(read(at("/limits"), page::limits))
         .service(read(at("/rooms"), page::rooms))
         // Operators.
         .service(read(at("/health"), health::health))
-        // People. Last, because it takes every other path.
+        // The page's files. Last, because it matches every other path.
         .service(
             web::scope("")
                 .wrap(
                     DefaultHeaders::new()
                         .add(("X-Content-Type-Options", "nosniff"))
                         .add(("Referrer-Policy", "same-origin"))
-                        // Browsers may keep a file, but ask each time whether it is still the one.
+                        // Browsers may cache a file, but must revalidate each time.
                         .add(("Cache-Control", "no-cache")),
                 )
                 .wrap(from_fn(policy::add))
-                // Inside the headers, so that they come to what is compressed, too.
+                // Inside the headers, so that compressed responses have them too.
                 .wrap(Compress::default())
                 .wrap(from_fn(methods::of_files))
                 .service(Files::new("/", static_dir).index_file("index.html").disable_content_disposition()),
         );
 }
 
-/// An answer that is one sentence.
+/// A response with one sentence as its body.
 fn in_words(mut response: HttpResponseBuilder, sentence: impl Display) -> HttpResponse {
     response.content_type("text/plain; charset=utf-8").body(format!("{sentence}.\n"))
 }

@@ -1,4 +1,5 @@
-//! Which web pages may connect. Browsers send a page's `Origin` and let every page try; refusing is up to the server.
+//! The origin check: which web pages may connect. Browsers send a page's `Origin` and let every page try; the
+//! server must reject.
 
 use actix_web::{dev::RequestHead, http::header};
 use url::{Origin, Url};
@@ -9,42 +10,41 @@ use super::{
 };
 use crate::config::{AllowedOrigin, HostName, Network, Settings};
 
-/// How strict a door is with pages of this machine that have no origin.
+/// The policy of a door for local pages without an origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Leniency {
-    /// They may connect when the server is addressed as loopback, and are among themselves: the tutorial's page opened
-    /// from disk.
+    /// They may connect to a loopback address, in a room of their own: the tutorial's page opened from disk.
     Tutorial,
-    /// They are foreign.
+    /// They count as foreign.
     Strict,
 }
 
-/// How a page is received.
+/// Where a page may connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Welcome {
-    /// As any client.
+    /// Like any client.
     Everywhere,
-    /// In the room of pages without origin only. A frame that any site may have made is one of them.
+    /// Only in the room of pages without an origin, which includes sandboxed frames of any site.
     AmongPagesWithoutOrigin,
 }
 
-/// What the settings say of pages and of the proxies that they come through.
+/// The settings for pages and for the proxies in front of the server.
 #[derive(Clone, Copy, Debug)]
 pub struct Rules<'a> {
-    /// `--allow-origin`.
+    /// The value of `--allow-origin`.
     pub allowed: &'a [AllowedOrigin],
-    /// `--trusted-proxy`.
+    /// The value of `--trusted-proxy`.
     pub trusted: &'a [Network],
 }
 
 impl<'a> Rules<'a> {
-    /// Of these settings.
+    /// The rules of `settings`.
     pub fn of(settings: &'a Settings) -> Self {
         Self { allowed: &settings.allow_origin, trusted: &settings.trusted_proxy }
     }
 }
 
-/// Checks the `Origin` of a request, if it has one; programs have none.
+/// Checks the `Origin` of a request, if it has one; clients other than browsers have none.
 ///
 /// # Errors
 /// The origin that is not allowed.
@@ -65,7 +65,7 @@ pub fn check(head: &RequestHead, rules: Rules<'_>, leniency: Leniency) -> Result
     welcome.ok_or(origin)
 }
 
-/// Whether a page has no origin of its own: a file, a sandboxed frame, a `data:` address.
+/// Whether a page has no own origin: a file, a sandboxed frame, a `data:` address.
 fn is_none(origin: &str) -> bool {
     origin == "null" || origin == "file://"
 }
@@ -98,7 +98,8 @@ fn is_allowed(origin: &str, head: &RequestHead, rules: Rules<'_>) -> bool {
     if origin_host.is_loopback() && is_addressed_as_loopback(head, rules.trusted) {
         return true;
     }
-    // Behind a proxy that ends TLS we do not see our own scheme: a Host without a port means the scheme's own.
+    // Behind a TLS proxy the server does not know the scheme: a `Host` without a port means the default port
+    // of the origin's scheme.
     let own_port = port.or(match scheme.as_str() {
         "http" => Some(80),
         "https" => Some(443),
@@ -107,8 +108,8 @@ fn is_allowed(origin: &str, head: &RequestHead, rules: Rules<'_>) -> bool {
     origin_host == host && own_port == Some(origin_port)
 }
 
-/// Whether the client is on this machine, as far as its request tells. One that came through a proxy tells what the proxy
-/// is addressed by.
+/// Whether the client addressed the server as loopback. A request through a proxy has the host that the proxy
+/// used, so it does not count.
 fn is_addressed_as_loopback(head: &RequestHead, trusted: &[Network]) -> bool {
     let is_loopback = |authority: Authority| authority.host.is_loopback();
     host::of(head).is_ok_and(|authority| authority.is_some_and(is_loopback))

@@ -1,4 +1,4 @@
-//! What the page asks the server before it speaks: its limits, and which rooms there are.
+//! Requests of the page before its first login: the limits, and the list of rooms.
 
 use std::collections::BTreeMap;
 
@@ -18,10 +18,10 @@ use crate::{
     session::Worker,
 };
 
-/// Rooms that one request may ask for: the page keeps as many as its user's own, and the lobby.
+/// Maximum number of rooms in one query: the rooms that the page stores for its user, and the lobby.
 const MAX_ASKED_ROOMS: usize = 21;
 
-/// The body of `/limits`. Sizes are bytes.
+/// The body of `/limits`. Sizes in bytes.
 #[derive(Debug, Serialize)]
 struct Limits<'a> {
     max_message_size: usize,
@@ -36,14 +36,14 @@ struct Limits<'a> {
     lessons: bool,
     relay: bool,
     socketio_path: &'a str,
-    /// Whether `sendImage` takes `to`. An earlier server would show the picture to the room.
+    /// Whether `sendImage` accepts `to`. An earlier server would show the picture to the room.
     private_images: bool,
     ping_interval_ms: u128,
     ping_timeout_ms: u128,
     retry: Retries,
 }
 
-/// When a client may send again what was refused, by the code of the error, and come back, by the code of the close frame.
+/// When a client may repeat a rejected request, by error code, and reconnect, by close code.
 #[derive(Debug, Serialize)]
 struct Retries {
     errors: BTreeMap<&'static str, Retry>,
@@ -79,7 +79,7 @@ impl<'a> From<&'a ListedRoom> for Room<'a> {
     }
 }
 
-/// A room that was asked for. Where it stands is left out if the server does not know.
+/// A room of the query. Its position is missing if the server does not know it.
 #[derive(Debug, Serialize)]
 struct Asked<'a> {
     #[serde(flatten)]
@@ -100,7 +100,7 @@ impl<'a> From<&'a AskedRoom> for Asked<'a> {
     }
 }
 
-/// `GET /limits`: the settings that a page must know.
+/// `GET /limits`: the settings that a page needs.
 pub async fn limits(req: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
     let settings = &worker.settings;
     let limits = Limits {
@@ -124,8 +124,8 @@ pub async fn limits(req: HttpRequest, worker: web::Data<Worker>) -> HttpResponse
     json(&req, &worker, "no-cache", &limits)
 }
 
-/// `GET /rooms`: the rooms that have sessions, the largest first; 404 if `--room-list` is off. `?room=NAME`, up to
-/// `MAX_ASKED_ROOMS` times, asks where those rooms stand besides.
+/// `GET /rooms`: the rooms that have sessions, the largest first; 404 if `--room-list` is off. `?room=NAME`,
+/// up to `MAX_ASKED_ROOMS` times, adds the positions of those rooms.
 pub async fn rooms(req: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
     if worker.settings.room_list == Switch::Off {
         return in_words(HttpResponse::NotFound(), "Rooms are not listed here (--room-list off)");
@@ -146,7 +146,7 @@ pub async fn rooms(req: HttpRequest, worker: web::Data<Worker>) -> HttpResponse 
     json(&req, &worker, "no-store", &body)
 }
 
-/// An answer in JSON, packed if it is large.
+/// A response in JSON, compressed if it is large.
 fn json(req: &HttpRequest, worker: &Worker, cache: &'static str, body: &impl Serialize) -> HttpResponse {
     let Ok(json) = serde_json::to_vec(body) else {
         return in_words(HttpResponse::InternalServerError(), "The answer cannot be written");
@@ -156,7 +156,7 @@ fn json(req: &HttpRequest, worker: &Worker, cache: &'static str, body: &impl Ser
     gzip::answer(req, worker.settings.http_compression, response, json)
 }
 
-/// The rooms that a query names.
+/// The rooms in the query.
 fn asked_rooms(req: &HttpRequest) -> Result<Vec<RoomName>, String> {
     let query = web::Query::<Vec<(String, String)>>::from_query(req.query_string());
     let query = query.map_err(|error| format!("The query cannot be read: {error}"))?.into_inner();

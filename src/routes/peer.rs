@@ -1,4 +1,4 @@
-//! Whose address a request comes from, behind proxies too.
+//! The address of a request's client, also behind proxies.
 
 use std::net::IpAddr;
 
@@ -6,32 +6,33 @@ use actix_web::{HttpRequest, dev::RequestHead, http::header::HeaderMap};
 
 use crate::{config::Network, logging};
 
-/// The header in which proxies say whom they forward for.
+/// The header in which proxies name the clients that they forward for.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
-/// Headers that proxies add; those that begin with `x-forwarded-` beside them.
+/// Headers that proxies add, besides those that begin with `x-forwarded-`.
 const OF_PROXIES: [&str; 3] = ["forwarded", "via", "x-real-ip"];
 
-/// Whether a proxy has passed the request on: one that `--trusted-proxy` names, whatever it sends, or any that says so.
+/// Whether a proxy forwarded the request: any peer that `--trusted-proxy` names, or a peer that sends headers
+/// of proxies.
 pub fn came_through_proxy(head: &RequestHead, trusted: &[Network]) -> bool {
     let is_of_proxy = |name: &str| name.starts_with("x-forwarded-") || OF_PROXIES.contains(&name);
     head.headers().keys().any(|name| is_of_proxy(name.as_str()))
         || head.peer_addr.is_some_and(|peer| is_trusted(peer.ip(), trusted))
 }
 
-/// Whether a program on this machine asks, and not as a proxy, as far as can be told.
+/// Whether the request is from this machine and not forwarded, as far as the server can tell.
 pub fn is_of_this_machine(req: &HttpRequest, trusted: &[Network]) -> bool {
     let is_loopback = req.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
     is_loopback && !came_through_proxy(req.head(), trusted)
 }
 
-/// Whether `--trusted-proxy` names an address.
+/// Whether `--trusted-proxy` contains an address.
 pub(super) fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
     trusted.iter().any(|network| network.contains(address))
 }
 
-/// The client's address: the connection's, or the last one in `X-Forwarded-For` that no trusted proxy could have put
-/// there for itself. Only a peer that `--trusted-proxy` names is believed.
+/// The client's address: that of the peer, or the last one in `X-Forwarded-For` before those of trusted
+/// proxies. The header counts only from a trusted peer.
 pub fn address(req: &HttpRequest, trusted: &[Network]) -> Option<IpAddr> {
     let peer = req.peer_addr()?.ip().to_canonical();
     let has_hops = req.headers().contains_key(FORWARDED_FOR);
@@ -57,15 +58,15 @@ fn forwarded(headers: &HeaderMap, peer: IpAddr, trusted: &[Network]) -> IpAddr {
         if !is_trusted(address, trusted) {
             break;
         }
-        // What is not an address ends the chain: the last proxy that wrote one is the best we know.
+        // A hop that is not an address ends the chain: the preceding address counts.
         let Some(next) = parse(hop) else { break };
         address = next.to_canonical();
     }
     address
 }
 
-/// Reads one hop: an address, perhaps with the port that the client came from, perhaps in quotes. Some proxies write ports
-/// (RFC 7239 has a grammar for them); one of IPv6 then stands in brackets.
+/// Parses one hop: an address with an optional port, optionally quoted. Some proxies write ports (RFC 7239
+/// has a grammar for them); an IPv6 address with a port is in brackets.
 fn parse(hop: &str) -> Option<IpAddr> {
     let hop = hop.trim();
     let hop = hop.strip_prefix('"').and_then(|hop| hop.strip_suffix('"')).unwrap_or(hop);

@@ -1,5 +1,5 @@
-//! Only with the feature `poison`, which the released program does not have: makes a shared part panic at its next step,
-//! so that tests can see what follows.
+//! Only with the feature `poison`, which releases do not have: makes a shared part panic at its next step,
+//! for tests of the consequences.
 
 use std::sync::Arc;
 

@@ -1,4 +1,4 @@
-//! The page's content security policy: what it may load and reach.
+//! The page's content security policy.
 
 use actix_web::{
     Error,
@@ -12,10 +12,11 @@ use actix_web::{
 use super::host::{self, Authority};
 use crate::{config::Switch, session::Worker};
 
-/// Middleware: adds the policy to what a browser may show as a page. Scripts and styles go by the policy of their page.
+/// Middleware: adds the policy to responses that a browser may show as a page. Scripts and styles are under
+/// the policy of their page.
 ///
 /// # Errors
-/// Those of the service.
+/// The error of the service.
 pub async fn add(
     req: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -34,24 +35,24 @@ pub async fn add(
     Ok(response)
 }
 
-/// Whether what has this type is only ever a part of a page.
+/// Whether a response of this type can only be a part of a page.
 fn is_part(kind: &str) -> bool {
     let kind = kind.split(';').next().unwrap_or_default().trim();
     ["text/javascript", "text/css"].iter().any(|part| kind.eq_ignore_ascii_case(part))
 }
 
-/// The policy of a page that was asked for at a host: its own files, and WebSockets to that host, with either scheme:
-/// what is http here may be https behind a proxy. With the lessons, to other ports of that host too: one of them shows what
-/// comes of an address where nothing listens.
+/// The policy of a page at a host: its own files, and WebSockets to that host with both schemes: http here
+/// may be https at a proxy. With lessons also other ports of that host: one lesson connects to a port without
+/// a listener.
 fn policy(host: Option<&Authority>, has_lessons: bool) -> String {
     let mut sockets = String::new();
-    // The grammar of policies has no addresses of IPv6: there 'self' alone means WebSockets, too, in today's browsers.
+    // The grammar of policies has no IPv6 addresses: there current browsers let 'self' include WebSockets.
     if let Some(Authority { host, port }) = host.filter(|authority| !authority.host.is_ipv6()) {
         let port = port.map(|port| format!(":{port}")).unwrap_or_default();
         let any = if has_lessons { format!(" ws://{host}:* wss://{host}:*") } else { String::new() };
         sockets = format!(" ws://{host}{port} wss://{host}{port}{any}");
     } else if has_lessons && host.is_some_and(|authority| authority.host.to_string() == "[::1]") {
-        // The loopback address has a name, which goes by the grammar.
+        // The loopback address has a name that fits the grammar.
         sockets = " ws://localhost:* wss://localhost:*".to_owned();
     }
     format!(

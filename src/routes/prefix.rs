@@ -1,4 +1,5 @@
-//! A path that a proxy leaves before the addresses of the server: it is taken away here, before anything else looks at them.
+//! The path prefix that a proxy leaves in front of the server's paths: removed here, before any other code
+//! uses the path.
 
 use actix_web::{
     Error, HttpResponse,
@@ -15,23 +16,23 @@ use actix_web::{
 
 use super::handshake;
 
-/// The path, without a slash at its end; empty if there is none.
+/// The prefix, without a trailing slash; empty if there is none.
 #[derive(Clone, Debug, Default)]
 pub struct Prefix(String);
 
-/// What a request's path is to the server.
+/// The relation of a request's path to the prefix.
 #[derive(Debug, PartialEq, Eq)]
 enum Below<'a> {
-    /// The path itself, with no slash behind: relative addresses of a page there would not be below it.
+    /// The prefix without a trailing slash, where relative links of the page would be resolved wrongly.
     Root,
-    /// What is behind the prefix.
+    /// The path after the prefix.
     Path(&'a str),
-    /// Not below it: a program on this machine, or a proxy that takes the path away itself.
+    /// Not below the prefix: from a local program, or from a proxy that removes the prefix itself.
     Elsewhere,
 }
 
 impl Prefix {
-    /// As it is set, with or without a slash at its end.
+    /// Creates a prefix from the setting, with or without a trailing slash.
     pub fn new(path: &str) -> Self {
         Self(path.trim_end_matches('/').to_owned())
     }
@@ -46,10 +47,11 @@ impl Prefix {
     }
 }
 
-/// Middleware of the program's application.
+/// Middleware of the program's application: removes the prefix, and redirects from the prefix without a
+/// slash.
 ///
 /// # Errors
-/// Those of the service.
+/// The error of the service.
 pub async fn take_away(
     mut req: ServiceRequest,
     next: Next<impl MessageBody>,
@@ -72,12 +74,12 @@ pub async fn take_away(
     Ok(next.call(req).await?.map_into_left_body())
 }
 
-/// The query of an address, with its question mark.
+/// The query of a URI, with its question mark.
 fn query_of(uri: &Uri) -> String {
     uri.query().map(|query| format!("?{query}")).unwrap_or_default()
 }
 
-/// The address with another path.
+/// The URI with another path.
 fn with_path(uri: &Uri, path: &str) -> Option<Uri> {
     let mut parts: Parts = uri.clone().into_parts();
     parts.path_and_query = Some(format!("{path}{}", query_of(uri)).parse::<PathAndQuery>().ok()?);

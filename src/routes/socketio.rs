@@ -1,4 +1,4 @@
-//! The address of Engine.IO sessions: any method, told apart by the query.
+//! The door of Engine.IO sessions: one address, whose query distinguishes the requests.
 
 use std::{
     convert::Infallible,
@@ -54,19 +54,19 @@ use crate::{
     },
 };
 
-/// Methods that the address takes, as `Allow` has them.
+/// The value of `Allow`.
 const METHODS: &str = "GET, POST, OPTIONS";
 
-/// Seconds after which a client that found the server full may try again.
+/// Value of `Retry-After` in seconds for a client that found the server full.
 const RETRY_SECONDS: &str = "5";
 
-/// How long the body of a post may take where no setting says so.
+/// Timeout for the body of a post without a setting.
 const BODY_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Bytes a second that a longer body must come at.
+/// Minimum bytes per second of a longer body.
 const MIN_BYTES_PER_SECOND: usize = 4096;
 
-/// What stands behind the `?`.
+/// The query of a request.
 #[derive(Debug, Default, Deserialize)]
 struct Query {
     #[serde(rename = "EIO")]
@@ -77,13 +77,13 @@ struct Query {
 }
 
 impl Query {
-    /// Whether the client takes no binary frames: any value says so, as for the reference.
+    /// Whether the client accepts no binary frames: any non-empty value counts, as in the reference.
     fn wants_base64(&self) -> bool {
         self.b64.as_ref().is_some_and(|value| !value.is_empty())
     }
 }
 
-/// Who may have sessions here, and what they carry.
+/// An Engine.IO address of one worker: its engine, its checks and the content of its sessions.
 #[derive(Clone)]
 pub struct Door {
     engine: Arc<Engine>,
@@ -92,19 +92,19 @@ pub struct Door {
 }
 
 impl Door {
-    /// One worker's door to an engine, for anybody; new sessions carry what `begin` gives them.
+    /// Creates a door without checks; `begin` creates the content of each new session.
     pub fn new(engine: Arc<Engine>, begin: impl Fn() -> Box<dyn Carried> + 'static) -> Self {
         Self { engine, begin: Rc::new(begin), guard: None }
     }
 
-    /// The same with the checks that this server has at its other doors: origins, sessions in total and per address.
+    /// Adds the checks of this server's other doors: origins, sessions in total and per address.
     #[must_use]
     pub fn guarded_by(self, worker: web::Data<Worker>) -> Self {
         Self { guard: Some(worker), ..self }
     }
 }
 
-/// The door to the chat, in the main namespace, and to the relay if that is on.
+/// The door of the chat, in the main namespace, and of the relay if that is on.
 pub fn chat_door(worker: &web::Data<Worker>) -> Door {
     let limits = Limits {
         attachments: worker.settings.max_attachments.get(),
@@ -120,7 +120,7 @@ pub fn chat_door(worker: &web::Data<Worker>) -> Door {
 }
 
 impl Door {
-    /// As the reference does where no setting says otherwise.
+    /// On without a setting, as in the reference.
     fn http_compression(&self) -> Switch {
         self.guard.as_ref().map_or(Switch::On, |worker| worker.settings.http_compression)
     }
@@ -130,7 +130,7 @@ impl Door {
     }
 }
 
-/// Registers the door at `path`, with and without a slash behind it.
+/// Registers the door at `path`, with and without a trailing slash.
 pub fn configure(cfg: &mut ServiceConfig, path: &str, door: Door) {
     let door = web::Data::new(door);
     let path = path.trim_end_matches('/');
@@ -145,7 +145,7 @@ async fn answer(req: HttpRequest, payload: web::Payload, door: web::Data<Door>) 
     let mut response = match reader.preflight(&req) {
         Some(response) => response,
         None if req.method() == Method::OPTIONS => methods::allowed(METHODS),
-        // The page may read what went wrong, too.
+        // The page may read errors too.
         None => serve(&req, payload, &door, reader.may_read()).await.unwrap_or_else(HttpResponse::from_error),
     };
     reader.mark(&mut response);
@@ -159,10 +159,10 @@ async fn serve(
     may_read: bool,
 ) -> Result<HttpResponse, Error> {
     let is_upgrade = handshake::asks_for_websocket(req.headers());
-    // A query that cannot be read names no transport.
+    // A malformed query counts as one without a transport.
     let query =
         web::Query::<Query>::from_query(req.query_string()).map(web::Query::into_inner).unwrap_or_default();
-    // Before anything is waited for: a client may be gone in the very read that brought its request.
+    // Before the first await: the client may close in the read that brought its request.
     let attendance = query.sid.as_deref().filter(|_| !is_upgrade).map(|sid| door.engine.attend(sid));
     if attendance.is_some() {
         Hangup::ends(req);
@@ -218,7 +218,7 @@ async fn respond(
     }
 }
 
-/// What a request wants, once it is known to be sound.
+/// The purpose of a valid request.
 enum Wish {
     Begin,
     Upgrade(String),
@@ -227,7 +227,7 @@ enum Wish {
     Other,
 }
 
-/// The checks, in the order of the reference.
+/// Checks a request, in the order of the reference.
 async fn check(
     req: &HttpRequest,
     query: &Query,
@@ -275,7 +275,7 @@ fn admit(req: &HttpRequest, query: &Query, door: &Door) -> Result<Visitor, Full>
     Ok(Visitor { address, admitted: Some(admitted), wants_base64 })
 }
 
-/// As the other doors refuse.
+/// Rejects a handshake over a bound, as other doors do.
 fn refuse_for_now(door: &Door, full: Full) -> HttpResponse {
     let refusal = Refusal::Full(full);
     if let Some(worker) = &door.guard {
@@ -292,7 +292,7 @@ fn is_welcome(req: &HttpRequest, door: &Door) -> bool {
     door.guard.as_ref().is_none_or(is_allowed)
 }
 
-/// Reads a posted payload, within the bound, and hands it to its session.
+/// Reads a posted payload up to its bound, and passes it to its session.
 async fn post(req: &HttpRequest, payload: web::Payload, door: &Door, sid: &str) -> HttpResponse {
     let engine = &door.engine;
     let posting = match engine.begin_post(sid) {
@@ -301,14 +301,14 @@ async fn post(req: &HttpRequest, payload: web::Payload, door: &Door, sid: &str) 
         Err(PostRefused::Concurrent) => return refuse(RequestError::BadRequest, false),
     };
     let is_binary = req.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/octet-stream");
-    // Held until the session has taken what is in the body.
+    // Held until the session has accepted the body's packets.
     let mut lease = engine.lease();
-    // Connections of our own have a closer deadline; those of actix-http have none.
+    // The connections of `http` have a stricter deadline; those of actix-http have none.
     let longest = Duration::from_secs((engine.settings.max_payload / MIN_BYTES_PER_SECOND) as u64);
     let body = read_body(payload, posting.max_size(&engine.settings), &mut lease);
     let body = match timeout(door.body_timeout() + longest, body).await.unwrap_or(Err(BodyError::Broken)) {
         Ok(body) if !is_binary => body,
-        // Too large, and only that: the session lives on.
+        // Unlike a broken body, one that is too large does not end the session.
         Ok(_) | Err(BodyError::Broken) => {
             engine.end(sid, EndReason::ParseError);
             return HttpResponse::BadRequest().finish();
@@ -353,7 +353,8 @@ fn unavailable(why: &impl Display) -> HttpResponse {
     in_words(response, why)
 }
 
-/// An answer to a poll. Its packets no longer wait in the session; here they wait for the connection.
+/// The response to a poll. Its packets have left the session's outgoing queue and wait here for the
+/// connection.
 fn packets(req: &HttpRequest, payload: String, door: &Door) -> HttpResponse {
     let (switch, len) = (door.http_compression(), payload.len());
     let mut response = HttpResponse::Ok();
@@ -376,18 +377,19 @@ fn packets(req: &HttpRequest, payload: String, door: &Door) -> HttpResponse {
     response.body(body)
 }
 
-/// The body of an answer to a poll: given to the connection piece by piece, and charged until the last one is.
+/// The body of the response to a poll: passed to the connection in pieces, and charged until the last one is
+/// passed.
 struct PollBody {
     rest: Bytes,
     lease: Lease,
-    /// If it is packed on the way: how long it will be then is not known.
+    /// Set if the body is compressed in pieces: its length is then unknown.
     gzip: Option<Gzip>,
-    /// Whether others had their turn since the last piece was packed.
+    /// Whether other tasks ran since the last piece was compressed.
     has_waited: bool,
 }
 
 impl PollBody {
-    /// Bytes of a piece: little beside what the connection holds back.
+    /// Bytes of a piece: small beside the connection's own buffer.
     const PIECE: usize = 16 * 1024;
 
     fn next(&mut self, len: usize) -> Bytes {
@@ -426,7 +428,7 @@ impl MessageBody for PollBody {
     }
 }
 
-/// As the reference refuses: JSON to a request, the words alone to a WebSocket handshake.
+/// Rejects as the reference does: JSON for a request, plain text for a WebSocket handshake.
 fn refuse(error: RequestError, is_upgrade: bool) -> HttpResponse {
     let status =
         if error == RequestError::Forbidden { StatusCode::FORBIDDEN } else { StatusCode::BAD_REQUEST };

@@ -1,4 +1,4 @@
-//! The doors that lead to WebSocket sessions.
+//! The doors of WebSocket sessions.
 
 use actix_web::{Error, HttpRequest, HttpResponse, error::ErrorInternalServerError, web};
 use log::debug;
@@ -17,7 +17,7 @@ use crate::{
     session::{self, Door, Worker, admission::Admitted, websocket::Visitor},
 };
 
-/// What may stand behind the `?` of a plain door.
+/// The query of a plain door.
 #[derive(Debug, Deserialize)]
 struct PlainQuery {
     room: Option<String>,
@@ -26,7 +26,7 @@ struct PlainQuery {
 /// `/` and `/ws`: a plain session, in the room that `?room=` names or in the lobby.
 ///
 /// # Errors
-/// A request that is refused, with the reason as its body.
+/// A rejected request, with the reason as its body.
 pub async fn plain(
     req: HttpRequest,
     payload: web::Payload,
@@ -36,10 +36,10 @@ pub async fn plain(
     handshake::agree(&req, open(&req, payload, &worker, admitted))
 }
 
-/// `/chat`: a session that speaks JSON events, and is nobody until it logs in.
+/// `/chat`: a session of JSON events, not logged in at first.
 ///
 /// # Errors
-/// A request that is refused, with the reason as its body.
+/// A rejected request, with the reason as its body.
 pub async fn chat(
     req: HttpRequest,
     payload: web::Payload,
@@ -54,7 +54,7 @@ pub async fn chat(
 /// `/echo`: an echo session.
 ///
 /// # Errors
-/// A request that is refused, with the reason as its body.
+/// A rejected request, with the reason as its body.
 pub async fn echo(
     req: HttpRequest,
     payload: web::Payload,
@@ -83,14 +83,14 @@ async fn admit_plain(req: &HttpRequest, worker: &Worker) -> Result<(Visitor, Adm
     admit(req, worker, Door::Plain(room))
 }
 
-/// How often this client asks, then its handshake, then whether this page may come in.
+/// Checks the rate of handshakes of the client's address, then as [`check_uncounted`].
 pub(super) fn check(req: &HttpRequest, worker: &Worker, leniency: Leniency) -> Result<Welcome, Refusal> {
     let address = peer::address(req, &worker.settings.trusted_proxy);
     worker.admission.knock(address).map_err(Refusal::Full)?;
     check_uncounted(req, worker, leniency)
 }
 
-/// The handshake first, then whether this page may come in.
+/// Checks the handshake, then the origin.
 pub(super) fn check_uncounted(
     req: &HttpRequest,
     worker: &Worker,
@@ -98,7 +98,7 @@ pub(super) fn check_uncounted(
 ) -> Result<Welcome, Refusal> {
     handshake::check(req.method(), req.version(), req.headers())?;
     origin::check(req.head(), Rules::of(&worker.settings), leniency).map_err(|origin| {
-        // Browsers hide the body of a refused handshake from the page and its developer.
+        // Browsers hide the body of a rejected handshake from the page, so log the reason here.
         logging::refused(
             "--allow-origin (ECHOROOM_ALLOW_ORIGIN)",
             format_args!("a page of origin {:?} was refused at {}", Shown(&origin), Shown(req.path())),
@@ -107,7 +107,7 @@ pub(super) fn check_uncounted(
     })
 }
 
-/// Last, because it takes a place.
+/// Admits the session. The last check, because it takes a permit.
 fn admit(req: &HttpRequest, worker: &Worker, door: Door) -> Result<(Visitor, Admitted), Refusal> {
     let address = peer::address(req, &worker.settings.trusted_proxy);
     let admitted = worker.admission.admit(address).map_err(Refusal::Full)?;

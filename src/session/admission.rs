@@ -1,4 +1,4 @@
-//! How many sessions there may be, in total and from one address, and how often an address may ask for one.
+//! Bounds on the number of sessions, in total and per address, and on how often an address may ask for one.
 
 use std::{
     net::IpAddr,
@@ -15,7 +15,7 @@ use super::{
 };
 use crate::{config::Settings, logging};
 
-/// The settings whose bounds are reached, as the log names them.
+/// The settings that the log names when their bounds are reached.
 const MAX_SESSIONS: &str = "--max-sessions (ECHOROOM_MAX_SESSIONS)";
 const MAX_PER_ADDRESS: &str = "--max-sessions-per-address (ECHOROOM_MAX_SESSIONS_PER_ADDRESS)";
 const HANDSHAKE_RATE: &str = "--handshake-rate (ECHOROOM_HANDSHAKE_RATE)";
@@ -28,7 +28,7 @@ pub struct Admission {
     draining: AtomicBool,
 }
 
-/// A session's place; given back when dropped.
+/// The permit of a session; given back on drop.
 #[derive(Debug)]
 pub struct Admitted {
     _permit: Permit,
@@ -37,13 +37,13 @@ pub struct Admitted {
 /// Why a session is not admitted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Full {
-    /// `--max-sessions`.
+    /// The bound of `--max-sessions`.
     #[error("there are as many sessions as the server takes (--max-sessions)")]
     Sessions,
-    /// `--max-sessions-per-address`.
+    /// The bound of `--max-sessions-per-address`.
     #[error("there are as many sessions from your address as the server takes (--max-sessions-per-address)")]
     Address,
-    /// `--handshake-rate`.
+    /// The bound of `--handshake-rate`.
     #[error("your address has asked for sessions too often (--handshake-rate)")]
     TooOften,
     /// The server stops.
@@ -52,7 +52,7 @@ pub enum Full {
 }
 
 impl Admission {
-    /// No sessions yet, and at most as many as the settings say.
+    /// No sessions yet, with the bounds of the settings.
     pub fn of(settings: &Settings) -> Arc<Self> {
         Arc::new(Self {
             permits: Permits::new(settings.max_sessions.get(), settings.max_sessions_per_address),
@@ -61,8 +61,8 @@ impl Admission {
         })
     }
 
-    /// A client at `address` asks for a session. To be called before anything else is looked at: what is refused for
-    /// another reason counts, too.
+    /// Counts that a client at `address` asks for a session. Call it before all other checks: handshakes that
+    /// fail those count, too.
     ///
     /// # Errors
     /// [`Full::TooOften`].
@@ -75,10 +75,10 @@ impl Admission {
         })
     }
 
-    /// A place for one more session from `address`.
+    /// A permit for one more session from `address`.
     ///
     /// # Errors
-    /// Which bound is reached.
+    /// The bound that is reached, or [`Full::Draining`].
     pub fn admit(&self, address: Option<IpAddr>) -> Result<Admitted, Full> {
         if self.is_draining() {
             return Err(Full::Draining);
@@ -101,17 +101,17 @@ impl Admission {
         }
     }
 
-    /// Sessions open now.
+    /// The number of open sessions.
     pub fn sessions(&self) -> usize {
         self.permits.used()
     }
 
-    /// Sessions that there may be.
+    /// The bound on sessions.
     pub fn max_sessions(&self) -> usize {
         self.permits.bound()
     }
 
-    /// From now on nobody is admitted.
+    /// Admits no session from now on.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::SeqCst);
     }

@@ -1,4 +1,4 @@
-//! How many connections there may be, whatever they carry, and what becomes of those over the bounds.
+//! Bounds on the number of connections, whatever they carry, and the handling of connections over a bound.
 
 use std::{
     collections::VecDeque,
@@ -17,11 +17,11 @@ use crate::{
 const MAX_CONNECTIONS: &str = "--max-connections (ECHOROOM_MAX_CONNECTIONS)";
 const MAX_PER_ADDRESS: &str = "--max-connections-per-address (ECHOROOM_MAX_CONNECTIONS_PER_ADDRESS)";
 
-/// Counts connections.
+/// Counts connections and refuses those over the bounds.
 #[derive(Debug)]
 pub struct Connections {
     permits: Arc<Permits>,
-    /// Proxies: their connections are those of many clients.
+    /// Networks of proxies: a connection from a proxy may be that of any client.
     trusted: Vec<Network>,
     over_total: SurplusLine,
     over_address: SurplusLine,
@@ -30,10 +30,10 @@ pub struct Connections {
 /// Why a connection is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Surplus {
-    /// `--max-connections`.
+    /// The bound of `--max-connections`.
     #[error("there are as many connections as the server takes (--max-connections)")]
     Total,
-    /// `--max-connections-per-address`.
+    /// The bound of `--max-connections-per-address`.
     #[error(
         "there are as many connections from your address as the server takes (--max-connections-per-address)"
     )]
@@ -41,9 +41,9 @@ pub enum Surplus {
 }
 
 impl Connections {
-    /// At most `max` connections, and from one address as many as `per_address` gives it; addresses of `trusted` proxies
-    /// have no bound of their own. Over each bound `surplus` connections are read from at a time, to answer `/health` and
-    /// to say why all else is refused.
+    /// At most `max` connections, and for each address as many as `per_address` allows; addresses of
+    /// `trusted` proxies have no bound of their own. Over each bound, `surplus` connections at a time are
+    /// read from, to answer `/health` and to say why other requests are refused.
     pub fn new(max: usize, per_address: PerAddress, trusted: Vec<Network>, surplus: usize) -> Arc<Self> {
         Arc::new(Self {
             permits: Permits::new(max, per_address),
@@ -53,10 +53,10 @@ impl Connections {
         })
     }
 
-    /// A place for a connection that has been accepted.
+    /// A permit for a connection that has been accepted.
     ///
     /// # Errors
-    /// Which bound is reached.
+    /// The bound that is reached.
     pub fn admit(&self, peer: IpAddr) -> Result<Permit, Surplus> {
         let is_proxy = self.trusted.iter().any(|network| network.contains(peer));
         self.permits.take((!is_proxy).then_some(peer)).map_err(|exceeded| match exceeded {
@@ -73,8 +73,8 @@ impl Connections {
         })
     }
 
-    /// A place to be told why, for a connection over a bound. The newest have it: the receiver's sender is gone as soon as
-    /// too many others have come after it.
+    /// Lets a connection over a bound stay until it is told why. Only the newest ones may: the receiver fails
+    /// once `surplus` newer connections have come.
     pub fn stand_aside(&self, surplus: Surplus) -> oneshot::Receiver<()> {
         match surplus {
             Surplus::Total => self.over_total.enter(),
@@ -82,19 +82,19 @@ impl Connections {
         }
     }
 
-    /// Connections open now, but those over a bound.
+    /// The number of open connections within the bounds.
     pub fn used(&self) -> usize {
         self.permits.used()
     }
 
-    /// Connections that there may be.
+    /// The bound on connections.
     pub fn bound(&self) -> usize {
         self.permits.bound()
     }
 }
 
-/// The connections over one bound. A client that opens connections and says nothing must not keep out those who ask for
-/// `/health`, so the oldest one goes: who asks has asked by then.
+/// The connections over one bound. A client that opens connections and sends nothing must not keep requests
+/// for `/health` out, so the oldest connection goes; by then it has sent its request, if it has one.
 #[derive(Debug)]
 struct SurplusLine {
     max: usize,

@@ -1,4 +1,4 @@
-//! How many sessions each client address may ask for in a time, granted or not: a token bucket for each address.
+//! How often each client address may ask for a session, granted or not: a token bucket for each address.
 
 use std::{
     collections::HashMap,
@@ -10,10 +10,11 @@ use std::{
 
 use crate::config::{PerAddress, per_address::network_of};
 
-/// Addresses that a table holds. There are two tables; a client with more addresses than both hold is not bounded by this.
+/// Addresses in a table. There are two tables; a client with more addresses than both hold is not bounded by
+/// them.
 const MAX_ADDRESSES: usize = 32 * 1024;
 
-/// Counts handshakes.
+/// The token buckets of client addresses.
 #[derive(Debug)]
 pub struct Handshakes {
     /// Handshakes a second.
@@ -26,12 +27,12 @@ pub struct Handshakes {
 /// The address has asked too often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TooOften {
-    /// What it may.
+    /// The bound, in handshakes a second.
     pub rate: usize,
 }
 
-/// The buckets that are not full, each as the time at which it will be. When the younger table is full it becomes the
-/// older one, and what was in that is forgotten: it has been asked for longest ago.
+/// The buckets that are not full, each as the time when it will be full. A full `younger` table becomes the
+/// `older` one, whose addresses are forgotten: they have asked longest ago.
 #[derive(Debug, Default)]
 struct Buckets {
     younger: HashMap<IpAddr, Instant>,
@@ -44,10 +45,10 @@ impl Handshakes {
         Self { rate, burst: burst.get(), buckets: Mutex::default() }
     }
 
-    /// A client asks for a session. An address that is not known has no bound.
+    /// Takes a token for a client that asks for a session. An unknown address has no bound.
     ///
     /// # Errors
-    /// It has asked too often.
+    /// The address has asked too often.
     pub fn take(&self, address: Option<IpAddr>, now: Instant) -> Result<(), TooOften> {
         let Some((address, rate)) = address.and_then(|ip| Some((network_of(ip), self.rate.bound_for(ip)?)))
         else {

@@ -1,23 +1,24 @@
-//! What the end of a client's side of the connection means for a request that is being answered.
+//! What happens to a request whose client closes its side of the connection before the answer.
 
 use std::{cell::Cell, rc::Rc};
 
 use actix_web::{HttpMessage as _, HttpRequest};
 
-/// A mark on a request: whether it is given up as soon as the client has closed its side. A client may do so and still wait
-/// for its answer; one that polls has gone as a rule, and what was meant for it must not be lost with the answer.
+/// Marks a request that is given up as soon as its client closes its side. In general such a client may still
+/// wait for its answer; one that polls is usually gone, and what was meant for it must not be lost with the
+/// answer.
 #[derive(Clone, Debug, Default)]
 pub struct Hangup(Rc<Cell<bool>>);
 
 impl Hangup {
-    /// The request is given up when its client closes its side. Where actix-http carries the connection, that decides.
+    /// Marks the request. Without effect where actix-http carries the connection.
     pub fn ends(request: &HttpRequest) {
         if let Some(hangup) = request.extensions().get::<Self>() {
             hangup.0.set(true);
         }
     }
 
-    /// Whether it is.
+    /// Whether the request is marked.
     pub fn ends_request(&self) -> bool {
         self.0.get()
     }

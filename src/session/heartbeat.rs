@@ -1,4 +1,4 @@
-//! When to ping, and when to give a client up. A plain value: it is told the time and does not look at a clock.
+//! When to ping, and when to give a client up. Callers pass the time.
 
 use std::time::{Duration, Instant};
 
@@ -12,20 +12,20 @@ pub struct Heartbeat {
 
 #[derive(Clone, Copy, Debug)]
 enum Wait {
-    /// For the time of the next ping.
+    /// The next ping is due at this time.
     ToPing(Instant),
-    /// For a sign of life, until `deadline`; the ping was sent at `since`.
+    /// The client must send a byte before `deadline`; the ping was sent at `since`.
     ForLife { since: Instant, deadline: Instant },
 }
 
-/// What happened since the last time the heartbeat was asked.
+/// What has come since the heartbeat was last asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signs {
     /// A byte came: the client lives.
     Heard,
-    /// Nothing came, and we would have read it.
+    /// Nothing came, though the server was reading.
     Silence,
-    /// We did not read for a while ourselves, so silence says nothing.
+    /// The server did not read for a while, so silence says nothing.
     HeldBack,
 }
 
@@ -46,7 +46,7 @@ impl Heartbeat {
         Self { interval, timeout, wait: Wait::ToPing(now + interval) }
     }
 
-    /// When to ask for the first time.
+    /// When to call [`beat`](Self::beat) for the first time.
     pub fn first(&self) -> Instant {
         match self.wait {
             Wait::ToPing(at) | Wait::ForLife { deadline: at, .. } => at,

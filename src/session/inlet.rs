@@ -1,11 +1,12 @@
-//! The way into a session: bytes from the client, decoded behind a gate.
+//! Bytes from the client of a session, decoded behind a gate.
 //!
-//! What is unfinished, or waits behind the gate, is charged to the memory of the process, and a message that has begun
-//! must come at a least rate; a client that breaks either bound is ended.
+//! Incomplete messages, and bytes that wait behind the gate, are charged to the budget, and a message that
+//! has begun must come at a minimum rate; a client that breaks either bound is ended.
 //!
-//! The gate is shut while the session has too much accepted and not dealt with, too many of its own answers unread,
-//! or sends faster than it may. A shut gate stops the decoder between two messages; nothing is dropped, the bytes stay
-//! where they are, and TCP slows the client down. The actor's mailbox and timers run on.
+//! The gate is shut during a pause, and while the session has too many bytes accepted and not dealt with, has
+//! too many bytes of its own answers unread, or sends faster than it may. A shut gate stops the decoder
+//! between two messages; nothing is dropped, the bytes stay where they are, and TCP slows the client down.
+//! The actor's mailbox and timers go on.
 
 use std::{
     cell::Cell,
@@ -35,43 +36,44 @@ use crate::{
     protocol::websocket::{Decoder, Message, ProtocolError},
 };
 
-/// What comes in from the client.
+/// What the inlet yields.
 #[derive(Debug)]
 pub enum Inbound {
-    /// A whole message.
+    /// A complete message.
     Message(Message),
     /// The bytes break the protocol or a limit; nothing more will come.
     Broken(ProtocolError),
-    /// The client pressed against its rate limit for too long; nothing more will come.
+    /// The client has exceeded its rate for too long; nothing more will come.
     Flood,
-    /// A message that has begun comes too slowly; nothing more will come.
+    /// A message comes in too slowly; nothing more will come.
     TooSlow,
-    /// What the client makes the process hold is more than there is room for; nothing more will come.
+    /// The budget has no more bytes for this client; nothing more will come.
     OutOfMemory,
     /// The connection ended; nothing more will come.
     Lost,
 }
 
-/// What the gate lets through.
+/// Decides whether the next message may be read.
 #[derive(Debug)]
 pub struct Gate {
     /// The bound on accepted messages.
     pub intake: Intake,
-    /// Where the session's own answers wait.
+    /// The outgoing queue, where the session's own answers wait.
     pub outbox: Outbox,
-    /// How many bytes of them may.
+    /// The most bytes of answers that may wait before the gate shuts.
     pub max_answer_bytes: usize,
-    /// Shut while it is on.
+    /// The gate is shut while this is on.
     pub hold: Hold,
-    /// How fast messages may come, if that is limited; control frames by the same numbers, apart.
+    /// The bound on the rate of messages, if there is one; control frames have a bucket of their own, with
+    /// these numbers.
     pub rate: Option<RateLimit>,
-    /// Whether the limit is for control frames alone: the session sees to its messages itself.
+    /// Whether only control frames are bounded here: the session bounds its messages by itself.
     pub spares_messages: bool,
-    /// What the session holds of what its client sends.
+    /// Charged for the received bytes that the session holds.
     pub lease: Lease,
-    /// How fast a message must come.
+    /// Limits how slowly a message may come in.
     pub upload: UploadWatch,
-    /// Bytes that a message may have once the client is known, if until then it may have fewer.
+    /// The bound on a message in bytes once the client has logged in; `None` if it does not change then.
     pub size_when_known: Option<usize>,
 }
 
@@ -101,7 +103,7 @@ impl Life {
 pub struct Inlet<P> {
     payload: P,
     chunk: Bytes,
-    /// Whether `chunk` has its memory to itself.
+    /// Whether `chunk` has a buffer of its own.
     is_chunk_own: bool,
     decoder: Decoder,
     gate: Gate,
@@ -141,10 +143,10 @@ impl<P> Inlet<P> {
         }
     }
 
-    /// Ready when the next message may be decoded; false when there will be none, for the client floods.
+    /// Ready when the next message may be decoded; false if the client floods, and there will be none.
     fn poll_gate(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         if self.gate.outbox.holds_inlet(self.gate.max_answer_bytes) {
-            // Nobody needs to wake us: the outlet runs the actor, and so this stream, when answers have left.
+            // No waker is needed: the outlet runs the actor, and so this stream, when answers have left.
             return Poll::Pending;
         }
         ready!(self.gate.hold.poll_off(cx));
@@ -152,19 +154,20 @@ impl<P> Inlet<P> {
         self.buckets.as_mut().map_or(Poll::Ready(true), |buckets| buckets.poll_open(cx))
     }
 
-    /// The gate is shut: what has come waits here.
+    /// The gate is shut: received bytes wait here.
     fn wait_for_gate(&mut self) -> Poll<Option<Inbound>> {
         self.life.0.held_back.set(true);
         self.gate.upload.reset();
         if !self.is_chunk_own && !self.chunk.is_empty() {
-            // It is a part of a large buffer that all of the thread's connections share.
+            // Copied, because it is a part of a large buffer that all of the thread's connections share.
             self.chunk = Bytes::copy_from_slice(&self.chunk);
             self.is_chunk_own = true;
         }
         self.is_within_memory(self.chunk.len())
     }
 
-    /// Waits for more to come, if the client may have held what is held, with `chunk` bytes that are not decoded.
+    /// Pending if the budget allows what the session holds, with `chunk` bytes that are not decoded;
+    /// otherwise ends the stream.
     fn is_within_memory(&mut self, chunk: usize) -> Poll<Option<Inbound>> {
         match self.gate.lease.hold(self.decoder.held() + chunk) {
             Ok(()) => Poll::Pending,
@@ -251,7 +254,8 @@ where
                     }
                     return Poll::Ready(Some(Inbound::Message(message)));
                 }
-                // Used up, but it may still refer to the buffer that all of the thread's connections share.
+                // The chunk is used up, but may still refer to the buffer that the thread's connections
+                // share.
                 Ok(None) => {
                     this.chunk = Bytes::new();
                     if let Poll::Ready(refused) = this.is_within_memory(0) {
@@ -267,7 +271,7 @@ where
                     this.chunk = chunk;
                     this.is_chunk_own = false;
                 }
-                // The end of an upgraded connection is told as an incomplete payload.
+                // The end of an upgraded connection comes as an incomplete payload.
                 Poll::Ready(Some(Err(_)) | None) => return this.end(Inbound::Lost),
                 Poll::Pending => {
                     if let Some(buckets) = &mut this.buckets {

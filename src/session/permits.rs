@@ -1,4 +1,4 @@
-//! Counted places of one kind, bounded in total and for each client address.
+//! Counted permits of one kind, bounded in total and for each client address.
 
 use std::{
     collections::HashMap,
@@ -11,25 +11,25 @@ use std::{
 
 use crate::config::{PerAddress, per_address::network_of};
 
-/// How many places there are, and how many are taken.
+/// The bounds on permits, and how many are taken.
 #[derive(Debug)]
 pub struct Permits {
     max: usize,
     per_address: PerAddress,
     taken: AtomicUsize,
-    /// Only addresses that have a bound and a place.
+    /// Only addresses that have a bound and a permit.
     by_address: Mutex<HashMap<IpAddr, usize>>,
 }
 
-/// One place; given back when dropped.
+/// One permit; given back on drop.
 #[derive(Debug)]
 pub struct Permit {
     permits: Arc<Permits>,
-    /// Only if the address has a bound.
+    /// `None` if the address has no bound.
     address: Option<IpAddr>,
 }
 
-/// The bound that a refused place would exceed.
+/// The bound that one more permit would exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exceeded {
     /// The bound over all addresses.
@@ -39,17 +39,17 @@ pub enum Exceeded {
 }
 
 impl Permits {
-    /// At most `max` places, of which one address takes as many as `per_address` gives it.
+    /// At most `max` permits, and for each address as many as `per_address` allows.
     pub fn new(max: usize, per_address: PerAddress) -> Arc<Self> {
         Arc::new(Self { max, per_address, taken: AtomicUsize::new(0), by_address: Mutex::default() })
     }
 
-    /// One more place, for `address` if it is known and counts.
+    /// Takes a permit, for `address` if it is known and has a bound.
     ///
     /// # Errors
-    /// Which bound is reached.
+    /// The bound that is reached.
     pub fn take(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Permit, Exceeded> {
-        // Count first: two that come at once must not both take the last place.
+        // Count first: two threads must not both take the last permit.
         if self.taken.fetch_add(1, Ordering::SeqCst) >= self.max {
             self.taken.fetch_sub(1, Ordering::SeqCst);
             return Err(Exceeded::Total(self.max));
@@ -68,12 +68,12 @@ impl Permits {
         Ok(permit)
     }
 
-    /// Places that are taken.
+    /// The number of permits taken.
     pub fn used(&self) -> usize {
         self.taken.load(Ordering::SeqCst)
     }
 
-    /// Places that there are.
+    /// The bound over all addresses.
     pub fn bound(&self) -> usize {
         self.max
     }

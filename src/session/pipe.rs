@@ -1,6 +1,8 @@
-//! A WebSocket that is written to from elsewhere, perhaps from another thread: under a Socket.IO session, or a lesson.
+//! The outgoing queue of a WebSocket that is written to from elsewhere, perhaps from another thread: by a
+//! Socket.IO session, or a lesson.
 //!
-//! What is to be written waits in a [`Pipe`]; the connection's response body is a [`PipeBody`] that takes it from there.
+//! What is to be written waits in a [`Pipe`]; the connection's response body is a [`PipeBody`], which takes it
+//! from there.
 
 use std::{
     collections::VecDeque,
@@ -26,29 +28,29 @@ use crate::{
     },
 };
 
-/// Payloads from this size are queued as they are, behind their header, instead of being copied.
+/// Payloads of at least this many bytes are queued behind their header without a copy.
 const COPY_BELOW: usize = 1024;
 
 /// Frames that wait for a connection. The session writes, the connection takes.
 #[derive(Debug, Default)]
 pub struct Pipe {
     state: Mutex<State>,
-    /// The socket, if it is on a [`Wire`] and so tells whether it is blocked.
+    /// The socket, if it is on a [`Wire`], which notes whether it is blocked.
     socket: Option<Arc<Connection>>,
-    /// Its client wants binary messages as base64 in text frames.
+    /// Whether the client wants binary messages as base64 in text frames.
     wants_base64: bool,
-    /// What waits, here and on its way to the socket, is charged to it; deliveries have been already.
+    /// Charged for what waits, here and on its way to the socket; deliveries have been charged before.
     budget: Option<Arc<Budget>>,
 }
 
-/// Frames of a room that wait.
+/// The backlog of frames from a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deliveries {
-    /// Their bytes.
+    /// Length of the frames in bytes.
     pub bytes: usize,
-    /// The pieces they are in.
+    /// Number of pieces in the queue.
     pub pieces: usize,
-    /// Whether they wait because the socket takes nothing, and not only for the connection to have its turn.
+    /// Whether the socket is blocked. If not, the frames wait only until the connection is polled.
     pub are_blocked: bool,
 }
 
@@ -56,18 +58,18 @@ pub struct Deliveries {
 struct State {
     pieces: VecDeque<Piece>,
     bytes: usize,
-    /// Of these, the bytes of deliveries, and their pieces.
+    /// The bytes of deliveries in `bytes`, and the number of their pieces.
     delivered: usize,
     delivered_pieces: usize,
     /// Bytes that the connection has taken so far.
     taken: u64,
-    /// The connection has asked for more than there was, and has not been back since.
+    /// Whether the connection has asked for more than there was, and has taken nothing since.
     is_asked: bool,
     is_closed: bool,
     is_broken: bool,
-    /// The connection, while it waits.
+    /// The connection's task, while it waits.
     taker: Option<Waker>,
-    /// Tasks that wait until no more than so many bytes wait.
+    /// Tasks, each with the most bytes that may wait when it is woken.
     drained: Vec<(usize, Waker)>,
     /// The task that reads from the client, to be told of the end.
     reader: Option<Waker>,
@@ -101,12 +103,12 @@ impl Pipe {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether its client wants binary messages as base64 in text frames.
+    /// Whether the client wants binary messages as base64 in text frames.
     pub fn wants_base64(&self) -> bool {
         self.wants_base64
     }
 
-    /// Queues a frame. Nothing is queued behind the end.
+    /// Queues a frame. Ignored once the pipe is closed.
     pub fn push(&self, opcode: OpCode, payload: &[u8]) {
         let mut out = BytesMut::with_capacity(payload.len() + 10);
         frame::write(&mut out, opcode, payload);
@@ -117,7 +119,7 @@ impl Pipe {
         self.push_bytes(bytes);
     }
 
-    /// Queues a frame, a large payload without copying it.
+    /// Queues a frame; a large payload is not copied.
     pub fn push_shared(&self, opcode: OpCode, payload: Bytes) {
         if payload.len() < COPY_BELOW {
             return self.push(opcode, &payload);
@@ -133,7 +135,7 @@ impl Pipe {
         state.push(payload, Kind::Payload);
     }
 
-    /// Queues a binary message, as its client wants it.
+    /// Queues a binary message, as base64 if the client wants that.
     pub fn push_binary(&self, bytes: Bytes) {
         if self.wants_base64 {
             let mut text = String::with_capacity(engineio::binary_len(bytes.len()));
@@ -148,17 +150,17 @@ impl Pipe {
         self.state().push(bytes, Kind::Own);
     }
 
-    /// Queues finished frames of a room, which are counted apart.
+    /// Queues finished frames of a room, which are counted separately.
     pub fn deliver(&self, bytes: Bytes) {
         self.state().push(bytes, Kind::Delivery);
     }
 
-    /// Bytes that wait.
+    /// The backlog in bytes.
     pub fn waiting_bytes(&self) -> usize {
         self.state().bytes
     }
 
-    /// What waits of a room.
+    /// The backlog of frames from a room.
     pub fn waiting_deliveries(&self) -> Deliveries {
         let state = self.state();
         Deliveries {
@@ -168,19 +170,19 @@ impl Pipe {
         }
     }
 
-    /// Bytes that the connection has taken so far: as long as this rises, its client reads.
+    /// Bytes that the connection has taken so far: while this number rises, its client reads.
     pub fn taken_bytes(&self) -> u64 {
         self.state().taken
     }
 
-    /// Whether the socket would take more now: no more than `max_waiting` bytes wait, and those only because the
-    /// connection has not had its turn since they came.
+    /// Whether the client is writable: at most `max_waiting` bytes wait, and those only until the connection
+    /// is polled.
     pub fn is_writable(&self, max_waiting: usize) -> bool {
         let state = self.state();
         self.is_ready(&state) && state.bytes <= max_waiting && !state.is_closed
     }
 
-    /// Whether what waits does so only because the connection has not had its turn.
+    /// Whether what waits does so only until the connection is polled.
     fn is_ready(&self, state: &State) -> bool {
         match &self.socket {
             Some(socket) => !socket.is_blocked(),
@@ -188,7 +190,7 @@ impl Pipe {
         }
     }
 
-    /// Ready when no more than `max_waiting` bytes wait, or nothing will be taken any more; the task is woken then.
+    /// Ready when at most `max_waiting` bytes wait, or the pipe is closed; wakes the task then.
     pub fn poll_drained(&self, max_waiting: usize, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state();
         if state.bytes <= max_waiting || state.is_closed {
@@ -200,7 +202,7 @@ impl Pipe {
         Poll::Pending
     }
 
-    /// Ready when nothing more can be queued; the task is woken then. One may wait.
+    /// Ready when the pipe is closed; wakes the task then. One task may wait.
     pub fn poll_closed(&self, cx: &mut Context<'_>) -> Poll<()> {
         let mut state = self.state();
         if state.is_closed {
@@ -212,38 +214,38 @@ impl Pipe {
         Poll::Pending
     }
 
-    /// Whether the socket has not taken all yet.
+    /// Whether the socket has not taken everything yet.
     pub fn is_behind(&self) -> bool {
         self.waiting_bytes() > 0 || self.socket.as_ref().is_some_and(|socket| socket.is_blocked())
     }
 
-    /// Drops all that waits, but the payload of a frame whose header has been taken.
+    /// Drops the backlog, except the payload of a frame whose header has been taken.
     pub fn clear(&self) {
         self.state().clear();
     }
 
-    /// Ends the connection behind what waits, with a close frame. Only the first end counts.
+    /// Ends the connection after the backlog, with a close frame. The first end counts.
     pub fn close(&self, reason: Option<CloseReason>) {
         self.close_with(reason.map_or_else(|| close_frame::encode_reply(None), close_frame::encode));
     }
 
-    /// Ends the connection behind what waits, with the answer to its client's close frame.
+    /// Ends the connection after the backlog, with the answer to the client's close frame.
     pub fn answer_close(&self, received: Option<&CloseFrame>) {
         self.close_with(close_frame::encode_reply(received));
     }
 
-    /// Ends the connection behind what waits, with this finished close frame.
+    /// Ends the connection after the backlog, with this finished close frame.
     pub fn close_with(&self, frame: Bytes) {
         self.push_bytes(frame);
         self.end();
     }
 
-    /// Ends the connection behind what waits, without a word.
+    /// Ends the connection after the backlog, without a close frame.
     pub fn end(&self) {
         self.state().end();
     }
 
-    /// Ends the connection at once, as one that has failed: its socket is closed.
+    /// Ends the connection at once and closes its socket, as after an error.
     pub fn fail(&self) {
         let mut state = self.state();
         state.is_broken = true;
@@ -308,12 +310,12 @@ impl State {
     }
 }
 
-/// The response body of a connection: what its pipe holds, until that is closed.
+/// The response body of a connection: yields what its pipe holds, until the pipe is closed.
 #[derive(Debug)]
 pub struct PipeBody(pub Arc<Pipe>);
 
 impl Drop for PipeBody {
-    /// The connection has ended: nothing is taken any more, and nothing is kept for it.
+    /// The connection has ended: closes the pipe and drops the backlog.
     fn drop(&mut self) {
         let mut state = self.0.state();
         state.end();

@@ -1,22 +1,22 @@
-//! How many messages a session may send: a token bucket. A plain value that is told the time.
+//! How many messages a session may send: a token bucket. Callers pass the time.
 
 use std::time::{Duration, Instant};
 
 use crate::config::Settings;
 
-/// What a session may send.
+/// The bound on the rate of messages.
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimit {
     /// Messages a second.
     pub rate: f64,
     /// Messages at once, after a pause.
     pub burst: f64,
-    /// How long a session may press against the limit without a pause before it counts as a flood.
+    /// How long a session may exceed the limit without a pause before it counts as a flood.
     pub patience: Duration,
 }
 
 impl RateLimit {
-    /// The limit that the settings give, if they give one.
+    /// The limit of the settings, if they set one.
     pub fn of(settings: &Settings) -> Option<Self> {
         (settings.rate > 0).then(|| Self {
             rate: settings.rate.into(),
@@ -26,24 +26,24 @@ impl RateLimit {
     }
 }
 
-/// A session's place within its [`RateLimit`].
+/// The tokens that a session has under its [`RateLimit`].
 #[derive(Clone, Copy, Debug)]
 pub struct TokenBucket {
     limit: RateLimit,
     tokens: f64,
     filled: Instant,
-    /// Since when the session has pressed against the limit without a pause.
+    /// Since when the session has exceeded the limit without a pause.
     pressing: Option<Instant>,
 }
 
 /// Whether a session may send another message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Verdict {
-    /// It may.
+    /// It may send now.
     Go,
-    /// It must wait until then.
+    /// It must wait until this time.
     Wait(Instant),
-    /// It has pressed for too long.
+    /// It has exceeded the limit for too long.
     Flood,
 }
 
@@ -66,18 +66,18 @@ impl TokenBucket {
         Verdict::Wait(now + Duration::from_secs_f64((1.0 - self.tokens) / self.limit.rate))
     }
 
-    /// Whether another message may be taken, without a look at the clock: later there are only more.
+    /// Whether another message may be taken, without a look at the clock: waiting only adds tokens.
     pub fn has_token(&self) -> bool {
         self.tokens >= 1.0
     }
 
-    /// A message is taken.
+    /// Takes a token for a message.
     pub fn take(&mut self, now: Instant) {
         self.fill(now);
         self.tokens -= 1.0;
     }
 
-    /// The client had nothing more to say: whatever pressing there was is over.
+    /// The client has nothing more to send, so it does not exceed the limit any more.
     pub fn pause(&mut self) {
         self.pressing = None;
     }
@@ -89,10 +89,10 @@ impl TokenBucket {
     }
 }
 
-/// A refusal that comes this long after the last one is a new beginning.
+/// After this time without a refused message, patience begins anew.
 const BREAK: Duration = Duration::from_secs(1);
 
-/// The place within a [`RateLimit`] of a session that is told when it is too fast, instead of being read more slowly.
+/// The tokens of a session that is told when it is too fast, instead of being read more slowly.
 #[derive(Clone, Copy, Debug)]
 pub struct Meter {
     bucket: TokenBucket,
@@ -100,27 +100,27 @@ pub struct Meter {
     refused: Option<Instant>,
 }
 
-/// What is to become of a message.
+/// How a message is to be handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Measure {
-    /// It is taken.
+    /// Accept it.
     Fits,
-    /// It is refused.
+    /// Refuse it.
     TooFast {
-        /// One would be taken after this long.
+        /// Time until a message would be accepted.
         retry_after: Duration,
     },
-    /// Messages have been refused for too long without a break.
+    /// End the session: messages have been refused for too long without a break.
     Flood,
 }
 
 impl Meter {
-    /// A full one.
+    /// A full bucket, and no message refused yet.
     pub fn new(limit: RateLimit, now: Instant) -> Self {
         Self { bucket: TokenBucket::new(limit, now), refused: None }
     }
 
-    /// A message has come.
+    /// Measures a message that has come.
     pub fn measure(&mut self, now: Instant) -> Measure {
         if self.refused.is_none_or(|refused| now.saturating_duration_since(refused) >= BREAK) {
             self.bucket.pause();

@@ -1,9 +1,10 @@
-//! The socket under a session, as others may use it: to end a connection that does not come to its end by itself.
+//! A handle to the socket under a session, to end a connection that does not end by itself.
 //!
-//! A client that does not read leaves what is written to it in the way of its last word. Two things end it all the same:
-//! the kernel, by `TCP_USER_TIMEOUT`, for a client that takes nothing at all; and [`Connection::cut_after`], for one that
-//! takes a byte now and then. Where actix-http owns the socket, there being no [`Wire`], it does not even run the session's
-//! actor while the client does not read: there nobody but these two could.
+//! If a client does not read, its close frame waits behind all that was written before. Two things end such a
+//! connection: the kernel, by `TCP_USER_TIMEOUT`, if the client takes nothing at all; and
+//! [`Connection::cut_after`], if it takes a byte now and then. Where actix-http owns the socket, without a
+//! [`Wire`], it does not even run the session's actor while the client does not read: there only these two
+//! can end it.
 
 use std::{
     any::Any,
@@ -27,29 +28,30 @@ use tokio::task::AbortHandle;
 
 use super::wire::Wire;
 
-/// In [`Connection::descriptor`]: the socket is gone.
+/// The value of [`Connection::descriptor`] when the socket is gone.
 const GONE: RawFd = -1;
 
-/// A connection's socket, seen from outside; it does not keep the socket open.
+/// A handle to a connection's socket, which does not keep the socket open.
 #[derive(Debug)]
 pub struct Connection {
     descriptor: AtomicI32,
     peer: SocketAddr,
-    /// The socket took nothing when it was last written to. Only a wire tells.
+    /// Whether the socket took nothing when it was last written to. Only a wire notes that.
     is_blocked: AtomicBool,
-    /// The wait for the cut, if one was ordered; it ends with the connection.
+    /// The timer of the cut, if one was ordered; it ends with the connection.
     cut: OnceLock<AbortHandle>,
 }
 
-/// Stands beside a socket, in actix-http's data of the connection or in our own [`Wire`], and goes just before it does.
+/// Kept beside a socket, in actix-http's data of the connection or in a [`Wire`], and dropped just before the
+/// socket.
 #[derive(Debug)]
 pub struct Guard(Arc<Connection>);
 
 impl Guard {
-    /// A guard for the handle to a socket that is connected.
+    /// A guard with a handle to a connected socket.
     ///
     /// # Errors
-    /// It is not.
+    /// The socket is not connected.
     pub fn of(stream: &TcpStream) -> io::Result<Self> {
         let peer = stream.peer_addr()?;
         let descriptor = AtomicI32::new(stream.as_raw_fd());
@@ -57,12 +59,12 @@ impl Guard {
         Ok(Self(Arc::new(Connection { descriptor, peer, is_blocked, cut: OnceLock::new() })))
     }
 
-    /// The handle.
+    /// The handle to the socket.
     pub fn connection(&self) -> &Arc<Connection> {
         &self.0
     }
 
-    /// The socket is about to be closed: the handle does nothing from here on.
+    /// Disables the handle, because the socket is about to be closed.
     pub fn forget(&self) {
         self.0.descriptor.store(GONE, Ordering::SeqCst);
         if let Some(cut) = self.0.cut.get() {
@@ -77,7 +79,7 @@ impl Drop for Guard {
     }
 }
 
-/// For `HttpServer::on_connect` and the like: prepares a new socket and leaves a handle to it in the connection's data.
+/// For `HttpServer::on_connect`: prepares a new socket and leaves a handle to it in the connection's data.
 pub fn on_connect(io: &dyn Any, data: &mut Extensions, stall_timeout: Duration) {
     let Some(stream) = io.downcast_ref::<TcpStream>() else { return };
     match prepare(stream, stall_timeout) {
@@ -92,7 +94,7 @@ fn prepare(stream: &TcpStream, stall_timeout: Duration) -> io::Result<Guard> {
     Guard::of(stream)
 }
 
-/// A client that takes nothing of what is sent to it for that long is cut by the kernel.
+/// Has the kernel cut a client that takes nothing of what is sent to it for `stall_timeout` (RFC 5482).
 ///
 /// # Errors
 /// Those of the socket.
@@ -101,36 +103,36 @@ pub fn set_stall_timeout(stream: &TcpStream, stall_timeout: Duration) -> io::Res
     SockRef::from(stream).set_tcp_user_timeout(Some(stall_timeout))
 }
 
-/// Other systems have no such option: there a client that takes nothing at all is cut when it is evicted or ends, and
-/// else when the system itself gives it up.
+/// Does nothing, because only Linux has this option. A client that takes nothing at all is cut when it is
+/// evicted or ends, or when the system itself gives it up.
 ///
 /// # Errors
-/// None.
+/// Never.
 #[cfg(not(target_os = "linux"))]
 pub fn set_stall_timeout(_: &TcpStream, _: Duration) -> io::Result<()> {
     Ok(())
 }
 
-/// The handle to the socket that a request came over: its wire's, or what [`on_connect`] left if it has none.
+/// The handle to the socket of a request: that of its wire, or else the one that [`on_connect`] left.
 pub fn of(request: &actix_web::HttpRequest) -> Option<Arc<Connection>> {
     let wire = Wire::of(request).map(|wire| Arc::clone(wire.connection()));
     wire.or_else(|| request.conn_data::<Guard>().map(|guard| Arc::clone(guard.connection())))
 }
 
 impl Connection {
-    /// Whether the socket took nothing when it was last written to; known of sockets on a wire.
+    /// Whether the socket took nothing when it was last written to; always false without a wire.
     pub fn is_blocked(&self) -> bool {
         self.is_blocked.load(Ordering::Relaxed)
     }
 
-    /// The socket was written to.
+    /// Notes whether the socket took nothing when it was written to.
     pub(super) fn set_blocked(&self, is_blocked: bool) {
         self.is_blocked.store(is_blocked, Ordering::Relaxed);
     }
 
-    /// Cuts the connection if it is still there after `patience`; the first order counts.
+    /// Cuts the connection if it still exists after `patience`; the first call counts.
     ///
-    /// To be called on the worker's thread that the connection lives on.
+    /// To be called on the thread of the worker that has the connection.
     pub fn cut_after(self: &Arc<Self>, patience: Duration) {
         let connection = Arc::clone(self);
         self.cut.get_or_init(|| {
@@ -148,7 +150,7 @@ impl Connection {
         debug!("the connection of {} is to end by a reset: {outcome:?}", self.peer);
     }
 
-    /// Ends the connection by a reset: what the kernel holds for the client is dropped. Harmless when it has ended.
+    /// Ends the connection by a reset, which drops what the kernel holds for the client. Idempotent.
     fn cut(&self) {
         let outcome = self.with_socket(|socket| {
             socket.set_linger(Some(Duration::ZERO)).and_then(|()| socket.shutdown(Shutdown::Both))
@@ -156,7 +158,7 @@ impl Connection {
         debug!("the connection of {} was cut: {outcome:?}", self.peer);
     }
 
-    /// `None` if the socket is gone.
+    /// Calls `act` on the socket; `None` if the socket is gone.
     fn with_socket<T>(&self, act: impl FnOnce(SockRef<'_>) -> T) -> Option<T> {
         let descriptor = self.descriptor.load(Ordering::SeqCst);
         if descriptor == GONE {
@@ -167,7 +169,8 @@ impl Connection {
         #[allow(unsafe_code, reason = "the socket belongs to others; see above")]
         let descriptor = unsafe { BorrowedFd::borrow_raw(descriptor) };
         let socket = SockRef::from(&descriptor);
-        // Should that order ever change, a number used again would be another client's connection: ask whose it is.
+        // If that order ever changed, the number could be that of another client's connection: compare the
+        // peer.
         let is_ours = socket.peer_addr().is_ok_and(|peer| peer.as_socket() == Some(self.peer));
         is_ours.then(|| act(socket))
     }

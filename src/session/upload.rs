@@ -1,4 +1,4 @@
-//! How fast a message must come once it has begun.
+//! The minimum rate of a message once it has begun.
 
 use std::{
     pin::Pin,
@@ -10,52 +10,53 @@ use actix_web::rt::time::{Sleep, sleep_until};
 
 use crate::config::Settings;
 
-/// How fast unfinished messages must come.
+/// The minimum rate of incomplete messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UploadRate {
-    /// Bytes a second, on the average of the time since the message began; 0 is no limit.
+    /// Bytes a second, averaged over the time since the message began; 0 means no limit.
     pub bytes_per_second: usize,
-    /// How long a message may be slower.
+    /// How long after its beginning a message may be slower.
     pub patience: Duration,
 }
 
 impl UploadRate {
-    /// As the server is set up.
+    /// The rate of the settings.
     pub fn of(settings: &Settings) -> Self {
         Self { bytes_per_second: settings.min_upload_rate as usize, patience: settings.upload_patience.get() }
     }
 }
 
-/// The message that is coming in, if one is. A plain value: it is told the time.
+/// The message that is coming in, if there is one. Callers pass the time.
 #[derive(Clone, Copy, Debug)]
 pub struct Upload {
     rate: UploadRate,
     began: Option<Instant>,
 }
 
-/// What is to be thought of an unfinished message.
+/// Whether an incomplete message comes fast enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Progress {
-    /// It comes fast enough, unless nothing more has come until then.
+    /// Fast enough until this time, even if nothing more comes.
     FineUntil(Instant),
-    /// It comes fast enough, whatever happens: there is no limit.
+    /// Fast enough at any time, because no limit is set.
     Fine,
-    /// It comes too slowly.
+    /// Too slow: its patience is over.
     TooSlow,
 }
 
 impl Upload {
-    /// None has begun.
+    /// No message has begun yet.
     pub fn new(rate: UploadRate) -> Self {
         Self { rate, began: None }
     }
 
-    /// No message is unfinished, or the server itself has stopped reading: what follows begins anew.
+    /// No message is incomplete, or the server itself has stopped reading: what follows begins anew.
     pub fn reset(&mut self) {
         self.began = None;
     }
 
-    /// `arrived` bytes of a message have come and its end has not. To be asked when nothing more is there to be read.
+    /// Judges an incomplete message of which `arrived` bytes have come. Call it when nothing more is there to
+    /// be read.
     pub fn progress(&mut self, arrived: usize, now: Instant) -> Progress {
         let UploadRate { bytes_per_second, patience } = self.rate;
         if bytes_per_second == 0 {
@@ -72,27 +73,27 @@ impl Upload {
     }
 }
 
-/// An [`Upload`] by the clock, for a task that reads.
+/// An [`Upload`] with a timer, for a task that reads.
 #[derive(Debug)]
 pub struct UploadWatch {
     upload: Upload,
-    /// Runs while a message is unfinished; it may run on when that is whole.
+    /// Runs while a message is incomplete, perhaps a little longer.
     check: Option<Pin<Box<Sleep>>>,
 }
 
 impl UploadWatch {
-    /// No message has begun.
+    /// No message has begun yet.
     pub fn new(rate: UploadRate) -> Self {
         Self { upload: Upload::new(rate), check: None }
     }
 
-    /// As of [`Upload::reset`].
+    /// Calls [`Upload::reset`].
     pub fn reset(&mut self) {
         self.upload.reset();
     }
 
-    /// Whether the message of which `arrived` bytes have come, if any, comes too slowly. To be asked when nothing more is
-    /// there to be read; the task is woken when it is time to ask again.
+    /// Whether the message of which `arrived` bytes have come is too slow; false if `arrived` is 0. Call it
+    /// when nothing more is there to be read; wakes the task when it is time to ask again.
     pub fn is_too_slow(&mut self, arrived: usize, cx: &mut Context<'_>) -> bool {
         if arrived == 0 {
             self.upload.reset();

@@ -1,4 +1,4 @@
-//! What a WebSocket session says to its own client.
+//! Answers of a WebSocket session to its own client.
 
 use actix_web::web;
 use bytes::{Bytes, BytesMut};
@@ -12,18 +12,18 @@ use crate::protocol::{
     },
 };
 
-/// Answers in finished frames, compressed if that was agreed on and is worth it.
+/// Writes answers as finished frames, compressed if that was agreed on and is worth it.
 #[derive(Clone, Debug)]
 pub struct Voice {
-    /// Where they wait for the socket.
+    /// The outgoing queue.
     pub outbox: Outbox,
-    /// What was agreed on.
+    /// The compression that was agreed on in the handshake, if any.
     pub agreement: Option<Agreement>,
     worker: web::Data<Worker>,
 }
 
 impl Voice {
-    /// The voice of a session of `worker`.
+    /// For a session of `worker` that writes to `outbox`.
     pub fn new(outbox: Outbox, agreement: Option<Agreement>, worker: web::Data<Worker>) -> Self {
         Self { outbox, agreement, worker }
     }

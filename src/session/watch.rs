@@ -1,5 +1,5 @@
-//! A session as seen from outside, for the lessons that show one: how much waits for it, what it writes to the log, and
-//! how it ended.
+//! Observes a session from outside, for lessons that show one: its backlog, its lines in the log, and how it
+//! ended.
 
 use std::sync::{
     Arc, Mutex, MutexGuard, PoisonError,
@@ -20,9 +20,9 @@ const MOST_LINES: usize = 64;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Method {
-    /// The actor begins.
+    /// The actor has started.
     Started,
-    /// It handles what its client has sent.
+    /// The actor handles what its client has sent.
     Handle,
     /// The actor has ended.
     Stopped,
@@ -33,10 +33,10 @@ pub enum Method {
 pub struct LogLine {
     /// The method that writes it.
     pub method: Method,
-    /// At which level.
+    /// Its level in the log.
     #[serde(serialize_with = "level_name")]
     pub level: Level,
-    /// What it says.
+    /// Its text, with the id of the session.
     pub line: String,
 }
 
@@ -44,7 +44,7 @@ fn level_name<S: Serializer>(level: &Level, serializer: S) -> Result<S::Ok, S::E
     serializer.serialize_str(level.as_str())
 }
 
-/// Looks at one session, which may live on another thread.
+/// Observes one session, which may live on another thread.
 #[derive(Clone, Debug, Default)]
 pub struct Watch {
     seen: Arc<Mutex<Seen>>,
@@ -63,7 +63,7 @@ struct LogWriter {
     left_out: Arc<AtomicU64>,
 }
 
-/// What a session writes to the log, for the lesson that shows it.
+/// Gets the lines that a session writes to the log.
 #[derive(Debug)]
 pub struct LogReader {
     lines: mpsc::Receiver<LogLine>,
@@ -83,7 +83,7 @@ impl LogReader {
 }
 
 impl Watch {
-    /// One that gets the session's log lines, too.
+    /// A watch that gets the session's log lines, too.
     pub fn with_log() -> (Self, LogReader) {
         let (lines, reader) = mpsc::channel(MOST_LINES);
         let left_out = Arc::new(AtomicU64::new(0));
@@ -95,7 +95,7 @@ impl Watch {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The session has begun, and this counts what waits for it.
+    /// The session has begun; `waiting` counts its backlog.
     pub fn begun(&self, waiting: Waiting) {
         self.seen().waiting = Some(waiting);
     }
@@ -105,7 +105,7 @@ impl Watch {
         self.seen().ended = Some(ending);
     }
 
-    /// The session has written this line to the log; made only if there is a reader.
+    /// Passes on a line that the session has logged; calls `line` only if there is a reader.
     pub fn logged(&self, line: impl FnOnce() -> LogLine) {
         let Some(log) = &self.log else { return };
         if log.lines.try_send(line()).is_err() {
@@ -113,12 +113,12 @@ impl Watch {
         }
     }
 
-    /// Bytes that wait for it; `None` before it has begun.
+    /// The session's backlog in bytes; `None` before the session has begun.
     pub fn waiting_bytes(&self) -> Option<usize> {
         self.seen().waiting.as_ref().map(Waiting::bytes)
     }
 
-    /// How it ended, if it has.
+    /// How the session ended; `None` while it has not.
     pub fn ending(&self) -> Option<Ending> {
         self.seen().ended.clone()
     }

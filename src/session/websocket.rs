@@ -51,22 +51,22 @@ use crate::{
     },
 };
 
-/// Messages that may wait in a session's mailbox, from its room too where they come that way. Only a backstop: the
-/// fan-out evicts a session for what waits behind the mailbox, by bytes and by pieces.
+/// Capacity of a session's mailbox, in messages; deliveries may come that way, too. Only a backstop: the
+/// fan-out evicts a session by the bytes and pieces of its backlog.
 const MAILBOX_CAPACITY: usize = 1024;
 
-/// Who comes in, and where to.
+/// The client of a new session.
 #[derive(Debug)]
 pub struct Visitor {
-    /// Its door.
+    /// The door that it came to.
     pub door: Door,
-    /// Its address, as the server or a trusted proxy sees it.
+    /// The client's address, as the server or a trusted proxy sees it.
     pub address: Option<IpAddr>,
-    /// Who looks on, if somebody does.
+    /// Observes the session for a lesson.
     pub watch: Option<Watch>,
 }
 
-/// A WebSocket client: answers it, and carries its room's messages both ways.
+/// The actor of a WebSocket client: answers it, and carries messages to and from its room.
 #[derive(Debug)]
 pub struct WebSocketSession {
     id: SessionId,
@@ -76,7 +76,7 @@ pub struct WebSocketSession {
     intake: Intake,
     outbox: Outbox,
     voice: Voice,
-    /// There at the door of the chat.
+    /// Only at the door of the chat.
     conversation: Option<Box<Conversation>>,
     connection: Option<Arc<Connection>>,
     heartbeat: Heartbeat,
@@ -90,7 +90,7 @@ pub struct WebSocketSession {
 /// Answers a checked upgrade request with 101 and starts the session's actor in the response body.
 ///
 /// # Errors
-/// When the request is no WebSocket handshake; `routes` has checked that it is one.
+/// The request is not a WebSocket handshake; `routes` has checked that it is one.
 pub fn open(
     req: &HttpRequest,
     payload: web::Payload,
@@ -171,15 +171,15 @@ pub fn open(
     Ok(response.streaming(Outlet::new(actor, outbox, admitted)))
 }
 
-/// The answer to a checked upgrade request, for a session that is no actor of this module.
+/// The answer to a checked upgrade request, for a session that is not an actor of this module.
 ///
 /// # Errors
-/// What is wrong with the request.
+/// A sentence that says what is wrong with the request.
 pub fn shake_hands(req: &HttpRequest) -> Result<HttpResponseBuilder, String> {
     ws::handshake(req).map_err(|error| error.to_string())
 }
 
-/// The first acceptable offer of compression, over all headers that make one.
+/// The first acceptable offer of compression in all headers that make one.
 fn negotiate(req: &HttpRequest, settings: &Settings) -> Option<Agreement> {
     if settings.compression == Switch::Off {
         return None;
@@ -191,7 +191,8 @@ fn negotiate(req: &HttpRequest, settings: &Settings) -> Option<Agreement> {
 }
 
 impl WebSocketSession {
-    /// Writes a line about this session to the log, and shows it to the lesson that follows the session, if one does.
+    /// Writes a line about this session to the log, and to the lesson that observes the session, if there is
+    /// one.
     fn log(&self, level: Level, method: Method, what: fmt::Arguments<'_>) {
         log!(level, "{} {what}", self.id);
         if let Some(watch) = &self.visitor.watch {
@@ -227,7 +228,7 @@ impl WebSocketSession {
         }
     }
 
-    /// Lets the conversation go on, and does what it wants done.
+    /// Calls the conversation, and does what it asks for.
     fn converse(
         &mut self,
         go_on: impl FnOnce(&mut Conversation) -> Next,
@@ -252,7 +253,8 @@ impl WebSocketSession {
         }
     }
 
-    /// `do_send`, never `send`: a message whose waiter is gone must still arrive (`send(x)` and at once `close()`).
+    /// `do_send`, not `send`: the message must arrive even if the session ends at once (`send(x)`, then
+    /// `close()`).
     fn publish(&self, len: usize, payload: Payload) {
         let accepted = self.intake.accept(len);
         self.worker.chat.do_send(Publish { session: self.id, payload, accepted });
@@ -260,7 +262,8 @@ impl WebSocketSession {
 
     fn seat(&self, ctx: &<Self as Actor>::Context) -> Seat {
         let connection = self.connection.clone();
-        // A broadcast is compressed with the full window; who asked for a smaller one gets it as it is.
+        // A broadcast is compressed with the full window; a client that asked for a smaller one gets it
+        // uncompressed.
         let deflated = self.voice.agreement.is_some_and(|agreed| agreed.window_bits() == FULL_WINDOW);
         let dialect = if self.visitor.door == Door::Chat { Dialect::Chat } else { Dialect::Plain };
         Seat {
@@ -278,7 +281,7 @@ impl WebSocketSession {
     fn beat(&mut self, ctx: &mut <Self as Actor>::Context) {
         let now = Instant::now();
         let signs = match self.life.take() {
-            // The ping may be among what waits.
+            // The ping may still be in the backlog.
             Signs::Silence if self.outbox.has_waiting() => Signs::HeldBack,
             signs => signs,
         };
@@ -293,8 +296,8 @@ impl WebSocketSession {
         ctx.run_later(next.saturating_duration_since(now), Self::beat);
     }
 
-    /// The one way out. The first ending counts; frames queued before it are still written, but to
-    /// a session that ends because of what waits for it.
+    /// Ends the session; all ends come here. The first ending counts. Frames queued before it are still
+    /// written, except to a session that ends because of its backlog or for lack of memory.
     fn end(&mut self, ending: Ending, ctx: &mut <Self as Actor>::Context) {
         if self.ending.is_some() {
             return;
@@ -314,7 +317,7 @@ impl WebSocketSession {
         ctx.stop();
     }
 
-    /// A client that takes what is left for it too slowly, a byte now and then, is not waited for.
+    /// Cuts a client that takes its backlog too slowly, a byte now and then.
     fn cut_if_it_lingers(&self) {
         if let Some(connection) = &self.connection
             && self.outbox.has_waiting()
@@ -361,7 +364,7 @@ impl Actor for WebSocketSession {
         Running::Stop
     }
 
-    /// Actix calls this once on every path, also when the connection is dropped with the actor in it.
+    /// Actix calls this exactly once, even if the connection is dropped with the actor in it.
     fn stopped(&mut self, _: &mut Self::Context) {
         self.worker.outlets.take(self.id);
         let ending = self.ending.as_ref().unwrap_or(&Ending::Lost);
@@ -408,7 +411,7 @@ impl StreamHandler<Inbound> for WebSocketSession {
         }
     }
 
-    /// The stream ends only behind an [`Inbound`] that has ended the session.
+    /// The stream ends only after an [`Inbound`] that has ended the session.
     fn finished(&mut self, ctx: &mut Self::Context) {
         self.end(Ending::Lost, ctx);
     }

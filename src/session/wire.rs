@@ -1,9 +1,10 @@
-//! A connection's socket. `http` speaks HTTP over it; after an upgrade it is the session's own.
+//! A connection's socket. `http` speaks HTTP over it; after an upgrade the session owns it.
 //!
-//! After an upgrade what arrives is the request's payload ([`Arrivals`]), and what is written is the response's body
-//! ([`carry`]). Bytes are read into one buffer that a thread's connections share.
+//! After an upgrade, received bytes are the request's payload ([`Arrivals`]), and the response's body
+//! ([`carry`]) is written. Reads go into one buffer that a thread's connections share.
 //!
-//! A host that serves the routes with a plain `HttpServer` has no wires: there actix-http carries the payload and the body.
+//! A host that serves the routes with a plain `HttpServer` has no wires: there actix-http carries payload and
+//! body.
 
 use std::{
     cell::{Cell, RefCell},
@@ -34,41 +35,42 @@ use super::{
     socket::{Connection, Guard},
 };
 
-/// Bytes that one read takes at most.
+/// The most bytes of one read.
 const READ_SIZE: usize = 64 * 1024;
 
-/// A read buffer with less room than this, because somebody holds on to what was read, is replaced.
+/// A read buffer with less space than this, because earlier reads are still in use, is replaced.
 const MIN_READ: usize = 16 * 1024;
 
-/// Pieces that go into one write.
+/// The most pieces in one write.
 pub const MAX_PIECES: usize = 64;
 
-/// Pieces for one write; most are few.
+/// Pieces for one write; usually few.
 pub type Slices<'a> = SmallVec<[IoSlice<'a>; 8]>;
 
-/// A body is asked for more until this much waits to be written.
+/// A body is polled until this many bytes wait to be written.
 const WRITE_SIZE: usize = 64 * 1024;
 
 thread_local! {
-    /// What this thread's connections read into. A message is copied out of it as it is unmasked, so as a rule nothing
-    /// refers to it after a read, and the next one begins at its start.
+    /// The read buffer of this thread's connections. A message is copied out of it as it is unmasked, so
+    /// usually nothing refers to it after a read, and the next read begins at its start.
     static READ_BUFFER: RefCell<BytesMut> = RefCell::new(BytesMut::new());
 }
 
 /// A connection's socket.
 #[derive(Debug)]
 pub struct Wire {
-    /// How others end it. Before the stream, so that it is told first that the socket is gone.
+    /// Lets others end the connection. Declared before the stream, so that it is dropped before the socket.
     guard: Guard,
     /// `None` once it is closed.
     stream: RefCell<Option<TcpStream>>,
-    /// Whether the answer to the handshake has been written: nothing else may be before that.
+    /// Whether the answer to the handshake has been written: nothing else may be written before that.
     is_open: Cell<bool>,
-    /// Who waits for bytes; to be told when there will be none, for it may be another task than the one that writes.
+    /// The task that waits for bytes; to be woken when none will come, because another task may be the one
+    /// that writes.
     reader: RefCell<Option<Waker>>,
-    /// Nobody reads any more; then whoever writes looks whether the client is still there.
+    /// Whether no task reads any more; then the task that writes checks whether the client is still there.
     has_no_reader: Cell<bool>,
-    /// The task that writes, to be told that.
+    /// The task that writes, to be woken when `has_no_reader` is set.
     writer: RefCell<Option<Waker>>,
 }
 
@@ -76,7 +78,7 @@ impl Wire {
     /// Takes a socket over.
     ///
     /// # Errors
-    /// The socket is no longer connected.
+    /// The socket is not connected any more.
     pub fn new(stream: TcpStream) -> io::Result<Rc<Self>> {
         let guard = Guard::of(&stream)?;
         Ok(Rc::new(Self {
@@ -89,7 +91,7 @@ impl Wire {
         }))
     }
 
-    /// The wire under a request that may take it over, if the connection has one.
+    /// The wire under a request that may take the connection over, if there is one.
     pub fn of(req: &HttpRequest) -> Option<Rc<Self>> {
         req.extensions().get::<Rc<Self>>().cloned()
     }
@@ -104,19 +106,19 @@ impl Wire {
         self.guard.connection()
     }
 
-    /// Writes what the socket takes of some pieces, at most [`MAX_PIECES`].
+    /// Writes as much of some pieces as the socket takes, at most [`MAX_PIECES`] pieces.
     ///
     /// # Errors
-    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if it takes nothing now, or nothing may be written yet; others end the
-    /// connection.
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the socket takes nothing now, or the handshake is not
+    /// answered yet; all other errors end the connection.
     pub fn try_write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         self.when_open(|stream| stream.try_write_vectored(pieces))
     }
 
-    /// Writes what the socket takes of one piece.
+    /// Writes as much of one piece as the socket takes.
     ///
     /// # Errors
-    /// As of [`try_write`](Self::try_write).
+    /// Those of [`try_write`](Self::try_write).
     pub fn try_write_one(&self, piece: &[u8]) -> io::Result<usize> {
         self.when_open(|stream| stream.try_write(piece))
     }
@@ -125,7 +127,7 @@ impl Wire {
         if self.is_open.get() { self.write(write) } else { Err(io::ErrorKind::WouldBlock.into()) }
     }
 
-    /// Writes, also before the answer to the handshake.
+    /// Writes, even before the answer to the handshake.
     ///
     /// # Errors
     /// Those of the socket.
@@ -139,24 +141,24 @@ impl Wire {
         outcome
     }
 
-    /// The answer to the handshake has been written: what follows it may be.
+    /// The answer to the handshake has been written: other writes are allowed.
     pub(super) fn open(&self) {
         self.is_open.set(true);
     }
 
-    /// Ready when the socket may take more; the task is woken then.
+    /// Ready when the socket may take more; wakes the task then.
     ///
     /// # Errors
     /// The connection has ended.
     pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.is_open.get() {
-            // The body is asked again right after the handshake.
+            // No waker is needed: the body is polled again right after the handshake.
             return Poll::Pending;
         }
         self.poll_socket_writable(cx)
     }
 
-    /// Ready when the socket may take more.
+    /// Ready when the socket may take more, even before the answer to the handshake.
     ///
     /// # Errors
     /// The connection has ended.
@@ -167,8 +169,8 @@ impl Wire {
         }
     }
 
-    /// Ready with an error once the client has gone, when nobody else reads and would find out. What a client sends then is
-    /// dropped.
+    /// Ready with an error once the client is gone, if no other task reads and would notice. What a client
+    /// sends then is dropped.
     fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<io::Error> {
         if !self.has_no_reader.get() {
             let mut writer = self.writer.borrow_mut();
@@ -180,7 +182,7 @@ impl Wire {
         loop {
             match ready!(self.poll_read(cx)) {
                 Ok(bytes) if !bytes.is_empty() => {}
-                // It may have closed its side only, and still take what waits.
+                // The client may have closed only its side, and may still take the backlog.
                 Ok(_) if self.connection().is_blocked() => return Poll::Pending,
                 Ok(_) => return Poll::Ready(io::ErrorKind::UnexpectedEof.into()),
                 Err(error) => return Poll::Ready(error),
@@ -188,14 +190,14 @@ impl Wire {
         }
     }
 
-    /// What has arrived; nothing if the client has no more to say.
+    /// The bytes that have arrived; empty if the client will send no more.
     pub(crate) fn poll_read(&self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         let mut stream = self.stream.borrow_mut();
         let Some(stream) = &mut *stream else {
             return Poll::Ready(Ok(Bytes::new()));
         };
         READ_BUFFER.with_borrow_mut(|buffer| {
-            // From the start again, if what was read before has been dealt with.
+            // Begins at the start again if earlier reads are not in use any more.
             if !buffer.try_reclaim(READ_SIZE) && buffer.capacity() < MIN_READ {
                 buffer.reserve(READ_SIZE);
             }
@@ -204,8 +206,8 @@ impl Wire {
         })
     }
 
-    /// The server has said its last word: reads on for a moment, so that the client sees that word instead of a reset,
-    /// and drops what comes; then closes TCP, before the client.
+    /// Closes the server's side, then reads on for [`LINGER`] and drops what comes, so that the client sees
+    /// the last bytes instead of a reset.
     pub(crate) async fn linger(&self) {
         let shut = poll_fn(|cx| match &mut *self.stream.borrow_mut() {
             Some(stream) => Pin::new(stream).poll_shutdown(cx),
@@ -216,12 +218,12 @@ impl Wire {
                 while !ready!(self.poll_read(cx))?.is_empty() {}
                 Poll::Ready(io::Result::Ok(()))
             });
-            // However it ends, it has ended.
+            // The connection is over, whatever the outcome.
             let _ = rt::time::timeout(LINGER, read_on).await;
         }
     }
 
-    /// Closes the socket, and tells who waits for bytes.
+    /// Closes the socket, and wakes the task that waits for bytes.
     pub(crate) fn close(&self) {
         self.guard.forget();
         self.stream.take();
@@ -231,16 +233,17 @@ impl Wire {
     }
 }
 
-/// What arrives on a wire, as a request's payload. Ends with an error, as actix-http's payload of an upgraded request does.
+/// The bytes that arrive on a wire, as a request's payload. Ends with an error, as actix-http's payload of an
+/// upgraded request does.
 #[derive(Debug)]
 pub struct Arrivals {
     wire: Rc<Wire>,
-    /// What had come behind the request when the socket was taken over.
+    /// Bytes that had come after the request when the socket was taken over.
     early: Bytes,
 }
 
 impl Arrivals {
-    /// What arrives on `wire`, behind what has come `early`.
+    /// The bytes that arrive on `wire`, after those that have come `early`.
     pub fn new(wire: Rc<Wire>, early: Bytes) -> Self {
         Self { wire, early }
     }
@@ -280,11 +283,11 @@ impl Stream for Arrivals {
     }
 }
 
-/// Writes `head` and then what `body` yields until it ends, and closes the connection. The body is under way before the
-/// head is written: who has the answer to its handshake is in its room.
+/// Writes `head` and then what `body` yields until it ends, and closes the connection. The body is polled
+/// before the head is written, so that a client that has the answer to its handshake is in its room.
 ///
 /// # Errors
-/// The connection ended before, or the body failed; then it is closed at once.
+/// The connection ended before that, or the body failed; then it is closed at once.
 pub async fn carry<B: MessageBody>(wire: Rc<Wire>, head: Bytes, body: B) -> io::Result<()> {
     let outcome = write_all(&wire, head, body).await;
     if outcome.is_ok() {
@@ -303,7 +306,7 @@ async fn write_all<B: MessageBody>(wire: &Wire, head: Bytes, body: B) -> io::Res
     poll_fn(|cx| {
         loop {
             if let Err(error) = ready!(unwritten.poll_write(wire, cx)) {
-                // The client takes nothing more. What it has sent is read to its end all the same.
+                // The client takes nothing more. What it has sent is still read to its end.
                 unwritten = Unwritten::default();
                 failure = failure.take().or(Some(error));
             }
@@ -337,7 +340,7 @@ impl Unwritten {
         self.pieces.push_front(piece);
     }
 
-    /// Takes what the body yields now, up to a bound; whether that was the end of it.
+    /// Takes what the body yields now, up to a bound. True if the body has ended.
     fn fill<B: MessageBody>(&mut self, mut body: Pin<&mut B>, cx: &mut Context<'_>) -> io::Result<bool> {
         while self.bytes < WRITE_SIZE && self.pieces.len() < MAX_PIECES {
             match body.as_mut().poll_next(cx) {
@@ -356,7 +359,7 @@ impl Unwritten {
         Ok(false)
     }
 
-    /// Ready when all is written.
+    /// Ready when everything is written.
     fn poll_write(&mut self, wire: &Wire, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         while !self.pieces.is_empty() {
             let pieces = self.pieces.iter().map(|piece| IoSlice::new(piece));
@@ -374,7 +377,7 @@ impl Unwritten {
         Poll::Ready(Ok(()))
     }
 
-    /// So many bytes were written: they are gone, and pieces that are empty then.
+    /// Removes `written` bytes, and the pieces that are empty then.
     fn take(&mut self, mut written: usize) {
         self.bytes -= written;
         while let Some(piece) = self.pieces.front_mut() {

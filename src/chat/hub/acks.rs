@@ -1,4 +1,4 @@
-//! Events that many sockets are to answer.
+//! Acks of events that many sockets are asked to answer.
 
 use std::collections::{HashMap, HashSet};
 
@@ -14,10 +14,10 @@ use crate::{
     protocol::socketio::Args,
 };
 
-/// Numbers of acks from here on are of events that many sockets got; those below are each socket's own.
+/// Ack ids from here on belong to events for many sockets; smaller ones are each socket's own.
 pub const FIRST_SHARED_ACK: u64 = 1 << 32;
 
-/// Who has still to answer what.
+/// The sockets that have not answered yet, for each ack id.
 #[derive(Debug, Default)]
 pub(super) struct Acks {
     emitted: u64,
@@ -32,7 +32,7 @@ struct Waiting {
 }
 
 impl Acks {
-    /// Waits for answers from `expected`, under a number that no other event has.
+    /// Waits for answers from `expected`. Returns an ack id that no other event has.
     fn expect(&mut self, expected: HashSet<SessionId>, to: oneshot::Sender<Answers>) -> u64 {
         let id = FIRST_SHARED_ACK + self.emitted;
         self.emitted += 1;
@@ -41,7 +41,7 @@ impl Acks {
         id
     }
 
-    /// A socket has answered; whether it was asked, and had not.
+    /// Takes a socket's answer. False if the socket was not asked, or has answered before.
     pub(super) fn answered(&mut self, id: u64, session: SessionId, args: Args) -> bool {
         let Some(waiting) = self.waiting.get_mut(&id) else {
             return false;
@@ -54,7 +54,7 @@ impl Acks {
         was_asked
     }
 
-    /// A socket will not answer any more.
+    /// Counts a socket that is gone as missing in all acks that wait for it.
     pub(super) fn gone(&mut self, session: SessionId) {
         let mut asked = Vec::new();
         for (id, waiting) in &mut self.waiting {
@@ -66,11 +66,11 @@ impl Acks {
         asked.into_iter().for_each(|id| self.settle(id));
     }
 
-    /// The time is over.
+    /// The timeout has passed: sends the answers, and counts the rest as missing.
     pub(super) fn give_up(&mut self, id: u64) {
         if let Some(Waiting { expected, mut answers, to }) = self.waiting.remove(&id) {
             answers.missing += expected.len();
-            // Who asked may have lost interest.
+            // The receiver may be gone.
             let _ = to.send(answers);
         }
     }
@@ -83,7 +83,7 @@ impl Acks {
 }
 
 impl Hub {
-    /// Emits an event that is to be answered; the number under which it waits.
+    /// Emits an event that asks for acks. Returns the ack id; `None` if no socket gets the event.
     pub(super) fn emit_with_ack(&mut self, message: EmitWithAck) -> Option<u64> {
         let EmitWithAck { emit: Emit { namespace: name, target, args, accepted, .. }, answers, .. } = message;
         let index = self.namespace(&name);

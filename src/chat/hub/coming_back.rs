@@ -1,4 +1,4 @@
-//! How sockets leave, and how their clients come back.
+//! How sockets leave, and how recovery brings them back.
 
 use std::{sync::Arc, time::Instant};
 
@@ -13,12 +13,12 @@ use crate::{
 };
 
 impl Hub {
-    /// The one way out, harmless for a socket that is not there.
+    /// Removes a socket: the only way out of a namespace. Idempotent.
     pub(super) fn disconnect(&mut self, session: SessionId, may_return: bool) {
         let Some(Place { namespace: index, pid, stay }) = self.sockets.remove(&session) else {
             return;
         };
-        // No round ends for it: it hears nothing more, and very many may go at once.
+        // Ends no broadcast: the socket gets nothing more, and many sockets may leave at once.
         let Some(member) = self.rooms.membership(session).cloned() else {
             return;
         };
@@ -42,7 +42,8 @@ impl Hub {
         }
     }
 
-    /// A client is back. Its former connection may not have been missed yet: then that ends here.
+    /// A client comes back. If its former connection is not known to be lost yet, its former socket ends
+    /// here.
     pub(super) fn recover(&mut self, recover: Recover) {
         let index = self.namespace(&recover.namespace);
         if let Some(former) = self.namespaces[index].pids.get(&recover.pid).copied() {
@@ -63,7 +64,7 @@ impl Hub {
         }
     }
 
-    /// Makes a socket what its client was, before it hears anything new; or nothing has happened.
+    /// Restores a client's socket before it gets new events. `None` if that cannot be done.
     fn restore(&mut self, index: usize, recover: Recover) -> Option<Recovered> {
         let Recover { session, worker, seat, namespace, pid, offset } = recover;
         let recovery = self.namespaces[index].recovery.as_mut();
@@ -71,13 +72,13 @@ impl Hub {
         let (sid, pid) = (stay.sid.clone(), Some(pid));
         self.connect(Connect { session, worker, seat, namespace, sid, pid, foreign: None });
         let rooms: Vec<_> = stay.rooms.iter().map(|(room, _)| room.clone()).collect();
-        // Who cannot be in one of its rooms again is not what it was, and must learn of it.
+        // Without one of its rooms the socket is not what it was, and its client must learn of it.
         if !rooms.iter().all(|room| self.put(session, index, room)) {
             self.disconnect(session, false);
             return None;
         }
         let state = Recovered { sid: stay.sid.clone(), rooms, kept: stay.kept.clone(), missed };
-        // Since when it is where it is stays: what it was just given may be lost on its way.
+        // Keeps the former offsets: what the client was just given may be lost on its way.
         self.set_stay(session, stay);
         Some(state)
     }
@@ -88,7 +89,7 @@ impl Hub {
         }
     }
 
-    /// What is over the bounds of recovery goes, in all namespaces.
+    /// Drops what is over the bounds of recovery, in all namespaces.
     pub(super) fn let_go_of_the_past(&mut self) {
         let Self { namespaces, rooms, .. } = self;
         for (index, namespace) in namespaces.iter_mut().enumerate() {

@@ -1,4 +1,4 @@
-//! Whom the events were for that are not kept any more. A plain struct.
+//! The targets of events that recovery does not keep any more.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,22 +7,22 @@ use bytestring::ByteString;
 use super::recovery::Stay;
 use crate::chat::messages::Target;
 
-/// So many names more may come before those are looked for that can be forgotten.
+/// Number of new names, at least, before [`Gone::forget`] is due.
 const MIN_GROWTH: usize = 1024;
 
-/// For each room, and each socket by its id, the last event to it that is gone: who comes back having seen less has missed
-/// one.
+/// The last event that is not kept any more, for each room and each sid. A client that has seen less has
+/// missed an event.
 #[derive(Debug, Default)]
 pub(super) struct Gone {
     /// Events to the whole namespace.
     everybody: Latest,
     by_name: HashMap<ByteString, Latest>,
-    /// Names that were left when some were last forgotten.
+    /// Number of names after the last [`forget`](Self::forget).
     left: usize,
 }
 
-/// The last of some events, and the last one that spared others than that one: many events of one sender, which spare the
-/// sender, are one thing to all the others and nothing to it.
+/// The last of some events, and the last one before it with another `except`. A sender is excluded from its
+/// own events: for the sender the older one counts, for all others the newer one.
 #[derive(Debug, Default)]
 struct Latest {
     offset: u64,
@@ -39,14 +39,14 @@ impl Latest {
         self.offset = offset;
     }
 
-    /// The last one that may have been for a socket.
+    /// The last event that may have been for this socket.
     fn offset_for(&self, stay: &Stay) -> u64 {
         if stay.is_in_any(self.offset, &self.except) { self.before } else { self.offset }
     }
 }
 
 impl Gone {
-    /// An event is not kept any more.
+    /// Notes the target of an event that is not kept any more.
     pub(super) fn add(&mut self, offset: u64, Target { to, except }: Target) {
         let mut names = to.into_iter();
         let Some(last) = names.next_back() else {
@@ -70,12 +70,12 @@ impl Gone {
         in_rooms.chain(alone).max().unwrap_or(0)
     }
 
-    /// Whether twice as many names are known as needed be, or more.
+    /// Whether the number of names has more than doubled since the last [`forget`](Self::forget).
     pub(super) fn has_doubled(&self) -> bool {
         self.by_name.len() > 2 * self.left + MIN_GROWTH
     }
 
-    /// Forgets all names but these and those that are there.
+    /// Forgets all names except `absent` and those for which `is_there` holds.
     pub(super) fn forget<'a>(
         &mut self,
         absent: impl Iterator<Item = &'a ByteString>,

@@ -1,8 +1,8 @@
-//! Namespaces of Socket.IO: which sockets are in which rooms, and in which order events reach them.
+//! Namespaces of Socket.IO: the rooms of their sockets, and the order of their events.
 //!
-//! One [`Hub`] serves all workers, as the [`ChatServer`](crate::chat::ChatServer) does for the chat, with the same rooms,
-//! rounds and fan-outs. All events of a namespace are one order, whichever of its rooms they are for: a round is a
-//! namespace's, and its lines are aimed at rooms.
+//! One [`Hub`] serves all workers, as the [`ChatServer`](crate::chat::ChatServer) does for the chat, with the
+//! same kinds of rooms, broadcasts and fan-outs. All events of a namespace have one order, whichever of its
+//! rooms they are for: a broadcast belongs to a namespace, and its lines are aimed at rooms.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -38,19 +38,19 @@ mod gone;
 mod namespace;
 pub mod recovery;
 
-/// How often what is kept for clients that were lost is looked through.
+/// How often the bounds of recovery are applied.
 const SWEEP: Duration = Duration::from_secs(5);
 
 /// The bounds of a hub.
 #[derive(Clone, Copy, Debug)]
 pub struct HubLimits {
-    /// Rooms at a time, of all namespaces.
+    /// Rooms at a time, in all namespaces together.
     pub max_rooms: usize,
-    /// What each namespace keeps for clients that were lost, if they may come back.
+    /// The bounds of recovery in each namespace.
     pub recovery: RecoveryLimits,
 }
 
-/// Where each socket is, and the order of what is emitted. One for all workers.
+/// Keeps the rooms of each socket and the order of all events. One for all workers.
 pub struct Hub {
     limits: HubLimits,
     budget: Arc<Budget>,
@@ -63,13 +63,13 @@ pub struct Hub {
     turn: TurnLength,
 }
 
-/// Where a socket is.
+/// The namespace of a socket, and what recovery keeps of the socket.
 #[derive(Debug)]
 struct Place {
     namespace: usize,
-    /// With what its client can come back, if it can.
+    /// The secret for recovery; `None` if the client cannot come back.
     pid: Option<ByteString>,
-    /// What its client comes back to.
+    /// What recovery restores.
     stay: Stay,
 }
 
@@ -89,7 +89,8 @@ impl Hub {
         }
     }
 
-    /// The number of a namespace. Who may connect to which is for sessions to decide, so there are not many.
+    /// The index of a namespace, which is added if it is new. Sessions check which namespaces a client may
+    /// connect to, so there are few.
     fn namespace(&mut self, name: &ByteString) -> usize {
         if let Some(index) = self.by_name.get(name) {
             return *index;
@@ -131,7 +132,8 @@ impl Hub {
         }
     }
 
-    /// A socket enters a room, if there may be that room.
+    /// Puts a socket into a room, and notes that for recovery. False if the socket is gone or there are too
+    /// many rooms.
     fn enter(&mut self, session: SessionId, room: &ByteString) -> bool {
         let Some(index) = self.sockets.get(&session).map(|place| place.namespace) else {
             return false;
@@ -148,9 +150,9 @@ impl Hub {
         true
     }
 
-    /// Puts a socket into a room of a namespace, if there may be that room.
+    /// Puts a socket into a room and subscribes it. False if there are too many rooms.
     fn put(&mut self, session: SessionId, index: usize, room: &ByteString) -> bool {
-        // No room of a namespace has history, so none has to give way.
+        // Rooms of a namespace have no history, so a new one never replaces another one.
         let Ok(Found { id, .. }) = self.rooms.find_or_make(&RoomKey { namespace: index, room: room.clone() })
         else {
             return false;
@@ -183,13 +185,13 @@ impl Hub {
         self.rooms.retire(id);
     }
 
-    /// Adds an event to its namespace's round.
+    /// Adds an event to the broadcast of its namespace. A volatile event is a broadcast of its own.
     fn emit(&mut self, emit: Emit) {
         let Emit { namespace: name, target, args, guarantee, accepted } = emit;
         let index = self.namespace(&name);
         let reach = self.reach(index, &target);
         let emission = self.namespaces[index].record(&name, args, target, guarantee);
-        // Nobody is there to hear it, or nobody yet.
+        // Kept for recovery, but no socket gets it now.
         let Some(reach) = reach else {
             return;
         };
@@ -212,7 +214,7 @@ impl Hub {
         self.end_round_for(index, Hearers::Room);
     }
 
-    /// A namespace's round goes to the workers that have sockets in it.
+    /// Sends the broadcast of a namespace to the workers that have sockets in it.
     fn end_round_for(&mut self, index: usize, hearers: Hearers) {
         let namespace = &mut self.namespaces[index];
         let Some(open) = namespace.open.take() else {

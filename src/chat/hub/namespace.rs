@@ -1,4 +1,4 @@
-//! One namespace, as the hub knows it.
+//! One namespace of the hub.
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
@@ -16,16 +16,15 @@ use crate::{
     protocol::socketio::Args,
 };
 
-/// How a room is found.
+/// Identifies a room of a namespace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct RoomKey {
-    /// The number of its namespace.
+    /// Index of the namespace.
     pub(super) namespace: usize,
-    /// Its name there.
+    /// Name of the room, unique in the namespace.
     pub(super) room: ByteString,
 }
 
-/// A room of a namespace.
 #[derive(Debug)]
 pub(super) struct SocketRoom {
     key: RoomKey,
@@ -57,20 +56,19 @@ impl AnyRoom for SocketRoom {
     }
 }
 
-/// See the module's text.
 #[derive(Debug)]
 pub(super) struct Namespace {
-    /// The room that everybody in it is in.
+    /// A room without a name: all sockets of the namespace are in it.
     pub(super) room: RoomId,
-    /// Everybody.
+    /// All sockets of the namespace, counted.
     pub(super) audience: Audience,
-    /// Each socket by its id,
+    /// Sockets by sid.
     pub(super) sids: HashMap<ByteString, SessionId>,
-    /// and by the secret with which its client can come back.
+    /// Sockets by the secret with which their clients can come back.
     pub(super) pids: HashMap<ByteString, SessionId>,
-    /// What has been emitted and not yet sent.
+    /// Events that were emitted and are not sent yet.
     pub(super) open: Option<OpenRound>,
-    /// What is kept for clients that were lost; nothing before the first that may come back.
+    /// `None` until a client connects that may come back.
     pub(super) recovery: Option<Recovery>,
 }
 
@@ -86,14 +84,14 @@ impl Namespace {
         }
     }
 
-    /// The last event that can be given again.
+    /// The offset of the last event that was kept; 0 without recovery.
     pub(super) fn last_offset(&self) -> u64 {
         self.recovery.as_ref().map_or(0, Recovery::last_offset)
     }
 
-    /// An event as it goes to the clients, kept for those who come back if that is its guarantee. Where clients may come
-    /// back each event ends with an offset: its own, or that of the last one before it that has one. A client takes the
-    /// last text of an event for that.
+    /// Encodes an event, and keeps it for recovery if its guarantee says so. With recovery each event ends
+    /// with an offset: its own, or that of the last kept event before it. A client takes the last string
+    /// argument of an event for its offset.
     pub(super) fn record(
         &mut self,
         name: &str,
@@ -120,7 +118,7 @@ impl Namespace {
 }
 
 impl Hub {
-    /// Who hears what is for `target`; `None` if nobody is there who could.
+    /// The sockets that get an event for `target`; `None` if there can be none.
     pub(super) fn reach(&self, index: usize, target: &Target) -> Option<Reach> {
         let Target { to, except } = target;
         let namespace = &self.namespaces[index];
@@ -142,7 +140,7 @@ impl Hub {
         is_somebody.then(|| Reach::Some(Arc::new(aim)))
     }
 
-    /// The rooms and the sockets of these names, as far as there are any.
+    /// The rooms and the sockets with these names, where they exist.
     fn resolve(&self, index: usize, names: &[ByteString]) -> (Vec<RoomId>, Vec<SessionId>) {
         let key = |room: &ByteString| RoomKey { namespace: index, room: room.clone() };
         let rooms = names.iter().filter_map(|name| self.rooms.find(&key(name)));
@@ -150,7 +148,7 @@ impl Hub {
         (rooms.collect(), sessions.collect())
     }
 
-    /// The sockets that hear what is for `target`.
+    /// The sockets that get an event for `target`.
     pub(super) fn hearers(&self, index: usize, target: &Target) -> Vec<SessionId> {
         let is_in = |session: SessionId, sid: &ByteString, names: &[ByteString]| {
             let (rooms, _) = self.resolve(index, names);

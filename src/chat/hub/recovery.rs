@@ -1,9 +1,9 @@
-//! What clients missed while they were away: the last events of one namespace, and the places of clients that may come
-//! back to it. A plain struct that is told the time.
+//! Recovery of one namespace: its last events, and the lost sockets whose clients may come back. Callers pass
+//! the time.
 //!
-//! Events have rising offsets, and a client that comes back says which one it has seen last. Its place is restored if
-//! every later event that was for it is still kept. Of those that are not kept any more `Gone` knows whom they were for:
-//! a quiet room is not forgotten because others talk.
+//! Events have rising offsets, and a client that comes back says which one it has seen last. Its socket is
+//! restored if every later event for it is still kept. `Gone` knows the targets of events that are not kept
+//! any more, so a busy room does not end the recovery of clients in a quiet one.
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
@@ -18,29 +18,29 @@ use crate::{
     protocol::socketio::Offset,
 };
 
-/// The bounds on what is kept of one namespace for those who may come back.
+/// The bounds on what recovery keeps of one namespace.
 #[derive(Clone, Copy, Debug)]
 pub struct RecoveryLimits {
-    /// How long; zero switches recovery off.
+    /// How long events and sockets are kept; zero switches recovery off.
     pub window: Duration,
-    /// Bytes of events.
+    /// Bytes of kept events.
     pub bytes: usize,
-    /// Sockets.
+    /// Number of lost sockets.
     pub sockets: usize,
 }
 
-/// See the module's text.
+/// The kept events and the lost sockets of one namespace.
 #[derive(Debug)]
 pub struct Recovery {
     limits: RecoveryLimits,
-    /// Rising offsets, without gaps, up to `last`.
+    /// Their offsets rise without gaps up to `last`.
     events: VecDeque<Logged>,
     bytes: usize,
     last: u64,
     gone: Gone,
-    /// Who was lost, by a number that rises: oldest first.
+    /// Lost sockets by a rising number, oldest first.
     absent: BTreeMap<u64, (ByteString, Absent)>,
-    /// The numbers, by the secrets.
+    /// The numbers of `absent` by pid.
     by_pid: HashMap<ByteString, u64>,
     last_absent: u64,
 }
@@ -52,38 +52,39 @@ struct Logged {
     at: Instant,
 }
 
-/// A socket whose client may come back.
+/// A lost socket whose client may come back.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Absent {
-    /// Its place.
+    /// What recovery restores.
     pub stay: Stay,
-    /// Since when it has been away.
+    /// When the socket was lost.
     pub since: Instant,
 }
 
-/// What a socket was, and since when: offsets tell which events were for it.
+/// What recovery restores of a socket. Its offsets tell which events were for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Stay {
-    /// Its id.
+    /// Id of the socket.
     pub sid: ByteString,
-    /// The rooms that it is in, each with the last event before it came.
+    /// Its rooms, each with the last offset before the socket entered.
     pub rooms: Vec<(ByteString, u64)>,
-    /// What is kept with its place.
+    /// Data that the socket's handler keeps for its return.
     pub kept: ByteString,
-    /// The last event of the namespace before it came.
+    /// The last offset of the namespace before the socket connected.
     pub began: u64,
-    /// The offset that its client had brought when it came: from another place, or another server. It counts here as none.
+    /// The offset that the client brought from another socket or server; no event of this namespace has it,
+    /// except by chance.
     pub foreign: Option<u64>,
 }
 
 impl Stay {
-    /// Whether it hears an event: it was there by then, and is not spared.
+    /// Whether an event is for this socket: emitted to it after it connected, and not excluding it.
     pub(super) fn hears(&self, offset: u64, target: &Target) -> bool {
         let is_called = target.to.is_empty() || self.is_in_any(offset, &target.to);
         offset > self.began && is_called && !self.is_in_any(offset, &target.except)
     }
 
-    /// Whether it had one of these names, of rooms or its own, when an event was emitted.
+    /// Whether one of these names was its sid or one of its rooms when the event was emitted.
     pub(super) fn is_in_any(&self, offset: u64, names: &[ByteString]) -> bool {
         let is_in = |name: &ByteString| {
             *name == self.sid || self.rooms.iter().any(|(room, since)| room == name && *since < offset)
@@ -129,7 +130,7 @@ impl Recovery {
         self.expire(now);
     }
 
-    /// Keeps the place of a client that was lost.
+    /// Keeps a lost socket until its client comes back or a bound is reached.
     pub fn keep(&mut self, pid: ByteString, absent: Absent) {
         let now = absent.since;
         self.last_absent += 1;
@@ -140,8 +141,8 @@ impl Recovery {
         self.expire(now);
     }
 
-    /// A client is back with the last offset that it has: its place, and what it missed. Its place is taken by that, so
-    /// that nobody comes back twice. `None` if it was away for too long, or not all that it missed is still there.
+    /// Takes out the socket of a client that is back, and the events that it missed. A socket can be taken
+    /// once. `None` if the client was away too long, or an event that it missed is not kept any more.
     pub fn take(&mut self, pid: &str, offset: &Offset, now: Instant) -> Option<(Stay, Vec<Emission>)> {
         self.expire(now);
         let (_, Absent { stay, .. }) = self.absent.remove(&self.by_pid.remove(pid)?)?;
@@ -150,7 +151,7 @@ impl Recovery {
             return None;
         }
         let missed = self.offsets().zip(&self.events).filter(|(offset, logged)| {
-            // What was emitted before it came was never for it.
+            // Events from before the socket connected were not for it.
             *offset > seen && stay.hears(*offset, &logged.target)
         });
         let missed = missed.map(|(_, logged)| logged.emission.clone()).collect();
@@ -162,7 +163,7 @@ impl Recovery {
         self.last + 1 - self.events.len() as u64..=self.last
     }
 
-    /// The last event that the client of a place has seen, by what it says; `None` if it cannot be known.
+    /// The last event that the client has seen, according to `offset`; `None` if that cannot be known.
     fn seen(&self, offset: &Offset, stay: &Stay) -> Option<u64> {
         let offset = match offset {
             // A client has no offset before its first event.
@@ -170,14 +171,15 @@ impl Recovery {
             Offset::Other => return None,
             Offset::Text(text) => text,
         };
-        // A text that is no number is none of ours: it has seen none of our events.
+        // A text that is not a number is not from this server: the client has seen no event of this
+        // namespace.
         if offset.is_empty() || !offset.bytes().all(|byte| byte.is_ascii_digit()) {
             return Some(stay.began);
         }
         let offset =
             offset.parse().ok().filter(|offset| *offset <= self.last || stay.foreign == Some(*offset))?;
         if stay.foreign == Some(offset) {
-            // It has seen nothing, unless an event for it happens to have that number.
+            // The client has seen nothing, unless an event for it has this number by chance.
             return (!self.may_be_for(offset, stay)).then_some(stay.began);
         }
         Some(offset.max(stay.began))
@@ -192,7 +194,7 @@ impl Recovery {
         kept.map_or_else(|| self.gone.last_for(stay) >= offset, |logged| stay.hears(offset, &logged.target))
     }
 
-    /// Lets go what is over the bounds.
+    /// Drops the events and sockets that are over the bounds.
     pub fn expire(&mut self, now: Instant) {
         let is_over = |at: Instant| now.saturating_duration_since(at) > self.limits.window;
         while let Some(oldest) = self.events.front()
@@ -212,12 +214,13 @@ impl Recovery {
         }
     }
 
-    /// Whether so much is known about what is gone that [`forget`](Self::forget) is due.
+    /// Whether [`forget`](Self::forget) is due.
     pub fn is_forgetting_due(&self) -> bool {
         self.gone.has_doubled()
     }
 
-    /// Forgets what went to rooms and sockets that are no more. `is_there` is whether a name is that of one.
+    /// Forgets targets of dropped events, except names of existing rooms and sockets (`is_there`) and of lost
+    /// sockets.
     pub fn forget(&mut self, is_there: impl Fn(&ByteString) -> bool) {
         let absent = self.absent.values().flat_map(|(_, Absent { stay, .. })| {
             stay.rooms.iter().map(|(room, _)| room).chain(std::iter::once(&stay.sid))
@@ -243,7 +246,7 @@ mod tests {
         emission
     }
 
-    /// A socket that was there before all events.
+    /// A socket that connected before all events.
     fn absent(sid: &'static str, rooms: &[&'static str], since: Instant) -> Absent {
         let rooms = rooms.iter().map(|room| (ByteString::from_static(room), 0)).collect();
         Absent { stay: Stay { sid: sid.into(), rooms, ..Stay::default() }, since }
@@ -291,7 +294,7 @@ mod tests {
             let to = if packet > "c" { target(&["red"], &[]) } else { target(&[], &[]) };
             recovery.log(to, emission(packet), now);
         }
-        // It came behind b, and entered its room behind d.
+        // It connected after b, and entered its room after d.
         (lost.stay.began, lost.stay.rooms) = (2, vec![("red".into(), 4)]);
         for offset in [Offset::Missing, at("connected"), at(""), at("-1"), at("Q827nVs"), at("0"), at("2")] {
             recovery.keep("p".into(), lost.clone());
@@ -312,7 +315,7 @@ mod tests {
         assert_eq!(recovery.take("q", &at("0"), now), None);
     }
 
-    /// A client of another server, or of this one before it was started again, keeps its offset until its first event.
+    /// A client keeps the offset of another server, or of this one before a restart, until its first event.
     #[test]
     fn an_offset_that_was_brought_from_elsewhere_counts_as_none() {
         let (mut recovery, now) = (Recovery::new(LIMITS), Instant::now());
@@ -324,7 +327,7 @@ mod tests {
         for (sid, foreign, taken) in [
             ("me", 99, some(&["b", "c"])),
             ("me", 1, some(&["b", "c"])),
-            // It may have seen b by now, or not.
+            // The client may have seen b, or not.
             ("me", 2, None),
             ("you", 2, some(&[])),
         ] {

@@ -1,5 +1,5 @@
-//! What actors say to each other about rooms. Sessions, which live a floor above, take [`Delivery`] through a
-//! `Recipient`, so nothing here knows them.
+//! Messages between actors about rooms. Sessions take [`Delivery`] through a `Recipient`, so this module does
+//! not depend on them.
 
 mod deliveries;
 mod hub;

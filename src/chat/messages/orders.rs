@@ -1,4 +1,4 @@
-//! What the chat server tells the fan-outs: all through one mailbox each, so that their order is the room's order.
+//! What the chat server tells the fan-outs. Each fan-out has one mailbox, so it keeps the order of the room.
 
 use std::sync::Arc;
 
@@ -13,57 +13,57 @@ use crate::{
     domain::SessionId,
 };
 
-/// A session of this worker can be reached from here on.
+/// Registers a session with the fan-out of its worker.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Attach {
-    /// Who.
+    /// The session to register.
     pub session: SessionId,
-    /// Where its deliveries go.
+    /// How the fan-out reaches the session.
     pub seat: Seat,
 }
 
-/// A session of this worker hears the rounds of a room from here on.
+/// Subscribes a session to a room: it gets the broadcasts that follow.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Hear {
-    /// Who.
+    /// The new subscriber.
     pub session: SessionId,
-    /// Which room.
+    /// The room to subscribe to.
     pub room: RoomId,
-    /// How it wants its frames.
+    /// The encoding of the session's frames.
     pub encoding: Encoding,
 }
 
-/// A session of this worker does not hear the rounds of a room any more.
+/// Unsubscribes a session from a room.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Ignore {
-    /// Who.
+    /// The former subscriber.
     pub session: SessionId,
-    /// Which room.
+    /// The room to unsubscribe from.
     pub room: RoomId,
 }
 
-/// A session of this worker is gone.
+/// Unregisters a session and ends its subscriptions.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Detach {
-    /// Who.
+    /// The session to unregister.
     pub session: SessionId,
 }
 
-/// The lines of one finished round.
+/// One finished broadcast.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct FanOutRound {
-    /// Where they were said.
+    /// The room whose subscribers get it.
     pub room: RoomId,
-    /// What was said, shared by all workers.
+    /// The broadcast, shared by all workers.
     pub round: Arc<Round>,
 }
 
-/// Answers for sessions of this worker. They do not count as what a session is behind with: it asked for them.
+/// Answers for sessions of this worker. They do not count as backlog, because the session asked for them.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Tell(pub Vec<(SessionId, News)>);

@@ -1,8 +1,8 @@
-//! What sessions, and the server around them, ask of the chat server.
+//! Requests to the chat server from sessions and from the rest of the server.
 //!
-//! A request that is answered bears a `ticket`, the session's own number for it; the answer is a
-//! [`Reply`](super::Reply) with that ticket. Whatever a session may send often bears its [`Accepted`] share, so that
-//! what has not been dealt with is bounded.
+//! A request that is answered has a `ticket`, the session's own number for it; the answer is a
+//! [`Reply`](super::Reply) with that ticket. A request that clients may send often holds its [`Accepted`]
+//! share, so that requests that are not dealt with are bounded.
 
 use std::{net::IpAddr, sync::Arc};
 
@@ -17,198 +17,199 @@ use crate::{
     journal::{Damage, EpochId, JournalError, Kind},
 };
 
-/// A session begins. One that names a room is in it as a guest, without a nickname, and hears from here on what is said
-/// there, and nothing from before. Every session joins, so that the server can reach it.
+/// Registers a session, so that the server can reach it. If it names a room, it is a guest there, without a
+/// nickname, and gets what is said from here on, and nothing from before.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Join {
-    /// Who.
+    /// The session to register.
     pub session: SessionId,
-    /// Where; the room is made if it is not there. Over the bound on rooms the session is dismissed.
+    /// The room to enter, made if it does not exist. Over the bound on rooms the session is dismissed.
     pub room: Option<RoomName>,
-    /// The worker whose thread the session lives on.
+    /// The worker on whose thread the session lives.
     pub worker: WorkerId,
-    /// Where its deliveries go.
+    /// How its worker's fan-out reaches it.
     pub seat: Seat,
-    /// Its client's address, if that is known.
+    /// The address of its client, if known.
     pub address: Option<IpAddr>,
 }
 
-/// A session has ended. Harmless if it never began.
+/// A session has ended. Idempotent.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Leave {
-    /// Who.
+    /// The session to unregister.
     pub session: SessionId,
-    /// Whether the name of its user is held, if this was the user's last session.
+    /// Whether the nickname of its user is held, if this was the user's last session.
     pub holds_name: bool,
 }
 
-/// A guest says something to the others in its room.
+/// A guest sends a message to its room.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Publish {
-    /// Who speaks; its own lines do not come back to it.
+    /// The sender; it does not get its own line.
     pub session: SessionId,
-    /// What.
+    /// The text or the bytes to send.
     pub payload: Payload,
-    /// The session's share of its intake.
+    /// Charged to the session's intake until the broadcast is delivered, and durable if it is kept.
     pub accepted: Accepted,
 }
 
-/// What a guest publishes.
+/// The content of a guest's message.
 #[derive(Clone, Debug)]
 pub enum Payload {
-    /// A text.
+    /// A text; the journal keeps it if the room has history.
     Text(ByteString),
-    /// Bytes.
+    /// Bytes; never kept.
     Binary(Bytes),
 }
 
-/// A session becomes a user of a room: it speaks there from here on, and leaves the room where it was. It hears what is
-/// said once it has read up and [`Listen`]s. Answered by `Entered`, or refused, and then nothing has changed.
+/// Logs a session in to a room: from here on it speaks there, and has left its former room. It gets
+/// broadcasts once it has caught up and sends [`Listen`]. Answered by `Entered`, or rejected, and then
+/// nothing has changed.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Enter {
-    /// Who.
+    /// The session that logs in.
     pub session: SessionId,
-    /// The session's number for the request.
+    /// The session's number for the login; it names the visit in [`Listen`].
     pub ticket: u64,
-    /// Where.
+    /// The room to enter, made if it does not exist.
     pub room: RoomName,
-    /// As whom; without it as the user that the session is by then.
+    /// The profile of the user. `None` stands for the user that the session is when the login is done.
     pub face: Option<Face>,
-    /// What proves it, if the user was here before. Without it the token of the user that the session is by then.
+    /// The token of the user, if known. `None` stands for the token of the user that the session is then.
     pub token: Option<Token>,
     /// Whether its client has shown the token, in this login or in an earlier one of the session.
     pub has_shown_token: bool,
-    /// The user's token otherwise.
+    /// The token of a new user that shows none, or one that another user of the room has.
     pub spare: Token,
-    /// Where it left off, if it says so.
+    /// The position of the client, if it gives one.
     pub since: Option<Since>,
-    /// Whether it wants every change of who is there, or lists; nothing if that is to be as it was.
+    /// True for every change of the users, false for lists; `None` leaves it as it was.
     pub wants_changes: Option<bool>,
-    /// The session's share of its intake.
+    /// Charged to the session's intake until the login is done.
     pub accepted: Accepted,
 }
 
-/// A session has read the journal of its room up to an offset and wants to hear what comes. Answered by a
+/// Asks to subscribe a session that has read the journal of its room up to an offset. Answered by a
 /// [`Tail`](super::Tail).
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Listen {
-    /// Who.
+    /// The session that has caught up.
     pub session: SessionId,
-    /// The ticket by which it entered; if it has gone elsewhere since, nothing happens.
+    /// The ticket of its login; ignored if the session has logged in elsewhere since.
     pub visit: u64,
-    /// The offset it has read up to.
+    /// The offset that it has read up to.
     pub after: u64,
 }
 
-/// A user says something to everybody in the room, itself included. Answered by `Posted` when it is durable.
+/// A user sends a message to the room, itself included. Answered by `Posted` when the message is durable.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Post {
-    /// Who.
+    /// The session of the sender.
     pub session: SessionId,
-    /// The session's number for the request.
+    /// The session's number for the message.
     pub ticket: u64,
     /// Whether it is a text or a picture.
     pub kind: Kind,
-    /// What.
+    /// The text, or the picture as a data URL.
     pub body: ByteString,
-    /// The client's own name for it. The same again from the same user is the same message.
+    /// The client's id of the message: an equal id from one user means a repeated message.
     pub id: Option<ByteString>,
-    /// The session's share of its intake.
+    /// Charged to the session's intake until the broadcast is delivered and durable.
     pub accepted: Accepted,
 }
 
-/// A user says something to one other. Answered by `Whispered`.
+/// A user sends a private message to another user. Answered by `Whispered`.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Whisper {
-    /// Who.
+    /// The session of the sender.
     pub session: SessionId,
-    /// The session's number for the request.
+    /// The session's number for the message.
     pub ticket: u64,
-    /// To whom.
+    /// The nickname of the reader.
     pub to: Nickname,
     /// Whether it is a text or a picture.
     pub kind: Kind,
-    /// What.
+    /// The text, or the picture as a data URL.
     pub body: ByteString,
-    /// The client's own name for it.
+    /// The client's id of the message.
     pub id: Option<ByteString>,
-    /// The session's share of its intake.
+    /// Charged to the session's intake until the message is delivered.
     pub accepted: Accepted,
 }
 
-/// A user asks who is in the room. Answered by `Users`.
+/// A user asks for the users of its room. Answered by `Users`.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct ListUsers {
-    /// Who.
+    /// The session that asks.
     pub session: SessionId,
     /// The session's number for the request.
     pub ticket: u64,
-    /// Users behind this name in the order of names; the first ones if there is none.
+    /// Users behind this name in the order of names; `None` for the first ones.
     pub after: Option<NicknameKey>,
-    /// How many at most.
+    /// Most users in the answer.
     pub limit: usize,
-    /// The session's share of its intake.
+    /// Charged to the session's intake until the request is answered.
     pub accepted: Accepted,
 }
 
-/// A user begins or stops to write. Those who are busy do not hear of it.
+/// A user begins or stops to write. Volatile: left out for subscribers that are not writable.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct ShowTyping {
-    /// Who; nothing happens if it is nobody.
+    /// The session of the user; ignored if it is not logged in.
     pub session: SessionId,
-    /// Whether it writes.
+    /// True if the user begins to write.
     pub typing: bool,
-    /// The session's share of its intake.
+    /// Charged to the session's intake until the request is dealt with.
     pub accepted: Accepted,
 }
 
-/// A session is nobody any more, but goes on. Answered by `Departed`.
+/// Logs a session out; the session goes on. Answered by `Departed`.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Depart {
-    /// Who.
+    /// The session to log out.
     pub session: SessionId,
     /// The session's number for the request.
     pub ticket: u64,
 }
 
-// ----- from the server around -----
+// ----- from the rest of the server -----
 
-/// A worker's fan-out reports for duty, before any session of that worker joins.
+/// Adds a worker's fan-out, before any session of that worker joins.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct AddWorker {
-    /// The worker.
+    /// The worker to add.
     pub worker: WorkerId,
-    /// Its fan-out.
+    /// The fan-out on its thread.
     pub fanout: Addr<FanOut>,
 }
 
-/// Asks, before a session is opened, whether it may enter a room: the room is there, or it may be made.
+/// Asks, before a session is opened, whether it may enter a room: the room exists, or may be made.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), Refusal>")]
 pub struct MayEnter {
-    /// Which room.
+    /// The name of the room.
     pub room: RoomName,
-    /// The client's address, if that is known.
+    /// The client's address, if known.
     pub address: Option<IpAddr>,
 }
 
-/// Lets all messages of a room go. Its members stay, and go on at the next offset. Answered when nothing of it is in the
-/// journal any more.
+/// Forgets all messages of a room. Its members stay, and go on at the next offset. Answered when the journal
+/// has no message of it any more.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), JournalError>")]
 pub struct ForgetRoom {
-    /// Which room.
+    /// The name of the room.
     pub room: RoomName,
 }
 
@@ -217,7 +218,7 @@ pub struct ForgetRoom {
 #[rtype(result = "()")]
 pub struct DismissAll;
 
-/// Closes the journal once all that was said is durable, and answers then.
+/// Closes the journal once all messages are durable, and then answers.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct CloseJournal;
@@ -226,51 +227,51 @@ pub struct CloseJournal;
 #[derive(Debug, Message)]
 #[rtype(result = "RoomList")]
 pub struct ListRooms {
-    /// Rooms to tell of in any case.
+    /// Rooms to tell of even if they are not among the largest.
     pub asked: Vec<RoomName>,
 }
 
 /// The answer to [`ListRooms`]. It may be a second old.
 #[derive(Clone, Debug, Default, PartialEq, Eq, actix::MessageResponse)]
 pub struct RoomList {
-    /// The largest.
+    /// The largest rooms, largest first.
     pub rooms: Arc<[ListedRoom]>,
-    /// How many more there are.
+    /// How many more rooms have sessions.
     pub more: usize,
-    /// The rooms that were asked for, but for those that are not listed.
+    /// The rooms that were asked for, without those that must not be listed.
     pub asked: Vec<AskedRoom>,
 }
 
 /// A room that was asked for by its name. It may have no sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AskedRoom {
-    /// Name and size.
+    /// Name and size of the room.
     pub room: ListedRoom,
-    /// Where it stands, if the server knows without asking the journal.
+    /// Where the room stands, if that is known without asking the journal.
     pub head: Option<RoomHead>,
 }
 
 /// Where a room stands.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RoomHead {
-    /// The epoch that messages are said in now.
+    /// The current epoch.
     pub epoch: EpochId,
     /// The offset of its newest message.
     pub offset: u64,
 }
 
-/// A room that has sessions, or is asked for.
+/// A room in a list, or one that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ListedRoom {
-    /// Its name.
+    /// The name of the room.
     pub name: RoomName,
-    /// Sessions in it, plain ones too.
+    /// Sessions in it, guests included.
     pub sessions: usize,
-    /// Users who have logged in there.
+    /// Users who are logged in there.
     pub users: usize,
 }
 
-/// Asks how many rooms and sessions there are, and how the journal is.
+/// Asks for the number of rooms and sessions, and for the state of the journal.
 #[derive(Debug, Message)]
 #[rtype(result = "Summary")]
 pub struct Summarize;
@@ -278,14 +279,14 @@ pub struct Summarize;
 /// The answer to [`Summarize`].
 #[derive(Clone, Debug, PartialEq, Eq, actix::MessageResponse)]
 pub struct Summary {
-    /// Rooms with somebody in them.
+    /// Rooms with members.
     pub rooms: usize,
-    /// Rooms with members or history, which `--max-rooms` bounds.
+    /// Rooms with members or history; bounded by `--max-rooms`.
     pub kept_rooms: usize,
     /// Sessions, in rooms or not.
     pub members: usize,
-    /// What is wrong with the journal, if something is.
+    /// The known fault of the journal.
     pub journal_fault: Option<JournalError>,
-    /// What damage of the journal was met.
+    /// The damage that the journal has met.
     pub journal_damage: Option<Damage>,
 }

@@ -5,16 +5,16 @@ use proptest::prelude::*;
 use super::*;
 use crate::domain::{Avatar, Nickname, Token};
 
-/// A room, and what a member knows who has been there from the start.
+/// A room, and what a member knows that has been there from the start.
 struct Room {
     presence: Presence,
     news: News,
     now: Instant,
     known: BTreeSet<String>,
     lists: Vec<Instant>,
-    /// Bytes that the member has been sent.
+    /// Bytes that were sent to the member.
     heard: usize,
-    /// Others who want every change.
+    /// Number of others that want every change.
     want_changes: usize,
 }
 
@@ -23,13 +23,13 @@ fn face(number: u64) -> Face {
     Face { nickname, avatar: Avatar::default(), uid: Some(token(number).public_id()) }
 }
 
-/// The token of a user, the same whenever the user comes back.
+/// The token of a user, equal each time the user comes back.
 fn token(number: u64) -> Token {
     format!("{number:032x}").parse().expect("a token")
 }
 
 impl Room {
-    /// A room of `users` who all know of each other.
+    /// A room of `users` that all know of each other.
     fn of(users: u64) -> Self {
         let (presence, known) = (Presence::default(), BTreeSet::new());
         let news = News::default();
@@ -96,7 +96,7 @@ impl Room {
             self.news.rung(self.now);
             notices.extend(self.look());
         }
-        // An alarm that is due later is set again by who waits on.
+        // The next call of `wait` sets an alarm that is due later.
         self.news.alarm = None;
         self.now = end;
         notices
@@ -107,12 +107,12 @@ impl Room {
     }
 }
 
-/// Whether not all changes are told by name.
+/// Whether the list tells some of the changes.
 fn has_more(told: &[Notice]) -> bool {
     told.iter().any(|notice| matches!(notice.listed, Listed::Last { .. }))
 }
 
-/// What a member knows who knew that and was told this.
+/// What a member with this knowledge knows after these notices.
 fn follow(mut known: BTreeSet<String>, told: &[Notice], room: &Room) -> BTreeSet<String> {
     for notice in told {
         let name = notice.face.nickname.to_string();
@@ -198,7 +198,7 @@ fn the_lists_of_a_large_room_are_ten_seconds_apart_and_paid_for() {
         room.wait(Duration::from_millis(700));
         changes += 2;
     }
-    // The first list may be paid for by those who came before.
+    // Earlier changes may have paid for the first list.
     let budget = changes * PAID_BY_CHANGE + list_bytes(&room.presence);
     assert!(room.heard <= budget, "{} bytes for {changes} changes", room.heard);
     assert!(room.lists.len() > 5, "{} lists", room.lists.len());
@@ -232,7 +232,7 @@ fn who_is_given_the_list_while_somebody_is_away_hears_of_their_return() {
 }
 
 proptest! {
-    /// Users come and go as chance has it, in a room that grows large and small again.
+    /// Users come and go at random, in a room that grows large and small again.
     #[test]
     fn members_know_in_the_end_who_is_there(steps in prop::collection::vec((0..80u64, 0..4u8, 0..900u64), 0..400)) {
         let mut room = Room::of(45);

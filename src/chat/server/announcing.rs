@@ -1,4 +1,4 @@
-//! Telling a room who came and who went, in time.
+//! Tells a room which users came and went.
 
 use std::time::Instant;
 
@@ -21,7 +21,7 @@ use crate::{
 };
 
 impl ChatServer {
-    /// A session has changed who is in a room, which is told when its time has come.
+    /// Notes a change of the room's users; it is told when it is due.
     pub(super) fn announce(&mut self, session: SessionId, id: RoomId, change: &Change) {
         if let Some(room) = self.rooms.get(id) {
             room.news.changed(change, session, room.members, Instant::now());
@@ -29,7 +29,7 @@ impl ChatServer {
         }
     }
 
-    /// Tells a room what it is to be told by now, and sets its alarm for the rest.
+    /// Adds the notices and lists that are due to the broadcast, and sets the alarm for the rest.
     fn tell_news(&mut self, id: RoomId) {
         let now = Instant::now();
         let Some(room) = self.rooms.get(id) else {
@@ -52,7 +52,7 @@ impl ChatServer {
         }
     }
 
-    /// Sends a session that has come in the list of users.
+    /// Sends the list of users to a session that has just subscribed.
     pub(super) fn send_list_to(&mut self, session: SessionId, id: RoomId) {
         let Some((worker, encoding)) =
             self.rooms.membership(session).map(|member| (member.worker, member.encoding))
@@ -75,7 +75,7 @@ impl ChatServer {
         }
     }
 
-    /// A session asks who is in its room.
+    /// Answers a session with the users of its room.
     pub(super) fn list_users(&mut self, asked: &ListUsers) -> Result<Reply, Refusal> {
         let id = self.rooms.room_of(asked.session).ok_or(Refusal::NotLoggedIn)?;
         let presence = &self.rooms.get(id).ok_or(Refusal::NotLoggedIn)?.presence;
@@ -85,7 +85,7 @@ impl ChatServer {
         Ok(Reply::Users(Box::new(page)))
     }
 
-    /// Does what the rooms have to do by now.
+    /// Handles the alarms that are due.
     pub(super) fn ring(&mut self, _: &mut Context<Self>) {
         let now = Instant::now();
         while let Some((id, alarm)) = self.alarms.take_due(now) {
@@ -111,7 +111,7 @@ impl ChatServer {
     }
 }
 
-/// The users in a list.
+/// The users that fit in one list.
 fn first_users(presence: &Presence) -> Vec<Face> {
     presence.users().take(USERS_PAGE).map(|user| user.face.clone()).collect()
 }

@@ -1,4 +1,4 @@
-//! Coming into rooms, hearing them, and going.
+//! Login, subscription and logout, and the end of sessions.
 
 use std::{
     collections::VecDeque,
@@ -25,16 +25,17 @@ use crate::{
     logging,
 };
 
-/// The settings whose bounds are reached, as the log names them.
+/// The settings that the log names when their bounds are reached.
 pub(super) const MAX_ROOMS: &str = "--max-rooms (ECHOROOM_MAX_ROOMS)";
 const MAX_NEW_ROOMS: &str = "--max-new-rooms-per-minute (ECHOROOM_MAX_NEW_ROOMS_PER_MINUTE)";
 
-/// What can wait for the login of its session.
+/// A message that can wait behind the login of its session.
 pub(super) trait BehindLogin {
-    /// Whether it must not be done before what was sent before it. The end of a session need not wait for a login alone.
+    /// Whether it must not overtake the login. The end of a session may overtake one, but nothing that waits
+    /// behind it.
     const MUST_WAIT: bool = true;
 
-    /// It waits.
+    /// Wraps the message for the queue.
     fn behind(self) -> Behind;
 }
 
@@ -71,14 +72,14 @@ impl BehindLogin for Leave {
 }
 
 impl ChatServer {
-    /// Logs a session in to a room, behind what it has sent before.
+    /// Logs a session in to a room, after all it has sent before.
     pub(super) fn enter(&mut self, enter: Enter, ctx: &mut Context<Self>) {
         if let Some(enter) = self.wait_behind_login(enter.session, enter) {
             self.enter_or_wait(enter, ctx);
         }
     }
 
-    /// Logs a session in to a room, as soon as the room's place in the journal is known.
+    /// Logs a session in to a room once the room's journal has answered.
     fn enter_or_wait(&mut self, enter: Enter, ctx: &mut Context<Self>) {
         let address = self.rooms.membership(enter.session).and_then(|member| member.address);
         let id = match self.find_or_make(&enter.room, address, ctx) {
@@ -95,8 +96,7 @@ impl ChatServer {
         }
     }
 
-    /// What a session has sent behind its login waits until the login is done, and so does the end of a session that has
-    /// sent something. Gives back what need not wait.
+    /// Queues a message behind the login of its session. Returns a message that need not wait.
     pub(super) fn wait_behind_login<T: BehindLogin>(&mut self, session: SessionId, message: T) -> Option<T> {
         match self.entering.get_mut(&session) {
             Some(behind) if T::MUST_WAIT || !behind.is_empty() => {
@@ -107,7 +107,8 @@ impl ChatServer {
         }
     }
 
-    /// A login is done, or has failed: what its session has sent behind it is done, up to a login that must wait itself.
+    /// A login is done or has failed. Handles what its session has sent behind it, up to a login that must
+    /// wait itself.
     pub(super) fn go_on_behind_login(
         &mut self,
         session: SessionId,
@@ -127,7 +128,8 @@ impl ChatServer {
                         return *entering = behind;
                     }
                 }
-                // It was meant for the room that cannot be opened, not for the one where the session was before.
+                // Drops it: it was meant for the room that cannot be opened, not for the session's former
+                // room.
                 Behind::Post(_) | Behind::Whisper(_) if has_fault => self.metrics.not_kept(),
                 Behind::Post(post) => self.post_or_refuse(post),
                 Behind::Whisper(whisper) => self.whisper_or_refuse(whisper),
@@ -137,21 +139,21 @@ impl ChatServer {
         }
     }
 
-    /// A session logs out and goes on.
+    /// Logs a session out; the session goes on.
     pub(super) fn depart(&mut self, Depart { session, ticket }: Depart, ctx: &mut Context<Self>) {
         self.release_name(session, ctx);
         self.part(session);
         self.reply(session, ticket, Reply::Departed);
     }
 
-    /// As whom a session is in a room, and the token of that user.
+    /// The user of a session, and its token.
     fn user_of(&mut self, session: SessionId) -> Option<(Face, Token)> {
         let id = self.rooms.room_of(session)?;
         let user = self.rooms.get(id)?.presence.user_of(session)?;
         Some((Face { uid: None, ..user.face.clone() }, user.token))
     }
 
-    /// Whether a client of this address may enter a room, which it would make if the room is not there.
+    /// Whether a client at this address may enter a room, which is made if it does not exist.
     pub(super) fn may_enter(&self, name: &RoomName, address: Option<IpAddr>) -> Result<(), Refusal> {
         if name.is_reserved() {
             return Ok(());
@@ -179,7 +181,7 @@ impl ChatServer {
         }
     }
 
-    /// The room of that name. It is made if it is not there; if there are as many as there may be, the room that has been
+    /// The room of this name. Makes it if needed; if the bound on rooms is reached, the room that has been
     /// silent longest loses its history for it.
     pub(super) fn find_or_make(
         &mut self,
@@ -199,10 +201,10 @@ impl ChatServer {
         Ok(id)
     }
 
-    /// The same in a room whose place in the journal is known.
+    /// Logs a session in to a room whose journal has answered.
     pub(super) fn enter_open(&mut self, id: RoomId, enter: Enter, ctx: &mut Context<Self>) {
         let Enter { session, ticket, face, token, has_shown_token, spare, since, wants_changes, .. } = enter;
-        // Somebody who has gone meanwhile takes no name.
+        // A session that has ended since must not take a nickname.
         let Some(former) = self.rooms.membership(session).map(Membership::room) else {
             return self.retire(id);
         };
@@ -212,7 +214,7 @@ impl ChatServer {
             self.refuse(session, ticket, Refusal::NotLoggedIn);
             return self.retire(id);
         };
-        // Both before anything changes: what is refused has changed nothing.
+        // Look up both before the login changes anything: a rejected login must not have changed anything.
         let Some(room) = self.rooms.get(id) else {
             return self.refuse(session, ticket, Refusal::JournalUnavailable);
         };
@@ -236,7 +238,7 @@ impl ChatServer {
             self.rooms.set_changes(session, wants_changes);
         }
         self.announce(session, id, &change);
-        // A token that is another user's here was not taken.
+        // False if another user of the room has the token, so that the spare one was taken.
         if shown == Some(token) {
             self.reserve_name(session, id, ctx);
         }
@@ -247,15 +249,15 @@ impl ChatServer {
         self.reply(session, ticket, Reply::Entered(Box::new(entered)));
     }
 
-    /// A session has read the journal and wants to hear the rest.
+    /// Subscribes a session that has read the journal, or tells it to read on.
     pub(super) fn listen(&mut self, listen: Listen) {
         let Listen { session, visit, after } = listen;
         let is_there = |member: &&Membership| member.visit == visit && !member.hears;
-        // One that has gone elsewhere meanwhile waits for another answer.
+        // A session that has logged in elsewhere since waits for another answer.
         let Some(id) = self.rooms.membership(session).filter(is_there).and_then(Membership::room) else {
             return;
         };
-        // What is still open is behind what it has read.
+        // Lines of the open broadcast come after what the session has read.
         self.end_round(id);
         let Some(log) = self.rooms.get(id).and_then(|room| room.log()) else {
             error!("{session} is in a room that is not open; it is sent away, to come back");
@@ -270,7 +272,7 @@ impl ChatServer {
         self.send_list_to(session, id);
     }
 
-    /// A session hears its room from here on.
+    /// Subscribes a session to its room.
     pub(super) fn hear(&mut self, session: SessionId, id: RoomId) {
         self.end_round(id);
         self.rooms.set_hears(session, true);
@@ -285,7 +287,8 @@ impl ChatServer {
         if let Some(id) =
             self.rooms.membership(session).filter(|member| member.hears).and_then(Membership::room)
         {
-            // While it still hears: its own last lines go to the others, their last lines to it.
+            // End the broadcast while the session is subscribed: others get its last lines, and it gets
+            // theirs.
             self.end_round(id);
             self.rooms.set_hears(session, false);
             if let Some(fanout) = self.fanout_of(session) {
@@ -294,13 +297,13 @@ impl ChatServer {
         }
     }
 
-    /// A session leaves its room and goes on, if it is in one.
+    /// Takes a session out of its room, if it is in one; the session goes on.
     pub(super) fn part(&mut self, session: SessionId) {
         self.stop_hearing(session);
         self.go(session, None);
     }
 
-    /// A session has ended: it hears nothing more, so no round ends for it.
+    /// Unregisters a session. It gets nothing more, so no broadcast ends for it.
     pub(super) fn end(&mut self, Leave { session, holds_name }: Leave) {
         self.go(session, holds_name.then_some(self.limits.name_hold));
         if let Some(fanout) = self.fanout_of(session) {
@@ -309,7 +312,8 @@ impl ChatServer {
         self.rooms.remove(session);
     }
 
-    /// The one way out of a room, idempotent. The name of a user who drops is held for that long.
+    /// Takes a session out of its room: the only way out. Idempotent. Holds the nickname of a user that drops
+    /// for `hold`.
     fn go(&mut self, session: SessionId, hold: Option<Duration>) {
         let Some(id) = self.rooms.room_of(session) else {
             return;

@@ -1,4 +1,4 @@
-//! The journal: opening rooms, committing, and what to do while it is not well.
+//! The journal: opening rooms, committing records, and faults.
 
 use std::time::{Duration, Instant};
 
@@ -23,20 +23,20 @@ use crate::{
     logging,
 };
 
-/// How often a journal that is not well is tried again.
+/// How often a journal with a fault is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// How often it is looked whether the journal is well.
+/// How often the journal is checked for a fault.
 const CHECK: Duration = Duration::from_secs(1);
 
-/// How often what is too old is let go.
+/// How often messages that are too old are removed.
 const SWEEP: Duration = Duration::from_secs(600);
 
-/// A room keeps at least so many bytes of its newest messages in memory, and at most so many.
+/// The least and the most bytes of its newest messages that a room keeps in memory.
 const TAIL_SHARE: std::ops::RangeInclusive<usize> = 4 * 1024..=256 * 1024;
 
 impl ChatServer {
-    /// Learns which rooms have history, at the start and after a fault.
+    /// Asks which rooms have history, at the start and after a fault.
     pub(super) fn look_into_journal(&mut self, ctx: &mut Context<Self>) {
         if std::mem::replace(&mut self.is_probing, true) {
             return;
@@ -45,7 +45,7 @@ impl ChatServer {
         let learnt =
             asked.map(|answer, server: &mut Self, ctx: &mut Context<Self>| server.rooms_told(answer, ctx));
         if self.workers.is_empty() {
-            // At the start: which rooms there are is known before the first session comes.
+            // At the start, the answer must be known before the first session comes.
             ctx.wait(learnt);
         } else {
             ctx.spawn(learnt);
@@ -59,7 +59,7 @@ impl ChatServer {
                 let (kept, unkept): (Vec<_>, Vec<_>) =
                     names.into_iter().partition(|(name, _)| name.is_kept());
                 kept.iter().for_each(|(name, at)| self.rooms.keep(name, *at));
-                // Former versions did keep what was said there.
+                // Older versions kept the history of these rooms.
                 unkept.into_iter().for_each(|(name, _)| self.forget_unkept(name, ctx));
                 self.knows_rooms = true;
                 self.commits.recovered();
@@ -74,7 +74,7 @@ impl ChatServer {
         }
     }
 
-    /// Looks now and then whether the journal is well: its files may vanish while no member says anything.
+    /// Checks the journal regularly: its files may vanish while no member says anything.
     pub(super) fn check_journal(&mut self, ctx: &mut Context<Self>) {
         let asked = wrap_future(self.journal.check());
         ctx.spawn(asked.map(|answer: Result<(), _>, server: &mut Self, ctx| {
@@ -88,12 +88,12 @@ impl ChatServer {
         }));
     }
 
-    /// Counts the damage that the journal has met.
+    /// Reports the number of damages that the journal has met.
     fn note_damage(&self) {
         self.metrics.set_journal_damage(self.journal.damage().map_or(0, |damage| damage.found));
     }
 
-    /// Lets go what is too old, again and again.
+    /// Removes what is too old, regularly.
     pub(super) fn sweep(&mut self, ctx: &mut Context<Self>) {
         let asked = wrap_future(self.journal.sweep());
         ctx.spawn(asked.map(|answer: Result<Vec<RoomName>, _>, server: &mut Self, ctx| {
@@ -120,7 +120,7 @@ impl ChatServer {
         }));
     }
 
-    /// Lets the history of a room go that is not in memory, to make place for another room.
+    /// Forgets the history of a room that is not in memory, to make place for another room.
     pub(super) fn forget(&mut self, room: RoomName, ctx: &mut Context<Self>) {
         logging::refused(
             super::entering::MAX_ROOMS,
@@ -138,7 +138,7 @@ impl ChatServer {
         }));
     }
 
-    /// The journal has let all messages of a room go.
+    /// The journal has forgotten all messages of a room.
     pub(super) fn forgot(&mut self, room: &RoomName) {
         self.rooms.forget(room);
         self.resting_ids.take(room);
@@ -148,7 +148,7 @@ impl ChatServer {
         }
     }
 
-    /// Asks for a room's place in the journal, unless that has been done, or the room keeps nothing.
+    /// Asks where a room stands in its journal, unless that has been asked, or the room keeps no history.
     pub(super) fn open_book(&mut self, id: RoomId, ctx: &mut Context<Self>) {
         let is_closed = |room: &&mut Room| room.name.is_kept() && matches!(room.book, Book::Closed);
         let Some(room) = self.rooms.get(id).filter(is_closed) else {
@@ -160,7 +160,7 @@ impl ChatServer {
     }
 
     fn book_opened(&mut self, id: RoomId, answer: Result<Position, JournalError>, ctx: &mut Context<Self>) {
-        // What waits for a room keeps it in memory.
+        // A room with waiting requests stays in memory.
         let Some(room) = self.rooms.get(id) else {
             return;
         };
@@ -170,7 +170,7 @@ impl ChatServer {
                 let most = self.limits.name_reservation.max(self.limits.name_hold);
                 nearer = names::restore(&mut room.presence, std::mem::take(&mut position.names), most);
                 let (limits, count) = (self.limits.ids, self.id_count.clone());
-                // Another file may have been put in the journal's place meanwhile.
+                // The file of the journal may have been replaced by an older one meanwhile.
                 let resting = self.resting_ids.take(&room.name);
                 let ids = resting.filter(|ids| ids.last_offset() <= position.head);
                 let ids = ids.unwrap_or_else(|| Ids::kept(limits, count, &position.keys, now_millis()));
@@ -181,7 +181,7 @@ impl ChatServer {
         let Book::Opening(waiting) = std::mem::replace(&mut room.book, book) else {
             return;
         };
-        // One of these may leave nothing behind; those after it need the room.
+        // A request may leave the room empty; the next ones need the room.
         room.is_catching_up = true;
         self.keep_in_journal(name, nearer, ctx);
         for waiting in waiting {
@@ -203,22 +203,22 @@ impl ChatServer {
         self.retire(id);
         self.metrics.set_rooms(self.rooms.occupied(), self.rooms.count());
         match fault {
-            // The other rooms need not be.
+            // The journals of other rooms need not be damaged.
             Some(JournalError::Damaged(_)) => self.note_damage(),
             Some(JournalError::Unavailable(_)) => self.look_into_journal(ctx),
             None => {}
         }
-        // What was said just now is no message of the mailbox.
+        // These messages did not come through the mailbox, so no turn ends for them.
         self.end_turn(ctx);
         self.close_if_idle(ctx);
     }
 
-    /// Bytes of its newest messages that a room may keep.
+    /// Bytes of its newest messages that a room may keep in memory.
     pub(super) fn tail_share(&self) -> usize {
         (self.limits.tail_bytes / self.rooms.loaded().max(1)).clamp(*TAIL_SHARE.start(), *TAIL_SHARE.end())
     }
 
-    /// Gives the journal its next batch, if it is free and there is one.
+    /// Gives the journal its next batch, unless it has one or has a fault.
     pub(super) fn commit_next(&mut self, ctx: &mut Context<Self>) {
         let batch = self.commits.begin();
         self.commit(batch, ctx);
@@ -263,8 +263,8 @@ impl ChatServer {
         self.close_if_idle(ctx);
     }
 
-    /// Nothing more is taken until the journal is well. What has been relayed stays in memory and is tried again; its
-    /// senders are told that it is not kept yet.
+    /// Accepts no message until the journal works again. Messages that were relayed stay in memory and are
+    /// tried again; their senders are told that they are not kept yet.
     fn journal_failed(&mut self, error: JournalError, ctx: &mut Context<Self>) {
         self.metrics.set_journal_available(false);
         let refused = Reply::Refused(Refusal::NotKeptYet);
@@ -290,7 +290,7 @@ impl ChatServer {
         });
     }
 
-    /// Closes the journal for who waits for that, once nothing is on its way into it.
+    /// Closes the journal if that was requested and no record or request waits for it.
     pub(super) fn close_if_idle(&mut self, ctx: &mut Context<Self>) {
         if self.closing.is_empty() || !self.commits.is_idle() || self.rooms.iter().any(Room::is_awaited) {
             return;
@@ -300,7 +300,7 @@ impl ChatServer {
             if let Err(error) = answer {
                 warn!("the journal is not closed as it should be: {error}");
             }
-            // Who waited may have lost patience.
+            // The receiver may be gone.
             for closed in closing {
                 let _ = closed.send(());
             }

@@ -1,4 +1,4 @@
-//! The one actor that knows who is in which room and puts what is said there into one order.
+//! The actor that knows the members of each room and orders what is said there.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -47,28 +47,29 @@ mod talking;
 /// The bounds of a chat server.
 #[derive(Clone, Copy, Debug)]
 pub struct ChatLimits {
-    /// Rooms at a time, with somebody in them or with history.
+    /// Rooms at a time with members or with history.
     pub max_rooms: usize,
-    /// Rooms that a client address may make in a minute.
+    /// New rooms a minute per client address.
     pub max_new_rooms: PerAddress,
-    /// How long the name of a user who dropped is held.
+    /// How long the nickname of a user that dropped is held.
     pub name_hold: Duration,
-    /// How long a name is reserved for a user who has shown its token.
+    /// How long a nickname is reserved for a user that has shown its token.
     pub name_reservation: Duration,
-    /// Names that are held, and names that are reserved, in one room.
+    /// Most held nicknames, and most reserved ones, in one room.
     pub max_held_names: usize,
-    /// Messages that are known again by their ids.
+    /// Bounds on remembered message ids.
     pub ids: IdLimits,
-    /// Bytes of the newest messages in memory, shared by all rooms.
+    /// Bytes of the newest messages in memory, in all rooms together.
     pub tail_bytes: usize,
 }
 
-/// Membership, order, rounds, presence, and the only writer of the journal. One per process, on the first worker's
-/// thread.
+/// Keeps members, order, broadcasts and presence, and is the only writer of the journal. One per process, on
+/// the first worker's thread.
 ///
-/// A room's round ends when the mailbox is empty, when the round is full, or when a session begins or stops to hear that
-/// room: so each hears all that is said between. It does not end for a session that is gone. What is to be kept of a round goes to the journal, one batch at a time;
-/// its senders hear of it when it is durable, the others do not wait for that.
+/// The broadcast of a room ends when the mailbox is empty, when the broadcast is full, or when a session
+/// subscribes to the room or unsubscribes: so each subscriber gets all that is said between. It does not end
+/// for a session that is gone. What is to be kept goes to the journal, one batch at a time; senders get their
+/// ack when it is durable, the other members do not wait for that.
 pub struct ChatServer {
     limits: ChatLimits,
     rooms: Rooms<Room>,
@@ -78,35 +79,35 @@ pub struct ChatServer {
     commits: Commits,
     metrics: Arc<Metrics>,
     workers: HashMap<WorkerId, Addr<FanOut>>,
-    /// Rooms with an open round.
+    /// Rooms with an open broadcast.
     open_rooms: Vec<RoomId>,
-    /// Ids that are remembered in all rooms.
+    /// Number of remembered ids in all rooms.
     id_count: IdCount,
     resting_ids: RestingIds,
-    /// Private messages of all rooms that are known again. Nothing else is kept of them.
+    /// Ids of private messages of all rooms. Nothing else of these messages is kept.
     private_ids: Ids<Arc<Fate>>,
-    /// Sessions whose login waits for a room to be opened, and what each has sent behind it.
+    /// Sessions whose login waits for a room's journal, and what each has sent behind it.
     entering: HashMap<SessionId, VecDeque<Behind>>,
-    /// Made with the first message that is worth it.
+    /// Made for the first room with a subscriber that takes compressed frames.
     deflater: Option<Deflater>,
     turn: TurnLength,
-    /// The server stops: who joins now is dismissed as the others were.
+    /// The server stops: a session that joins now is dismissed, as the others were.
     is_stopping: bool,
-    /// Whether the journal is being asked whether it is well again.
+    /// Whether the journal is being asked for its rooms.
     is_probing: bool,
     /// Whether the journal has told which rooms have history.
     knows_rooms: bool,
-    /// Whether it will be tried again.
+    /// Whether the timer for the next try is set.
     is_retry_due: bool,
-    /// Who waits for the journal to be closed.
+    /// To answer when the journal is closed.
     closing: Vec<oneshot::Sender<()>>,
     listing: Listing,
     alarms: Alarms,
 }
 
 impl ChatServer {
-    /// A chat server that keeps what is said in `journal`, and its numbers in `metrics`. What waits for sessions is charged
-    /// to `budget`.
+    /// A chat server that keeps history in `journal` and figures in `metrics`. Backlogs of sessions are
+    /// charged to `budget`.
     pub fn new(
         limits: ChatLimits,
         journal: Arc<dyn Journal>,
@@ -140,12 +141,12 @@ impl ChatServer {
         }
     }
 
-    /// Tells a session something through its fan-out, behind what that has for it already.
+    /// Sends a session something through its fan-out, behind all that the fan-out has for it already.
     fn tell(&self, session: SessionId, news: ChatNews) {
         self.tell_all([(session, news)]);
     }
 
-    /// Tells many sessions something each, with one message a worker.
+    /// Sends each session something, with one message to each fan-out.
     fn tell_all(&self, all: impl IntoIterator<Item = (SessionId, ChatNews)>) {
         let mut by_worker: HashMap<WorkerId, Vec<(SessionId, News)>> = HashMap::new();
         for (session, news) in all {
@@ -168,7 +169,7 @@ impl ChatServer {
         self.reply(session, ticket, Reply::Refused(refusal));
     }
 
-    /// Lets go of a room with which nothing would be lost.
+    /// Removes a room from memory if nothing is lost by that.
     fn retire(&mut self, id: RoomId) {
         if let Some(Room { name, book: Book::Open(log), .. }) = self.rooms.retire(id) {
             self.listing.rest(&name, log.room_head());
@@ -188,7 +189,7 @@ impl ChatServer {
         }
     }
 
-    /// All rounds go out, and what is to be kept to the journal.
+    /// Sends all broadcasts, and gives the journal the next batch.
     fn end_turn(&mut self, ctx: &mut Context<Self>) {
         self.end_all_rounds();
         self.commit_next(ctx);
@@ -375,7 +376,7 @@ impl Handler<ForgetRoom> for ChatServer {
     type Result = ResponseActFuture<Self, Result<(), JournalError>>;
 
     fn handle(&mut self, ForgetRoom { room }: ForgetRoom, ctx: &mut Self::Context) -> Self::Result {
-        // What was said before this is in the journal before it is asked.
+        // The journal must get what was said before this request first.
         self.end_turn(ctx);
         let asked = wrap_future(self.journal.forget(room.clone()));
         Box::pin(asked.map(move |answer, server: &mut Self, _| {

@@ -1,4 +1,4 @@
-//! Names that are reserved for their users: from the chat server to the journal and back.
+//! Reserved nicknames: from the chat server to the journal and back.
 
 use std::time::{Duration, Instant};
 
@@ -20,7 +20,7 @@ use crate::{
 };
 
 impl ChatServer {
-    /// The user of a session has shown its token: its name is reserved.
+    /// Reserves the nickname of a user that has shown its token.
     pub(super) fn reserve_name(&mut self, session: SessionId, id: RoomId, ctx: &mut Context<Self>) {
         let now = Instant::now();
         let (until, max) = (now + self.limits.name_reservation, self.limits.max_held_names);
@@ -34,7 +34,7 @@ impl ChatServer {
         self.keep_in_journal(name, names, ctx);
     }
 
-    /// The user of a session logs out: its name is free.
+    /// Frees the nickname of a user that logs out.
     pub(super) fn release_name(&mut self, session: SessionId, ctx: &mut Context<Self>) {
         if let Some(room) = self.rooms.room_of(session).and_then(|id| self.rooms.get(id))
             && let Some(released) = room.presence.release(session)
@@ -44,7 +44,7 @@ impl ChatServer {
         }
     }
 
-    /// The server stops: the names of all who are there are held for them in the next one.
+    /// The server stops: the journal keeps the nicknames of all users, so that the next server holds them.
     pub(super) fn keep_names(&mut self, ctx: &mut Context<Self>) {
         let (now, hold) = (Instant::now(), self.limits.name_hold);
         let names_of = |presence: &Presence| -> Vec<_> {
@@ -75,8 +75,8 @@ impl ChatServer {
     }
 }
 
-/// Takes in the names that the journal has kept for a room, for at most as long as a name is reserved now: a clock that was
-/// ahead when they were kept has put their end far off. Gives back those whose end is nearer from here on.
+/// Restores the reserved nicknames of a room, for at most `most`: a clock that was ahead when they were
+/// stored has put their end too far off. Returns those whose end was moved.
 pub(super) fn restore(
     presence: &mut Presence,
     names: Vec<ReservedName>,
@@ -85,7 +85,7 @@ pub(super) fn restore(
     let (now, wall) = (Instant::now(), now_millis());
     let mut nearer = Vec::new();
     for ReservedName { name, owner, until, .. } in names {
-        // Rules for names may have become stricter since it was kept.
+        // The rules for nicknames may have become stricter since.
         let Ok(nickname) = Nickname::parse(&name) else {
             continue;
         };

@@ -1,4 +1,4 @@
-//! What is said: into rounds, and from there to everybody and to the journal.
+//! Messages and typing: into broadcasts, and from there to subscribers and to the journal.
 
 use std::sync::Arc;
 
@@ -26,25 +26,26 @@ use crate::{
     },
 };
 
-/// After so many milliseconds the journal is told again that a picture is in use: a day.
+/// Milliseconds after which the journal is told again that a picture is in use: one day.
 const KEEP_PICTURE_AGAIN: u64 = 24 * 3600 * 1000;
 
 impl ChatServer {
-    /// A guest's text or bytes, once its room's place in the journal is known.
+    /// Handles a guest's message once its room's journal has answered.
     pub(super) fn publish(&mut self, publish: Publish, ctx: &mut Context<Self>) {
-        // A session that was dismissed when it joined is in no room, and has been told.
+        // A session that was dismissed when it joined is in no room, and has been told so.
         let Some(id) = self.rooms.room_of(publish.session) else {
             return;
         };
         self.open_book(id, ctx);
         match self.rooms.get(id).map(|room| &mut room.book) {
-            // In order behind what waits already. The guest may be gone by then: what it said is said.
+            // Keep the order. The guest may be gone when the journal answers; its message is still sent.
             Some(Book::Opening(waiting)) => waiting.push(Waiting::Publish(publish)),
             _ => self.publish_open(id, publish),
         }
     }
 
-    /// The same in a room whose journal has answered. A guest cannot be told that its text is not taken; it has its echo.
+    /// Handles a guest's message in a room whose journal has answered. A guest gets no error if its text is
+    /// not kept; it has its echo.
     pub(super) fn publish_open(&mut self, id: RoomId, publish: Publish) {
         let Publish { session, payload, accepted } = publish;
         let has_fault = self.commits.fault().is_some();
@@ -75,7 +76,7 @@ impl ChatServer {
         }
     }
 
-    /// A user's message.
+    /// Handles a user's message.
     pub(super) fn post_or_refuse(&mut self, post: Post) {
         let (session, ticket) = (post.session, post.ticket);
         if let Err(refusal) = self.post(post) {
@@ -97,7 +98,7 @@ impl ChatServer {
             if place.offset <= log.durable() {
                 self.reply(session, ticket, Reply::Posted(place));
             } else if self.commits.attach(id, receipt) {
-                // It is answered with the message that is on its way.
+                // The receipt waits with the first message.
             } else if let Some(open) = &mut room.open {
                 open.owe(receipt);
             } else {
@@ -145,7 +146,7 @@ impl ChatServer {
         Ok(())
     }
 
-    /// A user's message for one other.
+    /// Handles a private message.
     pub(super) fn whisper_or_refuse(&mut self, whisper: Whisper) {
         let (session, ticket) = (whisper.session, whisper.ticket);
         if let Err(refusal) = self.whisper(whisper) {
@@ -153,7 +154,8 @@ impl ChatServer {
         }
     }
 
-    /// A user's message for one other: live only, to the sessions of both that hear their room. The fan-outs answer it.
+    /// A private message is live only. It goes to the subscribed sessions of both users; their fan-outs
+    /// answer the sender.
     fn whisper(&mut self, whisper: Whisper) -> Result<(), Refusal> {
         let Whisper { session, ticket, to, kind, body, id: client_id, accepted } = whisper;
         let id = self.rooms.room_of(session).ok_or(Refusal::NotLoggedIn)?;
@@ -181,7 +183,7 @@ impl ChatServer {
         let fate = known.unwrap_or_else(|| self.remember_private(key));
         let at = fate.at();
         let mut audience = Audience::default();
-        // One that has yet to read what was said before does not hear what is live only.
+        // A session that still catches up gets no private message.
         let readers = reader.as_ref().map(|reader| self.hearing(&reader.sessions, &mut audience));
         let (Some(reader), Some(readers)) = (reader, readers.filter(|readers| !readers.is_empty())) else {
             waiter.answer(at, false);
@@ -207,13 +209,13 @@ impl ChatServer {
         fate.send(waiter);
         let handing = Handing::new(readers, fate);
         let round = open.finish(Hearers::Only(hearers), &self.budget).0.with_handing(handing);
-        // Behind what was said before.
+        // The broadcast comes after what was said before.
         self.end_round(id);
         self.fan_out(id, audience.workers(), Arc::new(round));
         Ok(())
     }
 
-    /// The fate of a private message that is said for the first time.
+    /// The fate of a private message that is sent for the first time.
     fn remember_private(&mut self, key: Option<ids::Key>) -> Arc<Fate> {
         let fate = Arc::new(Fate::undelivered(now_millis()));
         if let Some(key) = key {
@@ -222,7 +224,7 @@ impl ChatServer {
         fate
     }
 
-    /// Those of some sessions that hear their room; they join the audience.
+    /// The sessions that are subscribed; also adds them to `audience`.
     fn hearing(&self, sessions: &[SessionId], audience: &mut Audience) -> Vec<SessionId> {
         let hears = |session: &&SessionId| {
             let member = self.rooms.membership(**session).filter(|member| member.hears);
@@ -231,9 +233,9 @@ impl ChatServer {
         sessions.iter().filter(hears).copied().collect()
     }
 
-    /// A user begins or stops to write: a round of its own, for those who keep up.
+    /// A user begins or stops to write: a broadcast of its own for writable subscribers.
     pub(super) fn show_typing(&mut self, session: SessionId, typing: bool) {
-        // One that has left meanwhile, or is not logged in, shows nothing.
+        // A session that has left since, or is not logged in, shows nothing.
         let Some((id, hears)) =
             self.rooms.membership(session).and_then(|member| Some((member.room()?, member.hears)))
         else {
@@ -248,7 +250,7 @@ impl ChatServer {
         };
         let mut open = OpenRound::new(&room.audience);
         open.push(&Line::Typing(user.face.nickname.as_str(), typing), Reach::AllBut(session), None);
-        // Behind what was said before.
+        // The broadcast comes after what was said before.
         self.end_round(id);
         if let Some(room) = self.rooms.get(id) {
             let workers: Vec<_> = room.audience.workers().collect();
@@ -256,7 +258,7 @@ impl ChatServer {
         }
     }
 
-    /// Adds a line that is not kept to a room's round.
+    /// Adds a line that is not kept to the broadcast of a room.
     pub(super) fn add_line(&mut self, id: RoomId, line: &Line<'_>, reach: Reach) {
         if let Some(room) = self.rooms.get(id) {
             let deflater = deflater(&mut self.deflater, &room.audience);
@@ -277,7 +279,7 @@ impl ChatServer {
         }
     }
 
-    /// A room's round goes to everybody who hears it; what is to be kept of it is next for the journal.
+    /// Sends the broadcast of a room to its subscribers, and queues what is to be kept for the journal.
     pub(super) fn end_round(&mut self, id: RoomId) {
         let tail_bytes = self.tail_share();
         let Some(room) = self.rooms.get(id) else {
@@ -313,7 +315,7 @@ impl ChatServer {
     }
 }
 
-/// The deflater, if somebody in the room reads what it makes.
+/// The deflater, if a subscriber takes compressed frames.
 pub(super) fn deflater<'a>(
     deflater: &'a mut Option<Deflater>,
     audience: &Audience,

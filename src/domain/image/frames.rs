@@ -1,8 +1,8 @@
-//! The screen of a picture and the frames that are drawn on it, counted.
+//! Counts the frames of a picture and their pixels.
 
 use super::{ImageError, ImageLimits};
 
-/// Frames of one picture, at most; parts of a JPEG count as frames do, because a reader draws the whole for each.
+/// Maximum number of frames of a picture. Each picture inside a WebP frame counts as one more.
 pub const MAX_FRAMES: usize = 1000;
 
 /// A part of a screen, in pixels.
@@ -14,7 +14,7 @@ pub(super) struct Area {
     pub(super) height: u32,
 }
 
-/// What a walk through a picture has found so far.
+/// The frames found so far.
 #[derive(Debug)]
 pub(super) struct Frames {
     limits: ImageLimits,
@@ -25,7 +25,7 @@ pub(super) struct Frames {
 }
 
 impl Frames {
-    /// No frames yet on a screen of these sides.
+    /// Starts with an empty screen of `width` × `height` pixels.
     pub(super) fn on(width: u32, height: u32, limits: ImageLimits) -> Result<Self, ImageError> {
         let fits = |side: u32| side >= 1 && u64::from(side) <= limits.side as u64;
         if !fits(width) || !fits(height) {
@@ -38,7 +38,7 @@ impl Frames {
         Ok(frames)
     }
 
-    /// Another frame, which must be on the screen.
+    /// Counts a frame, which must lie on the screen.
     pub(super) fn add(&mut self, area: Area) -> Result<(), ImageError> {
         let Area { x, y, width, height } = area;
         let ends_within =
@@ -57,18 +57,18 @@ impl Frames {
         Ok(())
     }
 
-    /// Another frame as large as the screen.
+    /// Counts a frame as large as the screen.
     pub(super) fn add_whole(&mut self) -> Result<(), ImageError> {
         self.add(Area { x: 0, y: 0, width: self.width, height: self.height })
     }
 
-    /// Another part of a frame that has been counted.
+    /// Counts another part of a frame whose pixels have been counted.
     pub(super) fn add_part(&mut self) -> Result<(), ImageError> {
         self.count += 1;
         if self.count > MAX_FRAMES { Err(ImageError::TooManyFrames) } else { Ok(()) }
     }
 
-    /// Whether the screen has these sides.
+    /// Whether the screen is `width` × `height` pixels.
     pub(super) fn is_of(&self, width: u32, height: u32) -> bool {
         (self.width, self.height) == (width, height)
     }

@@ -1,4 +1,5 @@
-//! GIF: a logical screen, and images on it. Browsers enlarge the screen for an image that reaches over it, so none may.
+//! GIF: a logical screen with images. Browsers enlarge the screen for an image that exceeds it, so such an
+//! image is an error.
 
 use super::{
     ImageError, ImageLimits,
@@ -10,7 +11,7 @@ const EXTENSION: u8 = 0x21;
 const IMAGE: u8 = 0x2C;
 const TRAILER: u8 = 0x3B;
 
-/// Walks through the blocks; an end before the trailer is a picture that was cut.
+/// Checks the blocks; an end before the trailer is a truncated picture.
 pub(super) fn walk(bytes: &[u8], limits: ImageLimits) -> Result<(), ImageError> {
     let mut reader = Reader::new(bytes);
     let Some(mut frames) = screen(&mut reader, limits)? else { return Err(ImageError::Unreadable) };
@@ -32,7 +33,7 @@ fn screen(reader: &mut Reader<'_>, limits: ImageLimits) -> Result<Option<Frames>
     let fields = |reader: &mut Reader<'_>| {
         reader.take(6)?;
         let (width, height, flags) = (reader.u16_le()?, reader.u16_le()?, reader.byte()?);
-        // The background's colour and the aspect ratio.
+        // Background colour and aspect ratio.
         reader.take(2)?;
         Some((width, height, flags))
     };
@@ -50,16 +51,16 @@ fn image(reader: &mut Reader<'_>, frames: &mut Frames) -> Result<Option<()>, Ima
     let Some((area, flags)) = fields(reader) else { return Ok(None) };
     frames.add(area)?;
     reader.take_up_to(table_len(flags));
-    // The smallest code size, and then the codes.
+    // The minimum code size, then the data blocks.
     Ok(reader.byte().and_then(|_| skip_blocks(reader)))
 }
 
-/// Bytes of the colour table that these flags announce.
+/// Bytes of the colour table that `flags` announces.
 fn table_len(flags: u8) -> usize {
     if flags & 0x80 == 0 { 0 } else { 3 << ((flags & 7) + 1) }
 }
 
-/// Skips blocks, each with its length in front, up to and with the empty one.
+/// Skips data sub-blocks, each after its length byte, including the empty one at the end.
 fn skip_blocks(reader: &mut Reader<'_>) -> Option<()> {
     loop {
         match reader.byte()? {

@@ -1,19 +1,19 @@
-//! JPEG: segments up to the frame header, which has the sides, and then scans.
+//! JPEG: segments up to the frame header, which has width and height, then scans.
 
 use super::{ImageError, ImageLimits, frames::Frames, reader::Reader};
 
 const START: u8 = 0xD8;
 const END: u8 = 0xD9;
 const SCAN: u8 = 0xDA;
-/// A number of lines that is told behind the first scan, in place of the one in the frame header.
+/// The DNL marker: a number of lines after the first scan that replaces the one in the frame header.
 const NUMBER_OF_LINES: u8 = 0xDC;
-/// A frame that enlarges another one.
+/// The EXP marker: a frame that expands another one.
 const EXPAND: u8 = 0xDF;
 
-/// Scans of one picture, at most: a reader draws the whole for each, and a usual progressive picture has ten.
+/// Maximum number of scans: a browser draws the whole picture for each; a progressive one has about ten.
 const MAX_SCANS: usize = 100;
 
-/// Walks through the segments; an end before the end marker is a picture that was cut.
+/// Checks the segments; an end before the end marker is a truncated picture.
 pub(super) fn walk(bytes: &[u8], limits: ImageLimits) -> Result<(), ImageError> {
     let mut reader = Reader::new(bytes);
     reader.take(2);
@@ -24,7 +24,7 @@ pub(super) fn walk(bytes: &[u8], limits: ImageLimits) -> Result<(), ImageError> 
         match marker {
             END if frames.is_some() => return super::end(&reader),
             END | START | NUMBER_OF_LINES | EXPAND => return Err(ImageError::Unreadable),
-            // Markers without a segment.
+            // TEM and RSTn have no segment.
             0x01 | 0xD0..=0xD7 => continue,
             _ => {}
         }
@@ -51,12 +51,12 @@ pub(super) fn walk(bytes: &[u8], limits: ImageLimits) -> Result<(), ImageError> 
     }
 }
 
-/// Cut before its sides are known, a picture cannot be shown.
+/// A picture truncated before its frame header cannot be drawn.
 fn cut(frames: Option<&Frames>) -> Result<(), ImageError> {
     if frames.is_some() { Ok(()) } else { Err(ImageError::Unreadable) }
 }
 
-/// The next marker, which may be filled up in front; `None` at the end.
+/// The next marker, after optional fill bytes; `None` at the end.
 fn marker(reader: &mut Reader<'_>) -> Result<Option<u8>, ImageError> {
     match reader.byte() {
         Some(0xFF) => {}
@@ -72,7 +72,7 @@ fn marker(reader: &mut Reader<'_>) -> Result<Option<u8>, ImageError> {
     }
 }
 
-/// What is in the next segment; `None` if a part is missing.
+/// The content of the next segment; `None` if it is incomplete.
 fn segment<'a>(reader: &mut Reader<'a>) -> Result<Option<&'a [u8]>, ImageError> {
     match reader.u16_be() {
         Some(len @ 2..) => Ok(reader.take(len as usize - 2)),
@@ -81,12 +81,12 @@ fn segment<'a>(reader: &mut Reader<'a>) -> Result<Option<&'a [u8]>, ImageError> 
     }
 }
 
-/// The frame headers of all processes; three numbers between them are other segments.
+/// Whether the marker is one of SOF0 to SOF15; C4, C8 and CC in that range are other segments.
 fn is_frame_header(marker: u8) -> bool {
     matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC)
 }
 
-/// Skips codes up to the next marker that is none of theirs, and leaves that.
+/// Skips entropy-coded data up to the next marker other than RSTn, and leaves that marker.
 fn skip_codes(reader: &mut Reader<'_>) {
     loop {
         let before = {

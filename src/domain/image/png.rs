@@ -1,4 +1,4 @@
-//! PNG, animated too: chunks, of which `IHDR` has the sides and `fcTL` a frame's place.
+//! PNG and APNG: chunks; `IHDR` has width and height, `fcTL` the area of a frame.
 
 use super::{
     ImageError, ImageLimits,
@@ -8,16 +8,16 @@ use super::{
 
 pub(super) const SIGNATURE: &[u8] = b"\x89PNG\r\n\x1a\n";
 
-/// Longest chunk, by the standard.
+/// Maximum length of a chunk by the PNG specification.
 const MAX_CHUNK: u32 = i32::MAX as u32;
 
-/// Walks through the chunks; an end before `IEND` is a picture that was cut.
+/// Checks the chunks; an end before `IEND` is a truncated picture.
 pub(super) fn walk(bytes: &[u8], limits: ImageLimits) -> Result<(), ImageError> {
     let mut reader = Reader::new(bytes);
     reader.take(SIGNATURE.len());
     let Some((width, height)) = header(&mut reader) else { return Err(ImageError::Unreadable) };
     let mut frames = Frames::on(width, height, limits)?;
-    // The picture that is shown where animations are not; it is the first frame if a control chunk is before it.
+    // `IDAT`, the picture for decoders without animation; it is the first frame if an `fcTL` precedes it.
     let mut has_still = false;
     let mut has_control = false;
     loop {
@@ -51,18 +51,18 @@ pub(super) fn walk(bytes: &[u8], limits: ImageLimits) -> Result<(), ImageError> 
     }
 }
 
-/// The sides that the first chunk tells.
+/// Width and height from the `IHDR` chunk.
 fn header(reader: &mut Reader<'_>) -> Option<(u32, u32)> {
     if (reader.u32_be()?, reader.take(4)?) != (13, b"IHDR") {
         return None;
     }
     let sides = (reader.u32_be()?, reader.u32_be()?);
-    // Depth, colours, methods, and the check sum, of which a cut picture may have a part.
+    // Bit depth, colour type, methods and the CRC, of which a truncated picture may have a part.
     reader.take_up_to(5 + 4);
     Some(sides)
 }
 
-/// The place of a frame, behind its number.
+/// The area in an `fcTL` chunk, after the sequence number.
 fn frame(body: &[u8]) -> Option<Area> {
     let mut body = Reader::new(body);
     body.u32_be()?;

@@ -1,6 +1,6 @@
-//! Reading the bytes of a picture once, from the first to the last.
+//! A forward-only reader of the bytes of a picture.
 
-/// What is left of the bytes. Every read is a step forward or says that the bytes are at their end.
+/// The unread bytes. Every read advances, or reports the end of the bytes.
 #[derive(Clone, Debug)]
 pub(super) struct Reader<'a>(&'a [u8]);
 
@@ -55,7 +55,7 @@ impl<'a> Reader<'a> {
         self.array().map(u32::from_be_bytes)
     }
 
-    /// Goes on at the next byte of this value, or at the end.
+    /// Advances to the next byte of this value, or to the end.
     pub(super) fn skip_to(&mut self, byte: u8) {
         let found = self.0.iter().position(|other| *other == byte);
         self.0 = found.map_or(&[], |at| &self.0[at..]);

@@ -4,7 +4,7 @@ use super::*;
 
 const LIMITS: ImageLimits = ImageLimits { bytes: 4096, side: 100, pixels: 40_000 };
 
-/// The first bytes of a picture of 16 times 16 pixels.
+/// The first bytes of a picture of this type, `side` pixels wide and high.
 fn picture(kind: &str, side: u16) -> Vec<u8> {
     let [high, low] = side.to_be_bytes();
     match kind {
@@ -35,7 +35,7 @@ fn picture(kind: &str, side: u16) -> Vec<u8> {
     }
 }
 
-/// A data URL of such a picture.
+/// A data URL of a picture of this type.
 pub(in crate::domain) fn data_url(kind: &str) -> String {
     format!("data:{kind};base64,{}", BASE64_STANDARD.encode(picture(kind, 16)))
 }
@@ -83,13 +83,13 @@ fn size_and_dimensions_are_bounded() {
     assert_eq!(check(&cut, LIMITS), Err(ImageError::Unreadable));
 }
 
-/// The verdict on bytes that say by their start what they are.
+/// Checks bytes under the type that their start shows.
 fn verdict(bytes: &[u8]) -> Result<(), ImageError> {
     let format = FORMATS.iter().find(|format| (format.is_it)(bytes)).expect("a picture");
     (format.walk)(bytes, LIMITS)
 }
 
-/// A GIF of 100 times 100 pixels with frames at these places: x, y, width, height.
+/// A GIF of 100 × 100 pixels with frames at x, y, width, height.
 fn gif(frames: &[[u16; 4]]) -> Vec<u8> {
     let mut gif = b"GIF89a\x64\0\x64\0\x80\0\0\0\0\0\xFF\xFF\xFF".to_vec();
     gif.extend(b"\x21\xFF\x0BNETSCAPE2.0\x03\x01\0\0\0");
@@ -106,7 +106,7 @@ fn chunk(kind: &[u8; 4], body: &[u8]) -> Vec<u8> {
     [&(body.len() as u32).to_be_bytes()[..], kind, body, &[0; 4]].concat()
 }
 
-/// A PNG of 100 times 100 pixels with these chunks.
+/// A PNG of 100 × 100 pixels with these chunks.
 fn png(chunks: &[Vec<u8>]) -> Vec<u8> {
     let header = chunk(b"IHDR", &[0, 0, 0, 100, 0, 0, 0, 100, 8, 6, 0, 0, 0]);
     [png::SIGNATURE, &header, &chunks.concat(), &chunk(b"IEND", &[])].concat()
@@ -186,7 +186,7 @@ fn jpeg(segments: &[Vec<u8>]) -> Vec<u8> {
     .concat()
 }
 
-/// Pictures that pass, one of each kind and with all that it may have.
+/// Valid pictures, one of each format with all its optional parts.
 fn sound() -> Vec<Vec<u8>> {
     vec![
         gif(&[[0, 0, 100, 100]]),

@@ -1,4 +1,5 @@
-//! WebP: a RIFF file of chunks. A plain one has one picture; `VP8X` tells a screen, and `ANMF` frames on it.
+//! WebP: a RIFF file of chunks. A simple file has one picture; `VP8X` has the screen's size, and `ANMF` the
+//! frames on it.
 
 use super::{
     ImageError, ImageLimits,
@@ -6,13 +7,13 @@ use super::{
     reader::Reader,
 };
 
-/// Walks through the chunks; an end before the length that the file tells is a picture that was cut.
+/// Checks the chunks; an end before the length in the file header is a truncated picture.
 pub(super) fn walk(bytes: &[u8], limits: ImageLimits) -> Result<(), ImageError> {
     let mut file = Reader::new(bytes);
     file.take(4);
     let len = file.u32_le().ok_or(ImageError::Unreadable)? as usize;
     let mut reader = Reader::new(file.take_up_to(len));
-    // Chunks have even lengths.
+    // Chunks are padded to even lengths.
     file.take_up_to(len % 2);
     reader.take(4);
     let mut frames: Option<Frames> = None;
@@ -43,7 +44,7 @@ impl<'a> Chunk<'a> {
         Some(Self { kind, body })
     }
 
-    /// The sides of a coded picture, if this is one.
+    /// Width and height, if this chunk is a coded picture.
     fn picture(&self) -> Result<Option<(u32, u32)>, ImageError> {
         let mut body = Reader::new(self.body);
         let sides = match self.kind {
@@ -55,7 +56,7 @@ impl<'a> Chunk<'a> {
     }
 }
 
-/// The screen, and the picture on it if it is a plain one.
+/// The screen, with the picture of a simple file.
 fn first(chunk: &Chunk<'_>, limits: ImageLimits) -> Result<Frames, ImageError> {
     if let Some((width, height)) = chunk.picture()? {
         let mut frames = Frames::on(width, height, limits)?;
@@ -72,7 +73,7 @@ fn first(chunk: &Chunk<'_>, limits: ImageLimits) -> Result<Frames, ImageError> {
 
 fn further(chunk: &Chunk<'_>, frames: &mut Frames) -> Result<(), ImageError> {
     if let Some((width, height)) = chunk.picture()? {
-        // As large as the screen, as readers demand.
+        // Decoders require a picture as large as the screen.
         return if frames.is_of(width, height) { frames.add_whole() } else { Err(ImageError::FrameOutside) };
     }
     match chunk.kind {
@@ -82,7 +83,7 @@ fn further(chunk: &Chunk<'_>, frames: &mut Frames) -> Result<(), ImageError> {
     }
 }
 
-/// A frame of an animation: where it is, and chunks with its picture, which has its sides.
+/// A frame of an animation: its area, and chunks with a picture of that size.
 fn frame(body: &[u8], frames: &mut Frames) -> Result<(), ImageError> {
     let mut body = Reader::new(body);
     let fields = |body: &mut Reader<'_>| {
@@ -108,7 +109,7 @@ fn lossy(body: &mut Reader<'_>) -> Option<(u32, u32)> {
     if body.take(3)? != [0x9D, 0x01, 0x2A] {
         return None;
     }
-    // Two bits of each say how much larger it is shown.
+    // The upper two bits of each are a scale, which does not change the decoded size.
     Some((body.u16_le()? & 0x3FFF, body.u16_le()? & 0x3FFF))
 }
 

@@ -1,4 +1,4 @@
-//! The table of pictures that users have spoken under.
+//! The table of avatar pictures.
 
 use std::sync::Arc;
 
@@ -14,20 +14,20 @@ use crate::{
     journal::JournalError,
 };
 
-/// Pictures that are let go in one step.
+/// Maximum number of pictures selected in one trim step.
 const TRIM_STEP: i64 = 64;
 
-/// Bytes that a picture takes beside its own.
+/// Estimated bytes of a row beside the picture's own bytes.
 const ROW_BYTES: u64 = 128;
 
-/// How much the table has.
+/// The size of the table.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct AvatarTable {
     bytes: u64,
 }
 
 impl AvatarTable {
-    /// Looks at the table.
+    /// Sums up the sizes of the stored pictures.
     pub fn measure(connection: &Connection) -> rusqlite::Result<Self> {
         let bytes: i64 = connection.query_row(
             "SELECT ifnull(sum(length(bytes) + ?1), 0) FROM avatars",
@@ -37,8 +37,8 @@ impl AvatarTable {
         Ok(Self { bytes: bytes.unsigned_abs() })
     }
 
-    /// Writes pictures that were just spoken under, and lets those go that were spoken under longest ago, until the
-    /// rest has at most `max_bytes`. What the table has then counts once the transaction is committed.
+    /// Stores pictures that were just used, and deletes the least recently used ones until at most
+    /// `max_bytes` remain. The returned size is valid once the transaction is committed.
     pub fn keep(
         mut self,
         transaction: &Transaction<'_>,
@@ -61,7 +61,7 @@ impl AvatarTable {
                 self.bytes += picture.bytes().len() as u64 + ROW_BYTES;
             }
         }
-        // A little more goes, so that not every picture has another one to replace.
+        // Trim a sixteenth more, so that not every new picture has to replace another one.
         if self.bytes > max_bytes {
             self.trim(transaction, max_bytes - max_bytes / 16)?;
         }
@@ -91,7 +91,7 @@ impl AvatarTable {
     }
 }
 
-/// The picture of that name.
+/// Reads the picture with this id.
 pub(super) fn read(connection: &Connection, id: PictureId) -> Result<Option<Picture>, Fault> {
     let row: Option<(String, Vec<u8>)> = connection
         .prepare_cached("SELECT media_type, bytes FROM avatars WHERE id = ?1")?
@@ -100,7 +100,7 @@ pub(super) fn read(connection: &Connection, id: PictureId) -> Result<Option<Pict
     let Some((media_type, bytes)) = row else {
         return Ok(None);
     };
-    // Its name is a hash of what it is.
+    // The id is a hash of type and bytes, so a mismatch means damage.
     match Picture::stored(&media_type, Bytes::from(bytes)).filter(|picture| picture.id() == id) {
         Some(picture) => Ok(Some(picture)),
         None => Err(Fault::Passing(JournalError::Damaged(format!("the avatar {id} has been changed")))),

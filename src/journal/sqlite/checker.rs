@@ -1,4 +1,4 @@
-//! The thread that reads the whole file once, at the start, so that damage is known before a client needs what is damaged.
+//! The thread that reads the whole file once at the start, to find damage before a client meets it.
 
 use std::ops::ControlFlow;
 
@@ -11,13 +11,13 @@ use super::{
 };
 use crate::journal::JournalError;
 
-/// Rows that are read in one transaction: a long one would keep the log from being brought back into the file.
+/// Rows read in one transaction: a long transaction would prevent the checkpoint of the log.
 const STEP: i64 = 256;
 
-/// What SQLite tells of a file at most.
+/// Maximum number of errors that `quick_check` reports.
 const MAX_TOLD: usize = 20;
 
-/// Reads everything, unless the journal is closed before.
+/// Checks the file until its end, or until the journal is closed.
 pub(super) fn run(place: &Place, condition: &Condition) {
     let connection = match schema::open_to_read(place) {
         Ok(connection) => connection,
@@ -32,14 +32,14 @@ pub(super) fn run(place: &Place, condition: &Condition) {
     }
 }
 
-/// Whatever is no damage is met again by those who need the file.
+/// Reports damage only: the threads that use the file find any other fault themselves.
 fn note(fault: Fault, place: &Place, condition: &Condition) {
     if let JournalError::Damaged(what) = fault.later(place) {
         condition.damaged(&what);
     }
 }
 
-/// Whether the pages of the file are those of a database.
+/// Checks the structure of the database with `quick_check`.
 fn check_structure(connection: &Connection, place: &Place, condition: &Condition) -> rusqlite::Result<()> {
     if condition.is_closing() {
         return Ok(());
@@ -49,7 +49,7 @@ fn check_structure(connection: &Connection, place: &Place, condition: &Condition
     for line in told {
         match line {
             Ok(line) if line == "ok" => {}
-            // Some lines have several.
+            // One row may contain several lines.
             Ok(line) => condition.damaged(&format!("{}: {}", place.file.display(), line.replace('\n', "; "))),
             Err(error) if error.sqlite_error_code() == Some(ErrorCode::OperationInterrupted) => return Ok(()),
             Err(error) => return Err(error),
@@ -58,21 +58,21 @@ fn check_structure(connection: &Connection, place: &Place, condition: &Condition
     Ok(())
 }
 
-/// The last round that was looked at.
+/// The last row of `rounds` that was checked.
 #[derive(Clone, Copy)]
 struct Seen {
     id: i64,
     next_offset: u64,
 }
 
-/// Whether each round is what was written, and none is missing between two of a room.
+/// Checks the checksum of each record, and that no offsets are missing between two records of a room.
 fn check_rounds(connection: &Connection, place: &Place, condition: &Condition) -> rusqlite::Result<()> {
     let mut seen: Option<Seen> = None;
     let mut query = connection.prepare(
         "SELECT id, count, at, ifnull(keys, x''), entries, sum FROM rounds WHERE id >= ?1 ORDER BY id LIMIT ?2",
     )?;
     while !condition.is_closing() {
-        // Beginning with the one before: if that has been let go meanwhile, others may have been, too.
+        // Start at the last checked row: if it was trimmed meanwhile, rows behind it may be gone too.
         let from = seen.map_or(i64::MIN, |seen| seen.id);
         let mut rows = query.query([from, STEP])?;
         let mut before = None;

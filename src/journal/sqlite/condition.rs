@@ -1,4 +1,4 @@
-//! How the file is, as far as anybody has met it: shared by the threads of a journal.
+//! The damage found in the file, shared by the threads of a journal.
 
 use std::sync::{
     Mutex, MutexGuard, OnceLock, PoisonError,
@@ -11,21 +11,21 @@ use rusqlite::InterruptHandle;
 use super::{Place, schema::Fault};
 use crate::journal::{Damage, JournalError};
 
-/// Damage that has lines of its own in the log; who reads one damaged record again and again must not fill it.
+/// Maximum number of logged damages: repeated reads of one damaged record must not fill the log.
 const MAX_LOGGED: u64 = 20;
 
-/// See the module's text.
+/// The damage found so far, and whether the journal closes.
 #[derive(Default)]
 pub(super) struct Condition {
     found: AtomicU64,
     first: OnceLock<String>,
     is_closing: AtomicBool,
-    /// Ends what takes long.
+    /// Interrupts the long query of the checker.
     interrupt: Mutex<Option<InterruptHandle>>,
 }
 
 impl Condition {
-    /// Something that is stored cannot be what was written.
+    /// Counts damage, and logs it up to [`MAX_LOGGED`] times.
     pub fn damaged(&self, what: &str) {
         self.first.get_or_init(|| what.to_owned());
         if self.found.fetch_add(1, Ordering::Relaxed) < MAX_LOGGED {
@@ -33,10 +33,10 @@ impl Condition {
         }
     }
 
-    /// Damage in one room is no reason to do nothing for the others.
+    /// Counts damage and continues: damage in one room must not stop the work for others.
     ///
     /// # Errors
-    /// The fault is another one.
+    /// The fault is not damage.
     pub fn pass_over(&self, fault: Fault, place: &Place) -> Result<(), Fault> {
         match fault.later(place) {
             JournalError::Damaged(what) => {
@@ -47,13 +47,13 @@ impl Condition {
         }
     }
 
-    /// What damage was met so far.
+    /// The damage found so far.
     pub fn damage(&self) -> Option<Damage> {
         let first = self.first.get()?.clone();
         Some(Damage { first, found: self.found.load(Ordering::Relaxed) })
     }
 
-    /// The journal is about to be closed: what takes long gives up.
+    /// Begins closing: interrupts a long query.
     pub fn close(&self) {
         self.is_closing.store(true, Ordering::SeqCst);
         if let Some(handle) = &*self.interrupt() {
@@ -65,7 +65,7 @@ impl Condition {
         self.is_closing.load(Ordering::SeqCst)
     }
 
-    /// Makes [`close`](Self::close) interrupt a connection, or none.
+    /// Sets the connection that [`close`](Self::close) interrupts; `None` removes it.
     pub fn set_interrupt(&self, handle: Option<InterruptHandle>) {
         *self.interrupt() = handle;
     }

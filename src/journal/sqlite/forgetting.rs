@@ -1,15 +1,15 @@
-//! Rooms that are to be forgotten, gathered: a server that is full of rooms forgets one for each that is made, and a
-//! transaction with its flush for each would keep what is said waiting.
+//! Collects rooms to forget. A server at its bound of rooms forgets one for each new room, and one
+//! transaction with a flush for each of them would delay appends.
 
 use std::collections::HashMap;
 
 use super::{Answer, Write};
 use crate::{domain::RoomName, journal::JournalError};
 
-/// Rooms that are forgotten in one transaction at most.
+/// Maximum number of rooms forgotten in one transaction.
 const MAX_ROOMS: usize = 256;
 
-/// See the module's text.
+/// The rooms to forget, with the requests to answer.
 #[derive(Default)]
 pub(super) struct Forgetting(HashMap<RoomName, Vec<Answer<()>>>);
 
@@ -22,7 +22,7 @@ impl Forgetting {
         self.0.keys().cloned().collect()
     }
 
-    /// Whether they must be forgotten before this is done.
+    /// Whether the rooms must be forgotten before `job` runs.
     pub fn come_before(&self, job: &Write) -> bool {
         if self.0.is_empty() {
             return false;
@@ -36,7 +36,7 @@ impl Forgetting {
         }
     }
 
-    /// They have been forgotten, or not. Those who asked may have left.
+    /// Answers all requests with `outcome`. A caller may have dropped its future.
     pub fn answer(&mut self, outcome: &Result<(), JournalError>) {
         for answer in self.0.drain().flat_map(|(_, answers)| answers) {
             let _ = answer.send(outcome.clone());

@@ -1,4 +1,4 @@
-//! Reserved names.
+//! The table of reserved nicknames.
 
 use rusqlite::{Connection, OptionalExtension as _};
 
@@ -12,11 +12,11 @@ use crate::{
     logging,
 };
 
-/// The setting whose bound is reached, as the log names it.
+/// The setting of the bound, as the log names it.
 const MAX_NAMES: &str = "--max-reserved-names (ECHOROOM_MAX_RESERVED_NAMES)";
 
 impl Open {
-    /// Reserves or frees names of a room, all or none.
+    /// Reserves or frees names of a room in one transaction.
     pub fn reserve(
         &mut self,
         room: &RoomName,
@@ -42,7 +42,7 @@ impl Open {
         Ok(())
     }
 
-    /// The names that are reserved in a room.
+    /// The unexpired reserved names of a room.
     pub fn names(&self, room: &RoomName) -> Result<Vec<ReservedName>, Fault> {
         let mut query = self
             .connection
@@ -59,7 +59,7 @@ impl Open {
     }
 }
 
-/// Frees the names whose time is over.
+/// Deletes expired names; returns their number.
 pub(super) fn sweep(connection: &Connection, now: u64) -> rusqlite::Result<usize> {
     connection.execute("DELETE FROM names WHERE until <= ?1", [int(now)])
 }
@@ -78,7 +78,7 @@ fn is_known(connection: &Connection, room: &RoomName, key: &str) -> rusqlite::Re
     Ok(found.is_some())
 }
 
-/// Gives back how many more names are reserved.
+/// Inserts or updates a name; returns the number of names added, 0 or 1.
 fn insert(connection: &Connection, room: &RoomName, name: &ReservedName) -> rusqlite::Result<u64> {
     let before = is_known(connection, room, &name.key)?;
     connection
@@ -90,7 +90,7 @@ fn insert(connection: &Connection, room: &RoomName, name: &ReservedName) -> rusq
     Ok(u64::from(!before))
 }
 
-/// Gives back how many fewer names are reserved.
+/// Deletes a name; returns the number of names deleted, 0 or 1.
 fn remove(connection: &Connection, room: &RoomName, key: &str) -> rusqlite::Result<u64> {
     let removed = connection
         .prepare_cached("DELETE FROM names WHERE room = ?1 AND key = ?2")?

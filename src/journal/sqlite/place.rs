@@ -1,4 +1,4 @@
-//! Where the journal is: its folder, its files, and whether they are still the files that were opened.
+//! The folder and files of a journal, and checks that they are still the files that were opened.
 
 use std::{
     fs::{self, File, Metadata, TryLockError},
@@ -17,58 +17,58 @@ use rustix::fs::OFlags;
 use super::{OpenError, schema::Fault};
 use crate::journal::JournalError;
 
-/// The database's name in its folder.
+/// File name of the database.
 const FILE: &str = "echoroom.db";
 
-/// What the name of SQLite's write-ahead log has behind that of the database.
+/// Suffix of SQLite's write-ahead log, after the name of the database.
 const WAL_SUFFIX: &str = "-wal";
 
-/// The lock beside it.
+/// File name of the lock.
 const LOCK: &str = "echoroom.lock";
 
-/// What is known of the database from outside, see [`super::stamp`].
+/// File name of the stamp, see [`super::stamp`].
 const STAMP: &str = "echoroom.stamp";
 
-/// Where a SQLite file keeps its application id.
+/// Byte position of the application id in the header of a SQLite file.
 const APPLICATION_ID_AT: u64 = 68;
 
-/// Where it keeps the size of its pages and, since it was copied from the log last, their number.
+/// Byte positions of the page size and of the number of pages at the last checkpoint.
 const PAGE_SIZE_AT: u64 = 16;
 const PAGES_AT: u64 = 28;
 
-/// How a write-ahead log begins; the last bit tells the byte order of its checksums.
+/// The magic number of a write-ahead log; its last bit is the byte order of the checksums.
 const WAL_MAGIC: u32 = 0x377F_0682;
 
-/// Bytes at the start of a write-ahead log that are no message's.
+/// Bytes of the header of a write-ahead log.
 const WAL_HEADER: u64 = 32;
 
 /// The names of both files, and what they begin with, are looked at again after this time. Before and after each commit only the
 /// open log is: whether a name leads to it, and how long it is. To follow a name costs about a hundredth of a small commit.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
-/// The paths of a journal, and its files while this process uses them.
+/// The paths of a journal, and its open files while this process uses them.
 #[derive(Debug)]
 pub(super) struct Place {
     pub folder: PathBuf,
     pub file: PathBuf,
     pub stamp: PathBuf,
-    /// The files as they were opened first. Dropped before the locks.
+    /// The files as first opened. Dropped before the locks.
     held: OnceLock<Held>,
     locks: OnceLock<Locks>,
 }
 
-/// Keep other servers out for as long as they are open. A lock on a folder holds when the lock's own file is deleted;
-/// versions before this one know only that.
+/// Exclude other servers while they are open. The lock on the folder holds even if the lock file is deleted;
+/// earlier versions know only the lock file.
 #[derive(Debug)]
 struct Locks {
-    /// The folder, and the one that the database is in if a link leads there; none where the file system does not lock
-    /// folders.
+    /// The folder, and the target folder if the database is a symbolic link; empty where the file system
+    /// cannot lock folders.
     _folders: Vec<File>,
     _file: File,
 }
 
-/// The files that this process opened. To close a descriptor of a file ends all locks that SQLite has on it in this
-/// process, so this is made once, and closed after SQLite's own.
+/// The files that this process opened. Closing any descriptor of a file ends all locks of SQLite on it in
+/// this process (POSIX locks), so these are opened once and closed after SQLite's own.
 #[derive(Debug)]
 struct Held {
     database: File,
@@ -76,47 +76,47 @@ struct Held {
     wal: File,
     wal_path: PathBuf,
     wal_id: FileId,
-    /// What this run wrote into the database's header.
+    /// The application id that this run wrote into the database's header.
     application_id: i32,
-    /// What was there before, until SQLite copies the header from its log.
+    /// The application id before this run, in the file until a checkpoint copies the header from the log.
     former_id: i32,
-    /// When all of them were looked at last and were well.
+    /// The last full check without a fault.
     looked_at: Mutex<Option<Instant>>,
-    /// Bytes of the database when it was looked at last, and of the log when it was written to last.
+    /// Bytes of the database at the last full check, and of the log after the last write.
     database_len: AtomicU64,
     wal_len: AtomicU64,
-    /// What was found to be cut off: what is put behind it later is not what was there.
+    /// The path of a file found truncated. It stays in this state: bytes added later are not the lost ones.
     cut: OnceLock<String>,
 }
 
-/// What tells one file from another while either exists.
+/// Identity of a file, unique while the file exists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct FileId {
     device: u64,
     inode: u64,
 }
 
-/// Bytes of the files.
+/// Sizes of the files in bytes.
 #[derive(Clone, Copy, Debug, Default)]
 struct Lens {
     database: u64,
     wal: u64,
 }
 
-/// What is there of a file before SQLite opens it.
+/// The state of a file before SQLite opens it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Found {
     Missing,
-    /// Too short to hold anything.
+    /// Too short to contain data.
     Empty,
     Something,
 }
 
-/// The files are not those that this process opened, or not as it left them.
+/// The files are not those that this process opened, or were changed from outside.
 #[derive(Debug)]
 pub(super) struct Gone {
     pub error: JournalError,
-    /// Whether only the log is, so that what it held can be saved.
+    /// Whether only the log is gone, so that its content can be saved.
     pub is_log: bool,
 }
 
@@ -132,7 +132,7 @@ impl Place {
         }
     }
 
-    /// Makes the folder and takes the locks, which last as long as this place.
+    /// Creates the folder and takes the locks, which last as long as this place.
     pub fn lock(&self) -> Result<(), Fault> {
         if self.locks.get().is_some() {
             return Ok(());
@@ -167,12 +167,12 @@ impl Place {
         let path = self.folder.join(LOCK);
         let file = File::options().write(true).create(true).truncate(false).open(&path).map_err(unusable)?;
         let file = self.try_lock(file)?.ok_or_else(|| Fault::passing(&path, "it cannot be locked"))?;
-        // Set once: one thread opens the journal.
+        // Never set twice: only one thread opens the journal.
         let _ = self.locks.set(Locks { _folders: folders, _file: file });
         Ok(())
     }
 
-    /// Nothing where the file system does not lock such a file.
+    /// `None` if the file system does not lock such a file.
     fn try_lock(&self, file: File) -> Result<Option<File>, Fault> {
         match file.try_lock() {
             Ok(()) => Ok(Some(file)),
@@ -181,30 +181,30 @@ impl Place {
         }
     }
 
-    /// Whether this process has had the journal open.
+    /// Whether this process has opened the journal before.
     pub fn was_open(&self) -> bool {
         self.held.get().is_some()
     }
 
-    /// What is there of the database.
+    /// The state of the database file.
     pub fn find_database(&self) -> io::Result<Found> {
         find(&self.file, 0)
     }
 
-    /// What is there of its log.
+    /// The state of the write-ahead log.
     pub fn find_wal(&self) -> io::Result<Found> {
         find(&self.wal(), WAL_HEADER)
     }
 
-    /// The write-ahead log: beside the database itself if a link leads there.
+    /// Path of the write-ahead log: beside the link's target if the database is a symbolic link.
     pub fn wal(&self) -> PathBuf {
         let mut path = fs::canonicalize(&self.file).unwrap_or_else(|_| self.file.clone()).into_os_string();
         path.push(WAL_SUFFIX);
         path.into()
     }
 
-    /// SQLite has opened the files, and this run wrote its number into the header: from here on they must stay what and
-    /// where they are.
+    /// Opens the files for later checks. SQLite must have opened them, and this run must have written its
+    /// application id: from here on no other process may replace or change them.
     pub fn hold(&self, application_id: i32) -> io::Result<()> {
         if self.was_open() {
             return Ok(());
@@ -225,13 +225,13 @@ impl Place {
             database,
             wal,
         };
-        // Set once: one thread opens the journal.
+        // Never set twice: only one thread opens the journal.
         let _ = self.held.set(held);
         Ok(())
     }
 
-    /// Whether the files are still those that this process opened. What is written to others, or to files that no name
-    /// leads to, is not kept.
+    /// Checks that the files are still those that this process opened. Writes to replaced or unlinked files
+    /// would be lost.
     pub fn check(&self) -> Result<(), Gone> {
         let Some(held) = self.held.get() else {
             return Ok(());
@@ -240,7 +240,7 @@ impl Place {
         self.look_into(held, lens)
     }
 
-    /// The same, and whether they are as long as this process left them. For the thread that writes, when it does not.
+    /// Checks both files in full, their lengths included. For the writer thread while it does not write.
     pub fn check_lengths(&self) -> Result<(), Gone> {
         let Some(held) = self.held.get() else {
             return Ok(());
@@ -249,8 +249,8 @@ impl Place {
         self.check_cut(held)
     }
 
-    /// Whether the log is the one that was opened, as long as this process left it, and now and then, whether all is well
-    /// with the files. For the thread that writes, before it does.
+    /// Checks the identity and length of the log, and every [`LOOK_AGAIN_AFTER`] both files in full. For the
+    /// writer thread before a write.
     pub fn check_before_writing(&self, now: Instant) -> Result<(), Gone> {
         let Some(held) = self.held.get() else {
             return Ok(());
@@ -266,7 +266,7 @@ impl Place {
         self.check_cut(held)
     }
 
-    /// Whether the log, which has been written to, is still the one that was opened. Remembers how long it is now.
+    /// Checks after a write that the log is still the one that was opened, and stores its new length.
     pub fn check_what_was_written(&self) -> Result<(), Gone> {
         let Some(held) = self.held.get() else {
             return Ok(());
@@ -277,7 +277,7 @@ impl Place {
         found.map(drop)
     }
 
-    /// Looks whether the files are those that were opened, what is in them, and how long they are.
+    /// Checks the identity, headers and lengths of both files.
     fn look_at_all(&self, held: &Held) -> Result<(), Gone> {
         let lens = self.find(held)?;
         self.look_into(held, lens)?;
@@ -300,7 +300,7 @@ impl Place {
         Err(Gone::of(JournalError::Damaged(format!("{file} {what}"))))
     }
 
-    /// How long the files are, which are still those that were opened.
+    /// The lengths of the files, if they are still those that were opened.
     fn find(&self, held: &Held) -> Result<Lens, Gone> {
         Ok(Lens {
             database: self.check_file(held, &self.file, held.database_id, false)?,
@@ -308,7 +308,7 @@ impl Place {
         })
     }
 
-    /// Whether what the files begin with is what this process has written there.
+    /// Checks that the headers of the files are those that this process wrote.
     fn look_into(&self, held: &Held, lens: Lens) -> Result<(), Gone> {
         let overwritten = |file: &Path, by_whom: &str| {
             *held.looked_at() = None;
@@ -360,8 +360,8 @@ impl Held {
         }
     }
 
-    /// Whether it is shorter than it was, and than its header says. Either may be in order alone: the owner may have had it
-    /// made smaller, and a disk that is full may have kept SQLite from making it larger.
+    /// Whether the database is shorter than before and shorter than its header says. Each alone is normal:
+    /// `VACUUM` shrinks a file, and a full disk may have prevented its growth.
     fn is_database_cut(&self, len: u64) -> io::Result<bool> {
         if len >= self.database_len.load(Ordering::Relaxed) {
             return Ok(false);
@@ -384,7 +384,7 @@ fn gone(path: &Path, what: &str, is_log: bool) -> Gone {
 }
 
 impl Gone {
-    /// The files are there, and something else is wrong.
+    /// An error other than a replaced or removed log.
     fn of(error: JournalError) -> Self {
         Self { error, is_log: false }
     }
@@ -396,14 +396,14 @@ impl FileId {
     }
 }
 
-/// What a path leads to.
+/// The file at a path.
 struct Seen {
     id: FileId,
     len: u64,
 }
 
-/// Looks at a file without asking for its times. Linux gives a file that was asked for them a new time with its next write
-/// (since 6.13), and each flush would have to write that, too: twice the writes for one message.
+/// Reads the metadata of a file without its times. Since 6.13, Linux gives a file whose times were read a new
+/// time at its next write, and each flush would have to write that too: two writes per message.
 fn look_at(path: &Path) -> io::Result<Seen> {
     #[cfg(target_os = "linux")]
     {
@@ -414,7 +414,7 @@ fn look_at(path: &Path) -> io::Result<Seen> {
                 let device = makedev(found.stx_dev_major, found.stx_dev_minor);
                 return Ok(Seen { id: FileId { device, inode: found.stx_ino }, len: found.stx_size });
             }
-            // Kernels and sandboxes that do not know the call.
+            // Kernels and sandboxes without this system call.
             Err(rustix::io::Errno::NOSYS | rustix::io::Errno::PERM) => {}
             Err(error) => return Err(error.into()),
         }
@@ -445,7 +445,7 @@ pub(super) fn len_of(path: &Path) -> u64 {
     look_at(path).map_or(0, |seen| seen.len)
 }
 
-/// Makes what happened to the names in a folder durable.
+/// Flushes a folder: created, renamed and deleted names become durable.
 pub(super) fn sync_folder(folder: &Path) -> io::Result<()> {
     let folder = if folder.as_os_str().is_empty() { Path::new(".") } else { folder };
     File::open(folder)?.sync_all()
@@ -460,13 +460,13 @@ fn find(path: &Path, header: u64) -> io::Result<Found> {
     }
 }
 
-/// Opens a file that is looked into before and after each commit. That does not change the time at which it was last read,
-/// which the next flush would have to write, too.
+/// Opens a file for checks around each commit, without updating its access time: the next flush would have to
+/// write that time too.
 fn open_to_look(path: &Path) -> io::Result<File> {
     #[cfg(target_os = "linux")]
     {
         let flags = OFlags::NOATIME.bits().cast_signed();
-        // Only the file's owner may ask for that.
+        // `O_NOATIME` is allowed only to the owner of the file.
         if let Ok(file) = File::options().read(true).custom_flags(flags).open(path) {
             return Ok(file);
         }

@@ -1,4 +1,4 @@
-//! The thread that reads pages.
+//! The thread that reads pages and pictures.
 
 use bytes::Bytes;
 use log::error;
@@ -16,18 +16,18 @@ use crate::{
     parts::Parts,
 };
 
-/// The columns of a round that a page is made of.
+/// The columns of a record that a page needs.
 const COLUMNS: &str = "SELECT id, count, at, keys, entries, sum FROM rounds";
 
-/// Answers until the journal is dropped. A connection that fails is opened again for the next job.
+/// Runs jobs until the journal is dropped. A connection that fails is opened again for the next job.
 pub(super) fn run(place: &Place, condition: &Condition, mut jobs: mpsc::Receiver<Read>, parts: &Parts) {
     let mut open: Option<Connection> = None;
-    // So that a change is logged once, however many ask.
+    // Log a change between working and failing once, not once per job.
     let mut is_failing = false;
     while let Some(job) = jobs.blocking_recv() {
         parts.panic_if_poisoned(super::READER);
         let mut attempt = Attempt { open: &mut open, is_failing: &mut is_failing, place, condition };
-        // Who asked may have left.
+        // A caller may have dropped its future.
         match job {
             Read::Page(_, _, answer) if answer.is_closed() => {}
             Read::Picture(_, answer) if answer.is_closed() => {}
@@ -45,7 +45,7 @@ pub(super) fn run(place: &Place, condition: &Condition, mut jobs: mpsc::Receiver
     }
 }
 
-/// Something that is read.
+/// One job on the reader's connection.
 struct Attempt<'a> {
     open: &'a mut Option<Connection>,
     is_failing: &'a mut bool,
@@ -74,7 +74,7 @@ impl Attempt<'_> {
         if !self.place.was_open() {
             return Err(Fault::passing(&self.place.file, "it has not been opened yet"));
         }
-        // What another file has is no page of this journal.
+        // Never serve pages of a replaced file.
         self.place.check().map_err(|gone| Fault::Passing(gone.error))?;
         if self.open.is_none() {
             *self.open = Some(schema::open_to_read(self.place)?);
@@ -93,7 +93,7 @@ fn read_page(connection: &Connection, place: &Place, room: &RoomName, range: Ran
     };
     let page = match range {
         Range::After { after, max_bytes } => {
-            // From the round that holds the next offset, or else from the first one behind it.
+            // Start at the record that contains the next offset, or else at the first one after it.
             let mut query = connection.prepare_cached(&format!(
                 "{COLUMNS}
                  WHERE id >= ifnull((SELECT max(id) FROM rounds WHERE id BETWEEN ?1 AND ?2), ?2) AND id < ?3
@@ -120,7 +120,7 @@ fn read_page(connection: &Connection, place: &Place, room: &RoomName, range: Ran
     page.map_err(Fault::Passing)
 }
 
-/// Each round that a query finds, read as it is asked for.
+/// The records that a query finds, read lazily.
 fn records<'a>(
     query: &'a mut CachedStatement<'_>,
     bounds: [i64; 3],
@@ -134,7 +134,7 @@ fn records<'a>(
     }))
 }
 
-/// The entries of each record, as long as none is missing between two.
+/// Unpacks each record; a gap between two records is damage.
 fn unpacked<'a>(
     records: impl Iterator<Item = Result<Record, JournalError>> + 'a,
     is_next: impl Fn(&Record, &Record) -> bool + 'a,
@@ -156,7 +156,7 @@ fn damaged(place: &Place, what: &str) -> JournalError {
     JournalError::Damaged(format!("{}: {what}", place.file.display()))
 }
 
-/// The round of a row; nothing if it is not what was written.
+/// The record of a row; `None` if its checksum does not match.
 fn record(row: &Row<'_>) -> rusqlite::Result<Option<Record>> {
     let (id, count, at): (i64, u32, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
     let keys = row.get_ref(3)?.as_blob_or_null()?.unwrap_or_default();

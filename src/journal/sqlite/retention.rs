@@ -1,4 +1,4 @@
-//! What is let go: for its age, because a room has too much, or because all rooms have.
+//! Deletes records by age, by the bounds of a room and by the bound of all rooms.
 
 use std::{cmp::Reverse, collections::BinaryHeap, sync::Arc};
 
@@ -21,14 +21,14 @@ use crate::{
     },
 };
 
-/// Rounds that are let go in one step.
+/// Maximum number of records deleted in one step.
 const TRIM_STEP: i64 = 256;
 
-/// Where the file keeps what is known of the clock.
+/// Keys of the clock's state in the table `meta`.
 const CLOCK_KEYS: [&str; 3] = ["clock_seen", "clock_doubted_since", "clock_doubted_newest"];
 
 impl Open {
-    /// Lets the oldest rounds of all go until the rest is small enough.
+    /// If the file uses over `total_bytes`, deletes the oldest records until it uses a sixteenth less.
     pub fn shed(&mut self, total_bytes: u64) -> Result<(), Fault> {
         if self.used_bytes()? <= total_bytes {
             return Ok(());
@@ -64,7 +64,7 @@ impl Open {
         Ok(())
     }
 
-    /// Lets go what is too old, if the clock is believed, and forgets the rooms that have nothing left.
+    /// Deletes expired records if the clock is trusted; returns the rooms that this removed.
     pub fn sweep(&mut self, retention: Retention) -> Result<Vec<RoomName>, Fault> {
         self.rooms.clear();
         self.shed(retention.total_bytes)?;
@@ -97,7 +97,7 @@ impl Open {
         names::sweep(&transaction, now)?;
         let gone = forget_empty(&transaction)?;
         old.emptied = gone.len();
-        // Their offsets begin again, so they are another epoch's.
+        // The offsets of removed rooms restart at 1, so they need a new epoch.
         let anew = if gone.is_empty() { None } else { Some(schema::begin_epoch(&transaction, false)?) };
         transaction.commit()?;
         self.epoch = anew.unwrap_or(self.epoch);
@@ -106,7 +106,7 @@ impl Open {
         Ok(gone.into_iter().filter_map(|name| RoomName::parse(&name).ok()).collect())
     }
 
-    /// When the newest message of all rooms was said, by those that the clock does not put into the future.
+    /// The time of the newest last message of a room, without those later than `now`.
     fn newest(&self, rooms: &[RoomRow], now: u64) -> Result<Option<u64>, Fault> {
         let mut newest = None;
         for room in rooms.iter().filter(|room| room.messages > 0) {
@@ -122,7 +122,7 @@ impl Open {
         ids.into_iter().map(|id| room_by_id(&self.connection, id)).collect()
     }
 
-    /// When the oldest round of a room was said.
+    /// The time of the oldest record of a room.
     fn oldest_round(&self, room: &RoomRow) -> Result<Option<i64>, Fault> {
         let at = self
             .connection
@@ -132,7 +132,7 @@ impl Open {
         Ok(at)
     }
 
-    /// Bytes of the file that hold something.
+    /// Bytes of the file without its free pages.
     fn used_bytes(&self) -> rusqlite::Result<u64> {
         let value = |name| self.connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
         let pages = value("page_count")? - value("freelist_count")?;
@@ -140,7 +140,7 @@ impl Open {
     }
 }
 
-/// Whether the clock is believed; what is known of it is kept with the messages.
+/// Whether the clock is trusted; stores the state of the check in the file.
 fn believes(
     transaction: &Transaction<'_>,
     now: u64,
@@ -163,7 +163,7 @@ fn believes(
     Ok(is_believed)
 }
 
-/// What would be let go for its age.
+/// Counts the messages older than `cutoff`.
 fn too_old(transaction: &Transaction<'_>, rooms: &[RoomRow], cutoff: u64) -> rusqlite::Result<Old> {
     let mut query = transaction
         .prepare("SELECT ifnull(sum(count), 0) FROM rounds WHERE id >= ?1 AND id < ?2 AND at < ?3")?;
@@ -177,14 +177,14 @@ fn too_old(transaction: &Transaction<'_>, rooms: &[RoomRow], cutoff: u64) -> rus
     Ok(old)
 }
 
-/// Forgets the rooms that have no messages, and names them.
+/// Deletes the rooms without messages, and returns their names.
 fn forget_empty(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<String>> {
     transaction.execute("DELETE FROM epochs WHERE room IN (SELECT id FROM rooms WHERE messages = 0)", [])?;
     let mut query = transaction.prepare("DELETE FROM rooms WHERE messages = 0 RETURNING name")?;
     query.query_map([], |row| row.get(0))?.collect()
 }
 
-/// A round that may be let go.
+/// A record that may be deleted.
 pub(super) struct OldRound {
     id: i64,
     pub count: u64,
@@ -192,7 +192,7 @@ pub(super) struct OldRound {
     bytes: u64,
 }
 
-/// Lets rounds of a room go, the oldest first, while `is_too_much` says so; the newest stays.
+/// Deletes records of a room, the oldest first, while `is_too_much` returns true; keeps the newest one.
 pub(super) fn trim(
     connection: &Connection,
     room: &mut RoomRow,
@@ -202,7 +202,7 @@ pub(super) fn trim(
     trim_all(connection, room, |row, room| offset_of(row.id) + row.count <= newest && is_too_much(row, room))
 }
 
-/// Like [`trim`], but the newest may go as well.
+/// Like [`trim`], but may delete the newest record too.
 fn trim_all(
     connection: &Connection,
     room: &mut RoomRow,

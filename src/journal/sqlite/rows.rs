@@ -1,4 +1,4 @@
-//! Rooms, epochs and rounds as rows of their tables.
+//! Rooms, epochs and records as rows of their tables.
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _};
 
@@ -11,13 +11,13 @@ use crate::{
     journal::{Epoch, EpochId, Keyed, Record},
 };
 
-/// What [`insert`] is given prepared.
+/// The statement that [`insert`] takes prepared.
 pub(super) const INSERT_ROUND: &str = "INSERT OR IGNORE INTO rounds VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 
-/// Bytes of a packed key: itself, its offset, its time.
+/// Bytes of a packed key: hash, offset, time.
 pub(super) const KEY_LEN: usize = 16 + 8 + 8;
 
-/// Epochs that a room remembers; a client of an older one gets the latest page.
+/// Maximum number of epochs kept per room; a client of an older one gets the latest page.
 const MAX_EPOCHS: usize = 16;
 
 /// A row of the table of rooms.
@@ -27,7 +27,7 @@ pub(super) struct RoomRow {
     pub head: u64,
     pub messages: u64,
     pub bytes: u64,
-    /// Its last epoch's number.
+    /// The number of its last epoch.
     pub epoch: u64,
 }
 
@@ -65,8 +65,9 @@ pub(super) fn find_or_make(connection: &Connection, name: &RoomName, head: u64) 
     Ok(RoomRow { id: connection.last_insert_rowid(), head, messages: 0, bytes: 0, epoch: 0 })
 }
 
-/// A room's epochs, with the runs of a server that said nothing in it among them: their clients have seen what was there
-/// before. What is older than the room's first epoch may have been forgotten, and with it how far it came.
+/// A room's epochs, including server runs without a message in it: clients of those runs have seen the
+/// earlier messages. Runs before the room's first kept epoch are left out, because their last offset is
+/// unknown.
 pub(super) fn with_silent_runs(said_in: Vec<Epoch>, runs: &[EpochId], head: u64) -> Vec<Epoch> {
     let oldest = said_in.first().map_or(u64::MAX, |epoch| epoch.id.number);
     let is_silent =
@@ -88,9 +89,9 @@ pub(super) fn with_silent_runs(said_in: Vec<Epoch>, runs: &[EpochId], head: u64)
     epochs
 }
 
-/// A record cannot be stored where it belongs.
+/// Errors of [`insert`].
 pub(super) enum Clash {
-    /// It is not the next one of its room, nor one that is there already.
+    /// The record is neither the next one of its room nor already stored.
     Other(String),
     Sql(rusqlite::Error),
 }
@@ -110,7 +111,7 @@ impl From<rusqlite::Error> for Clash {
     }
 }
 
-/// Stores a record, unless it is there; gives back the bytes it added.
+/// Stores a record unless it is already stored; returns the number of bytes added.
 pub(super) fn insert(
     connection: &Connection,
     statement: &mut CachedStatement<'_>,
@@ -145,7 +146,7 @@ pub(super) fn insert(
     Ok(bytes)
 }
 
-/// A record that was given before is there as it was, unless it has been let go since, with all before it.
+/// Checks that a repeated record equals the stored one, unless that one has been trimmed.
 fn check_given_again(connection: &Connection, room: &RoomRow, record: &Record) -> Result<(), Clash> {
     let keys = pack_keys(&record.keys);
     let id = round_id(room.id, record.first);

@@ -1,4 +1,4 @@
-//! The tables, how they come to be, and what can go wrong with the file.
+//! The tables and their migrations, opening the file, and its faults.
 
 use std::{
     fs::File,
@@ -19,14 +19,14 @@ use super::{
 };
 use crate::journal::{EpochId, JournalError};
 
-/// A round's number holds its room above this bit and its first offset below.
+/// A row of `rounds` has the id `room << OFFSET_BITS | first offset`.
 const OFFSET_BITS: u32 = 40;
 
-/// Runs of a server that a room's clients can come back from.
+/// Number of server runs whose clients can resume in a room.
 const MAX_RUNS: i64 = 16;
 
-/// What brings a file from each version to the next. A file's `user_version` says how many have been applied; one that
-/// has been released is never changed, and a new one is added behind it.
+/// The migrations of the file. `user_version` is the number of migrations applied. A released migration never
+/// changes; a new one is appended.
 pub(super) const MIGRATIONS: &[&str] = &[
     "
     CREATE TABLE meta (key TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
@@ -90,14 +90,14 @@ pub(super) const MIGRATIONS: &[&str] = &[
     ",
 ];
 
-/// Something does not go.
+/// Faults of the database file.
 #[derive(Debug)]
 pub(super) enum Fault {
-    /// The file cannot be used, until its owner changes something.
+    /// Unusable until the operator changes something.
     Fatal(OpenError),
-    /// Not now, or not there.
+    /// Unavailable for now, or damaged.
     Passing(JournalError),
-    /// SQLite says so.
+    /// An error of SQLite.
     Sql(rusqlite::Error),
 }
 
@@ -110,11 +110,11 @@ impl Fault {
         Self::Passing(JournalError::Damaged(format!("{}: {what}", path.display())))
     }
 
-    /// What it means at the start: whether to start at all.
+    /// Converts a fault at the start: `Err` if the server must not start.
     pub fn at_start(self, place: &Place) -> Result<JournalError, OpenError> {
         match self {
             Self::Fatal(error) => Err(error),
-            // A file of another program, which must not be touched.
+            // The file of another program must not be changed.
             Self::Sql(error) if error.sqlite_error_code() == Some(ErrorCode::NotADatabase) => {
                 Err(OpenError::NoJournal { path: place.file.clone(), reason: error.to_string() })
             }
@@ -122,7 +122,7 @@ impl Fault {
         }
     }
 
-    /// What it means to a server that runs.
+    /// Converts a fault of a running server.
     pub fn later(self, place: &Place) -> JournalError {
         match self {
             Self::Fatal(error) => JournalError::Unavailable(error.to_string()),
@@ -138,8 +138,8 @@ impl Fault {
         }
     }
 
-    /// Whether the connection may go on: nothing that it wrote is on its way to the disk. After a write or a flush that
-    /// failed, what the kernel has of the file may be more than what is on the disk.
+    /// Whether the connection may be used further. After a failed write or flush it may not: the kernel's
+    /// cache may then differ from the disk.
     pub fn spares_connection(&self) -> bool {
         match self {
             Self::Fatal(_) | Self::Passing(_) => true,
@@ -162,7 +162,7 @@ impl From<rusqlite::Error> for Fault {
     }
 }
 
-/// Whether what is stored is not what was written.
+/// Whether the error means that stored bytes are not what was written.
 fn is_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::Error;
     matches!(
@@ -173,30 +173,30 @@ fn is_damage(error: &rusqlite::Error) -> bool {
     ) || matches!(error.sqlite_error_code(), Some(ErrorCode::NotADatabase | ErrorCode::DatabaseCorrupt))
 }
 
-/// A run of a server, from when it opened the journal until it ends: its random number, which the file bears as long as
-/// the journal is this run's.
+/// One run of a server, from opening the journal to its end. The file contains this random number while this
+/// run owns it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Run {
     pub number: i64,
 }
 
-/// The number of a round.
+/// The row id of a record.
 pub(super) fn round_id(room: i64, offset: u64) -> i64 {
     let offset = i64::try_from(offset).unwrap_or(i64::MAX).min((1 << OFFSET_BITS) - 1);
     room << OFFSET_BITS | offset
 }
 
-/// The first offset of a round.
+/// The first offset of a record, from its row id.
 pub(super) fn offset_of(id: i64) -> u64 {
     (id & ((1 << OFFSET_BITS) - 1)).unsigned_abs()
 }
 
-/// The room of a round.
+/// The room of a record, from its row id.
 pub(super) fn room_of(id: i64) -> i64 {
     id >> OFFSET_BITS
 }
 
-/// What a round's row bears, so that one that was changed is noticed.
+/// CRC-32 of a row of `rounds`, to detect changed rows.
 pub(super) fn checksum(id: i64, count: u32, at: i64, keys: &[u8], entries: &[u8]) -> u32 {
     let mut sum = flate2::Crc::new();
     for bytes in [&id.to_le_bytes()[..], &count.to_le_bytes(), &at.to_le_bytes(), keys, entries] {
@@ -205,20 +205,19 @@ pub(super) fn checksum(id: i64, count: u32, at: i64, keys: &[u8], entries: &[u8]
     sum.sum()
 }
 
-/// A number as SQLite keeps it. What we count stays far below its bound.
+/// Converts a number to SQLite's type; saturates at `i64::MAX`, which no counter reaches.
 pub(super) fn int(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 
-/// Opens the file for writing: makes or migrates its tables, and takes the journal over for this run, which begins unless
-/// it is given.
+/// Opens the file for writing, creates or migrates its tables, and makes `run`, or else a new run, its owner.
 pub(super) fn open_to_write(
     place: &Place,
     run: Option<Run>,
     evidence: &mut Option<Evidence>,
 ) -> Result<(Connection, Run), Fault> {
     let mut flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    // One that vanishes while the server runs is not begun anew in silence.
+    // If the file vanishes while the server runs, do not create an empty one silently.
     flags.set(OpenFlags::SQLITE_OPEN_CREATE, !place.was_open());
     let mut connection = Connection::open_with_flags(&place.file, flags)?;
     configure(&connection)?;
@@ -231,19 +230,19 @@ pub(super) fn open_to_write(
         }
         None => begin_run(&mut connection, place, evidence)?,
     };
-    // From here on the file itself says whose it is.
+    // Checkpoint, so that the file's header contains the application id of this run.
     connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))?;
     let fault = |error: io::Error| Fault::passing(&place.folder, error);
-    // SQLite does not look whether its own attempt to make the names of its files durable succeeds.
+    // SQLite ignores errors when it flushes the folder, so flush it here.
     sync_folder(&place.folder).map_err(fault)?;
     place.hold(application_id(run)).map_err(fault)?;
     Ok((connection, run))
 }
 
-/// Opens the file, which the writer has made, for reading.
+/// Opens the file for reading. The writer must have created it.
 pub(super) fn open_to_read(place: &Place) -> Result<Connection, Fault> {
     let connection = Connection::open_with_flags(&place.file, OpenFlags::SQLITE_OPEN_READ_WRITE)?;
-    // The writer alone brings the log back into the file.
+    // Only the writer may checkpoint.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "query_only", true)?;
     connection.busy_timeout(Duration::from_secs(5))?;
@@ -251,26 +250,26 @@ pub(super) fn open_to_read(place: &Place) -> Result<Connection, Fault> {
 }
 
 fn configure(connection: &Connection) -> rusqlite::Result<()> {
-    // A copy being made holds the file for moments only.
+    // A backup in progress locks the file for moments only.
     connection.busy_timeout(Duration::from_secs(5))?;
-    // After a failure the log must be written again before anything is done with it.
+    // After a failed flush the log must be rewritten before any checkpoint.
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    // The WAL shrinks to this when it has been copied back.
+    // The log shrinks to this size after a checkpoint.
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)
 }
 
-/// Writes the bytes of the log once more, to the place where they are, and flushes them.
+/// Rewrites the bytes of the log in place and flushes them.
 ///
-/// A flush that fails may leave pages in the kernel's memory that it takes for written, so that a later flush succeeds
-/// without them: who reads the file sees them, the disk never does. A server that died of that, or this one's own former
-/// connection, may have left such a log. Once its bytes have been written again and flushed, what can be read of it is on
-/// the disk. They are the same bytes, so a reader notices nothing, and a power cut in the middle does no harm.
+/// A failed flush may leave pages in the kernel's cache marked clean, so that a later flush succeeds without
+/// writing them: readers see bytes that are not on the disk. A crashed server, or an earlier connection of
+/// this one, may have left such a log. After the rewrite and flush, all readable bytes of the log are on the
+/// disk. The bytes do not change, so readers notice nothing, and a power cut during the rewrite is safe.
 fn write_log_again(connection: &mut Connection, place: &Place) -> Result<(), Fault> {
     const STEP: usize = 1024 * 1024;
     let wal = place.wal();
-    // So that no connection appends to it meanwhile.
+    // The transaction prevents appends by other connections.
     let transaction = Transaction::immediate(connection)?;
     let rewrite = || {
         let file = match File::options().read(true).write(true).open(&wal) {
@@ -312,7 +311,7 @@ fn migrate(connection: &mut Connection, place: &Place) -> Result<(), Fault> {
     Ok(transaction.commit()?)
 }
 
-/// Begins a run of the server, and an epoch with it: whatever copy of a journal the file is, no client was told of this epoch.
+/// Begins a run of the server with a new epoch: even if the file is a copy, no client knows this epoch.
 fn begin_run(
     connection: &mut Connection,
     place: &Place,
@@ -320,7 +319,7 @@ fn begin_run(
 ) -> Result<Run, Fault> {
     let transaction = Transaction::immediate(connection)?;
     let left = Left { run: meta(&transaction, "run")?, in_use: meta(&transaction, "in_use")? == Some(1) };
-    // Said once, though it may have to be tried again to open the file.
+    // Take the evidence, so that a repeated attempt does not log it again.
     match evidence.take().and_then(|evidence| evidence.judge(left)) {
         Some(finding) if finding.is_warning() => warn!("{} {finding}", place.file.display()),
         Some(finding) => info!("{} {finding}", place.file.display()),
@@ -340,7 +339,7 @@ fn begin_run(
     Ok(run)
 }
 
-/// Gives the next epoch its name.
+/// Creates the next epoch with a random id.
 pub(super) fn begin_epoch(connection: &Connection, is_run: bool) -> rusqlite::Result<EpochId> {
     connection.query_row(
         "INSERT INTO epoch_names SELECT ifnull(max(number), 0) + 1, random(), ?1 FROM epoch_names
@@ -350,7 +349,7 @@ pub(super) fn begin_epoch(connection: &Connection, is_run: bool) -> rusqlite::Re
     )
 }
 
-/// The epochs that runs of a server began with, the oldest first.
+/// The epochs at the start of server runs, the oldest first.
 pub(super) fn runs(connection: &Connection) -> rusqlite::Result<Vec<EpochId>> {
     let mut query = connection
         .prepare("SELECT number, name FROM epoch_names WHERE is_run ORDER BY number DESC LIMIT ?1")?;
@@ -359,18 +358,18 @@ pub(super) fn runs(connection: &Connection) -> rusqlite::Result<Vec<EpochId>> {
     Ok(runs)
 }
 
-/// The epoch that rooms which are not known begin.
+/// The epoch of new rooms.
 pub(super) fn last_epoch(connection: &Connection) -> rusqlite::Result<EpochId> {
     connection.query_row("SELECT number, name FROM epoch_names ORDER BY number DESC LIMIT 1", [], epoch_id)
 }
 
-/// An epoch of a row that begins with its number and its name.
+/// The epoch id of a row whose first columns are number and name.
 pub(super) fn epoch_id(row: &rusqlite::Row<'_>) -> rusqlite::Result<EpochId> {
     let (number, random): (i64, i64) = (row.get(0)?, row.get(1)?);
     Ok(EpochId { random: random.cast_unsigned(), number: number.unsigned_abs() })
 }
 
-/// Whether the journal is this run's still. Two servers on one file would give out each offset twice.
+/// Checks that this run still owns the journal. Two servers on one file would give out each offset twice.
 pub(super) fn check_owner(connection: &Connection, place: &Place, run: Run) -> Result<(), Fault> {
     let owner: Option<i64> = connection
         .prepare_cached("SELECT value FROM meta WHERE key = 'run'")?
@@ -385,20 +384,20 @@ pub(super) fn check_owner(connection: &Connection, place: &Place, run: Run) -> R
     ))
 }
 
-/// Marks the file as closed in order by this run. What was said is in the file itself then, and not in its log.
+/// Marks the file as cleanly closed by this run, and moves the log into the database.
 pub(super) fn end_run(connection: &mut Connection, place: &Place, run: Run) -> Result<(), Fault> {
     let transaction = Transaction::immediate(connection)?;
     check_owner(&transaction, place, run)?;
     set_meta(&transaction, "in_use", 0)?;
     transaction.commit()?;
-    // A reader in the way only leaves that for later.
+    // If a reader blocks the checkpoint, a later one does the work.
     connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |_| Ok(()))?;
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
     let stamp = Stamp { run: run.number, is_closed: true };
     stamp.write(&place.stamp).map_err(|error| Fault::passing(&place.stamp, error))
 }
 
-/// A copy is no server's, so that the one that it was made of does not take it for its own.
+/// Removes the owner from a copy, so that the server of the original does not take it for its own file.
 pub(super) fn disown(copy: &Connection) -> rusqlite::Result<()> {
     copy.execute_batch(
         "DELETE FROM meta WHERE key = 'run'; UPDATE meta SET value = 0 WHERE key = 'in_use';",
@@ -406,7 +405,7 @@ pub(super) fn disown(copy: &Connection) -> rusqlite::Result<()> {
     copy.pragma_update(None, "application_id", 0)
 }
 
-/// What the file's header says of whose it is; nothing of a file that belongs to no journal.
+/// The application id of a run in the file's header; never 0, the value of a file without an owner.
 fn application_id(run: Run) -> i32 {
     (run.number.cast_unsigned() >> 32) as i32 | 1
 }

@@ -1,8 +1,8 @@
-//! The stamp beside the database: which run of a server had it last, and whether that ended as it should.
+//! The stamp file beside the database: the last server run, and whether it stopped cleanly.
 //!
-//! The database says so, too. Where the two differ, the database was put there from outside; where it is missing, or its
-//! log is, it held more. None of that keeps the server from starting, and clients are told nothing false, for each run of
-//! a server is an epoch of its own. But it is said.
+//! The database contains both facts too. If they differ, the database was replaced from outside; if the
+//! database or its log is missing, messages were lost. The server starts in any case and tells clients
+//! nothing false, because each run is a new epoch. But it logs the finding.
 
 use std::{
     fs::{self, File},
@@ -12,16 +12,16 @@ use std::{
 
 use super::place::{Found, sync_folder};
 
-/// What the file beside the database says.
+/// The content of the stamp file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Stamp {
-    /// The number of the last run.
+    /// The random number of the last run.
     pub run: i64,
-    /// Whether it stopped in order.
+    /// Whether that run stopped cleanly.
     pub is_closed: bool,
 }
 
-/// What is in the folder before a server changes anything there.
+/// The state of the folder before this server changes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Evidence {
     pub stamp: Option<Stamp>,
@@ -29,16 +29,16 @@ pub(super) struct Evidence {
     pub wal: Found,
 }
 
-/// What the database says of how it was left.
+/// The state that the last run left in the database.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Left {
-    /// The number of its last run. Missing in a new one, and in one of versions without stamps.
+    /// The number of its last run. `None` in a new database, and in one of versions without stamps.
     pub run: Option<i64>,
-    /// Whether that did not stop in order.
+    /// Whether that run did not stop cleanly.
     pub in_use: bool,
 }
 
-/// What is worth saying at a start.
+/// Findings that are logged at a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Finding {
     #[error("is missing, though a server kept messages there: they are gone, and an empty journal begins")]
@@ -59,18 +59,18 @@ pub(super) enum Finding {
 }
 
 impl Finding {
-    /// Whether something is missing or was changed.
+    /// Whether data is missing or was changed from outside.
     pub fn is_warning(self) -> bool {
         self != Self::Unclean
     }
 }
 
 impl Evidence {
-    /// What to say of a database that says this of itself.
+    /// The finding for this folder and the state `left` in its database.
     pub fn judge(self, left: Left) -> Option<Finding> {
         let Some(stamp) = self.stamp else {
             return match left {
-                // Versions without stamps left it.
+                // The last run was of a version without stamps.
                 Left { run: None, in_use } => in_use.then_some(Finding::Unclean),
                 Left { run: Some(_), .. } => Some(Finding::OtherDatabase),
             };
@@ -94,7 +94,7 @@ impl Evidence {
 }
 
 impl Stamp {
-    /// Reads the file; nothing if there is none or it is none of ours.
+    /// Reads the stamp; `None` if the file is missing or has another format.
     pub fn read(path: &Path) -> io::Result<Option<Self>> {
         match fs::read_to_string(path) {
             Ok(text) => Ok(Self::parse(&text)),
@@ -114,7 +114,7 @@ impl Stamp {
         Some(Self { run: u64::from_str_radix(run, 16).ok()?.cast_signed(), is_closed })
     }
 
-    /// Writes the file, whole or not at all.
+    /// Writes the stamp atomically: a new file, renamed.
     pub fn write(self, path: &Path) -> io::Result<()> {
         let state = if self.is_closed { "closed" } else { "open" };
         let new = path.with_extension("stamp.new");

@@ -1,4 +1,4 @@
-//! What only a file can promise: that it is the one that was left, this server's alone, and whole.
+//! Promises of the file: it is the one that was left, owned by one server, and undamaged.
 
 use std::{
     fs,
@@ -29,7 +29,7 @@ fn database(folder: &Path) -> PathBuf {
     folder.join("echoroom.db")
 }
 
-/// A run of the server on that folder: it says so many messages in the room and stops in order.
+/// Runs a server on the folder that sends `messages` messages to the room and stops cleanly.
 fn run(folder: &Path, messages: u64) -> Vec<Epoch> {
     run_with(folder, |journal| {
         if messages > 0 {
@@ -39,7 +39,7 @@ fn run(folder: &Path, messages: u64) -> Vec<Epoch> {
     })
 }
 
-/// A run of the server that does this and stops in order.
+/// Runs a server that does `job` and stops cleanly.
 fn run_with<T>(folder: &Path, job: impl FnOnce(&SqliteJournal) -> T) -> T {
     let journal = reopen(folder);
     let done = job(&journal);
@@ -49,7 +49,7 @@ fn run_with<T>(folder: &Path, job: impl FnOnce(&SqliteJournal) -> T) -> T {
     done
 }
 
-/// Waits until the threads of a journal that was dropped have let go of its files.
+/// Waits until the threads of a dropped journal have released its files.
 fn until_released(folder: &Path) {
     let folder = fs::File::open(folder).expect("a folder");
     folder.lock().expect("a lock");
@@ -83,7 +83,7 @@ fn whole(journal: &SqliteJournal, name: &str) -> Result<Page, JournalError> {
     wait(journal.read(room(name), ALL)).and_then(Page::whole)
 }
 
-/// What becomes of one more message in the room.
+/// Tries to append one more message to the room.
 fn try_to_say(journal: &SqliteJournal) -> Result<(), JournalError> {
     let position = wait(journal.open(room("a")))?;
     try_to_append(journal, &position.epochs, record(position.head + 1, &["more"]))
@@ -119,7 +119,7 @@ fn a_picture_that_was_spoken_under_is_there_after_a_restart() {
         let found = find(journal, &said).expect("there");
         assert_eq!((found.id(), found.media_type(), found.bytes()), (said.id(), "image/png", said.bytes()));
         assert!(find(journal, &silent).is_none());
-        // Again, and nothing is there twice.
+        // A second time, and no picture is stored twice.
         say_under(journal, &said);
     });
     let file = Connection::open(database(folder.path())).expect("a database");
@@ -135,7 +135,7 @@ fn pictures_that_were_spoken_under_longest_ago_make_room() {
     let journal = SqliteJournal::open(folder.path(), retention, &Arc::default()).expect("opens");
     for picture in &pictures {
         say_under(&journal, picture);
-        // The first one is used all the time. The clock of uses counts milliseconds.
+        // The first picture is used each time. Uses are counted in milliseconds, so wait for two.
         std::thread::sleep(Duration::from_millis(2));
         say_under(&journal, &pictures[0]);
     }
@@ -163,7 +163,7 @@ fn each_run_is_an_epoch_and_clients_of_the_runs_before_are_known() {
     let folder = folder();
     let first = run(folder.path(), 3);
     assert_eq!(first.len(), 1);
-    // A run in which nothing is said there has clients, too.
+    // A run without a message in the room has clients too.
     let silent = run(folder.path(), 0);
     let third = run(folder.path(), 2);
     assert_eq!(third.iter().map(|epoch| epoch.starts).collect::<Vec<_>>(), [1, 4, 4]);
@@ -173,7 +173,7 @@ fn each_run_is_an_epoch_and_clients_of_the_runs_before_are_known() {
     assert_eq!(&fourth[..3], &third[..]);
     assert_eq!(fourth[3].starts, 6);
     drop(journal);
-    // Killed: it is the same as far as epochs go.
+    // A killed run has its epoch too.
     assert_eq!(open(&reopen(folder.path()), "a").epochs[..4], fourth[..]);
 }
 
@@ -189,7 +189,7 @@ fn an_epoch_before_the_first_that_a_room_remembers_is_not_known() {
     assert!(epochs.is_sorted_by_key(|epoch| (epoch.id.number, epoch.starts)), "{epochs:?}");
 }
 
-/// Puts a copy of a stopped server's journal back.
+/// Restores a copy of a stopped server's journal.
 type Restore = fn(&Path, &Path);
 
 const RESTORES: [(&str, Restore); 4] = [
@@ -312,7 +312,7 @@ fn a_link_to_the_file_of_a_running_server_is_locked_as_the_file_is() {
     assert_eq!(offsets(&read(&journal, "a", ALL)), [1, 2, 3]);
 }
 
-/// Takes the journal over as a server does that no lock keeps out, on a file system without locks for instance.
+/// Takes the journal over as a server without locks would, for instance on a file system without them.
 fn take_over(folder: &Path) {
     let file = Connection::open(database(folder)).expect("the file");
     file.execute("UPDATE meta SET value = value + 1 WHERE key = 'run'", []).expect("written");
@@ -394,7 +394,7 @@ fn a_head_behind_the_last_message_gives_no_offset_out_again() {
 
 // ----- the files under a server -----
 
-/// Ways to take the files from a running server, and to put them back if that can be done.
+/// Ways to remove the files of a running server, and to restore them if possible.
 type Taking = (&'static str, fn(&Path), Option<fn(&Path)>);
 
 const TAKINGS: [Taking; 6] = [
@@ -467,10 +467,10 @@ fn nothing_is_acked_in_files_that_were_cut_while_the_server_runs() {
         let len = cut.metadata().expect("there").len();
         assert!(len > 4096, "{way}");
         cut.set_len(4096).expect("cut");
-        // Again and again, also when the file is as long as before.
+        // Repeatedly, also when the file has its former length again.
         for round in 0..3 {
             for refused in [
-                // The first look finds it; without one, the first commit after 20 ms would.
+                // The first check finds the damage; without it, the first commit after 20 ms would.
                 damaged(wait(journal.check())),
                 damaged(try_to_append(&journal, &epochs, record(4, &["4"]))),
                 damaged(try_to_say(&journal)),

@@ -1,29 +1,29 @@
-//! Transactions that write. SQLite reads the text of their first and last statement once for a connection.
+//! Write transactions, with `BEGIN` and `COMMIT` prepared once per connection.
 
 use std::ops::Deref;
 
 use rusqlite::Connection;
 
-/// Changes that are made together or not at all. Dropped before [`commit`](Self::commit), it takes them back.
+/// A write transaction. Dropping it before [`commit`](Self::commit) rolls it back.
 #[derive(Debug)]
 pub(super) struct Transaction<'a> {
     connection: &'a Connection,
 }
 
 impl<'a> Transaction<'a> {
-    /// The next transaction that writes. It waits for its turn at its beginning, and not in its middle.
+    /// Begins a write transaction. It takes the write lock now, so it cannot fail on the lock later.
     ///
     /// # Errors
-    /// Another connection keeps the turn, or the file cannot be read.
+    /// Another connection holds the write lock, or the file cannot be read.
     pub fn immediate(connection: &'a mut Connection) -> rusqlite::Result<Self> {
         execute(connection, "BEGIN IMMEDIATE")?;
         Ok(Self { connection })
     }
 
-    /// Makes the changes. If it cannot, they are taken back.
+    /// Commits the changes. On an error they are rolled back.
     ///
     /// # Errors
-    /// Those of the disk.
+    /// The log cannot be written or flushed.
     pub fn commit(self) -> rusqlite::Result<()> {
         execute(self.connection, "COMMIT")
     }
@@ -39,9 +39,9 @@ impl Deref for Transaction<'_> {
 
 impl Drop for Transaction<'_> {
     fn drop(&mut self) {
-        // A transaction is over that was committed, or that SQLite has taken back itself.
+        // No transaction is open after a commit, or after a rollback by SQLite itself.
         if !self.connection.is_autocommit() {
-            // There is no other way to end it: a connection whose transaction cannot be taken back is closed by its owner.
+            // An error here has no other remedy: the owner of the connection closes it.
             let _ = execute(self.connection, "ROLLBACK");
         }
     }

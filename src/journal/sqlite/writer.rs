@@ -1,4 +1,4 @@
-//! The thread that writes.
+//! The writer thread.
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
@@ -28,24 +28,24 @@ use crate::{
     parts::Parts,
 };
 
-/// Writes until the journal is dropped.
+/// Runs write jobs until the journal is dropped.
 #[derive(Debug)]
 pub(super) struct Writer {
-    /// Before the place, which must outlive its connection.
+    /// Declared before `place`, which must be dropped after the connection.
     open: Option<Open>,
     place: Arc<Place>,
     retention: Retention,
     condition: Arc<Condition>,
-    /// What was in the folder before this server came, until that has been looked at.
+    /// The state of the folder before this server, until it has been judged.
     evidence: Option<Evidence>,
     has_looked_around: bool,
-    /// This run of the server, once it has begun: what was relayed since is still known.
+    /// This run of the server, once begun; a reopened connection continues it.
     run: Option<Run>,
-    /// Whether the file beside the database is still to be written.
+    /// Whether the stamp file is still to be written.
     is_stamp_due: bool,
-    /// Whether what a log that is gone held has been saved.
+    /// Whether the content of a removed log has been saved.
     is_log_saved: bool,
-    /// Whether the last attempt to write failed, so that a change is logged once.
+    /// Whether the last attempt failed, so that a change is logged once.
     is_failing: bool,
 }
 
@@ -56,19 +56,19 @@ pub(super) struct Open {
     pub place: Arc<Place>,
     pub condition: Arc<Condition>,
     run: Run,
-    /// Epochs that runs began with, the oldest first and this one last.
+    /// Epochs at the start of server runs, the oldest first and this run's last.
     runs: Vec<EpochId>,
-    /// The epoch of a room that is not known.
+    /// The epoch of new rooms.
     pub epoch: EpochId,
-    /// What the table says of the rooms written to so far.
+    /// Cached rows of the rooms written to so far.
     pub rooms: HashMap<RoomName, RoomRow>,
-    /// Written since the size of all was looked at.
+    /// Bytes written since the size of the file was last checked.
     unmeasured: u64,
-    /// How many avatars there are, once that has been looked at.
+    /// The size of the avatar table, once measured.
     avatars: Option<AvatarTable>,
-    /// Whether it has been looked at what is too old.
+    /// Whether a sweep by age has been made.
     pub has_swept: bool,
-    /// Whether a doubt of the clock has been logged.
+    /// Whether the current doubt about the clock has been logged.
     pub has_doubted: bool,
 }
 
@@ -94,7 +94,7 @@ impl Writer {
         while let Some(job) = self.next(&mut jobs, &mut forgetting) {
             is_looked_through = is_looked_through || self.look_through(parts);
             parts.panic_if_poisoned(super::WRITER);
-            // Whoever asked may have left, which is its own affair.
+            // A caller may have dropped its future, which is not an error.
             match job {
                 Write::Check(answer) => drop(answer.send(self.look())),
                 Write::Rooms(answer) => drop(answer.send(self.attempt(|open, _| open.rooms()))),
@@ -115,7 +115,7 @@ impl Writer {
         }
     }
 
-    /// The next job, before which rooms are forgotten that must be, or that nothing waits for.
+    /// The next job. Forgets collected rooms first if the job needs it, or if no job is waiting.
     fn next(&mut self, jobs: &mut mpsc::Receiver<Write>, forgetting: &mut Forgetting) -> Option<Write> {
         let waiting = jobs.try_recv().ok();
         if waiting.as_ref().is_none_or(|job| forgetting.come_before(job)) {
@@ -127,10 +127,10 @@ impl Writer {
         waiting.or_else(|| jobs.blocking_recv())
     }
 
-    /// Opens the file for the first time, if it can be now.
+    /// Opens the file for the first time; logs if it is not available now.
     ///
     /// # Errors
-    /// It can never be used as it is.
+    /// The journal needs a change by the operator.
     pub fn start(&mut self) -> Result<(), OpenError> {
         match self.connect() {
             Ok(_) => info!("the journal is {}", self.place.file.display()),
@@ -143,7 +143,7 @@ impl Writer {
         Ok(())
     }
 
-    /// Opens the file if it is not.
+    /// Opens the file if it is not open.
     fn connect(&mut self) -> Result<&mut Open, Fault> {
         if self.open.is_none() {
             self.place.lock()?;
@@ -175,14 +175,14 @@ impl Writer {
             && let Some(run) = self.run
             && let Err(error) = (Stamp { run: run.number, is_closed: false }).write(&self.place.stamp)
         {
-            // The next start is told less.
+            // Without a stamp, the next start only detects less.
             error!("{}: {error}", self.place.stamp.display());
             self.is_stamp_due = true;
         }
         self.open.as_mut().ok_or_else(|| Fault::passing(&self.place.file, "it is not open"))
     }
 
-    /// Has the whole file read, beside everything else, if it has been opened.
+    /// Starts the thread that checks the whole file, once a run has begun; returns whether it has.
     fn look_through(&self, parts: &Arc<Parts>) -> bool {
         if self.run.is_none() {
             return false;
@@ -194,7 +194,7 @@ impl Writer {
         true
     }
 
-    /// Opens the file for this one job: all messages of a room are let go.
+    /// Opens the file to delete all messages of one room, and closes it.
     pub fn forget_alone(mut self, room: &RoomName) -> Result<(), String> {
         let place = Arc::clone(&self.place);
         let sentence = |fault: Fault| fault.later(&place).to_string();
@@ -205,7 +205,7 @@ impl Writer {
         open.forget(std::slice::from_ref(room)).and_then(|()| open.close()).map_err(sentence)
     }
 
-    /// What is in the folder before this server changes anything there.
+    /// The state of the folder before this server changes it.
     fn look_around(&self) -> Result<Evidence, Fault> {
         let fault = |error| Fault::passing(&self.place.folder, error);
         Ok(Evidence {
@@ -215,7 +215,7 @@ impl Writer {
         })
     }
 
-    /// Does something with the file, and says whether that went well: the files are then where they were, too.
+    /// Runs a job on the file, and logs a change between available and failing.
     fn attempt<T>(
         &mut self,
         job: impl FnOnce(&mut Open, Retention) -> Result<T, Fault>,
@@ -229,7 +229,7 @@ impl Writer {
         outcome
     }
 
-    /// Whether the file is well, as far as can be told without writing; that does not end a failure to write.
+    /// Checks the file without a write; success does not end a failure to write.
     fn look(&mut self) -> Result<(), JournalError> {
         let found = self.place.check_lengths();
         let outcome = self.save_log_if_gone(found).and_then(|()| self.try_once(|open, _| open.check_owner()));
@@ -267,12 +267,12 @@ impl Writer {
         }
     }
 
-    /// Takes what was found of the files.
+    /// Returns the finding; if only the log is gone, first saves its content.
     fn save_log_if_gone(&mut self, found: Result<(), Gone>) -> Result<(), JournalError> {
         let Err(Gone { error, is_log }) = found else {
             return Ok(());
         };
-        // No name leads to the log any more, but the connection has it: what was acked goes into the database.
+        // The log is unlinked, but the connection has it open: move what was acked into the database.
         if let Some(open) = self.open.as_ref().filter(|_| is_log && !self.is_log_saved) {
             match open.connection.query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(())) {
                 Ok(()) => self.is_log_saved = true,
@@ -296,14 +296,14 @@ impl Open {
             .collect::<rusqlite::Result<Vec<(i64, String)>>>()?;
         let mut rooms = Vec::with_capacity(rows.len());
         for (id, name) in rows {
-            // What is damaged is not silent for long, so it is not the first to be let go.
+            // Give a damaged room the current time, so that it is not the first to be forgotten.
             let said_last = self.said_last(id).or_else(|fault| self.pass_over(fault, now_millis()))?;
             rooms.extend(RoomName::stored(&name).map(|name| (name, said_last)));
         }
         Ok(rooms)
     }
 
-    /// When the last message of a room was said.
+    /// The time of the last message of a room in milliseconds since 1970; 0 without one.
     pub fn said_last(&self, room: i64) -> Result<u64, Fault> {
         let at: Option<i64> = self
             .connection
@@ -313,12 +313,12 @@ impl Open {
         Ok(at.unwrap_or(0).unsigned_abs())
     }
 
-    /// What to take instead of what is damaged.
+    /// Counts damage and returns `instead`.
     pub fn pass_over<T>(&self, fault: Fault, instead: T) -> Result<T, Fault> {
         self.condition.pass_over(fault, &self.place).map(|()| instead)
     }
 
-    /// Lets all messages of rooms go.
+    /// Deletes the messages, epochs and rows of rooms.
     fn forget(&mut self, names: &[RoomName]) -> Result<(), Fault> {
         let transaction = self.begin()?;
         for name in names {
@@ -330,7 +330,7 @@ impl Open {
             transaction.prepare_cached("DELETE FROM epochs WHERE room = ?1")?.execute([room.id])?;
             transaction.prepare_cached("DELETE FROM rooms WHERE id = ?1")?.execute([room.id])?;
         }
-        // Their offsets may be given out again.
+        // The offsets of these rooms may be given out again.
         let epoch = schema::begin_epoch(&transaction, false)?;
         transaction.commit()?;
         self.epoch = epoch;
@@ -371,7 +371,7 @@ impl Open {
         Ok(Position { epochs, head: room.head, keys, names: self.names(name)? })
     }
 
-    /// A head that is behind the last message would give offsets out again.
+    /// Checks the head: one behind the last message would give out offsets twice.
     fn check_head(&self, room: &RoomRow) -> Result<(), Fault> {
         let last: Option<u64> = self
             .connection
@@ -391,7 +391,7 @@ impl Open {
         }
     }
 
-    /// A transaction of this run: the file is its own until the transaction ends.
+    /// Begins a transaction that this run owns: no other server can take the file over until it ends.
     pub fn begin(&mut self) -> Result<Transaction<'_>, Fault> {
         let transaction = Transaction::immediate(&mut self.connection)?;
         check_owner(&transaction, &self.place, self.run)?;
@@ -425,7 +425,7 @@ impl Open {
         }
         drop(statement);
         for room in touched.values_mut() {
-            // A little more may stay, so that not every batch has something to let go.
+            // Allow an eighth more messages, so that not every batch has to trim.
             if room.messages > retention.messages + retention.messages / 8 || room.bytes > retention.bytes {
                 trim(&transaction, room, |row, room| {
                     room.messages - row.count >= retention.messages || room.bytes > retention.bytes

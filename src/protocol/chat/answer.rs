@@ -1,10 +1,10 @@
-//! What a request is answered.
+//! Replies to requests.
 
 use serde::Serialize;
 
 use super::{Said, UserRef};
 
-/// What a request is answered when it was done.
+/// The reply to a request that succeeded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
 pub enum Answer<'a> {
@@ -29,97 +29,97 @@ pub enum Answer<'a> {
     Done {},
 }
 
-/// Somebody is in.
+/// Reply to `login`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct LoginSuccess {
     /// The nickname, normalized.
     pub username: String,
-    /// The face that others see.
+    /// The avatar: a name, or the address of a picture.
     pub avatar: String,
-    /// What others know the user by beside the name.
+    /// The uid, a hash of the user's token.
     pub uid: String,
-    /// The room.
+    /// The name of the room, normalized.
     pub room: String,
-    /// The secret to come back with.
+    /// The token, which proves at the next login that the client is this user.
     pub token: String,
-    /// What offsets count in.
+    /// The epoch of the room's offsets.
     pub epoch: String,
     /// The offset of the room's last message.
     pub offset: u64,
-    /// Whether all that was said since the client's own offset follows.
+    /// Whether all messages after the client's own offset follow.
     pub recovered: bool,
-    /// If not: how many messages since then do not follow.
+    /// If not recovered: the number of messages since then that do not follow.
     pub missed: u64,
-    /// How many users are in the room.
+    /// Number of users in the room.
     pub count: usize,
 }
 
-/// Somebody has changed rooms.
+/// Reply to `joinRoom`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct RoomJoined {
-    /// The room.
+    /// The name of the room, normalized.
     pub room: String,
-    /// What offsets count in.
+    /// The epoch of the room's offsets.
     pub epoch: String,
     /// The offset of the room's last message.
     pub offset: u64,
-    /// How many users are in the room.
+    /// Number of users in the room.
     pub count: usize,
 }
 
-/// A message is durable.
+/// Reply to `sendMessage` and `sendImage` for the room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Receipt {
-    /// The client's own name for it.
+    /// The client's message id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// Its place in the room.
+    /// The offset of the message in its room.
     pub offset: u64,
-    /// When it was said, in milliseconds since 1970.
+    /// When it was sent, in milliseconds since 1970.
     pub at: u64,
-    /// A text in upper case with `!!!`; a picture has none.
+    /// The text in upper case with `!!!`; `None` for a picture.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub echo: Option<String>,
 }
 
-/// A private message has been dealt with.
+/// Reply to `sendPrivate`, and to `sendImage` with `to`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PrivateReceipt {
-    /// The client's own name for it.
+    /// The client's message id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
-    /// When it was said, in milliseconds since 1970.
+    /// When it was sent, in milliseconds since 1970.
     pub at: u64,
-    /// Whether somebody got it; not so while its reader is away and expected back.
+    /// Whether a session received it; false while the receiver's nickname is held.
     pub delivered: bool,
 }
 
-/// Older messages, in their order.
+/// Reply to `history`: messages in ascending order of their offsets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct HistoryPage<'a> {
-    /// The messages.
+    /// The messages, at most [`MAX_HISTORY_LIMIT`](super::MAX_HISTORY_LIMIT).
     pub messages: Vec<HistoryMessage<'a>>,
-    /// Whether there are older ones.
+    /// Whether older messages exist.
     pub more: bool,
 }
 
-/// Users in the order of their names.
+/// Reply to `userList`: users in the order of their names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct UsersPage<'a> {
-    /// The users.
+    /// The users, at most [`USERS_PAGE`](super::USERS_PAGE).
     pub users: Vec<UserRef<'a>>,
-    /// How many are in the room.
+    /// Number of users in the room.
     pub count: usize,
-    /// Whether there are more behind these.
+    /// Whether more users follow these.
     pub more: bool,
 }
 
-/// One message of a page.
+/// One message of a page of history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct HistoryMessage<'a> {
     /// `message` or `image`.
     pub kind: &'static str,
-    /// The message.
+    /// The content and its sender.
     #[serde(flatten)]
     pub message: Said<'a>,
 }

@@ -1,10 +1,10 @@
-//! What a room hears.
+//! Events of a room.
 
 use serde::Serialize;
 
 use super::{event, json_text};
 
-/// What everybody in a room, or one session of it, is told.
+/// An event to all members of a room, or to one session.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// `addUser`
@@ -21,53 +21,50 @@ pub enum Event<'a> {
     ReceivePrivate(Private<'a>),
     /// `typing`
     Typing {
-        /// Who.
+        /// The nickname.
         username: &'a str,
-        /// Whether they write.
+        /// Whether the user is typing.
         typing: bool,
     },
 }
 
-/// Somebody came or went.
+/// Data of `addUser` and `delUser`: a user logged in or out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Somebody<'a> {
     /// The nickname.
     pub username: &'a str,
-    /// The face.
+    /// The avatar: a name, or the address of a picture.
     pub avatar: &'a str,
-    /// What tells the user from others of the same name, a hash of the user's token; missing for guests and in messages that were
-    /// kept by earlier versions.
+    /// The uid, a hash of the user's token; `None` for guests and in messages kept by earlier versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uid: Option<&'a str>,
-    /// How many people are in the room now.
+    /// Number of users in the room now.
     pub count: usize,
-    /// How many more came or went at once, whom no event names: the list of users has them.
+    /// Number of further users that came or went at once and have no event; `userList` has them.
     #[serde(skip_serializing_if = "is_zero")]
     pub more: usize,
 }
 
-/// Somebody who is in the room.
+/// A user of the room, in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct UserRef<'a> {
     /// The nickname.
     pub username: &'a str,
-    /// The face.
+    /// The avatar: a name, or the address of a picture.
     pub avatar: &'a str,
-    /// What tells the user from others of the same name, a hash of the user's token; missing for guests and in messages that were
-    /// kept by earlier versions.
+    /// The uid, a hash of the user's token; `None` for guests and in messages kept by earlier versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uid: Option<&'a str>,
 }
 
-/// A message of the room: a text or a picture.
+/// A message of the room: a text in `msg` or a picture in `img`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Said<'a> {
-    /// Who said it.
+    /// The sender's nickname or guest name.
     pub username: &'a str,
-    /// The speaker's face.
+    /// The sender's avatar: a name, or the address of a picture.
     pub avatar: &'a str,
-    /// What tells the user from others of the same name, a hash of the user's token; missing for guests and in messages that were
-    /// kept by earlier versions.
+    /// The uid, a hash of the user's token; `None` for guests and in messages kept by earlier versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uid: Option<&'a str>,
     /// The text.
@@ -76,30 +73,29 @@ pub struct Said<'a> {
     /// The picture, a data URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub img: Option<&'a str>,
-    /// Its place in the room.
+    /// The offset in the room.
     pub offset: u64,
-    /// When it was said, in milliseconds since 1970.
+    /// When it was sent, in milliseconds since 1970.
     pub at: u64,
-    /// The name its client gave it.
+    /// The message id from its client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<&'a str>,
-    /// Whether it was said before its reader came.
+    /// Whether it was sent before its receiver subscribed.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     pub replay: bool,
 }
 
-/// A message for one user: a text or a picture.
+/// A message to one user: a text in `msg` or a picture in `img`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 pub struct Private<'a> {
-    /// Who said it.
+    /// The sender's nickname or guest name.
     pub username: &'a str,
-    /// The speaker's face.
+    /// The sender's avatar: a name, or the address of a picture.
     pub avatar: &'a str,
-    /// What tells the user from others of the same name, a hash of the user's token; missing for guests and in messages that were
-    /// kept by earlier versions.
+    /// The uid, a hash of the user's token; `None` for guests and in messages kept by earlier versions.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub uid: Option<&'a str>,
-    /// To whom.
+    /// The nickname of the receiver.
     pub to: &'a str,
     /// The text.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -107,9 +103,9 @@ pub struct Private<'a> {
     /// The picture, a data URL.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub img: Option<&'a str>,
-    /// When it was said, in milliseconds since 1970.
+    /// When it was sent, in milliseconds since 1970.
     pub at: u64,
-    /// The name its client gave it.
+    /// The message id from its client.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<&'a str>,
 }
@@ -138,7 +134,7 @@ impl Event<'_> {
         self.write(|name, data| event(name, &data))
     }
 
-    /// The event as a message of Engine.IO, for sockets of the main namespace.
+    /// The event as a packet of Engine.IO, for sockets of the main namespace.
     pub fn to_packet(&self) -> String {
         self.write(|name, data| format!("42{}", json_text(&(name, data))))
     }
@@ -155,7 +151,7 @@ impl Event<'_> {
     }
 }
 
-/// What an event says, without its name.
+/// The data of an event, without its name.
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Data<'a> {

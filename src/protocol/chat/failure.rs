@@ -1,4 +1,4 @@
-//! What goes wrong: one table of codes.
+//! Failures: the table of error codes.
 
 use std::{borrow::Cow, time::Duration};
 
@@ -6,42 +6,42 @@ use serde::Serialize;
 
 use crate::protocol::retry::Retry;
 
-/// What went wrong, in one stable word. The table of all.
+/// The error codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Code {
-    /// The text is no JSON, or not a text.
+    /// The message is not JSON, or is binary.
     BadJson,
     /// A field is missing or of another type.
     BadField,
-    /// There is no such event.
+    /// The event is unknown.
     UnknownEvent,
-    /// A message before `login`.
+    /// A request that needs a login, from a session without one.
     NotLoggedIn,
-    /// The nickname breaks a rule.
+    /// The nickname breaks a rule of `Nickname`.
     BadName,
-    /// A user has the nickname or one that looks like it, or is expected back.
+    /// The nickname, or one that looks like it, is in use, held or reserved.
     NameTaken,
-    /// The room's name breaks a rule.
+    /// The name breaks a rule of `RoomName`.
     BadRoom,
-    /// There are as many rooms as there may be.
+    /// A new room would exceed the bound on rooms.
     TooManyRooms,
-    /// The token is none.
+    /// The token is not 32 hexadecimal digits.
     BadToken,
-    /// Nobody of that name is in the room.
+    /// No user of this name is in the room.
     NoSuchUser,
-    /// An event for the others in a room, from a client that is in none.
+    /// An event to the other members of a room, from a client without a room.
     NotInRoom,
-    /// The message or the picture is over its limit.
+    /// The message or the picture exceeds its limit.
     TooLarge,
-    /// The picture is none that we pass on.
+    /// The picture is not of an accepted type, or is damaged.
     BadImage,
-    /// Messages come faster than they may; this one was not taken.
+    /// The session exceeds its message rate; this message was rejected.
     RateLimited,
-    /// The message cannot be kept, so it was not taken; or what was kept cannot be read.
+    /// The journal cannot store the message, so it was rejected; or kept messages cannot be read now.
     JournalUnavailable,
-    /// The room has heard the message; it is not kept yet, and will be as soon as the journal takes messages again.
+    /// The message was broadcast but is not durable yet; it will be once the journal is available.
     NotKeptYet,
-    /// What was kept is not what was written, and stays so.
+    /// Kept messages are damaged and cannot be read.
     Damaged,
 }
 
@@ -50,15 +50,15 @@ pub enum Code {
 pub struct CodeRow {
     /// The code.
     pub code: Code,
-    /// The stable word.
+    /// The stable word of the code, as sent to clients.
     pub word: &'static str,
-    /// The reason for people, unless there is a better one.
+    /// The default sentence for users.
     pub reason: &'static str,
-    /// When the same request may succeed.
+    /// When the request may succeed if repeated.
     pub retry: Retry,
 }
 
-/// All codes.
+/// The table of error codes.
 pub const CODES: [CodeRow; 17] = [
     row(Code::BadJson, "bad_json", "the message is no JSON", Retry::Never),
     row(Code::BadField, "bad_field", "a field is missing or of another type", Retry::Never),
@@ -99,9 +99,9 @@ const fn row(code: Code, word: &'static str, reason: &'static str, retry: Retry)
 }
 
 impl Code {
-    /// Its row in the table.
+    /// The row of the code in the table.
     pub fn row(self) -> &'static CodeRow {
-        // The table is in the order of the variants; a test holds it to that.
+        // The table is in the order of the variants; a test checks this.
         &CODES[self as usize]
     }
 }
@@ -112,31 +112,31 @@ impl Serialize for Code {
     }
 }
 
-/// Why a request was not done.
+/// A rejected request, as the client is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Failure {
-    /// The stable word.
+    /// The error code.
     pub code: Code,
-    /// The reason for people.
+    /// A sentence for users.
     pub msg: Cow<'static, str>,
-    /// When to try again, with [`Code::RateLimited`].
+    /// With [`Code::RateLimited`]: the time until the next message is accepted.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub retry_after_ms: Option<u64>,
 }
 
 impl Failure {
-    /// With the reason that the table gives.
+    /// A failure with the sentence from the table.
     pub fn of(code: Code) -> Self {
         Self::with(code, code.row().reason)
     }
 
-    /// A message came too fast; one would be taken after so long.
+    /// A message over the rate; the next one is accepted after `retry_after`.
     pub fn too_fast(retry_after: Duration) -> Self {
         let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX).max(1);
         Self { retry_after_ms: Some(retry_after_ms), ..Self::of(Code::RateLimited) }
     }
 
-    /// With a reason of its own.
+    /// A failure with its own sentence.
     pub fn with(code: Code, msg: impl Into<Cow<'static, str>>) -> Self {
         Self { code, msg: msg.into(), retry_after_ms: None }
     }

@@ -1,7 +1,7 @@
-//! The chat vocabulary, `chat.v1`: JSON events, the same over a WebSocket and over Socket.IO.
+//! The chat protocol `chat.v1`: JSON events, equal over a WebSocket and over Socket.IO.
 //!
-//! What a client says is a [`Request`], what it is answered an [`Answer`] or a [`Failure`], and what everybody in its
-//! room hears an [`Event`]: three types, so that none can be taken for another. Over a WebSocket each is wrapped in an
+//! A client sends a [`Request`]; the reply is an [`Answer`] or a [`Failure`]; the members of its room get an
+//! [`Event`]: three types, so that they cannot be confused. Over a WebSocket each is wrapped in an
 //! [`Envelope`], `{"event": NAME, "data": {...}, "ack": N?}`, answered by `{"ack": N, "data": {...}}` or
 //! `{"ack": N, "error": {...}}`.
 
@@ -27,19 +27,20 @@ mod request;
 /// The subprotocol's name, RFC 6455 section 1.9.
 pub const SUBPROTOCOL: &str = "chat.v1";
 
-/// Longest `id` a client may give a message, in bytes.
+/// Maximum length of a message `id`, in bytes.
 pub const MAX_ID_BYTES: usize = 64;
 
-/// In a room of more users than this, those who come and go are told together, and the list of users is sent seldom.
+/// In a room of more users than this, logins and logouts are combined into one event, and the list of users
+/// is sent less often.
 pub const MAX_USERS_AT_ONCE: usize = 50;
 
-/// Users in a list, at most; a client asks for the others.
+/// Maximum number of users in one list; a client requests further pages.
 pub const USERS_PAGE: usize = 100;
 
-/// Messages of one page of history: the default, and what a client may ask for.
+/// Default number of messages in one page of history.
 pub const HISTORY_LIMIT: u64 = 50;
 
-/// Most messages a client may ask for in one page of history.
+/// Maximum number of messages in one page of history.
 pub const MAX_HISTORY_LIMIT: u64 = 200;
 
 /// `{"event": NAME, "data": DATA}`

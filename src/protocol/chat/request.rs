@@ -1,4 +1,4 @@
-//! What a client says.
+//! Requests of clients.
 
 use std::fmt;
 
@@ -11,7 +11,7 @@ use crate::{
     protocol::json::{self, Text},
 };
 
-/// What a client wants.
+/// A request of a client, by its event.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Request {
     /// `login`
@@ -36,66 +36,66 @@ pub enum Request {
     Logout,
 }
 
-/// Somebody says who they are, and where they were if they come back.
+/// Data of `login`: the user, and after a lost connection, the position in the room.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct Login {
-    /// The nickname they want.
+    /// The nickname wanted.
     pub username: String,
-    /// Their face: a name of the set, or a small picture as a data URL. Anything else becomes the default.
+    /// The avatar: a built-in name, or a small picture as a data URL. Anything else becomes the default.
     pub avatar: Option<String>,
-    /// The room; the lobby if there is none.
+    /// The room; the lobby if missing.
     pub room: Option<String>,
-    /// The secret that the server gave them the last time.
+    /// The token from an earlier login.
     pub token: Option<String>,
-    /// With `offset`: where they left off.
+    /// The epoch of `offset`.
     pub epoch: Option<String>,
-    /// The offset of the last message they processed.
+    /// The offset of the last message that the client processed.
     pub offset: Option<u64>,
-    /// How they want to be told who is there; by lists if they do not say.
+    /// How the client is told of logins and logouts; by lists if missing.
     pub presence: Option<Presence>,
 }
 
-/// How a client is told who comes and goes, once it has the list.
+/// How a client is told of logins and logouts, after the first list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Presence {
-    /// By the list again, and by changes, of very many at once only some.
+    /// By lists and by events; of many changes at once only some have events.
     #[default]
     List,
-    /// By every change alone.
+    /// By an event for every change, without further lists.
     Changes,
 }
 
-/// A text for the room.
+/// Data of `sendMessage`: a text to the room.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct SendMessage {
     /// The text.
     pub msg: String,
-    /// The client's own name for it, by which a repetition is known.
+    /// The client's message id, to detect repetitions.
     pub id: Option<String>,
 }
 
-/// A picture for the room. One with `to` is read as [`SendPrivate`].
+/// Data of `sendImage`: a picture to the room. One with `to` is read as [`SendPrivate`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SendImage {
     /// A data URL of a png, jpeg, gif or webp.
     pub img: String,
-    /// The client's own name for it, by which a repetition is known.
+    /// The client's message id, to detect repetitions.
     pub id: Option<String>,
 }
 
-/// A text or a picture for one user of the room: `sendPrivate`, or `sendImage` with `to`.
+/// A text or a picture to one user of the room: `sendPrivate`, or `sendImage` with `to`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SendPrivate {
-    /// The nickname.
+    /// The nickname of the receiver.
     pub to: String,
     /// The text or the picture.
     pub content: Content,
-    /// The client's own name for it.
+    /// The client's message id.
     pub id: Option<String>,
 }
 
-/// What one user is sent.
+/// The content of a private message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Content {
     /// A text.
@@ -121,8 +121,8 @@ struct ImageData {
     to: Option<String>,
 }
 
-/// A field that may be missing, but is not `null`: a client that has lost the name of the reader must not send the picture to
-/// the room.
+/// A field that may be missing, but not `null`: a client that lost the receiver's name must not send the
+/// picture to the room.
 fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
     String::deserialize(deserializer).map(Some)
 }
@@ -142,51 +142,51 @@ impl From<ImageData> for Request {
     }
 }
 
-/// Somebody begins or stops to write.
+/// Data of `typing`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct Typing {
-    /// Whether they write.
+    /// Whether the user is typing.
     pub typing: bool,
 }
 
-/// To another room.
+/// Data of `joinRoom`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 pub struct JoinRoom {
-    /// The room.
+    /// The room to join.
     pub room: String,
 }
 
-/// Older messages.
+/// Data of `history`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct History {
-    /// Messages before this offset, itself left out; the newest if there is none.
+    /// Messages before this offset, exclusive; the newest ones if missing.
     pub before: Option<u64>,
-    /// How many at most.
+    /// Maximum number of messages.
     pub limit: Option<u64>,
 }
 
-/// Who is in the room.
+/// Data of `userList`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
 pub struct UserList {
-    /// Users behind this nickname in the order of names; the first ones if there is none.
+    /// Users after this nickname in the order of names; the first ones if missing.
     pub after: Option<String>,
-    /// How many at most.
+    /// Maximum number of users.
     pub limit: Option<u64>,
 }
 
-/// A request as it comes over a WebSocket.
+/// A request in its envelope, as sent over a WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Envelope {
-    /// What is wanted, or why it cannot be read.
+    /// The request, or the reason why it is invalid.
     pub request: Result<Request, Failure>,
-    /// The number the answer must bear.
+    /// The number that the ack must have.
     pub ack: Option<u64>,
 }
 
-/// An envelope whose fields have not been looked into. As JavaScript reads an object: of a name that comes twice the last
-/// one counts, and strings may hold half of a surrogate pair.
+/// An envelope with unparsed fields. As in JavaScript, the last of repeated fields counts, and strings may
+/// contain half of a surrogate pair.
 #[derive(Default)]
 struct RawEnvelope<'a> {
     event: Option<&'a RawValue>,
@@ -224,8 +224,8 @@ impl<'de> de::Visitor<'de> for EnvelopeVisitor {
 }
 
 impl Envelope {
-    /// Reads one frame. Whatever it holds, there is something to answer; and by its number, if it has one, whatever else
-    /// is wrong with it.
+    /// Parses one message. Every input has a reply: an invalid one becomes a failure, with the `ack` number
+    /// if that is readable.
     pub fn parse(text: &str) -> Self {
         let raw = match read::<RawEnvelope<'_>>(text, "") {
             Ok(raw) => raw,
@@ -249,9 +249,9 @@ impl RawEnvelope<'_> {
     }
 }
 
-/// The number of an answer. JSON has one kind of numbers: `3.0` is 3.
+/// Parses the number of an ack. JSON has one type of numbers: `3.0` is 3.
 fn read_ack(raw: &RawValue) -> Result<Option<u64>, Failure> {
-    /// From here on numbers with a fraction are not exact.
+    /// 2^53: from here on `f64` does not represent every integer.
     const EXACT: f64 = 9_007_199_254_740_992.0;
     let text = raw.get();
     let error = match serde_json::from_str::<Option<u64>>(text) {
@@ -264,12 +264,12 @@ fn read_ack(raw: &RawValue) -> Result<Option<u64>, Failure> {
     }
 }
 
-/// A field that cannot be read.
+/// The failure for an invalid field.
 fn wrong(field: &str, error: &serde_json::Error) -> Failure {
     Failure::with(Code::BadField, format!("{field}: {}", sentence_of(error)))
 }
 
-/// The error without where in the text it is: that helps only those who write it by hand.
+/// The error message without the position in the text, which is useless in generated JSON.
 fn sentence_of(error: &serde_json::Error) -> String {
     let sentence = error.to_string();
     let sentence = sentence.split(" at line ").next().unwrap_or_default();
@@ -280,10 +280,10 @@ fn sentence_of(error: &serde_json::Error) -> String {
 }
 
 impl Request {
-    /// Reads the event `name` with its argument, a JSON text.
+    /// Parses the event `name` with its argument, a JSON text.
     ///
     /// # Errors
-    /// There is no such event, or a field of it is missing or of another type: the failure names it.
+    /// The event is unknown, or a field is missing or of another type: the failure names it.
     pub fn parse(name: &str, data: &str) -> Result<Self, Failure> {
         Ok(match name {
             "login" => Self::Login(read(data, "data")?),
@@ -303,7 +303,7 @@ impl Request {
         })
     }
 
-    /// The id that a message bears, if it may have one.
+    /// The message id, if the request is a message and has one.
     pub fn id(&self) -> Option<&str> {
         match self {
             Self::SendMessage(SendMessage { id, .. })
@@ -314,9 +314,9 @@ impl Request {
     }
 }
 
-/// Reads a JSON text; the failure says which field is wrong, seen from `root`.
+/// Parses a JSON text; the failure has the path of the invalid field, starting at `root`.
 fn read<'a, T: Deserialize<'a>>(text: &'a str, root: &str) -> Result<T, Failure> {
-    // A list could be read as a struct, field by field, and is not meant.
+    // serde would accept a list as a struct, field by field.
     if text.trim_start().starts_with('[') {
         let what = if root.is_empty() { "the message" } else { root };
         return Err(Failure::with(Code::BadField, format!("{what}: expected an object")));
@@ -324,7 +324,7 @@ fn read<'a, T: Deserialize<'a>>(text: &'a str, root: &str) -> Result<T, Failure>
     if let Ok(value) = serde_json::from_str(text) {
         return Ok(value);
     }
-    // Only now, because to keep the path costs more than to read the text twice.
+    // Only after a failure, because tracking the path costs more than parsing twice.
     let mut source = serde_json::Deserializer::from_str(text);
     let value = serde_path_to_error::deserialize(&mut source).map_err(|error| {
         let path = error.path().to_string();
@@ -332,7 +332,7 @@ fn read<'a, T: Deserialize<'a>>(text: &'a str, root: &str) -> Result<T, Failure>
         let sentence = if inner.is_data() {
             sentence_of(&inner)
         } else if json::is_legal(text) {
-            // The one thing that JSON may hold and no text of ours can.
+            // Legal JSON, but not representable in UTF-8.
             "half of a surrogate pair is no character".to_owned()
         } else {
             return Failure::with(
@@ -340,7 +340,7 @@ fn read<'a, T: Deserialize<'a>>(text: &'a str, root: &str) -> Result<T, Failure>
                 format!("the message is no JSON: {}", Shown(&sentence_of(&inner))),
             );
         };
-        // `?` is a field whose name could not be read.
+        // `?` is a field with an unreadable name.
         let field = match (root, &*path) {
             ("", "." | "?") => "the message".to_owned(),
             (root, "." | "?") => root.to_owned(),

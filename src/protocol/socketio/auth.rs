@@ -1,4 +1,4 @@
-//! What a CONNECT brings: of that object some fields are the protocol's, the others the program's.
+//! The `auth` object of a CONNECT: some fields are the protocol's, the others the application's.
 
 use std::fmt;
 
@@ -8,31 +8,31 @@ use serde_json::value::RawValue;
 
 use crate::protocol::json::Text;
 
-/// The fields by which a client comes back to the place that it had before it was lost.
+/// The fields for recovery: a client comes back as the socket that it was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Auth {
-    /// The secret that it was given with its place.
+    /// The secret from the earlier CONNECT packet of the server.
     pub pid: Option<ByteString>,
-    /// The last event that it has.
+    /// The last event that the client received.
     pub offset: Offset,
-    /// Whether it wants nothing of all that: `"recovery": false`.
+    /// Whether recovery is off: `"recovery": false`.
     pub no_recovery: bool,
 }
 
-/// What a client says about the last event that it has.
+/// The offset of the last event that a client received.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Offset {
-    /// Nothing: it has none.
+    /// Missing or `null`: the client received no event.
     #[default]
     Missing,
-    /// This text, which stood behind the event's arguments.
+    /// A string, which the server appended to the event's arguments.
     Text(ByteString),
-    /// What can be no offset.
+    /// A value of another type.
     Other,
 }
 
 impl Auth {
-    /// Reads the object of a CONNECT. Whatever else it holds is the program's.
+    /// Parses the object of a CONNECT. Other fields are the application's.
     pub fn read(json: &str) -> Self {
         serde_json::from_str(json).unwrap_or_default()
     }
@@ -53,7 +53,7 @@ impl<'de> de::Visitor<'de> for AuthVisitor {
         f.write_str("an object")
     }
 
-    /// As JavaScript reads an object: of a name that comes twice the last one counts.
+    /// As in JavaScript, the last of repeated fields counts.
     fn visit_map<A: de::MapAccess<'de>>(self, mut fields: A) -> Result<Auth, A::Error> {
         let mut auth = Auth::default();
         while let Some(Text(name)) = fields.next_key()? {
@@ -76,7 +76,7 @@ impl<'de> de::Visitor<'de> for AuthVisitor {
 }
 
 impl Offset {
-    /// The number that it is, if it may be one of ours.
+    /// The offset as a number, the form that this server gives out.
     pub fn number(&self) -> Option<u64> {
         match self {
             Self::Text(text) if text.bytes().all(|byte| byte.is_ascii_digit()) => text.parse().ok(),

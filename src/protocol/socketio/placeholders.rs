@@ -1,14 +1,14 @@
 //! Placeholders of attachments in the JSON of a packet: `{"_placeholder":true,"num":0}`.
 //!
-//! They are looked for in the text as it stands. Reading it into values would refuse what JavaScript takes: strings with
-//! half of a surrogate pair, numbers beyond all bounds.
+//! They are searched in the raw text. Parsing it into values would reject what JavaScript accepts: strings
+//! with half of a surrogate pair, numbers beyond `f64`.
 
 use crate::protocol::json::Text;
 
-/// Objects and lists within each other, at most: each takes some memory while the text is looked through.
+/// Maximum depth of nested objects and lists: each level takes memory during the search.
 const MAX_DEPTH: usize = 10_000;
 
-/// The name of a field of an object, as far as it matters.
+/// The name of the current field of an object.
 #[derive(Clone, Copy, Default, PartialEq)]
 enum Field {
     Placeholder,
@@ -24,13 +24,13 @@ enum Scalar {
     Other,
 }
 
-/// An object or a list that has begun.
+/// An object or a list that is not closed yet.
 #[derive(Default)]
 struct Open {
     field: Field,
     is_placeholder: bool,
     number: Option<f64>,
-    /// Whether something in it is a placeholder of nothing.
+    /// Whether it contains a placeholder without an attachment.
     is_bad: bool,
 }
 
@@ -54,8 +54,8 @@ impl Open {
     }
 }
 
-/// Whether each placeholder in a text, which must be legal JSON, stands for one of so many attachments. Placeholders in
-/// a text that is nested deeper than [`MAX_DEPTH`] are not good.
+/// Whether each placeholder in a text, which must be legal JSON, has a number below `attachments`. False if
+/// the text is nested deeper than [`MAX_DEPTH`].
 pub(super) fn are_good(json: &str, attachments: usize) -> bool {
     let mut open = vec![Open::default()];
     let mut rest = json;
@@ -100,9 +100,9 @@ pub(super) fn are_good(json: &str, attachments: usize) -> bool {
     open.first().is_some_and(|root| !root.is_bad)
 }
 
-/// The bytes of the string that a text begins with, quotes included.
+/// Length in bytes of the string at the start of a text, including its quotes.
 fn string_len(text: &str) -> usize {
-    // As the first quote, which does not end it.
+    // Skips the opening quote, as if it were escaped.
     let mut is_escaped = true;
     for (index, byte) in text.bytes().enumerate() {
         match byte {
@@ -165,7 +165,7 @@ mod tests {
             (r#"["\ud83d",{"\ud83d":"\udc00","x":[{"_placeholder":true,"num":0}]}]"#, true),
             (r#"["\ud83d",{"\ud83d":"\udc00","x":[{"_placeholder":true,"num":7}]}]"#, false),
             (r#"["a",{"x":{"_placeholder":true,"num":7},"y":1}]"#, false),
-            // The client puts the attachment in the place of the whole object.
+            // The client replaces the whole object by the attachment.
             (r#"["a",{"x":{"_placeholder":true,"num":7},"_placeholder":true,"num":0}]"#, true),
             (r#"["a",1e999,{"b":123456789012345678901234567890}]"#, true),
         ] {
@@ -176,7 +176,7 @@ mod tests {
         assert!(are_good(&nested(MAX_DEPTH - 1), 1) && !are_good(&nested(MAX_DEPTH), 1));
     }
 
-    /// The rule on values.
+    /// The rule, applied to parsed values.
     fn reference(value: &Value, attachments: usize) -> bool {
         match value {
             Value::Object(fields) if fields.get("_placeholder") == Some(&Value::Bool(true)) => fields

@@ -1,4 +1,4 @@
-//! Each rule on its bytes, and the codec held against another one.
+//! Each rule of the protocol, and a comparison with another codec.
 
 use proptest::prelude::*;
 
@@ -80,7 +80,7 @@ fn what_the_reference_closes_for_is_refused() {
         assert_eq!(decode(bad), Err(PacketError::UnknownType(found)), "{bad}");
     }
     assert_eq!(decode(""), Err(PacketError::Empty));
-    // As deep as one likes: what is only passed on is not parsed into anything.
+    // Any depth is accepted: a relayed event is not parsed into values.
     let deep = format!("2[\"a\",{}{}]", "[".repeat(100_000), "]".repeat(100_000));
     assert!(decode(&deep).is_ok());
     let mut decoder = Decoder::new(LIMITS);
@@ -214,7 +214,7 @@ proptest! {
 
 // ----- beside another implementation -----
 
-/// Packets of the other codec, written by it and read by ours.
+/// Packets that the other codec encodes and this one decodes.
 mod differential {
     use socketioxide_core::parser::{Parse as _, ParseConfig, ParserState};
     use socketioxide_parser_common::CommonParser;
@@ -227,7 +227,7 @@ mod differential {
     }
 
     proptest! {
-        /// What we take, they take: ours is the stricter one.
+        /// This codec is the stricter one: the other accepts every packet that this one accepts.
         #[test]
         fn what_we_read_they_read(
             kind in "[01235]",
@@ -244,7 +244,7 @@ mod differential {
             let id = id.map_or_else(String::new, |id| id.to_string());
             let text = format!("{kind}{namespace}{id}{json}");
             if let Ok(Some(Packet { body, .. })) = decode(&text)
-                // We let a packet of nothing pass, as the reference does.
+                // A packet without data is ignored, as by the reference.
                 && body != Body::Nothing
             {
                 prop_assert!(theirs(&text), "{text}");
@@ -252,7 +252,7 @@ mod differential {
         }
     }
 
-    /// The differences, each wanted: the reference closes for these, and so do we.
+    /// The intended differences: the reference and this codec close the connection for these.
     #[test]
     fn what_they_read_and_we_do_not_is_known() {
         for text in ["2{}", "2[]", "2abc[\"a\"]", "2[\"connect\"]", "0[]"] {

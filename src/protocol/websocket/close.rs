@@ -9,7 +9,7 @@ use super::{
 };
 use crate::protocol::close::{CloseReason, may_be_sent};
 
-/// The code and reason of a close frame that carries one.
+/// The code and reason of a close frame with a payload.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CloseFrame {
     /// A code that may be sent, see [`may_be_sent`].
@@ -19,10 +19,10 @@ pub struct CloseFrame {
 }
 
 impl CloseFrame {
-    /// Reads a close frame's payload; an empty one has no code.
+    /// Parses a close frame's payload; an empty one has no code.
     ///
     /// # Errors
-    /// One byte only, a code that must not travel, or a reason that is not UTF-8.
+    /// The payload is one byte, has a code that must not be sent, or a reason that is not UTF-8.
     pub fn parse(mut payload: Bytes) -> Result<Option<Self>, ProtocolError> {
         let code = match payload[..] {
             [] => return Ok(None),
@@ -42,12 +42,12 @@ pub fn encode(row: CloseReason) -> Bytes {
     encode_parts(Some(row.code), row.reason)
 }
 
-/// The finished frame that answers a peer's close: its own code, or an empty payload for an empty one.
+/// The finished frame that answers a peer's close frame: with its code, or empty if it had none.
 pub fn encode_reply(received: Option<&CloseFrame>) -> Bytes {
     encode_parts(received.map(|frame| frame.code), "")
 }
 
-/// The finished close frame with this code and these words.
+/// The finished close frame with this code and reason; without a code the payload is empty.
 pub fn encode_parts(code: Option<u16>, reason: &str) -> Bytes {
     let mut out = BytesMut::with_capacity(4 + reason.len());
     let payload = if code.is_some() { 2 + reason.len() } else { 0 };

@@ -1,8 +1,9 @@
-//! permessage-deflate, RFC 7692: what is agreed in the handshake, and the two halves of the work.
+//! permessage-deflate, RFC 7692: negotiation, compression and decompression.
 //!
-//! We always answer with both `no_context_takeover` parameters, as section 7.1.1 allows: no connection owns a
-//! compressor or a window between messages, so an idle session costs nothing, one [`Deflater`] and one [`Inflater`]
-//! serve a whole thread, and a broadcast is compressed once for everybody.
+//! The server always answers with both `no_context_takeover` parameters, as section 7.1.1 allows: no
+//! connection keeps a compressor or a window between messages, so an idle session takes no memory for it, one
+//! [`Deflater`] and one [`Inflater`] serve a whole thread, and a broadcast is compressed once for all
+//! subscribers.
 
 use std::{cell::RefCell, collections::HashMap, fmt, rc::Rc};
 
@@ -11,39 +12,40 @@ use flate2::{Compress, Compression, Decompress, FlushCompress, FlushDecompress, 
 
 use super::error::ProtocolError;
 
-/// Messages below this many bytes are sent as they are.
+/// Messages below this size in bytes are not compressed.
 pub const MIN_SIZE: usize = 1024;
 
-/// Messages above this many bytes are sent as they are: nobody should wait for a compressor.
+/// Messages above this size in bytes are not compressed, to bound the time that others wait for the
+/// compressor.
 pub const MAX_SIZE: usize = 64 * 1024;
 
-/// The window of a sender that was not asked for a smaller one, in bits (section 7.1.2).
+/// The default window, in bits (section 7.1.2).
 pub const FULL_WINDOW: u8 = 15;
 
 /// The name of the extension.
 const NAME: &str = "permessage-deflate";
 
-/// The end of a flushed block, which does not travel (section 7.2.1).
+/// The end of a flushed block, which is not sent (section 7.2.1).
 const TAIL: [u8; 4] = [0x00, 0x00, 0xFF, 0xFF];
 
-/// The fastest level that is safe. At level 1 zlib-rs 0.6.8 panics when a message comes after one that did not fit its
-/// output; higher levels do not. (And every message does fit, see [`Deflater::deflate`].)
+/// The fastest safe level. At level 1 zlib-rs 0.6.8 panics at the message after one that exceeded its output
+/// buffer; higher levels do not. (And every message fits, see [`Deflater::deflate`].)
 const LEVEL: Compression = Compression::new(2);
 
-/// How far an inflated message grows at a time.
+/// Bytes by which the output of the inflater grows at a time.
 const INFLATE_STEP: usize = 16 * 1024;
 
-/// What client and server agreed on.
+/// The negotiated parameters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Agreement {
-    /// The largest window our messages may use, in bits, if the client asked for one.
+    /// The maximum window for the server's messages, in bits, if the client set one.
     server_max_window_bits: Option<u8>,
 }
 
 impl Agreement {
-    /// Takes the first offer of a `Sec-WebSocket-Extensions` header that can be accepted (section 5).
+    /// Accepts the first valid offer of a `Sec-WebSocket-Extensions` header (section 5).
     ///
-    /// An offer with an unknown, repeated or malformed parameter is declined, not the connection.
+    /// An offer with an unknown, repeated or malformed parameter is declined; the connection is not.
     pub fn negotiate(header: &str) -> Option<Self> {
         header.split(',').find_map(Self::accept)
     }
@@ -63,12 +65,12 @@ impl Agreement {
             let name = name.to_ascii_lowercase();
             match (name.as_str(), value) {
                 ("server_no_context_takeover" | "client_no_context_takeover", None) => {}
-                // We inflate with the full window, whatever the client uses.
+                // The inflater uses the full window in any case.
                 ("client_max_window_bits", None) => {}
                 ("client_max_window_bits", Some(bits)) => {
                     window_bits(bits)?;
                 }
-                // zlib cannot deflate with a window of 8 bits.
+                // zlib cannot compress with a window of 8 bits.
                 ("server_max_window_bits", Some(bits)) => {
                     server_max_window_bits = Some(window_bits(bits).filter(|bits| *bits > 8)?);
                 }
@@ -82,7 +84,7 @@ impl Agreement {
         Some(Self { server_max_window_bits })
     }
 
-    /// The window of our messages, in bits.
+    /// The window for the server's messages, in bits.
     pub fn window_bits(self) -> u8 {
         self.server_max_window_bits.unwrap_or(FULL_WINDOW)
     }
@@ -103,7 +105,7 @@ fn unquoted(value: &str) -> &str {
     value.strip_prefix('"').and_then(|value| value.strip_suffix('"')).unwrap_or(value)
 }
 
-/// A decimal from 8 to 15 without a leading zero.
+/// Parses a decimal from 8 to 15 without a leading zero.
 fn window_bits(text: &str) -> Option<u8> {
     if text.starts_with('0') || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;
@@ -111,19 +113,19 @@ fn window_bits(text: &str) -> Option<u8> {
     text.parse().ok().filter(|bits| (8..=15).contains(bits))
 }
 
-/// Whether a message of this size is worth compressing, and small enough to.
+/// Whether a message of this size is compressed.
 pub fn is_worth_it(size: usize) -> bool {
     (MIN_SIZE..=MAX_SIZE).contains(&size)
 }
 
-/// Compresses messages, each by itself. About 256 KiB, so one serves many sessions.
+/// Compresses messages independently. Takes about 256 KiB, so one serves many sessions.
 pub struct Deflater {
     compress: Compress,
     scratch: Vec<u8>,
 }
 
 impl Deflater {
-    /// A compressor that uses a window of 9 to 15 bits.
+    /// A compressor with a window of 9 to 15 bits; other values are clamped.
     pub fn new(window_bits: u8) -> Self {
         Self {
             compress: Compress::new_with_window_bits(LEVEL, false, window_bits.clamp(9, 15)),
@@ -135,7 +137,8 @@ impl Deflater {
     pub fn deflate(&mut self, message: &[u8]) -> Option<&[u8]> {
         self.compress.reset();
         self.scratch.clear();
-        // Room for the worst case: what has grown is not sent, but a compressor that runs out of room is not to be trusted with the next message.
+        // Reserve for the worst case: an expanded message is not sent, but a compressor whose output buffer
+        // was too small must not be used again (see [`LEVEL`]).
         self.scratch.reserve(message.len() + message.len() / 5 + 512);
         let status = self.compress.compress_vec(message, &mut self.scratch, FlushCompress::Sync);
         let all_taken = self.compress.total_in() == message.len() as u64;
@@ -155,18 +158,18 @@ impl fmt::Debug for Deflater {
     }
 }
 
-/// The compressors of a thread, one for each window that somebody asked for.
+/// The compressors of a thread, one for each negotiated window.
 #[derive(Debug, Default)]
 pub struct Deflaters(HashMap<u8, Deflater>);
 
 impl Deflaters {
-    /// The compressor for a window.
+    /// The compressor for a window of `bits`.
     pub fn with_window(&mut self, bits: u8) -> &mut Deflater {
         self.0.entry(bits).or_insert_with(|| Deflater::new(bits))
     }
 }
 
-/// Inflates messages, each by itself. One serves all sessions of a thread.
+/// Decompresses messages independently. One serves all sessions of a thread.
 #[derive(Clone, Debug)]
 pub struct Inflater(Rc<RefCell<Decompress>>);
 
@@ -177,17 +180,17 @@ impl Default for Inflater {
 }
 
 impl Inflater {
-    /// Inflates a joined message, at most to `limit` bytes (section 7.2.2).
+    /// Decompresses a joined message to at most `limit` bytes (section 7.2.2).
     ///
     /// # Errors
-    /// Bad data, or a message that would be larger than the limit.
+    /// The data is invalid, or the message exceeds the limit.
     pub fn inflate(&self, payload: &[u8], limit: usize) -> Result<Bytes, ProtocolError> {
         let decompress = &mut *self.0.borrow_mut();
         decompress.reset(false);
         let mut out = BytesMut::new();
         for input in [payload, &TAIL] {
             if inflate_part(decompress, input, &mut out, limit)? == Status::StreamEnd {
-                // A final block (section 7.2.3.4): nothing of the message can follow it.
+                // A final block (section 7.2.3.4) ends the message.
                 break;
             }
         }
@@ -204,7 +207,7 @@ fn inflate_part(
     let mut taken = 0;
     loop {
         let filled = out.len();
-        // One byte beyond the limit is enough to see that there is more.
+        // One byte beyond the limit shows that the message exceeds it.
         let room = (limit.saturating_add(1) - filled).min(INFLATE_STEP);
         out.resize(filled + room, 0);
         let (in_before, out_before) = (decompress.total_in(), decompress.total_out());
@@ -217,14 +220,14 @@ fn inflate_part(
         if out.len() > limit {
             return Err(ProtocolError::MessageTooBig { limit });
         }
-        // Room left over means that all that this input gives has been written.
+        // Unused room means that this input has no more output.
         if status == Status::StreamEnd || written < room {
             return Ok(status);
         }
     }
 }
 
-/// Bytes that nothing can compress.
+/// Incompressible bytes.
 #[cfg(test)]
 pub(crate) fn noise(len: usize) -> Vec<u8> {
     let mut state = 1_u64;
@@ -302,8 +305,9 @@ mod tests {
         assert!(deflater.deflate(&[b'a'; 2000]).is_some(), "and the next one is not harmed");
     }
 
-    /// At its fastest level, and without room for what grows, zlib-rs panicked here, and again with every message
-    /// after: one client with random bytes would have ended every answer of its worker, or the chat server.
+    /// At level 1, and with an output buffer that is too small, zlib-rs panicked here and at every later
+    /// message: one client with random bytes would have stopped all replies of its worker, or the chat
+    /// server.
     #[test]
     fn large_noise_ends_nothing() {
         for bits in 9..=15 {

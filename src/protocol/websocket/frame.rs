@@ -1,25 +1,25 @@
-//! One frame's header, RFC 6455 section 5.2, and the client's mask, section 5.3.
+//! Frame headers, RFC 6455 section 5.2, and the client's mask, section 5.3.
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
 
 use super::error::ProtocolError;
 
-/// Longest header a client can send: 2 bytes, a 64-bit length, the mask.
+/// Maximum length of a client's header: 2 bytes, a 64-bit length, the mask.
 pub const MAX_CLIENT_HEADER: usize = 14;
 
-/// Longest header we send: there is no mask.
+/// Maximum length of a server's header, which has no mask.
 const MAX_SERVER_HEADER: usize = 10;
 
-/// Longest payload of a control frame.
+/// Maximum payload of a control frame in bytes (section 5.5).
 pub const MAX_CONTROL_PAYLOAD: usize = 125;
 
 const FIN: u8 = 0x80;
-/// Marks the first frame of a compressed message (RFC 7692, section 6).
+/// RSV1: set on the first frame of a compressed message (RFC 7692, section 6).
 const COMPRESSED: u8 = 0x40;
 const RESERVED_BITS: u8 = 0x30;
 const MASKED: u8 = 0x80;
 
-/// What a frame is.
+/// The type of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum OpCode {
     /// The next part of a fragmented message.
@@ -28,11 +28,11 @@ pub enum OpCode {
     Text,
     /// A binary message, or its first part.
     Binary,
-    /// The end, or the answer to it.
+    /// A close frame, or the reply to one.
     Close,
-    /// A question that asks for the same bytes back.
+    /// A ping: the peer must return its payload in a pong.
     Ping,
-    /// The answer to a ping.
+    /// A pong, the reply to a ping.
     Pong,
 }
 
@@ -60,7 +60,7 @@ impl OpCode {
         }
     }
 
-    /// Control frames may come between the fragments of a message.
+    /// Whether this is a control frame, which may come between the fragments of a message.
     pub fn is_control(self) -> bool {
         matches!(self, Self::Close | Self::Ping | Self::Pong)
     }
@@ -71,21 +71,21 @@ impl OpCode {
 pub struct ClientHeader {
     /// Whether this frame ends its message.
     pub fin: bool,
-    /// Whether the reserved bit of permessage-deflate is set; only the caller knows whether it may be.
+    /// RSV1, the bit of permessage-deflate; the caller knows whether it is allowed.
     pub compressed: bool,
-    /// What the frame is.
+    /// The type of the frame.
     pub opcode: OpCode,
-    /// Length of the payload as the client claims it; nothing of it need have arrived.
+    /// Claimed length of the payload; the bytes may not have arrived.
     pub payload_len: u64,
     /// The key the payload is masked with.
     pub mask: [u8; 4],
 }
 
 impl ClientHeader {
-    /// Reads a header from the start of `bytes`: the header and its length, or `None` while bytes are missing.
+    /// Parses a header at the start of `bytes`: the header and its length, or `None` if it is incomplete.
     ///
     /// # Errors
-    /// As soon as the bytes seen break a rule, also when the header is not complete yet.
+    /// The bytes break a rule, even if the header is incomplete.
     pub fn parse(bytes: &[u8]) -> Result<Option<(Self, usize)>, ProtocolError> {
         let &[first, ref rest @ ..] = bytes else {
             return Ok(None);
@@ -122,7 +122,7 @@ impl ClientHeader {
     }
 }
 
-/// The payload length that `short_len` announces, and what follows it.
+/// The payload length by `short_len`, and the bytes after it.
 fn parse_length(short_len: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, ProtocolError> {
     match short_len {
         126 => Ok(rest.split_first_chunk().map(|(len, rest)| (u16::from_be_bytes(*len).into(), rest))),
@@ -136,12 +136,12 @@ fn parse_length(short_len: u8, rest: &[u8]) -> Result<Option<(u64, &[u8])>, Prot
     }
 }
 
-/// Appends the header of a whole, unmasked frame (FIN set), as a server sends it.
+/// Appends the header of an unmasked frame with FIN set.
 pub fn write_header(out: &mut BytesMut, opcode: OpCode, payload_len: usize) {
     write_header_with(out, FIN | opcode.bits(), payload_len);
 }
 
-/// Appends a whole, unmasked frame whose payload is compressed.
+/// Appends an unmasked frame with FIN set and a compressed payload.
 pub fn write_compressed(out: &mut BytesMut, opcode: OpCode, payload: &[u8]) {
     out.reserve(MAX_SERVER_HEADER + payload.len());
     write_header_with(out, FIN | COMPRESSED | opcode.bits(), payload.len());
@@ -161,14 +161,14 @@ fn write_header_with(out: &mut BytesMut, first: u8, payload_len: usize) {
     }
 }
 
-/// Appends a whole, unmasked frame.
+/// Appends an unmasked frame with FIN set.
 pub fn write(out: &mut BytesMut, opcode: OpCode, payload: &[u8]) {
     out.reserve(MAX_SERVER_HEADER + payload.len());
     write_header(out, opcode, payload.len());
     out.extend_from_slice(payload);
 }
 
-/// Removes (or applies) the mask. `offset` is the place of `payload` within the frame's whole payload.
+/// Removes (or applies) the mask. `offset` is the position of `payload` in the frame's payload.
 pub fn unmask(payload: &mut [u8], mask: [u8; 4], offset: usize) {
     let mut key = mask;
     key.rotate_left(offset % 4);
@@ -183,8 +183,8 @@ pub fn unmask(payload: &mut [u8], mask: [u8; 4], offset: usize) {
     }
 }
 
-/// Where the frame ends that the byte before `at` belongs to, in finished server frames one behind the other. That may be
-/// behind the end of `frames`, if of the last one only the header is there.
+/// The end of the frame that contains the byte before `at`, in consecutive server frames. It may lie behind
+/// the end of `frames` if the last frame is incomplete.
 pub fn end_of_frame(frames: &[u8], at: usize) -> usize {
     let mut end = 0;
     while end < at
@@ -206,7 +206,7 @@ fn parse_server_header(frame: &[u8]) -> Option<(usize, usize)> {
     })
 }
 
-/// The payloads of finished server frames, one behind the other: what [`write()`] has put together.
+/// The payloads of consecutive server frames, as written by [`write()`].
 pub fn payloads(mut frames: Bytes) -> impl Iterator<Item = (OpCode, Bytes)> {
     std::iter::from_fn(move || {
         let first = *frames.first()?;

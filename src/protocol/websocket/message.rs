@@ -1,7 +1,7 @@
-//! From bytes as they arrive to whole messages.
+//! Decodes bytes into complete messages.
 //!
 //! The [`Decoder`] holds at most one unfinished header, one control payload and one message up to its limit.
-//! Whatever a header claims, memory grows only with bytes that have arrived.
+//! Memory grows only with bytes that have arrived, not with the length in a header.
 
 use bytes::{Buf as _, Bytes, BytesMut};
 use bytestring::ByteString;
@@ -13,23 +13,23 @@ use super::{
     frame::{self, ClientHeader, MAX_CLIENT_HEADER, OpCode},
 };
 
-/// What a client says, fragments joined.
+/// A message of a client, fragments joined.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Message {
     /// A text message.
     Text(ByteString),
     /// A binary message.
     Binary(Bytes),
-    /// Wants the same bytes back in a pong.
+    /// A ping, which asks for its payload in a pong.
     Ping(Bytes),
-    /// An answer to our ping, or a sign of life unasked.
+    /// A reply to a ping of the server, or an unsolicited pong.
     Pong(Bytes),
-    /// The last message: what follows it is not decoded.
+    /// The last message: later bytes are not decoded.
     Close(Option<CloseFrame>),
 }
 
 impl Message {
-    /// Bytes of its payload, without a close frame's code.
+    /// Payload length in bytes, without a close frame's code.
     pub fn payload_len(&self) -> usize {
         match self {
             Self::Text(text) => text.len(),
@@ -39,12 +39,12 @@ impl Message {
     }
 }
 
-/// How much of a message the decoder accepts.
+/// Bounds on a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of one message, fragments joined.
+    /// Maximum bytes of a message, fragments joined.
     pub message_size: usize,
-    /// Frames of one message.
+    /// Maximum number of frames of a message.
     pub fragments: usize,
 }
 
@@ -52,7 +52,7 @@ pub struct Limits {
 #[derive(Debug)]
 pub struct Decoder {
     limits: Limits,
-    /// There if permessage-deflate was agreed on.
+    /// Present if permessage-deflate was negotiated.
     inflater: Option<Inflater>,
     header: PartialHeader,
     frame: Option<OpenFrame>,
@@ -61,7 +61,7 @@ pub struct Decoder {
     ended: bool,
 }
 
-/// The bytes of a header that has not arrived whole.
+/// The bytes of an incomplete header.
 #[derive(Debug, Default)]
 struct PartialHeader {
     bytes: [u8; MAX_CLIENT_HEADER],
@@ -85,13 +85,13 @@ struct OpenMessage {
     is_text: bool,
     is_compressed: bool,
     payload: BytesMut,
-    /// How far a text's payload is known to be UTF-8.
+    /// Number of payload bytes of a text that were checked to be UTF-8.
     valid: usize,
     fragments: usize,
 }
 
 impl Decoder {
-    /// A decoder at the start of a connection; with an inflater if permessage-deflate was agreed on.
+    /// A decoder for a new connection; with an inflater if permessage-deflate was negotiated.
     pub fn new(limits: Limits, inflater: Option<Inflater>) -> Self {
         Self {
             limits,
@@ -104,29 +104,28 @@ impl Decoder {
         }
     }
 
-    /// Bytes that a message may have from here on.
+    /// Sets the maximum bytes of a message from now on.
     pub fn set_message_size(&mut self, size: usize) {
         self.limits.message_size = size;
     }
 
-    /// Bytes that have arrived of what is unfinished: a message, a frame, a header. They rise until that is whole.
+    /// Number of bytes received of an unfinished message, frame or header. It grows until that is complete.
     pub fn unfinished(&self) -> usize {
         let message = self.message.as_ref().map_or(0, |message| message.payload.len().max(1));
         message + self.control.len() + self.header.len + usize::from(self.frame.is_some())
     }
 
-    /// Bytes of memory that are held for that.
+    /// Bytes of memory allocated for the unfinished message.
     pub fn held(&self) -> usize {
         self.message.as_ref().map_or(0, |message| message.payload.capacity()) + self.control.capacity()
     }
 
     /// Takes bytes from the front of `input` up to the end of the next message.
     ///
-    /// `None` means that `input` is used up. After a close message or an error the rest of the connection is
-    /// swallowed unread.
+    /// `None` means that `input` is empty. After a close message or an error all further input is discarded.
     ///
     /// # Errors
-    /// The first rule or limit that the bytes break, as soon as they break it.
+    /// The bytes break a rule or limit; reported at the first byte that does.
     pub fn decode(&mut self, input: &mut Bytes) -> Result<Option<Message>, ProtocolError> {
         if self.ended {
             input.clear();
@@ -177,7 +176,7 @@ impl Decoder {
         }
     }
 
-    /// Checks a new frame against the state of the connection and the limits, before any of its payload is kept.
+    /// Checks a new frame against the connection's state and the limits, before any payload is stored.
     fn open_frame(&mut self, header: ClientHeader) -> Result<OpenFrame, ProtocolError> {
         let ClientHeader { fin, compressed, opcode, mask, payload_len } = header;
         if compressed && self.inflater.is_none() {
@@ -204,7 +203,7 @@ impl Decoder {
                 return Err(ProtocolError::TooManyFragments { limit: fragments });
             }
         } else {
-            // The header parser has refused longer ones.
+            // The header parser has rejected longer ones.
             len = len.min(frame::MAX_CONTROL_PAYLOAD);
         }
         Ok(OpenFrame { fin, opcode, mask, arrived: 0, len })
@@ -229,7 +228,7 @@ impl Decoder {
 }
 
 impl PartialHeader {
-    /// Takes a header from the front of `input`; `None` once `input` is used up.
+    /// Takes a header from the front of `input`; `None` if `input` ends first.
     fn read(&mut self, input: &mut Bytes) -> Result<Option<ClientHeader>, ProtocolError> {
         if self.len == 0
             && let Some((header, len)) = ClientHeader::parse(input)?
@@ -244,7 +243,7 @@ impl PartialHeader {
             self.len += taken;
             return Ok(None);
         };
-        // What was copied beyond the header belongs to the payload and stays in `input`.
+        // Bytes copied beyond the header belong to the payload and stay in `input`.
         input.advance(len - self.len);
         self.len = 0;
         Ok(Some(header))
@@ -256,7 +255,7 @@ impl OpenMessage {
         Self { is_text, is_compressed, payload: BytesMut::new(), valid: 0, fragments: 1 }
     }
 
-    /// Checks what has arrived of a text; an unfinished character at the end may still become valid.
+    /// Checks the received part of a text; an incomplete character at its end may still become valid.
     fn check_text(&mut self) -> Result<(), ProtocolError> {
         if self.is_text && !self.is_compressed {
             self.valid += match std::str::from_utf8(&self.payload[self.valid..]) {
@@ -281,9 +280,9 @@ impl OpenMessage {
     }
 }
 
-/// The one copy a payload makes: out of the connection's read buffer, unmasked on the way.
+/// Copies a payload out of the read buffer and unmasks it: the only copy.
 fn append_unmasked(into: &mut BytesMut, part: &[u8], mask: [u8; 4], offset: usize, remaining: usize) {
-    // Room for the rest of the frame, but never for much more than has arrived: the header is only a claim.
+    // Reserve for the rest of the frame, but at most twice the received part: the length is only claimed.
     into.reserve(part.len() + remaining.min(part.len()));
     let start = into.len();
     into.extend_from_slice(part);
@@ -314,7 +313,7 @@ mod tests {
         out
     }
 
-    /// Everything the decoder says of `bytes`, fed in pieces of the given sizes (then the rest).
+    /// All results of the decoder for `bytes`, fed in pieces of the given sizes, then the rest.
     fn decode_in_pieces(bytes: &[u8], sizes: &[usize]) -> (Vec<Message>, Option<ProtocolError>) {
         let mut decoder = Decoder::new(LIMITS, Some(Inflater::default()));
         let mut messages = Vec::new();
@@ -376,9 +375,9 @@ mod tests {
         let mut bytes = frame(0x81, &[b'a', 0xFF]);
         bytes[1] = 0x80 | 100;
         assert_eq!(decode(&bytes).1, Some(ProtocolError::BadText));
-        // A character cut by the end of the message.
+        // A character truncated by the end of the message.
         assert_eq!(decode(&frame(0x81, &[0xE4, 0xBD])).1, Some(ProtocolError::BadText));
-        // The same bytes are fine while more may come, and in binary.
+        // These bytes are valid while more may follow, and in a binary message.
         assert_eq!(decode(&frame(0x01, &[0xE4, 0xBD])).1, None);
         assert_eq!(decode(&frame(0x82, &[0xFF])).1, None);
     }
@@ -418,7 +417,7 @@ mod tests {
         assert_eq!(decoder.unfinished(), 2);
     }
 
-    /// A legal conversation: messages in fragments, with pings between them.
+    /// A legal byte stream: messages in fragments, with pings between them.
     fn conversation(messages: std::ops::Range<usize>) -> impl Strategy<Value = Vec<u8>> {
         let text =
             vec(any::<char>(), 0..40).prop_map(|chars| (true, chars.iter().collect::<String>().into_bytes()));

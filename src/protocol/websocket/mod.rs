@@ -1,10 +1,10 @@
-//! The WebSocket protocol of a server, RFC 6455, without I/O.
+//! The server's side of the WebSocket protocol, RFC 6455, without I/O.
 //!
 //! - [`frame`]: one frame's header, in both directions, and the mask
-//! - [`message`]: bytes as they arrive to whole messages, every rule checked at the first byte that breaks it
+//! - [`message`]: decodes bytes into messages; every rule is checked at the first byte that breaks it
 //! - [`close`]: the payload of a close frame
 //! - [`deflate`]: permessage-deflate, RFC 7692
-//! - [`error`]: what a peer did wrong, and the close code that answers it
+//! - [`error`]: protocol errors of a peer, and their close reasons
 
 pub mod close;
 pub mod deflate;

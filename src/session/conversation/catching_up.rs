@@ -1,4 +1,4 @@
-//! From being let into a room to hearing it: what was missed, read page by page.
+//! Catching up: reads what a session missed, page by page, between its login and its subscription.
 
 use std::borrow::Cow;
 
@@ -19,7 +19,7 @@ use crate::{
 };
 
 impl Conversation {
-    /// The session is let in; it reads what it is to be given before it hears the room.
+    /// The session is logged in. Reads what it is to be given before it subscribes.
     pub(super) fn entered(
         &mut self,
         visit: u64,
@@ -40,7 +40,7 @@ impl Conversation {
         Next::Read(self.read(Purpose::FirstPage { visit, range }, name, range))
     }
 
-    /// The newest messages, behind what was read.
+    /// Handles the newest messages, which follow what was read, or the order to read on.
     pub fn tail(&mut self, tail: Tail) -> Next {
         let Some(catch_up) = self.catching_up.as_mut().filter(|catch_up| catch_up.visit == tail.visit) else {
             return Next::Nothing;
@@ -52,7 +52,7 @@ impl Conversation {
         let (after, head) = (catch_up.after, catch_up.entered.head);
         self.catching_up = None;
         for record in &tail.records {
-            // It was packed by this process, so this does not happen; if it did, the client would have to know.
+            // This process packed the record. If it still cannot be read, the client must learn that.
             let Ok(entries) = entry::unpack(record) else {
                 error!("{}: what was said last cannot be read; the session ends, to come back", self.session);
                 return Next::EndBehind;
@@ -65,7 +65,7 @@ impl Conversation {
         Next::Nothing
     }
 
-    /// A page was read, or could not be.
+    /// Handles a page that was read, or why it could not be read.
     pub fn have_read(&mut self, Outcome { purpose, result }: Outcome) -> Next {
         let result = result.map(|page| self.with_addresses(page));
         match purpose {
@@ -80,7 +80,7 @@ impl Conversation {
             Purpose::FirstPage { visit, range } => match result {
                 _ if !self.is_catching_up(visit) => Next::Nothing,
                 Ok(page) => self.first_page(range, &page),
-                // The client is let in, and told that it is not given all.
+                // The login succeeds, and the client is told that it is not given all.
                 Err(JournalError::Damaged(_)) => self.first_page(range, &Page::default()),
                 Err(error) => self.cannot_welcome(&error),
             },
@@ -92,7 +92,7 @@ impl Conversation {
         }
     }
 
-    /// The page with the addresses of avatars where the journal of a former version has pictures.
+    /// Replaces pictures, which journals of older versions hold, with their addresses.
     fn with_addresses(&self, mut page: Page) -> Page {
         for entry in &mut page.entries {
             if let Cow::Owned(address) = self.worker.avatars.address_of(&entry.avatar, self.avatar_limits()) {
@@ -102,8 +102,8 @@ impl Conversation {
         page
     }
 
-    /// The page, if nothing is missing from it up to the message before `before`, or the last one that was durable when
-    /// the session came in.
+    /// The page, if no message is missing at its end: up to `before`, or to the last one that was durable at
+    /// the login.
     fn whole(&self, page: Page, before: u64) -> Result<Page, JournalError> {
         let newest = self.user.as_ref().map_or(0, |user| user.durable).min(before.saturating_sub(1));
         let page = page.whole()?;
@@ -117,13 +117,13 @@ impl Conversation {
         self.catching_up.as_ref().is_some_and(|catch_up| catch_up.visit == visit)
     }
 
-    /// Decides whether all that was missed is there, tells the client that it is in, and begins to replay.
+    /// Decides whether all missed messages are there, answers the login, and begins to replay.
     fn first_page(&mut self, range: Range, page: &Page) -> Next {
         let Some(catch_up) = &mut self.catching_up else {
             return Next::Nothing;
         };
         let entered = &catch_up.entered;
-        // The latest page is nothing to begin with if it does not reach up to what is live.
+        // A latest page that does not reach up to the durable end is of no use.
         let reaches_end = page.entries.last().is_some_and(|last| last.offset >= catch_up.durable);
         let page = if reaches_end || matches!(range, Range::After { .. }) { page } else { &Page::default() };
         let first = page.entries.first().map(|entry| entry.offset);
@@ -132,12 +132,12 @@ impl Conversation {
                 || (!page.more && !reaches_end && after < catch_up.durable)
                 || first.is_some_and(|first| first > after + 1))
         {
-            // The journal has let some of it go, or cannot read it: the latest page instead.
+            // The journal has dropped some of it, or cannot read it: the latest page instead.
             catch_up.is_lost = true;
             let (visit, name, range) = (catch_up.visit, entered.name.clone(), latest(entered.head));
             return Next::Read(self.read(Purpose::FirstPage { visit, range }, name, range));
         }
-        // What was read begins behind here.
+        // The offset before the first message to replay.
         let begin = match range {
             Range::After { after, .. } => after,
             Range::Before { .. } => first.map_or(catch_up.durable, |first| first - 1),
@@ -189,7 +189,7 @@ impl Conversation {
         }
     }
 
-    /// The session is in its room, but cannot be told what was said there: it is nobody again.
+    /// The session is logged in, but cannot be given what was said in its room: logs it out.
     fn cannot_welcome(&mut self, error: &JournalError) -> Next {
         self.hold.set(false);
         self.user = None;
@@ -202,7 +202,7 @@ impl Conversation {
         Next::Nothing
     }
 
-    /// Replays a page, then reads on or asks to hear the rest.
+    /// Replays a page, then reads on or asks to subscribe.
     fn next_page(&mut self, page: &Page) -> Next {
         let Some(catch_up) = &mut self.catching_up else {
             return Next::Nothing;
@@ -211,7 +211,7 @@ impl Conversation {
         match (page.entries.first(), page.entries.last()) {
             (Some(first), _) if first.offset > after + 1 => return Next::EndBehind,
             (_, Some(last)) => catch_up.after = last.offset,
-            // Nothing is left of what was durable.
+            // None of the durable messages that follow is left.
             (_, None) if after < catch_up.durable => return Next::EndBehind,
             (_, None) => {}
         }
@@ -249,7 +249,7 @@ impl Conversation {
     }
 }
 
-/// The newest messages up to an offset.
+/// The newest messages up to an offset, as one page.
 fn latest(head: u64) -> Range {
     let limit = usize::try_from(HISTORY_LIMIT).unwrap_or(usize::MAX);
     Range::Before { before: head.saturating_add(1), limit, max_bytes: HISTORY_PAGE_BYTES }

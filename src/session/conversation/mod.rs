@@ -1,13 +1,14 @@
 //! The chat of one session, whatever carries it: requests in, answers and events out.
 //!
-//! A [`Conversation`] reads what its client says, asks the chat server, and writes what comes of it. It never waits;
-//! where something must be read from the journal first, it gives its session a [`Reading`] to run, and is handed the
-//! outcome.
+//! A [`Conversation`] handles the requests of its client, asks the chat server, and writes the answers. It
+//! never waits: what must be read from the journal first is a [`Reading`], which its session runs, and whose
+//! outcome the conversation is handed.
 //!
-//! Coming into a room goes in three steps: the chat server lets the session in ([`Enter`](crate::chat::messages::Enter)); the session reads what it
-//! missed, page by page as its socket takes it; then it asks to [`Listen`](crate::chat::messages::Listen), and is given the rest and everything after.
-//! While the first step is under way nothing more is read from the client, so that what it sent behind a login is
-//! said by who logged in.
+//! A login has three steps: the chat server puts the session into the room
+//! ([`Enter`](crate::chat::messages::Enter)); the session reads what it missed, page by page as its socket
+//! takes it; then it asks to [`Listen`](crate::chat::messages::Listen), and gets the rest and all that
+//! follows. During the first step reading from the client is paused, so that what it sends after a login is
+//! said by the user that logged in.
 
 use std::{
     cell::{Cell, RefCell},
@@ -51,62 +52,63 @@ mod catching_up;
 mod requests;
 mod speech;
 
-/// Bytes of a page that is replayed, and of what may wait for the socket before the next one is read.
+/// Bytes of a replayed page, and of answers that may still wait when the next page is read.
 const REPLAY_PAGE_BYTES: usize = 64 * 1024;
 
 /// Bytes of a page of history, or of the latest messages.
 const HISTORY_PAGE_BYTES: usize = 256 * 1024;
 
-/// Something to be read for a conversation. The outcome goes to [`Conversation::have_read`].
+/// A read of the journal. Its outcome goes to [`Conversation::have_read`].
 pub type Reading = Pin<Box<dyn Future<Output = Outcome>>>;
 
-/// What came of a [`Reading`].
+/// The result of a [`Reading`].
 #[derive(Debug)]
 pub struct Outcome {
     purpose: Purpose,
     result: Result<Page, JournalError>,
 }
 
-/// What a page is for.
+/// What a page is read for.
 #[derive(Clone, Debug)]
 enum Purpose {
-    /// What the session missed, or the latest messages: then it is told that it is in.
+    /// The first page of what the session missed, or the latest messages; then its login is answered.
     FirstPage { visit: u64, range: Range },
-    /// More of what it missed.
+    /// A later page of what it missed.
     NextPage { visit: u64 },
-    /// Older messages that it asked for.
+    /// The answer to a `history` request.
     History { ack: u64, before: u64 },
 }
 
 /// What the session is to do next.
 #[derive(Default)]
 pub enum Next {
-    /// Nothing.
+    /// Go on.
     #[default]
     Nothing,
-    /// To run this.
+    /// Run this reading.
     Read(Reading),
-    /// To end: its client floods.
+    /// End, because its client floods.
     EndFlood,
-    /// To end: what it was being given is gone from the journal, so it must come back to learn what it missed.
+    /// End, because missed messages are gone from the journal: the client must come back to learn what it
+    /// missed.
     EndBehind,
 }
 
-/// Whether reading from the client must wait; shared with the [`inlet`](super::inlet).
+/// Pauses reading from the client; shared with the [`inlet`](super::inlet).
 #[derive(Clone, Debug, Default)]
 pub struct Hold(Rc<HoldState>);
 
 #[derive(Debug, Default)]
 struct HoldState {
     is_on: Cell<bool>,
-    /// The client has logged in, some time.
+    /// Whether the client has logged in at least once.
     is_known: Cell<bool>,
-    /// Who waits for its end.
+    /// The inlet's task, while it waits for the end of the pause.
     inlet: RefCell<Option<Waker>>,
 }
 
 impl Hold {
-    /// Ready while it need not; otherwise the task is woken when that is over.
+    /// Ready if there is no pause; otherwise wakes the task at its end.
     pub fn poll_off(&self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.is_on() {
             return Poll::Ready(());
@@ -119,7 +121,7 @@ impl Hold {
         self.0.is_known.set(true);
     }
 
-    /// Whether the client has logged in, some time.
+    /// Whether the client has logged in at least once, whatever came of it since.
     pub fn is_known(&self) -> bool {
         self.0.is_known.get()
     }
@@ -136,7 +138,7 @@ impl Hold {
     }
 }
 
-/// See the module's text.
+/// The state of the chat of one session.
 #[derive(Debug)]
 pub struct Conversation {
     session: SessionId,
@@ -147,15 +149,15 @@ pub struct Conversation {
     meter: Option<Meter>,
     /// Requests that the chat server has not answered yet, by their tickets.
     pending: HashMap<u64, Pending>,
-    /// Who the session is.
+    /// `None` if the session is not logged in.
     user: Option<User>,
-    /// The page of history it asked for last.
+    /// The page of history that it asked for last, until it can be read.
     waiting_history: Option<WaitingHistory>,
-    /// What it still reads before it hears its room.
+    /// What it reads before it subscribes; `None` if it is subscribed or not logged in.
     catching_up: Option<CatchUp>,
-    /// What it says privately once it does.
+    /// A private message that waits until the session is subscribed.
     waiting_private: Option<Box<PrivateRequest>>,
-    /// Whether a login of it came with a token.
+    /// Whether one of its logins came with a token.
     has_shown_token: bool,
 }
 
@@ -164,11 +166,12 @@ struct User {
     face: Face,
     token: Token,
     room: RoomName,
-    /// The offset of the last message that was durable when it came in.
+    /// The offset of the last message that was durable at its login.
     durable: u64,
 }
 
-/// A page of history that is read once what its reader said before is durable: one can read what one has said.
+/// A page of history. It is read once its reader's own messages are durable, so that users can read what they
+/// have said.
 #[derive(Debug)]
 struct WaitingHistory {
     ack: u64,
@@ -176,7 +179,7 @@ struct WaitingHistory {
     range: Range,
 }
 
-/// A private message about to be said.
+/// A private message that has passed its checks.
 #[derive(Debug)]
 struct PrivateRequest {
     ack: Option<u64>,
@@ -187,7 +190,7 @@ struct PrivateRequest {
     accepted: Accepted,
 }
 
-/// A request on its way.
+/// A request that the chat server has not answered yet.
 #[derive(Debug)]
 enum Pending {
     Enter { ack: Option<u64>, kind: EnterKind },
@@ -203,24 +206,24 @@ enum EnterKind {
     JoinRoom,
 }
 
-/// What a session reads before it hears its room.
+/// What a session reads before it subscribes to its room.
 #[derive(Debug)]
 struct CatchUp {
-    /// The ticket of the request by which it came in.
+    /// The ticket of the login.
     visit: u64,
     entered: Box<Entered>,
-    /// How it is told that it is in, until it has been.
+    /// How to answer the login; `None` once it is answered.
     welcome: Option<(Option<u64>, EnterKind)>,
-    /// It has been given everything up to here.
+    /// The client has been sent all messages up to this offset.
     after: u64,
-    /// The journal's last durable offset, as far as we know.
+    /// The last durable offset of the room that is known here.
     durable: u64,
-    /// Whether what was missed turned out to be gone.
+    /// Whether some of what was missed is gone.
     is_lost: bool,
 }
 
 impl Conversation {
-    /// The chat of a session of `worker`, which is nobody yet.
+    /// The chat of a session of `worker`, not logged in yet.
     pub fn new(
         session: SessionId,
         worker: web::Data<Worker>,
@@ -245,26 +248,28 @@ impl Conversation {
         }
     }
 
-    /// Whether somebody has logged in, however it went on.
+    /// Whether the client has logged in at least once; it may have logged out since.
     pub fn has_been_somebody(&self) -> bool {
         self.hold.is_known()
     }
 
-    /// Whether the name of its user is held when the session ends: for a client that was lost, and for one that comes back
-    /// with its token. A client that has left, and knows of no token, would only be kept out by its own name.
+    /// Whether the nickname of its user is held when the session ends: for a client that was lost, and for
+    /// one that comes back with its token. A client that left, and knows of no token, would be kept out by
+    /// its own nickname.
     pub fn holds_name(&self, is_lost: bool) -> bool {
         is_lost || self.has_shown_token
     }
 
     // ----- from the client -----
 
-    /// A text from a client that speaks JSON in envelopes.
+    /// Handles a text from a client that sends JSON in envelopes.
     pub fn text(&mut self, text: &ByteString) -> Next {
         let Envelope { request, ack } = Envelope::parse(text);
         self.take(request, ack, text.len())
     }
 
-    /// A request of so many bytes, or why it is none, and the number that its answer must bear.
+    /// Handles a request of `len` bytes, or why it cannot be parsed; `ack` is the number that the answer must
+    /// have.
     pub fn take(&mut self, request: Result<Request, Failure>, ack: Option<u64>, len: usize) -> Next {
         let is_login = matches!(request, Ok(Request::Login(_)));
         if let Some(meter) = &mut self.meter {
@@ -286,18 +291,18 @@ impl Conversation {
         }
     }
 
-    /// Whether the next request must wait.
+    /// Whether reading from the client is paused.
     pub fn is_on_hold(&self) -> bool {
         self.hold.is_on()
     }
 
-    /// Bytes from the client, which have no meaning here.
+    /// Answers bytes with an error: a client sends JSON texts only.
     pub fn binary(&self) -> Next {
         self.fail(None, false, &Failure::with(Code::BadJson, "events are JSON texts, not bytes"));
         Next::Nothing
     }
 
-    /// A message over `--max-payload` has come; the session ends.
+    /// Tells the client that its message is over `--max-payload`; the session ends.
     pub fn too_big(&self) {
         let limit = self.worker.settings.max_payload.get();
         let failure = Failure::with(Code::TooLarge, format!("a message has at most {limit} bytes"));
@@ -315,7 +320,7 @@ impl Conversation {
         }
     }
 
-    /// What became of a request.
+    /// Handles the answer to a request.
     fn reply(&mut self, ticket: u64, reply: Reply) -> Next {
         match (self.pending.remove(&ticket), reply) {
             (Some(Pending::Enter { ack, kind }), Reply::Entered(entered)) => {
@@ -345,7 +350,7 @@ impl Conversation {
                 };
                 self.fail(ack, is_login, &failure_of(refusal));
             }
-            // What it says is left out: it may hold a token.
+            // The reply is not logged: it may hold a token.
             (pending, _) => error!(
                 "{}: the answer under ticket {ticket} does not fit its request ({}); it is dropped",
                 self.session,
@@ -355,7 +360,7 @@ impl Conversation {
         self.read_history()
     }
 
-    /// Reads the page of history that was asked for, if there is one and nothing is in its way.
+    /// Reads the page of history that was asked for, unless a message waits for its ack.
     fn read_history(&mut self) -> Next {
         let is_saying = self.pending.values().any(|pending| matches!(pending, Pending::Post { .. }));
         match self.waiting_history.take() {
@@ -374,7 +379,7 @@ impl Conversation {
 
     // ----- to the client -----
 
-    /// A message from the journal; what was said before the session came is marked.
+    /// Sends a message from the journal; marks it as a replay if it is older than the login.
     fn say_again(&self, entry: &Entry, head: u64) {
         let event = line::said_event(entry.offset, as_new(entry), entry.offset <= head);
         self.speech.room_event(&event);
@@ -424,8 +429,8 @@ impl Conversation {
     }
 }
 
-/// The next ticket of this thread. The conversations of one connection, which share a mailbox, share a thread too: none
-/// of them takes another one's answer for its own.
+/// The next ticket of this thread. Conversations of one connection share a mailbox, and always a thread, so
+/// none of them takes an answer for another one's.
 fn next_ticket() -> u64 {
     thread_local! { static LAST: Cell<u64> = const { Cell::new(0) } }
     LAST.set(LAST.get() + 1);
@@ -445,7 +450,7 @@ fn as_new(entry: &Entry) -> NewEntry<'_> {
     NewEntry { kind: *kind, at: *at, username, avatar, uid: uid.as_ref(), id, body }
 }
 
-/// What a client is told that makes rooms too fast.
+/// The error for a client that makes rooms too fast.
 const TOO_MANY_NEW_ROOMS: &str =
     "your address has made as many rooms in the last minute as it may (--max-new-rooms-per-minute)";
 

@@ -1,4 +1,4 @@
-//! What a client asks for: checked, and handed to the chat server.
+//! Requests of a client: checks them, and sends them to the chat server.
 
 use std::time::Instant;
 
@@ -22,10 +22,10 @@ use crate::{
     session::rate::Measure,
 };
 
-/// Where a session wants to be, and as whom.
+/// What a login asks for: a room, and a user of it.
 struct Arrival {
     room: RoomName,
-    /// Nothing for the user that the session is by then.
+    /// `None` for the user that the session is when the login is done.
     face: Option<Face>,
     token: Option<Token>,
     since: Option<Since>,
@@ -165,7 +165,7 @@ impl Conversation {
             limit: usize::try_from(limit).unwrap_or(usize::MAX),
             max_bytes: HISTORY_PAGE_BYTES,
         };
-        // One at a time, so that a session holds one page.
+        // One page at a time, so that a session holds at most one.
         self.hold.set(true);
         self.waiting_history = Some(WaitingHistory { ack, room, range });
         Ok(self.read_history())
@@ -190,8 +190,8 @@ impl Conversation {
         self.worker.chat.do_send(Post { session: self.session, ticket, kind, body, id, accepted });
     }
 
-    /// While the session is still given what was said before, its own copy would come too early: then the request waits,
-    /// and what follows it.
+    /// While the session catches up, its own copy would come too early: then the request waits, and reading
+    /// from the client is paused.
     fn say_privately(&mut self, request: PrivateRequest) {
         if self.catching_up.is_some() {
             self.hold.set(true);
@@ -201,7 +201,7 @@ impl Conversation {
         }
     }
 
-    /// The session hears its room: what waited for that goes on.
+    /// The session is subscribed: sends the private message that waited for that.
     pub(super) fn say_what_waited(&mut self) {
         if let Some(request) = self.waiting_private.take() {
             self.whisper(*request);
@@ -214,11 +214,11 @@ impl Conversation {
         self.worker.chat.do_send(Whisper { session: self.session, ticket, to, kind, body, id, accepted });
     }
 
-    /// The client has left: what it had sent while a request was under way is done all the same, in order. The chat server
-    /// keeps the order where a login has to wait.
+    /// The client has left. Handles what it had sent during a pause, in order; the chat server keeps the
+    /// order behind a login.
     pub fn say_last_words(&mut self, held: impl Iterator<Item = (Result<Request, Failure>, usize)>) {
         self.say_what_waited();
-        // It may be another one by the time that these are done. The chat server knows.
+        // A login may change the user before the rest is handled. The chat server knows the user.
         self.user = None;
         for (request, len) in held {
             let is_in_time =
@@ -236,7 +236,7 @@ impl Conversation {
         };
         let (ack, text) = (None, None);
         match request {
-            // The client cannot be told if this fails.
+            // The client has left, so a failure cannot be reported.
             Request::Login(login) => drop(self.login(login, ack, len)),
             Request::JoinRoom(join) => {
                 if let Ok(room) = parse_room(&join.room) {
@@ -256,7 +256,7 @@ impl Conversation {
                     self.whisper(private);
                 }
             }
-            // Nothing that is heard once its client is gone.
+            // The other requests have no effect without their client.
             _ => {}
         }
     }
@@ -279,7 +279,7 @@ impl Conversation {
                 self.check_message(&msg)?;
                 (Kind::Message, msg)
             }
-            // Most likely the client has no name where it thinks it has one.
+            // Probably a mistake of the client: `data.to` is not a nickname.
             Content::Image(_)
                 if let Err(error @ (NicknameError::Empty | NicknameError::TooLong)) = reader =>
             {
@@ -290,7 +290,7 @@ impl Conversation {
                 (Kind::Image, img)
             }
         };
-        // A name that no user can have is one that no user of the room has.
+        // No user can have this nickname, so no user of the room has it.
         let to = reader.map_err(|_| Failure::of(Code::NoSuchUser))?;
         let accepted = self.intake.accept(len);
         Ok(PrivateRequest { ack, to, kind, body: body.into(), id, accepted })

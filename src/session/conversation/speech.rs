@@ -1,4 +1,4 @@
-//! In which words a conversation answers its own client.
+//! How a conversation writes to its own client.
 
 use std::future::poll_fn;
 
@@ -13,7 +13,7 @@ use crate::{
     session::{socketio::namespaces::Socket, voice::Voice},
 };
 
-/// A way to speak to one client.
+/// The encoding of events and acks for one client.
 #[derive(Clone, Debug)]
 pub enum Speech {
     /// JSON over a WebSocket, each event and each ack in an envelope.
@@ -22,14 +22,14 @@ pub enum Speech {
     SocketIo(Socket),
 }
 
-/// What a request that failed is answered over Socket.IO.
+/// The ack of a failed request over Socket.IO.
 #[derive(Serialize)]
 struct Failed<'a> {
     error: &'a Failure,
 }
 
 impl Speech {
-    /// An event with these data.
+    /// Sends an event with `data`.
     pub fn event(&self, name: &str, data: &impl Serialize) {
         match self {
             Self::WebSocket(voice) => say(voice, chat::event(name, data)),
@@ -37,7 +37,7 @@ impl Speech {
         }
     }
 
-    /// An event of the room.
+    /// Sends an event of the room.
     pub fn room_event(&self, event: &Event<'_>) {
         match self {
             Self::WebSocket(voice) => say(voice, event.to_json()),
@@ -45,7 +45,7 @@ impl Speech {
         }
     }
 
-    /// The answer to a request.
+    /// Answers a request.
     pub fn ack(&self, number: u64, data: &impl Serialize) {
         match self {
             Self::WebSocket(voice) => say(voice, chat::ack(number, data)),
@@ -53,7 +53,7 @@ impl Speech {
         }
     }
 
-    /// The answer to a request that failed.
+    /// Answers a request that failed.
     pub fn ack_failure(&self, number: u64, error: &Failure) {
         match self {
             Self::WebSocket(voice) => say(voice, chat::ack_failure(number, error)),
@@ -61,7 +61,7 @@ impl Speech {
         }
     }
 
-    /// Waits until its client has taken its answers but for so many bytes.
+    /// Waits until at most `max_waiting` bytes of answers wait for the client.
     pub async fn drained(&self, max_waiting: usize) {
         match self {
             Self::WebSocket(voice) => poll_fn(|cx| voice.outbox.poll_drained(max_waiting, cx)).await,

@@ -1,4 +1,5 @@
-//! Connections that break on request: what no page can do by itself, so that one can see what a browser makes of it.
+//! Connections that break on request, so that a page can show how a browser reacts; no page can do that by
+//! itself.
 
 use std::{str::FromStr, time::Duration};
 
@@ -17,10 +18,10 @@ use crate::{
     },
 };
 
-/// How long the page may take to make something of it.
+/// How long the page may take to react.
 const AFTERWARDS: Duration = Duration::from_secs(5);
 
-/// FIN and an opcode that means nothing, RFC 6455 section 5.2.
+/// FIN and the reserved opcode 3, RFC 6455 section 5.2.
 const RESERVED_FRAME: [u8; 2] = [0x83, 0x00];
 
 /// How a connection breaks.
@@ -30,7 +31,7 @@ pub enum Breakage {
     BadUtf8,
     /// A frame with a mask, which a server must not send, section 5.1.
     Masked,
-    /// A frame of a reserved kind.
+    /// A frame with a reserved opcode, section 5.2.
     Reserved,
     /// The server resets the TCP connection.
     Reset,
@@ -38,7 +39,7 @@ pub enum Breakage {
     Close(u16),
 }
 
-/// There is no such breakage.
+/// The name of a breakage is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{:?} is none of bad-utf8, masked, reserved, reset, close-CODE with a code that may be sent", Shown(.0))]
 pub struct UnknownBreakage(String);
@@ -61,7 +62,7 @@ impl FromStr for Breakage {
     }
 }
 
-/// Waits until the page says something, breaks the connection, and sees it end.
+/// Waits until the page sends something, breaks the connection, and waits for its end.
 pub async fn break_it(breakage: Breakage, mut line: Line) {
     if line.next().await.is_none() {
         return;
@@ -81,12 +82,12 @@ pub async fn break_it(breakage: Breakage, mut line: Line) {
             return line.pipe.end();
         }
     }
-    // A page that takes no offence is closed by the server.
+    // The server closes the connection if the page does not.
     let leave = async { while line.next().await.is_some() {} };
     let _ = rt::time::timeout(AFTERWARDS, leave).await;
 }
 
-/// A text frame as a client would send it.
+/// A masked text frame, as a client would send it.
 fn masked(text: &[u8]) -> Bytes {
     const MASK: [u8; 4] = [1, 2, 3, 4];
     let mut out = BytesMut::new();

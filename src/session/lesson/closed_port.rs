@@ -1,4 +1,4 @@
-//! A port where nothing listens, for the lesson that shows what comes of one.
+//! Finds a port where nothing listens, for the lesson about failed connections.
 
 use std::{
     io,
@@ -7,18 +7,19 @@ use std::{
 
 use socket2::{Domain, Protocol, Socket, Type};
 
-/// Browsers connect to no port of other protocols; the list of these in the Fetch standard ends with 10080.
+/// The highest of the "bad ports" of the Fetch standard, to which browsers do not connect.
 const LAST_BLOCKED: u16 = 10_080;
 
-/// How many ports are looked at.
+/// How many ports are tried.
 const TRIES: usize = 16;
 
-/// A port that is free at `address` now. It is not kept: in theory a program may listen there in the next moment.
+/// A port that is free at `address` now. It is not reserved: in theory a program may listen there in the next
+/// moment.
 ///
 /// # Errors
-/// There is none, or the address is not one of this machine.
+/// No such port was found, or `address` is not one of this machine.
 pub fn find(address: IpAddr) -> io::Result<u16> {
-    // A page may go by the name of the loopback addresses, which means both.
+    // The page may connect to `localhost`, which stands for both loopback addresses.
     let other: IpAddr =
         if address.is_ipv4() { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };
     for _ in 0..TRIES {
@@ -30,12 +31,12 @@ pub fn find(address: IpAddr) -> io::Result<u16> {
     Err(io::Error::other("no free port was found that a browser would connect to"))
 }
 
-/// A machine without this kind of address has nothing there either.
+/// False if the machine has no address of this kind: then nothing listens there.
 fn is_used(address: SocketAddr) -> bool {
     free_port(address).is_err_and(|error| error.kind() == io::ErrorKind::AddrInUse)
 }
 
-/// Bound, but never listened on.
+/// A port that was bound, but never listened on.
 fn free_port(address: SocketAddr) -> io::Result<u16> {
     let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.bind(&address.into())?;

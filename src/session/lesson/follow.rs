@@ -1,7 +1,7 @@
-//! The log of one session, for the page whose session it is: a plain one in a room of its own.
+//! Sends a page the log of its own session: a plain session in a room of its own.
 //!
-//! The server tells the page a random name, which only this page knows; the client that connects by that name becomes the
-//! session. So a page reads the log of the session that it opens itself, and of no other.
+//! The server tells the page a random name, which only this page knows; the client that connects with this
+//! name becomes the session. So a page reads the log of the session that it opens itself, and of no other.
 
 use std::{future::poll_fn, io, sync::Arc};
 
@@ -13,19 +13,19 @@ use crate::{
     session::watch::{LogLine, LogReader, Watch},
 };
 
-/// What the page is told.
+/// Messages to the page.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", content = "data", rename_all = "snake_case")]
 enum Told<'a> {
-    /// The session may connect by this name.
+    /// The session may connect with this name.
     Expected { session: &'a str },
-    /// It has written this line.
+    /// A line that the session has written to the log.
     Line(LogLine),
     /// The number of lines that are left out here, because the page was slow.
     LeftOut { lines: u64 },
 }
 
-/// Tells the page by which name its session may come, and then each line of the session's log, until the session or the
+/// Tells the page the name for its session, and then each line of the session's log, until the session or the
 /// page has ended.
 pub async fn follow(lessons: &Lessons, mut line: Line) {
     let Ok((appointment, log)) = expect(lessons) else { return };
@@ -44,7 +44,7 @@ pub async fn follow(lessons: &Lessons, mut line: Line) {
             }
         }
     };
-    // What the page says means nothing here but that it is still there.
+    // Messages of the page mean nothing here; they are read to notice when the page leaves.
     let leave = async { while line.next().await.is_some() {} };
     tokio::select! {
         () = lesson => {}

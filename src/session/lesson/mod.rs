@@ -2,8 +2,8 @@
 //! ([`news`]), connections that break on request ([`breakage`]), a client that does not read ([`slow`]), the log of the
 //! page's own session ([`follow`]), and a port where nothing listens ([`closed_port`]).
 //!
-//! A lesson is a WebSocket connection that is in no room: a task writes to its [`Pipe`] and reads what the page says. How
-//! many there may be at a time, and for how long, is bounded.
+//! A lesson is a WebSocket connection that is in no room: a task writes to its [`Pipe`] and reads what the
+//! page sends. The number of lessons and their duration are bounded.
 
 use std::{
     collections::HashMap,
@@ -48,26 +48,26 @@ pub mod follow;
 pub mod news;
 pub mod slow;
 
-/// A page says little in a lesson: the bounds of the settings hold, and these, if they are lower.
+/// A page sends little in a lesson: these bounds hold where they are lower than those of the settings.
 const MOST: Limits = Limits { message_size: 1024, fragments: 16 };
 
-/// Bytes of answers that may wait for the page, or fewer by the settings.
+/// The most bytes of answers that may wait for the page; the settings may lower it.
 const MOST_WAITING: usize = 16 * 1024;
 
-/// The settings whose bounds are reached, as the log names them.
+/// The settings that the log names when their bounds are reached.
 const MAX_LESSONS: &str = "--max-lessons (ECHOROOM_MAX_LESSONS)";
 const MAX_PER_ADDRESS: &str = "--max-lessons-per-address (ECHOROOM_MAX_LESSONS_PER_ADDRESS)";
 
-/// How long a lesson may take. A page that wants more begins again.
+/// The maximum duration of a lesson. A page that wants more begins another one.
 const LONGEST: Duration = Duration::from_secs(600);
 
 /// All lessons of the process.
 #[derive(Debug)]
 pub struct Lessons {
     permits: Arc<Permits>,
-    /// When the first news could have happened, by both clocks.
+    /// The start of the news, by both clocks.
     began: (Instant, SystemTime),
-    /// Clients that are about to connect, by kind and by the name that each goes by.
+    /// Clients that are about to connect, by kind and by name.
     expected: Mutex<HashMap<(ClientKind, String), Expected>>,
     is_closing: flag::Sender<bool>,
 }
@@ -75,34 +75,34 @@ pub struct Lessons {
 /// A client that a lesson expects.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ClientKind {
-    /// The server's own, which does not read.
+    /// The server's own client, which does not read.
     Slow,
-    /// The page's, whose log the page is told.
+    /// A client of the page; the page is sent its log.
     Followed,
 }
 
-/// How a client that a lesson expects comes in.
+/// The session of a client that a lesson expects.
 #[derive(Clone, Debug)]
 pub struct Expected {
-    /// The room it will be in.
+    /// The room that it enters.
     pub room: RoomName,
-    /// For whom.
+    /// Lets the lesson observe it.
     pub watch: Watch,
 }
 
-/// The lesson would be one too many.
+/// A bound on lessons is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TooManyLessons {
-    /// `--max-lessons`.
+    /// The bound of `--max-lessons`.
     #[error("there are as many lessons under way as the server gives (--max-lessons)")]
     InAll,
-    /// `--max-lessons-per-address`.
+    /// The bound of `--max-lessons-per-address`.
     #[error("your address has as many lessons under way as the server gives it (--max-lessons-per-address)")]
     ForAddress,
 }
 
 impl Lessons {
-    /// None yet, and at most `max` at a time, of which one address takes as many as `per_address` gives it.
+    /// No lessons yet; at most `max` at a time, and for each address as many as `per_address` allows.
     pub fn new(max: usize, per_address: PerAddress) -> Arc<Self> {
         Arc::new(Self {
             permits: Permits::new(max, per_address),
@@ -115,7 +115,7 @@ impl Lessons {
     /// A place for one more lesson, for a page at `address`.
     ///
     /// # Errors
-    /// There are too many.
+    /// A bound on lessons is reached.
     pub fn begin(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Place, TooManyLessons> {
         match self.permits.take(address) {
             Ok(permit) => Ok(Place { lessons: Arc::clone(self), _permit: permit }),
@@ -135,17 +135,17 @@ impl Lessons {
         }
     }
 
-    /// Lessons under way.
+    /// The number of lessons under way.
     pub fn used(&self) -> usize {
         self.permits.used()
     }
 
-    /// Lessons that there may be.
+    /// The bound on lessons.
     pub fn bound(&self) -> usize {
         self.permits.bound()
     }
 
-    /// The server stops: all lessons are closed with 1012.
+    /// Closes all lessons with code 1012, because the server stops.
     pub fn end_all(&self) {
         self.is_closing.send_replace(true);
     }
@@ -154,13 +154,13 @@ impl Lessons {
         self.expected.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The client of that kind and name, which has come. Each comes once.
+    /// Takes the expected client of this kind and name, once only.
     pub fn take_expected(&self, kind: ClientKind, name: &str) -> Option<Expected> {
         self.expected().remove(&(kind, name.to_owned()))
     }
 }
 
-/// A client that is expected, until it has connected or this is dropped.
+/// A client that is expected until it has connected or this is dropped.
 struct Appointment<'a> {
     lessons: &'a Lessons,
     kind: ClientKind,
@@ -192,36 +192,36 @@ fn tell(pipe: &Pipe, told: &impl Serialize) {
     pipe.push(OpCode::Text, &serde_json::to_vec(told).unwrap_or_default());
 }
 
-/// A lesson's place; given back when dropped.
+/// The place of a lesson; given back on drop.
 #[derive(Debug)]
 pub struct Place {
     lessons: Arc<Lessons>,
     _permit: Permit,
 }
 
-/// One lesson's connection.
+/// The connection of one lesson.
 #[allow(missing_debug_implementations, reason = "the payload has none")]
 pub struct Line {
-    /// What is to be written.
+    /// The outgoing queue.
     pub pipe: Arc<Pipe>,
-    /// The socket, if it is a real one.
+    /// Ends the socket; `None` if no handle to it was left.
     pub connection: Option<Arc<Connection>>,
     payload: web::Payload,
     decoder: Decoder,
-    /// What has come and is not decoded yet.
+    /// Received bytes that are not decoded yet.
     rest: Bytes,
-    /// Bytes of answers that may wait.
+    /// The most bytes of answers that may wait.
     max_waiting: usize,
-    /// How fast messages and control frames may come, if that is limited.
+    /// Limits the rate of messages and control frames; `None` without a limit.
     meter: Option<Meter>,
     heartbeat: Heartbeat,
-    /// When to look at it.
+    /// When the heartbeat is due.
     next_beat: Instant,
-    /// Something has come since it was last looked at.
+    /// Whether a byte has come since the heartbeat was last due.
     has_heard: bool,
-    /// What is held of what the page sends.
+    /// Charged for the received bytes that the lesson holds.
     lease: Lease,
-    /// How fast it comes.
+    /// Limits how slowly a message may come in.
     upload: UploadWatch,
 }
 
@@ -249,7 +249,7 @@ impl Line {
         }
     }
 
-    /// What the page says next; `None` once it has left, or was sent away for what it did. Then the pipe is closed.
+    /// The next message of the page; `None` once the page has left, or has been ended for a violation.
     pub async fn next(&mut self) -> Option<Message> {
         loop {
             if self.pipe.waiting_bytes() > self.max_waiting {
@@ -273,7 +273,7 @@ impl Line {
                     }
                 }
                 Ok(None) => {
-                    // Used up, but it may still refer to a buffer that other connections share.
+                    // The chunk is used up, but it may still refer to a buffer that other connections share.
                     self.rest = Bytes::new();
                     self.rest = self.read().await?;
                 }
@@ -282,7 +282,7 @@ impl Line {
         }
     }
 
-    /// The next bytes, and the heartbeat until they come.
+    /// The next bytes. Runs the heartbeat until they come.
     async fn read(&mut self) -> Option<Bytes> {
         loop {
             let Self { payload, upload, decoder, .. } = self;
@@ -302,7 +302,8 @@ impl Line {
                     if self.lease.hold(chunk.len()).is_err() {
                         return self.end(close::OUT_OF_MEMORY);
                     }
-                    // A copy: it may have to wait, and is a part of a large buffer that other connections share.
+                    // Copied, because it may have to wait, and is a part of a large buffer that other
+                    // connections share.
                     return Some(Bytes::copy_from_slice(&chunk));
                 }
                 () = rt::time::sleep_until(self.next_beat.into()) => self.beat()?,
@@ -310,11 +311,11 @@ impl Line {
         }
     }
 
-    /// `None` if the page is gone.
+    /// Runs the heartbeat. `None` if the page is gone.
     fn beat(&mut self) -> Option<()> {
         let signs = match std::mem::take(&mut self.has_heard) {
             true => Signs::Heard,
-            // The ping may be among what waits.
+            // The ping may still be in the backlog.
             false if self.pipe.waiting_bytes() > 0 => Signs::HeldBack,
             false => Signs::Silence,
         };
@@ -335,11 +336,11 @@ impl Line {
     }
 }
 
-/// Answers a checked upgrade request with a lesson, which `teach` gives until it is over, or the page leaves, or time is up.
-/// A page that does not take the end of it within `--stall-timeout` is cut.
+/// Answers a checked upgrade request with a lesson. `teach` runs until it returns, the page leaves, or the
+/// time is up. A page that does not take the end of it within `--stall-timeout` is cut.
 ///
 /// # Errors
-/// What is wrong with the request.
+/// The request is not a WebSocket handshake.
 pub fn open<F: Future<Output = ()>>(
     req: &HttpRequest,
     payload: web::Payload,
@@ -353,10 +354,10 @@ pub fn open<F: Future<Output = ()>>(
     let (pipe, connection) = (Arc::clone(&line.pipe), line.connection.clone());
     let (body, patience) = (PipeBody(Arc::clone(&pipe)), settings.stall_timeout.get());
     rt::spawn(async move {
-        // All of the place, not only the part that is read.
+        // Moves the whole place into the task, not only the field that is read.
         let place = place;
         let mut is_closing = place.lessons.is_closing.subscribe();
-        // If the pipe was closed before, the reason has been given.
+        // If the pipe was closed before, its reason stands.
         tokio::select! {
             () = teach(line) => pipe.close(None),
             _ = rt::time::sleep(LONGEST) => pipe.close(None),

@@ -1,5 +1,5 @@
-//! News: something happens every two seconds or so, at irregular moments, the same for everybody. Who polls asks what has
-//! happened since; who has a connection is told when it happens.
+//! News: about every two seconds something happens, at irregular moments, equal for all pages. A page polls
+//! for what has happened since, or has a connection and is told when it happens.
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
@@ -9,10 +9,10 @@ use serde::Serialize;
 use super::{Lessons, Line};
 use crate::protocol::websocket::frame::OpCode;
 
-/// Each piece of news has so much time for itself, and happens somewhere in it.
+/// Each piece of news has a slot of this length, and happens somewhere in it.
 const SLOT: Duration = Duration::from_millis(2_000);
 
-/// Pieces of news in one answer, at most: the latest.
+/// The most pieces of news in one answer: the latest.
 const MOST: u64 = 50;
 
 /// One piece of news.
@@ -22,25 +22,25 @@ pub struct News {
     pub number: u64,
     /// When it happened, in milliseconds since 1970.
     pub at: u64,
-    /// What happened.
+    /// A short text for the page.
     pub text: String,
-    /// When it was told, if it was pushed, by the same clock.
+    /// When it was pushed, by the clock of `at`; missing in answers to polls.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub now: Option<u64>,
 }
 
-/// What a poll is answered.
+/// The answer to a poll.
 #[derive(Debug, Serialize)]
 pub struct Since {
-    /// What has happened since the number that was named, or nothing if none was.
+    /// The news since the number in the request; empty if there was none.
     pub news: Vec<News>,
-    /// The number of the latest.
+    /// The number of the latest news.
     pub last: u64,
     /// The server's clock, in milliseconds since 1970.
     pub now: u64,
 }
 
-/// What has happened after number `after`.
+/// The latest news after number `after`, and none without it.
 pub fn since(lessons: &Lessons, after: Option<u64>) -> Since {
     let elapsed = lessons.began.0.elapsed();
     let last = last_at(elapsed);
@@ -50,7 +50,7 @@ pub fn since(lessons: &Lessons, after: Option<u64>) -> Since {
     Since { news, last, now: millis(lessons.began.1 + elapsed) }
 }
 
-/// Tells the page of each piece of news when it happens.
+/// Sends the page each piece of news when it happens.
 pub async fn push(lessons: &Lessons, mut line: Line) {
     let mut number = last_at(lessons.began.0.elapsed()) + 1;
     loop {
@@ -72,19 +72,19 @@ fn happened(lessons: &Lessons, number: u64) -> News {
     News { number, at, text: format!("News {number}"), now: None }
 }
 
-/// When number `number` happens, counted from the beginning.
+/// When piece `number` happens, counted from the start.
 fn moment_of(number: u64) -> Duration {
     SLOT.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX))
         + Duration::from_millis(scatter(number) % 1_900)
 }
 
-/// The number of the latest piece of news after so much time; 0 is none.
+/// The number of the latest news after `elapsed`; 0 if there is none.
 fn last_at(elapsed: Duration) -> u64 {
     let slot = u64::try_from(elapsed.as_millis() / SLOT.as_millis()).unwrap_or(u64::MAX);
     if moment_of(slot) <= elapsed { slot } else { slot.saturating_sub(1) }
 }
 
-/// A number that looks like any other: the finishing steps of `SplitMix64`.
+/// Maps numbers to numbers that look random: the finishing steps of `SplitMix64`.
 fn scatter(number: u64) -> u64 {
     let mixed = number.wrapping_add(0x9E37_79B9_7F4A_7C15);
     let mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);

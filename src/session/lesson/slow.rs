@@ -1,5 +1,5 @@
-//! A client that does not read, made by the server on request, so that a page can fill its queue and watch it being
-//! evicted. It is a real one: a TCP connection of the server to itself, with a plain session in a room of its own.
+//! A client that does not read, made by the server on request, so that a page can fill its backlog and watch
+//! its eviction. It is a TCP connection of the server to itself, with a plain session in a room of its own.
 
 use std::{io, net::SocketAddr, sync::Arc, time::Duration};
 
@@ -14,36 +14,36 @@ use tokio::{
 use super::{Appointment, ClientKind, Expected, Lessons, Line, Pipe, Watch, tell};
 use crate::domain::{LESSON_ROOM_START, RoomName};
 
-/// How often the page is told.
+/// How often the client reads, and the page is told its state.
 const STEP: Duration = Duration::from_millis(200);
 
-/// Bytes that the client takes off its socket in a step: so little that it will never keep up.
+/// Bytes that the client reads in a step: so few that its backlog keeps growing.
 const SIP: usize = 512;
 
-/// Bytes that it takes in a step once the server has given it up.
+/// Bytes that it reads in a step once the server has given it up.
 const GULP: usize = 1 << 20;
 
-/// What the kernel may hold for the client; it takes the least that it can do with.
+/// Size of the client's receive buffer in bytes, near the least that a kernel allows.
 const RECEIVE_BUFFER: u32 = 4096;
 
-/// How long it takes, at most.
+/// The maximum duration of the lesson.
 const LONGEST: Duration = Duration::from_secs(60);
 
-/// What the page is told.
+/// Messages to the page.
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", content = "data", rename_all = "lowercase")]
 enum Told<'a> {
-    /// The client is in this room; more than this may not wait for it.
+    /// The client is in this room; its backlog is bounded by `limit`, in bytes.
     Begun { room: &'a str, limit: usize },
-    /// Bytes that wait for it in the server, and that it has taken so far.
+    /// Bytes of its backlog in the server, and bytes that it has read so far.
     Queue { waiting: usize, taken: u64 },
     /// Its session has ended; without a code if the connection was cut.
     Ended { code: Option<u16>, reason: String },
-    /// It could not be made.
+    /// The client could not be made.
     Failed { reason: String },
 }
 
-/// Makes the client, tells the page how much waits for it, and how it ended.
+/// Makes the client, and tells the page its backlog and how it ended.
 pub async fn show(lessons: &Lessons, server: SocketAddr, limit: usize, mut line: Line) {
     let pipe = Arc::clone(&line.pipe);
     let lesson = async {
@@ -51,7 +51,7 @@ pub async fn show(lessons: &Lessons, server: SocketAddr, limit: usize, mut line:
             tell(&pipe, &Told::Failed { reason: error.to_string() });
         }
     };
-    // What the page says means nothing here but that it is still there.
+    // Messages of the page mean nothing here; they are read to notice when the page leaves.
     let leave = async { while line.next().await.is_some() {} };
     tokio::select! {
         _ = rt::time::timeout(LONGEST, lesson) => {}
@@ -71,7 +71,8 @@ async fn watch(lessons: &Lessons, server: SocketAddr, limit: usize, pipe: &Pipe)
     let (mut waiting, mut taken) = (0, 0);
     while watch.ending().is_none() {
         let before = std::mem::replace(&mut waiting, watch.waiting_bytes().unwrap_or_default());
-        // Over the bound, and it grows no more: the server has given the client up. Now that it reads, it will find out.
+        // The backlog is over the bound and does not grow: the server has given the client up. The client
+        // must read on to learn that.
         let is_given_up = waiting > limit && waiting == before;
         taken += read(&client, if is_given_up { GULP } else { SIP }).await;
         tell(pipe, &Told::Queue { waiting, taken });
@@ -83,13 +84,13 @@ async fn watch(lessons: &Lessons, server: SocketAddr, limit: usize, pipe: &Pipe)
         };
         tell(pipe, &told);
     }
-    // It may be gone already.
+    // The connection may be gone already.
     let _ = client.shutdown().await;
     Ok(())
 }
 
-/// Takes one step: reads up to so many bytes, and says how many those were. A connection that was cut has none; how it
-/// ended is about to be known.
+/// Reads up to `most` bytes in one step, and returns how many. 0 if the connection was cut; then its end will
+/// be known soon.
 async fn read(client: &TcpStream, most: usize) -> u64 {
     let end = rt::time::Instant::now() + STEP;
     let mut buffer = [0; 16 * 1024];
@@ -109,7 +110,7 @@ async fn read(client: &TcpStream, most: usize) -> u64 {
     read as u64
 }
 
-/// Connects, and reads the answer to the handshake; nothing behind it.
+/// Connects, and reads the answer to the handshake, but nothing after it.
 async fn connect(server: SocketAddr, name: &str) -> io::Result<TcpStream> {
     let socket = if server.is_ipv4() { TcpSocket::new_v4()? } else { TcpSocket::new_v6()? };
     socket.set_recv_buffer_size(RECEIVE_BUFFER)?;
