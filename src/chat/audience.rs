@@ -40,7 +40,12 @@ impl Audience {
 
     /// Whether a subscriber takes compressed frames.
     pub fn reads_deflated(&self) -> bool {
-        Dialect::ALL.iter().any(|&dialect| self.encodings[Encoding { dialect, deflated: true }.index()] > 0)
+        Dialect::ALL.iter().any(|&dialect| self.reads_deflated_in(dialect))
+    }
+
+    /// Whether a subscriber takes compressed frames in this dialect.
+    pub fn reads_deflated_in(&self, dialect: Dialect) -> bool {
+        self.encodings[Encoding { dialect, deflated: true }.index()] > 0
     }
 
     /// The number of subscribers with one of these dialects.

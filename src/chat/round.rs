@@ -137,6 +137,8 @@ struct Versions<B> {
     plain: Encoded<B>,
     /// `None` while it would equal `plain`.
     deflated: Option<Encoded<B>>,
+    /// Whether a subscriber takes compressed frames in this dialect.
+    is_read_deflated: bool,
 }
 
 /// Consecutive frames, and the end of each line; a line that the dialect leaves out has no bytes.
@@ -153,7 +155,7 @@ impl OpenRound {
     pub fn new(audience: &Audience) -> Self {
         Self {
             reaches: Vec::new(),
-            versions: Dialect::ALL.map(|dialect| audience.speaks(dialect).then(Versions::default)),
+            versions: Dialect::ALL.map(|dialect| Versions::read_by(audience, dialect)),
             accepted: Vec::new(),
             bytes: 0,
             kept: Kept::default(),
@@ -234,9 +236,17 @@ impl Kept {
 }
 
 impl Versions<BytesMut> {
+    /// Empty, if a subscriber has the dialect.
+    fn read_by(audience: &Audience, dialect: Dialect) -> Option<Self> {
+        let is_read_deflated = audience.reads_deflated_in(dialect);
+        audience.speaks(dialect).then(|| Self { is_read_deflated, ..Self::default() })
+    }
+
     fn push(&mut self, opcode: OpCode, payload: &[u8], deflater: Option<&mut Deflater>) {
         let compressed = match deflater {
-            Some(deflater) if deflate::is_worth_it(payload.len()) => deflater.deflate(payload),
+            Some(deflater) if self.is_read_deflated && deflate::is_worth_it(payload.len()) => {
+                deflater.deflate(payload)
+            }
             _ => None,
         };
         if let Some(compressed) = compressed {
@@ -266,7 +276,8 @@ impl Versions<BytesMut> {
 
     fn finish(self, budget: &Arc<Budget>) -> Versions<Bytes> {
         let deflated = self.deflated.map(|deflated| deflated.finish(budget));
-        Versions { plain: self.plain.finish(budget), deflated }
+        let is_read_deflated = self.is_read_deflated;
+        Versions { plain: self.plain.finish(budget), deflated, is_read_deflated }
     }
 }
 

@@ -35,7 +35,8 @@ async fn picture(
     };
     // The id is a hash of the picture, so the client's copy is current.
     let etag = format!("\"{id}\"");
-    let is_known = |known: &HeaderValue| known.to_str().is_ok_and(|known| known.contains(&etag));
+    let names_it = |tag: &str| tag.trim().trim_start_matches("W/") == etag;
+    let is_known = |tags: &HeaderValue| tags.to_str().is_ok_and(|tags| tags.split(',').any(names_it));
     if request.headers().get_all(IF_NONE_MATCH).any(is_known) {
         return HttpResponse::NotModified()
             .insert_header((ETAG, etag))

@@ -90,9 +90,10 @@ impl Hub {
         let expected: HashSet<_> = self.hearers(index, &target).into_iter().collect();
         let reach = self.reach(index, &target).filter(|_| !expected.is_empty());
         let id = self.acks.expect(expected, answers);
+        let reach = reach?;
         let emission = Emission::new(&name, args, None, Some(id));
         let open = self.namespaces[index].open_round();
-        open.push(&Line::Emitted(&emission), reach?, None);
+        open.push(&Line::Emitted(&emission), reach, None);
         accepted.into_iter().for_each(|accepted| open.hold(accepted));
         self.end_round(index);
         Some(id)

@@ -267,52 +267,58 @@ impl Handler<AddWorker> for Hub {
 impl Handler<Connect> for Hub {
     type Result = ();
 
-    fn handle(&mut self, connect: Connect, _: &mut Self::Context) {
+    fn handle(&mut self, connect: Connect, ctx: &mut Self::Context) {
         self.connect(connect);
+        self.count_turn(ctx);
     }
 }
 
 impl Handler<Recover> for Hub {
     type Result = ();
 
-    fn handle(&mut self, recover: Recover, _: &mut Self::Context) {
+    fn handle(&mut self, recover: Recover, ctx: &mut Self::Context) {
         self.recover(recover);
+        self.count_turn(ctx);
     }
 }
 
 impl Handler<Disconnect> for Hub {
     type Result = ();
 
-    fn handle(&mut self, Disconnect { session, may_return }: Disconnect, _: &mut Self::Context) {
+    fn handle(&mut self, Disconnect { session, may_return }: Disconnect, ctx: &mut Self::Context) {
         self.disconnect(session, may_return);
+        self.count_turn(ctx);
     }
 }
 
 impl Handler<Keep> for Hub {
     type Result = ();
 
-    fn handle(&mut self, Keep { session, kept }: Keep, _: &mut Self::Context) {
+    fn handle(&mut self, Keep { session, kept }: Keep, ctx: &mut Self::Context) {
         if let Some(place) = self.sockets.get_mut(&session) {
             place.stay.kept = kept;
         }
+        self.count_turn(ctx);
     }
 }
 
 impl Handler<EnterRoom> for Hub {
     type Result = ();
 
-    fn handle(&mut self, message: EnterRoom, _: &mut Self::Context) {
+    fn handle(&mut self, message: EnterRoom, ctx: &mut Self::Context) {
         let EnterRoom { session, room } = message;
         let is_in = self.enter(session, &room);
         self.tell(session, SocketNews::Entered { room, is_in });
+        self.count_turn(ctx);
     }
 }
 
 impl Handler<QuitRoom> for Hub {
     type Result = ();
 
-    fn handle(&mut self, QuitRoom { session, room }: QuitRoom, _: &mut Self::Context) {
+    fn handle(&mut self, QuitRoom { session, room }: QuitRoom, ctx: &mut Self::Context) {
         self.quit(session, room);
+        self.count_turn(ctx);
     }
 }
 
@@ -333,6 +339,7 @@ impl Handler<EmitWithAck> for Hub {
         if let Some(id) = self.emit_with_ack(message) {
             ctx.run_later(timeout, move |hub, _| hub.acks.give_up(id));
         }
+        self.count_turn(ctx);
     }
 }
 

@@ -251,6 +251,7 @@ impl Handler<Join> for ChatServer {
             self.open_book(room, ctx);
         }
         self.metrics.set_rooms(self.rooms.occupied(), self.rooms.count());
+        self.count_turn(ctx);
     }
 }
 
@@ -308,10 +309,11 @@ impl Handler<Post> for ChatServer {
 impl Handler<Whisper> for ChatServer {
     type Result = ();
 
-    fn handle(&mut self, whisper: Whisper, _: &mut Self::Context) {
+    fn handle(&mut self, whisper: Whisper, ctx: &mut Self::Context) {
         if let Some(whisper) = self.wait_behind_login(whisper.session, whisper) {
             self.whisper_or_refuse(whisper);
         }
+        self.count_turn(ctx);
     }
 }
 
@@ -330,8 +332,9 @@ impl Handler<ListUsers> for ChatServer {
 impl Handler<ShowTyping> for ChatServer {
     type Result = ();
 
-    fn handle(&mut self, ShowTyping { session, typing, .. }: ShowTyping, _: &mut Self::Context) {
+    fn handle(&mut self, ShowTyping { session, typing, .. }: ShowTyping, ctx: &mut Self::Context) {
         self.show_typing(session, typing);
+        self.count_turn(ctx);
     }
 }
 

@@ -77,6 +77,12 @@ fn check_rounds(connection: &Connection, place: &Place, condition: &Condition) -
         let mut rows = query.query([from, STEP])?;
         let mut before = None;
         while let Some(row) = rows.next()? {
+            let id: i64 = row.get(0)?;
+            if let Some(seen) = seen.filter(|seen| seen.id == id) {
+                // It has been checked.
+                before = Some(seen);
+                continue;
+            }
             if let ControlFlow::Break(what) = check_round(row, &mut before)? {
                 condition.damaged(&format!("{}: {what}", place.file.display()));
             }

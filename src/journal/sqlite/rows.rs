@@ -169,6 +169,10 @@ fn check_given_again(connection: &Connection, room: &RoomRow, record: &Record) -
 
 pub(super) fn add_epoch(connection: &Connection, room: &mut RoomRow, epoch: Epoch) -> rusqlite::Result<()> {
     room.epoch = epoch.id.number;
+    // The name may have been forgotten while no room had the epoch.
+    connection
+        .prepare_cached("INSERT OR IGNORE INTO epoch_names VALUES (?1, ?2, 0)")?
+        .execute((int(epoch.id.number), epoch.id.random.cast_signed()))?;
     connection.prepare_cached("INSERT OR IGNORE INTO epochs VALUES (?1, ?2, ?3)")?.execute((
         room.id,
         int(epoch.id.number),

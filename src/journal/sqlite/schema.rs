@@ -330,23 +330,25 @@ fn begin_run(
     set_meta(&transaction, "run", run.number)?;
     set_meta(&transaction, "in_use", 1)?;
     transaction.pragma_update(None, "application_id", application_id(run))?;
-    transaction.execute(
-        "DELETE FROM epoch_names WHERE number NOT IN (SELECT number FROM epochs)
-            AND number NOT IN (SELECT number FROM epoch_names WHERE is_run ORDER BY number DESC LIMIT ?1)",
-        [MAX_RUNS],
-    )?;
     transaction.commit()?;
     Ok(run)
 }
 
-/// Creates the next epoch with a random id.
+/// Creates the next epoch with a random id. Forgets the names of epochs that no room has messages of, but for the last runs'.
 pub(super) fn begin_epoch(connection: &Connection, is_run: bool) -> rusqlite::Result<EpochId> {
-    connection.query_row(
-        "INSERT INTO epoch_names SELECT ifnull(max(number), 0) + 1, random(), ?1 FROM epoch_names
-         RETURNING number, name",
-        [is_run],
-        epoch_id,
-    )
+    let epoch = connection
+        .prepare_cached(
+            "INSERT INTO epoch_names SELECT ifnull(max(number), 0) + 1, random(), ?1 FROM epoch_names
+             RETURNING number, name",
+        )?
+        .query_row([is_run], epoch_id)?;
+    connection
+        .prepare_cached(
+            "DELETE FROM epoch_names WHERE number < ?1 AND number NOT IN (SELECT number FROM epochs)
+                AND number NOT IN (SELECT number FROM epoch_names WHERE is_run ORDER BY number DESC LIMIT ?2)",
+        )?
+        .execute((int(epoch.number), MAX_RUNS))?;
+    Ok(epoch)
 }
 
 /// The epochs at the start of server runs, the oldest first.

@@ -12,7 +12,7 @@ use bytes::Bytes;
 use rusqlite::Connection;
 use tempfile::TempDir;
 
-use super::{SqliteJournal, back_up, schema::MIGRATIONS};
+use super::{Place, SqliteJournal, back_up, checker, condition::Condition, schema::MIGRATIONS};
 use crate::{
     domain::Picture,
     journal::{
@@ -208,6 +208,28 @@ const RESTORES: [(&str, Restore); 4] = [
         copy_all(copy, data);
     }),
 ];
+
+#[test]
+fn epochs_that_no_room_has_messages_of_are_forgotten_and_known_again_when_one_has() {
+    let folder = folder();
+    let journal = reopen(folder.path());
+    say(&journal, "kept", 1);
+    let silent = open(&journal, "silent").epochs[0];
+    for _ in 0..40 {
+        say(&journal, "a", 1);
+        wait(journal.forget(room("a"))).expect("forgotten");
+    }
+    let count = || -> i64 {
+        let file = Connection::open(database(folder.path())).expect("the file");
+        file.query_row("SELECT count(*) FROM epoch_names", [], |row| row.get(0)).expect("a count")
+    };
+    assert!(count() < 10, "{} epochs", count());
+    // A room that has been in memory all the time goes on in its epoch.
+    append(&journal, "silent", silent, record(1, &["1"]));
+    drop(journal);
+    let journal = reopen(folder.path());
+    assert!(open(&journal, "silent").epochs.contains(&silent));
+}
 
 #[test]
 fn a_copy_that_is_put_back_goes_on_in_an_epoch_that_nobody_was_told_of() {
@@ -602,6 +624,24 @@ fn a_text_that_was_changed_in_the_file_is_damage_and_not_what_was_said() {
     let outcomes = ["a", "b"].map(|name| whole(&journal, name));
     assert_eq!(outcomes.iter().filter(|outcome| outcome.is_err()).count(), 1);
     outcomes.into_iter().filter(Result::is_err).for_each(|outcome| drop(damaged(outcome)));
+}
+
+#[test]
+fn damage_of_the_last_record_of_a_step_is_counted_once() {
+    for records in [1, 256, 257] {
+        let folder = folder();
+        run_with(folder.path(), |journal| {
+            let epoch = open(journal, "a").epochs[0];
+            (1..=records).for_each(|first| append(journal, "a", epoch, record(first, &["x"])));
+        });
+        let file = Connection::open(database(folder.path())).expect("the file");
+        let id = 1_i64 << 40 | records.min(256).cast_signed();
+        assert_eq!(file.execute("UPDATE rounds SET sum = sum + 1 WHERE id = ?1", [id]), Ok(1));
+        drop(file);
+        let condition = Condition::default();
+        checker::run(&Place::new(folder.path()), &condition);
+        assert_eq!(condition.damage().map(|damage| damage.found), Some(1), "{records} records");
+    }
 }
 
 #[test]

@@ -135,7 +135,7 @@ async fn what_a_full_socket_has_begun_ends_with_its_frame_and_the_counts_hold() 
                     outbox.answer_frame(OpCode::Text, Bytes::from(vec![b'x'; size]));
                     let _ = outbox.poll_write(&mut cx);
                 } else {
-                    assert_eq!(outlet.deliver(&frames, bytes), Direct::Taken);
+                    assert_eq!(outlet.deliver(&frames, bytes, false), Direct::Taken);
                 }
             }
             outbox.clear();
@@ -173,7 +173,7 @@ async fn a_socket_that_takes_nothing_is_left_with_so_many_pieces_however_small()
     let (outbox, _client) = wired().await;
     let outlet = outbox.direct().expect("a wire");
     let frame = [Bytes::from_static(b"\x81\x01x")];
-    let full = (0..10_000_000).find(|_| outlet.deliver(&frame, 3) == Direct::Full);
+    let full = (0..10_000_000).find(|_| outlet.deliver(&frame, 3, false) == Direct::Full);
     assert!(full.is_some(), "never full");
     assert_eq!(outbox.waiting().bytes(), 3 * (MAX_WAITING_PIECES + 1));
 }
