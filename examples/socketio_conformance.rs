@@ -10,9 +10,9 @@ use actix_web::{App, HttpServer};
 use bytes::Bytes;
 use bytestring::ByteString;
 use echoroom::{
-    chat::Budget,
+    connection::Budget,
     routes::socketio::{self, Door},
-    session::socketio::{
+    socketio::{
         Carried, EndReason, Engine, EngineSettings,
         downlink::Downlink,
         namespaces::{Event, Namespace, Namespaces, Refusal, Socket, SocketHandler},

@@ -6,46 +6,52 @@
 //!
 //! # Layout
 //!
-//! - [`app`]: starts the actors, binds the port, runs until stopped. The one place that plugs the pieces together.
+//! - [`app`]: puts the pieces together: starts the actors, binds the port, runs until stopped.
 //! - `http`: connections that speak HTTP: their heads and bodies, deadlines and number.
 //! - [`routes`]: the route table, and the checks a request passes before it becomes a session.
-//! - [`session`]: one client as an actor; its socket ([`session::wire`]), its way in ([`session::inlet`]) and its way out
-//!   ([`session::outlet`]); its chat ([`session::conversation`]); one that speaks Socket.IO ([`session::socketio`]);
-//!   the lessons of the page ([`session::lesson`]).
-//! - [`chat`]: rooms. One [`ChatServer`](chat::ChatServer) keeps membership, names and order, one
-//!   [`FanOut`](chat::FanOut) per worker thread delivers. For the namespaces of Socket.IO a [`Hub`](chat::Hub) does what
-//!   `ChatServer` does for the chat.
+//! - [`session`]: one client as an actor; its conversation with the chat ([`session::conversation`]); the lessons of the
+//!   page ([`session::lesson`]).
+//! - [`chat`]: the rooms of the chat. One [`ChatServer`](chat::ChatServer) keeps members, names and order.
+//! - [`socketio`]: a Socket.IO server of its own. Its [`Hub`](socketio::hub::Hub) keeps the rooms of namespaces.
+//! - [`broadcast`]: what both are built on: members, rooms, [`Round`](broadcast::Round)s, and one
+//!   [`FanOut`](broadcast::FanOut) per worker, which delivers.
+//! - [`connection`]: the socket of a session ([`connection::wire`]), the way in ([`connection::inlet`]), the way out
+//!   ([`connection::outlet`]), and the bounds on what a client may make the server hold.
 //! - [`journal`]: what was said in each room, kept: the contract, a store in memory, one in a SQLite file.
 //! - [`protocol`]: bytes in, values out: frames and messages of RFC 6455, packets of Engine.IO and Socket.IO, the chat
 //!   vocabulary, close codes, the upper-case answer.
-//! - [`domain`], [`config`], [`metrics`], [`logging`], [`parts`]: names, faces and ids; all settings; what the process
+//! - [`domain`], [`config`], [`metrics`], [`logging`], [`parts`]: names, profiles and ids; all settings; what the process
 //!   counts; what log lines may show and how often; what happens when a shared actor or thread panics.
 //!
 //! # Floors
 //!
-//! `use crate::` points down or stays on its floor's own folder, and a test checks it:
+//! `use crate::` points down or stays in its own folder, and a test checks it:
 //!
-//! `app` > `routes` `http` > `session` > `chat` > `journal` > `domain` `protocol` `config` `metrics` `parts` > `logging`
+//! `app` > `routes` `http` > `session` > `chat` `socketio` > `broadcast` > `connection` > `journal` > `domain` `protocol`
+//! `config` `metrics` `parts` > `logging`
 //!
 //! When a lower floor must speak to an upper one, it holds a `Recipient` of a message that it defines itself:
-//! `chat` defines [`Delivery`](chat::Delivery), sessions handle it. Or a trait that it defines, within one thread.
+//! `broadcast` defines [`Delivery`](broadcast::Delivery), sessions handle it. Or a trait that it defines, within one
+//! thread.
 //!
 //! # The way of a message
 //!
-//! [`Wire`](session::wire::Wire) → [`Inlet`](session::inlet::Inlet) (gate, decoder) →
-//! [`WebSocketSession`](session::websocket::WebSocketSession) → [`Publish`](chat::Publish) →
-//! `ChatServer` (a frame appended to its room's [round](chat::round)) → `FanOut` on each worker with members →
-//! [`Outbox`](session::outlet::Outbox) of each session → its wire.
+//! [`Wire`](connection::wire::Wire) → [`Inlet`](connection::inlet::Inlet) (gate, decoder) →
+//! [`WebSocketSession`](session::websocket::WebSocketSession) → [`Publish`](chat::Publish) → `ChatServer` (a frame appended
+//! to its room's [round](chat::round)) → `FanOut` on each worker with members → the outlet of each session → its wire.
 //!
-//! The last step is a call ([`DirectOutlet`](chat::DirectOutlet)): a fan-out and its sessions share a thread. Answers to a
-//! session's requests, and frames behind such answers, come to it as a message, [`Delivery`](chat::Delivery).
+//! The last step is a call ([`DirectOutlet`](connection::DirectOutlet)): a fan-out and its sessions share a thread, those
+//! that speak Socket.IO too. Answers to a session's requests, and frames behind such answers, come to it as a message,
+//! [`Delivery`](broadcast::Delivery).
 //!
 //! The same round, packed, goes from `ChatServer` to the [`Journal`](journal::Journal); its senders get their acks when it
-//! is durable.
+//! is durable. `docs/architecture.md` walks through the code file by file.
 
 pub mod app;
+pub mod broadcast;
 pub mod chat;
 pub mod config;
+pub mod connection;
 pub mod domain;
 mod http;
 pub mod journal;
@@ -55,3 +61,4 @@ pub mod parts;
 pub mod protocol;
 pub mod routes;
 pub mod session;
+pub mod socketio;

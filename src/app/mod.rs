@@ -16,12 +16,13 @@ use self::descriptors::Room;
 use self::key::Key;
 pub use self::{descriptors::raise_limit as raise_descriptor_limit, forget::forget, node::Node};
 use crate::{
-    chat::{CloseJournal, DismissAll},
+    broadcast::DismissAll,
+    chat::CloseJournal,
     config::{JournalKind, SettingError, Settings},
+    connection::linger,
     journal::{JournalError, sqlite::OpenError},
     logging,
     parts::Parts,
-    session::linger,
 };
 
 mod descriptors;

@@ -14,10 +14,10 @@ use actix_web::web;
 use super::descriptors::Room;
 use super::{JournalStartError, StartError};
 use crate::{
-    chat::{
-        AvatarStore, Budget, ChatLimits, ChatServer, FanOut, IdLimits, Outlets, Patience, messages::AddWorker,
-    },
+    broadcast::{AddWorker, FanOut, Outlets, Patience},
+    chat::{AvatarStore, ChatLimits, ChatServer, IdLimits},
     config::{JournalKind, Settings, check::AVATARS_SHARE},
+    connection::{Budget, admission::Admission, connections::Connections},
     domain::WorkerId,
     journal::{
         Journal, Retention,
@@ -27,13 +27,8 @@ use crate::{
     metrics::{Metrics, Usage},
     parts::Parts,
     routes::host::Hosts,
-    session::{
-        Worker,
-        admission::Admission,
-        connections::Connections,
-        lesson::Lessons,
-        socketio::{Engine, EngineSettings},
-    },
+    session::{Worker, lesson::Lessons},
+    socketio::{Engine, EngineSettings},
 };
 
 /// The state shared by all workers of the process, with their one chat server.

@@ -22,9 +22,9 @@ use socket2::{Domain, Protocol, Socket, Type};
 use super::{Node, descriptors::Room};
 use crate::{
     config::PerAddress,
+    connection::connections::Connections,
     http::{self, Patience},
     routes::{self, prefix::Prefix},
-    session::connections::Connections,
 };
 
 /// Maximum number of connections waiting to be accepted: enough for the clients that return after a restart.

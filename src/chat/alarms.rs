@@ -11,7 +11,7 @@ use std::{
 
 use actix::{Actor, ActorFuture, clock};
 
-use super::rooms::RoomId;
+use crate::broadcast::RoomId;
 
 /// What a room does when an alarm is due.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

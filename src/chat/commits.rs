@@ -5,8 +5,9 @@
 
 use std::sync::Arc;
 
-use super::{log::Place, rooms::RoomId, round::Round};
+use super::log::Place;
 use crate::{
+    broadcast::{RoomId, Round},
     domain::SessionId,
     journal::{Append, JournalError},
 };

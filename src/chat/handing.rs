@@ -8,12 +8,14 @@ use std::sync::{
 use actix::Addr;
 
 use super::{
-    budget::Accepted,
-    fanout::FanOut,
     ids::Remembered,
-    messages::{ChatNews, Reply, Tell},
+    messages::{ChatNews, Reply},
 };
-use crate::domain::SessionId;
+use crate::{
+    broadcast::{FanOut, Handed, Tell},
+    connection::Accepted,
+    domain::SessionId,
+};
 
 /// Whether one private message was delivered. Known at once, or when the last worker with a session that gets
 /// it has dropped its broadcast.
@@ -115,9 +117,11 @@ impl Handing {
     pub(super) fn new(readers: Vec<SessionId>, fate: Arc<Fate>) -> Self {
         Self { readers, is_handed: AtomicBool::new(false), fate }
     }
+}
 
-    /// Notes that a session was handed the message. Only sessions of the reader count.
-    pub(super) fn note(&self, session: SessionId) {
+impl Handed for Handing {
+    /// Only sessions of the reader count.
+    fn note(&self, session: SessionId) {
         if self.readers.contains(&session) {
             self.is_handed.store(true, Ordering::Relaxed);
         }

@@ -13,8 +13,9 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::{log::Place, map::Map};
+use super::log::Place;
 use crate::{
+    broadcast::Map,
     domain::{NicknameKey, RoomName, Token},
     journal::Keyed,
 };

@@ -5,11 +5,9 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::{
-    messages::Emission,
-    news::{Listed, Notice},
-};
+use super::news::{Listed, Notice};
 use crate::{
+    broadcast::{Dialect, Encode},
     domain::PublicId,
     journal::{Kind, NewEntry},
     protocol::{
@@ -18,60 +16,38 @@ use crate::{
     },
 };
 
-/// The words in which a line is encoded for a kind of client.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dialect {
-    /// Texts and bytes without an envelope.
-    Plain,
-    /// The events of [`protocol::chat`](crate::protocol::chat), as JSON.
-    Chat,
-    /// The events of [`Chat`](Self::Chat) as Socket.IO packets.
-    SocketIo,
-    /// [`Chat`](Self::Chat) with every change of the users, and no list of users.
-    ChatChanges,
-    /// [`SocketIo`](Self::SocketIo) with every change of the users, and no list of users.
-    SocketIoChanges,
-    /// [`SocketIo`](Self::SocketIo) without offsets, for clients that do not come back.
-    BareSocketIo,
+/// Texts and bytes, as they were said.
+pub const PLAIN: Dialect = Dialect::of(0);
+
+/// The events of [`protocol::chat`](crate::protocol::chat), as JSON.
+pub const CHAT: Dialect = Dialect::of(1);
+
+/// Like [`CHAT`], with every change of the users, and without lists of them.
+pub const CHAT_CHANGES: Dialect = Dialect::of(2);
+
+/// The events of the chat as events of Socket.IO.
+pub const SOCKET_IO: Dialect = Dialect::of(3);
+
+/// Like [`SOCKET_IO`], with every change of the users, and without lists of them.
+pub const SOCKET_IO_CHANGES: Dialect = Dialect::of(4);
+
+/// Dialects with every change of the users, and without lists of them.
+pub const CHANGES: [Dialect; 2] = [CHAT_CHANGES, SOCKET_IO_CHANGES];
+
+/// The dialect of the same protocol that has changes of the users, or lists.
+pub fn with_changes(dialect: Dialect, wants_changes: bool) -> Dialect {
+    match (dialect, wants_changes) {
+        (CHAT | CHAT_CHANGES, false) => CHAT,
+        (CHAT | CHAT_CHANGES, true) => CHAT_CHANGES,
+        (SOCKET_IO | SOCKET_IO_CHANGES, false) => SOCKET_IO,
+        (SOCKET_IO | SOCKET_IO_CHANGES, true) => SOCKET_IO_CHANGES,
+        (other, _) => other,
+    }
 }
 
-impl Dialect {
-    /// All dialects, each at its [`index`](Self::index).
-    pub const ALL: [Self; 6] = [
-        Self::Plain,
-        Self::Chat,
-        Self::SocketIo,
-        Self::ChatChanges,
-        Self::SocketIoChanges,
-        Self::BareSocketIo,
-    ];
-
-    /// The dialects that get every change of the users, and no list after it.
-    pub const CHANGES: [Self; 2] = [Self::ChatChanges, Self::SocketIoChanges];
-
-    /// Index into tables of dialects.
-    pub fn index(self) -> usize {
-        self as usize
-    }
-
-    /// The dialect of this protocol for changes (true) or for lists (false).
-    #[must_use]
-    pub fn with_changes(self, wants_changes: bool) -> Self {
-        match (self, wants_changes) {
-            (Self::Plain, _) => Self::Plain,
-            (Self::Chat | Self::ChatChanges, false) => Self::Chat,
-            (Self::Chat | Self::ChatChanges, true) => Self::ChatChanges,
-            (Self::SocketIo | Self::SocketIoChanges, false) => Self::SocketIo,
-            (Self::SocketIo | Self::SocketIoChanges, true) => Self::SocketIoChanges,
-            // It carries no lines of the chat.
-            (Self::BareSocketIo, _) => Self::BareSocketIo,
-        }
-    }
-
-    /// Whether it gets every change of the users, and no list after it.
-    pub fn wants_changes(self) -> bool {
-        Self::CHANGES.contains(&self)
-    }
+/// Whether a session with this dialect gets every change of the users, and no lists of them.
+pub fn wants_changes(dialect: Dialect) -> bool {
+    CHANGES.contains(&dialect)
 }
 
 /// One message, notice or event of a broadcast.
@@ -93,38 +69,21 @@ pub enum Line<'a> {
     Typing(&'a str, bool),
     /// A private message.
     Private(Private<'a>),
-    /// An event of Socket.IO.
-    Emitted(&'a Emission),
+}
+
+impl Encode for Line<'_> {
+    fn payload(&self, dialect: Dialect) -> Option<(OpCode, Cow<'_, [u8]>)> {
+        match dialect {
+            PLAIN => self.plain(),
+            CHAT | CHAT_CHANGES => {
+                self.event(dialect).map(|event| (OpCode::Text, Cow::Owned(event.to_json())))
+            }
+            _ => self.event(dialect).map(|event| (OpCode::Text, Cow::Owned(event.to_packet().into_bytes()))),
+        }
+    }
 }
 
 impl<'a> Line<'a> {
-    /// The payload of the line's first frame in `dialect`; `None` if that dialect leaves the line out.
-    pub fn payload(&self, dialect: Dialect) -> Option<(OpCode, Cow<'a, [u8]>)> {
-        match (dialect, *self) {
-            (Dialect::SocketIo, Self::Emitted(emission)) => {
-                Some((OpCode::Text, Cow::Borrowed(emission.packet.as_bytes())))
-            }
-            (Dialect::BareSocketIo, Self::Emitted(emission)) => {
-                Some((OpCode::Text, as_bytes(emission.bare())))
-            }
-            (Dialect::Plain, _) => self.plain(),
-            (Dialect::Chat | Dialect::ChatChanges, _) => {
-                self.event(dialect).map(|event| (OpCode::Text, Cow::Owned(event.to_json())))
-            }
-            (Dialect::SocketIo | Dialect::SocketIoChanges | Dialect::BareSocketIo, _) => {
-                self.event(dialect).map(|event| (OpCode::Text, Cow::Owned(event.to_packet().into_bytes())))
-            }
-        }
-    }
-
-    /// Payloads of the binary frames that follow the first frame.
-    pub fn attachments(&self) -> &'a [Bytes] {
-        match *self {
-            Self::Emitted(emission) => &emission.attachments,
-            _ => &[],
-        }
-    }
-
     fn plain(&self) -> Option<(OpCode, Cow<'a, [u8]>)> {
         match self {
             Self::Said(_, NewEntry { kind: Kind::Message, body, .. }) => {
@@ -139,8 +98,8 @@ impl<'a> Line<'a> {
     fn event(&self, dialect: Dialect) -> Option<Event<'a>> {
         Some(match *self {
             Self::Said(offset, entry) => said_event(offset, entry, false),
-            Self::Text(_) | Self::Binary(_) | Self::Emitted(_) => return None,
-            Self::UsersAgain(_) if dialect.wants_changes() => return None,
+            Self::Text(_) | Self::Binary(_) => return None,
+            Self::UsersAgain(_) if wants_changes(dialect) => return None,
             Self::Notice(notice) if notice.has_come => Event::AddUser(somebody(notice, dialect)?),
             Self::Notice(notice) => Event::DelUser(somebody(notice, dialect)?),
             Self::Users(users) | Self::UsersAgain(users) => Event::UserList(users),
@@ -150,18 +109,11 @@ impl<'a> Line<'a> {
     }
 }
 
-fn as_bytes(text: Cow<'_, str>) -> Cow<'_, [u8]> {
-    match text {
-        Cow::Borrowed(text) => Cow::Borrowed(text.as_bytes()),
-        Cow::Owned(text) => Cow::Owned(text.into_bytes()),
-    }
-}
-
 /// The fields of a notice's event; `None` if subscribers of `dialect` learn of it by the list.
 fn somebody(notice: &Notice, dialect: Dialect) -> Option<Somebody<'_>> {
     let Notice { face, count, listed, .. } = notice;
     let (count, more) = match listed {
-        _ if dialect.wants_changes() => (*count, 0),
+        _ if wants_changes(dialect) => (*count, 0),
         Listed::Whole => (*count, 0),
         Listed::Last { count, more } => (*count, *more),
         Listed::Not => return None,

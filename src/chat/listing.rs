@@ -79,7 +79,7 @@ fn make<'a>(rooms: impl Iterator<Item = &'a Room>) -> RoomList {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{chat::rooms::AnyRoom as _, domain::RoomName};
+    use crate::{broadcast::AnyRoom as _, domain::RoomName};
 
     fn room(name: &str, members: usize) -> Room {
         Room { members, ..Room::new(RoomName::parse(name).expect("a name")) }

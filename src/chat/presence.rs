@@ -13,10 +13,12 @@ use std::{
 use super::{
     ids::{self, Sender},
     looks::Looks,
-    map::Map,
     reservations::{Changes, Reservation, Reservations},
 };
-use crate::domain::{Avatar, Nickname, NicknameKey, PublicId, SessionId, Token};
+use crate::{
+    broadcast::Map,
+    domain::{Avatar, Nickname, NicknameKey, PublicId, SessionId, Token},
+};
 
 /// The users of one room.
 #[derive(Debug, Default)]

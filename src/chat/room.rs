@@ -1,15 +1,16 @@
 //! One room of the chat: its members, its subscribers, its users, and where it stands in its journal.
 
 use super::{
-    audience::Audience,
     log::RoomLog,
     messages::{Depart, Enter, Leave, Post, Publish, Whisper},
     news::News,
     presence::Presence,
-    rooms::AnyRoom,
-    round::OpenRound,
+    round::ChatRound,
 };
-use crate::domain::RoomName;
+use crate::{
+    broadcast::{AnyRoom, Audience},
+    domain::RoomName,
+};
 
 /// A room in memory.
 #[derive(Debug)]
@@ -25,7 +26,7 @@ pub struct Room {
     /// Where it stands in its journal.
     pub book: Book,
     /// Lines that are not sent yet.
-    pub open: Option<OpenRound>,
+    pub open: Option<ChatRound>,
     /// Changes of its users that its members have yet to be told.
     pub news: News,
     /// Whether an alarm is set for the held nicknames.
@@ -73,9 +74,9 @@ pub enum Behind {
 
 impl Room {
     /// The broadcast that lines are added to.
-    pub fn open_round(&mut self) -> &mut OpenRound {
+    pub fn open_round(&mut self) -> &mut ChatRound {
         let audience = &self.audience;
-        self.open.get_or_insert_with(|| OpenRound::new(audience))
+        self.open.get_or_insert_with(|| ChatRound::new(audience))
     }
 
     /// Whether a request waits for the room's journal.

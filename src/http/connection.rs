@@ -17,12 +17,10 @@ use super::{
     input::{Input, NoRequest},
     output::{Output, Terms},
 };
-use crate::{
-    chat::Lease,
-    session::{
-        hangup::Hangup,
-        wire::{self, Wire},
-    },
+use crate::connection::{
+    Lease,
+    hangup::Hangup,
+    wire::{self, Wire},
 };
 
 /// The end of HTTP on a connection.

@@ -24,9 +24,9 @@ use super::{
     output::Output,
     pace::{Pace, Timer},
 };
-use crate::{
-    chat::{Lease, OutOfMemory},
-    session::wire::{Arrivals, Wire},
+use crate::connection::{
+    Lease, OutOfMemory,
+    wire::{Arrivals, Wire},
 };
 
 /// Maximum bytes read ahead during a request: later requests, and the client's end of stream.

@@ -9,9 +9,9 @@
 //! A connection reads into the buffer of its thread ([`Wire`]) and owns a buffer only during a request: an
 //! idle one takes a few hundred bytes.
 //!
-//! - [`connection`]: one connection, request by request.
-//! - [`input`]: received heads and bodies, and their deadlines.
-//! - [`output`]: responses.
+//! - `connection`: one connection, request by request.
+//! - `input`: received heads and bodies, and their deadlines.
+//! - `output`: responses.
 //! - [`surplus`]: connections over a bound.
 
 use std::{io, rc::Rc, sync::Arc, time::Duration};
@@ -23,9 +23,8 @@ use log::debug;
 
 use self::connection::{Connection, Ending};
 use crate::{
-    chat::Budget,
     config::Settings,
-    session::{connections::Connections, socket, wire::Wire},
+    connection::{Budget, connections::Connections, socket, wire::Wire},
 };
 
 mod connection;

@@ -18,10 +18,7 @@ use actix_http::{
 use bytes::{Buf as _, Bytes, BytesMut};
 
 use super::pace::{Pace, Timer};
-use crate::{
-    chat::{Lease, OutOfMemory},
-    session::wire::Wire,
-};
+use crate::connection::{Lease, OutOfMemory, wire::Wire};
 
 /// While this many bytes wait to be written, the body is not polled.
 const MAX_UNWRITTEN: usize = 64 * 1024;

@@ -7,7 +7,7 @@ use actix_service::Service;
 use actix_web::rt::time::timeout;
 
 use super::{Patience, Shared, connection::Connection};
-use crate::session::{connections::Surplus, wire::Wire};
+use crate::connection::{connections::Surplus, wire::Wire};
 
 /// Value of `Retry-After` in seconds for a client that found the server full.
 pub(super) const RETRY_SECONDS: &str = "5";

@@ -12,9 +12,7 @@ use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use super::in_words;
 use crate::{
-    domain::RoomNameError,
-    logging::Shown,
-    session::{admission::Full, lesson::TooManyLessons},
+    connection::admission::Full, domain::RoomNameError, logging::Shown, session::lesson::TooManyLessons,
 };
 
 /// The only version of the protocol (RFC 6455).

@@ -21,6 +21,7 @@ use super::{
 };
 use crate::{
     config::{self, Switch},
+    connection::wire::Wire,
     logging::Shown,
     session::{
         Door, Worker,
@@ -30,7 +31,6 @@ use crate::{
             closed_port, follow, news, slow,
         },
         websocket::Visitor,
-        wire::Wire,
     },
 };
 

@@ -35,22 +35,17 @@ use super::{
     peer,
 };
 use crate::{
-    chat::{Lease, OutOfMemory},
     config::Switch,
+    connection::{Lease, OutOfMemory, admission::Full, hangup::Hangup},
     protocol::{
         engineio::{self, RequestError},
         socketio::{Limits, MAIN},
     },
-    session::{
-        Worker,
-        admission::Full,
-        hangup::Hangup,
-        socketio::{
-            Carried, EndReason, Engine, PollAnswer, PostRefused, Visitor, carrier,
-            chat::ChatNamespace,
-            namespaces::Namespaces,
-            relay::{self, Relay},
-        },
+    session::{Worker, chat_socket::ChatNamespace},
+    socketio::{
+        Carried, EndReason, Engine, PollAnswer, PostRefused, Visitor, carrier,
+        namespaces::Namespaces,
+        relay::{self, Relay},
     },
 };
 

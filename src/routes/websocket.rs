@@ -11,10 +11,11 @@ use super::{
 };
 use crate::{
     chat::{self, MayEnter},
+    connection::admission::Admitted,
     domain::RoomName,
     logging::{self, Shown},
     protocol::chat::SUBPROTOCOL,
-    session::{self, Door, Worker, admission::Admitted, websocket::Visitor},
+    session::{self, Door, Worker, websocket::Visitor},
 };
 
 /// The query of a plain door.

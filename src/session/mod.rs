@@ -1,14 +1,12 @@
-//! What a session is and owes.
+//! Sessions: one client as an actor, on the worker thread that accepted it.
 //!
-//! A session is one client, one actor, on the worker thread that accepted it. Whatever carries it, it must:
+//! A session takes no message from its client while its [`Intake`](crate::connection::Intake) is full, writes through the
+//! [outlet](crate::connection::outlet) of its connection, sends [`Join`](crate::chat::Join) when it starts and
+//! [`Leave`](crate::chat::Leave) once, and ends through one idempotent function.
 //!
-//! - take no message from its client while its [`Intake`](crate::chat::Intake) is shut (see [`inlet`]);
-//! - write through an [`outlet`], which counts what waits and takes it back when written;
-//! - [`Join`](crate::chat::Join) when it starts, and [`Leave`](crate::chat::Leave) exactly once, however it ends;
-//! - end through one function, harmless when called twice.
-//!
-//! `routes` opens sessions; `chat` reaches them through the `Recipient` in their `Seat`, and, for what their rooms say,
-//! through the outlet that they leave in [`Worker::outlets`].
+//! `routes` opens sessions. The chat reaches them through the `Recipient` in their seat, and fan-outs through the outlet
+//! that each session leaves in [`Worker::outlets`]. A client of the chat that speaks Socket.IO is a
+//! [`chat_socket`], a guest of [`socketio`](crate::socketio).
 
 use std::{
     cell::RefCell,
@@ -18,10 +16,12 @@ use std::{
 
 use actix::Addr;
 
-use self::{admission::Admission, lesson::Lessons, socketio::Engine};
+use self::lesson::Lessons;
 use crate::{
-    chat::{AvatarStore, Budget, ChatServer, Dismissal, FanOut, Outlets},
+    broadcast::{Dismissal, FanOut, Outlets},
+    chat::{AvatarStore, ChatServer},
     config::Settings,
+    connection::{Budget, admission::Admission},
     domain::{RoomName, WorkerId},
     journal::Journal,
     metrics::Metrics,
@@ -33,28 +33,15 @@ use crate::{
             deflate::{Deflaters, Inflater},
         },
     },
+    socketio::Engine,
 };
 
-pub mod admission;
-pub mod connections;
+pub mod chat_socket;
 pub mod conversation;
-pub mod handshakes;
-pub mod hangup;
-pub mod heartbeat;
-pub mod inlet;
 pub mod lesson;
-pub mod linger;
-pub mod outlet;
-pub mod permits;
-pub mod pipe;
-pub mod rate;
-pub mod socket;
-pub mod socketio;
-pub mod upload;
 pub mod voice;
 pub mod watch;
 pub mod websocket;
-pub mod wire;
 
 /// What all sessions of one worker thread share.
 #[derive(Debug)]

@@ -3,12 +3,15 @@
 use actix_web::web;
 use bytes::{Bytes, BytesMut};
 
-use super::{Worker, outlet::Outbox};
-use crate::protocol::{
-    plain,
-    websocket::{
-        deflate::{self, Agreement},
-        frame::{self, OpCode},
+use super::Worker;
+use crate::{
+    connection::outlet::Outbox,
+    protocol::{
+        plain,
+        websocket::{
+            deflate::{self, Agreement},
+            frame::{self, OpCode},
+        },
     },
 };
 

@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 use tokio::sync::mpsc;
 
 use super::Ending;
-use crate::chat::messages::Waiting;
+use crate::connection::Waiting;
 
 /// Lines that may wait for the reader of a session's log; further ones are left out and counted.
 const MOST_LINES: usize = 64;

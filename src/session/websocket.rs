@@ -7,38 +7,40 @@ use actix::{
     dev::AsyncContextParts as _,
     fut::{ActorFutureExt as _, wrap_future},
 };
+use actix_http::ws::HandshakeError;
 use actix_web::{
-    HttpRequest, HttpResponse, HttpResponseBuilder,
+    HttpRequest, HttpResponse,
     http::header::{HeaderValue, SEC_WEBSOCKET_EXTENSIONS},
     web,
 };
-use actix_web_actors::{
-    HttpContext,
-    ws::{self, HandshakeError},
-};
+use actix_web_actors::HttpContext;
 use bytes::Bytes;
 use bytestring::ByteString;
 use log::{Level, error, log};
 
 use super::{
     Door, Ending, Worker,
-    admission::Admitted,
-    conversation::{Conversation, Hold, Next, Speech},
-    heartbeat::{Beat, Heartbeat, Signs},
-    inlet::{Gate, Inbound, Inlet, Life},
-    outlet::{Outbox, Outlet},
-    rate::{Meter, RateLimit},
-    socket::{self, Connection},
-    upload::{UploadRate, UploadWatch},
+    conversation::{Conversation, Next, Speech},
     voice::Voice,
     watch::{LogLine, Method, Watch},
-    wire::Wire,
 };
 use crate::{
-    chat::{
-        Cutter, Delivery, Dialect, Dismissal, Encoding, Intake, Join, Lease, Leave, Payload, Publish, Seat,
-    },
+    broadcast::{Cutter, Delivery, Dismissal, Encoding, Seat},
+    chat::{Join, Leave, Payload, Publish, line},
     config::{Settings, Switch},
+    connection::{
+        Intake, Lease,
+        admission::Admitted,
+        handshake,
+        heartbeat::{Beat, Heartbeat, Signs},
+        hold::Hold,
+        inlet::{Gate, Inbound, Inlet, Life},
+        outlet::{Outbox, Outlet},
+        rate::{Meter, RateLimit},
+        socket::{self, Connection},
+        upload::{UploadRate, UploadWatch},
+        wire::Wire,
+    },
     domain::SessionId,
     metrics::ProtocolMetrics,
     protocol::{
@@ -98,7 +100,7 @@ pub fn open(
     admitted: Admitted,
     worker: &web::Data<Worker>,
 ) -> Result<HttpResponse, HandshakeError> {
-    let mut response = ws::handshake(req)?;
+    let mut response = handshake::agree(req)?;
     let settings = &worker.settings;
     let agreement = negotiate(req, settings);
     if let Some(answer) = agreement.and_then(|agreed| HeaderValue::from_str(&agreed.to_string()).ok()) {
@@ -169,14 +171,6 @@ pub fn open(
         session
     });
     Ok(response.streaming(Outlet::new(actor, outbox, admitted)))
-}
-
-/// The answer to a checked upgrade request, for a session that is not an actor of this module.
-///
-/// # Errors
-/// A sentence that says what is wrong with the request.
-pub fn shake_hands(req: &HttpRequest) -> Result<HttpResponseBuilder, String> {
-    ws::handshake(req).map_err(|error| error.to_string())
 }
 
 /// The first acceptable offer of compression in all headers that make one.
@@ -265,7 +259,7 @@ impl WebSocketSession {
         // A broadcast is compressed with the full window; a client that asked for a smaller one gets it
         // uncompressed.
         let deflated = self.voice.agreement.is_some_and(|agreed| agreed.window_bits() == FULL_WINDOW);
-        let dialect = if self.visitor.door == Door::Chat { Dialect::Chat } else { Dialect::Plain };
+        let dialect = if self.visitor.door == Door::Chat { line::CHAT } else { line::PLAIN };
         Seat {
             deliveries: ctx.address().recipient(),
             waiting: self.outbox.waiting(),
@@ -423,9 +417,8 @@ impl Handler<Delivery> for WebSocketSession {
     fn handle(&mut self, delivery: Delivery, ctx: &mut Self::Context) {
         self.outbox.take_mail();
         match delivery {
-            Delivery::Frames { frames, .. } | Delivery::Volatile { frames, .. } => {
-                self.outbox.deliver(&frames)
-            }
+            Delivery::Frames { frames, .. } => self.outbox.deliver(&frames),
+            Delivery::Volatile { frames, .. } => self.outbox.deliver_volatile(&frames),
             Delivery::News { news, .. } => match news.downcast() {
                 Ok(news) => self.converse(|conversation| conversation.news(*news), ctx),
                 Err(_) => error!("{}: news of another kind than the chat's are dropped", self.id),

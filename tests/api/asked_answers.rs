@@ -4,13 +4,11 @@ use std::time::Duration;
 
 use actix_web::rt;
 use echoroom::{
+    connection::rate::RateLimit,
     protocol::socketio::Args,
-    session::{
-        rate::RateLimit,
-        socketio::{
-            EngineSettings,
-            namespaces::{Event, Namespace, Namespaces, Refusal, Socket, SocketHandler},
-        },
+    socketio::{
+        EngineSettings,
+        namespaces::{Event, Namespace, Namespaces, Refusal, Socket, SocketHandler},
     },
 };
 

@@ -6,11 +6,13 @@ use std::{
 };
 
 /// Highest first. Modules of one floor do not know each other.
-const FLOORS: [&[&str]; 7] = [
+const FLOORS: [&[&str]; 9] = [
     &["main", "lib", "app"],
     &["routes", "http"],
     &["session"],
-    &["chat"],
+    &["chat", "socketio"],
+    &["broadcast"],
+    &["connection"],
     &["journal"],
     &["domain", "protocol", "config", "metrics", "parts"],
     &["logging"],

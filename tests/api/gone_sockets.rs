@@ -2,7 +2,7 @@
 
 use echoroom::{
     protocol::socketio::Args,
-    session::socketio::{
+    socketio::{
         EngineSettings,
         namespaces::{Event, Namespace, Namespaces, Refusal, Socket, SocketHandler},
     },

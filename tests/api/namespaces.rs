@@ -6,7 +6,7 @@ use actix_web::rt;
 use bytestring::ByteString;
 use echoroom::{
     protocol::socketio::Args,
-    session::socketio::{
+    socketio::{
         Engine, EngineSettings,
         namespaces::{Event, Namespace, Namespaces, Refusal, Socket, SocketHandler},
     },

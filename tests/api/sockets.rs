@@ -5,9 +5,9 @@ use std::{sync::Arc, time::Duration};
 use actix_web::{App, HttpServer, rt};
 use awc::{ClientResponse, http::Method};
 use echoroom::{
-    chat::Budget,
+    connection::Budget,
     routes::socketio::{self, Door},
-    session::socketio::{Engine, EngineSettings, namespaces::Namespaces},
+    socketio::{Engine, EngineSettings, namespaces::Namespaces},
 };
 use serde_json::Value;
 

@@ -3,12 +3,12 @@
 use std::{error::Error, hint::black_box};
 
 use echoroom::{
+    broadcast::{Audience, Dialect, Encoding, Hearers, Reach},
     chat::{
-        Budget, Dialect, Encoding,
-        audience::Audience,
-        line::Line,
-        round::{Hearers, OpenRound, Reach},
+        line::{self, Line},
+        round::ChatRound,
     },
+    connection::Budget,
     domain::WorkerId,
     journal::{Kind, NewEntry},
 };
@@ -25,18 +25,18 @@ pub const AT: u64 = 1_795_442_795_415;
 const FIRST_OFFSET: u64 = 1000;
 
 pub fn plain(_: usize) -> Result<Repetition, Box<dyn Error>> {
-    Ok(encode(&[Dialect::Plain]))
+    Ok(encode(&[line::PLAIN]))
 }
 
 pub fn all_dialects(_: usize) -> Result<Repetition, Box<dyn Error>> {
-    Ok(encode(&[Dialect::Plain, Dialect::Chat, Dialect::SocketIo]))
+    Ok(encode(&[line::PLAIN, line::CHAT, line::SOCKET_IO]))
 }
 
 /// Rounds from the first line to the last, for an audience that speaks these.
 fn encode(dialects: &[Dialect]) -> Repetition {
     let (audience, budget) = (audience(dialects), Budget::new(1 << 20));
     Box::new(move || {
-        let mut open = OpenRound::new(black_box(&audience));
+        let mut open = ChatRound::new(black_box(&audience));
         for offset in (FIRST_OFFSET..).take(LINES) {
             open.push(&black_box(said(offset)), Reach::All, None);
         }

@@ -5,13 +5,12 @@ use std::{cell::Cell, error::Error, rc::Rc, sync::Arc, time::Duration};
 use actix::{Actor, Addr, Context, Handler, System};
 use bytes::Bytes;
 use echoroom::{
-    chat::{
-        Budget, Cutter, Delivery, Dialect, Direct, DirectOutlet, Encoding, FanOut, Outlets, Patience, Seat,
-        messages::{Attach, FanOutRound, Hear, Waiting},
-        room::Room,
-        rooms::Rooms,
-        round::{Hearers, OpenRound, Reach},
+    broadcast::{
+        Attach, Cutter, Delivery, Encoding, FanOut, FanOutRound, Hear, Hearers, Outlets, Patience, Reach,
+        Rooms, Seat,
     },
+    chat::{line, room::Room, round::ChatRound},
+    connection::{Budget, Direct, DirectOutlet, Waiting},
     domain::{RoomName, SessionId},
     metrics::Metrics,
 };
@@ -29,7 +28,7 @@ const ROUNDS: usize = 4;
 /// A round that has not reached everybody after so many turns of the thread never will.
 const MAX_TURNS: usize = 10_000;
 
-const PLAIN: Encoding = Encoding { dialect: Dialect::Plain, deflated: false };
+const PLAIN: Encoding = Encoding { dialect: line::PLAIN, deflated: false };
 
 /// Bytes that all have heard together.
 type Heard = Rc<Cell<usize>>;
@@ -95,7 +94,7 @@ impl Stage {
             fanout.send(Attach { session, seat }).await?;
             fanout.send(Hear { session, room, encoding: PLAIN }).await?;
         }
-        let mut open = OpenRound::new(&encode::audience(&[Dialect::Plain]));
+        let mut open = ChatRound::new(&encode::audience(&[line::PLAIN]));
         for offset in (1..).take(encode::LINES) {
             open.push(&encode::said(offset), Reach::AllBut(speaker), None);
         }
@@ -120,7 +119,7 @@ impl Stage {
 }
 
 impl DirectOutlet for Sink {
-    fn deliver(&self, frames: &[Bytes], _: usize) -> Direct {
+    fn deliver(&self, frames: &[Bytes], _: usize, _: bool) -> Direct {
         self.0.set(self.0.get() + frames.iter().map(Bytes::len).sum::<usize>());
         Direct::Taken
     }

@@ -4,10 +4,9 @@ use std::{error::Error, path::Path, time::Duration};
 
 use actix::System;
 use echoroom::{
-    chat::{
-        Budget,
-        round::{Hearers, OpenRound, Reach},
-    },
+    broadcast::{Hearers, Reach},
+    chat::round::ChatRound,
+    connection::Budget,
     domain::RoomName,
     journal::{
         Append, Epoch, Journal, Keyed, Record, Retention, memory::MemoryJournal, sqlite::SqliteJournal,
@@ -71,7 +70,7 @@ fn batch(rooms: &[RoomName], epoch: Epoch, number: usize) -> Option<Vec<Append>>
 
 /// What is kept of a room's round; all its lines have ids.
 fn record(round: usize) -> Option<Record> {
-    let mut open = OpenRound::new(&encode::audience(&[]));
+    let mut open = ChatRound::new(&encode::audience(&[]));
     let offsets = (1 + (round * LINES_OF_ROUND) as u64..).take(LINES_OF_ROUND);
     for offset in offsets.clone() {
         open.push(&encode::said(offset), Reach::All, None);

@@ -6,13 +6,15 @@
 
 use std::{net::IpAddr, sync::Arc};
 
-use actix::{Addr, Message};
+use actix::Message;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::{Refusal, Seat};
+use super::Refusal;
 use crate::{
-    chat::{FanOut, budget::Accepted, log::Since, presence::Face},
+    broadcast::Seat,
+    chat::{log::Since, presence::Face},
+    connection::Accepted,
     domain::{Nickname, NicknameKey, RoomName, SessionId, Token, WorkerId},
     journal::{Damage, EpochId, JournalError, Kind},
 };
@@ -184,16 +186,6 @@ pub struct Depart {
 
 // ----- from the rest of the server -----
 
-/// Adds a worker's fan-out, before any session of that worker joins.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct AddWorker {
-    /// The worker to add.
-    pub worker: WorkerId,
-    /// The fan-out on its thread.
-    pub fanout: Addr<FanOut>,
-}
-
 /// Asks, before a session is opened, whether it may enter a room: the room exists, or may be made.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), Refusal>")]
@@ -212,11 +204,6 @@ pub struct ForgetRoom {
     /// The name of the room.
     pub room: RoomName,
 }
-
-/// Dismisses every session, because the server stops.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
-pub struct DismissAll;
 
 /// Closes the journal once all messages are durable, and then answers.
 #[derive(Clone, Copy, Debug, Message)]

@@ -6,15 +6,14 @@ use actix::Context;
 
 use super::ChatServer;
 use crate::{
+    broadcast::{Audience, FanOutRound, Hearers, Reach, RoomId},
     chat::{
         alarms::Alarm,
-        audience::Audience,
-        line::{Dialect, Line},
-        messages::{FanOutRound, ListUsers, Refusal, Reply, UsersPage},
+        line::{CHANGES, Line},
+        messages::{ListUsers, Refusal, Reply, UsersPage},
         news::Told,
         presence::{Change, Face, Presence},
-        rooms::RoomId,
-        round::{Hearers, OpenRound, Reach},
+        round::ChatRound,
     },
     domain::{PublicId, SessionId},
     protocol::chat::{USERS_PAGE, UserRef},
@@ -35,7 +34,7 @@ impl ChatServer {
         let Some(room) = self.rooms.get(id) else {
             return;
         };
-        let want_changes = room.audience.of_dialects(&Dialect::CHANGES);
+        let want_changes = room.audience.of_dialects(&CHANGES);
         let told = Told { members: room.members, want_changes };
         let notices = room.news.take_notices(&room.presence, told, now);
         let is_list_due = room.news.take_list(&room.presence, told, now);
@@ -66,7 +65,7 @@ impl ChatServer {
         let list = first_users(&room.presence);
         let mut audience = Audience::default();
         audience.add(worker, encoding);
-        let mut open = OpenRound::new(&audience);
+        let mut open = ChatRound::new(&audience);
         let deflater = super::talking::deflater(&mut self.deflater, &audience);
         open.push(&Line::Users(&references(&list)), Reach::All, deflater);
         let round = open.finish(Hearers::Only(vec![session]), &self.budget).0.into();

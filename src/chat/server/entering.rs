@@ -11,15 +11,16 @@ use log::error;
 
 use super::ChatServer;
 use crate::{
+    broadcast::{Detach, Found, Hear, Ignore, Membership, RoomId, Standing},
     chat::{
         alarms::Alarm,
+        line::with_changes,
         messages::{
-            Behind as BehindTail, ChatNews, Depart, Detach, Enter, Entered, Hear, Ignore, Leave, Listen,
-            Post, Refusal, Reply, Tail, Whisper,
+            Behind as BehindTail, ChatNews, Depart, Enter, Entered, Leave, Listen, Post, Refusal, Reply,
+            Tail, Whisper,
         },
         presence::{Change, Face},
         room::{Behind, Book, Waiting},
-        rooms::{Found, Membership, RoomId, Standing},
     },
     domain::{RoomName, SessionId, Token},
     logging,
@@ -235,7 +236,7 @@ impl ChatServer {
             self.rooms.put(session, id);
         }
         if let Some(wants_changes) = wants_changes {
-            self.rooms.set_changes(session, wants_changes);
+            self.rooms.set_dialect(session, |dialect| with_changes(dialect, wants_changes));
         }
         self.announce(session, id, &change);
         // False if another user of the room has the token, so that the spare one was taken.

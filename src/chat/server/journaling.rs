@@ -10,13 +10,13 @@ use log::warn;
 
 use super::{ChatServer, names};
 use crate::{
+    broadcast::RoomId,
     chat::{
         commits::{Commit, Receipt},
         ids::Ids,
         log::RoomLog,
         messages::{ChatNews, Refusal, Reply},
         room::{Book, Room, Waiting},
-        rooms::RoomId,
     },
     domain::RoomName,
     journal::{JournalError, Position, now_millis},

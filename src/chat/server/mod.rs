@@ -14,24 +14,24 @@ use tokio::sync::oneshot;
 
 use super::{
     alarms::{Alarms, Ringing},
-    budget::Budget,
     commits::Commits,
-    fanout::FanOut,
     handing::Fate,
     ids::{IdCount, IdLimits, Ids, RestingIds},
     listing::Listing,
     messages::{
-        AddWorker, Attach, ChatNews, CloseJournal, Delivery, Depart, DismissAll, Dismissal, Enter,
-        ForgetRoom, Join, Leave, ListRooms, ListUsers, Listen, MayEnter, News, Post, Publish, Refusal, Reply,
-        RoomList, ShowTyping, Summarize, Summary, Tell, Whisper,
+        ChatNews, CloseJournal, Depart, Enter, ForgetRoom, Join, Leave, ListRooms, ListUsers, Listen,
+        MayEnter, Post, Publish, Refusal, Reply, RoomList, ShowTyping, Summarize, Summary, Whisper,
     },
     new_rooms::NewRooms,
     room::{Behind, Book, Room},
-    rooms::{RoomId, Rooms},
-    turn::{TurnLength, WhenMailboxIsEmpty, yield_now},
 };
 use crate::{
+    broadcast::{
+        AddWorker, Attach, Delivery, DismissAll, Dismissal, FanOut, News, RoomId, Rooms, Tell, TurnLength,
+        WhenMailboxIsEmpty, yield_now,
+    },
     config::PerAddress,
+    connection::Budget,
     domain::{RoomName, SessionId, WorkerId},
     journal::{Journal, JournalError, now_millis},
     metrics::Metrics,

@@ -10,10 +10,10 @@ use log::warn;
 
 use super::ChatServer;
 use crate::{
+    broadcast::RoomId,
     chat::{
         presence::Presence,
         reservations::{Changes, Reservation},
-        rooms::RoomId,
     },
     domain::{Nickname, OwnerHash, RoomName, SessionId},
     journal::{ReservedName, now_millis},

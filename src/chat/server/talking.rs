@@ -6,17 +6,16 @@ use actix::Context;
 
 use super::ChatServer;
 use crate::{
+    broadcast::{Audience, FanOutRound, Hearers, Reach, RoomId, Round},
     chat::{
-        audience::Audience,
         commits::{Commit, Receipt},
         handing::{Fate, Handing, Waiter},
         ids,
         line::Line,
         log::Place,
-        messages::{FanOutRound, Payload, Post, Publish, Refusal, Reply, Whisper},
+        messages::{Payload, Post, Publish, Refusal, Reply, Whisper},
         room::{Book, Waiting},
-        rooms::RoomId,
-        round::{Hearers, OpenRound, Reach, Round},
+        round::ChatRound,
     },
     domain::{Avatar, PublicId, SessionId, WorkerId},
     journal::{Append, Kind, NewEntry, now_millis},
@@ -203,7 +202,7 @@ impl ChatServer {
             at,
             id: client_id.as_deref(),
         };
-        let mut open = OpenRound::new(&audience);
+        let mut open = ChatRound::new(&audience);
         open.push(&Line::Private(private), Reach::All, deflater(&mut self.deflater, &audience));
         waiter.accepted.take().into_iter().for_each(|accepted| open.hold(accepted));
         fate.send(waiter);
@@ -248,7 +247,7 @@ impl ChatServer {
         let Some(user) = room.presence.user_of(session) else {
             return;
         };
-        let mut open = OpenRound::new(&room.audience);
+        let mut open = ChatRound::new(&room.audience);
         open.push(&Line::Typing(user.face.nickname.as_str(), typing), Reach::AllBut(session), None);
         // The broadcast comes after what was said before.
         self.end_round(id);

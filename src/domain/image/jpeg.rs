@@ -86,7 +86,7 @@ fn is_frame_header(marker: u8) -> bool {
     matches!(marker, 0xC0..=0xCF) && !matches!(marker, 0xC4 | 0xC8 | 0xCC)
 }
 
-/// Skips entropy-coded data up to the next marker other than RSTn, and leaves that marker.
+/// Skips entropy-coded data up to the next marker other than `RSTn`, and leaves that marker.
 fn skip_codes(reader: &mut Reader<'_>) {
     loop {
         let before = {

@@ -10,30 +10,24 @@
 //! follows. During the first step reading from the client is paused, so that what it sends after a login is
 //! said by the user that logged in.
 
-use std::{
-    cell::{Cell, RefCell},
-    collections::HashMap,
-    future::Future,
-    pin::Pin,
-    rc::Rc,
-    task::{Context, Poll, Waker},
-    time::Instant,
-};
+use std::{cell::Cell, collections::HashMap, future::Future, pin::Pin, time::Instant};
 
 use actix_web::web;
 use bytestring::ByteString;
 use log::error;
 
-use super::{
-    Worker,
-    rate::{Measure, Meter},
-};
+use super::Worker;
 use crate::{
     chat::{
-        Accepted, Intake, line,
+        line,
         log::Place,
         messages::{ChatNews, Entered, Refusal, Reply, UsersPage},
         presence::Face,
+    },
+    connection::{
+        Accepted, Intake,
+        hold::Hold,
+        rate::{Measure, Meter},
     },
     domain::{Nickname, PublicId, RoomName, SessionId, Token},
     journal::{Entry, JournalError, Kind, NewEntry, Page, Range},
@@ -92,50 +86,6 @@ pub enum Next {
     /// End, because missed messages are gone from the journal: the client must come back to learn what it
     /// missed.
     EndBehind,
-}
-
-/// Pauses reading from the client; shared with the [`inlet`](super::inlet).
-#[derive(Clone, Debug, Default)]
-pub struct Hold(Rc<HoldState>);
-
-#[derive(Debug, Default)]
-struct HoldState {
-    is_on: Cell<bool>,
-    /// Whether the client has logged in at least once.
-    is_known: Cell<bool>,
-    /// The inlet's task, while it waits for the end of the pause.
-    inlet: RefCell<Option<Waker>>,
-}
-
-impl Hold {
-    /// Ready if there is no pause; otherwise wakes the task at its end.
-    pub fn poll_off(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if !self.is_on() {
-            return Poll::Ready(());
-        }
-        *self.0.inlet.borrow_mut() = Some(cx.waker().clone());
-        Poll::Pending
-    }
-
-    fn note_known(&self) {
-        self.0.is_known.set(true);
-    }
-
-    /// Whether the client has logged in at least once, whatever came of it since.
-    pub fn is_known(&self) -> bool {
-        self.0.is_known.get()
-    }
-
-    fn is_on(&self) -> bool {
-        self.0.is_on.get()
-    }
-
-    fn set(&self, is_on: bool) {
-        self.0.is_on.set(is_on);
-        if !is_on && let Some(inlet) = self.0.inlet.take() {
-            inlet.wake();
-        }
-    }
 }
 
 /// The state of the chat of one session.

@@ -13,13 +13,13 @@ use crate::{
         messages::{Depart, Enter, ListUsers, Post, ShowTyping, Whisper},
         presence::Face,
     },
+    connection::rate::Measure,
     domain::{ImageError, ImageLimits, Nickname, NicknameError, RoomName, Token, image},
     journal::{EpochId, Kind, Range, now_millis},
     protocol::chat::{
         Answer, Code, Content, Failure, HISTORY_LIMIT, History, JoinRoom, Login, MAX_HISTORY_LIMIT,
         MAX_ID_BYTES, Presence, Request, SendImage, SendMessage, SendPrivate, Typing, USERS_PAGE, UserList,
     },
-    session::rate::Measure,
 };
 
 /// What a login asks for: a room, and a user of it.

@@ -10,7 +10,8 @@ use crate::{
         chat::{self, Event, Failure},
         websocket::frame::OpCode,
     },
-    session::{socketio::namespaces::Socket, voice::Voice},
+    session::voice::Voice,
+    socketio::namespaces::Socket,
 };
 
 /// The encoding of events and acks for one client.

@@ -21,19 +21,18 @@ use futures_util::StreamExt as _;
 use serde::Serialize;
 use tokio::sync::watch as flag;
 
-use super::{
-    heartbeat::{Beat, Heartbeat, Signs},
-    permits::{Exceeded, Permit, Permits},
-    pipe::{Pipe, PipeBody},
-    rate::{Measure, Meter, RateLimit},
-    socket::{self, Connection},
-    upload::{UploadRate, UploadWatch},
-    watch::Watch,
-    websocket,
-};
+use super::watch::Watch;
 use crate::{
-    chat::{Budget, Lease},
     config::{PerAddress, Settings},
+    connection::{
+        Budget, Lease, handshake,
+        heartbeat::{Beat, Heartbeat, Signs},
+        permits::{Exceeded, Permit, Permits},
+        pipe::{Pipe, PipeBody},
+        rate::{Measure, Meter, RateLimit},
+        socket::{self, Connection},
+        upload::{UploadRate, UploadWatch},
+    },
     domain::RoomName,
     logging,
     protocol::{
@@ -349,7 +348,7 @@ pub fn open<F: Future<Output = ()>>(
     budget: Arc<Budget>,
     teach: impl FnOnce(Line) -> F + 'static,
 ) -> Result<HttpResponse, String> {
-    let mut response = websocket::shake_hands(req)?;
+    let mut response = handshake::agree(req).map_err(|error| error.to_string())?;
     let line = Line::new(req, payload, settings, budget);
     let (pipe, connection) = (Arc::clone(&line.pipe), line.connection.clone());
     let (body, patience) = (PipeBody(Arc::clone(&pipe)), settings.stall_timeout.get());

@@ -1,0 +1,44 @@
+//! Which members of a room get a broadcast, and which of them a line of it.
+
+use std::sync::Arc;
+
+use super::rooms::RoomId;
+use crate::domain::SessionId;
+
+/// The subscribers that get a broadcast.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Hearers {
+    /// All subscribers of its room.
+    #[default]
+    Room,
+    /// The writable subscribers of its room; it is left out for the others.
+    Idle,
+    /// Only these subscribers of its room.
+    Only(Vec<SessionId>),
+}
+
+/// Which of the subscribers that get a broadcast get one of its lines.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// All that get the broadcast.
+    All,
+    /// All except this session.
+    AllBut(SessionId),
+    /// The subscribers that the aim selects.
+    Some(Arc<Aim>),
+}
+
+/// Selects subscribers of a room by other rooms and by session, with exceptions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Aim {
+    /// Whether to start with all subscribers of the room.
+    pub all: bool,
+    /// Include the members of these rooms.
+    pub rooms: Vec<RoomId>,
+    /// Include these sessions.
+    pub sessions: Vec<SessionId>,
+    /// Exclude the members of these rooms.
+    pub but_rooms: Vec<RoomId>,
+    /// Exclude these sessions.
+    pub but_sessions: Vec<SessionId>,
+}

@@ -1,0 +1,101 @@
+//! When an actor's turn ends: the hooks that end broadcasts.
+
+use std::{
+    future::poll_fn,
+    pin::Pin,
+    task::{self, Poll},
+};
+
+use actix::{Actor, ActorFuture};
+
+/// Calls a method of its actor each time the actor's mailbox is empty.
+///
+/// Actix polls an actor's own futures after its mailbox ran dry, at the end of the turn and before the thread
+/// does anything else; this future never ends and needs no waking.
+pub struct WhenMailboxIsEmpty<A: Actor>(pub fn(&mut A, &mut A::Context));
+
+impl<A: Actor> ActorFuture<A> for WhenMailboxIsEmpty<A> {
+    type Output = ();
+
+    fn poll(
+        self: Pin<&mut Self>,
+        actor: &mut A,
+        ctx: &mut A::Context,
+        _: &mut task::Context<'_>,
+    ) -> Poll<()> {
+        (self.0)(actor, ctx);
+        Poll::Pending
+    }
+}
+
+/// Calls a method of its actor one turn after the actor has got work: tasks of the thread that are ready by
+/// then run first, and may add to it.
+pub struct OneTurnLater<A> {
+    has_work: fn(&A) -> bool,
+    work: fn(&mut A),
+    waited: bool,
+}
+
+impl<A> OneTurnLater<A> {
+    /// Calls `work` one turn after `has_work` has become true.
+    pub fn new(has_work: fn(&A) -> bool, work: fn(&mut A)) -> Self {
+        Self { has_work, work, waited: false }
+    }
+}
+
+impl<A: Actor> ActorFuture<A> for OneTurnLater<A> {
+    type Output = ();
+
+    fn poll(
+        mut self: Pin<&mut Self>,
+        actor: &mut A,
+        _: &mut A::Context,
+        cx: &mut task::Context<'_>,
+    ) -> Poll<()> {
+        let has_work = (self.has_work)(actor);
+        if has_work && self.waited {
+            (self.work)(actor);
+            self.waited = false;
+        } else {
+            self.waited = has_work;
+            if has_work {
+                cx.waker().wake_by_ref();
+            }
+        }
+        Poll::Pending
+    }
+}
+
+/// Number of messages in one turn after which an actor lets the other tasks of its thread run.
+const MESSAGES_PER_TURN: usize = 1024;
+
+/// Counts the messages that an actor handles in one turn. Actix empties a mailbox before it lets anything
+/// else run. Other threads can refill it as fast as it empties, so the actor pauses by itself.
+#[derive(Debug, Default)]
+pub struct TurnLength(usize);
+
+impl TurnLength {
+    /// Counts one message. True if the actor must pause.
+    pub fn is_over(&mut self) -> bool {
+        self.0 += 1;
+        self.0 >= MESSAGES_PER_TURN
+    }
+
+    /// Starts a new count.
+    pub fn end(&mut self) {
+        self.0 = 0;
+    }
+}
+
+/// Returns after the other ready tasks of the thread have run.
+pub async fn yield_now() {
+    let mut yielded = false;
+    poll_fn(|cx| {
+        if std::mem::replace(&mut yielded, true) {
+            return Poll::Ready(());
+        }
+        cx.waker().wake_by_ref();
+        Poll::Pending
+    })
+    .await;
+}

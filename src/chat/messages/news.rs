@@ -1,0 +1,130 @@
+//! What the chat server tells sessions.
+
+use crate::{
+    chat::{
+        log::{Place, Resume},
+        presence::Face,
+    },
+    domain::{RoomName, RoomNameError, Token},
+    journal::{EpochId, JournalError, Record},
+};
+
+/// What the chat server tells a session.
+#[derive(Debug)]
+pub enum ChatNews {
+    /// What became of a request.
+    Reply {
+        /// The number under which the session asked.
+        ticket: u64,
+        /// What became of it.
+        reply: Reply,
+    },
+    /// The answer to [`Listen`](super::Listen).
+    Tail(Tail),
+    /// The session cannot be given what it missed: it must end, and its client come back.
+    Lost,
+}
+
+/// What became of a request.
+#[derive(Clone, Debug)]
+pub enum Reply {
+    /// The session is in a room; it has yet to listen.
+    Entered(Box<Entered>),
+    /// The message is durable.
+    Posted(Place),
+    /// The private message went to whom it was for, or not.
+    Whispered {
+        /// When it was said, in milliseconds since 1970.
+        at: u64,
+        /// Whether somebody got it.
+        delivered: bool,
+    },
+    /// Users of the session's room.
+    Users(Box<UsersPage>),
+    /// The session is nobody, in no room.
+    Departed,
+    /// Nothing was done.
+    Refused(Refusal),
+}
+
+/// Where a session is now.
+#[derive(Clone, Debug)]
+pub struct Entered {
+    /// The room.
+    pub name: RoomName,
+    /// What others see of the session's user.
+    pub face: Face,
+    /// What proves other sessions to be the same user's.
+    pub token: Token,
+    /// What offsets count in.
+    pub epoch: EpochId,
+    /// The offset of the room's last message.
+    pub head: u64,
+    /// The offset of its last durable message.
+    pub durable: u64,
+    /// What the session can be given of the past.
+    pub resume: Resume,
+    /// How many users are in the room, itself included.
+    pub count: usize,
+}
+
+/// Users of a room, in the order of their names.
+#[derive(Clone, Debug)]
+pub struct UsersPage {
+    /// The users.
+    pub users: Vec<Face>,
+    /// How many are in the room.
+    pub count: usize,
+    /// Whether there are more behind these.
+    pub more: bool,
+}
+
+/// The newest messages of a room, from where a session has read its journal.
+#[derive(Clone, Debug)]
+pub struct Tail {
+    /// The ticket by which the session entered.
+    pub visit: u64,
+    /// The messages.
+    pub records: Vec<Record>,
+    /// What follows. If there is nothing, everything that is said from here on comes by itself.
+    pub behind: Option<Behind>,
+}
+
+/// The session must read on in the journal.
+#[derive(Clone, Copy, Debug)]
+pub struct Behind {
+    /// Up to here there is something to read, unless the journal has let it go.
+    pub durable: u64,
+}
+
+/// Why a request was not done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// The session is nobody yet.
+    NotLoggedIn,
+    /// Somebody else has the name.
+    NameTaken,
+    /// The room would be one too many.
+    TooManyRooms,
+    /// The client's address has made as many rooms in the last minute as one address may.
+    TooManyNewRooms,
+    /// There is no such room, and none is made by this name.
+    NoNewRoom(RoomNameError),
+    /// Nobody of that name is in the room.
+    NoSuchUser,
+    /// The journal cannot take or give messages now.
+    JournalUnavailable,
+    /// The message was relayed, and stays with the chat server until the journal takes it.
+    NotKeptYet,
+    /// What the journal has of the room is damaged.
+    JournalDamaged,
+}
+
+impl From<&JournalError> for Refusal {
+    fn from(error: &JournalError) -> Self {
+        match error {
+            JournalError::Unavailable(_) => Self::JournalUnavailable,
+            JournalError::Damaged(_) => Self::JournalDamaged,
+        }
+    }
+}

@@ -1,0 +1,54 @@
+//! A switch that stops the reading from a client for a while.
+
+use std::{
+    cell::{Cell, RefCell},
+    rc::Rc,
+    task::{Context, Poll, Waker},
+};
+
+/// Pauses reading from the client; shared with the [`inlet`](super::inlet).
+#[derive(Clone, Debug, Default)]
+pub struct Hold(Rc<HoldState>);
+
+#[derive(Debug, Default)]
+struct HoldState {
+    is_on: Cell<bool>,
+    /// Whether the client has logged in at least once.
+    is_known: Cell<bool>,
+    /// The inlet's task, while it waits for the end of the pause.
+    inlet: RefCell<Option<Waker>>,
+}
+
+impl Hold {
+    /// Ready if there is no pause; otherwise wakes the task at its end.
+    pub fn poll_off(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if !self.is_on() {
+            return Poll::Ready(());
+        }
+        *self.0.inlet.borrow_mut() = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    /// The client has logged in.
+    pub fn note_known(&self) {
+        self.0.is_known.set(true);
+    }
+
+    /// Whether the client has logged in at least once, whatever came of it since.
+    pub fn is_known(&self) -> bool {
+        self.0.is_known.get()
+    }
+
+    /// Whether reading is paused.
+    pub fn is_on(&self) -> bool {
+        self.0.is_on.get()
+    }
+
+    /// Pauses reading, or lets it go on and wakes the inlet.
+    pub fn set(&self, is_on: bool) {
+        self.0.is_on.set(is_on);
+        if !is_on && let Some(inlet) = self.0.inlet.take() {
+            inlet.wake();
+        }
+    }
+}

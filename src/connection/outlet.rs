@@ -1,0 +1,586 @@
+//! The way out of a session: what waits to be written, counted.
+//!
+//! A session actor lives inside its response body. The body's stream is an [`Outlet`] wrapped round the actor's: it
+//! runs the actor, then writes what waits in the [`Outbox`] that both share. The outbox has the session's [`Wire`] and
+//! writes to it by itself; so what a room says goes from its worker's fan-out to the socket without a message, as long as
+//! the socket takes it ([`DirectOutlet`]). Where there is no wire, actix-http writes what the outlet yields.
+
+use std::{
+    cell::RefCell,
+    collections::VecDeque,
+    io::{self, IoSlice},
+    pin::Pin,
+    rc::Rc,
+    task::{Context, Poll, Waker, ready},
+};
+
+use bytes::{Buf as _, Bytes, BytesMut};
+use futures_core::Stream;
+use prometheus::IntCounter;
+
+use super::{
+    admission::Admitted,
+    linger,
+    wire::{MAX_PIECES, Slices, Wire},
+};
+use crate::{
+    connection::{Direct, DirectOutlet, FREE_SHARE, Lease, OutOfMemory, Waiting},
+    protocol::websocket::frame::{self, OpCode},
+};
+
+/// A payload from this size on is queued as it is; a smaller one is copied behind the answers before it, so that many
+/// small answers leave as one piece.
+const COPY_BELOW: usize = 2048;
+
+/// A session with more bytes of deliveries waiting is not writable: what is volatile is not kept for it.
+const WRITABLE_BYTES: usize = 16 * 1024;
+
+/// With more pieces than this nothing more is delivered, however small they are: each takes more memory than its bytes.
+pub const MAX_WAITING_PIECES: usize = 1024;
+
+/// Memory that a waiting piece takes beside its bytes.
+const PIECE_BYTES: usize = 2 * size_of::<Piece>();
+
+/// Finished frames waiting for the socket, shared by a session's actor, its inlet and its outlet.
+#[derive(Clone, Debug)]
+pub struct Outbox(Rc<RefCell<Queue>>);
+
+#[derive(Debug)]
+struct Queue {
+    /// Where it is written to; nowhere if actix-http does that, or once the session is over.
+    wire: Option<Rc<Wire>>,
+    pieces: VecDeque<Piece>,
+    /// Answers behind the last piece.
+    tail: BytesMut,
+    /// Bytes of the first piece, or of the tail if there is none, that have been written.
+    written: usize,
+    /// Bytes of answers, in `pieces` and `tail`.
+    answers: usize,
+    /// Bytes of a frame that had begun when the rest was dropped.
+    rest: usize,
+    /// There was not even room for that: the connection is to be cut.
+    is_cut: bool,
+    /// The client takes nothing more, so nothing waits for it. What it has sent is still to be read.
+    is_deaf: bool,
+    /// Bytes of deliveries, in `pieces` and still in the mailbox.
+    waiting: Waiting,
+    /// What of that is the session's own: answers, and the account of pieces. The bytes of deliveries are many sessions',
+    /// and counted where they are made.
+    lease: Lease,
+    /// The memory of the process does not suffice for what waits here: the session is to end.
+    is_refused: bool,
+    /// Counts the bytes of answers; those of deliveries are counted where they come from.
+    bytes_out: IntCounter,
+    /// The inlet waits until there are fewer answers.
+    holds_inlet: bool,
+    /// Who waits until no more bytes of answers wait than that.
+    drained: Option<(usize, Waker)>,
+    /// Nothing may follow: the session has ended.
+    has_ended: bool,
+    /// Messages in the session's mailbox that what is delivered directly must not overtake.
+    mail: usize,
+    /// The session's task, to be woken when something has to wait for the socket.
+    session: Option<Waker>,
+}
+
+#[derive(Debug)]
+enum Piece {
+    /// What the session answers to its own client.
+    Answer(Bytes),
+    /// The payload of an answer whose header ends the piece before.
+    Payload(Bytes),
+    /// What its room says.
+    Delivery(Bytes),
+    /// The end of a frame that had begun when the rest was dropped.
+    Rest(Bytes),
+}
+
+impl Piece {
+    fn bytes(&self) -> &Bytes {
+        match self {
+            Self::Answer(bytes) | Self::Payload(bytes) | Self::Delivery(bytes) | Self::Rest(bytes) => bytes,
+        }
+    }
+}
+
+impl Outbox {
+    /// An empty one, which writes to `wire` if there is one, charges what waits to `lease`, and counts what leaves it as
+    /// answers in `bytes_out`.
+    pub fn new(wire: Option<Rc<Wire>>, lease: Lease, bytes_out: IntCounter) -> Self {
+        Self(Rc::new(RefCell::new(Queue {
+            wire,
+            pieces: VecDeque::new(),
+            tail: BytesMut::new(),
+            written: 0,
+            answers: 0,
+            rest: 0,
+            is_cut: false,
+            is_deaf: false,
+            waiting: Waiting::default(),
+            lease,
+            is_refused: false,
+            bytes_out,
+            holds_inlet: false,
+            drained: None,
+            has_ended: false,
+            mail: 0,
+            session: None,
+        })))
+    }
+
+    /// Whether anything waits to be written.
+    pub fn has_waiting(&self) -> bool {
+        !self.0.borrow().is_empty()
+    }
+
+    /// Whether the memory of the process does not suffice for what waits.
+    pub fn is_refused(&self) -> bool {
+        self.0.borrow().is_refused
+    }
+
+    /// The count of delivered bytes, for whoever delivers.
+    pub fn waiting(&self) -> Waiting {
+        self.0.borrow().waiting.clone()
+    }
+
+    /// The way past the mailbox, if there is a wire.
+    pub fn direct(&self) -> Option<Rc<dyn DirectOutlet>> {
+        self.has_wire().then(|| Rc::clone(&self.0) as Rc<dyn DirectOutlet>)
+    }
+
+    fn is_cut(&self) -> bool {
+        self.0.borrow().is_cut
+    }
+
+    fn has_wire(&self) -> bool {
+        self.0.borrow().wire.is_some()
+    }
+
+    /// Bytes of answers that wait.
+    pub fn answer_bytes(&self) -> usize {
+        self.0.borrow().answers
+    }
+
+    /// Whether more bytes of answers wait than that: then the inlet is not to read on. It is asked again when there are
+    /// fewer.
+    pub fn holds_inlet(&self, max_answer_bytes: usize) -> bool {
+        let queue = &mut *self.0.borrow_mut();
+        queue.holds_inlet = queue.answers > max_answer_bytes;
+        queue.holds_inlet
+    }
+
+    /// Ready when no more bytes of answers wait than that; the task is woken then. One may wait at a time.
+    pub fn poll_drained(&self, max_answer_bytes: usize, cx: &mut Context<'_>) -> Poll<()> {
+        let queue = &mut *self.0.borrow_mut();
+        if queue.answers <= max_answer_bytes {
+            return Poll::Ready(());
+        }
+        queue.drained = Some((max_answer_bytes, cx.waker().clone()));
+        Poll::Pending
+    }
+
+    /// Queues answers: `write` appends finished frames.
+    pub fn answer(&self, write: impl FnOnce(&mut BytesMut)) {
+        let queue = &mut *self.0.borrow_mut();
+        let before = queue.tail.len();
+        write(&mut queue.tail);
+        queue.answers += queue.tail.len() - before;
+        queue.charge();
+    }
+
+    /// Queues one frame as an answer, a large payload without copying it.
+    pub fn answer_frame(&self, opcode: OpCode, payload: Bytes) {
+        if payload.len() < COPY_BELOW {
+            return self.answer(|out| frame::write(out, opcode, &payload));
+        }
+        self.answer(|out| frame::write_header(out, opcode, payload.len()));
+        let queue = &mut *self.0.borrow_mut();
+        queue.answers += payload.len();
+        queue.flush_tail();
+        queue.pieces.push_back(Piece::Payload(payload));
+        queue.charge();
+    }
+
+    /// Queues volatile frames that came by the mailbox, or drops them if the session is not writable.
+    pub fn deliver_volatile(&self, frames: &[Bytes]) {
+        let bytes: usize = frames.iter().map(Bytes::len).sum();
+        let waiting = self.waiting();
+        if waiting.bytes() > WRITABLE_BYTES + bytes {
+            return waiting.subtract(bytes);
+        }
+        self.deliver(frames);
+    }
+
+    /// Queues frames that came by the mailbox; they have been counted already.
+    pub fn deliver(&self, frames: &[Bytes]) {
+        let queue = &mut *self.0.borrow_mut();
+        let is_behind = !queue.is_empty();
+        queue.queue_delivery(frames);
+        if is_behind && queue.must_not_wait(0) {
+            queue.is_refused = true;
+        }
+    }
+
+    /// A message of the mailbox has been taken.
+    pub fn take_mail(&self) {
+        let queue = &mut *self.0.borrow_mut();
+        queue.mail = queue.mail.saturating_sub(1);
+    }
+
+    /// Nothing is delivered from here on.
+    pub fn end(&self) {
+        self.0.borrow_mut().has_ended = true;
+    }
+
+    /// Drops all that waits, but the rest of a frame that is on its way: what is queued next must not be read as part of
+    /// that. If there is no room for it, the connection is cut.
+    pub fn clear(&self) {
+        let queue = &mut *self.0.borrow_mut();
+        queue.flush_tail();
+        let delivered = queue.pieces.iter().map(|piece| match piece {
+            Piece::Delivery(bytes) => bytes.len(),
+            Piece::Answer(_) | Piece::Payload(_) | Piece::Rest(_) => 0,
+        });
+        queue.waiting.subtract(delivered.sum());
+        let kept = queue.frame_under_way();
+        queue.pieces.clear();
+        queue.written = 0;
+        queue.answers = 0;
+        queue.rest = kept.iter().map(Bytes::len).sum();
+        queue.pieces.extend(kept.into_iter().map(Piece::Rest));
+        if queue.recount().is_err() {
+            queue.pieces.clear();
+            (queue.rest, queue.is_cut) = (0, true);
+        }
+    }
+
+    /// The first piece, whole, if somebody else is to write it.
+    fn pop(&self) -> Option<Bytes> {
+        let queue = &mut *self.0.borrow_mut();
+        if queue.wire.is_some() {
+            return None;
+        }
+        queue.flush_tail();
+        let piece = queue.pieces.pop_front()?;
+        queue.settle(&piece);
+        Some(piece.bytes().clone())
+    }
+
+    /// Ready when nothing waits.
+    fn poll_write(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let queue = &mut *self.0.borrow_mut();
+        if queue.session.as_ref().is_none_or(|session| !session.will_wake(cx.waker())) {
+            queue.session = Some(cx.waker().clone());
+        }
+        if queue.is_cut {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        loop {
+            if queue.write()? {
+                return Poll::Ready(Ok(()));
+            }
+            match &queue.wire {
+                Some(wire) => ready!(wire.poll_writable(cx))?,
+                None => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+
+    /// The client takes nothing more: what waits is dropped, and what will.
+    fn drop_all(&self) {
+        let queue = &mut *self.0.borrow_mut();
+        queue.is_deaf = true;
+        queue.drop_all();
+    }
+
+    /// Whether the inlet, which had to wait, need not any more.
+    fn lets_inlet_go_on(&self, before: usize) -> bool {
+        let queue = self.0.borrow();
+        queue.holds_inlet && queue.answers < before
+    }
+}
+
+impl Queue {
+    fn is_empty(&self) -> bool {
+        self.pieces.is_empty() && self.tail.is_empty()
+    }
+
+    fn queue_delivery(&mut self, frames: &[Bytes]) {
+        if self.has_ended {
+            return self.waiting.subtract(frames.iter().map(Bytes::len).sum());
+        }
+        self.flush_tail();
+        self.pieces.extend(frames.iter().cloned().map(Piece::Delivery));
+        self.charge();
+    }
+
+    /// Charges what waits now. If there is no room for it, the socket may take some of it first.
+    fn charge(&mut self) {
+        if self.recount().is_err() {
+            // The next write shows that the connection has failed, if that is so.
+            let _ = self.write();
+            self.is_refused |= self.recount().is_err();
+        }
+    }
+
+    fn recount(&mut self) -> Result<(), OutOfMemory> {
+        self.lease.hold(self.answers + self.rest + self.pieces.len() * PIECE_BYTES)
+    }
+
+    /// Whether the memory of the process is full, and this session has more than its share waiting already, or would have
+    /// with so many bytes more.
+    fn must_not_wait(&self, bytes: usize) -> bool {
+        self.lease.budget().is_full() && self.waiting.bytes() + bytes > FREE_SHARE
+    }
+
+    fn flush_tail(&mut self) {
+        if !self.tail.is_empty() {
+            self.pieces.push_back(Piece::Answer(std::mem::take(&mut self.tail).freeze()));
+        }
+    }
+
+    fn drop_all(&mut self) {
+        self.flush_tail();
+        for piece in std::mem::take(&mut self.pieces) {
+            self.settle(&piece);
+        }
+        self.written = 0;
+        let _ = self.recount();
+    }
+
+    /// Writes what the wire takes; whether that was all.
+    fn write(&mut self) -> io::Result<bool> {
+        if self.is_deaf {
+            self.drop_all();
+        }
+        while !self.is_empty() {
+            let Some(wire) = &self.wire else {
+                return Ok(false);
+            };
+            let outcome = if self.pieces.is_empty() {
+                wire.try_write_one(&self.tail[self.written..])
+            } else {
+                let pieces = self.pieces.iter().map(|piece| &**piece.bytes()).chain([&*self.tail]);
+                let mut slices: Slices<'_> = pieces.map(IoSlice::new).take(MAX_PIECES).collect();
+                slices[0].advance(self.written);
+                wire.try_write(&slices)
+            };
+            match outcome {
+                Ok(written) => self.take_written(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    /// Writes frames past the empty queue; whether they are all gone. How much of them is, if they are not, stands in
+    /// `written`.
+    fn write_through(&mut self, frames: &[Bytes], bytes: usize) -> bool {
+        let Some(wire) = &self.wire else {
+            return false;
+        };
+        let outcome = match frames {
+            [frame] => wire.try_write_one(frame),
+            frames => {
+                let slices: Slices<'_> = frames.iter().map(|frame| IoSlice::new(frame)).collect();
+                wire.try_write(&slices)
+            }
+        };
+        match outcome {
+            Ok(written) if written == bytes => true,
+            Ok(written) => {
+                self.written = written;
+                false
+            }
+            Err(_) => false,
+        }
+    }
+
+    /// So many more bytes have left.
+    fn take_written(&mut self, written: usize) {
+        self.written += written;
+        while let Some(piece) = self.pieces.front().filter(|piece| piece.bytes().len() <= self.written) {
+            self.written -= piece.bytes().len();
+            if let Some(piece) = self.pieces.pop_front() {
+                self.settle(&piece);
+            }
+        }
+        if self.pieces.is_empty() && self.written == self.tail.len() {
+            self.count_answer(self.written);
+            // An idle session holds no buffer.
+            self.tail = BytesMut::new();
+            self.written = 0;
+            if self.pieces.capacity() > MAX_PIECES {
+                self.pieces = VecDeque::new();
+            }
+        }
+        // It is less than before, but may be more than was charged: the caller that queued it decides.
+        let _ = self.recount();
+    }
+
+    /// A piece has left.
+    fn settle(&mut self, piece: &Piece) {
+        match piece {
+            Piece::Answer(bytes) | Piece::Payload(bytes) => self.count_answer(bytes.len()),
+            Piece::Delivery(bytes) => self.waiting.subtract(bytes.len()),
+            Piece::Rest(bytes) => self.rest -= bytes.len(),
+        }
+    }
+
+    fn count_answer(&mut self, bytes: usize) {
+        self.answers -= bytes;
+        self.bytes_out.inc_by(bytes as u64);
+        if let Some((_, waker)) = self.drained.take_if(|(limit, _)| self.answers <= *limit) {
+            waker.wake();
+        }
+    }
+
+    /// What is missing of the frame of which a part has been written.
+    fn frame_under_way(&self) -> Vec<Bytes> {
+        match self.pieces.front() {
+            // Its header has left.
+            Some(Piece::Payload(payload)) => vec![payload.slice(self.written..)],
+            Some(Piece::Rest(_)) => {
+                let rests = self.pieces.iter().map_while(|piece| match piece {
+                    Piece::Rest(rest) => Some(rest.clone()),
+                    _ => None,
+                });
+                let mut kept: Vec<Bytes> = rests.collect();
+                kept[0].advance(self.written);
+                kept
+            }
+            Some(Piece::Answer(frames) | Piece::Delivery(frames)) if self.written > 0 => {
+                let end = frame::end_of_frame(frames, self.written);
+                let mut kept = vec![frames.slice(self.written..end.min(frames.len()))];
+                if end > frames.len()
+                    && let Some(Piece::Payload(payload)) = self.pieces.get(1)
+                {
+                    kept.push(payload.clone());
+                }
+                kept
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+impl DirectOutlet for RefCell<Queue> {
+    fn deliver(&self, frames: &[Bytes], bytes: usize, is_volatile: bool) -> Direct {
+        let queue = &mut *self.borrow_mut();
+        if is_volatile && queue.waiting.bytes() > WRITABLE_BYTES {
+            return Direct::Skipped;
+        }
+        if queue.mail > 0 {
+            return Direct::BehindMail;
+        }
+        if queue.has_ended {
+            return Direct::Gone;
+        }
+        let was_empty = queue.is_empty();
+        if was_empty && frames.len() <= MAX_PIECES && queue.write_through(frames, bytes) {
+            return Direct::Taken;
+        }
+        if queue.pieces.len() > MAX_WAITING_PIECES {
+            return Direct::Full;
+        }
+        // What has begun to be written has to be kept.
+        if !was_empty && queue.must_not_wait(bytes) {
+            queue.lease.budget().note_refusal();
+            return Direct::Full;
+        }
+        queue.waiting.add(bytes);
+        queue.queue_delivery(frames);
+        if was_empty {
+            // What is left the session's task writes. It also learns there if the connection has ended.
+            let written = std::mem::take(&mut queue.written);
+            queue.take_written(written);
+            if let Some(session) = &queue.session {
+                session.wake_by_ref();
+            }
+        }
+        Direct::Taken
+    }
+
+    fn note_mail(&self) {
+        self.borrow_mut().mail += 1;
+    }
+}
+
+/// The body of a session's response: runs the actor and writes, or yields, what it and its room want written.
+#[derive(Debug)]
+pub struct Outlet<S> {
+    /// `None` once the actor has ended; what it left in the outbox is still written.
+    actor: Option<S>,
+    outbox: Outbox,
+    /// The actor's inlet has been asked since the outbox was refused memory.
+    has_told_refusal: bool,
+    /// The session's place, kept until its last byte is on its way.
+    _admitted: Admitted,
+}
+
+impl<S> Outlet<S> {
+    /// Wraps the stream of an actor that writes to `outbox` only.
+    pub fn new(actor: S, outbox: Outbox, admitted: Admitted) -> Self {
+        Self { actor: Some(actor), outbox, has_told_refusal: false, _admitted: admitted }
+    }
+}
+
+impl<S> Drop for Outlet<S> {
+    fn drop(&mut self) {
+        // The fan-out may know the outbox for a moment longer; the socket must not wait for that.
+        let queue = &mut *self.outbox.0.borrow_mut();
+        queue.has_ended = true;
+        queue.wire = None;
+        queue.session = None;
+    }
+}
+
+impl<S, E> Stream for Outlet<S>
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
+    E: From<io::Error>,
+{
+    type Item = Result<Bytes, E>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            if let Some(actor) = &mut this.actor {
+                match Pin::new(actor).poll_next(cx) {
+                    Poll::Pending => {}
+                    Poll::Ready(None) => this.actor = None,
+                    written_past_the_outbox => return written_past_the_outbox,
+                }
+            }
+            let before = this.outbox.answer_bytes();
+            if let Poll::Ready(Err(error)) = this.outbox.poll_write(cx) {
+                if this.actor.is_none() || this.outbox.is_cut() {
+                    return Poll::Ready(Some(Err(error.into())));
+                }
+                // The actor ends when it has read what its client had sent, up to the end of that.
+                this.outbox.drop_all();
+            }
+            // Its inlet ends a session that is refused memory.
+            let is_to_be_told = !this.has_told_refusal && this.outbox.is_refused();
+            this.has_told_refusal |= is_to_be_told;
+            if !is_to_be_told && !this.outbox.lets_inlet_go_on(before) {
+                break;
+            }
+        }
+        match this.outbox.pop() {
+            Some(bytes) => Poll::Ready(Some(Ok(bytes))),
+            None if this.actor.is_none() && !this.outbox.has_waiting() => {
+                // A wire lingers by itself.
+                if !this.outbox.has_wire() {
+                    linger::wake_when_over(cx.waker().clone());
+                }
+                Poll::Ready(None)
+            }
+            None => Poll::Pending,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

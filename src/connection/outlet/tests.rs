@@ -1,0 +1,179 @@
+use super::*;
+use crate::connection::Budget;
+
+/// A lease of a budget that does not matter.
+fn lease() -> Lease {
+    Lease::new(Budget::new(1 << 20))
+}
+
+fn outbox() -> Outbox {
+    Outbox::new(None, lease(), IntCounter::new("bytes", "bytes").expect("a legal name"))
+}
+
+fn drain(outbox: &Outbox) -> Vec<Vec<u8>> {
+    std::iter::from_fn(|| outbox.pop()).map(|bytes| bytes.to_vec()).collect()
+}
+
+#[test]
+fn answers_and_deliveries_leave_in_the_order_they_came() {
+    let outbox = outbox();
+    outbox.answer_frame(OpCode::Text, Bytes::from_static(b"a"));
+    outbox.answer_frame(OpCode::Text, Bytes::from_static(b"b"));
+    outbox.waiting().add(1);
+    outbox.deliver(&[Bytes::from_static(b"D")]);
+    outbox.answer_frame(OpCode::Binary, Bytes::from(vec![7; COPY_BELOW]));
+    outbox.answer_frame(OpCode::Text, Bytes::from_static(b"c"));
+    assert_eq!(
+        drain(&outbox),
+        [
+            b"\x81\x01a\x81\x01b".to_vec(),
+            b"D".to_vec(),
+            b"\x82\x7e\x08\x00".to_vec(),
+            vec![7; COPY_BELOW],
+            b"\x81\x01c".to_vec(),
+        ]
+    );
+}
+
+#[test]
+fn a_frame_that_has_begun_is_finished_when_the_rest_is_dropped() {
+    let outbox = outbox();
+    outbox.answer_frame(OpCode::Binary, Bytes::from(vec![7; COPY_BELOW]));
+    outbox.answer_frame(OpCode::Binary, Bytes::from(vec![8; COPY_BELOW]));
+    assert_eq!(outbox.pop().as_deref(), Some(&b"\x82\x7e\x08\x00"[..]), "a header has left");
+    outbox.clear();
+    assert_eq!(outbox.answer_bytes(), 0, "the rest of a frame counts as gone");
+    outbox.answer_frame(OpCode::Close, Bytes::new());
+    assert_eq!(drain(&outbox), [vec![7; COPY_BELOW], b"\x88\x00".to_vec()]);
+    assert_eq!(outbox.answer_bytes(), 0);
+}
+
+#[test]
+fn what_has_left_or_was_dropped_is_no_longer_counted() {
+    let outbox = outbox();
+    outbox.answer_frame(OpCode::Text, Bytes::from_static(b"abc"));
+    outbox.answer_frame(OpCode::Text, Bytes::from(vec![b'x'; 5000]));
+    outbox.waiting().add(10);
+    outbox.deliver(&[Bytes::from_static(b"0123456789")]);
+    assert_eq!((outbox.answer_bytes(), outbox.waiting().bytes()), (5 + 5004, 10));
+    outbox.pop();
+    assert_eq!(outbox.answer_bytes(), 5000);
+    outbox.pop();
+    outbox.clear();
+    assert_eq!((outbox.answer_bytes(), outbox.waiting().bytes()), (0, 0));
+}
+
+/// An outbox with a wire, and the client's end of it.
+async fn wired() -> (Outbox, std::net::TcpStream) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").expect("a port");
+    let client = std::net::TcpStream::connect(listener.local_addr().expect("bound")).expect("connected");
+    let (stream, _) = listener.accept().expect("connected");
+    stream.set_nonblocking(true).expect("nonblocking");
+    socket2::SockRef::from(&stream).set_send_buffer_size(16 * 1024).expect("a small buffer");
+    let stream = actix_web::rt::net::TcpStream::from_std(stream).expect("in a runtime");
+    let wire = Wire::new(stream).expect("connected");
+    wire.open();
+    std::future::poll_fn(|cx| wire.poll_writable(cx)).await.expect("connected");
+    (Outbox::new(Some(wire), lease(), IntCounter::new("bytes", "bytes").expect("a legal name")), client)
+}
+
+async fn write_all(outbox: &Outbox) {
+    std::future::poll_fn(|cx| outbox.poll_write(cx)).await.expect("written");
+}
+
+#[actix_web::test]
+async fn what_is_delivered_directly_is_written_at_once_and_not_counted() {
+    use std::io::Read as _;
+    let (outbox, mut client) = wired().await;
+    let outlet = outbox.direct().expect("a wire");
+    assert_eq!(
+        outlet.deliver(&[Bytes::from_static(b"one"), Bytes::from_static(b"two")], 6, false),
+        Direct::Taken
+    );
+    assert_eq!((outbox.has_waiting(), outbox.waiting().bytes()), (false, 0));
+    let mut came = [0; 6];
+    client.read_exact(&mut came).expect("it has come");
+    assert_eq!(&came, b"onetwo");
+}
+
+#[actix_web::test]
+async fn what_is_delivered_directly_overtakes_neither_mail_nor_answers() {
+    use std::io::Read as _;
+    let (outbox, mut client) = wired().await;
+    let outlet = outbox.direct().expect("a wire");
+    outlet.note_mail();
+    assert_eq!(outlet.deliver(&[Bytes::from_static(b"late")], 4, false), Direct::BehindMail);
+    outbox.take_mail();
+    outbox.answer(|out| out.extend_from_slice(b"answer "));
+    assert_eq!(outlet.deliver(&[Bytes::from_static(b"delivery")], 8, false), Direct::Taken);
+    assert_eq!(outbox.waiting().bytes(), 8, "it waits behind the answer");
+    write_all(&outbox).await;
+    assert_eq!((outbox.answer_bytes(), outbox.waiting().bytes()), (0, 0));
+    let mut came = [0; 15];
+    client.read_exact(&mut came).expect("it has come");
+    assert_eq!(&came, b"answer delivery");
+    outbox.end();
+    assert_eq!(outlet.deliver(&[Bytes::from_static(b"behind the end")], 14, false), Direct::Gone);
+    assert_eq!((outbox.has_waiting(), outbox.waiting().bytes()), (false, 0));
+}
+
+#[actix_web::test]
+async fn what_a_full_socket_has_begun_ends_with_its_frame_and_the_counts_hold() {
+    use std::io::Read as _;
+    for size in [100, 3_000, 70_000] {
+        for large_answers in [false, true] {
+            let (outbox, mut client) = wired().await;
+            let outlet = outbox.direct().expect("a wire");
+            let mut frame = BytesMut::new();
+            frame::write(&mut frame, OpCode::Text, &vec![b'x'; size]);
+            let frames = vec![frame.freeze(); 8];
+            let bytes: usize = frames.iter().map(Bytes::len).sum();
+            let mut cx = Context::from_waker(Waker::noop());
+            // Until the socket is full.
+            while !outbox.has_waiting() {
+                if large_answers {
+                    outbox.answer_frame(OpCode::Text, Bytes::from(vec![b'x'; size]));
+                    let _ = outbox.poll_write(&mut cx);
+                } else {
+                    assert_eq!(outlet.deliver(&frames, bytes, false), Direct::Taken);
+                }
+            }
+            outbox.clear();
+            assert_eq!((outbox.answer_bytes(), outbox.waiting().bytes()), (0, 0));
+            outbox.answer_frame(OpCode::Close, Bytes::new());
+            let reader = std::thread::spawn(move || {
+                let mut came = Vec::new();
+                client.read_to_end(&mut came).expect("an end");
+                came
+            });
+            write_all(&outbox).await;
+            assert!(!outbox.has_waiting());
+            drop((outbox, outlet));
+            let came = reader.join().expect("it has come");
+            let frames: Vec<_> = frame::payloads(came.clone().into()).collect();
+            let (last, lines) = frames.split_last().expect("frames");
+            assert!(last.1.is_empty(), "the close comes last");
+            assert!(lines.iter().all(|(_, line)| line.len() == size));
+            let whole: usize = frames.iter().map(|(_, line)| line.len() + header_len(line.len())).sum();
+            assert_eq!(whole, came.len(), "nothing is between the frames");
+        }
+    }
+}
+
+fn header_len(payload: usize) -> usize {
+    match payload {
+        0..126 => 2,
+        126..65536 => 4,
+        _ => 10,
+    }
+}
+
+#[actix_web::test]
+async fn a_socket_that_takes_nothing_is_left_with_so_many_pieces_however_small() {
+    let (outbox, _client) = wired().await;
+    let outlet = outbox.direct().expect("a wire");
+    let frame = [Bytes::from_static(b"\x81\x01x")];
+    let full = (0..10_000_000).find(|_| outlet.deliver(&frame, 3, false) == Direct::Full);
+    assert!(full.is_some(), "never full");
+    assert_eq!(outbox.waiting().bytes(), 3 * (MAX_WAITING_PIECES + 1));
+}

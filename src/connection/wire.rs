@@ -1,0 +1,438 @@
+//! A connection's socket. `http` speaks HTTP over it; after an upgrade the session owns it.
+//!
+//! After an upgrade, received bytes are the request's payload ([`Arrivals`]), and the response's body
+//! ([`carry`]) is written. Reads go into one buffer that a thread's connections share.
+//!
+//! A host that serves the routes with a plain `HttpServer` has no wires: there actix-http carries payload and
+//! body.
+
+use std::{
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    future::poll_fn,
+    io::{self, IoSlice},
+    net::SocketAddr,
+    pin::{Pin, pin},
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll, Waker, ready},
+};
+
+use actix_http::error::PayloadError;
+use actix_web::{
+    HttpMessage as _, HttpRequest,
+    body::MessageBody,
+    rt::{self, net::TcpStream},
+};
+use bytes::{Buf as _, Bytes, BytesMut};
+use futures_core::Stream;
+use smallvec::SmallVec;
+use tokio::io::AsyncWrite as _;
+use tokio_util::io::poll_read_buf;
+
+use super::{
+    linger::LINGER,
+    socket::{Connection, Guard},
+};
+
+/// The most bytes of one read.
+const READ_SIZE: usize = 64 * 1024;
+
+/// A read buffer with less space than this, because earlier reads are still in use, is replaced.
+const MIN_READ: usize = 16 * 1024;
+
+/// The most pieces in one write.
+pub const MAX_PIECES: usize = 64;
+
+/// Pieces for one write; usually few.
+pub type Slices<'a> = SmallVec<[IoSlice<'a>; 8]>;
+
+/// A body is polled until this many bytes wait to be written.
+const WRITE_SIZE: usize = 64 * 1024;
+
+thread_local! {
+    /// The read buffer of this thread's connections. A message is copied out of it as it is unmasked, so
+    /// usually nothing refers to it after a read, and the next read begins at its start.
+    static READ_BUFFER: RefCell<BytesMut> = RefCell::new(BytesMut::new());
+}
+
+/// A connection's socket.
+#[derive(Debug)]
+pub struct Wire {
+    /// Lets others end the connection. Declared before the stream, so that it is dropped before the socket.
+    guard: Guard,
+    /// `None` once it is closed.
+    stream: RefCell<Option<TcpStream>>,
+    /// Whether the answer to the handshake has been written: nothing else may be written before that.
+    is_open: Cell<bool>,
+    /// The task that waits for bytes; to be woken when none will come, because another task may be the one
+    /// that writes.
+    reader: RefCell<Option<Waker>>,
+    /// Whether no task reads any more; then the task that writes checks whether the client is still there.
+    has_no_reader: Cell<bool>,
+    /// The task that writes, to be woken when `has_no_reader` is set.
+    writer: RefCell<Option<Waker>>,
+}
+
+impl Wire {
+    /// Takes a socket over.
+    ///
+    /// # Errors
+    /// The socket is not connected any more.
+    pub fn new(stream: TcpStream) -> io::Result<Rc<Self>> {
+        let guard = Guard::of(&stream)?;
+        Ok(Rc::new(Self {
+            guard,
+            stream: RefCell::new(Some(stream)),
+            is_open: Cell::new(false),
+            reader: RefCell::default(),
+            has_no_reader: Cell::new(false),
+            writer: RefCell::default(),
+        }))
+    }
+
+    /// The wire under a request that may take the connection over, if there is one.
+    pub fn of(req: &HttpRequest) -> Option<Rc<Self>> {
+        req.extensions().get::<Rc<Self>>().cloned()
+    }
+
+    /// The address at which the client reached this server.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.stream.borrow().as_ref()?.local_addr().ok()
+    }
+
+    /// The handle by which others end the connection.
+    pub fn connection(&self) -> &Arc<Connection> {
+        self.guard.connection()
+    }
+
+    /// Writes as much of some pieces as the socket takes, at most [`MAX_PIECES`] pieces.
+    ///
+    /// # Errors
+    /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the socket takes nothing now, or the handshake is not
+    /// answered yet; all other errors end the connection.
+    pub fn try_write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.when_open(|stream| stream.try_write_vectored(pieces))
+    }
+
+    /// Writes as much of one piece as the socket takes.
+    ///
+    /// # Errors
+    /// Those of [`try_write`](Self::try_write).
+    pub fn try_write_one(&self, piece: &[u8]) -> io::Result<usize> {
+        self.when_open(|stream| stream.try_write(piece))
+    }
+
+    fn when_open(&self, write: impl FnOnce(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
+        if self.is_open.get() { self.write(write) } else { Err(io::ErrorKind::WouldBlock.into()) }
+    }
+
+    /// Writes, even before the answer to the handshake.
+    ///
+    /// # Errors
+    /// Those of the socket.
+    pub(crate) fn write(&self, write: impl FnOnce(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
+        let outcome = match &*self.stream.borrow() {
+            Some(stream) => write(stream),
+            None => Err(io::ErrorKind::NotConnected.into()),
+        };
+        let is_blocked = outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
+        self.connection().set_blocked(is_blocked);
+        outcome
+    }
+
+    /// The answer to the handshake has been written: other writes are allowed.
+    pub(super) fn open(&self) {
+        self.is_open.set(true);
+    }
+
+    /// Ready when the socket may take more; wakes the task then.
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.is_open.get() {
+            // No waker is needed: the body is polled again right after the handshake.
+            return Poll::Pending;
+        }
+        self.poll_socket_writable(cx)
+    }
+
+    /// Ready when the socket may take more, even before the answer to the handshake.
+    ///
+    /// # Errors
+    /// The connection has ended.
+    pub(crate) fn poll_socket_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &*self.stream.borrow() {
+            Some(stream) => stream.poll_write_ready(cx),
+            None => Poll::Ready(Err(io::ErrorKind::NotConnected.into())),
+        }
+    }
+
+    /// Ready with an error once the client is gone, if no other task reads and would notice. What a client
+    /// sends then is dropped.
+    fn poll_gone(&self, cx: &mut Context<'_>) -> Poll<io::Error> {
+        if !self.has_no_reader.get() {
+            let mut writer = self.writer.borrow_mut();
+            if writer.as_ref().is_none_or(|writer| !writer.will_wake(cx.waker())) {
+                *writer = Some(cx.waker().clone());
+            }
+            return Poll::Pending;
+        }
+        loop {
+            match ready!(self.poll_read(cx)) {
+                Ok(bytes) if !bytes.is_empty() => {}
+                // The client may have closed only its side, and may still take the backlog.
+                Ok(_) if self.connection().is_blocked() => return Poll::Pending,
+                Ok(_) => return Poll::Ready(io::ErrorKind::UnexpectedEof.into()),
+                Err(error) => return Poll::Ready(error),
+            }
+        }
+    }
+
+    /// The bytes that have arrived; empty if the client will send no more.
+    pub(crate) fn poll_read(&self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let mut stream = self.stream.borrow_mut();
+        let Some(stream) = &mut *stream else {
+            return Poll::Ready(Ok(Bytes::new()));
+        };
+        READ_BUFFER.with_borrow_mut(|buffer| {
+            // Begins at the start again if earlier reads are not in use any more.
+            if !buffer.try_reclaim(READ_SIZE) && buffer.capacity() < MIN_READ {
+                buffer.reserve(READ_SIZE);
+            }
+            ready!(poll_read_buf(Pin::new(stream), cx, buffer))?;
+            Poll::Ready(Ok(buffer.split().freeze()))
+        })
+    }
+
+    /// Closes the server's side, then reads on for [`LINGER`] and drops what comes, so that the client sees
+    /// the last bytes instead of a reset.
+    pub(crate) async fn linger(&self) {
+        let shut = poll_fn(|cx| match &mut *self.stream.borrow_mut() {
+            Some(stream) => Pin::new(stream).poll_shutdown(cx),
+            None => Poll::Ready(Ok(())),
+        });
+        if shut.await.is_ok() {
+            let read_on = poll_fn(|cx| {
+                while !ready!(self.poll_read(cx))?.is_empty() {}
+                Poll::Ready(io::Result::Ok(()))
+            });
+            // The connection is over, whatever the outcome.
+            let _ = rt::time::timeout(LINGER, read_on).await;
+        }
+    }
+
+    /// Closes the socket, and wakes the task that waits for bytes.
+    pub(crate) fn close(&self) {
+        self.guard.forget();
+        self.stream.take();
+        if let Some(reader) = self.reader.take() {
+            reader.wake();
+        }
+    }
+}
+
+/// The bytes that arrive on a wire, as a request's payload. Ends with an error, as actix-http's payload of an
+/// upgraded request does.
+#[derive(Debug)]
+pub struct Arrivals {
+    wire: Rc<Wire>,
+    /// Bytes that had come after the request when the socket was taken over.
+    early: Bytes,
+}
+
+impl Arrivals {
+    /// The bytes that arrive on `wire`, after those that have come `early`.
+    pub fn new(wire: Rc<Wire>, early: Bytes) -> Self {
+        Self { wire, early }
+    }
+}
+
+impl Drop for Arrivals {
+    fn drop(&mut self) {
+        self.wire.has_no_reader.set(true);
+        if let Some(writer) = self.wire.writer.take() {
+            writer.wake();
+        }
+    }
+}
+
+impl Stream for Arrivals {
+    type Item = Result<Bytes, PayloadError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if !self.early.is_empty() {
+            return Poll::Ready(Some(Ok(std::mem::take(&mut self.early))));
+        }
+        match self.wire.poll_read(cx) {
+            Poll::Ready(Ok(bytes)) if bytes.is_empty() => {
+                Poll::Ready(Some(Err(PayloadError::Incomplete(None))))
+            }
+            Poll::Ready(outcome) => {
+                Poll::Ready(Some(outcome.map_err(|error| PayloadError::Incomplete(Some(error)))))
+            }
+            Poll::Pending => {
+                let mut reader = self.wire.reader.borrow_mut();
+                if reader.as_ref().is_none_or(|reader| !reader.will_wake(cx.waker())) {
+                    *reader = Some(cx.waker().clone());
+                }
+                Poll::Pending
+            }
+        }
+    }
+}
+
+/// Writes `head` and then what `body` yields until it ends, and closes the connection. The body is polled
+/// before the head is written, so that a client that has the answer to its handshake is in its room.
+///
+/// # Errors
+/// The connection ended before that, or the body failed; then it is closed at once.
+pub async fn carry<B: MessageBody>(wire: Rc<Wire>, head: Bytes, body: B) -> io::Result<()> {
+    let outcome = write_all(&wire, head, body).await;
+    if outcome.is_ok() {
+        wire.linger().await;
+    }
+    wire.close();
+    outcome
+}
+
+async fn write_all<B: MessageBody>(wire: &Wire, head: Bytes, body: B) -> io::Result<()> {
+    let mut body = pin!(body);
+    let mut unwritten = Unwritten::default();
+    let mut has_ended = poll_fn(|cx| Poll::Ready(unwritten.fill(body.as_mut(), cx))).await?;
+    unwritten.push_front(head);
+    let mut failure = None;
+    poll_fn(|cx| {
+        loop {
+            if let Err(error) = ready!(unwritten.poll_write(wire, cx)) {
+                // The client takes nothing more. What it has sent is still read to its end.
+                unwritten = Unwritten::default();
+                failure = failure.take().or(Some(error));
+            }
+            wire.open();
+            if has_ended || failure.is_some() && wire.has_no_reader.get() {
+                return Poll::Ready(failure.take().map_or(Ok(()), Err));
+            }
+            has_ended = unwritten.fill(body.as_mut(), cx)?;
+            if unwritten.is_empty() && !has_ended {
+                return wire.poll_gone(cx).map(Err);
+            }
+        }
+    })
+    .await
+}
+
+/// Pieces of a body that wait for the socket.
+#[derive(Debug, Default)]
+struct Unwritten {
+    pieces: VecDeque<Bytes>,
+    bytes: usize,
+}
+
+impl Unwritten {
+    fn is_empty(&self) -> bool {
+        self.pieces.is_empty()
+    }
+
+    fn push_front(&mut self, piece: Bytes) {
+        self.bytes += piece.len();
+        self.pieces.push_front(piece);
+    }
+
+    /// Takes what the body yields now, up to a bound. True if the body has ended.
+    fn fill<B: MessageBody>(&mut self, mut body: Pin<&mut B>, cx: &mut Context<'_>) -> io::Result<bool> {
+        while self.bytes < WRITE_SIZE && self.pieces.len() < MAX_PIECES {
+            match body.as_mut().poll_next(cx) {
+                Poll::Ready(Some(Ok(piece))) => {
+                    self.bytes += piece.len();
+                    self.pieces.push_back(piece);
+                }
+                Poll::Ready(Some(Err(error))) => {
+                    let error: Box<dyn std::error::Error> = error.into();
+                    return Err(io::Error::other(error.to_string()));
+                }
+                Poll::Ready(None) => return Ok(true),
+                Poll::Pending => break,
+            }
+        }
+        Ok(false)
+    }
+
+    /// Ready when everything is written.
+    fn poll_write(&mut self, wire: &Wire, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        while !self.pieces.is_empty() {
+            let pieces = self.pieces.iter().map(|piece| IoSlice::new(piece));
+            let slices: Slices<'_> = pieces.take(MAX_PIECES).collect();
+            let outcome = wire.write(|stream| stream.try_write_vectored(&slices));
+            drop(slices);
+            match outcome {
+                Ok(written) => self.take(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    ready!(wire.poll_socket_writable(cx))?
+                }
+                Err(error) => return Poll::Ready(Err(error)),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Removes `written` bytes, and the pieces that are empty then.
+    fn take(&mut self, mut written: usize) {
+        self.bytes -= written;
+        while let Some(piece) = self.pieces.front_mut() {
+            let part = written.min(piece.len());
+            piece.advance(part);
+            written -= part;
+            if !piece.is_empty() {
+                return;
+            }
+            self.pieces.pop_front();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::{io::Read as _, net, time::Duration};
+
+    use super::*;
+    use crate::connection::pipe::{Pipe, PipeBody};
+
+    fn wire() -> (Rc<Wire>, net::TcpStream) {
+        let listener = net::TcpListener::bind("127.0.0.1:0").expect("a port");
+        let client = net::TcpStream::connect(listener.local_addr().expect("bound")).expect("connected");
+        let (stream, _) = listener.accept().expect("connected");
+        stream.set_nonblocking(true).expect("nonblocking");
+        (Wire::new(TcpStream::from_std(stream).expect("in a runtime")).expect("connected"), client)
+    }
+
+    #[actix_web::test]
+    async fn a_connection_that_nobody_reads_any_more_ends_when_its_client_leaves() {
+        let (wire, client) = wire();
+        let (arrivals, pipe) = (Arrivals::new(Rc::clone(&wire), Bytes::new()), Arc::new(Pipe::default()));
+        let body = actix_web::body::BodyStream::new(PipeBody(Arc::clone(&pipe)));
+        let carried = rt::spawn(carry(wire, Bytes::from_static(b"head"), body));
+        let mut head = [0; 4];
+        rt::task::spawn_blocking(move || {
+            let mut client = client;
+            client.read_exact(&mut head).expect("the head");
+            client
+        })
+        .await
+        .map(drop)
+        .expect("read");
+        drop(arrivals);
+        let outcome = rt::time::timeout(Duration::from_secs(10), carried).await;
+        assert!(outcome.expect("it ends").expect("it runs").is_err(), "the client has gone");
+    }
+
+    #[actix_web::test]
+    async fn nothing_is_written_before_the_answer_to_the_handshake() {
+        let (wire, _client) = wire();
+        assert!(wire.try_write_one(b"early").is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock));
+        wire.open();
+        poll_fn(|cx| wire.poll_writable(cx)).await.expect("connected");
+        assert_eq!(wire.try_write_one(b"in time").expect("written"), 7);
+    }
+}

@@ -1,0 +1,110 @@
+//! How sockets leave, and how recovery brings them back.
+
+use std::{sync::Arc, time::Instant};
+
+use super::{
+    Hub, Place,
+    namespace::RoomKey,
+    recovery::{Absent, Stay},
+};
+use crate::{
+    broadcast::{Delivery, Detach},
+    domain::SessionId,
+    socketio::hub::messages::{Connect, Recover, Recovered, SocketNews},
+};
+
+impl Hub {
+    /// Removes a socket: the only way out of a namespace. Idempotent.
+    pub(super) fn disconnect(&mut self, session: SessionId, may_return: bool) {
+        let Some(Place { namespace: index, pid, stay }) = self.sockets.remove(&session) else {
+            return;
+        };
+        // Ends no broadcast: the socket gets nothing more, and many sockets may leave at once.
+        let Some(member) = self.rooms.membership(session).cloned() else {
+            return;
+        };
+        for id in member.rooms {
+            self.rooms.take_out(session, id);
+            self.rooms.retire(id);
+        }
+        if let Some(fanout) = self.fanout_of(session) {
+            fanout.do_send(Detach { session });
+        }
+        self.rooms.remove(session);
+        self.acks.gone(session);
+        let namespace = &mut self.namespaces[index];
+        namespace.audience.remove(member.worker, member.encoding);
+        namespace.sids.remove(&stay.sid);
+        if let Some(pid) = pid {
+            namespace.pids.remove(&pid);
+            if let Some(recovery) = namespace.recovery.as_mut().filter(|_| may_return) {
+                recovery.keep(pid, Absent { stay, since: Instant::now() });
+            }
+        }
+    }
+
+    /// A client comes back. If its former connection is not known to be lost yet, its former socket ends
+    /// here.
+    pub(super) fn recover(&mut self, recover: Recover) {
+        let index = self.namespace(&recover.namespace);
+        if let Some(former) = self.namespaces[index].pids.get(&recover.pid).copied() {
+            self.tell(former, SocketNews::Replaced);
+            self.disconnect(former, true);
+        }
+        self.end_round(index);
+        let (session, deliveries) = (recover.session, recover.seat.deliveries.clone());
+        match self.restore(index, recover) {
+            Some(state) => {
+                let state = Some(Arc::new(state));
+                self.tell(session, SocketNews::Recovered(state));
+            }
+            None => {
+                let news = Box::new(SocketNews::Recovered(None));
+                deliveries.do_send(Delivery::News { session, news });
+            }
+        }
+    }
+
+    /// Restores a client's socket before it gets new events. `None` if that cannot be done.
+    fn restore(&mut self, index: usize, recover: Recover) -> Option<Recovered> {
+        let Recover { session, worker, seat, namespace, pid, offset } = recover;
+        let recovery = self.namespaces[index].recovery.as_mut();
+        let (stay, missed) = recovery.and_then(|recovery| recovery.take(&pid, &offset, Instant::now()))?;
+        let (sid, pid) = (stay.sid.clone(), Some(pid));
+        self.connect(Connect { session, worker, seat, namespace, sid, pid, foreign: None });
+        let rooms: Vec<_> = stay.rooms.iter().map(|(room, _)| room.clone()).collect();
+        // Without one of its rooms the socket is not what it was, and its client must learn of it.
+        if !rooms.iter().all(|room| self.put(session, index, room)) {
+            self.disconnect(session, false);
+            return None;
+        }
+        let state = Recovered { sid: stay.sid.clone(), rooms, kept: stay.kept.clone(), missed };
+        // Keeps the former offsets: what the client was just given may be lost on its way.
+        self.set_stay(session, stay);
+        Some(state)
+    }
+
+    fn set_stay(&mut self, session: SessionId, stay: Stay) {
+        if let Some(place) = self.sockets.get_mut(&session) {
+            place.stay = stay;
+        }
+    }
+
+    /// Drops what is over the bounds of recovery, in all namespaces.
+    pub(super) fn let_go_of_the_past(&mut self) {
+        let Self { namespaces, rooms, .. } = self;
+        for (index, namespace) in namespaces.iter_mut().enumerate() {
+            let Some(recovery) = &mut namespace.recovery else {
+                continue;
+            };
+            recovery.expire(Instant::now());
+            if recovery.is_forgetting_due() {
+                let sids = &namespace.sids;
+                recovery.forget(|name| {
+                    let key = RoomKey { namespace: index, room: name.clone() };
+                    sids.contains_key(name) || rooms.find(&key).is_some()
+                });
+            }
+        }
+    }
+}

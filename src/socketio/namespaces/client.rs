@@ -1,0 +1,450 @@
+//! The Socket.IO side of one session: its sockets, one in each namespace that it is in.
+
+use std::{
+    any::Any,
+    collections::HashMap,
+    rc::Rc,
+    time::{Duration, Instant},
+};
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use log::debug;
+use prometheus::IntCounter;
+
+use super::{
+    AckTo, Event, Namespaces, Refusal, SocketHandler,
+    socket::{self, Place, Socket},
+};
+use crate::{
+    broadcast::{Cutter, Dialect, Encoding, Seat},
+    connection::{
+        Accepted,
+        rate::{Measure, Meter, RateLimit},
+    },
+    domain::SessionId,
+    protocol::socketio::{self, Auth, Body, Decoder, Offset, Packet, ServerPacket},
+    socketio::{
+        Carried, EndReason,
+        downlink::Downlink,
+        engine::Desk,
+        hub::messages::{BARE, Connect, Disconnect, EVENTS, Recover, Recovered, SocketNews},
+    },
+};
+
+/// Why a server puts a socket out, as its handler is told.
+const BY_SERVER: &str = "server namespace disconnect";
+
+/// See the module's text.
+pub(super) struct Client {
+    namespaces: Rc<Namespaces>,
+    desk: Desk,
+    decoder: Decoder,
+    joined: HashMap<ByteString, Joined>,
+    has_joined: bool,
+    /// The number of the first ack that a new socket may ask for. An answer to a socket that has left is for no other.
+    next_ack: u64,
+    /// How fast packets come that are no events.
+    meter: Option<Meter>,
+    events: IntCounter,
+    /// Since when attachments of a packet are due.
+    incomplete: Option<Instant>,
+    /// Bytes of that packet that have come.
+    unfinished_len: usize,
+}
+
+/// A namespace that the client is in, or about to be.
+enum Joined {
+    In(Socket, Box<dyn SocketHandler>),
+    /// The hub has been asked whether it can be what it was. Boxed: few are, and not for long.
+    Returning(Box<Returning>),
+}
+
+/// A client that has asked for its former place.
+struct Returning {
+    place: Place,
+    pid: ByteString,
+    handler: Box<dyn SocketHandler>,
+    /// What has come for it meanwhile, in order.
+    held: Vec<Held>,
+}
+
+/// What waits for the hub's answer.
+struct Held {
+    body: Body,
+    len: usize,
+    /// The gate of the session bounds what is held.
+    accepted: Accepted,
+}
+
+/// The client broke the protocol: the session is to end.
+struct Broken;
+
+impl Client {
+    pub(super) fn new(
+        namespaces: Rc<Namespaces>,
+        desk: Desk,
+        rate: Option<RateLimit>,
+        events: IntCounter,
+    ) -> Self {
+        let decoder = Decoder::new(namespaces.limits);
+        let meter = rate.map(|limit| Meter::new(limit, Instant::now()));
+        Self {
+            namespaces,
+            desk,
+            decoder,
+            joined: HashMap::new(),
+            has_joined: false,
+            next_ack: 0,
+            meter,
+            events,
+            incomplete: None,
+            unfinished_len: 0,
+        }
+    }
+
+    fn take(&mut self, packet: Result<Option<Packet>, socketio::PacketError>, len: usize, down: &Downlink) {
+        // The length of an event is that of all its parts.
+        let len = self.unfinished_len + len;
+        self.unfinished_len = if matches!(packet, Ok(None)) { len } else { 0 };
+        if !matches!(packet, Ok(None)) {
+            self.incomplete = None;
+        }
+        let outcome = match packet {
+            Ok(None) => {
+                self.incomplete.get_or_insert_with(Instant::now);
+                Ok(())
+            }
+            Ok(Some(packet)) => self.dispatch(packet, len, down),
+            Err(error) => {
+                debug!("a socket.io client broke the protocol: {error}");
+                Err(Broken)
+            }
+        };
+        if outcome.is_err() {
+            down.end(EndReason::ParseError);
+        }
+        self.let_go();
+    }
+
+    fn dispatch(
+        &mut self,
+        Packet { namespace, body }: Packet,
+        len: usize,
+        down: &Downlink,
+    ) -> Result<(), Broken> {
+        match (self.joined.get_mut(&namespace), body) {
+            (None, Body::Connect(auth)) => {
+                return self.connect(namespace, auth.as_deref().unwrap_or("{}"), down);
+            }
+            (None, _) => return Err(Broken),
+            (Some(Joined::Returning(returning)), body) => {
+                returning.held.push(Held { body, len, accepted: down.intake().accept(len) });
+            }
+            // The official client asks a second time if it is told to connect while its first CONNECT is under way, for
+            // as long as it has not read the answer. Once it says anything else it has.
+            (Some(Joined::In(socket, _)), Body::Connect(_)) if socket.has_spoken() => return Err(Broken),
+            (Some(Joined::In(..)), Body::Connect(_) | Body::Nothing) => {
+                note_nothing(&mut self.meter, down);
+            }
+            (Some(Joined::In(socket, handler)), Body::Event { name, args, id }) => {
+                socket.note_speech();
+                self.events.inc();
+                let ack = id.map(|id| AckTo { id, socket: socket.clone() });
+                let accepted = down.intake().accept(len);
+                handler.event(socket, Event { name, args, ack, accepted });
+            }
+            (Some(Joined::In(socket, _)), Body::Ack { id, args }) => {
+                socket.note_speech();
+                if !socket.acked(&id, args, len) {
+                    note_nothing(&mut self.meter, down);
+                }
+            }
+            (Some(Joined::In(..)), Body::Disconnect) => {
+                self.take_out(&namespace, "client namespace disconnect");
+                note_nothing(&mut self.meter, down);
+            }
+        }
+        Ok(())
+    }
+
+    /// What came while the hub was asked is dealt with now.
+    fn dispatch_held(&mut self, namespace: &ByteString, held: Vec<Held>, down: &Downlink) {
+        for Held { body, len, accepted } in held {
+            // It is charged anew.
+            drop(accepted);
+            if self.dispatch(Packet { namespace: namespace.clone(), body }, len, down).is_err() {
+                return down.end(EndReason::ParseError);
+            }
+            self.let_go();
+        }
+    }
+
+    fn connect(&mut self, namespace: ByteString, auth: &str, down: &Downlink) -> Result<(), Broken> {
+        let may_come = note_nothing(&mut self.meter, down);
+        let behind = self.namespaces.by_name.get(&*namespace);
+        let admitted = match behind {
+            _ if !may_come => Err(Refusal::new("Too many packets")),
+            Some(behind) => behind.admit(auth),
+            None => Err(Refusal::new("Invalid namespace")),
+        };
+        let handler = match admitted {
+            Ok(handler) => handler,
+            Err(refusal) => {
+                let json = serde_json::to_string(&refusal).expect("a refusal is JSON");
+                down.packet(ServerPacket::ConnectError { json: &json }.to_message(&namespace));
+                return Ok(());
+            }
+        };
+        let in_hub = behind.is_some_and(|behind| behind.has_rooms());
+        let recovers = self.namespaces.can_recover && behind.is_some_and(|behind| behind.recovers());
+        // A client may do without.
+        let auth = recovers.then(|| Auth::read(auth)).filter(|auth| !auth.no_recovery);
+        let dialect = if recovers && auth.is_none() { BARE } else { EVENTS };
+        let place = Place {
+            id: SessionId::next(),
+            namespace,
+            down: down.clone(),
+            desk: self.desk.clone(),
+            in_hub,
+            first_ack: self.next_ack,
+            may_return: auth.is_some(),
+            foreign: auth.as_ref().and_then(|auth| auth.offset.number()),
+        };
+        let Some(seat) = seat(down, dialect).filter(|_| in_hub) else {
+            let socket = Socket::new(place, socket::random_id().map_err(|_| Broken)?, None);
+            self.welcome(socket, handler);
+            return Ok(());
+        };
+        self.desk.outlets.add(place.id, down.open_outlet(place.id));
+        match auth {
+            Some(Auth { pid: Some(pid), offset, .. }) => {
+                self.come_back(place, seat, pid, offset, handler);
+                Ok(())
+            }
+            _ => self.begin(place, seat, handler),
+        }
+    }
+
+    /// Asks the hub whether a client can be what it was.
+    fn come_back(
+        &mut self,
+        place: Place,
+        seat: Seat,
+        pid: ByteString,
+        offset: Offset,
+        handler: Box<dyn SocketHandler>,
+    ) {
+        let Desk { hub, worker, .. } = &self.desk;
+        let (session, worker, namespace) = (place.id, *worker, place.namespace.clone());
+        hub.do_send(Recover {
+            session,
+            worker,
+            seat,
+            namespace: namespace.clone(),
+            pid: pid.clone(),
+            offset,
+        });
+        let returning = Returning { place, pid, handler, held: Vec::new() };
+        self.joined.insert(namespace, Joined::Returning(Box::new(returning)));
+    }
+
+    /// A socket that is new begins, known to the hub.
+    fn begin(&mut self, place: Place, seat: Seat, handler: Box<dyn SocketHandler>) -> Result<(), Broken> {
+        let sid = socket::random_id().map_err(|_| Broken)?;
+        let pid = place.may_return.then(socket::random_id).transpose().map_err(|_| Broken)?;
+        let Desk { hub, worker, .. } = &self.desk;
+        hub.do_send(Connect {
+            session: place.id,
+            worker: *worker,
+            seat,
+            namespace: place.namespace.clone(),
+            sid: sid.clone(),
+            pid: pid.clone(),
+            foreign: place.foreign,
+        });
+        self.welcome(Socket::new(place, sid, pid), handler);
+        Ok(())
+    }
+
+    fn hub_tells(&mut self, id: SessionId, news: SocketNews, down: &Downlink) {
+        match news {
+            SocketNews::Recovered(state) => self.returned(id, state.as_deref(), down),
+            SocketNews::Entered { room, is_in } => {
+                if let Some((socket, _)) = self.socket(id) {
+                    socket.entered(&room, is_in);
+                }
+            }
+            SocketNews::NotAsked if self.is_there(id) => {
+                note_nothing(&mut self.meter, down);
+            }
+            SocketNews::Replaced if self.is_there(id) => down.end(EndReason::TransportClose),
+            // The socket has left meanwhile.
+            SocketNews::NotAsked | SocketNews::Replaced => {}
+        }
+    }
+
+    /// The hub says whether a client can be what it was.
+    fn returned(&mut self, session: SessionId, state: Option<&Recovered>, down: &Downlink) {
+        let is_it =
+            |joined: &Joined| matches!(joined, Joined::Returning(returning) if returning.place.id == session);
+        let found = self.joined.iter().find(|(_, joined)| is_it(joined)).map(|(name, _)| name.clone());
+        let Some(Joined::Returning(returning)) = found.and_then(|name| self.joined.remove(&name)) else {
+            return;
+        };
+        let Returning { place, pid, handler, held } = *returning;
+        let namespace = place.namespace.clone();
+        match (state, seat(down, EVENTS)) {
+            (Some(state), _) => {
+                // First what it missed, then the news that it is back.
+                for emission in &state.missed {
+                    down.missed(emission.packet.clone(), &emission.attachments);
+                }
+                self.welcome(Socket::again(place, pid, state), handler);
+            }
+            (None, Some(seat)) => {
+                if self.begin(place, seat, handler).is_err() {
+                    return down.end(EndReason::ParseError);
+                }
+            }
+            (None, None) => return,
+        }
+        self.dispatch_held(&namespace, held, down);
+    }
+
+    /// A client is in.
+    fn welcome(&mut self, socket: Socket, mut handler: Box<dyn SocketHandler>) {
+        socket.send(ServerPacket::Connect { sid: socket.sid(), pid: socket.pid() }, &[]);
+        self.has_joined = true;
+        handler.connected(&socket);
+        self.joined.insert(socket.namespace().into(), Joined::In(socket, handler));
+    }
+
+    /// Lets go of sockets that the server has put out.
+    fn let_go(&mut self) {
+        let is_out = |joined: &Joined| matches!(joined, Joined::In(socket, _) if socket.is_out());
+        // Most often there is none.
+        while let Some(name) =
+            self.joined.iter().find(|(_, joined)| is_out(joined)).map(|(name, _)| name.clone())
+        {
+            self.take_out(&name, BY_SERVER);
+        }
+    }
+
+    /// A socket is out of its namespace, and its client does not come back as that one.
+    fn take_out(&mut self, namespace: &ByteString, why: &str) {
+        if let Some(Joined::In(socket, mut handler)) = self.joined.remove(namespace) {
+            self.next_ack = self.next_ack.max(socket.next_ack());
+            socket.gone(false);
+            handler.disconnected(&socket, why);
+        }
+    }
+
+    fn is_there(&self, session: SessionId) -> bool {
+        self.joined.values().any(|joined| joined.id() == session)
+    }
+
+    /// The socket of that number, unless it has left.
+    fn socket(&mut self, id: SessionId) -> Option<(&Socket, &mut Box<dyn SocketHandler>)> {
+        self.joined.values_mut().find_map(|joined| match joined {
+            Joined::In(socket, handler) if socket.id() == id => Some((&*socket, handler)),
+            Joined::In(..) | Joined::Returning(_) => None,
+        })
+    }
+}
+
+/// A packet that is no event: those may not come without end. Whether it may come at all.
+fn note_nothing(meter: &mut Option<Meter>, down: &Downlink) -> bool {
+    match meter.as_mut().map(|meter| meter.measure(Instant::now())) {
+        Some(Measure::Flood) => {
+            down.end(EndReason::Flood);
+            false
+        }
+        Some(Measure::TooFast { .. }) => false,
+        Some(Measure::Fits) | None => true,
+    }
+}
+
+impl Joined {
+    fn id(&self) -> SessionId {
+        match self {
+            Self::In(socket, _) => socket.id(),
+            Self::Returning(returning) => returning.place.id,
+        }
+    }
+}
+
+/// How the hub reaches a socket of the session.
+fn seat(down: &Downlink, dialect: Dialect) -> Option<Seat> {
+    Some(Seat {
+        deliveries: down.address()?,
+        waiting: down.delivered(),
+        encoding: Encoding { dialect, deflated: false },
+        // The session ends itself: it does not live in the connection.
+        cutter: Cutter::new(|_| {}),
+    })
+}
+
+impl Carried for Client {
+    fn text(&mut self, text: ByteString, down: &Downlink) {
+        let packet = self.decoder.text(&text);
+        self.take(packet, text.len(), down);
+    }
+
+    fn binary(&mut self, bytes: Bytes, down: &Downlink) {
+        let len = bytes.len();
+        let packet = self.decoder.binary(bytes);
+        self.take(packet, len, down);
+    }
+
+    fn notified(&mut self, socket: SessionId, news: Box<dyn Any>, down: &Downlink) {
+        match news.downcast() {
+            Ok(news) => self.hub_tells(socket, *news, down),
+            Err(news) => {
+                if let Some((socket, handler)) = self.socket(socket) {
+                    handler.notified(socket, news);
+                }
+            }
+        }
+        self.let_go();
+    }
+
+    fn is_stuck(&self, patience: Duration) -> bool {
+        self.incomplete.is_some_and(|since| since.elapsed() > patience)
+    }
+
+    fn is_joined(&self) -> bool {
+        self.has_joined
+    }
+
+    fn is_known(&self) -> bool {
+        self.joined.values().any(|joined| match joined {
+            Joined::In(_, handler) => handler.is_known(),
+            Joined::Returning { .. } => true,
+        })
+    }
+
+    fn unfinished(&self) -> usize {
+        self.unfinished_len
+    }
+
+    fn closed(&mut self, why: EndReason) {
+        for (_, joined) in self.joined.drain() {
+            match joined {
+                Joined::In(socket, mut handler) => {
+                    socket.gone(why.is_recoverable());
+                    if why.is_loss() {
+                        socket.lost();
+                    }
+                    handler.disconnected(&socket, &why.to_string());
+                }
+                // If it is what it was by now, it may be so again.
+                Joined::Returning(returning) => {
+                    let session = returning.place.id;
+                    self.desk.outlets.take(session);
+                    self.desk.hub.do_send(Disconnect { session, may_return: true });
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,408 @@
+//! One Engine.IO session as an actor, whichever transport carries it.
+//!
+//! Here is what it takes from its client and hands down to it; beside it its heartbeat, the upgrade to a WebSocket, and its
+//! end. What it carries, it does not know: see [`Carried`].
+
+use std::{future::poll_fn, net::IpAddr, sync::Arc, time::Instant};
+
+use actix::{
+    Actor, Addr, AsyncContext as _, Context, Handler, SpawnHandle,
+    fut::{ActorFutureExt as _, wrap_future},
+};
+use bytes::Bytes;
+use log::info;
+
+use super::{
+    Carried, EndReason, Engine, Sid, Visitor,
+    downlink::{Downlink, MAX_OVERHANG, PIPE_BYTES, Transport},
+    gate::Gate,
+};
+use crate::{
+    broadcast::{Delivery, Dismissal},
+    connection::{
+        Direct, Lease,
+        admission::Admitted,
+        pipe::Pipe,
+        rate::{Measure, Meter},
+        upload::{Progress, Upload},
+    },
+    domain::SessionId,
+    metrics::ProtocolMetrics,
+    protocol::{
+        engineio::Packet,
+        websocket::{Message as Frame, frame::OpCode},
+    },
+};
+
+mod ending;
+mod heart;
+mod messages;
+mod polling;
+mod upgrade;
+
+pub(in crate::socketio) use self::messages::{
+    Depart, EndSession, Flush, IsPolling, RequestGone, TakePackets, TakePoll,
+};
+pub use self::messages::{FromPipe, Heard, PipeBatch, PipeInbound, Probe};
+use self::{ending::reason_of, upgrade::Probing};
+
+/// Messages that may wait in a session's mailbox. Only a backstop: what waits behind the mailbox is bounded by its bytes.
+const MAILBOX_CAPACITY: usize = 1024;
+
+/// Over polling a client is read more slowly at this many times the bound: one that has a single connection cannot poll
+/// while its post waits.
+const POLLING_OVERHANG: usize = 4;
+
+/// One client. See the module's text.
+pub struct SocketIoSession {
+    id: SessionId,
+    engine: Arc<Engine>,
+    sid: Sid,
+    address: Option<IpAddr>,
+    opened: Instant,
+    received: u64,
+    metrics: ProtocolMetrics,
+    /// How fast packets come that mean nothing here.
+    meter: Option<Meter>,
+    probing: Option<Probing>,
+    down: Downlink,
+    gate: Arc<Gate>,
+    carried: Box<dyn Carried>,
+    next_ping: Instant,
+    /// By when something must come, while a ping is unanswered.
+    pong_due: Option<Instant>,
+    /// Something else than the answer has come since the ping; that counts once.
+    has_been_patient: bool,
+    /// What the pipe had given to its connection when the client was last known to live.
+    taken: u64,
+    beat: Option<SpawnHandle>,
+    /// The client has made a second request.
+    has_come_back: bool,
+    /// A task waits to move more into the pipe.
+    is_pouring: bool,
+    /// The poll that waits will be answered at the end of this turn.
+    is_answer_due: bool,
+    end: Option<EndReason>,
+    /// What is held of an event whose attachments are missing.
+    lease: Lease,
+    /// How fast they come.
+    upload: Upload,
+    /// It will be looked whether they do.
+    is_upload_watched: bool,
+    /// Its place among the ended sessions whose clients do not know it yet.
+    remains: Option<u64>,
+    admitted: Option<Admitted>,
+}
+
+impl SocketIoSession {
+    /// Starts the session's actor.
+    pub(super) fn start(
+        engine: Arc<Engine>,
+        sid: Sid,
+        transport: Transport,
+        carried: Box<dyn Carried>,
+        visitor: Visitor,
+        gate: Arc<Gate>,
+    ) -> Addr<Self> {
+        let now = Instant::now();
+        let (max_waiting, rate) = (engine.settings.max_waiting, engine.settings.upload);
+        let lease = Lease::of_waiting(engine.budget());
+        let down = Downlink::new(transport, gate.intake(), visitor.address, max_waiting, lease);
+        let session = Self {
+            id: SessionId::next(),
+            sid,
+            address: visitor.address,
+            opened: now,
+            received: 0,
+            metrics: engine.metrics.protocol("socketio"),
+            meter: engine.settings.rate.map(|limit| Meter::new(limit, now)),
+            probing: None,
+            down,
+            gate,
+            carried,
+            next_ping: now + engine.settings.ping_interval,
+            pong_due: None,
+            has_been_patient: false,
+            taken: 0,
+            beat: None,
+            has_come_back: false,
+            is_pouring: false,
+            is_answer_due: false,
+            end: None,
+            remains: None,
+            lease: engine.lease(),
+            upload: Upload::new(rate),
+            is_upload_watched: false,
+            engine,
+            admitted: visitor.admitted,
+        };
+        Self::create(|ctx| {
+            ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
+            session
+        })
+    }
+
+    fn take_packet(&mut self, packet: Packet, ctx: &mut Context<Self>) {
+        self.note_life(ctx);
+        match packet {
+            Packet::Message(text) => {
+                self.received += 1;
+                self.metrics.bytes_in.inc_by(text.len() as u64);
+                self.carry(|carried, down| carried.text(text, down));
+            }
+            Packet::Binary(bytes) => {
+                self.received += 1;
+                self.metrics.bytes_in.inc_by(bytes.len() as u64);
+                self.carry(|carried, down| carried.binary(bytes, down));
+            }
+            Packet::Pong(_) if self.pong_due.is_some() => {
+                self.pong_due = None;
+                self.next_ping = Instant::now() + self.engine.settings.ping_interval;
+                self.schedule_beat(ctx);
+            }
+            Packet::Close => self.finish(EndReason::ClientClose, ctx),
+            // Only a server pings.
+            Packet::Ping(_) => self.finish_breach(EndReason::ParseError, ctx),
+            Packet::Open | Packet::Pong(_) | Packet::Upgrade | Packet::Noop => self.note_nothing(ctx),
+        }
+        self.check_unfinished(ctx);
+    }
+
+    /// What the client has begun and not finished must not be too much, and must go on.
+    fn check_unfinished(&mut self, ctx: &mut Context<Self>) {
+        let held = self.carried.unfinished();
+        if self.lease.hold(held).is_err() {
+            return self.finish(EndReason::OutOfMemory, ctx);
+        }
+        if held == 0 {
+            return self.upload.reset();
+        }
+        if held > self.engine.settings.max_size(self.carried.is_known()) {
+            return self.finish_orderly(EndReason::TooBig, ctx);
+        }
+        let now = Instant::now();
+        match self.upload.progress(held, now) {
+            Progress::Fine => {}
+            Progress::TooSlow => self.finish_orderly(EndReason::TooSlow, ctx),
+            Progress::FineUntil(until) => {
+                if !std::mem::replace(&mut self.is_upload_watched, true) {
+                    ctx.run_later(until - now, |session, ctx| {
+                        session.is_upload_watched = false;
+                        if session.end.is_none() {
+                            session.check_unfinished(ctx);
+                        }
+                    });
+                }
+            }
+        }
+    }
+
+    /// What is carried has its turn; what it leaves in the downlink is flushed by who calls.
+    fn carry(&mut self, turn: impl FnOnce(&mut dyn Carried, &Downlink)) {
+        self.down.set_attended(true);
+        turn(&mut *self.carried, &self.down);
+        self.down.set_attended(false);
+    }
+
+    /// Something came that means nothing: that may not come without end.
+    fn note_nothing(&mut self, ctx: &mut Context<Self>) {
+        let measure = self.meter.as_mut().map(|meter| meter.measure(Instant::now()));
+        if measure == Some(Measure::Flood) {
+            self.finish_orderly(EndReason::Flood, ctx);
+        }
+    }
+
+    /// Hands down what waits, as far as the transport takes it.
+    fn flush(&mut self, ctx: &mut Context<Self>) {
+        if self.end.is_some() {
+            return;
+        }
+        for (socket, task) in self.down.take_tasks() {
+            ctx.spawn(wrap_future(task).map(move |outcome, session: &mut Self, ctx| {
+                session.carry(|carried, down| carried.notified(socket, outcome, down));
+                session.flush(ctx);
+            }));
+        }
+        if let Some(why) = self.down.ending() {
+            return self.finish_orderly(why, ctx);
+        }
+        self.gate.set_known(self.carried.is_known());
+        let max_waiting = self.engine.settings.max_waiting;
+        // One answer may be as large as an event, however little may wait.
+        let largest = self.engine.settings.max_payload;
+        let answers_before_pause = match self.down.pipe() {
+            Some(pipe) => {
+                self.pour(&pipe, ctx);
+                max_waiting
+            }
+            None => {
+                self.flush_to_poll(ctx);
+                max_waiting.saturating_mul(POLLING_OVERHANG).max(largest)
+            }
+        };
+        let answers = self.down.answers();
+        self.gate.set_paused(answers > answers_before_pause);
+        if answers > max_waiting.saturating_mul(MAX_OVERHANG).max(largest) {
+            self.finish(EndReason::SlowConsumer, ctx);
+        }
+    }
+
+    /// Moves what waits into the pipe, and goes on when its client has read that.
+    fn pour(&mut self, pipe: &Arc<Pipe>, ctx: &mut Context<Self>) {
+        if self.down.pour(pipe, PIPE_BYTES) && !std::mem::replace(&mut self.is_pouring, true) {
+            let pipe = Arc::clone(pipe);
+            let drained = poll_fn(move |cx| pipe.poll_drained(PIPE_BYTES / 2, cx));
+            ctx.spawn(wrap_future(drained).map(|(), session: &mut Self, ctx| {
+                session.is_pouring = false;
+                session.flush(ctx);
+            }));
+        }
+    }
+
+    /// Takes frames that came by the mailbox: behind something else that did.
+    fn take_frames(&mut self, frames: &[Bytes], is_there: bool, is_volatile: bool, ctx: &mut Context<Self>) {
+        let bytes = frames.iter().map(Bytes::len).sum();
+        self.down.received(bytes);
+        // They may have been on their way when their socket left its namespace.
+        if is_there && self.down.take_delivery(frames, bytes, is_volatile) == Direct::Full {
+            self.finish(EndReason::SlowConsumer, ctx);
+        }
+    }
+
+    fn heard_from_carrier(&mut self, inbound: PipeInbound, ctx: &mut Context<Self>) {
+        if self.end.is_some() {
+            return;
+        }
+        match inbound {
+            PipeInbound::Frame(Frame::Text(text)) => match Packet::parse(&text) {
+                Ok(packet) => self.take_packet(packet, ctx),
+                Err(_) => self.finish_breach(EndReason::ParseError, ctx),
+            },
+            PipeInbound::Frame(Frame::Binary(bytes)) => self.take_packet(Packet::Binary(bytes), ctx),
+            PipeInbound::Frame(Frame::Ping(_) | Frame::Pong(_)) => {
+                self.note_life(ctx);
+                self.note_nothing(ctx);
+            }
+            PipeInbound::Frame(Frame::Close(frame)) => self.finish_closed(frame.as_ref(), ctx),
+            PipeInbound::Lost => self.finish(EndReason::TransportClose, ctx),
+            PipeInbound::Broken(error) => self.finish_broken(error, ctx),
+            PipeInbound::TooSlow => self.finish_orderly(EndReason::TooSlow, ctx),
+            PipeInbound::OutOfMemory => self.finish(EndReason::OutOfMemory, ctx),
+        }
+        self.flush(ctx);
+    }
+
+    /// Ends a session whose client does not come back with a second request, or joins nothing.
+    fn check_beginning(&mut self, ctx: &mut Context<Self>) {
+        let (age, settings) = (self.opened.elapsed(), &self.engine.settings);
+        let is_alone = !self.has_come_back;
+        let waits = [
+            (settings.polling_open_timeout, is_alone, EndReason::TransportClose),
+            (settings.connect_timeout, !self.carried.is_joined(), EndReason::NotJoined),
+        ];
+        if let Some((_, _, why)) =
+            waits.iter().find(|(timeout, is_missing, _)| *is_missing && age >= *timeout)
+        {
+            let why = *why;
+            return if is_alone { self.finish(why, ctx) } else { self.finish_orderly(why, ctx) };
+        }
+        let next = waits.iter().filter(|(timeout, is_missing, _)| *is_missing && age < *timeout);
+        if let Some(next) = next.map(|(timeout, ..)| *timeout).min() {
+            ctx.run_later(next - age, Self::check_beginning);
+        }
+    }
+}
+
+impl Actor for SocketIoSession {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        let transport = if self.down.is_polling() { "polling" } else { "websocket" };
+        let address = self.address.map_or_else(|| "unknown address".to_owned(), |ip| ip.to_string());
+        info!("{} opened: socket.io session by {transport} from {address}", self.id);
+        self.metrics.sessions.inc();
+        self.schedule_beat(ctx);
+        // Over a WebSocket the first request is all that there is.
+        self.has_come_back = !self.down.is_polling();
+        self.check_beginning(ctx);
+        let address = ctx.address();
+        self.down.set_address(address.clone().recipient(), address.recipient());
+        self.carry(|carried, down| carried.opened(down));
+        self.flush(ctx);
+    }
+}
+
+impl Handler<Delivery> for SocketIoSession {
+    type Result = ();
+
+    fn handle(&mut self, delivery: Delivery, ctx: &mut Self::Context) {
+        let is_there = delivery.recipient().is_some_and(|socket| self.down.take_mail(socket));
+        match delivery {
+            Delivery::Frames { frames, .. } => self.take_frames(&frames, is_there, false, ctx),
+            Delivery::Volatile { frames, .. } => self.take_frames(&frames, is_there, true, ctx),
+            Delivery::Dismissed(Dismissal::Restart) => self.finish(EndReason::ServerShuttingDown, ctx),
+            Delivery::Dismissed(why) => self.finish_orderly(reason_of(why), ctx),
+            Delivery::News { session, news } => {
+                self.carry(|carried, down| carried.notified(session, news, down));
+            }
+        }
+        self.flush(ctx);
+    }
+}
+
+impl Handler<Flush> for SocketIoSession {
+    type Result = ();
+
+    fn handle(&mut self, _: Flush, ctx: &mut Self::Context) {
+        self.flush(ctx);
+    }
+}
+
+impl Handler<Depart> for SocketIoSession {
+    type Result = ();
+
+    fn handle(&mut self, _: Depart, ctx: &mut Self::Context) {
+        self.depart(ctx);
+    }
+}
+
+impl Handler<EndSession> for SocketIoSession {
+    type Result = ();
+
+    fn handle(&mut self, EndSession(why): EndSession, ctx: &mut Self::Context) {
+        if self.end.is_some() && why == EndReason::ServerShuttingDown {
+            // It waits for its client to come and hear of its end; not any more.
+            return self.depart(ctx);
+        }
+        match why {
+            // A post that cannot be read, or two at a time.
+            EndReason::ParseError | EndReason::TransportError => self.finish_breach(why, ctx),
+            why => self.finish(why, ctx),
+        }
+    }
+}
+
+impl Handler<FromPipe> for SocketIoSession {
+    type Result = Heard;
+
+    fn handle(&mut self, FromPipe { pipe, batch }: FromPipe, ctx: &mut Self::Context) -> Heard {
+        let mut batch = batch.into_iter();
+        let mut is_carrier = false;
+        for inbound in batch.by_ref() {
+            if let PipeInbound::Frame(Frame::Ping(payload)) = &inbound {
+                pipe.push(OpCode::Pong, payload);
+            }
+            is_carrier = self.down.pipe().is_some_and(|carrier| Arc::ptr_eq(&carrier, &pipe));
+            if is_carrier {
+                self.heard_from_carrier(inbound, ctx);
+                if !self.gate.is_open() {
+                    break;
+                }
+            } else if self.probing.as_ref().is_some_and(|probing| Arc::ptr_eq(&probing.pipe, &pipe)) {
+                self.heard_from_probe(inbound, ctx);
+            }
+            // Or the WebSocket was turned away.
+        }
+        Heard { is_carrier, rest: batch.collect() }
+    }
+}

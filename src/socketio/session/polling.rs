@@ -1,0 +1,124 @@
+//! Polls and posts: each is a request of its own.
+
+use actix::{AsyncContext as _, Context, Handler};
+use tokio::sync::oneshot;
+
+use super::{
+    IsPolling, RequestGone, SocketIoSession, TakePackets, TakePoll, messages::AnswerPoll, upgrade::Probing,
+};
+use crate::{
+    protocol::engineio,
+    socketio::{EndReason, PollAnswer},
+};
+
+impl SocketIoSession {
+    /// Answers the poll that waits if there is something, but at the end of this turn: what else comes until then goes
+    /// with it.
+    pub(super) fn flush_to_poll(&mut self, ctx: &mut Context<Self>) {
+        if !self.down.has_poll() {
+            return;
+        }
+        if !self.down.is_empty() {
+            if !std::mem::replace(&mut self.is_answer_due, true) {
+                ctx.notify(AnswerPoll);
+            }
+        } else if self.probing.as_ref().is_some_and(Probing::releases_polls)
+            && let Some(poll) = self.down.take_poll()
+        {
+            answer(poll, engineio::NOOP);
+        }
+    }
+}
+
+/// Answers a poll with one packet; a client that has gone does without.
+pub(super) fn answer(poll: oneshot::Sender<PollAnswer>, packet: &str) {
+    let _ = poll.send(PollAnswer::Payload(packet.to_owned()));
+}
+
+impl Handler<AnswerPoll> for SocketIoSession {
+    type Result = ();
+
+    fn handle(&mut self, _: AnswerPoll, ctx: &mut Self::Context) {
+        self.is_answer_due = false;
+        if self.end.is_some() || self.down.is_empty() {
+            return;
+        }
+        if let Some(poll) = self.down.take_poll() {
+            let payload = self.down.payload(self.engine.settings.max_payload).unwrap_or_default();
+            if poll.send(PollAnswer::Payload(payload)).is_err() {
+                self.finish(EndReason::TransportClose, ctx);
+            }
+            self.flush(ctx);
+        }
+    }
+}
+
+impl Handler<TakePoll> for SocketIoSession {
+    type Result = ();
+
+    fn handle(&mut self, TakePoll(poll): TakePoll, ctx: &mut Self::Context) {
+        if self.end.is_none() && self.is_overdue() {
+            self.finish(EndReason::PingTimeout, ctx);
+            // Nobody waits any more: what remains is to say so.
+            let _ = poll.send(PollAnswer::Over);
+            return;
+        }
+        if !self.down.is_polling() {
+            return drop(poll.send(PollAnswer::BadRequest));
+        }
+        if let Some(why) = self.end {
+            if self.say_last_words(poll, why) {
+                self.depart(ctx);
+            }
+            return;
+        }
+        if let Err(poll) = self.down.offer_poll(poll) {
+            let _ = poll.send(PollAnswer::BadRequest);
+            return self.finish_breach(EndReason::TransportError, ctx);
+        }
+        self.probing.iter_mut().for_each(|probing| probing.has_newer_poll = true);
+        self.flush(ctx);
+    }
+}
+
+impl Handler<RequestGone> for SocketIoSession {
+    type Result = ();
+
+    fn handle(&mut self, _: RequestGone, ctx: &mut Self::Context) {
+        if self.down.is_polling() {
+            self.finish(EndReason::TransportClose, ctx);
+        }
+    }
+}
+
+impl Handler<TakePackets> for SocketIoSession {
+    type Result = bool;
+
+    fn handle(&mut self, message: TakePackets, ctx: &mut Self::Context) -> bool {
+        let TakePackets { packets, is_first, is_broken } = message;
+        // A client may upgrade while the rest of its post waits.
+        if self.end.is_some() || is_first && !self.down.is_polling() {
+            return false;
+        }
+        for packet in packets {
+            // One that breaks the protocol above is the last.
+            if self.end.is_none() && self.down.ending().is_none() {
+                self.take_packet(packet, ctx);
+            }
+        }
+        if is_broken && self.down.ending().is_none() {
+            self.finish_breach(EndReason::ParseError, ctx);
+        }
+        self.flush(ctx);
+        !is_broken
+    }
+}
+
+impl Handler<IsPolling> for SocketIoSession {
+    type Result = bool;
+
+    fn handle(&mut self, _: IsPolling, _: &mut Self::Context) -> bool {
+        self.has_come_back = true;
+        self.down.is_polling()
+    }
+}

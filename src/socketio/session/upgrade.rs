@@ -1,0 +1,126 @@
+//! From polling to a WebSocket: one is opened beside the polls and asked whether it works; when the client says so it
+//! carries the session. Until then, and if it fails, the session polls on.
+
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+
+use actix::{AsyncContext as _, Context, Handler};
+use log::debug;
+
+use super::{PipeInbound, Probe, SocketIoSession, polling::answer};
+use crate::{
+    connection::pipe::Pipe,
+    protocol::{
+        close, engineio,
+        websocket::{Message as Frame, frame::OpCode},
+    },
+    socketio::PollAnswer,
+};
+
+/// How long a poll that came since a WebSocket is tried waits for the upgrade before it is released for it.
+const POLL_PATIENCE: Duration = Duration::from_millis(100);
+
+/// A WebSocket that is being tried.
+pub(super) struct Probing {
+    pub(super) pipe: Arc<Pipe>,
+    has_answered: bool,
+    /// The poll that waits came after the WebSocket was opened: its client may have upgraded already, which is then on
+    /// its way by another connection.
+    pub(super) has_newer_poll: bool,
+    is_patience_over: bool,
+}
+
+impl Probing {
+    /// A client waits for its poll to end before it upgrades.
+    pub(super) fn releases_polls(&self) -> bool {
+        self.has_answered && (!self.has_newer_poll || self.is_patience_over)
+    }
+
+    /// Closes the WebSocket for what came over it.
+    fn turn_away(&self, inbound: &PipeInbound) {
+        match inbound {
+            PipeInbound::Frame(Frame::Close(frame)) => self.pipe.answer_close(frame.as_ref()),
+            PipeInbound::Broken(error) => self.pipe.close(Some(error.close_reason())),
+            PipeInbound::TooSlow => self.pipe.close(Some(close::TOO_SLOW)),
+            PipeInbound::OutOfMemory => self.pipe.close(Some(close::OUT_OF_MEMORY)),
+            PipeInbound::Frame(_) | PipeInbound::Lost => self.pipe.close(None),
+        }
+    }
+}
+
+impl SocketIoSession {
+    fn probing_of(&mut self, pipe: &Arc<Pipe>) -> Option<&mut Probing> {
+        self.probing.as_mut().filter(|probing| Arc::ptr_eq(&probing.pipe, pipe))
+    }
+
+    pub(super) fn heard_from_probe(&mut self, inbound: PipeInbound, ctx: &mut Context<Self>) {
+        let Some(probing) = &mut self.probing else {
+            return;
+        };
+        let text = match &inbound {
+            PipeInbound::Frame(Frame::Text(text)) => &**text,
+            PipeInbound::Frame(Frame::Ping(_) | Frame::Pong(_)) => return,
+            _ => "",
+        };
+        match text {
+            "2probe" => {
+                probing.pipe.push(OpCode::Text, engineio::PROBE_ANSWER.as_bytes());
+                if !std::mem::replace(&mut probing.has_answered, true) {
+                    let tried = Arc::clone(&probing.pipe);
+                    ctx.run_later(POLL_PATIENCE, move |session, ctx| {
+                        // Another one may be tried by then.
+                        if let Some(probing) = session.probing_of(&tried) {
+                            probing.is_patience_over = true;
+                            session.flush(ctx);
+                        }
+                    });
+                }
+            }
+            "5" => self.upgrade(ctx),
+            _ => {
+                // Only the WebSocket; the session lives on.
+                if let Some(probing) = self.probing.take() {
+                    probing.turn_away(&inbound);
+                }
+            }
+        }
+        self.flush(ctx);
+    }
+
+    fn upgrade(&mut self, ctx: &mut Context<Self>) {
+        let Some(Probing { pipe, has_newer_poll, .. }) = self.probing.take() else {
+            return;
+        };
+        debug!("{} has upgraded to a websocket", self.id);
+        if let Some(poll) = self.down.upgrade(pipe) {
+            if has_newer_poll {
+                drop(poll.send(PollAnswer::BadRequest));
+            } else {
+                answer(poll, engineio::NOOP);
+            }
+        }
+        self.pong_due = None;
+        self.next_ping = self.next_ping.max(Instant::now());
+        self.schedule_beat(ctx);
+    }
+}
+
+impl Handler<Probe> for SocketIoSession {
+    type Result = ();
+
+    fn handle(&mut self, Probe(pipe): Probe, ctx: &mut Self::Context) {
+        if self.end.is_some() || self.probing.is_some() || !self.down.is_polling() {
+            return pipe.close(None);
+        }
+        let tried = Arc::clone(&pipe);
+        self.probing =
+            Some(Probing { pipe, has_answered: false, has_newer_poll: false, is_patience_over: false });
+        ctx.run_later(self.engine.settings.upgrade_timeout, move |session, _| {
+            if let Some(probing) = session.probing.take_if(|probing| Arc::ptr_eq(&probing.pipe, &tried)) {
+                probing.pipe.close(None);
+            }
+        });
+    }
+}
