@@ -43,7 +43,7 @@ use crate::{
     },
     session::{Worker, chat_socket::ChatNamespace},
     socketio::{
-        Carried, EndReason, Engine, PollAnswer, PostRefused, Visitor, carrier,
+        Carried, EndReason, Engine, Entry, PollAnswer, Visitor, carrier,
         namespaces::Namespaces,
         relay::{self, Relay},
     },
@@ -147,6 +147,17 @@ async fn answer(req: HttpRequest, payload: web::Payload, door: web::Data<Door>) 
     response
 }
 
+/// A request for Engine.IO, and what is known of it before it is checked.
+struct Asked<'a> {
+    req: &'a HttpRequest,
+    query: Query,
+    is_upgrade: bool,
+    /// Whether a page of its origin may read the answer.
+    may_read: bool,
+    /// The session that it names, looked up once; `None` if there is no such session, or it names none.
+    session: Option<Entry>,
+}
+
 async fn serve(
     req: &HttpRequest,
     payload: web::Payload,
@@ -154,82 +165,73 @@ async fn serve(
     may_read: bool,
 ) -> Result<HttpResponse, Error> {
     let is_upgrade = handshake::asks_for_websocket(req.headers());
-    // A malformed query counts as one without a transport.
+    // A query that cannot be read names no transport.
     let query =
         web::Query::<Query>::from_query(req.query_string()).map(web::Query::into_inner).unwrap_or_default();
-    // Before the first await: the client may close in the read that brought its request.
-    let attendance = query.sid.as_deref().filter(|_| !is_upgrade).map(|sid| door.engine.attend(sid));
+    let session = query.sid.as_deref().and_then(|sid| door.engine.find(sid));
+    // Before anything is waited for: a client may be gone in the very read that brought its request.
+    let attendance = session.as_ref().filter(|_| !is_upgrade).map(Entry::attend);
     if attendance.is_some() {
         Hangup::ends(req);
     }
-    let response = respond(req, payload, door, (&query, is_upgrade, may_read)).await;
+    let asked = Asked { req, query, is_upgrade, may_read, session };
+    let response = respond(&asked, payload, door).await;
     if let Some(attendance) = attendance {
         attendance.answered();
     }
     response
 }
 
-async fn respond(
-    req: &HttpRequest,
-    payload: web::Payload,
-    door: &Door,
-    (query, is_upgrade, may_read): (&Query, bool, bool),
-) -> Result<HttpResponse, Error> {
-    if (query.sid.is_none() || is_upgrade)
+async fn respond(asked: &Asked<'_>, payload: web::Payload, door: &Door) -> Result<HttpResponse, Error> {
+    let Asked { req, query, is_upgrade, .. } = asked;
+    if (query.sid.is_none() || *is_upgrade)
         && let Some(worker) = &door.guard
         && let Err(full) = worker.admission.knock(peer::address(req, &worker.settings.trusted_proxy))
     {
         return Ok(refuse_for_now(door, full));
     }
-    match check(req, query, door, is_upgrade, may_read).await {
-        Err(refusal) => Ok(refuse(refusal, is_upgrade)),
-        Ok(Wish::Begin) => {
-            let visitor = match admit(req, query, door) {
-                Ok(visitor) => visitor,
-                Err(full) => return Ok(refuse_for_now(door, full)),
-            };
-            if is_upgrade {
-                let begun = carrier::begin(req, payload, &door.engine, (door.begin)(), visitor);
-                return handshake::agree(req, begun.map_err(ErrorInternalServerError));
-            }
-            let open =
-                door.engine.begin_polling((door.begin)(), visitor).map_err(ErrorInternalServerError)?;
-            Ok(packets(req, open, door))
+    match check(asked, door) {
+        Err(refusal) => Ok(refuse(refusal, *is_upgrade)),
+        Ok(Wish::Begin) => begin(asked, payload, door),
+        Ok(Wish::Upgrade(session)) => {
+            let probing = carrier::probe(req, payload, &door.engine, session.clone(), query.wants_base64());
+            handshake::agree(req, probing.map_err(ErrorInternalServerError))
         }
-        Ok(Wish::Upgrade(sid)) => match door.engine.session(&sid) {
-            Some(session) => {
-                let probing = carrier::probe(req, payload, &door.engine, session, query.wants_base64());
-                handshake::agree(req, probing.map_err(ErrorInternalServerError))
-            }
-            None => Ok(refuse(RequestError::UnknownSid, true)),
-        },
-        Ok(Wish::Poll(sid)) => Ok(match door.engine.poll(&sid).await {
+        Ok(Wish::Poll(session)) => Ok(match session.poll().await {
             PollAnswer::Payload(payload) => packets(req, payload, door),
-            PollAnswer::UnknownSid => refuse(RequestError::UnknownSid, false),
             PollAnswer::BadRequest | PollAnswer::Over => refuse(RequestError::BadRequest, false),
         }),
-        Ok(Wish::Post(sid)) => Ok(post(req, payload, door, &sid).await),
+        Ok(Wish::Post(session)) => Ok(post(req, payload, door, session).await),
         Ok(Wish::Other) => Ok(HttpResponse::MethodNotAllowed().insert_header((ALLOW, METHODS)).finish()),
     }
 }
 
-/// The purpose of a valid request.
-enum Wish {
+/// Begins a session, if there may be one more.
+fn begin(asked: &Asked<'_>, payload: web::Payload, door: &Door) -> Result<HttpResponse, Error> {
+    let visitor = match admit(asked.req, &asked.query, door) {
+        Ok(visitor) => visitor,
+        Err(full) => return Ok(refuse_for_now(door, full)),
+    };
+    if asked.is_upgrade {
+        let begun = carrier::begin(asked.req, payload, &door.engine, (door.begin)(), visitor);
+        return handshake::agree(asked.req, begun.map_err(ErrorInternalServerError));
+    }
+    let open = door.engine.begin_polling((door.begin)(), visitor).map_err(ErrorInternalServerError)?;
+    Ok(packets(asked.req, open, door))
+}
+
+/// What a request wants, once it is known to be sound.
+enum Wish<'a> {
     Begin,
-    Upgrade(String),
-    Poll(String),
-    Post(String),
+    Upgrade(&'a Entry),
+    Poll(&'a Entry),
+    Post(&'a Entry),
     Other,
 }
 
-/// Checks a request, in the order of the reference.
-async fn check(
-    req: &HttpRequest,
-    query: &Query,
-    door: &Door,
-    is_upgrade: bool,
-    may_read: bool,
-) -> Result<Wish, RequestError> {
+/// The checks, in the order of the reference.
+fn check<'a>(asked: &'a Asked<'_>, door: &Door) -> Result<Wish<'a>, RequestError> {
+    let Asked { req, query, is_upgrade, may_read, session } = asked;
     let wants_websocket = match query.transport.as_deref() {
         Some("polling") => false,
         Some("websocket") => true,
@@ -238,23 +240,24 @@ async fn check(
     let is_right_revision = query.revision.as_deref() == Some(engineio::REVISION);
     let is_sound_handshake = || handshake::check(req.method(), req.version(), req.headers()).is_ok();
     let wish = match &query.sid {
-        Some(sid) => {
-            let is_polling = door.engine.is_polling(sid).await.ok_or(RequestError::UnknownSid)?;
+        Some(_) => {
+            let session = session.as_ref().ok_or(RequestError::UnknownSid)?;
+            let is_polling = session.is_polling();
             match (wants_websocket, is_upgrade) {
-                (true, true) if is_sound_handshake() => Wish::Upgrade(sid.clone()),
+                (true, true) if is_sound_handshake() => Wish::Upgrade(session),
                 (false, false) if is_polling => match *req.method() {
-                    Method::GET => Wish::Poll(sid.clone()),
-                    Method::POST => Wish::Post(sid.clone()),
+                    Method::GET => Wish::Poll(session),
+                    Method::POST => Wish::Post(session),
                     _ => Wish::Other,
                 },
                 _ => return Err(RequestError::BadRequest),
             }
         }
         None if req.method() != Method::GET => return Err(RequestError::BadHandshakeMethod),
-        None if wants_websocket != is_upgrade || (is_upgrade && !is_sound_handshake()) => {
+        None if wants_websocket != *is_upgrade || (*is_upgrade && !is_sound_handshake()) => {
             return Err(RequestError::BadRequest);
         }
-        None if !(may_read && !is_upgrade || is_welcome(req, door)) => return Err(RequestError::Forbidden),
+        None if !(*may_read && !is_upgrade || is_welcome(req, door)) => return Err(RequestError::Forbidden),
         None => Wish::Begin,
     };
     if is_right_revision { Ok(wish) } else { Err(RequestError::UnsupportedVersion) }
@@ -288,12 +291,10 @@ fn is_welcome(req: &HttpRequest, door: &Door) -> bool {
 }
 
 /// Reads a posted payload up to its bound, and passes it to its session.
-async fn post(req: &HttpRequest, payload: web::Payload, door: &Door, sid: &str) -> HttpResponse {
+async fn post(req: &HttpRequest, payload: web::Payload, door: &Door, session: &Entry) -> HttpResponse {
     let engine = &door.engine;
-    let posting = match engine.begin_post(sid) {
-        Ok(posting) => posting,
-        Err(PostRefused::UnknownSid) => return refuse(RequestError::UnknownSid, false),
-        Err(PostRefused::Concurrent) => return refuse(RequestError::BadRequest, false),
+    let Some(posting) = session.begin_post() else {
+        return refuse(RequestError::BadRequest, false);
     };
     let is_binary = req.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/octet-stream");
     // Held until the session has accepted the body's packets.
@@ -305,13 +306,13 @@ async fn post(req: &HttpRequest, payload: web::Payload, door: &Door, sid: &str) 
         Ok(body) if !is_binary => body,
         // Unlike a broken body, one that is too large does not end the session.
         Ok(_) | Err(BodyError::Broken) => {
-            engine.end(sid, EndReason::ParseError);
+            session.end(EndReason::ParseError);
             return HttpResponse::BadRequest().finish();
         }
         Err(BodyError::TooLarge) => return HttpResponse::PayloadTooLarge().finish(),
         Err(BodyError::OutOfMemory(error)) => return unavailable(&error),
     };
-    let was_taken = engine.post(sid, &body).await;
+    let was_taken = session.post(&body).await;
     drop((posting, lease));
     if !was_taken {
         return refuse(RequestError::BadRequest, false);

@@ -22,7 +22,7 @@ use super::{
     downlink::Transport,
     gate::Gate,
     namespaces::Emitter,
-    session::{Depart, EndSession, IsPolling, RequestGone, SocketIoSession, TakePackets, TakePoll},
+    session::{Depart, EndSession, RequestGone, SocketIoSession, TakePackets, TakePoll},
 };
 use crate::{
     broadcast::{AddWorker, FanOut, Outlets, Patience},
@@ -252,7 +252,8 @@ impl Engine {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn find(&self, sid: &str) -> Option<Entry> {
+    /// The session with this id, if there is one.
+    pub fn find(&self, sid: &str) -> Option<Entry> {
         self.sessions().get(sid).cloned()
     }
 
@@ -315,6 +316,7 @@ impl Engine {
     ) -> Entry {
         let intake = Intake::new(self.settings.max_intake, Arc::clone(&self.intake));
         let gate = Arc::new(Gate::new(intake));
+        gate.set_polling(matches!(transport, Transport::Polling(_)));
         let session = SocketIoSession::start(
             Arc::clone(self),
             Arc::clone(&sid),
@@ -362,28 +364,37 @@ impl Engine {
         number
     }
 
-    /// A request of a session that polls has come. If what is given back is dropped before it is told that the request
-    /// was answered, the client has given it up, and the session is over.
-    pub fn attend(&self, sid: &str) -> Attendance {
-        Attendance(self.find(sid).map(|entry| entry.session))
+    /// Ends all sessions, because the server stops.
+    pub fn end_all(&self) {
+        for entry in self.sessions().values() {
+            entry.session.do_send(EndSession(EndReason::ServerShuttingDown));
+        }
+    }
+}
+
+impl Entry {
+    /// A request of the client has come. Whether the session polls; the session itself decides when it takes the request.
+    pub fn is_polling(&self) -> bool {
+        self.gate.note_request();
+        self.gate.is_polling()
+    }
+
+    /// A request of a session that polls is under way. If what is given back is dropped before it is told that the request
+    /// was answered, the client has given the request up, and the session is over.
+    pub fn attend(&self) -> Attendance {
+        Attendance(Some(self.session.clone()))
     }
 
     /// A poll, answered when there is something, or when the session is over.
-    pub async fn poll(&self, sid: &str) -> PollAnswer {
-        let Some(entry) = self.find(sid) else {
-            return PollAnswer::UnknownSid;
-        };
+    pub async fn poll(&self) -> PollAnswer {
         let (answer, answered) = oneshot::channel();
-        entry.session.do_send(TakePoll(answer));
+        self.session.do_send(TakePoll(answer));
         answered.await.unwrap_or(PollAnswer::Over)
     }
 
     /// The packets of a payload that was posted; whether they were taken. However many they are, they are handed on in
     /// parts, each when the session may take more.
-    pub async fn post(&self, sid: &str, payload: &ByteString) -> bool {
-        let Some(entry) = self.find(sid) else {
-            return false;
-        };
+    pub async fn post(&self, payload: &ByteString) -> bool {
         let mut packets = engineio::packets(payload);
         let mut is_first = true;
         loop {
@@ -399,9 +410,9 @@ impl Engine {
             }
             let is_last = is_broken || part.len() < POSTED_PART;
             let packets = TakePackets { packets: part, is_first, is_broken };
-            let was_taken = entry.session.send(packets).await.unwrap_or(false);
+            let was_taken = self.session.send(packets).await.unwrap_or(false);
             // The client sends its next post when this one is answered.
-            poll_fn(|cx| entry.gate.poll_open(cx)).await;
+            poll_fn(|cx| self.gate.poll_open(cx)).await;
             if is_last || !was_taken {
                 // What is behind a packet that has ended the session is not asked for.
                 return was_taken || !is_first && !is_broken;
@@ -410,38 +421,18 @@ impl Engine {
         }
     }
 
-    /// Notes that a post is under way; `None` if one is already, which ends the session, or if there is no such session.
-    pub fn begin_post(&self, sid: &str) -> Result<Posting, PostRefused> {
-        let entry = self.find(sid).ok_or(PostRefused::UnknownSid)?;
-        if !entry.gate.begin_post() {
-            entry.session.do_send(EndSession(EndReason::TransportError));
-            return Err(PostRefused::Concurrent);
+    /// Notes that a post is under way; `None` if one is already, which ends the session.
+    pub fn begin_post(&self) -> Option<Posting> {
+        if self.gate.begin_post() {
+            return Some(Posting(Arc::clone(&self.gate)));
         }
-        Ok(Posting(entry.gate))
+        self.end(EndReason::TransportError);
+        None
     }
 
-    /// Ends a session, if it is there.
-    pub fn end(&self, sid: &str, why: EndReason) {
-        if let Some(entry) = self.find(sid) {
-            entry.session.do_send(EndSession(why));
-        }
-    }
-
-    /// Ends all sessions, because the server stops.
-    pub fn end_all(&self) {
-        for entry in self.sessions().values() {
-            entry.session.do_send(EndSession(EndReason::ServerShuttingDown));
-        }
-    }
-
-    /// The session that a WebSocket wants to carry on.
-    pub fn session(&self, sid: &str) -> Option<Entry> {
-        self.find(sid)
-    }
-
-    /// Asks which transport a session has; `None` if it is gone.
-    pub async fn is_polling(&self, sid: &str) -> Option<bool> {
-        self.find(sid)?.session.send(IsPolling).await.ok()
+    /// Ends the session.
+    pub fn end(&self, why: EndReason) {
+        self.session.do_send(EndSession(why));
     }
 }
 
@@ -468,29 +459,18 @@ impl Drop for Posting {
     }
 }
 
-/// Why a post cannot begin.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PostRefused {
-    /// There is no such session.
-    UnknownSid,
-    /// One is under way.
-    Concurrent,
-}
-
 /// What a poll is answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PollAnswer {
     /// Packets.
     Payload(String),
-    /// There is no such session.
-    UnknownSid,
     /// The session has another poll, or another transport.
     BadRequest,
     /// The session has ended.
     Over,
 }
 
-/// A request of a session is under way. See [`Engine::attend`].
+/// A request of a session is under way. See [`Entry::attend`].
 #[derive(Debug)]
 #[must_use = "dropping it gives the request up"]
 pub struct Attendance(Option<Addr<SocketIoSession>>);

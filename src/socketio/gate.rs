@@ -20,6 +20,10 @@ pub struct Gate {
     /// The intake was full, so that the client's silence says nothing.
     has_held_back: AtomicBool,
     is_posting: AtomicBool,
+    /// The session polls: no WebSocket carries it.
+    is_polling: AtomicBool,
+    /// The client has made a second request.
+    has_come_back: AtomicBool,
     /// The client may send messages of any size.
     is_known: AtomicBool,
     readers: Arc<Readers>,
@@ -61,6 +65,8 @@ impl Gate {
             is_paused: AtomicBool::new(false),
             has_held_back: AtomicBool::new(false),
             is_posting: AtomicBool::new(false),
+            is_polling: AtomicBool::new(false),
+            has_come_back: AtomicBool::new(false),
             is_known: AtomicBool::new(false),
             readers: Arc::default(),
         }
@@ -69,6 +75,24 @@ impl Gate {
     /// The bound on what the client has sent and is not dealt with yet.
     pub(super) fn intake(&self) -> Intake {
         self.intake.clone()
+    }
+
+    /// Says which transport the session has.
+    pub(super) fn set_polling(&self, is_polling: bool) {
+        self.is_polling.store(is_polling, Ordering::SeqCst);
+    }
+
+    pub(super) fn is_polling(&self) -> bool {
+        self.is_polling.load(Ordering::SeqCst)
+    }
+
+    /// The client has made a request of the session, which is not its first.
+    pub(super) fn note_request(&self) {
+        self.has_come_back.store(true, Ordering::SeqCst);
+    }
+
+    pub(super) fn has_come_back(&self) -> bool {
+        self.has_come_back.load(Ordering::SeqCst)
     }
 
     /// Notes that a post is under way; whether none was.

@@ -13,7 +13,7 @@ use self::downlink::Downlink;
 use crate::domain::SessionId;
 
 pub use self::{
-    engine::{Engine, EngineSettings, PollAnswer, PostRefused, Sid, Visitor},
+    engine::{Engine, EngineSettings, Entry, PollAnswer, Sid, Visitor},
     session::SocketIoSession,
 };
 

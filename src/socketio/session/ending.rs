@@ -88,7 +88,7 @@ impl SocketIoSession {
     fn conclude_polling(&mut self, why: EndReason, wait: Option<Duration>, ctx: &mut Context<Self>) {
         let is_told = self.down.take_poll().is_some_and(|poll| self.answer_last(poll, why));
         // One that never came back, or is far behind, is not waited for.
-        let is_worth_it = self.has_come_back && self.down.bytes() <= self.engine.settings.max_waiting;
+        let is_worth_it = self.gate.has_come_back() && self.down.bytes() <= self.engine.settings.max_waiting;
         match wait.filter(|_| !is_told && is_worth_it) {
             Some(wait) => {
                 self.remains = Some(self.engine.keep_ended(&self.sid));

@@ -35,10 +35,6 @@ pub(crate) struct TakePackets {
 }
 
 #[derive(Message)]
-#[rtype(result = "bool")]
-pub(crate) struct IsPolling;
-
-#[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct EndSession(pub(crate) EndReason);
 

@@ -40,9 +40,7 @@ mod messages;
 mod polling;
 mod upgrade;
 
-pub(in crate::socketio) use self::messages::{
-    Depart, EndSession, Flush, IsPolling, RequestGone, TakePackets, TakePoll,
-};
+pub(in crate::socketio) use self::messages::{Depart, EndSession, Flush, RequestGone, TakePackets, TakePoll};
 pub use self::messages::{FromPipe, Heard, PipeBatch, PipeInbound, Probe};
 use self::{ending::reason_of, upgrade::Probing};
 
@@ -76,8 +74,6 @@ pub struct SocketIoSession {
     /// What the pipe had given to its connection when the client was last known to live.
     taken: u64,
     beat: Option<SpawnHandle>,
-    /// The client has made a second request.
-    has_come_back: bool,
     /// A task waits to move more into the pipe.
     is_pouring: bool,
     /// The poll that waits will be answered at the end of this turn.
@@ -125,7 +121,6 @@ impl SocketIoSession {
             has_been_patient: false,
             taken: 0,
             beat: None,
-            has_come_back: false,
             is_pouring: false,
             is_answer_due: false,
             end: None,
@@ -295,7 +290,7 @@ impl SocketIoSession {
     /// Ends a session whose client does not come back with a second request, or joins nothing.
     fn check_beginning(&mut self, ctx: &mut Context<Self>) {
         let (age, settings) = (self.opened.elapsed(), &self.engine.settings);
-        let is_alone = !self.has_come_back;
+        let is_alone = !self.gate.has_come_back();
         let waits = [
             (settings.polling_open_timeout, is_alone, EndReason::TransportClose),
             (settings.connect_timeout, !self.carried.is_joined(), EndReason::NotJoined),
@@ -323,7 +318,9 @@ impl Actor for SocketIoSession {
         self.metrics.sessions.inc();
         self.schedule_beat(ctx);
         // Over a WebSocket the first request is all that there is.
-        self.has_come_back = !self.down.is_polling();
+        if !self.down.is_polling() {
+            self.gate.note_request();
+        }
         self.check_beginning(ctx);
         let address = ctx.address();
         self.down.set_address(address.clone().recipient(), address.recipient());

@@ -3,9 +3,7 @@
 use actix::{AsyncContext as _, Context, Handler};
 use tokio::sync::oneshot;
 
-use super::{
-    IsPolling, RequestGone, SocketIoSession, TakePackets, TakePoll, messages::AnswerPoll, upgrade::Probing,
-};
+use super::{RequestGone, SocketIoSession, TakePackets, TakePoll, messages::AnswerPoll, upgrade::Probing};
 use crate::{
     protocol::engineio,
     socketio::{EndReason, PollAnswer},
@@ -111,14 +109,5 @@ impl Handler<TakePackets> for SocketIoSession {
         }
         self.flush(ctx);
         !is_broken
-    }
-}
-
-impl Handler<IsPolling> for SocketIoSession {
-    type Result = bool;
-
-    fn handle(&mut self, _: IsPolling, _: &mut Self::Context) -> bool {
-        self.has_come_back = true;
-        self.down.is_polling()
     }
 }

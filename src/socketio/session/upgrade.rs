@@ -94,6 +94,7 @@ impl SocketIoSession {
             return;
         };
         debug!("{} has upgraded to a websocket", self.id);
+        self.gate.set_polling(false);
         if let Some(poll) = self.down.upgrade(pipe) {
             if has_newer_poll {
                 drop(poll.send(PollAnswer::BadRequest));
