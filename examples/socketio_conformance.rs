@@ -10,8 +10,7 @@ use actix_web::{App, HttpServer};
 use bytes::Bytes;
 use bytestring::ByteString;
 use echoroom::{
-    connection::Budget,
-    routes::socketio::{self, Door},
+    app::embed::{Budget, Door, configure_door},
     socketio::{
         Carried, EndReason, Engine, EngineSettings,
         downlink::Downlink,
@@ -93,8 +92,8 @@ async fn main() -> io::Result<()> {
         let echo = Door::new(Arc::clone(&echo), || Box::new(EngineEcho));
         let sockets = Door::new(Arc::clone(&sockets), namespaces.carried(&sockets));
         App::new()
-            .configure(|cfg| socketio::configure(cfg, "/engine.io", echo))
-            .configure(|cfg| socketio::configure(cfg, "/socket.io", sockets))
+            .configure(|cfg| configure_door(cfg, "/engine.io", echo))
+            .configure(|cfg| configure_door(cfg, "/socket.io", sockets))
     })
     // A poll that is given up is noticed at once.
     .h1_allow_half_closed(false)

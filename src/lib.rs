@@ -47,18 +47,51 @@
 //! The same round, packed, goes from `ChatServer` to the [`Journal`](journal::Journal); its senders get their acks when it
 //! is durable. `docs/architecture.md` walks through the code file by file.
 
+// With this feature each item that is meant to be reachable is, so the compiler finds those that are public without need.
+#![cfg_attr(feature = "testing", warn(unreachable_pub))]
+#![allow(rustdoc::private_intra_doc_links, reason = "the map above names private modules, too")]
+
 pub mod app;
-pub mod broadcast;
-pub mod chat;
+mod broadcast;
+mod chat;
 pub mod config;
-pub mod connection;
-pub mod domain;
+mod connection;
+mod domain;
 mod http;
-pub mod journal;
-pub mod logging;
-pub mod metrics;
-pub mod parts;
-pub mod protocol;
-pub mod routes;
-pub mod session;
+mod journal;
+mod logging;
+mod metrics;
+mod parts;
+mod protocol;
+mod routes;
+mod session;
 pub mod socketio;
+
+/// What tests and benchmarks of this crate use beside its public API. No promise is made about it.
+#[cfg(feature = "testing")]
+#[doc(hidden)]
+pub mod testing {
+    pub use crate::{
+        broadcast::{
+            Attach, Audience, Cutter, Delivery, Dialect, Encoding, FanOut, FanOutRound, Hear, Hearers,
+            Outlets, Patience, Reach, Rooms, Seat,
+        },
+        chat::{
+            line::{self, Line},
+            room::Room,
+            round::ChatRound,
+        },
+        connection::{Direct, DirectOutlet, Waiting},
+        domain::{RoomName, SessionId, WorkerId},
+        journal::{
+            Append, Epoch, Journal, Keyed, Kind, NewEntry, Record, Retention, memory::MemoryJournal,
+            now_millis, sqlite::SqliteJournal,
+        },
+        metrics::Metrics,
+        protocol::{
+            chat::CODES,
+            close,
+            websocket::{self, deflate},
+        },
+    };
+}

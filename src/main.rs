@@ -16,8 +16,6 @@ use actix_web::rt::{
 use echoroom::{
     app::{self, Application, StopHandle},
     config::{self, Cli, CliError, Command, Settings},
-    journal::sqlite,
-    logging,
 };
 
 /// Messages of many KiB are allocated and freed all the time. The system's allocator returns that memory to
@@ -49,7 +47,7 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(sentence) => fail(1, &sentence),
         },
-        Some(Command::Backup { file }) => match sqlite::back_up(&cli.settings.data_dir, &file) {
+        Some(Command::Backup { file }) => match app::back_up(&cli.settings.data_dir, &file) {
             Ok(()) => ExitCode::SUCCESS,
             Err(sentence) => fail(1, &sentence),
         },
@@ -66,7 +64,7 @@ fn serve(settings: Settings) -> ExitCode {
         env_logger::Builder::from_env(env_logger::Env::default().default_filter_or("info,actix_server=warn"))
             .build();
     let max_level = logger.filter();
-    if let Err(error) = logging::install(Box::new(logger), max_level) {
+    if let Err(error) = app::install_logger(Box::new(logger), max_level) {
         return fail(1, &format!("no log: {error}"));
     }
     for name in config::unknown_variables() {

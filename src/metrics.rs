@@ -7,7 +7,7 @@ use prometheus::{
 };
 
 use self::usage::Gauges;
-pub use self::usage::Usage;
+pub(crate) use self::usage::Usage;
 
 mod usage;
 

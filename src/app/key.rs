@@ -22,7 +22,7 @@ const MAX_BYTES: u64 = 1024;
 
 /// The address of a running server, and the secret of its owner.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Key {
+pub(super) struct Key {
     /// The server's address, as reachable from its own machine.
     pub address: SocketAddr,
     /// The secret that a command sends in `Authorization: Bearer`.

@@ -12,8 +12,7 @@ use actix_server::{Server, ServerHandle};
 use actix_web::rt;
 use log::{error, info, warn};
 
-use self::descriptors::Room;
-use self::key::Key;
+use self::{descriptors::Room, key::Key};
 pub use self::{descriptors::raise_limit as raise_descriptor_limit, forget::forget, node::Node};
 use crate::{
     broadcast::DismissAll,
@@ -24,8 +23,10 @@ use crate::{
     logging,
     parts::Parts,
 };
+pub use crate::{journal::sqlite::back_up, logging::install as install_logger};
 
 mod descriptors;
+pub mod embed;
 mod forget;
 mod key;
 mod node;

@@ -48,7 +48,7 @@ impl Encoding {
 }
 
 /// A line of a broadcast: what happened in a room, in each dialect.
-pub trait Encode {
+pub(crate) trait Encode {
     /// The line as the payload of a frame; `None` if members with this dialect do not hear of it.
     fn payload(&self, dialect: Dialect) -> Option<(OpCode, Cow<'_, [u8]>)>;
 

@@ -113,7 +113,7 @@ pub enum Delivery {
 
 /// What a server of rooms tells one of its members. Each server has a type of its own for it; those who carry it do not
 /// look into it.
-pub type News = Box<dyn Any + Send>;
+pub(crate) type News = Box<dyn Any + Send>;
 
 impl Delivery {
     /// The member that it is for, if it is for one alone.

@@ -16,18 +16,21 @@ mod rooms;
 mod round;
 mod turn;
 
-pub use self::{
-    aim::{Aim, Hearers, Reach},
-    audience::Audience,
-    encoding::{Dialect, Encode, Encoding},
-    fanout::{FanOut, Patience},
+pub(crate) use self::{
+    aim::Aim,
+    encoding::Encode,
     map::Map,
-    messages::{
-        AddWorker, Attach, Cutter, Delivery, Detach, DismissAll, Dismissal, FanOutRound, Hear, Ignore, News,
-        Seat, Tell,
-    },
-    outlets::Outlets,
-    rooms::{AnyRoom, Found, Membership, RoomId, Rooms, Standing, TooManyRooms},
+    messages::{AddWorker, Detach, DismissAll, Dismissal, Ignore, News, Tell},
+    rooms::{AnyRoom, Found, Membership, RoomId, Standing},
     round::{Handed, MAX_BYTES, OpenRound, Round},
-    turn::{OneTurnLater, TurnLength, WhenMailboxIsEmpty, yield_now},
+    turn::{TurnLength, WhenMailboxIsEmpty, yield_now},
+};
+pub use self::{
+    aim::{Hearers, Reach},
+    audience::Audience,
+    encoding::{Dialect, Encoding},
+    fanout::{FanOut, Patience},
+    messages::{Attach, Cutter, Delivery, FanOutRound, Hear, Seat},
+    outlets::Outlets,
+    rooms::Rooms,
 };

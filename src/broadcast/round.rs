@@ -24,10 +24,10 @@ use crate::{
 };
 
 /// A broadcast ends at this many lines, or earlier.
-pub const MAX_LINES: usize = 256;
+pub(super) const MAX_LINES: usize = 256;
 
 /// A broadcast ends at this many bytes, or earlier. Its last line may exceed them.
-pub const MAX_BYTES: usize = 256 * 1024;
+pub(crate) const MAX_BYTES: usize = 256 * 1024;
 
 /// Is told to which sessions a broadcast was handed. Dropped when the last worker is done with the broadcast.
 pub trait Handed: fmt::Debug + Send + Sync {
@@ -52,7 +52,7 @@ pub struct Round {
 
 /// A broadcast that lines can be added to.
 #[derive(Debug)]
-pub struct OpenRound {
+pub(crate) struct OpenRound {
     reaches: Vec<Reach>,
     versions: [Option<Versions<BytesMut>>; Dialect::COUNT],
     accepted: Vec<Accepted>,
@@ -81,7 +81,7 @@ struct Encoded<B> {
 
 impl OpenRound {
     /// An empty broadcast, in the dialects of this audience.
-    pub fn new(audience: &Audience) -> Self {
+    pub(crate) fn new(audience: &Audience) -> Self {
         Self {
             reaches: Vec::new(),
             versions: Dialect::ALL.map(|dialect| Versions::read_by(audience, dialect)),
@@ -91,7 +91,7 @@ impl OpenRound {
     }
 
     /// Appends a line, in each dialect of the audience.
-    pub fn push(&mut self, line: &impl Encode, reach: Reach, mut deflater: Option<&mut Deflater>) {
+    pub(crate) fn push(&mut self, line: &impl Encode, reach: Reach, mut deflater: Option<&mut Deflater>) {
         let mut longest = 0;
         for dialect in Dialect::ALL {
             if let Some(versions) = &mut self.versions[dialect.index()] {
@@ -111,18 +111,18 @@ impl OpenRound {
     }
 
     /// Holds the share of a message until the broadcast is delivered.
-    pub fn hold(&mut self, accepted: Accepted) {
+    pub(crate) fn hold(&mut self, accepted: Accepted) {
         self.accepted.push(accepted);
     }
 
     /// Whether the broadcast has reached one of its bounds.
-    pub fn is_full(&self) -> bool {
+    pub(crate) fn is_full(&self) -> bool {
         self.reaches.len() >= MAX_LINES || self.bytes >= MAX_BYTES
     }
 
     /// Ends the broadcast. Its frames are charged to `budget` until the last subscriber has dropped them.
     /// Also returns what the journal is to keep of it.
-    pub fn finish(self, hearers: Hearers, budget: &Arc<Budget>) -> Round {
+    pub(crate) fn finish(self, hearers: Hearers, budget: &Arc<Budget>) -> Round {
         let versions = self.versions.map(|versions| versions.map(|versions| versions.finish(budget)));
         let (reaches, accepted) = (self.reaches, self.accepted);
         Round { hearers, reaches, versions, accepted, handing: None }

@@ -12,7 +12,7 @@ use actix::{Actor, ActorFuture};
 ///
 /// Actix polls an actor's own futures after its mailbox ran dry, at the end of the turn and before the thread
 /// does anything else; this future never ends and needs no waking.
-pub struct WhenMailboxIsEmpty<A: Actor>(pub fn(&mut A, &mut A::Context));
+pub(crate) struct WhenMailboxIsEmpty<A: Actor>(pub fn(&mut A, &mut A::Context));
 
 impl<A: Actor> ActorFuture<A> for WhenMailboxIsEmpty<A> {
     type Output = ();
@@ -30,7 +30,7 @@ impl<A: Actor> ActorFuture<A> for WhenMailboxIsEmpty<A> {
 
 /// Calls a method of its actor one turn after the actor has got work: tasks of the thread that are ready by
 /// then run first, and may add to it.
-pub struct OneTurnLater<A> {
+pub(crate) struct OneTurnLater<A> {
     has_work: fn(&A) -> bool,
     work: fn(&mut A),
     waited: bool,
@@ -38,7 +38,7 @@ pub struct OneTurnLater<A> {
 
 impl<A> OneTurnLater<A> {
     /// Calls `work` one turn after `has_work` has become true.
-    pub fn new(has_work: fn(&A) -> bool, work: fn(&mut A)) -> Self {
+    pub(crate) fn new(has_work: fn(&A) -> bool, work: fn(&mut A)) -> Self {
         Self { has_work, work, waited: false }
     }
 }
@@ -72,23 +72,23 @@ const MESSAGES_PER_TURN: usize = 1024;
 /// Counts the messages that an actor handles in one turn. Actix empties a mailbox before it lets anything
 /// else run. Other threads can refill it as fast as it empties, so the actor pauses by itself.
 #[derive(Debug, Default)]
-pub struct TurnLength(usize);
+pub(crate) struct TurnLength(usize);
 
 impl TurnLength {
     /// Counts one message. True if the actor must pause.
-    pub fn is_over(&mut self) -> bool {
+    pub(crate) fn is_over(&mut self) -> bool {
         self.0 += 1;
         self.0 >= MESSAGES_PER_TURN
     }
 
     /// Starts a new count.
-    pub fn end(&mut self) {
+    pub(crate) fn end(&mut self) {
         self.0 = 0;
     }
 }
 
 /// Returns after the other ready tasks of the thread have run.
-pub async fn yield_now() {
+pub(crate) async fn yield_now() {
     let mut yielded = false;
     poll_fn(|cx| {
         if std::mem::replace(&mut yielded, true) {

@@ -14,7 +14,7 @@ use crate::{
 
 /// A broadcast whose record is not durable yet.
 #[derive(Debug)]
-pub struct Commit {
+pub(crate) struct Commit {
     /// The room of the record.
     pub room: RoomId,
     /// What the journal stores.
@@ -22,7 +22,7 @@ pub struct Commit {
     /// The acks to send once the record is durable.
     pub receipts: Vec<Receipt>,
     /// Held until the record is durable, so that messages that wait for a slow disk count in the intake.
-    pub round: Arc<Round>,
+    pub _round: Arc<Round>,
 }
 
 /// A member's claim to an ack for a message that is not durable yet.
@@ -38,7 +38,7 @@ pub struct Receipt {
 
 /// Records that are not durable yet, in order.
 #[derive(Debug, Default)]
-pub struct Commits {
+pub(crate) struct Commits {
     in_flight: Vec<Commit>,
     next: Vec<Commit>,
     /// Whether the journal has the batch in flight; false between two attempts.
@@ -50,13 +50,13 @@ pub struct Commits {
 
 impl Commits {
     /// Adds the record of a finished broadcast to the next batch.
-    pub fn push(&mut self, commit: Commit) {
+    pub(crate) fn push(&mut self, commit: Commit) {
         self.unkept += u64::from(commit.append.record.count);
         self.next.push(commit);
     }
 
     /// The next batch for the journal. `None` if it has a batch, has a fault, or nothing waits.
-    pub fn begin(&mut self) -> Option<Vec<Append>> {
+    pub(crate) fn begin(&mut self) -> Option<Vec<Append>> {
         if self.is_under_way || self.fault.is_some() {
             return None;
         }
@@ -64,7 +64,7 @@ impl Commits {
     }
 
     /// Like [`begin`](Self::begin), but also while the journal has a fault; a failed batch comes first.
-    pub fn retry(&mut self) -> Option<Vec<Append>> {
+    pub(crate) fn retry(&mut self) -> Option<Vec<Append>> {
         if self.is_under_way { None } else { self.give() }
     }
 
@@ -80,7 +80,7 @@ impl Commits {
     }
 
     /// The journal has made the batch durable. Returns the batch.
-    pub fn done(&mut self) -> Vec<Commit> {
+    pub(crate) fn done(&mut self) -> Vec<Commit> {
         self.is_under_way = false;
         self.fault = None;
         let done = std::mem::take(&mut self.in_flight);
@@ -89,12 +89,12 @@ impl Commits {
     }
 
     /// Messages that have been relayed and are not durable yet.
-    pub fn unkept(&self) -> u64 {
+    pub(crate) fn unkept(&self) -> u64 {
         self.unkept
     }
 
     /// The journal has failed. Returns the receipts, to be answered with an error; the records stay.
-    pub fn failed(&mut self, error: JournalError) -> Vec<Receipt> {
+    pub(crate) fn failed(&mut self, error: JournalError) -> Vec<Receipt> {
         self.is_under_way = false;
         self.fault = Some(error);
         let waiting = self.in_flight.iter_mut().chain(&mut self.next);
@@ -102,17 +102,17 @@ impl Commits {
     }
 
     /// Notes a fault that was met without a batch, unless one is known.
-    pub fn suspect(&mut self, error: JournalError) {
+    pub(crate) fn suspect(&mut self, error: JournalError) {
         self.fault.get_or_insert(error);
     }
 
     /// Clears the fault: the journal has answered again, without a batch.
-    pub fn recovered(&mut self) {
+    pub(crate) fn recovered(&mut self) {
         self.fault = None;
     }
 
     /// Adds a receipt to a message that waits here. False if it does not: its broadcast is still open.
-    pub fn attach(&mut self, room: RoomId, receipt: Receipt) -> bool {
+    pub(crate) fn attach(&mut self, room: RoomId, receipt: Receipt) -> bool {
         let holds = |commit: &&mut Commit| {
             let record = &commit.append.record;
             commit.room == room && (record.first..=record.last()).contains(&receipt.place.offset)
@@ -125,12 +125,12 @@ impl Commits {
     }
 
     /// The known fault of the journal.
-    pub fn fault(&self) -> Option<&JournalError> {
+    pub(crate) fn fault(&self) -> Option<&JournalError> {
         self.fault.as_ref()
     }
 
     /// Whether all records are durable.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.in_flight.is_empty() && self.next.is_empty()
     }
 }

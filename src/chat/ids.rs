@@ -21,10 +21,10 @@ use crate::{
 };
 
 /// Identifies a message with an id: 8 bytes of a hash of the sender's token, 8 of a hash of token and id.
-pub type Key = [u8; 16];
+pub(crate) type Key = [u8; 16];
 
 /// The first half of a key, equal for all messages of one sender: the beginning of a hash of the token.
-pub type Sender = [u8; 8];
+pub(crate) type Sender = [u8; 8];
 
 /// How many ids are remembered, and for how long.
 #[derive(Clone, Copy, Debug)]
@@ -195,7 +195,7 @@ impl<P> Drop for Ids<P> {
 /// Ids of rooms that are not in memory. Needed because the journal has only the ids of messages that it still
 /// keeps.
 #[derive(Debug, Default)]
-pub struct RestingIds {
+pub(crate) struct RestingIds {
     rooms: HashMap<RoomName, Ids>,
     /// Rooms in the order of arrival; some are in memory again.
     order: VecDeque<RoomName>,
@@ -205,7 +205,7 @@ pub struct RestingIds {
 impl RestingIds {
     /// Keeps the ids of a room that leaves memory. Such rooms may have half of all ids; those that came first
     /// are dropped.
-    pub fn put(&mut self, room: RoomName, ids: Ids, now: u64) {
+    pub(crate) fn put(&mut self, room: RoomName, ids: Ids, now: u64) {
         if !ids.is_young(now) {
             return;
         }
@@ -224,14 +224,14 @@ impl RestingIds {
     }
 
     /// Removes and returns the ids of a room that is in memory again or has lost its history.
-    pub fn take(&mut self, room: &RoomName) -> Option<Ids> {
+    pub(crate) fn take(&mut self, room: &RoomName) -> Option<Ids> {
         let ids = self.rooms.remove(room)?;
         self.count -= ids.places.len();
         Some(ids)
     }
 
     /// Forgets the rooms whose ids are all too old.
-    pub fn sweep(&mut self, now: u64) {
+    pub(crate) fn sweep(&mut self, now: u64) {
         self.rooms.retain(|_, ids| {
             let is_young = ids.is_young(now);
             self.count -= if is_young { 0 } else { ids.places.len() };
@@ -241,18 +241,24 @@ impl RestingIds {
 }
 
 /// The first half of the keys of all messages of a token's owner.
-pub fn sender_of(token: &Token) -> Sender {
+pub(crate) fn sender_of(token: &Token) -> Sender {
     let hash = Sha256::digest(token.as_bytes());
     std::array::from_fn(|index| hash[index])
 }
 
 /// The key of a message; `sender` must be [`sender_of`] `token`. It cannot be computed without the token.
-pub fn key_of(sender: Sender, token: &Token, id: &str) -> Key {
+pub(crate) fn key_of(sender: Sender, token: &Token, id: &str) -> Key {
     key_of_parts(sender, token, &[id])
 }
 
 /// The key of a private message to one user of a room.
-pub fn private_key(sender: Sender, token: &Token, room: &RoomName, reader: &NicknameKey, id: &str) -> Key {
+pub(crate) fn private_key(
+    sender: Sender,
+    token: &Token,
+    room: &RoomName,
+    reader: &NicknameKey,
+    id: &str,
+) -> Key {
     // Names hold no control characters, so `\0` separates the parts.
     key_of_parts(sender, token, &[room.as_str(), "\0", reader.as_str(), "\0", id])
 }

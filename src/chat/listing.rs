@@ -20,7 +20,7 @@ const MOST: usize = 50;
 
 /// The last list of rooms, and the heads of rooms that are not in memory.
 #[derive(Debug, Default)]
-pub struct Listing {
+pub(crate) struct Listing {
     /// The last list and when it was made.
     last: Option<(Instant, RoomList)>,
     /// Heads of rooms that have history and are not in memory: at most `--max-rooms`.
@@ -29,19 +29,19 @@ pub struct Listing {
 
 impl Listing {
     /// A room leaves memory with its history up to `head`.
-    pub fn rest(&mut self, name: &RoomName, head: RoomHead) {
+    pub(crate) fn rest(&mut self, name: &RoomName, head: RoomHead) {
         if head.offset > 0 {
             self.resting.insert(name.clone(), head);
         }
     }
 
     /// The history of a room is forgotten.
-    pub fn forget(&mut self, name: &RoomName) {
+    pub(crate) fn forget(&mut self, name: &RoomName) {
         self.resting.remove(name);
     }
 
     /// One room, whether listed or not; `room` is `None` if it is not in memory.
-    pub fn asked(&self, name: RoomName, room: Option<&mut Room>) -> AskedRoom {
+    pub(crate) fn asked(&self, name: RoomName, room: Option<&mut Room>) -> AskedRoom {
         let mut head = self.resting.get(&name).copied();
         let mut listed = ListedRoom { name, sessions: 0, users: 0 };
         if let Some(room) = room {
@@ -52,7 +52,7 @@ impl Listing {
     }
 
     /// Lists `rooms`; returns the last list while that may be reused.
-    pub fn list<'a>(&mut self, now: Instant, rooms: impl Iterator<Item = &'a Room>) -> RoomList {
+    pub(crate) fn list<'a>(&mut self, now: Instant, rooms: impl Iterator<Item = &'a Room>) -> RoomList {
         match &self.last {
             Some((made, list)) if now.saturating_duration_since(*made) < GOOD_FOR => list.clone(),
             _ => {

@@ -9,24 +9,24 @@ const SPARE: usize = 64;
 
 /// The looks of the names that are, or have been, in use in one room.
 #[derive(Debug, Default)]
-pub struct Looks(HashMap<Look, NicknameKey>);
+pub(super) struct Looks(HashMap<Look, NicknameKey>);
 
 impl Looks {
     /// Other names with a look of `name`; some may be out of use.
-    pub fn like<'a>(&'a self, name: &Nickname) -> impl Iterator<Item = &'a NicknameKey> {
+    pub(super) fn like<'a>(&'a self, name: &Nickname) -> impl Iterator<Item = &'a NicknameKey> {
         let key = name.key();
         name.looks().filter_map(|look| self.0.get(&look)).filter(move |other| **other != key)
     }
 
     /// Claims the looks of a name that comes into use.
-    pub fn claim(&mut self, name: &Nickname) {
+    pub(super) fn claim(&mut self, name: &Nickname) {
         for look in name.looks() {
             self.0.insert(look, name.key());
         }
     }
 
     /// Drops the looks of unused names once the map is over its bound.
-    pub fn tidy(&mut self, names_in_use: usize, is_in_use: impl Fn(&NicknameKey) -> bool) {
+    pub(super) fn tidy(&mut self, names_in_use: usize, is_in_use: impl Fn(&NicknameKey) -> bool) {
         if self.0.len() > SPARE + 4 * names_in_use {
             self.0.retain(|_, key| is_in_use(key));
         }

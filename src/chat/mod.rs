@@ -9,24 +9,24 @@
 //! once).
 
 mod alarms;
-pub mod avatars;
-pub mod commits;
+pub(crate) mod avatars;
+pub(crate) mod commits;
 mod handing;
-pub mod ids;
+pub(crate) mod ids;
 pub mod line;
-pub mod listing;
-pub mod log;
+pub(crate) mod listing;
+pub(crate) mod log;
 mod looks;
-pub mod messages;
+pub(crate) mod messages;
 mod new_rooms;
-pub mod news;
-pub mod presence;
-pub mod reservations;
-pub mod room;
-pub mod round;
-pub mod server;
+pub(crate) mod news;
+pub(crate) mod presence;
+pub(crate) mod reservations;
+pub(crate) mod room;
+pub(crate) mod round;
+pub(crate) mod server;
 
-pub use self::{
+pub(crate) use self::{
     avatars::AvatarStore,
     ids::IdLimits,
     messages::{

@@ -16,7 +16,7 @@ const FIRST_PURGE: usize = 64;
 
 /// Counts new rooms per address, within a minute that begins with the address's first one.
 #[derive(Debug)]
-pub struct NewRooms {
+pub(super) struct NewRooms {
     max: PerAddress,
     by_address: HashMap<IpAddr, Minute>,
     purge_at: usize,
@@ -30,12 +30,12 @@ struct Minute {
 
 impl NewRooms {
     /// Nothing counted yet; allows `max` new rooms a minute per address.
-    pub fn new(max: PerAddress) -> Self {
+    pub(super) fn new(max: PerAddress) -> Self {
         Self { max, by_address: HashMap::new(), purge_at: FIRST_PURGE }
     }
 
     /// Whether a client at this address may make a room now. An unknown address has no bound.
-    pub fn may_make(&self, address: Option<IpAddr>, now: Instant) -> bool {
+    pub(super) fn may_make(&self, address: Option<IpAddr>, now: Instant) -> bool {
         let Some((address, bound)) = self.bounded(address) else {
             return true;
         };
@@ -43,7 +43,7 @@ impl NewRooms {
     }
 
     /// Counts a room made by a client at this address.
-    pub fn made(&mut self, address: Option<IpAddr>, now: Instant) {
+    pub(super) fn made(&mut self, address: Option<IpAddr>, now: Instant) {
         let Some((address, _)) = self.bounded(address) else {
             return;
         };

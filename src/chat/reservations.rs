@@ -7,7 +7,7 @@ use crate::domain::{Nickname, NicknameKey, OwnerHash};
 
 /// The reserved nicknames of one room, at most one for each owner.
 #[derive(Debug, Default)]
-pub struct Reservations {
+pub(crate) struct Reservations {
     by_name: HashMap<NicknameKey, Reservation>,
     by_owner: HashMap<OwnerHash, NicknameKey>,
 }
@@ -34,18 +34,18 @@ pub struct Changes {
 
 impl Reservations {
     /// Whether a nickname is reserved for another owner.
-    pub fn is_anothers(&self, key: &NicknameKey, owner: Option<&OwnerHash>, now: Instant) -> bool {
+    pub(crate) fn is_anothers(&self, key: &NicknameKey, owner: Option<&OwnerHash>, now: Instant) -> bool {
         self.by_name.get(key).is_some_and(|known| known.until > now && Some(&known.owner) != owner)
     }
 
     /// Whether a nickname is still reserved.
-    pub fn holds(&self, key: &NicknameKey, now: Instant) -> bool {
+    pub(crate) fn holds(&self, key: &NicknameKey, now: Instant) -> bool {
         self.by_name.get(key).is_some_and(|known| known.until > now)
     }
 
     /// Reserves a nickname instead of another one of its owner, unless `max` are reserved. To renew a
     /// reservation is no change until a sixteenth of its time has passed.
-    pub fn reserve(&mut self, reservation: Reservation, now: Instant, max: usize) -> Changes {
+    pub(crate) fn reserve(&mut self, reservation: Reservation, now: Instant, max: usize) -> Changes {
         let mut changes = Changes::default();
         let Reservation { nickname, owner, until } = &reservation;
         let key = nickname.key();
@@ -75,13 +75,13 @@ impl Reservations {
     }
 
     /// Frees a nickname of this owner. Returns it as the owner spells it.
-    pub fn release(&mut self, key: &NicknameKey, owner: &OwnerHash) -> Option<Nickname> {
+    pub(crate) fn release(&mut self, key: &NicknameKey, owner: &OwnerHash) -> Option<Nickname> {
         self.by_name.get(key).filter(|known| known.owner == *owner)?;
         self.remove(key)
     }
 
     /// Restores a reservation from the journal.
-    pub fn restore(&mut self, reservation: Reservation) {
+    pub(crate) fn restore(&mut self, reservation: Reservation) {
         let key = reservation.nickname.key();
         self.remove(&key);
         self.insert(key, reservation);
@@ -101,7 +101,7 @@ impl Reservations {
     }
 
     /// The number of reservations, including expired ones.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.by_name.len()
     }
 }

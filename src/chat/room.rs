@@ -59,7 +59,7 @@ pub enum Waiting {
 /// What a session has sent behind a login that waits. Only a client that is gone has something here: no
 /// message is read from a client during its login.
 #[derive(Debug)]
-pub enum Behind {
+pub(crate) enum Behind {
     /// Another login, to another room or as another user.
     Enter(Enter),
     /// A message to the room.

@@ -19,7 +19,7 @@ const MAX_PER_ADDRESS: &str = "--max-connections-per-address (ECHOROOM_MAX_CONNE
 
 /// Counts connections and refuses those over the bounds.
 #[derive(Debug)]
-pub struct Connections {
+pub(crate) struct Connections {
     permits: Arc<Permits>,
     /// Networks of proxies: a connection from a proxy may be that of any client.
     trusted: Vec<Network>,
@@ -29,7 +29,7 @@ pub struct Connections {
 
 /// Why a connection is not served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Surplus {
+pub(crate) enum Surplus {
     /// The bound of `--max-connections`.
     #[error("there are as many connections as the server takes (--max-connections)")]
     Total,
@@ -44,7 +44,12 @@ impl Connections {
     /// At most `max` connections, and for each address as many as `per_address` allows; addresses of
     /// `trusted` proxies have no bound of their own. Over each bound, `surplus` connections at a time are
     /// read from, to answer `/health` and to say why other requests are refused.
-    pub fn new(max: usize, per_address: PerAddress, trusted: Vec<Network>, surplus: usize) -> Arc<Self> {
+    pub(crate) fn new(
+        max: usize,
+        per_address: PerAddress,
+        trusted: Vec<Network>,
+        surplus: usize,
+    ) -> Arc<Self> {
         Arc::new(Self {
             permits: Permits::new(max, per_address),
             trusted,
@@ -57,7 +62,7 @@ impl Connections {
     ///
     /// # Errors
     /// The bound that is reached.
-    pub fn admit(&self, peer: IpAddr) -> Result<Permit, Surplus> {
+    pub(crate) fn admit(&self, peer: IpAddr) -> Result<Permit, Surplus> {
         let is_proxy = self.trusted.iter().any(|network| network.contains(peer));
         self.permits.take((!is_proxy).then_some(peer)).map_err(|exceeded| match exceeded {
             Exceeded::Total(bound) => {
@@ -75,7 +80,7 @@ impl Connections {
 
     /// Lets a connection over a bound stay until it is told why. Only the newest ones may: the receiver fails
     /// once `surplus` newer connections have come.
-    pub fn stand_aside(&self, surplus: Surplus) -> oneshot::Receiver<()> {
+    pub(crate) fn stand_aside(&self, surplus: Surplus) -> oneshot::Receiver<()> {
         match surplus {
             Surplus::Total => self.over_total.enter(),
             Surplus::Address => self.over_address.enter(),
@@ -83,12 +88,12 @@ impl Connections {
     }
 
     /// The number of open connections within the bounds.
-    pub fn used(&self) -> usize {
+    pub(crate) fn used(&self) -> usize {
         self.permits.used()
     }
 
     /// The bound on connections.
-    pub fn bound(&self) -> usize {
+    pub(crate) fn bound(&self) -> usize {
         self.permits.bound()
     }
 }

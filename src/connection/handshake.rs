@@ -13,7 +13,7 @@ use actix_web::{
 ///
 /// # Errors
 /// The request is no handshake.
-pub fn agree(req: &HttpRequest) -> Result<HttpResponseBuilder, HandshakeError> {
+pub(crate) fn agree(req: &HttpRequest) -> Result<HttpResponseBuilder, HandshakeError> {
     verify_handshake(req.head())?;
     let key = req.headers().get(SEC_WEBSOCKET_KEY).ok_or(HandshakeError::BadWebsocketKey)?;
     let mut response = HttpResponse::build(StatusCode::SWITCHING_PROTOCOLS);

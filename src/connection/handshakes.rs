@@ -16,7 +16,7 @@ const MAX_ADDRESSES: usize = 32 * 1024;
 
 /// The token buckets of client addresses.
 #[derive(Debug)]
-pub struct Handshakes {
+pub(crate) struct Handshakes {
     /// Handshakes a second.
     rate: PerAddress,
     /// Handshakes at once, after a pause.
@@ -26,7 +26,7 @@ pub struct Handshakes {
 
 /// The address has asked too often.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct TooOften {
+pub(crate) struct TooOften {
     /// The bound, in handshakes a second.
     pub rate: usize,
 }
@@ -41,7 +41,7 @@ struct Buckets {
 
 impl Handshakes {
     /// `rate` handshakes a second for each address, and `burst` at once after a pause.
-    pub fn new(rate: PerAddress, burst: NonZeroU32) -> Self {
+    pub(crate) fn new(rate: PerAddress, burst: NonZeroU32) -> Self {
         Self { rate, burst: burst.get(), buckets: Mutex::default() }
     }
 
@@ -49,7 +49,7 @@ impl Handshakes {
     ///
     /// # Errors
     /// The address has asked too often.
-    pub fn take(&self, address: Option<IpAddr>, now: Instant) -> Result<(), TooOften> {
+    pub(crate) fn take(&self, address: Option<IpAddr>, now: Instant) -> Result<(), TooOften> {
         let Some((address, rate)) = address.and_then(|ip| Some((network_of(ip), self.rate.bound_for(ip)?)))
         else {
             return Ok(());

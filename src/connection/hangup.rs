@@ -8,18 +8,18 @@ use actix_web::{HttpMessage as _, HttpRequest};
 /// wait for its answer; one that polls is usually gone, and what was meant for it must not be lost with the
 /// answer.
 #[derive(Clone, Debug, Default)]
-pub struct Hangup(Rc<Cell<bool>>);
+pub(crate) struct Hangup(Rc<Cell<bool>>);
 
 impl Hangup {
     /// Marks the request. Without effect where actix-http carries the connection.
-    pub fn ends(request: &HttpRequest) {
+    pub(crate) fn ends(request: &HttpRequest) {
         if let Some(hangup) = request.extensions().get::<Self>() {
             hangup.0.set(true);
         }
     }
 
     /// Whether the request is marked.
-    pub fn ends_request(&self) -> bool {
+    pub(crate) fn ends_request(&self) -> bool {
         self.0.get()
     }
 }

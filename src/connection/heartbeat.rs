@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 /// The state of one session's heartbeat.
 #[derive(Clone, Copy, Debug)]
-pub struct Heartbeat {
+pub(crate) struct Heartbeat {
     interval: Duration,
     timeout: Duration,
     wait: Wait,
@@ -20,7 +20,7 @@ enum Wait {
 
 /// What has come since the heartbeat was last asked.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Signs {
+pub(crate) enum Signs {
     /// A byte came: the client lives.
     Heard,
     /// Nothing came, though the server was reading.
@@ -31,7 +31,7 @@ pub enum Signs {
 
 /// What to do now.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Beat {
+pub(crate) enum Beat {
     /// Nothing; ask again at this time.
     Wait(Instant),
     /// Send a ping; ask again at this time.
@@ -42,19 +42,19 @@ pub enum Beat {
 
 impl Heartbeat {
     /// A heartbeat that pings every `interval` and gives a client up after `timeout` without a byte from it.
-    pub fn new(now: Instant, interval: Duration, timeout: Duration) -> Self {
+    pub(crate) fn new(now: Instant, interval: Duration, timeout: Duration) -> Self {
         Self { interval, timeout, wait: Wait::ToPing(now + interval) }
     }
 
     /// When to call [`beat`](Self::beat) for the first time.
-    pub fn first(&self) -> Instant {
+    pub(crate) fn first(&self) -> Instant {
         match self.wait {
             Wait::ToPing(at) | Wait::ForLife { deadline: at, .. } => at,
         }
     }
 
     /// What to do at `now`, with the signs since the last call.
-    pub fn beat(&mut self, now: Instant, signs: Signs) -> Beat {
+    pub(crate) fn beat(&mut self, now: Instant, signs: Signs) -> Beat {
         match self.wait {
             Wait::ToPing(at) if now < at => Beat::Wait(at),
             Wait::ToPing(_) => self.ping(now),

@@ -8,7 +8,7 @@ use std::{
 
 /// Pauses reading from the client; shared with the [`inlet`](super::inlet).
 #[derive(Clone, Debug, Default)]
-pub struct Hold(Rc<HoldState>);
+pub(crate) struct Hold(Rc<HoldState>);
 
 #[derive(Debug, Default)]
 struct HoldState {
@@ -21,7 +21,7 @@ struct HoldState {
 
 impl Hold {
     /// Ready if there is no pause; otherwise wakes the task at its end.
-    pub fn poll_off(&self, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_off(&self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.is_on() {
             return Poll::Ready(());
         }
@@ -30,22 +30,22 @@ impl Hold {
     }
 
     /// The client has logged in.
-    pub fn note_known(&self) {
+    pub(crate) fn note_known(&self) {
         self.0.is_known.set(true);
     }
 
     /// Whether the client has logged in at least once, whatever came of it since.
-    pub fn is_known(&self) -> bool {
+    pub(crate) fn is_known(&self) -> bool {
         self.0.is_known.get()
     }
 
     /// Whether reading is paused.
-    pub fn is_on(&self) -> bool {
+    pub(crate) fn is_on(&self) -> bool {
         self.0.is_on.get()
     }
 
     /// Pauses reading, or lets it go on and wakes the inlet.
-    pub fn set(&self, is_on: bool) {
+    pub(crate) fn set(&self, is_on: bool) {
         self.0.is_on.set(is_on);
         if !is_on && let Some(inlet) = self.0.inlet.take() {
             inlet.wake();

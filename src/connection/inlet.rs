@@ -38,7 +38,7 @@ use crate::{
 
 /// What the inlet yields.
 #[derive(Debug)]
-pub enum Inbound {
+pub(crate) enum Inbound {
     /// A complete message.
     Message(Message),
     /// The bytes break the protocol or a limit; nothing more will come.
@@ -55,7 +55,7 @@ pub enum Inbound {
 
 /// Decides whether the next message may be read.
 #[derive(Debug)]
-pub struct Gate {
+pub(crate) struct Gate {
     /// The bound on accepted messages.
     pub intake: Intake,
     /// The outgoing queue, where the session's own answers wait.
@@ -79,7 +79,7 @@ pub struct Gate {
 
 /// Signs of life, noted by the inlet and read by the heartbeat.
 #[derive(Clone, Debug, Default)]
-pub struct Life(Rc<LifeCells>);
+pub(crate) struct Life(Rc<LifeCells>);
 
 #[derive(Debug, Default)]
 struct LifeCells {
@@ -89,7 +89,7 @@ struct LifeCells {
 
 impl Life {
     /// What was noted since the last call.
-    pub fn take(&self) -> Signs {
+    pub(crate) fn take(&self) -> Signs {
         match (self.0.heard.take(), self.0.held_back.take()) {
             (true, _) => Signs::Heard,
             (false, true) => Signs::HeldBack,
@@ -100,7 +100,7 @@ impl Life {
 
 /// A stream of the client's messages, for `StreamHandler`.
 #[derive(Debug)]
-pub struct Inlet<P> {
+pub(crate) struct Inlet<P> {
     payload: P,
     chunk: Bytes,
     /// Whether `chunk` has a buffer of its own.
@@ -123,7 +123,7 @@ struct Buckets {
 
 impl<P> Inlet<P> {
     /// Decodes `payload` while `gate` is open, notes signs of life in `life`, and counts bytes in `bytes_in`.
-    pub fn new(payload: P, decoder: Decoder, gate: Gate, life: Life, bytes_in: IntCounter) -> Self {
+    pub(crate) fn new(payload: P, decoder: Decoder, gate: Gate, life: Life, bytes_in: IntCounter) -> Self {
         let now = Instant::now();
         let buckets = gate.rate.map(|limit| Buckets {
             data: TokenBucket::new(limit, now),

@@ -16,7 +16,7 @@ use bytes::{Bytes, BytesMut};
 use super::Budget;
 
 /// Bytes that each owner may hold uncharged, even if the budget is full. A usual message fits.
-pub const FREE_SHARE: usize = 4 * 1024;
+pub(crate) const FREE_SHARE: usize = 4 * 1024;
 
 /// A lease is charged in steps of this size, so that bytes that come and go do not touch the budget each time.
 pub(super) const STEP: usize = 16 * 1024;
@@ -96,13 +96,13 @@ impl Drop for Lease {
 }
 
 /// Charges bytes with all the capacity behind them, until the last reference to the result is dropped.
-pub fn counted(bytes: BytesMut, budget: &Arc<Budget>) -> Bytes {
+pub(crate) fn counted(bytes: BytesMut, budget: &Arc<Budget>) -> Bytes {
     let held = bytes.capacity();
     count(bytes, held, budget)
 }
 
 /// Charges bytes by their length, until the last reference to the result is dropped.
-pub fn counted_anew(bytes: Bytes, budget: &Arc<Budget>) -> Bytes {
+pub(crate) fn counted_anew(bytes: Bytes, budget: &Arc<Budget>) -> Bytes {
     let held = bytes.len();
     count(bytes, held, budget)
 }

@@ -13,13 +13,13 @@ use std::{task::Waker, time::Duration};
 use actix_web::rt;
 
 /// How long a connection lingers.
-pub const LINGER: Duration = Duration::from_millis(100);
+pub(crate) const LINGER: Duration = Duration::from_millis(100);
 
 /// A little longer than [`LINGER`]: actix-http's timer is over by then, whatever clock it was made from.
 const WAKE_AFTER: Duration = Duration::from_millis(110);
 
 /// Wakes a connection that has begun to linger, so that it checks its timer again.
-pub fn wake_when_over(connection: Waker) {
+pub(crate) fn wake_when_over(connection: Waker) {
     rt::spawn(async move {
         rt::time::sleep(WAKE_AFTER).await;
         connection.wake();

@@ -1,28 +1,31 @@
 //! The connection of a session: its socket, the way in and the way out, and the bounds on what a client may make the
 //! server hold. It knows frames and bytes; what they mean is for the floors above.
 
-pub mod admission;
-pub mod budget;
-pub mod connections;
-pub mod direct;
-pub mod handshake;
-pub mod handshakes;
-pub mod hangup;
-pub mod heartbeat;
-pub mod hold;
-pub mod inlet;
-pub mod lease;
-pub mod linger;
-pub mod outlet;
-pub mod permits;
-pub mod pipe;
-pub mod rate;
-pub mod socket;
-pub mod upload;
-pub mod wire;
+pub(crate) mod admission;
+pub(crate) mod budget;
+pub(crate) mod connections;
+pub(crate) mod direct;
+pub(crate) mod handshake;
+pub(crate) mod handshakes;
+pub(crate) mod hangup;
+pub(crate) mod heartbeat;
+pub(crate) mod hold;
+pub(crate) mod inlet;
+pub(crate) mod lease;
+pub(crate) mod linger;
+pub(crate) mod outlet;
+pub(crate) mod permits;
+pub(crate) mod pipe;
+pub(crate) mod rate;
+pub(crate) mod socket;
+pub(crate) mod upload;
+pub(crate) mod wire;
 
 pub use self::{
-    budget::{Accepted, Budget, Intake},
+    budget::Budget,
     direct::{Direct, DirectOutlet, Waiting},
+};
+pub(crate) use self::{
+    budget::{Accepted, Intake},
     lease::{FREE_SHARE, Lease, OutOfMemory, counted, counted_anew},
 };

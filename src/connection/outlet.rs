@@ -36,14 +36,14 @@ const COPY_BELOW: usize = 2048;
 const WRITABLE_BYTES: usize = 16 * 1024;
 
 /// With more pieces than this nothing more is delivered, however small they are: each takes more memory than its bytes.
-pub const MAX_WAITING_PIECES: usize = 1024;
+pub(crate) const MAX_WAITING_PIECES: usize = 1024;
 
 /// Memory that a waiting piece takes beside its bytes.
 const PIECE_BYTES: usize = 2 * size_of::<Piece>();
 
 /// Finished frames waiting for the socket, shared by a session's actor, its inlet and its outlet.
 #[derive(Clone, Debug)]
-pub struct Outbox(Rc<RefCell<Queue>>);
+pub(crate) struct Outbox(Rc<RefCell<Queue>>);
 
 #[derive(Debug)]
 struct Queue {
@@ -106,7 +106,7 @@ impl Piece {
 impl Outbox {
     /// An empty one, which writes to `wire` if there is one, charges what waits to `lease`, and counts what leaves it as
     /// answers in `bytes_out`.
-    pub fn new(wire: Option<Rc<Wire>>, lease: Lease, bytes_out: IntCounter) -> Self {
+    pub(crate) fn new(wire: Option<Rc<Wire>>, lease: Lease, bytes_out: IntCounter) -> Self {
         Self(Rc::new(RefCell::new(Queue {
             wire,
             pieces: VecDeque::new(),
@@ -129,22 +129,22 @@ impl Outbox {
     }
 
     /// Whether anything waits to be written.
-    pub fn has_waiting(&self) -> bool {
+    pub(crate) fn has_waiting(&self) -> bool {
         !self.0.borrow().is_empty()
     }
 
     /// Whether the memory of the process does not suffice for what waits.
-    pub fn is_refused(&self) -> bool {
+    pub(crate) fn is_refused(&self) -> bool {
         self.0.borrow().is_refused
     }
 
     /// The count of delivered bytes, for whoever delivers.
-    pub fn waiting(&self) -> Waiting {
+    pub(crate) fn waiting(&self) -> Waiting {
         self.0.borrow().waiting.clone()
     }
 
     /// The way past the mailbox, if there is a wire.
-    pub fn direct(&self) -> Option<Rc<dyn DirectOutlet>> {
+    pub(crate) fn direct(&self) -> Option<Rc<dyn DirectOutlet>> {
         self.has_wire().then(|| Rc::clone(&self.0) as Rc<dyn DirectOutlet>)
     }
 
@@ -157,20 +157,20 @@ impl Outbox {
     }
 
     /// Bytes of answers that wait.
-    pub fn answer_bytes(&self) -> usize {
+    pub(crate) fn answer_bytes(&self) -> usize {
         self.0.borrow().answers
     }
 
     /// Whether more bytes of answers wait than that: then the inlet is not to read on. It is asked again when there are
     /// fewer.
-    pub fn holds_inlet(&self, max_answer_bytes: usize) -> bool {
+    pub(crate) fn holds_inlet(&self, max_answer_bytes: usize) -> bool {
         let queue = &mut *self.0.borrow_mut();
         queue.holds_inlet = queue.answers > max_answer_bytes;
         queue.holds_inlet
     }
 
     /// Ready when no more bytes of answers wait than that; the task is woken then. One may wait at a time.
-    pub fn poll_drained(&self, max_answer_bytes: usize, cx: &mut Context<'_>) -> Poll<()> {
+    pub(crate) fn poll_drained(&self, max_answer_bytes: usize, cx: &mut Context<'_>) -> Poll<()> {
         let queue = &mut *self.0.borrow_mut();
         if queue.answers <= max_answer_bytes {
             return Poll::Ready(());
@@ -180,7 +180,7 @@ impl Outbox {
     }
 
     /// Queues answers: `write` appends finished frames.
-    pub fn answer(&self, write: impl FnOnce(&mut BytesMut)) {
+    pub(crate) fn answer(&self, write: impl FnOnce(&mut BytesMut)) {
         let queue = &mut *self.0.borrow_mut();
         let before = queue.tail.len();
         write(&mut queue.tail);
@@ -189,7 +189,7 @@ impl Outbox {
     }
 
     /// Queues one frame as an answer, a large payload without copying it.
-    pub fn answer_frame(&self, opcode: OpCode, payload: Bytes) {
+    pub(crate) fn answer_frame(&self, opcode: OpCode, payload: Bytes) {
         if payload.len() < COPY_BELOW {
             return self.answer(|out| frame::write(out, opcode, &payload));
         }
@@ -202,7 +202,7 @@ impl Outbox {
     }
 
     /// Queues volatile frames that came by the mailbox, or drops them if the session is not writable.
-    pub fn deliver_volatile(&self, frames: &[Bytes]) {
+    pub(crate) fn deliver_volatile(&self, frames: &[Bytes]) {
         let bytes: usize = frames.iter().map(Bytes::len).sum();
         let waiting = self.waiting();
         if waiting.bytes() > WRITABLE_BYTES + bytes {
@@ -212,7 +212,7 @@ impl Outbox {
     }
 
     /// Queues frames that came by the mailbox; they have been counted already.
-    pub fn deliver(&self, frames: &[Bytes]) {
+    pub(crate) fn deliver(&self, frames: &[Bytes]) {
         let queue = &mut *self.0.borrow_mut();
         let is_behind = !queue.is_empty();
         queue.queue_delivery(frames);
@@ -222,19 +222,19 @@ impl Outbox {
     }
 
     /// A message of the mailbox has been taken.
-    pub fn take_mail(&self) {
+    pub(crate) fn take_mail(&self) {
         let queue = &mut *self.0.borrow_mut();
         queue.mail = queue.mail.saturating_sub(1);
     }
 
     /// Nothing is delivered from here on.
-    pub fn end(&self) {
+    pub(crate) fn end(&self) {
         self.0.borrow_mut().has_ended = true;
     }
 
     /// Drops all that waits, but the rest of a frame that is on its way: what is queued next must not be read as part of
     /// that. If there is no room for it, the connection is cut.
-    pub fn clear(&self) {
+    pub(crate) fn clear(&self) {
         let queue = &mut *self.0.borrow_mut();
         queue.flush_tail();
         let delivered = queue.pieces.iter().map(|piece| match piece {
@@ -509,7 +509,7 @@ impl DirectOutlet for RefCell<Queue> {
 
 /// The body of a session's response: runs the actor and writes, or yields, what it and its room want written.
 #[derive(Debug)]
-pub struct Outlet<S> {
+pub(crate) struct Outlet<S> {
     /// `None` once the actor has ended; what it left in the outbox is still written.
     actor: Option<S>,
     outbox: Outbox,
@@ -521,7 +521,7 @@ pub struct Outlet<S> {
 
 impl<S> Outlet<S> {
     /// Wraps the stream of an actor that writes to `outbox` only.
-    pub fn new(actor: S, outbox: Outbox, admitted: Admitted) -> Self {
+    pub(crate) fn new(actor: S, outbox: Outbox, admitted: Admitted) -> Self {
         Self { actor: Some(actor), outbox, has_told_refusal: false, _admitted: admitted }
     }
 }

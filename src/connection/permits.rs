@@ -13,7 +13,7 @@ use crate::config::{PerAddress, per_address::network_of};
 
 /// The bounds on permits, and how many are taken.
 #[derive(Debug)]
-pub struct Permits {
+pub(crate) struct Permits {
     max: usize,
     per_address: PerAddress,
     taken: AtomicUsize,
@@ -23,7 +23,7 @@ pub struct Permits {
 
 /// One permit; given back on drop.
 #[derive(Debug)]
-pub struct Permit {
+pub(crate) struct Permit {
     permits: Arc<Permits>,
     /// `None` if the address has no bound.
     address: Option<IpAddr>,
@@ -31,7 +31,7 @@ pub struct Permit {
 
 /// The bound that one more permit would exceed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Exceeded {
+pub(crate) enum Exceeded {
     /// The bound over all addresses.
     Total(usize),
     /// The bound of this address.
@@ -40,7 +40,7 @@ pub enum Exceeded {
 
 impl Permits {
     /// At most `max` permits, and for each address as many as `per_address` allows.
-    pub fn new(max: usize, per_address: PerAddress) -> Arc<Self> {
+    pub(crate) fn new(max: usize, per_address: PerAddress) -> Arc<Self> {
         Arc::new(Self { max, per_address, taken: AtomicUsize::new(0), by_address: Mutex::default() })
     }
 
@@ -48,7 +48,7 @@ impl Permits {
     ///
     /// # Errors
     /// The bound that is reached.
-    pub fn take(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Permit, Exceeded> {
+    pub(crate) fn take(self: &Arc<Self>, address: Option<IpAddr>) -> Result<Permit, Exceeded> {
         // Count first: two threads must not both take the last permit.
         if self.taken.fetch_add(1, Ordering::SeqCst) >= self.max {
             self.taken.fetch_sub(1, Ordering::SeqCst);
@@ -69,12 +69,12 @@ impl Permits {
     }
 
     /// The number of permits taken.
-    pub fn used(&self) -> usize {
+    pub(crate) fn used(&self) -> usize {
         self.taken.load(Ordering::SeqCst)
     }
 
     /// The bound over all addresses.
-    pub fn bound(&self) -> usize {
+    pub(crate) fn bound(&self) -> usize {
         self.max
     }
 

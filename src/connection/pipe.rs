@@ -312,7 +312,7 @@ impl State {
 
 /// The response body of a connection: yields what its pipe holds, until the pipe is closed.
 #[derive(Debug)]
-pub struct PipeBody(pub Arc<Pipe>);
+pub(crate) struct PipeBody(pub Arc<Pipe>);
 
 impl Drop for PipeBody {
     /// The connection has ended: closes the pipe and drops the backlog.

@@ -28,7 +28,7 @@ impl RateLimit {
 
 /// The tokens that a session has under its [`RateLimit`].
 #[derive(Clone, Copy, Debug)]
-pub struct TokenBucket {
+pub(crate) struct TokenBucket {
     limit: RateLimit,
     tokens: f64,
     filled: Instant,
@@ -38,7 +38,7 @@ pub struct TokenBucket {
 
 /// Whether a session may send another message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Verdict {
+pub(crate) enum Verdict {
     /// It may send now.
     Go,
     /// It must wait until this time.
@@ -49,12 +49,12 @@ pub enum Verdict {
 
 impl TokenBucket {
     /// A full bucket.
-    pub fn new(limit: RateLimit, now: Instant) -> Self {
+    pub(crate) fn new(limit: RateLimit, now: Instant) -> Self {
         Self { limit, tokens: limit.burst, filled: now, pressing: None }
     }
 
     /// Whether another message may be taken from the client.
-    pub fn check(&mut self, now: Instant) -> Verdict {
+    pub(crate) fn check(&mut self, now: Instant) -> Verdict {
         self.fill(now);
         if self.has_token() {
             return Verdict::Go;
@@ -67,18 +67,18 @@ impl TokenBucket {
     }
 
     /// Whether another message may be taken, without a look at the clock: waiting only adds tokens.
-    pub fn has_token(&self) -> bool {
+    pub(crate) fn has_token(&self) -> bool {
         self.tokens >= 1.0
     }
 
     /// Takes a token for a message.
-    pub fn take(&mut self, now: Instant) {
+    pub(crate) fn take(&mut self, now: Instant) {
         self.fill(now);
         self.tokens -= 1.0;
     }
 
     /// The client has nothing more to send, so it does not exceed the limit any more.
-    pub fn pause(&mut self) {
+    pub(crate) fn pause(&mut self) {
         self.pressing = None;
     }
 
@@ -94,7 +94,7 @@ const BREAK: Duration = Duration::from_secs(1);
 
 /// The tokens of a session that is told when it is too fast, instead of being read more slowly.
 #[derive(Clone, Copy, Debug)]
-pub struct Meter {
+pub(crate) struct Meter {
     bucket: TokenBucket,
     /// When a message was last refused.
     refused: Option<Instant>,
@@ -102,7 +102,7 @@ pub struct Meter {
 
 /// How a message is to be handled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Measure {
+pub(crate) enum Measure {
     /// Accept it.
     Fits,
     /// Refuse it.
@@ -116,12 +116,12 @@ pub enum Measure {
 
 impl Meter {
     /// A full bucket, and no message refused yet.
-    pub fn new(limit: RateLimit, now: Instant) -> Self {
+    pub(crate) fn new(limit: RateLimit, now: Instant) -> Self {
         Self { bucket: TokenBucket::new(limit, now), refused: None }
     }
 
     /// Measures a message that has come.
-    pub fn measure(&mut self, now: Instant) -> Measure {
+    pub(crate) fn measure(&mut self, now: Instant) -> Measure {
         if self.refused.is_none_or(|refused| now.saturating_duration_since(refused) >= BREAK) {
             self.bucket.pause();
         }

@@ -33,7 +33,7 @@ const GONE: RawFd = -1;
 
 /// A handle to a connection's socket, which does not keep the socket open.
 #[derive(Debug)]
-pub struct Connection {
+pub(crate) struct Connection {
     descriptor: AtomicI32,
     peer: SocketAddr,
     /// Whether the socket took nothing when it was last written to. Only a wire notes that.
@@ -45,14 +45,14 @@ pub struct Connection {
 /// Kept beside a socket, in actix-http's data of the connection or in a [`Wire`], and dropped just before the
 /// socket.
 #[derive(Debug)]
-pub struct Guard(Arc<Connection>);
+pub(crate) struct Guard(Arc<Connection>);
 
 impl Guard {
     /// A guard with a handle to a connected socket.
     ///
     /// # Errors
     /// The socket is not connected.
-    pub fn of(stream: &TcpStream) -> io::Result<Self> {
+    pub(crate) fn of(stream: &TcpStream) -> io::Result<Self> {
         let peer = stream.peer_addr()?;
         let descriptor = AtomicI32::new(stream.as_raw_fd());
         let is_blocked = AtomicBool::new(false);
@@ -60,12 +60,12 @@ impl Guard {
     }
 
     /// The handle to the socket.
-    pub fn connection(&self) -> &Arc<Connection> {
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
         &self.0
     }
 
     /// Disables the handle, because the socket is about to be closed.
-    pub fn forget(&self) {
+    pub(crate) fn forget(&self) {
         self.0.descriptor.store(GONE, Ordering::SeqCst);
         if let Some(cut) = self.0.cut.get() {
             cut.abort();
@@ -99,7 +99,7 @@ fn prepare(stream: &TcpStream, stall_timeout: Duration) -> io::Result<Guard> {
 /// # Errors
 /// Those of the socket.
 #[cfg(target_os = "linux")]
-pub fn set_stall_timeout(stream: &TcpStream, stall_timeout: Duration) -> io::Result<()> {
+pub(crate) fn set_stall_timeout(stream: &TcpStream, stall_timeout: Duration) -> io::Result<()> {
     SockRef::from(stream).set_tcp_user_timeout(Some(stall_timeout))
 }
 
@@ -109,19 +109,19 @@ pub fn set_stall_timeout(stream: &TcpStream, stall_timeout: Duration) -> io::Res
 /// # Errors
 /// Never.
 #[cfg(not(target_os = "linux"))]
-pub fn set_stall_timeout(_: &TcpStream, _: Duration) -> io::Result<()> {
+pub(crate) fn set_stall_timeout(_: &TcpStream, _: Duration) -> io::Result<()> {
     Ok(())
 }
 
 /// The handle to the socket of a request: that of its wire, or else the one that [`on_connect`] left.
-pub fn of(request: &actix_web::HttpRequest) -> Option<Arc<Connection>> {
+pub(crate) fn of(request: &actix_web::HttpRequest) -> Option<Arc<Connection>> {
     let wire = Wire::of(request).map(|wire| Arc::clone(wire.connection()));
     wire.or_else(|| request.conn_data::<Guard>().map(|guard| Arc::clone(guard.connection())))
 }
 
 impl Connection {
     /// Whether the socket took nothing when it was last written to; always false without a wire.
-    pub fn is_blocked(&self) -> bool {
+    pub(crate) fn is_blocked(&self) -> bool {
         self.is_blocked.load(Ordering::Relaxed)
     }
 
@@ -133,7 +133,7 @@ impl Connection {
     /// Cuts the connection if it still exists after `patience`; the first call counts.
     ///
     /// To be called on the thread of the worker that has the connection.
-    pub fn cut_after(self: &Arc<Self>, patience: Duration) {
+    pub(crate) fn cut_after(self: &Arc<Self>, patience: Duration) {
         let connection = Arc::clone(self);
         self.cut.get_or_init(|| {
             let wait = rt::spawn(async move {
@@ -145,7 +145,7 @@ impl Connection {
     }
 
     /// From now on the connection ends by a reset, however it ends.
-    pub fn end_by_reset(&self) {
+    pub(crate) fn end_by_reset(&self) {
         let outcome = self.with_socket(|socket| socket.set_linger(Some(Duration::ZERO)));
         debug!("the connection of {} is to end by a reset: {outcome:?}", self.peer);
     }

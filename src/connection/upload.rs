@@ -28,14 +28,14 @@ impl UploadRate {
 
 /// The message that is coming in, if there is one. Callers pass the time.
 #[derive(Clone, Copy, Debug)]
-pub struct Upload {
+pub(crate) struct Upload {
     rate: UploadRate,
     began: Option<Instant>,
 }
 
 /// Whether an incomplete message comes fast enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Progress {
+pub(crate) enum Progress {
     /// Fast enough until this time, even if nothing more comes.
     FineUntil(Instant),
     /// Fast enough at any time, because no limit is set.
@@ -46,18 +46,18 @@ pub enum Progress {
 
 impl Upload {
     /// No message has begun yet.
-    pub fn new(rate: UploadRate) -> Self {
+    pub(crate) fn new(rate: UploadRate) -> Self {
         Self { rate, began: None }
     }
 
     /// No message is incomplete, or the server itself has stopped reading: what follows begins anew.
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.began = None;
     }
 
     /// Judges an incomplete message of which `arrived` bytes have come. Call it when nothing more is there to
     /// be read.
-    pub fn progress(&mut self, arrived: usize, now: Instant) -> Progress {
+    pub(crate) fn progress(&mut self, arrived: usize, now: Instant) -> Progress {
         let UploadRate { bytes_per_second, patience } = self.rate;
         if bytes_per_second == 0 {
             return Progress::Fine;
@@ -75,7 +75,7 @@ impl Upload {
 
 /// An [`Upload`] with a timer, for a task that reads.
 #[derive(Debug)]
-pub struct UploadWatch {
+pub(crate) struct UploadWatch {
     upload: Upload,
     /// Runs while a message is incomplete, perhaps a little longer.
     check: Option<Pin<Box<Sleep>>>,
@@ -83,18 +83,18 @@ pub struct UploadWatch {
 
 impl UploadWatch {
     /// No message has begun yet.
-    pub fn new(rate: UploadRate) -> Self {
+    pub(crate) fn new(rate: UploadRate) -> Self {
         Self { upload: Upload::new(rate), check: None }
     }
 
     /// Calls [`Upload::reset`].
-    pub fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.upload.reset();
     }
 
     /// Whether the message of which `arrived` bytes have come is too slow; false if `arrived` is 0. Call it
     /// when nothing more is there to be read; wakes the task when it is time to ask again.
-    pub fn is_too_slow(&mut self, arrived: usize, cx: &mut Context<'_>) -> bool {
+    pub(crate) fn is_too_slow(&mut self, arrived: usize, cx: &mut Context<'_>) -> bool {
         if arrived == 0 {
             self.upload.reset();
             return false;

@@ -42,10 +42,10 @@ const READ_SIZE: usize = 64 * 1024;
 const MIN_READ: usize = 16 * 1024;
 
 /// The most pieces in one write.
-pub const MAX_PIECES: usize = 64;
+pub(crate) const MAX_PIECES: usize = 64;
 
 /// Pieces for one write; usually few.
-pub type Slices<'a> = SmallVec<[IoSlice<'a>; 8]>;
+pub(crate) type Slices<'a> = SmallVec<[IoSlice<'a>; 8]>;
 
 /// A body is polled until this many bytes wait to be written.
 const WRITE_SIZE: usize = 64 * 1024;
@@ -58,7 +58,7 @@ thread_local! {
 
 /// A connection's socket.
 #[derive(Debug)]
-pub struct Wire {
+pub(crate) struct Wire {
     /// Lets others end the connection. Declared before the stream, so that it is dropped before the socket.
     guard: Guard,
     /// `None` once it is closed.
@@ -79,7 +79,7 @@ impl Wire {
     ///
     /// # Errors
     /// The socket is not connected any more.
-    pub fn new(stream: TcpStream) -> io::Result<Rc<Self>> {
+    pub(crate) fn new(stream: TcpStream) -> io::Result<Rc<Self>> {
         let guard = Guard::of(&stream)?;
         Ok(Rc::new(Self {
             guard,
@@ -92,17 +92,17 @@ impl Wire {
     }
 
     /// The wire under a request that may take the connection over, if there is one.
-    pub fn of(req: &HttpRequest) -> Option<Rc<Self>> {
+    pub(crate) fn of(req: &HttpRequest) -> Option<Rc<Self>> {
         req.extensions().get::<Rc<Self>>().cloned()
     }
 
     /// The address at which the client reached this server.
-    pub fn local_addr(&self) -> Option<SocketAddr> {
+    pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
         self.stream.borrow().as_ref()?.local_addr().ok()
     }
 
     /// The handle by which others end the connection.
-    pub fn connection(&self) -> &Arc<Connection> {
+    pub(crate) fn connection(&self) -> &Arc<Connection> {
         self.guard.connection()
     }
 
@@ -111,7 +111,7 @@ impl Wire {
     /// # Errors
     /// [`WouldBlock`](io::ErrorKind::WouldBlock) if the socket takes nothing now, or the handshake is not
     /// answered yet; all other errors end the connection.
-    pub fn try_write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+    pub(crate) fn try_write(&self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         self.when_open(|stream| stream.try_write_vectored(pieces))
     }
 
@@ -119,7 +119,7 @@ impl Wire {
     ///
     /// # Errors
     /// Those of [`try_write`](Self::try_write).
-    pub fn try_write_one(&self, piece: &[u8]) -> io::Result<usize> {
+    pub(crate) fn try_write_one(&self, piece: &[u8]) -> io::Result<usize> {
         self.when_open(|stream| stream.try_write(piece))
     }
 
@@ -150,7 +150,7 @@ impl Wire {
     ///
     /// # Errors
     /// The connection has ended.
-    pub fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_writable(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         if !self.is_open.get() {
             // No waker is needed: the body is polled again right after the handshake.
             return Poll::Pending;
@@ -236,7 +236,7 @@ impl Wire {
 /// The bytes that arrive on a wire, as a request's payload. Ends with an error, as actix-http's payload of an
 /// upgraded request does.
 #[derive(Debug)]
-pub struct Arrivals {
+pub(crate) struct Arrivals {
     wire: Rc<Wire>,
     /// Bytes that had come after the request when the socket was taken over.
     early: Bytes,
@@ -244,7 +244,7 @@ pub struct Arrivals {
 
 impl Arrivals {
     /// The bytes that arrive on `wire`, after those that have come `early`.
-    pub fn new(wire: Rc<Wire>, early: Bytes) -> Self {
+    pub(crate) fn new(wire: Rc<Wire>, early: Bytes) -> Self {
         Self { wire, early }
     }
 }
@@ -288,7 +288,7 @@ impl Stream for Arrivals {
 ///
 /// # Errors
 /// The connection ended before that, or the body failed; then it is closed at once.
-pub async fn carry<B: MessageBody>(wire: Rc<Wire>, head: Bytes, body: B) -> io::Result<()> {
+pub(crate) async fn carry<B: MessageBody>(wire: Rc<Wire>, head: Bytes, body: B) -> io::Result<()> {
     let outcome = write_all(&wire, head, body).await;
     if outcome.is_ok() {
         wire.linger().await;

@@ -16,11 +16,11 @@ use sha2::{Digest as _, Sha256};
 use super::image::{self, ImageError, ImageLimits};
 
 /// The built-in avatars by name. The first is the default.
-pub const AVATARS: [&str; 12] =
+pub(crate) const AVATARS: [&str; 12] =
     ["fox", "cat", "dog", "bear", "panda", "koala", "rabbit", "tiger", "owl", "penguin", "frog", "whale"];
 
 /// Prefix of the address of an avatar picture.
-pub const AVATARS_PATH: &str = "/avatars/";
+pub(crate) const AVATARS_PATH: &str = "/avatars/";
 
 /// An avatar: a name of [`AVATARS`], or the address of a picture. A picture is sent once, from its user to
 /// the server; other clients get its address.

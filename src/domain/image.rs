@@ -5,7 +5,7 @@
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
-pub use self::frames::MAX_FRAMES;
+pub(crate) use self::frames::MAX_FRAMES;
 use self::reader::Reader;
 
 mod frames;
@@ -112,7 +112,7 @@ const FORMATS: [Format; 4] = [
 ///
 /// # Errors
 /// The first error found.
-pub fn check(url: &str, limits: ImageLimits) -> Result<(), ImageError> {
+pub(crate) fn check(url: &str, limits: ImageLimits) -> Result<(), ImageError> {
     open(url, limits).map(|_| ())
 }
 

@@ -5,20 +5,21 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-pub use self::{
+pub use self::room_name::RoomName;
+pub(crate) use self::{
     avatar::{AVATARS_PATH, Avatar, Picture, PictureId},
     image::{ImageError, ImageLimits},
     nickname::{Look, Nickname, NicknameError, NicknameKey},
-    room_name::{DEFAULT_ROOM, LESSON_ROOM_START, RoomName, RoomNameError},
-    token::{OwnerHash, PublicId, Token, TokenError},
+    room_name::{LESSON_ROOM_START, RoomNameError},
+    token::{OwnerHash, PublicId, Token},
 };
 
-pub mod avatar;
-pub mod image;
-pub mod nickname;
-pub mod room_name;
+pub(crate) mod avatar;
+pub(crate) mod image;
+pub(crate) mod nickname;
+pub(crate) mod room_name;
 mod text;
-pub mod token;
+pub(crate) mod token;
 
 /// The id of a session, and of each socket and chat member. Never reused within a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]

@@ -9,7 +9,7 @@ use unicode_segmentation::UnicodeSegmentation as _;
 use super::text::{self, Flaw, is_control_or_bidi};
 
 /// Maximum length of a nickname in extended grapheme clusters (Unicode annex 29).
-pub const MAX_NICKNAME_GRAPHEMES: usize = 24;
+pub(crate) const MAX_NICKNAME_GRAPHEMES: usize = 24;
 
 /// Maximum length in code points: one grapheme can contain any number of marks.
 const MAX_CHARS: usize = 4 * MAX_NICKNAME_GRAPHEMES;

@@ -7,13 +7,13 @@ use unicode_normalization::UnicodeNormalization as _;
 use super::text::{self, Flaw, is_control_or_bidi};
 
 /// The lobby: the room of a client that names none.
-pub const DEFAULT_ROOM: &str = "lobby";
+pub(crate) const DEFAULT_ROOM: &str = "lobby";
 
 /// Maximum length of a room name, in code points after normalization.
-pub const MAX_ROOM_NAME_CHARS: usize = 64;
+pub(crate) const MAX_ROOM_NAME_CHARS: usize = 64;
 
 /// Prefix of the rooms of the page's lessons.
-pub const LESSON_ROOM_START: &str = "lesson-";
+pub(crate) const LESSON_ROOM_START: &str = "lesson-";
 
 /// The room of pages without an origin. No text is parsed as this name: it has a control character.
 const NO_ORIGIN_ROOM: &str = "\u{1}null";

@@ -35,7 +35,7 @@ mod surplus;
 
 /// Timeouts for clients.
 #[derive(Clone, Copy, Debug)]
-pub struct Patience {
+pub(crate) struct Patience {
     /// For a request's head, from its first byte; for the first one, from the beginning of the connection.
     pub head: Duration,
     /// For a request's body, plus time for its length, see [`pace`].
@@ -48,7 +48,7 @@ pub struct Patience {
 
 impl Patience {
     /// The timeouts of the settings.
-    pub fn of(settings: &Settings) -> Self {
+    pub(crate) fn of(settings: &Settings) -> Self {
         Self {
             head: settings.handshake_timeout.get(),
             body: settings.body_timeout.get(),
@@ -68,7 +68,7 @@ struct Shared<S> {
 }
 
 /// Serves the connections of one worker with `routes`. Their memory is charged to `budget`.
-pub fn service<R>(
+pub(crate) fn service<R>(
     routes: R,
     patience: Patience,
     connections: Arc<Connections>,

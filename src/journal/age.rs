@@ -26,7 +26,7 @@ pub(super) struct Clock {
 impl Clock {
     /// Whether the clock is trusted at the time `now`. `newest` is the time of the newest message that is not
     /// later than `now`.
-    pub fn look(&mut self, now: u64, newest: Option<u64>, is_first: bool) -> bool {
+    pub(super) fn look(&mut self, now: u64, newest: Option<u64>, is_first: bool) -> bool {
         if self.last_seen == 0 {
             self.last_seen = newest.unwrap_or(now);
         }
@@ -58,7 +58,7 @@ pub(super) struct Old {
 
 impl Old {
     /// Logs that the messages were deleted.
-    pub fn log_gone(self, now: u64, newest: Option<u64>) {
+    pub(super) fn log_gone(self, now: u64, newest: Option<u64>) {
         let Self { messages, rooms, emptied } = self;
         if messages == 0 {
             return;
@@ -73,7 +73,7 @@ impl Old {
     }
 
     /// Logs that the messages are kept because the clock is in doubt.
-    pub fn log_kept(self, now: u64, newest: Option<u64>) {
+    pub(super) fn log_kept(self, now: u64, newest: Option<u64>) {
         let Self { messages, rooms, .. } = self;
         let days = days_beyond(now, newest);
         warn!(

@@ -8,22 +8,20 @@ use std::{fmt, future::Future, pin::Pin, str::FromStr, sync::Arc, time::Duration
 
 use bytes::Bytes;
 
-pub use self::{
-    entry::{Entry, Kind, NewEntry},
-    page::Page,
-};
+pub use self::entry::{Kind, NewEntry};
+pub(crate) use self::{entry::Entry, page::Page};
 use crate::domain::{Picture, PictureId, RoomName};
 
 mod age;
-pub mod entry;
-pub mod memory;
+pub(crate) mod entry;
+pub(crate) mod memory;
 mod page;
-pub mod sqlite;
+pub(crate) mod sqlite;
 #[cfg(test)]
 mod tests;
 
 /// The future result of a journal call.
-pub type Pending<T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send>>;
+pub(crate) type Pending<T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send>>;
 
 /// A store of the messages of rooms.
 ///

@@ -131,7 +131,7 @@ impl SqliteJournal {
 }
 
 /// Total size in bytes of the database and its log in a folder; 0 if there are none.
-pub fn size_of(folder: &Path) -> u64 {
+pub(crate) fn size_of(folder: &Path) -> u64 {
     let place = Place::new(folder);
     place::len_of(&place.file) + place::len_of(&place.wal())
 }
@@ -140,7 +140,7 @@ pub fn size_of(folder: &Path) -> u64 {
 ///
 /// # Errors
 /// One sentence: the journal or the room does not exist, a server uses it, or it cannot be written.
-pub fn forget(folder: &Path, room: &RoomName) -> Result<(), String> {
+pub(crate) fn forget(folder: &Path, room: &RoomName) -> Result<(), String> {
     let place = Arc::new(Place::new(folder));
     if !place.file.is_file() {
         return Err(format!("there is no journal at {}", place.file.display()));

@@ -14,7 +14,7 @@ use self::throttle::Throttle;
 mod throttle;
 
 /// Maximum characters of a client's text in a log line or a reply.
-pub const MAX_SHOWN_CHARS: usize = 200;
+pub(crate) const MAX_SHOWN_CHARS: usize = 200;
 
 /// Minimum interval between the lines of one setting.
 const REFUSALS_EVERY: Duration = Duration::from_secs(60);
@@ -38,7 +38,7 @@ pub fn install(inner: Box<dyn Log>, max_level: LevelFilter) -> Result<(), SetLog
 /// A client's text for a log line or a reply: control characters escaped, then cut to [`MAX_SHOWN_CHARS`]
 /// characters. `Debug` adds quotation marks.
 #[derive(Clone, Copy)]
-pub struct Shown<'a>(pub &'a str);
+pub(crate) struct Shown<'a>(pub &'a str);
 
 impl Shown<'_> {
     fn write(&self, f: &mut fmt::Formatter<'_>, escapes_quotes: bool) -> fmt::Result {
@@ -73,7 +73,7 @@ impl fmt::Debug for Shown<'_> {
 /// Logs a rejection because of a setting: the first one at once, then one line a minute for each setting,
 /// with the number of rejections without a line. `setting` names the flag, as in `--max-rooms`; `what` is a
 /// sentence.
-pub fn refused(setting: &'static str, what: impl Display) {
+pub(crate) fn refused(setting: &'static str, what: impl Display) {
     // Log after the lock is released: a logger may be slow.
     let unlogged = REFUSALS.lock().unwrap_or_else(PoisonError::into_inner).note(setting, Instant::now());
     match unlogged {
@@ -85,7 +85,7 @@ pub fn refused(setting: &'static str, what: impl Display) {
 
 /// Logs the number of unlogged rejections for settings whose last line is a minute old, and of other omitted
 /// lines. Must be called regularly; otherwise the numbers wait for the next line.
-pub fn report_left_out() {
+pub(crate) fn report_left_out() {
     let due = REFUSALS.lock().unwrap_or_else(PoisonError::into_inner).due(Instant::now());
     for (setting, unlogged) in due {
         warn!("{setting}: {unlogged} more since the last line");

@@ -24,7 +24,7 @@ const INTERVAL: Duration = Duration::from_millis(100);
 const MAX_SITES: usize = 4096;
 
 /// A logger that bounds the lines of `inner`.
-pub struct Throttle<L> {
+pub(super) struct Throttle<L> {
     inner: L,
     hasher: RandomState,
     sites: Mutex<HashMap<u64, Site>>,
@@ -42,7 +42,7 @@ struct Site {
 
 impl<L: Log> Throttle<L> {
     /// Creates a logger in front of `inner`.
-    pub fn new(inner: L) -> Self {
+    pub(super) fn new(inner: L) -> Self {
         Self { inner, hasher: RandomState::new(), sites: Mutex::default() }
     }
 

@@ -33,12 +33,12 @@ pub(super) struct Gauges(RwLock<Vec<Gauge>>);
 
 impl Gauges {
     /// One more thing.
-    pub fn add(&self, gauge: impl Fn() -> Usage + Send + Sync + 'static) {
+    pub(super) fn add(&self, gauge: impl Fn() -> Usage + Send + Sync + 'static) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).push(Box::new(gauge));
     }
 
     /// How much of each is used now.
-    pub fn read(&self) -> Vec<Usage> {
+    pub(super) fn read(&self) -> Vec<Usage> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).iter().map(|gauge| gauge()).collect()
     }
 }

@@ -10,26 +10,26 @@ use bytestring::ByteString;
 use serde::Serialize;
 
 /// The only supported revision of the protocol, the query parameter `EIO`.
-pub const REVISION: &str = "4";
+pub(crate) const REVISION: &str = "4";
 
 /// Separates the packets of a payload.
-pub const SEPARATOR: char = '\u{1E}';
+pub(crate) const SEPARATOR: char = '\u{1E}';
 
 /// The server's ping.
-pub const PING: &str = "2";
+pub(crate) const PING: &str = "2";
 
 /// The server's answer to the probe of an upgrade.
-pub const PROBE_ANSWER: &str = "3probe";
+pub(crate) const PROBE_ANSWER: &str = "3probe";
 
 /// The packet that ends a poll without other packets.
-pub const NOOP: &str = "6";
+pub(crate) const NOOP: &str = "6";
 
 /// The server closes the session.
-pub const CLOSE: &str = "1";
+pub(crate) const CLOSE: &str = "1";
 
 /// A packet of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Packet {
+pub(crate) enum Packet {
     /// `0`: open; ignored from a client.
     Open,
     /// `1`: the client closes the session.
@@ -50,7 +50,7 @@ pub enum Packet {
 
 /// Parse error of [`Packet`]. It ends the session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PacketError {
+pub(crate) enum PacketError {
     /// The packet is empty.
     #[error("a packet is empty")]
     Empty,
@@ -67,7 +67,7 @@ impl Packet {
     ///
     /// # Errors
     /// The text is not a packet.
-    pub fn parse(text: &ByteString) -> Result<Self, PacketError> {
+    pub(crate) fn parse(text: &ByteString) -> Result<Self, PacketError> {
         let kind = text.chars().next().ok_or(PacketError::Empty)?;
         let rest = || text.slice_ref(&text[kind.len_utf8()..]);
         Ok(match kind {
@@ -88,12 +88,12 @@ impl Packet {
 }
 
 /// Parses the packets of a payload lazily. Ignore the packets after an error.
-pub fn packets(payload: &ByteString) -> impl Iterator<Item = Result<Packet, PacketError>> + '_ {
+pub(crate) fn packets(payload: &ByteString) -> impl Iterator<Item = Result<Packet, PacketError>> + '_ {
     payload.split(SEPARATOR).map(|text| Packet::parse(&payload.slice_ref(text)))
 }
 
 /// Appends a text packet to a payload.
-pub fn push_text(payload: &mut String, packet: &str) {
+pub(crate) fn push_text(payload: &mut String, packet: &str) {
     if !payload.is_empty() {
         payload.push(SEPARATOR);
     }
@@ -101,7 +101,7 @@ pub fn push_text(payload: &mut String, packet: &str) {
 }
 
 /// Appends a binary message to a payload.
-pub fn push_binary(payload: &mut String, bytes: &[u8]) {
+pub(crate) fn push_binary(payload: &mut String, bytes: &[u8]) {
     if !payload.is_empty() {
         payload.push(SEPARATOR);
     }
@@ -110,14 +110,14 @@ pub fn push_binary(payload: &mut String, bytes: &[u8]) {
 }
 
 /// Size in a payload of a binary message of `bytes` bytes.
-pub fn binary_len(bytes: usize) -> usize {
+pub(crate) fn binary_len(bytes: usize) -> usize {
     1 + bytes.div_ceil(3) * 4
 }
 
 /// The data of the open packet.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Handshake<'a> {
+pub(crate) struct Handshake<'a> {
     /// The session's id, a secret.
     pub sid: &'a str,
     /// The transports to which the session may upgrade.
@@ -132,7 +132,7 @@ pub struct Handshake<'a> {
 
 impl Handshake<'_> {
     /// The open packet.
-    pub fn to_packet(&self) -> String {
+    pub(crate) fn to_packet(&self) -> String {
         let json = serde_json::to_string(self).expect("texts and numbers are always JSON");
         format!("0{json}")
     }
@@ -140,7 +140,7 @@ impl Handshake<'_> {
 
 /// Errors of a request, with the codes and messages of the official Engine.IO server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum RequestError {
+pub(crate) enum RequestError {
     /// `transport` is neither polling nor websocket.
     #[error("Transport unknown")]
     UnknownTransport,
@@ -163,7 +163,7 @@ pub enum RequestError {
 
 impl RequestError {
     /// The `code` in the JSON of the response.
-    pub fn code(self) -> u8 {
+    pub(crate) fn code(self) -> u8 {
         match self {
             Self::UnknownTransport => 0,
             Self::UnknownSid => 1,

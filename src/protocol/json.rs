@@ -10,7 +10,7 @@ use serde::{Deserialize, Deserializer, de};
 
 /// A string of JSON. Half of a surrogate pair becomes U+FFFD, as when JavaScript encodes a string as UTF-8.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Text<'a>(pub Cow<'a, str>);
+pub(crate) struct Text<'a>(pub Cow<'a, str>);
 
 impl<'de> Deserialize<'de> for Text<'de> {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -63,7 +63,7 @@ fn whole(bytes: &[u8]) -> Cow<'_, str> {
 }
 
 /// Whether a text is legal JSON, including strings with half of a surrogate pair.
-pub fn is_legal(text: &str) -> bool {
+pub(crate) fn is_legal(text: &str) -> bool {
     serde_json::from_str::<de::IgnoredAny>(text).is_ok()
 }
 

@@ -1,11 +1,11 @@
 //! Codecs of all protocols. No module here uses an actor, a socket or a clock: it could be a crate of its
 //! own.
 
-pub mod chat;
+pub(crate) mod chat;
 pub mod close;
-pub mod engineio;
-pub mod json;
-pub mod plain;
-pub mod retry;
-pub mod socketio;
+pub(crate) mod engineio;
+pub(crate) mod json;
+pub(crate) mod plain;
+pub(crate) mod retry;
+pub(crate) mod socketio;
 pub mod websocket;

@@ -9,7 +9,7 @@ const SUFFIX: &[u8] = b"!!!";
 /// Appends the reply to `text` to `out`, as one finished text frame.
 ///
 /// Upper case is Unicode's full mapping (`ß` becomes `SS`), as in JavaScript's `toUpperCase`.
-pub fn write_answer(out: &mut BytesMut, text: &str) {
+pub(crate) fn write_answer(out: &mut BytesMut, text: &str) {
     if text.is_ascii() {
         frame::write_header(out, OpCode::Text, text.len() + SUFFIX.len());
         write_text(out, text);
@@ -21,7 +21,7 @@ pub fn write_answer(out: &mut BytesMut, text: &str) {
 }
 
 /// Appends the reply to `text` to `out`, without a frame.
-pub fn write_text(out: &mut BytesMut, text: &str) {
+pub(crate) fn write_text(out: &mut BytesMut, text: &str) {
     let start = out.len();
     if text.is_ascii() {
         out.extend_from_slice(text.as_bytes());
@@ -33,7 +33,7 @@ pub fn write_text(out: &mut BytesMut, text: &str) {
 }
 
 /// The reply to `text`.
-pub fn upper_case(text: &str) -> String {
+pub(crate) fn upper_case(text: &str) -> String {
     let mut answer = text.to_uppercase();
     answer.push_str("!!!");
     answer

@@ -12,13 +12,13 @@ use serde::Serialize;
 use serde_json::{Value, value::RawValue};
 
 use super::json::Text;
-pub use auth::{Auth, Offset};
+pub(crate) use auth::{Auth, Offset};
 
 mod auth;
 mod placeholders;
 
 /// The main namespace, the default of clients.
-pub const MAIN: &str = "/";
+pub(crate) const MAIN: &str = "/";
 
 /// Event names that only a library emits; from a client they are an error.
 const RESERVED: [&str; 6] =
@@ -26,7 +26,7 @@ const RESERVED: [&str; 6] =
 
 /// A complete packet of a client.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Packet {
+pub(crate) struct Packet {
     /// The namespace of the packet.
     pub namespace: ByteString,
     /// The type and data of the packet.
@@ -35,7 +35,7 @@ pub struct Packet {
 
 /// The type and data of a packet.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Body {
+pub(crate) enum Body {
     /// `0`: the client connects to the namespace, with its optional `auth` object.
     Connect(Option<ByteString>),
     /// `1`: the client disconnects from the namespace.
@@ -124,7 +124,7 @@ impl Args {
 
 /// Parse error of [`Packet`]. It ends the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum PacketError {
+pub(crate) enum PacketError {
     /// The type is unknown, or only for servers.
     #[error("{0:?} is no type of packet that a client sends")]
     UnknownType(char),
@@ -178,7 +178,7 @@ impl Default for Limits {
 
 /// Decodes the packets of one connection from its Engine.IO messages.
 #[derive(Debug)]
-pub struct Decoder {
+pub(crate) struct Decoder {
     limits: Limits,
     pending: Option<PendingPacket>,
 }
@@ -210,7 +210,7 @@ enum Kind {
 
 impl Decoder {
     /// A decoder for a new connection.
-    pub fn new(limits: Limits) -> Self {
+    pub(crate) fn new(limits: Limits) -> Self {
         Self { limits, pending: None }
     }
 
@@ -218,7 +218,7 @@ impl Decoder {
     ///
     /// # Errors
     /// The text is not a packet, or an attachment is due.
-    pub fn text(&mut self, text: &ByteString) -> Result<Option<Packet>, PacketError> {
+    pub(crate) fn text(&mut self, text: &ByteString) -> Result<Option<Packet>, PacketError> {
         if self.pending.is_some() {
             return Err(PacketError::AttachmentDue);
         }
@@ -234,7 +234,7 @@ impl Decoder {
     ///
     /// # Errors
     /// No packet needs it, the attachments are too large, or the completed packet is invalid.
-    pub fn binary(&mut self, bytes: Bytes) -> Result<Option<Packet>, PacketError> {
+    pub(crate) fn binary(&mut self, bytes: Bytes) -> Result<Option<Packet>, PacketError> {
         let mut pending = self.pending.take().ok_or(PacketError::UnexpectedAttachment)?;
         pending.bytes += bytes.len();
         if pending.bytes > self.limits.attachment_bytes {
@@ -360,7 +360,7 @@ fn check_placeholders(json: &str, attachments: usize) -> Result<(), PacketError>
 
 /// A packet of the server, encoded as an Engine.IO text message; its attachments follow as binary messages.
 #[derive(Clone, Copy, Debug)]
-pub enum ServerPacket<'a> {
+pub(crate) enum ServerPacket<'a> {
     /// The socket is connected: `{"sid": ..., "pid": ...}`.
     Connect {
         /// The socket's id, different in each namespace.
@@ -397,7 +397,7 @@ pub enum ServerPacket<'a> {
 
 impl ServerPacket<'_> {
     /// The packet for `namespace`, with the digit of an Engine.IO message in front.
-    pub fn to_message(&self, namespace: &str) -> String {
+    pub(crate) fn to_message(self, namespace: &str) -> String {
         let mut out = String::from("4");
         self.write(namespace, &mut out).expect("a String takes everything");
         out

@@ -29,7 +29,7 @@ struct ProofQuery {
 const NUMBER_LEN: usize = 32;
 
 /// Registers `GET /admin/proof?number=DIGITS` and `POST /admin/forget?room=NAME`.
-pub fn configure(cfg: &mut ServiceConfig) {
+pub(crate) fn configure(cfg: &mut ServiceConfig) {
     let proof = web::resource("/admin/proof").route(web::get().to(prove));
     cfg.service(proof.default_service(methods::others("GET, OPTIONS")));
     let address = web::resource("/admin/forget").route(web::post().to(forget));

@@ -19,7 +19,7 @@ use crate::{
 const FOR_EVER: &str = "public, max-age=31536000, immutable";
 
 /// Registers the address of pictures.
-pub fn configure(cfg: &mut web::ServiceConfig) {
+pub(super) fn configure(cfg: &mut web::ServiceConfig) {
     let resource = web::resource(format!("{AVATARS_PATH}{{id}}"));
     cfg.service(methods::read(resource, picture));
 }

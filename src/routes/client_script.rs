@@ -29,7 +29,7 @@ static TAG: LazyLock<EntityTag> = LazyLock::new(|| {
 });
 
 /// Registers the script below `path`, and a 404 with a sentence for other names there.
-pub fn configure(cfg: &mut ServiceConfig, path: &str, worker: web::Data<Worker>) {
+pub(crate) fn configure(cfg: &mut ServiceConfig, path: &str, worker: web::Data<Worker>) {
     let path = format!("{}/{{name}}", path.trim_end_matches('/'));
     cfg.service(web::resource(path).app_data(worker).wrap(Compress::default()).to(answer));
 }

@@ -30,7 +30,7 @@ enum Page {
 
 /// The result of CORS for one request.
 #[derive(Debug)]
-pub struct Reader {
+pub(crate) struct Reader {
     page: Page,
     origin: Option<HeaderValue>,
     /// Whether the response depends on the origin.
@@ -39,7 +39,7 @@ pub struct Reader {
 
 impl Reader {
     /// Looks up a request's origin among the allowed ones.
-    pub fn of(req: &HttpRequest, origins: &[AllowedOrigin]) -> Self {
+    pub(crate) fn of(req: &HttpRequest, origins: &[AllowedOrigin]) -> Self {
         let varies = origins.iter().any(|allowed| *allowed != AllowedOrigin::Any);
         let Some(origin) = req.headers().get(header::ORIGIN) else {
             return Self { page: Page::Other, origin: None, varies };
@@ -60,12 +60,12 @@ impl Reader {
     }
 
     /// Whether the page may read the response.
-    pub fn may_read(&self) -> bool {
+    pub(crate) fn may_read(&self) -> bool {
         self.page != Page::Other
     }
 
     /// The response to a preflight request; `None` for another request or a page that is not allowed.
-    pub fn preflight(&self, req: &HttpRequest) -> Option<HttpResponse> {
+    pub(crate) fn preflight(&self, req: &HttpRequest) -> Option<HttpResponse> {
         let is_asking = req.method() == Method::OPTIONS
             && req.headers().contains_key(header::ACCESS_CONTROL_REQUEST_METHOD);
         if !is_asking || !self.may_read() {
@@ -81,7 +81,7 @@ impl Reader {
     }
 
     /// Adds the CORS headers to a response.
-    pub fn mark(self, response: &mut HttpResponse) {
+    pub(crate) fn mark(self, response: &mut HttpResponse) {
         let headers = response.headers_mut();
         // Also for pages that are not allowed: a cache could serve their response to an allowed one.
         if self.varies {

@@ -29,7 +29,7 @@ const RETRY_AFTER: &str = "5";
 
 /// A rejected handshake. Its message is the body of the response.
 #[derive(Debug, thiserror::Error)]
-pub enum Refusal {
+pub(crate) enum Refusal {
     /// Not a GET.
     #[error("a WebSocket handshake is a GET request, not {}", Shown(.0.as_str()))]
     Method(Method),
@@ -100,7 +100,7 @@ pub enum Refusal {
 
 impl Refusal {
     /// The label of the reason in the metrics.
-    pub fn word(&self) -> &'static str {
+    pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::ForeignOrigin { .. } => "origin",
             Self::BadQuery(_) | Self::BadRoom(_) => "room",
@@ -175,7 +175,7 @@ impl ResponseError for Refusal {
 }
 
 /// Whether `Upgrade` contains `websocket`.
-pub fn asks_for_websocket(headers: &HeaderMap) -> bool {
+pub(crate) fn asks_for_websocket(headers: &HeaderMap) -> bool {
     has_token(headers, &header::UPGRADE, "websocket")
 }
 
@@ -183,7 +183,7 @@ pub fn asks_for_websocket(headers: &HeaderMap) -> bool {
 ///
 /// # Errors
 /// The first requirement that the request violates.
-pub fn check(method: &Method, version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
+pub(crate) fn check(method: &Method, version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
     if !asks_for_websocket(headers) {
         return Err(Refusal::NoUpgrade);
     }
@@ -251,7 +251,7 @@ fn is_token(text: &str) -> bool {
 ///
 /// # Errors
 /// Only other subprotocols are offered, or the offer is malformed.
-pub fn check_subprotocol(headers: &HeaderMap, ours: &'static str) -> Result<(), Refusal> {
+pub(crate) fn check_subprotocol(headers: &HeaderMap, ours: &'static str) -> Result<(), Refusal> {
     let offered = offered(headers)?;
     if offered.is_empty() || offered.contains(&ours) { Ok(()) } else { Err(Refusal::OtherSubprotocol(ours)) }
 }
@@ -261,7 +261,7 @@ pub fn check_subprotocol(headers: &HeaderMap, ours: &'static str) -> Result<(), 
 ///
 /// # Errors
 /// The error in `answer`, unchanged.
-pub fn agree<E>(req: &HttpRequest, answer: Result<HttpResponse, E>) -> Result<HttpResponse, E> {
+pub(crate) fn agree<E>(req: &HttpRequest, answer: Result<HttpResponse, E>) -> Result<HttpResponse, E> {
     let first = || offered(req.headers()).ok()?.first().copied().map(str::to_owned);
     choose(answer, first().as_deref())
 }
@@ -270,7 +270,7 @@ pub fn agree<E>(req: &HttpRequest, answer: Result<HttpResponse, E>) -> Result<Ht
 ///
 /// # Errors
 /// The error in `answer`, unchanged.
-pub fn agree_on<E>(
+pub(crate) fn agree_on<E>(
     req: &HttpRequest,
     ours: &'static str,
     answer: Result<HttpResponse, E>,

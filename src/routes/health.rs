@@ -45,7 +45,7 @@ struct Share {
 
 /// 200 if the server is well, even if it is full: open sessions are served. 503 if the chat server does not
 /// reply, a shared part has died, messages cannot be kept, the journal is damaged, or the server is stopping.
-pub async fn health(worker: web::Data<Worker>) -> HttpResponse {
+pub(crate) async fn health(worker: web::Data<Worker>) -> HttpResponse {
     let summary = summary(&worker).await;
     let usage = worker.metrics.usage();
     let full: Vec<_> = usage.iter().filter(|usage| usage.is_full()).map(|usage| usage.what).collect();

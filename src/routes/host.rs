@@ -38,7 +38,7 @@ const KNOWN_FOR: Duration = Duration::from_secs(600);
 
 /// A host with an optional port.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Authority {
+pub(crate) struct Authority {
     /// The host: a name or an IP address.
     pub host: HostName,
     /// The port, if one is given.
@@ -47,7 +47,7 @@ pub struct Authority {
 
 /// Errors of the host check.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum HostError {
+pub(crate) enum HostError {
     /// No `Host`, which HTTP/1.1 requires.
     #[error("the request has no header Host")]
     Missing,
@@ -87,7 +87,7 @@ impl HostError {
 ///
 /// # Errors
 /// The header is missing in HTTP/1.1, repeated or malformed.
-pub fn of(head: &RequestHead) -> Result<Option<Authority>, HostError> {
+pub(crate) fn of(head: &RequestHead) -> Result<Option<Authority>, HostError> {
     let mut headers = head.headers().get_all(header::HOST);
     let header = headers.next().map(|host| parse(host.as_bytes()).ok_or(HostError::Malformed)).transpose()?;
     if headers.next().is_some() {
@@ -122,7 +122,7 @@ fn parse(bytes: &[u8]) -> Option<Authority> {
 
 /// The hosts that the server answers for. One per process.
 #[derive(Debug)]
-pub struct Hosts {
+pub(crate) struct Hosts {
     allowed: Vec<AllowedHost>,
     trusted: Vec<Network>,
     metrics: Arc<Metrics>,
@@ -131,7 +131,7 @@ pub struct Hosts {
 
 impl Hosts {
     /// The hosts of the settings.
-    pub fn of(settings: &Settings, metrics: Arc<Metrics>) -> Self {
+    pub(crate) fn of(settings: &Settings, metrics: Arc<Metrics>) -> Self {
         Self {
             allowed: settings.host.clone(),
             trusted: settings.trusted_proxy.clone(),
@@ -208,7 +208,7 @@ impl Known {
 ///
 /// # Errors
 /// The error of the service.
-pub async fn guard(
+pub(crate) async fn guard(
     req: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {

@@ -41,7 +41,7 @@ struct NewsQuery {
 }
 
 /// Registers the lessons, or a 404 with the reason if they are off.
-pub fn configure(cfg: &mut ServiceConfig, worker: &web::Data<Worker>) {
+pub(crate) fn configure(cfg: &mut ServiceConfig, worker: &web::Data<Worker>) {
     let lessons = web::scope("/lesson").app_data(worker.clone());
     if worker.settings.lessons == Switch::Off {
         cfg.service(lessons.default_service(web::to(closed)));

@@ -11,7 +11,7 @@ use crate::{config::Switch, metrics::Metrics, session::Worker};
 ///
 /// # Errors
 /// A metric cannot be encoded, which is a bug.
-pub async fn metrics(
+pub(crate) async fn metrics(
     req: HttpRequest,
     metrics: web::Data<Arc<Metrics>>,
     compression: web::Data<Switch>,
@@ -23,7 +23,7 @@ pub async fn metrics(
 ///
 /// # Errors
 /// A metric cannot be encoded, which is a bug.
-pub async fn of_server(req: HttpRequest, worker: web::Data<Worker>) -> Result<HttpResponse, Error> {
+pub(crate) async fn of_server(req: HttpRequest, worker: web::Data<Worker>) -> Result<HttpResponse, Error> {
     let settings = &worker.settings;
     if settings.public_metrics == Switch::On || peer::is_of_this_machine(&req, &settings.trusted_proxy) {
         return render(&req, settings.http_compression, &worker.metrics);

@@ -12,29 +12,29 @@ use actix_web::{
 use self::methods::{at, door, read};
 use crate::{config::Switch, metrics::Metrics, session::Worker};
 
-pub mod admin;
+pub(crate) mod admin;
 mod avatar;
-pub mod client_script;
-pub mod cors;
+pub(crate) mod client_script;
+pub(crate) mod cors;
 mod gzip;
-pub mod handshake;
-pub mod health;
-pub mod host;
-pub mod lesson;
+pub(crate) mod handshake;
+pub(crate) mod health;
+pub(crate) mod host;
+pub(crate) mod lesson;
 mod methods;
-pub mod metrics;
-pub mod origin;
-pub mod page;
-pub mod peer;
+pub(crate) mod metrics;
+pub(crate) mod origin;
+pub(crate) mod page;
+pub(crate) mod peer;
 #[cfg(feature = "poison")]
-pub mod poison;
-pub mod policy;
-pub mod prefix;
-pub mod socketio;
-pub mod websocket;
+pub(crate) mod poison;
+pub(crate) mod policy;
+pub(crate) mod prefix;
+pub(crate) mod socketio;
+pub(crate) mod websocket;
 
 /// Registers the routes of `--metrics-bind`.
-pub fn configure_metrics(cfg: &mut ServiceConfig, metrics: Arc<Metrics>, compression: Switch) {
+pub(crate) fn configure_metrics(cfg: &mut ServiceConfig, metrics: Arc<Metrics>, compression: Switch) {
     cfg.app_data(web::Data::new(metrics))
         .app_data(web::Data::new(compression))
         .service(read(at("/metrics"), metrics::metrics));
@@ -48,7 +48,7 @@ pub fn configure(cfg: &mut ServiceConfig, worker: web::Data<Worker>) {
 
 /// Registers every door, with the worker's one `chat` door to Socket.IO, for a host that registers its routes
 /// in more than one place.
-pub fn configure_with(cfg: &mut ServiceConfig, worker: web::Data<Worker>, chat: socketio::Door) {
+pub(crate) fn configure_with(cfg: &mut ServiceConfig, worker: web::Data<Worker>, chat: socketio::Door) {
     let static_dir = worker.settings.static_dir.clone();
     // Socket.IO clients. First, because polls are the most frequent requests.
     socketio::configure(cfg, &worker.settings.socketio_path, chat);

@@ -12,7 +12,7 @@ use crate::config::{AllowedOrigin, HostName, Network, Settings};
 
 /// The policy of a door for local pages without an origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Leniency {
+pub(crate) enum Leniency {
     /// They may connect to a loopback address, in a room of their own: the tutorial's page opened from disk.
     Tutorial,
     /// They count as foreign.
@@ -21,7 +21,7 @@ pub enum Leniency {
 
 /// Where a page may connect.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Welcome {
+pub(crate) enum Welcome {
     /// Like any client.
     Everywhere,
     /// Only in the room of pages without an origin, which includes sandboxed frames of any site.
@@ -30,7 +30,7 @@ pub enum Welcome {
 
 /// The settings for pages and for the proxies in front of the server.
 #[derive(Clone, Copy, Debug)]
-pub struct Rules<'a> {
+pub(crate) struct Rules<'a> {
     /// The value of `--allow-origin`.
     pub allowed: &'a [AllowedOrigin],
     /// The value of `--trusted-proxy`.
@@ -39,7 +39,7 @@ pub struct Rules<'a> {
 
 impl<'a> Rules<'a> {
     /// The rules of `settings`.
-    pub fn of(settings: &'a Settings) -> Self {
+    pub(crate) fn of(settings: &'a Settings) -> Self {
         Self { allowed: &settings.allow_origin, trusted: &settings.trusted_proxy }
     }
 }
@@ -48,7 +48,7 @@ impl<'a> Rules<'a> {
 ///
 /// # Errors
 /// The origin that is not allowed.
-pub fn check(head: &RequestHead, rules: Rules<'_>, leniency: Leniency) -> Result<Welcome, String> {
+pub(crate) fn check(head: &RequestHead, rules: Rules<'_>, leniency: Leniency) -> Result<Welcome, String> {
     let mut origins = head.headers().get_all(header::ORIGIN);
     let Some(origin) = origins.next() else {
         return Ok(Welcome::Everywhere);

@@ -101,7 +101,7 @@ impl<'a> From<&'a AskedRoom> for Asked<'a> {
 }
 
 /// `GET /limits`: the settings that a page needs.
-pub async fn limits(req: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
+pub(crate) async fn limits(req: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
     let settings = &worker.settings;
     let limits = Limits {
         max_message_size: settings.max_message_size.get(),
@@ -126,7 +126,7 @@ pub async fn limits(req: HttpRequest, worker: web::Data<Worker>) -> HttpResponse
 
 /// `GET /rooms`: the rooms that have sessions, the largest first; 404 if `--room-list` is off. `?room=NAME`,
 /// up to `MAX_ASKED_ROOMS` times, adds the positions of those rooms.
-pub async fn rooms(req: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
+pub(crate) async fn rooms(req: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
     if worker.settings.room_list == Switch::Off {
         return in_words(HttpResponse::NotFound(), "Rooms are not listed here (--room-list off)");
     }

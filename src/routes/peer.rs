@@ -14,14 +14,14 @@ const OF_PROXIES: [&str; 3] = ["forwarded", "via", "x-real-ip"];
 
 /// Whether a proxy forwarded the request: any peer that `--trusted-proxy` names, or a peer that sends headers
 /// of proxies.
-pub fn came_through_proxy(head: &RequestHead, trusted: &[Network]) -> bool {
+pub(crate) fn came_through_proxy(head: &RequestHead, trusted: &[Network]) -> bool {
     let is_of_proxy = |name: &str| name.starts_with("x-forwarded-") || OF_PROXIES.contains(&name);
     head.headers().keys().any(|name| is_of_proxy(name.as_str()))
         || head.peer_addr.is_some_and(|peer| is_trusted(peer.ip(), trusted))
 }
 
 /// Whether the request is from this machine and not forwarded, as far as the server can tell.
-pub fn is_of_this_machine(req: &HttpRequest, trusted: &[Network]) -> bool {
+pub(crate) fn is_of_this_machine(req: &HttpRequest, trusted: &[Network]) -> bool {
     let is_loopback = req.peer_addr().is_some_and(|peer| peer.ip().to_canonical().is_loopback());
     is_loopback && !came_through_proxy(req.head(), trusted)
 }
@@ -33,7 +33,7 @@ pub(super) fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
 
 /// The client's address: that of the peer, or the last one in `X-Forwarded-For` before those of trusted
 /// proxies. The header counts only from a trusted peer.
-pub fn address(req: &HttpRequest, trusted: &[Network]) -> Option<IpAddr> {
+pub(crate) fn address(req: &HttpRequest, trusted: &[Network]) -> Option<IpAddr> {
     let peer = req.peer_addr()?.ip().to_canonical();
     let has_hops = req.headers().contains_key(FORWARDED_FOR);
     if has_hops && !is_trusted(peer, trusted) {

@@ -11,7 +11,7 @@ use actix_web::{
 use crate::parts::Parts;
 
 /// Registers `POST /poison/PART`.
-pub fn configure(cfg: &mut ServiceConfig, parts: Arc<Parts>) {
+pub(crate) fn configure(cfg: &mut ServiceConfig, parts: Arc<Parts>) {
     let poison = move |part: web::Path<String>| {
         parts.poison(&part);
         async { HttpResponse::NoContent().finish() }

@@ -17,7 +17,7 @@ use crate::{config::Switch, session::Worker};
 ///
 /// # Errors
 /// The error of the service.
-pub async fn add(
+pub(crate) async fn add(
     req: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {

@@ -18,7 +18,7 @@ use super::handshake;
 
 /// The prefix, without a trailing slash; empty if there is none.
 #[derive(Clone, Debug, Default)]
-pub struct Prefix(String);
+pub(crate) struct Prefix(String);
 
 /// The relation of a request's path to the prefix.
 #[derive(Debug, PartialEq, Eq)]
@@ -33,7 +33,7 @@ enum Below<'a> {
 
 impl Prefix {
     /// Creates a prefix from the setting, with or without a trailing slash.
-    pub fn new(path: &str) -> Self {
+    pub(crate) fn new(path: &str) -> Self {
         Self(path.trim_end_matches('/').to_owned())
     }
 
@@ -52,7 +52,7 @@ impl Prefix {
 ///
 /// # Errors
 /// The error of the service.
-pub async fn take_away(
+pub(crate) async fn take_away(
     mut req: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {

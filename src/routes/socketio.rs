@@ -100,7 +100,7 @@ impl Door {
 }
 
 /// The door of the chat, in the main namespace, and of the relay if that is on.
-pub fn chat_door(worker: &web::Data<Worker>) -> Door {
+pub(crate) fn chat_door(worker: &web::Data<Worker>) -> Door {
     let limits = Limits {
         attachments: worker.settings.max_attachments.get(),
         attachment_bytes: worker.settings.max_payload.get(),

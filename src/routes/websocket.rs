@@ -28,7 +28,7 @@ struct PlainQuery {
 ///
 /// # Errors
 /// A rejected request, with the reason as its body.
-pub async fn plain(
+pub(crate) async fn plain(
     req: HttpRequest,
     payload: web::Payload,
     worker: web::Data<Worker>,
@@ -41,7 +41,7 @@ pub async fn plain(
 ///
 /// # Errors
 /// A rejected request, with the reason as its body.
-pub async fn chat(
+pub(crate) async fn chat(
     req: HttpRequest,
     payload: web::Payload,
     worker: web::Data<Worker>,
@@ -56,7 +56,7 @@ pub async fn chat(
 ///
 /// # Errors
 /// A rejected request, with the reason as its body.
-pub async fn echo(
+pub(crate) async fn echo(
     req: HttpRequest,
     payload: web::Payload,
     worker: web::Data<Worker>,

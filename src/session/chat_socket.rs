@@ -29,13 +29,13 @@ const BAD_ACK: &str = "ack: a number is at most 18446744073709551615";
 
 /// The namespace, as one worker has it.
 #[derive(Debug)]
-pub struct ChatNamespace {
+pub(crate) struct ChatNamespace {
     worker: web::Data<Worker>,
 }
 
 impl ChatNamespace {
     /// The chat of `worker`'s server.
-    pub fn new(worker: web::Data<Worker>) -> Self {
+    pub(crate) fn new(worker: web::Data<Worker>) -> Self {
         Self { worker }
     }
 }

@@ -36,12 +36,12 @@ use crate::{
     socketio::Engine,
 };
 
-pub mod chat_socket;
-pub mod conversation;
-pub mod lesson;
-pub mod voice;
-pub mod watch;
-pub mod websocket;
+pub(crate) mod chat_socket;
+pub(crate) mod conversation;
+pub(crate) mod lesson;
+pub(crate) mod voice;
+pub(crate) mod watch;
+pub(crate) mod websocket;
 
 /// What all sessions of one worker thread share.
 #[derive(Debug)]
@@ -82,7 +82,7 @@ pub struct Worker {
 
 /// The door a session came in by: what it hears and says.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Door {
+pub(crate) enum Door {
     /// Answers in upper case, and relays to the others in its room.
     Plain(RoomName),
     /// Answers what it was sent; nobody else hears it.
@@ -93,7 +93,7 @@ pub enum Door {
 
 impl Door {
     /// The name of the protocol in logs and metrics.
-    pub fn protocol(&self) -> &'static str {
+    pub(crate) fn protocol(&self) -> &'static str {
         match self {
             Self::Plain(_) => "plain",
             Self::Echo => "echo",

@@ -17,7 +17,7 @@ use crate::{
 
 /// Writes answers as finished frames, compressed if that was agreed on and is worth it.
 #[derive(Clone, Debug)]
-pub struct Voice {
+pub(crate) struct Voice {
     /// The outgoing queue.
     pub outbox: Outbox,
     /// The compression that was agreed on in the handshake, if any.
@@ -27,12 +27,12 @@ pub struct Voice {
 
 impl Voice {
     /// For a session of `worker` that writes to `outbox`.
-    pub fn new(outbox: Outbox, agreement: Option<Agreement>, worker: web::Data<Worker>) -> Self {
+    pub(crate) fn new(outbox: Outbox, agreement: Option<Agreement>, worker: web::Data<Worker>) -> Self {
         Self { outbox, agreement, worker }
     }
 
     /// Answers a text in upper case.
-    pub fn answer_in_upper_case(&self, text: &str) {
+    pub(crate) fn answer_in_upper_case(&self, text: &str) {
         if self.agreement.is_some() && deflate::is_worth_it(text.len()) {
             let mut answer = BytesMut::new();
             plain::write_text(&mut answer, text);
@@ -43,7 +43,7 @@ impl Voice {
     }
 
     /// Queues a message as an answer.
-    pub fn answer(&self, opcode: OpCode, payload: Bytes) {
+    pub(crate) fn answer(&self, opcode: OpCode, payload: Bytes) {
         if let Some(agreement) = self.agreement.filter(|_| deflate::is_worth_it(payload.len()))
             && let Some(small) =
                 self.worker.deflaters.borrow_mut().with_window(agreement.window_bits()).deflate(&payload)

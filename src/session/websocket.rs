@@ -59,7 +59,7 @@ const MAILBOX_CAPACITY: usize = 1024;
 
 /// The client of a new session.
 #[derive(Debug)]
-pub struct Visitor {
+pub(crate) struct Visitor {
     /// The door that it came to.
     pub door: Door,
     /// The client's address, as the server or a trusted proxy sees it.
@@ -70,7 +70,7 @@ pub struct Visitor {
 
 /// The actor of a WebSocket client: answers it, and carries messages to and from its room.
 #[derive(Debug)]
-pub struct WebSocketSession {
+pub(crate) struct WebSocketSession {
     id: SessionId,
     visitor: Visitor,
     worker: web::Data<Worker>,
@@ -93,7 +93,7 @@ pub struct WebSocketSession {
 ///
 /// # Errors
 /// The request is not a WebSocket handshake; `routes` has checked that it is one.
-pub fn open(
+pub(crate) fn open(
     req: &HttpRequest,
     payload: web::Payload,
     visitor: Visitor,

@@ -16,6 +16,7 @@ pub use self::{
     engine::{Engine, EngineSettings, Entry, PollAnswer, Sid, Visitor},
     session::SocketIoSession,
 };
+pub use crate::protocol::socketio::{Args, Limits};
 
 pub mod carrier;
 pub mod downlink;

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use actix_web::rt;
 use echoroom::{
-    connection::rate::RateLimit,
-    protocol::socketio::Args,
+    app::embed::RateLimit,
     socketio::{
-        EngineSettings,
+        Args, EngineSettings,
         namespaces::{Event, Namespace, Namespaces, Refusal, Socket, SocketHandler},
     },
 };

@@ -213,11 +213,8 @@ async fn a_picture_in_the_journal_of_a_former_version_is_sent_as_an_address_too(
 
 /// Fills a journal as a former version did: with the picture itself.
 async fn fill(folder: &std::path::Path) {
-    use echoroom::{
-        domain::RoomName,
-        journal::{
-            Append, Journal as _, Kind, NewEntry, Record, Retention, now_millis, sqlite::SqliteJournal,
-        },
+    use echoroom::testing::{
+        Append, Journal as _, Kind, NewEntry, Record, Retention, RoomName, SqliteJournal, now_millis,
     };
     let retention = Retention {
         messages: 1000,

@@ -2,7 +2,7 @@
 
 use echoroom::{
     config::{Settings, Switch},
-    protocol::websocket::deflate::{Deflater, Inflater},
+    testing::deflate::{Deflater, Inflater},
 };
 
 use crate::helpers::{RawClient, TestServer, frame, settings, text};

@@ -1,11 +1,8 @@
 //! A socket that has left keeps nothing: what it waited for is forgotten with it.
 
-use echoroom::{
-    protocol::socketio::Args,
-    socketio::{
-        EngineSettings,
-        namespaces::{Event, Namespace, Namespaces, Refusal, Socket, SocketHandler},
-    },
+use echoroom::socketio::{
+    Args, EngineSettings,
+    namespaces::{Event, Namespace, Namespaces, Refusal, Socket, SocketHandler},
 };
 use tokio::sync::{mpsc, oneshot};
 

@@ -4,7 +4,10 @@
 use std::sync::Arc;
 
 use actix_web::App;
-use echoroom::{app::Node, config::Settings, routes};
+use echoroom::{
+    app::{Node, embed},
+    config::Settings,
+};
 use tokio::io::AsyncReadExt as _;
 
 use crate::{
@@ -200,7 +203,7 @@ async fn a_program_that_embeds_the_routes_decides_about_its_hosts() {
     let node = Arc::new(Node::new(settings()).expect("a journal"));
     let server = actix_test::start(move || {
         let node = Arc::clone(&node);
-        App::new().configure(move |cfg| routes::configure(cfg, node.start_worker()))
+        App::new().configure(move |cfg| embed::configure(cfg, node.start_worker()))
     });
     let answer = awc::Client::new().get(server.url("/health")).insert_header(("Host", "chat.example"));
     assert_eq!(answer.send().await.expect("an answer").status(), 200);

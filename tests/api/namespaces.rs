@@ -4,12 +4,9 @@ use std::{cell::Cell, sync::Arc, time::Duration};
 
 use actix_web::rt;
 use bytestring::ByteString;
-use echoroom::{
-    protocol::socketio::Args,
-    socketio::{
-        Engine, EngineSettings,
-        namespaces::{Event, Namespace, Namespaces, Refusal, Socket, SocketHandler},
-    },
+use echoroom::socketio::{
+    Args, Engine, EngineSettings,
+    namespaces::{Event, Namespace, Namespaces, Refusal, Socket, SocketHandler},
 };
 use serde_json::{Value, json};
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use actix_web::rt;
 use echoroom::{
     config::{Settings, Switch},
-    protocol::close,
+    testing::close,
 };
 use serde_json::{Value, json};
 

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use actix_web::{App, web};
-use echoroom::{app::Node, config::Settings, routes};
+use echoroom::{
+    app::{Node, embed},
+    config::Settings,
+};
 
 use crate::{
     helpers::{TestServer, settings},
@@ -77,7 +80,7 @@ async fn a_program_may_have_the_routes_below_a_path_of_its_own() {
     let node = Arc::new(Node::new(settings()).expect("a journal"));
     let server = actix_test::start(move || {
         let node = Arc::clone(&node);
-        let scope = web::scope("/app").configure(move |cfg| routes::configure(cfg, node.start_worker()));
+        let scope = web::scope("/app").configure(move |cfg| embed::configure(cfg, node.start_worker()));
         App::new().service(scope)
     });
     let client = awc::Client::new();

@@ -3,7 +3,10 @@
 use std::sync::Arc;
 
 use actix_web::{App, test};
-use echoroom::{app::Node, config::Settings, routes};
+use echoroom::{
+    app::{Node, embed},
+    config::Settings,
+};
 
 use crate::helpers::{TestServer, settings};
 
@@ -111,7 +114,7 @@ async fn the_routes_answer_on_actix_own_test_server_too() {
     let for_server = Arc::clone(&node);
     let server = actix_test::start(move || {
         let node = Arc::clone(&for_server);
-        App::new().configure(move |cfg| routes::configure(cfg, node.start_worker()))
+        App::new().configure(move |cfg| embed::configure(cfg, node.start_worker()))
     });
     let (response, _framed) = awc::Client::new().ws(server.url("/ws")).connect().await.expect("a session");
     assert_eq!(response.status(), 101);
@@ -119,7 +122,7 @@ async fn the_routes_answer_on_actix_own_test_server_too() {
     assert_eq!(refused.status(), 426);
 
     let app =
-        test::init_service(App::new().configure(|cfg| routes::configure(cfg, node.start_worker()))).await;
+        test::init_service(App::new().configure(|cfg| embed::configure(cfg, node.start_worker()))).await;
     for (path, status) in [("/", 200), ("/ws", 426), ("/echo", 426), ("/health", 200), ("/nothing", 404)] {
         let response = test::call_service(&app, test::TestRequest::get().uri(path).to_request()).await;
         assert_eq!(response.status(), status, "{path}");

@@ -1,6 +1,6 @@
 //! `/limits` says of each code when a client may try again, from the server's own tables.
 
-use echoroom::protocol::{chat::CODES, close};
+use echoroom::testing::{CODES, close};
 use serde_json::{Value, json};
 
 use crate::{

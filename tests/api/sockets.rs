@@ -5,8 +5,7 @@ use std::{sync::Arc, time::Duration};
 use actix_web::{App, HttpServer, rt};
 use awc::{ClientResponse, http::Method};
 use echoroom::{
-    connection::Budget,
-    routes::socketio::{self, Door},
+    app::embed::{Budget, Door, configure_door},
     socketio::{Engine, EngineSettings, namespaces::Namespaces},
 };
 use serde_json::Value;
@@ -23,7 +22,7 @@ pub fn serve(
     let of_workers = Arc::clone(&engine);
     let server = HttpServer::new(move || {
         let door = Door::new(Arc::clone(&of_workers), namespaces().carried(&of_workers));
-        App::new().configure(|cfg| socketio::configure(cfg, "/socket.io", door))
+        App::new().configure(|cfg| configure_door(cfg, "/socket.io", door))
     });
     let server = server.h1_allow_half_closed(false).workers(workers).disable_signals();
     let server = server.bind(("127.0.0.1", 0)).expect("a port");

@@ -3,7 +3,7 @@
 use std::{error::Error, hint::black_box};
 
 use bytes::Bytes;
-use echoroom::protocol::websocket::{Decoder, Limits};
+use echoroom::testing::websocket::{Decoder, Limits};
 
 use super::Repetition;
 

@@ -3,14 +3,8 @@
 use std::{error::Error, hint::black_box};
 
 use echoroom::{
-    broadcast::{Audience, Dialect, Encoding, Hearers, Reach},
-    chat::{
-        line::{self, Line},
-        round::ChatRound,
-    },
-    connection::Budget,
-    domain::WorkerId,
-    journal::{Kind, NewEntry},
+    app::embed::Budget,
+    testing::{Audience, ChatRound, Dialect, Encoding, Hearers, Kind, Line, NewEntry, Reach, WorkerId, line},
 };
 
 use super::Repetition;

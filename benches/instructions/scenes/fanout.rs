@@ -5,14 +5,11 @@ use std::{cell::Cell, error::Error, rc::Rc, sync::Arc, time::Duration};
 use actix::{Actor, Addr, Context, Handler, System};
 use bytes::Bytes;
 use echoroom::{
-    broadcast::{
-        Attach, Cutter, Delivery, Encoding, FanOut, FanOutRound, Hear, Hearers, Outlets, Patience, Reach,
-        Rooms, Seat,
+    app::embed::Budget,
+    testing::{
+        Attach, ChatRound, Cutter, Delivery, Direct, DirectOutlet, Encoding, FanOut, FanOutRound, Hear,
+        Hearers, Metrics, Outlets, Patience, Reach, Room, RoomName, Rooms, Seat, SessionId, Waiting, line,
     },
-    chat::{line, room::Room, round::ChatRound},
-    connection::{Budget, Direct, DirectOutlet, Waiting},
-    domain::{RoomName, SessionId},
-    metrics::Metrics,
 };
 
 use super::{Repetition, encode};

@@ -4,12 +4,10 @@ use std::{error::Error, path::Path, time::Duration};
 
 use actix::System;
 use echoroom::{
-    broadcast::{Hearers, Reach},
-    chat::round::ChatRound,
-    connection::Budget,
-    domain::RoomName,
-    journal::{
-        Append, Epoch, Journal, Keyed, Record, Retention, memory::MemoryJournal, sqlite::SqliteJournal,
+    app::embed::Budget,
+    testing::{
+        Append, ChatRound, Epoch, Hearers, Journal, Keyed, MemoryJournal, Reach, Record, Retention, RoomName,
+        SqliteJournal,
     },
 };
 

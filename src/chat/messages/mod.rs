@@ -3,7 +3,7 @@
 mod news;
 mod requests;
 
-pub use self::{
+pub(crate) use self::{
     news::{Behind, ChatNews, Entered, Refusal, Reply, Tail, UsersPage},
     requests::{
         AskedRoom, CloseJournal, Depart, Enter, ForgetRoom, Join, Leave, ListRooms, ListUsers, ListedRoom,

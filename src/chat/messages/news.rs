@@ -11,7 +11,7 @@ use crate::{
 
 /// What the chat server tells a session.
 #[derive(Debug)]
-pub enum ChatNews {
+pub(crate) enum ChatNews {
     /// What became of a request.
     Reply {
         /// The number under which the session asked.
@@ -27,7 +27,7 @@ pub enum ChatNews {
 
 /// What became of a request.
 #[derive(Clone, Debug)]
-pub enum Reply {
+pub(crate) enum Reply {
     /// The session is in a room; it has yet to listen.
     Entered(Box<Entered>),
     /// The message is durable.
@@ -49,7 +49,7 @@ pub enum Reply {
 
 /// Where a session is now.
 #[derive(Clone, Debug)]
-pub struct Entered {
+pub(crate) struct Entered {
     /// The room.
     pub name: RoomName,
     /// What others see of the session's user.
@@ -70,7 +70,7 @@ pub struct Entered {
 
 /// Users of a room, in the order of their names.
 #[derive(Clone, Debug)]
-pub struct UsersPage {
+pub(crate) struct UsersPage {
     /// The users.
     pub users: Vec<Face>,
     /// How many are in the room.
@@ -81,7 +81,7 @@ pub struct UsersPage {
 
 /// The newest messages of a room, from where a session has read its journal.
 #[derive(Clone, Debug)]
-pub struct Tail {
+pub(crate) struct Tail {
     /// The ticket by which the session entered.
     pub visit: u64,
     /// The messages.
@@ -92,7 +92,7 @@ pub struct Tail {
 
 /// The session must read on in the journal.
 #[derive(Clone, Copy, Debug)]
-pub struct Behind {
+pub(crate) struct Behind {
     /// Up to here there is something to read, unless the journal has let it go.
     pub durable: u64,
 }

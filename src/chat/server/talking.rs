@@ -300,7 +300,7 @@ impl ChatServer {
         {
             log.push(record.clone(), tail_bytes);
             let append = Append { room: name, epoch: log.epoch(), record, pictures };
-            self.commits.push(Commit { room: id, append, receipts, round });
+            self.commits.push(Commit { room: id, append, receipts, _round: round });
             self.metrics.set_unkept(self.commits.unkept());
         } else {
             self.retire(id);

@@ -3,7 +3,7 @@
 use super::{ImageError, ImageLimits};
 
 /// Maximum number of frames of a picture. Each picture inside a WebP frame counts as one more.
-pub const MAX_FRAMES: usize = 1000;
+pub(crate) const MAX_FRAMES: usize = 1000;
 
 /// A part of a screen, in pixels.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

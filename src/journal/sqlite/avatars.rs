@@ -28,7 +28,7 @@ pub(super) struct AvatarTable {
 
 impl AvatarTable {
     /// Sums up the sizes of the stored pictures.
-    pub fn measure(connection: &Connection) -> rusqlite::Result<Self> {
+    pub(super) fn measure(connection: &Connection) -> rusqlite::Result<Self> {
         let bytes: i64 = connection.query_row(
             "SELECT ifnull(sum(length(bytes) + ?1), 0) FROM avatars",
             [int(ROW_BYTES)],
@@ -39,7 +39,7 @@ impl AvatarTable {
 
     /// Stores pictures that were just used, and deletes the least recently used ones until at most
     /// `max_bytes` remain. The returned size is valid once the transaction is committed.
-    pub fn keep(
+    pub(super) fn keep(
         mut self,
         transaction: &Transaction<'_>,
         pictures: &[Arc<Picture>],

@@ -26,7 +26,7 @@ pub(super) struct Condition {
 
 impl Condition {
     /// Counts damage, and logs it up to [`MAX_LOGGED`] times.
-    pub fn damaged(&self, what: &str) {
+    pub(super) fn damaged(&self, what: &str) {
         self.first.get_or_init(|| what.to_owned());
         if self.found.fetch_add(1, Ordering::Relaxed) < MAX_LOGGED {
             error!("the journal is damaged: {what}");
@@ -37,7 +37,7 @@ impl Condition {
     ///
     /// # Errors
     /// The fault is not damage.
-    pub fn pass_over(&self, fault: Fault, place: &Place) -> Result<(), Fault> {
+    pub(super) fn pass_over(&self, fault: Fault, place: &Place) -> Result<(), Fault> {
         match fault.later(place) {
             JournalError::Damaged(what) => {
                 self.damaged(&what);
@@ -48,25 +48,25 @@ impl Condition {
     }
 
     /// The damage found so far.
-    pub fn damage(&self) -> Option<Damage> {
+    pub(super) fn damage(&self) -> Option<Damage> {
         let first = self.first.get()?.clone();
         Some(Damage { first, found: self.found.load(Ordering::Relaxed) })
     }
 
     /// Begins closing: interrupts a long query.
-    pub fn close(&self) {
+    pub(super) fn close(&self) {
         self.is_closing.store(true, Ordering::SeqCst);
         if let Some(handle) = &*self.interrupt() {
             handle.interrupt();
         }
     }
 
-    pub fn is_closing(&self) -> bool {
+    pub(super) fn is_closing(&self) -> bool {
         self.is_closing.load(Ordering::SeqCst)
     }
 
     /// Sets the connection that [`close`](Self::close) interrupts; `None` removes it.
-    pub fn set_interrupt(&self, handle: Option<InterruptHandle>) {
+    pub(super) fn set_interrupt(&self, handle: Option<InterruptHandle>) {
         *self.interrupt() = handle;
     }
 

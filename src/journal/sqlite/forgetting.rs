@@ -14,16 +14,16 @@ const MAX_ROOMS: usize = 256;
 pub(super) struct Forgetting(HashMap<RoomName, Vec<Answer<()>>>);
 
 impl Forgetting {
-    pub fn add(&mut self, room: RoomName, answer: Answer<()>) {
+    pub(super) fn add(&mut self, room: RoomName, answer: Answer<()>) {
         self.0.entry(room).or_default().push(answer);
     }
 
-    pub fn rooms(&self) -> Vec<RoomName> {
+    pub(super) fn rooms(&self) -> Vec<RoomName> {
         self.0.keys().cloned().collect()
     }
 
     /// Whether the rooms must be forgotten before `job` runs.
-    pub fn come_before(&self, job: &Write) -> bool {
+    pub(super) fn come_before(&self, job: &Write) -> bool {
         if self.0.is_empty() {
             return false;
         }
@@ -37,7 +37,7 @@ impl Forgetting {
     }
 
     /// Answers all requests with `outcome`. A caller may have dropped its future.
-    pub fn answer(&mut self, outcome: &Result<(), JournalError>) {
+    pub(super) fn answer(&mut self, outcome: &Result<(), JournalError>) {
         for answer in self.0.drain().flat_map(|(_, answers)| answers) {
             let _ = answer.send(outcome.clone());
         }

@@ -17,7 +17,7 @@ const MAX_NAMES: &str = "--max-reserved-names (ECHOROOM_MAX_RESERVED_NAMES)";
 
 impl Open {
     /// Reserves or frees names of a room in one transaction.
-    pub fn reserve(
+    pub(super) fn reserve(
         &mut self,
         room: &RoomName,
         names: &[ReservedName],
@@ -43,7 +43,7 @@ impl Open {
     }
 
     /// The unexpired reserved names of a room.
-    pub fn names(&self, room: &RoomName) -> Result<Vec<ReservedName>, Fault> {
+    pub(super) fn names(&self, room: &RoomName) -> Result<Vec<ReservedName>, Fault> {
         let mut query = self
             .connection
             .prepare_cached("SELECT key, name, owner, until FROM names WHERE room = ?1 AND until > ?2")?;

@@ -121,7 +121,7 @@ pub(super) struct Gone {
 }
 
 impl Place {
-    pub fn new(folder: &Path) -> Self {
+    pub(super) fn new(folder: &Path) -> Self {
         let path = |name| folder.join(name);
         Self {
             folder: folder.to_owned(),
@@ -133,7 +133,7 @@ impl Place {
     }
 
     /// Creates the folder and takes the locks, which last as long as this place.
-    pub fn lock(&self) -> Result<(), Fault> {
+    pub(super) fn lock(&self) -> Result<(), Fault> {
         if self.locks.get().is_some() {
             return Ok(());
         }
@@ -182,22 +182,22 @@ impl Place {
     }
 
     /// Whether this process has opened the journal before.
-    pub fn was_open(&self) -> bool {
+    pub(super) fn was_open(&self) -> bool {
         self.held.get().is_some()
     }
 
     /// The state of the database file.
-    pub fn find_database(&self) -> io::Result<Found> {
+    pub(super) fn find_database(&self) -> io::Result<Found> {
         find(&self.file, 0)
     }
 
     /// The state of the write-ahead log.
-    pub fn find_wal(&self) -> io::Result<Found> {
+    pub(super) fn find_wal(&self) -> io::Result<Found> {
         find(&self.wal(), WAL_HEADER)
     }
 
     /// Path of the write-ahead log: beside the link's target if the database is a symbolic link.
-    pub fn wal(&self) -> PathBuf {
+    pub(super) fn wal(&self) -> PathBuf {
         let mut path = fs::canonicalize(&self.file).unwrap_or_else(|_| self.file.clone()).into_os_string();
         path.push(WAL_SUFFIX);
         path.into()
@@ -205,7 +205,7 @@ impl Place {
 
     /// Opens the files for later checks. SQLite must have opened them, and this run must have written its
     /// application id: from here on no other process may replace or change them.
-    pub fn hold(&self, application_id: i32) -> io::Result<()> {
+    pub(super) fn hold(&self, application_id: i32) -> io::Result<()> {
         if self.was_open() {
             return Ok(());
         }
@@ -232,7 +232,7 @@ impl Place {
 
     /// Checks that the files are still those that this process opened. Writes to replaced or unlinked files
     /// would be lost.
-    pub fn check(&self) -> Result<(), Gone> {
+    pub(super) fn check(&self) -> Result<(), Gone> {
         let Some(held) = self.held.get() else {
             return Ok(());
         };
@@ -241,7 +241,7 @@ impl Place {
     }
 
     /// Checks both files in full, their lengths included. For the writer thread while it does not write.
-    pub fn check_lengths(&self) -> Result<(), Gone> {
+    pub(super) fn check_lengths(&self) -> Result<(), Gone> {
         let Some(held) = self.held.get() else {
             return Ok(());
         };
@@ -251,7 +251,7 @@ impl Place {
 
     /// Checks the identity and length of the log, and every [`LOOK_AGAIN_AFTER`] both files in full. For the
     /// writer thread before a write.
-    pub fn check_before_writing(&self, now: Instant) -> Result<(), Gone> {
+    pub(super) fn check_before_writing(&self, now: Instant) -> Result<(), Gone> {
         let Some(held) = self.held.get() else {
             return Ok(());
         };
@@ -267,7 +267,7 @@ impl Place {
     }
 
     /// Checks after a write that the log is still the one that was opened, and stores its new length.
-    pub fn check_what_was_written(&self) -> Result<(), Gone> {
+    pub(super) fn check_what_was_written(&self) -> Result<(), Gone> {
         let Some(held) = self.held.get() else {
             return Ok(());
         };

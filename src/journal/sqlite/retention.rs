@@ -29,7 +29,7 @@ const CLOCK_KEYS: [&str; 3] = ["clock_seen", "clock_doubted_since", "clock_doubt
 
 impl Open {
     /// If the file uses over `total_bytes`, deletes the oldest records until it uses a sixteenth less.
-    pub fn shed(&mut self, total_bytes: u64) -> Result<(), Fault> {
+    pub(super) fn shed(&mut self, total_bytes: u64) -> Result<(), Fault> {
         if self.used_bytes()? <= total_bytes {
             return Ok(());
         }
@@ -65,7 +65,7 @@ impl Open {
     }
 
     /// Deletes expired records if the clock is trusted; returns the rooms that this removed.
-    pub fn sweep(&mut self, retention: Retention) -> Result<Vec<RoomName>, Fault> {
+    pub(super) fn sweep(&mut self, retention: Retention) -> Result<Vec<RoomName>, Fault> {
         self.rooms.clear();
         self.shed(retention.total_bytes)?;
         let (now, rooms) = (now_millis(), self.all_rooms()?);

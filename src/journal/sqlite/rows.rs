@@ -97,7 +97,7 @@ pub(super) enum Clash {
 }
 
 impl Clash {
-    pub fn into_fault(self, place: &Place) -> Fault {
+    pub(super) fn into_fault(self, place: &Place) -> Fault {
         match self {
             Self::Other(what) => Fault::damaged(&place.file, what),
             Self::Sql(error) => Fault::Sql(error),

@@ -102,16 +102,16 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    pub fn passing(path: &Path, error: impl std::fmt::Display) -> Self {
+    pub(super) fn passing(path: &Path, error: impl std::fmt::Display) -> Self {
         Self::Passing(JournalError::Unavailable(format!("{}: {error}", path.display())))
     }
 
-    pub fn damaged(path: &Path, what: impl std::fmt::Display) -> Self {
+    pub(super) fn damaged(path: &Path, what: impl std::fmt::Display) -> Self {
         Self::Passing(JournalError::Damaged(format!("{}: {what}", path.display())))
     }
 
     /// Converts a fault at the start: `Err` if the server must not start.
-    pub fn at_start(self, place: &Place) -> Result<JournalError, OpenError> {
+    pub(super) fn at_start(self, place: &Place) -> Result<JournalError, OpenError> {
         match self {
             Self::Fatal(error) => Err(error),
             // The file of another program must not be changed.
@@ -123,7 +123,7 @@ impl Fault {
     }
 
     /// Converts a fault of a running server.
-    pub fn later(self, place: &Place) -> JournalError {
+    pub(super) fn later(self, place: &Place) -> JournalError {
         match self {
             Self::Fatal(error) => JournalError::Unavailable(error.to_string()),
             Self::Passing(error) => error,
@@ -140,7 +140,7 @@ impl Fault {
 
     /// Whether the connection may be used further. After a failed write or flush it may not: the kernel's
     /// cache may then differ from the disk.
-    pub fn spares_connection(&self) -> bool {
+    pub(super) fn spares_connection(&self) -> bool {
         match self {
             Self::Fatal(_) | Self::Passing(_) => true,
             Self::Sql(error) => {

@@ -60,14 +60,14 @@ pub(super) enum Finding {
 
 impl Finding {
     /// Whether data is missing or was changed from outside.
-    pub fn is_warning(self) -> bool {
+    pub(super) fn is_warning(self) -> bool {
         self != Self::Unclean
     }
 }
 
 impl Evidence {
     /// The finding for this folder and the state `left` in its database.
-    pub fn judge(self, left: Left) -> Option<Finding> {
+    pub(super) fn judge(self, left: Left) -> Option<Finding> {
         let Some(stamp) = self.stamp else {
             return match left {
                 // The last run was of a version without stamps.
@@ -95,7 +95,7 @@ impl Evidence {
 
 impl Stamp {
     /// Reads the stamp; `None` if the file is missing or has another format.
-    pub fn read(path: &Path) -> io::Result<Option<Self>> {
+    pub(super) fn read(path: &Path) -> io::Result<Option<Self>> {
         match fs::read_to_string(path) {
             Ok(text) => Ok(Self::parse(&text)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -115,7 +115,7 @@ impl Stamp {
     }
 
     /// Writes the stamp atomically: a new file, renamed.
-    pub fn write(self, path: &Path) -> io::Result<()> {
+    pub(super) fn write(self, path: &Path) -> io::Result<()> {
         let state = if self.is_closed { "closed" } else { "open" };
         let new = path.with_extension("stamp.new");
         let mut file = File::create(&new)?;

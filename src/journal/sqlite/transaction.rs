@@ -15,7 +15,7 @@ impl<'a> Transaction<'a> {
     ///
     /// # Errors
     /// Another connection holds the write lock, or the file cannot be read.
-    pub fn immediate(connection: &'a mut Connection) -> rusqlite::Result<Self> {
+    pub(super) fn immediate(connection: &'a mut Connection) -> rusqlite::Result<Self> {
         execute(connection, "BEGIN IMMEDIATE")?;
         Ok(Self { connection })
     }
@@ -24,7 +24,7 @@ impl<'a> Transaction<'a> {
     ///
     /// # Errors
     /// The log cannot be written or flushed.
-    pub fn commit(self) -> rusqlite::Result<()> {
+    pub(super) fn commit(self) -> rusqlite::Result<()> {
         execute(self.connection, "COMMIT")
     }
 }

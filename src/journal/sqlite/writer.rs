@@ -73,7 +73,7 @@ pub(super) struct Open {
 }
 
 impl Writer {
-    pub fn new(place: Arc<Place>, retention: Retention, condition: Arc<Condition>) -> Self {
+    pub(super) fn new(place: Arc<Place>, retention: Retention, condition: Arc<Condition>) -> Self {
         Self {
             open: None,
             place,
@@ -88,7 +88,7 @@ impl Writer {
         }
     }
 
-    pub fn run(mut self, mut jobs: mpsc::Receiver<Write>, parts: &Arc<Parts>) {
+    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Write>, parts: &Arc<Parts>) {
         let mut is_looked_through = self.look_through(parts);
         let mut forgetting = Forgetting::default();
         while let Some(job) = self.next(&mut jobs, &mut forgetting) {
@@ -131,7 +131,7 @@ impl Writer {
     ///
     /// # Errors
     /// The journal needs a change by the operator.
-    pub fn start(&mut self) -> Result<(), OpenError> {
+    pub(super) fn start(&mut self) -> Result<(), OpenError> {
         match self.connect() {
             Ok(_) => info!("the journal is {}", self.place.file.display()),
             Err(fault) => {
@@ -195,7 +195,7 @@ impl Writer {
     }
 
     /// Opens the file to delete all messages of one room, and closes it.
-    pub fn forget_alone(mut self, room: &RoomName) -> Result<(), String> {
+    pub(super) fn forget_alone(mut self, room: &RoomName) -> Result<(), String> {
         let place = Arc::clone(&self.place);
         let sentence = |fault: Fault| fault.later(&place).to_string();
         let open = self.connect().map_err(sentence)?;
@@ -304,7 +304,7 @@ impl Open {
     }
 
     /// The time of the last message of a room in milliseconds since 1970; 0 without one.
-    pub fn said_last(&self, room: i64) -> Result<u64, Fault> {
+    pub(super) fn said_last(&self, room: i64) -> Result<u64, Fault> {
         let at: Option<i64> = self
             .connection
             .prepare_cached("SELECT at FROM rounds WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT 1")?
@@ -314,7 +314,7 @@ impl Open {
     }
 
     /// Counts damage and returns `instead`.
-    pub fn pass_over<T>(&self, fault: Fault, instead: T) -> Result<T, Fault> {
+    pub(super) fn pass_over<T>(&self, fault: Fault, instead: T) -> Result<T, Fault> {
         self.condition.pass_over(fault, &self.place).map(|()| instead)
     }
 
@@ -392,7 +392,7 @@ impl Open {
     }
 
     /// Begins a transaction that this run owns: no other server can take the file over until it ends.
-    pub fn begin(&mut self) -> Result<Transaction<'_>, Fault> {
+    pub(super) fn begin(&mut self) -> Result<Transaction<'_>, Fault> {
         let transaction = Transaction::immediate(&mut self.connection)?;
         check_owner(&transaction, &self.place, self.run)?;
         Ok(transaction)

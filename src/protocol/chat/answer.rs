@@ -7,7 +7,7 @@ use super::{Said, UserRef};
 /// The reply to a request that succeeded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(untagged)]
-pub enum Answer<'a> {
+pub(crate) enum Answer<'a> {
     /// To `login`; without an ack it is the event `loginSuccess`.
     LoginSuccess(LoginSuccess),
     /// To `joinRoom`; without an ack it is the event `roomJoined`.
@@ -31,7 +31,7 @@ pub enum Answer<'a> {
 
 /// Reply to `login`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct LoginSuccess {
+pub(crate) struct LoginSuccess {
     /// The nickname, normalized.
     pub username: String,
     /// The avatar: a name, or the address of a picture.
@@ -56,7 +56,7 @@ pub struct LoginSuccess {
 
 /// Reply to `joinRoom`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct RoomJoined {
+pub(crate) struct RoomJoined {
     /// The name of the room, normalized.
     pub room: String,
     /// The epoch of the room's offsets.
@@ -69,7 +69,7 @@ pub struct RoomJoined {
 
 /// Reply to `sendMessage` and `sendImage` for the room.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Receipt {
+pub(crate) struct Receipt {
     /// The client's message id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
@@ -84,7 +84,7 @@ pub struct Receipt {
 
 /// Reply to `sendPrivate`, and to `sendImage` with `to`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct PrivateReceipt {
+pub(crate) struct PrivateReceipt {
     /// The client's message id.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub id: Option<String>,
@@ -96,7 +96,7 @@ pub struct PrivateReceipt {
 
 /// Reply to `history`: messages in ascending order of their offsets.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct HistoryPage<'a> {
+pub(crate) struct HistoryPage<'a> {
     /// The messages, at most [`MAX_HISTORY_LIMIT`](super::MAX_HISTORY_LIMIT).
     pub messages: Vec<HistoryMessage<'a>>,
     /// Whether older messages exist.
@@ -105,7 +105,7 @@ pub struct HistoryPage<'a> {
 
 /// Reply to `userList`: users in the order of their names.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct UsersPage<'a> {
+pub(crate) struct UsersPage<'a> {
     /// The users, at most [`USERS_PAGE`](super::USERS_PAGE).
     pub users: Vec<UserRef<'a>>,
     /// Number of users in the room.
@@ -116,7 +116,7 @@ pub struct UsersPage<'a> {
 
 /// One message of a page of history.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct HistoryMessage<'a> {
+pub(crate) struct HistoryMessage<'a> {
     /// `message` or `image`.
     pub kind: &'static str,
     /// The content and its sender.

@@ -114,7 +114,7 @@ impl Serialize for Code {
 
 /// A rejected request, as the client is told.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Failure {
+pub(crate) struct Failure {
     /// The error code.
     pub code: Code,
     /// A sentence for users.
@@ -126,18 +126,18 @@ pub struct Failure {
 
 impl Failure {
     /// A failure with the sentence from the table.
-    pub fn of(code: Code) -> Self {
+    pub(crate) fn of(code: Code) -> Self {
         Self::with(code, code.row().reason)
     }
 
     /// A message over the rate; the next one is accepted after `retry_after`.
-    pub fn too_fast(retry_after: Duration) -> Self {
+    pub(crate) fn too_fast(retry_after: Duration) -> Self {
         let retry_after_ms = u64::try_from(retry_after.as_millis()).unwrap_or(u64::MAX).max(1);
         Self { retry_after_ms: Some(retry_after_ms), ..Self::of(Code::RateLimited) }
     }
 
     /// A failure with its own sentence.
-    pub fn with(code: Code, msg: impl Into<Cow<'static, str>>) -> Self {
+    pub(crate) fn with(code: Code, msg: impl Into<Cow<'static, str>>) -> Self {
         Self { code, msg: msg.into(), retry_after_ms: None }
     }
 }

@@ -7,12 +7,13 @@
 
 use serde::Serialize;
 
-pub use self::{
+pub use self::failure::CODES;
+pub(crate) use self::{
     answer::{
         Answer, HistoryMessage, HistoryPage, LoginSuccess, PrivateReceipt, Receipt, RoomJoined, UsersPage,
     },
     event::{Event, Private, Said, Somebody, UserRef},
-    failure::{CODES, Code, CodeRow, Failure},
+    failure::{Code, Failure},
     request::{
         Content, Envelope, History, JoinRoom, Login, Presence, Request, SendImage, SendMessage, SendPrivate,
         Typing, UserList,
@@ -25,26 +26,26 @@ mod failure;
 mod request;
 
 /// The subprotocol's name, RFC 6455 section 1.9.
-pub const SUBPROTOCOL: &str = "chat.v1";
+pub(crate) const SUBPROTOCOL: &str = "chat.v1";
 
 /// Maximum length of a message `id`, in bytes.
-pub const MAX_ID_BYTES: usize = 64;
+pub(crate) const MAX_ID_BYTES: usize = 64;
 
 /// In a room of more users than this, logins and logouts are combined into one event, and the list of users
 /// is sent less often.
-pub const MAX_USERS_AT_ONCE: usize = 50;
+pub(crate) const MAX_USERS_AT_ONCE: usize = 50;
 
 /// Maximum number of users in one list; a client requests further pages.
-pub const USERS_PAGE: usize = 100;
+pub(crate) const USERS_PAGE: usize = 100;
 
 /// Default number of messages in one page of history.
-pub const HISTORY_LIMIT: u64 = 50;
+pub(crate) const HISTORY_LIMIT: u64 = 50;
 
 /// Maximum number of messages in one page of history.
-pub const MAX_HISTORY_LIMIT: u64 = 200;
+pub(crate) const MAX_HISTORY_LIMIT: u64 = 200;
 
 /// `{"event": NAME, "data": DATA}`
-pub fn event(name: &str, data: &impl Serialize) -> Vec<u8> {
+pub(crate) fn event(name: &str, data: &impl Serialize) -> Vec<u8> {
     #[derive(Serialize)]
     struct Text<'a, T> {
         event: &'a str,
@@ -54,7 +55,7 @@ pub fn event(name: &str, data: &impl Serialize) -> Vec<u8> {
 }
 
 /// `{"ack": N, "data": DATA}`
-pub fn ack(number: u64, data: &impl Serialize) -> Vec<u8> {
+pub(crate) fn ack(number: u64, data: &impl Serialize) -> Vec<u8> {
     #[derive(Serialize)]
     struct Text<'a, T> {
         ack: u64,
@@ -64,7 +65,7 @@ pub fn ack(number: u64, data: &impl Serialize) -> Vec<u8> {
 }
 
 /// `{"ack": N, "error": FAILURE}`
-pub fn ack_failure(number: u64, error: &Failure) -> Vec<u8> {
+pub(crate) fn ack_failure(number: u64, error: &Failure) -> Vec<u8> {
     #[derive(Serialize)]
     struct Text<'a> {
         ack: u64,
@@ -74,7 +75,7 @@ pub fn ack_failure(number: u64, error: &Failure) -> Vec<u8> {
 }
 
 /// A value as a JSON text.
-pub fn json_text(value: &impl Serialize) -> String {
+pub(crate) fn json_text(value: &impl Serialize) -> String {
     serde_json::to_string(value).expect("structs of texts and numbers are always JSON")
 }
 

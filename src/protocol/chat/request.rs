@@ -13,7 +13,7 @@ use crate::{
 
 /// A request of a client, by its event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Request {
+pub(crate) enum Request {
     /// `login`
     Login(Login),
     /// `sendMessage`
@@ -38,7 +38,7 @@ pub enum Request {
 
 /// Data of `login`: the user, and after a lost connection, the position in the room.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct Login {
+pub(crate) struct Login {
     /// The nickname wanted.
     pub username: String,
     /// The avatar: a built-in name, or a small picture as a data URL. Anything else becomes the default.
@@ -58,7 +58,7 @@ pub struct Login {
 /// How a client is told of logins and logouts, after the first list.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
-pub enum Presence {
+pub(crate) enum Presence {
     /// By lists and by events; of many changes at once only some have events.
     #[default]
     List,
@@ -68,7 +68,7 @@ pub enum Presence {
 
 /// Data of `sendMessage`: a text to the room.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct SendMessage {
+pub(crate) struct SendMessage {
     /// The text.
     pub msg: String,
     /// The client's message id, to detect repetitions.
@@ -77,7 +77,7 @@ pub struct SendMessage {
 
 /// Data of `sendImage`: a picture to the room. One with `to` is read as [`SendPrivate`].
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SendImage {
+pub(crate) struct SendImage {
     /// A data URL of a png, jpeg, gif or webp.
     pub img: String,
     /// The client's message id, to detect repetitions.
@@ -86,7 +86,7 @@ pub struct SendImage {
 
 /// A text or a picture to one user of the room: `sendPrivate`, or `sendImage` with `to`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SendPrivate {
+pub(crate) struct SendPrivate {
     /// The nickname of the receiver.
     pub to: String,
     /// The text or the picture.
@@ -97,7 +97,7 @@ pub struct SendPrivate {
 
 /// The content of a private message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Content {
+pub(crate) enum Content {
     /// A text.
     Text(String),
     /// A picture, a data URL.
@@ -144,14 +144,14 @@ impl From<ImageData> for Request {
 
 /// Data of `typing`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-pub struct Typing {
+pub(crate) struct Typing {
     /// Whether the user is typing.
     pub typing: bool,
 }
 
 /// Data of `joinRoom`.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-pub struct JoinRoom {
+pub(crate) struct JoinRoom {
     /// The room to join.
     pub room: String,
 }
@@ -159,7 +159,7 @@ pub struct JoinRoom {
 /// Data of `history`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub struct History {
+pub(crate) struct History {
     /// Messages before this offset, exclusive; the newest ones if missing.
     pub before: Option<u64>,
     /// Maximum number of messages.
@@ -169,7 +169,7 @@ pub struct History {
 /// Data of `userList`.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(default)]
-pub struct UserList {
+pub(crate) struct UserList {
     /// Users after this nickname in the order of names; the first ones if missing.
     pub after: Option<String>,
     /// Maximum number of users.
@@ -178,7 +178,7 @@ pub struct UserList {
 
 /// A request in its envelope, as sent over a WebSocket.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Envelope {
+pub(crate) struct Envelope {
     /// The request, or the reason why it is invalid.
     pub request: Result<Request, Failure>,
     /// The number that the ack must have.
@@ -226,7 +226,7 @@ impl<'de> de::Visitor<'de> for EnvelopeVisitor {
 impl Envelope {
     /// Parses one message. Every input has a reply: an invalid one becomes a failure, with the `ack` number
     /// if that is readable.
-    pub fn parse(text: &str) -> Self {
+    pub(crate) fn parse(text: &str) -> Self {
         let raw = match read::<RawEnvelope<'_>>(text, "") {
             Ok(raw) => raw,
             Err(failure) => return Self { request: Err(failure), ack: None },
@@ -284,7 +284,7 @@ impl Request {
     ///
     /// # Errors
     /// The event is unknown, or a field is missing or of another type: the failure names it.
-    pub fn parse(name: &str, data: &str) -> Result<Self, Failure> {
+    pub(crate) fn parse(name: &str, data: &str) -> Result<Self, Failure> {
         Ok(match name {
             "login" => Self::Login(read(data, "data")?),
             "sendMessage" => Self::SendMessage(read(data, "data")?),
@@ -304,7 +304,7 @@ impl Request {
     }
 
     /// The message id, if the request is a message and has one.
-    pub fn id(&self) -> Option<&str> {
+    pub(crate) fn id(&self) -> Option<&str> {
         match self {
             Self::SendMessage(SendMessage { id, .. })
             | Self::SendImage(SendImage { id, .. })

@@ -10,7 +10,7 @@ use crate::protocol::json::Text;
 
 /// The fields for recovery: a client comes back as the socket that it was.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Auth {
+pub(crate) struct Auth {
     /// The secret from the earlier CONNECT packet of the server.
     pub pid: Option<ByteString>,
     /// The last event that the client received.
@@ -33,7 +33,7 @@ pub enum Offset {
 
 impl Auth {
     /// Parses the object of a CONNECT. Other fields are the application's.
-    pub fn read(json: &str) -> Self {
+    pub(crate) fn read(json: &str) -> Self {
         serde_json::from_str(json).unwrap_or_default()
     }
 }

@@ -41,7 +41,7 @@ impl Conversation {
     }
 
     /// Handles the newest messages, which follow what was read, or the order to read on.
-    pub fn tail(&mut self, tail: Tail) -> Next {
+    pub(crate) fn tail(&mut self, tail: Tail) -> Next {
         let Some(catch_up) = self.catching_up.as_mut().filter(|catch_up| catch_up.visit == tail.visit) else {
             return Next::Nothing;
         };
@@ -66,7 +66,7 @@ impl Conversation {
     }
 
     /// Handles a page that was read, or why it could not be read.
-    pub fn have_read(&mut self, Outcome { purpose, result }: Outcome) -> Next {
+    pub(crate) fn have_read(&mut self, Outcome { purpose, result }: Outcome) -> Next {
         let result = result.map(|page| self.with_addresses(page));
         match purpose {
             Purpose::History { ack, before } => {

@@ -40,7 +40,7 @@ use crate::{
     },
 };
 
-pub use self::speech::Speech;
+pub(crate) use self::speech::Speech;
 
 mod catching_up;
 mod requests;
@@ -53,11 +53,11 @@ const REPLAY_PAGE_BYTES: usize = 64 * 1024;
 const HISTORY_PAGE_BYTES: usize = 256 * 1024;
 
 /// A read of the journal. Its outcome goes to [`Conversation::have_read`].
-pub type Reading = Pin<Box<dyn Future<Output = Outcome>>>;
+pub(crate) type Reading = Pin<Box<dyn Future<Output = Outcome>>>;
 
 /// The result of a [`Reading`].
 #[derive(Debug)]
-pub struct Outcome {
+pub(crate) struct Outcome {
     purpose: Purpose,
     result: Result<Page, JournalError>,
 }
@@ -75,7 +75,7 @@ enum Purpose {
 
 /// What the session is to do next.
 #[derive(Default)]
-pub enum Next {
+pub(crate) enum Next {
     /// Go on.
     #[default]
     Nothing,
@@ -90,7 +90,7 @@ pub enum Next {
 
 /// The state of the chat of one session.
 #[derive(Debug)]
-pub struct Conversation {
+pub(crate) struct Conversation {
     session: SessionId,
     worker: web::Data<Worker>,
     intake: Intake,
@@ -174,7 +174,7 @@ struct CatchUp {
 
 impl Conversation {
     /// The chat of a session of `worker`, not logged in yet.
-    pub fn new(
+    pub(crate) fn new(
         session: SessionId,
         worker: web::Data<Worker>,
         intake: Intake,
@@ -199,28 +199,28 @@ impl Conversation {
     }
 
     /// Whether the client has logged in at least once; it may have logged out since.
-    pub fn has_been_somebody(&self) -> bool {
+    pub(crate) fn has_been_somebody(&self) -> bool {
         self.hold.is_known()
     }
 
     /// Whether the nickname of its user is held when the session ends: for a client that was lost, and for
     /// one that comes back with its token. A client that left, and knows of no token, would be kept out by
     /// its own nickname.
-    pub fn holds_name(&self, is_lost: bool) -> bool {
+    pub(crate) fn holds_name(&self, is_lost: bool) -> bool {
         is_lost || self.has_shown_token
     }
 
     // ----- from the client -----
 
     /// Handles a text from a client that sends JSON in envelopes.
-    pub fn text(&mut self, text: &ByteString) -> Next {
+    pub(crate) fn text(&mut self, text: &ByteString) -> Next {
         let Envelope { request, ack } = Envelope::parse(text);
         self.take(request, ack, text.len())
     }
 
     /// Handles a request of `len` bytes, or why it cannot be parsed; `ack` is the number that the answer must
     /// have.
-    pub fn take(&mut self, request: Result<Request, Failure>, ack: Option<u64>, len: usize) -> Next {
+    pub(crate) fn take(&mut self, request: Result<Request, Failure>, ack: Option<u64>, len: usize) -> Next {
         let is_login = matches!(request, Ok(Request::Login(_)));
         if let Some(meter) = &mut self.meter {
             match meter.measure(Instant::now()) {
@@ -242,18 +242,18 @@ impl Conversation {
     }
 
     /// Whether reading from the client is paused.
-    pub fn is_on_hold(&self) -> bool {
+    pub(crate) fn is_on_hold(&self) -> bool {
         self.hold.is_on()
     }
 
     /// Answers bytes with an error: a client sends JSON texts only.
-    pub fn binary(&self) -> Next {
+    pub(crate) fn binary(&self) -> Next {
         self.fail(None, false, &Failure::with(Code::BadJson, "events are JSON texts, not bytes"));
         Next::Nothing
     }
 
     /// Tells the client that its message is over `--max-payload`; the session ends.
-    pub fn too_big(&self) {
+    pub(crate) fn too_big(&self) {
         let limit = self.worker.settings.max_payload.get();
         let failure = Failure::with(Code::TooLarge, format!("a message has at most {limit} bytes"));
         self.fail(None, false, &failure);
@@ -262,7 +262,7 @@ impl Conversation {
     // ----- from the chat server -----
 
     /// Takes what the chat server tells the session.
-    pub fn news(&mut self, news: ChatNews) -> Next {
+    pub(crate) fn news(&mut self, news: ChatNews) -> Next {
         match news {
             ChatNews::Reply { ticket, reply } => self.reply(ticket, reply),
             ChatNews::Tail(tail) => self.tail(tail),

@@ -216,7 +216,7 @@ impl Conversation {
 
     /// The client has left. Handles what it had sent during a pause, in order; the chat server keeps the
     /// order behind a login.
-    pub fn say_last_words(&mut self, held: impl Iterator<Item = (Result<Request, Failure>, usize)>) {
+    pub(crate) fn say_last_words(&mut self, held: impl Iterator<Item = (Result<Request, Failure>, usize)>) {
         self.say_what_waited();
         // A login may change the user before the rest is handled. The chat server knows the user.
         self.user = None;

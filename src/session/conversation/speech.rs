@@ -16,7 +16,7 @@ use crate::{
 
 /// The encoding of events and acks for one client.
 #[derive(Clone, Debug)]
-pub enum Speech {
+pub(crate) enum Speech {
     /// JSON over a WebSocket, each event and each ack in an envelope.
     WebSocket(Voice),
     /// Events and acks of Socket.IO.
@@ -31,7 +31,7 @@ struct Failed<'a> {
 
 impl Speech {
     /// Sends an event with `data`.
-    pub fn event(&self, name: &str, data: &impl Serialize) {
+    pub(crate) fn event(&self, name: &str, data: &impl Serialize) {
         match self {
             Self::WebSocket(voice) => say(voice, chat::event(name, data)),
             Self::SocketIo(socket) => socket.emit(name, data),
@@ -39,7 +39,7 @@ impl Speech {
     }
 
     /// Sends an event of the room.
-    pub fn room_event(&self, event: &Event<'_>) {
+    pub(crate) fn room_event(&self, event: &Event<'_>) {
         match self {
             Self::WebSocket(voice) => say(voice, event.to_json()),
             Self::SocketIo(socket) => socket.downlink().packet(event.to_packet()),
@@ -47,7 +47,7 @@ impl Speech {
     }
 
     /// Answers a request.
-    pub fn ack(&self, number: u64, data: &impl Serialize) {
+    pub(crate) fn ack(&self, number: u64, data: &impl Serialize) {
         match self {
             Self::WebSocket(voice) => say(voice, chat::ack(number, data)),
             Self::SocketIo(socket) => socket.ack(number, &chat::json_text(&[data])),
@@ -55,7 +55,7 @@ impl Speech {
     }
 
     /// Answers a request that failed.
-    pub fn ack_failure(&self, number: u64, error: &Failure) {
+    pub(crate) fn ack_failure(&self, number: u64, error: &Failure) {
         match self {
             Self::WebSocket(voice) => say(voice, chat::ack_failure(number, error)),
             Self::SocketIo(socket) => socket.ack(number, &chat::json_text(&[Failed { error }])),
@@ -63,7 +63,7 @@ impl Speech {
     }
 
     /// Waits until at most `max_waiting` bytes of answers wait for the client.
-    pub async fn drained(&self, max_waiting: usize) {
+    pub(crate) async fn drained(&self, max_waiting: usize) {
         match self {
             Self::WebSocket(voice) => poll_fn(|cx| voice.outbox.poll_drained(max_waiting, cx)).await,
             Self::SocketIo(socket) => poll_fn(|cx| socket.downlink().poll_drained(max_waiting, cx)).await,

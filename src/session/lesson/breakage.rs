@@ -26,7 +26,7 @@ const RESERVED_FRAME: [u8; 2] = [0x83, 0x00];
 
 /// How a connection breaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Breakage {
+pub(crate) enum Breakage {
     /// A text that is not UTF-8, RFC 6455 section 8.1.
     BadUtf8,
     /// A frame with a mask, which a server must not send, section 5.1.
@@ -42,7 +42,7 @@ pub enum Breakage {
 /// The name of a breakage is unknown.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{:?} is none of bad-utf8, masked, reserved, reset, close-CODE with a code that may be sent", Shown(.0))]
-pub struct UnknownBreakage(String);
+pub(crate) struct UnknownBreakage(String);
 
 impl FromStr for Breakage {
     type Err = UnknownBreakage;
@@ -63,7 +63,7 @@ impl FromStr for Breakage {
 }
 
 /// Waits until the page sends something, breaks the connection, and waits for its end.
-pub async fn break_it(breakage: Breakage, mut line: Line) {
+pub(crate) async fn break_it(breakage: Breakage, mut line: Line) {
     if line.next().await.is_none() {
         return;
     }

@@ -18,7 +18,7 @@ const TRIES: usize = 16;
 ///
 /// # Errors
 /// No such port was found, or `address` is not one of this machine.
-pub fn find(address: IpAddr) -> io::Result<u16> {
+pub(crate) fn find(address: IpAddr) -> io::Result<u16> {
     // The page may connect to `localhost`, which stands for both loopback addresses.
     let other: IpAddr =
         if address.is_ipv4() { Ipv6Addr::LOCALHOST.into() } else { Ipv4Addr::LOCALHOST.into() };

@@ -27,7 +27,7 @@ enum Told<'a> {
 
 /// Tells the page the name for its session, and then each line of the session's log, until the session or the
 /// page has ended.
-pub async fn follow(lessons: &Lessons, mut line: Line) {
+pub(crate) async fn follow(lessons: &Lessons, mut line: Line) {
     let Ok((appointment, log)) = expect(lessons) else { return };
     let pipe = Arc::clone(&line.pipe);
     tell(&pipe, &Told::Expected { session: &appointment.name });

@@ -41,11 +41,11 @@ use crate::{
     },
 };
 
-pub mod breakage;
-pub mod closed_port;
-pub mod follow;
-pub mod news;
-pub mod slow;
+pub(crate) mod breakage;
+pub(crate) mod closed_port;
+pub(crate) mod follow;
+pub(crate) mod news;
+pub(crate) mod slow;
 
 /// A page sends little in a lesson: these bounds hold where they are lower than those of the settings.
 const MOST: Limits = Limits { message_size: 1024, fragments: 16 };
@@ -200,7 +200,7 @@ pub struct Place {
 
 /// The connection of one lesson.
 #[allow(missing_debug_implementations, reason = "the payload has none")]
-pub struct Line {
+pub(crate) struct Line {
     /// The outgoing queue.
     pub pipe: Arc<Pipe>,
     /// Ends the socket; `None` if no handle to it was left.
@@ -249,7 +249,7 @@ impl Line {
     }
 
     /// The next message of the page; `None` once the page has left, or has been ended for a violation.
-    pub async fn next(&mut self) -> Option<Message> {
+    pub(crate) async fn next(&mut self) -> Option<Message> {
         loop {
             if self.pipe.waiting_bytes() > self.max_waiting {
                 return self.end(close::SLOW_CONSUMER);
@@ -340,7 +340,7 @@ impl Line {
 ///
 /// # Errors
 /// The request is not a WebSocket handshake.
-pub fn open<F: Future<Output = ()>>(
+pub(crate) fn open<F: Future<Output = ()>>(
     req: &HttpRequest,
     payload: web::Payload,
     place: Place,

@@ -17,7 +17,7 @@ const MOST: u64 = 50;
 
 /// One piece of news.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct News {
+pub(crate) struct News {
     /// 1, 2, 3 … since the server started.
     pub number: u64,
     /// When it happened, in milliseconds since 1970.
@@ -31,7 +31,7 @@ pub struct News {
 
 /// The answer to a poll.
 #[derive(Debug, Serialize)]
-pub struct Since {
+pub(crate) struct Since {
     /// The news since the number in the request; empty if there was none.
     pub news: Vec<News>,
     /// The number of the latest news.
@@ -41,7 +41,7 @@ pub struct Since {
 }
 
 /// The latest news after number `after`, and none without it.
-pub fn since(lessons: &Lessons, after: Option<u64>) -> Since {
+pub(crate) fn since(lessons: &Lessons, after: Option<u64>) -> Since {
     let elapsed = lessons.began.0.elapsed();
     let last = last_at(elapsed);
     let first =
@@ -51,7 +51,7 @@ pub fn since(lessons: &Lessons, after: Option<u64>) -> Since {
 }
 
 /// Sends the page each piece of news when it happens.
-pub async fn push(lessons: &Lessons, mut line: Line) {
+pub(crate) async fn push(lessons: &Lessons, mut line: Line) {
     let mut number = last_at(lessons.began.0.elapsed()) + 1;
     loop {
         let wait = moment_of(number).saturating_sub(lessons.began.0.elapsed());

@@ -44,7 +44,7 @@ enum Told<'a> {
 }
 
 /// Makes the client, and tells the page its backlog and how it ended.
-pub async fn show(lessons: &Lessons, server: SocketAddr, limit: usize, mut line: Line) {
+pub(crate) async fn show(lessons: &Lessons, server: SocketAddr, limit: usize, mut line: Line) {
     let pipe = Arc::clone(&line.pipe);
     let lesson = async {
         if let Err(error) = watch(lessons, server, limit, &pipe).await {
