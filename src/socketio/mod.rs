@@ -10,7 +10,10 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use self::downlink::Downlink;
-use crate::domain::SessionId;
+use crate::{
+    domain::SessionId,
+    protocol::close::{self, CloseReason},
+};
 
 pub use self::{
     engine::{Engine, EngineSettings, Entry, PollAnswer, Sid, Visitor},
@@ -100,6 +103,37 @@ pub enum EndReason {
 }
 
 impl EndReason {
+    /// The row of the close table that a WebSocket is told, as at the other doors. `None` where the reason is one of
+    /// Socket.IO's own: the close frame has no code then, as the reference's.
+    pub(crate) fn close_reason(self) -> Option<CloseReason> {
+        Some(match self {
+            Self::SlowConsumer => close::SLOW_CONSUMER,
+            Self::Behind => close::BEHIND,
+            Self::ServerShuttingDown => close::RESTART,
+            Self::OutOfMemory => close::OUT_OF_MEMORY,
+            Self::Flood => close::FLOOD,
+            Self::TooSlow => close::TOO_SLOW,
+            Self::TooBig => close::TOO_BIG,
+            Self::PingTimeout => close::AWAY,
+            Self::NotJoined => close::NOBODY,
+            Self::TransportClose
+            | Self::ClientClose
+            | Self::TransportError
+            | Self::ParseError
+            | Self::ForcedClose => return None,
+        })
+    }
+
+    /// Whether the session ends because of what waits for its client, which is dropped.
+    pub(crate) fn is_for_what_waits(self) -> bool {
+        matches!(self, Self::SlowConsumer | Self::OutOfMemory)
+    }
+
+    /// Whether the client itself has ended the session, and knows of that.
+    pub(crate) fn is_by_client(self) -> bool {
+        matches!(self, Self::TransportClose | Self::ClientClose)
+    }
+
     /// Whether a client that is lost so may come back as what it was.
     pub fn is_recoverable(self) -> bool {
         match self {

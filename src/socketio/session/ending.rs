@@ -11,7 +11,7 @@ use super::SocketIoSession;
 use crate::{
     broadcast::Dismissal,
     protocol::{
-        close, engineio,
+        engineio,
         websocket::{CloseFrame, ProtocolError, close as close_frame},
     },
     socketio::{EndReason, PollAnswer},
@@ -26,13 +26,13 @@ const LEAVE: Duration = Duration::from_millis(100);
 impl SocketIoSession {
     /// Ends the session at once: a client that polls, and has no poll waiting, is not told.
     pub(super) fn finish(&mut self, why: EndReason, ctx: &mut Context<Self>) {
-        let wait = is_by_client(why).then_some(LEAVE);
+        let wait = why.is_by_client().then_some(LEAVE);
         self.conclude(why, close_frame_for(why), wait, ctx);
     }
 
     /// Ends the session behind what is queued: a client that polls gets that by its next polls, and then the news.
     pub(super) fn finish_orderly(&mut self, why: EndReason, ctx: &mut Context<Self>) {
-        if is_for_what_waits(why) {
+        if why.is_for_what_waits() {
             return self.finish(why, ctx);
         }
         self.conclude(why, close_frame_for(why), Some(LAST_WORDS), ctx);
@@ -76,7 +76,7 @@ impl SocketIoSession {
         let Some(pipe) = self.down.pipe() else {
             return self.conclude_polling(why, wait, ctx);
         };
-        if is_for_what_waits(why) {
+        if why.is_for_what_waits() {
             pipe.clear();
         } else {
             self.down.pour(&pipe, usize::MAX);
@@ -109,7 +109,7 @@ impl SocketIoSession {
     pub(super) fn say_last_words(&self, poll: oneshot::Sender<PollAnswer>, why: EndReason) -> bool {
         if self.down.is_empty() {
             let mut payload = engineio::NOOP.to_owned();
-            if !is_by_client(why) {
+            if !why.is_by_client() {
                 engineio::push_text(&mut payload, engineio::CLOSE);
             }
             // It has left if this does not reach it.
@@ -127,7 +127,7 @@ impl SocketIoSession {
     /// been told that, or has gone.
     fn answer_last(&self, poll: oneshot::Sender<PollAnswer>, why: EndReason) -> bool {
         // A client that has closed is released; another one is told.
-        let last = if is_by_client(why) { engineio::NOOP } else { engineio::CLOSE };
+        let last = if why.is_by_client() { engineio::NOOP } else { engineio::CLOSE };
         let mut payload = self.down.payload(self.engine.settings.max_payload).unwrap_or_default();
         let is_last = self.down.is_empty();
         if is_last {
@@ -148,35 +148,9 @@ impl SocketIoSession {
     }
 }
 
-/// Whether the session ends because of what waits for its client, which is dropped.
-fn is_for_what_waits(why: EndReason) -> bool {
-    matches!(why, EndReason::SlowConsumer | EndReason::OutOfMemory)
-}
-
-/// Whether the client itself has ended the session, and knows of that.
-fn is_by_client(why: EndReason) -> bool {
-    matches!(why, EndReason::TransportClose | EndReason::ClientClose)
-}
-
-/// The close frame by which a WebSocket is told. As at the other doors where the reason is one of theirs; without a code
-/// where it belongs to Socket.IO, as the reference does.
+/// The close frame by which a WebSocket is told.
 fn close_frame_for(why: EndReason) -> Bytes {
-    match why {
-        EndReason::SlowConsumer => close_frame::encode(close::SLOW_CONSUMER),
-        EndReason::Behind => close_frame::encode(close::BEHIND),
-        EndReason::ServerShuttingDown => close_frame::encode(close::RESTART),
-        EndReason::OutOfMemory => close_frame::encode(close::OUT_OF_MEMORY),
-        EndReason::Flood => close_frame::encode(close::FLOOD),
-        EndReason::TooSlow => close_frame::encode(close::TOO_SLOW),
-        EndReason::TooBig => close_frame::encode(close::TOO_BIG),
-        EndReason::PingTimeout => close_frame::encode(close::AWAY),
-        EndReason::NotJoined => close_frame::encode(close::NOBODY),
-        EndReason::TransportClose
-        | EndReason::ClientClose
-        | EndReason::TransportError
-        | EndReason::ParseError
-        | EndReason::ForcedClose => close_frame::encode_reply(None),
-    }
+    why.close_reason().map_or_else(|| close_frame::encode_reply(None), close_frame::encode)
 }
 
 /// What a session's end is called whose server wants no more of it.
