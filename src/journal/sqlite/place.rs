@@ -42,8 +42,8 @@ const WAL_MAGIC: u32 = 0x377F_0682;
 /// Bytes of the header of a write-ahead log.
 const WAL_HEADER: u64 = 32;
 
-/// The names of both files, and what they begin with, are looked at again after this time. Before and after each commit only the
-/// open log is: whether a name leads to it, and how long it is. To follow a name costs about a hundredth of a small commit.
+/// Interval between full checks of both files. Around each commit only the log is checked: before it the open file,
+/// after it the name too, which costs about a hundredth of a small commit.
 const LOOK_AGAIN_AFTER: Duration = Duration::from_millis(20);
 
 /// The paths of a journal, and its open files while this process uses them.
@@ -271,7 +271,7 @@ impl Place {
         let Some(held) = self.held.get() else {
             return Ok(());
         };
-        let found = self.check_log(held);
+        let found = self.check_file(held, &held.wal_path, held.wal_id, true);
         // Without a length nothing is compared.
         held.wal_len.store(found.as_ref().copied().unwrap_or(0), Ordering::Relaxed);
         found.map(drop)
