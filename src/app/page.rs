@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::StartError;
-use crate::config::{JournalKind, Settings, defaults::SOCKETIO_PATH};
+use crate::config::{JournalKind, Settings};
 
 /// Checks that the page exists, that the path of Socket.IO does not hide one of its files, and that the
 /// journal is not inside its folder.
@@ -24,7 +24,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), StartError> {
     let path = settings.socketio_path.trim_matches('/');
     let file = folder.join(path);
     // The default path is always the server's, even if the folder has it: the script is part of the program.
-    if path != SOCKETIO_PATH.trim_matches('/') && file.exists() {
+    if path != Settings::default().socketio_path.trim_matches('/') && file.exists() {
         return Err(StartError::PathOfPage { path: settings.socketio_path.clone(), file });
     }
     let data = &settings.data_dir;
