@@ -91,7 +91,7 @@ mod tests {
 
     #[test]
     fn a_bound_that_is_set_holds_if_there_are_descriptors_for_it() {
-        let settings = Settings { max_connections: std::num::NonZeroUsize::new(50), ..Settings::default() };
+        let settings = Settings::default().with(|s| s.max_connections = std::num::NonZeroUsize::new(50));
         assert_eq!(Room::of(&settings, 1024).connections, 50);
         assert_eq!(Room::of(&settings, 60).connections, 30);
     }

@@ -597,13 +597,13 @@ mod tests {
 
     #[test]
     fn a_bound_that_is_not_set_gives_way_to_one_that_is() {
-        let small = Settings { max_payload: size("3k"), ..Settings::default() };
+        let small = Settings::default().with(|s| s.max_payload = size("3k"));
         assert_eq!((small.max_image_size(), small.max_avatar_size()), (size("2k"), size("2k")));
         let usual = Settings::default();
         assert_eq!((usual.max_memory(), usual.max_login_size()), (size("256m"), size("64k")));
-        let large = Settings { max_payload: size("100m"), ..Settings::default() };
+        let large = Settings::default().with(|s| s.max_payload = size("100m"));
         assert_eq!(large.max_memory(), size("400m"));
-        let faces = Settings { max_avatar_size: Some(size("100k")), ..Settings::default() };
+        let faces = Settings::default().with(|s| s.max_avatar_size = Some(size("100k")));
         assert_eq!(faces.max_login_size(), size("101k"));
         assert_eq!(small.max_login_size(), size("3k"));
         assert_eq!((usual.max_image_size(), usual.max_avatar_size()), (size("512k"), size("4k")));

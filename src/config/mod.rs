@@ -479,6 +479,13 @@ fn without_environment(command: clap::Command) -> clap::Command {
 }
 
 impl Settings {
+    /// These settings with a change, such as `Settings::default().with(|s| s.port = 0)`.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
     /// Checks each setting, and all of them together. [`Application::build`](crate::app::Application::build) does.
     ///
     /// # Errors

@@ -133,13 +133,12 @@ mod tests {
     const TWO: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2)));
 
     fn admission(max_sessions: usize, per_address: usize) -> Arc<Admission> {
-        Admission::of(&Settings {
-            max_sessions: max_sessions.try_into().expect("not zero"),
-            max_sessions_per_address: PerAddress::for_all(per_address),
-            handshake_rate: PerAddress::for_all(1),
-            handshake_burst: NonZeroU32::MIN,
-            ..Settings::default()
-        })
+        Admission::of(&Settings::default().with(|s| {
+            s.max_sessions = max_sessions.try_into().expect("not zero");
+            s.max_sessions_per_address = PerAddress::for_all(per_address);
+            s.handshake_rate = PerAddress::for_all(1);
+            s.handshake_burst = NonZeroU32::MIN;
+        }))
     }
 
     #[test]

@@ -26,15 +26,14 @@ pub async fn soon<T>(what: &str, event: impl Future<Output = T>) -> T {
 /// Settings for a server of a test: loopback, any port, two workers, so that rooms span threads, and no limit on the
 /// rate, and a journal in memory, but where that is the test.
 pub fn settings() -> Settings {
-    Settings {
-        bind: [127, 0, 0, 1].into(),
-        port: 0,
-        workers: NonZeroUsize::new(2),
-        rate: 0,
-        journal: JournalKind::Memory,
-        static_dir: concat!(env!("CARGO_MANIFEST_DIR"), "/static").into(),
-        ..Settings::default()
-    }
+    Settings::default().with(|s| {
+        s.bind = [127, 0, 0, 1].into();
+        s.port = 0;
+        s.workers = NonZeroUsize::new(2);
+        s.rate = 0;
+        s.journal = JournalKind::Memory;
+        s.static_dir = concat!(env!("CARGO_MANIFEST_DIR"), "/static").into();
+    })
 }
 
 /// A running server; stopped when dropped.

@@ -95,7 +95,7 @@ fn unzip(bytes: &[u8]) -> Vec<u8> {
 
 #[actix_web::test]
 async fn an_evicted_client_that_reads_again_finds_whole_frames_and_the_reason() {
-    let small = echoroom::config::Settings { max_queue_bytes: "50k".parse().expect("a size"), ..settings() };
+    let small = settings().with(|s| s.max_queue_bytes = "50k".parse().expect("a size"));
     let server = TestServer::with(small).await;
     let mut ann = server.connect("/ws").await;
     for round in 0..8 {
