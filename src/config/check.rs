@@ -237,11 +237,11 @@ pub(super) fn fitting(payload: usize) -> usize {
 /// # Errors
 /// The first one that cannot be, or that does not fit the others.
 pub(super) fn check(settings: &Settings) -> Result<(), SettingError> {
-    socketio_path::check(&settings.socketio_path)?;
+    socketio_path::check(&settings.socketio.socketio_path)?;
     prefix(settings)?;
     ranges(settings)?;
-    origins(Key("allow-origin"), &settings.allow_origin)?;
-    origins(Key("cors-origin"), &settings.cors_origin)?;
+    origins(Key("allow-origin"), &settings.origins.allow_origin)?;
+    origins(Key("cors-origin"), &settings.socketio.cors_origin)?;
     pictures_fit_events(settings)?;
     messages_fit_memory(settings)?;
     messages_fit_the_journal(settings)?;
@@ -252,14 +252,14 @@ pub(super) fn check(settings: &Settings) -> Result<(), SettingError> {
 }
 
 fn prefix(settings: &Settings) -> Result<(), SettingError> {
-    let prefix = &settings.path_prefix;
+    let prefix = &settings.listen.path_prefix;
     if ["", "/"].contains(&prefix.as_str()) {
         return Ok(());
     }
     socketio_path::check(prefix).map_err(SettingError::PathPrefix)?;
-    let path = format!("{}/", settings.socketio_path.trim_end_matches('/'));
+    let path = format!("{}/", settings.socketio.socketio_path.trim_end_matches('/'));
     if path.starts_with(&format!("{}/", prefix.trim_end_matches('/'))) {
-        let path = settings.socketio_path.clone();
+        let path = settings.socketio.socketio_path.clone();
         return Err(SettingError::PathWithPrefix { path, prefix: prefix.clone() });
     }
     Ok(())
@@ -274,48 +274,48 @@ fn ranges(settings: &Settings) -> Result<(), SettingError> {
 fn counts(settings: &Settings) -> Result<(), SettingError> {
     // `usize` is at most 64 bits wide.
     let table: [(&'static str, u64, u64); _] = [
-        ("workers", settings.workers.map_or(1, |workers| workers.get() as u64), 1024),
-        ("history", settings.history.get() as u64, MOST_OF_A_KIND),
-        ("max-image-side", settings.max_image_side.get() as u64, u16::MAX.into()),
-        ("max-image-pixels", settings.max_image_pixels.get() as u64, MOST_PIXELS),
-        ("max-avatar-side", settings.max_avatar_side.get() as u64, u16::MAX.into()),
-        ("max-attachments", settings.max_attachments.get() as u64, 1_000_000),
-        ("max-fragments", settings.max_fragments.get() as u64, MOST_OF_A_KIND),
-        ("recovery-sockets", settings.recovery_sockets.get() as u64, MOST_OF_A_KIND),
-        ("rate-burst", settings.rate_burst.into(), MOST_OF_A_KIND),
-        ("handshake-burst", settings.handshake_burst.get().into(), MOST_OF_A_KIND),
-        ("max-sessions", settings.max_sessions.get() as u64, MOST_OF_A_KIND),
+        ("workers", settings.listen.workers.map_or(1, |workers| workers.get() as u64), 1024),
+        ("history", settings.journal.history.get() as u64, MOST_OF_A_KIND),
+        ("max-image-side", settings.events.max_image_side.get() as u64, u16::MAX.into()),
+        ("max-image-pixels", settings.events.max_image_pixels.get() as u64, MOST_PIXELS),
+        ("max-avatar-side", settings.events.max_avatar_side.get() as u64, u16::MAX.into()),
+        ("max-attachments", settings.socketio.max_attachments.get() as u64, 1_000_000),
+        ("max-fragments", settings.limits.max_fragments.get() as u64, MOST_OF_A_KIND),
+        ("recovery-sockets", settings.socketio.recovery_sockets.get() as u64, MOST_OF_A_KIND),
+        ("rate-burst", settings.rates.rate_burst.into(), MOST_OF_A_KIND),
+        ("handshake-burst", settings.admission.handshake_burst.get().into(), MOST_OF_A_KIND),
+        ("max-sessions", settings.admission.max_sessions.get() as u64, MOST_OF_A_KIND),
         ("max-connections", settings.max_connections() as u64, MOST_OF_A_KIND + 10_000),
         ("max-connections", settings.max_connections() as u64, MOST_CONNECTIONS),
-        ("max-rooms", settings.max_rooms.get() as u64, MOST_OF_A_KIND),
-        ("max-lessons", settings.max_lessons.get() as u64, 1_000_000),
-        ("remembered-ids", settings.remembered_ids.get() as u64, MOST_OF_A_KIND),
-        ("max-remembered-ids", settings.max_remembered_ids.get() as u64, MOST_OF_A_KIND),
-        ("max-held-names", settings.max_held_names.get() as u64, 1_000_000),
-        ("max-reserved-names", settings.max_reserved_names.get() as u64, MOST_OF_A_KIND),
+        ("max-rooms", settings.rooms.max_rooms.get() as u64, MOST_OF_A_KIND),
+        ("max-lessons", settings.lessons.max_lessons.get() as u64, 1_000_000),
+        ("remembered-ids", settings.journal.remembered_ids.get() as u64, MOST_OF_A_KIND),
+        ("max-remembered-ids", settings.journal.max_remembered_ids.get() as u64, MOST_OF_A_KIND),
+        ("max-held-names", settings.login.max_held_names.get() as u64, 1_000_000),
+        ("max-reserved-names", settings.login.max_reserved_names.get() as u64, MOST_OF_A_KIND),
     ];
     for (flag, value, most) in table {
         in_range(Key(flag), Amount::Count(value), Amount::Count(1), Amount::Count(most))?;
     }
     // None need be kept.
-    let ended = Amount::Count(settings.max_ended_sessions as u64);
+    let ended = Amount::Count(settings.socketio.max_ended_sessions as u64);
     in_range(Key("max-ended-sessions"), ended, Amount::Count(0), Amount::Count(MOST_OF_A_KIND))
 }
 
 fn sizes(settings: &Settings) -> Result<(), SettingError> {
     let table = [
-        ("max-message-size", settings.max_message_size, 1, MOST_BYTES_OF_ONE),
-        ("max-payload", settings.max_payload, ENVELOPE_BYTES as u64, MOST_BYTES_OF_ONE),
-        ("max-queue-bytes", settings.max_queue_bytes, 1024, MOST_BYTES_OF_ONE),
-        ("max-intake-bytes", settings.max_intake_bytes, 1, MOST_BYTES_OF_ONE),
-        ("max-intake-total", settings.max_intake_total, 1, MOST_BYTES_OF_ALL),
+        ("max-message-size", settings.limits.max_message_size, 1, MOST_BYTES_OF_ONE),
+        ("max-payload", settings.events.max_payload, ENVELOPE_BYTES as u64, MOST_BYTES_OF_ONE),
+        ("max-queue-bytes", settings.limits.max_queue_bytes, 1024, MOST_BYTES_OF_ONE),
+        ("max-intake-bytes", settings.limits.max_intake_bytes, 1, MOST_BYTES_OF_ONE),
+        ("max-intake-total", settings.limits.max_intake_total, 1, MOST_BYTES_OF_ALL),
         ("max-memory", settings.max_memory(), LEAST_MEMORY_BYTES, MOST_BYTES_OF_ALL),
-        ("max-login-size", settings.max_login_size, ENVELOPE_BYTES as u64, MOST_BYTES_OF_ONE),
-        ("history-bytes", settings.history_bytes, 1, MOST_BYTES_OF_ALL),
-        ("max-data-size", settings.max_data_size, LEAST_DATA_BYTES, MOST_BYTES_OF_ALL),
-        ("tail-bytes", settings.tail_bytes, 1, MOST_BYTES_OF_ALL),
-        ("avatar-bytes", settings.avatar_bytes, 1024, MOST_BYTES_OF_ALL),
-        ("recovery-bytes", settings.recovery_bytes, 1, MOST_BYTES_OF_ALL),
+        ("max-login-size", settings.limits.max_login_size, ENVELOPE_BYTES as u64, MOST_BYTES_OF_ONE),
+        ("history-bytes", settings.journal.history_bytes, 1, MOST_BYTES_OF_ALL),
+        ("max-data-size", settings.journal.max_data_size, LEAST_DATA_BYTES, MOST_BYTES_OF_ALL),
+        ("tail-bytes", settings.journal.tail_bytes, 1, MOST_BYTES_OF_ALL),
+        ("avatar-bytes", settings.events.avatar_bytes, 1024, MOST_BYTES_OF_ALL),
+        ("recovery-bytes", settings.socketio.recovery_bytes, 1, MOST_BYTES_OF_ALL),
     ];
     for (flag, size, least, most) in table {
         let size = Amount::Bytes(size.get() as u64);
@@ -328,18 +328,18 @@ fn sizes(settings: &Settings) -> Result<(), SettingError> {
 fn periods(settings: &Settings) -> Result<(), SettingError> {
     let longest = Amount::Millis(Period::MAX.as_millis() as u64);
     let table = [
-        ("connect-timeout", settings.connect_timeout, longest),
-        ("upgrade-timeout", settings.upgrade_timeout, longest),
-        ("polling-open-timeout", settings.polling_open_timeout, longest),
-        ("handshake-timeout", settings.handshake_timeout, longest),
-        ("body-timeout", settings.body_timeout, longest),
-        ("keep-alive", settings.keep_alive, longest),
-        ("body-timeout", settings.body_timeout, longest),
-        ("keep-alive", settings.keep_alive, longest),
-        ("ping-interval", settings.ping_interval, longest),
-        ("ping-timeout", settings.ping_timeout, longest),
-        ("upload-patience", settings.upload_patience, longest),
-        ("stall-timeout", settings.stall_timeout, Amount::Millis(LONGEST_STALL_MILLIS)),
+        ("connect-timeout", settings.login.connect_timeout, longest),
+        ("upgrade-timeout", settings.socketio.upgrade_timeout, longest),
+        ("polling-open-timeout", settings.socketio.polling_open_timeout, longest),
+        ("handshake-timeout", settings.connections.handshake_timeout, longest),
+        ("body-timeout", settings.connections.body_timeout, longest),
+        ("keep-alive", settings.connections.keep_alive, longest),
+        ("body-timeout", settings.connections.body_timeout, longest),
+        ("keep-alive", settings.connections.keep_alive, longest),
+        ("ping-interval", settings.heartbeat.ping_interval, longest),
+        ("ping-timeout", settings.heartbeat.ping_timeout, longest),
+        ("upload-patience", settings.rates.upload_patience, longest),
+        ("stall-timeout", settings.connections.stall_timeout, Amount::Millis(LONGEST_STALL_MILLIS)),
     ];
     for (flag, period, most) in table {
         let period = Amount::Millis(u64::try_from(period.get().as_millis()).unwrap_or(u64::MAX));
@@ -364,9 +364,11 @@ fn origins(key: Key, origins: &[AllowedOrigin]) -> Result<(), SettingError> {
 }
 
 fn pictures_fit_events(settings: &Settings) -> Result<(), SettingError> {
-    let payload = settings.max_payload.get();
-    let pictures =
-        [("max-image-size", settings.max_image_size), ("max-avatar-size", settings.max_avatar_size)];
+    let payload = settings.events.max_payload.get();
+    let pictures = [
+        ("max-image-size", settings.events.max_image_size),
+        ("max-avatar-size", settings.events.max_avatar_size),
+    ];
     for (flag, size) in pictures {
         if let Some(size) = size.filter(|size| size.get() > fitting(payload)) {
             return Err(SettingError::LargerThanPayload { key: Key(flag), size, payload });
@@ -377,7 +379,10 @@ fn pictures_fit_events(settings: &Settings) -> Result<(), SettingError> {
 
 fn messages_fit_memory(settings: &Settings) -> Result<(), SettingError> {
     let total = settings.max_memory();
-    let messages = [("max-message-size", settings.max_message_size), ("max-payload", settings.max_payload)];
+    let messages = [
+        ("max-message-size", settings.limits.max_message_size),
+        ("max-payload", settings.events.max_payload),
+    ];
     for (flag, size) in messages {
         if memory_for(size) > total.get() {
             return Err(SettingError::LargerThanMemory { key: Key(flag), size, total });
@@ -387,14 +392,16 @@ fn messages_fit_memory(settings: &Settings) -> Result<(), SettingError> {
 }
 
 fn ids_fit_together(settings: &Settings) -> Result<(), SettingError> {
-    let (each, all) = (settings.remembered_ids.get(), settings.max_remembered_ids.get());
+    let (each, all) = (settings.journal.remembered_ids.get(), settings.journal.max_remembered_ids.get());
     if each > all { Err(SettingError::MoreIdsThanAll { each, all }) } else { Ok(()) }
 }
 
 fn messages_fit_the_journal(settings: &Settings) -> Result<(), SettingError> {
-    let total = settings.max_data_size;
-    let messages =
-        [("max-message-size", settings.max_message_size), ("max-image-size", settings.max_image_size())];
+    let total = settings.journal.max_data_size;
+    let messages = [
+        ("max-message-size", settings.limits.max_message_size),
+        ("max-image-size", settings.max_image_size()),
+    ];
     for (flag, size) in messages {
         if size.get().saturating_add(ENVELOPE_BYTES) > total.get() {
             return Err(SettingError::LargerThanJournal { key: Key(flag), size, total });
@@ -404,11 +411,11 @@ fn messages_fit_the_journal(settings: &Settings) -> Result<(), SettingError> {
 }
 
 fn avatars_have_room(settings: &Settings) -> Result<(), SettingError> {
-    let (size, room) = (settings.max_avatar_size(), settings.avatar_bytes);
+    let (size, room) = (settings.max_avatar_size(), settings.events.avatar_bytes);
     if size.get() > room.get() {
         return Err(SettingError::LargerThanRoom { key: Key("max-avatar-size"), size, room });
     }
-    let total = settings.max_data_size;
+    let total = settings.journal.max_data_size;
     if size.get() > total.get() / AVATARS_SHARE {
         return Err(SettingError::LargerThanShare { key: Key("max-avatar-size"), size, total });
     }
@@ -416,7 +423,7 @@ fn avatars_have_room(settings: &Settings) -> Result<(), SettingError> {
 }
 
 fn pings_fit_timers(settings: &Settings) -> Result<(), SettingError> {
-    let (interval, timeout) = (settings.ping_interval, settings.ping_timeout);
+    let (interval, timeout) = (settings.heartbeat.ping_interval, settings.heartbeat.ping_timeout);
     if (interval.get() + timeout.get()).as_millis() > LONGEST_TIMER_MILLIS.into() {
         return Err(SettingError::PingsTooRare { interval, timeout });
     }
@@ -424,8 +431,8 @@ fn pings_fit_timers(settings: &Settings) -> Result<(), SettingError> {
 }
 
 fn metrics_have_a_port(settings: &Settings) -> Result<(), SettingError> {
-    let server = SocketAddr::from((settings.bind, settings.port));
-    match settings.metrics_bind {
+    let server = SocketAddr::from((settings.listen.bind, settings.listen.port));
+    match settings.operation.metrics_bind {
         Some(metrics) if overlap(metrics, server) => Err(SettingError::MetricsOnOwnPort { metrics, server }),
         _ => Ok(()),
     }
@@ -469,59 +476,59 @@ mod tests {
     #[test]
     fn what_cannot_be_is_told_in_one_sentence_that_names_the_key() {
         let table: [(&str, Change); _] = [
-            ("socketio-path", |s| s.socketio_path = "/chat".into()),
-            ("path-prefix", |s| s.path_prefix = "app".into()),
-            ("path-prefix", |s| s.path_prefix = "/ws".into()),
-            ("workers", |s| s.workers = Some(count(1025))),
-            ("history", |s| s.history = NonZeroUsize::MAX),
-            ("max-image-side", |s| s.max_image_side = count(65_536)),
-            ("max-image-pixels", |s| s.max_image_pixels = count(1 << 32)),
-            ("max-avatar-side", |s| s.max_avatar_side = count(65_536)),
-            ("max-attachments", |s| s.max_attachments = NonZeroUsize::MAX),
-            ("max-fragments", |s| s.max_fragments = NonZeroUsize::MAX),
-            ("recovery-sockets", |s| s.recovery_sockets = NonZeroUsize::MAX),
-            ("rate-burst", |s| s.rate_burst = 0),
-            ("rate-burst", |s| s.rate_burst = u32::MAX),
-            ("handshake-burst", |s| s.handshake_burst = NonZeroU32::MAX),
-            ("max-sessions", |s| s.max_sessions = NonZeroUsize::MAX),
-            ("max-rooms", |s| s.max_rooms = NonZeroUsize::MAX),
-            ("remembered-ids", |s| s.remembered_ids = NonZeroUsize::MAX),
-            ("max-remembered-ids", |s| s.max_remembered_ids = NonZeroUsize::MAX),
-            ("max-held-names", |s| s.max_held_names = NonZeroUsize::MAX),
-            ("max-reserved-names", |s| s.max_reserved_names = NonZeroUsize::MAX),
-            ("max-lessons", |s| s.max_lessons = NonZeroUsize::MAX),
-            ("max-message-size", |s| s.max_message_size = size("2g")),
-            ("max-payload", |s| s.max_payload = size("1023")),
-            ("max-payload", |s| s.max_payload = ByteSize(usize::MAX)),
-            ("max-queue-bytes", |s| s.max_queue_bytes = size("1")),
-            ("max-queue-bytes", |s| s.max_queue_bytes = ByteSize(usize::MAX)),
-            ("max-intake-bytes", |s| s.max_intake_bytes = ByteSize(usize::MAX)),
-            ("max-intake-total", |s| s.max_intake_total = ByteSize(usize::MAX)),
-            ("max-memory", |s| s.max_memory = Some(size("1023k"))),
-            ("max-login-size", |s| s.max_login_size = size("1")),
-            ("max-login-size", |s| s.max_login_size = ByteSize(usize::MAX)),
-            ("upload-patience", |s| s.upload_patience = time("1ms")),
-            ("history-bytes", |s| s.history_bytes = ByteSize(usize::MAX)),
-            ("max-data-size", |s| s.max_data_size = size("1023k")),
-            ("max-data-size", |s| s.max_data_size = ByteSize(usize::MAX)),
-            ("tail-bytes", |s| s.tail_bytes = ByteSize(usize::MAX)),
-            ("avatar-bytes", |s| s.avatar_bytes = size("1023")),
-            ("avatar-bytes", |s| s.avatar_bytes = ByteSize(usize::MAX)),
-            ("recovery-bytes", |s| s.recovery_bytes = ByteSize(usize::MAX)),
-            ("connect-timeout", |s| s.connect_timeout = time("9ms")),
-            ("upgrade-timeout", |s| s.upgrade_timeout = time("1ms")),
-            ("handshake-timeout", |s| s.handshake_timeout = time("1ms")),
-            ("body-timeout", |s| s.body_timeout = time("1ms")),
-            ("keep-alive", |s| s.keep_alive = time("1ms")),
-            ("max-connections", |s| s.max_connections = Some(NonZeroUsize::MAX)),
-            ("polling-open-timeout", |s| s.polling_open_timeout = time("1ms")),
-            ("max-ended-sessions", |s| s.max_ended_sessions = usize::MAX),
-            ("ping-interval", |s| s.ping_interval = time("1ms")),
-            ("ping-interval", |s| s.ping_interval = time("25d")),
-            ("ping-timeout", |s| s.ping_timeout = time("1ms")),
-            ("stall-timeout", |s| s.stall_timeout = time("25d")),
-            ("allow-origin", |s| s.allow_origin = vec![AllowedOrigin::Exact("http://a/b".into())]),
-            ("cors-origin", |s| s.cors_origin = vec![AllowedOrigin::Exact("A.example".into())]),
+            ("socketio-path", |s| s.socketio.socketio_path = "/chat".into()),
+            ("path-prefix", |s| s.listen.path_prefix = "app".into()),
+            ("path-prefix", |s| s.listen.path_prefix = "/ws".into()),
+            ("workers", |s| s.listen.workers = Some(count(1025))),
+            ("history", |s| s.journal.history = NonZeroUsize::MAX),
+            ("max-image-side", |s| s.events.max_image_side = count(65_536)),
+            ("max-image-pixels", |s| s.events.max_image_pixels = count(1 << 32)),
+            ("max-avatar-side", |s| s.events.max_avatar_side = count(65_536)),
+            ("max-attachments", |s| s.socketio.max_attachments = NonZeroUsize::MAX),
+            ("max-fragments", |s| s.limits.max_fragments = NonZeroUsize::MAX),
+            ("recovery-sockets", |s| s.socketio.recovery_sockets = NonZeroUsize::MAX),
+            ("rate-burst", |s| s.rates.rate_burst = 0),
+            ("rate-burst", |s| s.rates.rate_burst = u32::MAX),
+            ("handshake-burst", |s| s.admission.handshake_burst = NonZeroU32::MAX),
+            ("max-sessions", |s| s.admission.max_sessions = NonZeroUsize::MAX),
+            ("max-rooms", |s| s.rooms.max_rooms = NonZeroUsize::MAX),
+            ("remembered-ids", |s| s.journal.remembered_ids = NonZeroUsize::MAX),
+            ("max-remembered-ids", |s| s.journal.max_remembered_ids = NonZeroUsize::MAX),
+            ("max-held-names", |s| s.login.max_held_names = NonZeroUsize::MAX),
+            ("max-reserved-names", |s| s.login.max_reserved_names = NonZeroUsize::MAX),
+            ("max-lessons", |s| s.lessons.max_lessons = NonZeroUsize::MAX),
+            ("max-message-size", |s| s.limits.max_message_size = size("2g")),
+            ("max-payload", |s| s.events.max_payload = size("1023")),
+            ("max-payload", |s| s.events.max_payload = ByteSize(usize::MAX)),
+            ("max-queue-bytes", |s| s.limits.max_queue_bytes = size("1")),
+            ("max-queue-bytes", |s| s.limits.max_queue_bytes = ByteSize(usize::MAX)),
+            ("max-intake-bytes", |s| s.limits.max_intake_bytes = ByteSize(usize::MAX)),
+            ("max-intake-total", |s| s.limits.max_intake_total = ByteSize(usize::MAX)),
+            ("max-memory", |s| s.limits.max_memory = Some(size("1023k"))),
+            ("max-login-size", |s| s.limits.max_login_size = size("1")),
+            ("max-login-size", |s| s.limits.max_login_size = ByteSize(usize::MAX)),
+            ("upload-patience", |s| s.rates.upload_patience = time("1ms")),
+            ("history-bytes", |s| s.journal.history_bytes = ByteSize(usize::MAX)),
+            ("max-data-size", |s| s.journal.max_data_size = size("1023k")),
+            ("max-data-size", |s| s.journal.max_data_size = ByteSize(usize::MAX)),
+            ("tail-bytes", |s| s.journal.tail_bytes = ByteSize(usize::MAX)),
+            ("avatar-bytes", |s| s.events.avatar_bytes = size("1023")),
+            ("avatar-bytes", |s| s.events.avatar_bytes = ByteSize(usize::MAX)),
+            ("recovery-bytes", |s| s.socketio.recovery_bytes = ByteSize(usize::MAX)),
+            ("connect-timeout", |s| s.login.connect_timeout = time("9ms")),
+            ("upgrade-timeout", |s| s.socketio.upgrade_timeout = time("1ms")),
+            ("handshake-timeout", |s| s.connections.handshake_timeout = time("1ms")),
+            ("body-timeout", |s| s.connections.body_timeout = time("1ms")),
+            ("keep-alive", |s| s.connections.keep_alive = time("1ms")),
+            ("max-connections", |s| s.connections.max_connections = Some(NonZeroUsize::MAX)),
+            ("polling-open-timeout", |s| s.socketio.polling_open_timeout = time("1ms")),
+            ("max-ended-sessions", |s| s.socketio.max_ended_sessions = usize::MAX),
+            ("ping-interval", |s| s.heartbeat.ping_interval = time("1ms")),
+            ("ping-interval", |s| s.heartbeat.ping_interval = time("25d")),
+            ("ping-timeout", |s| s.heartbeat.ping_timeout = time("1ms")),
+            ("stall-timeout", |s| s.connections.stall_timeout = time("25d")),
+            ("allow-origin", |s| s.origins.allow_origin = vec![AllowedOrigin::Exact("http://a/b".into())]),
+            ("cors-origin", |s| s.socketio.cors_origin = vec![AllowedOrigin::Exact("A.example".into())]),
         ];
         for (flag, change) in table {
             let sentence = verdict(change).unwrap_or_else(|| panic!("--{flag} was taken"));
@@ -533,33 +540,35 @@ mod tests {
     #[test]
     fn what_does_not_fit_together_is_told_with_both_keys() {
         let table: [(&str, &str, Change); _] = [
-            ("socketio-path", "path-prefix", |s| s.path_prefix = "/socket.io".into()),
-            ("remembered-ids", "max-remembered-ids", |s| s.max_remembered_ids = count(127)),
-            ("max-image-size", "max-payload", |s| s.max_image_size = Some(size("1m"))),
-            ("max-avatar-size", "max-payload", |s| s.max_avatar_size = Some(size("1m"))),
+            ("socketio-path", "path-prefix", |s| s.listen.path_prefix = "/socket.io".into()),
+            ("remembered-ids", "max-remembered-ids", |s| s.journal.max_remembered_ids = count(127)),
+            ("max-image-size", "max-payload", |s| s.events.max_image_size = Some(size("1m"))),
+            ("max-avatar-size", "max-payload", |s| s.events.max_avatar_size = Some(size("1m"))),
             ("max-image-size", "max-payload", |s| {
-                (s.max_image_size, s.max_payload) = (Some(size("4k")), size("4k"));
+                (s.events.max_image_size, s.events.max_payload) = (Some(size("4k")), size("4k"));
             }),
             ("max-message-size", "max-data-size", |s| {
-                (s.max_message_size, s.max_data_size) = (size("1m"), size("1m"));
+                (s.limits.max_message_size, s.journal.max_data_size) = (size("1m"), size("1m"));
             }),
             ("max-image-size", "max-data-size", |s| {
-                (s.max_image_size, s.max_payload, s.max_data_size) =
+                (s.events.max_image_size, s.events.max_payload, s.journal.max_data_size) =
                     (Some(size("4m")), size("8m"), size("4m"));
             }),
-            ("max-avatar-size", "avatar-bytes", |s| s.avatar_bytes = size("4095")),
+            ("max-avatar-size", "avatar-bytes", |s| s.events.avatar_bytes = size("4095")),
             ("max-avatar-size", "max-data-size", |s| {
-                (s.max_avatar_size, s.max_data_size) = (Some(size("262145")), size("1m"));
+                (s.events.max_avatar_size, s.journal.max_data_size) = (Some(size("262145")), size("1m"));
             }),
-            ("ping-interval", "ping-timeout", |s| s.ping_timeout = time("25d")),
+            ("ping-interval", "ping-timeout", |s| s.heartbeat.ping_timeout = time("25d")),
             ("ping-interval", "ping-timeout", |s| {
-                (s.ping_interval, s.ping_timeout) = (time("2147483637ms"), time("11ms"));
+                (s.heartbeat.ping_interval, s.heartbeat.ping_timeout) = (time("2147483637ms"), time("11ms"));
             }),
-            ("max-payload", "max-memory", |s| s.max_memory = Some(size("3m"))),
+            ("max-payload", "max-memory", |s| s.limits.max_memory = Some(size("3m"))),
             ("max-message-size", "max-memory", |s| {
-                (s.max_message_size, s.max_memory) = (size("2m"), Some(size("7m")));
+                (s.limits.max_message_size, s.limits.max_memory) = (size("2m"), Some(size("7m")));
             }),
-            ("metrics-bind", "port", |s| s.metrics_bind = Some(([127, 0, 0, 1], s.port).into())),
+            ("metrics-bind", "port", |s| {
+                s.operation.metrics_bind = Some(([127, 0, 0, 1], s.listen.port).into())
+            }),
         ];
         for (one, other, change) in table {
             let sentence = verdict(change).unwrap_or_else(|| panic!("--{one} was taken"));
@@ -572,23 +581,23 @@ mod tests {
     fn what_can_be_is_taken_up_to_the_last_byte() {
         let table: [Change; _] = [
             |_| {},
-            |s| (s.ping_interval, s.ping_timeout) = (time("2147483637ms"), time("10ms")),
-            |s| s.path_prefix = "/".into(),
-            |s| (s.path_prefix, s.socketio_path) = ("/app/".into(), "/apple".into()),
-            |s| s.max_ended_sessions = 0,
-            |s| (s.max_image_size, s.max_payload) = (Some(size("4k")), size("5k")),
-            |s| s.max_payload = size("1k"),
-            |s| (s.max_message_size, s.max_fragments) = (size("16m"), count(1_000_000)),
-            |s| s.max_data_size = size("1m"),
-            |s| s.avatar_bytes = size("4k"),
-            |s| s.workers = Some(count(1024)),
-            |s| s.max_memory = Some(size("4m")),
-            |s| s.max_payload = size("512m"),
-            |s| s.stall_timeout = time("24d"),
-            |s| s.history_age = time("365d"),
-            |s| (s.rate, s.rate_burst) = (10_000_000, 10_000_000),
-            |s| s.metrics_bind = Some(([127, 0, 0, 1], s.port + 1).into()),
-            |s| s.cors_origin = vec![AllowedOrigin::Any, AllowedOrigin::Null],
+            |s| (s.heartbeat.ping_interval, s.heartbeat.ping_timeout) = (time("2147483637ms"), time("10ms")),
+            |s| s.listen.path_prefix = "/".into(),
+            |s| (s.listen.path_prefix, s.socketio.socketio_path) = ("/app/".into(), "/apple".into()),
+            |s| s.socketio.max_ended_sessions = 0,
+            |s| (s.events.max_image_size, s.events.max_payload) = (Some(size("4k")), size("5k")),
+            |s| s.events.max_payload = size("1k"),
+            |s| (s.limits.max_message_size, s.limits.max_fragments) = (size("16m"), count(1_000_000)),
+            |s| s.journal.max_data_size = size("1m"),
+            |s| s.events.avatar_bytes = size("4k"),
+            |s| s.listen.workers = Some(count(1024)),
+            |s| s.limits.max_memory = Some(size("4m")),
+            |s| s.events.max_payload = size("512m"),
+            |s| s.connections.stall_timeout = time("24d"),
+            |s| s.journal.history_age = time("365d"),
+            |s| (s.rates.rate, s.rates.rate_burst) = (10_000_000, 10_000_000),
+            |s| s.operation.metrics_bind = Some(([127, 0, 0, 1], s.listen.port + 1).into()),
+            |s| s.socketio.cors_origin = vec![AllowedOrigin::Any, AllowedOrigin::Null],
         ];
         for (row, change) in table.into_iter().enumerate() {
             assert_eq!(verdict(change), None, "row {row}");
@@ -597,13 +606,13 @@ mod tests {
 
     #[test]
     fn a_bound_that_is_not_set_gives_way_to_one_that_is() {
-        let small = Settings::default().with(|s| s.max_payload = size("3k"));
+        let small = Settings::default().with(|s| s.events.max_payload = size("3k"));
         assert_eq!((small.max_image_size(), small.max_avatar_size()), (size("2k"), size("2k")));
         let usual = Settings::default();
         assert_eq!((usual.max_memory(), usual.max_login_size()), (size("256m"), size("64k")));
-        let large = Settings::default().with(|s| s.max_payload = size("100m"));
+        let large = Settings::default().with(|s| s.events.max_payload = size("100m"));
         assert_eq!(large.max_memory(), size("400m"));
-        let faces = Settings::default().with(|s| s.max_avatar_size = Some(size("100k")));
+        let faces = Settings::default().with(|s| s.events.max_avatar_size = Some(size("100k")));
         assert_eq!(faces.max_login_size(), size("101k"));
         assert_eq!(small.max_login_size(), size("3k"));
         assert_eq!((usual.max_image_size(), usual.max_avatar_size()), (size("512k"), size("4k")));

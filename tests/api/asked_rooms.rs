@@ -61,6 +61,6 @@ async fn what_cannot_be_asked_for_is_refused_in_words() {
         assert_eq!(answer[0], 400, "{query}: {answer}");
         assert!(answer[1].as_str().is_some_and(|text| text.contains(why)), "{query}: {answer}");
     }
-    let closed = TestServer::with(settings().with(|s| s.room_list = Switch::Off)).await;
+    let closed = TestServer::with(settings().with(|s| s.rooms.room_list = Switch::Off)).await;
     assert_eq!(rooms(&closed, "?room=tea").await[0], 404);
 }

@@ -153,8 +153,8 @@ async fn who_logs_in_with_the_address_of_a_picture_wears_it() {
 async fn who_finds_no_room_for_a_picture_wears_the_default_until_another_is_no_longer_worn() {
     let size = "1k".parse().expect("a size");
     let small = settings().with(|s| {
-        s.max_avatar_size = Some(size);
-        s.avatar_bytes = size;
+        s.events.max_avatar_size = Some(size);
+        s.events.avatar_bytes = size;
     });
     let server = TestServer::with(small).await;
     let picture = |number| gif(1, 1, number);

@@ -6,8 +6,8 @@ use crate::helpers::{TestServer, settings, text};
 async fn a_sender_at_its_intake_bound_loses_nothing() {
     // Room for one message only: the gate shuts and opens again all the time.
     let tight = settings().with(|s| {
-        s.max_intake_bytes = "1".parse().expect("a size");
-        s.max_intake_total = "300".parse().expect("a size");
+        s.limits.max_intake_bytes = "1".parse().expect("a size");
+        s.limits.max_intake_total = "300".parse().expect("a size");
     });
     let server = TestServer::with(tight).await;
     let mut ben = server.connect("/ws").await;
@@ -32,7 +32,7 @@ async fn a_sender_at_its_intake_bound_loses_nothing() {
 
 #[actix_web::test]
 async fn a_member_that_does_not_read_is_evicted_and_the_others_hear_everything() {
-    let small = settings().with(|s| s.max_queue_bytes = "64k".parse().expect("a size"));
+    let small = settings().with(|s| s.limits.max_queue_bytes = "64k".parse().expect("a size"));
     let server = TestServer::with(small).await;
     let jammed = server.connect_raw("/ws").await;
     let (mut ann, mut ben) = (server.connect("/ws").await, server.connect("/ws").await);
@@ -60,7 +60,7 @@ async fn a_member_that_does_not_read_is_evicted_and_the_others_hear_everything()
 
 #[actix_web::test]
 async fn a_healthy_member_sent_more_than_the_bound_in_one_go_is_not_evicted() {
-    let small = settings().with(|s| s.max_queue_bytes = "1k".parse().expect("a size"));
+    let small = settings().with(|s| s.limits.max_queue_bytes = "1k".parse().expect("a size"));
     let server = TestServer::with(small).await;
     let (mut ann, mut ben) = (server.connect("/ws").await, server.connect("/ws").await);
     let line = "y".repeat(60 * 1024);
@@ -76,7 +76,7 @@ async fn a_member_that_sends_16_mebibytes_before_it_reads_its_answers_is_not_evi
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     const COUNT: usize = 256;
     // Half of what is sent: room enough for the listener, who shares a busy machine, and none for the answers.
-    let roomy = settings().with(|s| s.max_queue_bytes = "8m".parse().expect("a size"));
+    let roomy = settings().with(|s| s.limits.max_queue_bytes = "8m".parse().expect("a size"));
     let server = TestServer::with(roomy).await;
     let mut ben = server.connect("/ws").await;
     let sender = server.connect_raw("/ws").await;

@@ -300,8 +300,8 @@ async fn what_follows_a_login_at_once_is_said_by_who_logged_in() {
 #[actix_web::test]
 async fn a_text_or_a_picture_over_its_limit_is_refused_and_the_session_stays() {
     let small = settings().with(|s| {
-        s.max_message_size = "10".parse().expect("a size");
-        s.max_image_size = Some("200".parse().expect("a size"));
+        s.limits.max_message_size = "10".parse().expect("a size");
+        s.events.max_image_size = Some("200".parse().expect("a size"));
     });
     let server = TestServer::with(small).await;
     let mut ann = Person::settled(&server, "Ann").await;
@@ -318,7 +318,8 @@ async fn a_text_or_a_picture_over_its_limit_is_refused_and_the_session_stays() {
 
 #[actix_web::test]
 async fn a_message_over_the_payload_limit_ends_the_session_after_an_error() {
-    let server = TestServer::with(settings().with(|s| s.max_payload = "1k".parse().expect("a size"))).await;
+    let server =
+        TestServer::with(settings().with(|s| s.events.max_payload = "1k".parse().expect("a size"))).await;
     let mut ann = Person::settled(&server, "Ann").await;
     ann.send("sendMessage", json!({"msg": "x".repeat(1024)})).await;
     assert_eq!(ann.next_named("error").await["code"], "too_large");
@@ -328,7 +329,7 @@ async fn a_message_over_the_payload_limit_ends_the_session_after_an_error() {
 #[actix_web::test]
 async fn who_does_not_log_in_is_sent_away() {
     let server =
-        TestServer::with(settings().with(|s| s.connect_timeout = "1s".parse().expect("a time"))).await;
+        TestServer::with(settings().with(|s| s.login.connect_timeout = "1s".parse().expect("a time"))).await;
     let mut ann = Person::named(&server, "Ann").await;
     let mut stranger = Person::stranger(&server).await;
     assert_eq!(stranger.close_code().await, 1008);
@@ -338,8 +339,8 @@ async fn who_does_not_log_in_is_sent_away() {
 #[actix_web::test]
 async fn too_fast_is_refused_with_the_time_to_come_back() {
     let slow = settings().with(|s| {
-        s.rate = 2;
-        s.rate_burst = 3;
+        s.rates.rate = 2;
+        s.rates.rate_burst = 3;
     });
     let server = TestServer::with(slow).await;
     let mut ann = Person::named(&server, "Ann").await;
@@ -362,9 +363,9 @@ async fn too_fast_is_refused_with_the_time_to_come_back() {
 #[actix_web::test]
 async fn a_flood_ends_with_1008() {
     let slow = settings().with(|s| {
-        s.rate = 20;
-        s.rate_burst = 3;
-        s.rate_patience = "300ms".parse().expect("a time");
+        s.rates.rate = 20;
+        s.rates.rate_burst = 3;
+        s.rates.rate_patience = "300ms".parse().expect("a time");
     });
     let server = TestServer::with(slow).await;
     let mut raw = server.connect_raw("/chat").await;

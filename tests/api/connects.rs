@@ -14,7 +14,7 @@ use crate::{
 const A_WHILE: Duration = Duration::from_millis(50);
 
 async fn start() -> TestServer {
-    TestServer::with(settings().with(|s| s.relay = Switch::On)).await
+    TestServer::with(settings().with(|s| s.socketio.relay = Switch::On)).await
 }
 
 async fn say(raw: &mut RawClient, packet: &str) {
@@ -67,9 +67,9 @@ async fn a_connect_of_a_client_that_has_spoken_ends_the_session_as_in_the_refere
 #[actix_web::test]
 async fn connects_without_end_are_a_flood_though_none_is_answered() {
     let limited = settings().with(|s| {
-        s.rate = 1;
-        s.rate_burst = 5;
-        s.rate_patience = "500ms".parse().expect("a time");
+        s.rates.rate = 1;
+        s.rates.rate_burst = 5;
+        s.rates.rate_patience = "500ms".parse().expect("a time");
     });
     let server = TestServer::with(limited).await;
     let (mut raw, _) = websocket(&server).await;

@@ -10,8 +10,8 @@ const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 fn allowing(origins: &[&str]) -> Settings {
     let cors_origin = origins.iter().map(|origin| origin.parse().expect("an origin")).collect();
     settings().with(|s| {
-        s.cors_origin = cors_origin;
-        s.max_payload = "2k".parse().expect("a size");
+        s.socketio.cors_origin = cors_origin;
+        s.events.max_payload = "2k".parse().expect("a size");
     })
 }
 
@@ -92,8 +92,10 @@ async fn a_page_that_comes_because_all_may_never_sends_its_cookies() {
 
 #[actix_web::test]
 async fn a_full_server_tells_a_page_of_a_named_origin_so() {
-    let server =
-        TestServer::with(allowing(&[PAGE]).with(|s| s.max_sessions = 1.try_into().expect("not zero"))).await;
+    let server = TestServer::with(
+        allowing(&[PAGE]).with(|s| s.admission.max_sessions = 1.try_into().expect("not zero")),
+    )
+    .await;
     let _session = server.connect("/echo").await;
     let head = ask(&server, "GET", POLLING, PAGE, "").await;
     assert!(head.starts_with("http/1.1 503 ") && credentials(&head), "{head}");

@@ -41,8 +41,8 @@ async fn ten_thousand_connections_in_bursts_leave_nothing_behind() {
 async fn a_client_that_takes_a_byte_now_and_then_is_cut() {
     use tokio::io::AsyncReadExt as _;
     let strict = settings().with(|s| {
-        s.max_queue_bytes = "64k".parse().expect("a size");
-        s.stall_timeout = "500ms".parse().expect("a time");
+        s.limits.max_queue_bytes = "64k".parse().expect("a size");
+        s.connections.stall_timeout = "500ms".parse().expect("a time");
     });
     let server = TestServer::with(strict).await;
     let mut trickling = server.connect_raw("/ws").await;
@@ -73,7 +73,7 @@ async fn a_client_that_takes_a_byte_now_and_then_is_cut() {
 #[actix_web::test]
 async fn a_client_that_floods_and_never_reads_is_cut() {
     use tokio::io::AsyncWriteExt as _;
-    let strict = settings().with(|s| s.stall_timeout = "1s".parse().expect("a time"));
+    let strict = settings().with(|s| s.connections.stall_timeout = "1s".parse().expect("a time"));
     let server = TestServer::with(strict).await;
     let mut flooding = server.connect_raw("/echo").await;
     let message = frame(0x82, &[7; 60_000]);

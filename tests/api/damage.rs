@@ -18,8 +18,8 @@ async fn server(len: usize) -> (TestServer, TempDir, Value) {
     let folder = tempfile::tempdir().expect("a folder");
     let (journal, data_dir) = (JournalKind::Sqlite, folder.path().to_owned());
     let server = TestServer::with(settings().with(|s| {
-        s.journal = journal;
-        s.data_dir = data_dir;
+        s.journal.kind = journal;
+        s.journal.data_dir = data_dir;
     }))
     .await;
     let mut ann = Person::named(&server, "Ann").await;

@@ -7,8 +7,8 @@ use crate::helpers::{TestServer, settings};
 #[actix_web::test]
 async fn clients_behind_a_proxy_that_writes_ports_are_counted_each_by_its_address() {
     let trusting = settings().with(|s| {
-        s.max_sessions_per_address = PerAddress::for_all(1);
-        s.trusted_proxy = vec!["127.0.0.1".parse().expect("an address")];
+        s.admission.max_sessions_per_address = PerAddress::for_all(1);
+        s.admission.trusted_proxy = vec!["127.0.0.1".parse().expect("an address")];
     });
     let server = TestServer::with(trusting).await;
     let mut held = Vec::new();

@@ -5,8 +5,8 @@ use crate::helpers::{TestServer, frame, settings, soon, text};
 async fn quick_server() -> TestServer {
     let time = |text: &str| text.parse().expect("a time");
     TestServer::with(settings().with(|s| {
-        s.ping_interval = time("100ms");
-        s.ping_timeout = time("300ms");
+        s.heartbeat.ping_interval = time("100ms");
+        s.heartbeat.ping_timeout = time("300ms");
     }))
     .await
 }
@@ -54,10 +54,10 @@ async fn any_byte_is_a_sign_of_life() {
 async fn a_client_we_hold_back_ourselves_is_not_given_up() {
     let time = |text: &str| text.parse().expect("a time");
     let slow = settings().with(|s| {
-        s.ping_interval = time("100ms");
-        s.ping_timeout = time("100ms");
-        s.rate = 5;
-        s.rate_burst = 1;
+        s.heartbeat.ping_interval = time("100ms");
+        s.heartbeat.ping_timeout = time("100ms");
+        s.rates.rate = 5;
+        s.rates.rate_burst = 1;
     });
     let server = TestServer::with(slow).await;
     let mut raw = server.connect_raw("/echo").await;

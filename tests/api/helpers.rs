@@ -27,12 +27,12 @@ pub async fn soon<T>(what: &str, event: impl Future<Output = T>) -> T {
 /// rate, and a journal in memory, but where that is the test.
 pub fn settings() -> Settings {
     Settings::default().with(|s| {
-        s.bind = [127, 0, 0, 1].into();
-        s.port = 0;
-        s.workers = NonZeroUsize::new(2);
-        s.rate = 0;
-        s.journal = JournalKind::Memory;
-        s.static_dir = concat!(env!("CARGO_MANIFEST_DIR"), "/static").into();
+        s.listen.bind = [127, 0, 0, 1].into();
+        s.listen.port = 0;
+        s.listen.workers = NonZeroUsize::new(2);
+        s.rates.rate = 0;
+        s.journal.kind = JournalKind::Memory;
+        s.listen.static_dir = concat!(env!("CARGO_MANIFEST_DIR"), "/static").into();
     })
 }
 

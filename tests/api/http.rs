@@ -16,8 +16,8 @@ fn period(text: &str) -> Period {
 async fn hasty() -> TestServer {
     let times = period("200ms");
     TestServer::with(settings().with(|s| {
-        s.handshake_timeout = times;
-        s.body_timeout = times;
+        s.connections.handshake_timeout = times;
+        s.connections.body_timeout = times;
     }))
     .await
 }
@@ -110,10 +110,10 @@ async fn a_body_that_does_not_end_is_not_waited_for() {
 
 #[actix_web::test]
 async fn an_idle_connection_is_kept_for_the_time_that_is_set_and_not_for_ever() {
-    assert_eq!(Settings::default().keep_alive, period("75s"));
+    assert_eq!(Settings::default().connections.keep_alive, period("75s"));
     let server = TestServer::with(settings().with(|s| {
-        s.handshake_timeout = period("100ms");
-        s.keep_alive = period("900ms");
+        s.connections.handshake_timeout = period("100ms");
+        s.connections.keep_alive = period("900ms");
     }))
     .await;
     let mut raw = server.connect_tcp().await;

@@ -11,8 +11,8 @@ use crate::{
 #[actix_web::test]
 async fn a_reader_who_keeps_up_gets_what_is_larger_than_what_may_wait_for_it() {
     let small = settings().with(|s| {
-        s.max_queue_bytes = "4k".parse().expect("a size");
-        s.max_intake_bytes = "1k".parse().expect("a size");
+        s.limits.max_queue_bytes = "4k".parse().expect("a size");
+        s.limits.max_intake_bytes = "1k".parse().expect("a size");
     });
     for door in CHAT_DOORS {
         let server = TestServer::with(small.clone()).await;
@@ -36,8 +36,8 @@ async fn the_largest_picture_that_is_allowed_fits_at_every_door() {
     let (img, larger) = (gif(2, 2, 900), gif(2, 2, 901));
     let size = img.len();
     let exact = settings().with(|s| {
-        s.max_image_size = Some(size.to_string().parse().expect("a size"));
-        s.max_payload = (size + 1024).to_string().parse().expect("a size");
+        s.events.max_image_size = Some(size.to_string().parse().expect("a size"));
+        s.events.max_payload = (size + 1024).to_string().parse().expect("a size");
     });
     let server = TestServer::with(exact).await;
     for door in CHAT_DOORS {

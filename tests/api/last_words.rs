@@ -101,10 +101,10 @@ async fn over_a_websocket_what_was_queued_comes_before_the_close_too() {
 #[actix_web::test]
 async fn a_flood_and_a_client_that_joins_nothing_hear_of_their_end() {
     let limited = settings().with(|s| {
-        s.rate = 1;
-        s.rate_burst = 5;
-        s.rate_patience = "200ms".parse().expect("a time");
-        s.connect_timeout = "3s".parse().expect("a time");
+        s.rates.rate = 1;
+        s.rates.rate_burst = 5;
+        s.rates.rate_patience = "200ms".parse().expect("a time");
+        s.login.connect_timeout = "3s".parse().expect("a time");
     });
     let server = TestServer::with(limited).await;
     let flooding = Poller::connected(&server).await;
@@ -119,8 +119,8 @@ async fn a_flood_and_a_client_that_joins_nothing_hear_of_their_end() {
 #[actix_web::test]
 async fn a_ping_without_an_answer_does_not_swallow_the_last_word() {
     let hasty = settings().with(|s| {
-        s.ping_interval = "300ms".parse().expect("a time");
-        s.ping_timeout = "1500ms".parse().expect("a time");
+        s.heartbeat.ping_interval = "300ms".parse().expect("a time");
+        s.heartbeat.ping_timeout = "1500ms".parse().expect("a time");
     });
     let server = TestServer::with(hasty).await;
     let poller = Poller::connected(&server).await;
@@ -148,7 +148,7 @@ async fn the_first_ending_counts_and_a_request_that_is_given_up_is_none() {
 
 #[actix_web::test]
 async fn the_place_of_a_session_is_free_when_it_ends_and_not_when_its_client_has_heard_of_it() {
-    let one = settings().with(|s| s.max_sessions = NonZeroUsize::MIN);
+    let one = settings().with(|s| s.admission.max_sessions = NonZeroUsize::MIN);
     let server = TestServer::with(one).await;
     let mut ended = Vec::new();
     for _ in 0..3 {
@@ -167,7 +167,7 @@ async fn the_place_of_a_session_is_free_when_it_ends_and_not_when_its_client_has
 
 #[actix_web::test]
 async fn no_more_ended_sessions_are_kept_for_their_clients_than_the_setting_says() {
-    let few = settings().with(|s| s.max_ended_sessions = 2);
+    let few = settings().with(|s| s.socketio.max_ended_sessions = 2);
     let server = TestServer::with(few).await;
     let mut ended = Vec::new();
     for _ in 0..4 {
@@ -178,7 +178,7 @@ async fn no_more_ended_sessions_are_kept_for_their_clients_than_the_setting_says
     for (number, poller) in ended.iter().enumerate() {
         assert_eq!(rest(poller).await.len(), usize::from(number >= 2), "number {number}");
     }
-    let none = TestServer::with(settings().with(|s| s.max_ended_sessions = 0)).await;
+    let none = TestServer::with(settings().with(|s| s.socketio.max_ended_sessions = 0)).await;
     let poller = Poller::connected(&none).await;
     poller.post("4abc").await;
     assert_eq!(poller.poll().await.status, 400);
@@ -187,8 +187,8 @@ async fn no_more_ended_sessions_are_kept_for_their_clients_than_the_setting_says
 #[actix_web::test]
 async fn a_client_that_polls_and_does_not_come_back_is_soon_gone() {
     let hasty = settings().with(|s| {
-        s.polling_open_timeout = "2s".parse().expect("a time");
-        s.max_sessions = 8.try_into().expect("not zero");
+        s.socketio.polling_open_timeout = "2s".parse().expect("a time");
+        s.admission.max_sessions = 8.try_into().expect("not zero");
     });
     let server = TestServer::with(hasty).await;
     // One that comes back in time stays, whatever it comes back with.

@@ -107,7 +107,8 @@ async fn a_client_that_was_lost_is_expected_back() {
 
 #[actix_web::test]
 async fn a_client_that_was_sent_away_for_a_message_too_large_may_come_back_at_once() {
-    let server = TestServer::with(settings().with(|s| s.max_payload = "2k".parse().expect("a size"))).await;
+    let server =
+        TestServer::with(settings().with(|s| s.events.max_payload = "2k".parse().expect("a size"))).await;
     let large = text(&"x".repeat(4000));
     let mut raw = at_chat(&server, None).await;
     raw.send(&large).await;

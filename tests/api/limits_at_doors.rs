@@ -75,15 +75,15 @@ fn time(text: &str) -> Period {
 }
 
 fn open() -> Settings {
-    settings().with(|s| s.relay = Switch::On)
+    settings().with(|s| s.socketio.relay = Switch::On)
 }
 
 /// For clients that do not read for a while, on a machine that may be slow: nothing but the bound on what waits ends them.
 fn jammed(max_queue_bytes: &str) -> Settings {
     open().with(|s| {
-        s.max_queue_bytes = max_queue_bytes.parse().expect("a size");
-        s.stall_timeout = time("10m");
-        s.ping_interval = time("10m");
+        s.limits.max_queue_bytes = max_queue_bytes.parse().expect("a size");
+        s.connections.stall_timeout = time("10m");
+        s.heartbeat.ping_interval = time("10m");
     })
 }
 
@@ -111,7 +111,7 @@ fn in_frames(message: &str, count: usize) -> Vec<u8> {
 
 #[actix_web::test]
 async fn max_fragments_holds_at_every_door() {
-    let server = TestServer::with(open().with(|s| s.max_fragments = 2.try_into().expect("two"))).await;
+    let server = TestServer::with(open().with(|s| s.limits.max_fragments = 2.try_into().expect("two"))).await;
     for door in DOORS {
         let mut raw = door.open(&server).await;
         if door != Lesson {
@@ -128,7 +128,8 @@ async fn max_fragments_holds_at_every_door() {
 
 #[actix_web::test]
 async fn max_message_size_holds_at_every_door() {
-    let server = TestServer::with(open().with(|s| s.max_message_size = "100".parse().expect("a size"))).await;
+    let server =
+        TestServer::with(open().with(|s| s.limits.max_message_size = "100".parse().expect("a size"))).await;
     for door in [Plain, Echo, Lesson] {
         let mut raw = door.open(&server).await;
         raw.send(&text(&"x".repeat(101))).await;
@@ -153,7 +154,8 @@ async fn max_message_size_holds_at_every_door() {
 
 #[actix_web::test]
 async fn max_payload_holds_at_every_door() {
-    let server = TestServer::with(open().with(|s| s.max_payload = "2k".parse().expect("a size"))).await;
+    let server =
+        TestServer::with(open().with(|s| s.events.max_payload = "2k".parse().expect("a size"))).await;
     for door in [Chat, SocketIo, Upgraded, Relay] {
         let mut raw = door.open(&server).await;
         raw.send(&text(&door.question(1, 1500))).await;
@@ -173,7 +175,8 @@ async fn max_payload_holds_at_every_door() {
 
 #[actix_web::test]
 async fn max_attachments_holds_at_every_door_of_socketio() {
-    let server = TestServer::with(open().with(|s| s.max_attachments = 1.try_into().expect("one"))).await;
+    let server =
+        TestServer::with(open().with(|s| s.socketio.max_attachments = 1.try_into().expect("one"))).await;
     let event = |namespace: &str, count: usize| {
         let holes: Vec<_> = (0..count).map(|num| json!({"_placeholder": true, "num": num})).collect();
         format!("45{count}-{namespace}1{}", json!(["sendMessage", holes]))
@@ -205,9 +208,9 @@ async fn max_attachments_holds_at_every_door_of_socketio() {
 /// Little may be sent at once, and nearly nothing later.
 fn slow(patience: &str) -> Settings {
     open().with(|s| {
-        s.rate = 1;
-        s.rate_burst = 10;
-        s.rate_patience = time(patience);
+        s.rates.rate = 1;
+        s.rates.rate_burst = 10;
+        s.rates.rate_patience = time(patience);
     })
 }
 
@@ -395,7 +398,7 @@ async fn who_does_not_take_its_answers_is_read_more_slowly_and_loses_none_at_eve
 
 #[actix_web::test]
 async fn over_polling_a_post_waits_until_its_client_has_taken_what_it_asked_for_before() {
-    let tight = open().with(|s| s.max_queue_bytes = "1k".parse().expect("a size"));
+    let tight = open().with(|s| s.limits.max_queue_bytes = "1k".parse().expect("a size"));
     let server = TestServer::with(tight).await;
     let mut ann = Chatter::settled(&server, ChatDoor::Plain, "Ann").await;
     ann.ask("sendMessage", &json!({"msg": "x".repeat(5_000)})).await;
@@ -452,7 +455,7 @@ async fn who_pings_and_takes_no_pong_is_read_no_more_at_every_door() {
 #[actix_web::test]
 async fn max_intake_bytes_slows_a_client_down_and_loses_nothing_at_every_door() {
     // Room for one message only: the gate shuts and opens again all the time.
-    let tight = open().with(|s| s.max_intake_bytes = "1".parse().expect("a size"));
+    let tight = open().with(|s| s.limits.max_intake_bytes = "1".parse().expect("a size"));
     let server = TestServer::with(tight).await;
     for door in [Plain, Echo, Chat, SocketIo, Upgraded, Relay] {
         let mut raw = door.open(&server).await;
@@ -479,7 +482,7 @@ async fn max_intake_bytes_slows_a_client_down_and_loses_nothing_at_every_door() 
 
 #[actix_web::test]
 async fn connect_timeout_holds_at_every_door() {
-    let server = TestServer::with(open().with(|s| s.connect_timeout = time("1500ms"))).await;
+    let server = TestServer::with(open().with(|s| s.login.connect_timeout = time("1500ms"))).await;
     let polling = Poller::open(&server).await;
     let upgraded = Poller::open(&server).await;
     let mut silent = vec![("/chat", server.connect_raw("/chat").await), ("new", websocket(&server).await.0)];
@@ -493,8 +496,8 @@ async fn connect_timeout_holds_at_every_door() {
 #[actix_web::test]
 async fn pings_come_and_must_be_answered_at_every_door() {
     let hasty = open().with(|s| {
-        s.ping_interval = time("200ms");
-        s.ping_timeout = time("1500ms");
+        s.heartbeat.ping_interval = time("200ms");
+        s.heartbeat.ping_timeout = time("1500ms");
     });
     let server = &TestServer::with(hasty).await;
     let on_websockets = DOORS.map(|door| async move {
@@ -528,9 +531,9 @@ async fn pings_come_and_must_be_answered_at_every_door() {
 #[actix_web::test]
 async fn clients_of_socketio_are_told_the_settings_that_concern_them() {
     let server = TestServer::with(open().with(|s| {
-        s.ping_interval = time("2147483637ms");
-        s.ping_timeout = time("10ms");
-        s.max_payload = "5k".parse().expect("a size");
+        s.heartbeat.ping_interval = time("2147483637ms");
+        s.heartbeat.ping_timeout = time("10ms");
+        s.events.max_payload = "5k".parse().expect("a size");
     }))
     .await;
     let (_, on_websocket) = websocket(&server).await;

@@ -18,8 +18,8 @@ const MESSAGE: usize = 40_000;
 
 fn tight() -> Settings {
     settings().with(|s| {
-        s.max_queue_bytes = "256k".parse().expect("a size");
-        s.relay = Switch::On;
+        s.limits.max_queue_bytes = "256k".parse().expect("a size");
+        s.socketio.relay = Switch::On;
     })
 }
 

@@ -106,8 +106,8 @@ async fn posts_under_way_have_the_bound_of_all_clients_and_one_too_many_gets_503
 async fn what_waits_for_clients_that_do_not_read_has_the_bound_of_all_clients() {
     let relay = Switch::On;
     let server = TestServer::with(small().with(|s| {
-        s.relay = relay;
-        s.max_queue_bytes = "8m".parse().expect("a size");
+        s.socketio.relay = relay;
+        s.limits.max_queue_bytes = "8m".parse().expect("a size");
     }))
     .await;
     // Each event of the speaker waits for both, and they are charged once for all.

@@ -19,8 +19,8 @@ const ROOMS: usize = 100;
 async fn server(folder: &TempDir) -> TestServer {
     let data_dir = folder.path().to_owned();
     TestServer::with(settings().with(|s| {
-        s.journal = JournalKind::Sqlite;
-        s.data_dir = data_dir;
+        s.journal.kind = JournalKind::Sqlite;
+        s.journal.data_dir = data_dir;
     }))
     .await
 }
@@ -104,8 +104,8 @@ async fn what_a_guest_says_before_it_leaves_is_kept_over_a_stop_at_once() {
 async fn what_cannot_be_kept_because_a_room_does_not_open_is_counted_and_bytes_are_relayed() {
     let data_dir = "/proc/echoroom".into();
     let server = TestServer::with(settings().with(|s| {
-        s.journal = JournalKind::Sqlite;
-        s.data_dir = data_dir;
+        s.journal.kind = JournalKind::Sqlite;
+        s.journal.data_dir = data_dir;
     }))
     .await;
     let mut listener = server.connect("/ws?room=shut").await;

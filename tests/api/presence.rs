@@ -122,8 +122,8 @@ async fn presence_is_right_after_many_have_come_gone_dropped_and_changed_names()
 #[actix_web::test]
 async fn a_user_who_does_not_read_is_evicted_and_gone() {
     let small = settings().with(|s| {
-        s.max_queue_bytes = "64k".parse().expect("a size");
-        s.stall_timeout = "1s".parse().expect("a time");
+        s.limits.max_queue_bytes = "64k".parse().expect("a size");
+        s.connections.stall_timeout = "1s".parse().expect("a time");
     });
     let server = TestServer::with(small).await;
     let mut observer = Observer::start(&server).await;
@@ -149,8 +149,8 @@ async fn a_user_who_does_not_read_is_evicted_and_gone() {
 #[actix_web::test]
 async fn a_user_who_falls_silent_is_gone_after_the_ping_timeout() {
     let hasty = settings().with(|s| {
-        s.ping_interval = "300ms".parse().expect("a time");
-        s.ping_timeout = "2s".parse().expect("a time");
+        s.heartbeat.ping_interval = "300ms".parse().expect("a time");
+        s.heartbeat.ping_timeout = "2s".parse().expect("a time");
     });
     let server = TestServer::with(hasty).await;
     let mut observer = Observer::start(&server).await;
@@ -164,8 +164,8 @@ async fn a_user_who_falls_silent_is_gone_after_the_ping_timeout() {
 #[actix_web::test]
 async fn rooms_are_gone_when_the_last_name_is_no_longer_held() {
     let hasty = settings().with(|s| {
-        s.name_hold = "200ms".parse().expect("a time");
-        s.max_rooms = 1.try_into().expect("not zero");
+        s.login.name_hold = "200ms".parse().expect("a time");
+        s.rooms.max_rooms = 1.try_into().expect("not zero");
     });
     let server = TestServer::with(hasty).await;
     drop(Person::named(&server, "Ann").await);

@@ -14,8 +14,8 @@ use crate::{
 async fn server(folder: &tempfile::TempDir) -> TestServer {
     let data_dir = folder.path().to_owned();
     TestServer::with(settings().with(|s| {
-        s.journal = JournalKind::Sqlite;
-        s.data_dir = data_dir;
+        s.journal.kind = JournalKind::Sqlite;
+        s.journal.data_dir = data_dir;
     }))
     .await
 }
@@ -97,7 +97,7 @@ async fn nothing_is_heard_before_one_is_in_and_delivered_is_true_of_what_is_hear
 
 #[actix_web::test]
 async fn a_private_message_for_a_reader_too_far_behind_is_not_delivered() {
-    let narrow = settings().with(|s| s.max_queue_bytes = "64k".parse().expect("a size"));
+    let narrow = settings().with(|s| s.limits.max_queue_bytes = "64k".parse().expect("a size"));
     let server = TestServer::with(narrow).await;
     let mut ann = Person::settled(&server, "Ann").await;
     // They log in, hear the room, and read nothing more.

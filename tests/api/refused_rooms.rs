@@ -24,8 +24,8 @@ async fn ask(raw: &mut RawClient, packet: &str) -> String {
 #[actix_web::test]
 async fn a_client_that_is_refused_a_room_hears_and_speaks_in_the_one_where_it_was() {
     let settings = settings().with(|s| {
-        s.relay = Switch::On;
-        s.max_rooms = 2.try_into().expect("two");
+        s.socketio.relay = Switch::On;
+        s.rooms.max_rooms = 2.try_into().expect("two");
     });
     let server = TestServer::with(settings).await;
     let mut clients = Vec::new();

@@ -238,11 +238,11 @@ fn assert_in_order(what: &str, heard: &[Heard], said: &[&Said]) {
 #[actix_web::test]
 async fn each_reader_hears_what_one_sender_says_in_its_order_whatever_its_kind() {
     let roomy = settings().with(|s| {
-        s.workers = std::num::NonZeroUsize::new(3);
-        s.max_queue_bytes = "64m".parse().expect("a size");
-        s.max_intake_bytes = "16m".parse().expect("a size");
+        s.listen.workers = std::num::NonZeroUsize::new(3);
+        s.limits.max_queue_bytes = "64m".parse().expect("a size");
+        s.limits.max_intake_bytes = "16m".parse().expect("a size");
         // On a busy machine it may take a while.
-        s.ping_interval = "5m".parse().expect("a time");
+        s.heartbeat.ping_interval = "5m".parse().expect("a time");
     });
     let server = TestServer::with(roomy).await;
     let (mut readers, mut senders) = (Vec::new(), Vec::new());

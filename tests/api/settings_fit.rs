@@ -208,9 +208,9 @@ async fn an_embedders_settings_are_checked_too() {
     let data = tempfile::tempdir().expect("a folder");
     let data_dir = data.path().join("data");
     let wrong = settings().with(|s| {
-        s.socketio_path = "/chat".to_owned();
-        s.journal = JournalKind::Sqlite;
-        s.data_dir = data_dir.clone();
+        s.socketio.socketio_path = "/chat".to_owned();
+        s.journal.kind = JournalKind::Sqlite;
+        s.journal.data_dir = data_dir.clone();
     });
     let error = Application::build(wrong).err().expect("refused");
     assert!(matches!(error, StartError::Setting(_)), "{error}");
@@ -221,7 +221,8 @@ async fn an_embedders_settings_are_checked_too() {
 /// A bound on payloads alone is no contradiction: what is not set fits it.
 #[actix_web::test]
 async fn what_is_not_set_fits_what_is_and_pages_are_told() {
-    let server = TestServer::with(settings().with(|s| s.max_payload = "100k".parse().expect("a size"))).await;
+    let server =
+        TestServer::with(settings().with(|s| s.events.max_payload = "100k".parse().expect("a size"))).await;
     let limits = server.get_raw("/limits", "").await;
     let limits = limits.split_once("\r\n\r\n").expect("a body").1;
     let limits: serde_json::Value = serde_json::from_str(limits).expect("JSON");

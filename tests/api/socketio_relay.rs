@@ -9,7 +9,7 @@ use crate::{
 };
 
 fn open() -> Settings {
-    settings().with(|s| s.relay = Switch::On)
+    settings().with(|s| s.socketio.relay = Switch::On)
 }
 
 async fn say(raw: &mut RawClient, packet: &str) {
@@ -104,7 +104,7 @@ async fn a_client_is_in_one_room_at_a_time_and_what_it_sends_behind_join_goes_th
 
 #[actix_web::test]
 async fn what_is_wrong_is_said_and_the_client_stays() {
-    let server = TestServer::with(open().with(|s| s.max_rooms = 1.try_into().expect("one"))).await;
+    let server = TestServer::with(open().with(|s| s.rooms.max_rooms = 1.try_into().expect("one"))).await;
     let (mut raw, _) = joined(&server, "/relay", "").await;
     for (sent, answer) in [
         (
@@ -138,9 +138,9 @@ async fn what_is_wrong_is_said_and_the_client_stays() {
 #[actix_web::test]
 async fn events_keep_to_the_rate_and_a_flood_ends_the_session() {
     let limited = open().with(|s| {
-        s.rate = 1;
-        s.rate_burst = 2;
-        s.rate_patience = "1s".parse().expect("a time");
+        s.rates.rate = 1;
+        s.rates.rate_burst = 2;
+        s.rates.rate_patience = "1s".parse().expect("a time");
     });
     let server = TestServer::with(limited).await;
     let (mut raw, _) = in_room(&server, "a").await;
@@ -242,7 +242,7 @@ async fn who_comes_back_before_it_is_missed_takes_its_place_from_the_old_connect
 
 #[actix_web::test]
 async fn who_was_away_for_too_long_begins_anew() {
-    let hasty = open().with(|s| s.recovery_window = "200ms".parse().expect("a time"));
+    let hasty = open().with(|s| s.socketio.recovery_window = "200ms".parse().expect("a time"));
     let server = TestServer::with(hasty).await;
     let (mut ann, _) = in_room(&server, "a").await;
     let (ben, was) = in_room(&server, "a").await;
@@ -260,8 +260,8 @@ async fn who_was_away_for_too_long_begins_anew() {
 #[actix_web::test]
 async fn no_more_is_kept_for_who_may_come_back_than_the_settings_say() {
     let tight = open().with(|s| {
-        s.recovery_bytes = "1k".parse().expect("a size");
-        s.recovery_sockets = 1.try_into().expect("one");
+        s.socketio.recovery_bytes = "1k".parse().expect("a size");
+        s.socketio.recovery_sockets = 1.try_into().expect("one");
     });
     let server = TestServer::with(tight).await;
     let (mut ann, _) = in_room(&server, "a").await;

@@ -71,9 +71,9 @@ async fn a_reader_that_does_not_read_does_without_what_is_volatile_and_misses_no
     const MESSAGES: usize = 120;
     // Nothing ends a client that does not read for a while, on a machine that may be slow.
     let patient = settings().with(|s| {
-        s.max_queue_bytes = "64m".parse().expect("a size");
-        s.stall_timeout = "10m".parse().expect("a time");
-        s.ping_interval = "10m".parse().expect("a time");
+        s.limits.max_queue_bytes = "64m".parse().expect("a size");
+        s.connections.stall_timeout = "10m".parse().expect("a time");
+        s.heartbeat.ping_interval = "10m".parse().expect("a time");
     });
     let server = TestServer::with(patient).await;
     let mut ann = Chatter::settled(&server, ChatDoor::Plain, "Ann").await;

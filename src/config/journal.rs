@@ -1,0 +1,61 @@
+//! What is kept of messages, where, and for how long.
+
+use std::{num::NonZeroUsize, path::PathBuf};
+
+use clap::Args;
+
+use super::{ByteSize, JournalKind, Period, reading};
+
+/// How messages are kept.
+#[derive(Args, Clone, Debug)]
+pub struct Journal {
+    /// Where messages are kept: in a file (sqlite), or in memory until the server stops
+    #[arg(
+        id = "journal",
+        long = "journal",
+        env = "ECHOROOM_JOURNAL",
+        value_name = "KIND",
+        default_value = "sqlite"
+    )]
+    pub kind: JournalKind,
+
+    /// Folder of the journal's file
+    #[arg(long, env = "ECHOROOM_DATA_DIR", global = true, value_name = "FOLDER", default_value = "data")]
+    pub data_dir: PathBuf,
+
+    /// Newest messages of a room that are kept; a few more may stay for a while
+    #[arg(long, env = "ECHOROOM_HISTORY", value_name = "COUNT", default_value = "1000",
+          value_parser = reading::count::<NonZeroUsize>)]
+    pub history: NonZeroUsize,
+
+    /// Bytes of a room's messages that are kept at most; the oldest go
+    #[arg(long, env = "ECHOROOM_HISTORY_BYTES", value_name = "BYTES", default_value = "64m")]
+    pub history_bytes: ByteSize,
+
+    /// How long a message is kept
+    #[arg(long, env = "ECHOROOM_HISTORY_AGE", value_name = "TIME", default_value = "30d")]
+    pub history_age: Period,
+
+    /// Bytes of all rooms' messages that are kept at most; the oldest go
+    #[arg(long, env = "ECHOROOM_MAX_DATA_SIZE", value_name = "BYTES", default_value = "2g")]
+    pub max_data_size: ByteSize,
+
+    /// Messages with an id of each user of a room, the newest, that are known again when they are sent again
+    #[arg(long, env = "ECHOROOM_REMEMBERED_IDS", value_name = "COUNT", default_value = "128",
+          value_parser = reading::count::<NonZeroUsize>)]
+    pub remembered_ids: NonZeroUsize,
+
+    /// How long they are known at least; after a restart as far as the messages are kept
+    #[arg(long, env = "ECHOROOM_REMEMBER_IDS_FOR", value_name = "TIME", default_value = "3600s")]
+    pub remember_ids_for: Period,
+
+    /// Ids of all rooms in memory; more, and the oldest go before their time
+    #[arg(long, env = "ECHOROOM_MAX_REMEMBERED_IDS", value_name = "COUNT", default_value = "500000",
+          value_parser = reading::count::<NonZeroUsize>)]
+    pub max_remembered_ids: NonZeroUsize,
+
+    /// Bytes of the newest messages held in memory, shared by all rooms, so that who has read the journal goes on
+    /// without a gap
+    #[arg(long, env = "ECHOROOM_TAIL_BYTES", value_name = "BYTES", default_value = "16m")]
+    pub tail_bytes: ByteSize,
+}

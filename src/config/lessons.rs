@@ -1,0 +1,30 @@
+//! The page's lessons.
+
+use std::num::NonZeroUsize;
+
+use clap::Args;
+
+use super::{PerAddress, Switch, reading};
+
+/// Whether there are lessons, and how many.
+#[derive(Args, Clone, Debug)]
+pub struct Lessons {
+    /// Whether the page's lessons have their part of the server: /lesson/
+    #[arg(
+        id = "lessons",
+        long = "lessons",
+        env = "ECHOROOM_LESSONS",
+        value_name = "SWITCH",
+        default_value = "on"
+    )]
+    pub switch: Switch,
+
+    /// Lessons with a connection at a time; one more gets 503
+    #[arg(long, env = "ECHOROOM_MAX_LESSONS", value_name = "COUNT", default_value = "64",
+          value_parser = reading::count::<NonZeroUsize>)]
+    pub max_lessons: NonZeroUsize,
+
+    /// Lessons with a connection at a time from one address; as --max-sessions-per-address
+    #[arg(long, env = "ECHOROOM_MAX_LESSONS_PER_ADDRESS", value_name = "COUNT", default_value = "public:32")]
+    pub max_lessons_per_address: PerAddress,
+}

@@ -1,0 +1,58 @@
+//! Socket.IO: its path, its sessions, and `/relay` with its recovery.
+
+use std::num::NonZeroUsize;
+
+use clap::Args;
+
+use super::{AllowedOrigin, ByteSize, Period, PeriodOrOff, Switch, reading};
+
+/// How Socket.IO is served.
+#[derive(Args, Clone, Debug)]
+pub struct SocketIo {
+    /// Path of Socket.IO
+    #[arg(long, env = "ECHOROOM_SOCKETIO_PATH", value_name = "PATH", default_value = "/socket.io")]
+    pub socketio_path: String,
+
+    /// Web origin whose pages may use Socket.IO over polling besides our own, or * for all; repeatable. For WebSockets
+    /// there is --allow-origin
+    #[arg(long, env = "ECHOROOM_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
+    pub cors_origin: Vec<AllowedOrigin>,
+
+    /// How long a Socket.IO session may take to upgrade from polling to a WebSocket
+    #[arg(long, env = "ECHOROOM_UPGRADE_TIMEOUT", value_name = "TIME", default_value = "10s")]
+    pub upgrade_timeout: Period,
+
+    /// How long a Socket.IO client that polls may take to make its second request; then its session is gone
+    #[arg(long, env = "ECHOROOM_POLLING_OPEN_TIMEOUT", value_name = "TIME", default_value = "10s")]
+    pub polling_open_timeout: Period,
+
+    /// Socket.IO sessions that the server has ended and whose clients, which poll, have not come to hear of it within 30
+    /// seconds; the oldest is forgotten for one more
+    #[arg(long, env = "ECHOROOM_MAX_ENDED_SESSIONS", value_name = "COUNT", default_value = "1000",
+          value_parser = reading::count_or_zero::<usize>)]
+    pub max_ended_sessions: usize,
+
+    /// Binary attachments that one Socket.IO event may have; more end its session
+    #[arg(long, env = "ECHOROOM_MAX_ATTACHMENTS", value_name = "COUNT", default_value = "10",
+          value_parser = reading::count::<NonZeroUsize>)]
+    pub max_attachments: NonZeroUsize,
+
+    /// Whether the Socket.IO namespace /relay is open: whatever a client there emits goes to the others in its room
+    #[arg(long, env = "ECHOROOM_RELAY", value_name = "SWITCH", default_value = "off")]
+    pub relay: Switch,
+
+    /// How long what a client of /relay misses while it is away is kept for it, and its place in its room. 0 switches
+    /// that off: events then have no argument more than their sender gave them
+    #[arg(long, env = "ECHOROOM_RECOVERY_WINDOW", value_name = "TIME", default_value = "120s")]
+    pub recovery_window: PeriodOrOff,
+
+    /// Bytes of events that are kept for that; the oldest go
+    #[arg(long, env = "ECHOROOM_RECOVERY_BYTES", value_name = "BYTES", default_value = "16m",
+          value_parser = reading::recovery_bytes)]
+    pub recovery_bytes: ByteSize,
+
+    /// Clients that are away and whose places are kept; the oldest go
+    #[arg(long, env = "ECHOROOM_RECOVERY_SOCKETS", value_name = "COUNT", default_value = "10000",
+          value_parser = reading::recovery_sockets)]
+    pub recovery_sockets: NonZeroUsize,
+}
