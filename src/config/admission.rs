@@ -4,7 +4,11 @@ use std::num::{NonZeroU32, NonZeroUsize};
 
 use clap::Args;
 
-use super::{Network, PerAddress, reading};
+use super::{
+    Network, PerAddress, SettingError,
+    range::{self, MOST_OF_A_KIND},
+    reading,
+};
 
 /// How many sessions there may be, and how fast they may be asked for.
 #[derive(Args, Clone, Debug)]
@@ -40,4 +44,15 @@ pub struct Admission {
     /// machine; repeatable
     #[arg(long, env = "ECHOROOM_TRUSTED_PROXY", value_name = "NETWORK", value_delimiter = ',')]
     pub trusted_proxy: Vec<Network>,
+}
+
+impl Admission {
+    /// Checks each of these settings alone.
+    ///
+    /// # Errors
+    /// The first one that cannot be.
+    pub(super) fn check(&self) -> Result<(), SettingError> {
+        range::count("max-sessions", self.max_sessions.get(), 1..=MOST_OF_A_KIND)?;
+        range::count("handshake-burst", self.handshake_burst.get() as usize, 1..=MOST_OF_A_KIND)
+    }
 }

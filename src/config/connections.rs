@@ -4,7 +4,20 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 
-use super::{PerAddress, Period, Switch, reading};
+use super::{
+    PerAddress, Period, SettingError, Switch,
+    range::{self, MOST_OF_A_KIND},
+    reading,
+};
+
+/// Connections beside the sessions if `--max-connections` is not set.
+pub(super) const SPARE_CONNECTIONS: usize = 10_000;
+
+/// Largest number of connections: all sessions, and the spare ones.
+const MOST_CONNECTIONS: u64 = MOST_OF_A_KIND + SPARE_CONNECTIONS as u64;
+
+/// The kernel counts `TCP_USER_TIMEOUT` in milliseconds, with 31 bits.
+const LONGEST_STALL_MILLIS: u64 = 24 * 24 * 3600 * 1000;
 
 /// How long a connection may take, how many there may be, and what is compressed on them.
 #[derive(Args, Clone, Debug)]
@@ -49,4 +62,22 @@ pub struct Connections {
     /// /rooms, /limits and /metrics. The page's files are compressed in any case
     #[arg(long, env = "ECHOROOM_HTTP_COMPRESSION", value_name = "SWITCH", default_value = "on")]
     pub http_compression: Switch,
+}
+
+impl Connections {
+    /// Checks each of these settings alone.
+    ///
+    /// # Errors
+    /// The first one that cannot be.
+    pub(super) fn check(&self) -> Result<(), SettingError> {
+        range::timer_up_to("stall-timeout", self.stall_timeout, LONGEST_STALL_MILLIS)?;
+        range::timer("handshake-timeout", self.handshake_timeout)?;
+        range::timer("body-timeout", self.body_timeout)?;
+        range::timer("keep-alive", self.keep_alive)?;
+        range::count(
+            "max-connections",
+            self.max_connections.map_or(1, NonZeroUsize::get),
+            1..=MOST_CONNECTIONS,
+        )
+    }
 }

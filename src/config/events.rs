@@ -4,7 +4,29 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 
-use super::{ByteSize, reading};
+use super::{
+    ByteSize, SettingError,
+    range::{self, MOST_BYTES_OF_ALL, MOST_BYTES_OF_ONE},
+    reading,
+};
+
+/// Largest image if `--max-image-size` is not set.
+const MAX_IMAGE_SIZE: ByteSize = ByteSize(512 * 1024);
+
+/// Largest avatar if `--max-avatar-size` is not set.
+const MAX_AVATAR_SIZE: ByteSize = ByteSize(4 * 1024);
+
+/// Bytes of an event beside the picture or the text that it carries: names, ids, the JSON around them.
+pub(super) const ENVELOPE_BYTES: usize = 1024;
+
+/// Pixels of the longest side of a picture that can be allowed.
+const MOST_PIXELS_OF_A_SIDE: u64 = u16::MAX as u64;
+
+/// Pixels of the largest picture that can be allowed.
+const MOST_PIXELS: u64 = MOST_PIXELS_OF_A_SIDE * MOST_PIXELS_OF_A_SIDE;
+
+/// Least bytes of all avatars together.
+const LEAST_AVATAR_BYTES: u64 = 1024;
 
 /// How large an event, an image and an avatar may be.
 #[derive(Args, Clone, Debug)]
@@ -45,4 +67,37 @@ pub struct Events {
     /// --max-data-size); those that no user wears go, the longest unused first
     #[arg(long, env = "ECHOROOM_AVATAR_BYTES", value_name = "BYTES", default_value = "64m")]
     pub avatar_bytes: ByteSize,
+}
+
+impl Events {
+    /// Checks each of these settings alone.
+    ///
+    /// # Errors
+    /// The first one that cannot be.
+    pub(super) fn check(&self) -> Result<(), SettingError> {
+        range::bytes("max-payload", self.max_payload, ENVELOPE_BYTES as u64..=MOST_BYTES_OF_ONE)?;
+        range::count("max-image-side", self.max_image_side.get(), 1..=MOST_PIXELS_OF_A_SIDE)?;
+        range::count("max-image-pixels", self.max_image_pixels.get(), 1..=MOST_PIXELS)?;
+        range::count("max-avatar-side", self.max_avatar_side.get(), 1..=MOST_PIXELS_OF_A_SIDE)?;
+        range::bytes("avatar-bytes", self.avatar_bytes, LEAST_AVATAR_BYTES..=MOST_BYTES_OF_ALL)
+    }
+
+    /// Largest image: as it is set, or else the default as far as an event has room for it.
+    pub fn max_image_size(&self) -> ByteSize {
+        self.max_image_size.unwrap_or_else(|| self.as_far_as_it_fits(MAX_IMAGE_SIZE))
+    }
+
+    /// Largest avatar: as it is set, or else the default as far as an event has room for it.
+    pub fn max_avatar_size(&self) -> ByteSize {
+        self.max_avatar_size.unwrap_or_else(|| self.as_far_as_it_fits(MAX_AVATAR_SIZE))
+    }
+
+    /// Bytes of a picture that the largest event has room for.
+    pub(super) fn room_for_a_picture(&self) -> usize {
+        self.max_payload.get().saturating_sub(ENVELOPE_BYTES).max(1)
+    }
+
+    fn as_far_as_it_fits(&self, size: ByteSize) -> ByteSize {
+        ByteSize(size.get().min(self.room_for_a_picture()))
+    }
 }

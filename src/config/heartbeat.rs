@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::Period;
+use super::{Period, SettingError, range};
 
 /// How often sessions are pinged, and how long they may be silent.
 #[derive(Args, Clone, Debug)]
@@ -14,4 +14,15 @@ pub struct Heartbeat {
     /// How long a pinged session may be silent before it is closed with 1001
     #[arg(long, env = "ECHOROOM_PING_TIMEOUT", value_name = "TIME", default_value = "20s")]
     pub ping_timeout: Period,
+}
+
+impl Heartbeat {
+    /// Checks each of these settings alone.
+    ///
+    /// # Errors
+    /// The first one that cannot be.
+    pub(super) fn check(&self) -> Result<(), SettingError> {
+        range::timer("ping-interval", self.ping_interval)?;
+        range::timer("ping-timeout", self.ping_timeout)
+    }
 }

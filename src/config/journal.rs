@@ -4,7 +4,14 @@ use std::{num::NonZeroUsize, path::PathBuf};
 
 use clap::Args;
 
-use super::{ByteSize, JournalKind, Period, reading};
+use super::{
+    ByteSize, JournalKind, Period, SettingError,
+    range::{self, MOST_BYTES_OF_ALL, MOST_OF_A_KIND},
+    reading,
+};
+
+/// Least bytes of all rooms' messages: an empty journal's file has a tenth of that.
+const LEAST_DATA_BYTES: u64 = 1 << 20;
 
 /// How messages are kept.
 #[derive(Args, Clone, Debug)]
@@ -58,4 +65,19 @@ pub struct Journal {
     /// without a gap
     #[arg(long, env = "ECHOROOM_TAIL_BYTES", value_name = "BYTES", default_value = "16m")]
     pub tail_bytes: ByteSize,
+}
+
+impl Journal {
+    /// Checks each of these settings alone.
+    ///
+    /// # Errors
+    /// The first one that cannot be.
+    pub(super) fn check(&self) -> Result<(), SettingError> {
+        range::count("history", self.history.get(), 1..=MOST_OF_A_KIND)?;
+        range::bytes("history-bytes", self.history_bytes, 1..=MOST_BYTES_OF_ALL)?;
+        range::bytes("max-data-size", self.max_data_size, LEAST_DATA_BYTES..=MOST_BYTES_OF_ALL)?;
+        range::count("remembered-ids", self.remembered_ids.get(), 1..=MOST_OF_A_KIND)?;
+        range::count("max-remembered-ids", self.max_remembered_ids.get(), 1..=MOST_OF_A_KIND)?;
+        range::bytes("tail-bytes", self.tail_bytes, 1..=MOST_BYTES_OF_ALL)
+    }
 }

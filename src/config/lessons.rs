@@ -4,7 +4,10 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 
-use super::{PerAddress, Switch, reading};
+use super::{PerAddress, SettingError, Switch, range, reading};
+
+/// Largest number of lessons at a time.
+const MOST_LESSONS: u64 = 1_000_000;
 
 /// Whether there are lessons, and how many.
 #[derive(Args, Clone, Debug)]
@@ -27,4 +30,14 @@ pub struct Lessons {
     /// Lessons with a connection at a time from one address; as --max-sessions-per-address
     #[arg(long, env = "ECHOROOM_MAX_LESSONS_PER_ADDRESS", value_name = "COUNT", default_value = "public:32")]
     pub max_lessons_per_address: PerAddress,
+}
+
+impl Lessons {
+    /// Checks each of these settings alone.
+    ///
+    /// # Errors
+    /// The first one that cannot be.
+    pub(super) fn check(&self) -> Result<(), SettingError> {
+        range::count("max-lessons", self.max_lessons.get(), 1..=MOST_LESSONS)
+    }
 }

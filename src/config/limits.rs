@@ -4,7 +4,21 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 
-use super::{ByteSize, reading};
+use super::{
+    ByteSize, SettingError,
+    events::ENVELOPE_BYTES,
+    range::{self, MOST_BYTES_OF_ALL, MOST_BYTES_OF_ONE, MOST_OF_A_KIND},
+    reading,
+};
+
+/// Bytes that all clients make the server hold if `--max-memory` is not set, and messages are not large.
+pub(super) const MAX_MEMORY: ByteSize = ByteSize(256 * 1024 * 1024);
+
+/// Least bytes that all clients make the server hold.
+const LEAST_MEMORY_BYTES: u64 = 1 << 20;
+
+/// Least bytes that may wait for one session.
+const LEAST_QUEUE_BYTES: u64 = 1024;
 
 /// How large messages, queues and all of them together may be.
 #[derive(Args, Clone, Debug)]
@@ -42,4 +56,28 @@ pub struct Limits {
     /// an avatar is allowed in any case
     #[arg(long, env = "ECHOROOM_MAX_LOGIN_SIZE", value_name = "BYTES", default_value = "64k")]
     pub max_login_size: ByteSize,
+}
+
+impl Limits {
+    /// Checks each of these settings alone.
+    ///
+    /// # Errors
+    /// The first one that cannot be.
+    pub(super) fn check(&self) -> Result<(), SettingError> {
+        range::bytes("max-message-size", self.max_message_size, 1..=MOST_BYTES_OF_ONE)?;
+        range::count("max-fragments", self.max_fragments.get(), 1..=MOST_OF_A_KIND)?;
+        range::bytes("max-queue-bytes", self.max_queue_bytes, LEAST_QUEUE_BYTES..=MOST_BYTES_OF_ONE)?;
+        range::bytes("max-intake-bytes", self.max_intake_bytes, 1..=MOST_BYTES_OF_ONE)?;
+        range::bytes("max-intake-total", self.max_intake_total, 1..=MOST_BYTES_OF_ALL)?;
+        if let Some(memory) = self.max_memory {
+            range::bytes("max-memory", memory, LEAST_MEMORY_BYTES..=MOST_BYTES_OF_ALL)?;
+        }
+        range::bytes("max-login-size", self.max_login_size, ENVELOPE_BYTES as u64..=MOST_BYTES_OF_ONE)
+    }
+}
+
+/// Memory in which a message of `size` bytes finds room while it comes in: a buffer that grows is up to twice as large, and
+/// a quarter is for messages that have come.
+pub(super) fn memory_for(size: ByteSize) -> usize {
+    size.get().saturating_mul(4)
 }

@@ -4,7 +4,10 @@ use std::{net::IpAddr, num::NonZeroUsize, path::PathBuf};
 
 use clap::Args;
 
-use super::reading;
+use super::{SettingError, range, reading, socketio_path};
+
+/// Largest number of worker threads.
+const MOST_WORKERS: u64 = 1024;
 
 /// How the server listens, works and serves its page.
 #[derive(Args, Clone, Debug)]
@@ -36,4 +39,18 @@ pub struct Listen {
         hide_default_value = true
     )]
     pub path_prefix: String,
+}
+
+impl Listen {
+    /// Checks each of these settings alone.
+    ///
+    /// # Errors
+    /// The first one that cannot be.
+    pub(super) fn check(&self) -> Result<(), SettingError> {
+        let prefix = self.path_prefix.as_str();
+        if !["", "/"].contains(&prefix) {
+            socketio_path::check(prefix).map_err(SettingError::PathPrefix)?;
+        }
+        range::count("workers", self.workers.map_or(1, NonZeroUsize::get), 1..=MOST_WORKERS)
+    }
 }

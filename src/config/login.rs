@@ -4,7 +4,14 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 
-use super::{Period, reading};
+use super::{
+    Period, SettingError,
+    range::{self, MOST_OF_A_KIND},
+    reading,
+};
+
+/// Largest number of nicknames that are held or reserved in one room.
+const MOST_NAMES_OF_A_ROOM: u64 = 1_000_000;
 
 /// How long a login may take, and how long a nickname is held for its user.
 #[derive(Args, Clone, Debug)]
@@ -32,4 +39,16 @@ pub struct Login {
     /// How long a session at /chat may take to log in, and one of Socket.IO to join a namespace; then it is closed
     #[arg(long, env = "ECHOROOM_CONNECT_TIMEOUT", value_name = "TIME", default_value = "45s")]
     pub connect_timeout: Period,
+}
+
+impl Login {
+    /// Checks each of these settings alone.
+    ///
+    /// # Errors
+    /// The first one that cannot be.
+    pub(super) fn check(&self) -> Result<(), SettingError> {
+        range::count("max-held-names", self.max_held_names.get(), 1..=MOST_NAMES_OF_A_ROOM)?;
+        range::count("max-reserved-names", self.max_reserved_names.get(), 1..=MOST_OF_A_KIND)?;
+        range::timer("connect-timeout", self.connect_timeout)
+    }
 }

@@ -2,7 +2,7 @@
 
 use clap::Args;
 
-use super::{AllowedHost, AllowedOrigin};
+use super::{AllowedHost, AllowedOrigin, SettingError, error::Key};
 
 /// Which names and web origins are allowed.
 #[derive(Args, Clone, Debug)]
@@ -15,4 +15,30 @@ pub struct Origins {
     /// Web origin (scheme, host, port) whose pages may connect besides our own, or * for all; repeatable
     #[arg(long, env = "ECHOROOM_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
     pub allow_origin: Vec<AllowedOrigin>,
+}
+
+impl Origins {
+    /// Checks each of these settings alone.
+    ///
+    /// # Errors
+    /// The first one that cannot be.
+    pub(super) fn check(&self) -> Result<(), SettingError> {
+        are_origins("allow-origin", &self.allow_origin)
+    }
+}
+
+/// Checks that each entry is an origin as a browser writes it. One that is not can only come from a program that makes
+/// its own settings.
+///
+/// # Errors
+/// The first one that no browser sends.
+pub(super) fn are_origins(flag: &'static str, origins: &[AllowedOrigin]) -> Result<(), SettingError> {
+    let not_one = origins.iter().find_map(|origin| match origin {
+        AllowedOrigin::Exact(text) if text.parse::<AllowedOrigin>().as_ref() != Ok(origin) => Some(text),
+        _ => None,
+    });
+    match not_one {
+        Some(origin) => Err(SettingError::NotAnOrigin { key: Key(flag), origin: origin.clone() }),
+        None => Ok(()),
+    }
 }

@@ -2,7 +2,11 @@
 
 use clap::Args;
 
-use super::{Period, reading, values};
+use super::{
+    Period, SettingError,
+    range::{self, MOST_OF_A_KIND},
+    reading, values,
+};
 
 /// How fast a session may send, and how slowly.
 #[derive(Args, Clone, Debug)]
@@ -30,4 +34,15 @@ pub struct Rates {
     /// A session that sends faster than --rate for so long without a pause is closed with 1008
     #[arg(long, env = "ECHOROOM_RATE_PATIENCE", value_name = "TIME", default_value = "10s")]
     pub rate_patience: Period,
+}
+
+impl Rates {
+    /// Checks each of these settings alone.
+    ///
+    /// # Errors
+    /// The first one that cannot be.
+    pub(super) fn check(&self) -> Result<(), SettingError> {
+        range::timer("upload-patience", self.upload_patience)?;
+        range::count("rate-burst", self.rate_burst as usize, 1..=MOST_OF_A_KIND)
+    }
 }

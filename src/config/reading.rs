@@ -13,7 +13,10 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use super::{ByteSize, CliError, PLATFORM_PORT, values::ByteSizeError};
+use super::{ByteSize, CliError, values::ByteSizeError};
+
+/// The port variable that hosting platforms set, used when neither `--port` nor `ECHOROOM_PORT` is given.
+pub(super) const PLATFORM_PORT: &str = "PORT";
 
 /// What the variables of all settings begin with.
 pub(super) const VARIABLES_BEGIN: &str = "ECHOROOM_";

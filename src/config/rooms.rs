@@ -4,7 +4,11 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 
-use super::{PerAddress, Switch, reading};
+use super::{
+    PerAddress, SettingError, Switch,
+    range::{self, MOST_OF_A_KIND},
+    reading,
+};
 
 /// How many rooms there may be, and whether they are listed.
 #[derive(Args, Clone, Debug)]
@@ -28,4 +32,14 @@ pub struct Rooms {
     /// Whether /rooms lists the rooms that somebody is in, for everybody
     #[arg(long, env = "ECHOROOM_ROOM_LIST", value_name = "SWITCH", default_value = "on")]
     pub room_list: Switch,
+}
+
+impl Rooms {
+    /// Checks each of these settings alone.
+    ///
+    /// # Errors
+    /// The first one that cannot be.
+    pub(super) fn check(&self) -> Result<(), SettingError> {
+        range::count("max-rooms", self.max_rooms.get(), 1..=MOST_OF_A_KIND)
+    }
 }

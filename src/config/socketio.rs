@@ -4,7 +4,15 @@ use std::num::NonZeroUsize;
 
 use clap::Args;
 
-use super::{AllowedOrigin, ByteSize, Period, PeriodOrOff, Switch, reading};
+use super::{
+    AllowedOrigin, ByteSize, Period, PeriodOrOff, SettingError, Switch,
+    origins::are_origins,
+    range::{self, MOST_BYTES_OF_ALL, MOST_OF_A_KIND},
+    reading, socketio_path,
+};
+
+/// Largest number of binary attachments of one event.
+const MOST_ATTACHMENTS: u64 = 1_000_000;
 
 /// How Socket.IO is served.
 #[derive(Args, Clone, Debug)]
@@ -55,4 +63,22 @@ pub struct SocketIo {
     #[arg(long, env = "ECHOROOM_RECOVERY_SOCKETS", value_name = "COUNT", default_value = "10000",
           value_parser = reading::recovery_sockets)]
     pub recovery_sockets: NonZeroUsize,
+}
+
+impl SocketIo {
+    /// Checks each of these settings alone.
+    ///
+    /// # Errors
+    /// The first one that cannot be.
+    pub(super) fn check(&self) -> Result<(), SettingError> {
+        socketio_path::check(&self.socketio_path)?;
+        are_origins("cors-origin", &self.cors_origin)?;
+        range::timer("upgrade-timeout", self.upgrade_timeout)?;
+        range::timer("polling-open-timeout", self.polling_open_timeout)?;
+        // 0: none of them is kept.
+        range::count("max-ended-sessions", self.max_ended_sessions, 0..=MOST_OF_A_KIND)?;
+        range::count("max-attachments", self.max_attachments.get(), 1..=MOST_ATTACHMENTS)?;
+        range::bytes("recovery-bytes", self.recovery_bytes, 1..=MOST_BYTES_OF_ALL)?;
+        range::count("recovery-sockets", self.recovery_sockets.get(), 1..=MOST_OF_A_KIND)
+    }
 }

@@ -75,6 +75,10 @@ impl fmt::Display for ByteSize {
     }
 }
 
+/// What a timer of JavaScript can wait: one that is longer is over at once. Clients of Socket.IO wait for the interval of
+/// pings and their timeout together.
+pub const LONGEST_TIMER_MILLIS: u64 = (1 << 31) - 1;
+
 /// A length of time, longer than nothing. Written as seconds, or with the unit `ms`, `s`, `m`, `h` or `d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Period(pub(super) Duration);

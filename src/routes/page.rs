@@ -106,10 +106,10 @@ pub(crate) async fn limits(req: HttpRequest, worker: web::Data<Worker>) -> HttpR
     let limits = Limits {
         max_message_size: settings.limits.max_message_size.get(),
         max_payload: settings.events.max_payload.get(),
-        max_image_size: settings.max_image_size().get(),
+        max_image_size: settings.events.max_image_size().get(),
         max_image_side: settings.events.max_image_side.get(),
         max_image_pixels: settings.events.max_image_pixels.get(),
-        max_avatar_size: settings.max_avatar_size().get(),
+        max_avatar_size: settings.events.max_avatar_size().get(),
         max_avatar_side: settings.events.max_avatar_side.get(),
         history_page: HISTORY_LIMIT,
         room_list: settings.rooms.room_list == Switch::On,

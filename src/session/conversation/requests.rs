@@ -308,7 +308,7 @@ impl Conversation {
     fn check_image(&self, img: &str) -> Result<(), Failure> {
         let settings = &self.worker.settings;
         let limits = ImageLimits {
-            bytes: settings.max_image_size().get(),
+            bytes: settings.events.max_image_size().get(),
             side: settings.events.max_image_side.get(),
             pixels: settings.events.max_image_pixels.get() as u64,
         };
@@ -324,7 +324,7 @@ impl Conversation {
     pub(super) fn avatar_limits(&self) -> ImageLimits {
         let settings = &self.worker.settings;
         let side = settings.events.max_avatar_side.get();
-        ImageLimits { bytes: settings.max_avatar_size().get(), side, pixels: 4 * (side * side) as u64 }
+        ImageLimits { bytes: settings.events.max_avatar_size().get(), side, pixels: 4 * (side * side) as u64 }
     }
 }
 

@@ -1,0 +1,175 @@
+//! The command line: the settings, and what the program can do besides serving.
+
+use std::{ffi::OsString, path::PathBuf};
+
+use clap::{CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+
+use super::{
+    CliError, Settings,
+    reading::{self, PLATFORM_PORT},
+};
+
+/// The command line.
+#[derive(Debug, Parser)]
+#[command(
+    name = "echoroom",
+    version,
+    about = "A real-time room server: echo and relay over WebSocket, every session an actor.",
+    after_help = "Sizes are bytes; a suffix k, m or g may follow (64k, 1m). Times are seconds, or 500ms, 5m, 12h, 30d.\n\
+                  A flag goes before its environment variable. Logs: RUST_LOG (default info)."
+)]
+pub struct Cli {
+    /// What to do instead of serving.
+    #[command(subcommand)]
+    pub command: Option<Command>,
+    /// How to serve.
+    #[command(flatten)]
+    pub settings: Settings,
+}
+
+/// What the program can do besides serving.
+#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
+pub enum Command {
+    /// Ask the server on this machine for its health; exit code 0 if it is well
+    Healthcheck,
+    /// Let all messages of a room go, of the server that uses --data-dir or of a folder that no server uses
+    Forget {
+        /// The room's name
+        room: String,
+    },
+    /// Copy the journal in --data-dir to a new file, while a server may be using it
+    Backup {
+        /// The file to write
+        file: PathBuf,
+    },
+}
+
+impl Cli {
+    /// Reads the arguments and the environment of the process.
+    ///
+    /// # Errors
+    /// [`CliError`], ready to be printed.
+    pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, CliError> {
+        let args: Vec<OsString> = args.into_iter().collect();
+        let mut command = reading::prepare(Self::command());
+        // An empty variable is as good as none.
+        if let Some(port) = std::env::var_os(PLATFORM_PORT).filter(|port| !port.is_empty()) {
+            let port = port.to_string_lossy().into_owned();
+            command = command.mut_arg("port", |arg| arg.default_value(port));
+        }
+        let cli = command
+            .try_get_matches_from_mut(&args)
+            .and_then(|matches| Self::from_arg_matches(&matches))
+            .map_err(|error| reading::describe(&error, &command, &args))?;
+        // The other commands use few of the settings, and are of use beside a server that does not start.
+        if cli.command.is_none() {
+            cli.settings.check().map_err(|error| CliError::Invalid(error.to_string()))?;
+        }
+        Ok(cli)
+    }
+}
+
+/// Variables of the process that look like settings and are none, each with a word on which may have been meant, for a
+/// warning at the start.
+pub fn unknown_variables() -> Vec<String> {
+    let known = reading::variables(&Cli::command());
+    let mut unknown: Vec<String> = std::env::vars_os()
+        .map(|(name, _)| name.to_string_lossy().into_owned())
+        .filter(|name| name.starts_with(reading::VARIABLES_BEGIN) && !known.contains(name))
+        .collect();
+    unknown.sort_unstable();
+    unknown.into_iter().map(|name| format!("{name}{}", reading::hint_at_variable(&name, &known))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{super::without_environment, *};
+
+    #[test]
+    fn the_command_line_is_well_formed() {
+        Cli::command().debug_assert();
+    }
+
+    /// Reads arguments as if there were no environment.
+    fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
+        let command = without_environment(reading::prepare(Cli::command()));
+        command.try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches))
+    }
+
+    #[test]
+    fn the_defaults_are_what_a_command_line_without_flags_gives() {
+        let cli = parse(&["echoroom"]).expect("defaults are valid");
+        assert_eq!(format!("{:?}", cli.settings), format!("{:?}", Settings::default()));
+    }
+
+    /// What has no range here must have one in `check`.
+    #[test]
+    fn every_number_has_a_largest_value() {
+        // Any count is a bound that can be compared with.
+        let unbounded = |flag: &str| {
+            flag.ends_with("-per-address") || flag.ends_with("-per-minute") || flag == "handshake-rate"
+        };
+        let command = Cli::command();
+        let mut found = 0;
+        for arg in command.get_arguments() {
+            let unit = arg.get_value_names().and_then(|names| names.first()).map(|name| name.as_str());
+            let value = match unit {
+                Some("COUNT" | "BYTES" | "PIXELS") => usize::MAX.to_string(),
+                Some("TIME") => "366d".to_owned(),
+                _ => continue,
+            };
+            let flag = arg.get_long().expect("every setting is a flag");
+            let sentence = match parse(&["echoroom", &format!("--{flag}"), &value]) {
+                Err(error) => error.to_string(),
+                Ok(cli) => cli.settings.check().err().map(|error| error.to_string()).unwrap_or_default(),
+            };
+            assert!(
+                unbounded(flag) || sentence.contains(&format!("--{flag}")),
+                "--{flag} {value}: {sentence:?}"
+            );
+            found += 1;
+        }
+        assert!(found > 30, "settings are written otherwise now");
+    }
+
+    fn described(error: &clap::Error) -> String {
+        reading::describe(error, &Cli::command(), &[]).to_string()
+    }
+
+    /// What stands behind the colon is ours: no words of a programming language, no type.
+    #[test]
+    fn every_wrong_number_is_told_in_plain_words_with_the_key() {
+        let command = Cli::command();
+        let is_number = |arg: &&clap::Arg| {
+            let unit = arg.get_value_names().and_then(|names| names.first()).map(|name| name.as_str());
+            matches!(unit, Some("COUNT" | "BYTES" | "PIXELS" | "TIME" | "PORT"))
+        };
+        for arg in command.get_arguments().filter(is_number) {
+            let flag = arg.get_long().expect("every setting is a flag");
+            for value in ["", "x", "-1", "-5m", "+1", "1.5", "1x", "99999999999999999999999"] {
+                let error = parse(&["echoroom", &format!("--{flag}"), value]).expect_err(flag);
+                let sentence = described(&error);
+                let variable = format!("ECHOROOM_{}", flag.replace('-', "_").to_ascii_uppercase());
+                assert!(sentence.contains(&format!("--{flag}")), "{flag} {value:?}: {sentence}");
+                assert!(sentence.contains(&variable), "{flag} {value:?}: {sentence}");
+                for word in
+                    ["non-zero", "digit found", "target type", "integer", "empty string", "unexpected"]
+                {
+                    assert!(!sentence.contains(word), "{flag} {value:?}: {sentence}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn an_error_is_one_sentence_with_the_key() {
+        let error = parse(&["echoroom", "--max-message-size", "big"]).expect_err("no size");
+        assert_eq!(
+            described(&error),
+            "invalid value 'big' for '--max-message-size <BYTES>': a size is a number of bytes, \
+             such as 65536 or 64k or 1m or 2g (or ECHOROOM_MAX_MESSAGE_SIZE)"
+        );
+        let error = parse(&["echoroom", "--prot", "1"]).expect_err("no such flag");
+        assert_eq!(described(&error), "there is no flag '--prot'; the nearest is '--port'");
+    }
+}
