@@ -172,4 +172,54 @@ mod tests {
         let error = parse(&["echoroom", "--prot", "1"]).expect_err("no such flag");
         assert_eq!(described(&error), "there is no flag '--prot'; the nearest is '--port'");
     }
+    /// The rows of the README's table of settings: flag, variable, default.
+    fn documented() -> Vec<[String; 3]> {
+        let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
+        let readme = readme.expect("the README");
+        let table = readme.split("\n| flag | variable | default | meaning |\n|---|---|---|---|\n").nth(1);
+        let table = table.expect("a table of settings");
+        let rows = table.lines().take_while(|line| line.starts_with("| "));
+        let cells = rows.map(|row| row.trim_start_matches("| ").split(" | ").map(str::to_owned));
+        cells.map(|mut cells| [(); 3].map(|()| cells.next().expect("four columns"))).collect()
+    }
+
+    /// The first word of a cell that is set as code.
+    fn code(cell: &str) -> Option<&str> {
+        cell.split('`').nth(1)
+    }
+
+    /// All settings, those that depend on others as they turn out to be.
+    fn in_full(settings: &Settings) -> String {
+        let image = Some(settings.events.max_image_size());
+        let avatar = Some(settings.events.max_avatar_size());
+        let memory = Some(settings.max_memory());
+        let settings = settings.clone().with(|s| {
+            s.events.max_image_size = image;
+            s.events.max_avatar_size = avatar;
+            s.limits.max_memory = memory;
+        });
+        format!("{settings:?}")
+    }
+
+    #[test]
+    fn the_readme_has_each_setting_with_its_variable_and_default() {
+        let rows = documented();
+        let command = Cli::command();
+        let settings = || command.get_arguments().filter(|arg| arg.get_env().is_some());
+        assert_eq!(rows.len(), settings().count(), "rows and settings");
+        for arg in settings() {
+            let flag = format!("--{}", arg.get_long().expect("every setting is a flag"));
+            let row = rows.iter().find(|[first, ..]| code(first) == Some(&flag));
+            let [_, variable, default] = row.unwrap_or_else(|| panic!("{flag} is not in the README"));
+            assert_eq!(code(variable), arg.get_env().and_then(|name| name.to_str()), "{flag}");
+            let values = arg.get_default_values();
+            match code(default).filter(|code| !code.starts_with("--")) {
+                Some(value) => {
+                    let cli = parse(&["echoroom", &flag, value]).expect("a default is a value");
+                    assert_eq!(in_full(&cli.settings), in_full(&Settings::default()), "{flag}: {default}");
+                }
+                None => assert!(values.iter().all(|value| value.is_empty()), "{flag}: {default}"),
+            }
+        }
+    }
 }
