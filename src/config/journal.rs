@@ -1,11 +1,11 @@
 //! What is kept of messages, where, and for how long.
 
-use std::{num::NonZeroUsize, path::PathBuf};
+use std::{fmt, num::NonZeroUsize, path::PathBuf, str::FromStr};
 
 use clap::Args;
 
 use super::{
-    ByteSize, JournalKind, Period, SettingError,
+    ByteSize, Period, SettingError,
     range::{self, MOST_BYTES_OF_ALL, MOST_OF_A_KIND},
     reading,
 };
@@ -79,5 +79,40 @@ impl Journal {
         range::count("remembered-ids", self.remembered_ids.get(), 1..=MOST_OF_A_KIND)?;
         range::count("max-remembered-ids", self.max_remembered_ids.get(), 1..=MOST_OF_A_KIND)?;
         range::bytes("tail-bytes", self.tail_bytes, 1..=MOST_BYTES_OF_ALL)
+    }
+}
+
+/// Where messages are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JournalKind {
+    /// `sqlite`: in a file.
+    Sqlite,
+    /// `memory`: until the server stops.
+    Memory,
+}
+
+/// Why a text is not a [`JournalKind`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is sqlite or memory")]
+pub struct JournalKindError;
+
+impl FromStr for JournalKind {
+    type Err = JournalKindError;
+
+    fn from_str(text: &str) -> Result<Self, JournalKindError> {
+        match text {
+            "sqlite" => Ok(Self::Sqlite),
+            "memory" => Ok(Self::Memory),
+            _ => Err(JournalKindError),
+        }
+    }
+}
+
+impl fmt::Display for JournalKind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Sqlite => "sqlite",
+            Self::Memory => "memory",
+        })
     }
 }

@@ -22,20 +22,19 @@ pub use self::{
     events::Events,
     heartbeat::Heartbeat,
     host::{AllowedHost, HostName},
-    journal::Journal,
+    journal::{Journal, JournalKind},
     lessons::Lessons,
     limits::Limits,
     listen::Listen,
     login::Login,
+    network::Network,
     operation::Operation,
-    origins::Origins,
+    origins::{AllowedOrigin, Origins},
     per_address::PerAddress,
     rates::Rates,
     rooms::Rooms,
     socketio::SocketIo,
-    values::{
-        AllowedOrigin, ByteSize, JournalKind, LONGEST_TIMER_MILLIS, Network, Period, PeriodOrOff, Switch,
-    },
+    values::{ByteSize, LONGEST_TIMER_MILLIS, Period, PeriodOrOff, Switch},
 };
 
 mod admission;
@@ -51,6 +50,7 @@ mod lessons;
 mod limits;
 mod listen;
 mod login;
+mod network;
 mod operation;
 mod origins;
 pub mod per_address;
