@@ -50,7 +50,7 @@ impl Admission {
     /// Checks each of these settings alone.
     ///
     /// # Errors
-    /// The first one that cannot be.
+    /// The first setting that is not valid.
     pub(super) fn check(&self) -> Result<(), SettingError> {
         range::count("max-sessions", self.max_sessions.get(), 1..=MOST_OF_A_KIND)?;
         range::count("handshake-burst", self.handshake_burst.get() as usize, 1..=MOST_OF_A_KIND)

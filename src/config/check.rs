@@ -1,5 +1,5 @@
-//! What must hold for settings together. What must hold for one alone is checked beside it, in the file of its concern;
-//! what cannot be read at all is refused by the types of [`values`](super::values).
+//! Checks of settings against each other. Each setting alone is checked beside its declaration, in the file of its
+//! concern; text that cannot be parsed is refused by its type.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -11,13 +11,13 @@ use super::{
     values::LONGEST_TIMER_MILLIS,
 };
 
-/// Avatars have this fraction of `--max-data-size`: a quarter.
+/// Avatars have `--max-data-size` divided by this number: a quarter.
 pub const AVATARS_SHARE: usize = 4;
 
 /// Checks all settings, each alone and then against the others.
 ///
 /// # Errors
-/// The first one that cannot be, or that does not fit the others.
+/// The first setting that is not valid, or does not fit the others.
 pub(super) fn check(settings: &Settings) -> Result<(), SettingError> {
     each_alone(settings)?;
     prefix_is_not_repeated(settings)?;
@@ -31,7 +31,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), SettingError> {
 }
 
 fn each_alone(settings: &Settings) -> Result<(), SettingError> {
-    // Each group is named, so that the compiler asks for a new one.
+    // No `..`: a new group does not compile until it is checked here.
     let Settings {
         listen,
         origins,
@@ -46,7 +46,7 @@ fn each_alone(settings: &Settings) -> Result<(), SettingError> {
         lessons,
         heartbeat,
         connections,
-        // Its types say all.
+        // Its types have all the ranges.
         operation: _,
     } = settings;
     listen.check()?;
@@ -151,9 +151,9 @@ fn metrics_have_a_port(settings: &Settings) -> Result<(), SettingError> {
     }
 }
 
-/// Whether two listeners could not both have what they ask for. Port 0 is any free one.
+/// Whether two listeners cannot be bound at once. Port 0 means any free port.
 fn overlap(one: SocketAddr, other: SocketAddr) -> bool {
-    // What is bound to [::] takes connections to IPv4 addresses, too.
+    // A listener on [::] accepts IPv4 connections, too.
     let takes = |all: IpAddr, one: IpAddr| all.is_unspecified() && (all.is_ipv6() || one.is_ipv4());
     let (a, b) = (one.ip().to_canonical(), other.ip().to_canonical());
     one.port() != 0 && one.port() == other.port() && (a == b || takes(a, b) || takes(b, a))
@@ -180,7 +180,7 @@ mod tests {
         NonZeroUsize::new(count).expect("not zero")
     }
 
-    /// What is said of the defaults with a change.
+    /// The refusal of the default settings with a change, if there is one.
     fn verdict(change: impl FnOnce(&mut Settings)) -> Option<String> {
         let mut settings = Settings::default();
         change(&mut settings);

@@ -1,4 +1,4 @@
-//! The command line: the settings, and what the program can do besides serving.
+//! The command line: settings and subcommands.
 
 use std::{ffi::OsString, path::PathBuf};
 
@@ -19,15 +19,15 @@ use super::{
                   A flag goes before its environment variable. Logs: RUST_LOG (default info)."
 )]
 pub struct Cli {
-    /// What to do instead of serving.
+    /// The subcommand; without one, the program serves.
     #[command(subcommand)]
     pub command: Option<Command>,
-    /// How to serve.
+    /// The settings of the server.
     #[command(flatten)]
     pub settings: Settings,
 }
 
-/// What the program can do besides serving.
+/// The subcommands.
 #[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
 pub enum Command {
     /// Ask the server on this machine for its health; exit code 0 if it is well
@@ -52,7 +52,7 @@ impl Cli {
     pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, CliError> {
         let args: Vec<OsString> = args.into_iter().collect();
         let mut command = reading::prepare(Self::command());
-        // An empty variable is as good as none.
+        // An empty variable counts as not set.
         if let Some(port) = std::env::var_os(PLATFORM_PORT).filter(|port| !port.is_empty()) {
             let port = port.to_string_lossy().into_owned();
             command = command.mut_arg("port", |arg| arg.default_value(port));
@@ -61,7 +61,7 @@ impl Cli {
             .try_get_matches_from_mut(&args)
             .and_then(|matches| Self::from_arg_matches(&matches))
             .map_err(|error| reading::describe(&error, &command, &args))?;
-        // The other commands use few of the settings, and are of use beside a server that does not start.
+        // Subcommands use few of the settings, and must work even if a server would not start with the others.
         if cli.command.is_none() {
             cli.settings.check().map_err(|error| CliError::Invalid(error.to_string()))?;
         }
@@ -69,8 +69,8 @@ impl Cli {
     }
 }
 
-/// Variables of the process that look like settings and are none, each with a word on which may have been meant, for a
-/// warning at the start.
+/// Environment variables that begin as those of settings do and are not known, each with the nearest known name if one is
+/// near. For a warning at the start.
 pub fn unknown_variables() -> Vec<String> {
     let known = reading::variables(&Cli::command());
     let mut unknown: Vec<String> = std::env::vars_os()
@@ -90,7 +90,7 @@ mod tests {
         Cli::command().debug_assert();
     }
 
-    /// Reads arguments as if there were no environment.
+    /// Reads arguments without the environment.
     fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
         let command = without_environment(reading::prepare(Cli::command()));
         command.try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches))
@@ -102,10 +102,10 @@ mod tests {
         assert_eq!(format!("{:?}", cli.settings), format!("{:?}", Settings::default()));
     }
 
-    /// What has no range here must have one in `check`.
+    /// A number that has no range in its type must have one in `check`.
     #[test]
     fn every_number_has_a_largest_value() {
-        // Any count is a bound that can be compared with.
+        // Every count is valid here.
         let unbounded = |flag: &str| {
             flag.ends_with("-per-address") || flag.ends_with("-per-minute") || flag == "handshake-rate"
         };
@@ -136,7 +136,7 @@ mod tests {
         reading::describe(error, &Cli::command(), &[]).to_string()
     }
 
-    /// What stands behind the colon is ours: no words of a programming language, no type.
+    /// The text after the colon is for users: it does not name types of Rust.
     #[test]
     fn every_wrong_number_is_told_in_plain_words_with_the_key() {
         let command = Cli::command();
@@ -188,7 +188,7 @@ mod tests {
         cell.split('`').nth(1)
     }
 
-    /// All settings, those that depend on others as they turn out to be.
+    /// All settings, with the resulting values of those that depend on others.
     fn in_full(settings: &Settings) -> String {
         let image = Some(settings.events.max_image_size());
         let avatar = Some(settings.events.max_avatar_size());

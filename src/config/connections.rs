@@ -68,7 +68,7 @@ impl Connections {
     /// Checks each of these settings alone.
     ///
     /// # Errors
-    /// The first one that cannot be.
+    /// The first setting that is not valid.
     pub(super) fn check(&self) -> Result<(), SettingError> {
         range::timer_up_to("stall-timeout", self.stall_timeout, LONGEST_STALL_MILLIS)?;
         range::timer("handshake-timeout", self.handshake_timeout)?;

@@ -14,10 +14,10 @@ impl fmt::Display for Key {
     }
 }
 
-/// A number with its unit, written as it may be written in a setting.
+/// A number with its unit, displayed as a setting is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Amount {
-    /// Things.
+    /// A number of things.
     Count(u64),
     /// Bytes.
     Bytes(u64),
@@ -35,16 +35,16 @@ impl fmt::Display for Amount {
     }
 }
 
-/// Why a server does not start with its settings: one sentence that names them.
+/// Why settings are refused. The message is one sentence that names each setting it is about.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SettingError {
-    /// The path of Socket.IO cannot be one.
+    /// `--socketio-path` is not a valid path.
     #[error("{key}: {0}", key = Key("socketio-path"))]
     SocketIoPath(#[from] socketio_path::PathError),
-    /// The path before all addresses cannot be one.
+    /// `--path-prefix` is not a valid path.
     #[error("{key}: {0}", key = Key("path-prefix"))]
     PathPrefix(socketio_path::PathError),
-    /// The path of Socket.IO has the prefix in itself.
+    /// `--socketio-path` begins with `--path-prefix`.
     #[error(
         "{} is {path:?} and {} is {prefix:?}: the prefix is taken away before, so leave it out of the path",
         Key("socketio-path"),
@@ -63,12 +63,12 @@ pub enum SettingError {
         key: Key,
         /// Its value.
         value: Amount,
-        /// The smallest one.
+        /// The smallest value allowed.
         least: Amount,
-        /// The largest one.
+        /// The largest value allowed.
         most: Amount,
     },
-    /// A picture would be allowed that no event has room for.
+    /// The largest allowed picture does not fit into the largest event.
     #[error(
         "{key} is {size}, but the largest event, {} of {payload} bytes, has room for {room} bytes: lower the one or raise \
          the other",
@@ -81,10 +81,10 @@ pub enum SettingError {
         size: ByteSize,
         /// The value of `--max-payload`, in bytes.
         payload: usize,
-        /// What of it a picture can have, in bytes.
+        /// The bytes of it that a picture may have.
         room: usize,
     },
-    /// A message would be dropped as soon as it is kept.
+    /// The largest message does not fit into the journal.
     #[error("{key} is {size}, but {} is {total}: not one such message could be kept", Key("max-data-size"))]
     LargerThanJournal {
         /// The setting.
@@ -94,7 +94,7 @@ pub enum SettingError {
         /// The value of `--max-data-size`.
         total: ByteSize,
     },
-    /// No picture of the largest size could be worn.
+    /// The largest avatar does not fit into the bytes of all avatars.
     #[error("{key} is {size}, but all avatars together have {room}, by {}", Key("avatar-bytes"))]
     LargerThanRoom {
         /// The setting.
@@ -104,7 +104,7 @@ pub enum SettingError {
         /// The value of `--avatar-bytes`.
         room: ByteSize,
     },
-    /// No picture of the largest size could be kept.
+    /// The largest avatar does not fit into the avatars' share of the journal.
     #[error(
         "{key} is {size}, but all avatars together have a quarter of {}, which is {total}: lower the one or raise the other",
         Key("max-data-size")
@@ -117,7 +117,7 @@ pub enum SettingError {
         /// The value of `--max-data-size`.
         total: ByteSize,
     },
-    /// A message could not come in.
+    /// The largest message does not fit into the memory for all clients.
     #[error("{key} is {size}, but {} is {total}: it is at least four such messages", Key("max-memory"))]
     LargerThanMemory {
         /// The setting.
@@ -127,7 +127,7 @@ pub enum SettingError {
         /// The value of `--max-memory`.
         total: ByteSize,
     },
-    /// Clients of Socket.IO in JavaScript could not wait for a ping.
+    /// A timer of JavaScript cannot wait for the interval and the timeout of pings together.
     #[error(
         "{} is {interval} and {} is {timeout}: together they are at most {LONGEST_TIMER_MILLIS}ms (24 days), for a timer \
          of JavaScript waits no longer",
@@ -140,7 +140,7 @@ pub enum SettingError {
         /// The value of `--ping-timeout`.
         timeout: Period,
     },
-    /// One user's ids would be more than those of all.
+    /// One user may have more remembered ids than all users together.
     #[error(
         "{} is {each}, but {} is {all}: one user cannot have more than all",
         Key("remembered-ids"),
@@ -152,7 +152,7 @@ pub enum SettingError {
         /// The value of `--max-remembered-ids`.
         all: usize,
     },
-    /// Two listeners want one address.
+    /// The server and its metrics would listen on one address.
     #[error(
         "{} is {metrics}, which the server itself listens on ({server}, by {} and {}): metrics need a port of their own",
         Key("metrics-bind"),
@@ -165,7 +165,7 @@ pub enum SettingError {
         /// What `--bind` and `--port` make.
         server: SocketAddr,
     },
-    /// An origin that no browser sends; it can only come from a program that makes its own settings.
+    /// No browser sends this origin. Only an embedding program can set it: the command line refuses it earlier.
     #[error("{key}: {origin:?} is not an origin as browsers write it, such as https://example.com")]
     NotAnOrigin {
         /// The setting.
@@ -175,13 +175,13 @@ pub enum SettingError {
     },
 }
 
-/// Why the command line gives no settings.
+/// Why reading the command line gives no settings.
 #[derive(Debug, thiserror::Error)]
 pub enum CliError {
-    /// `--help` or `--version`: print it and be content.
+    /// The text for `--help` or `--version`, to be printed; the program then exits with success.
     #[error("{0}")]
     Answer(String),
-    /// One sentence that names the key.
+    /// The command line or a variable is wrong: one sentence that names the key.
     #[error("{0}")]
     Invalid(String),
 }

@@ -73,7 +73,7 @@ impl Events {
     /// Checks each of these settings alone.
     ///
     /// # Errors
-    /// The first one that cannot be.
+    /// The first setting that is not valid.
     pub(super) fn check(&self) -> Result<(), SettingError> {
         range::bytes("max-payload", self.max_payload, ENVELOPE_BYTES as u64..=MOST_BYTES_OF_ONE)?;
         range::count("max-image-side", self.max_image_side.get(), 1..=MOST_PIXELS_OF_A_SIDE)?;

@@ -20,7 +20,7 @@ impl Heartbeat {
     /// Checks each of these settings alone.
     ///
     /// # Errors
-    /// The first one that cannot be.
+    /// The first setting that is not valid.
     pub(super) fn check(&self) -> Result<(), SettingError> {
         range::timer("ping-interval", self.ping_interval)?;
         range::timer("ping-timeout", self.ping_timeout)

@@ -71,7 +71,7 @@ impl Journal {
     /// Checks each of these settings alone.
     ///
     /// # Errors
-    /// The first one that cannot be.
+    /// The first setting that is not valid.
     pub(super) fn check(&self) -> Result<(), SettingError> {
         range::count("history", self.history.get(), 1..=MOST_OF_A_KIND)?;
         range::bytes("history-bytes", self.history_bytes, 1..=MOST_BYTES_OF_ALL)?;
@@ -91,7 +91,7 @@ pub enum JournalKind {
     Memory,
 }
 
-/// Why a text is not a [`JournalKind`].
+/// Parse error of [`JournalKind`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is sqlite or memory")]
 pub struct JournalKindError;

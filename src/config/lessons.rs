@@ -36,7 +36,7 @@ impl Lessons {
     /// Checks each of these settings alone.
     ///
     /// # Errors
-    /// The first one that cannot be.
+    /// The first setting that is not valid.
     pub(super) fn check(&self) -> Result<(), SettingError> {
         range::count("max-lessons", self.max_lessons.get(), 1..=MOST_LESSONS)
     }

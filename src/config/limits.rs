@@ -62,7 +62,7 @@ impl Limits {
     /// Checks each of these settings alone.
     ///
     /// # Errors
-    /// The first one that cannot be.
+    /// The first setting that is not valid.
     pub(super) fn check(&self) -> Result<(), SettingError> {
         range::bytes("max-message-size", self.max_message_size, 1..=MOST_BYTES_OF_ONE)?;
         range::count("max-fragments", self.max_fragments.get(), 1..=MOST_OF_A_KIND)?;

@@ -45,7 +45,7 @@ impl Listen {
     /// Checks each of these settings alone.
     ///
     /// # Errors
-    /// The first one that cannot be.
+    /// The first setting that is not valid.
     pub(super) fn check(&self) -> Result<(), SettingError> {
         let prefix = self.path_prefix.as_str();
         if !["", "/"].contains(&prefix) {

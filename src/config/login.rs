@@ -45,7 +45,7 @@ impl Login {
     /// Checks each of these settings alone.
     ///
     /// # Errors
-    /// The first one that cannot be.
+    /// The first setting that is not valid.
     pub(super) fn check(&self) -> Result<(), SettingError> {
         range::count("max-held-names", self.max_held_names.get(), 1..=MOST_NAMES_OF_A_ROOM)?;
         range::count("max-reserved-names", self.max_reserved_names.get(), 1..=MOST_OF_A_KIND)?;

@@ -62,7 +62,7 @@ mod socketio;
 pub mod socketio_path;
 pub mod values;
 
-/// How to serve. Every bound that a client can reach is here. The order of the groups is that of `--help`.
+/// All settings of the server. Every bound on what clients may use is one. The order of the groups is that of `--help`.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
     /// How the server listens, works and serves its page.
@@ -122,7 +122,7 @@ pub struct Settings {
     pub operation: Operation,
 }
 
-/// The settings when nothing is set, parsed once from the defaults that the flags declare.
+/// The settings when nothing is set: an empty command line, parsed once.
 static DEFAULTS: LazyLock<Settings> = LazyLock::new(|| {
     let matches = without_environment(Settings::augment_args(clap::Command::new("echoroom")))
         .try_get_matches_from(["echoroom"])
@@ -131,14 +131,13 @@ static DEFAULTS: LazyLock<Settings> = LazyLock::new(|| {
 });
 
 impl Default for Settings {
-    /// What the command line gives when no flag is given and no variable is set. Variables are for the command line only:
-    /// they do not change the defaults.
+    /// The defaults that the flags declare. The environment does not change them: only [`Cli::read`] reads variables.
     fn default() -> Self {
         DEFAULTS.clone()
     }
 }
 
-/// The command as it is if no variable is set.
+/// The command without its variables.
 fn without_environment(command: clap::Command) -> clap::Command {
     command.mut_args(|arg| arg.env(None::<&str>))
 }
@@ -151,44 +150,46 @@ impl Settings {
         self
     }
 
-    /// Checks each setting, and all of them together. [`Application::build`](crate::app::Application::build) does.
+    /// Checks each setting alone, then all of them together. [`Application::build`](crate::app::Application::build) calls
+    /// this.
     ///
     /// # Errors
-    /// The first one that cannot be, or that does not fit the others.
+    /// The first setting that is not valid, or does not fit the others.
     pub fn check(&self) -> Result<(), SettingError> {
         check::check(self)
     }
 
-    /// Bytes that all clients make the server hold: as it is set, or else the default, or more if messages are large.
+    /// Bytes that all clients together make the server hold: `--max-memory`, or else the default, or more if messages are
+    /// large.
     pub fn max_memory(&self) -> ByteSize {
         let default = MAX_MEMORY.get().max(memory_for(self.largest_message()));
         self.limits.max_memory.unwrap_or(ByteSize(default))
     }
 
-    /// Bytes of the largest message that is taken at any door.
+    /// Bytes of the largest message that any door accepts.
     pub(crate) fn largest_message(&self) -> ByteSize {
         ByteSize(self.events.max_payload.get().max(self.limits.max_message_size.get()))
     }
 
-    /// Largest message before login: as it is set, or what an avatar needs, within what any message may have.
+    /// Largest message before login: `--max-login-size`, or more if an avatar needs more, but never above `--max-payload`.
     pub fn max_login_size(&self) -> ByteSize {
         let needed = self.events.max_avatar_size().get() + ENVELOPE_BYTES;
         ByteSize(self.limits.max_login_size.get().max(needed).min(self.events.max_payload.get()))
     }
 
-    /// Connections at a time: what is set, or room for all sessions and for others beside them.
+    /// Connections at a time: `--max-connections`, or else one for each session and `SPARE_CONNECTIONS` more.
     pub fn max_connections(&self) -> usize {
         let default = self.admission.max_sessions.get().saturating_add(SPARE_CONNECTIONS);
         self.connections.max_connections.map_or(default, NonZeroUsize::get)
     }
 
-    /// Where a program on this machine reaches the server.
+    /// The address at which a program on this machine reaches the server.
     pub fn local_address(&self) -> SocketAddr {
         reachable((self.listen.bind, self.listen.port).into())
     }
 }
 
-/// Where a program on this machine reaches what listens on `bound`.
+/// The address at which a program on this machine reaches a listener bound to `bound`.
 pub fn reachable(bound: SocketAddr) -> SocketAddr {
     let ip = match bound.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),

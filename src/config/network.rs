@@ -11,13 +11,13 @@ pub struct Network(IpNet);
 /// Bits of an IPv6 address before the IPv4 address that it means (`::ffff:a.b.c.d`).
 const MAPPED_BITS: u8 = 96;
 
-/// Why a text is not a [`Network`].
+/// Parse error of [`Network`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a proxy is an address or a network, such as 10.1.2.3 or 10.0.0.0/8")]
 pub struct NetworkError;
 
 impl Network {
-    /// Whether an address is in the network. An IPv4 address written as IPv6 is what it means.
+    /// Whether an address is in the network. An IPv4 address written as IPv6 is compared as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         self.0.contains(&address.to_canonical())
     }
@@ -26,7 +26,7 @@ impl Network {
 impl FromStr for Network {
     type Err = NetworkError;
 
-    /// What is written as IPv6 and means IPv4 is IPv4, as the addresses are that it is compared with.
+    /// Reads an address or a network. An IPv4 network written as IPv6 becomes IPv4, as the addresses compared with it do.
     fn from_str(text: &str) -> Result<Self, NetworkError> {
         let address = text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
         let network: IpNet = address.or_else(|_| text.parse()).map_err(|_| NetworkError)?;

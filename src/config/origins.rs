@@ -23,17 +23,17 @@ impl Origins {
     /// Checks each of these settings alone.
     ///
     /// # Errors
-    /// The first one that cannot be.
+    /// The first setting that is not valid.
     pub(super) fn check(&self) -> Result<(), SettingError> {
         are_origins("allow-origin", &self.allow_origin)
     }
 }
 
-/// Checks that each entry is an origin as a browser writes it. One that is not can only come from a program that makes
-/// its own settings.
+/// Checks that each entry is an origin as a browser writes it. Only an embedding program can set another: the command
+/// line refuses it.
 ///
 /// # Errors
-/// The first one that no browser sends.
+/// The first entry that no browser sends.
 pub(super) fn are_origins(flag: &'static str, origins: &[AllowedOrigin]) -> Result<(), SettingError> {
     let not_one = origins.iter().find_map(|origin| match origin {
         AllowedOrigin::Exact(text) if text.parse::<AllowedOrigin>().as_ref() != Ok(origin) => Some(text),
@@ -56,7 +56,7 @@ pub enum AllowedOrigin {
     Exact(String),
 }
 
-/// Why a text is not an [`AllowedOrigin`].
+/// Parse error of [`AllowedOrigin`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "an origin is *, null, or http:// or https:// and one host, such as https://example.com or http://localhost:8080; * \
@@ -80,7 +80,7 @@ impl FromStr for AllowedOrigin {
             && url.username().is_empty()
             && url.password().is_none();
         let origin = url.origin();
-        // No browser sends another one: it would never match.
+        // Browsers send no other origins: such an entry would never match.
         let is_of_a_page = matches!(url.scheme(), "http" | "https")
             && !url.host_str().is_some_and(|host| host.contains('*'));
         if !origin.is_tuple() || !names_only_an_origin || !is_of_a_page {

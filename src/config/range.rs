@@ -10,13 +10,13 @@ use super::{
 /// Largest message, payload or queue of one session. Lengths of texts in the journal have 32 bits.
 pub(super) const MOST_BYTES_OF_ONE: u64 = 1 << 30;
 
-/// Largest total of all sessions or rooms: beyond any machine, and small enough to be added to.
+/// Largest total of all sessions or rooms: more than a machine has, and small enough that sums do not overflow.
 pub(super) const MOST_BYTES_OF_ALL: u64 = 1 << 50;
 
 /// Largest number of sessions, rooms or messages.
 pub(super) const MOST_OF_A_KIND: u64 = 100_000_000;
 
-/// A timer that is due more often does nothing else.
+/// Shortest time of a timer. One that fires more often would keep its thread busy.
 const SHORTEST_MILLIS: u64 = 10;
 
 /// Checks a number of things.
@@ -44,7 +44,7 @@ pub(super) fn bytes(
     in_range(flag, size.get() as u64, range, Amount::Bytes)
 }
 
-/// Checks a time that a timer waits for. The longest one is that of its type.
+/// Checks the time of a timer. Its type has the upper bound.
 ///
 /// # Errors
 /// The time is too short.
@@ -52,7 +52,7 @@ pub(super) fn timer(flag: &'static str, period: Period) -> Result<(), SettingErr
     timer_up_to(flag, period, Period::MAX.as_millis() as u64)
 }
 
-/// Checks a time that a timer waits for.
+/// Checks the time of a timer.
 ///
 /// # Errors
 /// The time is too short, or longer than `longest` milliseconds.

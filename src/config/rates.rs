@@ -40,7 +40,7 @@ impl Rates {
     /// Checks each of these settings alone.
     ///
     /// # Errors
-    /// The first one that cannot be.
+    /// The first setting that is not valid.
     pub(super) fn check(&self) -> Result<(), SettingError> {
         range::timer("upload-patience", self.upload_patience)?;
         range::count("rate-burst", self.rate_burst as usize, 1..=MOST_OF_A_KIND)

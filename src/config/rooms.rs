@@ -38,7 +38,7 @@ impl Rooms {
     /// Checks each of these settings alone.
     ///
     /// # Errors
-    /// The first one that cannot be.
+    /// The first setting that is not valid.
     pub(super) fn check(&self) -> Result<(), SettingError> {
         range::count("max-rooms", self.max_rooms.get(), 1..=MOST_OF_A_KIND)
     }

@@ -69,7 +69,7 @@ impl SocketIo {
     /// Checks each of these settings alone.
     ///
     /// # Errors
-    /// The first one that cannot be.
+    /// The first setting that is not valid.
     pub(super) fn check(&self) -> Result<(), SettingError> {
         socketio_path::check(&self.socketio_path)?;
         are_origins("cors-origin", &self.cors_origin)?;

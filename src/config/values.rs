@@ -1,8 +1,8 @@
-//! The kinds of values that settings have, each parsed once from the text of a flag or a variable.
+//! Types of values that settings of several concerns have, each parsed once from the text of a flag or a variable.
 
 use std::{fmt, str::FromStr, time::Duration};
 
-/// Bytes a second: as a [`ByteSize`] is written, or 0 for no bound.
+/// Reads bytes a second: written as a [`ByteSize`], or 0 for no bound.
 pub(super) fn bytes_a_second(text: &str) -> Result<u32, ByteSizeError> {
     match text.parse::<ByteSize>() {
         Ok(size) => u32::try_from(size.get()).map_err(|_| ByteSizeError::TooLarge),
@@ -15,22 +15,22 @@ pub(super) fn bytes_a_second(text: &str) -> Result<u32, ByteSizeError> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByteSize(pub(super) usize);
 
-/// Why a text is not a [`ByteSize`].
+/// Parse error of [`ByteSize`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ByteSizeError {
-    /// No digits, or something else than `k`, `m` or `g` behind them.
+    /// No digits, or a suffix other than `k`, `m` or `g`.
     #[error("a size is a number of bytes, such as 65536 or 64k or 1m or 2g")]
     Malformed,
-    /// Nothing could ever pass.
+    /// Zero: nothing would pass.
     #[error("a size is at least 1 byte")]
     Zero,
-    /// More than this machine can count.
+    /// More than a `usize` holds.
     #[error("the size is too large")]
     TooLarge,
 }
 
 impl ByteSize {
-    /// A size of so many bytes, which must not be zero.
+    /// A size of `bytes`, which must not be zero.
     ///
     /// # Errors
     /// [`ByteSizeError::Zero`].
@@ -73,27 +73,27 @@ impl fmt::Display for ByteSize {
     }
 }
 
-/// What a timer of JavaScript can wait: one that is longer is over at once. Clients of Socket.IO wait for the interval of
+/// What a timer of JavaScript can wait: a longer one fires at once. Clients of Socket.IO wait for the interval of
 /// pings and their timeout together.
 pub const LONGEST_TIMER_MILLIS: u64 = (1 << 31) - 1;
 
-/// A length of time, longer than nothing. Written as seconds, or with the unit `ms`, `s`, `m`, `h` or `d`.
+/// A length of time above zero. Written as seconds, or with the unit `ms`, `s`, `m`, `h` or `d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Period(pub(super) Duration);
 
-/// Why a text is not a [`Period`].
+/// Parse error of [`Period`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PeriodError {
-    /// No digits, or another unit behind them.
+    /// No digits, or an unknown unit.
     #[error("a time is a number of seconds, such as 20, or 500ms, 20s, 5m, 12h or 30d")]
     Malformed,
-    /// No time at all, or more than a year.
+    /// Zero, or more than a year.
     #[error("a time is more than 0 and at most a year")]
     OutOfRange,
 }
 
 impl Period {
-    /// The longest one.
+    /// The longest period: a year.
     pub(super) const MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
     /// The length.
@@ -135,11 +135,11 @@ impl fmt::Display for Period {
     }
 }
 
-/// A length of time, or `0` for what is switched off.
+/// A length of time, or `0` to switch off what it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeriodOrOff(pub(super) Duration);
 
-/// Why a text is not a [`PeriodOrOff`].
+/// Parse error of [`PeriodOrOff`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a time is a number of seconds, such as 20, or 500ms, 20s, 5m, 12h or 30d, at most a year; 0 switches this off"
@@ -181,7 +181,7 @@ pub enum Switch {
     Off,
 }
 
-/// Why a text is not a [`Switch`].
+/// Parse error of [`Switch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is on or off")]
 pub struct SwitchError;
