@@ -56,8 +56,8 @@ pub(super) fn limit() -> u64 {
 pub(super) fn warn_if_short(settings: &Settings, descriptors: u64) {
     let possible = Room::of(settings, descriptors).connections;
     let asked = [
-        ("--max-sessions (ECHOROOM_MAX_SESSIONS)", Some(settings.max_sessions)),
-        ("--max-connections (ECHOROOM_MAX_CONNECTIONS)", settings.max_connections),
+        ("--max-sessions (ECHOROOM_MAX_SESSIONS)", Some(settings.admission.max_sessions)),
+        ("--max-connections (ECHOROOM_MAX_CONNECTIONS)", settings.connections.max_connections),
     ];
     for (setting, asked) in asked {
         if let Some(asked) = asked.filter(|asked| asked.get() > possible) {
@@ -91,7 +91,8 @@ mod tests {
 
     #[test]
     fn a_bound_that_is_set_holds_if_there_are_descriptors_for_it() {
-        let settings = Settings { max_connections: std::num::NonZeroUsize::new(50), ..Settings::default() };
+        let settings =
+            Settings::default().with(|s| s.connections.max_connections = std::num::NonZeroUsize::new(50));
         assert_eq!(Room::of(&settings, 1024).connections, 50);
         assert_eq!(Room::of(&settings, 60).connections, 30);
     }

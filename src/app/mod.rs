@@ -129,11 +129,12 @@ impl Application {
     pub fn build(settings: Settings) -> Result<Self, StartError> {
         settings.check()?;
         page::check(&settings)?;
-        let address = SocketAddr::from((settings.bind, settings.port));
+        let address = SocketAddr::from((settings.listen.bind, settings.listen.port));
         let descriptors = descriptors::limit();
         let room = Room::of(&settings, descriptors);
         let node = Arc::new(Node::with_room(settings, room)?);
-        let metrics = node.settings.metrics_bind.map(|address| serve_metrics(&node, address)).transpose()?;
+        let metrics =
+            node.settings.operation.metrics_bind.map(|address| serve_metrics(&node, address)).transpose()?;
         let settings = &node.settings;
         let bind_error = |source| StartError::Bind { address, source };
         let listener = service::listen(address).map_err(bind_error)?;
@@ -247,7 +248,7 @@ impl StopHandle {
         }
         self.node.engine.end_all();
         self.node.lessons.end_all();
-        let deadline = Instant::now() + self.node.settings.shutdown_timeout.get();
+        let deadline = Instant::now() + self.node.settings.operation.shutdown_timeout.get();
         while self.node.admission.sessions() > 0 && Instant::now() < deadline {
             rt::time::sleep(DRAIN_STEP).await;
         }
@@ -285,10 +286,10 @@ fn serve_metrics(node: &Arc<Node>, address: SocketAddr) -> Result<(Server, Socke
 
 /// Writes the key for commands on this machine, if there is a data folder.
 fn leave_key(node: &Node, address: SocketAddr) {
-    if node.settings.journal != JournalKind::Sqlite {
+    if node.settings.journal.kind != JournalKind::Sqlite {
         return;
     }
-    let folder = &node.settings.data_dir;
+    let folder = &node.settings.journal.data_dir;
     match Key::write(folder, reachable(address)) {
         Ok((key, file)) => {
             _ = node.owner_key.set(key.secret);

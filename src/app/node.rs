@@ -68,12 +68,12 @@ impl Node {
     /// Creates a node for the connections of `room`, which may be fewer than the settings allow.
     pub(super) fn with_room(settings: Settings, room: Room) -> Result<Self, StartError> {
         settings.check()?;
-        let budget = Budget::with(settings.max_memory().get(), settings.max_intake_total.get());
+        let budget = Budget::with(settings.max_memory().get(), settings.limits.max_intake_total.get());
         let metrics = Arc::new(Metrics::new());
         let parts = Arc::<Parts>::default();
         let node = Self {
             journal: open_journal(&settings, &parts)?,
-            avatars: Arc::new(AvatarStore::new(settings.avatar_bytes.get())),
+            avatars: Arc::new(AvatarStore::new(settings.events.avatar_bytes.get())),
             engine: Engine::new(
                 EngineSettings::of(&settings),
                 Arc::clone(&metrics),
@@ -85,11 +85,14 @@ impl Node {
             admission: Admission::of(&settings),
             connections: Connections::new(
                 room.connections,
-                settings.max_connections_per_address,
-                settings.trusted_proxy.clone(),
+                settings.connections.max_connections_per_address,
+                settings.admission.trusted_proxy.clone(),
                 room.surplus,
             ),
-            lessons: Lessons::new(settings.max_lessons.get(), settings.max_lessons_per_address),
+            lessons: Lessons::new(
+                settings.lessons.max_lessons.get(),
+                settings.lessons.max_lessons_per_address,
+            ),
             hosts: Arc::new(Hosts::of(&settings, Arc::clone(&metrics))),
             settings: Arc::new(settings),
             metrics,
@@ -110,11 +113,13 @@ impl Node {
             bound: bound as u64,
             needed: needed as u64,
         };
-        let (admission, max_sessions) = (Arc::clone(&self.admission), self.settings.max_sessions.get());
+        let (admission, max_sessions) =
+            (Arc::clone(&self.admission), self.settings.admission.max_sessions.get());
         self.metrics.watch(move || usage("sessions", admission.sessions(), max_sessions, 1));
         let connections = Arc::clone(&self.connections);
         self.metrics.watch(move || usage("connections", connections.used(), connections.bound(), 1));
-        let (rooms, max_rooms) = (self.metrics.kept_rooms_gauge(), self.settings.max_rooms.get() as u64);
+        let (rooms, max_rooms) =
+            (self.metrics.kept_rooms_gauge(), self.settings.rooms.max_rooms.get() as u64);
         self.metrics.watch(move || Usage {
             what: "rooms",
             used: rooms.get().unsigned_abs(),
@@ -126,8 +131,9 @@ impl Node {
             .watch(move || usage("memory", budget.used(), budget.bound(), Budget::needed_for(largest)));
         let avatars = Arc::clone(&self.avatars);
         self.metrics.watch(move || usage("avatars", avatars.used(), avatars.bound(), 0));
-        if self.settings.journal == JournalKind::Sqlite {
-            let (folder, bound) = (self.settings.data_dir.clone(), self.settings.max_data_size.get() as u64);
+        if self.settings.journal.kind == JournalKind::Sqlite {
+            let (folder, bound) =
+                (self.settings.journal.data_dir.clone(), self.settings.journal.max_data_size.get() as u64);
             let used = move || sqlite::size_of(&folder);
             self.metrics.watch(move || Usage { what: "disk", used: used(), bound, needed: 0 });
         }
@@ -140,17 +146,17 @@ impl Node {
         let id = WorkerId(self.workers_started.fetch_add(1, Ordering::Relaxed));
         let start_chat = || {
             let limits = ChatLimits {
-                max_rooms: settings.max_rooms.get(),
-                max_new_rooms: settings.max_new_rooms_per_minute,
-                name_hold: settings.name_hold.get(),
-                name_reservation: settings.name_reservation.get(),
-                max_held_names: settings.max_held_names.get(),
+                max_rooms: settings.rooms.max_rooms.get(),
+                max_new_rooms: settings.rooms.max_new_rooms_per_minute,
+                name_hold: settings.login.name_hold.get(),
+                name_reservation: settings.login.name_reservation.get(),
+                max_held_names: settings.login.max_held_names.get(),
                 ids: IdLimits {
-                    per_user: settings.remembered_ids.get(),
-                    age: settings.remember_ids_for.get(),
-                    total: settings.max_remembered_ids.get(),
+                    per_user: settings.journal.remembered_ids.get(),
+                    age: settings.journal.remember_ids_for.get(),
+                    total: settings.journal.max_remembered_ids.get(),
                 },
-                tail_bytes: settings.tail_bytes.get(),
+                tail_bytes: settings.journal.tail_bytes.get(),
             };
             let (journal, metrics) = (Arc::clone(&self.journal), Arc::clone(&self.metrics));
             let server = ChatServer::new(limits, journal, metrics, Arc::clone(&self.budget));
@@ -158,8 +164,8 @@ impl Node {
         };
         let chat = self.chat.get_or_init(start_chat).clone();
         let patience = Patience {
-            max_waiting: settings.max_queue_bytes.get(),
-            before_cut: settings.stall_timeout.get(),
+            max_waiting: settings.limits.max_queue_bytes.get(),
+            before_cut: settings.connections.stall_timeout.get(),
         };
         let outlets = Outlets::default();
         let fanout = FanOut::new(patience, outlets.clone(), Arc::clone(&self.metrics));
@@ -188,16 +194,16 @@ impl Node {
 
 fn open_journal(settings: &Settings, parts: &Arc<Parts>) -> Result<Arc<dyn Journal>, JournalStartError> {
     let retention = Retention {
-        messages: settings.history.get() as u64,
-        bytes: settings.history_bytes.get() as u64,
-        age: settings.history_age.get(),
-        total_bytes: settings.max_data_size.get() as u64,
-        names: settings.max_reserved_names.get() as u64,
-        avatar_bytes: (settings.avatar_bytes.get() as u64)
-            .min((settings.max_data_size.get() / AVATARS_SHARE) as u64),
+        messages: settings.journal.history.get() as u64,
+        bytes: settings.journal.history_bytes.get() as u64,
+        age: settings.journal.history_age.get(),
+        total_bytes: settings.journal.max_data_size.get() as u64,
+        names: settings.login.max_reserved_names.get() as u64,
+        avatar_bytes: (settings.events.avatar_bytes.get() as u64)
+            .min((settings.journal.max_data_size.get() / AVATARS_SHARE) as u64),
     };
-    Ok(match settings.journal {
-        JournalKind::Sqlite => Arc::new(SqliteJournal::open(&settings.data_dir, retention, parts)?),
+    Ok(match settings.journal.kind {
+        JournalKind::Sqlite => Arc::new(SqliteJournal::open(&settings.journal.data_dir, retention, parts)?),
         JournalKind::Memory => Arc::new(MemoryJournal::new(retention)?),
     })
 }

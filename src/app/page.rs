@@ -7,12 +7,12 @@ use std::{
 };
 
 use super::StartError;
-use crate::config::{JournalKind, Settings, defaults::SOCKETIO_PATH};
+use crate::config::{JournalKind, Settings};
 
 /// Checks that the page exists, that the path of Socket.IO does not hide one of its files, and that the
 /// journal is not inside its folder.
 pub(super) fn check(settings: &Settings) -> Result<(), StartError> {
-    let folder = &settings.static_dir;
+    let folder = &settings.listen.static_dir;
     let path = folder.join("index.html");
     let opened = File::open(&path).and_then(|file| match file.metadata()?.is_file() {
         true => Ok(()),
@@ -21,14 +21,14 @@ pub(super) fn check(settings: &Settings) -> Result<(), StartError> {
     if let Err(source) = opened {
         return Err(StartError::NoPage { path, source });
     }
-    let path = settings.socketio_path.trim_matches('/');
+    let path = settings.socketio.socketio_path.trim_matches('/');
     let file = folder.join(path);
     // The default path is always the server's, even if the folder has it: the script is part of the program.
-    if path != SOCKETIO_PATH.trim_matches('/') && file.exists() {
-        return Err(StartError::PathOfPage { path: settings.socketio_path.clone(), file });
+    if path != Settings::default().socketio.socketio_path.trim_matches('/') && file.exists() {
+        return Err(StartError::PathOfPage { path: settings.socketio.socketio_path.clone(), file });
     }
-    let data = &settings.data_dir;
-    if settings.journal == JournalKind::Sqlite && resolved(data).starts_with(resolved(folder)) {
+    let data = &settings.journal.data_dir;
+    if settings.journal.kind == JournalKind::Sqlite && resolved(data).starts_with(resolved(folder)) {
         return Err(StartError::PublicJournal { data: data.clone(), page: folder.clone() });
     }
     Ok(())

@@ -38,7 +38,7 @@ const METRICS_SURPLUS: usize = 16;
 
 /// Starts the workers of a listener.
 pub(super) fn serve(node: &Arc<Node>, listener: TcpListener, room: Room) -> io::Result<Server> {
-    let workers = node.settings.workers.or_else(|| std::thread::available_parallelism().ok());
+    let workers = node.settings.listen.workers.or_else(|| std::thread::available_parallelism().ok());
     let workers = workers.map_or(2, NonZeroUsize::get);
     // At this bound the server stops accepting, so it lies above the other bounds: it counts only while
     // surplus connections get their error.
@@ -68,7 +68,7 @@ pub(super) fn serve_metrics(node: &Arc<Node>, listener: TcpListener) -> io::Resu
     let server = Server::build().disable_signals().workers(1);
     let server = server.listen("metrics", listener, move || {
         let metrics = Arc::clone(&node.metrics);
-        let compression = node.settings.http_compression;
+        let compression = node.settings.connections.http_compression;
         let configure = move |cfg: &mut ServiceConfig| routes::configure_metrics(cfg, metrics, compression);
         let (connections, budget) = (Arc::clone(&connections), Arc::clone(&node.budget));
         http::service(routes_of(&node, configure), patience, connections, budget)
@@ -98,7 +98,7 @@ fn routes_of<C: FnOnce(&mut ServiceConfig)>(
 > + use<C> {
     let app = App::new()
         .app_data(web::Data::from(Arc::clone(&node.hosts)))
-        .app_data(web::Data::new(Prefix::new(&node.settings.path_prefix)))
+        .app_data(web::Data::new(Prefix::new(&node.settings.listen.path_prefix)))
         .wrap(from_fn(routes::host::guard))
         .wrap(from_fn(routes::prefix::take_away))
         .configure(configure);

@@ -7,20 +7,20 @@ use url::Host;
 /// Longest name, in bytes, without a dot at its end (RFC 1035, 2.3.4).
 const MAX_NAME_BYTES: usize = 253;
 
-/// Ends of names that no public name server answers for: a name below them cannot be registered.
+/// Ends of names that public name servers do not resolve: a name below them cannot be registered.
 const LOCAL_ENDS: [&str; 5] = [".localhost", ".local", ".lan", ".home.arpa", ".internal"];
 
 /// The name or address of a host, as browsers write it: lower case, without a dot at its end, other scripts as `xn--`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostName(Host);
 
-/// A text is not a [`HostName`].
+/// Parse error of [`HostName`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a host is a name or an address without scheme and port, such as chat.example.com, or * for all")]
 pub struct HostNameError;
 
 impl HostName {
-    /// Whether it means the machine that it is said on.
+    /// Whether the name stands for the machine itself.
     pub fn is_loopback(&self) -> bool {
         match &self.0 {
             Host::Domain(name) => name == "localhost" || name.ends_with(".localhost"),
@@ -29,8 +29,8 @@ impl HostName {
         }
     }
 
-    /// Whether anybody could register it, and have it mean this server's address. Addresses are no names, and a name
-    /// without a dot, or below one of `LOCAL_ENDS`, is given by one's own network.
+    /// Whether the name can be registered on the internet, and then made to resolve to this server's address. Not so:
+    /// addresses, and names without a dot or below one of `LOCAL_ENDS`, which only a local network resolves.
     pub fn is_public(&self) -> bool {
         match &self.0 {
             Host::Domain(name) => name.contains('.') && !LOCAL_ENDS.iter().any(|end| name.ends_with(end)),
@@ -38,7 +38,7 @@ impl HostName {
         }
     }
 
-    /// Whether it is an IPv6 address, which is written in brackets.
+    /// Whether this is an IPv6 address, which is written in brackets.
     pub fn is_ipv6(&self) -> bool {
         matches!(self.0, Host::Ipv6(_))
     }
@@ -47,9 +47,9 @@ impl HostName {
 impl FromStr for HostName {
     type Err = HostNameError;
 
-    /// Reads a name, or an address; one of IPv6 in brackets.
+    /// Reads a name or an address; an IPv6 address is in brackets.
     fn from_str(text: &str) -> Result<Self, HostNameError> {
-        // What most requests name needs no table of Unicode.
+        // Most requests name an address or a plain name, which needs no table of Unicode.
         if let Ok(address) = text.parse() {
             return Ok(Self(Host::Ipv4(address)));
         }
@@ -61,7 +61,7 @@ impl FromStr for HostName {
 }
 
 impl HostName {
-    /// Reads a name or an address however it is written.
+    /// Reads a name or an address in any spelling.
     fn read(text: &str) -> Result<Self, HostNameError> {
         // A percent sign would be decoded: no browser sends one.
         let host = if text.contains('%') { None } else { Host::parse(text).ok() };

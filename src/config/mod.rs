@@ -1,643 +1,195 @@
-//! All settings in one struct: flags and their `ECHOROOM_*` environment twins, checked once.
+//! All settings: flags with their `ECHOROOM_*` variables, in one file for each concern, checked once.
 
 use std::{
-    ffi::OsString,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    num::{NonZeroU32, NonZeroUsize},
-    path::PathBuf,
+    num::NonZeroUsize,
+    sync::LazyLock,
 };
 
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use clap::{Args, FromArgMatches as _};
 
-use self::defaults as default;
+use self::{
+    connections::SPARE_CONNECTIONS,
+    events::ENVELOPE_BYTES,
+    limits::{MAX_MEMORY, memory_for},
+};
+
 pub use self::{
-    check::{LONGEST_TIMER_MILLIS, SettingError},
+    admission::Admission,
+    cli::{Cli, Command, unknown_variables},
+    connections::Connections,
+    error::{Amount, CliError, Key, SettingError},
+    events::Events,
+    heartbeat::Heartbeat,
     host::{AllowedHost, HostName},
+    journal::{Journal, JournalKind},
+    lessons::Lessons,
+    limits::Limits,
+    listen::Listen,
+    login::Login,
+    network::Network,
+    operation::Operation,
+    origins::{AllowedOrigin, Origins},
     per_address::PerAddress,
-    values::{AllowedOrigin, ByteSize, JournalKind, Network, Period, PeriodOrOff, Switch},
+    rates::Rates,
+    rooms::Rooms,
+    socketio::SocketIo,
+    values::{ByteSize, LONGEST_TIMER_MILLIS, Period, PeriodOrOff, Switch},
 };
 
+mod admission;
 pub mod check;
+mod cli;
+mod connections;
+mod error;
+mod events;
+mod heartbeat;
 pub mod host;
+mod journal;
+mod lessons;
+mod limits;
+mod listen;
+mod login;
+mod network;
+mod operation;
+mod origins;
 pub mod per_address;
+mod range;
+mod rates;
 mod reading;
+mod rooms;
+mod socketio;
 pub mod socketio_path;
 pub mod values;
 
-/// The port variable that hosting platforms set, used when neither `--port` nor `ECHOROOM_PORT` is given.
-const PLATFORM_PORT: &str = "PORT";
-
-/// The defaults of [`Settings`], once for the command line and once for tests.
-pub(crate) mod defaults {
-    use std::{num::NonZeroU32, time::Duration};
-
-    use super::{ByteSize, PerAddress, Period, PeriodOrOff};
-
-    pub(super) const PORT: u16 = 3000;
-    pub(super) const STATIC_DIR: &str = "static";
-    pub(super) const MAX_MESSAGE_SIZE: ByteSize = ByteSize(64 * 1024);
-    pub(super) const MAX_PAYLOAD: ByteSize = ByteSize(1_000_000);
-    pub(super) const MAX_IMAGE_SIZE: ByteSize = ByteSize(512 * 1024);
-    pub(super) const MAX_IMAGE_SIDE: usize = 4096;
-    /// Twice those of the largest picture; a browser holds four bytes for each.
-    pub(super) const MAX_IMAGE_PIXELS: usize = 32 * 1024 * 1024;
-    pub(super) const MAX_AVATAR_SIDE: usize = 256;
-    pub(super) const MAX_AVATAR_SIZE: ByteSize = ByteSize(4 * 1024);
-    pub(super) const AVATAR_BYTES: ByteSize = ByteSize(64 * 1024 * 1024);
-    pub(super) const NAME_HOLD: Period = Period(Duration::from_secs(30));
-    pub(super) const NAME_RESERVATION: Period = Period(Duration::from_secs(7 * 24 * 3600));
-    pub(super) const MAX_HELD_NAMES: usize = 10_000;
-    pub(super) const MAX_RESERVED_NAMES: usize = 100_000;
-    pub(super) const CONNECT_TIMEOUT: Period = Period(Duration::from_secs(45));
-    pub(crate) const SOCKETIO_PATH: &str = "/socket.io";
-    pub(super) const UPGRADE_TIMEOUT: Period = Period(Duration::from_secs(10));
-    pub(super) const POLLING_OPEN_TIMEOUT: Period = Period(Duration::from_secs(10));
-    pub(super) const MAX_ENDED_SESSIONS: usize = 1000;
-    pub(super) const MAX_ATTACHMENTS: usize = 10;
-    pub(super) const RECOVERY_WINDOW: PeriodOrOff = PeriodOrOff(Duration::from_secs(120));
-    pub(super) const RECOVERY_BYTES: ByteSize = ByteSize(16 * 1024 * 1024);
-    pub(super) const RECOVERY_SOCKETS: usize = 10_000;
-    pub(super) const DATA_DIR: &str = "data";
-    pub(super) const HISTORY: usize = 1000;
-    pub(super) const HISTORY_BYTES: ByteSize = ByteSize(64 * 1024 * 1024);
-    pub(super) const REMEMBERED_IDS: usize = 128;
-    pub(super) const MAX_REMEMBERED_IDS: usize = 500_000;
-    pub(super) const REMEMBER_IDS_FOR: Period = Period(Duration::from_secs(3600));
-    pub(super) const HISTORY_AGE: Period = Period(Duration::from_secs(30 * 24 * 3600));
-    pub(super) const MAX_DATA_SIZE: ByteSize = ByteSize(2048 * 1024 * 1024);
-    pub(super) const TAIL_BYTES: ByteSize = ByteSize(16 * 1024 * 1024);
-    pub(super) const MAX_FRAGMENTS: usize = 1024;
-    pub(super) const MAX_QUEUE_BYTES: ByteSize = ByteSize(1024 * 1024);
-    pub(super) const MAX_INTAKE_BYTES: ByteSize = ByteSize(256 * 1024);
-    pub(super) const MAX_INTAKE_TOTAL: ByteSize = ByteSize(64 * 1024 * 1024);
-    pub(super) const MAX_MEMORY: ByteSize = ByteSize(256 * 1024 * 1024);
-    pub(super) const MAX_LOGIN_SIZE: ByteSize = ByteSize(64 * 1024);
-    pub(super) const MIN_UPLOAD_RATE: u32 = 1024;
-    pub(super) const UPLOAD_PATIENCE: Period = Period(Duration::from_secs(10));
-    pub(super) const RATE: u32 = 30;
-    pub(super) const RATE_BURST: u32 = 60;
-    pub(super) const RATE_PATIENCE: Period = Period(Duration::from_secs(10));
-    pub(super) const MAX_SESSIONS: usize = 100_000;
-    pub(super) const MAX_SESSIONS_PER_ADDRESS: PerAddress = PerAddress::for_public(1000);
-    pub(super) const HANDSHAKE_RATE: PerAddress = PerAddress::for_public(50);
-    // A room full of Socket.IO clients behind one address, back after a restart: each asks twice.
-    pub(super) const HANDSHAKE_BURST: NonZeroU32 = NonZeroU32::new(2000).expect("a default is not zero");
-    pub(super) const MAX_ROOMS: usize = 10_000;
-    pub(super) const MAX_NEW_ROOMS_PER_MINUTE: PerAddress = PerAddress::for_public(60);
-    pub(super) const MAX_LESSONS: usize = 64;
-    pub(super) const MAX_LESSONS_PER_ADDRESS: PerAddress = PerAddress::for_public(32);
-    pub(super) const PING_INTERVAL: Period = Period(Duration::from_secs(25));
-    pub(super) const PING_TIMEOUT: Period = Period(Duration::from_secs(20));
-    pub(super) const STALL_TIMEOUT: Period = Period(Duration::from_secs(20));
-    pub(super) const HANDSHAKE_TIMEOUT: Period = Period(Duration::from_secs(5));
-    pub(super) const BODY_TIMEOUT: Period = Period(Duration::from_secs(20));
-    pub(super) const KEEP_ALIVE: Period = Period(Duration::from_secs(75));
-    pub(super) const SPARE_CONNECTIONS: usize = 10_000;
-    pub(super) const MAX_CONNECTIONS_PER_ADDRESS: PerAddress = PerAddress::for_public(2000);
-    pub(super) const SHUTDOWN_TIMEOUT: Period = Period(Duration::from_secs(5));
-}
-
-/// The command line.
-#[derive(Debug, Parser)]
-#[command(
-    name = "echoroom",
-    version,
-    about = "A real-time room server: echo and relay over WebSocket, every session an actor.",
-    after_help = "Sizes are bytes; a suffix k, m or g may follow (64k, 1m). Times are seconds, or 500ms, 5m, 12h, 30d.\n\
-                  A flag goes before its environment variable. Logs: RUST_LOG (default info)."
-)]
-pub struct Cli {
-    /// What to do instead of serving.
-    #[command(subcommand)]
-    pub command: Option<Command>,
-    /// How to serve.
-    #[command(flatten)]
-    pub settings: Settings,
-}
-
-/// What the program can do besides serving.
-#[derive(Clone, Debug, PartialEq, Eq, Subcommand)]
-pub enum Command {
-    /// Ask the server on this machine for its health; exit code 0 if it is well
-    Healthcheck,
-    /// Let all messages of a room go, of the server that uses --data-dir or of a folder that no server uses
-    Forget {
-        /// The room's name
-        room: String,
-    },
-    /// Copy the journal in --data-dir to a new file, while a server may be using it
-    Backup {
-        /// The file to write
-        file: PathBuf,
-    },
-}
-
-/// How to serve. Every bound that a client can reach is here.
+/// All settings of the server. Every bound on what clients may use is one. The order of the groups is that of `--help`.
 #[derive(Args, Clone, Debug)]
 pub struct Settings {
-    /// Address to listen on
-    #[arg(long, env = "ECHOROOM_BIND", global = true, value_name = "ADDRESS", default_value_t = Ipv4Addr::UNSPECIFIED.into(),
-          value_parser = reading::address)]
-    pub bind: IpAddr,
-
-    /// Port to listen on; 0 picks a free one. Without it, PORT is honoured too
-    #[arg(long, env = "ECHOROOM_PORT", global = true, default_value_t = default::PORT,
-          value_parser = reading::port)]
-    pub port: u16,
-
-    /// Worker threads [default: one per core]
-    #[arg(long, env = "ECHOROOM_WORKERS", value_name = "COUNT",
-          value_parser = reading::count::<NonZeroUsize>)]
-    pub workers: Option<NonZeroUsize>,
-
-    /// Folder of the demo page
-    #[arg(long, env = "ECHOROOM_STATIC_DIR", value_name = "FOLDER", default_value = default::STATIC_DIR)]
-    pub static_dir: PathBuf,
-
-    /// Path that a proxy leaves before the server's addresses, such as /app; not needed where the proxy takes it away
-    #[arg(
-        long,
-        env = "ECHOROOM_PATH_PREFIX",
-        value_name = "PATH",
-        default_value = "",
-        hide_default_value = true
-    )]
-    pub path_prefix: String,
-
-    /// Name that the server is reached by, or * for all; repeatable. Addresses, localhost, names without a dot, and those
-    /// below .local, .lan, .home.arpa and .internal need not be named; requests for other names get 421
-    #[arg(long, env = "ECHOROOM_HOST", value_name = "NAME", value_delimiter = ',')]
-    pub host: Vec<AllowedHost>,
-
-    /// Web origin (scheme, host, port) whose pages may connect besides our own, or * for all; repeatable
-    #[arg(long, env = "ECHOROOM_ALLOW_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
-    pub allow_origin: Vec<AllowedOrigin>,
-
-    /// Where messages are kept: in a file (sqlite), or in memory until the server stops
-    #[arg(long, env = "ECHOROOM_JOURNAL", value_name = "KIND", default_value_t = JournalKind::Sqlite)]
-    pub journal: JournalKind,
-
-    /// Folder of the journal's file
-    #[arg(long, env = "ECHOROOM_DATA_DIR", global = true, value_name = "FOLDER", default_value = default::DATA_DIR)]
-    pub data_dir: PathBuf,
-
-    /// Newest messages of a room that are kept; a few more may stay for a while
-    #[arg(long, env = "ECHOROOM_HISTORY", value_name = "COUNT", default_value_t = nonzero(default::HISTORY),
-          value_parser = reading::count::<NonZeroUsize>)]
-    pub history: NonZeroUsize,
-
-    /// Bytes of a room's messages that are kept at most; the oldest go
-    #[arg(long, env = "ECHOROOM_HISTORY_BYTES", value_name = "BYTES", default_value_t = default::HISTORY_BYTES)]
-    pub history_bytes: ByteSize,
-
-    /// How long a message is kept
-    #[arg(long, env = "ECHOROOM_HISTORY_AGE", value_name = "TIME", default_value_t = default::HISTORY_AGE)]
-    pub history_age: Period,
-
-    /// Bytes of all rooms' messages that are kept at most; the oldest go
-    #[arg(long, env = "ECHOROOM_MAX_DATA_SIZE", value_name = "BYTES", default_value_t = default::MAX_DATA_SIZE)]
-    pub max_data_size: ByteSize,
-
-    /// Messages with an id of each user of a room, the newest, that are known again when they are sent again
-    #[arg(long, env = "ECHOROOM_REMEMBERED_IDS", value_name = "COUNT",
-        default_value_t = nonzero(default::REMEMBERED_IDS),
-          value_parser = reading::count::<NonZeroUsize>)]
-    pub remembered_ids: NonZeroUsize,
-
-    /// How long they are known at least; after a restart as far as the messages are kept
-    #[arg(long, env = "ECHOROOM_REMEMBER_IDS_FOR", value_name = "TIME", default_value_t = default::REMEMBER_IDS_FOR)]
-    pub remember_ids_for: Period,
-
-    /// Ids of all rooms in memory; more, and the oldest go before their time
-    #[arg(long, env = "ECHOROOM_MAX_REMEMBERED_IDS", value_name = "COUNT",
-        default_value_t = nonzero(default::MAX_REMEMBERED_IDS),
-          value_parser = reading::count::<NonZeroUsize>)]
-    pub max_remembered_ids: NonZeroUsize,
-
-    /// Bytes of the newest messages held in memory, shared by all rooms, so that who has read the journal goes on
-    /// without a gap
-    #[arg(long, env = "ECHOROOM_TAIL_BYTES", value_name = "BYTES", default_value_t = default::TAIL_BYTES)]
-    pub tail_bytes: ByteSize,
-
-    /// Largest message at /chat, and largest message or payload of Socket.IO, in bytes, images included; a larger one
-    /// closes its session with 1009, or gets 413
-    #[arg(long, env = "ECHOROOM_MAX_PAYLOAD", value_name = "BYTES", default_value_t = default::MAX_PAYLOAD)]
-    pub max_payload: ByteSize,
-
-    /// Largest image as a data URL in bytes; a larger one is refused [default: 512k, or less if --max-payload has no
-    /// room for that]
-    #[arg(long, env = "ECHOROOM_MAX_IMAGE_SIZE", value_name = "BYTES")]
-    pub max_image_size: Option<ByteSize>,
-
-    /// Pixels of an image's longer side; a larger one is refused
-    #[arg(long, env = "ECHOROOM_MAX_IMAGE_SIDE", value_name = "PIXELS", default_value_t = nonzero(default::MAX_IMAGE_SIDE),
-          value_parser = reading::count::<NonZeroUsize>)]
-    pub max_image_side: NonZeroUsize,
-
-    /// Pixels of all frames of an image together; one with more is refused
-    #[arg(long, env = "ECHOROOM_MAX_IMAGE_PIXELS", value_name = "PIXELS", default_value_t = nonzero(default::MAX_IMAGE_PIXELS),
-          value_parser = reading::count::<NonZeroUsize>)]
-    pub max_image_pixels: NonZeroUsize,
-
-    /// Largest avatar as a data URL in bytes; for a larger one the default is shown [default: 4k, or less if
-    /// --max-payload has no room for that]
-    #[arg(long, env = "ECHOROOM_MAX_AVATAR_SIZE", value_name = "BYTES")]
-    pub max_avatar_size: Option<ByteSize>,
-
-    /// Pixels of an avatar's longer side; for a larger one the default is shown. All its frames together may have four
-    /// times the pixels of the largest
-    #[arg(long, env = "ECHOROOM_MAX_AVATAR_SIDE", value_name = "PIXELS", default_value_t = nonzero(default::MAX_AVATAR_SIDE),
-          value_parser = reading::count::<NonZeroUsize>)]
-    pub max_avatar_side: NonZeroUsize,
-
-    /// Bytes of avatars that are pictures, in memory and in the journal each (there at most a quarter of
-    /// --max-data-size); those that no user wears go, the longest unused first
-    #[arg(long, env = "ECHOROOM_AVATAR_BYTES", value_name = "BYTES", default_value_t = default::AVATAR_BYTES)]
-    pub avatar_bytes: ByteSize,
-
-    /// How long the nickname of a user who dropped is held for them
-    #[arg(long, env = "ECHOROOM_NAME_HOLD", value_name = "TIME", default_value_t = default::NAME_HOLD)]
-    pub name_hold: Period,
-
-    /// How long the nickname of a user who has logged in with its token is reserved for the bearer of that token, in one
-    /// room, whether the user is there or not. It is kept in the journal, and begins anew with each such login
-    #[arg(long, env = "ECHOROOM_NAME_RESERVATION", value_name = "TIME", default_value_t = default::NAME_RESERVATION)]
-    pub name_reservation: Period,
-
-    /// Nicknames that are held, and nicknames that are reserved, in one room; for one more there is no hold and no
-    /// reservation
-    #[arg(long, env = "ECHOROOM_MAX_HELD_NAMES", value_name = "COUNT", default_value_t = nonzero(default::MAX_HELD_NAMES),
-          value_parser = reading::count::<NonZeroUsize>)]
-    pub max_held_names: NonZeroUsize,
-
-    /// Nicknames that are reserved in all rooms together
-    #[arg(long, env = "ECHOROOM_MAX_RESERVED_NAMES", value_name = "COUNT", default_value_t = nonzero(default::MAX_RESERVED_NAMES),
-          value_parser = reading::count::<NonZeroUsize>)]
-    pub max_reserved_names: NonZeroUsize,
-
-    /// How long a session at /chat may take to log in, and one of Socket.IO to join a namespace; then it is closed
-    #[arg(long, env = "ECHOROOM_CONNECT_TIMEOUT", value_name = "TIME", default_value_t = default::CONNECT_TIMEOUT)]
-    pub connect_timeout: Period,
-
-    /// Path of Socket.IO
-    #[arg(long, env = "ECHOROOM_SOCKETIO_PATH", value_name = "PATH", default_value = default::SOCKETIO_PATH)]
-    pub socketio_path: String,
-
-    /// Web origin whose pages may use Socket.IO over polling besides our own, or * for all; repeatable. For WebSockets
-    /// there is --allow-origin
-    #[arg(long, env = "ECHOROOM_CORS_ORIGIN", value_name = "ORIGIN", value_delimiter = ',')]
-    pub cors_origin: Vec<AllowedOrigin>,
-
-    /// How long a Socket.IO session may take to upgrade from polling to a WebSocket
-    #[arg(long, env = "ECHOROOM_UPGRADE_TIMEOUT", value_name = "TIME", default_value_t = default::UPGRADE_TIMEOUT)]
-    pub upgrade_timeout: Period,
-
-    /// How long a Socket.IO client that polls may take to make its second request; then its session is gone
-    #[arg(long, env = "ECHOROOM_POLLING_OPEN_TIMEOUT", value_name = "TIME",
-          default_value_t = default::POLLING_OPEN_TIMEOUT)]
-    pub polling_open_timeout: Period,
-
-    /// Socket.IO sessions that the server has ended and whose clients, which poll, have not come to hear of it within 30
-    /// seconds; the oldest is forgotten for one more
-    #[arg(long, env = "ECHOROOM_MAX_ENDED_SESSIONS", value_name = "COUNT",
-          default_value_t = default::MAX_ENDED_SESSIONS,
-          value_parser = reading::count_or_zero::<usize>)]
-    pub max_ended_sessions: usize,
-
-    /// Binary attachments that one Socket.IO event may have; more end its session
-    #[arg(long, env = "ECHOROOM_MAX_ATTACHMENTS", value_name = "COUNT", default_value_t = nonzero(default::MAX_ATTACHMENTS),
-          value_parser = reading::count::<NonZeroUsize>)]
-    pub max_attachments: NonZeroUsize,
-
-    /// Whether the Socket.IO namespace /relay is open: whatever a client there emits goes to the others in its room
-    #[arg(long, env = "ECHOROOM_RELAY", value_name = "SWITCH", default_value_t = Switch::Off)]
-    pub relay: Switch,
-
-    /// How long what a client of /relay misses while it is away is kept for it, and its place in its room. 0 switches
-    /// that off: events then have no argument more than their sender gave them
-    #[arg(long, env = "ECHOROOM_RECOVERY_WINDOW", value_name = "TIME", default_value_t = default::RECOVERY_WINDOW)]
-    pub recovery_window: PeriodOrOff,
-
-    /// Bytes of events that are kept for that; the oldest go
-    #[arg(long, env = "ECHOROOM_RECOVERY_BYTES", value_name = "BYTES", default_value_t = default::RECOVERY_BYTES,
-          value_parser = reading::recovery_bytes)]
-    pub recovery_bytes: ByteSize,
-
-    /// Clients that are away and whose places are kept; the oldest go
-    #[arg(long, env = "ECHOROOM_RECOVERY_SOCKETS", value_name = "COUNT", default_value_t = nonzero(default::RECOVERY_SOCKETS),
-          value_parser = reading::recovery_sockets)]
-    pub recovery_sockets: NonZeroUsize,
-
-    /// Largest text or binary message in bytes; a larger one closes its session with 1009, a text at /chat is refused
-    #[arg(long, env = "ECHOROOM_MAX_MESSAGE_SIZE", value_name = "BYTES", default_value_t = default::MAX_MESSAGE_SIZE)]
-    pub max_message_size: ByteSize,
-
-    /// Frames one message may come in; more close its session with 1009
-    #[arg(long, env = "ECHOROOM_MAX_FRAGMENTS", value_name = "COUNT", default_value_t = nonzero(default::MAX_FRAGMENTS),
-          value_parser = reading::count::<NonZeroUsize>)]
-    pub max_fragments: NonZeroUsize,
-
-    /// Bytes from its room that may wait for a session that reads too slowly; more close it with 1013. So many bytes
-    /// of answers to its own messages make the server stop reading from it
-    #[arg(long, env = "ECHOROOM_MAX_QUEUE_BYTES", value_name = "BYTES", default_value_t = default::MAX_QUEUE_BYTES)]
-    pub max_queue_bytes: ByteSize,
-
-    /// Bytes of messages a session may have accepted and not yet relayed; at this bound the server stops reading from
-    /// it until they are
-    #[arg(long, env = "ECHOROOM_MAX_INTAKE_BYTES", value_name = "BYTES", default_value_t = default::MAX_INTAKE_BYTES)]
-    pub max_intake_bytes: ByteSize,
-
-    /// The same bound over all sessions together; at most a quarter of --max-memory
-    #[arg(long, env = "ECHOROOM_MAX_INTAKE_TOTAL", value_name = "BYTES", default_value_t = default::MAX_INTAKE_TOTAL)]
-    pub max_intake_total: ByteSize,
-
-    /// Bytes that all clients together make the server hold: messages that are unfinished or not yet relayed, and what waits
-    /// for clients that read slowly. While they are held, a client that needs more than 4 KiB is closed with 1013, or gets
-    /// 503 [default: 256m, or four of the largest messages]
-    #[arg(long, env = "ECHOROOM_MAX_MEMORY", value_name = "BYTES")]
-    pub max_memory: Option<ByteSize>,
-
-    /// Largest message before login at /chat, and before a namespace is joined and logged in to at Socket.IO; one more than
-    /// an avatar is allowed in any case
-    #[arg(long, env = "ECHOROOM_MAX_LOGIN_SIZE", value_name = "BYTES", default_value_t = default::MAX_LOGIN_SIZE)]
-    pub max_login_size: ByteSize,
-
-    /// Bytes a second that a message must come at, on the average since it began; a slower one closes its session with
-    /// 1008. 0 is no limit
-    #[arg(long, env = "ECHOROOM_MIN_UPLOAD_RATE", value_name = "BYTES", default_value_t = default::MIN_UPLOAD_RATE,
-        value_parser = values::bytes_a_second)]
-    pub min_upload_rate: u32,
-
-    /// How long a message may come more slowly than --min-upload-rate
-    #[arg(long, env = "ECHOROOM_UPLOAD_PATIENCE", value_name = "TIME", default_value_t = default::UPLOAD_PATIENCE)]
-    pub upload_patience: Period,
-
-    /// Messages a second that a session may send; faster ones wait. 0 is no limit
-    #[arg(long, env = "ECHOROOM_RATE", value_name = "COUNT", default_value_t = default::RATE,
-          value_parser = reading::count_or_zero::<u32>)]
-    pub rate: u32,
-
-    /// Messages a session may send at once after a pause; control frames are counted apart, by the same numbers
-    #[arg(long, env = "ECHOROOM_RATE_BURST", value_name = "COUNT", default_value_t = default::RATE_BURST,
-          value_parser = reading::count::<u32>)]
-    pub rate_burst: u32,
-
-    /// A session that sends faster than --rate for so long without a pause is closed with 1008
-    #[arg(long, env = "ECHOROOM_RATE_PATIENCE", value_name = "TIME", default_value_t = default::RATE_PATIENCE)]
-    pub rate_patience: Period,
-
-    /// Sessions at a time; more get 503
-    #[arg(long, env = "ECHOROOM_MAX_SESSIONS", value_name = "COUNT", default_value_t = nonzero(default::MAX_SESSIONS),
-          value_parser = reading::count::<NonZeroUsize>)]
-    pub max_sessions: NonZeroUsize,
-
-    /// Sessions at a time from one address (of IPv6, from one network of 64 bits); more get 503. A bare number holds for
-    /// every address, public:1000 for public addresses only; 0 is no limit
-    #[arg(long, env = "ECHOROOM_MAX_SESSIONS_PER_ADDRESS", value_name = "COUNT",
-          default_value_t = default::MAX_SESSIONS_PER_ADDRESS)]
-    pub max_sessions_per_address: PerAddress,
-
-    /// Sessions a second that one address may ask for, at any door, granted or not; more get 429. As
-    /// --max-sessions-per-address
-    #[arg(long, env = "ECHOROOM_HANDSHAKE_RATE", value_name = "COUNT", default_value_t = default::HANDSHAKE_RATE)]
-    pub handshake_rate: PerAddress,
-
-    /// Sessions that it may ask for at once after a pause
-    #[arg(long, env = "ECHOROOM_HANDSHAKE_BURST", value_name = "COUNT", default_value_t = default::HANDSHAKE_BURST,
-          value_parser = reading::count::<NonZeroU32>)]
-    pub handshake_burst: NonZeroU32,
-
-    /// Address or network (10.0.0.0/8) of a proxy whose X-Forwarded-For is believed; what it sends is never of this
-    /// machine; repeatable
-    #[arg(long, env = "ECHOROOM_TRUSTED_PROXY", value_name = "NETWORK", value_delimiter = ',')]
-    pub trusted_proxy: Vec<Network>,
-
-    /// Rooms with members or history at a time. For one more, the room that has been silent longest and has no members
-    /// loses its history; if there is none, it is refused, at the handshake with 503. The room lobby is never refused
-    #[arg(long, env = "ECHOROOM_MAX_ROOMS", value_name = "COUNT", default_value_t = nonzero(default::MAX_ROOMS),
-          value_parser = reading::count::<NonZeroUsize>)]
-    pub max_rooms: NonZeroUsize,
-
-    /// Rooms that one address may make in a minute; further ones are refused, at the handshake with 503. A number holds
-    /// for every address, public:N for public addresses only; 0 is no limit
-    #[arg(long, env = "ECHOROOM_MAX_NEW_ROOMS_PER_MINUTE", value_name = "COUNT",
-          default_value_t = default::MAX_NEW_ROOMS_PER_MINUTE)]
-    pub max_new_rooms_per_minute: PerAddress,
-
-    /// Whether /rooms lists the rooms that somebody is in, for everybody
-    #[arg(long, env = "ECHOROOM_ROOM_LIST", value_name = "SWITCH", default_value_t = Switch::On)]
-    pub room_list: Switch,
-
-    /// Whether the page's lessons have their part of the server: /lesson/
-    #[arg(long, env = "ECHOROOM_LESSONS", value_name = "SWITCH", default_value_t = Switch::On)]
-    pub lessons: Switch,
-
-    /// Lessons with a connection at a time; one more gets 503
-    #[arg(long, env = "ECHOROOM_MAX_LESSONS", value_name = "COUNT", default_value_t = nonzero(default::MAX_LESSONS),
-          value_parser = reading::count::<NonZeroUsize>)]
-    pub max_lessons: NonZeroUsize,
-
-    /// Lessons with a connection at a time from one address; as --max-sessions-per-address
-    #[arg(long, env = "ECHOROOM_MAX_LESSONS_PER_ADDRESS", value_name = "COUNT",
-          default_value_t = default::MAX_LESSONS_PER_ADDRESS)]
-    pub max_lessons_per_address: PerAddress,
-
-    /// How often a session is pinged
-    #[arg(long, env = "ECHOROOM_PING_INTERVAL", value_name = "TIME", default_value_t = default::PING_INTERVAL)]
-    pub ping_interval: Period,
-
-    /// How long a pinged session may be silent before it is closed with 1001
-    #[arg(long, env = "ECHOROOM_PING_TIMEOUT", value_name = "TIME", default_value_t = default::PING_TIMEOUT)]
-    pub ping_timeout: Period,
-
-    /// How long a connection may take nothing of what is sent to it, or take its leave, before it is cut
-    #[arg(long, env = "ECHOROOM_STALL_TIMEOUT", value_name = "TIME", default_value_t = default::STALL_TIMEOUT)]
-    pub stall_timeout: Period,
-
-    /// How long a connection may take to send the head of a request, from its first byte; of the first one, from the
-    /// beginning of the connection
-    #[arg(long, env = "ECHOROOM_HANDSHAKE_TIMEOUT", value_name = "TIME", default_value_t = default::HANDSHAKE_TIMEOUT)]
-    pub handshake_timeout: Period,
-
-    /// How long a connection may take to send the body of a request; a second more for each 4 KiB that have come
-    #[arg(long, env = "ECHOROOM_BODY_TIMEOUT", value_name = "TIME", default_value_t = default::BODY_TIMEOUT)]
-    pub body_timeout: Period,
-
-    /// How long a connection may be idle between an answer and the next request
-    #[arg(long, env = "ECHOROOM_KEEP_ALIVE", value_name = "TIME", default_value_t = default::KEEP_ALIVE)]
-    pub keep_alive: Period,
-
-    /// Connections at a time, whatever they carry; more get 503, but /health and /metrics are answered
-    /// [default: --max-sessions and 10000 more]
-    #[arg(long, env = "ECHOROOM_MAX_CONNECTIONS", value_name = "COUNT",
-          value_parser = reading::count::<NonZeroUsize>)]
-    pub max_connections: Option<NonZeroUsize>,
-
-    /// Connections at a time from one address; as --max-sessions-per-address. Trusted proxies have no bound of their own
-    #[arg(long, env = "ECHOROOM_MAX_CONNECTIONS_PER_ADDRESS", value_name = "COUNT",
-          default_value_t = default::MAX_CONNECTIONS_PER_ADDRESS)]
-    pub max_connections_per_address: PerAddress,
-
-    /// Compression of large messages (permessage-deflate) for clients that offer it
-    #[arg(long, env = "ECHOROOM_COMPRESSION", value_name = "SWITCH", default_value_t = Switch::On)]
-    pub compression: Switch,
-
-    /// Compression (gzip) of answers over HTTP of 1 KiB and more, for clients that accept it: what Socket.IO clients poll,
-    /// /rooms, /limits and /metrics. The page's files are compressed in any case
-    #[arg(long, env = "ECHOROOM_HTTP_COMPRESSION", value_name = "SWITCH", default_value_t = Switch::On)]
-    pub http_compression: Switch,
-
-    /// How long sessions may take to leave when the server stops
-    #[arg(long, env = "ECHOROOM_SHUTDOWN_TIMEOUT", value_name = "TIME", default_value_t = default::SHUTDOWN_TIMEOUT)]
-    pub shutdown_timeout: Period,
-
-    /// Whether /metrics is for all at the main port; else it is for programs on this machine, and only if there is no
-    /// --metrics-bind
-    #[arg(long, env = "ECHOROOM_PUBLIC_METRICS", value_name = "SWITCH", default_value_t = Switch::Off)]
-    pub public_metrics: Switch,
-
-    /// Address and port for /metrics alone, for all who can reach it
-    #[arg(long, env = "ECHOROOM_METRICS_BIND", value_name = "ADDRESS:PORT",
-          value_parser = reading::address_and_port)]
-    pub metrics_bind: Option<SocketAddr>,
+    /// How the server listens, works and serves its page.
+    #[command(flatten)]
+    pub listen: Listen,
+
+    /// Which names and web origins are allowed.
+    #[command(flatten)]
+    pub origins: Origins,
+
+    /// How messages are kept.
+    #[command(flatten)]
+    pub journal: Journal,
+
+    /// How large an event, an image and an avatar may be.
+    #[command(flatten)]
+    pub events: Events,
+
+    /// How long a login may take, and how long a nickname is held for its user.
+    #[command(flatten)]
+    pub login: Login,
+
+    /// How Socket.IO is served.
+    #[command(flatten)]
+    pub socketio: SocketIo,
+
+    /// How large messages, queues and all of them together may be.
+    #[command(flatten)]
+    pub limits: Limits,
+
+    /// How fast a session may send, and how slowly.
+    #[command(flatten)]
+    pub rates: Rates,
+
+    /// How many sessions there may be, and how fast they may be asked for.
+    #[command(flatten)]
+    pub admission: Admission,
+
+    /// How many rooms there may be, and whether they are listed.
+    #[command(flatten)]
+    pub rooms: Rooms,
+
+    /// Whether there are lessons, and how many.
+    #[command(flatten)]
+    pub lessons: Lessons,
+
+    /// How often sessions are pinged, and how long they may be silent.
+    #[command(flatten)]
+    pub heartbeat: Heartbeat,
+
+    /// How long a connection may take, how many there may be, and what is compressed on them.
+    #[command(flatten)]
+    pub connections: Connections,
+
+    /// How the server stops, and who may see its metrics.
+    #[command(flatten)]
+    pub operation: Operation,
 }
 
+/// The settings when nothing is set: an empty command line, parsed once.
+static DEFAULTS: LazyLock<Settings> = LazyLock::new(|| {
+    let matches = without_environment(Settings::augment_args(clap::Command::new("echoroom")))
+        .try_get_matches_from(["echoroom"])
+        .and_then(|matches| Settings::from_arg_matches(&matches));
+    matches.expect("each default is a value of its setting")
+});
+
 impl Default for Settings {
-    /// What the command line gives when nothing is set.
+    /// The defaults that the flags declare. The environment does not change them: only [`Cli::read`] reads variables.
     fn default() -> Self {
-        Self {
-            bind: Ipv4Addr::UNSPECIFIED.into(),
-            port: default::PORT,
-            workers: None,
-            static_dir: default::STATIC_DIR.into(),
-            path_prefix: String::new(),
-            host: Vec::new(),
-            allow_origin: Vec::new(),
-            journal: JournalKind::Sqlite,
-            data_dir: default::DATA_DIR.into(),
-            history: nonzero(default::HISTORY),
-            history_bytes: default::HISTORY_BYTES,
-            history_age: default::HISTORY_AGE,
-            remembered_ids: nonzero(default::REMEMBERED_IDS),
-            remember_ids_for: default::REMEMBER_IDS_FOR,
-            max_remembered_ids: nonzero(default::MAX_REMEMBERED_IDS),
-            max_data_size: default::MAX_DATA_SIZE,
-            tail_bytes: default::TAIL_BYTES,
-            max_payload: default::MAX_PAYLOAD,
-            max_image_size: None,
-            max_image_side: nonzero(default::MAX_IMAGE_SIDE),
-            max_image_pixels: nonzero(default::MAX_IMAGE_PIXELS),
-            max_avatar_size: None,
-            max_avatar_side: nonzero(default::MAX_AVATAR_SIDE),
-            avatar_bytes: default::AVATAR_BYTES,
-            name_hold: default::NAME_HOLD,
-            name_reservation: default::NAME_RESERVATION,
-            max_held_names: nonzero(default::MAX_HELD_NAMES),
-            max_reserved_names: nonzero(default::MAX_RESERVED_NAMES),
-            connect_timeout: default::CONNECT_TIMEOUT,
-            socketio_path: default::SOCKETIO_PATH.into(),
-            cors_origin: Vec::new(),
-            upgrade_timeout: default::UPGRADE_TIMEOUT,
-            polling_open_timeout: default::POLLING_OPEN_TIMEOUT,
-            max_ended_sessions: default::MAX_ENDED_SESSIONS,
-            max_attachments: nonzero(default::MAX_ATTACHMENTS),
-            relay: Switch::Off,
-            recovery_window: default::RECOVERY_WINDOW,
-            recovery_bytes: default::RECOVERY_BYTES,
-            recovery_sockets: nonzero(default::RECOVERY_SOCKETS),
-            max_message_size: default::MAX_MESSAGE_SIZE,
-            max_fragments: nonzero(default::MAX_FRAGMENTS),
-            max_queue_bytes: default::MAX_QUEUE_BYTES,
-            max_intake_bytes: default::MAX_INTAKE_BYTES,
-            max_intake_total: default::MAX_INTAKE_TOTAL,
-            max_memory: None,
-            max_login_size: default::MAX_LOGIN_SIZE,
-            min_upload_rate: default::MIN_UPLOAD_RATE,
-            upload_patience: default::UPLOAD_PATIENCE,
-            rate: default::RATE,
-            rate_burst: default::RATE_BURST,
-            rate_patience: default::RATE_PATIENCE,
-            max_sessions: nonzero(default::MAX_SESSIONS),
-            max_sessions_per_address: default::MAX_SESSIONS_PER_ADDRESS,
-            handshake_rate: default::HANDSHAKE_RATE,
-            handshake_burst: default::HANDSHAKE_BURST,
-            trusted_proxy: Vec::new(),
-            max_rooms: nonzero(default::MAX_ROOMS),
-            max_new_rooms_per_minute: default::MAX_NEW_ROOMS_PER_MINUTE,
-            room_list: Switch::On,
-            lessons: Switch::On,
-            max_lessons: nonzero(default::MAX_LESSONS),
-            max_lessons_per_address: default::MAX_LESSONS_PER_ADDRESS,
-            ping_interval: default::PING_INTERVAL,
-            ping_timeout: default::PING_TIMEOUT,
-            stall_timeout: default::STALL_TIMEOUT,
-            handshake_timeout: default::HANDSHAKE_TIMEOUT,
-            body_timeout: default::BODY_TIMEOUT,
-            keep_alive: default::KEEP_ALIVE,
-            max_connections: None,
-            max_connections_per_address: default::MAX_CONNECTIONS_PER_ADDRESS,
-            compression: Switch::On,
-            http_compression: Switch::On,
-            shutdown_timeout: default::SHUTDOWN_TIMEOUT,
-            public_metrics: Switch::Off,
-            metrics_bind: None,
-        }
+        DEFAULTS.clone()
     }
 }
 
+/// The command without its variables.
+fn without_environment(command: clap::Command) -> clap::Command {
+    command.mut_args(|arg| arg.env(None::<&str>))
+}
+
 impl Settings {
-    /// Checks each setting, and all of them together. [`Application::build`](crate::app::Application::build) does.
+    /// These settings with a change, such as `Settings::default().with(|s| s.listen.port = 0)`.
+    #[must_use]
+    pub fn with(mut self, change: impl FnOnce(&mut Self)) -> Self {
+        change(&mut self);
+        self
+    }
+
+    /// Checks each setting alone, then all of them together. [`Application::build`](crate::app::Application::build) calls
+    /// this.
     ///
     /// # Errors
-    /// The first one that cannot be, or that does not fit the others.
+    /// The first setting that is not valid, or does not fit the others.
     pub fn check(&self) -> Result<(), SettingError> {
         check::check(self)
     }
 
-    /// Largest image: as it is set, or else the default as far as an event has room for it.
-    pub fn max_image_size(&self) -> ByteSize {
-        self.max_image_size.unwrap_or_else(|| self.as_far_as_it_fits(default::MAX_IMAGE_SIZE))
-    }
-
-    /// Largest avatar: as it is set, or else the default as far as an event has room for it.
-    pub fn max_avatar_size(&self) -> ByteSize {
-        self.max_avatar_size.unwrap_or_else(|| self.as_far_as_it_fits(default::MAX_AVATAR_SIZE))
-    }
-
-    /// Bytes that all clients make the server hold: as it is set, or else the default, or more if messages are large.
+    /// Bytes that all clients together make the server hold: `--max-memory`, or else the default, or more if messages are
+    /// large.
     pub fn max_memory(&self) -> ByteSize {
-        let default = default::MAX_MEMORY.get().max(check::memory_for(self.largest_message()));
-        self.max_memory.unwrap_or(ByteSize(default))
+        let default = MAX_MEMORY.get().max(memory_for(self.largest_message()));
+        self.limits.max_memory.unwrap_or(ByteSize(default))
     }
 
-    /// Bytes of the largest message that is taken at any door.
+    /// Bytes of the largest message that any door accepts.
     pub(crate) fn largest_message(&self) -> ByteSize {
-        ByteSize(self.max_payload.get().max(self.max_message_size.get()))
+        ByteSize(self.events.max_payload.get().max(self.limits.max_message_size.get()))
     }
 
-    /// Largest message before login: as it is set, or what an avatar needs, within what any message may have.
+    /// Largest message before login: `--max-login-size`, or more if an avatar needs more, but never above `--max-payload`.
     pub fn max_login_size(&self) -> ByteSize {
-        let needed = self.max_avatar_size().get() + check::ENVELOPE_BYTES;
-        ByteSize(self.max_login_size.get().max(needed).min(self.max_payload.get()))
+        let needed = self.events.max_avatar_size().get() + ENVELOPE_BYTES;
+        ByteSize(self.limits.max_login_size.get().max(needed).min(self.events.max_payload.get()))
     }
 
-    fn as_far_as_it_fits(&self, size: ByteSize) -> ByteSize {
-        ByteSize(size.get().min(check::fitting(self.max_payload.get())))
-    }
-
-    /// Connections at a time: what is set, or room for all sessions and for others beside them.
+    /// Connections at a time: `--max-connections`, or else one for each session and `SPARE_CONNECTIONS` more.
     pub fn max_connections(&self) -> usize {
-        let default = self.max_sessions.get().saturating_add(default::SPARE_CONNECTIONS);
-        self.max_connections.map_or(default, NonZeroUsize::get)
+        let default = self.admission.max_sessions.get().saturating_add(SPARE_CONNECTIONS);
+        self.connections.max_connections.map_or(default, NonZeroUsize::get)
     }
 
-    /// Where a program on this machine reaches the server.
+    /// The address at which a program on this machine reaches the server.
     pub fn local_address(&self) -> SocketAddr {
-        reachable((self.bind, self.port).into())
+        reachable((self.listen.bind, self.listen.port).into())
     }
 }
 
-/// Where a program on this machine reaches what listens on `bound`.
+/// The address at which a program on this machine reaches a listener bound to `bound`.
 pub fn reachable(bound: SocketAddr) -> SocketAddr {
     let ip = match bound.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
@@ -647,147 +199,14 @@ pub fn reachable(bound: SocketAddr) -> SocketAddr {
     (ip, bound.port()).into()
 }
 
-const fn nonzero(count: usize) -> NonZeroUsize {
-    NonZeroUsize::new(count).expect("a default is not zero")
-}
-
-/// Why the command line gives no settings.
-#[derive(Debug, thiserror::Error)]
-pub enum CliError {
-    /// `--help` or `--version`: print it and be content.
-    #[error("{0}")]
-    Answer(String),
-    /// One sentence that names the key.
-    #[error("{0}")]
-    Invalid(String),
-}
-
-impl Cli {
-    /// Reads the arguments and the environment of the process.
-    ///
-    /// # Errors
-    /// [`CliError`], ready to be printed.
-    pub fn read(args: impl IntoIterator<Item = OsString>) -> Result<Self, CliError> {
-        let args: Vec<OsString> = args.into_iter().collect();
-        let mut command = reading::prepare(Self::command());
-        // An empty variable is as good as none.
-        if let Some(port) = std::env::var_os(PLATFORM_PORT).filter(|port| !port.is_empty()) {
-            let port = port.to_string_lossy().into_owned();
-            command = command.mut_arg("port", |arg| arg.default_value(port));
-        }
-        let cli = command
-            .try_get_matches_from_mut(&args)
-            .and_then(|matches| Self::from_arg_matches(&matches))
-            .map_err(|error| reading::describe(&error, &command, &args))?;
-        // The other commands use few of the settings, and are of use beside a server that does not start.
-        if cli.command.is_none() {
-            cli.settings.check().map_err(|error| CliError::Invalid(error.to_string()))?;
-        }
-        Ok(cli)
-    }
-}
-
-/// Variables of the process that look like settings and are none, each with a word on which may have been meant, for a
-/// warning at the start.
-pub fn unknown_variables() -> Vec<String> {
-    let known = reading::variables(&Cli::command());
-    let mut unknown: Vec<String> = std::env::vars_os()
-        .map(|(name, _)| name.to_string_lossy().into_owned())
-        .filter(|name| name.starts_with(reading::VARIABLES_BEGIN) && !known.contains(name))
-        .collect();
-    unknown.sort_unstable();
-    unknown.into_iter().map(|name| format!("{name}{}", reading::hint_at_variable(&name, &known))).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn the_command_line_is_well_formed() {
-        Cli::command().debug_assert();
-    }
-
-    /// Reads arguments as if there were no environment.
-    fn parse(args: &[&str]) -> Result<Cli, clap::Error> {
-        let command = reading::prepare(Cli::command()).mut_args(|arg| arg.env(None::<&str>));
-        command.try_get_matches_from(args).and_then(|matches| Cli::from_arg_matches(&matches))
-    }
-
-    #[test]
-    fn the_documented_defaults_are_those_of_the_struct() {
-        let cli = parse(&["echoroom"]).expect("defaults are valid");
-        assert_eq!(format!("{:?}", cli.settings), format!("{:?}", Settings::default()));
-    }
-
-    /// What has no range here must have one in `check`.
-    #[test]
-    fn every_number_has_a_largest_value() {
-        // Any count is a bound that can be compared with.
-        let unbounded = |flag: &str| {
-            flag.ends_with("-per-address") || flag.ends_with("-per-minute") || flag == "handshake-rate"
-        };
-        let command = Cli::command();
-        let mut found = 0;
-        for arg in command.get_arguments() {
-            let unit = arg.get_value_names().and_then(|names| names.first()).map(|name| name.as_str());
-            let value = match unit {
-                Some("COUNT" | "BYTES" | "PIXELS") => usize::MAX.to_string(),
-                Some("TIME") => "366d".to_owned(),
-                _ => continue,
-            };
-            let flag = arg.get_long().expect("every setting is a flag");
-            let sentence = match parse(&["echoroom", &format!("--{flag}"), &value]) {
-                Err(error) => error.to_string(),
-                Ok(cli) => cli.settings.check().err().map(|error| error.to_string()).unwrap_or_default(),
-            };
-            assert!(
-                unbounded(flag) || sentence.contains(&format!("--{flag}")),
-                "--{flag} {value}: {sentence:?}"
-            );
-            found += 1;
-        }
-        assert!(found > 30, "settings are written otherwise now");
-    }
-
-    fn described(error: &clap::Error) -> String {
-        reading::describe(error, &Cli::command(), &[]).to_string()
-    }
-
-    /// What stands behind the colon is ours: no words of a programming language, no type.
-    #[test]
-    fn every_wrong_number_is_told_in_plain_words_with_the_key() {
-        let command = Cli::command();
-        let is_number = |arg: &&clap::Arg| {
-            let unit = arg.get_value_names().and_then(|names| names.first()).map(|name| name.as_str());
-            matches!(unit, Some("COUNT" | "BYTES" | "PIXELS" | "TIME" | "PORT"))
-        };
-        for arg in command.get_arguments().filter(is_number) {
-            let flag = arg.get_long().expect("every setting is a flag");
-            for value in ["", "x", "-1", "-5m", "+1", "1.5", "1x", "99999999999999999999999"] {
-                let error = parse(&["echoroom", &format!("--{flag}"), value]).expect_err(flag);
-                let sentence = described(&error);
-                let variable = format!("ECHOROOM_{}", flag.replace('-', "_").to_ascii_uppercase());
-                assert!(sentence.contains(&format!("--{flag}")), "{flag} {value:?}: {sentence}");
-                assert!(sentence.contains(&variable), "{flag} {value:?}: {sentence}");
-                for word in
-                    ["non-zero", "digit found", "target type", "integer", "empty string", "unexpected"]
-                {
-                    assert!(!sentence.contains(word), "{flag} {value:?}: {sentence}");
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn an_error_is_one_sentence_with_the_key() {
-        let error = parse(&["echoroom", "--max-message-size", "big"]).expect_err("no size");
-        assert_eq!(
-            described(&error),
-            "invalid value 'big' for '--max-message-size <BYTES>': a size is a number of bytes, \
-             such as 65536 or 64k or 1m or 2g (or ECHOROOM_MAX_MESSAGE_SIZE)"
-        );
-        let error = parse(&["echoroom", "--prot", "1"]).expect_err("no such flag");
-        assert_eq!(described(&error), "there is no flag '--prot'; the nearest is '--port'");
+    fn the_defaults_know_no_variables() {
+        let command = without_environment(Settings::augment_args(clap::Command::new("echoroom")));
+        assert!(command.get_arguments().count() > 30, "settings are written otherwise now");
+        assert!(command.get_arguments().all(|arg| arg.get_env().is_none()));
     }
 }

@@ -18,14 +18,14 @@ pub struct PerAddress {
     is_for_public_only: bool,
 }
 
-/// Why a text is not a [`PerAddress`].
+/// Parse error of [`PerAddress`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a bound per address is a number, such as 1000 or 0 for no bound, or public:1000 for public addresses only"
 )]
 pub struct PerAddressError;
 
-/// Stands before a number that holds for public addresses only.
+/// Prefix of a number that holds for public addresses only.
 const PUBLIC_PREFIX: &str = "public:";
 
 impl PerAddress {
@@ -54,7 +54,7 @@ impl FromStr for PerAddress {
             Some(digits) => (digits, true),
             None => (text, false),
         };
-        // `parse` would take a plus sign.
+        // `parse` would accept a plus sign.
         if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
             return Err(PerAddressError);
         }
@@ -69,8 +69,8 @@ impl fmt::Display for PerAddress {
     }
 }
 
-/// What counts as one address: an IPv4 address; of IPv6 its network of 64 bits, because that is what one client is
-/// given, and within it the client can call itself what it likes.
+/// The unit that bounds per address count by: an IPv4 address, or of an IPv6 address its network of 64 bits, because one
+/// client is given a network and may use every address in it.
 pub fn network_of(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() & !u128::from(u64::MAX)).into(),

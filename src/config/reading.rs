@@ -1,5 +1,5 @@
-//! How the command line and the environment are read: numbers and addresses with plain words for what is wrong, and the
-//! nearest name for one that does not exist.
+//! Reading the command line and the environment: parsers of numbers and addresses, and errors in plain words, with the
+//! nearest known name for an unknown one.
 
 use std::{
     ffi::{OsStr, OsString},
@@ -13,17 +13,20 @@ use clap::{
     error::{ContextKind, ContextValue, ErrorKind},
 };
 
-use super::{ByteSize, CliError, PLATFORM_PORT, values::ByteSizeError};
+use super::{ByteSize, CliError, values::ByteSizeError};
+
+/// The port variable that hosting platforms set, used when neither `--port` nor `ECHOROOM_PORT` is given.
+pub(super) const PLATFORM_PORT: &str = "PORT";
 
 /// What the variables of all settings begin with.
 pub(super) const VARIABLES_BEGIN: &str = "ECHOROOM_";
 
-/// Reads a whole number of a type that has no zero.
+/// Reads a whole number above zero.
 pub(super) fn count<T: FromStr>(text: &str) -> Result<T, String> {
     number(text, 1)
 }
 
-/// Reads a whole number of a type that has one.
+/// Reads a whole number, zero included.
 pub(super) fn count_or_zero<T: FromStr>(text: &str) -> Result<T, String> {
     number(text, 0)
 }
@@ -40,17 +43,17 @@ fn number<T: FromStr>(text: &str, least: u8) -> Result<T, String> {
     }
 }
 
-/// Reads a bound on recovery.
+/// Reads `--recovery-bytes`.
 pub(super) fn recovery_bytes(text: &str) -> Result<ByteSize, String> {
     text.parse().map_err(|error: ByteSizeError| some_recovery(text, error.to_string()))
 }
 
-/// Reads a bound on recovery.
+/// Reads `--recovery-sockets`.
 pub(super) fn recovery_sockets(text: &str) -> Result<NonZeroUsize, String> {
     count(text).map_err(|error| some_recovery(text, error))
 }
 
-/// None of it is not a bound, but a wish that has a setting of its own.
+/// The error for a bound on recovery; for 0 it names the setting that switches recovery off.
 fn some_recovery(text: &str, error: String) -> String {
     match text.trim_start_matches('0') {
         "" if !text.is_empty() => "it is at least 1; --recovery-window 0 switches recovery off".to_owned(),
@@ -63,7 +66,7 @@ pub(super) fn port(text: &str) -> Result<u16, String> {
     number(text, 0).map_err(|_| "a port is a number from 0, for any free one, to 65535".to_owned())
 }
 
-/// Reads an address to listen on: one of IPv6 with or without brackets, or a name that this machine knows the address of.
+/// Reads an address to listen on: IPv4, IPv6 with or without brackets, or a name that this machine resolves.
 pub(super) fn address(text: &str) -> Result<IpAddr, String> {
     let bare = text.strip_prefix('[').and_then(|text| text.strip_suffix(']')).unwrap_or(text);
     if let Ok(address) = bare.parse() {
@@ -89,7 +92,7 @@ pub(super) fn address_and_port(text: &str) -> Result<SocketAddr, String> {
     })
 }
 
-/// Looks a name up. Where it has addresses of both kinds, the one of IPv4 is what programs try that know no other.
+/// Resolves a name. An IPv4 address goes first, for clients that try only IPv4.
 fn resolve(name: &str, port: u16) -> Option<SocketAddr> {
     if name.is_empty() || name.contains([':', '/', ' ']) {
         return None;
@@ -98,8 +101,8 @@ fn resolve(name: &str, port: u16) -> Option<SocketAddr> {
     addresses.iter().find(|address| address.is_ipv4()).or(addresses.first()).copied()
 }
 
-/// The command line, ready to be read: a number with a minus sign is the value of its flag and not a flag, so that what is
-/// said of it is said of the setting.
+/// Prepares the command for reading: a number with a minus sign is the value of its flag and not a flag, so that the
+/// error names the setting.
 pub(super) fn prepare(command: Command) -> Command {
     command.mut_args(|arg| if is_number(&arg) { arg.allow_hyphen_values(true) } else { arg })
 }
@@ -142,9 +145,9 @@ pub(super) fn describe(error: &clap::Error, command: &Command, args: &[OsString]
     CliError::Invalid(sentence)
 }
 
-/// The flag as it was written, and those that there are.
+/// The flag as it was written, and all known flags.
 fn unknown_flag(told: &str, command: &Command, args: &[OsString]) -> (String, Vec<String>) {
-    // Of `-port` clap tells its first letter only.
+    // For `-port`, clap reports only the first letter.
     let is_letter = told.len() == 2 && !told.starts_with("--");
     let written = args.iter().map(|arg| arg.to_string_lossy()).find(|arg| arg.starts_with(told));
     let written =
@@ -154,7 +157,7 @@ fn unknown_flag(told: &str, command: &Command, args: &[OsString]) -> (String, Ve
     (given, flags.chain(["--help", "--version"].map(str::to_owned)).collect())
 }
 
-/// The environment twin of the flag that an error is about.
+/// The variable of the flag that an error is about.
 fn variable_of(error: &clap::Error, command: &Command) -> Option<String> {
     let named = text_of(error, ContextKind::InvalidArg)?;
     let flag = named.strip_prefix("--")?.split_whitespace().next()?;
@@ -170,7 +173,7 @@ fn text_of(error: &clap::Error, kind: ContextKind) -> Option<String> {
     }
 }
 
-/// What to say behind a name that does not exist.
+/// The hint after an unknown flag or command.
 pub(super) fn hint(given: &str, known: &[String]) -> String {
     match nearest(given, known) {
         Some(near) => format!("; the nearest is '{near}'"),
@@ -178,7 +181,7 @@ pub(super) fn hint(given: &str, known: &[String]) -> String {
     }
 }
 
-/// What to say behind a variable that is none.
+/// The hint after an unknown variable.
 pub(super) fn hint_at_variable(given: &str, known: &[String]) -> String {
     let bare = |name: &str| name.trim_start_matches(VARIABLES_BEGIN).to_owned();
     let known: Vec<_> = known.iter().map(|name| bare(name)).collect();
@@ -186,23 +189,23 @@ pub(super) fn hint_at_variable(given: &str, known: &[String]) -> String {
     near.unwrap_or_default()
 }
 
-/// The known name that is most like the given one, if it is like it at all.
+/// The known name nearest to the given one, if one is near.
 fn nearest<'a>(given: &str, known: &'a [String]) -> Option<&'a str> {
     let plain = |name: &str| name.trim_start_matches('-').to_ascii_lowercase().replace('_', "-");
     let given = plain(given);
-    // A client of the program may have written a text of any length.
+    // The distance takes quadratic time, and the text may have any length.
     if given.is_empty() || given.len() > 64 {
         return None;
     }
     let distances = known.iter().map(|name| (distance(&given, &plain(name)), name));
     let (distance, near) = distances.min_by_key(|(distance, _)| *distance)?;
     let is_like = distance * 2 <= given.chars().count().max(2);
-    // One that was cut short: `--max-sess`.
+    // A name that was cut short: `--max-sess`.
     let begins = || known.iter().find(|name| given.len() >= 3 && plain(name).starts_with(&given));
     if is_like { Some(near) } else { begins().map(String::as_str) }
 }
 
-/// How many letters must be put in, left out, replaced, or swapped with the next, to make one name of the other.
+/// The edit distance of two names: insertions, deletions, replacements, and swaps of neighbours.
 fn distance(one: &str, other: &str) -> usize {
     let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
     let mut rows = vec![(0..=other.len()).collect::<Vec<usize>>()];

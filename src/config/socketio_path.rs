@@ -1,6 +1,6 @@
-//! `--socketio-path`: where Socket.IO may be. `--path-prefix` keeps to the same rules.
+//! Rules for `--socketio-path` and `--path-prefix`.
 
-/// The first segments of addresses that the server has for something else. A test compares them with the route table.
+/// First segments of paths that the server uses for something else. A test compares them with the route table.
 pub const TAKEN: [&str; 11] = [
     "ws",
     "chat",
@@ -15,16 +15,16 @@ pub const TAKEN: [&str; 11] = [
     "index.html",
 ];
 
-/// Of these, whatever stands below them is taken, too.
+/// Segments of `TAKEN` below which every path is taken, too.
 const TAKEN_WITH_ALL_BELOW: [&str; 3] = ["lesson", "avatars", "admin"];
 
-/// Longest path, in bytes. It stands in every request of a client that polls.
+/// Longest path, in bytes. Every request of a polling client contains it.
 const MAX_PATH_BYTES: usize = 128;
 
-/// Why a text cannot be the path of Socket.IO.
+/// Why a path is refused.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PathError {
-    /// Relative.
+    /// The path does not begin with a slash.
     #[error("{0:?} does not begin with a slash, as /socket.io does")]
     NoSlash(String),
     /// The page's own address.
@@ -33,10 +33,10 @@ pub enum PathError {
     /// An address of another door.
     #[error("{0:?} is taken: the server has something else at /{1}")]
     Taken(String, &'static str),
-    /// A character that clients write otherwise, or that has a meaning in addresses or in the route table.
+    /// A character that clients would encode, or that has a meaning in addresses or in the route table.
     #[error("{0:?} has the character {1:?}: a path is made of slashes, ASCII letters, digits and - . _ ~")]
     Character(String, char),
-    /// `//`, `/./` or `/../`: clients make another path of it.
+    /// `//`, `/./` or `/../`: clients would normalize it to another path.
     #[error("{0:?} has the segment {1:?}: clients would ask for another path")]
     Segment(String, String),
     /// More than `MAX_PATH_BYTES`.
@@ -47,7 +47,7 @@ pub enum PathError {
 /// Checks a path, with or without a slash at its end.
 ///
 /// # Errors
-/// The first rule that it breaks.
+/// The first rule that the path breaks.
 pub fn check(path: &str) -> Result<(), PathError> {
     if path.len() > MAX_PATH_BYTES {
         return Err(PathError::TooLong(path.len()));

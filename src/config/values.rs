@@ -1,10 +1,8 @@
-//! The kinds of values that settings have, each parsed once from the text of a flag or a variable.
+//! Types of values that settings of several concerns have, each parsed once from the text of a flag or a variable.
 
-use std::{fmt, net::IpAddr, str::FromStr, time::Duration};
+use std::{fmt, str::FromStr, time::Duration};
 
-use ipnet::{IpNet, Ipv4Net, Ipv6Net};
-
-/// Bytes a second: as a [`ByteSize`] is written, or 0 for no bound.
+/// Reads bytes a second: written as a [`ByteSize`], or 0 for no bound.
 pub(super) fn bytes_a_second(text: &str) -> Result<u32, ByteSizeError> {
     match text.parse::<ByteSize>() {
         Ok(size) => u32::try_from(size.get()).map_err(|_| ByteSizeError::TooLarge),
@@ -17,22 +15,22 @@ pub(super) fn bytes_a_second(text: &str) -> Result<u32, ByteSizeError> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ByteSize(pub(super) usize);
 
-/// Why a text is not a [`ByteSize`].
+/// Parse error of [`ByteSize`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ByteSizeError {
-    /// No digits, or something else than `k`, `m` or `g` behind them.
+    /// No digits, or a suffix other than `k`, `m` or `g`.
     #[error("a size is a number of bytes, such as 65536 or 64k or 1m or 2g")]
     Malformed,
-    /// Nothing could ever pass.
+    /// Zero: nothing would pass.
     #[error("a size is at least 1 byte")]
     Zero,
-    /// More than this machine can count.
+    /// More than a `usize` holds.
     #[error("the size is too large")]
     TooLarge,
 }
 
 impl ByteSize {
-    /// A size of so many bytes, which must not be zero.
+    /// A size of `bytes`, which must not be zero.
     ///
     /// # Errors
     /// [`ByteSizeError::Zero`].
@@ -75,23 +73,27 @@ impl fmt::Display for ByteSize {
     }
 }
 
-/// A length of time, longer than nothing. Written as seconds, or with the unit `ms`, `s`, `m`, `h` or `d`.
+/// What a timer of JavaScript can wait: a longer one fires at once. Clients of Socket.IO wait for the interval of
+/// pings and their timeout together.
+pub const LONGEST_TIMER_MILLIS: u64 = (1 << 31) - 1;
+
+/// A length of time above zero. Written as seconds, or with the unit `ms`, `s`, `m`, `h` or `d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Period(pub(super) Duration);
 
-/// Why a text is not a [`Period`].
+/// Parse error of [`Period`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PeriodError {
-    /// No digits, or another unit behind them.
+    /// No digits, or an unknown unit.
     #[error("a time is a number of seconds, such as 20, or 500ms, 20s, 5m, 12h or 30d")]
     Malformed,
-    /// No time at all, or more than a year.
+    /// Zero, or more than a year.
     #[error("a time is more than 0 and at most a year")]
     OutOfRange,
 }
 
 impl Period {
-    /// The longest one.
+    /// The longest period: a year.
     pub(super) const MAX: Duration = Duration::from_secs(365 * 24 * 3600);
 
     /// The length.
@@ -133,11 +135,11 @@ impl fmt::Display for Period {
     }
 }
 
-/// A length of time, or `0` for what is switched off.
+/// A length of time, or `0` to switch off what it is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeriodOrOff(pub(super) Duration);
 
-/// Why a text is not a [`PeriodOrOff`].
+/// Parse error of [`PeriodOrOff`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
     "a time is a number of seconds, such as 20, or 500ms, 20s, 5m, 12h or 30d, at most a year; 0 switches this off"
@@ -170,41 +172,6 @@ impl fmt::Display for PeriodOrOff {
     }
 }
 
-/// Where messages are kept.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum JournalKind {
-    /// `sqlite`: in a file.
-    Sqlite,
-    /// `memory`: until the server stops.
-    Memory,
-}
-
-/// Why a text is not a [`JournalKind`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is sqlite or memory")]
-pub struct JournalKindError;
-
-impl FromStr for JournalKind {
-    type Err = JournalKindError;
-
-    fn from_str(text: &str) -> Result<Self, JournalKindError> {
-        match text {
-            "sqlite" => Ok(Self::Sqlite),
-            "memory" => Ok(Self::Memory),
-            _ => Err(JournalKindError),
-        }
-    }
-}
-
-impl fmt::Display for JournalKind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Sqlite => "sqlite",
-            Self::Memory => "memory",
-        })
-    }
-}
-
 /// `on` or `off`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Switch {
@@ -214,7 +181,7 @@ pub enum Switch {
     Off,
 }
 
-/// Why a text is not a [`Switch`].
+/// Parse error of [`Switch`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("it is on or off")]
 pub struct SwitchError;
@@ -237,92 +204,8 @@ impl fmt::Display for Switch {
     }
 }
 
-/// An entry of `--trusted-proxy`: one address, or a network.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Network(IpNet);
-
-/// Bits of an IPv6 address before the IPv4 address that it means (`::ffff:a.b.c.d`).
-const MAPPED_BITS: u8 = 96;
-
-/// Why a text is not a [`Network`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a proxy is an address or a network, such as 10.1.2.3 or 10.0.0.0/8")]
-pub struct NetworkError;
-
-impl Network {
-    /// Whether an address is in the network. An IPv4 address written as IPv6 is what it means.
-    pub fn contains(&self, address: IpAddr) -> bool {
-        self.0.contains(&address.to_canonical())
-    }
-}
-
-impl FromStr for Network {
-    type Err = NetworkError;
-
-    /// What is written as IPv6 and means IPv4 is IPv4, as the addresses are that it is compared with.
-    fn from_str(text: &str) -> Result<Self, NetworkError> {
-        let address = text.parse::<IpAddr>().map(|address| IpNet::from(address.to_canonical()));
-        let network: IpNet = address.or_else(|_| text.parse()).map_err(|_| NetworkError)?;
-        let mapped = |network: Ipv6Net| {
-            let len = network.prefix_len().checked_sub(MAPPED_BITS)?;
-            Ipv4Net::new(network.addr().to_ipv4_mapped()?, len).ok()
-        };
-        match network {
-            IpNet::V6(network) => Ok(Self(mapped(network).map_or(IpNet::V6(network), IpNet::V4))),
-            network => Ok(Self(network)),
-        }
-    }
-}
-
-/// An entry of `--allow-origin`.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum AllowedOrigin {
-    /// `*`: every page.
-    Any,
-    /// `null`: pages without an origin of their own, such as files.
-    Null,
-    /// Scheme, host and port, as a browser writes them.
-    Exact(String),
-}
-
-/// Why a text is not an [`AllowedOrigin`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error(
-    "an origin is *, null, or http:// or https:// and one host, such as https://example.com or http://localhost:8080; * \
-     stands for all origins and is no part of one"
-)]
-pub struct OriginError;
-
-impl FromStr for AllowedOrigin {
-    type Err = OriginError;
-
-    fn from_str(text: &str) -> Result<Self, OriginError> {
-        match text {
-            "*" => return Ok(Self::Any),
-            "null" => return Ok(Self::Null),
-            _ => {}
-        }
-        let url = url::Url::parse(text).map_err(|_| OriginError)?;
-        let names_only_an_origin = matches!(url.path(), "" | "/")
-            && url.query().is_none()
-            && url.fragment().is_none()
-            && url.username().is_empty()
-            && url.password().is_none();
-        let origin = url.origin();
-        // No browser sends another one: it would never match.
-        let is_of_a_page = matches!(url.scheme(), "http" | "https")
-            && !url.host_str().is_some_and(|host| host.contains('*'));
-        if !origin.is_tuple() || !names_only_an_origin || !is_of_a_page {
-            return Err(OriginError);
-        }
-        Ok(Self::Exact(origin.ascii_serialization()))
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv6Addr;
-
     use super::*;
 
     #[test]
@@ -381,51 +264,6 @@ mod tests {
         assert_eq!(parse("2m").map(|period| period.to_string()), Ok("120s".to_owned()));
         for text in ["", "off", "0x", "-0", "0 ", "2y", "400d"] {
             assert_eq!(parse(text), Err(PeriodOrOffError), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn a_proxy_is_an_address_or_a_network() {
-        let network: Network = "10.0.0.0/8".parse().expect("a network");
-        assert!(network.contains([10, 1, 2, 3].into()) && !network.contains([11, 1, 2, 3].into()));
-        assert!(network.contains("::ffff:10.1.2.3".parse().expect("an address")));
-        assert!("::1".parse::<Network>().is_ok_and(|one| one.contains(Ipv6Addr::LOCALHOST.into())));
-        for (text, own, other) in [
-            ("::ffff:127.0.0.1", [127, 0, 0, 1], [127, 0, 0, 2]),
-            ("::ffff:10.0.0.0/104", [10, 1, 2, 3], [11, 1, 2, 3]),
-        ] {
-            let network: Network = text.parse().expect("a network");
-            assert!(network.contains(own.into()) && !network.contains(other.into()), "{text}");
-        }
-        for text in ["", "proxy", "10.0.0.0/33", "10.0.0"] {
-            assert_eq!(text.parse::<Network>(), Err(NetworkError), "{text:?}");
-        }
-    }
-
-    #[test]
-    fn an_origin_is_read_as_a_browser_writes_it() {
-        let parse = |text: &str| text.parse::<AllowedOrigin>();
-        assert_eq!(parse("*"), Ok(AllowedOrigin::Any));
-        assert_eq!(parse("null"), Ok(AllowedOrigin::Null));
-        assert_eq!(
-            parse("HTTPS://Example.com:443/"),
-            Ok(AllowedOrigin::Exact("https://example.com".to_owned()))
-        );
-        for text in [
-            "",
-            "example.com",
-            "https://",
-            "https://a.b/path",
-            "https://u@a.b",
-            "file:///x",
-            "a b",
-            "http://*.example",
-            "https://a.*",
-            "http://*:80",
-            "ws://a.b",
-            "ftp://a.b",
-        ] {
-            assert_eq!(parse(text), Err(OriginError), "{text:?}");
         }
     }
 }

@@ -55,8 +55,14 @@ impl Admission {
     /// No sessions yet, with the bounds of the settings.
     pub fn of(settings: &Settings) -> Arc<Self> {
         Arc::new(Self {
-            permits: Permits::new(settings.max_sessions.get(), settings.max_sessions_per_address),
-            handshakes: Handshakes::new(settings.handshake_rate, settings.handshake_burst),
+            permits: Permits::new(
+                settings.admission.max_sessions.get(),
+                settings.admission.max_sessions_per_address,
+            ),
+            handshakes: Handshakes::new(
+                settings.admission.handshake_rate,
+                settings.admission.handshake_burst,
+            ),
             draining: AtomicBool::new(false),
         })
     }
@@ -133,13 +139,12 @@ mod tests {
     const TWO: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2)));
 
     fn admission(max_sessions: usize, per_address: usize) -> Arc<Admission> {
-        Admission::of(&Settings {
-            max_sessions: max_sessions.try_into().expect("not zero"),
-            max_sessions_per_address: PerAddress::for_all(per_address),
-            handshake_rate: PerAddress::for_all(1),
-            handshake_burst: NonZeroU32::MIN,
-            ..Settings::default()
-        })
+        Admission::of(&Settings::default().with(|s| {
+            s.admission.max_sessions = max_sessions.try_into().expect("not zero");
+            s.admission.max_sessions_per_address = PerAddress::for_all(per_address);
+            s.admission.handshake_rate = PerAddress::for_all(1);
+            s.admission.handshake_burst = NonZeroU32::MIN;
+        }))
     }
 
     #[test]

@@ -18,10 +18,10 @@ pub struct RateLimit {
 impl RateLimit {
     /// The limit of the settings, if they set one.
     pub fn of(settings: &Settings) -> Option<Self> {
-        (settings.rate > 0).then(|| Self {
-            rate: settings.rate.into(),
-            burst: settings.rate_burst.into(),
-            patience: settings.rate_patience.get(),
+        (settings.rates.rate > 0).then(|| Self {
+            rate: settings.rates.rate.into(),
+            burst: settings.rates.rate_burst.into(),
+            patience: settings.rates.rate_patience.get(),
         })
     }
 }

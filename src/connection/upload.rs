@@ -22,7 +22,10 @@ pub struct UploadRate {
 impl UploadRate {
     /// The rate of the settings.
     pub fn of(settings: &Settings) -> Self {
-        Self { bytes_per_second: settings.min_upload_rate as usize, patience: settings.upload_patience.get() }
+        Self {
+            bytes_per_second: settings.rates.min_upload_rate as usize,
+            patience: settings.rates.upload_patience.get(),
+        }
     }
 }
 

@@ -50,10 +50,10 @@ impl Patience {
     /// The timeouts of the settings.
     pub(crate) fn of(settings: &Settings) -> Self {
         Self {
-            head: settings.handshake_timeout.get(),
-            body: settings.body_timeout.get(),
-            keep_alive: settings.keep_alive.get(),
-            stall: settings.stall_timeout.get(),
+            head: settings.connections.handshake_timeout.get(),
+            body: settings.connections.body_timeout.get(),
+            keep_alive: settings.connections.keep_alive.get(),
+            stall: settings.connections.stall_timeout.get(),
         }
     }
 }

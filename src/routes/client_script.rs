@@ -35,7 +35,7 @@ pub(crate) fn configure(cfg: &mut ServiceConfig, path: &str, worker: web::Data<W
 }
 
 async fn answer(req: HttpRequest, name: web::Path<String>, worker: web::Data<Worker>) -> HttpResponse {
-    let reader = cors::Reader::of(&req, &worker.settings.cors_origin);
+    let reader = cors::Reader::of(&req, &worker.settings.socketio.cors_origin);
     let mut response = reader.preflight(&req).unwrap_or_else(|| serve(&req, &name));
     reader.mark(&mut response);
     response

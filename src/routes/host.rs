@@ -133,8 +133,8 @@ impl Hosts {
     /// The hosts of the settings.
     pub(crate) fn of(settings: &Settings, metrics: Arc<Metrics>) -> Self {
         Self {
-            allowed: settings.host.clone(),
-            trusted: settings.trusted_proxy.clone(),
+            allowed: settings.origins.host.clone(),
+            trusted: settings.admission.trusted_proxy.clone(),
             metrics,
             known: Mutex::default(),
         }

@@ -43,7 +43,7 @@ struct NewsQuery {
 /// Registers the lessons, or a 404 with the reason if they are off.
 pub(crate) fn configure(cfg: &mut ServiceConfig, worker: &web::Data<Worker>) {
     let lessons = web::scope("/lesson").app_data(worker.clone());
-    if worker.settings.lessons == Switch::Off {
+    if worker.settings.lessons.switch == Switch::Off {
         cfg.service(lessons.default_service(web::to(closed)));
         return;
     }
@@ -105,7 +105,7 @@ async fn show_slow(
     let lessons = Arc::clone(&worker.lessons);
     let address = Wire::of(&req).and_then(|wire| wire.local_addr());
     let server = config::reachable(address.unwrap_or_else(|| req.app_config().local_addr()));
-    let limit = worker.settings.max_queue_bytes.get();
+    let limit = worker.settings.limits.max_queue_bytes.get();
     teach(&req, payload, &worker, async move |line| slow::show(&lessons, server, limit, line).await)
 }
 
@@ -148,7 +148,7 @@ async fn followed_session(
         return Ok(in_words(HttpResponse::NotFound(), "No session of that name is expected"));
     };
     let admitted = websocket::check(&req, &worker, Leniency::Strict).and_then(|_| {
-        let address = peer::address(&req, &worker.settings.trusted_proxy);
+        let address = peer::address(&req, &worker.settings.admission.trusted_proxy);
         let admitted = worker.admission.admit(address).map_err(Refusal::Full)?;
         let (door, watch) = (Door::Plain(expected.room), Some(expected.watch));
         Ok((Visitor { door, address, watch }, admitted))
@@ -181,7 +181,7 @@ fn teach<F: Future<Output = ()>>(
 ) -> Result<HttpResponse, Error> {
     let begin = || -> Result<Place, Refusal> {
         websocket::check(req, worker, Leniency::Strict)?;
-        Ok(worker.lessons.begin(peer::address(req, &worker.settings.trusted_proxy))?)
+        Ok(worker.lessons.begin(peer::address(req, &worker.settings.admission.trusted_proxy))?)
     };
     let place = begin().inspect_err(|refusal| {
         debug!("refused a request at {}: {refusal}", Shown(req.path()));

@@ -25,8 +25,10 @@ pub(crate) async fn metrics(
 /// A metric cannot be encoded, which is a bug.
 pub(crate) async fn of_server(req: HttpRequest, worker: web::Data<Worker>) -> Result<HttpResponse, Error> {
     let settings = &worker.settings;
-    if settings.public_metrics == Switch::On || peer::is_of_this_machine(&req, &settings.trusted_proxy) {
-        return render(&req, settings.http_compression, &worker.metrics);
+    if settings.operation.public_metrics == Switch::On
+        || peer::is_of_this_machine(&req, &settings.admission.trusted_proxy)
+    {
+        return render(&req, settings.connections.http_compression, &worker.metrics);
     }
     let sentence = "metrics are for programs on this machine: --metrics-bind (ECHOROOM_METRICS_BIND) gives them an \
                     address of their own, --public-metrics on (ECHOROOM_PUBLIC_METRICS) opens them to all";

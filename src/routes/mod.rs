@@ -49,13 +49,15 @@ pub fn configure(cfg: &mut ServiceConfig, worker: web::Data<Worker>) {
 /// Registers every door, with the worker's one `chat` door to Socket.IO, for a host that registers its routes
 /// in more than one place.
 pub(crate) fn configure_with(cfg: &mut ServiceConfig, worker: web::Data<Worker>, chat: socketio::Door) {
-    let static_dir = worker.settings.static_dir.clone();
+    let static_dir = worker.settings.listen.static_dir.clone();
     // Socket.IO clients. First, because polls are the most frequent requests.
-    socketio::configure(cfg, &worker.settings.socketio_path, chat);
-    if worker.settings.metrics_bind.is_none() || worker.settings.public_metrics == Switch::On {
+    socketio::configure(cfg, &worker.settings.socketio.socketio_path, chat);
+    if worker.settings.operation.metrics_bind.is_none()
+        || worker.settings.operation.public_metrics == Switch::On
+    {
         cfg.service(read(at("/metrics"), metrics::of_server));
     }
-    client_script::configure(cfg, &worker.settings.socketio_path, worker.clone());
+    client_script::configure(cfg, &worker.settings.socketio.socketio_path, worker.clone());
     lesson::configure(cfg, &worker);
     avatar::configure(cfg);
     admin::configure(cfg);

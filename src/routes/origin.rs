@@ -40,7 +40,7 @@ pub(crate) struct Rules<'a> {
 impl<'a> Rules<'a> {
     /// The rules of `settings`.
     pub(crate) fn of(settings: &'a Settings) -> Self {
-        Self { allowed: &settings.allow_origin, trusted: &settings.trusted_proxy }
+        Self { allowed: &settings.origins.allow_origin, trusted: &settings.admission.trusted_proxy }
     }
 }
 

@@ -104,22 +104,22 @@ impl<'a> From<&'a AskedRoom> for Asked<'a> {
 pub(crate) async fn limits(req: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
     let settings = &worker.settings;
     let limits = Limits {
-        max_message_size: settings.max_message_size.get(),
-        max_payload: settings.max_payload.get(),
-        max_image_size: settings.max_image_size().get(),
-        max_image_side: settings.max_image_side.get(),
-        max_image_pixels: settings.max_image_pixels.get(),
-        max_avatar_size: settings.max_avatar_size().get(),
-        max_avatar_side: settings.max_avatar_side.get(),
+        max_message_size: settings.limits.max_message_size.get(),
+        max_payload: settings.events.max_payload.get(),
+        max_image_size: settings.events.max_image_size().get(),
+        max_image_side: settings.events.max_image_side.get(),
+        max_image_pixels: settings.events.max_image_pixels.get(),
+        max_avatar_size: settings.events.max_avatar_size().get(),
+        max_avatar_side: settings.events.max_avatar_side.get(),
         history_page: HISTORY_LIMIT,
-        room_list: settings.room_list == Switch::On,
-        lessons: settings.lessons == Switch::On,
-        relay: settings.relay == Switch::On,
-        socketio_path: &settings.socketio_path,
+        room_list: settings.rooms.room_list == Switch::On,
+        lessons: settings.lessons.switch == Switch::On,
+        relay: settings.socketio.relay == Switch::On,
+        socketio_path: &settings.socketio.socketio_path,
         private_images: true,
         retry: Retries::all(),
-        ping_interval_ms: settings.ping_interval.get().as_millis(),
-        ping_timeout_ms: settings.ping_timeout.get().as_millis(),
+        ping_interval_ms: settings.heartbeat.ping_interval.get().as_millis(),
+        ping_timeout_ms: settings.heartbeat.ping_timeout.get().as_millis(),
     };
     json(&req, &worker, "no-cache", &limits)
 }
@@ -127,7 +127,7 @@ pub(crate) async fn limits(req: HttpRequest, worker: web::Data<Worker>) -> HttpR
 /// `GET /rooms`: the rooms that have sessions, the largest first; 404 if `--room-list` is off. `?room=NAME`,
 /// up to `MAX_ASKED_ROOMS` times, adds the positions of those rooms.
 pub(crate) async fn rooms(req: HttpRequest, worker: web::Data<Worker>) -> HttpResponse {
-    if worker.settings.room_list == Switch::Off {
+    if worker.settings.rooms.room_list == Switch::Off {
         return in_words(HttpResponse::NotFound(), "Rooms are not listed here (--room-list off)");
     }
     let asked = match asked_rooms(&req) {
@@ -153,7 +153,7 @@ fn json(req: &HttpRequest, worker: &Worker, cache: &'static str, body: &impl Ser
     };
     let mut response = HttpResponse::Ok();
     response.insert_header(("Cache-Control", cache)).content_type("application/json");
-    gzip::answer(req, worker.settings.http_compression, response, json)
+    gzip::answer(req, worker.settings.connections.http_compression, response, json)
 }
 
 /// The rooms in the query.

@@ -22,8 +22,9 @@ pub(crate) async fn add(
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<impl MessageBody>, Error> {
     let host = host::of(req.head()).ok().flatten();
-    let has_lessons =
-        req.app_data::<web::Data<Worker>>().is_some_and(|worker| worker.settings.lessons == Switch::On);
+    let has_lessons = req
+        .app_data::<web::Data<Worker>>()
+        .is_some_and(|worker| worker.settings.lessons.switch == Switch::On);
     let mut response = next.call(req).await?;
     let kind = response.headers().get(CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
     if kind.is_some_and(is_part) {

@@ -102,11 +102,11 @@ impl Door {
 /// The door of the chat, in the main namespace, and of the relay if that is on.
 pub(crate) fn chat_door(worker: &web::Data<Worker>) -> Door {
     let limits = Limits {
-        attachments: worker.settings.max_attachments.get(),
-        attachment_bytes: worker.settings.max_payload.get(),
+        attachments: worker.settings.socketio.max_attachments.get(),
+        attachment_bytes: worker.settings.events.max_payload.get(),
     };
     let mut namespaces = Namespaces::new(limits).with(MAIN, ChatNamespace::new(worker.clone()));
-    if worker.settings.relay == Switch::On {
+    if worker.settings.socketio.relay == Switch::On {
         namespaces = namespaces.with(relay::NAMESPACE, Relay::of(&worker.settings));
     }
     let desk = worker.engine.desk_at(worker.fanout.clone(), worker.outlets.clone());
@@ -117,11 +117,11 @@ pub(crate) fn chat_door(worker: &web::Data<Worker>) -> Door {
 impl Door {
     /// On without a setting, as in the reference.
     fn http_compression(&self) -> Switch {
-        self.guard.as_ref().map_or(Switch::On, |worker| worker.settings.http_compression)
+        self.guard.as_ref().map_or(Switch::On, |worker| worker.settings.connections.http_compression)
     }
 
     fn body_timeout(&self) -> Duration {
-        self.guard.as_ref().map_or(BODY_TIMEOUT, |worker| worker.settings.body_timeout.get())
+        self.guard.as_ref().map_or(BODY_TIMEOUT, |worker| worker.settings.connections.body_timeout.get())
     }
 }
 
@@ -135,7 +135,7 @@ pub fn configure(cfg: &mut ServiceConfig, path: &str, door: Door) {
 }
 
 async fn answer(req: HttpRequest, payload: web::Payload, door: web::Data<Door>) -> HttpResponse {
-    let origins = door.guard.as_ref().map_or(&[][..], |worker| &worker.settings.cors_origin);
+    let origins = door.guard.as_ref().map_or(&[][..], |worker| &worker.settings.socketio.cors_origin);
     let reader = cors::Reader::of(&req, origins);
     let mut response = match reader.preflight(&req) {
         Some(response) => response,
@@ -186,7 +186,8 @@ async fn respond(asked: &Asked<'_>, payload: web::Payload, door: &Door) -> Resul
     let Asked { req, query, is_upgrade, .. } = asked;
     if (query.sid.is_none() || *is_upgrade)
         && let Some(worker) = &door.guard
-        && let Err(full) = worker.admission.knock(peer::address(req, &worker.settings.trusted_proxy))
+        && let Err(full) =
+            worker.admission.knock(peer::address(req, &worker.settings.admission.trusted_proxy))
     {
         return Ok(refuse_for_now(door, full));
     }
@@ -268,7 +269,7 @@ fn admit(req: &HttpRequest, query: &Query, door: &Door) -> Result<Visitor, Full>
     let Some(worker) = &door.guard else {
         return Ok(Visitor { address: peer::address(req, &[]), admitted: None, wants_base64 });
     };
-    let address = peer::address(req, &worker.settings.trusted_proxy);
+    let address = peer::address(req, &worker.settings.admission.trusted_proxy);
     let admitted = worker.admission.admit(address)?;
     Ok(Visitor { address, admitted: Some(admitted), wants_base64 })
 }

@@ -73,7 +73,7 @@ async fn admit_plain(req: &HttpRequest, worker: &Worker) -> Result<(Visitor, Adm
         Welcome::Everywhere => named.unwrap_or_default(),
         Welcome::AmongPagesWithoutOrigin => RoomName::of_pages_without_origin(),
     };
-    let address = peer::address(req, &worker.settings.trusted_proxy);
+    let address = peer::address(req, &worker.settings.admission.trusted_proxy);
     match worker.chat.send(MayEnter { room: room.clone(), address }).await {
         Ok(Ok(())) => {}
         Ok(Err(chat::Refusal::NoNewRoom(error))) => return Err(Refusal::BadRoom(error)),
@@ -86,7 +86,7 @@ async fn admit_plain(req: &HttpRequest, worker: &Worker) -> Result<(Visitor, Adm
 
 /// Checks the rate of handshakes of the client's address, then as [`check_uncounted`].
 pub(super) fn check(req: &HttpRequest, worker: &Worker, leniency: Leniency) -> Result<Welcome, Refusal> {
-    let address = peer::address(req, &worker.settings.trusted_proxy);
+    let address = peer::address(req, &worker.settings.admission.trusted_proxy);
     worker.admission.knock(address).map_err(Refusal::Full)?;
     check_uncounted(req, worker, leniency)
 }
@@ -110,7 +110,7 @@ pub(super) fn check_uncounted(
 
 /// Admits the session. The last check, because it takes a permit.
 fn admit(req: &HttpRequest, worker: &Worker, door: Door) -> Result<(Visitor, Admitted), Refusal> {
-    let address = peer::address(req, &worker.settings.trusted_proxy);
+    let address = peer::address(req, &worker.settings.admission.trusted_proxy);
     let admitted = worker.admission.admit(address).map_err(Refusal::Full)?;
     Ok((Visitor { door, address, watch: None }, admitted))
 }

@@ -112,20 +112,20 @@ pub(crate) fn open(
     if let Some(watch) = &visitor.watch {
         watch.begun(outbox.waiting());
     }
-    let intake = Intake::new(settings.max_intake_bytes.get(), Arc::clone(&worker.budget));
+    let intake = Intake::new(settings.limits.max_intake_bytes.get(), Arc::clone(&worker.budget));
     let is_chat = visitor.door == Door::Chat;
     let (message_size, size_when_known) = if is_chat {
-        (settings.max_login_size(), Some(settings.max_payload.get()))
+        (settings.max_login_size(), Some(settings.events.max_payload.get()))
     } else {
-        (settings.max_message_size, None)
+        (settings.limits.max_message_size, None)
     };
-    let limits = Limits { message_size: message_size.get(), fragments: settings.max_fragments.get() };
+    let limits = Limits { message_size: message_size.get(), fragments: settings.limits.max_fragments.get() };
     let decoder = Decoder::new(limits, agreement.map(|_| worker.inflater.clone()));
     let hold = Hold::default();
     let gate = Gate {
         intake: intake.clone(),
         outbox: outbox.clone(),
-        max_answer_bytes: settings.max_queue_bytes.get(),
+        max_answer_bytes: settings.limits.max_queue_bytes.get(),
         hold: hold.clone(),
         rate: RateLimit::of(settings),
         spares_messages: is_chat,
@@ -159,7 +159,11 @@ pub(crate) fn open(
         voice,
         conversation,
         connection: socket::of(req),
-        heartbeat: Heartbeat::new(opened, settings.ping_interval.get(), settings.ping_timeout.get()),
+        heartbeat: Heartbeat::new(
+            opened,
+            settings.heartbeat.ping_interval.get(),
+            settings.heartbeat.ping_timeout.get(),
+        ),
         life,
         opened,
         received: 0,
@@ -175,7 +179,7 @@ pub(crate) fn open(
 
 /// The first acceptable offer of compression in all headers that make one.
 fn negotiate(req: &HttpRequest, settings: &Settings) -> Option<Agreement> {
-    if settings.compression == Switch::Off {
+    if settings.connections.compression == Switch::Off {
         return None;
     }
     req.headers()
@@ -316,7 +320,7 @@ impl WebSocketSession {
         if let Some(connection) = &self.connection
             && self.outbox.has_waiting()
         {
-            connection.cut_after(self.worker.settings.stall_timeout.get());
+            connection.cut_after(self.worker.settings.connections.stall_timeout.get());
         }
     }
 }
@@ -344,7 +348,7 @@ impl Actor for WebSocketSession {
             address: self.visitor.address,
         });
         if self.conversation.is_some() {
-            ctx.run_later(self.worker.settings.connect_timeout.get(), |session, ctx| {
+            ctx.run_later(self.worker.settings.login.connect_timeout.get(), |session, ctx| {
                 let is_nobody = |conversation: &Conversation| !conversation.has_been_somebody();
                 if session.conversation.as_deref().is_some_and(is_nobody) {
                     session.end(Ending::Nobody, ctx);

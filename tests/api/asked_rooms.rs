@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::rt;
-use echoroom::config::{Settings, Switch};
+use echoroom::config::Switch;
 use serde_json::{Value, json};
 
 use crate::{
@@ -61,6 +61,6 @@ async fn what_cannot_be_asked_for_is_refused_in_words() {
         assert_eq!(answer[0], 400, "{query}: {answer}");
         assert!(answer[1].as_str().is_some_and(|text| text.contains(why)), "{query}: {answer}");
     }
-    let closed = TestServer::with(Settings { room_list: Switch::Off, ..settings() }).await;
+    let closed = TestServer::with(settings().with(|s| s.rooms.room_list = Switch::Off)).await;
     assert_eq!(rooms(&closed, "?room=tea").await[0], 404);
 }

@@ -1,6 +1,5 @@
 //! An avatar that is a picture travels once, from its user to the server; everybody else is told its address.
 
-use echoroom::config::Settings;
 use serde_json::{Value, json};
 
 use crate::{
@@ -153,7 +152,10 @@ async fn who_logs_in_with_the_address_of_a_picture_wears_it() {
 #[actix_web::test]
 async fn who_finds_no_room_for_a_picture_wears_the_default_until_another_is_no_longer_worn() {
     let size = "1k".parse().expect("a size");
-    let small = Settings { max_avatar_size: Some(size), avatar_bytes: size, ..settings() };
+    let small = settings().with(|s| {
+        s.events.max_avatar_size = Some(size);
+        s.events.avatar_bytes = size;
+    });
     let server = TestServer::with(small).await;
     let picture = |number| gif(1, 1, number);
     let login =

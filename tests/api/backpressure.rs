@@ -5,11 +5,10 @@ use crate::helpers::{TestServer, settings, text};
 #[actix_web::test]
 async fn a_sender_at_its_intake_bound_loses_nothing() {
     // Room for one message only: the gate shuts and opens again all the time.
-    let tight = echoroom::config::Settings {
-        max_intake_bytes: "1".parse().expect("a size"),
-        max_intake_total: "300".parse().expect("a size"),
-        ..settings()
-    };
+    let tight = settings().with(|s| {
+        s.limits.max_intake_bytes = "1".parse().expect("a size");
+        s.limits.max_intake_total = "300".parse().expect("a size");
+    });
     let server = TestServer::with(tight).await;
     let mut ben = server.connect("/ws").await;
     let mut senders = Vec::new();
@@ -33,7 +32,7 @@ async fn a_sender_at_its_intake_bound_loses_nothing() {
 
 #[actix_web::test]
 async fn a_member_that_does_not_read_is_evicted_and_the_others_hear_everything() {
-    let small = echoroom::config::Settings { max_queue_bytes: "64k".parse().expect("a size"), ..settings() };
+    let small = settings().with(|s| s.limits.max_queue_bytes = "64k".parse().expect("a size"));
     let server = TestServer::with(small).await;
     let jammed = server.connect_raw("/ws").await;
     let (mut ann, mut ben) = (server.connect("/ws").await, server.connect("/ws").await);
@@ -61,7 +60,7 @@ async fn a_member_that_does_not_read_is_evicted_and_the_others_hear_everything()
 
 #[actix_web::test]
 async fn a_healthy_member_sent_more_than_the_bound_in_one_go_is_not_evicted() {
-    let small = echoroom::config::Settings { max_queue_bytes: "1k".parse().expect("a size"), ..settings() };
+    let small = settings().with(|s| s.limits.max_queue_bytes = "1k".parse().expect("a size"));
     let server = TestServer::with(small).await;
     let (mut ann, mut ben) = (server.connect("/ws").await, server.connect("/ws").await);
     let line = "y".repeat(60 * 1024);
@@ -77,7 +76,7 @@ async fn a_member_that_sends_16_mebibytes_before_it_reads_its_answers_is_not_evi
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
     const COUNT: usize = 256;
     // Half of what is sent: room enough for the listener, who shares a busy machine, and none for the answers.
-    let roomy = echoroom::config::Settings { max_queue_bytes: "8m".parse().expect("a size"), ..settings() };
+    let roomy = settings().with(|s| s.limits.max_queue_bytes = "8m".parse().expect("a size"));
     let server = TestServer::with(roomy).await;
     let mut ben = server.connect("/ws").await;
     let sender = server.connect_raw("/ws").await;

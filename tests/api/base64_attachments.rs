@@ -11,7 +11,7 @@ use crate::{
 const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
 
 fn open() -> Settings {
-    Settings { relay: Switch::On, ..settings() }
+    settings().with(|s| s.socketio.relay = Switch::On)
 }
 
 async fn joined(mut raw: RawClient) -> RawClient {

@@ -1,6 +1,5 @@
 //! `/chat`: the vocabulary, request by request.
 
-use echoroom::config::Settings;
 use serde_json::json;
 
 use crate::{
@@ -300,11 +299,10 @@ async fn what_follows_a_login_at_once_is_said_by_who_logged_in() {
 
 #[actix_web::test]
 async fn a_text_or_a_picture_over_its_limit_is_refused_and_the_session_stays() {
-    let small = Settings {
-        max_message_size: "10".parse().expect("a size"),
-        max_image_size: Some("200".parse().expect("a size")),
-        ..settings()
-    };
+    let small = settings().with(|s| {
+        s.limits.max_message_size = "10".parse().expect("a size");
+        s.events.max_image_size = Some("200".parse().expect("a size"));
+    });
     let server = TestServer::with(small).await;
     let mut ann = Person::settled(&server, "Ann").await;
     let large = json!({"msg": "x".repeat(11)});
@@ -321,7 +319,7 @@ async fn a_text_or_a_picture_over_its_limit_is_refused_and_the_session_stays() {
 #[actix_web::test]
 async fn a_message_over_the_payload_limit_ends_the_session_after_an_error() {
     let server =
-        TestServer::with(Settings { max_payload: "1k".parse().expect("a size"), ..settings() }).await;
+        TestServer::with(settings().with(|s| s.events.max_payload = "1k".parse().expect("a size"))).await;
     let mut ann = Person::settled(&server, "Ann").await;
     ann.send("sendMessage", json!({"msg": "x".repeat(1024)})).await;
     assert_eq!(ann.next_named("error").await["code"], "too_large");
@@ -331,7 +329,7 @@ async fn a_message_over_the_payload_limit_ends_the_session_after_an_error() {
 #[actix_web::test]
 async fn who_does_not_log_in_is_sent_away() {
     let server =
-        TestServer::with(Settings { connect_timeout: "1s".parse().expect("a time"), ..settings() }).await;
+        TestServer::with(settings().with(|s| s.login.connect_timeout = "1s".parse().expect("a time"))).await;
     let mut ann = Person::named(&server, "Ann").await;
     let mut stranger = Person::stranger(&server).await;
     assert_eq!(stranger.close_code().await, 1008);
@@ -340,7 +338,10 @@ async fn who_does_not_log_in_is_sent_away() {
 
 #[actix_web::test]
 async fn too_fast_is_refused_with_the_time_to_come_back() {
-    let slow = Settings { rate: 2, rate_burst: 3, ..settings() };
+    let slow = settings().with(|s| {
+        s.rates.rate = 2;
+        s.rates.rate_burst = 3;
+    });
     let server = TestServer::with(slow).await;
     let mut ann = Person::named(&server, "Ann").await;
     let mut said = 0;
@@ -361,8 +362,11 @@ async fn too_fast_is_refused_with_the_time_to_come_back() {
 
 #[actix_web::test]
 async fn a_flood_ends_with_1008() {
-    let slow =
-        Settings { rate: 20, rate_burst: 3, rate_patience: "300ms".parse().expect("a time"), ..settings() };
+    let slow = settings().with(|s| {
+        s.rates.rate = 20;
+        s.rates.rate_burst = 3;
+        s.rates.rate_patience = "300ms".parse().expect("a time");
+    });
     let server = TestServer::with(slow).await;
     let mut raw = server.connect_raw("/chat").await;
     // Each is answered once, the last one by the close.

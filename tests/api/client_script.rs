@@ -1,7 +1,5 @@
 //! `GET /socket.io/socket.io.js` is our client script, from the program itself.
 
-use echoroom::config::Settings;
-
 use crate::helpers::{TestServer, settings};
 
 const PATH: &str = "/socket.io/socket.io.js";
@@ -23,7 +21,7 @@ fn tag(head: &str) -> String {
 async fn the_script_is_served_whatever_the_folder_of_the_page_has() {
     let folder = tempfile::tempdir().expect("a folder");
     std::fs::write(folder.path().join("index.html"), "another page").expect("written");
-    let server = TestServer::with(Settings { static_dir: folder.path().into(), ..settings() }).await;
+    let server = TestServer::with(settings().with(|s| s.listen.static_dir = folder.path().into())).await;
     let (head, body) = get(&server, PATH, "").await;
     assert!(head.starts_with("http/1.1 200 "), "{head}");
     for line in [
@@ -69,7 +67,7 @@ async fn who_has_the_script_is_told_so() {
 #[actix_web::test]
 async fn pages_of_other_origins_may_read_it_if_the_server_says_so() {
     let page = "https://page.example";
-    let allowed = Settings { cors_origin: vec![page.parse().expect("an origin")], ..settings() };
+    let allowed = settings().with(|s| s.socketio.cors_origin = vec![page.parse().expect("an origin")]);
     let server = TestServer::with(allowed).await;
     for path in [PATH, "/socket.io/other.js"] {
         let (head, _) = get(&server, path, &format!("Origin: {page}\r\n")).await;
@@ -92,7 +90,7 @@ async fn another_name_is_answered_with_the_one_there_is() {
 
 #[actix_web::test]
 async fn the_script_moves_with_the_path_of_socket_io() {
-    let server = TestServer::with(Settings { socketio_path: "/io/".to_owned(), ..settings() }).await;
+    let server = TestServer::with(settings().with(|s| s.socketio.socketio_path = "/io/".to_owned())).await;
     assert!(get(&server, "/io/socket.io.js", "").await.0.starts_with("http/1.1 200 "));
     assert!(get(&server, PATH, "").await.0.starts_with("http/1.1 404 "));
     let mut raw = server.connect_tcp().await;

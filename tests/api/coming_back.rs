@@ -12,7 +12,7 @@ use crate::{
 };
 
 fn open() -> Settings {
-    Settings { relay: Switch::On, ..settings() }
+    settings().with(|s| s.socketio.relay = Switch::On)
 }
 
 async fn say(raw: &mut RawClient, packet: &str) {
@@ -116,7 +116,8 @@ async fn who_drops_after_an_upgrade_comes_back_by_its_pid_alone() {
 /// A room in which no member talks for long, while others push each other's events out.
 #[actix_web::test]
 async fn who_missed_nothing_comes_back_however_much_others_say() {
-    let server = TestServer::with(Settings { recovery_bytes: "2k".parse().expect("a size"), ..open() }).await;
+    let server =
+        TestServer::with(open().with(|s| s.socketio.recovery_bytes = "2k".parse().expect("a size"))).await;
     let (mut loud, _) = in_room(&server, "loud", "").await;
     let (mut ann, _) = in_room(&server, "quiet", "").await;
     let (mut ben, was) = in_room(&server, "quiet", "").await;
@@ -166,7 +167,7 @@ async fn an_offset_of_another_server_is_as_good_as_none() {
 
 #[actix_web::test]
 async fn who_cannot_be_in_its_room_again_is_not_told_that_it_is_back() {
-    let server = TestServer::with(Settings { max_rooms: 1.try_into().expect("one"), ..open() }).await;
+    let server = TestServer::with(open().with(|s| s.rooms.max_rooms = 1.try_into().expect("one"))).await;
     let (ben, was) = in_room(&server, "a", "").await;
     ben.reset();
     server.until_health_shows(0, 0).await;
@@ -181,7 +182,8 @@ async fn who_cannot_be_in_its_room_again_is_not_told_that_it_is_back() {
 
 #[actix_web::test]
 async fn without_a_window_nobody_comes_back_and_events_are_as_they_came() {
-    let server = TestServer::with(Settings { recovery_window: "0".parse().expect("a time"), ..open() }).await;
+    let server =
+        TestServer::with(open().with(|s| s.socketio.recovery_window = "0".parse().expect("a time"))).await;
     let (mut ann, is) = in_room(&server, "a", "").await;
     assert_eq!(is["pid"], Value::Null, "{is}");
     let (mut ben, _) = in_room(&server, "a", r#"{"pid":"AAAAAAAAAAAAAAAAAAAA","offset":"1"}"#).await;
@@ -241,7 +243,7 @@ async fn a_client_may_do_without_and_hears_events_as_they_came() {
 async fn who_heard_nothing_for_longer_than_the_window_comes_back() {
     let window = Duration::from_secs(3);
     let server =
-        TestServer::with(Settings { recovery_window: "3s".parse().expect("a time"), ..open() }).await;
+        TestServer::with(open().with(|s| s.socketio.recovery_window = "3s".parse().expect("a time"))).await;
     let (mut loud, _) = in_room(&server, "loud", "").await;
     let (mut ann, _) = in_room(&server, "quiet", "").await;
     let (mut ben, was) = in_room(&server, "quiet", "").await;

@@ -1,7 +1,7 @@
 //! permessage-deflate (RFC 7692), on raw bytes: what is agreed, what is compressed, and what is refused.
 
 use echoroom::{
-    config::{Settings, Switch},
+    config::Switch,
     testing::deflate::{Deflater, Inflater},
 };
 
@@ -54,7 +54,7 @@ async fn the_first_acceptable_offer_is_answered() {
 
 #[actix_web::test]
 async fn it_can_be_switched_off() {
-    let server = TestServer::with(Settings { compression: Switch::Off, ..settings() }).await;
+    let server = TestServer::with(settings().with(|s| s.connections.compression = Switch::Off)).await;
     assert_eq!(agreed(&server, OFFER).await, None);
 }
 
@@ -108,7 +108,7 @@ async fn a_broadcast_is_compressed_for_those_who_agreed_and_plain_for_the_others
 
 #[actix_web::test]
 async fn over_64_kib_nobody_waits_for_a_compressor() {
-    let larger = Settings { max_message_size: "1m".parse().expect("a size"), ..settings() };
+    let larger = settings().with(|s| s.limits.max_message_size = "1m".parse().expect("a size"));
     let server = TestServer::with(larger).await;
     let mut raw = server.connect_raw_offering("/echo", OFFER).await;
     let huge = "x".repeat(64 * 1024 + 1);

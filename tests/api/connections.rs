@@ -3,7 +3,7 @@
 
 use std::num::NonZeroUsize;
 
-use echoroom::config::{PerAddress, Settings};
+use echoroom::config::PerAddress;
 use tokio::{io::AsyncReadExt as _, net::TcpSocket};
 
 use crate::helpers::{RawClient, TestServer, settings, soon};
@@ -56,21 +56,22 @@ async fn assert_the_bound_holds(server: TestServer, bound: usize, setting: &str)
 
 #[actix_web::test]
 async fn one_connection_too_many_is_told_so_and_health_is_answered() {
-    let bounded = Settings { max_connections: NonZeroUsize::new(3), ..settings() };
+    let bounded = settings().with(|s| s.connections.max_connections = NonZeroUsize::new(3));
     assert_the_bound_holds(TestServer::with(bounded).await, 3, "--max-connections").await;
 }
 
 #[actix_web::test]
 async fn one_connection_too_many_of_an_address_is_told_so_and_health_is_answered() {
-    let bounded = Settings { max_connections_per_address: PerAddress::for_all(3), ..settings() };
+    let bounded = settings().with(|s| s.connections.max_connections_per_address = PerAddress::for_all(3));
     assert_the_bound_holds(TestServer::with(bounded).await, 3, "--max-connections-per-address").await;
 }
 
 #[actix_web::test]
 async fn a_websocket_is_a_connection_as_long_as_it_lasts() {
-    let server =
-        TestServer::with(Settings { max_connections_per_address: PerAddress::for_all(1), ..settings() })
-            .await;
+    let server = TestServer::with(
+        settings().with(|s| s.connections.max_connections_per_address = PerAddress::for_all(1)),
+    )
+    .await;
     let mut session = server.connect("/echo").await;
     assert_refused(&ask_anew(&server, "/limits").await, "--max-connections-per-address");
     session.send("still here").await;
@@ -82,9 +83,10 @@ async fn a_websocket_is_a_connection_as_long_as_it_lasts() {
 
 #[actix_web::test]
 async fn another_address_gets_in_where_one_has_all_it_may_have() {
-    let server =
-        TestServer::with(Settings { max_connections_per_address: PerAddress::for_all(1), ..settings() })
-            .await;
+    let server = TestServer::with(
+        settings().with(|s| s.connections.max_connections_per_address = PerAddress::for_all(1)),
+    )
+    .await;
     let _first = server.connect("/ws").await;
     assert_refused(&ask_anew(&server, "/limits").await, "--max-connections-per-address");
     let socket = TcpSocket::new_v4().expect("a socket");
@@ -103,11 +105,10 @@ async fn another_address_gets_in_where_one_has_all_it_may_have() {
 
 #[actix_web::test]
 async fn a_trusted_proxy_may_have_all_connections_of_its_clients() {
-    let server = TestServer::with(Settings {
-        max_connections_per_address: PerAddress::for_all(1),
-        trusted_proxy: vec!["127.0.0.1".parse().expect("an address")],
-        ..settings()
-    })
+    let server = TestServer::with(settings().with(|s| {
+        s.connections.max_connections_per_address = PerAddress::for_all(1);
+        s.admission.trusted_proxy = vec!["127.0.0.1".parse().expect("an address")];
+    }))
     .await;
     let _both = [server.connect("/ws").await, server.connect("/ws").await];
     assert!(ask_anew(&server, "/limits").await.starts_with("HTTP/1.1 200 "));
@@ -115,7 +116,8 @@ async fn a_trusted_proxy_may_have_all_connections_of_its_clients() {
 
 #[actix_web::test]
 async fn health_is_answered_behind_any_number_of_silent_connections() {
-    let server = TestServer::with(Settings { max_connections: NonZeroUsize::new(1), ..settings() }).await;
+    let server =
+        TestServer::with(settings().with(|s| s.connections.max_connections = NonZeroUsize::new(1))).await;
     let mut silent = Vec::new();
     for _ in 0..200 {
         silent.push(server.connect_tcp().await);

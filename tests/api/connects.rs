@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use actix_web::rt;
-use echoroom::config::{Settings, Switch};
+use echoroom::config::Switch;
 
 use crate::{
     helpers::{RawClient, TestServer, settings, text},
@@ -14,7 +14,7 @@ use crate::{
 const A_WHILE: Duration = Duration::from_millis(50);
 
 async fn start() -> TestServer {
-    TestServer::with(Settings { relay: Switch::On, ..settings() }).await
+    TestServer::with(settings().with(|s| s.socketio.relay = Switch::On)).await
 }
 
 async fn say(raw: &mut RawClient, packet: &str) {
@@ -66,8 +66,11 @@ async fn a_connect_of_a_client_that_has_spoken_ends_the_session_as_in_the_refere
 
 #[actix_web::test]
 async fn connects_without_end_are_a_flood_though_none_is_answered() {
-    let limited =
-        Settings { rate: 1, rate_burst: 5, rate_patience: "500ms".parse().expect("a time"), ..settings() };
+    let limited = settings().with(|s| {
+        s.rates.rate = 1;
+        s.rates.rate_burst = 5;
+        s.rates.rate_patience = "500ms".parse().expect("a time");
+    });
     let server = TestServer::with(limited).await;
     let (mut raw, _) = websocket(&server).await;
     say(&mut raw, "40").await;

@@ -9,7 +9,10 @@ const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 
 fn allowing(origins: &[&str]) -> Settings {
     let cors_origin = origins.iter().map(|origin| origin.parse().expect("an origin")).collect();
-    Settings { cors_origin, max_payload: "2k".parse().expect("a size"), ..settings() }
+    settings().with(|s| {
+        s.socketio.cors_origin = cors_origin;
+        s.events.max_payload = "2k".parse().expect("a size");
+    })
 }
 
 /// The head of the answer to a request of a page, in lower case.
@@ -89,9 +92,10 @@ async fn a_page_that_comes_because_all_may_never_sends_its_cookies() {
 
 #[actix_web::test]
 async fn a_full_server_tells_a_page_of_a_named_origin_so() {
-    let server =
-        TestServer::with(Settings { max_sessions: 1.try_into().expect("not zero"), ..allowing(&[PAGE]) })
-            .await;
+    let server = TestServer::with(
+        allowing(&[PAGE]).with(|s| s.admission.max_sessions = 1.try_into().expect("not zero")),
+    )
+    .await;
     let _session = server.connect("/echo").await;
     let head = ask(&server, "GET", POLLING, PAGE, "").await;
     assert!(head.starts_with("http/1.1 503 ") && credentials(&head), "{head}");

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use actix_web::rt;
-use echoroom::config::Settings;
 use futures_util::future::join_all;
 
 use crate::{
@@ -41,11 +40,10 @@ async fn ten_thousand_connections_in_bursts_leave_nothing_behind() {
 #[actix_web::test]
 async fn a_client_that_takes_a_byte_now_and_then_is_cut() {
     use tokio::io::AsyncReadExt as _;
-    let strict = Settings {
-        max_queue_bytes: "64k".parse().expect("a size"),
-        stall_timeout: "500ms".parse().expect("a time"),
-        ..settings()
-    };
+    let strict = settings().with(|s| {
+        s.limits.max_queue_bytes = "64k".parse().expect("a size");
+        s.connections.stall_timeout = "500ms".parse().expect("a time");
+    });
     let server = TestServer::with(strict).await;
     let mut trickling = server.connect_raw("/ws").await;
     let mut ann = server.connect("/ws").await;
@@ -75,7 +73,7 @@ async fn a_client_that_takes_a_byte_now_and_then_is_cut() {
 #[actix_web::test]
 async fn a_client_that_floods_and_never_reads_is_cut() {
     use tokio::io::AsyncWriteExt as _;
-    let strict = Settings { stall_timeout: "1s".parse().expect("a time"), ..settings() };
+    let strict = settings().with(|s| s.connections.stall_timeout = "1s".parse().expect("a time"));
     let server = TestServer::with(strict).await;
     let mut flooding = server.connect_raw("/echo").await;
     let message = frame(0x82, &[7; 60_000]);

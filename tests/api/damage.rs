@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use echoroom::config::{JournalKind, Settings};
+use echoroom::config::JournalKind;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -17,7 +17,11 @@ use crate::{
 async fn server(len: usize) -> (TestServer, TempDir, Value) {
     let folder = tempfile::tempdir().expect("a folder");
     let (journal, data_dir) = (JournalKind::Sqlite, folder.path().to_owned());
-    let server = TestServer::with(Settings { journal, data_dir, ..settings() }).await;
+    let server = TestServer::with(settings().with(|s| {
+        s.journal.kind = journal;
+        s.journal.data_dir = data_dir;
+    }))
+    .await;
     let mut ann = Person::named(&server, "Ann").await;
     for number in 1..=20 {
         ann.say(&format!("{number} {}", "x".repeat(len))).await;

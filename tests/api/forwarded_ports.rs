@@ -1,16 +1,15 @@
 //! A proxy may write the client's port behind the client's address: the client is still told from others.
 
-use echoroom::config::{PerAddress, Settings};
+use echoroom::config::PerAddress;
 
 use crate::helpers::{TestServer, settings};
 
 #[actix_web::test]
 async fn clients_behind_a_proxy_that_writes_ports_are_counted_each_by_its_address() {
-    let trusting = Settings {
-        max_sessions_per_address: PerAddress::for_all(1),
-        trusted_proxy: vec!["127.0.0.1".parse().expect("an address")],
-        ..settings()
-    };
+    let trusting = settings().with(|s| {
+        s.admission.max_sessions_per_address = PerAddress::for_all(1);
+        s.admission.trusted_proxy = vec!["127.0.0.1".parse().expect("an address")];
+    });
     let server = TestServer::with(trusting).await;
     let mut held = Vec::new();
     for (hop, again) in [

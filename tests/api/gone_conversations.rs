@@ -1,7 +1,5 @@
 //! A session of Socket.IO that has ended holds nothing of what it was about to read.
 
-use echoroom::config::Settings;
-
 use crate::{
     helpers::{TestServer, settings, soon},
     sockets::Poller,
@@ -16,7 +14,7 @@ async fn held(server: &TestServer) -> u64 {
 async fn a_session_that_ends_behind_a_request_for_history_holds_no_memory() {
     // What ends the session in the payload of the request: the client, or a packet that only a server may send.
     for end in ["1", "2"] {
-        let server = TestServer::with(Settings { ..settings() }).await;
+        let server = TestServer::with(settings()).await;
         for round in 0..3 {
             let poller = Poller::connected(&server).await;
             poller.post(&format!(r#"42["login",{{"username":"Ann {round}"}}]"#)).await;

@@ -20,7 +20,7 @@ const REQUESTS: [(&str, &str, &str); 6] = [
 ];
 
 fn open() -> Settings {
-    Settings { relay: Switch::On, ..settings() }
+    settings().with(|s| s.socketio.relay = Switch::On)
 }
 
 async fn say(raw: &mut RawClient, packet: &str) {
@@ -90,7 +90,7 @@ async fn each_ack_gets_exactly_one_answer_whatever_the_json_over_socketio() {
 
 #[actix_web::test]
 async fn names_and_arguments_are_relayed_as_they_came() {
-    let server = TestServer::with(Settings { compression: Switch::Off, ..open() }).await;
+    let server = TestServer::with(open().with(|s| s.connections.compression = Switch::Off)).await;
     let poller = Poller::open(&server).await;
     let (mut ann, _) = joined(&server, "/relay", r#"{"\ud83d":"\udc00"}"#).await;
     let (mut ben, _) = joined(&server, "/relay", "").await;

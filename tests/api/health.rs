@@ -1,6 +1,6 @@
 //! `/health` says how the server is.
 
-use echoroom::config::{JournalKind, Settings};
+use echoroom::config::JournalKind;
 use serde_json::json;
 
 use crate::helpers::{TestServer, settings};
@@ -20,13 +20,12 @@ async fn health_counts_sessions_at_every_door_and_rooms() {
 #[actix_web::test]
 async fn health_and_metrics_tell_how_much_of_each_bound_is_used() {
     let folder = tempfile::tempdir().expect("a folder");
-    let settings = Settings {
-        journal: JournalKind::Sqlite,
-        data_dir: folder.path().into(),
-        max_sessions: 3.try_into().expect("not zero"),
-        max_rooms: 7.try_into().expect("not zero"),
-        ..settings()
-    };
+    let settings = settings().with(|s| {
+        s.journal.kind = JournalKind::Sqlite;
+        s.journal.data_dir = folder.path().into();
+        s.admission.max_sessions = 3.try_into().expect("not zero");
+        s.rooms.max_rooms = 7.try_into().expect("not zero");
+    });
     let server = TestServer::with(settings).await;
     let _plain = server.connect("/ws?room=tea").await;
     let _chat = server.connect("/chat").await;
@@ -57,7 +56,8 @@ async fn health_and_metrics_tell_how_much_of_each_bound_is_used() {
 #[actix_web::test]
 async fn a_full_server_says_what_is_full_and_is_well() {
     let server =
-        TestServer::with(Settings { max_sessions: 1.try_into().expect("not zero"), ..settings() }).await;
+        TestServer::with(settings().with(|s| s.admission.max_sessions = 1.try_into().expect("not zero")))
+            .await;
     let session = server.connect("/echo").await;
     let answer = server.get_raw("/health", "").await;
     assert!(answer.starts_with("HTTP/1.1 200 "), "it serves those who are in: {answer}");

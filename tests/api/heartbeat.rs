@@ -1,13 +1,14 @@
 //! A session that does not answer a ping is gone; one that does stays.
 
-use echoroom::config::Settings;
-
 use crate::helpers::{TestServer, frame, settings, soon, text};
 
 async fn quick_server() -> TestServer {
     let time = |text: &str| text.parse().expect("a time");
-    TestServer::with(Settings { ping_interval: time("100ms"), ping_timeout: time("300ms"), ..settings() })
-        .await
+    TestServer::with(settings().with(|s| {
+        s.heartbeat.ping_interval = time("100ms");
+        s.heartbeat.ping_timeout = time("300ms");
+    }))
+    .await
 }
 
 #[actix_web::test]
@@ -52,13 +53,12 @@ async fn any_byte_is_a_sign_of_life() {
 #[actix_web::test]
 async fn a_client_we_hold_back_ourselves_is_not_given_up() {
     let time = |text: &str| text.parse().expect("a time");
-    let slow = Settings {
-        ping_interval: time("100ms"),
-        ping_timeout: time("100ms"),
-        rate: 5,
-        rate_burst: 1,
-        ..settings()
-    };
+    let slow = settings().with(|s| {
+        s.heartbeat.ping_interval = time("100ms");
+        s.heartbeat.ping_timeout = time("100ms");
+        s.rates.rate = 5;
+        s.rates.rate_burst = 1;
+    });
     let server = TestServer::with(slow).await;
     let mut raw = server.connect_raw("/echo").await;
     // Six messages at five a second: more than a second behind a shut gate, the pongs behind them.

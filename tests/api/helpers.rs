@@ -26,15 +26,14 @@ pub async fn soon<T>(what: &str, event: impl Future<Output = T>) -> T {
 /// Settings for a server of a test: loopback, any port, two workers, so that rooms span threads, and no limit on the
 /// rate, and a journal in memory, but where that is the test.
 pub fn settings() -> Settings {
-    Settings {
-        bind: [127, 0, 0, 1].into(),
-        port: 0,
-        workers: NonZeroUsize::new(2),
-        rate: 0,
-        journal: JournalKind::Memory,
-        static_dir: concat!(env!("CARGO_MANIFEST_DIR"), "/static").into(),
-        ..Settings::default()
-    }
+    Settings::default().with(|s| {
+        s.listen.bind = [127, 0, 0, 1].into();
+        s.listen.port = 0;
+        s.listen.workers = NonZeroUsize::new(2);
+        s.rates.rate = 0;
+        s.journal.kind = JournalKind::Memory;
+        s.listen.static_dir = concat!(env!("CARGO_MANIFEST_DIR"), "/static").into();
+    })
 }
 
 /// A running server; stopped when dropped.

@@ -58,7 +58,7 @@ async fn status(server: &TestServer, target: &str, headers: &str) -> String {
 }
 
 fn setting(hosts: &[&str]) -> Settings {
-    Settings { host: hosts.iter().map(|host| host.parse().expect("a host")).collect(), ..settings() }
+    settings().with(|s| s.origins.host = hosts.iter().map(|host| host.parse().expect("a host")).collect())
 }
 
 #[actix_web::test]
@@ -177,19 +177,21 @@ async fn the_setting_allows_a_name_or_all() {
 
 #[actix_web::test]
 async fn requests_of_a_trusted_proxy_pass() {
-    let behind = Settings { trusted_proxy: vec!["127.0.0.1".parse().expect("a network")], ..settings() };
+    let behind =
+        settings().with(|s| s.admission.trusted_proxy = vec!["127.0.0.1".parse().expect("a network")]);
     let server = TestServer::with(behind).await;
     let forwarded = "Host: chat.example\r\nX-Forwarded-For: 192.0.2.1\r\n";
     assert_eq!(status(&server, "/health", forwarded).await, "200");
     assert_eq!(status(&server, "/ws", &format!("{forwarded}{UPGRADE}")).await, "101");
-    let elsewhere = Settings { trusted_proxy: vec!["192.0.2.9".parse().expect("a network")], ..settings() };
+    let elsewhere =
+        settings().with(|s| s.admission.trusted_proxy = vec!["192.0.2.9".parse().expect("a network")]);
     let server = TestServer::with(elsewhere).await;
     assert_eq!(status(&server, "/health", forwarded).await, "421", "whoever says so");
 }
 
 #[actix_web::test]
 async fn the_address_of_the_metrics_is_guarded_too() {
-    let apart = Settings { metrics_bind: Some(([127, 0, 0, 1], 0).into()), ..settings() };
+    let apart = settings().with(|s| s.operation.metrics_bind = Some(([127, 0, 0, 1], 0).into()));
     let server = TestServer::with(apart).await;
     let url = format!("http://127.0.0.1:{}/metrics", server.metrics_port.expect("a port of their own"));
     let rebound = awc::Client::new().get(&url).insert_header(("Host", "evil.example")).send().await;

@@ -15,7 +15,11 @@ fn period(text: &str) -> Period {
 /// A server whose deadlines are short.
 async fn hasty() -> TestServer {
     let times = period("200ms");
-    TestServer::with(Settings { handshake_timeout: times, body_timeout: times, ..settings() }).await
+    TestServer::with(settings().with(|s| {
+        s.connections.handshake_timeout = times;
+        s.connections.body_timeout = times;
+    }))
+    .await
 }
 
 /// Reads the answer to a request whose body has a known length.
@@ -106,12 +110,11 @@ async fn a_body_that_does_not_end_is_not_waited_for() {
 
 #[actix_web::test]
 async fn an_idle_connection_is_kept_for_the_time_that_is_set_and_not_for_ever() {
-    assert_eq!(Settings::default().keep_alive, period("75s"));
-    let server = TestServer::with(Settings {
-        handshake_timeout: period("100ms"),
-        keep_alive: period("900ms"),
-        ..settings()
-    })
+    assert_eq!(Settings::default().connections.keep_alive, period("75s"));
+    let server = TestServer::with(settings().with(|s| {
+        s.connections.handshake_timeout = period("100ms");
+        s.connections.keep_alive = period("900ms");
+    }))
     .await;
     let mut raw = server.connect_tcp().await;
     for _ in 0..3 {

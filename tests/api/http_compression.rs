@@ -5,7 +5,7 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use echoroom::config::{Settings, Switch};
+use echoroom::config::Switch;
 use flate2::read::GzDecoder;
 
 use crate::{
@@ -70,11 +70,10 @@ async fn said(server: &TestServer, len: usize) -> (Poller<'_>, String) {
 
 #[actix_web::test]
 async fn a_large_answer_to_a_poll_is_compressed_for_a_client_that_accepts_gzip() {
-    let large = Settings {
-        max_message_size: "400k".parse().expect("a size"),
-        max_queue_bytes: "4m".parse().expect("a size"),
-        ..settings()
-    };
+    let large = settings().with(|s| {
+        s.limits.max_message_size = "400k".parse().expect("a size");
+        s.limits.max_queue_bytes = "4m".parse().expect("a size");
+    });
     let server = TestServer::with(large).await;
     for len in [3000, 60_000, 300_000] {
         let (poller, text) = said(&server, len).await;
@@ -132,11 +131,10 @@ async fn a_small_answer_is_never_compressed() {
 async fn the_setting_switches_it_off_and_the_headers_of_cors_stay() {
     let page = "https://page.example";
     for (switch, packed) in [(Switch::On, true), (Switch::Off, false)] {
-        let server = TestServer::with(Settings {
-            http_compression: switch,
-            cors_origin: vec![page.parse().expect("an origin")],
-            ..settings()
-        })
+        let server = TestServer::with(settings().with(|s| {
+            s.connections.http_compression = switch;
+            s.socketio.cors_origin = vec![page.parse().expect("an origin")];
+        }))
         .await;
         let (poller, text) = said(&server, 3000).await;
         let mut told = String::new();
@@ -185,11 +183,10 @@ async fn long_lists_and_metrics_are_compressed_too_and_head_tells_the_length() {
 
 #[actix_web::test]
 async fn a_client_of_http_1_0_gets_a_length_it_can_read() {
-    let large = Settings {
-        max_message_size: "400k".parse().expect("a size"),
-        max_queue_bytes: "4m".parse().expect("a size"),
-        ..settings()
-    };
+    let large = settings().with(|s| {
+        s.limits.max_message_size = "400k".parse().expect("a size");
+        s.limits.max_queue_bytes = "4m".parse().expect("a size");
+    });
     let server = TestServer::with(large).await;
     let (poller, text) = said(&server, 300_000).await;
     let mut told = Vec::new();

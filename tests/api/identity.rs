@@ -1,6 +1,5 @@
 //! Who is who: names, tokens, tabs.
 
-use echoroom::config::Settings;
 use serde_json::{Value, json};
 
 use crate::{
@@ -49,7 +48,7 @@ async fn a_dropped_users_name_is_held_for_the_bearer_of_the_token() {
 #[actix_web::test]
 async fn a_held_name_is_free_after_a_while() {
     let server =
-        TestServer::with(Settings { name_hold: "300ms".parse().expect("a time"), ..settings() }).await;
+        TestServer::with(settings().with(|s| s.login.name_hold = "300ms".parse().expect("a time"))).await;
     let mut ben = Person::settled(&server, "Ben").await;
     drop(Person::named(&server, "Ann").await);
     ben.next_named("delUser").await;

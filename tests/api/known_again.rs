@@ -11,7 +11,7 @@ use crate::{
 
 /// A room keeps ten messages, so that much is said soon.
 fn short() -> Settings {
-    Settings { history: 10.try_into().expect("not zero"), ..settings() }
+    settings().with(|s| s.journal.history = 10.try_into().expect("not zero"))
 }
 
 /// What a client of Socket.IO is answered.
@@ -62,7 +62,11 @@ async fn an_id_is_known_again_in_a_room_that_everybody_has_left_meanwhile() {
     for journal in [JournalKind::Memory, JournalKind::Sqlite] {
         let folder = tempfile::tempdir().expect("a folder");
         let data_dir = folder.path().to_owned();
-        let server = TestServer::with(Settings { journal, data_dir, ..short() }).await;
+        let server = TestServer::with(short().with(|s| {
+            s.journal.kind = journal;
+            s.journal.data_dir = data_dir;
+        }))
+        .await;
         let mut ann = Person::settled(&server, "Ann").await;
         let once = json!({"msg": "once", "id": "once"});
         let first = ann.ask("sendMessage", once.clone()).await;
@@ -81,7 +85,7 @@ async fn an_id_is_known_again_in_a_room_that_everybody_has_left_meanwhile() {
 #[actix_web::test]
 async fn a_users_own_ids_are_known_up_to_their_bound() {
     let server =
-        TestServer::with(Settings { remembered_ids: 5.try_into().expect("not zero"), ..short() }).await;
+        TestServer::with(short().with(|s| s.journal.remembered_ids = 5.try_into().expect("not zero"))).await;
     let mut ann = Person::settled(&server, "Ann").await;
     for number in 1..=6 {
         let data = json!({"msg": "x", "id": number.to_string()});

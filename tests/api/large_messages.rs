@@ -1,6 +1,5 @@
 //! One message may be larger than what may wait for a session: who keeps up gets it, at every door.
 
-use echoroom::config::Settings;
 use serde_json::{Value, json};
 
 use crate::{
@@ -11,11 +10,10 @@ use crate::{
 
 #[actix_web::test]
 async fn a_reader_who_keeps_up_gets_what_is_larger_than_what_may_wait_for_it() {
-    let small = Settings {
-        max_queue_bytes: "4k".parse().expect("a size"),
-        max_intake_bytes: "1k".parse().expect("a size"),
-        ..settings()
-    };
+    let small = settings().with(|s| {
+        s.limits.max_queue_bytes = "4k".parse().expect("a size");
+        s.limits.max_intake_bytes = "1k".parse().expect("a size");
+    });
     for door in CHAT_DOORS {
         let server = TestServer::with(small.clone()).await;
         let mut ann = Chatter::settled(&server, door, "Ann").await;
@@ -37,11 +35,10 @@ async fn a_reader_who_keeps_up_gets_what_is_larger_than_what_may_wait_for_it() {
 async fn the_largest_picture_that_is_allowed_fits_at_every_door() {
     let (img, larger) = (gif(2, 2, 900), gif(2, 2, 901));
     let size = img.len();
-    let exact = Settings {
-        max_image_size: Some(size.to_string().parse().expect("a size")),
-        max_payload: (size + 1024).to_string().parse().expect("a size"),
-        ..settings()
-    };
+    let exact = settings().with(|s| {
+        s.events.max_image_size = Some(size.to_string().parse().expect("a size"));
+        s.events.max_payload = (size + 1024).to_string().parse().expect("a size");
+    });
     let server = TestServer::with(exact).await;
     for door in CHAT_DOORS {
         let mut ann =

@@ -5,7 +5,6 @@ use std::num::NonZeroUsize;
 
 use actix_web::rt;
 use awc::http::Method;
-use echoroom::config::Settings;
 
 use crate::{
     helpers::{TestServer, frame, settings, text},
@@ -101,13 +100,12 @@ async fn over_a_websocket_what_was_queued_comes_before_the_close_too() {
 
 #[actix_web::test]
 async fn a_flood_and_a_client_that_joins_nothing_hear_of_their_end() {
-    let limited = Settings {
-        rate: 1,
-        rate_burst: 5,
-        rate_patience: "200ms".parse().expect("a time"),
-        connect_timeout: "3s".parse().expect("a time"),
-        ..settings()
-    };
+    let limited = settings().with(|s| {
+        s.rates.rate = 1;
+        s.rates.rate_burst = 5;
+        s.rates.rate_patience = "200ms".parse().expect("a time");
+        s.login.connect_timeout = "3s".parse().expect("a time");
+    });
     let server = TestServer::with(limited).await;
     let flooding = Poller::connected(&server).await;
     while flooding.post("6").await.status == 200 {}
@@ -120,11 +118,10 @@ async fn a_flood_and_a_client_that_joins_nothing_hear_of_their_end() {
 
 #[actix_web::test]
 async fn a_ping_without_an_answer_does_not_swallow_the_last_word() {
-    let hasty = Settings {
-        ping_interval: "300ms".parse().expect("a time"),
-        ping_timeout: "1500ms".parse().expect("a time"),
-        ..settings()
-    };
+    let hasty = settings().with(|s| {
+        s.heartbeat.ping_interval = "300ms".parse().expect("a time");
+        s.heartbeat.ping_timeout = "1500ms".parse().expect("a time");
+    });
     let server = TestServer::with(hasty).await;
     let poller = Poller::connected(&server).await;
     assert_eq!(poller.poll().await.body, "2");
@@ -151,7 +148,7 @@ async fn the_first_ending_counts_and_a_request_that_is_given_up_is_none() {
 
 #[actix_web::test]
 async fn the_place_of_a_session_is_free_when_it_ends_and_not_when_its_client_has_heard_of_it() {
-    let one = Settings { max_sessions: NonZeroUsize::MIN, ..settings() };
+    let one = settings().with(|s| s.admission.max_sessions = NonZeroUsize::MIN);
     let server = TestServer::with(one).await;
     let mut ended = Vec::new();
     for _ in 0..3 {
@@ -170,7 +167,7 @@ async fn the_place_of_a_session_is_free_when_it_ends_and_not_when_its_client_has
 
 #[actix_web::test]
 async fn no_more_ended_sessions_are_kept_for_their_clients_than_the_setting_says() {
-    let few = Settings { max_ended_sessions: 2, ..settings() };
+    let few = settings().with(|s| s.socketio.max_ended_sessions = 2);
     let server = TestServer::with(few).await;
     let mut ended = Vec::new();
     for _ in 0..4 {
@@ -181,7 +178,7 @@ async fn no_more_ended_sessions_are_kept_for_their_clients_than_the_setting_says
     for (number, poller) in ended.iter().enumerate() {
         assert_eq!(rest(poller).await.len(), usize::from(number >= 2), "number {number}");
     }
-    let none = TestServer::with(Settings { max_ended_sessions: 0, ..settings() }).await;
+    let none = TestServer::with(settings().with(|s| s.socketio.max_ended_sessions = 0)).await;
     let poller = Poller::connected(&none).await;
     poller.post("4abc").await;
     assert_eq!(poller.poll().await.status, 400);
@@ -189,11 +186,10 @@ async fn no_more_ended_sessions_are_kept_for_their_clients_than_the_setting_says
 
 #[actix_web::test]
 async fn a_client_that_polls_and_does_not_come_back_is_soon_gone() {
-    let hasty = Settings {
-        polling_open_timeout: "2s".parse().expect("a time"),
-        max_sessions: 8.try_into().expect("not zero"),
-        ..settings()
-    };
+    let hasty = settings().with(|s| {
+        s.socketio.polling_open_timeout = "2s".parse().expect("a time");
+        s.admission.max_sessions = 8.try_into().expect("not zero");
+    });
     let server = TestServer::with(hasty).await;
     // One that comes back in time stays, whatever it comes back with.
     let polling = Poller::connected(&server).await;

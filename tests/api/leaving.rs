@@ -1,7 +1,6 @@
 //! Whose name is held: a client that is lost is expected back; one that leaves, and knows of no token, is not kept out by
 //! its own name.
 
-use echoroom::config::Settings;
 use serde_json::{Value, json};
 
 use crate::{
@@ -109,7 +108,7 @@ async fn a_client_that_was_lost_is_expected_back() {
 #[actix_web::test]
 async fn a_client_that_was_sent_away_for_a_message_too_large_may_come_back_at_once() {
     let server =
-        TestServer::with(Settings { max_payload: "2k".parse().expect("a size"), ..settings() }).await;
+        TestServer::with(settings().with(|s| s.events.max_payload = "2k".parse().expect("a size"))).await;
     let large = text(&"x".repeat(4000));
     let mut raw = at_chat(&server, None).await;
     raw.send(&large).await;

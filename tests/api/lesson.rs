@@ -1,7 +1,7 @@
 //! `/lesson/`: what the page's lessons need from the server.
 
 use actix_web::rt;
-use echoroom::config::{Settings, Switch};
+use echoroom::config::Switch;
 use serde_json::{Value, json};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
@@ -85,7 +85,7 @@ async fn there_are_no_other_breakages() {
 #[actix_web::test]
 async fn a_slow_client_is_filled_and_evicted_before_the_eyes_of_the_page() {
     let server =
-        TestServer::with(Settings { max_queue_bytes: "1m".parse().expect("a size"), ..settings() }).await;
+        TestServer::with(settings().with(|s| s.limits.max_queue_bytes = "1m".parse().expect("a size"))).await;
     let mut page = server.connect_raw("/lesson/slow").await;
     let begun = soon("the beginning", next_json(&mut page)).await;
     assert_eq!((&begun["event"], &begun["data"]["limit"]), (&json!("begun"), &json!(1 << 20)));
@@ -141,7 +141,7 @@ async fn nobody_comes_in_as_a_slow_client_that_is_not_expected() {
 #[actix_web::test]
 async fn lessons_are_counted_and_their_places_come_back() {
     let server =
-        TestServer::with(Settings { max_lessons: 1.try_into().expect("not zero"), ..settings() }).await;
+        TestServer::with(settings().with(|s| s.lessons.max_lessons = 1.try_into().expect("not zero"))).await;
     let first = server.connect_raw("/lesson/news").await;
     let refused = server.connect_tcp().await.handshake_with("/lesson/news", "").await;
     assert!(refused.starts_with("HTTP/1.1 503") && refused.contains("retry-after"), "{refused}");
@@ -156,7 +156,7 @@ async fn lessons_are_counted_and_their_places_come_back() {
 
 #[actix_web::test]
 async fn who_pings_and_takes_no_answer_is_cut() {
-    let impatient = Settings { stall_timeout: "500ms".parse().expect("a time"), ..settings() };
+    let impatient = settings().with(|s| s.connections.stall_timeout = "500ms".parse().expect("a time"));
     let server = TestServer::with(impatient).await;
     let mut client = server.connect_raw("/lesson/news").await;
     let pings = frame(0x89, &[b'p'; 125]).repeat(100);
@@ -165,7 +165,7 @@ async fn who_pings_and_takes_no_answer_is_cut() {
 
 #[actix_web::test]
 async fn lessons_may_be_closed() {
-    let server = TestServer::with(Settings { lessons: Switch::Off, ..settings() }).await;
+    let server = TestServer::with(settings().with(|s| s.lessons.switch = Switch::Off)).await;
     for path in ["/lesson/news", "/lesson/slow", "/lesson/break/reset", "/lesson"] {
         let answer = server.get_raw(path, "").await;
         assert!(answer.starts_with("HTTP/1.1 404") && answer.contains("--lessons off"), "{answer}");

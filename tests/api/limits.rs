@@ -5,7 +5,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use echoroom::config::{PerAddress, Settings};
+use echoroom::config::PerAddress;
 
 use crate::helpers::{TestServer, frame, settings, text};
 
@@ -26,7 +26,7 @@ async fn assert_full(server: &TestServer, path: &str, headers: &str, setting: &s
 
 #[actix_web::test]
 async fn one_session_too_many_is_told_to_come_back() {
-    let server = TestServer::with(Settings { max_sessions: one(), ..settings() }).await;
+    let server = TestServer::with(settings().with(|s| s.admission.max_sessions = one())).await;
     let mut first = server.connect("/echo").await;
     assert_full(&server, "/ws", "", "--max-sessions").await;
     first.send("still here").await;
@@ -39,7 +39,8 @@ async fn one_session_too_many_is_told_to_come_back() {
 #[actix_web::test]
 async fn one_session_too_many_from_an_address_is_told_to_come_back() {
     let server =
-        TestServer::with(Settings { max_sessions_per_address: PerAddress::for_all(1), ..settings() }).await;
+        TestServer::with(settings().with(|s| s.admission.max_sessions_per_address = PerAddress::for_all(1)))
+            .await;
     let _first = server.connect("/ws").await;
     assert_full(&server, "/ws", "", "--max-sessions-per-address").await;
     // Nobody is believed to come from elsewhere.
@@ -48,11 +49,10 @@ async fn one_session_too_many_from_an_address_is_told_to_come_back() {
 
 #[actix_web::test]
 async fn behind_a_trusted_proxy_the_address_is_the_clients() {
-    let trusting = Settings {
-        max_sessions_per_address: PerAddress::for_all(1),
-        trusted_proxy: vec!["127.0.0.1".parse().expect("an address")],
-        ..settings()
-    };
+    let trusting = settings().with(|s| {
+        s.admission.max_sessions_per_address = PerAddress::for_all(1);
+        s.admission.trusted_proxy = vec!["127.0.0.1".parse().expect("an address")];
+    });
     let server = TestServer::with(trusting).await;
     let handshake = |from: &'static str| {
         let server = &server;
@@ -85,11 +85,10 @@ async fn an_address_that_asks_too_often_is_told_so_at_every_door_whatever_it_was
         "/socket.io/?EIO=4&transport=websocket&sid=unknown",
     ];
     for door in doors {
-        let server = TestServer::with(Settings {
-            handshake_rate: PerAddress::for_all(1),
-            handshake_burst: NonZeroU32::new(3).expect("not zero"),
-            ..settings()
-        })
+        let server = TestServer::with(settings().with(|s| {
+            s.admission.handshake_rate = PerAddress::for_all(1);
+            s.admission.handshake_burst = NonZeroU32::new(3).expect("not zero");
+        }))
         .await;
         // Three of a page that is refused, and one that would not be.
         for _ in 0..3 {
@@ -111,14 +110,15 @@ async fn an_address_that_asks_too_often_is_told_so_at_every_door_whatever_it_was
 #[actix_web::test]
 async fn one_lesson_too_many_from_an_address_is_told_to_come_back() {
     let server =
-        TestServer::with(Settings { max_lessons_per_address: PerAddress::for_all(1), ..settings() }).await;
+        TestServer::with(settings().with(|s| s.lessons.max_lessons_per_address = PerAddress::for_all(1)))
+            .await;
     let _first = server.connect_raw("/lesson/news").await;
     assert_full(&server, "/lesson/slow", "", "--max-lessons-per-address").await;
 }
 
 #[actix_web::test]
 async fn one_room_too_many_is_told_to_come_back() {
-    let server = TestServer::with(Settings { max_rooms: one(), ..settings() }).await;
+    let server = TestServer::with(settings().with(|s| s.rooms.max_rooms = one())).await;
     let mut ann = server.connect("/ws?room=a").await;
     assert_full(&server, "/ws?room=b", "", "--max-rooms").await;
     let mut ben = server.connect("/ws?room=a").await;
@@ -132,7 +132,11 @@ async fn one_room_too_many_is_told_to_come_back() {
 
 #[actix_web::test]
 async fn a_fast_sender_is_read_more_slowly_and_loses_nothing() {
-    let server = TestServer::with(Settings { rate: 50, rate_burst: 10, ..settings() }).await;
+    let server = TestServer::with(settings().with(|s| {
+        s.rates.rate = 50;
+        s.rates.rate_burst = 10;
+    }))
+    .await;
     let mut raw = server.connect_raw("/ws").await;
     let start = Instant::now();
     let burst: Vec<u8> = (0..30).flat_map(|number| text(&number.to_string())).collect();
@@ -146,8 +150,11 @@ async fn a_fast_sender_is_read_more_slowly_and_loses_nothing() {
 
 #[actix_web::test]
 async fn a_flood_of_messages_or_pings_ends_with_1008() {
-    let impatient =
-        Settings { rate: 20, rate_burst: 5, rate_patience: "300ms".parse().expect("a time"), ..settings() };
+    let impatient = settings().with(|s| {
+        s.rates.rate = 20;
+        s.rates.rate_burst = 5;
+        s.rates.rate_patience = "300ms".parse().expect("a time");
+    });
     let server = TestServer::with(impatient).await;
     for flood in [text("x"), frame(0x89, b"x")] {
         let mut raw = server.connect_raw("/echo").await;
@@ -166,7 +173,7 @@ async fn a_flood_of_messages_or_pings_ends_with_1008() {
 
 #[actix_web::test]
 async fn a_connection_that_never_asks_is_closed() {
-    let hasty = Settings { handshake_timeout: "600ms".parse().expect("a time"), ..settings() };
+    let hasty = settings().with(|s| s.connections.handshake_timeout = "600ms".parse().expect("a time"));
     let server = TestServer::with(hasty).await;
     let silent = server.connect_tcp().await;
     let mut slow = server.connect_tcp().await;

@@ -75,17 +75,16 @@ fn time(text: &str) -> Period {
 }
 
 fn open() -> Settings {
-    Settings { relay: Switch::On, ..settings() }
+    settings().with(|s| s.socketio.relay = Switch::On)
 }
 
 /// For clients that do not read for a while, on a machine that may be slow: nothing but the bound on what waits ends them.
 fn jammed(max_queue_bytes: &str) -> Settings {
-    Settings {
-        max_queue_bytes: max_queue_bytes.parse().expect("a size"),
-        stall_timeout: time("10m"),
-        ping_interval: time("10m"),
-        ..open()
-    }
+    open().with(|s| {
+        s.limits.max_queue_bytes = max_queue_bytes.parse().expect("a size");
+        s.connections.stall_timeout = time("10m");
+        s.heartbeat.ping_interval = time("10m");
+    })
 }
 
 /// The next frame that is neither a message nor a heartbeat.
@@ -112,7 +111,7 @@ fn in_frames(message: &str, count: usize) -> Vec<u8> {
 
 #[actix_web::test]
 async fn max_fragments_holds_at_every_door() {
-    let server = TestServer::with(Settings { max_fragments: 2.try_into().expect("two"), ..open() }).await;
+    let server = TestServer::with(open().with(|s| s.limits.max_fragments = 2.try_into().expect("two"))).await;
     for door in DOORS {
         let mut raw = door.open(&server).await;
         if door != Lesson {
@@ -130,7 +129,7 @@ async fn max_fragments_holds_at_every_door() {
 #[actix_web::test]
 async fn max_message_size_holds_at_every_door() {
     let server =
-        TestServer::with(Settings { max_message_size: "100".parse().expect("a size"), ..open() }).await;
+        TestServer::with(open().with(|s| s.limits.max_message_size = "100".parse().expect("a size"))).await;
     for door in [Plain, Echo, Lesson] {
         let mut raw = door.open(&server).await;
         raw.send(&text(&"x".repeat(101))).await;
@@ -155,7 +154,8 @@ async fn max_message_size_holds_at_every_door() {
 
 #[actix_web::test]
 async fn max_payload_holds_at_every_door() {
-    let server = TestServer::with(Settings { max_payload: "2k".parse().expect("a size"), ..open() }).await;
+    let server =
+        TestServer::with(open().with(|s| s.events.max_payload = "2k".parse().expect("a size"))).await;
     for door in [Chat, SocketIo, Upgraded, Relay] {
         let mut raw = door.open(&server).await;
         raw.send(&text(&door.question(1, 1500))).await;
@@ -175,7 +175,8 @@ async fn max_payload_holds_at_every_door() {
 
 #[actix_web::test]
 async fn max_attachments_holds_at_every_door_of_socketio() {
-    let server = TestServer::with(Settings { max_attachments: 1.try_into().expect("one"), ..open() }).await;
+    let server =
+        TestServer::with(open().with(|s| s.socketio.max_attachments = 1.try_into().expect("one"))).await;
     let event = |namespace: &str, count: usize| {
         let holes: Vec<_> = (0..count).map(|num| json!({"_placeholder": true, "num": num})).collect();
         format!("45{count}-{namespace}1{}", json!(["sendMessage", holes]))
@@ -206,7 +207,11 @@ async fn max_attachments_holds_at_every_door_of_socketio() {
 
 /// Little may be sent at once, and nearly nothing later.
 fn slow(patience: &str) -> Settings {
-    Settings { rate: 1, rate_burst: 10, rate_patience: time(patience), ..open() }
+    open().with(|s| {
+        s.rates.rate = 1;
+        s.rates.rate_burst = 10;
+        s.rates.rate_patience = time(patience);
+    })
 }
 
 #[actix_web::test]
@@ -393,7 +398,7 @@ async fn who_does_not_take_its_answers_is_read_more_slowly_and_loses_none_at_eve
 
 #[actix_web::test]
 async fn over_polling_a_post_waits_until_its_client_has_taken_what_it_asked_for_before() {
-    let tight = Settings { max_queue_bytes: "1k".parse().expect("a size"), ..open() };
+    let tight = open().with(|s| s.limits.max_queue_bytes = "1k".parse().expect("a size"));
     let server = TestServer::with(tight).await;
     let mut ann = Chatter::settled(&server, ChatDoor::Plain, "Ann").await;
     ann.ask("sendMessage", &json!({"msg": "x".repeat(5_000)})).await;
@@ -450,7 +455,7 @@ async fn who_pings_and_takes_no_pong_is_read_no_more_at_every_door() {
 #[actix_web::test]
 async fn max_intake_bytes_slows_a_client_down_and_loses_nothing_at_every_door() {
     // Room for one message only: the gate shuts and opens again all the time.
-    let tight = Settings { max_intake_bytes: "1".parse().expect("a size"), ..open() };
+    let tight = open().with(|s| s.limits.max_intake_bytes = "1".parse().expect("a size"));
     let server = TestServer::with(tight).await;
     for door in [Plain, Echo, Chat, SocketIo, Upgraded, Relay] {
         let mut raw = door.open(&server).await;
@@ -477,7 +482,7 @@ async fn max_intake_bytes_slows_a_client_down_and_loses_nothing_at_every_door() 
 
 #[actix_web::test]
 async fn connect_timeout_holds_at_every_door() {
-    let server = TestServer::with(Settings { connect_timeout: time("1500ms"), ..open() }).await;
+    let server = TestServer::with(open().with(|s| s.login.connect_timeout = time("1500ms"))).await;
     let polling = Poller::open(&server).await;
     let upgraded = Poller::open(&server).await;
     let mut silent = vec![("/chat", server.connect_raw("/chat").await), ("new", websocket(&server).await.0)];
@@ -490,7 +495,10 @@ async fn connect_timeout_holds_at_every_door() {
 
 #[actix_web::test]
 async fn pings_come_and_must_be_answered_at_every_door() {
-    let hasty = Settings { ping_interval: time("200ms"), ping_timeout: time("1500ms"), ..open() };
+    let hasty = open().with(|s| {
+        s.heartbeat.ping_interval = time("200ms");
+        s.heartbeat.ping_timeout = time("1500ms");
+    });
     let server = &TestServer::with(hasty).await;
     let on_websockets = DOORS.map(|door| async move {
         let is_socketio = matches!(door, SocketIo | Upgraded | Relay);
@@ -522,12 +530,11 @@ async fn pings_come_and_must_be_answered_at_every_door() {
 
 #[actix_web::test]
 async fn clients_of_socketio_are_told_the_settings_that_concern_them() {
-    let server = TestServer::with(Settings {
-        ping_interval: time("2147483637ms"),
-        ping_timeout: time("10ms"),
-        max_payload: "5k".parse().expect("a size"),
-        ..open()
-    })
+    let server = TestServer::with(open().with(|s| {
+        s.heartbeat.ping_interval = time("2147483637ms");
+        s.heartbeat.ping_timeout = time("10ms");
+        s.events.max_payload = "5k".parse().expect("a size");
+    }))
     .await;
     let (_, on_websocket) = websocket(&server).await;
     let polled = server.get_raw("/socket.io/?EIO=4&transport=polling", "").await;

@@ -17,7 +17,10 @@ const MISSED: u64 = 100;
 const MESSAGE: usize = 40_000;
 
 fn tight() -> Settings {
-    Settings { max_queue_bytes: "256k".parse().expect("a size"), relay: Switch::On, ..settings() }
+    settings().with(|s| {
+        s.limits.max_queue_bytes = "256k".parse().expect("a size");
+        s.socketio.relay = Switch::On;
+    })
 }
 
 /// Readers at all doors who have been in the room and are away now, as what they come back with.

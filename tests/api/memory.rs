@@ -33,12 +33,11 @@ pub async fn close_code(raw: &mut RawClient) -> u16 {
 
 /// Four megabytes for all clients, and messages of a megabyte at all doors.
 pub fn small() -> Settings {
-    Settings {
-        max_memory: Some("4m".parse().expect("a size")),
-        max_message_size: "1m".parse().expect("a size"),
-        max_login_size: "1m".parse().expect("a size"),
-        ..settings()
-    }
+    settings().with(|s| {
+        s.limits.max_memory = Some("4m".parse().expect("a size"));
+        s.limits.max_message_size = "1m".parse().expect("a size");
+        s.limits.max_login_size = "1m".parse().expect("a size");
+    })
 }
 
 #[actix_web::test]
@@ -81,7 +80,7 @@ async fn unfinished_messages_have_one_bound_and_who_needs_no_more_than_a_usual_m
 #[actix_web::test]
 async fn what_waits_for_slow_readers_has_the_same_bound() {
     let server =
-        TestServer::with(Settings { max_queue_bytes: "8m".parse().expect("a size"), ..small() }).await;
+        TestServer::with(small().with(|s| s.limits.max_queue_bytes = "8m".parse().expect("a size"))).await;
     let mut lazy = server.connect_raw("/echo").await;
     let message = frame(0x82, &vec![7; 1 << 20]);
     let mut bystander = server.connect("/ws").await;
@@ -100,7 +99,7 @@ async fn what_waits_for_slow_readers_has_the_same_bound() {
 
 /// Half a second for a message that comes slowly.
 pub fn hasty() -> Settings {
-    Settings { upload_patience: "300ms".parse().expect("a time"), ..settings() }
+    settings().with(|s| s.rates.upload_patience = "300ms".parse().expect("a time"))
 }
 
 #[actix_web::test]
@@ -145,7 +144,7 @@ async fn a_message_that_comes_at_a_fair_rate_is_waited_for() {
     }
     assert_eq!(raw.read_frame().await.payload.len(), 20_000);
     // Without a limit, any pause is one.
-    let server = TestServer::with(Settings { min_upload_rate: 0, ..hasty() }).await;
+    let server = TestServer::with(hasty().with(|s| s.rates.min_upload_rate = 0)).await;
     let mut raw = server.connect_raw("/echo").await;
     raw.send(&begun(4, 3)).await;
     tokio::time::sleep(Duration::from_millis(600)).await;

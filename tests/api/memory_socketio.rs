@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use echoroom::config::{Settings, Switch};
+use echoroom::config::Switch;
 use serde_json::json;
 
 use crate::{
@@ -105,8 +105,11 @@ async fn posts_under_way_have_the_bound_of_all_clients_and_one_too_many_gets_503
 #[actix_web::test]
 async fn what_waits_for_clients_that_do_not_read_has_the_bound_of_all_clients() {
     let relay = Switch::On;
-    let server =
-        TestServer::with(Settings { relay, max_queue_bytes: "8m".parse().expect("a size"), ..small() }).await;
+    let server = TestServer::with(small().with(|s| {
+        s.socketio.relay = relay;
+        s.limits.max_queue_bytes = "8m".parse().expect("a size");
+    }))
+    .await;
     // Each event of the speaker waits for both, and they are charged once for all.
     let mut lazy = Vec::new();
     for _ in 0..2 {

@@ -1,7 +1,7 @@
 //! Wherever GET is answered HEAD is, with the head of that answer; OPTIONS says which methods there are; and a slash at the
 //! end of an address changes nothing.
 
-use echoroom::config::{Settings, Switch};
+use echoroom::config::Switch;
 
 use crate::helpers::{TestServer, settings};
 
@@ -91,7 +91,10 @@ async fn options_are_told_at_every_address_and_other_methods_are_refused_with_th
 
 #[actix_web::test]
 async fn what_is_not_there_is_not_there_for_head_either() {
-    let closed = Settings { room_list: Switch::Off, lessons: Switch::Off, ..settings() };
+    let closed = settings().with(|s| {
+        s.rooms.room_list = Switch::Off;
+        s.lessons.switch = Switch::Off;
+    });
     let server = TestServer::with(closed).await;
     for path in ["/rooms", "/lesson/news"] {
         let (head, body) = ask(&server, "HEAD", path).await;
@@ -101,7 +104,7 @@ async fn what_is_not_there_is_not_there_for_head_either() {
 
 #[actix_web::test]
 async fn the_metrics_have_head_at_an_address_of_their_own() {
-    let apart = Settings { metrics_bind: Some(([127, 0, 0, 1], 0).into()), ..settings() };
+    let apart = settings().with(|s| s.operation.metrics_bind = Some(([127, 0, 0, 1], 0).into()));
     let server = TestServer::with(apart).await;
     let url = format!("http://127.0.0.1:{}/metrics", server.metrics_port.expect("a port of their own"));
     for url in [url.clone(), format!("{url}/")] {

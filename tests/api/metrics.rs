@@ -1,6 +1,6 @@
 //! `/metrics` counts what happens.
 
-use echoroom::config::{Settings, Switch};
+use echoroom::config::Switch;
 
 use crate::helpers::{TestServer, settings};
 
@@ -43,7 +43,7 @@ async fn refusals_are_counted_by_reason() {
 
 #[actix_web::test]
 async fn they_move_to_a_port_of_their_own() {
-    let apart = Settings { metrics_bind: Some(([127, 0, 0, 1], 0).into()), ..settings() };
+    let apart = settings().with(|s| s.operation.metrics_bind = Some(([127, 0, 0, 1], 0).into()));
     let server = TestServer::with(apart).await;
     assert!(server.get_raw("/metrics", "").await.starts_with("HTTP/1.1 404 "));
     let url = format!("http://127.0.0.1:{}/metrics", server.metrics_port.expect("a port of their own"));
@@ -71,7 +71,7 @@ async fn they_are_not_told_to_clients_of_a_proxy_unless_opened() {
         );
         assert!(!refused.contains("echoroom_sessions"), "{refused}");
     }
-    let open = TestServer::with(Settings { public_metrics: Switch::On, ..settings() }).await;
+    let open = TestServer::with(settings().with(|s| s.operation.public_metrics = Switch::On)).await;
     for header in forwarding {
         assert!(open.get_raw("/metrics", header).await.contains("echoroom_sessions"), "{header}");
     }
@@ -80,7 +80,7 @@ async fn they_are_not_told_to_clients_of_a_proxy_unless_opened() {
 #[actix_web::test]
 async fn they_are_not_told_to_clients_of_a_trusted_proxy_that_says_nothing_of_itself() {
     let trusted_proxy = vec!["127.0.0.0/8".parse().expect("a network")];
-    let server = TestServer::with(Settings { trusted_proxy, ..settings() }).await;
+    let server = TestServer::with(settings().with(|s| s.admission.trusted_proxy = trusted_proxy)).await;
     for header in ["", "X-Forwarded-For: 192.0.2.1\r\n"] {
         let refused = server.get_raw("/metrics", header).await;
         assert!(refused.starts_with("HTTP/1.1 403 "), "{header}: {refused}");
@@ -89,8 +89,10 @@ async fn they_are_not_told_to_clients_of_a_trusted_proxy_that_says_nothing_of_it
 
 #[actix_web::test]
 async fn those_with_a_port_of_their_own_may_be_public_too() {
-    let both =
-        Settings { metrics_bind: Some(([127, 0, 0, 1], 0).into()), public_metrics: Switch::On, ..settings() };
+    let both = settings().with(|s| {
+        s.operation.metrics_bind = Some(([127, 0, 0, 1], 0).into());
+        s.operation.public_metrics = Switch::On;
+    });
     let server = TestServer::with(both).await;
     assert!(server.get_raw("/metrics", "").await.starts_with("HTTP/1.1 200 "));
     assert!(server.metrics_port.is_some());

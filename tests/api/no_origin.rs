@@ -35,7 +35,7 @@ async fn hears(raw: &mut RawClient, words: &str) {
 }
 
 fn allowing_null() -> Settings {
-    Settings { allow_origin: vec!["null".parse().expect("an origin")], ..settings() }
+    settings().with(|s| s.origins.allow_origin = vec!["null".parse().expect("an origin")])
 }
 
 #[actix_web::test]
@@ -73,7 +73,7 @@ async fn a_page_without_origin_gets_its_answer_and_its_echo_and_is_heard_by_its_
 
 #[actix_web::test]
 async fn no_other_client_can_name_their_room_and_it_is_not_listed() {
-    let server = TestServer::with(Settings { relay: Switch::On, ..settings() }).await;
+    let server = TestServer::with(settings().with(|s| s.socketio.relay = Switch::On)).await;
     let mut spy = page(&server, "/ws", "null").await;
     for path in ["/ws?room=%01null", "/?room=%01null", "/ws?room=%E2%90%81null%01"] {
         assert_eq!(status(&server, path, "").await, "400", "{path}");
@@ -141,7 +141,7 @@ async fn what_came_through_a_proxy_is_not_of_this_machine() {
 #[actix_web::test]
 async fn what_a_trusted_proxy_sends_is_not_of_this_machine_whatever_its_headers_say() {
     let trusted_proxy = vec!["127.0.0.1".parse().expect("a network")];
-    let server = TestServer::with(Settings { trusted_proxy, ..settings() }).await;
+    let server = TestServer::with(settings().with(|s| s.admission.trusted_proxy = trusted_proxy)).await;
     for origin in ["null", "file://", "http://localhost:9999"] {
         for door in ["/", "/ws", "/echo", "/chat", "/lesson/news", "/socket.io/?EIO=4&transport=websocket"] {
             let headers = format!("Origin: {origin}\r\n");
@@ -156,7 +156,7 @@ async fn what_a_trusted_proxy_sends_is_not_of_this_machine_whatever_its_headers_
 
 #[actix_web::test]
 async fn their_room_is_there_however_many_others_there_are() {
-    let server = TestServer::with(Settings { max_rooms: 1.try_into().expect("one"), ..settings() }).await;
+    let server = TestServer::with(settings().with(|s| s.rooms.max_rooms = 1.try_into().expect("one"))).await;
     let _ann = server.connect("/ws?room=only").await;
     let mut alone = page(&server, "/ws", "null").await;
     alone.send(&text("hello")).await;

@@ -1,7 +1,7 @@
 //! What a guest says is kept and relayed, also if it speaks first in its room and leaves at once, as a script does that
 //! reports something.
 
-use echoroom::config::{JournalKind, Settings};
+use echoroom::config::JournalKind;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -18,7 +18,11 @@ const ROOMS: usize = 100;
 /// A server that keeps a file: to open a room takes it a moment.
 async fn server(folder: &TempDir) -> TestServer {
     let data_dir = folder.path().to_owned();
-    TestServer::with(Settings { journal: JournalKind::Sqlite, data_dir, ..settings() }).await
+    TestServer::with(settings().with(|s| {
+        s.journal.kind = JournalKind::Sqlite;
+        s.journal.data_dir = data_dir;
+    }))
+    .await
 }
 
 /// What the history of a room has, once all that was said there is kept: a user's own word comes last.
@@ -99,7 +103,11 @@ async fn what_a_guest_says_before_it_leaves_is_kept_over_a_stop_at_once() {
 #[actix_web::test]
 async fn what_cannot_be_kept_because_a_room_does_not_open_is_counted_and_bytes_are_relayed() {
     let data_dir = "/proc/echoroom".into();
-    let server = TestServer::with(Settings { journal: JournalKind::Sqlite, data_dir, ..settings() }).await;
+    let server = TestServer::with(settings().with(|s| {
+        s.journal.kind = JournalKind::Sqlite;
+        s.journal.data_dir = data_dir;
+    }))
+    .await;
     let mut listener = server.connect("/ws?room=shut").await;
     let mut guest = server.connect_raw("/ws?room=shut").await;
     guest.send(&said_and_gone(&[text("one"), frame(0x82, b"bytes"), text("two")])).await;

@@ -3,10 +3,7 @@
 use std::time::Duration;
 
 use actix_web::rt;
-use echoroom::{
-    config::{Settings, Switch},
-    testing::close,
-};
+use echoroom::{config::Switch, testing::close};
 use serde_json::{Value, json};
 
 use crate::helpers::{TestServer, settings, soon};
@@ -35,8 +32,8 @@ async fn the_page_and_its_files_are_served() {
 
 #[test]
 fn the_page_knows_every_close_code_of_the_server() {
-    let source =
-        std::fs::read_to_string(settings().static_dir.join("protocol.js")).expect("the page's protocol");
+    let source = std::fs::read_to_string(settings().listen.static_dir.join("protocol.js"))
+        .expect("the page's protocol");
     for row in close::ALL {
         let start = format!("[{}, {{", row.code);
         let line = source.lines().find(|line| line.trim_start().starts_with(&start));
@@ -73,7 +70,8 @@ async fn files_are_compressed_for_who_asks_and_known_again_by_their_tag() {
 #[actix_web::test]
 async fn a_page_is_told_the_limits_of_this_server() {
     let server =
-        TestServer::with(Settings { max_image_side: 77.try_into().expect("not zero"), ..settings() }).await;
+        TestServer::with(settings().with(|s| s.events.max_image_side = 77.try_into().expect("not zero")))
+            .await;
     let (status, _, limits) = get(&server, "/limits").await;
     let limits: Value = serde_json::from_str(&limits).expect("JSON");
     assert_eq!(
@@ -110,7 +108,7 @@ async fn rooms_with_somebody_in_them_are_listed() {
 
 #[actix_web::test]
 async fn rooms_are_not_listed_if_that_is_off() {
-    let server = TestServer::with(Settings { room_list: Switch::Off, ..settings() }).await;
+    let server = TestServer::with(settings().with(|s| s.rooms.room_list = Switch::Off)).await;
     let (status, _, body) = get(&server, "/rooms").await;
     assert_eq!(status, 404);
     assert!(body.contains("--room-list off"), "{body}");
@@ -119,7 +117,11 @@ async fn rooms_are_not_listed_if_that_is_off() {
 #[actix_web::test]
 async fn the_page_may_connect_to_the_host_it_came_from_and_to_no_other() {
     let chat = "chat.example".parse().expect("a host");
-    let server = TestServer::with(Settings { host: vec![chat], lessons: Switch::Off, ..settings() }).await;
+    let server = TestServer::with(settings().with(|s| {
+        s.origins.host = vec![chat];
+        s.lessons.switch = Switch::Off;
+    }))
+    .await;
     for (host, sources) in [
         ("chat.example", "'self' ws://chat.example wss://chat.example;"),
         ("Chat.Example:8443", "'self' ws://chat.example:8443 wss://chat.example:8443;"),

@@ -14,7 +14,7 @@ use crate::{
 };
 
 fn below(path: &str) -> Settings {
-    Settings { path_prefix: path.to_owned(), ..settings() }
+    settings().with(|s| s.listen.path_prefix = path.to_owned())
 }
 
 #[actix_web::test]

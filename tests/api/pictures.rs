@@ -1,7 +1,6 @@
 //! A picture that is passed on is what its first bytes say, in all its frames: no reader pays more for it than that.
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use echoroom::config::Settings;
 use serde_json::{Value, json};
 
 use crate::{
@@ -99,7 +98,7 @@ async fn the_frames_of_a_picture_have_a_bounded_number_of_pixels() {
     assert_eq!(verdict(&mut ann, &mut ben, &gif(16, 16, 1001)).await, "bad_image", "1,000 frames");
 
     let max_image_pixels = 1000.try_into().expect("not zero");
-    let server = TestServer::with(Settings { max_image_pixels, ..settings() }).await;
+    let server = TestServer::with(settings().with(|s| s.events.max_image_pixels = max_image_pixels)).await;
     let (mut ann, mut ben) = users(&server).await;
     assert_eq!(verdict(&mut ann, &mut ben, &gif(16, 16, 3)).await, Value::Null);
     assert_eq!(verdict(&mut ann, &mut ben, &gif(16, 16, 4)).await, "bad_image");
@@ -137,7 +136,7 @@ async fn an_avatar_has_at_most_256_pixels_a_side() {
         assert_ne!(face(&server, &avatar).await, "fox", "{avatar:.80}");
     }
     let max_avatar_side = 16.try_into().expect("not zero");
-    let server = TestServer::with(Settings { max_avatar_side, ..settings() }).await;
+    let server = TestServer::with(settings().with(|s| s.events.max_avatar_side = max_avatar_side)).await;
     assert_eq!(face(&server, &gif(17, 17, 1)).await, "fox");
     assert_ne!(face(&server, &gif(16, 16, 1)).await, "fox");
 }

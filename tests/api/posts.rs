@@ -1,8 +1,6 @@
 //! A post over polling may have any number of packets, and whatever ends a session that polls, what was queued before comes
 //! first.
 
-use echoroom::config::Settings;
-
 use crate::{
     helpers::{TestServer, settings},
     sockets::Poller,
@@ -93,7 +91,7 @@ async fn post_raw(server: &TestServer, poller: &Poller<'_>, headers: &str, body:
 
 #[actix_web::test]
 async fn a_post_that_cannot_be_read_takes_nothing_of_what_was_queued() {
-    let hasty = Settings { body_timeout: "500ms".parse().expect("a time"), ..settings() };
+    let hasty = settings().with(|s| s.connections.body_timeout = "500ms".parse().expect("a time"));
     let server = TestServer::with(hasty).await;
     for (headers, body) in [
         ("Content-Type: application/octet-stream\r\nContent-Length: 1\r\n", &b"3"[..]),

@@ -2,7 +2,6 @@
 
 use std::collections::BTreeSet;
 
-use echoroom::config::Settings;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -122,11 +121,10 @@ async fn presence_is_right_after_many_have_come_gone_dropped_and_changed_names()
 
 #[actix_web::test]
 async fn a_user_who_does_not_read_is_evicted_and_gone() {
-    let small = Settings {
-        max_queue_bytes: "64k".parse().expect("a size"),
-        stall_timeout: "1s".parse().expect("a time"),
-        ..settings()
-    };
+    let small = settings().with(|s| {
+        s.limits.max_queue_bytes = "64k".parse().expect("a size");
+        s.connections.stall_timeout = "1s".parse().expect("a time");
+    });
     let server = TestServer::with(small).await;
     let mut observer = Observer::start(&server).await;
     let mut deaf = server.connect_raw("/chat").await;
@@ -150,11 +148,10 @@ async fn a_user_who_does_not_read_is_evicted_and_gone() {
 
 #[actix_web::test]
 async fn a_user_who_falls_silent_is_gone_after_the_ping_timeout() {
-    let hasty = Settings {
-        ping_interval: "300ms".parse().expect("a time"),
-        ping_timeout: "2s".parse().expect("a time"),
-        ..settings()
-    };
+    let hasty = settings().with(|s| {
+        s.heartbeat.ping_interval = "300ms".parse().expect("a time");
+        s.heartbeat.ping_timeout = "2s".parse().expect("a time");
+    });
     let server = TestServer::with(hasty).await;
     let mut observer = Observer::start(&server).await;
     let mut silent = server.connect_raw("/chat").await;
@@ -166,11 +163,10 @@ async fn a_user_who_falls_silent_is_gone_after_the_ping_timeout() {
 
 #[actix_web::test]
 async fn rooms_are_gone_when_the_last_name_is_no_longer_held() {
-    let hasty = Settings {
-        name_hold: "200ms".parse().expect("a time"),
-        max_rooms: 1.try_into().expect("not zero"),
-        ..settings()
-    };
+    let hasty = settings().with(|s| {
+        s.login.name_hold = "200ms".parse().expect("a time");
+        s.rooms.max_rooms = 1.try_into().expect("not zero");
+    });
     let server = TestServer::with(hasty).await;
     drop(Person::named(&server, "Ann").await);
     let mut ben = Person::stranger(&server).await;

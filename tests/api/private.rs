@@ -1,7 +1,7 @@
 //! A private message is handed to its reader, or its sender is told that it was not.
 
 use actix_web::rt;
-use echoroom::config::{JournalKind, Settings};
+use echoroom::config::JournalKind;
 use serde_json::{Value, json};
 
 use crate::{
@@ -13,7 +13,11 @@ use crate::{
 /// A server whose rooms take a moment to be read.
 async fn server(folder: &tempfile::TempDir) -> TestServer {
     let data_dir = folder.path().to_owned();
-    TestServer::with(Settings { journal: JournalKind::Sqlite, data_dir, ..settings() }).await
+    TestServer::with(settings().with(|s| {
+        s.journal.kind = JournalKind::Sqlite;
+        s.journal.data_dir = data_dir;
+    }))
+    .await
 }
 
 /// Whispers to Ben, whether he is there or not, until it is told that Ben has had enough. What was answered.
@@ -93,7 +97,7 @@ async fn nothing_is_heard_before_one_is_in_and_delivered_is_true_of_what_is_hear
 
 #[actix_web::test]
 async fn a_private_message_for_a_reader_too_far_behind_is_not_delivered() {
-    let narrow = Settings { max_queue_bytes: "64k".parse().expect("a size"), ..settings() };
+    let narrow = settings().with(|s| s.limits.max_queue_bytes = "64k".parse().expect("a size"));
     let server = TestServer::with(narrow).await;
     let mut ann = Person::settled(&server, "Ann").await;
     // They log in, hear the room, and read nothing more.

@@ -2,7 +2,6 @@
 
 use std::num::NonZeroUsize;
 
-use echoroom::config::Settings;
 use serde_json::{Value, json};
 
 use crate::{
@@ -150,7 +149,7 @@ async fn the_id_of_a_private_message_swallows_no_other_message() {
 
 #[actix_web::test]
 async fn ids_of_private_messages_are_known_up_to_the_bound_of_their_user_whatever_others_say() {
-    let narrow = Settings { remembered_ids: NonZeroUsize::new(5).expect("not zero"), ..settings() };
+    let narrow = settings().with(|s| s.journal.remembered_ids = NonZeroUsize::new(5).expect("not zero"));
     let server = TestServer::with(narrow).await;
     let mut ann = Chatter::settled(&server, ChatDoor::Plain, "Ann").await;
     let mut eve = Chatter::settled(&server, ChatDoor::WebSocket, "Eve").await;

@@ -1,7 +1,6 @@
 //! A picture with `to` goes to that user alone, as a text does that is sent privately.
 
 use awc::ws::Frame;
-use echoroom::config::Settings;
 use serde_json::{Value, json};
 
 use crate::{
@@ -111,7 +110,7 @@ async fn a_picture_whose_reader_cannot_be_read_reaches_no_member_and_the_error_n
 
 #[actix_web::test]
 async fn a_private_picture_is_checked_as_one_for_the_room_is() {
-    let narrow = Settings { max_image_size: Some("2k".parse().expect("a size")), ..settings() };
+    let narrow = settings().with(|s| s.events.max_image_size = Some("2k".parse().expect("a size")));
     let server = TestServer::with(narrow).await;
     for door in CHAT_DOORS {
         let mut ann = Chatter::stranger(&server, door).await;

@@ -15,7 +15,7 @@ use crate::{
 const TRIES: usize = 300;
 
 fn open() -> Settings {
-    Settings { relay: Switch::On, ..settings() }
+    settings().with(|s| s.socketio.relay = Switch::On)
 }
 
 fn login(name: &str, room: &str) -> String {

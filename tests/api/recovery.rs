@@ -1,7 +1,6 @@
 //! Nothing is lost: coming late, coming back, saying it again, reading back.
 
 use actix_web::rt;
-use echoroom::config::Settings;
 use futures_util::future::join_all;
 use serde_json::{Value, json};
 
@@ -69,7 +68,8 @@ async fn who_missed_nothing_gets_nothing() {
 
 #[actix_web::test]
 async fn what_is_gone_is_counted_and_never_passed_over() {
-    let server = TestServer::with(Settings { history: 10.try_into().expect("not zero"), ..settings() }).await;
+    let server =
+        TestServer::with(settings().with(|s| s.journal.history = 10.try_into().expect("not zero"))).await;
     let mut ann = Person::settled(&server, "Ann").await;
     for number in 1..=40 {
         ann.say(&number.to_string()).await;
@@ -192,7 +192,7 @@ async fn who_drops_in_mid_storm_a_hundred_times_hears_every_message_once_and_in_
     const TALKERS: usize = 20;
     const EACH: usize = 150;
     let server =
-        TestServer::with(Settings { history: 10_000.try_into().expect("not zero"), ..settings() }).await;
+        TestServer::with(settings().with(|s| s.journal.history = 10_000.try_into().expect("not zero"))).await;
     let mut listener = Person::login(&server, json!({"username": "Listener", "room": "tea"})).await;
     let mut seen = Vec::new();
     let mut drops = 0;
@@ -226,11 +226,10 @@ async fn who_drops_in_mid_storm_a_hundred_times_hears_every_message_once_and_in_
 /// A client that reads slowly is given a long past page by page, while the room goes on.
 #[actix_web::test]
 async fn a_long_past_is_replayed_without_evicting_its_reader() {
-    let roomy = Settings {
-        max_queue_bytes: "64k".parse().expect("a size"),
-        tail_bytes: "4k".parse().expect("a size"),
-        ..settings()
-    };
+    let roomy = settings().with(|s| {
+        s.limits.max_queue_bytes = "64k".parse().expect("a size");
+        s.journal.tail_bytes = "4k".parse().expect("a size");
+    });
     let server = TestServer::with(roomy).await;
     let mut ann = Person::settled(&server, "Ann").await;
     let long = "x".repeat(10_000);

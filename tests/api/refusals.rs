@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use actix_web::{App, test};
-use echoroom::{
-    app::{Node, embed},
-    config::Settings,
-};
+use echoroom::app::{Node, embed};
 
 use crate::helpers::{TestServer, settings};
 
@@ -63,7 +60,7 @@ async fn a_bad_room_name_is_told_what_is_wrong_with_it() {
 
 #[actix_web::test]
 async fn a_page_of_another_site_is_refused_and_told_the_setting() {
-    let ours = Settings { host: vec!["chat.example".parse().expect("a host")], ..settings() };
+    let ours = settings().with(|s| s.origins.host = vec!["chat.example".parse().expect("a host")]);
     let server = TestServer::with(ours).await;
     let from = |origin: &str| {
         let line = format!("Host: chat.example:3000\r\nOrigin: {origin}\r\n");
@@ -83,7 +80,7 @@ async fn a_page_of_another_site_is_refused_and_told_the_setting() {
 #[actix_web::test]
 async fn pages_of_this_machine_and_allowed_ones_come_in() {
     let allowing =
-        Settings { allow_origin: vec!["https://app.example".parse().expect("an origin")], ..settings() };
+        settings().with(|s| s.origins.allow_origin = vec!["https://app.example".parse().expect("an origin")]);
     let server = TestServer::with(allowing).await;
     for origin in ["null", "http://localhost:5500", "https://app.example"] {
         let mut raw = server.connect_tcp().await;

@@ -1,6 +1,6 @@
 //! A client of `/relay` that is refused a room is where it was.
 
-use echoroom::config::{Settings, Switch};
+use echoroom::config::Switch;
 
 use crate::{
     helpers::{RawClient, TestServer, settings, text},
@@ -23,7 +23,10 @@ async fn ask(raw: &mut RawClient, packet: &str) -> String {
 
 #[actix_web::test]
 async fn a_client_that_is_refused_a_room_hears_and_speaks_in_the_one_where_it_was() {
-    let settings = Settings { relay: Switch::On, max_rooms: 2.try_into().expect("two"), ..settings() };
+    let settings = settings().with(|s| {
+        s.socketio.relay = Switch::On;
+        s.rooms.max_rooms = 2.try_into().expect("two");
+    });
     let server = TestServer::with(settings).await;
     let mut clients = Vec::new();
     for room in ["a", "a", "b"] {

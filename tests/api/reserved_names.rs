@@ -14,7 +14,10 @@ use crate::{
 };
 
 fn in_folder(folder: &Path) -> Settings {
-    Settings { journal: JournalKind::Sqlite, data_dir: folder.into(), ..settings() }
+    settings().with(|s| {
+        s.journal.kind = JournalKind::Sqlite;
+        s.journal.data_dir = folder.into();
+    })
 }
 
 /// Logs in as Ann twice, the second time with the token of the first.
@@ -34,7 +37,7 @@ async fn login_as(server: &TestServer, name: &str, token: Option<&Value>) -> Val
 
 #[actix_web::test]
 async fn a_name_whose_user_came_back_with_its_token_is_kept_longer_than_a_hold() {
-    let hasty = Settings { name_hold: "1ms".parse().expect("a time"), ..settings() };
+    let hasty = settings().with(|s| s.login.name_hold = "1ms".parse().expect("a time"));
     let server = TestServer::with(hasty).await;
     let token = ann_who_came_back(&server).await.token();
     server.until_health_shows(0, 0).await;
@@ -53,7 +56,7 @@ async fn a_name_whose_user_came_back_with_its_token_is_kept_longer_than_a_hold()
 
 #[actix_web::test]
 async fn a_name_is_not_reserved_for_who_never_showed_a_token_nor_in_other_rooms() {
-    let hasty = Settings { name_hold: "1ms".parse().expect("a time"), ..settings() };
+    let hasty = settings().with(|s| s.login.name_hold = "1ms".parse().expect("a time"));
     let server = TestServer::with(hasty).await;
     drop(Person::named(&server, "Ben").await);
     server.until_health_shows(0, 0).await;
@@ -115,11 +118,10 @@ async fn whoever_is_there_when_the_server_stops_has_its_name_held_in_the_next_on
 #[actix_web::test]
 async fn a_flood_of_names_frees_none_that_are_held_or_reserved() {
     let folder = tempfile::tempdir().expect("a folder");
-    let bounded = Settings {
-        max_held_names: 2.try_into().expect("not zero"),
-        max_reserved_names: 2.try_into().expect("not zero"),
-        ..in_folder(folder.path())
-    };
+    let bounded = in_folder(folder.path()).with(|s| {
+        s.login.max_held_names = 2.try_into().expect("not zero");
+        s.login.max_reserved_names = 2.try_into().expect("not zero");
+    });
     let server = TestServer::with(bounded).await;
     drop(ann_who_came_back(&server).await);
     for number in 0..5 {

@@ -55,7 +55,8 @@ async fn a_request_that_may_be_made_after_the_login_is_taken_then_and_one_that_m
 
 #[test]
 fn the_readme_says_of_each_code_what_the_table_says() {
-    let readme = std::fs::read_to_string(settings().static_dir.join("../README.md")).expect("the README");
+    let readme =
+        std::fs::read_to_string(settings().listen.static_dir.join("../README.md")).expect("the README");
     for row in CODES {
         let name = format!("`{}`", row.word);
         let mut table = readme.lines().skip_while(|line| !line.starts_with("| code | meaning | again"));

@@ -10,7 +10,7 @@ use crate::{
 };
 
 fn at_most(rooms: usize) -> Settings {
-    Settings { max_rooms: rooms.try_into().expect("not zero"), ..settings() }
+    settings().with(|s| s.rooms.max_rooms = rooms.try_into().expect("not zero"))
 }
 
 /// Leaves one message behind in a room.
@@ -55,8 +55,11 @@ async fn rooms_with_history_refuse_no_newcomer_at_any_door() {
 async fn at_the_bound_the_longest_silent_room_loses_its_history_and_the_others_keep_theirs() {
     for journal in [JournalKind::Memory, JournalKind::Sqlite] {
         let folder = tempfile::tempdir().expect("a folder");
-        let server =
-            TestServer::with(Settings { journal, data_dir: folder.path().into(), ..at_most(4) }).await;
+        let server = TestServer::with(at_most(4).with(|s| {
+            s.journal.kind = journal;
+            s.journal.data_dir = folder.path().into();
+        }))
+        .await;
         for room in ["first", "second", "third", "lobby"] {
             leave_a_message_in(&server, room).await;
         }
@@ -103,7 +106,7 @@ async fn a_room_too_many_is_refused_while_all_have_members_and_the_lobby_never_i
 
 #[actix_web::test]
 async fn an_address_that_makes_rooms_too_fast_is_refused_at_every_door_and_may_enter_those_that_are_there() {
-    let bounded = Settings { max_new_rooms_per_minute: PerAddress::for_all(2), ..settings() };
+    let bounded = settings().with(|s| s.rooms.max_new_rooms_per_minute = PerAddress::for_all(2));
     let server = TestServer::with(bounded).await;
     let _first = server.connect("/ws?room=a").await;
     let mut ann = Person::login(&server, json!({"username": "Ann", "room": "b"})).await;

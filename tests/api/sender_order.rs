@@ -9,7 +9,6 @@ use crate::{
     people::{PIXEL, Person},
     sockets::{Poller, connected, next_text},
 };
-use echoroom::config::Settings;
 
 /// How often each kind follows each.
 const REPETITIONS: usize = 150;
@@ -238,14 +237,13 @@ fn assert_in_order(what: &str, heard: &[Heard], said: &[&Said]) {
 
 #[actix_web::test]
 async fn each_reader_hears_what_one_sender_says_in_its_order_whatever_its_kind() {
-    let roomy = Settings {
-        workers: std::num::NonZeroUsize::new(3),
-        max_queue_bytes: "64m".parse().expect("a size"),
-        max_intake_bytes: "16m".parse().expect("a size"),
+    let roomy = settings().with(|s| {
+        s.listen.workers = std::num::NonZeroUsize::new(3);
+        s.limits.max_queue_bytes = "64m".parse().expect("a size");
+        s.limits.max_intake_bytes = "16m".parse().expect("a size");
         // On a busy machine it may take a while.
-        ping_interval: "5m".parse().expect("a time"),
-        ..settings()
-    };
+        s.heartbeat.ping_interval = "5m".parse().expect("a time");
+    });
     let server = TestServer::with(roomy).await;
     let (mut readers, mut senders) = (Vec::new(), Vec::new());
     for (index, door) in DOORS.into_iter().enumerate() {

@@ -2,7 +2,6 @@
 
 use std::net::TcpStream;
 
-use echoroom::config::Settings;
 use serde_json::{Value, json};
 
 use crate::helpers::{RawClient, RawFrame, TestServer, frame, settings, soon, text};
@@ -94,7 +93,7 @@ async fn a_session_comes_by_its_name_once_and_only_while_its_page_is_there() {
     let again = server.get_raw(&path, "").await;
     assert!(again.starts_with("HTTP/1.1 404"), "{again}");
     drop((session, page));
-    let one = Settings { max_lessons: 1.try_into().expect("not zero"), ..settings() };
+    let one = settings().with(|s| s.lessons.max_lessons = 1.try_into().expect("not zero"));
     let server = TestServer::with(one).await;
     let (page, path) = page_with_a_session(&server).await;
     drop(page);
@@ -117,7 +116,7 @@ async fn a_session_comes_by_its_name_once_and_only_while_its_page_is_there() {
 
 #[actix_web::test]
 async fn the_session_counts_as_any_other() {
-    let settings = Settings { max_sessions: 1.try_into().expect("not zero"), ..settings() };
+    let settings = settings().with(|s| s.admission.max_sessions = 1.try_into().expect("not zero"));
     let server = TestServer::with(settings).await;
     let (mut page, path) = page_with_a_session(&server).await;
     let _first = server.connect_raw("/ws").await;

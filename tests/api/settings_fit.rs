@@ -4,7 +4,7 @@ use std::process::Output;
 
 use echoroom::{
     app::{Application, StartError},
-    config::{JournalKind, Settings, socketio_path},
+    config::{JournalKind, socketio_path},
 };
 
 use crate::{
@@ -207,12 +207,11 @@ fn a_folder_is_no_page() {
 async fn an_embedders_settings_are_checked_too() {
     let data = tempfile::tempdir().expect("a folder");
     let data_dir = data.path().join("data");
-    let wrong = Settings {
-        socketio_path: "/chat".to_owned(),
-        journal: JournalKind::Sqlite,
-        data_dir: data_dir.clone(),
-        ..settings()
-    };
+    let wrong = settings().with(|s| {
+        s.socketio.socketio_path = "/chat".to_owned();
+        s.journal.kind = JournalKind::Sqlite;
+        s.journal.data_dir = data_dir.clone();
+    });
     let error = Application::build(wrong).err().expect("refused");
     assert!(matches!(error, StartError::Setting(_)), "{error}");
     assert!(error.to_string().contains("--socketio-path"), "{error}");
@@ -223,7 +222,7 @@ async fn an_embedders_settings_are_checked_too() {
 #[actix_web::test]
 async fn what_is_not_set_fits_what_is_and_pages_are_told() {
     let server =
-        TestServer::with(Settings { max_payload: "100k".parse().expect("a size"), ..settings() }).await;
+        TestServer::with(settings().with(|s| s.events.max_payload = "100k".parse().expect("a size"))).await;
     let limits = server.get_raw("/limits", "").await;
     let limits = limits.split_once("\r\n\r\n").expect("a body").1;
     let limits: serde_json::Value = serde_json::from_str(limits).expect("JSON");

@@ -3,7 +3,6 @@
 use std::time::{Duration, Instant};
 
 use actix_web::rt;
-use echoroom::config::Settings;
 
 use crate::{
     helpers::{TestServer, settings, soon, text},
@@ -35,7 +34,7 @@ async fn what_was_said_before_the_stop_still_arrives() {
 
 #[actix_web::test]
 async fn while_it_drains_nobody_is_admitted_and_health_says_so() {
-    let patient = Settings { shutdown_timeout: "1s".parse().expect("a time"), ..settings() };
+    let patient = settings().with(|s| s.operation.shutdown_timeout = "1s".parse().expect("a time"));
     let server = TestServer::with(patient).await;
     // A session that cannot leave: it reads nothing, and its own answers fill every buffer on the way.
     let jammed = server.connect_raw("/echo").await;

@@ -17,11 +17,10 @@ const ARRIVAL: Duration = Duration::from_millis(500);
 
 /// The heartbeats of the official suites.
 fn hasty() -> Settings {
-    Settings {
-        ping_interval: "300ms".parse().expect("a time"),
-        ping_timeout: "200ms".parse().expect("a time"),
-        ..settings()
-    }
+    settings().with(|s| {
+        s.heartbeat.ping_interval = "300ms".parse().expect("a time");
+        s.heartbeat.ping_timeout = "200ms".parse().expect("a time");
+    })
 }
 
 #[actix_web::test]
@@ -84,7 +83,7 @@ async fn a_page_of_a_foreign_origin_gets_no_session() {
 
 #[actix_web::test]
 async fn the_path_is_served_with_and_without_its_slash_and_can_be_moved() {
-    let server = TestServer::with(Settings { socketio_path: "/io".to_owned(), ..settings() }).await;
+    let server = TestServer::with(settings().with(|s| s.socketio.socketio_path = "/io".to_owned())).await;
     for path in ["/io", "/io/"] {
         let answer = server.get_raw(&format!("{path}?EIO=4&transport=polling"), "").await;
         assert!(answer.starts_with("HTTP/1.1 200 "), "{answer}");
@@ -140,7 +139,7 @@ async fn a_post_that_cannot_be_read_ends_the_session() {
 #[actix_web::test]
 async fn a_post_that_is_too_large_is_refused_and_the_session_lives() {
     let server =
-        TestServer::with(Settings { max_payload: "1k".parse().expect("a size"), ..settings() }).await;
+        TestServer::with(settings().with(|s| s.events.max_payload = "1k".parse().expect("a size"))).await;
     let poller = Poller::connected(&server).await;
     assert_eq!(poller.post(&"4".repeat(1025)).await.status, 413);
     assert_eq!(poller.post("421[\"ping\",{}]").await.status, 200);
@@ -218,7 +217,8 @@ async fn a_leave_that_overtakes_a_poll_still_releases_it() {
 
 #[actix_web::test]
 async fn pings_come_at_their_interval_and_must_be_answered() {
-    let server = TestServer::with(Settings { ping_timeout: "10s".parse().expect("a time"), ..hasty() }).await;
+    let server =
+        TestServer::with(hasty().with(|s| s.heartbeat.ping_timeout = "10s".parse().expect("a time"))).await;
     let poller = Poller::connected(&server).await;
     let mut raw = connected(&server).await;
     for _ in 0..3 {
@@ -281,7 +281,8 @@ async fn a_poll_that_overtakes_the_upgrade_on_its_way_is_refused_like_one_after_
 #[actix_web::test]
 async fn a_failed_upgrade_leaves_the_session_polling() {
     let server =
-        TestServer::with(Settings { upgrade_timeout: "200ms".parse().expect("a time"), ..settings() }).await;
+        TestServer::with(settings().with(|s| s.socketio.upgrade_timeout = "200ms".parse().expect("a time")))
+            .await;
     let poller = Poller::connected(&server).await;
     let mut nonsense = poller.websocket().await;
     nonsense.send(&text("4hello")).await;
@@ -360,7 +361,7 @@ async fn namespaces_that_are_not_there_are_refused_and_the_connection_stays() {
 #[actix_web::test]
 async fn who_joins_nothing_is_sent_away() {
     let server =
-        TestServer::with(Settings { connect_timeout: "1s".parse().expect("a time"), ..settings() }).await;
+        TestServer::with(settings().with(|s| s.login.connect_timeout = "1s".parse().expect("a time"))).await;
     let (raw, _) = websocket(&server).await;
     let mut joined = connected(&server).await;
     expect_closed(raw).await;
@@ -371,7 +372,7 @@ async fn who_joins_nothing_is_sent_away() {
 #[actix_web::test]
 async fn a_message_over_the_limit_closes_with_1009() {
     let server =
-        TestServer::with(Settings { max_payload: "1k".parse().expect("a size"), ..settings() }).await;
+        TestServer::with(settings().with(|s| s.events.max_payload = "1k".parse().expect("a size"))).await;
     let mut raw = connected(&server).await;
     raw.send(&text(&format!("42[\"{}\"]", "x".repeat(1024)))).await;
     raw.expect_close(1009).await;
@@ -380,7 +381,8 @@ async fn a_message_over_the_limit_closes_with_1009() {
 #[actix_web::test]
 async fn sessions_count_among_the_servers_whichever_carries_them() {
     let server =
-        TestServer::with(Settings { max_sessions: 2.try_into().expect("not zero"), ..settings() }).await;
+        TestServer::with(settings().with(|s| s.admission.max_sessions = 2.try_into().expect("not zero")))
+            .await;
     let _poller = Poller::connected(&server).await;
     let _raw = connected(&server).await;
     server.until_health_shows(2, 0).await;
@@ -390,7 +392,7 @@ async fn sessions_count_among_the_servers_whichever_carries_them() {
 #[actix_web::test]
 async fn pages_of_other_origins_may_poll_if_the_server_says_so() {
     let page = "https://page.example";
-    let allowed = Settings { cors_origin: vec![page.parse().expect("an origin")], ..settings() };
+    let allowed = settings().with(|s| s.socketio.cors_origin = vec![page.parse().expect("an origin")]);
     let server = TestServer::with(allowed).await;
     let path = "/socket.io/?EIO=4&transport=polling";
     let answer = server.get_raw(path, &format!("Origin: {page}\r\n")).await.to_lowercase();
@@ -450,8 +452,11 @@ async fn attachments_that_never_come_end_the_session() {
 
 #[actix_web::test]
 async fn who_knocks_at_a_million_namespaces_is_turned_away_and_then_out() {
-    let limited =
-        Settings { rate: 1, rate_burst: 5, rate_patience: "500ms".parse().expect("a time"), ..settings() };
+    let limited = settings().with(|s| {
+        s.rates.rate = 1;
+        s.rates.rate_burst = 5;
+        s.rates.rate_patience = "500ms".parse().expect("a time");
+    });
     let server = TestServer::with(limited).await;
     let mut raw = connected(&server).await;
     let (mut unknown, mut too_many) = (0, 0);
@@ -474,8 +479,11 @@ async fn who_knocks_at_a_million_namespaces_is_turned_away_and_then_out() {
 
 #[actix_web::test]
 async fn posts_without_a_meaning_are_no_way_to_keep_the_server_busy() {
-    let limited =
-        Settings { rate: 1, rate_burst: 5, rate_patience: "500ms".parse().expect("a time"), ..settings() };
+    let limited = settings().with(|s| {
+        s.rates.rate = 1;
+        s.rates.rate_burst = 5;
+        s.rates.rate_patience = "500ms".parse().expect("a time");
+    });
     let server = TestServer::with(limited).await;
     for packet in ["6", "3", "40/x", "43999[]"] {
         let poller = Poller::connected(&server).await;

@@ -9,7 +9,7 @@ use crate::{
 };
 
 fn open() -> Settings {
-    Settings { relay: Switch::On, ..settings() }
+    settings().with(|s| s.socketio.relay = Switch::On)
 }
 
 async fn say(raw: &mut RawClient, packet: &str) {
@@ -104,7 +104,7 @@ async fn a_client_is_in_one_room_at_a_time_and_what_it_sends_behind_join_goes_th
 
 #[actix_web::test]
 async fn what_is_wrong_is_said_and_the_client_stays() {
-    let server = TestServer::with(Settings { max_rooms: 1.try_into().expect("one"), ..open() }).await;
+    let server = TestServer::with(open().with(|s| s.rooms.max_rooms = 1.try_into().expect("one"))).await;
     let (mut raw, _) = joined(&server, "/relay", "").await;
     for (sent, answer) in [
         (
@@ -137,7 +137,11 @@ async fn what_is_wrong_is_said_and_the_client_stays() {
 
 #[actix_web::test]
 async fn events_keep_to_the_rate_and_a_flood_ends_the_session() {
-    let limited = Settings { rate: 1, rate_burst: 2, rate_patience: "1s".parse().expect("a time"), ..open() };
+    let limited = open().with(|s| {
+        s.rates.rate = 1;
+        s.rates.rate_burst = 2;
+        s.rates.rate_patience = "1s".parse().expect("a time");
+    });
     let server = TestServer::with(limited).await;
     let (mut raw, _) = in_room(&server, "a").await;
     for (sent, expected) in [("1", "43/relay,1[{}]"), ("2", r#"43/relay,2[{"error":{"code":"rate_limited""#)]
@@ -238,7 +242,7 @@ async fn who_comes_back_before_it_is_missed_takes_its_place_from_the_old_connect
 
 #[actix_web::test]
 async fn who_was_away_for_too_long_begins_anew() {
-    let hasty = Settings { recovery_window: "200ms".parse().expect("a time"), ..open() };
+    let hasty = open().with(|s| s.socketio.recovery_window = "200ms".parse().expect("a time"));
     let server = TestServer::with(hasty).await;
     let (mut ann, _) = in_room(&server, "a").await;
     let (ben, was) = in_room(&server, "a").await;
@@ -255,11 +259,10 @@ async fn who_was_away_for_too_long_begins_anew() {
 
 #[actix_web::test]
 async fn no_more_is_kept_for_who_may_come_back_than_the_settings_say() {
-    let tight = Settings {
-        recovery_bytes: "1k".parse().expect("a size"),
-        recovery_sockets: 1.try_into().expect("one"),
-        ..open()
-    };
+    let tight = open().with(|s| {
+        s.socketio.recovery_bytes = "1k".parse().expect("a size");
+        s.socketio.recovery_sockets = 1.try_into().expect("one");
+    });
     let server = TestServer::with(tight).await;
     let (mut ann, _) = in_room(&server, "a").await;
     let (first, was_first) = in_room(&server, "a").await;

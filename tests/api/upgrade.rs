@@ -64,7 +64,7 @@ async fn what_comes_in_one_piece_with_the_handshake_is_read() {
 #[actix_web::test]
 async fn what_is_no_door_answers_an_upgrade_with_what_it_is_and_closes() {
     let server = TestServer::start().await;
-    let file = std::fs::read(settings().static_dir.join("style.css")).expect("a file");
+    let file = std::fs::read(settings().listen.static_dir.join("style.css")).expect("a file");
     for (path, encoding) in [("/style.css", ""), ("/style.css", "Accept-Encoding: gzip\r\n")] {
         let mut raw = server.connect_tcp().await;
         let request = raw.upgrade_request(path).replace("Upgrade: w", &format!("{encoding}Upgrade: w"));
@@ -95,7 +95,7 @@ fn unzip(bytes: &[u8]) -> Vec<u8> {
 
 #[actix_web::test]
 async fn an_evicted_client_that_reads_again_finds_whole_frames_and_the_reason() {
-    let small = echoroom::config::Settings { max_queue_bytes: "50k".parse().expect("a size"), ..settings() };
+    let small = settings().with(|s| s.limits.max_queue_bytes = "50k".parse().expect("a size"));
     let server = TestServer::with(small).await;
     let mut ann = server.connect("/ws").await;
     for round in 0..8 {

@@ -4,7 +4,6 @@
 use std::time::Duration;
 
 use actix_web::rt;
-use echoroom::config::Settings;
 use serde_json::json;
 
 use crate::{
@@ -71,12 +70,11 @@ async fn a_volatile_event_right_behind_much_else_is_no_reason_to_drop_it() {
 async fn a_reader_that_does_not_read_does_without_what_is_volatile_and_misses_nothing_else() {
     const MESSAGES: usize = 120;
     // Nothing ends a client that does not read for a while, on a machine that may be slow.
-    let patient = Settings {
-        max_queue_bytes: "64m".parse().expect("a size"),
-        stall_timeout: "10m".parse().expect("a time"),
-        ping_interval: "10m".parse().expect("a time"),
-        ..settings()
-    };
+    let patient = settings().with(|s| {
+        s.limits.max_queue_bytes = "64m".parse().expect("a size");
+        s.connections.stall_timeout = "10m".parse().expect("a time");
+        s.heartbeat.ping_interval = "10m".parse().expect("a time");
+    });
     let server = TestServer::with(patient).await;
     let mut ann = Chatter::settled(&server, ChatDoor::Plain, "Ann").await;
     for door in CHAT_WEBSOCKETS {

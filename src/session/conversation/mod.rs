@@ -254,7 +254,7 @@ impl Conversation {
 
     /// Tells the client that its message is over `--max-payload`; the session ends.
     pub(crate) fn too_big(&self) {
-        let limit = self.worker.settings.max_payload.get();
+        let limit = self.worker.settings.events.max_payload.get();
         let failure = Failure::with(Code::TooLarge, format!("a message has at most {limit} bytes"));
         self.fail(None, false, &failure);
     }

@@ -297,7 +297,7 @@ impl Conversation {
     }
 
     fn check_message(&self, msg: &str) -> Result<(), Failure> {
-        let limit = self.worker.settings.max_message_size.get();
+        let limit = self.worker.settings.limits.max_message_size.get();
         if msg.len() > limit {
             let sentence = format!("data.msg: the text has {} bytes, at most {limit} are taken", msg.len());
             return Err(Failure::with(Code::TooLarge, sentence));
@@ -308,9 +308,9 @@ impl Conversation {
     fn check_image(&self, img: &str) -> Result<(), Failure> {
         let settings = &self.worker.settings;
         let limits = ImageLimits {
-            bytes: settings.max_image_size().get(),
-            side: settings.max_image_side.get(),
-            pixels: settings.max_image_pixels.get() as u64,
+            bytes: settings.events.max_image_size().get(),
+            side: settings.events.max_image_side.get(),
+            pixels: settings.events.max_image_pixels.get() as u64,
         };
         image::check(img, limits).map_err(|error| {
             let code = match error {
@@ -323,8 +323,8 @@ impl Conversation {
 
     pub(super) fn avatar_limits(&self) -> ImageLimits {
         let settings = &self.worker.settings;
-        let side = settings.max_avatar_side.get();
-        ImageLimits { bytes: settings.max_avatar_size().get(), side, pixels: 4 * (side * side) as u64 }
+        let side = settings.events.max_avatar_side.get();
+        ImageLimits { bytes: settings.events.max_avatar_size().get(), side, pixels: 4 * (side * side) as u64 }
     }
 }
 

@@ -228,17 +228,21 @@ impl Line {
     fn new(req: &HttpRequest, payload: web::Payload, settings: &Settings, budget: Arc<Budget>) -> Self {
         let now = Instant::now();
         let limits = Limits {
-            message_size: settings.max_message_size.get().min(MOST.message_size),
-            fragments: settings.max_fragments.get().min(MOST.fragments),
+            message_size: settings.limits.max_message_size.get().min(MOST.message_size),
+            fragments: settings.limits.max_fragments.get().min(MOST.fragments),
         };
-        let heartbeat = Heartbeat::new(now, settings.ping_interval.get(), settings.ping_timeout.get());
+        let heartbeat = Heartbeat::new(
+            now,
+            settings.heartbeat.ping_interval.get(),
+            settings.heartbeat.ping_timeout.get(),
+        );
         Self {
             pipe: Arc::new(Pipe::to(req, false, Arc::clone(&budget))),
             connection: socket::of(req),
             payload,
             decoder: Decoder::new(limits, None),
             rest: Bytes::new(),
-            max_waiting: settings.max_queue_bytes.get().min(MOST_WAITING),
+            max_waiting: settings.limits.max_queue_bytes.get().min(MOST_WAITING),
             meter: RateLimit::of(settings).map(|limit| Meter::new(limit, now)),
             next_beat: heartbeat.first(),
             heartbeat,
@@ -351,7 +355,7 @@ pub(crate) fn open<F: Future<Output = ()>>(
     let mut response = handshake::agree(req).map_err(|error| error.to_string())?;
     let line = Line::new(req, payload, settings, budget);
     let (pipe, connection) = (Arc::clone(&line.pipe), line.connection.clone());
-    let (body, patience) = (PipeBody(Arc::clone(&pipe)), settings.stall_timeout.get());
+    let (body, patience) = (PipeBody(Arc::clone(&pipe)), settings.connections.stall_timeout.get());
     rt::spawn(async move {
         // Moves the whole place into the task, not only the field that is read.
         let place = place;
