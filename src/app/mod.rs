@@ -5,7 +5,7 @@ use std::{
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
-    time::{Duration, Instant},
+    time::Duration,
 };
 
 use actix_server::{Server, ServerHandle};
@@ -15,10 +15,7 @@ use log::{error, info, warn};
 use self::{descriptors::Room, key::Key};
 pub use self::{descriptors::raise_limit as raise_descriptor_limit, forget::forget, node::Node};
 use crate::{
-    broadcast::DismissAll,
-    chat::CloseJournal,
     config::{JournalKind, SettingError, Settings},
-    connection::linger,
     journal::{JournalError, sqlite::OpenError},
     logging,
     parts::Parts,
@@ -35,12 +32,6 @@ mod service;
 
 /// Interval of log lines about omitted lines.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
-
-/// Interval of the checks of a stopping server whether all sessions have ended.
-const DRAIN_STEP: Duration = Duration::from_millis(10);
-
-/// Minimum time for closing the journal.
-const MIN_JOURNAL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The exit code of a server that lost messages which it had broadcast (`EX_IOERR`).
 const EXIT_LOST: u8 = 74;
@@ -242,27 +233,7 @@ impl StopHandle {
     /// Rejects new sessions, closes every session with 1012, waits for their end, at most
     /// `--shutdown-timeout`, and stops.
     pub async fn stop(self) {
-        self.node.admission.drain();
-        if let Some(chat) = self.node.chat.get() {
-            chat.do_send(DismissAll);
-        }
-        self.node.engine.end_all();
-        self.node.lessons.end_all();
-        let deadline = Instant::now() + self.node.settings.operation.shutdown_timeout.get();
-        while self.node.admission.sessions() > 0 && Instant::now() < deadline {
-            rt::time::sleep(DRAIN_STEP).await;
-        }
-        match self.node.admission.sessions() {
-            // The last bytes are in the kernel; the connections still have to be closed.
-            0 => rt::time::sleep(linger::LINGER).await,
-            left => warn!("{left} sessions did not leave in time"),
-        }
-        if let Some(chat) = self.node.chat.get() {
-            let patience = deadline.saturating_duration_since(Instant::now()).max(MIN_JOURNAL_PATIENCE);
-            if rt::time::timeout(patience, chat.send(CloseJournal)).await.is_err() {
-                warn!("the journal could not be closed in time");
-            }
-        }
+        self.node.end_sessions().await;
         self.stop_at_once();
     }
 

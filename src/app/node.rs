@@ -6,18 +6,20 @@ use std::{
         Arc, OnceLock,
         atomic::{AtomicUsize, Ordering},
     },
+    time::{Duration, Instant},
 };
 
 use actix::Addr;
-use actix_web::web;
+use actix_web::{rt, web};
+use log::warn;
 
 use super::descriptors::Room;
 use super::{JournalStartError, StartError};
 use crate::{
-    broadcast::{AddWorker, FanOut, Outlets, Patience},
-    chat::{AvatarStore, ChatLimits, ChatServer, IdLimits},
+    broadcast::{AddWorker, DismissAll, FanOut, Outlets, Patience},
+    chat::{AvatarStore, ChatLimits, ChatServer, CloseJournal, IdLimits},
     config::{JournalKind, Settings, check::AVATARS_SHARE},
-    connection::{Budget, admission::Admission, connections::Connections},
+    connection::{Budget, admission::Admission, connections::Connections, linger},
     domain::WorkerId,
     journal::{
         Journal, Retention,
@@ -30,6 +32,12 @@ use crate::{
     session::{Worker, lesson::Lessons},
     socketio::{Engine, EngineSettings},
 };
+
+/// Interval of the checks whether all sessions have ended.
+const DRAIN_STEP: Duration = Duration::from_millis(10);
+
+/// Minimum time for closing the journal.
+const MIN_JOURNAL_PATIENCE: Duration = Duration::from_secs(2);
 
 /// The state shared by all workers of the process, with their one chat server.
 ///
@@ -189,6 +197,33 @@ impl Node {
             inflater: Default::default(),
             deflaters: Default::default(),
         })
+    }
+
+    /// Rejects new sessions, closes every session with 1012, waits for their end, at most
+    /// `--shutdown-timeout`, and closes the journal. An [`Application`](super::Application) does this when it
+    /// is stopped; another host of the routes does it before it stops its server.
+    pub async fn end_sessions(&self) {
+        self.admission.drain();
+        if let Some(chat) = self.chat.get() {
+            chat.do_send(DismissAll);
+        }
+        self.engine.end_all();
+        self.lessons.end_all();
+        let deadline = Instant::now() + self.settings.shutdown_timeout.get();
+        while self.admission.sessions() > 0 && Instant::now() < deadline {
+            rt::time::sleep(DRAIN_STEP).await;
+        }
+        match self.admission.sessions() {
+            // The last bytes are in the kernel; the connections still have to be closed.
+            0 => rt::time::sleep(linger::LINGER).await,
+            left => warn!("{left} sessions did not leave in time"),
+        }
+        if let Some(chat) = self.chat.get() {
+            let patience = deadline.saturating_duration_since(Instant::now()).max(MIN_JOURNAL_PATIENCE);
+            if rt::time::timeout(patience, chat.send(CloseJournal)).await.is_err() {
+                warn!("the journal could not be closed in time");
+            }
+        }
     }
 }
 

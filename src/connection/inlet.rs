@@ -146,7 +146,7 @@ impl<P> Inlet<P> {
     /// Ready when the next message may be decoded; false if the client floods, and there will be none.
     fn poll_gate(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         if self.gate.outbox.holds_inlet(self.gate.max_answer_bytes) {
-            // No waker is needed: the outlet runs the actor, and so this stream, when answers have left.
+            // No waker is needed: the actor, and so this stream, is run when answers have left.
             return Poll::Pending;
         }
         ready!(self.gate.hold.poll_off(cx));

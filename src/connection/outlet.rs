@@ -3,17 +3,21 @@
 //! A session actor lives inside its response body. The body's stream is an [`Outlet`] wrapped round the actor's: it
 //! runs the actor, then writes what waits in the [`Outbox`] that both share. The outbox has the session's [`Wire`] and
 //! writes to it by itself; so what a room says goes from its worker's fan-out to the socket without a message, as long as
-//! the socket takes it ([`DirectOutlet`]). Where there is no wire, actix-http writes what the outlet yields.
+//! the socket takes it ([`DirectOutlet`]). Where there is no wire, actix-http writes what the outlet yields, and the actor
+//! runs in a task of its own ([`apart`]).
 
 use std::{
     cell::RefCell,
     collections::VecDeque,
     io::{self, IoSlice},
+    mem,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
+use actix_web::rt;
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures_core::Stream;
 use prometheus::IntCounter;
@@ -81,6 +85,10 @@ struct Queue {
     mail: usize,
     /// The session's task, to be woken when something has to wait for the socket.
     session: Option<Waker>,
+    /// The task of an actor that runs apart from the body, to be woken when answers have left, or the body is gone.
+    runner: Option<Waker>,
+    /// An actor that ran apart from the body has ended.
+    is_over: bool,
 }
 
 #[derive(Debug)]
@@ -125,6 +133,8 @@ impl Outbox {
             has_ended: false,
             mail: 0,
             session: None,
+            runner: None,
+            is_over: false,
         })))
     }
 
@@ -262,8 +272,19 @@ impl Outbox {
         }
         queue.flush_tail();
         let piece = queue.pieces.pop_front()?;
+        let before = queue.answers;
         queue.settle(&piece);
+        if queue.holds_inlet
+            && queue.answers < before
+            && let Some(runner) = &queue.runner
+        {
+            runner.wake_by_ref();
+        }
         Some(piece.bytes().clone())
+    }
+
+    fn is_over(&self) -> bool {
+        self.0.borrow().is_over
     }
 
     /// Ready when nothing waits.
@@ -335,13 +356,13 @@ impl Queue {
 
     fn flush_tail(&mut self) {
         if !self.tail.is_empty() {
-            self.pieces.push_back(Piece::Answer(std::mem::take(&mut self.tail).freeze()));
+            self.pieces.push_back(Piece::Answer(mem::take(&mut self.tail).freeze()));
         }
     }
 
     fn drop_all(&mut self) {
         self.flush_tail();
-        for piece in std::mem::take(&mut self.pieces) {
+        for piece in mem::take(&mut self.pieces) {
             self.settle(&piece);
         }
         self.written = 0;
@@ -493,7 +514,7 @@ impl DirectOutlet for RefCell<Queue> {
         queue.queue_delivery(frames);
         if was_empty {
             // What is left the session's task writes. It also learns there if the connection has ended.
-            let written = std::mem::take(&mut queue.written);
+            let written = mem::take(&mut queue.written);
             queue.take_written(written);
             if let Some(session) = &queue.session {
                 session.wake_by_ref();
@@ -510,19 +531,51 @@ impl DirectOutlet for RefCell<Queue> {
 /// The body of a session's response: runs the actor and writes, or yields, what it and its room want written.
 #[derive(Debug)]
 pub(crate) struct Outlet<S> {
-    /// `None` once the actor has ended; what it left in the outbox is still written.
-    actor: Option<S>,
+    actor: Actor<S>,
     outbox: Outbox,
     /// The actor's inlet has been asked since the outbox was refused memory.
     has_told_refusal: bool,
-    /// The session's place, kept until its last byte is on its way.
-    _admitted: Admitted,
+    /// The session's place, kept until its last byte is on its way; with the actor, if that runs apart.
+    admitted: Option<Admitted>,
+    /// How long a client that takes nothing after the session's end keeps its place, if the actor runs apart.
+    patience: Duration,
+}
+
+#[derive(Debug)]
+enum Actor<S> {
+    /// The body runs it.
+    Here(S),
+    /// A task of its own runs it, because there is no wire. The body has begun it, so that the session has joined its
+    /// room before its client has the answer to the handshake.
+    Apart,
+    /// What it left in the outbox is still written.
+    Ended,
 }
 
 impl<S> Outlet<S> {
-    /// Wraps the stream of an actor that writes to `outbox` only.
-    pub(crate) fn new(actor: S, outbox: Outbox, admitted: Admitted) -> Self {
-        Self { actor: Some(actor), outbox, has_told_refusal: false, _admitted: admitted }
+    /// Wraps the stream of an actor that writes to `outbox` only. Where there is no wire, a client that takes nothing
+    /// for `patience` after the session's end does not keep the session's place.
+    pub(crate) fn new(actor: S, outbox: Outbox, admitted: Admitted, patience: Duration) -> Self {
+        Self {
+            actor: Actor::Here(actor),
+            outbox,
+            has_told_refusal: false,
+            admitted: Some(admitted),
+            patience,
+        }
+    }
+}
+
+impl<S, E> Outlet<S>
+where
+    S: Stream<Item = Result<Bytes, E>> + Unpin + 'static,
+    E: 'static,
+{
+    /// Has the actor, which the body has begun, run apart.
+    fn set_apart(&mut self) {
+        if let Actor::Here(actor) = mem::replace(&mut self.actor, Actor::Apart) {
+            rt::spawn(apart::run(actor, self.outbox.clone(), self.admitted.take(), self.patience));
+        }
     }
 }
 
@@ -533,29 +586,38 @@ impl<S> Drop for Outlet<S> {
         queue.has_ended = true;
         queue.wire = None;
         queue.session = None;
+        queue.is_deaf = true;
+        // An actor that runs apart ends when it has read what its client had sent.
+        if let Some(runner) = queue.runner.take() {
+            queue.drop_all();
+            runner.wake();
+        }
     }
 }
 
 impl<S, E> Stream for Outlet<S>
 where
-    S: Stream<Item = Result<Bytes, E>> + Unpin,
-    E: From<io::Error>,
+    S: Stream<Item = Result<Bytes, E>> + Unpin + 'static,
+    E: From<io::Error> + 'static,
 {
     type Item = Result<Bytes, E>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         loop {
-            if let Some(actor) = &mut this.actor {
-                match Pin::new(actor).poll_next(cx) {
-                    Poll::Pending => {}
-                    Poll::Ready(None) => this.actor = None,
+            match &mut this.actor {
+                Actor::Here(actor) => match Pin::new(actor).poll_next(cx) {
+                    Poll::Pending if this.outbox.has_wire() => {}
+                    Poll::Pending => this.set_apart(),
+                    Poll::Ready(None) => this.actor = Actor::Ended,
                     written_past_the_outbox => return written_past_the_outbox,
-                }
+                },
+                Actor::Apart if this.outbox.is_over() => this.actor = Actor::Ended,
+                Actor::Apart | Actor::Ended => {}
             }
             let before = this.outbox.answer_bytes();
             if let Poll::Ready(Err(error)) = this.outbox.poll_write(cx) {
-                if this.actor.is_none() || this.outbox.is_cut() {
+                if matches!(this.actor, Actor::Ended) || this.outbox.is_cut() {
                     return Poll::Ready(Some(Err(error.into())));
                 }
                 // The actor ends when it has read what its client had sent, up to the end of that.
@@ -570,7 +632,7 @@ where
         }
         match this.outbox.pop() {
             Some(bytes) => Poll::Ready(Some(Ok(bytes))),
-            None if this.actor.is_none() && !this.outbox.has_waiting() => {
+            None if matches!(this.actor, Actor::Ended) && !this.outbox.has_waiting() => {
                 // A wire lingers by itself.
                 if !this.outbox.has_wire() {
                     linger::wake_when_over(cx.waker().clone());
@@ -582,5 +644,6 @@ where
     }
 }
 
+mod apart;
 #[cfg(test)]
 mod tests;

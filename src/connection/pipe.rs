@@ -7,11 +7,11 @@
 use std::{
     collections::VecDeque,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
     task::{Context, Poll, Waker},
 };
 
-use actix_web::{HttpRequest, error::ErrorInternalServerError};
+use actix_web::{HttpRequest, error::ErrorInternalServerError, rt};
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
@@ -65,6 +65,11 @@ struct State {
     taken: u64,
     /// Whether the connection has asked for more than there was, and has taken nothing since.
     is_asked: bool,
+    /// Whether the connection has taken something and has not come back for more in its turn: it waits for its socket.
+    /// Noted only where actix-http carries the connection.
+    is_stuck: bool,
+    /// Whether a task notes that after this turn.
+    is_watched: bool,
     is_closed: bool,
     is_broken: bool,
     /// The connection's task, while it waits.
@@ -186,7 +191,7 @@ impl Pipe {
     fn is_ready(&self, state: &State) -> bool {
         match &self.socket {
             Some(socket) => !socket.is_blocked(),
-            None => state.is_asked || state.bytes == 0,
+            None => !state.is_stuck || state.bytes == 0,
         }
     }
 
@@ -332,7 +337,11 @@ impl Stream for PipeBody {
             return Poll::Ready(Some(Err(ErrorInternalServerError("the connection was to fail"))));
         }
         if let Some(frames) = state.take() {
-            state.is_asked = false;
+            (state.is_asked, state.is_stuck) = (false, false);
+            if self.0.socket.is_none() && !state.is_watched {
+                state.is_watched = true;
+                rt::spawn(note_if_stuck(Arc::downgrade(&self.0)));
+            }
             return Poll::Ready(Some(Ok(frames)));
         }
         if state.is_closed {
@@ -342,9 +351,18 @@ impl Stream for PipeBody {
             }
             return Poll::Ready(None);
         }
-        state.is_asked = true;
+        (state.is_asked, state.is_stuck) = (true, false);
         state.taker = Some(cx.waker().clone());
         Poll::Pending
+    }
+}
+
+/// Runs behind the turn in which a connection has taken something. Within the turn it comes back for more as long as
+/// there is room in its buffer, and what is pushed meanwhile, maybe from another thread, does not wait for the socket.
+async fn note_if_stuck(pipe: Weak<Pipe>) {
+    if let Some(pipe) = pipe.upgrade() {
+        let mut state = pipe.state();
+        (state.is_watched, state.is_stuck) = (false, !state.is_asked);
     }
 }
 
@@ -370,8 +388,8 @@ mod tests {
             .collect()
     }
 
-    #[test]
-    fn a_pipe_is_writable_while_its_connection_has_only_not_had_its_turn() {
+    #[actix_web::test]
+    async fn a_pipe_is_writable_while_its_connection_has_only_not_had_its_turn() {
         let (pipe, mut body) = pipe();
         assert!(taken(&mut body).is_empty());
         for _ in 0..3 {
@@ -381,6 +399,8 @@ mod tests {
         assert!(!pipe.is_writable(10), "more than so many bytes wait");
         // The connection takes one frame and then no more: its socket is full.
         body.next().now_or_never();
+        assert!(pipe.is_writable(LARGE), "its turn is not over");
+        rt::task::yield_now().await;
         assert!(!pipe.is_writable(LARGE));
         taken(&mut body);
         assert!(pipe.is_writable(LARGE));
@@ -388,8 +408,8 @@ mod tests {
         assert!(!pipe.is_writable(LARGE));
     }
 
-    #[test]
-    fn what_waits_is_counted_until_it_is_taken_and_who_waits_is_woken() {
+    #[actix_web::test]
+    async fn what_waits_is_counted_until_it_is_taken_and_who_waits_is_woken() {
         let (pipe, mut body) = pipe();
         pipe.push_shared(OpCode::Binary, vec![7; LARGE].into());
         pipe.deliver(Bytes::from_static(b"\x81\x01a"));
@@ -432,8 +452,8 @@ mod tests {
         assert_eq!(taken(&mut body).concat(), b"\x88\x02\x0f\xa1");
     }
 
-    #[test]
-    fn a_connection_that_has_ended_holds_up_nobody() {
+    #[actix_web::test]
+    async fn a_connection_that_has_ended_holds_up_nobody() {
         let (pipe, body) = pipe();
         pipe.push(OpCode::Text, &[b'x'; LARGE]);
         drop(body);

@@ -51,6 +51,7 @@ mod namespaces;
 mod no_origin;
 mod not_kept_yet;
 mod notifiers;
+mod on_actix;
 mod order;
 mod page;
 mod path_prefix;

@@ -70,7 +70,7 @@ async fn wired() -> (Outbox, std::net::TcpStream) {
     let (stream, _) = listener.accept().expect("connected");
     stream.set_nonblocking(true).expect("nonblocking");
     socket2::SockRef::from(&stream).set_send_buffer_size(16 * 1024).expect("a small buffer");
-    let stream = actix_web::rt::net::TcpStream::from_std(stream).expect("in a runtime");
+    let stream = rt::net::TcpStream::from_std(stream).expect("in a runtime");
     let wire = Wire::new(stream).expect("connected");
     wire.open();
     std::future::poll_fn(|cx| wire.poll_writable(cx)).await.expect("connected");

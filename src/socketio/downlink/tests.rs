@@ -79,8 +79,8 @@ fn a_poll_that_waits_takes_as_much_as_one_answer_holds_and_then_no_more() {
     assert!(down.offer_poll(second).is_err(), "one waits already");
 }
 
-#[test]
-fn what_waits_for_a_websocket_stays_here_but_for_a_little_and_in_order() {
+#[actix_web::test]
+async fn what_waits_for_a_websocket_stays_here_but_for_a_little_and_in_order() {
     let (down, pipe, mut body) = piped();
     for _ in 0..100 {
         down.packet("4".repeat(10_000));
@@ -132,8 +132,8 @@ fn who_waits_for_the_client_to_read_is_woken_when_it_has() {
     assert_eq!(poll_fn(|cx| polled.poll_drained(999, cx)).now_or_never(), None);
 }
 
-#[test]
-fn binary_messages_are_base64_for_a_websocket_whose_client_wants_that() {
+#[actix_web::test]
+async fn binary_messages_are_base64_for_a_websocket_whose_client_wants_that() {
     let down = polled();
     down.binary(Bytes::from_static(b"abc"));
     assert_eq!(down.payload(100).as_deref(), Some("bYWJj"));
@@ -151,8 +151,8 @@ fn binary_messages_are_base64_for_a_websocket_whose_client_wants_that() {
     }
 }
 
-#[test]
-fn too_much_is_too_many_bytes_or_pieces_for_a_socket_that_takes_none() {
+#[actix_web::test]
+async fn too_much_is_too_many_bytes_or_pieces_for_a_socket_that_takes_none() {
     for frames in [vec![Bytes::from(vec![0; MOST + 1])], vec![framed("42"); MAX_WAITING_PIECES + 1]] {
         let (down, _pipe, mut body) = piped();
         assert!(taken(&mut body).is_empty());
@@ -161,6 +161,7 @@ fn too_much_is_too_many_bytes_or_pieces_for_a_socket_that_takes_none() {
         // It takes some, and then the socket is full.
         down.deliver(&frames);
         body.next().now_or_never();
+        actix_web::rt::task::yield_now().await;
         down.deliver(&[framed("42")]);
         assert!(down.has_too_much());
         taken(&mut body);
