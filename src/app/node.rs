@@ -209,7 +209,7 @@ impl Node {
         }
         self.engine.end_all();
         self.lessons.end_all();
-        let deadline = Instant::now() + self.settings.shutdown_timeout.get();
+        let deadline = Instant::now() + self.settings.operation.shutdown_timeout.get();
         while self.admission.sessions() > 0 && Instant::now() < deadline {
             rt::time::sleep(DRAIN_STEP).await;
         }

@@ -174,7 +174,7 @@ pub(crate) fn open(
         ctx.add_stream(inlet);
         session
     });
-    Ok(response.streaming(Outlet::new(actor, outbox, admitted, settings.stall_timeout.get())))
+    Ok(response.streaming(Outlet::new(actor, outbox, admitted, settings.connections.stall_timeout.get())))
 }
 
 /// The first acceptable offer of compression in all headers that make one.

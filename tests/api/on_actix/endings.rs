@@ -2,7 +2,7 @@
 
 use futures_util::future::join_all;
 
-use super::{DOORS, Door, OnActix, Settings, next_close, next_code, open, time};
+use super::{DOORS, Door, OnActix, next_close, next_code, open, time};
 use crate::{
     helpers::{RawClient, frame, text},
     sockets::{Poller, next_text},
@@ -56,11 +56,10 @@ async fn what_breaks_the_protocol_of_websockets_is_told_by_its_code_at_every_doo
 
 #[actix_web::test]
 async fn what_is_larger_than_its_bound_ends_with_1009_at_every_door() {
-    let bounds = Settings {
-        max_message_size: "1k".parse().expect("a size"),
-        max_payload: "2k".parse().expect("a size"),
-        ..open()
-    };
+    let bounds = open().with(|s| {
+        s.limits.max_message_size = "1k".parse().expect("a size");
+        s.events.max_payload = "2k".parse().expect("a size");
+    });
     let server = OnActix::with(bounds);
     for door in DOORS {
         let bound = if door == Door::Chat || door.is_socketio() { 2048 } else { 1024 };
@@ -110,7 +109,10 @@ async fn answer_ping(door: Door, raw: &mut RawClient) {
 /// deadline could be missed on a busy machine.
 #[actix_web::test]
 async fn a_client_that_answers_pings_stays_and_one_that_does_not_is_told_1001_at_every_door() {
-    let hasty = Settings { ping_interval: time("200ms"), ping_timeout: time("1500ms"), ..open() };
+    let hasty = open().with(|s| {
+        s.heartbeat.ping_interval = time("200ms");
+        s.heartbeat.ping_timeout = time("1500ms");
+    });
     let server = &OnActix::with(hasty);
     let on_websockets = join_all(DOORS.map(|door| async move {
         let mut raw = door.open(server).await;

@@ -65,7 +65,7 @@ impl Deref for OnActix {
 
 /// Settings with the relay.
 fn open() -> Settings {
-    Settings { relay: Switch::On, ..settings() }
+    settings().with(|s| s.socketio.relay = Switch::On)
 }
 
 fn time(text: &str) -> Period {

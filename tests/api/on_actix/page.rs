@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use super::{DOORS, OnActix, Settings, Switch, get, get_json, settings};
+use super::{DOORS, OnActix, Switch, get, get_json, settings};
 use crate::sockets::Poller;
 
 #[actix_web::test]
@@ -33,12 +33,11 @@ async fn the_page_its_files_and_the_client_script_are_served() {
 
 #[actix_web::test]
 async fn limits_are_those_of_the_settings() {
-    let settings = Settings {
-        max_message_size: "100".parse().expect("a size"),
-        max_image_side: 77.try_into().expect("not zero"),
-        relay: Switch::Off,
-        ..settings()
-    };
+    let settings = settings().with(|s| {
+        s.limits.max_message_size = "100".parse().expect("a size");
+        s.events.max_image_side = 77.try_into().expect("not zero");
+        s.socketio.relay = Switch::Off;
+    });
     let limits = get_json(&OnActix::with(settings).clients, "/limits").await;
     assert_eq!(
         (&limits["max_message_size"], &limits["max_image_side"], &limits["relay"]),

@@ -17,12 +17,11 @@ const HELD: usize = 64 * 1024;
 
 /// Nothing but the bound on what waits ends a client that does not read.
 fn narrow() -> Settings {
-    Settings {
-        max_queue_bytes: "64k".parse().expect("a size"),
-        stall_timeout: time("10m"),
-        ping_interval: time("10m"),
-        ..open()
-    }
+    open().with(|s| {
+        s.limits.max_queue_bytes = "64k".parse().expect("a size");
+        s.connections.stall_timeout = time("10m");
+        s.heartbeat.ping_interval = time("10m");
+    })
 }
 
 #[actix_web::test]
@@ -49,7 +48,7 @@ async fn a_user_who_does_not_read_is_sent_away_with_1013_at_every_door_of_the_ch
 
 #[actix_web::test]
 async fn a_member_that_does_not_read_loses_its_place_with_1013_and_the_others_hear_everything() {
-    let server = OnActix::with(Settings { stall_timeout: time("200ms"), ..narrow() });
+    let server = OnActix::with(narrow().with(|s| s.connections.stall_timeout = time("200ms")));
     for door in [Door::Root, Door::Plain, Door::Relay] {
         let (mut ann, mut ben) = (door.open(&server).await, door.open(&server).await);
         let mut reader = door.open(&server).await;

@@ -3,7 +3,6 @@
 use awc::http::Method;
 use serde_json::{Value, json};
 
-use super::Settings;
 use super::{OnActix, next_close, open, time};
 use crate::{
     helpers::{frame, text},
@@ -84,7 +83,7 @@ async fn a_session_goes_on_over_the_websocket_that_it_upgrades_to() {
 
 #[actix_web::test]
 async fn an_upgrade_that_fails_leaves_the_session_polling() {
-    let server = OnActix::with(Settings { upgrade_timeout: time("200ms"), ..open() });
+    let server = OnActix::with(open().with(|s| s.socketio.upgrade_timeout = time("200ms")));
     let poller = Poller::connected(&server).await;
     for number in 0..3 {
         let mut nonsense = poller.websocket().await;
@@ -142,7 +141,7 @@ async fn what_breaks_socketio_ends_the_session_behind_what_was_queued() {
 
 #[actix_web::test]
 async fn a_post_that_is_too_large_is_refused_and_the_session_lives() {
-    let server = OnActix::with(Settings { max_payload: "2k".parse().expect("a size"), ..open() });
+    let server = OnActix::with(open().with(|s| s.events.max_payload = "2k".parse().expect("a size")));
     let poller = Poller::connected(&server).await;
     for number in 0..3 {
         assert_eq!(poller.post(&"4".repeat(2049)).await.status, 413);
