@@ -1,8 +1,9 @@
-//! The server that the official protocol suites of Engine.IO and Socket.IO are written against.
+//! The server for the official conformance suites of Engine.IO and Socket.IO.
 //!
-//! `cargo run --release --example socketio_conformance -- PORT [PING_TIMEOUT_MS [PING_INTERVAL_MS]]` serves, on loopback,
-//! an Engine.IO echo at `/engine.io/` and the two namespaces of the Socket.IO suite at `/socket.io/`. It is also the
-//! shortest program that uses this crate as a Socket.IO server for events of its own.
+//! `cargo run --release --example socketio_conformance -- PORT [PING_TIMEOUT_MS [PING_INTERVAL_MS]]` serves,
+//! on loopback, an Engine.IO echo at `/engine.io/` and the two namespaces of the Socket.IO suite at
+//! `/socket.io/`. It is also the shortest program that uses this crate as a Socket.IO server with its own
+//! events.
 
 use std::{io, sync::Arc, time::Duration};
 
@@ -19,7 +20,7 @@ use echoroom::{
 };
 use serde_json::value::RawValue;
 
-/// Answers each message with itself.
+/// Replies to each message with that message.
 struct EngineEcho;
 
 impl Carried for EngineEcho {
@@ -34,7 +35,7 @@ impl Carried for EngineEcho {
     fn closed(&mut self, _: EndReason) {}
 }
 
-/// The namespaces of the suite. Both say how the client introduced itself; the main one answers.
+/// A namespace of the suite. Both send the client's `auth` back; the main one also replies to events.
 struct Suite {
     answers: bool,
 }
@@ -95,7 +96,7 @@ async fn main() -> io::Result<()> {
             .configure(|cfg| configure_door(cfg, "/engine.io", echo))
             .configure(|cfg| configure_door(cfg, "/socket.io", sockets))
     })
-    // A poll that is given up is noticed at once.
+    // Notice an aborted poll immediately.
     .h1_allow_half_closed(false)
     .workers(2)
     .bind(("127.0.0.1", port))?

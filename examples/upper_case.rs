@@ -1,5 +1,5 @@
-//! The server of the tutorial as an actor: answers each text in upper case. The page's lesson "The server's side" shows
-//! this program from its first `use` to its end, and tests compare the two.
+//! The tutorial's server as an actor: replies to each text in upper case. The page's lesson "The server's
+//! side" shows this program from its first `use` to its end, and a test compares the two.
 //!
 //! `cargo run --example upper_case` serves `ws://127.0.0.1:3000/`.
 

@@ -1,53 +1,57 @@
 //! Echoroom, a real-time room server on the [actix](https://docs.rs/actix) actor framework.
 //!
-//! A client connects over WebSocket, or by Socket.IO over polling too, and becomes one actor. A plain one is answered in
-//! upper case, and what it says is relayed to everybody else in its room; a chat client logs in, and speaks events. What
-//! is said in a room is kept in its journal, and who comes back gets what was missed.
+//! A client connects over WebSocket, or over Socket.IO with polling too, and gets one actor. A plain client
+//! gets each text back in upper case, and the text goes to the other members of its room. A chat client logs
+//! in and sends events. The journal keeps the messages of each room, so a client that reconnects gets what it
+//! missed.
 //!
 //! # Layout
 //!
-//! - [`app`]: puts the pieces together: starts the actors, binds the port, runs until stopped.
-//! - `http`: connections that speak HTTP: their heads and bodies, deadlines and number.
-//! - [`routes`]: the route table, and the checks a request passes before it becomes a session.
-//! - [`session`]: one client as an actor; its conversation with the chat ([`session::conversation`]); the lessons of the
-//!   page ([`session::lesson`]).
+//! - [`app`]: puts the parts together: starts the actors, binds the port, runs until stopped.
+//! - `http`: HTTP connections: request heads and bodies, timeouts, and the number of connections.
+//! - [`routes`]: the route table, and the checks that a request must pass before it becomes a session.
+//! - [`session`]: one actor per client; its conversation with the chat ([`session::conversation`]); the
+//!   page's lessons ([`session::lesson`]).
 //! - [`chat`]: the rooms of the chat. One [`ChatServer`](chat::ChatServer) keeps members, names and order.
-//! - [`socketio`]: a Socket.IO server of its own. Its [`Hub`](socketio::hub::Hub) keeps the rooms of namespaces.
-//! - [`broadcast`]: what both are built on: members, rooms, [`Round`](broadcast::Round)s, and one
+//! - [`socketio`]: a Socket.IO server. Its [`Hub`](socketio::hub::Hub) keeps the rooms of its namespaces.
+//! - [`broadcast`]: members, rooms and [`Round`](broadcast::Round)s for both, and one
 //!   [`FanOut`](broadcast::FanOut) per worker, which delivers.
-//! - [`connection`]: the socket of a session ([`connection::wire`]), the way in ([`connection::inlet`]), the way out
-//!   ([`connection::outlet`]), and the bounds on what a client may make the server hold.
-//! - [`journal`]: what was said in each room, kept: the contract, a store in memory, one in a SQLite file.
-//! - [`protocol`]: bytes in, values out: frames and messages of RFC 6455, packets of Engine.IO and Socket.IO, the chat
-//!   vocabulary, close codes, the upper-case answer.
-//! - [`domain`], [`config`], [`metrics`], [`logging`], [`parts`]: names, profiles and ids; all settings; what the process
-//!   counts; what log lines may show and how often; what happens when a shared actor or thread panics.
+//! - [`connection`]: the socket of a session ([`connection::wire`]), its input ([`connection::inlet`]), its
+//!   output ([`connection::outlet`]), and the limits on what a client may make the server hold.
+//! - [`journal`]: the kept messages of each room: the contract, a store in memory, and a store in a SQLite
+//!   file.
+//! - [`protocol`]: decoders and encoders without I/O: frames and messages of RFC 6455, packets of Engine.IO
+//!   and Socket.IO, the events of the chat, close codes, the upper-case answer.
+//! - [`domain`], [`config`], [`metrics`], [`logging`], [`parts`]: names, profiles and ids; all settings;
+//!   metrics; what log lines may show, and how often; what happens when a shared actor or thread panics.
 //!
 //! # Floors
 //!
-//! `use crate::` points down or stays in its own folder, and a test checks it:
+//! `use crate::` points down or stays in its own folder. A test checks it:
 //!
-//! `app` > `routes` `http` > `session` > `chat` `socketio` > `broadcast` > `connection` > `journal` > `domain` `protocol`
-//! `config` `metrics` `parts` > `logging`
+//! `app` > `routes` `http` > `session` > `chat` `socketio` > `broadcast` > `connection` > `journal` >
+//! `domain` `protocol` `config` `metrics` `parts` > `logging`
 //!
-//! When a lower floor must speak to an upper one, it holds a `Recipient` of a message that it defines itself:
-//! `broadcast` defines [`Delivery`](broadcast::Delivery), sessions handle it. Or a trait that it defines, within one
-//! thread.
+//! A lower floor reaches an upper one through a `Recipient` of a message that the lower floor defines:
+//! `broadcast` defines [`Delivery`](broadcast::Delivery), and sessions handle it. Within one thread a trait
+//! of the lower floor serves too.
 //!
-//! # The way of a message
+//! # The path of a message
 //!
 //! [`Wire`](connection::wire::Wire) → [`Inlet`](connection::inlet::Inlet) (gate, decoder) →
-//! [`WebSocketSession`](session::websocket::WebSocketSession) → [`Publish`](chat::Publish) → `ChatServer` (a frame appended
-//! to its room's [round](chat::round)) → `FanOut` on each worker with members → the outlet of each session → its wire.
+//! [`WebSocketSession`](session::websocket::WebSocketSession) → [`Publish`](chat::Publish) → `ChatServer`,
+//! which appends a frame to the room's [round](chat::round) → `FanOut` on each worker with subscribers → the
+//! outlet of each session → its wire.
 //!
-//! The last step is a call ([`DirectOutlet`](connection::DirectOutlet)): a fan-out and its sessions share a thread, those
-//! that speak Socket.IO too. Answers to a session's requests, and frames behind such answers, come to it as a message,
-//! [`Delivery`](broadcast::Delivery).
+//! The last step is a call ([`DirectOutlet`](connection::DirectOutlet)), because a fan-out and its sessions
+//! share a thread; this includes sessions of Socket.IO. Replies to a session's requests, and frames behind
+//! such replies, arrive as a message, [`Delivery`](broadcast::Delivery).
 //!
-//! The same round, packed, goes from `ChatServer` to the [`Journal`](journal::Journal); its senders get their acks when it
-//! is durable. `docs/architecture.md` walks through the code file by file.
+//! `ChatServer` also sends the round, encoded for the journal, to the [`Journal`](journal::Journal). Its
+//! senders get their acks when it is durable. `docs/architecture.md` describes the code file by file.
 
-// With this feature each item that is meant to be reachable is, so the compiler finds those that are public without need.
+// With this feature every item that is meant to be reachable is, so the compiler finds items that are public
+// without need.
 #![cfg_attr(feature = "testing", warn(unreachable_pub))]
 #![allow(rustdoc::private_intra_doc_links, reason = "the map above names private modules, too")]
 
@@ -67,7 +71,7 @@ mod routes;
 mod session;
 pub mod socketio;
 
-/// What tests and benchmarks of this crate use beside its public API. No promise is made about it.
+/// Items for this crate's tests and benchmarks beside the public API. They may change in any release.
 #[cfg(feature = "testing")]
 #[doc(hidden)]
 pub mod testing {

@@ -1,4 +1,4 @@
-//! The committed counts, and what they were made with.
+//! The committed instruction counts, and the tools that made them.
 
 use std::{collections::BTreeMap, error::Error, fs, process::Command};
 
@@ -8,19 +8,19 @@ const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/benches/instructions/ba
 
 const TITLE: &str = "# Instructions by scene, written by: cargo bench --bench instructions -- --bless";
 
-/// What the line begins with that names the tools.
+/// Start of the line that names the tools.
 const MADE_WITH: &str = "# Made with ";
 
-/// What is in the file.
+/// The content of the baseline file.
 #[derive(Debug, Default)]
 pub struct Baseline {
-    /// What counts depend on besides our code.
+    /// Versions of the tools, on which counts depend.
     pub tools: Option<String>,
     counts: BTreeMap<String, f64>,
 }
 
 impl Baseline {
-    /// Reads the file; one that is not there is empty.
+    /// Reads the file. An absent file is an empty baseline.
     pub fn read() -> Result<Self, Box<dyn Error>> {
         if !fs::exists(FILE)? {
             return Ok(Self::default());
@@ -36,12 +36,13 @@ impl Baseline {
         Ok(Self { tools, counts })
     }
 
-    /// Instructions for an operation of the scene.
+    /// Instructions per operation of the scene.
     pub fn of(&self, scene: &str) -> Option<f64> {
         self.counts.get(scene).copied()
     }
 
-    /// Writes the file with these counts. Other scenes keep theirs, which must be made with the same tools.
+    /// Writes these counts to the file. Counts of other scenes stay, so they must have been made with equal
+    /// tools.
     pub fn bless(mut self, counted: &[(&str, f64)], tools: String) -> Result<(), Box<dyn Error>> {
         let is_counted = |name: &str| counted.iter().any(|(its, _)| *its == name);
         let keeps_some = SCENES.iter().any(|scene| !is_counted(scene.name) && self.of(scene.name).is_some());
@@ -59,14 +60,14 @@ impl Baseline {
     }
 }
 
-/// The tools of this run, in one line.
+/// The versions of this run's tools, in one line.
 pub fn tools() -> Result<String, Box<dyn Error>> {
     let rustc = std::env::var("RUSTC").unwrap_or_else(|_| "rustc".to_owned());
     let verbose = said_by(&rustc, &["--version", "--verbose"])?;
     let rustc = verbose.lines().next().ok_or("rustc has a version")?;
     let target = verbose.lines().find_map(|line| line.strip_prefix("host: ")).ok_or("rustc has a target")?;
     let valgrind = said_by("valgrind", &["--version"])?;
-    // Its malloc and memcpy are counted.
+    // The C library matters because its malloc and memcpy are counted.
     let libc = said_by("getconf", &["GNU_LIBC_VERSION"])?;
     Ok(format!("{rustc}, {target}, {}, {}", valgrind.trim(), libc.trim()))
 }

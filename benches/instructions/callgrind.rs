@@ -1,14 +1,14 @@
-//! Counts what a scene takes.
+//! Counts the instructions of a scene.
 
 use std::{error::Error, process::Command};
 
 use crate::{SCENE_FLAG, scenes::Scene};
 
-/// Instructions for one operation of the scene.
+/// Instructions per operation of the scene.
 ///
-/// A whole run is counted with so many repetitions, and one with twice as many; the difference is what the second half
-/// took. That cancels the start of the process, the scene's setup and all that happens once, counts every thread, and
-/// needs no function that the compiler might inline.
+/// Counts a run with `scene.repetitions` repetitions and one with twice that number, and takes the
+/// difference. That cancels the start of the process, the scene's setup and all work that is done once,
+/// counts every thread, and needs no function that the compiler might inline.
 pub fn instructions(scene: &Scene) -> Result<f64, Box<dyn Error>> {
     let half = count(scene.name, scene.repetitions)?;
     let whole = count(scene.name, 2 * scene.repetitions)?;
@@ -16,9 +16,9 @@ pub fn instructions(scene: &Scene) -> Result<f64, Box<dyn Error>> {
     Ok(second_half as f64 / (scene.repetitions * scene.operations) as f64)
 }
 
-/// Instructions of a process that plays the scene.
+/// Instructions of a process that runs the scene.
 fn count(scene: &str, repetitions: usize) -> Result<u64, Box<dyn Error>> {
-    // On the disk that the sources are on, not in a folder that may be memory.
+    // On the disk of the sources, because the default folder may be in memory.
     let folder = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
     let mut valgrind = Command::new("valgrind");
     valgrind

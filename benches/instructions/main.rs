@@ -1,14 +1,15 @@
-//! How many instructions this server's code takes for what it does most, compared with a committed baseline. Unlike
-//! times, they do not depend on how busy the machine is.
+//! Counts the instructions of the server's most frequent operations and compares them with a committed
+//! baseline. Unlike times, instruction counts do not depend on the load of the machine.
 //!
-//! `cargo bench --bench instructions` counts all scenes, and fails if one takes more than the baseline allows;
-//! `cargo bench --bench instructions -- journal` counts those with that word in their names; `-- --bless` makes what
-//! is counted the new baseline. It needs valgrind, and half a minute behind the build, which is one of its own.
+//! `cargo bench --bench instructions` counts all scenes, and fails if one exceeds its baseline by more than
+//! the tolerance; `cargo bench --bench instructions -- journal` counts the scenes with that word in their
+//! names; `-- --bless` writes the counts to the baseline. It needs valgrind, a build with a profile of its
+//! own, and half a minute.
 //!
-//! What the kernel does is not counted, nor what waiting for memory costs: a change that shows here is real, one that
-//! does not may still be slower. The allocator is the system's, whatever the server's is: it does not look at the clock.
-//! Another compiler, C library or valgrind counts differently, and the program says so; a processor without AVX2 does
-//! too.
+//! Instructions in the kernel and the cost of cache misses are not counted: a change that shows here is real,
+//! but a change that does not show may still be slower. The scenes use the system's allocator, whatever the
+//! server uses, because it does not read the clock. Another compiler, C library or valgrind gives other
+//! counts, and the program says so; a processor without AVX2 does too.
 
 mod baseline;
 mod callgrind;
@@ -24,11 +25,12 @@ use std::{
 use baseline::Baseline;
 use scenes::{SCENES, Scene};
 
-/// A scene may take so much more than its baseline, as a share of it. Random hash seeds and threads make for up to half a
-/// percent, in the journals; the rest is for changes elsewhere that still move the compiler's choices.
+/// The largest increase over the baseline, as a share of it. Random hash seeds and threads cause up to half a
+/// percent, in the journals; the rest allows for unrelated changes that move the compiler's choices.
 const TOLERANCE: f64 = 0.03;
 
-/// How this program asks itself for a scene: the scene's name and how often to repeat it follow.
+/// The argument by which this program runs itself for a scene. The scene's name and the number of repetitions
+/// follow.
 const SCENE_FLAG: &str = "--scene";
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
@@ -42,7 +44,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         let is_good = profile::run_in_one_piece(&args)?.success();
         return Ok(if is_good { ExitCode::SUCCESS } else { ExitCode::FAILURE });
     }
-    // Cargo adds flags of its own.
+    // Cargo adds flags.
     let words: Vec<&String> = args.iter().filter(|word| !word.starts_with('-')).collect();
     let is_wanted = |scene: &&Scene| words.is_empty() || words.iter().any(|word| scene.name.contains(*word));
     let scenes: Vec<&Scene> = SCENES.iter().filter(is_wanted).collect();
@@ -67,7 +69,7 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
     judge(&counted, &before, &mut out)
 }
 
-/// Counts scenes, and prints the table on the way.
+/// Counts scenes and prints the table row by row.
 fn count(
     scenes: &[&Scene],
     before: &Baseline,
@@ -79,7 +81,7 @@ fn count(
         let now = callgrind::instructions(scene)?;
         let (baseline, difference) = match before.of(scene.name) {
             Some(baseline) => {
-                // A little less than nothing would be written as -0.00.
+                // Adding 0.0 avoids the text -0.00.
                 let percent = (1e4 * (now / baseline - 1.0)).round() / 1e2 + 0.0;
                 (format!("{baseline:.2}"), format!("{percent:+.2} %"))
             }
@@ -93,7 +95,7 @@ fn count(
     Ok(counted)
 }
 
-/// Says what is wrong with the counts, if anything.
+/// Reports counts that exceed the tolerance.
 fn judge(
     counted: &[(&str, f64)],
     before: &Baseline,

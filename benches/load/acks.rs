@@ -1,4 +1,4 @@
-//! Durable acks: senders at `/chat`, each in a room of its own, wait for their messages to be in the journal.
+//! Durable acks: senders at `/chat`, each in its own room, wait until the journal has their messages.
 
 use std::{
     collections::VecDeque,
@@ -16,7 +16,7 @@ use crate::{
     server::Server,
 };
 
-/// One turn's figures.
+/// Figures of one turn.
 #[derive(Clone, Copy)]
 struct Acks {
     per_second: f64,
@@ -31,12 +31,12 @@ struct Sender {
     input: Vec<u8>,
     said: u64,
     acked: u64,
-    /// When each message that is not acked was said.
+    /// Send times of the messages without an ack.
     said_at: VecDeque<Instant>,
     latencies: Latencies,
 }
 
-/// The job: from one sender to many, and a table.
+/// The job: prints a table with a row for each number of senders.
 pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     figures::head(
         out,
@@ -65,7 +65,7 @@ pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>
     Ok(())
 }
 
-/// `senders` say 32 bytes each, `in_flight` messages at a time, for `duration`.
+/// `senders` clients send 32 bytes each, `in_flight` messages at a time, for `duration`.
 fn run(server: &Server, senders: usize, in_flight: u64, duration: Duration) -> Result<Acks, Box<dyn Error>> {
     let mut poll = Poll::new()?;
     let mut events = Events::with_capacity(1024);
@@ -137,11 +137,12 @@ impl Sender {
     fn send(&mut self, text: &str) -> io::Result<()> {
         let mut frame = Vec::new();
         push_text(&mut frame, text.as_bytes());
-        // A few events always fit the socket: they are answered before more are said.
+        // A few events always fit the socket: they are acked before more are sent.
         self.stream.write_all(&frame)
     }
 
-    /// Reads all that has come: how many logins and how many messages were acked, each in its turn.
+    /// Reads all available events. Returns the number of acked logins and of acked messages; acks must come
+    /// in order.
     fn read(&mut self) -> Result<(usize, u64), Box<dyn Error>> {
         let mut buffer = [0; 64 * 1024];
         loop {

@@ -1,4 +1,4 @@
-//! Which servers do the same job by turns.
+//! The servers that are compared.
 
 use std::{
     error::Error,
@@ -12,20 +12,20 @@ use crate::{
     server::{Server, run},
 };
 
-/// A server for the plain room and the echo.
+/// A server with the plain room and the echo.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Candidate {
-    /// This server as its users run it: every limit on, messages kept in a file.
+    /// Echoroom as its users run it: all limits on, messages kept in a file.
     Echoroom,
-    /// The same, messages kept in memory: the difference is what the file costs.
+    /// Echoroom with messages kept in memory; the difference is the cost of the file.
     EchoroomInMemory,
-    /// A bare epoll loop that does nothing else: what the kernel costs.
+    /// A bare epoll loop without other features; it shows the cost of the kernel.
     Bare,
     /// uWebSockets, in C++.
     UWebSockets,
     /// axum on tokio-tungstenite.
     Axum,
-    /// actix as its chat example uses it: one actor message for each delivery.
+    /// actix as in its chat example: one actor message for each delivery.
     ActixStyle,
     /// Node's `ws`.
     Ws,
@@ -45,8 +45,8 @@ impl Candidate {
         Self::NodejsWebsocket,
     ];
 
-    /// This server and its peers, each with an empty list of turns; only those of `BENCH_SERVERS`, if that is set. Where
-    /// nothing is kept, it makes no difference where it is kept.
+    /// Echoroom and its peers, each with an empty list of turns; only those of `BENCH_SERVERS`, if that is
+    /// set. Without `keeps_messages` the candidate with the journal in memory is left out.
     pub fn rows<T>(keeps_messages: bool) -> Vec<(Self, Vec<T>)> {
         Self::ALL
             .into_iter()
@@ -56,7 +56,7 @@ impl Candidate {
             .collect()
     }
 
-    /// Starts it; a peer is installed on first use.
+    /// Starts the server. A peer is installed at first use.
     pub fn start(self) -> Result<Server, Box<dyn Error>> {
         match self {
             Self::Echoroom => Server::echoroom("sqlite", &[]),
@@ -86,14 +86,14 @@ impl fmt::Display for Candidate {
     }
 }
 
-/// Whether a server is to be measured: all are unless `BENCH_SERVERS` names some.
+/// Whether a server is measured: all servers are, unless `BENCH_SERVERS` names some.
 pub fn is_chosen(name: &impl fmt::Display) -> bool {
     let name = name.to_string();
     std::env::var("BENCH_SERVERS").is_ok_and(|chosen| chosen.split(',').any(|word| name.contains(word)))
         || std::env::var_os("BENCH_SERVERS").is_none()
 }
 
-/// One turn after the other, every candidate in each: starts it, and adds what `run` finds.
+/// Runs all candidates in turn, several times: starts each one and adds the result of `run`.
 pub fn take_turns<T>(
     rows: &mut [(Candidate, Vec<T>)],
     job: &str,
@@ -108,7 +108,7 @@ pub fn take_turns<T>(
     Ok(())
 }
 
-/// The folder of peers' sources.
+/// The folder with the sources of the peers.
 pub fn peers() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/peers")
 }

@@ -10,16 +10,16 @@ use mio::{Events, Interest, Poll, Token, net::TcpStream};
 
 use crate::frames::{frame_at, shake_all_hands};
 
-/// Handshakes under way at a time.
+/// Largest number of handshakes at a time.
 const HANDSHAKES: usize = 64;
 
-/// Bytes that one read takes at most.
+/// Largest number of bytes in one read.
 const READ_SIZE: usize = 256 * 1024;
 
-/// What takes a frame: the client's index, the frame's first byte, its payload.
+/// Takes a frame: the client's index, the frame's first byte, and its payload.
 pub type Take<'a> = dyn FnMut(usize, u8, &[u8]) -> Result<(), Box<dyn Error>> + 'a;
 
-/// All of one turn.
+/// All clients of one turn.
 pub struct Clients {
     poll: Poll,
     events: Events,
@@ -29,7 +29,7 @@ pub struct Clients {
 
 struct Client {
     stream: TcpStream,
-    /// The start of a frame that has not come whole.
+    /// The start of an incomplete frame.
     rest: Vec<u8>,
     output: Vec<u8>,
 }
@@ -56,12 +56,12 @@ impl Clients {
         Ok(clients)
     }
 
-    /// What a client is to send with the next [`flush`](Self::flush).
+    /// Bytes that the next [`flush`](Self::flush) sends.
     pub fn output(&mut self, client: usize) -> &mut Vec<u8> {
         &mut self.all[client].output
     }
 
-    /// Sends what is queued for the first so many clients.
+    /// Sends the queued bytes of the first `count` clients.
     pub fn flush(&mut self, count: usize) -> io::Result<()> {
         for index in 0..count {
             if !self.all[index].output.is_empty() {
@@ -71,7 +71,7 @@ impl Clients {
         Ok(())
     }
 
-    /// A socket is full only if the server reads slowly; then this thread waits for it, as a client would.
+    /// A socket is full only if the server reads slowly. Then this thread waits, as a client would.
     fn flush_one(&mut self, index: usize) -> io::Result<()> {
         let Client { stream, output, .. } = &mut self.all[index];
         let mut sent = 0;
@@ -86,7 +86,7 @@ impl Clients {
         Ok(())
     }
 
-    /// Waits until something comes, no longer than that, and hands each frame on. Whether something came.
+    /// Waits for input for at most `timeout` and hands over each frame. Returns whether there was input.
     pub fn turn(&mut self, timeout: Duration, take: &mut Take<'_>) -> Result<bool, Box<dyn Error>> {
         self.poll.poll(&mut self.events, Some(timeout))?;
         for event in &self.events {
@@ -98,7 +98,7 @@ impl Clients {
 }
 
 impl Client {
-    /// Reads until the socket has no more, and hands each frame on.
+    /// Reads until the socket is empty and hands over each frame.
     fn read(&mut self, index: usize, buffer: &mut [u8], take: &mut Take<'_>) -> Result<(), Box<dyn Error>> {
         loop {
             let begun = self.rest.len();
@@ -118,7 +118,7 @@ impl Client {
             }
             self.rest.clear();
             self.rest.extend_from_slice(&input[at..]);
-            // Less than there was room for: that was all, and what comes next is a new event.
+            // A short read empties the socket; later bytes cause a new event.
             if count < room {
                 return Ok(());
             }

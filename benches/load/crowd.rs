@@ -1,4 +1,4 @@
-//! Many sessions that say nothing: how fast they come, what they hold, and one message to all of them.
+//! Many silent sessions: the time to connect them, their memory, and one message to all of them.
 
 use std::{
     error::Error,
@@ -18,21 +18,22 @@ use crate::{
     server::Server,
 };
 
-/// So many sessions, if the system lets a process have as many descriptors.
+/// Largest number of sessions, if the system allows a process this number of descriptors.
 pub const LARGEST: usize = 20_000;
 
 const SIZES: [usize; 2] = [1_000, LARGEST];
 
-/// Descriptors of a process beside its sessions: this server keeps 1,024 for files and for connections over a bound.
+/// Descriptors that a process needs beside its sessions: Echoroom keeps 1,024 for files and for connections
+/// over the limit.
 const SPARE: u64 = 1_100;
 
-/// Messages to all.
+/// Number of messages to all sessions.
 const MESSAGES: usize = 5;
 
-/// Until buffers that are given back have been.
+/// Time in which freed buffers return to the system.
 const SETTLED: Duration = Duration::from_secs(2);
 
-/// One turn's figures.
+/// Figures of one turn.
 struct Figures {
     connects_per_second: f64,
     kib_per_session: f64,
@@ -43,20 +44,20 @@ struct Figures {
     last_ms: f64,
 }
 
-/// Raises this process's limit on descriptors as far as it may be raised. Servers do so by themselves.
+/// Raises this process's limit on descriptors to its maximum. Servers do so themselves.
 pub fn raise_descriptor_limit() {
     let maximum = getrlimit(Resource::Nofile).maximum;
-    // What there is is asked for where it matters.
+    // A failure is ignored: `most_sessions` reads the limit.
     let _ = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
 }
 
-/// How many sessions a process can have, up to [`LARGEST`].
+/// Number of sessions that a process can have, at most [`LARGEST`].
 pub fn most_sessions() -> usize {
     let limit = getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX);
     usize::try_from(limit.saturating_sub(SPARE)).unwrap_or(usize::MAX).min(LARGEST)
 }
 
-/// The job: all servers by turns, and a table for each size.
+/// The job: all servers in turn, and a table for each size.
 pub fn job(_: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     for sessions in SIZES {
         let sessions = sessions.min(most_sessions());

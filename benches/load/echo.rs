@@ -1,4 +1,4 @@
-//! An echo: one client, messages of 32 bytes and of 16 KiB, one or sixteen under way.
+//! Echo: one client, messages of 32 bytes and of 16 KiB, one or sixteen in flight.
 
 use std::{
     error::Error,
@@ -15,7 +15,7 @@ use crate::{
     server::Server,
 };
 
-/// One turn's figures.
+/// Figures of one turn.
 struct Figures {
     cpu_us_each: f64,
     per_second: f64,
@@ -24,7 +24,7 @@ struct Figures {
     rss_mib: f64,
 }
 
-/// The job: all servers by turns, and a table for each size and number.
+/// The job: all servers in turn, and a table for each size and number in flight.
 pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     for (size, name) in [(32, "32 bytes"), (16 * 1024, "16 KiB")] {
         for in_flight in [1, 16] {
@@ -56,7 +56,7 @@ pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>
     Ok(())
 }
 
-/// Sends for `duration`, and waits until everything has come back as it was, in its order.
+/// Sends for `duration` and waits until every message has come back, unchanged and in order.
 fn echo(
     server: &Server,
     size: usize,

@@ -1,4 +1,4 @@
-//! Engine.IO clients by hand: packets over a WebSocket or over polling, pings answered.
+//! Engine.IO clients without a library: packets over a WebSocket or over polling, with answers to pings.
 
 use std::{
     error::Error,
@@ -12,17 +12,17 @@ use crate::{
     polling::Polling,
 };
 
-/// How a client's packets travel.
+/// The transport of a client.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Transport {
     WebSocket,
     Polling,
 }
 
-/// What takes a message: a packet of type 4, without the digit.
+/// Takes a message: a packet of type 4 without the digit.
 pub type Take<'a> = dyn FnMut(&[u8]) -> Result<(), Box<dyn Error>> + 'a;
 
-/// One client. It has two tokens, twice its index and the next, for polling has two connections.
+/// One client. Its tokens are twice its index and the next number, because polling has two connections.
 pub struct Client {
     carrier: Carrier,
 }
@@ -39,7 +39,7 @@ struct WebSocket {
 }
 
 impl Client {
-    /// Shakes hands, and asks to join the namespace.
+    /// Performs the handshake and sends CONNECT for the namespace.
     pub fn open(
         port: u16,
         transport: Transport,
@@ -61,7 +61,7 @@ impl Client {
         Ok(client)
     }
 
-    /// Queues a packet, type digit and all.
+    /// Queues a packet with its type digit.
     pub fn queue(&mut self, packet: &[u8]) {
         match &mut self.carrier {
             Carrier::WebSocket(carrier) => push_text(&mut carrier.output, packet),
@@ -69,7 +69,7 @@ impl Client {
         }
     }
 
-    /// Sends what is queued; over polling, when the post before has been answered.
+    /// Sends the queued packets; over polling, after the response to the former post.
     pub fn flush(&mut self, registry: &Registry) -> Result<(), Box<dyn Error>> {
         match &mut self.carrier {
             Carrier::WebSocket(carrier) => Ok(carrier.flush()?),
@@ -77,14 +77,14 @@ impl Client {
         }
     }
 
-    /// Gives up the connection for posts until there is something to post, as a client's pool of connections does.
+    /// Closes the connection for posts until the next post, as a client's connection pool does.
     pub fn rest(&mut self) {
         if let Carrier::Polling(carrier) = &mut self.carrier {
             carrier.rest();
         }
     }
 
-    /// Reads all that has come for one of the client's tokens.
+    /// Reads all available input of one of the client's tokens.
     pub fn read(
         &mut self,
         token: Token,
@@ -135,19 +135,19 @@ impl WebSocket {
 /// The answer to a ping.
 pub const PONG: &[u8] = b"3";
 
-/// Deals with a packet; whether it is a ping, which wants its answer.
+/// Handles a packet. Returns whether it is a ping, which needs an answer.
 pub fn is_ping(packet: &[u8], take: &mut Take<'_>) -> Result<bool, Box<dyn Error>> {
     match packet.split_first() {
         Some((b'4', message)) => take(message)?,
         Some((b'2', _)) => return Ok(true),
-        // The open packet, and the one that says nothing.
+        // The open packet, and no-op.
         Some((b'0' | b'6', _)) => {}
         _ => return Err(format!("unexpected packet {}", String::from_utf8_lossy(packet)).into()),
     }
     Ok(false)
 }
 
-/// What a read gave; `None` if there is nothing now.
+/// Result of a read; `None` if nothing is available.
 pub fn read_some(stream: &mut TcpStream, buffer: &mut [u8]) -> io::Result<Option<usize>> {
     match stream.read(buffer) {
         Ok(count) => Ok(Some(count)),

@@ -1,18 +1,18 @@
-//! From turns to tables.
+//! Computes the figures of the tables from those of the turns.
 
 use std::{
     io::{self, Write},
     time::Duration,
 };
 
-/// The middle one of the turns' figures.
+/// The median of the turns' figures.
 pub fn median<T>(turns: &[T], of: impl Fn(&T) -> f64) -> f64 {
     let mut values: Vec<f64> = turns.iter().map(of).collect();
     values.sort_by(f64::total_cmp);
     values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
 }
 
-/// Times of one kind, in microseconds.
+/// Durations in microseconds.
 #[derive(Debug, Default)]
 pub struct Latencies(Vec<u32>);
 
@@ -25,7 +25,7 @@ impl Latencies {
         self.0.append(&mut others.0);
     }
 
-    /// The time that this share of them did not exceed.
+    /// The value that `share` of the durations do not exceed.
     pub fn percentile(&mut self, share: f64) -> f64 {
         if self.0.is_empty() {
             return f64::NAN;
@@ -35,19 +35,19 @@ impl Latencies {
     }
 }
 
-/// Begins a Markdown table.
+/// Starts a Markdown table.
 pub fn head(out: &mut dyn Write, title: &str, columns: &[&str]) -> io::Result<()> {
     writeln!(out, "{title}\n\n| {} |", columns.join(" | "))?;
     writeln!(out, "|{}", "---|".repeat(columns.len()))
 }
 
-/// A row of it.
+/// Prints a row of a table.
 pub fn row(out: &mut dyn Write, cells: &[String]) -> io::Result<()> {
     writeln!(out, "| {} |", cells.join(" | "))?;
     out.flush()
 }
 
-/// Three digits that say something.
+/// Rounds to about three significant digits.
 pub fn short(value: f64) -> String {
     match value {
         value if value.is_nan() => "-".to_owned(),

@@ -1,4 +1,4 @@
-//! WebSocket frames by hand, as little of them as the load needs.
+//! WebSocket frames without a library, only as far as the load needs them.
 
 use std::{
     error::Error,
@@ -8,16 +8,16 @@ use std::{
 
 use mio::net::TcpStream;
 
-/// The first byte of a whole text frame.
+/// First byte of an unfragmented text frame.
 pub const TEXT: u8 = 0x81;
 
-/// A connection that has shaken hands at `path`.
+/// Opens a connection and performs the handshake at `path`.
 pub fn shake_hands(port: u16, path: &str) -> Result<TcpStream, Box<dyn Error>> {
     let mut all = shake_all_hands(port, path, 1)?;
     Ok(all.remove(0))
 }
 
-/// So many connections that shake hands at `path` at the same time.
+/// Opens `count` connections whose handshakes at `path` run in parallel.
 pub fn shake_all_hands(port: u16, path: &str, count: usize) -> Result<Vec<TcpStream>, Box<dyn Error>> {
     let request = format!(
         "GET {path} HTTP/1.1\r\nHost: 127.0.0.1:{port}\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\
@@ -33,11 +33,11 @@ pub fn shake_all_hands(port: u16, path: &str, count: usize) -> Result<Vec<TcpStr
     streams.into_iter().map(read_head).collect()
 }
 
-/// Reads the answer to a handshake, and nothing behind it.
+/// Reads the response to a handshake, and no byte after it.
 fn read_head(mut stream: BlockingStream) -> Result<TcpStream, Box<dyn Error>> {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
-        // Frames may follow at once; they are not to be read here.
+        // Frames may follow the response; peek, so that they stay in the socket.
         let mut peeked = [0; 1024];
         let count = stream.peek(&mut peeked)?;
         if count == 0 {
@@ -64,12 +64,12 @@ pub fn push_text(out: &mut Vec<u8>, text: &[u8]) {
             out.extend(len.to_be_bytes());
         }
     }
-    // A mask of zeros is legal, and leaves the bytes as they are.
+    // A mask of zeros is legal and leaves the payload unchanged.
     out.extend([0; 4]);
     out.extend(text);
 }
 
-/// The payload of the server's frame that begins at `at`, and where it ends, if it is there whole.
+/// The payload of the server's frame at `at`, and the frame's end; `None` if it is incomplete.
 pub fn frame_at(input: &[u8], at: usize) -> Option<(&[u8], usize)> {
     let (start, len) = match *input.get(at + 1)? {
         126 => (at + 4, usize::from(u16::from_be_bytes(*input.get(at + 2..)?.first_chunk()?))),

@@ -1,12 +1,12 @@
-//! A load of clients in one thread, against this server and its peers by turns.
+//! Load from one thread, on Echoroom and its peers in turn.
 //!
-//! `cargo bench --bench load` runs all jobs; `cargo bench --bench load -- socketio` runs those with that word in their
-//! names. `BENCH_SECONDS` is how long a turn talks (2), `BENCH_SERVERS=echoroom,uWebSockets` leaves the others out,
-//! and `BENCH_ECHOROOM` is the path of another build of this server to measure, `BENCH_FIXTURE` of its example
-//! `socketio_conformance`.
+//! `cargo bench --bench load` runs all jobs; `cargo bench --bench load -- socketio` runs those with that word
+//! in their names. `BENCH_SECONDS` is the length of a turn (default 2), `BENCH_SERVERS=echoroom,uWebSockets`
+//! selects servers, `BENCH_ECHOROOM` is the path of another build of Echoroom to measure, and `BENCH_FIXTURE`
+//! that of another build of its example `socketio_conformance`.
 //!
-//! What counts is the CPU time of the server for each thing it does; the server has one core for itself and the load
-//! another. The load speaks the wire protocols by hand, without a client library.
+//! The main figure is the server's CPU time per operation. The server has one core and the load another. The
+//! load implements the wire protocols without a client library.
 
 mod acks;
 mod candidates;
@@ -24,13 +24,13 @@ mod start;
 
 use std::{error::Error, io::Write, time::Duration};
 
-/// Turns of each server; the tables show the median.
+/// Turns of each server. The tables show the median.
 const TURNS: usize = 3;
 
-/// How long a server may say nothing while something is awaited.
+/// Longest silence of a server that owes a response.
 const PATIENCE: Duration = Duration::from_secs(20);
 
-/// Runs for so long a turn, and prints its table.
+/// Runs turns of the given length and prints their table.
 type Job = fn(Duration, &mut dyn Write) -> Result<(), Box<dyn Error>>;
 
 const JOBS: [(&str, Job); 11] = [
@@ -49,9 +49,9 @@ const JOBS: [(&str, Job); 11] = [
 
 fn main() -> Result<(), Box<dyn Error>> {
     let seconds = std::env::var("BENCH_SECONDS").ok().and_then(|text| text.parse().ok()).unwrap_or(2.0);
-    // Cargo adds flags of its own.
+    // Cargo adds flags.
     let words: Vec<String> = std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    // The whole name of a job means that one alone.
+    // A complete job name selects only that job.
     let is_name = |word: &String| JOBS.iter().any(|(name, _)| name == word);
     let is_wanted = |name: &str| {
         words.is_empty()

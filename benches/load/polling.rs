@@ -1,4 +1,5 @@
-//! HTTP long-polling by hand: one connection always has a poll open, the other posts, one payload at a time.
+//! HTTP long-polling without a library: one connection always has an open poll; the other posts one payload
+//! at a time.
 
 use std::{
     error::Error,
@@ -10,15 +11,15 @@ use mio::{Interest, Registry, Token, net::TcpStream};
 
 use crate::engineio::{PONG, Take, is_ping, read_some};
 
-/// Stands between the packets of a payload.
+/// Separates the packets of a payload.
 const SEPARATOR: u8 = 0x1e;
 
-/// One client that polls.
+/// One polling client.
 pub struct Polling {
     port: u16,
-    /// Token of the connection that polls; the one that posts has the next.
+    /// Token of the connection for polls. The connection for posts has the next number.
     token: Token,
-    /// Where the session is.
+    /// The request target of the session.
     target: String,
     poll: Http,
     post: Option<Http>,
@@ -27,14 +28,14 @@ pub struct Polling {
     output: Vec<u8>,
 }
 
-/// A connection, and what of an answer has come.
+/// A connection and the received part of a response.
 struct Http {
     stream: TcpStream,
     input: Vec<u8>,
 }
 
 impl Polling {
-    /// Shakes hands and opens the first poll.
+    /// Performs the handshake and opens the first poll.
     pub fn open(port: u16, index: usize, registry: &Registry) -> Result<Self, Box<dyn Error>> {
         let mut stream = connect(port)?;
         let target = "/socket.io/?EIO=4&transport=polling";
@@ -88,7 +89,7 @@ impl Polling {
         Ok(post.stream.write_all(&request)?)
     }
 
-    /// Ends the connection for posts, if none is under way.
+    /// Closes the connection for posts, if no post is running.
     pub fn rest(&mut self) {
         if !self.is_posting {
             self.post = None;
@@ -105,7 +106,7 @@ impl Polling {
         if token == self.token { self.read_poll(buffer, take) } else { self.read_post(registry, buffer) }
     }
 
-    /// Opens the next poll: in one write, so that the server reads it at once.
+    /// Opens the next poll in one write, so that the server reads it in one piece.
     fn ask(&mut self) -> Result<(), Box<dyn Error>> {
         let request = format!("GET {} HTTP/1.1\r\nHost: 127.0.0.1:{}\r\n\r\n", self.target, self.port);
         Ok(self.poll.stream.write_all(request.as_bytes())?)
@@ -132,7 +133,7 @@ impl Polling {
     }
 
     fn read_post(&mut self, registry: &Registry, buffer: &mut [u8]) -> Result<(), Box<dyn Error>> {
-        // One that has been given up since.
+        // The connection may have been closed since.
         let Some(post) = &mut self.post else {
             return Ok(());
         };
@@ -140,7 +141,7 @@ impl Polling {
             if count == 0 && self.is_posting {
                 return Err("the server closed a post".into());
             } else if count == 0 {
-                // Idle for longer than the server keeps it.
+                // The server closed the connection because it was idle.
                 self.post = None;
                 break;
             }
@@ -172,10 +173,10 @@ fn connect(port: u16) -> Result<BlockingStream, Box<dyn Error>> {
     Ok(stream)
 }
 
-/// The body of a whole answer, and where the answer ends.
+/// The body of a complete response, and the response's end.
 type Answer<'a> = (&'a [u8], usize);
 
-/// The answer that has come, if it is there whole.
+/// The next response; `None` if it is incomplete.
 fn body_of(input: &[u8]) -> Result<Option<Answer<'_>>, Box<dyn Error>> {
     let Some(head) = input.windows(4).position(|end| end == b"\r\n\r\n") else {
         return Ok(None);

@@ -1,4 +1,4 @@
-//! The servers under load: started on one core, asked for their CPU time.
+//! Starts the servers on one core and reads their CPU time.
 
 use std::{
     error::Error,
@@ -15,27 +15,27 @@ use tempfile::TempDir;
 
 use crate::{PATIENCE, candidates::peers, clients::Clients, frames::push_text};
 
-/// A server in a process of its own; ended when dropped.
+/// A server process. Dropping it ends the process.
 pub struct Server {
     child: Child,
     pub port: u16,
-    /// When it was started.
+    /// When the process was started.
     pub spawned: Instant,
-    /// The folder of its journal, which goes with it.
+    /// The folder of the server's journal; deleted with this value.
     _data: TempDir,
 }
 
 impl Server {
-    /// This server as its users run it, every limit on, without a line of log for each session. The rate that a session
-    /// may send at is the one limit that is set higher than any load here reaches.
+    /// Echoroom as its users run it, with all limits on, but without a log line for each session. Only the
+    /// limit on a session's message rate is raised, above every load here.
     pub fn echoroom(journal: &str, flags: &[&str]) -> Result<Self, Box<dyn Error>> {
         Self::echoroom_with(1, journal, flags)
     }
 
-    /// The same with so many workers.
+    /// Echoroom with this number of workers.
     pub fn echoroom_with(workers: usize, journal: &str, flags: &[&str]) -> Result<Self, Box<dyn Error>> {
         let port = free_port()?;
-        // On the disk that the sources are on, not in a folder that may be memory.
+        // On the disk of the sources, because the default folder may be in memory.
         let data = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let program =
             std::env::var_os("BENCH_ECHOROOM").unwrap_or_else(|| env!("CARGO_BIN_EXE_echoroom").into());
@@ -56,7 +56,8 @@ impl Server {
         Self::start(command, port, data)
     }
 
-    /// `examples/socketio_conformance.rs`, which Cargo builds if it is not there, with heartbeats as others have them.
+    /// `examples/socketio_conformance.rs`, which Cargo builds if needed, with the heartbeat of the other
+    /// servers.
     pub fn fixture() -> Result<Self, Box<dyn Error>> {
         let program = match std::env::var_os("BENCH_FIXTURE") {
             Some(other_build) => other_build.into(),
@@ -68,7 +69,7 @@ impl Server {
         Self::start(command, port, tempfile::tempdir()?)
     }
 
-    /// The peer of that name in `benches/peers`, installed by npm on first use.
+    /// The Node peer in `benches/peers/`, installed by npm at first use.
     pub fn node(peer: &str, flags: &[&str]) -> Result<Self, Box<dyn Error>> {
         let source = peers().join(peer);
         let folder = Path::new(env!("CARGO_TARGET_TMPDIR")).join(format!("peer-{peer}"));
@@ -85,7 +86,7 @@ impl Server {
         Self::start(command, port, tempfile::tempdir()?)
     }
 
-    /// A program that takes its port.
+    /// A program whose argument is the port.
     pub fn program(program: &Path) -> Result<Self, Box<dyn Error>> {
         let port = free_port()?;
         let mut command = on_core_0(program);
@@ -96,7 +97,7 @@ impl Server {
     fn start(mut command: Command, port: u16, data: TempDir) -> Result<Self, Box<dyn Error>> {
         let spawned = Instant::now();
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
-        // One of them logs to the one, the other to the other.
+        // Some servers log to stdout, others to stderr.
         let (out, err) = (child.stdout.take(), child.stderr.take());
         let server = Self { child, port, spawned, _data: data };
         let (sender, listening) = std::sync::mpsc::channel();
@@ -107,7 +108,7 @@ impl Server {
             std::thread::spawn(move || {
                 for line in BufReader::new(stream).lines().map_while(Result::ok) {
                     if line.contains("listening on") {
-                        // The main thread may have given up waiting.
+                        // The main thread may have stopped waiting.
                         let _ = sender.send(());
                     }
                 }
@@ -117,7 +118,7 @@ impl Server {
         Ok(server)
     }
 
-    /// User and system time of all its threads so far, to the nanosecond.
+    /// User and system time of all threads so far, in nanoseconds.
     pub fn cpu_time(&self) -> Result<Duration, Box<dyn Error>> {
         let mut nanos = 0;
         for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
@@ -130,7 +131,7 @@ impl Server {
         Ok(Duration::from_nanos(nanos))
     }
 
-    /// How often its threads have gone to sleep so far: as often they were woken.
+    /// How often the server's threads have gone to sleep so far, which is about how often they were woken.
     pub fn sleeps(&self) -> Result<u64, Box<dyn Error>> {
         let mut sleeps = 0;
         for thread in fs::read_dir(format!("/proc/{}/task", self.child.id()))? {
@@ -151,13 +152,13 @@ impl Server {
 
 impl Drop for Server {
     fn drop(&mut self) {
-        // Gone already is fine.
+        // The process may have ended already.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// Moves this process to a core of its own.
+/// Pins this process to one core.
 pub fn pin_self_to(core: usize) -> Result<(), Box<dyn Error>> {
     let pid = std::process::id().to_string();
     let status =
@@ -179,7 +180,7 @@ fn free_port() -> Result<u16, Box<dyn Error>> {
     Ok(TcpListener::bind("127.0.0.1:0")?.local_addr()?.port())
 }
 
-/// Waits until whoever listens at the port has answered a WebSocket message.
+/// Waits until the server at `port` has replied to a WebSocket message.
 pub fn first_answer(port: u16) -> Result<(), Box<dyn Error>> {
     let mut clients = Clients::connect(port, "/echo", 1)?;
     push_text(clients.output(0), b"hello");

@@ -1,4 +1,4 @@
-//! From the start of the process to its first answer.
+//! Time from the start of a process to its first reply.
 
 use std::{error::Error, io::Write, time::Duration};
 
@@ -8,15 +8,15 @@ use crate::{
     server,
 };
 
-/// Starts of each server.
+/// Number of starts of each server.
 const STARTS: usize = 9;
 
-/// The job: all servers by turns, and a table.
+/// The job: all servers in turn, and a table.
 pub fn job(_: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let mut rows = Candidate::rows(false);
     for _ in 0..STARTS {
         for (candidate, times) in &mut rows {
-            // The time of `Server::start` to spawn is the process's own; looking for its line comes on top, and is little.
+            // `Server::start` adds the time to read the server's line, which is short.
             let server = candidate.start()?;
             server::first_answer(server.port)?;
             times.push(server.spawned.elapsed());

@@ -1,4 +1,4 @@
-//! How a member of a room reads what is said there.
+//! The forms in which members get the lines of a broadcast.
 
 use std::borrow::Cow;
 
@@ -6,34 +6,35 @@ use bytes::Bytes;
 
 use crate::protocol::websocket::frame::OpCode;
 
-/// The words in which a member reads a line. Each server of rooms gives the numbers their meaning, for its own rooms.
+/// A representation of lines, such as plain text or chat events. Each server of rooms assigns the numbers for
+/// its own rooms.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Dialect(u8);
 
 impl Dialect {
-    /// Dialects that the members of one room may have at most.
+    /// Largest number of dialects in one room.
     pub const COUNT: usize = 5;
 
-    /// All of them, each at its own index.
+    /// All dialects, ordered by [`index`](Self::index).
     pub const ALL: [Self; Self::COUNT] = [Self(0), Self(1), Self(2), Self(3), Self(4)];
 
-    /// The dialect with this number, below [`COUNT`](Self::COUNT).
+    /// The dialect with this number. Panics if it is not below [`COUNT`](Self::COUNT).
     pub const fn of(number: usize) -> Self {
         Self::ALL[number]
     }
 
-    /// Its place in tables of dialects.
+    /// Index into tables of dialects.
     pub fn index(self) -> usize {
         usize::from(self.0)
     }
 }
 
-/// How a member wants its frames.
+/// The form of a member's frames.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Encoding {
-    /// The words.
+    /// The representation of the lines.
     pub dialect: Dialect,
-    /// Whether large messages come by permessage-deflate, with the full window.
+    /// Whether large messages are compressed by permessage-deflate (RFC 7692) with a 32 KiB window.
     pub deflated: bool,
 }
 
@@ -41,18 +42,18 @@ impl Encoding {
     /// The number of encodings.
     pub const COUNT: usize = 2 * Dialect::COUNT;
 
-    /// Its place in tables of encodings.
+    /// Index into tables of encodings.
     pub fn index(self) -> usize {
         2 * self.dialect.index() + usize::from(self.deflated)
     }
 }
 
-/// A line of a broadcast: what happened in a room, in each dialect.
+/// A line of a broadcast, encoded once per dialect.
 pub(crate) trait Encode {
-    /// The line as the payload of a frame; `None` if members with this dialect do not hear of it.
+    /// The opcode and payload of the line's frame; `None` if members with this dialect do not get the line.
     fn payload(&self, dialect: Dialect) -> Option<(OpCode, Cow<'_, [u8]>)>;
 
-    /// Payloads of binary frames that follow the first.
+    /// Payloads of binary frames that follow the first frame.
     fn attachments(&self) -> &[Bytes] {
         &[]
     }

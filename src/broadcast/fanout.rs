@@ -1,4 +1,4 @@
-//! Delivers finished rounds to the sessions of one worker thread.
+//! Delivers finished broadcasts to the sessions of one worker thread.
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
@@ -24,66 +24,67 @@ use crate::{
     metrics::Metrics,
 };
 
-/// What a fan-out does with sessions that do not keep up.
+/// Limits for sessions that do not read fast enough.
 #[derive(Clone, Copy, Debug)]
 pub struct Patience {
-    /// A session with more bytes waiting than this before a round is evicted.
+    /// A session with more bytes than this waiting before a broadcast is evicted.
     pub max_waiting: usize,
-    /// How long an evicted session has to take its leave before its connection is cut.
+    /// Time in which an evicted session must finish before its connection is cut.
     pub before_cut: Duration,
 }
 
-/// One per worker. It delivers one turn after a round has come, and merges the rounds that come until then: for each
-/// session that is one write, which is what a delivery costs most of. A session whose socket is on this thread's hands
-/// (see [`Outlets`]) is written to at once; another gets one message.
+/// The actor of one worker that delivers broadcasts. It delivers one turn after a broadcast has arrived and
+/// merges the broadcasts that arrive meanwhile, because each session's write is the largest cost. A session
+/// with an outlet (see [`Outlets`]) is written to directly; others get one message.
 ///
-/// A session that has more than the bound waiting *before* a round is evicted; nobody ever waits for it.
+/// A session whose backlog exceeds the limit *before* a broadcast is evicted, so no delivery waits for a slow
+/// client.
 #[derive(Debug)]
 pub struct FanOut {
     patience: Patience,
     metrics: Arc<Metrics>,
-    /// Of sessions that have begun and are not attached yet.
+    /// Outlets of new sessions that are not registered yet.
     outlets: Outlets,
     listeners: Slab<Listener>,
     rooms: Map<RoomId, RoomListeners>,
-    /// Where each session is among the listeners.
+    /// Indices into `listeners`.
     places: Map<SessionId, usize>,
-    /// Rooms that a round has come for in this turn.
+    /// Rooms with broadcasts that arrived in this turn.
     rooms_to_deliver: Vec<RoomId>,
 }
 
-/// A session of this worker, in rooms or not.
+/// A session of this worker.
 #[derive(Debug)]
 struct Listener {
     session: SessionId,
     seat: Seat,
-    /// Its way to the socket, if that does not lead through its mailbox.
+    /// Direct delivery to the session; `None` if deliveries go through its mailbox.
     outlet: Option<Rc<dyn DirectOutlet>>,
-    /// The rooms it hears, and its place in each.
+    /// The rooms that the session is subscribed to, with its index in each room's `members`.
     rooms: SmallVec<[(RoomId, usize); 1]>,
-    /// Set for the length of one delivery on those who do not hear all of it.
+    /// Set during a delivery to a room: the session misses a line of it.
     is_deaf: bool,
-    /// For the length of one aimed delivery: the numbers of the lines it hears.
+    /// Set during an aimed delivery: numbers of the lines that the session gets.
     lines: Vec<usize>,
 }
 
 #[derive(Debug, Default)]
 struct RoomListeners {
-    /// Places among the listeners.
+    /// Indices into `listeners`.
     members: Vec<usize>,
     rounds: Vec<Arc<Round>>,
 }
 
-/// How a delivery is made.
+/// Rules of one delivery.
 #[derive(Clone, Copy, Debug)]
 struct Manner {
-    /// A session with more bytes waiting is left out, and evicted.
+    /// A session with more bytes waiting is evicted instead.
     max_waiting: usize,
-    /// A session whose transport is not writable is left out.
+    /// The delivery is volatile: sessions whose transport is not writable are skipped.
     is_volatile: bool,
 }
 
-/// What one delivery amounted to.
+/// Totals of one delivery.
 #[derive(Debug, Default)]
 struct Tally {
     messages: usize,
@@ -111,13 +112,14 @@ impl FanOut {
         }
     }
 
-    /// Delivers what waits in one room: one turn after it came, and before the room's members change.
+    /// Delivers the broadcasts that wait for one room: one turn after they arrived, or before the room's
+    /// subscribers change.
     fn deliver(&mut self, room: RoomId) {
         let Some(in_room) = self.rooms.get_mut(&room).filter(|in_room| !in_room.rounds.is_empty()) else {
             return;
         };
         let rounds = std::mem::take(&mut in_room.rounds);
-        // Rounds for the same hearers go as one, and none before one that came earlier.
+        // Merge adjacent broadcasts with equal recipients; the order of broadcasts is kept.
         for run in rounds.chunk_by(|a, b| a.hearers() == b.hearers()) {
             let is_volatile = *run[0].hearers() == Hearers::Idle;
             let manner = Manner { max_waiting: self.patience.max_waiting, is_volatile };
@@ -130,21 +132,21 @@ impl FanOut {
                 self.deliver_to_room(room, run, manner, &mut tally);
             }
             if is_volatile {
-                // They do without; that is all.
+                // A volatile delivery only skips; it evicts no session.
                 tally.evicted.clear();
             }
             self.settle(run, tally);
         }
     }
 
-    /// One message to each member of a room: the rounds, without what it is not to hear.
+    /// Delivers broadcasts to each subscriber of a room, without the lines that exclude it.
     fn deliver_to_room(&mut self, room: RoomId, rounds: &[Arc<Round>], manner: Manner, tally: &mut Tally) {
         let Some(in_room) = self.rooms.get(&room) else {
             return;
         };
         let mut deaf = Vec::new();
         for session in rounds.iter().flat_map(|round| round.deaf()) {
-            // A session of another worker, or one that was evicted, has no place here.
+            // Skip sessions of other workers and evicted ones: they have no index here.
             if let Some(&place) = self.places.get(&session)
                 && self.listeners[place].is_in(room)
                 && !std::mem::replace(&mut self.listeners[place].is_deaf, true)
@@ -153,7 +155,7 @@ impl FanOut {
             }
         }
 
-        // For each encoding, once somebody wants it.
+        // One batch per encoding, built when a subscriber needs it.
         let mut batches: [Option<Option<Batch>>; Encoding::COUNT] = Default::default();
         for place in &in_room.members {
             let listener = &self.listeners[*place];
@@ -175,8 +177,8 @@ impl FanOut {
         }
     }
 
-    /// The same for rounds with lines that only some of the room are to hear: each listener is given the numbers of its
-    /// lines, and those with the same numbers share a batch.
+    /// Delivers broadcasts whose lines are for some subscribers only. Each listener collects the numbers of
+    /// its lines; listeners with equal numbers and encoding share a batch.
     fn deliver_aimed(&mut self, room: RoomId, rounds: &[Arc<Round>], manner: Manner, tally: &mut Tally) {
         let mut hearing = Vec::new();
         let reaches = rounds.iter().flat_map(|round| round.reaches());
@@ -209,8 +211,8 @@ impl FanOut {
         }
     }
 
-    /// Gives a line's number to those in `rooms` and to `sessions`, if it is for them. Those who had none before are
-    /// added to `hearing`.
+    /// Adds a line's number to the listeners in `rooms` and `sessions` for which `hears` holds. Listeners
+    /// that had no number before are added to `hearing`.
     fn note_line(
         &mut self,
         line: usize,
@@ -223,7 +225,7 @@ impl FanOut {
         let alone = sessions.iter().filter_map(|session| self.places.get(session));
         for &place in in_rooms.chain(alone) {
             let listener = &mut self.listeners[place];
-            // Whoever is in two of the rooms hears it once.
+            // A listener in two of the rooms gets the line once.
             if listener.lines.last() != Some(&line) && hears(listener) {
                 if listener.lines.is_empty() {
                     hearing.push(place);
@@ -233,7 +235,8 @@ impl FanOut {
         }
     }
 
-    /// Delivers rounds to some sessions alone.
+    /// Delivers broadcasts to these sessions only, and reports each success to
+    /// [`Handed`](super::round::Handed).
     fn deliver_to(&self, sessions: &[SessionId], rounds: &[Arc<Round>], manner: Manner, tally: &mut Tally) {
         for session in sessions {
             if let Some(listener) = self.listener(*session)
@@ -245,7 +248,7 @@ impl FanOut {
         }
     }
 
-    /// Counts what a delivery amounted to, and carries out its evictions.
+    /// Records the metrics of a delivery and evicts the sessions that were too slow.
     fn settle(&mut self, rounds: &[Arc<Round>], tally: Tally) {
         self.metrics.delivered(tally.messages, tally.bytes);
         for age in rounds.iter().filter_map(|round| round.age()) {
@@ -260,7 +263,7 @@ impl FanOut {
         self.listeners.get(*self.places.get(&session)?)
     }
 
-    /// Delivers what waits in the rooms of a session.
+    /// Delivers the broadcasts that wait for any room of a session.
     fn deliver_around(&mut self, session: SessionId) {
         let Some(listener) = self.places.get(&session).and_then(|place| self.listeners.get(*place)) else {
             return;
@@ -287,7 +290,7 @@ impl FanOut {
         Some(seat)
     }
 
-    /// Takes whoever is there out of a room, and puts the last one in that place.
+    /// Removes the member at `index` from a room. The room's last member takes that index.
     fn take_out(&mut self, room: RoomId, index: usize) {
         let Some(in_room) = self.rooms.get_mut(&room) else {
             return;
@@ -309,10 +312,10 @@ impl Listener {
         self.rooms.iter().any(|(its, _)| *its == room)
     }
 
-    /// Hands it a batch; whether it was delivered.
+    /// Delivers a batch. Returns false if the session was skipped, evicted, or gone.
     fn deliver(&self, batch: &Batch, manner: Manner, tally: &mut Tally) -> bool {
         let behind = self.seat.waiting.bytes();
-        // What is volatile is for the session to judge, and evicts none.
+        // The session decides on a volatile batch. It evicts no session.
         if behind > manner.max_waiting && !manner.is_volatile {
             debug!("{} has {behind} bytes unread", self.session);
             tally.evicted.push(self.session);
@@ -337,7 +340,7 @@ impl Listener {
         is_delivered
     }
 
-    /// Delivers by way of the session's mailbox; whether it was delivered.
+    /// Delivers a batch through the session's mailbox. Returns false on failure.
     fn mail(&self, batch: &Batch, manner: Manner, tally: &mut Tally) -> bool {
         self.seat.waiting.add(batch.bytes);
         let (session, frames) = (self.session, Arc::clone(&batch.frames));
@@ -351,7 +354,7 @@ impl Listener {
                 self.note_mail();
                 return true;
             }
-            // Gone already; its leaving is under way.
+            // The session has stopped; its unregistration is on the way.
             Err(SendError::Closed(_)) => self.seat.waiting.subtract(batch.bytes),
             Err(SendError::Full(_)) => {
                 debug!("the mailbox of {} is full", self.session);
@@ -362,7 +365,7 @@ impl Listener {
         false
     }
 
-    /// Tells the session something, behind what it has been handed and before what it is handed next.
+    /// Sends a message after everything delivered before; later deliveries stay behind it.
     fn tell(&self, delivery: Delivery) {
         self.seat.deliveries.do_send(delivery);
         self.note_mail();
@@ -387,7 +390,7 @@ impl Handler<FanOutRound> for FanOut {
     type Result = ();
 
     fn handle(&mut self, FanOutRound { room, round }: FanOutRound, _: &mut Self::Context) {
-        // No members here: the last one was evicted while the round was under way.
+        // There are no subscribers if the last one left while the broadcast was on its way.
         if let Some(in_room) = self.rooms.get_mut(&room) {
             in_room.rounds.push(round);
             if in_room.rounds.len() == 1 {
@@ -446,7 +449,7 @@ impl Handler<Ignore> for FanOut {
 impl Handler<Detach> for FanOut {
     type Result = ();
 
-    /// What waits in its rooms goes to the others in its time: half of a room may be gone at once.
+    /// Does not deliver waiting broadcasts first: many members may leave at one time.
     fn handle(&mut self, Detach { session }: Detach, _: &mut Self::Context) {
         self.forget(session);
     }
@@ -455,7 +458,7 @@ impl Handler<Detach> for FanOut {
 impl Handler<Tell> for FanOut {
     type Result = ();
 
-    /// An answer comes behind what had been said before it.
+    /// The news must come after the lines that were broadcast before it.
     fn handle(&mut self, Tell(all): Tell, _: &mut Self::Context) {
         for (session, news) in all {
             self.deliver_around(session);

@@ -1,4 +1,4 @@
-//! What a server of rooms and the sessions tell the fan-outs, and what the fan-outs send to sessions.
+//! Messages from a server of rooms and from sessions to the fan-outs, and from fan-outs to sessions.
 
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
@@ -81,42 +81,42 @@ pub struct Tell(pub Vec<(SessionId, News)>);
 #[rtype(result = "()")]
 pub struct DismissAll;
 
-/// What a session is sent by the fan-outs of its thread. One mailbox may belong to several members of rooms, one after the
-/// other or at a time: the sockets of one Socket.IO connection. So what is for one of them names it.
+/// A message of a fan-out to a session. One mailbox may serve several members of rooms: the sockets of one
+/// Socket.IO session. So a message for one member names it.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub enum Delivery {
-    /// Finished frames, in order.
+    /// Finished frames, in order. They are counted in [`Seat::waiting`].
     Frames {
-        /// The member of the room.
+        /// The recipient.
         session: SessionId,
-        /// The frames, one list shared by all members that hear them.
+        /// The frames; one list shared by all members that get them.
         frames: Arc<[Bytes]>,
     },
     /// Frames that are dropped if the session's transport is not writable.
     Volatile {
-        /// The member of the room.
+        /// The recipient.
         session: SessionId,
         /// The frames.
         frames: Arc<[Bytes]>,
     },
     /// News for one member.
     News {
-        /// The member.
+        /// The recipient.
         session: SessionId,
         /// The news.
         news: News,
     },
-    /// No more will come, and the session must end.
+    /// The last message: the session must end.
     Dismissed(Dismissal),
 }
 
-/// What a server of rooms tells one of its members. Each server has a type of its own for it; those who carry it do not
-/// look into it.
+/// A message of a server of rooms to one of its members. Each server has its own type; fan-outs and sessions
+/// only pass it on.
 pub(crate) type News = Box<dyn Any + Send>;
 
 impl Delivery {
-    /// The member that it is for, if it is for one alone.
+    /// The member that the message is for; `None` if it is for the whole session.
     pub fn recipient(&self) -> Option<SessionId> {
         match self {
             Self::Frames { session, .. } | Self::Volatile { session, .. } | Self::News { session, .. } => {
@@ -127,34 +127,34 @@ impl Delivery {
     }
 }
 
-/// Why the server ends a session that did nothing against the protocol.
+/// Why the server ends a session that did not break the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dismissal {
-    /// Too much was waiting for it.
+    /// The backlog exceeded its limit.
     SlowConsumer,
-    /// The process holds as much as it may, and something more would have had to be held for it.
+    /// The memory budget of the process is used up, and the session needed more.
     OutOfMemory,
-    /// Its room would be one too many.
+    /// The session's room would exceed the limit on rooms.
     TooManyRooms,
     /// The server stops.
     Restart,
 }
 
-/// A session's place with its fan-out: how to reach it, and how to end it when it cannot be reached.
+/// How a fan-out delivers to a session, and ends its connection if the session cannot.
 #[derive(Clone, Debug)]
 pub struct Seat {
     /// The session's mailbox.
     pub deliveries: Recipient<Delivery>,
-    /// Bytes delivered and not yet written.
+    /// Bytes delivered and not written yet.
     pub waiting: Waiting,
-    /// How it wants its frames.
+    /// The encoding of the session's frames.
     pub encoding: Encoding,
-    /// Ends its connection from outside.
+    /// Ends the session's connection from outside.
     pub cutter: Cutter,
 }
 
-/// Ends a session's connection from outside, if its client does not take what is left for it, and so never comes to the
-/// end.
+/// Ends a session's connection from outside, for a client that does not read the last bytes: such a session
+/// would never finish.
 #[derive(Clone)]
 pub struct Cutter(Arc<dyn Fn(Duration) + Send + Sync>);
 
@@ -164,7 +164,7 @@ impl Cutter {
         Self(Arc::new(cut_after))
     }
 
-    /// Ends the connection if it is still there after so long. To be called on the session's own thread.
+    /// Ends the connection if it is still open after `patience`. Call on the session's thread.
     pub fn cut_after(&self, patience: Duration) {
         (self.0)(patience);
     }

@@ -1,8 +1,9 @@
-//! Rooms and broadcasts: who hears what, in which order. It knows bytes and encodings, and no words of the chat or of
-//! Socket.IO, which are both built on it.
+//! Rooms and broadcasts: which member gets which line, in which order. The code knows only bytes and
+//! encodings; the chat and Socket.IO are built on it.
 //!
-//! A server of rooms keeps its members in [`Rooms`], appends what they say to an [`OpenRound`], and sends the finished
-//! [`Round`] to the [`FanOut`] of each worker with members. Each fan-out delivers to the sessions of its thread.
+//! A server of rooms keeps its members in [`Rooms`], appends their lines to an [`OpenRound`], and sends the
+//! finished [`Round`] to the [`FanOut`] of each worker with subscribers. Each fan-out delivers to the
+//! sessions of its thread.
 
 mod aim;
 mod audience;

@@ -1,4 +1,4 @@
-//! Which rooms exist, and which session is in which room. It decides; the actors carry out.
+//! Rooms and their members as plain data. Decides what may happen; actors carry it out.
 
 use std::{
     collections::{BTreeSet, HashMap},
@@ -30,7 +30,7 @@ impl RoomId {
     }
 }
 
-/// What [`Rooms`] needs of a room, of whatever kind.
+/// A room of any kind, as [`Rooms`] uses it.
 pub trait AnyRoom {
     /// Identifies a room, also when it is not in memory.
     type Name: Clone + Ord + Hash + fmt::Debug;
@@ -139,8 +139,8 @@ impl<R: AnyRoom> Rooms<R> {
         }
     }
 
-    /// What happens if a session names this room. History alone never keeps a new room out: the room without
-    /// members that has been silent longest gives way.
+    /// What happens if a session names this room. Rooms with only a history never keep a new room out: the
+    /// one that has been silent longest is forgotten.
     pub fn standing(&self, name: &R::Name) -> Standing {
         if self.by_name.contains_key(name) || self.kept.contains_key(name) {
             Standing::Known
@@ -151,7 +151,7 @@ impl<R: AnyRoom> Rooms<R> {
         }
     }
 
-    /// Whether a new room takes the place of another one.
+    /// Whether a new room must replace another one.
     fn is_full(&self) -> bool {
         self.count() >= self.max_rooms
     }

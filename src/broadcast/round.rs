@@ -29,7 +29,7 @@ pub(super) const MAX_LINES: usize = 256;
 /// A broadcast ends at this many bytes, or earlier. Its last line may exceed them.
 pub(crate) const MAX_BYTES: usize = 256 * 1024;
 
-/// Is told to which sessions a broadcast was handed. Dropped when the last worker is done with the broadcast.
+/// Learns which sessions were handed a broadcast. Dropped when the last worker has delivered the broadcast.
 pub trait Handed: fmt::Debug + Send + Sync {
     /// A session was handed the broadcast.
     fn note(&self, session: SessionId);
@@ -121,7 +121,6 @@ impl OpenRound {
     }
 
     /// Ends the broadcast. Its frames are charged to `budget` until the last subscriber has dropped them.
-    /// Also returns what the journal is to keep of it.
     pub(crate) fn finish(self, hearers: Hearers, budget: &Arc<Budget>) -> Round {
         let versions = self.versions.map(|versions| versions.map(|versions| versions.finish(budget)));
         let (reaches, accepted) = (self.reaches, self.accepted);
@@ -188,13 +187,13 @@ impl Encoded<BytesMut> {
 }
 
 impl Round {
-    /// Adds what is told to which sessions the broadcast is handed.
+    /// Sets the receiver of the sessions that were handed the broadcast.
     #[must_use]
     pub fn with_handing(self, handing: impl Handed + 'static) -> Self {
         Self { handing: Some(Box::new(handing)), ..self }
     }
 
-    /// What is told to which sessions the broadcast is handed.
+    /// The receiver of the sessions that were handed the broadcast.
     pub(super) fn handing(&self) -> Option<&dyn Handed> {
         self.handing.as_deref()
     }

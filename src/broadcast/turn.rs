@@ -10,8 +10,8 @@ use actix::{Actor, ActorFuture};
 
 /// Calls a method of its actor each time the actor's mailbox is empty.
 ///
-/// Actix polls an actor's own futures after its mailbox ran dry, at the end of the turn and before the thread
-/// does anything else; this future never ends and needs no waking.
+/// Actix polls an actor's own futures when its mailbox is empty, at the end of the turn and before the thread
+/// runs other tasks. This future never ends and needs no waker.
 pub(crate) struct WhenMailboxIsEmpty<A: Actor>(pub fn(&mut A, &mut A::Context));
 
 impl<A: Actor> ActorFuture<A> for WhenMailboxIsEmpty<A> {
@@ -28,8 +28,8 @@ impl<A: Actor> ActorFuture<A> for WhenMailboxIsEmpty<A> {
     }
 }
 
-/// Calls a method of its actor one turn after the actor has got work: tasks of the thread that are ready by
-/// then run first, and may add to it.
+/// Calls a method of its actor one turn after the actor has got work. The other ready tasks of the thread run
+/// first and may add work.
 pub(crate) struct OneTurnLater<A> {
     has_work: fn(&A) -> bool,
     work: fn(&mut A),

@@ -1,4 +1,4 @@
-//! What a connection can be handed without a message, and how much waits for it.
+//! Direct delivery to a connection, without an actor message, and the count of its waiting bytes.
 
 use std::{
     fmt,
@@ -10,28 +10,28 @@ use std::{
 
 use bytes::Bytes;
 
-/// What a session can be handed directly. `session` implements it; it lives on the fan-out's thread.
+/// The outlet of a session, by which a fan-out on its thread delivers to it.
 pub trait DirectOutlet {
-    /// Takes finished frames, `bytes` in all: writes them if nothing waits before them, and keeps what the socket does not
-    /// take. Volatile frames are dropped instead if the session's transport is not writable.
+    /// Takes finished frames, `bytes` in total: writes them if nothing waits before them, and queues what the
+    /// socket does not take. Drops volatile frames if the session's transport is not writable.
     fn deliver(&self, frames: &[Bytes], bytes: usize, is_volatile: bool) -> Direct;
 
-    /// A message goes to the session's mailbox; what is delivered next must stay behind it.
+    /// Notes a message to the session's mailbox. Later deliveries must not overtake it.
     fn note_mail(&self);
 }
 
-/// What became of a direct delivery.
+/// Result of a direct delivery.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direct {
-    /// It is written, or waits for the socket.
+    /// The frames are written or queued.
     Taken,
-    /// Nothing was done: the session has ended, and hears no more.
+    /// Not delivered: the session has ended.
     Gone,
-    /// Nothing was done: messages are in the session's mailbox that it must not overtake.
+    /// Not delivered: the session's mailbox holds messages that the frames must not overtake.
     BehindMail,
-    /// Nothing was done: the frames are volatile, and the transport is not writable.
+    /// Not delivered: the frames are volatile and the transport is not writable.
     Skipped,
-    /// Nothing was done: more waits for the session than may, in bytes or in pieces.
+    /// Not delivered: the backlog exceeds its limit, in bytes or in pieces, or the memory budget is used up.
     Full,
 }
 
@@ -41,22 +41,22 @@ impl fmt::Debug for dyn DirectOutlet {
     }
 }
 
-/// Bytes delivered to a session and not yet taken by its socket. The fan-out adds, the session's outlet subtracts.
+/// Bytes delivered to a session and not yet taken by its socket. Clones share one count.
 #[derive(Clone, Debug, Default)]
 pub struct Waiting(Arc<AtomicUsize>);
 
 impl Waiting {
-    /// The bytes that wait.
+    /// Number of waiting bytes.
     pub fn bytes(&self) -> usize {
         self.0.load(Ordering::Relaxed)
     }
 
-    /// Counts bytes about to be delivered.
+    /// Adds bytes that are about to be delivered.
     pub fn add(&self, bytes: usize) {
         self.0.fetch_add(bytes, Ordering::Relaxed);
     }
 
-    /// Counts bytes that have been written, or will never be.
+    /// Subtracts bytes that were written or dropped.
     pub fn subtract(&self, bytes: usize) {
         self.0.fetch_sub(bytes, Ordering::Relaxed);
     }

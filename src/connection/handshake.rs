@@ -1,4 +1,4 @@
-//! The answer to a WebSocket handshake (RFC 6455, 4.2.2).
+//! The server's half of the WebSocket handshake (RFC 6455, section 4.2.2).
 
 use actix_http::ws::{HandshakeError, hash_key, verify_handshake};
 use actix_web::{
@@ -9,10 +9,10 @@ use actix_web::{
     },
 };
 
-/// The answer to an upgrade request, which `routes` has checked.
+/// Starts the 101 response to an upgrade request. `routes` has checked the request before.
 ///
 /// # Errors
-/// The request is no handshake.
+/// The request is not a WebSocket handshake of version 13.
 pub(crate) fn agree(req: &HttpRequest) -> Result<HttpResponseBuilder, HandshakeError> {
     verify_handshake(req.head())?;
     let key = req.headers().get(SEC_WEBSOCKET_KEY).ok_or(HandshakeError::BadWebsocketKey)?;

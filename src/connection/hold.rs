@@ -1,4 +1,4 @@
-//! A switch that stops the reading from a client for a while.
+//! Pauses the reading from a client.
 
 use std::{
     cell::{Cell, RefCell},
@@ -6,7 +6,8 @@ use std::{
     task::{Context, Poll, Waker},
 };
 
-/// Pauses reading from the client; shared with the [`inlet`](super::inlet).
+/// Pauses reading from one client. Clones share one switch; one of them is in the client's
+/// [`inlet`](super::inlet).
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Hold(Rc<HoldState>);
 
@@ -29,12 +30,12 @@ impl Hold {
         Poll::Pending
     }
 
-    /// The client has logged in.
+    /// Notes that the client has logged in.
     pub(crate) fn note_known(&self) {
         self.0.is_known.set(true);
     }
 
-    /// Whether the client has logged in at least once, whatever came of it since.
+    /// Whether the client has logged in at least once, even if it has logged out since.
     pub(crate) fn is_known(&self) -> bool {
         self.0.is_known.get()
     }
@@ -44,7 +45,7 @@ impl Hold {
         self.0.is_on.get()
     }
 
-    /// Pauses reading, or lets it go on and wakes the inlet.
+    /// Starts the pause, or ends it and wakes the inlet.
     pub(crate) fn set(&self, is_on: bool) {
         self.0.is_on.set(is_on);
         if !is_on && let Some(inlet) = self.0.inlet.take() {

@@ -1,12 +1,12 @@
-//! Bytes from the client of a session, decoded behind a gate.
+//! Decodes the bytes from a session's client, behind a gate.
 //!
-//! Incomplete messages, and bytes that wait behind the gate, are charged to the budget, and a message that
-//! has begun must come at a minimum rate; a client that breaks either bound is ended.
+//! Incomplete messages, and bytes that wait behind the gate, are charged to the budget. An incomplete message
+//! must arrive at a minimum rate. A client that breaks either limit is disconnected.
 //!
-//! The gate is shut during a pause, and while the session has too many bytes accepted and not dealt with, has
-//! too many bytes of its own answers unread, or sends faster than it may. A shut gate stops the decoder
-//! between two messages; nothing is dropped, the bytes stay where they are, and TCP slows the client down.
-//! The actor's mailbox and timers go on.
+//! The gate is shut during a pause, while the session has too many bytes that are accepted and not dealt
+//! with, while too many bytes of its answers wait, and while the client exceeds its message rate. A shut gate
+//! stops the decoder between two messages. Nothing is dropped: the bytes stay in their buffers, and TCP slows
+//! the client down. The actor's mailbox and timers continue.
 
 use std::{
     cell::Cell,
@@ -36,20 +36,20 @@ use crate::{
     protocol::websocket::{Decoder, Message, ProtocolError},
 };
 
-/// What the inlet yields.
+/// An item of the inlet's stream.
 #[derive(Debug)]
 pub(crate) enum Inbound {
     /// A complete message.
     Message(Message),
-    /// The bytes break the protocol or a limit; nothing more will come.
+    /// The bytes break the protocol or a limit; the last item.
     Broken(ProtocolError),
-    /// The client has exceeded its rate for too long; nothing more will come.
+    /// The client exceeded its rate for too long; the last item.
     Flood,
-    /// A message comes in too slowly; nothing more will come.
+    /// An incomplete message arrived too slowly; the last item.
     TooSlow,
-    /// The budget has no more bytes for this client; nothing more will come.
+    /// The memory budget is used up; the last item.
     OutOfMemory,
-    /// The connection ended; nothing more will come.
+    /// The connection ended; the last item.
     Lost,
 }
 
@@ -60,24 +60,24 @@ pub(crate) struct Gate {
     pub intake: Intake,
     /// The outgoing queue, where the session's own answers wait.
     pub outbox: Outbox,
-    /// The most bytes of answers that may wait before the gate shuts.
+    /// The gate is shut while more bytes of answers than this wait.
     pub max_answer_bytes: usize,
     /// The gate is shut while this is on.
     pub hold: Hold,
-    /// The bound on the rate of messages, if there is one; control frames have a bucket of their own, with
-    /// these numbers.
+    /// Limit on messages per second; control frames have a separate bucket with equal numbers. `None`
+    /// disables both.
     pub rate: Option<RateLimit>,
-    /// Whether only control frames are bounded here: the session bounds its messages by itself.
+    /// Whether the limit applies only to control frames, because the session counts its messages itself.
     pub spares_messages: bool,
     /// Charged for the received bytes that the session holds.
     pub lease: Lease,
-    /// Limits how slowly a message may come in.
+    /// Minimum rate of an incomplete message.
     pub upload: UploadWatch,
-    /// The bound on a message in bytes once the client has logged in; `None` if it does not change then.
+    /// Largest message in bytes after the client has logged in; `None` if the limit does not change.
     pub size_when_known: Option<usize>,
 }
 
-/// Signs of life, noted by the inlet and read by the heartbeat.
+/// Signs of life. The inlet notes them; the heartbeat reads them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Life(Rc<LifeCells>);
 
@@ -88,7 +88,7 @@ struct LifeCells {
 }
 
 impl Life {
-    /// What was noted since the last call.
+    /// Returns the signs since the last call.
     pub(crate) fn take(&self) -> Signs {
         match (self.0.heard.take(), self.0.held_back.take()) {
             (true, _) => Signs::Heard,
@@ -103,7 +103,7 @@ impl Life {
 pub(crate) struct Inlet<P> {
     payload: P,
     chunk: Bytes,
-    /// Whether `chunk` has a buffer of its own.
+    /// Whether `chunk` owns its buffer.
     is_chunk_own: bool,
     decoder: Decoder,
     gate: Gate,
@@ -122,7 +122,8 @@ struct Buckets {
 }
 
 impl<P> Inlet<P> {
-    /// Decodes `payload` while `gate` is open, notes signs of life in `life`, and counts bytes in `bytes_in`.
+    /// Decodes `payload` while `gate` is open, notes signs of life in `life`, and counts received bytes in
+    /// `bytes_in`.
     pub(crate) fn new(payload: P, decoder: Decoder, gate: Gate, life: Life, bytes_in: IntCounter) -> Self {
         let now = Instant::now();
         let buckets = gate.rate.map(|limit| Buckets {
@@ -143,7 +144,8 @@ impl<P> Inlet<P> {
         }
     }
 
-    /// Ready when the next message may be decoded; false if the client floods, and there will be none.
+    /// Ready with true when the next message may be decoded. Ready with false if the client floods: no
+    /// message follows.
     fn poll_gate(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
         if self.gate.outbox.holds_inlet(self.gate.max_answer_bytes) {
             // No waker is needed: the actor, and so this stream, is run when answers have left.
@@ -154,20 +156,20 @@ impl<P> Inlet<P> {
         self.buckets.as_mut().map_or(Poll::Ready(true), |buckets| buckets.poll_open(cx))
     }
 
-    /// The gate is shut: received bytes wait here.
+    /// Keeps received bytes while the gate is shut.
     fn wait_for_gate(&mut self) -> Poll<Option<Inbound>> {
         self.life.0.held_back.set(true);
         self.gate.upload.reset();
         if !self.is_chunk_own && !self.chunk.is_empty() {
-            // Copied, because it is a part of a large buffer that all of the thread's connections share.
+            // Copy the chunk: it is a slice of a large buffer that all connections of the thread share.
             self.chunk = Bytes::copy_from_slice(&self.chunk);
             self.is_chunk_own = true;
         }
         self.is_within_memory(self.chunk.len())
     }
 
-    /// Pending if the budget allows what the session holds, with `chunk` bytes that are not decoded;
-    /// otherwise ends the stream.
+    /// Charges the decoder's bytes and `chunk` undecoded bytes. Pending if the budget allows them; otherwise
+    /// ends the stream.
     fn is_within_memory(&mut self, chunk: usize) -> Poll<Option<Inbound>> {
         match self.gate.lease.hold(self.decoder.held() + chunk) {
             Ok(()) => Poll::Pending,
@@ -254,8 +256,7 @@ where
                     }
                     return Poll::Ready(Some(Inbound::Message(message)));
                 }
-                // The chunk is used up, but may still refer to the buffer that the thread's connections
-                // share.
+                // The chunk is empty, but may still keep the shared buffer of the thread's connections alive.
                 Ok(None) => {
                     this.chunk = Bytes::new();
                     if let Poll::Ready(refused) = this.is_within_memory(0) {
@@ -271,7 +272,7 @@ where
                     this.chunk = chunk;
                     this.is_chunk_own = false;
                 }
-                // The end of an upgraded connection comes as an incomplete payload.
+                // The end of an upgraded connection appears as an incomplete payload.
                 Poll::Ready(Some(Err(_)) | None) => return this.end(Inbound::Lost),
                 Poll::Pending => {
                     if let Some(buckets) = &mut this.buckets {

@@ -1,5 +1,5 @@
-//! The connection of a session: its socket, the way in and the way out, and the bounds on what a client may make the
-//! server hold. It knows frames and bytes; what they mean is for the floors above.
+//! The connection of a session: its socket, its inlet, its outlet, and the limits on what a client may make
+//! the server hold. The code knows only frames and bytes, not their meaning.
 
 pub(crate) mod admission;
 pub(crate) mod budget;

@@ -1,10 +1,10 @@
-//! The way out of a session: what waits to be written, counted.
+//! The outgoing queue of a session, and the stream that writes it.
 //!
-//! A session actor lives inside its response body. The body's stream is an [`Outlet`] wrapped round the actor's: it
-//! runs the actor, then writes what waits in the [`Outbox`] that both share. The outbox has the session's [`Wire`] and
-//! writes to it by itself; so what a room says goes from its worker's fan-out to the socket without a message, as long as
-//! the socket takes it ([`DirectOutlet`]). Where there is no wire, actix-http writes what the outlet yields, and the actor
-//! runs in a task of its own ([`apart`]).
+//! A session's actor lives inside its response body. The body's stream is an [`Outlet`] around the actor's
+//! stream: it runs the actor, then writes the [`Outbox`] that both share. The outbox has the session's
+//! [`Wire`] and can write to it directly, so a worker's fan-out needs no message to the session while its
+//! socket takes everything ([`DirectOutlet`]). Without a wire, actix-http writes what the outlet yields, and the actor runs
+//! in a task of its own ([`apart`]).
 
 use std::{
     cell::RefCell,
@@ -32,58 +32,60 @@ use crate::{
     protocol::websocket::frame::{self, OpCode},
 };
 
-/// A payload from this size on is queued as it is; a smaller one is copied behind the answers before it, so that many
-/// small answers leave as one piece.
+/// Payloads of this size or larger are queued without copying. Smaller ones are copied behind the answers
+/// before them, so that many small answers are one piece.
 const COPY_BELOW: usize = 2048;
 
-/// A session with more bytes of deliveries waiting is not writable: what is volatile is not kept for it.
+/// With more bytes of deliveries waiting than this, the session is not writable and volatile frames are
+/// dropped.
 const WRITABLE_BYTES: usize = 16 * 1024;
 
-/// With more pieces than this nothing more is delivered, however small they are: each takes more memory than its bytes.
+/// With more waiting pieces than this, deliveries are refused, whatever their size: a piece takes memory
+/// beside its bytes.
 pub(crate) const MAX_WAITING_PIECES: usize = 1024;
 
-/// Memory that a waiting piece takes beside its bytes.
+/// Memory of a waiting piece beside its bytes.
 const PIECE_BYTES: usize = 2 * size_of::<Piece>();
 
-/// Finished frames waiting for the socket, shared by a session's actor, its inlet and its outlet.
+/// Finished frames that wait for the socket. A session's actor, inlet and outlet share it.
 #[derive(Clone, Debug)]
 pub(crate) struct Outbox(Rc<RefCell<Queue>>);
 
 #[derive(Debug)]
 struct Queue {
-    /// Where it is written to; nowhere if actix-http does that, or once the session is over.
+    /// The socket. `None` if actix-http writes, or after the end of the session.
     wire: Option<Rc<Wire>>,
     pieces: VecDeque<Piece>,
-    /// Answers behind the last piece.
+    /// Answers behind the last piece, one after another.
     tail: BytesMut,
-    /// Bytes of the first piece, or of the tail if there is none, that have been written.
+    /// Written bytes of the first piece, or of `tail` if there are no pieces.
     written: usize,
-    /// Bytes of answers, in `pieces` and `tail`.
+    /// Bytes of answers in `pieces` and `tail`.
     answers: usize,
-    /// Bytes of a frame that had begun when the rest was dropped.
+    /// Bytes of a frame that was partly written when the queue was cleared.
     rest: usize,
-    /// There was not even room for that: the connection is to be cut.
+    /// The memory budget had no room for that frame, so the connection must be cut.
     is_cut: bool,
-    /// The client takes nothing more, so nothing waits for it. What it has sent is still to be read.
+    /// The client reads nothing more, so output is dropped. Its input is still read.
     is_deaf: bool,
-    /// Bytes of deliveries, in `pieces` and still in the mailbox.
+    /// Bytes of deliveries in `pieces` and in the mailbox.
     waiting: Waiting,
-    /// What of that is the session's own: answers, and the account of pieces. The bytes of deliveries are many sessions',
-    /// and counted where they are made.
+    /// Charged for the session's own share: answers, and the overhead of pieces. Many sessions share the
+    /// bytes of deliveries, and the broadcast that made them charges them.
     lease: Lease,
-    /// The memory of the process does not suffice for what waits here: the session is to end.
+    /// The memory budget has no room for what waits: the session must end.
     is_refused: bool,
-    /// Counts the bytes of answers; those of deliveries are counted where they come from.
+    /// Counts bytes of answers. The fan-out counts bytes of deliveries.
     bytes_out: IntCounter,
-    /// The inlet waits until there are fewer answers.
+    /// The inlet waits until fewer answers wait.
     holds_inlet: bool,
-    /// Who waits until no more bytes of answers wait than that.
+    /// A task that waits until at most this number of bytes of answers waits.
     drained: Option<(usize, Waker)>,
-    /// Nothing may follow: the session has ended.
+    /// The session has ended; deliveries are dropped.
     has_ended: bool,
-    /// Messages in the session's mailbox that what is delivered directly must not overtake.
+    /// Messages in the session's mailbox. Direct delivery must not overtake them.
     mail: usize,
-    /// The session's task, to be woken when something has to wait for the socket.
+    /// Wakes the session's task when a delivery must wait for the socket.
     session: Option<Waker>,
     /// The task of an actor that runs apart from the body, to be woken when answers have left, or the body is gone.
     runner: Option<Waker>,
@@ -93,13 +95,13 @@ struct Queue {
 
 #[derive(Debug)]
 enum Piece {
-    /// What the session answers to its own client.
+    /// Frames that the session sends to its own client.
     Answer(Bytes),
-    /// The payload of an answer whose header ends the piece before.
+    /// The payload of an answer; its header is the end of the piece before.
     Payload(Bytes),
-    /// What its room says.
+    /// Frames of a broadcast.
     Delivery(Bytes),
-    /// The end of a frame that had begun when the rest was dropped.
+    /// The rest of a frame that was partly written when the queue was cleared.
     Rest(Bytes),
 }
 
@@ -112,8 +114,8 @@ impl Piece {
 }
 
 impl Outbox {
-    /// An empty one, which writes to `wire` if there is one, charges what waits to `lease`, and counts what leaves it as
-    /// answers in `bytes_out`.
+    /// Creates an empty queue that writes to `wire`, if there is one. What waits is charged to `lease`;
+    /// `bytes_out` counts bytes of answers.
     pub(crate) fn new(wire: Option<Rc<Wire>>, lease: Lease, bytes_out: IntCounter) -> Self {
         Self(Rc::new(RefCell::new(Queue {
             wire,
@@ -143,17 +145,17 @@ impl Outbox {
         !self.0.borrow().is_empty()
     }
 
-    /// Whether the memory of the process does not suffice for what waits.
+    /// Whether the memory budget had no room for what waits.
     pub(crate) fn is_refused(&self) -> bool {
         self.0.borrow().is_refused
     }
 
-    /// The count of delivered bytes, for whoever delivers.
+    /// The count of delivered bytes, which the fan-out adds to.
     pub(crate) fn waiting(&self) -> Waiting {
         self.0.borrow().waiting.clone()
     }
 
-    /// The way past the mailbox, if there is a wire.
+    /// The outlet for direct delivery; `None` without a wire.
     pub(crate) fn direct(&self) -> Option<Rc<dyn DirectOutlet>> {
         self.has_wire().then(|| Rc::clone(&self.0) as Rc<dyn DirectOutlet>)
     }
@@ -166,20 +168,21 @@ impl Outbox {
         self.0.borrow().wire.is_some()
     }
 
-    /// Bytes of answers that wait.
+    /// Number of bytes of answers that wait.
     pub(crate) fn answer_bytes(&self) -> usize {
         self.0.borrow().answers
     }
 
-    /// Whether more bytes of answers wait than that: then the inlet is not to read on. It is asked again when there are
-    /// fewer.
+    /// Whether more than `max_answer_bytes` bytes of answers wait. If so, the outlet polls the inlet again
+    /// when fewer wait.
     pub(crate) fn holds_inlet(&self, max_answer_bytes: usize) -> bool {
         let queue = &mut *self.0.borrow_mut();
         queue.holds_inlet = queue.answers > max_answer_bytes;
         queue.holds_inlet
     }
 
-    /// Ready when no more bytes of answers wait than that; the task is woken then. One may wait at a time.
+    /// Ready when at most `max_answer_bytes` bytes of answers wait; otherwise wakes the task when that is so.
+    /// Only one task may wait.
     pub(crate) fn poll_drained(&self, max_answer_bytes: usize, cx: &mut Context<'_>) -> Poll<()> {
         let queue = &mut *self.0.borrow_mut();
         if queue.answers <= max_answer_bytes {
@@ -198,7 +201,7 @@ impl Outbox {
         queue.charge();
     }
 
-    /// Queues one frame as an answer, a large payload without copying it.
+    /// Queues one frame as an answer. A large payload is not copied.
     pub(crate) fn answer_frame(&self, opcode: OpCode, payload: Bytes) {
         if payload.len() < COPY_BELOW {
             return self.answer(|out| frame::write(out, opcode, &payload));
@@ -211,7 +214,7 @@ impl Outbox {
         queue.charge();
     }
 
-    /// Queues volatile frames that came by the mailbox, or drops them if the session is not writable.
+    /// Queues volatile frames from the mailbox, or drops them if the session is not writable.
     pub(crate) fn deliver_volatile(&self, frames: &[Bytes]) {
         let bytes: usize = frames.iter().map(Bytes::len).sum();
         let waiting = self.waiting();
@@ -221,7 +224,7 @@ impl Outbox {
         self.deliver(frames);
     }
 
-    /// Queues frames that came by the mailbox; they have been counted already.
+    /// Queues frames from the mailbox. The fan-out has counted them already.
     pub(crate) fn deliver(&self, frames: &[Bytes]) {
         let queue = &mut *self.0.borrow_mut();
         let is_behind = !queue.is_empty();
@@ -231,19 +234,20 @@ impl Outbox {
         }
     }
 
-    /// A message of the mailbox has been taken.
+    /// Notes that the session took a message from its mailbox.
     pub(crate) fn take_mail(&self) {
         let queue = &mut *self.0.borrow_mut();
         queue.mail = queue.mail.saturating_sub(1);
     }
 
-    /// Nothing is delivered from here on.
+    /// Refuses deliveries from now on.
     pub(crate) fn end(&self) {
         self.0.borrow_mut().has_ended = true;
     }
 
-    /// Drops all that waits, but the rest of a frame that is on its way: what is queued next must not be read as part of
-    /// that. If there is no room for it, the connection is cut.
+    /// Drops the waiting frames, except the rest of a frame that is partly written: otherwise the client
+    /// would read later bytes as part of it. Cuts the connection if the memory budget has no room for that
+    /// rest.
     pub(crate) fn clear(&self) {
         let queue = &mut *self.0.borrow_mut();
         queue.flush_tail();
@@ -264,7 +268,7 @@ impl Outbox {
         }
     }
 
-    /// The first piece, whole, if somebody else is to write it.
+    /// Takes the first piece, for actix-http to write; `None` if there is a wire.
     fn pop(&self) -> Option<Bytes> {
         let queue = &mut *self.0.borrow_mut();
         if queue.wire.is_some() {
@@ -287,7 +291,7 @@ impl Outbox {
         self.0.borrow().is_over
     }
 
-    /// Ready when nothing waits.
+    /// Writes to the wire. Ready when nothing is left to write to it.
     fn poll_write(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let queue = &mut *self.0.borrow_mut();
         if queue.session.as_ref().is_none_or(|session| !session.will_wake(cx.waker())) {
@@ -307,14 +311,14 @@ impl Outbox {
         }
     }
 
-    /// The client takes nothing more: what waits is dropped, and what will.
+    /// Drops what waits and all later output: the client reads nothing more.
     fn drop_all(&self) {
         let queue = &mut *self.0.borrow_mut();
         queue.is_deaf = true;
         queue.drop_all();
     }
 
-    /// Whether the inlet, which had to wait, need not any more.
+    /// Whether the inlet waited and answers have been written since there were `before` bytes.
     fn lets_inlet_go_on(&self, before: usize) -> bool {
         let queue = self.0.borrow();
         queue.holds_inlet && queue.answers < before
@@ -335,10 +339,10 @@ impl Queue {
         self.charge();
     }
 
-    /// Charges what waits now. If there is no room for it, the socket may take some of it first.
+    /// Charges what waits now. If there is no room, tries to write some of it first.
     fn charge(&mut self) {
         if self.recount().is_err() {
-            // The next write shows that the connection has failed, if that is so.
+            // If the connection has failed, the next write reports it.
             let _ = self.write();
             self.is_refused |= self.recount().is_err();
         }
@@ -348,8 +352,8 @@ impl Queue {
         self.lease.hold(self.answers + self.rest + self.pieces.len() * PIECE_BYTES)
     }
 
-    /// Whether the memory of the process is full, and this session has more than its share waiting already, or would have
-    /// with so many bytes more.
+    /// Whether the memory budget is used up and this session's backlog with `bytes` more exceeds
+    /// [`FREE_SHARE`].
     fn must_not_wait(&self, bytes: usize) -> bool {
         self.lease.budget().is_full() && self.waiting.bytes() + bytes > FREE_SHARE
     }
@@ -369,7 +373,7 @@ impl Queue {
         let _ = self.recount();
     }
 
-    /// Writes what the wire takes; whether that was all.
+    /// Writes to the wire until it blocks. Returns whether everything is written.
     fn write(&mut self) -> io::Result<bool> {
         if self.is_deaf {
             self.drop_all();
@@ -395,8 +399,8 @@ impl Queue {
         Ok(true)
     }
 
-    /// Writes frames past the empty queue; whether they are all gone. How much of them is, if they are not, stands in
-    /// `written`.
+    /// Writes frames directly while the queue is empty. Returns whether all is written; otherwise `written`
+    /// has the number of bytes.
     fn write_through(&mut self, frames: &[Bytes], bytes: usize) -> bool {
         let Some(wire) = &self.wire else {
             return false;
@@ -418,7 +422,7 @@ impl Queue {
         }
     }
 
-    /// So many more bytes have left.
+    /// Removes `written` more bytes from the queue.
     fn take_written(&mut self, written: usize) {
         self.written += written;
         while let Some(piece) = self.pieces.front().filter(|piece| piece.bytes().len() <= self.written) {
@@ -429,18 +433,18 @@ impl Queue {
         }
         if self.pieces.is_empty() && self.written == self.tail.len() {
             self.count_answer(self.written);
-            // An idle session holds no buffer.
+            // Free the buffers of an idle session.
             self.tail = BytesMut::new();
             self.written = 0;
             if self.pieces.capacity() > MAX_PIECES {
                 self.pieces = VecDeque::new();
             }
         }
-        // It is less than before, but may be more than was charged: the caller that queued it decides.
+        // The amount shrank, but may exceed what was charged: the caller that queued it checks that.
         let _ = self.recount();
     }
 
-    /// A piece has left.
+    /// Subtracts a piece that was written or dropped from the counts.
     fn settle(&mut self, piece: &Piece) {
         match piece {
             Piece::Answer(bytes) | Piece::Payload(bytes) => self.count_answer(bytes.len()),
@@ -457,10 +461,10 @@ impl Queue {
         }
     }
 
-    /// What is missing of the frame of which a part has been written.
+    /// The unwritten rest of a partly written frame.
     fn frame_under_way(&self) -> Vec<Bytes> {
         match self.pieces.front() {
-            // Its header has left.
+            // The frame's header is written already.
             Some(Piece::Payload(payload)) => vec![payload.slice(self.written..)],
             Some(Piece::Rest(_)) => {
                 let rests = self.pieces.iter().map_while(|piece| match piece {
@@ -505,15 +509,20 @@ impl DirectOutlet for RefCell<Queue> {
         if queue.pieces.len() > MAX_WAITING_PIECES {
             return Direct::Full;
         }
-        // What has begun to be written has to be kept.
+        // A partly written frame must be kept.
         if !was_empty && queue.must_not_wait(bytes) {
             queue.lease.budget().note_refusal();
-            return Direct::Full;
+            // The session's task ends the session for it.
+            queue.is_refused = true;
+            if let Some(session) = &queue.session {
+                session.wake_by_ref();
+            }
+            return Direct::Gone;
         }
         queue.waiting.add(bytes);
         queue.queue_delivery(frames);
         if was_empty {
-            // What is left the session's task writes. It also learns there if the connection has ended.
+            // The session's task writes the rest. It also learns there whether the connection has failed.
             let written = mem::take(&mut queue.written);
             queue.take_written(written);
             if let Some(session) = &queue.session {
@@ -528,12 +537,12 @@ impl DirectOutlet for RefCell<Queue> {
     }
 }
 
-/// The body of a session's response: runs the actor and writes, or yields, what it and its room want written.
+/// The body of a session's response: runs the session's actor, and writes or yields its output.
 #[derive(Debug)]
 pub(crate) struct Outlet<S> {
     actor: Actor<S>,
     outbox: Outbox,
-    /// The actor's inlet has been asked since the outbox was refused memory.
+    /// The inlet has been polled since the outbox exceeded the memory budget.
     has_told_refusal: bool,
     /// The session's place, kept until its last byte is on its way; with the actor, if that runs apart.
     admitted: Option<Admitted>,
@@ -581,7 +590,7 @@ where
 
 impl<S> Drop for Outlet<S> {
     fn drop(&mut self) {
-        // The fan-out may know the outbox for a moment longer; the socket must not wait for that.
+        // The fan-out may keep the outbox a little longer. It must not keep the socket open.
         let queue = &mut *self.outbox.0.borrow_mut();
         queue.has_ended = true;
         queue.wire = None;
@@ -620,10 +629,10 @@ where
                 if matches!(this.actor, Actor::Ended) || this.outbox.is_cut() {
                     return Poll::Ready(Some(Err(error.into())));
                 }
-                // The actor ends when it has read what its client had sent, up to the end of that.
+                // The actor must read what the client sent before the failure; then it ends.
                 this.outbox.drop_all();
             }
-            // Its inlet ends a session that is refused memory.
+            // The inlet ends a session that exceeds the memory budget.
             let is_to_be_told = !this.has_told_refusal && this.outbox.is_refused();
             this.has_told_refusal |= is_to_be_told;
             if !is_to_be_told && !this.outbox.lets_inlet_go_on(before) {

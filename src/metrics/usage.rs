@@ -1,25 +1,26 @@
-//! How much of what the settings bound is used, for `/health` and `/metrics`.
+//! Usage of the resources that settings limit, for `/health` and `/metrics`.
 
 use std::{
     fmt,
     sync::{PoisonError, RwLock},
 };
 
-/// Something that a setting bounds.
+/// Usage of one limited resource.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Usage {
-    /// What it is, in one word.
+    /// Name of the resource, one word; a label in `/metrics`.
     pub what: &'static str,
-    /// How much is used: things, or bytes.
+    /// Used amount: a number of things, or bytes.
     pub used: u64,
-    /// How much may be used.
+    /// The limit on `used`, in its unit.
     pub bound: u64,
-    /// What one more client may need; clients are refused when that is not left. 0: none is refused for it, the oldest go.
+    /// Amount that one more client may need: clients are rejected when less is left. 0 if none are rejected
+    /// because the oldest entries are dropped instead.
     pub needed: u64,
 }
 
 impl Usage {
-    /// Whether one more client is refused.
+    /// Whether one more client would be rejected.
     pub fn is_full(&self) -> bool {
         self.needed > 0 && self.used.saturating_add(self.needed) > self.bound
     }
@@ -27,17 +28,17 @@ impl Usage {
 
 type Gauge = Box<dyn Fn() -> Usage + Send + Sync>;
 
-/// Where to ask for the [`Usage`] of each thing.
+/// The functions that read each [`Usage`].
 #[derive(Default)]
 pub(super) struct Gauges(RwLock<Vec<Gauge>>);
 
 impl Gauges {
-    /// One more thing.
+    /// Adds a resource.
     pub(super) fn add(&self, gauge: impl Fn() -> Usage + Send + Sync + 'static) {
         self.0.write().unwrap_or_else(PoisonError::into_inner).push(Box::new(gauge));
     }
 
-    /// How much of each is used now.
+    /// Reads the current usage of each resource.
     pub(super) fn read(&self) -> Vec<Usage> {
         self.0.read().unwrap_or_else(PoisonError::into_inner).iter().map(|gauge| gauge()).collect()
     }

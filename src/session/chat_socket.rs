@@ -1,4 +1,4 @@
-//! The chat as a namespace of Socket.IO: the vocabulary of `/chat` in events of one argument, and acks.
+//! The chat as a Socket.IO namespace: each event of `/chat` has one argument, and requests may ask for acks.
 
 use std::{any::Any, collections::VecDeque, time::Instant};
 
@@ -24,24 +24,24 @@ use crate::{
     },
 };
 
-/// What a client is told whose number for an ack is beyond all reason.
+/// Error for an ack id that does not fit 64 bits.
 const BAD_ACK: &str = "ack: a number is at most 18446744073709551615";
 
-/// The namespace, as one worker has it.
+/// The chat's namespace on one worker.
 #[derive(Debug)]
 pub(crate) struct ChatNamespace {
     worker: web::Data<Worker>,
 }
 
 impl ChatNamespace {
-    /// The chat of `worker`'s server.
+    /// Creates the namespace for the chat server of `worker`.
     pub(crate) fn new(worker: web::Data<Worker>) -> Self {
         Self { worker }
     }
 }
 
 impl Namespace for ChatNamespace {
-    /// The chat server's are its rooms.
+    /// The chat server keeps the rooms, not the hub.
     fn has_rooms(&self) -> bool {
         false
     }
@@ -51,30 +51,30 @@ impl Namespace for ChatNamespace {
     }
 }
 
-/// One client in the chat, where its socket is a session like those of the other doors.
+/// One chat client; its socket is a session of the chat, as at the other doors.
 struct ChatSocket {
     worker: web::Data<Worker>,
     conversation: Option<Conversation>,
-    /// What came while a login was under way: said by who logs in.
+    /// Requests that arrived during a login or a read of the journal. They belong to the user that logs in.
     held: VecDeque<Held>,
 }
 
-/// A request that waits.
+/// A request that waits for the end of the pause.
 struct Held {
     request: Result<Request, Failure>,
     ack: Option<u64>,
     len: usize,
-    /// Until it is taken nothing more than a little is read from the client.
+    /// Holds the request's share of the session's intake limit.
     accepted: Accepted,
 }
 
 impl ChatSocket {
-    /// Takes what was held, as far as nothing is under way again.
+    /// Handles the waiting requests until one starts a new pause.
     fn take_held(&mut self, socket: &Socket) {
         while self.conversation.as_ref().is_some_and(|conversation| !conversation.is_on_hold())
             && let Some(Held { request, ack, len, accepted }) = self.held.pop_front()
         {
-            // The conversation counts for itself.
+            // Release the share: the conversation charges the request again.
             drop(accepted);
             self.converse(socket, |conversation| conversation.take(request, ack, len));
         }
@@ -109,7 +109,7 @@ impl SocketHandler for ChatSocket {
             deliveries,
             waiting: socket.downlink().delivered(),
             encoding: Encoding { dialect: line::SOCKET_IO, deflated: false },
-            // The session ends itself: it does not live in the connection.
+            // There is no connection to cut: the session does not run inside one.
             cutter: Cutter::new(|_| {}),
         };
         self.worker.outlets.add(socket.id(), socket.downlink().open_outlet(socket.id()));
@@ -130,7 +130,7 @@ impl SocketHandler for ChatSocket {
             None => Request::parse(&name, "{}"),
         };
         let (ack, request) = match ack.map(|ack| ack.number()) {
-            // It cannot be answered under that number, so it is not done either.
+            // The request is not carried out, because its ack could not be sent under this id.
             Some(None) => (None, Err(Failure::with(Code::BadField, BAD_ACK))),
             number => (number.flatten(), request),
         };
@@ -150,7 +150,7 @@ impl SocketHandler for ChatSocket {
         self.take_held(socket);
     }
 
-    /// Once it has logged in, or while it does: what comes meanwhile is held.
+    /// True after the first login, and during a pause: requests are only held then.
     fn is_known(&self) -> bool {
         let conversation = self.conversation.as_ref();
         conversation.is_some_and(|conversation| conversation.has_been_somebody() || conversation.is_on_hold())

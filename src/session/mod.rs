@@ -1,12 +1,13 @@
-//! Sessions: one client as an actor, on the worker thread that accepted it.
+//! Sessions: one actor per client, on the worker thread that accepted the connection.
 //!
-//! A session takes no message from its client while its [`Intake`](crate::connection::Intake) is full, writes through the
-//! [outlet](crate::connection::outlet) of its connection, sends [`Join`](crate::chat::Join) when it starts and
-//! [`Leave`](crate::chat::Leave) once, and ends through one idempotent function.
+//! A session of the plain, chat or echo door reads nothing from its client while its
+//! [`Intake`](crate::connection::Intake) is full, writes through the [outlet](crate::connection::outlet) of
+//! its connection, sends [`Join`](crate::chat::Join) when it starts and [`Leave`](crate::chat::Leave) once,
+//! and ends through one idempotent function.
 //!
-//! `routes` opens sessions. The chat reaches them through the `Recipient` in their seat, and fan-outs through the outlet
-//! that each session leaves in [`Worker::outlets`]. A client of the chat that speaks Socket.IO is a
-//! [`chat_socket`], a guest of [`socketio`](crate::socketio).
+//! `routes` starts sessions. The chat server reaches them through the `Recipient` in their seat, fan-outs
+//! through the outlet that each session stores in [`Worker::outlets`]. A chat client over Socket.IO is a
+//! [`chat_socket`] on a session of [`socketio`](crate::socketio).
 
 use std::{
     cell::RefCell,
@@ -43,51 +44,51 @@ pub(crate) mod voice;
 pub(crate) mod watch;
 pub(crate) mod websocket;
 
-/// What all sessions of one worker thread share.
+/// The state that all sessions of one worker thread share.
 #[derive(Debug)]
 pub struct Worker {
-    /// The worker.
+    /// The worker's id.
     pub id: WorkerId,
-    /// The process's chat server.
+    /// The chat server of the process.
     pub chat: Addr<ChatServer>,
-    /// Delivers to this worker's sessions.
+    /// The fan-out that delivers to this worker's sessions.
     pub fanout: Addr<FanOut>,
-    /// The outlets of sessions that have just begun, for this worker's fan-out.
+    /// The outlets of new sessions, which this worker's fan-out picks up.
     pub outlets: Outlets,
-    /// What was said, for those who missed it.
+    /// The journal, from which sessions read history.
     pub journal: Arc<dyn Journal>,
-    /// The pictures that users wear.
+    /// The pictures of users.
     pub avatars: Arc<AvatarStore>,
     /// The Socket.IO sessions of the process.
     pub engine: Arc<Engine>,
-    /// The bound on what the clients of the process make it hold.
+    /// The memory budget of all clients of the process.
     pub budget: Arc<Budget>,
-    /// The bounds on sessions of the process.
+    /// The limits on sessions and handshakes of the process.
     pub admission: Arc<Admission>,
-    /// The lessons under way in the process.
+    /// The running lessons of the process.
     pub lessons: Arc<Lessons>,
     /// The process's settings.
     pub settings: Arc<Settings>,
-    /// The process's counters.
+    /// The metrics of the process.
     pub metrics: Arc<Metrics>,
-    /// The process's shared parts.
+    /// Actors and threads that all clients share.
     pub parts: Arc<Parts>,
-    /// What the owner's commands say to be known, once the server listens and if it has a data folder.
+    /// The secret that the owner's commands must send. Set when the server listens, if it has a data folder.
     pub owner_key: Arc<OnceLock<String>>,
-    /// Inflates what this thread's sessions receive.
+    /// Decompresses the messages that this thread's sessions receive.
     pub inflater: Inflater,
-    /// Compresses what this thread's sessions answer.
+    /// Compressors for the messages that this thread's sessions send on their own.
     pub deflaters: RefCell<Deflaters>,
 }
 
-/// The door a session came in by: what it hears and says.
+/// The door of a session: it decides which protocol the session has.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Door {
-    /// Answers in upper case, and relays to the others in its room.
+    /// Replies in upper case, and publishes to the room.
     Plain(RoomName),
-    /// Answers what it was sent; nobody else hears it.
+    /// Replies with the message that it received; no other session gets it.
     Echo,
-    /// Speaks the events of [`protocol::chat`](crate::protocol::chat), and is nobody until it logs in.
+    /// Events of [`protocol::chat`](crate::protocol::chat). The session has no user until it logs in.
     Chat,
 }
 
@@ -112,31 +113,32 @@ impl fmt::Display for Door {
     }
 }
 
-/// Why a session ends.
+/// The reason why a session ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// The peer sent a close frame.
+    /// The client sent a close frame.
     ClosedByPeer(Option<CloseFrame>),
-    /// The connection ended without one.
+    /// The connection ended without a close frame.
     Lost,
-    /// The peer broke a rule or a limit.
+    /// The client broke the protocol or a limit.
     Broken(ProtocolError),
-    /// It sent too much for too long.
+    /// The client exceeded its rate for too long.
     Flood,
-    /// A message that it had begun came too slowly.
+    /// An incomplete message arrived too slowly.
     TooSlow,
-    /// It was silent for too long.
+    /// The client sent nothing for the heartbeat's timeout.
     Silent,
-    /// It did not log in.
+    /// The client did not log in in time.
     Nobody,
-    /// What it was being given is gone, or cannot be read: it must come back to learn what it missed.
+    /// The history that the client was reading is lost or cannot be read; it must reconnect to learn what it
+    /// missed.
     Behind,
-    /// The server wants no more of it, for no fault in what it sent.
+    /// The server ended the session, not because of what the client sent.
     Dismissed(Dismissal),
 }
 
 impl Ending {
-    /// The row of the close table sent to the peer, if it is for us to choose one.
+    /// The close reason that the client gets; `None` if the client closed the session or is lost.
     pub fn close_reason(&self) -> Option<CloseReason> {
         match self {
             Self::ClosedByPeer(_) | Self::Lost => None,
@@ -153,7 +155,7 @@ impl Ending {
         }
     }
 
-    /// Whether the client was lost, neither leaving nor sent away for what it did.
+    /// Whether the client was lost: it did not leave, and was not disconnected for its behavior.
     pub fn is_loss(&self) -> bool {
         match self {
             Self::Lost | Self::Silent | Self::TooSlow | Self::Behind => true,
@@ -162,7 +164,7 @@ impl Ending {
         }
     }
 
-    /// The code it is counted under.
+    /// The close code in logs and metrics.
     pub fn code(&self) -> u16 {
         match (self, self.close_reason()) {
             (_, Some(row)) => row.code,

@@ -1,5 +1,5 @@
-//! A WebSocket connection that carries a Socket.IO session: decoded here, on the connection's thread, and handed to the
-//! session's actor, wherever that lives.
+//! Reads one WebSocket connection of a Socket.IO session: decodes frames on the connection's thread and sends
+//! them to the session's actor, which may run on another thread.
 
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
@@ -23,27 +23,27 @@ use crate::{
     protocol::websocket::{Decoder, Limits, Message},
 };
 
-/// Messages in a batch at most.
+/// Largest number of messages in a batch.
 const MAX_BATCH: usize = 32;
 
-/// A batch with this many bytes or more is full.
+/// A batch is full at this number of bytes; its last message may exceed it.
 const MAX_BATCH_BYTES: usize = 4 * 1024;
 
-/// Why there is no session.
+/// Why an upgrade request was not accepted.
 #[derive(Debug, thiserror::Error)]
 pub enum CarrierError {
-    /// The request is no handshake.
+    /// The request is not a WebSocket handshake.
     #[error("the request is no WebSocket handshake: {0}")]
     Handshake(String),
-    /// No id can be made.
+    /// The system has no random numbers for a session id.
     #[error("no random numbers: {0}")]
     Random(#[from] getrandom::Error),
 }
 
-/// Answers a checked upgrade request with a new session.
+/// Accepts a checked upgrade request and starts a new session on the WebSocket.
 ///
 /// # Errors
-/// The request is no handshake, or the system has no random numbers.
+/// The request is not a WebSocket handshake, or the system has no random numbers.
 pub fn begin(
     req: &HttpRequest,
     payload: web::Payload,
@@ -55,11 +55,11 @@ pub fn begin(
     carry(req, payload, engine, wants_base64, |pipe| Ok(engine.begin_websocket(pipe, carried, visitor)?))
 }
 
-/// Answers a checked upgrade request of a session that polls, which tries it. With `wants_base64` its client takes no
-/// binary frames.
+/// Accepts a checked upgrade request of a polling session. The client then probes the WebSocket. With
+/// `wants_base64` the client takes no binary frames.
 ///
 /// # Errors
-/// The request is no handshake.
+/// The request is not a WebSocket handshake.
 pub fn probe(
     req: &HttpRequest,
     payload: web::Payload,
@@ -68,10 +68,10 @@ pub fn probe(
     wants_base64: bool,
 ) -> Result<HttpResponse, CarrierError> {
     carry(req, payload, engine, wants_base64, |pipe| {
-        // It is in the mailbox from here on, before what comes over the WebSocket.
+        // The probe is in the mailbox before any message from the WebSocket.
         let told = entry.session.send(Probe(Arc::clone(&pipe)));
         rt::spawn(async move {
-            // A session that has just ended takes no WebSocket, and closes none.
+            // A session that has just ended cannot close the WebSocket, so this task does.
             if told.await.is_err() {
                 pipe.close(None);
             }
@@ -105,9 +105,9 @@ fn carry(
     let connection = socket::of(req);
     rt::spawn(async move {
         carrier.read(payload).await;
-        // The connection has its turn first, with what was left for it.
+        // Let the connection write what is left before checking its backlog.
         rt::task::yield_now().await;
-        // A client that takes that too slowly, a byte now and then, is not waited for.
+        // Do not wait for a client that reads slowly: cut the connection after `stall_timeout`.
         if let Some(connection) = connection.filter(|_| carrier.pipe.is_behind()) {
             connection.cut_after(stall_timeout);
         }
@@ -115,39 +115,39 @@ fn carry(
     Ok(response.streaming(PipeBody(pipe)))
 }
 
-/// One WebSocket, and the session that it carries or wants to.
+/// One WebSocket that carries a session, or that the client of a polling session probes.
 struct Carrier {
     pipe: Arc<Pipe>,
     entry: Entry,
-    /// Bytes that may wait in the pipe; with more nothing is read.
+    /// Limit on bytes that wait in the pipe; above it nothing is read.
     max_waiting: usize,
-    /// Bytes that a message may have before the client is known, and then.
+    /// Limits on message bytes: before the client is known, and after.
     sizes: [usize; 2],
     decoder: Decoder,
-    /// What is held of what the client sends.
+    /// The memory held for unfinished and undelivered input.
     lease: Lease,
-    /// How fast it comes.
+    /// The upload rate of unfinished messages.
     upload: UploadWatch,
 }
 
-/// Messages that are handed on together.
+/// Messages that go to the session in one actor message.
 struct Batch {
     inbound: PipeBatch,
     /// Bytes of these messages.
     bytes: usize,
-    /// Nothing comes behind them.
+    /// No message follows this batch.
     is_last: bool,
 }
 
-/// What ends the reading of a message that is not whole.
+/// Why an unfinished message ends the reading.
 enum Unfinished {
     TooSlow,
     OutOfMemory,
 }
 
 impl Carrier {
-    /// Hands on what comes, one message after the other, until the pipe is closed: the next is read when the session has
-    /// dealt with the one before.
+    /// Reads until the pipe is closed. The next batch is read only after the session has dealt with the one
+    /// before.
     async fn read(&mut self, mut payload: web::Payload) {
         let last = loop {
             let chunk = match self.next_chunk(&mut payload).await {
@@ -166,7 +166,7 @@ impl Carrier {
         }
     }
 
-    /// What comes next, if anything does; nothing at all if the pipe is closed before.
+    /// Reads the next chunk; `Ok(None)` at the end of the connection. `None` if the pipe closes first.
     async fn next_chunk(&mut self, payload: &mut web::Payload) -> Option<Result<Option<Bytes>, Unfinished>> {
         let Self { pipe, decoder, upload, lease, .. } = self;
         let unfinished = decoder.unfinished();
@@ -180,23 +180,23 @@ impl Carrier {
         unless_closed(pipe, chunk).await
     }
 
-    /// Hands on the messages that end in a chunk; nothing if there will be no more.
+    /// Sends the messages that end in `chunk` to the session. `None` if reading must stop.
     async fn hand_on(&mut self, chunk: Bytes) -> Option<()> {
-        // A copy: it may have to wait, and is a part of a large buffer that other connections share.
+        // Copy the chunk: it may wait, and it is a slice of a large buffer that other connections share.
         let mut chunk = Bytes::copy_from_slice(&chunk);
         loop {
             let Batch { mut inbound, bytes, mut is_last } = self.next_batch(&mut chunk);
             if inbound.is_empty() {
                 return Some(());
             }
-            // The gate may close between two messages of a batch.
+            // The session returns the rest of a batch if the gate closes between two messages.
             while !inbound.is_empty() {
                 if self.lease.hold(self.decoder.held() + chunk.len() + bytes).is_err() {
                     (inbound, is_last) = (PipeBatch::from_iter([PipeInbound::OutOfMemory]), true);
                 }
                 let heard = match self.tell(inbound).await {
                     Ok(heard) => heard,
-                    // The session has ended, with its last word or before it heard of this WebSocket.
+                    // The session's actor has stopped, maybe before it learned of this WebSocket.
                     Err(_) => {
                         self.pipe.end();
                         return None;
@@ -211,7 +211,7 @@ impl Carrier {
         }
     }
 
-    /// The next messages that are handed on together: one, or small ones of a client that is known.
+    /// Decodes the next batch: one message, or several small ones if the client is known.
     fn next_batch(&mut self, chunk: &mut Bytes) -> Batch {
         let is_known = self.entry.gate.is_known();
         self.decoder.set_message_size(self.sizes[usize::from(is_known)]);
@@ -241,17 +241,17 @@ impl Carrier {
         self.entry.session.send(FromPipe { pipe: Arc::clone(&self.pipe), batch }).await
     }
 
-    /// Waits until more may be read.
+    /// Waits until the pipe has room and the session's gate is open.
     async fn until_open(&self, is_carrier: bool) {
         poll_fn(|cx| self.pipe.poll_drained(self.max_waiting, cx)).await;
-        // A post may wait for the gate while a WebSocket is tried; only one can.
+        // During a probe a post may wait for the gate, so the probed WebSocket does not.
         if is_carrier {
             poll_fn(|cx| self.entry.gate.poll_open(cx)).await;
         }
     }
 }
 
-/// What comes of a future, or nothing if the pipe is closed before.
+/// Returns the output of `future`, or `None` if the pipe closes first.
 async fn unless_closed<T>(pipe: &Pipe, future: impl Future<Output = T>) -> Option<T> {
     let mut future = pin!(future);
     poll_fn(|cx| match future.as_mut().poll(cx) {

@@ -1,4 +1,4 @@
-//! What goes down to one client, until its transport takes it.
+//! The outgoing queue of one session, in front of its transport.
 
 use std::{
     any::Any,
@@ -37,74 +37,76 @@ use crate::{
     },
 };
 
-/// Packets in one answer to a poll, at most.
+/// Largest number of packets in one poll response.
 const MAX_POLL_PACKETS: usize = 16;
 
-/// No more packets are moved into a pipe while it holds this many bytes: what waits here can still be counted, and a
-/// ping can still go before it.
+/// Packets move into the pipe only while it holds fewer bytes than this. The rest waits here, where it is
+/// counted and a ping can overtake it.
 pub(super) const PIPE_BYTES: usize = 64 * 1024;
 
-/// A session with more than this many times the bound waiting is ended in any case.
+/// A session is ended when its backlog exceeds this multiple of its limit, even if its socket is not blocked.
 pub(super) const MAX_OVERHANG: usize = 8;
 
-/// Bytes of deliveries that a WebSocket may be given before its connection has its turn, however small the bound is: a room
-/// may say this much in one turn of the connection's thread, and its reader is not to blame.
+/// Bytes of deliveries that a WebSocket always accepts before its connection runs again. A room may send this
+/// much in one turn of the connection's thread, and the client is not slow because of it.
 const TURN_BYTES: usize = 256 * 1024;
 
-/// Over polling this many bytes of answers may always wait: a client takes them a poll at a time, and each takes a while.
+/// Bytes of answers, within `max_waiting`, that may always wait for a polling client: it takes them one poll
+/// at a time.
 const POLL_AHEAD: usize = 256 * 1024;
 
-/// Memory that a waiting packet takes beside its bytes.
+/// Memory of a waiting packet beside its bytes.
 const PACKET_BYTES: usize = 2 * size_of::<Down>();
 
-/// Something that a socket waits for, on its session's thread.
+/// A future of a socket. It runs on the session's thread.
 pub type Task = Pin<Box<dyn Future<Output = Box<dyn Any>>>>;
 
-/// What carries a session.
+/// The transport of a session.
 pub(super) enum Transport {
-    /// With the poll that waits, if one does.
+    /// HTTP long-polling, with the sender of the poll that waits.
     Polling(Option<oneshot::Sender<PollAnswer>>),
     WebSocket(Arc<Pipe>),
 }
 
-/// Packets that wait for a session's transport; shared by the session and what it carries.
+/// The packets that wait for a session's transport. The session and its [`Carried`](super::Carried) share it.
 #[derive(Clone)]
 pub struct Downlink(Rc<RefCell<Queue>>);
 
 struct Queue {
-    /// The session's gate.
+    /// The session's intake limit.
     intake: Intake,
     client: Option<IpAddr>,
-    /// What waits here, but for the bytes of deliveries, which are many sessions' and counted where they are made.
+    /// Charged for what waits here, except the bytes of deliveries: many sessions share those bytes, and the
+    /// broadcast that made them charges them.
     lease: Lease,
     transport: Transport,
-    /// Bytes of deliveries that may wait before another delivery.
+    /// Limit on bytes of deliveries that wait before the next delivery.
     max_waiting: usize,
     packets: VecDeque<Down>,
     bytes: usize,
-    /// Of these, by their origin.
+    /// The part of `bytes` from answers, and from deliveries.
     answers: usize,
     deliveries: usize,
-    /// Tasks that wait until no more than so many bytes of answers wait.
+    /// Tasks that wait until at most this number of bytes of answers waits.
     drained: Vec<(usize, Waker)>,
     ending: Option<EndReason>,
-    /// What sockets wait for, to be run by the session.
+    /// Tasks of sockets that the session has not started.
     tasks: Vec<(SessionId, Task)>,
-    /// Its session has ended: nothing is read any more.
+    /// The session has ended: no delivery and no task is accepted.
     is_over: bool,
-    /// How the chat server reaches the session.
+    /// Where the chat server, the hub and the fan-outs send deliveries by message.
     address: Option<Recipient<Delivery>>,
-    /// How the session is told that something waits, while it does not look.
+    /// Tells the session to flush when it does not run.
     flush: Option<Recipient<Flush>>,
     is_attended: bool,
     is_told: bool,
-    /// What came by the mailbox and the session has not dealt with yet.
+    /// Bytes of deliveries in the mailbox that the session has not handled.
     delivered: Waiting,
-    /// How fan-outs reach the sockets that are there.
+    /// State of the outlets by which fan-outs reach the sockets.
     outlets: SmallVec<[(SessionId, Rc<OutletState>); 1]>,
 }
 
-/// One that waits.
+/// A packet that waits.
 #[derive(Debug)]
 struct Down {
     packet: Packet,
@@ -113,22 +115,22 @@ struct Down {
 
 #[derive(Debug)]
 enum Packet {
-    /// A packet, type digit and all.
+    /// A packet with its type digit.
     Text(ByteString),
-    /// A binary message, which belongs to the text before it.
+    /// A binary message. It follows the text packet that it belongs to.
     Binary(Bytes),
-    /// Finished frames, for a WebSocket alone.
+    /// Finished frames, only for a WebSocket.
     Frames(Bytes),
 }
 
-/// Where a packet comes from, which decides what it counts against.
+/// The source of a packet. It decides which limit the packet counts against.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Origin {
-    /// The session, or what it carries: that stops reading from the client.
+    /// The session or its namespaces. Too many bytes stop the reading from the client.
     Answer,
-    /// Others, who go on whether the client reads or not: that evicts it.
+    /// Other members, which do not wait for the client. Too many bytes evict the client.
     Delivery,
-    /// What the client missed while it was away; the hub bounds it.
+    /// Events that the client missed while it was away. The hub limits them.
     Missed,
 }
 
@@ -142,7 +144,7 @@ impl Packet {
 }
 
 impl Queue {
-    /// What is left here outside the session's own turn, by a task that waited for something, is not forgotten.
+    /// Tells the session about packets and tasks that were added outside its own turn.
     fn tell(&mut self) {
         if !self.is_attended
             && !std::mem::replace(&mut self.is_told, true)
@@ -157,13 +159,13 @@ impl Queue {
         self.charge();
     }
 
-    /// Queues a packet. To be charged.
+    /// Queues a packet. The caller must call [`charge`](Self::charge).
     fn put(&mut self, packet: Packet, origin: Origin) {
         self.count(&packet, origin);
         self.packets.push_back(Down { packet, origin });
     }
 
-    /// Charges what waits now. A session for which there is no room is to end.
+    /// Charges what waits now. The session ends if the memory budget is used up.
     fn charge(&mut self) {
         if self.lease.hold(self.bytes - self.deliveries + self.packets.len() * PACKET_BYTES).is_err() {
             self.ending.get_or_insert(EndReason::OutOfMemory);
@@ -179,7 +181,7 @@ impl Queue {
         }
     }
 
-    /// Takes the next packet. What is left is to be [settled](Self::settle).
+    /// Takes the next packet. The caller must call [`settle`](Self::settle).
     fn pop(&mut self) -> Option<Packet> {
         let Down { packet, origin } = self.packets.pop_front()?;
         let len = packet.len();
@@ -192,7 +194,7 @@ impl Queue {
         Some(packet)
     }
 
-    /// Less waits than before: charges what is left, and wakes the tasks that waited for that.
+    /// Charges what is left after packets were taken, and wakes tasks whose limit is met.
     fn settle(&mut self) {
         self.charge();
         if !self.drained.is_empty() {
@@ -209,8 +211,9 @@ impl fmt::Debug for Downlink {
 }
 
 impl Downlink {
-    /// Nothing waits yet; `intake` is the session's gate, `client` the address of its client. A session with more than
-    /// `max_waiting` bytes of deliveries waiting is not to be delivered any more. What waits is charged to `lease`.
+    /// Creates an empty queue. `intake` is the session's intake limit, `client` the IP address. With more
+    /// than `max_waiting` bytes of deliveries waiting the next delivery is refused. `lease` is charged for
+    /// what waits.
     pub(super) fn new(
         transport: Transport,
         intake: Intake,
@@ -241,17 +244,17 @@ impl Downlink {
         })))
     }
 
-    /// The session's gate: who takes something from the client and has not dealt with it charges it here.
+    /// The session's intake limit. Charge it for input that is not dealt with.
     pub fn intake(&self) -> Intake {
         self.0.borrow().intake.clone()
     }
 
-    /// The address of the session's client, if that is known.
+    /// The client's IP address, if known.
     pub fn client_address(&self) -> Option<IpAddr> {
         self.0.borrow().client
     }
 
-    /// Queues a packet, type digit and all.
+    /// Queues a packet with its type digit.
     pub fn packet(&self, packet: impl Into<ByteString>) {
         self.push(Packet::Text(packet.into()), Origin::Answer);
     }
@@ -261,8 +264,8 @@ impl Downlink {
         self.push(Packet::Binary(bytes), Origin::Answer);
     }
 
-    /// Queues an event that the client missed while it was away: however much that is, it is given as the client reads,
-    /// and counts against no bound of the session.
+    /// Queues an event that the client missed while it was away. It counts against no limit of the session:
+    /// the client reads it at its own speed.
     pub fn missed(&self, packet: impl Into<ByteString>, attachments: &[Bytes]) {
         self.push(Packet::Text(packet.into()), Origin::Missed);
         for attachment in attachments {
@@ -276,24 +279,25 @@ impl Downlink {
         queue.tell();
     }
 
-    /// Queues a ping, before all that waits: the client must not have to take that first. The session flushes.
+    /// Queues a ping before all waiting packets, so that a slow client can answer in time. The caller
+    /// flushes.
     pub(super) fn ping(&self) {
         let queue = &mut *self.0.borrow_mut();
-        // Not between an event and its attachments: some clients expect nothing there.
+        // Not between an event and its attachments: some clients do not accept a packet there.
         let begun = queue.packets.iter().take_while(|down| matches!(down.packet, Packet::Binary(_))).count();
         let packet = Packet::Text(ByteString::from_static(engineio::PING));
         queue.count(&packet, Origin::Answer);
         queue.packets.insert(begun, Down { packet, origin: Origin::Answer });
     }
 
-    /// A socket of the session begins: how fan-outs of this thread reach it.
+    /// Opens the outlet of a new socket. Fan-outs on this thread deliver to it.
     pub fn open_outlet(&self, socket: SessionId) -> Rc<dyn DirectOutlet> {
         let state = Rc::<OutletState>::default();
         self.0.borrow_mut().outlets.push((socket, Rc::clone(&state)));
         Rc::new(SocketOutlet::new(self.clone(), state))
     }
 
-    /// The socket has left: nothing is delivered to it from here on. Idempotent.
+    /// Closes the outlet of a socket that has left. Idempotent.
     pub(super) fn close_outlet(&self, socket: SessionId) {
         self.0.borrow_mut().outlets.retain(|(its, state)| {
             if *its == socket {
@@ -303,7 +307,8 @@ impl Downlink {
         });
     }
 
-    /// A message for the socket has been taken from the mailbox. Whether the socket is still there.
+    /// Notes that the session took a message for `socket` from its mailbox. Returns whether the socket still
+    /// exists.
     pub(super) fn take_mail(&self, socket: SessionId) -> bool {
         let queue = self.0.borrow();
         let outlet = queue.outlets.iter().find(|(its, _)| *its == socket);
@@ -313,8 +318,8 @@ impl Downlink {
         outlet.is_some()
     }
 
-    /// Takes what a room says, `bytes` in all, unless too much waits already, or it is volatile and the transport is not
-    /// writable. A session for which nothing more may wait is to end.
+    /// Queues frames of a broadcast, `bytes` in total, and says what became of them. Ends the session if the
+    /// memory budget does not allow the client a longer backlog.
     pub(super) fn take_delivery(&self, frames: &[Bytes], bytes: usize, is_volatile: bool) -> Direct {
         if self.is_over() {
             return Direct::Gone;
@@ -322,7 +327,7 @@ impl Downlink {
         if is_volatile && !self.is_writable() {
             return Direct::Skipped;
         }
-        // As at the other doors: what waits before a delivery counts.
+        // Only what waits before this delivery counts, as at the other doors.
         if self.has_too_much() {
             return Direct::Full;
         }
@@ -340,7 +345,7 @@ impl Downlink {
         queue.is_over || queue.ending.is_some()
     }
 
-    /// Queues frames that were finished for all members of a room: as they are over a WebSocket, unwrapped for a poll.
+    /// Queues finished frames of a broadcast: unchanged for a WebSocket, decoded for a poll.
     fn deliver(&self, frames: &[Bytes]) {
         let queue = &mut *self.0.borrow_mut();
         match &queue.transport {
@@ -372,18 +377,18 @@ impl Downlink {
         }
     }
 
-    /// The session is to end, behind what is queued.
+    /// Ends the session after the waiting packets.
     pub fn end(&self, why: EndReason) {
         let queue = &mut *self.0.borrow_mut();
         queue.ending.get_or_insert(why);
         queue.tell();
     }
 
-    /// Whether the transport would take an event now: what is volatile is worth queueing only then. That is asked of the
-    /// transport each time.
+    /// Whether the transport takes an event now; a volatile event is queued only then. The transport is asked
+    /// each time.
     pub fn is_writable(&self) -> bool {
         let queue = self.0.borrow();
-        // Far enough from the bound: what is volatile evicts no session.
+        // Half of the limit, so that a volatile event cannot cause an eviction.
         let most = queue.max_waiting / 2;
         match &queue.transport {
             Transport::Polling(None) => false,
@@ -392,8 +397,8 @@ impl Downlink {
         }
     }
 
-    /// Ready when no more than `max_answers` bytes of answers wait, or over polling a few polls' worth; the task is woken
-    /// then.
+    /// Ready when at most `max_answers` bytes of answers wait, or for a polling client a few polls' worth;
+    /// otherwise wakes the task when that is so.
     pub fn poll_drained(&self, max_answers: usize, cx: &mut Context<'_>) -> Poll<()> {
         let queue = &mut *self.0.borrow_mut();
         let max_answers = match &queue.transport {
@@ -409,7 +414,7 @@ impl Downlink {
         Poll::Pending
     }
 
-    /// Runs a task of a socket. Its outcome goes to [`Carried::notified`](super::Carried::notified).
+    /// Runs a task of a socket. Its output goes to [`Carried::notified`](super::Carried::notified).
     pub fn spawn(&self, socket: SessionId, task: Task) {
         let queue = &mut *self.0.borrow_mut();
         if !queue.is_over {
@@ -418,8 +423,8 @@ impl Downlink {
         }
     }
 
-    /// The session has ended. Tasks that have not begun are dropped: most often they own what owns this downlink, and they would
-    /// keep each other for ever.
+    /// Closes the queue. Drops tasks that have not started: they often own this queue, and the cycle would
+    /// never be freed.
     pub(super) fn close(&self) {
         let tasks = {
             let queue = &mut *self.0.borrow_mut();
@@ -427,16 +432,16 @@ impl Downlink {
             queue.outlets.drain(..).for_each(|(_, state)| state.close());
             std::mem::take(&mut queue.tasks)
         };
-        // When nothing is borrowed.
+        // Drop the tasks after the borrow: their destructors may use this queue.
         drop(tasks);
     }
 
-    /// How the chat server reaches the session, once that has begun.
+    /// Where deliveries to the session go, once it has started.
     pub fn address(&self) -> Option<Recipient<Delivery>> {
         self.0.borrow().address.clone()
     }
 
-    /// The count of delivered bytes, for whoever delivers.
+    /// Counts bytes of deliveries that are in the session's mailbox.
     pub fn delivered(&self) -> Waiting {
         self.0.borrow().delivered.clone()
     }
@@ -452,17 +457,17 @@ impl Downlink {
         (queue.address, queue.flush) = (Some(address), Some(flush));
     }
 
-    /// Whether the session will look by itself.
+    /// Whether the session will flush by itself after this turn.
     pub(super) fn set_attended(&self, is_attended: bool) {
         self.0.borrow_mut().is_attended = is_attended;
     }
 
-    /// Delivered bytes have come; from here on they count as what waits for the transport.
+    /// Uncounts bytes that the session took from its mailbox.
     pub(super) fn received(&self, bytes: usize) {
         self.0.borrow().delivered.subtract(bytes);
     }
 
-    /// Why the session is to end, if it is to.
+    /// The reason to end the session, if one is set.
     pub(super) fn ending(&self) -> Option<EndReason> {
         self.0.borrow().ending
     }
@@ -473,18 +478,18 @@ impl Downlink {
         self.0.borrow().packets.is_empty()
     }
 
-    /// Bytes that wait here, behind what the pipe of a WebSocket holds.
+    /// Bytes that wait here, without those in the pipe.
     pub(super) fn bytes(&self) -> usize {
         self.0.borrow().bytes
     }
 
-    /// Bytes of answers among them.
+    /// Bytes of answers that wait here.
     pub(super) fn answers(&self) -> usize {
         self.0.borrow().answers
     }
 
-    /// Whether a delivery of so many bytes is not to be kept waiting: the memory of the process is full, and the client is
-    /// behind with more than its share.
+    /// Whether a delivery of `bytes` must not be queued: the memory budget is used up, the client does not
+    /// read, and its backlog would exceed [`FREE_SHARE`].
     pub(super) fn must_not_wait(&self, bytes: usize) -> bool {
         let queue = self.0.borrow();
         if !queue.lease.budget().is_full() {
@@ -500,8 +505,8 @@ impl Downlink {
         is_behind && waiting + bytes > FREE_SHARE
     }
 
-    /// Whether more deliveries wait for the client than may. Over a WebSocket those count that wait because the socket takes
-    /// nothing; what a connection that has not had its turn may hold is bounded by far more.
+    /// Whether the backlog of deliveries is over its limit. Over a WebSocket the limit applies while the
+    /// socket is blocked; a connection that has only not run yet has a much higher limit.
     pub(super) fn has_too_much(&self) -> bool {
         let queue = self.0.borrow();
         match &queue.transport {
@@ -517,7 +522,7 @@ impl Downlink {
 
     // ----- the transport -----
 
-    /// The WebSocket that carries the session, if one does.
+    /// The pipe of the WebSocket that carries the session.
     pub(super) fn pipe(&self) -> Option<Arc<Pipe>> {
         match &self.0.borrow().transport {
             Transport::WebSocket(pipe) => Some(Arc::clone(pipe)),
@@ -529,12 +534,12 @@ impl Downlink {
         matches!(self.0.borrow().transport, Transport::Polling(_))
     }
 
-    /// Whether a poll waits.
+    /// Whether a poll waits for its response.
     pub(super) fn has_poll(&self) -> bool {
         matches!(self.0.borrow().transport, Transport::Polling(Some(_)))
     }
 
-    /// The poll that waits, to be answered.
+    /// Takes the waiting poll, to be answered.
     pub(super) fn take_poll(&self) -> Option<oneshot::Sender<PollAnswer>> {
         match &mut self.0.borrow_mut().transport {
             Transport::Polling(waiting) => waiting.take(),
@@ -542,7 +547,8 @@ impl Downlink {
         }
     }
 
-    /// A poll has come, and waits from here on; given back if another one waits, or a WebSocket carries the session.
+    /// Stores a poll until there are packets. Gives it back if another poll waits or a WebSocket carries the
+    /// session.
     pub(super) fn offer_poll(
         &self,
         poll: oneshot::Sender<PollAnswer>,
@@ -556,7 +562,7 @@ impl Downlink {
         }
     }
 
-    /// A WebSocket carries the session from here on; the poll that waited is given back.
+    /// Switches the transport to a WebSocket. Returns the poll that waited.
     pub(super) fn upgrade(&self, pipe: Arc<Pipe>) -> Option<oneshot::Sender<PollAnswer>> {
         match std::mem::replace(&mut self.0.borrow_mut().transport, Transport::WebSocket(pipe)) {
             Transport::Polling(waiting) => waiting,
@@ -564,7 +570,7 @@ impl Downlink {
         }
     }
 
-    /// Moves what waits into the pipe until that holds `most` bytes; whether something is left.
+    /// Moves packets into the pipe until it holds `most` bytes. Returns whether packets are left.
     pub(super) fn pour(&self, pipe: &Pipe, most: usize) -> bool {
         let queue = &mut *self.0.borrow_mut();
         if queue.packets.is_empty() {
@@ -585,7 +591,8 @@ impl Downlink {
         !queue.packets.is_empty()
     }
 
-    /// The next answer to a poll, if anything waits: at most sixteen packets, and so many bytes unless the first has more.
+    /// The next poll response: at most [`MAX_POLL_PACKETS`] packets and `max_bytes` bytes, except that the
+    /// first packet may be larger. `None` if nothing waits.
     pub(super) fn payload(&self, max_bytes: usize) -> Option<String> {
         let queue = &mut *self.0.borrow_mut();
         let mut payload = String::new();

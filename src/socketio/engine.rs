@@ -1,4 +1,4 @@
-//! All Engine.IO sessions at one address: how they begin, and how requests find them.
+//! All Engine.IO sessions at one address: starts them and finds them by id.
 
 use std::{
     collections::{BTreeMap, HashMap},
@@ -40,48 +40,49 @@ use crate::{
     socketio::hub::{Hub, HubLimits, recovery::RecoveryLimits},
 };
 
-/// Packets of a post that a session is handed at a time: between two parts its other messages have their turn.
+/// Number of packets of one post that a session takes at a time. Its other messages are handled between two
+/// parts.
 const POSTED_PART: usize = 128;
 
-/// How an [`Engine`]'s sessions behave.
+/// Settings of an [`Engine`] and its sessions.
 #[derive(Clone, Debug)]
 pub struct EngineSettings {
-    /// How often a client is pinged.
+    /// Time between pings.
     pub ping_interval: Duration,
-    /// How long it may take to answer.
+    /// Time in which a client must answer a ping.
     pub ping_timeout: Duration,
-    /// Bytes of the largest message or payload that is taken, and of the largest answer to a poll that has more than one
-    /// packet.
+    /// Largest message or payload in bytes that is accepted, and largest poll response in bytes that has more
+    /// than one packet.
     pub max_payload: usize,
-    /// How long an upgrade may take.
+    /// Time in which an upgrade must finish.
     pub upgrade_timeout: Duration,
-    /// How long a client may take to join what is carried.
+    /// Time in which a client must join a namespace.
     pub connect_timeout: Duration,
-    /// How long a client that polls may take to make its second request.
+    /// Time in which a polling client must make its second request.
     pub polling_open_timeout: Duration,
-    /// How long a connection may take its leave before it is cut.
+    /// Time in which a connection must finish its last writes before it is cut.
     pub stall_timeout: Duration,
-    /// Frames that one message over a WebSocket may come in.
+    /// Largest number of frames in one WebSocket message.
     pub max_fragments: usize,
-    /// Sessions that have ended and whose clients, which poll, have not come to hear of it; the oldest is forgotten for
-    /// one more.
+    /// Largest number of ended sessions kept for polling clients that have not learned of the end; one more
+    /// drops the oldest.
     pub max_ended_sessions: usize,
-    /// Bytes that may wait for a client before something more is delivered; a session with more is ended.
+    /// Limit on bytes of deliveries that wait for a client. A session above it is ended at the next delivery.
     pub max_waiting: usize,
-    /// Bytes that a client may have sent and nobody has dealt with yet; at this bound nothing more is read from it.
+    /// Limit on bytes that a client sent and that are not dealt with yet; at this limit reading stops.
     pub max_intake: usize,
-    /// Bytes that a message may have before what is carried knows its client, and an event with attachments.
+    /// Largest message, and largest event with attachments, in bytes, while the client is not known.
     pub max_unknown: usize,
-    /// How fast a message must come once it has begun.
+    /// Lowest rate at which a message must arrive after its start.
     pub upload: UploadRate,
-    /// How fast packets may come that are no events, if that is limited. Events are for what is carried to count.
+    /// Limit on packets that are not events. Events are counted by the namespaces.
     pub rate: Option<RateLimit>,
-    /// The bounds on rooms, and on what is kept for clients that were lost.
+    /// Limits on rooms and on what recovery keeps.
     pub hub: HubLimits,
 }
 
 impl EngineSettings {
-    /// As the server is set up.
+    /// The engine's part of the server's settings.
     pub fn of(settings: &Settings) -> Self {
         Self {
             ping_interval: settings.heartbeat.ping_interval.get(),
@@ -111,12 +112,13 @@ impl EngineSettings {
 }
 
 impl EngineSettings {
-    /// Bytes of the largest message or payload that is taken of a client that is not known, or that is.
+    /// Largest message or payload in bytes from a client that is known, or is not known yet.
     pub(crate) fn max_size(&self, is_known: bool) -> usize {
         if is_known { self.max_payload } else { self.max_unknown.min(self.max_payload) }
     }
 
-    /// The interval and the timeout of pings in milliseconds, as clients are told. They wait for the sum of both.
+    /// Ping interval and ping timeout in milliseconds, as the handshake tells clients. A client waits for
+    /// their sum, so the sum must fit its timer.
     fn advertised_pings(&self) -> (u64, u64) {
         let millis = |period: Duration| u64::try_from(period.as_millis()).unwrap_or(u64::MAX);
         let timeout = millis(self.ping_timeout).min(LONGEST_TIMER_MILLIS);
@@ -130,66 +132,66 @@ impl Default for EngineSettings {
     }
 }
 
-/// All sessions at one address, of all workers.
+/// All sessions at one address, on all workers.
 pub struct Engine {
-    /// How they behave.
+    /// Settings of all sessions.
     pub settings: EngineSettings,
-    /// What they count.
+    /// Counters of all sessions.
     pub metrics: Arc<Metrics>,
-    /// The bound on what all of them have sent and nobody has dealt with yet.
+    /// The memory budget of all sessions: input that is not dealt with, and output that waits.
     intake: Arc<Budget>,
     sessions: Mutex<HashMap<Sid, Entry>>,
     ended: Mutex<Ended>,
-    /// Once somebody asks for it.
+    /// Started at first use.
     hub: OnceLock<Addr<Hub>>,
     parts: Arc<Parts>,
     desks: AtomicUsize,
 }
 
-/// Sessions that have ended and wait for their clients to come and hear of it, oldest first.
+/// Ended sessions of polling clients that have not learned of the end, oldest first.
 #[derive(Debug, Default)]
 struct Ended {
     last: u64,
     sids: BTreeMap<u64, Sid>,
 }
 
-/// A session, for requests.
+/// A session, as HTTP requests use it.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Its mailbox.
+    /// The session's mailbox.
     pub session: Addr<SocketIoSession>,
-    /// When more may be read for it.
+    /// Decides when more may be read for the session.
     pub gate: Arc<Gate>,
 }
 
-/// A session's id: who knows it can speak as the session.
+/// Id of an Engine.IO session. It is a secret: a request with this id acts for the session.
 pub type Sid = Arc<str>;
 
-/// Who begins a session.
+/// The client that starts a session.
 #[derive(Debug, Default)]
 pub struct Visitor {
-    /// The client's address, if it is known.
+    /// The client's IP address, if known.
     pub address: Option<IpAddr>,
-    /// Its place among the server's sessions, if they are counted.
+    /// The client's share of the session limit, if sessions are counted.
     pub admitted: Option<Admitted>,
-    /// Whether it takes no binary frames, but base64 in text frames.
+    /// Whether the client takes base64 text frames instead of binary frames.
     pub wants_base64: bool,
 }
 
-/// One worker's way to the hub of an engine.
+/// One worker's access to the hub of an engine.
 #[derive(Clone, Debug)]
 pub struct Desk {
-    /// Which sockets are in which rooms.
+    /// The hub, which keeps the rooms of all sockets.
     pub hub: Addr<Hub>,
-    /// The worker.
+    /// The worker's id.
     pub worker: WorkerId,
-    /// The outlets of sockets that have just begun, for the worker's fan-out.
+    /// Outlets of new sockets, which the worker's fan-out picks up.
     pub outlets: Outlets,
 }
 
 impl Engine {
-    /// No sessions yet. What their clients have sent and is not dealt with yet stays within `intake`. The
-    /// actors that they share are among `parts`.
+    /// Creates an engine without sessions. Input that is not dealt with, and output that waits, are charged
+    /// to `intake`. The engine's actors are registered in `parts`.
     pub fn new(
         settings: EngineSettings,
         metrics: Arc<Metrics>,
@@ -208,31 +210,31 @@ impl Engine {
         })
     }
 
-    /// The bound on what its clients make the process hold.
+    /// The memory budget of all clients.
     pub fn budget(&self) -> Arc<Budget> {
         Arc::clone(&self.intake)
     }
 
-    /// A lease for what a client sends, or waits for.
+    /// Creates a lease in the engine's memory budget.
     pub fn lease(&self) -> Lease {
         Lease::new(Arc::clone(&self.intake))
     }
 
-    /// The hub. The first to ask starts it on its own thread.
+    /// The hub. The first call starts it on its own thread.
     pub fn hub(&self) -> &Addr<Hub> {
         self.hub.get_or_init(|| {
             self.parts.start("socketio-rooms", Hub::new(self.settings.hub, Arc::clone(&self.intake)))
         })
     }
 
-    /// Emits to the sockets of a namespace, from anywhere: to everybody, or to those in some rooms.
+    /// Emits to the sockets of a namespace from any thread: to all sockets, or to some rooms.
     pub fn namespace(&self, name: impl Into<ByteString>) -> Emitter {
         Emitter::new(self.hub().clone(), name.into())
     }
 
-    /// A way to the hub for the sessions of a worker, with a fan-out of their own. To be called once, on the worker's thread.
+    /// Adds a worker with its own fan-out to the hub. Call once per worker, on its thread.
     pub fn desk(&self) -> Desk {
-        // Its sessions do not live in their connections, so there is nothing to cut.
+        // A session does not run inside its connection, so the fan-out has no connection to cut.
         let patience = Patience { max_waiting: self.settings.max_waiting, before_cut: Duration::ZERO };
         let outlets = Outlets::default();
         let fanout = FanOut::new(patience, outlets.clone(), Arc::clone(&self.metrics));
@@ -240,7 +242,7 @@ impl Engine {
         self.desk_at(self.parts.start(name, fanout), outlets)
     }
 
-    /// A way to the hub for the sessions of a worker that has this fan-out, which takes their outlets from `outlets`.
+    /// Adds a worker whose fan-out takes the outlets of its sockets from `outlets`.
     pub fn desk_at(&self, fanout: Addr<FanOut>, outlets: Outlets) -> Desk {
         let worker = WorkerId(self.desks.fetch_add(1, Ordering::Relaxed));
         let hub = self.hub().clone();
@@ -252,17 +254,17 @@ impl Engine {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The session with this id, if there is one.
+    /// Finds a session by id. The session may have ended and wait for its client.
     pub fn find(&self, sid: &str) -> Option<Entry> {
         self.sessions().get(sid).cloned()
     }
 
-    /// How many sessions there are.
+    /// Number of sessions, including ended ones that wait for their clients.
     pub fn count(&self) -> usize {
         self.sessions().len()
     }
 
-    /// Begins a session that polls: its open packet is what the first poll is answered.
+    /// Starts a polling session. Returns the open packet, the response to the first request.
     ///
     /// # Errors
     /// The system has no random numbers.
@@ -276,7 +278,7 @@ impl Engine {
         Ok(open)
     }
 
-    /// Begins a session on a WebSocket: its open packet is the first frame.
+    /// Starts a session on a WebSocket. The open packet is its first frame.
     ///
     /// # Errors
     /// The system has no random numbers.
@@ -330,7 +332,7 @@ impl Engine {
         entry
     }
 
-    /// A session is over, and with `remains` one that [`keep_ended`](Self::keep_ended) kept.
+    /// Removes an ended session, and its number from [`keep_ended`](Self::keep_ended), if it has one.
     pub(super) fn forget(&self, sid: &str, remains: Option<u64>) {
         self.sessions().remove(sid);
         if let Some(number) = remains {
@@ -342,13 +344,13 @@ impl Engine {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// How many sessions have ended and wait for their clients to come and hear of it.
+    /// Number of ended sessions whose clients have not learned of the end.
     pub fn count_ended(&self) -> usize {
         self.ended().sids.len()
     }
 
-    /// Keeps a session that has ended until its client has come and heard of it, under the number that is given back. The
-    /// oldest that is kept so goes for one too many.
+    /// Keeps an ended session until its client learns of the end. Returns its number. Above the limit the
+    /// oldest kept session is dropped.
     pub(super) fn keep_ended(&self, sid: &Sid) -> u64 {
         let (number, gone) = {
             let mut ended = self.ended();
@@ -364,7 +366,7 @@ impl Engine {
         number
     }
 
-    /// Ends all sessions, because the server stops.
+    /// Ends all sessions because the server stops.
     pub fn end_all(&self) {
         for entry in self.sessions().values() {
             entry.session.do_send(EndSession(EndReason::ServerShuttingDown));
@@ -373,27 +375,28 @@ impl Engine {
 }
 
 impl Entry {
-    /// A request of the client has come. Whether the session polls; the session itself decides when it takes the request.
+    /// Notes a request of the client. Returns whether the session polls; the session itself decides whether
+    /// it takes the request.
     pub fn is_polling(&self) -> bool {
         self.gate.note_request();
         self.gate.is_polling()
     }
 
-    /// A request of a session that polls is under way. If what is given back is dropped before it is told that the request
-    /// was answered, the client has given the request up, and the session is over.
+    /// Guards a request of a polling session. Dropping the guard without [`Attendance::answered`] means that
+    /// the client aborted the request, and ends the session.
     pub fn attend(&self) -> Attendance {
         Attendance(Some(self.session.clone()))
     }
 
-    /// A poll, answered when there is something, or when the session is over.
+    /// Waits for packets, or for the end of the session.
     pub async fn poll(&self) -> PollAnswer {
         let (answer, answered) = oneshot::channel();
         self.session.do_send(TakePoll(answer));
         answered.await.unwrap_or(PollAnswer::Over)
     }
 
-    /// The packets of a payload that was posted; whether they were taken. However many they are, they are handed on in
-    /// parts, each when the session may take more.
+    /// Hands over the packets of a posted payload. Returns whether they were accepted. They go to the session
+    /// in parts, each after the gate has opened.
     pub async fn post(&self, payload: &ByteString) -> bool {
         let mut packets = engineio::packets(payload);
         let mut is_first = true;
@@ -411,17 +414,17 @@ impl Entry {
             let is_last = is_broken || part.len() < POSTED_PART;
             let packets = TakePackets { packets: part, is_first, is_broken };
             let was_taken = self.session.send(packets).await.unwrap_or(false);
-            // The client sends its next post when this one is answered.
+            // The client sends its next post after this response.
             poll_fn(|cx| self.gate.poll_open(cx)).await;
             if is_last || !was_taken {
-                // What is behind a packet that has ended the session is not asked for.
+                // The packets behind one that ended the session are ignored, and the post was accepted.
                 return was_taken || !is_first && !is_broken;
             }
             is_first = false;
         }
     }
 
-    /// Notes that a post is under way; `None` if one is already, which ends the session.
+    /// Marks a post as running. `None` if another post runs already, which ends the session.
     pub fn begin_post(&self) -> Option<Posting> {
         if self.gate.begin_post() {
             return Some(Posting(Arc::clone(&self.gate)));
@@ -430,7 +433,7 @@ impl Entry {
         None
     }
 
-    /// Ends the session.
+    /// Ends the session for this reason.
     pub fn end(&self, why: EndReason) {
         self.session.do_send(EndSession(why));
     }
@@ -442,12 +445,12 @@ impl fmt::Debug for Engine {
     }
 }
 
-/// A post is under way until this is dropped.
+/// Marks a post as running until dropped.
 #[derive(Debug)]
 pub struct Posting(Arc<Gate>);
 
 impl Posting {
-    /// Bytes that the payload may have.
+    /// Largest payload in bytes for this post.
     pub fn max_size(&self, settings: &EngineSettings) -> usize {
         settings.max_size(self.0.is_known())
     }
@@ -459,24 +462,24 @@ impl Drop for Posting {
     }
 }
 
-/// What a poll is answered.
+/// The response to a poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PollAnswer {
-    /// Packets.
+    /// Packets, joined by the record separator of Engine.IO 4.
     Payload(String),
-    /// The session has another poll, or another transport.
+    /// The session already has a poll, or a WebSocket carries it.
     BadRequest,
     /// The session has ended.
     Over,
 }
 
-/// A request of a session is under way. See [`Entry::attend`].
+/// Guard of a request; see [`Entry::attend`].
 #[derive(Debug)]
 #[must_use = "dropping it gives the request up"]
 pub struct Attendance(Option<Addr<SocketIoSession>>);
 
 impl Attendance {
-    /// The request was answered.
+    /// Marks the request as answered.
     pub fn answered(mut self) {
         self.0 = None;
     }

@@ -1,4 +1,4 @@
-//! When more may be read from a client of Socket.IO, whichever requests or connections it comes by.
+//! Decides when more may be read from a Socket.IO client, over any request or connection.
 
 use std::{
     sync::{
@@ -10,26 +10,26 @@ use std::{
 
 use crate::connection::Intake;
 
-/// Shared by a session and by what reads for it, perhaps on another thread. Most often one task waits: a client has one post
-/// under way, or a WebSocket that carries its session. But one that upgrades while a post waits has both.
+/// Shared by a session and the tasks that read for it, possibly on other threads. Usually one task waits: one
+/// post, or the WebSocket that carries the session. A session that upgrades while a post waits has both.
 #[derive(Debug)]
 pub struct Gate {
     intake: Intake,
-    /// Too many of the session's own answers wait for the client.
+    /// Too many bytes of the session's own answers wait for the client.
     is_paused: AtomicBool,
-    /// The intake was full, so that the client's silence says nothing.
+    /// The intake was full, so the server did not read from the client and its silence proves nothing.
     has_held_back: AtomicBool,
     is_posting: AtomicBool,
-    /// The session polls: no WebSocket carries it.
+    /// The session polls: it has no WebSocket.
     is_polling: AtomicBool,
-    /// The client has made a second request.
+    /// The client has made a second request, or the session began on a WebSocket.
     has_come_back: AtomicBool,
-    /// The client may send messages of any size.
+    /// The client may send messages of up to `max_payload` bytes.
     is_known: AtomicBool,
     readers: Arc<Readers>,
 }
 
-/// The tasks that wait for a gate.
+/// The tasks that wait until the gate opens.
 #[derive(Debug, Default)]
 struct Readers(Mutex<Vec<Waker>>);
 
@@ -58,7 +58,7 @@ impl Wake for Readers {
 }
 
 impl Gate {
-    /// A gate that is open until `intake` is full.
+    /// Creates a gate that is open until `intake` is full.
     pub(super) fn new(intake: Intake) -> Self {
         Self {
             intake,
@@ -72,12 +72,12 @@ impl Gate {
         }
     }
 
-    /// The bound on what the client has sent and is not dealt with yet.
+    /// The limit on bytes that the client sent and that are not dealt with yet.
     pub(super) fn intake(&self) -> Intake {
         self.intake.clone()
     }
 
-    /// Says which transport the session has.
+    /// Sets the transport: polling or WebSocket.
     pub(super) fn set_polling(&self, is_polling: bool) {
         self.is_polling.store(is_polling, Ordering::SeqCst);
     }
@@ -86,7 +86,7 @@ impl Gate {
         self.is_polling.load(Ordering::SeqCst)
     }
 
-    /// The client has made a request of the session, which is not its first.
+    /// Notes a request of the client after its first one.
     pub(super) fn note_request(&self) {
         self.has_come_back.store(true, Ordering::SeqCst);
     }
@@ -95,7 +95,7 @@ impl Gate {
         self.has_come_back.load(Ordering::SeqCst)
     }
 
-    /// Notes that a post is under way; whether none was.
+    /// Marks a post as running. Returns false if another post runs already.
     pub(super) fn begin_post(&self) -> bool {
         !self.is_posting.swap(true, Ordering::SeqCst)
     }
@@ -104,7 +104,7 @@ impl Gate {
         self.is_posting.store(false, Ordering::SeqCst);
     }
 
-    /// Whether the client may send messages of any size, as the session knows.
+    /// Sets whether the client may send messages of up to `max_payload` bytes.
     pub(super) fn set_known(&self, is_known: bool) {
         if self.is_known.load(Ordering::Relaxed) != is_known {
             self.is_known.store(is_known, Ordering::SeqCst);
@@ -115,9 +115,9 @@ impl Gate {
         self.is_known.load(Ordering::SeqCst)
     }
 
-    /// Whether reading is to pause until the client has taken more of its answers.
+    /// Pauses reading until the client has read more of its answers, or resumes it.
     pub(super) fn set_paused(&self, is_paused: bool) {
-        // Only the session writes it.
+        // Only the session writes this flag, so a relaxed load is enough.
         if self.is_paused.load(Ordering::Relaxed) != is_paused {
             self.is_paused.store(is_paused, Ordering::SeqCst);
             if !is_paused {
@@ -126,17 +126,17 @@ impl Gate {
         }
     }
 
-    /// Whether more may be read.
+    /// Whether more may be read now.
     pub(super) fn is_open(&self) -> bool {
         !self.is_paused.load(Ordering::SeqCst) && self.intake.is_open()
     }
 
-    /// Ready while more may be read; the task is woken then.
+    /// Ready while more may be read; otherwise wakes the task when the gate opens.
     pub(super) fn poll_open(&self, cx: &mut Context<'_>) -> Poll<()> {
         if self.is_open() {
             return Poll::Ready(());
         }
-        // Added first, and looked again afterwards: what opens the gate in between is seen here or wakes the task.
+        // Register the waker before the check: an opening in between is seen here or wakes the task.
         self.readers.add(cx.waker());
         if self.is_paused.load(Ordering::SeqCst) {
             return Poll::Pending;
@@ -149,7 +149,7 @@ impl Gate {
         is_open
     }
 
-    /// Whether nothing was read for a while because the intake was full, since this was last asked.
+    /// Whether the intake was full at some time since the last call.
     pub(super) fn take_held_back(&self) -> bool {
         self.has_held_back.swap(!self.intake.is_open(), Ordering::SeqCst)
     }
@@ -178,7 +178,7 @@ mod tests {
         assert!(is_open() && gate.take_held_back() && !gate.take_held_back());
     }
 
-    /// A post may still wait for its answer when the session goes on over a WebSocket.
+    /// A post may still wait for its response when the session continues over a WebSocket.
     #[tokio::test]
     async fn all_that_wait_for_a_gate_go_on_when_it_opens() {
         let gate = Arc::new(Gate::new(Intake::new(100, Budget::new(1 << 20))));

@@ -1,8 +1,9 @@
-//! A Socket.IO server on Engine.IO 4. It knows nothing of the chat, which is a guest in one of its namespaces.
+//! A Socket.IO server on Engine.IO 4. It does not depend on the chat, which is one of its namespaces.
 //!
-//! One [`SocketIoSession`] actor is one client, whichever transport carries it: HTTP long-polling, a WebSocket, or first
-//! the one and then the other. Requests find it by its id in the [`Engine`]. What its packets mean is up to what it
-//! [carries](Carried): the clients of [`namespaces`], but in tests. The rooms of all namespaces are the [`hub`]'s.
+//! One [`SocketIoSession`] actor serves one client over any transport: HTTP long-polling, a WebSocket, or
+//! first polling and then a WebSocket. HTTP requests look up the session by its id in the [`Engine`]. The
+//! session passes messages to a [`Carried`], which interprets them: in production a client of [`namespaces`].
+//! The [`hub`] keeps the rooms of all namespaces.
 
 use std::{any::Any, fmt, time::Duration};
 
@@ -31,80 +32,84 @@ mod outlet;
 pub mod relay;
 pub mod session;
 
-/// What a session carries. One for each session, on the session's thread.
+/// Interprets the messages of one session. Each session has its own value, on the session's thread.
 pub trait Carried {
-    /// The session has begun.
+    /// Called once, when the session starts.
     fn opened(&mut self, _: &Downlink) {}
 
-    /// The client sent a text.
+    /// The client sent a text message.
     fn text(&mut self, text: ByteString, down: &Downlink);
 
-    /// The client sent bytes.
+    /// The client sent a binary message.
     fn binary(&mut self, bytes: Bytes, down: &Downlink);
 
-    /// News for one of the sockets that are carried.
+    /// News from outside for a socket of the session, or the result of a task that the socket spawned.
     fn notified(&mut self, _socket: SessionId, _: Box<dyn Any>, _: &Downlink) {}
 
-    /// Whether the client has joined; one that has not by the connect timeout is sent away.
+    /// Whether the client has joined something. A client that has not joined before the connect timeout is
+    /// disconnected.
     fn is_joined(&self) -> bool {
         true
     }
 
-    /// Whether the client may send messages of any size. One that has only just come may not.
+    /// Whether the client may send messages of up to `max_payload` bytes. The limit before that is
+    /// `max_unknown`.
     fn is_known(&self) -> bool {
         self.is_joined()
     }
 
-    /// Bytes of what the client has begun and not finished.
+    /// Bytes of a message that the client has begun and not finished.
     fn unfinished(&self) -> usize {
         0
     }
 
-    /// Whether the client has begun something and not finished it for so long. Asked with each ping.
+    /// Whether an unfinished message is older than `patience`. Called before each ping.
     fn is_stuck(&self, _patience: Duration) -> bool {
         false
     }
 
-    /// The session is over. Called once.
+    /// The session has ended. Called once.
     fn closed(&mut self, why: EndReason);
 }
 
-/// Why a session is over, in the words of the reference.
+/// Why a session ends. `Display` gives the disconnect reason: that of the Socket.IO reference server, where
+/// it has one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum EndReason {
-    /// The connection of the client ended.
+    /// The client's connection ended.
     TransportClose,
-    /// The client closed it.
+    /// The client closed the session.
     ClientClose,
-    /// The client broke the protocol of its transport.
+    /// The client broke the protocol of its transport (WebSocket or polling).
     TransportError,
-    /// The client did not answer a ping.
+    /// The client did not answer a ping in time.
     PingTimeout,
-    /// The client sent what cannot be read.
+    /// The client sent data that cannot be decoded.
     ParseError,
-    /// The server did.
+    /// The server closed the session.
     ForcedClose,
-    /// The client joined nothing in time.
+    /// The client did not join a namespace before the connect timeout.
     NotJoined,
-    /// Too much was waiting for it.
+    /// The client's backlog exceeded its limit.
     SlowConsumer,
-    /// What it was being given is gone, or cannot be read: it must come back to learn what it missed.
+    /// The messages that the client was reading are lost or cannot be read; it must reconnect to learn what
+    /// it missed.
     Behind,
-    /// The process holds as much as it may, and the client needed more.
+    /// The memory budget of the process is used up, and the client needed more.
     OutOfMemory,
-    /// It sent too much for too long.
+    /// The client exceeded its rate for too long.
     Flood,
-    /// Something that it had begun came too slowly.
+    /// A message that the client had begun arrived too slowly.
     TooSlow,
-    /// Something that it had begun was larger than a client may send that is not known yet.
+    /// An unfinished message exceeded the limit for a client that is not known yet.
     TooBig,
     /// The server stops.
     ServerShuttingDown,
 }
 
 impl EndReason {
-    /// The row of the close table that a WebSocket is told, as at the other doors. `None` where the reason is one of
-    /// Socket.IO's own: the close frame has no code then, as the reference's.
+    /// The close reason for a WebSocket's close frame, as at the other doors. `None` for reasons that only
+    /// Socket.IO has: then the close frame has no code, as with the reference server.
     pub(crate) fn close_reason(self) -> Option<CloseReason> {
         Some(match self {
             Self::SlowConsumer => close::SLOW_CONSUMER,
@@ -124,17 +129,17 @@ impl EndReason {
         })
     }
 
-    /// Whether the session ends because of what waits for its client, which is dropped.
+    /// Whether the backlog itself ends the session. The backlog is then dropped, not sent.
     pub(crate) fn is_for_what_waits(self) -> bool {
         matches!(self, Self::SlowConsumer | Self::OutOfMemory)
     }
 
-    /// Whether the client itself has ended the session, and knows of that.
+    /// Whether the client ended the session, and so needs no notice.
     pub(crate) fn is_by_client(self) -> bool {
         matches!(self, Self::TransportClose | Self::ClientClose)
     }
 
-    /// Whether a client that is lost so may come back as what it was.
+    /// Whether the client may recover its sockets after this end.
     pub fn is_recoverable(self) -> bool {
         match self {
             Self::ParseError | Self::Flood | Self::TooBig => false,
@@ -152,7 +157,7 @@ impl EndReason {
         }
     }
 
-    /// Whether the client was lost, neither leaving nor sent away for what it did.
+    /// Whether the client was lost: it did not leave, and was not disconnected for its behavior.
     pub fn is_loss(self) -> bool {
         match self {
             Self::TransportClose

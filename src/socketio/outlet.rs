@@ -1,4 +1,4 @@
-//! The way from the fan-outs of a session's thread to its sockets, without a message.
+//! Direct delivery from the fan-outs of a session's thread to its sockets.
 
 use std::{cell::Cell, fmt, rc::Rc};
 
@@ -7,16 +7,16 @@ use bytes::Bytes;
 use super::downlink::Downlink;
 use crate::connection::{Direct, DirectOutlet};
 
-/// What a fan-out hands to one socket of a session.
+/// The outlet of one socket of a session.
 pub(super) struct SocketOutlet {
     down: Downlink,
     state: Rc<OutletState>,
 }
 
-/// Shared by an outlet and its session.
+/// Shared by an outlet and its session's outgoing queue.
 #[derive(Debug, Default)]
 pub(super) struct OutletState {
-    /// Messages for the socket in its session's mailbox; what is handed over directly must not overtake them.
+    /// Messages for the socket in its session's mailbox. Direct delivery must not overtake them.
     mail: Cell<usize>,
     /// The socket has left its namespace.
     is_closed: Cell<bool>,
@@ -27,7 +27,7 @@ impl OutletState {
         self.is_closed.set(true);
     }
 
-    /// A message of the mailbox has been taken.
+    /// The session took one message for the socket from its mailbox.
     pub(super) fn take_mail(&self) {
         self.mail.set(self.mail.get().saturating_sub(1));
     }
@@ -132,7 +132,7 @@ mod tests {
     fn a_session_with_too_much_waiting_is_full() {
         let (down, _pipe) = session();
         let outlet = down.open_outlet(SessionId::next());
-        // The connection has not had its turn: far more than the bound may wait for that.
+        // The connection has not run yet, so the higher limit applies.
         while deliver(&outlet, 64 * 1024, false) == Direct::Taken {}
         assert_eq!(deliver(&outlet, 1, false), Direct::Full);
     }

@@ -1,8 +1,8 @@
-//! A namespace without server code: whatever a client emits goes as it is to the others in its room.
+//! A namespace without server code: an event of a client goes unchanged to the other members of its room.
 //!
-//! `join` with the name of a room (or `{room}`) enters it, and leaves the one before; `leave` leaves it. Both are answered,
-//! and so is any other event that wants an answer: `{}` once it has been taken, `{error: {code, msg}}` if it was not. A
-//! client that is told so without having asked gets an `error` event.
+//! `join` with a room name (or `{room}`) enters the room and leaves the former one; `leave` leaves the room.
+//! An ack is `{}` if the event was accepted and `{error: {code, msg}}` if it was rejected. Without an ack a
+//! rejection is an `error` event.
 
 use std::{cell::RefCell, rc::Rc, time::Instant};
 
@@ -23,17 +23,17 @@ use crate::{
     },
 };
 
-/// Its name.
+/// Name of the namespace.
 pub const NAMESPACE: &str = "/relay";
 
-/// The namespace.
+/// The `/relay` namespace.
 #[derive(Clone, Copy, Debug)]
 pub struct Relay {
     rate: Option<RateLimit>,
 }
 
 impl Relay {
-    /// With the rates of the settings.
+    /// Creates the namespace with the message rate of the settings.
     pub fn of(settings: &Settings) -> Self {
         Self { rate: RateLimit::of(settings) }
     }
@@ -50,14 +50,14 @@ impl Namespace for Relay {
     }
 }
 
-/// One client in the namespace.
+/// The handler of one socket in the namespace.
 struct RelaySocket {
     meter: Option<Meter>,
-    /// The room that it was last let into: one that is refused another room is there again.
+    /// The last room that the socket entered. The socket returns to it if another room rejects it.
     home: Rc<RefCell<Option<ByteString>>>,
 }
 
-/// What `join` brings.
+/// Argument of `join`.
 #[derive(Deserialize)]
 #[serde(untagged)]
 enum Wish {
@@ -65,13 +65,13 @@ enum Wish {
     Fields { room: String },
 }
 
-/// What `join` is answered.
+/// Ack of `join`.
 #[derive(Serialize)]
 struct Joined<'a> {
     room: &'a str,
 }
 
-/// What an event is answered.
+/// Ack of any other accepted event.
 #[derive(Serialize)]
 struct Done {}
 
@@ -81,7 +81,7 @@ struct Failed<'a> {
 }
 
 impl RelaySocket {
-    /// Whether another event may come; the client is told if not.
+    /// Counts an event against the rate. A flood ends the session.
     fn measure(&mut self, socket: &Socket) -> Result<(), Failure> {
         match self.meter.as_mut().map(|meter| meter.measure(Instant::now())) {
             Some(Measure::TooFast { retry_after }) => Err(Failure::too_fast(retry_after)),
@@ -102,7 +102,7 @@ impl RelaySocket {
             Ok(room) => ByteString::from(room.as_str()),
             Err(error) => return Err((ack, Failure::with(Code::BadRoom, error.to_string()))),
         };
-        // One room at a time. What follows at once is for this one already.
+        // One room at a time. Events that follow `join` go to the new room already.
         for former in socket.rooms().into_iter().filter(|former| *former != room) {
             socket.leave(former);
         }
@@ -112,7 +112,7 @@ impl RelaySocket {
                 answer(ack, &Joined { room: &room });
                 return drop(home.replace(Some(room)));
             }
-            // It is where it was, unless it has gone elsewhere meanwhile.
+            // Return to the former room, unless the socket has joined another one since.
             if let Some(home) = home.borrow().clone().filter(|_| socket.rooms().is_empty()) {
                 socket.join(home);
             }
@@ -132,7 +132,7 @@ impl RelaySocket {
     }
 }
 
-/// Answers a client that asked for it.
+/// Sends an ack if the client asked for one.
 fn answer(ack: Option<AckTo>, data: &impl Serialize) {
     if let Some(ack) = ack {
         ack.answer(&Args::answer(data));

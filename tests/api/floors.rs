@@ -1,11 +1,11 @@
-//! The house stands: `use crate::` points down, or stays in its own folder.
+//! Checks the floors of `src/lib.rs`: `use crate::` points down, or stays in its own folder.
 
 use std::{
     fs,
     path::{Path, PathBuf},
 };
 
-/// Highest first. Modules of one floor do not know each other.
+/// Highest first. A module must not use other modules of its floor, nor of a higher one.
 const FLOORS: [&[&str]; 9] = [
     &["main", "lib", "app"],
     &["routes", "http"],
@@ -33,7 +33,7 @@ fn rust_files(folder: &Path, into: &mut Vec<PathBuf>) {
     }
 }
 
-/// The top modules that a source names behind `crate::`, comments left out.
+/// The top-level modules that a source file names behind `crate::`, without comments.
 fn modules_named(source: &str) -> Vec<String> {
     let code: String =
         source.lines().filter(|line| !line.trim_start().starts_with("//")).collect::<Vec<_>>().join("\n");
@@ -46,7 +46,7 @@ fn modules_named(source: &str) -> Vec<String> {
         match rest.strip_prefix('{') {
             None => modules.push(first_word(rest)),
             Some(group) => {
-                // The names at depth one of a braced group.
+                // Collect the names at depth one of a braced group.
                 let mut depth = 0;
                 let mut start = true;
                 for (index, c) in group.char_indices() {

@@ -1,4 +1,4 @@
-//! Bytes of a client to messages.
+//! Decodes a client's bytes to messages.
 
 use std::{error::Error, hint::black_box};
 
@@ -7,7 +7,7 @@ use echoroom::testing::websocket::{Decoder, Limits};
 
 use super::Repetition;
 
-/// As many small texts come with one read.
+/// Number of small texts in one read.
 pub const SMALL_TEXTS: usize = 64;
 
 const SMALL: usize = 32;
@@ -40,7 +40,7 @@ fn decode(frames: Bytes, texts: usize) -> Repetition {
     })
 }
 
-/// Appends a text of so many letters as a client's frame.
+/// Appends a text of `len` letters as a client's frame.
 fn push_text(out: &mut Vec<u8>, len: usize) {
     out.push(0x81);
     match u16::try_from(len).expect("a text that is decoded here") {

@@ -1,4 +1,4 @@
-//! What is said to the frames of a round, and to a record of the journal.
+//! Encodes lines to the frames of a broadcast and to a record of the journal.
 
 use std::{error::Error, hint::black_box};
 
@@ -9,13 +9,13 @@ use echoroom::{
 
 use super::Repetition;
 
-/// Lines of a round.
+/// Lines of a broadcast.
 pub const LINES: usize = 16;
 
-/// When everything is said: a time of as many digits as any of these centuries.
+/// Time of all lines, in milliseconds since 1970. Any time of this century has this number of digits.
 pub const AT: u64 = 1_795_442_795_415;
 
-/// Offsets of as many digits, whichever round it is.
+/// All offsets have this number of digits.
 const FIRST_OFFSET: u64 = 1000;
 
 pub fn plain(_: usize) -> Result<Repetition, Box<dyn Error>> {
@@ -26,7 +26,7 @@ pub fn all_dialects(_: usize) -> Result<Repetition, Box<dyn Error>> {
     Ok(encode(&[line::PLAIN, line::CHAT, line::SOCKET_IO]))
 }
 
-/// Rounds from the first line to the last, for an audience that speaks these.
+/// Builds complete broadcasts for subscribers with these dialects.
 fn encode(dialects: &[Dialect]) -> Repetition {
     let (audience, budget) = (audience(dialects), Budget::new(1 << 20));
     Box::new(move || {
@@ -40,7 +40,7 @@ fn encode(dialects: &[Dialect]) -> Repetition {
     })
 }
 
-/// One hearer for each of these.
+/// One subscriber for each dialect.
 pub fn audience(dialects: &[Dialect]) -> Audience {
     let mut audience = Audience::default();
     for &dialect in dialects {
@@ -49,7 +49,7 @@ pub fn audience(dialects: &[Dialect]) -> Audience {
     audience
 }
 
-/// A line of the chat.
+/// A message of a chat user.
 pub fn said(offset: u64) -> Line<'static> {
     let (kind, username, avatar) = (Kind::Message, "ann17", "fox");
     let body = "Good morning, is anybody here for some tea?";

@@ -1,4 +1,4 @@
-//! Rounds to everybody in a room, by way of sockets and by way of mailboxes. What actix does for it is counted too.
+//! Delivers broadcasts to a room, through outlets or through mailboxes. The work of actix is counted too.
 
 use std::{cell::Cell, error::Error, rc::Rc, sync::Arc, time::Duration};
 
@@ -14,32 +14,32 @@ use echoroom::{
 
 use super::{Repetition, encode};
 
-/// Lines that reach somebody in one repetition.
+/// Deliveries of one repetition.
 pub const DELIVERIES: usize = ROUNDS * encode::LINES * (LISTENERS - 1);
 
 const LISTENERS: usize = 1000;
 
-/// Rounds of one repetition, each delivered before the next one comes.
+/// Broadcasts of one repetition, each delivered before the next one starts.
 const ROUNDS: usize = 4;
 
-/// A round that has not reached everybody after so many turns of the thread never will.
+/// Number of turns of the thread after which a missing delivery is an error.
 const MAX_TURNS: usize = 10_000;
 
 const PLAIN: Encoding = Encoding { dialect: line::PLAIN, deflated: false };
 
-/// Bytes that all have heard together.
+/// Number of bytes that all listeners together have received.
 type Heard = Rc<Cell<usize>>;
 
-/// Stands for a session's socket.
+/// Replaces a session's outlet.
 struct Sink(Heard);
 
-/// Stands for a session.
+/// Replaces a session's actor.
 struct Listener {
     heard: Heard,
     waiting: Waiting,
 }
 
-/// A fan-out, a room's round for it, and how much there is to hear of that.
+/// A fan-out, a broadcast for it, and the number of bytes to deliver.
 struct Stage {
     fanout: Addr<FanOut>,
     round: FanOutRound,
@@ -47,21 +47,21 @@ struct Stage {
     bytes: usize,
 }
 
-/// Every listener has a sink.
+/// All listeners have outlets.
 pub fn direct(_: usize) -> Result<Repetition, Box<dyn Error>> {
     fan_out(|outlets, session, heard| {
         outlets.add(session, Rc::new(Sink(Rc::clone(heard))));
-        // Nothing may come this way.
+        // A counter that must stay zero: no delivery may go through the mailbox.
         Heard::default()
     })
 }
 
-/// None has.
+/// No listener has an outlet.
 pub fn mailbox(_: usize) -> Result<Repetition, Box<dyn Error>> {
     fan_out(|_, _, heard| Rc::clone(heard))
 }
 
-/// Makes listeners, of which `add` says where what comes by mail is added up.
+/// Creates listeners. `add` returns the counter for deliveries through a listener's mailbox.
 fn fan_out(add: impl Fn(&Outlets, SessionId, &Heard) -> Heard) -> Result<Repetition, Box<dyn Error>> {
     let system = System::new();
     let stage = system.block_on(Stage::new(add))?;
@@ -101,7 +101,7 @@ impl Stage {
         Ok(Self { fanout, round: FanOutRound { room, round: Arc::new(round) }, heard, bytes })
     }
 
-    /// Delivers the round, once more, to everybody.
+    /// Delivers the broadcast once more and waits for all deliveries.
     async fn deliver(&self) -> Result<(), Box<dyn Error>> {
         self.heard.set(0);
         self.fanout.do_send(self.round.clone());

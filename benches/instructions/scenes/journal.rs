@@ -1,4 +1,4 @@
-//! Batches of rounds into the journals, which have reached the bounds of what they keep.
+//! Appends batches of records to the journals, which have reached their retention.
 
 use std::{error::Error, path::Path, time::Duration};
 
@@ -18,12 +18,12 @@ pub const LINES: usize = ROOMS * ROUNDS * LINES_OF_ROUND;
 
 const ROOMS: usize = 16;
 
-/// Rounds of each room in a batch.
+/// Records of each room in a batch.
 const ROUNDS: usize = 4;
 
 const LINES_OF_ROUND: usize = 4;
 
-/// So few messages that even half of the repetitions are more.
+/// Few enough messages that half of the repetitions exceed them.
 const RETENTION: Retention = Retention {
     messages: 128,
     bytes: 1 << 20,
@@ -37,12 +37,12 @@ pub fn memory(most: usize) -> Result<Repetition, Box<dyn Error>> {
     append(MemoryJournal::new(RETENTION)?, most)
 }
 
-/// Leaves its file in the process's folder.
+/// Writes its file to the current folder of the process.
 pub fn sqlite(most: usize) -> Result<Repetition, Box<dyn Error>> {
     append(SqliteJournal::open(Path::new("."), RETENTION, &Default::default())?, most)
 }
 
-/// A batch is made before it is counted, so there are so many at most.
+/// Batches are built before the count starts, so at most `most` repetitions are possible.
 fn append(journal: impl Journal + 'static, most: usize) -> Result<Repetition, Box<dyn Error>> {
     let system = System::new();
     let rooms = (1..=ROOMS).map(|room| RoomName::parse(&format!("room {room}")));
@@ -57,7 +57,7 @@ fn append(journal: impl Journal + 'static, most: usize) -> Result<Repetition, Bo
     }))
 }
 
-/// The rounds of all rooms that come behind so many batches.
+/// The records of all rooms after `number` batches.
 fn batch(rooms: &[RoomName], epoch: Epoch, number: usize) -> Option<Vec<Append>> {
     let append = |round, room: &RoomName| {
         Some(Append { room: room.clone(), epoch, record: record(round)?, pictures: Vec::new() })
@@ -66,7 +66,7 @@ fn batch(rooms: &[RoomName], epoch: Epoch, number: usize) -> Option<Vec<Append>>
     rounds.flat_map(|round| rooms.iter().map(move |room| append(round, room))).collect()
 }
 
-/// What is kept of a room's round; all its lines have ids.
+/// The record of a broadcast; all its messages have ids.
 fn record(round: usize) -> Option<Record> {
     let mut open = ChatRound::new(&encode::audience(&[]));
     let offsets = (1 + (round * LINES_OF_ROUND) as u64..).take(LINES_OF_ROUND);

@@ -1,4 +1,4 @@
-//! What is counted.
+//! The scenes: operations whose instructions are counted.
 
 mod decode;
 mod encode;
@@ -7,23 +7,23 @@ mod journal;
 
 use std::error::Error;
 
-/// Something the server does again and again.
+/// A frequent operation of the server.
 pub struct Scene {
-    /// What it is selected by.
+    /// The name by which the scene is selected.
     pub name: &'static str,
-    /// What it is counted for.
+    /// What one operation is.
     pub operation: &'static str,
     setup: Setup,
-    /// How many of them one repetition does.
+    /// Operations in one repetition.
     pub operations: usize,
-    /// How often it is repeated before it is counted, and how often it is then.
+    /// Repetitions before the count starts, and repetitions that are counted.
     pub repetitions: usize,
 }
 
-/// Makes all that is needed for so many repetitions at most.
+/// Prepares a scene for at most the given number of repetitions.
 type Setup = fn(usize) -> Result<Repetition, Box<dyn Error>>;
 
-/// One of them.
+/// Runs one repetition.
 type Repetition = Box<dyn FnMut() -> Result<(), Box<dyn Error>>>;
 
 pub const SCENES: [Scene; 8] = [
@@ -85,20 +85,20 @@ pub const SCENES: [Scene; 8] = [
     },
 ];
 
-/// Plays a scene with so many repetitions, and ends the process.
+/// Runs a scene with `repetitions` repetitions and exits the process.
 #[expect(clippy::exit, reason = "what is taken down is not to be counted")]
 pub fn play(name: &str, repetitions: usize) -> ! {
     let played = try_play(name, repetitions);
     if let Err(error) = &played {
         eprintln!("{error}");
     }
-    // At once: what is taken down might differ with the number of repetitions.
+    // Exit now: the cost of destructors might depend on the number of repetitions.
     std::process::exit(i32::from(played.is_err()))
 }
 
 fn try_play(name: &str, repetitions: usize) -> Result<(), Box<dyn Error>> {
     let scene = SCENES.iter().find(|scene| scene.name == name).ok_or("no scene has that name")?;
-    // The same setup for half of the repetitions and for all.
+    // Prepare equally for half of the repetitions and for all.
     let mut repeat = (scene.setup)(2 * scene.repetitions)?;
     let played = (0..repetitions).try_for_each(|_| repeat());
     std::mem::forget(repeat);

@@ -1,5 +1,5 @@
-//! The busy room: as fast as it goes, with four lines of each sender under way. A line is under way until one listener has
-//! it.
+//! The busy room: as fast as possible, with four lines of each sender in flight. A line is in flight until
+//! one listener has it.
 
 use std::{
     error::Error,
@@ -19,7 +19,7 @@ const SESSIONS: usize = 200;
 const SENDERS: usize = 16;
 const IN_FLIGHT: usize = 4;
 
-/// One turn's figures.
+/// Figures of one turn.
 pub(super) struct Figures {
     pub(super) cpu_us_per_delivery: f64,
     pub(super) deliveries: u64,
@@ -29,7 +29,7 @@ pub(super) struct Figures {
     rss_mib: f64,
 }
 
-/// The job: all servers by turns, and a table.
+/// The job: all servers in turn, and a table.
 pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let mut rows = Candidate::rows(true);
     take_turns(&mut rows, "busy room", |server| talk(server, duration))?;
@@ -56,7 +56,7 @@ pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>
     Ok(())
 }
 
-/// Talks for `duration`, then waits until everything sent has arrived everywhere.
+/// Sends for `duration`, then waits until every line has reached every listener.
 pub(super) fn talk(server: &Server, duration: Duration) -> Result<Figures, Box<dyn Error>> {
     let mut room = Room::join(server.port, SESSIONS, SENDERS)?;
     let (cpu_before, start) = (server.cpu_time()?, Instant::now());

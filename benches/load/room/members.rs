@@ -1,4 +1,5 @@
-//! What a delivery costs as a room grows: one sender says a line, and the next when everybody has it.
+//! The cost of a delivery as a room grows: one sender sends a line, and the next one when all members have
+//! it.
 
 use std::{
     error::Error,
@@ -15,10 +16,10 @@ use crate::{
     server::Server,
 };
 
-/// Members of the room; the last is as many as a process may have connections, if that is less.
+/// Numbers of members. The last one is limited by the descriptors of a process.
 const SIZES: [usize; 5] = [10, 100, 1_000, 10_000, crowd::LARGEST];
 
-/// One turn's figures.
+/// Figures of one turn.
 struct Figures {
     cpu_us_per_delivery: f64,
     p50: f64,
@@ -26,7 +27,7 @@ struct Figures {
     rss_mib: f64,
 }
 
-/// The job: this server and uWebSockets by turns, and a table.
+/// The job: Echoroom and uWebSockets in turn, and a table.
 pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let mut rows = Vec::new();
     for members in SIZES {

@@ -1,4 +1,4 @@
-//! One room: numbered lines, and everybody checks that it hears each sender's lines, each once and in order.
+//! One room with numbered lines. Every client checks that it gets each sender's lines once and in order.
 
 pub mod busy;
 pub mod members;
@@ -16,15 +16,15 @@ use crate::{
     frames::{TEXT, push_text},
 };
 
-/// A line is `SS NNNNNNNNNN` (sender, number) filled up to so many bytes.
+/// Length of a line in bytes: `SS NNNNNNNNNN` (sender, number) and filling.
 const LINE: usize = 32;
 
-/// The clients of a room, and what each has heard.
+/// The clients of a room, and what each has received.
 struct Room {
     clients: Clients,
     sessions: usize,
     senders: usize,
-    /// When each line of each sender was said.
+    /// Send time of each line of each sender.
     said: Vec<Vec<Instant>>,
     tally: Tally,
 }
@@ -34,9 +34,9 @@ struct Tally {
     delivered: u64,
     answers: u64,
     latencies: Latencies,
-    /// The number that must come next, for each client from each sender, its own answers too.
+    /// Next expected number for each client and sender, including the sender's own replies.
     heard: Vec<u32>,
-    /// Senders one of whose lines has reached its witness.
+    /// Senders whose lines have reached the listener that releases them, once per line.
     released: Vec<usize>,
 }
 
@@ -58,7 +58,7 @@ impl Room {
         })
     }
 
-    /// Queues a sender's next line.
+    /// Queues the next line of a sender.
     fn say(&mut self, sender: usize) {
         let mut line = format!("{sender:02} {:010} ", self.said[sender].len()).into_bytes();
         line.resize(LINE, b'x');
@@ -71,13 +71,13 @@ impl Room {
         Ok(self.clients.flush(self.senders)?)
     }
 
-    /// Waits until something comes, no longer than that, and checks it. Whether something came.
+    /// Waits for lines for at most `timeout` and checks them. Returns whether any came.
     fn listen(&mut self, timeout: Duration) -> Result<bool, Box<dyn Error>> {
         let Self { clients, senders, said, tally, .. } = self;
         clients.turn(timeout, &mut |client, first, line| tally.hear(client, first, line, *senders, said))
     }
 
-    /// Whether everything said has come to everybody, and every answer to its sender.
+    /// Whether every line has reached every other client, and every reply its sender.
     fn is_settled(&self) -> bool {
         self.tally.delivered == self.tally.sent * (self.sessions as u64 - 1)
             && self.tally.answers == self.tally.sent
@@ -109,7 +109,7 @@ impl Tally {
         }
         self.delivered += 1;
         self.latencies.add(said[sender][number as usize].elapsed());
-        // Each sender has one listener that releases its lines.
+        // One listener for each sender releases the sender's next line.
         if client == senders + sender {
             self.released.push(sender);
         }

@@ -1,4 +1,4 @@
-//! The room at a fixed rate: lines are said at their times, whether those before have arrived or not.
+//! The room at a fixed rate: lines are sent on schedule, even if earlier ones have not arrived.
 
 use std::{
     error::Error,
@@ -16,13 +16,13 @@ use crate::{
 const SESSIONS: usize = 200;
 const SENDERS: usize = 16;
 
-/// Lines a second.
+/// Lines per second.
 const RATES: [u32; 2] = [500, 2500];
 
-/// A server may take so many times the time in which the lines were said to deliver them all.
+/// A server may take this multiple of the sending time to deliver all lines.
 const BEHIND: u32 = 20;
 
-/// One turn's figures.
+/// Figures of one turn.
 pub(super) struct Figures {
     pub(super) cpu_us_per_delivery: f64,
     pub(super) deliveries: u64,
@@ -33,7 +33,7 @@ pub(super) struct Figures {
     rss_mib: f64,
 }
 
-/// The job: all servers by turns, and a table for each rate.
+/// The job: all servers in turn, and a table for each rate.
 pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     for rate in RATES {
         let mut rows = Candidate::rows(true);
@@ -73,7 +73,7 @@ pub(super) fn talk(server: &Server, rate: u32, duration: Duration) -> Result<Fig
             next += gap;
         }
         room.flush()?;
-        // The load has a core of its own, and looks again and again: its sleep is not to be measured.
+        // The load polls without sleeping, on its own core: the latency of a sleep must not be measured.
         room.listen(Duration::ZERO)?;
         let elapsed = start.elapsed();
         if elapsed >= duration && room.is_settled() {

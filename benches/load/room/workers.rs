@@ -1,5 +1,5 @@
-//! What several workers cost: the same rooms with one, two and four of them, all on the server's one core. More cores than
-//! that are not here to measure on; what can be seen is how much the workers wake each other.
+//! The cost of several workers: rooms with one, two and four workers, all on the server's one core. The job
+//! does not measure the gain from more cores; its figures show how often the workers wake each other.
 
 use std::{error::Error, io::Write, time::Duration};
 
@@ -12,10 +12,10 @@ use crate::{
 
 const WORKERS: [usize; 3] = [1, 2, 4];
 
-/// Lines a second in the room that is not busy.
+/// Lines per second in the room that is not busy.
 const RATE: u32 = 500;
 
-/// One turn's figures.
+/// Figures of one turn.
 struct Figures {
     busy_us: f64,
     busy_wakes: f64,
@@ -23,7 +23,7 @@ struct Figures {
     steady_wakes: f64,
 }
 
-/// The job: this server, and a table.
+/// The job: Echoroom only, and a table.
 pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let mut rows = WORKERS.map(|workers| (workers, Vec::new()));
     for turn in 1..=TURNS {

@@ -1,7 +1,7 @@
-//! CPU time of a delivery: events to one room of `/relay`, from 16 senders, four of each under way.
+//! CPU time of a delivery: events to one room of `/relay` from 16 senders, each with four in flight.
 //!
-//! An event is under way until one listener has it. Every client checks that it hears every sender's events, each once
-//! and in order, and none of its own.
+//! An event is in flight until one listener has it. Every client checks that it gets every other sender's
+//! events, each once and in order.
 
 use std::{
     error::Error,
@@ -21,11 +21,11 @@ use crate::{
 const SENDERS: usize = 16;
 const IN_FLIGHT: usize = 4;
 
-/// What an event begins with; the text `SS NNNNNNNNNN` (sender, number) follows, filled up to 32 bytes.
+/// Start of an event. The text `SS NNNNNNNNNN` (sender, number) follows, filled up to 32 bytes.
 const START: &str = r#"2/relay,["message",""#;
 const TEXT: usize = 32;
 
-/// One turn's figures.
+/// Figures of one turn.
 struct Figures {
     cpu_us_per_delivery: f64,
     deliveries_per_second: f64,
@@ -34,7 +34,7 @@ struct Figures {
     rss_mib: f64,
 }
 
-/// The job: all servers by turns, and a table.
+/// The job: all servers in turn, and a table.
 pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let mut rows = Vec::new();
     for (transport, clients) in [(Transport::WebSocket, 200), (Transport::Polling, 50)] {
@@ -83,7 +83,7 @@ pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>
     Ok(())
 }
 
-/// Talks for `duration`, then waits until everything sent has arrived everywhere.
+/// Sends for `duration`, then waits until every event has reached every other client.
 fn broadcast(
     server: &Server,
     transport: Transport,
@@ -122,16 +122,16 @@ fn broadcast(
     })
 }
 
-/// What has been sent, and what each client has heard of it.
+/// What was sent, and what each client has received of it.
 struct Room {
     sent: u64,
     delivered: u64,
-    /// Senders one of whose events has reached its witness.
+    /// Senders whose events have reached the listener that releases them, once per event.
     released: Vec<usize>,
-    /// When each event of each sender was emitted.
+    /// Send time of each event of each sender.
     sent_at: [Vec<Instant>; SENDERS],
     latencies: Latencies,
-    /// The number that must come next, for each client from each sender.
+    /// Next expected number for each client and sender.
     heard: Vec<[u64; SENDERS]>,
 }
 
@@ -166,7 +166,7 @@ impl Room {
         self.delivered += 1;
         let emitted = self.sent_at[sender].get(number as usize).ok_or("a number from ahead")?;
         self.latencies.add(emitted.elapsed());
-        // Each sender has one listener that releases its events.
+        // One listener for each sender releases the sender's next event.
         if client == SENDERS + sender {
             self.released.push(sender);
         }
@@ -174,7 +174,7 @@ impl Room {
     }
 }
 
-/// Who sent an event, and its number; behind the text there may be one more argument, the offset.
+/// The sender and the number of an event. One more argument, the offset, may follow the text.
 fn parse(message: &[u8]) -> Option<(usize, u64)> {
     let (text, rest) = message.strip_prefix(START.as_bytes())?.split_at_checked(TEXT)?;
     let is_whole = rest == br#""]"# || (rest.starts_with(br#"",""#) && rest.ends_with(br#""]"#));

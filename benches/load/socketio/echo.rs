@@ -1,4 +1,4 @@
-//! CPU time of an event that comes back: `message` and `message-back` in the main namespace, 32 bytes, one client.
+//! CPU time of an echo: `message` and `message-back` in the main namespace, 32 bytes, one client.
 
 use std::{
     collections::VecDeque,
@@ -15,7 +15,7 @@ use crate::{
     figures::{self, Latencies, median, short},
 };
 
-/// One turn's figures.
+/// Figures of one turn.
 struct Figures {
     cpu_us_each: f64,
     per_second: f64,
@@ -24,7 +24,7 @@ struct Figures {
     rss_mib: f64,
 }
 
-/// The job: both servers by turns, and a table.
+/// The job: both servers in turn, and a table.
 pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let mut rows = Vec::new();
     for transport in [Transport::WebSocket, Transport::Polling] {
@@ -72,7 +72,7 @@ pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>
     Ok(())
 }
 
-/// Sends for `duration`, and waits until everything has come back, in its order.
+/// Sends for `duration` and waits until every event has come back, in order.
 fn echo(
     candidate: Candidate,
     transport: Transport,
@@ -95,7 +95,7 @@ fn echo(
         }
         clients.flush(1)?;
         clients.turn(|_, message| {
-            // What the example says to whom has just joined.
+            // The example sends this to each new socket.
             if message.starts_with(br#"2["auth","#) {
                 return Ok(());
             }

@@ -1,4 +1,5 @@
-//! Memory of an idle session: 2,000 join the main namespace and say nothing. Over polling each has a poll open.
+//! Memory of an idle session: 2,000 sessions join the main namespace and send nothing. Over polling each has
+//! an open poll.
 
 use std::{error::Error, io::Write, thread, time::Duration};
 
@@ -12,16 +13,16 @@ use crate::{
 
 const SESSIONS: usize = 2_000;
 
-/// Until buffers that are given back have been, and the connections that posted are gone.
+/// Time in which freed buffers return to the system and the connections for posts close.
 const SETTLED: Duration = Duration::from_secs(3);
 
-/// One turn's figures.
+/// Figures of one turn.
 struct Figures {
     before_mib: f64,
     kib_per_session: f64,
 }
 
-/// The job: all servers by turns, and a table.
+/// The job: all servers in turn, and a table.
 pub fn job(_: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>> {
     let mut rows = Vec::new();
     for transport in [Transport::WebSocket, Transport::Polling] {
@@ -61,7 +62,7 @@ fn idle(candidate: Candidate, transport: Transport) -> Result<Figures, Box<dyn E
     thread::sleep(Duration::from_secs(1));
     let before_mib = server.rss_mib()?;
     let mut clients = Clients::join(&server, transport, "/", SESSIONS)?;
-    // What was said on joining comes to its end.
+    // Let the exchange of the handshake finish.
     clients.linger(Duration::from_secs(1))?;
     clients.all.iter_mut().for_each(crate::engineio::Client::rest);
     clients.linger(SETTLED)?;

@@ -1,4 +1,5 @@
-//! Socket.IO, ours and the Node reference by turns: an idle session's memory, an event's and a delivery's CPU time.
+//! Socket.IO, Echoroom and the Node reference in turn: memory of an idle session, CPU time of an event and of
+//! a delivery.
 
 pub mod broadcast;
 pub mod echo;
@@ -17,21 +18,21 @@ use crate::{
     server::Server,
 };
 
-/// How long the server may say nothing while something is awaited.
+/// Longest silence of a server that owes a response.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Which server.
+/// A Socket.IO server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Candidate {
-    /// The server as its users run it.
+    /// Echoroom as its users run it.
     Echoroom,
-    /// The same, which relays events, and keeps them for clients that drop.
+    /// Echoroom with its relay namespace, which keeps events for recovery.
     EchoroomRelay,
-    /// This crate as a library, with events of its own.
+    /// Echoroom as a library, with events of the example.
     Fixture,
-    /// The reference as it comes.
+    /// The reference server with its defaults.
     Reference,
-    /// The reference, connection state recovery on.
+    /// The reference server with connection state recovery.
     ReferenceRecovering,
 }
 
@@ -68,7 +69,7 @@ impl fmt::Display for Transport {
     }
 }
 
-/// The clients of one turn, in one namespace, all in this thread.
+/// The clients of one turn, in one namespace, all on this thread.
 struct Clients {
     poll: Poll,
     events: Events,
@@ -77,7 +78,7 @@ struct Clients {
 }
 
 impl Clients {
-    /// Opens so many, and waits until each has joined.
+    /// Opens clients and waits until each has joined the namespace.
     fn join(
         server: &Server,
         transport: Transport,
@@ -94,13 +95,13 @@ impl Clients {
             let registry = clients.poll.registry();
             clients.all.push(Client::open(server.port, transport, namespace, index, registry)?);
         }
-        // `0` and the namespace: it has been joined.
+        // A CONNECT reply: `0` and the namespace.
         let joined = if namespace == "/" { "0{".to_owned() } else { format!("0{namespace},{{") };
         clients.await_each(joined.as_bytes())?;
         Ok(clients)
     }
 
-    /// Waits until each has a message that begins so.
+    /// Waits until each client has a message with this start.
     fn await_each(&mut self, start: &[u8]) -> Result<(), Box<dyn Error>> {
         let mut waiting = self.all.len();
         while waiting > 0 {
@@ -116,13 +117,13 @@ impl Clients {
         self.all[client].queue(packet);
     }
 
-    /// Sends what is queued for the first so many clients.
+    /// Sends the queued packets of the first `count` clients.
     fn flush(&mut self, count: usize) -> Result<(), Box<dyn Error>> {
         let registry = self.poll.registry();
         self.all[..count].iter_mut().try_for_each(|client| client.flush(registry))
     }
 
-    /// Lets time pass, and pings be answered.
+    /// Answers pings for `duration`.
     fn linger(&mut self, duration: Duration) -> Result<(), Box<dyn Error>> {
         let until = Instant::now() + duration;
         while let Some(left) = until.checked_duration_since(Instant::now()) {
@@ -131,7 +132,7 @@ impl Clients {
         Ok(())
     }
 
-    /// Waits until something comes, and hands each message on with its client's index.
+    /// Waits for input and hands over each message with its client's index.
     fn turn(
         &mut self,
         take: impl FnMut(usize, &[u8]) -> Result<(), Box<dyn Error>>,
@@ -139,7 +140,7 @@ impl Clients {
         if self.wait(PATIENCE, take)? { Ok(()) } else { Err("the server says nothing".into()) }
     }
 
-    /// Whether something came in that time.
+    /// Waits for input for at most `timeout`. Returns whether there was any.
     fn wait(
         &mut self,
         timeout: Duration,

@@ -1,14 +1,14 @@
-// The same job as a plain session of Echoroom, and its echo, on the package that a popular tutorial teaches.
+// A plain session of Echoroom and its echo, on the package that a popular tutorial teaches.
 const websocket = require('nodejs-websocket');
 
 const port = Number(process.argv[2]);
-// Every session but those at the door of echoes.
+// All sessions except those at the echo door.
 const room = new Set();
 
 const server = websocket.createServer({ noDelay: true }, (connection) => {
-  // Without a listener, a client that goes away would end the process.
+  // Without a listener the error of a lost client would end the process.
   connection.on('error', () => {});
-  // The package leaves the socket to the client after a closing handshake.
+  // After a closing handshake the package leaves it to the client to close the socket.
   connection.on('close', () => connection.socket.end());
   if (connection.path.split('?')[0] === '/echo') echo(connection);
   else join(connection);
@@ -17,7 +17,8 @@ const server = websocket.createServer({ noDelay: true }, (connection) => {
 function echo(connection) {
   connection.on('text', (text) => connection.sendText(text));
   connection.on('binary', (stream) => {
-    // Collected, because the package takes one outgoing stream at a time and refuses all else meanwhile.
+    // Collect the data first: the package allows one outgoing stream at a time and rejects other messages
+    // meanwhile.
     const chunks = [];
     stream.on('data', (chunk) => chunks.push(chunk));
     stream.on('end', () => connection.sendBinary(Buffer.concat(chunks)));

@@ -1,5 +1,5 @@
-// The same jobs as Echoroom's conformance fixture and its relay, on the reference: the options are its defaults (no
-// compression of frames among them), but for connection state recovery if it is asked for.
+// Echoroom's conformance fixture and its relay, on the reference server. The options are its defaults (which
+// do not compress frames), except connection state recovery, which an argument turns on.
 const { createServer } = require('node:http');
 const { Server } = require('socket.io');
 

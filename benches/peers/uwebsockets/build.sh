@@ -9,7 +9,7 @@ program=$out/uwebsockets
 
 fresh=yes
 for source in server.cpp build.sh Cargo.lock; do
-  # Also true if there is no program.
+  # Also true if the program does not exist.
   if [[ $here/$source -nt $program ]]; then fresh=no; fi
 done
 if [[ $fresh == yes ]]; then exit; fi
@@ -36,5 +36,5 @@ for source in "$sources"/uSockets/src/*.c "$sources"/uSockets/src/eventing/*.c; 
   gcc -std=gnu11 "${flags[@]}" -c "$source" -o "$objects/$(basename "$source" .c).o"
 done
 g++ -std=c++20 "${flags[@]}" -DUWS_NO_ZLIB -I "$sources/src" "$here/server.cpp" "$objects"/*.o -o "$objects/uwebsockets"
-# Only once it is whole.
+# Move the program into place only when it is complete.
 mv "$objects/uwebsockets" "$program"

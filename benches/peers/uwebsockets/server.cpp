@@ -1,8 +1,9 @@
-// The same job as a plain session of Echoroom, and its echo, on uWebSockets (version 20, as of February 2024).
+// A plain session of Echoroom and its echo, on uWebSockets (version 20, as of February 2024).
 //
-// Its publishes are batched: a message waits until the turn of the loop is over, and up to 32 of them go to a session
-// in one write through a buffer of 16 KiB, which all share. The 33rd for a session within a turn makes it write the 32
-// at once, one by one, and a message from 16 KiB on goes out at once. Answers to one read are one write as well.
+// uWebSockets batches publishes: a message waits until the end of the loop's turn, and up to 32 messages go
+// to a session in one write through a shared buffer of 16 KiB. The 33rd message for a session in a turn makes
+// it write the first 32 immediately, one by one. A message of 16 KiB or more is written immediately. The
+// replies to one read go out in one write.
 #include <sys/resource.h>
 #include <sys/socket.h>
 
@@ -32,7 +33,7 @@ uWS::App::WebSocketBehavior<Session> behavior() {
     return behavior;
 }
 
-// The limit of open files, which a thousand sessions would meet.
+// Raises the limit on open files, which a thousand sessions would exceed.
 bool raise_open_files() {
     rlimit files{};
     if (getrlimit(RLIMIT_NOFILE, &files) != 0) return false;
@@ -65,7 +66,7 @@ int main(int argc, char **argv) {
         for (const char c : message) answer += c >= 'a' && c <= 'z' ? static_cast<char>(c - 'a' + 'A') : c;
         answer += "!!!";
         socket->send(answer, opcode);
-        // A socket's own publish leaves out the socket.
+        // A publish by a socket skips that socket.
         socket->publish(room, message, opcode);
     };
 
@@ -75,7 +76,7 @@ int main(int argc, char **argv) {
         .ws<Session>("/*", std::move(session))
         .listen("127.0.0.1", port,
                 [&](us_listen_socket_t *listener) {
-                    // It listens with 512; listening once more only sets the backlog.
+                    // The library listens with a backlog of 512. A second `listen` only sets the backlog.
                     failed = !listener ||
                              listen(static_cast<int>(reinterpret_cast<std::intptr_t>(us_socket_get_native_handle(
                                         0, reinterpret_cast<us_socket_t *>(listener)))),

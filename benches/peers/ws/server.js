@@ -1,4 +1,4 @@
-// The same job as a plain session of Echoroom, and its echo, on Node's `ws`: answer in upper case, relay to the others.
+// A plain session of Echoroom and its echo, on Node's `ws`: reply in upper case, send to the other members.
 const { WebSocketServer, WebSocket } = require('ws');
 
 const server = new WebSocketServer({
@@ -7,7 +7,7 @@ const server = new WebSocketServer({
   perMessageDeflate: false,
   backlog: 4096,
 });
-// Every session but those at the door of echoes.
+// All sessions except those at the echo door.
 const room = new Set();
 
 server.on('connection', (socket, request) => {

@@ -29,14 +29,14 @@ fn deliveries(down: &Downlink) -> usize {
     down.0.borrow().deliveries
 }
 
-/// The frames of a text message.
+/// Frames a text message.
 fn framed(text: &str) -> Bytes {
     let mut out = bytes::BytesMut::new();
     frame::write(&mut out, OpCode::Text, text.as_bytes());
     out.freeze()
 }
 
-/// Takes what the body yields now.
+/// Takes the bytes that the body yields without waiting.
 fn taken(body: &mut PipeBody) -> Vec<u8> {
     let mut out = Vec::new();
     while let Some(Some(piece)) = body.next().now_or_never() {
@@ -87,7 +87,7 @@ async fn what_waits_for_a_websocket_stays_here_but_for_a_little_and_in_order() {
     }
     assert!(down.pour(&pipe, PIPE_BYTES));
     assert!(pipe.waiting_bytes() < PIPE_BYTES + 10_010, "{} bytes", pipe.waiting_bytes());
-    // What others say comes behind it, a ping before it.
+    // A delivery comes after these packets, a ping before them.
     down.deliver(&[framed("42[\"delivered\"]")]);
     down.ping();
     assert_eq!(pipe.waiting_deliveries().bytes, 0);
@@ -158,7 +158,7 @@ async fn too_much_is_too_many_bytes_or_pieces_for_a_socket_that_takes_none() {
         assert!(taken(&mut body).is_empty());
         down.deliver(&frames);
         assert!(!down.has_too_much(), "the connection has not had its turn");
-        // It takes some, and then the socket is full.
+        // The connection writes some of it, then the socket is full.
         down.deliver(&frames);
         body.next().now_or_never();
         actix_web::rt::task::yield_now().await;

@@ -11,7 +11,7 @@ use crate::{
     socketio::hub::messages::{Answers, Emission, Emit, EmitWithAck},
 };
 
-/// Ack ids from here on belong to events for many sockets; smaller ones are each socket's own.
+/// Ack ids from this one on belong to events for many sockets. Smaller ids belong to one socket.
 pub const FIRST_SHARED_ACK: u64 = 1 << 32;
 
 /// The sockets that have not answered yet, for each ack id.

@@ -1,4 +1,4 @@
-//! What sockets, the clients in a namespace of Socket.IO, ask of the [`Hub`](super::Hub), and what they get.
+//! Messages from sockets to the [`Hub`](super::Hub), and its messages to sockets.
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -17,203 +17,206 @@ use crate::{
     },
 };
 
-/// A socket is in a namespace from here on.
+/// Adds a socket to a namespace.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Connect {
-    /// Who.
+    /// The socket.
     pub session: SessionId,
-    /// The worker whose thread it lives on.
+    /// The worker that runs the socket.
     pub worker: WorkerId,
-    /// Where its deliveries go.
+    /// Where the socket takes deliveries.
     pub seat: Seat,
-    /// Where.
+    /// The namespace's name.
     pub namespace: ByteString,
-    /// The id by which others may address it.
+    /// The socket's public id, also a target of events.
     pub sid: ByteString,
-    /// The secret by which its client can come back, if it can.
+    /// The secret for recovery; `None` if the client cannot come back.
     pub pid: Option<ByteString>,
-    /// The offset that its client brought from another place, or another server.
+    /// The offset that the client brought from another socket or server.
     pub foreign: Option<u64>,
 }
 
-/// A client is back: its socket is to be what it was, in the same rooms, and to be given what it missed. Answered by
-/// [`SocketNews::Recovered`]; if that cannot be, nothing has happened.
+/// Restores a lost socket: its sid, its rooms, and the events that it missed. The reply is
+/// [`SocketNews::Recovered`]. If recovery is impossible, `session` is in no namespace, and a former socket
+/// that was still connected has ended.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Recover {
-    /// The socket that is to be the former one.
+    /// The new socket that takes over the former one.
     pub session: SessionId,
-    /// The worker whose thread it lives on.
+    /// The worker that runs the socket.
     pub worker: WorkerId,
-    /// Where its deliveries go.
+    /// Where the socket takes deliveries.
     pub seat: Seat,
-    /// Where.
+    /// The namespace's name.
     pub namespace: ByteString,
-    /// The secret that it was given.
+    /// The secret that the client got when it connected.
     pub pid: ByteString,
-    /// The last event that it has.
+    /// The last event that the client has seen.
     pub offset: Offset,
 }
 
-/// A socket has gone. Harmless if it never came.
+/// Removes a socket from its namespace. Idempotent; ignored if the socket is unknown.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Disconnect {
-    /// Who.
+    /// The socket.
     pub session: SessionId,
-    /// Whether its client may come back.
+    /// Whether its client may recover it.
     pub may_return: bool,
 }
 
-/// What is to be kept with a socket's place, for when its client is back.
+/// Stores data of a socket's handler for recovery.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Keep {
-    /// Who.
+    /// The socket.
     pub session: SessionId,
-    /// What.
+    /// The data. It replaces the data before.
     pub kept: ByteString,
 }
 
-/// A socket enters a room of its namespace. Answered by [`SocketNews::Entered`].
+/// Puts a socket into a room of its namespace. The reply is [`SocketNews::Entered`].
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct EnterRoom {
-    /// Who.
+    /// The socket.
     pub session: SessionId,
-    /// Which room; it is made if it is not there.
+    /// The room's name. The room is created if it does not exist.
     pub room: ByteString,
 }
 
-/// A socket leaves a room of its namespace.
+/// Takes a socket out of a room of its namespace. Ignored if it is not in the room.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct QuitRoom {
-    /// Who.
+    /// The socket.
     pub session: SessionId,
-    /// Which room.
+    /// The room's name.
     pub room: ByteString,
 }
 
-/// An event for many sockets.
+/// Emits an event to many sockets.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Emit {
-    /// Where.
+    /// The namespace's name.
     pub namespace: ByteString,
-    /// Which sockets.
+    /// Which sockets get it.
     pub target: Target,
-    /// The event's name and arguments.
+    /// The event's name and arguments, as a JSON array.
     pub args: Args,
-    /// What those whom it is for can rely on.
+    /// What the recipients can rely on.
     pub guarantee: Guarantee,
-    /// The emitter's share of its intake, if a client emits.
+    /// The emitting client's intake share, held until the event is delivered.
     pub accepted: Option<Accepted>,
 }
 
-/// What those whom an event is for can rely on.
+/// What the recipients of an event can rely on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Guarantee {
-    /// It comes in its place, and again to a client that comes back without it.
+    /// Delivered in order, and delivered again to a recovered client that missed it.
     #[default]
     Kept,
-    /// It comes in its place, and not again.
+    /// Delivered in order, not repeated by recovery.
     Once,
-    /// It comes in its place, or not at all to those who are busy.
+    /// Delivered in order, or skipped for clients that are not writable.
     Volatile,
 }
 
-/// Which sockets of a namespace an event is for. An id of a socket is the name of a room in which only that one is.
+/// Selects sockets of a namespace. A sid is a room name too, of the room with only that socket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Target {
-    /// Those in any of these rooms; everybody if there is none.
+    /// Sockets in any of these rooms; all sockets if empty.
     pub to: Vec<ByteString>,
-    /// But not those in any of these.
+    /// Except sockets in any of these rooms.
     pub except: Vec<ByteString>,
 }
 
-/// An event for many sockets, each of which is to answer.
+/// Emits an event to many sockets and asks each for an ack.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct EmitWithAck {
-    /// The event. It comes in its place, and not again.
+    /// The event. Its `guarantee` is ignored: it is delivered in order, not repeated by recovery.
     pub emit: Emit,
-    /// How long to wait.
+    /// How long to wait for acks.
     pub timeout: Duration,
-    /// Where the answers go.
+    /// Receives the acks when all have come, or after `timeout`.
     pub answers: oneshot::Sender<Answers>,
 }
 
-/// What many sockets answered.
+/// The acks of many sockets.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answers {
-    /// The answers that came, in no order.
+    /// Arguments of the acks, in arrival order.
     pub answers: Vec<Args>,
-    /// Sockets that did not answer in time, or have gone.
+    /// Number of sockets that did not ack in time, or left.
     pub missing: usize,
 }
 
-/// A socket answers an event that many got. If it was not asked, or has answered, it is told [`SocketNews::NotAsked`].
+/// An ack of a socket for an event to many. If it was not asked, or has answered already, the reply is
+/// [`SocketNews::NotAsked`].
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Answer {
-    /// Who.
+    /// The socket.
     pub session: SessionId,
-    /// The number of the event.
+    /// The ack id of the event.
     pub id: u64,
-    /// What.
+    /// The ack's arguments.
     pub args: Args,
-    /// The socket's share of what may be under way for its client.
+    /// The client's intake share, held until the ack is handled.
     pub accepted: Accepted,
 }
 
-/// What the hub tells a socket, beside events.
+/// Messages of the hub to one socket, other than events.
 #[derive(Debug)]
 pub enum SocketNews {
-    /// The answer to [`Recover`]: what the socket is again, if it could be.
+    /// Reply to [`Recover`]; `None` if recovery is impossible.
     Recovered(Option<Arc<Recovered>>),
-    /// The client of this socket is back on another connection; this one is over.
+    /// The client has come back on another connection; this session ends.
     Replaced,
-    /// An [`Answer`] was to nothing that the socket was asked.
+    /// Reply to an [`Answer`] that the socket was not asked for.
     NotAsked,
-    /// The answer to [`EnterRoom`].
+    /// Reply to [`EnterRoom`].
     Entered {
-        /// Which room.
+        /// The room's name.
         room: ByteString,
-        /// Whether the socket is in it; it is not if the room would be one too many.
+        /// Whether the socket is in the room. False if there are too many rooms.
         is_in: bool,
     },
 }
 
-/// What a socket is again.
+/// The state of a recovered socket.
 #[derive(Debug, Default)]
 pub struct Recovered {
-    /// Its id.
+    /// The sid of the former socket.
     pub sid: ByteString,
-    /// The rooms that it is in.
+    /// The socket's rooms.
     pub rooms: Vec<ByteString>,
-    /// What was kept with its place.
+    /// Data that the handler stored by [`Keep`].
     pub kept: ByteString,
-    /// The packets that it missed, in order.
+    /// The events that the client missed, in order.
     pub missed: Vec<Emission>,
 }
 
-/// An event as it goes to clients of its namespace.
+/// An event encoded for the clients of its namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Emission {
-    /// Its packet.
+    /// The packet, with the type digits of Engine.IO and Socket.IO.
     pub packet: ByteString,
-    /// What follows the packet.
+    /// The attachments that follow the packet.
     pub attachments: Vec<Bytes>,
-    /// Bytes of the offset, with the comma before it, that stands behind the arguments.
+    /// Bytes at the end of the packet's arguments for the offset and the comma before it; 0 without an
+    /// offset.
     offset_len: usize,
 }
 
-/// Events with an offset behind their arguments, for clients that may come back.
+/// Dialect with an offset behind the arguments, for clients that may recover.
 pub const EVENTS: Dialect = Dialect::of(0);
 
-/// Events as they were emitted.
+/// Dialect without offsets.
 pub const BARE: Dialect = Dialect::of(1);
 
 impl Encode for Emission {
@@ -234,8 +237,8 @@ impl Encode for Emission {
 }
 
 impl Emission {
-    /// The event of these arguments in a namespace, with an offset as one more, and with the number of the ack that it
-    /// asks for.
+    /// Encodes an event. `offset` becomes one more argument; `ack` is the id of the ack that the event asks
+    /// for.
     pub fn new(namespace: &str, args: Args, offset: Option<u64>, ack: Option<u64>) -> Self {
         let Args { mut json, attachments } = args;
         let mut offset_len = 0;
@@ -250,7 +253,7 @@ impl Emission {
         Self { packet: packet.to_message(namespace).into(), attachments, offset_len }
     }
 
-    /// The packet without the offset, for clients that do not come back.
+    /// The packet without the offset.
     pub fn bare(&self) -> Cow<'_, str> {
         match self.packet.len().checked_sub(self.offset_len + 1) {
             Some(end) if self.offset_len > 0 => format!("{}]", &self.packet[..end]).into(),

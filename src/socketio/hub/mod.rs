@@ -1,8 +1,8 @@
 //! Namespaces of Socket.IO: the rooms of their sockets, and the order of their events.
 //!
-//! One [`Hub`] serves all workers, as the [`ChatServer`](crate::chat::ChatServer) does for the chat, with the
-//! same kinds of rooms, broadcasts and fan-outs. All events of a namespace have one order, whichever of its
-//! rooms they are for: a broadcast belongs to a namespace, and its lines are aimed at rooms.
+//! One [`Hub`] serves all workers, as the [`ChatServer`](crate::chat::ChatServer) does for the chat, and
+//! shares the code of its rooms, broadcasts and fan-outs. All events of a namespace have one order, whichever
+//! of its rooms they are for: a broadcast belongs to a namespace, and its lines are aimed at rooms.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 

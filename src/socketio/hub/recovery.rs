@@ -349,7 +349,7 @@ mod tests {
         recovery.log(target(&["red"], &[]), emission("z"), after(21));
         for (sid, room, offset, taken) in [
             ("me", "red", "1", some(&["z"])),
-            // By time or by its room it has missed something.
+            // For these, an event was dropped that they missed: by its time or by its room.
             ("me", "red", "0", None),
             ("you", "red", "1", None),
             ("me", "blue", "1", None),

@@ -1,4 +1,4 @@
-//! The Socket.IO side of one session: its sockets, one in each namespace that it is in.
+//! The Socket.IO protocol of one session: its sockets, at most one per namespace.
 
 use std::{
     any::Any,
@@ -32,52 +32,53 @@ use crate::{
     },
 };
 
-/// Why a server puts a socket out, as its handler is told.
+/// Disconnect reason when the server disconnects a socket; the words of the reference server.
 const BY_SERVER: &str = "server namespace disconnect";
 
-/// See the module's text.
+/// The Socket.IO client on one session.
 pub(super) struct Client {
     namespaces: Rc<Namespaces>,
     desk: Desk,
     decoder: Decoder,
     joined: HashMap<ByteString, Joined>,
     has_joined: bool,
-    /// The number of the first ack that a new socket may ask for. An answer to a socket that has left is for no other.
+    /// First ack id of the next socket. Ids rise over the whole session, so a late ack to a socket that has
+    /// left matches no new one.
     next_ack: u64,
-    /// How fast packets come that are no events.
+    /// Rate limit of packets that are not events.
     meter: Option<Meter>,
     events: IntCounter,
-    /// Since when attachments of a packet are due.
+    /// When the packet began whose attachments are missing.
     incomplete: Option<Instant>,
-    /// Bytes of that packet that have come.
+    /// Bytes of that packet that have arrived.
     unfinished_len: usize,
 }
 
-/// A namespace that the client is in, or about to be.
+/// A namespace that the client has joined, or is recovering.
 enum Joined {
     In(Socket, Box<dyn SocketHandler>),
-    /// The hub has been asked whether it can be what it was. Boxed: few are, and not for long.
+    /// The hub has been asked to recover the socket. Boxed, because recoveries are few and short.
     Returning(Box<Returning>),
 }
 
-/// A client that has asked for its former place.
+/// A socket that waits for the hub's reply to a recovery.
 struct Returning {
     place: Place,
     pid: ByteString,
     handler: Box<dyn SocketHandler>,
-    /// What has come for it meanwhile, in order.
+    /// Packets that arrived meanwhile, in order.
     held: Vec<Held>,
 }
 
-/// What waits for the hub's answer.
+/// A packet that waits for the hub's reply.
 struct Held {
     body: Body,
     len: usize,
-    /// The gate of the session bounds what is held.
+    /// Holds the packet's share of the session's intake limit.
     accepted: Accepted,
 }
 
-/// The client broke the protocol: the session is to end.
+/// The client broke the protocol. The session must end.
 struct Broken;
 
 impl Client {
@@ -104,7 +105,7 @@ impl Client {
     }
 
     fn take(&mut self, packet: Result<Option<Packet>, socketio::PacketError>, len: usize, down: &Downlink) {
-        // The length of an event is that of all its parts.
+        // The length of an event includes its attachments.
         let len = self.unfinished_len + len;
         self.unfinished_len = if matches!(packet, Ok(None)) { len } else { 0 };
         if !matches!(packet, Ok(None)) {
@@ -141,8 +142,9 @@ impl Client {
             (Some(Joined::Returning(returning)), body) => {
                 returning.held.push(Held { body, len, accepted: down.intake().accept(len) });
             }
-            // The official client asks a second time if it is told to connect while its first CONNECT is under way, for
-            // as long as it has not read the answer. Once it says anything else it has.
+            // The official client sends CONNECT twice if `connect()` is called again before it reads the
+            // first reply. After its first event or ack it has read that reply, so a further CONNECT is an
+            // error.
             (Some(Joined::In(socket, _)), Body::Connect(_)) if socket.has_spoken() => return Err(Broken),
             (Some(Joined::In(..)), Body::Connect(_) | Body::Nothing) => {
                 note_nothing(&mut self.meter, down);
@@ -168,10 +170,10 @@ impl Client {
         Ok(())
     }
 
-    /// What came while the hub was asked is dealt with now.
+    /// Handles the packets that arrived during recovery.
     fn dispatch_held(&mut self, namespace: &ByteString, held: Vec<Held>, down: &Downlink) {
         for Held { body, len, accepted } in held {
-            // It is charged anew.
+            // Release the old share: handling charges the intake again.
             drop(accepted);
             if self.dispatch(Packet { namespace: namespace.clone(), body }, len, down).is_err() {
                 return down.end(EndReason::ParseError);
@@ -198,7 +200,7 @@ impl Client {
         };
         let in_hub = behind.is_some_and(|behind| behind.has_rooms());
         let recovers = self.namespaces.can_recover && behind.is_some_and(|behind| behind.recovers());
-        // A client may do without.
+        // A client may opt out of recovery.
         let auth = recovers.then(|| Auth::read(auth)).filter(|auth| !auth.no_recovery);
         let dialect = if recovers && auth.is_none() { BARE } else { EVENTS };
         let place = Place {
@@ -226,7 +228,7 @@ impl Client {
         }
     }
 
-    /// Asks the hub whether a client can be what it was.
+    /// Asks the hub to recover a socket.
     fn come_back(
         &mut self,
         place: Place,
@@ -249,7 +251,7 @@ impl Client {
         self.joined.insert(namespace, Joined::Returning(Box::new(returning)));
     }
 
-    /// A socket that is new begins, known to the hub.
+    /// Connects a new socket, with the hub.
     fn begin(&mut self, place: Place, seat: Seat, handler: Box<dyn SocketHandler>) -> Result<(), Broken> {
         let sid = socket::random_id().map_err(|_| Broken)?;
         let pid = place.may_return.then(socket::random_id).transpose().map_err(|_| Broken)?;
@@ -279,12 +281,12 @@ impl Client {
                 note_nothing(&mut self.meter, down);
             }
             SocketNews::Replaced if self.is_there(id) => down.end(EndReason::TransportClose),
-            // The socket has left meanwhile.
+            // The socket has left since the hub sent this.
             SocketNews::NotAsked | SocketNews::Replaced => {}
         }
     }
 
-    /// The hub says whether a client can be what it was.
+    /// Takes the hub's reply to a recovery.
     fn returned(&mut self, session: SessionId, state: Option<&Recovered>, down: &Downlink) {
         let is_it =
             |joined: &Joined| matches!(joined, Joined::Returning(returning) if returning.place.id == session);
@@ -296,7 +298,7 @@ impl Client {
         let namespace = place.namespace.clone();
         match (state, seat(down, EVENTS)) {
             (Some(state), _) => {
-                // First what it missed, then the news that it is back.
+                // First the missed events, then the CONNECT reply.
                 for emission in &state.missed {
                     down.missed(emission.packet.clone(), &emission.attachments);
                 }
@@ -312,7 +314,7 @@ impl Client {
         self.dispatch_held(&namespace, held, down);
     }
 
-    /// A client is in.
+    /// Sends the CONNECT reply and informs the handler.
     fn welcome(&mut self, socket: Socket, mut handler: Box<dyn SocketHandler>) {
         socket.send(ServerPacket::Connect { sid: socket.sid(), pid: socket.pid() }, &[]);
         self.has_joined = true;
@@ -320,10 +322,10 @@ impl Client {
         self.joined.insert(socket.namespace().into(), Joined::In(socket, handler));
     }
 
-    /// Lets go of sockets that the server has put out.
+    /// Removes sockets that the server disconnected.
     fn let_go(&mut self) {
         let is_out = |joined: &Joined| matches!(joined, Joined::In(socket, _) if socket.is_out());
-        // Most often there is none.
+        // Usually there is none.
         while let Some(name) =
             self.joined.iter().find(|(_, joined)| is_out(joined)).map(|(name, _)| name.clone())
         {
@@ -331,7 +333,7 @@ impl Client {
         }
     }
 
-    /// A socket is out of its namespace, and its client does not come back as that one.
+    /// Removes a socket from its namespace, without recovery.
     fn take_out(&mut self, namespace: &ByteString, why: &str) {
         if let Some(Joined::In(socket, mut handler)) = self.joined.remove(namespace) {
             self.next_ack = self.next_ack.max(socket.next_ack());
@@ -344,7 +346,7 @@ impl Client {
         self.joined.values().any(|joined| joined.id() == session)
     }
 
-    /// The socket of that number, unless it has left.
+    /// Finds a connected socket by its id; `None` if it has left.
     fn socket(&mut self, id: SessionId) -> Option<(&Socket, &mut Box<dyn SocketHandler>)> {
         self.joined.values_mut().find_map(|joined| match joined {
             Joined::In(socket, handler) if socket.id() == id => Some((&*socket, handler)),
@@ -353,7 +355,8 @@ impl Client {
     }
 }
 
-/// A packet that is no event: those may not come without end. Whether it may come at all.
+/// Counts a packet that is not an event against the rate. A flood ends the session. Returns whether the
+/// packet may be handled.
 fn note_nothing(meter: &mut Option<Meter>, down: &Downlink) -> bool {
     match meter.as_mut().map(|meter| meter.measure(Instant::now())) {
         Some(Measure::Flood) => {
@@ -374,13 +377,13 @@ impl Joined {
     }
 }
 
-/// How the hub reaches a socket of the session.
+/// The address of a socket for the hub; `None` before the session's actor has started.
 fn seat(down: &Downlink, dialect: Dialect) -> Option<Seat> {
     Some(Seat {
         deliveries: down.address()?,
         waiting: down.delivered(),
         encoding: Encoding { dialect, deflated: false },
-        // The session ends itself: it does not live in the connection.
+        // There is no connection to cut: the session does not run inside one.
         cutter: Cutter::new(|_| {}),
     })
 }
@@ -438,7 +441,7 @@ impl Carried for Client {
                     }
                     handler.disconnected(&socket, &why.to_string());
                 }
-                // If it is what it was by now, it may be so again.
+                // The hub may have recovered the socket already; then it stays recoverable.
                 Joined::Returning(returning) => {
                     let session = returning.place.id;
                     self.desk.outlets.take(session);

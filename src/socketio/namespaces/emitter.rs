@@ -1,4 +1,4 @@
-//! Events for many sockets.
+//! Emits events to many sockets.
 
 use std::time::Duration;
 
@@ -16,7 +16,7 @@ use crate::{
     },
 };
 
-/// Emits to sockets of one namespace, on all workers: to everybody, or to those in some rooms.
+/// Emits to sockets of one namespace, on all workers: to all sockets, or to some rooms.
 #[derive(Debug)]
 #[must_use = "nothing is emitted until it is told to"]
 pub struct Emitter {
@@ -28,55 +28,57 @@ pub struct Emitter {
 }
 
 impl Emitter {
-    /// To everybody in a namespace.
+    /// Creates an emitter to all sockets of a namespace.
     pub(crate) fn new(hub: Addr<Hub>, namespace: ByteString) -> Self {
         Self { hub, namespace, target: Target::default(), guarantee: Guarantee::default(), accepted: None }
     }
 
-    /// Only to those in this room, and in the others that are named so; a socket's id is the name of a room of its own.
+    /// Adds a room to the target. Without any call the target is the whole namespace. A socket's sid is a
+    /// room name too.
     pub fn to(mut self, room: impl Into<ByteString>) -> Self {
         self.target.to.push(room.into());
         self
     }
 
-    /// Not to those in this room.
+    /// Excludes the sockets in `room`.
     pub fn except(mut self, room: impl Into<ByteString>) -> Self {
         self.target.except.push(room.into());
         self
     }
 
-    /// Only to those who take it at once.
+    /// Skips sockets that are not writable.
     pub fn volatile(self) -> Self {
         Self { guarantee: Guarantee::Volatile, ..self }
     }
 
-    /// Not again to clients that come back without it.
+    /// Does not repeat the event for recovered clients that missed it.
     pub fn once(self) -> Self {
         Self { guarantee: Guarantee::Once, ..self }
     }
 
-    /// On behalf of a client, whose event is dealt with when all have been given it.
+    /// Holds the emitting client's intake share until all recipients have the event.
     pub fn holding(self, accepted: Accepted) -> Self {
         Self { accepted: Some(accepted), ..self }
     }
 
-    /// Emits an event with one argument.
+    /// Emits the event `name` with one argument.
     pub fn emit(self, name: &str, data: &impl Serialize) {
         self.emit_args(Args::event(name, data));
     }
 
-    /// Emits an event: a JSON array that begins with its name, and its attachments.
+    /// Emits an event. `args` is a JSON array that begins with the event's name, with its attachments.
     pub fn emit_args(self, args: Args) {
         let (hub, emit) = self.into_emit(args);
         hub.do_send(emit);
     }
 
-    /// The same, and every socket is to answer. Gives back what they have answered when all have, or the time is over.
+    /// Emits an event and asks each recipient for an ack. Returns the acks when all have come, or after
+    /// `timeout`.
     pub async fn emit_with_ack(self, args: Args, timeout: Duration) -> Answers {
         let (answers, answered) = oneshot::channel();
         let (hub, emit) = self.into_emit(args);
         hub.do_send(EmitWithAck { emit, timeout, answers });
-        // A server that stops has no answers.
+        // The channel is closed if the server stops.
         answered.await.unwrap_or_default()
     }
 

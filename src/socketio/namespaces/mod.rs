@@ -1,12 +1,12 @@
 //! Socket.IO on an Engine.IO session: namespaces, events, acks, rooms.
 //!
-//! A program gives the server its [`Namespaces`]. A client that connects to one of them has a [`Socket`] there, and what
-//! it sends goes to the [`SocketHandler`] that its [`Namespace`] made for it:
+//! A program registers its [`Namespaces`]. A client that connects to one of them gets a [`Socket`], and its
+//! events go to the [`SocketHandler`] that the [`Namespace`] created for it:
 //!
 //! ```
 //! use echoroom::socketio::namespaces::{Event, Namespace, Namespaces, Refusal, Socket, SocketHandler};
 //!
-//! /// Everybody in a room hears what is said in it.
+//! /// Passes events on to all readers except editors.
 //! struct News;
 //!
 //! impl Namespace for News {
@@ -32,9 +32,9 @@
 //! let namespaces = Namespaces::default().with("/news", News);
 //! ```
 //!
-//! `examples/socketio_conformance.rs` is a whole program. What is emitted to rooms is encoded once, and in one order for
-//! all of a namespace; what a socket emits to its own client goes there at once, so it may overtake that, unless the
-//! namespace [recovers](Namespace::recovers).
+//! `examples/socketio_conformance.rs` is a complete program. An event to rooms is encoded once, and all
+//! events to rooms of one namespace have one order. An event that a socket emits to its own client is sent
+//! directly, so it may overtake events to rooms, unless the namespace [recovers](Namespace::recovers).
 
 use std::{any::Any, collections::HashMap, rc::Rc};
 
@@ -57,110 +57,113 @@ mod client;
 mod emitter;
 mod socket;
 
-/// What one name stands for.
+/// Application code behind one namespace name.
 pub trait Namespace {
-    /// Lets a client in, or not. `auth` is the JSON object it brought, `{}` if none. A client that comes back is asked
-    /// again.
+    /// Accepts or rejects a client. `auth` is the JSON object that the client sent with CONNECT, or `{}`.
+    /// Called again when a client comes back.
     ///
     /// # Errors
-    /// What the client is told.
+    /// The client is rejected: the error becomes a CONNECT_ERROR packet.
     fn admit(&self, auth: &str) -> Result<Box<dyn SocketHandler>, Refusal>;
 
-    /// Whether its sockets may be in rooms and be emitted to together; one that has rooms of its own kind does without.
+    /// Whether sockets may join rooms and get events to many. Return false if the namespace keeps its own
+    /// rooms.
     fn has_rooms(&self) -> bool {
         true
     }
 
-    /// Whether a client that was lost may come back as the socket that it was, within the engine's
-    /// [`RecoveryLimits`](crate::socketio::hub::recovery::RecoveryLimits), and is given what it missed: connection state recovery. Every
-    /// event has an offset as one more argument then, but for those that ask for an ack; and the answer to CONNECT has a
-    /// `pid`. A client that brings `{"recovery": false}` in its `auth` has neither, and does not come back; nor does
-    /// anybody if the limits have no window.
+    /// Whether lost sockets can be recovered with the events they missed (connection state recovery), within
+    /// the engine's [`RecoveryLimits`](crate::socketio::hub::recovery::RecoveryLimits). With recovery each
+    /// event has its offset as an extra last argument, except events that ask for an ack, and the reply to
+    /// CONNECT has a `pid`. A client that sends `{"recovery": false}` in its `auth` gets neither and cannot
+    /// recover. A recovery window of zero disables recovery for all.
     fn recovers(&self) -> bool {
         false
     }
 }
 
-/// One client in a namespace. Lives on the client's thread.
+/// Handles the events of one socket, on its session's thread.
 pub trait SocketHandler {
-    /// The client is in, and has been told so. One that [was recovered](Socket::was_recovered) is in its rooms.
+    /// The socket has connected, and its client has been told. A [recovered](Socket::was_recovered) socket is
+    /// in its former rooms.
     fn connected(&mut self, _: &Socket) {}
 
-    /// It emitted something.
+    /// The client emitted an event.
     fn event(&mut self, socket: &Socket, event: Event);
 
-    /// A task that it [spawned](Socket::spawn) is done, with this outcome; or a server of rooms that it has joined by itself
-    /// tells it something.
+    /// A task from [`Socket::spawn`] has finished with this output, or a server outside the hub, such as the
+    /// chat server, sent news.
     fn notified(&mut self, _: &Socket, _: Box<dyn Any>) {}
 
-    /// Whether it may send messages of any size: one of which nothing is known yet may send small ones.
+    /// Whether the client may send messages of up to `max_payload` bytes. The limit before that is lower.
     fn is_known(&self) -> bool {
         true
     }
 
-    /// It is out. Called once; `why` is in the words of the reference.
+    /// The socket has disconnected. Called once. `why` is a disconnect reason of the reference server, or one
+    /// of Echoroom's own.
     fn disconnected(&mut self, _: &Socket, _why: &str) {}
 }
 
-/// Why a client is not let in.
+/// Reason for the rejection of a client.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Refusal {
-    /// For people.
+    /// A sentence for people.
     pub message: String,
-    /// For programs, if there is something.
+    /// Details for programs.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub data: Option<serde_json::Value>,
 }
 
 impl Refusal {
-    /// With words alone.
+    /// Creates a reason without `data`.
     pub fn new(message: impl Into<String>) -> Self {
         Self { message: message.into(), data: None }
     }
 }
 
-/// Something a client emitted.
+/// An event from a client.
 #[derive(Debug)]
 pub struct Event {
-    /// Its name.
+    /// The event's name.
     pub name: ByteString,
-    /// The name and what came with it.
+    /// The name and the arguments, as a JSON array, with attachments.
     pub args: Args,
-    /// How it is to be answered, if it is.
+    /// Sends the ack, if the client asked for one.
     pub ack: Option<AckTo>,
-    /// Its share of what may be under way for the client: until this is dropped it is not dealt with.
+    /// The event's share of the client's intake limit, until it is dropped.
     pub accepted: Accepted,
 }
 
-/// What a server has behind its names.
+/// The namespaces of a server, by name.
 #[derive(Clone, Default)]
 pub struct Namespaces {
     limits: socketio::Limits,
     by_name: HashMap<String, Rc<dyn Namespace>>,
-    /// Whether the engine keeps anything for clients that come back.
+    /// Whether the engine has a recovery window.
     can_recover: bool,
 }
 
 impl Namespaces {
-    /// None yet.
+    /// Creates a server without namespaces. `limits` bound the packets of a client.
     pub fn new(limits: socketio::Limits) -> Self {
         Self { limits, ..Self::default() }
     }
 
-    /// One more. Names begin with a slash; `/` is the one of clients that name none.
+    /// Adds a namespace. Its name begins with a slash; `/` is the default of clients.
     #[must_use]
     pub fn with(mut self, name: &str, namespace: impl Namespace + 'static) -> Self {
         self.by_name.insert(name.to_owned(), Rc::new(namespace));
         self
     }
 
-    /// What the sessions of `engine` on this worker carry: each a client of these namespaces. To be called on the
-    /// worker's own thread.
+    /// Returns a factory of [`Carried`] for the sessions of `engine` on this worker. Call once per worker, on
+    /// its thread.
     pub fn carried(self, engine: &Engine) -> impl Fn() -> Box<dyn Carried> + 'static {
         self.carried_at(engine, engine.desk())
     }
 
-    /// What the sessions of `engine` carry on the worker of this desk.
+    /// Like [`carried`](Self::carried), with the desk of an existing fan-out.
     pub(crate) fn carried_at(self, engine: &Engine, desk: Desk) -> impl Fn() -> Box<dyn Carried> + 'static {
         let can_recover = !engine.settings.hub.recovery.window.is_zero();
         let namespaces = Rc::new(Self { can_recover, ..self });

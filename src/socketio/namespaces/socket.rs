@@ -1,4 +1,4 @@
-//! A client in a namespace, to speak to it.
+//! A client in one namespace.
 
 use std::{
     any::Any,
@@ -28,10 +28,10 @@ use crate::{
     },
 };
 
-/// Acks that a server may wait for from one socket; the oldest is forgotten for one more.
+/// Largest number of acks that the server waits for per socket; one more drops the oldest.
 const MAX_AWAITED: usize = 1024;
 
-/// An event's answer. One that is dropped is none.
+/// Sends the ack of one event. No ack is sent if it is dropped unused.
 #[derive(Debug)]
 pub struct AckTo {
     pub(super) id: ByteString,
@@ -39,12 +39,12 @@ pub struct AckTo {
 }
 
 impl AckTo {
-    /// The number that the answer must bear, for who answers by [`Socket::ack`].
+    /// The ack's id, for [`Socket::ack`]. `None` if it does not fit 64 bits.
     pub fn number(&self) -> Option<u64> {
         self.id.parse().ok()
     }
 
-    /// Answers with these arguments, a JSON array.
+    /// Sends the ack. `args` is a JSON array of its arguments.
     pub fn answer(self, args: &Args) {
         let Args { json, attachments } = args;
         self.socket
@@ -52,7 +52,7 @@ impl AckTo {
     }
 }
 
-/// A client in a namespace, to speak to it. Cheap to clone.
+/// A client in one namespace. Clones refer to one socket and are cheap.
 #[derive(Clone)]
 pub struct Socket(Rc<State>);
 
@@ -64,43 +64,43 @@ struct State {
     down: Downlink,
     desk: Desk,
     in_hub: bool,
-    /// Whether its client has sent it anything.
+    /// Whether the client has sent an event or an ack.
     has_spoken: Cell<bool>,
     was_recovered: bool,
     next_ack: Cell<u64>,
     awaited: RefCell<BTreeMap<u64, OnAck>>,
     rooms: RefCell<BTreeSet<ByteString>>,
-    /// Rooms that the hub has been asked to put it into, in that order.
+    /// Rooms that the hub has been asked to add the socket to, in order of the requests.
     entering: RefCell<Vec<(ByteString, Option<OnEntered>)>>,
     kept: RefCell<ByteString>,
     is_out: Cell<bool>,
     was_lost: Cell<bool>,
 }
 
-/// What is done with an answer.
+/// Called with the ack.
 type OnAck = Box<dyn FnOnce(&Args)>;
 
-/// What is done when a socket is in a room, or cannot be.
+/// Called when the hub has added the socket to a room (true) or rejected that (false).
 type OnEntered = Box<dyn FnOnce(&Socket, bool)>;
 
-/// A new socket's place.
+/// The data from which a socket is created.
 #[derive(Clone)]
 pub(super) struct Place {
     pub(super) id: SessionId,
     pub(super) namespace: ByteString,
     pub(super) down: Downlink,
     pub(super) desk: Desk,
-    /// Whether the hub knows it.
+    /// Whether the hub keeps the socket's rooms.
     pub(super) in_hub: bool,
-    /// The number of the first ack that it asks for: above those of the sockets before it.
+    /// The first ack id that the socket uses. It is above the ids of the session's former sockets.
     pub(super) first_ack: u64,
-    /// Whether its client may come back if it is lost.
+    /// Whether the client may recover the socket.
     pub(super) may_return: bool,
-    /// The offset that its client brought; from another place, if it cannot be what it was.
+    /// The offset that the client brought. If recovery fails, it belongs to another socket or server.
     pub(super) foreign: Option<u64>,
 }
 
-/// An id that nobody can guess, of twenty characters.
+/// A random id of 20 characters and 120 bits, which cannot be guessed.
 pub(super) fn random_id() -> Result<ByteString, getrandom::Error> {
     let mut bytes = [0; 15];
     getrandom::fill(&mut bytes)?;
@@ -112,7 +112,7 @@ impl Socket {
         Self::with(place, pid, false, &Recovered { sid, ..Recovered::default() })
     }
 
-    /// The socket that a client was before it was lost.
+    /// Creates a recovered socket.
     pub(super) fn again(place: Place, pid: ByteString, state: &Recovered) -> Self {
         Self::with(place, Some(pid), true, state)
     }
@@ -139,22 +139,22 @@ impl Socket {
         }))
     }
 
-    /// The socket's own id, another one in each namespace. It is no secret: others may address it by that.
+    /// The socket's id, unique per namespace. It is public: events can be emitted to it.
     pub fn sid(&self) -> &str {
         &self.0.sid
     }
 
-    /// The namespace it is in.
+    /// The name of the socket's namespace.
     pub fn namespace(&self) -> &str {
         &self.0.namespace
     }
 
-    /// Whether its client was lost and has come back as what it was.
+    /// Whether this socket was recovered after its client was lost.
     pub fn was_recovered(&self) -> bool {
         self.0.was_recovered
     }
 
-    /// Whether its client was lost, neither leaving nor sent away for what it did.
+    /// Whether the client was lost: it did not leave, and was not disconnected for its behavior.
     pub fn was_lost(&self) -> bool {
         self.0.was_lost.get()
     }
@@ -167,27 +167,27 @@ impl Socket {
         self.0.pid.as_deref()
     }
 
-    /// Runs a future on the client's thread. Its outcome goes to [`notified`](super::SocketHandler::notified), unless the client
-    /// has left by then.
+    /// Runs a future on the session's thread. Its output goes to
+    /// [`notified`](super::SocketHandler::notified), unless the socket has left by then.
     pub fn spawn<T: Any>(&self, task: impl Future<Output = T> + 'static) {
         self.0.down.spawn(self.0.id, Box::pin(async { Box::new(task.await) as Box<dyn Any> }));
     }
 
-    /// What goes down to the client, of all its namespaces.
+    /// The outgoing queue of the session, shared by its sockets.
     pub fn downlink(&self) -> &Downlink {
         &self.0.down
     }
 
     // ----- to the client -----
 
-    /// Emits an event with one argument.
+    /// Emits the event `name` with one argument to the client.
     pub fn emit(&self, name: &str, data: &impl Serialize) {
         self.emit_args(&Args::event(name, data));
     }
 
-    /// The same at once, past what others emit, and not again if the client is lost. If the client may come back, a text
-    /// goes in its place among what others emit, with an offset behind it: the client takes the last text of an event for
-    /// its offset.
+    /// Emits the event `name` without repetition after recovery, and directly, so it may overtake events to
+    /// rooms. With recovery an event whose last argument is a text goes through the hub instead and gets an
+    /// offset: a client takes the last text of an event for its offset.
     pub fn emit_once(&self, name: &str, data: &impl Serialize) {
         let args = Args::event(name, data);
         if self.0.pid.is_some() && args.ends_with_text() {
@@ -196,10 +196,11 @@ impl Socket {
         self.send_event(&args);
     }
 
-    /// Emits an event: a JSON array that begins with its name, and its attachments.
+    /// Emits an event to the client. `args` is a JSON array that begins with the event's name, with its
+    /// attachments.
     pub fn emit_args(&self, args: &Args) {
         if self.0.pid.is_some() {
-            // By the hub, so that it can be given again, and keeps its place among what others emit.
+            // Through the hub, which keeps the event for recovery and puts it in order with events to rooms.
             return self.everybody().to(self.0.sid.clone()).emit_args(args.clone());
         }
         self.send_event(args);
@@ -212,7 +213,7 @@ impl Socket {
         );
     }
 
-    /// The same, but only if the client takes it at once.
+    /// Emits an event only if the client is writable.
     pub fn emit_volatile(&self, args: &Args) {
         if self.0.pid.is_some() {
             return self.everybody().to(self.0.sid.clone()).volatile().emit_args(args.clone());
@@ -222,7 +223,7 @@ impl Socket {
         }
     }
 
-    /// The same, and `on_ack` gets the answer, once and if it comes.
+    /// Emits an event that asks for an ack. `on_ack` is called at most once, when the ack arrives.
     pub fn emit_with_ack(&self, args: &Args, on_ack: impl FnOnce(&Args) + 'static) {
         if self.0.is_out.get() {
             return;
@@ -239,12 +240,12 @@ impl Socket {
         );
     }
 
-    /// Answers the event with this number, with a JSON array.
+    /// Sends the ack of the event with this ack id. `json` is an array of the ack's arguments.
     pub fn ack(&self, id: u64, json: &str) {
         self.send(ServerPacket::Ack { id: &id.to_string(), json, attachments: 0 }, &[]);
     }
 
-    /// Puts the client out of the namespace; with `close`, ends its whole session.
+    /// Disconnects the socket. With `close`, ends the whole session.
     pub fn disconnect(&self, close: bool) {
         self.send(ServerPacket::Disconnect, &[]);
         self.0.is_out.set(true);
@@ -265,29 +266,29 @@ impl Socket {
 
     // ----- to others -----
 
-    /// To everybody in the namespace, itself included.
+    /// An emitter to all sockets in the namespace, this one included.
     pub fn everybody(&self) -> Emitter {
         Emitter::new(self.0.desk.hub.clone(), self.0.namespace.clone())
     }
 
-    /// To everybody else in the namespace.
+    /// An emitter to all other sockets in the namespace.
     pub fn broadcast(&self) -> Emitter {
         self.everybody().except(self.0.sid.clone())
     }
 
-    /// To everybody else in a room.
+    /// An emitter to all other sockets in a room.
     pub fn to(&self, room: impl Into<ByteString>) -> Emitter {
         self.broadcast().to(room)
     }
 
     // ----- rooms -----
 
-    /// Enters a room, which is made if it is not there. Harmless if it is in it.
+    /// Joins a room, which is created if it does not exist. Idempotent.
     pub fn join(&self, room: impl Into<ByteString>) {
         self.enter(room.into(), None);
     }
 
-    /// The same, and `on_entered` is told whether it is in: it is not if the room would be one too many.
+    /// Joins a room and calls `on_entered` with the result: false if there are too many rooms.
     pub fn join_and(&self, room: impl Into<ByteString>, on_entered: impl FnOnce(&Self, bool) + 'static) {
         self.enter(room.into(), Some(Box::new(on_entered)));
     }
@@ -301,42 +302,42 @@ impl Socket {
         self.0.entering.borrow_mut().push((room, on_entered));
     }
 
-    /// Leaves a room. Harmless if it is not in it.
+    /// Leaves a room. Idempotent.
     pub fn leave(&self, room: impl Into<ByteString>) {
         let room = room.into();
         self.0.rooms.borrow_mut().remove(&room);
         self.0.desk.hub.do_send(QuitRoom { session: self.0.id, room });
     }
 
-    /// The rooms it is in.
+    /// Names of the socket's rooms, including those that the hub has not confirmed yet.
     pub fn rooms(&self) -> Vec<ByteString> {
         self.0.rooms.borrow().iter().cloned().collect()
     }
 
-    /// What was kept with the socket.
+    /// The data that [`keep`](Self::keep) stored.
     pub fn kept(&self) -> ByteString {
         self.0.kept.borrow().clone()
     }
 
-    /// Keeps something with the socket, for when its client comes back.
+    /// Stores data that a recovered socket gets back.
     pub fn keep(&self, kept: impl Into<ByteString>) {
         let kept = kept.into();
         self.0.kept.replace(kept.clone());
         self.0.desk.hub.do_send(Keep { session: self.0.id, kept });
     }
 
-    // ----- for who holds it -----
+    // ----- for the session -----
 
     pub(crate) fn id(&self) -> SessionId {
         self.0.id
     }
 
-    /// The number of the next ack that it would ask for.
+    /// The ack id that the next event would use.
     pub(super) fn next_ack(&self) -> u64 {
         self.0.next_ack.get()
     }
 
-    /// Its client has sent it something. A client does that once it has read that it is in.
+    /// Notes an event or an ack. A client sends one only after it has read the reply to CONNECT.
     pub(super) fn note_speech(&self) {
         self.0.has_spoken.set(true);
     }
@@ -349,8 +350,8 @@ impl Socket {
         self.0.is_out.get()
     }
 
-    /// It is out: nothing more goes to its client, nor to the socket from others. Its client may come back if it was
-    /// lost.
+    /// Disconnects the socket: nothing more goes to its client or comes from the hub. `may_return` keeps it
+    /// for recovery.
     pub(super) fn gone(&self, may_return: bool) {
         self.0.is_out.set(true);
         self.forget_callbacks();
@@ -361,15 +362,15 @@ impl Socket {
         }
     }
 
-    /// What waits for an answer waits no longer. Callbacks often own a clone of the socket: kept by the socket itself, they
-    /// would keep each other for ever.
+    /// Drops the callbacks. They often own a clone of the socket, and the cycle would never be freed.
     fn forget_callbacks(&self) {
-        // Dropped when nothing is borrowed: a callback may own what uses the socket as it goes.
+        // `take` ends the borrow first: a callback's destructor may use the socket.
         drop(self.0.awaited.take());
         drop(self.0.entering.take());
     }
 
-    /// The client answered, in so many bytes; whether something waited for that. The hub says whether many were asked.
+    /// Takes an ack of `len` bytes. Returns whether it was expected. Ids for many sockets are left to the
+    /// hub, which says [`SocketNews::NotAsked`](crate::socketio::hub::messages::SocketNews) if it was not.
     pub(super) fn acked(&self, id: &str, args: Args, len: usize) -> bool {
         let Ok(id) = id.parse::<u64>() else {
             return false;
@@ -379,7 +380,7 @@ impl Socket {
             self.0.desk.hub.do_send(Answer { session: self.0.id, id, args, accepted });
             return true;
         }
-        // Not while it is borrowed: the answer may lead to another event.
+        // End the borrow first: the callback may emit another event.
         let on_ack = self.0.awaited.borrow_mut().remove(&id);
         let was_awaited = on_ack.is_some();
         if let Some(on_ack) = on_ack {
@@ -388,7 +389,7 @@ impl Socket {
         was_awaited
     }
 
-    /// The hub says whether it is in a room that it wanted to enter.
+    /// The hub's reply to a request to join a room.
     pub(super) fn entered(&self, room: &ByteString, is_in: bool) {
         let (on_entered, is_asked_again) = {
             let mut entering = self.0.entering.borrow_mut();
@@ -396,7 +397,7 @@ impl Socket {
             let on_entered = place.and_then(|place| entering.remove(place).1);
             (on_entered, entering.iter().any(|(entering, _)| entering == room))
         };
-        // If it is, the last answer decides.
+        // If the room was requested again, the last reply decides.
         if !is_in && !is_asked_again {
             self.0.rooms.borrow_mut().remove(room);
         }

@@ -1,4 +1,4 @@
-//! How a session ends: one way out, of which the first ending counts, and a last word to a client that polls.
+//! Ends a session, once. The first reason wins, and a polling client learns of the end by its next poll.
 
 use std::time::Duration;
 
@@ -17,20 +17,22 @@ use crate::{
     socketio::{EndReason, PollAnswer},
 };
 
-/// How long a client that polls has to come and hear that the server has ended its session.
+/// Time in which a polling client must poll to learn that the server has ended its session.
 const LAST_WORDS: Duration = Duration::from_secs(30);
 
-/// How long a client that has posted its leave is still known: its poll may be on its way by another connection.
+/// How long a session stays known after its client has closed it by a post: a poll may still arrive on
+/// another connection.
 const LEAVE: Duration = Duration::from_millis(100);
 
 impl SocketIoSession {
-    /// Ends the session at once: a client that polls, and has no poll waiting, is not told.
+    /// Ends the session now. A polling client without a waiting poll is not told.
     pub(super) fn finish(&mut self, why: EndReason, ctx: &mut Context<Self>) {
         let wait = why.is_by_client().then_some(LEAVE);
         self.conclude(why, close_frame_for(why), wait, ctx);
     }
 
-    /// Ends the session behind what is queued: a client that polls gets that by its next polls, and then the news.
+    /// Ends the session after the queued packets. A polling client gets them by its next polls, then the
+    /// close packet.
     pub(super) fn finish_orderly(&mut self, why: EndReason, ctx: &mut Context<Self>) {
         if why.is_for_what_waits() {
             return self.finish(why, ctx);
@@ -38,24 +40,26 @@ impl SocketIoSession {
         self.conclude(why, close_frame_for(why), Some(LAST_WORDS), ctx);
     }
 
-    /// Ends the session because its client breaks Engine.IO. A client that polls gets what is queued by its next polls, and
-    /// then the news. If nothing is queued its requests are refused from here on, as by the reference.
+    /// Ends the session because its client broke Engine.IO. A polling client gets the queued packets by its
+    /// next polls, then the close packet. If nothing is queued, its next request is refused, as by the
+    /// reference server.
     pub(super) fn finish_breach(&mut self, why: EndReason, ctx: &mut Context<Self>) {
         let wait = (!self.down.is_empty()).then_some(LAST_WORDS);
         self.conclude(why, close_frame_for(why), wait, ctx);
     }
 
-    /// Ends the session because its client has closed the WebSocket, which is answered with the client's own code.
+    /// Ends the session because its client closed the WebSocket. The reply has the client's close code.
     pub(super) fn finish_closed(&mut self, received: Option<&CloseFrame>, ctx: &mut Context<Self>) {
         self.conclude(EndReason::ClientClose, close_frame::encode_reply(received), None, ctx);
     }
 
-    /// Ends the session because what its client sends over the WebSocket breaks a rule or a limit.
+    /// Ends the session because the client's WebSocket frames broke the protocol or a limit.
     pub(super) fn finish_broken(&mut self, error: ProtocolError, ctx: &mut Context<Self>) {
         self.conclude(EndReason::TransportError, close_frame::encode(error.close_reason()), None, ctx);
     }
 
-    /// The one way out. The first ending counts.
+    /// Carries out every end of a session. The first reason wins. With `wait` a polling client may still
+    /// poll.
     fn conclude(&mut self, why: EndReason, frame: Bytes, wait: Option<Duration>, ctx: &mut Context<Self>) {
         if self.end.is_some() {
             return;
@@ -64,7 +68,8 @@ impl SocketIoSession {
         self.log_end(why);
         self.carried.closed(why);
         self.down.close();
-        // Its place is free, whatever is still to be said, and nothing waits for it to be read from.
+        // Free the session's share of the limits now, even if its client has yet to poll, and wake waiting
+        // readers.
         self.admitted = None;
         self.gate.set_paused(false);
         if let Some(beat) = self.beat.take() {
@@ -87,7 +92,7 @@ impl SocketIoSession {
 
     fn conclude_polling(&mut self, why: EndReason, wait: Option<Duration>, ctx: &mut Context<Self>) {
         let is_told = self.down.take_poll().is_some_and(|poll| self.answer_last(poll, why));
-        // One that never came back, or is far behind, is not waited for.
+        // Do not wait for a client that never made a second request, or whose backlog exceeds its limit.
         let is_worth_it = self.gate.has_come_back() && self.down.bytes() <= self.engine.settings.max_waiting;
         match wait.filter(|_| !is_told && is_worth_it) {
             Some(wait) => {
@@ -98,21 +103,21 @@ impl SocketIoSession {
         }
     }
 
-    /// Nobody finds the session any more.
+    /// Stops the actor. The session's id is unknown from now on.
     pub(super) fn depart(&mut self, ctx: &mut Context<Self>) {
         self.engine.forget(&self.sid, self.remains.take());
         ctx.stop();
     }
 
-    /// A client polls whose session has ended meanwhile: first it gets what was queued before that, then the news. Whether
-    /// it has been told all, or has gone.
+    /// Answers a poll after the end: first the queued packets, then the close packet. Returns whether the
+    /// client has been told everything or is gone.
     pub(super) fn say_last_words(&self, poll: oneshot::Sender<PollAnswer>, why: EndReason) -> bool {
         if self.down.is_empty() {
             let mut payload = engineio::NOOP.to_owned();
             if !why.is_by_client() {
                 engineio::push_text(&mut payload, engineio::CLOSE);
             }
-            // It has left if this does not reach it.
+            // The send fails only if the client is gone.
             let _ = poll.send(PollAnswer::Payload(payload));
             return true;
         }
@@ -123,10 +128,10 @@ impl SocketIoSession {
         poll.send(PollAnswer::Payload(payload)).is_err()
     }
 
-    /// Answers a poll with what is left, and if that was all with the news that the session is over. Whether its client has
-    /// been told that, or has gone.
+    /// Answers a poll with the queued packets, and with the close packet if nothing is left. Returns whether
+    /// the client has been told everything or is gone.
     fn answer_last(&self, poll: oneshot::Sender<PollAnswer>, why: EndReason) -> bool {
-        // A client that has closed is released; another one is told.
+        // A client that closed the session gets a no-op, which only ends its poll.
         let last = if why.is_by_client() { engineio::NOOP } else { engineio::CLOSE };
         let mut payload = self.down.payload(self.engine.settings.max_payload).unwrap_or_default();
         let is_last = self.down.is_empty();
@@ -148,12 +153,12 @@ impl SocketIoSession {
     }
 }
 
-/// The close frame by which a WebSocket is told.
+/// The close frame for this reason.
 fn close_frame_for(why: EndReason) -> Bytes {
     why.close_reason().map_or_else(|| close_frame::encode_reply(None), close_frame::encode)
 }
 
-/// What a session's end is called whose server wants no more of it.
+/// The reason for a session that the chat server or a fan-out dismissed.
 pub(super) fn reason_of(why: Dismissal) -> EndReason {
     match why {
         Dismissal::Restart => EndReason::ServerShuttingDown,

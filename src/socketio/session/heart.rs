@@ -1,4 +1,4 @@
-//! Heartbeats: the server pings, the client answers in time, or the session is over.
+//! The heartbeat: the server pings, and the session ends if the answer is late.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use super::SocketIoSession;
 use crate::socketio::EndReason;
 
 impl SocketIoSession {
-    /// Whatever comes while a ping is unanswered gives the client another while, once.
+    /// Extends the deadline of a waiting ping when anything arrives from the client, once per ping.
     pub(super) fn note_life(&mut self, ctx: &mut Context<Self>) {
         if self.pong_due.is_some() && !std::mem::replace(&mut self.has_been_patient, true) {
             self.pong_due = Some(Instant::now() + self.engine.settings.ping_timeout);
@@ -28,8 +28,8 @@ impl SocketIoSession {
         }));
     }
 
-    /// Pings when it is time, and ends the session when the answer is overdue. Deadlines count from when a ping was due,
-    /// not from when it was sent.
+    /// Pings when it is time, and ends the session when the answer is late. The deadline counts from the time
+    /// when the ping was due, not from when it was sent.
     fn check_heart(&mut self, ctx: &mut Context<Self>) {
         if self.is_overdue() {
             return self.finish(EndReason::PingTimeout, ctx);
@@ -38,7 +38,7 @@ impl SocketIoSession {
             if self.carried.is_stuck(self.engine.settings.ping_interval) {
                 return self.finish_breach(EndReason::ParseError, ctx);
             }
-            // From here on only what happens after the ping counts.
+            // Reset the signs, so that only those after the ping count.
             self.is_silence_ours();
             self.down.ping();
             self.pong_due = Some(self.next_ping + self.engine.settings.ping_timeout);
@@ -50,7 +50,7 @@ impl SocketIoSession {
         }
     }
 
-    /// Whether the answer to a ping is overdue. A client whose silence says nothing is given another while.
+    /// Whether the answer to a ping is late. The deadline is extended if the silence was the server's doing.
     pub(super) fn is_overdue(&mut self) -> bool {
         let now = Instant::now();
         let is_late = self.pong_due.is_some_and(|due| now >= due);
@@ -61,8 +61,8 @@ impl SocketIoSession {
         is_late
     }
 
-    /// Whether a client's silence since this was last asked says nothing: it was not read from, or it still reads what is
-    /// before the ping.
+    /// Whether the client's silence since the last call proves nothing: the server did not read from it, or
+    /// the client is still reading data before the ping.
     fn is_silence_ours(&mut self) -> bool {
         let was_held_back = self.gate.take_held_back();
         let Some(pipe) = self.down.pipe() else {

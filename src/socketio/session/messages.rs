@@ -1,4 +1,4 @@
-//! What a session's actor is told by the requests and connections of its client.
+//! Messages to a session's actor from its client's requests and connections.
 
 use std::sync::Arc;
 
@@ -26,11 +26,11 @@ pub(crate) struct RequestGone;
 #[derive(Message)]
 #[rtype(result = "bool")]
 pub(crate) struct TakePackets {
-    /// In their order.
+    /// In the order of the post.
     pub(crate) packets: Vec<Packet>,
-    /// Whether a post begins with them.
+    /// Whether these are the first packets of a post.
     pub(crate) is_first: bool,
-    /// Whether what follows in the post is no packet.
+    /// Whether the next packet of the post cannot be decoded.
     pub(crate) is_broken: bool,
 }
 
@@ -38,59 +38,59 @@ pub(crate) struct TakePackets {
 #[rtype(result = "()")]
 pub(crate) struct EndSession(pub(crate) EndReason);
 
-/// The session has ended, and is not to wait any longer for its client to come and hear of it.
+/// Stops an ended session that waited for its client's next poll.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(crate) struct Depart;
 
-/// The poll that waits is to be answered.
+/// Answers the waiting poll.
 #[derive(Message)]
 #[rtype(result = "()")]
 pub(super) struct AnswerPoll;
 
-/// Something has been left in the downlink while nobody looked.
+/// Asks the session to flush packets that were queued outside its turn.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Flush;
 
-/// A WebSocket wants to carry a session that polls.
+/// A WebSocket that the client of a polling session probes for an upgrade.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub struct Probe(pub Arc<Pipe>);
 
-/// Messages that came over a WebSocket, in their order.
+/// Messages from a WebSocket, in order.
 #[derive(Debug, Message)]
 #[rtype(result = "Heard")]
 pub struct FromPipe {
     /// The WebSocket.
     pub pipe: Arc<Pipe>,
-    /// What came.
+    /// The messages.
     pub batch: PipeBatch,
 }
 
-/// What has come over a WebSocket and is handed on together; most often one message.
+/// Messages of one batch; usually one.
 pub type PipeBatch = SmallVec<[PipeInbound; 1]>;
 
-/// What became of a batch.
+/// Result of a batch.
 #[derive(Debug, MessageResponse)]
 pub struct Heard {
     /// Whether the WebSocket carries the session.
     pub is_carrier: bool,
-    /// The end of the batch, which the session could not take: it is to be handed on when the session's gate is open.
+    /// The messages that the session did not take. Send them again when the session's gate is open.
     pub rest: PipeBatch,
 }
 
-/// What comes over a WebSocket.
+/// One item from a WebSocket.
 #[derive(Debug)]
 pub enum PipeInbound {
-    /// A message or a control frame.
+    /// A data message or a control frame.
     Frame(Frame),
-    /// It breaks the protocol; nothing more comes.
+    /// The frames broke the protocol or a limit; the last item.
     Broken(ProtocolError),
-    /// A message that has begun comes too slowly; nothing more comes.
+    /// An unfinished message arrived too slowly; the last item.
     TooSlow,
-    /// What has come of a message is more than there is room for; nothing more comes.
+    /// The memory budget has no room for an unfinished message; the last item.
     OutOfMemory,
-    /// It has ended.
+    /// The connection ended; the last item.
     Lost,
 }

@@ -1,7 +1,7 @@
 //! One Engine.IO session as an actor, whichever transport carries it.
 //!
-//! Here is what it takes from its client and hands down to it; beside it its heartbeat, the upgrade to a WebSocket, and its
-//! end. What it carries, it does not know: see [`Carried`].
+//! This file takes packets from the client and flushes packets to it; submodules have the heartbeat, the
+//! upgrade to a WebSocket, and the end. A [`Carried`] interprets the messages.
 
 use std::{future::poll_fn, net::IpAddr, sync::Arc, time::Instant};
 
@@ -44,14 +44,14 @@ pub(in crate::socketio) use self::messages::{Depart, EndSession, Flush, RequestG
 pub use self::messages::{FromPipe, Heard, PipeBatch, PipeInbound, Probe};
 use self::{ending::reason_of, upgrade::Probing};
 
-/// Messages that may wait in a session's mailbox. Only a backstop: what waits behind the mailbox is bounded by its bytes.
+/// Mailbox capacity in messages. Only a backstop: [`Intake`](crate::connection::Intake) limits the bytes.
 const MAILBOX_CAPACITY: usize = 1024;
 
-/// Over polling a client is read more slowly at this many times the bound: one that has a single connection cannot poll
-/// while its post waits.
+/// For a polling client, reading pauses at this multiple of the limit on answers. A client with a single
+/// connection cannot poll while its post waits.
 const POLLING_OVERHANG: usize = 4;
 
-/// One client. See the module's text.
+/// The actor of one Engine.IO session.
 pub struct SocketIoSession {
     id: SessionId,
     engine: Arc<Engine>,
@@ -60,32 +60,32 @@ pub struct SocketIoSession {
     opened: Instant,
     received: u64,
     metrics: ProtocolMetrics,
-    /// How fast packets come that mean nothing here.
+    /// Rate limit of packets without a meaning here.
     meter: Option<Meter>,
     probing: Option<Probing>,
     down: Downlink,
     gate: Arc<Gate>,
     carried: Box<dyn Carried>,
     next_ping: Instant,
-    /// By when something must come, while a ping is unanswered.
+    /// Deadline for the answer to the last ping; `None` if no ping waits.
     pong_due: Option<Instant>,
-    /// Something else than the answer has come since the ping; that counts once.
+    /// The deadline of the last ping has been extended by other data. Once per ping.
     has_been_patient: bool,
-    /// What the pipe had given to its connection when the client was last known to live.
+    /// Bytes that the connection had taken from the pipe at the last check of the heartbeat.
     taken: u64,
     beat: Option<SpawnHandle>,
-    /// A task waits to move more into the pipe.
+    /// A task waits to move more packets into the pipe.
     is_pouring: bool,
-    /// The poll that waits will be answered at the end of this turn.
+    /// The waiting poll will be answered at the end of this turn.
     is_answer_due: bool,
     end: Option<EndReason>,
-    /// What is held of an event whose attachments are missing.
+    /// Charged for an event whose attachments are missing.
     lease: Lease,
-    /// How fast they come.
+    /// Minimum rate of those attachments.
     upload: Upload,
-    /// It will be looked whether they do.
+    /// A timer will check that rate.
     is_upload_watched: bool,
-    /// Its place among the ended sessions whose clients do not know it yet.
+    /// The session's number among the ended sessions in [`Engine::keep_ended`].
     remains: Option<u64>,
     admitted: Option<Admitted>,
 }
@@ -156,14 +156,14 @@ impl SocketIoSession {
                 self.schedule_beat(ctx);
             }
             Packet::Close => self.finish(EndReason::ClientClose, ctx),
-            // Only a server pings.
+            // Only the server sends pings.
             Packet::Ping(_) => self.finish_breach(EndReason::ParseError, ctx),
             Packet::Open | Packet::Pong(_) | Packet::Upgrade | Packet::Noop => self.note_nothing(ctx),
         }
         self.check_unfinished(ctx);
     }
 
-    /// What the client has begun and not finished must not be too much, and must go on.
+    /// Ends the session if an unfinished message is too large or arrives too slowly.
     fn check_unfinished(&mut self, ctx: &mut Context<Self>) {
         let held = self.carried.unfinished();
         if self.lease.hold(held).is_err() {
@@ -192,14 +192,14 @@ impl SocketIoSession {
         }
     }
 
-    /// What is carried has its turn; what it leaves in the downlink is flushed by who calls.
+    /// Runs a method of [`Carried`]. The caller must flush afterwards.
     fn carry(&mut self, turn: impl FnOnce(&mut dyn Carried, &Downlink)) {
         self.down.set_attended(true);
         turn(&mut *self.carried, &self.down);
         self.down.set_attended(false);
     }
 
-    /// Something came that means nothing: that may not come without end.
+    /// Counts a packet without a meaning. A flood ends the session.
     fn note_nothing(&mut self, ctx: &mut Context<Self>) {
         let measure = self.meter.as_mut().map(|meter| meter.measure(Instant::now()));
         if measure == Some(Measure::Flood) {
@@ -207,7 +207,7 @@ impl SocketIoSession {
         }
     }
 
-    /// Hands down what waits, as far as the transport takes it.
+    /// Starts the tasks of sockets and moves waiting packets to the transport.
     fn flush(&mut self, ctx: &mut Context<Self>) {
         if self.end.is_some() {
             return;
@@ -223,7 +223,7 @@ impl SocketIoSession {
         }
         self.gate.set_known(self.carried.is_known());
         let max_waiting = self.engine.settings.max_waiting;
-        // One answer may be as large as an event, however little may wait.
+        // One answer may be as large as an event, even if `max_waiting` is smaller.
         let largest = self.engine.settings.max_payload;
         let answers_before_pause = match self.down.pipe() {
             Some(pipe) => {
@@ -242,7 +242,7 @@ impl SocketIoSession {
         }
     }
 
-    /// Moves what waits into the pipe, and goes on when its client has read that.
+    /// Moves packets into the pipe, and again when the client has read most of them.
     fn pour(&mut self, pipe: &Arc<Pipe>, ctx: &mut Context<Self>) {
         if self.down.pour(pipe, PIPE_BYTES) && !std::mem::replace(&mut self.is_pouring, true) {
             let pipe = Arc::clone(pipe);
@@ -254,11 +254,11 @@ impl SocketIoSession {
         }
     }
 
-    /// Takes frames that came by the mailbox: behind something else that did.
+    /// Takes frames that came through the mailbox instead of by direct delivery.
     fn take_frames(&mut self, frames: &[Bytes], is_there: bool, is_volatile: bool, ctx: &mut Context<Self>) {
         let bytes = frames.iter().map(Bytes::len).sum();
         self.down.received(bytes);
-        // They may have been on their way when their socket left its namespace.
+        // The socket may have left after the fan-out sent the frames.
         if is_there && self.down.take_delivery(frames, bytes, is_volatile) == Direct::Full {
             self.finish(EndReason::SlowConsumer, ctx);
         }
@@ -287,7 +287,7 @@ impl SocketIoSession {
         self.flush(ctx);
     }
 
-    /// Ends a session whose client does not come back with a second request, or joins nothing.
+    /// Ends the session if its client makes no second request or joins no namespace in time.
     fn check_beginning(&mut self, ctx: &mut Context<Self>) {
         let (age, settings) = (self.opened.elapsed(), &self.engine.settings);
         let is_alone = !self.gate.has_come_back();
@@ -317,7 +317,7 @@ impl Actor for SocketIoSession {
         info!("{} opened: socket.io session by {transport} from {address}", self.id);
         self.metrics.sessions.inc();
         self.schedule_beat(ctx);
-        // Over a WebSocket the first request is all that there is.
+        // A session that starts on a WebSocket needs no second request.
         if !self.down.is_polling() {
             self.gate.note_request();
         }
@@ -368,11 +368,11 @@ impl Handler<EndSession> for SocketIoSession {
 
     fn handle(&mut self, EndSession(why): EndSession, ctx: &mut Self::Context) {
         if self.end.is_some() && why == EndReason::ServerShuttingDown {
-            // It waits for its client to come and hear of its end; not any more.
+            // The session had ended and waited for its client's next poll. Stop waiting.
             return self.depart(ctx);
         }
         match why {
-            // A post that cannot be read, or two at a time.
+            // From a post that cannot be decoded, or a second post at one time.
             EndReason::ParseError | EndReason::TransportError => self.finish_breach(why, ctx),
             why => self.finish(why, ctx),
         }
@@ -398,7 +398,7 @@ impl Handler<FromPipe> for SocketIoSession {
             } else if self.probing.as_ref().is_some_and(|probing| Arc::ptr_eq(&probing.pipe, &pipe)) {
                 self.heard_from_probe(inbound, ctx);
             }
-            // Or the WebSocket was turned away.
+            // Otherwise the WebSocket was rejected; ignore what it sends.
         }
         Heard { is_carrier, rest: batch.collect() }
     }

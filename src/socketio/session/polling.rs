@@ -1,4 +1,4 @@
-//! Polls and posts: each is a request of its own.
+//! HTTP polls and posts of a session.
 
 use actix::{AsyncContext as _, Context, Handler};
 use tokio::sync::oneshot;
@@ -10,7 +10,7 @@ use crate::{
 };
 
 impl SocketIoSession {
-    /// Answers the poll that waits if there is something, but at the end of this turn: what else comes until then goes
+    /// Answers the waiting poll at the end of this turn, if packets wait then: later packets of the turn go
     /// with it.
     pub(super) fn flush_to_poll(&mut self, ctx: &mut Context<Self>) {
         if !self.down.has_poll() {
@@ -28,7 +28,7 @@ impl SocketIoSession {
     }
 }
 
-/// Answers a poll with one packet; a client that has gone does without.
+/// Answers a poll with one packet. Ignored if the client is gone.
 pub(super) fn answer(poll: oneshot::Sender<PollAnswer>, packet: &str) {
     let _ = poll.send(PollAnswer::Payload(packet.to_owned()));
 }
@@ -57,7 +57,7 @@ impl Handler<TakePoll> for SocketIoSession {
     fn handle(&mut self, TakePoll(poll): TakePoll, ctx: &mut Self::Context) {
         if self.end.is_none() && self.is_overdue() {
             self.finish(EndReason::PingTimeout, ctx);
-            // Nobody waits any more: what remains is to say so.
+            // Ignored if the client is gone.
             let _ = poll.send(PollAnswer::Over);
             return;
         }
@@ -99,7 +99,7 @@ impl Handler<TakePackets> for SocketIoSession {
             return false;
         }
         for packet in packets {
-            // One that breaks the protocol above is the last.
+            // Packets after one that ended the session are ignored.
             if self.end.is_none() && self.down.ending().is_none() {
                 self.take_packet(packet, ctx);
             }

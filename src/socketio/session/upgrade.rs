@@ -1,5 +1,6 @@
-//! From polling to a WebSocket: one is opened beside the polls and asked whether it works; when the client says so it
-//! carries the session. Until then, and if it fails, the session polls on.
+//! Upgrade from polling to a WebSocket. The client opens a WebSocket beside its polls and probes it; its
+//! upgrade packet makes the WebSocket the transport. Until then, or if the probe fails, the session continues
+//! by polling.
 
 use std::{
     sync::Arc,
@@ -19,26 +20,26 @@ use crate::{
     socketio::PollAnswer,
 };
 
-/// How long a poll that came since a WebSocket is tried waits for the upgrade before it is released for it.
+/// Time after the probe in which a poll that arrived during it waits for the upgrade. Then it is answered.
 const POLL_PATIENCE: Duration = Duration::from_millis(100);
 
-/// A WebSocket that is being tried.
+/// A WebSocket that the client probes.
 pub(super) struct Probing {
     pub(super) pipe: Arc<Pipe>,
     has_answered: bool,
-    /// The poll that waits came after the WebSocket was opened: its client may have upgraded already, which is then on
-    /// its way by another connection.
+    /// A poll arrived after the WebSocket was opened. Its client may have sent the upgrade packet already, on
+    /// the other connection.
     pub(super) has_newer_poll: bool,
     is_patience_over: bool,
 }
 
 impl Probing {
-    /// A client waits for its poll to end before it upgrades.
+    /// Whether waiting polls are answered empty: the client upgrades only after its poll has ended.
     pub(super) fn releases_polls(&self) -> bool {
         self.has_answered && (!self.has_newer_poll || self.is_patience_over)
     }
 
-    /// Closes the WebSocket for what came over it.
+    /// Closes the WebSocket with the close code for this input.
     fn turn_away(&self, inbound: &PipeInbound) {
         match inbound {
             PipeInbound::Frame(Frame::Close(frame)) => self.pipe.answer_close(frame.as_ref()),
@@ -70,7 +71,7 @@ impl SocketIoSession {
                 if !std::mem::replace(&mut probing.has_answered, true) {
                     let tried = Arc::clone(&probing.pipe);
                     ctx.run_later(POLL_PATIENCE, move |session, ctx| {
-                        // Another one may be tried by then.
+                        // Another WebSocket may be probed by then.
                         if let Some(probing) = session.probing_of(&tried) {
                             probing.is_patience_over = true;
                             session.flush(ctx);
@@ -80,7 +81,7 @@ impl SocketIoSession {
             }
             "5" => self.upgrade(ctx),
             _ => {
-                // Only the WebSocket; the session lives on.
+                // Closes only the WebSocket; the session continues.
                 if let Some(probing) = self.probing.take() {
                     probing.turn_away(&inbound);
                 }

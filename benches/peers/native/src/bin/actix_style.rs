@@ -1,7 +1,8 @@
-//! The same job as a plain session of Echoroom, and its echo, in the style of actix's chat example: an actor for each
-//! session, an actor for the room, a message with a copy of the text for each delivery.
+//! A plain session of Echoroom and its echo, in the style of actix's chat example: an actor for each session,
+//! an actor for the room, and a message with a copy of the text for each delivery.
 //!
-//! Kinder than the example in one thing: the room lives on the thread of the one worker, so no delivery crosses threads.
+//! One thing favors it over the example: the room runs on the thread of the only worker, so no delivery
+//! crosses threads.
 
 use std::{
     collections::HashMap,
@@ -18,7 +19,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use actix_web_actors::ws::{self, WebsocketContext, WsResponseBuilder};
 use echoroom_bench_peers::start;
 
-/// The largest message; the crate's own default is 64 KiB.
+/// Largest message in bytes; the crate's default is 64 KiB.
 const FRAME_SIZE: usize = 1024 * 1024;
 
 #[derive(Message)]

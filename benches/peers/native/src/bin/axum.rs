@@ -1,6 +1,6 @@
-//! The same job as a plain session of Echoroom, and its echo, on axum (which is tokio-tungstenite): a task for each
-//! session, one broadcast channel for the room, whose messages share their payload. The socket is not split, because a
-//! split one has a lock, and keeps the last message back until it is flushed.
+//! A plain session of Echoroom and its echo, on axum with tokio-tungstenite: a task for each session, and one
+//! broadcast channel for the room, whose messages share their payload. The socket is not split, because a
+//! split socket has a lock and keeps the last message until it is flushed.
 
 use std::{
     error::Error,
@@ -26,12 +26,12 @@ use tokio::{
     sync::broadcast::{self, error::TryRecvError},
 };
 
-/// An eighth of the default: the library clears its buffer before each read, and each session has one.
+/// One eighth of the default: the library clears its buffer before each read, and each session has one.
 const READ_BUFFER: usize = 16 * 1024;
-/// How far a session may fall behind its room before it is closed.
+/// Number of lines that a session may lag behind its room before it is closed.
 const ROOM_CAPACITY: usize = 65_536;
 
-/// A text and the session that sent it, who does not get it back.
+/// A text and the session that sent it. The sender does not get its own text.
 type Line = (u64, Utf8Bytes);
 
 #[tokio::main(flavor = "current_thread")]
@@ -41,7 +41,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     socket.set_reuseaddr(true)?;
     socket.bind((Ipv4Addr::LOCALHOST, port).into())?;
     let listener = socket.listen(4096)?.tap_io(|stream| {
-        // A client that is gone already shows when it is read.
+        // The next read reports a client that is gone.
         let _ = stream.set_nodelay(true);
     });
     println!("listening on http://localhost:{port}");
@@ -53,7 +53,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
 }
 
 async fn echo_door(upgrade: WebSocketUpgrade) -> Response {
-    // A client that goes away is an error here, and no more than the end of its session.
+    // An error here only ends the session, usually because its client left.
     upgrade.read_buffer_size(READ_BUFFER).on_upgrade(async |socket| drop(echo(socket).await))
 }
 
@@ -63,7 +63,7 @@ async fn room_door(upgrade: WebSocketUpgrade, State(room): State<broadcast::Send
 
 async fn echo(mut socket: WebSocket) -> Result<(), Box<dyn Error + Send + Sync>> {
     while let Some(message) = socket.recv().await {
-        // What has arrived together is answered together; the runtime's budget of a task bounds it.
+        // Reply to all available messages together; tokio's task budget limits their number.
         let mut arrived = Some(message);
         while let Some(message) = arrived {
             let message = message?;
@@ -94,7 +94,7 @@ async fn session(
                 while let Some(message) = arrived {
                     if let Message::Text(text) = message? {
                         let answer = text.to_uppercase() + "!!!";
-                        // This session receives, so the room is never without a receiver.
+                        // The room always has a receiver, because this session is one.
                         room.send((id, text))?;
                         socket.feed(Message::Text(answer.into())).await?;
                     }

@@ -1,9 +1,9 @@
-//! The floor to measure against: a plain session of Echoroom, and its echo, on a bare epoll loop, which is what a
-//! careful C programmer would write for this one job. No framework, no library for WebSocket, and none of what a
-//! server for strangers needs: no limits, no check of UTF-8, no timers, no fragments, no backpressure, no journal.
+//! The lower bound: a plain session of Echoroom and its echo on a bare epoll loop, as a careful C programmer
+//! would write it. It has no framework and no WebSocket library, and it lacks what a public server needs:
+//! limits, UTF-8 checks, timers, fragments, backpressure, a journal.
 //!
-//! What it spends is what the kernel takes and little else: one read for each socket that is ready, frames parsed and
-//! unmasked where they lie, and one write for each session and turn of the loop, however many lines the turn brought.
+//! Its cost is mostly the kernel's: one read for each ready socket, frames parsed and unmasked in place, and
+//! one write for each session and turn of the loop, whatever the number of lines in the turn.
 
 use std::{
     error::Error,
@@ -22,7 +22,7 @@ const READ_BUFFER: usize = 256 * 1024;
 const EVENTS: usize = 1024;
 const BACKLOG: i32 = 4096;
 const GUID: &[u8] = b"258EAFA5-E914-47DA-95CA-C5AB0DC85B11";
-/// Only so that no sum overflows.
+/// Keeps sums of lengths from overflowing.
 const LARGEST_PAYLOAD: u64 = 1 << 30;
 
 const TEXT: u8 = 1;
@@ -31,7 +31,7 @@ const CLOSE: u8 = 8;
 const PING: u8 = 9;
 const PONG: u8 = 10;
 
-/// The connection is over: its client left, failed or sent what is not understood here.
+/// The connection is over: its client left, failed, or sent something unsupported.
 struct Gone;
 
 #[derive(Clone, Copy, PartialEq)]
@@ -44,25 +44,25 @@ enum Door {
 struct Connection {
     stream: TcpStream,
     door: Door,
-    /// The start of a frame whose end has not come; without memory of its own when there is none.
+    /// The start of an incomplete frame; no allocation if there is none.
     input: Vec<u8>,
-    /// What the socket did not take, from `sent` on.
+    /// Bytes that the socket did not take, from `sent` on.
     output: Vec<u8>,
     sent: usize,
-    /// Its place in the room's list.
+    /// Index in the room's list.
     seat: usize,
-    /// What it sent in this turn: its lines, and their answers in their place. A socket is read once in a turn, so
-    /// each is one piece of the turn's.
+    /// Its lines of this turn and the position of their replies. A socket is read once per turn, so each is
+    /// one range of the turn's buffers.
     own: Option<(Range<usize>, Range<usize>)>,
-    /// Closed at the end of the turn, so that no number of a file comes to mean another one within it.
+    /// Closed at the end of the turn, so that its descriptor is not reused within the turn.
     gone: bool,
 }
 
-/// What comes out of one turn of the loop, as frames.
+/// The frames of one turn of the loop.
 struct Turn {
-    /// The answer to the session at hand at the door of echoes.
+    /// Replies to the current session at the echo door.
     echoes: Vec<u8>,
-    /// What all sessions of the room said, and the answers to it.
+    /// Lines of all sessions in the room, and the replies to them.
     lines: Vec<u8>,
     answers: Vec<u8>,
 }
@@ -73,11 +73,11 @@ fn check(result: i32) -> io::Result<i32> {
 
 fn control(poll: RawFd, operation: i32, fd: RawFd, events: i32) -> io::Result<()> {
     let mut event = libc::epoll_event { events: events as u32, u64: fd as u64 };
-    // SAFETY: the kernel copies the event within the call.
+    // SAFETY: the kernel copies the event during the call.
     check(unsafe { libc::epoll_ctl(poll, operation, fd, &mut event) }).map(drop)
 }
 
-/// What a call on a socket came to, if it did not have to wait.
+/// Result of a call on a socket; `None` if it would block.
 fn done(result: io::Result<usize>) -> Result<Option<usize>, Gone> {
     match result {
         Ok(count) => Ok(Some(count)),
@@ -92,7 +92,7 @@ impl Connection {
         Self { stream, door, input, output, sent: 0, seat: 0, own: None, gone: false }
     }
 
-    /// Reads once and answers; lines of the room and answers in it are left in the turn.
+    /// Reads once and replies. Lines to the room and replies in the room are appended to `turn`.
     fn read(&mut self, buffer: &mut [u8], turn: &mut Turn, poll: RawFd) -> Result<(), Gone> {
         let count = match done(self.stream.read(buffer))? {
             None => return Ok(()),
@@ -137,7 +137,7 @@ impl Connection {
         result
     }
 
-    /// Writes once, all pieces together; keeps what the socket does not take.
+    /// Writes all pieces in one call and keeps what the socket does not take.
     fn send(&mut self, pieces: &[&[u8]], poll: RawFd) -> Result<(), Gone> {
         let mut written = 0;
         let waiting = !self.output.is_empty();
@@ -146,7 +146,7 @@ impl Connection {
             for (slice, piece) in slices.iter_mut().zip(pieces) {
                 *slice = IoSlice::new(piece);
             }
-            // One piece alone goes by itself, which is less work.
+            // A plain write is cheaper for a single piece.
             written = match pieces {
                 [piece] => done(self.stream.write(piece)),
                 _ => done(self.stream.write_vectored(&slices)),
@@ -164,7 +164,7 @@ impl Connection {
         Ok(())
     }
 
-    /// Writes what was kept.
+    /// Writes the kept bytes.
     fn flush(&mut self, poll: RawFd) -> Result<(), Gone> {
         self.sent += done(self.stream.write(&self.output[self.sent..]))?.unwrap_or(0);
         if self.sent == self.output.len() {
@@ -179,7 +179,7 @@ impl Connection {
     }
 }
 
-/// The door that a request is for, and the response that opens it.
+/// The door of a request, and the response that opens it.
 fn shake_hands(request: &[u8]) -> Option<(Door, Vec<u8>)> {
     let mut lines = str::from_utf8(request).ok()?.split("\r\n");
     let path = lines.next()?.strip_prefix("GET ")?.split([' ', '?']).next()?;
@@ -194,7 +194,7 @@ fn shake_hands(request: &[u8]) -> Option<(Door, Vec<u8>)> {
     Some((if path == "/echo" { Door::Echo } else { Door::Room }, response.into_bytes()))
 }
 
-/// Answers all whole frames of `data`, with lines of the room apart.
+/// Replies to all complete frames of `data`; lines to the room go to their own buffer.
 fn answer(door: Door, data: &mut [u8], used: &mut usize, turn: &mut Turn) -> Result<(), Gone> {
     let replies = if door == Door::Room { &mut turn.answers } else { &mut turn.echoes };
     while let Some((opcode, payload)) = frame(data, used)? {
@@ -216,11 +216,11 @@ fn answer(door: Door, data: &mut [u8], used: &mut usize, turn: &mut Turn) -> Res
     Ok(())
 }
 
-/// The opcode and the payload, unmasked in place, of the next frame if all of it is there.
+/// Opcode and payload of the next complete frame, unmasked in place.
 fn frame<'d>(data: &'d mut [u8], used: &mut usize) -> Result<Option<(u8, &'d mut [u8])>, Gone> {
     let data = &mut data[*used..];
     let [first, second, ..] = *data else { return Ok(None) };
-    // Whole messages only, no extensions, and a client masks.
+    // Only unfragmented messages without extensions, and clients must mask.
     if first & 0xf0 != 0x80 || second & 0x80 == 0 || first & 0x0f == 0 {
         return Err(Gone);
     }
@@ -241,7 +241,7 @@ fn frame<'d>(data: &'d mut [u8], used: &mut usize) -> Result<Option<(u8, &'d mut
     }
     let (header, payload) = data[..end].split_at_mut(start);
     let mask = *header.last_chunk::<4>().ok_or(Gone)?;
-    // Whole chunks as numbers, which the compiler turns into the widest instructions that there are.
+    // Unmask whole chunks as numbers, which the compiler vectorizes.
     let (words, rest) = payload.as_chunks_mut::<4>();
     let number = u32::from_ne_bytes(mask);
     for word in words {
@@ -254,7 +254,7 @@ fn frame<'d>(data: &'d mut [u8], used: &mut usize) -> Result<Option<(u8, &'d mut
     Ok(Some((first & 0x0f, payload)))
 }
 
-/// Appends one frame of a server.
+/// Appends one server frame.
 fn encode(opcode: u8, payload: &[u8], suffix: &[u8], out: &mut Vec<u8>) {
     let length = payload.len() + suffix.len();
     out.push(0x80 | opcode);
@@ -278,14 +278,14 @@ fn main() -> Result<(), Box<dyn Error>> {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port))?;
     listener.set_nonblocking(true)?;
     let listener_fd = listener.as_raw_fd();
-    // SAFETY: no memory is given. Listening once more only sets the backlog, which std has no argument for.
+    // SAFETY: no memory is passed. A second `listen` only sets the backlog, for which std has no argument.
     check(unsafe { libc::listen(listener_fd, BACKLOG) })?;
-    // SAFETY: no memory is given.
+    // SAFETY: no memory is passed.
     let poll = check(unsafe { libc::epoll_create1(libc::EPOLL_CLOEXEC) })?;
     control(poll, libc::EPOLL_CTL_ADD, listener_fd, libc::EPOLLIN)?;
     println!("listening on http://localhost:{port}");
 
-    // By the number of its file, as in C.
+    // Indexed by file descriptor.
     let mut connections: Vec<Option<Connection>> = Vec::new();
     let mut room: Vec<usize> = Vec::new();
     let mut gone: Vec<usize> = Vec::new();
@@ -293,7 +293,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let mut buffer = vec![0; READ_BUFFER];
     let mut events = vec![libc::epoll_event { events: 0, u64: 0 }; EVENTS];
     loop {
-        // SAFETY: the kernel writes at most the given number of events, which is the vector's.
+        // SAFETY: the kernel writes at most `EVENTS` events, the length of the vector.
         let ready = match check(unsafe { libc::epoll_wait(poll, events.as_mut_ptr(), EVENTS as i32, -1) }) {
             Err(error) if error.kind() == ErrorKind::Interrupted => continue,
             ready => ready? as usize,
@@ -335,7 +335,7 @@ fn main() -> Result<(), Box<dyn Error>> {
                 let connection = connections[fd].as_mut().expect("who is in the room is connected");
                 let own = connection.own.take();
                 let result = match own {
-                    // Its last answer may be that of a closing handshake, which nothing follows.
+                    // The last reply may be that of a closing handshake, after which nothing may follow.
                     Some((lines, answers)) => {
                         let rest = if connection.gone { &[] } else { &turn.lines[lines.end..] };
                         let pieces = [&turn.lines[..lines.start], &turn.answers[answers], rest];
