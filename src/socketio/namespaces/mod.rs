@@ -63,7 +63,7 @@ pub trait Namespace {
     /// Called again when a client comes back.
     ///
     /// # Errors
-    /// The client is rejected: the error becomes a CONNECT_ERROR packet.
+    /// The client is rejected: the error becomes a `CONNECT_ERROR` packet.
     fn admit(&self, auth: &str) -> Result<Box<dyn SocketHandler>, Refusal>;
 
     /// Whether sockets may join rooms and get events to many. Return false if the namespace keeps its own
