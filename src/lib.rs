@@ -78,11 +78,10 @@ pub mod testing {
     pub use crate::{
         broadcast::{
             Attach, Audience, Cutter, Delivery, Dialect, Encoding, FanOut, FanOutRound, Hear, Hearers,
-            Outlets, Patience, Reach, Rooms, Seat,
+            Outlets, Patience, Reach, RoomId, Seat,
         },
         chat::{
             line::{self, Line},
-            room::Room,
             round::ChatRound,
         },
         connection::{Direct, DirectOutlet, Waiting},

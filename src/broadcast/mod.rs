@@ -22,7 +22,7 @@ pub(crate) use self::{
     encoding::Encode,
     map::Map,
     messages::{AddWorker, Detach, DismissAll, Dismissal, Ignore, News, Tell},
-    rooms::{AnyRoom, Found, Membership, RoomId, Standing},
+    rooms::{AnyRoom, Found, Membership, Rooms, Standing},
     round::{Handed, MAX_BYTES, OpenRound, Round},
     turn::{TurnLength, WhenMailboxIsEmpty, yield_now},
 };
@@ -33,5 +33,5 @@ pub use self::{
     fanout::{FanOut, Patience},
     messages::{Attach, Cutter, Delivery, FanOutRound, Hear, Seat},
     outlets::Outlets,
-    rooms::Rooms,
+    rooms::RoomId,
 };

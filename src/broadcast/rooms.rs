@@ -31,7 +31,7 @@ impl RoomId {
 }
 
 /// A room of any kind, as [`Rooms`] uses it.
-pub trait AnyRoom {
+pub(crate) trait AnyRoom {
     /// Identifies a room, also when it is not in memory.
     type Name: Clone + Ord + Hash + fmt::Debug;
 
@@ -59,7 +59,7 @@ pub trait AnyRoom {
 
 /// All sessions, and all rooms that have members or cannot leave memory without loss.
 #[derive(Debug)]
-pub struct Rooms<R: AnyRoom> {
+pub(crate) struct Rooms<R: AnyRoom> {
     max_rooms: usize,
     by_name: HashMap<R::Name, RoomId>,
     rooms: Map<RoomId, R>,
@@ -77,7 +77,7 @@ pub struct Rooms<R: AnyRoom> {
 
 /// The rooms of a session, and how its worker delivers to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Membership {
+pub(crate) struct Membership {
     /// The rooms it is in, in the order in which it entered: in the chat one at most.
     pub rooms: SmallVec<[RoomId; 1]>,
     /// Whether it is subscribed to them.
@@ -94,14 +94,14 @@ pub struct Membership {
 
 impl Membership {
     /// The room it is in, if it is in one; the first if in several.
-    pub fn room(&self) -> Option<RoomId> {
+    pub(crate) fn room(&self) -> Option<RoomId> {
         self.rooms.first().copied()
     }
 }
 
 /// What happens if a session names a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub(crate) enum Standing {
     /// The room exists, in memory or with history.
     Known,
     /// The room would be made.
@@ -112,7 +112,7 @@ pub enum Standing {
 
 /// A room that was found or made.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Found<N> {
+pub(crate) struct Found<N> {
     /// The room in memory.
     pub id: RoomId,
     /// The room that must lose its history to make place for this one.
@@ -122,11 +122,11 @@ pub struct Found<N> {
 /// The bound on rooms is reached.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("there are too many rooms")]
-pub struct TooManyRooms;
+pub(crate) struct TooManyRooms;
 
 impl<R: AnyRoom> Rooms<R> {
     /// No rooms yet; at most `max_rooms` at a time may have members or history.
-    pub fn new(max_rooms: usize) -> Self {
+    pub(crate) fn new(max_rooms: usize) -> Self {
         Self {
             max_rooms,
             by_name: HashMap::new(),
@@ -141,7 +141,7 @@ impl<R: AnyRoom> Rooms<R> {
 
     /// What happens if a session names this room. Rooms with only a history never keep a new room out: the
     /// one that has been silent longest is forgotten.
-    pub fn standing(&self, name: &R::Name) -> Standing {
+    pub(crate) fn standing(&self, name: &R::Name) -> Standing {
         if self.by_name.contains_key(name) || self.kept.contains_key(name) {
             Standing::Known
         } else if !self.is_full() || !self.silent.is_empty() || R::is_reserved(name) {
@@ -157,12 +157,12 @@ impl<R: AnyRoom> Rooms<R> {
     }
 
     /// Number of rooms with members or history, which the bound counts.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.kept.len() + self.unkept
     }
 
     /// The room of this name, if it is in memory.
-    pub fn find(&self, name: &R::Name) -> Option<RoomId> {
+    pub(crate) fn find(&self, name: &R::Name) -> Option<RoomId> {
         self.by_name.get(name).copied()
     }
 
@@ -170,7 +170,7 @@ impl<R: AnyRoom> Rooms<R> {
     ///
     /// # Errors
     /// The bound is reached, and no other room can give way.
-    pub fn find_or_make(&mut self, name: &R::Name) -> Result<Found<R::Name>, TooManyRooms> {
+    pub(crate) fn find_or_make(&mut self, name: &R::Name) -> Result<Found<R::Name>, TooManyRooms> {
         if let Some(id) = self.by_name.get(name) {
             return Ok(Found { id: *id, forgotten: None });
         }
@@ -197,12 +197,12 @@ impl<R: AnyRoom> Rooms<R> {
     }
 
     /// A room in memory.
-    pub fn get(&mut self, id: RoomId) -> Option<&mut R> {
+    pub(crate) fn get(&mut self, id: RoomId) -> Option<&mut R> {
         self.rooms.get_mut(&id)
     }
 
     /// Registers a session, in no room.
-    pub fn register(
+    pub(crate) fn register(
         &mut self,
         session: SessionId,
         worker: WorkerId,
@@ -216,7 +216,7 @@ impl<R: AnyRoom> Rooms<R> {
     }
 
     /// Puts a session into a room. Idempotent.
-    pub fn put(&mut self, session: SessionId, id: RoomId) {
+    pub(crate) fn put(&mut self, session: SessionId, id: RoomId) {
         if let (Some(member), Some(room)) = (self.members.get_mut(&session), self.rooms.get_mut(&id))
             && !member.rooms.contains(&id)
         {
@@ -230,21 +230,21 @@ impl<R: AnyRoom> Rooms<R> {
     }
 
     /// Notes the ticket of the login by which a session entered its room.
-    pub fn set_visit(&mut self, session: SessionId, visit: u64) {
+    pub(crate) fn set_visit(&mut self, session: SessionId, visit: u64) {
         if let Some(member) = self.members.get_mut(&session) {
             member.visit = visit;
         }
     }
 
     /// Chooses another dialect. Ignored while the session is subscribed.
-    pub fn set_dialect(&mut self, session: SessionId, choose: impl FnOnce(Dialect) -> Dialect) {
+    pub(crate) fn set_dialect(&mut self, session: SessionId, choose: impl FnOnce(Dialect) -> Dialect) {
         if let Some(member) = self.members.get_mut(&session).filter(|member| !member.hears) {
             member.encoding.dialect = choose(member.encoding.dialect);
         }
     }
 
     /// Subscribes a session to its rooms, or unsubscribes it.
-    pub fn set_hears(&mut self, session: SessionId, hears: bool) {
+    pub(crate) fn set_hears(&mut self, session: SessionId, hears: bool) {
         let Some(member) = self.members.get_mut(&session).filter(|member| member.hears != hears) else {
             return;
         };
@@ -260,7 +260,7 @@ impl<R: AnyRoom> Rooms<R> {
     }
 
     /// Takes a session out of a room. False if it was not in it.
-    pub fn take_out(&mut self, session: SessionId, id: RoomId) -> bool {
+    pub(crate) fn take_out(&mut self, session: SessionId, id: RoomId) -> bool {
         let Some(member) = self.members.get_mut(&session) else {
             return false;
         };
@@ -279,12 +279,12 @@ impl<R: AnyRoom> Rooms<R> {
     }
 
     /// Unregisters a session, which must have been taken out of its rooms.
-    pub fn remove(&mut self, session: SessionId) -> Option<Membership> {
+    pub(crate) fn remove(&mut self, session: SessionId) -> Option<Membership> {
         self.members.remove(&session)
     }
 
     /// Removes a room that can leave memory without loss, and returns it.
-    pub fn retire(&mut self, id: RoomId) -> Option<R> {
+    pub(crate) fn retire(&mut self, id: RoomId) -> Option<R> {
         let room = self.rooms.get_mut(&id)?;
         if *room.members() > 0 || !room.is_idle() {
             return None;
@@ -306,7 +306,7 @@ impl<R: AnyRoom> Rooms<R> {
     }
 
     /// A room has history; its last message was said at `at`, in milliseconds since 1970.
-    pub fn keep(&mut self, name: &R::Name, at: u64) {
+    pub(crate) fn keep(&mut self, name: &R::Name, at: u64) {
         let former = self.kept.insert(name.clone(), at);
         if self.by_name.contains_key(name) {
             self.unkept -= usize::from(former.is_none());
@@ -319,7 +319,7 @@ impl<R: AnyRoom> Rooms<R> {
     }
 
     /// A room has lost its history.
-    pub fn forget(&mut self, name: &R::Name) {
+    pub(crate) fn forget(&mut self, name: &R::Name) {
         let Some(at) = self.kept.remove(name) else {
             return;
         };
@@ -331,32 +331,32 @@ impl<R: AnyRoom> Rooms<R> {
     }
 
     /// The rooms of a session, and how its worker delivers to it.
-    pub fn membership(&self, session: SessionId) -> Option<&Membership> {
+    pub(crate) fn membership(&self, session: SessionId) -> Option<&Membership> {
         self.members.get(&session)
     }
 
     /// The room of a session; the first if it is in several.
-    pub fn room_of(&self, session: SessionId) -> Option<RoomId> {
+    pub(crate) fn room_of(&self, session: SessionId) -> Option<RoomId> {
         self.members.get(&session)?.room()
     }
 
     /// Number of rooms with members.
-    pub fn occupied(&self) -> usize {
+    pub(crate) fn occupied(&self) -> usize {
         self.occupied
     }
 
     /// The rooms in memory, in no order.
-    pub fn iter(&self) -> impl Iterator<Item = &R> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &R> {
         self.rooms.values()
     }
 
     /// Number of rooms in memory.
-    pub fn loaded(&self) -> usize {
+    pub(crate) fn loaded(&self) -> usize {
         self.rooms.len()
     }
 
     /// Number of registered sessions, in rooms or not.
-    pub fn member_count(&self) -> usize {
+    pub(crate) fn member_count(&self) -> usize {
         self.members.len()
     }
 }

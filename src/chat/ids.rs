@@ -39,17 +39,17 @@ pub struct IdLimits {
 
 /// The number of ids in all rooms; clones share it.
 #[derive(Clone, Debug, Default)]
-pub struct IdCount(Rc<Cell<usize>>);
+pub(crate) struct IdCount(Rc<Cell<usize>>);
 
 impl IdCount {
     /// The number of remembered ids.
-    pub fn get(&self) -> usize {
+    pub(crate) fn get(&self) -> usize {
         self.0.get()
     }
 }
 
 /// What is remembered of a message with an id.
-pub trait Remembered: Clone {
+pub(crate) trait Remembered: Clone {
     /// Distinguishes it from another message with an equal key.
     fn stamp(&self) -> u64;
     /// When the message was said, in milliseconds since 1970.
@@ -68,7 +68,7 @@ impl Remembered for Place {
 
 /// The ids of one room's messages, or of all private messages.
 #[derive(Debug)]
-pub struct Ids<P = Place> {
+pub(crate) struct Ids<P = Place> {
     limits: IdLimits,
     all: IdCount,
     places: Map<Key, P>,
@@ -88,14 +88,14 @@ struct Entry {
 
 impl<P> Ids<P> {
     /// No ids yet; `all` counts those that will be remembered.
-    pub fn new(limits: IdLimits, all: IdCount) -> Self {
+    pub(crate) fn new(limits: IdLimits, all: IdCount) -> Self {
         Self { limits, all, places: Map::default(), senders: Map::default(), order: VecDeque::new() }
     }
 }
 
 impl Ids {
     /// The ids that a journal has kept; `keys` must be in the order of their offsets.
-    pub fn kept(limits: IdLimits, all: IdCount, keys: &[Keyed], now: u64) -> Self {
+    pub(crate) fn kept(limits: IdLimits, all: IdCount, keys: &[Keyed], now: u64) -> Self {
         let mut ids = Self::new(limits, all);
         for &Keyed { key, offset, at } in keys {
             ids.remember(key, Place { offset, at }, now);
@@ -104,19 +104,19 @@ impl Ids {
     }
 
     /// The offset of the newest message that had an id.
-    pub fn last_offset(&self) -> u64 {
+    pub(crate) fn last_offset(&self) -> u64 {
         self.order.back().map_or(0, |entry| entry.stamp)
     }
 }
 
 impl<P: Remembered> Ids<P> {
     /// What is remembered of the message with this key.
-    pub fn find(&self, key: &Key) -> Option<P> {
+    pub(crate) fn find(&self, key: &Key) -> Option<P> {
         self.places.get(key).cloned()
     }
 
     /// Remembers a message. Times are milliseconds since 1970.
-    pub fn remember(&mut self, key: Key, place: P, now: u64) {
+    pub(crate) fn remember(&mut self, key: Key, place: P, now: u64) {
         let entry = Entry { key, stamp: place.stamp(), at: place.at() };
         let mut too_many = None;
         if self.places.insert(key, place).is_none() {
@@ -138,7 +138,7 @@ impl<P: Remembered> Ids<P> {
     }
 
     /// Forgets ids that are too old or over a bound.
-    pub fn let_go(&mut self, now: u64) {
+    pub(crate) fn let_go(&mut self, now: u64) {
         let age = u64::try_from(self.limits.age.as_millis()).unwrap_or(u64::MAX);
         while let Some(&first) = self.order.front() {
             let is_over = first.at.saturating_add(age) <= now || self.all.get() > self.limits.total;

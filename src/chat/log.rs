@@ -26,7 +26,7 @@ pub struct Since {
 
 /// What a client that comes back can be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resume {
+pub(crate) enum Resume {
     /// It does not say where it left off.
     Fresh,
     /// All messages after this offset that the journal still has.
@@ -37,7 +37,7 @@ pub enum Resume {
 
 /// Offsets, epochs, ids and tail of one room.
 #[derive(Debug)]
-pub struct RoomLog {
+pub(crate) struct RoomLog {
     epochs: Vec<Epoch>,
     head: u64,
     durable: u64,
@@ -49,7 +49,7 @@ pub struct RoomLog {
 
 impl RoomLog {
     /// The log of a room at this position of its journal.
-    pub fn new(position: &Position, ids: Ids) -> Self {
+    pub(crate) fn new(position: &Position, ids: Ids) -> Self {
         Self {
             epochs: position.epochs.clone(),
             head: position.head,
@@ -61,51 +61,51 @@ impl RoomLog {
     }
 
     /// The offset of the last message, durable or not.
-    pub fn head(&self) -> u64 {
+    pub(crate) fn head(&self) -> u64 {
         self.head
     }
 
     /// The offset of the last durable message.
-    pub fn durable(&self) -> u64 {
+    pub(crate) fn durable(&self) -> u64 {
         self.durable
     }
 
     /// Whether all messages are durable.
-    pub fn is_durable(&self) -> bool {
+    pub(crate) fn is_durable(&self) -> bool {
         self.durable == self.head
     }
 
     /// The current epoch.
-    pub fn epoch(&self) -> Epoch {
+    pub(crate) fn epoch(&self) -> Epoch {
         *self.epochs.last().expect("a journal gives every room an epoch")
     }
 
     /// The current epoch and the newest offset.
-    pub fn room_head(&self) -> RoomHead {
+    pub(crate) fn room_head(&self) -> RoomHead {
         RoomHead { epoch: self.epoch().id, offset: self.head }
     }
 
     /// Takes the next offset.
-    pub fn advance(&mut self) -> u64 {
+    pub(crate) fn advance(&mut self) -> u64 {
         self.head += 1;
         self.head
     }
 
     /// Adds the record of a finished broadcast to the tail, which then drops old records down to `max_bytes`.
-    pub fn push(&mut self, record: Record, max_bytes: usize) {
+    pub(crate) fn push(&mut self, record: Record, max_bytes: usize) {
         self.tail_bytes += record.entries.len();
         self.tail.push_back(record);
         self.trim(max_bytes);
     }
 
     /// All records up to offset `last` are durable.
-    pub fn committed(&mut self, last: u64, max_bytes: usize) {
+    pub(crate) fn committed(&mut self, last: u64, max_bytes: usize) {
         self.durable = self.durable.max(last);
         self.trim(max_bytes);
     }
 
     /// Drops all durable records from the tail: the journal has forgotten them.
-    pub fn forget_durable(&mut self) {
+    pub(crate) fn forget_durable(&mut self) {
         self.trim(0);
     }
 
@@ -122,14 +122,14 @@ impl RoomLog {
 
     /// The records after an offset; `None` if the tail does not reach back to it and they are in the journal
     /// only.
-    pub fn since(&self, after: u64) -> Option<Vec<Record>> {
+    pub(crate) fn since(&self, after: u64) -> Option<Vec<Record>> {
         let reaches_to = self.tail.front().map_or(self.head, |oldest| oldest.first - 1);
         (after >= reaches_to)
             .then(|| self.tail.iter().filter(|record| record.last() > after).cloned().collect())
     }
 
     /// What a client with this position can be given.
-    pub fn resume(&self, since: Option<Since>) -> Resume {
+    pub(crate) fn resume(&self, since: Option<Since>) -> Resume {
         let Some(Since { epoch, offset }) = since else {
             return Resume::Fresh;
         };

@@ -51,7 +51,7 @@ const USER_BYTES: usize = 48;
 
 /// Changes of a room's users that its members have yet to be told, and when they may be.
 #[derive(Debug, Default)]
-pub struct News {
+pub(crate) struct News {
     /// What has changed since the members were last told.
     untold: BTreeMap<NicknameKey, Untold>,
     /// Number of users that the members know of.
@@ -122,7 +122,7 @@ pub enum Listed {
 
 /// The members to tell.
 #[derive(Clone, Copy, Debug)]
-pub struct Told {
+pub(crate) struct Told {
     /// Number of members.
     pub members: usize,
     /// Number of those that want every change.
@@ -137,7 +137,7 @@ impl Notice {
 
 impl News {
     /// A session has changed which users are in the room; `members` are to be told.
-    pub fn changed(&mut self, change: &Change, by: SessionId, members: usize, now: Instant) {
+    pub(crate) fn changed(&mut self, change: &Change, by: SessionId, members: usize, now: Instant) {
         if self.untold.is_empty() {
             let members = u32::try_from(members).unwrap_or(u32::MAX);
             let gathered = now + GATHERING.saturating_mul(members).min(MAX_GATHERING);
@@ -160,7 +160,7 @@ impl News {
     }
 
     /// The notices to send now.
-    pub fn take_notices(&mut self, presence: &Presence, told: Told, now: Instant) -> Vec<Notice> {
+    pub(crate) fn take_notices(&mut self, presence: &Presence, told: Told, now: Instant) -> Vec<Notice> {
         if self.untold.is_empty() || (is_large(presence) && self.lines_from.is_some_and(|from| now < from)) {
             return Vec::new();
         }
@@ -219,7 +219,7 @@ impl News {
     }
 
     /// Whether the list is to be sent now to subscribers that get lists; if so, it counts as sent.
-    pub fn take_list(&mut self, presence: &Presence, told: Told, now: Instant) -> bool {
+    pub(crate) fn take_list(&mut self, presence: &Presence, told: Told, now: Instant) -> bool {
         if !self.list.is_stale || !self.untold.is_empty() || self.list.from.is_some_and(|from| now < from) {
             return false;
         }
@@ -239,12 +239,12 @@ impl News {
     }
 
     /// A session was given the list. A later notice may tell it what it knows from there.
-    pub fn list_given(&mut self) {
+    pub(crate) fn list_given(&mut self) {
         self.lists_given += 1;
     }
 
     /// When the room must be checked again; `None` if never, or if the alarm that is set comes before that.
-    pub fn next_alarm(&mut self, presence: &Presence, now: Instant) -> Option<Instant> {
+    pub(crate) fn next_alarm(&mut self, presence: &Presence, now: Instant) -> Option<Instant> {
         let lines = self.lines_from.filter(|_| !self.untold.is_empty());
         let is_paid = || !is_large(presence) || self.list.paid >= list_bytes(presence);
         let list = self.list.from.filter(|from| self.list.is_stale && *from > now && is_paid());
@@ -257,7 +257,7 @@ impl News {
     }
 
     /// The alarm is due.
-    pub fn rung(&mut self, now: Instant) {
+    pub(crate) fn rung(&mut self, now: Instant) {
         self.alarm = self.alarm.filter(|alarm| *alarm > now);
     }
 }

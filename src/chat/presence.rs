@@ -22,7 +22,7 @@ use crate::{
 
 /// The users of one room.
 #[derive(Debug, Default)]
-pub struct Presence {
+pub(crate) struct Presence {
     /// Users with sessions, in the order of their nicknames.
     users: BTreeMap<NicknameKey, User>,
     by_session: Map<SessionId, NicknameKey>,
@@ -45,7 +45,7 @@ struct HeldNames {
 
 /// A user that is present.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct User {
+pub(crate) struct User {
     /// What others see of the user.
     pub face: Face,
     /// The secret that proves that a session is of this user.
@@ -76,7 +76,7 @@ struct Held {
 
 /// What changed for the others. Both fields are set if a user changes nickname or profile.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Change {
+pub(crate) struct Change {
     /// The profile that has gone.
     pub left: Option<Face>,
     /// The profile that has come.
@@ -86,7 +86,7 @@ pub struct Change {
 /// The nickname, or one that looks like it, is another user's or is held for its owner.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a user in the room has this name or one that looks like it, or has just left with it")]
-pub struct NameTaken;
+pub(crate) struct NameTaken;
 
 impl Presence {
     /// Makes a session a user, or another user if it was one.
@@ -96,7 +96,7 @@ impl Presence {
     ///
     /// # Errors
     /// The nickname is another user's; nothing has changed.
-    pub fn enter(
+    pub(crate) fn enter(
         &mut self,
         session: SessionId,
         mut face: Face,
@@ -175,7 +175,13 @@ impl Presence {
 
     /// Reserves the nickname of a session's user until `until`, unless `max` nicknames are reserved. Call
     /// when the user has shown its token.
-    pub fn reserve(&mut self, session: SessionId, now: Instant, until: Instant, max: usize) -> Changes {
+    pub(crate) fn reserve(
+        &mut self,
+        session: SessionId,
+        now: Instant,
+        until: Instant,
+        max: usize,
+    ) -> Changes {
         let Some(user) = self.user_of(session) else {
             return Changes::default();
         };
@@ -185,20 +191,20 @@ impl Presence {
     }
 
     /// Ends the reservation of a nickname by the user of a session. Returns the nickname if it was reserved.
-    pub fn release(&mut self, session: SessionId) -> Option<Nickname> {
+    pub(crate) fn release(&mut self, session: SessionId) -> Option<Nickname> {
         let key = self.by_session.get(&session)?;
         let owner = self.users.get(key)?.token.owner_hash();
         self.reserved.release(key, &owner)
     }
 
     /// Restores a reserved nickname from the journal.
-    pub fn restore(&mut self, reservation: Reservation) {
+    pub(crate) fn restore(&mut self, reservation: Reservation) {
         self.looks.claim(&reservation.nickname);
         self.reserved.restore(reservation);
     }
 
     /// The nicknames to hold if all users dropped now, and until when, except reserved ones.
-    pub fn names_to_hold(&self, now: Instant, hold: Duration) -> impl Iterator<Item = Reservation> {
+    pub(crate) fn names_to_hold(&self, now: Instant, hold: Duration) -> impl Iterator<Item = Reservation> {
         let present = self.users.values().map(move |user| Reservation {
             nickname: user.face.nickname.clone(),
             owner: user.token.owner_hash(),
@@ -229,13 +235,19 @@ impl Presence {
 
     /// Takes a session from its user. Returns the user's profile if that was its last session; its nickname
     /// is free at once. Idempotent.
-    pub fn leave(&mut self, session: SessionId) -> Option<Face> {
+    pub(crate) fn leave(&mut self, session: SessionId) -> Option<Face> {
         self.take_out(session).map(|(_, user)| user.face)
     }
 
     /// A session of a user dropped. If it was the last one, holds the nickname until `until` for the owner of
     /// its token, unless `max` nicknames are held already.
-    pub fn drop_out(&mut self, session: SessionId, now: Instant, until: Instant, max: usize) -> Option<Face> {
+    pub(crate) fn drop_out(
+        &mut self,
+        session: SessionId,
+        now: Instant,
+        until: Instant,
+        max: usize,
+    ) -> Option<Face> {
         let (key, user) = self.take_out(session)?;
         // First frees the nicknames whose hold has ended, so that they do not count.
         self.held.expire(now);
@@ -260,44 +272,44 @@ impl Presence {
     }
 
     /// Frees the nicknames whose hold has ended. Returns when the last of the other holds ends.
-    pub fn expire(&mut self, now: Instant) -> Option<Instant> {
+    pub(crate) fn expire(&mut self, now: Instant) -> Option<Instant> {
         self.held.expire(now);
         self.held.by_end.last().map(|(end, _)| *end)
     }
 
     /// The user of a session.
-    pub fn user_of(&self, session: SessionId) -> Option<&User> {
+    pub(crate) fn user_of(&self, session: SessionId) -> Option<&User> {
         self.users.get(self.by_session.get(&session)?)
     }
 
     /// The user with this nickname.
-    pub fn find(&self, key: &NicknameKey) -> Option<&User> {
+    pub(crate) fn find(&self, key: &NicknameKey) -> Option<&User> {
         self.users.get(key)
     }
 
     /// Whether the nickname is held for a user that may come back.
-    pub fn is_held(&self, key: &NicknameKey) -> bool {
+    pub(crate) fn is_held(&self, key: &NicknameKey) -> bool {
         self.held.by_name.contains_key(key)
     }
 
     /// Users behind a nickname, or all users, in the order of nicknames.
-    pub fn users_after(&self, after: Option<&NicknameKey>) -> impl Iterator<Item = &User> {
+    pub(crate) fn users_after(&self, after: Option<&NicknameKey>) -> impl Iterator<Item = &User> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
         self.users.range((from, Bound::Unbounded)).map(|(_, user)| user)
     }
 
     /// Users in the order of their nicknames.
-    pub fn users(&self) -> impl Iterator<Item = &User> {
+    pub(crate) fn users(&self) -> impl Iterator<Item = &User> {
         self.users.values()
     }
 
     /// The number of users.
-    pub fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.users.len()
     }
 
     /// Whether the room has no user and holds no nickname.
-    pub fn is_idle(&self) -> bool {
+    pub(crate) fn is_idle(&self) -> bool {
         self.users.is_empty() && self.held.by_name.is_empty()
     }
 }

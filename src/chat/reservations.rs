@@ -14,7 +14,7 @@ pub(crate) struct Reservations {
 
 /// A nickname that is kept for the owner of one token.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reservation {
+pub(crate) struct Reservation {
     /// The nickname as its owner spells it.
     pub nickname: Nickname,
     /// The hash of the owner's token.
@@ -25,7 +25,7 @@ pub struct Reservation {
 
 /// Changes that the journal is to store.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Changes {
+pub(crate) struct Changes {
     /// Nicknames that are reserved, newly or for longer.
     pub reserved: Vec<Reservation>,
     /// Nicknames that are free again.

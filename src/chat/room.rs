@@ -14,7 +14,7 @@ use crate::{
 
 /// A room in memory.
 #[derive(Debug)]
-pub struct Room {
+pub(crate) struct Room {
     /// Unique among rooms.
     pub name: RoomName,
     /// Sessions in it, whether they are subscribed yet or not.
@@ -38,7 +38,7 @@ pub struct Room {
 
 /// Where a room stands in its journal, once that is known.
 #[derive(Debug)]
-pub enum Book {
+pub(crate) enum Book {
     /// The journal has not been asked.
     Closed,
     /// The journal has been asked; these are handled in order when it answers.
@@ -49,7 +49,7 @@ pub enum Book {
 
 /// A request that waits until the room's journal has answered.
 #[derive(Debug)]
-pub enum Waiting {
+pub(crate) enum Waiting {
     /// A guest's message; the guest may be gone by then.
     Publish(Publish),
     /// A login.
@@ -74,18 +74,18 @@ pub(crate) enum Behind {
 
 impl Room {
     /// The broadcast that lines are added to.
-    pub fn open_round(&mut self) -> &mut ChatRound {
+    pub(crate) fn open_round(&mut self) -> &mut ChatRound {
         let audience = &self.audience;
         self.open.get_or_insert_with(|| ChatRound::new(audience))
     }
 
     /// Whether a request waits for the room's journal.
-    pub fn is_awaited(&self) -> bool {
+    pub(crate) fn is_awaited(&self) -> bool {
         matches!(&self.book, Book::Opening(waiting) if !waiting.is_empty())
     }
 
     /// The log of the room, if the journal has answered.
-    pub fn log(&mut self) -> Option<&mut RoomLog> {
+    pub(crate) fn log(&mut self) -> Option<&mut RoomLog> {
         match &mut self.book {
             Book::Open(log) => Some(log),
             Book::Closed | Book::Opening(_) => None,

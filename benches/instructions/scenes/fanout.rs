@@ -8,7 +8,7 @@ use echoroom::{
     app::embed::Budget,
     testing::{
         Attach, ChatRound, Cutter, Delivery, Direct, DirectOutlet, Encoding, FanOut, FanOutRound, Hear,
-        Hearers, Metrics, Outlets, Patience, Reach, Room, RoomName, Rooms, Seat, SessionId, Waiting, line,
+        Hearers, Metrics, Outlets, Patience, Reach, RoomId, Seat, SessionId, Waiting, line,
     },
 };
 
@@ -77,7 +77,7 @@ fn fan_out(add: impl Fn(&Outlets, SessionId, &Heard) -> Heard) -> Result<Repetit
 
 impl Stage {
     async fn new(add: impl Fn(&Outlets, SessionId, &Heard) -> Heard) -> Result<Self, Box<dyn Error>> {
-        let room = Rooms::<Room>::new(1).find_or_make(&RoomName::default())?.id;
+        let room = RoomId::next();
         let (heard, outlets) = (Heard::default(), Outlets::default());
         let patience = Patience { max_waiting: 1 << 20, before_cut: Duration::ZERO };
         let fanout = FanOut::new(patience, outlets.clone(), Arc::new(Metrics::new())).start();
