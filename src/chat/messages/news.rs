@@ -36,12 +36,12 @@ pub(crate) enum Reply {
     Whispered {
         /// When it was said, in milliseconds since 1970.
         at: u64,
-        /// Whether somebody got it.
+        /// Whether a session of the reader was handed it.
         delivered: bool,
     },
     /// Users of the session's room.
     Users(Box<UsersPage>),
-    /// The session is nobody, in no room.
+    /// The session is logged out, and in no room.
     Departed,
     /// Nothing was done.
     Refused(Refusal),
@@ -100,9 +100,9 @@ pub(crate) struct Behind {
 /// Why a request was not done.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refusal {
-    /// The session is nobody yet.
+    /// The session is not logged in.
     NotLoggedIn,
-    /// Somebody else has the name.
+    /// Another user has the name.
     NameTaken,
     /// The room would be one too many.
     TooManyRooms,
@@ -110,7 +110,7 @@ pub enum Refusal {
     TooManyNewRooms,
     /// There is no such room, and none is made by this name.
     NoNewRoom(RoomNameError),
-    /// Nobody of that name is in the room.
+    /// No user of that name is in the room.
     NoSuchUser,
     /// The journal cannot take or give messages now.
     JournalUnavailable,
