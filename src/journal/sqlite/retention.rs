@@ -8,7 +8,7 @@ use rusqlite::{Connection, OptionalExtension as _};
 use super::{
     names,
     rows::{RoomRow, room_by_id, save},
-    schema::{self, Fault, int, meta, offset_of, round_id, set_meta},
+    schema::{self, Fault, OFFSET_BITS, int, meta, offset_of, round_id, set_meta},
     transaction::Transaction,
     writer::Open,
 };
@@ -40,13 +40,14 @@ impl Open {
             oldest.extend(at.map(|at| Reverse((at, room.id))));
         }
         let mut let_go = 0;
+        let place = Arc::clone(&self.place);
         while let Some(Reverse((_, id))) = oldest.pop() {
             let excess = self.used_bytes()?.saturating_sub(target);
             if excess == 0 {
                 break;
             }
             let transaction = self.begin()?;
-            let mut room = room_by_id(&transaction, id)?;
+            let mut room = room_by_id(&transaction, &place, id)?;
             let (mut rounds, mut bytes, before) = (0, 0, room.messages);
             trim_all(&transaction, &mut room, |row, _| {
                 let goes = rounds < TRIM_STEP && bytes < excess;
@@ -54,7 +55,7 @@ impl Open {
                 bytes += row.bytes;
                 goes
             })?;
-            save(&transaction, &room)?;
+            save(&transaction, &mut room)?;
             transaction.commit()?;
             let_go += before.saturating_sub(room.messages);
             oldest.extend(self.oldest_round(&room)?.map(|at| Reverse((at, room.id))));
@@ -88,8 +89,10 @@ impl Open {
             if let Err(error) = trim_all(&transaction, &mut room, |row, _| row.at < cutoff) {
                 condition.pass_over(error.into(), &place)?;
             }
+            if room.messages != before || room.is_behind() {
+                save(&transaction, &mut room)?;
+            }
             if room.messages != before {
-                save(&transaction, &room)?;
                 old.messages += before - room.messages;
                 old.rooms += 1;
             }
@@ -116,10 +119,16 @@ impl Open {
         Ok(newest)
     }
 
-    fn all_rooms(&self) -> rusqlite::Result<Vec<RoomRow>> {
+    /// All rooms but those of which something is damaged.
+    fn all_rooms(&self) -> Result<Vec<RoomRow>, Fault> {
         let mut query = self.connection.prepare("SELECT id FROM rooms")?;
         let ids = query.query_map([], |row| row.get(0))?.collect::<rusqlite::Result<Vec<i64>>>()?;
-        ids.into_iter().map(|id| room_by_id(&self.connection, id)).collect()
+        let mut rooms = Vec::with_capacity(ids.len());
+        for id in ids {
+            let room = room_by_id(&self.connection, &self.place, id).map(Some);
+            rooms.extend(room.or_else(|fault| self.pass_over(fault, None))?);
+        }
+        Ok(rooms)
     }
 
     /// The time of the oldest record of a room.
@@ -179,8 +188,14 @@ fn too_old(transaction: &Transaction<'_>, rooms: &[RoomRow], cutoff: u64) -> rus
 
 /// Deletes the rooms without messages, and returns their names.
 fn forget_empty(transaction: &Transaction<'_>) -> rusqlite::Result<Vec<String>> {
-    transaction.execute("DELETE FROM epochs WHERE room IN (SELECT id FROM rooms WHERE messages = 0)", [])?;
-    let mut query = transaction.prepare("DELETE FROM rooms WHERE messages = 0 RETURNING name")?;
+    // The row of a room that is damaged may say 0 while there are records.
+    let is_empty = format!(
+        "messages = 0 AND NOT EXISTS
+            (SELECT 1 FROM rounds WHERE rounds.id >= rooms.id << {OFFSET_BITS} AND rounds.id < rooms.id + 1 << {OFFSET_BITS})"
+    );
+    transaction
+        .execute(&format!("DELETE FROM epochs WHERE room IN (SELECT id FROM rooms WHERE {is_empty})"), [])?;
+    let mut query = transaction.prepare(&format!("DELETE FROM rooms WHERE {is_empty} RETURNING name"))?;
     query.query_map([], |row| row.get(0))?.collect()
 }
 

@@ -4,7 +4,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _};
 
 use super::{
     Place,
-    schema::{Fault, checksum, int, round_id},
+    schema::{Fault, checksum, int, offset_of, round_id},
 };
 use crate::{
     domain::RoomName,
@@ -20,7 +20,11 @@ pub(super) const KEY_LEN: usize = 16 + 8 + 8;
 /// Maximum number of epochs kept per room; a client of an older one gets the latest page.
 const MAX_EPOCHS: usize = 16;
 
-/// A row of the table of rooms.
+/// A room's row is saved with each record of this number. A record costs one write less without it, and a row that
+/// is not cached costs reading the records behind it.
+const SAVE_EACH: u32 = 64;
+
+/// A room as its row and the records behind that row have it.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RoomRow {
     pub id: i64,
@@ -29,6 +33,8 @@ pub(super) struct RoomRow {
     pub bytes: u64,
     /// The number of its last epoch.
     pub epoch: u64,
+    /// How many records the row in the table is behind.
+    behind: u32,
 }
 
 const ROOM_COLUMNS: &str = "SELECT id, head, messages, bytes, (SELECT ifnull(max(number), 0) FROM epochs WHERE room = id) FROM rooms";
@@ -41,28 +47,80 @@ fn room_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<RoomRow> {
         messages: number(2)?,
         bytes: number(3)?,
         epoch: number(4)?,
+        behind: 0,
     })
 }
 
-pub(super) fn room_by_name(connection: &Connection, name: &RoomName) -> rusqlite::Result<Option<RoomRow>> {
-    connection
+/// The room of this name, if the file has it.
+pub(super) fn room_by_name(
+    connection: &Connection,
+    place: &Place,
+    name: &RoomName,
+) -> Result<Option<RoomRow>, Fault> {
+    let row = connection
         .prepare_cached(&format!("{ROOM_COLUMNS} WHERE name = ?1"))?
         .query_row([name.as_str()], room_row)
-        .optional()
+        .optional()?;
+    row.map(|room| caught_up(connection, place, room)).transpose()
 }
 
-pub(super) fn room_by_id(connection: &Connection, id: i64) -> rusqlite::Result<RoomRow> {
-    connection.prepare_cached(&format!("{ROOM_COLUMNS} WHERE id = ?1"))?.query_row([id], room_row)
+pub(super) fn room_by_id(connection: &Connection, place: &Place, id: i64) -> Result<RoomRow, Fault> {
+    let row =
+        connection.prepare_cached(&format!("{ROOM_COLUMNS} WHERE id = ?1"))?.query_row([id], room_row)?;
+    caught_up(connection, place, row)
 }
 
-pub(super) fn find_or_make(connection: &Connection, name: &RoomName, head: u64) -> rusqlite::Result<RoomRow> {
-    if let Some(room) = room_by_name(connection, name)? {
+/// Adds the records that were stored since the row was saved.
+fn caught_up(connection: &Connection, place: &Place, mut room: RoomRow) -> Result<RoomRow, Fault> {
+    let mut query = connection.prepare_cached(
+        "SELECT id, count, ifnull(length(keys), 0) + length(entries) FROM rounds WHERE id > ?1 AND id < ?2 ORDER BY id",
+    )?;
+    let mut rows = query.query([round_id(room.id, room.head), round_id(room.id + 1, 0)])?;
+    while let Some(row) = rows.next()? {
+        let first = offset_of(row.get(0)?);
+        if first != room.head + 1 {
+            let what = format!("room {} goes on with {first} where {} is due", room.id, room.head + 1);
+            return Err(Fault::damaged(&place.file, what));
+        }
+        room.add(row.get(1)?, row.get::<_, i64>(2)?.unsigned_abs());
+    }
+    Ok(room)
+}
+
+impl RoomRow {
+    /// Adds one record.
+    fn add(&mut self, count: u32, bytes: u64) {
+        self.head += u64::from(count);
+        self.messages += u64::from(count);
+        self.bytes += bytes;
+        self.behind += 1;
+    }
+
+    /// Whether the row in the table is not this one.
+    pub(super) fn is_behind(&self) -> bool {
+        self.behind > 0
+    }
+
+    /// Whether the row has to be saved, so that no more than a few records have to be read to find where a room
+    /// stands.
+    pub(super) fn is_due(&self) -> bool {
+        self.behind >= SAVE_EACH
+    }
+}
+
+pub(super) fn find_or_make(
+    connection: &Connection,
+    place: &Place,
+    name: &RoomName,
+    head: u64,
+) -> Result<RoomRow, Fault> {
+    if let Some(room) = room_by_name(connection, place, name)? {
         return Ok(room);
     }
     connection
         .prepare_cached("INSERT INTO rooms (name, head, messages, bytes) VALUES (?1, ?2, 0, 0)")?
         .execute((name.as_str(), int(head)))?;
-    Ok(RoomRow { id: connection.last_insert_rowid(), head, messages: 0, bytes: 0, epoch: 0 })
+    Ok(RoomRow { id: connection.last_insert_rowid(), head, messages: 0, bytes: 0, epoch: 0, behind: 0 })
 }
 
 /// A room's epochs, including server runs without a message in it: clients of those runs have seen the
@@ -140,9 +198,7 @@ pub(super) fn insert(
         return Err(Clash::Other(what));
     }
     let bytes = (keys.len() + record.entries.len()) as u64;
-    room.head = record.last();
-    room.messages += u64::from(record.count);
-    room.bytes += bytes;
+    room.add(record.count, bytes);
     Ok(bytes)
 }
 
@@ -187,7 +243,9 @@ pub(super) fn add_epoch(connection: &Connection, room: &mut RoomRow, epoch: Epoc
         .map(|_| ())
 }
 
-pub(super) fn save(connection: &Connection, room: &RoomRow) -> rusqlite::Result<()> {
+/// Writes the row of a room.
+pub(super) fn save(connection: &Connection, room: &mut RoomRow) -> rusqlite::Result<()> {
+    room.behind = 0;
     connection
         .prepare_cached("UPDATE rooms SET head = ?2, messages = ?3, bytes = ?4 WHERE id = ?1")?
         .execute((room.id, int(room.head), int(room.messages), int(room.bytes)))

@@ -20,7 +20,7 @@ use super::{
 use crate::journal::{EpochId, JournalError};
 
 /// A row of `rounds` has the id `room << OFFSET_BITS | first offset`.
-const OFFSET_BITS: u32 = 40;
+pub(super) const OFFSET_BITS: u32 = 40;
 
 /// Number of server runs whose clients can resume in a room.
 const MAX_RUNS: i64 = 16;
@@ -87,6 +87,10 @@ pub(super) const MIGRATIONS: &[&str] = &[
         used INTEGER NOT NULL       -- when somebody last spoke under it, ms since 1970, to about a day
     );
     CREATE INDEX avatars_by_use ON avatars (used);
+    ",
+    "
+    -- From here on a row of `rooms` may be some records behind: those after `head` are not counted in it. A version
+    -- that does not know this must not open the file.
     ",
 ];
 

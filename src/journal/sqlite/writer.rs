@@ -199,7 +199,7 @@ impl Writer {
         let place = Arc::clone(&self.place);
         let sentence = |fault: Fault| fault.later(&place).to_string();
         let open = self.connect().map_err(sentence)?;
-        if open.room(room).map_err(|error| sentence(error.into()))?.is_none() {
+        if open.room(room).map_err(sentence)?.is_none() {
             return Err(format!("there is no room {:?} in {}", room.as_str(), place.file.display()));
         }
         open.forget(std::slice::from_ref(room)).and_then(|()| open.close()).map_err(sentence)
@@ -320,9 +320,10 @@ impl Open {
 
     /// Deletes the messages, epochs and rows of rooms.
     fn forget(&mut self, names: &[RoomName]) -> Result<(), Fault> {
+        let place = Arc::clone(&self.place);
         let transaction = self.begin()?;
         for name in names {
-            let Some(room) = room_by_name(&transaction, name)? else {
+            let Some(room) = room_by_name(&transaction, &place, name)? else {
                 continue;
             };
             let range = [round_id(room.id, 0), round_id(room.id + 1, 0)];
@@ -413,7 +414,7 @@ impl Open {
             let known = touched.get(name).or_else(|| self.rooms.get(name)).copied();
             let mut room = match known {
                 Some(room) => room,
-                None => find_or_make(&transaction, name, record.first - 1)?,
+                None => find_or_make(&transaction, &self.place, name, record.first - 1)?,
             };
             if room.epoch != epoch.id.number {
                 add_epoch(&transaction, &mut room, *epoch)?;
@@ -426,12 +427,16 @@ impl Open {
         drop(statement);
         for room in touched.values_mut() {
             // Allow an eighth more messages, so that not every batch has to trim.
-            if room.messages > retention.messages + retention.messages / 8 || room.bytes > retention.bytes {
+            let is_full =
+                room.messages > retention.messages + retention.messages / 8 || room.bytes > retention.bytes;
+            if is_full {
                 trim(&transaction, room, |row, room| {
                     room.messages - row.count >= retention.messages || room.bytes > retention.bytes
                 })?;
             }
-            save(&transaction, room)?;
+            if is_full || room.is_due() {
+                save(&transaction, room)?;
+            }
         }
         transaction.commit()?;
         self.rooms.extend(touched);
@@ -448,10 +453,10 @@ impl Open {
         schema::end_run(&mut self.connection, &self.place, self.run)
     }
 
-    fn room(&self, name: &RoomName) -> rusqlite::Result<Option<RoomRow>> {
+    fn room(&self, name: &RoomName) -> Result<Option<RoomRow>, Fault> {
         match self.rooms.get(name) {
             Some(room) => Ok(Some(*room)),
-            None => room_by_name(&self.connection, name),
+            None => room_by_name(&self.connection, &self.place, name),
         }
     }
 }
