@@ -19,7 +19,7 @@ use crate::{
     broadcast::{AddWorker, DismissAll, FanOut, Outlets, Patience},
     chat::{AvatarStore, ChatLimits, ChatServer, CloseJournal, IdLimits},
     config::{JournalKind, Settings, check::AVATARS_SHARE},
-    connection::{Budget, admission::Admission, connections::Connections, linger},
+    connection::{Budget, admission::Admission, connections::Connections, wire},
     domain::WorkerId,
     journal::{
         Journal, Retention,
@@ -215,7 +215,7 @@ impl Node {
         }
         match self.admission.sessions() {
             // The last bytes are in the kernel; the connections still have to be closed.
-            0 => rt::time::sleep(linger::LINGER).await,
+            0 => rt::time::sleep(wire::LINGER).await,
             left => warn!("{left} sessions did not leave in time"),
         }
         if let Some(chat) = self.chat.get() {

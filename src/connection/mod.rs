@@ -10,14 +10,15 @@ pub(crate) mod handshakes;
 pub(crate) mod hangup;
 pub(crate) mod heartbeat;
 pub(crate) mod hold;
+mod host;
 pub(crate) mod inlet;
 pub(crate) mod lease;
-pub(crate) mod linger;
 pub(crate) mod outlet;
 pub(crate) mod permits;
 pub(crate) mod pipe;
 pub(crate) mod rate;
 pub(crate) mod socket;
+pub(crate) mod upgraded;
 pub(crate) mod upload;
 pub(crate) mod wire;
 

@@ -3,8 +3,7 @@
 //! A session's actor lives inside its response body. The body's stream is an [`Outlet`] around the actor's
 //! stream: it runs the actor, then writes the [`Outbox`] that both share. The outbox has the session's
 //! [`Wire`] and can write to it directly, so a worker's fan-out needs no message to the session while its
-//! socket takes everything ([`DirectOutlet`]). Without a wire, actix-http writes what the outlet yields, and the actor runs
-//! in a task of its own ([`apart`]).
+//! socket takes everything ([`DirectOutlet`]).
 
 use std::{
     cell::RefCell,
@@ -14,17 +13,14 @@ use std::{
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, Waker, ready},
-    time::Duration,
 };
 
-use actix_web::rt;
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures_core::Stream;
 use prometheus::IntCounter;
 
 use super::{
     admission::Admitted,
-    linger,
     wire::{MAX_PIECES, Slices, Wire},
 };
 use crate::{
@@ -53,7 +49,7 @@ pub(crate) struct Outbox(Rc<RefCell<Queue>>);
 
 #[derive(Debug)]
 struct Queue {
-    /// The socket. `None` if actix-http writes, or after the end of the session.
+    /// The socket; `None` after the end of the session.
     wire: Option<Rc<Wire>>,
     pieces: VecDeque<Piece>,
     /// Answers behind the last piece, one after another.
@@ -87,10 +83,6 @@ struct Queue {
     mail: usize,
     /// Wakes the session's task when a delivery must wait for the socket.
     session: Option<Waker>,
-    /// The task of an actor that runs apart from the body, to be woken when answers have left, or the body is gone.
-    runner: Option<Waker>,
-    /// An actor that ran apart from the body has ended.
-    is_over: bool,
 }
 
 #[derive(Debug)]
@@ -114,11 +106,11 @@ impl Piece {
 }
 
 impl Outbox {
-    /// Creates an empty queue that writes to `wire`, if there is one. What waits is charged to `lease`;
-    /// `bytes_out` counts bytes of answers.
-    pub(crate) fn new(wire: Option<Rc<Wire>>, lease: Lease, bytes_out: IntCounter) -> Self {
+    /// Creates an empty queue that writes to `wire`. What waits is charged to `lease`; `bytes_out` counts bytes of
+    /// answers.
+    pub(crate) fn new(wire: Rc<Wire>, lease: Lease, bytes_out: IntCounter) -> Self {
         Self(Rc::new(RefCell::new(Queue {
-            wire,
+            wire: Some(wire),
             pieces: VecDeque::new(),
             tail: BytesMut::new(),
             written: 0,
@@ -135,8 +127,6 @@ impl Outbox {
             has_ended: false,
             mail: 0,
             session: None,
-            runner: None,
-            is_over: false,
         })))
     }
 
@@ -155,17 +145,13 @@ impl Outbox {
         self.0.borrow().waiting.clone()
     }
 
-    /// The outlet for direct delivery; `None` without a wire.
-    pub(crate) fn direct(&self) -> Option<Rc<dyn DirectOutlet>> {
-        self.has_wire().then(|| Rc::clone(&self.0) as Rc<dyn DirectOutlet>)
+    /// The outlet for direct delivery.
+    pub(crate) fn direct(&self) -> Rc<dyn DirectOutlet> {
+        Rc::clone(&self.0) as Rc<dyn DirectOutlet>
     }
 
     fn is_cut(&self) -> bool {
         self.0.borrow().is_cut
-    }
-
-    fn has_wire(&self) -> bool {
-        self.0.borrow().wire.is_some()
     }
 
     /// Number of bytes of answers that wait.
@@ -266,29 +252,6 @@ impl Outbox {
             queue.pieces.clear();
             (queue.rest, queue.is_cut) = (0, true);
         }
-    }
-
-    /// Takes the first piece, for actix-http to write; `None` if there is a wire.
-    fn pop(&self) -> Option<Bytes> {
-        let queue = &mut *self.0.borrow_mut();
-        if queue.wire.is_some() {
-            return None;
-        }
-        queue.flush_tail();
-        let piece = queue.pieces.pop_front()?;
-        let before = queue.answers;
-        queue.settle(&piece);
-        if queue.holds_inlet
-            && queue.answers < before
-            && let Some(runner) = &queue.runner
-        {
-            runner.wake_by_ref();
-        }
-        Some(piece.bytes().clone())
-    }
-
-    fn is_over(&self) -> bool {
-        self.0.borrow().is_over
     }
 
     /// Writes to the wire. Ready when nothing is left to write to it.
@@ -537,54 +500,22 @@ impl DirectOutlet for RefCell<Queue> {
     }
 }
 
-/// The body of a session's response: runs the session's actor, and writes or yields its output.
+/// The body of a session's response: runs the session's actor, and writes its output.
 #[derive(Debug)]
 pub(crate) struct Outlet<S> {
-    actor: Actor<S>,
+    /// `None` once it has ended. What it left in the outbox is still written.
+    actor: Option<S>,
     outbox: Outbox,
     /// The inlet has been polled since the outbox exceeded the memory budget.
     has_told_refusal: bool,
-    /// The session's place, kept until its last byte is on its way; with the actor, if that runs apart.
-    admitted: Option<Admitted>,
-    /// How long a client that takes nothing after the session's end keeps its place, if the actor runs apart.
-    patience: Duration,
-}
-
-#[derive(Debug)]
-enum Actor<S> {
-    /// The body runs it.
-    Here(S),
-    /// A task of its own runs it, because there is no wire. The body has begun it, so that the session has joined its
-    /// room before its client has the answer to the handshake.
-    Apart,
-    /// What it left in the outbox is still written.
-    Ended,
+    /// The session's place, kept until its last byte is on its way.
+    _admitted: Admitted,
 }
 
 impl<S> Outlet<S> {
-    /// Wraps the stream of an actor that writes to `outbox` only. Where there is no wire, a client that takes nothing
-    /// for `patience` after the session's end does not keep the session's place.
-    pub(crate) fn new(actor: S, outbox: Outbox, admitted: Admitted, patience: Duration) -> Self {
-        Self {
-            actor: Actor::Here(actor),
-            outbox,
-            has_told_refusal: false,
-            admitted: Some(admitted),
-            patience,
-        }
-    }
-}
-
-impl<S, E> Outlet<S>
-where
-    S: Stream<Item = Result<Bytes, E>> + Unpin + 'static,
-    E: 'static,
-{
-    /// Has the actor, which the body has begun, run apart.
-    fn set_apart(&mut self) {
-        if let Actor::Here(actor) = mem::replace(&mut self.actor, Actor::Apart) {
-            rt::spawn(apart::run(actor, self.outbox.clone(), self.admitted.take(), self.patience));
-        }
+    /// Wraps the stream of an actor that writes to `outbox` only.
+    pub(crate) fn new(actor: S, outbox: Outbox, admitted: Admitted) -> Self {
+        Self { actor: Some(actor), outbox, has_told_refusal: false, _admitted: admitted }
     }
 }
 
@@ -595,38 +526,29 @@ impl<S> Drop for Outlet<S> {
         queue.has_ended = true;
         queue.wire = None;
         queue.session = None;
-        queue.is_deaf = true;
-        // An actor that runs apart ends when it has read what its client had sent.
-        if let Some(runner) = queue.runner.take() {
-            queue.drop_all();
-            runner.wake();
-        }
     }
 }
 
 impl<S, E> Stream for Outlet<S>
 where
-    S: Stream<Item = Result<Bytes, E>> + Unpin + 'static,
-    E: From<io::Error> + 'static,
+    S: Stream<Item = Result<Bytes, E>> + Unpin,
+    E: From<io::Error>,
 {
     type Item = Result<Bytes, E>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
         loop {
-            match &mut this.actor {
-                Actor::Here(actor) => match Pin::new(actor).poll_next(cx) {
-                    Poll::Pending if this.outbox.has_wire() => {}
-                    Poll::Pending => this.set_apart(),
-                    Poll::Ready(None) => this.actor = Actor::Ended,
+            if let Some(actor) = &mut this.actor {
+                match Pin::new(actor).poll_next(cx) {
+                    Poll::Pending => {}
+                    Poll::Ready(None) => this.actor = None,
                     written_past_the_outbox => return written_past_the_outbox,
-                },
-                Actor::Apart if this.outbox.is_over() => this.actor = Actor::Ended,
-                Actor::Apart | Actor::Ended => {}
+                }
             }
             let before = this.outbox.answer_bytes();
             if let Poll::Ready(Err(error)) = this.outbox.poll_write(cx) {
-                if matches!(this.actor, Actor::Ended) || this.outbox.is_cut() {
+                if this.actor.is_none() || this.outbox.is_cut() {
                     return Poll::Ready(Some(Err(error.into())));
                 }
                 // The actor must read what the client sent before the failure; then it ends.
@@ -639,20 +561,9 @@ where
                 break;
             }
         }
-        match this.outbox.pop() {
-            Some(bytes) => Poll::Ready(Some(Ok(bytes))),
-            None if matches!(this.actor, Actor::Ended) && !this.outbox.has_waiting() => {
-                // A wire lingers by itself.
-                if !this.outbox.has_wire() {
-                    linger::wake_when_over(cx.waker().clone());
-                }
-                Poll::Ready(None)
-            }
-            None => Poll::Pending,
-        }
+        if this.actor.is_none() && !this.outbox.has_waiting() { Poll::Ready(None) } else { Poll::Pending }
     }
 }
 
-mod apart;
 #[cfg(test)]
 mod tests;

@@ -7,15 +7,15 @@
 use std::{
     collections::VecDeque,
     pin::Pin,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, Weak},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Waker},
 };
 
-use actix_web::{HttpRequest, error::ErrorInternalServerError, rt};
+use actix_web::error::ErrorInternalServerError;
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
 
-use super::{linger, socket::Connection, wire::Wire};
+use super::socket::Connection;
 use crate::{
     connection::{Budget, counted, counted_anew},
     protocol::{
@@ -35,8 +35,8 @@ const COPY_BELOW: usize = 1024;
 #[derive(Debug, Default)]
 pub struct Pipe {
     state: Mutex<State>,
-    /// The socket, if it is on a [`Wire`], which notes whether it is blocked.
-    socket: Option<Arc<Connection>>,
+    /// The socket, of which the wire notes whether it is blocked.
+    socket: Arc<Connection>,
     /// Whether the client wants binary messages as base64 in text frames.
     wants_base64: bool,
     /// Charged for what waits, here and on its way to the socket; deliveries have been charged before.
@@ -63,13 +63,6 @@ struct State {
     delivered_pieces: usize,
     /// Bytes that the connection has taken so far.
     taken: u64,
-    /// Whether the connection has asked for more than there was, and has taken nothing since.
-    is_asked: bool,
-    /// Whether the connection has taken something and has not come back for more in its turn: it waits for its socket.
-    /// Noted only where actix-http carries the connection.
-    is_stuck: bool,
-    /// Whether a task notes that after this turn.
-    is_watched: bool,
     is_closed: bool,
     is_broken: bool,
     /// The connection's task, while it waits.
@@ -97,10 +90,8 @@ enum Kind {
 }
 
 impl Pipe {
-    /// A pipe to the connection of a request; `wants_base64` if its client takes no binary frames. What waits is charged to
-    /// `budget`.
-    pub fn to(req: &HttpRequest, wants_base64: bool, budget: Arc<Budget>) -> Self {
-        let socket = Wire::of(req).map(|wire| Arc::clone(wire.connection()));
+    /// A pipe to a connection; `wants_base64` if its client takes no binary frames. What waits is charged to `budget`.
+    pub(crate) fn to(socket: Arc<Connection>, wants_base64: bool, budget: Arc<Budget>) -> Self {
         Self { state: Mutex::default(), socket, wants_base64, budget: Some(budget) }
     }
 
@@ -171,7 +162,7 @@ impl Pipe {
         Deliveries {
             bytes: state.delivered,
             pieces: state.delivered_pieces,
-            are_blocked: !self.is_ready(&state),
+            are_blocked: self.socket.is_blocked(),
         }
     }
 
@@ -184,15 +175,7 @@ impl Pipe {
     /// is polled.
     pub fn is_writable(&self, max_waiting: usize) -> bool {
         let state = self.state();
-        self.is_ready(&state) && state.bytes <= max_waiting && !state.is_closed
-    }
-
-    /// Whether what waits does so only until the connection is polled.
-    fn is_ready(&self, state: &State) -> bool {
-        match &self.socket {
-            Some(socket) => !socket.is_blocked(),
-            None => !state.is_stuck || state.bytes == 0,
-        }
+        !self.socket.is_blocked() && state.bytes <= max_waiting && !state.is_closed
     }
 
     /// Ready when at most `max_waiting` bytes wait, or the pipe is closed; wakes the task then.
@@ -221,7 +204,7 @@ impl Pipe {
 
     /// Whether the socket has not taken everything yet.
     pub fn is_behind(&self) -> bool {
-        self.waiting_bytes() > 0 || self.socket.as_ref().is_some_and(|socket| socket.is_blocked())
+        self.waiting_bytes() > 0 || self.socket.is_blocked()
     }
 
     /// Drops the backlog, except the payload of a frame whose header has been taken.
@@ -337,32 +320,13 @@ impl Stream for PipeBody {
             return Poll::Ready(Some(Err(ErrorInternalServerError("the connection was to fail"))));
         }
         if let Some(frames) = state.take() {
-            (state.is_asked, state.is_stuck) = (false, false);
-            if self.0.socket.is_none() && !state.is_watched {
-                state.is_watched = true;
-                rt::spawn(note_if_stuck(Arc::downgrade(&self.0)));
-            }
             return Poll::Ready(Some(Ok(frames)));
         }
         if state.is_closed {
-            // A wire lingers by itself.
-            if self.0.socket.is_none() {
-                linger::wake_when_over(cx.waker().clone());
-            }
             return Poll::Ready(None);
         }
-        (state.is_asked, state.is_stuck) = (true, false);
         state.taker = Some(cx.waker().clone());
         Poll::Pending
-    }
-}
-
-/// Runs behind the turn in which a connection has taken something. Within the turn it comes back for more as long as
-/// there is room in its buffer, and what is pushed meanwhile, maybe from another thread, does not wait for the socket.
-async fn note_if_stuck(pipe: Weak<Pipe>) {
-    if let Some(pipe) = pipe.upgrade() {
-        let mut state = pipe.state();
-        (state.is_watched, state.is_stuck) = (false, !state.is_asked);
     }
 }
 
@@ -389,20 +353,16 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_pipe_is_writable_while_its_connection_has_only_not_had_its_turn() {
-        let (pipe, mut body) = pipe();
-        assert!(taken(&mut body).is_empty());
+    async fn a_pipe_is_writable_while_its_socket_is_not_blocked_and_little_waits() {
+        let (pipe, _body) = pipe();
         for _ in 0..3 {
             assert!(pipe.is_writable(LARGE));
             pipe.push(OpCode::Text, b"42[\"typing\"]");
         }
         assert!(!pipe.is_writable(10), "more than so many bytes wait");
-        // The connection takes one frame and then no more: its socket is full.
-        body.next().now_or_never();
-        assert!(pipe.is_writable(LARGE), "its turn is not over");
-        rt::task::yield_now().await;
+        pipe.socket.set_blocked(true);
         assert!(!pipe.is_writable(LARGE));
-        taken(&mut body);
+        pipe.socket.set_blocked(false);
         assert!(pipe.is_writable(LARGE));
         pipe.close(None);
         assert!(!pipe.is_writable(LARGE));

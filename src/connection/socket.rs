@@ -2,14 +2,12 @@
 //!
 //! If a client does not read, its close frame waits behind all that was written before. Two things end such a
 //! connection: the kernel, by `TCP_USER_TIMEOUT`, if the client takes nothing at all; and
-//! [`Connection::cut_after`], if it takes a byte now and then. Where actix-http owns the socket, without a
-//! [`Wire`], it does not even run the session's actor while the client does not read: there only these two
-//! can end it.
+//! [`Connection::cut_after`], if it takes a byte now and then.
 
 use std::{
     any::Any,
     io,
-    net::{Shutdown, SocketAddr},
+    net::{Ipv4Addr, Shutdown, SocketAddr},
     os::fd::{AsRawFd as _, BorrowedFd, RawFd},
     sync::{
         Arc, OnceLock,
@@ -19,6 +17,7 @@ use std::{
 };
 
 use actix_web::{
+    HttpRequest,
     dev::Extensions,
     rt::{self, net::TcpStream},
 };
@@ -26,7 +25,7 @@ use log::debug;
 use socket2::SockRef;
 use tokio::task::AbortHandle;
 
-use super::wire::Wire;
+use super::host::HostState;
 
 /// The value of [`Connection::descriptor`] when the socket is gone.
 const GONE: RawFd = -1;
@@ -36,16 +35,21 @@ const GONE: RawFd = -1;
 pub(crate) struct Connection {
     descriptor: AtomicI32,
     peer: SocketAddr,
-    /// Whether the socket took nothing when it was last written to. Only a wire notes that.
+    /// Whether the socket took nothing when it was last written to.
     is_blocked: AtomicBool,
     /// The timer of the cut, if one was ordered; it ends with the connection.
     cut: OnceLock<AbortHandle>,
+    /// The session's end of a connection that actix-http carries.
+    host: OnceLock<Arc<HostState>>,
 }
 
-/// Kept beside a socket, in actix-http's data of the connection or in a [`Wire`], and dropped just before the
-/// socket.
+/// Kept beside a socket, in actix-http's data of the connection or in a wire, and dropped just before the socket.
 #[derive(Debug)]
-pub(crate) struct Guard(Arc<Connection>);
+pub(crate) struct Guard {
+    connection: Arc<Connection>,
+    /// Whether the socket ends with this guard.
+    is_owner: bool,
+}
 
 impl Guard {
     /// A guard with a handle to a connected socket.
@@ -56,19 +60,30 @@ impl Guard {
         let peer = stream.peer_addr()?;
         let descriptor = AtomicI32::new(stream.as_raw_fd());
         let is_blocked = AtomicBool::new(false);
-        Ok(Self(Arc::new(Connection { descriptor, peer, is_blocked, cut: OnceLock::new() })))
+        let (cut, host) = (OnceLock::new(), OnceLock::new());
+        Ok(Self {
+            connection: Arc::new(Connection { descriptor, peer, is_blocked, cut, host }),
+            is_owner: true,
+        })
+    }
+
+    /// A guard beside a connection whose socket another guard is kept with.
+    pub(super) fn of_another(connection: Arc<Connection>) -> Self {
+        Self { connection, is_owner: false }
     }
 
     /// The handle to the socket.
     pub(crate) fn connection(&self) -> &Arc<Connection> {
-        &self.0
+        &self.connection
     }
 
     /// Disables the handle, because the socket is about to be closed.
     pub(crate) fn forget(&self) {
-        self.0.descriptor.store(GONE, Ordering::SeqCst);
-        if let Some(cut) = self.0.cut.get() {
-            cut.abort();
+        if self.is_owner {
+            self.connection.descriptor.store(GONE, Ordering::SeqCst);
+            if let Some(cut) = self.connection.cut.get() {
+                cut.abort();
+            }
         }
     }
 }
@@ -113,21 +128,42 @@ pub(crate) fn set_stall_timeout(_: &TcpStream, _: Duration) -> io::Result<()> {
     Ok(())
 }
 
-/// The handle to the socket of a request: that of its wire, or else the one that [`on_connect`] left.
-pub(crate) fn of(request: &actix_web::HttpRequest) -> Option<Arc<Connection>> {
-    let wire = Wire::of(request).map(|wire| Arc::clone(wire.connection()));
-    wire.or_else(|| request.conn_data::<Guard>().map(|guard| Arc::clone(guard.connection())))
+/// The handle to the socket that actix-http has under a request; one that only the session knows, if [`on_connect`] was
+/// not called.
+pub(super) fn of_host(request: &HttpRequest) -> Arc<Connection> {
+    match request.conn_data::<Guard>() {
+        Some(guard) => Arc::clone(guard.connection()),
+        None => Arc::default(),
+    }
+}
+
+impl Default for Connection {
+    /// A handle without a socket.
+    fn default() -> Self {
+        Self {
+            descriptor: AtomicI32::new(GONE),
+            peer: SocketAddr::from((Ipv4Addr::UNSPECIFIED, 0)),
+            is_blocked: AtomicBool::new(false),
+            cut: OnceLock::new(),
+            host: OnceLock::new(),
+        }
+    }
 }
 
 impl Connection {
-    /// Whether the socket took nothing when it was last written to; always false without a wire.
+    /// Whether the socket took nothing when it was last written to.
     pub(crate) fn is_blocked(&self) -> bool {
         self.is_blocked.load(Ordering::Relaxed)
     }
 
     /// Notes whether the socket took nothing when it was written to.
-    pub(super) fn set_blocked(&self, is_blocked: bool) {
+    pub(crate) fn set_blocked(&self, is_blocked: bool) {
         self.is_blocked.store(is_blocked, Ordering::Relaxed);
+    }
+
+    /// Notes the session's end of a connection that actix-http carries. A connection becomes a session once.
+    pub(super) fn set_host(&self, host: Arc<HostState>) {
+        let _ = self.host.set(host);
     }
 
     /// Cuts the connection if it still exists after `patience`; the first call counts.
@@ -155,6 +191,9 @@ impl Connection {
         let outcome = self.with_socket(|socket| {
             socket.set_linger(Some(Duration::ZERO)).and_then(|()| socket.shutdown(Shutdown::Both))
         });
+        if let Some(host) = self.host.get() {
+            host.cut();
+        }
         debug!("the connection of {} was cut: {outcome:?}", self.peer);
     }
 

@@ -3,8 +3,8 @@
 //! After an upgrade, received bytes are the request's payload ([`Arrivals`]), and the response's body
 //! ([`carry`]) is written. Reads go into one buffer that a thread's connections share.
 //!
-//! A host that serves the routes with a plain `HttpServer` has no wires: there actix-http carries payload and
-//! body.
+//! Under a host that serves the routes with a plain `HttpServer` the socket is one end of a pair in memory
+//! ([`host`](super::host)).
 
 use std::{
     cell::{Cell, RefCell},
@@ -16,6 +16,7 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
 use actix_http::error::PayloadError;
@@ -25,15 +26,18 @@ use actix_web::{
     rt::{self, net::TcpStream},
 };
 use bytes::{Buf as _, Bytes, BytesMut};
-use futures_core::Stream;
 use smallvec::SmallVec;
 use tokio::io::AsyncWrite as _;
 use tokio_util::io::poll_read_buf;
 
 use super::{
-    linger::LINGER,
+    host::HostStream,
     socket::{Connection, Guard},
 };
+
+/// How long a connection lingers after its last byte: the server reads on and drops what comes, so that the client
+/// sees that last byte (a close frame, a refusal) instead of a reset; then it closes TCP, before the client.
+pub(crate) const LINGER: Duration = Duration::from_millis(100);
 
 /// The most bytes of one read.
 const READ_SIZE: usize = 64 * 1024;
@@ -56,13 +60,60 @@ thread_local! {
     static READ_BUFFER: RefCell<BytesMut> = RefCell::new(BytesMut::new());
 }
 
+/// The stream of bytes under a wire.
+#[derive(Debug)]
+pub(crate) enum Stream {
+    /// A socket of its own.
+    Tcp(TcpStream),
+    /// The socket belongs to the host's actix-http.
+    Host(HostStream),
+}
+
+impl Stream {
+    /// Writes as much of one piece as the socket takes.
+    pub(crate) fn try_write(&mut self, piece: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_write(piece),
+            Self::Host(stream) => stream.try_write(&[IoSlice::new(piece)]),
+        }
+    }
+
+    fn try_write_vectored(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self {
+            Self::Tcp(stream) => stream.try_write_vectored(pieces),
+            Self::Host(stream) => stream.try_write(pieces),
+        }
+    }
+
+    fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => stream.poll_write_ready(cx),
+            Self::Host(stream) => stream.poll_write_ready(cx),
+        }
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut BytesMut) -> Poll<io::Result<usize>> {
+        match self {
+            Self::Tcp(stream) => poll_read_buf(Pin::new(stream), cx, buffer),
+            Self::Host(stream) => stream.poll_read(cx, buffer),
+        }
+    }
+
+    fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match self {
+            Self::Tcp(stream) => Pin::new(stream).poll_shutdown(cx),
+            Self::Host(stream) => stream.poll_shutdown(cx),
+        }
+    }
+}
+
 /// A connection's socket.
 #[derive(Debug)]
 pub(crate) struct Wire {
     /// Lets others end the connection. Declared before the stream, so that it is dropped before the socket.
     guard: Guard,
     /// `None` once it is closed.
-    stream: RefCell<Option<TcpStream>>,
+    stream: RefCell<Option<Stream>>,
     /// Whether the answer to the handshake has been written: nothing else may be written before that.
     is_open: Cell<bool>,
     /// The task that waits for bytes; to be woken when none will come, because another task may be the one
@@ -80,15 +131,24 @@ impl Wire {
     /// # Errors
     /// The socket is not connected any more.
     pub(crate) fn new(stream: TcpStream) -> io::Result<Rc<Self>> {
-        let guard = Guard::of(&stream)?;
-        Ok(Rc::new(Self {
+        Ok(Self::on(Guard::of(&stream)?, Stream::Tcp(stream)))
+    }
+
+    /// The wire of a session under a host with a plain `HttpServer`. `connection` ends the host's connection.
+    pub(super) fn on_host(stream: HostStream, connection: Arc<Connection>) -> Rc<Self> {
+        connection.set_host(Arc::clone(stream.state()));
+        Self::on(Guard::of_another(connection), Stream::Host(stream))
+    }
+
+    fn on(guard: Guard, stream: Stream) -> Rc<Self> {
+        Rc::new(Self {
             guard,
             stream: RefCell::new(Some(stream)),
             is_open: Cell::new(false),
             reader: RefCell::default(),
             has_no_reader: Cell::new(false),
             writer: RefCell::default(),
-        }))
+        })
     }
 
     /// The wire under a request that may take the connection over, if there is one.
@@ -98,7 +158,10 @@ impl Wire {
 
     /// The address at which the client reached this server.
     pub(crate) fn local_addr(&self) -> Option<SocketAddr> {
-        self.stream.borrow().as_ref()?.local_addr().ok()
+        match self.stream.borrow().as_ref()? {
+            Stream::Tcp(stream) => stream.local_addr().ok(),
+            Stream::Host(_) => None,
+        }
     }
 
     /// The handle by which others end the connection.
@@ -123,7 +186,7 @@ impl Wire {
         self.when_open(|stream| stream.try_write(piece))
     }
 
-    fn when_open(&self, write: impl FnOnce(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
+    fn when_open(&self, write: impl FnOnce(&mut Stream) -> io::Result<usize>) -> io::Result<usize> {
         if self.is_open.get() { self.write(write) } else { Err(io::ErrorKind::WouldBlock.into()) }
     }
 
@@ -131,13 +194,17 @@ impl Wire {
     ///
     /// # Errors
     /// Those of the socket.
-    pub(crate) fn write(&self, write: impl FnOnce(&TcpStream) -> io::Result<usize>) -> io::Result<usize> {
-        let outcome = match &*self.stream.borrow() {
+    pub(crate) fn write(&self, write: impl FnOnce(&mut Stream) -> io::Result<usize>) -> io::Result<usize> {
+        let stream = &mut *self.stream.borrow_mut();
+        let outcome = match stream {
             Some(stream) => write(stream),
             None => Err(io::ErrorKind::NotConnected.into()),
         };
         let is_blocked = outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
-        self.connection().set_blocked(is_blocked);
+        match stream {
+            Some(Stream::Host(stream)) if is_blocked => stream.note_blocked(self.connection()),
+            _ => self.connection().set_blocked(is_blocked),
+        }
         outcome
     }
 
@@ -201,7 +268,7 @@ impl Wire {
             if !buffer.try_reclaim(READ_SIZE) && buffer.capacity() < MIN_READ {
                 buffer.reserve(READ_SIZE);
             }
-            ready!(poll_read_buf(Pin::new(stream), cx, buffer))?;
+            ready!(stream.poll_read(cx, buffer))?;
             Poll::Ready(Ok(buffer.split().freeze()))
         })
     }
@@ -210,7 +277,7 @@ impl Wire {
     /// the last bytes instead of a reset.
     pub(crate) async fn linger(&self) {
         let shut = poll_fn(|cx| match &mut *self.stream.borrow_mut() {
-            Some(stream) => Pin::new(stream).poll_shutdown(cx),
+            Some(stream) => stream.poll_shutdown(cx),
             None => Poll::Ready(Ok(())),
         });
         if shut.await.is_ok() {
@@ -258,7 +325,7 @@ impl Drop for Arrivals {
     }
 }
 
-impl Stream for Arrivals {
+impl futures_core::Stream for Arrivals {
     type Item = Result<Bytes, PayloadError>;
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {

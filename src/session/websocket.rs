@@ -1,6 +1,6 @@
 //! One WebSocket client as an actor.
 
-use std::{fmt, net::IpAddr, sync::Arc, time::Instant};
+use std::{fmt, net::IpAddr, rc::Rc, sync::Arc, time::Instant};
 
 use actix::{
     Actor, ActorContext as _, AsyncContext as _, Handler, Running, StreamHandler,
@@ -37,9 +37,9 @@ use crate::{
         inlet::{Gate, Inbound, Inlet, Life},
         outlet::{Outbox, Outlet},
         rate::{Meter, RateLimit},
-        socket::{self, Connection},
+        socket::Connection,
+        upgraded::Upgraded,
         upload::{UploadRate, UploadWatch},
-        wire::Wire,
     },
     domain::SessionId,
     metrics::ProtocolMetrics,
@@ -80,7 +80,7 @@ pub(crate) struct WebSocketSession {
     voice: Voice,
     /// Only at the door of the chat.
     conversation: Option<Box<Conversation>>,
-    connection: Option<Arc<Connection>>,
+    connection: Arc<Connection>,
     heartbeat: Heartbeat,
     life: Life,
     opened: Instant,
@@ -107,8 +107,11 @@ pub(crate) fn open(
         response.insert_header((SEC_WEBSOCKET_EXTENSIONS, answer));
     }
     let metrics = worker.metrics.protocol(visitor.door.protocol());
-    let outbox =
-        Outbox::new(Wire::of(req), Lease::of_waiting(Arc::clone(&worker.budget)), metrics.bytes_out.clone());
+    let (upgraded, arrivals) = Upgraded::take(req, payload);
+    let wire = upgraded.wire();
+    let connection = Arc::clone(wire.connection());
+    let lease = Lease::of_waiting(Arc::clone(&worker.budget));
+    let outbox = Outbox::new(Rc::clone(wire), lease, metrics.bytes_out.clone());
     if let Some(watch) = &visitor.watch {
         watch.begun(outbox.waiting());
     }
@@ -134,7 +137,7 @@ pub(crate) fn open(
         size_when_known,
     };
     let life = Life::default();
-    let inlet = Inlet::new(payload, decoder, gate, life.clone(), metrics.bytes_in.clone());
+    let inlet = Inlet::new(arrivals, decoder, gate, life.clone(), metrics.bytes_in.clone());
     let opened = Instant::now();
     let id = SessionId::next();
     let voice = Voice::new(outbox.clone(), agreement, worker.clone());
@@ -158,7 +161,7 @@ pub(crate) fn open(
         outbox: outbox.clone(),
         voice,
         conversation,
-        connection: socket::of(req),
+        connection,
         heartbeat: Heartbeat::new(
             opened,
             settings.heartbeat.ping_interval.get(),
@@ -174,7 +177,7 @@ pub(crate) fn open(
         ctx.add_stream(inlet);
         session
     });
-    Ok(response.streaming(Outlet::new(actor, outbox, admitted, settings.connections.stall_timeout.get())))
+    Ok(upgraded.respond(response, Outlet::new(actor, outbox, admitted)))
 }
 
 /// The first acceptable offer of compression in all headers that make one.
@@ -259,7 +262,7 @@ impl WebSocketSession {
     }
 
     fn seat(&self, ctx: &<Self as Actor>::Context) -> Seat {
-        let connection = self.connection.clone();
+        let connection = Arc::clone(&self.connection);
         // A broadcast is compressed with the full window; a client that asked for a smaller one gets it
         // uncompressed.
         let deflated = self.voice.agreement.is_some_and(|agreed| agreed.window_bits() == FULL_WINDOW);
@@ -268,11 +271,7 @@ impl WebSocketSession {
             deliveries: ctx.address().recipient(),
             waiting: self.outbox.waiting(),
             encoding: Encoding { dialect, deflated },
-            cutter: Cutter::new(move |patience| {
-                if let Some(connection) = &connection {
-                    connection.cut_after(patience);
-                }
-            }),
+            cutter: Cutter::new(move |patience| connection.cut_after(patience)),
         }
     }
 
@@ -317,10 +316,8 @@ impl WebSocketSession {
 
     /// Cuts a client that takes its backlog too slowly, a byte now and then.
     fn cut_if_it_lingers(&self) {
-        if let Some(connection) = &self.connection
-            && self.outbox.has_waiting()
-        {
-            connection.cut_after(self.worker.settings.connections.stall_timeout.get());
+        if self.outbox.has_waiting() {
+            self.connection.cut_after(self.worker.settings.connections.stall_timeout.get());
         }
     }
 }
@@ -336,9 +333,7 @@ impl Actor for WebSocketSession {
             Door::Plain(room) => Some(room.clone()),
             Door::Echo | Door::Chat => None,
         };
-        if let Some(outlet) = self.outbox.direct() {
-            self.worker.outlets.add(self.id, outlet);
-        }
+        self.worker.outlets.add(self.id, self.outbox.direct());
         let seat = self.seat(ctx);
         self.worker.chat.do_send(Join {
             session: self.id,

@@ -4,7 +4,7 @@
 use std::{future::poll_fn, pin::pin, sync::Arc, task::Poll};
 
 use actix::MailboxError;
-use actix_web::{HttpRequest, HttpResponse, rt, web};
+use actix_web::{HttpRequest, HttpResponse, dev::Payload, rt, web};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 
@@ -17,7 +17,7 @@ use crate::{
     connection::{
         Lease, handshake,
         pipe::{Pipe, PipeBody},
-        socket,
+        upgraded::Upgraded,
         upload::UploadWatch,
     },
     protocol::websocket::{Decoder, Limits, Message},
@@ -87,8 +87,10 @@ fn carry(
     wants_base64: bool,
     entry: impl FnOnce(Arc<Pipe>) -> Result<Entry, CarrierError>,
 ) -> Result<HttpResponse, CarrierError> {
-    let mut response = handshake::agree(req).map_err(|error| CarrierError::Handshake(error.to_string()))?;
-    let pipe = Arc::new(Pipe::to(req, wants_base64, engine.budget()));
+    let response = handshake::agree(req).map_err(|error| CarrierError::Handshake(error.to_string()))?;
+    let (upgraded, payload) = Upgraded::take(req, payload);
+    let connection = Arc::clone(upgraded.wire().connection());
+    let pipe = Arc::new(Pipe::to(Arc::clone(&connection), wants_base64, engine.budget()));
     let entry = entry(Arc::clone(&pipe))?;
     let EngineSettings { max_fragments, max_waiting, stall_timeout, .. } = engine.settings;
     let sizes = [false, true].map(|is_known| engine.settings.max_size(is_known));
@@ -102,17 +104,16 @@ fn carry(
         lease: engine.lease(),
         upload: UploadWatch::new(engine.settings.upload),
     };
-    let connection = socket::of(req);
     rt::spawn(async move {
         carrier.read(payload).await;
         // Let the connection write what is left before checking its backlog.
         rt::task::yield_now().await;
         // Do not wait for a client that reads slowly: cut the connection after `stall_timeout`.
-        if let Some(connection) = connection.filter(|_| carrier.pipe.is_behind()) {
+        if carrier.pipe.is_behind() {
             connection.cut_after(stall_timeout);
         }
     });
-    Ok(response.streaming(PipeBody(pipe)))
+    Ok(upgraded.respond(response, PipeBody(pipe)))
 }
 
 /// One WebSocket that carries a session, or that the client of a polling session probes.
@@ -148,7 +149,7 @@ enum Unfinished {
 impl Carrier {
     /// Reads until the pipe is closed. The next batch is read only after the session has dealt with the one
     /// before.
-    async fn read(&mut self, mut payload: web::Payload) {
+    async fn read(&mut self, mut payload: Payload) {
         let last = loop {
             let chunk = match self.next_chunk(&mut payload).await {
                 None => return,
@@ -167,7 +168,7 @@ impl Carrier {
     }
 
     /// Reads the next chunk; `Ok(None)` at the end of the connection. `None` if the pipe closes first.
-    async fn next_chunk(&mut self, payload: &mut web::Payload) -> Option<Result<Option<Bytes>, Unfinished>> {
+    async fn next_chunk(&mut self, payload: &mut Payload) -> Option<Result<Option<Bytes>, Unfinished>> {
         let Self { pipe, decoder, upload, lease, .. } = self;
         let unfinished = decoder.unfinished();
         if lease.hold(decoder.held()).is_err() {

@@ -1,3 +1,5 @@
+use actix_web::rt;
+
 use super::*;
 use crate::connection::Budget;
 
@@ -6,59 +8,62 @@ fn lease() -> Lease {
     Lease::new(Budget::new(1 << 20))
 }
 
-fn outbox() -> Outbox {
-    Outbox::new(None, lease(), IntCounter::new("bytes", "bytes").expect("a legal name"))
+/// Notes that the socket has taken `bytes` more.
+fn take(outbox: &Outbox, bytes: usize) {
+    let queue = &mut *outbox.0.borrow_mut();
+    queue.flush_tail();
+    queue.take_written(bytes);
 }
 
-fn drain(outbox: &Outbox) -> Vec<Vec<u8>> {
-    std::iter::from_fn(|| outbox.pop()).map(|bytes| bytes.to_vec()).collect()
+/// Writes everything, and returns the `bytes` bytes that come.
+async fn written(outbox: &Outbox, client: &mut std::net::TcpStream, bytes: usize) -> Vec<u8> {
+    use std::io::Read as _;
+    write_all(outbox).await;
+    assert!(!outbox.has_waiting());
+    let mut came = vec![0; bytes];
+    client.read_exact(&mut came).expect("it has come");
+    came
 }
 
-#[test]
-fn answers_and_deliveries_leave_in_the_order_they_came() {
-    let outbox = outbox();
+#[actix_web::test]
+async fn answers_and_deliveries_leave_in_the_order_they_came() {
+    let (outbox, mut client) = wired().await;
     outbox.answer_frame(OpCode::Text, Bytes::from_static(b"a"));
     outbox.answer_frame(OpCode::Text, Bytes::from_static(b"b"));
     outbox.waiting().add(1);
     outbox.deliver(&[Bytes::from_static(b"D")]);
     outbox.answer_frame(OpCode::Binary, Bytes::from(vec![7; COPY_BELOW]));
     outbox.answer_frame(OpCode::Text, Bytes::from_static(b"c"));
-    assert_eq!(
-        drain(&outbox),
-        [
-            b"\x81\x01a\x81\x01b".to_vec(),
-            b"D".to_vec(),
-            b"\x82\x7e\x08\x00".to_vec(),
-            vec![7; COPY_BELOW],
-            b"\x81\x01c".to_vec(),
-        ]
-    );
+    let expected =
+        [&b"\x81\x01a\x81\x01b"[..], b"D", b"\x82\x7e\x08\x00", &[7; COPY_BELOW], b"\x81\x01c"].concat();
+    assert_eq!(written(&outbox, &mut client, expected.len()).await, expected);
 }
 
-#[test]
-fn a_frame_that_has_begun_is_finished_when_the_rest_is_dropped() {
-    let outbox = outbox();
+#[actix_web::test]
+async fn a_frame_that_has_begun_is_finished_when_the_rest_is_dropped() {
+    let (outbox, mut client) = wired().await;
     outbox.answer_frame(OpCode::Binary, Bytes::from(vec![7; COPY_BELOW]));
     outbox.answer_frame(OpCode::Binary, Bytes::from(vec![8; COPY_BELOW]));
-    assert_eq!(outbox.pop().as_deref(), Some(&b"\x82\x7e\x08\x00"[..]), "a header has left");
+    take(&outbox, 4);
     outbox.clear();
     assert_eq!(outbox.answer_bytes(), 0, "the rest of a frame counts as gone");
     outbox.answer_frame(OpCode::Close, Bytes::new());
-    assert_eq!(drain(&outbox), [vec![7; COPY_BELOW], b"\x88\x00".to_vec()]);
+    let expected = [&[7; COPY_BELOW][..], b"\x88\x00"].concat();
+    assert_eq!(written(&outbox, &mut client, expected.len()).await, expected);
     assert_eq!(outbox.answer_bytes(), 0);
 }
 
-#[test]
-fn what_has_left_or_was_dropped_is_no_longer_counted() {
-    let outbox = outbox();
+#[actix_web::test]
+async fn what_has_left_or_was_dropped_is_no_longer_counted() {
+    let (outbox, _client) = wired().await;
     outbox.answer_frame(OpCode::Text, Bytes::from_static(b"abc"));
     outbox.answer_frame(OpCode::Text, Bytes::from(vec![b'x'; 5000]));
     outbox.waiting().add(10);
     outbox.deliver(&[Bytes::from_static(b"0123456789")]);
     assert_eq!((outbox.answer_bytes(), outbox.waiting().bytes()), (5 + 5004, 10));
-    outbox.pop();
+    take(&outbox, 5 + 4);
     assert_eq!(outbox.answer_bytes(), 5000);
-    outbox.pop();
+    take(&outbox, 5000);
     outbox.clear();
     assert_eq!((outbox.answer_bytes(), outbox.waiting().bytes()), (0, 0));
 }
@@ -74,7 +79,7 @@ async fn wired() -> (Outbox, std::net::TcpStream) {
     let wire = Wire::new(stream).expect("connected");
     wire.open();
     std::future::poll_fn(|cx| wire.poll_writable(cx)).await.expect("connected");
-    (Outbox::new(Some(wire), lease(), IntCounter::new("bytes", "bytes").expect("a legal name")), client)
+    (Outbox::new(wire, lease(), IntCounter::new("bytes", "bytes").expect("a legal name")), client)
 }
 
 async fn write_all(outbox: &Outbox) {
@@ -85,7 +90,7 @@ async fn write_all(outbox: &Outbox) {
 async fn what_is_delivered_directly_is_written_at_once_and_not_counted() {
     use std::io::Read as _;
     let (outbox, mut client) = wired().await;
-    let outlet = outbox.direct().expect("a wire");
+    let outlet = outbox.direct();
     assert_eq!(
         outlet.deliver(&[Bytes::from_static(b"one"), Bytes::from_static(b"two")], 6, false),
         Direct::Taken
@@ -100,7 +105,7 @@ async fn what_is_delivered_directly_is_written_at_once_and_not_counted() {
 async fn what_is_delivered_directly_overtakes_neither_mail_nor_answers() {
     use std::io::Read as _;
     let (outbox, mut client) = wired().await;
-    let outlet = outbox.direct().expect("a wire");
+    let outlet = outbox.direct();
     outlet.note_mail();
     assert_eq!(outlet.deliver(&[Bytes::from_static(b"late")], 4, false), Direct::BehindMail);
     outbox.take_mail();
@@ -123,7 +128,7 @@ async fn what_a_full_socket_has_begun_ends_with_its_frame_and_the_counts_hold() 
     for size in [100, 3_000, 70_000] {
         for large_answers in [false, true] {
             let (outbox, mut client) = wired().await;
-            let outlet = outbox.direct().expect("a wire");
+            let outlet = outbox.direct();
             let mut frame = BytesMut::new();
             frame::write(&mut frame, OpCode::Text, &vec![b'x'; size]);
             let frames = vec![frame.freeze(); 8];
@@ -171,7 +176,7 @@ fn header_len(payload: usize) -> usize {
 #[actix_web::test]
 async fn a_socket_that_takes_nothing_is_left_with_so_many_pieces_however_small() {
     let (outbox, _client) = wired().await;
-    let outlet = outbox.direct().expect("a wire");
+    let outlet = outbox.direct();
     let frame = [Bytes::from_static(b"\x81\x01x")];
     let full = (0..10_000_000).find(|_| outlet.deliver(&frame, 3, false) == Direct::Full);
     assert!(full.is_some(), "never full");

@@ -33,6 +33,7 @@ impl Open {
         if self.used_bytes()? <= total_bytes {
             return Ok(());
         }
+        self.save_rows()?;
         let target = total_bytes - total_bytes / 16;
         let mut oldest = BinaryHeap::new();
         for room in self.all_rooms()? {

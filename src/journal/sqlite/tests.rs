@@ -428,12 +428,14 @@ fn rows_and_sums(folder: &Path) -> Vec<([i64; 3], [i64; 3])> {
 #[test]
 fn the_row_of_a_room_is_some_records_behind_and_a_restart_finds_where_the_room_stands() {
     let folder = folder();
-    run_with(folder.path(), |journal| {
-        for _ in 0..70 {
-            say(journal, "a", 1);
-        }
-        say(journal, "b", 3);
-    });
+    let journal = reopen(folder.path());
+    for _ in 0..70 {
+        say(&journal, "a", 1);
+    }
+    say(&journal, "b", 3);
+    // It ends without closing its journal.
+    drop(journal);
+    until_released(folder.path());
     let [(a, whole), (b, _)] = rows_and_sums(folder.path())[..] else { panic!("two rooms") };
     assert!((1..70).contains(&a[0]) && whole[0] == 70, "{a:?} of {whole:?}");
     assert_eq!(b, [0, 0, 0], "a room's first records are not counted in its row yet");
@@ -445,6 +447,9 @@ fn the_row_of_a_room_is_some_records_behind_and_a_restart_finds_where_the_room_s
     say(&journal, "b", 1);
     wait(journal.sweep()).expect("swept");
     assert!(rows_and_sums(folder.path()).iter().all(|(row, sum)| row == sum), "a sweep saves the rows");
+    say(&journal, "b", 1);
+    wait(journal.close()).expect("closes");
+    assert!(rows_and_sums(folder.path()).iter().all(|(row, sum)| row == sum), "a clean end saves the rows");
     assert_eq!(journal.damage(), None);
 }
 

@@ -449,7 +449,23 @@ impl Open {
         Ok(())
     }
 
+    /// Saves the rows of rooms that are behind.
+    pub(super) fn save_rows(&mut self) -> Result<(), Fault> {
+        if !self.rooms.values().any(RoomRow::is_behind) {
+            return Ok(());
+        }
+        let mut rooms = std::mem::take(&mut self.rooms);
+        let transaction = self.begin()?;
+        for room in rooms.values_mut().filter(|room| room.is_behind()) {
+            save(&transaction, room)?;
+        }
+        transaction.commit()?;
+        self.rooms = rooms;
+        Ok(())
+    }
+
     fn close(&mut self) -> Result<(), Fault> {
+        self.save_rows()?;
         schema::end_run(&mut self.connection, &self.place, self.run)
     }
 

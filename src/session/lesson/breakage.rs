@@ -72,9 +72,7 @@ pub(crate) async fn break_it(breakage: Breakage, mut line: Line) {
         Breakage::Masked => line.pipe.push_bytes(masked(b"masked")),
         Breakage::Reserved => line.pipe.push_bytes(Bytes::from_static(&RESERVED_FRAME)),
         Breakage::Reset => {
-            if let Some(connection) = &line.connection {
-                connection.end_by_reset();
-            }
+            line.connection.end_by_reset();
             return line.pipe.fail();
         }
         Breakage::Close(code) => {

@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant, SystemTime},
 };
 
-use actix_web::{HttpRequest, HttpResponse, rt, web};
+use actix_web::{HttpRequest, HttpResponse, dev::Payload, rt, web};
 use bytes::Bytes;
 use futures_util::StreamExt as _;
 use serde::Serialize;
@@ -30,7 +30,8 @@ use crate::{
         permits::{Exceeded, Permit, Permits},
         pipe::{Pipe, PipeBody},
         rate::{Measure, Meter, RateLimit},
-        socket::{self, Connection},
+        socket::Connection,
+        upgraded::Upgraded,
         upload::{UploadRate, UploadWatch},
     },
     domain::RoomName,
@@ -203,9 +204,9 @@ pub struct Place {
 pub(crate) struct Line {
     /// The outgoing queue.
     pub pipe: Arc<Pipe>,
-    /// Ends the socket; `None` if no handle to it was left.
-    pub connection: Option<Arc<Connection>>,
-    payload: web::Payload,
+    /// Ends the socket.
+    pub connection: Arc<Connection>,
+    payload: Payload,
     decoder: Decoder,
     /// Received bytes that are not decoded yet.
     rest: Bytes,
@@ -225,7 +226,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    fn new(req: &HttpRequest, payload: web::Payload, settings: &Settings, budget: Arc<Budget>) -> Self {
+    fn new(connection: &Arc<Connection>, payload: Payload, settings: &Settings, budget: Arc<Budget>) -> Self {
         let now = Instant::now();
         let limits = Limits {
             message_size: settings.limits.max_message_size.get().min(MOST.message_size),
@@ -237,8 +238,8 @@ impl Line {
             settings.heartbeat.ping_timeout.get(),
         );
         Self {
-            pipe: Arc::new(Pipe::to(req, false, Arc::clone(&budget))),
-            connection: socket::of(req),
+            pipe: Arc::new(Pipe::to(Arc::clone(connection), false, Arc::clone(&budget))),
+            connection: Arc::clone(connection),
             payload,
             decoder: Decoder::new(limits, None),
             rest: Bytes::new(),
@@ -352,9 +353,11 @@ pub(crate) fn open<F: Future<Output = ()>>(
     budget: Arc<Budget>,
     teach: impl FnOnce(Line) -> F + 'static,
 ) -> Result<HttpResponse, String> {
-    let mut response = handshake::agree(req).map_err(|error| error.to_string())?;
-    let line = Line::new(req, payload, settings, budget);
-    let (pipe, connection) = (Arc::clone(&line.pipe), line.connection.clone());
+    let response = handshake::agree(req).map_err(|error| error.to_string())?;
+    let (upgraded, arrivals) = Upgraded::take(req, payload);
+    let connection = Arc::clone(upgraded.wire().connection());
+    let line = Line::new(&connection, arrivals, settings, budget);
+    let pipe = Arc::clone(&line.pipe);
     let (body, patience) = (PipeBody(Arc::clone(&pipe)), settings.connections.stall_timeout.get());
     rt::spawn(async move {
         // Moves the whole place into the task, not only the field that is read.
@@ -366,9 +369,7 @@ pub(crate) fn open<F: Future<Output = ()>>(
             _ = rt::time::sleep(LONGEST) => pipe.close(None),
             _ = is_closing.wait_for(|is_closing| *is_closing) => pipe.close(Some(close::RESTART)),
         }
-        if let Some(connection) = connection {
-            connection.cut_after(patience);
-        }
+        connection.cut_after(patience);
     });
-    Ok(response.streaming(body))
+    Ok(upgraded.respond(response, body))
 }

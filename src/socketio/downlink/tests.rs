@@ -3,7 +3,7 @@ use std::future::poll_fn;
 use futures_util::{FutureExt as _, StreamExt as _};
 
 use super::*;
-use crate::connection::{Budget, pipe::PipeBody};
+use crate::connection::{Budget, pipe::PipeBody, socket::Connection};
 
 const MOST: usize = 1 << 20;
 
@@ -20,7 +20,11 @@ fn polled() -> Downlink {
 }
 
 fn piped() -> (Downlink, Arc<Pipe>, PipeBody) {
-    let pipe = Arc::new(Pipe::default());
+    piped_to(Arc::default())
+}
+
+fn piped_to(socket: Arc<Connection>) -> (Downlink, Arc<Pipe>, PipeBody) {
+    let pipe = Arc::new(Pipe::to(socket, false, Budget::new(1 << 20)));
     let down = Downlink::new(Transport::WebSocket(Arc::clone(&pipe)), intake(), None, MOST, lease());
     (down, Arc::clone(&pipe), PipeBody(pipe))
 }
@@ -137,11 +141,10 @@ async fn binary_messages_are_base64_for_a_websocket_whose_client_wants_that() {
     let down = polled();
     down.binary(Bytes::from_static(b"abc"));
     assert_eq!(down.payload(100).as_deref(), Some("bYWJj"));
-    let request = actix_web::test::TestRequest::default().to_http_request();
     for (wants_base64, frames) in
         [(false, &b"\x82\x03abc\x82\x01d"[..]), (true, b"\x81\x05bYWJj\x81\x05bZA==")]
     {
-        let pipe = Arc::new(Pipe::to(&request, wants_base64, Budget::new(1 << 20)));
+        let pipe = Arc::new(Pipe::to(Arc::default(), wants_base64, Budget::new(1 << 20)));
         let down = Downlink::new(Transport::WebSocket(Arc::clone(&pipe)), intake(), None, MOST, lease());
         down.binary(Bytes::from_static(b"abc"));
         assert!(!down.pour(&pipe, PIPE_BYTES));
@@ -154,14 +157,14 @@ async fn binary_messages_are_base64_for_a_websocket_whose_client_wants_that() {
 #[actix_web::test]
 async fn too_much_is_too_many_bytes_or_pieces_for_a_socket_that_takes_none() {
     for frames in [vec![Bytes::from(vec![0; MOST + 1])], vec![framed("42"); MAX_WAITING_PIECES + 1]] {
-        let (down, _pipe, mut body) = piped();
-        assert!(taken(&mut body).is_empty());
+        let socket = Arc::<Connection>::default();
+        let (down, _pipe, mut body) = piped_to(Arc::clone(&socket));
         down.deliver(&frames);
         assert!(!down.has_too_much(), "the connection has not had its turn");
         // The connection writes some of it, then the socket is full.
         down.deliver(&frames);
         body.next().now_or_never();
-        actix_web::rt::task::yield_now().await;
+        socket.set_blocked(true);
         down.deliver(&[framed("42")]);
         assert!(down.has_too_much());
         taken(&mut body);

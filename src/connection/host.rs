@@ -1,0 +1,232 @@
+//! The socket of a session whose host serves the routes by a plain `HttpServer`. There actix-http owns the TCP
+//! socket and carries the request's payload and the response's body, so the session's socket is one end of a pair
+//! in memory. A task moves the payload into the other end, and [`HostBody`] takes the body from it.
+//!
+//! This is the only file that knows such hosts; all other code has a [`Wire`](super::wire::Wire).
+
+use std::{
+    io::{self, IoSlice},
+    mem::MaybeUninit,
+    pin::Pin,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake, Waker, ready},
+    time::Duration,
+};
+
+use actix_web::{dev::Payload, error::ErrorInternalServerError, rt};
+use bytes::{Bytes, BytesMut};
+use futures_core::Stream;
+use futures_util::{StreamExt as _, task::AtomicWaker};
+use tokio::io::{
+    AsyncRead as _, AsyncWrite as _, AsyncWriteExt as _, DuplexStream, ReadBuf, ReadHalf, WriteHalf, duplex,
+    split,
+};
+use tokio_util::io::poll_read_buf;
+
+use super::{socket::Connection, wire::LINGER};
+
+/// Bytes that may wait in each direction of a pair.
+const CAPACITY: usize = 64 * 1024;
+
+/// Bytes of a piece of the body.
+const PIECE: usize = 16 * 1024;
+
+/// A little longer than [`LINGER`]: actix-http's timer is over by then, whatever clock it was made from.
+const WAKE_AFTER: Duration = LINGER.saturating_add(Duration::from_millis(10));
+
+/// The session's end of a pair.
+#[derive(Debug)]
+pub(crate) struct HostStream {
+    pair: DuplexStream,
+    state: Arc<HostState>,
+}
+
+/// The host's end of a pair.
+#[derive(Debug)]
+pub(super) struct HostEnd {
+    pair: DuplexStream,
+    state: Arc<HostState>,
+}
+
+/// What both ends of a pair, and the handle to the connection, know of it.
+#[derive(Debug, Default)]
+pub(super) struct HostState {
+    /// The pair took nothing when it was last written to, and has not taken anything since.
+    is_blocked: AtomicBool,
+    /// The host takes nothing more for the client.
+    is_deaf: AtomicBool,
+    /// The connection has been cut: the session reads and writes nothing more.
+    is_cut: AtomicBool,
+    /// The session has written everything.
+    is_finished: AtomicBool,
+    writer: AtomicWaker,
+    reader: AtomicWaker,
+}
+
+impl HostState {
+    /// Cuts the connection, as far as the session knows it.
+    pub(super) fn cut(&self) {
+        self.is_cut.store(true, Ordering::SeqCst);
+        self.writer.wake();
+        self.reader.wake();
+    }
+
+    fn deafen(&self) {
+        self.is_deaf.store(true, Ordering::SeqCst);
+        self.writer.wake();
+    }
+
+    fn check(&self) -> io::Result<()> {
+        if self.is_cut.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::ConnectionReset.into());
+        }
+        Ok(())
+    }
+
+    fn check_write(&self) -> io::Result<()> {
+        self.check()?;
+        if self.is_deaf.load(Ordering::SeqCst) {
+            return Err(io::ErrorKind::BrokenPipe.into());
+        }
+        Ok(())
+    }
+}
+
+impl Wake for HostState {
+    fn wake(self: Arc<Self>) {
+        self.is_blocked.store(false, Ordering::SeqCst);
+        self.writer.wake();
+    }
+}
+
+/// A new pair.
+pub(super) fn pair() -> (HostStream, HostEnd) {
+    let (session, host) = duplex(CAPACITY);
+    let state = Arc::<HostState>::default();
+    (HostStream { pair: session, state: Arc::clone(&state) }, HostEnd { pair: host, state })
+}
+
+impl HostStream {
+    /// Notes after this turn whether the pair still takes nothing: within the turn the host may only not have been
+    /// polled.
+    pub(super) fn note_blocked(&self, connection: &Arc<Connection>) {
+        let (state, connection) = (Arc::clone(&self.state), Arc::downgrade(connection));
+        rt::spawn(async move {
+            rt::task::yield_now().await;
+            if let Some(connection) = connection.upgrade() {
+                connection.set_blocked(state.is_blocked.load(Ordering::SeqCst));
+            }
+        });
+    }
+
+    /// The state by which the handle to the connection cuts it.
+    pub(super) fn state(&self) -> &Arc<HostState> {
+        &self.state
+    }
+
+    /// Writes as much as the pair takes now.
+    pub(super) fn try_write(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
+        self.state.check_write()?;
+        // Set before the attempt: the host may make room right after it.
+        self.state.is_blocked.store(true, Ordering::SeqCst);
+        let waker = Waker::from(Arc::clone(&self.state));
+        match Pin::new(&mut self.pair).poll_write_vectored(&mut Context::from_waker(&waker), pieces) {
+            Poll::Ready(outcome) => {
+                self.state.is_blocked.store(false, Ordering::SeqCst);
+                outcome
+            }
+            Poll::Pending => Err(io::ErrorKind::WouldBlock.into()),
+        }
+    }
+
+    /// Ready when the pair may take more; wakes the task then.
+    pub(super) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.state.writer.register(cx.waker());
+        self.state.check_write()?;
+        if self.state.is_blocked.load(Ordering::SeqCst) { Poll::Pending } else { Poll::Ready(Ok(())) }
+    }
+
+    /// Reads into `buffer`; 0 bytes if the client sends no more.
+    pub(super) fn poll_read(
+        &mut self,
+        cx: &mut Context<'_>,
+        buffer: &mut BytesMut,
+    ) -> Poll<io::Result<usize>> {
+        self.state.reader.register(cx.waker());
+        self.state.check()?;
+        poll_read_buf(Pin::new(&mut self.pair), cx, buffer)
+    }
+
+    /// Ends the body after what has been written.
+    pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.state.is_finished.store(true, Ordering::SeqCst);
+        Pin::new(&mut self.pair).poll_shutdown(cx)
+    }
+}
+
+impl HostEnd {
+    /// Has the payload moved to the session, and returns the body that carries what the session writes.
+    pub(super) fn attach(self, payload: Payload) -> HostBody {
+        let (from_session, to_session) = split(self.pair);
+        rt::spawn(pump(payload, to_session));
+        HostBody { from_session, state: self.state }
+    }
+}
+
+/// Moves a payload into a pair until either of them ends.
+async fn pump(mut payload: Payload, mut to_session: WriteHalf<DuplexStream>) {
+    // The end of an upgraded connection appears as an error of its payload.
+    while let Some(Ok(bytes)) = payload.next().await {
+        if to_session.write_all(&bytes).await.is_err() {
+            return;
+        }
+    }
+    // Fails only if the session is gone.
+    let _ = to_session.shutdown().await;
+}
+
+/// The response body of a session: what it writes, until it ends.
+#[derive(Debug)]
+pub(super) struct HostBody {
+    from_session: ReadHalf<DuplexStream>,
+    state: Arc<HostState>,
+}
+
+impl Drop for HostBody {
+    fn drop(&mut self) {
+        self.state.deafen();
+    }
+}
+
+impl Stream for HostBody {
+    type Item = Result<Bytes, actix_web::Error>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let mut space = [MaybeUninit::uninit(); PIECE];
+        let mut read = ReadBuf::uninit(&mut space);
+        let outcome = ready!(Pin::new(&mut self.from_session).poll_read(cx, &mut read));
+        if outcome.is_ok() && !read.filled().is_empty() {
+            return Poll::Ready(Some(Ok(Bytes::copy_from_slice(read.filled()))));
+        }
+        if !self.state.is_finished.load(Ordering::SeqCst) {
+            return Poll::Ready(Some(Err(ErrorInternalServerError("the session has broken off"))));
+        }
+        wake_when_over(cx.waker().clone());
+        Poll::Ready(None)
+    }
+}
+
+/// Wakes a connection that has begun to linger, so that it checks its timer again.
+///
+/// actix-http lingers, too (`client_disconnect_timeout`), but counts the moment from a clock that it sets every 500 ms.
+/// A short moment can therefore be over before it begins, and a timer that is over when it is made wakes no task: the
+/// connection would stay open until the client closes it.
+fn wake_when_over(connection: Waker) {
+    rt::spawn(async move {
+        rt::time::sleep(WAKE_AFTER).await;
+        connection.wake();
+    });
+}
