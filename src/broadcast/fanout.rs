@@ -2,7 +2,7 @@
 
 use std::{rc::Rc, sync::Arc, time::Duration};
 
-use actix::{Actor, AsyncContext as _, Context, Handler, dev::SendError};
+use actix::{Actor, Addr, AsyncContext as _, Context, Handler, Message, dev::SendError};
 use log::debug;
 use slab::Slab;
 use smallvec::SmallVec;
@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     connection::{Direct, DirectOutlet},
-    domain::SessionId,
+    domain::{SessionId, WorkerId},
     metrics::Metrics,
 };
 
@@ -51,6 +51,16 @@ pub struct FanOut {
     places: Map<SessionId, usize>,
     /// Rooms with broadcasts that arrived in this turn.
     rooms_to_deliver: Vec<RoomId>,
+}
+
+/// Tells a server of rooms of a worker's fan-out, before any session of that worker registers.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct AddWorker {
+    /// The worker.
+    pub worker: WorkerId,
+    /// The fan-out on its thread.
+    pub fanout: Addr<FanOut>,
 }
 
 /// A session of this worker.

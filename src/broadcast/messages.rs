@@ -2,24 +2,11 @@
 
 use std::{any::Any, fmt, sync::Arc, time::Duration};
 
-use actix::{Addr, Message, Recipient};
+use actix::{Message, Recipient};
 use bytes::Bytes;
 
-use super::{encoding::Encoding, fanout::FanOut, rooms::RoomId, round::Round};
-use crate::{
-    connection::Waiting,
-    domain::{SessionId, WorkerId},
-};
-
-/// Adds a worker's fan-out, before any session of that worker joins.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct AddWorker {
-    /// The worker to add.
-    pub worker: WorkerId,
-    /// The fan-out on its thread.
-    pub fanout: Addr<FanOut>,
-}
+use super::{encoding::Encoding, rooms::RoomId, round::Round};
+use crate::{connection::Waiting, domain::SessionId};
 
 /// Registers a session with the fan-out of its worker.
 #[derive(Debug, Message)]

@@ -20,8 +20,9 @@ mod turn;
 pub(crate) use self::{
     aim::Aim,
     encoding::Encode,
+    fanout::AddWorker,
     map::Map,
-    messages::{AddWorker, Detach, DismissAll, Dismissal, Ignore, News, Tell},
+    messages::{Detach, DismissAll, Dismissal, Ignore, News, Tell},
     rooms::{AnyRoom, Found, Membership, Rooms, Standing},
     round::{Handed, MAX_BYTES, OpenRound, Round},
     turn::{TurnLength, WhenMailboxIsEmpty, yield_now},
