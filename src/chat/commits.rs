@@ -5,7 +5,7 @@
 
 use std::sync::Arc;
 
-use super::log::Place;
+use super::position::Place;
 use crate::{
     broadcast::{RoomId, Round},
     domain::SessionId,

@@ -13,7 +13,7 @@ use std::{
 
 use sha2::{Digest as _, Sha256};
 
-use super::log::Place;
+use super::position::Place;
 use crate::{
     broadcast::Map,
     domain::{NicknameKey, RoomName, Token},

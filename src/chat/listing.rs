@@ -7,7 +7,8 @@ use std::{
 };
 
 use super::{
-    messages::{AskedRoom, ListedRoom, RoomHead, RoomList},
+    messages::{AskedRoom, ListedRoom, RoomList},
+    position::Position,
     room::Room,
 };
 use crate::domain::RoomName;
@@ -18,20 +19,20 @@ const GOOD_FOR: Duration = Duration::from_secs(1);
 /// Rooms in a list, at most.
 const MOST: usize = 50;
 
-/// The last list of rooms, and the heads of rooms that are not in memory.
+/// The last list of rooms, and the positions of rooms that are not in memory.
 #[derive(Debug, Default)]
 pub(crate) struct Listing {
     /// The last list and when it was made.
     last: Option<(Instant, RoomList)>,
-    /// Heads of rooms that have history and are not in memory: at most `--max-rooms`.
-    resting: HashMap<RoomName, RoomHead>,
+    /// Positions of rooms that have history and are not in memory: at most `--max-rooms`.
+    resting: HashMap<RoomName, Position>,
 }
 
 impl Listing {
-    /// A room leaves memory with its history up to `head`.
-    pub(crate) fn rest(&mut self, name: &RoomName, head: RoomHead) {
-        if head.offset > 0 {
-            self.resting.insert(name.clone(), head);
+    /// A room leaves memory with its history up to `position`.
+    pub(crate) fn rest(&mut self, name: &RoomName, position: Position) {
+        if position.offset > 0 {
+            self.resting.insert(name.clone(), position);
         }
     }
 
@@ -42,13 +43,13 @@ impl Listing {
 
     /// One room, whether listed or not; `room` is `None` if it is not in memory.
     pub(crate) fn asked(&self, name: RoomName, room: Option<&mut Room>) -> AskedRoom {
-        let mut head = self.resting.get(&name).copied();
+        let mut position = self.resting.get(&name).copied();
         let mut listed = ListedRoom { name, sessions: 0, users: 0 };
         if let Some(room) = room {
             (listed.sessions, listed.users) = (room.members, room.presence.count());
-            head = room.log().map(|log| log.room_head()).or(head);
+            position = room.log().map(|log| log.position()).or(position);
         }
-        AskedRoom { room: listed, head }
+        AskedRoom { room: listed, position }
     }
 
     /// Lists `rooms`; returns the last list while that may be reused.

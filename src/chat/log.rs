@@ -3,26 +3,8 @@
 
 use std::collections::VecDeque;
 
-use super::{ids::Ids, messages::RoomHead};
-use crate::journal::{Epoch, EpochId, Position, Record};
-
-/// Offset and time of a message.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Place {
-    /// The number of the message in its room.
-    pub offset: u64,
-    /// When it was said, in milliseconds since 1970.
-    pub at: u64,
-}
-
-/// Where a client left off.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Since {
-    /// The epoch of the offset.
-    pub epoch: EpochId,
-    /// The offset of the last message that the client processed; 0 if it processed none.
-    pub offset: u64,
-}
+use super::{ids::Ids, position::Position};
+use crate::journal::{Epoch, Record, RoomState};
 
 /// What a client that comes back can be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -48,12 +30,12 @@ pub(crate) struct RoomLog {
 }
 
 impl RoomLog {
-    /// The log of a room at this position of its journal.
-    pub(crate) fn new(position: &Position, ids: Ids) -> Self {
+    /// The log of a room in this state of its journal.
+    pub(crate) fn new(state: &RoomState, ids: Ids) -> Self {
         Self {
-            epochs: position.epochs.clone(),
-            head: position.head,
-            durable: position.head,
+            epochs: state.epochs.clone(),
+            head: state.head,
+            durable: state.head,
             ids,
             tail: VecDeque::new(),
             tail_bytes: 0,
@@ -80,9 +62,9 @@ impl RoomLog {
         *self.epochs.last().expect("a journal gives every room an epoch")
     }
 
-    /// The current epoch and the newest offset.
-    pub(crate) fn room_head(&self) -> RoomHead {
-        RoomHead { epoch: self.epoch().id, offset: self.head }
+    /// The position of the newest message.
+    pub(crate) fn position(&self) -> Position {
+        Position { epoch: self.epoch().id, offset: self.head }
     }
 
     /// Takes the next offset.
@@ -122,15 +104,15 @@ impl RoomLog {
 
     /// The records after an offset; `None` if the tail does not reach back to it and they are in the journal
     /// only.
-    pub(crate) fn since(&self, after: u64) -> Option<Vec<Record>> {
+    pub(crate) fn records_after(&self, after: u64) -> Option<Vec<Record>> {
         let reaches_to = self.tail.front().map_or(self.head, |oldest| oldest.first - 1);
         (after >= reaches_to)
             .then(|| self.tail.iter().filter(|record| record.last() > after).cloned().collect())
     }
 
-    /// What a client with this position can be given.
-    pub(crate) fn resume(&self, since: Option<Since>) -> Resume {
-        let Some(Since { epoch, offset }) = since else {
+    /// What a client that left off at this position can be given.
+    pub(crate) fn resume(&self, position: Option<Position>) -> Resume {
+        let Some(Position { epoch, offset }) = position else {
             return Resume::Fresh;
         };
         // A client that has processed nothing cannot have seen a lost message.
@@ -151,7 +133,10 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::chat::ids::{IdCount, IdLimits};
+    use crate::{
+        chat::ids::{IdCount, IdLimits},
+        journal::EpochId,
+    };
 
     fn epoch(number: u64, starts: u64) -> Epoch {
         Epoch { id: EpochId { random: 1, number }, starts }
@@ -160,7 +145,7 @@ mod tests {
     fn log(epochs: Vec<Epoch>, head: u64) -> RoomLog {
         let limits = IdLimits { per_user: 3, age: Duration::ZERO, total: 9 };
         RoomLog::new(
-            &Position { epochs, head, keys: Vec::new(), names: Vec::new() },
+            &RoomState { epochs, head, keys: Vec::new(), names: Vec::new() },
             Ids::new(limits, IdCount::default()),
         )
     }
@@ -179,7 +164,7 @@ mod tests {
     }
 
     fn firsts(log: &RoomLog, after: u64) -> Option<Vec<u64>> {
-        log.since(after).map(|records| records.iter().map(|record| record.first).collect())
+        log.records_after(after).map(|records| records.iter().map(|record| record.first).collect())
     }
 
     #[test]
@@ -204,7 +189,7 @@ mod tests {
     #[test]
     fn a_client_resumes_within_what_its_epoch_made_durable() {
         let log = log(vec![epoch(1, 1), epoch(4, 101)], 150);
-        let resume = |number, offset| log.resume(Some(Since { epoch: epoch(number, 0).id, offset }));
+        let resume = |number, offset| log.resume(Some(Position { epoch: epoch(number, 0).id, offset }));
         assert_eq!(log.resume(None), Resume::Fresh);
         assert_eq!(resume(4, 150), Resume::From(150));
         assert_eq!(resume(4, 151), Resume::Lost(150), "ahead of the room");

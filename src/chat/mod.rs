@@ -20,6 +20,7 @@ mod looks;
 pub(crate) mod messages;
 mod new_rooms;
 pub(crate) mod news;
+pub(crate) mod position;
 pub(crate) mod presence;
 pub(crate) mod reservations;
 pub(crate) mod room;

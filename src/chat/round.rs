@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use bytes::BytesMut;
 
-use super::{commits::Receipt, ids::Key, line::Line, log::Place};
+use super::{commits::Receipt, ids::Key, line::Line, position::Place};
 use crate::{
     broadcast::{Audience, Hearers, MAX_BYTES, OpenRound, Reach, Round},
     connection::{Accepted, Budget},

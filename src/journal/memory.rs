@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    Append, Damage, Epoch, EpochId, Journal, JournalError, Page, Pending, Position, Range, Record,
-    ReservedName, Retention,
+    Append, Damage, Epoch, EpochId, Journal, JournalError, Page, Pending, Range, Record, ReservedName,
+    Retention, RoomState,
     age::{Clock, Old, millis},
     entry, now_millis,
 };
@@ -83,17 +83,17 @@ impl Journal for MemoryJournal {
         answer(Ok(self.store().rooms.iter().map(|(name, room)| (name.clone(), said_last(room))).collect()))
     }
 
-    fn open(&self, room: RoomName) -> Pending<Position> {
+    fn open(&self, room: RoomName) -> Pending<RoomState> {
         let store = self.store();
         let names = store.names.get(&room).map_or_else(Vec::new, |names| names.values().cloned().collect());
         answer(Ok(match store.rooms.get(&room) {
-            Some(room) => Position {
+            Some(room) => RoomState {
                 epochs: room.epochs.clone(),
                 head: room.head,
                 keys: room.records.iter().flat_map(|record| record.keys.iter().copied()).collect(),
                 names,
             },
-            None => Position {
+            None => RoomState {
                 epochs: vec![Epoch { id: store.epoch, starts: 1 }],
                 head: 0,
                 keys: Vec::new(),

@@ -51,7 +51,7 @@ pub trait Journal: Send + Sync + fmt::Debug {
     fn rooms(&self) -> Pending<Vec<(RoomName, u64)>>;
 
     /// The state of a room. An unknown room has no messages and the current epoch.
-    fn open(&self, room: RoomName) -> Pending<Position>;
+    fn open(&self, room: RoomName) -> Pending<RoomState>;
 
     /// Makes records durable, and trims their rooms to the bounds of [`Retention`]. An append to an unknown
     /// room creates it.
@@ -81,7 +81,7 @@ pub trait Journal: Send + Sync + fmt::Debug {
 
 /// The state of a room in its journal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Position {
+pub struct RoomState {
     /// Its epochs, the oldest first. The last one is the epoch of new messages, even if it has none yet.
     pub epochs: Vec<Epoch>,
     /// The offset of its last durable message, 0 if it never had one.

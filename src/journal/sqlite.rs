@@ -23,7 +23,9 @@ use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use tokio::sync::{mpsc, oneshot};
 
 use self::{condition::Condition, place::Place, writer::Writer};
-use super::{Append, Damage, Journal, JournalError, Page, Pending, Position, Range, ReservedName, Retention};
+use super::{
+    Append, Damage, Journal, JournalError, Page, Pending, Range, ReservedName, Retention, RoomState,
+};
 use crate::{
     domain::{Picture, PictureId, RoomName},
     parts::Parts,
@@ -93,7 +95,7 @@ pub struct SqliteJournal {
 enum Write {
     Check(Answer<()>),
     Rooms(Answer<Vec<(RoomName, u64)>>),
-    Open(RoomName, Answer<Position>),
+    Open(RoomName, Answer<RoomState>),
     Append(Vec<Append>, Answer<()>),
     Sweep(Answer<Vec<RoomName>>),
     Forget(RoomName, Answer<()>),
@@ -198,7 +200,7 @@ impl Journal for SqliteJournal {
         ask(&self.writes, Write::Rooms)
     }
 
-    fn open(&self, room: RoomName) -> Pending<Position> {
+    fn open(&self, room: RoomName) -> Pending<RoomState> {
         ask(&self.writes, |answer| Write::Open(room, answer))
     }
 

@@ -5,8 +5,8 @@ use std::{future::Future, pin::pin, sync::Arc, task, time::Duration};
 use bytes::BytesMut;
 
 use super::{
-    Append, Entry, Epoch, Journal, Keyed, Kind, NewEntry, Page, Position, Range, Record, ReservedName,
-    Retention,
+    Append, Entry, Epoch, Journal, Keyed, Kind, NewEntry, Page, Range, Record, ReservedName, Retention,
+    RoomState,
     memory::MemoryJournal,
     now_millis,
     sqlite::{self, OpenError, SqliteJournal},
@@ -56,7 +56,7 @@ pub(super) fn room(name: &str) -> RoomName {
     RoomName::parse(name).expect("a legal name")
 }
 
-pub(super) fn open(journal: &dyn Journal, name: &str) -> Position {
+pub(super) fn open(journal: &dyn Journal, name: &str) -> RoomState {
     wait(journal.open(room(name))).expect("opens")
 }
 
@@ -90,7 +90,7 @@ pub(super) fn append(journal: &dyn Journal, name: &str, epoch: Epoch, record: Re
 
 /// Appends a record of `count` entries behind the room's head; the text of each is its offset.
 pub(super) fn say(journal: &dyn Journal, name: &str, count: u64) {
-    let Position { epochs, head, .. } = open(journal, name);
+    let RoomState { epochs, head, .. } = open(journal, name);
     let bodies: Vec<String> = (head + 1..=head + count).map(|offset| offset.to_string()).collect();
     let bodies: Vec<&str> = bodies.iter().map(String::as_str).collect();
     append(journal, name, *epochs.last().expect("an epoch"), record(head + 1, &bodies));
@@ -108,9 +108,9 @@ pub(super) fn offsets(page: &Page) -> Vec<u64> {
 #[test]
 fn a_room_that_is_not_known_is_empty_and_reading_it_does_not_make_it() {
     on_each(RETENTION, |journal| {
-        let position = open(journal, "a");
-        assert_eq!((position.head, position.epochs.len(), position.epochs[0].starts), (0, 1, 1));
-        assert_eq!(position, open(journal, "a"));
+        let state = open(journal, "a");
+        assert_eq!((state.head, state.epochs.len(), state.epochs[0].starts), (0, 1, 1));
+        assert_eq!(state, open(journal, "a"));
         assert_eq!(read(journal, "a", ALL), Page::default());
         assert!(wait(journal.rooms()).expect("rooms").is_empty());
     });

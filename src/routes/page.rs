@@ -91,11 +91,11 @@ struct Asked<'a> {
 }
 
 impl<'a> From<&'a AskedRoom> for Asked<'a> {
-    fn from(AskedRoom { room, head }: &'a AskedRoom) -> Self {
+    fn from(AskedRoom { room, position }: &'a AskedRoom) -> Self {
         Self {
             room: room.into(),
-            epoch: head.map(|head| head.epoch.to_string()),
-            offset: head.map(|head| head.offset),
+            epoch: position.map(|position| position.epoch.to_string()),
+            offset: position.map(|position| position.offset),
         }
     }
 }

@@ -228,7 +228,7 @@ async fn fill(folder: &std::path::Path) {
     };
     let journal = SqliteJournal::open(folder, retention, &std::sync::Arc::default()).expect("opens");
     let room = RoomName::parse("tea").expect("a name");
-    let epoch = *journal.open(room.clone()).await.expect("a position").epochs.last().expect("an epoch");
+    let epoch = *journal.open(room.clone()).await.expect("the room's state").epochs.last().expect("an epoch");
     let (kind, at) = (Kind::Message, now_millis());
     let mut entries = bytes::BytesMut::new();
     NewEntry { kind, at, username: "Ann", uid: None, avatar: PIXEL, id: "", body: "hello" }

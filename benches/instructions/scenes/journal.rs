@@ -47,8 +47,8 @@ fn append(journal: impl Journal + 'static, most: usize) -> Result<Repetition, Bo
     let system = System::new();
     let rooms = (1..=ROOMS).map(|room| RoomName::parse(&format!("room {room}")));
     let rooms = rooms.collect::<Result<Vec<_>, _>>()?;
-    let position = system.block_on(journal.open(RoomName::default()))?;
-    let epoch = *position.epochs.last().ok_or("a room has an epoch")?;
+    let state = system.block_on(journal.open(RoomName::default()))?;
+    let epoch = *state.epochs.last().ok_or("a room has an epoch")?;
     let batches = (0..most).map(|number| batch(&rooms, epoch, number)).collect::<Option<Vec<_>>>();
     let mut batches = batches.ok_or("a round has a record")?.into_iter();
     Ok(Box::new(move || {

@@ -7,7 +7,6 @@ pub(crate) use self::{
     news::{Behind, ChatNews, Entered, Refusal, Reply, Tail, UsersPage},
     requests::{
         AskedRoom, CloseJournal, Depart, Enter, ForgetRoom, Join, Leave, ListRooms, ListUsers, ListedRoom,
-        Listen, MayEnter, Payload, Post, Publish, RoomHead, RoomList, ShowTyping, Summarize, Summary,
-        Whisper,
+        Listen, MayEnter, Payload, Post, Publish, RoomList, ShowTyping, Summarize, Summary, Whisper,
     },
 };

@@ -1,10 +1,7 @@
 //! What the chat server tells sessions.
 
 use crate::{
-    chat::{
-        log::{Place, Resume},
-        presence::Face,
-    },
+    chat::{log::Resume, position::Place, presence::Face},
     domain::{RoomName, RoomNameError, Token},
     journal::{EpochId, JournalError, Record},
 };

@@ -13,10 +13,10 @@ use bytestring::ByteString;
 use super::Refusal;
 use crate::{
     broadcast::Seat,
-    chat::{log::Since, presence::Face},
+    chat::{position::Position, presence::Face},
     connection::Accepted,
     domain::{Nickname, NicknameKey, RoomName, SessionId, Token, WorkerId},
-    journal::{Damage, EpochId, JournalError, Kind},
+    journal::{Damage, JournalError, Kind},
 };
 
 /// Registers a session, so that the server can reach it. If it names a room, it is a guest there, without a
@@ -87,8 +87,8 @@ pub struct Enter {
     pub has_shown_token: bool,
     /// The token of a new user that shows none, or one that another user of the room has.
     pub spare: Token,
-    /// The position of the client, if it gives one.
-    pub since: Option<Since>,
+    /// Where the client left off, if it says so.
+    pub position: Option<Position>,
     /// True for every change of the users, false for lists; `None` leaves it as it was.
     pub wants_changes: Option<bool>,
     /// Charged to the session's intake until the login is done.
@@ -234,17 +234,8 @@ pub struct RoomList {
 pub struct AskedRoom {
     /// Name and size of the room.
     pub room: ListedRoom,
-    /// Where the room stands, if that is known without asking the journal.
-    pub head: Option<RoomHead>,
-}
-
-/// Where a room stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RoomHead {
-    /// The current epoch.
-    pub epoch: EpochId,
-    /// The offset of its newest message.
-    pub offset: u64,
+    /// The position of its newest message, if that is known without asking the journal.
+    pub position: Option<Position>,
 }
 
 /// A room in a list, or one that was asked for.

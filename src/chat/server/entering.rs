@@ -204,7 +204,8 @@ impl ChatServer {
 
     /// Logs a session in to a room whose journal has answered.
     pub(super) fn enter_open(&mut self, id: RoomId, enter: Enter, ctx: &mut Context<Self>) {
-        let Enter { session, ticket, face, token, has_shown_token, spare, since, wants_changes, .. } = enter;
+        let Enter { session, ticket, face, token, has_shown_token, spare, position, wants_changes, .. } =
+            enter;
         // A session that has ended since must not take a nickname.
         let Some(former) = self.rooms.membership(session).map(Membership::room) else {
             return self.retire(id);
@@ -223,7 +224,8 @@ impl ChatServer {
         let Some(log) = room.log() else {
             return self.refuse(session, ticket, Refusal::JournalUnavailable);
         };
-        let (epoch, resume, head, durable) = (log.epoch().id, log.resume(since), log.head(), log.durable());
+        let (epoch, resume, head, durable) =
+            (log.epoch().id, log.resume(position), log.head(), log.durable());
         let Ok((token, change)) = room.presence.enter(session, face.clone(), token, spare, Instant::now())
         else {
             self.refuse(session, ticket, Refusal::NameTaken);
@@ -264,7 +266,7 @@ impl ChatServer {
             error!("{session} is in a room that is not open; it is sent away, to come back");
             return self.tell(session, ChatNews::Lost);
         };
-        let Some(records) = log.since(after) else {
+        let Some(records) = log.records_after(after) else {
             let behind = Some(BehindTail { durable: log.durable() });
             return self.tell(session, ChatNews::Tail(Tail { visit, records: Vec::new(), behind }));
         };

@@ -19,7 +19,7 @@ use crate::{
         room::{Book, Room, Waiting},
     },
     domain::RoomName,
-    journal::{JournalError, Position, now_millis},
+    journal::{JournalError, RoomState, now_millis},
     logging,
 };
 
@@ -159,22 +159,22 @@ impl ChatServer {
         ctx.spawn(asked.map(move |answer, server: &mut Self, ctx| server.book_opened(id, answer, ctx)));
     }
 
-    fn book_opened(&mut self, id: RoomId, answer: Result<Position, JournalError>, ctx: &mut Context<Self>) {
+    fn book_opened(&mut self, id: RoomId, answer: Result<RoomState, JournalError>, ctx: &mut Context<Self>) {
         // A room with waiting requests stays in memory.
         let Some(room) = self.rooms.get(id) else {
             return;
         };
         let (name, mut nearer) = (room.name.clone(), Vec::new());
         let (book, fault) = match answer {
-            Ok(mut position) => {
+            Ok(mut state) => {
                 let most = self.limits.name_reservation.max(self.limits.name_hold);
-                nearer = names::restore(&mut room.presence, std::mem::take(&mut position.names), most);
+                nearer = names::restore(&mut room.presence, std::mem::take(&mut state.names), most);
                 let (limits, count) = (self.limits.ids, self.id_count.clone());
                 // The file of the journal may have been replaced by an older one meanwhile.
                 let resting = self.resting_ids.take(&room.name);
-                let ids = resting.filter(|ids| ids.last_offset() <= position.head);
-                let ids = ids.unwrap_or_else(|| Ids::kept(limits, count, &position.keys, now_millis()));
-                (Book::Open(Box::new(RoomLog::new(&position, ids))), None)
+                let ids = resting.filter(|ids| ids.last_offset() <= state.head);
+                let ids = ids.unwrap_or_else(|| Ids::kept(limits, count, &state.keys, now_millis()));
+                (Book::Open(Box::new(RoomLog::new(&state, ids))), None)
             }
             Err(error) => (Book::Closed, Some(error)),
         };

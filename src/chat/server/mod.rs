@@ -172,7 +172,7 @@ impl ChatServer {
     /// Removes a room from memory if nothing is lost by that.
     fn retire(&mut self, id: RoomId) {
         if let Some(Room { name, book: Book::Open(log), .. }) = self.rooms.retire(id) {
-            self.listing.rest(&name, log.room_head());
+            self.listing.rest(&name, log.position());
             self.resting_ids.put(name, log.ids, now_millis());
         }
     }

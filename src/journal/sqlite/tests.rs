@@ -85,8 +85,8 @@ fn whole(journal: &SqliteJournal, name: &str) -> Result<Page, JournalError> {
 
 /// Tries to append one more message to the room.
 fn try_to_say(journal: &SqliteJournal) -> Result<(), JournalError> {
-    let position = wait(journal.open(room("a")))?;
-    try_to_append(journal, &position.epochs, record(position.head + 1, &["more"]))
+    let state = wait(journal.open(room("a")))?;
+    try_to_append(journal, &state.epochs, record(state.head + 1, &["more"]))
 }
 
 fn try_to_append(journal: &SqliteJournal, epochs: &[Epoch], record: Record) -> Result<(), JournalError> {
@@ -101,8 +101,8 @@ fn picture(number: u8, len: usize) -> Arc<Picture> {
 }
 
 fn say_under(journal: &SqliteJournal, picture: &Arc<Picture>) {
-    let position = open(journal, "a");
-    let (epoch, record) = (*position.epochs.last().expect("an epoch"), record(position.head + 1, &["x"]));
+    let state = open(journal, "a");
+    let (epoch, record) = (*state.epochs.last().expect("an epoch"), record(state.head + 1, &["x"]));
     let append = Append { room: room("a"), epoch, record, pictures: vec![Arc::clone(picture)] };
     wait(journal.append(vec![append])).expect("durable");
 }
@@ -301,8 +301,8 @@ fn rooms_that_are_forgotten_together_are_forgotten_before_they_are_used_again() 
         journal.forget(room(name)).await.expect("forgotten");
         journal.open(room(name)).await.expect("opens")
     });
-    let positions = wait(futures_util::future::join_all(all));
-    assert!(positions.iter().all(|position| position.head == 0 && position.epochs != told));
+    let states = wait(futures_util::future::join_all(all));
+    assert!(states.iter().all(|state| state.head == 0 && state.epochs != told));
     assert_eq!(wait(journal.rooms()), Ok(Vec::new()));
     say(&journal, "r7", 2);
     assert_eq!(offsets(&read(&journal, "r7", ALL)), [1, 2]);

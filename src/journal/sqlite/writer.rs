@@ -24,7 +24,7 @@ use super::{
 };
 use crate::{
     domain::RoomName,
-    journal::{Append, Epoch, EpochId, JournalError, Position, Retention, now_millis},
+    journal::{Append, Epoch, EpochId, JournalError, Retention, RoomState, now_millis},
     parts::Parts,
 };
 
@@ -341,12 +341,12 @@ impl Open {
         Ok(())
     }
 
-    fn position(&mut self, name: &RoomName) -> Result<Position, Fault> {
+    fn position(&mut self, name: &RoomName) -> Result<RoomState, Fault> {
         self.check_owner()?;
         let Some(room) = self.room(name)? else {
             let unknown = Epoch { id: self.epoch, starts: 1 };
             let names = self.names(name)?;
-            return Ok(Position { epochs: vec![unknown], head: 0, keys: Vec::new(), names });
+            return Ok(RoomState { epochs: vec![unknown], head: 0, keys: Vec::new(), names });
         };
         self.check_head(&room)?;
         let said_in = self
@@ -369,7 +369,7 @@ impl Open {
             keys.extend(packed.chunks_exact(KEY_LEN).filter_map(unpack_key));
         }
         let epochs = with_silent_runs(said_in, &self.runs, room.head);
-        Ok(Position { epochs, head: room.head, keys, names: self.names(name)? })
+        Ok(RoomState { epochs, head: room.head, keys, names: self.names(name)? })
     }
 
     /// Checks the head: one behind the last message would give out offsets twice.

@@ -20,8 +20,8 @@ use super::Worker;
 use crate::{
     chat::{
         line,
-        log::Place,
         messages::{ChatNews, Entered, Refusal, Reply, UsersPage},
+        position::Place,
         presence::Face,
     },
     connection::{

@@ -9,8 +9,8 @@ use super::{
 };
 use crate::{
     chat::{
-        log::Since,
         messages::{Depart, Enter, ListUsers, Post, ShowTyping, Whisper},
+        position::Position,
         presence::Face,
     },
     connection::rate::Measure,
@@ -28,7 +28,7 @@ struct Arrival {
     /// `None` for the user that the session is when the login is done.
     face: Option<Face>,
     token: Option<Token>,
-    since: Option<Since>,
+    position: Option<Position>,
     wants_changes: Option<bool>,
 }
 
@@ -88,8 +88,8 @@ impl Conversation {
         let room = login.room.as_deref().map_or_else(|| Ok(RoomName::default()), parse_room)?;
         let token = login.token.as_deref().filter(|token| !token.is_empty()).map(parse_token).transpose()?;
         self.has_shown_token |= token.is_some();
-        let since = match (login.epoch, login.offset) {
-            (Some(epoch), Some(offset)) => Some(parse_since(&epoch, offset)?),
+        let position = match (login.epoch, login.offset) {
+            (Some(epoch), Some(offset)) => Some(parse_position(&epoch, offset)?),
             (None, None) => None,
             (Some(_), None) => {
                 return Err(Failure::with(Code::BadField, "data.epoch comes with data.offset"));
@@ -104,7 +104,7 @@ impl Conversation {
             room,
             face: Some(Face { nickname, avatar, uid: None }),
             token: token.or(own),
-            since,
+            position,
             wants_changes: Some(presence == Presence::Changes),
         };
         self.enter(arrival, EnterKind::Login, ack, len)
@@ -114,7 +114,7 @@ impl Conversation {
         let User { face, token, .. } = self.check_user()?.clone();
         let room = parse_room(&join.room)?;
         let arrival =
-            Arrival { room, face: Some(face), token: Some(token), since: None, wants_changes: None };
+            Arrival { room, face: Some(face), token: Some(token), position: None, wants_changes: None };
         self.enter(arrival, EnterKind::JoinRoom, ack, len)
     }
 
@@ -132,7 +132,7 @@ impl Conversation {
         let accepted = self.intake.accept(len);
         self.hold.set(true);
         let (session, has_shown_token) = (self.session, self.has_shown_token);
-        let Arrival { room, face, token, since, wants_changes } = arrival;
+        let Arrival { room, face, token, position, wants_changes } = arrival;
         self.worker.chat.do_send(Enter {
             session,
             ticket,
@@ -141,7 +141,7 @@ impl Conversation {
             token,
             has_shown_token,
             spare,
-            since,
+            position,
             wants_changes,
             accepted,
         });
@@ -240,7 +240,8 @@ impl Conversation {
             Request::Login(login) => drop(self.login(login, ack, len)),
             Request::JoinRoom(join) => {
                 if let Ok(room) = parse_room(&join.room) {
-                    let arrival = Arrival { room, face: None, token: None, since: None, wants_changes: None };
+                    let arrival =
+                        Arrival { room, face: None, token: None, position: None, wants_changes: None };
                     drop(self.enter(arrival, EnterKind::JoinRoom, ack, len));
                 }
             }
@@ -343,8 +344,8 @@ fn parse_token(token: &str) -> Result<Token, Failure> {
     token.parse().map_err(|_| Failure::of(Code::BadToken))
 }
 
-fn parse_since(epoch: &str, offset: u64) -> Result<Since, Failure> {
+fn parse_position(epoch: &str, offset: u64) -> Result<Position, Failure> {
     let epoch: EpochId =
         epoch.parse().map_err(|error| Failure::with(Code::BadField, format!("data.epoch: {error}")))?;
-    Ok(Since { epoch, offset })
+    Ok(Position { epoch, offset })
 }
