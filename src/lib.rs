@@ -27,7 +27,8 @@
 //!
 //! # Floors
 //!
-//! `use crate::` points down or stays in its own folder. A test checks it:
+//! `use crate::` points down or stays in its own folder, in which files do not name each other in a circle. A
+//! test checks it:
 //!
 //! `app` > `routes` `http` > `session` > `chat` `socketio` > `broadcast` > `connection` > `journal` >
 //! `domain` `protocol` `config` `metrics` `parts` > `logging`

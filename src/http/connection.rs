@@ -23,6 +23,9 @@ use crate::connection::{
     wire::{self, Wire},
 };
 
+/// Value of `Retry-After` in seconds for a client that found the server full.
+const RETRY_SECONDS: &str = "5";
+
 /// The end of HTTP on a connection.
 pub(super) enum Ending {
     /// A session took the connection over; the future carries it.
@@ -108,7 +111,7 @@ impl Connection {
         response.insert_header(("content-type", "text/plain; charset=utf-8"));
         response.insert_header(("x-content-type-options", "nosniff"));
         if status == StatusCode::SERVICE_UNAVAILABLE {
-            response.insert_header(("retry-after", super::surplus::RETRY_SECONDS));
+            response.insert_header(("retry-after", RETRY_SECONDS));
         }
         let response = response.body(sentence).map_into_boxed_body();
         self.output.send(response, Terms::of_refusal()).await?;

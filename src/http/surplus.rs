@@ -9,9 +9,6 @@ use actix_web::rt::time::timeout;
 use super::{Patience, Shared, connection::Connection};
 use crate::connection::{connections::Surplus, wire::Wire};
 
-/// Value of `Retry-After` in seconds for a client that found the server full.
-pub(super) const RETRY_SECONDS: &str = "5";
-
 /// Maximum duration of such a connection.
 const PATIENCE: Duration = Duration::from_secs(2);
 
