@@ -14,7 +14,7 @@
 //!   page's lessons ([`session::lesson`]).
 //! - [`chat`]: the rooms of the chat. One [`ChatServer`](chat::ChatServer) keeps members, names and order.
 //! - [`socketio`]: a Socket.IO server. Its [`Hub`](socketio::hub::Hub) keeps the rooms of its namespaces.
-//! - [`broadcast`]: members, rooms and [`Round`](broadcast::Round)s for both, and one
+//! - [`broadcast`]: members, rooms and [`Broadcast`](broadcast::Broadcast)s for both, and one
 //!   [`FanOut`](broadcast::FanOut) per worker, which delivers.
 //! - [`connection`]: the socket of a session ([`connection::wire`]), its input ([`connection::inlet`]), its
 //!   output ([`connection::outlet`]), and the limits on what a client may make the server hold.
@@ -41,14 +41,14 @@
 //!
 //! [`Wire`](connection::wire::Wire) → [`Inlet`](connection::inlet::Inlet) (gate, decoder) →
 //! [`WebSocketSession`](session::websocket::WebSocketSession) → [`Publish`](chat::Publish) → `ChatServer`,
-//! which appends a frame to the room's [round](chat::round) → `FanOut` on each worker with subscribers → the
-//! outlet of each session → its wire.
+//! which appends a frame to the room's [broadcast](chat::broadcast) → `FanOut` on each worker with
+//! subscribers → the outlet of each session → its wire.
 //!
 //! The last step is a call ([`DirectOutlet`](connection::DirectOutlet)), because a fan-out and its sessions
 //! share a thread; this includes sessions of Socket.IO. Replies to a session's requests, and frames behind
 //! such replies, arrive as a message, [`Delivery`](broadcast::Delivery).
 //!
-//! `ChatServer` also sends the round, encoded for the journal, to the [`Journal`](journal::Journal). Its
+//! `ChatServer` also sends the broadcast, encoded for the journal, to the [`Journal`](journal::Journal). Its
 //! senders get their acks when it is durable. `docs/architecture.md` describes the code file by file.
 
 // With this feature every item that is meant to be reachable is, so the compiler finds items that are public
@@ -78,12 +78,12 @@ pub mod socketio;
 pub mod testing {
     pub use crate::{
         broadcast::{
-            Attach, Audience, Cutter, Delivery, Dialect, Encoding, FanOut, FanOutRound, Hear, Hearers,
-            Outlets, Patience, Reach, RoomId, Seat,
+            Attach, Cutter, Delivery, Dialect, Encoding, FanOut, FanOutBroadcast, Outlets, Patience, Reach,
+            Recipients, RoomId, Seat, Subscribe, Subscribers,
         },
         chat::{
+            broadcast::ChatBroadcast,
             line::{self, Line},
-            round::ChatRound,
         },
         connection::{Direct, DirectOutlet, Waiting},
         domain::{RoomName, SessionId, WorkerId},

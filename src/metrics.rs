@@ -67,7 +67,7 @@ impl Metrics {
         // A process may have several nodes, each with its own registry, so a name is never registered twice.
         let metrics = Self {
             started: Instant::now(),
-            rooms: must(IntGauge::new("echoroom_rooms", "Rooms with somebody in them.")),
+            rooms: must(IntGauge::new("echoroom_rooms", "Rooms with members.")),
             kept_rooms: must(IntGauge::new(
                 "echoroom_rooms_kept",
                 "Rooms that count against --max-rooms: those with members or history.",
@@ -89,10 +89,7 @@ impl Metrics {
                 Opts::new("echoroom_messages_received_total", "Messages received from clients, by protocol."),
                 &["protocol"],
             )),
-            deliveries: must(IntCounter::new(
-                "echoroom_deliveries_total",
-                "Messages handed to the sessions that hear them.",
-            )),
+            deliveries: must(IntCounter::new("echoroom_deliveries_total", "Messages handed to subscribers.")),
             bytes_in: must(IntCounter::new("echoroom_bytes_received_total", "Bytes received by sessions.")),
             bytes_out: must(IntCounter::new("echoroom_bytes_sent_total", "Bytes queued for sessions.")),
             closes: must(IntCounterVec::new(
@@ -117,7 +114,7 @@ impl Metrics {
             relay: must(Histogram::with_opts(
                 HistogramOpts::new(
                     "echoroom_relay_seconds",
-                    "From a round's first message to its delivery to a worker's sessions.",
+                    "From a broadcast's first message to its delivery to a worker's sessions.",
                 )
                 .buckets(RELAY_BUCKETS.to_vec()),
             )),

@@ -7,12 +7,12 @@ use crate::domain::SessionId;
 
 /// The subscribers that get a broadcast.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub enum Hearers {
+pub enum Recipients {
     /// All subscribers of its room.
     #[default]
     Room,
-    /// The writable subscribers of its room; it is left out for the others.
-    Idle,
+    /// The writable subscribers of its room. The broadcast is volatile: it is left out for the others.
+    Volatile,
     /// Only these subscribers of its room.
     Only(Vec<SessionId>),
 }
@@ -23,9 +23,9 @@ pub enum Reach {
     /// All that get the broadcast.
     All,
     /// All except this session.
-    AllBut(SessionId),
+    Exclude(SessionId),
     /// The subscribers that the aim selects.
-    Some(Arc<Aim>),
+    To(Arc<Aim>),
 }
 
 /// Selects subscribers of a room by other rooms and by session, with exceptions.
@@ -34,11 +34,11 @@ pub struct Aim {
     /// Whether to start with all subscribers of the room.
     pub all: bool,
     /// Include the members of these rooms.
-    pub rooms: Vec<RoomId>,
+    pub to_rooms: Vec<RoomId>,
     /// Include these sessions.
-    pub sessions: Vec<SessionId>,
+    pub to_sessions: Vec<SessionId>,
     /// Exclude the members of these rooms.
-    pub but_rooms: Vec<RoomId>,
+    pub exclude_rooms: Vec<RoomId>,
     /// Exclude these sessions.
-    pub but_sessions: Vec<SessionId>,
+    pub exclude_sessions: Vec<SessionId>,
 }

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, sync::Arc};
 
 use bytes::Bytes;
 
-use super::{encoding::Encoding, round::Round};
+use super::{encoding::Encoding, lines::Broadcast};
 use crate::domain::SessionId;
 
 /// Frames for one session or more; never empty.
@@ -19,10 +19,10 @@ pub(super) struct Batch {
 
 impl Batch {
     /// All lines of the broadcasts; `None` if no line has this encoding.
-    pub(super) fn new(rounds: &[Arc<Round>], encoding: Encoding) -> Option<Self> {
+    pub(super) fn new(broadcasts: &[Arc<Broadcast>], encoding: Encoding) -> Option<Self> {
         let mut messages = 0;
-        let frames = rounds.iter().filter_map(|round| {
-            let (frames, lines) = round.frames(encoding)?;
+        let frames = broadcasts.iter().filter_map(|broadcast| {
+            let (frames, lines) = broadcast.frames(encoding)?;
             messages += lines;
             Some(frames.clone())
         });
@@ -31,10 +31,14 @@ impl Batch {
     }
 
     /// The lines that one session gets; `None` if it gets none.
-    pub(super) fn heard_by(session: SessionId, rounds: &[Arc<Round>], encoding: Encoding) -> Option<Self> {
+    pub(super) fn for_session(
+        session: SessionId,
+        broadcasts: &[Arc<Broadcast>],
+        encoding: Encoding,
+    ) -> Option<Self> {
         let mut messages = 0;
-        let frames = rounds.iter().flat_map(|round| {
-            let (frames, lines) = round.frames_for(session, encoding);
+        let frames = broadcasts.iter().flat_map(|broadcast| {
+            let (frames, lines) = broadcast.frames_for(session, encoding);
             messages += lines;
             frames
         });
@@ -43,15 +47,15 @@ impl Batch {
     }
 
     /// Selects lines by number: ascending, counted across all broadcasts.
-    fn of_lines(lines: &[usize], rounds: &[Arc<Round>], encoding: Encoding) -> Option<Self> {
+    fn of_lines(lines: &[usize], broadcasts: &[Arc<Broadcast>], encoding: Encoding) -> Option<Self> {
         let (mut messages, mut first) = (0, 0);
-        let frames = rounds.iter().flat_map(|round| {
-            let numbers = first..first + round.reaches().len();
+        let frames = broadcasts.iter().flat_map(|broadcast| {
+            let numbers = first..first + broadcast.reaches().len();
             first = numbers.end;
             let from = lines.partition_point(|line| *line < numbers.start);
             let wanted = &lines[from..lines.partition_point(|line| *line < numbers.end)];
             let (frames, lines) =
-                round.pieces(encoding, |line| wanted.binary_search(&(numbers.start + line)).is_ok());
+                broadcast.pieces(encoding, |line| wanted.binary_search(&(numbers.start + line)).is_ok());
             messages += lines;
             frames
         });
@@ -67,7 +71,7 @@ impl Batch {
 
 /// The batches of an aimed delivery. Caches the last [`KEPT`](Self::KEPT) of them.
 pub(super) struct AimedBatches<'a> {
-    rounds: &'a [Arc<Round>],
+    broadcasts: &'a [Arc<Broadcast>],
     made: VecDeque<(Vec<usize>, Encoding, Option<Batch>)>,
 }
 
@@ -76,8 +80,8 @@ impl<'a> AimedBatches<'a> {
     const KEPT: usize = 16;
 
     /// An empty cache for these broadcasts.
-    pub(super) fn new(rounds: &'a [Arc<Round>]) -> Self {
-        Self { rounds, made: VecDeque::new() }
+    pub(super) fn new(broadcasts: &'a [Arc<Broadcast>]) -> Self {
+        Self { broadcasts, made: VecDeque::new() }
     }
 
     /// The batch of the lines with these numbers, ascending. `None` if it would be empty.
@@ -89,7 +93,7 @@ impl<'a> AimedBatches<'a> {
                 if self.made.len() == Self::KEPT {
                     self.made.pop_front();
                 }
-                let batch = Batch::of_lines(&lines, self.rounds, encoding);
+                let batch = Batch::of_lines(&lines, self.broadcasts, encoding);
                 self.made.push_back((lines, encoding, batch));
                 self.made.len() - 1
             }

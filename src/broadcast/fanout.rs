@@ -8,14 +8,16 @@ use slab::Slab;
 use smallvec::SmallVec;
 
 use super::{
-    aim::{Hearers, Reach},
+    aim::{Reach, Recipients},
     batch::{AimedBatches, Batch},
     encoding::Encoding,
+    lines::Broadcast,
     map::Map,
-    messages::{Attach, Delivery, Detach, DismissAll, Dismissal, FanOutRound, Hear, Ignore, Seat, Tell},
+    messages::{
+        Attach, Delivery, Detach, DismissAll, Dismissal, FanOutBroadcast, Seat, Subscribe, Tell, Unsubscribe,
+    },
     outlets::Outlets,
     rooms::RoomId,
-    round::Round,
     turn::OneTurnLater,
 };
 use crate::{
@@ -43,12 +45,12 @@ pub struct Patience {
 pub struct FanOut {
     patience: Patience,
     metrics: Arc<Metrics>,
-    /// Outlets of new sessions that are not registered yet.
+    /// Outlets of new sessions that are not attached yet.
     outlets: Outlets,
-    listeners: Slab<Listener>,
-    rooms: Map<RoomId, RoomListeners>,
-    /// Indices into `listeners`.
-    places: Map<SessionId, usize>,
+    subscribers: Slab<Subscriber>,
+    rooms: Map<RoomId, Room>,
+    /// Indices into `subscribers`.
+    by_session: Map<SessionId, usize>,
     /// Rooms with broadcasts that arrived in this turn.
     rooms_to_deliver: Vec<RoomId>,
 }
@@ -63,26 +65,28 @@ pub struct AddWorker {
     pub fanout: Addr<FanOut>,
 }
 
-/// A session of this worker.
+/// A session of this worker, with the rooms that it is subscribed to.
 #[derive(Debug)]
-struct Listener {
+struct Subscriber {
     session: SessionId,
     seat: Seat,
     /// Direct delivery to the session; `None` if deliveries go through its mailbox.
     outlet: Option<Rc<dyn DirectOutlet>>,
-    /// The rooms that the session is subscribed to, with its index in each room's `members`.
+    /// Its rooms, with its index in each room's `subscribers`.
     rooms: SmallVec<[(RoomId, usize); 1]>,
-    /// Set during a delivery to a room: the session misses a line of it.
-    is_deaf: bool,
+    /// Set during a delivery to a room: a line of it excludes the session.
+    is_excluded: bool,
     /// Set during an aimed delivery: numbers of the lines that the session gets.
     lines: Vec<usize>,
 }
 
+/// A room with subscribers on this worker.
 #[derive(Debug, Default)]
-struct RoomListeners {
-    /// Indices into `listeners`.
-    members: Vec<usize>,
-    rounds: Vec<Arc<Round>>,
+struct Room {
+    /// Indices into [`FanOut::subscribers`].
+    subscribers: Vec<usize>,
+    /// Broadcasts that arrived in this turn.
+    broadcasts: Vec<Arc<Broadcast>>,
 }
 
 /// Rules of one delivery.
@@ -109,9 +113,9 @@ impl FanOut {
             patience,
             metrics,
             outlets,
-            listeners: Slab::new(),
+            subscribers: Slab::new(),
             rooms: Map::default(),
-            places: Map::default(),
+            by_session: Map::default(),
             rooms_to_deliver: Vec::new(),
         }
     }
@@ -125,18 +129,18 @@ impl FanOut {
     /// Delivers the broadcasts that wait for one room: one turn after they arrived, or before the room's
     /// subscribers change.
     fn deliver(&mut self, room: RoomId) {
-        let Some(in_room) = self.rooms.get_mut(&room).filter(|in_room| !in_room.rounds.is_empty()) else {
+        let Some(in_room) = self.rooms.get_mut(&room).filter(|in_room| !in_room.broadcasts.is_empty()) else {
             return;
         };
-        let rounds = std::mem::take(&mut in_room.rounds);
+        let broadcasts = std::mem::take(&mut in_room.broadcasts);
         // Merge adjacent broadcasts with equal recipients; the order of broadcasts is kept.
-        for run in rounds.chunk_by(|a, b| a.hearers() == b.hearers()) {
-            let is_volatile = *run[0].hearers() == Hearers::Idle;
+        for run in broadcasts.chunk_by(|a, b| a.recipients() == b.recipients()) {
+            let is_volatile = *run[0].recipients() == Recipients::Volatile;
             let manner = Manner { max_waiting: self.patience.max_waiting, is_volatile };
             let mut tally = Tally::default();
-            if let Hearers::Only(sessions) = run[0].hearers() {
+            if let Recipients::Only(sessions) = run[0].recipients() {
                 self.deliver_to(sessions, run, manner, &mut tally);
-            } else if run.iter().any(|round| round.is_aimed()) {
+            } else if run.iter().any(|broadcast| broadcast.is_aimed()) {
                 self.deliver_aimed(room, run, manner, &mut tally);
             } else {
                 self.deliver_to_room(room, run, manner, &mut tally);
@@ -150,118 +154,143 @@ impl FanOut {
     }
 
     /// Delivers broadcasts to each subscriber of a room, without the lines that exclude it.
-    fn deliver_to_room(&mut self, room: RoomId, rounds: &[Arc<Round>], manner: Manner, tally: &mut Tally) {
+    fn deliver_to_room(
+        &mut self,
+        room: RoomId,
+        broadcasts: &[Arc<Broadcast>],
+        manner: Manner,
+        tally: &mut Tally,
+    ) {
         let Some(in_room) = self.rooms.get(&room) else {
             return;
         };
-        let mut deaf = Vec::new();
-        for session in rounds.iter().flat_map(|round| round.deaf()) {
+        let mut excluded = Vec::new();
+        for session in broadcasts.iter().flat_map(|broadcast| broadcast.excluded()) {
             // Skip sessions of other workers and evicted ones: they have no index here.
-            if let Some(&place) = self.places.get(&session)
-                && self.listeners[place].is_in(room)
-                && !std::mem::replace(&mut self.listeners[place].is_deaf, true)
+            if let Some(&index) = self.by_session.get(&session)
+                && self.subscribers[index].is_in(room)
+                && !std::mem::replace(&mut self.subscribers[index].is_excluded, true)
             {
-                deaf.push(place);
+                excluded.push(index);
             }
         }
 
         // One batch per encoding, built when a subscriber needs it.
         let mut batches: [Option<Option<Batch>>; Encoding::COUNT] = Default::default();
-        for place in &in_room.members {
-            let listener = &self.listeners[*place];
-            if !listener.is_deaf {
-                let encoding = listener.seat.encoding;
+        for index in &in_room.subscribers {
+            let subscriber = &self.subscribers[*index];
+            if !subscriber.is_excluded {
+                let encoding = subscriber.seat.encoding;
                 let batch = &mut batches[encoding.index()];
-                if let Some(batch) = batch.get_or_insert_with(|| Batch::new(rounds, encoding)) {
-                    listener.deliver(batch, manner, tally);
+                if let Some(batch) = batch.get_or_insert_with(|| Batch::new(broadcasts, encoding)) {
+                    subscriber.deliver(batch, manner, tally);
                 }
             }
         }
 
-        for place in deaf {
-            let listener = &mut self.listeners[place];
-            listener.is_deaf = false;
-            if let Some(batch) = Batch::heard_by(listener.session, rounds, listener.seat.encoding) {
-                listener.deliver(&batch, manner, tally);
+        for index in excluded {
+            let subscriber = &mut self.subscribers[index];
+            subscriber.is_excluded = false;
+            if let Some(batch) = Batch::for_session(subscriber.session, broadcasts, subscriber.seat.encoding)
+            {
+                subscriber.deliver(&batch, manner, tally);
             }
         }
     }
 
-    /// Delivers broadcasts whose lines are for some subscribers only. Each listener collects the numbers of
-    /// its lines; listeners with equal numbers and encoding share a batch.
-    fn deliver_aimed(&mut self, room: RoomId, rounds: &[Arc<Round>], manner: Manner, tally: &mut Tally) {
-        let mut hearing = Vec::new();
-        let reaches = rounds.iter().flat_map(|round| round.reaches());
+    /// Delivers broadcasts whose lines are for some subscribers only. Each subscriber collects the numbers of
+    /// its lines; subscribers with equal numbers and encoding share a batch.
+    fn deliver_aimed(
+        &mut self,
+        room: RoomId,
+        broadcasts: &[Arc<Broadcast>],
+        manner: Manner,
+        tally: &mut Tally,
+    ) {
+        let mut receiving = Vec::new();
+        let reaches = broadcasts.iter().flat_map(|broadcast| broadcast.reaches());
         for (line, reach) in reaches.enumerate() {
             match reach {
-                Reach::All => self.note_line(line, &[room], &[], &mut hearing, |_| true),
-                Reach::AllBut(deaf) => {
-                    self.note_line(line, &[room], &[], &mut hearing, |listener| listener.session != *deaf)
+                Reach::All => self.note_line(line, &[room], &[], &mut receiving, |_| true),
+                Reach::Exclude(excluded) => {
+                    self.note_line(line, &[room], &[], &mut receiving, |subscriber| {
+                        subscriber.session != *excluded
+                    })
                 }
-                Reach::Some(aim) => {
-                    let hears = |listener: &Listener| {
-                        listener.is_in(room)
-                            && !aim.but_sessions.contains(&listener.session)
-                            && !aim.but_rooms.iter().any(|but| listener.is_in(*but))
+                Reach::To(aim) => {
+                    let is_wanted = |subscriber: &Subscriber| {
+                        subscriber.is_in(room)
+                            && !aim.exclude_sessions.contains(&subscriber.session)
+                            && !aim.exclude_rooms.iter().any(|excluded| subscriber.is_in(*excluded))
                     };
                     let all = aim.all.then_some(room);
-                    let rooms: SmallVec<[RoomId; 2]> = all.iter().chain(&aim.rooms).copied().collect();
-                    self.note_line(line, &rooms, &aim.sessions, &mut hearing, hears);
+                    let rooms: SmallVec<[RoomId; 2]> = all.iter().chain(&aim.to_rooms).copied().collect();
+                    self.note_line(line, &rooms, &aim.to_sessions, &mut receiving, is_wanted);
                 }
             }
         }
 
-        let mut batches = AimedBatches::new(rounds);
-        for place in hearing {
-            let listener = &mut self.listeners[place];
-            let lines = std::mem::take(&mut listener.lines);
-            if let Some(batch) = batches.of(lines, listener.seat.encoding) {
-                listener.deliver(batch, manner, tally);
+        let mut batches = AimedBatches::new(broadcasts);
+        for index in receiving {
+            let subscriber = &mut self.subscribers[index];
+            let lines = std::mem::take(&mut subscriber.lines);
+            if let Some(batch) = batches.of(lines, subscriber.seat.encoding) {
+                subscriber.deliver(batch, manner, tally);
             }
         }
     }
 
-    /// Adds a line's number to the listeners in `rooms` and `sessions` for which `hears` holds. Listeners
-    /// that had no number before are added to `hearing`.
+    /// Adds a line's number to the subscribers in `rooms` and `sessions` for which `is_wanted` holds. Those
+    /// that had no number before are added to `receiving`.
     fn note_line(
         &mut self,
         line: usize,
         rooms: &[RoomId],
         sessions: &[SessionId],
-        hearing: &mut Vec<usize>,
-        hears: impl Fn(&Listener) -> bool,
+        receiving: &mut Vec<usize>,
+        is_wanted: impl Fn(&Subscriber) -> bool,
     ) {
-        let in_rooms = rooms.iter().filter_map(|room| self.rooms.get(room)).flat_map(|room| &room.members);
-        let alone = sessions.iter().filter_map(|session| self.places.get(session));
-        for &place in in_rooms.chain(alone) {
-            let listener = &mut self.listeners[place];
-            // A listener in two of the rooms gets the line once.
-            if listener.lines.last() != Some(&line) && hears(listener) {
-                if listener.lines.is_empty() {
-                    hearing.push(place);
+        let in_rooms =
+            rooms.iter().filter_map(|room| self.rooms.get(room)).flat_map(|room| &room.subscribers);
+        let alone = sessions.iter().filter_map(|session| self.by_session.get(session));
+        for &index in in_rooms.chain(alone) {
+            let subscriber = &mut self.subscribers[index];
+            // A subscriber in two of the rooms gets the line once.
+            if subscriber.lines.last() != Some(&line) && is_wanted(subscriber) {
+                if subscriber.lines.is_empty() {
+                    receiving.push(index);
                 }
-                listener.lines.push(line);
+                subscriber.lines.push(line);
             }
         }
     }
 
     /// Delivers broadcasts to these sessions only, and reports each success to
-    /// [`Handed`](super::round::Handed).
-    fn deliver_to(&self, sessions: &[SessionId], rounds: &[Arc<Round>], manner: Manner, tally: &mut Tally) {
+    /// [`Handed`](super::lines::Handed).
+    fn deliver_to(
+        &self,
+        sessions: &[SessionId],
+        broadcasts: &[Arc<Broadcast>],
+        manner: Manner,
+        tally: &mut Tally,
+    ) {
         for session in sessions {
-            if let Some(listener) = self.listener(*session)
-                && let Some(batch) = Batch::new(rounds, listener.seat.encoding)
-                && listener.deliver(&batch, manner, tally)
+            if let Some(subscriber) = self.subscriber(*session)
+                && let Some(batch) = Batch::new(broadcasts, subscriber.seat.encoding)
+                && subscriber.deliver(&batch, manner, tally)
             {
-                rounds.iter().filter_map(|round| round.handing()).for_each(|handing| handing.note(*session));
+                broadcasts
+                    .iter()
+                    .filter_map(|broadcast| broadcast.handing())
+                    .for_each(|handing| handing.note(*session));
             }
         }
     }
 
     /// Records the metrics of a delivery and evicts the sessions that were too slow.
-    fn settle(&mut self, rounds: &[Arc<Round>], tally: Tally) {
+    fn settle(&mut self, broadcasts: &[Arc<Broadcast>], tally: Tally) {
         self.metrics.delivered(tally.messages, tally.bytes);
-        for age in rounds.iter().filter_map(|round| round.age()) {
+        for age in broadcasts.iter().filter_map(|broadcast| broadcast.age()) {
             self.metrics.relayed_after(age);
         }
         for session in tally.evicted {
@@ -269,16 +298,17 @@ impl FanOut {
         }
     }
 
-    fn listener(&self, session: SessionId) -> Option<&Listener> {
-        self.listeners.get(*self.places.get(&session)?)
+    fn subscriber(&self, session: SessionId) -> Option<&Subscriber> {
+        self.subscribers.get(*self.by_session.get(&session)?)
     }
 
     /// Delivers the broadcasts that wait for any room of a session.
     fn deliver_around(&mut self, session: SessionId) {
-        let Some(listener) = self.places.get(&session).and_then(|place| self.listeners.get(*place)) else {
+        let Some(subscriber) = self.by_session.get(&session).and_then(|index| self.subscribers.get(*index))
+        else {
             return;
         };
-        for (room, _) in listener.rooms.clone() {
+        for (room, _) in subscriber.rooms.clone() {
             self.deliver(room);
         }
     }
@@ -292,32 +322,33 @@ impl FanOut {
     }
 
     fn forget(&mut self, session: SessionId) -> Option<Seat> {
-        let place = self.places.remove(&session)?;
-        let Listener { rooms, seat, .. } = self.listeners.try_remove(place)?;
+        let index = self.by_session.remove(&session)?;
+        let Subscriber { rooms, seat, .. } = self.subscribers.try_remove(index)?;
         for (room, index) in rooms {
             self.take_out(room, index);
         }
         Some(seat)
     }
 
-    /// Removes the member at `index` from a room. The room's last member takes that index.
+    /// Removes the subscriber at `index` from a room. The room's last subscriber takes that index.
     fn take_out(&mut self, room: RoomId, index: usize) {
         let Some(in_room) = self.rooms.get_mut(&room) else {
             return;
         };
-        in_room.members.swap_remove(index);
-        if let Some(&moved) = in_room.members.get(index)
-            && let Some((_, place)) = self.listeners[moved].rooms.iter_mut().find(|(its, _)| *its == room)
+        in_room.subscribers.swap_remove(index);
+        if let Some(&moved) = in_room.subscribers.get(index)
+            && let Some((_, its_index)) =
+                self.subscribers[moved].rooms.iter_mut().find(|(its, _)| *its == room)
         {
-            *place = index;
+            *its_index = index;
         }
-        if in_room.members.is_empty() {
+        if in_room.subscribers.is_empty() {
             self.rooms.remove(&room);
         }
     }
 }
 
-impl Listener {
+impl Subscriber {
     fn is_in(&self, room: RoomId) -> bool {
         self.rooms.iter().any(|(its, _)| *its == room)
     }
@@ -396,14 +427,14 @@ impl Actor for FanOut {
     }
 }
 
-impl Handler<FanOutRound> for FanOut {
+impl Handler<FanOutBroadcast> for FanOut {
     type Result = ();
 
-    fn handle(&mut self, FanOutRound { room, round }: FanOutRound, _: &mut Self::Context) {
+    fn handle(&mut self, FanOutBroadcast { room, broadcast }: FanOutBroadcast, _: &mut Self::Context) {
         // There are no subscribers if the last one left while the broadcast was on its way.
         if let Some(in_room) = self.rooms.get_mut(&room) {
-            in_room.rounds.push(round);
-            if in_room.rounds.len() == 1 {
+            in_room.broadcasts.push(broadcast);
+            if in_room.broadcasts.len() == 1 {
                 self.rooms_to_deliver.push(room);
             }
         }
@@ -416,39 +447,40 @@ impl Handler<Attach> for FanOut {
     fn handle(&mut self, Attach { session, seat }: Attach, _: &mut Self::Context) {
         let outlet = self.outlets.take(session);
         let (rooms, lines) = (SmallVec::new(), Vec::new());
-        let place = self.listeners.insert(Listener { session, seat, outlet, rooms, is_deaf: false, lines });
-        let former = self.places.insert(session, place);
+        let index =
+            self.subscribers.insert(Subscriber { session, seat, outlet, rooms, is_excluded: false, lines });
+        let former = self.by_session.insert(session, index);
         debug_assert!(former.is_none(), "{session} attached twice");
     }
 }
 
-impl Handler<Hear> for FanOut {
+impl Handler<Subscribe> for FanOut {
     type Result = ();
 
-    fn handle(&mut self, Hear { session, room, encoding }: Hear, _: &mut Self::Context) {
+    fn handle(&mut self, Subscribe { session, room, encoding }: Subscribe, _: &mut Self::Context) {
         self.deliver_around(session);
         self.deliver(room);
-        let Some(&place) = self.places.get(&session) else {
+        let Some(&index) = self.by_session.get(&session) else {
             return;
         };
-        self.listeners[place].seat.encoding = encoding;
-        if !self.listeners[place].is_in(room) {
-            let members = &mut self.rooms.entry(room).or_default().members;
-            self.listeners[place].rooms.push((room, members.len()));
-            members.push(place);
+        self.subscribers[index].seat.encoding = encoding;
+        if !self.subscribers[index].is_in(room) {
+            let in_room = &mut self.rooms.entry(room).or_default().subscribers;
+            self.subscribers[index].rooms.push((room, in_room.len()));
+            in_room.push(index);
         }
     }
 }
 
-impl Handler<Ignore> for FanOut {
+impl Handler<Unsubscribe> for FanOut {
     type Result = ();
 
-    fn handle(&mut self, Ignore { session, room }: Ignore, _: &mut Self::Context) {
+    fn handle(&mut self, Unsubscribe { session, room }: Unsubscribe, _: &mut Self::Context) {
         self.deliver_around(session);
-        let Some(&place) = self.places.get(&session) else {
+        let Some(&index) = self.by_session.get(&session) else {
             return;
         };
-        let rooms = &mut self.listeners[place].rooms;
+        let rooms = &mut self.subscribers[index].rooms;
         if let Some(at) = rooms.iter().position(|(its, _)| *its == room) {
             let (_, index) = rooms.remove(at);
             self.take_out(room, index);
@@ -472,8 +504,8 @@ impl Handler<Tell> for FanOut {
     fn handle(&mut self, Tell(all): Tell, _: &mut Self::Context) {
         for (session, news) in all {
             self.deliver_around(session);
-            if let Some(listener) = self.listener(session) {
-                listener.tell(Delivery::News { session, news });
+            if let Some(subscriber) = self.subscriber(session) {
+                subscriber.tell(Delivery::News { session, news });
             }
         }
     }
@@ -484,8 +516,8 @@ impl Handler<DismissAll> for FanOut {
 
     fn handle(&mut self, _: DismissAll, _: &mut Self::Context) {
         self.deliver_all();
-        for (_, listener) in &self.listeners {
-            listener.tell(Delivery::Dismissed(Dismissal::Restart));
+        for (_, subscriber) in &self.subscribers {
+            subscriber.tell(Delivery::Dismissed(Dismissal::Restart));
         }
     }
 }

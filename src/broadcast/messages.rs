@@ -5,7 +5,7 @@ use std::{any::Any, fmt, sync::Arc, time::Duration};
 use actix::{Message, Recipient};
 use bytes::Bytes;
 
-use super::{encoding::Encoding, rooms::RoomId, round::Round};
+use super::{encoding::Encoding, lines::Broadcast, rooms::RoomId};
 use crate::{connection::Waiting, domain::SessionId};
 
 /// Registers a session with the fan-out of its worker.
@@ -21,7 +21,7 @@ pub struct Attach {
 /// Subscribes a session to a room: it gets the broadcasts that follow.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Hear {
+pub struct Subscribe {
     /// The new subscriber.
     pub session: SessionId,
     /// The room to subscribe to.
@@ -33,7 +33,7 @@ pub struct Hear {
 /// Unsubscribes a session from a room.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Ignore {
+pub struct Unsubscribe {
     /// The former subscriber.
     pub session: SessionId,
     /// The room to unsubscribe from.
@@ -51,11 +51,11 @@ pub struct Detach {
 /// One finished broadcast.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct FanOutRound {
+pub struct FanOutBroadcast {
     /// The room whose subscribers get it.
     pub room: RoomId,
     /// The broadcast, shared by all workers.
-    pub round: Arc<Round>,
+    pub broadcast: Arc<Broadcast>,
 }
 
 /// Answers for sessions of this worker. They do not count as backlog, because the session asked for them.

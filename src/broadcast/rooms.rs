@@ -11,9 +11,9 @@ use std::{
 use smallvec::SmallVec;
 
 use super::{
-    audience::Audience,
     encoding::{Dialect, Encoding},
     map::Map,
+    subscribers::Subscribers,
 };
 use crate::domain::{SessionId, WorkerId};
 
@@ -45,7 +45,7 @@ pub(crate) trait AnyRoom {
     fn members(&mut self) -> &mut usize;
 
     /// The subscribers, counted.
-    fn audience(&mut self) -> &mut Audience;
+    fn subscribers(&mut self) -> &mut Subscribers;
 
     /// Whether the room can leave memory without loss.
     fn is_idle(&self) -> bool;
@@ -72,16 +72,16 @@ pub(crate) struct Rooms<R: AnyRoom> {
     silent: BTreeSet<(u64, R::Name)>,
     /// Number of rooms in memory without history.
     unkept: usize,
-    members: Map<SessionId, Membership>,
+    members: Map<SessionId, Member>,
 }
 
 /// The rooms of a session, and how its worker delivers to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Membership {
+pub(crate) struct Member {
     /// The rooms it is in, in the order in which it entered: in the chat one at most.
     pub rooms: SmallVec<[RoomId; 1]>,
     /// Whether it is subscribed to them.
-    pub hears: bool,
+    pub is_subscribed: bool,
     /// The ticket of the login by which it entered; 0 for a guest.
     pub visit: u64,
     /// The worker on whose thread it lives.
@@ -92,7 +92,7 @@ pub(crate) struct Membership {
     pub address: Option<IpAddr>,
 }
 
-impl Membership {
+impl Member {
     /// The room it is in, if it is in one; the first if in several.
     pub(crate) fn room(&self) -> Option<RoomId> {
         self.rooms.first().copied()
@@ -209,10 +209,10 @@ impl<R: AnyRoom> Rooms<R> {
         encoding: Encoding,
         address: Option<IpAddr>,
     ) {
-        let membership =
-            Membership { rooms: SmallVec::new(), hears: false, visit: 0, worker, encoding, address };
-        let former = self.members.insert(session, membership);
-        debug_assert!(former.is_none(), "{session} joined without leaving");
+        let member =
+            Member { rooms: SmallVec::new(), is_subscribed: false, visit: 0, worker, encoding, address };
+        let former = self.members.insert(session, member);
+        debug_assert!(former.is_none(), "{session} registered twice");
     }
 
     /// Puts a session into a room. Idempotent.
@@ -221,8 +221,8 @@ impl<R: AnyRoom> Rooms<R> {
             && !member.rooms.contains(&id)
         {
             member.rooms.push(id);
-            if member.hears {
-                room.audience().add(member.worker, member.encoding);
+            if member.is_subscribed {
+                room.subscribers().add(member.worker, member.encoding);
             }
             *room.members() += 1;
             self.occupied += usize::from(*room.members() == 1);
@@ -238,22 +238,24 @@ impl<R: AnyRoom> Rooms<R> {
 
     /// Chooses another dialect. Ignored while the session is subscribed.
     pub(crate) fn set_dialect(&mut self, session: SessionId, choose: impl FnOnce(Dialect) -> Dialect) {
-        if let Some(member) = self.members.get_mut(&session).filter(|member| !member.hears) {
+        if let Some(member) = self.members.get_mut(&session).filter(|member| !member.is_subscribed) {
             member.encoding.dialect = choose(member.encoding.dialect);
         }
     }
 
     /// Subscribes a session to its rooms, or unsubscribes it.
-    pub(crate) fn set_hears(&mut self, session: SessionId, hears: bool) {
-        let Some(member) = self.members.get_mut(&session).filter(|member| member.hears != hears) else {
+    pub(crate) fn set_subscribed(&mut self, session: SessionId, is_subscribed: bool) {
+        let Some(member) =
+            self.members.get_mut(&session).filter(|member| member.is_subscribed != is_subscribed)
+        else {
             return;
         };
-        member.hears = hears;
+        member.is_subscribed = is_subscribed;
         for id in &member.rooms {
             if let Some(room) = self.rooms.get_mut(id) {
-                match hears {
-                    true => room.audience().add(member.worker, member.encoding),
-                    false => room.audience().remove(member.worker, member.encoding),
+                match is_subscribed {
+                    true => room.subscribers().add(member.worker, member.encoding),
+                    false => room.subscribers().remove(member.worker, member.encoding),
                 }
             }
         }
@@ -269,8 +271,8 @@ impl<R: AnyRoom> Rooms<R> {
         };
         member.rooms.remove(place);
         if let Some(room) = self.rooms.get_mut(&id) {
-            if member.hears {
-                room.audience().remove(member.worker, member.encoding);
+            if member.is_subscribed {
+                room.subscribers().remove(member.worker, member.encoding);
             }
             *room.members() -= 1;
             self.occupied -= usize::from(*room.members() == 0);
@@ -279,7 +281,7 @@ impl<R: AnyRoom> Rooms<R> {
     }
 
     /// Unregisters a session, which must have been taken out of its rooms.
-    pub(crate) fn remove(&mut self, session: SessionId) -> Option<Membership> {
+    pub(crate) fn remove(&mut self, session: SessionId) -> Option<Member> {
         self.members.remove(&session)
     }
 
@@ -331,7 +333,7 @@ impl<R: AnyRoom> Rooms<R> {
     }
 
     /// The rooms of a session, and how its worker delivers to it.
-    pub(crate) fn membership(&self, session: SessionId) -> Option<&Membership> {
+    pub(crate) fn member(&self, session: SessionId) -> Option<&Member> {
         self.members.get(&session)
     }
 
@@ -374,14 +376,14 @@ mod tests {
     struct Room {
         name: RoomName,
         members: usize,
-        audience: Audience,
+        subscribers: Subscribers,
     }
 
     impl AnyRoom for Room {
         type Name = RoomName;
 
         fn new(name: RoomName) -> Self {
-            Self { name, members: 0, audience: Audience::default() }
+            Self { name, members: 0, subscribers: Subscribers::default() }
         }
 
         fn name(&self) -> &RoomName {
@@ -392,8 +394,8 @@ mod tests {
             &mut self.members
         }
 
-        fn audience(&mut self) -> &mut Audience {
-            &mut self.audience
+        fn subscribers(&mut self) -> &mut Subscribers {
+            &mut self.subscribers
         }
 
         fn is_idle(&self) -> bool {
@@ -417,7 +419,7 @@ mod tests {
         let id = rooms.find_or_make(&name(room)).expect("place for a room").id;
         rooms.register(session(number), ONE, PLAIN, None);
         rooms.put(session(number), id);
-        rooms.set_hears(session(number), true);
+        rooms.set_subscribed(session(number), true);
         id
     }
 
@@ -465,18 +467,18 @@ mod tests {
     }
 
     #[test]
-    fn a_session_that_does_not_hear_yet_is_in_the_room_but_no_audience() {
+    fn a_session_that_is_not_subscribed_yet_is_in_the_room_but_no_subscriber() {
         let mut rooms = Rooms::<Room>::new(9);
         let id = rooms.find_or_make(&name("a")).expect("place").id;
         rooms.register(session(1), ONE, PLAIN, None);
         rooms.put(session(1), id);
         assert_eq!((rooms.occupied(), rooms.room_of(session(1))), (1, Some(id)));
-        assert_eq!(rooms.get(id).expect("there").audience.workers().count(), 0);
+        assert_eq!(rooms.get(id).expect("there").subscribers.workers().count(), 0);
         for _ in 0..2 {
-            rooms.set_hears(session(1), true);
+            rooms.set_subscribed(session(1), true);
         }
         assert!(rooms.take_out(session(1), id) && !rooms.take_out(session(1), id));
-        assert_eq!(rooms.get(id).expect("there").audience.workers().count(), 0, "counted once");
+        assert_eq!(rooms.get(id).expect("there").subscribers.workers().count(), 0, "counted once");
     }
 
     #[test]
@@ -499,7 +501,7 @@ mod tests {
     }
 
     #[test]
-    fn at_the_bound_the_longest_silent_room_that_nobody_is_in_gives_way() {
+    fn at_the_bound_the_longest_silent_room_without_members_gives_way() {
         let mut rooms = Rooms::new(3);
         join(&mut rooms, 1, "occupied");
         rooms.keep(&name("occupied"), 1);

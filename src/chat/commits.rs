@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use super::position::Place;
 use crate::{
-    broadcast::{RoomId, Round},
+    broadcast::{Broadcast, RoomId},
     domain::SessionId,
     journal::{Append, JournalError},
 };
@@ -22,7 +22,7 @@ pub(crate) struct Commit {
     /// The acks to send once the record is durable.
     pub receipts: Vec<Receipt>,
     /// Held until the record is durable, so that messages that wait for a slow disk count in the intake.
-    pub _round: Arc<Round>,
+    pub _broadcast: Arc<Broadcast>,
 }
 
 /// A member's claim to an ack for a message that is not durable yet.

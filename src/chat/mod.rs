@@ -1,15 +1,16 @@
 //! The chat: its rooms, their users, and what is said there.
 //!
-//! Sessions speak to one [`ChatServer`]. It orders what they publish, hands finished [broadcasts](round) to one
-//! [`FanOut`](crate::broadcast::FanOut) per worker, and gives the journal what is to be kept. Callers: `session`
-//! (join, publish, enter, leave), `app` (starts the actor), `routes` (asks for a summary).
+//! Sessions speak to one [`ChatServer`]. It orders what they publish, hands finished [broadcasts](broadcast)
+//! to one [`FanOut`](crate::broadcast::FanOut) per worker, and gives the journal what is to be kept. Callers:
+//! `session` (register, publish, log in and out), `app` (starts the actor), `routes` (asks for a summary).
 //!
-//! The actor is in [`server`]. Plain structs decide: [`room`], [`presence`] (users), [`log`] (offsets, recovery,
-//! repeated messages), [`commits`] (the queue to the journal), [`mod@line`] and [`round`] (what is said, encoded
-//! once).
+//! The actor is in [`server`]. Plain structs decide: [`room`], [`presence`] (users), [`log`] (offsets,
+//! recovery, repeated messages), [`commits`] (the queue to the journal), [`mod@line`] and [`broadcast`] (what
+//! is said, encoded once).
 
 mod alarms;
 pub(crate) mod avatars;
+pub(crate) mod broadcast;
 pub(crate) mod commits;
 mod handing;
 pub(crate) mod ids;
@@ -24,7 +25,6 @@ pub(crate) mod position;
 pub(crate) mod presence;
 pub(crate) mod reservations;
 pub(crate) mod room;
-pub(crate) mod round;
 pub(crate) mod server;
 
 pub(crate) use self::{

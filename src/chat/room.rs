@@ -1,14 +1,14 @@
 //! One room of the chat: its members, its subscribers, its users, and where it stands in its journal.
 
 use super::{
+    broadcast::ChatBroadcast,
     log::RoomLog,
     messages::{Depart, Enter, Leave, Post, Publish, Whisper},
     news::News,
     presence::Presence,
-    round::ChatRound,
 };
 use crate::{
-    broadcast::{AnyRoom, Audience},
+    broadcast::{AnyRoom, Subscribers},
     domain::RoomName,
 };
 
@@ -20,13 +20,13 @@ pub(crate) struct Room {
     /// Sessions in it, whether they are subscribed yet or not.
     pub members: usize,
     /// The subscribers, counted.
-    pub audience: Audience,
+    pub subscribers: Subscribers,
     /// The users.
     pub presence: Presence,
     /// Where it stands in its journal.
     pub book: Book,
     /// Lines that are not sent yet.
-    pub open: Option<ChatRound>,
+    pub open: Option<ChatBroadcast>,
     /// Changes of its users that its members have yet to be told.
     pub news: News,
     /// Whether an alarm is set for the held nicknames.
@@ -74,9 +74,9 @@ pub(crate) enum Behind {
 
 impl Room {
     /// The broadcast that lines are added to.
-    pub(crate) fn open_round(&mut self) -> &mut ChatRound {
-        let audience = &self.audience;
-        self.open.get_or_insert_with(|| ChatRound::new(audience))
+    pub(crate) fn open_broadcast(&mut self) -> &mut ChatBroadcast {
+        let subscribers = &self.subscribers;
+        self.open.get_or_insert_with(|| ChatBroadcast::new(subscribers))
     }
 
     /// Whether a request waits for the room's journal.
@@ -100,7 +100,7 @@ impl AnyRoom for Room {
         Self {
             name,
             members: 0,
-            audience: Audience::default(),
+            subscribers: Subscribers::default(),
             presence: Presence::default(),
             book: Book::Closed,
             open: None,
@@ -118,8 +118,8 @@ impl AnyRoom for Room {
         &mut self.members
     }
 
-    fn audience(&mut self) -> &mut Audience {
-        &mut self.audience
+    fn subscribers(&mut self) -> &mut Subscribers {
+        &mut self.subscribers
     }
 
     fn is_reserved(name: &RoomName) -> bool {

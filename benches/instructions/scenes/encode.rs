@@ -4,7 +4,10 @@ use std::{error::Error, hint::black_box};
 
 use echoroom::{
     app::embed::Budget,
-    testing::{Audience, ChatRound, Dialect, Encoding, Hearers, Kind, Line, NewEntry, Reach, WorkerId, line},
+    testing::{
+        ChatBroadcast, Dialect, Encoding, Kind, Line, NewEntry, Reach, Recipients, Subscribers, WorkerId,
+        line,
+    },
 };
 
 use super::Repetition;
@@ -28,25 +31,25 @@ pub fn all_dialects(_: usize) -> Result<Repetition, Box<dyn Error>> {
 
 /// Builds complete broadcasts for subscribers with these dialects.
 fn encode(dialects: &[Dialect]) -> Repetition {
-    let (audience, budget) = (audience(dialects), Budget::new(1 << 20));
+    let (subscribers, budget) = (subscribers(dialects), Budget::new(1 << 20));
     Box::new(move || {
-        let mut open = ChatRound::new(black_box(&audience));
+        let mut open = ChatBroadcast::new(black_box(&subscribers));
         for offset in (FIRST_OFFSET..).take(LINES) {
             open.push(&black_box(said(offset)), Reach::All, None);
         }
-        let (round, kept) = open.finish(Hearers::Room, &budget);
-        black_box((round, kept.into_record()));
+        let (broadcast, kept) = open.finish(Recipients::Room, &budget);
+        black_box((broadcast, kept.into_record()));
         Ok(())
     })
 }
 
 /// One subscriber for each dialect.
-pub fn audience(dialects: &[Dialect]) -> Audience {
-    let mut audience = Audience::default();
+pub fn subscribers(dialects: &[Dialect]) -> Subscribers {
+    let mut subscribers = Subscribers::default();
     for &dialect in dialects {
-        audience.add(WorkerId(0), Encoding { dialect, deflated: false });
+        subscribers.add(WorkerId(0), Encoding { dialect, deflated: false });
     }
-    audience
+    subscribers
 }
 
 /// A message of a chat user.

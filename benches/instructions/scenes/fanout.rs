@@ -7,34 +7,34 @@ use bytes::Bytes;
 use echoroom::{
     app::embed::Budget,
     testing::{
-        Attach, ChatRound, Cutter, Delivery, Direct, DirectOutlet, Encoding, FanOut, FanOutRound, Hear,
-        Hearers, Metrics, Outlets, Patience, Reach, RoomId, Seat, SessionId, Waiting, line,
+        Attach, ChatBroadcast, Cutter, Delivery, Direct, DirectOutlet, Encoding, FanOut, FanOutBroadcast,
+        Metrics, Outlets, Patience, Reach, Recipients, RoomId, Seat, SessionId, Subscribe, Waiting, line,
     },
 };
 
 use super::{Repetition, encode};
 
 /// Deliveries of one repetition.
-pub const DELIVERIES: usize = ROUNDS * encode::LINES * (LISTENERS - 1);
+pub const DELIVERIES: usize = BROADCASTS * encode::LINES * (SUBSCRIBERS - 1);
 
-const LISTENERS: usize = 1000;
+const SUBSCRIBERS: usize = 1000;
 
 /// Broadcasts of one repetition, each delivered before the next one starts.
-const ROUNDS: usize = 4;
+const BROADCASTS: usize = 4;
 
 /// Number of turns of the thread after which a missing delivery is an error.
 const MAX_TURNS: usize = 10_000;
 
 const PLAIN: Encoding = Encoding { dialect: line::PLAIN, deflated: false };
 
-/// Number of bytes that all listeners together have received.
+/// Number of bytes that all subscribers together have received.
 type Heard = Rc<Cell<usize>>;
 
 /// Replaces a session's outlet.
 struct Sink(Heard);
 
 /// Replaces a session's actor.
-struct Listener {
+struct Subscriber {
     heard: Heard,
     waiting: Waiting,
 }
@@ -42,12 +42,12 @@ struct Listener {
 /// A fan-out, a broadcast for it, and the number of bytes to deliver.
 struct Stage {
     fanout: Addr<FanOut>,
-    round: FanOutRound,
+    broadcast: FanOutBroadcast,
     heard: Heard,
     bytes: usize,
 }
 
-/// All listeners have outlets.
+/// All subscribers have outlets.
 pub fn direct(_: usize) -> Result<Repetition, Box<dyn Error>> {
     fan_out(|outlets, session, heard| {
         outlets.add(session, Rc::new(Sink(Rc::clone(heard))));
@@ -56,18 +56,18 @@ pub fn direct(_: usize) -> Result<Repetition, Box<dyn Error>> {
     })
 }
 
-/// No listener has an outlet.
+/// No subscriber has an outlet.
 pub fn mailbox(_: usize) -> Result<Repetition, Box<dyn Error>> {
     fan_out(|_, _, heard| Rc::clone(heard))
 }
 
-/// Creates listeners. `add` returns the counter for deliveries through a listener's mailbox.
+/// Creates subscribers. `add` returns the counter for deliveries through a subscriber's mailbox.
 fn fan_out(add: impl Fn(&Outlets, SessionId, &Heard) -> Heard) -> Result<Repetition, Box<dyn Error>> {
     let system = System::new();
     let stage = system.block_on(Stage::new(add))?;
     Ok(Box::new(move || {
         system.block_on(async {
-            for _ in 0..ROUNDS {
+            for _ in 0..BROADCASTS {
                 stage.deliver().await?;
             }
             Ok(())
@@ -82,36 +82,37 @@ impl Stage {
         let patience = Patience { max_waiting: 1 << 20, before_cut: Duration::ZERO };
         let fanout = FanOut::new(patience, outlets.clone(), Arc::new(Metrics::new())).start();
         let speaker = SessionId::next();
-        for session in std::iter::once(speaker).chain(std::iter::repeat_with(SessionId::next)).take(LISTENERS)
+        for session in
+            std::iter::once(speaker).chain(std::iter::repeat_with(SessionId::next)).take(SUBSCRIBERS)
         {
             let waiting = Waiting::default();
-            let listener = Listener { heard: add(&outlets, session, &heard), waiting: waiting.clone() };
-            let deliveries = listener.start().recipient();
+            let subscriber = Subscriber { heard: add(&outlets, session, &heard), waiting: waiting.clone() };
+            let deliveries = subscriber.start().recipient();
             let seat = Seat { deliveries, waiting, encoding: PLAIN, cutter: Cutter::new(|_| ()) };
             fanout.send(Attach { session, seat }).await?;
-            fanout.send(Hear { session, room, encoding: PLAIN }).await?;
+            fanout.send(Subscribe { session, room, encoding: PLAIN }).await?;
         }
-        let mut open = ChatRound::new(&encode::audience(&[line::PLAIN]));
+        let mut open = ChatBroadcast::new(&encode::subscribers(&[line::PLAIN]));
         for offset in (1..).take(encode::LINES) {
-            open.push(&encode::said(offset), Reach::AllBut(speaker), None);
+            open.push(&encode::said(offset), Reach::Exclude(speaker), None);
         }
-        let (round, _) = open.finish(Hearers::Room, &Budget::new(1 << 20));
-        let (frames, _) = round.frames(PLAIN).ok_or("a round has frames")?;
-        let bytes = (LISTENERS - 1) * frames.len();
-        Ok(Self { fanout, round: FanOutRound { room, round: Arc::new(round) }, heard, bytes })
+        let (broadcast, _) = open.finish(Recipients::Room, &Budget::new(1 << 20));
+        let (frames, _) = broadcast.frames(PLAIN).ok_or("a broadcast has frames")?;
+        let bytes = (SUBSCRIBERS - 1) * frames.len();
+        Ok(Self { fanout, broadcast: FanOutBroadcast { room, broadcast: Arc::new(broadcast) }, heard, bytes })
     }
 
     /// Delivers the broadcast once more and waits for all deliveries.
     async fn deliver(&self) -> Result<(), Box<dyn Error>> {
         self.heard.set(0);
-        self.fanout.do_send(self.round.clone());
+        self.fanout.do_send(self.broadcast.clone());
         for _ in 0..MAX_TURNS {
             if self.heard.get() == self.bytes {
                 return Ok(());
             }
             tokio::task::yield_now().await;
         }
-        Err("a round has not reached everybody".into())
+        Err("a broadcast has not reached all subscribers".into())
     }
 }
 
@@ -124,11 +125,11 @@ impl DirectOutlet for Sink {
     fn note_mail(&self) {}
 }
 
-impl Actor for Listener {
+impl Actor for Subscriber {
     type Context = Context<Self>;
 }
 
-impl Handler<Delivery> for Listener {
+impl Handler<Delivery> for Subscriber {
     type Result = ();
 
     fn handle(&mut self, delivery: Delivery, _: &mut Self::Context) {

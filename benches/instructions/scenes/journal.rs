@@ -6,22 +6,22 @@ use actix::System;
 use echoroom::{
     app::embed::Budget,
     testing::{
-        Append, ChatRound, Epoch, Hearers, Journal, Keyed, MemoryJournal, Reach, Record, Retention, RoomName,
-        SqliteJournal,
+        Append, ChatBroadcast, Epoch, Journal, Keyed, MemoryJournal, Reach, Recipients, Record, Retention,
+        RoomName, SqliteJournal,
     },
 };
 
 use super::{Repetition, encode};
 
 /// Lines of a batch.
-pub const LINES: usize = ROOMS * ROUNDS * LINES_OF_ROUND;
+pub const LINES: usize = ROOMS * BROADCASTS * LINES_OF_BROADCAST;
 
 const ROOMS: usize = 16;
 
 /// Records of each room in a batch.
-const ROUNDS: usize = 4;
+const BROADCASTS: usize = 4;
 
-const LINES_OF_ROUND: usize = 4;
+const LINES_OF_BROADCAST: usize = 4;
 
 /// Few enough messages that half of the repetitions exceed them.
 const RETENTION: Retention = Retention {
@@ -50,7 +50,7 @@ fn append(journal: impl Journal + 'static, most: usize) -> Result<Repetition, Bo
     let state = system.block_on(journal.open(RoomName::default()))?;
     let epoch = *state.epochs.last().ok_or("a room has an epoch")?;
     let batches = (0..most).map(|number| batch(&rooms, epoch, number)).collect::<Option<Vec<_>>>();
-    let mut batches = batches.ok_or("a round has a record")?.into_iter();
+    let mut batches = batches.ok_or("a broadcast has a record")?.into_iter();
     Ok(Box::new(move || {
         let batch = batches.next().ok_or("there are not so many batches")?;
         Ok(system.block_on(journal.append(batch))?)
@@ -59,21 +59,21 @@ fn append(journal: impl Journal + 'static, most: usize) -> Result<Repetition, Bo
 
 /// The records of all rooms after `number` batches.
 fn batch(rooms: &[RoomName], epoch: Epoch, number: usize) -> Option<Vec<Append>> {
-    let append = |round, room: &RoomName| {
-        Some(Append { room: room.clone(), epoch, record: record(round)?, pictures: Vec::new() })
+    let append = |broadcast, room: &RoomName| {
+        Some(Append { room: room.clone(), epoch, record: record(broadcast)?, pictures: Vec::new() })
     };
-    let rounds = number * ROUNDS..(number + 1) * ROUNDS;
-    rounds.flat_map(|round| rooms.iter().map(move |room| append(round, room))).collect()
+    let broadcasts = number * BROADCASTS..(number + 1) * BROADCASTS;
+    broadcasts.flat_map(|broadcast| rooms.iter().map(move |room| append(broadcast, room))).collect()
 }
 
 /// The record of a broadcast; all its messages have ids.
-fn record(round: usize) -> Option<Record> {
-    let mut open = ChatRound::new(&encode::audience(&[]));
-    let offsets = (1 + (round * LINES_OF_ROUND) as u64..).take(LINES_OF_ROUND);
+fn record(broadcast: usize) -> Option<Record> {
+    let mut open = ChatBroadcast::new(&encode::subscribers(&[]));
+    let offsets = (1 + (broadcast * LINES_OF_BROADCAST) as u64..).take(LINES_OF_BROADCAST);
     for offset in offsets.clone() {
         open.push(&encode::said(offset), Reach::All, None);
     }
-    let (mut record, ..) = open.finish(Hearers::Room, &Budget::new(1 << 20)).1.into_record()?;
+    let (mut record, ..) = open.finish(Recipients::Room, &Budget::new(1 << 20)).1.into_record()?;
     record.keys = offsets.map(|offset| Keyed { key: [offset as u8; 16], offset, at: encode::AT }).collect();
     Some(record)
 }

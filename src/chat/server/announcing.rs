@@ -6,14 +6,14 @@ use actix::Context;
 
 use super::ChatServer;
 use crate::{
-    broadcast::{Audience, FanOutRound, Hearers, Reach, RoomId},
+    broadcast::{FanOutBroadcast, Reach, Recipients, RoomId, Subscribers},
     chat::{
         alarms::Alarm,
+        broadcast::ChatBroadcast,
         line::{CHANGES, Line},
         messages::{ListUsers, Refusal, Reply, UsersPage},
         news::Told,
         presence::{Change, Face, Presence},
-        round::ChatRound,
     },
     domain::{PublicId, SessionId},
     protocol::chat::{USERS_PAGE, UserRef},
@@ -34,14 +34,14 @@ impl ChatServer {
         let Some(room) = self.rooms.get(id) else {
             return;
         };
-        let want_changes = room.audience.of_dialects(&CHANGES);
+        let want_changes = room.subscribers.of_dialects(&CHANGES);
         let told = Told { members: room.members, want_changes };
         let notices = room.news.take_notices(&room.presence, told, now);
         let is_list_due = room.news.take_list(&room.presence, told, now);
         let list = is_list_due.then(|| first_users(&room.presence));
         let alarm = room.news.next_alarm(&room.presence, now);
         for notice in &notices {
-            self.add_line(id, &Line::Notice(notice), Reach::AllBut(notice.by));
+            self.add_line(id, &Line::Notice(notice), Reach::Exclude(notice.by));
         }
         if let Some(list) = list {
             self.add_line(id, &Line::UsersAgain(&references(&list)), Reach::All);
@@ -54,7 +54,7 @@ impl ChatServer {
     /// Sends the list of users to a session that has just subscribed.
     pub(super) fn send_list_to(&mut self, session: SessionId, id: RoomId) {
         let Some((worker, encoding)) =
-            self.rooms.membership(session).map(|member| (member.worker, member.encoding))
+            self.rooms.member(session).map(|member| (member.worker, member.encoding))
         else {
             return;
         };
@@ -63,14 +63,14 @@ impl ChatServer {
         };
         room.news.list_given();
         let list = first_users(&room.presence);
-        let mut audience = Audience::default();
-        audience.add(worker, encoding);
-        let mut open = ChatRound::new(&audience);
-        let deflater = super::talking::deflater(&mut self.deflater, &audience);
+        let mut subscribers = Subscribers::default();
+        subscribers.add(worker, encoding);
+        let mut open = ChatBroadcast::new(&subscribers);
+        let deflater = super::talking::deflater(&mut self.deflater, &subscribers);
         open.push(&Line::Users(&references(&list)), Reach::All, deflater);
-        let round = open.finish(Hearers::Only(vec![session]), &self.budget).0.into();
+        let broadcast = open.finish(Recipients::Only(vec![session]), &self.budget).0.into();
         if let Some(fanout) = self.workers.get(&worker) {
-            fanout.do_send(FanOutRound { room: id, round });
+            fanout.do_send(FanOutBroadcast { room: id, broadcast });
         }
     }
 
@@ -95,7 +95,7 @@ impl ChatServer {
                 Alarm::News => {
                     room.news.rung(now);
                     self.tell_news(id);
-                    self.end_round(id);
+                    self.end_broadcast(id);
                 }
                 Alarm::Names => {
                     let last = room.presence.expire(now);

@@ -150,7 +150,7 @@ impl ChatServer {
     fn tell_all(&self, all: impl IntoIterator<Item = (SessionId, ChatNews)>) {
         let mut by_worker: HashMap<WorkerId, Vec<(SessionId, News)>> = HashMap::new();
         for (session, news) in all {
-            if let Some(member) = self.rooms.membership(session) {
+            if let Some(member) = self.rooms.member(session) {
                 by_worker.entry(member.worker).or_default().push((session, Box::new(news)));
             }
         }
@@ -179,7 +179,7 @@ impl ChatServer {
 
     /// The fan-out of a session's worker.
     fn fanout_of(&self, session: SessionId) -> Option<&Addr<FanOut>> {
-        self.workers.get(&self.rooms.membership(session)?.worker)
+        self.workers.get(&self.rooms.member(session)?.worker)
     }
 
     fn count_turn(&mut self, ctx: &mut Context<Self>) {
@@ -191,7 +191,7 @@ impl ChatServer {
 
     /// Sends all broadcasts, and gives the journal the next batch.
     fn end_turn(&mut self, ctx: &mut Context<Self>) {
-        self.end_all_rounds();
+        self.end_all_broadcasts();
         self.commit_next(ctx);
         self.turn.end();
     }
@@ -247,7 +247,7 @@ impl Handler<Join> for ChatServer {
         }
         if let Some(room) = room {
             self.rooms.put(session, room);
-            self.hear(session, room);
+            self.subscribe(session, room);
             self.open_book(room, ctx);
         }
         self.metrics.set_rooms(self.rooms.occupied(), self.rooms.count());

@@ -6,8 +6,9 @@ use actix::Context;
 
 use super::ChatServer;
 use crate::{
-    broadcast::{Audience, FanOutRound, Hearers, Reach, RoomId, Round},
+    broadcast::{Broadcast, FanOutBroadcast, Reach, Recipients, RoomId, Subscribers},
     chat::{
+        broadcast::ChatBroadcast,
         commits::{Commit, Receipt},
         handing::{Fate, Handing, Waiter},
         ids,
@@ -15,7 +16,6 @@ use crate::{
         messages::{Payload, Post, Publish, Refusal, Reply, Whisper},
         position::Place,
         room::{Book, Waiting},
-        round::ChatRound,
     },
     domain::{Avatar, PublicId, SessionId, WorkerId},
     journal::{Append, Kind, NewEntry, now_millis},
@@ -63,15 +63,15 @@ impl ChatServer {
             }
             (Payload::Text(_), _) => return self.metrics.not_kept(),
         };
-        let deflater = deflater(&mut self.deflater, &room.audience);
+        let deflater = deflater(&mut self.deflater, &room.subscribers);
         if room.open.is_none() {
             self.open_rooms.push(id);
         }
-        let open = room.open_round();
-        open.push(&line, Reach::AllBut(session), deflater);
+        let open = room.open_broadcast();
+        open.push(&line, Reach::Exclude(session), deflater);
         open.hold(accepted);
         if open.is_full() {
-            self.end_round(id);
+            self.end_broadcast(id);
         }
     }
 
@@ -123,11 +123,11 @@ impl ChatServer {
             id: client_id.as_deref().unwrap_or_default(),
             body: &body,
         };
-        let deflater = deflater(&mut self.deflater, &room.audience);
+        let deflater = deflater(&mut self.deflater, &room.subscribers);
         if room.open.is_none() {
             self.open_rooms.push(id);
         }
-        let open = room.open_round();
+        let open = room.open_broadcast();
         open.push(&Line::Said(place.offset, entry), Reach::All, deflater);
         open.hold(accepted);
         open.owe(Receipt { session, ticket, place });
@@ -140,7 +140,7 @@ impl ChatServer {
             open.remember(key, place);
         }
         if open.is_full() {
-            self.end_round(id);
+            self.end_broadcast(id);
         }
         Ok(())
     }
@@ -181,16 +181,16 @@ impl ChatServer {
         }
         let fate = known.unwrap_or_else(|| self.remember_private(key));
         let at = fate.at();
-        let mut audience = Audience::default();
+        let mut subscribers = Subscribers::default();
         // A session that still catches up gets no private message.
-        let readers = reader.as_ref().map(|reader| self.hearing(&reader.sessions, &mut audience));
+        let readers = reader.as_ref().map(|reader| self.subscribed(&reader.sessions, &mut subscribers));
         let (Some(reader), Some(readers)) = (reader, readers.filter(|readers| !readers.is_empty())) else {
             waiter.answer(at, false);
             return Ok(());
         };
-        let mut hearers = readers.clone();
+        let mut recipients = readers.clone();
         if reader.token != sender.token {
-            hearers.extend(self.hearing(&sender.sessions, &mut audience));
+            recipients.extend(self.subscribed(&sender.sessions, &mut subscribers));
         }
         let private = Private {
             username: sender.face.nickname.as_str(),
@@ -202,15 +202,15 @@ impl ChatServer {
             at,
             id: client_id.as_deref(),
         };
-        let mut open = ChatRound::new(&audience);
-        open.push(&Line::Private(private), Reach::All, deflater(&mut self.deflater, &audience));
+        let mut open = ChatBroadcast::new(&subscribers);
+        open.push(&Line::Private(private), Reach::All, deflater(&mut self.deflater, &subscribers));
         waiter.accepted.take().into_iter().for_each(|accepted| open.hold(accepted));
         fate.send(waiter);
         let handing = Handing::new(readers, fate);
-        let round = open.finish(Hearers::Only(hearers), &self.budget).0.with_handing(handing);
+        let broadcast = open.finish(Recipients::Only(recipients), &self.budget).0.with_handing(handing);
         // The broadcast comes after what was said before.
-        self.end_round(id);
-        self.fan_out(id, audience.workers(), Arc::new(round));
+        self.end_broadcast(id);
+        self.fan_out(id, subscribers.workers(), Arc::new(broadcast));
         Ok(())
     }
 
@@ -223,63 +223,65 @@ impl ChatServer {
         fate
     }
 
-    /// The sessions that are subscribed; also adds them to `audience`.
-    fn hearing(&self, sessions: &[SessionId], audience: &mut Audience) -> Vec<SessionId> {
-        let hears = |session: &&SessionId| {
-            let member = self.rooms.membership(**session).filter(|member| member.hears);
-            member.inspect(|member| audience.add(member.worker, member.encoding)).is_some()
+    /// The sessions that are subscribed; also adds them to `subscribers`.
+    fn subscribed(&self, sessions: &[SessionId], subscribers: &mut Subscribers) -> Vec<SessionId> {
+        let is_subscribed = |session: &&SessionId| {
+            let member = self.rooms.member(**session).filter(|member| member.is_subscribed);
+            member.inspect(|member| subscribers.add(member.worker, member.encoding)).is_some()
         };
-        sessions.iter().filter(hears).copied().collect()
+        sessions.iter().filter(is_subscribed).copied().collect()
     }
 
     /// A user begins or stops to write: a broadcast of its own for writable subscribers.
     pub(super) fn show_typing(&mut self, session: SessionId, typing: bool) {
         // A session that has left since, or is not logged in, shows nothing.
-        let Some((id, hears)) =
-            self.rooms.membership(session).and_then(|member| Some((member.room()?, member.hears)))
+        let Some((id, is_subscribed)) =
+            self.rooms.member(session).and_then(|member| Some((member.room()?, member.is_subscribed)))
         else {
             return;
         };
-        let Some(room) = self.rooms.get(id).filter(|room| room.audience.hearers() > usize::from(hears))
+        let Some(room) =
+            self.rooms.get(id).filter(|room| room.subscribers.count() > usize::from(is_subscribed))
         else {
             return;
         };
         let Some(user) = room.presence.user_of(session) else {
             return;
         };
-        let mut open = ChatRound::new(&room.audience);
-        open.push(&Line::Typing(user.face.nickname.as_str(), typing), Reach::AllBut(session), None);
+        let mut open = ChatBroadcast::new(&room.subscribers);
+        open.push(&Line::Typing(user.face.nickname.as_str(), typing), Reach::Exclude(session), None);
         // The broadcast comes after what was said before.
-        self.end_round(id);
+        self.end_broadcast(id);
         if let Some(room) = self.rooms.get(id) {
-            let workers: Vec<_> = room.audience.workers().collect();
-            self.fan_out(id, workers.into_iter(), Arc::new(open.finish(Hearers::Idle, &self.budget).0));
+            let workers: Vec<_> = room.subscribers.workers().collect();
+            let (broadcast, _) = open.finish(Recipients::Volatile, &self.budget);
+            self.fan_out(id, workers.into_iter(), Arc::new(broadcast));
         }
     }
 
     /// Adds a line that is not kept to the broadcast of a room.
     pub(super) fn add_line(&mut self, id: RoomId, line: &Line<'_>, reach: Reach) {
         if let Some(room) = self.rooms.get(id) {
-            let deflater = deflater(&mut self.deflater, &room.audience);
+            let deflater = deflater(&mut self.deflater, &room.subscribers);
             if room.open.is_none() {
                 self.open_rooms.push(id);
             }
-            let open = room.open_round();
+            let open = room.open_broadcast();
             open.push(line, reach, deflater);
             if open.is_full() {
-                self.end_round(id);
+                self.end_broadcast(id);
             }
         }
     }
 
-    pub(super) fn end_all_rounds(&mut self) {
+    pub(super) fn end_all_broadcasts(&mut self) {
         for room in std::mem::take(&mut self.open_rooms) {
-            self.end_round(room);
+            self.end_broadcast(room);
         }
     }
 
     /// Sends the broadcast of a room to its subscribers, and queues what is to be kept for the journal.
-    pub(super) fn end_round(&mut self, id: RoomId) {
+    pub(super) fn end_broadcast(&mut self, id: RoomId) {
         let tail_bytes = self.tail_share();
         let Some(room) = self.rooms.get(id) else {
             return;
@@ -287,11 +289,11 @@ impl ChatServer {
         let Some(open) = room.open.take() else {
             return;
         };
-        let (round, kept) = open.finish(Hearers::Room, &self.budget);
-        let round = Arc::new(round);
-        for worker in room.audience.workers() {
+        let (broadcast, kept) = open.finish(Recipients::Room, &self.budget);
+        let broadcast = Arc::new(broadcast);
+        for worker in room.subscribers.workers() {
             if let Some(fanout) = self.workers.get(&worker) {
-                fanout.do_send(FanOutRound { room: id, round: Arc::clone(&round) });
+                fanout.do_send(FanOutBroadcast { room: id, broadcast: Arc::clone(&broadcast) });
             }
         }
         let name = room.name.clone();
@@ -300,16 +302,16 @@ impl ChatServer {
         {
             log.push(record.clone(), tail_bytes);
             let append = Append { room: name, epoch: log.epoch(), record, pictures };
-            self.commits.push(Commit { room: id, append, receipts, _round: round });
+            self.commits.push(Commit { room: id, append, receipts, _broadcast: broadcast });
             self.metrics.set_unkept(self.commits.unkept());
         } else {
             self.retire(id);
         }
     }
 
-    fn fan_out(&self, room: RoomId, workers: impl Iterator<Item = WorkerId>, round: Arc<Round>) {
+    fn fan_out(&self, room: RoomId, workers: impl Iterator<Item = WorkerId>, broadcast: Arc<Broadcast>) {
         for fanout in workers.filter_map(|worker| self.workers.get(&worker)) {
-            fanout.do_send(FanOutRound { room, round: Arc::clone(&round) });
+            fanout.do_send(FanOutBroadcast { room, broadcast: Arc::clone(&broadcast) });
         }
     }
 }
@@ -317,7 +319,7 @@ impl ChatServer {
 /// The deflater, if a subscriber takes compressed frames.
 pub(super) fn deflater<'a>(
     deflater: &'a mut Option<Deflater>,
-    audience: &Audience,
+    subscribers: &Subscribers,
 ) -> Option<&'a mut Deflater> {
-    audience.reads_deflated().then(|| deflater.get_or_insert_with(|| Deflater::new(FULL_WINDOW)))
+    subscribers.reads_deflated().then(|| deflater.get_or_insert_with(|| Deflater::new(FULL_WINDOW)))
 }

@@ -20,7 +20,7 @@ impl Hub {
             return;
         };
         // Ends no broadcast: the socket gets nothing more, and many sockets may leave at once.
-        let Some(member) = self.rooms.membership(session).cloned() else {
+        let Some(member) = self.rooms.member(session).cloned() else {
             return;
         };
         for id in member.rooms {

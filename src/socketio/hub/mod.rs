@@ -21,8 +21,8 @@ use self::{
 };
 use crate::{
     broadcast::{
-        AddWorker, Attach, FanOut, FanOutRound, Found, Hear, Hearers, Ignore, Rooms, Tell, TurnLength,
-        WhenMailboxIsEmpty, yield_now,
+        AddWorker, Attach, FanOut, FanOutBroadcast, Found, Recipients, Rooms, Subscribe, Tell, TurnLength,
+        Unsubscribe, WhenMailboxIsEmpty, yield_now,
     },
     connection::Budget,
     domain::{SessionId, WorkerId},
@@ -100,7 +100,7 @@ impl Hub {
     }
 
     fn fanout_of(&self, session: SessionId) -> Option<&Addr<FanOut>> {
-        self.workers.get(&self.rooms.membership(session)?.worker)
+        self.workers.get(&self.rooms.member(session)?.worker)
     }
 
     fn connect(&mut self, connect: Connect) {
@@ -116,10 +116,10 @@ impl Hub {
             namespace.recovery.get_or_insert_with(|| Recovery::new(limits));
         }
         self.rooms.register(session, worker, encoding, None);
-        self.rooms.set_hears(session, true);
+        self.rooms.set_subscribed(session, true);
         if let Some(fanout) = self.workers.get(&worker) {
             fanout.do_send(Attach { session, seat });
-            fanout.do_send(Hear { session, room: namespace.room, encoding });
+            fanout.do_send(Subscribe { session, room: namespace.room, encoding });
         }
         let stay = Stay { sid, began: namespace.last_offset(), foreign, ..Stay::default() };
         self.sockets.insert(session, Place { namespace: index, pid, stay });
@@ -158,10 +158,10 @@ impl Hub {
         };
         self.end_round(index);
         self.rooms.put(session, id);
-        if let Some(member) = self.rooms.membership(session)
+        if let Some(member) = self.rooms.member(session)
             && let Some(fanout) = self.workers.get(&member.worker)
         {
-            fanout.do_send(Hear { session, room: id, encoding: member.encoding });
+            fanout.do_send(Subscribe { session, room: id, encoding: member.encoding });
         }
         true
     }
@@ -179,7 +179,7 @@ impl Hub {
         if self.rooms.take_out(session, id)
             && let Some(fanout) = self.fanout_of(session)
         {
-            fanout.do_send(Ignore { session, room: id });
+            fanout.do_send(Unsubscribe { session, room: id });
         }
         self.rooms.retire(id);
     }
@@ -203,25 +203,25 @@ impl Hub {
         accepted.into_iter().for_each(|accepted| open.hold(accepted));
         let is_full = open.is_full();
         if is_volatile {
-            self.end_round_for(index, Hearers::Idle);
+            self.end_round_for(index, Recipients::Volatile);
         } else if is_full {
             self.end_round(index);
         }
     }
 
     fn end_round(&mut self, index: usize) {
-        self.end_round_for(index, Hearers::Room);
+        self.end_round_for(index, Recipients::Room);
     }
 
     /// Sends the broadcast of a namespace to the workers that have sockets in it.
-    fn end_round_for(&mut self, index: usize, hearers: Hearers) {
+    fn end_round_for(&mut self, index: usize, hearers: Recipients) {
         let namespace = &mut self.namespaces[index];
         let Some(open) = namespace.open.take() else {
             return;
         };
         let (room, round) = (namespace.room, Arc::new(open.finish(hearers, &self.budget)));
         for fanout in namespace.audience.workers().filter_map(|worker| self.workers.get(&worker)) {
-            fanout.do_send(FanOutRound { room, round: Arc::clone(&round) });
+            fanout.do_send(FanOutBroadcast { room, broadcast: Arc::clone(&round) });
         }
     }
 

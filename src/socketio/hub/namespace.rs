@@ -6,8 +6,7 @@ use bytestring::ByteString;
 
 use super::{Hub, recovery::Recovery};
 use crate::{
-    broadcast::OpenRound,
-    broadcast::{Aim, AnyRoom, Audience, Reach, RoomId},
+    broadcast::{Aim, AnyRoom, OpenBroadcast, Reach, RoomId, Subscribers},
     domain::SessionId,
     protocol::socketio::Args,
     socketio::hub::messages::{Emission, Guarantee, Target},
@@ -26,14 +25,14 @@ pub(super) struct RoomKey {
 pub(super) struct SocketRoom {
     key: RoomKey,
     members: usize,
-    audience: Audience,
+    audience: Subscribers,
 }
 
 impl AnyRoom for SocketRoom {
     type Name = RoomKey;
 
     fn new(key: RoomKey) -> Self {
-        Self { key, members: 0, audience: Audience::default() }
+        Self { key, members: 0, audience: Subscribers::default() }
     }
 
     fn name(&self) -> &RoomKey {
@@ -44,7 +43,7 @@ impl AnyRoom for SocketRoom {
         &mut self.members
     }
 
-    fn audience(&mut self) -> &mut Audience {
+    fn subscribers(&mut self) -> &mut Subscribers {
         &mut self.audience
     }
 
@@ -58,13 +57,13 @@ pub(super) struct Namespace {
     /// A room without a name: all sockets of the namespace are in it.
     pub(super) room: RoomId,
     /// All sockets of the namespace, counted.
-    pub(super) audience: Audience,
+    pub(super) audience: Subscribers,
     /// Sockets by sid.
     pub(super) sids: HashMap<ByteString, SessionId>,
     /// Sockets by the secret with which their clients can come back.
     pub(super) pids: HashMap<ByteString, SessionId>,
     /// Events that were emitted and are not sent yet.
-    pub(super) open: Option<OpenRound>,
+    pub(super) open: Option<OpenBroadcast>,
     /// `None` until a client connects that may come back.
     pub(super) recovery: Option<Recovery>,
 }
@@ -73,7 +72,7 @@ impl Namespace {
     pub(super) fn new() -> Self {
         Self {
             room: RoomId::next(),
-            audience: Audience::default(),
+            audience: Subscribers::default(),
             sids: HashMap::new(),
             pids: HashMap::new(),
             open: None,
@@ -108,9 +107,9 @@ impl Namespace {
         emission
     }
 
-    pub(super) fn open_round(&mut self) -> &mut OpenRound {
+    pub(super) fn open_round(&mut self) -> &mut OpenBroadcast {
         let audience = &self.audience;
-        self.open.get_or_insert_with(|| OpenRound::new(audience))
+        self.open.get_or_insert_with(|| OpenBroadcast::new(audience))
     }
 }
 
@@ -122,19 +121,19 @@ impl Hub {
         if namespace.sids.is_empty() {
             return None;
         }
-        let (but_rooms, but_sessions) = self.resolve(index, except);
-        if to.is_empty() && but_rooms.is_empty() {
-            match but_sessions[..] {
+        let (exclude_rooms, exclude_sessions) = self.resolve(index, except);
+        if to.is_empty() && exclude_rooms.is_empty() {
+            match exclude_sessions[..] {
                 [] => return Some(Reach::All),
-                [but] => return Some(Reach::AllBut(but)),
+                [excluded] => return Some(Reach::Exclude(excluded)),
                 _ => {}
             }
         }
-        let (rooms, sessions) = self.resolve(index, to);
+        let (to_rooms, to_sessions) = self.resolve(index, to);
         let all = to.is_empty();
-        let is_somebody = all || !rooms.is_empty() || !sessions.is_empty();
-        let aim = Aim { all, rooms, sessions, but_rooms, but_sessions };
-        is_somebody.then(|| Reach::Some(Arc::new(aim)))
+        let is_for_any = all || !to_rooms.is_empty() || !to_sessions.is_empty();
+        let aim = Aim { all, to_rooms, to_sessions, exclude_rooms, exclude_sessions };
+        is_for_any.then(|| Reach::To(Arc::new(aim)))
     }
 
     /// The rooms and the sockets with these names, where they exist.
@@ -149,7 +148,7 @@ impl Hub {
     pub(super) fn hearers(&self, index: usize, target: &Target) -> Vec<SessionId> {
         let is_in = |session: SessionId, sid: &ByteString, names: &[ByteString]| {
             let (rooms, _) = self.resolve(index, names);
-            let member = self.rooms.membership(session);
+            let member = self.rooms.member(session);
             names.contains(sid)
                 || member.is_some_and(|member| rooms.iter().any(|room| member.rooms.contains(room)))
         };

@@ -5,18 +5,18 @@ use crate::domain::WorkerId;
 
 /// The subscribers of one room, counted.
 #[derive(Clone, Debug, Default)]
-pub struct Audience {
+pub struct Subscribers {
     /// Subscribers per worker; a worker without subscribers has no entry.
     workers: Vec<(WorkerId, usize)>,
     /// Subscribers per encoding, at [`Encoding::index`].
     encodings: [usize; Encoding::COUNT],
 }
 
-impl Audience {
+impl Subscribers {
     /// Counts a new subscriber.
     pub fn add(&mut self, worker: WorkerId, encoding: Encoding) {
         match self.workers.iter_mut().find(|(known, _)| *known == worker) {
-            Some((_, hearers)) => *hearers += 1,
+            Some((_, count)) => *count += 1,
             None => self.workers.push((worker, 1)),
         }
         self.encodings[encoding.index()] += 1;
@@ -24,10 +24,10 @@ impl Audience {
 
     /// Removes a subscriber, which must have been added with equal arguments.
     pub fn remove(&mut self, worker: WorkerId, encoding: Encoding) {
-        if let Some(place) = self.workers.iter().position(|(known, _)| *known == worker) {
-            self.workers[place].1 -= 1;
-            if self.workers[place].1 == 0 {
-                self.workers.swap_remove(place);
+        if let Some(index) = self.workers.iter().position(|(known, _)| *known == worker) {
+            self.workers[index].1 -= 1;
+            if self.workers[index].1 == 0 {
+                self.workers.swap_remove(index);
             }
         }
         self.encodings[encoding.index()] -= 1;
@@ -59,8 +59,8 @@ impl Audience {
     }
 
     /// The number of subscribers.
-    pub fn hearers(&self) -> usize {
-        self.workers.iter().map(|(_, hearers)| hearers).sum()
+    pub fn count(&self) -> usize {
+        self.workers.iter().map(|(_, count)| count).sum()
     }
 
     /// The workers that have a subscriber.
@@ -74,20 +74,22 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_worker_without_hearers_and_a_dialect_without_speakers_are_gone() {
-        let mut audience = Audience::default();
+    fn a_worker_and_a_dialect_without_subscribers_are_gone() {
+        let mut subscribers = Subscribers::default();
         let chat = Encoding { dialect: Dialect::of(1), deflated: true };
         let plain = Encoding { dialect: Dialect::of(0), deflated: false };
-        audience.add(WorkerId(0), chat);
-        audience.add(WorkerId(1), plain);
+        subscribers.add(WorkerId(0), chat);
+        subscribers.add(WorkerId(1), plain);
         assert!(
-            audience.speaks(Dialect::of(1)) && audience.speaks(Dialect::of(0)) && audience.reads_deflated()
+            subscribers.speaks(Dialect::of(1))
+                && subscribers.speaks(Dialect::of(0))
+                && subscribers.reads_deflated()
         );
-        assert_eq!(audience.workers().collect::<Vec<_>>(), [WorkerId(0), WorkerId(1)]);
-        assert_eq!(audience.hearers(), 2);
-        audience.remove(WorkerId(0), chat);
-        assert_eq!(audience.hearers(), 1);
-        assert!(!audience.speaks(Dialect::of(1)) && !audience.reads_deflated());
-        assert_eq!(audience.workers().collect::<Vec<_>>(), [WorkerId(1)]);
+        assert_eq!(subscribers.workers().collect::<Vec<_>>(), [WorkerId(0), WorkerId(1)]);
+        assert_eq!(subscribers.count(), 2);
+        subscribers.remove(WorkerId(0), chat);
+        assert_eq!(subscribers.count(), 1);
+        assert!(!subscribers.speaks(Dialect::of(1)) && !subscribers.reads_deflated());
+        assert_eq!(subscribers.workers().collect::<Vec<_>>(), [WorkerId(1)]);
     }
 }

@@ -11,7 +11,7 @@ use log::error;
 
 use super::ChatServer;
 use crate::{
-    broadcast::{Detach, Found, Hear, Ignore, Membership, RoomId, Standing},
+    broadcast::{Detach, Found, Member, RoomId, Standing, Subscribe, Unsubscribe},
     chat::{
         alarms::Alarm,
         line::with_changes,
@@ -82,7 +82,7 @@ impl ChatServer {
 
     /// Logs a session in to a room once the room's journal has answered.
     fn enter_or_wait(&mut self, enter: Enter, ctx: &mut Context<Self>) {
-        let address = self.rooms.membership(enter.session).and_then(|member| member.address);
+        let address = self.rooms.member(enter.session).and_then(|member| member.address);
         let id = match self.find_or_make(&enter.room, address, ctx) {
             Ok(id) => id,
             Err(refusal) => return self.refuse(enter.session, enter.ticket, refusal),
@@ -207,7 +207,7 @@ impl ChatServer {
         let Enter { session, ticket, face, token, has_shown_token, spare, position, wants_changes, .. } =
             enter;
         // A session that has ended since must not take a nickname.
-        let Some(former) = self.rooms.membership(session).map(Membership::room) else {
+        let Some(former) = self.rooms.member(session).map(Member::room) else {
             return self.retire(id);
         };
         let own = if face.is_none() || token.is_none() { self.user_of(session) } else { None };
@@ -232,7 +232,7 @@ impl ChatServer {
             return self.retire(id);
         };
         if former == Some(id) {
-            self.stop_hearing(session);
+            self.unsubscribe(session);
         } else {
             self.part(session);
             self.rooms.put(session, id);
@@ -255,13 +255,13 @@ impl ChatServer {
     /// Subscribes a session that has read the journal, or tells it to read on.
     pub(super) fn listen(&mut self, listen: Listen) {
         let Listen { session, visit, after } = listen;
-        let is_there = |member: &&Membership| member.visit == visit && !member.hears;
+        let is_there = |member: &&Member| member.visit == visit && !member.is_subscribed;
         // A session that has logged in elsewhere since waits for another answer.
-        let Some(id) = self.rooms.membership(session).filter(is_there).and_then(Membership::room) else {
+        let Some(id) = self.rooms.member(session).filter(is_there).and_then(Member::room) else {
             return;
         };
         // Lines of the open broadcast come after what the session has read.
-        self.end_round(id);
+        self.end_broadcast(id);
         let Some(log) = self.rooms.get(id).and_then(|room| room.log()) else {
             error!("{session} is in a room that is not open; it is sent away, to come back");
             return self.tell(session, ChatNews::Lost);
@@ -271,38 +271,38 @@ impl ChatServer {
             return self.tell(session, ChatNews::Tail(Tail { visit, records: Vec::new(), behind }));
         };
         self.tell(session, ChatNews::Tail(Tail { visit, records, behind: None }));
-        self.hear(session, id);
+        self.subscribe(session, id);
         self.send_list_to(session, id);
     }
 
     /// Subscribes a session to its room.
-    pub(super) fn hear(&mut self, session: SessionId, id: RoomId) {
-        self.end_round(id);
-        self.rooms.set_hears(session, true);
-        if let Some(member) = self.rooms.membership(session)
+    pub(super) fn subscribe(&mut self, session: SessionId, id: RoomId) {
+        self.end_broadcast(id);
+        self.rooms.set_subscribed(session, true);
+        if let Some(member) = self.rooms.member(session)
             && let Some(fanout) = self.workers.get(&member.worker)
         {
-            fanout.do_send(Hear { session, room: id, encoding: member.encoding });
+            fanout.do_send(Subscribe { session, room: id, encoding: member.encoding });
         }
     }
 
-    fn stop_hearing(&mut self, session: SessionId) {
+    fn unsubscribe(&mut self, session: SessionId) {
         if let Some(id) =
-            self.rooms.membership(session).filter(|member| member.hears).and_then(Membership::room)
+            self.rooms.member(session).filter(|member| member.is_subscribed).and_then(Member::room)
         {
             // End the broadcast while the session is subscribed: others get its last lines, and it gets
             // theirs.
-            self.end_round(id);
-            self.rooms.set_hears(session, false);
+            self.end_broadcast(id);
+            self.rooms.set_subscribed(session, false);
             if let Some(fanout) = self.fanout_of(session) {
-                fanout.do_send(Ignore { session, room: id });
+                fanout.do_send(Unsubscribe { session, room: id });
             }
         }
     }
 
     /// Takes a session out of its room, if it is in one; the session goes on.
     pub(super) fn part(&mut self, session: SessionId) {
-        self.stop_hearing(session);
+        self.unsubscribe(session);
         self.go(session, None);
     }
 

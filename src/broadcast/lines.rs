@@ -1,4 +1,4 @@
-//! A broadcast (`Round`): what was said in a room in one go, encoded once for all subscribers.
+//! A broadcast: what was said in a room in one go, encoded once for all subscribers.
 //!
 //! Lines are appended as finished frames to one buffer for each dialect that a subscriber has. A second
 //! buffer with the large lines compressed follows once there is such a line and a subscriber that can read
@@ -10,9 +10,9 @@ use std::{fmt, sync::Arc, time::Duration};
 use bytes::{Bytes, BytesMut};
 
 use super::{
-    aim::{Hearers, Reach},
-    audience::Audience,
+    aim::{Reach, Recipients},
     encoding::{Dialect, Encode, Encoding},
+    subscribers::Subscribers,
 };
 use crate::{
     connection::{Accepted, Budget, counted},
@@ -37,8 +37,8 @@ pub trait Handed: fmt::Debug + Send + Sync {
 
 /// A finished broadcast.
 #[derive(Debug)]
-pub struct Round {
-    hearers: Hearers,
+pub struct Broadcast {
+    recipients: Recipients,
     /// The subscribers that each line is for, by index.
     reaches: Vec<Reach>,
     /// One for each dialect that a subscriber has.
@@ -52,7 +52,7 @@ pub struct Round {
 
 /// A broadcast that lines can be added to.
 #[derive(Debug)]
-pub(crate) struct OpenRound {
+pub(crate) struct OpenBroadcast {
     reaches: Vec<Reach>,
     versions: [Option<Versions<BytesMut>>; Dialect::COUNT],
     accepted: Vec<Accepted>,
@@ -79,18 +79,18 @@ struct Encoded<B> {
     lines: usize,
 }
 
-impl OpenRound {
-    /// An empty broadcast, in the dialects of this audience.
-    pub(crate) fn new(audience: &Audience) -> Self {
+impl OpenBroadcast {
+    /// An empty broadcast, in the dialects of these subscribers.
+    pub(crate) fn new(subscribers: &Subscribers) -> Self {
         Self {
             reaches: Vec::new(),
-            versions: Dialect::ALL.map(|dialect| Versions::read_by(audience, dialect)),
+            versions: Dialect::ALL.map(|dialect| Versions::read_by(subscribers, dialect)),
             accepted: Vec::new(),
             bytes: 0,
         }
     }
 
-    /// Appends a line, in each dialect of the audience.
+    /// Appends a line, in each dialect of the subscribers.
     pub(crate) fn push(&mut self, line: &impl Encode, reach: Reach, mut deflater: Option<&mut Deflater>) {
         let mut longest = 0;
         for dialect in Dialect::ALL {
@@ -121,18 +121,18 @@ impl OpenRound {
     }
 
     /// Ends the broadcast. Its frames are charged to `budget` until the last subscriber has dropped them.
-    pub(crate) fn finish(self, hearers: Hearers, budget: &Arc<Budget>) -> Round {
+    pub(crate) fn finish(self, recipients: Recipients, budget: &Arc<Budget>) -> Broadcast {
         let versions = self.versions.map(|versions| versions.map(|versions| versions.finish(budget)));
         let (reaches, accepted) = (self.reaches, self.accepted);
-        Round { hearers, reaches, versions, accepted, handing: None }
+        Broadcast { recipients, reaches, versions, accepted, handing: None }
     }
 }
 
 impl Versions<BytesMut> {
     /// Empty, if a subscriber has the dialect.
-    fn read_by(audience: &Audience, dialect: Dialect) -> Option<Self> {
-        let is_read_deflated = audience.reads_deflated_in(dialect);
-        audience.speaks(dialect).then(|| Self { is_read_deflated, ..Self::default() })
+    fn read_by(subscribers: &Subscribers, dialect: Dialect) -> Option<Self> {
+        let is_read_deflated = subscribers.reads_deflated_in(dialect);
+        subscribers.speaks(dialect).then(|| Self { is_read_deflated, ..Self::default() })
     }
 
     fn push(&mut self, opcode: OpCode, payload: &[u8], deflater: Option<&mut Deflater>) {
@@ -186,7 +186,7 @@ impl Encoded<BytesMut> {
     }
 }
 
-impl Round {
+impl Broadcast {
     /// Sets the receiver of the sessions that were handed the broadcast.
     #[must_use]
     pub fn with_handing(self, handing: impl Handed + 'static) -> Self {
@@ -199,8 +199,8 @@ impl Round {
     }
 
     /// The subscribers that get it.
-    pub fn hearers(&self) -> &Hearers {
-        &self.hearers
+    pub fn recipients(&self) -> &Recipients {
+        &self.recipients
     }
 
     /// All lines and their number, for a session that gets all. `None` if there are none.
@@ -214,16 +214,16 @@ impl Round {
         &self.reaches
     }
 
-    /// Whether a line is only for some of the subscribers, by [`Reach::Some`].
+    /// Whether a line is only for some of the subscribers, by [`Reach::To`].
     pub fn is_aimed(&self) -> bool {
-        self.reaches.iter().any(|reach| matches!(reach, Reach::Some(_)))
+        self.reaches.iter().any(|reach| matches!(reach, Reach::To(_)))
     }
 
     /// Sessions that miss a line of a broadcast that is not aimed, once for each such line.
-    pub fn deaf(&self) -> impl Iterator<Item = SessionId> + '_ {
+    pub fn excluded(&self) -> impl Iterator<Item = SessionId> + '_ {
         self.reaches.iter().filter_map(|reach| match reach {
-            Reach::AllBut(session) => Some(*session),
-            Reach::All | Reach::Some(_) => None,
+            Reach::Exclude(session) => Some(*session),
+            Reach::All | Reach::To(_) => None,
         })
     }
 
@@ -235,19 +235,19 @@ impl Round {
     /// The lines that `session` gets of a broadcast that is not aimed, and their number. Adjacent lines are
     /// one piece.
     pub fn frames_for(&self, session: SessionId, encoding: Encoding) -> (Vec<Bytes>, usize) {
-        let own = Reach::AllBut(session);
+        let own = Reach::Exclude(session);
         self.pieces(encoding, |line| self.reaches[line] != own)
     }
 
-    /// The lines for whose index `hears` holds, and their number. Adjacent lines are one piece.
-    pub fn pieces(&self, encoding: Encoding, hears: impl Fn(usize) -> bool) -> (Vec<Bytes>, usize) {
+    /// The lines for whose index `is_wanted` holds, and their number. Adjacent lines are one piece.
+    pub fn pieces(&self, encoding: Encoding, is_wanted: impl Fn(usize) -> bool) -> (Vec<Bytes>, usize) {
         let Some(Encoded { frames, ends, .. }) = self.encoded(encoding) else {
             return (Vec::new(), 0);
         };
         let (mut pieces, mut lines, mut before) = (Vec::new(), 0, 0);
         let mut stretch: Option<usize> = None;
         for (line, end) in ends.iter().copied().enumerate() {
-            if hears(line) {
+            if is_wanted(line) {
                 lines += usize::from(end > before);
                 stretch.get_or_insert(before);
             } else if let Some(start) = stretch.take().filter(|start| *start < before) {
@@ -307,102 +307,106 @@ mod tests {
         Line { texts: [None, Some(text)], attachments }
     }
 
-    fn audience(encodings: &[Encoding]) -> Audience {
-        let mut audience = Audience::default();
-        encodings.iter().for_each(|encoding| audience.add(WorkerId(0), *encoding));
-        audience
+    fn subscribers(encodings: &[Encoding]) -> Subscribers {
+        let mut subscribers = Subscribers::default();
+        encodings.iter().for_each(|encoding| subscribers.add(WorkerId(0), *encoding));
+        subscribers
     }
 
-    fn finish(open: OpenRound) -> Round {
-        open.finish(Hearers::Room, &Budget::new(1 << 20))
+    fn finish(open: OpenBroadcast) -> Broadcast {
+        open.finish(Recipients::Room, &Budget::new(1 << 20))
     }
 
     /// A broadcast of texts, each of which its sender does not get.
-    fn round(lines: &[(u64, &str)], deflater: &mut Option<Deflater>, encodings: &[Encoding]) -> Round {
-        let mut open = OpenRound::new(&audience(encodings));
+    fn broadcast(
+        lines: &[(u64, &str)],
+        deflater: &mut Option<Deflater>,
+        encodings: &[Encoding],
+    ) -> Broadcast {
+        let mut open = OpenBroadcast::new(&subscribers(encodings));
         for (sender, words) in lines {
-            open.push(&text(words), Reach::AllBut(SessionId::of(*sender)), deflater.as_mut());
+            open.push(&text(words), Reach::Exclude(SessionId::of(*sender)), deflater.as_mut());
         }
         finish(open)
     }
 
-    fn heard(round: &Round, session: u64, encoding: Encoding) -> (Vec<Vec<u8>>, usize) {
-        let (pieces, lines) = round.frames_for(SessionId::of(session), encoding);
+    fn received(broadcast: &Broadcast, session: u64, encoding: Encoding) -> (Vec<Vec<u8>>, usize) {
+        let (pieces, lines) = broadcast.frames_for(SessionId::of(session), encoding);
         (pieces.iter().map(|piece| piece.to_vec()).collect(), lines)
     }
 
     #[test]
     fn a_sender_gets_the_stretches_between_its_own_lines() {
         let lines = [(1, "a"), (2, "b"), (3, "c"), (1, "d"), (1, "e"), (2, "f")];
-        let round = round(&lines, &mut None, &[PLAIN]);
+        let broadcast = broadcast(&lines, &mut None, &[PLAIN]);
         for encoding in [PLAIN, DEFLATED] {
             assert_eq!(
-                heard(&round, 1, encoding),
+                received(&broadcast, 1, encoding),
                 (vec![b"\x81\x01b\x81\x01c".to_vec(), b"\x81\x01f".to_vec()], 3)
             );
             assert_eq!(
-                heard(&round, 2, encoding),
+                received(&broadcast, 2, encoding),
                 (vec![b"\x81\x01a".to_vec(), b"\x81\x01c\x81\x01d\x81\x01e".to_vec()], 4)
             );
-            let (all, lines) = round.frames(encoding).expect("lines");
-            assert_eq!(heard(&round, 9, encoding), (vec![all.to_vec()], lines));
+            let (all, lines) = broadcast.frames(encoding).expect("lines");
+            assert_eq!(received(&broadcast, 9, encoding), (vec![all.to_vec()], lines));
         }
-        assert!(round.frames(OTHER).is_none(), "no member has this dialect");
+        assert!(broadcast.frames(OTHER).is_none(), "no member has this dialect");
     }
 
     #[test]
-    fn a_sender_alone_hears_nothing() {
-        let round = round(&[(1, "a"), (1, "b")], &mut None, &[PLAIN]);
-        assert_eq!(heard(&round, 1, PLAIN), (vec![], 0));
+    fn a_sender_alone_gets_nothing() {
+        let broadcast = broadcast(&[(1, "a"), (1, "b")], &mut None, &[PLAIN]);
+        assert_eq!(received(&broadcast, 1, PLAIN), (vec![], 0));
     }
 
     #[test]
     fn large_lines_are_compressed_once_for_those_who_can_read_them() {
         let large = "again and again ".repeat(200);
         let mut deflater = Some(Deflater::new(FULL_WINDOW));
-        let round = round(&[(1, "a"), (2, &large), (1, "b")], &mut deflater, &[PLAIN, DEFLATED]);
+        let broadcast = broadcast(&[(1, "a"), (2, &large), (1, "b")], &mut deflater, &[PLAIN, DEFLATED]);
         let (plain, deflated) =
-            (round.frames(PLAIN).expect("lines").0, round.frames(DEFLATED).expect("lines").0);
+            (broadcast.frames(PLAIN).expect("lines").0, broadcast.frames(DEFLATED).expect("lines").0);
         assert!(plain.len() > large.len() && deflated.len() < large.len() / 10);
         assert!(deflated.starts_with(b"\x81\x01a\xc1"), "the compressed line has RSV1 set");
         assert!(deflated.ends_with(b"\x81\x01b"));
-        assert_eq!(heard(&round, 2, DEFLATED).0, [b"\x81\x01a", b"\x81\x01b"]);
+        assert_eq!(received(&broadcast, 2, DEFLATED).0, [b"\x81\x01a", b"\x81\x01b"]);
     }
 
     #[test]
     fn a_dialect_that_no_member_reads_compressed_is_not_compressed() {
         let large = "again and again ".repeat(200);
-        let mut open = OpenRound::new(&audience(&[DEFLATED, OTHER]));
+        let mut open = OpenBroadcast::new(&subscribers(&[DEFLATED, OTHER]));
         let line = Line { texts: [Some(&large), Some(&large)], attachments: Vec::new() };
         open.push(&line, Reach::All, Some(&mut Deflater::new(FULL_WINDOW)));
-        let round = finish(open);
-        let len = |encoding| round.frames(encoding).expect("lines").0.len();
+        let broadcast = finish(open);
+        let len = |encoding| broadcast.frames(encoding).expect("lines").0.len();
         assert!(len(DEFLATED) < large.len() / 10);
         assert!(len(Encoding { deflated: true, ..OTHER }) > large.len());
     }
 
     #[test]
     fn a_line_goes_out_with_its_attachments_behind_it_in_each_dialect_that_has_words_for_it() {
-        let mut open = OpenRound::new(&audience(&[OTHER, PLAIN]));
+        let mut open = OpenBroadcast::new(&subscribers(&[OTHER, PLAIN]));
         open.push(&event("a", &[]), Reach::All, None);
-        open.push(&event("b", &[b"x", b"y"]), Reach::AllBut(SessionId::of(5)), None);
+        open.push(&event("b", &[b"x", b"y"]), Reach::Exclude(SessionId::of(5)), None);
         open.push(&event("c", &[]), Reach::All, None);
-        let round = finish(open);
-        let (all, lines) = round.frames(OTHER).expect("lines");
+        let broadcast = finish(open);
+        let (all, lines) = broadcast.frames(OTHER).expect("lines");
         assert_eq!((&all[..], lines), (&b"\x81\x01a\x81\x01b\x82\x01x\x82\x01y\x81\x01c"[..], 3));
-        assert_eq!(heard(&round, 5, OTHER), (vec![b"\x81\x01a".to_vec(), b"\x81\x01c".to_vec()], 2));
-        assert!(round.frames(PLAIN).is_none());
+        assert_eq!(received(&broadcast, 5, OTHER), (vec![b"\x81\x01a".to_vec(), b"\x81\x01c".to_vec()], 2));
+        assert!(broadcast.frames(PLAIN).is_none());
     }
 
     #[test]
-    fn a_round_is_full_at_its_bounds() {
-        let mut many = OpenRound::new(&audience(&[PLAIN]));
+    fn a_broadcast_is_full_at_its_bounds() {
+        let mut many = OpenBroadcast::new(&subscribers(&[PLAIN]));
         for _ in 0..MAX_LINES {
             assert!(!many.is_full());
             many.push(&text(""), Reach::All, None);
         }
         assert!(many.is_full());
-        let mut large = OpenRound::new(&audience(&[PLAIN]));
+        let mut large = OpenBroadcast::new(&subscribers(&[PLAIN]));
         large.push(&text(&"x".repeat(MAX_BYTES)), Reach::All, None);
         assert!(large.is_full());
     }

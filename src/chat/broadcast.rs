@@ -6,7 +6,7 @@ use bytes::BytesMut;
 
 use super::{commits::Receipt, ids::Key, line::Line, position::Place};
 use crate::{
-    broadcast::{Audience, Hearers, MAX_BYTES, OpenRound, Reach, Round},
+    broadcast::{Broadcast, MAX_BYTES, OpenBroadcast, Reach, Recipients, Subscribers},
     connection::{Accepted, Budget},
     domain::Picture,
     journal::{Keyed, Record},
@@ -15,8 +15,8 @@ use crate::{
 
 /// A broadcast of the chat that lines can be added to.
 #[derive(Debug)]
-pub struct ChatRound {
-    open: OpenRound,
+pub struct ChatBroadcast {
+    open: OpenBroadcast,
     kept: Kept,
 }
 
@@ -33,10 +33,10 @@ pub struct Kept {
     pub receipts: Vec<Receipt>,
 }
 
-impl ChatRound {
+impl ChatBroadcast {
     /// An empty one for these subscribers.
-    pub fn new(audience: &Audience) -> Self {
-        Self { open: OpenRound::new(audience), kept: Kept::default() }
+    pub fn new(subscribers: &Subscribers) -> Self {
+        Self { open: OpenBroadcast::new(subscribers), kept: Kept::default() }
     }
 
     /// Appends a line.
@@ -79,8 +79,8 @@ impl ChatRound {
     }
 
     /// Nothing can be added any more. The frames of the broadcast are charged to `budget` while they wait.
-    pub fn finish(self, hearers: Hearers, budget: &Arc<Budget>) -> (Round, Kept) {
-        (self.open.finish(hearers, budget), self.kept)
+    pub fn finish(self, recipients: Recipients, budget: &Arc<Budget>) -> (Broadcast, Kept) {
+        (self.open.finish(recipients, budget), self.kept)
     }
 }
 
@@ -109,33 +109,33 @@ mod tests {
     const PLAIN: Encoding = Encoding { dialect: line::PLAIN, deflated: false };
     const CHAT: Encoding = Encoding { dialect: line::CHAT, deflated: false };
 
-    fn audience(encodings: &[Encoding]) -> Audience {
-        let mut audience = Audience::default();
-        encodings.iter().for_each(|encoding| audience.add(WorkerId(0), *encoding));
-        audience
+    fn subscribers(encodings: &[Encoding]) -> Subscribers {
+        let mut subscribers = Subscribers::default();
+        encodings.iter().for_each(|encoding| subscribers.add(WorkerId(0), *encoding));
+        subscribers
     }
 
     fn said(offset: u64, kind: Kind, body: &str) -> Line<'_> {
         Line::Said(offset, NewEntry { kind, at: 9, username: "u", avatar: "cat", uid: None, id: "", body })
     }
 
-    fn finish(open: ChatRound) -> (Round, Kept) {
-        open.finish(Hearers::Room, &Budget::new(1 << 20))
+    fn finish(open: ChatBroadcast) -> (Broadcast, Kept) {
+        open.finish(Recipients::Room, &Budget::new(1 << 20))
     }
 
     #[test]
-    fn each_dialect_hears_what_it_has_words_for() {
-        let mut open = ChatRound::new(&audience(&[PLAIN, CHAT]));
+    fn each_dialect_gets_what_it_has_words_for() {
+        let mut open = ChatBroadcast::new(&subscribers(&[PLAIN, CHAT]));
         open.push(&said(1, Kind::Message, "a"), Reach::All, None);
         open.push(&said(2, Kind::Image, "data:,"), Reach::All, None);
-        open.push(&Line::Binary(&Bytes::from_static(b"x")), Reach::AllBut(SessionId::of(5)), None);
-        open.push(&said(3, Kind::Message, "b"), Reach::AllBut(SessionId::of(5)), None);
-        let (round, kept) = finish(open);
-        let (plain, lines) = round.frames(PLAIN).expect("lines");
+        open.push(&Line::Binary(&Bytes::from_static(b"x")), Reach::Exclude(SessionId::of(5)), None);
+        open.push(&said(3, Kind::Message, "b"), Reach::Exclude(SessionId::of(5)), None);
+        let (broadcast, kept) = finish(open);
+        let (plain, lines) = broadcast.frames(PLAIN).expect("lines");
         assert_eq!((&plain[..], lines), (&b"\x81\x01a\x82\x01x\x81\x01b"[..], 3));
-        let (own, lines) = round.frames_for(SessionId::of(5), PLAIN);
+        let (own, lines) = broadcast.frames_for(SessionId::of(5), PLAIN);
         assert_eq!((&*own.concat(), lines), (&b"\x81\x01a"[..], 1));
-        let (chat, lines) = round.frames(CHAT).expect("lines");
+        let (chat, lines) = broadcast.frames(CHAT).expect("lines");
         let chat = String::from_utf8_lossy(chat);
         assert_eq!(lines, 3);
         assert!(chat.contains("receiveMessage") && chat.contains("receiveImage"), "{chat}");
@@ -146,14 +146,14 @@ mod tests {
 
     #[test]
     fn what_is_not_kept_is_no_record() {
-        let mut open = ChatRound::new(&audience(&[PLAIN]));
+        let mut open = ChatBroadcast::new(&subscribers(&[PLAIN]));
         open.push(&Line::Binary(&Bytes::from_static(b"x")), Reach::All, None);
         assert!(finish(open).1.into_record().is_none());
     }
 
     #[test]
-    fn a_round_is_full_when_what_is_kept_is_though_nobody_hears_it() {
-        let mut large = ChatRound::new(&audience(&[]));
+    fn a_broadcast_is_full_when_what_is_kept_is_also_without_subscribers() {
+        let mut large = ChatBroadcast::new(&subscribers(&[]));
         let body = "x".repeat(MAX_BYTES);
         assert!(!large.is_full());
         large.push(&said(1, Kind::Message, &body), Reach::All, None);
