@@ -3,7 +3,7 @@
 use super::{
     broadcast::ChatBroadcast,
     log::RoomLog,
-    messages::{Depart, Enter, Leave, Post, Publish, Whisper},
+    messages::{Depart, Enter, Post, Publish, Unregister, Whisper},
     news::News,
     presence::Presence,
 };
@@ -69,7 +69,7 @@ pub(crate) enum Behind {
     /// A logout.
     Depart(Depart),
     /// The end of the session.
-    Leave(Leave),
+    Unregister(Unregister),
 }
 
 impl Room {

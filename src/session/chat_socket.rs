@@ -7,7 +7,7 @@ use log::error;
 
 use crate::{
     broadcast::{Cutter, Encoding, Seat},
-    chat::{Join, Leave, line, messages::ChatNews},
+    chat::{Register, Unregister, line, messages::ChatNews},
     connection::{
         Accepted,
         hold::Hold,
@@ -113,7 +113,7 @@ impl SocketHandler for ChatSocket {
             cutter: Cutter::new(|_| {}),
         };
         self.worker.outlets.add(socket.id(), socket.downlink().open_outlet(socket.id()));
-        self.worker.chat.do_send(Join {
+        self.worker.chat.do_send(Register {
             session: socket.id(),
             room: None,
             worker: self.worker.id,
@@ -161,7 +161,7 @@ impl SocketHandler for ChatSocket {
             conversation.say_last_words(self.held.drain(..).map(|held| (held.request, held.len)));
             let holds_name = conversation.holds_name(socket.was_lost());
             self.worker.outlets.take(socket.id());
-            self.worker.chat.do_send(Leave { session: socket.id(), holds_name });
+            self.worker.chat.do_send(Unregister { session: socket.id(), holds_name });
         }
     }
 }

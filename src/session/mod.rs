@@ -2,8 +2,8 @@
 //!
 //! A session of the plain, chat or echo door reads nothing from its client while its
 //! [`Intake`](crate::connection::Intake) is full, writes through the [outlet](crate::connection::outlet) of
-//! its connection, sends [`Join`](crate::chat::Join) when it starts and [`Leave`](crate::chat::Leave) once,
-//! and ends through one idempotent function.
+//! its connection, sends [`Register`](crate::chat::Register) when it starts and
+//! [`Unregister`](crate::chat::Unregister) once, and ends through one idempotent function.
 //!
 //! `routes` starts sessions. The chat server reaches them through the `Recipient` in their seat, fan-outs
 //! through the outlet that each session stores in [`Worker::outlets`]. A chat client over Socket.IO is a

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     broadcast::{Cutter, Delivery, Dismissal, Encoding, Seat},
-    chat::{Join, Leave, Payload, Publish, line},
+    chat::{Payload, Publish, Register, Unregister, line},
     config::{Settings, Switch},
     connection::{
         Intake, Lease,
@@ -335,7 +335,7 @@ impl Actor for WebSocketSession {
         };
         self.worker.outlets.add(self.id, self.outbox.direct());
         let seat = self.seat(ctx);
-        self.worker.chat.do_send(Join {
+        self.worker.chat.do_send(Register {
             session: self.id,
             room,
             worker: self.worker.id,
@@ -363,7 +363,7 @@ impl Actor for WebSocketSession {
         let ending = self.ending.as_ref().unwrap_or(&Ending::Lost);
         let is_lost = ending.is_loss();
         let holds_name = self.conversation.as_deref().is_some_and(|talk| talk.holds_name(is_lost));
-        self.worker.chat.do_send(Leave { session: self.id, holds_name });
+        self.worker.chat.do_send(Unregister { session: self.id, holds_name });
         self.metrics.sessions.dec();
         self.worker.metrics.closed(ending.code());
         if let Some(watch) = &self.visitor.watch {

@@ -24,7 +24,7 @@ const FLOORS: [&[&str]; 9] = [
 const NOT_YET_FREE_OF_CIRCLES: [&str; 5] =
     ["connection", "journal/sqlite", "socketio", "socketio/hub", "socketio/session"];
 
-/// The names of a path, such as `crate`, `chat`, `Join`, or of a module, without `crate`.
+/// The names of a path, such as `crate`, `chat`, `Register`, or of a module, without `crate`.
 type Names = Vec<String>;
 
 /// A source file.
@@ -277,11 +277,11 @@ fn files_of_a_folder_do_not_name_each_other_in_a_circle() {
 
 #[test]
 fn every_path_is_found() {
-    let source = "use crate::chat::Join;\nuse crate::{\n    domain::{SessionId, self as names},\n    routes,\n};\n\
+    let source = "use crate::chat::Register;\nuse crate::{\n    domain::{SessionId, self as names},\n    routes,\n};\n\
                   // crate::app is only talked about\npub(crate) fn f() -> crate::config::X {super::g::<u8>()}";
     let paths: Vec<_> = paths_in(source).into_iter().map(|named| named.path.join("::")).collect();
     let expected = [
-        "crate::chat::Join",
+        "crate::chat::Register",
         "crate::domain::SessionId",
         "crate::domain",
         "crate::routes",

@@ -6,7 +6,8 @@ mod requests;
 pub(crate) use self::{
     news::{Behind, ChatNews, Entered, Refusal, Reply, Tail, UsersPage},
     requests::{
-        AskedRoom, CloseJournal, Depart, Enter, ForgetRoom, Join, Leave, ListRooms, ListUsers, ListedRoom,
-        Listen, MayEnter, Payload, Post, Publish, RoomList, ShowTyping, Summarize, Summary, Whisper,
+        AskedRoom, CloseJournal, Depart, Enter, ForgetRoom, ListRooms, ListUsers, ListedRoom, Listen,
+        MayEnter, Payload, Post, Publish, Register, RoomList, ShowTyping, Summarize, Summary, Unregister,
+        Whisper,
     },
 };

@@ -23,7 +23,7 @@ use crate::{
 /// nickname, and gets what is said from here on, and nothing from before.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Join {
+pub struct Register {
     /// The session to register.
     pub session: SessionId,
     /// The room to enter, made if it does not exist. Over the bound on rooms the session is dismissed.
@@ -39,7 +39,7 @@ pub struct Join {
 /// A session has ended. Idempotent.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Leave {
+pub struct Unregister {
     /// The session to unregister.
     pub session: SessionId,
     /// Whether the nickname of its user is held, if this was the user's last session.

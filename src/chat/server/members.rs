@@ -16,8 +16,8 @@ use crate::{
         alarms::Alarm,
         line::with_changes,
         messages::{
-            Behind as BehindTail, ChatNews, Depart, Enter, Entered, Leave, Listen, Post, Refusal, Reply,
-            Tail, Whisper,
+            Behind as BehindTail, ChatNews, Depart, Enter, Entered, Listen, Post, Refusal, Reply, Tail,
+            Unregister, Whisper,
         },
         presence::{Change, Face},
         room::{Behind, Book, Waiting},
@@ -64,11 +64,11 @@ impl BehindLogin for Depart {
     }
 }
 
-impl BehindLogin for Leave {
+impl BehindLogin for Unregister {
     const MUST_WAIT: bool = false;
 
     fn behind(self) -> Behind {
-        Behind::Leave(self)
+        Behind::Unregister(self)
     }
 }
 
@@ -135,7 +135,7 @@ impl ChatServer {
                 Behind::Post(post) => self.post_or_refuse(post),
                 Behind::Whisper(whisper) => self.whisper_or_refuse(whisper),
                 Behind::Depart(depart) => self.depart(depart, ctx),
-                Behind::Leave(leave) => self.end(leave),
+                Behind::Unregister(message) => self.unregister(message),
             }
         }
     }
@@ -307,7 +307,7 @@ impl ChatServer {
     }
 
     /// Unregisters a session. It gets nothing more, so no broadcast ends for it.
-    pub(super) fn end(&mut self, Leave { session, holds_name }: Leave) {
+    pub(super) fn unregister(&mut self, Unregister { session, holds_name }: Unregister) {
         self.go(session, holds_name.then_some(self.limits.name_hold));
         if let Some(fanout) = self.fanout_of(session) {
             fanout.do_send(Detach { session });

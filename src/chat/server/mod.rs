@@ -19,8 +19,8 @@ use super::{
     ids::{IdCount, IdLimits, Ids, RestingIds},
     listing::Listing,
     messages::{
-        ChatNews, CloseJournal, Depart, Enter, ForgetRoom, Join, Leave, ListRooms, ListUsers, Listen,
-        MayEnter, Post, Publish, Refusal, Reply, RoomList, ShowTyping, Summarize, Summary, Whisper,
+        ChatNews, CloseJournal, Depart, Enter, ForgetRoom, ListRooms, ListUsers, Listen, MayEnter, Post,
+        Publish, Refusal, Register, Reply, RoomList, ShowTyping, Summarize, Summary, Unregister, Whisper,
     },
     new_rooms::NewRooms,
     room::{Behind, Book, Room},
@@ -91,7 +91,7 @@ pub struct ChatServer {
     /// Made for the first room with a subscriber that takes compressed frames.
     deflater: Option<Deflater>,
     turn: TurnLength,
-    /// The server stops: a session that joins now is dismissed, as the others were.
+    /// The server stops: a session that registers now is dismissed, as the others were.
     is_stopping: bool,
     /// Whether the journal is being asked for its rooms.
     is_probing: bool,
@@ -231,10 +231,14 @@ impl Handler<MayEnter> for ChatServer {
     }
 }
 
-impl Handler<Join> for ChatServer {
+impl Handler<Register> for ChatServer {
     type Result = ();
 
-    fn handle(&mut self, Join { session, room, worker, seat, address }: Join, ctx: &mut Self::Context) {
+    fn handle(
+        &mut self,
+        Register { session, room, worker, seat, address }: Register,
+        ctx: &mut Self::Context,
+    ) {
         if self.is_stopping {
             return seat.deliveries.do_send(Delivery::Dismissed(Dismissal::Restart));
         }
@@ -255,12 +259,12 @@ impl Handler<Join> for ChatServer {
     }
 }
 
-impl Handler<Leave> for ChatServer {
+impl Handler<Unregister> for ChatServer {
     type Result = ();
 
-    fn handle(&mut self, leave: Leave, ctx: &mut Self::Context) {
-        if let Some(leave) = self.wait_behind_login(leave.session, leave) {
-            self.end(leave);
+    fn handle(&mut self, message: Unregister, ctx: &mut Self::Context) {
+        if let Some(message) = self.wait_behind_login(message.session, message) {
+            self.unregister(message);
         }
         self.metrics.set_rooms(self.rooms.occupied(), self.rooms.count());
         self.count_turn(ctx);

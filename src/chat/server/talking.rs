@@ -31,7 +31,7 @@ const KEEP_PICTURE_AGAIN: u64 = 24 * 3600 * 1000;
 impl ChatServer {
     /// Handles a guest's message once its room's journal has answered.
     pub(super) fn publish(&mut self, publish: Publish, ctx: &mut Context<Self>) {
-        // A session that was dismissed when it joined is in no room, and has been told so.
+        // A session that was dismissed when it registered is in no room, and has been told so.
         let Some(id) = self.rooms.room_of(publish.session) else {
             return;
         };
