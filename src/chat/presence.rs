@@ -96,7 +96,7 @@ impl Presence {
     ///
     /// # Errors
     /// The nickname is another user's; nothing has changed.
-    pub(crate) fn enter(
+    pub(crate) fn login(
         &mut self,
         session: SessionId,
         mut face: Face,
@@ -117,7 +117,7 @@ impl Presence {
         self.tidy_looks(&key, now);
         let mut change = Change::default();
         if !stays {
-            change.left = self.leave(session);
+            change.left = self.logout(session);
         }
         self.held.remove(&key);
         // An owner of a held nickname that takes another one gives up the first.
@@ -235,7 +235,7 @@ impl Presence {
 
     /// Takes a session from its user. Returns the user's profile if that was its last session; its nickname
     /// is free at once. Idempotent.
-    pub(crate) fn leave(&mut self, session: SessionId) -> Option<Face> {
+    pub(crate) fn logout(&mut self, session: SessionId) -> Option<Face> {
         self.take_out(session).map(|(_, user)| user.face)
     }
 
@@ -379,36 +379,36 @@ mod tests {
 
     const SPARE: u8 = 99;
 
-    fn enter(
+    fn login(
         presence: &mut Presence,
         number: u64,
         name: &str,
         with: Option<u8>,
         now: Instant,
     ) -> Result<(Token, Change), NameTaken> {
-        presence.enter(session(number), face(name), with.map(token), token(SPARE), now)
+        presence.login(session(number), face(name), with.map(token), token(SPARE), now)
     }
 
     #[test]
     fn two_tabs_are_one_user_who_arrives_and_leaves_once() {
         let (mut presence, now) = (Presence::default(), Instant::now());
-        let (ann, change) = enter(&mut presence, 1, "Ann", None, now).expect("free");
+        let (ann, change) = login(&mut presence, 1, "Ann", None, now).expect("free");
         assert_eq!((ann, change.arrived), (token(SPARE), Some(face_of("Ann", SPARE))));
-        let (again, change) = enter(&mut presence, 2, "Ann", Some(SPARE), now).expect("hers");
+        let (again, change) = login(&mut presence, 2, "Ann", Some(SPARE), now).expect("hers");
         assert_eq!((again, change), (ann, Change::default()));
         assert_eq!(presence.count(), 1);
-        assert_eq!(presence.leave(session(1)), None);
-        assert_eq!(presence.leave(session(1)), None, "leaving twice is harmless");
-        assert_eq!(presence.leave(session(2)), Some(face_of("Ann", SPARE)));
+        assert_eq!(presence.logout(session(1)), None);
+        assert_eq!(presence.logout(session(1)), None, "idempotent");
+        assert_eq!(presence.logout(session(2)), Some(face_of("Ann", SPARE)));
         assert!(presence.is_idle());
     }
 
     #[test]
     fn a_name_that_looks_alike_is_taken_for_who_does_not_bear_the_token() {
         let (mut presence, now) = (Presence::default(), Instant::now());
-        enter(&mut presence, 1, "Ann", Some(1), now).expect("free");
+        login(&mut presence, 1, "Ann", Some(1), now).expect("free");
         for with in [None, Some(2)] {
-            assert_eq!(enter(&mut presence, 2, "ＡＮＮ", with, now), Err(NameTaken));
+            assert_eq!(login(&mut presence, 2, "ＡＮＮ", with, now), Err(NameTaken));
         }
         assert!(presence.user_of(session(2)).is_none());
     }
@@ -417,37 +417,37 @@ mod tests {
     fn a_name_that_looks_like_one_in_use_or_held_is_taken() {
         let (mut presence, now) = (Presence::default(), Instant::now());
         let later = now + Duration::from_secs(30);
-        enter(&mut presence, 1, "Alice", Some(1), now).expect("free");
+        login(&mut presence, 1, "Alice", Some(1), now).expect("free");
         for _ in 0..3 {
             for with in [None, Some(1), Some(2)] {
-                assert_eq!(enter(&mut presence, 2, "AIice", with, now), Err(NameTaken), "{with:?}");
+                assert_eq!(login(&mut presence, 2, "AIice", with, now), Err(NameTaken), "{with:?}");
             }
         }
         presence.drop_out(session(1), now, later, 9);
-        assert_eq!(enter(&mut presence, 2, "A1ICE", Some(2), now), Err(NameTaken), "held");
-        assert!(enter(&mut presence, 3, "AIice", Some(1), now).is_ok(), "the bearer may spell it otherwise");
-        assert_eq!(enter(&mut presence, 2, "Alice", Some(2), now), Err(NameTaken));
+        assert_eq!(login(&mut presence, 2, "A1ICE", Some(2), now), Err(NameTaken), "held");
+        assert!(login(&mut presence, 3, "AIice", Some(1), now).is_ok(), "the bearer may spell it otherwise");
+        assert_eq!(login(&mut presence, 2, "Alice", Some(2), now), Err(NameTaken));
         let (_, change) =
-            enter(&mut presence, 3, "Alice", Some(1), now).expect("its own name looks like that");
+            login(&mut presence, 3, "Alice", Some(1), now).expect("its own name looks like that");
         assert_eq!(change, Change { left: Some(face_of("AIice", 1)), arrived: Some(face_of("Alice", 1)) });
-        presence.leave(session(3));
-        assert!(enter(&mut presence, 2, "AIice", None, now).is_ok(), "free at once");
+        presence.logout(session(3));
+        assert!(login(&mut presence, 2, "AIice", None, now).is_ok(), "free at once");
         presence.drop_out(session(2), now, later, 9);
-        assert!(enter(&mut presence, 4, "Alice", None, later).is_ok(), "not held any longer");
+        assert!(login(&mut presence, 4, "Alice", None, later).is_ok(), "not held any longer");
     }
 
     #[test]
     fn a_dropped_users_name_is_held_for_its_bearer_and_then_free() {
         let (mut presence, now) = (Presence::default(), Instant::now());
         let later = now + Duration::from_secs(30);
-        enter(&mut presence, 1, "Ann", Some(1), now).expect("free");
+        login(&mut presence, 1, "Ann", Some(1), now).expect("free");
         assert_eq!(presence.drop_out(session(1), now, later, 9), Some(face_of("Ann", 1)));
         assert_eq!(presence.count(), 0);
-        assert_eq!(enter(&mut presence, 2, "ann", Some(2), now), Err(NameTaken));
-        assert!(enter(&mut presence, 3, "Ann", Some(1), now).is_ok());
+        assert_eq!(login(&mut presence, 2, "ann", Some(2), now), Err(NameTaken));
+        assert!(login(&mut presence, 3, "Ann", Some(1), now).is_ok());
         presence.drop_out(session(3), now, later, 9);
-        assert!(enter(&mut presence, 2, "ann", Some(2), later).is_ok(), "not held any longer");
-        presence.leave(session(2));
+        assert!(login(&mut presence, 2, "ann", Some(2), later).is_ok(), "not held any longer");
+        presence.logout(session(2));
         presence.expire(later);
         assert!(presence.is_idle());
     }
@@ -455,23 +455,23 @@ mod tests {
     #[test]
     fn a_session_that_takes_another_name_leaves_its_first() {
         let (mut presence, now) = (Presence::default(), Instant::now());
-        enter(&mut presence, 1, "Ann", Some(1), now).expect("free");
-        enter(&mut presence, 2, "Ben", Some(2), now).expect("free");
-        assert_eq!(enter(&mut presence, 1, "ben", Some(1), now), Err(NameTaken));
+        login(&mut presence, 1, "Ann", Some(1), now).expect("free");
+        login(&mut presence, 2, "Ben", Some(2), now).expect("free");
+        assert_eq!(login(&mut presence, 1, "ben", Some(1), now), Err(NameTaken));
         assert_eq!(names(&presence), ["Ann", "Ben"], "a refusal changes nothing");
-        let (kept, change) = enter(&mut presence, 1, "Cleo", Some(1), now).expect("free");
+        let (kept, change) = login(&mut presence, 1, "Cleo", Some(1), now).expect("free");
         assert_eq!(kept, token(1));
         assert_eq!(change, Change { left: Some(face_of("Ann", 1)), arrived: Some(face_of("Cleo", 1)) });
-        assert!(enter(&mut presence, 3, "Ann", None, now).is_ok(), "the name is free at once");
+        assert!(login(&mut presence, 3, "Ann", None, now).is_ok(), "the name is free at once");
     }
 
     #[test]
     fn one_of_two_tabs_that_takes_another_name_is_another_user() {
         let (mut presence, now) = (Presence::default(), Instant::now());
         for tab in [1, 2] {
-            enter(&mut presence, tab, "Ann", Some(1), now).expect("hers");
+            login(&mut presence, tab, "Ann", Some(1), now).expect("hers");
         }
-        let (fresh, change) = enter(&mut presence, 2, "Cleo", Some(1), now).expect("free");
+        let (fresh, change) = login(&mut presence, 2, "Cleo", Some(1), now).expect("free");
         assert_eq!((fresh, change.left), (token(SPARE), None));
         assert_eq!(names(&presence), ["Ann", "Cleo"]);
     }
@@ -479,8 +479,8 @@ mod tests {
     #[test]
     fn the_same_name_spelled_otherwise_is_a_new_face() {
         let (mut presence, now) = (Presence::default(), Instant::now());
-        enter(&mut presence, 1, "Ann", Some(1), now).expect("free");
-        let (_, change) = enter(&mut presence, 1, "ANN", None, now).expect("its own");
+        login(&mut presence, 1, "Ann", Some(1), now).expect("free");
+        let (_, change) = login(&mut presence, 1, "ANN", None, now).expect("its own");
         assert_eq!(change, Change { left: Some(face_of("Ann", 1)), arrived: Some(face_of("ANN", 1)) });
         assert_eq!(presence.user_of(session(1)).map(|user| user.sessions.len()), Some(1));
     }
@@ -507,8 +507,8 @@ mod tests {
 
     #[derive(Clone, Debug)]
     enum Step {
-        Enter { session: u64, name: usize },
-        Leave(u64),
+        Login { session: u64, name: usize },
+        Logout(u64),
         Drop(u64),
         Wait(u64),
     }
@@ -518,8 +518,8 @@ mod tests {
 
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
-            4 => (0..8u64, 0..NAMES.len()).prop_map(|(session, name)| Step::Enter { session, name }),
-            1 => (0..8u64).prop_map(Step::Leave),
+            4 => (0..8u64, 0..NAMES.len()).prop_map(|(session, name)| Step::Login { session, name }),
+            1 => (0..8u64).prop_map(Step::Logout),
             2 => (0..8u64).prop_map(Step::Drop),
             1 => (1..40u64).prop_map(Step::Wait),
         ]
@@ -535,16 +535,16 @@ mod tests {
             let mut seen = BTreeSet::new();
             for step in steps {
                 match step {
-                    Step::Enter { session: number, name } => {
+                    Step::Login { session: number, name } => {
                         let (name, bearer) = (NAMES[name], (number / 2) as u8);
                         let own = model.speaking.iter().find(|(other, ..)| *other == number).cloned();
                         let stays = own.as_ref().is_some_and(|(_, other, _)| other == name);
                         let free = stays || model.owner(name, now).is_none_or(|owner| owner == bearer);
                         // Each login brings a spare token of its own, which no other session has.
                         let spare = token(100 + number as u8);
-                        let entered = presence.enter(session(number), face(name), Some(token(bearer)), spare, at(now));
-                        prop_assert_eq!(entered.is_ok(), free);
-                        if let Ok((token, change)) = entered {
+                        let logged_in = presence.login(session(number), face(name), Some(token(bearer)), spare, at(now));
+                        prop_assert_eq!(logged_in.is_ok(), free);
+                        if let Ok((token, change)) = logged_in {
                             if let Some(left) = change.left {
                                 prop_assert!(seen.remove(left.nickname.as_str()));
                             }
@@ -559,12 +559,12 @@ mod tests {
                             model.held.retain(|(other, held, _)| other != name && *held != bearer);
                         }
                     }
-                    Step::Leave(number) | Step::Drop(number) => {
+                    Step::Logout(number) | Step::Drop(number) => {
                         let own = model.speaking.iter().find(|(other, ..)| *other == number).cloned();
                         model.speaking.retain(|(other, ..)| *other != number);
                         let is_last = own.as_ref().is_some_and(|(_, name, _)| !model.present().contains(name));
-                        let gone = if matches!(step, Step::Leave(_)) {
-                            presence.leave(session(number))
+                        let gone = if matches!(step, Step::Logout(_)) {
+                            presence.logout(session(number))
                         } else {
                             if let Some((_, name, token)) = own.filter(|_| is_last) {
                                 model.held.push((name, token, now + HOLD));

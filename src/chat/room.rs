@@ -3,7 +3,7 @@
 use super::{
     broadcast::ChatBroadcast,
     log::RoomLog,
-    messages::{Depart, Enter, Post, Publish, Unregister, Whisper},
+    messages::{Login, Logout, Post, Publish, Unregister, Whisper},
     news::News,
     presence::Presence,
 };
@@ -53,7 +53,7 @@ pub(crate) enum Waiting {
     /// A guest's message; the guest may be gone by then.
     Publish(Publish),
     /// A login.
-    Enter(Enter),
+    Login(Login),
 }
 
 /// What a session has sent behind a login that waits. Only a client that is gone has something here: no
@@ -61,13 +61,13 @@ pub(crate) enum Waiting {
 #[derive(Debug)]
 pub(crate) enum Behind {
     /// Another login, to another room or as another user.
-    Enter(Enter),
+    Login(Login),
     /// A message to the room.
     Post(Post),
     /// A private message.
     Whisper(Whisper),
     /// A logout.
-    Depart(Depart),
+    Logout(Logout),
     /// The end of the session.
     Unregister(Unregister),
 }

@@ -4,9 +4,9 @@ mod news;
 mod requests;
 
 pub(crate) use self::{
-    news::{Behind, ChatNews, Entered, Refusal, Reply, Tail, UsersPage},
+    news::{Behind, ChatNews, LoggedIn, Refusal, Reply, Tail, UsersPage},
     requests::{
-        AskedRoom, CloseJournal, Depart, Enter, ForgetRoom, ListRooms, ListUsers, ListedRoom, Listen,
+        AskedRoom, CaughtUp, CloseJournal, ForgetRoom, ListRooms, ListUsers, ListedRoom, Login, Logout,
         MayEnter, Payload, Post, Publish, Register, RoomList, ShowTyping, Summarize, Summary, Unregister,
         Whisper,
     },

@@ -16,7 +16,7 @@ pub(crate) enum ChatNews {
         /// What became of it.
         reply: Reply,
     },
-    /// The answer to [`Listen`](super::Listen).
+    /// The answer to [`CaughtUp`](super::CaughtUp).
     Tail(Tail),
     /// The session cannot be given what it missed: it must end, and its client come back.
     Lost,
@@ -26,7 +26,7 @@ pub(crate) enum ChatNews {
 #[derive(Clone, Debug)]
 pub(crate) enum Reply {
     /// The session is in a room; it has yet to listen.
-    Entered(Box<Entered>),
+    LoggedIn(Box<LoggedIn>),
     /// The message is durable.
     Posted(Place),
     /// The private message went to whom it was for, or not.
@@ -39,14 +39,14 @@ pub(crate) enum Reply {
     /// Users of the session's room.
     Users(Box<UsersPage>),
     /// The session is logged out, and in no room.
-    Departed,
+    LoggedOut,
     /// Nothing was done.
     Refused(Refusal),
 }
 
 /// Where a session is now.
 #[derive(Clone, Debug)]
-pub(crate) struct Entered {
+pub(crate) struct LoggedIn {
     /// The room.
     pub name: RoomName,
     /// What others see of the session's user.
@@ -79,7 +79,7 @@ pub(crate) struct UsersPage {
 /// The newest messages of a room, from where a session has read its journal.
 #[derive(Clone, Debug)]
 pub(crate) struct Tail {
-    /// The ticket by which the session entered.
+    /// The ticket of the session's login.
     pub visit: u64,
     /// The messages.
     pub records: Vec<Record>,

@@ -68,14 +68,14 @@ pub enum Payload {
 }
 
 /// Logs a session in to a room: from here on it speaks there, and has left its former room. It gets
-/// broadcasts once it has caught up and sends [`Listen`]. Answered by `Entered`, or rejected, and then
+/// broadcasts once it has caught up and sends [`CaughtUp`]. Answered by `LoggedIn`, or rejected, and then
 /// nothing has changed.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Enter {
+pub struct Login {
     /// The session that logs in.
     pub session: SessionId,
-    /// The session's number for the login; it names the visit in [`Listen`].
+    /// The session's number for the login; it names the visit in [`CaughtUp`].
     pub ticket: u64,
     /// The room to enter, made if it does not exist.
     pub room: RoomName,
@@ -99,7 +99,7 @@ pub struct Enter {
 /// [`Tail`](super::Tail).
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
-pub struct Listen {
+pub struct CaughtUp {
     /// The session that has caught up.
     pub session: SessionId,
     /// The ticket of its login; ignored if the session has logged in elsewhere since.
@@ -174,10 +174,10 @@ pub struct ShowTyping {
     pub accepted: Accepted,
 }
 
-/// Logs a session out; the session goes on. Answered by `Departed`.
+/// Logs a session out; the session goes on. Answered by `LoggedOut`.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Depart {
+pub struct Logout {
     /// The session to log out.
     pub session: SessionId,
     /// The session's number for the request.

@@ -36,22 +36,22 @@ impl Room {
         let mut room =
             Self { presence, news, now: Instant::now(), known, lists: Vec::new(), heard: 0, want_changes: 0 };
         for number in 0..users {
-            room.enter(number);
+            room.login(number);
             room.wait(Duration::from_secs(20));
         }
         (room.heard, room.lists) = (0, Vec::new());
         room
     }
 
-    fn enter(&mut self, number: u64) -> Vec<Notice> {
+    fn login(&mut self, number: u64) -> Vec<Notice> {
         let session = SessionId::of(number);
-        let entered = self.presence.enter(session, face(number), None, token(number), self.now);
-        self.changed(&entered.expect("a free name").1, session)
+        let logged_in = self.presence.login(session, face(number), None, token(number), self.now);
+        self.changed(&logged_in.expect("a free name").1, session)
     }
 
-    fn leave(&mut self, number: u64) -> Vec<Notice> {
+    fn logout(&mut self, number: u64) -> Vec<Notice> {
         let session = SessionId::of(number);
-        let left = self.presence.leave(session);
+        let left = self.presence.logout(session);
         self.changed(&Change { left, arrived: None }, session)
     }
 
@@ -132,9 +132,9 @@ fn a_small_room_is_told_at_once_and_has_its_list_once_a_second() {
     let mut room = Room::of(10);
     room.wait(LONG);
     let start = room.now;
-    assert_eq!(room.enter(10).len(), 1);
+    assert_eq!(room.login(10).len(), 1);
     assert_eq!(room.lists, [start]);
-    assert_eq!(room.leave(3).len(), 1);
+    assert_eq!(room.logout(3).len(), 1);
     assert_eq!(room.lists.len(), 1);
     assert!(room.wait(LONG).is_empty());
     assert_eq!(room.lists, [start, start + INTERVAL]);
@@ -144,12 +144,12 @@ fn a_small_room_is_told_at_once_and_has_its_list_once_a_second() {
 fn in_a_large_room_changes_wait_for_each_other_and_what_cancels_out_is_not_told() {
     let mut room = Room::of(200);
     room.wait(LONG);
-    assert!(room.leave(3).is_empty());
+    assert!(room.logout(3).is_empty());
     assert_eq!(room.wait(MAX_GATHERING).len(), 1, "the first one hardly waits");
     for number in [4, 5, 6] {
-        assert!(room.leave(number).is_empty());
+        assert!(room.logout(number).is_empty());
     }
-    assert!(room.enter(5).is_empty());
+    assert!(room.login(5).is_empty());
     let told = room.wait(LONG);
     assert_eq!(told.iter().map(|notice| notice.face.clone()).collect::<Vec<_>>(), [face(4), face(6)]);
     assert_eq!(room.known, room.names());
@@ -161,7 +161,7 @@ fn of_very_many_at_once_some_are_told_by_name_and_the_list_tells_the_rest() {
     room.wait(LONG);
     (room.lists, room.heard) = (Vec::new(), 0);
     for number in 0..500 {
-        room.leave(number);
+        room.logout(number);
     }
     let told = room.wait(LONG);
     assert_eq!((told.len(), told[9].listed), (MOST_BY_NAME, Listed::Last { count: 500, more: 490 }));
@@ -175,7 +175,7 @@ fn who_wants_every_change_is_told_it_also_of_very_many() {
     room.want_changes = 1;
     room.wait(LONG);
     for number in 0..500 {
-        room.leave(number);
+        room.logout(number);
     }
     let told = room.wait(LONG);
     assert_eq!(told.len(), 500);
@@ -192,9 +192,9 @@ fn the_lists_of_a_large_room_are_ten_seconds_apart_and_paid_for() {
     (room.lists, room.heard) = (Vec::new(), 0);
     let mut changes = 0;
     for _ in 0..600 {
-        room.leave(7);
+        room.logout(7);
         room.wait(Duration::from_millis(700));
-        room.enter(7);
+        room.login(7);
         room.wait(Duration::from_millis(700));
         changes += 2;
     }
@@ -209,21 +209,21 @@ fn the_lists_of_a_large_room_are_ten_seconds_apart_and_paid_for() {
 fn who_is_given_the_list_while_somebody_is_away_hears_of_their_return() {
     let mut room = Room::of(80);
     room.wait(LONG);
-    room.leave(70);
+    room.logout(70);
     room.wait(MAX_GATHERING);
-    assert!(room.leave(3).is_empty() && room.leave(4).is_empty());
-    assert!(room.enter(4).is_empty());
+    assert!(room.logout(3).is_empty() && room.logout(4).is_empty());
+    assert!(room.login(4).is_empty());
     room.news.list_given();
-    assert!(room.enter(3).is_empty());
+    assert!(room.login(3).is_empty());
     let told = room.wait(LONG);
     assert_eq!(
         told.iter().map(|notice| (notice.face.clone(), notice.has_come)).collect::<Vec<_>>(),
         [(face(3), true)]
     );
-    room.leave(70);
-    room.enter(1000);
+    room.logout(70);
+    room.login(1000);
     room.news.list_given();
-    room.leave(1000);
+    room.logout(1000);
     let told = room.wait(LONG);
     assert_eq!(
         told.iter().map(|notice| (notice.face.clone(), notice.has_come)).collect::<Vec<_>>(),
@@ -239,8 +239,8 @@ proptest! {
         let mut newcomer: Option<BTreeSet<String>> = None;
         for (number, step, millis) in steps {
             let told = match room.presence.user_of(SessionId::of(number)) {
-                Some(_) => room.leave(number),
-                None => room.enter(number),
+                Some(_) => room.logout(number),
+                None => room.login(number),
             };
             let told = match step {
                 0 => [told, room.wait(Duration::from_millis(millis))].concat(),

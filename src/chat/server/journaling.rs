@@ -123,7 +123,7 @@ impl ChatServer {
     /// Forgets the history of a room that is not in memory, to make place for another room.
     pub(super) fn forget(&mut self, room: RoomName, ctx: &mut Context<Self>) {
         logging::refused(
-            super::entering::MAX_ROOMS,
+            super::members::MAX_ROOMS,
             format_args!("room {room:?} was silent longest and lost its history to make place for another"),
         );
         self.metrics.forgot_room();
@@ -186,11 +186,11 @@ impl ChatServer {
         self.keep_in_journal(name, nearer, ctx);
         for waiting in waiting {
             match waiting {
-                Waiting::Enter(enter) => {
-                    let session = enter.session;
+                Waiting::Login(login) => {
+                    let session = login.session;
                     match &fault {
-                        Some(error) => self.refuse(enter.session, enter.ticket, error.into()),
-                        None => self.enter_open(id, enter, ctx),
+                        Some(error) => self.refuse(login.session, login.ticket, error.into()),
+                        None => self.login_open(id, login, ctx),
                     }
                     self.go_on_behind_login(session, fault.is_some(), ctx);
                 }

@@ -16,7 +16,7 @@ use crate::{
         alarms::Alarm,
         line::with_changes,
         messages::{
-            Behind as BehindTail, ChatNews, Depart, Enter, Entered, Listen, Post, Refusal, Reply, Tail,
+            Behind as BehindTail, CaughtUp, ChatNews, LoggedIn, Login, Logout, Post, Refusal, Reply, Tail,
             Unregister, Whisper,
         },
         presence::{Change, Face},
@@ -40,9 +40,9 @@ pub(super) trait BehindLogin {
     fn behind(self) -> Behind;
 }
 
-impl BehindLogin for Enter {
+impl BehindLogin for Login {
     fn behind(self) -> Behind {
-        Behind::Enter(self)
+        Behind::Login(self)
     }
 }
 
@@ -58,9 +58,9 @@ impl BehindLogin for Whisper {
     }
 }
 
-impl BehindLogin for Depart {
+impl BehindLogin for Logout {
     fn behind(self) -> Behind {
-        Behind::Depart(self)
+        Behind::Logout(self)
     }
 }
 
@@ -74,32 +74,32 @@ impl BehindLogin for Unregister {
 
 impl ChatServer {
     /// Logs a session in to a room, after all it has sent before.
-    pub(super) fn enter(&mut self, enter: Enter, ctx: &mut Context<Self>) {
-        if let Some(enter) = self.wait_behind_login(enter.session, enter) {
-            self.enter_or_wait(enter, ctx);
+    pub(super) fn login(&mut self, login: Login, ctx: &mut Context<Self>) {
+        if let Some(login) = self.wait_behind_login(login.session, login) {
+            self.login_or_wait(login, ctx);
         }
     }
 
     /// Logs a session in to a room once the room's journal has answered.
-    fn enter_or_wait(&mut self, enter: Enter, ctx: &mut Context<Self>) {
-        let address = self.rooms.member(enter.session).and_then(|member| member.address);
-        let id = match self.find_or_make(&enter.room, address, ctx) {
+    fn login_or_wait(&mut self, login: Login, ctx: &mut Context<Self>) {
+        let address = self.rooms.member(login.session).and_then(|member| member.address);
+        let id = match self.find_or_make(&login.room, address, ctx) {
             Ok(id) => id,
-            Err(refusal) => return self.refuse(enter.session, enter.ticket, refusal),
+            Err(refusal) => return self.refuse(login.session, login.ticket, refusal),
         };
         self.open_book(id, ctx);
         match self.rooms.get(id).map(|room| &mut room.book) {
             Some(Book::Opening(waiting)) => {
-                self.entering.insert(enter.session, VecDeque::new());
-                waiting.push(Waiting::Enter(enter));
+                self.logging_in.insert(login.session, VecDeque::new());
+                waiting.push(Waiting::Login(login));
             }
-            _ => self.enter_open(id, enter, ctx),
+            _ => self.login_open(id, login, ctx),
         }
     }
 
     /// Queues a message behind the login of its session. Returns a message that need not wait.
     pub(super) fn wait_behind_login<T: BehindLogin>(&mut self, session: SessionId, message: T) -> Option<T> {
-        match self.entering.get_mut(&session) {
+        match self.logging_in.get_mut(&session) {
             Some(behind) if T::MUST_WAIT || !behind.is_empty() => {
                 behind.push_back(message.behind());
                 None
@@ -116,17 +116,17 @@ impl ChatServer {
         has_fault: bool,
         ctx: &mut Context<Self>,
     ) {
-        let Some(mut behind) = self.entering.remove(&session) else {
+        let Some(mut behind) = self.logging_in.remove(&session) else {
             return;
         };
         let mut has_fault = has_fault;
         while let Some(next) = behind.pop_front() {
             match next {
-                Behind::Enter(enter) => {
+                Behind::Login(login) => {
                     has_fault = false;
-                    self.enter_or_wait(enter, ctx);
-                    if let Some(entering) = self.entering.get_mut(&session) {
-                        return *entering = behind;
+                    self.login_or_wait(login, ctx);
+                    if let Some(waiting) = self.logging_in.get_mut(&session) {
+                        return *waiting = behind;
                     }
                 }
                 // Drops it: it was meant for the room that cannot be opened, not for the session's former
@@ -134,17 +134,17 @@ impl ChatServer {
                 Behind::Post(_) | Behind::Whisper(_) if has_fault => self.metrics.not_kept(),
                 Behind::Post(post) => self.post_or_refuse(post),
                 Behind::Whisper(whisper) => self.whisper_or_refuse(whisper),
-                Behind::Depart(depart) => self.depart(depart, ctx),
+                Behind::Logout(logout) => self.logout(logout, ctx),
                 Behind::Unregister(message) => self.unregister(message),
             }
         }
     }
 
     /// Logs a session out; the session goes on.
-    pub(super) fn depart(&mut self, Depart { session, ticket }: Depart, ctx: &mut Context<Self>) {
+    pub(super) fn logout(&mut self, Logout { session, ticket }: Logout, ctx: &mut Context<Self>) {
         self.release_name(session, ctx);
-        self.part(session);
-        self.reply(session, ticket, Reply::Departed);
+        self.leave_room(session);
+        self.reply(session, ticket, Reply::LoggedOut);
     }
 
     /// The user of a session, and its token.
@@ -203,9 +203,9 @@ impl ChatServer {
     }
 
     /// Logs a session in to a room whose journal has answered.
-    pub(super) fn enter_open(&mut self, id: RoomId, enter: Enter, ctx: &mut Context<Self>) {
-        let Enter { session, ticket, face, token, has_shown_token, spare, position, wants_changes, .. } =
-            enter;
+    pub(super) fn login_open(&mut self, id: RoomId, login: Login, ctx: &mut Context<Self>) {
+        let Login { session, ticket, face, token, has_shown_token, spare, position, wants_changes, .. } =
+            login;
         // A session that has ended since must not take a nickname.
         let Some(former) = self.rooms.member(session).map(Member::room) else {
             return self.retire(id);
@@ -226,7 +226,7 @@ impl ChatServer {
         };
         let (epoch, resume, head, durable) =
             (log.epoch().id, log.resume(position), log.head(), log.durable());
-        let Ok((token, change)) = room.presence.enter(session, face.clone(), token, spare, Instant::now())
+        let Ok((token, change)) = room.presence.login(session, face.clone(), token, spare, Instant::now())
         else {
             self.refuse(session, ticket, Refusal::NameTaken);
             return self.retire(id);
@@ -234,7 +234,7 @@ impl ChatServer {
         if former == Some(id) {
             self.unsubscribe(session);
         } else {
-            self.part(session);
+            self.leave_room(session);
             self.rooms.put(session, id);
         }
         if let Some(wants_changes) = wants_changes {
@@ -247,14 +247,14 @@ impl ChatServer {
         }
         let count = self.rooms.get(id).map_or(0, |room| room.presence.count());
         self.rooms.set_visit(session, ticket);
-        let name = enter.room;
-        let entered = Entered { name, face, token, epoch, head, durable, resume, count };
-        self.reply(session, ticket, Reply::Entered(Box::new(entered)));
+        let name = login.room;
+        let logged_in = LoggedIn { name, face, token, epoch, head, durable, resume, count };
+        self.reply(session, ticket, Reply::LoggedIn(Box::new(logged_in)));
     }
 
     /// Subscribes a session that has read the journal, or tells it to read on.
-    pub(super) fn listen(&mut self, listen: Listen) {
-        let Listen { session, visit, after } = listen;
+    pub(super) fn caught_up(&mut self, message: CaughtUp) {
+        let CaughtUp { session, visit, after } = message;
         let is_there = |member: &&Member| member.visit == visit && !member.is_subscribed;
         // A session that has logged in elsewhere since waits for another answer.
         let Some(id) = self.rooms.member(session).filter(is_there).and_then(Member::room) else {
@@ -301,14 +301,14 @@ impl ChatServer {
     }
 
     /// Takes a session out of its room, if it is in one; the session goes on.
-    pub(super) fn part(&mut self, session: SessionId) {
+    pub(super) fn leave_room(&mut self, session: SessionId) {
         self.unsubscribe(session);
-        self.go(session, None);
+        self.take_out(session, None);
     }
 
     /// Unregisters a session. It gets nothing more, so no broadcast ends for it.
     pub(super) fn unregister(&mut self, Unregister { session, holds_name }: Unregister) {
-        self.go(session, holds_name.then_some(self.limits.name_hold));
+        self.take_out(session, holds_name.then_some(self.limits.name_hold));
         if let Some(fanout) = self.fanout_of(session) {
             fanout.do_send(Detach { session });
         }
@@ -317,7 +317,7 @@ impl ChatServer {
 
     /// Takes a session out of its room: the only way out. Idempotent. Holds the nickname of a user that drops
     /// for `hold`.
-    fn go(&mut self, session: SessionId, hold: Option<Duration>) {
+    fn take_out(&mut self, session: SessionId, hold: Option<Duration>) {
         let Some(id) = self.rooms.room_of(session) else {
             return;
         };
@@ -325,7 +325,7 @@ impl ChatServer {
         let (now, max_held) = (Instant::now(), self.limits.max_held_names);
         let left = self.rooms.get(id).and_then(|room| match hold {
             Some(hold) => room.presence.drop_out(session, now, now + hold, max_held),
-            None => room.presence.leave(session),
+            None => room.presence.logout(session),
         });
         if let Some(hold) = hold.filter(|_| left.is_some())
             && let Some(room) = self.rooms.get(id)

@@ -19,7 +19,7 @@ use super::{
     ids::{IdCount, IdLimits, Ids, RestingIds},
     listing::Listing,
     messages::{
-        ChatNews, CloseJournal, Depart, Enter, ForgetRoom, ListRooms, ListUsers, Listen, MayEnter, Post,
+        CaughtUp, ChatNews, CloseJournal, ForgetRoom, ListRooms, ListUsers, Login, Logout, MayEnter, Post,
         Publish, Refusal, Register, Reply, RoomList, ShowTyping, Summarize, Summary, Unregister, Whisper,
     },
     new_rooms::NewRooms,
@@ -39,8 +39,8 @@ use crate::{
 };
 
 mod announcing;
-mod entering;
 mod journaling;
+mod members;
 mod names;
 mod talking;
 
@@ -87,7 +87,7 @@ pub struct ChatServer {
     /// Ids of private messages of all rooms. Nothing else of these messages is kept.
     private_ids: Ids<Arc<Fate>>,
     /// Sessions whose login waits for a room's journal, and what each has sent behind it.
-    entering: HashMap<SessionId, VecDeque<Behind>>,
+    logging_in: HashMap<SessionId, VecDeque<Behind>>,
     /// Made for the first room with a subscriber that takes compressed frames.
     deflater: Option<Deflater>,
     turn: TurnLength,
@@ -128,7 +128,7 @@ impl ChatServer {
             private_ids: Ids::new(limits.ids, id_count.clone()),
             id_count,
             resting_ids: RestingIds::default(),
-            entering: HashMap::new(),
+            logging_in: HashMap::new(),
             deflater: None,
             turn: TurnLength::default(),
             is_stopping: false,
@@ -280,21 +280,21 @@ impl Handler<Publish> for ChatServer {
     }
 }
 
-impl Handler<Enter> for ChatServer {
+impl Handler<Login> for ChatServer {
     type Result = ();
 
-    fn handle(&mut self, enter: Enter, ctx: &mut Self::Context) {
-        self.enter(enter, ctx);
+    fn handle(&mut self, login: Login, ctx: &mut Self::Context) {
+        self.login(login, ctx);
         self.metrics.set_rooms(self.rooms.occupied(), self.rooms.count());
         self.count_turn(ctx);
     }
 }
 
-impl Handler<Listen> for ChatServer {
+impl Handler<CaughtUp> for ChatServer {
     type Result = ();
 
-    fn handle(&mut self, listen: Listen, ctx: &mut Self::Context) {
-        self.listen(listen);
+    fn handle(&mut self, message: CaughtUp, ctx: &mut Self::Context) {
+        self.caught_up(message);
         self.count_turn(ctx);
     }
 }
@@ -342,12 +342,12 @@ impl Handler<ShowTyping> for ChatServer {
     }
 }
 
-impl Handler<Depart> for ChatServer {
+impl Handler<Logout> for ChatServer {
     type Result = ();
 
-    fn handle(&mut self, depart: Depart, ctx: &mut Self::Context) {
-        if let Some(depart) = self.wait_behind_login(depart.session, depart) {
-            self.depart(depart, ctx);
+    fn handle(&mut self, logout: Logout, ctx: &mut Self::Context) {
+        if let Some(logout) = self.wait_behind_login(logout.session, logout) {
+            self.logout(logout, ctx);
         }
         self.metrics.set_rooms(self.rooms.occupied(), self.rooms.count());
         self.count_turn(ctx);

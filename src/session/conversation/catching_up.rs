@@ -5,13 +5,13 @@ use std::borrow::Cow;
 use log::error;
 
 use super::{
-    CatchUp, Conversation, EnterKind, HISTORY_PAGE_BYTES, Next, Outcome, Pending, Purpose, REPLAY_PAGE_BYTES,
+    CatchUp, Conversation, HISTORY_PAGE_BYTES, LoginKind, Next, Outcome, Pending, Purpose, REPLAY_PAGE_BYTES,
     Reading, User, failure_of,
 };
 use crate::{
     chat::{
         log::Resume,
-        messages::{Depart, Entered, Listen, Tail},
+        messages::{self, CaughtUp, LoggedIn, Tail},
     },
     domain::RoomName,
     journal::{JournalError, Page, Range, entry},
@@ -20,23 +20,23 @@ use crate::{
 
 impl Conversation {
     /// The session is logged in. Reads what it is to be given before it subscribes.
-    pub(super) fn entered(
+    pub(super) fn logged_in(
         &mut self,
         visit: u64,
-        entered: Box<Entered>,
+        login: Box<LoggedIn>,
         ack: Option<u64>,
-        kind: EnterKind,
+        kind: LoginKind,
     ) -> Next {
-        let (face, room) = (entered.face.clone(), entered.name.clone());
-        self.user = Some(User { face, token: entered.token, room, durable: entered.durable });
+        let (face, room) = (login.face.clone(), login.name.clone());
+        self.user = Some(User { face, token: login.token, room, durable: login.durable });
         self.hold.note_known();
-        let range = match entered.resume {
+        let range = match login.resume {
             Resume::From(offset) => Range::After { after: offset, max_bytes: REPLAY_PAGE_BYTES },
-            Resume::Fresh | Resume::Lost(_) => latest(entered.head),
+            Resume::Fresh | Resume::Lost(_) => latest(login.head),
         };
-        let (name, durable) = (entered.name.clone(), entered.durable);
+        let (name, durable) = (login.name.clone(), login.durable);
         self.catching_up =
-            Some(CatchUp { visit, entered, welcome: Some((ack, kind)), after: 0, durable, is_lost: false });
+            Some(CatchUp { visit, login, welcome: Some((ack, kind)), after: 0, durable, is_lost: false });
         Next::Read(self.read(Purpose::FirstPage { visit, range }, name, range))
     }
 
@@ -49,7 +49,7 @@ impl Conversation {
             catch_up.durable = behind.durable;
             return self.read_on();
         }
-        let (after, head) = (catch_up.after, catch_up.entered.head);
+        let (after, head) = (catch_up.after, catch_up.login.head);
         self.catching_up = None;
         for record in &tail.records {
             // This process packed the record. If it still cannot be read, the client must learn that.
@@ -122,19 +122,19 @@ impl Conversation {
         let Some(catch_up) = &mut self.catching_up else {
             return Next::Nothing;
         };
-        let entered = &catch_up.entered;
+        let login = &catch_up.login;
         // A latest page that does not reach up to the durable end is of no use.
         let reaches_end = page.entries.last().is_some_and(|last| last.offset >= catch_up.durable);
         let page = if reaches_end || matches!(range, Range::After { .. }) { page } else { &Page::default() };
         let first = page.entries.first().map(|entry| entry.offset);
-        if let (Range::After { after, .. }, Resume::From(_)) = (range, entered.resume)
+        if let (Range::After { after, .. }, Resume::From(_)) = (range, login.resume)
             && (page.damage.is_some()
                 || (!page.more && !reaches_end && after < catch_up.durable)
                 || first.is_some_and(|first| first > after + 1))
         {
             // The journal has dropped some of it, or cannot read it: the latest page instead.
             catch_up.is_lost = true;
-            let (visit, name, range) = (catch_up.visit, entered.name.clone(), latest(entered.head));
+            let (visit, name, range) = (catch_up.visit, login.name.clone(), latest(login.head));
             return Next::Read(self.read(Purpose::FirstPage { visit, range }, name, range));
         }
         // The offset before the first message to replay.
@@ -142,7 +142,7 @@ impl Conversation {
             Range::After { after, .. } => after,
             Range::Before { .. } => first.map_or(catch_up.durable, |first| first - 1),
         };
-        let (recovered, missed) = match entered.resume {
+        let (recovered, missed) = match login.resume {
             Resume::Fresh => (false, 0),
             Resume::From(offset) if catch_up.is_lost => (false, begin.saturating_sub(offset)),
             Resume::From(_) => (true, 0),
@@ -157,21 +157,21 @@ impl Conversation {
         self.next_page(page)
     }
 
-    fn welcome(&self, ack: Option<u64>, kind: EnterKind, recovered: bool, missed: u64) {
-        let Some(CatchUp { entered, .. }) = &self.catching_up else {
+    fn welcome(&self, ack: Option<u64>, kind: LoginKind, recovered: bool, missed: u64) {
+        let Some(CatchUp { login, .. }) = &self.catching_up else {
             return;
         };
-        let (room, epoch, offset) = (entered.name.to_string(), entered.epoch.to_string(), entered.head);
-        let count = entered.count;
+        let (room, epoch, offset) = (login.name.to_string(), login.epoch.to_string(), login.head);
+        let count = login.count;
         let (event, answer) = match kind {
-            EnterKind::Login => (
+            LoginKind::Login => (
                 "loginSuccess",
                 Answer::LoginSuccess(LoginSuccess {
-                    username: entered.face.nickname.to_string(),
-                    avatar: entered.face.avatar.to_string(),
-                    uid: entered.token.public_id().to_string(),
+                    username: login.face.nickname.to_string(),
+                    avatar: login.face.avatar.to_string(),
+                    uid: login.token.public_id().to_string(),
                     room,
-                    token: entered.token.to_string(),
+                    token: login.token.to_string(),
                     epoch,
                     offset,
                     recovered,
@@ -179,7 +179,7 @@ impl Conversation {
                     count,
                 }),
             ),
-            EnterKind::JoinRoom => {
+            LoginKind::JoinRoom => {
                 ("roomJoined", Answer::RoomJoined(RoomJoined { room, epoch, offset, count }))
             }
         };
@@ -194,10 +194,10 @@ impl Conversation {
         self.hold.set(false);
         self.user = None;
         let welcome = self.catching_up.take().and_then(|catch_up| catch_up.welcome);
-        let ticket = self.expect(Pending::Depart { ack: None });
-        self.worker.chat.do_send(Depart { session: self.session, ticket });
+        let ticket = self.expect(Pending::Logout { ack: None });
+        self.worker.chat.do_send(messages::Logout { session: self.session, ticket });
         if let Some((ack, kind)) = welcome {
-            self.fail(ack, kind == EnterKind::Login, &failure_of(error.into()));
+            self.fail(ack, kind == LoginKind::Login, &failure_of(error.into()));
         }
         Next::Nothing
     }
@@ -207,7 +207,7 @@ impl Conversation {
         let Some(catch_up) = &mut self.catching_up else {
             return Next::Nothing;
         };
-        let (after, head) = (catch_up.after, catch_up.entered.head);
+        let (after, head) = (catch_up.after, catch_up.login.head);
         match (page.entries.first(), page.entries.last()) {
             (Some(first), _) if first.offset > after + 1 => return Next::EndBehind,
             (_, Some(last)) => catch_up.after = last.offset,
@@ -226,16 +226,16 @@ impl Conversation {
         if !is_at_end {
             return self.read_on();
         }
-        self.worker.chat.do_send(Listen { session: self.session, visit, after });
+        self.worker.chat.do_send(CaughtUp { session: self.session, visit, after });
         Next::Nothing
     }
 
     fn read_on(&self) -> Next {
-        let Some(CatchUp { visit, entered, after, .. }) = &self.catching_up else {
+        let Some(CatchUp { visit, login, after, .. }) = &self.catching_up else {
             return Next::Nothing;
         };
         let range = Range::After { after: *after, max_bytes: REPLAY_PAGE_BYTES };
-        Next::Read(self.read(Purpose::NextPage { visit: *visit }, entered.name.clone(), range))
+        Next::Read(self.read(Purpose::NextPage { visit: *visit }, login.name.clone(), range))
     }
 
     /// Reads a page once the socket has taken what came before.

@@ -5,10 +5,10 @@
 //! outcome the conversation is handed.
 //!
 //! A login has three steps: the chat server puts the session into the room
-//! ([`Enter`](crate::chat::messages::Enter)); the session reads what it missed, page by page as its socket
-//! takes it; then it asks to [`Listen`](crate::chat::messages::Listen), and gets the rest and all that
-//! follows. During the first step reading from the client is paused, so that what it sends after a login is
-//! said by the user that logged in.
+//! ([`Login`](crate::chat::messages::Login)); the session reads what it missed, page by page as its socket
+//! takes it; then it says that it has [`CaughtUp`](crate::chat::messages::CaughtUp), and gets the rest and all
+//! that follows. During the first step reading from the client is paused, so that what it sends after a login
+//! is said by the user that logged in.
 
 use std::{cell::Cell, collections::HashMap, future::Future, pin::Pin, time::Instant};
 
@@ -20,7 +20,7 @@ use super::Worker;
 use crate::{
     chat::{
         line,
-        messages::{ChatNews, Entered, Refusal, Reply, UsersPage},
+        messages::{ChatNews, LoggedIn, Refusal, Reply, UsersPage},
         position::Place,
         presence::Face,
     },
@@ -143,15 +143,15 @@ struct PrivateRequest {
 /// A request that the chat server has not answered yet.
 #[derive(Debug)]
 enum Pending {
-    Enter { ack: Option<u64>, kind: EnterKind },
+    Login { ack: Option<u64>, kind: LoginKind },
     Post { ack: Option<u64>, id: Option<ByteString>, text: Option<ByteString> },
     Whisper { ack: Option<u64>, id: Option<ByteString> },
     Users { ack: Option<u64> },
-    Depart { ack: Option<u64> },
+    Logout { ack: Option<u64> },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum EnterKind {
+enum LoginKind {
     Login,
     JoinRoom,
 }
@@ -161,9 +161,9 @@ enum EnterKind {
 struct CatchUp {
     /// The ticket of the login.
     visit: u64,
-    entered: Box<Entered>,
+    login: Box<LoggedIn>,
     /// How to answer the login; `None` once it is answered.
-    welcome: Option<(Option<u64>, EnterKind)>,
+    welcome: Option<(Option<u64>, LoginKind)>,
     /// The client has been sent all messages up to this offset.
     after: u64,
     /// The last durable offset of the room that is known here.
@@ -273,8 +273,8 @@ impl Conversation {
     /// Handles the answer to a request.
     fn reply(&mut self, ticket: u64, reply: Reply) -> Next {
         match (self.pending.remove(&ticket), reply) {
-            (Some(Pending::Enter { ack, kind }), Reply::Entered(entered)) => {
-                return self.entered(ticket, entered, ack, kind);
+            (Some(Pending::Login { ack, kind }), Reply::LoggedIn(login)) => {
+                return self.logged_in(ticket, login, ack, kind);
             }
             (Some(Pending::Post { ack, id, text }), Reply::Posted(Place { offset, at })) => {
                 let echo = text.map(|text| plain::upper_case(&text));
@@ -286,17 +286,17 @@ impl Conversation {
                 self.answer_if_asked(ack, &Answer::PrivateReceipt(PrivateReceipt { id, at, delivered }));
             }
             (Some(Pending::Users { ack }), Reply::Users(page)) => self.answer_users(ack, &page),
-            (Some(Pending::Depart { ack }), Reply::Departed) => self.answer_if_asked(ack, &Answer::Done {}),
+            (Some(Pending::Logout { ack }), Reply::LoggedOut) => self.answer_if_asked(ack, &Answer::Done {}),
             (Some(pending), Reply::Refused(refusal)) => {
                 let (ack, is_login) = match pending {
-                    Pending::Enter { ack, kind } => {
+                    Pending::Login { ack, kind } => {
                         self.hold.set(false);
-                        (ack, kind == EnterKind::Login)
+                        (ack, kind == LoginKind::Login)
                     }
                     Pending::Post { ack, .. }
                     | Pending::Whisper { ack, .. }
                     | Pending::Users { ack }
-                    | Pending::Depart { ack } => (ack, false),
+                    | Pending::Logout { ack } => (ack, false),
                 };
                 self.fail(ack, is_login, &failure_of(refusal));
             }

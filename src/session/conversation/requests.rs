@@ -5,11 +5,11 @@ use std::time::Instant;
 use bytestring::ByteString;
 
 use super::{
-    Conversation, EnterKind, HISTORY_PAGE_BYTES, Next, Pending, PrivateRequest, User, WaitingHistory,
+    Conversation, HISTORY_PAGE_BYTES, LoginKind, Next, Pending, PrivateRequest, User, WaitingHistory,
 };
 use crate::{
     chat::{
-        messages::{Depart, Enter, ListUsers, Post, ShowTyping, Whisper},
+        messages::{self, ListUsers, Post, ShowTyping, Whisper},
         position::Position,
         presence::Face,
     },
@@ -107,7 +107,7 @@ impl Conversation {
             position,
             wants_changes: Some(presence == Presence::Changes),
         };
-        self.enter(arrival, EnterKind::Login, ack, len)
+        self.send_login(arrival, LoginKind::Login, ack, len)
     }
 
     fn join_room(&mut self, join: &JoinRoom, ack: Option<u64>, len: usize) -> Result<(), Failure> {
@@ -115,25 +115,25 @@ impl Conversation {
         let room = parse_room(&join.room)?;
         let arrival =
             Arrival { room, face: Some(face), token: Some(token), position: None, wants_changes: None };
-        self.enter(arrival, EnterKind::JoinRoom, ack, len)
+        self.send_login(arrival, LoginKind::JoinRoom, ack, len)
     }
 
-    fn enter(
+    fn send_login(
         &mut self,
         arrival: Arrival,
-        kind: EnterKind,
+        kind: LoginKind,
         ack: Option<u64>,
         len: usize,
     ) -> Result<(), Failure> {
         let spare = Token::random().map_err(|error| {
             Failure::with(Code::JournalUnavailable, format!("no random numbers: {error}"))
         })?;
-        let ticket = self.expect(Pending::Enter { ack, kind });
+        let ticket = self.expect(Pending::Login { ack, kind });
         let accepted = self.intake.accept(len);
         self.hold.set(true);
         let (session, has_shown_token) = (self.session, self.has_shown_token);
         let Arrival { room, face, token, position, wants_changes } = arrival;
-        self.worker.chat.do_send(Enter {
+        self.worker.chat.do_send(messages::Login {
             session,
             ticket,
             room,
@@ -152,8 +152,8 @@ impl Conversation {
         self.user = None;
         self.has_shown_token = false;
         self.catching_up = None;
-        let ticket = self.expect(Pending::Depart { ack });
-        self.worker.chat.do_send(Depart { session: self.session, ticket });
+        let ticket = self.expect(Pending::Logout { ack });
+        self.worker.chat.do_send(messages::Logout { session: self.session, ticket });
     }
 
     fn history(&mut self, history: History, ack: Option<u64>) -> Result<Next, Failure> {
@@ -242,7 +242,7 @@ impl Conversation {
                 if let Ok(room) = parse_room(&join.room) {
                     let arrival =
                         Arrival { room, face: None, token: None, position: None, wants_changes: None };
-                    drop(self.enter(arrival, EnterKind::JoinRoom, ack, len));
+                    drop(self.send_login(arrival, LoginKind::JoinRoom, ack, len));
                 }
             }
             Request::Logout => self.logout(ack),
