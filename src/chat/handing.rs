@@ -97,7 +97,7 @@ impl Waiter {
     /// sent before.
     pub(super) fn answer(self, at: u64, delivered: bool) {
         let Self { session, ticket, fanout, .. } = self;
-        let news = ChatNews::Reply { ticket, reply: Reply::Whispered { at, delivered } };
+        let news = ChatNews::Reply { ticket, reply: Reply::PrivateSent { at, delivered } };
         fanout.do_send(Tell(vec![(session, Box::new(news))]));
     }
 }

@@ -3,7 +3,7 @@
 use super::{
     broadcast::ChatBroadcast,
     log::RoomLog,
-    messages::{Login, Logout, Post, Publish, Unregister, Whisper},
+    messages::{Login, Logout, Post, Publish, SendPrivate, Unregister},
     news::News,
     presence::Presence,
 };
@@ -65,7 +65,7 @@ pub(crate) enum Behind {
     /// A message to the room.
     Post(Post),
     /// A private message.
-    Whisper(Whisper),
+    SendPrivate(SendPrivate),
     /// A logout.
     Logout(Logout),
     /// The end of the session.

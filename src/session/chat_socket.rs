@@ -153,12 +153,12 @@ impl SocketHandler for ChatSocket {
     /// True after the first login, and during a pause: requests are only held then.
     fn is_known(&self) -> bool {
         let conversation = self.conversation.as_ref();
-        conversation.is_some_and(|conversation| conversation.has_been_somebody() || conversation.is_on_hold())
+        conversation.is_some_and(|conversation| conversation.has_logged_in() || conversation.is_on_hold())
     }
 
     fn disconnected(&mut self, socket: &Socket, _: &str) {
         if let Some(mut conversation) = self.conversation.take() {
-            conversation.say_last_words(self.held.drain(..).map(|held| (held.request, held.len)));
+            conversation.handle_last_requests(self.held.drain(..).map(|held| (held.request, held.len)));
             let holds_name = conversation.holds_name(socket.was_lost());
             self.worker.outlets.take(socket.id());
             self.worker.chat.do_send(Unregister { session: socket.id(), holds_name });

@@ -344,8 +344,8 @@ impl Actor for WebSocketSession {
         });
         if self.conversation.is_some() {
             ctx.run_later(self.worker.settings.login.connect_timeout.get(), |session, ctx| {
-                let is_nobody = |conversation: &Conversation| !conversation.has_been_somebody();
-                if session.conversation.as_deref().is_some_and(is_nobody) {
+                let is_unknown = |conversation: &Conversation| !conversation.has_logged_in();
+                if session.conversation.as_deref().is_some_and(is_unknown) {
                     session.end(Ending::Nobody, ctx);
                 }
             });

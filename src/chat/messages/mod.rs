@@ -7,7 +7,7 @@ pub(crate) use self::{
     news::{Behind, ChatNews, LoggedIn, Refusal, Reply, Tail, UsersPage},
     requests::{
         AskedRoom, CaughtUp, CloseJournal, ForgetRoom, ListRooms, ListUsers, ListedRoom, Login, Logout,
-        MayEnter, Payload, Post, Publish, Register, RoomList, ShowTyping, Summarize, Summary, Unregister,
-        Whisper,
+        MayEnter, Payload, Post, Publish, Register, RoomList, SendPrivate, ShowTyping, Summarize, Summary,
+        Unregister,
     },
 };

@@ -30,7 +30,7 @@ pub(crate) enum Reply {
     /// The message is durable.
     Posted(Place),
     /// The private message went to whom it was for, or not.
-    Whispered {
+    PrivateSent {
         /// When it was said, in milliseconds since 1970.
         at: u64,
         /// Whether a session of the reader was handed it.

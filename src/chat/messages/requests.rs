@@ -126,10 +126,10 @@ pub struct Post {
     pub accepted: Accepted,
 }
 
-/// A user sends a private message to another user. Answered by `Whispered`.
+/// A user sends a private message to another user. Answered by `PrivateSent`.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Whisper {
+pub struct SendPrivate {
     /// The session of the sender.
     pub session: SessionId,
     /// The session's number for the message.

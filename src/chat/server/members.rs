@@ -16,8 +16,8 @@ use crate::{
         alarms::Alarm,
         line::with_changes,
         messages::{
-            Behind as BehindTail, CaughtUp, ChatNews, LoggedIn, Login, Logout, Post, Refusal, Reply, Tail,
-            Unregister, Whisper,
+            Behind as BehindTail, CaughtUp, ChatNews, LoggedIn, Login, Logout, Post, Refusal, Reply,
+            SendPrivate, Tail, Unregister,
         },
         presence::{Change, Face},
         room::{Behind, Book, Waiting},
@@ -52,9 +52,9 @@ impl BehindLogin for Post {
     }
 }
 
-impl BehindLogin for Whisper {
+impl BehindLogin for SendPrivate {
     fn behind(self) -> Behind {
-        Behind::Whisper(self)
+        Behind::SendPrivate(self)
     }
 }
 
@@ -131,9 +131,9 @@ impl ChatServer {
                 }
                 // Drops it: it was meant for the room that cannot be opened, not for the session's former
                 // room.
-                Behind::Post(_) | Behind::Whisper(_) if has_fault => self.metrics.not_kept(),
+                Behind::Post(_) | Behind::SendPrivate(_) if has_fault => self.metrics.not_kept(),
                 Behind::Post(post) => self.post_or_refuse(post),
-                Behind::Whisper(whisper) => self.whisper_or_refuse(whisper),
+                Behind::SendPrivate(message) => self.send_private_or_refuse(message),
                 Behind::Logout(logout) => self.logout(logout, ctx),
                 Behind::Unregister(message) => self.unregister(message),
             }

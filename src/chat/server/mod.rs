@@ -20,7 +20,7 @@ use super::{
     listing::Listing,
     messages::{
         CaughtUp, ChatNews, CloseJournal, ForgetRoom, ListRooms, ListUsers, Login, Logout, MayEnter, Post,
-        Publish, Refusal, Register, Reply, RoomList, ShowTyping, Summarize, Summary, Unregister, Whisper,
+        Publish, Refusal, Register, Reply, RoomList, SendPrivate, ShowTyping, Summarize, Summary, Unregister,
     },
     new_rooms::NewRooms,
     room::{Behind, Book, Room},
@@ -310,12 +310,12 @@ impl Handler<Post> for ChatServer {
     }
 }
 
-impl Handler<Whisper> for ChatServer {
+impl Handler<SendPrivate> for ChatServer {
     type Result = ();
 
-    fn handle(&mut self, whisper: Whisper, ctx: &mut Self::Context) {
-        if let Some(whisper) = self.wait_behind_login(whisper.session, whisper) {
-            self.whisper_or_refuse(whisper);
+    fn handle(&mut self, message: SendPrivate, ctx: &mut Self::Context) {
+        if let Some(message) = self.wait_behind_login(message.session, message) {
+            self.send_private_or_refuse(message);
         }
         self.count_turn(ctx);
     }

@@ -13,7 +13,7 @@ use crate::{
         handing::{Fate, Handing, Waiter},
         ids,
         line::Line,
-        messages::{Payload, Post, Publish, Refusal, Reply, Whisper},
+        messages::{Payload, Post, Publish, Refusal, Reply, SendPrivate},
         position::Place,
         room::{Book, Waiting},
     },
@@ -146,17 +146,17 @@ impl ChatServer {
     }
 
     /// Handles a private message.
-    pub(super) fn whisper_or_refuse(&mut self, whisper: Whisper) {
-        let (session, ticket) = (whisper.session, whisper.ticket);
-        if let Err(refusal) = self.whisper(whisper) {
+    pub(super) fn send_private_or_refuse(&mut self, message: SendPrivate) {
+        let (session, ticket) = (message.session, message.ticket);
+        if let Err(refusal) = self.send_private(message) {
             self.refuse(session, ticket, refusal);
         }
     }
 
     /// A private message is live only. It goes to the subscribed sessions of both users; their fan-outs
     /// answer the sender.
-    fn whisper(&mut self, whisper: Whisper) -> Result<(), Refusal> {
-        let Whisper { session, ticket, to, kind, body, id: client_id, accepted } = whisper;
+    fn send_private(&mut self, message: SendPrivate) -> Result<(), Refusal> {
+        let SendPrivate { session, ticket, to, kind, body, id: client_id, accepted } = message;
         let id = self.rooms.room_of(session).ok_or(Refusal::NotLoggedIn)?;
         let room = self.rooms.get(id).ok_or(Refusal::NotLoggedIn)?;
         let sender = room.presence.user_of(session).ok_or(Refusal::NotLoggedIn)?;

@@ -58,10 +58,10 @@ impl Conversation {
                 return Next::EndBehind;
             };
             for entry in entries.iter().filter(|entry| entry.offset > after) {
-                self.say_again(entry, head);
+                self.replay(entry, head);
             }
         }
-        self.say_what_waited();
+        self.send_waiting_private();
         Next::Nothing
     }
 
@@ -218,7 +218,7 @@ impl Conversation {
         let is_at_end = catch_up.after >= catch_up.durable;
         let (visit, after) = (catch_up.visit, catch_up.after);
         for entry in &page.entries {
-            self.say_again(entry, head);
+            self.replay(entry, head);
         }
         if page.damage.is_some() && !is_at_end {
             return Next::EndBehind;

@@ -145,7 +145,7 @@ struct PrivateRequest {
 enum Pending {
     Login { ack: Option<u64>, kind: LoginKind },
     Post { ack: Option<u64>, id: Option<ByteString>, text: Option<ByteString> },
-    Whisper { ack: Option<u64>, id: Option<ByteString> },
+    SendPrivate { ack: Option<u64>, id: Option<ByteString> },
     Users { ack: Option<u64> },
     Logout { ack: Option<u64> },
 }
@@ -199,7 +199,7 @@ impl Conversation {
     }
 
     /// Whether the client has logged in at least once; it may have logged out since.
-    pub(crate) fn has_been_somebody(&self) -> bool {
+    pub(crate) fn has_logged_in(&self) -> bool {
         self.hold.is_known()
     }
 
@@ -281,7 +281,7 @@ impl Conversation {
                 let id = id.map(String::from);
                 self.answer_if_asked(ack, &Answer::Receipt(Receipt { id, offset, at, echo }));
             }
-            (Some(Pending::Whisper { ack, id }), Reply::Whispered { at, delivered }) => {
+            (Some(Pending::SendPrivate { ack, id }), Reply::PrivateSent { at, delivered }) => {
                 let id = id.map(String::from);
                 self.answer_if_asked(ack, &Answer::PrivateReceipt(PrivateReceipt { id, at, delivered }));
             }
@@ -294,7 +294,7 @@ impl Conversation {
                         (ack, kind == LoginKind::Login)
                     }
                     Pending::Post { ack, .. }
-                    | Pending::Whisper { ack, .. }
+                    | Pending::SendPrivate { ack, .. }
                     | Pending::Users { ack }
                     | Pending::Logout { ack } => (ack, false),
                 };
@@ -330,7 +330,7 @@ impl Conversation {
     // ----- to the client -----
 
     /// Sends a message from the journal; marks it as a replay if it is older than the login.
-    fn say_again(&self, entry: &Entry, head: u64) {
+    fn replay(&self, entry: &Entry, head: u64) {
         let event = line::said_event(entry.offset, as_new(entry), entry.offset <= head);
         self.speech.room_event(&event);
     }

@@ -9,7 +9,7 @@ use super::{
 };
 use crate::{
     chat::{
-        messages::{self, ListUsers, Post, ShowTyping, Whisper},
+        messages::{self, ListUsers, Post, ShowTyping},
         position::Position,
         presence::Face,
     },
@@ -67,7 +67,7 @@ impl Conversation {
             Request::SendPrivate(private) => {
                 self.check_user()?;
                 let private = self.check_private(private, ack, id, len)?;
-                self.say_privately(private);
+                self.send_private_or_wait(private);
             }
             Request::UserList(list) => self.list_users(list, ack, len)?,
             Request::Typing(Typing { typing }) => {
@@ -192,45 +192,56 @@ impl Conversation {
 
     /// While the session catches up, its own copy would come too early: then the request waits, and reading
     /// from the client is paused.
-    fn say_privately(&mut self, request: PrivateRequest) {
+    fn send_private_or_wait(&mut self, request: PrivateRequest) {
         if self.catching_up.is_some() {
             self.hold.set(true);
             self.waiting_private = Some(Box::new(request));
         } else {
-            self.whisper(request);
+            self.send_private(request);
         }
     }
 
     /// The session is subscribed: sends the private message that waited for that.
-    pub(super) fn say_what_waited(&mut self) {
+    pub(super) fn send_waiting_private(&mut self) {
         if let Some(request) = self.waiting_private.take() {
-            self.whisper(*request);
+            self.send_private(*request);
             self.hold.set(false);
         }
     }
 
-    fn whisper(&mut self, PrivateRequest { ack, to, kind, body, id, accepted }: PrivateRequest) {
-        let ticket = self.expect(Pending::Whisper { ack, id: id.clone() });
-        self.worker.chat.do_send(Whisper { session: self.session, ticket, to, kind, body, id, accepted });
+    fn send_private(&mut self, PrivateRequest { ack, to, kind, body, id, accepted }: PrivateRequest) {
+        let ticket = self.expect(Pending::SendPrivate { ack, id: id.clone() });
+        self.worker.chat.do_send(messages::SendPrivate {
+            session: self.session,
+            ticket,
+            to,
+            kind,
+            body,
+            id,
+            accepted,
+        });
     }
 
     /// The client has left. Handles what it had sent during a pause, in order; the chat server keeps the
     /// order behind a login.
-    pub(crate) fn say_last_words(&mut self, held: impl Iterator<Item = (Result<Request, Failure>, usize)>) {
-        self.say_what_waited();
+    pub(crate) fn handle_last_requests(
+        &mut self,
+        held: impl Iterator<Item = (Result<Request, Failure>, usize)>,
+    ) {
+        self.send_waiting_private();
         // A login may change the user before the rest is handled. The chat server knows the user.
         self.user = None;
         for (request, len) in held {
             let is_in_time =
                 self.meter.as_mut().is_none_or(|meter| meter.measure(Instant::now()) == Measure::Fits);
             match request {
-                Ok(request) if is_in_time => self.say_last_word(request, len),
+                Ok(request) if is_in_time => self.handle_last_request(request, len),
                 Ok(_) | Err(_) => {}
             }
         }
     }
 
-    fn say_last_word(&mut self, request: Request, len: usize) {
+    fn handle_last_request(&mut self, request: Request, len: usize) {
         let Ok(id) = request.id().map(parse_id).transpose() else {
             return;
         };
@@ -254,7 +265,7 @@ impl Conversation {
             }
             Request::SendPrivate(private) => {
                 if let Ok(private) = self.check_private(private, ack, id, len) {
-                    self.whisper(private);
+                    self.send_private(private);
                 }
             }
             // The other requests have no effect without their client.

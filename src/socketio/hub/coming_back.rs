@@ -91,7 +91,7 @@ impl Hub {
     }
 
     /// Drops what is over the bounds of recovery, in all namespaces.
-    pub(super) fn let_go_of_the_past(&mut self) {
+    pub(super) fn apply_recovery_bounds(&mut self) {
         let Self { namespaces, rooms, .. } = self;
         for (index, namespace) in namespaces.iter_mut().enumerate() {
             let Some(recovery) = &mut namespace.recovery else {

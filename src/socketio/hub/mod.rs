@@ -251,7 +251,7 @@ impl Actor for Hub {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         ctx.spawn(WhenMailboxIsEmpty(Self::end_turn));
-        ctx.run_interval(SWEEP, |hub, _| hub.let_go_of_the_past());
+        ctx.run_interval(SWEEP, |hub, _| hub.apply_recovery_bounds());
     }
 }
 
