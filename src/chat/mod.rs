@@ -31,8 +31,8 @@ pub(crate) use self::{
     avatars::AvatarStore,
     ids::IdLimits,
     messages::{
-        AskedRoom, CloseJournal, ForgetRoom, ListRooms, ListedRoom, MayEnter, Payload, Publish, Refusal,
-        Register, Summarize, Summary, Unregister,
+        AskedRoom, CloseJournal, ForgetRoom, ListRooms, ListedRoom, MayEnter, Payload, Publish, Register,
+        Rejected, Summarize, Summary, Unregister,
     },
     server::{ChatLimits, ChatServer},
 };

@@ -458,7 +458,7 @@ mod tests {
         login(&mut presence, 1, "Ann", Some(1), now).expect("free");
         login(&mut presence, 2, "Ben", Some(2), now).expect("free");
         assert_eq!(login(&mut presence, 1, "ben", Some(1), now), Err(NameTaken));
-        assert_eq!(names(&presence), ["Ann", "Ben"], "a refusal changes nothing");
+        assert_eq!(names(&presence), ["Ann", "Ben"], "a rejected login changes nothing");
         let (kept, change) = login(&mut presence, 1, "Cleo", Some(1), now).expect("free");
         assert_eq!(kept, token(1));
         assert_eq!(change, Change { left: Some(face_of("Ann", 1)), arrived: Some(face_of("Cleo", 1)) });

@@ -76,8 +76,8 @@ async fn admit_plain(req: &HttpRequest, worker: &Worker) -> Result<(Visitor, Adm
     let address = peer::address(req, &worker.settings.admission.trusted_proxy);
     match worker.chat.send(MayEnter { room: room.clone(), address }).await {
         Ok(Ok(())) => {}
-        Ok(Err(chat::Refusal::NoNewRoom(error))) => return Err(Refusal::BadRoom(error)),
-        Ok(Err(chat::Refusal::TooManyNewRooms)) => return Err(Refusal::TooManyNewRooms),
+        Ok(Err(chat::Rejected::NoNewRoom(error))) => return Err(Refusal::BadRoom(error)),
+        Ok(Err(chat::Rejected::TooManyNewRooms)) => return Err(Refusal::TooManyNewRooms),
         Ok(Err(_)) => return Err(Refusal::TooManyRooms),
         Err(_) => return Err(Refusal::NoChat),
     }

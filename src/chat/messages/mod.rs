@@ -4,7 +4,7 @@ mod news;
 mod requests;
 
 pub(crate) use self::{
-    news::{Behind, ChatNews, LoggedIn, Refusal, Reply, Tail, UsersPage},
+    news::{Behind, ChatNews, LoggedIn, Rejected, Reply, Tail, UsersPage},
     requests::{
         AskedRoom, CaughtUp, CloseJournal, ForgetRoom, ListRooms, ListUsers, ListedRoom, Login, Logout,
         MayEnter, Payload, Post, Publish, Register, RoomList, SendPrivate, ShowTyping, Summarize, Summary,

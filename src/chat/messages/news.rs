@@ -40,8 +40,8 @@ pub(crate) enum Reply {
     Users(Box<UsersPage>),
     /// The session is logged out, and in no room.
     LoggedOut,
-    /// Nothing was done.
-    Refused(Refusal),
+    /// The request was rejected.
+    Rejected(Rejected),
 }
 
 /// Where a session is now.
@@ -94,9 +94,9 @@ pub(crate) struct Behind {
     pub durable: u64,
 }
 
-/// Why a request was not done.
+/// Why a request was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum Rejected {
     /// The session is not logged in.
     NotLoggedIn,
     /// Another user has the name.
@@ -117,7 +117,7 @@ pub enum Refusal {
     JournalDamaged,
 }
 
-impl From<&JournalError> for Refusal {
+impl From<&JournalError> for Rejected {
     fn from(error: &JournalError) -> Self {
         match error {
             JournalError::Unavailable(_) => Self::JournalUnavailable,

@@ -10,7 +10,7 @@ use actix::Message;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use super::Refusal;
+use super::Rejected;
 use crate::{
     broadcast::Seat,
     chat::{position::Position, presence::Face},
@@ -188,7 +188,7 @@ pub struct Logout {
 
 /// Asks, before a session is opened, whether it may enter a room: the room exists, or may be made.
 #[derive(Debug, Message)]
-#[rtype(result = "Result<(), Refusal>")]
+#[rtype(result = "Result<(), Rejected>")]
 pub struct MayEnter {
     /// The name of the room.
     pub room: RoomName,

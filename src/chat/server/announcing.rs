@@ -11,7 +11,7 @@ use crate::{
         alarms::Alarm,
         broadcast::ChatBroadcast,
         line::{CHANGES, Line},
-        messages::{ListUsers, Refusal, Reply, UsersPage},
+        messages::{ListUsers, Rejected, Reply, UsersPage},
         news::Told,
         presence::{Change, Face, Presence},
     },
@@ -75,9 +75,9 @@ impl ChatServer {
     }
 
     /// Answers a session with the users of its room.
-    pub(super) fn list_users(&mut self, asked: &ListUsers) -> Result<Reply, Refusal> {
-        let id = self.rooms.room_of(asked.session).ok_or(Refusal::NotLoggedIn)?;
-        let presence = &self.rooms.get(id).ok_or(Refusal::NotLoggedIn)?.presence;
+    pub(super) fn list_users(&mut self, asked: &ListUsers) -> Result<Reply, Rejected> {
+        let id = self.rooms.room_of(asked.session).ok_or(Rejected::NotLoggedIn)?;
+        let presence = &self.rooms.get(id).ok_or(Rejected::NotLoggedIn)?.presence;
         let mut behind = presence.users_after(asked.after.as_ref());
         let users = behind.by_ref().take(asked.limit).map(|user| user.face.clone()).collect();
         let page = UsersPage { users, count: presence.count(), more: behind.next().is_some() };

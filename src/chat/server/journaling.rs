@@ -15,7 +15,7 @@ use crate::{
         commits::{Commit, Receipt},
         ids::Ids,
         log::RoomLog,
-        messages::{ChatNews, Refusal, Reply},
+        messages::{ChatNews, Rejected, Reply},
         room::{Book, Room, Waiting},
     },
     domain::RoomName,
@@ -189,7 +189,7 @@ impl ChatServer {
                 Waiting::Login(login) => {
                     let session = login.session;
                     match &fault {
-                        Some(error) => self.refuse(login.session, login.ticket, error.into()),
+                        Some(error) => self.reject(login.session, login.ticket, error.into()),
                         None => self.login_open(id, login, ctx),
                     }
                     self.go_on_behind_login(session, fault.is_some(), ctx);
@@ -267,10 +267,10 @@ impl ChatServer {
     /// tried again; their senders are told that they are not kept yet.
     fn journal_failed(&mut self, error: JournalError, ctx: &mut Context<Self>) {
         self.metrics.set_journal_available(false);
-        let refused = Reply::Refused(Refusal::NotKeptYet);
+        let reply = Reply::Rejected(Rejected::NotKeptYet);
         let receipts = self.commits.failed(error);
         self.tell_all(receipts.into_iter().map(|Receipt { session, ticket, .. }| {
-            (session, ChatNews::Reply { ticket, reply: refused.clone() })
+            (session, ChatNews::Reply { ticket, reply: reply.clone() })
         }));
         self.retry_later(ctx);
     }

@@ -16,7 +16,7 @@ use crate::{
         alarms::Alarm,
         line::with_changes,
         messages::{
-            Behind as BehindTail, CaughtUp, ChatNews, LoggedIn, Login, Logout, Post, Refusal, Reply,
+            Behind as BehindTail, CaughtUp, ChatNews, LoggedIn, Login, Logout, Post, Rejected, Reply,
             SendPrivate, Tail, Unregister,
         },
         presence::{Change, Face},
@@ -85,7 +85,7 @@ impl ChatServer {
         let address = self.rooms.member(login.session).and_then(|member| member.address);
         let id = match self.find_or_make(&login.room, address, ctx) {
             Ok(id) => id,
-            Err(refusal) => return self.refuse(login.session, login.ticket, refusal),
+            Err(rejected) => return self.reject(login.session, login.ticket, rejected),
         };
         self.open_book(id, ctx);
         match self.rooms.get(id).map(|room| &mut room.book) {
@@ -132,8 +132,8 @@ impl ChatServer {
                 // Drops it: it was meant for the room that cannot be opened, not for the session's former
                 // room.
                 Behind::Post(_) | Behind::SendPrivate(_) if has_fault => self.metrics.not_kept(),
-                Behind::Post(post) => self.post_or_refuse(post),
-                Behind::SendPrivate(message) => self.send_private_or_refuse(message),
+                Behind::Post(post) => self.post_or_reject(post),
+                Behind::SendPrivate(message) => self.send_private_or_reject(message),
                 Behind::Logout(logout) => self.logout(logout, ctx),
                 Behind::Unregister(message) => self.unregister(message),
             }
@@ -155,13 +155,13 @@ impl ChatServer {
     }
 
     /// Whether a client at this address may enter a room, which is made if it does not exist.
-    pub(super) fn may_enter(&self, name: &RoomName, address: Option<IpAddr>) -> Result<(), Refusal> {
+    pub(super) fn may_enter(&self, name: &RoomName, address: Option<IpAddr>) -> Result<(), Rejected> {
         if name.is_reserved() {
             return Ok(());
         }
         let standing = self.rooms.standing(name);
         if standing != Standing::Known && self.knows_rooms {
-            name.check_new().map_err(Refusal::NoNewRoom)?;
+            name.check_new().map_err(Rejected::NoNewRoom)?;
         }
         match standing {
             Standing::Known => Ok(()),
@@ -172,12 +172,12 @@ impl ChatServer {
                     MAX_NEW_ROOMS,
                     format_args!("{address} has made as many rooms in a minute as one address may"),
                 );
-                Err(Refusal::TooManyNewRooms)
+                Err(Rejected::TooManyNewRooms)
             }
             Standing::TooMany => {
                 let count = self.rooms.count();
                 logging::refused(MAX_ROOMS, format_args!("{count} rooms are in use; one more was refused"));
-                Err(Refusal::TooManyRooms)
+                Err(Rejected::TooManyRooms)
             }
         }
     }
@@ -189,10 +189,10 @@ impl ChatServer {
         name: &RoomName,
         address: Option<IpAddr>,
         ctx: &mut Context<Self>,
-    ) -> Result<RoomId, Refusal> {
+    ) -> Result<RoomId, Rejected> {
         self.may_enter(name, address)?;
         let is_new = self.rooms.standing(name) == Standing::New;
-        let Found { id, forgotten } = self.rooms.find_or_make(name).map_err(|_| Refusal::TooManyRooms)?;
+        let Found { id, forgotten } = self.rooms.find_or_make(name).map_err(|_| Rejected::TooManyRooms)?;
         if is_new {
             self.new_rooms.made(address, Instant::now());
         }
@@ -213,22 +213,22 @@ impl ChatServer {
         let own = if face.is_none() || token.is_none() { self.user_of(session) } else { None };
         let (own_face, own_token) = own.unzip();
         let (Some(face), token) = (face.or(own_face), token.or(own_token)) else {
-            self.refuse(session, ticket, Refusal::NotLoggedIn);
+            self.reject(session, ticket, Rejected::NotLoggedIn);
             return self.retire(id);
         };
         // Look up both before the login changes anything: a rejected login must not have changed anything.
         let Some(room) = self.rooms.get(id) else {
-            return self.refuse(session, ticket, Refusal::JournalUnavailable);
+            return self.reject(session, ticket, Rejected::JournalUnavailable);
         };
         let shown = token.filter(|_| has_shown_token);
         let Some(log) = room.log() else {
-            return self.refuse(session, ticket, Refusal::JournalUnavailable);
+            return self.reject(session, ticket, Rejected::JournalUnavailable);
         };
         let (epoch, resume, head, durable) =
             (log.epoch().id, log.resume(position), log.head(), log.durable());
         let Ok((token, change)) = room.presence.login(session, face.clone(), token, spare, Instant::now())
         else {
-            self.refuse(session, ticket, Refusal::NameTaken);
+            self.reject(session, ticket, Rejected::NameTaken);
             return self.retire(id);
         };
         if former == Some(id) {

@@ -20,7 +20,8 @@ use super::{
     listing::Listing,
     messages::{
         CaughtUp, ChatNews, CloseJournal, ForgetRoom, ListRooms, ListUsers, Login, Logout, MayEnter, Post,
-        Publish, Refusal, Register, Reply, RoomList, SendPrivate, ShowTyping, Summarize, Summary, Unregister,
+        Publish, Register, Rejected, Reply, RoomList, SendPrivate, ShowTyping, Summarize, Summary,
+        Unregister,
     },
     new_rooms::NewRooms,
     room::{Behind, Book, Room},
@@ -165,8 +166,8 @@ impl ChatServer {
         self.tell(session, ChatNews::Reply { ticket, reply });
     }
 
-    fn refuse(&self, session: SessionId, ticket: u64, refusal: Refusal) {
-        self.reply(session, ticket, Reply::Refused(refusal));
+    fn reject(&self, session: SessionId, ticket: u64, rejected: Rejected) {
+        self.reply(session, ticket, Reply::Rejected(rejected));
     }
 
     /// Removes a room from memory if nothing is lost by that.
@@ -224,7 +225,7 @@ impl Handler<AddWorker> for ChatServer {
 }
 
 impl Handler<MayEnter> for ChatServer {
-    type Result = Result<(), Refusal>;
+    type Result = Result<(), Rejected>;
 
     fn handle(&mut self, MayEnter { room, address }: MayEnter, _: &mut Self::Context) -> Self::Result {
         self.may_enter(&room, address)
@@ -304,7 +305,7 @@ impl Handler<Post> for ChatServer {
 
     fn handle(&mut self, post: Post, ctx: &mut Self::Context) {
         if let Some(post) = self.wait_behind_login(post.session, post) {
-            self.post_or_refuse(post);
+            self.post_or_reject(post);
         }
         self.count_turn(ctx);
     }
@@ -315,7 +316,7 @@ impl Handler<SendPrivate> for ChatServer {
 
     fn handle(&mut self, message: SendPrivate, ctx: &mut Self::Context) {
         if let Some(message) = self.wait_behind_login(message.session, message) {
-            self.send_private_or_refuse(message);
+            self.send_private_or_reject(message);
         }
         self.count_turn(ctx);
     }
@@ -327,7 +328,7 @@ impl Handler<ListUsers> for ChatServer {
     fn handle(&mut self, asked: ListUsers, ctx: &mut Self::Context) {
         match self.list_users(&asked) {
             Ok(reply) => self.reply(asked.session, asked.ticket, reply),
-            Err(refusal) => self.refuse(asked.session, asked.ticket, refusal),
+            Err(rejected) => self.reject(asked.session, asked.ticket, rejected),
         }
         self.count_turn(ctx);
     }

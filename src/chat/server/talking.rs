@@ -13,7 +13,7 @@ use crate::{
         handing::{Fate, Handing, Waiter},
         ids,
         line::Line,
-        messages::{Payload, Post, Publish, Refusal, Reply, SendPrivate},
+        messages::{Payload, Post, Publish, Rejected, Reply, SendPrivate},
         position::Place,
         room::{Book, Waiting},
     },
@@ -76,20 +76,20 @@ impl ChatServer {
     }
 
     /// Handles a user's message.
-    pub(super) fn post_or_refuse(&mut self, post: Post) {
+    pub(super) fn post_or_reject(&mut self, post: Post) {
         let (session, ticket) = (post.session, post.ticket);
-        if let Err(refusal) = self.post(post) {
-            self.refuse(session, ticket, refusal);
+        if let Err(rejected) = self.post(post) {
+            self.reject(session, ticket, rejected);
         }
     }
 
-    fn post(&mut self, post: Post) -> Result<(), Refusal> {
+    fn post(&mut self, post: Post) -> Result<(), Rejected> {
         let Post { session, ticket, kind, body, id: client_id, accepted } = post;
-        let id = self.rooms.room_of(session).ok_or(Refusal::NotLoggedIn)?;
-        let room = self.rooms.get(id).ok_or(Refusal::NotLoggedIn)?;
-        let user = room.presence.user_of(session).ok_or(Refusal::NotLoggedIn)?;
+        let id = self.rooms.room_of(session).ok_or(Rejected::NotLoggedIn)?;
+        let room = self.rooms.get(id).ok_or(Rejected::NotLoggedIn)?;
+        let user = room.presence.user_of(session).ok_or(Rejected::NotLoggedIn)?;
         let Book::Open(log) = &mut room.book else {
-            return Err(Refusal::JournalUnavailable);
+            return Err(Rejected::JournalUnavailable);
         };
         let key = client_id.as_deref().map(|id| ids::key_of(user.sender, &user.token, id));
         if let Some(place) = key.and_then(|key| log.ids.find(&key)) {
@@ -101,7 +101,7 @@ impl ChatServer {
             } else if let Some(open) = &mut room.open {
                 open.owe(receipt);
             } else {
-                return Err(Refusal::NotKeptYet);
+                return Err(Rejected::NotKeptYet);
             }
             return Ok(());
         }
@@ -146,20 +146,20 @@ impl ChatServer {
     }
 
     /// Handles a private message.
-    pub(super) fn send_private_or_refuse(&mut self, message: SendPrivate) {
+    pub(super) fn send_private_or_reject(&mut self, message: SendPrivate) {
         let (session, ticket) = (message.session, message.ticket);
-        if let Err(refusal) = self.send_private(message) {
-            self.refuse(session, ticket, refusal);
+        if let Err(rejected) = self.send_private(message) {
+            self.reject(session, ticket, rejected);
         }
     }
 
     /// A private message is live only. It goes to the subscribed sessions of both users; their fan-outs
     /// answer the sender.
-    fn send_private(&mut self, message: SendPrivate) -> Result<(), Refusal> {
+    fn send_private(&mut self, message: SendPrivate) -> Result<(), Rejected> {
         let SendPrivate { session, ticket, to, kind, body, id: client_id, accepted } = message;
-        let id = self.rooms.room_of(session).ok_or(Refusal::NotLoggedIn)?;
-        let room = self.rooms.get(id).ok_or(Refusal::NotLoggedIn)?;
-        let sender = room.presence.user_of(session).ok_or(Refusal::NotLoggedIn)?;
+        let id = self.rooms.room_of(session).ok_or(Rejected::NotLoggedIn)?;
+        let room = self.rooms.get(id).ok_or(Rejected::NotLoggedIn)?;
+        let sender = room.presence.user_of(session).ok_or(Rejected::NotLoggedIn)?;
         let sender = sender.clone();
         let name = to.key();
         let key = client_id
@@ -167,7 +167,7 @@ impl ChatServer {
             .map(|id| ids::private_key(sender.sender, &sender.token, &room.name, &name, id));
         let reader = room.presence.find(&name).cloned();
         let is_held = room.presence.is_held(&name);
-        let fanout = self.fanout_of(session).ok_or(Refusal::NotLoggedIn)?.clone();
+        let fanout = self.fanout_of(session).ok_or(Rejected::NotLoggedIn)?.clone();
         let mut waiter = Waiter { session, ticket, fanout, accepted: Some(accepted) };
         let known = key.and_then(|key| self.private_ids.find(&key));
         if let Some(fate) = &known {
@@ -177,7 +177,7 @@ impl ChatServer {
             }
         }
         if reader.is_none() && !is_held {
-            return Err(Refusal::NoSuchUser);
+            return Err(Rejected::NoSuchUser);
         }
         let fate = known.unwrap_or_else(|| self.remember_private(key));
         let at = fate.at();

@@ -20,7 +20,7 @@ use super::Worker;
 use crate::{
     chat::{
         line,
-        messages::{ChatNews, LoggedIn, Refusal, Reply, UsersPage},
+        messages::{ChatNews, LoggedIn, Rejected, Reply, UsersPage},
         position::Place,
         presence::Face,
     },
@@ -287,7 +287,7 @@ impl Conversation {
             }
             (Some(Pending::Users { ack }), Reply::Users(page)) => self.answer_users(ack, &page),
             (Some(Pending::Logout { ack }), Reply::LoggedOut) => self.answer_if_asked(ack, &Answer::Done {}),
-            (Some(pending), Reply::Refused(refusal)) => {
+            (Some(pending), Reply::Rejected(rejected)) => {
                 let (ack, is_login) = match pending {
                     Pending::Login { ack, kind } => {
                         self.hold.set(false);
@@ -298,7 +298,7 @@ impl Conversation {
                     | Pending::Users { ack }
                     | Pending::Logout { ack } => (ack, false),
                 };
-                self.fail(ack, is_login, &failure_of(refusal));
+                self.fail(ack, is_login, &failure_of(rejected));
             }
             // The reply is not logged: it may hold a token.
             (pending, _) => error!(
@@ -404,16 +404,16 @@ fn as_new(entry: &Entry) -> NewEntry<'_> {
 const TOO_MANY_NEW_ROOMS: &str =
     "your address has made as many rooms in the last minute as it may (--max-new-rooms-per-minute)";
 
-fn failure_of(refusal: Refusal) -> Failure {
-    Failure::of(match refusal {
-        Refusal::NotLoggedIn => Code::NotLoggedIn,
-        Refusal::NameTaken => Code::NameTaken,
-        Refusal::TooManyRooms => Code::TooManyRooms,
-        Refusal::TooManyNewRooms => return Failure::with(Code::TooManyRooms, TOO_MANY_NEW_ROOMS),
-        Refusal::NoNewRoom(error) => return Failure::with(Code::BadRoom, error.to_string()),
-        Refusal::NoSuchUser => Code::NoSuchUser,
-        Refusal::JournalUnavailable => Code::JournalUnavailable,
-        Refusal::NotKeptYet => Code::NotKeptYet,
-        Refusal::JournalDamaged => Code::Damaged,
+fn failure_of(rejected: Rejected) -> Failure {
+    Failure::of(match rejected {
+        Rejected::NotLoggedIn => Code::NotLoggedIn,
+        Rejected::NameTaken => Code::NameTaken,
+        Rejected::TooManyRooms => Code::TooManyRooms,
+        Rejected::TooManyNewRooms => return Failure::with(Code::TooManyRooms, TOO_MANY_NEW_ROOMS),
+        Rejected::NoNewRoom(error) => return Failure::with(Code::BadRoom, error.to_string()),
+        Rejected::NoSuchUser => Code::NoSuchUser,
+        Rejected::JournalUnavailable => Code::JournalUnavailable,
+        Rejected::NotKeptYet => Code::NotKeptYet,
+        Rejected::JournalDamaged => Code::Damaged,
     })
 }
