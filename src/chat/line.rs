@@ -8,10 +8,10 @@ use bytestring::ByteString;
 use super::news::{Listed, Notice};
 use crate::{
     broadcast::{Dialect, Encode},
-    domain::PublicId,
+    domain::{Profile, PublicId},
     journal::{Kind, NewEntry},
     protocol::{
-        chat::{Event, Private, Said, Somebody, UserRef},
+        chat::{self, Event, Private, Said, UserChange},
         websocket::frame::OpCode,
     },
 };
@@ -62,9 +62,9 @@ pub enum Line<'a> {
     /// A user came or went.
     Notice(&'a Notice),
     /// The users of the room, for a session that has just subscribed.
-    Users(&'a [UserRef<'a>]),
+    Users(&'a [chat::Profile<'a>]),
     /// The users of the room, after changes.
-    UsersAgain(&'a [UserRef<'a>]),
+    UsersAgain(&'a [chat::Profile<'a>]),
     /// A user begins or stops to write.
     Typing(&'a str, bool),
     /// A private message.
@@ -100,8 +100,8 @@ impl<'a> Line<'a> {
             Self::Said(offset, entry) => said_event(offset, entry, false),
             Self::Text(_) | Self::Binary(_) => return None,
             Self::UsersAgain(_) if wants_changes(dialect) => return None,
-            Self::Notice(notice) if notice.has_come => Event::AddUser(somebody(notice, dialect)?),
-            Self::Notice(notice) => Event::DelUser(somebody(notice, dialect)?),
+            Self::Notice(notice) if notice.has_come => Event::AddUser(user_change(notice, dialect)?),
+            Self::Notice(notice) => Event::DelUser(user_change(notice, dialect)?),
             Self::Users(users) | Self::UsersAgain(users) => Event::UserList(users),
             Self::Typing(username, typing) => Event::Typing { username, typing },
             Self::Private(private) => Event::ReceivePrivate(private),
@@ -110,16 +110,25 @@ impl<'a> Line<'a> {
 }
 
 /// The fields of a notice's event; `None` if subscribers of `dialect` learn of it by the list.
-fn somebody(notice: &Notice, dialect: Dialect) -> Option<Somebody<'_>> {
-    let Notice { face, count, listed, .. } = notice;
+fn user_change(notice: &Notice, dialect: Dialect) -> Option<UserChange<'_>> {
+    let Notice { profile, count, listed, .. } = notice;
     let (count, more) = match listed {
         _ if wants_changes(dialect) => (*count, 0),
         Listed::Whole => (*count, 0),
         Listed::Last { count, more } => (*count, *more),
         Listed::Not => return None,
     };
-    let uid = face.uid.as_ref().map(PublicId::as_str);
-    Some(Somebody { username: face.nickname.as_str(), avatar: face.avatar.as_str(), uid, count, more })
+    let chat::Profile { username, avatar, uid } = shown(profile);
+    Some(UserChange { username, avatar, uid, count, more })
+}
+
+/// A profile as events and answers have it.
+pub fn shown(profile: &Profile) -> chat::Profile<'_> {
+    chat::Profile {
+        username: profile.nickname.as_str(),
+        avatar: profile.avatar.as_str(),
+        uid: profile.uid.as_ref().map(PublicId::as_str),
+    }
 }
 
 /// A message as an event, live or from the journal.

@@ -11,9 +11,9 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::presence::{Change, Face, Presence};
+use super::presence::{Change, Presence};
 use crate::{
-    domain::{NicknameKey, SessionId},
+    domain::{NicknameKey, Profile, SessionId},
     protocol::chat::{MAX_USERS_AT_ONCE, USERS_PAGE},
 };
 
@@ -69,14 +69,14 @@ pub(crate) struct News {
 #[derive(Debug)]
 struct Untold {
     /// The user as the members were told; `None` if they do not know it.
-    told: Option<Face>,
+    told: Option<Profile>,
     /// The session that caused the last change; it need not be told.
     by: SessionId,
     /// `lists_given` at the first and at the last change. A session that was given the list between them
     /// knows what the others were never told.
     lists: (u64, u64),
     /// The profile in the last change.
-    last: Face,
+    last: Profile,
 }
 
 /// Decides when the list is sent.
@@ -93,7 +93,7 @@ struct ListClock {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Notice {
     /// The profile of the user.
-    pub face: Face,
+    pub profile: Profile,
     /// True if the user came, false if it went.
     pub has_come: bool,
     /// Number of users after this change.
@@ -131,7 +131,7 @@ pub(crate) struct Told {
 
 impl Notice {
     fn bytes(&self) -> usize {
-        LINE_BYTES + bytes_of(&self.face)
+        LINE_BYTES + bytes_of(&self.profile)
     }
 }
 
@@ -143,14 +143,18 @@ impl News {
             let gathered = now + GATHERING.saturating_mul(members).min(MAX_GATHERING);
             self.lines_from = self.lines_from.max(Some(gathered));
         }
-        for (face, told) in [(&change.left, change.left.as_ref()), (&change.arrived, None)] {
-            if let Some(face) = face {
+        for (profile, told) in [(&change.left, change.left.as_ref()), (&change.arrived, None)] {
+            if let Some(profile) = profile {
                 let lists = (self.lists_given, self.lists_given);
-                let untold = self.untold.entry(face.nickname.key());
-                let untold =
-                    untold.or_insert_with(|| Untold { told: told.cloned(), by, lists, last: face.clone() });
+                let untold = self.untold.entry(profile.nickname.key());
+                let untold = untold.or_insert_with(|| Untold {
+                    told: told.cloned(),
+                    by,
+                    lists,
+                    last: profile.clone(),
+                });
                 (untold.by, untold.lists.1) = (by, lists.1);
-                untold.last = face.clone();
+                untold.last = profile.clone();
             }
         }
         if change.left.is_some() || change.arrived.is_some() {
@@ -189,20 +193,20 @@ impl News {
         let mut count = self.told_count;
         let mut notices = Vec::new();
         for (key, Untold { told, by, lists, last }) in std::mem::take(&mut self.untold) {
-            let is = presence.find(&key).map(|user| &user.face);
+            let is = presence.find(&key).map(|user| &user.profile);
             let is_as_told = told.as_ref() == is;
             if is_as_told && lists.0 == lists.1 {
                 continue;
             }
-            if let Some(face) = told.filter(|_| !is_as_told) {
+            if let Some(profile) = told.filter(|_| !is_as_told) {
                 count = count.saturating_sub(1);
-                notices.push(Notice { face, has_come: false, count, listed: Listed::Whole, by });
+                notices.push(Notice { profile, has_come: false, count, listed: Listed::Whole, by });
             }
             match is {
-                Some(face) => {
+                Some(profile) => {
                     count += usize::from(!is_as_told);
                     notices.push(Notice {
-                        face: face.clone(),
+                        profile: profile.clone(),
                         has_come: true,
                         count,
                         listed: Listed::Whole,
@@ -210,7 +214,7 @@ impl News {
                     });
                 }
                 None if is_as_told => {
-                    notices.push(Notice { face: last, has_come: false, count, listed: Listed::Whole, by })
+                    notices.push(Notice { profile: last, has_come: false, count, listed: Listed::Whole, by })
                 }
                 None => {}
             }
@@ -266,12 +270,12 @@ fn is_large(presence: &Presence) -> bool {
     presence.count() > MAX_USERS_AT_ONCE
 }
 
-fn bytes_of(face: &Face) -> usize {
-    face.nickname.as_str().len() + face.avatar.as_str().len()
+fn bytes_of(profile: &Profile) -> usize {
+    profile.nickname.as_str().len() + profile.avatar.as_str().len()
 }
 
 fn list_bytes(presence: &Presence) -> usize {
-    presence.users().take(USERS_PAGE).map(|user| USER_BYTES + bytes_of(&user.face)).sum()
+    presence.users().take(USERS_PAGE).map(|user| USER_BYTES + bytes_of(&user.profile)).sum()
 }
 
 /// How long this number of bytes takes at [`BYTES_PER_SECOND`].

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     broadcast::Map,
-    domain::{Avatar, Nickname, NicknameKey, PublicId, SessionId, Token},
+    domain::{Nickname, NicknameKey, Profile, SessionId, Token},
 };
 
 /// The users of one room.
@@ -47,24 +47,13 @@ struct HeldNames {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct User {
     /// What others see of the user.
-    pub face: Face,
+    pub profile: Profile,
     /// The secret that proves that a session is of this user.
     pub token: Token,
     /// The first half of the keys of the user's messages, hashed once.
     pub sender: Sender,
     /// The user's sessions, at least one.
     pub sessions: Vec<SessionId>,
-}
-
-/// What others see of a user.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Face {
-    /// Unique in the room, also by its look.
-    pub nickname: Nickname,
-    /// The name of an avatar, or the address of a picture.
-    pub avatar: Avatar,
-    /// Tells users of one nickname apart. `None` until the user is in the room.
-    pub uid: Option<PublicId>,
 }
 
 #[derive(Clone, Debug)]
@@ -78,9 +67,9 @@ struct Held {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Change {
     /// The profile that has gone.
-    pub left: Option<Face>,
+    pub left: Option<Profile>,
     /// The profile that has come.
-    pub arrived: Option<Face>,
+    pub arrived: Option<Profile>,
 }
 
 /// The nickname, or one that looks like it, is another user's or is held for its owner.
@@ -99,21 +88,21 @@ impl Presence {
     pub(crate) fn login(
         &mut self,
         session: SessionId,
-        mut face: Face,
+        mut profile: Profile,
         token: Option<Token>,
         spare: Token,
         now: Instant,
     ) -> Result<(Token, Change), NameTaken> {
-        let key = face.nickname.key();
+        let key = profile.nickname.key();
         let former = self.by_session.get(&session).cloned();
         let stays = former.as_ref() == Some(&key);
         let may_take = stays || self.may_take(&key, token, now);
         if !may_take
-            || self.looks.like(&face.nickname).any(|other| self.is_barred_by(other, session, token, now))
+            || self.looks.like(&profile.nickname).any(|other| self.is_barred_by(other, session, token, now))
         {
             return Err(NameTaken);
         }
-        self.looks.claim(&face.nickname);
+        self.looks.claim(&profile.nickname);
         self.tidy_looks(&key, now);
         let mut change = Change::default();
         if !stays {
@@ -128,23 +117,23 @@ impl Presence {
             if !stays {
                 user.sessions.push(session);
             }
-            face.uid = Some(user.token.public_id());
-            if user.face != face {
-                change.left = change.left.or_else(|| Some(user.face.clone()));
-                change.arrived = Some(face.clone());
-                user.face = face;
+            profile.uid = Some(user.token.public_id());
+            if user.profile != profile {
+                change.left = change.left.or_else(|| Some(user.profile.clone()));
+                change.arrived = Some(profile.clone());
+                user.profile = profile;
             }
             let token = user.token;
             self.by_session.insert(session, key);
             return Ok((token, change));
         }
         let token = token.filter(|token| !self.tokens.contains(token)).unwrap_or(spare);
-        face.uid = Some(token.public_id());
-        change.arrived = Some(face.clone());
+        profile.uid = Some(token.public_id());
+        change.arrived = Some(profile.clone());
         self.tokens.insert(token);
         self.users.insert(
             key.clone(),
-            User { face, token, sender: ids::sender_of(&token), sessions: vec![session] },
+            User { profile, token, sender: ids::sender_of(&token), sessions: vec![session] },
         );
         self.by_session.insert(session, key);
         Ok((token, change))
@@ -186,7 +175,7 @@ impl Presence {
             return Changes::default();
         };
         let reservation =
-            Reservation { nickname: user.face.nickname.clone(), owner: user.token.owner_hash(), until };
+            Reservation { nickname: user.profile.nickname.clone(), owner: user.token.owner_hash(), until };
         self.reserved.reserve(reservation, now, max)
     }
 
@@ -206,7 +195,7 @@ impl Presence {
     /// The nicknames to hold if all users dropped now, and until when, except reserved ones.
     pub(crate) fn names_to_hold(&self, now: Instant, hold: Duration) -> impl Iterator<Item = Reservation> {
         let present = self.users.values().map(move |user| Reservation {
-            nickname: user.face.nickname.clone(),
+            nickname: user.profile.nickname.clone(),
             owner: user.token.owner_hash(),
             until: now + hold,
         });
@@ -235,8 +224,8 @@ impl Presence {
 
     /// Takes a session from its user. Returns the user's profile if that was its last session; its nickname
     /// is free at once. Idempotent.
-    pub(crate) fn logout(&mut self, session: SessionId) -> Option<Face> {
-        self.take_out(session).map(|(_, user)| user.face)
+    pub(crate) fn logout(&mut self, session: SessionId) -> Option<Profile> {
+        self.take_out(session).map(|(_, user)| user.profile)
     }
 
     /// A session of a user dropped. If it was the last one, holds the nickname until `until` for the owner of
@@ -247,14 +236,14 @@ impl Presence {
         now: Instant,
         until: Instant,
         max: usize,
-    ) -> Option<Face> {
+    ) -> Option<Profile> {
         let (key, user) = self.take_out(session)?;
         // First frees the nicknames whose hold has ended, so that they do not count.
         self.held.expire(now);
         if self.held.by_name.len() < max {
-            self.held.insert(key, Held { nickname: user.face.nickname.clone(), token: user.token, until });
+            self.held.insert(key, Held { nickname: user.profile.nickname.clone(), token: user.token, until });
         }
-        Some(user.face)
+        Some(user.profile)
     }
 
     fn take_out(&mut self, session: SessionId) -> Option<(NicknameKey, User)> {
@@ -355,14 +344,19 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::domain::Avatar;
 
-    fn face(name: &str) -> Face {
-        Face { nickname: Nickname::parse(name).expect("a legal name"), avatar: Avatar::default(), uid: None }
+    fn profile(name: &str) -> Profile {
+        Profile {
+            nickname: Nickname::parse(name).expect("a legal name"),
+            avatar: Avatar::default(),
+            uid: None,
+        }
     }
 
     /// The profile of the owner of a token.
-    fn face_of(name: &str, bearer: u8) -> Face {
-        Face { uid: Some(token(bearer).public_id()), ..face(name) }
+    fn profile_of(name: &str, bearer: u8) -> Profile {
+        Profile { uid: Some(token(bearer).public_id()), ..profile(name) }
     }
 
     fn token(number: u8) -> Token {
@@ -374,7 +368,7 @@ mod tests {
     }
 
     fn names(presence: &Presence) -> Vec<String> {
-        presence.users().map(|user| user.face.nickname.to_string()).collect()
+        presence.users().map(|user| user.profile.nickname.to_string()).collect()
     }
 
     const SPARE: u8 = 99;
@@ -386,20 +380,20 @@ mod tests {
         with: Option<u8>,
         now: Instant,
     ) -> Result<(Token, Change), NameTaken> {
-        presence.login(session(number), face(name), with.map(token), token(SPARE), now)
+        presence.login(session(number), profile(name), with.map(token), token(SPARE), now)
     }
 
     #[test]
     fn two_tabs_are_one_user_who_arrives_and_leaves_once() {
         let (mut presence, now) = (Presence::default(), Instant::now());
         let (ann, change) = login(&mut presence, 1, "Ann", None, now).expect("free");
-        assert_eq!((ann, change.arrived), (token(SPARE), Some(face_of("Ann", SPARE))));
+        assert_eq!((ann, change.arrived), (token(SPARE), Some(profile_of("Ann", SPARE))));
         let (again, change) = login(&mut presence, 2, "Ann", Some(SPARE), now).expect("hers");
         assert_eq!((again, change), (ann, Change::default()));
         assert_eq!(presence.count(), 1);
         assert_eq!(presence.logout(session(1)), None);
         assert_eq!(presence.logout(session(1)), None, "idempotent");
-        assert_eq!(presence.logout(session(2)), Some(face_of("Ann", SPARE)));
+        assert_eq!(presence.logout(session(2)), Some(profile_of("Ann", SPARE)));
         assert!(presence.is_idle());
     }
 
@@ -429,7 +423,10 @@ mod tests {
         assert_eq!(login(&mut presence, 2, "Alice", Some(2), now), Err(NameTaken));
         let (_, change) =
             login(&mut presence, 3, "Alice", Some(1), now).expect("its own name looks like that");
-        assert_eq!(change, Change { left: Some(face_of("AIice", 1)), arrived: Some(face_of("Alice", 1)) });
+        assert_eq!(
+            change,
+            Change { left: Some(profile_of("AIice", 1)), arrived: Some(profile_of("Alice", 1)) }
+        );
         presence.logout(session(3));
         assert!(login(&mut presence, 2, "AIice", None, now).is_ok(), "free at once");
         presence.drop_out(session(2), now, later, 9);
@@ -441,7 +438,7 @@ mod tests {
         let (mut presence, now) = (Presence::default(), Instant::now());
         let later = now + Duration::from_secs(30);
         login(&mut presence, 1, "Ann", Some(1), now).expect("free");
-        assert_eq!(presence.drop_out(session(1), now, later, 9), Some(face_of("Ann", 1)));
+        assert_eq!(presence.drop_out(session(1), now, later, 9), Some(profile_of("Ann", 1)));
         assert_eq!(presence.count(), 0);
         assert_eq!(login(&mut presence, 2, "ann", Some(2), now), Err(NameTaken));
         assert!(login(&mut presence, 3, "Ann", Some(1), now).is_ok());
@@ -461,7 +458,7 @@ mod tests {
         assert_eq!(names(&presence), ["Ann", "Ben"], "a rejected login changes nothing");
         let (kept, change) = login(&mut presence, 1, "Cleo", Some(1), now).expect("free");
         assert_eq!(kept, token(1));
-        assert_eq!(change, Change { left: Some(face_of("Ann", 1)), arrived: Some(face_of("Cleo", 1)) });
+        assert_eq!(change, Change { left: Some(profile_of("Ann", 1)), arrived: Some(profile_of("Cleo", 1)) });
         assert!(login(&mut presence, 3, "Ann", None, now).is_ok(), "the name is free at once");
     }
 
@@ -477,11 +474,11 @@ mod tests {
     }
 
     #[test]
-    fn the_same_name_spelled_otherwise_is_a_new_face() {
+    fn the_same_name_spelled_otherwise_is_a_new_profile() {
         let (mut presence, now) = (Presence::default(), Instant::now());
         login(&mut presence, 1, "Ann", Some(1), now).expect("free");
         let (_, change) = login(&mut presence, 1, "ANN", None, now).expect("its own");
-        assert_eq!(change, Change { left: Some(face_of("Ann", 1)), arrived: Some(face_of("ANN", 1)) });
+        assert_eq!(change, Change { left: Some(profile_of("Ann", 1)), arrived: Some(profile_of("ANN", 1)) });
         assert_eq!(presence.user_of(session(1)).map(|user| user.sessions.len()), Some(1));
     }
 
@@ -542,7 +539,7 @@ mod tests {
                         let free = stays || model.owner(name, now).is_none_or(|owner| owner == bearer);
                         // Each login brings a spare token of its own, which no other session has.
                         let spare = token(100 + number as u8);
-                        let logged_in = presence.login(session(number), face(name), Some(token(bearer)), spare, at(now));
+                        let logged_in = presence.login(session(number), profile(name), Some(token(bearer)), spare, at(now));
                         prop_assert_eq!(logged_in.is_ok(), free);
                         if let Ok((token, change)) = logged_in {
                             if let Some(left) = change.left {

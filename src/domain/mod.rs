@@ -10,6 +10,7 @@ pub(crate) use self::{
     avatar::{AVATARS_PATH, Avatar, Picture, PictureId},
     image::{ImageError, ImageLimits},
     nickname::{Look, Nickname, NicknameError, NicknameKey},
+    profile::Profile,
     room_name::{LESSON_ROOM_START, RoomNameError},
     token::{OwnerHash, PublicId, Token},
 };
@@ -17,6 +18,7 @@ pub(crate) use self::{
 pub(crate) mod avatar;
 pub(crate) mod image;
 pub(crate) mod nickname;
+mod profile;
 pub(crate) mod room_name;
 mod text;
 pub(crate) mod token;

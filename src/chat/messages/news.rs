@@ -1,8 +1,8 @@
 //! What the chat server tells sessions.
 
 use crate::{
-    chat::{log::Resume, position::Place, presence::Face},
-    domain::{RoomName, RoomNameError, Token},
+    chat::{log::Resume, position::Place},
+    domain::{Profile, RoomName, RoomNameError, Token},
     journal::{EpochId, JournalError, Record},
 };
 
@@ -50,7 +50,7 @@ pub(crate) struct LoggedIn {
     /// The room.
     pub name: RoomName,
     /// What others see of the session's user.
-    pub face: Face,
+    pub profile: Profile,
     /// What proves other sessions to be the same user's.
     pub token: Token,
     /// What offsets count in.
@@ -69,7 +69,7 @@ pub(crate) struct LoggedIn {
 #[derive(Clone, Debug)]
 pub(crate) struct UsersPage {
     /// The users.
-    pub users: Vec<Face>,
+    pub users: Vec<Profile>,
     /// How many are in the room.
     pub count: usize,
     /// Whether there are more behind these.

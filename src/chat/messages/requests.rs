@@ -13,9 +13,9 @@ use bytestring::ByteString;
 use super::Rejected;
 use crate::{
     broadcast::Seat,
-    chat::{position::Position, presence::Face},
+    chat::position::Position,
     connection::Accepted,
-    domain::{Nickname, NicknameKey, RoomName, SessionId, Token, WorkerId},
+    domain::{Nickname, NicknameKey, Profile, RoomName, SessionId, Token, WorkerId},
     journal::{Damage, JournalError, Kind},
 };
 
@@ -80,7 +80,7 @@ pub struct Login {
     /// The room to enter, made if it does not exist.
     pub room: RoomName,
     /// The profile of the user. `None` stands for the user that the session is when the login is done.
-    pub face: Option<Face>,
+    pub profile: Option<Profile>,
     /// The token of the user, if known. `None` stands for the token of the user that the session is then.
     pub token: Option<Token>,
     /// Whether its client has shown the token, in this login or in an earlier one of the session.

@@ -18,9 +18,9 @@ struct Room {
     want_changes: usize,
 }
 
-fn face(number: u64) -> Face {
+fn profile(number: u64) -> Profile {
     let nickname = Nickname::parse(&format!("user {number:05}")).expect("a legal name");
-    Face { nickname, avatar: Avatar::default(), uid: Some(token(number).public_id()) }
+    Profile { nickname, avatar: Avatar::default(), uid: Some(token(number).public_id()) }
 }
 
 /// The token of a user, equal each time the user comes back.
@@ -45,7 +45,7 @@ impl Room {
 
     fn login(&mut self, number: u64) -> Vec<Notice> {
         let session = SessionId::of(number);
-        let logged_in = self.presence.login(session, face(number), None, token(number), self.now);
+        let logged_in = self.presence.login(session, profile(number), None, token(number), self.now);
         self.changed(&logged_in.expect("a free name").1, session)
     }
 
@@ -70,7 +70,7 @@ impl Room {
             if notice.listed != Listed::Not {
                 self.heard += notice.bytes();
             }
-            let name = notice.face.nickname.to_string();
+            let name = notice.profile.nickname.to_string();
             let is_news = match notice.has_come {
                 true => self.known.insert(name),
                 false => self.known.remove(&name),
@@ -103,7 +103,7 @@ impl Room {
     }
 
     fn names(&self) -> BTreeSet<String> {
-        self.presence.users().map(|user| user.face.nickname.to_string()).collect()
+        self.presence.users().map(|user| user.profile.nickname.to_string()).collect()
     }
 }
 
@@ -115,7 +115,7 @@ fn has_more(told: &[Notice]) -> bool {
 /// What a member with this knowledge knows after these notices.
 fn follow(mut known: BTreeSet<String>, told: &[Notice], room: &Room) -> BTreeSet<String> {
     for notice in told {
-        let name = notice.face.nickname.to_string();
+        let name = notice.profile.nickname.to_string();
         if notice.has_come {
             known.insert(name)
         } else {
@@ -151,7 +151,10 @@ fn in_a_large_room_changes_wait_for_each_other_and_what_cancels_out_is_not_told(
     }
     assert!(room.login(5).is_empty());
     let told = room.wait(LONG);
-    assert_eq!(told.iter().map(|notice| notice.face.clone()).collect::<Vec<_>>(), [face(4), face(6)]);
+    assert_eq!(
+        told.iter().map(|notice| notice.profile.clone()).collect::<Vec<_>>(),
+        [profile(4), profile(6)]
+    );
     assert_eq!(room.known, room.names());
 }
 
@@ -217,8 +220,8 @@ fn who_is_given_the_list_while_somebody_is_away_hears_of_their_return() {
     assert!(room.login(3).is_empty());
     let told = room.wait(LONG);
     assert_eq!(
-        told.iter().map(|notice| (notice.face.clone(), notice.has_come)).collect::<Vec<_>>(),
-        [(face(3), true)]
+        told.iter().map(|notice| (notice.profile.clone(), notice.has_come)).collect::<Vec<_>>(),
+        [(profile(3), true)]
     );
     room.logout(70);
     room.login(1000);
@@ -226,8 +229,8 @@ fn who_is_given_the_list_while_somebody_is_away_hears_of_their_return() {
     room.logout(1000);
     let told = room.wait(LONG);
     assert_eq!(
-        told.iter().map(|notice| (notice.face.clone(), notice.has_come)).collect::<Vec<_>>(),
-        [(face(1000), false)]
+        told.iter().map(|notice| (notice.profile.clone(), notice.has_come)).collect::<Vec<_>>(),
+        [(profile(1000), false)]
     );
 }
 

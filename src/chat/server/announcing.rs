@@ -10,13 +10,13 @@ use crate::{
     chat::{
         alarms::Alarm,
         broadcast::ChatBroadcast,
-        line::{CHANGES, Line},
+        line::{CHANGES, Line, shown},
         messages::{ListUsers, Rejected, Reply, UsersPage},
         news::Told,
-        presence::{Change, Face, Presence},
+        presence::{Change, Presence},
     },
-    domain::{PublicId, SessionId},
-    protocol::chat::{USERS_PAGE, UserRef},
+    domain::{Profile, SessionId},
+    protocol::chat::{self, USERS_PAGE},
 };
 
 impl ChatServer {
@@ -44,7 +44,7 @@ impl ChatServer {
             self.add_line(id, &Line::Notice(notice), Reach::Exclude(notice.by));
         }
         if let Some(list) = list {
-            self.add_line(id, &Line::UsersAgain(&references(&list)), Reach::All);
+            self.add_line(id, &Line::UsersAgain(&all_shown(&list)), Reach::All);
         }
         if let Some(at) = alarm {
             self.alarms.set(at, id, Alarm::News);
@@ -67,7 +67,7 @@ impl ChatServer {
         subscribers.add(worker, encoding);
         let mut open = ChatBroadcast::new(&subscribers);
         let deflater = super::talking::deflater(&mut self.deflater, &subscribers);
-        open.push(&Line::Users(&references(&list)), Reach::All, deflater);
+        open.push(&Line::Users(&all_shown(&list)), Reach::All, deflater);
         let broadcast = open.finish(Recipients::Only(vec![session]), &self.budget).0.into();
         if let Some(fanout) = self.workers.get(&worker) {
             fanout.do_send(FanOutBroadcast { room: id, broadcast });
@@ -79,7 +79,7 @@ impl ChatServer {
         let id = self.rooms.room_of(asked.session).ok_or(Rejected::NotLoggedIn)?;
         let presence = &self.rooms.get(id).ok_or(Rejected::NotLoggedIn)?.presence;
         let mut behind = presence.users_after(asked.after.as_ref());
-        let users = behind.by_ref().take(asked.limit).map(|user| user.face.clone()).collect();
+        let users = behind.by_ref().take(asked.limit).map(|user| user.profile.clone()).collect();
         let page = UsersPage { users, count: presence.count(), more: behind.next().is_some() };
         Ok(Reply::Users(Box::new(page)))
     }
@@ -111,17 +111,10 @@ impl ChatServer {
 }
 
 /// The users that fit in one list.
-fn first_users(presence: &Presence) -> Vec<Face> {
-    presence.users().take(USERS_PAGE).map(|user| user.face.clone()).collect()
+fn first_users(presence: &Presence) -> Vec<Profile> {
+    presence.users().take(USERS_PAGE).map(|user| user.profile.clone()).collect()
 }
 
-fn references(faces: &[Face]) -> Vec<UserRef<'_>> {
-    faces
-        .iter()
-        .map(|face| UserRef {
-            username: face.nickname.as_str(),
-            avatar: face.avatar.as_str(),
-            uid: face.uid.as_ref().map(PublicId::as_str),
-        })
-        .collect()
+fn all_shown(profiles: &[Profile]) -> Vec<chat::Profile<'_>> {
+    profiles.iter().map(shown).collect()
 }

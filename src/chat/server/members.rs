@@ -19,10 +19,10 @@ use crate::{
             Behind as BehindTail, CaughtUp, ChatNews, LoggedIn, Login, Logout, Post, Rejected, Reply,
             SendPrivate, Tail, Unregister,
         },
-        presence::{Change, Face},
+        presence::Change,
         room::{Behind, Book, Waiting},
     },
-    domain::{RoomName, SessionId, Token},
+    domain::{Profile, RoomName, SessionId, Token},
     logging,
 };
 
@@ -148,10 +148,10 @@ impl ChatServer {
     }
 
     /// The user of a session, and its token.
-    fn user_of(&mut self, session: SessionId) -> Option<(Face, Token)> {
+    fn user_of(&mut self, session: SessionId) -> Option<(Profile, Token)> {
         let id = self.rooms.room_of(session)?;
         let user = self.rooms.get(id)?.presence.user_of(session)?;
-        Some((Face { uid: None, ..user.face.clone() }, user.token))
+        Some((Profile { uid: None, ..user.profile.clone() }, user.token))
     }
 
     /// Whether a client at this address may enter a room, which is made if it does not exist.
@@ -204,15 +204,16 @@ impl ChatServer {
 
     /// Logs a session in to a room whose journal has answered.
     pub(super) fn login_open(&mut self, id: RoomId, login: Login, ctx: &mut Context<Self>) {
-        let Login { session, ticket, face, token, has_shown_token, spare, position, wants_changes, .. } =
-            login;
+        let Login {
+            session, ticket, profile, token, has_shown_token, spare, position, wants_changes, ..
+        } = login;
         // A session that has ended since must not take a nickname.
         let Some(former) = self.rooms.member(session).map(Member::room) else {
             return self.retire(id);
         };
-        let own = if face.is_none() || token.is_none() { self.user_of(session) } else { None };
-        let (own_face, own_token) = own.unzip();
-        let (Some(face), token) = (face.or(own_face), token.or(own_token)) else {
+        let own = if profile.is_none() || token.is_none() { self.user_of(session) } else { None };
+        let (own_profile, own_token) = own.unzip();
+        let (Some(profile), token) = (profile.or(own_profile), token.or(own_token)) else {
             self.reject(session, ticket, Rejected::NotLoggedIn);
             return self.retire(id);
         };
@@ -226,7 +227,7 @@ impl ChatServer {
         };
         let (epoch, resume, head, durable) =
             (log.epoch().id, log.resume(position), log.head(), log.durable());
-        let Ok((token, change)) = room.presence.login(session, face.clone(), token, spare, Instant::now())
+        let Ok((token, change)) = room.presence.login(session, profile.clone(), token, spare, Instant::now())
         else {
             self.reject(session, ticket, Rejected::NameTaken);
             return self.retire(id);
@@ -248,7 +249,7 @@ impl ChatServer {
         let count = self.rooms.get(id).map_or(0, |room| room.presence.count());
         self.rooms.set_visit(session, ticket);
         let name = login.room;
-        let logged_in = LoggedIn { name, face, token, epoch, head, durable, resume, count };
+        let logged_in = LoggedIn { name, profile, token, epoch, head, durable, resume, count };
         self.reply(session, ticket, Reply::LoggedIn(Box::new(logged_in)));
     }
 

@@ -113,13 +113,13 @@ impl ChatServer {
         if let Some(key) = key {
             log.ids.remember(key, place, place.at);
         }
-        let face = user.face.clone();
+        let profile = user.profile.clone();
         let entry = NewEntry {
             kind,
             at: place.at,
-            username: face.nickname.as_str(),
-            avatar: face.avatar.as_str(),
-            uid: face.uid.as_ref(),
+            username: profile.nickname.as_str(),
+            avatar: profile.avatar.as_str(),
+            uid: profile.uid.as_ref(),
             id: client_id.as_deref().unwrap_or_default(),
             body: &body,
         };
@@ -131,7 +131,7 @@ impl ChatServer {
         open.push(&Line::Said(place.offset, entry), Reach::All, deflater);
         open.hold(accepted);
         open.owe(Receipt { session, ticket, place });
-        if let Some(picture) = face.avatar.as_picture()
+        if let Some(picture) = profile.avatar.as_picture()
             && picture.must_be_kept(place.at.saturating_sub(KEEP_PICTURE_AGAIN), place.at)
         {
             open.keep_picture(Arc::clone(picture));
@@ -193,10 +193,10 @@ impl ChatServer {
             recipients.extend(self.subscribed(&sender.sessions, &mut subscribers));
         }
         let private = Private {
-            username: sender.face.nickname.as_str(),
-            avatar: sender.face.avatar.as_str(),
-            uid: sender.face.uid.as_ref().map(PublicId::as_str),
-            to: reader.face.nickname.as_str(),
+            username: sender.profile.nickname.as_str(),
+            avatar: sender.profile.avatar.as_str(),
+            uid: sender.profile.uid.as_ref().map(PublicId::as_str),
+            to: reader.profile.nickname.as_str(),
             msg: (kind == Kind::Message).then_some(&*body),
             img: (kind == Kind::Image).then_some(&*body),
             at,
@@ -249,7 +249,7 @@ impl ChatServer {
             return;
         };
         let mut open = ChatBroadcast::new(&room.subscribers);
-        open.push(&Line::Typing(user.face.nickname.as_str(), typing), Reach::Exclude(session), None);
+        open.push(&Line::Typing(user.profile.nickname.as_str(), typing), Reach::Exclude(session), None);
         // The broadcast comes after what was said before.
         self.end_broadcast(id);
         if let Some(room) = self.rooms.get(id) {

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use super::{Said, UserRef};
+use super::{Profile, Said};
 
 /// The reply to a request that succeeded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -107,7 +107,7 @@ pub(crate) struct HistoryPage<'a> {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct UsersPage<'a> {
     /// The users, at most [`USERS_PAGE`](super::USERS_PAGE).
-    pub users: Vec<UserRef<'a>>,
+    pub users: Vec<Profile<'a>>,
     /// Number of users in the room.
     pub count: usize,
     /// Whether more users follow these.

@@ -8,11 +8,11 @@ use super::{event, json_text};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Event<'a> {
     /// `addUser`
-    AddUser(Somebody<'a>),
+    AddUser(UserChange<'a>),
     /// `delUser`
-    DelUser(Somebody<'a>),
+    DelUser(UserChange<'a>),
     /// `userList`
-    UserList(&'a [UserRef<'a>]),
+    UserList(&'a [Profile<'a>]),
     /// `receiveMessage`
     ReceiveMessage(Said<'a>),
     /// `receiveImage`
@@ -30,7 +30,7 @@ pub enum Event<'a> {
 
 /// Data of `addUser` and `delUser`: a user logged in or out.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct Somebody<'a> {
+pub struct UserChange<'a> {
     /// The nickname.
     pub username: &'a str,
     /// The avatar: a name, or the address of a picture.
@@ -45,9 +45,9 @@ pub struct Somebody<'a> {
     pub more: usize,
 }
 
-/// A user of the room, in a list.
+/// The profile of a user, in a list.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-pub struct UserRef<'a> {
+pub struct Profile<'a> {
     /// The nickname.
     pub username: &'a str,
     /// The avatar: a name, or the address of a picture.
@@ -141,7 +141,7 @@ impl Event<'_> {
 
     fn write<T>(&self, write: impl Fn(&str, Data<'_>) -> T) -> T {
         let data = match *self {
-            Self::AddUser(data) | Self::DelUser(data) => Data::Somebody(data),
+            Self::AddUser(data) | Self::DelUser(data) => Data::UserChange(data),
             Self::UserList(data) => Data::UserList(data),
             Self::ReceiveMessage(data) | Self::ReceiveImage(data) => Data::Said(data),
             Self::ReceivePrivate(data) => Data::Private(data),
@@ -155,8 +155,8 @@ impl Event<'_> {
 #[derive(Serialize)]
 #[serde(untagged)]
 enum Data<'a> {
-    Somebody(Somebody<'a>),
-    UserList(&'a [UserRef<'a>]),
+    UserChange(UserChange<'a>),
+    UserList(&'a [Profile<'a>]),
     Said(Said<'a>),
     Private(Private<'a>),
     Typing { username: &'a str, typing: bool },

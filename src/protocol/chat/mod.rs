@@ -12,7 +12,7 @@ pub(crate) use self::{
     answer::{
         Answer, HistoryMessage, HistoryPage, LoginSuccess, PrivateReceipt, Receipt, RoomJoined, UsersPage,
     },
-    event::{Event, Private, Said, Somebody, UserRef},
+    event::{Event, Private, Profile, Said, UserChange},
     failure::{Code, Failure},
     request::{
         Content, Envelope, History, JoinRoom, Login, Presence, Request, SendImage, SendMessage, SendPrivate,

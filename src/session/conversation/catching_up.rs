@@ -27,8 +27,8 @@ impl Conversation {
         ack: Option<u64>,
         kind: LoginKind,
     ) -> Next {
-        let (face, room) = (login.face.clone(), login.name.clone());
-        self.user = Some(User { face, token: login.token, room, durable: login.durable });
+        let (profile, room) = (login.profile.clone(), login.name.clone());
+        self.user = Some(User { profile, token: login.token, room, durable: login.durable });
         self.hold.note_known();
         let range = match login.resume {
             Resume::From(offset) => Range::After { after: offset, max_bytes: REPLAY_PAGE_BYTES },
@@ -167,8 +167,8 @@ impl Conversation {
             LoginKind::Login => (
                 "loginSuccess",
                 Answer::LoginSuccess(LoginSuccess {
-                    username: login.face.nickname.to_string(),
-                    avatar: login.face.avatar.to_string(),
+                    username: login.profile.nickname.to_string(),
+                    avatar: login.profile.avatar.to_string(),
                     uid: login.token.public_id().to_string(),
                     room,
                     token: login.token.to_string(),

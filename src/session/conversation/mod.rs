@@ -22,19 +22,18 @@ use crate::{
         line,
         messages::{ChatNews, LoggedIn, Rejected, Reply, UsersPage},
         position::Place,
-        presence::Face,
     },
     connection::{
         Accepted, Intake,
         hold::Hold,
         rate::{Measure, Meter},
     },
-    domain::{Nickname, PublicId, RoomName, SessionId, Token},
+    domain::{Nickname, Profile, RoomName, SessionId, Token},
     journal::{Entry, JournalError, Kind, NewEntry, Page, Range},
     protocol::{
         chat::{
             self, Answer, Code, Envelope, Event, Failure, HistoryMessage, HistoryPage, PrivateReceipt,
-            Receipt, Request, UserRef,
+            Receipt, Request,
         },
         plain,
     },
@@ -113,7 +112,7 @@ pub(crate) struct Conversation {
 
 #[derive(Clone, Debug)]
 struct User {
-    face: Face,
+    profile: Profile,
     token: Token,
     room: RoomName,
     /// The offset of the last message that was durable at its login.
@@ -341,15 +340,7 @@ impl Conversation {
     }
 
     fn answer_users(&self, ack: Option<u64>, page: &UsersPage) {
-        let users: Vec<_> = page
-            .users
-            .iter()
-            .map(|face| UserRef {
-                username: face.nickname.as_str(),
-                avatar: face.avatar.as_str(),
-                uid: face.uid.as_ref().map(PublicId::as_str),
-            })
-            .collect();
+        let users: Vec<_> = page.users.iter().map(line::shown).collect();
         match ack {
             Some(number) => {
                 let (count, more) = (page.count, page.more);

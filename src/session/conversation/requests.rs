@@ -11,10 +11,9 @@ use crate::{
     chat::{
         messages::{self, ListUsers, Post, ShowTyping},
         position::Position,
-        presence::Face,
     },
     connection::rate::Measure,
-    domain::{ImageError, ImageLimits, Nickname, NicknameError, RoomName, Token, image},
+    domain::{ImageError, ImageLimits, Nickname, NicknameError, Profile, RoomName, Token, image},
     journal::{EpochId, Kind, Range, now_millis},
     protocol::chat::{
         Answer, Code, Content, Failure, HISTORY_LIMIT, History, JoinRoom, Login, MAX_HISTORY_LIMIT,
@@ -26,7 +25,7 @@ use crate::{
 struct Arrival {
     room: RoomName,
     /// `None` for the user that the session is when the login is done.
-    face: Option<Face>,
+    profile: Option<Profile>,
     token: Option<Token>,
     position: Option<Position>,
     wants_changes: Option<bool>,
@@ -102,7 +101,7 @@ impl Conversation {
         let presence = login.presence.unwrap_or_default();
         let arrival = Arrival {
             room,
-            face: Some(Face { nickname, avatar, uid: None }),
+            profile: Some(Profile { nickname, avatar, uid: None }),
             token: token.or(own),
             position,
             wants_changes: Some(presence == Presence::Changes),
@@ -111,10 +110,10 @@ impl Conversation {
     }
 
     fn join_room(&mut self, join: &JoinRoom, ack: Option<u64>, len: usize) -> Result<(), Failure> {
-        let User { face, token, .. } = self.check_user()?.clone();
+        let User { profile, token, .. } = self.check_user()?.clone();
         let room = parse_room(&join.room)?;
         let arrival =
-            Arrival { room, face: Some(face), token: Some(token), position: None, wants_changes: None };
+            Arrival { room, profile: Some(profile), token: Some(token), position: None, wants_changes: None };
         self.send_login(arrival, LoginKind::JoinRoom, ack, len)
     }
 
@@ -132,12 +131,12 @@ impl Conversation {
         let accepted = self.intake.accept(len);
         self.hold.set(true);
         let (session, has_shown_token) = (self.session, self.has_shown_token);
-        let Arrival { room, face, token, position, wants_changes } = arrival;
+        let Arrival { room, profile, token, position, wants_changes } = arrival;
         self.worker.chat.do_send(messages::Login {
             session,
             ticket,
             room,
-            face,
+            profile,
             token,
             has_shown_token,
             spare,
@@ -252,7 +251,7 @@ impl Conversation {
             Request::JoinRoom(join) => {
                 if let Ok(room) = parse_room(&join.room) {
                     let arrival =
-                        Arrival { room, face: None, token: None, position: None, wants_changes: None };
+                        Arrival { room, profile: None, token: None, position: None, wants_changes: None };
                     drop(self.send_login(arrival, LoginKind::JoinRoom, ack, len));
                 }
             }
