@@ -361,7 +361,7 @@ mod tests {
     }
 
     #[test]
-    fn large_lines_are_compressed_once_for_those_who_can_read_them() {
+    fn large_lines_are_compressed_once_for_all_that_can_read_them() {
         let large = "again and again ".repeat(200);
         let mut deflater = Some(Deflater::new(FULL_WINDOW));
         let broadcast = broadcast(&[(1, "a"), (2, &large), (1, "b")], &mut deflater, &[PLAIN, DEFLATED]);

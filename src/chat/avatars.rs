@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[test]
-    fn pictures_nobody_wears_make_room_the_longest_unused_first() {
+    fn pictures_that_no_user_wears_give_way_the_longest_unused_first() {
         let store = AvatarStore::new(3000);
         let ids: Vec<_> = (0..3).map(|number| store.add(picture(number)).expect("room").id()).collect();
         assert!(store.find(&ids[0]).is_some());
@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_picture_that_somebody_wears_stays_and_who_finds_no_room_wears_the_default() {
+    fn a_picture_that_a_user_wears_stays_and_one_without_room_becomes_the_default() {
         let store = AvatarStore::new(2000);
         let worn: Vec<_> =
             (0..2).map(|number| Avatar::picture(store.add(picture(number)).expect("room"))).collect();

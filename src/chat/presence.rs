@@ -398,7 +398,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_looks_alike_is_taken_for_who_does_not_bear_the_token() {
+    fn a_name_that_looks_alike_is_taken_without_its_token() {
         let (mut presence, now) = (Presence::default(), Instant::now());
         login(&mut presence, 1, "Ann", Some(1), now).expect("free");
         for with in [None, Some(2)] {

@@ -29,7 +29,7 @@ pub struct Rooms {
     )]
     pub max_new_rooms_per_minute: PerAddress,
 
-    /// Whether /rooms lists the rooms that somebody is in, for everybody
+    /// Whether /rooms lists the rooms that have sessions, to every client
     #[arg(long, env = "ECHOROOM_ROOM_LIST", value_name = "SWITCH", default_value = "on")]
     pub room_list: Switch,
 }

@@ -29,7 +29,7 @@ pub(crate) enum Reply {
     LoggedIn(Box<LoggedIn>),
     /// The message is durable.
     Posted(Place),
-    /// The private message went to whom it was for, or not.
+    /// The private message is dealt with.
     PrivateSent {
         /// When it was said, in milliseconds since 1970.
         at: u64,

@@ -13,7 +13,7 @@ struct Room {
     known: BTreeSet<String>,
     lists: Vec<Instant>,
     /// Bytes that were sent to the member.
-    heard: usize,
+    bytes: usize,
     /// Number of others that want every change.
     want_changes: usize,
 }
@@ -34,12 +34,12 @@ impl Room {
         let (presence, known) = (Presence::default(), BTreeSet::new());
         let news = News::default();
         let mut room =
-            Self { presence, news, now: Instant::now(), known, lists: Vec::new(), heard: 0, want_changes: 0 };
+            Self { presence, news, now: Instant::now(), known, lists: Vec::new(), bytes: 0, want_changes: 0 };
         for number in 0..users {
             room.login(number);
             room.wait(Duration::from_secs(20));
         }
-        (room.heard, room.lists) = (0, Vec::new());
+        (room.bytes, room.lists) = (0, Vec::new());
         room
     }
 
@@ -68,7 +68,7 @@ impl Room {
         let notices = self.news.take_notices(&self.presence, self.told(), self.now);
         for notice in &notices {
             if notice.listed != Listed::Not {
-                self.heard += notice.bytes();
+                self.bytes += notice.bytes();
             }
             let name = notice.profile.nickname.to_string();
             let is_news = match notice.has_come {
@@ -82,7 +82,7 @@ impl Room {
             self.known = self.names();
         }
         if self.news.take_list(&self.presence, self.told(), self.now) {
-            self.heard += list_bytes(&self.presence);
+            self.bytes += list_bytes(&self.presence);
             self.lists.push(self.now);
         }
         notices
@@ -162,14 +162,14 @@ fn in_a_large_room_changes_wait_for_each_other_and_what_cancels_out_is_not_told(
 fn of_very_many_at_once_some_are_told_by_name_and_the_list_tells_the_rest() {
     let mut room = Room::of(1000);
     room.wait(LONG);
-    (room.lists, room.heard) = (Vec::new(), 0);
+    (room.lists, room.bytes) = (Vec::new(), 0);
     for number in 0..500 {
         room.logout(number);
     }
     let told = room.wait(LONG);
     assert_eq!((told.len(), told[9].listed), (MOST_BY_NAME, Listed::Last { count: 500, more: 490 }));
     assert_eq!(room.lists.len(), 1);
-    assert!(room.heard < 8000, "{} bytes", room.heard);
+    assert!(room.bytes < 8000, "{} bytes", room.bytes);
 }
 
 #[test]
@@ -192,7 +192,7 @@ fn who_wants_every_change_is_told_it_also_of_very_many() {
 fn the_lists_of_a_large_room_are_ten_seconds_apart_and_paid_for() {
     let mut room = Room::of(1000);
     room.wait(LONG);
-    (room.lists, room.heard) = (Vec::new(), 0);
+    (room.lists, room.bytes) = (Vec::new(), 0);
     let mut changes = 0;
     for _ in 0..600 {
         room.logout(7);
@@ -203,13 +203,13 @@ fn the_lists_of_a_large_room_are_ten_seconds_apart_and_paid_for() {
     }
     // Earlier changes may have paid for the first list.
     let budget = changes * PAID_BY_CHANGE + list_bytes(&room.presence);
-    assert!(room.heard <= budget, "{} bytes for {changes} changes", room.heard);
+    assert!(room.bytes <= budget, "{} bytes for {changes} changes", room.bytes);
     assert!(room.lists.len() > 5, "{} lists", room.lists.len());
     assert!(room.lists.windows(2).all(|pair| pair[1] - pair[0] >= LIST_INTERVAL));
 }
 
 #[test]
-fn who_is_given_the_list_while_somebody_is_away_hears_of_their_return() {
+fn a_member_that_is_given_the_list_while_a_user_is_away_is_told_of_the_return() {
     let mut room = Room::of(80);
     room.wait(LONG);
     room.logout(70);
