@@ -210,10 +210,11 @@ impl Node {
         self.engine.end_all();
         self.lessons.end_all();
         let deadline = Instant::now() + self.settings.operation.shutdown_timeout.get();
-        while self.admission.sessions() > 0 && Instant::now() < deadline {
+        let left = || self.admission.sessions() + self.engine.count_finishing();
+        while left() > 0 && Instant::now() < deadline {
             rt::time::sleep(DRAIN_STEP).await;
         }
-        match self.admission.sessions() {
+        match left() {
             // The last bytes are in the kernel; the connections still have to be closed.
             0 => rt::time::sleep(wire::LINGER).await,
             left => warn!("{left} sessions did not leave in time"),

@@ -24,6 +24,7 @@ use tokio::io::{
     AsyncRead as _, AsyncWrite as _, AsyncWriteExt as _, DuplexStream, ReadBuf, ReadHalf, WriteHalf, duplex,
     split,
 };
+use tokio::sync::Notify;
 use tokio_util::io::poll_read_buf;
 
 use super::{socket::Connection, wire::LINGER};
@@ -46,7 +47,7 @@ pub(crate) struct HostStream {
 
 /// The host's end of a pair.
 #[derive(Debug)]
-pub(super) struct HostEnd {
+pub(crate) struct HostEnd {
     pair: DuplexStream,
     state: Arc<HostState>,
 }
@@ -60,6 +61,10 @@ pub(super) struct HostState {
     is_deaf: AtomicBool,
     /// The connection has been cut: the session reads and writes nothing more.
     is_cut: AtomicBool,
+    /// The connection is to end by a reset, however it ends.
+    is_to_be_reset: AtomicBool,
+    /// Wakes the task that does to the host's socket what the session orders.
+    orders: Notify,
     /// The session has written everything.
     is_finished: AtomicBool,
     writer: AtomicWaker,
@@ -72,11 +77,19 @@ impl HostState {
         self.is_cut.store(true, Ordering::SeqCst);
         self.writer.wake();
         self.reader.wake();
+        self.orders.notify_one();
+    }
+
+    /// From now on the connection ends by a reset.
+    pub(super) fn end_by_reset(&self) {
+        self.is_to_be_reset.store(true, Ordering::SeqCst);
+        self.orders.notify_one();
     }
 
     fn deafen(&self) {
         self.is_deaf.store(true, Ordering::SeqCst);
         self.writer.wake();
+        self.orders.notify_one();
     }
 
     fn check(&self) -> io::Result<()> {
@@ -168,11 +181,31 @@ impl HostStream {
 }
 
 impl HostEnd {
-    /// Has the payload moved to the session, and returns the body that carries what the session writes.
-    pub(super) fn attach(self, payload: Payload) -> HostBody {
+    /// Has the payload moved to the session, and returns the body that carries what the session writes. Orders are
+    /// done to `connection`, if the host has left a handle to its socket.
+    pub(super) fn attach(self, payload: Payload, connection: Option<Arc<Connection>>) -> HostBody {
         let (from_session, to_session) = split(self.pair);
         rt::spawn(pump(payload, to_session));
+        if let Some(connection) = connection {
+            rt::spawn(obey(Arc::clone(&self.state), connection));
+        }
         HostBody { from_session, state: self.state }
+    }
+}
+
+#[cfg(test)]
+impl HostEnd {
+    /// Takes what has been written.
+    pub(crate) fn taken(&mut self) -> Vec<u8> {
+        let (mut taken, mut cx) = (Vec::new(), Context::from_waker(Waker::noop()));
+        let mut space = [0; PIECE];
+        loop {
+            let mut read = ReadBuf::new(&mut space);
+            match Pin::new(&mut self.pair).poll_read(&mut cx, &mut read) {
+                Poll::Ready(Ok(())) if !read.filled().is_empty() => taken.extend_from_slice(read.filled()),
+                _ => return taken,
+            }
+        }
     }
 }
 
@@ -186,6 +219,20 @@ async fn pump(mut payload: Payload, mut to_session: WriteHalf<DuplexStream>) {
     }
     // Fails only if the session is gone.
     let _ = to_session.shutdown().await;
+}
+
+/// Does to the host's socket what the session orders, until the body is gone. A socket may be used on the thread of its
+/// connection only, and a session may be on another one.
+async fn obey(state: Arc<HostState>, connection: Arc<Connection>) {
+    while !state.is_deaf.load(Ordering::SeqCst) {
+        state.orders.notified().await;
+        if state.is_to_be_reset.load(Ordering::SeqCst) {
+            connection.end_by_reset();
+        }
+        if state.is_cut.load(Ordering::SeqCst) {
+            return connection.cut();
+        }
+    }
 }
 
 /// The response body of a session: what it writes, until it ends.

@@ -101,12 +101,6 @@ pub(crate) fn counted(bytes: BytesMut, budget: &Arc<Budget>) -> Bytes {
     count(bytes, held, budget)
 }
 
-/// Charges bytes by their length, until the last reference to the result is dropped.
-pub(crate) fn counted_anew(bytes: Bytes, budget: &Arc<Budget>) -> Bytes {
-    let held = bytes.len();
-    count(bytes, held, budget)
-}
-
 fn count<B: AsRef<[u8]> + Send + 'static>(bytes: B, held: usize, budget: &Arc<Budget>) -> Bytes {
     if bytes.as_ref().is_empty() {
         return Bytes::new();

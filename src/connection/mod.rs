@@ -5,17 +5,17 @@ pub(crate) mod admission;
 pub(crate) mod budget;
 pub(crate) mod connections;
 pub(crate) mod direct;
+pub(crate) mod handover;
 pub(crate) mod handshake;
 pub(crate) mod handshakes;
 pub(crate) mod hangup;
 pub(crate) mod heartbeat;
 pub(crate) mod hold;
-mod host;
+pub(crate) mod host;
 pub(crate) mod inlet;
 pub(crate) mod lease;
 pub(crate) mod outlet;
 pub(crate) mod permits;
-pub(crate) mod pipe;
 pub(crate) mod rate;
 pub(crate) mod socket;
 pub(crate) mod upgraded;
@@ -28,5 +28,5 @@ pub use self::{
 };
 pub(crate) use self::{
     budget::{Accepted, Intake},
-    lease::{FREE_SHARE, Lease, OutOfMemory, counted, counted_anew},
+    lease::{FREE_SHARE, Lease, OutOfMemory, counted},
 };

@@ -8,11 +8,13 @@
 use std::{
     cell::RefCell,
     collections::VecDeque,
+    future::poll_fn,
     io::{self, IoSlice},
     mem,
     pin::Pin,
     rc::Rc,
     task::{Context, Poll, Waker, ready},
+    time::Duration,
 };
 
 use bytes::{Buf as _, Bytes, BytesMut};
@@ -60,6 +62,10 @@ struct Queue {
     answers: usize,
     /// Bytes of a frame that was partly written when the queue was cleared.
     rest: usize,
+    /// That frame is of a broadcast, which has charged its bytes.
+    is_rest_shared: bool,
+    /// Bytes that the socket has taken.
+    taken: u64,
     /// The memory budget had no room for that frame, so the connection must be cut.
     is_cut: bool,
     /// The client reads nothing more, so output is dropped. Its input is still read.
@@ -72,7 +78,7 @@ struct Queue {
     /// The memory budget has no room for what waits: the session must end.
     is_refused: bool,
     /// Counts bytes of answers. The fan-out counts bytes of deliveries.
-    bytes_out: IntCounter,
+    bytes_out: Option<IntCounter>,
     /// The inlet waits until fewer answers wait.
     holds_inlet: bool,
     /// A task that waits until at most this number of bytes of answers waits.
@@ -83,6 +89,17 @@ struct Queue {
     mail: usize,
     /// Wakes the session's task when a delivery must wait for the socket.
     session: Option<Waker>,
+}
+
+/// The backlog of deliveries in a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Deliveries {
+    /// Length of the frames in bytes.
+    pub bytes: usize,
+    /// Number of pieces in the queue.
+    pub pieces: usize,
+    /// Whether the socket is blocked. If not, the frames wait only until the session's task runs.
+    pub are_blocked: bool,
 }
 
 #[derive(Debug)]
@@ -107,8 +124,8 @@ impl Piece {
 
 impl Outbox {
     /// Creates an empty queue that writes to `wire`. What waits is charged to `lease`; `bytes_out` counts bytes of
-    /// answers.
-    pub(crate) fn new(wire: Rc<Wire>, lease: Lease, bytes_out: IntCounter) -> Self {
+    /// answers, if they are counted.
+    pub(crate) fn new(wire: Rc<Wire>, lease: Lease, bytes_out: impl Into<Option<IntCounter>>) -> Self {
         Self(Rc::new(RefCell::new(Queue {
             wire: Some(wire),
             pieces: VecDeque::new(),
@@ -116,12 +133,14 @@ impl Outbox {
             written: 0,
             answers: 0,
             rest: 0,
+            is_rest_shared: false,
+            taken: 0,
             is_cut: false,
             is_deaf: false,
             waiting: Waiting::default(),
             lease,
             is_refused: false,
-            bytes_out,
+            bytes_out: bytes_out.into(),
             holds_inlet: false,
             drained: None,
             has_ended: false,
@@ -152,6 +171,86 @@ impl Outbox {
 
     fn is_cut(&self) -> bool {
         self.0.borrow().is_cut
+    }
+
+    /// Number of bytes that wait.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.0.borrow().waiting_bytes()
+    }
+
+    /// Number of bytes that the socket has taken. While it rises, the client reads.
+    pub(crate) fn taken_bytes(&self) -> u64 {
+        self.0.borrow().taken
+    }
+
+    /// The backlog of deliveries.
+    pub(crate) fn deliveries(&self) -> Deliveries {
+        let queue = self.0.borrow();
+        Deliveries {
+            bytes: queue.waiting.bytes(),
+            pieces: queue.pieces.len(),
+            are_blocked: queue.is_blocked(),
+        }
+    }
+
+    /// Whether the socket takes something now: it was not blocked when it was last written to, and at most
+    /// `max_waiting` bytes wait.
+    pub(crate) fn is_writable(&self, max_waiting: usize) -> bool {
+        let queue = self.0.borrow();
+        !queue.has_ended && !queue.is_blocked() && queue.waiting_bytes() <= max_waiting
+    }
+
+    /// Whether the session has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.borrow().has_ended
+    }
+
+    /// Takes frames that the fan-out has not counted: writes them if nothing waits before them, and queues what the
+    /// socket does not take.
+    pub(crate) fn deliver_now(&self, frames: &[Bytes], bytes: usize) {
+        self.0.borrow_mut().take_delivery(frames, bytes);
+    }
+
+    /// Wakes the task that writes, for an answer that was queued outside of it.
+    pub(crate) fn wake(&self) {
+        if let Some(session) = &self.0.borrow().session {
+            session.wake_by_ref();
+        }
+    }
+
+    /// Ends the connection at once and closes its socket, as after an error.
+    pub(crate) fn fail(&self) {
+        self.0.borrow_mut().is_cut = true;
+        self.wake();
+    }
+
+    /// Writes what is left after the end, and closes the connection. A client that does not take it within
+    /// `patience` is cut.
+    pub(crate) async fn finish(self, patience: Duration) {
+        let Some(wire) = self.0.borrow().wire.clone() else {
+            return;
+        };
+        let mut is_patient = true;
+        let outcome = poll_fn(|cx| {
+            let outcome = self.poll_write(cx);
+            if outcome.is_pending() && mem::take(&mut is_patient) {
+                wire.connection().cut_after(patience);
+            }
+            outcome
+        });
+        if outcome.await.is_ok() {
+            wire.linger().await;
+        }
+        self.release();
+        wire.close();
+    }
+
+    /// Lets the socket go.
+    pub(crate) fn release(&self) {
+        let queue = &mut *self.0.borrow_mut();
+        queue.has_ended = true;
+        queue.wire = None;
+        queue.session = None;
     }
 
     /// Number of bytes of answers that wait.
@@ -242,6 +341,13 @@ impl Outbox {
             Piece::Answer(_) | Piece::Payload(_) | Piece::Rest(_) => 0,
         });
         queue.waiting.subtract(delivered.sum());
+        if let Some(piece) = queue.pieces.front() {
+            queue.is_rest_shared = match piece {
+                Piece::Delivery(_) => true,
+                Piece::Rest(_) => queue.is_rest_shared,
+                Piece::Answer(_) | Piece::Payload(_) => false,
+            };
+        }
         let kept = queue.frame_under_way();
         queue.pieces.clear();
         queue.written = 0;
@@ -255,7 +361,7 @@ impl Outbox {
     }
 
     /// Writes to the wire. Ready when nothing is left to write to it.
-    fn poll_write(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+    pub(crate) fn poll_write(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         let queue = &mut *self.0.borrow_mut();
         if queue.session.as_ref().is_none_or(|session| !session.will_wake(cx.waker())) {
             queue.session = Some(cx.waker().clone());
@@ -275,7 +381,7 @@ impl Outbox {
     }
 
     /// Drops what waits and all later output: the client reads nothing more.
-    fn drop_all(&self) {
+    pub(crate) fn drop_all(&self) {
         let queue = &mut *self.0.borrow_mut();
         queue.is_deaf = true;
         queue.drop_all();
@@ -291,6 +397,32 @@ impl Outbox {
 impl Queue {
     fn is_empty(&self) -> bool {
         self.pieces.is_empty() && self.tail.is_empty()
+    }
+
+    fn waiting_bytes(&self) -> usize {
+        self.answers + self.rest + self.waiting.bytes()
+    }
+
+    fn is_blocked(&self) -> bool {
+        self.wire.as_ref().is_some_and(|wire| wire.connection().is_blocked())
+    }
+
+    /// Writes frames if nothing waits before them, and queues what the socket does not take.
+    fn take_delivery(&mut self, frames: &[Bytes], bytes: usize) {
+        let was_empty = self.is_empty();
+        if was_empty && frames.len() <= MAX_PIECES && self.write_through(frames, bytes) {
+            return;
+        }
+        self.waiting.add(bytes);
+        self.queue_delivery(frames);
+        if was_empty {
+            // The session's task writes the rest. It also learns there whether the connection has failed.
+            let written = mem::take(&mut self.written);
+            self.take_written(written);
+            if let Some(session) = &self.session {
+                session.wake_by_ref();
+            }
+        }
     }
 
     fn queue_delivery(&mut self, frames: &[Bytes]) {
@@ -312,7 +444,8 @@ impl Queue {
     }
 
     fn recount(&mut self) -> Result<(), OutOfMemory> {
-        self.lease.hold(self.answers + self.rest + self.pieces.len() * PIECE_BYTES)
+        let rest = if self.is_rest_shared { 0 } else { self.rest };
+        self.lease.hold(self.answers + rest + self.pieces.len() * PIECE_BYTES)
     }
 
     /// Whether the memory budget is used up and this session's backlog with `bytes` more exceeds
@@ -376,7 +509,10 @@ impl Queue {
             }
         };
         match outcome {
-            Ok(written) if written == bytes => true,
+            Ok(written) if written == bytes => {
+                self.taken += written as u64;
+                true
+            }
             Ok(written) => {
                 self.written = written;
                 false
@@ -387,6 +523,7 @@ impl Queue {
 
     /// Removes `written` more bytes from the queue.
     fn take_written(&mut self, written: usize) {
+        self.taken += written as u64;
         self.written += written;
         while let Some(piece) = self.pieces.front().filter(|piece| piece.bytes().len() <= self.written) {
             self.written -= piece.bytes().len();
@@ -418,7 +555,9 @@ impl Queue {
 
     fn count_answer(&mut self, bytes: usize) {
         self.answers -= bytes;
-        self.bytes_out.inc_by(bytes as u64);
+        if let Some(bytes_out) = &self.bytes_out {
+            bytes_out.inc_by(bytes as u64);
+        }
         if let Some((_, waker)) = self.drained.take_if(|(limit, _)| self.answers <= *limit) {
             waker.wake();
         }
@@ -465,15 +604,11 @@ impl DirectOutlet for RefCell<Queue> {
         if queue.has_ended {
             return Direct::Gone;
         }
-        let was_empty = queue.is_empty();
-        if was_empty && frames.len() <= MAX_PIECES && queue.write_through(frames, bytes) {
-            return Direct::Taken;
-        }
         if queue.pieces.len() > MAX_WAITING_PIECES {
             return Direct::Full;
         }
-        // A partly written frame must be kept.
-        if !was_empty && queue.must_not_wait(bytes) {
+        // If nothing waits, the frames are written, and what the socket has begun to take must be kept.
+        if !queue.is_empty() && queue.must_not_wait(bytes) {
             queue.lease.budget().note_refusal();
             // The session's task ends the session for it.
             queue.is_refused = true;
@@ -482,21 +617,32 @@ impl DirectOutlet for RefCell<Queue> {
             }
             return Direct::Gone;
         }
-        queue.waiting.add(bytes);
-        queue.queue_delivery(frames);
-        if was_empty {
-            // The session's task writes the rest. It also learns there whether the connection has failed.
-            let written = mem::take(&mut queue.written);
-            queue.take_written(written);
-            if let Some(session) = &queue.session {
-                session.wake_by_ref();
-            }
-        }
+        queue.take_delivery(frames, bytes);
         Direct::Taken
     }
 
     fn note_mail(&self) {
         self.borrow_mut().mail += 1;
+    }
+}
+
+/// The body of a response whose session runs elsewhere on the thread: writes its output until it has ended.
+#[derive(Debug)]
+pub(crate) struct Output(pub Outbox);
+
+impl Drop for Output {
+    fn drop(&mut self) {
+        self.0.drop_all();
+        self.0.release();
+    }
+}
+
+impl Stream for Output {
+    type Item = io::Result<Bytes>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        ready!(self.0.poll_write(cx))?;
+        if self.0.has_ended() { Poll::Ready(None) } else { Poll::Pending }
     }
 }
 
@@ -522,10 +668,7 @@ impl<S> Outlet<S> {
 impl<S> Drop for Outlet<S> {
     fn drop(&mut self) {
         // The fan-out may keep the outbox a little longer. It must not keep the socket open.
-        let queue = &mut *self.outbox.0.borrow_mut();
-        queue.has_ended = true;
-        queue.wire = None;
-        queue.session = None;
+        self.outbox.release();
     }
 }
 

@@ -45,11 +45,7 @@ pub(crate) struct Connection {
 
 /// Kept beside a socket, in actix-http's data of the connection or in a wire, and dropped just before the socket.
 #[derive(Debug)]
-pub(crate) struct Guard {
-    connection: Arc<Connection>,
-    /// Whether the socket ends with this guard.
-    is_owner: bool,
-}
+pub(crate) struct Guard(Arc<Connection>);
 
 impl Guard {
     /// A guard with a handle to a connected socket.
@@ -61,29 +57,24 @@ impl Guard {
         let descriptor = AtomicI32::new(stream.as_raw_fd());
         let is_blocked = AtomicBool::new(false);
         let (cut, host) = (OnceLock::new(), OnceLock::new());
-        Ok(Self {
-            connection: Arc::new(Connection { descriptor, peer, is_blocked, cut, host }),
-            is_owner: true,
-        })
+        Ok(Self(Arc::new(Connection { descriptor, peer, is_blocked, cut, host })))
     }
 
-    /// A guard beside a connection whose socket another guard is kept with.
-    pub(super) fn of_another(connection: Arc<Connection>) -> Self {
-        Self { connection, is_owner: false }
+    /// A guard beside the session's end of a connection that actix-http carries.
+    pub(super) fn of_host(host: Arc<HostState>) -> Self {
+        Self(Arc::new(Connection { host: OnceLock::from(host), ..Connection::default() }))
     }
 
     /// The handle to the socket.
     pub(crate) fn connection(&self) -> &Arc<Connection> {
-        &self.connection
+        &self.0
     }
 
     /// Disables the handle, because the socket is about to be closed.
     pub(crate) fn forget(&self) {
-        if self.is_owner {
-            self.connection.descriptor.store(GONE, Ordering::SeqCst);
-            if let Some(cut) = self.connection.cut.get() {
-                cut.abort();
-            }
+        self.0.descriptor.store(GONE, Ordering::SeqCst);
+        if let Some(cut) = self.0.cut.get() {
+            cut.abort();
         }
     }
 }
@@ -128,13 +119,9 @@ pub(crate) fn set_stall_timeout(_: &TcpStream, _: Duration) -> io::Result<()> {
     Ok(())
 }
 
-/// The handle to the socket that actix-http has under a request; one that only the session knows, if [`on_connect`] was
-/// not called.
-pub(super) fn of_host(request: &HttpRequest) -> Arc<Connection> {
-    match request.conn_data::<Guard>() {
-        Some(guard) => Arc::clone(guard.connection()),
-        None => Arc::default(),
-    }
+/// The handle to the socket that actix-http has under a request, if [`on_connect`] has left one.
+pub(super) fn of_host(request: &HttpRequest) -> Option<Arc<Connection>> {
+    request.conn_data::<Guard>().map(|guard| Arc::clone(guard.connection()))
 }
 
 impl Default for Connection {
@@ -161,11 +148,6 @@ impl Connection {
         self.is_blocked.store(is_blocked, Ordering::Relaxed);
     }
 
-    /// Notes the session's end of a connection that actix-http carries. A connection becomes a session once.
-    pub(super) fn set_host(&self, host: Arc<HostState>) {
-        let _ = self.host.set(host);
-    }
-
     /// Cuts the connection if it still exists after `patience`; the first call counts.
     ///
     /// To be called on the thread of the worker that has the connection.
@@ -182,18 +164,21 @@ impl Connection {
 
     /// From now on the connection ends by a reset, however it ends.
     pub(crate) fn end_by_reset(&self) {
+        if let Some(host) = self.host.get() {
+            return host.end_by_reset();
+        }
         let outcome = self.with_socket(|socket| socket.set_linger(Some(Duration::ZERO)));
         debug!("the connection of {} is to end by a reset: {outcome:?}", self.peer);
     }
 
     /// Ends the connection by a reset, which drops what the kernel holds for the client. Idempotent.
-    fn cut(&self) {
+    pub(super) fn cut(&self) {
+        if let Some(host) = self.host.get() {
+            return host.cut();
+        }
         let outcome = self.with_socket(|socket| {
             socket.set_linger(Some(Duration::ZERO)).and_then(|()| socket.shutdown(Shutdown::Both))
         });
-        if let Some(host) = self.host.get() {
-            host.cut();
-        }
         debug!("the connection of {} was cut: {outcome:?}", self.peer);
     }
 

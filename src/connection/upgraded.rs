@@ -1,6 +1,6 @@
 //! A request that becomes a WebSocket: its socket, what comes from its client, and the response that begins it.
 
-use std::{io, pin::Pin, rc::Rc};
+use std::{io, pin::Pin, rc::Rc, sync::Arc};
 
 use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
@@ -15,8 +15,9 @@ use futures_util::FutureExt as _;
 use log::debug;
 
 use super::{
+    handover::{HandOver, Socket},
     host::{self, HostEnd},
-    socket,
+    socket::{self, Connection},
     wire::{self, Arrivals, Wire},
 };
 
@@ -28,7 +29,14 @@ type BoxedPayloadStream = Pin<Box<dyn Stream<Item = Result<Bytes, PayloadError>>
 pub(crate) struct Upgraded {
     wire: Rc<Wire>,
     /// The other end of the wire, if the host's actix-http carries the connection.
-    host: Option<(HostEnd, Payload)>,
+    host: Option<Host>,
+}
+
+/// What is needed to answer a request whose connection the host's actix-http carries.
+struct Host {
+    end: HostEnd,
+    payload: Payload,
+    connection: Option<Arc<Connection>>,
 }
 
 impl Upgraded {
@@ -38,11 +46,12 @@ impl Upgraded {
         if let Some(wire) = Wire::of(req) {
             return (Self { wire, host: None }, payload);
         }
-        let (stream, host) = host::pair();
-        let wire = Wire::on_host(stream, socket::of_host(req));
+        let (stream, end) = host::pair();
+        let wire = Wire::on_host(stream);
         let bytes: BoxedPayloadStream = Box::pin(Arrivals::new(Rc::clone(&wire), Bytes::new()));
         let arrivals = Payload::Stream { payload: bytes };
-        (Self { wire, host: Some((host, payload)) }, arrivals)
+        let host = Host { end, payload, connection: socket::of_host(req) };
+        (Self { wire, host: Some(host) }, arrivals)
     }
 
     /// The socket.
@@ -56,7 +65,7 @@ impl Upgraded {
         S: Stream<Item = Result<Bytes, E>> + 'static,
         E: Into<Box<dyn std::error::Error>> + 'static,
     {
-        let Some((host, payload)) = self.host else {
+        let Some(host) = self.host else {
             return response.streaming(body);
         };
         let mut carried = Box::pin(wire::carry(self.wire, Bytes::new(), BodyStream::new(body).boxed()));
@@ -69,6 +78,18 @@ impl Upgraded {
                 }
             });
         }
-        response.streaming(host.attach(payload))
+        response.streaming(host.end.attach(host.payload, host.connection))
+    }
+
+    /// The response after which `take` gets the socket, for a session that does not run in the response's body.
+    /// `payload` is what [`take`](Self::take) has returned.
+    pub(crate) fn hand_over(
+        self,
+        response: HttpResponseBuilder,
+        payload: Payload,
+        take: impl FnOnce(Socket) + 'static,
+    ) -> HttpResponse {
+        let body = HandOver::new(Rc::clone(&self.wire), payload, Box::new(take));
+        self.respond(response, body)
     }
 }

@@ -31,7 +31,9 @@ use tokio::io::AsyncWrite as _;
 use tokio_util::io::poll_read_buf;
 
 use super::{
+    handover::{Loose, Socket},
     host::HostStream,
+    permits::Permit,
     socket::{Connection, Guard},
 };
 
@@ -123,6 +125,8 @@ pub(crate) struct Wire {
     has_no_reader: Cell<bool>,
     /// The task that writes, to be woken when `has_no_reader` is set.
     writer: RefCell<Option<Waker>>,
+    /// The connection's place among the connections.
+    place: RefCell<Option<Permit>>,
 }
 
 impl Wire {
@@ -134,10 +138,57 @@ impl Wire {
         Ok(Self::on(Guard::of(&stream)?, Stream::Tcp(stream)))
     }
 
-    /// The wire of a session under a host with a plain `HttpServer`. `connection` ends the host's connection.
-    pub(super) fn on_host(stream: HostStream, connection: Arc<Connection>) -> Rc<Self> {
-        connection.set_host(Arc::clone(stream.state()));
-        Self::on(Guard::of_another(connection), Stream::Host(stream))
+    /// The wire of a session under a host with a plain `HttpServer`.
+    pub(super) fn on_host(stream: HostStream) -> Rc<Self> {
+        Self::on(Guard::of_host(Arc::clone(stream.state())), Stream::Host(stream))
+    }
+
+    /// The wire on a socket that was detached from another wire, maybe on another thread, and the bytes that arrive on
+    /// it. The handshake has been answered.
+    ///
+    /// # Errors
+    /// The socket is not connected any more.
+    pub(crate) fn attach(mut socket: Socket) -> io::Result<(Rc<Self>, Arrivals)> {
+        let wire = match socket.take() {
+            Some(Loose::Tcp(stream)) => Self::new(TcpStream::from_std(stream)?)?,
+            Some(Loose::Host(stream)) => Self::on_host(stream),
+            None => return Err(io::ErrorKind::NotConnected.into()),
+        };
+        wire.place.replace(socket.place.take());
+        wire.open();
+        let arrivals = Arrivals::new(Rc::clone(&wire), std::mem::take(&mut socket.early));
+        Ok((wire, arrivals))
+    }
+
+    /// Takes the socket away, for a session that may be on another thread. `early` bytes have been read from it.
+    ///
+    /// # Errors
+    /// The socket is closed.
+    pub(super) fn detach(&self, early: Bytes) -> io::Result<Socket> {
+        let stream = self.stream.take().ok_or(io::ErrorKind::NotConnected)?;
+        self.guard.forget();
+        let stream = match stream {
+            Stream::Tcp(stream) => Loose::Tcp(stream.into_std()?),
+            Stream::Host(stream) => Loose::Host(stream),
+        };
+        Ok(Socket::new(stream, early, self.place.take()))
+    }
+
+    /// Keeps the connection's place among the connections until the socket is closed.
+    pub(crate) fn keep(&self, place: Permit) {
+        self.place.replace(Some(place));
+    }
+
+    /// Whether the answer to the handshake has been written.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open.get()
+    }
+
+    /// A wire whose client is in memory. The answer to its handshake has not been written.
+    #[cfg(test)]
+    pub(crate) fn in_memory() -> (Rc<Self>, super::host::HostEnd) {
+        let (stream, end) = super::host::pair();
+        (Self::on_host(stream), end)
     }
 
     fn on(guard: Guard, stream: Stream) -> Rc<Self> {
@@ -148,6 +199,7 @@ impl Wire {
             reader: RefCell::default(),
             has_no_reader: Cell::new(false),
             writer: RefCell::default(),
+            place: RefCell::default(),
         })
     }
 
@@ -209,7 +261,7 @@ impl Wire {
     }
 
     /// The answer to the handshake has been written: other writes are allowed.
-    pub(super) fn open(&self) {
+    pub(crate) fn open(&self) {
         self.is_open.set(true);
     }
 
@@ -294,6 +346,7 @@ impl Wire {
     pub(crate) fn close(&self) {
         self.guard.forget();
         self.stream.take();
+        self.place.take();
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }
@@ -464,7 +517,6 @@ mod tests {
     use std::{io::Read as _, net, time::Duration};
 
     use super::*;
-    use crate::connection::pipe::{Pipe, PipeBody};
 
     fn wire() -> (Rc<Wire>, net::TcpStream) {
         let listener = net::TcpListener::bind("127.0.0.1:0").expect("a port");
@@ -477,8 +529,8 @@ mod tests {
     #[actix_web::test]
     async fn a_connection_that_nobody_reads_any_more_ends_when_its_client_leaves() {
         let (wire, client) = wire();
-        let (arrivals, pipe) = (Arrivals::new(Rc::clone(&wire), Bytes::new()), Arc::new(Pipe::default()));
-        let body = actix_web::body::BodyStream::new(PipeBody(Arc::clone(&pipe)));
+        let arrivals = Arrivals::new(Rc::clone(&wire), Bytes::new());
+        let body = actix_web::body::BodyStream::new(futures_util::stream::pending::<io::Result<Bytes>>());
         let carried = rt::spawn(carry(wire, Bytes::from_static(b"head"), body));
         let mut head = [0; 4];
         rt::task::spawn_blocking(move || {

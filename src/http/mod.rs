@@ -103,11 +103,11 @@ where
     stream.set_nodelay(true)?;
     socket::set_stall_timeout(&stream, shared.patience.stall)?;
     let wire = Wire::new(stream)?;
-    let _place = match shared.connections.admit(peer.ip()) {
-        Ok(place) => place,
+    match shared.connections.admit(peer.ip()) {
+        Ok(place) => wire.keep(place),
         // Boxed, to keep the future of other connections small.
         Err(surplus) => return Box::pin(surplus::answer(shared, wire, peer, surplus)).await,
-    };
+    }
     // Boxed, so that its memory is freed when a session takes the connection over.
     let conversation = Box::pin(async {
         let connection = Connection::new(Rc::clone(&wire), peer, shared.patience, shared);

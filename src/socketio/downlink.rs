@@ -8,7 +8,6 @@ use std::{
     net::IpAddr,
     pin::Pin,
     rc::Rc,
-    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -20,6 +19,7 @@ use tokio::sync::oneshot;
 
 use super::{
     EndReason, PollAnswer,
+    carrier::Carrier,
     outlet::{OutletState, SocketOutlet},
     session::Flush,
 };
@@ -27,8 +27,7 @@ use crate::{
     broadcast::Delivery,
     connection::{
         Direct, DirectOutlet, FREE_SHARE, Intake, Lease, Waiting,
-        outlet::MAX_WAITING_PIECES,
-        pipe::{Deliveries, Pipe},
+        outlet::{Deliveries, MAX_WAITING_PIECES},
     },
     domain::SessionId,
     protocol::{
@@ -40,7 +39,7 @@ use crate::{
 /// Largest number of packets in one poll response.
 const MAX_POLL_PACKETS: usize = 16;
 
-/// Packets move into the pipe only while it holds fewer bytes than this. The rest waits here, where it is
+/// Packets move into the queue of a WebSocket only while it holds fewer bytes than this. The rest waits here, where it is
 /// counted and a ping can overtake it.
 pub(super) const PIPE_BYTES: usize = 64 * 1024;
 
@@ -65,7 +64,7 @@ pub type Task = Pin<Box<dyn Future<Output = Box<dyn Any>>>>;
 pub(super) enum Transport {
     /// HTTP long-polling, with the sender of the poll that waits.
     Polling(Option<oneshot::Sender<PollAnswer>>),
-    WebSocket(Arc<Pipe>),
+    WebSocket(Carrier),
 }
 
 /// The packets that wait for a session's transport. The session and its [`Carried`](super::Carried) share it.
@@ -336,7 +335,7 @@ impl Downlink {
             self.end(EndReason::OutOfMemory);
             return Direct::Gone;
         }
-        self.deliver(frames);
+        self.deliver(frames, bytes);
         Direct::Taken
     }
 
@@ -346,17 +345,17 @@ impl Downlink {
     }
 
     /// Queues finished frames of a broadcast: unchanged for a WebSocket, decoded for a poll.
-    fn deliver(&self, frames: &[Bytes]) {
+    fn deliver(&self, frames: &[Bytes], bytes: usize) {
         let queue = &mut *self.0.borrow_mut();
         match &queue.transport {
-            Transport::WebSocket(pipe) if !pipe.wants_base64() => {
-                let pipe = Arc::clone(pipe);
-                for bytes in frames {
-                    if queue.packets.is_empty() {
-                        pipe.deliver(bytes.clone());
-                    } else {
-                        queue.push(Packet::Frames(bytes.clone()), Origin::Delivery);
+            Transport::WebSocket(carrier) if !carrier.wants_base64() => {
+                if queue.packets.is_empty() {
+                    carrier.deliver(frames, bytes);
+                } else {
+                    for bytes in frames {
+                        queue.put(Packet::Frames(bytes.clone()), Origin::Delivery);
                     }
+                    queue.charge();
                 }
             }
             _ => {
@@ -393,7 +392,9 @@ impl Downlink {
         match &queue.transport {
             Transport::Polling(None) => false,
             Transport::Polling(Some(_)) => queue.packets.len() < MAX_POLL_PACKETS && queue.bytes <= most,
-            Transport::WebSocket(pipe) => queue.bytes <= most && pipe.is_writable(most - queue.bytes),
+            Transport::WebSocket(carrier) => {
+                queue.bytes <= most && carrier.outbox().is_writable(most - queue.bytes)
+            }
         }
     }
 
@@ -478,7 +479,7 @@ impl Downlink {
         self.0.borrow().packets.is_empty()
     }
 
-    /// Bytes that wait here, without those in the pipe.
+    /// Bytes that wait here, without those in the queue of the WebSocket.
     pub(super) fn bytes(&self) -> usize {
         self.0.borrow().bytes
     }
@@ -497,8 +498,8 @@ impl Downlink {
         }
         let (waiting, is_behind) = match &queue.transport {
             Transport::Polling(poll) => (queue.deliveries, poll.is_none()),
-            Transport::WebSocket(pipe) => {
-                let Deliveries { bytes, are_blocked, .. } = pipe.waiting_deliveries();
+            Transport::WebSocket(carrier) => {
+                let Deliveries { bytes, are_blocked, .. } = carrier.deliveries();
                 (queue.deliveries + bytes, are_blocked)
             }
         };
@@ -511,8 +512,8 @@ impl Downlink {
         let queue = self.0.borrow();
         match &queue.transport {
             Transport::Polling(_) => queue.deliveries > queue.max_waiting,
-            Transport::WebSocket(pipe) => {
-                let Deliveries { bytes, pieces, are_blocked } = pipe.waiting_deliveries();
+            Transport::WebSocket(carrier) => {
+                let Deliveries { bytes, pieces, are_blocked } = carrier.deliveries();
                 let bytes = queue.deliveries + bytes;
                 are_blocked && (bytes > queue.max_waiting || pieces > MAX_WAITING_PIECES)
                     || bytes > queue.max_waiting.saturating_mul(MAX_OVERHANG).max(TURN_BYTES)
@@ -522,12 +523,17 @@ impl Downlink {
 
     // ----- the transport -----
 
-    /// The pipe of the WebSocket that carries the session.
-    pub(super) fn pipe(&self) -> Option<Arc<Pipe>> {
+    /// The WebSocket that carries the session.
+    pub(super) fn carrier(&self) -> Option<Carrier> {
         match &self.0.borrow().transport {
-            Transport::WebSocket(pipe) => Some(Arc::clone(pipe)),
+            Transport::WebSocket(carrier) => Some(carrier.clone()),
             Transport::Polling(_) => None,
         }
+    }
+
+    /// Whether this WebSocket carries the session.
+    pub(super) fn is_carried_by(&self, carrier: &Carrier) -> bool {
+        matches!(&self.0.borrow().transport, Transport::WebSocket(carries) if carries.is(carrier))
     }
 
     pub(super) fn is_polling(&self) -> bool {
@@ -563,28 +569,31 @@ impl Downlink {
     }
 
     /// Switches the transport to a WebSocket. Returns the poll that waited.
-    pub(super) fn upgrade(&self, pipe: Arc<Pipe>) -> Option<oneshot::Sender<PollAnswer>> {
-        match std::mem::replace(&mut self.0.borrow_mut().transport, Transport::WebSocket(pipe)) {
+    pub(super) fn upgrade(&self, carrier: Carrier) -> Option<oneshot::Sender<PollAnswer>> {
+        match std::mem::replace(&mut self.0.borrow_mut().transport, Transport::WebSocket(carrier)) {
             Transport::Polling(waiting) => waiting,
             Transport::WebSocket(_) => None,
         }
     }
 
-    /// Moves packets into the pipe until it holds `most` bytes. Returns whether packets are left.
-    pub(super) fn pour(&self, pipe: &Pipe, most: usize) -> bool {
+    /// Moves packets into the queue of the WebSocket until it holds `most` bytes. Returns whether packets are left.
+    pub(super) fn pour(&self, carrier: &Carrier, most: usize) -> bool {
         let queue = &mut *self.0.borrow_mut();
         if queue.packets.is_empty() {
             return false;
         }
-        let mut waiting = pipe.waiting_bytes();
+        let mut waiting = carrier.waiting_bytes();
         while waiting < most
             && let Some(packet) = queue.pop()
         {
             waiting += packet.len();
             match packet {
-                Packet::Text(text) => pipe.push_shared(OpCode::Text, text.into_bytes()),
-                Packet::Binary(bytes) => pipe.push_binary(bytes),
-                Packet::Frames(bytes) => pipe.deliver(bytes),
+                Packet::Text(text) => carrier.text(text.into_bytes()),
+                Packet::Binary(bytes) => carrier.binary(bytes),
+                Packet::Frames(bytes) => {
+                    let len = bytes.len();
+                    carrier.deliver(&[bytes], len);
+                }
             }
         }
         queue.settle();

@@ -7,7 +7,7 @@ use std::{
     net::IpAddr,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
-        atomic::{AtomicUsize, Ordering},
+        atomic::{AtomicBool, AtomicUsize, Ordering},
     },
     time::Duration,
 };
@@ -19,7 +19,7 @@ use tokio::sync::oneshot;
 
 use super::{
     Carried, EndReason,
-    downlink::Transport,
+    carrier::{Finishing, Incoming},
     gate::Gate,
     namespaces::Emitter,
     session::{Depart, EndSession, RequestGone, SocketIoSession, TakePackets, TakePoll},
@@ -27,16 +27,11 @@ use super::{
 use crate::{
     broadcast::{AddWorker, FanOut, Outlets, Patience},
     config::{LONGEST_TIMER_MILLIS, Settings},
-    connection::{
-        Budget, Intake, Lease, admission::Admitted, pipe::Pipe, rate::RateLimit, upload::UploadRate,
-    },
+    connection::{Budget, Intake, Lease, admission::Admitted, rate::RateLimit, upload::UploadRate},
     domain::WorkerId,
     metrics::Metrics,
     parts::Parts,
-    protocol::{
-        engineio::{self, Handshake},
-        websocket::frame::OpCode,
-    },
+    protocol::engineio::{self, Handshake},
     socketio::hub::{Hub, HubLimits, recovery::RecoveryLimits},
 };
 
@@ -146,6 +141,9 @@ pub struct Engine {
     hub: OnceLock<Addr<Hub>>,
     parts: Arc<Parts>,
     desks: AtomicUsize,
+    finishing: Finishing,
+    /// The server stops.
+    is_ending: AtomicBool,
 }
 
 /// Ended sessions of polling clients that have not learned of the end, oldest first.
@@ -207,6 +205,8 @@ impl Engine {
             hub: OnceLock::new(),
             parts,
             desks: AtomicUsize::new(0),
+            finishing: Finishing::default(),
+            is_ending: AtomicBool::new(false),
         })
     }
 
@@ -274,26 +274,33 @@ impl Engine {
         visitor: Visitor,
     ) -> Result<String, getrandom::Error> {
         let (sid, open) = self.open_packet(&["websocket"])?;
-        self.start(sid, Transport::Polling(None), carried, visitor);
+        self.start(sid, None, carried, visitor);
         Ok(open)
     }
 
-    /// Starts a session on a WebSocket. The open packet is its first frame.
-    ///
-    /// # Errors
-    /// The system has no random numbers.
-    pub fn begin_websocket(
+    /// Starts a session on a WebSocket, on which its open packet is queued.
+    pub(super) fn start_on_websocket(
         self: &Arc<Self>,
-        pipe: Arc<Pipe>,
+        sid: Sid,
+        incoming: Incoming,
         carried: Box<dyn Carried>,
         visitor: Visitor,
-    ) -> Result<Entry, getrandom::Error> {
-        let (sid, open) = self.open_packet(&[])?;
-        pipe.push(OpCode::Text, open.as_bytes());
-        Ok(self.start(sid, Transport::WebSocket(pipe), carried, visitor))
+    ) {
+        self.start(sid, Some(incoming), carried, visitor);
     }
 
-    fn open_packet(&self, upgrades: &[&str]) -> Result<(Sid, String), getrandom::Error> {
+    /// The WebSockets whose sessions have ended, and whose last bytes are still written.
+    pub(super) fn finishing(&self) -> Finishing {
+        self.finishing.clone()
+    }
+
+    /// The number of WebSockets whose sessions have ended, and whose last bytes are still written.
+    pub(crate) fn count_finishing(&self) -> usize {
+        self.finishing.count()
+    }
+
+    /// A new session id, and the open packet of its session.
+    pub(super) fn open_packet(&self, upgrades: &[&str]) -> Result<(Sid, String), getrandom::Error> {
         let mut bytes = [0; 15];
         getrandom::fill(&mut bytes)?;
         let sid: Sid = BASE64_URL_SAFE_NO_PAD.encode(bytes).into();
@@ -309,27 +316,30 @@ impl Engine {
         Ok((sid, open))
     }
 
+    /// Starts a session: on a WebSocket, or polling.
     fn start(
         self: &Arc<Self>,
         sid: Sid,
-        transport: Transport,
+        incoming: Option<Incoming>,
         carried: Box<dyn Carried>,
         visitor: Visitor,
-    ) -> Entry {
+    ) {
         let intake = Intake::new(self.settings.max_intake, Arc::clone(&self.intake));
         let gate = Arc::new(Gate::new(intake));
-        gate.set_polling(matches!(transport, Transport::Polling(_)));
+        gate.set_polling(incoming.is_none());
         let session = SocketIoSession::start(
             Arc::clone(self),
             Arc::clone(&sid),
-            transport,
+            incoming,
             carried,
             visitor,
             Arc::clone(&gate),
         );
-        let entry = Entry { session, gate };
-        self.sessions().insert(sid, entry.clone());
-        entry
+        self.sessions().insert(sid, Entry { session: session.clone(), gate });
+        // A session that starts while the others are ended is ended, too.
+        if self.is_ending.load(Ordering::SeqCst) {
+            session.do_send(EndSession(EndReason::ServerShuttingDown));
+        }
     }
 
     /// Removes an ended session, and its number from [`keep_ended`](Self::keep_ended), if it has one.
@@ -368,6 +378,7 @@ impl Engine {
 
     /// Ends all sessions because the server stops.
     pub fn end_all(&self) {
+        self.is_ending.store(true, Ordering::SeqCst);
         for entry in self.sessions().values() {
             entry.session.do_send(EndSession(EndReason::ServerShuttingDown));
         }

@@ -67,19 +67,25 @@ mod tests {
 
     use super::*;
     use crate::{
-        connection::{Budget, Intake, Lease, pipe::Pipe},
+        connection::{Budget, Intake, Lease},
         domain::SessionId,
-        socketio::downlink::Transport,
+        socketio::{
+            carrier::{
+                Carrier,
+                testing::{Client, carrier},
+            },
+            downlink::Transport,
+        },
     };
 
     const MOST: usize = 1000;
 
-    fn session() -> (Downlink, Arc<Pipe>) {
+    fn session() -> (Downlink, Carrier, Client) {
         let budget = Budget::new(1 << 20);
-        let pipe = Arc::new(Pipe::default());
-        let transport = Transport::WebSocket(Arc::clone(&pipe));
+        let (carrier, client) = carrier(false);
+        let transport = Transport::WebSocket(carrier.clone());
         let intake = Intake::new(1, Arc::clone(&budget));
-        (Downlink::new(transport, intake, None, MOST, Lease::of_waiting(budget)), pipe)
+        (Downlink::new(transport, intake, None, MOST, Lease::of_waiting(budget)), carrier, client)
     }
 
     fn deliver(outlet: &Rc<dyn DirectOutlet>, bytes: usize, is_volatile: bool) -> Direct {
@@ -88,7 +94,7 @@ mod tests {
 
     #[test]
     fn what_is_delivered_stays_behind_the_mail_of_its_own_socket() {
-        let (down, pipe) = session();
+        let (down, carrier, _client) = session();
         let (one, two) = (SessionId::next(), SessionId::next());
         let outlets = [one, two].map(|socket| down.open_outlet(socket));
         for _ in 0..3 {
@@ -100,12 +106,12 @@ mod tests {
             assert!(down.take_mail(one));
             assert_eq!(deliver(&outlets[0], 1, false), Direct::Taken);
         }
-        assert_eq!(pipe.waiting_bytes(), 6);
+        assert_eq!(carrier.waiting_bytes(), 6);
     }
 
     #[test]
     fn a_socket_that_has_left_and_a_session_that_has_ended_are_delivered_nothing() {
-        let (down, pipe) = session();
+        let (down, carrier, _client) = session();
         let sockets = [SessionId::next(), SessionId::next()];
         let outlets = sockets.map(|socket| down.open_outlet(socket));
         down.close_outlet(sockets[0]);
@@ -113,24 +119,24 @@ mod tests {
         assert!(!down.take_mail(sockets[0]) && down.take_mail(sockets[1]));
         down.close();
         assert_eq!(deliver(&outlets[1], 1, false), Direct::Gone);
-        assert_eq!(pipe.waiting_bytes(), 1);
+        assert_eq!(carrier.waiting_bytes(), 1);
     }
 
     #[test]
     fn volatile_frames_are_skipped_while_the_transport_is_not_writable() {
-        let (down, pipe) = session();
+        let (down, carrier, _client) = session();
         let outlet = down.open_outlet(SessionId::next());
         for _ in 0..3 {
             assert_eq!(deliver(&outlet, 1, true), Direct::Taken);
             assert_eq!(deliver(&outlet, MOST, false), Direct::Taken);
             assert_eq!(deliver(&outlet, 1, true), Direct::Skipped);
-            pipe.clear();
+            carrier.clear();
         }
     }
 
     #[test]
     fn a_session_with_too_much_waiting_is_full() {
-        let (down, _pipe) = session();
+        let (down, _carrier, _client) = session();
         let outlet = down.open_outlet(SessionId::next());
         // The connection has not run yet, so the higher limit applies.
         while deliver(&outlet, 64 * 1024, false) == Direct::Taken {}

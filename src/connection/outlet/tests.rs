@@ -78,12 +78,12 @@ async fn wired() -> (Outbox, std::net::TcpStream) {
     let stream = rt::net::TcpStream::from_std(stream).expect("in a runtime");
     let wire = Wire::new(stream).expect("connected");
     wire.open();
-    std::future::poll_fn(|cx| wire.poll_writable(cx)).await.expect("connected");
+    poll_fn(|cx| wire.poll_writable(cx)).await.expect("connected");
     (Outbox::new(wire, lease(), IntCounter::new("bytes", "bytes").expect("a legal name")), client)
 }
 
 async fn write_all(outbox: &Outbox) {
-    std::future::poll_fn(|cx| outbox.poll_write(cx)).await.expect("written");
+    poll_fn(|cx| outbox.poll_write(cx)).await.expect("written");
 }
 
 #[actix_web::test]

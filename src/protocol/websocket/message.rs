@@ -28,17 +28,6 @@ pub enum Message {
     Close(Option<CloseFrame>),
 }
 
-impl Message {
-    /// Payload length in bytes, without a close frame's code.
-    pub fn payload_len(&self) -> usize {
-        match self {
-            Self::Text(text) => text.len(),
-            Self::Binary(bytes) | Self::Ping(bytes) | Self::Pong(bytes) => bytes.len(),
-            Self::Close(frame) => frame.as_ref().map_or(0, |frame| frame.reason.len()),
-        }
-    }
-}
-
 /// Bounds on a message.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {

@@ -68,16 +68,15 @@ pub(crate) async fn break_it(breakage: Breakage, mut line: Line) {
         return;
     }
     match breakage {
-        Breakage::BadUtf8 => line.pipe.push(OpCode::Text, &[b'c', b'a', b'f', 0xC3, b'!']),
-        Breakage::Masked => line.pipe.push_bytes(masked(b"masked")),
-        Breakage::Reserved => line.pipe.push_bytes(Bytes::from_static(&RESERVED_FRAME)),
+        Breakage::BadUtf8 => line.send(OpCode::Text, Bytes::from_static(&[b'c', b'a', b'f', 0xC3, b'!'])),
+        Breakage::Masked => line.write(&masked(b"masked")),
+        Breakage::Reserved => line.write(&RESERVED_FRAME),
         Breakage::Reset => {
             line.connection.end_by_reset();
-            return line.pipe.fail();
+            return line.outbox.fail();
         }
         Breakage::Close(code) => {
-            line.pipe.push_bytes(close_frame::encode_parts(Some(code), "as you asked"));
-            return line.pipe.end();
+            return line.close_with(&close_frame::encode_parts(Some(code), "as you asked"));
         }
     }
     // The server closes the connection if the page does not.

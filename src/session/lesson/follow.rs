@@ -3,7 +3,7 @@
 //! The server tells the page a random name, which only this page knows; the client that connects with this
 //! name becomes the session. So a page reads the log of the session that it opens itself, and of no other.
 
-use std::{future::poll_fn, io, sync::Arc};
+use std::{future::poll_fn, io};
 
 use serde::Serialize;
 
@@ -29,18 +29,18 @@ enum Told<'a> {
 /// page has ended.
 pub(crate) async fn follow(lessons: &Lessons, mut line: Line) {
     let Ok((appointment, log)) = expect(lessons) else { return };
-    let pipe = Arc::clone(&line.pipe);
-    tell(&pipe, &Told::Expected { session: &appointment.name });
+    let outbox = line.outbox.clone();
+    tell(&outbox, &Told::Expected { session: &appointment.name });
     let most_waiting = line.max_waiting.min(MOST_WAITING) / 2;
     let lesson = async {
         let mut log = log;
         while let Some(line) = log.next().await {
             // Meanwhile further lines wait in the bounded queue of the watch.
-            poll_fn(|cx| pipe.poll_drained(most_waiting, cx)).await;
-            tell(&pipe, &Told::Line(line));
+            poll_fn(|cx| outbox.poll_drained(most_waiting, cx)).await;
+            tell(&outbox, &Told::Line(line));
             let lines = log.take_left_out();
             if lines > 0 {
-                tell(&pipe, &Told::LeftOut { lines });
+                tell(&outbox, &Told::LeftOut { lines });
             }
         }
     };

@@ -2,7 +2,7 @@
 //! ([`news`]), connections that break on request ([`breakage`]), a client that does not read ([`slow`]), the log of the
 //! page's own session ([`follow`]), and a port where nothing listens ([`closed_port`]).
 //!
-//! A lesson is a WebSocket connection that is in no room: a task writes to its [`Pipe`] and reads what the
+//! A lesson is a WebSocket connection that is in no room: a task writes to its [`Outbox`] and reads what the
 //! page sends. The number of lessons and their duration are bounded.
 
 use std::{
@@ -10,6 +10,7 @@ use std::{
     future::poll_fn,
     io,
     net::IpAddr,
+    rc::Rc,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
     time::{Duration, Instant, SystemTime},
@@ -27,18 +28,19 @@ use crate::{
     connection::{
         Budget, Lease, handshake,
         heartbeat::{Beat, Heartbeat, Signs},
+        outlet::{Outbox, Output},
         permits::{Exceeded, Permit, Permits},
-        pipe::{Pipe, PipeBody},
         rate::{Measure, Meter, RateLimit},
         socket::Connection,
         upgraded::Upgraded,
         upload::{UploadRate, UploadWatch},
+        wire::Wire,
     },
     domain::RoomName,
     logging,
     protocol::{
         close::{self, CloseReason},
-        websocket::{Decoder, Limits, Message, frame::OpCode},
+        websocket::{Decoder, Limits, Message, close as close_frame, frame::OpCode},
     },
 };
 
@@ -188,8 +190,26 @@ impl Drop for Appointment<'_> {
     }
 }
 
-fn tell(pipe: &Pipe, told: &impl Serialize) {
-    pipe.push(OpCode::Text, &serde_json::to_vec(told).unwrap_or_default());
+/// Sends the page a message.
+fn tell(outbox: &Outbox, told: &impl Serialize) {
+    send(outbox, OpCode::Text, serde_json::to_vec(told).unwrap_or_default().into());
+}
+
+/// Sends a frame to the page. Ignored after the end.
+fn send(outbox: &Outbox, opcode: OpCode, payload: Bytes) {
+    if !outbox.has_ended() {
+        outbox.answer_frame(opcode, payload);
+        outbox.wake();
+    }
+}
+
+/// Ends a connection after what waits, with these last bytes. The first end counts.
+fn close_with(outbox: &Outbox, last: &[u8]) {
+    if !outbox.has_ended() {
+        outbox.answer(|out| out.extend_from_slice(last));
+        outbox.end();
+        outbox.wake();
+    }
 }
 
 /// The place of a lesson; given back on drop.
@@ -203,7 +223,7 @@ pub struct Place {
 #[allow(missing_debug_implementations, reason = "the payload has none")]
 pub(crate) struct Line {
     /// The outgoing queue.
-    pub pipe: Arc<Pipe>,
+    pub outbox: Outbox,
     /// Ends the socket.
     pub connection: Arc<Connection>,
     payload: Payload,
@@ -226,7 +246,7 @@ pub(crate) struct Line {
 }
 
 impl Line {
-    fn new(connection: &Arc<Connection>, payload: Payload, settings: &Settings, budget: Arc<Budget>) -> Self {
+    fn new(wire: &Rc<Wire>, payload: Payload, settings: &Settings, budget: Arc<Budget>) -> Self {
         let now = Instant::now();
         let limits = Limits {
             message_size: settings.limits.max_message_size.get().min(MOST.message_size),
@@ -238,8 +258,8 @@ impl Line {
             settings.heartbeat.ping_timeout.get(),
         );
         Self {
-            pipe: Arc::new(Pipe::to(Arc::clone(connection), false, Arc::clone(&budget))),
-            connection: Arc::clone(connection),
+            outbox: Outbox::new(Rc::clone(wire), Lease::of_waiting(Arc::clone(&budget)), None),
+            connection: Arc::clone(wire.connection()),
             payload,
             decoder: Decoder::new(limits, None),
             rest: Bytes::new(),
@@ -256,12 +276,12 @@ impl Line {
     /// The next message of the page; `None` once the page has left, or has been ended for a violation.
     pub(crate) async fn next(&mut self) -> Option<Message> {
         loop {
-            if self.pipe.waiting_bytes() > self.max_waiting {
+            if self.outbox.waiting_bytes() > self.max_waiting {
                 return self.end(close::SLOW_CONSUMER);
             }
             match self.decoder.decode(&mut self.rest) {
                 Ok(Some(Message::Close(frame))) => {
-                    self.pipe.answer_close(frame.as_ref());
+                    self.close_with(&close_frame::encode_reply(frame.as_ref()));
                     return None;
                 }
                 Ok(Some(message)) => {
@@ -271,7 +291,7 @@ impl Line {
                         return self.end(close::FLOOD);
                     }
                     match message {
-                        Message::Ping(bytes) => self.pipe.push(OpCode::Pong, &bytes),
+                        Message::Ping(bytes) => self.send(OpCode::Pong, bytes),
                         Message::Pong(_) => {}
                         message => return Some(message),
                     }
@@ -320,13 +340,13 @@ impl Line {
         let signs = match std::mem::take(&mut self.has_heard) {
             true => Signs::Heard,
             // The ping may still be in the backlog.
-            false if self.pipe.waiting_bytes() > 0 => Signs::HeldBack,
+            false if self.outbox.waiting_bytes() > 0 => Signs::HeldBack,
             false => Signs::Silence,
         };
         match self.heartbeat.beat(Instant::now(), signs) {
             Beat::Wait(next) => self.next_beat = next,
             Beat::Ping(next) => {
-                self.pipe.push(OpCode::Ping, b"");
+                self.send(OpCode::Ping, Bytes::new());
                 self.next_beat = next;
             }
             Beat::Gone => return self.end(close::AWAY),
@@ -335,8 +355,24 @@ impl Line {
     }
 
     fn end<T>(&self, reason: CloseReason) -> Option<T> {
-        self.pipe.close(Some(reason));
+        self.close_with(&close_frame::encode(reason));
         None
+    }
+
+    /// Sends a frame to the page.
+    fn send(&self, opcode: OpCode, payload: Bytes) {
+        send(&self.outbox, opcode, payload);
+    }
+
+    /// Sends the page these bytes.
+    fn write(&self, bytes: &[u8]) {
+        self.outbox.answer(|out| out.extend_from_slice(bytes));
+        self.outbox.wake();
+    }
+
+    /// Ends the connection after what waits, with this finished close frame.
+    fn close_with(&self, frame: &[u8]) {
+        close_with(&self.outbox, frame);
     }
 }
 
@@ -356,19 +392,20 @@ pub(crate) fn open<F: Future<Output = ()>>(
     let response = handshake::agree(req).map_err(|error| error.to_string())?;
     let (upgraded, arrivals) = Upgraded::take(req, payload);
     let connection = Arc::clone(upgraded.wire().connection());
-    let line = Line::new(&connection, arrivals, settings, budget);
-    let pipe = Arc::clone(&line.pipe);
-    let (body, patience) = (PipeBody(Arc::clone(&pipe)), settings.connections.stall_timeout.get());
+    let line = Line::new(upgraded.wire(), arrivals, settings, budget);
+    let outbox = line.outbox.clone();
+    let (body, patience) = (Output(outbox.clone()), settings.connections.stall_timeout.get());
     rt::spawn(async move {
         // Moves the whole place into the task, not only the field that is read.
         let place = place;
         let mut is_closing = place.lessons.is_closing.subscribe();
-        // If the pipe was closed before, its reason stands.
-        tokio::select! {
-            () = teach(line) => pipe.close(None),
-            _ = rt::time::sleep(LONGEST) => pipe.close(None),
-            _ = is_closing.wait_for(|is_closing| *is_closing) => pipe.close(Some(close::RESTART)),
-        }
+        // If the connection was ended before, its reason stands.
+        let last = tokio::select! {
+            () = teach(line) => close_frame::encode_reply(None),
+            _ = rt::time::sleep(LONGEST) => close_frame::encode_reply(None),
+            _ = is_closing.wait_for(|is_closing| *is_closing) => close_frame::encode(close::RESTART),
+        };
+        close_with(&outbox, &last);
         connection.cut_after(patience);
     });
     Ok(upgraded.respond(response, body))

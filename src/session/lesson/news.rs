@@ -6,8 +6,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use actix_web::rt;
 use serde::Serialize;
 
-use super::{Lessons, Line};
-use crate::protocol::websocket::frame::OpCode;
+use super::{Lessons, Line, tell};
 
 /// Each piece of news has a slot of this length, and happens somewhere in it.
 const SLOT: Duration = Duration::from_millis(2_000);
@@ -59,7 +58,7 @@ pub(crate) async fn push(lessons: &Lessons, mut line: Line) {
             () = rt::time::sleep(wait) => {
                 let now = Some(millis(lessons.began.1 + lessons.began.0.elapsed()));
                 let news = News { now, ..happened(lessons, number) };
-                line.pipe.push(OpCode::Text, &serde_json::to_vec(&news).unwrap_or_default());
+                tell(&line.outbox, &news);
                 number += 1;
             }
             said = line.next() => if said.is_none() { return },

@@ -1,7 +1,7 @@
 //! A client that does not read, made by the server on request, so that a page can fill its backlog and watch
 //! its eviction. It is a TCP connection of the server to itself, with a plain session in a room of its own.
 
-use std::{io, net::SocketAddr, sync::Arc, time::Duration};
+use std::{io, net::SocketAddr, time::Duration};
 
 use actix_web::rt;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
@@ -11,7 +11,7 @@ use tokio::{
     net::{TcpSocket, TcpStream},
 };
 
-use super::{Appointment, ClientKind, Expected, Lessons, Line, Pipe, Watch, tell};
+use super::{Appointment, ClientKind, Expected, Lessons, Line, Outbox, Watch, tell};
 use crate::domain::{LESSON_ROOM_START, RoomName};
 
 /// How often the client reads, and the page is told its state.
@@ -45,10 +45,10 @@ enum Told<'a> {
 
 /// Makes the client, and tells the page its backlog and how it ended.
 pub(crate) async fn show(lessons: &Lessons, server: SocketAddr, limit: usize, mut line: Line) {
-    let pipe = Arc::clone(&line.pipe);
+    let outbox = line.outbox.clone();
     let lesson = async {
-        if let Err(error) = watch(lessons, server, limit, &pipe).await {
-            tell(&pipe, &Told::Failed { reason: error.to_string() });
+        if let Err(error) = watch(lessons, server, limit, &outbox).await {
+            tell(&outbox, &Told::Failed { reason: error.to_string() });
         }
     };
     // Messages of the page mean nothing here; they are read to notice when the page leaves.
@@ -59,7 +59,7 @@ pub(crate) async fn show(lessons: &Lessons, server: SocketAddr, limit: usize, mu
     }
 }
 
-async fn watch(lessons: &Lessons, server: SocketAddr, limit: usize, pipe: &Pipe) -> io::Result<()> {
+async fn watch(lessons: &Lessons, server: SocketAddr, limit: usize, outbox: &Outbox) -> io::Result<()> {
     let watch = Watch::default();
     let mut room = RoomName::default();
     let appointment = Appointment::make(lessons, ClientKind::Slow, |name| {
@@ -67,7 +67,7 @@ async fn watch(lessons: &Lessons, server: SocketAddr, limit: usize, pipe: &Pipe)
         Ok(Expected { room: room.clone(), watch: watch.clone() })
     })?;
     let mut client = connect(server, &appointment.name).await?;
-    tell(pipe, &Told::Begun { room: room.as_str(), limit });
+    tell(outbox, &Told::Begun { room: room.as_str(), limit });
     let (mut waiting, mut taken) = (0, 0);
     while watch.ending().is_none() {
         let before = std::mem::replace(&mut waiting, watch.waiting_bytes().unwrap_or_default());
@@ -75,14 +75,14 @@ async fn watch(lessons: &Lessons, server: SocketAddr, limit: usize, pipe: &Pipe)
         // must read on to learn that.
         let is_given_up = waiting > limit && waiting == before;
         taken += read(&client, if is_given_up { GULP } else { SIP }).await;
-        tell(pipe, &Told::Queue { waiting, taken });
+        tell(outbox, &Told::Queue { waiting, taken });
     }
     if let Some(ending) = watch.ending() {
         let told = match ending.close_reason() {
             Some(row) => Told::Ended { code: Some(row.code), reason: row.reason.to_owned() },
             None => Told::Ended { code: None, reason: ending.to_string() },
         };
-        tell(pipe, &told);
+        tell(outbox, &told);
     }
     // The connection may be gone already.
     let _ = client.shutdown().await;

@@ -1,9 +1,12 @@
 use std::future::poll_fn;
 
-use futures_util::{FutureExt as _, StreamExt as _};
+use futures_util::FutureExt as _;
 
 use super::*;
-use crate::connection::{Budget, pipe::PipeBody, socket::Connection};
+use crate::{
+    connection::Budget,
+    socketio::carrier::testing::{Client, carrier},
+};
 
 const MOST: usize = 1 << 20;
 
@@ -19,14 +22,15 @@ fn polled() -> Downlink {
     Downlink::new(Transport::Polling(None), intake(), None, MOST, lease())
 }
 
-fn piped() -> (Downlink, Arc<Pipe>, PipeBody) {
-    piped_to(Arc::default())
+fn carried() -> (Downlink, Carrier, Client) {
+    let (carrier, client) = carrier(false);
+    let down = Downlink::new(Transport::WebSocket(carrier.clone()), intake(), None, MOST, lease());
+    (down, carrier, client)
 }
 
-fn piped_to(socket: Arc<Connection>) -> (Downlink, Arc<Pipe>, PipeBody) {
-    let pipe = Arc::new(Pipe::to(socket, false, Budget::new(1 << 20)));
-    let down = Downlink::new(Transport::WebSocket(Arc::clone(&pipe)), intake(), None, MOST, lease());
-    (down, Arc::clone(&pipe), PipeBody(pipe))
+/// Queues frames of a broadcast.
+fn deliver(down: &Downlink, frames: &[Bytes]) {
+    down.deliver(frames, frames.iter().map(Bytes::len).sum());
 }
 
 fn deliveries(down: &Downlink) -> usize {
@@ -38,15 +42,6 @@ fn framed(text: &str) -> Bytes {
     let mut out = bytes::BytesMut::new();
     frame::write(&mut out, OpCode::Text, text.as_bytes());
     out.freeze()
-}
-
-/// Takes the bytes that the body yields without waiting.
-fn taken(body: &mut PipeBody) -> Vec<u8> {
-    let mut out = Vec::new();
-    while let Some(Some(piece)) = body.next().now_or_never() {
-        out.extend(piece.expect("frames"));
-    }
-    out
 }
 
 #[test]
@@ -85,22 +80,22 @@ fn a_poll_that_waits_takes_as_much_as_one_answer_holds_and_then_no_more() {
 
 #[actix_web::test]
 async fn what_waits_for_a_websocket_stays_here_but_for_a_little_and_in_order() {
-    let (down, pipe, mut body) = piped();
+    let (down, carrier, mut client) = carried();
     for _ in 0..100 {
         down.packet("4".repeat(10_000));
     }
-    assert!(down.pour(&pipe, PIPE_BYTES));
-    assert!(pipe.waiting_bytes() < PIPE_BYTES + 10_010, "{} bytes", pipe.waiting_bytes());
+    assert!(down.pour(&carrier, PIPE_BYTES));
+    assert!(carrier.waiting_bytes() < PIPE_BYTES + 10_010, "{} bytes", carrier.waiting_bytes());
     // A delivery comes after these packets, a ping before them.
-    down.deliver(&[framed("42[\"delivered\"]")]);
+    deliver(&down, &[framed("42[\"delivered\"]")]);
     down.ping();
-    assert_eq!(pipe.waiting_deliveries().bytes, 0);
+    assert_eq!(carrier.deliveries().bytes, 0);
     assert_eq!(deliveries(&down), framed("42[\"delivered\"]").len());
-    let mut out = taken(&mut body);
-    while down.pour(&pipe, PIPE_BYTES) {
-        out.extend(taken(&mut body));
+    let mut out = client.take();
+    while down.pour(&carrier, PIPE_BYTES) {
+        out.extend(client.take());
     }
-    out.extend(taken(&mut body));
+    out.extend(client.take());
     let ping = framed("2");
     let at = out.windows(ping.len()).position(|window| window == &ping[..]).expect("the ping");
     assert!(at < 2 * PIPE_BYTES, "the ping came behind {at} bytes");
@@ -121,12 +116,12 @@ fn a_ping_does_not_come_between_an_event_and_its_attachments() {
 
 #[test]
 fn who_waits_for_the_client_to_read_is_woken_when_it_has() {
-    let (down, pipe, _body) = piped();
+    let (down, carrier, _client) = carried();
     down.packet("4".repeat(1000));
     down.missed("4".repeat(5000), &[]);
     let mut drained = Box::pin(poll_fn(|cx| down.poll_drained(999, cx)));
     assert_eq!(drained.as_mut().now_or_never(), None);
-    assert!(down.pour(&pipe, 1));
+    assert!(down.pour(&carrier, 1));
     assert_eq!(drained.as_mut().now_or_never(), Some(()), "what it missed counts against nothing");
     assert_eq!((down.answers(), deliveries(&down), down.bytes()), (0, 0, 5000));
     let polled = polled();
@@ -144,39 +139,34 @@ async fn binary_messages_are_base64_for_a_websocket_whose_client_wants_that() {
     for (wants_base64, frames) in
         [(false, &b"\x82\x03abc\x82\x01d"[..]), (true, b"\x81\x05bYWJj\x81\x05bZA==")]
     {
-        let pipe = Arc::new(Pipe::to(Arc::default(), wants_base64, Budget::new(1 << 20)));
-        let down = Downlink::new(Transport::WebSocket(Arc::clone(&pipe)), intake(), None, MOST, lease());
+        let (carrier, mut client) = carrier(wants_base64);
+        let down = Downlink::new(Transport::WebSocket(carrier.clone()), intake(), None, MOST, lease());
         down.binary(Bytes::from_static(b"abc"));
-        assert!(!down.pour(&pipe, PIPE_BYTES));
-        down.deliver(&[Bytes::from_static(b"\x82\x01d")]);
-        assert!(!down.pour(&pipe, PIPE_BYTES));
-        assert_eq!(taken(&mut PipeBody(pipe)), frames);
+        assert!(!down.pour(&carrier, PIPE_BYTES));
+        deliver(&down, &[Bytes::from_static(b"\x82\x01d")]);
+        assert!(!down.pour(&carrier, PIPE_BYTES));
+        assert_eq!(client.take(), frames);
     }
 }
 
 #[actix_web::test]
 async fn too_much_is_too_many_bytes_or_pieces_for_a_socket_that_takes_none() {
     for frames in [vec![Bytes::from(vec![0; MOST + 1])], vec![framed("42"); MAX_WAITING_PIECES + 1]] {
-        let socket = Arc::<Connection>::default();
-        let (down, _pipe, mut body) = piped_to(Arc::clone(&socket));
-        down.deliver(&frames);
-        assert!(!down.has_too_much(), "the connection has not had its turn");
-        // The connection writes some of it, then the socket is full.
-        down.deliver(&frames);
-        body.next().now_or_never();
-        socket.set_blocked(true);
-        down.deliver(&[framed("42")]);
+        let (down, _carrier, mut client) = carried();
+        deliver(&down, &frames);
+        assert!(!down.has_too_much(), "the session has not had its turn");
+        client.set_blocked(true);
+        deliver(&down, &[framed("42")]);
         assert!(down.has_too_much());
-        taken(&mut body);
+        client.take();
         assert!(!down.has_too_much());
     }
-    let (down, _pipe, mut body) = piped();
-    assert!(taken(&mut body).is_empty());
-    down.deliver(&[vec![0; TURN_BYTES.max(MAX_OVERHANG * MOST)].into()]);
+    let (down, _carrier, _client) = carried();
+    deliver(&down, &[vec![0; TURN_BYTES.max(MAX_OVERHANG * MOST)].into()]);
     assert!(!down.has_too_much(), "a room may say this much in one turn");
-    down.deliver(&[framed("42")]);
+    deliver(&down, &[framed("42")]);
     assert!(down.has_too_much(), "whose turn it is does not matter any more");
     let polled = polled();
-    polled.deliver(&[framed(&"4".repeat(MOST + 1))]);
+    deliver(&polled, &[framed(&"4".repeat(MOST + 1))]);
     assert!(polled.has_too_much());
 }

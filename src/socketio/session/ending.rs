@@ -76,17 +76,17 @@ impl SocketIoSession {
             ctx.cancel_future(beat);
         }
         if let Some(probing) = self.probing.take() {
-            probing.pipe.close(None);
+            probing.carrier.close(None);
         }
-        let Some(pipe) = self.down.pipe() else {
+        let Some(carrier) = self.down.carrier() else {
             return self.conclude_polling(why, wait, ctx);
         };
         if why.is_for_what_waits() {
-            pipe.clear();
+            carrier.clear();
         } else {
-            self.down.pour(&pipe, usize::MAX);
+            self.down.pour(&carrier, usize::MAX);
         }
-        pipe.close_with(frame);
+        carrier.close_with(&frame);
         self.depart(ctx);
     }
 

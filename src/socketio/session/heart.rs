@@ -65,10 +65,10 @@ impl SocketIoSession {
     /// the client is still reading data before the ping.
     fn is_silence_ours(&mut self) -> bool {
         let was_held_back = self.gate.take_held_back();
-        let Some(pipe) = self.down.pipe() else {
+        let Some(carrier) = self.down.carrier() else {
             return was_held_back;
         };
-        let before = std::mem::replace(&mut self.taken, pipe.taken_bytes());
-        was_held_back || pipe.waiting_bytes() > 0 && self.taken > before
+        let before = std::mem::replace(&mut self.taken, carrier.outbox().taken_bytes());
+        was_held_back || carrier.waiting_bytes() > 0 && self.taken > before
     }
 }

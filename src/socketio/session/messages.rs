@@ -1,19 +1,10 @@
 //! Messages to a session's actor from its client's requests and connections.
 
-use std::sync::Arc;
-
-use actix::{Message, MessageResponse};
-use smallvec::SmallVec;
+use actix::Message;
 use tokio::sync::oneshot;
 
 use super::super::{EndReason, PollAnswer};
-use crate::{
-    connection::pipe::Pipe,
-    protocol::{
-        engineio::Packet,
-        websocket::{Message as Frame, ProtocolError},
-    },
-};
+use crate::{connection::handover::Socket, protocol::engineio::Packet};
 
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -56,41 +47,9 @@ pub(crate) struct Flush;
 /// A WebSocket that the client of a polling session probes for an upgrade.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Probe(pub Arc<Pipe>);
-
-/// Messages from a WebSocket, in order.
-#[derive(Debug, Message)]
-#[rtype(result = "Heard")]
-pub struct FromPipe {
-    /// The WebSocket.
-    pub pipe: Arc<Pipe>,
-    /// The messages.
-    pub batch: PipeBatch,
-}
-
-/// Messages of one batch; usually one.
-pub type PipeBatch = SmallVec<[PipeInbound; 1]>;
-
-/// Result of a batch.
-#[derive(Debug, MessageResponse)]
-pub struct Heard {
-    /// Whether the WebSocket carries the session.
-    pub is_carrier: bool,
-    /// The messages that the session did not take. Send them again when the session's gate is open.
-    pub rest: PipeBatch,
-}
-
-/// One item from a WebSocket.
-#[derive(Debug)]
-pub enum PipeInbound {
-    /// A data message or a control frame.
-    Frame(Frame),
-    /// The frames broke the protocol or a limit; the last item.
-    Broken(ProtocolError),
-    /// An unfinished message arrived too slowly; the last item.
-    TooSlow,
-    /// The memory budget has no room for an unfinished message; the last item.
-    OutOfMemory,
-    /// The connection ended; the last item.
-    Lost,
+pub(crate) struct Probe {
+    /// Its socket.
+    pub(crate) socket: Socket,
+    /// Whether its client takes no binary frames.
+    pub(crate) wants_base64: bool,
 }

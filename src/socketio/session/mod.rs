@@ -3,10 +3,10 @@
 //! This file takes packets from the client and flushes packets to it; submodules have the heartbeat, the
 //! upgrade to a WebSocket, and the end. A [`Carried`] interprets the messages.
 
-use std::{future::poll_fn, net::IpAddr, sync::Arc, time::Instant};
+use std::{net::IpAddr, sync::Arc, time::Instant};
 
 use actix::{
-    Actor, Addr, AsyncContext as _, Context, Handler, SpawnHandle,
+    Actor, Addr, AsyncContext as _, Context, Handler, SpawnHandle, StreamHandler,
     fut::{ActorFutureExt as _, wrap_future},
 };
 use bytes::Bytes;
@@ -14,6 +14,7 @@ use log::info;
 
 use super::{
     Carried, EndReason, Engine, Sid, Visitor,
+    carrier::{Carrier, Heard, Inbound, Incoming},
     downlink::{Downlink, MAX_OVERHANG, PIPE_BYTES, Transport},
     gate::Gate,
 };
@@ -22,7 +23,6 @@ use crate::{
     connection::{
         Direct, Lease,
         admission::Admitted,
-        pipe::Pipe,
         rate::{Measure, Meter},
         upload::{Progress, Upload},
     },
@@ -40,8 +40,9 @@ mod messages;
 mod polling;
 mod upgrade;
 
-pub(in crate::socketio) use self::messages::{Depart, EndSession, Flush, RequestGone, TakePackets, TakePoll};
-pub use self::messages::{FromPipe, Heard, PipeBatch, PipeInbound, Probe};
+pub(in crate::socketio) use self::messages::{
+    Depart, EndSession, Flush, Probe, RequestGone, TakePackets, TakePoll,
+};
 use self::{ending::reason_of, upgrade::Probing};
 
 /// Mailbox capacity in messages. Only a backstop: [`Intake`](crate::connection::Intake) limits the bytes.
@@ -71,11 +72,9 @@ pub struct SocketIoSession {
     pong_due: Option<Instant>,
     /// The deadline of the last ping has been extended by other data. Once per ping.
     has_been_patient: bool,
-    /// Bytes that the connection had taken from the pipe at the last check of the heartbeat.
+    /// Bytes that the socket had taken at the last check of the heartbeat.
     taken: u64,
     beat: Option<SpawnHandle>,
-    /// A task waits to move more packets into the pipe.
-    is_pouring: bool,
     /// The waiting poll will be answered at the end of this turn.
     is_answer_due: bool,
     end: Option<EndReason>,
@@ -95,11 +94,18 @@ impl SocketIoSession {
     pub(super) fn start(
         engine: Arc<Engine>,
         sid: Sid,
-        transport: Transport,
+        incoming: Option<Incoming>,
         carried: Box<dyn Carried>,
         visitor: Visitor,
         gate: Arc<Gate>,
     ) -> Addr<Self> {
+        let transport = match &incoming {
+            Some(incoming) => {
+                incoming.carrier.carry();
+                Transport::WebSocket(incoming.carrier.clone())
+            }
+            None => Transport::Polling(None),
+        };
         let now = Instant::now();
         let (max_waiting, rate) = (engine.settings.max_waiting, engine.settings.upload);
         let lease = Lease::of_waiting(engine.budget());
@@ -121,7 +127,6 @@ impl SocketIoSession {
             has_been_patient: false,
             taken: 0,
             beat: None,
-            is_pouring: false,
             is_answer_due: false,
             end: None,
             remains: None,
@@ -133,6 +138,9 @@ impl SocketIoSession {
         };
         Self::create(|ctx| {
             ctx.set_mailbox_capacity(MAILBOX_CAPACITY);
+            if let Some(incoming) = incoming {
+                session.attach(incoming, ctx);
+            }
             session
         })
     }
@@ -225,9 +233,9 @@ impl SocketIoSession {
         let max_waiting = self.engine.settings.max_waiting;
         // One answer may be as large as an event, even if `max_waiting` is smaller.
         let largest = self.engine.settings.max_payload;
-        let answers_before_pause = match self.down.pipe() {
-            Some(pipe) => {
-                self.pour(&pipe, ctx);
+        let answers_before_pause = match self.down.carrier() {
+            Some(carrier) => {
+                self.pour(&carrier);
                 max_waiting
             }
             None => {
@@ -242,15 +250,15 @@ impl SocketIoSession {
         }
     }
 
-    /// Moves packets into the pipe, and again when the client has read most of them.
-    fn pour(&mut self, pipe: &Arc<Pipe>, ctx: &mut Context<Self>) {
-        if self.down.pour(pipe, PIPE_BYTES) && !std::mem::replace(&mut self.is_pouring, true) {
-            let pipe = Arc::clone(pipe);
-            let drained = poll_fn(move |cx| pipe.poll_drained(PIPE_BYTES / 2, cx));
-            ctx.spawn(wrap_future(drained).map(|(), session: &mut Self, ctx| {
-                session.is_pouring = false;
-                session.flush(ctx);
-            }));
+    /// Reads and writes a WebSocket in this session's task.
+    fn attach(&self, incoming: Incoming, ctx: &mut Context<Self>) {
+        ctx.add_stream(incoming.link(&self.engine, Arc::clone(&self.gate)));
+    }
+
+    /// Moves packets into the queue of the WebSocket, and more of them when the client has taken most of those.
+    fn pour(&self, carrier: &Carrier) {
+        if self.down.pour(carrier, PIPE_BYTES) {
+            carrier.tell_at(PIPE_BYTES / 2);
         }
     }
 
@@ -264,25 +272,26 @@ impl SocketIoSession {
         }
     }
 
-    fn heard_from_carrier(&mut self, inbound: PipeInbound, ctx: &mut Context<Self>) {
+    fn heard_from_carrier(&mut self, inbound: Inbound, ctx: &mut Context<Self>) {
         if self.end.is_some() {
             return;
         }
         match inbound {
-            PipeInbound::Frame(Frame::Text(text)) => match Packet::parse(&text) {
+            Inbound::Frame(Frame::Text(text)) => match Packet::parse(&text) {
                 Ok(packet) => self.take_packet(packet, ctx),
                 Err(_) => self.finish_breach(EndReason::ParseError, ctx),
             },
-            PipeInbound::Frame(Frame::Binary(bytes)) => self.take_packet(Packet::Binary(bytes), ctx),
-            PipeInbound::Frame(Frame::Ping(_) | Frame::Pong(_)) => {
+            Inbound::Frame(Frame::Binary(bytes)) => self.take_packet(Packet::Binary(bytes), ctx),
+            Inbound::Frame(Frame::Ping(_) | Frame::Pong(_)) => {
                 self.note_life(ctx);
                 self.note_nothing(ctx);
             }
-            PipeInbound::Frame(Frame::Close(frame)) => self.finish_closed(frame.as_ref(), ctx),
-            PipeInbound::Lost => self.finish(EndReason::TransportClose, ctx),
-            PipeInbound::Broken(error) => self.finish_broken(error, ctx),
-            PipeInbound::TooSlow => self.finish_orderly(EndReason::TooSlow, ctx),
-            PipeInbound::OutOfMemory => self.finish(EndReason::OutOfMemory, ctx),
+            Inbound::Frame(Frame::Close(frame)) => self.finish_closed(frame.as_ref(), ctx),
+            Inbound::Lost => self.finish(EndReason::TransportClose, ctx),
+            Inbound::Broken(error) => self.finish_broken(error, ctx),
+            Inbound::TooSlow => self.finish_orderly(EndReason::TooSlow, ctx),
+            Inbound::OutOfMemory | Inbound::Refused => self.finish(EndReason::OutOfMemory, ctx),
+            Inbound::Drained => {}
         }
         self.flush(ctx);
     }
@@ -379,27 +388,19 @@ impl Handler<EndSession> for SocketIoSession {
     }
 }
 
-impl Handler<FromPipe> for SocketIoSession {
-    type Result = Heard;
-
-    fn handle(&mut self, FromPipe { pipe, batch }: FromPipe, ctx: &mut Self::Context) -> Heard {
-        let mut batch = batch.into_iter();
-        let mut is_carrier = false;
-        for inbound in batch.by_ref() {
-            if let PipeInbound::Frame(Frame::Ping(payload)) = &inbound {
-                pipe.push(OpCode::Pong, payload);
-            }
-            is_carrier = self.down.pipe().is_some_and(|carrier| Arc::ptr_eq(&carrier, &pipe));
-            if is_carrier {
-                self.heard_from_carrier(inbound, ctx);
-                if !self.gate.is_open() {
-                    break;
-                }
-            } else if self.probing.as_ref().is_some_and(|probing| Arc::ptr_eq(&probing.pipe, &pipe)) {
-                self.heard_from_probe(inbound, ctx);
-            }
-            // Otherwise the WebSocket was rejected; ignore what it sends.
+impl StreamHandler<Heard> for SocketIoSession {
+    fn handle(&mut self, Heard { carrier, inbound }: Heard, ctx: &mut Self::Context) {
+        if let Inbound::Frame(Frame::Ping(payload)) = &inbound {
+            carrier.frame(OpCode::Pong, payload.clone());
         }
-        Heard { is_carrier, rest: batch.collect() }
+        if self.down.is_carried_by(&carrier) {
+            self.heard_from_carrier(inbound, ctx);
+        } else if self.probing.as_ref().is_some_and(|probing| probing.carrier.is(&carrier)) {
+            self.heard_from_probe(inbound, ctx);
+        }
+        // Otherwise the WebSocket was rejected; ignore what it sends.
     }
+
+    /// The end of a WebSocket is not the end of the session.
+    fn finished(&mut self, _: &mut Self::Context) {}
 }

@@ -2,22 +2,19 @@
 //! upgrade packet makes the WebSocket the transport. Until then, or if the probe fails, the session continues
 //! by polling.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::time::{Duration, Instant};
 
 use actix::{AsyncContext as _, Context, Handler};
+use bytes::Bytes;
 use log::debug;
 
-use super::{PipeInbound, Probe, SocketIoSession, polling::answer};
+use super::{Probe, SocketIoSession, polling::answer};
 use crate::{
-    connection::pipe::Pipe,
-    protocol::{
-        close, engineio,
-        websocket::{Message as Frame, frame::OpCode},
+    protocol::{close, engineio, websocket::Message as Frame},
+    socketio::{
+        PollAnswer,
+        carrier::{Carrier, Inbound, Incoming},
     },
-    socketio::PollAnswer,
 };
 
 /// Time after the probe in which a poll that arrived during it waits for the upgrade. Then it is answered.
@@ -25,7 +22,7 @@ const POLL_PATIENCE: Duration = Duration::from_millis(100);
 
 /// A WebSocket that the client probes.
 pub(super) struct Probing {
-    pub(super) pipe: Arc<Pipe>,
+    pub(super) carrier: Carrier,
     has_answered: bool,
     /// A poll arrived after the WebSocket was opened. Its client may have sent the upgrade packet already, on
     /// the other connection.
@@ -40,36 +37,36 @@ impl Probing {
     }
 
     /// Closes the WebSocket with the close code for this input.
-    fn turn_away(&self, inbound: &PipeInbound) {
+    fn turn_away(&self, inbound: &Inbound) {
         match inbound {
-            PipeInbound::Frame(Frame::Close(frame)) => self.pipe.answer_close(frame.as_ref()),
-            PipeInbound::Broken(error) => self.pipe.close(Some(error.close_reason())),
-            PipeInbound::TooSlow => self.pipe.close(Some(close::TOO_SLOW)),
-            PipeInbound::OutOfMemory => self.pipe.close(Some(close::OUT_OF_MEMORY)),
-            PipeInbound::Frame(_) | PipeInbound::Lost => self.pipe.close(None),
+            Inbound::Frame(Frame::Close(frame)) => self.carrier.answer_close(frame.as_ref()),
+            Inbound::Broken(error) => self.carrier.close(Some(error.close_reason())),
+            Inbound::TooSlow => self.carrier.close(Some(close::TOO_SLOW)),
+            Inbound::OutOfMemory | Inbound::Refused => self.carrier.close(Some(close::OUT_OF_MEMORY)),
+            Inbound::Frame(_) | Inbound::Lost | Inbound::Drained => self.carrier.close(None),
         }
     }
 }
 
 impl SocketIoSession {
-    fn probing_of(&mut self, pipe: &Arc<Pipe>) -> Option<&mut Probing> {
-        self.probing.as_mut().filter(|probing| Arc::ptr_eq(&probing.pipe, pipe))
+    fn probing_of(&mut self, carrier: &Carrier) -> Option<&mut Probing> {
+        self.probing.as_mut().filter(|probing| probing.carrier.is(carrier))
     }
 
-    pub(super) fn heard_from_probe(&mut self, inbound: PipeInbound, ctx: &mut Context<Self>) {
+    pub(super) fn heard_from_probe(&mut self, inbound: Inbound, ctx: &mut Context<Self>) {
         let Some(probing) = &mut self.probing else {
             return;
         };
         let text = match &inbound {
-            PipeInbound::Frame(Frame::Text(text)) => &**text,
-            PipeInbound::Frame(Frame::Ping(_) | Frame::Pong(_)) => return,
+            Inbound::Frame(Frame::Text(text)) => &**text,
+            Inbound::Frame(Frame::Ping(_) | Frame::Pong(_)) => return,
             _ => "",
         };
         match text {
             "2probe" => {
-                probing.pipe.push(OpCode::Text, engineio::PROBE_ANSWER.as_bytes());
+                probing.carrier.text(Bytes::from_static(engineio::PROBE_ANSWER.as_bytes()));
                 if !std::mem::replace(&mut probing.has_answered, true) {
-                    let tried = Arc::clone(&probing.pipe);
+                    let tried = probing.carrier.clone();
                     ctx.run_later(POLL_PATIENCE, move |session, ctx| {
                         // Another WebSocket may be probed by then.
                         if let Some(probing) = session.probing_of(&tried) {
@@ -91,12 +88,13 @@ impl SocketIoSession {
     }
 
     fn upgrade(&mut self, ctx: &mut Context<Self>) {
-        let Some(Probing { pipe, has_newer_poll, .. }) = self.probing.take() else {
+        let Some(Probing { carrier, has_newer_poll, .. }) = self.probing.take() else {
             return;
         };
         debug!("{} has upgraded to a websocket", self.id);
         self.gate.set_polling(false);
-        if let Some(poll) = self.down.upgrade(pipe) {
+        carrier.carry();
+        if let Some(poll) = self.down.upgrade(carrier) {
             if has_newer_poll {
                 drop(poll.send(PollAnswer::BadRequest));
             } else {
@@ -112,16 +110,24 @@ impl SocketIoSession {
 impl Handler<Probe> for SocketIoSession {
     type Result = ();
 
-    fn handle(&mut self, Probe(pipe): Probe, ctx: &mut Self::Context) {
+    fn handle(&mut self, Probe { socket, wants_base64 }: Probe, ctx: &mut Self::Context) {
+        let incoming = match Incoming::new(socket, wants_base64, &self.engine) {
+            Ok(incoming) => incoming,
+            Err(error) => {
+                return debug!("{}: a client is gone before it has probed its websocket: {error}", self.id);
+            }
+        };
+        let carrier = incoming.carrier.clone();
         if self.end.is_some() || self.probing.is_some() || !self.down.is_polling() {
-            return pipe.close(None);
+            return carrier.close(None);
         }
-        let tried = Arc::clone(&pipe);
+        self.attach(incoming, ctx);
+        let tried = carrier.clone();
         self.probing =
-            Some(Probing { pipe, has_answered: false, has_newer_poll: false, is_patience_over: false });
+            Some(Probing { carrier, has_answered: false, has_newer_poll: false, is_patience_over: false });
         ctx.run_later(self.engine.settings.upgrade_timeout, move |session, _| {
-            if let Some(probing) = session.probing.take_if(|probing| Arc::ptr_eq(&probing.pipe, &tried)) {
-                probing.pipe.close(None);
+            if let Some(probing) = session.probing.take_if(|probing| probing.carrier.is(&tried)) {
+                probing.carrier.close(None);
             }
         });
     }
