@@ -19,7 +19,7 @@ use crate::{
     broadcast::{AddWorker, DismissAll, FanOut, Outlets, Patience},
     chat::{AvatarStore, ChatLimits, ChatServer, CloseJournal, IdLimits},
     config::{JournalKind, Settings, check::AVATARS_SHARE},
-    connection::{Budget, admission::Admission, connections::Connections, wire},
+    connection::{Budget, LINGER, admission::Admission, connections::Connections},
     domain::WorkerId,
     journal::{
         Journal, Retention,
@@ -216,7 +216,7 @@ impl Node {
         }
         match left() {
             // The last bytes are in the kernel; the connections still have to be closed.
-            0 => rt::time::sleep(wire::LINGER).await,
+            0 => rt::time::sleep(LINGER).await,
             left => warn!("{left} sessions did not leave in time"),
         }
         if let Some(chat) = self.chat.get() {

@@ -2,32 +2,29 @@
 //! socket and carries the request's payload and the response's body, so the session's socket is one end of a pair
 //! in memory. A task moves the payload into the other end, and [`HostBody`] takes the body from it.
 //!
-//! This is the only file that knows such hosts; all other code has a [`Wire`](super::wire::Wire).
+//! Only this file and [`host_state`](super::host_state) know such hosts; all other code has a
+//! [`Wire`](super::wire::Wire).
 
 use std::{
     io::{self, IoSlice},
     mem::MaybeUninit,
     pin::Pin,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-    task::{Context, Poll, Wake, Waker, ready},
+    sync::{Arc, atomic::Ordering},
+    task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
 use actix_web::{dev::Payload, error::ErrorInternalServerError, rt};
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
-use futures_util::{StreamExt as _, task::AtomicWaker};
+use futures_util::StreamExt as _;
 use tokio::io::{
     AsyncRead as _, AsyncWrite as _, AsyncWriteExt as _, DuplexStream, ReadBuf, ReadHalf, WriteHalf, duplex,
     split,
 };
-use tokio::sync::Notify;
 use tokio_util::io::poll_read_buf;
 
-use super::{socket::Connection, wire::LINGER};
+use super::{LINGER, host_state::HostState, socket::Connection};
 
 /// Bytes that may wait in each direction of a pair.
 const CAPACITY: usize = 64 * 1024;
@@ -50,69 +47,6 @@ pub(crate) struct HostStream {
 pub(crate) struct HostEnd {
     pair: DuplexStream,
     state: Arc<HostState>,
-}
-
-/// What both ends of a pair, and the handle to the connection, know of it.
-#[derive(Debug, Default)]
-pub(super) struct HostState {
-    /// The pair took nothing when it was last written to, and has not taken anything since.
-    is_blocked: AtomicBool,
-    /// The host takes nothing more for the client.
-    is_deaf: AtomicBool,
-    /// The connection has been cut: the session reads and writes nothing more.
-    is_cut: AtomicBool,
-    /// The connection is to end by a reset, however it ends.
-    is_to_be_reset: AtomicBool,
-    /// Wakes the task that does to the host's socket what the session orders.
-    orders: Notify,
-    /// The session has written everything.
-    is_finished: AtomicBool,
-    writer: AtomicWaker,
-    reader: AtomicWaker,
-}
-
-impl HostState {
-    /// Cuts the connection, as far as the session knows it.
-    pub(super) fn cut(&self) {
-        self.is_cut.store(true, Ordering::SeqCst);
-        self.writer.wake();
-        self.reader.wake();
-        self.orders.notify_one();
-    }
-
-    /// From now on the connection ends by a reset.
-    pub(super) fn end_by_reset(&self) {
-        self.is_to_be_reset.store(true, Ordering::SeqCst);
-        self.orders.notify_one();
-    }
-
-    fn deafen(&self) {
-        self.is_deaf.store(true, Ordering::SeqCst);
-        self.writer.wake();
-        self.orders.notify_one();
-    }
-
-    fn check(&self) -> io::Result<()> {
-        if self.is_cut.load(Ordering::SeqCst) {
-            return Err(io::ErrorKind::ConnectionReset.into());
-        }
-        Ok(())
-    }
-
-    fn check_write(&self) -> io::Result<()> {
-        self.check()?;
-        if self.is_deaf.load(Ordering::SeqCst) {
-            return Err(io::ErrorKind::BrokenPipe.into());
-        }
-        Ok(())
-    }
-}
-
-impl Wake for HostState {
-    fn wake(self: Arc<Self>) {
-        self.is_blocked.store(false, Ordering::SeqCst);
-        self.writer.wake();
-    }
 }
 
 /// A new pair.

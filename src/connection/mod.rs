@@ -4,6 +4,7 @@
 pub(crate) mod admission;
 pub(crate) mod budget;
 pub(crate) mod connections;
+pub(crate) mod detached;
 pub(crate) mod direct;
 pub(crate) mod handover;
 pub(crate) mod handshake;
@@ -12,6 +13,7 @@ pub(crate) mod hangup;
 pub(crate) mod heartbeat;
 pub(crate) mod hold;
 pub(crate) mod host;
+mod host_state;
 pub(crate) mod inlet;
 pub(crate) mod lease;
 pub(crate) mod outlet;
@@ -30,3 +32,7 @@ pub(crate) use self::{
     budget::{Accepted, Intake},
     lease::{FREE_SHARE, Lease, OutOfMemory, counted},
 };
+
+/// How long a connection lingers after its last byte: the server reads on and drops what comes, so that the client
+/// sees that last byte (a close frame, a refusal) instead of a reset; then it closes TCP, before the client.
+pub(crate) const LINGER: std::time::Duration = std::time::Duration::from_millis(100);

@@ -25,7 +25,7 @@ use log::debug;
 use socket2::SockRef;
 use tokio::task::AbortHandle;
 
-use super::host::HostState;
+use super::host_state::HostState;
 
 /// The value of [`Connection::descriptor`] when the socket is gone.
 const GONE: RawFd = -1;

@@ -15,7 +15,8 @@ use futures_util::FutureExt as _;
 use log::debug;
 
 use super::{
-    handover::{HandOver, Socket},
+    detached::Socket,
+    handover::HandOver,
     host::{self, HostEnd},
     socket::{self, Connection},
     wire::{self, Arrivals, Wire},

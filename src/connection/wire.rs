@@ -16,7 +16,6 @@ use std::{
     rc::Rc,
     sync::Arc,
     task::{Context, Poll, Waker, ready},
-    time::Duration,
 };
 
 use actix_http::error::PayloadError;
@@ -31,15 +30,12 @@ use tokio::io::AsyncWrite as _;
 use tokio_util::io::poll_read_buf;
 
 use super::{
-    handover::{Loose, Socket},
+    LINGER,
+    detached::{Loose, Socket},
     host::HostStream,
     permits::Permit,
     socket::{Connection, Guard},
 };
-
-/// How long a connection lingers after its last byte: the server reads on and drops what comes, so that the client
-/// sees that last byte (a close frame, a refusal) instead of a reset; then it closes TCP, before the client.
-pub(crate) const LINGER: Duration = Duration::from_millis(100);
 
 /// The most bytes of one read.
 const READ_SIZE: usize = 64 * 1024;

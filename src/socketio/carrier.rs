@@ -24,7 +24,7 @@ use super::{Carried, Engine, EngineSettings, Visitor, engine::Entry, gate::Gate,
 use crate::{
     connection::{
         Lease,
-        handover::Socket,
+        detached::Socket,
         handshake,
         outlet::{Deliveries, Outbox},
         upgraded::Upgraded,

@@ -2,11 +2,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{
-    Hub, Place,
-    namespace::RoomKey,
-    recovery::{Absent, Stay},
-};
+use super::{Hub, Place, namespace::RoomKey, recovery::Absent, stay::Stay};
 use crate::{
     broadcast::{Delivery, Detach},
     domain::SessionId,

@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use bytestring::ByteString;
 
-use super::recovery::Stay;
+use super::stay::Stay;
 use crate::socketio::hub::messages::Target;
 
 /// Number of new names, at least, before [`Gone::forget`] is due.

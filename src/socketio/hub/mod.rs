@@ -17,7 +17,8 @@ use self::messages::{
 };
 use self::{
     namespace::{Namespace, RoomKey, SocketRoom},
-    recovery::{Recovery, RecoveryLimits, Stay},
+    recovery::{Recovery, RecoveryLimits},
+    stay::Stay,
 };
 use crate::{
     broadcast::{
@@ -36,6 +37,7 @@ mod gone;
 pub mod messages;
 mod namespace;
 pub mod recovery;
+mod stay;
 
 /// How often the bounds of recovery are applied.
 const SWEEP: Duration = Duration::from_secs(5);

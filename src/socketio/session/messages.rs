@@ -4,7 +4,7 @@ use actix::Message;
 use tokio::sync::oneshot;
 
 use super::super::{EndReason, PollAnswer};
-use crate::{connection::handover::Socket, protocol::engineio::Packet};
+use crate::{connection::detached::Socket, protocol::engineio::Packet};
 
 #[derive(Message)]
 #[rtype(result = "()")]
@@ -52,4 +52,9 @@ pub(crate) struct Probe {
     pub(crate) socket: Socket,
     /// Whether its client takes no binary frames.
     pub(crate) wants_base64: bool,
+}
+
+/// Answers a poll with one packet. Ignored if the client is gone.
+pub(super) fn answer(poll: oneshot::Sender<PollAnswer>, packet: &str) {
+    let _ = poll.send(PollAnswer::Payload(packet.to_owned()));
 }

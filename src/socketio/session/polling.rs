@@ -1,9 +1,12 @@
 //! HTTP polls and posts of a session.
 
 use actix::{AsyncContext as _, Context, Handler};
-use tokio::sync::oneshot;
 
-use super::{RequestGone, SocketIoSession, TakePackets, TakePoll, messages::AnswerPoll, upgrade::Probing};
+use super::{
+    RequestGone, SocketIoSession, TakePackets, TakePoll,
+    messages::{AnswerPoll, answer},
+    upgrade::Probing,
+};
 use crate::{
     protocol::engineio,
     socketio::{EndReason, PollAnswer},
@@ -26,11 +29,6 @@ impl SocketIoSession {
             answer(poll, engineio::NOOP);
         }
     }
-}
-
-/// Answers a poll with one packet. Ignored if the client is gone.
-pub(super) fn answer(poll: oneshot::Sender<PollAnswer>, packet: &str) {
-    let _ = poll.send(PollAnswer::Payload(packet.to_owned()));
 }
 
 impl Handler<AnswerPoll> for SocketIoSession {

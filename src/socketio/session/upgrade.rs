@@ -8,7 +8,7 @@ use actix::{AsyncContext as _, Context, Handler};
 use bytes::Bytes;
 use log::debug;
 
-use super::{Probe, SocketIoSession, polling::answer};
+use super::{Probe, SocketIoSession, messages::answer};
 use crate::{
     protocol::{close, engineio, websocket::Message as Frame},
     socketio::{
