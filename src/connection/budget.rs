@@ -19,15 +19,21 @@ use std::{
 
 use futures_util::task::AtomicWaker;
 
-use super::OutOfMemory;
-use super::lease::STEP;
 use crate::logging;
 
 /// The setting that the log names when the bound is reached.
 const MAX_MEMORY: &str = "--max-memory (ECHOROOM_MAX_MEMORY)";
 
+/// A lease is charged in steps of this size, so that bytes that come and go do not touch the budget each time.
+pub(super) const STEP: usize = 16 * 1024;
+
 /// Charged for each message on top of its bytes, so that empty messages are not free.
 const MESSAGE_OVERHEAD: usize = 128;
+
+/// The budget has no more bytes to give.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("too many bytes are held for clients (--max-memory)")]
+pub struct OutOfMemory;
 
 /// The bound over all sessions.
 #[derive(Debug)]

@@ -13,24 +13,16 @@ use std::{
 
 use bytes::{Bytes, BytesMut};
 
-use super::Budget;
+use super::budget::{Budget, OutOfMemory, STEP};
 
 /// Bytes that each owner may hold uncharged, even if the budget is full. A usual message fits.
 pub(crate) const FREE_SHARE: usize = 4 * 1024;
-
-/// A lease is charged in steps of this size, so that bytes that come and go do not touch the budget each time.
-pub(super) const STEP: usize = 16 * 1024;
 
 /// Charged for each piece of counted bytes, for its bookkeeping.
 const PIECE_OVERHEAD: usize = 96;
 
 /// The most counted bytes that a thread has not reported to the budget.
 const UNTOLD: isize = 32 * 1024;
-
-/// The budget has no more bytes to give.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("too many bytes are held for clients (--max-memory)")]
-pub struct OutOfMemory;
 
 /// The bytes that one owner has charged; given back on drop.
 #[derive(Debug)]

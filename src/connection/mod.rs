@@ -29,8 +29,8 @@ pub use self::{
     direct::{Direct, DirectOutlet, Waiting},
 };
 pub(crate) use self::{
-    budget::{Accepted, Intake},
-    lease::{FREE_SHARE, Lease, OutOfMemory, counted},
+    budget::{Accepted, Intake, OutOfMemory},
+    lease::{FREE_SHARE, Lease, counted},
 };
 
 /// How long a connection lingers after its last byte: the server reads on and drops what comes, so that the client

@@ -26,16 +26,16 @@ pub(super) struct Clock {
 impl Clock {
     /// Whether the clock is trusted at the time `now`. `newest` is the time of the newest message that is not
     /// later than `now`.
-    pub(super) fn look(&mut self, now: u64, newest: Option<u64>, is_first: bool) -> bool {
+    pub(super) fn check(&mut self, now: u64, newest: Option<u64>, is_first: bool) -> bool {
         if self.last_seen == 0 {
             self.last_seen = newest.unwrap_or(now);
         }
         let is_later_by_days = |than: u64| now > than.saturating_add(millis(DAY));
-        let has_leapt = is_later_by_days(self.last_seen);
+        let has_jumped = is_later_by_days(self.last_seen);
         let was_set_back = now.saturating_add(millis(DAY)) < self.last_seen || now < self.doubted_since;
         let is_news_old = newest.is_some_and(is_later_by_days);
         let is_to_look_again = was_set_back || (is_first && newest != Some(self.doubted_newest));
-        if has_leapt || (is_news_old && is_to_look_again) {
+        if has_jumped || (is_news_old && is_to_look_again) {
             self.doubted_since = now;
             self.doubted_newest = newest.unwrap_or(0);
         } else if was_set_back {
@@ -48,7 +48,7 @@ impl Clock {
 
 /// Counts of messages older than the retention age, by the clock.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) struct Old {
+pub(super) struct Expired {
     pub messages: u64,
     /// Rooms with at least one such message.
     pub rooms: usize,
@@ -56,9 +56,9 @@ pub(super) struct Old {
     pub emptied: usize,
 }
 
-impl Old {
+impl Expired {
     /// Logs that the messages were deleted.
-    pub(super) fn log_gone(self, now: u64, newest: Option<u64>) {
+    pub(super) fn log_deleted(self, now: u64, newest: Option<u64>) {
         let Self { messages, rooms, emptied } = self;
         if messages == 0 {
             return;
@@ -109,7 +109,7 @@ mod tests {
         let looks = (from..=to).step_by(usize::try_from(HOUR).expect("a step"));
         let mut believed = None;
         for (index, now) in looks.enumerate() {
-            if clock.look(now, Some(newest), index == 0) {
+            if clock.check(now, Some(newest), index == 0) {
                 believed = believed.or(Some(now));
             }
         }
@@ -119,7 +119,7 @@ mod tests {
     #[test]
     fn a_clock_that_goes_on_is_believed_however_quiet_the_rooms_are() {
         let mut clock = Clock::default();
-        assert!(clock.look(day(100), None, true));
+        assert!(clock.check(day(100), None, true));
         assert_eq!(run(&mut clock, day(100) + HOUR, day(160), day(100)), Some(day(100) + HOUR));
     }
 
@@ -162,17 +162,17 @@ mod tests {
     fn a_clock_that_is_set_back_is_believed_unless_it_is_still_ahead() {
         let mut clock = Clock::default();
         run(&mut clock, day(100), day(100), day(100));
-        assert!(!clock.look(day(131), Some(day(100)), true));
-        assert!(!clock.look(day(105), Some(day(100)), false), "set back, and still days ahead");
-        assert!(clock.look(day(100) + HOUR, Some(day(100)), false));
-        assert!(clock.look(HOUR, None, false), "1970: nothing is old by it");
-        assert!(!clock.look(day(100) + 2 * HOUR, Some(day(100)), false), "forward again");
+        assert!(!clock.check(day(131), Some(day(100)), true));
+        assert!(!clock.check(day(105), Some(day(100)), false), "set back, and still days ahead");
+        assert!(clock.check(day(100) + HOUR, Some(day(100)), false));
+        assert!(clock.check(HOUR, None, false), "1970: nothing is old by it");
+        assert!(!clock.check(day(100) + 2 * HOUR, Some(day(100)), false), "forward again");
     }
 
     #[test]
     fn a_file_that_knows_nothing_of_the_clock_is_judged_by_its_newest_message() {
-        assert!(!Clock::default().look(day(100), Some(day(90)), true));
-        assert!(Clock::default().look(day(100), Some(day(100) - HOUR), true));
-        assert!(Clock::default().look(day(100), None, true));
+        assert!(!Clock::default().check(day(100), Some(day(90)), true));
+        assert!(Clock::default().check(day(100), Some(day(100) - HOUR), true));
+        assert!(Clock::default().check(day(100), None, true));
     }
 }

@@ -10,7 +10,7 @@ use std::{
 use super::{
     Append, Damage, Epoch, EpochId, Journal, JournalError, Page, Pending, Range, Record, ReservedName,
     Retention, RoomState,
-    age::{Clock, Old, millis},
+    age::{Clock, Expired, millis},
     entry, now_millis,
 };
 use crate::domain::RoomName;
@@ -79,8 +79,9 @@ impl Journal for MemoryJournal {
     }
 
     fn rooms(&self) -> Pending<Vec<(RoomName, u64)>> {
-        let said_last = |room: &Room| room.records.back().map_or(0, |record| record.at);
-        answer(Ok(self.store().rooms.iter().map(|(name, room)| (name.clone(), said_last(room))).collect()))
+        let last_at = |room: &Room| room.records.back().map_or(0, |record| record.at);
+        let store = self.store();
+        answer(Ok(store.rooms.iter().map(|(name, room)| (name.clone(), last_at(room))).collect()))
     }
 
     fn open(&self, room: RoomName) -> Pending<RoomState> {
@@ -209,46 +210,46 @@ impl Store {
     /// Drops records over `age` if the clock is trusted, removes empty rooms and returns their names.
     fn sweep(&mut self, age: Duration, now: u64) -> Vec<RoomName> {
         let cutoff = now.saturating_sub(millis(age));
-        let said_last = self.rooms.values().filter_map(|room| Some(room.records.back()?.at));
-        let newest = said_last.filter(|at| *at <= now).max();
+        let last_messages_at = self.rooms.values().filter_map(|room| Some(room.records.back()?.at));
+        let newest = last_messages_at.filter(|at| *at <= now).max();
         let is_first = self.clock == Clock::default();
-        if !self.clock.look(now, newest, is_first) {
-            let old = self.too_old(cutoff);
-            if old.messages > 0 && !std::mem::replace(&mut self.has_doubted, true) {
-                old.log_kept(now, newest);
+        if !self.clock.check(now, newest, is_first) {
+            let expired = self.count_expired(cutoff);
+            if expired.messages > 0 && !std::mem::replace(&mut self.has_doubted, true) {
+                expired.log_kept(now, newest);
             }
             return Vec::new();
         }
         self.sweep_names(now);
-        let mut old = self.too_old(cutoff);
+        let mut expired = self.count_expired(cutoff);
         for room in self.rooms.values_mut() {
             while room.records.front().is_some_and(|record| record.at < cutoff) {
                 self.bytes -= room.drop_oldest();
             }
         }
         let empty = self.rooms.iter().filter(|(_, room)| room.records.is_empty());
-        let gone: Vec<_> = empty.map(|(name, _)| name.clone()).collect();
-        for name in &gone {
+        let removed: Vec<_> = empty.map(|(name, _)| name.clone()).collect();
+        for name in &removed {
             self.rooms.remove(name);
         }
-        old.emptied = gone.len();
-        self.epoch.number += u64::from(!gone.is_empty());
+        expired.emptied = removed.len();
+        self.epoch.number += u64::from(!removed.is_empty());
         self.has_doubted = false;
-        old.log_gone(now, newest);
-        gone
+        expired.log_deleted(now, newest);
+        removed
     }
 
     /// Counts the messages older than `cutoff`.
-    fn too_old(&self, cutoff: u64) -> Old {
+    fn count_expired(&self, cutoff: u64) -> Expired {
         let of_room = |room: &Room| {
             let old = room.records.iter().take_while(|record| record.at < cutoff);
             old.map(|record| u64::from(record.count)).sum::<u64>()
         };
         let by_room = self.rooms.values().map(of_room).filter(|messages| *messages > 0);
-        by_room.fold(Old::default(), |old, messages| Old {
-            messages: old.messages + messages,
-            rooms: old.rooms + 1,
-            ..old
+        by_room.fold(Expired::default(), |expired, messages| Expired {
+            messages: expired.messages + messages,
+            rooms: expired.rooms + 1,
+            ..expired
         })
     }
 }
@@ -306,7 +307,7 @@ mod tests {
             assert_eq!(store.rooms.get(&room).map(|room| room.messages), Some(1), "{now}");
         }
         // With steps of one day, the clock reaches that time without a jump.
-        let gone: Vec<_> = (101..=131).filter(|day| !store.sweep(month, day * DAY).is_empty()).collect();
-        assert_eq!(gone, [131]);
+        let removed: Vec<_> = (101..=131).filter(|day| !store.sweep(month, day * DAY).is_empty()).collect();
+        assert_eq!(removed, [131]);
     }
 }

@@ -22,7 +22,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use tokio::sync::{mpsc, oneshot};
 
-use self::{condition::Condition, place::Place, writer::Writer};
+use self::{condition::Condition, files::Files, writer::Writer};
 use super::{
     Append, Damage, Journal, JournalError, Page, Pending, Range, ReservedName, Retention, RoomState,
 };
@@ -31,20 +31,32 @@ use crate::{
     parts::Parts,
 };
 
+mod append;
 mod avatars;
 mod checker;
+mod columns;
 mod condition;
+mod connecting;
+mod disk;
+mod epochs;
+mod fault;
+mod files;
 mod forgetting;
+mod meta;
 mod names;
-mod place;
+mod open;
+mod open_files;
 mod reader;
 mod retention;
+mod rooms;
 mod rows;
+mod run;
 mod schema;
 mod stamp;
 #[cfg(test)]
 mod tests;
 mod transaction;
+mod trim;
 mod writer;
 
 /// The names of the threads.
@@ -118,15 +130,15 @@ impl SqliteJournal {
     /// # Errors
     /// The journal needs a change by the operator, see [`OpenError`].
     pub fn open(folder: &Path, retention: Retention, parts: &Arc<Parts>) -> Result<Self, OpenError> {
-        let (place, condition) = (Arc::new(Place::new(folder)), Arc::<Condition>::default());
-        let mut writer = Writer::new(Arc::clone(&place), retention, Arc::clone(&condition));
+        let (files, condition) = (Arc::new(Files::new(folder)), Arc::<Condition>::default());
+        let mut writer = Writer::new(Arc::clone(&files), retention, Arc::clone(&condition));
         writer.start()?;
         let own = Arc::clone(parts);
         let (writes, write_jobs) = mpsc::channel(QUEUE);
         let (reads, read_jobs) = mpsc::channel(QUEUE);
         parts.spawn(WRITER, move || writer.run(write_jobs, &own)).map_err(OpenError::Thread)?;
         let (own, read_condition) = (Arc::clone(parts), Arc::clone(&condition));
-        let read = move || reader::run(&place, &read_condition, read_jobs, &own);
+        let read = move || reader::run(&files, &read_condition, read_jobs, &own);
         parts.spawn(READER, read).map_err(OpenError::Thread)?;
         Ok(Self { writes, reads, condition })
     }
@@ -134,8 +146,8 @@ impl SqliteJournal {
 
 /// Total size in bytes of the database and its log in a folder; 0 if there are none.
 pub(crate) fn size_of(folder: &Path) -> u64 {
-    let place = Place::new(folder);
-    place::len_of(&place.file) + place::len_of(&place.wal())
+    let files = Files::new(folder);
+    disk::len_of(&files.database) + disk::len_of(&files.wal())
 }
 
 /// Deletes all messages of a room from the journal in `folder`, which no server may be using.
@@ -143,9 +155,9 @@ pub(crate) fn size_of(folder: &Path) -> u64 {
 /// # Errors
 /// One sentence: the journal or the room does not exist, a server uses it, or it cannot be written.
 pub(crate) fn forget(folder: &Path, room: &RoomName) -> Result<(), String> {
-    let place = Arc::new(Place::new(folder));
-    if !place.file.is_file() {
-        return Err(format!("there is no journal at {}", place.file.display()));
+    let files = Arc::new(Files::new(folder));
+    if !files.database.is_file() {
+        return Err(format!("there is no journal at {}", files.database.display()));
     }
     // The command must delete nothing but this room.
     let keep_all = Retention {
@@ -156,7 +168,7 @@ pub(crate) fn forget(folder: &Path, room: &RoomName) -> Result<(), String> {
         names: u64::MAX,
         avatar_bytes: u64::MAX,
     };
-    Writer::new(place, keep_all, Arc::default()).forget_alone(room)
+    Writer::new(files, keep_all, Arc::default()).forget_alone(room)
 }
 
 /// Copies the journal in `folder` to the new file `target`, consistently, while a server may use it.
@@ -164,7 +176,7 @@ pub(crate) fn forget(folder: &Path, room: &RoomName) -> Result<(), String> {
 /// # Errors
 /// One sentence: the journal does not exist, the target exists, or it cannot be written.
 pub fn back_up(folder: &Path, target: &Path) -> Result<(), String> {
-    let file = Place::new(folder).file;
+    let file = Files::new(folder).database;
     if !file.is_file() {
         return Err(format!("there is no journal at {}", file.display()));
     }
@@ -178,12 +190,12 @@ pub fn back_up(folder: &Path, target: &Path) -> Result<(), String> {
             source.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
             source.execute("VACUUM INTO ?1", [name])
         })
-        .and_then(|_| schema::disown(&Connection::open(target)?))
+        .and_then(|_| run::disown(&Connection::open(target)?))
         .map_err(|error| format!("{} cannot be copied to {name}: {error}", file.display()))?;
     // The copy must be as durable as its source.
     File::open(target)
         .and_then(|copy| copy.sync_all())
-        .and_then(|()| target.parent().map_or(Ok(()), place::sync_folder))
+        .and_then(|()| target.parent().map_or(Ok(()), disk::sync_folder))
         .map_err(|error| format!("{name}: {error}"))
 }
 

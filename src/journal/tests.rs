@@ -6,10 +6,7 @@ use bytes::BytesMut;
 
 use super::{
     Append, Entry, Epoch, Journal, Keyed, Kind, NewEntry, Page, Range, Record, ReservedName, Retention,
-    RoomState,
-    memory::MemoryJournal,
-    now_millis,
-    sqlite::{self, OpenError, SqliteJournal},
+    RoomState, memory::MemoryJournal, now_millis, sqlite::SqliteJournal,
 };
 use crate::domain::RoomName;
 
@@ -312,93 +309,6 @@ fn epochs_have_names_that_can_be_read_back() {
     }
     let two = [1, 2].map(|_| MemoryJournal::new(RETENTION).expect("random numbers"));
     assert_ne!(open(&two[0], "a").epochs, open(&two[1], "a").epochs);
-}
-
-// ----- what only a file can promise -----
-
-#[test]
-fn a_file_keeps_what_it_was_given() {
-    let folder = tempfile::tempdir().expect("a folder");
-    {
-        let journal = SqliteJournal::open(folder.path(), RETENTION, &Arc::default()).expect("opens");
-        say(&journal, "a", 3);
-        wait(journal.close()).expect("closes");
-    }
-    let journal = reopen(folder.path());
-    assert_eq!(open(&journal, "a").head, 3);
-    assert_eq!(offsets(&read(&journal, "a", ALL)), [1, 2, 3]);
-}
-
-/// Opens the folder again, once the threads of the earlier journal have released it.
-pub(super) fn reopen(folder: &std::path::Path) -> SqliteJournal {
-    loop {
-        match SqliteJournal::open(folder, RETENTION, &Arc::default()) {
-            Err(OpenError::Locked(_)) => std::thread::yield_now(),
-            other => return other.expect("opens"),
-        }
-    }
-}
-
-#[test]
-fn a_second_server_is_kept_out_in_one_sentence() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let _first = SqliteJournal::open(folder.path(), RETENTION, &Arc::default()).expect("opens");
-    let refused =
-        SqliteJournal::open(folder.path(), RETENTION, &Arc::default()).expect_err("locked").to_string();
-    assert_eq!(refused, format!("another server uses the journal in {}", folder.path().display()));
-}
-
-#[test]
-fn files_of_others_and_of_later_versions_are_left_alone() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let file = folder.path().join("echoroom.db");
-    std::fs::write(&file, "not a database, but a text that is long enough to look at").expect("written");
-    assert!(matches!(
-        SqliteJournal::open(folder.path(), RETENTION, &Arc::default()),
-        Err(OpenError::NoJournal { .. })
-    ));
-    std::fs::remove_file(&file).expect("removed");
-    rusqlite::Connection::open(&file)
-        .and_then(|connection| connection.pragma_update(None, "user_version", 99))
-        .expect("a file of a later version");
-    let refused = SqliteJournal::open(folder.path(), RETENTION, &Arc::default());
-    assert!(matches!(refused, Err(OpenError::Newer { found: 99, .. })), "{refused:?}");
-    assert!(matches!(
-        SqliteJournal::open(&file, RETENTION, &Arc::default()),
-        Err(OpenError::NoJournal { .. })
-    ));
-}
-
-#[test]
-fn a_journal_that_cannot_be_opened_now_says_so_until_it_can() {
-    let folder = tempfile::tempdir().expect("a folder");
-    // A dangling link: the folder is created once the link's target exists.
-    let place = folder.path().join("disk");
-    let link = folder.path().join("data");
-    std::os::unix::fs::symlink(place.join("inner"), &link).expect("a link");
-    let journal = SqliteJournal::open(&link.join("x"), RETENTION, &Arc::default()).expect("starts");
-    assert!(matches!(wait(journal.open(room("a"))), Err(super::JournalError::Unavailable(_))));
-    assert!(wait(journal.read(room("a"), ALL)).is_err());
-    std::fs::create_dir_all(place.join("inner")).expect("the disk is there");
-    say(&journal, "a", 2);
-    assert_eq!(offsets(&read(&journal, "a", ALL)), [1, 2]);
-}
-
-#[test]
-fn a_copy_is_whole_and_made_while_the_journal_is_used() {
-    let folder = tempfile::tempdir().expect("a folder");
-    let journal = SqliteJournal::open(folder.path(), RETENTION, &Arc::default()).expect("opens");
-    say(&journal, "a", 3);
-    let copy = tempfile::tempdir().expect("a folder");
-    let target = copy.path().join("echoroom.db");
-    sqlite::back_up(folder.path(), &target).expect("copied");
-    say(&journal, "a", 1);
-    let restored = SqliteJournal::open(copy.path(), RETENTION, &Arc::default()).expect("opens");
-    assert_eq!(offsets(&read(&restored, "a", ALL)), [1, 2, 3]);
-    assert!(sqlite::back_up(folder.path(), &target).expect_err("taken").contains("there already"));
-    assert!(
-        sqlite::back_up(&copy.path().join("none"), &target).expect_err("no journal").contains("no journal")
-    );
 }
 
 #[test]

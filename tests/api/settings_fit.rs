@@ -93,7 +93,7 @@ fn a_device_is_no_data_folder() {
         let stderr = run(&["--journal", "sqlite", "--data-dir", path]);
         let stderr = String::from_utf8_lossy(&stderr.stderr).into_owned();
         assert!(
-            stderr.contains("--data-dir (ECHOROOM_DATA_DIR)") && stderr.contains("no folder"),
+            stderr.contains("--data-dir (ECHOROOM_DATA_DIR)") && stderr.contains("not a folder"),
             "{stderr}"
         );
     }

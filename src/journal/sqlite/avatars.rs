@@ -5,10 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::{
-    schema::{Fault, int},
-    transaction::Transaction,
-};
+use super::{columns::int, fault::Fault, transaction::Transaction};
 use crate::{
     domain::{Picture, PictureId},
     journal::JournalError,

@@ -1,14 +1,17 @@
 //! The damage found in the file, shared by the threads of a journal.
 
-use std::sync::{
-    Mutex, MutexGuard, OnceLock, PoisonError,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+use std::{
+    path::Path,
+    sync::{
+        Mutex, MutexGuard, OnceLock, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
 };
 
 use log::error;
 use rusqlite::InterruptHandle;
 
-use super::{Place, schema::Fault};
+use super::fault::Fault;
 use crate::journal::{Damage, JournalError};
 
 /// Maximum number of logged damages: repeated reads of one damaged record must not fill the log.
@@ -37,8 +40,8 @@ impl Condition {
     ///
     /// # Errors
     /// The fault is not damage.
-    pub(super) fn pass_over(&self, fault: Fault, place: &Place) -> Result<(), Fault> {
-        match fault.later(place) {
+    pub(super) fn pass_over(&self, fault: Fault, database: &Path) -> Result<(), Fault> {
+        match fault.into_error(database) {
             JournalError::Damaged(what) => {
                 self.damaged(&what);
                 Ok(())

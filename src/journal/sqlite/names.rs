@@ -2,10 +2,7 @@
 
 use rusqlite::{Connection, OptionalExtension as _};
 
-use super::{
-    schema::{Fault, int},
-    writer::Open,
-};
+use super::{columns::int, fault::Fault, open::Open};
 use crate::{
     domain::RoomName,
     journal::{ReservedName, Retention, now_millis},
@@ -25,19 +22,19 @@ impl Open {
     ) -> Result<(), Fault> {
         let transaction = self.begin()?;
         let mut left = retention.names.saturating_sub(count(&transaction)?);
-        let mut unkept = 0;
+        let mut surplus = 0;
         for name in names {
             if name.until == 0 {
                 left += remove(&transaction, room, &name.key)?;
             } else if left > 0 || is_known(&transaction, room, &name.key)? {
                 left = left.saturating_sub(insert(&transaction, room, name)?);
             } else {
-                unkept += 1;
+                surplus += 1;
             }
         }
         transaction.commit()?;
-        if unkept > 0 {
-            logging::refused(MAX_NAMES, format_args!("{unkept} more names are not reserved"));
+        if surplus > 0 {
+            logging::refused(MAX_NAMES, format_args!("{surplus} more names are not reserved"));
         }
         Ok(())
     }

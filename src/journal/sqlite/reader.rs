@@ -6,9 +6,12 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row};
 use tokio::sync::mpsc;
 
 use super::{
-    Place, Read, avatars,
+    Read, avatars,
+    columns::{checksum, offset_of, record_id},
     condition::Condition,
-    schema::{self, Fault, checksum, offset_of, round_id},
+    connecting::open_to_read,
+    fault::Fault,
+    files::Files,
 };
 use crate::{
     domain::RoomName,
@@ -20,19 +23,19 @@ use crate::{
 const COLUMNS: &str = "SELECT id, count, at, keys, entries, sum FROM rounds";
 
 /// Runs jobs until the journal is dropped. A connection that fails is opened again for the next job.
-pub(super) fn run(place: &Place, condition: &Condition, mut jobs: mpsc::Receiver<Read>, parts: &Parts) {
+pub(super) fn run(files: &Files, condition: &Condition, mut jobs: mpsc::Receiver<Read>, parts: &Parts) {
     let mut open: Option<Connection> = None;
     // Log a change between working and failing once, not once per job.
     let mut is_failing = false;
     while let Some(job) = jobs.blocking_recv() {
         parts.panic_if_poisoned(super::READER);
-        let mut attempt = Attempt { open: &mut open, is_failing: &mut is_failing, place, condition };
+        let mut attempt = Attempt { open: &mut open, is_failing: &mut is_failing, files, condition };
         // A caller may have dropped its future.
         match job {
             Read::Page(_, _, answer) if answer.is_closed() => {}
             Read::Picture(_, answer) if answer.is_closed() => {}
             Read::Page(room, range, answer) => {
-                let page = attempt.make(|connection| read_page(connection, place, &room, range));
+                let page = attempt.make(|connection| read_page(connection, files, &room, range));
                 if let Ok(Page { damage: Some(JournalError::Damaged(what)), .. }) = &page {
                     condition.damaged(what);
                 }
@@ -49,14 +52,14 @@ pub(super) fn run(place: &Place, condition: &Condition, mut jobs: mpsc::Receiver
 struct Attempt<'a> {
     open: &'a mut Option<Connection>,
     is_failing: &'a mut bool,
-    place: &'a Place,
+    files: &'a Files,
     condition: &'a Condition,
 }
 
 impl Attempt<'_> {
     fn make<T>(&mut self, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, JournalError> {
-        let place = self.place;
-        let outcome = self.connection().and_then(read).map_err(|fault| fault.later(place));
+        let files = self.files;
+        let outcome = self.connection().and_then(read).map_err(|fault| fault.into_error(&files.database));
         match &outcome {
             Ok(_) => *self.is_failing = false,
             Err(JournalError::Damaged(what)) => self.condition.damaged(what),
@@ -71,19 +74,19 @@ impl Attempt<'_> {
     }
 
     fn connection(&mut self) -> Result<&Connection, Fault> {
-        if !self.place.was_open() {
-            return Err(Fault::passing(&self.place.file, "it has not been opened yet"));
+        if !self.files.were_opened() {
+            return Err(Fault::passing(&self.files.database, "it has not been opened yet"));
         }
         // Never serve pages of a replaced file.
-        self.place.check().map_err(|gone| Fault::Passing(gone.error))?;
+        self.files.check().map_err(|changed| Fault::Passing(changed.error))?;
         if self.open.is_none() {
-            *self.open = Some(schema::open_to_read(self.place)?);
+            *self.open = Some(open_to_read(self.files)?);
         }
-        self.open.as_ref().ok_or_else(|| Fault::passing(&self.place.file, "it is not open"))
+        self.open.as_ref().ok_or_else(|| Fault::passing(&self.files.database, "it is not open"))
     }
 }
 
-fn read_page(connection: &Connection, place: &Place, room: &RoomName, range: Range) -> Result<Page, Fault> {
+fn read_page(connection: &Connection, files: &Files, room: &RoomName, range: Range) -> Result<Page, Fault> {
     let id: Option<i64> = connection
         .prepare_cached("SELECT id FROM rooms WHERE name = ?1")?
         .query_row([room.as_str()], |row| row.get(0))
@@ -99,10 +102,10 @@ fn read_page(connection: &Connection, place: &Place, room: &RoomName, range: Ran
                  WHERE id >= ifnull((SELECT max(id) FROM rounds WHERE id BETWEEN ?1 AND ?2), ?2) AND id < ?3
                  ORDER BY id"
             ))?;
-            let bounds = [round_id(id, 0), round_id(id, after.saturating_add(1)), round_id(id + 1, 0)];
-            let records = records(&mut query, bounds, place)?;
+            let bounds = [record_id(id, 0), record_id(id, after.saturating_add(1)), record_id(id + 1, 0)];
+            let records = records(&mut query, bounds, files)?;
             Page::after(
-                unpacked(records, |before, now| before.last() + 1 == now.first, place),
+                unpacked(records, |before, now| before.last() + 1 == now.first, files),
                 after,
                 max_bytes,
             )
@@ -111,9 +114,9 @@ fn read_page(connection: &Connection, place: &Place, room: &RoomName, range: Ran
             let mut query = connection.prepare_cached(&format!(
                 "{COLUMNS} WHERE id >= ?1 AND id < ?2 AND id < ?3 ORDER BY id DESC"
             ))?;
-            let bounds = [round_id(id, 0), round_id(id, before), round_id(id + 1, 0)];
-            let records = records(&mut query, bounds, place)?;
-            let entries = unpacked(records, |before, now| now.last() + 1 == before.first, place);
+            let bounds = [record_id(id, 0), record_id(id, before), record_id(id + 1, 0)];
+            let records = records(&mut query, bounds, files)?;
+            let entries = unpacked(records, |before, now| now.last() + 1 == before.first, files);
             Page::before(entries, before, limit, max_bytes)
         }
     };
@@ -124,13 +127,13 @@ fn read_page(connection: &Connection, place: &Place, room: &RoomName, range: Ran
 fn records<'a>(
     query: &'a mut CachedStatement<'_>,
     bounds: [i64; 3],
-    place: &'a Place,
+    files: &'a Files,
 ) -> rusqlite::Result<impl Iterator<Item = Result<Record, JournalError>> + 'a> {
     let rows = query.query_map(bounds, record)?;
     Ok(rows.map(|row| match row {
         Ok(Some(record)) => Ok(record),
-        Ok(None) => Err(damaged(place, "a round has been changed")),
-        Err(error) => Err(Fault::Sql(error).later(place)),
+        Ok(None) => Err(damaged(files, "a record has been changed")),
+        Err(error) => Err(Fault::Sql(error).into_error(&files.database)),
     }))
 }
 
@@ -138,13 +141,13 @@ fn records<'a>(
 fn unpacked<'a>(
     records: impl Iterator<Item = Result<Record, JournalError>> + 'a,
     is_next: impl Fn(&Record, &Record) -> bool + 'a,
-    place: &'a Place,
+    files: &'a Files,
 ) -> impl Iterator<Item = Result<Vec<Entry>, JournalError>> + 'a {
     let mut before: Option<Record> = None;
     records.map(move |record| {
         let record = record?;
         if before.as_ref().is_some_and(|before| !is_next(before, &record)) {
-            return Err(damaged(place, "a round is missing"));
+            return Err(damaged(files, "a record is missing"));
         }
         let entries = entry::unpack(&record);
         before = Some(Record { entries: Bytes::new(), ..record });
@@ -152,8 +155,8 @@ fn unpacked<'a>(
     })
 }
 
-fn damaged(place: &Place, what: &str) -> JournalError {
-    JournalError::Damaged(format!("{}: {what}", place.file.display()))
+fn damaged(files: &Files, what: &str) -> JournalError {
+    JournalError::Damaged(format!("{}: {what}", files.database.display()))
 }
 
 /// The record of a row; `None` if its checksum does not match.

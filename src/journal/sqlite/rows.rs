@@ -1,30 +1,29 @@
-//! Rooms, epochs and records as rows of their tables.
+//! Rooms and records as rows of their tables.
+
+use std::path::Path;
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _};
 
 use super::{
-    Place,
-    schema::{Fault, checksum, int, offset_of, round_id},
+    columns::{checksum, int, offset_of, record_id},
+    fault::Fault,
 };
 use crate::{
     domain::RoomName,
-    journal::{Epoch, EpochId, Keyed, Record},
+    journal::{Keyed, Record},
 };
 
 /// The statement that [`insert`] takes prepared.
-pub(super) const INSERT_ROUND: &str = "INSERT OR IGNORE INTO rounds VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
+pub(super) const INSERT_RECORD: &str = "INSERT OR IGNORE INTO rounds VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 
 /// Bytes of a packed key: hash, offset, time.
 pub(super) const KEY_LEN: usize = 16 + 8 + 8;
-
-/// Maximum number of epochs kept per room; a client of an older one gets the latest page.
-const MAX_EPOCHS: usize = 16;
 
 /// A room's row is saved with each record of this number. A record costs one write less without it, and a row that
 /// is not cached costs reading the records behind it.
 const SAVE_EACH: u32 = 64;
 
-/// A room as its row and the records behind that row have it.
+/// A room, as given by its row and the records behind that row.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct RoomRow {
     pub id: i64,
@@ -54,33 +53,33 @@ fn room_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<RoomRow> {
 /// The room of this name, if the file has it.
 pub(super) fn room_by_name(
     connection: &Connection,
-    place: &Place,
+    database: &Path,
     name: &RoomName,
 ) -> Result<Option<RoomRow>, Fault> {
     let row = connection
         .prepare_cached(&format!("{ROOM_COLUMNS} WHERE name = ?1"))?
         .query_row([name.as_str()], room_row)
         .optional()?;
-    row.map(|room| caught_up(connection, place, room)).transpose()
+    row.map(|room| with_later_records(connection, database, room)).transpose()
 }
 
-pub(super) fn room_by_id(connection: &Connection, place: &Place, id: i64) -> Result<RoomRow, Fault> {
+pub(super) fn room_by_id(connection: &Connection, database: &Path, id: i64) -> Result<RoomRow, Fault> {
     let row =
         connection.prepare_cached(&format!("{ROOM_COLUMNS} WHERE id = ?1"))?.query_row([id], room_row)?;
-    caught_up(connection, place, row)
+    with_later_records(connection, database, row)
 }
 
 /// Adds the records that were stored since the row was saved.
-fn caught_up(connection: &Connection, place: &Place, mut room: RoomRow) -> Result<RoomRow, Fault> {
+fn with_later_records(connection: &Connection, database: &Path, mut room: RoomRow) -> Result<RoomRow, Fault> {
     let mut query = connection.prepare_cached(
         "SELECT id, count, ifnull(length(keys), 0) + length(entries) FROM rounds WHERE id > ?1 AND id < ?2 ORDER BY id",
     )?;
-    let mut rows = query.query([round_id(room.id, room.head), round_id(room.id + 1, 0)])?;
+    let mut rows = query.query([record_id(room.id, room.head), record_id(room.id + 1, 0)])?;
     while let Some(row) = rows.next()? {
         let first = offset_of(row.get(0)?);
         if first != room.head + 1 {
             let what = format!("room {} goes on with {first} where {} is due", room.id, room.head + 1);
-            return Err(Fault::damaged(&place.file, what));
+            return Err(Fault::damaged(database, what));
         }
         room.add(row.get(1)?, row.get::<_, i64>(2)?.unsigned_abs());
     }
@@ -96,13 +95,12 @@ impl RoomRow {
         self.behind += 1;
     }
 
-    /// Whether the row in the table is not this one.
+    /// Whether the row in the table is not up to date.
     pub(super) fn is_behind(&self) -> bool {
         self.behind > 0
     }
 
-    /// Whether the row has to be saved, so that no more than a few records have to be read to find where a room
-    /// stands.
+    /// Whether the row has to be saved, so that opening the room reads no more than a few records behind it.
     pub(super) fn is_due(&self) -> bool {
         self.behind >= SAVE_EACH
     }
@@ -110,11 +108,11 @@ impl RoomRow {
 
 pub(super) fn find_or_make(
     connection: &Connection,
-    place: &Place,
+    database: &Path,
     name: &RoomName,
     head: u64,
 ) -> Result<RoomRow, Fault> {
-    if let Some(room) = room_by_name(connection, place, name)? {
+    if let Some(room) = room_by_name(connection, database, name)? {
         return Ok(room);
     }
     connection
@@ -123,47 +121,23 @@ pub(super) fn find_or_make(
     Ok(RoomRow { id: connection.last_insert_rowid(), head, messages: 0, bytes: 0, epoch: 0, behind: 0 })
 }
 
-/// A room's epochs, including server runs without a message in it: clients of those runs have seen the
-/// earlier messages. Runs before the room's first kept epoch are left out, because their last offset is
-/// unknown.
-pub(super) fn with_silent_runs(said_in: Vec<Epoch>, runs: &[EpochId], head: u64) -> Vec<Epoch> {
-    let oldest = said_in.first().map_or(u64::MAX, |epoch| epoch.id.number);
-    let is_silent =
-        |run: &&EpochId| run.number > oldest && said_in.iter().all(|epoch| epoch.id.number != run.number);
-    let mut epochs: Vec<_> = runs
-        .iter()
-        .filter(is_silent)
-        .map(|run| {
-            let next = said_in.iter().find(|epoch| epoch.id.number > run.number);
-            Epoch { id: *run, starts: next.map_or(head + 1, |next| next.starts) }
-        })
-        .collect();
-    epochs.extend(said_in);
-    if let (true, Some(run)) = (epochs.is_empty(), runs.last()) {
-        epochs.push(Epoch { id: *run, starts: head + 1 });
-    }
-    epochs.sort_by_key(|epoch| epoch.id.number);
-    epochs.drain(..epochs.len().saturating_sub(MAX_EPOCHS));
-    epochs
-}
-
 /// Errors of [`insert`].
-pub(super) enum Clash {
+pub(super) enum InsertError {
     /// The record is neither the next one of its room nor already stored.
-    Other(String),
+    Conflict(String),
     Sql(rusqlite::Error),
 }
 
-impl Clash {
-    pub(super) fn into_fault(self, place: &Place) -> Fault {
+impl InsertError {
+    pub(super) fn into_fault(self, database: &Path) -> Fault {
         match self {
-            Self::Other(what) => Fault::damaged(&place.file, what),
+            Self::Conflict(what) => Fault::damaged(database, what),
             Self::Sql(error) => Fault::Sql(error),
         }
     }
 }
 
-impl From<rusqlite::Error> for Clash {
+impl From<rusqlite::Error> for InsertError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sql(error)
     }
@@ -175,16 +149,16 @@ pub(super) fn insert(
     statement: &mut CachedStatement<'_>,
     room: &mut RoomRow,
     record: &Record,
-) -> Result<u64, Clash> {
+) -> Result<u64, InsertError> {
     if record.last() <= room.head {
-        return check_given_again(connection, room, record).map(|()| 0);
+        return check_repeated(connection, room, record).map(|()| 0);
     }
     if record.first != room.head + 1 {
         let what = format!("room {} ends at {}, and {} would be next", room.id, room.head, record.first);
-        return Err(Clash::Other(what));
+        return Err(InsertError::Conflict(what));
     }
     let keys = pack_keys(&record.keys);
-    let (id, at) = (round_id(room.id, record.first), int(record.at));
+    let (id, at) = (record_id(room.id, record.first), int(record.at));
     let added = statement.execute((
         id,
         record.count,
@@ -195,7 +169,7 @@ pub(super) fn insert(
     ))?;
     if added == 0 {
         let what = format!("room {} ends at {}, and {} is there", room.id, room.head, record.first);
-        return Err(Clash::Other(what));
+        return Err(InsertError::Conflict(what));
     }
     let bytes = (keys.len() + record.entries.len()) as u64;
     room.add(record.count, bytes);
@@ -203,44 +177,24 @@ pub(super) fn insert(
 }
 
 /// Checks that a repeated record equals the stored one, unless that one has been trimmed.
-fn check_given_again(connection: &Connection, room: &RoomRow, record: &Record) -> Result<(), Clash> {
+fn check_repeated(connection: &Connection, room: &RoomRow, record: &Record) -> Result<(), InsertError> {
     let keys = pack_keys(&record.keys);
-    let id = round_id(room.id, record.first);
+    let id = record_id(room.id, record.first);
     let is_equal = connection
         .prepare_cached(
             "SELECT id = ?2 AND count = ?3 AND at = ?4 AND ifnull(keys, x'') = ?5 AND entries = ?6
              FROM rounds WHERE id BETWEEN ?1 AND ?2 ORDER BY id DESC LIMIT 1",
         )?
         .query_row(
-            (round_id(room.id, 0), id, record.count, int(record.at), &keys[..], &record.entries[..]),
+            (record_id(room.id, 0), id, record.count, int(record.at), &keys[..], &record.entries[..]),
             |row| row.get::<_, bool>(0),
         )
         .optional()?;
     if is_equal == Some(false) {
-        let what = format!("room {} has something else where {} was said", room.id, record.first);
-        return Err(Clash::Other(what));
+        let what = format!("room {} has another record where {} was stored", room.id, record.first);
+        return Err(InsertError::Conflict(what));
     }
     Ok(())
-}
-
-pub(super) fn add_epoch(connection: &Connection, room: &mut RoomRow, epoch: Epoch) -> rusqlite::Result<()> {
-    room.epoch = epoch.id.number;
-    // The name may have been forgotten while no room had the epoch.
-    connection
-        .prepare_cached("INSERT OR IGNORE INTO epoch_names VALUES (?1, ?2, 0)")?
-        .execute((int(epoch.id.number), epoch.id.random.cast_signed()))?;
-    connection.prepare_cached("INSERT OR IGNORE INTO epochs VALUES (?1, ?2, ?3)")?.execute((
-        room.id,
-        int(epoch.id.number),
-        int(epoch.starts),
-    ))?;
-    connection
-        .prepare_cached(
-            "DELETE FROM epochs WHERE room = ?1 AND number <=
-                (SELECT number FROM epochs WHERE room = ?1 ORDER BY number DESC LIMIT 1 OFFSET ?2)",
-        )?
-        .execute((room.id, MAX_EPOCHS as i64))
-        .map(|_| ())
 }
 
 /// Writes the row of a room.

@@ -10,7 +10,7 @@ use std::{
     path::Path,
 };
 
-use super::place::{Found, sync_folder};
+use super::disk::{Content, sync_folder};
 
 /// The content of the stamp file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,15 +23,15 @@ pub(super) struct Stamp {
 
 /// The state of the folder before this server changes it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Evidence {
+pub(super) struct FolderState {
     pub stamp: Option<Stamp>,
-    pub database: Found,
-    pub wal: Found,
+    pub database: Content,
+    pub wal: Content,
 }
 
-/// The state that the last run left in the database.
+/// What the database says of the last run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Left {
+pub(super) struct DatabaseState {
     /// The number of its last run. `None` in a new database, and in one of versions without stamps.
     pub run: Option<i64>,
     /// Whether that run did not stop cleanly.
@@ -65,29 +65,29 @@ impl Finding {
     }
 }
 
-impl Evidence {
-    /// The finding for this folder and the state `left` in its database.
-    pub(super) fn judge(self, left: Left) -> Option<Finding> {
+impl FolderState {
+    /// The finding for this folder and the state of its database.
+    pub(super) fn finding(self, database: DatabaseState) -> Option<Finding> {
         let Some(stamp) = self.stamp else {
-            return match left {
+            return match database {
                 // The last run was of a version without stamps.
-                Left { run: None, in_use } => in_use.then_some(Finding::Unclean),
-                Left { run: Some(_), .. } => Some(Finding::OtherDatabase),
+                DatabaseState { run: None, in_use } => in_use.then_some(Finding::Unclean),
+                DatabaseState { run: Some(_), .. } => Some(Finding::OtherDatabase),
             };
         };
         match self.database {
-            Found::Missing => return Some(Finding::NoDatabase),
-            Found::Empty => return Some(Finding::EmptyDatabase),
-            Found::Something => {}
+            Content::Missing => return Some(Finding::NoDatabase),
+            Content::Empty => return Some(Finding::EmptyDatabase),
+            Content::Data => {}
         }
-        if left.run != Some(stamp.run) {
+        if database.run != Some(stamp.run) {
             return Some(Finding::OtherDatabase);
         }
-        match (stamp.is_closed, left.in_use) {
+        match (stamp.is_closed, database.in_use) {
             // The stamp is written after the database has been closed.
             (_, false) => None,
             (true, true) => Some(Finding::OtherDatabase),
-            (false, true) if self.wal != Found::Something => Some(Finding::NoWal),
+            (false, true) if self.wal != Content::Data => Some(Finding::NoWal),
             (false, true) => Some(Finding::Unclean),
         }
     }
@@ -130,57 +130,57 @@ impl Stamp {
 mod tests {
     use super::*;
 
-    const THERE: Evidence = Evidence {
+    const THERE: FolderState = FolderState {
         stamp: Some(Stamp { run: 7, is_closed: true }),
-        database: Found::Something,
-        wal: Found::Missing,
+        database: Content::Data,
+        wal: Content::Missing,
     };
 
-    const CLOSED: Left = Left { run: Some(7), in_use: false };
+    const CLOSED: DatabaseState = DatabaseState { run: Some(7), in_use: false };
 
-    const IN_USE: Left = Left { run: Some(7), in_use: true };
+    const IN_USE: DatabaseState = DatabaseState { run: Some(7), in_use: true };
 
-    fn killed(wal: Found) -> Evidence {
-        Evidence { stamp: Some(Stamp { run: 7, is_closed: false }), wal, ..THERE }
+    fn killed(wal: Content) -> FolderState {
+        FolderState { stamp: Some(Stamp { run: 7, is_closed: false }), wal, ..THERE }
     }
 
     #[test]
     fn a_database_that_is_as_it_was_left_is_nothing_to_speak_of() {
-        assert_eq!(THERE.judge(CLOSED), None);
-        assert_eq!(killed(Found::Missing).judge(CLOSED), None, "the stamp could not be written any more");
-        let new = Evidence { stamp: None, database: Found::Missing, wal: Found::Missing };
-        assert_eq!(new.judge(Left { run: None, in_use: false }), None);
-        let of_an_older_version = Evidence { database: Found::Something, ..new };
-        assert_eq!(of_an_older_version.judge(Left { run: None, in_use: false }), None);
+        assert_eq!(THERE.finding(CLOSED), None);
+        assert_eq!(killed(Content::Missing).finding(CLOSED), None, "the stamp could not be written any more");
+        let new = FolderState { stamp: None, database: Content::Missing, wal: Content::Missing };
+        assert_eq!(new.finding(DatabaseState { run: None, in_use: false }), None);
+        let of_an_older_version = FolderState { database: Content::Data, ..new };
+        assert_eq!(of_an_older_version.finding(DatabaseState { run: None, in_use: false }), None);
     }
 
     #[test]
     fn a_server_that_was_killed_leaves_a_log() {
-        assert_eq!(killed(Found::Something).judge(IN_USE), Some(Finding::Unclean));
-        for wal in [Found::Missing, Found::Empty] {
-            assert_eq!(killed(wal).judge(IN_USE), Some(Finding::NoWal));
+        assert_eq!(killed(Content::Data).finding(IN_USE), Some(Finding::Unclean));
+        for wal in [Content::Missing, Content::Empty] {
+            assert_eq!(killed(wal).finding(IN_USE), Some(Finding::NoWal));
         }
     }
 
     #[test]
     fn a_database_that_is_less_than_was_there_is_told_from_a_new_one() {
-        let nothing = Left { run: None, in_use: false };
-        for evidence in [THERE, killed(Found::Something), killed(Found::Missing)] {
-            let judge = |database| Evidence { database, ..evidence }.judge(nothing);
-            assert_eq!(judge(Found::Missing), Some(Finding::NoDatabase));
-            assert_eq!(judge(Found::Empty), Some(Finding::EmptyDatabase));
+        let nothing = DatabaseState { run: None, in_use: false };
+        for folder in [THERE, killed(Content::Data), killed(Content::Missing)] {
+            let finding = |database| FolderState { database, ..folder }.finding(nothing);
+            assert_eq!(finding(Content::Missing), Some(Finding::NoDatabase));
+            assert_eq!(finding(Content::Empty), Some(Finding::EmptyDatabase));
         }
     }
 
     #[test]
     fn a_copy_that_was_put_back_is_told_from_what_was_left() {
-        let older = Left { run: Some(6), in_use: false };
-        for evidence in
-            [THERE, killed(Found::Something), killed(Found::Missing), Evidence { stamp: None, ..THERE }]
+        let older = DatabaseState { run: Some(6), in_use: false };
+        for folder in
+            [THERE, killed(Content::Data), killed(Content::Missing), FolderState { stamp: None, ..THERE }]
         {
-            assert_eq!(evidence.judge(older), Some(Finding::OtherDatabase));
+            assert_eq!(folder.finding(older), Some(Finding::OtherDatabase));
         }
-        assert_eq!(THERE.judge(IN_USE), Some(Finding::OtherDatabase), "copied while it was used");
+        assert_eq!(THERE.finding(IN_USE), Some(Finding::OtherDatabase), "copied while it was used");
     }
 
     #[test]

@@ -1,0 +1,110 @@
+//! Jobs on whole rooms: list them, read the state of one, forget some.
+
+use std::sync::Arc;
+
+use rusqlite::OptionalExtension as _;
+
+use super::{
+    columns::{offset_of, record_id},
+    epochs,
+    fault::Fault,
+    open::Open,
+    rows::{KEY_LEN, RoomRow, room_by_name, unpack_key},
+};
+use crate::{
+    domain::RoomName,
+    journal::{Epoch, Keyed, RoomState, now_millis},
+};
+
+impl Open {
+    /// All rooms, each with the time of its last message.
+    pub(super) fn rooms(&mut self) -> Result<Vec<(RoomName, u64)>, Fault> {
+        self.check_owner()?;
+        let mut query = self.connection.prepare("SELECT id, name FROM rooms")?;
+        let rows = query
+            .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
+            .collect::<rusqlite::Result<Vec<(i64, String)>>>()?;
+        let mut rooms = Vec::with_capacity(rows.len());
+        for (id, name) in rows {
+            // Give a damaged room the current time, so that it is not the first to be forgotten.
+            let last_message_at =
+                self.last_message_at(id).or_else(|fault| self.pass_over(fault, now_millis()))?;
+            rooms.extend(RoomName::stored(&name).map(|name| (name, last_message_at)));
+        }
+        Ok(rooms)
+    }
+
+    /// The state of a room. An unknown room has no messages and the epoch of new rooms.
+    pub(super) fn state(&mut self, name: &RoomName) -> Result<RoomState, Fault> {
+        self.check_owner()?;
+        let Some(room) = self.room(name)? else {
+            let unknown = Epoch { id: self.epoch, starts: 1 };
+            let names = self.names(name)?;
+            return Ok(RoomState { epochs: vec![unknown], head: 0, keys: Vec::new(), names });
+        };
+        self.check_head(&room)?;
+        Ok(RoomState {
+            epochs: epochs::of_room(&self.connection, room.id, &self.runs, room.head)?,
+            head: room.head,
+            keys: self.keys(&room)?,
+            names: self.names(name)?,
+        })
+    }
+
+    /// Checks the head: one behind the last message would give out offsets twice.
+    fn check_head(&self, room: &RoomRow) -> Result<(), Fault> {
+        let last: Option<u64> = self
+            .connection
+            .prepare_cached(
+                "SELECT id, count FROM rounds WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT 1",
+            )?
+            .query_row([record_id(room.id, 0), record_id(room.id + 1, 0)], |row| {
+                Ok((offset_of(row.get(0)?) + u64::from(row.get::<_, u32>(1)?)).saturating_sub(1))
+            })
+            .optional()?;
+        match last.filter(|last| *last > room.head) {
+            Some(last) => {
+                let what = format!("room {} has message {last}, but its head is {}", room.id, room.head);
+                Err(Fault::damaged(&self.files.database, what))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// The keys of a room's messages, in the order of their offsets.
+    fn keys(&self, room: &RoomRow) -> Result<Vec<Keyed>, Fault> {
+        let mut keys = Vec::new();
+        let mut query = self.connection.prepare_cached(
+            "SELECT keys FROM rounds WHERE id >= ?1 AND id < ?2 AND keys IS NOT NULL ORDER BY id",
+        )?;
+        let mut rows = query.query([record_id(room.id, 0), record_id(room.id + 1, 0)])?;
+        while let Some(row) = rows.next()? {
+            let packed = row.get_ref(0)?.as_blob().map_err(rusqlite::Error::from)?;
+            keys.extend(packed.chunks_exact(KEY_LEN).filter_map(unpack_key));
+        }
+        Ok(keys)
+    }
+
+    /// Deletes the messages, epochs and rows of rooms.
+    pub(super) fn forget(&mut self, names: &[RoomName]) -> Result<(), Fault> {
+        let files = Arc::clone(&self.files);
+        let transaction = self.begin()?;
+        for name in names {
+            let Some(room) = room_by_name(&transaction, &files.database, name)? else {
+                continue;
+            };
+            let range = [record_id(room.id, 0), record_id(room.id + 1, 0)];
+            transaction.prepare_cached("DELETE FROM rounds WHERE id >= ?1 AND id < ?2")?.execute(range)?;
+            transaction.prepare_cached("DELETE FROM epochs WHERE room = ?1")?.execute([room.id])?;
+            transaction.prepare_cached("DELETE FROM rooms WHERE id = ?1")?.execute([room.id])?;
+        }
+        // The offsets of these rooms may be given out again.
+        let epoch = epochs::begin(&transaction, false)?;
+        transaction.commit()?;
+        self.epoch = epoch;
+        for name in names {
+            self.rooms.remove(name);
+        }
+        Ok(())
+    }
+}
