@@ -34,8 +34,8 @@ impl Clock {
         let has_jumped = is_later_by_days(self.last_seen);
         let was_set_back = now.saturating_add(millis(DAY)) < self.last_seen || now < self.doubted_since;
         let is_news_old = newest.is_some_and(is_later_by_days);
-        let is_to_look_again = was_set_back || (is_first && newest != Some(self.doubted_newest));
-        if has_jumped || (is_news_old && is_to_look_again) {
+        let is_to_compare = was_set_back || (is_first && newest != Some(self.doubted_newest));
+        if has_jumped || (is_news_old && is_to_compare) {
             self.doubted_since = now;
             self.doubted_newest = newest.unwrap_or(0);
         } else if was_set_back {
@@ -64,27 +64,27 @@ impl Expired {
             return;
         }
         let what = format!(
-            "{messages} messages of {rooms} rooms were older than --history-age and are gone, {emptied} rooms with them"
+            "{messages} messages of {rooms} rooms were older than --history-age and were deleted, with {emptied} rooms"
         );
-        match days_beyond(now, newest) {
+        match days_past(now, newest) {
             0 => info!("{what}"),
-            days => warn!("{what}; the clock is {days} days beyond the newest message"),
+            days => warn!("{what}; the clock is {days} days past the newest message"),
         }
     }
 
     /// Logs that the messages are kept because the clock is in doubt.
     pub(super) fn log_kept(self, now: u64, newest: Option<u64>) {
         let Self { messages, rooms, .. } = self;
-        let days = days_beyond(now, newest);
+        let days = days_past(now, newest);
         warn!(
-            "by the clock, which has leapt or is {days} days beyond the newest message, {messages} messages of {rooms} \
-             rooms are older than --history-age. They are kept until the clock has gone on for a day without a leap: set \
-             it right before, if it is wrong"
+            "{messages} messages of {rooms} rooms are older than --history-age by the clock, but the clock has jumped or \
+             is {days} days past the newest message. They are kept until the clock has run for a day without a jump; if \
+             the clock is wrong, correct it before"
         );
     }
 }
 
-fn days_beyond(now: u64, newest: Option<u64>) -> u64 {
+fn days_past(now: u64, newest: Option<u64>) -> u64 {
     newest.map_or(0, |newest| now.saturating_sub(newest) / millis(DAY))
 }
 
@@ -106,18 +106,18 @@ mod tests {
 
     /// Runs a server from `from` to `to` with a check every hour; returns when it first trusted the clock.
     fn run(clock: &mut Clock, from: u64, to: u64, newest: u64) -> Option<u64> {
-        let looks = (from..=to).step_by(usize::try_from(HOUR).expect("a step"));
-        let mut believed = None;
-        for (index, now) in looks.enumerate() {
+        let checks = (from..=to).step_by(usize::try_from(HOUR).expect("a step"));
+        let mut trusted = None;
+        for (index, now) in checks.enumerate() {
             if clock.check(now, Some(newest), index == 0) {
-                believed = believed.or(Some(now));
+                trusted = trusted.or(Some(now));
             }
         }
-        believed
+        trusted
     }
 
     #[test]
-    fn a_clock_that_goes_on_is_believed_however_quiet_the_rooms_are() {
+    fn a_clock_that_runs_on_is_trusted_however_quiet_the_rooms_are() {
         let mut clock = Clock::default();
         assert!(clock.check(day(100), None, true));
         assert_eq!(run(&mut clock, day(100) + HOUR, day(160), day(100)), Some(day(100) + HOUR));
@@ -135,11 +135,11 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_that_leaps_while_the_server_runs_is_in_doubt_for_a_day() {
+    fn a_clock_that_jumps_while_the_server_runs_is_in_doubt_for_a_day() {
         let mut clock = Clock::default();
         run(&mut clock, day(100), day(110), day(110));
-        let leapt = day(150);
-        assert_eq!(run(&mut clock, leapt, leapt + day(3), leapt), Some(leapt + day(1)));
+        let jumped = day(150);
+        assert_eq!(run(&mut clock, jumped, jumped + day(3), jumped), Some(jumped + day(1)));
     }
 
     #[test]
@@ -147,19 +147,19 @@ mod tests {
         let mut clock = Clock::default();
         run(&mut clock, day(100), day(100), day(100));
         // Off for ten days, then started every six hours.
-        let mut believed = Vec::new();
+        let mut trusted = Vec::new();
         for start in 0..8 {
             let now = day(110) + start * 6 * HOUR;
-            believed.push(run(&mut clock, now, now, day(100)).is_some());
+            trusted.push(run(&mut clock, now, now, day(100)).is_some());
         }
-        assert_eq!(believed, [false, false, false, false, true, true, true, true]);
+        assert_eq!(trusted, [false, false, false, false, true, true, true, true]);
         // A start with old messages, although the server ran yesterday.
         run(&mut clock, day(112), day(113), day(113));
         assert_eq!(run(&mut clock, day(113) + HOUR, day(113) + HOUR, day(90)), None);
     }
 
     #[test]
-    fn a_clock_that_is_set_back_is_believed_unless_it_is_still_ahead() {
+    fn a_clock_that_is_set_back_is_trusted_unless_it_is_still_ahead() {
         let mut clock = Clock::default();
         run(&mut clock, day(100), day(100), day(100));
         assert!(!clock.check(day(131), Some(day(100)), true));
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_that_knows_nothing_of_the_clock_is_judged_by_its_newest_message() {
+    fn a_clock_without_an_earlier_check_is_compared_with_the_newest_message() {
         assert!(!Clock::default().check(day(100), Some(day(90)), true));
         assert!(Clock::default().check(day(100), Some(day(100) - HOUR), true));
         assert!(Clock::default().check(day(100), None, true));

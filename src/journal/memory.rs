@@ -292,7 +292,7 @@ mod tests {
     const DAY: u64 = 24 * 3600 * 1000;
 
     #[test]
-    fn a_clock_that_leaps_takes_nothing_from_memory_either() {
+    fn a_clock_that_jumps_deletes_nothing_from_memory_either() {
         let month = Duration::from_secs(30 * 24 * 3600);
         let retention =
             Retention { messages: 9, bytes: 999, age: month, total_bytes: 999, avatar_bytes: 999, names: 9 };

@@ -181,7 +181,7 @@ pub fn back_up(folder: &Path, target: &Path) -> Result<(), String> {
         return Err(format!("there is no journal at {}", file.display()));
     }
     if target.exists() {
-        return Err(format!("{} is there already", target.display()));
+        return Err(format!("{} exists already", target.display()));
     }
     let name = target.to_str().ok_or_else(|| format!("{} is not UTF-8", target.display()))?;
     Connection::open_with_flags(&file, OpenFlags::SQLITE_OPEN_READ_WRITE)

@@ -13,7 +13,7 @@ use crate::{
     sockets::connected,
 };
 
-/// A server whose room `tea` has twenty messages of some length, each in a round of its own.
+/// A server whose room `tea` has twenty messages of some length, each in a record of its own.
 async fn server(len: usize) -> (TestServer, TempDir, Value) {
     let folder = tempfile::tempdir().expect("a folder");
     let (journal, data_dir) = (JournalKind::Sqlite, folder.path().to_owned());
@@ -34,11 +34,11 @@ async fn server(len: usize) -> (TestServer, TempDir, Value) {
     (server, folder, epoch)
 }
 
-/// Changes the round that begins at an offset.
+/// Changes the record that begins at an offset.
 fn spoil(folder: &Path, change: &str, offset: u64) {
     let file = rusqlite::Connection::open(folder.join("echoroom.db")).expect("the file");
-    let rounds = format!("{change} WHERE id & 1099511627775 = {offset}");
-    assert_eq!(file.execute(&rounds, []).expect("changed"), 1);
+    let change = format!("{change} WHERE id & 1099511627775 = {offset}");
+    assert_eq!(file.execute(&change, []).expect("changed"), 1);
 }
 
 const BROKEN: &str = "UPDATE rounds SET entries = zeroblob(5)";

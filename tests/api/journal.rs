@@ -93,7 +93,7 @@ async fn a_backup_is_made_while_the_server_runs_and_can_be_served() {
     };
     let output = back_up();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
-    assert!(String::from_utf8_lossy(&back_up().stderr).contains("is there already"));
+    assert!(String::from_utf8_lossy(&back_up().stderr).contains("exists already"));
     let (_other, other) = start_in(copy.path());
     assert_eq!(history(&other).await[0]["msg"], "kept");
 }

@@ -342,6 +342,6 @@ fn what_is_let_go_for_its_age_is_logged() {
     command.args(["--history-age", "12h"]);
     let program = Program::spawn(command);
     program
-        .wait_for_log("3 messages of 1 rooms were older than --history-age and are gone, 1 rooms with them");
+        .wait_for_log("3 messages of 1 rooms were older than --history-age and were deleted, with 1 rooms");
     assert_eq!(Talker::login(program.address, "Ben").history(), []);
 }

@@ -110,11 +110,13 @@ fn check_record(
     let now = Checked { id, next_offset: first + u64::from(count) };
     let before = before.replace(now).filter(|before| room_of(before.id) == room);
     if let Some(before) = before.filter(|before| before.next_offset != first) {
-        let what = format!("room {room} goes on with {first} where {} is due", before.next_offset);
+        let what = format!("room {room} continues at offset {first} instead of {}", before.next_offset);
         return Ok(ControlFlow::Break(what));
     }
     if sum.is_some_and(|sum| sum != checksum(id, count, at, keys, entries)) {
-        return Ok(ControlFlow::Break(format!("the record of room {room} at {first} has been changed")));
+        return Ok(ControlFlow::Break(format!(
+            "the record at offset {first} of room {room} has been changed"
+        )));
     }
     Ok(ControlFlow::Continue(()))
 }

@@ -144,7 +144,8 @@ impl OpenFiles {
             return Ok(());
         };
         *self.checked_at() = None;
-        let what = "was cut while the server runs: nothing is kept until the server is started again";
+        let what =
+            "was truncated while the server runs: no message is stored until the server is started again";
         Err(FilesChanged::of(JournalError::Damaged(format!("{file} {what}"))))
     }
 
@@ -242,7 +243,7 @@ impl FilesChanged {
 
     fn from_outside(path: &Path, how: &str, is_log: bool) -> Self {
         let sentence = format!(
-            "{} {how} while the server runs: nothing is kept until it is put back or the server is started again",
+            "{} {how} while the server runs: no message is stored until it is put back or the server is started again",
             path.display()
         );
         Self { error: JournalError::Unavailable(sentence), is_log }

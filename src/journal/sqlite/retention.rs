@@ -62,7 +62,9 @@ impl Open {
             oldest.extend(self.oldest_record(&room)?.map(|at| Reverse((at, room.id))));
         }
         self.rooms.clear();
-        info!("{deleted} messages, the oldest of all rooms, were over --max-data-size and are gone");
+        info!(
+            "the oldest {deleted} messages of all rooms were deleted, because the file was over --max-data-size"
+        );
         Ok(())
     }
 

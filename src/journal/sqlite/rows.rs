@@ -78,7 +78,7 @@ fn with_later_records(connection: &Connection, database: &Path, mut room: RoomRo
     while let Some(row) = rows.next()? {
         let first = offset_of(row.get(0)?);
         if first != room.head + 1 {
-            let what = format!("room {} goes on with {first} where {} is due", room.id, room.head + 1);
+            let what = format!("room {} continues at offset {first} instead of {}", room.id, room.head + 1);
             return Err(Fault::damaged(database, what));
         }
         room.add(row.get(1)?, row.get::<_, i64>(2)?.unsigned_abs());
@@ -154,7 +154,8 @@ pub(super) fn insert(
         return check_repeated(connection, room, record).map(|()| 0);
     }
     if record.first != room.head + 1 {
-        let what = format!("room {} ends at {}, and {} would be next", room.id, room.head, record.first);
+        let what =
+            format!("room {} ends at {}, but the next record begins at {}", room.id, room.head, record.first);
         return Err(InsertError::Conflict(what));
     }
     let keys = pack_keys(&record.keys);
@@ -168,7 +169,8 @@ pub(super) fn insert(
         checksum(id, record.count, at, &keys, &record.entries),
     ))?;
     if added == 0 {
-        let what = format!("room {} ends at {}, and {} is there", room.id, room.head, record.first);
+        let what =
+            format!("room {} ends at {}, but a record at {} is stored", room.id, room.head, record.first);
         return Err(InsertError::Conflict(what));
     }
     let bytes = (keys.len() + record.entries.len()) as u64;

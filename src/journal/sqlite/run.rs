@@ -68,7 +68,7 @@ impl Run {
         }
         Err(Fault::passing(
             &files.database,
-            "another server has taken this journal over, so this one keeps nothing more",
+            "another server has taken over this journal, so this server stores nothing more",
         ))
     }
 

@@ -41,20 +41,22 @@ pub(super) struct DatabaseState {
 /// Findings that are logged at a start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(super) enum Finding {
-    #[error("is missing, though a server kept messages there: they are gone, and an empty journal begins")]
+    #[error(
+        "is missing, although a server has stored messages there: they are lost, and the journal begins empty"
+    )]
     NoDatabase,
-    #[error("is empty, though a server kept messages there: they are gone, and an empty journal begins")]
+    #[error(
+        "is empty, although a server has stored messages there: they are lost, and the journal begins empty"
+    )]
     EmptyDatabase,
     #[error(
-        "has no log beside it (echoroom.db-wal), though the last server did not stop in order: messages that were \
-             acked may be gone"
+        "has no log beside it (echoroom.db-wal), although the last server did not stop cleanly: messages that were \
+             acked may be lost"
     )]
     NoWal,
-    #[error(
-        "is not as the last server left it, but a file that was put in its place, from a copy for instance"
-    )]
+    #[error("is not the file of the last server, but one that was put in its place, for example a copy")]
     OtherDatabase,
-    #[error("was not closed by the last server, which was ended from outside; what was acked is there")]
+    #[error("was not closed by the last server, which was killed; all acked messages are stored")]
     Unclean,
 }
 
@@ -130,7 +132,7 @@ impl Stamp {
 mod tests {
     use super::*;
 
-    const THERE: FolderState = FolderState {
+    const CLEAN: FolderState = FolderState {
         stamp: Some(Stamp { run: 7, is_closed: true }),
         database: Content::Data,
         wal: Content::Missing,
@@ -141,12 +143,12 @@ mod tests {
     const IN_USE: DatabaseState = DatabaseState { run: Some(7), in_use: true };
 
     fn killed(wal: Content) -> FolderState {
-        FolderState { stamp: Some(Stamp { run: 7, is_closed: false }), wal, ..THERE }
+        FolderState { stamp: Some(Stamp { run: 7, is_closed: false }), wal, ..CLEAN }
     }
 
     #[test]
-    fn a_database_that_is_as_it_was_left_is_nothing_to_speak_of() {
-        assert_eq!(THERE.finding(CLOSED), None);
+    fn a_database_that_is_as_it_was_left_is_not_logged() {
+        assert_eq!(CLEAN.finding(CLOSED), None);
         assert_eq!(killed(Content::Missing).finding(CLOSED), None, "the stamp could not be written any more");
         let new = FolderState { stamp: None, database: Content::Missing, wal: Content::Missing };
         assert_eq!(new.finding(DatabaseState { run: None, in_use: false }), None);
@@ -163,9 +165,9 @@ mod tests {
     }
 
     #[test]
-    fn a_database_that_is_less_than_was_there_is_told_from_a_new_one() {
+    fn a_database_that_has_lost_messages_is_told_from_a_new_one() {
         let nothing = DatabaseState { run: None, in_use: false };
-        for folder in [THERE, killed(Content::Data), killed(Content::Missing)] {
+        for folder in [CLEAN, killed(Content::Data), killed(Content::Missing)] {
             let finding = |database| FolderState { database, ..folder }.finding(nothing);
             assert_eq!(finding(Content::Missing), Some(Finding::NoDatabase));
             assert_eq!(finding(Content::Empty), Some(Finding::EmptyDatabase));
@@ -176,15 +178,15 @@ mod tests {
     fn a_copy_that_was_put_back_is_told_from_what_was_left() {
         let older = DatabaseState { run: Some(6), in_use: false };
         for folder in
-            [THERE, killed(Content::Data), killed(Content::Missing), FolderState { stamp: None, ..THERE }]
+            [CLEAN, killed(Content::Data), killed(Content::Missing), FolderState { stamp: None, ..CLEAN }]
         {
             assert_eq!(folder.finding(older), Some(Finding::OtherDatabase));
         }
-        assert_eq!(THERE.finding(IN_USE), Some(Finding::OtherDatabase), "copied while it was used");
+        assert_eq!(CLEAN.finding(IN_USE), Some(Finding::OtherDatabase), "copied while it was used");
     }
 
     #[test]
-    fn a_stamp_is_read_as_it_was_written_and_other_files_are_none() {
+    fn a_stamp_is_read_as_it_was_written_and_other_files_are_not_stamps() {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("echoroom.stamp");
         assert_eq!(Stamp::read(&path).expect("no file"), None);

@@ -29,7 +29,7 @@ const RESTORES: [(&str, Restore); 4] = [
 ];
 
 #[test]
-fn a_copy_that_is_put_back_goes_on_in_an_epoch_that_nobody_was_told_of() {
+fn a_copy_that_is_put_back_goes_on_in_an_epoch_that_no_client_knows() {
     for (way, restore) in RESTORES {
         let (data, copy) = (folder(), folder());
         let told = run(data.path(), 3);
@@ -47,7 +47,7 @@ fn a_copy_that_is_put_back_goes_on_in_an_epoch_that_nobody_was_told_of() {
 }
 
 #[test]
-fn a_backup_goes_on_in_an_epoch_of_its_own_whatever_becomes_of_what_it_was_made_of() {
+fn a_backup_goes_on_in_an_epoch_that_its_original_never_has() {
     let (data, copy) = (folder(), folder());
     let journal = reopen(data.path());
     say(&journal, "a", 3);
@@ -72,6 +72,6 @@ fn a_copy_is_whole_and_made_while_the_journal_is_used() {
     say(&journal, "a", 1);
     let restored = SqliteJournal::open(copy.path(), RETENTION, &Arc::default()).expect("opens");
     assert_eq!(offsets(&read(&restored, "a", ALL)), [1, 2, 3]);
-    assert!(back_up(folder.path(), &target).expect_err("taken").contains("there already"));
+    assert!(back_up(folder.path(), &target).expect_err("taken").contains("exists already"));
     assert!(back_up(&copy.path().join("none"), &target).expect_err("no journal").contains("no journal"));
 }

@@ -49,7 +49,7 @@ fn until_found(journal: &SqliteJournal) -> u64 {
 }
 
 #[test]
-fn garbage_in_the_middle_of_the_file_is_found_before_anybody_asks_for_what_was_there() {
+fn garbage_in_the_middle_of_the_file_is_found_before_a_client_reads_there() {
     let folder = folder();
     run_with(folder.path(), |journal| fill(journal, &["a", "b", "c"]));
     let len = fs::metadata(database(folder.path())).expect("the database").len();
@@ -136,7 +136,7 @@ fn damage_of_the_last_record_of_a_step_is_counted_once() {
 }
 
 #[test]
-fn a_round_that_is_missing_between_two_is_damage_and_no_silent_gap() {
+fn a_record_that_is_missing_between_two_is_damage_and_not_a_silent_gap() {
     let folder = folder();
     run_with(folder.path(), |journal| (0..5).for_each(|_| say(journal, "a", 2)));
     let file = Connection::open(database(folder.path())).expect("the file");

@@ -42,7 +42,7 @@ const TAKINGS: [Taking; 6] = [
         },
         None,
     ),
-    ("the database is cut", |data| fs::write(database(data), "").expect("written"), None),
+    ("the database is truncated", |data| fs::write(database(data), "").expect("written"), None),
 ];
 
 #[test]
@@ -71,7 +71,7 @@ fn nothing_is_kept_in_files_that_are_no_longer_where_they_were_opened() {
 }
 
 #[test]
-fn nothing_is_acked_in_files_that_were_cut_while_the_server_runs() {
+fn nothing_is_acked_in_files_that_were_truncated_while_the_server_runs() {
     let log = |data: &Path| database(data).with_extension("db-wal");
     for (way, file) in [("database", database as fn(&Path) -> PathBuf), ("log", log)] {
         let data = folder();
@@ -80,22 +80,25 @@ fn nothing_is_acked_in_files_that_were_cut_while_the_server_runs() {
         say(&journal, "a", 3);
         let epochs = open(&journal, "a").epochs;
         let file = file(data.path());
-        let cut = fs::File::options().write(true).open(&file).expect("there");
-        let len = cut.metadata().expect("there").len();
+        let truncated = fs::File::options().write(true).open(&file).expect("there");
+        let len = truncated.metadata().expect("there").len();
         assert!(len > 4096, "{way}");
-        cut.set_len(4096).expect("cut");
+        truncated.set_len(4096).expect("truncated");
         // Repeatedly, also when the file has its former length again.
-        for round in 0..3 {
+        for attempt in 0..3 {
             for refused in [
                 // The first check finds the damage; without it, the first commit after 20 ms would.
                 damaged(wait(journal.check())),
                 damaged(try_to_append(&journal, &epochs, record(4, &["4"]))),
                 damaged(try_to_say(&journal)),
             ] {
-                assert!(refused.contains("was cut while the server runs"), "{way} {round}: {refused}");
+                assert!(
+                    refused.contains("was truncated while the server runs"),
+                    "{way} {attempt}: {refused}"
+                );
             }
             assert!(journal.damage().is_some(), "{way}");
-            cut.set_len(len).expect("made longer");
+            truncated.set_len(len).expect("made longer");
         }
     }
 }
