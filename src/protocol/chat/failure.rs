@@ -60,38 +60,38 @@ pub struct CodeRow {
 
 /// The table of error codes.
 pub const CODES: [CodeRow; 17] = [
-    row(Code::BadJson, "bad_json", "the message is no JSON", Retry::Never),
+    row(Code::BadJson, "bad_json", "the message is not JSON", Retry::Never),
     row(Code::BadField, "bad_field", "a field is missing or of another type", Retry::Never),
     row(Code::UnknownEvent, "unknown_event", "there is no such event", Retry::Never),
     row(Code::NotLoggedIn, "not_logged_in", "log in first", Retry::AfterLogin),
-    row(Code::BadName, "bad_name", "this is no nickname", Retry::Never),
+    row(Code::BadName, "bad_name", "this is not a nickname", Retry::Never),
     row(
         Code::NameTaken,
         "name_taken",
         "a user in the room has this name or one that looks like it, or has just left with it",
         Retry::Later,
     ),
-    row(Code::BadRoom, "bad_room", "this is no name of a room", Retry::Never),
+    row(Code::BadRoom, "bad_room", "this is not a room name", Retry::Never),
     row(Code::TooManyRooms, "too_many_rooms", "there are too many rooms", Retry::Later),
     row(Code::BadToken, "bad_token", "a token is 32 hexadecimal digits", Retry::Never),
-    row(Code::NoSuchUser, "no_such_user", "nobody of this name is in the room", Retry::Never),
+    row(Code::NoSuchUser, "no_such_user", "there is no user of this name in the room", Retry::Never),
     row(Code::NotInRoom, "not_in_room", "join a room first", Retry::Never),
     row(Code::TooLarge, "too_large", "the message is too large", Retry::Never),
-    row(Code::BadImage, "bad_image", "this is no image that can be shown", Retry::Never),
-    row(Code::RateLimited, "rate_limited", "too many messages, this one was not taken", Retry::Later),
+    row(Code::BadImage, "bad_image", "this is not an image that can be shown", Retry::Never),
+    row(Code::RateLimited, "rate_limited", "too many messages: this one was rejected", Retry::Later),
     row(
         Code::JournalUnavailable,
         "journal_unavailable",
-        "messages cannot be kept or read now, so none are taken",
+        "messages cannot be stored or read now, so none are accepted",
         Retry::Later,
     ),
     row(
         Code::NotKeptYet,
         "not_kept_yet",
-        "the room has heard the message; it will be kept as soon as that can be. Sent again with its id, it is not said twice",
+        "the message was broadcast and will be stored as soon as possible. If it is sent again with its id, it is not broadcast twice",
         Retry::Later,
     ),
-    row(Code::Damaged, "damaged", "what the server has kept of this room is damaged", Retry::Never),
+    row(Code::Damaged, "damaged", "the stored history of this room is damaged", Retry::Never),
 ];
 
 const fn row(code: Code, word: &'static str, reason: &'static str, retry: Retry) -> CodeRow {

@@ -160,12 +160,12 @@ mod tests {
             (r#"{"event":"\ud83d","data":{},"ack":3}"#, "there is no event \"\u{FFFD}\""),
             (
                 r#"{"event":"sendMessage","data":{"msg":"x\ud83d"},"ack":3}"#,
-                "data.msg: half of a surrogate pair is no character",
+                "data.msg: half of a surrogate pair is not a character",
             ),
             (r#"{"event":"ping2","\ud83d":"\udc00","ack":3}"#, "there is no event \"ping2\""),
             (
                 r#"{"event":"login","data":{"username":"a","\udc00":1},"ack":3}"#,
-                "data: half of a surrogate pair is no character",
+                "data: half of a surrogate pair is not a character",
             ),
             (r#"{"event":5,"ack":3}"#, "event: invalid type: integer `5`, expected a string"),
             (r#"{"event":null,"ack":3}"#, "event: invalid type: null, expected a string"),
@@ -173,7 +173,7 @@ mod tests {
             (r#"{"ack":3}"#, "the message: missing field `event`"),
             (
                 r#"{"data":"\ud83d","ack":3,"event":"typing"}"#,
-                "data: half of a surrogate pair is no character",
+                "data: half of a surrogate pair is not a character",
             ),
             (r#"{"event":"typing","data":[true],"ack":3}"#, "data: expected an object"),
             (r#"{"ack":7,"event":"jump","ack":3}"#, "there is no event \"jump\""),
@@ -240,7 +240,7 @@ mod tests {
         failure.retry_after_ms = Some(40);
         assert_eq!(
             String::from_utf8(ack_failure(7, &failure)).expect("UTF-8"),
-            r#"{"ack":7,"error":{"code":"rate_limited","msg":"too many messages, this one was not taken","retry_after_ms":40}}"#
+            r#"{"ack":7,"error":{"code":"rate_limited","msg":"too many messages: this one was rejected","retry_after_ms":40}}"#
         );
         assert_eq!(ack(1, &Answer::Done {}), br#"{"ack":1,"data":{}}"#);
     }

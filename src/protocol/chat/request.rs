@@ -333,11 +333,11 @@ fn read<'a, T: Deserialize<'a>>(text: &'a str, root: &str) -> Result<T, Failure>
             sentence_of(&inner)
         } else if json::is_legal(text) {
             // Legal JSON, but not representable in UTF-8.
-            "half of a surrogate pair is no character".to_owned()
+            "half of a surrogate pair is not a character".to_owned()
         } else {
             return Failure::with(
                 Code::BadJson,
-                format!("the message is no JSON: {}", Shown(&sentence_of(&inner))),
+                format!("the message is not JSON: {}", Shown(&sentence_of(&inner))),
             );
         };
         // `?` is a field with an unreadable name.
@@ -349,6 +349,8 @@ fn read<'a, T: Deserialize<'a>>(text: &'a str, root: &str) -> Result<T, Failure>
         };
         Failure::with(Code::BadField, format!("{}: {}", Shown(&field), Shown(&sentence)))
     })?;
-    source.end().map_err(|_| Failure::with(Code::BadJson, "the message goes on behind its JSON"))?;
+    source
+        .end()
+        .map_err(|_| Failure::with(Code::BadJson, "there is more text after the JSON of the message"))?;
     Ok(value)
 }
