@@ -98,12 +98,14 @@ class DoorsLesson {
   #cards;
   #transport;
   #room = roomOfOurs();
-  #socketioPath = '/socket.io/';
+  /** A promise of where the server has Socket.IO. */
+  #socketioPath = limitsOfServer().then(({ socketio_path: path }) => `${path || '/socket.io'}/`);
+  /** Counts what is asked of the third door: the path may come later than the next wish. */
+  #wishes = 0;
+  #stage;
 
   constructor(root, stage) {
-    limitsOfServer().then(({ socketio_path: path }) => {
-      if (path) this.#socketioPath = `${path}/`;
-    });
+    this.#stage = stage;
     const onSay = (text) => this.#cards.forEach((card) => card.mark(text));
     this.#transport = make('select', { on: { change: () => this.#cards[2].isOpen && this.#openThird() } },
       make('option', { value: 'websocket' }, 'WebSocket'), told('option', { value: 'polling' }, () => words('lesLongPolling')));
@@ -115,7 +117,7 @@ class DoorsLesson {
     ];
     root.append(prose('lesDoorsText'), expectation('lesDoorsExpect'),
       make('div', { className: 'controls' }, button('lesOpenDoors', () => this.#open()),
-        button('lesCloseDoors', () => this.#cards.forEach((card) => card.close()), 'quiet'),
+        button('lesCloseDoors', () => this.#close(), 'quiet'),
         told('span', { className: 'mono soft' }, () => words('lesRoomIs', this.#room))),
       make('div', { className: 'doors' }, ...this.#cards.map(({ element }) => element)));
   }
@@ -126,9 +128,17 @@ class DoorsLesson {
     this.#openThird();
   }
 
-  #openThird() {
+  async #openThird() {
+    const wish = (this.#wishes += 1);
+    const path = await this.#socketioPath;
+    if (wish !== this.#wishes || this.#stage.signal.aborted) return;
     const Door = this.#transport.value === 'polling' ? PollingDoor : SocketioDoor;
-    this.#cards[2].open(this.#room, { Door, path: this.#socketioPath });
+    this.#cards[2].open(this.#room, { Door, path });
+  }
+
+  #close() {
+    this.#wishes += 1;
+    this.#cards.forEach((card) => card.close());
   }
 }
 
