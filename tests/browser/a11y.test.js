@@ -3,7 +3,7 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { test } from 'node:test';
-import { enter, say, useWorld } from './harness.js';
+import { enter, loaded, say, useWorld } from './harness.js';
 
 const world = useWorld();
 const axe = await readFile(createRequire(import.meta.url).resolve('axe-core/axe.min.js'), 'utf8');
@@ -22,6 +22,7 @@ for (const locale of ['en-GB', 'zh-CN']) {
     test(`${locale}, ${colorScheme}: nothing serious is found`, async () => {
       const page = await world.open({ path: `/?room=${locale}-${colorScheme}`, locale, colorScheme });
       await page.locator('#username').waitFor();
+      await loaded(page);
       assert.deepEqual(await findings(page), [], 'login');
       await enter(page, 'Ann');
       const ben = await world.open({ path: `/?room=${locale}-${colorScheme}`, locale });
@@ -32,12 +33,15 @@ for (const locale of ['en-GB', 'zh-CN']) {
       await say(ben, 'psst');
       await page.locator('.message.private').waitFor();
       await page.locator('#people').getByText('Ben').click();
+      await page.locator('#private-bar').waitFor();
       await page.click('#emoji');
+      await page.locator('.emoji-panel').waitFor();
       assert.deepEqual(await findings(page), [], 'room');
       await page.keyboard.press('Escape');
       for (const lesson of ['socket', 'doors', 'polling', 'break', 'server']) {
         await page.goto(`${world.server.url}/?room=${locale}-${colorScheme}#lessons/${lesson}`);
-        await page.locator('#lessons h2, #lessons h3').first().waitFor();
+        await page.locator(`a[href="#lessons/${lesson}"][aria-current]`).waitFor();
+        await page.locator('.lesson h3').waitFor();
         assert.deepEqual(await findings(page), [], lesson);
       }
       await Promise.all([page, ben].map((each) => each.context().close()));

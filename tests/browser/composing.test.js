@@ -1,28 +1,31 @@
 // Writing: keys, input methods, emoji.
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
-import { bubbles, enter, useWorld } from './harness.js';
+import { bubbles, enter, eventually, useWorld } from './harness.js';
 
 const world = useWorld();
 let page;
 let visits = 0;
 
 beforeEach(async () => {
-  page = await world.open();
   visits += 1;
-  await enter(page, `Ann ${visits}`);
+  // A room of its own, without what was said before.
+  page = await world.open({ path: `/?room=composing-${visits}` });
+  await enter(page, 'Ann');
 });
 
+const text = () => page.inputValue('#text');
+const said = () => page.locator('#log .said').allTextContents();
 
 test('Enter sends, and Shift+Enter breaks the line', async () => {
   await page.fill('#text', 'first');
   await page.press('#text', 'Shift+Enter');
   await page.locator('#text').pressSequentially('second');
-  assert.equal(await page.inputValue('#text'), 'first\nsecond');
+  await eventually(text, 'first\nsecond');
   await page.press('#text', 'Enter');
   await bubbles(page, 'first').waitFor();
-  assert.equal(await bubbles(page, 'first').innerText(), 'first\nsecond');
-  assert.equal(await page.inputValue('#text'), '');
+  await eventually(() => bubbles(page, 'first').innerText(), 'first\nsecond');
+  await eventually(text, '');
 });
 
 test('Enter that ends a composition sends nothing', async () => {
@@ -34,20 +37,22 @@ test('Enter that ends a composition sends nothing', async () => {
   }, init);
   assert.equal(await press({ isComposing: true }), false);
   assert.equal(await press({ keyCode: 229 }), false);
-  assert.equal(await page.inputValue('#text'), '你好');
+  assert.equal(await text(), '你好');
   assert.equal(await press({}), true);
   await bubbles(page, '你好').waitFor();
-  assert.equal(await bubbles(page, '你好').count(), 1);
+  await page.fill('#text', 'marker');
+  await page.press('#text', 'Enter');
+  await page.locator('#lines [data-state=sent]').nth(1).waitFor();
+  assert.deepEqual(await said(), ['你好', 'marker']);
 });
 
 test('nothing but white space is not sent', async () => {
-  const before = await page.locator('#log .message').count();
   await page.fill('#text', ' \n ');
   await page.press('#text', 'Enter');
   await page.fill('#text', 'marker');
   await page.press('#text', 'Enter');
-  await bubbles(page, 'marker').waitFor();
-  assert.equal(await page.locator('#log .message').count(), before + 1);
+  await page.locator('#lines [data-state=sent]').waitFor();
+  assert.deepEqual(await said(), ['marker']);
 });
 
 test('emoji are picked by mouse and by keys', async () => {
@@ -55,16 +60,17 @@ test('emoji are picked by mouse and by keys', async () => {
   await page.click('#emoji');
   await page.locator('.emoji-panel button').nth(2).click();
   const picked = await page.locator('.emoji-panel button').nth(2).textContent();
-  assert.equal(await page.inputValue('#text'), `so ${picked}`);
-  assert.equal(await page.locator('.emoji-panel').isHidden(), true);
+  await eventually(text, `so ${picked}`);
+  await page.locator('.emoji-panel').waitFor({ state: 'hidden' });
   await page.press('#emoji', 'Enter');
   await page.locator('.emoji-panel').waitFor();
   for (const key of ['ArrowRight', 'ArrowDown', 'ArrowUp', 'ArrowLeft', 'ArrowRight']) await page.keyboard.press(key);
   await page.keyboard.press('Enter');
   const second = await page.locator('.emoji-panel button').nth(1).textContent();
-  assert.equal(await page.inputValue('#text'), `so ${picked}${second}`);
+  await eventually(text, `so ${picked}${second}`);
   await page.press('#emoji', 'Enter');
+  await page.locator('.emoji-panel').waitFor();
   await page.keyboard.press('Escape');
-  assert.equal(await page.locator('.emoji-panel').isHidden(), true);
-  assert.equal(await page.evaluate(() => document.activeElement.id), 'emoji');
+  await page.locator('.emoji-panel').waitFor({ state: 'hidden' });
+  await eventually(() => page.evaluate(() => document.activeElement.id), 'emoji');
 });

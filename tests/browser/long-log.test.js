@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { crowd, numbered } from './crowd.js';
-import { bubbles, enter, startServer, useWorld } from './harness.js';
+import { bubbles, enter, eventually, startServer, useWorld } from './harness.js';
 
 const world = useWorld(() => startServer({ flags: ['--rate', '0', '--history', '6000', '--max-queue-bytes', '16m'] }));
 const MOST = 1_000;
@@ -62,7 +62,6 @@ test('five thousand messages at once are shown, with the panel of the wire open'
   if (await ann.locator('#wire').isHidden()) await ann.click('#wire-toggle');
   await members.say('Filler', numbered(1, 5_000));
   await bubbles(ann, 'number 5000').waitFor();
-  assert.ok(await bubbles(ann, 'number 5000').isVisible());
   const numbers = await shown(ann);
   assert.ok(numbers.length <= MOST && isInOrder(numbers), `${numbers.length} lines`);
 });
@@ -89,7 +88,6 @@ test('who is far above hears of what is new, and is at it with one click', async
   await ann.locator('#to-newest').getByText('3 new messages').waitFor();
   await ann.click('#to-newest');
   await bubbles(ann, 'number 703').waitFor();
-  assert.ok(await bubbles(ann, 'number 703').isVisible());
   assert.ok(isInOrder(await shown(ann)));
 });
 
@@ -108,7 +106,7 @@ test('a private message is still there when its reader comes back from far above
   await scrollUntil(ann, 0, (numbers) => numbers.at(-1) < 600);
   assert.equal(await ann.locator('.message.private').count(), 0);
   await scrollUntil(ann, null, (numbers) => numbers.at(-1) === 610);
-  assert.equal(await ann.locator('.message.private').getByText('only you').count(), 1);
+  await eventually(() => ann.locator('.message.private').getByText('only you').count(), 1);
 });
 
 test('what is read stays in its place while more is loaded above and below', async () => {
