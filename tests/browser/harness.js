@@ -58,6 +58,7 @@ function startBrowser() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',
     slowMo: Number(SLOW_MO),
+    timeout: PATIENCE_MS,
     args: [
       '--no-sandbox',
       '--disable-gpu',
@@ -179,17 +180,20 @@ export async function inside(page) {
   await page.locator('#people .you:not([data-before])').waitFor({ state: 'attached' });
 }
 
-/**
- * To be called before the connection of a page is lost: `inside` then waits until the server has let it in anew. A page
- * without a connection goes on to show who was in its room.
- */
-export async function willLose(...pages) {
-  for (const page of pages) await page.locator('#people .you').evaluate((mark) => { mark.dataset.before = ''; });
-}
-
 /** Waits until the page has all its parts. Those that it loads last could not be had without a connection. */
 export async function loaded(page) {
   await page.locator('#wire .wire-tools').waitFor();
+}
+
+/**
+ * To be called before the connection of pages is lost: `inside` then waits until the server has let them in anew. A page
+ * without a connection goes on to show who was in its room.
+ */
+export async function willLose(...pages) {
+  for (const page of pages) {
+    await loaded(page);
+    await page.locator('#people .you').evaluate((mark) => { mark.dataset.before = ''; });
+  }
 }
 
 /**

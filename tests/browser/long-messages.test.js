@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { crowd } from './crowd.js';
-import { bubbles, enter, say, startServer, useWorld } from './harness.js';
+import { bubbles, enter, eventually, say, startServer, useWorld } from './harness.js';
 
 const world = useWorld(() => startServer({ flags: ['--rate', '0'] }));
 
@@ -31,13 +31,15 @@ for (const [what, text] of [
     for (const page of [ann, ben]) {
       const line = page.locator('#lines .message').last();
       await line.locator('.more').waitFor();
-      assert.ok(await height(line) < 500, `${await height(line)}`);
+      await eventually(() => height(line), (pixels) => pixels < 500);
       await line.getByRole('button', { name: 'Show more' }).click();
-      assert.equal(await line.locator('.more').getAttribute('aria-expanded'), 'true');
-      const [seen, whole] = await line.locator('.said').evaluate((said) => [said.clientHeight, said.scrollHeight]);
-      assert.ok(seen > 300 && seen <= 700 && whole > seen, `${seen} of ${whole}`);
+      await eventually(() => line.locator('.more').getAttribute('aria-expanded'), 'true');
+      await eventually(
+        () => line.locator('.said').evaluate((said) => [said.clientHeight, said.scrollHeight]),
+        ([seen, whole]) => seen > 300 && seen <= 700 && whole > seen,
+      );
       await line.getByRole('button', { name: 'Show less' }).click();
-      assert.ok(await height(line) < 500);
+      await eventually(() => height(line), (pixels) => pixels < 500);
     }
   });
 }
@@ -62,7 +64,7 @@ test('a message that waits to be sent is shown in part, too', async () => {
   await say(ann, 'line\n'.repeat(100));
   const line = ann.locator('#pending .message');
   await line.locator('.more').waitFor();
-  assert.ok(await height(line) < 500);
+  await eventually(() => height(line), (pixels) => pixels < 500);
 });
 
 test('marks that combine without end stay in their message', async () => {
@@ -73,6 +75,6 @@ test('marks that combine without end stay in their message', async () => {
   // Not the one that waits to be sent, which leaves the page when the server has answered.
   const said = ann.locator('#lines .said').filter({ hasText: 'algo' });
   await said.waitFor();
-  assert.match(await said.evaluate((element) => getComputedStyle(element).overflowY), /clip|hidden/);
-  assert.ok(await height(said) < 100);
+  await eventually(() => said.evaluate((element) => getComputedStyle(element).overflowY), /clip|hidden/);
+  await eventually(() => height(said), (pixels) => pixels < 100);
 });

@@ -2,7 +2,7 @@
 // meant for, and the page goes on where it was.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bubbles, enter, inside, say, startServer, useWorld } from './harness.js';
+import { bubbles, enter, eventually, inside, loaded, notes, say, scrollUp, startServer, useWorld, willLose } from './harness.js';
 import { startProxy } from './proxy.js';
 
 const world = useWorld(() => startServer({ flags: ['--rate', '0'] }));
@@ -14,6 +14,12 @@ const address = async (page, name) => {
   await page.locator('#private-bar').getByText(`Private to ${name}`).waitFor();
 };
 const pictures = (page) => page.locator('#lines .picture').count();
+/** By a message that comes after any that was sent by itself. */
+const hasNoPictureYet = async ({ ben, cat }) => {
+  await say(ben, 'marker');
+  await bubbles(cat, 'marker').waitFor();
+  assert.equal(await pictures(cat), 0);
+};
 const goTo = async (page, room) => {
   await page.fill('#other-room', room);
   await page.click('#room-form button');
@@ -29,7 +35,8 @@ const holdPictures = (page) => page.evaluate(() => {
 
 /**
  * By state: `before` brings the page of ann there; `without`, while there is no connection, and `after`, when it is back,
- * go on from there. `heard` is what cat, who is in the room, hears of it in the end. Ben is in the room, too.
+ * go on from there. `heard` is what cat, who is in the room, hears of it in the end, and `seen` how many pictures cat sees.
+ * Ben is in the room, too.
  */
 const STATES = {
   'a text half typed': {
@@ -78,7 +85,7 @@ const STATES = {
     },
     async without({ ann }) {
       await ann.locator('#hint').getByText('may have arrived or not').waitFor();
-      assert.equal(await ann.inputValue('#text'), 'a secret');
+      await eventually(() => ann.inputValue('#text'), 'a secret');
     },
     async after({ ann, ben }) {
       await ann.press('#text', 'Enter');
@@ -93,26 +100,28 @@ const STATES = {
       await ann.locator('#previews').getByText('being prepared').waitFor();
     },
     without: ({ ann }) => ann.evaluate(() => globalThis.letGo()),
-    async after({ ann, cat }) {
+    async after({ ann, ben, cat }) {
       await ann.locator('#previews img').waitFor();
-      assert.equal(await pictures(cat), 0);
+      await hasNoPictureYet({ ben, cat });
       await ann.press('#text', 'Enter');
       await cat.locator('#lines .picture').waitFor();
     },
-    heard: [],
+    heard: ['marker'],
+    seen: 1,
   },
   'a picture that is looked at': {
     async before({ ann }) {
       await ann.setInputFiles('#file', FILE);
       await ann.locator('#previews img').waitFor();
     },
-    async after({ ann, cat }) {
-      assert.equal(await pictures(cat), 0);
+    async after({ ann, ben, cat }) {
+      await hasNoPictureYet({ ben, cat });
       await say(ann, 'a caption');
       await bubbles(cat, 'a caption').waitFor();
       assert.equal(await pictures(cat), 1);
     },
-    heard: ['a caption'],
+    heard: ['marker', 'a caption'],
+    seen: 1,
   },
   'a private picture that is looked at': {
     async before({ ann }) {
@@ -124,18 +133,18 @@ const STATES = {
       await ann.press('#text', 'Enter');
       await ann.locator('#hint').getByText('Private messages need a connection').waitFor();
     },
-    async after({ ann, ben, cat }) {
+    async after({ ann, ben }) {
       await ann.press('#text', 'Enter');
       await ben.locator('.message.private .picture').waitFor();
       await ann.locator('.message.private .picture').waitFor();
-      assert.equal(await pictures(cat), 0);
     },
     heard: [],
   },
   'typing that others see': {
     async before({ ann, ben }) {
+      const typing = await notes(ben, '#typing');
       await ann.locator('#text').pressSequentially('h');
-      await ben.locator('#typing').getByText('Ann is typing').waitFor();
+      await eventually(typing, (texts) => texts.some((text) => text.includes('Ann is typing')));
     },
     async after({ ann, ben }) {
       await ben.waitForFunction(() => document.getElementById('typing').textContent === '');
@@ -180,9 +189,11 @@ const STATES = {
     async after({ ann }) {
       assert.equal(await ann.locator('#viewer[open]').count(), 1);
       await ann.keyboard.press('Escape');
+      await ann.locator('#viewer').waitFor({ state: 'hidden' });
       await say(ann, 'seen');
     },
     heard: ['seen'],
+    seen: 1,
   },
   'the choice of an emoji': {
     before: ({ ann }) => ann.click('#emoji'),
@@ -198,6 +209,7 @@ const STATES = {
 async function visit(username, room, url) {
   const page = await world.open({ path: `/?room=${room}`, url });
   await enter(page, username);
+  await loaded(page);
   return page;
 }
 
@@ -214,7 +226,7 @@ async function mend(page, line) {
   await page.locator('#state[data-state=connected]').waitFor({ state: 'attached' });
 }
 
-for (const [number, [name, { before, without, after, heard }]] of Object.entries(STATES).entries()) {
+for (const [number, [name, { before, without, after, heard, seen = 0 }]] of Object.entries(STATES).entries()) {
   test(`the connection goes and comes back during ${name}`, async (t) => {
     const room = `state-${number}`;
     const line = await lineOf(t);
@@ -223,6 +235,7 @@ for (const [number, [name, { before, without, after, heard }]] of Object.entries
     await ann.locator('#people-title').getByText('(3)').waitFor();
     const world = { ann, ben, cat, line };
     await before(world);
+    await willLose(ann);
     line.cut();
     await ann.locator('#state[data-state=waiting]').waitFor({ state: 'attached' });
     await without?.(world);
@@ -238,6 +251,7 @@ for (const [number, [name, { before, without, after, heard }]] of Object.entries
     const texts = await cat.locator('#log .said').allTextContents();
     assert.equal(texts.length, heard.length + 1, String(texts));
     for (const [at, text] of heard.entries()) assert.match(texts[at], text instanceof RegExp ? text : new RegExp(`^${text}$`));
+    assert.equal(await pictures(cat), seen);
   });
 }
 
@@ -246,8 +260,7 @@ test('the connection goes and comes back during a login', async (t) => {
   const ann = await world.open({ path: '/?room=login', url: line.url });
   await ann.locator('#username').waitFor();
   await ann.fill('#username', 'Ann');
-  // What the page loads when it is idle comes by this connection, too.
-  await ann.waitForLoadState('networkidle');
+  await loaded(ann);
   line.swallow();
   await ann.click('#enter');
   await say(ann, 'written early');
@@ -276,19 +289,20 @@ test('the connection goes and comes back while one reads far up, and what is rea
   await ben.locator('#lines [data-state=sent]').filter({ hasText: 'number 60' }).waitFor();
   const ann = await visit('Ann', 'far', line.url);
   await bubbles(ann, 'number 60').waitFor();
-  await ann.locator('#log').evaluate((log) => { log.scrollTop = 400; });
-  await ann.locator('#to-newest').waitFor();
+  await scrollUp(ann, 400);
   const top = () => ann.evaluate(() => {
     const box = document.getElementById('log').getBoundingClientRect();
     return [...document.querySelectorAll('#log .said')].find((line) => line.getBoundingClientRect().top >= box.top)?.textContent;
   });
   const before = await top();
+  await willLose(ann);
   line.cut();
   await ann.locator('#state[data-state=waiting]').waitFor();
   await say(ben, 'meanwhile');
   await mend(ann, line);
   await inside(ann);
-  await ann.locator('#to-newest').waitFor();
+  await say(ben, 'afterwards');
+  await ann.locator('#to-newest').getByText('1 new message').waitFor();
   assert.equal(await top(), before);
   await ann.click('#to-newest');
   await bubbles(ann, 'meanwhile').waitFor();

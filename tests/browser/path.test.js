@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
 import { test } from 'node:test';
-import { bubbles, enter, inside, say, startServer, useWorld } from './harness.js';
+import { bubbles, enter, eventually, inside, loaded, notes, say, startServer, useWorld } from './harness.js';
 import { startHttpProxy, startProxy } from './proxy.js';
 
 const world = useWorld(() => startServer({ flags: ['--ping-interval', '2s', '--ping-timeout', '1s', '--rate', '0', '--max-payload', '100000', '--max-image-size', '70000'] }));
@@ -10,6 +10,7 @@ const world = useWorld(() => startServer({ flags: ['--ping-interval', '2s', '--p
 async function visit(username, room, options = {}) {
   const page = await world.open({ path: `/?room=${room}`, ...options });
   await enter(page, username);
+  await loaded(page);
   return page;
 }
 
@@ -53,11 +54,12 @@ test('the page asks at once when the browser says that its network is gone or ha
   const line = await lineOf(t);
   const ann = await visit('Ann', 'network', { url: line.url });
   // A server on this machine can be reached without any network.
+  const states = await notes(ann, '#state', 'data-state');
   await ann.evaluate(() => dispatchEvent(new Event('offline')));
-  await state(ann, 'connected');
+  await eventually(states, ['connected', 'checking', 'connected']);
   line.swallow();
   await ann.evaluate(() => dispatchEvent(new Event('offline')));
-  await state(ann, 'checking');
+  await eventually(async () => (await states())[3], 'checking');
   await ann.locator('#state:not([data-state=connected], [data-state=checking])').waitFor();
   line.open();
   await ann.evaluate(() => dispatchEvent(new Event('online')));
@@ -138,10 +140,11 @@ test('the page works below a prefix of a proxy', async (t) => {
   await ann.fill('#other-room', 'lobby');
   await ann.click('#room-form button');
   await ann.locator('#room-title').getByText('lobby').waitFor();
-  assert.equal(ann.url(), `${proxy.url}/app/`);
+  await eventually(() => ann.url(), `${proxy.url}/app/`);
   await ann.reload();
   await inside(ann);
   await ann.goBack();
+  await ann.locator('#room-title').getByText('prefix').waitFor();
   await inside(ann);
 });
 
@@ -167,11 +170,12 @@ test('a name that has gone to another user is marked, live and in what was said 
   await say(second, 'the second Ann');
   const marked = (page) => page.locator('#lines .message').filter({ has: page.locator('.another') }).locator('.said').allTextContents();
   await bubbles(cat, 'the second Ann').waitFor();
-  assert.deepEqual(await marked(cat), ['the second Ann']);
+  await eventually(() => marked(cat), ['the second Ann']);
   await cat.locator('#lines .another').getByText('another user of this name').waitFor();
   await cat.reload();
   await bubbles(cat, 'the second Ann').waitFor();
-  assert.deepEqual(await marked(cat), ['the second Ann']);
+  await eventually(() => marked(cat), ['the second Ann']);
   // The second Ann has not said what the first one said.
-  assert.equal(await second.locator('#lines .message').filter({ hasText: 'the first Ann' }).getAttribute('data-ours'), 'false');
+  const line = second.locator('#lines .message').filter({ hasText: 'the first Ann' });
+  await eventually(() => line.getAttribute('data-ours'), 'false');
 });

@@ -1,7 +1,7 @@
 // The list of the wire follows what comes, until its reader scrolls.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { enter, say, startServer, useWorld } from './harness.js';
+import { enter, eventually, say, startServer, useWorld } from './harness.js';
 import { openPanel as openPanelIn } from './wire-panel.js';
 
 const world = useWorld();
@@ -33,6 +33,10 @@ async function distance(page) {
   return page.locator('.wire-list').evaluate((box) => box.scrollHeight - box.scrollTop - box.clientHeight);
 }
 
+const isAtEnd = (far) => far < 24;
+/** Waits until the list has been given what a connection said last. */
+const listed = (page, text) => page.locator('.wire-list li').filter({ hasText: text }).last().waitFor({ state: 'attached' });
+
 const texts = (word, count) => Array.from({ length: count }, (_, at) => `${word} ${at}`);
 const scrollUp = async (page) => {
   await page.locator('.wire-list').hover();
@@ -47,50 +51,59 @@ const scrollUp = async (page) => {
 test('the list follows over any number of reconnects', async () => {
   const page = await openPanel();
   await page.evaluate((many) => window.connection(many), texts('first', 60));
-  assert.ok(await distance(page) < 24);
+  await listed(page, 'first 59');
+  await eventually(() => distance(page), isAtEnd);
   for (let at = 0; at < 6; at += 1) {
     await page.evaluate((many) => window.connection(many, `again ${'with a long name '.repeat(4)}`), texts(`again ${at}`, 3));
-    const far = await distance(page);
-    assert.ok(far < 24, `${far} px after ${at + 1} reconnects`);
+    await listed(page, `again ${at} 2`);
+    await eventually(() => distance(page), isAtEnd, `after ${at + 1} reconnects`);
   }
-  assert.equal(await page.locator('.wire-end').isHidden(), true);
+  await page.locator('.wire-end').waitFor({ state: 'hidden' });
 });
 
 test('who scrolls up stays there over a reconnect, and follows again from the end on', async () => {
   const page = await openPanel();
   await page.evaluate((many) => window.connection(many), texts('first', 60));
+  await listed(page, 'first 59');
   await settled(page);
   await scrollUp(page);
   const before = await page.locator('.wire-list').evaluate((box) => box.scrollTop);
   await page.evaluate((many) => window.connection(many), texts('more', 20));
+  await listed(page, 'more 19');
   await settled(page);
   assert.equal(await page.locator('.wire-list').evaluate((box) => box.scrollTop), before);
   await page.getByRole('button', { name: 'To the newest' }).click();
   await page.evaluate((many) => window.connection(many), texts('last', 20));
-  assert.ok(await distance(page) < 24);
+  await listed(page, 'last 19');
+  await eventually(() => distance(page), isAtEnd);
 });
 
 test('the list follows where its box changes: a narrow window, a panel that was closed', async () => {
   const page = await openPanel();
   await page.evaluate((many) => window.connection(many), texts('first', 60));
+  await listed(page, 'first 59');
   await page.setViewportSize({ width: 1100, height: 420 });
-  assert.ok(await distance(page) < 24);
+  await eventually(() => distance(page), isAtEnd);
   await page.evaluate(() => { document.getElementById('wire').hidden = true; });
   await page.evaluate((many) => window.connection(many), texts('unseen', 20));
+  await listed(page, 'unseen 19');
   await page.evaluate(() => { document.getElementById('wire').hidden = false; });
-  assert.ok(await distance(page) < 24);
+  await eventually(() => distance(page), isAtEnd);
   await page.evaluate((many) => window.connection(many), texts('seen', 20));
-  assert.ok(await distance(page) < 24);
+  await page.locator('.wire-list .summary').getByText('seen 19', { exact: true }).last().waitFor();
+  await eventually(() => distance(page), isAtEnd);
 });
 
 test('a line that is opened stays in sight while others come', async () => {
   const page = await openPanel();
   await page.evaluate((many) => window.connection(many), texts('first', 60));
+  await listed(page, 'first 59');
   await settled(page);
   const middle = page.locator('.wire-list li').filter({ hasText: 'first 55' }).first().locator('button');
   await middle.click();
   await page.locator('.wire-details').waitFor();
   await page.evaluate((many) => window.connection(many), texts('more', 40));
+  await listed(page, 'more 39');
   await settled(page);
   assert.equal(await middle.evaluate((element) => {
     const [line, box] = [element, element.closest('.wire-list')].map((one) => one.getBoundingClientRect());
@@ -130,8 +143,9 @@ test('a normal end is no error, and a state is no count', async () => {
     probe.style.color = 'var(--bad)';
     return getComputedStyle(probe).color;
   });
-  assert.notEqual(await colour(line.locator('.summary')), bad);
-  assert.notEqual(await colour(page.locator('.wire-connections .end').first()), bad);
+  await eventually(() => colour(line.locator('.summary')), (it) => it !== bad);
+  await page.locator('.wire-connections .end').getByText('1000').waitFor();
+  await eventually(() => colour(page.locator('.wire-connections .end').first()), (it) => it !== bad);
   await page.locator('.wire-connections .state').getByText('readyState 3 CLOSED', { exact: true }).waitFor();
   await page.evaluate(() => new Promise((resolve) => {
     const socket = window.recorder.open(`${location.origin.replace('http', 'ws')}/lesson/break/reset`, [], 'reset');
@@ -140,8 +154,8 @@ test('a normal end is no error, and a state is no count', async () => {
   }));
   const broken = page.locator('.wire-list li').filter({ hasText: 'close 1006' });
   await broken.waitFor();
-  assert.equal(await colour(broken.locator('.summary')), bad);
-  assert.deepEqual(await page.getByLabel('Connection', { exact: true }).locator('option').allTextContents(), [
+  await eventually(() => colour(broken.locator('.summary')), bad);
+  await eventually(() => page.getByLabel('Connection', { exact: true }).locator('option').allTextContents(), [
     'All connections', '#2 reset · closed', '#1 /echo · closed',
   ]);
   await page.click('#language');

@@ -19,12 +19,17 @@ const talk = (page, { path, protocols = [], messages, last }) => page.evaluate((
   socket.addEventListener('close', () => reject(new Error('closed')));
 }), { path, protocols, messages, last });
 
-/** All that the panel shows, with each line opened, in texts, titles and fields. */
-async function allShown(page) {
-  await page.evaluate(() => new Promise(requestAnimationFrame));
+/** Waits until the list has a line for each thing that the recorder has kept. */
+const allListed = (page) => page.waitForFunction(() =>
+  document.querySelectorAll('.wire-list li').length === window.recorder.entries.length);
+
+/** All that the panel shows, with each line opened, in texts, titles and fields, once what `isThere` waits for is there. */
+async function allShown(page, isThere = () => allListed(page)) {
   await page.getByLabel('Heartbeats').check();
+  await isThere();
   for (const line of await page.locator('.wire-list li > button').all()) {
-    await line.click();
+    // By the keyboard: the list follows its end, so lines move under a pointer.
+    await line.press('Enter');
     await line.locator('xpath=..').locator('.wire-details').waitFor();
   }
   // Bytes are written a moment later.
@@ -38,8 +43,11 @@ async function allShown(page) {
 
 /** The program that is copied for the chosen connection. */
 async function copied(page) {
-  await page.getByRole('button', { name: 'Copy as JavaScript' }).click();
-  await page.getByText('Copied', { exact: true }).waitFor();
+  // It says so for a moment only.
+  await Promise.all([
+    page.getByText('Copied', { exact: true }).waitFor(),
+    page.getByRole('button', { name: 'Copy as JavaScript' }).click(),
+  ]);
   return page.evaluate(() => navigator.clipboard.readText());
 }
 
@@ -120,7 +128,7 @@ test('the login of the page itself shows no token, when it comes back neither', 
   await enter(page, 'fay');
   await page.reload();
   await page.locator('#people .you').waitFor({ state: 'attached' });
-  const shown = await allShown(page);
+  const shown = await allShown(page, () => page.locator('.wire-list li').filter({ hasText: 'loginSuccess' }).waitFor());
   const token = await page.evaluate(() => JSON.stringify({ ...localStorage }).match(/token\\*":\\*"([^"\\]+)/)[1]);
   assert.equal(shown.includes(token), false);
   assert.match(shown, /"token": "\*\*\*"/);

@@ -1,7 +1,7 @@
 // The panel of the wire: what passed, what it means, and what can be done with it.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { startServer, useWorld } from './harness.js';
+import { eventually, startServer, useWorld } from './harness.js';
 import { openPanel as openPanelIn } from './wire-panel.js';
 
 // Heartbeats come soon.
@@ -21,15 +21,13 @@ function makeSockets() {
 
 const openPanel = (options) => openPanelIn(world, options, makeSockets);
 
+// Lines are opened by the keyboard: the list follows its end, so they move under a pointer.
 const lines = (page) => page.locator('.wire-list li');
 const line = (page, text) => lines(page).filter({ hasText: text }).first();
 const details = (page) => page.locator('.wire-details');
 
 /** The summaries of all lines, in order. */
-async function summaries(page) {
-  await page.evaluate(() => new Promise(requestAnimationFrame));
-  return (await page.locator('.wire-list .summary').allTextContents()).map((text) => text.trim());
-}
+const summaries = async (page) => (await page.locator('.wire-list .summary').allTextContents()).map((text) => text.trim());
 
 /** Says `texts` at `/echo`, and waits for the last of them. */
 const echo = (page, ...texts) => page.evaluate(async (all) => {
@@ -53,10 +51,10 @@ const talk = (page, room) => page.evaluate(async (where) => {
 test('messages and events are listed in order, with direction, size and time', async () => {
   const page = await openPanel();
   await echo(page, 'hello');
-  assert.deepEqual(await summaries(page), ['create', 'open', 'hello', 'hello']);
-  assert.deepEqual(await page.locator('.wire-list .arrow').allTextContents(), ['●', '●', '↑', '↓']);
-  assert.equal(await lines(page).nth(2).locator('.size').textContent(), '5 B');
-  assert.match(await lines(page).nth(2).locator('time').textContent(), /^\d\d:\d\d:\d\d\.\d{3}$/);
+  await eventually(() => summaries(page), ['create', 'open', 'hello', 'hello']);
+  await eventually(() => page.locator('.wire-list .arrow').allTextContents(), ['●', '●', '↑', '↓']);
+  await eventually(() => lines(page).nth(2).locator('.size').textContent(), '5 B');
+  await eventually(() => lines(page).nth(2).locator('time').textContent(), /^\d\d:\d\d:\d\d\.\d{3}$/);
 });
 
 test('a connection shows its state, its agreement and its counts', async () => {
@@ -64,19 +62,19 @@ test('a connection shows its state, its agreement and its counts', async () => {
   await talk(page, 'facts');
   const card = page.locator('.wire-connections li').first();
   await card.filter({ hasText: '1 OPEN' }).waitFor();
-  assert.match(await card.textContent(), /#1 chat.*\/chat.*in \d+ messages.*out 3 messages.*chat\.v1 · permessage-deflate/s);
+  await eventually(() => card.textContent(), /#1 chat.*\/chat.*in \d+ messages.*out 3 messages.*chat\.v1 · permessage-deflate/s);
   await page.evaluate(() => window.socket.close(4001, 'enough'));
   await card.filter({ hasText: '3 CLOSED' }).filter({ hasText: '4001 code of an application' }).waitFor();
-  await line(page, 'close 4001').locator('button').click();
-  assert.match(await details(page).textContent(), /wasCleantrue/);
+  await line(page, 'close 4001').locator('button').press('Enter');
+  await eventually(() => details(page).textContent(), /wasCleantrue/);
 });
 
 test('events of the chat are shown by name, their answers by what they answer, and as JSON on demand', async () => {
   const page = await openPanel();
   await talk(page, 'decoded');
-  await line(page, 'sendMessage #1 Good <b>morning</b>').locator('button').click();
-  assert.match(await details(page).textContent(), /Asks for ack1/);
-  assert.match(await details(page).locator('pre').textContent(), /^\{\n {2}"event": "sendMessage",\n {2}"data": \{/);
+  await line(page, 'sendMessage #1 Good <b>morning</b>').locator('button').press('Enter');
+  await eventually(() => details(page).textContent(), /Asks for ack1/);
+  await eventually(() => details(page).locator('pre').textContent(), /^\{\n {2}"event": "sendMessage",\n {2}"data": \{/);
   await line(page, 'ack #1 ← sendMessage').waitFor();
   assert.equal(await page.locator('.wire-list b').count(), 0);
 });
@@ -94,11 +92,14 @@ test('packets of Engine.IO and Socket.IO are told in words', async () => {
     window.socket.send('421["sendMessage",{"msg":"hello"}]');
     await answered;
   });
-  await line(page, 'sendMessage #1 hello').locator('button').click();
-  const told = await details(page).textContent();
-  assert.match(told, /Engine\.IO packet4 message: carries a Socket\.IO packetSocket\.IO packet2 EVENT: an event with its arguments/);
-  assert.match(told, /Namespace\/EventsendMessageAsks for ack1Arguments1/);
-  assert.equal(await details(page).locator('pre').textContent(), '[\n  {\n    "msg": "hello"\n  }\n]');
+  await line(page, 'sendMessage #1 hello').locator('button').press('Enter');
+  const told = () => details(page).textContent();
+  await eventually(
+    told,
+    /Engine\.IO packet4 message: carries a Socket\.IO packetSocket\.IO packet2 EVENT: an event with its arguments/,
+  );
+  await eventually(told, /Namespace\/EventsendMessageAsks for ack1Arguments1/);
+  await eventually(() => details(page).locator('pre').textContent(), '[\n  {\n    "msg": "hello"\n  }\n]');
   await line(page, 'ack #1 ← sendMessage').waitFor();
   await line(page, 'open {"sid"').waitFor();
 });
@@ -112,7 +113,7 @@ test('bytes are shown as a bounded dump', async () => {
     await back;
   });
   // After create, open and what went out.
-  await lines(page).nth(3).locator('button').click();
+  await lines(page).nth(3).locator('button').press('Enter');
   await details(page).locator('pre').filter({ hasText: '0000  28 29 2a' }).waitFor();
   const dump = (await details(page).locator('pre').textContent()).split('\n');
   assert.equal(dump[0], '0000  28 29 2a 2b 2c 2d 2e 2f  ()*+,-./');
@@ -129,11 +130,16 @@ test('heartbeats are hidden unless asked for', async () => {
       window.socket.addEventListener('message', ({ data }) => data === '2' && resolve());
     });
     window.socket.send('3');
+    const entered = window.heard('40{');
+    window.socket.send('40');
+    await entered;
   });
-  assert.deepEqual((await summaries(page)).filter((text) => /^(ping|pong|ack #2)/.test(text)), []);
+  const beats = async () => (await summaries(page)).filter((text) => /^(ping|pong|ack #2)/.test(text));
+  // What was asked after them has been answered.
+  await page.locator('.wire-list .summary').getByText('CONNECT', { exact: true }).nth(1).waitFor();
+  assert.deepEqual(await beats(), []);
   await page.getByLabel('Heartbeats').check();
-  const beats = (await summaries(page)).filter((text) => /^(ping|pong|ack #2)/.test(text));
-  assert.deepEqual(beats.slice(0, 4), ['ping #2', 'ack #2 ← ping', 'ping', 'pong']);
+  await eventually(async () => (await beats()).slice(0, 4), ['ping #2', 'ack #2 ← ping', 'ping', 'pong']);
 });
 
 test('a filter takes a text, a connection, a direction', async () => {
@@ -141,17 +147,18 @@ test('a filter takes a text, a connection, a direction', async () => {
   await echo(page, 'apple', 'Pear');
   await echo(page, 'plum');
   await page.getByLabel('Filter by text').fill('pear');
-  assert.deepEqual(await summaries(page), ['Pear', 'Pear']);
+  await eventually(() => summaries(page), ['Pear', 'Pear']);
   await page.getByLabel('Direction').selectOption('out');
-  assert.deepEqual(await summaries(page), ['Pear']);
+  await eventually(() => summaries(page), ['Pear']);
   await page.getByLabel('Filter by text').fill('');
   await page.getByLabel('Connection', { exact: true }).selectOption('2');
-  assert.deepEqual(await summaries(page), ['plum']);
+  await eventually(() => summaries(page), ['plum']);
 });
 
 test('a pause holds the list, and clearing empties it', async () => {
   const page = await openPanel();
   await echo(page, 'before');
+  await eventually(() => summaries(page), ['create', 'open', 'before', 'before']);
   await page.getByRole('button', { name: 'Pause' }).click();
   await echo(page, 'meanwhile');
   const goOn = page.getByRole('button', { name: 'Go on (4 new)' });
@@ -160,8 +167,8 @@ test('a pause holds the list, and clearing empties it', async () => {
   await goOn.click();
   await line(page, 'meanwhile').waitFor();
   await page.getByRole('button', { name: 'Clear' }).click();
-  assert.deepEqual(await summaries(page), []);
   await page.getByText('Nothing to show.').waitFor();
+  await eventually(() => summaries(page), []);
   await echo(page, 'after');
   await line(page, 'after').waitFor();
 });
@@ -172,8 +179,11 @@ test('what is copied as JavaScript does the same elsewhere, without the token', 
   await page.evaluate(() => window.socket.close());
   await page.getByText('3 CLOSED').first().waitFor();
   await page.getByLabel('Connection', { exact: true }).selectOption('1');
-  await page.getByRole('button', { name: 'Copy as JavaScript' }).click();
-  await page.getByText('Copied', { exact: true }).waitFor();
+  // It says so for a moment only.
+  await Promise.all([
+    page.getByText('Copied', { exact: true }).waitFor(),
+    page.getByRole('button', { name: 'Copy as JavaScript' }).click(),
+  ]);
   const program = await page.evaluate(() => navigator.clipboard.readText());
   assert.equal(program.includes('0123456789abcdef'), false);
   const elsewhere = await (await world.browser.newContext()).newPage();
@@ -191,47 +201,56 @@ test('where there is no clipboard, the program is shown to be copied by hand', a
   await page.getByRole('button', { name: 'Copy as JavaScript' }).click();
   const shown = page.locator('.wire-fallback textarea');
   await shown.waitFor();
-  assert.match(await shown.inputValue(), /^const socket = new WebSocket\('ws:.*\/echo'\);\n.*\n {2}'it\\'s \\x3Cme>',\n/);
-  assert.equal(await page.evaluate(() => getSelection().toString().length > 0 || document.activeElement.selectionEnd > 100), true);
+  await eventually(() => shown.inputValue(), /^const socket = new WebSocket\('ws:.*\/echo'\);\n.*\n {2}'it\\'s \\x3Cme>',\n/);
+  const isSelected = () => getSelection().toString().length > 0 || document.activeElement.selectionEnd > 100;
+  await eventually(() => page.evaluate(isSelected), true);
   await page.getByRole('button', { name: 'Done' }).click();
-  assert.equal(await shown.count(), 0);
+  await shown.waitFor({ state: 'detached' });
 });
 
-test('thousands of messages leave the list bounded and the page quick', async () => {
+test('thousands of messages leave the list bounded, and it is written once a frame at most', async () => {
   const page = await openPanel();
-  const longest = await page.evaluate(async () => {
+  await page.evaluate(async () => {
+    const work = { frames: 0, writes: 0, most: 0 };
+    window.work = work;
+    const count = () => {
+      work.frames += 1;
+      requestAnimationFrame(count);
+    };
+    requestAnimationFrame(count);
+    new MutationObserver((changes) => {
+      work.writes += 1;
+      work.most = Math.max(work.most, changes.reduce((sum, { addedNodes }) => sum + addedNodes.length, 0));
+    }).observe(document.querySelector('.wire-list ol'), { childList: true });
     await window.opened('/echo');
-    let [last, longestGap] = [performance.now(), 0];
     for (let frame = 0; frame < 30; frame += 1) {
       for (let at = 0; at < 200; at += 1) window.socket.send(`message ${frame} ${at}`);
       await new Promise(requestAnimationFrame);
-      longestGap = Math.max(longestGap, performance.now() - last);
-      last = performance.now();
     }
     window.socket.close();
-    return longestGap;
   });
   await line(page, 'message 29 199').waitFor();
   assert.equal(await lines(page).count() <= 300, true);
   assert.equal(await page.evaluate(() => window.recorder.entries.length), 1000);
-  assert.equal(longest < 1000, true, `${longest} ms between two frames`);
+  const { frames, writes, most } = await page.evaluate(() => window.work);
+  assert.ok(writes <= frames + 1 && most <= 300, `${writes} times in ${frames} frames, ${most} lines at once`);
 });
 
 test('the keyboard walks through the list, and opens a line', async () => {
   const page = await openPanel();
   await echo(page, 'one', 'two');
   await lines(page).nth(5).waitFor();
-  assert.equal(await page.locator('.wire-list [tabindex="0"]').count(), 1);
+  await eventually(() => page.locator('.wire-list [tabindex="0"]').count(), 1);
   await page.locator('.wire-list [tabindex="0"]').focus();
   await page.keyboard.press('Home');
   await page.keyboard.press('ArrowDown');
   await page.keyboard.press('ArrowDown');
-  assert.match(await page.evaluate(() => document.activeElement.textContent), /one/);
+  await eventually(() => page.evaluate(() => document.activeElement.textContent), /one/);
   await page.keyboard.press('Enter');
   await details(page).waitFor();
-  assert.equal(await page.evaluate(() => document.activeElement.getAttribute('aria-expanded')), 'true');
+  await eventually(() => page.evaluate(() => document.activeElement.getAttribute('aria-expanded')), 'true');
   await page.keyboard.press('Enter');
-  assert.equal(await details(page).count(), 0);
+  await details(page).waitFor({ state: 'detached' });
   assert.equal(await page.locator('.wire-list').getAttribute('role'), 'region');
   assert.equal(await page.locator('#wire [aria-live]:not([aria-live=off]), #wire [role=log]').count(), 0);
 });
