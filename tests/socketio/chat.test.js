@@ -24,7 +24,7 @@ async function person(username, room, options, login = {}) {
   return socket;
 }
 
-const ask = (socket, event, data) => socket.timeout(5000).emitWithAck(event, data);
+const ask = (socket, event, data) => socket.timeout(60_000).emitWithAck(event, data);
 
 test('three transports and a plain session talk in one room', async () => {
   const plain = new WebSocket(`${server.url.replace('http', 'ws')}/ws?room=tea`);

@@ -157,10 +157,10 @@ for (const transports of WAYS) {
       assert.ok(plain instanceof ArrayBuffer);
       assert.deepEqual([numbers(plain), numbers(deep.b[0].c), numbers(deep.b[1])], [[1, 2, 3], [4], [5, 6]]);
       assert.equal(await socket.emitWithAck('message-with-ack', 'x'), 'x');
-      assert.deepEqual(numbers(await socket.timeout(5000).emitWithAck('message-with-ack', bytes(9).subarray(0))), [9]);
+      assert.deepEqual(numbers(await socket.timeout(60_000).emitWithAck('message-with-ack', bytes(9).subarray(0))), [9]);
       const called = await new Promise((resolve) => { socket.emit('message-with-ack', 1, 2, (...args) => resolve(args)); });
       assert.deepEqual(called, [1, 2]);
-      const timely = await new Promise((resolve) => { socket.timeout(5000).emit('message-with-ack', 3, (...args) => resolve(args)); });
+      const timely = await new Promise((resolve) => { socket.timeout(60_000).emit('message-with-ack', 3, (...args) => resolve(args)); });
       assert.deepEqual(timely, [null, 3]);
       socket.disconnect();
     });
@@ -300,7 +300,7 @@ for (const transports of WAYS) {
     await next(socket, 'auth');
     const { id } = socket;
     const rejected = assert.rejects(socket.emitWithAck('nobody-answers'), /disconnected/);
-    const inTime = new Promise((resolve) => { socket.timeout(10_000).emit('nobody-answers', resolve); });
+    const inTime = new Promise((resolve) => { socket.timeout(60_000).emit('nobody-answers', resolve); });
     let wasCalled = false;
     socket.emit('nobody-answers', () => { wasCalled = true; });
     const told = [];
@@ -556,13 +556,13 @@ test('a refusal over polling says why', async () => {
 });
 
 test('a server that falls silent is left when its ping is due', async () => {
-  const fake = await startFake(null, { pingInterval: 60, pingTimeout: 60 });
+  const fake = await startFake(null, { pingInterval: 500, pingTimeout: 500 });
+  const start = performance.now();
   const socket = open(fake.url, { transports: ['websocket'], reconnection: false });
   await next(socket, 'connect');
-  const start = performance.now();
   assert.equal((await next(socket, 'disconnect'))[0], 'ping timeout');
   const elapsed = performance.now() - start;
-  assert.ok(elapsed > 100 && elapsed < 1000, String(elapsed));
+  assert.ok(elapsed >= 990, String(elapsed));
   fake.stop();
 });
 
@@ -585,12 +585,12 @@ const sleep = (time) => Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0
 
 test('a page that slept reads what came meanwhile before it judges', async () => {
   let far;
-  const fake = await startFake((socket) => { far = socket; }, { pingInterval: 200, pingTimeout: 200 });
+  const fake = await startFake((socket) => { far = socket; }, { pingInterval: 1000, pingTimeout: 1000 });
   const socket = open(fake.url, { transports: ['websocket'], reconnection: false });
   socket.on('disconnect', (reason) => assert.fail(reason));
   await next(socket, 'connect');
   far.send('2');
-  sleep(1000);
+  sleep(2500);
   socket.emit('after');
   socket.emit('later');
   await until('both', () => far.heard.length >= 4);
@@ -603,12 +603,12 @@ test('a page that slept reads what came meanwhile before it judges', async () =>
 
 test('a page that slept while its connection died says so by the clock, and keeps what is said', async () => {
   let far;
-  const fake = await startFake((socket) => { far = socket; }, { pingInterval: 200, pingTimeout: 200 });
+  const fake = await startFake((socket) => { far = socket; }, { pingInterval: 1000, pingTimeout: 1000 });
   const socket = open(fake.url, { transports: ['websocket'] });
   await next(socket, 'connect');
   const lost = next(socket, 'disconnect');
   const first = far;
-  sleep(1000);
+  sleep(2500);
   socket.emit('kept');
   assert.equal((await lost)[0], 'ping timeout');
   await until('what was said', () => far.heard.includes('42["kept"]'));
@@ -651,7 +651,7 @@ test('so many events wait for a connection and no more', async () => {
   assert.throws(() => socket.emit('x'), /10000 events wait/);
   assert.throws(() => socket.emit('x', () => {}), /10000 events wait/);
   await assert.rejects(socket.emitWithAck('x'), /10000 events wait/);
-  const [error] = await new Promise((resolve) => { socket.timeout(10_000).emit('x', (...args) => resolve(args)); });
+  const [error] = await new Promise((resolve) => { socket.timeout(60_000).emit('x', (...args) => resolve(args)); });
   assert.match(error.message, /10000 events wait/);
   socket.volatile.emit('x');
 });

@@ -273,14 +273,14 @@ forBoth(test, 'volatile events are dropped without a connection and sent with on
 forBoth(test, 'flags hold for one event, and chain', async (io) => {
   const socket = await connected(io, server.url);
   assert.equal(socket.compress(true), socket);
-  assert.equal(socket.timeout(10_000), socket);
+  assert.equal(socket.timeout(60_000), socket);
   assert.equal(socket.volatile, socket);
   socket.emit('x');
   const plain = await new Promise((resolve) => { socket.emit('x', (...args) => resolve(args)); });
   assert.equal(plain.length, 1, 'no error comes first without a timeout');
-  const timed = await new Promise((resolve) => { socket.compress(false).timeout(10_000).emit('x', (...args) => resolve(args)); });
+  const timed = await new Promise((resolve) => { socket.compress(false).timeout(60_000).emit('x', (...args) => resolve(args)); });
   assert.deepEqual([timed.length, timed[0]], [2, null]);
-  assert.equal(typeof await socket.timeout(10_000).emitWithAck('x'), 'object');
+  assert.equal(typeof await socket.timeout(60_000).emitWithAck('x'), 'object');
   socket.disconnect();
 });
 

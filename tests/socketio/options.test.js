@@ -294,14 +294,14 @@ forBoth(test, 'ackTimeout: an ack that does not come is an error, and one that c
   const silent = socket.io.socket('/nowhere', { ackTimeout: 20 });
   const [error] = await new Promise((resolve) => { silent.emit('x', (...args) => resolve(args)); });
   assert.match(error.message, /timed out/);
-  const [none, answer] = await new Promise((resolve) => { socket.timeout(10_000).emit('x', (...args) => resolve(args)); });
+  const [none, answer] = await new Promise((resolve) => { socket.timeout(60_000).emit('x', (...args) => resolve(args)); });
   assert.deepEqual([none, typeof answer], [null, 'object']);
   for (const each of [silent, socket]) each.disconnect();
 });
 
 forBoth(test, 'closeOnBeforeunload: the connection goes when the page may, without a word to listeners', async (io) => {
   // The official client waits for a ping in vain before it lets go.
-  const quick = await startServer('--ping-interval', '1s', '--ping-timeout', '1s');
+  const quick = await startServer('--ping-interval', '1s', '--ping-timeout', '3s');
   for (const transports of [['websocket'], ['polling']]) {
     const room = `unload-${transports}-${io === globalThis.io}`;
     const log = async (username, options) => {
