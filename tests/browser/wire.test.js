@@ -5,7 +5,7 @@ import { eventually, startServer, useWorld } from './harness.js';
 import { openPanel as openPanelIn } from './wire-panel.js';
 
 // Heartbeats come soon.
-const world = useWorld(() => startServer({ flags: ['--ping-interval', '1s'] }));
+const world = useWorld(() => startServer({ flags: ['--ping-interval', '1s', '--rate', '0'] }));
 
 /** Makes `opened(path)`, which opens a socket, and `heard(text)`, which waits for a message on it. */
 function makeSockets() {
