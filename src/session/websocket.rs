@@ -32,7 +32,7 @@ use crate::{
         Intake, Lease,
         admission::Admitted,
         handshake,
-        heartbeat::{Beat, Heartbeat, Signs},
+        heartbeat::{Beat, Heartbeat, Proof, Signs},
         hold::Hold,
         inlet::{Gate, Inbound, Inlet, Life},
         outlet::{Outbox, Outlet},
@@ -166,6 +166,7 @@ pub(crate) fn open(
             opened,
             settings.heartbeat.ping_interval.get(),
             settings.heartbeat.ping_timeout.get(),
+            Proof::Byte,
         ),
         life,
         opened,
@@ -350,7 +351,7 @@ impl Actor for WebSocketSession {
                 }
             });
         }
-        ctx.run_later(self.heartbeat.first().saturating_duration_since(self.opened), Self::beat);
+        ctx.run_later(self.heartbeat.next().saturating_duration_since(self.opened), Self::beat);
     }
 
     fn stopping(&mut self, _: &mut Self::Context) -> Running {

@@ -27,7 +27,7 @@ use crate::{
     config::{PerAddress, Settings},
     connection::{
         Budget, Lease, handshake,
-        heartbeat::{Beat, Heartbeat, Signs},
+        heartbeat::{Beat, Heartbeat, Proof, Signs},
         outlet::{Outbox, Output},
         permits::{Exceeded, Permit, Permits},
         rate::{Measure, Meter, RateLimit},
@@ -256,6 +256,7 @@ impl Line {
             now,
             settings.heartbeat.ping_interval.get(),
             settings.heartbeat.ping_timeout.get(),
+            Proof::Byte,
         );
         Self {
             outbox: Outbox::new(Rc::clone(wire), Lease::of_waiting(Arc::clone(&budget)), None),
@@ -265,7 +266,7 @@ impl Line {
             rest: Bytes::new(),
             max_waiting: settings.limits.max_queue_bytes.get().min(MOST_WAITING),
             meter: RateLimit::of(settings).map(|limit| Meter::new(limit, now)),
-            next_beat: heartbeat.first(),
+            next_beat: heartbeat.next(),
             heartbeat,
             has_heard: false,
             lease: Lease::new(budget),

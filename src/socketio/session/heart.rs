@@ -1,17 +1,24 @@
-//! The heartbeat: the server pings, and the session ends if the answer is late.
+//! The heartbeat of a session, whose rules are those of all sessions ([`Heartbeat`]).
 
 use std::time::Instant;
 
 use actix::{AsyncContext as _, Context};
 
 use super::SocketIoSession;
-use crate::socketio::EndReason;
+use crate::{
+    connection::heartbeat::{Beat, Heartbeat, Proof, Signs},
+    socketio::{EndReason, EngineSettings},
+};
+
+/// A heartbeat as Engine.IO has it.
+pub(super) fn heartbeat(now: Instant, settings: &EngineSettings) -> Heartbeat {
+    Heartbeat::new(now, settings.ping_interval, settings.ping_timeout, Proof::Pong)
+}
 
 impl SocketIoSession {
-    /// Extends the deadline of a waiting ping when anything arrives from the client, once per ping.
+    /// Notes that something has come from the client.
     pub(super) fn note_life(&mut self, ctx: &mut Context<Self>) {
-        if self.pong_due.is_some() && !std::mem::replace(&mut self.has_been_patient, true) {
-            self.pong_due = Some(Instant::now() + self.engine.settings.ping_timeout);
+        if self.heartbeat.heard(Instant::now()) {
             self.schedule_beat(ctx);
         }
     }
@@ -20,45 +27,41 @@ impl SocketIoSession {
         if let Some(beat) = self.beat.take() {
             ctx.cancel_future(beat);
         }
-        let next = self.pong_due.unwrap_or(self.next_ping);
-        let wait = next.saturating_duration_since(Instant::now());
+        let wait = self.heartbeat.next().saturating_duration_since(Instant::now());
         self.beat = Some(ctx.run_later(wait, |session, ctx| {
             session.beat = None;
             session.check_heart(ctx);
         }));
     }
 
-    /// Pings when it is time, and ends the session when the answer is late. The deadline counts from the time
-    /// when the ping was due, not from when it was sent.
+    /// Pings when it is time, and ends the session when the answer is late.
     fn check_heart(&mut self, ctx: &mut Context<Self>) {
-        if self.is_overdue() {
-            return self.finish(EndReason::PingTimeout, ctx);
+        let now = Instant::now();
+        if self.heartbeat.is_ping_due(now) && self.carried.is_stuck(self.engine.settings.ping_interval) {
+            return self.finish_breach(EndReason::ParseError, ctx);
         }
-        if self.pong_due.is_none() && Instant::now() >= self.next_ping {
-            if self.carried.is_stuck(self.engine.settings.ping_interval) {
-                return self.finish_breach(EndReason::ParseError, ctx);
+        match self.beat(now) {
+            Beat::Gone => return self.finish(EndReason::PingTimeout, ctx),
+            Beat::Ping(_) => {
+                self.down.ping();
+                self.flush(ctx);
             }
-            // Reset the signs, so that only those after the ping count.
-            self.is_silence_ours();
-            self.down.ping();
-            self.pong_due = Some(self.next_ping + self.engine.settings.ping_timeout);
-            self.has_been_patient = false;
-            self.flush(ctx);
+            Beat::Wait(_) => {}
         }
         if self.end.is_none() {
             self.schedule_beat(ctx);
         }
     }
 
-    /// Whether the answer to a ping is late. The deadline is extended if the silence was the server's doing.
+    /// Whether the answer to a ping is late.
     pub(super) fn is_overdue(&mut self) -> bool {
         let now = Instant::now();
-        let is_late = self.pong_due.is_some_and(|due| now >= due);
-        if is_late && self.is_silence_ours() {
-            self.pong_due = Some(now + self.engine.settings.ping_timeout);
-            return false;
-        }
-        is_late
+        self.heartbeat.is_late(now) && self.beat(now) == Beat::Gone
+    }
+
+    fn beat(&mut self, now: Instant) -> Beat {
+        let signs = if self.is_silence_ours() { Signs::HeldBack } else { Signs::Silence };
+        self.heartbeat.beat(now, signs)
     }
 
     /// Whether the client's silence since the last call proves nothing: the server did not read from it, or

@@ -23,6 +23,7 @@ use crate::{
     connection::{
         Direct, Lease,
         admission::Admitted,
+        heartbeat::Heartbeat,
         rate::{Measure, Meter},
         upload::{Progress, Upload},
     },
@@ -67,11 +68,7 @@ pub struct SocketIoSession {
     down: Downlink,
     gate: Arc<Gate>,
     carried: Box<dyn Carried>,
-    next_ping: Instant,
-    /// Deadline for the answer to the last ping; `None` if no ping waits.
-    pong_due: Option<Instant>,
-    /// The deadline of the last ping has been extended by other data. Once per ping.
-    has_been_patient: bool,
+    heartbeat: Heartbeat,
     /// Bytes that the socket had taken at the last check of the heartbeat.
     taken: u64,
     beat: Option<SpawnHandle>,
@@ -122,9 +119,7 @@ impl SocketIoSession {
             down,
             gate,
             carried,
-            next_ping: now + engine.settings.ping_interval,
-            pong_due: None,
-            has_been_patient: false,
+            heartbeat: heart::heartbeat(now, &engine.settings),
             taken: 0,
             beat: None,
             is_answer_due: false,
@@ -158,11 +153,7 @@ impl SocketIoSession {
                 self.metrics.bytes_in.inc_by(bytes.len() as u64);
                 self.carry(|carried, down| carried.binary(bytes, down));
             }
-            Packet::Pong(_) if self.pong_due.is_some() => {
-                self.pong_due = None;
-                self.next_ping = Instant::now() + self.engine.settings.ping_interval;
-                self.schedule_beat(ctx);
-            }
+            Packet::Pong(_) if self.heartbeat.pong(Instant::now()) => self.schedule_beat(ctx),
             Packet::Close => self.finish(EndReason::ClientClose, ctx),
             // Only the server sends pings.
             Packet::Ping(_) => self.finish_breach(EndReason::ParseError, ctx),

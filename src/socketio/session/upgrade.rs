@@ -101,8 +101,7 @@ impl SocketIoSession {
                 answer(poll, engineio::NOOP);
             }
         }
-        self.pong_due = None;
-        self.next_ping = self.next_ping.max(Instant::now());
+        self.heartbeat.restart(Instant::now());
         self.schedule_beat(ctx);
     }
 }
