@@ -2,6 +2,7 @@
 //! the server hold. The code knows only frames and bytes, not their meaning.
 
 pub(crate) mod admission;
+pub(crate) mod body;
 pub(crate) mod budget;
 pub(crate) mod connections;
 pub(crate) mod detached;

@@ -1,9 +1,8 @@
-//! The outgoing queue of a session, and the stream that writes it.
+//! The outgoing queue of a session.
 //!
-//! A session's actor lives inside its response body. The body's stream is an [`Outlet`] around the actor's
-//! stream: it runs the actor, then writes the [`Outbox`] that both share. The outbox has the session's
-//! [`Wire`] and can write to it directly, so a worker's fan-out needs no message to the session while its
-//! socket takes everything ([`DirectOutlet`]).
+//! It has the session's [`Wire`] and can write to it directly, so a worker's fan-out needs no message to the session while
+//! its socket takes everything ([`DirectOutlet`]). What the socket does not take waits for the task that writes it: that of
+//! the response's [body](super::body), or of the session.
 
 use std::{
     cell::RefCell,
@@ -11,20 +10,15 @@ use std::{
     future::poll_fn,
     io::{self, IoSlice},
     mem,
-    pin::Pin,
     rc::Rc,
     task::{Context, Poll, Waker, ready},
     time::Duration,
 };
 
 use bytes::{Buf as _, Bytes, BytesMut};
-use futures_core::Stream;
 use prometheus::IntCounter;
 
-use super::{
-    admission::Admitted,
-    wire::{MAX_PIECES, Slices, Wire},
-};
+use super::wire::{MAX_PIECES, Slices, Wire};
 use crate::{
     connection::{Direct, DirectOutlet, FREE_SHARE, Lease, OutOfMemory, Waiting},
     protocol::websocket::frame::{self, OpCode},
@@ -169,7 +163,8 @@ impl Outbox {
         Rc::clone(&self.0) as Rc<dyn DirectOutlet>
     }
 
-    fn is_cut(&self) -> bool {
+    /// Whether the connection ends at once, without what waits.
+    pub(super) fn is_cut(&self) -> bool {
         self.0.borrow().is_cut
     }
 
@@ -388,7 +383,7 @@ impl Outbox {
     }
 
     /// Whether the inlet waited and answers have been written since there were `before` bytes.
-    fn lets_inlet_go_on(&self, before: usize) -> bool {
+    pub(super) fn lets_inlet_go_on(&self, before: usize) -> bool {
         let queue = self.0.borrow();
         queue.holds_inlet && queue.answers < before
     }
@@ -623,88 +618,6 @@ impl DirectOutlet for RefCell<Queue> {
 
     fn note_mail(&self) {
         self.borrow_mut().mail += 1;
-    }
-}
-
-/// The body of a response whose session runs elsewhere on the thread: writes its output until it has ended.
-#[derive(Debug)]
-pub(crate) struct Output(pub Outbox);
-
-impl Drop for Output {
-    fn drop(&mut self) {
-        self.0.drop_all();
-        self.0.release();
-    }
-}
-
-impl Stream for Output {
-    type Item = io::Result<Bytes>;
-
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        ready!(self.0.poll_write(cx))?;
-        if self.0.has_ended() { Poll::Ready(None) } else { Poll::Pending }
-    }
-}
-
-/// The body of a session's response: runs the session's actor, and writes its output.
-#[derive(Debug)]
-pub(crate) struct Outlet<S> {
-    /// `None` once it has ended. What it left in the outbox is still written.
-    actor: Option<S>,
-    outbox: Outbox,
-    /// The inlet has been polled since the outbox exceeded the memory budget.
-    has_told_refusal: bool,
-    /// The session's place, kept until its last byte is on its way.
-    _admitted: Admitted,
-}
-
-impl<S> Outlet<S> {
-    /// Wraps the stream of an actor that writes to `outbox` only.
-    pub(crate) fn new(actor: S, outbox: Outbox, admitted: Admitted) -> Self {
-        Self { actor: Some(actor), outbox, has_told_refusal: false, _admitted: admitted }
-    }
-}
-
-impl<S> Drop for Outlet<S> {
-    fn drop(&mut self) {
-        // The fan-out may keep the outbox a little longer. It must not keep the socket open.
-        self.outbox.release();
-    }
-}
-
-impl<S, E> Stream for Outlet<S>
-where
-    S: Stream<Item = Result<Bytes, E>> + Unpin,
-    E: From<io::Error>,
-{
-    type Item = Result<Bytes, E>;
-
-    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        let this = &mut *self;
-        loop {
-            if let Some(actor) = &mut this.actor {
-                match Pin::new(actor).poll_next(cx) {
-                    Poll::Pending => {}
-                    Poll::Ready(None) => this.actor = None,
-                    written_past_the_outbox => return written_past_the_outbox,
-                }
-            }
-            let before = this.outbox.answer_bytes();
-            if let Poll::Ready(Err(error)) = this.outbox.poll_write(cx) {
-                if this.actor.is_none() || this.outbox.is_cut() {
-                    return Poll::Ready(Some(Err(error.into())));
-                }
-                // The actor must read what the client sent before the failure; then it ends.
-                this.outbox.drop_all();
-            }
-            // The inlet ends a session that exceeds the memory budget.
-            let is_to_be_told = !this.has_told_refusal && this.outbox.is_refused();
-            this.has_told_refusal |= is_to_be_told;
-            if !is_to_be_told && !this.outbox.lets_inlet_go_on(before) {
-                break;
-            }
-        }
-        if this.actor.is_none() && !this.outbox.has_waiting() { Poll::Ready(None) } else { Poll::Pending }
     }
 }
 

@@ -43,7 +43,7 @@ use crate::{
     },
     session::{Worker, chat_socket::ChatNamespace},
     socketio::{
-        Carried, EndReason, Engine, Entry, PollAnswer, Visitor, carrier,
+        Carried, EndReason, Engine, Entry, PollAnswer, Visitor, accept,
         namespaces::Namespaces,
         relay::{self, Relay},
     },
@@ -195,7 +195,7 @@ async fn respond(asked: &Asked<'_>, payload: web::Payload, door: &Door) -> Resul
         Err(refusal) => Ok(refuse(refusal, *is_upgrade)),
         Ok(Wish::Begin) => begin(asked, payload, door),
         Ok(Wish::Upgrade(session)) => {
-            let probing = carrier::probe(req, payload, session.clone(), query.wants_base64());
+            let probing = accept::probe(req, payload, session.clone(), query.wants_base64());
             handshake::agree(req, probing.map_err(ErrorInternalServerError))
         }
         Ok(Wish::Poll(session)) => Ok(match session.poll().await {
@@ -214,7 +214,7 @@ fn begin(asked: &Asked<'_>, payload: web::Payload, door: &Door) -> Result<HttpRe
         Err(full) => return Ok(refuse_for_now(door, full)),
     };
     if asked.is_upgrade {
-        let begun = carrier::begin(asked.req, payload, &door.engine, (door.begin)(), visitor);
+        let begun = accept::begin(asked.req, payload, &door.engine, (door.begin)(), visitor);
         return handshake::agree(asked.req, begun.map_err(ErrorInternalServerError));
     }
     let open = door.engine.begin_polling((door.begin)(), visitor).map_err(ErrorInternalServerError)?;

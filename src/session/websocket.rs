@@ -31,11 +31,12 @@ use crate::{
     connection::{
         Intake, Lease,
         admission::Admitted,
+        body::Outlet,
         handshake,
         heartbeat::{Beat, Heartbeat, Proof, Signs},
         hold::Hold,
         inlet::{Gate, Inbound, Inlet, Life},
-        outlet::{Outbox, Outlet},
+        outlet::Outbox,
         rate::{Meter, RateLimit},
         socket::Connection,
         upgraded::Upgraded,

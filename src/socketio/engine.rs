@@ -19,8 +19,9 @@ use tokio::sync::oneshot;
 
 use super::{
     Carried, EndReason,
-    carrier::{Finishing, Incoming},
+    carrier::Finishing,
     gate::Gate,
+    link::Incoming,
     namespaces::Emitter,
     session::{Depart, EndSession, RequestGone, SocketIoSession, TakePackets, TakePoll},
 };

@@ -22,11 +22,13 @@ pub use self::{
 };
 pub use crate::protocol::socketio::{Args, Limits};
 
-pub mod carrier;
+pub mod accept;
+mod carrier;
 pub mod downlink;
 pub mod engine;
 pub mod gate;
 pub mod hub;
+mod link;
 pub mod namespaces;
 mod outlet;
 pub mod relay;

@@ -26,9 +26,11 @@ use super::watch::Watch;
 use crate::{
     config::{PerAddress, Settings},
     connection::{
-        Budget, Lease, handshake,
+        Budget, Lease,
+        body::Output,
+        handshake,
         heartbeat::{Beat, Heartbeat, Proof, Signs},
-        outlet::{Outbox, Output},
+        outlet::Outbox,
         permits::{Exceeded, Permit, Permits},
         rate::{Measure, Meter, RateLimit},
         socket::Connection,

@@ -14,9 +14,10 @@ use log::info;
 
 use super::{
     Carried, EndReason, Engine, Sid, Visitor,
-    carrier::{Carrier, Heard, Inbound, Incoming},
+    carrier::{Carrier, Heard, Inbound},
     downlink::{Downlink, MAX_OVERHANG, PIPE_BYTES, Transport},
     gate::Gate,
+    link::Incoming,
 };
 use crate::{
     broadcast::{Delivery, Dismissal},

@@ -13,7 +13,8 @@ use crate::{
     protocol::{close, engineio, websocket::Message as Frame},
     socketio::{
         PollAnswer,
-        carrier::{Carrier, Inbound, Incoming},
+        carrier::{Carrier, Inbound},
+        link::Incoming,
     },
 };
 

@@ -1,0 +1,68 @@
+//! Accepts the WebSockets of clients: each begins a session, or is probed by the client of a polling session.
+//!
+//! The request is answered on the thread of its connection; then the socket is handed over to the session.
+
+use std::sync::Arc;
+
+use actix_web::{HttpRequest, HttpResponse, web};
+use log::debug;
+
+use super::{Carried, Engine, Visitor, engine::Entry, link::Incoming, session::Probe};
+use crate::connection::{detached::Socket, handshake, upgraded::Upgraded};
+
+/// Why an upgrade request was not accepted.
+#[derive(Debug, thiserror::Error)]
+pub enum AcceptError {
+    /// The request is not a WebSocket handshake.
+    #[error("the request is no WebSocket handshake: {0}")]
+    Handshake(String),
+    /// The system has no random numbers for a session id.
+    #[error("no random numbers: {0}")]
+    Random(#[from] getrandom::Error),
+}
+
+/// Accepts a checked upgrade request and starts a new session on the WebSocket.
+///
+/// # Errors
+/// The request is not a WebSocket handshake, or the system has no random numbers.
+pub fn begin(
+    req: &HttpRequest,
+    payload: web::Payload,
+    engine: &Arc<Engine>,
+    carried: Box<dyn Carried>,
+    visitor: Visitor,
+) -> Result<HttpResponse, AcceptError> {
+    let (sid, open) = engine.open_packet(&[])?;
+    let engine = Arc::clone(engine);
+    hand_over(req, payload, move |socket| match Incoming::new(socket, visitor.wants_base64, &engine) {
+        Ok(incoming) => {
+            incoming.carrier.text(open.into());
+            engine.start_on_websocket(sid, incoming, carried, visitor);
+        }
+        Err(error) => debug!("a client is gone before its session has begun: {error}"),
+    })
+}
+
+/// Accepts a checked upgrade request of a polling session. The client then probes the WebSocket. With
+/// `wants_base64` the client takes no binary frames.
+///
+/// # Errors
+/// The request is not a WebSocket handshake.
+pub fn probe(
+    req: &HttpRequest,
+    payload: web::Payload,
+    entry: Entry,
+    wants_base64: bool,
+) -> Result<HttpResponse, AcceptError> {
+    hand_over(req, payload, move |socket| entry.session.do_send(Probe { socket, wants_base64 }))
+}
+
+fn hand_over(
+    req: &HttpRequest,
+    payload: web::Payload,
+    take: impl FnOnce(Socket) + 'static,
+) -> Result<HttpResponse, AcceptError> {
+    let response = handshake::agree(req).map_err(|error| AcceptError::Handshake(error.to_string()))?;
+    let (upgraded, payload) = Upgraded::take(req, payload);
+    Ok(upgraded.hand_over(response, payload, take))
+}

@@ -1,0 +1,202 @@
+//! Reads and writes a WebSocket in its session's task.
+
+use std::{
+    io,
+    pin::Pin,
+    sync::Arc,
+    task::{Context, Poll},
+};
+
+use bytes::Bytes;
+use futures_core::Stream;
+
+use super::{
+    Engine, EngineSettings,
+    carrier::{Carrier, Heard, Inbound},
+    gate::Gate,
+};
+use crate::{
+    connection::{
+        Lease,
+        detached::Socket,
+        outlet::Outbox,
+        upload::UploadWatch,
+        wire::{Arrivals, Wire},
+    },
+    protocol::websocket::{Decoder, Limits, Message},
+};
+
+/// A WebSocket that has been handed over.
+pub(super) struct Incoming {
+    pub carrier: Carrier,
+    arrivals: Arrivals,
+}
+
+impl Incoming {
+    /// Attaches a socket to this thread. With `wants_base64` its client takes no binary frames.
+    ///
+    /// # Errors
+    /// The client is gone.
+    pub(super) fn new(socket: Socket, wants_base64: bool, engine: &Arc<Engine>) -> io::Result<Self> {
+        let (wire, arrivals) = Wire::attach(socket)?;
+        // Packets are not counted as bytes sent.
+        let outbox = Outbox::new(wire, Lease::of_waiting(engine.budget()), None);
+        let carrier = Carrier::new(outbox, wants_base64, engine.settings.stall_timeout, engine.finishing());
+        Ok(Self { carrier, arrivals })
+    }
+
+    /// What reads and writes the WebSocket for a session with this gate.
+    pub(super) fn link(self, engine: &Engine, gate: Arc<Gate>) -> Link {
+        let EngineSettings { max_fragments, max_waiting, .. } = engine.settings;
+        let sizes = [false, true].map(|is_known| engine.settings.max_size(is_known));
+        let limits = Limits { message_size: sizes[0], fragments: max_fragments };
+        Link {
+            carrier: self.carrier,
+            arrivals: self.arrivals,
+            gate,
+            chunk: Bytes::new(),
+            is_chunk_own: true,
+            max_waiting,
+            sizes,
+            decoder: Decoder::new(limits, None),
+            lease: engine.lease(),
+            upload: UploadWatch::new(engine.settings.upload),
+            has_ended: false,
+            has_told_refusal: false,
+        }
+    }
+}
+
+/// Reads a WebSocket for its session, one message at a time, while the session's gate is open, and writes what the session
+/// has queued. What is answered to several messages of one turn is written together.
+pub(super) struct Link {
+    carrier: Carrier,
+    arrivals: Arrivals,
+    gate: Arc<Gate>,
+    /// Received bytes that are not decoded yet.
+    chunk: Bytes,
+    /// Whether `chunk` owns its buffer.
+    is_chunk_own: bool,
+    /// Limit on bytes that wait to be written; above it nothing is read.
+    max_waiting: usize,
+    /// Limits on message bytes: before the client is known, and after.
+    sizes: [usize; 2],
+    decoder: Decoder,
+    /// The memory held for unfinished and undecoded input.
+    lease: Lease,
+    /// The upload rate of unfinished messages.
+    upload: UploadWatch,
+    /// Nothing more is read.
+    has_ended: bool,
+    has_told_refusal: bool,
+}
+
+impl Link {
+    /// Ready when the next message may be read.
+    fn poll_open(&self, cx: &mut Context<'_>) -> Poll<()> {
+        if self.carrier.waiting_bytes() > self.max_waiting {
+            // No waker is needed: what is written is written here, too.
+            return Poll::Pending;
+        }
+        // During a probe a post may wait for the gate, so the probed WebSocket does not.
+        if self.carrier.carries() { self.gate.poll_open(cx) } else { Poll::Ready(()) }
+    }
+
+    /// Keeps received bytes while nothing may be read.
+    fn keep(&mut self) -> Poll<Option<Inbound>> {
+        if !self.is_chunk_own && !self.chunk.is_empty() {
+            // Copied: it is a slice of a large buffer that all connections of the thread share.
+            self.chunk = Bytes::copy_from_slice(&self.chunk);
+            self.is_chunk_own = true;
+        }
+        self.charge(self.chunk.len())
+    }
+
+    /// Charges the decoder's bytes and `chunk` undecoded bytes. Pending if the budget allows them.
+    fn charge(&mut self, chunk: usize) -> Poll<Option<Inbound>> {
+        match self.lease.hold(self.decoder.held() + chunk) {
+            Ok(()) => Poll::Pending,
+            Err(_) => self.end(Inbound::OutOfMemory),
+        }
+    }
+
+    fn end(&mut self, last: Inbound) -> Poll<Option<Inbound>> {
+        self.has_ended = true;
+        Poll::Ready(Some(last))
+    }
+
+    /// The next item from the client. Pending after the last one, too.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<Option<Inbound>> {
+        if self.has_ended {
+            return Poll::Pending;
+        }
+        if self.poll_open(cx).is_pending() {
+            return self.keep();
+        }
+        self.decoder.set_message_size(self.sizes[usize::from(self.gate.is_known())]);
+        loop {
+            match self.decoder.decode(&mut self.chunk) {
+                Ok(Some(message)) => {
+                    match message {
+                        Message::Text(_) | Message::Binary(_) => self.upload.reset(),
+                        Message::Close(_) => self.has_ended = true,
+                        Message::Ping(_) | Message::Pong(_) => {}
+                    }
+                    return Poll::Ready(Some(Inbound::Frame(message)));
+                }
+                // The chunk is empty, but may still keep the shared buffer of the thread's connections alive.
+                Ok(None) => self.chunk = Bytes::new(),
+                Err(error) => return self.end(Inbound::Broken(error)),
+            }
+            if let Poll::Ready(refused) = self.charge(0) {
+                return Poll::Ready(refused);
+            }
+            match Pin::new(&mut self.arrivals).poll_next(cx) {
+                Poll::Ready(Some(Ok(chunk))) => (self.chunk, self.is_chunk_own) = (chunk, false),
+                Poll::Ready(Some(Err(_)) | None) => return self.end(Inbound::Lost),
+                Poll::Pending if self.upload.is_too_slow(self.decoder.unfinished(), cx) => {
+                    return self.end(Inbound::TooSlow);
+                }
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl Stream for Link {
+    type Item = Heard;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Heard>> {
+        let this = &mut *self;
+        let carrier = this.carrier.clone();
+        carrier.set_attended(true);
+        let inbound = loop {
+            if carrier.is_closed() {
+                // A task of its own writes the rest.
+                return Poll::Ready(None);
+            }
+            if let Poll::Ready(Some(inbound)) = this.poll_read(cx) {
+                break inbound;
+            }
+            let outbox = carrier.outbox();
+            let before = outbox.waiting_bytes();
+            if let Poll::Ready(Err(_)) = outbox.poll_write(cx) {
+                // What the client sent before the failure is still read; then the session ends.
+                outbox.drop_all();
+            }
+            let waiting = outbox.waiting_bytes();
+            if outbox.is_refused() && !std::mem::replace(&mut this.has_told_refusal, true) {
+                break Inbound::Refused;
+            }
+            if carrier.takes_more() {
+                break Inbound::Drained;
+            }
+            // If enough has been written now, more may be read.
+            if before <= this.max_waiting || waiting > this.max_waiting {
+                carrier.set_attended(false);
+                return Poll::Pending;
+            }
+        };
+        Poll::Ready(Some(Heard { carrier, inbound }))
+    }
+}
