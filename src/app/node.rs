@@ -215,7 +215,7 @@ impl Node {
             rt::time::sleep(DRAIN_STEP).await;
         }
         match left() {
-            // The last bytes are in the kernel; the connections still have to be closed.
+            // The last bytes are in the kernel, or with a host's actix-http; the connections still have to be closed.
             0 => rt::time::sleep(LINGER).await,
             left => warn!("{left} sessions did not leave in time"),
         }

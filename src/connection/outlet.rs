@@ -225,7 +225,12 @@ impl Outbox {
         let Some(wire) = self.0.borrow().wire.clone() else {
             return;
         };
+        // On a host the last bytes may leave this queue before its client takes them.
         let mut is_patient = true;
+        if wire.connection().is_on_host() {
+            is_patient = false;
+            wire.connection().cut_after(patience);
+        }
         let outcome = poll_fn(|cx| {
             let outcome = self.poll_write(cx);
             if outcome.is_pending() && mem::take(&mut is_patient) {
@@ -409,24 +414,35 @@ impl Queue {
             return;
         }
         self.waiting.add(bytes);
-        self.queue_delivery(frames);
+        self.push_delivery(frames);
+        // Noted before it is charged, because that may write.
+        let written = mem::take(&mut self.written);
         if was_empty {
-            // The session's task writes the rest. It also learns there whether the connection has failed.
-            let written = mem::take(&mut self.written);
             self.take_written(written);
-            if let Some(session) = &self.session {
-                session.wake_by_ref();
-            }
+        } else {
+            self.written = written;
+        }
+        self.charge();
+        if (was_empty || self.is_refused)
+            && let Some(session) = &self.session
+        {
+            // The session's task writes the rest. It also learns there whether the connection has failed.
+            session.wake_by_ref();
         }
     }
 
     fn queue_delivery(&mut self, frames: &[Bytes]) {
+        self.push_delivery(frames);
+        self.charge();
+    }
+
+    /// Queues frames that are counted as waiting. The caller must call [`charge`](Self::charge).
+    fn push_delivery(&mut self, frames: &[Bytes]) {
         if self.has_ended {
             return self.waiting.subtract(frames.iter().map(Bytes::len).sum());
         }
         self.flush_tail();
         self.pieces.extend(frames.iter().cloned().map(Piece::Delivery));
-        self.charge();
     }
 
     /// Charges what waits now. If there is no room, tries to write some of it first.

@@ -73,7 +73,8 @@ impl Guard {
     /// Disables the handle, because the socket is about to be closed.
     pub(crate) fn forget(&self) {
         self.0.descriptor.store(GONE, Ordering::SeqCst);
-        if let Some(cut) = self.0.cut.get() {
+        // A host has the socket still, and may have last bytes for it.
+        if let Some(cut) = self.0.cut.get().filter(|_| !self.0.is_on_host()) {
             cut.abort();
         }
     }
@@ -141,6 +142,11 @@ impl Connection {
     /// Whether the socket took nothing when it was last written to.
     pub(crate) fn is_blocked(&self) -> bool {
         self.is_blocked.load(Ordering::Relaxed)
+    }
+
+    /// Whether the socket belongs to the actix-http of a host.
+    pub(crate) fn is_on_host(&self) -> bool {
+        self.host.get().is_some()
     }
 
     /// Notes whether the socket took nothing when it was written to.

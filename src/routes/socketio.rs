@@ -195,7 +195,7 @@ async fn respond(asked: &Asked<'_>, payload: web::Payload, door: &Door) -> Resul
         Err(refusal) => Ok(refuse(refusal, *is_upgrade)),
         Ok(Wish::Begin) => begin(asked, payload, door),
         Ok(Wish::Upgrade(session)) => {
-            let probing = accept::probe(req, payload, session.clone(), query.wants_base64());
+            let probing = accept::probe(req, payload, &door.engine, session.clone(), query.wants_base64());
             handshake::agree(req, probing.map_err(ErrorInternalServerError))
         }
         Ok(Wish::Poll(session)) => Ok(match session.poll().await {

@@ -318,7 +318,7 @@ impl WebSocketSession {
 
     /// Cuts a client that takes its backlog too slowly, a byte now and then.
     fn cut_if_it_lingers(&self) {
-        if self.outbox.has_waiting() {
+        if self.outbox.has_waiting() || self.connection.is_on_host() {
             self.connection.cut_after(self.worker.settings.connections.stall_timeout.get());
         }
     }

@@ -51,10 +51,20 @@ pub fn begin(
 pub fn probe(
     req: &HttpRequest,
     payload: web::Payload,
+    engine: &Arc<Engine>,
     entry: Entry,
     wants_base64: bool,
 ) -> Result<HttpResponse, AcceptError> {
-    hand_over(req, payload, move |socket| entry.session.do_send(Probe { socket, wants_base64 }))
+    let engine = Arc::clone(engine);
+    hand_over(req, payload, move |socket| {
+        if entry.session.connected() {
+            return entry.session.do_send(Probe { socket, wants_base64 });
+        }
+        match Incoming::new(socket, wants_base64, &engine) {
+            Ok(incoming) => incoming.carrier.close(None),
+            Err(error) => debug!("a client is gone before it has probed its websocket: {error}"),
+        }
+    })
 }
 
 fn hand_over(

@@ -46,8 +46,8 @@ pub(super) const PIPE_BYTES: usize = 64 * 1024;
 /// A session is ended when its backlog exceeds this multiple of its limit, even if its socket is not blocked.
 pub(super) const MAX_OVERHANG: usize = 8;
 
-/// Bytes of deliveries that a WebSocket always accepts before its connection runs again. A room may send this
-/// much in one turn of the connection's thread, and the client is not slow because of it.
+/// Bytes of deliveries that a WebSocket always accepts before its session runs again. A room may send this
+/// much in one turn of the session's thread, and the client is not slow because of it.
 const TURN_BYTES: usize = 256 * 1024;
 
 /// Bytes of answers, within `max_waiting`, that may always wait for a polling client: it takes them one poll

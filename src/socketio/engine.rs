@@ -235,7 +235,7 @@ impl Engine {
 
     /// Adds a worker with its own fan-out to the hub. Call once per worker, on its thread.
     pub fn desk(&self) -> Desk {
-        // A session does not run inside its connection, so the fan-out has no connection to cut.
+        // A session ends its own connection, so the fan-out has no connection to cut.
         let patience = Patience { max_waiting: self.settings.max_waiting, before_cut: Duration::ZERO };
         let outlets = Outlets::default();
         let fanout = FanOut::new(patience, outlets.clone(), Arc::clone(&self.metrics));

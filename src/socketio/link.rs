@@ -26,6 +26,9 @@ use crate::{
     protocol::websocket::{Decoder, Limits, Message},
 };
 
+/// After this number of items from the client, what is queued is written before the next one is read.
+const MAX_UNWRITTEN: usize = 32;
+
 /// A WebSocket that has been handed over.
 pub(super) struct Incoming {
     pub carrier: Carrier,
@@ -63,6 +66,7 @@ impl Incoming {
             upload: UploadWatch::new(engine.settings.upload),
             has_ended: false,
             has_told_refusal: false,
+            unwritten: 0,
         }
     }
 }
@@ -89,6 +93,8 @@ pub(super) struct Link {
     /// Nothing more is read.
     has_ended: bool,
     has_told_refusal: bool,
+    /// Items since something was written.
+    unwritten: usize,
 }
 
 impl Link {
@@ -104,6 +110,8 @@ impl Link {
 
     /// Keeps received bytes while nothing may be read.
     fn keep(&mut self) -> Poll<Option<Inbound>> {
+        // The client cannot send meanwhile.
+        self.upload.reset();
         if !self.is_chunk_own && !self.chunk.is_empty() {
             // Copied: it is a slice of a large buffer that all connections of the thread share.
             self.chunk = Bytes::copy_from_slice(&self.chunk);
@@ -175,9 +183,13 @@ impl Stream for Link {
                 // A task of its own writes the rest.
                 return Poll::Ready(None);
             }
-            if let Poll::Ready(Some(inbound)) = this.poll_read(cx) {
+            if this.unwritten < MAX_UNWRITTEN
+                && let Poll::Ready(Some(inbound)) = this.poll_read(cx)
+            {
+                this.unwritten += 1;
                 break inbound;
             }
+            let must_read_on = std::mem::take(&mut this.unwritten) >= MAX_UNWRITTEN;
             let outbox = carrier.outbox();
             let before = outbox.waiting_bytes();
             if let Poll::Ready(Err(_)) = outbox.poll_write(cx) {
@@ -192,7 +204,7 @@ impl Stream for Link {
                 break Inbound::Drained;
             }
             // If enough has been written now, more may be read.
-            if before <= this.max_waiting || waiting > this.max_waiting {
+            if !must_read_on && (before <= this.max_waiting || waiting > this.max_waiting) {
                 carrier.set_attended(false);
                 return Poll::Pending;
             }

@@ -182,3 +182,21 @@ async fn a_socket_that_takes_nothing_is_left_with_so_many_pieces_however_small()
     assert!(full.is_some(), "never full");
     assert_eq!(outbox.waiting().bytes(), 3 * (MAX_WAITING_PIECES + 1));
 }
+
+#[actix_web::test]
+async fn many_frames_that_are_written_in_part_without_memory_for_the_rest_end_the_session() {
+    let (wire, mut client) = Wire::in_memory();
+    wire.open();
+    let outbox = Outbox::new(wire, Lease::new(Budget::new(1)), None);
+    let frames = vec![Bytes::from(vec![b'x'; 20_000]); 60];
+    outbox.deliver_now(&frames, 60 * 20_000);
+    assert!(outbox.is_refused() && outbox.taken_bytes() > 20_000, "more than one frame was written at once");
+    let mut cx = Context::from_waker(Waker::noop());
+    let mut came = 0;
+    while outbox.has_waiting() {
+        came += client.taken().len();
+        let _ = outbox.poll_write(&mut cx);
+    }
+    came += client.taken().len();
+    assert_eq!((came, outbox.taken_bytes(), outbox.waiting().bytes()), (60 * 20_000, 60 * 20_000, 0));
+}

@@ -34,6 +34,7 @@ impl Open {
             return Ok(());
         }
         self.save_rows()?;
+        self.rooms.clear();
         let target = total_bytes - total_bytes / 16;
         let mut oldest = BinaryHeap::new();
         for room in self.all_rooms()? {
@@ -61,7 +62,6 @@ impl Open {
             deleted += before.saturating_sub(room.messages);
             oldest.extend(self.oldest_record(&room)?.map(|at| Reverse((at, room.id))));
         }
-        self.rooms.clear();
         info!(
             "the oldest {deleted} messages of all rooms were deleted, because the file was over --max-data-size"
         );

@@ -1,7 +1,5 @@
 //! Jobs on whole rooms: list them, read the state of one, forget some.
 
-use std::sync::Arc;
-
 use rusqlite::OptionalExtension as _;
 
 use super::{
@@ -9,7 +7,7 @@ use super::{
     epochs,
     fault::Fault,
     open::Open,
-    rows::{KEY_LEN, RoomRow, room_by_name, unpack_key},
+    rows::{KEY_LEN, RoomRow, room_id, unpack_key},
 };
 use crate::{
     domain::RoomName,
@@ -87,16 +85,15 @@ impl Open {
 
     /// Deletes the messages, epochs and rows of rooms.
     pub(super) fn forget(&mut self, names: &[RoomName]) -> Result<(), Fault> {
-        let files = Arc::clone(&self.files);
         let transaction = self.begin()?;
         for name in names {
-            let Some(room) = room_by_name(&transaction, &files.database, name)? else {
+            let Some(room) = room_id(&transaction, name)? else {
                 continue;
             };
-            let range = [record_id(room.id, 0), record_id(room.id + 1, 0)];
+            let range = [record_id(room, 0), record_id(room + 1, 0)];
             transaction.prepare_cached("DELETE FROM rounds WHERE id >= ?1 AND id < ?2")?.execute(range)?;
-            transaction.prepare_cached("DELETE FROM epochs WHERE room = ?1")?.execute([room.id])?;
-            transaction.prepare_cached("DELETE FROM rooms WHERE id = ?1")?.execute([room.id])?;
+            transaction.prepare_cached("DELETE FROM epochs WHERE room = ?1")?.execute([room])?;
+            transaction.prepare_cached("DELETE FROM rooms WHERE id = ?1")?.execute([room])?;
         }
         // The offsets of these rooms may be given out again.
         let epoch = epochs::begin(&transaction, false)?;

@@ -50,6 +50,14 @@ fn room_row(row: &rusqlite::Row<'_>) -> rusqlite::Result<RoomRow> {
     })
 }
 
+/// The id of the room of this name, if the file has it; of a damaged room, too.
+pub(super) fn room_id(connection: &Connection, name: &RoomName) -> rusqlite::Result<Option<i64>> {
+    connection
+        .prepare_cached("SELECT id FROM rooms WHERE name = ?1")?
+        .query_row([name.as_str()], |row| row.get(0))
+        .optional()
+}
+
 /// The room of this name, if the file has it.
 pub(super) fn room_by_name(
     connection: &Connection,

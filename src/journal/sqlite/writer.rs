@@ -14,6 +14,7 @@ use super::{
     forgetting::Forgetting,
     open::Open,
     open_files::FilesChanged,
+    rows::room_id,
     run::Run,
     stamp::{FolderState, Stamp},
 };
@@ -158,7 +159,7 @@ impl Writer {
         let files = Arc::clone(&self.files);
         let sentence = |fault: Fault| fault.into_error(&files.database).to_string();
         let open = self.connect().map_err(sentence)?;
-        if open.room(room).map_err(sentence)?.is_none() {
+        if room_id(&open.connection, room).map_err(|error| sentence(error.into()))?.is_none() {
             return Err(format!("there is no room {:?} in {}", room.as_str(), files.database.display()));
         }
         open.forget(std::slice::from_ref(room)).and_then(|()| open.close()).map_err(sentence)

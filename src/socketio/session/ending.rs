@@ -68,9 +68,7 @@ impl SocketIoSession {
         self.log_end(why);
         self.carried.closed(why);
         self.down.close();
-        // Free the session's share of the limits now, even if its client has yet to poll, and wake waiting
-        // readers.
-        self.admitted = None;
+        // Wake waiting readers.
         self.gate.set_paused(false);
         if let Some(beat) = self.beat.take() {
             ctx.cancel_future(beat);
@@ -87,10 +85,14 @@ impl SocketIoSession {
             self.down.pour(&carrier, usize::MAX);
         }
         carrier.close_with(&frame);
+        // After that, so that a server that stops sees either the session or what it still has to write.
+        self.admitted = None;
         self.depart(ctx);
     }
 
     fn conclude_polling(&mut self, why: EndReason, wait: Option<Duration>, ctx: &mut Context<Self>) {
+        // Free the session's share of the limits now, even if its client has yet to poll.
+        self.admitted = None;
         let is_told = self.down.take_poll().is_some_and(|poll| self.answer_last(poll, why));
         // Do not wait for a client that never made a second request, or whose backlog exceeds its limit.
         let is_worth_it = self.gate.has_come_back() && self.down.bytes() <= self.engine.settings.max_waiting;

@@ -141,6 +141,9 @@ fn records_that_do_not_follow_the_row_of_their_room_are_damage() {
         assert!(journal.damage().is_some(), "{how}");
         say(&journal, "b", 1);
         wait(journal.sweep()).expect("the other rooms are swept");
-        assert!(wait(journal.rooms()).expect("rooms").iter().any(|(name, _)| *name == room("a")), "{how}");
+        let knows = || wait(journal.rooms()).expect("rooms").iter().any(|(name, _)| *name == room("a"));
+        assert!(knows(), "{how}");
+        wait(journal.forget(room("a"))).expect("a damaged room can be forgotten");
+        assert!(!knows(), "{how}");
     }
 }
