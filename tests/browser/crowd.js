@@ -15,11 +15,21 @@ export async function crowd(world, room) {
         if (data.includes('"loginSuccess"')) resolve(globalThis.sockets.set(username, socket));
       };
     });
-    globalThis.speak = (username, texts) => new Promise((resolve) => {
+    globalThis.speak = async (username, texts) => {
       const socket = globalThis.sockets.get(username);
-      socket.addEventListener('message', ({ data }) => data.startsWith(`{"ack":${texts.length},`) && resolve());
-      texts.forEach((msg, at) => socket.send(JSON.stringify({ event: 'sendMessage', data: { msg }, ack: at + 1 })));
-    });
+      // Not all at once: a member who has more than a thousand answers waiting is a slow reader, and is sent away.
+      for (let from = 0; from < texts.length; from += 250) {
+        const upTo = Math.min(from + 250, texts.length);
+        const acked = new Promise((resolve, reject) => {
+          socket.addEventListener('message', ({ data }) => data.startsWith(`{"ack":${upTo},`) && resolve());
+          socket.addEventListener('close', ({ code }) => reject(new Error(`closed with ${code}`)));
+        });
+        for (let at = from; at < upTo; at += 1) {
+          socket.send(JSON.stringify({ event: 'sendMessage', data: { msg: texts[at] }, ack: at + 1 }));
+        }
+        await acked;
+      }
+    };
   }, room);
   return {
     join: (names) => page.evaluate(async (all) => { for (const name of all) await globalThis.join(name); }, names),
