@@ -14,7 +14,7 @@ use echoroom::{
     app::embed::{Budget, Door, configure_door},
     socketio::{
         Carried, EndReason, Engine, EngineSettings,
-        downlink::Downlink,
+        handle::SessionHandle,
         namespaces::{Event, Namespace, Namespaces, Refusal, Socket, SocketHandler},
     },
 };
@@ -24,12 +24,12 @@ use serde_json::value::RawValue;
 struct EngineEcho;
 
 impl Carried for EngineEcho {
-    fn text(&mut self, text: ByteString, down: &Downlink) {
-        down.packet(format!("4{text}"));
+    fn text(&mut self, text: ByteString, handle: &SessionHandle) {
+        handle.packet(format!("4{text}"));
     }
 
-    fn binary(&mut self, bytes: Bytes, down: &Downlink) {
-        down.binary(bytes);
+    fn binary(&mut self, bytes: Bytes, handle: &SessionHandle) {
+        handle.binary(bytes);
     }
 
     fn closed(&mut self, _: EndReason) {}

@@ -17,7 +17,7 @@
 //! - [`broadcast`]: members, rooms and [`Broadcast`](broadcast::Broadcast)s for both, and one
 //!   [`FanOut`](broadcast::FanOut) per worker, which delivers.
 //! - [`connection`]: the socket of a session ([`connection::wire`]), its input ([`connection::inlet`]), its
-//!   output ([`connection::outlet`]), and the limits on what a client may make the server hold.
+//!   output ([`connection::outbound`]), and the limits on what a client may make the server hold.
 //! - [`journal`]: the kept messages of each room: the contract, a store in memory, and a store in a SQLite
 //!   file.
 //! - [`protocol`]: decoders and encoders without I/O: frames and messages of RFC 6455, packets of Engine.IO
@@ -42,7 +42,7 @@
 //! [`Wire`](connection::wire::Wire) → [`Inlet`](connection::inlet::Inlet) (gate, decoder) →
 //! [`WebSocketSession`](session::websocket::WebSocketSession) → [`Publish`](chat::Publish) → `ChatServer`,
 //! which appends a frame to the room's [broadcast](chat::broadcast) → `FanOut` on each worker with
-//! subscribers → the outlet of each session → its wire.
+//! subscribers → the outlet of each session → its [outgoing queue](connection::outbound) → its wire.
 //!
 //! The last step is a call ([`DirectOutlet`](connection::DirectOutlet)), because a fan-out and its sessions
 //! share a thread; this includes sessions of Socket.IO. Replies to a session's requests, and frames behind
@@ -78,14 +78,14 @@ pub mod socketio;
 pub mod testing {
     pub use crate::{
         broadcast::{
-            Attach, Cutter, Delivery, Dialect, Encoding, FanOut, FanOutBroadcast, Outlets, Patience, Reach,
-            Recipients, RoomId, Seat, Subscribe, Subscribers,
+            Attach, Cutter, Delivery, Dialect, Encoding, FanOut, FanOutBroadcast, Outlets, Reach, Recipients,
+            RoomId, Seat, Subscribe, Subscribers,
         },
         chat::{
             broadcast::ChatBroadcast,
             line::{self, Line},
         },
-        connection::{Direct, DirectOutlet, Waiting},
+        connection::{Backlog, Direct, DirectOutlet},
         domain::{RoomName, SessionId, WorkerId},
         journal::{
             Append, Epoch, Journal, Keyed, Kind, NewEntry, Record, Retention, memory::MemoryJournal,

@@ -16,7 +16,7 @@ use log::warn;
 use super::descriptors::Room;
 use super::{JournalStartError, StartError};
 use crate::{
-    broadcast::{AddWorker, DismissAll, FanOut, Outlets, Patience},
+    broadcast::{AddWorker, DismissAll, FanOut, Outlets},
     chat::{AvatarStore, ChatLimits, ChatServer, CloseJournal, IdLimits},
     config::{JournalKind, Settings, check::AVATARS_SHARE},
     connection::{Budget, LINGER, admission::Admission, connections::Connections},
@@ -171,12 +171,9 @@ impl Node {
             self.parts.start("chat-server", server)
         };
         let chat = self.chat.get_or_init(start_chat).clone();
-        let patience = Patience {
-            max_waiting: settings.limits.max_queue_bytes.get(),
-            before_cut: settings.connections.stall_timeout.get(),
-        };
+        let before_cut = settings.connections.stall_timeout.get();
         let outlets = Outlets::default();
-        let fanout = FanOut::new(patience, outlets.clone(), Arc::clone(&self.metrics));
+        let fanout = FanOut::new(before_cut, outlets.clone(), Arc::clone(&self.metrics));
         let fanout = self.parts.start(format!("fan-out-{}", id.0), fanout);
         chat.do_send(AddWorker { worker: id, fanout: fanout.clone() });
         web::Data::new(Worker {

@@ -26,15 +26,6 @@ use crate::{
     metrics::Metrics,
 };
 
-/// Limits for sessions that do not read fast enough.
-#[derive(Clone, Copy, Debug)]
-pub struct Patience {
-    /// A session with more bytes than this waiting before a broadcast is evicted.
-    pub max_waiting: usize,
-    /// Time in which an evicted session must finish before its connection is cut.
-    pub before_cut: Duration,
-}
-
 /// The actor of one worker that delivers broadcasts. It delivers one turn after a broadcast has arrived and
 /// merges the broadcasts that arrive meanwhile, because each session's write is the largest cost. A session
 /// with an outlet (see [`Outlets`]) is written to directly; others get one message.
@@ -43,7 +34,8 @@ pub struct Patience {
 /// client.
 #[derive(Debug)]
 pub struct FanOut {
-    patience: Patience,
+    /// Time in which an evicted session must finish before its connection is cut.
+    before_cut: Duration,
     metrics: Arc<Metrics>,
     /// Outlets of new sessions that are not attached yet.
     outlets: Outlets,
@@ -89,15 +81,6 @@ struct Room {
     broadcasts: Vec<Arc<Broadcast>>,
 }
 
-/// Rules of one delivery.
-#[derive(Clone, Copy, Debug)]
-struct Manner {
-    /// A session with more bytes waiting is evicted instead.
-    max_waiting: usize,
-    /// The delivery is volatile: sessions whose transport is not writable are skipped.
-    is_volatile: bool,
-}
-
 /// Totals of one delivery.
 #[derive(Debug, Default)]
 struct Tally {
@@ -107,10 +90,10 @@ struct Tally {
 }
 
 impl FanOut {
-    /// A fan-out without sessions.
-    pub fn new(patience: Patience, outlets: Outlets, metrics: Arc<Metrics>) -> Self {
+    /// A fan-out without sessions. A session that it evicts is cut if it does not finish within `before_cut`.
+    pub fn new(before_cut: Duration, outlets: Outlets, metrics: Arc<Metrics>) -> Self {
         Self {
-            patience,
+            before_cut,
             metrics,
             outlets,
             subscribers: Slab::new(),
@@ -136,14 +119,13 @@ impl FanOut {
         // Merge adjacent broadcasts with equal recipients; the order of broadcasts is kept.
         for run in broadcasts.chunk_by(|a, b| a.recipients() == b.recipients()) {
             let is_volatile = *run[0].recipients() == Recipients::Volatile;
-            let manner = Manner { max_waiting: self.patience.max_waiting, is_volatile };
             let mut tally = Tally::default();
             if let Recipients::Only(sessions) = run[0].recipients() {
-                self.deliver_to(sessions, run, manner, &mut tally);
+                self.deliver_to(sessions, run, is_volatile, &mut tally);
             } else if run.iter().any(|broadcast| broadcast.is_aimed()) {
-                self.deliver_aimed(room, run, manner, &mut tally);
+                self.deliver_aimed(room, run, is_volatile, &mut tally);
             } else {
-                self.deliver_to_room(room, run, manner, &mut tally);
+                self.deliver_to_room(room, run, is_volatile, &mut tally);
             }
             if is_volatile {
                 // A volatile delivery only skips; it evicts no session.
@@ -158,7 +140,7 @@ impl FanOut {
         &mut self,
         room: RoomId,
         broadcasts: &[Arc<Broadcast>],
-        manner: Manner,
+        is_volatile: bool,
         tally: &mut Tally,
     ) {
         let Some(in_room) = self.rooms.get(&room) else {
@@ -183,7 +165,7 @@ impl FanOut {
                 let encoding = subscriber.seat.encoding;
                 let batch = &mut batches[encoding.index()];
                 if let Some(batch) = batch.get_or_insert_with(|| Batch::new(broadcasts, encoding)) {
-                    subscriber.deliver(batch, manner, tally);
+                    subscriber.deliver(batch, is_volatile, tally);
                 }
             }
         }
@@ -193,7 +175,7 @@ impl FanOut {
             subscriber.is_excluded = false;
             if let Some(batch) = Batch::for_session(subscriber.session, broadcasts, subscriber.seat.encoding)
             {
-                subscriber.deliver(&batch, manner, tally);
+                subscriber.deliver(&batch, is_volatile, tally);
             }
         }
     }
@@ -204,7 +186,7 @@ impl FanOut {
         &mut self,
         room: RoomId,
         broadcasts: &[Arc<Broadcast>],
-        manner: Manner,
+        is_volatile: bool,
         tally: &mut Tally,
     ) {
         let mut receiving = Vec::new();
@@ -235,7 +217,7 @@ impl FanOut {
             let subscriber = &mut self.subscribers[index];
             let lines = std::mem::take(&mut subscriber.lines);
             if let Some(batch) = batches.of(lines, subscriber.seat.encoding) {
-                subscriber.deliver(batch, manner, tally);
+                subscriber.deliver(batch, is_volatile, tally);
             }
         }
     }
@@ -271,13 +253,13 @@ impl FanOut {
         &self,
         sessions: &[SessionId],
         broadcasts: &[Arc<Broadcast>],
-        manner: Manner,
+        is_volatile: bool,
         tally: &mut Tally,
     ) {
         for session in sessions {
             if let Some(subscriber) = self.subscriber(*session)
                 && let Some(batch) = Batch::new(broadcasts, subscriber.seat.encoding)
-                && subscriber.deliver(&batch, manner, tally)
+                && subscriber.deliver(&batch, is_volatile, tally)
             {
                 broadcasts
                     .iter()
@@ -317,7 +299,7 @@ impl FanOut {
         if let Some(seat) = self.forget(session) {
             self.metrics.evicted();
             seat.deliveries.do_send(Delivery::Dismissed(Dismissal::SlowConsumer));
-            seat.cutter.cut_after(self.patience.before_cut);
+            seat.cutter.cut_after(self.before_cut);
         }
     }
 
@@ -354,25 +336,19 @@ impl Subscriber {
     }
 
     /// Delivers a batch. Returns false if the session was skipped, evicted, or gone.
-    fn deliver(&self, batch: &Batch, manner: Manner, tally: &mut Tally) -> bool {
-        let behind = self.seat.waiting.bytes();
+    fn deliver(&self, batch: &Batch, is_volatile: bool, tally: &mut Tally) -> bool {
         // The session decides on a volatile batch. It evicts no session.
-        if behind > manner.max_waiting && !manner.is_volatile {
-            debug!("{} has {behind} bytes unread", self.session);
+        if self.seat.backlog.is_over() && !is_volatile {
+            debug!("{} has {} bytes unread", self.session, self.seat.backlog.bytes());
             tally.evicted.push(self.session);
             return false;
         }
         let direct =
-            self.outlet.as_ref().map(|outlet| outlet.deliver(&batch.frames, batch.bytes, manner.is_volatile));
+            self.outlet.as_ref().map(|outlet| outlet.deliver(&batch.frames, batch.bytes, is_volatile));
         let is_delivered = match direct {
             Some(Direct::Taken) => true,
             Some(Direct::Gone | Direct::Skipped) => false,
-            Some(Direct::BehindMail) | None => self.mail(batch, manner, tally),
-            Some(Direct::Full) => {
-                debug!("{} has too much unread", self.session);
-                tally.evicted.push(self.session);
-                false
-            }
+            Some(Direct::BehindMail) | None => self.mail(batch, is_volatile, tally),
         };
         if is_delivered {
             tally.messages += batch.messages;
@@ -382,10 +358,10 @@ impl Subscriber {
     }
 
     /// Delivers a batch through the session's mailbox. Returns false on failure.
-    fn mail(&self, batch: &Batch, manner: Manner, tally: &mut Tally) -> bool {
-        self.seat.waiting.add(batch.bytes);
+    fn mail(&self, batch: &Batch, is_volatile: bool, tally: &mut Tally) -> bool {
+        self.seat.backlog.add(batch.bytes);
         let (session, frames) = (self.session, Arc::clone(&batch.frames));
-        let delivery = if manner.is_volatile {
+        let delivery = if is_volatile {
             Delivery::Volatile { session, frames }
         } else {
             Delivery::Frames { session, frames }
@@ -396,10 +372,10 @@ impl Subscriber {
                 return true;
             }
             // The session has stopped; its unregistration is on the way.
-            Err(SendError::Closed(_)) => self.seat.waiting.subtract(batch.bytes),
+            Err(SendError::Closed(_)) => self.seat.backlog.subtract(batch.bytes),
             Err(SendError::Full(_)) => {
                 debug!("the mailbox of {} is full", self.session);
-                self.seat.waiting.subtract(batch.bytes);
+                self.seat.backlog.subtract(batch.bytes);
                 tally.evicted.push(self.session);
             }
         }

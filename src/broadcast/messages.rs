@@ -6,7 +6,7 @@ use actix::{Message, Recipient};
 use bytes::Bytes;
 
 use super::{encoding::Encoding, lines::Broadcast, rooms::RoomId};
-use crate::{connection::Waiting, domain::SessionId};
+use crate::{connection::Backlog, domain::SessionId};
 
 /// Registers a session with the fan-out of its worker.
 #[derive(Debug, Message)]
@@ -73,7 +73,7 @@ pub struct DismissAll;
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
 pub enum Delivery {
-    /// Finished frames, in order. They are counted in [`Seat::waiting`].
+    /// Finished frames, in order. They are counted in [`Seat::backlog`].
     Frames {
         /// The recipient.
         session: SessionId,
@@ -133,7 +133,7 @@ pub struct Seat {
     /// The session's mailbox.
     pub deliveries: Recipient<Delivery>,
     /// Bytes delivered and not written yet.
-    pub waiting: Waiting,
+    pub backlog: Backlog,
     /// The encoding of the session's frames.
     pub encoding: Encoding,
     /// Ends the session's connection from outside.

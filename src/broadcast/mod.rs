@@ -30,7 +30,7 @@ pub(crate) use self::{
 pub use self::{
     aim::{Reach, Recipients},
     encoding::{Dialect, Encoding},
-    fanout::{FanOut, Patience},
+    fanout::FanOut,
     messages::{Attach, Cutter, Delivery, FanOutBroadcast, Seat, Subscribe},
     outlets::Outlets,
     rooms::RoomId,

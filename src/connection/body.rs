@@ -1,7 +1,7 @@
 //! The response bodies of sessions that are on the thread of their connection.
 //!
-//! A session's actor lives inside its response body, an [`Outlet`] around the actor's stream: it runs the actor, then writes
-//! the [`Outbox`] that both share. A lesson runs in a task of its own, and its body only writes ([`Output`]).
+//! A session's actor lives inside its response body, a [`SessionBody`] around the actor's stream: it runs the actor, then
+//! writes the [`Outbound`] that both share. A lesson runs in a task of its own, and its body only writes ([`Output`]).
 
 use std::{
     io,
@@ -12,11 +12,11 @@ use std::{
 use bytes::Bytes;
 use futures_core::Stream;
 
-use super::{admission::Admitted, outlet::Outbox};
+use super::{admission::Admitted, outbound::Outbound};
 
 /// The body of a response whose session runs elsewhere on the thread: writes its output until it has ended.
 #[derive(Debug)]
-pub(crate) struct Output(pub Outbox);
+pub(crate) struct Output(pub Outbound);
 
 impl Drop for Output {
     fn drop(&mut self) {
@@ -36,31 +36,31 @@ impl Stream for Output {
 
 /// The body of a session's response: runs the session's actor, and writes its output.
 #[derive(Debug)]
-pub(crate) struct Outlet<S> {
-    /// `None` once it has ended. What it left in the outbox is still written.
+pub(crate) struct SessionBody<S> {
+    /// `None` once it has ended. What it left in the outbound is still written.
     actor: Option<S>,
-    outbox: Outbox,
-    /// The inlet has been polled since the outbox exceeded the memory budget.
+    outbound: Outbound,
+    /// The inlet has been polled since the outbound exceeded the memory budget.
     has_told_refusal: bool,
     /// The session's place, kept until its last byte is on its way.
     _admitted: Admitted,
 }
 
-impl<S> Outlet<S> {
-    /// Wraps the stream of an actor that writes to `outbox` only.
-    pub(crate) fn new(actor: S, outbox: Outbox, admitted: Admitted) -> Self {
-        Self { actor: Some(actor), outbox, has_told_refusal: false, _admitted: admitted }
+impl<S> SessionBody<S> {
+    /// Wraps the stream of an actor that writes to `outbound` only.
+    pub(crate) fn new(actor: S, outbound: Outbound, admitted: Admitted) -> Self {
+        Self { actor: Some(actor), outbound, has_told_refusal: false, _admitted: admitted }
     }
 }
 
-impl<S> Drop for Outlet<S> {
+impl<S> Drop for SessionBody<S> {
     fn drop(&mut self) {
-        // The fan-out may keep the outbox a little longer. It must not keep the socket open.
-        self.outbox.release();
+        // The fan-out may keep the outbound a little longer. It must not keep the socket open.
+        self.outbound.release();
     }
 }
 
-impl<S, E> Stream for Outlet<S>
+impl<S, E> Stream for SessionBody<S>
 where
     S: Stream<Item = Result<Bytes, E>> + Unpin,
     E: From<io::Error>,
@@ -69,6 +69,7 @@ where
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let this = &mut *self;
+        this.outbound.set_attended(true);
         loop {
             if let Some(actor) = &mut this.actor {
                 match Pin::new(actor).poll_next(cx) {
@@ -77,21 +78,22 @@ where
                     written_past_the_outbox => return written_past_the_outbox,
                 }
             }
-            let before = this.outbox.answer_bytes();
-            if let Poll::Ready(Err(error)) = this.outbox.poll_write(cx) {
-                if this.actor.is_none() || this.outbox.is_cut() {
+            let before = this.outbound.answer_bytes();
+            if let Poll::Ready(Err(error)) = this.outbound.poll_write(cx) {
+                if this.actor.is_none() || this.outbound.is_cut() {
                     return Poll::Ready(Some(Err(error.into())));
                 }
                 // The actor must read what the client sent before the failure; then it ends.
-                this.outbox.drop_all();
+                this.outbound.drop_all();
             }
             // The inlet ends a session that exceeds the memory budget.
-            let is_to_be_told = !this.has_told_refusal && this.outbox.is_refused();
+            let is_to_be_told = !this.has_told_refusal && this.outbound.is_refused();
             this.has_told_refusal |= is_to_be_told;
-            if !is_to_be_told && !this.outbox.lets_inlet_go_on(before) {
+            if !is_to_be_told && !this.outbound.lets_inlet_go_on(before) {
                 break;
             }
         }
-        if this.actor.is_none() && !this.outbox.has_waiting() { Poll::Ready(None) } else { Poll::Pending }
+        this.outbound.set_attended(false);
+        if this.actor.is_none() && !this.outbound.has_waiting() { Poll::Ready(None) } else { Poll::Pending }
     }
 }

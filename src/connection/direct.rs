@@ -31,8 +31,6 @@ pub enum Direct {
     BehindMail,
     /// Not delivered: the frames are volatile and the transport is not writable.
     Skipped,
-    /// Not delivered: the backlog exceeds its limit, in bytes or in pieces, or the memory budget is used up.
-    Full,
 }
 
 impl fmt::Debug for dyn DirectOutlet {
@@ -41,23 +39,37 @@ impl fmt::Debug for dyn DirectOutlet {
     }
 }
 
-/// Bytes delivered to a session and not yet taken by its socket. Clones share one count.
-#[derive(Clone, Debug, Default)]
-pub struct Waiting(Arc<AtomicUsize>);
+/// The backlog of a session: bytes delivered to it and not yet taken by its client, with the memory of their pieces; and
+/// their bound. Clones share one count.
+#[derive(Clone, Debug)]
+pub struct Backlog {
+    bytes: Arc<AtomicUsize>,
+    bound: usize,
+}
 
-impl Waiting {
+impl Backlog {
+    /// An empty backlog. A session with more than `bound` bytes is evicted at the next delivery.
+    pub fn new(bound: usize) -> Self {
+        Self { bytes: Arc::default(), bound }
+    }
+
     /// Number of waiting bytes.
     pub fn bytes(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.bytes.load(Ordering::Relaxed)
+    }
+
+    /// Whether more bytes wait than may.
+    pub(crate) fn is_over(&self) -> bool {
+        self.bytes() > self.bound
     }
 
     /// Adds bytes that are about to be delivered.
     pub fn add(&self, bytes: usize) {
-        self.0.fetch_add(bytes, Ordering::Relaxed);
+        self.bytes.fetch_add(bytes, Ordering::Relaxed);
     }
 
     /// Subtracts bytes that were written or dropped.
     pub fn subtract(&self, bytes: usize) {
-        self.0.fetch_sub(bytes, Ordering::Relaxed);
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 }

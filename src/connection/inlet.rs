@@ -27,7 +27,7 @@ use prometheus::IntCounter;
 use super::hold::Hold;
 use super::{
     heartbeat::Signs,
-    outlet::Outbox,
+    outbound::Outbound,
     rate::{RateLimit, TokenBucket, Verdict},
     upload::UploadWatch,
 };
@@ -58,10 +58,8 @@ pub(crate) enum Inbound {
 pub(crate) struct Gate {
     /// The bound on accepted messages.
     pub intake: Intake,
-    /// The outgoing queue, where the session's own answers wait.
-    pub outbox: Outbox,
-    /// The gate is shut while more bytes of answers than this wait.
-    pub max_answer_bytes: usize,
+    /// The outgoing queue. The gate is shut while too many of the session's own answers wait in it.
+    pub outbound: Outbound,
     /// The gate is shut while this is on.
     pub hold: Hold,
     /// Limit on messages per second; control frames have a separate bucket with equal numbers. `None`
@@ -147,7 +145,7 @@ impl<P> Inlet<P> {
     /// Ready with true when the next message may be decoded. Ready with false if the client floods: no
     /// message follows.
     fn poll_gate(&mut self, cx: &mut Context<'_>) -> Poll<bool> {
-        if self.gate.outbox.holds_inlet(self.gate.max_answer_bytes) {
+        if self.gate.outbound.holds_inlet() {
             // No waker is needed: the actor, and so this stream, is run when answers have left.
             return Poll::Pending;
         }
@@ -231,7 +229,7 @@ where
         if this.ended {
             return Poll::Ready(None);
         }
-        if this.gate.outbox.is_refused() {
+        if this.gate.outbound.is_refused() {
             return this.end(Inbound::OutOfMemory);
         }
         match this.poll_gate(cx) {

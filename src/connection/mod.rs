@@ -1,4 +1,4 @@
-//! The connection of a session: its socket, its inlet, its outlet, and the limits on what a client may make
+//! The connection of a session: its socket, its inlet, its outgoing queue, and the limits on what a client may make
 //! the server hold. The code knows only frames and bytes, not their meaning.
 
 pub(crate) mod admission;
@@ -17,7 +17,7 @@ pub(crate) mod host;
 mod host_state;
 pub(crate) mod inlet;
 pub(crate) mod lease;
-pub(crate) mod outlet;
+pub(crate) mod outbound;
 pub(crate) mod permits;
 pub(crate) mod rate;
 pub(crate) mod socket;
@@ -27,7 +27,7 @@ pub(crate) mod wire;
 
 pub use self::{
     budget::Budget,
-    direct::{Direct, DirectOutlet, Waiting},
+    direct::{Backlog, Direct, DirectOutlet},
 };
 pub(crate) use self::{
     budget::{Accepted, Intake, OutOfMemory},

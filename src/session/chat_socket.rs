@@ -87,19 +87,19 @@ impl ChatSocket {
         match go_on(conversation) {
             Next::Nothing => {}
             Next::Read(reading) => socket.spawn(reading),
-            Next::EndFlood => socket.downlink().end(EndReason::Flood),
-            Next::EndBehind => socket.downlink().end(EndReason::Behind),
+            Next::EndFlood => socket.handle().end(EndReason::Flood),
+            Next::EndBehind => socket.handle().end(EndReason::Behind),
         }
     }
 }
 
 impl SocketHandler for ChatSocket {
     fn connected(&mut self, socket: &Socket) {
-        let Some(deliveries) = socket.downlink().address() else {
+        let Some(deliveries) = socket.handle().address() else {
             return;
         };
         let settings = &self.worker.settings;
-        let intake = socket.downlink().intake();
+        let intake = socket.handle().intake();
         let meter = RateLimit::of(settings).map(|limit| Meter::new(limit, Instant::now()));
         let speech = Speech::SocketIo(socket.clone());
         let conversation =
@@ -107,18 +107,18 @@ impl SocketHandler for ChatSocket {
         self.conversation = Some(conversation);
         let seat = Seat {
             deliveries,
-            waiting: socket.downlink().delivered(),
+            backlog: socket.handle().backlog(),
             encoding: Encoding { dialect: line::SOCKET_IO, deflated: false },
             // There is no connection to cut: the session does not run inside one.
             cutter: Cutter::new(|_| {}),
         };
-        self.worker.outlets.add(socket.id(), socket.downlink().open_outlet(socket.id()));
+        self.worker.outlets.add(socket.id(), socket.handle().open_outlet(socket.id()));
         self.worker.chat.do_send(Register {
             session: socket.id(),
             room: None,
             worker: self.worker.id,
             seat,
-            address: socket.downlink().client_address(),
+            address: socket.handle().client_address(),
         });
     }
 

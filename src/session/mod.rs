@@ -1,7 +1,7 @@
 //! Sessions: one actor per client, on the worker thread that accepted the connection.
 //!
 //! A session of the plain, chat or echo door reads nothing from its client while its
-//! [`Intake`](crate::connection::Intake) is full, writes through the [outlet](crate::connection::outlet) of
+//! [`Intake`](crate::connection::Intake) is full, writes through the [outgoing queue](crate::connection::outbound) of
 //! its connection, sends [`Register`](crate::chat::Register) when it starts and
 //! [`Unregister`](crate::chat::Unregister) once, and ends through one idempotent function.
 //!

@@ -5,7 +5,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::Worker;
 use crate::{
-    connection::outlet::Outbox,
+    connection::outbound::Outbound,
     protocol::{
         plain,
         websocket::{
@@ -19,16 +19,16 @@ use crate::{
 #[derive(Clone, Debug)]
 pub(crate) struct Voice {
     /// The outgoing queue.
-    pub outbox: Outbox,
+    pub outbound: Outbound,
     /// The compression that was agreed on in the handshake, if any.
     pub agreement: Option<Agreement>,
     worker: web::Data<Worker>,
 }
 
 impl Voice {
-    /// For a session of `worker` that writes to `outbox`.
-    pub(crate) fn new(outbox: Outbox, agreement: Option<Agreement>, worker: web::Data<Worker>) -> Self {
-        Self { outbox, agreement, worker }
+    /// For a session of `worker` that writes to `outbound`.
+    pub(crate) fn new(outbound: Outbound, agreement: Option<Agreement>, worker: web::Data<Worker>) -> Self {
+        Self { outbound, agreement, worker }
     }
 
     /// Answers a text in upper case.
@@ -38,7 +38,7 @@ impl Voice {
             plain::write_text(&mut answer, text);
             self.answer(OpCode::Text, answer.freeze());
         } else {
-            self.outbox.answer(|out| plain::write_answer(out, text));
+            self.outbound.answer(|out| plain::write_answer(out, text));
         }
     }
 
@@ -48,8 +48,8 @@ impl Voice {
             && let Some(small) =
                 self.worker.deflaters.borrow_mut().with_window(agreement.window_bits()).deflate(&payload)
         {
-            return self.outbox.answer(|out| frame::write_compressed(out, opcode, small));
+            return self.outbound.answer(|out| frame::write_compressed(out, opcode, small));
         }
-        self.outbox.answer_frame(opcode, payload);
+        self.outbound.answer_frame(opcode, payload);
     }
 }

@@ -11,7 +11,7 @@ use serde::{Serialize, Serializer};
 use tokio::sync::mpsc;
 
 use super::Ending;
-use crate::connection::Waiting;
+use crate::connection::Backlog;
 
 /// Lines that may wait for the reader of a session's log; further ones are left out and counted.
 const MOST_LINES: usize = 64;
@@ -53,7 +53,7 @@ pub struct Watch {
 
 #[derive(Debug, Default)]
 struct Seen {
-    waiting: Option<Waiting>,
+    backlog: Option<Backlog>,
     ended: Option<Ending>,
 }
 
@@ -95,9 +95,9 @@ impl Watch {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The session has begun; `waiting` counts its backlog.
-    pub fn begun(&self, waiting: Waiting) {
-        self.seen().waiting = Some(waiting);
+    /// The session has begun; and this is its backlog.
+    pub fn begun(&self, backlog: Backlog) {
+        self.seen().backlog = Some(backlog);
     }
 
     /// The session has ended.
@@ -115,7 +115,7 @@ impl Watch {
 
     /// The session's backlog in bytes; `None` before the session has begun.
     pub fn waiting_bytes(&self) -> Option<usize> {
-        self.seen().waiting.as_ref().map(Waiting::bytes)
+        self.seen().backlog.as_ref().map(Backlog::bytes)
     }
 
     /// How the session ended; `None` while it has not.

@@ -31,12 +31,12 @@ use crate::{
     connection::{
         Intake, Lease,
         admission::Admitted,
-        body::Outlet,
+        body::SessionBody,
         handshake,
         heartbeat::{Beat, Heartbeat, Proof, Signs},
         hold::Hold,
         inlet::{Gate, Inbound, Inlet, Life},
-        outlet::Outbox,
+        outbound::{Bounds, Outbound, Outlet},
         rate::{Meter, RateLimit},
         socket::Connection,
         upgraded::Upgraded,
@@ -77,7 +77,8 @@ pub(crate) struct WebSocketSession {
     worker: web::Data<Worker>,
     metrics: ProtocolMetrics,
     intake: Intake,
-    outbox: Outbox,
+    outbound: Outbound,
+    outlet: Rc<Outlet>,
     voice: Voice,
     /// Only at the door of the chat.
     conversation: Option<Box<Conversation>>,
@@ -112,9 +113,10 @@ pub(crate) fn open(
     let wire = upgraded.wire();
     let connection = Arc::clone(wire.connection());
     let lease = Lease::of_waiting(Arc::clone(&worker.budget));
-    let outbox = Outbox::new(Rc::clone(wire), lease, metrics.bytes_out.clone());
+    let bounds = Bounds::of(settings);
+    let outbound = Outbound::on_wire(Rc::clone(wire), bounds, lease, metrics.bytes_out.clone());
     if let Some(watch) = &visitor.watch {
-        watch.begun(outbox.waiting());
+        watch.begun(outbound.backlog());
     }
     let intake = Intake::new(settings.limits.max_intake_bytes.get(), Arc::clone(&worker.budget));
     let is_chat = visitor.door == Door::Chat;
@@ -128,8 +130,7 @@ pub(crate) fn open(
     let hold = Hold::default();
     let gate = Gate {
         intake: intake.clone(),
-        outbox: outbox.clone(),
-        max_answer_bytes: settings.limits.max_queue_bytes.get(),
+        outbound: outbound.clone(),
         hold: hold.clone(),
         rate: RateLimit::of(settings),
         spares_messages: is_chat,
@@ -141,7 +142,7 @@ pub(crate) fn open(
     let inlet = Inlet::new(arrivals, decoder, gate, life.clone(), metrics.bytes_in.clone());
     let opened = Instant::now();
     let id = SessionId::next();
-    let voice = Voice::new(outbox.clone(), agreement, worker.clone());
+    let voice = Voice::new(outbound.clone(), agreement, worker.clone());
     let conversation = is_chat.then(|| {
         let meter = RateLimit::of(settings).map(|limit| Meter::new(limit, opened));
         Box::new(Conversation::new(
@@ -159,7 +160,8 @@ pub(crate) fn open(
         worker: worker.clone(),
         metrics,
         intake,
-        outbox: outbox.clone(),
+        outlet: outbound.open_outlet(),
+        outbound: outbound.clone(),
         voice,
         conversation,
         connection,
@@ -179,7 +181,7 @@ pub(crate) fn open(
         ctx.add_stream(inlet);
         session
     });
-    Ok(upgraded.respond(response, Outlet::new(actor, outbox, admitted)))
+    Ok(upgraded.respond(response, SessionBody::new(actor, outbound, admitted)))
 }
 
 /// The first acceptable offer of compression in all headers that make one.
@@ -271,7 +273,7 @@ impl WebSocketSession {
         let dialect = if self.visitor.door == Door::Chat { line::CHAT } else { line::PLAIN };
         Seat {
             deliveries: ctx.address().recipient(),
-            waiting: self.outbox.waiting(),
+            backlog: self.outbound.backlog(),
             encoding: Encoding { dialect, deflated },
             cutter: Cutter::new(move |patience| connection.cut_after(patience)),
         }
@@ -281,13 +283,13 @@ impl WebSocketSession {
         let now = Instant::now();
         let signs = match self.life.take() {
             // The ping may still be in the backlog.
-            Signs::Silence if self.outbox.has_waiting() => Signs::HeldBack,
+            Signs::Silence if self.outbound.has_waiting() => Signs::HeldBack,
             signs => signs,
         };
         let next = match self.heartbeat.beat(now, signs) {
             Beat::Wait(next) => next,
             Beat::Ping(next) => {
-                self.outbox.answer(|out| frame::write_header(out, OpCode::Ping, 0));
+                self.outbound.answer(|out| frame::write_header(out, OpCode::Ping, 0));
                 next
             }
             Beat::Gone => return self.end(Ending::Silent, ctx),
@@ -302,23 +304,21 @@ impl WebSocketSession {
             return;
         }
         if matches!(ending, Ending::Dismissed(Dismissal::SlowConsumer | Dismissal::OutOfMemory)) {
-            self.outbox.clear();
+            self.outbound.clear();
         }
-        match (&ending, ending.close_reason()) {
-            (Ending::ClosedByPeer(frame), _) => {
-                self.outbox.answer(|out| out.extend_from_slice(&close_frame::encode_reply(frame.as_ref())));
-            }
-            (_, Some(row)) => self.outbox.answer(|out| out.extend_from_slice(&close_frame::encode(row))),
-            (_, None) => {}
-        }
-        self.outbox.end();
+        let last = match (&ending, ending.close_reason()) {
+            (Ending::ClosedByPeer(frame), _) => close_frame::encode_reply(frame.as_ref()),
+            (_, Some(row)) => close_frame::encode(row),
+            (_, None) => Bytes::new(),
+        };
+        self.outbound.end_with(&last);
         self.ending = Some(ending);
         ctx.stop();
     }
 
     /// Cuts a client that takes its backlog too slowly, a byte now and then.
     fn cut_if_it_lingers(&self) {
-        if self.outbox.has_waiting() || self.connection.is_on_host() {
+        if self.outbound.has_waiting() || self.connection.is_on_host() {
             self.connection.cut_after(self.worker.settings.connections.stall_timeout.get());
         }
     }
@@ -335,7 +335,7 @@ impl Actor for WebSocketSession {
             Door::Plain(room) => Some(room.clone()),
             Door::Echo | Door::Chat => None,
         };
-        self.worker.outlets.add(self.id, self.outbox.direct());
+        self.worker.outlets.add(self.id, Rc::<Outlet>::clone(&self.outlet));
         let seat = self.seat(ctx);
         self.worker.chat.do_send(Register {
             session: self.id,
@@ -386,7 +386,7 @@ impl StreamHandler<Inbound> for WebSocketSession {
         match inbound {
             Inbound::Message(Message::Text(text)) => self.text(text, ctx),
             Inbound::Message(Message::Binary(bytes)) => self.binary(bytes, ctx),
-            Inbound::Message(Message::Ping(bytes)) => self.outbox.answer_frame(OpCode::Pong, bytes),
+            Inbound::Message(Message::Ping(bytes)) => self.outbound.answer_frame(OpCode::Pong, bytes),
             Inbound::Message(Message::Pong(bytes)) => {
                 self.log(Level::Debug, Method::Handle, format_args!("sent a pong of {} bytes", bytes.len()))
             }
@@ -416,10 +416,10 @@ impl Handler<Delivery> for WebSocketSession {
     type Result = ();
 
     fn handle(&mut self, delivery: Delivery, ctx: &mut Self::Context) {
-        self.outbox.take_mail();
+        self.outlet.take_mail();
         match delivery {
-            Delivery::Frames { frames, .. } => self.outbox.deliver(&frames),
-            Delivery::Volatile { frames, .. } => self.outbox.deliver_volatile(&frames),
+            Delivery::Frames { frames, .. } => self.outbound.take_mailed(&frames, false),
+            Delivery::Volatile { frames, .. } => self.outbound.take_mailed(&frames, true),
             Delivery::News { news, .. } => match news.downcast() {
                 Ok(news) => self.converse(|conversation| conversation.news(*news), ctx),
                 Err(_) => error!("{}: news of another kind than the chat's are dropped", self.id),

@@ -8,7 +8,10 @@ use actix_web::{HttpRequest, HttpResponse, web};
 use log::debug;
 
 use super::{Carried, Engine, Visitor, engine::Entry, link::Incoming, session::Probe};
-use crate::connection::{detached::Socket, handshake, upgraded::Upgraded};
+use crate::{
+    connection::{detached::Socket, handshake, upgraded::Upgraded},
+    protocol::websocket::{close as close_frame, frame::OpCode},
+};
 
 /// Why an upgrade request was not accepted.
 #[derive(Debug, thiserror::Error)]
@@ -34,9 +37,9 @@ pub fn begin(
 ) -> Result<HttpResponse, AcceptError> {
     let (sid, open) = engine.open_packet(&[])?;
     let engine = Arc::clone(engine);
-    hand_over(req, payload, move |socket| match Incoming::new(socket, visitor.wants_base64, &engine) {
+    hand_over(req, payload, move |socket| match Incoming::new(socket, visitor.wants_base64, true, &engine) {
         Ok(incoming) => {
-            incoming.carrier.text(open.into());
+            incoming.carrier.outbound().answer_frame(OpCode::Text, open.into());
             engine.start_on_websocket(sid, incoming, carried, visitor);
         }
         Err(error) => debug!("a client is gone before its session has begun: {error}"),
@@ -60,8 +63,10 @@ pub fn probe(
         if entry.session.connected() {
             return entry.session.do_send(Probe { socket, wants_base64 });
         }
-        match Incoming::new(socket, wants_base64, &engine) {
-            Ok(incoming) => incoming.carrier.close(None),
+        match Incoming::new(socket, wants_base64, false, &engine) {
+            Ok(incoming) => {
+                engine.closing().close(&incoming.carrier.outbound(), &close_frame::encode_reply(None))
+            }
             Err(error) => debug!("a client is gone before it has probed its websocket: {error}"),
         }
     })

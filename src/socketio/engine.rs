@@ -19,16 +19,22 @@ use tokio::sync::oneshot;
 
 use super::{
     Carried, EndReason,
-    carrier::Finishing,
+    carrier::Closing,
     gate::Gate,
     link::Incoming,
     namespaces::Emitter,
     session::{Depart, EndSession, RequestGone, SocketIoSession, TakePackets, TakePoll},
 };
 use crate::{
-    broadcast::{AddWorker, FanOut, Outlets, Patience},
+    broadcast::{AddWorker, FanOut, Outlets},
     config::{LONGEST_TIMER_MILLIS, Settings},
-    connection::{Budget, Intake, Lease, admission::Admitted, rate::RateLimit, upload::UploadRate},
+    connection::{
+        Budget, Intake, Lease,
+        admission::Admitted,
+        outbound::{Bounds, PollAnswer},
+        rate::RateLimit,
+        upload::UploadRate,
+    },
     domain::WorkerId,
     metrics::Metrics,
     parts::Parts,
@@ -113,6 +119,11 @@ impl EngineSettings {
         if is_known { self.max_payload } else { self.max_unknown.min(self.max_payload) }
     }
 
+    /// The bounds on what waits for a client.
+    pub(super) fn bounds(&self) -> Bounds {
+        Bounds { waiting: self.max_waiting, answer: self.max_payload }
+    }
+
     /// Ping interval and ping timeout in milliseconds, as the handshake tells clients. A client waits for
     /// their sum, so the sum must fit its timer.
     fn advertised_pings(&self) -> (u64, u64) {
@@ -142,7 +153,7 @@ pub struct Engine {
     hub: OnceLock<Addr<Hub>>,
     parts: Arc<Parts>,
     desks: AtomicUsize,
-    finishing: Finishing,
+    closing: Closing,
     /// The server stops.
     is_ending: AtomicBool,
 }
@@ -197,6 +208,7 @@ impl Engine {
         intake: Arc<Budget>,
         parts: Arc<Parts>,
     ) -> Arc<Self> {
+        let closing = Closing::new(settings.stall_timeout);
         Arc::new(Self {
             settings,
             metrics,
@@ -206,7 +218,7 @@ impl Engine {
             hub: OnceLock::new(),
             parts,
             desks: AtomicUsize::new(0),
-            finishing: Finishing::default(),
+            closing,
             is_ending: AtomicBool::new(false),
         })
     }
@@ -235,10 +247,8 @@ impl Engine {
 
     /// Adds a worker with its own fan-out to the hub. Call once per worker, on its thread.
     pub fn desk(&self) -> Desk {
-        // A session ends its own connection, so the fan-out has no connection to cut.
-        let patience = Patience { max_waiting: self.settings.max_waiting, before_cut: Duration::ZERO };
         let outlets = Outlets::default();
-        let fanout = FanOut::new(patience, outlets.clone(), Arc::clone(&self.metrics));
+        let fanout = FanOut::new(self.settings.stall_timeout, outlets.clone(), Arc::clone(&self.metrics));
         let name = format!("socketio-fan-out-{}", self.desks.load(Ordering::Relaxed));
         self.desk_at(self.parts.start(name, fanout), outlets)
     }
@@ -290,14 +300,14 @@ impl Engine {
         self.start(sid, Some(incoming), carried, visitor);
     }
 
-    /// The WebSockets whose sessions have ended, and whose last bytes are still written.
-    pub(super) fn finishing(&self) -> Finishing {
-        self.finishing.clone()
+    /// Closes the WebSockets of sessions that have ended.
+    pub(super) fn closing(&self) -> &Closing {
+        &self.closing
     }
 
     /// The number of WebSockets whose sessions have ended, and whose last bytes are still written.
     pub(crate) fn count_finishing(&self) -> usize {
-        self.finishing.count()
+        self.closing.count()
     }
 
     /// A new session id, and the open packet of its session.
@@ -472,17 +482,6 @@ impl Drop for Posting {
     fn drop(&mut self) {
         self.0.end_post();
     }
-}
-
-/// The response to a poll.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum PollAnswer {
-    /// Packets, joined by the record separator of Engine.IO 4.
-    Payload(String),
-    /// The session already has a poll, or a WebSocket carries it.
-    BadRequest,
-    /// The session has ended.
-    Over,
 }
 
 /// Guard of a request; see [`Entry::attend`].

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 
 use super::{
-    Engine, EngineSettings,
+    Engine,
     carrier::{Carrier, Heard, Inbound},
     gate::Gate,
 };
@@ -19,7 +19,7 @@ use crate::{
     connection::{
         Lease,
         detached::Socket,
-        outlet::Outbox,
+        outbound::Outbound,
         upload::UploadWatch,
         wire::{Arrivals, Wire},
     },
@@ -36,30 +36,38 @@ pub(super) struct Incoming {
 }
 
 impl Incoming {
-    /// Attaches a socket to this thread. With `wants_base64` its client takes no binary frames.
+    /// Attaches a socket to this thread, which carries a session if `carries`, and is probed otherwise. With `wants_base64`
+    /// its client takes no binary frames.
     ///
     /// # Errors
     /// The client is gone.
-    pub(super) fn new(socket: Socket, wants_base64: bool, engine: &Arc<Engine>) -> io::Result<Self> {
+    pub(super) fn new(
+        socket: Socket,
+        wants_base64: bool,
+        carries: bool,
+        engine: &Arc<Engine>,
+    ) -> io::Result<Self> {
         let (wire, arrivals) = Wire::attach(socket)?;
         // Packets are not counted as bytes sent.
-        let outbox = Outbox::new(wire, Lease::of_waiting(engine.budget()), None);
-        let carrier = Carrier::new(outbox, wants_base64, engine.settings.stall_timeout, engine.finishing());
+        let lease = Lease::of_waiting(engine.budget());
+        let outbound = Outbound::on_wire(wire, engine.settings.bounds(), lease, None);
+        if wants_base64 {
+            outbound.set_text_only();
+        }
+        let carrier = if carries { Carrier::carrying(outbound) } else { Carrier::probed(outbound) };
         Ok(Self { carrier, arrivals })
     }
 
     /// What reads and writes the WebSocket for a session with this gate.
     pub(super) fn link(self, engine: &Engine, gate: Arc<Gate>) -> Link {
-        let EngineSettings { max_fragments, max_waiting, .. } = engine.settings;
         let sizes = [false, true].map(|is_known| engine.settings.max_size(is_known));
-        let limits = Limits { message_size: sizes[0], fragments: max_fragments };
+        let limits = Limits { message_size: sizes[0], fragments: engine.settings.max_fragments };
         Link {
             carrier: self.carrier,
             arrivals: self.arrivals,
             gate,
             chunk: Bytes::new(),
             is_chunk_own: true,
-            max_waiting,
             sizes,
             decoder: Decoder::new(limits, None),
             lease: engine.lease(),
@@ -81,8 +89,6 @@ pub(super) struct Link {
     chunk: Bytes,
     /// Whether `chunk` owns its buffer.
     is_chunk_own: bool,
-    /// Limit on bytes that wait to be written; above it nothing is read.
-    max_waiting: usize,
     /// Limits on message bytes: before the client is known, and after.
     sizes: [usize; 2],
     decoder: Decoder,
@@ -100,7 +106,7 @@ pub(super) struct Link {
 impl Link {
     /// Ready when the next message may be read.
     fn poll_open(&self, cx: &mut Context<'_>) -> Poll<()> {
-        if self.carrier.waiting_bytes() > self.max_waiting {
+        if self.carrier.outbound().holds_reading() {
             // No waker is needed: what is written is written here, too.
             return Poll::Pending;
         }
@@ -176,10 +182,11 @@ impl Stream for Link {
 
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Heard>> {
         let this = &mut *self;
-        let carrier = this.carrier.clone();
-        carrier.set_attended(true);
+        // The session's queue, once the WebSocket carries it.
+        let outbound = this.carrier.outbound();
+        outbound.set_attended(true);
         let inbound = loop {
-            if carrier.is_closed() {
+            if outbound.has_ended() {
                 // A task of its own writes the rest.
                 return Poll::Ready(None);
             }
@@ -190,25 +197,31 @@ impl Stream for Link {
                 break inbound;
             }
             let must_read_on = std::mem::take(&mut this.unwritten) >= MAX_UNWRITTEN;
-            let outbox = carrier.outbox();
-            let before = outbox.waiting_bytes();
-            if let Poll::Ready(Err(_)) = outbox.poll_write(cx) {
+            let was_held = outbound.holds_reading();
+            if let Poll::Ready(Err(_)) = outbound.poll_write(cx) {
                 // What the client sent before the failure is still read; then the session ends.
-                outbox.drop_all();
+                outbound.drop_all();
             }
-            let waiting = outbox.waiting_bytes();
-            if outbox.is_refused() && !std::mem::replace(&mut this.has_told_refusal, true) {
+            if outbound.is_refused() && !std::mem::replace(&mut this.has_told_refusal, true) {
                 break Inbound::Refused;
             }
-            if carrier.takes_more() {
-                break Inbound::Drained;
-            }
             // If enough has been written now, more may be read.
-            if !must_read_on && (before <= this.max_waiting || waiting > this.max_waiting) {
-                carrier.set_attended(false);
+            if !must_read_on && (!was_held || outbound.holds_reading()) {
+                outbound.set_attended(false);
                 return Poll::Pending;
             }
         };
+        let carrier = this.carrier.clone();
         Poll::Ready(Some(Heard { carrier, inbound }))
+    }
+}
+
+impl Drop for Link {
+    /// A session that ends without a word, because its task is dropped, must not keep the socket open.
+    fn drop(&mut self) {
+        let outbound = self.carrier.outbound();
+        if !outbound.has_ended() {
+            outbound.release();
+        }
     }
 }

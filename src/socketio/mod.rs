@@ -10,43 +10,45 @@ use std::{any::Any, fmt, time::Duration};
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use self::downlink::Downlink;
+use self::handle::SessionHandle;
 use crate::{
     domain::SessionId,
     protocol::close::{self, CloseReason},
 };
 
 pub use self::{
-    engine::{Engine, EngineSettings, Entry, PollAnswer, Sid, Visitor},
+    engine::{Engine, EngineSettings, Entry, Sid, Visitor},
     session::SocketIoSession,
 };
-pub use crate::protocol::socketio::{Args, Limits};
+pub use crate::{
+    connection::outbound::PollAnswer,
+    protocol::socketio::{Args, Limits},
+};
 
 pub mod accept;
 mod carrier;
-pub mod downlink;
 pub mod engine;
 pub mod gate;
+pub mod handle;
 pub mod hub;
 mod link;
 pub mod namespaces;
-mod outlet;
 pub mod relay;
 pub mod session;
 
 /// Interprets the messages of one session. Each session has its own value, on the session's thread.
 pub trait Carried {
     /// Called once, when the session starts.
-    fn opened(&mut self, _: &Downlink) {}
+    fn opened(&mut self, _: &SessionHandle) {}
 
     /// The client sent a text message.
-    fn text(&mut self, text: ByteString, down: &Downlink);
+    fn text(&mut self, text: ByteString, handle: &SessionHandle);
 
     /// The client sent a binary message.
-    fn binary(&mut self, bytes: Bytes, down: &Downlink);
+    fn binary(&mut self, bytes: Bytes, handle: &SessionHandle);
 
     /// News from outside for a socket of the session, or the result of a task that the socket spawned.
-    fn notified(&mut self, _socket: SessionId, _: Box<dyn Any>, _: &Downlink) {}
+    fn notified(&mut self, _socket: SessionId, _: Box<dyn Any>, _: &SessionHandle) {}
 
     /// Whether the client has joined something. A client that has not joined before the connect timeout is
     /// disconnected.
@@ -195,7 +197,7 @@ impl fmt::Display for EndReason {
             Self::Flood => "flood",
             Self::TooSlow => "message too slow",
             Self::TooBig => "message too big",
-            Self::ServerShuttingDown => "server shutting down",
+            Self::ServerShuttingDown => "server shutting handle",
         })
     }
 }

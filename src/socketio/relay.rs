@@ -86,7 +86,7 @@ impl RelaySocket {
         match self.meter.as_mut().map(|meter| meter.measure(Instant::now())) {
             Some(Measure::TooFast { retry_after }) => Err(Failure::too_fast(retry_after)),
             Some(Measure::Flood) => {
-                socket.downlink().end(EndReason::Flood);
+                socket.handle().end(EndReason::Flood);
                 Err(Failure::of(Code::RateLimited))
             }
             Some(Measure::Fits) | None => Ok(()),

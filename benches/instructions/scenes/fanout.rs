@@ -7,8 +7,8 @@ use bytes::Bytes;
 use echoroom::{
     app::embed::Budget,
     testing::{
-        Attach, ChatBroadcast, Cutter, Delivery, Direct, DirectOutlet, Encoding, FanOut, FanOutBroadcast,
-        Metrics, Outlets, Patience, Reach, Recipients, RoomId, Seat, SessionId, Subscribe, Waiting, line,
+        Attach, Backlog, ChatBroadcast, Cutter, Delivery, Direct, DirectOutlet, Encoding, FanOut,
+        FanOutBroadcast, Metrics, Outlets, Reach, Recipients, RoomId, Seat, SessionId, Subscribe, line,
     },
 };
 
@@ -36,7 +36,7 @@ struct Sink(Heard);
 /// Replaces a session's actor.
 struct Subscriber {
     heard: Heard,
-    waiting: Waiting,
+    backlog: Backlog,
 }
 
 /// A fan-out, a broadcast for it, and the number of bytes to deliver.
@@ -79,16 +79,15 @@ impl Stage {
     async fn new(add: impl Fn(&Outlets, SessionId, &Heard) -> Heard) -> Result<Self, Box<dyn Error>> {
         let room = RoomId::next();
         let (heard, outlets) = (Heard::default(), Outlets::default());
-        let patience = Patience { max_waiting: 1 << 20, before_cut: Duration::ZERO };
-        let fanout = FanOut::new(patience, outlets.clone(), Arc::new(Metrics::new())).start();
+        let fanout = FanOut::new(Duration::ZERO, outlets.clone(), Arc::new(Metrics::new())).start();
         let speaker = SessionId::next();
         for session in
             std::iter::once(speaker).chain(std::iter::repeat_with(SessionId::next)).take(SUBSCRIBERS)
         {
-            let waiting = Waiting::default();
-            let subscriber = Subscriber { heard: add(&outlets, session, &heard), waiting: waiting.clone() };
+            let backlog = Backlog::new(1 << 20);
+            let subscriber = Subscriber { heard: add(&outlets, session, &heard), backlog: backlog.clone() };
             let deliveries = subscriber.start().recipient();
-            let seat = Seat { deliveries, waiting, encoding: PLAIN, cutter: Cutter::new(|_| ()) };
+            let seat = Seat { deliveries, backlog, encoding: PLAIN, cutter: Cutter::new(|_| ()) };
             fanout.send(Attach { session, seat }).await?;
             fanout.send(Subscribe { session, room, encoding: PLAIN }).await?;
         }
@@ -135,7 +134,7 @@ impl Handler<Delivery> for Subscriber {
     fn handle(&mut self, delivery: Delivery, _: &mut Self::Context) {
         if let Delivery::Frames { frames, .. } = delivery {
             let bytes = frames.iter().map(Bytes::len).sum();
-            self.waiting.subtract(bytes);
+            self.backlog.subtract(bytes);
             self.heard.set(self.heard.get() + bytes);
         }
     }

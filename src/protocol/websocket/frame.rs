@@ -183,37 +183,37 @@ pub fn unmask(payload: &mut [u8], mask: [u8; 4], offset: usize) {
     }
 }
 
-/// The end of the frame that contains the byte before `at`, in consecutive server frames. It may lie behind
-/// the end of `frames` if the last frame is incomplete.
-pub fn end_of_frame(frames: &[u8], at: usize) -> usize {
-    let mut end = 0;
-    while end < at
-        && let Some((header, len)) = frames.get(end..).and_then(parse_server_header)
-    {
-        end += header + len;
-    }
-    end.max(at)
+/// The header of a server's frame, which is not masked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ServerHeader {
+    /// The type of the frame.
+    pub opcode: OpCode,
+    /// Length of the header.
+    pub len: usize,
+    /// Length of the payload.
+    pub payload_len: usize,
 }
 
-/// The lengths of a server frame's header and payload.
-fn parse_server_header(frame: &[u8]) -> Option<(usize, usize)> {
-    let &[_, len] = frame.first_chunk()?;
-    let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | usize::from(*byte));
-    Some(match len {
-        126 => (4, number(frame.get(2..4)?)),
-        127 => (10, number(frame.get(2..10)?)),
-        len => (2, usize::from(len)),
-    })
+impl ServerHeader {
+    /// Parses a header that this server has written; `None` if bytes of it are missing.
+    pub fn parse(frame: &[u8]) -> Option<Self> {
+        let &[first, len] = frame.first_chunk()?;
+        let number = |bytes: &[u8]| bytes.iter().fold(0, |number, byte| number << 8 | usize::from(*byte));
+        let (len, payload_len) = match len {
+            126 => (4, number(frame.get(2..4)?)),
+            127 => (10, number(frame.get(2..10)?)),
+            len => (2, usize::from(len)),
+        };
+        Some(Self { opcode: OpCode::parse(first & 0x0F).ok()?, len, payload_len })
+    }
 }
 
 /// The payloads of consecutive server frames, as written by [`write()`].
 pub fn payloads(mut frames: Bytes) -> impl Iterator<Item = (OpCode, Bytes)> {
     std::iter::from_fn(move || {
-        let first = *frames.first()?;
-        let (header, len) = parse_server_header(&frames)?;
-        let payload = (frames.len() >= header + len).then(|| frames.slice(header..header + len))?;
-        frames.advance(header + len);
-        let opcode = if first & 0x0F == 1 { OpCode::Text } else { OpCode::Binary };
+        let ServerHeader { opcode, len, payload_len } = ServerHeader::parse(&frames)?;
+        let payload = (frames.len() >= len + payload_len).then(|| frames.slice(len..len + payload_len))?;
+        frames.advance(len + payload_len);
         Some((opcode, payload))
     })
 }

@@ -42,7 +42,7 @@ impl Speech {
     pub(crate) fn room_event(&self, event: &Event<'_>) {
         match self {
             Self::WebSocket(voice) => say(voice, event.to_json()),
-            Self::SocketIo(socket) => socket.downlink().packet(event.to_packet()),
+            Self::SocketIo(socket) => socket.handle().packet(event.to_packet()),
         }
     }
 
@@ -65,8 +65,8 @@ impl Speech {
     /// Waits until at most `max_waiting` bytes of answers wait for the client.
     pub(crate) async fn drained(&self, max_waiting: usize) {
         match self {
-            Self::WebSocket(voice) => poll_fn(|cx| voice.outbox.poll_drained(max_waiting, cx)).await,
-            Self::SocketIo(socket) => poll_fn(|cx| socket.downlink().poll_drained(max_waiting, cx)).await,
+            Self::WebSocket(voice) => poll_fn(|cx| voice.outbound.poll_drained(max_waiting, cx)).await,
+            Self::SocketIo(socket) => poll_fn(|cx| socket.handle().poll_drained(max_waiting, cx)).await,
         }
     }
 }

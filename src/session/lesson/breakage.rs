@@ -68,15 +68,17 @@ pub(crate) async fn break_it(breakage: Breakage, mut line: Line) {
         return;
     }
     match breakage {
-        Breakage::BadUtf8 => line.send(OpCode::Text, Bytes::from_static(&[b'c', b'a', b'f', 0xC3, b'!'])),
-        Breakage::Masked => line.write(&masked(b"masked")),
-        Breakage::Reserved => line.write(&RESERVED_FRAME),
+        Breakage::BadUtf8 => {
+            line.outbound.answer_frame(OpCode::Text, Bytes::from_static(&[b'c', b'a', b'f', 0xC3, b'!']))
+        }
+        Breakage::Masked => line.outbound.answer(|out| out.extend_from_slice(&masked(b"masked"))),
+        Breakage::Reserved => line.outbound.answer(|out| out.extend_from_slice(&RESERVED_FRAME)),
         Breakage::Reset => {
             line.connection.end_by_reset();
-            return line.outbox.fail();
+            return line.outbound.fail();
         }
         Breakage::Close(code) => {
-            return line.close_with(&close_frame::encode_parts(Some(code), "as you asked"));
+            return line.outbound.end_with(&close_frame::encode_parts(Some(code), "as you asked"));
         }
     }
     // The server closes the connection if the page does not.

@@ -7,7 +7,7 @@ use std::{future::poll_fn, io};
 
 use serde::Serialize;
 
-use super::{Appointment, ClientKind, Expected, Lessons, Line, MOST_WAITING, tell};
+use super::{Appointment, ClientKind, Expected, Lessons, Line, tell};
 use crate::{
     domain::{LESSON_ROOM_START, RoomName},
     session::watch::{LogLine, LogReader, Watch},
@@ -29,18 +29,18 @@ enum Told<'a> {
 /// page has ended.
 pub(crate) async fn follow(lessons: &Lessons, mut line: Line) {
     let Ok((appointment, log)) = expect(lessons) else { return };
-    let outbox = line.outbox.clone();
-    tell(&outbox, &Told::Expected { session: &appointment.name });
-    let most_waiting = line.max_waiting.min(MOST_WAITING) / 2;
+    let outbound = line.outbound.clone();
+    tell(&outbound, &Told::Expected { session: &appointment.name });
+    let most_waiting = line.outbound.bounds().waiting / 2;
     let lesson = async {
         let mut log = log;
         while let Some(line) = log.next().await {
             // Meanwhile further lines wait in the bounded queue of the watch.
-            poll_fn(|cx| outbox.poll_drained(most_waiting, cx)).await;
-            tell(&outbox, &Told::Line(line));
+            poll_fn(|cx| outbound.poll_drained(most_waiting, cx)).await;
+            tell(&outbound, &Told::Line(line));
             let lines = log.take_left_out();
             if lines > 0 {
-                tell(&outbox, &Told::LeftOut { lines });
+                tell(&outbound, &Told::LeftOut { lines });
             }
         }
     };

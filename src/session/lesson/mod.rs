@@ -2,7 +2,7 @@
 //! ([`news`]), connections that break on request ([`breakage`]), a client that does not read ([`slow`]), the log of the
 //! page's own session ([`follow`]), and a port where nothing listens ([`closed_port`]).
 //!
-//! A lesson is a WebSocket connection that is in no room: a task writes to its [`Outbox`] and reads what the
+//! A lesson is a WebSocket connection that is in no room: a task writes to its [`Outbound`] and reads what the
 //! page sends. The number of lessons and their duration are bounded.
 
 use std::{
@@ -30,7 +30,7 @@ use crate::{
         body::Output,
         handshake,
         heartbeat::{Beat, Heartbeat, Proof, Signs},
-        outlet::Outbox,
+        outbound::{Bounds, Outbound},
         permits::{Exceeded, Permit, Permits},
         rate::{Measure, Meter, RateLimit},
         socket::Connection,
@@ -192,26 +192,9 @@ impl Drop for Appointment<'_> {
     }
 }
 
-/// Sends the page a message.
-fn tell(outbox: &Outbox, told: &impl Serialize) {
-    send(outbox, OpCode::Text, serde_json::to_vec(told).unwrap_or_default().into());
-}
-
-/// Sends a frame to the page. Ignored after the end.
-fn send(outbox: &Outbox, opcode: OpCode, payload: Bytes) {
-    if !outbox.has_ended() {
-        outbox.answer_frame(opcode, payload);
-        outbox.wake();
-    }
-}
-
-/// Ends a connection after what waits, with these last bytes. The first end counts.
-fn close_with(outbox: &Outbox, last: &[u8]) {
-    if !outbox.has_ended() {
-        outbox.answer(|out| out.extend_from_slice(last));
-        outbox.end();
-        outbox.wake();
-    }
+/// Sends the page a message. Ignored after the end.
+fn tell(outbound: &Outbound, told: &impl Serialize) {
+    outbound.answer_frame(OpCode::Text, serde_json::to_vec(told).unwrap_or_default().into());
 }
 
 /// The place of a lesson; given back on drop.
@@ -225,15 +208,13 @@ pub struct Place {
 #[allow(missing_debug_implementations, reason = "the payload has none")]
 pub(crate) struct Line {
     /// The outgoing queue.
-    pub outbox: Outbox,
+    pub outbound: Outbound,
     /// Ends the socket.
     pub connection: Arc<Connection>,
     payload: Payload,
     decoder: Decoder,
     /// Received bytes that are not decoded yet.
     rest: Bytes,
-    /// The most bytes of answers that may wait.
-    max_waiting: usize,
     /// Limits the rate of messages and control frames; `None` without a limit.
     meter: Option<Meter>,
     heartbeat: Heartbeat,
@@ -250,6 +231,8 @@ pub(crate) struct Line {
 impl Line {
     fn new(wire: &Rc<Wire>, payload: Payload, settings: &Settings, budget: Arc<Budget>) -> Self {
         let now = Instant::now();
+        let waiting = settings.limits.max_queue_bytes.get().min(MOST_WAITING);
+        let bounds = Bounds { waiting, ..Bounds::of(settings) };
         let limits = Limits {
             message_size: settings.limits.max_message_size.get().min(MOST.message_size),
             fragments: settings.limits.max_fragments.get().min(MOST.fragments),
@@ -261,12 +244,16 @@ impl Line {
             Proof::Byte,
         );
         Self {
-            outbox: Outbox::new(Rc::clone(wire), Lease::of_waiting(Arc::clone(&budget)), None),
+            outbound: Outbound::on_wire(
+                Rc::clone(wire),
+                bounds,
+                Lease::of_waiting(Arc::clone(&budget)),
+                None,
+            ),
             connection: Arc::clone(wire.connection()),
             payload,
             decoder: Decoder::new(limits, None),
             rest: Bytes::new(),
-            max_waiting: settings.limits.max_queue_bytes.get().min(MOST_WAITING),
             meter: RateLimit::of(settings).map(|limit| Meter::new(limit, now)),
             next_beat: heartbeat.next(),
             heartbeat,
@@ -279,12 +266,12 @@ impl Line {
     /// The next message of the page; `None` once the page has left, or has been ended for a violation.
     pub(crate) async fn next(&mut self) -> Option<Message> {
         loop {
-            if self.outbox.waiting_bytes() > self.max_waiting {
+            if self.outbound.holds_reading() {
                 return self.end(close::SLOW_CONSUMER);
             }
             match self.decoder.decode(&mut self.rest) {
                 Ok(Some(Message::Close(frame))) => {
-                    self.close_with(&close_frame::encode_reply(frame.as_ref()));
+                    self.outbound.end_with(&close_frame::encode_reply(frame.as_ref()));
                     return None;
                 }
                 Ok(Some(message)) => {
@@ -294,7 +281,7 @@ impl Line {
                         return self.end(close::FLOOD);
                     }
                     match message {
-                        Message::Ping(bytes) => self.send(OpCode::Pong, bytes),
+                        Message::Ping(bytes) => self.outbound.answer_frame(OpCode::Pong, bytes),
                         Message::Pong(_) => {}
                         message => return Some(message),
                     }
@@ -343,13 +330,13 @@ impl Line {
         let signs = match std::mem::take(&mut self.has_heard) {
             true => Signs::Heard,
             // The ping may still be in the backlog.
-            false if self.outbox.waiting_bytes() > 0 => Signs::HeldBack,
+            false if self.outbound.waiting_bytes() > 0 => Signs::HeldBack,
             false => Signs::Silence,
         };
         match self.heartbeat.beat(Instant::now(), signs) {
             Beat::Wait(next) => self.next_beat = next,
             Beat::Ping(next) => {
-                self.send(OpCode::Ping, Bytes::new());
+                self.outbound.answer_frame(OpCode::Ping, Bytes::new());
                 self.next_beat = next;
             }
             Beat::Gone => return self.end(close::AWAY),
@@ -358,24 +345,8 @@ impl Line {
     }
 
     fn end<T>(&self, reason: CloseReason) -> Option<T> {
-        self.close_with(&close_frame::encode(reason));
+        self.outbound.end_with(&close_frame::encode(reason));
         None
-    }
-
-    /// Sends a frame to the page.
-    fn send(&self, opcode: OpCode, payload: Bytes) {
-        send(&self.outbox, opcode, payload);
-    }
-
-    /// Sends the page these bytes.
-    fn write(&self, bytes: &[u8]) {
-        self.outbox.answer(|out| out.extend_from_slice(bytes));
-        self.outbox.wake();
-    }
-
-    /// Ends the connection after what waits, with this finished close frame.
-    fn close_with(&self, frame: &[u8]) {
-        close_with(&self.outbox, frame);
     }
 }
 
@@ -396,8 +367,8 @@ pub(crate) fn open<F: Future<Output = ()>>(
     let (upgraded, arrivals) = Upgraded::take(req, payload);
     let connection = Arc::clone(upgraded.wire().connection());
     let line = Line::new(upgraded.wire(), arrivals, settings, budget);
-    let outbox = line.outbox.clone();
-    let (body, patience) = (Output(outbox.clone()), settings.connections.stall_timeout.get());
+    let outbound = line.outbound.clone();
+    let (body, patience) = (Output(outbound.clone()), settings.connections.stall_timeout.get());
     rt::spawn(async move {
         // Moves the whole place into the task, not only the field that is read.
         let place = place;
@@ -408,7 +379,7 @@ pub(crate) fn open<F: Future<Output = ()>>(
             _ = rt::time::sleep(LONGEST) => close_frame::encode_reply(None),
             _ = is_closing.wait_for(|is_closing| *is_closing) => close_frame::encode(close::RESTART),
         };
-        close_with(&outbox, &last);
+        outbound.end_with(&last);
         connection.cut_after(patience);
     });
     Ok(upgraded.respond(response, body))

@@ -58,7 +58,7 @@ pub(crate) async fn push(lessons: &Lessons, mut line: Line) {
             () = rt::time::sleep(wait) => {
                 let now = Some(millis(lessons.began.1 + lessons.began.0.elapsed()));
                 let news = News { now, ..happened(lessons, number) };
-                tell(&line.outbox, &news);
+                tell(&line.outbound, &news);
                 number += 1;
             }
             said = line.next() => if said.is_none() { return },

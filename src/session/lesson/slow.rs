@@ -11,7 +11,7 @@ use tokio::{
     net::{TcpSocket, TcpStream},
 };
 
-use super::{Appointment, ClientKind, Expected, Lessons, Line, Outbox, Watch, tell};
+use super::{Appointment, ClientKind, Expected, Lessons, Line, Outbound, Watch, tell};
 use crate::domain::{LESSON_ROOM_START, RoomName};
 
 /// How often the client reads, and the page is told its state.
@@ -45,10 +45,10 @@ enum Told<'a> {
 
 /// Makes the client, and tells the page its backlog and how it ended.
 pub(crate) async fn show(lessons: &Lessons, server: SocketAddr, limit: usize, mut line: Line) {
-    let outbox = line.outbox.clone();
+    let outbound = line.outbound.clone();
     let lesson = async {
-        if let Err(error) = watch(lessons, server, limit, &outbox).await {
-            tell(&outbox, &Told::Failed { reason: error.to_string() });
+        if let Err(error) = watch(lessons, server, limit, &outbound).await {
+            tell(&outbound, &Told::Failed { reason: error.to_string() });
         }
     };
     // Messages of the page mean nothing here; they are read to notice when the page leaves.
@@ -59,7 +59,7 @@ pub(crate) async fn show(lessons: &Lessons, server: SocketAddr, limit: usize, mu
     }
 }
 
-async fn watch(lessons: &Lessons, server: SocketAddr, limit: usize, outbox: &Outbox) -> io::Result<()> {
+async fn watch(lessons: &Lessons, server: SocketAddr, limit: usize, outbound: &Outbound) -> io::Result<()> {
     let watch = Watch::default();
     let mut room = RoomName::default();
     let appointment = Appointment::make(lessons, ClientKind::Slow, |name| {
@@ -67,7 +67,7 @@ async fn watch(lessons: &Lessons, server: SocketAddr, limit: usize, outbox: &Out
         Ok(Expected { room: room.clone(), watch: watch.clone() })
     })?;
     let mut client = connect(server, &appointment.name).await?;
-    tell(outbox, &Told::Begun { room: room.as_str(), limit });
+    tell(outbound, &Told::Begun { room: room.as_str(), limit });
     let (mut waiting, mut taken) = (0, 0);
     while watch.ending().is_none() {
         let before = std::mem::replace(&mut waiting, watch.waiting_bytes().unwrap_or_default());
@@ -75,14 +75,14 @@ async fn watch(lessons: &Lessons, server: SocketAddr, limit: usize, outbox: &Out
         // must read on to learn that.
         let is_given_up = waiting > limit && waiting == before;
         taken += read(&client, if is_given_up { GULP } else { SIP }).await;
-        tell(outbox, &Told::Queue { waiting, taken });
+        tell(outbound, &Told::Queue { waiting, taken });
     }
     if let Some(ending) = watch.ending() {
         let told = match ending.close_reason() {
             Some(row) => Told::Ended { code: Some(row.code), reason: row.reason.to_owned() },
             None => Told::Ended { code: None, reason: ending.to_string() },
         };
-        tell(outbox, &told);
+        tell(outbound, &told);
     }
     // The connection may be gone already.
     let _ = client.shutdown().await;

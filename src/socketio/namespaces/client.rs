@@ -26,8 +26,8 @@ use crate::{
     protocol::socketio::{self, Auth, Body, Decoder, Offset, Packet, ServerPacket},
     socketio::{
         Carried, EndReason,
-        downlink::Downlink,
         engine::Desk,
+        handle::SessionHandle,
         hub::messages::{BARE, Connect, Disconnect, EVENTS, Recover, Recovered, SocketNews},
     },
 };
@@ -104,7 +104,12 @@ impl Client {
         }
     }
 
-    fn take(&mut self, packet: Result<Option<Packet>, socketio::PacketError>, len: usize, down: &Downlink) {
+    fn take(
+        &mut self,
+        packet: Result<Option<Packet>, socketio::PacketError>,
+        len: usize,
+        handle: &SessionHandle,
+    ) {
         // The length of an event includes its attachments.
         let len = self.unfinished_len + len;
         self.unfinished_len = if matches!(packet, Ok(None)) { len } else { 0 };
@@ -116,14 +121,14 @@ impl Client {
                 self.incomplete.get_or_insert_with(Instant::now);
                 Ok(())
             }
-            Ok(Some(packet)) => self.dispatch(packet, len, down),
+            Ok(Some(packet)) => self.dispatch(packet, len, handle),
             Err(error) => {
                 debug!("a socket.io client broke the protocol: {error}");
                 Err(Broken)
             }
         };
         if outcome.is_err() {
-            down.end(EndReason::ParseError);
+            handle.end(EndReason::ParseError);
         }
         self.let_go();
     }
@@ -132,58 +137,58 @@ impl Client {
         &mut self,
         Packet { namespace, body }: Packet,
         len: usize,
-        down: &Downlink,
+        handle: &SessionHandle,
     ) -> Result<(), Broken> {
         match (self.joined.get_mut(&namespace), body) {
             (None, Body::Connect(auth)) => {
-                return self.connect(namespace, auth.as_deref().unwrap_or("{}"), down);
+                return self.connect(namespace, auth.as_deref().unwrap_or("{}"), handle);
             }
             (None, _) => return Err(Broken),
             (Some(Joined::Returning(returning)), body) => {
-                returning.held.push(Held { body, len, accepted: down.intake().accept(len) });
+                returning.held.push(Held { body, len, accepted: handle.intake().accept(len) });
             }
             // The official client sends CONNECT twice if `connect()` is called again before it reads the
             // first reply. After its first event or ack it has read that reply, so a further CONNECT is an
             // error.
             (Some(Joined::In(socket, _)), Body::Connect(_)) if socket.has_spoken() => return Err(Broken),
             (Some(Joined::In(..)), Body::Connect(_) | Body::Nothing) => {
-                note_nothing(&mut self.meter, down);
+                note_nothing(&mut self.meter, handle);
             }
             (Some(Joined::In(socket, handler)), Body::Event { name, args, id }) => {
                 socket.note_speech();
                 self.events.inc();
                 let ack = id.map(|id| AckTo { id, socket: socket.clone() });
-                let accepted = down.intake().accept(len);
+                let accepted = handle.intake().accept(len);
                 handler.event(socket, Event { name, args, ack, accepted });
             }
             (Some(Joined::In(socket, _)), Body::Ack { id, args }) => {
                 socket.note_speech();
                 if !socket.acked(&id, args, len) {
-                    note_nothing(&mut self.meter, down);
+                    note_nothing(&mut self.meter, handle);
                 }
             }
             (Some(Joined::In(..)), Body::Disconnect) => {
                 self.take_out(&namespace, "client namespace disconnect");
-                note_nothing(&mut self.meter, down);
+                note_nothing(&mut self.meter, handle);
             }
         }
         Ok(())
     }
 
     /// Handles the packets that arrived during recovery.
-    fn dispatch_held(&mut self, namespace: &ByteString, held: Vec<Held>, down: &Downlink) {
+    fn dispatch_held(&mut self, namespace: &ByteString, held: Vec<Held>, handle: &SessionHandle) {
         for Held { body, len, accepted } in held {
             // Release the old share: handling charges the intake again.
             drop(accepted);
-            if self.dispatch(Packet { namespace: namespace.clone(), body }, len, down).is_err() {
-                return down.end(EndReason::ParseError);
+            if self.dispatch(Packet { namespace: namespace.clone(), body }, len, handle).is_err() {
+                return handle.end(EndReason::ParseError);
             }
             self.let_go();
         }
     }
 
-    fn connect(&mut self, namespace: ByteString, auth: &str, down: &Downlink) -> Result<(), Broken> {
-        let may_come = note_nothing(&mut self.meter, down);
+    fn connect(&mut self, namespace: ByteString, auth: &str, handle: &SessionHandle) -> Result<(), Broken> {
+        let may_come = note_nothing(&mut self.meter, handle);
         let behind = self.namespaces.by_name.get(&*namespace);
         let admitted = match behind {
             _ if !may_come => Err(Refusal::new("Too many packets")),
@@ -194,7 +199,7 @@ impl Client {
             Ok(handler) => handler,
             Err(refusal) => {
                 let json = serde_json::to_string(&refusal).expect("a refusal is JSON");
-                down.packet(ServerPacket::ConnectError { json: &json }.to_message(&namespace));
+                handle.packet(ServerPacket::ConnectError { json: &json }.to_message(&namespace));
                 return Ok(());
             }
         };
@@ -206,19 +211,19 @@ impl Client {
         let place = Place {
             id: SessionId::next(),
             namespace,
-            down: down.clone(),
+            handle: handle.clone(),
             desk: self.desk.clone(),
             in_hub,
             first_ack: self.next_ack,
             may_return: auth.is_some(),
             foreign: auth.as_ref().and_then(|auth| auth.offset.number()),
         };
-        let Some(seat) = seat(down, dialect).filter(|_| in_hub) else {
+        let Some(seat) = seat(handle, dialect).filter(|_| in_hub) else {
             let socket = Socket::new(place, socket::random_id().map_err(|_| Broken)?, None);
             self.welcome(socket, handler);
             return Ok(());
         };
-        self.desk.outlets.add(place.id, down.open_outlet(place.id));
+        self.desk.outlets.add(place.id, handle.open_outlet(place.id));
         match auth {
             Some(Auth { pid: Some(pid), offset, .. }) => {
                 self.come_back(place, seat, pid, offset, handler);
@@ -269,25 +274,25 @@ impl Client {
         Ok(())
     }
 
-    fn hub_tells(&mut self, id: SessionId, news: SocketNews, down: &Downlink) {
+    fn hub_tells(&mut self, id: SessionId, news: SocketNews, handle: &SessionHandle) {
         match news {
-            SocketNews::Recovered(state) => self.returned(id, state.as_deref(), down),
+            SocketNews::Recovered(state) => self.returned(id, state.as_deref(), handle),
             SocketNews::Entered { room, is_in } => {
                 if let Some((socket, _)) = self.socket(id) {
                     socket.entered(&room, is_in);
                 }
             }
             SocketNews::NotAsked if self.is_there(id) => {
-                note_nothing(&mut self.meter, down);
+                note_nothing(&mut self.meter, handle);
             }
-            SocketNews::Replaced if self.is_there(id) => down.end(EndReason::TransportClose),
+            SocketNews::Replaced if self.is_there(id) => handle.end(EndReason::TransportClose),
             // The socket has left since the hub sent this.
             SocketNews::NotAsked | SocketNews::Replaced => {}
         }
     }
 
     /// Takes the hub's reply to a recovery.
-    fn returned(&mut self, session: SessionId, state: Option<&Recovered>, down: &Downlink) {
+    fn returned(&mut self, session: SessionId, state: Option<&Recovered>, handle: &SessionHandle) {
         let is_it =
             |joined: &Joined| matches!(joined, Joined::Returning(returning) if returning.place.id == session);
         let found = self.joined.iter().find(|(_, joined)| is_it(joined)).map(|(name, _)| name.clone());
@@ -296,22 +301,22 @@ impl Client {
         };
         let Returning { place, pid, handler, held } = *returning;
         let namespace = place.namespace.clone();
-        match (state, seat(down, EVENTS)) {
+        match (state, seat(handle, EVENTS)) {
             (Some(state), _) => {
                 // First the missed events, then the CONNECT reply.
                 for emission in &state.missed {
-                    down.missed(emission.packet.clone(), &emission.attachments);
+                    handle.missed(emission.packet.clone(), &emission.attachments);
                 }
                 self.welcome(Socket::again(place, pid, state), handler);
             }
             (None, Some(seat)) => {
                 if self.begin(place, seat, handler).is_err() {
-                    return down.end(EndReason::ParseError);
+                    return handle.end(EndReason::ParseError);
                 }
             }
             (None, None) => return,
         }
-        self.dispatch_held(&namespace, held, down);
+        self.dispatch_held(&namespace, held, handle);
     }
 
     /// Sends the CONNECT reply and informs the handler.
@@ -357,10 +362,10 @@ impl Client {
 
 /// Counts a packet that is not an event against the rate. A flood ends the session. Returns whether the
 /// packet may be handled.
-fn note_nothing(meter: &mut Option<Meter>, down: &Downlink) -> bool {
+fn note_nothing(meter: &mut Option<Meter>, handle: &SessionHandle) -> bool {
     match meter.as_mut().map(|meter| meter.measure(Instant::now())) {
         Some(Measure::Flood) => {
-            down.end(EndReason::Flood);
+            handle.end(EndReason::Flood);
             false
         }
         Some(Measure::TooFast { .. }) => false,
@@ -378,10 +383,10 @@ impl Joined {
 }
 
 /// The address of a socket for the hub; `None` before the session's actor has started.
-fn seat(down: &Downlink, dialect: Dialect) -> Option<Seat> {
+fn seat(handle: &SessionHandle, dialect: Dialect) -> Option<Seat> {
     Some(Seat {
-        deliveries: down.address()?,
-        waiting: down.delivered(),
+        deliveries: handle.address()?,
+        backlog: handle.backlog(),
         encoding: Encoding { dialect, deflated: false },
         // There is no connection to cut: the session does not run inside one.
         cutter: Cutter::new(|_| {}),
@@ -389,20 +394,20 @@ fn seat(down: &Downlink, dialect: Dialect) -> Option<Seat> {
 }
 
 impl Carried for Client {
-    fn text(&mut self, text: ByteString, down: &Downlink) {
+    fn text(&mut self, text: ByteString, handle: &SessionHandle) {
         let packet = self.decoder.text(&text);
-        self.take(packet, text.len(), down);
+        self.take(packet, text.len(), handle);
     }
 
-    fn binary(&mut self, bytes: Bytes, down: &Downlink) {
+    fn binary(&mut self, bytes: Bytes, handle: &SessionHandle) {
         let len = bytes.len();
         let packet = self.decoder.binary(bytes);
-        self.take(packet, len, down);
+        self.take(packet, len, handle);
     }
 
-    fn notified(&mut self, socket: SessionId, news: Box<dyn Any>, down: &Downlink) {
+    fn notified(&mut self, socket: SessionId, news: Box<dyn Any>, handle: &SessionHandle) {
         match news.downcast() {
-            Ok(news) => self.hub_tells(socket, *news, down),
+            Ok(news) => self.hub_tells(socket, *news, handle),
             Err(news) => {
                 if let Some((socket, handler)) = self.socket(socket) {
                     handler.notified(socket, news);

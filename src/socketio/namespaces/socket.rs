@@ -19,8 +19,8 @@ use crate::{
     protocol::socketio::{Args, ServerPacket},
     socketio::{
         EndReason,
-        downlink::Downlink,
         engine::Desk,
+        handle::SessionHandle,
         hub::{
             FIRST_SHARED_ACK,
             messages::{Answer, Disconnect, EnterRoom, Keep, QuitRoom, Recovered},
@@ -61,7 +61,7 @@ struct State {
     sid: ByteString,
     pid: Option<ByteString>,
     namespace: ByteString,
-    down: Downlink,
+    handle: SessionHandle,
     desk: Desk,
     in_hub: bool,
     /// Whether the client has sent an event or an ack.
@@ -88,7 +88,7 @@ type OnEntered = Box<dyn FnOnce(&Socket, bool)>;
 pub(super) struct Place {
     pub(super) id: SessionId,
     pub(super) namespace: ByteString,
-    pub(super) down: Downlink,
+    pub(super) handle: SessionHandle,
     pub(super) desk: Desk,
     /// Whether the hub keeps the socket's rooms.
     pub(super) in_hub: bool,
@@ -118,13 +118,13 @@ impl Socket {
     }
 
     fn with(place: Place, pid: Option<ByteString>, was_recovered: bool, state: &Recovered) -> Self {
-        let Place { id, namespace, down, desk, in_hub, first_ack, .. } = place;
+        let Place { id, namespace, handle, desk, in_hub, first_ack, .. } = place;
         Self(Rc::new(State {
             id,
             sid: state.sid.clone(),
             pid,
             namespace,
-            down,
+            handle,
             desk,
             in_hub,
             has_spoken: Cell::new(false),
@@ -170,12 +170,12 @@ impl Socket {
     /// Runs a future on the session's thread. Its output goes to
     /// [`notified`](super::SocketHandler::notified), unless the socket has left by then.
     pub fn spawn<T: Any>(&self, task: impl Future<Output = T> + 'static) {
-        self.0.down.spawn(self.0.id, Box::pin(async { Box::new(task.await) as Box<dyn Any> }));
+        self.0.handle.spawn(self.0.id, Box::pin(async { Box::new(task.await) as Box<dyn Any> }));
     }
 
     /// The outgoing queue of the session, shared by its sockets.
-    pub fn downlink(&self) -> &Downlink {
-        &self.0.down
+    pub fn handle(&self) -> &SessionHandle {
+        &self.0.handle
     }
 
     // ----- to the client -----
@@ -218,7 +218,7 @@ impl Socket {
         if self.0.pid.is_some() {
             return self.everybody().to(self.0.sid.clone()).volatile().emit_args(args.clone());
         }
-        if self.0.down.is_writable() {
+        if self.0.handle.is_writable() {
             self.send_event(args);
         }
     }
@@ -250,7 +250,7 @@ impl Socket {
         self.send(ServerPacket::Disconnect, &[]);
         self.0.is_out.set(true);
         if close {
-            self.0.down.end(EndReason::ForcedClose);
+            self.0.handle.end(EndReason::ForcedClose);
         }
     }
 
@@ -258,9 +258,9 @@ impl Socket {
         if self.0.is_out.get() {
             return;
         }
-        self.0.down.packet(packet.to_message(&self.0.namespace));
+        self.0.handle.packet(packet.to_message(&self.0.namespace));
         for attachment in attachments {
-            self.0.down.binary(attachment.clone());
+            self.0.handle.binary(attachment.clone());
         }
     }
 
@@ -355,7 +355,7 @@ impl Socket {
     pub(super) fn gone(&self, may_return: bool) {
         self.0.is_out.set(true);
         self.forget_callbacks();
-        self.0.down.close_outlet(self.0.id);
+        self.0.handle.close_outlet(self.0.id);
         if self.0.in_hub {
             self.0.desk.outlets.take(self.0.id);
             self.0.desk.hub.do_send(Disconnect { session: self.0.id, may_return });
@@ -376,7 +376,7 @@ impl Socket {
             return false;
         };
         if id >= FIRST_SHARED_ACK && self.0.in_hub {
-            let accepted = self.0.down.intake().accept(len);
+            let accepted = self.0.handle.intake().accept(len);
             self.0.desk.hub.do_send(Answer { session: self.0.id, id, args, accepted });
             return true;
         }

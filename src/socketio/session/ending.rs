@@ -44,7 +44,7 @@ impl SocketIoSession {
     /// next polls, then the close packet. If nothing is queued, its next request is refused, as by the
     /// reference server.
     pub(super) fn finish_breach(&mut self, why: EndReason, ctx: &mut Context<Self>) {
-        let wait = (!self.down.is_empty()).then_some(LAST_WORDS);
+        let wait = (self.outbound.has_waiting()).then_some(LAST_WORDS);
         self.conclude(why, close_frame_for(why), wait, ctx);
     }
 
@@ -67,24 +67,21 @@ impl SocketIoSession {
         self.end = Some(why);
         self.log_end(why);
         self.carried.closed(why);
-        self.down.close();
+        self.handle.close();
         // Wake waiting readers.
         self.gate.set_paused(false);
         if let Some(beat) = self.beat.take() {
             ctx.cancel_future(beat);
         }
-        if let Some(probing) = self.probing.take() {
-            probing.carrier.close(None);
-        }
-        let Some(carrier) = self.down.carrier() else {
+        self.end_probe(&close_frame::encode_reply(None));
+        if self.outbound.is_polling() {
+            self.outbound.end();
             return self.conclude_polling(why, wait, ctx);
-        };
-        if why.is_for_what_waits() {
-            carrier.clear();
-        } else {
-            self.down.pour(&carrier, usize::MAX);
         }
-        carrier.close_with(&frame);
+        if why.is_for_what_waits() {
+            self.outbound.clear();
+        }
+        self.engine.closing().close(&self.outbound, &frame);
         // After that, so that a server that stops sees either the session or what it still has to write.
         self.admitted = None;
         self.depart(ctx);
@@ -93,9 +90,10 @@ impl SocketIoSession {
     fn conclude_polling(&mut self, why: EndReason, wait: Option<Duration>, ctx: &mut Context<Self>) {
         // Free the session's share of the limits now, even if its client has yet to poll.
         self.admitted = None;
-        let is_told = self.down.take_poll().is_some_and(|poll| self.answer_last(poll, why));
+        let is_told = self.outbound.take_poll().is_some_and(|poll| self.answer_last(poll, why));
         // Do not wait for a client that never made a second request, or whose backlog exceeds its limit.
-        let is_worth_it = self.gate.has_come_back() && self.down.bytes() <= self.engine.settings.max_waiting;
+        let is_worth_it =
+            self.gate.has_come_back() && self.outbound.waiting_bytes() <= self.outbound.bounds().waiting;
         match wait.filter(|_| !is_told && is_worth_it) {
             Some(wait) => {
                 self.remains = Some(self.engine.keep_ended(&self.sid));
@@ -114,7 +112,7 @@ impl SocketIoSession {
     /// Answers a poll after the end: first the queued packets, then the close packet. Returns whether the
     /// client has been told everything or is gone.
     pub(super) fn say_last_words(&self, poll: oneshot::Sender<PollAnswer>, why: EndReason) -> bool {
-        if self.down.is_empty() {
+        if !self.outbound.has_waiting() {
             let mut payload = engineio::NOOP.to_owned();
             if !why.is_by_client() {
                 engineio::push_text(&mut payload, engineio::CLOSE);
@@ -126,7 +124,7 @@ impl SocketIoSession {
         if why == EndReason::ForcedClose {
             return self.answer_last(poll, why);
         }
-        let payload = self.down.payload(self.engine.settings.max_payload).unwrap_or_default();
+        let payload = self.outbound.payload(self.engine.settings.max_payload).unwrap_or_default();
         poll.send(PollAnswer::Payload(payload)).is_err()
     }
 
@@ -135,8 +133,8 @@ impl SocketIoSession {
     fn answer_last(&self, poll: oneshot::Sender<PollAnswer>, why: EndReason) -> bool {
         // A client that closed the session gets a no-op, which only ends its poll.
         let last = if why.is_by_client() { engineio::NOOP } else { engineio::CLOSE };
-        let mut payload = self.down.payload(self.engine.settings.max_payload).unwrap_or_default();
-        let is_last = self.down.is_empty();
+        let mut payload = self.outbound.payload(self.engine.settings.max_payload).unwrap_or_default();
+        let is_last = !self.outbound.has_waiting();
         if is_last {
             engineio::push_text(&mut payload, last);
         }

@@ -7,6 +7,7 @@ use actix::{AsyncContext as _, Context};
 use super::SocketIoSession;
 use crate::{
     connection::heartbeat::{Beat, Heartbeat, Proof, Signs},
+    protocol::engineio,
     socketio::{EndReason, EngineSettings},
 };
 
@@ -43,7 +44,7 @@ impl SocketIoSession {
         match self.beat(now) {
             Beat::Gone => return self.finish(EndReason::PingTimeout, ctx),
             Beat::Ping(_) => {
-                self.down.ping();
+                self.outbound.answer_first(engineio::PING);
                 self.flush(ctx);
             }
             Beat::Wait(_) => {}
@@ -68,10 +69,10 @@ impl SocketIoSession {
     /// the client is still reading data before the ping.
     fn is_silence_ours(&mut self) -> bool {
         let was_held_back = self.gate.take_held_back();
-        let Some(carrier) = self.down.carrier() else {
+        if self.outbound.is_polling() {
             return was_held_back;
-        };
-        let before = std::mem::replace(&mut self.taken, carrier.outbox().taken_bytes());
-        was_held_back || carrier.waiting_bytes() > 0 && self.taken > before
+        }
+        let before = std::mem::replace(&mut self.taken, self.outbound.taken_bytes());
+        was_held_back || self.outbound.has_waiting() && self.taken > before
     }
 }

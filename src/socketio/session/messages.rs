@@ -39,11 +39,6 @@ pub(crate) struct Depart;
 #[rtype(result = "()")]
 pub(super) struct AnswerPoll;
 
-/// Asks the session to flush packets that were queued outside its turn.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct Flush;
-
 /// A WebSocket that the client of a polling session probes for an upgrade.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]

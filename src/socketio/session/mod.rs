@@ -14,17 +14,18 @@ use log::info;
 
 use super::{
     Carried, EndReason, Engine, Sid, Visitor,
-    carrier::{Carrier, Heard, Inbound},
-    downlink::{Downlink, MAX_OVERHANG, PIPE_BYTES, Transport},
+    carrier::{Heard, Inbound},
     gate::Gate,
+    handle::{Flush, Flusher, SessionHandle},
     link::Incoming,
 };
 use crate::{
     broadcast::{Delivery, Dismissal},
     connection::{
-        Direct, Lease,
+        Lease,
         admission::Admitted,
         heartbeat::Heartbeat,
+        outbound::Outbound,
         rate::{Measure, Meter},
         upload::{Progress, Upload},
     },
@@ -42,17 +43,11 @@ mod messages;
 mod polling;
 mod upgrade;
 
-pub(in crate::socketio) use self::messages::{
-    Depart, EndSession, Flush, Probe, RequestGone, TakePackets, TakePoll,
-};
+pub(in crate::socketio) use self::messages::{Depart, EndSession, Probe, RequestGone, TakePackets, TakePoll};
 use self::{ending::reason_of, upgrade::Probing};
 
 /// Mailbox capacity in messages. Only a backstop: [`Intake`](crate::connection::Intake) limits the bytes.
 const MAILBOX_CAPACITY: usize = 1024;
-
-/// For a polling client, reading pauses at this multiple of the limit on answers. A client with a single
-/// connection cannot poll while its post waits.
-const POLLING_OVERHANG: usize = 4;
 
 /// The actor of one Engine.IO session.
 pub struct SocketIoSession {
@@ -66,7 +61,8 @@ pub struct SocketIoSession {
     /// Rate limit of packets without a meaning here.
     meter: Option<Meter>,
     probing: Option<Probing>,
-    down: Downlink,
+    outbound: Outbound,
+    handle: SessionHandle,
     gate: Arc<Gate>,
     carried: Box<dyn Carried>,
     heartbeat: Heartbeat,
@@ -97,17 +93,16 @@ impl SocketIoSession {
         visitor: Visitor,
         gate: Arc<Gate>,
     ) -> Addr<Self> {
-        let transport = match &incoming {
-            Some(incoming) => {
-                incoming.carrier.carry();
-                Transport::WebSocket(incoming.carrier.clone())
+        let flusher = Arc::<Flusher>::default();
+        let outbound = match &incoming {
+            Some(incoming) => incoming.carrier.outbound(),
+            None => {
+                let lease = Lease::of_waiting(engine.budget());
+                Outbound::polled(engine.settings.bounds(), lease, Arc::clone(&flusher).into())
             }
-            None => Transport::Polling(None),
         };
+        let handle = SessionHandle::new(outbound.clone(), gate.intake(), visitor.address, flusher);
         let now = Instant::now();
-        let (max_waiting, rate) = (engine.settings.max_waiting, engine.settings.upload);
-        let lease = Lease::of_waiting(engine.budget());
-        let down = Downlink::new(transport, gate.intake(), visitor.address, max_waiting, lease);
         let session = Self {
             id: SessionId::next(),
             sid,
@@ -117,7 +112,8 @@ impl SocketIoSession {
             metrics: engine.metrics.protocol("socketio"),
             meter: engine.settings.rate.map(|limit| Meter::new(limit, now)),
             probing: None,
-            down,
+            outbound,
+            handle,
             gate,
             carried,
             heartbeat: heart::heartbeat(now, &engine.settings),
@@ -127,7 +123,7 @@ impl SocketIoSession {
             end: None,
             remains: None,
             lease: engine.lease(),
-            upload: Upload::new(rate),
+            upload: Upload::new(engine.settings.upload),
             is_upload_watched: false,
             engine,
             admitted: visitor.admitted,
@@ -147,12 +143,12 @@ impl SocketIoSession {
             Packet::Message(text) => {
                 self.received += 1;
                 self.metrics.bytes_in.inc_by(text.len() as u64);
-                self.carry(|carried, down| carried.text(text, down));
+                self.carry(|carried, handle| carried.text(text, handle));
             }
             Packet::Binary(bytes) => {
                 self.received += 1;
                 self.metrics.bytes_in.inc_by(bytes.len() as u64);
-                self.carry(|carried, down| carried.binary(bytes, down));
+                self.carry(|carried, handle| carried.binary(bytes, handle));
             }
             Packet::Pong(_) if self.heartbeat.pong(Instant::now()) => self.schedule_beat(ctx),
             Packet::Close => self.finish(EndReason::ClientClose, ctx),
@@ -193,10 +189,9 @@ impl SocketIoSession {
     }
 
     /// Runs a method of [`Carried`]. The caller must flush afterwards.
-    fn carry(&mut self, turn: impl FnOnce(&mut dyn Carried, &Downlink)) {
-        self.down.set_attended(true);
-        turn(&mut *self.carried, &self.down);
-        self.down.set_attended(false);
+    fn carry(&mut self, turn: impl FnOnce(&mut dyn Carried, &SessionHandle)) {
+        self.handle.set_flush_due(true);
+        turn(&mut *self.carried, &self.handle);
     }
 
     /// Counts a packet without a meaning. A flood ends the session.
@@ -207,37 +202,29 @@ impl SocketIoSession {
         }
     }
 
-    /// Starts the tasks of sockets and moves waiting packets to the transport.
+    /// Starts the tasks of sockets, has the waiting poll answered, and ends the session if that is due.
     fn flush(&mut self, ctx: &mut Context<Self>) {
+        self.handle.set_flush_due(false);
         if self.end.is_some() {
             return;
         }
-        for (socket, task) in self.down.take_tasks() {
+        for (socket, task) in self.handle.take_tasks() {
             ctx.spawn(wrap_future(task).map(move |outcome, session: &mut Self, ctx| {
-                session.carry(|carried, down| carried.notified(socket, outcome, down));
+                session.carry(|carried, handle| carried.notified(socket, outcome, handle));
                 session.flush(ctx);
             }));
         }
-        if let Some(why) = self.down.ending() {
+        if let Some(why) = self.handle.ending() {
             return self.finish_orderly(why, ctx);
         }
+        if self.outbound.is_refused() {
+            return self.finish(EndReason::OutOfMemory, ctx);
+        }
         self.gate.set_known(self.carried.is_known());
-        let max_waiting = self.engine.settings.max_waiting;
-        // One answer may be as large as an event, even if `max_waiting` is smaller.
-        let largest = self.engine.settings.max_payload;
-        let answers_before_pause = match self.down.carrier() {
-            Some(carrier) => {
-                self.pour(&carrier);
-                max_waiting
-            }
-            None => {
-                self.flush_to_poll(ctx);
-                max_waiting.saturating_mul(POLLING_OVERHANG).max(largest)
-            }
-        };
-        let answers = self.down.answers();
-        self.gate.set_paused(answers > answers_before_pause);
-        if answers > max_waiting.saturating_mul(MAX_OVERHANG).max(largest) {
+        self.flush_to_poll(ctx);
+        // A WebSocket's reader asks by itself, because it also writes.
+        self.gate.set_paused(self.outbound.is_polling() && self.outbound.holds_reading());
+        if self.outbound.is_overrun() {
             self.finish(EndReason::SlowConsumer, ctx);
         }
     }
@@ -247,20 +234,13 @@ impl SocketIoSession {
         ctx.add_stream(incoming.link(&self.engine, Arc::clone(&self.gate)));
     }
 
-    /// Moves packets into the queue of the WebSocket, and more of them when the client has taken most of those.
-    fn pour(&self, carrier: &Carrier) {
-        if self.down.pour(carrier, PIPE_BYTES) {
-            carrier.tell_at(PIPE_BYTES / 2);
-        }
-    }
-
     /// Takes frames that came through the mailbox instead of by direct delivery.
-    fn take_frames(&mut self, frames: &[Bytes], is_there: bool, is_volatile: bool, ctx: &mut Context<Self>) {
-        let bytes = frames.iter().map(Bytes::len).sum();
-        self.down.received(bytes);
-        // The socket may have left after the fan-out sent the frames.
-        if is_there && self.down.take_delivery(frames, bytes, is_volatile) == Direct::Full {
-            self.finish(EndReason::SlowConsumer, ctx);
+    fn take_frames(&mut self, frames: &[Bytes], is_there: bool, is_volatile: bool) {
+        if is_there {
+            self.outbound.take_mailed(frames, is_volatile);
+        } else {
+            // The socket has left since the fan-out sent the frames.
+            self.outbound.drop_mailed(frames);
         }
     }
 
@@ -283,7 +263,6 @@ impl SocketIoSession {
             Inbound::Broken(error) => self.finish_broken(error, ctx),
             Inbound::TooSlow => self.finish_orderly(EndReason::TooSlow, ctx),
             Inbound::OutOfMemory | Inbound::Refused => self.finish(EndReason::OutOfMemory, ctx),
-            Inbound::Drained => {}
         }
         self.flush(ctx);
     }
@@ -313,19 +292,19 @@ impl Actor for SocketIoSession {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let transport = if self.down.is_polling() { "polling" } else { "websocket" };
+        let transport = if self.outbound.is_polling() { "polling" } else { "websocket" };
         let address = self.address.map_or_else(|| "unknown address".to_owned(), |ip| ip.to_string());
         info!("{} opened: socket.io session by {transport} from {address}", self.id);
         self.metrics.sessions.inc();
         self.schedule_beat(ctx);
         // A session that starts on a WebSocket needs no second request.
-        if !self.down.is_polling() {
+        if !self.outbound.is_polling() {
             self.gate.note_request();
         }
         self.check_beginning(ctx);
         let address = ctx.address();
-        self.down.set_address(address.clone().recipient(), address.recipient());
-        self.carry(|carried, down| carried.opened(down));
+        self.handle.set_address(address.clone().recipient(), address.recipient());
+        self.carry(|carried, handle| carried.opened(handle));
         self.flush(ctx);
     }
 }
@@ -334,14 +313,14 @@ impl Handler<Delivery> for SocketIoSession {
     type Result = ();
 
     fn handle(&mut self, delivery: Delivery, ctx: &mut Self::Context) {
-        let is_there = delivery.recipient().is_some_and(|socket| self.down.take_mail(socket));
+        let is_there = delivery.recipient().is_some_and(|socket| self.handle.take_mail(socket));
         match delivery {
-            Delivery::Frames { frames, .. } => self.take_frames(&frames, is_there, false, ctx),
-            Delivery::Volatile { frames, .. } => self.take_frames(&frames, is_there, true, ctx),
+            Delivery::Frames { frames, .. } => self.take_frames(&frames, is_there, false),
+            Delivery::Volatile { frames, .. } => self.take_frames(&frames, is_there, true),
             Delivery::Dismissed(Dismissal::Restart) => self.finish(EndReason::ServerShuttingDown, ctx),
             Delivery::Dismissed(why) => self.finish_orderly(reason_of(why), ctx),
             Delivery::News { session, news } => {
-                self.carry(|carried, down| carried.notified(session, news, down));
+                self.carry(|carried, handle| carried.notified(session, news, handle));
             }
         }
         self.flush(ctx);
@@ -383,9 +362,9 @@ impl Handler<EndSession> for SocketIoSession {
 impl StreamHandler<Heard> for SocketIoSession {
     fn handle(&mut self, Heard { carrier, inbound }: Heard, ctx: &mut Self::Context) {
         if let Inbound::Frame(Frame::Ping(payload)) = &inbound {
-            carrier.frame(OpCode::Pong, payload.clone());
+            carrier.outbound().answer_frame(OpCode::Pong, payload.clone());
         }
-        if self.down.is_carried_by(&carrier) {
+        if carrier.carries() {
             self.heard_from_carrier(inbound, ctx);
         } else if self.probing.as_ref().is_some_and(|probing| probing.carrier.is(&carrier)) {
             self.heard_from_probe(inbound, ctx);

@@ -16,15 +16,15 @@ impl SocketIoSession {
     /// Answers the waiting poll at the end of this turn, if packets wait then: later packets of the turn go
     /// with it.
     pub(super) fn flush_to_poll(&mut self, ctx: &mut Context<Self>) {
-        if !self.down.has_poll() {
+        if !self.outbound.has_poll() {
             return;
         }
-        if !self.down.is_empty() {
+        if self.outbound.has_waiting() {
             if !std::mem::replace(&mut self.is_answer_due, true) {
                 ctx.notify(AnswerPoll);
             }
         } else if self.probing.as_ref().is_some_and(Probing::releases_polls)
-            && let Some(poll) = self.down.take_poll()
+            && let Some(poll) = self.outbound.take_poll()
         {
             answer(poll, engineio::NOOP);
         }
@@ -36,11 +36,11 @@ impl Handler<AnswerPoll> for SocketIoSession {
 
     fn handle(&mut self, _: AnswerPoll, ctx: &mut Self::Context) {
         self.is_answer_due = false;
-        if self.end.is_some() || self.down.is_empty() {
+        if self.end.is_some() || !self.outbound.has_waiting() {
             return;
         }
-        if let Some(poll) = self.down.take_poll() {
-            let payload = self.down.payload(self.engine.settings.max_payload).unwrap_or_default();
+        if let Some(poll) = self.outbound.take_poll() {
+            let payload = self.outbound.payload(self.engine.settings.max_payload).unwrap_or_default();
             if poll.send(PollAnswer::Payload(payload)).is_err() {
                 self.finish(EndReason::TransportClose, ctx);
             }
@@ -59,7 +59,7 @@ impl Handler<TakePoll> for SocketIoSession {
             let _ = poll.send(PollAnswer::Over);
             return;
         }
-        if !self.down.is_polling() {
+        if !self.outbound.is_polling() {
             return drop(poll.send(PollAnswer::BadRequest));
         }
         if let Some(why) = self.end {
@@ -68,7 +68,7 @@ impl Handler<TakePoll> for SocketIoSession {
             }
             return;
         }
-        if let Err(poll) = self.down.offer_poll(poll) {
+        if let Err(poll) = self.outbound.offer_poll(poll) {
             let _ = poll.send(PollAnswer::BadRequest);
             return self.finish_breach(EndReason::TransportError, ctx);
         }
@@ -81,7 +81,7 @@ impl Handler<RequestGone> for SocketIoSession {
     type Result = ();
 
     fn handle(&mut self, _: RequestGone, ctx: &mut Self::Context) {
-        if self.down.is_polling() {
+        if self.outbound.is_polling() {
             self.finish(EndReason::TransportClose, ctx);
         }
     }
@@ -93,16 +93,16 @@ impl Handler<TakePackets> for SocketIoSession {
     fn handle(&mut self, message: TakePackets, ctx: &mut Self::Context) -> bool {
         let TakePackets { packets, is_first, is_broken } = message;
         // A client may upgrade while the rest of its post waits.
-        if self.end.is_some() || is_first && !self.down.is_polling() {
+        if self.end.is_some() || is_first && !self.outbound.is_polling() {
             return false;
         }
         for packet in packets {
             // Packets after one that ended the session are ignored.
-            if self.end.is_none() && self.down.ending().is_none() {
+            if self.end.is_none() && self.handle.ending().is_none() {
                 self.take_packet(packet, ctx);
             }
         }
-        if is_broken && self.down.ending().is_none() {
+        if is_broken && self.handle.ending().is_none() {
             self.finish_breach(EndReason::ParseError, ctx);
         }
         self.flush(ctx);

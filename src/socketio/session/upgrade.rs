@@ -10,7 +10,10 @@ use log::debug;
 
 use super::{Probe, SocketIoSession, messages::answer};
 use crate::{
-    protocol::{close, engineio, websocket::Message as Frame},
+    protocol::{
+        close, engineio,
+        websocket::{Message as Frame, close as close_frame, frame::OpCode},
+    },
     socketio::{
         PollAnswer,
         carrier::{Carrier, Inbound},
@@ -36,16 +39,16 @@ impl Probing {
     pub(super) fn releases_polls(&self) -> bool {
         self.has_answered && (!self.has_newer_poll || self.is_patience_over)
     }
+}
 
-    /// Closes the WebSocket with the close code for this input.
-    fn turn_away(&self, inbound: &Inbound) {
-        match inbound {
-            Inbound::Frame(Frame::Close(frame)) => self.carrier.answer_close(frame.as_ref()),
-            Inbound::Broken(error) => self.carrier.close(Some(error.close_reason())),
-            Inbound::TooSlow => self.carrier.close(Some(close::TOO_SLOW)),
-            Inbound::OutOfMemory | Inbound::Refused => self.carrier.close(Some(close::OUT_OF_MEMORY)),
-            Inbound::Frame(_) | Inbound::Lost | Inbound::Drained => self.carrier.close(None),
-        }
+/// The close frame for a probe that ends with this input.
+fn close_frame_for(inbound: &Inbound) -> Bytes {
+    match inbound {
+        Inbound::Frame(Frame::Close(frame)) => close_frame::encode_reply(frame.as_ref()),
+        Inbound::Broken(error) => close_frame::encode(error.close_reason()),
+        Inbound::TooSlow => close_frame::encode(close::TOO_SLOW),
+        Inbound::OutOfMemory | Inbound::Refused => close_frame::encode(close::OUT_OF_MEMORY),
+        Inbound::Frame(_) | Inbound::Lost => close_frame::encode_reply(None),
     }
 }
 
@@ -65,7 +68,8 @@ impl SocketIoSession {
         };
         match text {
             "2probe" => {
-                probing.carrier.text(Bytes::from_static(engineio::PROBE_ANSWER.as_bytes()));
+                let answer = Bytes::from_static(engineio::PROBE_ANSWER.as_bytes());
+                probing.carrier.outbound().answer_frame(OpCode::Text, answer);
                 if !std::mem::replace(&mut probing.has_answered, true) {
                     let tried = probing.carrier.clone();
                     ctx.run_later(POLL_PATIENCE, move |session, ctx| {
@@ -80,12 +84,17 @@ impl SocketIoSession {
             "5" => self.upgrade(ctx),
             _ => {
                 // Closes only the WebSocket; the session continues.
-                if let Some(probing) = self.probing.take() {
-                    probing.turn_away(&inbound);
-                }
+                self.end_probe(&close_frame_for(&inbound));
             }
         }
         self.flush(ctx);
+    }
+
+    /// Closes the WebSocket that is probed, if there is one. The session continues.
+    pub(super) fn end_probe(&mut self, frame: &[u8]) {
+        if let Some(probing) = self.probing.take() {
+            self.engine.closing().close(&probing.carrier.outbound(), frame);
+        }
     }
 
     fn upgrade(&mut self, ctx: &mut Context<Self>) {
@@ -94,8 +103,9 @@ impl SocketIoSession {
         };
         debug!("{} has upgraded to a websocket", self.id);
         self.gate.set_polling(false);
-        carrier.carry();
-        if let Some(poll) = self.down.upgrade(carrier) {
+        let poll = self.outbound.upgrade(&carrier.outbound());
+        carrier.carry(self.outbound.clone());
+        if let Some(poll) = poll {
             if has_newer_poll {
                 drop(poll.send(PollAnswer::BadRequest));
             } else {
@@ -111,23 +121,24 @@ impl Handler<Probe> for SocketIoSession {
     type Result = ();
 
     fn handle(&mut self, Probe { socket, wants_base64 }: Probe, ctx: &mut Self::Context) {
-        let incoming = match Incoming::new(socket, wants_base64, &self.engine) {
+        let incoming = match Incoming::new(socket, wants_base64, false, &self.engine) {
             Ok(incoming) => incoming,
             Err(error) => {
                 return debug!("{}: a client is gone before it has probed its websocket: {error}", self.id);
             }
         };
         let carrier = incoming.carrier.clone();
-        if self.end.is_some() || self.probing.is_some() || !self.down.is_polling() {
-            return carrier.close(None);
+        if self.end.is_some() || self.probing.is_some() || !self.outbound.is_polling() {
+            let frame = close_frame::encode_reply(None);
+            return self.engine.closing().close(&carrier.outbound(), &frame);
         }
         self.attach(incoming, ctx);
         let tried = carrier.clone();
         self.probing =
             Some(Probing { carrier, has_answered: false, has_newer_poll: false, is_patience_over: false });
         ctx.run_later(self.engine.settings.upgrade_timeout, move |session, _| {
-            if let Some(probing) = session.probing.take_if(|probing| probing.carrier.is(&tried)) {
-                probing.carrier.close(None);
+            if session.probing_of(&tried).is_some() {
+                session.end_probe(&close_frame::encode_reply(None));
             }
         });
     }

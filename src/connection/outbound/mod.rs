@@ -1,0 +1,596 @@
+//! The outgoing queue of a connection, for every door.
+//!
+//! A session on a WebSocket writes through its [`Wire`], and a worker's fan-out writes to it directly while nothing waits
+//! ([`Outlet`]). What the socket does not take waits for the task that writes it: that of the response's
+//! [body](super::body), or of the session. A session that polls has no wire: its client takes what waits by requests
+//! ([`polls`]). All bounds on what waits are asked here.
+
+use std::{
+    cell::RefCell,
+    future::poll_fn,
+    io, mem,
+    rc::Rc,
+    task::{Context, Poll, Waker, ready},
+    time::Duration,
+};
+
+use bytes::{Bytes, BytesMut};
+use prometheus::IntCounter;
+use smallvec::SmallVec;
+use tokio::sync::oneshot;
+
+use self::queue::{Kind, Queue, Unwritten};
+use super::wire::{MAX_PIECES, Slices, Wire};
+use crate::{
+    config::Settings,
+    connection::{Backlog, Direct, FREE_SHARE, Lease, OutOfMemory},
+    protocol::websocket::frame::OpCode,
+};
+
+pub(crate) use self::outlet::Outlet;
+pub use self::polls::PollAnswer;
+
+mod outlet;
+mod polls;
+mod queue;
+
+/// Reading stops when more bytes of answers than this multiple of the bound wait for a polling client. A client with a
+/// single connection cannot poll while its post waits.
+const POLLING_OVERHANG: usize = 4;
+
+/// A session is ended when more bytes of answers than this multiple of the bound wait.
+const MAX_OVERHANG: usize = 8;
+
+/// Bytes of answers, within the bound, that may always wait for a polling client: it takes them one poll at a time.
+const POLL_AHEAD: usize = 256 * 1024;
+
+/// The bounds on what waits for one client.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Bounds {
+    /// Bytes of deliveries, with the memory of their pieces. A client with more is evicted at the next delivery. With more
+    /// bytes of answers nothing is read from the client.
+    pub waiting: usize,
+    /// Size in bytes of the largest answer. One may wait even if `waiting` is smaller.
+    pub answer: usize,
+}
+
+impl Bounds {
+    /// The bounds by the settings.
+    pub(crate) fn of(settings: &Settings) -> Self {
+        Self {
+            waiting: settings.limits.max_queue_bytes.get(),
+            answer: settings.limits.max_message_size.get(),
+        }
+    }
+}
+
+/// What waits for a connection. A session's actor, its readers and its outlets share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Outbound(Rc<RefCell<State>>);
+
+#[derive(Debug)]
+struct State {
+    queue: Queue,
+    way: Way,
+    bounds: Bounds,
+    /// The client takes no binary frames.
+    is_text_only: bool,
+    /// Bytes that the socket has taken.
+    taken: u64,
+    /// The connection ends at once, without what waits.
+    is_cut: bool,
+    /// The client reads nothing more, so output is dropped. Its input is still read.
+    is_deaf: bool,
+    /// Charged for the session's own share: answers, and the overhead of pieces. Many sessions share the bytes of
+    /// deliveries, and the broadcast that made them charges them.
+    lease: Lease,
+    /// The memory budget has no room for what waits: the session must end.
+    is_refused: bool,
+    /// Counts written bytes of answers. The fan-out counts bytes of deliveries.
+    bytes_out: Option<IntCounter>,
+    /// The inlet waits until fewer answers wait.
+    holds_inlet: bool,
+    /// Tasks that wait until at most this number of bytes of answers waits.
+    drained: SmallVec<[(usize, Waker); 1]>,
+    /// The session has ended: nothing more is queued.
+    has_ended: bool,
+    /// The task that writes is about to run.
+    is_attended: bool,
+    /// Wakes that task. Of a session that polls, it wakes the session.
+    writer: Option<Waker>,
+}
+
+/// How the client takes what waits.
+#[derive(Debug)]
+enum Way {
+    /// A socket.
+    Wire(Rc<Wire>),
+    /// By polls, of which at most one waits for its response.
+    Polls(Option<oneshot::Sender<PollAnswer>>),
+    /// The socket has been let go.
+    Gone,
+}
+
+impl Outbound {
+    /// An empty queue that writes to `wire`. What waits is charged to `lease`; `bytes_out` counts bytes of answers, if they
+    /// are counted.
+    pub(crate) fn on_wire(
+        wire: Rc<Wire>,
+        bounds: Bounds,
+        lease: Lease,
+        bytes_out: impl Into<Option<IntCounter>>,
+    ) -> Self {
+        Self::new(Way::Wire(wire), bounds, lease, bytes_out.into())
+    }
+
+    fn new(way: Way, bounds: Bounds, lease: Lease, bytes_out: Option<IntCounter>) -> Self {
+        Self(Rc::new(RefCell::new(State {
+            queue: Queue::new(Backlog::new(bounds.waiting)),
+            way,
+            bounds,
+            is_text_only: false,
+            taken: 0,
+            is_cut: false,
+            is_deaf: false,
+            lease,
+            is_refused: false,
+            bytes_out,
+            holds_inlet: false,
+            drained: SmallVec::new(),
+            has_ended: false,
+            is_attended: false,
+            writer: None,
+        })))
+    }
+
+    /// Notes that the client takes no binary frames: binary messages are queued as base64.
+    pub(crate) fn set_text_only(&self) {
+        self.0.borrow_mut().is_text_only = true;
+    }
+
+    /// The bounds on what waits.
+    pub(crate) fn bounds(&self) -> Bounds {
+        self.0.borrow().bounds
+    }
+
+    // ----- what waits -----
+
+    /// Whether anything waits.
+    pub(crate) fn has_waiting(&self) -> bool {
+        !self.0.borrow().queue.is_empty()
+    }
+
+    /// Number of bytes that wait.
+    pub(crate) fn waiting_bytes(&self) -> usize {
+        self.0.borrow().queue.bytes()
+    }
+
+    /// The backlog of deliveries, which the fan-out adds to.
+    pub(crate) fn backlog(&self) -> Backlog {
+        self.0.borrow().queue.backlog().clone()
+    }
+
+    /// Number of bytes of answers that wait.
+    pub(crate) fn answer_bytes(&self) -> usize {
+        self.0.borrow().queue.answers()
+    }
+
+    /// Number of bytes that the client has taken. While it rises, the client reads.
+    pub(crate) fn taken_bytes(&self) -> u64 {
+        self.0.borrow().taken
+    }
+
+    /// Whether the memory budget had no room for what waits.
+    pub(crate) fn is_refused(&self) -> bool {
+        self.0.borrow().is_refused
+    }
+
+    /// Whether so many bytes of answers wait that nothing more may be read from the client.
+    pub(crate) fn holds_reading(&self) -> bool {
+        self.0.borrow().holds_reading()
+    }
+
+    /// Like [`holds_reading`](Self::holds_reading). If so, the outlet polls the inlet again when fewer wait.
+    pub(crate) fn holds_inlet(&self) -> bool {
+        let state = &mut *self.0.borrow_mut();
+        state.holds_inlet = state.holds_reading();
+        state.holds_inlet
+    }
+
+    /// Whether the inlet waited and answers have been written since there were `before` bytes.
+    pub(super) fn lets_inlet_go_on(&self, before: usize) -> bool {
+        let state = self.0.borrow();
+        state.holds_inlet && state.queue.answers() < before
+    }
+
+    /// Whether so many bytes of answers wait that the session must end: its server goes on to make them, though nothing is
+    /// read from the client.
+    pub(crate) fn is_overrun(&self) -> bool {
+        let state = self.0.borrow();
+        let Bounds { waiting, answer } = state.bounds;
+        state.queue.answers() > waiting.saturating_mul(MAX_OVERHANG).max(answer)
+    }
+
+    /// Whether the client takes something now; a volatile event is sent only then. The socket was not blocked when it was
+    /// last written to, or a poll waits that can hold one packet more; and little waits.
+    pub(crate) fn is_writable(&self) -> bool {
+        self.0.borrow().is_writable()
+    }
+
+    /// Ready when at most `max_answers` bytes of answers wait, or for a polling client a few polls' worth; otherwise wakes
+    /// the task when that is so.
+    pub(crate) fn poll_drained(&self, max_answers: usize, cx: &mut Context<'_>) -> Poll<()> {
+        let state = &mut *self.0.borrow_mut();
+        let max_answers = match state.way {
+            Way::Polls(_) => max_answers.max(POLL_AHEAD.min(state.bounds.waiting)),
+            Way::Wire(_) | Way::Gone => max_answers,
+        };
+        if state.queue.answers() <= max_answers {
+            return Poll::Ready(());
+        }
+        if !state.drained.iter().any(|(limit, waker)| *limit == max_answers && waker.will_wake(cx.waker())) {
+            state.drained.push((max_answers, cx.waker().clone()));
+        }
+        Poll::Pending
+    }
+
+    // ----- in -----
+
+    /// Queues answers: `write` appends finished frames. Ignored after the end.
+    pub(crate) fn answer(&self, write: impl FnOnce(&mut BytesMut)) {
+        self.queue(|queue| queue.push_small(Kind::Answer, write));
+    }
+
+    /// Queues one frame as an answer. A large payload is not copied. Ignored after the end.
+    pub(crate) fn answer_frame(&self, opcode: OpCode, payload: Bytes) {
+        self.queue(|queue| queue.push_frame(Kind::Answer, opcode, payload));
+    }
+
+    /// Queues a text frame before all frames that wait, so that a slow client can answer it in time. Ignored after the end.
+    pub(crate) fn answer_first(&self, text: &str) {
+        self.queue(|queue| queue.push_first(OpCode::Text, text.as_bytes()));
+    }
+
+    /// Queues a binary message as an answer, as base64 if the client takes no binary frames. Ignored after the end.
+    pub(crate) fn answer_binary(&self, bytes: Bytes) {
+        self.binary(Kind::Answer, bytes);
+    }
+
+    /// Queues an event that the client missed while it was away: its text, and its attachments. It counts against no bound
+    /// of the client, which reads it at its own speed, but against the memory budget. Ignored after the end.
+    pub(crate) fn missed(&self, text: Bytes, attachments: &[Bytes]) {
+        self.queue(|queue| queue.push_frame(Kind::Missed, OpCode::Text, text));
+        for attachment in attachments {
+            self.binary(Kind::Missed, attachment.clone());
+        }
+    }
+
+    fn binary(&self, kind: Kind, bytes: Bytes) {
+        let is_text_only = self.0.borrow().is_text_only;
+        self.queue(|queue| match is_text_only {
+            true => queue.push_frame(kind, OpCode::Text, queue::base64(&bytes)),
+            false => queue.push_frame(kind, OpCode::Binary, bytes),
+        });
+    }
+
+    fn queue(&self, push: impl FnOnce(&mut Queue)) {
+        let state = &mut *self.0.borrow_mut();
+        if state.has_ended {
+            return;
+        }
+        let was_empty = state.queue.is_empty();
+        push(&mut state.queue);
+        state.charge();
+        state.wake_writer(was_empty);
+    }
+
+    /// Takes frames that came through the session's mailbox. The fan-out has counted their bytes, and has asked the bound.
+    pub(crate) fn take_mailed(&self, frames: &[Bytes], is_volatile: bool) {
+        let bytes = frames.iter().map(Bytes::len).sum();
+        let state = &mut *self.0.borrow_mut();
+        state.queue.backlog().subtract(bytes);
+        state.take_delivery(frames, bytes, is_volatile);
+    }
+
+    /// Drops frames that came through the session's mailbox, because their recipient has left.
+    pub(crate) fn drop_mailed(&self, frames: &[Bytes]) {
+        self.backlog().subtract(frames.iter().map(Bytes::len).sum());
+    }
+
+    /// Takes frames of a broadcast, `bytes` in total: writes them if nothing waits before them, and queues what the client
+    /// does not take.
+    fn take_delivery(&self, frames: &[Bytes], bytes: usize, is_volatile: bool) -> Direct {
+        self.0.borrow_mut().take_delivery(frames, bytes, is_volatile)
+    }
+
+    // ----- out -----
+
+    /// Notes whether the task that writes is about to run. If not, it is woken for what is queued.
+    pub(crate) fn set_attended(&self, is_attended: bool) {
+        self.0.borrow_mut().is_attended = is_attended;
+    }
+
+    /// Writes to the wire. Ready when nothing is left to write to it.
+    pub(crate) fn poll_write(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let state = &mut *self.0.borrow_mut();
+        if state.writer.as_ref().is_none_or(|writer| !writer.will_wake(cx.waker())) {
+            state.writer = Some(cx.waker().clone());
+        }
+        if state.is_cut {
+            return Poll::Ready(Err(io::ErrorKind::ConnectionAborted.into()));
+        }
+        loop {
+            if state.write()? {
+                return Poll::Ready(Ok(()));
+            }
+            match &state.way {
+                Way::Wire(wire) => ready!(wire.poll_writable(cx))?,
+                Way::Polls(_) | Way::Gone => return Poll::Ready(Ok(())),
+            }
+        }
+    }
+
+    // ----- the end -----
+
+    /// Refuses all that comes from now on. What waits is still taken.
+    pub(crate) fn end(&self) {
+        let state = &mut *self.0.borrow_mut();
+        state.has_ended = true;
+        // A lesson's body ends when this is so.
+        state.wake_writer(true);
+    }
+
+    /// Whether the session has ended.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.0.borrow().has_ended
+    }
+
+    /// Queues these finished frames as the last ones, and ends. The first end counts.
+    pub(crate) fn end_with(&self, last: &[u8]) {
+        self.answer(|out| out.extend_from_slice(last));
+        self.end();
+    }
+
+    /// Ends the connection at once and closes its socket, as after an error.
+    pub(crate) fn fail(&self) {
+        let state = &mut *self.0.borrow_mut();
+        state.is_cut = true;
+        state.wake_writer(true);
+    }
+
+    /// Whether the connection ends at once, without what waits.
+    pub(super) fn is_cut(&self) -> bool {
+        self.0.borrow().is_cut
+    }
+
+    /// Drops the waiting frames, except the rest of a frame that is partly written. Cuts the connection if the memory
+    /// budget has no room for that rest.
+    pub(crate) fn clear(&self) {
+        let state = &mut *self.0.borrow_mut();
+        state.queue.clear();
+        if state.recount().is_err() {
+            state.queue.drop_all();
+            state.is_cut = true;
+        }
+    }
+
+    /// Drops what waits and all later output: the client reads nothing more.
+    pub(crate) fn drop_all(&self) {
+        let state = &mut *self.0.borrow_mut();
+        state.is_deaf = true;
+        state.drop_all();
+    }
+
+    /// Writes what is left after the end, and closes the connection. A client that does not take it within `patience` is
+    /// cut.
+    pub(crate) async fn finish(self, patience: Duration) {
+        let wire = match &self.0.borrow().way {
+            Way::Wire(wire) => Rc::clone(wire),
+            Way::Polls(_) | Way::Gone => return,
+        };
+        // On a host the last bytes may leave this queue before its client takes them.
+        let mut is_patient = true;
+        if wire.connection().is_on_host() {
+            is_patient = false;
+            wire.connection().cut_after(patience);
+        }
+        let outcome = poll_fn(|cx| {
+            let outcome = self.poll_write(cx);
+            if outcome.is_pending() && mem::take(&mut is_patient) {
+                wire.connection().cut_after(patience);
+            }
+            outcome
+        });
+        if outcome.await.is_ok() {
+            wire.linger().await;
+        }
+        self.release();
+        wire.close();
+    }
+
+    /// Lets the socket go.
+    pub(crate) fn release(&self) {
+        let state = &mut *self.0.borrow_mut();
+        state.has_ended = true;
+        state.way = Way::Gone;
+        state.writer = None;
+    }
+}
+
+impl State {
+    fn holds_reading(&self) -> bool {
+        let Bounds { waiting, answer } = self.bounds;
+        let most = match self.way {
+            Way::Polls(_) => waiting.saturating_mul(POLLING_OVERHANG).max(answer),
+            Way::Wire(_) | Way::Gone => waiting,
+        };
+        self.queue.answers() > most
+    }
+
+    fn is_writable(&self) -> bool {
+        let takes = match &self.way {
+            Way::Wire(wire) => !wire.connection().is_blocked(),
+            Way::Polls(poll) => poll.is_some() && self.queue.has_fewer_frames_than(polls::MAX_PACKETS),
+            Way::Gone => false,
+        };
+        // Half of the bound, so that a volatile event cannot cause an eviction.
+        let most = self.bounds.waiting / 2;
+        !self.has_ended && takes && self.queue.bytes().max(self.queue.backlog().bytes()) <= most
+    }
+
+    /// See [`Outbound::take_delivery`].
+    fn take_delivery(&mut self, frames: &[Bytes], bytes: usize, is_volatile: bool) -> Direct {
+        if self.has_ended {
+            return Direct::Gone;
+        }
+        if is_volatile && !self.is_writable() {
+            return Direct::Skipped;
+        }
+        if self.must_not_wait(bytes) {
+            self.lease.budget().note_refusal();
+            self.is_refused = true;
+            self.wake_writer(true);
+            return Direct::Gone;
+        }
+        match self.is_text_only.then(|| queue::text_only(frames)).flatten() {
+            Some(text) => {
+                let bytes = text.len();
+                self.write_or_queue(&[text], bytes, true);
+            }
+            None => self.write_or_queue(frames, bytes, false),
+        }
+        Direct::Taken
+    }
+
+    /// Writes frames of a broadcast if nothing waits before them, and queues what the socket does not take.
+    fn write_or_queue(&mut self, frames: &[Bytes], bytes: usize, is_own: bool) {
+        let was_empty = self.queue.is_empty();
+        let written = if was_empty && frames.len() <= MAX_PIECES { self.write_through(frames) } else { 0 };
+        if written == bytes {
+            return;
+        }
+        self.queue.push_delivery(frames, is_own);
+        self.queue.advance(written);
+        self.charge();
+        // After a part the socket is asked again, so that it is known to be blocked. What waits only for its turn is written
+        // before a client is evicted for it: a client is slow only if its socket takes nothing.
+        if written > 0 || self.queue.backlog().is_over() {
+            let _ = self.write();
+        }
+        // The task that writes also learns whether the connection has failed.
+        self.wake_writer(was_empty);
+    }
+
+    /// Writes frames while nothing waits. Returns how many bytes the socket has taken. If the connection has failed, the
+    /// next write reports it.
+    fn write_through(&mut self, frames: &[Bytes]) -> usize {
+        let Way::Wire(wire) = &self.way else {
+            return 0;
+        };
+        let outcome = match frames {
+            [frame] => wire.try_write_one(frame),
+            frames => {
+                let slices: Slices<'_> = frames.iter().map(|frame| io::IoSlice::new(frame)).collect();
+                wire.try_write(&slices)
+            }
+        };
+        let written = outcome.unwrap_or(0);
+        self.taken += written as u64;
+        written
+    }
+
+    /// Whether the memory budget is used up, the client does not read, and its backlog with `bytes` more would exceed
+    /// [`FREE_SHARE`].
+    fn must_not_wait(&self, bytes: usize) -> bool {
+        if !self.lease.budget().is_full() {
+            return false;
+        }
+        let is_behind = match &self.way {
+            Way::Wire(_) => !self.queue.is_empty(),
+            Way::Polls(poll) => poll.is_none(),
+            Way::Gone => true,
+        };
+        is_behind && self.queue.backlog().bytes() + bytes > FREE_SHARE
+    }
+
+    /// Charges what waits now. If there is no room, tries to write some of it first.
+    fn charge(&mut self) {
+        if self.recount().is_err() {
+            // If the connection has failed, the next write reports it.
+            let _ = self.write();
+            self.is_refused |= self.recount().is_err();
+        }
+    }
+
+    fn recount(&mut self) -> Result<(), OutOfMemory> {
+        self.lease.hold(self.queue.memory())
+    }
+
+    /// Wakes the task that writes, if it does not run anyway: it writes all that waits, so it is woken for the first frame
+    /// only, and to end the session if there is no memory.
+    fn wake_writer(&self, is_first: bool) {
+        if (is_first && !self.is_attended || self.is_refused)
+            && let Some(writer) = &self.writer
+        {
+            writer.wake_by_ref();
+        }
+    }
+
+    fn drop_all(&mut self) {
+        self.queue.drop_all();
+        let _ = self.recount();
+        self.wake_drained();
+    }
+
+    /// Writes to the wire until it blocks. Returns whether everything is written.
+    fn write(&mut self) -> io::Result<bool> {
+        if self.is_deaf {
+            self.drop_all();
+        }
+        while !self.queue.is_empty() {
+            let Way::Wire(wire) = &self.way else {
+                return Ok(false);
+            };
+            let outcome = match self.queue.unwritten() {
+                Unwritten::One(bytes) => wire.try_write_one(bytes),
+                Unwritten::Many(slices) => wire.try_write(&slices),
+            };
+            match outcome {
+                Ok(written) => self.take_written(written),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(false),
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(true)
+    }
+
+    fn take_written(&mut self, written: usize) {
+        self.taken += written as u64;
+        let answers = self.queue.advance(written);
+        if let Some(bytes_out) = &self.bytes_out {
+            bytes_out.inc_by(answers as u64);
+        }
+        self.settle();
+    }
+
+    /// Charges what is left after something was taken, and wakes tasks whose limit is met.
+    fn settle(&mut self) {
+        // The amount shrank, but may exceed what was charged: the caller that queued it checks that.
+        let _ = self.recount();
+        self.wake_drained();
+    }
+
+    fn wake_drained(&mut self) {
+        let answers = self.queue.answers();
+        self.drained.retain(|(limit, waker)| {
+            let is_met = answers <= *limit;
+            if is_met {
+                waker.wake_by_ref();
+            }
+            !is_met
+        });
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,506 @@
+//! The frames that wait for a connection, in order: pure, without a socket, a budget or a clock.
+//!
+//! All frames are finished WebSocket frames of a server, whatever takes them: a socket takes bytes, a poll takes the frames'
+//! payloads as packets.
+
+use std::{collections::VecDeque, io::IoSlice, mem};
+
+use bytes::{Bytes, BytesMut};
+
+use crate::{
+    connection::{
+        Backlog,
+        wire::{MAX_PIECES, Slices},
+    },
+    protocol::{
+        engineio,
+        websocket::frame::{self, OpCode},
+    },
+};
+
+/// Payloads of this size or larger are queued without copying. Smaller ones are copied behind the frames before them, so
+/// that many small frames are one piece.
+pub(super) const COPY_BELOW: usize = 2048;
+
+/// Small frames are one piece up to this size.
+const MAX_TAIL: usize = 64 * 1024;
+
+/// Memory of a waiting piece beside its bytes.
+pub(super) const PIECE_BYTES: usize = 2 * size_of::<Piece>();
+
+/// The source of a frame. It decides which bound the frame counts against.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// The session's own. Too many bytes stop the reading from the client.
+    Answer,
+    /// A broadcast's. Too many bytes evict the client.
+    Delivery,
+    /// Events that the client missed while it was away. The store that kept them bounds them.
+    Missed,
+    /// The rest of a frame that was partly written when the queue was cleared.
+    Rest,
+}
+
+#[derive(Clone, Debug)]
+struct Piece {
+    bytes: Bytes,
+    kind: Kind,
+    /// Only this queue holds the bytes. A broadcast charges the bytes that it shares.
+    is_own: bool,
+    /// Begins with a header. If not, the header is the end of the piece before, or is written already.
+    starts_frame: bool,
+}
+
+/// A place between two bytes of the queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Place {
+    piece: usize,
+    offset: usize,
+}
+
+/// The frames that wait.
+#[derive(Debug)]
+pub(super) struct Queue {
+    pieces: VecDeque<Piece>,
+    /// Small frames behind the last piece, one after another, all of `tail_kind`.
+    tail: BytesMut,
+    tail_kind: Kind,
+    /// Bytes of the first piece that are written, or of `tail` if there are no pieces.
+    written: usize,
+    /// Unwritten bytes of all kinds.
+    bytes: usize,
+    /// Unwritten bytes of answers.
+    answers: usize,
+    /// Bytes that only this queue holds. A piece counts until all of it is written.
+    own: usize,
+    /// Unwritten bytes of deliveries, with the memory of their pieces.
+    delivered: usize,
+    /// The backlog of deliveries: `delivered`, and what waits in the session's mailbox.
+    backlog: Backlog,
+}
+
+impl Queue {
+    /// An empty queue. Deliveries are counted in `backlog`.
+    pub(super) fn new(backlog: Backlog) -> Self {
+        Self {
+            pieces: VecDeque::new(),
+            tail: BytesMut::new(),
+            tail_kind: Kind::Answer,
+            written: 0,
+            bytes: 0,
+            answers: 0,
+            own: 0,
+            delivered: 0,
+            backlog,
+        }
+    }
+
+    /// Takes all that waits.
+    pub(super) fn take(&mut self) -> Self {
+        let empty = Self::new(self.backlog.clone());
+        mem::replace(self, empty)
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.pieces.is_empty() && self.tail.is_empty()
+    }
+
+    /// Unwritten bytes of all kinds.
+    pub(super) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Unwritten bytes of answers.
+    pub(super) fn answers(&self) -> usize {
+        self.answers
+    }
+
+    pub(super) fn backlog(&self) -> &Backlog {
+        &self.backlog
+    }
+
+    /// The memory that only this queue holds, in bytes.
+    pub(super) fn memory(&self) -> usize {
+        self.own + self.pieces.len() * PIECE_BYTES
+    }
+
+    // ----- in -----
+
+    /// Appends small finished frames, which `write` writes.
+    pub(super) fn push_small(&mut self, kind: Kind, write: impl FnOnce(&mut BytesMut)) {
+        if self.tail_kind != kind {
+            self.flush_tail();
+            self.tail_kind = kind;
+        }
+        let before = self.tail.len();
+        write(&mut self.tail);
+        let bytes = self.tail.len() - before;
+        self.count(kind, bytes);
+        self.own += bytes;
+        if self.tail.len() >= MAX_TAIL {
+            self.flush_tail();
+        }
+    }
+
+    /// Appends one frame. A large payload is not copied.
+    pub(super) fn push_frame(&mut self, kind: Kind, opcode: OpCode, payload: Bytes) {
+        if payload.len() < COPY_BELOW {
+            return self.push_small(kind, |out| frame::write(out, opcode, &payload));
+        }
+        self.push_small(kind, |out| frame::write_header(out, opcode, payload.len()));
+        // The header is a piece of its own now.
+        self.push(payload, kind, true, false);
+    }
+
+    /// Appends finished frames of a broadcast.
+    pub(super) fn push_delivery(&mut self, frames: &[Bytes], is_own: bool) {
+        for frames in frames {
+            self.push(frames.clone(), Kind::Delivery, is_own, true);
+        }
+    }
+
+    fn push(&mut self, bytes: Bytes, kind: Kind, is_own: bool, starts_frame: bool) {
+        self.flush_tail();
+        self.count(kind, bytes.len());
+        self.count_piece(kind);
+        if is_own {
+            self.own += bytes.len();
+        }
+        self.pieces.push_back(Piece { bytes, kind, is_own, starts_frame });
+    }
+
+    /// Inserts a frame before all that wait, but not into a frame that is partly written, and not between an event and its
+    /// attachments, because some clients accept no other packet there.
+    pub(super) fn push_first(&mut self, opcode: OpCode, payload: &[u8]) {
+        let mut frame = BytesMut::new();
+        frame::write(&mut frame, opcode, payload);
+        let bytes = frame.freeze();
+        self.flush_tail();
+        let mut place = self.end_of_begun_frame();
+        while self.is_attachment(place)
+            && let Some(next) = self.end_of_frame(place)
+        {
+            place = next;
+        }
+        self.split(place);
+        let index = if place.offset == 0 { place.piece } else { place.piece + 1 };
+        self.count(Kind::Answer, bytes.len());
+        self.own += bytes.len();
+        self.pieces.insert(index, Piece { bytes, kind: Kind::Answer, is_own: true, starts_frame: true });
+    }
+
+    /// Makes the piece at `place` two pieces, if `place` is inside of it.
+    fn split(&mut self, Place { piece: index, offset }: Place) {
+        if offset == 0 {
+            return;
+        }
+        if let Some(piece) = self.pieces.get_mut(index) {
+            let rest = Piece { bytes: piece.bytes.split_off(offset), starts_frame: true, ..*piece };
+            let kind = rest.kind;
+            self.pieces.insert(index + 1, rest);
+            self.count_piece(kind);
+        }
+    }
+
+    /// Puts what waits in `former` before all that waits here.
+    pub(super) fn go_behind(&mut self, mut former: Self) {
+        former.flush_tail();
+        self.flush_tail();
+        former.backlog.subtract(former.delivered);
+        self.backlog.add(former.delivered);
+        self.written = former.written;
+        self.bytes += former.bytes;
+        self.answers += former.answers;
+        self.own += former.own;
+        self.delivered += former.delivered;
+        former.pieces.extend(mem::take(&mut self.pieces));
+        self.pieces = former.pieces;
+    }
+
+    /// Makes all binary frames text frames with base64.
+    pub(super) fn make_text_only(&mut self) {
+        let mut made = Self::new(self.backlog.clone());
+        while let Some(Front { opcode, payload, len, kind }) = self.front() {
+            self.advance(len);
+            made.push_frame(
+                kind,
+                OpCode::Text,
+                if opcode == OpCode::Binary { base64(&payload) } else { payload },
+            );
+        }
+        *self = made;
+    }
+
+    fn flush_tail(&mut self) {
+        if !self.tail.is_empty() {
+            let (bytes, kind) = (mem::take(&mut self.tail).freeze(), self.tail_kind);
+            self.count_piece(kind);
+            self.pieces.push_back(Piece { bytes, kind, is_own: true, starts_frame: true });
+        }
+    }
+
+    // ----- out -----
+
+    /// The first unwritten bytes, for one write to a socket.
+    pub(super) fn unwritten(&self) -> Unwritten<'_> {
+        if self.pieces.is_empty() {
+            return Unwritten::One(&self.tail[self.written..]);
+        }
+        let pieces = self.pieces.iter().map(|piece| &*piece.bytes).chain([&*self.tail]);
+        let mut slices: Slices<'_> = pieces.map(IoSlice::new).take(MAX_PIECES).collect();
+        slices[0].advance(self.written);
+        Unwritten::Many(slices)
+    }
+
+    /// Removes `bytes` bytes, which have been written. Returns how many of them were of answers.
+    pub(super) fn advance(&mut self, mut bytes: usize) -> usize {
+        let before = self.answers;
+        while bytes > 0
+            && let Some(piece) = self.pieces.front()
+        {
+            let (kind, is_own, len) = (piece.kind, piece.is_own, piece.bytes.len());
+            let part = bytes.min(len - self.written);
+            self.uncount(kind, part);
+            self.written += part;
+            bytes -= part;
+            if self.written == len {
+                self.pieces.pop_front();
+                self.written = 0;
+                self.remove_piece(len, kind, is_own);
+            }
+        }
+        if self.pieces.is_empty() {
+            self.advance_tail(bytes);
+        }
+        before - self.answers
+    }
+
+    fn advance_tail(&mut self, bytes: usize) {
+        self.uncount(self.tail_kind, bytes);
+        self.written += bytes;
+        if self.written == self.tail.len() {
+            self.own -= self.tail.len();
+            // Free the buffers of an idle session.
+            self.tail = BytesMut::new();
+            self.written = 0;
+            if self.pieces.capacity() > MAX_PIECES {
+                self.pieces = VecDeque::new();
+            }
+        }
+    }
+
+    /// Takes packets for one poll response: at most `max_packets` and `max_bytes`, except that the first packet may be
+    /// larger. `None` if nothing waits.
+    pub(super) fn take_packets(&mut self, max_packets: usize, max_bytes: usize) -> Option<String> {
+        let mut payload = String::new();
+        for count in 0..max_packets {
+            let Some(Front { opcode, payload: packet, len, .. }) = self.front() else {
+                break;
+            };
+            let is_text = opcode == OpCode::Text;
+            let size = if is_text { packet.len() } else { engineio::binary_len(packet.len()) };
+            if count > 0 && payload.len() + 1 + size > max_bytes {
+                break;
+            }
+            match str::from_utf8(&packet) {
+                Ok(text) if is_text => engineio::push_text(&mut payload, text),
+                _ => engineio::push_binary(&mut payload, &packet),
+            }
+            self.advance(len);
+        }
+        (!payload.is_empty()).then_some(payload)
+    }
+
+    /// Whether fewer than `count` frames wait.
+    pub(super) fn has_fewer_frames_than(&self, count: usize) -> bool {
+        let mut place = Place { piece: 0, offset: self.written };
+        let in_pieces = std::iter::from_fn(|| {
+            place = self.end_of_frame(place)?;
+            Some(())
+        });
+        let in_pieces = in_pieces.take(count).count();
+        let mut tail = &self.tail[if self.pieces.is_empty() { self.written } else { 0 }..];
+        let in_tail = std::iter::from_fn(|| {
+            let header = frame::ServerHeader::parse(tail)?;
+            tail = tail.get(header.len + header.payload_len..).unwrap_or_default();
+            Some(())
+        });
+        in_pieces + in_tail.take(count).count() < count
+    }
+
+    /// Drops what waits, except the rest of a frame that is partly written: otherwise the client would read later bytes as
+    /// part of it.
+    pub(super) fn clear(&mut self) {
+        self.flush_tail();
+        let end = self.end_of_begun_frame();
+        let rest: Vec<_> = self.pieces.iter().take(end.piece + 1).cloned().collect();
+        let written = self.written;
+        self.drop_all();
+        for (index, piece) in rest.into_iter().enumerate() {
+            let from = if index == 0 { written } else { 0 };
+            let to = if index == end.piece { end.offset } else { piece.bytes.len() };
+            if from < to {
+                self.push(piece.bytes.slice(from..to), Kind::Rest, piece.is_own, false);
+            }
+        }
+    }
+
+    /// Drops all that waits.
+    pub(super) fn drop_all(&mut self) {
+        let dropped = self.take();
+        dropped.backlog.subtract(dropped.delivered);
+    }
+
+    // ----- frames -----
+
+    /// The first frame. The frame before it is written whole.
+    fn front(&mut self) -> Option<Front> {
+        self.flush_tail();
+        let piece = self.pieces.front()?;
+        let frames = piece.bytes.get(self.written..)?;
+        let header = frame::ServerHeader::parse(frames)?;
+        let (from, len) = (self.written + header.len, header.len + header.payload_len);
+        let payload = if len <= frames.len() {
+            piece.bytes.slice(from..from + header.payload_len)
+        } else {
+            self.pieces.get(1)?.bytes.clone()
+        };
+        Some(Front { opcode: header.opcode, payload, len, kind: piece.kind })
+    }
+
+    /// The end of the frame that is partly written; the start of the queue if there is none. Call it without a tail.
+    fn end_of_begun_frame(&self) -> Place {
+        let start = Place { piece: 0, offset: 0 };
+        let Some(first) = self.pieces.front() else {
+            return start;
+        };
+        if !first.starts_frame {
+            return Place { piece: self.next_start(0), offset: 0 };
+        }
+        let mut place = start;
+        while place.piece == 0
+            && place.offset < self.written
+            && let Some(next) = self.end_of_frame(place)
+        {
+            place = next;
+        }
+        place
+    }
+
+    /// The first piece behind `index` that begins with a header.
+    fn next_start(&self, index: usize) -> usize {
+        let behind = self.pieces.iter().skip(index + 1);
+        index + 1 + behind.take_while(|piece| !piece.starts_frame).count()
+    }
+
+    /// The end of the frame that begins at `place`; `None` behind the last frame.
+    fn end_of_frame(&self, Place { piece: index, offset }: Place) -> Option<Place> {
+        let piece = self.pieces.get(index)?;
+        let header = frame::ServerHeader::parse(piece.bytes.get(offset..)?)?;
+        let end = offset + header.len + header.payload_len;
+        let is_inside = end < piece.bytes.len();
+        Some(if is_inside {
+            Place { piece: index, offset: end }
+        } else if end == piece.bytes.len() {
+            Place { piece: index + 1, offset: 0 }
+        } else {
+            Place { piece: self.next_start(index), offset: 0 }
+        })
+    }
+
+    /// Whether the frame at `place` is a binary message, as such or as base64.
+    fn is_attachment(&self, Place { piece: index, offset }: Place) -> bool {
+        let Some(frames) = self.pieces.get(index).and_then(|piece| piece.bytes.get(offset..)) else {
+            return false;
+        };
+        let Some(header) = frame::ServerHeader::parse(frames) else {
+            return false;
+        };
+        let behind = self.pieces.get(index + 1).filter(|piece| !piece.starts_frame);
+        let first = frames.get(header.len).or_else(|| behind?.bytes.first());
+        header.opcode == OpCode::Binary || header.opcode == OpCode::Text && first == Some(&b'b')
+    }
+
+    // ----- counts -----
+
+    fn count(&mut self, kind: Kind, bytes: usize) {
+        self.bytes += bytes;
+        match kind {
+            Kind::Answer => self.answers += bytes,
+            Kind::Delivery => {
+                self.delivered += bytes;
+                self.backlog.add(bytes);
+            }
+            Kind::Missed | Kind::Rest => {}
+        }
+    }
+
+    fn uncount(&mut self, kind: Kind, bytes: usize) {
+        self.bytes -= bytes;
+        match kind {
+            Kind::Answer => self.answers -= bytes,
+            Kind::Delivery => {
+                self.delivered -= bytes;
+                self.backlog.subtract(bytes);
+            }
+            Kind::Missed | Kind::Rest => {}
+        }
+    }
+
+    /// Counts the memory of a new piece beside its bytes.
+    fn count_piece(&mut self, kind: Kind) {
+        if kind == Kind::Delivery {
+            self.delivered += PIECE_BYTES;
+            self.backlog.add(PIECE_BYTES);
+        }
+    }
+
+    /// Uncounts the memory of a piece that is written.
+    fn remove_piece(&mut self, len: usize, kind: Kind, is_own: bool) {
+        if is_own {
+            self.own -= len;
+        }
+        if kind == Kind::Delivery {
+            self.delivered -= PIECE_BYTES;
+            self.backlog.subtract(PIECE_BYTES);
+        }
+    }
+}
+
+/// Bytes for one write to a socket.
+pub(super) enum Unwritten<'a> {
+    One(&'a [u8]),
+    Many(Slices<'a>),
+}
+
+/// The first frame of a queue.
+struct Front {
+    opcode: OpCode,
+    payload: Bytes,
+    /// Length of the frame.
+    len: usize,
+    kind: Kind,
+}
+
+/// Finished frames of a broadcast for a client that takes no binary frames; `None` if none of them is binary.
+pub(super) fn text_only(frames: &[Bytes]) -> Option<Bytes> {
+    let frames: Vec<_> = frames.iter().cloned().flat_map(frame::payloads).collect();
+    frames.iter().any(|(opcode, _)| *opcode == OpCode::Binary).then(|| {
+        let mut out = BytesMut::new();
+        for (opcode, payload) in frames {
+            let payload = if opcode == OpCode::Binary { base64(&payload) } else { payload };
+            frame::write(&mut out, OpCode::Text, &payload);
+        }
+        out.freeze()
+    })
+}
+
+/// A binary message as the text of an Engine.IO packet.
+pub(super) fn base64(bytes: &[u8]) -> Bytes {
+    let mut text = String::with_capacity(engineio::binary_len(bytes.len()));
+    engineio::push_binary(&mut text, bytes);
+    Bytes::from(text)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,236 @@
+//! What a session gives to the code that interprets its messages: its outgoing queue, and requests to the session itself.
+
+use std::{
+    any::Any,
+    cell::{Cell, RefCell},
+    fmt,
+    net::IpAddr,
+    pin::Pin,
+    rc::Rc,
+    sync::{
+        Arc, OnceLock,
+        atomic::{AtomicBool, Ordering},
+    },
+    task::{Context, Poll, Wake},
+};
+
+use actix::{Message, Recipient};
+use bytes::Bytes;
+use bytestring::ByteString;
+use smallvec::SmallVec;
+
+use super::EndReason;
+use crate::{
+    broadcast::Delivery,
+    connection::{
+        Backlog, DirectOutlet, Intake,
+        outbound::{Outbound, Outlet},
+    },
+    domain::SessionId,
+    protocol::websocket::frame::OpCode,
+};
+
+/// A future of a socket. It runs on the session's thread.
+pub type Task = Pin<Box<dyn Future<Output = Box<dyn Any>>>>;
+
+/// Asks the session to do what was requested outside its turn.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(super) struct Flush;
+
+/// A session, for its [`Carried`](super::Carried). Clones are the same session.
+#[derive(Clone)]
+pub struct SessionHandle(Rc<Shared>);
+
+/// Usually a client has one socket.
+type SocketOutlets = SmallVec<[(SessionId, Rc<Outlet>); 1]>;
+
+struct Shared {
+    outbound: Outbound,
+    /// The session's intake limit.
+    intake: Intake,
+    client: Option<IpAddr>,
+    /// The reason to end the session, once one is set.
+    ending: Cell<Option<EndReason>>,
+    /// Tasks of sockets that the session has not started.
+    tasks: RefCell<Vec<(SessionId, Task)>>,
+    /// The outlets by which fan-outs reach the sockets.
+    outlets: RefCell<SocketOutlets>,
+    /// Where the chat server, the room server and the fan-outs send deliveries by message.
+    address: RefCell<Option<Recipient<Delivery>>>,
+    flusher: Arc<Flusher>,
+}
+
+/// Makes a session flush, once for all requests between two turns of it.
+#[derive(Debug, Default)]
+pub(super) struct Flusher {
+    session: OnceLock<Recipient<Flush>>,
+    /// The session will flush by itself, or has been asked to.
+    is_due: AtomicBool,
+}
+
+impl Wake for Flusher {
+    fn wake(self: Arc<Self>) {
+        self.wake_by_ref();
+    }
+
+    fn wake_by_ref(self: &Arc<Self>) {
+        if !self.is_due.swap(true, Ordering::SeqCst)
+            && let Some(session) = self.session.get()
+        {
+            session.do_send(Flush);
+        }
+    }
+}
+
+impl SessionHandle {
+    /// A session that writes to `outbound`. `intake` is its intake limit, `client` the client's IP address.
+    pub(super) fn new(
+        outbound: Outbound,
+        intake: Intake,
+        client: Option<IpAddr>,
+        flusher: Arc<Flusher>,
+    ) -> Self {
+        Self(Rc::new(Shared {
+            outbound,
+            intake,
+            client,
+            ending: Cell::new(None),
+            tasks: RefCell::default(),
+            outlets: RefCell::default(),
+            address: RefCell::default(),
+            flusher,
+        }))
+    }
+
+    /// The session's intake limit. Charge it for input that is not dealt with.
+    pub fn intake(&self) -> Intake {
+        self.0.intake.clone()
+    }
+
+    /// The client's IP address, if known.
+    pub fn client_address(&self) -> Option<IpAddr> {
+        self.0.client
+    }
+
+    // ----- packets -----
+
+    /// Queues a packet with its type digit.
+    pub fn packet(&self, packet: impl Into<ByteString>) {
+        self.0.outbound.answer_frame(OpCode::Text, packet.into().into_bytes());
+    }
+
+    /// Queues a binary message.
+    pub fn binary(&self, bytes: Bytes) {
+        self.0.outbound.answer_binary(bytes);
+    }
+
+    /// Queues an event that the client missed while it was away. It counts against no limit of the session: the client
+    /// reads it at its own speed.
+    pub fn missed(&self, packet: impl Into<ByteString>, attachments: &[Bytes]) {
+        self.0.outbound.missed(packet.into().into_bytes(), attachments);
+    }
+
+    /// Whether the transport takes an event now; a volatile event is queued only then.
+    pub fn is_writable(&self) -> bool {
+        self.0.outbound.is_writable()
+    }
+
+    /// Ready when at most `max_answers` bytes of answers wait, or for a polling client a few polls' worth; otherwise wakes
+    /// the task when that is so.
+    pub fn poll_drained(&self, max_answers: usize, cx: &mut Context<'_>) -> Poll<()> {
+        self.0.outbound.poll_drained(max_answers, cx)
+    }
+
+    // ----- the session -----
+
+    /// Ends the session after the waiting packets. The first reason counts.
+    pub fn end(&self, why: EndReason) {
+        if self.0.ending.get().is_none() {
+            self.0.ending.set(Some(why));
+            self.0.flusher.wake_by_ref();
+        }
+    }
+
+    /// The reason to end the session, if one is set.
+    pub(super) fn ending(&self) -> Option<EndReason> {
+        self.0.ending.get()
+    }
+
+    /// Runs a task of a socket. Its output goes to [`Carried::notified`](super::Carried::notified).
+    pub fn spawn(&self, socket: SessionId, task: Task) {
+        if !self.0.outbound.has_ended() {
+            self.0.tasks.borrow_mut().push((socket, task));
+            self.0.flusher.wake_by_ref();
+        }
+    }
+
+    /// Takes the tasks that have not started.
+    pub(super) fn take_tasks(&self) -> Vec<(SessionId, Task)> {
+        self.0.tasks.take()
+    }
+
+    /// Notes whether the session flushes by itself after this turn.
+    pub(super) fn set_flush_due(&self, is_due: bool) {
+        self.0.flusher.is_due.store(is_due, Ordering::SeqCst);
+    }
+
+    /// The session has started, with these addresses.
+    pub(super) fn set_address(&self, address: Recipient<Delivery>, flush: Recipient<Flush>) {
+        self.0.address.replace(Some(address));
+        let _ = self.0.flusher.session.set(flush);
+    }
+
+    /// The session has ended. Drops tasks that have not started: they often own this handle, and the cycle would never be
+    /// freed.
+    pub(super) fn close(&self) {
+        self.0.outlets.take().into_iter().for_each(|(_, outlet)| outlet.close());
+        // Taken first: the tasks' destructors may use this handle.
+        drop(self.0.tasks.take());
+    }
+
+    // ----- sockets -----
+
+    /// Where deliveries to the session go, once it has started.
+    pub fn address(&self) -> Option<Recipient<Delivery>> {
+        self.0.address.borrow().clone()
+    }
+
+    /// The session's backlog of deliveries.
+    pub fn backlog(&self) -> Backlog {
+        self.0.outbound.backlog()
+    }
+
+    /// Opens the outlet of a new socket. Fan-outs on this thread deliver to it.
+    pub fn open_outlet(&self, socket: SessionId) -> Rc<dyn DirectOutlet> {
+        let outlet = self.0.outbound.open_outlet();
+        self.0.outlets.borrow_mut().push((socket, Rc::clone(&outlet)));
+        outlet
+    }
+
+    /// Closes the outlet of a socket that has left. Idempotent.
+    pub(super) fn close_outlet(&self, socket: SessionId) {
+        self.0.outlets.borrow_mut().retain(|(its, outlet)| {
+            if *its == socket {
+                outlet.close();
+            }
+            *its != socket
+        });
+    }
+
+    /// Notes that the session took a message for `socket` from its mailbox. Returns whether the socket still exists.
+    pub(super) fn take_mail(&self, socket: SessionId) -> bool {
+        let outlets = self.0.outlets.borrow();
+        let outlet = outlets.iter().find(|(its, _)| *its == socket);
+        if let Some((_, outlet)) = outlet {
+            outlet.take_mail();
+        }
+        outlet.is_some()
+    }
+}
+
+impl fmt::Debug for SessionHandle {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SessionHandle").field("outbound", &self.0.outbound).finish_non_exhaustive()
+    }
+}
