@@ -13,7 +13,7 @@ use bytestring::ByteString;
 use echoroom::{
     app::embed::{Budget, Door, configure_door},
     socketio::{
-        Carried, EndReason, Engine, EngineSettings,
+        Carried, Ending, Engine, EngineSettings,
         handle::SessionHandle,
         namespaces::{Event, Namespace, Namespaces, Refusal, Socket, SocketHandler},
     },
@@ -32,7 +32,7 @@ impl Carried for EngineEcho {
         handle.binary(bytes);
     }
 
-    fn closed(&mut self, _: EndReason) {}
+    fn closed(&mut self, _: &Ending) {}
 }
 
 /// A namespace of the suite. Both send the client's `auth` back; the main one also replies to events.

@@ -13,15 +13,13 @@ use super::{
     encoding::Encoding,
     lines::Broadcast,
     map::Map,
-    messages::{
-        Attach, Delivery, Detach, DismissAll, Dismissal, FanOutBroadcast, Seat, Subscribe, Tell, Unsubscribe,
-    },
+    messages::{Attach, Delivery, Detach, DismissAll, FanOutBroadcast, Seat, Subscribe, Tell, Unsubscribe},
     outlets::Outlets,
     rooms::RoomId,
     turn::OneTurnLater,
 };
 use crate::{
-    connection::{Direct, DirectOutlet},
+    connection::{Direct, DirectOutlet, Ending},
     domain::{SessionId, WorkerId},
     metrics::Metrics,
 };
@@ -298,7 +296,7 @@ impl FanOut {
     fn evict(&mut self, session: SessionId) {
         if let Some(seat) = self.forget(session) {
             self.metrics.evicted();
-            seat.deliveries.do_send(Delivery::Dismissed(Dismissal::SlowConsumer));
+            seat.deliveries.do_send(Delivery::Dismissed(Ending::SlowConsumer));
             seat.cutter.cut_after(self.before_cut);
         }
     }
@@ -493,7 +491,7 @@ impl Handler<DismissAll> for FanOut {
     fn handle(&mut self, _: DismissAll, _: &mut Self::Context) {
         self.deliver_all();
         for (_, subscriber) in &self.subscribers {
-            subscriber.tell(Delivery::Dismissed(Dismissal::Restart));
+            subscriber.tell(Delivery::Dismissed(Ending::Restart));
         }
     }
 }

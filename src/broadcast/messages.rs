@@ -6,7 +6,10 @@ use actix::{Message, Recipient};
 use bytes::Bytes;
 
 use super::{encoding::Encoding, lines::Broadcast, rooms::RoomId};
-use crate::{connection::Backlog, domain::SessionId};
+use crate::{
+    connection::{Backlog, Ending},
+    domain::SessionId,
+};
 
 /// Registers a session with the fan-out of its worker.
 #[derive(Debug, Message)]
@@ -95,7 +98,7 @@ pub enum Delivery {
         news: News,
     },
     /// The last message: the session must end.
-    Dismissed(Dismissal),
+    Dismissed(Ending),
 }
 
 /// A message of a server of rooms to one of its members. Each server has its own type; fan-outs and sessions
@@ -112,19 +115,6 @@ impl Delivery {
             Self::Dismissed(_) => None,
         }
     }
-}
-
-/// Why the server ends a session that did not break the protocol.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Dismissal {
-    /// The backlog exceeded its limit.
-    SlowConsumer,
-    /// The memory budget of the process is used up, and the session needed more.
-    OutOfMemory,
-    /// The session's room would exceed the limit on rooms.
-    TooManyRooms,
-    /// The server stops.
-    Restart,
 }
 
 /// How a fan-out delivers to a session, and ends its connection if the session cannot.

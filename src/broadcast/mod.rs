@@ -23,7 +23,7 @@ pub(crate) use self::{
     fanout::AddWorker,
     lines::{Broadcast, Handed, MAX_BYTES, OpenBroadcast},
     map::Map,
-    messages::{Detach, DismissAll, Dismissal, News, Tell, Unsubscribe},
+    messages::{Detach, DismissAll, News, Tell, Unsubscribe},
     rooms::{AnyRoom, Found, Member, Rooms, Standing},
     turn::{TurnLength, WhenMailboxIsEmpty, yield_now},
 };

@@ -32,8 +32,8 @@ use super::{
     upload::UploadWatch,
 };
 use crate::{
-    connection::{Intake, Lease},
-    protocol::websocket::{Decoder, Message, ProtocolError},
+    connection::{Ending, Intake, Lease},
+    protocol::websocket::{Decoder, Message},
 };
 
 /// An item of the inlet's stream.
@@ -41,16 +41,8 @@ use crate::{
 pub(crate) enum Inbound {
     /// A complete message.
     Message(Message),
-    /// The bytes break the protocol or a limit; the last item.
-    Broken(ProtocolError),
-    /// The client exceeded its rate for too long; the last item.
-    Flood,
-    /// An incomplete message arrived too slowly; the last item.
-    TooSlow,
-    /// The memory budget is used up; the last item.
-    OutOfMemory,
-    /// The connection ended; the last item.
-    Lost,
+    /// The session ends for this reason; the last item.
+    End(Ending),
 }
 
 /// Decides whether the next message may be read.
@@ -171,13 +163,13 @@ impl<P> Inlet<P> {
     fn is_within_memory(&mut self, chunk: usize) -> Poll<Option<Inbound>> {
         match self.gate.lease.hold(self.decoder.held() + chunk) {
             Ok(()) => Poll::Pending,
-            Err(_) => self.end(Inbound::OutOfMemory),
+            Err(_) => self.end(Ending::OutOfMemory),
         }
     }
 
-    fn end(&mut self, last: Inbound) -> Poll<Option<Inbound>> {
+    fn end(&mut self, ending: Ending) -> Poll<Option<Inbound>> {
         self.ended = true;
-        Poll::Ready(Some(last))
+        Poll::Ready(Some(Inbound::End(ending)))
     }
 }
 
@@ -230,11 +222,11 @@ where
             return Poll::Ready(None);
         }
         if this.gate.outbound.is_refused() {
-            return this.end(Inbound::OutOfMemory);
+            return this.end(Ending::OutOfMemory);
         }
         match this.poll_gate(cx) {
             Poll::Ready(true) => {}
-            Poll::Ready(false) => return this.end(Inbound::Flood),
+            Poll::Ready(false) => return this.end(Ending::Flood),
             Poll::Pending => return this.wait_for_gate(),
         }
         if let Some(size) = this.gate.size_when_known
@@ -261,7 +253,7 @@ where
                         return Poll::Ready(refused);
                     }
                 }
-                Err(error) => return this.end(Inbound::Broken(error)),
+                Err(error) => return this.end(Ending::Broken(error)),
             }
             match Pin::new(&mut this.payload).poll_next(cx) {
                 Poll::Ready(Some(Ok(chunk))) => {
@@ -271,13 +263,13 @@ where
                     this.is_chunk_own = false;
                 }
                 // The end of an upgraded connection appears as an incomplete payload.
-                Poll::Ready(Some(Err(_)) | None) => return this.end(Inbound::Lost),
+                Poll::Ready(Some(Err(_)) | None) => return this.end(Ending::Lost),
                 Poll::Pending => {
                     if let Some(buckets) = &mut this.buckets {
                         buckets.pause();
                     }
                     if this.gate.upload.is_too_slow(this.decoder.unfinished(), cx) {
-                        return this.end(Inbound::TooSlow);
+                        return this.end(Ending::TooSlow);
                     }
                     return Poll::Pending;
                 }

@@ -7,6 +7,7 @@ pub(crate) mod budget;
 pub(crate) mod connections;
 pub(crate) mod detached;
 pub(crate) mod direct;
+pub(crate) mod ending;
 pub(crate) mod handover;
 pub(crate) mod handshake;
 pub(crate) mod handshakes;
@@ -28,6 +29,7 @@ pub(crate) mod wire;
 pub use self::{
     budget::Budget,
     direct::{Backlog, Direct, DirectOutlet},
+    ending::Ending,
 };
 pub(crate) use self::{
     budget::{Accepted, Intake, OutOfMemory},

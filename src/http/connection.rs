@@ -27,7 +27,7 @@ use crate::connection::{
 const RETRY_SECONDS: &str = "5";
 
 /// The end of HTTP on a connection.
-pub(super) enum Ending {
+pub(super) enum Served {
     /// A session took the connection over; the future carries it.
     Upgraded(LocalBoxFuture<'static, io::Result<()>>),
     /// The last response has been written.
@@ -39,7 +39,7 @@ enum Next {
     /// Another request may follow.
     Request,
     /// HTTP ends.
-    End(Ending),
+    End(Served),
 }
 
 /// One connection while it carries HTTP.
@@ -63,7 +63,7 @@ impl Connection {
     ///
     /// # Errors
     /// The connection is broken, or the client is too slow.
-    pub(super) async fn serve<S>(&self, routes: &S) -> io::Result<Ending>
+    pub(super) async fn serve<S>(&self, routes: &S) -> io::Result<Served>
     where
         S: Service<Request, Response = Response<BoxBody>, Error = Response<BoxBody>>,
     {
@@ -76,7 +76,7 @@ impl Connection {
             // Pipelined requests must not starve other tasks of the thread.
             tokio::task::coop::consume_budget().await;
         }
-        Ok(Ending::Over)
+        Ok(Served::Over)
     }
 
     /// The next request; `None` at the end. Invalid requests are answered here.
@@ -143,13 +143,13 @@ impl Connection {
             terms = terms.closing();
         }
         let Some(response) = self.ask(routes, request, is_upgrade).await? else {
-            return Ok(Next::End(Ending::Over));
+            return Ok(Next::End(Served::Over));
         };
         self.input.end_request();
         if is_upgrade && response.upgrade() {
             let (response, body) = response.into_parts();
             let head = self.output.upgrade(&response, terms);
-            return Ok(Next::End(Ending::Upgraded(Box::pin(wire::carry(Rc::clone(&self.wire), head, body)))));
+            return Ok(Next::End(Served::Upgraded(Box::pin(wire::carry(Rc::clone(&self.wire), head, body)))));
         }
         let terms = if is_upgrade {
             terms.of_no_upgrade()
@@ -162,7 +162,7 @@ impl Connection {
             return Ok(Next::Request);
         }
         self.flush().await?;
-        Ok(Next::End(Ending::Over))
+        Ok(Next::End(Served::Over))
     }
 
     /// The response of the routes; `None` if the client left and the request allows to be dropped.

@@ -21,7 +21,7 @@ use actix_service::{Service, ServiceFactory, fn_factory, fn_service};
 use actix_web::rt::net::TcpStream;
 use log::debug;
 
-use self::connection::{Connection, Ending};
+use self::connection::{Connection, Served};
 use crate::{
     config::Settings,
     connection::{Budget, connections::Connections, socket, wire::Wire},
@@ -114,8 +114,8 @@ where
         connection.serve(&shared.routes).await
     });
     match conversation.await? {
-        Ending::Upgraded(carried) => carried.await,
-        Ending::Over => {
+        Served::Upgraded(carried) => carried.await,
+        Served::Over => {
             wire.linger().await;
             wire.close();
             Ok(())

@@ -43,7 +43,7 @@ use crate::{
     },
     session::{Worker, chat_socket::ChatNamespace},
     socketio::{
-        Carried, EndReason, Engine, Entry, PollAnswer, Visitor, accept,
+        Carried, Ending, Engine, Entry, PollAnswer, Visitor, accept,
         namespaces::Namespaces,
         relay::{self, Relay},
     },
@@ -307,7 +307,7 @@ async fn post(req: &HttpRequest, payload: web::Payload, door: &Door, session: &E
         Ok(body) if !is_binary => body,
         // Unlike a broken body, one that is too large does not end the session.
         Ok(_) | Err(BodyError::Broken) => {
-            session.end(EndReason::ParseError);
+            session.end(Ending::ParseError);
             return HttpResponse::BadRequest().finish();
         }
         Err(BodyError::TooLarge) => return HttpResponse::PayloadTooLarge().finish(),

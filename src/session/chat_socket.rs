@@ -18,10 +18,7 @@ use crate::{
         Worker,
         conversation::{Conversation, Next, Outcome, Speech},
     },
-    socketio::{
-        EndReason,
-        namespaces::{Event, Namespace, Refusal, Socket, SocketHandler},
-    },
+    socketio::namespaces::{Event, Namespace, Refusal, Socket, SocketHandler},
 };
 
 /// Error for an ack id that does not fit 64 bits.
@@ -87,8 +84,7 @@ impl ChatSocket {
         match go_on(conversation) {
             Next::Nothing => {}
             Next::Read(reading) => socket.spawn(reading),
-            Next::EndFlood => socket.handle().end(EndReason::Flood),
-            Next::EndBehind => socket.handle().end(EndReason::Behind),
+            Next::End(ending) => socket.handle().end(ending),
         }
     }
 }

@@ -19,7 +19,7 @@ use actix::Addr;
 
 use self::lesson::Lessons;
 use crate::{
-    broadcast::{Dismissal, FanOut, Outlets},
+    broadcast::{FanOut, Outlets},
     chat::{AvatarStore, ChatServer},
     config::Settings,
     connection::{Budget, admission::Admission},
@@ -27,13 +27,7 @@ use crate::{
     journal::Journal,
     metrics::Metrics,
     parts::Parts,
-    protocol::{
-        close::{self, CloseReason},
-        websocket::{
-            CloseFrame, ProtocolError,
-            deflate::{Deflaters, Inflater},
-        },
-    },
+    protocol::websocket::deflate::{Deflaters, Inflater},
     socketio::Engine,
 };
 
@@ -109,85 +103,6 @@ impl fmt::Display for Door {
             Self::Plain(room) => write!(f, "plain session in room {:?}", room.as_str()),
             Self::Echo => f.write_str("echo session"),
             Self::Chat => f.write_str("chat session"),
-        }
-    }
-}
-
-/// The reason why a session ends.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Ending {
-    /// The client sent a close frame.
-    ClosedByPeer(Option<CloseFrame>),
-    /// The connection ended without a close frame.
-    Lost,
-    /// The client broke the protocol or a limit.
-    Broken(ProtocolError),
-    /// The client exceeded its rate for too long.
-    Flood,
-    /// An incomplete message arrived too slowly.
-    TooSlow,
-    /// The client sent nothing for the heartbeat's timeout.
-    Silent,
-    /// The client did not log in in time.
-    Nobody,
-    /// The history that the client was reading is lost or cannot be read; it must reconnect to learn what it
-    /// missed.
-    Behind,
-    /// The server ended the session, not because of what the client sent.
-    Dismissed(Dismissal),
-}
-
-impl Ending {
-    /// The close reason that the client gets; `None` if the client closed the session or is lost.
-    pub fn close_reason(&self) -> Option<CloseReason> {
-        match self {
-            Self::ClosedByPeer(_) | Self::Lost => None,
-            Self::Broken(error) => Some(error.close_reason()),
-            Self::Flood => Some(close::FLOOD),
-            Self::TooSlow => Some(close::TOO_SLOW),
-            Self::Silent => Some(close::AWAY),
-            Self::Nobody => Some(close::NOBODY),
-            Self::Behind => Some(close::BEHIND),
-            Self::Dismissed(Dismissal::SlowConsumer) => Some(close::SLOW_CONSUMER),
-            Self::Dismissed(Dismissal::OutOfMemory) => Some(close::OUT_OF_MEMORY),
-            Self::Dismissed(Dismissal::TooManyRooms) => Some(close::TOO_MANY_ROOMS),
-            Self::Dismissed(Dismissal::Restart) => Some(close::RESTART),
-        }
-    }
-
-    /// Whether the client was lost: it did not leave, and was not disconnected for its behavior.
-    pub fn is_loss(&self) -> bool {
-        match self {
-            Self::Lost | Self::Silent | Self::TooSlow | Self::Behind => true,
-            Self::Dismissed(why) => !matches!(why, Dismissal::TooManyRooms),
-            Self::ClosedByPeer(_) | Self::Broken(_) | Self::Flood | Self::Nobody => false,
-        }
-    }
-
-    /// The close code in logs and metrics.
-    pub fn code(&self) -> u16 {
-        match (self, self.close_reason()) {
-            (_, Some(row)) => row.code,
-            (Self::ClosedByPeer(Some(frame)), None) => frame.code,
-            (Self::ClosedByPeer(None), None) => close::NO_CODE,
-            _ => close::LOST,
-        }
-    }
-}
-
-impl fmt::Display for Ending {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::ClosedByPeer(None) => f.write_str("closed by the peer without a code"),
-            Self::ClosedByPeer(Some(frame)) => {
-                write!(f, "closed by the peer with {}", frame.code)?;
-                if frame.reason.is_empty() { Ok(()) } else { write!(f, " ({:?})", &*frame.reason) }
-            }
-            Self::Lost => f.write_str("connection lost"),
-            Self::Broken(error) => write!(f, "{error} ({})", self.code()),
-            Self::Flood | Self::TooSlow | Self::Silent | Self::Nobody | Self::Behind | Self::Dismissed(_) => {
-                write!(f, "{} ({})", self.close_reason().map_or("", |row| row.reason), self.code())
-            }
         }
     }
 }

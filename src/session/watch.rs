@@ -10,8 +10,7 @@ use log::Level;
 use serde::{Serialize, Serializer};
 use tokio::sync::mpsc;
 
-use super::Ending;
-use crate::connection::Backlog;
+use crate::connection::{Backlog, Ending};
 
 /// Lines that may wait for the reader of a session's log; further ones are left out and counted.
 const MOST_LINES: usize = 64;

@@ -19,17 +19,17 @@ use bytestring::ByteString;
 use log::{Level, error, log};
 
 use super::{
-    Door, Ending, Worker,
+    Door, Worker,
     conversation::{Conversation, Next, Speech},
     voice::Voice,
     watch::{LogLine, Method, Watch},
 };
 use crate::{
-    broadcast::{Cutter, Delivery, Dismissal, Encoding, Seat},
+    broadcast::{Cutter, Delivery, Encoding, Seat},
     chat::{Payload, Publish, Register, Unregister, line},
     config::{Settings, Switch},
     connection::{
-        Intake, Lease,
+        Ending, Intake, Lease,
         admission::Admitted,
         body::SessionBody,
         handshake,
@@ -47,7 +47,7 @@ use crate::{
     protocol::{
         close,
         websocket::{
-            Decoder, Limits, Message, close as close_frame,
+            Decoder, Limits, Message,
             deflate::{Agreement, FULL_WINDOW},
             frame::{self, OpCode},
         },
@@ -253,8 +253,7 @@ impl WebSocketSession {
                     session.converse(|conversation| conversation.have_read(outcome), ctx);
                 }));
             }
-            Next::EndFlood => self.end(Ending::Flood, ctx),
-            Next::EndBehind => self.end(Ending::Behind, ctx),
+            Next::End(ending) => self.end(ending, ctx),
         }
     }
 
@@ -303,15 +302,10 @@ impl WebSocketSession {
         if self.ending.is_some() {
             return;
         }
-        if matches!(ending, Ending::Dismissed(Dismissal::SlowConsumer | Dismissal::OutOfMemory)) {
+        if ending.is_for_backlog() {
             self.outbound.clear();
         }
-        let last = match (&ending, ending.close_reason()) {
-            (Ending::ClosedByPeer(frame), _) => close_frame::encode_reply(frame.as_ref()),
-            (_, Some(row)) => close_frame::encode(row),
-            (_, None) => Bytes::new(),
-        };
-        self.outbound.end_with(&last);
+        self.outbound.end_with(&ending.close_frame());
         self.ending = Some(ending);
         ctx.stop();
     }
@@ -348,7 +342,7 @@ impl Actor for WebSocketSession {
             ctx.run_later(self.worker.settings.login.connect_timeout.get(), |session, ctx| {
                 let is_unknown = |conversation: &Conversation| !conversation.has_logged_in();
                 if session.conversation.as_deref().is_some_and(is_unknown) {
-                    session.end(Ending::Nobody, ctx);
+                    session.end(Ending::NotJoined, ctx);
                 }
             });
         }
@@ -390,19 +384,15 @@ impl StreamHandler<Inbound> for WebSocketSession {
             Inbound::Message(Message::Pong(bytes)) => {
                 self.log(Level::Debug, Method::Handle, format_args!("sent a pong of {} bytes", bytes.len()))
             }
-            Inbound::Message(Message::Close(frame)) => self.end(Ending::ClosedByPeer(frame), ctx),
-            Inbound::Broken(error) => {
+            Inbound::Message(Message::Close(frame)) => self.end(Ending::ClosedByClient(frame), ctx),
+            Inbound::End(ending) => {
                 if let Some(conversation) =
-                    self.conversation.as_ref().filter(|_| error.close_reason() == close::TOO_BIG)
+                    self.conversation.as_ref().filter(|_| ending.close_reason() == Some(close::TOO_BIG))
                 {
                     conversation.too_big();
                 }
-                self.end(Ending::Broken(error), ctx);
+                self.end(ending, ctx);
             }
-            Inbound::Flood => self.end(Ending::Flood, ctx),
-            Inbound::TooSlow => self.end(Ending::TooSlow, ctx),
-            Inbound::OutOfMemory => self.end(Ending::Dismissed(Dismissal::OutOfMemory), ctx),
-            Inbound::Lost => self.end(Ending::Lost, ctx),
         }
     }
 
@@ -424,7 +414,7 @@ impl Handler<Delivery> for WebSocketSession {
                 Ok(news) => self.converse(|conversation| conversation.news(*news), ctx),
                 Err(_) => error!("{}: news of another kind than the chat's are dropped", self.id),
             },
-            Delivery::Dismissed(why) => self.end(Ending::Dismissed(why), ctx),
+            Delivery::Dismissed(why) => self.end(why, ctx),
         }
     }
 }

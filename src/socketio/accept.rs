@@ -7,7 +7,12 @@ use std::sync::Arc;
 use actix_web::{HttpRequest, HttpResponse, web};
 use log::debug;
 
-use super::{Carried, Engine, Visitor, engine::Entry, link::Incoming, session::Probe};
+use super::{
+    Carried, Visitor,
+    engine::Engine,
+    link::Incoming,
+    requests::{Entry, Probe},
+};
 use crate::{
     connection::{detached::Socket, handshake, upgraded::Upgraded},
     protocol::websocket::{close as close_frame, frame::OpCode},
@@ -37,12 +42,14 @@ pub fn begin(
 ) -> Result<HttpResponse, AcceptError> {
     let (sid, open) = engine.open_packet(&[])?;
     let engine = Arc::clone(engine);
-    hand_over(req, payload, move |socket| match Incoming::new(socket, visitor.wants_base64, true, &engine) {
-        Ok(incoming) => {
-            incoming.carrier.outbound().answer_frame(OpCode::Text, open.into());
-            engine.start_on_websocket(sid, incoming, carried, visitor);
+    hand_over(req, payload, move |socket| {
+        match Incoming::new(socket, visitor.wants_base64, true, engine.registry()) {
+            Ok(incoming) => {
+                incoming.carrier.outbound().answer_frame(OpCode::Text, open.into());
+                engine.start_on_websocket(sid, incoming, carried, visitor);
+            }
+            Err(error) => debug!("a client is gone before its session has begun: {error}"),
         }
-        Err(error) => debug!("a client is gone before its session has begun: {error}"),
     })
 }
 
@@ -60,10 +67,10 @@ pub fn probe(
 ) -> Result<HttpResponse, AcceptError> {
     let engine = Arc::clone(engine);
     hand_over(req, payload, move |socket| {
-        if entry.session.connected() {
-            return entry.session.do_send(Probe { socket, wants_base64 });
-        }
-        match Incoming::new(socket, wants_base64, false, &engine) {
+        let Err(Probe { socket, .. }) = entry.probe(Probe { socket, wants_base64 }) else {
+            return;
+        };
+        match Incoming::new(socket, wants_base64, false, engine.registry()) {
             Ok(incoming) => {
                 engine.closing().close(&incoming.carrier.outbound(), &close_frame::encode_reply(None))
             }

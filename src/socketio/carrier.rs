@@ -13,8 +13,8 @@ use std::{
 use actix_web::rt;
 
 use crate::{
-    connection::outbound::Outbound,
-    protocol::websocket::{Message, ProtocolError},
+    connection::{Ending, outbound::Outbound},
+    protocol::websocket::Message,
 };
 
 /// A WebSocket of a session. Clones are the same WebSocket.
@@ -120,14 +120,6 @@ pub(super) struct Heard {
 pub(super) enum Inbound {
     /// A data message or a control frame.
     Frame(Message),
-    /// The frames broke the protocol or a limit; the last item.
-    Broken(ProtocolError),
-    /// An unfinished message arrived too slowly; the last item.
-    TooSlow,
-    /// The memory budget has no room for an unfinished message; the last item.
-    OutOfMemory,
-    /// The connection ended; the last item.
-    Lost,
-    /// The memory budget has no room for what waits.
-    Refused,
+    /// The WebSocket ends for this reason; the last item.
+    End(Ending),
 }

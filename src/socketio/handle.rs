@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    cell::{Cell, RefCell},
+    cell::{OnceCell, RefCell},
     fmt,
     net::IpAddr,
     pin::Pin,
@@ -19,7 +19,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 
-use super::EndReason;
+use super::Ending;
 use crate::{
     broadcast::Delivery,
     connection::{
@@ -51,7 +51,7 @@ struct Shared {
     intake: Intake,
     client: Option<IpAddr>,
     /// The reason to end the session, once one is set.
-    ending: Cell<Option<EndReason>>,
+    ending: OnceCell<Ending>,
     /// Tasks of sockets that the session has not started.
     tasks: RefCell<Vec<(SessionId, Task)>>,
     /// The outlets by which fan-outs reach the sockets.
@@ -95,7 +95,7 @@ impl SessionHandle {
             outbound,
             intake,
             client,
-            ending: Cell::new(None),
+            ending: OnceCell::new(),
             tasks: RefCell::default(),
             outlets: RefCell::default(),
             address: RefCell::default(),
@@ -145,16 +145,15 @@ impl SessionHandle {
     // ----- the session -----
 
     /// Ends the session after the waiting packets. The first reason counts.
-    pub fn end(&self, why: EndReason) {
-        if self.0.ending.get().is_none() {
-            self.0.ending.set(Some(why));
+    pub fn end(&self, why: Ending) {
+        if self.0.ending.set(why).is_ok() {
             self.0.flusher.wake_by_ref();
         }
     }
 
     /// The reason to end the session, if one is set.
-    pub(super) fn ending(&self) -> Option<EndReason> {
-        self.0.ending.get()
+    pub(super) fn ending(&self) -> Option<Ending> {
+        self.0.ending.get().cloned()
     }
 
     /// Runs a task of a socket. Its output goes to [`Carried::notified`](super::Carried::notified).

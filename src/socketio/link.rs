@@ -11,13 +11,13 @@ use bytes::Bytes;
 use futures_core::Stream;
 
 use super::{
-    Engine,
     carrier::{Carrier, Heard, Inbound},
     gate::Gate,
+    registry::Registry,
 };
 use crate::{
     connection::{
-        Lease,
+        Ending, Lease,
         detached::Socket,
         outbound::Outbound,
         upload::UploadWatch,
@@ -45,12 +45,12 @@ impl Incoming {
         socket: Socket,
         wants_base64: bool,
         carries: bool,
-        engine: &Arc<Engine>,
+        registry: &Registry,
     ) -> io::Result<Self> {
         let (wire, arrivals) = Wire::attach(socket)?;
         // Packets are not counted as bytes sent.
-        let lease = Lease::of_waiting(engine.budget());
-        let outbound = Outbound::on_wire(wire, engine.settings.bounds(), lease, None);
+        let lease = Lease::of_waiting(registry.budget());
+        let outbound = Outbound::on_wire(wire, registry.settings.bounds(), lease, None);
         if wants_base64 {
             outbound.set_text_only();
         }
@@ -59,9 +59,9 @@ impl Incoming {
     }
 
     /// What reads and writes the WebSocket for a session with this gate.
-    pub(super) fn link(self, engine: &Engine, gate: Arc<Gate>) -> Link {
-        let sizes = [false, true].map(|is_known| engine.settings.max_size(is_known));
-        let limits = Limits { message_size: sizes[0], fragments: engine.settings.max_fragments };
+    pub(super) fn link(self, registry: &Registry, gate: Arc<Gate>) -> Link {
+        let sizes = [false, true].map(|is_known| registry.settings.max_size(is_known));
+        let limits = Limits { message_size: sizes[0], fragments: registry.settings.max_fragments };
         Link {
             carrier: self.carrier,
             arrivals: self.arrivals,
@@ -70,8 +70,8 @@ impl Incoming {
             is_chunk_own: true,
             sizes,
             decoder: Decoder::new(limits, None),
-            lease: engine.lease(),
-            upload: UploadWatch::new(engine.settings.upload),
+            lease: registry.lease(),
+            upload: UploadWatch::new(registry.settings.upload),
             has_ended: false,
             has_told_refusal: false,
             unwritten: 0,
@@ -130,13 +130,13 @@ impl Link {
     fn charge(&mut self, chunk: usize) -> Poll<Option<Inbound>> {
         match self.lease.hold(self.decoder.held() + chunk) {
             Ok(()) => Poll::Pending,
-            Err(_) => self.end(Inbound::OutOfMemory),
+            Err(_) => self.end(Ending::OutOfMemory),
         }
     }
 
-    fn end(&mut self, last: Inbound) -> Poll<Option<Inbound>> {
+    fn end(&mut self, ending: Ending) -> Poll<Option<Inbound>> {
         self.has_ended = true;
-        Poll::Ready(Some(last))
+        Poll::Ready(Some(Inbound::End(ending)))
     }
 
     /// The next item from the client. Pending after the last one, too.
@@ -160,16 +160,16 @@ impl Link {
                 }
                 // The chunk is empty, but may still keep the shared buffer of the thread's connections alive.
                 Ok(None) => self.chunk = Bytes::new(),
-                Err(error) => return self.end(Inbound::Broken(error)),
+                Err(error) => return self.end(Ending::Broken(error)),
             }
             if let Poll::Ready(refused) = self.charge(0) {
                 return Poll::Ready(refused);
             }
             match Pin::new(&mut self.arrivals).poll_next(cx) {
                 Poll::Ready(Some(Ok(chunk))) => (self.chunk, self.is_chunk_own) = (chunk, false),
-                Poll::Ready(Some(Err(_)) | None) => return self.end(Inbound::Lost),
+                Poll::Ready(Some(Err(_)) | None) => return self.end(Ending::Lost),
                 Poll::Pending if self.upload.is_too_slow(self.decoder.unfinished(), cx) => {
-                    return self.end(Inbound::TooSlow);
+                    return self.end(Ending::TooSlow);
                 }
                 Poll::Pending => return Poll::Pending,
             }
@@ -203,7 +203,7 @@ impl Stream for Link {
                 outbound.drop_all();
             }
             if outbound.is_refused() && !std::mem::replace(&mut this.has_told_refusal, true) {
-                break Inbound::Refused;
+                break Inbound::End(Ending::OutOfMemory);
             }
             // If enough has been written now, more may be read.
             if !must_read_on && (!was_held || outbound.holds_reading()) {

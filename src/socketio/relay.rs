@@ -10,7 +10,7 @@ use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    EndReason,
+    Ending,
     namespaces::{AckTo, Event, Namespace, Refusal, Socket, SocketHandler},
 };
 use crate::{
@@ -86,7 +86,7 @@ impl RelaySocket {
         match self.meter.as_mut().map(|meter| meter.measure(Instant::now())) {
             Some(Measure::TooFast { retry_after }) => Err(Failure::too_fast(retry_after)),
             Some(Measure::Flood) => {
-                socket.handle().end(EndReason::Flood);
+                socket.handle().end(Ending::Flood);
                 Err(Failure::of(Code::RateLimited))
             }
             Some(Measure::Fits) | None => Ok(()),

@@ -20,9 +20,6 @@ const FLOORS: [&[&str]; 9] = [
     &["logging"],
 ];
 
-/// Folders in which files still name each other in a circle. None may be added.
-const NOT_YET_FREE_OF_CIRCLES: [&str; 1] = ["socketio"];
-
 /// The names of a path, such as `crate`, `chat`, `Register`, or of a module, without `crate`.
 type Names = Vec<String>;
 
@@ -263,14 +260,8 @@ fn files_of_a_folder_do_not_name_each_other_in_a_circle() {
     let sources: Vec<_> = texts().into_iter().map(|(file, text)| Source::new(file, &text)).collect();
     let graphs = graphs(&sources);
     assert!(graphs.values().map(BTreeMap::len).sum::<usize>() > 20, "imports are found");
-    let is_listed = |folder: &str| NOT_YET_FREE_OF_CIRCLES.contains(&folder);
-    for folder in NOT_YET_FREE_OF_CIRCLES {
-        let is_free = graphs.get(folder).and_then(circle).is_none();
-        assert!(!is_free, "src/{folder} is free of circles: take it off the list, so that it stays so");
-    }
-    let in_circles = graphs.iter().filter(|(folder, _)| !is_listed(folder));
     let in_circles: Vec<_> =
-        in_circles.filter_map(|(folder, graph)| Some((folder, circle(graph)?))).collect();
+        graphs.iter().filter_map(|(folder, graph)| Some((folder, circle(graph)?))).collect();
     assert!(in_circles.is_empty(), "what files share belongs into a file below them: {in_circles:#?}");
 }
 

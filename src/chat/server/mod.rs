@@ -28,11 +28,11 @@ use super::{
 };
 use crate::{
     broadcast::{
-        AddWorker, Attach, Delivery, DismissAll, Dismissal, FanOut, News, RoomId, Rooms, Tell, TurnLength,
+        AddWorker, Attach, Delivery, DismissAll, FanOut, News, RoomId, Rooms, Tell, TurnLength,
         WhenMailboxIsEmpty, yield_now,
     },
     config::PerAddress,
-    connection::Budget,
+    connection::{Budget, Ending},
     domain::{RoomName, SessionId, WorkerId},
     journal::{Journal, JournalError, now_millis},
     metrics::Metrics,
@@ -241,10 +241,10 @@ impl Handler<Register> for ChatServer {
         ctx: &mut Self::Context,
     ) {
         if self.is_stopping {
-            return seat.deliveries.do_send(Delivery::Dismissed(Dismissal::Restart));
+            return seat.deliveries.do_send(Delivery::Dismissed(Ending::Restart));
         }
         let Ok(room) = room.map(|name| self.find_or_make(&name, address, ctx)).transpose() else {
-            return seat.deliveries.do_send(Delivery::Dismissed(Dismissal::TooManyRooms));
+            return seat.deliveries.do_send(Delivery::Dismissed(Ending::TooManyRooms));
         };
         self.rooms.register(session, worker, seat.encoding, address);
         if let Some(fanout) = self.workers.get(&worker) {

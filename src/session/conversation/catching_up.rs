@@ -13,6 +13,7 @@ use crate::{
         log::Resume,
         messages::{self, CaughtUp, LoggedIn, Tail},
     },
+    connection::Ending,
     domain::RoomName,
     journal::{JournalError, Page, Range, entry},
     protocol::chat::{Answer, HISTORY_LIMIT, LoginSuccess, RoomJoined},
@@ -55,7 +56,7 @@ impl Conversation {
             // This process packed the record. If it still cannot be read, the client must learn that.
             let Ok(entries) = entry::unpack(record) else {
                 error!("{}: what was said last cannot be read; the session ends, to come back", self.session);
-                return Next::EndBehind;
+                return Next::End(Ending::Behind);
             };
             for entry in entries.iter().filter(|entry| entry.offset > after) {
                 self.replay(entry, head);
@@ -87,7 +88,7 @@ impl Conversation {
             Purpose::NextPage { visit } => match result {
                 _ if !self.is_catching_up(visit) => Next::Nothing,
                 Ok(page) => self.next_page(&page),
-                Err(_) => Next::EndBehind,
+                Err(_) => Next::End(Ending::Behind),
             },
         }
     }
@@ -209,10 +210,10 @@ impl Conversation {
         };
         let (after, head) = (catch_up.after, catch_up.login.head);
         match (page.entries.first(), page.entries.last()) {
-            (Some(first), _) if first.offset > after + 1 => return Next::EndBehind,
+            (Some(first), _) if first.offset > after + 1 => return Next::End(Ending::Behind),
             (_, Some(last)) => catch_up.after = last.offset,
             // None of the durable messages that follow is left.
-            (_, None) if after < catch_up.durable => return Next::EndBehind,
+            (_, None) if after < catch_up.durable => return Next::End(Ending::Behind),
             (_, None) => {}
         }
         let is_at_end = catch_up.after >= catch_up.durable;
@@ -221,7 +222,7 @@ impl Conversation {
             self.replay(entry, head);
         }
         if page.damage.is_some() && !is_at_end {
-            return Next::EndBehind;
+            return Next::End(Ending::Behind);
         }
         if !is_at_end {
             return self.read_on();

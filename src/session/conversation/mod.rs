@@ -24,7 +24,7 @@ use crate::{
         position::Place,
     },
     connection::{
-        Accepted, Intake,
+        Accepted, Ending, Intake,
         hold::Hold,
         rate::{Measure, Meter},
     },
@@ -80,11 +80,8 @@ pub(crate) enum Next {
     Nothing,
     /// Run this reading.
     Read(Reading),
-    /// End, because its client floods.
-    EndFlood,
-    /// End, because missed messages are gone from the journal: the client must come back to learn what it
-    /// missed.
-    EndBehind,
+    /// End for this reason.
+    End(Ending),
 }
 
 /// The state of the chat of one session.
@@ -224,7 +221,7 @@ impl Conversation {
         if let Some(meter) = &mut self.meter {
             match meter.measure(Instant::now()) {
                 Measure::Fits => {}
-                Measure::Flood => return Next::EndFlood,
+                Measure::Flood => return Next::End(Ending::Flood),
                 Measure::TooFast { retry_after } => {
                     self.fail(ack, is_login, &Failure::too_fast(retry_after));
                     return Next::Nothing;
@@ -265,7 +262,7 @@ impl Conversation {
         match news {
             ChatNews::Reply { ticket, reply } => self.reply(ticket, reply),
             ChatNews::Tail(tail) => self.tail(tail),
-            ChatNews::Lost => Next::EndBehind,
+            ChatNews::Lost => Next::End(Ending::Behind),
         }
     }
 

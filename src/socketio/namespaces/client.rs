@@ -25,8 +25,8 @@ use crate::{
     domain::SessionId,
     protocol::socketio::{self, Auth, Body, Decoder, Offset, Packet, ServerPacket},
     socketio::{
-        Carried, EndReason,
-        engine::Desk,
+        Carried, Ending,
+        desk::Desk,
         handle::SessionHandle,
         hub::messages::{BARE, Connect, Disconnect, EVENTS, Recover, Recovered, SocketNews},
     },
@@ -128,7 +128,7 @@ impl Client {
             }
         };
         if outcome.is_err() {
-            handle.end(EndReason::ParseError);
+            handle.end(Ending::ParseError);
         }
         self.let_go();
     }
@@ -181,7 +181,7 @@ impl Client {
             // Release the old share: handling charges the intake again.
             drop(accepted);
             if self.dispatch(Packet { namespace: namespace.clone(), body }, len, handle).is_err() {
-                return handle.end(EndReason::ParseError);
+                return handle.end(Ending::ParseError);
             }
             self.let_go();
         }
@@ -285,7 +285,7 @@ impl Client {
             SocketNews::NotAsked if self.is_there(id) => {
                 note_nothing(&mut self.meter, handle);
             }
-            SocketNews::Replaced if self.is_there(id) => handle.end(EndReason::TransportClose),
+            SocketNews::Replaced if self.is_there(id) => handle.end(Ending::Replaced),
             // The socket has left since the hub sent this.
             SocketNews::NotAsked | SocketNews::Replaced => {}
         }
@@ -311,7 +311,7 @@ impl Client {
             }
             (None, Some(seat)) => {
                 if self.begin(place, seat, handler).is_err() {
-                    return handle.end(EndReason::ParseError);
+                    return handle.end(Ending::ParseError);
                 }
             }
             (None, None) => return,
@@ -365,7 +365,7 @@ impl Client {
 fn note_nothing(meter: &mut Option<Meter>, handle: &SessionHandle) -> bool {
     match meter.as_mut().map(|meter| meter.measure(Instant::now())) {
         Some(Measure::Flood) => {
-            handle.end(EndReason::Flood);
+            handle.end(Ending::Flood);
             false
         }
         Some(Measure::TooFast { .. }) => false,
@@ -436,7 +436,7 @@ impl Carried for Client {
         self.unfinished_len
     }
 
-    fn closed(&mut self, why: EndReason) {
+    fn closed(&mut self, why: &Ending) {
         for (_, joined) in self.joined.drain() {
             match joined {
                 Joined::In(socket, mut handler) => {
@@ -444,7 +444,7 @@ impl Carried for Client {
                     if why.is_loss() {
                         socket.lost();
                     }
-                    handler.disconnected(&socket, &why.to_string());
+                    handler.disconnected(&socket, why.socketio_reason());
                 }
                 // The hub may have recovered the socket already; then it stays recoverable.
                 Joined::Returning(returning) => {

@@ -42,7 +42,7 @@ use bytestring::ByteString;
 use serde::Serialize;
 
 use self::client::Client;
-use super::{Carried, Engine, engine::Desk};
+use super::{Carried, desk::Desk, registry::Registry};
 use crate::{
     connection::Accepted,
     protocol::socketio::{self, Args},
@@ -157,18 +157,16 @@ impl Namespaces {
         self
     }
 
-    /// Returns a factory of [`Carried`] for the sessions of `engine` on this worker. Call once per worker, on
-    /// its thread.
-    pub fn carried(self, engine: &Engine) -> impl Fn() -> Box<dyn Carried> + 'static {
-        self.carried_at(engine, engine.desk())
-    }
-
-    /// Like [`carried`](Self::carried), with the desk of an existing fan-out.
-    pub(crate) fn carried_at(self, engine: &Engine, desk: Desk) -> impl Fn() -> Box<dyn Carried> + 'static {
-        let can_recover = !engine.settings.hub.recovery.window.is_zero();
+    /// Returns a factory of [`Carried`] for the sessions of `registry` on the worker of `desk`.
+    pub(crate) fn carried_at(
+        self,
+        registry: &Registry,
+        desk: Desk,
+    ) -> impl Fn() -> Box<dyn Carried> + 'static {
+        let can_recover = !registry.settings.hub.recovery.window.is_zero();
         let namespaces = Rc::new(Self { can_recover, ..self });
-        let rate = engine.settings.rate;
-        let metrics = engine.metrics.protocol("socketio");
+        let rate = registry.settings.rate;
+        let metrics = registry.metrics.protocol("socketio");
         move || Box::new(Client::new(Rc::clone(&namespaces), desk.clone(), rate, metrics.messages_in.clone()))
     }
 }

@@ -18,8 +18,8 @@ use crate::{
     domain::SessionId,
     protocol::socketio::{Args, ServerPacket},
     socketio::{
-        EndReason,
-        engine::Desk,
+        Ending,
+        desk::Desk,
         handle::SessionHandle,
         hub::{
             FIRST_SHARED_ACK,
@@ -250,7 +250,7 @@ impl Socket {
         self.send(ServerPacket::Disconnect, &[]);
         self.0.is_out.set(true);
         if close {
-            self.0.handle.end(EndReason::ForcedClose);
+            self.0.handle.end(Ending::ClosedByServer);
         }
     }
 

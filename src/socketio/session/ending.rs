@@ -3,18 +3,13 @@
 use std::time::Duration;
 
 use actix::{ActorContext as _, AsyncContext as _, Context};
-use bytes::Bytes;
 use log::info;
 use tokio::sync::oneshot;
 
 use super::SocketIoSession;
 use crate::{
-    broadcast::Dismissal,
-    protocol::{
-        engineio,
-        websocket::{CloseFrame, ProtocolError, close as close_frame},
-    },
-    socketio::{EndReason, PollAnswer},
+    protocol::{engineio, websocket::close as close_frame},
+    socketio::{Ending, PollAnswer},
 };
 
 /// Time in which a polling client must poll to learn that the server has ended its session.
@@ -26,47 +21,50 @@ const LEAVE: Duration = Duration::from_millis(100);
 
 impl SocketIoSession {
     /// Ends the session now. A polling client without a waiting poll is not told.
-    pub(super) fn finish(&mut self, why: EndReason, ctx: &mut Context<Self>) {
+    pub(super) fn finish(&mut self, why: Ending, ctx: &mut Context<Self>) {
         let wait = why.is_by_client().then_some(LEAVE);
-        self.conclude(why, close_frame_for(why), wait, ctx);
+        self.conclude(why, wait, ctx);
     }
 
     /// Ends the session after the queued packets. A polling client gets them by its next polls, then the
     /// close packet.
-    pub(super) fn finish_orderly(&mut self, why: EndReason, ctx: &mut Context<Self>) {
-        if why.is_for_what_waits() {
+    pub(super) fn finish_orderly(&mut self, why: Ending, ctx: &mut Context<Self>) {
+        if why.is_for_backlog() {
             return self.finish(why, ctx);
         }
-        self.conclude(why, close_frame_for(why), Some(LAST_WORDS), ctx);
+        self.conclude(why, Some(LAST_WORDS), ctx);
     }
 
     /// Ends the session because its client broke Engine.IO. A polling client gets the queued packets by its
     /// next polls, then the close packet. If nothing is queued, its next request is refused, as by the
     /// reference server.
-    pub(super) fn finish_breach(&mut self, why: EndReason, ctx: &mut Context<Self>) {
-        let wait = (self.outbound.has_waiting()).then_some(LAST_WORDS);
-        self.conclude(why, close_frame_for(why), wait, ctx);
+    pub(super) fn finish_breach(&mut self, why: Ending, ctx: &mut Context<Self>) {
+        let wait = self.outbound.has_waiting().then_some(LAST_WORDS);
+        self.conclude(why, wait, ctx);
     }
 
-    /// Ends the session because its client closed the WebSocket. The reply has the client's close code.
-    pub(super) fn finish_closed(&mut self, received: Option<&CloseFrame>, ctx: &mut Context<Self>) {
-        self.conclude(EndReason::ClientClose, close_frame::encode_reply(received), None, ctx);
-    }
-
-    /// Ends the session because the client's WebSocket frames broke the protocol or a limit.
-    pub(super) fn finish_broken(&mut self, error: ProtocolError, ctx: &mut Context<Self>) {
-        self.conclude(EndReason::TransportError, close_frame::encode(error.close_reason()), None, ctx);
+    /// Ends the session because a request, or the server that stops, asks for it.
+    pub(super) fn end_as_asked(&mut self, why: Ending, ctx: &mut Context<Self>) {
+        if self.end.is_some() && why == Ending::Restart {
+            // The session had ended and waited for its client's next poll. Stop waiting.
+            return self.depart(ctx);
+        }
+        match why {
+            // From a post that cannot be decoded, or a second post at one time.
+            Ending::ParseError | Ending::TransportError => self.finish_breach(why, ctx),
+            why => self.finish(why, ctx),
+        }
     }
 
     /// Carries out every end of a session. The first reason wins. With `wait` a polling client may still
     /// poll.
-    fn conclude(&mut self, why: EndReason, frame: Bytes, wait: Option<Duration>, ctx: &mut Context<Self>) {
+    fn conclude(&mut self, why: Ending, wait: Option<Duration>, ctx: &mut Context<Self>) {
         if self.end.is_some() {
             return;
         }
-        self.end = Some(why);
-        self.log_end(why);
-        self.carried.closed(why);
+        self.end = Some(why.clone());
+        self.log_end(&why);
+        self.carried.closed(&why);
         self.handle.close();
         // Wake waiting readers.
         self.gate.set_paused(false);
@@ -76,18 +74,18 @@ impl SocketIoSession {
         self.end_probe(&close_frame::encode_reply(None));
         if self.outbound.is_polling() {
             self.outbound.end();
-            return self.conclude_polling(why, wait, ctx);
+            return self.conclude_polling(&why, wait, ctx);
         }
-        if why.is_for_what_waits() {
+        if why.is_for_backlog() {
             self.outbound.clear();
         }
-        self.engine.closing().close(&self.outbound, &frame);
+        self.registry.closing().close(&self.outbound, &why.close_frame());
         // After that, so that a server that stops sees either the session or what it still has to write.
         self.admitted = None;
         self.depart(ctx);
     }
 
-    fn conclude_polling(&mut self, why: EndReason, wait: Option<Duration>, ctx: &mut Context<Self>) {
+    fn conclude_polling(&mut self, why: &Ending, wait: Option<Duration>, ctx: &mut Context<Self>) {
         // Free the session's share of the limits now, even if its client has yet to poll.
         self.admitted = None;
         let is_told = self.outbound.take_poll().is_some_and(|poll| self.answer_last(poll, why));
@@ -96,7 +94,7 @@ impl SocketIoSession {
             self.gate.has_come_back() && self.outbound.waiting_bytes() <= self.outbound.bounds().waiting;
         match wait.filter(|_| !is_told && is_worth_it) {
             Some(wait) => {
-                self.remains = Some(self.engine.keep_ended(&self.sid));
+                self.remains = Some(self.registry.keep_ended(&self.sid));
                 ctx.run_later(wait, |session, ctx| session.depart(ctx));
             }
             None => self.depart(ctx),
@@ -105,13 +103,13 @@ impl SocketIoSession {
 
     /// Stops the actor. The session's id is unknown from now on.
     pub(super) fn depart(&mut self, ctx: &mut Context<Self>) {
-        self.engine.forget(&self.sid, self.remains.take());
+        self.registry.forget(&self.sid, self.remains.take());
         ctx.stop();
     }
 
     /// Answers a poll after the end: first the queued packets, then the close packet. Returns whether the
     /// client has been told everything or is gone.
-    pub(super) fn say_last_words(&self, poll: oneshot::Sender<PollAnswer>, why: EndReason) -> bool {
+    pub(super) fn say_last_words(&self, poll: oneshot::Sender<PollAnswer>, why: &Ending) -> bool {
         if !self.outbound.has_waiting() {
             let mut payload = engineio::NOOP.to_owned();
             if !why.is_by_client() {
@@ -121,19 +119,19 @@ impl SocketIoSession {
             let _ = poll.send(PollAnswer::Payload(payload));
             return true;
         }
-        if why == EndReason::ForcedClose {
+        if *why == Ending::ClosedByServer {
             return self.answer_last(poll, why);
         }
-        let payload = self.outbound.payload(self.engine.settings.max_payload).unwrap_or_default();
+        let payload = self.outbound.payload(self.registry.settings.max_payload).unwrap_or_default();
         poll.send(PollAnswer::Payload(payload)).is_err()
     }
 
     /// Answers a poll with the queued packets, and with the close packet if nothing is left. Returns whether
     /// the client has been told everything or is gone.
-    fn answer_last(&self, poll: oneshot::Sender<PollAnswer>, why: EndReason) -> bool {
+    fn answer_last(&self, poll: oneshot::Sender<PollAnswer>, why: &Ending) -> bool {
         // A client that closed the session gets a no-op, which only ends its poll.
         let last = if why.is_by_client() { engineio::NOOP } else { engineio::CLOSE };
-        let mut payload = self.outbound.payload(self.engine.settings.max_payload).unwrap_or_default();
+        let mut payload = self.outbound.payload(self.registry.settings.max_payload).unwrap_or_default();
         let is_last = !self.outbound.has_waiting();
         if is_last {
             engineio::push_text(&mut payload, last);
@@ -141,29 +139,15 @@ impl SocketIoSession {
         poll.send(PollAnswer::Payload(payload)).is_err() || is_last
     }
 
-    fn log_end(&self, why: EndReason) {
+    fn log_end(&self, why: &Ending) {
+        let why = why.socketio_reason();
         self.metrics.sessions.dec();
-        self.engine.metrics.socketio_closed(&why.to_string());
+        self.registry.metrics.socketio_closed(why);
         info!(
             "{} closed: {why}, after {:.1} s and {} messages",
             self.id,
             self.opened.elapsed().as_secs_f64(),
             self.received,
         );
-    }
-}
-
-/// The close frame for this reason.
-fn close_frame_for(why: EndReason) -> Bytes {
-    why.close_reason().map_or_else(|| close_frame::encode_reply(None), close_frame::encode)
-}
-
-/// The reason for a session that the chat server or a fan-out dismissed.
-pub(super) fn reason_of(why: Dismissal) -> EndReason {
-    match why {
-        Dismissal::Restart => EndReason::ServerShuttingDown,
-        Dismissal::SlowConsumer => EndReason::SlowConsumer,
-        Dismissal::OutOfMemory => EndReason::OutOfMemory,
-        Dismissal::TooManyRooms => EndReason::ForcedClose,
     }
 }

@@ -8,7 +8,7 @@ use super::SocketIoSession;
 use crate::{
     connection::heartbeat::{Beat, Heartbeat, Proof, Signs},
     protocol::engineio,
-    socketio::{EndReason, EngineSettings},
+    socketio::{Ending, EngineSettings},
 };
 
 /// A heartbeat as Engine.IO has it.
@@ -38,11 +38,11 @@ impl SocketIoSession {
     /// Pings when it is time, and ends the session when the answer is late.
     fn check_heart(&mut self, ctx: &mut Context<Self>) {
         let now = Instant::now();
-        if self.heartbeat.is_ping_due(now) && self.carried.is_stuck(self.engine.settings.ping_interval) {
-            return self.finish_breach(EndReason::ParseError, ctx);
+        if self.heartbeat.is_ping_due(now) && self.carried.is_stuck(self.registry.settings.ping_interval) {
+            return self.finish_breach(Ending::ParseError, ctx);
         }
         match self.beat(now) {
-            Beat::Gone => return self.finish(EndReason::PingTimeout, ctx),
+            Beat::Gone => return self.finish(Ending::Silent, ctx),
             Beat::Ping(_) => {
                 self.outbound.answer_first(engineio::PING);
                 self.flush(ctx);

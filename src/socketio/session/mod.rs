@@ -13,14 +13,16 @@ use bytes::Bytes;
 use log::info;
 
 use super::{
-    Carried, EndReason, Engine, Sid, Visitor,
+    Carried, Ending, Visitor,
     carrier::{Heard, Inbound},
     gate::Gate,
     handle::{Flush, Flusher, SessionHandle},
     link::Incoming,
+    registry::{Registry, Sid},
+    requests::Request,
 };
 use crate::{
-    broadcast::{Delivery, Dismissal},
+    broadcast::Delivery,
     connection::{
         Lease,
         admission::Admitted,
@@ -43,8 +45,7 @@ mod messages;
 mod polling;
 mod upgrade;
 
-pub(in crate::socketio) use self::messages::{Depart, EndSession, Probe, RequestGone, TakePackets, TakePoll};
-use self::{ending::reason_of, upgrade::Probing};
+use self::upgrade::Probing;
 
 /// Mailbox capacity in messages. Only a backstop: [`Intake`](crate::connection::Intake) limits the bytes.
 const MAILBOX_CAPACITY: usize = 1024;
@@ -52,7 +53,7 @@ const MAILBOX_CAPACITY: usize = 1024;
 /// The actor of one Engine.IO session.
 pub struct SocketIoSession {
     id: SessionId,
-    engine: Arc<Engine>,
+    registry: Arc<Registry>,
     sid: Sid,
     address: Option<IpAddr>,
     opened: Instant,
@@ -71,14 +72,14 @@ pub struct SocketIoSession {
     beat: Option<SpawnHandle>,
     /// The waiting poll will be answered at the end of this turn.
     is_answer_due: bool,
-    end: Option<EndReason>,
+    end: Option<Ending>,
     /// Charged for an event whose attachments are missing.
     lease: Lease,
     /// Minimum rate of those attachments.
     upload: Upload,
     /// A timer will check that rate.
     is_upload_watched: bool,
-    /// The session's number among the ended sessions in [`Engine::keep_ended`].
+    /// The session's number among the ended sessions in [`Registry::keep_ended`].
     remains: Option<u64>,
     admitted: Option<Admitted>,
 }
@@ -86,7 +87,7 @@ pub struct SocketIoSession {
 impl SocketIoSession {
     /// Starts the session's actor.
     pub(super) fn start(
-        engine: Arc<Engine>,
+        registry: Arc<Registry>,
         sid: Sid,
         incoming: Option<Incoming>,
         carried: Box<dyn Carried>,
@@ -97,8 +98,8 @@ impl SocketIoSession {
         let outbound = match &incoming {
             Some(incoming) => incoming.carrier.outbound(),
             None => {
-                let lease = Lease::of_waiting(engine.budget());
-                Outbound::polled(engine.settings.bounds(), lease, Arc::clone(&flusher).into())
+                let lease = Lease::of_waiting(registry.budget());
+                Outbound::polled(registry.settings.bounds(), lease, Arc::clone(&flusher).into())
             }
         };
         let handle = SessionHandle::new(outbound.clone(), gate.intake(), visitor.address, flusher);
@@ -109,23 +110,23 @@ impl SocketIoSession {
             address: visitor.address,
             opened: now,
             received: 0,
-            metrics: engine.metrics.protocol("socketio"),
-            meter: engine.settings.rate.map(|limit| Meter::new(limit, now)),
+            metrics: registry.metrics.protocol("socketio"),
+            meter: registry.settings.rate.map(|limit| Meter::new(limit, now)),
             probing: None,
             outbound,
             handle,
             gate,
             carried,
-            heartbeat: heart::heartbeat(now, &engine.settings),
+            heartbeat: heart::heartbeat(now, &registry.settings),
             taken: 0,
             beat: None,
             is_answer_due: false,
             end: None,
             remains: None,
-            lease: engine.lease(),
-            upload: Upload::new(engine.settings.upload),
+            lease: registry.lease(),
+            upload: Upload::new(registry.settings.upload),
             is_upload_watched: false,
-            engine,
+            registry,
             admitted: visitor.admitted,
         };
         Self::create(|ctx| {
@@ -151,9 +152,9 @@ impl SocketIoSession {
                 self.carry(|carried, handle| carried.binary(bytes, handle));
             }
             Packet::Pong(_) if self.heartbeat.pong(Instant::now()) => self.schedule_beat(ctx),
-            Packet::Close => self.finish(EndReason::ClientClose, ctx),
+            Packet::Close => self.finish(Ending::ClosedByClient(None), ctx),
             // Only the server sends pings.
-            Packet::Ping(_) => self.finish_breach(EndReason::ParseError, ctx),
+            Packet::Ping(_) => self.finish_breach(Ending::ParseError, ctx),
             Packet::Open | Packet::Pong(_) | Packet::Upgrade | Packet::Noop => self.note_nothing(ctx),
         }
         self.check_unfinished(ctx);
@@ -163,18 +164,18 @@ impl SocketIoSession {
     fn check_unfinished(&mut self, ctx: &mut Context<Self>) {
         let held = self.carried.unfinished();
         if self.lease.hold(held).is_err() {
-            return self.finish(EndReason::OutOfMemory, ctx);
+            return self.finish(Ending::OutOfMemory, ctx);
         }
         if held == 0 {
             return self.upload.reset();
         }
-        if held > self.engine.settings.max_size(self.carried.is_known()) {
-            return self.finish_orderly(EndReason::TooBig, ctx);
+        if held > self.registry.settings.max_size(self.carried.is_known()) {
+            return self.finish_orderly(Ending::TooBig, ctx);
         }
         let now = Instant::now();
         match self.upload.progress(held, now) {
             Progress::Fine => {}
-            Progress::TooSlow => self.finish_orderly(EndReason::TooSlow, ctx),
+            Progress::TooSlow => self.finish_orderly(Ending::TooSlow, ctx),
             Progress::FineUntil(until) => {
                 if !std::mem::replace(&mut self.is_upload_watched, true) {
                     ctx.run_later(until - now, |session, ctx| {
@@ -198,7 +199,7 @@ impl SocketIoSession {
     fn note_nothing(&mut self, ctx: &mut Context<Self>) {
         let measure = self.meter.as_mut().map(|meter| meter.measure(Instant::now()));
         if measure == Some(Measure::Flood) {
-            self.finish_orderly(EndReason::Flood, ctx);
+            self.finish_orderly(Ending::Flood, ctx);
         }
     }
 
@@ -218,20 +219,20 @@ impl SocketIoSession {
             return self.finish_orderly(why, ctx);
         }
         if self.outbound.is_refused() {
-            return self.finish(EndReason::OutOfMemory, ctx);
+            return self.finish(Ending::OutOfMemory, ctx);
         }
         self.gate.set_known(self.carried.is_known());
         self.flush_to_poll(ctx);
         // A WebSocket's reader asks by itself, because it also writes.
         self.gate.set_paused(self.outbound.is_polling() && self.outbound.holds_reading());
         if self.outbound.is_overrun() {
-            self.finish(EndReason::SlowConsumer, ctx);
+            self.finish(Ending::SlowConsumer, ctx);
         }
     }
 
     /// Reads and writes a WebSocket in this session's task.
     fn attach(&self, incoming: Incoming, ctx: &mut Context<Self>) {
-        ctx.add_stream(incoming.link(&self.engine, Arc::clone(&self.gate)));
+        ctx.add_stream(incoming.link(&self.registry, Arc::clone(&self.gate)));
     }
 
     /// Takes frames that came through the mailbox instead of by direct delivery.
@@ -251,34 +252,31 @@ impl SocketIoSession {
         match inbound {
             Inbound::Frame(Frame::Text(text)) => match Packet::parse(&text) {
                 Ok(packet) => self.take_packet(packet, ctx),
-                Err(_) => self.finish_breach(EndReason::ParseError, ctx),
+                Err(_) => self.finish_breach(Ending::ParseError, ctx),
             },
             Inbound::Frame(Frame::Binary(bytes)) => self.take_packet(Packet::Binary(bytes), ctx),
             Inbound::Frame(Frame::Ping(_) | Frame::Pong(_)) => {
                 self.note_life(ctx);
                 self.note_nothing(ctx);
             }
-            Inbound::Frame(Frame::Close(frame)) => self.finish_closed(frame.as_ref(), ctx),
-            Inbound::Lost => self.finish(EndReason::TransportClose, ctx),
-            Inbound::Broken(error) => self.finish_broken(error, ctx),
-            Inbound::TooSlow => self.finish_orderly(EndReason::TooSlow, ctx),
-            Inbound::OutOfMemory | Inbound::Refused => self.finish(EndReason::OutOfMemory, ctx),
+            Inbound::Frame(Frame::Close(frame)) => self.finish(Ending::ClosedByClient(frame), ctx),
+            Inbound::End(ending) => self.finish(ending, ctx),
         }
         self.flush(ctx);
     }
 
     /// Ends the session if its client makes no second request or joins no namespace in time.
     fn check_beginning(&mut self, ctx: &mut Context<Self>) {
-        let (age, settings) = (self.opened.elapsed(), &self.engine.settings);
+        let (age, settings) = (self.opened.elapsed(), &self.registry.settings);
         let is_alone = !self.gate.has_come_back();
         let waits = [
-            (settings.polling_open_timeout, is_alone, EndReason::TransportClose),
-            (settings.connect_timeout, !self.carried.is_joined(), EndReason::NotJoined),
+            (settings.polling_open_timeout, is_alone, Ending::Lost),
+            (settings.connect_timeout, !self.carried.is_joined(), Ending::NotJoined),
         ];
         if let Some((_, _, why)) =
             waits.iter().find(|(timeout, is_missing, _)| *is_missing && age >= *timeout)
         {
-            let why = *why;
+            let why = why.clone();
             return if is_alone { self.finish(why, ctx) } else { self.finish_orderly(why, ctx) };
         }
         let next = waits.iter().filter(|(timeout, is_missing, _)| *is_missing && age < *timeout);
@@ -317,8 +315,8 @@ impl Handler<Delivery> for SocketIoSession {
         match delivery {
             Delivery::Frames { frames, .. } => self.take_frames(&frames, is_there, false),
             Delivery::Volatile { frames, .. } => self.take_frames(&frames, is_there, true),
-            Delivery::Dismissed(Dismissal::Restart) => self.finish(EndReason::ServerShuttingDown, ctx),
-            Delivery::Dismissed(why) => self.finish_orderly(reason_of(why), ctx),
+            Delivery::Dismissed(Ending::Restart) => self.finish(Ending::Restart, ctx),
+            Delivery::Dismissed(why) => self.finish_orderly(why, ctx),
             Delivery::News { session, news } => {
                 self.carry(|carried, handle| carried.notified(session, news, handle));
             }
@@ -335,27 +333,19 @@ impl Handler<Flush> for SocketIoSession {
     }
 }
 
-impl Handler<Depart> for SocketIoSession {
-    type Result = ();
+impl Handler<Request> for SocketIoSession {
+    type Result = bool;
 
-    fn handle(&mut self, _: Depart, ctx: &mut Self::Context) {
-        self.depart(ctx);
-    }
-}
-
-impl Handler<EndSession> for SocketIoSession {
-    type Result = ();
-
-    fn handle(&mut self, EndSession(why): EndSession, ctx: &mut Self::Context) {
-        if self.end.is_some() && why == EndReason::ServerShuttingDown {
-            // The session had ended and waited for its client's next poll. Stop waiting.
-            return self.depart(ctx);
+    fn handle(&mut self, request: Request, ctx: &mut Self::Context) -> bool {
+        match request {
+            Request::Poll(poll) => self.take_poll(poll, ctx),
+            Request::Packets(posted) => return self.take_packets(posted, ctx),
+            Request::Gone => self.request_gone(ctx),
+            Request::End(why) => self.end_as_asked(why, ctx),
+            Request::Depart => self.depart(ctx),
+            Request::Probe(probe) => self.probe(probe, ctx),
         }
-        match why {
-            // From a post that cannot be decoded, or a second post at one time.
-            EndReason::ParseError | EndReason::TransportError => self.finish_breach(why, ctx),
-            why => self.finish(why, ctx),
-        }
+        true
     }
 }
 

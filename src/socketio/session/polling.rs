@@ -1,15 +1,16 @@
 //! HTTP polls and posts of a session.
 
 use actix::{AsyncContext as _, Context, Handler};
+use tokio::sync::oneshot;
 
 use super::{
-    RequestGone, SocketIoSession, TakePackets, TakePoll,
+    SocketIoSession,
     messages::{AnswerPoll, answer},
     upgrade::Probing,
 };
 use crate::{
     protocol::engineio,
-    socketio::{EndReason, PollAnswer},
+    socketio::{Ending, PollAnswer, requests::Packets},
 };
 
 impl SocketIoSession {
@@ -40,21 +41,20 @@ impl Handler<AnswerPoll> for SocketIoSession {
             return;
         }
         if let Some(poll) = self.outbound.take_poll() {
-            let payload = self.outbound.payload(self.engine.settings.max_payload).unwrap_or_default();
+            let payload = self.outbound.payload(self.registry.settings.max_payload).unwrap_or_default();
             if poll.send(PollAnswer::Payload(payload)).is_err() {
-                self.finish(EndReason::TransportClose, ctx);
+                self.finish(Ending::Lost, ctx);
             }
             self.flush(ctx);
         }
     }
 }
 
-impl Handler<TakePoll> for SocketIoSession {
-    type Result = ();
-
-    fn handle(&mut self, TakePoll(poll): TakePoll, ctx: &mut Self::Context) {
+impl SocketIoSession {
+    /// Takes a poll: it is answered when there are packets.
+    pub(super) fn take_poll(&mut self, poll: oneshot::Sender<PollAnswer>, ctx: &mut Context<Self>) {
         if self.end.is_none() && self.is_overdue() {
-            self.finish(EndReason::PingTimeout, ctx);
+            self.finish(Ending::Silent, ctx);
             // Ignored if the client is gone.
             let _ = poll.send(PollAnswer::Over);
             return;
@@ -62,7 +62,7 @@ impl Handler<TakePoll> for SocketIoSession {
         if !self.outbound.is_polling() {
             return drop(poll.send(PollAnswer::BadRequest));
         }
-        if let Some(why) = self.end {
+        if let Some(why) = &self.end {
             if self.say_last_words(poll, why) {
                 self.depart(ctx);
             }
@@ -70,28 +70,22 @@ impl Handler<TakePoll> for SocketIoSession {
         }
         if let Err(poll) = self.outbound.offer_poll(poll) {
             let _ = poll.send(PollAnswer::BadRequest);
-            return self.finish_breach(EndReason::TransportError, ctx);
+            return self.finish_breach(Ending::TransportError, ctx);
         }
         self.probing.iter_mut().for_each(|probing| probing.has_newer_poll = true);
         self.flush(ctx);
     }
-}
 
-impl Handler<RequestGone> for SocketIoSession {
-    type Result = ();
-
-    fn handle(&mut self, _: RequestGone, ctx: &mut Self::Context) {
+    /// The client has given a request up.
+    pub(super) fn request_gone(&mut self, ctx: &mut Context<Self>) {
         if self.outbound.is_polling() {
-            self.finish(EndReason::TransportClose, ctx);
+            self.finish(Ending::Lost, ctx);
         }
     }
-}
 
-impl Handler<TakePackets> for SocketIoSession {
-    type Result = bool;
-
-    fn handle(&mut self, message: TakePackets, ctx: &mut Self::Context) -> bool {
-        let TakePackets { packets, is_first, is_broken } = message;
+    /// Takes packets of a post. Returns whether they were accepted.
+    pub(super) fn take_packets(&mut self, posted: Packets, ctx: &mut Context<Self>) -> bool {
+        let Packets { packets, is_first, is_broken } = posted;
         // A client may upgrade while the rest of its post waits.
         if self.end.is_some() || is_first && !self.outbound.is_polling() {
             return false;
@@ -103,7 +97,7 @@ impl Handler<TakePackets> for SocketIoSession {
             }
         }
         if is_broken && self.handle.ending().is_none() {
-            self.finish_breach(EndReason::ParseError, ctx);
+            self.finish_breach(Ending::ParseError, ctx);
         }
         self.flush(ctx);
         !is_broken

@@ -4,20 +4,21 @@
 
 use std::time::{Duration, Instant};
 
-use actix::{AsyncContext as _, Context, Handler};
+use actix::{AsyncContext as _, Context};
 use bytes::Bytes;
 use log::debug;
 
-use super::{Probe, SocketIoSession, messages::answer};
+use super::{SocketIoSession, messages::answer};
 use crate::{
     protocol::{
-        close, engineio,
+        engineio,
         websocket::{Message as Frame, close as close_frame, frame::OpCode},
     },
     socketio::{
         PollAnswer,
         carrier::{Carrier, Inbound},
         link::Incoming,
+        requests::Probe,
     },
 };
 
@@ -45,10 +46,8 @@ impl Probing {
 fn close_frame_for(inbound: &Inbound) -> Bytes {
     match inbound {
         Inbound::Frame(Frame::Close(frame)) => close_frame::encode_reply(frame.as_ref()),
-        Inbound::Broken(error) => close_frame::encode(error.close_reason()),
-        Inbound::TooSlow => close_frame::encode(close::TOO_SLOW),
-        Inbound::OutOfMemory | Inbound::Refused => close_frame::encode(close::OUT_OF_MEMORY),
-        Inbound::Frame(_) | Inbound::Lost => close_frame::encode_reply(None),
+        Inbound::End(ending) => ending.close_frame(),
+        Inbound::Frame(_) => close_frame::encode_reply(None),
     }
 }
 
@@ -93,7 +92,7 @@ impl SocketIoSession {
     /// Closes the WebSocket that is probed, if there is one. The session continues.
     pub(super) fn end_probe(&mut self, frame: &[u8]) {
         if let Some(probing) = self.probing.take() {
-            self.engine.closing().close(&probing.carrier.outbound(), frame);
+            self.registry.closing().close(&probing.carrier.outbound(), frame);
         }
     }
 
@@ -117,11 +116,10 @@ impl SocketIoSession {
     }
 }
 
-impl Handler<Probe> for SocketIoSession {
-    type Result = ();
-
-    fn handle(&mut self, Probe { socket, wants_base64 }: Probe, ctx: &mut Self::Context) {
-        let incoming = match Incoming::new(socket, wants_base64, false, &self.engine) {
+impl SocketIoSession {
+    /// Has a WebSocket probed.
+    pub(super) fn probe(&mut self, Probe { socket, wants_base64 }: Probe, ctx: &mut Context<Self>) {
+        let incoming = match Incoming::new(socket, wants_base64, false, &self.registry) {
             Ok(incoming) => incoming,
             Err(error) => {
                 return debug!("{}: a client is gone before it has probed its websocket: {error}", self.id);
@@ -130,13 +128,13 @@ impl Handler<Probe> for SocketIoSession {
         let carrier = incoming.carrier.clone();
         if self.end.is_some() || self.probing.is_some() || !self.outbound.is_polling() {
             let frame = close_frame::encode_reply(None);
-            return self.engine.closing().close(&carrier.outbound(), &frame);
+            return self.registry.closing().close(&carrier.outbound(), &frame);
         }
         self.attach(incoming, ctx);
         let tried = carrier.clone();
         self.probing =
             Some(Probing { carrier, has_answered: false, has_newer_poll: false, is_patience_over: false });
-        ctx.run_later(self.engine.settings.upgrade_timeout, move |session, _| {
+        ctx.run_later(self.registry.settings.upgrade_timeout, move |session, _| {
             if session.probing_of(&tried).is_some() {
                 session.end_probe(&close_frame::encode_reply(None));
             }

@@ -1,0 +1,167 @@
+//! What all sessions at one address share: their settings, their ids, and the ended ones that wait for their clients.
+
+use std::{
+    collections::{BTreeMap, HashMap},
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+};
+
+use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+
+use super::{carrier::Closing, requests::Entry, settings::EngineSettings};
+use crate::{
+    connection::{Budget, Ending, Lease},
+    metrics::Metrics,
+    protocol::engineio::Handshake,
+};
+
+/// Id of an Engine.IO session. It is a secret: a request with this id acts for the session.
+pub type Sid = Arc<str>;
+
+/// All sessions at one address, on all workers, by their ids.
+pub struct Registry {
+    /// Settings of all sessions.
+    pub settings: EngineSettings,
+    /// Counters of all sessions.
+    pub metrics: Arc<Metrics>,
+    /// The memory budget of all sessions: input that is not dealt with, and output that waits.
+    budget: Arc<Budget>,
+    sessions: Mutex<HashMap<Sid, Entry>>,
+    ended: Mutex<Ended>,
+    closing: Closing,
+    /// The server stops.
+    is_ending: AtomicBool,
+}
+
+/// Ended sessions of polling clients that have not learned of the end, oldest first.
+#[derive(Debug, Default)]
+struct Ended {
+    last: u64,
+    sids: BTreeMap<u64, Sid>,
+}
+
+impl Registry {
+    /// No sessions yet. Input that is not dealt with, and output that waits, are charged to `budget`.
+    pub(super) fn new(settings: EngineSettings, metrics: Arc<Metrics>, budget: Arc<Budget>) -> Arc<Self> {
+        let closing = Closing::new(settings.stall_timeout);
+        Arc::new(Self {
+            settings,
+            metrics,
+            budget,
+            sessions: Mutex::default(),
+            ended: Mutex::default(),
+            closing,
+            is_ending: AtomicBool::new(false),
+        })
+    }
+
+    /// The memory budget of all clients.
+    pub fn budget(&self) -> Arc<Budget> {
+        Arc::clone(&self.budget)
+    }
+
+    /// Creates a lease in the engine's memory budget.
+    pub fn lease(&self) -> Lease {
+        Lease::new(Arc::clone(&self.budget))
+    }
+
+    fn sessions(&self) -> MutexGuard<'_, HashMap<Sid, Entry>> {
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Finds a session by id. The session may have ended and wait for its client.
+    pub fn find(&self, sid: &str) -> Option<Entry> {
+        self.sessions().get(sid).cloned()
+    }
+
+    /// Number of sessions, including ended ones that wait for their clients.
+    pub fn count(&self) -> usize {
+        self.sessions().len()
+    }
+
+    /// Adds a session. One that starts while the others are ended is ended, too.
+    pub(super) fn add(&self, sid: Sid, session: Entry) {
+        self.sessions().insert(sid, session.clone());
+        if self.is_ending.load(Ordering::SeqCst) {
+            session.end(Ending::Restart);
+        }
+    }
+
+    /// Closes the WebSockets of sessions that have ended.
+    pub(super) fn closing(&self) -> &Closing {
+        &self.closing
+    }
+
+    /// The number of WebSockets whose sessions have ended, and whose last bytes are still written.
+    pub(crate) fn count_finishing(&self) -> usize {
+        self.closing.count()
+    }
+
+    /// A new session id, and the open packet of its session.
+    pub(super) fn open_packet(&self, upgrades: &[&str]) -> Result<(Sid, String), getrandom::Error> {
+        let mut bytes = [0; 15];
+        getrandom::fill(&mut bytes)?;
+        let sid: Sid = BASE64_URL_SAFE_NO_PAD.encode(bytes).into();
+        let (ping_interval, ping_timeout) = self.settings.advertised_pings();
+        let handshake = Handshake {
+            sid: &sid,
+            upgrades,
+            ping_interval,
+            ping_timeout,
+            max_payload: self.settings.max_payload,
+        };
+        let open = handshake.to_packet();
+        Ok((sid, open))
+    }
+
+    /// Removes an ended session, and its number from [`keep_ended`](Self::keep_ended), if it has one.
+    pub(super) fn forget(&self, sid: &str, remains: Option<u64>) {
+        self.sessions().remove(sid);
+        if let Some(number) = remains {
+            self.ended().sids.remove(&number);
+        }
+    }
+
+    fn ended(&self) -> MutexGuard<'_, Ended> {
+        self.ended.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Number of ended sessions whose clients have not learned of the end.
+    pub fn count_ended(&self) -> usize {
+        self.ended().sids.len()
+    }
+
+    /// Keeps an ended session until its client learns of the end. Returns its number. Above the limit the
+    /// oldest kept session is dropped.
+    pub(super) fn keep_ended(&self, sid: &Sid) -> u64 {
+        let (number, gone) = {
+            let mut ended = self.ended();
+            ended.last += 1;
+            let number = ended.last;
+            ended.sids.insert(number, Arc::clone(sid));
+            let is_over = ended.sids.len() > self.settings.max_ended_sessions;
+            (number, is_over.then(|| ended.sids.pop_first()).flatten())
+        };
+        if let Some(entry) = gone.and_then(|(_, sid)| self.find(&sid)) {
+            entry.depart();
+        }
+        number
+    }
+
+    /// Ends all sessions because the server stops.
+    pub fn end_all(&self) {
+        self.is_ending.store(true, Ordering::SeqCst);
+        for entry in self.sessions().values() {
+            entry.end(Ending::Restart);
+        }
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Registry").field("sessions", &self.count()).finish_non_exhaustive()
+    }
+}
