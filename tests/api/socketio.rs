@@ -267,15 +267,22 @@ async fn a_session_upgrades_from_polling_to_a_websocket() {
 #[actix_web::test]
 async fn a_poll_that_overtakes_the_upgrade_on_its_way_is_refused_like_one_after_it() {
     let server = TestServer::start().await;
+    let mut refused = 0;
     for _ in 0..20 {
         let poller = Poller::connected(&server).await;
         let mut raw = poller.websocket().await;
+        let began = Instant::now();
         raw.send(&text("2probe")).await;
-        // The other connection may be read first, or between the two.
+        assert_eq!(next_text(&mut raw).await, "3probe");
+        // The other connection may be read first.
         let upgrade = text("5");
         let (poll, ()) = tokio::join!(poller.poll(), raw.send(&upgrade));
-        assert_eq!(poll.status, 400);
+        // An upgrade that takes the machine so long is not waited for.
+        let is_late = began.elapsed() >= Duration::from_millis(100);
+        assert!(poll.status == 400 || is_late && poll.status == 200, "{}", poll.status);
+        refused += usize::from(poll.status == 400);
     }
+    assert!(refused > 0);
 }
 
 #[actix_web::test]
