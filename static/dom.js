@@ -1,5 +1,5 @@
 // Makes elements. Text goes in as text, never as markup.
-import { tell } from './i18n.js';
+import { localize } from './i18n.js';
 
 /** The element with that id. */
 export const find = (id) => document.getElementById(id);
@@ -18,9 +18,9 @@ export function make(tag, { dataset, attributes, on, ...properties } = {}, ...ch
   return element;
 }
 
-/** An element that says what `teller` gives, in the language of the moment. */
-export function told(tag, properties, teller) {
+/** An element that says what `phrase` gives, in the language of the moment. */
+export function localized(tag, properties, phrase) {
   const element = make(tag, properties);
-  tell(element, teller);
+  localize(element, phrase);
   return element;
 }

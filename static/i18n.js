@@ -7,7 +7,7 @@ const WORDS = { en: {}, zh: {} };
 const listeners = new Set();
 
 /** How to say again what an element says; let go with the element. */
-const tellers = new WeakMap();
+const phrases = new WeakMap();
 
 let current = browserStore.getText('language') ?? (navigator.languages.find((tag) => /^(zh|en)/.test(tag)) ?? 'en').slice(0, 2);
 if (!Object.hasOwn(WORDS, current)) current = 'en';
@@ -39,17 +39,17 @@ export function words(key, ...values) {
   return typeof found === 'function' ? found(...values) : found;
 }
 
-/** Makes an element say what `teller` gives, now and in another language; by its text, or by an attribute. */
-export function tell(element, teller, attribute = 'text') {
-  const known = tellers.get(element) ?? new Map();
-  tellers.set(element, known.set(attribute, teller));
-  element.dataset.told = '';
-  say(element, teller, attribute);
+/** Makes an element say what `phrase` gives, now and in another language; by its text, or by an attribute. */
+export function localize(element, phrase, attribute = 'text') {
+  const known = phrases.get(element) ?? new Map();
+  phrases.set(element, known.set(attribute, phrase));
+  element.dataset.localized = '';
+  say(element, phrase, attribute);
 }
 
-function say(element, teller, attribute) {
-  if (attribute === 'text') element.textContent = teller();
-  else element.setAttribute(attribute, teller());
+function say(element, phrase, attribute) {
+  if (attribute === 'text') element.textContent = phrase();
+  else element.setAttribute(attribute, phrase());
 }
 
 /** Fills in what `root` and all in it say: `data-text`, `data-placeholder`, `data-label`, `data-title`, and what was told. */
@@ -61,8 +61,8 @@ export function translate(root = document) {
   fill('placeholder', (element, text) => { element.placeholder = text; });
   fill('label', (element, text) => element.setAttribute('aria-label', text));
   fill('title', (element, text) => { element.title = text; });
-  for (const element of root.querySelectorAll('[data-told]')) {
-    for (const [attribute, teller] of tellers.get(element) ?? []) say(element, teller, attribute);
+  for (const element of root.querySelectorAll('[data-localized]')) {
+    for (const [attribute, phrase] of phrases.get(element) ?? []) say(element, phrase, attribute);
   }
 }
 

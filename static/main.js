@@ -2,9 +2,9 @@
 import './words/shell.js';
 import { mountChat } from './chat/index.js';
 import { find } from './dom.js';
-import { locale, switchLanguage, tell, translate, words } from './i18n.js';
+import { locale, localize, switchLanguage, translate, words } from './i18n.js';
 import { browserStore } from './store.js';
-import { mountWire } from './wire/panel.js';
+import { mountWire } from './wire/index.js';
 import { Recorder } from './wire/recorder.js';
 
 const THEMES = ['auto', 'light', 'dark'];
@@ -33,8 +33,8 @@ function showTheme() {
   if (theme === 'auto') delete document.documentElement.dataset.theme;
   else document.documentElement.dataset.theme = theme;
   const name = `theme${theme[0].toUpperCase()}${theme.slice(1)}`;
-  tell(find('theme'), () => words(name), 'aria-label');
-  tell(find('theme'), () => words(name), 'title');
+  localize(find('theme'), () => words(name), 'aria-label');
+  localize(find('theme'), () => words(name), 'title');
   find('theme').textContent = { auto: '◐', light: '☀', dark: '☾' }[theme];
 }
 

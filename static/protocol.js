@@ -23,7 +23,7 @@ export function roomOf(location) {
 }
 
 /** By what the server tells users of a room apart, or nearly so: for what is kept of a user in this browser. */
-export function nameKey(username) {
+export function nicknameKey(username) {
   return username.normalize('NFKC').trim().replace(/\s+/g, ' ').toLowerCase();
 }
 
@@ -72,6 +72,6 @@ export function closeCode(code) {
 }
 
 /** Whether to connect again after a close code, by the server's own table. */
-export function mayReturn(code, closes = LIMITS.retry.closes) {
+export function mayReconnect(code, closes = LIMITS.retry.closes) {
   return Object.hasOwn(closes, code) ? closes[code] !== 'never' : closeCode(code).reconnect;
 }

@@ -1,5 +1,5 @@
 // A client of the chat: JSON events over one WebSocket, requests with acks, and the way back after a drop.
-import { doorUrl, mayReturn } from '../protocol.js';
+import { doorUrl, mayReconnect } from '../protocol.js';
 import { Connection, REAL_TIME } from './connection.js';
 
 const ANSWER_MS = 15_000;
@@ -33,13 +33,13 @@ export class ChatClient {
   #pending = new Map();
   #lastAck = 0;
   /** Until the server has answered the login. */
-  #admission = null;
+  #loginTimer = null;
   /** Who we want to be: `{ username, avatar, token }`. */
   #profile = null;
   #room = null;
   #epoch = null;
   #offset = null;
-  #moves = 0;
+  #joins = 0;
   isLoggedIn = false;
 
   constructor({ recorder, location, on, limits = {}, time = REAL_TIME, random }) {
@@ -50,7 +50,7 @@ export class ChatClient {
     const quietMs = Math.min(limits.ping_interval_ms ?? QUIET_MS, LONGEST_QUIET_MS);
     this.#connection = new Connection({
       open: () => recorder.open(doorUrl(location, '/chat'), 'chat.v1', 'chat'),
-      mayReturn: (code) => mayReturn(code, limits.retry?.closes) || this.#isRefusedForSize(code),
+      mayReconnect: (code) => mayReconnect(code, limits.retry?.closes) || this.#isRefusedForSize(code),
       on: {
         state: (state, details) => this.#changeState(state, details),
         text: (text) => this.#take(text),
@@ -69,27 +69,27 @@ export class ChatClient {
   }
 
   /** Whether it is on its way to another room: until that is known, what is said may be heard in either. */
-  get isMoving() {
-    return this.#moves > 0;
+  get isJoining() {
+    return this.#joins > 0;
   }
 
   /** Logs in, now or as soon as there is a connection, and again after each drop. */
-  enter(profile, room) {
+  login(profile, room) {
     this.#profile = profile;
-    if (room !== this.#room) this.#forgetPlace();
+    if (room !== this.#room) this.#forgetPosition();
     this.#room = room;
     if (this.#connection.isOpen) this.#login();
     else this.#connection.connect();
   }
 
   /** Begins anew at the next login, instead of asking for what was missed. */
-  #forgetPlace() {
+  #forgetPosition() {
     this.#epoch = null;
     this.#offset = null;
   }
 
   /** Connects at once if it waits to, or has given up. */
-  hurry() {
+  connectNow() {
     if (this.#profile) this.#connection.connect();
   }
 
@@ -98,7 +98,7 @@ export class ChatClient {
    * promise of whether there is.
    */
   async check(timeoutMs = this.#patienceMs) {
-    this.#connection.hurry();
+    this.#connection.connectNow();
     try {
       await this.request('ping', {}, timeoutMs);
       return true;
@@ -109,27 +109,27 @@ export class ChatClient {
   }
 
   /** Leaves for good. */
-  leave() {
+  logout() {
     this.#profile = null;
     // It goes out before the close frame; its answer is not waited for.
-    if (this.isLoggedIn) this.tell('logout', {});
-    this.#forgetPlace();
+    if (this.isLoggedIn) this.emit('logout', {});
+    this.#forgetPosition();
     this.#room = null;
     this.#connection.disconnect();
   }
 
   /** Goes to another room; the promise fails with a [RequestError], and then nothing has changed. */
   async join(room) {
-    this.#moves += 1;
+    this.#joins += 1;
     try {
       const joined = await this.request('joinRoom', { room });
-      this.#forgetPlace();
+      this.#forgetPosition();
       this.#room = joined.room;
       this.#epoch = joined.epoch;
       if (joined.offset === 0) this.#offset = 0;
       return joined;
     } finally {
-      this.#moves -= 1;
+      this.#joins -= 1;
     }
   }
 
@@ -153,7 +153,7 @@ export class ChatClient {
   }
 
   /** Sends an event that nobody answers; says whether it could. */
-  tell(event, data) {
+  emit(event, data) {
     return this.#connection.send(JSON.stringify({ event, data }));
   }
 
@@ -165,10 +165,10 @@ export class ChatClient {
   }
 
   #login() {
-    const place = this.#offset === null ? {} : { epoch: this.#epoch, offset: this.#offset };
-    this.tell('login', { ...this.#profile, presence: 'changes', room: this.#room, ...place });
-    this.#time.cancel(this.#admission);
-    this.#admission = this.#time.after(ANSWER_MS, () => this.#connection.replace());
+    const position = this.#offset === null ? {} : { epoch: this.#epoch, offset: this.#offset };
+    this.emit('login', { ...this.#profile, presence: 'changes', room: this.#room, ...position });
+    this.#time.cancel(this.#loginTimer);
+    this.#loginTimer = this.#time.after(ANSWER_MS, () => this.#connection.replace());
   }
 
   /** The server has closed because of what was sent, and among that is something whose failure can be told. */
@@ -179,7 +179,7 @@ export class ChatClient {
   #changeState(state, details) {
     if (state !== 'connected') {
       this.isLoggedIn = false;
-      this.#time.cancel(this.#admission);
+      this.#time.cancel(this.#loginTimer);
       const under = [...this.#pending].sort(([, one], [, other]) => other.size - one.size);
       under.forEach(([ack], index) => {
         const isCause = index === 0 && details?.code === TOO_BIG;
@@ -194,16 +194,16 @@ export class ChatClient {
     const message = JSON.parse(text);
     if (message.ack !== undefined) return this.#settle(message.ack, message);
     const { event, data } = message;
-    if (event === 'loginSuccess') this.#welcomed(data);
-    if (event === 'loginError') this.#time.cancel(this.#admission);
+    if (event === 'loginSuccess') this.#loggedIn(data);
+    if (event === 'loginError') this.#time.cancel(this.#loginTimer);
     this.#on.event(event, data);
     // Only when it has been dealt with is it not to come again.
     if (data?.offset !== undefined && (event === 'receiveMessage' || event === 'receiveImage')) this.#offset = data.offset;
     return undefined;
   }
 
-  #welcomed(data) {
-    this.#time.cancel(this.#admission);
+  #loggedIn(data) {
+    this.#time.cancel(this.#loginTimer);
     this.isLoggedIn = true;
     this.#profile = { username: data.username, avatar: data.avatar, token: data.token };
     this.#room = data.room;

@@ -1,8 +1,8 @@
 // Where one writes: text, emoji, pictures, to the room or to one user alone. What is written is kept as a draft of its
-// place, and what is sent goes to the place it was written in.
-import { make, told } from '../dom.js';
-import { tell, words } from '../i18n.js';
-import { isSamePlace } from './drafts.js';
+// destination, and what is sent goes to the destination it was written in.
+import { localized, make } from '../dom.js';
+import { localize, words } from '../i18n.js';
+import { isSameDestination } from './drafts.js';
 import { mountEmojiPicker } from './emoji.js';
 import { ImageRefused, prepareImage } from './images.js';
 
@@ -11,7 +11,7 @@ const STOPPED_MS = 4_000;
 const MOST_PICTURES = 10;
 
 /**
- * Tells `on.send(place, contents)`, which says whether it was taken: `place` is `{ by, room, to }` as in [Drafts], `contents`
+ * Tells `on.send(destination, contents)`, which says whether it was taken: `destination` is `{ by, room, to }` as in [Drafts], `contents`
  * are `{ img }` and `{ msg }` in order. And `on.typing(isTyping)`, `on.address(to)` when the addressee has changed.
  */
 export class Composer {
@@ -20,9 +20,9 @@ export class Composer {
   #on;
   #limits;
   /** Where what is written belongs; `null` while the page is not logged in. */
-  #place = null;
-  /** Pictures that are being prepared: `{ place }`. */
-  #jobs = new Set();
+  #destination = null;
+  /** Pictures that are being prepared: `{ destination }`. */
+  #preparations = new Set();
   /** The draft that is to be sent as soon as its pictures are prepared. */
   #sendsWhenReady = null;
   #toldTyping = 0;
@@ -44,67 +44,67 @@ export class Composer {
   }
 
   /** A user is in a room, and finds there what was left; if nothing has changed, what is being written is not touched. */
-  enter({ by, room }) {
-    if (this.#place?.by === by && this.#place.room === room) return;
+  open({ by, room }) {
+    if (this.#destination?.by === by && this.#destination.room === room) return;
     this.#goTo({ by, room, to: this.#drafts.addressee({ by, room }) });
     this.hint();
   }
 
   /** The page is not logged in. */
-  leave() {
+  close() {
     this.#goTo(null);
     this.hint();
   }
 
   /** Whom the next message is for alone, `{ username, uid }`; `null`: it is for the room. */
   address(to) {
-    if (!this.#place) return;
-    const before = this.#place;
+    if (!this.#destination) return;
+    const before = this.#destination;
     this.#drafts.address(before, to);
     this.#goTo({ ...before, to });
-    const isKept = before.to && !isSamePlace(before, this.#place) && this.#drafts.at(before).text.trim() !== '';
+    const isKept = before.to && !isSameDestination(before, this.#destination) && this.#drafts.at(before).text.trim() !== '';
     this.hint(isKept ? () => words('draftKept', before.to.username) : undefined);
     if (to) this.focus();
   }
 
   /** Gives back what was not sent after all, to the draft it came from. */
-  restore(place, content) {
-    if (isSamePlace(place, this.#place)) this.#note();
-    this.#drafts.restore(place, content);
-    if (isSamePlace(place, this.#place)) this.#show();
+  restore(destination, content) {
+    if (isSameDestination(destination, this.#destination)) this.#note();
+    this.#drafts.restore(destination, content);
+    if (isSameDestination(destination, this.#destination)) this.#show();
   }
 
   /** What stands in the way; it goes when one writes on. */
-  hint(teller = () => '') {
-    tell(this.#at.hint, teller);
+  hint(phrase = () => '') {
+    localize(this.#at.hint, phrase);
   }
 
-  #goTo(place) {
+  #goTo(destination) {
     this.#stopTyping();
     this.#note();
     this.#sendsWhenReady = null;
-    this.#place = place;
+    this.#destination = destination;
     this.#show();
   }
 
   /** Keeps what stands in the box. */
   #note() {
-    if (this.#place) this.#drafts.change(this.#place, { text: this.#at.text.value });
+    if (this.#destination) this.#drafts.change(this.#destination, { text: this.#at.text.value });
   }
 
   #show() {
     const { form, text, privateBar, privateTo } = this.#at;
-    const name = this.#place?.to?.username;
+    const name = this.#destination?.to?.username;
     privateBar.hidden = !name;
     form.classList.toggle('is-private', Boolean(name));
-    if (name) tell(privateTo, () => words('privateTo', name));
-    const draft = this.#place && this.#drafts.at(this.#place);
+    if (name) localize(privateTo, () => words('privateTo', name));
+    const draft = this.#destination && this.#drafts.at(this.#destination);
     const value = draft?.text ?? '';
     if (text.value !== value) text.value = value;
     this.#grow();
     this.#showPictures(draft?.pictures ?? []);
     const hasPictures = !this.#at.previews.hidden;
-    tell(text, () => {
+    localize(text, () => {
       if (name) return words('privatePlaceholder', name);
       return words(hasPictures ? 'captionPlaceholder' : 'placeholder');
     }, 'placeholder');
@@ -113,19 +113,19 @@ export class Composer {
   #showPictures(pictures) {
     const shown = pictures.map((img, index) => {
       const remove = make('button', { type: 'button', className: 'quiet small', on: { click: () => this.#removePicture(index) } }, '×');
-      for (const attribute of ['aria-label', 'title']) tell(remove, () => words('removePicture'), attribute);
+      for (const attribute of ['aria-label', 'title']) localize(remove, () => words('removePicture'), attribute);
       return make('li', {}, make('img', { src: img, alt: '' }), remove);
     });
-    const preparing = [...this.#jobs].filter(({ place }) => isSamePlace(place, this.#place));
-    shown.push(...preparing.map(() => told('li', { className: 'faint' }, () => words('imagePreparing'))));
+    const preparing = [...this.#preparations].filter(({ destination }) => isSameDestination(destination, this.#destination));
+    shown.push(...preparing.map(() => localized('li', { className: 'faint' }, () => words('imagePreparing'))));
     this.#at.previews.replaceChildren(...shown);
     this.#at.previews.hidden = shown.length === 0;
   }
 
   #removePicture(index) {
-    const { pictures } = this.#drafts.at(this.#place);
+    const { pictures } = this.#drafts.at(this.#destination);
     this.#note();
-    this.#drafts.change(this.#place, { pictures: pictures.filter((_, at) => at !== index) });
+    this.#drafts.change(this.#destination, { pictures: pictures.filter((_, at) => at !== index) });
     this.#show();
     this.focus();
   }
@@ -158,9 +158,9 @@ export class Composer {
 
   #pressed(event) {
     if (event.key === 'Escape') {
-      const { pictures } = this.#place ? this.#drafts.at(this.#place) : { pictures: [] };
+      const { pictures } = this.#destination ? this.#drafts.at(this.#destination) : { pictures: [] };
       if (pictures.length > 0) this.#removePicture(pictures.length - 1);
-      else if (this.#place?.to) this.address(null);
+      else if (this.#destination?.to) this.address(null);
       return;
     }
     // Enter that ends a composition belongs to the input method; 229 is how some browsers mark it.
@@ -200,57 +200,57 @@ export class Composer {
 
   /** Prepares pictures, to be looked at before they are sent; they belong where they were given, wherever we are then. */
   async #addPictures(files) {
-    const place = this.#place;
-    if (!place) return;
-    if (place.to && !this.#limits.private_images) return this.hint(() => words('noPrivatePictures'));
+    const destination = this.#destination;
+    if (!destination) return;
+    if (destination.to && !this.#limits.private_images) return this.hint(() => words('noPrivatePictures'));
     this.hint();
     for (const file of files) {
-      if (this.#drafts.at(place).pictures.length >= MOST_PICTURES) return this.hint(() => words('manyPictures', MOST_PICTURES));
-      await this.#addPicture(file, place);
+      if (this.#drafts.at(destination).pictures.length >= MOST_PICTURES) return this.hint(() => words('manyPictures', MOST_PICTURES));
+      await this.#addPicture(file, destination);
     }
-    const isToBeSent = isSamePlace(this.#sendsWhenReady, place) && isSamePlace(place, this.#place);
-    if (isToBeSent && ![...this.#jobs].some((job) => isSamePlace(job.place, place))) this.#submit();
+    const isToBeSent = isSameDestination(this.#sendsWhenReady, destination) && isSameDestination(destination, this.#destination);
+    if (isToBeSent && ![...this.#preparations].some((preparation) => isSameDestination(preparation.destination, destination))) this.#submit();
     return undefined;
   }
 
-  async #addPicture(file, place) {
-    const job = { place };
-    this.#jobs.add(job);
-    this.#showIfAt(place);
+  async #addPicture(file, destination) {
+    const preparation = { destination };
+    this.#preparations.add(preparation);
+    this.#showIfAt(destination);
     try {
       const img = await prepareImage(file, this.#limits);
-      this.#drafts.change(place, { pictures: [...this.#drafts.at(place).pictures, img] });
+      this.#drafts.change(destination, { pictures: [...this.#drafts.at(destination).pictures, img] });
     } catch (error) {
       this.#sendsWhenReady = null;
       if (!(error instanceof ImageRefused)) throw error;
       this.hint(() => words(error.key));
     } finally {
-      this.#jobs.delete(job);
-      this.#showIfAt(place);
+      this.#preparations.delete(preparation);
+      this.#showIfAt(destination);
     }
   }
 
-  #showIfAt(place) {
-    if (!isSamePlace(place, this.#place)) return;
+  #showIfAt(destination) {
+    if (!isSameDestination(destination, this.#destination)) return;
     this.#note();
     this.#show();
   }
 
   #submit() {
-    if (!this.#place) return;
+    if (!this.#destination) return;
     this.#note();
-    const place = this.#place;
-    const { text, pictures } = this.#drafts.at(place);
-    if ([...this.#jobs].some((job) => isSamePlace(job.place, place))) {
-      this.#sendsWhenReady = place;
+    const destination = this.#destination;
+    const { text, pictures } = this.#drafts.at(destination);
+    if ([...this.#preparations].some((preparation) => isSameDestination(preparation.destination, destination))) {
+      this.#sendsWhenReady = destination;
       return;
     }
     this.#sendsWhenReady = null;
     const contents = [...pictures.map((img) => ({ img })), ...(text.trim() === '' ? [] : [{ msg: text }])];
     if (contents.length === 0 || this.#isTooLong(text)) return;
     this.hint();
-    if (!this.#on.send(place, contents)) return;
-    this.#drafts.change(place, { text: '', pictures: [] });
+    if (!this.#on.send(destination, contents)) return;
+    this.#drafts.change(destination, { text: '', pictures: [] });
     this.#show();
     this.#stopTyping();
     this.focus();
@@ -279,7 +279,7 @@ export class Composer {
   }
 
   #noteTyping() {
-    if (this.#place?.to || this.#at.text.value === '') return this.#stopTyping();
+    if (this.#destination?.to || this.#at.text.value === '') return this.#stopTyping();
     clearTimeout(this.#stopped);
     this.#stopped = setTimeout(() => this.#stopTyping(), STOPPED_MS);
     if (Date.now() - this.#toldTyping < TYPING_MS) return undefined;

@@ -26,13 +26,13 @@ export function backoff(tries, random = Math.random) {
 export class Connection {
   #open;
   #on;
-  #mayReturn;
+  #mayReconnect;
   #random;
   #time;
   #quietMs;
   #openMs;
   #socket = null;
-  #leaving = false;
+  #isClosing = false;
   #tries = 0;
   #failures = 0;
   #heardAt = 0;
@@ -42,10 +42,10 @@ export class Connection {
   #phase = null;
   #quiet = null;
 
-  constructor({ open, on, mayReturn, quietMs = 25_000, openMs = 15_000, random = Math.random, time = REAL_TIME }) {
+  constructor({ open, on, mayReconnect, quietMs = 25_000, openMs = 15_000, random = Math.random, time = REAL_TIME }) {
     this.#open = open;
     this.#on = on;
-    this.#mayReturn = mayReturn;
+    this.#mayReconnect = mayReconnect;
     this.#quietMs = quietMs;
     this.#openMs = openMs;
     this.#random = random;
@@ -53,22 +53,22 @@ export class Connection {
   }
 
   get isOpen() {
-    return !this.#leaving && this.#socket?.readyState === OPEN;
+    return !this.#isClosing && this.#socket?.readyState === OPEN;
   }
 
   /** Connects, unless there is a connection or one is being made. One that is on its way out is left to itself. */
   connect() {
     this.#stopWaiting();
-    if (this.#socket && !this.#leaving) return;
-    this.#letGo();
-    this.#leaving = false;
+    if (this.#socket && !this.#isClosing) return;
+    this.#release();
+    this.#isClosing = false;
     this.#on.state('connecting');
     const socket = this.#open();
     this.#socket = socket;
     this.#phase = this.#time.after(this.#openMs, () => this.#fail(socket));
     socket.addEventListener('open', () => this.#socket === socket && this.#opened());
     socket.addEventListener('message', ({ data }) => {
-      if (this.#socket !== socket || this.#leaving) return;
+      if (this.#socket !== socket || this.#isClosing) return;
       this.#heardAt = this.#time.now();
       if (typeof data === 'string') this.#on.text(data);
     });
@@ -78,7 +78,7 @@ export class Connection {
   /** Goes, and does not come back by itself. What was sent before is delivered first. */
   disconnect() {
     this.#stopWaiting();
-    this.#leaving = true;
+    this.#isClosing = true;
     this.#stopTimers();
     if (!this.#socket) return this.#on.state('disconnected', { asked: true });
     // The close event may take a while: until then the other side still has to agree.
@@ -87,14 +87,14 @@ export class Connection {
   }
 
   /** Tries again at once if it was waiting to. */
-  hurry() {
+  connectNow() {
     if (this.#timer !== null) this.connect();
   }
 
   /** Gives the socket up, without waiting for its close, which a dead connection never answers; and connects anew. */
   replace() {
-    if (!this.#socket || this.#leaving) return;
-    this.#letGo()?.close();
+    if (!this.#socket || this.#isClosing) return;
+    this.#release()?.close();
     this.connect();
   }
 
@@ -106,7 +106,7 @@ export class Connection {
   }
 
   #opened() {
-    if (this.#leaving) return;
+    if (this.#isClosing) return;
     this.#time.cancel(this.#phase);
     this.#failures = 0;
     this.#phase = this.#time.after(STABLE_AFTER_MS, () => (this.#tries = 0));
@@ -139,7 +139,7 @@ export class Connection {
   }
 
   /** Forgets the socket, so that nothing of it counts any more, and gives it back. */
-  #letGo() {
+  #release() {
     const socket = this.#socket;
     this.#socket = null;
     this.#isUp = false;
@@ -149,10 +149,10 @@ export class Connection {
 
   #ended(code) {
     const opened = this.#isUp;
-    this.#letGo();
-    if (this.#leaving || !this.#mayReturn(code)) {
+    this.#release();
+    if (this.#isClosing || !this.#mayReconnect(code)) {
       this.#tries = 0;
-      this.#on.state('disconnected', { code, opened, asked: this.#leaving });
+      this.#on.state('disconnected', { code, opened, asked: this.#isClosing });
       return;
     }
     if (!opened) this.#failures += 1;

@@ -8,12 +8,12 @@ const MOST = 200;
 const EMPTY = Object.freeze({ text: '', pictures: Object.freeze([]) });
 
 /**
- * A place to write in: `{ by, room, to }`, where `to` is `{ username, uid }`, or `null` for the room. One name may belong to
+ * A destination to write in: `{ by, room, to }`, where `to` is `{ username, uid }`, or `null` for the room. One name may belong to
  * another user later, so the addressee is told by both.
  */
 const keyOf = ({ by, room, to }) => JSON.stringify([by, room, to?.username ?? null, to?.uid ?? null]);
 /** Whether two places are one. */
-export const isSamePlace = (one, other) => Boolean(one && other) && keyOf(one) === keyOf(other);
+export const isSameDestination = (one, other) => Boolean(one && other) && keyOf(one) === keyOf(other);
 const roomKeyOf = ({ by, room }) => JSON.stringify([by, room]);
 
 export class Drafts {
@@ -42,14 +42,14 @@ export class Drafts {
     this.#keep();
   }
 
-  at(place) {
-    return this.#drafts.get(keyOf(place)) ?? EMPTY;
+  at(destination) {
+    return this.#drafts.get(keyOf(destination)) ?? EMPTY;
   }
 
   /** Changes what is given of `{ text, pictures }`. */
-  change(place, changes) {
-    const key = keyOf(place);
-    const draft = { ...this.at(place), ...changes };
+  change(destination, changes) {
+    const key = keyOf(destination);
+    const draft = { ...this.at(destination), ...changes };
     this.#drafts.delete(key);
     if (draft.text !== '' || draft.pictures.length > 0) this.#drafts.set(key, draft);
     while (this.#drafts.size > MOST) this.#drafts.delete(this.#drafts.keys().next().value);
@@ -58,10 +58,10 @@ export class Drafts {
   }
 
   /** What was not sent after all comes back, before what has been written since. */
-  restore(place, { msg, img }) {
-    const { text, pictures } = this.at(place);
-    if (img !== undefined) this.change(place, { pictures: [img, ...pictures] });
-    else this.change(place, { text: text === '' ? msg : `${msg}\n${text}` });
+  restore(destination, { msg, img }) {
+    const { text, pictures } = this.at(destination);
+    if (img !== undefined) this.change(destination, { pictures: [img, ...pictures] });
+    else this.change(destination, { text: text === '' ? msg : `${msg}\n${text}` });
   }
 
   /** The users who have drafts, each as often as there are. */

@@ -1,5 +1,5 @@
 // Fetches what the window of the log does not have: earlier messages, and later ones behind a reader who has gone up.
-import { tell, words } from '../i18n.js';
+import { localize, words } from '../i18n.js';
 
 const PAGE = 50;
 /** After a page could not be had. */
@@ -106,6 +106,6 @@ export class History {
     if (element.dataset.key === said) return;
     element.dataset.key = said;
     element.hidden = !key;
-    tell(element, () => (key ? words(key) : ''));
+    localize(element, () => (key ? words(key) : ''));
   }
 }

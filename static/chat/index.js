@@ -1,6 +1,6 @@
 // Puts the chat into the page: its elements, and what is in charge of them.
 import { find, make } from '../dom.js';
-import { tell, translate, words } from '../i18n.js';
+import { localize, translate, words } from '../i18n.js';
 import { LIMITS } from '../protocol.js';
 import '../words/chat.js';
 import { Chat } from './controller.js';
@@ -12,7 +12,7 @@ const ENVELOPE_BYTES = 1024;
 function composerElements() {
   const text = find('text');
   const previews = make('ul', { id: 'previews', hidden: true });
-  tell(previews, () => words('previews'), 'aria-label');
+  localize(previews, () => words('previews'), 'aria-label');
   text.before(previews);
   return {
     form: find('composer'), text, previews, hint: find('hint'), privateBar: find('private-bar'), privateTo: find('private-to'),
@@ -24,7 +24,7 @@ function composerElements() {
 function elementsOfChat() {
   return {
     composer: composerElements(),
-    login: { form: find('login'), welcome: find('welcome'), room: find('room'), faces: find('faces'), username: find('username'), hint: find('login-hint'), enter: find('enter') },
+    login: { form: find('login'), welcome: find('welcome'), room: find('room'), avatars: find('avatars'), username: find('username'), hint: find('login-hint'), enter: find('enter') },
     log: {
       box: find('log'), top: find('log-top'), lines: find('lines'), end: find('log-end'), pending: find('pending'), toNewest: find('to-newest'),
     },
@@ -33,7 +33,7 @@ function elementsOfChat() {
     drawer: { room: find('room'), side: find('side'), toggle: find('side-toggle'), shade: find('side-shade') },
     announcer: find('announcer'),
     me: find('me'), title: find('room-title'), logBox: find('log'), state: find('state'), stateSaid: find('state-said'), connect: find('connect'),
-    leave: find('leave'), viewer: find('viewer'), viewerPicture: find('viewer-picture'),
+    logout: find('logout'), viewer: find('viewer'), viewerPicture: find('viewer-picture'),
   };
 }
 

@@ -11,7 +11,7 @@ function welcome() {
     text('p', 'welcomeText', { className: 'soft' }),
     label('username', 'nickname'),
     make('input', { id: 'username', maxLength: 100, autocomplete: 'nickname', spellcheck: false, required: true }),
-    make('fieldset', {}, text('legend', 'face'), make('div', { id: 'faces' })),
+    make('fieldset', {}, text('legend', 'avatar'), make('div', { id: 'avatars' })),
     make('p', { id: 'login-hint', className: 'problem', attributes: { role: 'alert' } }),
     make('button', { id: 'enter' }));
   return make('section', { id: 'welcome', hidden: true }, form);
@@ -36,7 +36,7 @@ function bar() {
     make('p', { id: 'state' }), make('p', { id: 'state-said', className: 'hidden', attributes: { role: 'status' } }),
     text('button', 'connectNow', { id: 'connect', type: 'button', className: 'quiet', hidden: true }),
     make('span', { id: 'me' }),
-    text('button', 'leave', { id: 'leave', type: 'button', className: 'quiet' }));
+    text('button', 'logout', { id: 'logout', type: 'button', className: 'quiet' }));
 }
 
 function log() {

@@ -35,7 +35,7 @@ export class Outbox {
   #isBusy = false;
   #timer = null;
   /** The user and the room whose messages go out now; `null` while we are in none. */
-  #place = null;
+  #active = null;
   /** How often in a row the connection ended while an item was sent, by id. */
   #drops = new Map();
 
@@ -91,22 +91,22 @@ export class Outbox {
 
   /** That user is in that room, and logged in. */
   resume({ by, room }) {
-    this.#place = { by, room };
+    this.#active = { by, room };
     this.#go();
   }
 
   /** Not any more. */
   pause() {
-    this.#place = null;
+    this.#active = null;
     this.#time.cancel(this.#timer);
     this.#timer = null;
   }
 
   async #go() {
-    if (this.#isBusy || this.#timer !== null || this.#place === null) return;
-    const item = this.of(this.#place).find(({ state }) => state === 'waiting');
+    if (this.#isBusy || this.#timer !== null || this.#active === null) return;
+    const item = this.of(this.#active).find(({ state }) => state === 'waiting');
     if (!item) return;
-    const place = this.#place;
+    const active = this.#active;
     this.#isBusy = true;
     this.#change(item, 'sending');
     try {
@@ -115,7 +115,7 @@ export class Outbox {
       this.#on.sent(item, receipt);
     } catch (error) {
       // A login may have come meanwhile; without one the next one goes on.
-      if (WAITS_FOR_LOGIN.has(error.code) && this.#place === place) this.#place = null;
+      if (WAITS_FOR_LOGIN.has(error.code) && this.#active === active) this.#active = null;
       this.#failed(item, error);
     }
     this.#isBusy = false;
@@ -126,7 +126,7 @@ export class Outbox {
     if (this.#isWhatEndsIt(item, code)) return this.#change(item, 'failed', 'ends_connection');
     if (!this.#maySucceed(code)) return this.#change(item, 'failed', code ?? 'unknown');
     this.#change(item, 'waiting', code);
-    if (WAITS_FOR_LOGIN.has(code) || this.#place === null) return undefined;
+    if (WAITS_FOR_LOGIN.has(code) || this.#active === null) return undefined;
     this.#timer = this.#time.after(retryAfterMs ?? RETRY_MS, () => {
       this.#timer = null;
       this.#go();

@@ -1,8 +1,8 @@
 // Who is in the room, and who is typing. The server tells the list once and then every change, and a change touches one
 // line.
-import { make, told } from '../dom.js';
-import { tell, words } from '../i18n.js';
-import { face } from './avatars.js';
+import { localized, make } from '../dom.js';
+import { localize, words } from '../i18n.js';
+import { avatarOf } from './avatars.js';
 import { placeOf } from './order.js';
 
 /** After so long without a word of it a user is not typing any more. */
@@ -96,7 +96,7 @@ export class People {
 
   #showTyping() {
     const names = [...this.#typing.keys()];
-    tell(this.#at.typing, () => {
+    localize(this.#at.typing, () => {
       if (names.length === 0) return '';
       return names.length > NAMED ? words('manyTyping') : words('typing', names);
     });
@@ -108,10 +108,10 @@ export class People {
 
   #showCount(count = this.#count) {
     this.#count = Math.max(count, this.#known);
-    tell(this.#at.title, () => words('peopleCount', this.#count));
+    localize(this.#at.title, () => words('peopleCount', this.#count));
     const rest = this.#after === null ? 0 : this.#count - this.#known;
     this.#more.hidden = rest <= 0;
-    if (rest > 0) tell(this.#more, () => words('morePeople', rest));
+    if (rest > 0) localize(this.#more, () => words('morePeople', rest));
   }
 
   async #loadMore(wanted) {
@@ -163,10 +163,10 @@ export class People {
     const { username } = user;
     const name = make('span', { className: 'name', dir: 'auto' }, username);
     if (username === this.#me.username) {
-      return make('li', { className: 'person' }, face(user), name, told('span', { className: 'you' }, () => words('you')));
+      return make('li', { className: 'person' }, avatarOf(user), name, localized('span', { className: 'you' }, () => words('you')));
     }
-    const button = make('button', { type: 'button', className: 'person', dataset: { username } }, face(user), name);
-    tell(button, () => words('writeTo', username), 'title');
+    const button = make('button', { type: 'button', className: 'person', dataset: { username } }, avatarOf(user), name);
+    localize(button, () => words('writeTo', username), 'title');
     button.addEventListener('click', () => this.#on.address(username));
     return make('li', {}, button);
   }

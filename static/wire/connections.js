@@ -1,7 +1,7 @@
 // The connections of the page, with their state and their counts.
 import { make } from '../dom.js';
 import { words } from '../i18n.js';
-import { bytes, codeInWords, isGoodEnd } from './format.js';
+import { bytes, closeCodeInWords, isGoodEnd } from './format.js';
 import { masked } from './secrets.js';
 
 const STATES = ['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED'];
@@ -40,7 +40,7 @@ class Card {
   #ended() {
     const { closed } = this.#connection;
     if (!closed) return '';
-    return `${codeInWords(closed.code)}${closed.reason ? ` (${closed.reason})` : ''}`;
+    return `${closeCodeInWords(closed.code)}${closed.reason ? ` (${closed.reason})` : ''}`;
   }
 
   write() {

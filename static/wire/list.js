@@ -1,6 +1,6 @@
 // The list of what passed: bounded, filled once a frame, walked through by the arrow keys.
 import { make } from '../dom.js';
-import { Following } from '../following.js';
+import { AutoScroll } from '../auto-scroll.js';
 import { words } from '../i18n.js';
 import { decode, isReadable, prepare } from './decode.js';
 import { bytes, eventInShort, isGoodEnd, timeOf } from './format.js';
@@ -18,7 +18,7 @@ export class List {
   #seen = 0;
   #loading = null;
   #isPaused = false;
-  #following;
+  #autoScroll;
   #opened = new Set();
   #entries = new WeakMap();
 
@@ -26,11 +26,11 @@ export class List {
   constructor(recorder, { box, list, toEnd }) {
     this.#recorder = recorder;
     this.#list = list;
-    this.#following = new Following(box, list, () => { toEnd.hidden = !this.#following.isBehind; });
+    this.#autoScroll = new AutoScroll(box, list, () => { toEnd.hidden = !this.#autoScroll.isBehind; });
     list.addEventListener('click', ({ target }) => this.#toggle(target.closest('button')));
     list.addEventListener('keydown', (event) => this.#walk(event));
     list.addEventListener('focusin', ({ target }) => this.#enterAt(target));
-    toEnd.addEventListener('click', () => this.#following.goToEnd());
+    toEnd.addEventListener('click', () => this.#autoScroll.goToEnd());
   }
 
   get isPaused() {
@@ -59,11 +59,11 @@ export class List {
     const until = this.#isPaused ? this.#seen : Infinity;
     this.#list.replaceChildren();
     this.#append(this.#recorder.entries.filter(({ number }) => number <= until));
-    this.#following.goToEnd();
+    this.#autoScroll.goToEnd();
   }
 
   #append(fresh) {
-    if (fresh.length === 0) return this.#following.keepUp();
+    if (fresh.length === 0) return this.#autoScroll.keepUp();
     if (!isReadable(fresh)) return this.#readLater();
     this.#seen = Math.max(this.#seen, fresh.at(-1).number);
     // All are read, in order, for what later ones answer; of many only the last are shown.
@@ -71,7 +71,7 @@ export class List {
     this.#list.append(...lines);
     while (this.#list.childElementCount > LINES) this.#dropFirst();
     if (!this.#list.querySelector('[tabindex="0"]')) this.#enterAt(this.#list.lastElementChild?.firstElementChild);
-    return this.#following.keepUp();
+    return this.#autoScroll.keepUp();
   }
 
   /** Makes the list once what reads its lines is there. More may come meanwhile: it is loaded once. */
@@ -137,7 +137,7 @@ export class List {
     line.append(detailsOf(this.#entries.get(line)));
     line.scrollIntoView({ block: 'nearest' });
     // A line that is opened is read: it stays where it is unless it is the last.
-    this.#following.stay();
+    this.#autoScroll.stay();
   }
 
   /** The line that the Tab key comes to. */

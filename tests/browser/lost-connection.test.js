@@ -274,7 +274,7 @@ test('the connection goes and comes back during a login', async (t) => {
 test('the connection goes and comes back while nobody is logged in', async (t) => {
   const line = await lineOf(t);
   const ann = await visit('Ann', 'out', line.url);
-  await ann.click('#leave');
+  await ann.click('#logout');
   line.cut();
   line.open();
   await enter(ann, 'Ann');

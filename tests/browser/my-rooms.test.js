@@ -79,7 +79,7 @@ test('what comes while nobody looks begins with a line, until one answers', asyn
 test('who logs out leaves no rooms of theirs to the next user', async () => {
   const ann = await visit('Ann', 'secret plans');
   await goTo(ann, 'cover');
-  await ann.click('#leave');
+  await ann.click('#logout');
   await enter(ann, 'Eve');
   await eventually(() => listed(ann), (rooms) => rooms.includes('cover') && !rooms.includes('secret plans'));
 });

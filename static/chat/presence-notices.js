@@ -57,7 +57,7 @@ function shortened(names) {
 }
 
 /** Calls `on.changed(group)` when a notice begins or is otherwise; one that `isEmpty` is to go. */
-export class Gathering {
+export class PresenceNotices {
   #on;
   #now;
   #timers;
@@ -80,13 +80,13 @@ export class Gathering {
   left(username) {
     const at = this.#now();
     this.#timers.clearTimeout(this.#held.get(username));
-    const tell = () => {
+    const announce = () => {
       this.#held.delete(username);
       const group = this.#tell((open) => open.left(username));
       this.#away.delete(username);
       this.#away.set(username, { group, at });
     };
-    this.#held.set(username, this.#timers.setTimeout(tell, HOLD_MS));
+    this.#held.set(username, this.#timers.setTimeout(announce, HOLD_MS));
   }
 
   /** Something else is said: who comes now is told below it. */

@@ -2,7 +2,7 @@
 
 const NEAR_END = 24;
 
-export class Following {
+export class AutoScroll {
   #box;
   #moved;
   #follows = true;

@@ -3,10 +3,10 @@
 import { newId } from './outbox.js';
 
 /**
- * `send(item)` gives a promise of `{ delivered }`. Tells `on.back(place, content, code)` what was not handed over, or is not
- * known to have been: `place` is `{ by, room, to }`, `content` is `{ msg }` or `{ img }`.
+ * `send(item)` gives a promise of `{ delivered }`. Tells `on.back(destination, content, code)` what was not handed over, or is not
+ * known to have been: `destination` is `{ by, room, to }`, `content` is `{ msg }` or `{ img }`.
  */
-export class Whispers {
+export class PrivateMessages {
   #store;
   #send;
   #on;
@@ -16,7 +16,7 @@ export class Whispers {
     this.#store = store;
     this.#send = send;
     this.#on = on;
-    this.#items = store.get('whispers', []).filter((item) => typeof item?.id === 'string');
+    this.#items = store.get('private-messages', []).filter((item) => typeof item?.id === 'string');
   }
 
   /** Gives back what was on its way when the page went. */
@@ -27,8 +27,8 @@ export class Whispers {
   }
 
   /** Sends all of it to one addressee, in order. */
-  async send(place, contents) {
-    const items = contents.map((content) => ({ id: newId(), place, content }));
+  async send(destination, contents) {
+    const items = contents.map((content) => ({ id: newId(), destination, content }));
     this.#items.push(...items);
     this.#keep();
     // All at once: the server has them in this order, and no room can change in between.
@@ -40,11 +40,11 @@ export class Whispers {
     for (const [index, item] of [...items.entries()].reverse()) if (codes[index]) this.#back(item, codes[index]);
   }
 
-  #back({ place, content }, code) {
-    this.#on.back(place, content, code);
+  #back({ destination, content }, code) {
+    this.#on.back(destination, content, code);
   }
 
   #keep() {
-    if (!this.#store.set('whispers', this.#items)) this.#store.set('whispers', this.#items.filter(({ content }) => content.msg !== undefined));
+    if (!this.#store.set('private-messages', this.#items)) this.#store.set('private-messages', this.#items.filter(({ content }) => content.msg !== undefined));
   }
 }

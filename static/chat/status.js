@@ -1,9 +1,9 @@
 // What the page says about itself: who is in, where, how it is with the connection, and what has not been read.
-import { tell, words } from '../i18n.js';
-import { face } from './avatars.js';
+import { localize, words } from '../i18n.js';
+import { avatarOf } from './avatars.js';
 
 /** `elements` are me, room, title, logBox, state, stateSaid, connect, viewer, viewerPicture. */
-export class View {
+export class Status {
   #at;
   #room = '';
   #unread = 0;
@@ -15,14 +15,14 @@ export class View {
 
   /** Who we are. */
   set me({ username, avatar }) {
-    this.#at.me.replaceChildren(face({ username, avatar }), username);
+    this.#at.me.replaceChildren(avatarOf({ username, avatar }), username);
   }
 
   /** Where we are. */
   set room(room) {
     this.#room = room;
     this.#at.title.textContent = room;
-    tell(this.#at.logBox, () => words('log', room), 'aria-label');
+    localize(this.#at.logBox, () => words('log', room), 'aria-label');
     this.showTitle();
   }
 
@@ -36,7 +36,7 @@ export class View {
     const until = performance.now() + waitMs;
     const show = () => {
       const seconds = Math.max(1, Math.ceil((until - performance.now()) / 1000));
-      tell(this.#at.state, () => (state === 'waiting' ? words('retryIn', seconds) : words(state)));
+      localize(this.#at.state, () => (state === 'waiting' ? words('retryIn', seconds) : words(state)));
     };
     show();
     if (state === 'waiting') this.#ticking = setInterval(show, 1000);
