@@ -1,9 +1,6 @@
 // Makes elements. Text goes in as text, never as markup.
 import { localize } from './i18n.js';
 
-/** The element with that id. */
-export const find = (id) => document.getElementById(id);
-
 /**
  * An element. `properties` are its own properties (`className`, `type`, `hidden` …), with `dataset` for data attributes,
  * `attributes` for what has no property, and `on` for listeners by event. Children are nodes, or texts.

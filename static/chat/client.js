@@ -5,7 +5,10 @@ import { Connection, REAL_TIME } from './connection.js';
 const ANSWER_MS = 15_000;
 const QUIET_MS = 25_000;
 const LONGEST_QUIET_MS = 10 * 60_000;
+/** Between two logins that the server asks for by its rejections. */
+const LOGIN_AGAIN_MS = 5_000;
 const TOO_BIG = 1009;
+const NOT_LOGGED_IN = 'not_logged_in';
 
 /** Why a request was not done: a code of the server's, or `disconnected` or `timeout`. */
 export class RequestError extends Error {
@@ -40,6 +43,8 @@ export class ChatClient {
   #epoch = null;
   #offset = null;
   #joins = 0;
+  /** When it last logged in again because a request was rejected for want of a login. */
+  #loggedInAgainAt = -Infinity;
   isLoggedIn = false;
 
   constructor({ recorder, location, on, limits = {}, time = REAL_TIME, random }) {
@@ -171,6 +176,18 @@ export class ChatClient {
     this.#loginTimer = this.#time.after(ANSWER_MS, () => this.#connection.replace());
   }
 
+  /** The server no longer knows us as a user: logs in again; if that does not help, not all the time. */
+  #loginAgain() {
+    if (!this.isLoggedIn) return;
+    this.isLoggedIn = false;
+    const restMs = Math.max(this.#loggedInAgainAt + LOGIN_AGAIN_MS - this.#time.now(), 0);
+    this.#time.cancel(this.#loginTimer);
+    this.#loginTimer = this.#time.after(restMs, () => {
+      this.#loggedInAgainAt = this.#time.now();
+      this.#login();
+    });
+  }
+
   /** The server has closed because of what was sent, and among that is something whose failure can be told. */
   #isRefusedForSize(code) {
     return code === TOO_BIG && this.#pending.size > 0;
@@ -218,6 +235,7 @@ export class ChatClient {
     if (!pending) return;
     this.#pending.delete(ack);
     this.#time.cancel(pending.timer);
+    if (error?.code === NOT_LOGGED_IN) this.#loginAgain();
     if (error) pending.reject(new RequestError(error));
     else pending.resolve(data);
   }

@@ -11,10 +11,11 @@ import { Announcer, Log } from './log.js';
 import { LoginForm } from './login-form.js';
 import { Outbox } from './outbox.js';
 import { People } from './people.js';
+import { PrivateMessages } from './private-messages.js';
 import { Rooms } from './rooms.js';
 import { Uids } from './uids.js';
+import { Viewer } from './viewer.js';
 import { Status } from './status.js';
-import { PrivateMessages } from './private-messages.js';
 
 /** Why a private message came back, where that is said in words of its own. */
 const PRIVATE_CODES = new Set(['not_delivered', 'disconnected', 'timeout', 'unknown']);
@@ -31,6 +32,7 @@ export class Chat {
   #profile = browserStore.get('profile', {});
   #wantedRoom = isRoomName(roomOf(location)) ? roomOf(location) : 'lobby';
   #announcer;
+  #showRoomElements;
   #hasBeenIn = false;
   #uids = new Uids();
   /** Private messages of this login, with their rooms: the server does not keep them. */
@@ -38,7 +40,9 @@ export class Chat {
   #drafts = new Drafts({ store: tabStore });
 
   constructor({ elements, recorder, limits }) {
-    this.status = new Status(elements);
+    this.#showRoomElements = elements.showRoom;
+    this.status = new Status(elements.status, { connect: () => this.client.connectNow(), logout: () => this.#logout() });
+    this.viewer = new Viewer(elements.viewer);
     this.#announcer = new Announcer(elements.announcer);
     this.client = new ChatClient({
       recorder,
@@ -62,7 +66,7 @@ export class Chat {
     this.log = new Log({ elements: elements.log, page: limits.history_page, on: {
       history: (query) => this.#askHistory(query),
       isOurs: (message) => this.#isOurs(message),
-      picture: (...args) => this.status.showPicture(...args),
+      picture: (...args) => this.viewer.show(...args),
       shown: () => {
         this.#announcer.speak();
         this.status.showTitle();
@@ -89,7 +93,7 @@ export class Chat {
       limits,
     });
     this.loginForm = new LoginForm({ elements: elements.login, on: { login: (who) => this.#login(who), discard: (by) => this.#discard(by) }, profile: this.#profile });
-    this.#listen(elements);
+    this.#listen();
   }
 
   start() {
@@ -98,9 +102,7 @@ export class Chat {
     this.privateMessages.recover();
   }
 
-  #listen(elements) {
-    elements.logout.addEventListener('click', () => this.#logout());
-    elements.connect.addEventListener('click', () => this.client.connectNow());
+  #listen() {
     addEventListener('online', () => this.client.check(NETWORK_MS));
     addEventListener('offline', () => this.#checkConnection());
     // A user who leaves in one tab has left in all of them.
@@ -139,7 +141,7 @@ export class Chat {
     const { token } = this.#profile;
     this.client.login({ username, avatar, ...(token && { token }) }, this.#wantedRoom);
     // Not only when the server answers: what waits to be sent is seen before.
-    this.loginForm.hide();
+    this.#showRoomElements(true);
     this.people.me = { username, avatar };
     this.status.me = { username, avatar };
     if (!this.#hasBeenIn) this.#showRoom({ room: this.#wantedRoom });
@@ -166,6 +168,7 @@ export class Chat {
   #showLogin(code) {
     const counts = new Map();
     for (const by of [...this.outbox.all.map((item) => item.by), ...this.#drafts.users]) counts.set(by, (counts.get(by) ?? 0) + 1);
+    this.#showRoomElements(false);
     this.loginForm.show(this.#wantedRoom, code, [...counts]);
   }
 
@@ -211,6 +214,7 @@ export class Chat {
     this.composer.open({ by: this.#me, room });
     const seen = this.rooms.joined(joined);
     this.status.room = room;
+    this.log.room = room;
     this.log.clearPending();
     for (const item of this.outbox.of({ by: this.#me, room })) this.#showPending(item);
     const elsewhere = new Set(this.outbox.all.filter((item) => item.by === this.#me && item.room !== room).map((item) => item.room));
@@ -228,11 +232,11 @@ export class Chat {
     receivePrivate: (data) => this.#receivedPrivately(data),
     userList: (users) => {
       this.#uids.list(users);
-      this.people.list(users);
+      this.people.list(users.map((user) => this.#withMark(user)));
     },
     addUser: (user) => {
       this.#uids.came(user);
-      this.people.came(user);
+      this.people.came(this.#withMark(user));
       this.rooms.refreshSoon();
       this.log.came(user);
     },
@@ -250,7 +254,7 @@ export class Chat {
     const { username, avatar, token, uid, recovered, missed } = data;
     this.#profile = { username, avatar, token, uid, hasLeft: false };
     browserStore.set('profile', this.#profile);
-    this.loginForm.hide();
+    this.#showRoomElements(true);
     this.people.me = { username, avatar };
     this.status.me = { username, avatar };
     const isBack = this.#hasBeenIn;
@@ -284,13 +288,21 @@ export class Chat {
     return username === this.#profile.username && (uid === undefined || uid === this.#profile.uid);
   }
 
-  /** Says of a message whether its speaker is another user than the first one of that name. */
-  #withMark(message) {
-    return this.#uids.isAnother(message) && !this.#isOurs(message) ? { ...message, isAnother: true } : message;
+  /** A message or a user, marked with `isAnother` if its user is not the first one of that name. */
+  #withMark(said) {
+    return this.#uids.isAnother(said) && !this.#isOurs(said) ? { ...said, isAnother: true } : said;
   }
 
-  #received(heard) {
-    const message = this.#withMark(heard);
+  /** A message with its mark. By its speaker the page may learn that the name has changed hands. */
+  #markedMessage(message) {
+    this.#uids.spoke(message);
+    const user = this.#uids.present(message.username);
+    this.people.mark(this.#withMark(user));
+    return this.#withMark(message);
+  }
+
+  #received(data) {
+    const message = this.#markedMessage(data);
     const isOurs = this.#isOurs(message);
     const isLive = !message.replay;
     if (!this.log.add(message, { isOurs, isLive })) return;
@@ -312,8 +324,8 @@ export class Chat {
     for (const { room, message } of this.#privateLog) if (room === this.client.room) this.#showPrivate(message);
   }
 
-  #receivedPrivately(heard) {
-    const message = this.#withMark(heard);
+  #receivedPrivately(data) {
+    const message = this.#markedMessage(data);
     this.#privateLog.push({ room: this.client.room, message });
     if (this.#privateLog.length > MOST_PRIVATES) this.#privateLog.shift();
     this.#showPrivate(message);
@@ -327,12 +339,12 @@ export class Chat {
     const { room } = this.client;
     const page = await this.client.request('userList', query);
     if (room === this.client.room) page.users.forEach((user) => this.#uids.came(user));
-    return page;
+    return { ...page, users: page.users.map((user) => this.#withMark(user)) };
   }
 
   async #askHistory(query) {
     const { messages, more } = await this.client.request('history', query);
-    return { messages: messages.map((message) => this.#withMark(message)), more };
+    return { messages: messages.map((message) => this.#markedMessage(message)), more };
   }
 
   // ----- what we say

@@ -63,6 +63,16 @@ export function noticeLine(phrase, className = '') {
   return make('li', { className: `notice ${className}` }, localized('span', {}, phrase));
 }
 
+/** Gives a notice another text. */
+export function renewNotice(line, phrase) {
+  localize(line.firstElementChild, phrase);
+}
+
+/** Stands beside a name that has belonged to another user before. */
+export function anotherMark() {
+  return localized('span', { className: 'another' }, () => words('anotherUser'));
+}
+
 /**
  * A message. `isOurs` puts it to the right; `title`, if there is one, says to whom it was; with `goesOn` it has
  * neither face nor name, for the line above has them.
@@ -76,9 +86,7 @@ export function messageLine({ username, avatar, msg, img, at, isAnother }, { isO
     return line;
   }
   const name = title ? localized('span', { className: 'name' }, title) : make('span', { className: 'name', dir: 'auto' }, username);
-  // The name has belonged to a user before this one.
-  const mark = isAnother ? [localized('span', { className: 'another' }, () => words('anotherUser'))] : [];
-  body.prepend(make('div', { className: 'head' }, name, ...mark, timeOf(at)));
+  body.prepend(make('div', { className: 'head' }, name, ...(isAnother ? [anotherMark()] : []), timeOf(at)));
   line.prepend(avatarOf({ username, avatar }));
   if (title) line.classList.add('private');
   return line;
@@ -149,7 +157,8 @@ export function showState(line, { state, code, echo, onRetry, onDiscard }) {
 
 const KNOWN_CODES = new Set([
   'bad_name', 'name_taken', 'bad_room', 'too_many_rooms', 'no_such_user', 'too_large', 'bad_image', 'rate_limited',
-  'journal_unavailable', 'not_kept_yet', 'damaged', 'timeout', 'disconnected', 'ends_connection',
+  'journal_unavailable', 'not_kept_yet', 'damaged', 'timeout', 'disconnected', 'ends_connection', 'not_logged_in',
+  'rejected_after_login',
 ]);
 
 /** An error code in words. */

@@ -1,6 +1,5 @@
 // The lines of the timeline as elements: only what is otherwise than before is touched.
-import { localize } from '../i18n.js';
-import { cutIfLong, dayLine, isSameDay, messageLine, newLine, noticeLine, showState } from './line-elements.js';
+import { cutIfLong, dayLine, isSameDay, messageLine, newLine, noticeLine, renewNotice, showState } from './line-elements.js';
 
 const GROUP_MS = 5 * 60_000;
 
@@ -68,7 +67,7 @@ export class Lines {
       record.state = line.state;
     }
     if (line.isStale) {
-      localize(record.element.firstElementChild, line.phrase);
+      renewNotice(record.element, line.phrase);
       line.isStale = false;
     }
   }
@@ -126,6 +125,11 @@ export class Lines {
   /** Cuts those of the messages added since the last time that are too long. */
   fit() {
     cutIfLong(this.#unmeasured.splice(0));
+  }
+
+  /** Cuts all messages that are too long. */
+  fitAll() {
+    cutIfLong([...this.#shown.values()].map(({ element }) => element));
   }
 }
 

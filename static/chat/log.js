@@ -21,7 +21,7 @@ const FRAMES = { restMs: 500, most: 4 };
 const FILL_AFTER_MS = 500;
 
 /**
- * `elements` are box, top, lines, end, pending, toNewest. Asks `on.history({ before, limit })` for a promise of
+ * `elements` are box, content (all of it), top, lines, end, pending, toNewest. Asks `on.history({ before, limit })` for a promise of
  * `{ messages, more }`, and `on.isOurs(message)`; tells `on.picture(username, img)`, `on.retry(id)`, `on.discard(id)`, and
  * `on.shown()` when the page shows what has changed.
  */
@@ -67,7 +67,12 @@ export class Log {
     addEventListener('focus', () => { this.#mayMark = true; });
     // A picture that has been loaded, or a keyboard on the screen, moves the end away from who was there.
     const observer = new ResizeObserver(() => this.#resized());
-    for (const element of [this.#box, this.#box.firstElementChild]) observer.observe(element);
+    for (const element of [elements.box, elements.content]) observer.observe(element);
+  }
+
+  /** The name of the room whose log it is. */
+  set room(room) {
+    localize(this.#box, () => words('log', room), 'aria-label');
   }
 
   /** The server's clock shows this now. */
@@ -272,9 +277,15 @@ export class Log {
 
   #resized() {
     const { clientWidth } = this.#box;
-    if (clientWidth !== this.#width) cutIfLong(this.#box.querySelectorAll('.message'));
+    if (clientWidth !== this.#width) this.#fitAll();
     this.#width = clientWidth;
     if (this.#wasAtEnd) this.#box.scrollTop = this.#box.scrollHeight;
+  }
+
+  /** Lines wrap otherwise in a box of another width. */
+  #fitAll() {
+    this.#lines.fitAll();
+    cutIfLong(this.#pending.values());
   }
 
   #showButton() {

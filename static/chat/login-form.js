@@ -1,39 +1,38 @@
-// Where one says who one is.
+// The login form: a nickname and an avatar.
 import { localized, make } from '../dom.js';
 import { localize, words } from '../i18n.js';
 import { AVATARS, avatarOf } from './avatars.js';
 import { errorInWords } from './line-elements.js';
 
-/** Tells `on.login({ username, avatar })`, and `on.discard(user)` when what waits for a user is to go. */
+/** Calls `on.login({ username, avatar })`, and `on.discard(user)` when the reader discards what a user has not sent. */
 export class LoginForm {
   #at;
   #on;
-  #unsent = make('div', { id: 'unsent' });
 
-  /** `elements` are form, welcome, room, avatars, username, hint, enter. */
+  /** `elements` are form, avatars, username, unsent, hint, enter. */
   constructor({ elements, on, profile: { username, avatar } }) {
     this.#at = elements;
     this.#on = on;
     const avatars = AVATARS.map((name) => {
       const input = make('input', { type: 'radio', name: 'avatar', value: name, className: 'hidden', checked: name === avatar });
       input.setAttribute('aria-label', name);
-      return make('label', { className: 'avatar-choice', title: name }, input, avatarOf({ username: name, avatar: name }));
+      return make('label', { className: 'avatar-choice', title: name }, input, avatarOf({ avatar: name }));
     });
     this.#at.avatars.append(...avatars);
     if (!AVATARS.includes(avatar)) avatars[Math.floor(Math.random() * avatars.length)].firstElementChild.checked = true;
     this.#at.username.value = username ?? '';
-    this.#at.hint.before(this.#unsent);
     this.#at.form.addEventListener('submit', (event) => {
       event.preventDefault();
       this.#submit();
     });
   }
 
-  /** Shows the form, with the reason if there is one, and how much waits for which users: `[[user, count], …]`. */
+  /**
+   * Prepares the form for a login to `room`. `code` says why the last one was rejected; `unsent` is what users of this tab have
+   * not sent: `[[user, count], …]`.
+   */
   show(room, code = null, unsent = []) {
-    this.#unsent.replaceChildren(...unsent.map(([user, count]) => this.#unsentLine(user, count)));
-    this.#at.welcome.hidden = false;
-    this.#at.room.hidden = true;
+    this.#at.unsent.replaceChildren(...unsent.map(([user, count]) => this.#unsentLine(user, count)));
     localize(this.#at.enter, () => words('enter', room));
     localize(this.#at.hint, () => (code ? errorInWords(code) : ''));
     this.#at.username.toggleAttribute('aria-invalid', code !== null);
@@ -48,11 +47,6 @@ export class LoginForm {
       line.remove();
     });
     return line;
-  }
-
-  hide() {
-    this.#at.welcome.hidden = true;
-    this.#at.room.hidden = false;
   }
 
   #submit() {

@@ -11,8 +11,8 @@ const RETRY_MS = 2_000;
 const LARGE = 16 * 1024;
 const MOST_DROPS = 3;
 
-/** Codes after which the next login goes on. They are the page's own: the server has not answered. */
-const WAITS_FOR_LOGIN = new Set(['disconnected', 'timeout']);
+/** Codes of the page's own: the server has not answered. The next login goes on. */
+const NOT_ANSWERED = new Set(['disconnected', 'timeout']);
 
 /** An id that no other message has; also where `crypto.randomUUID` is missing, on plain HTTP. */
 export function newId() {
@@ -38,6 +38,8 @@ export class Outbox {
   #active = null;
   /** How often in a row the connection ended while an item was sent, by id. */
   #drops = new Map();
+  /** The ids of items that were rejected for want of a login, and wait for the next one. */
+  #rejectedOnce = new Set();
 
   constructor({ store, send, on, time = REAL_TIME, retries = {} }) {
     this.#retries = retries;
@@ -78,14 +80,14 @@ export class Outbox {
   retry(id) {
     const item = this.#items.find((known) => known.id === id);
     if (!item) return;
-    this.#drops.delete(id);
+    this.#forgetFailures(id);
     this.#change(item, 'waiting');
     this.#go();
   }
 
   drop(id) {
     this.#items = this.#items.filter((item) => item.id !== id);
-    this.#drops.delete(id);
+    this.#forgetFailures(id);
     this.#keep();
   }
 
@@ -115,7 +117,7 @@ export class Outbox {
       this.#on.sent(item, receipt);
     } catch (error) {
       // A login may have come meanwhile; without one the next one goes on.
-      if (WAITS_FOR_LOGIN.has(error.code) && this.#active === active) this.#active = null;
+      if (this.#needsLogin(error.code) && this.#active === active) this.#active = null;
       this.#failed(item, error);
     }
     this.#isBusy = false;
@@ -124,9 +126,10 @@ export class Outbox {
 
   #failed(item, { code, retryAfterMs }) {
     if (this.#isWhatEndsIt(item, code)) return this.#change(item, 'failed', 'ends_connection');
+    if (this.#isRejectedAfterLogin(item, code)) return this.#change(item, 'failed', 'rejected_after_login');
     if (!this.#maySucceed(code)) return this.#change(item, 'failed', code ?? 'unknown');
     this.#change(item, 'waiting', code);
-    if (WAITS_FOR_LOGIN.has(code) || this.#active === null) return undefined;
+    if (this.#needsLogin(code) || this.#active === null) return undefined;
     this.#timer = this.#time.after(retryAfterMs ?? RETRY_MS, () => {
       this.#timer = null;
       this.#go();
@@ -135,7 +138,29 @@ export class Outbox {
   }
 
   #maySucceed(code) {
-    return WAITS_FOR_LOGIN.has(code) || Object.hasOwn(this.#retries, code ?? '') && this.#retries[code] !== 'never';
+    return NOT_ANSWERED.has(code) || Object.hasOwn(this.#retries, code ?? '') && this.#retries[code] !== 'never';
+  }
+
+  /** Whether it can only succeed after the next login. */
+  #needsLogin(code) {
+    return NOT_ANSWERED.has(code) || this.#isAfterLogin(code);
+  }
+
+  #isAfterLogin(code) {
+    return Object.hasOwn(this.#retries, code ?? '') && this.#retries[code] === 'after_login';
+  }
+
+  /** A login that does not help once does not help again: without this bound the page would log in and send for ever. */
+  #isRejectedAfterLogin({ id }, code) {
+    if (!this.#isAfterLogin(code)) return false;
+    if (this.#rejectedOnce.has(id)) return true;
+    this.#rejectedOnce.add(id);
+    return false;
+  }
+
+  #forgetFailures(id) {
+    this.#drops.delete(id);
+    this.#rejectedOnce.delete(id);
   }
 
   /** A proxy or a full pipe may hide the reason, so that what is refused for its size looks like a lost connection. */

@@ -3,7 +3,8 @@
 import { localized, make } from '../dom.js';
 import { localize, words } from '../i18n.js';
 import { avatarOf } from './avatars.js';
-import { placeOf } from './order.js';
+import { anotherMark } from './line-elements.js';
+import { indexOf } from './order.js';
 
 /** After so long without a word of it a user is not typing any more. */
 const TYPING_MS = 6_000;
@@ -22,7 +23,7 @@ export class People {
   #more = make('button', { type: 'button', className: 'quiet small', hidden: true, on: { click: () => this.#loadMore(PAGE) } });
   #on;
   #me = null;
-  /** Names in their order, without our own, and for each `{ element, avatar }`. */
+  /** Names in their order, without our own, and for each `{ element, user }`. */
   #names = [];
   #lines = new Map();
   /** Our own line, above the others. */
@@ -69,6 +70,12 @@ export class People {
     this.#remove(username);
     this.typing(username, false);
     this.#showCount(count ?? this.#known);
+  }
+
+  /** The name of a user who is listed turns out to have belonged to another user before, or not: `{ username, isAnother }`. */
+  mark({ username, isAnother }) {
+    const line = this.#lines.get(username);
+    if (line) this.#put({ ...line.user, isAnother });
   }
 
   /** No user is known yet; the server says that there are `count`. */
@@ -134,7 +141,7 @@ export class People {
   }
 
   #put(user) {
-    const { username, avatar } = user;
+    const { username } = user;
     if (username === this.#me.username) {
       this.#remove(username);
       this.#own?.remove();
@@ -142,13 +149,14 @@ export class People {
       this.#at.list.prepend(this.#own);
       return;
     }
-    if (this.#lines.get(username)?.avatar === avatar) return;
+    const known = this.#lines.get(username);
+    if (known && isShownAlike(known.user, user)) return;
     this.#remove(username);
-    const at = placeOf(username, this.#names);
+    const at = indexOf(username, this.#names);
     const element = this.#person(user);
     this.#at.list.insertBefore(element, this.#lines.get(this.#names[at])?.element ?? null);
     this.#names.splice(at, 0, username);
-    this.#lines.set(username, { element, avatar });
+    this.#lines.set(username, { element, user });
   }
 
   #remove(username) {
@@ -156,7 +164,7 @@ export class People {
     if (!line) return;
     line.element.remove();
     this.#lines.delete(username);
-    this.#names.splice(placeOf(username, this.#names), 1);
+    this.#names.splice(indexOf(username, this.#names), 1);
   }
 
   #person(user) {
@@ -165,9 +173,14 @@ export class People {
     if (username === this.#me.username) {
       return make('li', { className: 'person' }, avatarOf(user), name, localized('span', { className: 'you' }, () => words('you')));
     }
-    const button = make('button', { type: 'button', className: 'person', dataset: { username } }, avatarOf(user), name);
+    const button = make('button', { type: 'button', className: 'person', dataset: { username } }, avatarOf(user),
+      make('span', { className: 'who' }, name, ...(user.isAnother ? [anotherMark()] : [])));
     localize(button, () => words('writeTo', username), 'title');
     button.addEventListener('click', () => this.#on.address(username));
     return make('li', {}, button);
   }
+}
+
+function isShownAlike(one, other) {
+  return one.avatar === other.avatar && Boolean(one.isAnother) === Boolean(other.isAnother);
 }

@@ -62,9 +62,9 @@ function closeCard(scope) {
     if (!await opened(socket)) return log.remark(() => words('lesNoServer'));
     try {
       socket.close(Number(code.value), reason.value);
-      log.add('close()', () => words('readyState', WebSocket.CLOSING), 'send');
+      log.add('close()', () => words('readyState', WebSocket.CLOSING), { kind: 'send' });
     } catch (error) {
-      log.add(error.name, () => error.message, 'error');
+      log.add(error.name, () => error.message, { kind: 'error' });
       log.remark(() => words('lesCloseThrew'));
       socket.close();
     }

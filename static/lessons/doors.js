@@ -52,7 +52,7 @@ class DoorCard {
       token: this.#token,
       frame: ifOurs((direction, text) => this.#frame(direction, text)),
       state: ifOurs(() => this.#showState()),
-      ended: ifOurs((phrase, isGood) => this.#log.add('close', phrase).setAttribute('data-end', isGood ? 'good' : 'bad')),
+      ended: ifOurs((phrase, isGood) => this.#log.add('close', phrase, { isGood })),
     });
     this.#door = door;
   }
@@ -77,15 +77,15 @@ class DoorCard {
   #frame(direction, text) {
     // With the token, or the session id of Engine.IO, another client could act in our place.
     const shown = masked(text);
-    const line = this.#log.add({ in: '↓', out: '↑' }[direction] ?? direction, () => shown, direction);
-    if (this.#marked.some((one) => text.includes(one))) line.classList.add('marked');
+    const isMarked = this.#marked.some((one) => text.includes(one));
+    this.#log.add({ in: '↓', out: '↑' }[direction] ?? direction, () => shown, { kind: direction, isMarked });
   }
 
   /** Marks from now on the frames that carry `text`, in whatever envelope, and none before. */
   mark(text) {
     const inJson = JSON.stringify(text).slice(1, -1);
     this.#marked = [text, inJson, `${text.toUpperCase()}!!!`];
-    for (const line of this.#log.element.querySelectorAll('.marked')) line.classList.remove('marked');
+    this.#log.unmark();
   }
 
   #showState() {

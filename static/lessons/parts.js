@@ -72,15 +72,24 @@ export class EventLog {
     this.element.dataset.begun = '';
   }
 
-  /** Adds a line: its name, and what `phrase` says in the language of the moment. `kind` gives it its look. */
-  add(name, phrase, kind = name) {
+  /**
+   * Adds a line: its name, and what `phrase` says in the language of the moment. `kind` gives it its look; `isGood`, of the end of
+   * a connection, says whether it ended without a fault.
+   */
+  add(name, phrase, { kind = name, isGood, isMarked = false } = {}) {
     const passed = Math.round(performance.now() - this.#start);
     const line = make('li', { dataset: { kind } }, make('code', {}, name), localized('bdi', {}, phrase),
       make('span', { className: 'passed' }, `+${passed} ms`));
+    if (isGood !== undefined) line.dataset.end = isGood ? 'good' : 'bad';
+    line.classList.toggle('marked', isMarked);
     this.#list.append(line);
     if (this.#list.childElementCount > LINES) this.#list.firstElementChild.remove();
     this.#autoScroll.keepUp();
-    return line;
+  }
+
+  /** Takes the mark from all lines. */
+  unmark() {
+    for (const line of this.#list.children) line.classList.remove('marked');
   }
 
   /** Adds a sentence about what came. */
@@ -95,8 +104,7 @@ export function logEvents(socket, log, { messages = true } = {}) {
   const { round } = log;
   const note = (event, say) => socket.addEventListener(event, (detail) => {
     if (log.round !== round) return;
-    const line = log.add(event, say(detail));
-    if (event === 'close') line.dataset.end = isGoodEnd(detail) ? 'good' : 'bad';
+    log.add(event, say(detail), event === 'close' ? { isGood: isGoodEnd(detail) } : {});
   });
   log.add('create', () => words('readyState', WebSocket.CONNECTING));
   note('open', () => () => {

@@ -71,7 +71,7 @@ class ServerLesson {
     if (event === 'expected') this.#enter(data.session);
     else if (event === 'left_out') this.#server.remark(() => words('lesLinesLeftOut', data.lines));
     else if (event === 'line') {
-      this.#server.add(data.method, () => `${data.level} ${data.line}`, data.method);
+      this.#server.add(data.method, () => `${data.level} ${data.line}`);
       this.#mark(data.method);
     }
   }

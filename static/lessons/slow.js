@@ -67,7 +67,7 @@ export class SlowCard {
 
   #ended({ code, reason }) {
     this.#end = () => (code === null ? words('lesCut') : String(code));
-    this.#log.add('ended', () => (code === null ? words('lesSlowCut') : `${closeCodeInWords(code)}${reason ? ` · ${reason}` : ''}`), 'close').setAttribute('data-end', 'bad');
+    this.#log.add('ended', () => (code === null ? words('lesSlowCut') : `${closeCodeInWords(code)}${reason ? ` · ${reason}` : ''}`), { kind: 'close', isGood: false });
     this.#log.remark(() => words('lesSlowEnded'));
   }
 

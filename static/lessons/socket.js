@@ -100,7 +100,7 @@ class SocketLesson {
       this.#socket = this.#scope.open(this.#inputs.url.value, protocol === '' ? [] : protocol, words('lesSocketShort'));
     } catch (error) {
       this.#socket = null;
-      this.#log.add(error.name, () => error.message, 'error');
+      this.#log.add(error.name, () => error.message, { kind: 'error' });
       this.#log.remark(() => words(error.name === 'SecurityError' ? 'lesInsecure' : 'lesThrew'));
       return this.#showState();
     }

@@ -60,13 +60,14 @@ export class Connections {
   #recorder;
   #cards = new Map();
   #list = make('ul');
+  #none = make('p', { className: 'none', dataset: { text: 'wireNoConnection' } });
   element;
 
   constructor(recorder) {
     this.#recorder = recorder;
     this.element = make('div', {
       className: 'wire-connections', dataset: { label: 'wireConnections' }, attributes: { role: 'group', tabindex: '0' },
-    }, this.#list, make('p', { className: 'none', dataset: { text: 'wireNoConnection' } }));
+    }, this.#list, this.#none);
   }
 
   /** Writes the cards of `changed`, and puts open ones first, the latest of them before the others. */
@@ -82,6 +83,6 @@ export class Connections {
     const wanted = [...connections].sort((one, other) => rank(other) - rank(one)).map((one) => this.#cards.get(one).element);
     const isSame = wanted.length === this.#list.childElementCount && wanted.every((card, at) => card === this.#list.children[at]);
     if (!isSame) this.#list.replaceChildren(...wanted);
-    this.element.lastElementChild.hidden = connections.length > 0;
+    this.#none.hidden = connections.length > 0;
   }
 }

@@ -21,6 +21,8 @@ export class List {
   #autoScroll;
   #opened = new Set();
   #entries = new WeakMap();
+  /** The details of each line that is open. */
+  #details = new WeakMap();
 
   /** `box` scrolls, `list` in it has the lines, `toEnd` is a button that is there while the end is out of sight. */
   constructor(recorder, { box, list, toEnd }) {
@@ -31,6 +33,10 @@ export class List {
     list.addEventListener('keydown', (event) => this.#walk(event));
     list.addEventListener('focusin', ({ target }) => this.#enterAt(target));
     toEnd.addEventListener('click', () => this.#autoScroll.goToEnd());
+  }
+
+  get isEmpty() {
+    return this.#list.childElementCount === 0;
   }
 
   get isPaused() {
@@ -126,18 +132,25 @@ export class List {
     const entry = this.#entries.get(line);
     const isOpen = !this.#opened.delete(entry.number);
     button.setAttribute('aria-expanded', String(isOpen));
-    if (!isOpen) return line.querySelector('.wire-details')?.remove();
+    if (!isOpen) return this.#close(line);
     this.#opened.add(entry.number);
     this.#open(line);
   }
 
   async #open(line) {
     const { detailsOf } = await import('./details.js');
-    if (line.childElementCount > 1) return;
-    line.append(detailsOf(this.#entries.get(line)));
+    if (this.#details.has(line) || !this.#opened.has(this.#entries.get(line).number)) return;
+    const details = detailsOf(this.#entries.get(line));
+    this.#details.set(line, details);
+    line.append(details);
     line.scrollIntoView({ block: 'nearest' });
     // A line that is opened is read: it stays where it is unless it is the last.
     this.#autoScroll.stay();
+  }
+
+  #close(line) {
+    this.#details.get(line)?.remove();
+    this.#details.delete(line);
   }
 
   /** The line that the Tab key comes to. */

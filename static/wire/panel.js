@@ -48,13 +48,13 @@ export class Panel {
 
   #build() {
     const parts = this.#parts;
-    parts.lines = make('ol');
+    const lines = make('ol');
     parts.none = make('p', { className: 'none', dataset: { text: 'wireEmpty' } });
     parts.box = make('div', {
       className: 'wire-list', dataset: { label: 'wireList' }, attributes: { role: 'region', 'aria-describedby': 'wire-help' },
-    }, parts.lines, parts.none);
+    }, lines, parts.none);
     parts.toEnd = make('button', { type: 'button', className: 'wire-end', hidden: true, dataset: { text: 'wireToEnd' } });
-    this.#list = new List(this.#recorder, { box: parts.box, list: parts.lines, toEnd: parts.toEnd });
+    this.#list = new List(this.#recorder, { box: parts.box, list: lines, toEnd: parts.toEnd });
     this.#root.append(this.#head(), this.#connections.element, this.#tools(),
       make('p', { className: 'hidden', id: 'wire-help', dataset: { text: 'wireListHelp' } }),
       make('div', { className: 'wire-body' }, parts.box, parts.toEnd));
@@ -114,7 +114,7 @@ export class Panel {
     this.#list.add();
     this.#writeChoices();
     if (this.#list.isPaused) this.#parts.pause.textContent = words('wireResume', this.#list.waiting);
-    this.#parts.none.hidden = this.#parts.lines.childElementCount > 0;
+    this.#parts.none.hidden = !this.#list.isEmpty;
   }
 
   #writeChoices() {

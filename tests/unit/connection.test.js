@@ -202,3 +202,35 @@ test('tries are spread, later ones further, and bounded', () => {
   assert.deepEqual([0, 1, 2, 10, 100].map((tries) => backoff(tries, () => 1)), [500, 1_000, 2_000, 15_000, 15_000]);
   assert.equal(backoff(3, () => 0), 0);
 });
+
+/** Lets the latest request of that name be rejected for want of a login. */
+const reject = (event) => last().dispatchEvent(Object.assign(new Event('message'), {
+  data: JSON.stringify({ ack: last().asked(event).ack, error: { code: 'not_logged_in' } }),
+}));
+const logins = () => sockets.flatMap(({ sent }) => sent).filter(({ event }) => event === 'login');
+
+test('a request that is rejected for want of a login makes the page log in again, once for all of them', async () => {
+  logIn();
+  const requests = ['sendMessage', 'userList', 'history'].map((event) => failure(client.request(event, {})));
+  for (const event of ['sendMessage', 'userList', 'history']) reject(event);
+  assert.deepEqual(await Promise.all(requests), ['not_logged_in', 'not_logged_in', 'not_logged_in']);
+  assert.equal(client.isLoggedIn, false);
+  await time.pass(1);
+  assert.equal(logins().length, 2);
+  last().say('loginSuccess', { username: 'ann', room: 'tea', token: 't', epoch: 'e', offset: 0 });
+  assert.equal(client.isLoggedIn, true);
+  assert.equal(sockets.length, 1);
+});
+
+test('a login that does not help is made again once in a while, and not all the time', async () => {
+  logIn();
+  for (let round = 0; round < 30; round += 1) {
+    if (client.isLoggedIn) {
+      failure(client.request('sendMessage', {}));
+      reject('sendMessage');
+    }
+    await time.pass(500);
+    if (logins().length > round / 10) last().say('loginSuccess', { username: 'ann', room: 'tea', token: 't', epoch: 'e', offset: 0 });
+  }
+  assert.ok(logins().length <= 1 + 1 + 15_000 / 5_000, `${logins().length} logins in 15 s`);
+});
