@@ -1,4 +1,4 @@
-// Makes elements. Text goes in as text, never as markup.
+// Makes elements. Text is set as text, never as markup.
 import { localize } from './i18n.js';
 
 /**
@@ -15,7 +15,7 @@ export function make(tag, { dataset, attributes, on, ...properties } = {}, ...ch
   return element;
 }
 
-/** An element that says what `phrase` gives, in the language of the moment. */
+/** An element with a text in the reader's language: `phrase` gives the text. */
 export function localized(tag, properties, phrase) {
   const element = make(tag, properties);
   localize(element, phrase);

@@ -1,12 +1,11 @@
-// The page's words in two languages: modules add theirs, elements are told what to say and say it again in another
-// language.
+// The texts of the page in two languages. Modules add theirs; a localized element changes its text with the language.
 
 import { browserStore } from './store.js';
 
 const WORDS = { en: {}, zh: {} };
 const listeners = new Set();
 
-/** How to say again what an element says; let go with the element. */
+/** The phrases of each localized element, by attribute. A phrase is a function that gives a text in the current language. */
 const phrases = new WeakMap();
 
 let current = browserStore.getText('language') ?? (navigator.languages.find((tag) => /^(zh|en)/.test(tag)) ?? 'en').slice(0, 2);
@@ -17,7 +16,7 @@ export function language() {
   return current;
 }
 
-/** The same as a tag for `lang` and `Intl`. */
+/** The language in use as a tag for `lang` and `Intl`. */
 export function locale() {
   return current === 'zh' ? 'zh-CN' : 'en-GB';
 }
@@ -39,7 +38,7 @@ export function words(key, ...values) {
   return typeof found === 'function' ? found(...values) : found;
 }
 
-/** Makes an element say what `phrase` gives, now and in another language; by its text, or by an attribute. */
+/** Sets the text of an element, or an attribute, to what `phrase` gives, now and after each change of the language. */
 export function localize(element, phrase, attribute = 'text') {
   const known = phrases.get(element) ?? new Map();
   phrases.set(element, known.set(attribute, phrase));
@@ -52,7 +51,7 @@ function say(element, phrase, attribute) {
   else element.setAttribute(attribute, phrase());
 }
 
-/** Fills in what `root` and all in it say: `data-text`, `data-placeholder`, `data-label`, `data-title`, and what was told. */
+/** Fills in what `root` and all in it say: `data-text`, `data-placeholder`, `data-label`, `data-title`, and localized elements. */
 export function translate(root = document) {
   const fill = (name, set) => {
     for (const element of root.querySelectorAll(`[data-${name}]`)) set(element, words(element.dataset[name]));

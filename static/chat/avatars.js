@@ -1,4 +1,4 @@
-// The avatars of people: twelve animals drawn here, the pictures people bring, and a silhouette for the rest.
+// Avatars: twelve animals that are drawn here, pictures of users, and a silhouette as the default.
 // Every animal is a table of flat shapes on a soft round background, in a square of 40 by 40.
 
 const SVG = 'http://www.w3.org/2000/svg';
@@ -11,10 +11,10 @@ const oval = (fill, cx, cy, rx, ry) => ['ellipse', { fill, cx, cy, rx, ry }];
 const area = (fill, d) => ['path', { fill, d }];
 const line = (stroke, d, width = 1.2) => ['path', { fill: 'none', stroke, d, 'stroke-width': width, 'stroke-linecap': 'round' }];
 
-/** The shape, and the same mirrored: avatars have two sides. */
+/** A shape and its mirror image. */
 const pair = ([tag, attributes]) => ['g', {}, [[tag, attributes], [tag, { ...attributes, transform: 'matrix(-1 0 0 1 40 0)' }]]];
 
-/** Two dark eyes with a glint (on the same side in both, as light falls). */
+/** Two dark eyes, each with a glint on its right side. */
 const eyes = (x, y, r = 1.7) => ['g', {}, [
   pair(circle(DARK, x, y, r)),
   circle(WHITE, x + 0.5, y - 0.6, r * 0.35),
@@ -179,7 +179,7 @@ function shareDrawings() {
 }
 shareDrawings();
 
-/** The default in place of a picture that the server has let go. */
+/** The default, in place of a picture that the server has dropped. */
 function silhouette() {
   const element = document.importNode(new DOMParser().parseFromString(drawing(SILHOUETTE), TYPE).documentElement, true);
   element.setAttribute('class', 'avatar');
@@ -187,10 +187,10 @@ function silhouette() {
   return element;
 }
 
-/** How the addresses of pictures begin. The page may stand under a prefix, so they are taken relative to it. */
+/** How the addresses of pictures begin. They are used relative to the page, which may be below a path prefix. */
 const PICTURES = '/avatars/';
 
-/** The face of a user: an element of class `avatar`, decoration only, as the name stands beside it. */
+/** The avatar of a user, as an element of class `avatar`. It is decoration: the name stands beside it. */
 export function avatarOf({ avatar }) {
   if (typeof avatar !== 'string' || !avatar.startsWith(PICTURES)) {
     const element = document.createElement('span');

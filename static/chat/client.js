@@ -1,16 +1,16 @@
-// A client of the chat: JSON events over one WebSocket, requests with acks, and the way back after a drop.
+// A client of the chat: JSON events over one WebSocket, requests with acks, login, and recovery after a drop.
 import { doorUrl, mayReconnect } from '../protocol.js';
 import { Connection, REAL_TIME } from './connection.js';
 
 const ANSWER_MS = 15_000;
 const QUIET_MS = 25_000;
 const LONGEST_QUIET_MS = 10 * 60_000;
-/** Between two logins that the server asks for by its rejections. */
+/** Between two logins that follow a `not_logged_in`. */
 const LOGIN_AGAIN_MS = 5_000;
 const TOO_BIG = 1009;
 const NOT_LOGGED_IN = 'not_logged_in';
 
-/** Why a request was not done: a code of the server's, or `disconnected` or `timeout`. */
+/** Why a request failed: an error code of the server, or `disconnected` or `timeout`. */
 export class RequestError extends Error {
   constructor({ code, msg, retry_after_ms: retryAfterMs }) {
     super(msg ?? code);
@@ -20,12 +20,12 @@ export class RequestError extends Error {
 }
 
 /**
- * Tells `on.state(state, details)` as a [Connection] does, and `on.event(name, data)` what the server says. Knows where it
- * left off, so that who comes back gets what was missed. A request that is not answered in time ends its connection: the
- * next one may have a path that works.
+ * Calls `on.state(state, details)` as a [Connection] does, and `on.event(name, data)` for each event of the server. It keeps
+ * its position in the room, so that it gets what it missed after a drop. A request that is not answered in time ends its
+ * connection: the next one may have a path that works.
  *
  * `limits` are the server's: `max_payload` bytes a message, and how often it asks whether a client is there
- * (`ping_interval_ms`, `ping_timeout_ms`). A page hears nothing of those pings, so it asks as often.
+ * (`ping_interval_ms`, `ping_timeout_ms`). Browsers do not show those pings to pages, so the page sends its own.
  */
 export class ChatClient {
   #connection;
@@ -35,9 +35,9 @@ export class ChatClient {
   #patienceMs;
   #pending = new Map();
   #lastAck = 0;
-  /** Until the server has answered the login. */
+  /** Runs until the server has answered the login. */
   #loginTimer = null;
-  /** Who we want to be: `{ username, avatar, token }`. */
+  /** The profile that it logs in with: `{ username, avatar, token }`. */
   #profile = null;
   #room = null;
   #epoch = null;
@@ -73,7 +73,7 @@ export class ChatClient {
     return this.#room;
   }
 
-  /** Whether it is on its way to another room: until that is known, what is said may be heard in either. */
+  /** Whether it is joining another room: until the answer, a message may go to either room. */
   get isJoining() {
     return this.#joins > 0;
   }
@@ -87,7 +87,7 @@ export class ChatClient {
     else this.#connection.connect();
   }
 
-  /** Begins anew at the next login, instead of asking for what was missed. */
+  /** The next login gets the latest messages instead of what was missed. */
   #forgetPosition() {
     this.#epoch = null;
     this.#offset = null;
@@ -108,12 +108,12 @@ export class ChatClient {
       await this.request('ping', {}, timeoutMs);
       return true;
     } catch ({ code }) {
-      // Any answer will do, a refusal too.
+      // Any answer proves the connection, an error too.
       return code !== 'timeout' && code !== 'disconnected';
     }
   }
 
-  /** Leaves for good. */
+  /** Logs out, disconnects, and does not connect again by itself. */
   logout() {
     this.#profile = null;
     // It goes out before the close frame; its answer is not waited for.
@@ -123,7 +123,7 @@ export class ChatClient {
     this.#connection.disconnect();
   }
 
-  /** Goes to another room; the promise fails with a [RequestError], and then nothing has changed. */
+  /** Joins another room. If the promise fails, with a [RequestError], nothing has changed. */
   async join(room) {
     this.#joins += 1;
     try {
@@ -138,7 +138,7 @@ export class ChatClient {
     }
   }
 
-  /** Sends an event and gives its answer. */
+  /** Sends an event, and gives a promise of its answer. */
   request(event, data, timeoutMs = ANSWER_MS) {
     return new Promise((resolve, reject) => {
       const ack = (this.#lastAck += 1);
@@ -157,12 +157,12 @@ export class ChatClient {
     });
   }
 
-  /** Sends an event that nobody answers; says whether it could. */
+  /** Sends an event without an ack; gives whether it was sent. */
   emit(event, data) {
     return this.#connection.send(JSON.stringify({ event, data }));
   }
 
-  /** Milliseconds to the server and back. */
+  /** Measures the round trip to the server, in milliseconds. */
   async ping() {
     const start = this.#time.now();
     await this.request('ping', {});
@@ -176,7 +176,7 @@ export class ChatClient {
     this.#loginTimer = this.#time.after(ANSWER_MS, () => this.#connection.replace());
   }
 
-  /** The server no longer knows us as a user: logs in again; if that does not help, not all the time. */
+  /** The session has no user any more: logs in again, at most once in `LOGIN_AGAIN_MS`. */
   #loginAgain() {
     if (!this.isLoggedIn) return;
     this.isLoggedIn = false;
@@ -188,7 +188,7 @@ export class ChatClient {
     });
   }
 
-  /** The server has closed because of what was sent, and among that is something whose failure can be told. */
+  /** Whether the server closed because a message was too large, and a request that failed so can be named. */
   #isRefusedForSize(code) {
     return code === TOO_BIG && this.#pending.size > 0;
   }
@@ -214,7 +214,7 @@ export class ChatClient {
     if (event === 'loginSuccess') this.#loggedIn(data);
     if (event === 'loginError') this.#time.cancel(this.#loginTimer);
     this.#on.event(event, data);
-    // Only when it has been dealt with is it not to come again.
+    // Only now: a message whose handling failed is to come again.
     if (data?.offset !== undefined && (event === 'receiveMessage' || event === 'receiveImage')) this.#offset = data.offset;
     return undefined;
   }
@@ -226,7 +226,7 @@ export class ChatClient {
     this.#room = data.room;
     this.#epoch = data.epoch;
     if (data.recovered) return;
-    // The latest messages follow; until the first of them there is nothing to come back to.
+    // The latest messages follow; before the first of them there is no position.
     this.#offset = data.offset === 0 ? 0 : null;
   }
 

@@ -1,5 +1,5 @@
-// Where one writes: text, emoji, pictures, to the room or to one user alone. What is written is kept as a draft of its
-// destination, and what is sent goes to the destination it was written in.
+// The composer: text, emoji and pictures, for the room or for one user. What is written is kept as the draft of its
+// destination, and is sent to that destination only.
 import { localized, make } from '../dom.js';
 import { localize, words } from '../i18n.js';
 import { isSameDestination } from './drafts.js';
@@ -11,19 +11,20 @@ const STOPPED_MS = 4_000;
 const MOST_PICTURES = 10;
 
 /**
- * Tells `on.send(destination, contents)`, which says whether it was taken: `destination` is `{ by, room, to }` as in [Drafts], `contents`
- * are `{ img }` and `{ msg }` in order. And `on.typing(isTyping)`, `on.address(to)` when the addressee has changed.
+ * Calls `on.send(destination, contents)`, which gives whether it was accepted: `destination` is `{ by, room, to }` as in [Drafts],
+ * `contents` are `{ img }` and `{ msg }` in order. Calls `on.typing(isTyping)`, and `on.preparing(count)` with the number of
+ * pictures that are being prepared.
  */
 export class Composer {
   #at;
   #drafts;
   #on;
   #limits;
-  /** Where what is written belongs; `null` while the page is not logged in. */
+  /** The destination of what is being written; `null` while the page is not logged in. */
   #destination = null;
-  /** Pictures that are being prepared: `{ destination }`. */
+  /** Pictures that are being prepared: `{ destination, file }`. */
   #preparations = new Set();
-  /** The draft that is to be sent as soon as its pictures are prepared. */
+  /** The destination whose draft is to be sent as soon as its pictures are prepared. */
   #sendsWhenReady = null;
   #toldTyping = 0;
   #stopped = 0;
@@ -43,20 +44,20 @@ export class Composer {
     this.#at.text.focus();
   }
 
-  /** A user is in a room, and finds there what was left; if nothing has changed, what is being written is not touched. */
+  /** Shows the draft of a user in a room. If neither has changed, what is being written stays as it is. */
   open({ by, room }) {
     if (this.#destination?.by === by && this.#destination.room === room) return;
     this.#goTo({ by, room, to: this.#drafts.addressee({ by, room }) });
     this.hint();
   }
 
-  /** The page is not logged in. */
+  /** Shows nothing: the page is not logged in. */
   close() {
     this.#goTo(null);
     this.hint();
   }
 
-  /** Whom the next message is for alone, `{ username, uid }`; `null`: it is for the room. */
+  /** The next message is private, to the user `{ username, uid }`, or with `null` for the room. */
   address(to) {
     if (!this.#destination) return;
     const before = this.#destination;
@@ -67,14 +68,14 @@ export class Composer {
     if (to) this.focus();
   }
 
-  /** Gives back what was not sent after all, to the draft it came from. */
+  /** Puts what was not sent back into its draft. */
   restore(destination, content) {
     if (isSameDestination(destination, this.#destination)) this.#note();
     this.#drafts.restore(destination, content);
     if (isSameDestination(destination, this.#destination)) this.#show();
   }
 
-  /** What stands in the way; it goes when one writes on. */
+  /** Shows a hint until the user writes on. */
   hint(phrase = () => '') {
     localize(this.#at.hint, phrase);
   }
@@ -87,7 +88,7 @@ export class Composer {
     this.#show();
   }
 
-  /** Keeps what stands in the box. */
+  /** Stores the text of the box as the draft. */
   #note() {
     if (this.#destination) this.#drafts.change(this.#destination, { text: this.#at.text.value });
   }
@@ -116,8 +117,7 @@ export class Composer {
       for (const attribute of ['aria-label', 'title']) localize(remove, () => words('removePicture'), attribute);
       return make('li', {}, make('img', { src: img, alt: '' }), remove);
     });
-    const preparing = [...this.#preparations].filter(({ destination }) => isSameDestination(destination, this.#destination));
-    shown.push(...preparing.map(() => localized('li', { className: 'faint' }, () => words('imagePreparing'))));
+    shown.push(...this.#preparationsFor(this.#destination).map(() => localized('li', { className: 'faint' }, () => words('imagePreparing'))));
     this.#at.previews.replaceChildren(...shown);
     this.#at.previews.hidden = shown.length === 0;
   }
@@ -182,13 +182,13 @@ export class Composer {
     area.addEventListener('drop', (event) => {
       area.classList.remove('is-drop');
       if (!hasFiles(event)) return;
-      // Else the browser would leave the page for the file.
+      // By default the browser would open the file in place of the page.
       event.preventDefault();
       this.#addPictures([...event.dataTransfer.files]);
     });
   }
 
-  /** Office programs put a picture of words and cells beside their text: the text is what was copied. */
+  /** Office programs add a picture of the text to the text that was copied: then the text is pasted. */
   #paste(event) {
     const files = [...(event.clipboardData?.files ?? [])];
     const text = event.clipboardData?.getData('text/plain').trim() ?? '';
@@ -198,25 +198,30 @@ export class Composer {
     this.#addPictures(files);
   }
 
-  /** Prepares pictures, to be looked at before they are sent; they belong where they were given, wherever we are then. */
+  /** Prepares pictures and adds them to the draft. They stay with the destination that they were given for. */
   async #addPictures(files) {
     const destination = this.#destination;
     if (!destination) return;
     if (destination.to && !this.#limits.private_images) return this.hint(() => words('noPrivatePictures'));
     this.hint();
-    for (const file of files) {
-      if (this.#drafts.at(destination).pictures.length >= MOST_PICTURES) return this.hint(() => words('manyPictures', MOST_PICTURES));
-      await this.#addPicture(file, destination);
+    const most = MOST_PICTURES - this.#drafts.at(destination).pictures.length - this.#preparationsFor(destination).length;
+    const preparations = files.slice(0, Math.max(most, 0)).map((file) => ({ destination, file }));
+    if (preparations.length < files.length) this.hint(() => words('manyPictures', MOST_PICTURES));
+    for (const preparation of preparations) this.#preparations.add(preparation);
+    this.#preparationsChanged(destination);
+    try {
+      for (const preparation of preparations) await this.#prepare(preparation);
+    } finally {
+      for (const preparation of preparations) this.#preparations.delete(preparation);
+      this.#preparationsChanged(destination);
     }
     const isToBeSent = isSameDestination(this.#sendsWhenReady, destination) && isSameDestination(destination, this.#destination);
-    if (isToBeSent && ![...this.#preparations].some((preparation) => isSameDestination(preparation.destination, destination))) this.#submit();
+    if (isToBeSent && this.#preparationsFor(destination).length === 0) this.#submit();
     return undefined;
   }
 
-  async #addPicture(file, destination) {
-    const preparation = { destination };
-    this.#preparations.add(preparation);
-    this.#showIfAt(destination);
+  async #prepare(preparation) {
+    const { destination, file } = preparation;
     try {
       const img = await prepareImage(file, this.#limits);
       this.#drafts.change(destination, { pictures: [...this.#drafts.at(destination).pictures, img] });
@@ -226,8 +231,17 @@ export class Composer {
       this.hint(() => words(error.key));
     } finally {
       this.#preparations.delete(preparation);
-      this.#showIfAt(destination);
+      this.#preparationsChanged(destination);
     }
+  }
+
+  #preparationsFor(destination) {
+    return [...this.#preparations].filter((preparation) => isSameDestination(preparation.destination, destination));
+  }
+
+  #preparationsChanged(destination) {
+    this.#on.preparing(this.#preparations.size);
+    this.#showIfAt(destination);
   }
 
   #showIfAt(destination) {
@@ -241,7 +255,7 @@ export class Composer {
     this.#note();
     const destination = this.#destination;
     const { text, pictures } = this.#drafts.at(destination);
-    if ([...this.#preparations].some((preparation) => isSameDestination(preparation.destination, destination))) {
+    if (this.#preparationsFor(destination).length > 0) {
       this.#sendsWhenReady = destination;
       return;
     }

@@ -1,4 +1,4 @@
-// The chat: who we are, where we are, and what passes between the server and the page's parts.
+// The chat as a whole: our profile, our room, and what passes between the server and the parts of the page.
 import { language, words } from '../i18n.js';
 import { closeCode, isRoomName, nicknameKey, roomOf, roomPath } from '../protocol.js';
 import { browserStore, tabStore } from '../store.js';
@@ -14,18 +14,19 @@ import { People } from './people.js';
 import { PrivateMessages } from './private-messages.js';
 import { Rooms } from './rooms.js';
 import { Uids } from './uids.js';
+import { UnsentPictures } from './unsent-pictures.js';
 import { Viewer } from './viewer.js';
 import { Status } from './status.js';
 
-/** Why a private message came back, where that is said in words of its own. */
+/** Codes that have a text of their own when a private message comes back. */
 const PRIVATE_CODES = new Set(['not_delivered', 'disconnected', 'timeout', 'unknown']);
 /** Private messages that are kept. */
 const MOST_PRIVATES = 100;
-/** How long an answer may take when the browser says that its network has changed. */
+/** The longest wait for an answer after the browser has said that its network changed. */
 const NETWORK_MS = 3_000;
-/** How long it may take when the page is seen again: its machine may have slept. */
+/** The longest wait for an answer when the page is visible again: its machine may have slept. */
 const WAKE_MS = 5_000;
-/** Connections in a row that were never open, after which it is asked whether the server is there at all. */
+/** After this number of failed handshakes in a row the page asks whether the server answers at all. */
 const REFUSALS = 3;
 
 export class Chat {
@@ -37,7 +38,8 @@ export class Chat {
   #uids = new Uids();
   /** Private messages of this login, with their rooms: the server does not keep them. */
   #privateLog = [];
-  #drafts = new Drafts({ store: tabStore });
+  #unsentPictures = new UnsentPictures({ store: tabStore });
+  #drafts = new Drafts({ store: tabStore, onPictures: (count) => this.#unsentPictures.note('drafts', count) });
 
   constructor({ elements, recorder, limits }) {
     this.#showRoomElements = elements.showRoom;
@@ -53,7 +55,11 @@ export class Chat {
     this.outbox = new Outbox({
       store: tabStore,
       send: ({ id, msg, img }) => (img === undefined ? this.client.request('sendMessage', { id, msg }) : this.client.request('sendImage', { id, img })),
-      on: { changed: (item) => this.#showPending(item), sent: ({ id }, receipt) => this.log.sent(id, receipt) },
+      on: {
+        changed: (item) => this.#showPending(item),
+        sent: ({ id }, receipt) => this.log.sent(id, receipt),
+        pictures: (count) => this.#unsentPictures.note('outbox', count),
+      },
       retries: limits.retry.errors,
     });
     this.privateMessages = new PrivateMessages({
@@ -61,7 +67,7 @@ export class Chat {
       send: ({ id, destination: { to: { username: to } }, content: { msg, img } }) => (
         img === undefined ? this.client.request('sendPrivate', { to, id, msg }) : this.client.request('sendImage', { to, id, img })
       ),
-      on: { back: (...args) => this.#returnPrivate(...args) },
+      on: { back: (...args) => this.#returnPrivate(...args), pictures: (count) => this.#unsentPictures.note('private', count) },
     });
     this.log = new Log({ elements: elements.log, page: limits.history_page, on: {
       history: (query) => this.#askHistory(query),
@@ -88,6 +94,7 @@ export class Chat {
       drafts: this.#drafts,
       on: {
         send: (destination, contents) => this.#send(destination, contents),
+        preparing: (count) => this.#unsentPictures.note('preparing', { unsent: count, unkept: count }),
         typing: (typing) => this.client.isLoggedIn && !this.client.isJoining && this.client.emit('typing', { typing }),
       },
       limits,
@@ -105,7 +112,7 @@ export class Chat {
   #listen() {
     addEventListener('online', () => this.client.check(NETWORK_MS));
     addEventListener('offline', () => this.#checkConnection());
-    // A user who leaves in one tab has left in all of them.
+    // A user who logs out in one tab is logged out in all of them.
     addEventListener('storage', ({ key }) => {
       const { username, hasLeft } = browserStore.get('profile', {});
       if (key === 'echoroom.profile' && hasLeft && !this.#profile.hasLeft && username === this.#profile.username) this.#logout();
@@ -121,26 +128,26 @@ export class Chat {
     addEventListener('focus', () => this.status.forgetUnread());
   }
 
-  // ----- who and where we are
+  // ----- login and rooms
 
-  /** By which the user's messages and drafts are known in this tab. */
+  /** The key of our user for messages and drafts in this tab. */
   get #me() {
     return nicknameKey(this.#profile.username ?? '');
   }
 
-  /** Of users who have left this tab without a connection, by user. */
+  /** The tokens of users who logged out in this tab without a connection, by user. */
   get #tokens() {
     return tabStore.get('tokens', {});
   }
 
   #login({ username, avatar }) {
-    // A token is a user's: under another name we are another one.
+    // A token belongs to one user, and another name is another user.
     const isOther = nicknameKey(this.#profile.username ?? '') !== nicknameKey(username);
     const known = isOther ? { token: this.#tokens[nicknameKey(username)] } : this.#profile;
     this.#profile = { ...known, username, avatar, hasLeft: false };
     const { token } = this.#profile;
     this.client.login({ username, avatar, ...(token && { token }) }, this.#wantedRoom);
-    // Not only when the server answers: what waits to be sent is seen before.
+    // Before the server answers, so that unsent messages can be seen.
     this.#showRoomElements(true);
     this.people.me = { username, avatar };
     this.status.me = { username, avatar };
@@ -149,7 +156,7 @@ export class Chat {
 
   #logout() {
     this.outbox.pause();
-    // The server holds the name for the token, and cannot be told now that it need not.
+    // The server holds the name for this token, and cannot be told to release it now.
     if (!this.client.isLoggedIn) tabStore.set('tokens', { ...this.#tokens, [this.#me]: this.#profile.token });
     this.#profile.hasLeft = true;
     browserStore.set('profile', this.#profile);
@@ -164,7 +171,7 @@ export class Chat {
     this.#showLogin();
   }
 
-  /** What users of this tab have not sent is theirs: it waits for them, and the next user is told that it does. */
+  /** Shows the login form, with the number of unsent messages of each user of this tab. */
   #showLogin(code) {
     const counts = new Map();
     for (const by of [...this.outbox.all.map((item) => item.by), ...this.#drafts.users]) counts.set(by, (counts.get(by) ?? 0) + 1);
@@ -186,9 +193,7 @@ export class Chat {
     }
     this.outbox.pause();
     try {
-      const entering = this.client.join(room);
-      // What comes from here on belongs to the next room, if we get in.
-      const joined = await entering;
+      const joined = await this.client.join(room);
       if (isNew) history.pushState(null, '', roomPath(joined.room));
       const seen = this.#showRoom(joined);
       this.log.clear();
@@ -219,10 +224,12 @@ export class Chat {
     for (const item of this.outbox.of({ by: this.#me, room })) this.#showPending(item);
     const elsewhere = new Set(this.outbox.all.filter((item) => item.by === this.#me && item.room !== room).map((item) => item.room));
     if (elsewhere.size > 0) this.composer.hint(() => words('waitsElsewhere', [...elsewhere]));
+    const lost = this.#unsentPictures.takeLost();
+    if (lost > 0) this.composer.hint(() => words('picturesLost', lost));
     return seen;
   }
 
-  // ----- what the server says
+  // ----- events of the server
 
   #events = {
     loginSuccess: (data) => this.#loggedIn(data),
@@ -272,7 +279,7 @@ export class Chat {
     this.#resume();
   }
 
-  /** The name is not to be had: another user took it while we were away, or it is none. */
+  /** The login was rejected: another user has the name by now, or it is not a valid one. */
   #loginRejected(code) {
     if (code === 'bad_token') {
       delete this.#profile.token;
@@ -283,7 +290,7 @@ export class Chat {
     return this.#showLogin(code);
   }
 
-  /** Ours, and not of another user who had the name before. */
+  /** Whether a message or a user is ours, and not of an earlier user of the name. */
   #isOurs({ username, uid }) {
     return username === this.#profile.username && (uid === undefined || uid === this.#profile.uid);
   }
@@ -293,7 +300,7 @@ export class Chat {
     return this.#uids.isAnother(said) && !this.#isOurs(said) ? { ...said, isAnother: true } : said;
   }
 
-  /** A message with its mark. By its speaker the page may learn that the name has changed hands. */
+  /** A message with its mark. Its sender may show that a listed name has belonged to another user. */
   #markedMessage(message) {
     this.#uids.spoke(message);
     const user = this.#uids.present(message.username);
@@ -319,7 +326,7 @@ export class Chat {
     this.log.addPrivate(message, { isOurs, title: () => (isOurs ? words('privateOwn', message.to) : words('privateFrom', message.username)) });
   }
 
-  /** In a log that begins anew. */
+  /** Shows the private messages again in a log that was cleared. */
   #showPrivates() {
     for (const { room, message } of this.#privateLog) if (room === this.client.room) this.#showPrivate(message);
   }
@@ -347,9 +354,9 @@ export class Chat {
     return { messages: messages.map((message) => this.#markedMessage(message)), more };
   }
 
-  // ----- what we say
+  // ----- messages of ours
 
-  /** Takes what was written for a destination, or says why it cannot. */
+  /** Sends what was written for a destination, or shows why it cannot; gives whether it was accepted. */
   #send(destination, contents) {
     if (destination.to) return this.#sendPrivate(destination, contents);
     if (this.outbox.isFull) {
@@ -370,7 +377,7 @@ export class Chat {
     this.composer.address(this.#uids.present(name));
   }
 
-  /** Private messages are for those who are here: they do not wait. */
+  /** Private messages are for users who are in the room now, so they do not wait in the outbox. */
   #sendPrivate(destination, contents) {
     const isHere = this.client.isLoggedIn && !this.client.isJoining && this.#uids.isKnown
       && destination.room === this.client.room && destination.by === this.#me;
@@ -380,7 +387,7 @@ export class Chat {
     return isHere && !this.#uids.hasChanged(destination.to);
   }
 
-  /** A private message was not handed over, or is not known to have been. */
+  /** A private message was not delivered, or it is not known whether it was. */
   #returnPrivate(destination, content, code) {
     this.composer.restore(destination, content);
     if (destination.by !== this.#me) return;
@@ -388,21 +395,21 @@ export class Chat {
     this.composer.hint(() => words('privateBack', destination.to.username, why()));
   }
 
-  // ----- how it is with the connection
+  // ----- the connection
 
-  /** The browser says that there is no network, but a server on this machine may be there all the same. */
+  /** The browser says that there is no network, but a server on this machine may still be reached. */
   async #checkConnection() {
     if (this.status.state !== 'connected') return;
     this.status.showState('checking');
     if (await this.client.check(NETWORK_MS) && this.status.state === 'checking') this.status.showState('connected');
   }
 
-  /** Pages are not told why a handshake failed; but a server that answers otherwise has refused it. */
+  /** Browsers do not tell why a handshake failed; a server that answers other requests has refused it. */
   async #reportRefusal() {
     try {
       if ((await fetch('health', { cache: 'no-store' })).ok) this.log.notice(() => words('refused'), 'gap');
     } catch {
-      // It is not there.
+      // The server does not answer.
     }
   }
 

@@ -1,4 +1,4 @@
-// Fetches what the window of the log does not have: earlier messages, and later ones behind a reader who has gone up.
+// Fetches pages of history that the window of the log lacks: earlier messages, and later ones after the reader scrolled up.
 import { localize, words } from '../i18n.js';
 
 const PAGE = 50;
@@ -34,7 +34,7 @@ export class History {
     this.#now = now;
   }
 
-  /** Another room, or the same anew. */
+  /** Begins a log that was cleared. */
   begin() {
     this.#turn += 1;
     this.#loading = this.#failed = null;

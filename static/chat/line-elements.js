@@ -75,7 +75,7 @@ export function anotherMark() {
 
 /**
  * A message. `isOurs` puts it to the right; `title`, if there is one, says to whom it was; with `goesOn` it has
- * neither face nor name, for the line above has them.
+ * neither avatar nor name, since the line above has them.
  */
 export function messageLine({ username, avatar, msg, img, at, isAnother }, { isOurs, title = null, goesOn = false, onPicture }) {
   const bubble = make('div', { className: 'bubble' }, ...(img === undefined ? textOf(msg) : [pictureOf(username, img, onPicture)]));
@@ -145,7 +145,7 @@ export function showState(line, { state, code, echo, onRetry, onDiscard }) {
   if (echo !== undefined) {
     parts.push(localized('span', { className: 'echo-label' }, () => words('echo')), ' ', make('span', { className: 'echo', dir: 'auto' }, echo), ' · ');
   }
-  parts.push(localized('span', { className: 'how' }, () => words(state) + (code ? `: ${errorInWords(code)}` : '')));
+  parts.push(localized('span', { className: 'how' }, () => (code ? words('stateBecause', words(state), errorInWords(code)) : words(state))));
   if (state === 'failed') {
     parts.push(
       localized('button', { type: 'button', className: 'quiet small', on: { click: onRetry } }, () => words('tryAgain')),

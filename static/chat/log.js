@@ -35,7 +35,7 @@ export class Log {
   #history;
   #lines;
   #presenceNotices = new PresenceNotices({ changed: (group) => this.#presenceChanged(group) });
-  /** The notice of each group of those who came and left. */
+  /** The notice of each group of users who came in and left. */
   #notices = new WeakMap();
   #pending = new Map();
   /** Messages that wait for the frame in which they stand in the room. */
@@ -297,7 +297,7 @@ export class Log {
   }
 }
 
-/** Who came and who left, in words. */
+/** The users of a notice, in words. */
 function inWords(group) {
   const parts = Object.entries(group.told).filter(([, { names }]) => names.length > 0)
     .map(([key, { names, others }]) => words(key === 'came' ? 'joined' : 'left', names, others));

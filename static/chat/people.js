@@ -1,15 +1,15 @@
-// Who is in the room, and who is typing. The server tells the list once and then every change, and a change touches one
-// line.
+// The people list: the users in the room, and which of them are typing. The server sends the list once and then each
+// change, and a change touches one line.
 import { localized, make } from '../dom.js';
 import { localize, words } from '../i18n.js';
 import { avatarOf } from './avatars.js';
 import { anotherMark } from './line-elements.js';
 import { indexOf } from './order.js';
 
-/** After so long without a word of it a user is not typing any more. */
+/** A user is not typing any more after this time without the event. */
 const TYPING_MS = 6_000;
 const NAMED = 3;
-/** Users that the server tells at once. */
+/** Users in one answer of the server. */
 const PAGE = 100;
 /** Users that are listed without being asked for. */
 const LISTED = 300;
@@ -29,10 +29,10 @@ export class People {
   /** Our own line, above the others. */
   #own = null;
   #count = 0;
-  /** The last name of the pages that the server has told; `null` when it has told all. */
+  /** The last name of the pages that have come; `null` when there are no more. */
   #after = null;
   #isLoading = false;
-  /** Goes on with each list: an answer for an earlier one is too late. */
+  /** Counts the lists: an answer for an earlier list is too late. */
   #turn = 0;
   #typing = new Map();
 
@@ -43,7 +43,7 @@ export class People {
     this.#showCount();
   }
 
-  /** Who we are: `{ username, avatar }`. */
+  /** Our profile: `{ username, avatar }`. */
   set me(user) {
     this.#me = user;
   }
@@ -72,7 +72,7 @@ export class People {
     this.#showCount(count ?? this.#known);
   }
 
-  /** The name of a user who is listed turns out to have belonged to another user before, or not: `{ username, isAnother }`. */
+  /** Sets whether a listed name has belonged to another user before: `{ username, isAnother }`. */
   mark({ username, isAnother }) {
     const line = this.#lines.get(username);
     if (line) this.#put({ ...line.user, isAnother });

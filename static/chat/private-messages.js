@@ -1,10 +1,12 @@
-// Private messages on their way. They are for users who are in the room now, so they do not wait: what was not handed over
-// comes back to the one who wrote it. What is on its way is kept in the tab's storage, so that a reload does not lose it.
+// Private messages whose acks have not come. They are for users who are in the room now, so they do not wait: one that is
+// not delivered comes back to its sender. They are kept in the tab's storage, so that a reload does not lose them.
+import { keepMost } from '../store.js';
 import { newId } from './outbox.js';
 
 /**
- * `send(item)` gives a promise of `{ delivered }`. Tells `on.back(destination, content, code)` what was not handed over, or is not
- * known to have been: `destination` is `{ by, room, to }`, `content` is `{ msg }` or `{ img }`.
+ * `send(item)` gives a promise of `{ delivered }`. Calls `on.back(destination, content, code)` for a message that was not
+ * delivered, or may not have been: `destination` is `{ by, room, to }`, `content` is `{ msg }` or `{ img }`. Calls
+ * `on.pictures({ unsent, unkept })` as [Drafts] do.
  */
 export class PrivateMessages {
   #store;
@@ -19,14 +21,14 @@ export class PrivateMessages {
     this.#items = store.get('private-messages', []).filter((item) => typeof item?.id === 'string');
   }
 
-  /** Gives back what was on its way when the page went. */
+  /** Gives back the messages that were being sent when the page was reloaded. */
   recover() {
     // The last first: each comes before what stands there.
     for (const item of this.#items.splice(0).reverse()) this.#back(item, 'unknown');
     this.#keep();
   }
 
-  /** Sends all of it to one addressee, in order. */
+  /** Sends the contents to one addressee, in order. */
   async send(destination, contents) {
     const items = contents.map((content) => ({ id: newId(), destination, content }));
     this.#items.push(...items);
@@ -45,6 +47,7 @@ export class PrivateMessages {
   }
 
   #keep() {
-    if (!this.#store.set('private-messages', this.#items)) this.#store.set('private-messages', this.#items.filter(({ content }) => content.msg !== undefined));
+    const count = keepMost(this.#store, 'private-messages', this.#items, ({ content }) => content.img !== undefined);
+    this.#on.pictures?.(count);
   }
 }

@@ -1,4 +1,4 @@
-// The rooms of one's own, those that have members, and the way to another one.
+// The list of rooms: those that the user has been in, those that have members, and a field to join another one.
 import { localized, make } from '../dom.js';
 import { localize, words } from '../i18n.js';
 import { isRoomName, roomPath } from '../protocol.js';

@@ -57,7 +57,7 @@ export class Uids {
     this.#learn(username, uid);
   }
 
-  /** The list of a room is told anew: users who were in the last one may have left meanwhile. */
+  /** A new list follows: users of the last one may have left meanwhile. */
   #learnPresent() {
     for (const [username, uid] of this.#present) this.#learn(username, uid);
   }

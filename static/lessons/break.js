@@ -1,4 +1,4 @@
-// The fourth lesson: ways to end a connection badly, each with what to expect and what came.
+// The fourth lesson: ways in which a connection ends, each with what to expect and the events that came.
 import { localized, make } from '../dom.js';
 import { localize, words } from '../i18n.js';
 import { MAX_MESSAGE_BYTES } from '../protocol.js';

@@ -2,7 +2,7 @@
 import { localized, make } from '../dom.js';
 import { localize, words } from '../i18n.js';
 import { masked } from '../wire/secrets.js';
-import { ChatDoor, PollingDoor, RawDoor, SocketioDoor } from './protocols.js';
+import { ChatDoor, PollingDoor, PlainDoor, SocketioDoor } from './protocols.js';
 import { EventLog, button, expectation, paragraph } from './parts.js';
 import { fetchLimits, newRoomName } from './scope.js';
 
@@ -22,7 +22,7 @@ class DoorCard {
   #scope;
   #onSay;
   #marked = [];
-  /** Who comes back through the door with it is the same user: the name is held for whoever has it. */
+  /** With it the user can log in again at this door: the server holds the name for the token. */
   #token = newToken();
 
   constructor(scope, { Door, title, text, said, choice = null, onSay }) {
@@ -111,7 +111,7 @@ class DoorsLesson {
       make('option', { value: 'websocket' }, 'WebSocket'), localized('option', { value: 'polling' }, () => words('lesLongPolling')));
     const choice = make('label', { className: 'choice' }, localized('span', {}, () => words('lesTransport')), this.#transport);
     this.#cards = [
-      new DoorCard(scope, { Door: RawDoor, title: 'lesRaw', text: 'lesRawText', said: 'lesRawSays', onSay }),
+      new DoorCard(scope, { Door: PlainDoor, title: 'lesPlain', text: 'lesPlainText', said: 'lesPlainSays', onSay }),
       new DoorCard(scope, { Door: ChatDoor, title: 'lesChat', text: 'lesChatText', said: 'lesChatSays', onSay }),
       new DoorCard(scope, { Door: SocketioDoor, title: 'lesSocketio', text: 'lesSocketioText', said: 'lesSocketioSays', choice, onSay }),
     ];

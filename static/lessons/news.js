@@ -1,4 +1,4 @@
-// Gets the same news in two ways, and counts what each costs.
+// Gets news in two ways, polling and push, and counts what each costs.
 import { httpUrl } from './scope.js';
 
 const encoder = new TextEncoder();
@@ -42,7 +42,7 @@ export class Tally {
 }
 
 /**
- * Polls `/lesson/news` and is pushed the same, until `stop()`. `news` are the latest `{ number, at, pushed, polled }` in
+ * Polls `/lesson/news`, and gets its news by push as well, until `stop()`. `news` are the latest `{ number, at, pushed, polled }` in
  * this page's time, `requests` the latest `{ time, got }`. Calls `on.changed()`, and `on.failed()` when the server does not
  * help.
  */

@@ -13,7 +13,7 @@ export function button(key, click, className = '') {
   return localized('button', { type: 'button', className, on: { click } }, () => words(key));
 }
 
-/** The button of an experiment: several say the same, so their names say which is which. */
+/** The button of an experiment. All have one text, so that the accessible name tells which is which. */
 export function experimentButton(titleKey, click) {
   const element = button('lesDoIt', click);
   localize(element, () => `${words('lesDoIt')}: ${words(titleKey)}`, 'aria-label');

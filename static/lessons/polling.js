@@ -1,4 +1,4 @@
-// The third lesson: the same news asked for by a timer and pushed by a WebSocket, counted and drawn.
+// The third lesson: news that a timer polls and that a WebSocket pushes, counted and drawn.
 import { localized, make } from '../dom.js';
 import { localize, words } from '../i18n.js';
 import { bytes } from '../wire/format.js';

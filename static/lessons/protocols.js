@@ -1,6 +1,6 @@
-// Three ways into a room, each by hand: what a library would do for us is what there is to see.
-// A door is made with `(scope, room, on)`, where `on.frame(direction, text)` hears of each frame, `on.state()` of a change of
-// `isInRoom`, and `on.ended(phrase, isGood)` of the end; `on.token` proves who logs in, and `on.path` is where Socket.IO is.
+// Three doors to one room, each spoken to without a library, so that its frames can be seen.
+// A door is made with `(scope, room, on)`, and calls `on.frame(direction, text)` for each frame, `on.state()` for a change of
+// `isInRoom`, and `on.ended(phrase, isGood)` at the end; `on.token` proves who logs in, and `on.path` is where Socket.IO is.
 import { words } from '../i18n.js';
 import { closeCodeInWords, isGoodEnd } from '../wire/format.js';
 import { masked } from '../wire/secrets.js';
@@ -45,8 +45,8 @@ class WebSocketDoor {
   }
 }
 
-/** Raw: the room is in the address, and a text is a message. */
-export class RawDoor extends WebSocketDoor {
+/** The plain door: the room is in the address, and a text is a message. */
+export class PlainDoor extends WebSocketDoor {
   constructor(scope, room, on) {
     super(scope, on, `/ws?room=${encodeURIComponent(room)}`, [], '/ws');
   }

@@ -1,4 +1,4 @@
-// What a lesson stands on: whatever it opens or starts ends when the reader leaves it.
+// The scope of a lesson: what the lesson opens or starts ends when the reader leaves it.
 import { doorUrl } from '../protocol.js';
 
 /** The address of a WebSocket of this server. */
@@ -34,7 +34,7 @@ export class Scope {
     return socket;
   }
 
-  /** Calls `tick` every so many milliseconds until `stop()` of what it gives, or the end of the lesson. */
+  /** Calls `tick` at an interval until `stop()` of what it gives, or the end of the lesson. */
   every(milliseconds, tick) {
     const timer = setInterval(tick, milliseconds);
     const stop = () => clearInterval(timer);
@@ -59,7 +59,7 @@ export async function fetchLimits() {
 }
 
 /**
- * An address of this host where nothing listens, or null if there is none to be had. The server names a port that is
+ * An address of this host where no server listens, or null if the page cannot have one. The server names a port that is
  * closed; where the page was reached by an address of IPv6, which its policy cannot name, the loopback address has a name.
  */
 export async function closedAddress() {

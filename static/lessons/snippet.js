@@ -1,4 +1,4 @@
-// Programs that a lesson shows: plain text, so that what is read is what is copied.
+// Programs that a lesson shows, as plain text that can be copied.
 import { localized, make } from '../dom.js';
 import { localize, words } from '../i18n.js';
 

@@ -60,7 +60,7 @@ class SocketLesson {
     return make('input', { type: 'text', value, className, spellcheck: false, autocapitalize: 'off', autocomplete: 'off', on });
   }
 
-  /** What is run, as a program that does the same when it is copied. */
+  /** The steps as a program that can be copied and run. */
   #program() {
     const { url, protocol, text } = this.#inputs;
     const second = () => (protocol.value === '' ? '' : `, ${quoted(protocol.value)}`);

@@ -6,7 +6,7 @@ import { masked } from './secrets.js';
 
 const STATES = ['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED'];
 
-/** One connection: made once, and written anew whenever it has changed. */
+/** The card of one connection: made once, and written again whenever the connection has changed. */
 class Card {
   #connection;
   #parts;

@@ -1,4 +1,4 @@
-// Writes what a connection sent as a program that opens the same socket and sends the same. Loaded when it is asked for.
+// Writes a program that opens the WebSocket of a connection and sends what that connection sent. Loaded on demand.
 import { localized, make } from '../dom.js';
 import { localize, words } from '../i18n.js';
 import { quoted } from './code.js';

@@ -1,4 +1,4 @@
-// The list of what passed: bounded, filled once a frame, walked through by the arrow keys.
+// The list of messages and events: bounded, filled once a frame, with arrow keys to go through it.
 import { make } from '../dom.js';
 import { AutoScroll } from '../auto-scroll.js';
 import { words } from '../i18n.js';
@@ -60,7 +60,7 @@ export class List {
     this.#append(entries.slice(entries.findLastIndex(({ number }) => number <= this.#seen) + 1));
   }
 
-  /** Makes the list anew: for another filter, another language, or when it has been cleared. */
+  /** Fills the list again: for another filter, another language, or when it has been cleared. */
   renew() {
     const until = this.#isPaused ? this.#seen : Infinity;
     this.#list.replaceChildren();

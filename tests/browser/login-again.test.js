@@ -22,7 +22,7 @@ async function visit(username, room, locale) {
   return { page, count, logOut: () => upstream.send(JSON.stringify({ event: 'logout', data: {} })) };
 }
 
-for (const [locale, waits] of [['en-GB', 'waiting to be sent: you are not logged in'], ['zh-CN', '等待发送: 你还没有登录']]) {
+for (const [locale, waits] of [['en-GB', 'waiting to be sent: you are not logged in'], ['zh-CN', '等待发送：你还没有登录']]) {
   test(`a message of a page that is no longer logged in is sent once when the page has logged in again (${locale})`, async () => {
     const { page: ann, count, logOut } = await visit('Ann', locale, locale);
     const ben = await world.open({ path: `/?room=${locale}` });

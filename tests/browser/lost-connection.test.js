@@ -53,7 +53,7 @@ const STATES = {
     async without({ ann }) {
       await ann.locator('#text').pressSequentially('secret');
       await ann.press('#text', 'Enter');
-      await ann.locator('#hint').getByText('Private messages need a connection').waitFor();
+      await ann.locator('#hint').getByText('Private messages are not kept').waitFor();
     },
     async after({ ann, ben }) {
       await ann.locator('#private-bar').getByText('Private to Ben').waitFor();
@@ -131,7 +131,7 @@ const STATES = {
     },
     async without({ ann }) {
       await ann.press('#text', 'Enter');
-      await ann.locator('#hint').getByText('Private messages need a connection').waitFor();
+      await ann.locator('#hint').getByText('Private messages are not kept').waitFor();
     },
     async after({ ann, ben }) {
       await ann.press('#text', 'Enter');

@@ -141,7 +141,7 @@ test('a large picture is made smaller, and what is none is refused with the reas
   assert.ok(length <= 512 * 1024, `${length} characters`);
   assert.ok(Math.abs(ratio - 2) < 0.02, `${ratio}`);
   await ann.setInputFiles('#file', { name: 'no.png', mimeType: 'image/png', buffer: Buffer.from('no picture') });
-  await ann.locator('#hint').getByText('no picture that a browser can show').waitFor();
+  await ann.locator('#hint').getByText('cannot show this file as a picture').waitFor();
 });
 
 test('typing is seen, and its end too', async () => {
