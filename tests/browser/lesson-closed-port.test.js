@@ -8,7 +8,7 @@ import { eventually, startServer, useWorld } from './harness.js';
 const world = useWorld();
 
 for (const [what, bind, host] of [['IPv4', '127.0.0.1', '127.0.0.1'], ['a name', '127.0.0.1', 'localhost'], ['IPv6', '::1', '[::1]']]) {
-  test(`the address where nobody listens is refused by the machine, not by the browser (${what})`, async (t) => {
+  test(`the address where no server listens is refused by the machine, not by the browser (${what})`, async (t) => {
     const server = await startServer({ flags: ['--bind', bind] });
     t.after(() => server.stop());
     const said = [];

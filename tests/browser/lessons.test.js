@@ -44,11 +44,11 @@ test('a bad address and a bad subprotocol are refused by the constructor, with i
     await button(page, wrong).click();
     await log(page).getByText(words).waitFor();
     await eventually(() => names(page), ['SyntaxError']);
-    await log(page).getByText('The constructor threw, so there is no socket').waitFor();
+    await log(page).getByText('The constructor threw, so there is no WebSocket').waitFor();
   }
 });
 
-test('a subprotocol that nobody speaks and an address where nobody listens fail in the handshake', async () => {
+test('a subprotocol that the server does not speak and an address where no server listens fail in the handshake', async () => {
   const page = await openLesson('socket');
   for (const [wrong, address] of [
     ['A subprotocol that the server does not speak', /^ws:.*\/chat$/],

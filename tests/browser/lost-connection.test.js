@@ -271,7 +271,7 @@ test('the connection goes and comes back during a login', async (t) => {
   await ann.locator('#lines [data-state=sent]').getByText('WRITTEN EARLY!!!').waitFor();
 });
 
-test('the connection goes and comes back while nobody is logged in', async (t) => {
+test('the connection goes and comes back while the page is not logged in', async (t) => {
   const line = await lineOf(t);
   const ann = await visit('Ann', 'out', line.url);
   await ann.click('#logout');

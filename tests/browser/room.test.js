@@ -226,7 +226,7 @@ test('who logs out in one tab is out in the others', async () => {
   await ann.locator('#username').waitFor();
 });
 
-test('a name that somebody has is refused in words, and another one is taken', async () => {
+test('a name that another user has is refused in words, and another one is taken', async () => {
   await visit('Ann', 'names');
   const page = await world.open({ path: '/?room=names' });
   await page.fill('#username', 'ANN');

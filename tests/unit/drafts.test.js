@@ -74,7 +74,7 @@ test('what is handed over does not come back', async () => {
 });
 
 for (const [what, send, code] of [
-  ['nobody was handed', async () => ({ delivered: false }), 'not_delivered'],
+  ['was not delivered', async () => ({ delivered: false }), 'not_delivered'],
   ['the server refuses', async () => { throw { code: 'no_such_user' }; }, 'no_such_user'],
   ['the connection drops under', async () => { throw { code: 'disconnected' }; }, 'disconnected'],
 ]) {
