@@ -6,17 +6,17 @@ import { ChatClient } from './client.js';
 import { Composer } from './composer.js';
 import { Drafts } from './drafts.js';
 import { Drawer } from './drawer.js';
-import { errorInWords } from './line-elements.js';
+import { errorInWords } from './error-codes.js';
 import { Announcer, Log } from './log.js';
 import { LoginForm } from './login-form.js';
 import { Outbox } from './outbox.js';
 import { People } from './people.js';
 import { PrivateMessages } from './private-messages.js';
 import { Rooms } from './rooms.js';
+import { Status } from './status.js';
 import { Uids } from './uids.js';
 import { UnsentPictures } from './unsent-pictures.js';
 import { Viewer } from './viewer.js';
-import { Status } from './status.js';
 
 /** Codes that have a text of their own when a private message comes back. */
 const PRIVATE_CODES = new Set(['not_delivered', 'disconnected', 'timeout', 'unknown']);

@@ -2,6 +2,7 @@
 import { localized, make } from '../dom.js';
 import { locale, localize, words } from '../i18n.js';
 import { avatarOf } from './avatars.js';
+import { errorInWords } from './error-codes.js';
 import { linked } from './links.js';
 
 const IS_PICTURE = /^data:image\/(png|jpeg|gif|webp);base64,/;
@@ -153,15 +154,4 @@ export function showState(line, { state, code, echo, onRetry, onDiscard }) {
     );
   }
   line.querySelector('.body').append(make('div', { className: 'state' }, ...parts));
-}
-
-const KNOWN_CODES = new Set([
-  'bad_name', 'name_taken', 'bad_room', 'too_many_rooms', 'no_such_user', 'too_large', 'bad_image', 'rate_limited',
-  'journal_unavailable', 'not_kept_yet', 'damaged', 'timeout', 'disconnected', 'ends_connection', 'not_logged_in',
-  'rejected_after_login',
-]);
-
-/** An error code in words. */
-export function errorInWords(code) {
-  return KNOWN_CODES.has(code) ? words(`code_${code}`) : words('code_other', code);
 }

@@ -2,7 +2,7 @@
 import { localized, make } from '../dom.js';
 import { localize, words } from '../i18n.js';
 import { AVATARS, avatarOf } from './avatars.js';
-import { errorInWords } from './line-elements.js';
+import { errorInWords } from './error-codes.js';
 
 /** Calls `on.login({ username, avatar })`, and `on.discard(user)` when the reader discards what a user has not sent. */
 export class LoginForm {

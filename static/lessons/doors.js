@@ -45,7 +45,7 @@ class DoorCard {
     this.close();
     this.#log.restart();
     // What comes of a door that has been left is not of this one.
-    const ifOurs = (hear) => (...values) => door === this.#door && hear(...values);
+    const ifOurs = (handle) => (...values) => door === this.#door && handle(...values);
     let door = null;
     door = new Door(this.#scope, room, {
       path,

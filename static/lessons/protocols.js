@@ -21,7 +21,7 @@ class WebSocketDoor {
     this.socket.addEventListener('open', () => this.opened());
     this.socket.addEventListener('message', ({ data }) => {
       on.frame('in', String(data));
-      this.heard(data);
+      this.received(data);
     });
     this.socket.addEventListener('close', (event) => {
       this.enter(false);
@@ -55,7 +55,7 @@ export class PlainDoor extends WebSocketDoor {
     this.enter(true);
   }
 
-  heard() {}
+  received() {}
 
   say(text) {
     this.send(text);
@@ -76,7 +76,7 @@ export class ChatDoor extends WebSocketDoor {
     this.send(JSON.stringify({ event: 'login', data: { username: 'json-1', avatar: 'owl', room: this.#room, token: this.on.token } }));
   }
 
-  heard(text) {
+  received(text) {
     if (text.startsWith('{"event":"loginSuccess"')) this.enter(true);
   }
 
@@ -122,7 +122,7 @@ export class SocketioDoor extends WebSocketDoor {
 
   opened() {}
 
-  heard(packet) {
+  received(packet) {
     if (this.#chat.isEntry(packet)) this.enter(true);
     this.#chat.answersTo(packet).forEach((answer) => this.send(answer));
   }
@@ -159,11 +159,11 @@ export class PollingDoor {
       const answer = await fetch(this.#url, { signal, cache: 'no-store' });
       const body = await answer.text();
       if (!answer.ok) throw new Error(`${answer.status} ${body}`);
-      for (const packet of body.split(SEPARATOR)) this.#heard(packet);
+      for (const packet of body.split(SEPARATOR)) this.#received(packet);
     }
   }
 
-  #heard(packet) {
+  #received(packet) {
     this.#on.frame('in', packet);
     if (packet.startsWith('0')) this.#url += `&sid=${JSON.parse(packet.slice(1)).sid}`;
     if (this.#chat.isEntry(packet)) this.#enter(true);

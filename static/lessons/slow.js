@@ -42,14 +42,14 @@ export class SlowCard {
     const talk = { stop: () => {} };
     let hasOpened = false;
     socket.addEventListener('open', () => { hasOpened = true; });
-    socket.addEventListener('message', ({ data }) => this.#heard(JSON.parse(data), talk));
+    socket.addEventListener('message', ({ data }) => this.#received(JSON.parse(data), talk));
     await new Promise((resolve) => { socket.addEventListener('close', resolve); });
     talk.stop();
     if (!hasOpened) this.#say(await refusalReason());
     this.button.disabled = false;
   }
 
-  #heard({ event, data }, talk) {
+  #received({ event, data }, talk) {
     if (event === 'begun') {
       this.#begun = performance.now();
       this.#limit = data.limit;
