@@ -1,8 +1,5 @@
-// Makes elements. Text goes in as text, never as markup.
-import { tell } from './i18n.js';
-
-/** The element with that id. */
-export const find = (id) => document.getElementById(id);
+// Makes elements. Text is set as text, never as markup.
+import { localize } from './i18n.js';
 
 /**
  * An element. `properties` are its own properties (`className`, `type`, `hidden` …), with `dataset` for data attributes,
@@ -18,9 +15,9 @@ export function make(tag, { dataset, attributes, on, ...properties } = {}, ...ch
   return element;
 }
 
-/** An element that says what `teller` gives, in the language of the moment. */
-export function told(tag, properties, teller) {
+/** An element with a text in the reader's language: `phrase` gives the text. */
+export function localized(tag, properties, phrase) {
   const element = make(tag, properties);
-  tell(element, teller);
+  localize(element, phrase);
   return element;
 }

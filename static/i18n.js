@@ -1,13 +1,12 @@
-// The page's words in two languages: modules add theirs, elements are told what to say and say it again in another
-// language.
+// The texts of the page in two languages. Modules add theirs; a localized element changes its text with the language.
 
 import { browserStore } from './store.js';
 
 const WORDS = { en: {}, zh: {} };
 const listeners = new Set();
 
-/** How to say again what an element says; let go with the element. */
-const tellers = new WeakMap();
+/** The phrases of each localized element, by attribute. A phrase is a function that gives a text in the current language. */
+const phrases = new WeakMap();
 
 let current = browserStore.getText('language') ?? (navigator.languages.find((tag) => /^(zh|en)/.test(tag)) ?? 'en').slice(0, 2);
 if (!Object.hasOwn(WORDS, current)) current = 'en';
@@ -17,7 +16,7 @@ export function language() {
   return current;
 }
 
-/** The same as a tag for `lang` and `Intl`. */
+/** The language in use as a tag for `lang` and `Intl`. */
 export function locale() {
   return current === 'zh' ? 'zh-CN' : 'en-GB';
 }
@@ -39,20 +38,20 @@ export function words(key, ...values) {
   return typeof found === 'function' ? found(...values) : found;
 }
 
-/** Makes an element say what `teller` gives, now and in another language; by its text, or by an attribute. */
-export function tell(element, teller, attribute = 'text') {
-  const known = tellers.get(element) ?? new Map();
-  tellers.set(element, known.set(attribute, teller));
-  element.dataset.told = '';
-  say(element, teller, attribute);
+/** Sets the text of an element, or an attribute, to what `phrase` gives, now and after each change of the language. */
+export function localize(element, phrase, attribute = 'text') {
+  const known = phrases.get(element) ?? new Map();
+  phrases.set(element, known.set(attribute, phrase));
+  element.dataset.localized = '';
+  say(element, phrase, attribute);
 }
 
-function say(element, teller, attribute) {
-  if (attribute === 'text') element.textContent = teller();
-  else element.setAttribute(attribute, teller());
+function say(element, phrase, attribute) {
+  if (attribute === 'text') element.textContent = phrase();
+  else element.setAttribute(attribute, phrase());
 }
 
-/** Fills in what `root` and all in it say: `data-text`, `data-placeholder`, `data-label`, `data-title`, and what was told. */
+/** Fills in what `root` and all in it say: `data-text`, `data-placeholder`, `data-label`, `data-title`, and localized elements. */
 export function translate(root = document) {
   const fill = (name, set) => {
     for (const element of root.querySelectorAll(`[data-${name}]`)) set(element, words(element.dataset[name]));
@@ -61,8 +60,8 @@ export function translate(root = document) {
   fill('placeholder', (element, text) => { element.placeholder = text; });
   fill('label', (element, text) => element.setAttribute('aria-label', text));
   fill('title', (element, text) => { element.title = text; });
-  for (const element of root.querySelectorAll('[data-told]')) {
-    for (const [attribute, teller] of tellers.get(element) ?? []) say(element, teller, attribute);
+  for (const element of root.querySelectorAll('[data-localized]')) {
+    for (const [attribute, phrase] of phrases.get(element) ?? []) say(element, phrase, attribute);
   }
 }
 

@@ -1,4 +1,4 @@
-// What this page knows of the server: its addresses, its limits and its close codes.
+// The server as the page knows it: addresses, limits, close codes.
 
 /** Bytes of the largest message the server takes by default. */
 export const MAX_MESSAGE_BYTES = 64 * 1024;
@@ -11,9 +11,9 @@ export const LIMITS = {
   max_image_size: 512 * 1024,
   max_image_side: 4096,
   room_list: true,
-  /** Whether the server takes pictures for one user alone. One that does not know of them would tell the room. */
+  /** Whether the server accepts private pictures. An older server would send them to the room. */
   private_images: false,
-  /** When what failed may be tried again, by the code of an error and of a close frame: the server's tables alone say so. */
+  /** When a request or a connection may be tried again, by error code and close code: only the server's tables say so. */
   retry: { errors: {}, closes: {} },
 };
 
@@ -22,12 +22,12 @@ export function roomOf(location) {
   return new URLSearchParams(location.search).get('room')?.normalize('NFKC').trim() || 'lobby';
 }
 
-/** By what the server tells users of a room apart, or nearly so: for what is kept of a user in this browser. */
-export function nameKey(username) {
+/** A key for a user in this browser: nearly the form of a nickname by which the server tells users of a room apart. */
+export function nicknameKey(username) {
   return username.normalize('NFKC').trim().replace(/\s+/g, ' ').toLowerCase();
 }
 
-/** Whether the server would take this name: a refused handshake could not tell the page why. */
+/** Whether the server accepts this name. The page checks it first, as a rejected handshake gives no reason. */
 export function isRoomName(name) {
   const normalized = name.normalize('NFKC').trim();
   return normalized !== '' && [...normalized].length <= MAX_ROOM_CHARS
@@ -48,7 +48,7 @@ export function roomPath(room) {
   return room === 'lobby' ? './' : `./?room=${encodeURIComponent(room)}`;
 }
 
-/** Close codes in words, and whether to come back unless the server says otherwise: RFC 6455 section 7.4. */
+/** Close codes in words, and whether to connect again unless the server says otherwise: RFC 6455 section 7.4. */
 const CLOSE_CODES = new Map([
   [1000, { en: 'normal closure', zh: '正常关闭', reconnect: false }],
   [1001, { en: 'going away, or silent for too long', zh: '对方离开，或长时间没有响应', reconnect: true }],
@@ -72,6 +72,6 @@ export function closeCode(code) {
 }
 
 /** Whether to connect again after a close code, by the server's own table. */
-export function mayReturn(code, closes = LIMITS.retry.closes) {
+export function mayReconnect(code, closes = LIMITS.retry.closes) {
   return Object.hasOwn(closes, code) ? closes[code] !== 'never' : closeCode(code).reconnect;
 }

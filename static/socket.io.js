@@ -1,5 +1,5 @@
 // A small Socket.IO client: Socket.IO protocol 5 on Engine.IO 4, for pages and for Node. It is Echoroom's own, written
-// to be read; the server hands it out as it is.
+// to be read; the server sends it as it is.
 //
 //   <script src="/socket.io/socket.io.js"></script>      or, in a module:      import '/socket.io/socket.io.js';
 //   <script>const socket = io(); socket.emit('hello', 1, (answer) => console.log(answer));</script>
@@ -9,13 +9,24 @@
 // Without effect are other parsers than JSON, transports other than polling and WebSocket, `compress`, and what only Node
 // has (TLS settings, `agent`, `autoUnref`). Servers before Socket.IO 3 are not understood.
 //
-// From the ground up: options; Emitter; packets (`encode`, `Decoder`); the transports `Polling` and `WebSocketTransport`;
-// `Engine`, one connection; `Manager`, which connects again and shares the connection among namespaces; `Socket`,
-// one namespace; addresses and `io`.
+// Why it is one file: a page loads it with a plain `<script>`, and finds `io` in the next one. Such a script cannot have
+// static imports, and `import()` would define `io` too late. Files that are joined before they are sent would need a build
+// step, and the file that a user copies or debugs would not be the one that is in the repository.
+//
+// Read it from the top, layer by layer. Each layer uses those above it only:
+//
+//   1. Basics             options and warnings, helpers, `Emitter`, addresses
+//   2. Engine.IO          packets and payloads; the transports `Polling` and `WebSocketTransport`; `Engine`, one connection
+//   3. Socket.IO packets  `encode`, `Decoder`
+//   4. Socket             one namespace: events and acks, over the connection that its manager gives it
+//   5. Manager            one connection for the sockets of a server, and its reconnection
+//   6. `io`               shared managers, and events of the page
 (() => {
   'use strict';
 
-  // ---- Options, and a word about those that have no effect.
+  // ========== 1. Basics ==================================================================================================
+
+  // ---------- Options, and warnings for those that have no effect
 
   const DEFAULTS = {
     path: '/socket.io',
@@ -39,19 +50,19 @@
     'forceBase64', 'extraHeaders', 'withCredentials', 'requestTimeout', 'protocols', 'closeOnBeforeunload',
   ];
   const KNOWN_OPTIONS = new Set([...Object.keys(DEFAULTS), ...OTHER_OPTIONS]);
-  /** Options that say where the server is, if no address does. */
-  const PLACE_OPTIONS = ['host', 'hostname', 'port', 'secure'];
+  /** Options that name the server, if there is no address. */
+  const SERVER_OPTIONS = ['host', 'hostname', 'port', 'secure'];
   /** Options of a socket, not of its manager. */
   const SOCKET_OPTIONS = ['auth', 'ackTimeout', 'retries'];
   /** Options that the official client replaces by their default if they are 0 or empty. */
   const NEVER_ZERO = new Set(['path', 'reconnectionAttempts', 'reconnectionDelay', 'reconnectionDelayMax']);
-  /** Values that ask for what happens here anyway, of options that have no effect. */
-  const AS_HERE = { agent: false, autoUnref: false, useNativeTimers: false, rejectUnauthorized: true };
+  /** Values of options without effect that ask for what this client does anyway. */
+  const AS_USUAL = { agent: false, autoUnref: false, useNativeTimers: false, rejectUnauthorized: true };
   const IS_NODE = typeof globalThis.process?.versions?.node === 'string';
 
   const warned = new Set();
 
-  /** Says once in the console that `what` is not as its caller may expect. */
+  /** Warns once in the console that `what` does not do what its caller may expect. */
   function warn(what, why = 'has no effect in this client') {
     if (warned.has(what)) return;
     warned.add(what);
@@ -60,46 +71,28 @@
 
   const isGiven = (value) => value !== undefined && value !== null;
 
-  /** Names the options that have no effect. `address` is given if it, and not the options, says where the server is. */
-  function checkOptions(options, address) {
+  /** Warns of the options that have no effect. `address` is given if it names the server, and not the options. */
+  function warnOfOptions(options, address) {
     for (const [name, value] of Object.entries(options)) {
       const option = `the option "${name}"`;
-      if (!isGiven(value) || value === AS_HERE[name]) continue;
+      if (!isGiven(value) || value === AS_USUAL[name]) continue;
       if (SOCKET_OPTIONS.includes(name)) warn(option, 'belongs to a socket: manager.socket(namespace, options)');
-      else if (PLACE_OPTIONS.includes(name)) address && warn(option, 'has no effect here: the address says where the server is, or the page does');
+      else if (SERVER_OPTIONS.includes(name)) address && warn(option, 'has no effect here: the address says where the server is, or the page does');
       else if (!KNOWN_OPTIONS.has(name)) warn(option);
     }
     if (options.withCredentials && IS_NODE) warn('the option "withCredentials"', 'keeps no cookies in Node');
-    if (typeof options.transportOptions === 'object') Object.values(options.transportOptions ?? {}).forEach((own) => checkOptions(own ?? {}));
+    if (typeof options.transportOptions === 'object') Object.values(options.transportOptions ?? {}).forEach((own) => warnOfOptions(own ?? {}));
   }
 
-  /** The options with a default for each that is not given. */
+  /** The options, with the default of each that is missing. */
   function withDefaults(options) {
     const given = Object.entries(options).filter(([name, value]) => isGiven(value) && (value || !NEVER_ZERO.has(name)));
     return { ...DEFAULTS, ...Object.fromEntries(given) };
   }
 
-  // ---- Constants and helpers.
+  // ---------- Helpers
 
-  /** Events that may wait in a socket for its connection; what is over is refused. */
-  const MAX_WAITING = 10_000;
-  /** Packets in one posted payload. */
-  const MAX_POSTED = 1000;
-  /** Bytes that a WebSocket may have under way when a volatile event is still sent. */
-  const VOLATILE_BYTES = 64 * 1024;
-  /** A timer later than this ran in a page that was asleep; how long to wait then for what came meanwhile. */
-  const ASLEEP_MS = 200;
-  const WAKING_MS = 1000;
-  /** A longer timer would run out at once. */
-  const LONGEST_TIMER_MS = 2 ** 31 - 1;
-  /** How long the last packets of a connection that is being closed may take. */
-  const CLOSING_MS = 10_000;
-
-  /** Engine.IO packets that fit in one payload are joined by this. */
-  const SEPARATOR = '\x1e';
-
-  const [CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK] = [0, 1, 2, 3, 4, 5, 6];
-  const RESERVED = new Set(['connect', 'connect_error', 'disconnect', 'disconnecting', 'newListener', 'removeListener']);
+  const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
 
   /** Calls a listener. What it throws is reported, and stops nothing else. */
   function attempt(call) {
@@ -113,14 +106,14 @@
   /** A query as an object, also if it was given as a text. */
   const asQuery = (query) => (typeof query === 'string' ? Object.fromEntries(new URLSearchParams(query)) : query);
 
-  /** A text that no cache has seen. */
+  /** A text that makes an address unique, for caches. */
   const uniqueText = () => `${Date.now().toString(36)}${Math.random().toString(36).slice(2, 6)}`;
 
   const parseError = (message) => Object.assign(new Error(message), { reason: 'parse error' });
   const transportError = (message, description) =>
     Object.assign(new Error(message), { type: 'TransportError', description });
 
-  /** Removes the first of `list` that `isIt` knows. */
+  /** Removes the first item of `list` for which `isIt` holds. */
   function removeFirst(list, isIt) {
     const index = list.findIndex(isIt);
     if (index >= 0) list.splice(index, 1);
@@ -156,7 +149,7 @@
     off(...args) {
       const [name, listener] = [String(args[0]), args[1]];
       if (args.length === 0) this.#listeners.clear();
-      // A listener that is undefined by mistake must not remove the others.
+      // `off(name, undefined)` is a mistake, and must not remove the other listeners.
       else if (args.length > 1) removeFirst(this.listeners(name), (known) => known === listener || (listener && known.fn === listener));
       if (args.length === 1 || this.listeners(name).length === 0) this.#listeners.delete(name);
       return this;
@@ -182,96 +175,73 @@
       return this.listeners(name).length > 0;
     }
 
-    /** Tells the listeners on this side. */
+    /** Calls the listeners on this side. */
     emit(name, ...args) {
       return this.fire(name, ...args);
     }
 
     /** `emit`, also where that sends to the server. */
     fire(name, ...args) {
-      // A copy: an event goes to those who listened when it came.
+      // A copy: the event goes to the listeners of the moment at which it came.
       for (const listener of [...this.listeners(name)]) attempt(() => listener.apply(this, args));
       return this;
     }
   }
 
-  // ---- Socket.IO packets: a text, and after it the binary parts it announces.
+  // ---------- Addresses
 
-  const isBinary = (value) =>
-    ArrayBuffer.isView(value)
-    || Object.prototype.toString.call(value) === '[object ArrayBuffer]'
-    || (typeof Blob === 'function' && value instanceof Blob);
+  const isOptions = (value) => isObject(value) && !(value instanceof URL);
 
-  /** The parts that carry a packet: its text first. */
-  function encode({ type, namespace, id = '', payload }) {
-    const attachments = [];
-    // Only events and acks have binary parts.
-    const mayBeBinary = type === EVENT || type === ACK;
-    const json = payload === undefined || payload === null ? '' : JSON.stringify(payload, function part(key, value) {
-      // The value as it was before its `toJSON`, which a Buffer has.
-      const binary = mayBeBinary ? [this[key], value].find(isBinary) : undefined;
-      return binary === undefined ? value : { _placeholder: true, num: attachments.push(binary) - 1 };
-    });
-    const isMarked = attachments.length > 0;
-    const head = isMarked ? `${type === EVENT ? BINARY_EVENT : BINARY_ACK}${attachments.length}-` : type;
-    return [`${head}${namespace === '/' ? '' : `${namespace},`}${id}${json}`, ...attachments];
+  /** The server of the page; without such a page, this machine. */
+  function pageOrigin() {
+    const { protocol, host, origin } = globalThis.location ?? {};
+    if (host) return `${protocol}//${host}`;
+    // A worker that was made from a blob has no host of its own.
+    return /^https?:/.test(origin) ? origin : 'http://localhost';
   }
 
-  const isObject = (value) => typeof value === 'object' && value !== null && !Array.isArray(value);
-
-  /** Whether a packet of that type may carry that. */
-  const IS_SOUND = {
-    [CONNECT]: (payload) => isObject(payload) && typeof payload.sid === 'string',
-    [DISCONNECT]: (payload) => payload === undefined,
-    [EVENT]: (payload) =>
-      Array.isArray(payload) && (typeof payload[0] === 'number' || (typeof payload[0] === 'string' && !RESERVED.has(payload[0]))),
-    [ACK]: (payload, id) => Array.isArray(payload) && id !== undefined,
-    [CONNECT_ERROR]: (payload) => isObject(payload) || typeof payload === 'string',
-  };
-
-  /** Puts the packets of one connection together. */
-  class Decoder {
-    #unfinished = null;
-
-    /** Takes text or bytes; gives a packet when it is whole, else null. Throws at what is none. */
-    take(part) {
-      const isText = typeof part === 'string';
-      if (isText === (this.#unfinished !== null)) throw parseError(isText ? 'a binary part is missing' : 'unannounced bytes');
-      const packet = this.#unfinished ?? Decoder.#head(part);
-      if (!isText) packet.attachments.push(part);
-      this.#unfinished = packet.attachments.length < packet.announced ? packet : null;
-      return this.#unfinished ? null : Decoder.#finish(packet);
-    }
-
-    static #head(text) {
-      const found = /^([0-6])(?:(\d+)-)?(?:(\/[^,]*)(?:,|$))?(\d+)?/.exec(text);
-      if (!found) throw parseError('not a packet');
-      const [head, digit, announced = 0, namespace = '/', id] = found;
-      const isMarked = Number(digit) >= BINARY_EVENT;
-      if (isMarked !== Number(announced) > 0) throw parseError('wrong number of binary parts');
-      // From here on an event is an event, and an ack an ack.
-      const type = isMarked ? Number(digit) - (BINARY_EVENT - EVENT) : Number(digit);
-      return { type, namespace, id, json: text.slice(head.length), announced: Number(announced), attachments: [] };
-    }
-
-    static #finish({ type, namespace, id, json, attachments }) {
-      const fill = (_, value) => {
-        if (value?._placeholder !== true) return value;
-        if (typeof value.num !== 'number' || !Object.hasOwn(attachments, value.num)) throw parseError('a binary part that was not sent');
-        return attachments[value.num];
-      };
-      let payload;
-      try {
-        if (json !== '') payload = attachments.length > 0 ? JSON.parse(json, fill) : JSON.parse(json);
-      } catch (error) {
-        throw parseError(error.message);
-      }
-      if (!IS_SOUND[type](payload, id)) throw parseError('a payload that does not fit its packet');
-      return { type, namespace, id, payload };
-    }
+  /** The server that the options name; what they leave out is taken from the page. */
+  function originOf({ host, hostname, port, secure }) {
+    const page = new URL(pageOrigin());
+    const name = (host && new URL(`http://${host}`).hostname) || hostname;
+    const scheme = secure ?? page.protocol === 'https:' ? 'https' : 'http';
+    const shown = name || page.hostname;
+    const number = port || (name ? '' : page.port);
+    return new URL(`${scheme}://${shown.includes(':') && shown[0] !== '[' ? `[${shown}]` : shown}${number ? `:${number}` : ''}`).origin;
   }
 
-  // ---- Engine.IO packets: a text `<type><text>`, or bytes. Over polling they share a payload, bytes as base64.
+  /** The parts of an address. A missing scheme or host is taken from the page. */
+  function parseAddress(address) {
+    const page = pageOrigin();
+    const protocol = page.slice(0, page.indexOf(':') + 1);
+    let text = String(address ?? '');
+    if (text.startsWith('//')) text = protocol + text;
+    else if (text.startsWith('/')) text = page + text;
+    else if (!/^(https?|wss?):\/\//.test(text)) text = `${protocol}//${text}`;
+    const [, scheme, authority, path, query] = /^(\w+):\/\/([^/?#]*)([^?#]*)(?:\?([^#]*))?/.exec(text);
+    const { origin } = authority ? new URL(`${scheme.replace('ws', 'http')}://${authority}`) : { origin: page };
+    return { origin, namespace: path || '/', query: query && asQuery(query) };
+  }
+
+  // ========== 2. Engine.IO ===============================================================================================
+  // A connection that carries texts and bytes, in order, over HTTP polling or over a WebSocket.
+
+  /** The most packets in one payload of a POST. */
+  const MAX_POSTED = 1000;
+  /** A WebSocket is writable, for volatile events, while fewer bytes than this wait in the browser. */
+  const WRITABLE_BYTES = 64 * 1024;
+  /** A timer that is later than this ran in a page that was asleep. */
+  const ASLEEP_MS = 200;
+  /** How long a page that was asleep waits for a ping that may have come meanwhile. */
+  const WAKING_MS = 1000;
+  /** A longer timer would run out at once. */
+  const LONGEST_TIMER_MS = 2 ** 31 - 1;
+  /** How long the last packets of a connection that is being closed may take. */
+  const CLOSING_MS = 10_000;
+  /** Stands between the packets of a payload. */
+  const SEPARATOR = '\x1e';
+
+  // ---------- Packets: a text `<type><text>`, or bytes. Over polling they share a payload, with bytes as base64
 
   function toBase64(buffer) {
     const bytes = ArrayBuffer.isView(buffer)
@@ -299,14 +269,24 @@
     return `b${toBase64(typeof packet.arrayBuffer === 'function' ? await packet.arrayBuffer() : packet)}`;
   }
 
-  /** The bytes of that text. */
+  /** The size of that text in bytes. */
   function sizeInPayload(packet) {
     if (typeof packet === 'string') return new TextEncoder().encode(packet).length;
     return 1 + 4 * Math.ceil((packet.byteLength ?? packet.size) / 3);
   }
 
-  // ---- Transports. Both have a name, open(), pause(), send(packets), isReady, isIdle, leave() and close(), and tell their
-  // owner by `told`: opened(), packet(packet), drained() when the next packets may be sent, ended(reason, error).
+  const PACKET_TYPES = ['open', 'close', 'ping', 'pong', 'message', 'upgrade', 'noop'];
+
+  /** A packet as listeners of an engine get it. */
+  function described(packet) {
+    if (typeof packet !== 'string') return { type: 'message', data: packet };
+    return { type: PACKET_TYPES[packet[0]] ?? 'error', data: packet.length > 1 ? packet.slice(1) : undefined };
+  }
+
+  // ---------- Transports
+
+  // A transport has a name, open(), pause(), send(packets), canSend, isWritable, close(), and closeWithPage() for a page that
+  // goes. It calls its `owner`: opened(), packet(packet), drained() when it can send the next packets, ended(reason, error).
 
   /** Packets by HTTP: one GET at a time waits for them, one POST at a time sends them. */
   class Polling {
@@ -324,12 +304,12 @@
       this.#options = options;
     }
 
-    get isReady() {
+    get canSend() {
       return this.#post === null;
     }
 
-    get isIdle() {
-      return this.isReady;
+    get isWritable() {
+      return this.canSend;
     }
 
     open() {
@@ -337,7 +317,7 @@
       this.#polls = this.#poll();
     }
 
-    /** Ends when no request is under way; `open` goes on. */
+    /** Resolves when no request is under way; `open` continues. */
     async pause() {
       this.#isPaused = true;
       await Promise.all([this.#polls, this.#post]);
@@ -352,8 +332,8 @@
       this.#abort.abort();
     }
 
-    /** Tells the server that the page goes, by a request that outlives the page. */
-    leave() {
+    /** Tells the server of the end, by a request that outlives the page. */
+    closeWithPage() {
       this.close();
       fetch(this.#address(), { ...this.#init('POST', '1'), keepalive: true }).catch(() => {});
     }
@@ -362,10 +342,10 @@
       try {
         while (!this.#isPaused) {
           const payload = await this.#request('GET');
-          for (const packet of payload.split(SEPARATOR)) this.told.packet(packet);
+          for (const packet of payload.split(SEPARATOR)) this.owner.packet(packet);
         }
       } catch (error) {
-        this.told.ended('transport error', error);
+        this.owner.ended('transport error', error);
       }
     }
 
@@ -374,9 +354,9 @@
         const texts = await Promise.all(packets.map(asText));
         await this.#request('POST', texts.join(SEPARATOR));
         this.#post = null;
-        this.told.drained();
+        this.owner.drained();
       } catch (error) {
-        this.told.ended('transport error', error);
+        this.owner.ended('transport error', error);
       }
     }
 
@@ -417,12 +397,12 @@
       this.#options = options;
     }
 
-    get isReady() {
+    get canSend() {
       return this.#socket?.readyState === 1 && !this.#isConverting;
     }
 
-    get isIdle() {
-      return this.isReady && this.#socket.bufferedAmount < VOLATILE_BYTES;
+    get isWritable() {
+      return this.canSend && this.#socket.bufferedAmount < WRITABLE_BYTES;
     }
 
     open() {
@@ -432,14 +412,14 @@
         this.#socket = protocols ? new WebSocket(this.#address(), protocols) : new WebSocket(this.#address());
       } catch (error) {
         // Later: the caller of `io` has no listeners yet.
-        queueMicrotask(() => this.told.ended('transport error', transportError(`no WebSocket: ${error.message}`, error)));
+        queueMicrotask(() => this.owner.ended('transport error', transportError(`no WebSocket: ${error.message}`, error)));
         return;
       }
       this.#socket.binaryType = 'arraybuffer';
-      this.#socket.onopen = () => this.told.opened();
-      this.#socket.onmessage = ({ data }) => this.told.packet(data);
-      this.#socket.onerror = (event) => this.told.ended('transport error', transportError('websocket error', event));
-      this.#socket.onclose = (event) => this.told.ended('transport close', transportError('websocket closed', event));
+      this.#socket.onopen = () => this.owner.opened();
+      this.#socket.onmessage = ({ data }) => this.owner.packet(data);
+      this.#socket.onerror = (event) => this.owner.ended('transport error', transportError('websocket error', event));
+      this.#socket.onclose = (event) => this.owner.ended('transport close', transportError('websocket closed', event));
     }
 
     pause() {}
@@ -453,7 +433,7 @@
       this.#socket?.close();
     }
 
-    leave() {
+    closeWithPage() {
       this.close();
     }
 
@@ -462,44 +442,32 @@
       try {
         for (const text of await Promise.all(packets.map(asText))) this.#socket.send(text);
         this.#isConverting = false;
-        this.told.drained();
+        this.owner.drained();
       } catch (error) {
-        this.told.ended('transport error', error);
+        this.owner.ended('transport error', error);
       }
     }
   }
 
   const TRANSPORTS = { polling: Polling, websocket: WebSocketTransport };
 
+  // ---------- The connection
+
   /** The addresses of servers to which a WebSocket has been open, for `rememberUpgrade`. */
   const hadWebSocket = new Set();
-  /** Connections that are not over, and managers that wait to try again. */
+  /** The connections that have not ended. */
   const connections = new Set();
-  const waitingManagers = new Set();
-
-  // Here, and not at the first connection: a service worker must add its listeners while its script is first run.
-  globalThis.addEventListener?.('offline', () => [...connections].forEach((engine) => engine.lostNetwork()));
-  globalThis.addEventListener?.('online', () => [...waitingManagers].forEach((manager) => manager.hurry()));
-  globalThis.addEventListener?.('beforeunload', () => [...connections].forEach((engine) => engine.leavingPage()));
-
-  const PACKET_TYPES = ['open', 'close', 'ping', 'pong', 'message', 'upgrade', 'noop'];
-
-  /** What listeners of an engine are told of a packet. */
-  function described(packet) {
-    if (typeof packet !== 'string') return { type: 'message', data: packet };
-    return { type: PACKET_TYPES[packet[0]] ?? 'error', data: packet.length > 1 ? packet.slice(1) : undefined };
-  }
 
   /**
-   * One connection, from its handshake to its end. Tells its owner by `told`: opened, message, pinged, ended; and its
-   * listeners by the events of the official client.
+   * One connection, from its handshake to its end. It calls its `owner`: opened, message, pinged, ended; and its listeners
+   * by the events of the official client.
    */
   class Engine extends Emitter {
     id = null;
     transport = null;
     opts;
     #address;
-    #told;
+    #owner;
     #state = 'opening';
     #names;
     #untried;
@@ -509,19 +477,19 @@
     #isFlushDue = false;
     #probe = null;
     #isSwitching = false;
-    #hasTakenLeave = false;
+    #hasSentClose = false;
     /** Whether the transport was closed because the page may go. */
-    #hasLeft = false;
-    #silence = 0;
+    #isPageLeft = false;
+    #longestSilence = 0;
     #deadline = Infinity;
     #timer = 0;
 
     /** `address` is the URL without its query. */
-    constructor(address, options, told) {
+    constructor(address, options, owner) {
       super();
       this.#address = address;
       this.opts = options;
-      this.#told = told;
+      this.#owner = owner;
       this.#names = [options.transports].flat().filter((name) => {
         const isKnown = typeof name === 'string' && Object.hasOwn(TRANSPORTS, name);
         if (!isKnown) warn(`the transport "${name?.prototype?.name ?? name}"`, 'is not in this client, which has "polling" and "websocket"');
@@ -559,14 +527,14 @@
       this.#tryNext();
     }
 
-    /** Whether the server should have been heard by now. */
+    /** Whether a ping of the server is overdue. */
     get isLate() {
       return performance.now() > this.#deadline;
     }
 
-    /** Whether what is written goes out at once. */
-    get isIdle() {
-      return this.#state === 'open' && !this.#isSwitching && this.#outgoing.length === 0 && this.transport.isIdle;
+    /** Whether an event would go out at once: nothing waits, and the transport is not blocked. */
+    get isWritable() {
+      return this.#state === 'open' && !this.#isSwitching && this.#outgoing.length === 0 && this.transport.isWritable;
     }
 
     /** Sends a message, a text or bytes, and calls `flushed` when it has been handed to the transport. */
@@ -580,12 +548,12 @@
       return this.write(message, options, flushed);
     }
 
-    /** Ends when what was written is out. */
+    /** Closes the connection when all that was written has been sent. */
     close() {
-      if (this.#state === 'opening' || this.#hasLeft) this.end('forced close');
+      if (this.#state === 'opening' || this.#isPageLeft) this.end('forced close');
       if (this.#state !== 'open') return this;
       this.#state = 'closing';
-      this.#giveUpProbe('the connection is being closed');
+      this.#dropProbe('the connection is being closed');
       this.#isSwitching = false;
       this.transport.pause();
       clearTimeout(this.#timer);
@@ -594,30 +562,30 @@
       return this;
     }
 
-    /** Ends at once. Every path to the end leads here. */
+    /** Ends at once. Every end of a connection goes through here, and the first one counts. */
     end(reason, error) {
       if (this.#state === 'closed') return;
       this.#state = 'closed';
       connections.delete(this);
       clearTimeout(this.#timer);
-      this.#giveUpProbe('the connection ended');
+      this.#dropProbe('the connection ended');
       this.transport?.close();
       if (reason === 'transport error') this.fire('error', error);
-      this.#told.ended(reason, error);
+      this.#owner.ended(reason, error);
       this.fire('close', reason, error);
     }
 
-    /** The system says that it has no network. Its own loopback name is reached all the same. */
+    /** The system has no network. `localhost` can still be reached. */
     lostNetwork() {
       if (new URL(this.#address).hostname !== 'localhost') this.end('transport close', new Error('the network connection was lost'));
     }
 
-    /** The page may be left: with `closeOnBeforeunload` the connection goes without a word to its listeners. */
+    /** The page may be left: with `closeOnBeforeunload` the connection is closed, and listeners are not called. */
     leavingPage() {
       if (!this.opts.closeOnBeforeunload || !this.transport) return;
-      this.#hasLeft = true;
-      this.transport.told = { opened() {}, packet() {}, drained() {}, ended() {} };
-      if (this.id) this.transport.leave();
+      this.#isPageLeft = true;
+      this.transport.owner = { opened() {}, packet() {}, drained() {}, ended() {} };
+      if (this.id) this.transport.closeWithPage();
       else this.transport.close();
     }
 
@@ -627,7 +595,7 @@
       this.#outgoing.push(packet);
       if (this.#isFlushDue) return;
       this.#isFlushDue = true;
-      // What is written in one go shares a payload.
+      // Packets that are written in one turn share a payload.
       queueMicrotask(() => {
         this.#isFlushDue = false;
         this.#flush();
@@ -665,15 +633,15 @@
     #listenTo(transport) {
       this.transport = transport;
       const isOurs = () => this.transport === transport;
-      transport.told = {
+      transport.owner = {
         opened() {},
-        packet: (packet) => isOurs() && this.#take(packet),
+        packet: (packet) => isOurs() && this.#receive(packet),
         drained: () => isOurs() && this.#drained(),
-        ended: (reason, error) => isOurs() && this.#lost(transport, reason, error),
+        ended: (reason, error) => isOurs() && this.#transportEnded(transport, reason, error),
       };
     }
 
-    #lost(transport, reason, error) {
+    #transportEnded(transport, reason, error) {
       if (transport.name === 'websocket' && reason === 'transport error') hadWebSocket.delete(this.#address);
       if (this.#state !== 'opening') return this.end(reason, error);
       this.#failure ??= error;
@@ -688,20 +656,20 @@
 
     #flush() {
       const { transport } = this;
-      if (this.#state === 'opening' || this.#state === 'closed' || this.#isSwitching || !transport.isReady) return;
+      if (this.#state === 'opening' || this.#state === 'closed' || this.#isSwitching || !transport.canSend) return;
       if (this.#outgoing.length > 0) {
         transport.send(this.#batch());
         this.fire('flush');
-        if (transport.isReady && this.#outgoing.length === 0) this.fire('drain');
+        if (transport.canSend && this.#outgoing.length === 0) this.fire('drain');
       }
-      // Over polling the leave is told by itself, when the server has taken the rest. A WebSocket sees to both.
-      if (this.#state !== 'closing' || !transport.isReady) return;
-      if (!(transport instanceof Polling) || this.#hasTakenLeave) return this.end('forced close');
-      this.#hasTakenLeave = true;
+      // Over polling the close packet is sent alone, after the rest. A WebSocket has its own closing handshake.
+      if (this.#state !== 'closing' || !transport.canSend) return;
+      if (!(transport instanceof Polling) || this.#hasSentClose) return this.end('forced close');
+      this.#hasSentClose = true;
       transport.send(['1']);
     }
 
-    /** What may be sent now: all, or what fits in a payload, and one packet at least. */
+    /** The packets for one send: all; or as many as fit in a payload, and at least one. */
     #batch() {
       if (!(this.transport instanceof Polling)) return this.#outgoing.splice(0);
       let count = 0;
@@ -712,10 +680,10 @@
       return this.#outgoing.splice(0, count);
     }
 
-    #take(received) {
+    #receive(received) {
       let packet = received;
       try {
-        // Bytes over polling, and from peers that are forced to base64.
+        // Bytes come as base64 over polling, and with `forceBase64`.
         if (typeof received === 'string' && received[0] === 'b') packet = fromBase64(received.slice(1));
       } catch (error) {
         return this.end(error.reason, error);
@@ -723,9 +691,9 @@
       if (this.#state !== 'opening' && this.#state !== 'open') return;
       this.fire('packet', described(packet));
       this.fire('heartbeat');
-      if (this.#state === 'opening') return this.#shakeHands(packet);
+      if (this.#state === 'opening') return this.#handshake(packet);
       if (this.#state !== 'open') return;
-      if (typeof packet !== 'string') return this.#tell(packet);
+      if (typeof packet !== 'string') return this.#message(packet);
       switch (packet[0]) {
         case '1': return this.end('transport close', new Error('the server closed'));
         case '2':
@@ -733,25 +701,25 @@
           this.#write('3');
           this.fire('ping');
           this.fire('pong');
-          return this.#told.pinged();
+          return this.#owner.pinged();
         case '3': case '6': return;
-        case '4': return this.#tell(packet.slice(1));
+        case '4': return this.#message(packet.slice(1));
         default: return this.end('parse error', parseError('not an Engine.IO packet'));
       }
     }
 
-    #tell(message) {
+    #message(message) {
       this.fire('data', message);
       this.fire('message', message);
-      this.#told.message(message);
+      this.#owner.message(message);
     }
 
-    #shakeHands(packet) {
+    #handshake(packet) {
       let open = null;
       try {
         if (packet[0] === '0') open = JSON.parse(packet.slice(1));
       } catch {
-        // Not an open packet.
+        // Reported below.
       }
       if (typeof open?.sid !== 'string' || !(open.pingInterval > 0) || !(open.pingTimeout > 0)) {
         return this.end('parse error', parseError('not an open packet'));
@@ -759,11 +727,11 @@
       this.#state = 'open';
       this.id = open.sid;
       this.#maxPayload = open.maxPayload ?? Infinity;
-      this.#silence = open.pingInterval + open.pingTimeout;
+      this.#longestSilence = open.pingInterval + open.pingTimeout;
       this.#expectPing();
       if (this.transport.name === 'websocket') hadWebSocket.add(this.#address);
       this.fire('handshake', open);
-      this.#told.opened();
+      this.#owner.opened();
       this.fire('open');
       const wantsUpgrade = this.opts.upgrade && this.#names.indexOf('websocket') > this.#names.indexOf('polling');
       const mayUpgrade = this.#state === 'open' && this.transport instanceof Polling && open.upgrades?.includes('websocket');
@@ -771,34 +739,34 @@
     }
 
     /**
-     * By the monotonic clock: the time of day may be set while the connection is well. Where that clock stands still while
-     * the machine sleeps, the rest of the wait follows the sleep.
+     * Measures silence by the monotonic clock, as the time of day may be changed. Where that clock stops while the machine
+     * sleeps, the rest of the wait follows the sleep.
      */
     #expectPing() {
-      this.#deadline = performance.now() + this.#silence;
-      this.#watch(this.#silence);
+      this.#deadline = performance.now() + this.#longestSilence;
+      this.#watch(this.#longestSilence);
     }
 
     #watch(wait, isWaking = false) {
       clearTimeout(this.#timer);
       this.#timer = setTimeout(() => {
         const late = performance.now() - this.#deadline;
-        // The ping may be here already, and wait behind this timer to be read.
+        // The ping may have come already, and wait behind this timer.
         if (late > ASLEEP_MS && !isWaking) this.#watch(WAKING_MS, true);
         else if (late < 0) this.#watch(-late);
         else this.end('ping timeout', new Error('no ping came in time'));
       }, Math.min(wait, LONGEST_TIMER_MS));
     }
 
-    /** Asks for a WebSocket; until one has answered, and if none does, polling goes on. */
+    /** Tries to upgrade to a WebSocket; polling goes on until the WebSocket has answered. */
     #upgrade() {
       const probe = this.#transport('websocket');
       this.#probe = probe;
       hadWebSocket.delete(this.#address);
-      // One that was given up may still have something to say.
+      // A probe that was dropped may still call.
       const isOurs = () => this.#probe === probe;
-      const giveUp = (why) => isOurs() && this.#giveUpProbe(why);
-      probe.told = {
+      const giveUp = (why) => isOurs() && this.#dropProbe(why);
+      probe.owner = {
         opened: () => isOurs() && probe.send(['2probe']),
         packet: (packet) => (packet === '3probe' && isOurs() && !this.#isSwitching ? this.#switchTo(probe) : giveUp('a wrong answer')),
         drained() {},
@@ -812,7 +780,7 @@
       this.#isSwitching = true;
       hadWebSocket.add(this.#address);
       this.fire('upgrading', probe);
-      // The open poll must end first: what it brings is older than what the WebSocket will.
+      // The open poll must end first: its packets come before those of the WebSocket.
       await polling.pause();
       this.#isSwitching = false;
       if (this.#probe === probe) {
@@ -827,7 +795,7 @@
       this.#flush();
     }
 
-    #giveUpProbe(why) {
+    #dropProbe(why) {
       const probe = this.#probe;
       this.#probe = null;
       if (!probe) return;
@@ -837,247 +805,97 @@
     }
   }
 
-  /** Keeps one connection for the namespaces of an address, and connects again. */
-  class Manager extends Emitter {
-    /** The connection of now, or the last one. */
-    engine = null;
-    opts;
-    _autoConnect;
-    #address;
-    #sockets = new Map();
-    /** What the sockets that are connected, or will be, want to be told. */
-    #links = new Set();
-    #state = 'closed';
-    #isWanted = false;
-    #attempts = 0;
-    #timer = 0;
-    #callback = null;
+  // ========== 3. Socket.IO packets =======================================================================================
+  // A packet is a text, and after it the binary attachments that the text announces.
 
-    /** `address` is the server's; without one the options say it, and what they leave out is the page's. */
-    constructor(address, options) {
-      super();
-      const [place, given] = isOptions(address) ? [undefined, address] : [address, options ?? {}];
-      checkOptions(given, place);
-      this.opts = withDefaults(given);
-      const { origin, query } = place ? parseAddress(place) : { origin: placeOf(given) };
-      if (query && given.query) warn('the option "query"', 'has no effect beside an address with a query');
-      if (query) this.opts.query = query;
-      const path = this.opts.path.replace(/\/$/, '') + (this.opts.addTrailingSlash ? '/' : '');
-      this.#address = `${origin}${path.startsWith('/') ? '' : '/'}${path}`;
-      this._autoConnect = this.opts.autoConnect !== false;
-      if (this._autoConnect) this.open();
+  const [CONNECT, DISCONNECT, EVENT, ACK, CONNECT_ERROR, BINARY_EVENT, BINARY_ACK] = [0, 1, 2, 3, 4, 5, 6];
+  const RESERVED = new Set(['connect', 'connect_error', 'disconnect', 'disconnecting', 'newListener', 'removeListener']);
+
+  const isBinary = (value) =>
+    ArrayBuffer.isView(value)
+    || Object.prototype.toString.call(value) === '[object ArrayBuffer]'
+    || (typeof Blob === 'function' && value instanceof Blob);
+
+  /** The parts of a packet: its text, then its attachments. */
+  function encode({ type, namespace, id = '', payload }) {
+    const attachments = [];
+    // Only events and acks have attachments.
+    const mayBeBinary = type === EVENT || type === ACK;
+    const json = payload === undefined || payload === null ? '' : JSON.stringify(payload, function part(key, value) {
+      // The value as it was before its `toJSON`, which a Buffer has.
+      const binary = mayBeBinary ? [this[key], value].find(isBinary) : undefined;
+      return binary === undefined ? value : { _placeholder: true, num: attachments.push(binary) - 1 };
+    });
+    const isMarked = attachments.length > 0;
+    const head = isMarked ? `${type === EVENT ? BINARY_EVENT : BINARY_ACK}${attachments.length}-` : type;
+    return [`${head}${namespace === '/' ? '' : `${namespace},`}${id}${json}`, ...attachments];
+  }
+
+  /** Whether a packet of that type may carry that. */
+  const IS_VALID = {
+    [CONNECT]: (payload) => isObject(payload) && typeof payload.sid === 'string',
+    [DISCONNECT]: (payload) => payload === undefined,
+    [EVENT]: (payload) =>
+      Array.isArray(payload) && (typeof payload[0] === 'number' || (typeof payload[0] === 'string' && !RESERVED.has(payload[0]))),
+    [ACK]: (payload, id) => Array.isArray(payload) && id !== undefined,
+    [CONNECT_ERROR]: (payload) => isObject(payload) || typeof payload === 'string',
+  };
+
+  /** Puts the packets of one connection together from their parts. */
+  class Decoder {
+    #unfinished = null;
+
+    /** Adds a text or bytes. Gives a packet when it is complete, else null; throws if the part does not fit. */
+    add(part) {
+      const isText = typeof part === 'string';
+      if (isText === (this.#unfinished !== null)) throw parseError(isText ? 'a binary part is missing' : 'unannounced bytes');
+      const packet = this.#unfinished ?? Decoder.#head(part);
+      if (!isText) packet.attachments.push(part);
+      this.#unfinished = packet.attachments.length < packet.announced ? packet : null;
+      return this.#unfinished ? null : Decoder.#finish(packet);
     }
 
-    /** The socket of a namespace: the one there is, or a new one with these options: auth, ackTimeout, retries. */
-    socket(namespace, options) {
-      const known = this.#sockets.get(namespace);
-      if (!known) {
-        const socket = new Socket(this, namespace, options);
-        this.#sockets.set(namespace, socket);
-        return socket;
-      }
-      if (this._autoConnect && !known.active) known.connect();
-      return known;
+    static #head(text) {
+      const found = /^([0-6])(?:(\d+)-)?(?:(\/[^,]*)(?:,|$))?(\d+)?/.exec(text);
+      if (!found) throw parseError('not a packet');
+      const [head, digit, announced = 0, namespace = '/', id] = found;
+      const isMarked = Number(digit) >= BINARY_EVENT;
+      if (isMarked !== Number(announced) > 0) throw parseError('wrong number of binary parts');
+      // From here on an event is an event, and an ack an ack.
+      const type = isMarked ? Number(digit) - (BINARY_EVENT - EVENT) : Number(digit);
+      return { type, namespace, id, json: text.slice(head.length), announced: Number(announced), attachments: [] };
     }
 
-    has(namespace) {
-      return this.#sockets.has(namespace);
-    }
-
-    reconnection(...value) {
-      if (value.length > 0 && !value[0] && waitingManagers.has(this)) this.#stopWaiting();
-      return this.#option('reconnection', value);
-    }
-
-    reconnectionAttempts(...value) {
-      return this.#option('reconnectionAttempts', value);
-    }
-
-    reconnectionDelay(...value) {
-      return this.#option('reconnectionDelay', value);
-    }
-
-    reconnectionDelayMax(...value) {
-      return this.#option('reconnectionDelayMax', value);
-    }
-
-    randomizationFactor(...value) {
-      return this.#option('randomizationFactor', value);
-    }
-
-    timeout(...value) {
-      return this.#option('timeout', value);
-    }
-
-    /**
-     * Connects, if it does not already. Sockets do this by themselves. `callback` is called once, with an error if the
-     * connection fails; it is then not tried again.
-     */
-    open(callback) {
-      if (this.#state !== 'closed') return this;
-      this.#stopWaiting();
-      this.#state = 'opening';
-      this.#isWanted = true;
-      this.#callback = callback ?? null;
-      const decoder = new Decoder();
-      const isOurs = () => this.engine === engine && this.#state !== 'closed';
-      const engine = new Engine(this.#address, this.opts, {
-        opened: () => isOurs() && this.#opened(),
-        message: (part) => isOurs() && this.#take(engine, decoder, part),
-        pinged: () => isOurs() && this.#pinged(),
-        ended: (reason, error) => isOurs() && this.#ended(reason, error),
-      });
-      this.engine = engine;
-      const { timeout } = this.opts;
-      if (timeout !== false) {
-        this.#timer = setTimeout(() => engine.end('transport error', transportError('timeout')), timeout);
-      }
-      engine.open();
-      return this;
-    }
-
-    connect(callback) {
-      return this.open(callback);
-    }
-
-    /** Disconnects all namespaces, and does not connect again by itself. */
-    close() {
-      this.#stopWaiting();
-      this.#attempts = 0;
-      this.#isWanted = false;
-      const wasClosed = this.#state === 'closed';
-      this.#state = 'closed';
-      if (wasClosed) return;
-      this.engine.close();
-      for (const link of [...this.#links]) link.ended('forced close');
-      this.fire('close', 'forced close');
-    }
-
-    disconnect() {
-      this.close();
-    }
-
-    /** For a socket: tells `link` of the connection from now on, and connects. */
-    join(link) {
-      this.#links.add(link);
-      if (this.#state === 'open') link.opened();
-      // While it waits to try again the next try is for all of them.
-      else if (this.#timer === 0) this.open();
-    }
-
-    /** For a socket: the connection ends with the last one. */
-    leave(link) {
-      if (this.#links.delete(link) && this.#links.size === 0) this.close();
-    }
-
-    /** For a socket: sends the parts of a packet. */
-    send(parts) {
-      for (const part of parts) this.engine.write(part);
-    }
-
-    /** The network is back: tries again at once if it waits to. */
-    hurry() {
-      if (waitingManagers.has(this)) this.#retry();
-    }
-
-    /** Gives an option, or sets it. */
-    #option(name, value) {
-      if (value.length === 0 || value[0] === undefined) return this.opts[name];
-      [this.opts[name]] = value;
-      return this;
-    }
-
-    #stopWaiting() {
-      clearTimeout(this.#timer);
-      this.#timer = 0;
-      waitingManagers.delete(this);
-    }
-
-    #opened() {
-      this.#stopWaiting();
-      this.#state = 'open';
-      const attempts = this.#attempts;
-      this.#attempts = 0;
-      for (const link of [...this.#links]) link.opened();
-      this.fire('open');
-      this.#callBack();
-      if (attempts > 0) this.fire('reconnect', attempts);
-    }
-
-    #take(engine, decoder, part) {
-      let packet;
+    static #finish({ type, namespace, id, json, attachments }) {
+      const fill = (_, value) => {
+        if (value?._placeholder !== true) return value;
+        if (typeof value.num !== 'number' || !Object.hasOwn(attachments, value.num)) throw parseError('a binary part that was not sent');
+        return attachments[value.num];
+      };
+      let payload;
       try {
-        packet = decoder.take(part);
+        if (json !== '') payload = attachments.length > 0 ? JSON.parse(json, fill) : JSON.parse(json);
       } catch (error) {
-        return engine.end('parse error', error);
+        throw parseError(error.message);
       }
-      if (!packet) return;
-      const { type, namespace, id, payload } = packet;
-      this.fire('packet', { type, nsp: namespace, id: id && Number(id), data: payload });
-      const links = [...this.#links].filter((link) => link.namespace === namespace);
-      for (const link of links) link.take(packet);
-      // A socket that left before it was let in.
-      if (links.length === 0 && type === CONNECT) this.send(encode({ type: DISCONNECT, namespace }));
-    }
-
-    #pinged() {
-      for (const link of [...this.#links]) link.flush();
-      this.fire('ping');
-    }
-
-    #ended(reason, error = new Error(reason)) {
-      this.#stopWaiting();
-      const wasOpen = this.#state === 'open';
-      this.#state = 'closed';
-      for (const link of [...this.#links]) link.ended(reason, error);
-      if (wasOpen) {
-        this.fire('close', reason, error);
-      } else {
-        this.fire('error', error);
-        if (this.#attempts > 0) this.fire('reconnect_error', error);
-        // The caller of `open(callback)` decides what comes next.
-        if (this.#callBack(error)) return;
-      }
-      this.#tryAgain();
-    }
-
-    #callBack(...error) {
-      const callback = this.#callback;
-      this.#callback = null;
-      if (callback) attempt(() => callback(...error));
-      return callback !== null;
-    }
-
-    #tryAgain() {
-      const { reconnection, reconnectionAttempts, reconnectionDelay, reconnectionDelayMax, randomizationFactor } = this.opts;
-      // A listener may have left, or may have connected already.
-      if (!reconnection || !this.#isWanted || this.#state !== 'closed' || this.#timer !== 0) return;
-      if (this.#attempts >= reconnectionAttempts) {
-        this.#attempts = 0;
-        this.fire('reconnect_failed');
-        return;
-      }
-      const delay = reconnectionDelay * 2 ** this.#attempts * (1 + randomizationFactor * (2 * Math.random() - 1));
-      this.#attempts += 1;
-      this.#timer = setTimeout(() => this.#retry(), Math.min(delay, reconnectionDelayMax));
-      waitingManagers.add(this);
-    }
-
-    #retry() {
-      this.fire('reconnect_attempt', this.#attempts);
-      // A listener may have left.
-      if (waitingManagers.has(this)) this.open();
+      if (!IS_VALID[type](payload, id)) throw parseError('a payload that does not fit its packet');
+      return { type, namespace, id, payload };
     }
   }
 
-  /** One namespace: events out and in, and the acks of both. */
+  // ========== 4. Socket ==================================================================================================
+
+  /** The most events that wait in a socket for its connection; one more is rejected. */
+  const MAX_WAITING = 10_000;
+
+  /** One namespace: events in both directions, with their acks. */
   class Socket extends Emitter {
     connected = false;
-    /** Whether the server gave back what was missed since the last connection. */
+    /** Whether the server sent what was missed since the last connection. */
     recovered = false;
     id = undefined;
     auth;
-    /** What came before the namespace let the socket in: arrays of arguments, the name first. */
+    /** Events that came before CONNECT was answered: arrays of arguments, the name first. */
     receiveBuffer = [];
     /** Events that wait for a connection. */
     sendBuffer = [];
@@ -1085,12 +903,12 @@
     #retries;
     #link;
     #isActive = false;
-    /** The connection on which it has asked to be let in. */
-    #introducedTo = null;
+    /** The connection on which it has sent CONNECT. */
+    #requestedOn = null;
     #flags = {};
     #anyListeners = [];
     #anyOutgoingListeners = [];
-    /** With `retries`: events that wait for their ack, of which the first is under way. */
+    /** With `retries`: events that wait for their acks; the first is under way. */
     #queue = [];
     #acks = new Map();
     #nextAck = 0;
@@ -1107,8 +925,8 @@
       this.#retries = options?.retries ?? 0;
       this.#link = {
         namespace,
-        opened: () => this.#introduce(),
-        take: (packet) => this.#take(packet),
+        opened: () => this.#requestConnect(),
+        receive: (packet) => this.#receive(packet),
         flush: () => this.#flush(),
         ended: (reason, error) => this.#ended(reason, error),
       };
@@ -1119,12 +937,12 @@
       return !this.connected;
     }
 
-    /** Whether it is connected or will be by itself. */
+    /** Whether it is connected, or connects by itself. */
     get active() {
       return this.#isActive;
     }
 
-    /** The next event is dropped if it cannot go out at once. */
+    /** The next event is dropped if the connection is not writable. */
     get volatile() {
       this.#flags.isVolatile = true;
       return this;
@@ -1144,7 +962,7 @@
     connect() {
       if (this.connected) return this;
       this.#isActive = true;
-      this.io.join(this.#link);
+      this.io.attach(this.#link);
       return this;
     }
 
@@ -1171,7 +989,7 @@
       return this.#emit(name, args, ack, false);
     }
 
-    /** Sends an event and gives its answer, or fails when none can come any more. */
+    /** Sends an event, and gives a promise of its ack, which fails when none can come any more. */
     emitWithAck(name, ...args) {
       return new Promise((resolve, reject) => {
         this.#emit(name, args, (error, answer) => (error ? reject(error) : resolve(answer)), true);
@@ -1243,14 +1061,14 @@
       const data = [name, ...args];
       const parts = encode({ type: EVENT, namespace: this.nsp, id, payload: data });
       const isLive = this.connected && this.sendBuffer.length === 0 && !this.io.engine.isLate;
-      if (!isVolatile && !isLive && this.sendBuffer.length >= MAX_WAITING) return this.#refuse(ack, takesError);
+      if (!isVolatile && !isLive && this.sendBuffer.length >= MAX_WAITING) return this.#rejectEvent(ack, takesError);
       if (ack) this.#expect(ack, takesError, timeout);
       const packet = { type: EVENT, nsp: this.nsp, id, data, parts };
-      if (isLive && (!isVolatile || this.io.engine.isIdle)) this.#send(packet);
+      if (isLive && (!isVolatile || this.io.engine.isWritable)) this.#send(packet);
       else if (!isVolatile) this.sendBuffer.push(packet);
     }
 
-    #refuse(ack, takesError) {
+    #rejectEvent(ack, takesError) {
       const error = new Error(`${MAX_WAITING} events wait for a connection already`);
       if (!ack || !takesError) throw error;
       queueMicrotask(() => attempt(() => ack(error)));
@@ -1275,10 +1093,10 @@
       this.#acks.set(id, settle);
     }
 
-    /** With `retries` one event at a time is under way; without its ack it is sent again, so that the order is kept. */
+    /** With `retries` one event at a time is under way, and is sent again until its ack comes: so the order is kept. */
     #enqueue(event) {
-      if (this.#queue.length >= MAX_WAITING) return this.#refuse(event.ack, event.takesError);
-      // What cannot be sent is its sender's error now, and does not stand in the way of others later.
+      if (this.#queue.length >= MAX_WAITING) return this.#rejectEvent(event.ack, event.takesError);
+      // An event that cannot be encoded is an error of its caller now, and must not block the queue later.
       encode({ type: EVENT, namespace: this.nsp, payload: [event.name, ...event.args] });
       this.#queue.push({ ...event, tries: 0, isUnderWay: false });
       this.#sendQueued();
@@ -1305,13 +1123,13 @@
       for (const packet of this.sendBuffer.splice(0)) this.#send(packet);
     }
 
-    /** Asks the server to be let in. */
-    #introduce() {
+    /** Sends CONNECT for the namespace. */
+    #requestConnect() {
       const { engine } = this.io;
-      if (this.#introducedTo === engine) return;
-      this.#introducedTo = engine;
+      if (this.#requestedOn === engine) return;
+      this.#requestedOn = engine;
       const send = (auth) => {
-        // The answer of a function may come when the connection is another one.
+        // `auth` may call back when there is another connection.
         if (!this.#isActive || this.connected || this.io.engine !== engine) return;
         const payload = this.#pid ? { pid: this.#pid, offset: this.#offset, ...auth } : auth;
         this.io.send(encode({ type: CONNECT, namespace: this.nsp, payload }));
@@ -1319,53 +1137,53 @@
       attempt(() => (typeof this.auth === 'function' ? this.auth(send) : send(this.auth)));
     }
 
-    #take({ type, id, payload }) {
+    #receive({ type, id, payload }) {
       switch (type) {
-        case CONNECT: return this.#letIn(payload);
+        case CONNECT: return this.#onConnect(payload);
         case DISCONNECT: return this.#leave('io server disconnect');
-        case CONNECT_ERROR: return this.#refused(payload);
+        case CONNECT_ERROR: return this.#onConnectError(payload);
         case ACK: return this.#acks.get(Number(id))?.(null, payload);
-        default: return this.#arrived(id, payload);
+        default: return this.#onEvent(id, payload);
       }
     }
 
-    #arrived(id, args) {
+    #onEvent(id, args) {
       if (id !== undefined) args.push(this.#answer(id));
-      // What was missed comes before the answer that lets us in.
-      if (this.connected) this.#hear(args);
+      // Missed events come before the answer to CONNECT.
+      if (this.connected) this.#deliver(args);
       else this.receiveBuffer.push(args);
     }
 
-    #letIn({ sid, pid }) {
+    #onConnect({ sid, pid }) {
       if (this.connected) return;
       this.connected = true;
       this.id = sid;
       this.recovered = pid !== undefined && pid === this.#pid;
-      // A place in what another session heard is none in this one.
+      // An offset of another session means nothing in this one.
       if (!this.recovered) this.#offset = undefined;
       this.#pid = pid;
-      for (const args of this.receiveBuffer.splice(0)) this.#hear(args);
+      for (const args of this.receiveBuffer.splice(0)) this.#deliver(args);
       this.#flush();
       this.#sendQueued();
       this.fire('connect');
     }
 
-    #refused(payload) {
+    #onConnectError(payload) {
       this.#isActive = false;
-      this.#introducedTo = null;
-      this.io.leave(this.#link);
+      this.#requestedOn = null;
+      this.io.detach(this.#link);
       const { message, data } = isObject(payload) ? payload : { message: payload };
       this.fire('connect_error', Object.assign(new Error(message), { data }));
     }
 
-    #hear(args) {
+    #deliver(args) {
       if (!this.connected) return;
       if (this.#pid && typeof args.at(-1) === 'string') this.#offset = args.at(-1);
       for (const listener of [...this.#anyListeners]) attempt(() => listener.apply(this, args));
       this.fire(...args);
     }
 
-    /** The function that answers event `id`: once, and on the connection it came by. */
+    /** The function that acks event `id`: once, and on the connection that it came by. */
     #answer(id) {
       let session = this.#session;
       return (...payload) => {
@@ -1377,23 +1195,23 @@
 
     #leave(reason) {
       this.#isActive = false;
-      this.#introducedTo = null;
+      this.#requestedOn = null;
       const wasConnected = this.connected;
       this.connected = false;
-      this.io.leave(this.#link);
-      if (wasConnected) this.#forget(reason);
+      this.io.detach(this.#link);
+      if (wasConnected) this.#onDisconnect(reason);
     }
 
     #ended(reason, error) {
       const wasConnected = this.connected;
       this.connected = false;
       this.receiveBuffer = [];
-      if (wasConnected) this.#forget(reason, error);
+      if (wasConnected) this.#onDisconnect(reason, error);
       else this.fire('connect_error', error ?? new Error(reason));
     }
 
-    /** Tells that the connection is gone, and that answers to what went out on it are, too. */
-    #forget(reason, error) {
+    /** Tells listeners of the end, and fails the acks of events that were sent on this connection. */
+    #onDisconnect(reason, error) {
       this.id = undefined;
       this.#session += 1;
       const isWaiting = new Set(this.sendBuffer.map(({ id }) => id));
@@ -1403,43 +1221,253 @@
     }
   }
 
-  // ---- Addresses and `io`.
+  // ========== 5. Manager =================================================================================================
 
-  const isOptions = (value) => isObject(value) && !(value instanceof URL);
+  /** The managers that wait for their next attempt. */
+  const waitingManagers = new Set();
 
-  /** The page's own server; without a page that has one, this machine. */
-  function pageOrigin() {
-    const { protocol, host, origin } = globalThis.location ?? {};
-    if (host) return `${protocol}//${host}`;
-    // A worker that was made from a blob has no host of its own.
-    return /^https?:/.test(origin) ? origin : 'http://localhost';
+  /** Keeps one connection for the namespaces of a server, and reconnects. */
+  class Manager extends Emitter {
+    /** The current connection, or the last one. */
+    engine = null;
+    opts;
+    _autoConnect;
+    #address;
+    #sockets = new Map();
+    /** The callbacks of the sockets that use the connection. */
+    #links = new Set();
+    #state = 'closed';
+    #isWanted = false;
+    #attempts = 0;
+    #timer = 0;
+    #callback = null;
+
+    /** Without an `address` the options name the server; what they leave out is taken from the page. */
+    constructor(address, options) {
+      super();
+      const [place, given] = isOptions(address) ? [undefined, address] : [address, options ?? {}];
+      warnOfOptions(given, place);
+      this.opts = withDefaults(given);
+      const { origin, query } = place ? parseAddress(place) : { origin: originOf(given) };
+      if (query && given.query) warn('the option "query"', 'has no effect beside an address with a query');
+      if (query) this.opts.query = query;
+      const path = this.opts.path.replace(/\/$/, '') + (this.opts.addTrailingSlash ? '/' : '');
+      this.#address = `${origin}${path.startsWith('/') ? '' : '/'}${path}`;
+      this._autoConnect = this.opts.autoConnect !== false;
+      if (this._autoConnect) this.open();
+    }
+
+    /** The socket of a namespace: the one there is, or a new one with these options: auth, ackTimeout, retries. */
+    socket(namespace, options) {
+      const known = this.#sockets.get(namespace);
+      if (!known) {
+        const socket = new Socket(this, namespace, options);
+        this.#sockets.set(namespace, socket);
+        return socket;
+      }
+      if (this._autoConnect && !known.active) known.connect();
+      return known;
+    }
+
+    has(namespace) {
+      return this.#sockets.has(namespace);
+    }
+
+    reconnection(...value) {
+      if (value.length > 0 && !value[0] && waitingManagers.has(this)) this.#stopWaiting();
+      return this.#option('reconnection', value);
+    }
+
+    reconnectionAttempts(...value) {
+      return this.#option('reconnectionAttempts', value);
+    }
+
+    reconnectionDelay(...value) {
+      return this.#option('reconnectionDelay', value);
+    }
+
+    reconnectionDelayMax(...value) {
+      return this.#option('reconnectionDelayMax', value);
+    }
+
+    randomizationFactor(...value) {
+      return this.#option('randomizationFactor', value);
+    }
+
+    timeout(...value) {
+      return this.#option('timeout', value);
+    }
+
+    /**
+     * Connects, if it does not already. Sockets do this by themselves. `callback` is called once, with an error if the
+     * connection fails; it is then not tried again.
+     */
+    open(callback) {
+      if (this.#state !== 'closed') return this;
+      this.#stopWaiting();
+      this.#state = 'opening';
+      this.#isWanted = true;
+      this.#callback = callback ?? null;
+      const decoder = new Decoder();
+      const isOurs = () => this.engine === engine && this.#state !== 'closed';
+      const engine = new Engine(this.#address, this.opts, {
+        opened: () => isOurs() && this.#opened(),
+        message: (part) => isOurs() && this.#receive(engine, decoder, part),
+        pinged: () => isOurs() && this.#pinged(),
+        ended: (reason, error) => isOurs() && this.#ended(reason, error),
+      });
+      this.engine = engine;
+      const { timeout } = this.opts;
+      if (timeout !== false) {
+        this.#timer = setTimeout(() => engine.end('transport error', transportError('timeout')), timeout);
+      }
+      engine.open();
+      return this;
+    }
+
+    connect(callback) {
+      return this.open(callback);
+    }
+
+    /** Disconnects all namespaces, and does not connect again by itself. */
+    close() {
+      this.#stopWaiting();
+      this.#attempts = 0;
+      this.#isWanted = false;
+      const wasClosed = this.#state === 'closed';
+      this.#state = 'closed';
+      if (wasClosed) return;
+      this.engine.close();
+      for (const link of [...this.#links]) link.ended('forced close');
+      this.fire('close', 'forced close');
+    }
+
+    disconnect() {
+      this.close();
+    }
+
+    /** For a socket: calls `link` for the connection from now on, and connects. */
+    attach(link) {
+      this.#links.add(link);
+      if (this.#state === 'open') link.opened();
+      // If it waits for the next attempt, that attempt is for all sockets.
+      else if (this.#timer === 0) this.open();
+    }
+
+    /** For a socket: stops calling `link`; the connection ends with the last one. */
+    detach(link) {
+      if (this.#links.delete(link) && this.#links.size === 0) this.close();
+    }
+
+    /** For a socket: sends the parts of a packet. */
+    send(parts) {
+      for (const part of parts) this.engine.write(part);
+    }
+
+    /** The network is back: tries at once if it waits for the next attempt. */
+    retryNow() {
+      if (waitingManagers.has(this)) this.#retry();
+    }
+
+    /** Gives an option, or sets it. */
+    #option(name, value) {
+      if (value.length === 0 || value[0] === undefined) return this.opts[name];
+      [this.opts[name]] = value;
+      return this;
+    }
+
+    #stopWaiting() {
+      clearTimeout(this.#timer);
+      this.#timer = 0;
+      waitingManagers.delete(this);
+    }
+
+    #opened() {
+      this.#stopWaiting();
+      this.#state = 'open';
+      const attempts = this.#attempts;
+      this.#attempts = 0;
+      for (const link of [...this.#links]) link.opened();
+      this.fire('open');
+      this.#callBack();
+      if (attempts > 0) this.fire('reconnect', attempts);
+    }
+
+    #receive(engine, decoder, part) {
+      let packet;
+      try {
+        packet = decoder.add(part);
+      } catch (error) {
+        return engine.end('parse error', error);
+      }
+      if (!packet) return;
+      const { type, namespace, id, payload } = packet;
+      this.fire('packet', { type, nsp: namespace, id: id && Number(id), data: payload });
+      const links = [...this.#links].filter((link) => link.namespace === namespace);
+      for (const link of links) link.receive(packet);
+      // For a socket that disconnected before the server accepted it.
+      if (links.length === 0 && type === CONNECT) this.send(encode({ type: DISCONNECT, namespace }));
+    }
+
+    #pinged() {
+      for (const link of [...this.#links]) link.flush();
+      this.fire('ping');
+    }
+
+    #ended(reason, error = new Error(reason)) {
+      this.#stopWaiting();
+      const wasOpen = this.#state === 'open';
+      this.#state = 'closed';
+      for (const link of [...this.#links]) link.ended(reason, error);
+      if (wasOpen) {
+        this.fire('close', reason, error);
+      } else {
+        this.fire('error', error);
+        if (this.#attempts > 0) this.fire('reconnect_error', error);
+        // With `open(callback)` its caller decides whether to try again.
+        if (this.#callBack(error)) return;
+      }
+      this.#tryAgain();
+    }
+
+    #callBack(...error) {
+      const callback = this.#callback;
+      this.#callback = null;
+      if (callback) attempt(() => callback(...error));
+      return callback !== null;
+    }
+
+    #tryAgain() {
+      const { reconnection, reconnectionAttempts, reconnectionDelay, reconnectionDelayMax, randomizationFactor } = this.opts;
+      // A listener may have disconnected, or connected already.
+      if (!reconnection || !this.#isWanted || this.#state !== 'closed' || this.#timer !== 0) return;
+      if (this.#attempts >= reconnectionAttempts) {
+        this.#attempts = 0;
+        this.fire('reconnect_failed');
+        return;
+      }
+      const delay = reconnectionDelay * 2 ** this.#attempts * (1 + randomizationFactor * (2 * Math.random() - 1));
+      this.#attempts += 1;
+      this.#timer = setTimeout(() => this.#retry(), Math.min(delay, reconnectionDelayMax));
+      waitingManagers.add(this);
+    }
+
+    #retry() {
+      this.fire('reconnect_attempt', this.#attempts);
+      // A listener may have disconnected.
+      if (waitingManagers.has(this)) this.open();
+    }
   }
 
-  /** The server that options name; what they leave out is the page's. */
-  function placeOf({ host, hostname, port, secure }) {
-    const page = new URL(pageOrigin());
-    const name = (host && new URL(`http://${host}`).hostname) || hostname;
-    const scheme = secure ?? page.protocol === 'https:' ? 'https' : 'http';
-    const shown = name || page.hostname;
-    const number = port || (name ? '' : page.port);
-    return new URL(`${scheme}://${shown.includes(':') && shown[0] !== '[' ? `[${shown}]` : shown}${number ? `:${number}` : ''}`).origin;
-  }
+  // ========== 6. `io` ====================================================================================================
 
-  /** The parts of an address that may lack its scheme, its host, or everything: what is missing is the page's. */
-  function parseAddress(address) {
-    const page = pageOrigin();
-    const protocol = page.slice(0, page.indexOf(':') + 1);
-    let text = String(address ?? '');
-    if (text.startsWith('//')) text = protocol + text;
-    else if (text.startsWith('/')) text = page + text;
-    else if (!/^(https?|wss?):\/\//.test(text)) text = `${protocol}//${text}`;
-    const [, scheme, authority, path, query] = /^(\w+):\/\/([^/?#]*)([^?#]*)(?:\?([^#]*))?/.exec(text);
-    const { origin } = authority ? new URL(`${scheme.replace('ws', 'http')}://${authority}`) : { origin: page };
-    return { origin, namespace: path || '/', query: query && asQuery(query) };
-  }
+  // Now, and not at the first connection: a service worker must add its listeners while its script first runs.
+  globalThis.addEventListener?.('offline', () => [...connections].forEach((engine) => engine.lostNetwork()));
+  globalThis.addEventListener?.('online', () => [...waitingManagers].forEach((manager) => manager.retryNow()));
+  globalThis.addEventListener?.('beforeunload', () => [...connections].forEach((engine) => engine.leavingPage()));
 
   const managers = new Map();
-  /** Options that say whether a connection is shared. */
+  /** Options that decide whether a connection is shared. */
   const OWN_OPTIONS = ['forceNew', 'force new connection', 'multiplex'];
 
   function isAlike(one, other) {
@@ -1451,8 +1479,8 @@
     }
   }
 
-  /** Names the options that a manager that is shared does not take from those who come later. */
-  function checkShared(options, manager) {
+  /** Warns of options that differ from those of the manager that is shared. */
+  function warnOfShared(options, manager) {
     const wanted = withDefaults(options);
     for (const name of Object.keys(options)) {
       const isShared = KNOWN_OPTIONS.has(name) && !OWN_OPTIONS.includes(name);
@@ -1472,7 +1500,7 @@
     const key = `${origin} ${shared.path || DEFAULTS.path}`;
     const known = managers.get(key);
     const isOwn = shared.forceNew || shared['force new connection'] || shared.multiplex === false || known?.has(namespace);
-    if (known && !isOwn) checkShared(query ? { ...shared, query } : shared, known);
+    if (known && !isOwn) warnOfShared(query ? { ...shared, query } : shared, known);
     const manager = (!isOwn && known) || new Manager(address || origin, shared);
     if (!isOwn) managers.set(key, manager);
     return manager.socket(namespace, { auth, ackTimeout, retries });

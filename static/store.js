@@ -1,4 +1,4 @@
-// What this browser remembers. Storage may be full or forbidden: then the page works without it.
+// The storage of the browser. It may be full or forbidden: then the page works without it.
 
 class Store {
   #area;
@@ -11,7 +11,7 @@ class Store {
     }
   }
 
-  /** What was kept under `key`, or `fallback`. */
+  /** The value that is stored under `key`, or `fallback`. */
   get(key, fallback = null) {
     try {
       return JSON.parse(this.getText(key)) ?? fallback;
@@ -20,12 +20,12 @@ class Store {
     }
   }
 
-  /** Keeps a value; says whether that could be done. */
+  /** Stores a value; gives whether the storage took it. */
   set(key, value) {
     return this.setText(key, JSON.stringify(value));
   }
 
-  /** As `get`, for what was kept as it is. */
+  /** As `get`, for a plain text. */
   getText(key) {
     try {
       return this.#area.getItem(`echoroom.${key}`);
@@ -34,7 +34,7 @@ class Store {
     }
   }
 
-  /** As `set`, for a text that is kept as it is. */
+  /** As `set`, for a plain text. */
   setText(key, text) {
     try {
       this.#area.setItem(`echoroom.${key}`, text);
@@ -43,6 +43,21 @@ class Store {
       return false;
     }
   }
+}
+
+/**
+ * Stores a list under `key`. If the storage does not take all of it, items that `isPicture` holds for are left out, the last
+ * ones first. Gives `{ unsent, unkept }`: the number of pictures, and of those that are left out.
+ */
+export function keepMost(store, key, items, isPicture) {
+  const pictures = items.filter(isPicture);
+  let kept = pictures.length;
+  const rest = () => {
+    const leftOut = new Set(pictures.slice(kept));
+    return items.filter((item) => !leftOut.has(item));
+  };
+  while (!store.set(key, rest()) && kept > 0) kept = Math.floor(kept / 2);
+  return { unsent: pictures.length, unkept: pictures.length - kept };
 }
 
 /** For all tabs of this browser, for good. */

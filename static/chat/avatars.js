@@ -1,4 +1,4 @@
-// The faces of people: twelve animals drawn here, the pictures people bring, and a silhouette for the rest.
+// Avatars: twelve animals that are drawn here, pictures of users, and a silhouette as the default.
 // Every animal is a table of flat shapes on a soft round background, in a square of 40 by 40.
 
 const SVG = 'http://www.w3.org/2000/svg';
@@ -11,10 +11,10 @@ const oval = (fill, cx, cy, rx, ry) => ['ellipse', { fill, cx, cy, rx, ry }];
 const area = (fill, d) => ['path', { fill, d }];
 const line = (stroke, d, width = 1.2) => ['path', { fill: 'none', stroke, d, 'stroke-width': width, 'stroke-linecap': 'round' }];
 
-/** The shape, and the same mirrored: faces have two sides. */
+/** A shape and its mirror image. */
 const pair = ([tag, attributes]) => ['g', {}, [[tag, attributes], [tag, { ...attributes, transform: 'matrix(-1 0 0 1 40 0)' }]]];
 
-/** Two dark eyes with a glint (on the same side in both, as light falls). */
+/** Two dark eyes, each with a glint on its right side. */
 const eyes = (x, y, r = 1.7) => ['g', {}, [
   pair(circle(DARK, x, y, r)),
   circle(WHITE, x + 0.5, y - 0.6, r * 0.35),
@@ -24,7 +24,7 @@ const eyes = (x, y, r = 1.7) => ['g', {}, [
 /** A smile of two bows below a nose at `y`. */
 const smile = (y, color = DARK) => pair(line(color, `M20 ${y}v.8q-.2 2-2 2-1.3 0-1.8-1`));
 
-const FACES = {
+const ANIMALS = {
   fox: [
     circle('#fde3c4', 20, 20, 20),
     pair(area('#e8702a', 'M7.5 6Q6 14 8 21L20 14Q13 7.5 7.5 6Z')),
@@ -150,14 +150,14 @@ const FACES = {
   ],
 };
 
-const NOBODY = [
+const SILHOUETTE = [
   circle('#c3cad6', 20, 20, 20),
   circle('#f4f6fa', 20, 16, 6.6),
   area('#f4f6fa', 'M7.5 35.6a12.5 11 0 0 1 25 0A20 20 0 0 1 7.5 35.6Z'),
 ];
 
 /** The names of the animals, as the server knows them. */
-export const AVATARS = Object.keys(FACES);
+export const AVATARS = Object.keys(ANIMALS);
 
 /** A shape, and all in it, as SVG. Nothing here comes from users. */
 function svg([tag, attributes, parts = []]) {
@@ -170,8 +170,8 @@ const drawing = (shapes) => svg(['svg', { xmlns: SVG, viewBox: '0 0 40 40', widt
 
 /** Elements share a drawing by way of the page's style: one for each avatar, however many lines show it. */
 function shareDrawings() {
-  const rules = Object.entries({ '': NOBODY, ...FACES }).map(
-    ([avatar, shapes]) => `.face[data-avatar="${avatar}"] { background-image: url("data:${TYPE},${encodeURIComponent(drawing(shapes))}"); }`,
+  const rules = Object.entries({ '': SILHOUETTE, ...ANIMALS }).map(
+    ([avatar, shapes]) => `.avatar[data-avatar="${avatar}"] { background-image: url("data:${TYPE},${encodeURIComponent(drawing(shapes))}"); }`,
   );
   const sheet = new CSSStyleSheet();
   sheet.replaceSync(rules.join('\n'));
@@ -179,29 +179,29 @@ function shareDrawings() {
 }
 shareDrawings();
 
-/** The default in place of a picture that the server has let go. */
-function stranger() {
-  const element = document.importNode(new DOMParser().parseFromString(drawing(NOBODY), TYPE).documentElement, true);
-  element.setAttribute('class', 'face');
+/** The default, in place of a picture that the server has dropped. */
+function silhouette() {
+  const element = document.importNode(new DOMParser().parseFromString(drawing(SILHOUETTE), TYPE).documentElement, true);
+  element.setAttribute('class', 'avatar');
   element.setAttribute('aria-hidden', 'true');
   return element;
 }
 
-/** How the addresses of pictures begin. The page may stand under a prefix, so they are taken relative to it. */
+/** How the addresses of pictures begin. They are used relative to the page, which may be below a path prefix. */
 const PICTURES = '/avatars/';
 
-/** The face of a user: an element of class `face`, decoration only, as the name stands beside it. */
-export function face({ avatar }) {
+/** The avatar of a user, as an element of class `avatar`. It is decoration: the name stands beside it. */
+export function avatarOf({ avatar }) {
   if (typeof avatar !== 'string' || !avatar.startsWith(PICTURES)) {
     const element = document.createElement('span');
-    element.className = 'face';
-    element.dataset.avatar = Object.hasOwn(FACES, avatar ?? '') ? avatar : '';
+    element.className = 'avatar';
+    element.dataset.avatar = Object.hasOwn(ANIMALS, avatar ?? '') ? avatar : '';
     return element;
   }
   const image = document.createElement('img');
-  image.className = 'face';
+  image.className = 'avatar';
   image.alt = '';
-  image.addEventListener('error', () => image.replaceWith(stranger()), { once: true });
+  image.addEventListener('error', () => image.replaceWith(silhouette()), { once: true });
   image.src = avatar.slice(1);
   return image;
 }

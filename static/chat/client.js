@@ -1,13 +1,16 @@
-// A client of the chat: JSON events over one WebSocket, requests with acks, and the way back after a drop.
-import { doorUrl, mayReturn } from '../protocol.js';
+// A client of the chat: JSON events over one WebSocket, requests with acks, login, and recovery after a drop.
+import { doorUrl, mayReconnect } from '../protocol.js';
 import { Connection, REAL_TIME } from './connection.js';
 
 const ANSWER_MS = 15_000;
 const QUIET_MS = 25_000;
 const LONGEST_QUIET_MS = 10 * 60_000;
+/** Between two logins that follow a `not_logged_in`. */
+const LOGIN_AGAIN_MS = 5_000;
 const TOO_BIG = 1009;
+const NOT_LOGGED_IN = 'not_logged_in';
 
-/** Why a request was not done: a code of the server's, or `disconnected` or `timeout`. */
+/** Why a request failed: an error code of the server, or `disconnected` or `timeout`. */
 export class RequestError extends Error {
   constructor({ code, msg, retry_after_ms: retryAfterMs }) {
     super(msg ?? code);
@@ -17,12 +20,12 @@ export class RequestError extends Error {
 }
 
 /**
- * Tells `on.state(state, details)` as a [Connection] does, and `on.event(name, data)` what the server says. Knows where it
- * left off, so that who comes back gets what was missed. A request that is not answered in time ends its connection: the
- * next one may have a path that works.
+ * Calls `on.state(state, details)` as a [Connection] does, and `on.event(name, data)` for each event of the server. It keeps
+ * its position in the room, so that it gets what it missed after a drop. A request that is not answered in time ends its
+ * connection: the next one may have a path that works.
  *
  * `limits` are the server's: `max_payload` bytes a message, and how often it asks whether a client is there
- * (`ping_interval_ms`, `ping_timeout_ms`). A page hears nothing of those pings, so it asks as often.
+ * (`ping_interval_ms`, `ping_timeout_ms`). Browsers do not show those pings to pages, so the page sends its own.
  */
 export class ChatClient {
   #connection;
@@ -32,14 +35,16 @@ export class ChatClient {
   #patienceMs;
   #pending = new Map();
   #lastAck = 0;
-  /** Until the server has answered the login. */
-  #admission = null;
-  /** Who we want to be: `{ username, avatar, token }`. */
+  /** Runs until the server has answered the login. */
+  #loginTimer = null;
+  /** The profile that it logs in with: `{ username, avatar, token }`. */
   #profile = null;
   #room = null;
   #epoch = null;
   #offset = null;
-  #moves = 0;
+  #joins = 0;
+  /** When it last logged in again because a request was rejected for want of a login. */
+  #loggedInAgainAt = -Infinity;
   isLoggedIn = false;
 
   constructor({ recorder, location, on, limits = {}, time = REAL_TIME, random }) {
@@ -50,7 +55,7 @@ export class ChatClient {
     const quietMs = Math.min(limits.ping_interval_ms ?? QUIET_MS, LONGEST_QUIET_MS);
     this.#connection = new Connection({
       open: () => recorder.open(doorUrl(location, '/chat'), 'chat.v1', 'chat'),
-      mayReturn: (code) => mayReturn(code, limits.retry?.closes) || this.#isRefusedForSize(code),
+      mayReconnect: (code) => mayReconnect(code, limits.retry?.closes) || this.#isRefusedForSize(code),
       on: {
         state: (state, details) => this.#changeState(state, details),
         text: (text) => this.#take(text),
@@ -68,28 +73,28 @@ export class ChatClient {
     return this.#room;
   }
 
-  /** Whether it is on its way to another room: until that is known, what is said may be heard in either. */
-  get isMoving() {
-    return this.#moves > 0;
+  /** Whether it is joining another room: until the answer, a message may go to either room. */
+  get isJoining() {
+    return this.#joins > 0;
   }
 
   /** Logs in, now or as soon as there is a connection, and again after each drop. */
-  enter(profile, room) {
+  login(profile, room) {
     this.#profile = profile;
-    if (room !== this.#room) this.#forgetPlace();
+    if (room !== this.#room) this.#forgetPosition();
     this.#room = room;
     if (this.#connection.isOpen) this.#login();
     else this.#connection.connect();
   }
 
-  /** Begins anew at the next login, instead of asking for what was missed. */
-  #forgetPlace() {
+  /** The next login gets the latest messages instead of what was missed. */
+  #forgetPosition() {
     this.#epoch = null;
     this.#offset = null;
   }
 
   /** Connects at once if it waits to, or has given up. */
-  hurry() {
+  connectNow() {
     if (this.#profile) this.#connection.connect();
   }
 
@@ -98,42 +103,42 @@ export class ChatClient {
    * promise of whether there is.
    */
   async check(timeoutMs = this.#patienceMs) {
-    this.#connection.hurry();
+    this.#connection.connectNow();
     try {
       await this.request('ping', {}, timeoutMs);
       return true;
     } catch ({ code }) {
-      // Any answer will do, a refusal too.
+      // Any answer proves the connection, an error too.
       return code !== 'timeout' && code !== 'disconnected';
     }
   }
 
-  /** Leaves for good. */
-  leave() {
+  /** Logs out, disconnects, and does not connect again by itself. */
+  logout() {
     this.#profile = null;
     // It goes out before the close frame; its answer is not waited for.
-    if (this.isLoggedIn) this.tell('logout', {});
-    this.#forgetPlace();
+    if (this.isLoggedIn) this.emit('logout', {});
+    this.#forgetPosition();
     this.#room = null;
     this.#connection.disconnect();
   }
 
-  /** Goes to another room; the promise fails with a [RequestError], and then nothing has changed. */
+  /** Joins another room. If the promise fails, with a [RequestError], nothing has changed. */
   async join(room) {
-    this.#moves += 1;
+    this.#joins += 1;
     try {
       const joined = await this.request('joinRoom', { room });
-      this.#forgetPlace();
+      this.#forgetPosition();
       this.#room = joined.room;
       this.#epoch = joined.epoch;
       if (joined.offset === 0) this.#offset = 0;
       return joined;
     } finally {
-      this.#moves -= 1;
+      this.#joins -= 1;
     }
   }
 
-  /** Sends an event and gives its answer. */
+  /** Sends an event, and gives a promise of its answer. */
   request(event, data, timeoutMs = ANSWER_MS) {
     return new Promise((resolve, reject) => {
       const ack = (this.#lastAck += 1);
@@ -152,12 +157,12 @@ export class ChatClient {
     });
   }
 
-  /** Sends an event that nobody answers; says whether it could. */
-  tell(event, data) {
+  /** Sends an event without an ack; gives whether it was sent. */
+  emit(event, data) {
     return this.#connection.send(JSON.stringify({ event, data }));
   }
 
-  /** Milliseconds to the server and back. */
+  /** Measures the round trip to the server, in milliseconds. */
   async ping() {
     const start = this.#time.now();
     await this.request('ping', {});
@@ -165,13 +170,25 @@ export class ChatClient {
   }
 
   #login() {
-    const place = this.#offset === null ? {} : { epoch: this.#epoch, offset: this.#offset };
-    this.tell('login', { ...this.#profile, presence: 'changes', room: this.#room, ...place });
-    this.#time.cancel(this.#admission);
-    this.#admission = this.#time.after(ANSWER_MS, () => this.#connection.replace());
+    const position = this.#offset === null ? {} : { epoch: this.#epoch, offset: this.#offset };
+    this.emit('login', { ...this.#profile, presence: 'changes', room: this.#room, ...position });
+    this.#time.cancel(this.#loginTimer);
+    this.#loginTimer = this.#time.after(ANSWER_MS, () => this.#connection.replace());
   }
 
-  /** The server has closed because of what was sent, and among that is something whose failure can be told. */
+  /** The session has no user any more: logs in again, at most once in `LOGIN_AGAIN_MS`. */
+  #loginAgain() {
+    if (!this.isLoggedIn) return;
+    this.isLoggedIn = false;
+    const restMs = Math.max(this.#loggedInAgainAt + LOGIN_AGAIN_MS - this.#time.now(), 0);
+    this.#time.cancel(this.#loginTimer);
+    this.#loginTimer = this.#time.after(restMs, () => {
+      this.#loggedInAgainAt = this.#time.now();
+      this.#login();
+    });
+  }
+
+  /** Whether the server closed because a message was too large, and a request that failed so can be named. */
   #isRefusedForSize(code) {
     return code === TOO_BIG && this.#pending.size > 0;
   }
@@ -179,7 +196,7 @@ export class ChatClient {
   #changeState(state, details) {
     if (state !== 'connected') {
       this.isLoggedIn = false;
-      this.#time.cancel(this.#admission);
+      this.#time.cancel(this.#loginTimer);
       const under = [...this.#pending].sort(([, one], [, other]) => other.size - one.size);
       under.forEach(([ack], index) => {
         const isCause = index === 0 && details?.code === TOO_BIG;
@@ -194,22 +211,22 @@ export class ChatClient {
     const message = JSON.parse(text);
     if (message.ack !== undefined) return this.#settle(message.ack, message);
     const { event, data } = message;
-    if (event === 'loginSuccess') this.#welcomed(data);
-    if (event === 'loginError') this.#time.cancel(this.#admission);
+    if (event === 'loginSuccess') this.#loggedIn(data);
+    if (event === 'loginError') this.#time.cancel(this.#loginTimer);
     this.#on.event(event, data);
-    // Only when it has been dealt with is it not to come again.
+    // Only now: a message whose handling failed is to come again.
     if (data?.offset !== undefined && (event === 'receiveMessage' || event === 'receiveImage')) this.#offset = data.offset;
     return undefined;
   }
 
-  #welcomed(data) {
-    this.#time.cancel(this.#admission);
+  #loggedIn(data) {
+    this.#time.cancel(this.#loginTimer);
     this.isLoggedIn = true;
     this.#profile = { username: data.username, avatar: data.avatar, token: data.token };
     this.#room = data.room;
     this.#epoch = data.epoch;
     if (data.recovered) return;
-    // The latest messages follow; until the first of them there is nothing to come back to.
+    // The latest messages follow; before the first of them there is no position.
     this.#offset = data.offset === 0 ? 0 : null;
   }
 
@@ -218,6 +235,7 @@ export class ChatClient {
     if (!pending) return;
     this.#pending.delete(ack);
     this.#time.cancel(pending.timer);
+    if (error?.code === NOT_LOGGED_IN) this.#loginAgain();
     if (error) pending.reject(new RequestError(error));
     else pending.resolve(data);
   }

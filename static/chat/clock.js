@@ -1,5 +1,5 @@
-// The clock of the log: the server's. The reader's own may be hours off, and then notices, which the page itself dates,
-// would lie on another day than the messages around them.
+// The server's clock, which dates the notices of the log. The reader's clock may be hours off, and would put notices on
+// another day than the messages around them.
 
 export class ServerClock {
   #ownNow;
@@ -9,7 +9,7 @@ export class ServerClock {
     this.#ownNow = ownNow;
   }
 
-  /** The server has just said that it is `at`. */
+  /** Learns the server's clock: it shows `at` now. */
   learn(at) {
     if (Number.isFinite(at)) this.#aheadMs = at - this.#ownNow();
   }
@@ -19,7 +19,7 @@ export class ServerClock {
     return this.#aheadMs === null ? undefined : this.#ownNow() + this.#aheadMs;
   }
 
-  /** A time of the reader's clock, on the server's; as it is before that is known. */
+  /** Converts a time of the reader's clock to the server's; unchanged while the difference is not known. */
   at(ownTime) {
     return ownTime + (this.#aheadMs ?? 0);
   }

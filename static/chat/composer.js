@@ -1,8 +1,8 @@
-// Where one writes: text, emoji, pictures, to the room or to one user alone. What is written is kept as a draft of its
-// place, and what is sent goes to the place it was written in.
-import { make, told } from '../dom.js';
-import { tell, words } from '../i18n.js';
-import { isSamePlace } from './drafts.js';
+// The composer: text, emoji and pictures, for the room or for one user. What is written is kept as the draft of its
+// destination, and is sent to that destination only.
+import { localized, make } from '../dom.js';
+import { localize, words } from '../i18n.js';
+import { isSameDestination } from './drafts.js';
 import { mountEmojiPicker } from './emoji.js';
 import { ImageRefused, prepareImage } from './images.js';
 
@@ -11,19 +11,20 @@ const STOPPED_MS = 4_000;
 const MOST_PICTURES = 10;
 
 /**
- * Tells `on.send(place, contents)`, which says whether it was taken: `place` is `{ by, room, to }` as in [Drafts], `contents`
- * are `{ img }` and `{ msg }` in order. And `on.typing(isTyping)`, `on.address(to)` when the addressee has changed.
+ * Calls `on.send(destination, contents)`, which gives whether it was accepted: `destination` is `{ by, room, to }` as in [Drafts],
+ * `contents` are `{ img }` and `{ msg }` in order. Calls `on.typing(isTyping)`, and `on.preparing(count)` with the number of
+ * pictures that are being prepared.
  */
 export class Composer {
   #at;
   #drafts;
   #on;
   #limits;
-  /** Where what is written belongs; `null` while the page is not logged in. */
-  #place = null;
-  /** Pictures that are being prepared: `{ place }`. */
-  #jobs = new Set();
-  /** The draft that is to be sent as soon as its pictures are prepared. */
+  /** The destination of what is being written; `null` while the page is not logged in. */
+  #destination = null;
+  /** Pictures that are being prepared: `{ destination, file }`. */
+  #preparations = new Set();
+  /** The destination whose draft is to be sent as soon as its pictures are prepared. */
   #sendsWhenReady = null;
   #toldTyping = 0;
   #stopped = 0;
@@ -43,68 +44,68 @@ export class Composer {
     this.#at.text.focus();
   }
 
-  /** A user is in a room, and finds there what was left; if nothing has changed, what is being written is not touched. */
-  enter({ by, room }) {
-    if (this.#place?.by === by && this.#place.room === room) return;
+  /** Shows the draft of a user in a room. If neither has changed, what is being written stays as it is. */
+  open({ by, room }) {
+    if (this.#destination?.by === by && this.#destination.room === room) return;
     this.#goTo({ by, room, to: this.#drafts.addressee({ by, room }) });
     this.hint();
   }
 
-  /** The page is not logged in. */
-  leave() {
+  /** Shows nothing: the page is not logged in. */
+  close() {
     this.#goTo(null);
     this.hint();
   }
 
-  /** Whom the next message is for alone, `{ username, uid }`; `null`: it is for the room. */
+  /** The next message is private, to the user `{ username, uid }`, or with `null` for the room. */
   address(to) {
-    if (!this.#place) return;
-    const before = this.#place;
+    if (!this.#destination) return;
+    const before = this.#destination;
     this.#drafts.address(before, to);
     this.#goTo({ ...before, to });
-    const isKept = before.to && !isSamePlace(before, this.#place) && this.#drafts.at(before).text.trim() !== '';
+    const isKept = before.to && !isSameDestination(before, this.#destination) && this.#drafts.at(before).text.trim() !== '';
     this.hint(isKept ? () => words('draftKept', before.to.username) : undefined);
     if (to) this.focus();
   }
 
-  /** Gives back what was not sent after all, to the draft it came from. */
-  restore(place, content) {
-    if (isSamePlace(place, this.#place)) this.#note();
-    this.#drafts.restore(place, content);
-    if (isSamePlace(place, this.#place)) this.#show();
+  /** Puts what was not sent back into its draft. */
+  restore(destination, content) {
+    if (isSameDestination(destination, this.#destination)) this.#note();
+    this.#drafts.restore(destination, content);
+    if (isSameDestination(destination, this.#destination)) this.#show();
   }
 
-  /** What stands in the way; it goes when one writes on. */
-  hint(teller = () => '') {
-    tell(this.#at.hint, teller);
+  /** Shows a hint until the user writes on. */
+  hint(phrase = () => '') {
+    localize(this.#at.hint, phrase);
   }
 
-  #goTo(place) {
+  #goTo(destination) {
     this.#stopTyping();
     this.#note();
     this.#sendsWhenReady = null;
-    this.#place = place;
+    this.#destination = destination;
     this.#show();
   }
 
-  /** Keeps what stands in the box. */
+  /** Stores the text of the box as the draft. */
   #note() {
-    if (this.#place) this.#drafts.change(this.#place, { text: this.#at.text.value });
+    if (this.#destination) this.#drafts.change(this.#destination, { text: this.#at.text.value });
   }
 
   #show() {
     const { form, text, privateBar, privateTo } = this.#at;
-    const name = this.#place?.to?.username;
+    const name = this.#destination?.to?.username;
     privateBar.hidden = !name;
     form.classList.toggle('is-private', Boolean(name));
-    if (name) tell(privateTo, () => words('privateTo', name));
-    const draft = this.#place && this.#drafts.at(this.#place);
+    if (name) localize(privateTo, () => words('privateTo', name));
+    const draft = this.#destination && this.#drafts.at(this.#destination);
     const value = draft?.text ?? '';
     if (text.value !== value) text.value = value;
     this.#grow();
     this.#showPictures(draft?.pictures ?? []);
     const hasPictures = !this.#at.previews.hidden;
-    tell(text, () => {
+    localize(text, () => {
       if (name) return words('privatePlaceholder', name);
       return words(hasPictures ? 'captionPlaceholder' : 'placeholder');
     }, 'placeholder');
@@ -113,19 +114,18 @@ export class Composer {
   #showPictures(pictures) {
     const shown = pictures.map((img, index) => {
       const remove = make('button', { type: 'button', className: 'quiet small', on: { click: () => this.#removePicture(index) } }, '×');
-      for (const attribute of ['aria-label', 'title']) tell(remove, () => words('removePicture'), attribute);
+      for (const attribute of ['aria-label', 'title']) localize(remove, () => words('removePicture'), attribute);
       return make('li', {}, make('img', { src: img, alt: '' }), remove);
     });
-    const preparing = [...this.#jobs].filter(({ place }) => isSamePlace(place, this.#place));
-    shown.push(...preparing.map(() => told('li', { className: 'faint' }, () => words('imagePreparing'))));
+    shown.push(...this.#preparationsFor(this.#destination).map(() => localized('li', { className: 'faint' }, () => words('imagePreparing'))));
     this.#at.previews.replaceChildren(...shown);
     this.#at.previews.hidden = shown.length === 0;
   }
 
   #removePicture(index) {
-    const { pictures } = this.#drafts.at(this.#place);
+    const { pictures } = this.#drafts.at(this.#destination);
     this.#note();
-    this.#drafts.change(this.#place, { pictures: pictures.filter((_, at) => at !== index) });
+    this.#drafts.change(this.#destination, { pictures: pictures.filter((_, at) => at !== index) });
     this.#show();
     this.focus();
   }
@@ -158,9 +158,9 @@ export class Composer {
 
   #pressed(event) {
     if (event.key === 'Escape') {
-      const { pictures } = this.#place ? this.#drafts.at(this.#place) : { pictures: [] };
+      const { pictures } = this.#destination ? this.#drafts.at(this.#destination) : { pictures: [] };
       if (pictures.length > 0) this.#removePicture(pictures.length - 1);
-      else if (this.#place?.to) this.address(null);
+      else if (this.#destination?.to) this.address(null);
       return;
     }
     // Enter that ends a composition belongs to the input method; 229 is how some browsers mark it.
@@ -182,13 +182,13 @@ export class Composer {
     area.addEventListener('drop', (event) => {
       area.classList.remove('is-drop');
       if (!hasFiles(event)) return;
-      // Else the browser would leave the page for the file.
+      // By default the browser would open the file in place of the page.
       event.preventDefault();
       this.#addPictures([...event.dataTransfer.files]);
     });
   }
 
-  /** Office programs put a picture of words and cells beside their text: the text is what was copied. */
+  /** Office programs add a picture of the text to the text that was copied: then the text is pasted. */
   #paste(event) {
     const files = [...(event.clipboardData?.files ?? [])];
     const text = event.clipboardData?.getData('text/plain').trim() ?? '';
@@ -198,59 +198,73 @@ export class Composer {
     this.#addPictures(files);
   }
 
-  /** Prepares pictures, to be looked at before they are sent; they belong where they were given, wherever we are then. */
+  /** Prepares pictures and adds them to the draft. They stay with the destination that they were given for. */
   async #addPictures(files) {
-    const place = this.#place;
-    if (!place) return;
-    if (place.to && !this.#limits.private_images) return this.hint(() => words('noPrivatePictures'));
+    const destination = this.#destination;
+    if (!destination) return;
+    if (destination.to && !this.#limits.private_images) return this.hint(() => words('noPrivatePictures'));
     this.hint();
-    for (const file of files) {
-      if (this.#drafts.at(place).pictures.length >= MOST_PICTURES) return this.hint(() => words('manyPictures', MOST_PICTURES));
-      await this.#addPicture(file, place);
+    const most = MOST_PICTURES - this.#drafts.at(destination).pictures.length - this.#preparationsFor(destination).length;
+    const preparations = files.slice(0, Math.max(most, 0)).map((file) => ({ destination, file }));
+    if (preparations.length < files.length) this.hint(() => words('manyPictures', MOST_PICTURES));
+    for (const preparation of preparations) this.#preparations.add(preparation);
+    this.#preparationsChanged(destination);
+    try {
+      for (const preparation of preparations) await this.#prepare(preparation);
+    } finally {
+      for (const preparation of preparations) this.#preparations.delete(preparation);
+      this.#preparationsChanged(destination);
     }
-    const isToBeSent = isSamePlace(this.#sendsWhenReady, place) && isSamePlace(place, this.#place);
-    if (isToBeSent && ![...this.#jobs].some((job) => isSamePlace(job.place, place))) this.#submit();
+    const isToBeSent = isSameDestination(this.#sendsWhenReady, destination) && isSameDestination(destination, this.#destination);
+    if (isToBeSent && this.#preparationsFor(destination).length === 0) this.#submit();
     return undefined;
   }
 
-  async #addPicture(file, place) {
-    const job = { place };
-    this.#jobs.add(job);
-    this.#showIfAt(place);
+  async #prepare(preparation) {
+    const { destination, file } = preparation;
     try {
       const img = await prepareImage(file, this.#limits);
-      this.#drafts.change(place, { pictures: [...this.#drafts.at(place).pictures, img] });
+      this.#drafts.change(destination, { pictures: [...this.#drafts.at(destination).pictures, img] });
     } catch (error) {
       this.#sendsWhenReady = null;
       if (!(error instanceof ImageRefused)) throw error;
       this.hint(() => words(error.key));
     } finally {
-      this.#jobs.delete(job);
-      this.#showIfAt(place);
+      this.#preparations.delete(preparation);
+      this.#preparationsChanged(destination);
     }
   }
 
-  #showIfAt(place) {
-    if (!isSamePlace(place, this.#place)) return;
+  #preparationsFor(destination) {
+    return [...this.#preparations].filter((preparation) => isSameDestination(preparation.destination, destination));
+  }
+
+  #preparationsChanged(destination) {
+    this.#on.preparing(this.#preparations.size);
+    this.#showIfAt(destination);
+  }
+
+  #showIfAt(destination) {
+    if (!isSameDestination(destination, this.#destination)) return;
     this.#note();
     this.#show();
   }
 
   #submit() {
-    if (!this.#place) return;
+    if (!this.#destination) return;
     this.#note();
-    const place = this.#place;
-    const { text, pictures } = this.#drafts.at(place);
-    if ([...this.#jobs].some((job) => isSamePlace(job.place, place))) {
-      this.#sendsWhenReady = place;
+    const destination = this.#destination;
+    const { text, pictures } = this.#drafts.at(destination);
+    if (this.#preparationsFor(destination).length > 0) {
+      this.#sendsWhenReady = destination;
       return;
     }
     this.#sendsWhenReady = null;
     const contents = [...pictures.map((img) => ({ img })), ...(text.trim() === '' ? [] : [{ msg: text }])];
     if (contents.length === 0 || this.#isTooLong(text)) return;
     this.hint();
-    if (!this.#on.send(place, contents)) return;
-    this.#drafts.change(place, { text: '', pictures: [] });
+    if (!this.#on.send(destination, contents)) return;
+    this.#drafts.change(destination, { text: '', pictures: [] });
     this.#show();
     this.#stopTyping();
     this.focus();
@@ -279,7 +293,7 @@ export class Composer {
   }
 
   #noteTyping() {
-    if (this.#place?.to || this.#at.text.value === '') return this.#stopTyping();
+    if (this.#destination?.to || this.#at.text.value === '') return this.#stopTyping();
     clearTimeout(this.#stopped);
     this.#stopped = setTimeout(() => this.#stopTyping(), STOPPED_MS);
     if (Date.now() - this.#toldTyping < TYPING_MS) return undefined;

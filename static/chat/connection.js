@@ -1,4 +1,4 @@
-// One WebSocket that comes back by itself, and notices when its path is dead. Knows nothing of the page.
+// One WebSocket that reconnects by itself, and notices when its path is dead. It knows nothing of the page.
 
 const LONGEST_WAIT_MS = 15_000;
 const STABLE_AFTER_MS = 5_000;
@@ -12,13 +12,13 @@ export const REAL_TIME = {
   cancel: (timer) => clearTimeout(timer),
 };
 
-/** How long to wait before try number `tries` (from 0): doubling, with full jitter, bounded. */
+/** The wait before try number `tries` (from 0): exponential backoff with full jitter, bounded. */
 export function backoff(tries, random = Math.random) {
   return random() * Math.min(LONGEST_WAIT_MS, 500 * 2 ** Math.min(tries, 10));
 }
 
 /**
- * Opens sockets by `open()`, and calls `on.state(state, { waitMs, code, opened, asked, failures })` with connecting,
+ * Opens WebSockets by `open()`, and calls `on.state(state, { waitMs, code, opened, asked, failures })` with connecting,
  * connected, disconnecting, waiting or disconnected, `on.text(text)` with each text, and `on.quiet()` when nothing has come
  * for `quietMs`. `opened` says whether the connection that ended had ever been open, `failures` how many in a row were not,
  * `asked` whether we ended it. A handshake that is not answered within `openMs` has failed.
@@ -26,26 +26,26 @@ export function backoff(tries, random = Math.random) {
 export class Connection {
   #open;
   #on;
-  #mayReturn;
+  #mayReconnect;
   #random;
   #time;
   #quietMs;
   #openMs;
   #socket = null;
-  #leaving = false;
+  #isClosing = false;
   #tries = 0;
   #failures = 0;
   #heardAt = 0;
-  /** Until the next try, while the state is `waiting`. */
+  /** Runs until the next try, while the state is `waiting`. */
   #timer = null;
-  /** Of the handshake, then until the connection counts as stable. */
+  /** Limits the handshake; then runs until the connection counts as stable. */
   #phase = null;
   #quiet = null;
 
-  constructor({ open, on, mayReturn, quietMs = 25_000, openMs = 15_000, random = Math.random, time = REAL_TIME }) {
+  constructor({ open, on, mayReconnect, quietMs = 25_000, openMs = 15_000, random = Math.random, time = REAL_TIME }) {
     this.#open = open;
     this.#on = on;
-    this.#mayReturn = mayReturn;
+    this.#mayReconnect = mayReconnect;
     this.#quietMs = quietMs;
     this.#openMs = openMs;
     this.#random = random;
@@ -53,32 +53,32 @@ export class Connection {
   }
 
   get isOpen() {
-    return !this.#leaving && this.#socket?.readyState === OPEN;
+    return !this.#isClosing && this.#socket?.readyState === OPEN;
   }
 
-  /** Connects, unless there is a connection or one is being made. One that is on its way out is left to itself. */
+  /** Connects, unless there is a connection or one is being opened. One that is closing is left to itself. */
   connect() {
     this.#stopWaiting();
-    if (this.#socket && !this.#leaving) return;
-    this.#letGo();
-    this.#leaving = false;
+    if (this.#socket && !this.#isClosing) return;
+    this.#release();
+    this.#isClosing = false;
     this.#on.state('connecting');
     const socket = this.#open();
     this.#socket = socket;
     this.#phase = this.#time.after(this.#openMs, () => this.#fail(socket));
     socket.addEventListener('open', () => this.#socket === socket && this.#opened());
     socket.addEventListener('message', ({ data }) => {
-      if (this.#socket !== socket || this.#leaving) return;
+      if (this.#socket !== socket || this.#isClosing) return;
       this.#heardAt = this.#time.now();
       if (typeof data === 'string') this.#on.text(data);
     });
     socket.addEventListener('close', ({ code }) => this.#socket === socket && this.#ended(code));
   }
 
-  /** Goes, and does not come back by itself. What was sent before is delivered first. */
+  /** Closes the connection after what was sent, and does not reconnect. */
   disconnect() {
     this.#stopWaiting();
-    this.#leaving = true;
+    this.#isClosing = true;
     this.#stopTimers();
     if (!this.#socket) return this.#on.state('disconnected', { asked: true });
     // The close event may take a while: until then the other side still has to agree.
@@ -86,19 +86,19 @@ export class Connection {
     return this.#socket?.close(1000);
   }
 
-  /** Tries again at once if it was waiting to. */
-  hurry() {
+  /** Tries at once if it waits for the next try. */
+  connectNow() {
     if (this.#timer !== null) this.connect();
   }
 
-  /** Gives the socket up, without waiting for its close, which a dead connection never answers; and connects anew. */
+  /** Drops the WebSocket without waiting for its close event, which a dead path delays, and opens another one. */
   replace() {
-    if (!this.#socket || this.#leaving) return;
-    this.#letGo()?.close();
+    if (!this.#socket || this.#isClosing) return;
+    this.#release()?.close();
     this.connect();
   }
 
-  /** Sends, and says whether it could. */
+  /** Sends a text; gives whether there was a connection for it. */
   send(text) {
     if (!this.isOpen) return false;
     this.#socket.send(text);
@@ -106,7 +106,7 @@ export class Connection {
   }
 
   #opened() {
-    if (this.#leaving) return;
+    if (this.#isClosing) return;
     this.#time.cancel(this.#phase);
     this.#failures = 0;
     this.#phase = this.#time.after(STABLE_AFTER_MS, () => (this.#tries = 0));
@@ -118,7 +118,7 @@ export class Connection {
 
   #isUp = false;
 
-  /** One timer for any number of texts: it looks when the last one came, and goes on. */
+  /** One timer for any number of texts: when it fires it looks when the last one came. */
   #watch() {
     const left = this.#heardAt + this.#quietMs - this.#time.now();
     this.#quiet = this.#time.after(Math.max(left, 1), () => {
@@ -126,7 +126,7 @@ export class Connection {
         this.#heardAt = this.#time.now();
         this.#on.quiet?.();
       }
-      // What was told may have ended it.
+      // The callback may have ended the connection.
       if (this.#quiet !== null) this.#watch();
     });
   }
@@ -138,8 +138,8 @@ export class Connection {
     this.#ended(1006);
   }
 
-  /** Forgets the socket, so that nothing of it counts any more, and gives it back. */
-  #letGo() {
+  /** Forgets the WebSocket, so that its events are ignored, and gives it back. */
+  #release() {
     const socket = this.#socket;
     this.#socket = null;
     this.#isUp = false;
@@ -149,10 +149,10 @@ export class Connection {
 
   #ended(code) {
     const opened = this.#isUp;
-    this.#letGo();
-    if (this.#leaving || !this.#mayReturn(code)) {
+    this.#release();
+    if (this.#isClosing || !this.#mayReconnect(code)) {
       this.#tries = 0;
-      this.#on.state('disconnected', { code, opened, asked: this.#leaving });
+      this.#on.state('disconnected', { code, opened, asked: this.#isClosing });
       return;
     }
     if (!opened) this.#failures += 1;

@@ -1,36 +1,43 @@
-// What is being written: a draft for each room, and one for each user who is written to privately in it. A draft belongs to
-// the user who writes it; neither another user of this tab nor another addressee ever gets it. Kept in the tab's storage,
-// so it survives a reload.
+// Drafts: one for each room, and one for each private addressee in it. A draft belongs to the user who writes it; no other
+// user of this tab and no other addressee gets it. Drafts are kept in the tab's storage, so they survive a reload.
+import { keepMost } from '../store.js';
 
-/** Drafts in the storage at most; beyond it those that were touched longest ago go. */
+/** The most drafts; beyond it those that were not changed for longest go. */
 const MOST = 200;
 
 const EMPTY = Object.freeze({ text: '', pictures: Object.freeze([]) });
 
 /**
- * A place to write in: `{ by, room, to }`, where `to` is `{ username, uid }`, or `null` for the room. One name may belong to
- * another user later, so the addressee is told by both.
+ * A destination is `{ by, room, to }`: who writes, in which room, and to whom: `to` is `{ username, uid }`, or `null` for the
+ * room. A name may belong to another user later, so an addressee is known by both.
  */
 const keyOf = ({ by, room, to }) => JSON.stringify([by, room, to?.username ?? null, to?.uid ?? null]);
-/** Whether two places are one. */
-export const isSamePlace = (one, other) => Boolean(one && other) && keyOf(one) === keyOf(other);
+/** Whether two destinations are equal. */
+export const isSameDestination = (one, other) => Boolean(one && other) && keyOf(one) === keyOf(other);
 const roomKeyOf = ({ by, room }) => JSON.stringify([by, room]);
 
 export class Drafts {
   #store;
   /** By key: `{ text, pictures }`, pictures as data URLs. */
   #drafts;
-  /** Whom a user was writing to in a room, by room key. */
+  /** The addressee to whom a user was writing in a room, by room key. */
   #addressees;
+  #onPictures;
 
-  constructor({ store }) {
+  /** Calls `onPictures({ unsent, unkept })` with the number of its pictures, and of those that the storage does not take. */
+  constructor({ store, onPictures = () => {} }) {
     this.#store = store;
+    this.#onPictures = onPictures;
     this.#drafts = new Map(store.get('drafts', []).map(([key, text]) => [key, { ...EMPTY, text }]));
-    for (const [key, pictures] of store.get('draft-pictures', [])) this.#drafts.set(key, { ...EMPTY, ...this.#drafts.get(key), pictures });
+    for (const [key, picture] of store.get('draft-pictures', [])) {
+      const draft = this.#drafts.get(key) ?? EMPTY;
+      this.#drafts.set(key, { ...draft, pictures: [...draft.pictures, picture].flat() });
+    }
     this.#addressees = new Map(store.get('addressees', []));
+    this.#keepPictures();
   }
 
-  /** Whom a user was writing to in a room when it was last seen; `null` for the room. */
+  /** The addressee to whom a user last wrote in a room; `null` for the room. */
   addressee({ by, room }) {
     return this.#addressees.get(roomKeyOf({ by, room })) ?? null;
   }
@@ -42,14 +49,14 @@ export class Drafts {
     this.#keep();
   }
 
-  at(place) {
-    return this.#drafts.get(keyOf(place)) ?? EMPTY;
+  at(destination) {
+    return this.#drafts.get(keyOf(destination)) ?? EMPTY;
   }
 
   /** Changes what is given of `{ text, pictures }`. */
-  change(place, changes) {
-    const key = keyOf(place);
-    const draft = { ...this.at(place), ...changes };
+  change(destination, changes) {
+    const key = keyOf(destination);
+    const draft = { ...this.at(destination), ...changes };
     this.#drafts.delete(key);
     if (draft.text !== '' || draft.pictures.length > 0) this.#drafts.set(key, draft);
     while (this.#drafts.size > MOST) this.#drafts.delete(this.#drafts.keys().next().value);
@@ -57,11 +64,11 @@ export class Drafts {
     if (changes.pictures) this.#keepPictures();
   }
 
-  /** What was not sent after all comes back, before what has been written since. */
-  restore(place, { msg, img }) {
-    const { text, pictures } = this.at(place);
-    if (img !== undefined) this.change(place, { pictures: [img, ...pictures] });
-    else this.change(place, { text: text === '' ? msg : `${msg}\n${text}` });
+  /** Puts what was not sent back, before what has been written since. */
+  restore(destination, { msg, img }) {
+    const { text, pictures } = this.at(destination);
+    if (img !== undefined) this.change(destination, { pictures: [img, ...pictures] });
+    else this.change(destination, { text: text === '' ? msg : `${msg}\n${text}` });
   }
 
   /** The users who have drafts, each as often as there are. */
@@ -69,7 +76,7 @@ export class Drafts {
     return [...this.#drafts.keys()].map((key) => JSON.parse(key)[0]);
   }
 
-  /** Lets go of all that one user has written. */
+  /** Drops all drafts of one user. */
   forget(by) {
     for (const known of [this.#drafts, this.#addressees]) {
       for (const key of [...known.keys()]) if (JSON.parse(key)[0] === by) known.delete(key);
@@ -85,6 +92,7 @@ export class Drafts {
 
   /** Apart from the texts, which change with every key; and they may be more than the storage takes. */
   #keepPictures() {
-    this.#store.set('draft-pictures', [...this.#drafts].filter(([, { pictures }]) => pictures.length > 0).map(([key, { pictures }]) => [key, pictures]));
+    const all = [...this.#drafts].flatMap(([key, { pictures }]) => pictures.map((picture) => [key, picture]));
+    this.#onPictures(keepMost(this.#store, 'draft-pictures', all, () => true));
   }
 }

@@ -1,6 +1,6 @@
 // A small picker of emoji: a panel behind a button, for mouse and keyboard.
-import { make, told } from '../dom.js';
-import { tell, words } from '../i18n.js';
+import { localized, make } from '../dom.js';
+import { localize, words } from '../i18n.js';
 import '../words/emoji.js';
 
 const GROUPS = {
@@ -45,7 +45,7 @@ function next(buttons, from, key) {
  */
 export function mountEmojiPicker(button, onPick) {
   const panel = make('div', { className: 'emoji-panel', hidden: true, attributes: { role: 'dialog' } });
-  tell(panel, () => words('emoji'), 'aria-label');
+  localize(panel, () => words('emoji'), 'aria-label');
 
   const buttons = [];
   for (const [name, emoji] of Object.entries(GROUPS)) {
@@ -59,10 +59,10 @@ export function mountEmojiPicker(button, onPick) {
     const group = make(
       'div',
       { className: 'emoji-group', attributes: { role: 'group' } },
-      told('h3', { className: 'emoji-title', attributes: { 'aria-hidden': 'true' } }, title),
+      localized('h3', { className: 'emoji-title', attributes: { 'aria-hidden': 'true' } }, title),
       make('div', { className: 'emoji-grid' }, ...inGroup),
     );
-    tell(group, title, 'aria-label');
+    localize(group, title, 'aria-label');
     panel.append(group);
   }
 

@@ -1,5 +1,5 @@
-// Fetches what the window of the log does not have: earlier messages, and later ones behind a reader who has gone up.
-import { tell, words } from '../i18n.js';
+// Fetches pages of history that the window of the log lacks: earlier messages, and later ones after the reader scrolled up.
+import { localize, words } from '../i18n.js';
 
 const PAGE = 50;
 /** After a page could not be had. */
@@ -34,7 +34,7 @@ export class History {
     this.#now = now;
   }
 
-  /** Another room, or the same anew. */
+  /** Begins a log that was cleared. */
   begin() {
     this.#turn += 1;
     this.#loading = this.#failed = null;
@@ -106,6 +106,6 @@ export class History {
     if (element.dataset.key === said) return;
     element.dataset.key = said;
     element.hidden = !key;
-    tell(element, () => (key ? words(key) : ''));
+    localize(element, () => (key ? words(key) : ''));
   }
 }

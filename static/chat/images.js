@@ -20,11 +20,6 @@ export class ImageRefused extends Error {
   }
 }
 
-/** The images among the files of a paste or a drop. */
-export function imageFiles(dataTransfer) {
-  return [...(dataTransfer?.files ?? [])].filter(({ type }) => type.startsWith('image/'));
-}
-
 /** Bytes as text, a character each; in pieces, as a function takes only so many arguments. */
 function binary(bytes) {
   let text = '';

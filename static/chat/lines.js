@@ -1,6 +1,5 @@
 // The lines of the timeline as elements: only what is otherwise than before is touched.
-import { tell } from '../i18n.js';
-import { cutIfLong, dayLine, isSameDay, messageLine, newLine, noticeLine, showState } from './entries.js';
+import { cutIfLong, dayLine, isSameDay, messageLine, newLine, noticeLine, renewNotice, showState } from './line-elements.js';
 
 const GROUP_MS = 5 * 60_000;
 
@@ -68,13 +67,13 @@ export class Lines {
       record.state = line.state;
     }
     if (line.isStale) {
-      tell(record.element.firstElementChild, line.teller);
+      renewNotice(record.element, line.phrase);
       line.isStale = false;
     }
   }
 
   #element(line, goesOn) {
-    if (line.isNotice) return noticeLine(line.teller, line.className);
+    if (line.isNotice) return noticeLine(line.phrase, line.className);
     const { title } = line;
     const element = messageLine(line, { isOurs: this.#on.isOurs(line), title, goesOn, onPicture: this.#on.picture });
     if (line.offset !== undefined) element.dataset.offset = line.offset;
@@ -126,6 +125,11 @@ export class Lines {
   /** Cuts those of the messages added since the last time that are too long. */
   fit() {
     cutIfLong(this.#unmeasured.splice(0));
+  }
+
+  /** Cuts all messages that are too long. */
+  fitAll() {
+    cutIfLong([...this.#shown.values()].map(({ element }) => element));
   }
 }
 

@@ -1,13 +1,13 @@
 // The log of a room: messages in their order, what waits to be sent below them, and where the reader is in it. What is
 // said changes the timeline at once, and the page once a frame.
-import { told } from '../dom.js';
-import { tell, words } from '../i18n.js';
+import { localized } from '../dom.js';
+import { localize, words } from '../i18n.js';
 import { ServerClock } from './clock.js';
-import { cutIfLong, messageLine, showState } from './entries.js';
-import { Gathering } from './gathering.js';
+import { cutIfLong, messageLine, showState } from './line-elements.js';
+import { PresenceNotices } from './presence-notices.js';
 import { History } from './history.js';
 import { Lines } from './lines.js';
-import { Pace } from './pace.js';
+import { TokenBucket } from './token-bucket.js';
 import { Timeline } from './timeline.js';
 
 /** Pixels from an end within which the reader is there, and within which more is loaded. */
@@ -21,7 +21,7 @@ const FRAMES = { restMs: 500, most: 4 };
 const FILL_AFTER_MS = 500;
 
 /**
- * `elements` are box, top, lines, end, pending, toNewest. Asks `on.history({ before, limit })` for a promise of
+ * `elements` are box, content (all of it), top, lines, end, pending, toNewest. Asks `on.history({ before, limit })` for a promise of
  * `{ messages, more }`, and `on.isOurs(message)`; tells `on.picture(username, img)`, `on.retry(id)`, `on.discard(id)`, and
  * `on.shown()` when the page shows what has changed.
  */
@@ -34,8 +34,8 @@ export class Log {
   #timeline = new Timeline();
   #history;
   #lines;
-  #gathering = new Gathering({ changed: (group) => this.#gathered(group) });
-  /** The notice of each group of those who came and left. */
+  #presenceNotices = new PresenceNotices({ changed: (group) => this.#presenceChanged(group) });
+  /** The notice of each group of users who came in and left. */
   #notices = new WeakMap();
   #pending = new Map();
   /** Messages that wait for the frame in which they stand in the room. */
@@ -50,7 +50,7 @@ export class Log {
   #mayMark = true;
   #frame = 0;
   #frameTimer = 0;
-  #pace = new Pace(FRAMES);
+  #frameRate = new TokenBucket(FRAMES);
   #fillTimer = 0;
 
   constructor({ elements, on, page }) {
@@ -67,7 +67,12 @@ export class Log {
     addEventListener('focus', () => { this.#mayMark = true; });
     // A picture that has been loaded, or a keyboard on the screen, moves the end away from who was there.
     const observer = new ResizeObserver(() => this.#resized());
-    for (const element of [this.#box, this.#box.firstElementChild]) observer.observe(element);
+    for (const element of [elements.box, elements.content]) observer.observe(element);
+  }
+
+  /** The name of the room whose log it is. */
+  set room(room) {
+    localize(this.#box, () => words('log', room), 'aria-label');
   }
 
   /** The server's clock shows this now. */
@@ -77,7 +82,7 @@ export class Log {
 
   /** Empties it, but for what waits. */
   clear() {
-    this.#gathering.clear();
+    this.#presenceNotices.clear();
     this.#timeline.clear();
     this.#history.begin();
     this.#receipts.clear();
@@ -88,7 +93,7 @@ export class Log {
   }
 
   /** A room whose newest message has `offset`. Those behind `seen`, if it is known, are marked as new. */
-  begins({ offset, seen = null }) {
+  begin({ offset, seen = null }) {
     this.#timeline.begin(offset);
     this.#history.begin();
     this.#lines.newFrom = seen !== null && seen < offset ? seen + 1 : null;
@@ -99,33 +104,33 @@ export class Log {
   add(message, { isOurs, isLive }) {
     if (message.offset <= this.#timeline.head) return false;
     if (isLive) this.#clock.learn(message.at);
-    this.#gathering.close();
+    this.#presenceNotices.close();
     this.#settle(message, isOurs);
     this.#mark(message, { isOurs, isLive });
-    this.#timeline.hear(message, this.#wasAtEnd);
+    this.#timeline.add(message, this.#wasAtEnd);
     this.#noteUnseen(isOurs || !isLive);
     if (isOurs && isLive) this.#changed({ isUrgent: true });
     return true;
   }
 
   addPrivate(message, { isOurs, title }) {
-    this.#gathering.close();
+    this.#presenceNotices.close();
     this.#timeline.addAside({ ...message, title });
     this.#noteUnseen(isOurs);
     if (isOurs) this.#changed({ isUrgent: true });
   }
 
-  notice(teller, className = '') {
-    this.#gathering.close();
-    this.#addNotice({ teller, className });
+  notice(phrase, className = '') {
+    this.#presenceNotices.close();
+    this.#addNotice({ phrase, className });
   }
 
   came({ username }) {
-    this.#gathering.came(username);
+    this.#presenceNotices.came(username);
   }
 
   left({ username }) {
-    this.#gathering.left(username);
+    this.#presenceNotices.left(username);
   }
 
   /** Shows a message of ours that is not in the room yet, or how far it is. */
@@ -205,7 +210,7 @@ export class Log {
     return aside;
   }
 
-  #gathered(group) {
+  #presenceChanged(group) {
     const notice = this.#notices.get(group);
     if (group.isEmpty) {
       if (notice) this.#timeline.removeAside(notice);
@@ -213,7 +218,7 @@ export class Log {
     } else if (notice) {
       notice.isStale = true;
     } else {
-      this.#notices.set(group, this.#addNotice({ teller: () => inWords(group), className: '' }));
+      this.#notices.set(group, this.#addNotice({ phrase: () => inWords(group), className: '' }));
     }
     this.#changed();
   }
@@ -224,7 +229,7 @@ export class Log {
    */
   #changed({ isUrgent = false } = {}) {
     if (this.#frame) return;
-    const rest = isUrgent ? 0 : this.#pace.wait(performance.now());
+    const rest = isUrgent ? 0 : this.#frameRate.wait(performance.now());
     if (rest > 0) this.#frameTimer ||= setTimeout(() => this.#awaitFrame(), rest);
     else this.#awaitFrame();
   }
@@ -239,7 +244,7 @@ export class Log {
     cancelAnimationFrame(this.#frame);
     clearTimeout(this.#frameTimer);
     this.#frame = this.#frameTimer = 0;
-    this.#pace.spend(performance.now());
+    this.#frameRate.spend(performance.now());
     const restore = this.#wasAtEnd ? null : this.#lines.hold(this.#box);
     this.#lines.show(this.#timeline);
     for (const id of this.#settled) this.removePending(id);
@@ -272,9 +277,15 @@ export class Log {
 
   #resized() {
     const { clientWidth } = this.#box;
-    if (clientWidth !== this.#width) cutIfLong(this.#box.querySelectorAll('.message'));
+    if (clientWidth !== this.#width) this.#fitAll();
     this.#width = clientWidth;
     if (this.#wasAtEnd) this.#box.scrollTop = this.#box.scrollHeight;
+  }
+
+  /** Lines wrap otherwise in a box of another width. */
+  #fitAll() {
+    this.#lines.fitAll();
+    cutIfLong(this.#pending.values());
   }
 
   #showButton() {
@@ -282,11 +293,11 @@ export class Log {
     const unseen = this.#unseen;
     if (this.#button.dataset.unseen === String(unseen)) return;
     this.#button.dataset.unseen = unseen;
-    tell(this.#button, () => (unseen > 0 ? words('newMessages', unseen) : words('toNewest')));
+    localize(this.#button, () => (unseen > 0 ? words('newMessages', unseen) : words('toNewest')));
   }
 }
 
-/** Who came and who left, in words. */
+/** The users of a notice, in words. */
 function inWords(group) {
   const parts = Object.entries(group.told).filter(([, { names }]) => names.length > 0)
     .map(([key, { names, others }]) => words(key === 'came' ? 'joined' : 'left', names, others));
@@ -303,15 +314,15 @@ export class Announcer {
   }
 
   /** Of many at once only the last are said. */
-  say(teller) {
-    this.#waiting.push(teller);
+  say(phrase) {
+    this.#waiting.push(phrase);
     if (this.#waiting.length > 20) this.#waiting.shift();
   }
 
   /** Says what waits. */
   speak() {
     if (this.#waiting.length === 0) return;
-    this.#region.append(...this.#waiting.splice(0).map((teller) => told('p', {}, teller)));
+    this.#region.append(...this.#waiting.splice(0).map((phrase) => localized('p', {}, phrase)));
     while (this.#region.childElementCount > 20) this.#region.firstElementChild.remove();
   }
 }

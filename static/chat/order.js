@@ -5,8 +5,8 @@ const collator = new Intl.Collator(undefined, { numeric: true });
 /** The order of names: numbers in them by their value, so that bot2 comes before bot10. */
 export const byName = (a, b) => collator.compare(a, b) || (a < b ? -1 : Number(a > b));
 
-/** The place of `name` in `names`, which are in their order. */
-export function placeOf(name, names) {
+/** The index at which `name` stands in `names`, which are sorted, or would stand. */
+export function indexOf(name, names) {
   let [low, high] = [0, names.length];
   while (low < high) {
     const middle = (low + high) >> 1;

@@ -1,29 +1,30 @@
-// What was said and is not known to be kept yet: sent in order, one at a time, until the server has it.
+// The outbox: messages for a room whose acks have not come. They are sent in order, one at a time.
 //
-// Each message has an id of its own, by which the server knows it again: what is sent twice is said once. It belongs to
-// the user who wrote it and to the room it was written in, and is said by that user in that room only. The queue is kept
-// in the tab's storage, so it survives a reload.
+// Each message has an id, by which the server knows a repetition: a message that is sent twice is said once. It belongs to
+// the user who wrote it and to its room, and is sent by that user to that room only. The outbox is kept in the tab's
+// storage, so it survives a reload.
+import { keepMost } from '../store.js';
 import { REAL_TIME } from './connection.js';
 
 const MOST = 100;
 const RETRY_MS = 2_000;
-/** A message of at least so many characters may be what ends the connection, each time that it is sent. */
+/** A message of at least this number of characters may be too large for a proxy, which then ends the connection. */
 const LARGE = 16 * 1024;
 const MOST_DROPS = 3;
 
-/** Codes after which the next login goes on. They are the page's own: the server has not answered. */
-const WAITS_FOR_LOGIN = new Set(['disconnected', 'timeout']);
+/** Codes of the page's own, for a request that was not answered. The message is sent again after the next login. */
+const NOT_ANSWERED = new Set(['disconnected', 'timeout']);
 
-/** An id that no other message has; also where `crypto.randomUUID` is missing, on plain HTTP. */
+/** An id that no other message has. (`crypto.randomUUID` is missing on plain HTTP.) */
 export function newId() {
   const bytes = crypto.getRandomValues(new Uint8Array(12));
   return [...bytes].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 /**
- * Items are `{ id, by, room, at, msg or img, state, code }`; `state` is `waiting`, `sending` or `failed`. Tells
- * `on.changed(item)` and `on.sent(item, receipt)`. `send(item)` gives a promise of the receipt.
- * `retries` are the server's words for when what failed may succeed, by code.
+ * Items are `{ id, by, room, at, msg or img, state, code }`; `state` is `waiting`, `sending` or `failed`. Calls
+ * `on.changed(item)`, `on.sent(item, receipt)`, and `on.pictures({ unsent, unkept })` as [Drafts] do. `send(item)` gives a
+ * promise of the receipt. `retries` says for each error code when a message may be sent again, in the server's words.
  */
 export class Outbox {
   #items;
@@ -34,10 +35,12 @@ export class Outbox {
   #retries;
   #isBusy = false;
   #timer = null;
-  /** The user and the room whose messages go out now; `null` while we are in none. */
-  #place = null;
+  /** The user and the room whose messages are sent now; `null` while the page is not logged in. */
+  #active = null;
   /** How often in a row the connection ended while an item was sent, by id. */
   #drops = new Map();
+  /** The ids of items that were rejected for want of a login, and wait for the next one. */
+  #rejectedOnce = new Set();
 
   constructor({ store, send, on, time = REAL_TIME, retries = {} }) {
     this.#retries = retries;
@@ -46,16 +49,17 @@ export class Outbox {
     this.#on = on;
     this.#time = time;
     this.#items = store.get('outbox', []).filter((item) => typeof item?.id === 'string' && typeof item.by === 'string');
-    // What was on its way when the page went may have arrived; its id will tell.
+    // It may have arrived before the reload; then the server knows its id.
     for (const item of this.#items) if (item.state === 'sending') item.state = 'waiting';
+    this.#keep();
   }
 
-  /** What a user has waiting for a room, in order. */
+  /** The messages of a user for a room, in order. */
   of({ by, room }) {
     return this.#items.filter((item) => item.by === by && item.room === room);
   }
 
-  /** All that waits, of all users and rooms. */
+  /** The messages of all users and rooms. */
   get all() {
     return [...this.#items];
   }
@@ -74,39 +78,39 @@ export class Outbox {
     return item;
   }
 
-  /** A failed one is to be tried again. */
+  /** Tries a failed message again. */
   retry(id) {
     const item = this.#items.find((known) => known.id === id);
     if (!item) return;
-    this.#drops.delete(id);
+    this.#forgetFailures(id);
     this.#change(item, 'waiting');
     this.#go();
   }
 
   drop(id) {
     this.#items = this.#items.filter((item) => item.id !== id);
-    this.#drops.delete(id);
+    this.#forgetFailures(id);
     this.#keep();
   }
 
-  /** That user is in that room, and logged in. */
+  /** The user is logged in, in that room: sends what waits. */
   resume({ by, room }) {
-    this.#place = { by, room };
+    this.#active = { by, room };
     this.#go();
   }
 
-  /** Not any more. */
+  /** Sends nothing until `resume`. */
   pause() {
-    this.#place = null;
+    this.#active = null;
     this.#time.cancel(this.#timer);
     this.#timer = null;
   }
 
   async #go() {
-    if (this.#isBusy || this.#timer !== null || this.#place === null) return;
-    const item = this.of(this.#place).find(({ state }) => state === 'waiting');
+    if (this.#isBusy || this.#timer !== null || this.#active === null) return;
+    const item = this.of(this.#active).find(({ state }) => state === 'waiting');
     if (!item) return;
-    const place = this.#place;
+    const active = this.#active;
     this.#isBusy = true;
     this.#change(item, 'sending');
     try {
@@ -114,8 +118,8 @@ export class Outbox {
       this.drop(item.id);
       this.#on.sent(item, receipt);
     } catch (error) {
-      // A login may have come meanwhile; without one the next one goes on.
-      if (WAITS_FOR_LOGIN.has(error.code) && this.#place === place) this.#place = null;
+      // If no login has come meanwhile, the next one sends it again.
+      if (this.#needsLogin(error.code) && this.#active === active) this.#active = null;
       this.#failed(item, error);
     }
     this.#isBusy = false;
@@ -124,9 +128,10 @@ export class Outbox {
 
   #failed(item, { code, retryAfterMs }) {
     if (this.#isWhatEndsIt(item, code)) return this.#change(item, 'failed', 'ends_connection');
+    if (this.#isRejectedAfterLogin(item, code)) return this.#change(item, 'failed', 'rejected_after_login');
     if (!this.#maySucceed(code)) return this.#change(item, 'failed', code ?? 'unknown');
     this.#change(item, 'waiting', code);
-    if (WAITS_FOR_LOGIN.has(code) || this.#place === null) return undefined;
+    if (this.#needsLogin(code) || this.#active === null) return undefined;
     this.#timer = this.#time.after(retryAfterMs ?? RETRY_MS, () => {
       this.#timer = null;
       this.#go();
@@ -135,10 +140,32 @@ export class Outbox {
   }
 
   #maySucceed(code) {
-    return WAITS_FOR_LOGIN.has(code) || Object.hasOwn(this.#retries, code ?? '') && this.#retries[code] !== 'never';
+    return NOT_ANSWERED.has(code) || Object.hasOwn(this.#retries, code ?? '') && this.#retries[code] !== 'never';
   }
 
-  /** A proxy or a full pipe may hide the reason, so that what is refused for its size looks like a lost connection. */
+  /** Whether a message can only succeed after the next login. */
+  #needsLogin(code) {
+    return NOT_ANSWERED.has(code) || this.#isAfterLogin(code);
+  }
+
+  #isAfterLogin(code) {
+    return Object.hasOwn(this.#retries, code ?? '') && this.#retries[code] === 'after_login';
+  }
+
+  /** Whether a message was rejected for want of a login twice: without this bound it would be sent for ever. */
+  #isRejectedAfterLogin({ id }, code) {
+    if (!this.#isAfterLogin(code)) return false;
+    if (this.#rejectedOnce.has(id)) return true;
+    this.#rejectedOnce.add(id);
+    return false;
+  }
+
+  #forgetFailures(id) {
+    this.#drops.delete(id);
+    this.#rejectedOnce.delete(id);
+  }
+
+  /** Whether a message seems to end the connection whenever it is sent: a proxy may hide that it is too large. */
   #isWhatEndsIt({ id, msg, img }, code) {
     if (code !== 'disconnected' || (msg ?? img).length < LARGE) return false;
     const drops = (this.#drops.get(id) ?? 0) + 1;
@@ -153,8 +180,9 @@ export class Outbox {
     this.#on.changed(item);
   }
 
-  /** Pictures may be more than the storage takes: then at least the texts are kept. */
+  /** If pictures are more than the storage takes, all texts are kept. */
   #keep() {
-    if (!this.#store.set('outbox', this.#items)) this.#store.set('outbox', this.#items.filter((item) => item.msg !== undefined));
+    const count = keepMost(this.#store, 'outbox', this.#items, ({ img }) => img !== undefined);
+    this.#on.pictures?.(count);
   }
 }

@@ -1,14 +1,15 @@
-// Who is in the room, and who is typing. The server tells the list once and then every change, and a change touches one
-// line.
-import { make, told } from '../dom.js';
-import { tell, words } from '../i18n.js';
-import { face } from './avatars.js';
-import { placeOf } from './order.js';
+// The people list: the users in the room, and which of them are typing. The server sends the list once and then each
+// change, and a change touches one line.
+import { localized, make } from '../dom.js';
+import { localize, words } from '../i18n.js';
+import { avatarOf } from './avatars.js';
+import { anotherMark } from './line-elements.js';
+import { indexOf } from './order.js';
 
-/** After so long without a word of it a user is not typing any more. */
+/** A user is not typing any more after this time without the event. */
 const TYPING_MS = 6_000;
 const NAMED = 3;
-/** Users that the server tells at once. */
+/** Users in one answer of the server. */
 const PAGE = 100;
 /** Users that are listed without being asked for. */
 const LISTED = 300;
@@ -22,16 +23,16 @@ export class People {
   #more = make('button', { type: 'button', className: 'quiet small', hidden: true, on: { click: () => this.#loadMore(PAGE) } });
   #on;
   #me = null;
-  /** Names in their order, without our own, and for each `{ element, avatar }`. */
+  /** Names in their order, without our own, and for each `{ element, user }`. */
   #names = [];
   #lines = new Map();
   /** Our own line, above the others. */
   #own = null;
   #count = 0;
-  /** The last name of the pages that the server has told; `null` when it has told all. */
+  /** The last name of the pages that have come; `null` when there are no more. */
   #after = null;
   #isLoading = false;
-  /** Goes on with each list: an answer for an earlier one is too late. */
+  /** Counts the lists: an answer for an earlier list is too late. */
   #turn = 0;
   #typing = new Map();
 
@@ -42,7 +43,7 @@ export class People {
     this.#showCount();
   }
 
-  /** Who we are: `{ username, avatar }`. */
+  /** Our profile: `{ username, avatar }`. */
   set me(user) {
     this.#me = user;
   }
@@ -71,6 +72,12 @@ export class People {
     this.#showCount(count ?? this.#known);
   }
 
+  /** Sets whether a listed name has belonged to another user before: `{ username, isAnother }`. */
+  mark({ username, isAnother }) {
+    const line = this.#lines.get(username);
+    if (line) this.#put({ ...line.user, isAnother });
+  }
+
   /** No user is known yet; the server says that there are `count`. */
   clear(count = 0) {
     this.#turn += 1;
@@ -96,7 +103,7 @@ export class People {
 
   #showTyping() {
     const names = [...this.#typing.keys()];
-    tell(this.#at.typing, () => {
+    localize(this.#at.typing, () => {
       if (names.length === 0) return '';
       return names.length > NAMED ? words('manyTyping') : words('typing', names);
     });
@@ -108,10 +115,10 @@ export class People {
 
   #showCount(count = this.#count) {
     this.#count = Math.max(count, this.#known);
-    tell(this.#at.title, () => words('peopleCount', this.#count));
+    localize(this.#at.title, () => words('peopleCount', this.#count));
     const rest = this.#after === null ? 0 : this.#count - this.#known;
     this.#more.hidden = rest <= 0;
-    if (rest > 0) tell(this.#more, () => words('morePeople', rest));
+    if (rest > 0) localize(this.#more, () => words('morePeople', rest));
   }
 
   async #loadMore(wanted) {
@@ -134,7 +141,7 @@ export class People {
   }
 
   #put(user) {
-    const { username, avatar } = user;
+    const { username } = user;
     if (username === this.#me.username) {
       this.#remove(username);
       this.#own?.remove();
@@ -142,13 +149,14 @@ export class People {
       this.#at.list.prepend(this.#own);
       return;
     }
-    if (this.#lines.get(username)?.avatar === avatar) return;
+    const known = this.#lines.get(username);
+    if (known && isShownAlike(known.user, user)) return;
     this.#remove(username);
-    const at = placeOf(username, this.#names);
+    const at = indexOf(username, this.#names);
     const element = this.#person(user);
     this.#at.list.insertBefore(element, this.#lines.get(this.#names[at])?.element ?? null);
     this.#names.splice(at, 0, username);
-    this.#lines.set(username, { element, avatar });
+    this.#lines.set(username, { element, user });
   }
 
   #remove(username) {
@@ -156,18 +164,23 @@ export class People {
     if (!line) return;
     line.element.remove();
     this.#lines.delete(username);
-    this.#names.splice(placeOf(username, this.#names), 1);
+    this.#names.splice(indexOf(username, this.#names), 1);
   }
 
   #person(user) {
     const { username } = user;
     const name = make('span', { className: 'name', dir: 'auto' }, username);
     if (username === this.#me.username) {
-      return make('li', { className: 'person' }, face(user), name, told('span', { className: 'you' }, () => words('you')));
+      return make('li', { className: 'person' }, avatarOf(user), name, localized('span', { className: 'you' }, () => words('you')));
     }
-    const button = make('button', { type: 'button', className: 'person', dataset: { username } }, face(user), name);
-    tell(button, () => words('writeTo', username), 'title');
+    const button = make('button', { type: 'button', className: 'person', dataset: { username } }, avatarOf(user),
+      make('span', { className: 'who' }, name, ...(user.isAnother ? [anotherMark()] : [])));
+    localize(button, () => words('writeTo', username), 'title');
     button.addEventListener('click', () => this.#on.address(username));
     return make('li', {}, button);
   }
+}
+
+function isShownAlike(one, other) {
+  return one.avatar === other.avatar && Boolean(one.isAnother) === Boolean(other.isAnother);
 }

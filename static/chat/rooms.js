@@ -1,6 +1,6 @@
-// The rooms of one's own, those that have members, and the way to another one.
-import { make, told } from '../dom.js';
-import { tell, words } from '../i18n.js';
+// The list of rooms: those that the user has been in, those that have members, and a field to join another one.
+import { localized, make } from '../dom.js';
+import { localize, words } from '../i18n.js';
 import { isRoomName, roomPath } from '../protocol.js';
 import { tabStore } from '../store.js';
 import { LOBBY, Visited, inOrder } from './visited.js';
@@ -10,7 +10,7 @@ const EVERY_MS = 10_000;
 const LIST_AGE_MS = 1_200;
 const SPREAD_MS = 2_000;
 
-/** `elements` are list, form, other, hint. Tells `on.go(room)` when another room is wanted. */
+/** `elements` are list, form, other, hint. Tells `on.join(room)` when another room is wanted. */
 export class Rooms {
   #at;
   #on;
@@ -41,19 +41,19 @@ export class Rooms {
   }
 
   /** We are in a room; gives the offset up to which it was read before, or `null` if that is not known. */
-  entered({ room, epoch }) {
+  joined({ room, epoch }) {
     this.#room = room;
     this.#head = 0;
     // Without an epoch we are only on the way.
     const seen = epoch === undefined ? null : this.#visited.enter(room, epoch);
     this.#draw();
     this.load();
-    this.stale();
+    this.refreshSoon();
     return seen;
   }
 
   /** A message of the room we are in has come. */
-  heard({ offset }) {
+  received({ offset }) {
     this.#head = offset;
     this.#read();
   }
@@ -65,7 +65,7 @@ export class Rooms {
   }
 
   /** A user came or went: asks again before long, but not all pages of a room at once. */
-  stale() {
+  refreshSoon() {
     this.#soon ??= setTimeout(() => {
       this.#soon = undefined;
       this.load();
@@ -98,17 +98,17 @@ export class Rooms {
     const name = field.value.trim();
     if (name === '') return;
     if (!isRoomName(name)) {
-      tell(this.#at.hint, () => words('badRoom'));
+      localize(this.#at.hint, () => words('badRoom'));
       return;
     }
-    tell(this.#at.hint, () => '');
+    localize(this.#at.hint, () => '');
     field.value = '';
-    this.#on.go(name.normalize('NFKC'));
+    this.#on.join(name.normalize('NFKC'));
   }
 
   /** Why a room was not entered. */
-  hint(teller) {
-    tell(this.#at.hint, teller);
+  hint(phrase) {
+    localize(this.#at.hint, phrase);
   }
 
   #draw() {
@@ -116,7 +116,7 @@ export class Rooms {
     const focused = list.contains(document.activeElement) ? document.activeElement.dataset.room : undefined;
     const own = [...this.#visited.names, ...(this.#room === null ? [] : [this.#room])];
     const lines = inOrder(own, this.#listed).map((each) => this.#line(each));
-    if (this.#more > 0) lines.push(told('li', { className: 'faint' }, () => words('moreRooms', this.#more)));
+    if (this.#more > 0) lines.push(localized('li', { className: 'faint' }, () => words('moreRooms', this.#more)));
     list.replaceChildren(...lines);
     if (focused !== undefined) [...list.querySelectorAll('a')].find(({ dataset }) => dataset.room === focused)?.focus();
   }
@@ -124,17 +124,17 @@ export class Rooms {
   #line({ room, sessions, epoch, offset }) {
     const unread = room === this.#room ? 0 : this.#visited.unread(room, { epoch, offset });
     const link = make('a', { href: roomPath(room), dataset: { room } }, make('span', { className: 'name', dir: 'auto' }, room));
-    if (unread > 0) link.append(told('span', { className: 'unread' }, () => words('roomUnread', unread)));
+    if (unread > 0) link.append(localized('span', { className: 'unread' }, () => words('roomUnread', unread)));
     if (this.#isListed) {
       const count = make('span', { className: 'count' }, String(sessions));
-      tell(count, () => words('roomPeople', sessions), 'title');
+      localize(count, () => words('roomPeople', sessions), 'title');
       link.append(count);
     }
     if (room === this.#room) link.setAttribute('aria-current', 'true');
     link.addEventListener('click', (event) => {
       if (event.ctrlKey || event.metaKey || event.shiftKey) return;
       event.preventDefault();
-      this.#on.go(room);
+      this.#on.join(room);
     });
     return make('li', {}, link);
   }

@@ -83,7 +83,7 @@ export class Timeline {
   }
 
   /** Adds a message that has just come; says whether it is new. `follows`: the reader is at the end. */
-  hear(message, follows) {
+  add(message, follows) {
     if (message.offset <= this.#head) return false;
     const isAtHead = this.isAtHead;
     // What came before any message stays above the first.

@@ -1,16 +1,17 @@
 // Which user has a name. A name may have belonged to another user before; the server tells them apart by `uid`.
 
 export class Uids {
-  /** Of those who are in the room, by name. */
+  /** Of the users who are in the room, by name. */
   #present = new Map();
   /** Of the first user of a name who has spoken in the room, or left it, as far as this page has seen. */
   #first = new Map();
   #room = null;
 
-  /** We are in a room; who else is has yet to be told. */
+  /** We are in a room; the server has yet to say which users are. */
   enter(room) {
+    if (room === this.#room) this.#learnPresent();
+    else this.#first.clear();
     this.#present.clear();
-    if (room !== this.#room) this.#first.clear();
     this.#room = room;
     this.isKnown = false;
   }
@@ -20,10 +21,12 @@ export class Uids {
 
   list(users) {
     this.isKnown = true;
+    this.#learnPresent();
     this.#present = new Map(users.map(({ username, uid }) => [username, uid]));
   }
 
   came({ username, uid }) {
+    if (this.#present.get(username) !== uid) this.#learn(username, this.#present.get(username));
     this.#present.set(username, uid);
   }
 
@@ -43,11 +46,20 @@ export class Uids {
     return uid !== undefined && now !== undefined && now !== uid;
   }
 
-  /** Whether a speaker is another user than the first one of that name here. Guests have no `uid`. */
+  /** Whether a user is another one than the first of that name here. Guests have no `uid`. */
   isAnother({ username, uid }) {
-    if (uid === undefined) return false;
+    const first = this.#first.get(username);
+    return uid !== undefined && first !== undefined && first !== uid;
+  }
+
+  /** A user has spoken. */
+  spoke({ username, uid }) {
     this.#learn(username, uid);
-    return this.#first.get(username) !== uid;
+  }
+
+  /** A new list follows: users of the last one may have left meanwhile. */
+  #learnPresent() {
+    for (const [username, uid] of this.#present) this.#learn(username, uid);
   }
 
   #learn(username, uid) {

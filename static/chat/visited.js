@@ -43,7 +43,7 @@ export class Visited {
     this.#timer ||= this.#timers.setTimeout(() => this.keep(), KEEP_AFTER_MS);
   }
 
-  /** How many messages of a room are not read, if its newest has this offset. A room that began anew has only such. */
+  /** How many messages of a room are not read, if its newest has this offset. In a room that began anew all are. */
   unread(room, { epoch, offset = 0 }) {
     const known = this.#rooms.get(room);
     if (!known) return 0;

@@ -29,9 +29,9 @@ export class Drawing {
 }
 
 /** Calls `draw` as often as a drawing has to be made: smoothly, or once a second for who wants less motion. */
-export function animate(stage, draw) {
+export function animate(scope, draw) {
   const isCalm = matchMedia('(prefers-reduced-motion: reduce)').matches;
-  return stage.every(isCalm ? 1000 : 100, () => document.visibilityState === 'visible' && draw());
+  return scope.every(isCalm ? 1000 : 100, () => document.visibilityState === 'visible' && draw());
 }
 
 const label = (x, y, text, className = '', anchor = 'start') => shape('text', { x, y, class: className, 'text-anchor': anchor }, text);

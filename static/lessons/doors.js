@@ -1,41 +1,41 @@
 // The second lesson: one room, spoken to in three protocols at once.
-import { make, told } from '../dom.js';
-import { tell, words } from '../i18n.js';
+import { localized, make } from '../dom.js';
+import { localize, words } from '../i18n.js';
 import { masked } from '../wire/secrets.js';
-import { ChatDoor, PollingDoor, RawDoor, SocketioDoor } from './protocols.js';
-import { Log, button, expectation, prose } from './parts.js';
-import { limitsOfServer, roomOfOurs } from './stage.js';
+import { ChatDoor, PollingDoor, PlainDoor, SocketioDoor } from './protocols.js';
+import { EventLog, button, expectation, paragraph } from './parts.js';
+import { fetchLimits, newRoomName } from './scope.js';
 
 /** 128 random bits, as the server makes them. */
-function tokenOfOurs() {
+function newToken() {
   return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, '0')).join('');
 }
 
 /** One door: what speaks through it, a line to say something, and its frames. */
 class DoorCard {
   element;
-  #log = new Log('lesFrames');
+  #log = new EventLog('lesFrames');
   #input;
   #button;
   #Door;
   #door = null;
-  #stage;
+  #scope;
   #onSay;
   #marked = [];
-  /** Who comes back through the door with it is the same user: the name is held for whoever has it. */
-  #token = tokenOfOurs();
+  /** With it the user can log in again at this door: the server holds the name for the token. */
+  #token = newToken();
 
-  constructor(stage, { Door, title, text, said, choice = null, onSay }) {
-    this.#stage = stage;
+  constructor(scope, { Door, title, text, said, choice = null, onSay }) {
+    this.#scope = scope;
     this.#Door = Door;
     this.#onSay = onSay;
     this.#input = make('input', { type: 'text', autocomplete: 'off', maxLength: 200, value: words(said) });
-    tell(this.#input, () => words('lesSayHere'), 'aria-label');
+    localize(this.#input, () => words('lesSayHere'), 'aria-label');
     this.#input.addEventListener('keydown', (event) => {
       if (event.key === 'Enter' && !event.isComposing) this.#say();
     });
     this.#button = button('lesSay', () => this.#say());
-    this.element = make('section', { className: 'card door' }, told('h4', {}, () => words(title)), prose(text),
+    this.element = make('section', { className: 'card door' }, localized('h4', {}, () => words(title)), paragraph(text),
       choice ?? make('div'), make('div', { className: 'say' }, this.#input, this.#button), this.#log.element);
     this.#showState();
   }
@@ -45,14 +45,14 @@ class DoorCard {
     this.close();
     this.#log.restart();
     // What comes of a door that has been left is not of this one.
-    const ifOurs = (hear) => (...values) => door === this.#door && hear(...values);
+    const ifOurs = (handle) => (...values) => door === this.#door && handle(...values);
     let door = null;
-    door = new Door(this.#stage, room, {
+    door = new Door(this.#scope, room, {
       path,
       token: this.#token,
       frame: ifOurs((direction, text) => this.#frame(direction, text)),
       state: ifOurs(() => this.#showState()),
-      ended: ifOurs((teller, isGood) => this.#log.add('close', teller).setAttribute('data-end', isGood ? 'good' : 'bad')),
+      ended: ifOurs((phrase, isGood) => this.#log.add('close', phrase, { isGood })),
     });
     this.#door = door;
   }
@@ -69,7 +69,7 @@ class DoorCard {
 
   #say() {
     const text = this.#input.value.trim();
-    if (!text || !this.#door?.isIn) return;
+    if (!text || !this.#door?.isInRoom) return;
     this.#onSay(text);
     this.#door.say(text);
   }
@@ -77,48 +77,48 @@ class DoorCard {
   #frame(direction, text) {
     // With the token, or the session id of Engine.IO, another client could act in our place.
     const shown = masked(text);
-    const line = this.#log.add({ in: '↓', out: '↑' }[direction] ?? direction, () => shown, direction);
-    if (this.#marked.some((one) => text.includes(one))) line.classList.add('marked');
+    const isMarked = this.#marked.some((one) => text.includes(one));
+    this.#log.add({ in: '↓', out: '↑' }[direction] ?? direction, () => shown, { kind: direction, isMarked });
   }
 
   /** Marks from now on the frames that carry `text`, in whatever envelope, and none before. */
   mark(text) {
     const inJson = JSON.stringify(text).slice(1, -1);
     this.#marked = [text, inJson, `${text.toUpperCase()}!!!`];
-    for (const line of this.#log.element.querySelectorAll('.marked')) line.classList.remove('marked');
+    this.#log.unmark();
   }
 
   #showState() {
-    this.#button.disabled = !this.#door?.isIn;
-    this.element.dataset.state = this.#door?.isIn ? 'in' : 'out';
+    this.#button.disabled = !this.#door?.isInRoom;
+    this.element.dataset.state = this.#door?.isInRoom ? 'in' : 'out';
   }
 }
 
 class DoorsLesson {
   #cards;
   #transport;
-  #room = roomOfOurs();
+  #room = newRoomName();
   /** A promise of where the server has Socket.IO. */
-  #socketioPath = limitsOfServer().then(({ socketio_path: path }) => `${path || '/socket.io'}/`);
+  #socketioPath = fetchLimits().then(({ socketio_path: path }) => `${path || '/socket.io'}/`);
   /** Counts what is asked of the third door: the path may come later than the next wish. */
   #wishes = 0;
-  #stage;
+  #scope;
 
-  constructor(root, stage) {
-    this.#stage = stage;
+  constructor(root, scope) {
+    this.#scope = scope;
     const onSay = (text) => this.#cards.forEach((card) => card.mark(text));
     this.#transport = make('select', { on: { change: () => this.#cards[2].isOpen && this.#openThird() } },
-      make('option', { value: 'websocket' }, 'WebSocket'), told('option', { value: 'polling' }, () => words('lesLongPolling')));
-    const choice = make('label', { className: 'choice' }, told('span', {}, () => words('lesTransport')), this.#transport);
+      make('option', { value: 'websocket' }, 'WebSocket'), localized('option', { value: 'polling' }, () => words('lesLongPolling')));
+    const choice = make('label', { className: 'choice' }, localized('span', {}, () => words('lesTransport')), this.#transport);
     this.#cards = [
-      new DoorCard(stage, { Door: RawDoor, title: 'lesRaw', text: 'lesRawText', said: 'lesRawSays', onSay }),
-      new DoorCard(stage, { Door: ChatDoor, title: 'lesChat', text: 'lesChatText', said: 'lesChatSays', onSay }),
-      new DoorCard(stage, { Door: SocketioDoor, title: 'lesSocketio', text: 'lesSocketioText', said: 'lesSocketioSays', choice, onSay }),
+      new DoorCard(scope, { Door: PlainDoor, title: 'lesPlain', text: 'lesPlainText', said: 'lesPlainSays', onSay }),
+      new DoorCard(scope, { Door: ChatDoor, title: 'lesChat', text: 'lesChatText', said: 'lesChatSays', onSay }),
+      new DoorCard(scope, { Door: SocketioDoor, title: 'lesSocketio', text: 'lesSocketioText', said: 'lesSocketioSays', choice, onSay }),
     ];
-    root.append(prose('lesDoorsText'), expectation('lesDoorsExpect'),
+    root.append(paragraph('lesDoorsText'), expectation('lesDoorsExpect'),
       make('div', { className: 'controls' }, button('lesOpenDoors', () => this.#open()),
         button('lesCloseDoors', () => this.#close(), 'quiet'),
-        told('span', { className: 'mono soft' }, () => words('lesRoomIs', this.#room))),
+        localized('span', { className: 'mono soft' }, () => words('lesRoomIs', this.#room))),
       make('div', { className: 'doors' }, ...this.#cards.map(({ element }) => element)));
   }
 
@@ -131,7 +131,7 @@ class DoorsLesson {
   async #openThird() {
     const wish = (this.#wishes += 1);
     const path = await this.#socketioPath;
-    if (wish !== this.#wishes || this.#stage.signal.aborted) return;
+    if (wish !== this.#wishes || this.#scope.signal.aborted) return;
     const Door = this.#transport.value === 'polling' ? PollingDoor : SocketioDoor;
     this.#cards[2].open(this.#room, { Door, path });
   }
@@ -142,4 +142,4 @@ class DoorsLesson {
   }
 }
 
-export const mountDoors = (root, stage) => new DoorsLesson(root, stage);
+export const mountDoors = (root, scope) => new DoorsLesson(root, scope);

@@ -2,14 +2,14 @@
 import '../words/lessons.js';
 import '../words/lessons-polling-break.js';
 import '../words/lessons-server.js';
-import { make, told } from '../dom.js';
+import { localized, make } from '../dom.js';
 import { translate, words } from '../i18n.js';
 import { mountBreak } from './break.js';
 import { mountDoors } from './doors.js';
 import { mountPolling } from './polling.js';
 import { mountServer } from './server.js';
 import { mountSocket } from './socket.js';
-import { Stage } from './stage.js';
+import { Scope } from './scope.js';
 
 const LESSONS = [
   { name: 'socket', title: 'lesSocketTitle', short: 'lesSocketShort', mount: mountSocket },
@@ -24,15 +24,15 @@ class Lessons {
   #panel = make('section', { className: 'lesson', tabIndex: -1 });
   #links;
   #current = null;
-  #stage = null;
+  #scope = null;
 
   constructor(root, recorder) {
     this.#recorder = recorder;
     this.#links = LESSONS.map(({ name, title, short }) =>
-      make('a', { href: `#lessons/${name}` }, told('b', {}, () => words(title)), told('span', {}, () => words(short))));
+      make('a', { href: `#lessons/${name}` }, localized('b', {}, () => words(title)), localized('span', {}, () => words(short))));
     const nav = make('nav', { className: 'lesson-list', dataset: { label: 'lesList' } },
       make('ol', {}, ...this.#links.map((link) => make('li', {}, link))));
-    const head = make('div', { className: 'lessons-head' }, told('h2', {}, () => words('lesTitle')), told('p', {}, () => words('lesIntro')));
+    const head = make('div', { className: 'lessons-head' }, localized('h2', {}, () => words('lesTitle')), localized('p', {}, () => words('lesIntro')));
     root.append(head, make('div', { className: 'lessons-body' }, nav, this.#panel));
     addEventListener('hashchange', () => this.#show(true));
     this.#show(false);
@@ -44,17 +44,17 @@ class Lessons {
     const lesson = view === 'lessons' ? LESSONS.find((one) => one.name === name) ?? LESSONS[0] : null;
     if (lesson === this.#current) return;
     this.#current = lesson;
-    this.#stage?.leave();
-    this.#stage = null;
+    this.#scope?.leave();
+    this.#scope = null;
     this.#panel.replaceChildren();
     if (!lesson) return;
     this.#links.forEach((link, at) => {
       if (LESSONS[at] === lesson) link.setAttribute('aria-current', 'page');
       else link.removeAttribute('aria-current');
     });
-    this.#stage = new Stage(this.#recorder);
-    this.#panel.append(told('h3', {}, () => words(lesson.title)));
-    lesson.mount(this.#panel, this.#stage);
+    this.#scope = new Scope(this.#recorder);
+    this.#panel.append(localized('h3', {}, () => words(lesson.title)));
+    lesson.mount(this.#panel, this.#scope);
     translate(this.#panel);
     if (isMove && name) this.#panel.focus({ preventScroll: true });
     this.#panel.scrollIntoView?.({ block: 'nearest' });

@@ -1,5 +1,5 @@
-// Gets the same news in two ways, and counts what each costs.
-import { addressOf } from './stage.js';
+// Gets news in two ways, polling and push, and counts what each costs.
+import { httpUrl } from './scope.js';
 
 const encoder = new TextEncoder();
 const sizeOf = (text) => encoder.encode(text).length;
@@ -42,7 +42,7 @@ export class Tally {
 }
 
 /**
- * Polls `/lesson/news` and is pushed the same, until `stop()`. `news` are the latest `{ number, at, pushed, polled }` in
+ * Polls `/lesson/news`, and gets its news by push as well, until `stop()`. `news` are the latest `{ number, at, pushed, polled }` in
  * this page's time, `requests` the latest `{ time, got }`. Calls `on.changed()`, and `on.failed()` when the server does not
  * help.
  */
@@ -51,7 +51,7 @@ export class NewsRace {
   push = new Tally();
   news = [];
   requests = [];
-  #stage;
+  #scope;
   #on;
   #known = new Map();
   #socket;
@@ -63,17 +63,17 @@ export class NewsRace {
   #bestTrip = Infinity;
   #isOver = false;
 
-  constructor(stage, url, period, on) {
-    this.#stage = stage;
+  constructor(scope, url, period, on) {
+    this.#scope = scope;
     this.#period = period;
     this.#on = on;
-    this.#socket = stage.open(url, [], '/lesson/news');
+    this.#socket = scope.open(url, [], '/lesson/news');
     this.push.requests = 1;
     this.push.bytes = headOfRequest('/lesson/news') + UPGRADE + UPGRADED;
     this.#socket.addEventListener('message', ({ data }) => this.#pushed(data));
     this.#socket.addEventListener('close', () => this.#fail());
     this.#socket.addEventListener('open', () => this.#ask());
-    stage.signal.addEventListener('abort', () => this.stop());
+    scope.signal.addEventListener('abort', () => this.stop());
   }
 
   /** Another period, in milliseconds, from the next request on. */
@@ -104,7 +104,7 @@ export class NewsRace {
     const begun = Date.now();
     this.#timer = 0;
     try {
-      const answer = await fetch(addressOf(path), { signal: this.#stage.signal, cache: 'no-store' });
+      const answer = await fetch(httpUrl(path), { signal: this.#scope.signal, cache: 'no-store' });
       if (!answer.ok) return this.#fail();
       const text = await answer.text();
       if (this.#isOver) return;
@@ -133,7 +133,7 @@ export class NewsRace {
   }
 
   #sizeOfAnswer(path, size) {
-    const timing = performance.getEntriesByName(addressOf(path)).at(-1);
+    const timing = performance.getEntriesByName(httpUrl(path)).at(-1);
     return timing?.transferSize || size + HEAD_OF_ANSWER;
   }
 

@@ -1,11 +1,11 @@
-// The third lesson: the same news asked for by a timer and pushed by a WebSocket, counted and drawn.
-import { make, told } from '../dom.js';
-import { tell, words } from '../i18n.js';
+// The third lesson: news that a timer polls and that a WebSocket pushes, counted and drawn.
+import { localized, make } from '../dom.js';
+import { localize, words } from '../i18n.js';
 import { bytes } from '../wire/format.js';
 import { Drawing, animate, lanes } from './chart.js';
 import { NewsRace } from './news.js';
-import { button, expectation, notice, prose } from './parts.js';
-import { limitsOfServer, socketAt, whyRefused } from './stage.js';
+import { button, expectation, notice, paragraph } from './parts.js';
+import { fetchLimits, refusalReason, webSocketUrl } from './scope.js';
 
 const SPAN_MS = 24_000;
 const FIRST_PERIOD_S = 3;
@@ -13,7 +13,7 @@ const FIRST_PERIOD_S = 3;
 const time = (ms) => (Number.isNaN(ms) ? '–' : words('lesTime', ms));
 
 class PollingLesson {
-  #stage;
+  #scope;
   #race = null;
   #begun = 0;
   #period;
@@ -23,52 +23,52 @@ class PollingLesson {
   #drawing = new Drawing(200);
   #button;
 
-  constructor(root, stage) {
-    this.#stage = stage;
+  constructor(root, scope) {
+    this.#scope = scope;
     this.#button = button('lesStart', () => (this.#race ? this.#stop() : this.#start()));
-    tell(this.#button, () => words(this.#race ? 'lesStop' : 'lesStart'));
-    this.#summary = told('p', { className: 'summary' }, () => this.#inWords());
+    localize(this.#button, () => words(this.#race ? 'lesStop' : 'lesStart'));
+    this.#summary = localized('p', { className: 'summary' }, () => this.#inWords());
     const figure = make('figure', { className: 'card' }, this.#drawing.element,
-      make('figcaption', {}, told('p', { className: 'soft' }, () => words('lesLanes')), this.#summary));
-    root.append(prose('lesPollingText'), expectation('lesPollingExpect'), this.#said.element,
-      make('div', { className: 'controls' }, this.#button, this.#slider()), figure, this.#table(), prose('lesEstimate', 'soft'));
-    animate(stage, () => this.#race && this.#draw());
+      make('figcaption', {}, localized('p', { className: 'soft' }, () => words('lesLanes')), this.#summary));
+    root.append(paragraph('lesPollingText'), expectation('lesPollingExpect'), this.#said.element,
+      make('div', { className: 'controls' }, this.#button, this.#slider()), figure, this.#table(), paragraph('lesEstimate', 'soft'));
+    animate(scope, () => this.#race && this.#draw());
     this.#draw();
-    limitsOfServer().then(({ lessons }) => lessons === false && this.#refused('lesOff'));
+    fetchLimits().then(({ lessons }) => lessons === false && this.#refused('lesOff'));
   }
 
   #slider() {
     this.#period = make('input', { type: 'range', min: 0.5, max: 10, step: 0.5, value: FIRST_PERIOD_S });
-    const output = told('output', { className: 'mono' }, () => words('lesSeconds', Number(this.#period.value)));
+    const output = localized('output', { className: 'mono' }, () => words('lesSeconds', Number(this.#period.value)));
     this.#period.addEventListener('input', () => {
       output.textContent = words('lesSeconds', Number(this.#period.value));
       if (this.#race) this.#race.period = this.#period.value * 1000;
     });
-    return make('label', { className: 'slider' }, told('span', {}, () => words('lesPeriod')), this.#period, output);
+    return make('label', { className: 'slider' }, localized('span', {}, () => words('lesPeriod')), this.#period, output);
   }
 
   #table() {
-    const head = ['', 'lesByPolling', 'lesByPush'].map((key) => (key ? told('th', { scope: 'col' }, () => words(key)) : make('td')));
+    const head = ['', 'lesByPolling', 'lesByPush'].map((key) => (key ? localized('th', { scope: 'col' }, () => words(key)) : make('td')));
     const rows = ['lesRequests', 'lesMessages', 'lesTraffic', 'lesMean', 'lesWorst'].map((key) => {
       this.#cells[key] = [make('td'), make('td')];
-      return make('tr', {}, told('th', { scope: 'row' }, () => words(key)), ...this.#cells[key]);
+      return make('tr', {}, localized('th', { scope: 'row' }, () => words(key)), ...this.#cells[key]);
     });
     const table = make('table', {}, make('thead', {}, make('tr', {}, ...head)), make('tbody', {}, ...rows));
-    for (const cells of Object.values(this.#cells)) cells.forEach((cell) => tell(cell, () => cell.textContent || '–'));
+    for (const cells of Object.values(this.#cells)) cells.forEach((cell) => localize(cell, () => cell.textContent || '–'));
     return make('div', { className: 'card table' }, table);
   }
 
   #start() {
     this.#said.say(null);
     this.#begun = Date.now();
-    this.#race = new NewsRace(this.#stage, socketAt('/lesson/news'), this.#period.value * 1000, {
+    this.#race = new NewsRace(this.#scope, webSocketUrl('/lesson/news'), this.#period.value * 1000, {
       changed: () => this.#write(),
       failed: async () => {
         this.#stop();
-        this.#refused(await whyRefused());
+        this.#refused(await refusalReason());
       },
     });
-    tell(this.#button, () => words(this.#race ? 'lesStop' : 'lesStart'));
+    localize(this.#button, () => words(this.#race ? 'lesStop' : 'lesStart'));
     this.#write();
   }
 
@@ -77,7 +77,7 @@ class PollingLesson {
     this.#draw();
     this.#race?.stop();
     this.#race = null;
-    tell(this.#button, () => words('lesStart'));
+    localize(this.#button, () => words('lesStart'));
   }
 
   #refused(key) {
@@ -87,14 +87,14 @@ class PollingLesson {
 
   #write() {
     const { poll, push } = this.#race;
-    const set = (key, of) => [poll, push].forEach((tally, at) => tell(this.#cells[key][at], () => of(tally)));
+    const set = (key, of) => [poll, push].forEach((tally, at) => localize(this.#cells[key][at], () => of(tally)));
     set('lesRequests', ({ requests, empty }) => (empty ? words('lesOfThemEmpty', requests, empty) : String(requests)));
     set('lesMessages', ({ delays }) => String(delays.length));
     set('lesTraffic', (tally) => `≈ ${bytes(tally.bytes)}`);
     set('lesMean', ({ mean }) => time(mean));
     set('lesWorst', ({ worst }) => time(worst));
     const seconds = Math.round((Date.now() - this.#begun) / 1000);
-    tell(this.#summary, () => this.#inWords(poll, push, seconds));
+    localize(this.#summary, () => this.#inWords(poll, push, seconds));
   }
 
   #inWords(poll, push, seconds) {
@@ -117,4 +117,4 @@ class PollingLesson {
   }
 }
 
-export const mountPolling = (root, stage) => new PollingLesson(root, stage);
+export const mountPolling = (root, scope) => new PollingLesson(root, scope);

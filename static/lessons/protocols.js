@@ -1,31 +1,31 @@
-// Three ways into a room, each by hand: what a library would do for us is what there is to see.
-// A door is made with `(stage, room, on)`, where `on.frame(direction, text)` hears of each frame, `on.state()` of a change of
-// `isIn`, and `on.ended(teller, isGood)` of the end; `on.token` proves who logs in, and `on.path` is where Socket.IO is.
+// Three doors to one room, each spoken to without a library, so that its frames can be seen.
+// A door is made with `(scope, room, on)`, and calls `on.frame(direction, text)` for each frame, `on.state()` for a change of
+// `isInRoom`, and `on.ended(phrase, isGood)` at the end; `on.token` proves who logs in, and `on.path` is where Socket.IO is.
 import { words } from '../i18n.js';
-import { codeInWords, isGoodEnd } from '../wire/format.js';
+import { closeCodeInWords, isGoodEnd } from '../wire/format.js';
 import { masked } from '../wire/secrets.js';
-import { addressOf, socketAt } from './stage.js';
+import { httpUrl, webSocketUrl } from './scope.js';
 
 /** Engine.IO packets in one HTTP body are joined by this. */
 const SEPARATOR = '\x1e';
 
 /** A door that is a WebSocket. */
-class SocketDoor {
-  isIn = false;
+class WebSocketDoor {
+  isInRoom = false;
   on;
   socket;
 
-  constructor(stage, on, path, protocols, name) {
+  constructor(scope, on, path, protocols, name) {
     this.on = on;
-    this.socket = stage.open(socketAt(path), protocols, name);
+    this.socket = scope.open(webSocketUrl(path), protocols, name);
     this.socket.addEventListener('open', () => this.opened());
     this.socket.addEventListener('message', ({ data }) => {
       on.frame('in', String(data));
-      this.heard(data);
+      this.received(data);
     });
     this.socket.addEventListener('close', (event) => {
       this.enter(false);
-      on.ended(() => codeInWords(event.code), isGoodEnd(event));
+      on.ended(() => closeCodeInWords(event.code), isGoodEnd(event));
     });
   }
 
@@ -35,8 +35,8 @@ class SocketDoor {
     this.on.frame('out', text);
   }
 
-  enter(isIn) {
-    this.isIn = isIn;
+  enter(isInRoom) {
+    this.isInRoom = isInRoom;
     this.on.state();
   }
 
@@ -45,17 +45,17 @@ class SocketDoor {
   }
 }
 
-/** Raw: the room is in the address, and a text is a message. */
-export class RawDoor extends SocketDoor {
-  constructor(stage, room, on) {
-    super(stage, on, `/ws?room=${encodeURIComponent(room)}`, [], '/ws');
+/** The plain door: the room is in the address, and a text is a message. */
+export class PlainDoor extends WebSocketDoor {
+  constructor(scope, room, on) {
+    super(scope, on, `/ws?room=${encodeURIComponent(room)}`, [], '/ws');
   }
 
   opened() {
     this.enter(true);
   }
 
-  heard() {}
+  received() {}
 
   say(text) {
     this.send(text);
@@ -63,12 +63,12 @@ export class RawDoor extends SocketDoor {
 }
 
 /** The chat's JSON events. */
-export class ChatDoor extends SocketDoor {
+export class ChatDoor extends WebSocketDoor {
   #room;
   #ack = 0;
 
-  constructor(stage, room, on) {
-    super(stage, on, '/chat', ['chat.v1'], '/chat');
+  constructor(scope, room, on) {
+    super(scope, on, '/chat', ['chat.v1'], '/chat');
     this.#room = room;
   }
 
@@ -76,7 +76,7 @@ export class ChatDoor extends SocketDoor {
     this.send(JSON.stringify({ event: 'login', data: { username: 'json-1', avatar: 'owl', room: this.#room, token: this.on.token } }));
   }
 
-  heard(text) {
+  received(text) {
     if (text.startsWith('{"event":"loginSuccess"')) this.enter(true);
   }
 
@@ -86,7 +86,7 @@ export class ChatDoor extends SocketDoor {
 }
 
 /** What Engine.IO and Socket.IO want said when: gives the packets that answer a packet. */
-class Conversation {
+class SocketioChat {
   #user;
   #id = 0;
 
@@ -112,40 +112,40 @@ class Conversation {
 }
 
 /** Socket.IO over a WebSocket: a packet is a frame. */
-export class SocketioDoor extends SocketDoor {
-  #conversation;
+export class SocketioDoor extends WebSocketDoor {
+  #chat;
 
-  constructor(stage, room, on) {
-    super(stage, on, `${on.path}?EIO=4&transport=websocket`, [], on.path);
-    this.#conversation = new Conversation(room, on.token);
+  constructor(scope, room, on) {
+    super(scope, on, `${on.path}?EIO=4&transport=websocket`, [], on.path);
+    this.#chat = new SocketioChat(room, on.token);
   }
 
   opened() {}
 
-  heard(packet) {
-    if (this.#conversation.isEntry(packet)) this.enter(true);
-    this.#conversation.answersTo(packet).forEach((answer) => this.send(answer));
+  received(packet) {
+    if (this.#chat.isEntry(packet)) this.enter(true);
+    this.#chat.answersTo(packet).forEach((answer) => this.send(answer));
   }
 
   say(text) {
-    this.send(this.#conversation.say(text));
+    this.send(this.#chat.say(text));
   }
 }
 
 /** Socket.IO over HTTP: a GET waits for what comes, a POST takes what goes. */
 export class PollingDoor {
-  isIn = false;
+  isInRoom = false;
   #on;
   #url;
-  #conversation;
+  #chat;
   #controller = new AbortController();
   #posted = Promise.resolve();
 
-  constructor(stage, room, on) {
+  constructor(scope, room, on) {
     this.#on = on;
-    this.#url = `${addressOf(on.path)}?EIO=4&transport=polling`;
-    this.#conversation = new Conversation(room, on.token);
-    stage.signal.addEventListener('abort', () => this.close());
+    this.#url = `${httpUrl(on.path)}?EIO=4&transport=polling`;
+    this.#chat = new SocketioChat(room, on.token);
+    scope.signal.addEventListener('abort', () => this.close());
     this.#poll().catch((error) => {
       this.#enter(false);
       if (!this.#controller.signal.aborted) on.ended(() => `${words('lesPollFailed')} ${masked(error.message)}`, false);
@@ -159,15 +159,15 @@ export class PollingDoor {
       const answer = await fetch(this.#url, { signal, cache: 'no-store' });
       const body = await answer.text();
       if (!answer.ok) throw new Error(`${answer.status} ${body}`);
-      for (const packet of body.split(SEPARATOR)) this.#heard(packet);
+      for (const packet of body.split(SEPARATOR)) this.#received(packet);
     }
   }
 
-  #heard(packet) {
+  #received(packet) {
     this.#on.frame('in', packet);
     if (packet.startsWith('0')) this.#url += `&sid=${JSON.parse(packet.slice(1)).sid}`;
-    if (this.#conversation.isEntry(packet)) this.#enter(true);
-    this.#conversation.answersTo(packet).forEach((answer) => this.#post(answer));
+    if (this.#chat.isEntry(packet)) this.#enter(true);
+    this.#chat.answersTo(packet).forEach((answer) => this.#post(answer));
   }
 
   /** One POST at a time: a second one beside it would be an error of the protocol. */
@@ -179,13 +179,13 @@ export class PollingDoor {
     }).catch(() => {}); // The poll beside it says what is wrong.
   }
 
-  #enter(isIn) {
-    this.isIn = isIn;
+  #enter(isInRoom) {
+    this.isInRoom = isInRoom;
     this.#on.state();
   }
 
   say(text) {
-    this.#post(this.#conversation.say(text));
+    this.#post(this.#chat.say(text));
   }
 
   /** Ends the session by its own packet; the waiting GET ends with it. */
@@ -193,6 +193,6 @@ export class PollingDoor {
     if (this.#controller.signal.aborted) return;
     this.#controller.abort();
     if (this.#url.includes('sid=')) fetch(this.#url, { method: 'POST', body: '1', keepalive: true }).catch(() => {});
-    this.isIn = false;
+    this.isInRoom = false;
   }
 }

@@ -38,7 +38,7 @@ export const CALLBACKS = [
   { lines: ['});', '', 'server.listen(3000);'] },
 ];
 
-/** The same server as an actor. */
+/** The server as an actor. */
 export const ACTOR = [
   {
     lines: [

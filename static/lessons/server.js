@@ -1,17 +1,17 @@
 // The fifth lesson: the server's side. One server in two programs, and what the session of this page writes to the log of the
 // server that runs.
-import { make, told } from '../dom.js';
+import { localized, make } from '../dom.js';
 import { words } from '../i18n.js';
-import { Log, button, expectation, field, follow, notice, prose, shown } from './parts.js';
+import { EventLog, button, expectation, field, logEvents, notice, paragraph, shown } from './parts.js';
 import { ACTOR, CALLBACKS } from './server-code.js';
 import { Snippet } from './snippet.js';
-import { limitsOfServer, socketAt, whyRefused } from './stage.js';
+import { fetchLimits, refusalReason, webSocketUrl } from './scope.js';
 
 class ServerLesson {
-  #stage;
+  #scope;
   #said = notice();
-  #browser = new Log('lesInBrowser');
-  #server = new Log('lesInLog', { isLive: true });
+  #browser = new EventLog('lesInBrowser');
+  #server = new EventLog('lesInLog', { isLive: true });
   #programs = [new Snippet('lesCallbacks', CALLBACKS), new Snippet('lesActor', ACTOR)];
   #text = make('input', { type: 'text', value: 'hello', autocomplete: 'off', maxLength: 200 });
   #buttons;
@@ -19,8 +19,8 @@ class ServerLesson {
   #followed = null;
   #socket = null;
 
-  constructor(root, stage) {
-    this.#stage = stage;
+  constructor(root, scope) {
+    this.#scope = scope;
     this.#buttons = {
       open: button('lesConnect', () => this.#open()),
       send: button('lesSend', () => this.#send(), 'quiet'),
@@ -31,14 +31,14 @@ class ServerLesson {
       if (event.key === 'Enter' && !event.isComposing) this.#send();
     });
     const { open, send, close, big } = this.#buttons;
-    const log = (key, { element }) => make('div', {}, told('h4', {}, () => words(key)), element);
-    root.append(prose('lesServerText'), expectation('lesServerExpect'), this.#said.element,
+    const log = (key, { element }) => make('div', {}, localized('h4', {}, () => words(key)), element);
+    root.append(paragraph('lesServerText'), expectation('lesServerExpect'), this.#said.element,
       make('div', { className: 'controls' }, open, field('lesText', this.#text), send, close, big),
       make('div', { className: 'halves' }, log('lesInBrowser', this.#browser), log('lesInLog', this.#server)),
       make('div', { className: 'halves' }, ...this.#programs.map(({ element }) => make('div', {}, element))),
-      prose('lesServerMore', 'soft'));
+      paragraph('lesServerMore', 'soft'));
     this.#showState();
-    limitsOfServer().then(({ lessons }) => {
+    fetchLimits().then(({ lessons }) => {
       if (lessons !== false) return;
       this.#said.say('lesOff');
       open.disabled = true;
@@ -51,7 +51,7 @@ class ServerLesson {
     this.#said.say(null);
     for (const log of [this.#browser, this.#server]) log.restart();
     this.#mark(null);
-    const followed = this.#stage.open(socketAt('/lesson/log'), [], '/lesson/log');
+    const followed = this.#scope.open(webSocketUrl('/lesson/log'), [], '/lesson/log');
     this.#followed = followed;
     let hasBegun = false;
     followed.addEventListener('message', ({ data }) => {
@@ -61,7 +61,7 @@ class ServerLesson {
     });
     followed.addEventListener('close', async () => {
       if (followed !== this.#followed) return;
-      if (!hasBegun) this.#said.say(await whyRefused());
+      if (!hasBegun) this.#said.say(await refusalReason());
       this.#showState();
     });
     this.#showState();
@@ -71,15 +71,15 @@ class ServerLesson {
     if (event === 'expected') this.#enter(data.session);
     else if (event === 'left_out') this.#server.remark(() => words('lesLinesLeftOut', data.lines));
     else if (event === 'line') {
-      this.#server.add(data.method, () => `${data.level} ${data.line}`, data.method);
+      this.#server.add(data.method, () => `${data.level} ${data.line}`);
       this.#mark(data.method);
     }
   }
 
   #enter(session) {
-    const socket = this.#stage.open(socketAt(`/lesson/log/${session}`), [], '/lesson/log/…');
+    const socket = this.#scope.open(webSocketUrl(`/lesson/log/${session}`), [], '/lesson/log/…');
     this.#socket = socket;
-    follow(socket, this.#browser);
+    logEvents(socket, this.#browser);
     for (const name of ['open', 'close']) socket.addEventListener(name, () => this.#showState());
   }
 
@@ -92,7 +92,7 @@ class ServerLesson {
   /** One byte more than the server takes: a rule that a page can break. */
   async #sendTooMuch() {
     const socket = this.#socket;
-    const { max_message_size: limit } = await limitsOfServer();
+    const { max_message_size: limit } = await fetchLimits();
     if (!limit || socket.readyState !== WebSocket.OPEN) return;
     socket.send(new Uint8Array(limit + 1));
     this.#browser.add('send', () => words('lesExactBytes', (limit + 1).toLocaleString('en')));
@@ -114,4 +114,4 @@ class ServerLesson {
   }
 }
 
-export const mountServer = (root, stage) => new ServerLesson(root, stage);
+export const mountServer = (root, scope) => new ServerLesson(root, scope);

@@ -1,6 +1,6 @@
-// Programs that a lesson shows: plain text, so that what is read is what is copied.
-import { make, told } from '../dom.js';
-import { tell, words } from '../i18n.js';
+// Programs that a lesson shows, as plain text that can be copied.
+import { localized, make } from '../dom.js';
+import { localize, words } from '../i18n.js';
 
 const COPIED_MS = 3000;
 
@@ -31,14 +31,14 @@ export class Snippet {
     this.#parts = parts.map(({ step, lines }) => ({ step, element: make('span', { className: 'part' }, ...lines.map((one) => this.#line(one))) }));
     this.#code.append(...this.#parts.map(({ element }) => element));
     const area = make('pre', { className: 'code mono', tabIndex: 0, attributes: { role: 'group' } }, this.#code);
-    tell(area, () => words(titleKey), 'aria-label');
+    localize(area, () => words(titleKey), 'aria-label');
     this.element = make('div', { className: 'snippet' }, this.#head(titleKey), area);
   }
 
   #line(line) {
-    const teller = () => `${typeof line === 'function' ? line() : line}\n`;
-    const element = told('span', { className: isComment(teller()) ? 'comment' : '' }, teller);
-    this.#lines.push({ element, teller });
+    const phrase = () => `${typeof line === 'function' ? line() : line}\n`;
+    const element = localized('span', { className: isComment(phrase()) ? 'comment' : '' }, phrase);
+    this.#lines.push({ element, phrase });
     return element;
   }
 
@@ -47,12 +47,12 @@ export class Snippet {
     let silence = 0;
     const click = async () => {
       const isCopied = await copy(this.#code);
-      tell(said, () => words(isCopied ? 'lesCopied' : 'lesSelected'));
+      localize(said, () => words(isCopied ? 'lesCopied' : 'lesSelected'));
       clearTimeout(silence);
-      silence = setTimeout(() => tell(said, () => ''), COPIED_MS);
+      silence = setTimeout(() => localize(said, () => ''), COPIED_MS);
     };
-    const button = told('button', { type: 'button', className: 'quiet', on: { click } }, () => words('lesCopy'));
-    return make('div', { className: 'snippet-head' }, told('h4', {}, () => words(titleKey)), said, button);
+    const button = localized('button', { type: 'button', className: 'quiet', on: { click } }, () => words('lesCopy'));
+    return make('div', { className: 'snippet-head' }, localized('h4', {}, () => words(titleKey)), said, button);
   }
 
   /** The program, ready to run. */
@@ -62,7 +62,7 @@ export class Snippet {
 
   /** Writes the lines again, for other values. */
   write() {
-    for (const { element, teller } of this.#lines) element.textContent = teller();
+    for (const { element, phrase } of this.#lines) element.textContent = phrase();
   }
 
   /** Marks the parts of a step, and no others. */

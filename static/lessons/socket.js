@@ -1,35 +1,35 @@
 // The first lesson: create, listen, send. The values are the reader's; no code is evaluated.
-import { make, told } from '../dom.js';
+import { localized, make } from '../dom.js';
 import { words } from '../i18n.js';
 import { quoted } from '../wire/code.js';
-import { Log, button, expectation, field, follow, notice, prose, shown } from './parts.js';
+import { EventLog, button, expectation, field, logEvents, notice, paragraph, shown } from './parts.js';
 import { Snippet } from './snippet.js';
-import { closedAddress, limitsOfServer, roomOfOurs, socketAt } from './stage.js';
+import { closedAddress, fetchLimits, newRoomName, webSocketUrl } from './scope.js';
 
 /** Values that show what goes wrong, and how. */
 const TRIES = [
   { label: 'lesTryUrl', url: () => 'ftp://example.org/', protocol: '' },
   { label: 'lesTryProtocol', url: null, protocol: 'two words' },
-  { label: 'lesTryUnknown', url: () => socketAt('/chat'), protocol: 'soap' },
-  { label: 'lesTryNobody', url: closedAddress, protocol: '' },
+  { label: 'lesTryUnknown', url: () => webSocketUrl('/chat'), protocol: 'soap' },
+  { label: 'lesTryClosed', url: closedAddress, protocol: '' },
 ];
 
 /** After this time a handshake without an answer deserves a word. */
 const SLOW_MS = 5_000;
 
 class SocketLesson {
-  #stage;
-  #log = new Log('lesEvents', { isLive: true });
+  #scope;
+  #log = new EventLog('lesEvents', { isLive: true });
   #said = notice();
   #socket = null;
   #inputs = {};
   #buttons = {};
   #snippet;
   #tries = 0;
-  #ownUrl = socketAt(`/ws?room=${roomOfOurs()}`);
+  #ownUrl = webSocketUrl(`/ws?room=${newRoomName()}`);
 
-  constructor(root, stage) {
-    this.#stage = stage;
+  constructor(root, scope) {
+    this.#scope = scope;
     this.#inputs.url = this.#input(this.#ownUrl, 'url');
     this.#inputs.protocol = this.#input('', 'protocol');
     this.#inputs.text = this.#input('hello', 'text');
@@ -43,13 +43,13 @@ class SocketLesson {
     const tries = TRIES.map((attempt) => button(attempt.label, () => this.#try(attempt), 'quiet'));
     const inputs = make('div', { className: 'controls values' }, field('lesUrl', this.#inputs.url),
       field('lesProtocol', this.#inputs.protocol), field('lesText', this.#inputs.text));
-    root.append(prose('lesSocketText'), make('div', { className: 'halves' },
+    root.append(paragraph('lesSocketText'), make('div', { className: 'halves' },
       make('div', {}, inputs, this.#snippet.element, make('div', { className: 'controls' }, ...Object.values(this.#buttons))),
-      make('div', {}, expectation('lesSocketExpect'), told('h4', {}, () => words('lesEvents')), this.#log.element)),
-    told('h4', {}, () => words('lesTries')), prose('lesTriesText'), this.#said.element,
+      make('div', {}, expectation('lesSocketExpect'), localized('h4', {}, () => words('lesEvents')), this.#log.element)),
+    localized('h4', {}, () => words('lesTries')), paragraph('lesTriesText'), this.#said.element,
     make('div', { className: 'controls' }, ...tries));
     this.#showState();
-    limitsOfServer().then(({ lessons }) => {
+    fetchLimits().then(({ lessons }) => {
       // Without its lessons the server names no closed port, and does not let its page try other ports.
       if (lessons === false) tries.at(-1).disabled = true;
     });
@@ -60,7 +60,7 @@ class SocketLesson {
     return make('input', { type: 'text', value, className, spellcheck: false, autocapitalize: 'off', autocomplete: 'off', on });
   }
 
-  /** What is run, as a program that does the same when it is copied. */
+  /** The steps as a program that can be copied and run. */
   #program() {
     const { url, protocol, text } = this.#inputs;
     const second = () => (protocol.value === '' ? '' : `, ${quoted(protocol.value)}`);
@@ -82,7 +82,7 @@ class SocketLesson {
     const attempt = (this.#tries += 1);
     this.#said.say(null);
     const address = url ? await url() : this.#ownUrl;
-    if (attempt !== this.#tries || this.#stage.signal.aborted) return;
+    if (attempt !== this.#tries || this.#scope.signal.aborted) return;
     if (!address) return this.#said.say('lesNoClosedPort');
     this.#inputs.url.value = address;
     this.#inputs.protocol.value = protocol;
@@ -97,10 +97,10 @@ class SocketLesson {
     this.#log.restart();
     const protocol = this.#inputs.protocol.value;
     try {
-      this.#socket = this.#stage.open(this.#inputs.url.value, protocol === '' ? [] : protocol, words('lesSocketShort'));
+      this.#socket = this.#scope.open(this.#inputs.url.value, protocol === '' ? [] : protocol, words('lesSocketShort'));
     } catch (error) {
       this.#socket = null;
-      this.#log.add(error.name, () => error.message, 'error');
+      this.#log.add(error.name, () => error.message, { kind: 'error' });
       this.#log.remark(() => words(error.name === 'SecurityError' ? 'lesInsecure' : 'lesThrew'));
       return this.#showState();
     }
@@ -110,7 +110,7 @@ class SocketLesson {
 
   #listen(socket) {
     let hasOpened = false;
-    follow(socket, this.#log);
+    logEvents(socket, this.#log);
     socket.addEventListener('open', () => {
       hasOpened = true;
       this.#send();
@@ -139,4 +139,4 @@ class SocketLesson {
   }
 }
 
-export const mountSocket = (root, stage) => new SocketLesson(root, stage);
+export const mountSocket = (root, scope) => new SocketLesson(root, scope);

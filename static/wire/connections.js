@@ -1,12 +1,12 @@
 // The connections of the page, with their state and their counts.
 import { make } from '../dom.js';
 import { words } from '../i18n.js';
-import { bytes, codeInWords, isGoodEnd } from './format.js';
+import { bytes, closeCodeInWords, isGoodEnd } from './format.js';
 import { masked } from './secrets.js';
 
 const STATES = ['CONNECTING', 'OPEN', 'CLOSING', 'CLOSED'];
 
-/** One connection: made once, and written anew whenever it has changed. */
+/** The card of one connection: made once, and written again whenever the connection has changed. */
 class Card {
   #connection;
   #parts;
@@ -40,7 +40,7 @@ class Card {
   #ended() {
     const { closed } = this.#connection;
     if (!closed) return '';
-    return `${codeInWords(closed.code)}${closed.reason ? ` (${closed.reason})` : ''}`;
+    return `${closeCodeInWords(closed.code)}${closed.reason ? ` (${closed.reason})` : ''}`;
   }
 
   write() {
@@ -60,13 +60,14 @@ export class Connections {
   #recorder;
   #cards = new Map();
   #list = make('ul');
+  #none = make('p', { className: 'none', dataset: { text: 'wireNoConnection' } });
   element;
 
   constructor(recorder) {
     this.#recorder = recorder;
     this.element = make('div', {
       className: 'wire-connections', dataset: { label: 'wireConnections' }, attributes: { role: 'group', tabindex: '0' },
-    }, this.#list, make('p', { className: 'none', dataset: { text: 'wireNoConnection' } }));
+    }, this.#list, this.#none);
   }
 
   /** Writes the cards of `changed`, and puts open ones first, the latest of them before the others. */
@@ -82,6 +83,6 @@ export class Connections {
     const wanted = [...connections].sort((one, other) => rank(other) - rank(one)).map((one) => this.#cards.get(one).element);
     const isSame = wanted.length === this.#list.childElementCount && wanted.every((card, at) => card === this.#list.children[at]);
     if (!isSame) this.#list.replaceChildren(...wanted);
-    this.element.lastElementChild.hidden = connections.length > 0;
+    this.#none.hidden = connections.length > 0;
   }
 }

@@ -45,7 +45,7 @@ function decodeNew(entry) {
   return (protocol === 'chat' && ofChat(entry)) || { summary: gist(data) };
 }
 
-/** The text cut to so many characters, never in the middle of one. */
+/** The text cut to `chars` characters, never in the middle of one. */
 export function cut(text, chars) {
   if (text.length <= chars) return text;
   const end = chars - (/[\uD800-\uDBFF]/.test(text[chars - 1]) ? 1 : 0);

@@ -3,7 +3,7 @@ import '../words/wire-details.js';
 import { make } from '../dom.js';
 import { words } from '../i18n.js';
 import { READ_CHARS, cut, decode, parse } from './decode.js';
-import { codeInWords, timeOf } from './format.js';
+import { closeCodeInWords, timeOf } from './format.js';
 import { MASK, masked, secretsIn } from './secrets.js';
 
 /** What is shown of a text, of a string within JSON, and of bytes. */
@@ -21,7 +21,7 @@ function factsOfEvent({ kind, code, reason, wasClean, connection }) {
     return [['wireSubprotocol', masked(socket.protocol) || words('wireNone')], ['wireExtensions', extensions], ['', words('wireOpened')]];
   }
   if (kind === 'error') return [['', words('wireErred')]];
-  const facts = [['wireCode', codeInWords(code)]];
+  const facts = [['wireCode', closeCodeInWords(code)]];
   if (reason) facts.push(['wireReason', reason]);
   return [...facts, ['wireClean', words(wasClean ? 'wireYes' : 'wireNo')]];
 }

@@ -1,6 +1,6 @@
-// Writes what a connection sent as a program that opens the same socket and sends the same. Loaded when it is asked for.
-import { make, told } from '../dom.js';
-import { tell, words } from '../i18n.js';
+// Writes a program that opens the WebSocket of a connection and sends what that connection sent. Loaded on demand.
+import { localized, make } from '../dom.js';
+import { localize, words } from '../i18n.js';
 import { quoted } from './code.js';
 import { protocolOf } from './decode.js';
 import { MASK, secretsIn } from './secrets.js';
@@ -66,9 +66,9 @@ export async function copy(root, connection, entries) {
 function show(root, program) {
   root.querySelector('.wire-fallback')?.remove();
   const text = make('textarea', { readOnly: true, rows: 8, spellcheck: false, className: 'mono', value: program });
-  tell(text, () => words('wireCopyHere'), 'aria-label');
-  const done = told('button', { type: 'button', className: 'quiet' }, () => words('wireDone'));
-  const box = make('div', { className: 'wire-fallback' }, told('p', {}, () => words('wireCopyHere')), text, done);
+  localize(text, () => words('wireCopyHere'), 'aria-label');
+  const done = localized('button', { type: 'button', className: 'quiet' }, () => words('wireDone'));
+  const box = make('div', { className: 'wire-fallback' }, localized('p', {}, () => words('wireCopyHere')), text, done);
   done.addEventListener('click', () => box.remove());
   root.append(box);
   text.focus();

@@ -24,13 +24,13 @@ export function timeOf(entry) {
 
 /** One of the four events and `create`, in a line. */
 export function eventInShort({ kind, code, connection }) {
-  if (kind === 'close') return `close ${codeInWords(code)}`;
+  if (kind === 'close') return `close ${closeCodeInWords(code)}`;
   if (kind === 'open') return `open ${masked(connection.socket.protocol)}`.trim();
   return kind;
 }
 
 /** A close code with its meaning. */
-export const codeInWords = (code) => `${code} ${closeCode(code)[language()]}`;
+export const closeCodeInWords = (code) => `${code} ${closeCode(code)[language()]}`;
 
 /** Whether a connection ended as one does whose side has finished: closed by agreement, for no fault. */
 export function isGoodEnd({ code, wasClean = true }) {

@@ -1,6 +1,6 @@
-// The list of what passed: bounded, filled once a frame, walked through by the arrow keys.
+// The list of messages and events: bounded, filled once a frame, with arrow keys to go through it.
 import { make } from '../dom.js';
-import { Following } from '../following.js';
+import { AutoScroll } from '../auto-scroll.js';
 import { words } from '../i18n.js';
 import { decode, isReadable, prepare } from './decode.js';
 import { bytes, eventInShort, isGoodEnd, timeOf } from './format.js';
@@ -18,19 +18,25 @@ export class List {
   #seen = 0;
   #loading = null;
   #isPaused = false;
-  #following;
+  #autoScroll;
   #opened = new Set();
   #entries = new WeakMap();
+  /** The details of each line that is open. */
+  #details = new WeakMap();
 
   /** `box` scrolls, `list` in it has the lines, `toEnd` is a button that is there while the end is out of sight. */
   constructor(recorder, { box, list, toEnd }) {
     this.#recorder = recorder;
     this.#list = list;
-    this.#following = new Following(box, list, () => { toEnd.hidden = !this.#following.isBehind; });
+    this.#autoScroll = new AutoScroll(box, list, () => { toEnd.hidden = !this.#autoScroll.isBehind; });
     list.addEventListener('click', ({ target }) => this.#toggle(target.closest('button')));
     list.addEventListener('keydown', (event) => this.#walk(event));
     list.addEventListener('focusin', ({ target }) => this.#enterAt(target));
-    toEnd.addEventListener('click', () => this.#following.goToEnd());
+    toEnd.addEventListener('click', () => this.#autoScroll.goToEnd());
+  }
+
+  get isEmpty() {
+    return this.#list.childElementCount === 0;
   }
 
   get isPaused() {
@@ -54,16 +60,16 @@ export class List {
     this.#append(entries.slice(entries.findLastIndex(({ number }) => number <= this.#seen) + 1));
   }
 
-  /** Makes the list anew: for another filter, another language, or when it has been cleared. */
+  /** Fills the list again: for another filter, another language, or when it has been cleared. */
   renew() {
     const until = this.#isPaused ? this.#seen : Infinity;
     this.#list.replaceChildren();
     this.#append(this.#recorder.entries.filter(({ number }) => number <= until));
-    this.#following.goToEnd();
+    this.#autoScroll.goToEnd();
   }
 
   #append(fresh) {
-    if (fresh.length === 0) return this.#following.keepUp();
+    if (fresh.length === 0) return this.#autoScroll.keepUp();
     if (!isReadable(fresh)) return this.#readLater();
     this.#seen = Math.max(this.#seen, fresh.at(-1).number);
     // All are read, in order, for what later ones answer; of many only the last are shown.
@@ -71,7 +77,7 @@ export class List {
     this.#list.append(...lines);
     while (this.#list.childElementCount > LINES) this.#dropFirst();
     if (!this.#list.querySelector('[tabindex="0"]')) this.#enterAt(this.#list.lastElementChild?.firstElementChild);
-    return this.#following.keepUp();
+    return this.#autoScroll.keepUp();
   }
 
   /** Makes the list once what reads its lines is there. More may come meanwhile: it is loaded once. */
@@ -126,18 +132,25 @@ export class List {
     const entry = this.#entries.get(line);
     const isOpen = !this.#opened.delete(entry.number);
     button.setAttribute('aria-expanded', String(isOpen));
-    if (!isOpen) return line.querySelector('.wire-details')?.remove();
+    if (!isOpen) return this.#close(line);
     this.#opened.add(entry.number);
     this.#open(line);
   }
 
   async #open(line) {
     const { detailsOf } = await import('./details.js');
-    if (line.childElementCount > 1) return;
-    line.append(detailsOf(this.#entries.get(line)));
+    if (this.#details.has(line) || !this.#opened.has(this.#entries.get(line).number)) return;
+    const details = detailsOf(this.#entries.get(line));
+    this.#details.set(line, details);
+    line.append(details);
     line.scrollIntoView({ block: 'nearest' });
     // A line that is opened is read: it stays where it is unless it is the last.
-    this.#following.stay();
+    this.#autoScroll.stay();
+  }
+
+  #close(line) {
+    this.#details.get(line)?.remove();
+    this.#details.delete(line);
   }
 
   /** The line that the Tab key comes to. */

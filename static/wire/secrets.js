@@ -1,5 +1,5 @@
-// Keeps secrets out of what the panel shows, searches and copies. A token lets its holder speak as the user, and the session
-// id of Engine.IO lets its holder hear and speak in that session.
+// Keeps secrets out of what the panel shows, searches and copies. With a token another client could act as the user, and with the
+// session id of Engine.IO in that session.
 
 /** Stands in the place of a secret; a URL and a JSON text stay what they are with it. */
 export const MASK = '***';

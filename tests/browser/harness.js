@@ -53,7 +53,7 @@ export async function startServer({ port = 0, flags = [] } = {}) {
   return { url, port: Number(new URL(url).port), stop };
 }
 
-/** A headless Chromium that asks nobody for anything. */
+/** A headless Chromium that makes no requests of its own. */
 function startBrowser() {
   return chromium.launch({
     executablePath: process.env.CHROMIUM ?? '/usr/bin/chromium',

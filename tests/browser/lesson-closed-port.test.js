@@ -1,4 +1,4 @@
-// "An address where nobody listens": a port that is closed, and that browsers do connect to.
+// "An address where no server listens": a port that is closed, and that browsers do connect to.
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { connect } from 'node:net';
@@ -8,7 +8,7 @@ import { eventually, startServer, useWorld } from './harness.js';
 const world = useWorld();
 
 for (const [what, bind, host] of [['IPv4', '127.0.0.1', '127.0.0.1'], ['a name', '127.0.0.1', 'localhost'], ['IPv6', '::1', '[::1]']]) {
-  test(`the address where nobody listens is refused by the machine, not by the browser (${what})`, async (t) => {
+  test(`the address where no server listens is refused by the machine, not by the browser (${what})`, async (t) => {
     const server = await startServer({ flags: ['--bind', bind] });
     t.after(() => server.stop());
     const said = [];
@@ -17,7 +17,7 @@ for (const [what, bind, host] of [['IPv4', '127.0.0.1', '127.0.0.1'], ['a name',
       path: '/#lessons/socket',
       prepare: (opened) => opened.on('console', (line) => said.push(line.text())),
     });
-    await page.getByRole('button', { name: 'An address where nobody listens' }).click();
+    await page.getByRole('button', { name: 'An address where no server listens' }).click();
     const log = page.locator('.lesson-log').first();
     await log.getByText('The handshake failed').waitFor();
     await eventually(() => log.locator('li:not(.remark) code').allTextContents(), ['create', 'error', 'close']);
@@ -35,5 +35,5 @@ test('a server without lessons names no closed port, and the page does not offer
   const server = await startServer({ flags: ['--lessons', 'off'] });
   t.after(() => server.stop());
   const page = await world.open({ url: server.url, path: '/#lessons/socket' });
-  await eventually(() => page.getByRole('button', { name: 'An address where nobody listens' }).isDisabled(), true);
+  await eventually(() => page.getByRole('button', { name: 'An address where no server listens' }).isDisabled(), true);
 });

@@ -80,7 +80,7 @@ for (const [attempt, expected] of [
   ['A bad address', { thrown: 'SyntaxError' }],
   ['A bad subprotocol', { thrown: 'SyntaxError' }],
   ['A subprotocol that the server does not speak', { ends: true }],
-  ['An address where nobody listens', { ends: true }],
+  ['An address where no server listens', { ends: true }],
 ]) {
   test(`what goes wrong in the lesson goes wrong with its program: ${attempt}`, async () => {
     const page = await openLesson('socket');

@@ -33,7 +33,7 @@ test('a normal end is not in the colour of errors, a broken one is', async () =>
     probe.style.color = 'var(--bad)';
     return getComputedStyle(probe).color;
   });
-  for (const [title, isBad] of [['Say goodbye', false], ['The cable is pulled', true], ['A message too big', true]]) {
+  for (const [title, isBad] of [['A normal close', false], ['A connection reset', true], ['A message too big', true]]) {
     await button(page, `Do it: ${title}`).click();
     const card = page.locator('.card').filter({ has: page.getByRole('heading', { name: title, exact: true }) });
     const name = card.locator('[data-kind=close] code');
@@ -50,14 +50,14 @@ test('that the server is busy is said no longer than until the next try', async 
   await first.waitForFunction(() => document.querySelector('.wire-connections li[data-state=OPEN]')?.textContent.includes('/lesson/news'));
   const second = await openLesson('break', { url: busy.url });
   const said = second.getByText('as many lessons as it allows');
-  await button(second, 'Do it: The server says goodbye').click();
+  await button(second, 'Do it: The server closes').click();
   await said.waitFor();
   await button(first, 'Stop').click();
   await first.waitForFunction(() => !document.querySelector('.wire-connections li[data-state=OPEN]'));
   // The server takes a moment to give the place back.
   await eventually(async () => {
-    await second.locator('button[aria-label="Do it: The server says goodbye"]:enabled').click();
-    await second.locator('button[aria-label="Do it: The server says goodbye"]:enabled').waitFor();
+    await second.locator('button[aria-label="Do it: The server closes"]:enabled').click();
+    await second.locator('button[aria-label="Do it: The server closes"]:enabled').waitFor();
     return said.isVisible();
   }, false);
   await second.locator('.lesson-log').getByText(/^1012 server restarts/).waitFor();

@@ -44,15 +44,15 @@ test('a bad address and a bad subprotocol are refused by the constructor, with i
     await button(page, wrong).click();
     await log(page).getByText(words).waitFor();
     await eventually(() => names(page), ['SyntaxError']);
-    await log(page).getByText('The constructor threw, so there is no socket').waitFor();
+    await log(page).getByText('The constructor threw, so there is no WebSocket').waitFor();
   }
 });
 
-test('a subprotocol that nobody speaks and an address where nobody listens fail in the handshake', async () => {
+test('a subprotocol that the server does not speak and an address where no server listens fail in the handshake', async () => {
   const page = await openLesson('socket');
   for (const [wrong, address] of [
     ['A subprotocol that the server does not speak', /^ws:.*\/chat$/],
-    ['An address where nobody listens', /^ws:\/\/[^/]+\/$/],
+    ['An address where no server listens', /^ws:\/\/[^/]+\/$/],
   ]) {
     await button(page, wrong).click();
     // The address comes with an empty log: before, it has what came of the other one.
@@ -131,11 +131,11 @@ test('asking often is mostly for nothing, and shown as such', async () => {
 
 test('closing with a code is answered with it, and with another code it throws', async () => {
   const page = await openLesson('break');
-  await does(page, 'Say goodbye');
-  await card(page, 'Say goodbye').getByText(/^4001 .*wasClean true/).waitFor();
-  await card(page, 'Say goodbye').getByLabel('Code').fill('1001');
-  await does(page, 'Say goodbye');
-  await card(page, 'Say goodbye').getByText('InvalidAccessError').waitFor();
+  await does(page, 'A normal close');
+  await card(page, 'A normal close').getByText(/^4001 .*wasClean true/).waitFor();
+  await card(page, 'A normal close').getByLabel('Code').fill('1001');
+  await does(page, 'A normal close');
+  await card(page, 'A normal close').getByText('InvalidAccessError').waitFor();
 });
 
 test('a message too big ends its connection with 1009, one of the limit comes back', async () => {
@@ -158,8 +158,8 @@ for (const [title, expected] of [
   ['Text that is no text', /^1006 /],
   ['A masked frame', /^1006 /],
   ['A reserved opcode', /^1006 /],
-  ['The cable is pulled', /^1006 .*wasClean false/],
-  ['The server says goodbye', /^1012 server restarts.*wasClean true/],
+  ['A connection reset', /^1006 .*wasClean false/],
+  ['The server closes', /^1012 server restarts.*wasClean true/],
 ]) {
   test(`on request the server does it: ${title}`, async () => {
     const page = await openLesson('break');
@@ -191,7 +191,7 @@ test('leaving a lesson closes its sockets, and coming back begins anew', async (
   await page.waitForFunction(() => [...document.querySelectorAll('.wire-connections li')]
     .filter((one) => /#\d+ \//.test(one.textContent)).every((one) => one.dataset.state === 'CLOSED'));
   await page.getByRole('link', { name: 'Lessons', exact: true }).click();
-  await page.getByRole('heading', { name: 'One socket, four events' }).waitFor();
+  await page.getByRole('heading', { name: 'One WebSocket, four events' }).waitFor();
 });
 
 test('a server without lessons is told in words, and what needs no help still runs', async () => {
@@ -199,9 +199,9 @@ test('a server without lessons is told in words, and what needs no help still ru
   try {
     const page = await openLesson('break', { url: without.url });
     await page.getByText('switched off').waitFor();
-    await eventually(() => button(page, 'Do it: The cable is pulled').isDisabled(), true);
-    await does(page, 'Say goodbye');
-    await card(page, 'Say goodbye').getByText(/^4001 /).waitFor();
+    await eventually(() => button(page, 'Do it: A connection reset').isDisabled(), true);
+    await does(page, 'A normal close');
+    await card(page, 'A normal close').getByText(/^4001 /).waitFor();
     await page.goto(`${without.url}/#lessons/polling`);
     await eventually(() => button(page, 'Start').isDisabled(), true);
     await page.getByText('switched off').waitFor();
@@ -218,7 +218,7 @@ test('when too many lessons run, the page says so', async () => {
     await first.waitForFunction(() => document.querySelector('.wire-connections')?.textContent.includes('/lesson/news')
       && document.querySelector('.wire-connections li[data-state=OPEN]'));
     const second = await openLesson('break', { url: busy.url });
-    await does(second, 'The cable is pulled');
+    await does(second, 'A connection reset');
     await second.getByText('as many lessons as it allows').waitFor();
   } finally {
     await busy.stop();

@@ -75,7 +75,7 @@ test('a line of the log has eight elements at most, and no drawing of its own', 
   const counts = await ann.locator('#lines .message').evaluateAll((all) => all.map((each) => each.querySelectorAll('*').length + 1));
   assert.ok(counts.every((count) => count <= 8), `${counts}`);
   assert.equal(await ann.locator('#lines svg, #people svg').count(), 0);
-  const faces = await ann.locator('#lines .face, #people .face').evaluateAll((all) => all.map((face) => getComputedStyle(face).backgroundImage));
+  const faces = await ann.locator('#lines .avatar, #people .avatar').evaluateAll((all) => all.map((face) => getComputedStyle(face).backgroundImage));
   assert.ok(faces.every((image) => image.startsWith('url("data:image/svg+xml')), 'each is drawn');
 });
 

@@ -53,7 +53,7 @@ const STATES = {
     async without({ ann }) {
       await ann.locator('#text').pressSequentially('secret');
       await ann.press('#text', 'Enter');
-      await ann.locator('#hint').getByText('Private messages need a connection').waitFor();
+      await ann.locator('#hint').getByText('Private messages are not kept').waitFor();
     },
     async after({ ann, ben }) {
       await ann.locator('#private-bar').getByText('Private to Ben').waitFor();
@@ -131,7 +131,7 @@ const STATES = {
     },
     async without({ ann }) {
       await ann.press('#text', 'Enter');
-      await ann.locator('#hint').getByText('Private messages need a connection').waitFor();
+      await ann.locator('#hint').getByText('Private messages are not kept').waitFor();
     },
     async after({ ann, ben }) {
       await ann.press('#text', 'Enter');
@@ -271,10 +271,10 @@ test('the connection goes and comes back during a login', async (t) => {
   await ann.locator('#lines [data-state=sent]').getByText('WRITTEN EARLY!!!').waitFor();
 });
 
-test('the connection goes and comes back while nobody is logged in', async (t) => {
+test('the connection goes and comes back while the page is not logged in', async (t) => {
   const line = await lineOf(t);
   const ann = await visit('Ann', 'out', line.url);
-  await ann.click('#leave');
+  await ann.click('#logout');
   line.cut();
   line.open();
   await enter(ann, 'Ann');

@@ -24,7 +24,7 @@ const listed = (page) => page.locator('#rooms .name').allTextContents();
 /** What was said, and the line above what is new. */
 const marked = (page) => page.locator('#lines > .message .said, #lines > .new').allTextContents();
 
-test('the lobby and the rooms that one was in stay in the list when nobody is there', async () => {
+test('the lobby and the rooms that one was in stay in the list when they have no members', async () => {
   const ann = await visit('Ann', 'mine 10');
   await goTo(ann, 'mine 2');
   await goTo(ann, 'last');
@@ -60,7 +60,7 @@ test('a room says how many messages are unread there, and its log where they beg
   await eventually(() => ann.locator('#rooms .unread').count(), 0);
 });
 
-test('what comes while nobody looks begins with a line, until one answers', async () => {
+test('messages that come while the page is not in sight begin with a line, until their reader answers', async () => {
   const ann = await visit('Ann', 'away');
   const ben = await visit('Ben', 'away');
   await say(ben, 'seen');
@@ -79,7 +79,7 @@ test('what comes while nobody looks begins with a line, until one answers', asyn
 test('who logs out leaves no rooms of theirs to the next user', async () => {
   const ann = await visit('Ann', 'secret plans');
   await goTo(ann, 'cover');
-  await ann.click('#leave');
+  await ann.click('#logout');
   await enter(ann, 'Eve');
   await eventually(() => listed(ann), (rooms) => rooms.includes('cover') && !rooms.includes('secret plans'));
 });

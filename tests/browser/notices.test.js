@@ -53,7 +53,7 @@ test('a reload is neither a departure nor an arrival', async () => {
   // The notice of a user who really left comes after any that a short absence would have had.
   const cem = await visit('Cem', 'reload');
   await ann.getByText('Cem came in').waitFor();
-  await cem.click('#leave');
+  await cem.click('#logout');
   await ann.getByText('Cem left').waitFor();
   await eventually(() => notices(ann), ['Ben came in', 'Cem left']);
 });

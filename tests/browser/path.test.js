@@ -71,7 +71,7 @@ test('who leaves and enters at once over a slow path is in', async (t) => {
   const line = await lineOf(t, { delayMs: 100 });
   const ann = await visit('Ann', 'slow', { url: line.url });
   for (let round = 0; round < 3; round += 1) {
-    await ann.click('#leave');
+    await ann.click('#logout');
     await ann.click('#enter');
     await inside(ann);
     await state(ann, 'connected');
@@ -84,7 +84,7 @@ test('who leaves on a dead path can enter as another user as soon as there is an
   const line = await lineOf(t);
   const page = await visit('Ann', 'dead-leave', { url: line.url });
   line.swallow();
-  await page.click('#leave');
+  await page.click('#logout');
   await page.locator('#username').waitFor();
   line.open();
   await enter(page, 'Eve');
@@ -164,7 +164,7 @@ test('a name that has gone to another user is marked, live and in what was said 
   const first = await visit('Ann', 'uids');
   await say(first, 'the first Ann');
   await bubbles(cat, 'the first Ann').waitFor();
-  await first.click('#leave');
+  await first.click('#logout');
   await cat.locator('#people-title').getByText('(1)').waitFor();
   const second = await visit('Ann', 'uids');
   await say(second, 'the second Ann');

@@ -48,7 +48,7 @@ test('a room with a long name leaves the bar one line, in both languages', async
     const heights = () => Promise.all([ann, short].map((page) => page.locator('#bar').evaluate((bar) => bar.offsetHeight)));
     await eventually(heights, ([long, one]) => long === one && long < 64);
     await eventually(() => ann.evaluate(() => document.documentElement.scrollWidth <= innerWidth), true);
-    await ann.locator('#leave').waitFor();
+    await ann.locator('#logout').waitFor();
     await ann.locator('#state').waitFor();
   }
 });

@@ -12,7 +12,7 @@ async function visit(username, room, options = {}) {
   return page;
 }
 
-/** Says `from` to `to`, as somebody who then leaves. */
+/** Says `from` to `to`, as a user who then leaves. */
 async function fill(room, from, to) {
   const page = await world.browser.newPage();
   await page.goto(`${world.server.url}/health`);
@@ -66,7 +66,7 @@ test('who reads up is not moved, and told what is new', async () => {
   await bubbles(ann, 'number 63').waitFor();
 });
 
-test('the title counts what came while nobody looked', async () => {
+test('the title counts the messages that came while the page was not in sight', async () => {
   const ann = await visit('Ann', 'unread');
   const ben = await visit('Ben', 'unread');
   await ann.evaluate(() => { document.hasFocus = () => false; });

@@ -32,7 +32,7 @@ test('two people see each other come, talk, and go', async () => {
     ([mine, theirs]) => mine.x > theirs.x,
     'own messages are on the right',
   );
-  await ben.click('#leave');
+  await ben.click('#logout');
   await ann.getByText('Ben left').waitFor();
   await eventually(() => names(ann), ['Ann']);
   await ben.locator('#username').waitFor();
@@ -50,14 +50,14 @@ test('a user who wears a picture is shown with it, and with the default once the
     };
   }), avatar);
   await login('data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==');
-  const picture = line(ann, 'with data:').locator('img.face');
+  const picture = line(ann, 'with data:').locator('img.avatar');
   await picture.waitFor();
   await eventually(() => picture.getAttribute('src'), /^avatars\/[\w-]{22}$/);
   await eventually(() => picture.evaluate((image) => image.decode().then(() => image.naturalWidth)), 1);
-  await ann.locator('#people img.face').waitFor();
+  await ann.locator('#people img.avatar').waitFor();
   await login(`/avatars/${'A'.repeat(22)}`);
-  await line(ann, 'with /avat').locator('svg.face').waitFor();
-  await eventually(() => line(ann, 'with /avat').locator('img.face').count(), 0);
+  await line(ann, 'with /avat').locator('svg.avatar').waitFor();
+  await eventually(() => line(ann, 'with /avat').locator('img.avatar').count(), 0);
 });
 
 test('messages of one speaker are grouped, and know their day and time', async () => {
@@ -141,7 +141,7 @@ test('a large picture is made smaller, and what is none is refused with the reas
   assert.ok(length <= 512 * 1024, `${length} characters`);
   assert.ok(Math.abs(ratio - 2) < 0.02, `${ratio}`);
   await ann.setInputFiles('#file', { name: 'no.png', mimeType: 'image/png', buffer: Buffer.from('no picture') });
-  await ann.locator('#hint').getByText('no picture that a browser can show').waitFor();
+  await ann.locator('#hint').getByText('cannot show this file as a picture').waitFor();
 });
 
 test('typing is seen, and its end too', async () => {
@@ -169,7 +169,7 @@ test('a private message reaches one person, and its sender', async () => {
   await bubbles(eve, 'everybody').waitFor();
   assert.equal(await bubbles(eve, 'only you').count(), 0);
   await ben.locator('#people').getByText('Eve').click();
-  await eve.click('#leave');
+  await eve.click('#logout');
   await ben.getByText('Eve left').waitFor();
   await say(ben, 'too late');
   await ben.locator('#hint').getByText('not in the room any more').waitFor();
@@ -213,7 +213,7 @@ test('two tabs are one user, who leaves with the last', async () => {
   // That a user left is told a while later: after that of one who leaves now it would have been.
   const cem = await visit('Cem', 'tabs');
   await ben.getByText('Cem came in').waitFor();
-  await cem.click('#leave');
+  await cem.click('#logout');
   await ben.getByText('Cem left').waitFor();
   assert.equal(await ben.getByText('Ann left').count(), 0);
 });
@@ -222,11 +222,11 @@ test('who logs out in one tab is out in the others', async () => {
   const ann = await visit('Ann', 'tabs-out');
   const second = await world.open({ path: '/?room=tabs-out', context: ann.context() });
   await inside(second);
-  await second.click('#leave');
+  await second.click('#logout');
   await ann.locator('#username').waitFor();
 });
 
-test('a name that somebody has is refused in words, and another one is taken', async () => {
+test('a name that another user has is refused in words, and another one is taken', async () => {
   await visit('Ann', 'names');
   const page = await world.open({ path: '/?room=names' });
   await page.fill('#username', 'ANN');

@@ -158,8 +158,8 @@ test('what one user wrote is not said by the next one on the page, and is said w
   await say(page, 'dear diary');
   await page.locator('#pending [data-state=waiting]').waitFor();
   await page.fill('#text', 'a draft of Ann');
-  await page.click('#leave');
-  await page.locator('#held').getByText('2 messages of “ann” have not been sent').waitFor();
+  await page.click('#logout');
+  await page.locator('#unsent').getByText('2 messages of “ann” have not been sent').waitFor();
   line.open();
   await enter(page, 'Eve');
   await eventually(() => page.locator('#pending li').count(), 0);
@@ -167,7 +167,7 @@ test('what one user wrote is not said by the next one on the page, and is said w
   await say(page, 'I am Eve');
   await bubbles(ben, 'I am Eve').waitFor();
   assert.deepEqual(await heard(ben, page, 'marker'), ['I am Eve', 'marker']);
-  await page.click('#leave');
+  await page.click('#logout');
   await enter(page, 'Ann');
   await bubbles(ben, 'dear diary').waitFor();
   await eventually(() => page.inputValue('#text'), 'a draft of Ann');
@@ -179,8 +179,8 @@ test('what waits for a user who has left can be discarded', async (t) => {
   const { page, line, cut } = await visitByLine(t, 'Ann', 'discard');
   await cut();
   await say(page, 'never mind');
-  await page.click('#leave');
-  await page.locator('#held').getByText('Discard').click();
+  await page.click('#logout');
+  await page.locator('#unsent').getByText('Discard').click();
   line.open();
   await enter(page, 'Ann');
   await say(page, 'hello');
@@ -231,7 +231,7 @@ test('a private message never goes to another user who has taken the name', asyn
   const ben = await visit('Ben', 'names');
   await address(ann, 'Ben');
   await ann.locator('#text').pressSequentially('only for you');
-  await ben.click('#leave');
+  await ben.click('#logout');
   await ann.locator('#people-title').getByText('(1)').waitFor();
   const other = await visit('Ben', 'names');
   await ann.locator('#people-title').getByText('(2)').waitFor();

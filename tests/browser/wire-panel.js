@@ -2,7 +2,7 @@
 
 /** Puts another panel in the place of the page's: its recorder is empty, its ping takes 42 milliseconds. */
 async function mountAnother() {
-  const [{ mountWire }, { Recorder }] = await Promise.all([import('/wire/panel.js'), import('/wire/recorder.js')]);
+  const [{ mountWire }, { Recorder }] = await Promise.all([import('/wire/index.js'), import('/wire/recorder.js')]);
   const panel = document.createElement('aside');
   document.getElementById('wire').replaceWith(panel);
   panel.id = 'wire';

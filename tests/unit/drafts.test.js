@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { beforeEach, test } from 'node:test';
 import { Drafts } from '../../static/chat/drafts.js';
-import { Whispers } from '../../static/chat/whispers.js';
+import { PrivateMessages } from '../../static/chat/private-messages.js';
 import { FakeStore } from './helpers.js';
 
 const room = { by: 'ann', room: 'tea', to: null };
@@ -60,35 +60,35 @@ test('there is a bound, and the oldest go', () => {
   assert.equal(drafts.at({ ...room, room: 'r299' }).text, 'x');
 });
 
-const whispering = (send) => {
+const sendingPrivately = (send) => {
   const back = [];
-  const whispers = new Whispers({ store, send, on: { back: (place, content, code) => back.push([place.to.username, content.msg ?? content.img, code]) } });
-  return { whispers, back };
+  const privateMessages = new PrivateMessages({ store, send, on: { back: (place, content, code) => back.push([place.to.username, content.msg ?? content.img, code]) } });
+  return { privateMessages, back };
 };
 
 test('what is handed over does not come back', async () => {
-  const { whispers, back } = whispering(async () => ({ delivered: true }));
-  await whispers.send(ben, [{ msg: 'hello' }]);
+  const { privateMessages, back } = sendingPrivately(async () => ({ delivered: true }));
+  await privateMessages.send(ben, [{ msg: 'hello' }]);
   assert.deepEqual(back, []);
-  assert.deepEqual(store.get('whispers'), []);
+  assert.deepEqual(store.get('private-messages'), []);
 });
 
 for (const [what, send, code] of [
-  ['nobody was handed', async () => ({ delivered: false }), 'not_delivered'],
+  ['was not delivered', async () => ({ delivered: false }), 'not_delivered'],
   ['the server refuses', async () => { throw { code: 'no_such_user' }; }, 'no_such_user'],
   ['the connection drops under', async () => { throw { code: 'disconnected' }; }, 'disconnected'],
 ]) {
   test(`what ${what} comes back, to the draft of its addressee`, async () => {
-    const { whispers, back } = whispering(send);
-    await whispers.send(ben, [{ img: 'picture' }, { msg: 'caption' }]);
+    const { privateMessages, back } = sendingPrivately(send);
+    await privateMessages.send(ben, [{ img: 'picture' }, { msg: 'caption' }]);
     assert.deepEqual(back, [['ben', 'caption', code], ['ben', 'picture', code]]);
   });
 }
 
 test('what was on its way when the page went comes back', () => {
-  whispering(() => new Promise(() => {})).whispers.send(ben, [{ msg: 'one' }, { msg: 'two' }]);
-  const { whispers, back } = whispering(() => {});
-  whispers.recover();
+  sendingPrivately(() => new Promise(() => {})).privateMessages.send(ben, [{ msg: 'one' }, { msg: 'two' }]);
+  const { privateMessages, back } = sendingPrivately(() => {});
+  privateMessages.recover();
   assert.deepEqual(back, [['ben', 'two', 'unknown'], ['ben', 'one', 'unknown']]);
-  assert.deepEqual(store.get('whispers'), []);
+  assert.deepEqual(store.get('private-messages'), []);
 });

@@ -172,3 +172,33 @@ test('when pictures are more than the storage takes, texts are kept', () => {
   outbox.add(ann, { msg: 'text' });
   assert.deepEqual(open().all.map(({ msg }) => msg), ['text']);
 });
+
+test('a message that is rejected for want of a login waits for the next login, and is sent once then', async () => {
+  outbox.resume(ann);
+  outbox.add(ann, { msg: 'one' });
+  outbox.add(ann, { msg: 'two' });
+  await refuse({ code: 'not_logged_in' });
+  await time.pass(60_000);
+  assert.deepEqual(texts(), ['one'], 'nothing is sent before the login');
+  assert.deepEqual(outbox.all.map(({ state, code }) => [state, code]), [['waiting', 'not_logged_in'], ['waiting', undefined]]);
+  outbox.resume(ann);
+  assert.deepEqual(texts(), ['one', 'one']);
+  await answer();
+  await answer();
+  assert.deepEqual(texts(), ['one', 'one', 'two']);
+});
+
+test('a message that is rejected for want of a login also after one has failed, and can be tried again', async () => {
+  outbox.resume(ann);
+  const { id } = outbox.add(ann, { msg: 'one' });
+  await refuse({ code: 'not_logged_in' });
+  outbox.resume(ann);
+  await refuse({ code: 'not_logged_in' });
+  assert.deepEqual(outbox.all.map(({ state, code }) => [state, code]), [['failed', 'rejected_after_login']]);
+  outbox.resume(ann);
+  assert.equal(sent.length, 2);
+  outbox.retry(id);
+  assert.equal(sent.length, 3);
+  await answer();
+  assert.deepEqual(outbox.all, []);
+});

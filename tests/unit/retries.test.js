@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { Outbox } from '../../static/chat/outbox.js';
-import { mayReturn } from '../../static/protocol.js';
+import { mayReconnect } from '../../static/protocol.js';
 import { FakeStore, FakeTime, settle } from './helpers.js';
 
 /** The state of a message that was refused with that code, by a server with that table. */
@@ -38,8 +38,8 @@ test('without a table a message is sent again only after what the server did not
 
 test('a client comes back after the close codes that the server names', () => {
   const closes = { 1008: 'later', 1012: 'never', 4000: 'at_once' };
-  assert.deepEqual([1008, 1012, 4000].map((code) => mayReturn(code, closes)), [true, false, true]);
+  assert.deepEqual([1008, 1012, 4000].map((code) => mayReconnect(code, closes)), [true, false, true]);
   // What the server does not name is as the standard has it.
-  assert.deepEqual([1006, 1009].map((code) => mayReturn(code, closes)), [true, false]);
-  assert.deepEqual([1012, 1009].map((code) => mayReturn(code)), [true, false]);
+  assert.deepEqual([1006, 1009].map((code) => mayReconnect(code, closes)), [true, false]);
+  assert.deepEqual([1012, 1009].map((code) => mayReconnect(code)), [true, false]);
 });

@@ -1,7 +1,7 @@
 // The order of rooms and people, and what is unread.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { byName, placeOf } from '../../static/chat/order.js';
+import { byName, indexOf } from '../../static/chat/order.js';
 import { inOrder, Visited } from '../../static/chat/visited.js';
 import { FakeTime } from './time.js';
 
@@ -15,7 +15,7 @@ class Store {
 
 test('numbers in names are ordered by their value', () => {
   assert.deepEqual(['bot10', 'bot2', 'Ann', 'bot1', 'ann'].toSorted(byName).map(String), ['ann', 'Ann', 'bot1', 'bot2', 'bot10']);
-  assert.deepEqual(['a', 'bot1', 'bot3', 'bot11', 'z'].map((name) => placeOf(name, ['bot1', 'bot2', 'bot10'])), [0, 0, 2, 3, 3]);
+  assert.deepEqual(['a', 'bot1', 'bot3', 'bot11', 'z'].map((name) => indexOf(name, ['bot1', 'bot2', 'bot10'])), [0, 0, 2, 3, 3]);
 });
 
 test('the lobby comes first, then rooms of one\'s own by name, then others, the largest first', () => {

@@ -12,7 +12,7 @@ const isWithoutGaps = (list) => list.every((offset, at) => at === 0 || offset ==
 function filled(count) {
   const timeline = new Timeline();
   timeline.begin(count);
-  range(1, count).forEach((each) => timeline.hear(each, true));
+  range(1, count).forEach((each) => timeline.add(each, true));
   return timeline;
 }
 
@@ -50,7 +50,7 @@ test('all history can be read upwards, and downwards again, in a window that sta
 test('what is said while the reader is far above is there on the way down, and nothing is missing or twice', () => {
   const timeline = filled(1_000);
   while (timeline.hasOlder) timeline.older(page(timeline.first, 1_000), timeline.first > 51);
-  range(1_001, 1_200).forEach((each) => timeline.hear(each, false));
+  range(1_001, 1_200).forEach((each) => timeline.add(each, false));
   assert.equal(timeline.isAtHead, false);
   while (!timeline.isAtHead) timeline.newer(page(timeline.last + 51, 1_200));
   assert.equal(offsets(timeline).at(-1), 1_200);
@@ -59,7 +59,7 @@ test('what is said while the reader is far above is there on the way down, and n
 
 test('a reader who is a little above the end keeps the lines in view, and they are bounded all the same', () => {
   const timeline = filled(200);
-  range(201, 3_000).forEach((each) => timeline.hear(each, false));
+  range(201, 3_000).forEach((each) => timeline.add(each, false));
   const shown = offsets(timeline);
   assert.equal(shown[0], 1);
   assert.ok(shown.length <= 500 && isWithoutGaps(shown), `${shown.length}`);
@@ -79,7 +79,7 @@ test('large pictures make the window smaller, and never empty', () => {
   const timeline = new Timeline();
   timeline.begin(0);
   const picture = 'x'.repeat(512 * 1024);
-  for (let offset = 1; offset <= 100; offset += 1) timeline.hear(message(offset, picture), true);
+  for (let offset = 1; offset <= 100; offset += 1) timeline.add(message(offset, picture), true);
   const shown = offsets(timeline);
   assert.equal(shown.at(-1), 100);
   assert.ok(shown.length >= 8 && shown.length <= 40, `${shown.length}`);
@@ -89,7 +89,7 @@ test('private messages stay between the messages that they came between, as ofte
   const timeline = filled(500);
   const secret = { at: 500, username: 'ben', msg: 'only you' };
   timeline.addAside(secret);
-  range(501, 1_200).forEach((each) => timeline.hear(each, true));
+  range(501, 1_200).forEach((each) => timeline.add(each, true));
   assert.ok(!timeline.lines().includes(secret));
   while (timeline.first > 500) timeline.older(page(timeline.first, 1_200), true);
   const lines = timeline.lines();
@@ -108,7 +108,7 @@ test('of very many notices and private messages, notices go first', () => {
 
 test('a message that came already is not new', () => {
   const timeline = filled(3);
-  assert.equal(timeline.hear(message(3), true), false);
+  assert.equal(timeline.add(message(3), true), false);
   assert.deepEqual(offsets(timeline), [1, 2, 3]);
 });
 
@@ -125,6 +125,6 @@ test('what is said of a room before its messages come stands above them', () => 
   const notice = { isNotice: true };
   timeline.addAside(notice);
   assert.deepEqual(timeline.lines(), [notice]);
-  range(51, 100).forEach((each) => timeline.hear(each, true));
+  range(51, 100).forEach((each) => timeline.add(each, true));
   assert.equal(timeline.lines()[0], notice);
 });

@@ -1,18 +1,18 @@
-// What a lesson stands on: whatever it opens or starts ends when the reader leaves it.
+// The scope of a lesson: what the lesson opens or starts ends when the reader leaves it.
 import { doorUrl } from '../protocol.js';
 
 /** The address of a WebSocket of this server. */
-export const socketAt = (path) => doorUrl(location, path);
+export const webSocketUrl = (path) => doorUrl(location, path);
 
 /** The address of a path of this server, which may be behind a prefix of a proxy's. */
-export const addressOf = (path) => new URL(path.replace(/^\//, ''), document.baseURI).href;
+export const httpUrl = (path) => new URL(path.replace(/^\//, ''), document.baseURI).href;
 
 /** A room of the lesson's own. */
-export function roomOfOurs() {
+export function newRoomName() {
   return `lesson-${Math.random().toString(36).slice(2, 8)}`;
 }
 
-export class Stage {
+export class Scope {
   #recorder;
   #controller = new AbortController();
   #sockets = new Set();
@@ -34,7 +34,7 @@ export class Stage {
     return socket;
   }
 
-  /** Calls `tick` every so many milliseconds until `stop()` of what it gives, or the end of the lesson. */
+  /** Calls `tick` at an interval until `stop()` of what it gives, or the end of the lesson. */
   every(milliseconds, tick) {
     const timer = setInterval(tick, milliseconds);
     const stop = () => clearInterval(timer);
@@ -49,9 +49,9 @@ export class Stage {
 }
 
 /** What the server says of its limits; empty if it says nothing. */
-export async function limitsOfServer() {
+export async function fetchLimits() {
   try {
-    const answer = await fetch(addressOf('/limits'));
+    const answer = await fetch(httpUrl('/limits'));
     return answer.ok ? await answer.json() : {};
   } catch {
     return {};
@@ -59,14 +59,14 @@ export async function limitsOfServer() {
 }
 
 /**
- * An address of this host where nothing listens, or null if there is none to be had. The server names a port that is
+ * An address of this host where no server listens, or null if the page cannot have one. The server names a port that is
  * closed; where the page was reached by an address of IPv6, which its policy cannot name, the loopback address has a name.
  */
 export async function closedAddress() {
   const isIPv6 = location.hostname.startsWith('[');
   if (isIPv6 && location.hostname !== '[::1]') return null;
   try {
-    const answer = await fetch(addressOf('/lesson/closed-port'), { cache: 'no-store' });
+    const answer = await fetch(httpUrl('/lesson/closed-port'), { cache: 'no-store' });
     if (!answer.ok) return null;
     const { port } = await answer.json();
     return `${location.protocol === 'https:' ? 'wss' : 'ws'}://${isIPv6 ? 'localhost' : location.hostname}:${port}/`;
@@ -76,9 +76,9 @@ export async function closedAddress() {
 }
 
 /** Why a lesson's connection did not come about, as a key of words: a browser does not tell, so a request asks again. */
-export async function whyRefused() {
+export async function refusalReason() {
   try {
-    const answer = await fetch(addressOf('/limits'));
+    const answer = await fetch(httpUrl('/limits'));
     if (answer.ok && (await answer.json()).lessons === false) return 'lesOff';
     return 'lesBusy';
   } catch {

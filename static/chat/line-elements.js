@@ -1,7 +1,8 @@
 // One line of the log as an element: a message, a private one, or a notice.
-import { make, told } from '../dom.js';
-import { locale, tell, words } from '../i18n.js';
-import { face } from './avatars.js';
+import { localized, make } from '../dom.js';
+import { locale, localize, words } from '../i18n.js';
+import { avatarOf } from './avatars.js';
+import { errorInWords } from './error-codes.js';
 import { linked } from './links.js';
 
 const IS_PICTURE = /^data:image\/(png|jpeg|gif|webp);base64,/;
@@ -42,30 +43,40 @@ export const isSameDay = (a, b) => beginOfDay(a) === beginOfDay(b);
 /** When, for people: the time alone, and all of it on hover. */
 export function timeOf(at) {
   const date = new Date(at);
-  const time = told('time', { className: 'time', dateTime: date.toISOString() }, () => timeInShort(date));
-  tell(time, () => timeInFull(date), 'title');
+  const time = localized('time', { className: 'time', dateTime: date.toISOString() }, () => timeInShort(date));
+  localize(time, () => timeInFull(date), 'title');
   return time;
 }
 
 /** The line between two days. */
 export function dayLine(at) {
   const date = new Date(at);
-  return make('li', { className: 'day' }, told('span', {}, () => dayInWords(date)));
+  return make('li', { className: 'day' }, localized('span', {}, () => dayInWords(date)));
 }
 
 /** The line above what is new to the reader. */
 export function newLine() {
-  return make('li', { className: 'new' }, told('span', {}, () => words('newLine')));
+  return make('li', { className: 'new' }, localized('span', {}, () => words('newLine')));
 }
 
 /** What happened, in words. */
-export function noticeLine(teller, className = '') {
-  return make('li', { className: `notice ${className}` }, told('span', {}, teller));
+export function noticeLine(phrase, className = '') {
+  return make('li', { className: `notice ${className}` }, localized('span', {}, phrase));
+}
+
+/** Gives a notice another text. */
+export function renewNotice(line, phrase) {
+  localize(line.firstElementChild, phrase);
+}
+
+/** Stands beside a name that has belonged to another user before. */
+export function anotherMark() {
+  return localized('span', { className: 'another' }, () => words('anotherUser'));
 }
 
 /**
  * A message. `isOurs` puts it to the right; `title`, if there is one, says to whom it was; with `goesOn` it has
- * neither face nor name, for the line above has them.
+ * neither avatar nor name, since the line above has them.
  */
 export function messageLine({ username, avatar, msg, img, at, isAnother }, { isOurs, title = null, goesOn = false, onPicture }) {
   const bubble = make('div', { className: 'bubble' }, ...(img === undefined ? textOf(msg) : [pictureOf(username, img, onPicture)]));
@@ -75,11 +86,9 @@ export function messageLine({ username, avatar, msg, img, at, isAnother }, { isO
     line.classList.add('goes-on');
     return line;
   }
-  const name = title ? told('span', { className: 'name' }, title) : make('span', { className: 'name', dir: 'auto' }, username);
-  // The name has belonged to a user before this one.
-  const mark = isAnother ? [told('span', { className: 'another' }, () => words('anotherUser'))] : [];
-  body.prepend(make('div', { className: 'head' }, name, ...mark, timeOf(at)));
-  line.prepend(face({ username, avatar }));
+  const name = title ? localized('span', { className: 'name' }, title) : make('span', { className: 'name', dir: 'auto' }, username);
+  body.prepend(make('div', { className: 'head' }, name, ...(isAnother ? [anotherMark()] : []), timeOf(at)));
+  line.prepend(avatarOf({ username, avatar }));
   if (title) line.classList.add('private');
   return line;
 }
@@ -95,7 +104,7 @@ function textOf(msg) {
   said.classList.add('long');
   const more = make('button', { type: 'button', className: 'quiet small more', hidden: true, attributes: { 'aria-expanded': 'false' } });
   const isOpen = () => said.classList.contains('is-open');
-  tell(more, () => words(isOpen() ? 'showLess' : 'showMore'));
+  localize(more, () => words(isOpen() ? 'showLess' : 'showMore'));
   more.addEventListener('click', () => {
     said.classList.toggle('is-open');
     said.scrollTop = 0;
@@ -125,7 +134,7 @@ export function cutIfLong(lines) {
 function pictureOf(username, img, onPicture) {
   const picture = make('img', { alt: '', loading: 'lazy', src: IS_PICTURE.test(img) ? img : '' });
   const button = make('button', { type: 'button', className: 'picture', on: { click: () => onPicture(username, img) } }, picture);
-  tell(button, () => words('enlarge', username), 'aria-label');
+  localize(button, () => words('enlarge', username), 'aria-label');
   return button;
 }
 
@@ -135,24 +144,14 @@ export function showState(line, { state, code, echo, onRetry, onDiscard }) {
   line.querySelector('.state')?.remove();
   const parts = [];
   if (echo !== undefined) {
-    parts.push(told('span', { className: 'echo-label' }, () => words('echo')), ' ', make('span', { className: 'echo', dir: 'auto' }, echo), ' · ');
+    parts.push(localized('span', { className: 'echo-label' }, () => words('echo')), ' ', make('span', { className: 'echo', dir: 'auto' }, echo), ' · ');
   }
-  parts.push(told('span', { className: 'how' }, () => words(state) + (code ? `: ${codeInWords(code)}` : '')));
+  parts.push(localized('span', { className: 'how' }, () => (code ? words('stateBecause', words(state), errorInWords(code)) : words(state))));
   if (state === 'failed') {
     parts.push(
-      told('button', { type: 'button', className: 'quiet small', on: { click: onRetry } }, () => words('tryAgain')),
-      told('button', { type: 'button', className: 'quiet small', on: { click: onDiscard } }, () => words('discard')),
+      localized('button', { type: 'button', className: 'quiet small', on: { click: onRetry } }, () => words('tryAgain')),
+      localized('button', { type: 'button', className: 'quiet small', on: { click: onDiscard } }, () => words('discard')),
     );
   }
   line.querySelector('.body').append(make('div', { className: 'state' }, ...parts));
-}
-
-const KNOWN_CODES = new Set([
-  'bad_name', 'name_taken', 'bad_room', 'too_many_rooms', 'no_such_user', 'too_large', 'bad_image', 'rate_limited',
-  'journal_unavailable', 'not_kept_yet', 'damaged', 'timeout', 'disconnected', 'ends_connection',
-]);
-
-/** An error code in words. */
-export function codeInWords(code) {
-  return KNOWN_CODES.has(code) ? words(`code_${code}`) : words('code_other', code);
 }

@@ -1,8 +1,8 @@
-// Keeps the end of a box in sight, until its reader scrolls away from it.
+// Auto-scroll: keeps the end of a box in sight until its reader scrolls away from it.
 
 const NEAR_END = 24;
 
-export class Following {
+export class AutoScroll {
   #box;
   #moved;
   #follows = true;
@@ -14,7 +14,7 @@ export class Following {
     this.#box = box;
     this.#moved = moved;
     box.addEventListener('scroll', () => this.#scrolled(), { passive: true });
-    // A box gets smaller when something is added beside it, and lines wrap anew when it gets narrower.
+    // A box shrinks when an element is added beside it, and lines wrap differently in a narrower box.
     const resized = new ResizeObserver(() => this.keepUp());
     resized.observe(box);
     resized.observe(content);
@@ -31,13 +31,13 @@ export class Following {
     this.#look();
   }
 
-  /** Follows from now on. */
+  /** Goes to the end, and keeps it in sight from now on. */
   goToEnd() {
     this.#follows = true;
     this.keepUp();
   }
 
-  /** Stays here if the end is not in sight: the reader has done something with what is. */
+  /** Stops if the end is not in sight: the reader has done something with a line further up. */
   stay() {
     this.#follows = this.#isAtEnd();
     this.#look();

@@ -1,28 +1,30 @@
-// What the page says about itself: who is in, where, how it is with the connection, and what has not been read.
-import { tell, words } from '../i18n.js';
-import { face } from './avatars.js';
+// The bar above the log: the room, the state of the connection, and our user; and the title of the page, which counts
+// unread messages.
+import { localize, words } from '../i18n.js';
+import { avatarOf } from './avatars.js';
 
-/** `elements` are me, room, title, logBox, state, stateSaid, connect, viewer, viewerPicture. */
-export class View {
+/** `elements` are me, title, state, stateSaid, connect, logout. Calls `on.connect()` and `on.logout()`. */
+export class Status {
   #at;
   #room = '';
   #unread = 0;
   #ticking = 0;
 
-  constructor(elements) {
+  constructor(elements, on) {
     this.#at = elements;
+    this.#at.connect.addEventListener('click', () => on.connect());
+    this.#at.logout.addEventListener('click', () => on.logout());
   }
 
-  /** Who we are. */
+  /** Shows the profile of our user. */
   set me({ username, avatar }) {
-    this.#at.me.replaceChildren(face({ username, avatar }), username);
+    this.#at.me.replaceChildren(avatarOf({ avatar }), username);
   }
 
-  /** Where we are. */
+  /** Shows the name of the room that we are in. */
   set room(room) {
     this.#room = room;
     this.#at.title.textContent = room;
-    tell(this.#at.logBox, () => words('log', room), 'aria-label');
     this.showTitle();
   }
 
@@ -36,7 +38,7 @@ export class View {
     const until = performance.now() + waitMs;
     const show = () => {
       const seconds = Math.max(1, Math.ceil((until - performance.now()) / 1000));
-      tell(this.#at.state, () => (state === 'waiting' ? words('retryIn', seconds) : words(state)));
+      localize(this.#at.state, () => (state === 'waiting' ? words('retryIn', seconds) : words(state)));
     };
     show();
     if (state === 'waiting') this.#ticking = setInterval(show, 1000);
@@ -46,14 +48,7 @@ export class View {
     this.#at.connect.hidden = state !== 'waiting' && state !== 'disconnected';
   }
 
-  showPicture(username, img) {
-    const { viewer, viewerPicture } = this.#at;
-    viewerPicture.src = img;
-    viewerPicture.alt = words('picture', username);
-    viewer.showModal();
-  }
-
-  /** Something came that the reader does not see. */
+  /** Counts a message as unread, unless the page is in front of its reader. */
   noteUnread() {
     if (!document.hidden && document.hasFocus()) return;
     this.#unread += 1;
@@ -64,7 +59,7 @@ export class View {
     this.showTitle();
   }
 
-  /** Shows where we are and how much has not been read. */
+  /** Brings the title of the page up to date. */
   showTitle() {
     const title = `${this.#unread > 0 ? `(${this.#unread}) ` : ''}${this.#room} · Echoroom`;
     if (document.title !== title) document.title = title;

@@ -1,6 +1,6 @@
 // How often something may be done that costs much: a few times at once, and then once in a while. Told the time.
 
-export class Pace {
+export class TokenBucket {
   #restMs;
   #most;
   /** How often it may be done at once, at the time `#at`. */

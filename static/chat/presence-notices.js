@@ -1,14 +1,14 @@
-// Gathers who came and who left into few notices: one for all that happens between two messages. A user who leaves and is
-// back before long, as after a reload, has neither left nor come in.
+// Notices of users who came in and left: one notice for all of them between two messages. A user who leaves and is back
+// before long, as after a reload, has neither left nor come in.
 
 /** How long a departure waits before it is told: most reloads take less. */
 const HOLD_MS = 2_000;
-/** A user who is back within this time was not away: as long as the server holds a name by default. */
+/** A user who is back within this time was not away. (The server holds a name for this time by default.) */
 const QUICK_MS = 30_000;
 /** Names in a notice when there are more people than these and one more. */
 const NAMED = 2;
 
-/** Who came and who left between two messages. */
+/** The users who came in and left between two messages. */
 class Group {
   /** By name, in order: `wasIn` before this group, `isIn` now. */
   #people = new Map();
@@ -57,7 +57,7 @@ function shortened(names) {
 }
 
 /** Calls `on.changed(group)` when a notice begins or is otherwise; one that `isEmpty` is to go. */
-export class Gathering {
+export class PresenceNotices {
   #on;
   #now;
   #timers;
@@ -80,21 +80,21 @@ export class Gathering {
   left(username) {
     const at = this.#now();
     this.#timers.clearTimeout(this.#held.get(username));
-    const tell = () => {
+    const announce = () => {
       this.#held.delete(username);
       const group = this.#tell((open) => open.left(username));
       this.#away.delete(username);
       this.#away.set(username, { group, at });
     };
-    this.#held.set(username, this.#timers.setTimeout(tell, HOLD_MS));
+    this.#held.set(username, this.#timers.setTimeout(announce, HOLD_MS));
   }
 
-  /** Something else is said: who comes now is told below it. */
+  /** Another line follows: later changes get a notice of their own below it. */
   close() {
     this.#open = null;
   }
 
-  /** Another room, or the same anew. */
+  /** Begins a log that was cleared. */
   clear() {
     for (const timer of this.#held.values()) this.#timers.clearTimeout(timer);
     this.#held.clear();
