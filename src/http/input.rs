@@ -15,6 +15,7 @@ use actix_http::{
     Payload, Request, ServiceConfig,
     error::{ParseError, PayloadError},
     h1::{Codec, Message, MessageType},
+    header::HeaderMap,
 };
 use bytes::{Bytes, BytesMut};
 use futures_core::Stream;
@@ -268,7 +269,8 @@ impl State {
         }
         let len = self.bytes.len();
         match self.codec.decode(&mut self.bytes) {
-            Ok(Some(Message::Item(request))) => {
+            Ok(Some(Message::Item(mut request))) => {
+                fit(&mut request.head_mut().headers);
                 self.body = Body::Whole;
                 self.head_len = len - self.bytes.len();
                 Ok(Some(request))
@@ -300,6 +302,24 @@ impl State {
     }
 }
 
+/// Gives the headers a table of their size. A request may wait for its response for long (a poll), and a new head has a table
+/// of 7 KiB. Heads are used again, and their tables then have the right size mostly.
+fn fit(headers: &mut HeaderMap) {
+    let count = headers.len_keys();
+    if headers.capacity() < 2 * count.next_power_of_two().max(8) {
+        return;
+    }
+    let mut fitting = HeaderMap::with_capacity(count);
+    let mut name = None;
+    for (next, value) in headers.drain() {
+        name = next.or(name);
+        if let Some(name) = &name {
+            fitting.append(name.clone(), value);
+        }
+    }
+    *headers = fitting;
+}
+
 /// The body of a request, as a stream for the routes.
 struct Incoming(Rc<Input>);
 
@@ -308,5 +328,29 @@ impl Stream for Incoming {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         self.0.poll_body(cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use actix_http::header::{ACCEPT, COOKIE, HOST, HeaderValue};
+
+    use super::*;
+
+    #[test]
+    fn the_table_of_headers_becomes_as_small_as_they_are_and_loses_none() {
+        let mut headers = HeaderMap::with_capacity(16);
+        for (name, value) in [(HOST, "a"), (COOKIE, "b"), (ACCEPT, "c"), (COOKIE, "d")] {
+            headers.append(name, HeaderValue::from_static(value));
+        }
+        let before = headers.capacity();
+        fit(&mut headers);
+        assert!(headers.capacity() < before / 2, "{} of {before}", headers.capacity());
+        let values = |name| headers.get_all(name).map(HeaderValue::as_bytes).collect::<Vec<_>>();
+        assert_eq!((values(HOST), values(ACCEPT)), (vec![&b"a"[..]], vec![&b"c"[..]]));
+        assert_eq!((values(COOKIE), headers.len()), (vec![&b"b"[..], b"d"], 4));
+        let fitting = headers.capacity();
+        fit(&mut headers);
+        assert_eq!(headers.capacity(), fitting);
     }
 }
