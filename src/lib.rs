@@ -41,7 +41,7 @@
 //!
 //! [`Wire`](connection::wire::Wire) → [`Inlet`](connection::inlet::Inlet) (gate, decoder) →
 //! [`WebSocketSession`](session::websocket::WebSocketSession) → [`Publish`](chat::Publish) → `ChatServer`,
-//! which appends a frame to the room's [broadcast](chat::broadcast) → `FanOut` on each worker with
+//! which appends a frame to the room's [broadcast](broadcast::OpenBroadcast) → `FanOut` on each worker with
 //! subscribers → the outlet of each session → its [outgoing queue](connection::outbound) → its wire.
 //!
 //! The last step is a call ([`DirectOutlet`](connection::DirectOutlet)), because a fan-out and its sessions
@@ -78,11 +78,11 @@ pub mod socketio;
 pub mod testing {
     pub use crate::{
         broadcast::{
-            Attach, Cutter, Delivery, Dialect, Encoding, FanOut, FanOutBroadcast, Outlets, Reach, Recipients,
-            RoomId, Seat, Subscribe, Subscribers,
+            Attach, Cutter, Delivery, Dialect, Encoding, FanOut, FanOutBroadcast, OpenBroadcast, Outlets,
+            Reach, Recipients, RoomId, Seat, Subscribe, Subscribers,
         },
         chat::{
-            broadcast::ChatBroadcast,
+            kept::Kept,
             line::{self, Line},
         },
         connection::{Backlog, Direct, DirectOutlet},

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::rooms::RoomId;
+use super::room_id::RoomId;
 use crate::domain::SessionId;
 
 /// The subscribers that get a broadcast.

@@ -49,7 +49,7 @@ impl Encoding {
 }
 
 /// A line of a broadcast, encoded once per dialect.
-pub(crate) trait Encode {
+pub trait Encode {
     /// The opcode and payload of the line's frame; `None` if members with this dialect do not get the line.
     fn payload(&self, dialect: Dialect) -> Option<(OpCode, Cow<'_, [u8]>)>;
 

@@ -13,9 +13,12 @@ use super::{
     encoding::Encoding,
     lines::Broadcast,
     map::Map,
-    messages::{Attach, Delivery, Detach, DismissAll, FanOutBroadcast, Seat, Subscribe, Tell, Unsubscribe},
+    messages::{
+        Attach, Delivery, Detach, DismissAll, FanOutBroadcast, ForFanOut, Seat, Subscribe, Tell, ToFanOut,
+        Unsubscribe,
+    },
     outlets::Outlets,
-    rooms::RoomId,
+    room_id::RoomId,
     turn::OneTurnLater,
 };
 use crate::{
@@ -261,8 +264,8 @@ impl FanOut {
             {
                 broadcasts
                     .iter()
-                    .filter_map(|broadcast| broadcast.handing())
-                    .for_each(|handing| handing.note(*session));
+                    .filter_map(|broadcast| broadcast.handed())
+                    .for_each(|handed| handed.note(*session));
             }
         }
     }
@@ -389,6 +392,20 @@ impl Subscriber {
     fn note_mail(&self) {
         if let Some(outlet) = &self.outlet {
             outlet.note_mail();
+        }
+    }
+}
+
+impl ToFanOut for Addr<FanOut> {
+    fn send(&self, message: ForFanOut) {
+        match message {
+            ForFanOut::Attach(message) => self.do_send(message),
+            ForFanOut::Subscribe(message) => self.do_send(message),
+            ForFanOut::Unsubscribe(message) => self.do_send(message),
+            ForFanOut::Detach(message) => self.do_send(message),
+            ForFanOut::Broadcast(message) => self.do_send(message),
+            ForFanOut::Tell(message) => self.do_send(message),
+            ForFanOut::DismissAll(message) => self.do_send(message),
         }
     }
 }

@@ -30,7 +30,7 @@ pub(super) const MAX_LINES: usize = 256;
 pub(crate) const MAX_BYTES: usize = 256 * 1024;
 
 /// Learns which sessions were handed a broadcast. Dropped when the last worker has delivered the broadcast.
-pub trait Handed: fmt::Debug + Send + Sync {
+pub(crate) trait Handed: fmt::Debug + Send + Sync {
     /// A session was handed the broadcast.
     fn note(&self, session: SessionId);
 }
@@ -47,12 +47,12 @@ pub struct Broadcast {
     /// intake bounds.
     accepted: Vec<Accepted>,
     /// The sender is answered when the last worker has delivered the broadcast.
-    handing: Option<Box<dyn Handed>>,
+    handed: Option<Box<dyn Handed>>,
 }
 
 /// A broadcast that lines can be added to.
 #[derive(Debug)]
-pub(crate) struct OpenBroadcast {
+pub struct OpenBroadcast {
     reaches: Vec<Reach>,
     versions: [Option<Versions<BytesMut>>; Dialect::COUNT],
     accepted: Vec<Accepted>,
@@ -81,7 +81,7 @@ struct Encoded<B> {
 
 impl OpenBroadcast {
     /// An empty broadcast, in the dialects of these subscribers.
-    pub(crate) fn new(subscribers: &Subscribers) -> Self {
+    pub fn new(subscribers: &Subscribers) -> Self {
         Self {
             reaches: Vec::new(),
             versions: Dialect::ALL.map(|dialect| Versions::read_by(subscribers, dialect)),
@@ -91,7 +91,7 @@ impl OpenBroadcast {
     }
 
     /// Appends a line, in each dialect of the subscribers.
-    pub(crate) fn push(&mut self, line: &impl Encode, reach: Reach, mut deflater: Option<&mut Deflater>) {
+    pub fn push(&mut self, line: &impl Encode, reach: Reach, mut deflater: Option<&mut Deflater>) {
         let mut longest = 0;
         for dialect in Dialect::ALL {
             if let Some(versions) = &mut self.versions[dialect.index()] {
@@ -111,20 +111,20 @@ impl OpenBroadcast {
     }
 
     /// Holds the share of a message until the broadcast is delivered.
-    pub(crate) fn hold(&mut self, accepted: Accepted) {
+    pub(super) fn hold(&mut self, accepted: Accepted) {
         self.accepted.push(accepted);
     }
 
     /// Whether the broadcast has reached one of its bounds.
-    pub(crate) fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.reaches.len() >= MAX_LINES || self.bytes >= MAX_BYTES
     }
 
     /// Ends the broadcast. Its frames are charged to `budget` until the last subscriber has dropped them.
-    pub(crate) fn finish(self, recipients: Recipients, budget: &Arc<Budget>) -> Broadcast {
+    pub fn finish(self, recipients: Recipients, budget: &Arc<Budget>) -> Broadcast {
         let versions = self.versions.map(|versions| versions.map(|versions| versions.finish(budget)));
         let (reaches, accepted) = (self.reaches, self.accepted);
-        Broadcast { recipients, reaches, versions, accepted, handing: None }
+        Broadcast { recipients, reaches, versions, accepted, handed: None }
     }
 }
 
@@ -187,15 +187,15 @@ impl Encoded<BytesMut> {
 }
 
 impl Broadcast {
-    /// Sets the receiver of the sessions that were handed the broadcast.
+    /// Has `handed` learn which sessions were handed the broadcast.
     #[must_use]
-    pub fn with_handing(self, handing: impl Handed + 'static) -> Self {
-        Self { handing: Some(Box::new(handing)), ..self }
+    pub(super) fn with_handed(self, handed: Option<Box<dyn Handed>>) -> Self {
+        Self { handed, ..self }
     }
 
-    /// The receiver of the sessions that were handed the broadcast.
-    pub(super) fn handing(&self) -> Option<&dyn Handed> {
-        self.handing.as_deref()
+    /// What learns which sessions were handed the broadcast.
+    pub(super) fn handed(&self) -> Option<&dyn Handed> {
+        self.handed.as_deref()
     }
 
     /// The subscribers that get it.

@@ -5,7 +5,7 @@ use std::{any::Any, fmt, sync::Arc, time::Duration};
 use actix::{Message, Recipient};
 use bytes::Bytes;
 
-use super::{encoding::Encoding, lines::Broadcast, rooms::RoomId};
+use super::{encoding::Encoding, lines::Broadcast, room_id::RoomId};
 use crate::{
     connection::{Backlog, Ending},
     domain::SessionId,
@@ -70,6 +70,24 @@ pub struct Tell(pub Vec<(SessionId, News)>);
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub struct DismissAll;
+
+/// A message of a server of rooms to a fan-out.
+#[derive(Debug)]
+pub(crate) enum ForFanOut {
+    Attach(Attach),
+    Subscribe(Subscribe),
+    Unsubscribe(Unsubscribe),
+    Detach(Detach),
+    Broadcast(FanOutBroadcast),
+    Tell(Tell),
+    DismissAll(DismissAll),
+}
+
+/// Takes messages for a fan-out, which handles them in order.
+pub(crate) trait ToFanOut {
+    /// Sends a message. Never waits.
+    fn send(&self, message: ForFanOut);
+}
 
 /// A message of a fan-out to a session. One mailbox may serve several members of rooms: the sockets of one
 /// Socket.IO session. So a message for one member names it.

@@ -1,38 +1,46 @@
 //! Rooms and broadcasts: which member gets which line, in which order. The code knows only bytes and
 //! encodings; the chat and Socket.IO are built on it.
 //!
-//! A server of rooms keeps its members in [`Rooms`], appends their lines to an [`OpenBroadcast`], and sends
-//! the finished [`Broadcast`] to the [`FanOut`] of each worker with subscribers. Each fan-out delivers to the
-//! sessions of its thread.
+//! A server of rooms owns a [`Broadcaster`], which keeps its members and rooms, collects the lines of each
+//! room in an open broadcast, and sends the finished [`Broadcast`] to the [`FanOut`] of each worker with
+//! subscribers. Each fan-out delivers to the sessions of its thread.
 
 mod aim;
 mod batch;
+mod broadcaster;
+mod directory;
 mod encoding;
 mod fanout;
 mod lines;
 mod map;
 mod messages;
 mod outlets;
+mod room_id;
 mod rooms;
 mod subscribers;
+#[cfg(test)]
+mod testing;
 mod turn;
 
 pub(crate) use self::{
     aim::Aim,
+    broadcaster::{Broadcaster, Ended},
+    directory::{AnyRoom, Found, Standing},
     encoding::Encode,
     fanout::AddWorker,
-    lines::{Broadcast, Handed, MAX_BYTES, OpenBroadcast},
+    lines::{Broadcast, Handed, MAX_BYTES},
     map::Map,
-    messages::{Detach, DismissAll, News, Tell, Unsubscribe},
-    rooms::{AnyRoom, Found, Member, Rooms, Standing},
-    turn::{TurnLength, WhenMailboxIsEmpty, yield_now},
+    messages::{DismissAll, Tell},
+    rooms::Member,
+    turn::{TurnLength, Turns},
 };
 pub use self::{
     aim::{Reach, Recipients},
     encoding::{Dialect, Encoding},
     fanout::FanOut,
+    lines::OpenBroadcast,
     messages::{Attach, Cutter, Delivery, FanOutBroadcast, Seat, Subscribe},
     outlets::Outlets,
-    rooms::RoomId,
+    room_id::RoomId,
     subscribers::Subscribers,
 };

@@ -1,4 +1,4 @@
-//! When an actor's turn ends: the hooks that end broadcasts.
+//! Turns of actors: the hooks that end broadcasts.
 
 use std::{
     future::poll_fn,
@@ -6,13 +6,16 @@ use std::{
     task::{self, Poll},
 };
 
-use actix::{Actor, ActorFuture};
+use actix::{
+    Actor, ActorFuture, AsyncContext as _, Context,
+    fut::{ActorFutureExt as _, wrap_future},
+};
 
 /// Calls a method of its actor each time the actor's mailbox is empty.
 ///
 /// Actix polls an actor's own futures when its mailbox is empty, at the end of the turn and before the thread
 /// runs other tasks. This future never ends and needs no waker.
-pub(crate) struct WhenMailboxIsEmpty<A: Actor>(pub fn(&mut A, &mut A::Context));
+struct WhenMailboxIsEmpty<A: Actor>(fn(&mut A, &mut A::Context));
 
 impl<A: Actor> ActorFuture<A> for WhenMailboxIsEmpty<A> {
     type Output = ();
@@ -76,19 +79,45 @@ pub(crate) struct TurnLength(usize);
 
 impl TurnLength {
     /// Counts one message. True if the actor must pause.
-    pub(crate) fn is_over(&mut self) -> bool {
+    fn is_over(&mut self) -> bool {
         self.0 += 1;
         self.0 >= MESSAGES_PER_TURN
     }
 
     /// Starts a new count.
-    pub(crate) fn end(&mut self) {
+    fn end(&mut self) {
         self.0 = 0;
     }
 }
 
+/// An actor that collects work during a turn, and does it when its mailbox is empty or the turn is too long.
+pub(crate) trait Turns: Actor<Context = Context<Self>> {
+    /// The length of the current turn.
+    fn turn(&mut self) -> &mut TurnLength;
+
+    /// Does the work that was collected.
+    fn end_turn(&mut self, ctx: &mut Context<Self>);
+
+    /// Ends each turn from now on. Call when the actor starts.
+    fn start_turns(ctx: &mut Context<Self>) {
+        ctx.spawn(WhenMailboxIsEmpty(|actor: &mut Self, ctx| {
+            actor.end_turn(ctx);
+            actor.turn().end();
+        }));
+    }
+
+    /// Counts one message, after it has been handled. Ends a turn that is too long.
+    fn count_turn(&mut self, ctx: &mut Context<Self>) {
+        if self.turn().is_over() {
+            self.end_turn(ctx);
+            self.turn().end();
+            ctx.wait(wrap_future(yield_now()).map(|(), _, _| ()));
+        }
+    }
+}
+
 /// Returns after the other ready tasks of the thread have run.
-pub(crate) async fn yield_now() {
+async fn yield_now() {
     let mut yielded = false;
     poll_fn(|cx| {
         if std::mem::replace(&mut yielded, true) {

@@ -150,3 +150,47 @@ pub fn said(offset: u64, entry: NewEntry<'_>, replay: bool) -> Said<'_> {
     let uid = uid.map(PublicId::as_str);
     Said { username, avatar, uid, msg, img, offset, at, id: (!id.is_empty()).then_some(id), replay }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        broadcast::{Broadcast, Encoding, OpenBroadcast, Reach, Recipients, Subscribers},
+        connection::Budget,
+        domain::{SessionId, WorkerId},
+    };
+
+    const PLAIN_ENCODING: Encoding = Encoding { dialect: PLAIN, deflated: false };
+    const CHAT_ENCODING: Encoding = Encoding { dialect: CHAT, deflated: false };
+
+    fn said(offset: u64, kind: Kind, body: &str) -> Line<'_> {
+        Line::Said(offset, NewEntry { kind, at: 9, username: "u", avatar: "cat", uid: None, id: "", body })
+    }
+
+    fn broadcast(lines: &[(Line<'_>, Reach)]) -> Broadcast {
+        let mut subscribers = Subscribers::default();
+        [PLAIN_ENCODING, CHAT_ENCODING].iter().for_each(|encoding| subscribers.add(WorkerId(0), *encoding));
+        let mut open = OpenBroadcast::new(&subscribers);
+        lines.iter().for_each(|(line, reach)| open.push(line, reach.clone(), None));
+        open.finish(Recipients::Room, &Budget::new(1 << 20))
+    }
+
+    #[test]
+    fn each_dialect_gets_what_it_has_words_for() {
+        let not_five = Reach::Exclude(SessionId::of(5));
+        let broadcast = broadcast(&[
+            (said(1, Kind::Message, "a"), Reach::All),
+            (said(2, Kind::Image, "data:,"), Reach::All),
+            (Line::Binary(&Bytes::from_static(b"x")), not_five.clone()),
+            (said(3, Kind::Message, "b"), not_five),
+        ]);
+        let (plain, lines) = broadcast.frames(PLAIN_ENCODING).expect("lines");
+        assert_eq!((&plain[..], lines), (&b"\x81\x01a\x82\x01x\x81\x01b"[..], 3));
+        let (own, lines) = broadcast.frames_for(SessionId::of(5), PLAIN_ENCODING);
+        assert_eq!((&*own.concat(), lines), (&b"\x81\x01a"[..], 1));
+        let (chat, lines) = broadcast.frames(CHAT_ENCODING).expect("lines");
+        let chat = String::from_utf8_lossy(chat);
+        assert_eq!(lines, 3);
+        assert!(chat.contains("receiveMessage") && chat.contains("receiveImage"), "{chat}");
+    }
+}

@@ -41,19 +41,24 @@ impl Listing {
         self.resting.remove(name);
     }
 
-    /// One room, whether listed or not; `room` is `None` if it is not in memory.
-    pub(crate) fn asked(&self, name: RoomName, room: Option<&mut Room>) -> AskedRoom {
+    /// One room, whether listed or not, with the number of its members; `room` is `None` if it is not in
+    /// memory.
+    pub(crate) fn asked(&self, name: RoomName, members: usize, room: Option<&mut Room>) -> AskedRoom {
         let mut position = self.resting.get(&name).copied();
         let mut listed = ListedRoom { name, sessions: 0, users: 0 };
         if let Some(room) = room {
-            (listed.sessions, listed.users) = (room.members, room.presence.count());
+            (listed.sessions, listed.users) = (members, room.presence.count());
             position = room.log().map(|log| log.position()).or(position);
         }
         AskedRoom { room: listed, position }
     }
 
-    /// Lists `rooms`; returns the last list while that may be reused.
-    pub(crate) fn list<'a>(&mut self, now: Instant, rooms: impl Iterator<Item = &'a Room>) -> RoomList {
+    /// Lists `rooms`, each with the number of its members; returns the last list while that may be reused.
+    pub(crate) fn list<'a>(
+        &mut self,
+        now: Instant,
+        rooms: impl Iterator<Item = (usize, &'a Room)>,
+    ) -> RoomList {
         match &self.last {
             Some((made, list)) if now.saturating_duration_since(*made) < GOOD_FOR => list.clone(),
             _ => {
@@ -65,13 +70,14 @@ impl Listing {
     }
 }
 
-fn make<'a>(rooms: impl Iterator<Item = &'a Room>) -> RoomList {
-    let mut occupied: Vec<&Room> = rooms.filter(|room| room.members > 0 && room.name.is_listed()).collect();
-    occupied.sort_unstable_by(|a, b| b.members.cmp(&a.members).then_with(|| a.name.cmp(&b.name)));
+fn make<'a>(rooms: impl Iterator<Item = (usize, &'a Room)>) -> RoomList {
+    let is_listed = |(members, room): &(usize, &Room)| *members > 0 && room.name.is_listed();
+    let mut occupied: Vec<_> = rooms.filter(is_listed).collect();
+    occupied.sort_unstable_by(|(a, room), (b, other)| b.cmp(a).then_with(|| room.name.cmp(&other.name)));
     let more = occupied.len().saturating_sub(MOST);
-    let listed = occupied.iter().take(MOST).map(|room| ListedRoom {
+    let listed = occupied.iter().take(MOST).map(|&(sessions, room)| ListedRoom {
         name: room.name.clone(),
-        sessions: room.members,
+        sessions,
         users: room.presence.count(),
     });
     RoomList { rooms: Arc::from_iter(listed), more, asked: Vec::new() }
@@ -82,8 +88,12 @@ mod tests {
     use super::*;
     use crate::{broadcast::AnyRoom as _, domain::RoomName};
 
-    fn room(name: &str, members: usize) -> Room {
-        Room { members, ..Room::new(RoomName::parse(name).expect("a name")) }
+    fn room(name: &str, members: usize) -> (usize, Room) {
+        (members, Room::new(RoomName::parse(name).expect("a name")))
+    }
+
+    fn all(rooms: &[(usize, Room)]) -> impl Iterator<Item = (usize, &Room)> {
+        rooms.iter().map(|(members, room)| (*members, room))
     }
 
     fn names(list: &RoomList) -> Vec<&str> {
@@ -93,24 +103,24 @@ mod tests {
     #[test]
     fn the_largest_rooms_come_first_and_empty_and_unlisted_ones_not_at_all() {
         let rooms = [room("b", 1), room("empty", 0), room("a", 1), room("big", 9), room("lesson-1", 5)];
-        let list = Listing::default().list(Instant::now(), rooms.iter());
+        let list = Listing::default().list(Instant::now(), all(&rooms));
         assert_eq!((names(&list), list.more), (vec!["big", "a", "b"], 0));
     }
 
     #[test]
     fn a_list_is_bounded_and_says_how_many_more_there_are() {
-        let rooms: Vec<Room> = (0..60).map(|number| room(&format!("room {number}"), 1)).collect();
-        let list = Listing::default().list(Instant::now(), rooms.iter());
+        let rooms: Vec<_> = (0..60).map(|number| room(&format!("room {number}"), 1)).collect();
+        let list = Listing::default().list(Instant::now(), all(&rooms));
         assert_eq!((list.rooms.len(), list.more), (50, 10));
     }
 
     #[test]
     fn a_list_is_good_for_a_second() {
         let (mut listing, now) = (Listing::default(), Instant::now());
-        assert_eq!(names(&listing.list(now, [room("a", 1)].iter())), ["a"]);
+        assert_eq!(names(&listing.list(now, all(&[room("a", 1)]))), ["a"]);
         let later = now + Duration::from_millis(900);
-        assert_eq!(names(&listing.list(later, [room("b", 1)].iter())), ["a"]);
+        assert_eq!(names(&listing.list(later, all(&[room("b", 1)]))), ["a"]);
         let later = now + Duration::from_millis(1000);
-        assert_eq!(names(&listing.list(later, [room("b", 1)].iter())), ["b"]);
+        assert_eq!(names(&listing.list(later, all(&[room("b", 1)]))), ["b"]);
     }
 }

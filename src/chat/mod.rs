@@ -1,19 +1,18 @@
 //! The chat: its rooms, their users, and what is said there.
 //!
-//! Sessions speak to one [`ChatServer`]. It orders what they publish, hands finished [broadcasts](broadcast)
-//! to one [`FanOut`](crate::broadcast::FanOut) per worker, and gives the journal what is to be kept. Callers:
-//! `session` (register, publish, log in and out), `app` (starts the actor), `routes` (asks for a summary).
+//! Sessions speak to one [`ChatServer`]. It orders what they publish in the broadcasts of its
+//! [`Broadcaster`](crate::broadcast::Broadcaster), and gives the journal what is to be kept. Callers: `session` (register, publish, log in and out), `app` (starts the actor), `routes` (asks for a summary).
 //!
 //! The actor is in [`server`]. Plain structs decide: [`room`], [`presence`] (users), [`log`] (offsets,
-//! recovery, repeated messages), [`commits`] (the queue to the journal), [`mod@line`] and [`broadcast`] (what
-//! is said, encoded once).
+//! recovery, repeated messages), [`mod@line`] (what is said), [`kept`] (what the journal is to
+//! keep of a broadcast), [`commits`] (the queue to the journal).
 
 mod alarms;
 pub(crate) mod avatars;
-pub(crate) mod broadcast;
 pub(crate) mod commits;
 mod handing;
 pub(crate) mod ids;
+pub(crate) mod kept;
 pub mod line;
 pub(crate) mod listing;
 pub(crate) mod log;

@@ -1,32 +1,25 @@
-//! One room of the chat: its members, its subscribers, its users, and where it stands in its journal.
+//! One room of the chat: its users, and where it stands in its journal.
 
 use super::{
-    broadcast::ChatBroadcast,
+    kept::Kept,
     log::RoomLog,
     messages::{Login, Logout, Post, Publish, SendPrivate, Unregister},
     news::News,
     presence::Presence,
 };
-use crate::{
-    broadcast::{AnyRoom, Subscribers},
-    domain::RoomName,
-};
+use crate::{broadcast::AnyRoom, domain::RoomName};
 
 /// A room in memory.
 #[derive(Debug)]
 pub(crate) struct Room {
     /// Unique among rooms.
     pub name: RoomName,
-    /// Sessions in it, whether they are subscribed yet or not.
-    pub members: usize,
-    /// The subscribers, counted.
-    pub subscribers: Subscribers,
     /// The users.
     pub presence: Presence,
     /// Where it stands in its journal.
     pub book: Book,
-    /// Lines that are not sent yet.
-    pub open: Option<ChatBroadcast>,
+    /// What the journal is to keep of the open broadcast.
+    pub kept: Kept,
     /// Changes of its users that its members have yet to be told.
     pub news: News,
     /// Whether an alarm is set for the held nicknames.
@@ -73,12 +66,6 @@ pub(crate) enum Behind {
 }
 
 impl Room {
-    /// The broadcast that lines are added to.
-    pub(crate) fn open_broadcast(&mut self) -> &mut ChatBroadcast {
-        let subscribers = &self.subscribers;
-        self.open.get_or_insert_with(|| ChatBroadcast::new(subscribers))
-    }
-
     /// Whether a request waits for the room's journal.
     pub(crate) fn is_awaited(&self) -> bool {
         matches!(&self.book, Book::Opening(waiting) if !waiting.is_empty())
@@ -99,11 +86,9 @@ impl AnyRoom for Room {
     fn new(name: RoomName) -> Self {
         Self {
             name,
-            members: 0,
-            subscribers: Subscribers::default(),
             presence: Presence::default(),
             book: Book::Closed,
-            open: None,
+            kept: Kept::default(),
             news: News::default(),
             has_names_alarm: false,
             is_catching_up: false,
@@ -112,14 +97,6 @@ impl AnyRoom for Room {
 
     fn name(&self) -> &RoomName {
         &self.name
-    }
-
-    fn members(&mut self) -> &mut usize {
-        &mut self.members
-    }
-
-    fn subscribers(&mut self) -> &mut Subscribers {
-        &mut self.subscribers
     }
 
     fn is_reserved(name: &RoomName) -> bool {
@@ -132,6 +109,6 @@ impl AnyRoom for Room {
             Book::Opening(_) => false,
             Book::Open(log) => log.is_durable(),
         };
-        !self.is_catching_up && self.open.is_none() && is_written && self.presence.is_idle()
+        !self.is_catching_up && is_written && self.presence.is_idle()
     }
 }

@@ -5,8 +5,8 @@ use std::{error::Error, hint::black_box};
 use echoroom::{
     app::embed::Budget,
     testing::{
-        ChatBroadcast, Dialect, Encoding, Kind, Line, NewEntry, Reach, Recipients, Subscribers, WorkerId,
-        line,
+        Dialect, Encoding, Kept, Kind, Line, NewEntry, OpenBroadcast, Reach, Recipients, Subscribers,
+        WorkerId, line,
     },
 };
 
@@ -33,12 +33,14 @@ pub fn all_dialects(_: usize) -> Result<Repetition, Box<dyn Error>> {
 fn encode(dialects: &[Dialect]) -> Repetition {
     let (subscribers, budget) = (subscribers(dialects), Budget::new(1 << 20));
     Box::new(move || {
-        let mut open = ChatBroadcast::new(black_box(&subscribers));
+        let mut open = OpenBroadcast::new(black_box(&subscribers));
+        let mut kept = Kept::default();
         for offset in (FIRST_OFFSET..).take(LINES) {
-            open.push(&black_box(said(offset)), Reach::All, None);
+            let line = black_box(said(offset));
+            kept.push(&line);
+            open.push(&line, Reach::All, None);
         }
-        let (broadcast, kept) = open.finish(Recipients::Room, &budget);
-        black_box((broadcast, kept.into_record()));
+        black_box((open.finish(Recipients::Room, &budget), kept.into_record()));
         Ok(())
     })
 }

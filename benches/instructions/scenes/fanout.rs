@@ -7,8 +7,8 @@ use bytes::Bytes;
 use echoroom::{
     app::embed::Budget,
     testing::{
-        Attach, Backlog, ChatBroadcast, Cutter, Delivery, Direct, DirectOutlet, Encoding, FanOut,
-        FanOutBroadcast, Metrics, Outlets, Reach, Recipients, RoomId, Seat, SessionId, Subscribe, line,
+        Attach, Backlog, Cutter, Delivery, Direct, DirectOutlet, Encoding, FanOut, FanOutBroadcast, Metrics,
+        OpenBroadcast, Outlets, Reach, Recipients, RoomId, Seat, SessionId, Subscribe, line,
     },
 };
 
@@ -91,11 +91,11 @@ impl Stage {
             fanout.send(Attach { session, seat }).await?;
             fanout.send(Subscribe { session, room, encoding: PLAIN }).await?;
         }
-        let mut open = ChatBroadcast::new(&encode::subscribers(&[line::PLAIN]));
+        let mut open = OpenBroadcast::new(&encode::subscribers(&[line::PLAIN]));
         for offset in (1..).take(encode::LINES) {
             open.push(&encode::said(offset), Reach::Exclude(speaker), None);
         }
-        let (broadcast, _) = open.finish(Recipients::Room, &Budget::new(1 << 20));
+        let broadcast = open.finish(Recipients::Room, &Budget::new(1 << 20));
         let (frames, _) = broadcast.frames(PLAIN).ok_or("a broadcast has frames")?;
         let bytes = (SUBSCRIBERS - 1) * frames.len();
         Ok(Self { fanout, broadcast: FanOutBroadcast { room, broadcast: Arc::new(broadcast) }, heard, bytes })

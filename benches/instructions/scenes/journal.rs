@@ -3,12 +3,8 @@
 use std::{error::Error, path::Path, time::Duration};
 
 use actix::System;
-use echoroom::{
-    app::embed::Budget,
-    testing::{
-        Append, ChatBroadcast, Epoch, Journal, Keyed, MemoryJournal, Reach, Recipients, Record, Retention,
-        RoomName, SqliteJournal,
-    },
+use echoroom::testing::{
+    Append, Epoch, Journal, Kept, Keyed, MemoryJournal, Record, Retention, RoomName, SqliteJournal,
 };
 
 use super::{Repetition, encode};
@@ -68,12 +64,12 @@ fn batch(rooms: &[RoomName], epoch: Epoch, number: usize) -> Option<Vec<Append>>
 
 /// The record of a broadcast; all its messages have ids.
 fn record(broadcast: usize) -> Option<Record> {
-    let mut open = ChatBroadcast::new(&encode::subscribers(&[]));
+    let mut kept = Kept::default();
     let offsets = (1 + (broadcast * LINES_OF_BROADCAST) as u64..).take(LINES_OF_BROADCAST);
     for offset in offsets.clone() {
-        open.push(&encode::said(offset), Reach::All, None);
+        kept.push(&encode::said(offset));
     }
-    let (mut record, ..) = open.finish(Recipients::Room, &Budget::new(1 << 20)).1.into_record()?;
+    let (mut record, ..) = kept.into_record()?;
     record.keys = offsets.map(|offset| Keyed { key: [offset as u8; 16], offset, at: encode::AT }).collect();
     Some(record)
 }

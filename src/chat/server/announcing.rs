@@ -6,10 +6,9 @@ use actix::Context;
 
 use super::ChatServer;
 use crate::{
-    broadcast::{FanOutBroadcast, Reach, Recipients, RoomId, Subscribers},
+    broadcast::{Reach, RoomId},
     chat::{
         alarms::Alarm,
-        broadcast::ChatBroadcast,
         line::{CHANGES, Line, shown},
         messages::{ListUsers, Rejected, Reply, UsersPage},
         news::Told,
@@ -22,8 +21,9 @@ use crate::{
 impl ChatServer {
     /// Notes a change of the room's users; it is told when it is due.
     pub(super) fn announce(&mut self, session: SessionId, id: RoomId, change: &Change) {
-        if let Some(room) = self.rooms.get(id) {
-            room.news.changed(change, session, room.members, Instant::now());
+        let members = self.broadcaster.rooms.members_in(id);
+        if let Some(room) = self.broadcaster.rooms.get(id) {
+            room.news.changed(change, session, members, Instant::now());
             self.tell_news(id);
         }
     }
@@ -31,20 +31,22 @@ impl ChatServer {
     /// Adds the notices and lists that are due to the broadcast, and sets the alarm for the rest.
     fn tell_news(&mut self, id: RoomId) {
         let now = Instant::now();
-        let Some(room) = self.rooms.get(id) else {
+        let members = self.broadcaster.rooms.members_in(id);
+        let subscribers = self.broadcaster.rooms.subscribers(id);
+        let want_changes = subscribers.map_or(0, |subscribers| subscribers.of_dialects(&CHANGES));
+        let told = Told { members, want_changes };
+        let Some(room) = self.broadcaster.rooms.get(id) else {
             return;
         };
-        let want_changes = room.subscribers.of_dialects(&CHANGES);
-        let told = Told { members: room.members, want_changes };
         let notices = room.news.take_notices(&room.presence, told, now);
         let is_list_due = room.news.take_list(&room.presence, told, now);
         let list = is_list_due.then(|| first_users(&room.presence));
         let alarm = room.news.next_alarm(&room.presence, now);
         for notice in &notices {
-            self.add_line(id, &Line::Notice(notice), Reach::Exclude(notice.by));
+            self.add_line(id, &Line::Notice(notice), Reach::Exclude(notice.by), None);
         }
         if let Some(list) = list {
-            self.add_line(id, &Line::UsersAgain(&all_shown(&list)), Reach::All);
+            self.add_line(id, &Line::UsersAgain(&all_shown(&list)), Reach::All, None);
         }
         if let Some(at) = alarm {
             self.alarms.set(at, id, Alarm::News);
@@ -53,31 +55,20 @@ impl ChatServer {
 
     /// Sends the list of users to a session that has just subscribed.
     pub(super) fn send_list_to(&mut self, session: SessionId, id: RoomId) {
-        let Some((worker, encoding)) =
-            self.rooms.member(session).map(|member| (member.worker, member.encoding))
-        else {
-            return;
-        };
-        let Some(room) = self.rooms.get(id) else {
+        let Some(room) = self.broadcaster.rooms.get(id) else {
             return;
         };
         room.news.list_given();
         let list = first_users(&room.presence);
-        let mut subscribers = Subscribers::default();
-        subscribers.add(worker, encoding);
-        let mut open = ChatBroadcast::new(&subscribers);
-        let deflater = super::talking::deflater(&mut self.deflater, &subscribers);
-        open.push(&Line::Users(&all_shown(&list)), Reach::All, deflater);
-        let broadcast = open.finish(Recipients::Only(vec![session]), &self.budget).0.into();
-        if let Some(fanout) = self.workers.get(&worker) {
-            fanout.do_send(FanOutBroadcast { room: id, broadcast });
-        }
+        let line = Line::Users(&all_shown(&list));
+        let ended = self.broadcaster.send_only(id, vec![session], &line, None, None);
+        self.keep(ended);
     }
 
     /// Answers a session with the users of its room.
     pub(super) fn list_users(&mut self, asked: &ListUsers) -> Result<Reply, Rejected> {
-        let id = self.rooms.room_of(asked.session).ok_or(Rejected::NotLoggedIn)?;
-        let presence = &self.rooms.get(id).ok_or(Rejected::NotLoggedIn)?.presence;
+        let id = self.broadcaster.rooms.room_of(asked.session).ok_or(Rejected::NotLoggedIn)?;
+        let presence = &self.broadcaster.rooms.get(id).ok_or(Rejected::NotLoggedIn)?.presence;
         let mut behind = presence.users_after(asked.after.as_ref());
         let users = behind.by_ref().take(asked.limit).map(|user| user.profile.clone()).collect();
         let page = UsersPage { users, count: presence.count(), more: behind.next().is_some() };
@@ -88,7 +79,7 @@ impl ChatServer {
     pub(super) fn ring(&mut self, _: &mut Context<Self>) {
         let now = Instant::now();
         while let Some((id, alarm)) = self.alarms.take_due(now) {
-            let Some(room) = self.rooms.get(id) else {
+            let Some(room) = self.broadcaster.rooms.get(id) else {
                 continue;
             };
             match alarm {

@@ -10,7 +10,7 @@ use log::warn;
 
 use super::{ChatServer, names};
 use crate::{
-    broadcast::RoomId,
+    broadcast::{RoomId, Turns as _},
     chat::{
         commits::{Commit, Receipt},
         ids::Ids,
@@ -44,7 +44,7 @@ impl ChatServer {
         let asked = wrap_future(self.journal.rooms());
         let learnt =
             asked.map(|answer, server: &mut Self, ctx: &mut Context<Self>| server.rooms_told(answer, ctx));
-        if self.workers.is_empty() {
+        if self.broadcaster.is_without_workers() {
             // At the start, the answer must be known before the first session comes.
             ctx.wait(learnt);
         } else {
@@ -58,7 +58,7 @@ impl ChatServer {
             Ok(names) => {
                 let (kept, unkept): (Vec<_>, Vec<_>) =
                     names.into_iter().partition(|(name, _)| name.is_kept());
-                kept.iter().for_each(|(name, at)| self.rooms.keep(name, *at));
+                kept.iter().for_each(|(name, at)| self.broadcaster.rooms.keep(name, *at));
                 // Older versions kept the history of these rooms.
                 unkept.into_iter().for_each(|(name, _)| self.forget_unkept(name, ctx));
                 self.knows_rooms = true;
@@ -101,7 +101,7 @@ impl ChatServer {
             server.private_ids.let_go(now_millis());
             match answer {
                 Ok(forgotten) => forgotten.iter().for_each(|name| {
-                    server.rooms.forget(name);
+                    server.broadcaster.rooms.forget(name);
                     server.resting_ids.take(name);
                     server.listing.forget(name);
                 }),
@@ -140,10 +140,16 @@ impl ChatServer {
 
     /// The journal has forgotten all messages of a room.
     pub(super) fn forgot(&mut self, room: &RoomName) {
-        self.rooms.forget(room);
+        self.broadcaster.rooms.forget(room);
         self.resting_ids.take(room);
         self.listing.forget(room);
-        if let Some(log) = self.rooms.find(room).and_then(|id| self.rooms.get(id)).and_then(Room::log) {
+        if let Some(log) = self
+            .broadcaster
+            .rooms
+            .find(room)
+            .and_then(|id| self.broadcaster.rooms.get(id))
+            .and_then(Room::log)
+        {
             log.forget_durable();
         }
     }
@@ -151,7 +157,7 @@ impl ChatServer {
     /// Asks where a room stands in its journal, unless that has been asked, or the room keeps no history.
     pub(super) fn open_book(&mut self, id: RoomId, ctx: &mut Context<Self>) {
         let is_closed = |room: &&mut Room| room.name.is_kept() && matches!(room.book, Book::Closed);
-        let Some(room) = self.rooms.get(id).filter(is_closed) else {
+        let Some(room) = self.broadcaster.rooms.get(id).filter(is_closed) else {
             return;
         };
         room.book = Book::Opening(Vec::new());
@@ -161,7 +167,7 @@ impl ChatServer {
 
     fn book_opened(&mut self, id: RoomId, answer: Result<RoomState, JournalError>, ctx: &mut Context<Self>) {
         // A room with waiting requests stays in memory.
-        let Some(room) = self.rooms.get(id) else {
+        let Some(room) = self.broadcaster.rooms.get(id) else {
             return;
         };
         let (name, mut nearer) = (room.name.clone(), Vec::new());
@@ -197,11 +203,11 @@ impl ChatServer {
                 Waiting::Publish(publish) => self.publish_open(id, publish),
             }
         }
-        if let Some(room) = self.rooms.get(id) {
+        if let Some(room) = self.broadcaster.rooms.get(id) {
             room.is_catching_up = false;
         }
         self.retire(id);
-        self.metrics.set_rooms(self.rooms.occupied(), self.rooms.count());
+        self.metrics.set_rooms(self.broadcaster.rooms.occupied(), self.broadcaster.rooms.count());
         match fault {
             // The journals of other rooms need not be damaged.
             Some(JournalError::Damaged(_)) => self.note_damage(),
@@ -215,7 +221,8 @@ impl ChatServer {
 
     /// Bytes of its newest messages that a room may keep in memory.
     pub(super) fn tail_share(&self) -> usize {
-        (self.limits.tail_bytes / self.rooms.loaded().max(1)).clamp(*TAIL_SHARE.start(), *TAIL_SHARE.end())
+        (self.limits.tail_bytes / self.broadcaster.rooms.loaded().max(1))
+            .clamp(*TAIL_SHARE.start(), *TAIL_SHARE.end())
     }
 
     /// Gives the journal its next batch, unless it has one or has a fault.
@@ -249,14 +256,14 @@ impl ChatServer {
         let done = self.commits.done();
         self.metrics.set_unkept(self.commits.unkept());
         for Commit { room: id, append, receipts: owed, .. } in done {
-            self.rooms.keep(&append.room, append.record.at);
-            if let Some(log) = self.rooms.get(id).and_then(|room| room.log()) {
+            self.broadcaster.rooms.keep(&append.room, append.record.at);
+            if let Some(log) = self.broadcaster.rooms.get(id).and_then(|room| room.log()) {
                 log.committed(append.record.last(), tail_bytes);
             }
             receipts.extend(owed);
             self.retire(id);
         }
-        self.tell_all(receipts.into_iter().map(|Receipt { session, ticket, place }| {
+        self.broadcaster.tell_all(receipts.into_iter().map(|Receipt { session, ticket, place }| {
             (session, ChatNews::Reply { ticket, reply: Reply::Posted(place) })
         }));
         self.commit_next(ctx);
@@ -269,7 +276,7 @@ impl ChatServer {
         self.metrics.set_journal_available(false);
         let reply = Reply::Rejected(Rejected::NotKeptYet);
         let receipts = self.commits.failed(error);
-        self.tell_all(receipts.into_iter().map(|Receipt { session, ticket, .. }| {
+        self.broadcaster.tell_all(receipts.into_iter().map(|Receipt { session, ticket, .. }| {
             (session, ChatNews::Reply { ticket, reply: reply.clone() })
         }));
         self.retry_later(ctx);
@@ -292,7 +299,10 @@ impl ChatServer {
 
     /// Closes the journal if that was requested and no record or request waits for it.
     pub(super) fn close_if_idle(&mut self, ctx: &mut Context<Self>) {
-        if self.closing.is_empty() || !self.commits.is_idle() || self.rooms.iter().any(Room::is_awaited) {
+        if self.closing.is_empty()
+            || !self.commits.is_idle()
+            || self.broadcaster.rooms.iter().any(|(_, room)| room.is_awaited())
+        {
             return;
         }
         let closing = std::mem::take(&mut self.closing);

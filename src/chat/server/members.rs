@@ -11,7 +11,7 @@ use log::error;
 
 use super::ChatServer;
 use crate::{
-    broadcast::{Detach, Found, Member, RoomId, Standing, Subscribe, Unsubscribe},
+    broadcast::{Found, Member, RoomId, Standing},
     chat::{
         alarms::Alarm,
         line::with_changes,
@@ -82,13 +82,13 @@ impl ChatServer {
 
     /// Logs a session in to a room once the room's journal has answered.
     fn login_or_wait(&mut self, login: Login, ctx: &mut Context<Self>) {
-        let address = self.rooms.member(login.session).and_then(|member| member.address);
+        let address = self.broadcaster.rooms.member(login.session).and_then(|member| member.address);
         let id = match self.find_or_make(&login.room, address, ctx) {
             Ok(id) => id,
             Err(rejected) => return self.reject(login.session, login.ticket, rejected),
         };
         self.open_book(id, ctx);
-        match self.rooms.get(id).map(|room| &mut room.book) {
+        match self.broadcaster.rooms.get(id).map(|room| &mut room.book) {
             Some(Book::Opening(waiting)) => {
                 self.logging_in.insert(login.session, VecDeque::new());
                 waiting.push(Waiting::Login(login));
@@ -149,8 +149,8 @@ impl ChatServer {
 
     /// The user of a session, and its token.
     fn user_of(&mut self, session: SessionId) -> Option<(Profile, Token)> {
-        let id = self.rooms.room_of(session)?;
-        let user = self.rooms.get(id)?.presence.user_of(session)?;
+        let id = self.broadcaster.rooms.room_of(session)?;
+        let user = self.broadcaster.rooms.get(id)?.presence.user_of(session)?;
         Some((Profile { uid: None, ..user.profile.clone() }, user.token))
     }
 
@@ -159,7 +159,7 @@ impl ChatServer {
         if name.is_reserved() {
             return Ok(());
         }
-        let standing = self.rooms.standing(name);
+        let standing = self.broadcaster.rooms.standing(name);
         if standing != Standing::Known && self.knows_rooms {
             name.check_new().map_err(Rejected::NoNewRoom)?;
         }
@@ -175,7 +175,7 @@ impl ChatServer {
                 Err(Rejected::TooManyNewRooms)
             }
             Standing::TooMany => {
-                let count = self.rooms.count();
+                let count = self.broadcaster.rooms.count();
                 logging::refused(MAX_ROOMS, format_args!("{count} rooms are in use; one more was refused"));
                 Err(Rejected::TooManyRooms)
             }
@@ -191,8 +191,9 @@ impl ChatServer {
         ctx: &mut Context<Self>,
     ) -> Result<RoomId, Rejected> {
         self.may_enter(name, address)?;
-        let is_new = self.rooms.standing(name) == Standing::New;
-        let Found { id, forgotten } = self.rooms.find_or_make(name).map_err(|_| Rejected::TooManyRooms)?;
+        let is_new = self.broadcaster.rooms.standing(name) == Standing::New;
+        let Found { id, forgotten } =
+            self.broadcaster.rooms.find_or_make(name).map_err(|_| Rejected::TooManyRooms)?;
         if is_new {
             self.new_rooms.made(address, Instant::now());
         }
@@ -208,7 +209,7 @@ impl ChatServer {
             session, ticket, profile, token, has_shown_token, spare, position, wants_changes, ..
         } = login;
         // A session that has ended since must not take a nickname.
-        let Some(former) = self.rooms.member(session).map(Member::room) else {
+        let Some(former) = self.broadcaster.rooms.member(session).map(Member::room) else {
             return self.retire(id);
         };
         let own = if profile.is_none() || token.is_none() { self.user_of(session) } else { None };
@@ -218,7 +219,7 @@ impl ChatServer {
             return self.retire(id);
         };
         // Look up both before the login changes anything: a rejected login must not have changed anything.
-        let Some(room) = self.rooms.get(id) else {
+        let Some(room) = self.broadcaster.rooms.get(id) else {
             return self.reject(session, ticket, Rejected::JournalUnavailable);
         };
         let shown = token.filter(|_| has_shown_token);
@@ -236,18 +237,18 @@ impl ChatServer {
             self.unsubscribe(session);
         } else {
             self.leave_room(session);
-            self.rooms.put(session, id);
+            self.enter(session, id);
         }
         if let Some(wants_changes) = wants_changes {
-            self.rooms.set_dialect(session, |dialect| with_changes(dialect, wants_changes));
+            self.broadcaster.rooms.set_dialect(session, |dialect| with_changes(dialect, wants_changes));
         }
         self.announce(session, id, &change);
         // False if another user of the room has the token, so that the spare one was taken.
         if shown == Some(token) {
             self.reserve_name(session, id, ctx);
         }
-        let count = self.rooms.get(id).map_or(0, |room| room.presence.count());
-        self.rooms.set_visit(session, ticket);
+        let count = self.broadcaster.rooms.get(id).map_or(0, |room| room.presence.count());
+        self.broadcaster.rooms.set_visit(session, ticket);
         let name = login.room;
         let logged_in = LoggedIn { name, profile, token, epoch, head, durable, resume, count };
         self.reply(session, ticket, Reply::LoggedIn(Box::new(logged_in)));
@@ -258,78 +259,72 @@ impl ChatServer {
         let CaughtUp { session, visit, after } = message;
         let is_there = |member: &&Member| member.visit == visit && !member.is_subscribed;
         // A session that has logged in elsewhere since waits for another answer.
-        let Some(id) = self.rooms.member(session).filter(is_there).and_then(Member::room) else {
+        let Some(id) = self.broadcaster.rooms.member(session).filter(is_there).and_then(Member::room) else {
             return;
         };
         // Lines of the open broadcast come after what the session has read.
         self.end_broadcast(id);
-        let Some(log) = self.rooms.get(id).and_then(|room| room.log()) else {
+        let Some(log) = self.broadcaster.rooms.get(id).and_then(|room| room.log()) else {
             error!("{session} is in a room that is not open; it is sent away, to come back");
-            return self.tell(session, ChatNews::Lost);
+            return self.broadcaster.tell(session, ChatNews::Lost);
         };
         let Some(records) = log.records_after(after) else {
             let behind = Some(BehindTail { durable: log.durable() });
-            return self.tell(session, ChatNews::Tail(Tail { visit, records: Vec::new(), behind }));
+            return self
+                .broadcaster
+                .tell(session, ChatNews::Tail(Tail { visit, records: Vec::new(), behind }));
         };
-        self.tell(session, ChatNews::Tail(Tail { visit, records, behind: None }));
-        self.subscribe(session, id);
+        self.broadcaster.tell(session, ChatNews::Tail(Tail { visit, records, behind: None }));
+        self.subscribe(session);
         self.send_list_to(session, id);
     }
 
+    /// Puts a session into a room.
+    pub(super) fn enter(&mut self, session: SessionId, id: RoomId) {
+        let ended = self.broadcaster.enter(session, id);
+        self.keep(ended);
+    }
+
     /// Subscribes a session to its room.
-    pub(super) fn subscribe(&mut self, session: SessionId, id: RoomId) {
-        self.end_broadcast(id);
-        self.rooms.set_subscribed(session, true);
-        if let Some(member) = self.rooms.member(session)
-            && let Some(fanout) = self.workers.get(&member.worker)
-        {
-            fanout.do_send(Subscribe { session, room: id, encoding: member.encoding });
-        }
+    pub(super) fn subscribe(&mut self, session: SessionId) {
+        let ended = self.broadcaster.subscribe(session);
+        self.keep(ended);
     }
 
     fn unsubscribe(&mut self, session: SessionId) {
-        if let Some(id) =
-            self.rooms.member(session).filter(|member| member.is_subscribed).and_then(Member::room)
-        {
-            // End the broadcast while the session is subscribed: others get its last lines, and it gets
-            // theirs.
-            self.end_broadcast(id);
-            self.rooms.set_subscribed(session, false);
-            if let Some(fanout) = self.fanout_of(session) {
-                fanout.do_send(Unsubscribe { session, room: id });
-            }
-        }
+        let ended = self.broadcaster.unsubscribe(session);
+        self.keep(ended);
     }
 
     /// Takes a session out of its room, if it is in one; the session goes on.
     pub(super) fn leave_room(&mut self, session: SessionId) {
-        self.unsubscribe(session);
-        self.take_out(session, None);
-    }
-
-    /// Unregisters a session. It gets nothing more, so no broadcast ends for it.
-    pub(super) fn unregister(&mut self, Unregister { session, holds_name }: Unregister) {
-        self.take_out(session, holds_name.then_some(self.limits.name_hold));
-        if let Some(fanout) = self.fanout_of(session) {
-            fanout.do_send(Detach { session });
-        }
-        self.rooms.remove(session);
-    }
-
-    /// Takes a session out of its room: the only way out. Idempotent. Holds the nickname of a user that drops
-    /// for `hold`.
-    fn take_out(&mut self, session: SessionId, hold: Option<Duration>) {
-        let Some(id) = self.rooms.room_of(session) else {
+        let Some(id) = self.broadcaster.rooms.room_of(session) else {
             return;
         };
-        self.rooms.take_out(session, id);
+        self.unsubscribe(session);
+        let ended = self.broadcaster.leave(session, id);
+        self.keep(ended);
+        self.has_left(session, id, None);
+    }
+
+    /// Unregisters a session. Idempotent.
+    pub(super) fn unregister(&mut self, Unregister { session, holds_name }: Unregister) {
+        let member = self.broadcaster.remove(session);
+        if let Some(id) = member.as_ref().and_then(Member::room) {
+            self.has_left(session, id, holds_name.then_some(self.limits.name_hold));
+        }
+    }
+
+    /// A session has left a room: its user leaves with the last of its sessions. Holds the nickname of a user
+    /// that drops for `hold`.
+    fn has_left(&mut self, session: SessionId, id: RoomId, hold: Option<Duration>) {
         let (now, max_held) = (Instant::now(), self.limits.max_held_names);
-        let left = self.rooms.get(id).and_then(|room| match hold {
+        let left = self.broadcaster.rooms.get(id).and_then(|room| match hold {
             Some(hold) => room.presence.drop_out(session, now, now + hold, max_held),
             None => room.presence.logout(session),
         });
         if let Some(hold) = hold.filter(|_| left.is_some())
-            && let Some(room) = self.rooms.get(id)
+            && let Some(room) = self.broadcaster.rooms.get(id)
             && !std::mem::replace(&mut room.has_names_alarm, true)
         {
             self.alarms.set(now + hold, id, Alarm::Names);

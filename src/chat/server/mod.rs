@@ -2,19 +2,20 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    mem,
     sync::Arc,
     time::{Duration, Instant},
 };
 
 use actix::{
-    Actor, Addr, AsyncContext as _, Context, Handler, ResponseActFuture, ResponseFuture,
+    Actor, AsyncContext as _, Context, Handler, ResponseActFuture, ResponseFuture,
     fut::{ActorFutureExt as _, wrap_future},
 };
 use tokio::sync::oneshot;
 
 use super::{
     alarms::{Alarms, Ringing},
-    commits::Commits,
+    commits::{Commit, Commits},
     handing::Fate,
     ids::{IdCount, IdLimits, Ids, RestingIds},
     listing::Listing,
@@ -27,16 +28,12 @@ use super::{
     room::{Behind, Book, Room},
 };
 use crate::{
-    broadcast::{
-        AddWorker, Attach, Delivery, DismissAll, FanOut, News, RoomId, Rooms, Tell, TurnLength,
-        WhenMailboxIsEmpty, yield_now,
-    },
+    broadcast::{AddWorker, Broadcaster, Delivery, DismissAll, Ended, RoomId, TurnLength, Turns},
     config::PerAddress,
     connection::{Budget, Ending},
-    domain::{RoomName, SessionId, WorkerId},
-    journal::{Journal, JournalError, now_millis},
+    domain::{RoomName, SessionId},
+    journal::{Append, Journal, JournalError, now_millis},
     metrics::Metrics,
-    protocol::websocket::deflate::Deflater,
 };
 
 mod announcing;
@@ -67,21 +64,15 @@ pub struct ChatLimits {
 /// Keeps members, order, broadcasts and presence, and is the only writer of the journal. One per process, on
 /// the first worker's thread.
 ///
-/// The broadcast of a room ends when the mailbox is empty, when the broadcast is full, or when a session
-/// subscribes to the room or unsubscribes: so each subscriber gets all that is said between. It does not end
-/// for a session that is gone. What is to be kept goes to the journal, one batch at a time; senders get their
+/// Broadcasts end when the mailbox is empty, or when their [`Broadcaster`] ends them. What is to be kept goes to the journal, one batch at a time; senders get their
 /// ack when it is durable, the other members do not wait for that.
 pub struct ChatServer {
     limits: ChatLimits,
-    rooms: Rooms<Room>,
+    broadcaster: Broadcaster<Room>,
     new_rooms: NewRooms,
     journal: Arc<dyn Journal>,
-    budget: Arc<Budget>,
     commits: Commits,
     metrics: Arc<Metrics>,
-    workers: HashMap<WorkerId, Addr<FanOut>>,
-    /// Rooms with an open broadcast.
-    open_rooms: Vec<RoomId>,
     /// Number of remembered ids in all rooms.
     id_count: IdCount,
     resting_ids: RestingIds,
@@ -89,8 +80,6 @@ pub struct ChatServer {
     private_ids: Ids<Arc<Fate>>,
     /// Sessions whose login waits for a room's journal, and what each has sent behind it.
     logging_in: HashMap<SessionId, VecDeque<Behind>>,
-    /// Made for the first room with a subscriber that takes compressed frames.
-    deflater: Option<Deflater>,
     turn: TurnLength,
     /// The server stops: a session that registers now is dismissed, as the others were.
     is_stopping: bool,
@@ -118,19 +107,15 @@ impl ChatServer {
         let id_count = IdCount::default();
         Self {
             limits,
-            budget,
-            rooms: Rooms::new(limits.max_rooms),
+            broadcaster: Broadcaster::new(limits.max_rooms, budget),
             new_rooms: NewRooms::new(limits.max_new_rooms),
             journal,
             commits: Commits::default(),
             metrics,
-            workers: HashMap::new(),
-            open_rooms: Vec::new(),
             private_ids: Ids::new(limits.ids, id_count.clone()),
             id_count,
             resting_ids: RestingIds::default(),
             logging_in: HashMap::new(),
-            deflater: None,
             turn: TurnLength::default(),
             is_stopping: false,
             is_probing: false,
@@ -142,28 +127,8 @@ impl ChatServer {
         }
     }
 
-    /// Sends a session something through its fan-out, behind all that the fan-out has for it already.
-    fn tell(&self, session: SessionId, news: ChatNews) {
-        self.tell_all([(session, news)]);
-    }
-
-    /// Sends each session something, with one message to each fan-out.
-    fn tell_all(&self, all: impl IntoIterator<Item = (SessionId, ChatNews)>) {
-        let mut by_worker: HashMap<WorkerId, Vec<(SessionId, News)>> = HashMap::new();
-        for (session, news) in all {
-            if let Some(member) = self.rooms.member(session) {
-                by_worker.entry(member.worker).or_default().push((session, Box::new(news)));
-            }
-        }
-        for (worker, news) in by_worker {
-            if let Some(fanout) = self.workers.get(&worker) {
-                fanout.do_send(Tell(news));
-            }
-        }
-    }
-
     fn reply(&self, session: SessionId, ticket: u64, reply: Reply) {
-        self.tell(session, ChatNews::Reply { ticket, reply });
+        self.broadcaster.tell(session, ChatNews::Reply { ticket, reply });
     }
 
     fn reject(&self, session: SessionId, ticket: u64, rejected: Rejected) {
@@ -172,35 +137,55 @@ impl ChatServer {
 
     /// Removes a room from memory if nothing is lost by that.
     fn retire(&mut self, id: RoomId) {
-        if let Some(Room { name, book: Book::Open(log), .. }) = self.rooms.retire(id) {
+        if let Some(Room { name, book: Book::Open(log), .. }) = self.broadcaster.rooms.retire(id) {
             self.listing.rest(&name, log.position());
             self.resting_ids.put(name, log.ids, now_millis());
         }
     }
 
-    /// The fan-out of a session's worker.
-    fn fanout_of(&self, session: SessionId) -> Option<&Addr<FanOut>> {
-        self.workers.get(&self.rooms.member(session)?.worker)
+    fn end_broadcast(&mut self, id: RoomId) {
+        let ended = self.broadcaster.end(id);
+        self.keep(ended);
     }
 
-    fn count_turn(&mut self, ctx: &mut Context<Self>) {
-        if self.turn.is_over() {
-            self.end_turn(ctx);
-            ctx.wait(wrap_future(yield_now()).map(|(), _, _| ()));
+    /// Queues for the journal what is to be kept of broadcasts that have ended.
+    fn keep(&mut self, ended: Ended) {
+        for (id, broadcast) in ended {
+            let tail_bytes = self.tail_share();
+            let Some(room) = self.broadcaster.rooms.get(id) else {
+                continue;
+            };
+            let kept = mem::take(&mut room.kept).into_record();
+            if let Some((record, pictures, receipts)) = kept
+                && let Book::Open(log) = &mut room.book
+            {
+                log.push(record.clone(), tail_bytes);
+                let append = Append { room: room.name.clone(), epoch: log.epoch(), record, pictures };
+                self.commits.push(Commit { room: id, append, receipts, _broadcast: broadcast });
+                self.metrics.set_unkept(self.commits.unkept());
+            } else {
+                self.retire(id);
+            }
         }
+    }
+}
+
+impl Turns for ChatServer {
+    fn turn(&mut self) -> &mut TurnLength {
+        &mut self.turn
     }
 
     /// Sends all broadcasts, and gives the journal the next batch.
     fn end_turn(&mut self, ctx: &mut Context<Self>) {
-        self.end_all_broadcasts();
+        let ended = self.broadcaster.end_all();
+        self.keep(ended);
         self.commit_next(ctx);
-        self.turn.end();
     }
 }
 
 impl std::fmt::Debug for ChatServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("ChatServer").field("rooms", &self.rooms.loaded()).finish_non_exhaustive()
+        f.debug_struct("ChatServer").field("rooms", &self.broadcaster.rooms.loaded()).finish_non_exhaustive()
     }
 }
 
@@ -208,7 +193,7 @@ impl Actor for ChatServer {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.spawn(WhenMailboxIsEmpty(Self::end_turn));
+        Self::start_turns(ctx);
         ctx.spawn(Ringing::new(|server: &Self| server.alarms.next(), Self::ring));
         self.look_into_journal(ctx);
         self.sweep(ctx);
@@ -219,8 +204,8 @@ impl Actor for ChatServer {
 impl Handler<AddWorker> for ChatServer {
     type Result = ();
 
-    fn handle(&mut self, message: AddWorker, _: &mut Self::Context) {
-        self.workers.insert(message.worker, message.fanout);
+    fn handle(&mut self, AddWorker { worker, fanout }: AddWorker, _: &mut Self::Context) {
+        self.broadcaster.add_worker(worker, fanout);
     }
 }
 
@@ -246,16 +231,13 @@ impl Handler<Register> for ChatServer {
         let Ok(room) = room.map(|name| self.find_or_make(&name, address, ctx)).transpose() else {
             return seat.deliveries.do_send(Delivery::Dismissed(Ending::TooManyRooms));
         };
-        self.rooms.register(session, worker, seat.encoding, address);
-        if let Some(fanout) = self.workers.get(&worker) {
-            fanout.do_send(Attach { session, seat });
-        }
+        self.broadcaster.register(session, worker, seat, address);
         if let Some(room) = room {
-            self.rooms.put(session, room);
-            self.subscribe(session, room);
+            self.enter(session, room);
+            self.subscribe(session);
             self.open_book(room, ctx);
         }
-        self.metrics.set_rooms(self.rooms.occupied(), self.rooms.count());
+        self.metrics.set_rooms(self.broadcaster.rooms.occupied(), self.broadcaster.rooms.count());
         self.count_turn(ctx);
     }
 }
@@ -267,7 +249,7 @@ impl Handler<Unregister> for ChatServer {
         if let Some(message) = self.wait_behind_login(message.session, message) {
             self.unregister(message);
         }
-        self.metrics.set_rooms(self.rooms.occupied(), self.rooms.count());
+        self.metrics.set_rooms(self.broadcaster.rooms.occupied(), self.broadcaster.rooms.count());
         self.count_turn(ctx);
     }
 }
@@ -286,7 +268,7 @@ impl Handler<Login> for ChatServer {
 
     fn handle(&mut self, login: Login, ctx: &mut Self::Context) {
         self.login(login, ctx);
-        self.metrics.set_rooms(self.rooms.occupied(), self.rooms.count());
+        self.metrics.set_rooms(self.broadcaster.rooms.occupied(), self.broadcaster.rooms.count());
         self.count_turn(ctx);
     }
 }
@@ -350,7 +332,7 @@ impl Handler<Logout> for ChatServer {
         if let Some(logout) = self.wait_behind_login(logout.session, logout) {
             self.logout(logout, ctx);
         }
-        self.metrics.set_rooms(self.rooms.occupied(), self.rooms.count());
+        self.metrics.set_rooms(self.broadcaster.rooms.occupied(), self.broadcaster.rooms.count());
         self.count_turn(ctx);
     }
 }
@@ -361,9 +343,7 @@ impl Handler<DismissAll> for ChatServer {
     fn handle(&mut self, message: DismissAll, ctx: &mut Self::Context) {
         self.is_stopping = true;
         self.end_turn(ctx);
-        for fanout in self.workers.values() {
-            fanout.do_send(message);
-        }
+        self.broadcaster.dismiss_all(message);
     }
 }
 
@@ -400,10 +380,12 @@ impl Handler<ListRooms> for ChatServer {
     type Result = RoomList;
 
     fn handle(&mut self, ListRooms { asked }: ListRooms, _: &mut Self::Context) -> RoomList {
-        let mut list = self.listing.list(Instant::now(), self.rooms.iter());
+        let mut list = self.listing.list(Instant::now(), self.broadcaster.rooms.iter());
         for name in asked.into_iter().filter(RoomName::is_listed) {
-            let id = self.rooms.find(&name);
-            list.asked.push(self.listing.asked(name, id.and_then(|id| self.rooms.get(id))));
+            let id = self.broadcaster.rooms.find(&name);
+            let members = id.map_or(0, |id| self.broadcaster.rooms.members_in(id));
+            let room = id.and_then(|id| self.broadcaster.rooms.get(id));
+            list.asked.push(self.listing.asked(name, members, room));
         }
         list
     }
@@ -414,9 +396,9 @@ impl Handler<Summarize> for ChatServer {
 
     fn handle(&mut self, _: Summarize, _: &mut Self::Context) -> Summary {
         Summary {
-            rooms: self.rooms.occupied(),
-            kept_rooms: self.rooms.count(),
-            members: self.rooms.member_count(),
+            rooms: self.broadcaster.rooms.occupied(),
+            kept_rooms: self.broadcaster.rooms.count(),
+            members: self.broadcaster.rooms.member_count(),
             journal_fault: self.commits.fault().cloned(),
             journal_damage: self.journal.damage(),
         }

@@ -24,7 +24,7 @@ impl ChatServer {
     pub(super) fn reserve_name(&mut self, session: SessionId, id: RoomId, ctx: &mut Context<Self>) {
         let now = Instant::now();
         let (until, max) = (now + self.limits.name_reservation, self.limits.max_held_names);
-        let Some(room) = self.rooms.get(id) else {
+        let Some(room) = self.broadcaster.rooms.get(id) else {
             return;
         };
         let Changes { reserved, released } = room.presence.reserve(session, now, until, max);
@@ -36,7 +36,8 @@ impl ChatServer {
 
     /// Frees the nickname of a user that logs out.
     pub(super) fn release_name(&mut self, session: SessionId, ctx: &mut Context<Self>) {
-        if let Some(room) = self.rooms.room_of(session).and_then(|id| self.rooms.get(id))
+        if let Some(room) =
+            self.broadcaster.rooms.room_of(session).and_then(|id| self.broadcaster.rooms.get(id))
             && let Some(released) = room.presence.release(session)
         {
             let name = room.name.clone();
@@ -50,8 +51,12 @@ impl ChatServer {
         let names_of = |presence: &Presence| -> Vec<_> {
             presence.names_to_hold(now, hold).map(|name| to_keep(&name, now)).collect()
         };
-        let rooms: Vec<_> =
-            self.rooms.iter().map(|room| (room.name.clone(), names_of(&room.presence))).collect();
+        let rooms: Vec<_> = self
+            .broadcaster
+            .rooms
+            .iter()
+            .map(|(_, room)| (room.name.clone(), names_of(&room.presence)))
+            .collect();
         for (room, names) in rooms {
             self.keep_in_journal(room, names, ctx);
         }

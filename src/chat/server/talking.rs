@@ -6,10 +6,9 @@ use actix::Context;
 
 use super::ChatServer;
 use crate::{
-    broadcast::{Broadcast, FanOutBroadcast, Reach, Recipients, RoomId, Subscribers},
+    broadcast::{Reach, RoomId, Subscribers},
     chat::{
-        broadcast::ChatBroadcast,
-        commits::{Commit, Receipt},
+        commits::Receipt,
         handing::{Fate, Handing, Waiter},
         ids,
         line::Line,
@@ -17,12 +16,10 @@ use crate::{
         position::Place,
         room::{Book, Waiting},
     },
-    domain::{Avatar, PublicId, SessionId, WorkerId},
-    journal::{Append, Kind, NewEntry, now_millis},
-    protocol::{
-        chat::Private,
-        websocket::deflate::{Deflater, FULL_WINDOW},
-    },
+    connection::Accepted,
+    domain::{Avatar, PublicId, SessionId},
+    journal::{Kind, NewEntry, now_millis},
+    protocol::chat::Private,
 };
 
 /// Milliseconds after which the journal is told again that a picture is in use: one day.
@@ -32,11 +29,11 @@ impl ChatServer {
     /// Handles a guest's message once its room's journal has answered.
     pub(super) fn publish(&mut self, publish: Publish, ctx: &mut Context<Self>) {
         // A session that was dismissed when it registered is in no room, and has been told so.
-        let Some(id) = self.rooms.room_of(publish.session) else {
+        let Some(id) = self.broadcaster.rooms.room_of(publish.session) else {
             return;
         };
         self.open_book(id, ctx);
-        match self.rooms.get(id).map(|room| &mut room.book) {
+        match self.broadcaster.rooms.get(id).map(|room| &mut room.book) {
             // Keep the order. The guest may be gone when the journal answers; its message is still sent.
             Some(Book::Opening(waiting)) => waiting.push(Waiting::Publish(publish)),
             _ => self.publish_open(id, publish),
@@ -48,7 +45,7 @@ impl ChatServer {
     pub(super) fn publish_open(&mut self, id: RoomId, publish: Publish) {
         let Publish { session, payload, accepted } = publish;
         let has_fault = self.commits.fault().is_some();
-        let Some(room) = self.rooms.get(id) else {
+        let Some(room) = self.broadcaster.rooms.get(id) else {
             return self.metrics.not_kept();
         };
         let guest = session.guest_name();
@@ -63,16 +60,7 @@ impl ChatServer {
             }
             (Payload::Text(_), _) => return self.metrics.not_kept(),
         };
-        let deflater = deflater(&mut self.deflater, &room.subscribers);
-        if room.open.is_none() {
-            self.open_rooms.push(id);
-        }
-        let open = room.open_broadcast();
-        open.push(&line, Reach::Exclude(session), deflater);
-        open.hold(accepted);
-        if open.is_full() {
-            self.end_broadcast(id);
-        }
+        self.add_line(id, &line, Reach::Exclude(session), Some(accepted));
     }
 
     /// Handles a user's message.
@@ -85,8 +73,8 @@ impl ChatServer {
 
     fn post(&mut self, post: Post) -> Result<(), Rejected> {
         let Post { session, ticket, kind, body, id: client_id, accepted } = post;
-        let id = self.rooms.room_of(session).ok_or(Rejected::NotLoggedIn)?;
-        let room = self.rooms.get(id).ok_or(Rejected::NotLoggedIn)?;
+        let id = self.broadcaster.rooms.room_of(session).ok_or(Rejected::NotLoggedIn)?;
+        let room = self.broadcaster.rooms.get(id).ok_or(Rejected::NotLoggedIn)?;
         let user = room.presence.user_of(session).ok_or(Rejected::NotLoggedIn)?;
         let Book::Open(log) = &mut room.book else {
             return Err(Rejected::JournalUnavailable);
@@ -98,10 +86,10 @@ impl ChatServer {
                 self.reply(session, ticket, Reply::Posted(place));
             } else if self.commits.attach(id, receipt) {
                 // The receipt waits with the first message.
-            } else if let Some(open) = &mut room.open {
-                open.owe(receipt);
-            } else {
+            } else if room.kept.is_empty() {
                 return Err(Rejected::NotKeptYet);
+            } else {
+                room.kept.owe(receipt);
             }
             return Ok(());
         }
@@ -123,25 +111,17 @@ impl ChatServer {
             id: client_id.as_deref().unwrap_or_default(),
             body: &body,
         };
-        let deflater = deflater(&mut self.deflater, &room.subscribers);
-        if room.open.is_none() {
-            self.open_rooms.push(id);
-        }
-        let open = room.open_broadcast();
-        open.push(&Line::Said(place.offset, entry), Reach::All, deflater);
-        open.hold(accepted);
-        open.owe(Receipt { session, ticket, place });
+        let line = Line::Said(place.offset, entry);
+        room.kept.owe(Receipt { session, ticket, place });
         if let Some(picture) = profile.avatar.as_picture()
             && picture.must_be_kept(place.at.saturating_sub(KEEP_PICTURE_AGAIN), place.at)
         {
-            open.keep_picture(Arc::clone(picture));
+            room.kept.keep_picture(Arc::clone(picture));
         }
         if let Some(key) = key {
-            open.remember(key, place);
+            room.kept.remember(key, place);
         }
-        if open.is_full() {
-            self.end_broadcast(id);
-        }
+        self.add_line(id, &line, Reach::All, Some(accepted));
         Ok(())
     }
 
@@ -157,8 +137,8 @@ impl ChatServer {
     /// answer the sender.
     fn send_private(&mut self, message: SendPrivate) -> Result<(), Rejected> {
         let SendPrivate { session, ticket, to, kind, body, id: client_id, accepted } = message;
-        let id = self.rooms.room_of(session).ok_or(Rejected::NotLoggedIn)?;
-        let room = self.rooms.get(id).ok_or(Rejected::NotLoggedIn)?;
+        let id = self.broadcaster.rooms.room_of(session).ok_or(Rejected::NotLoggedIn)?;
+        let room = self.broadcaster.rooms.get(id).ok_or(Rejected::NotLoggedIn)?;
         let sender = room.presence.user_of(session).ok_or(Rejected::NotLoggedIn)?;
         let sender = sender.clone();
         let name = to.key();
@@ -167,7 +147,7 @@ impl ChatServer {
             .map(|id| ids::private_key(sender.sender, &sender.token, &room.name, &name, id));
         let reader = room.presence.find(&name).cloned();
         let is_held = room.presence.is_held(&name);
-        let fanout = self.fanout_of(session).ok_or(Rejected::NotLoggedIn)?.clone();
+        let fanout = self.broadcaster.fanout_of(session).ok_or(Rejected::NotLoggedIn)?.clone();
         let mut waiter = Waiter { session, ticket, fanout, accepted: Some(accepted) };
         let known = key.and_then(|key| self.private_ids.find(&key));
         if let Some(fate) = &known {
@@ -181,16 +161,15 @@ impl ChatServer {
         }
         let fate = known.unwrap_or_else(|| self.remember_private(key));
         let at = fate.at();
-        let mut subscribers = Subscribers::default();
         // A session that still catches up gets no private message.
-        let readers = reader.as_ref().map(|reader| self.subscribed(&reader.sessions, &mut subscribers));
+        let readers = reader.as_ref().map(|reader| self.subscribed(&reader.sessions));
         let (Some(reader), Some(readers)) = (reader, readers.filter(|readers| !readers.is_empty())) else {
             waiter.answer(at, false);
             return Ok(());
         };
         let mut recipients = readers.clone();
         if reader.token != sender.token {
-            recipients.extend(self.subscribed(&sender.sessions, &mut subscribers));
+            recipients.extend(self.subscribed(&sender.sessions));
         }
         let private = Private {
             username: sender.profile.nickname.as_str(),
@@ -202,15 +181,12 @@ impl ChatServer {
             at,
             id: client_id.as_deref(),
         };
-        let mut open = ChatBroadcast::new(&subscribers);
-        open.push(&Line::Private(private), Reach::All, deflater(&mut self.deflater, &subscribers));
-        waiter.accepted.take().into_iter().for_each(|accepted| open.hold(accepted));
+        let accepted = waiter.accepted.take();
         fate.send(waiter);
-        let handing = Handing::new(readers, fate);
-        let broadcast = open.finish(Recipients::Only(recipients), &self.budget).0.with_handing(handing);
-        // The broadcast comes after what was said before.
-        self.end_broadcast(id);
-        self.fan_out(id, subscribers.workers(), Arc::new(broadcast));
+        let handing = Box::new(Handing::new(readers, fate));
+        let line = Line::Private(private);
+        let ended = self.broadcaster.send_only(id, recipients, &line, accepted, Some(handing));
+        self.keep(ended);
         Ok(())
     }
 
@@ -223,11 +199,10 @@ impl ChatServer {
         fate
     }
 
-    /// The sessions that are subscribed; also adds them to `subscribers`.
-    fn subscribed(&self, sessions: &[SessionId], subscribers: &mut Subscribers) -> Vec<SessionId> {
+    /// Those of the sessions that are subscribed.
+    fn subscribed(&self, sessions: &[SessionId]) -> Vec<SessionId> {
         let is_subscribed = |session: &&SessionId| {
-            let member = self.rooms.member(**session).filter(|member| member.is_subscribed);
-            member.inspect(|member| subscribers.add(member.worker, member.encoding)).is_some()
+            self.broadcaster.rooms.member(**session).is_some_and(|member| member.is_subscribed)
         };
         sessions.iter().filter(is_subscribed).copied().collect()
     }
@@ -235,91 +210,40 @@ impl ChatServer {
     /// A user begins or stops to write: a broadcast of its own for writable subscribers.
     pub(super) fn show_typing(&mut self, session: SessionId, typing: bool) {
         // A session that has left since, or is not logged in, shows nothing.
-        let Some((id, is_subscribed)) =
-            self.rooms.member(session).and_then(|member| Some((member.room()?, member.is_subscribed)))
+        let Some((id, is_subscribed)) = self
+            .broadcaster
+            .rooms
+            .member(session)
+            .and_then(|member| Some((member.room()?, member.is_subscribed)))
         else {
             return;
         };
-        let Some(room) =
-            self.rooms.get(id).filter(|room| room.subscribers.count() > usize::from(is_subscribed))
+        let subscribers = self.broadcaster.rooms.subscribers(id).map_or(0, Subscribers::count);
+        if subscribers <= usize::from(is_subscribed) {
+            return;
+        }
+        let Some(user) = self.broadcaster.rooms.get(id).and_then(|room| room.presence.user_of(session))
         else {
             return;
         };
-        let Some(user) = room.presence.user_of(session) else {
+        let name = user.profile.nickname.clone();
+        let line = Line::Typing(name.as_str(), typing);
+        let ended = self.broadcaster.send_volatile(id, &line, Reach::Exclude(session), None);
+        self.keep(ended);
+    }
+
+    /// Adds a line to the broadcast of a room, and to what is to be kept of it. `accepted` is held until the
+    /// broadcast is delivered.
+    pub(super) fn add_line(&mut self, id: RoomId, line: &Line<'_>, reach: Reach, accepted: Option<Accepted>) {
+        let Some(room) = self.broadcaster.rooms.get(id) else {
             return;
         };
-        let mut open = ChatBroadcast::new(&room.subscribers);
-        open.push(&Line::Typing(user.profile.nickname.as_str(), typing), Reach::Exclude(session), None);
-        // The broadcast comes after what was said before.
-        self.end_broadcast(id);
-        if let Some(room) = self.rooms.get(id) {
-            let workers: Vec<_> = room.subscribers.workers().collect();
-            let (broadcast, _) = open.finish(Recipients::Volatile, &self.budget);
-            self.fan_out(id, workers.into_iter(), Arc::new(broadcast));
+        room.kept.push(line);
+        let is_full = room.kept.is_full();
+        let ended = self.broadcaster.push(id, line, reach, accepted);
+        self.keep(ended);
+        if is_full {
+            self.end_broadcast(id);
         }
     }
-
-    /// Adds a line that is not kept to the broadcast of a room.
-    pub(super) fn add_line(&mut self, id: RoomId, line: &Line<'_>, reach: Reach) {
-        if let Some(room) = self.rooms.get(id) {
-            let deflater = deflater(&mut self.deflater, &room.subscribers);
-            if room.open.is_none() {
-                self.open_rooms.push(id);
-            }
-            let open = room.open_broadcast();
-            open.push(line, reach, deflater);
-            if open.is_full() {
-                self.end_broadcast(id);
-            }
-        }
-    }
-
-    pub(super) fn end_all_broadcasts(&mut self) {
-        for room in std::mem::take(&mut self.open_rooms) {
-            self.end_broadcast(room);
-        }
-    }
-
-    /// Sends the broadcast of a room to its subscribers, and queues what is to be kept for the journal.
-    pub(super) fn end_broadcast(&mut self, id: RoomId) {
-        let tail_bytes = self.tail_share();
-        let Some(room) = self.rooms.get(id) else {
-            return;
-        };
-        let Some(open) = room.open.take() else {
-            return;
-        };
-        let (broadcast, kept) = open.finish(Recipients::Room, &self.budget);
-        let broadcast = Arc::new(broadcast);
-        for worker in room.subscribers.workers() {
-            if let Some(fanout) = self.workers.get(&worker) {
-                fanout.do_send(FanOutBroadcast { room: id, broadcast: Arc::clone(&broadcast) });
-            }
-        }
-        let name = room.name.clone();
-        if let Some((record, pictures, receipts)) = kept.into_record()
-            && let Some(log) = room.log()
-        {
-            log.push(record.clone(), tail_bytes);
-            let append = Append { room: name, epoch: log.epoch(), record, pictures };
-            self.commits.push(Commit { room: id, append, receipts, _broadcast: broadcast });
-            self.metrics.set_unkept(self.commits.unkept());
-        } else {
-            self.retire(id);
-        }
-    }
-
-    fn fan_out(&self, room: RoomId, workers: impl Iterator<Item = WorkerId>, broadcast: Arc<Broadcast>) {
-        for fanout in workers.filter_map(|worker| self.workers.get(&worker)) {
-            fanout.do_send(FanOutBroadcast { room, broadcast: Arc::clone(&broadcast) });
-        }
-    }
-}
-
-/// The deflater, if a subscriber takes compressed frames.
-pub(super) fn deflater<'a>(
-    deflater: &'a mut Option<Deflater>,
-    subscribers: &Subscribers,
-) -> Option<&'a mut Deflater> {
-    subscribers.reads_deflated().then(|| deflater.get_or_insert_with(|| Deflater::new(FULL_WINDOW)))
 }

@@ -84,15 +84,12 @@ impl Hub {
     pub(super) fn emit_with_ack(&mut self, message: EmitWithAck) -> Option<u64> {
         let EmitWithAck { emit: Emit { namespace: name, target, args, accepted, .. }, answers, .. } = message;
         let index = self.namespace(&name);
-        let expected: HashSet<_> = self.hearers(index, &target).into_iter().collect();
+        let expected: HashSet<_> = self.recipients(index, &target).into_iter().collect();
         let reach = self.reach(index, &target).filter(|_| !expected.is_empty());
         let id = self.acks.expect(expected, answers);
         let reach = reach?;
         let emission = Emission::new(&name, args, None, Some(id));
-        let open = self.namespaces[index].open_round();
-        open.push(&emission, reach, None);
-        accepted.into_iter().for_each(|accepted| open.hold(accepted));
-        self.end_round(index);
+        self.push(index, &emission, reach, accepted);
         Some(id)
     }
 }

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Instant};
 
 use super::{Hub, Place, namespace::RoomKey, recovery::Absent, stay::Stay};
 use crate::{
-    broadcast::{Delivery, Detach},
+    broadcast::Delivery,
     domain::SessionId,
     socketio::hub::messages::{Connect, Recover, Recovered, SocketNews},
 };
@@ -15,21 +15,12 @@ impl Hub {
         let Some(Place { namespace: index, pid, stay }) = self.sockets.remove(&session) else {
             return;
         };
-        // Ends no broadcast: the socket gets nothing more, and many sockets may leave at once.
-        let Some(member) = self.rooms.member(session).cloned() else {
-            return;
-        };
-        for id in member.rooms {
-            self.rooms.take_out(session, id);
-            self.rooms.retire(id);
+        let member = self.broadcaster.remove(session);
+        for id in member.into_iter().flat_map(|member| member.rooms) {
+            self.broadcaster.rooms.retire(id);
         }
-        if let Some(fanout) = self.fanout_of(session) {
-            fanout.do_send(Detach { session });
-        }
-        self.rooms.remove(session);
         self.acks.gone(session);
         let namespace = &mut self.namespaces[index];
-        namespace.audience.remove(member.worker, member.encoding);
         namespace.sids.remove(&stay.sid);
         if let Some(pid) = pid {
             namespace.pids.remove(&pid);
@@ -44,15 +35,14 @@ impl Hub {
     pub(super) fn recover(&mut self, recover: Recover) {
         let index = self.namespace(&recover.namespace);
         if let Some(former) = self.namespaces[index].pids.get(&recover.pid).copied() {
-            self.tell(former, SocketNews::Replaced);
+            self.broadcaster.tell(former, SocketNews::Replaced);
             self.disconnect(former, true);
         }
-        self.end_round(index);
         let (session, deliveries) = (recover.session, recover.seat.deliveries.clone());
         match self.restore(index, recover) {
             Some(state) => {
                 let state = Some(Arc::new(state));
-                self.tell(session, SocketNews::Recovered(state));
+                self.broadcaster.tell(session, SocketNews::Recovered(state));
             }
             None => {
                 let news = Box::new(SocketNews::Recovered(None));
@@ -88,7 +78,7 @@ impl Hub {
 
     /// Drops what is over the bounds of recovery, in all namespaces.
     pub(super) fn apply_recovery_bounds(&mut self) {
-        let Self { namespaces, rooms, .. } = self;
+        let Self { namespaces, broadcaster, .. } = self;
         for (index, namespace) in namespaces.iter_mut().enumerate() {
             let Some(recovery) = &mut namespace.recovery else {
                 continue;
@@ -97,8 +87,7 @@ impl Hub {
             if recovery.is_forgetting_due() {
                 let sids = &namespace.sids;
                 recovery.forget(|name| {
-                    let key = RoomKey { namespace: index, room: name.clone() };
-                    sids.contains_key(name) || rooms.find(&key).is_some()
+                    sids.contains_key(name) || broadcaster.rooms.find(&RoomKey::new(index, name)).is_some()
                 });
             }
         }

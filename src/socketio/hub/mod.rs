@@ -6,14 +6,12 @@
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
-use actix::{
-    Actor, Addr, AsyncContext as _, Context, Handler,
-    fut::{ActorFutureExt as _, wrap_future},
-};
+use actix::{Actor, AsyncContext as _, Context, Handler};
 use bytestring::ByteString;
 
 use self::messages::{
-    Answer, Connect, Disconnect, Emit, EmitWithAck, EnterRoom, Guarantee, Keep, QuitRoom, Recover, SocketNews,
+    Answer, Connect, Disconnect, Emission, Emit, EmitWithAck, EnterRoom, Guarantee, Keep, QuitRoom, Recover,
+    SocketNews,
 };
 use self::{
     namespace::{Namespace, RoomKey, SocketRoom},
@@ -21,12 +19,9 @@ use self::{
     stay::Stay,
 };
 use crate::{
-    broadcast::{
-        AddWorker, Attach, FanOut, FanOutBroadcast, Found, Recipients, Rooms, Subscribe, Tell, TurnLength,
-        Unsubscribe, WhenMailboxIsEmpty, yield_now,
-    },
-    connection::Budget,
-    domain::{SessionId, WorkerId},
+    broadcast::{AddWorker, Broadcaster, Found, Reach, TurnLength, Turns},
+    connection::{Accepted, Budget},
+    domain::SessionId,
 };
 
 pub use self::acks::FIRST_SHARED_ACK;
@@ -54,12 +49,10 @@ pub struct HubLimits {
 /// Keeps the rooms of each socket and the order of all events. One for all workers.
 pub struct Hub {
     limits: HubLimits,
-    budget: Arc<Budget>,
-    rooms: Rooms<SocketRoom>,
+    broadcaster: Broadcaster<SocketRoom>,
     sockets: HashMap<SessionId, Place>,
     namespaces: Vec<Namespace>,
     by_name: HashMap<ByteString, usize>,
-    workers: HashMap<WorkerId, Addr<FanOut>>,
     acks: acks::Acks,
     turn: TurnLength,
 }
@@ -79,12 +72,10 @@ impl Hub {
     pub fn new(limits: HubLimits, budget: Arc<Budget>) -> Self {
         Self {
             limits,
-            budget,
-            rooms: Rooms::new(limits.max_rooms),
+            broadcaster: Broadcaster::new(limits.max_rooms, budget),
             sockets: HashMap::new(),
             namespaces: Vec::new(),
             by_name: HashMap::new(),
-            workers: HashMap::new(),
             acks: acks::Acks::default(),
             turn: TurnLength::default(),
         }
@@ -96,41 +87,27 @@ impl Hub {
         if let Some(index) = self.by_name.get(name) {
             return *index;
         }
-        self.namespaces.push(Namespace::new());
-        self.by_name.insert(name.clone(), self.namespaces.len() - 1);
-        self.namespaces.len() - 1
-    }
-
-    fn fanout_of(&self, session: SessionId) -> Option<&Addr<FanOut>> {
-        self.workers.get(&self.rooms.member(session)?.worker)
+        let index = self.namespaces.len();
+        let room = self.broadcaster.rooms.make_uncounted(&RoomKey::of_all(index));
+        self.namespaces.push(Namespace::new(room));
+        self.by_name.insert(name.clone(), index);
+        index
     }
 
     fn connect(&mut self, connect: Connect) {
         let Connect { session, worker, seat, namespace, sid, pid, foreign } = connect;
         let index = self.namespace(&namespace);
-        self.end_round(index);
         let (limits, namespace) = (self.limits.recovery, &mut self.namespaces[index]);
-        let encoding = seat.encoding;
-        namespace.audience.add(worker, encoding);
         namespace.sids.insert(sid.clone(), session);
         if let Some(pid) = &pid {
             namespace.pids.insert(pid.clone(), session);
             namespace.recovery.get_or_insert_with(|| Recovery::new(limits));
         }
-        self.rooms.register(session, worker, encoding, None);
-        self.rooms.set_subscribed(session, true);
-        if let Some(fanout) = self.workers.get(&worker) {
-            fanout.do_send(Attach { session, seat });
-            fanout.do_send(Subscribe { session, room: namespace.room, encoding });
-        }
+        self.broadcaster.register(session, worker, seat, None);
+        drop(self.broadcaster.subscribe(session));
+        drop(self.broadcaster.enter(session, namespace.room));
         let stay = Stay { sid, began: namespace.last_offset(), foreign, ..Stay::default() };
         self.sockets.insert(session, Place { namespace: index, pid, stay });
-    }
-
-    fn tell(&self, session: SessionId, news: SocketNews) {
-        if let Some(fanout) = self.fanout_of(session) {
-            fanout.do_send(Tell(vec![(session, Box::new(news))]));
-        }
     }
 
     /// Puts a socket into a room, and notes that for recovery. False if the socket is gone or there are too
@@ -151,39 +128,25 @@ impl Hub {
         true
     }
 
-    /// Puts a socket into a room and subscribes it. False if there are too many rooms.
+    /// Puts a socket into a room. False if there are too many rooms.
     fn put(&mut self, session: SessionId, index: usize, room: &ByteString) -> bool {
         // Rooms of a namespace have no history, so a new one never replaces another one.
-        let Ok(Found { id, .. }) = self.rooms.find_or_make(&RoomKey { namespace: index, room: room.clone() })
-        else {
+        let Ok(Found { id, .. }) = self.broadcaster.rooms.find_or_make(&RoomKey::new(index, room)) else {
             return false;
         };
-        self.end_round(index);
-        self.rooms.put(session, id);
-        if let Some(member) = self.rooms.member(session)
-            && let Some(fanout) = self.workers.get(&member.worker)
-        {
-            fanout.do_send(Subscribe { session, room: id, encoding: member.encoding });
-        }
+        drop(self.broadcaster.enter(session, id));
         true
     }
 
-    fn quit(&mut self, session: SessionId, room: ByteString) {
+    fn quit(&mut self, session: SessionId, room: &ByteString) {
         let Some(place) = self.sockets.get_mut(&session) else {
             return;
         };
-        place.stay.rooms.retain(|(its, _)| *its != room);
-        let index = place.namespace;
-        let Some(id) = self.rooms.find(&RoomKey { namespace: index, room }) else {
-            return;
-        };
-        self.end_round(index);
-        if self.rooms.take_out(session, id)
-            && let Some(fanout) = self.fanout_of(session)
-        {
-            fanout.do_send(Unsubscribe { session, room: id });
+        place.stay.rooms.retain(|(its, _)| its != room);
+        if let Some(id) = self.broadcaster.rooms.find(&RoomKey::new(place.namespace, room)) {
+            drop(self.broadcaster.leave(session, id));
+            self.broadcaster.rooms.retire(id);
         }
-        self.rooms.retire(id);
     }
 
     /// Adds an event to the broadcast of its namespace. A volatile event is a broadcast of its own.
@@ -196,49 +159,28 @@ impl Hub {
         let Some(reach) = reach else {
             return;
         };
-        let is_volatile = guarantee == Guarantee::Volatile;
-        if is_volatile {
-            self.end_round(index);
-        }
-        let open = self.namespaces[index].open_round();
-        open.push(&emission, reach, None);
-        accepted.into_iter().for_each(|accepted| open.hold(accepted));
-        let is_full = open.is_full();
-        if is_volatile {
-            self.end_round_for(index, Recipients::Volatile);
-        } else if is_full {
-            self.end_round(index);
+        if guarantee == Guarantee::Volatile {
+            let room = self.namespaces[index].room;
+            drop(self.broadcaster.send_volatile(room, &emission, reach, accepted));
+        } else {
+            self.push(index, &emission, reach, accepted);
         }
     }
 
-    fn end_round(&mut self, index: usize) {
-        self.end_round_for(index, Recipients::Room);
+    /// Adds an event to the broadcast of its namespace.
+    fn push(&mut self, index: usize, emission: &Emission, reach: Reach, accepted: Option<Accepted>) {
+        let room = self.namespaces[index].room;
+        drop(self.broadcaster.push(room, emission, reach, accepted));
     }
+}
 
-    /// Sends the broadcast of a namespace to the workers that have sockets in it.
-    fn end_round_for(&mut self, index: usize, hearers: Recipients) {
-        let namespace = &mut self.namespaces[index];
-        let Some(open) = namespace.open.take() else {
-            return;
-        };
-        let (room, round) = (namespace.room, Arc::new(open.finish(hearers, &self.budget)));
-        for fanout in namespace.audience.workers().filter_map(|worker| self.workers.get(&worker)) {
-            fanout.do_send(FanOutBroadcast { room, broadcast: Arc::clone(&round) });
-        }
+impl Turns for Hub {
+    fn turn(&mut self) -> &mut TurnLength {
+        &mut self.turn
     }
 
     fn end_turn(&mut self, _: &mut Context<Self>) {
-        for index in 0..self.namespaces.len() {
-            self.end_round(index);
-        }
-        self.turn.end();
-    }
-
-    fn count_turn(&mut self, ctx: &mut Context<Self>) {
-        if self.turn.is_over() {
-            self.end_turn(ctx);
-            ctx.wait(wrap_future(yield_now()).map(|(), _, _| ()));
-        }
+        drop(self.broadcaster.end_all());
     }
 }
 
@@ -252,7 +194,7 @@ impl Actor for Hub {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        ctx.spawn(WhenMailboxIsEmpty(Self::end_turn));
+        Self::start_turns(ctx);
         ctx.run_interval(SWEEP, |hub, _| hub.apply_recovery_bounds());
     }
 }
@@ -261,7 +203,7 @@ impl Handler<AddWorker> for Hub {
     type Result = ();
 
     fn handle(&mut self, AddWorker { worker, fanout }: AddWorker, _: &mut Self::Context) {
-        self.workers.insert(worker, fanout);
+        self.broadcaster.add_worker(worker, fanout);
     }
 }
 
@@ -309,7 +251,7 @@ impl Handler<EnterRoom> for Hub {
     fn handle(&mut self, message: EnterRoom, ctx: &mut Self::Context) {
         let EnterRoom { session, room } = message;
         let is_in = self.enter(session, &room);
-        self.tell(session, SocketNews::Entered { room, is_in });
+        self.broadcaster.tell(session, SocketNews::Entered { room, is_in });
         self.count_turn(ctx);
     }
 }
@@ -318,7 +260,7 @@ impl Handler<QuitRoom> for Hub {
     type Result = ();
 
     fn handle(&mut self, QuitRoom { session, room }: QuitRoom, ctx: &mut Self::Context) {
-        self.quit(session, room);
+        self.quit(session, &room);
         self.count_turn(ctx);
     }
 }
@@ -350,7 +292,7 @@ impl Handler<Answer> for Hub {
     fn handle(&mut self, answer: Answer, ctx: &mut Self::Context) {
         let Answer { session, id, args, .. } = answer;
         if !self.acks.answered(id, session, args) {
-            self.tell(session, SocketNews::NotAsked);
+            self.broadcaster.tell(session, SocketNews::NotAsked);
         }
         self.count_turn(ctx);
     }

@@ -6,7 +6,7 @@ use bytestring::ByteString;
 
 use super::{Hub, recovery::Recovery};
 use crate::{
-    broadcast::{Aim, AnyRoom, OpenBroadcast, Reach, RoomId, Subscribers},
+    broadcast::{Aim, AnyRoom, Reach, RoomId},
     domain::SessionId,
     protocol::socketio::Args,
     socketio::hub::messages::{Emission, Guarantee, Target},
@@ -17,67 +17,57 @@ use crate::{
 pub(super) struct RoomKey {
     /// Index of the namespace.
     pub(super) namespace: usize,
-    /// Name of the room, unique in the namespace.
-    pub(super) room: ByteString,
+    /// Name of the room, unique in the namespace; `None` for the room that all its sockets are in.
+    room: Option<ByteString>,
 }
 
-#[derive(Debug)]
-pub(super) struct SocketRoom {
-    key: RoomKey,
-    members: usize,
-    audience: Subscribers,
+impl RoomKey {
+    /// A room with a name.
+    pub(super) fn new(namespace: usize, room: &ByteString) -> Self {
+        Self { namespace, room: Some(room.clone()) }
+    }
+
+    /// The room that all sockets of a namespace are in.
+    pub(super) fn of_all(namespace: usize) -> Self {
+        Self { namespace, room: None }
+    }
 }
+
+/// A room of a namespace. Only the room of all sockets has broadcasts: their lines are aimed at the others.
+#[derive(Debug)]
+pub(super) struct SocketRoom(RoomKey);
 
 impl AnyRoom for SocketRoom {
     type Name = RoomKey;
 
     fn new(key: RoomKey) -> Self {
-        Self { key, members: 0, audience: Subscribers::default() }
+        Self(key)
     }
 
     fn name(&self) -> &RoomKey {
-        &self.key
-    }
-
-    fn members(&mut self) -> &mut usize {
-        &mut self.members
-    }
-
-    fn subscribers(&mut self) -> &mut Subscribers {
-        &mut self.audience
+        &self.0
     }
 
     fn is_idle(&self) -> bool {
-        true
+        self.0.room.is_some()
     }
 }
 
 #[derive(Debug)]
 pub(super) struct Namespace {
-    /// A room without a name: all sockets of the namespace are in it.
+    /// The room that all its sockets are in.
     pub(super) room: RoomId,
-    /// All sockets of the namespace, counted.
-    pub(super) audience: Subscribers,
     /// Sockets by sid.
     pub(super) sids: HashMap<ByteString, SessionId>,
     /// Sockets by the secret with which their clients can come back.
     pub(super) pids: HashMap<ByteString, SessionId>,
-    /// Events that were emitted and are not sent yet.
-    pub(super) open: Option<OpenBroadcast>,
     /// `None` until a client connects that may come back.
     pub(super) recovery: Option<Recovery>,
 }
 
 impl Namespace {
-    pub(super) fn new() -> Self {
-        Self {
-            room: RoomId::next(),
-            audience: Subscribers::default(),
-            sids: HashMap::new(),
-            pids: HashMap::new(),
-            open: None,
-            recovery: None,
-        }
+    pub(super) fn new(room: RoomId) -> Self {
+        Self { room, sids: HashMap::new(), pids: HashMap::new(), recovery: None }
     }
 
     /// The offset of the last event that was kept; 0 without recovery.
@@ -106,11 +96,6 @@ impl Namespace {
         }
         emission
     }
-
-    pub(super) fn open_round(&mut self) -> &mut OpenBroadcast {
-        let audience = &self.audience;
-        self.open.get_or_insert_with(|| OpenBroadcast::new(audience))
-    }
 }
 
 impl Hub {
@@ -138,24 +123,24 @@ impl Hub {
 
     /// The rooms and the sockets with these names, where they exist.
     fn resolve(&self, index: usize, names: &[ByteString]) -> (Vec<RoomId>, Vec<SessionId>) {
-        let key = |room: &ByteString| RoomKey { namespace: index, room: room.clone() };
-        let rooms = names.iter().filter_map(|name| self.rooms.find(&key(name)));
+        let find = |name| self.broadcaster.rooms.find(&RoomKey::new(index, name));
+        let rooms = names.iter().filter_map(find);
         let sessions = names.iter().filter_map(|name| self.namespaces[index].sids.get(name).copied());
         (rooms.collect(), sessions.collect())
     }
 
     /// The sockets that get an event for `target`.
-    pub(super) fn hearers(&self, index: usize, target: &Target) -> Vec<SessionId> {
+    pub(super) fn recipients(&self, index: usize, target: &Target) -> Vec<SessionId> {
         let is_in = |session: SessionId, sid: &ByteString, names: &[ByteString]| {
             let (rooms, _) = self.resolve(index, names);
-            let member = self.rooms.member(session);
+            let member = self.broadcaster.rooms.member(session);
             names.contains(sid)
                 || member.is_some_and(|member| rooms.iter().any(|room| member.rooms.contains(room)))
         };
         let sockets = self.namespaces[index].sids.iter();
-        let hears = |sid: &ByteString, session: SessionId| {
+        let gets = |sid: &ByteString, session: SessionId| {
             (target.to.is_empty() || is_in(session, sid, &target.to)) && !is_in(session, sid, &target.except)
         };
-        sockets.filter(|(sid, session)| hears(sid, **session)).map(|(_, session)| *session).collect()
+        sockets.filter(|(sid, session)| gets(sid, **session)).map(|(_, session)| *session).collect()
     }
 }

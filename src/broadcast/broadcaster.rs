@@ -1,0 +1,346 @@
+//! The state of a server of rooms: who is in which room, and what was said there and is not sent yet.
+
+use std::{any::Any, net::IpAddr, sync::Arc};
+
+use actix::Addr;
+use smallvec::SmallVec;
+
+use super::{
+    aim::{Reach, Recipients},
+    directory::AnyRoom,
+    encoding::Encode,
+    fanout::FanOut,
+    lines::{Broadcast, Handed, OpenBroadcast},
+    map::Map,
+    messages::{
+        Attach, Detach, DismissAll, FanOutBroadcast, ForFanOut, News, Seat, Subscribe, Tell, ToFanOut,
+        Unsubscribe,
+    },
+    room_id::RoomId,
+    rooms::{Member, Rooms},
+    subscribers::Subscribers,
+};
+use crate::{
+    connection::{Accepted, Budget},
+    domain::{SessionId, WorkerId},
+    protocol::websocket::deflate::{Deflater, FULL_WINDOW},
+};
+
+/// Members, rooms and open broadcasts, with the fan-outs that they go to.
+///
+/// A line waits in the open broadcast of its room, with those before it. An open broadcast ends, which sends
+/// it to the fan-outs, when it is full, when its owner ends it, and before its audience changes: before a
+/// member of the room enters or leaves a room, because lines may be aimed at other rooms than their own. So
+/// each subscriber gets what is said while it is subscribed. It does not end for a member that is removed:
+/// such a member gets nothing more, and many may be removed at one time.
+#[derive(Debug)]
+pub(crate) struct Broadcaster<R: AnyRoom, F = Addr<FanOut>> {
+    /// The rooms and their members.
+    pub rooms: Rooms<R>,
+    fanouts: Map<WorkerId, F>,
+    /// Rooms with an open broadcast.
+    open_rooms: Vec<RoomId>,
+    /// Made for the first room with a subscriber that takes compressed frames.
+    deflater: Option<Deflater>,
+    budget: Arc<Budget>,
+}
+
+/// The broadcasts that were sent to the fan-outs, each with its room, in order. Their owner may have to keep
+/// what was said in them.
+#[derive(Debug, Default)]
+#[must_use]
+pub(crate) struct Ended(SmallVec<[(RoomId, Arc<Broadcast>); 1]>);
+
+impl IntoIterator for Ended {
+    type Item = (RoomId, Arc<Broadcast>);
+    type IntoIter = smallvec::IntoIter<[(RoomId, Arc<Broadcast>); 1]>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
+    /// Without members; at most `max_rooms` rooms at a time. Frames that wait for clients are charged to
+    /// `budget`.
+    pub(crate) fn new(max_rooms: usize, budget: Arc<Budget>) -> Self {
+        Self {
+            rooms: Rooms::new(max_rooms),
+            fanouts: Map::default(),
+            open_rooms: Vec::new(),
+            deflater: None,
+            budget,
+        }
+    }
+
+    /// Adds the fan-out of a worker, before any session of that worker registers.
+    pub(crate) fn add_worker(&mut self, worker: WorkerId, fanout: F) {
+        self.fanouts.insert(worker, fanout);
+    }
+
+    /// Whether no worker has been added.
+    pub(crate) fn is_without_workers(&self) -> bool {
+        self.fanouts.is_empty()
+    }
+
+    /// The fan-out of a member's worker.
+    pub(crate) fn fanout_of(&self, session: SessionId) -> Option<&F> {
+        self.fanouts.get(&self.rooms.member(session)?.worker)
+    }
+
+    fn send_to(&self, worker: WorkerId, message: ForFanOut) {
+        if let Some(fanout) = self.fanouts.get(&worker) {
+            fanout.send(message);
+        }
+    }
+
+    /// Registers a session, in no room and not subscribed.
+    pub(crate) fn register(
+        &mut self,
+        session: SessionId,
+        worker: WorkerId,
+        seat: Seat,
+        address: Option<IpAddr>,
+    ) {
+        self.rooms.register(session, worker, seat.encoding, address);
+        self.send_to(worker, ForFanOut::Attach(Attach { session, seat }));
+    }
+
+    /// Takes a member out of its rooms and unregisters it. Idempotent. Returns what was known of it.
+    pub(crate) fn remove(&mut self, session: SessionId) -> Option<Member> {
+        let member = self.rooms.remove(session)?;
+        self.send_to(member.worker, ForFanOut::Detach(Detach { session }));
+        Some(member)
+    }
+
+    /// Puts a member into a room. Idempotent.
+    pub(crate) fn enter(&mut self, session: SessionId, room: RoomId) -> Ended {
+        let Some(Member { rooms, is_subscribed, worker, encoding, .. }) = self.rooms.member(session) else {
+            return Ended::default();
+        };
+        if rooms.contains(&room) {
+            return Ended::default();
+        }
+        let (is_subscribed, worker, encoding) = (*is_subscribed, *worker, *encoding);
+        let mut ended = Ended::default();
+        if is_subscribed {
+            self.end_around(session, &mut ended);
+            self.end_into(room, &mut ended);
+        }
+        self.rooms.put(session, room);
+        if is_subscribed {
+            self.send_to(worker, ForFanOut::Subscribe(Subscribe { session, room, encoding }));
+        }
+        ended
+    }
+
+    /// Takes a member out of a room. Idempotent.
+    pub(crate) fn leave(&mut self, session: SessionId, room: RoomId) -> Ended {
+        let Some(Member { rooms, is_subscribed, worker, .. }) = self.rooms.member(session) else {
+            return Ended::default();
+        };
+        if !rooms.contains(&room) {
+            return Ended::default();
+        }
+        let (is_subscribed, worker) = (*is_subscribed, *worker);
+        let mut ended = Ended::default();
+        if is_subscribed {
+            self.end_around(session, &mut ended);
+        }
+        self.rooms.take_out(session, room);
+        if is_subscribed {
+            self.send_to(worker, ForFanOut::Unsubscribe(Unsubscribe { session, room }));
+        }
+        ended
+    }
+
+    /// Subscribes a member to the rooms it is in and to those that it enters later. Idempotent.
+    pub(crate) fn subscribe(&mut self, session: SessionId) -> Ended {
+        let mut ended = Ended::default();
+        let Some(member) = self.rooms.member(session).filter(|member| !member.is_subscribed).cloned() else {
+            return ended;
+        };
+        self.end_around(session, &mut ended);
+        self.rooms.set_subscribed(session, true);
+        for room in member.rooms {
+            let encoding = member.encoding;
+            self.send_to(member.worker, ForFanOut::Subscribe(Subscribe { session, room, encoding }));
+        }
+        ended
+    }
+
+    /// Unsubscribes a member, which stays in its rooms. Idempotent.
+    pub(crate) fn unsubscribe(&mut self, session: SessionId) -> Ended {
+        let mut ended = Ended::default();
+        let Some(member) = self.rooms.member(session).filter(|member| member.is_subscribed).cloned() else {
+            return ended;
+        };
+        // The member is a subscriber while they end: others get its last lines, and it gets theirs.
+        self.end_around(session, &mut ended);
+        self.rooms.set_subscribed(session, false);
+        for room in member.rooms {
+            self.send_to(member.worker, ForFanOut::Unsubscribe(Unsubscribe { session, room }));
+        }
+        ended
+    }
+
+    /// Sends a member news, behind all that its fan-out has for it already. Ignored if it is not registered.
+    pub(crate) fn tell<N: Any + Send>(&self, session: SessionId, news: N) {
+        if let Some(fanout) = self.fanout_of(session) {
+            fanout.send(ForFanOut::Tell(Tell(vec![(session, Box::new(news))])));
+        }
+    }
+
+    /// Sends many members news, with one message to each fan-out.
+    pub(crate) fn tell_all<N: Any + Send>(&self, all: impl IntoIterator<Item = (SessionId, N)>) {
+        let mut by_worker: Map<WorkerId, Vec<(SessionId, News)>> = Map::default();
+        for (session, news) in all {
+            if let Some(member) = self.rooms.member(session) {
+                by_worker.entry(member.worker).or_default().push((session, Box::new(news)));
+            }
+        }
+        for (worker, news) in by_worker {
+            self.send_to(worker, ForFanOut::Tell(Tell(news)));
+        }
+    }
+
+    /// Adds a line to the broadcast of a room, which ends if it is full. `accepted` is held until the
+    /// broadcast is delivered.
+    pub(crate) fn push(
+        &mut self,
+        id: RoomId,
+        line: &impl Encode,
+        reach: Reach,
+        accepted: Option<Accepted>,
+    ) -> Ended {
+        let Some(room) = self.rooms.room(id) else {
+            return Ended::default();
+        };
+        let deflater = deflater(&mut self.deflater, &room.subscribers);
+        let open = match &mut room.open {
+            Some(open) => open,
+            None => {
+                self.open_rooms.push(id);
+                room.open.insert(OpenBroadcast::new(&room.subscribers))
+            }
+        };
+        open.push(line, reach, deflater);
+        accepted.into_iter().for_each(|accepted| open.hold(accepted));
+        if open.is_full() { self.end(id) } else { Ended::default() }
+    }
+
+    /// Sends a line to the writable subscribers of a room, as a broadcast of its own behind the open one.
+    pub(crate) fn send_volatile(
+        &mut self,
+        id: RoomId,
+        line: &impl Encode,
+        reach: Reach,
+        accepted: Option<Accepted>,
+    ) -> Ended {
+        let ended = self.end(id);
+        if let Some(room) = self.rooms.room(id) {
+            let mut open = OpenBroadcast::new(&room.subscribers);
+            open.push(line, reach, deflater(&mut self.deflater, &room.subscribers));
+            accepted.into_iter().for_each(|accepted| open.hold(accepted));
+            let broadcast = Arc::new(open.finish(Recipients::Volatile, &self.budget));
+            fan_out(&self.fanouts, id, &room.subscribers, &broadcast);
+        }
+        ended
+    }
+
+    /// Sends a line to these members of a room only, as a broadcast of its own behind the open one. `handed`
+    /// learns which of them got it.
+    pub(crate) fn send_only(
+        &mut self,
+        id: RoomId,
+        members: Vec<SessionId>,
+        line: &impl Encode,
+        accepted: Option<Accepted>,
+        handed: Option<Box<dyn Handed>>,
+    ) -> Ended {
+        let ended = self.end(id);
+        let mut subscribers = Subscribers::default();
+        for member in members.iter().filter_map(|session| self.rooms.member(*session)) {
+            subscribers.add(member.worker, member.encoding);
+        }
+        let mut open = OpenBroadcast::new(&subscribers);
+        open.push(line, Reach::All, deflater(&mut self.deflater, &subscribers));
+        accepted.into_iter().for_each(|accepted| open.hold(accepted));
+        let broadcast = open.finish(Recipients::Only(members), &self.budget).with_handed(handed);
+        fan_out(&self.fanouts, id, &subscribers, &Arc::new(broadcast));
+        ended
+    }
+
+    /// Ends the open broadcast of a room, if there is one.
+    pub(crate) fn end(&mut self, id: RoomId) -> Ended {
+        let mut ended = Ended::default();
+        self.end_into(id, &mut ended);
+        ended
+    }
+
+    /// Ends the open broadcasts of all rooms.
+    pub(crate) fn end_all(&mut self) -> Ended {
+        let mut ended = Ended::default();
+        let mut rooms = std::mem::take(&mut self.open_rooms);
+        for id in rooms.drain(..) {
+            self.send_open(id, &mut ended);
+        }
+        // Empty again, with its memory for the next turn.
+        self.open_rooms = rooms;
+        ended
+    }
+
+    /// Ends the open broadcasts of the rooms that a member is in.
+    fn end_around(&mut self, session: SessionId, ended: &mut Ended) {
+        if self.open_rooms.is_empty() {
+            return;
+        }
+        let Some(rooms) = self.rooms.member(session).map(|member| member.rooms.clone()) else {
+            return;
+        };
+        for id in rooms {
+            self.end_into(id, ended);
+        }
+    }
+
+    fn end_into(&mut self, id: RoomId, ended: &mut Ended) {
+        if let Some(place) = self.open_rooms.iter().rposition(|open| *open == id) {
+            self.open_rooms.swap_remove(place);
+            self.send_open(id, ended);
+        }
+    }
+
+    fn send_open(&mut self, id: RoomId, ended: &mut Ended) {
+        if let Some(room) = self.rooms.room(id)
+            && let Some(open) = room.open.take()
+        {
+            let broadcast = Arc::new(open.finish(Recipients::Room, &self.budget));
+            fan_out(&self.fanouts, id, &room.subscribers, &broadcast);
+            ended.0.push((id, broadcast));
+        }
+    }
+
+    /// Dismisses the sessions of all workers.
+    pub(crate) fn dismiss_all(&self, message: DismissAll) {
+        for fanout in self.fanouts.values() {
+            fanout.send(ForFanOut::DismissAll(message));
+        }
+    }
+}
+
+/// The deflater, if a subscriber takes compressed frames.
+fn deflater<'a>(deflater: &'a mut Option<Deflater>, subscribers: &Subscribers) -> Option<&'a mut Deflater> {
+    subscribers.reads_deflated().then(|| deflater.get_or_insert_with(|| Deflater::new(FULL_WINDOW)))
+}
+
+/// Sends a broadcast to each worker with a subscriber.
+fn fan_out<F: ToFanOut>(
+    fanouts: &Map<WorkerId, F>,
+    room: RoomId,
+    subscribers: &Subscribers,
+    broadcast: &Arc<Broadcast>,
+) {
+    for fanout in subscribers.workers().filter_map(|worker| fanouts.get(&worker)) {
+        fanout.send(ForFanOut::Broadcast(FanOutBroadcast { room, broadcast: Arc::clone(broadcast) }));
+    }
+}
