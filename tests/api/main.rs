@@ -16,6 +16,7 @@ mod connects;
 mod credentials;
 mod crowds;
 mod damage;
+mod doors;
 mod echo;
 mod echo_door;
 mod floors;
