@@ -4,7 +4,8 @@ use futures_util::future::join_all;
 use serde_json::json;
 
 use crate::{
-    chatters::{CHAT_WEBSOCKETS, ChatDoor, Chatter},
+    chatters::{CHAT_DOORS, CHAT_WEBSOCKETS, ChatDoor, Chatter},
+    damage::{self, BROKEN, spoil},
     doors::{DOORS, Door, next_code},
     helpers::{TestServer, frame, settings, soon, text},
     memory::begun,
@@ -123,5 +124,22 @@ async fn a_client_of_the_relay_whose_place_is_taken_is_closed_once_by_each_trans
         assert_eq!(old.until_the_end().await, None, "{way:?}");
         new.send(r#"42/relay,1["x"]"#).await;
         assert_eq!(new.next_text().await, "43/relay,1[{}]", "{way:?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_recovery_that_cannot_go_on_without_a_gap_ends_with_1013_at_every_door_of_the_chat() {
+    // Some pages, the damage not in the first.
+    let (server, folder, epoch) = damage::server(20_000).await;
+    spoil(folder.path(), BROKEN, 15);
+    for door in CHAT_DOORS {
+        let login = json!({"username": format!("{door:?}"), "room": "tea", "epoch": epoch, "offset": 0});
+        let mut reader = Chatter::login(&server, door, login).await;
+        assert_eq!(reader.welcome["recovered"], true, "{door:?}");
+        for offset in 1..15 {
+            assert_eq!(reader.next_named("receiveMessage").await["offset"], offset, "{door:?}");
+        }
+        let code = if door == ChatDoor::Polling { None } else { Some(1013) };
+        assert_eq!(reader.until_the_end().await, code, "{door:?}");
     }
 }

@@ -159,9 +159,14 @@ fn listed<'a>(list: &'a Value, senders: &[String]) -> BTreeSet<&'a str> {
 }
 
 /// Listens until all senders have ended, and asks for the list of users all the time. Each list that the room is sent
-/// must name the senders that are there by the notices that came before it.
-async fn listen(reader: &mut Chatter<'_>, senders: &[String]) -> BTreeMap<String, Vec<Heard>> {
+/// must name the senders that are there by the notices that came before it. Gives back what was heard of each sender, and
+/// the offsets of what was said to the room with their sender and id, in the order in which all of it came.
+async fn listen(
+    reader: &mut Chatter<'_>,
+    senders: &[String],
+) -> (BTreeMap<String, Vec<Heard>>, Vec<(u64, String, Heard)>) {
     let mut heard: BTreeMap<String, Vec<Heard>> = BTreeMap::new();
+    let mut order = Vec::new();
     let mut present: BTreeSet<String> = senders.iter().cloned().collect();
     let end = Heard::Said(END.to_owned());
     let (mut ended, mut asked) = (0, None);
@@ -189,9 +194,13 @@ async fn listen(reader: &mut Chatter<'_>, senders: &[String]) -> BTreeMap<String
             _ => assert!(present.contains(&name), "{name} is away: {value}"),
         }
         ended += usize::from(what == end);
+        if let Some(offset) = value["data"]["offset"].as_u64() {
+            order.push((offset, name.clone(), what.clone()));
+        }
         heard.entry(name).or_default().push(what);
     }
-    heard
+    assert!(order.is_sorted_by_key(|(offset, ..)| *offset));
+    (heard, order)
 }
 
 /// What was heard must be what was done, in its order; only typing may be missing.
@@ -249,6 +258,11 @@ async fn what_one_user_does_reaches_each_reader_in_its_order_each_kind_behind_ea
     let acting = join_all(senders.iter_mut().map(|sender| act(sender, &acts, &reader_names)));
     let listening = join_all(readers.iter_mut().map(|reader| listen(reader, &sender_names)));
     let (told, heard) = join(acting, listening).await;
+
+    let (heard, orders): (Vec<_>, Vec<_>) = heard.into_iter().unzip();
+    for (order, name) in orders.iter().zip(&reader_names) {
+        assert_eq!(order, &orders[0], "{name} and {} heard the room in two orders", reader_names[0]);
+    }
 
     for (index, heard) in heard.iter().enumerate() {
         for sender in &sender_names {

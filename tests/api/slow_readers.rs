@@ -144,33 +144,50 @@ async fn a_reader_of_the_relay_that_stays_behind_but_reads_is_not_sent_away() {
     }
 }
 
+/// One user of a room does not read, and others at other doors do, until the one is sent away. Each of the others must
+/// hear each message before the next one is said.
+async fn talk_past_one_that_does_not_read(server: &TestServer, door: ChatDoor, others_at: &[ChatDoor]) {
+    let room = format!("{door:?}");
+    let mut ann = in_room(server, ChatDoor::Plain, "Ann", &room).await;
+    let mut listener = plain(server, &room).await;
+    let mut others = Vec::new();
+    for other in others_at {
+        others.push(in_room(server, *other, &format!("other {other:?}"), &room).await);
+    }
+    let jammed = in_room(server, door, "Jammed", &room).await;
+    jammed.hold(HELD);
+    let mut said = 0;
+    while !ann.has_heard("delUser") {
+        ann.ask("sendMessage", &json!({"msg": "x".repeat(BYTES)})).await;
+        expect(&mut ann, said, "Ann").await;
+        assert_eq!(listener.read_frame().await.payload.len(), BYTES, "{door:?}");
+        for other in &mut others {
+            expect(other, said, &room).await;
+        }
+        said += 1;
+        assert!(said < MOST, "{door:?}: it is never sent away");
+    }
+    assert_eq!(ann.next_named("delUser").await["username"], "Jammed", "{door:?}");
+    let code = if door == ChatDoor::Polling { None } else { Some(1013) };
+    assert_eq!(jammed.until_the_end().await, code, "{door:?}");
+}
+
 #[actix_web::test]
 async fn a_user_who_does_not_read_is_sent_away_and_the_others_at_all_doors_hear_everything() {
     let server = TestServer::with(bounded_to("64k")).await;
     for door in CHAT_DOORS {
-        let room = format!("{door:?}");
-        let mut ann = in_room(&server, ChatDoor::Plain, "Ann", &room).await;
-        let mut listener = plain(&server, &room).await;
-        let mut others = Vec::new();
-        for other in CHAT_DOORS {
-            others.push(in_room(&server, other, &format!("other {other:?}"), &room).await);
-        }
-        let jammed = in_room(&server, door, "Jammed", &room).await;
-        jammed.hold(HELD);
-        let mut said = 0;
-        while !ann.has_heard("delUser") {
-            ann.ask("sendMessage", &json!({"msg": "x".repeat(BYTES)})).await;
-            expect(&mut ann, said, "Ann").await;
-            assert_eq!(listener.read_frame().await.payload.len(), BYTES, "{door:?}");
-            for other in &mut others {
-                expect(other, said, &room).await;
-            }
-            said += 1;
-            assert!(said < MOST, "{door:?}: it is never sent away");
-        }
-        assert_eq!(ann.next_named("delUser").await["username"], "Jammed", "{door:?}");
-        let code = if door == ChatDoor::Polling { None } else { Some(1013) };
-        assert_eq!(jammed.until_the_end().await, code, "{door:?}");
+        talk_past_one_that_does_not_read(&server, door, &CHAT_DOORS).await;
+    }
+}
+
+/// What others are told over polling needs memory between two polls, so they may be sent away, too.
+#[actix_web::test]
+async fn a_user_for_whom_the_memory_of_all_is_used_up_is_sent_away_and_the_others_over_websockets_hear_everything()
+ {
+    let tight = bounded_to("64m").with(|s| s.limits.max_memory = Some("4m".parse().expect("a size")));
+    let server = TestServer::with(tight).await;
+    for door in CHAT_DOORS {
+        talk_past_one_that_does_not_read(&server, door, &CHAT_WEBSOCKETS).await;
     }
 }
 
