@@ -82,7 +82,7 @@ impl Reader<'_> {
 }
 
 #[actix_web::test]
-async fn who_comes_back_to_a_hundred_megabytes_gets_them_as_it_reads_while_its_room_talks_on() {
+async fn a_user_who_comes_back_to_a_hundred_megabytes_gets_them_as_it_reads_while_its_room_talks_on() {
     let server = TestServer::with(long_memory()).await;
     let mut absent = Vec::new();
     for door in CHAT_DOORS {
@@ -141,7 +141,8 @@ fn event(number: usize, argument: &str) -> (String, usize) {
 }
 
 #[actix_web::test]
-async fn who_comes_back_to_a_hundred_megabytes_of_the_relay_gets_them_as_it_reads_while_its_room_talks_on() {
+async fn a_client_of_the_relay_that_comes_back_to_a_hundred_megabytes_gets_them_as_it_reads_while_its_room_talks_on()
+ {
     let server = TestServer::with(long_memory()).await;
     let (mut ann, _) = Relayer::in_room(&server, Way::WebSocket, "tea", &json!({})).await;
     let mut lost = Vec::new();

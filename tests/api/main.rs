@@ -69,6 +69,7 @@ mod private;
 mod private_again;
 mod private_pictures;
 mod program;
+mod promises;
 mod quiet_rooms;
 mod recipients;
 mod recovery;
