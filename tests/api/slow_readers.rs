@@ -82,9 +82,9 @@ async fn stay_behind(server: &TestServer, doors: &[ChatDoor], messages: usize, b
 
 #[actix_web::test]
 async fn a_reader_that_stays_behind_but_reads_is_not_sent_away_over_a_websocket() {
-    // 7 MB, which is more than kernels hold for a client, and less than the bound; 16 MB in all.
+    // 7 MB, which is more than kernels hold for a client, and less than the bound; 25 MB in all.
     let server = TestServer::with(bounded_to("8m")).await;
-    stay_behind(&server, &CHAT_WEBSOCKETS, 320, 140).await;
+    stay_behind(&server, &CHAT_WEBSOCKETS, 500, 140).await;
 }
 
 #[actix_web::test]
@@ -99,7 +99,7 @@ async fn a_plain_reader_that_stays_behind_but_reads_is_not_sent_away() {
     let server = TestServer::with(bounded_to("8m")).await;
     let (mut ann, mut reader) = (plain(&server, "tea").await, plain(&server, "tea").await);
     server.until_health_shows(2, 1).await;
-    for number in 0..320 {
+    for number in 0..500 {
         let said = format!("{number} {}", "x".repeat(BYTES));
         ann.send(&crate::helpers::text(&said)).await;
         ann.read_frame().await;
@@ -116,7 +116,7 @@ async fn a_plain_reader_that_stays_behind_but_reads_is_not_sent_away() {
 #[actix_web::test]
 async fn a_reader_of_the_relay_that_stays_behind_but_reads_is_not_sent_away() {
     for (ways, bound, events, behind) in
-        [(&[Way::WebSocket, Way::Upgraded][..], "8m", 320, 140), (&[Way::Polling], "2m", 120, 30)]
+        [(&[Way::WebSocket, Way::Upgraded][..], "8m", 500, 140), (&[Way::Polling], "2m", 120, 30)]
     {
         let server = TestServer::with(bounded_to(bound)).await;
         let bare = json!({"recovery": false});
