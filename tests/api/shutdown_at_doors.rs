@@ -8,7 +8,7 @@ use futures_util::future::join_all;
 use serde_json::{Value, json};
 
 use crate::{
-    chatters::{ChatDoor, Chatter},
+    chatters::{CHAT_WEBSOCKETS, ChatDoor, Chatter},
     doors::{DOORS, Door, next_code},
     helpers::{TestServer, settings, soon, text},
     relayers::{Relayer, Way},
@@ -135,4 +135,80 @@ async fn answers_that_are_under_way_when_the_server_stops_come_before_1012_at_ev
         assert_eq!(code, Some(1012), "{door:?} behind {next} answers");
         raw.expect_end().await;
     }
+}
+
+/// What waits for a reader that is behind comes before 1012, if the reader takes it in time.
+#[actix_web::test]
+async fn a_reader_that_is_behind_when_the_server_stops_gets_what_waits_for_it_before_1012() {
+    const MESSAGES: u64 = 140;
+    const BYTES: usize = 50_000;
+    // 7 MB wait for each reader, which is more than the kernel holds, and less than the bound.
+    let patient = open().with(|s| {
+        s.limits.max_queue_bytes = "8m".parse().expect("a size");
+        s.operation.shutdown_timeout = "20s".parse().expect("a time");
+    });
+    let server = TestServer::with(patient).await;
+    let mut ann = Chatter::settled(&server, ChatDoor::Plain, "Ann").await;
+    let mut plain = server.connect_raw("/ws?room=tea").await;
+    let mut readers = Vec::new();
+    for door in CHAT_WEBSOCKETS {
+        let reader = Chatter::settled(&server, door, &format!("{door:?}")).await;
+        reader.hold(64 * 1024);
+        readers.push((door, reader));
+    }
+    let msg = json!({"msg": "x".repeat(BYTES)});
+    for _ in 0..MESSAGES {
+        ann.ask("sendMessage", &msg).await;
+    }
+    // Nothing else shows that all fan-outs have delivered the last one.
+    rt::time::sleep(ARRIVAL).await;
+    let stop = soon("the stop", server.handle().stop());
+    let told = async {
+        for _ in 0..MESSAGES {
+            assert_eq!(plain.read_frame().await.payload.len(), BYTES);
+        }
+        plain.expect_close(1012).await;
+        for (door, mut reader) in readers {
+            for offset in 1..=MESSAGES {
+                assert_eq!(reader.next_named("receiveMessage").await["offset"], offset, "{door:?}");
+            }
+            assert_eq!(reader.until_the_end().await, Some(1012), "{door:?}");
+        }
+    };
+    tokio::join!(stop, told);
+}
+
+#[actix_web::test]
+async fn a_reader_of_the_relay_that_is_behind_when_the_server_stops_gets_what_waits_for_it_before_1012() {
+    const EVENTS: u64 = 140;
+    let patient = open().with(|s| {
+        s.limits.max_queue_bytes = "8m".parse().expect("a size");
+        s.operation.shutdown_timeout = "20s".parse().expect("a time");
+    });
+    let server = TestServer::with(patient).await;
+    let (mut ann, _) = Relayer::in_room(&server, Way::WebSocket, "tea", &json!({})).await;
+    let mut readers = Vec::new();
+    for way in [Way::WebSocket, Way::Upgraded] {
+        let (reader, _) = Relayer::in_room(&server, way, "tea", &json!({})).await;
+        reader.hold(64 * 1024);
+        readers.push(reader);
+    }
+    let filler = "x".repeat(50_000);
+    for number in 0..EVENTS {
+        ann.send(&format!("42/relay,{number}{}", json!(["x", number, filler]))).await;
+        assert_eq!(ann.next_text().await, format!("43/relay,{number}[{{}}]"));
+    }
+    // Nothing else shows that all fan-outs have delivered the last one.
+    rt::time::sleep(ARRIVAL).await;
+    let stop = soon("the stop", server.handle().stop());
+    let told = async {
+        for mut reader in readers {
+            for number in 0..EVENTS {
+                let heard = reader.next_text().await;
+                assert!(heard.starts_with(&format!(r#"42/relay,["x",{number},"#)), "{heard:.40}");
+            }
+            assert_eq!(reader.until_the_end().await, Some(1012));
+        }
+    };
+    tokio::join!(stop, told);
 }
