@@ -7,7 +7,7 @@ use std::collections::VecDeque;
 
 use echoroom::config::{Settings, Switch};
 use futures_util::future::join_all;
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::{
     chatters::{CHAT_DOORS, Chatter},
@@ -145,27 +145,14 @@ async fn a_client_of_the_relay_that_comes_back_to_a_hundred_megabytes_gets_them_
  {
     let server = TestServer::with(long_memory()).await;
     let (mut ann, _) = Relayer::in_room(&server, Way::WebSocket, "tea", &json!({})).await;
-    let mut lost = Vec::new();
-    for way in WAYS {
-        let (ben, was) = Relayer::in_room(&server, Way::WebSocket, "tea", &json!({})).await;
-        ben.reset();
-        lost.push((way, was));
-    }
-    server.until_health_shows(1, 0).await;
-    let filler = "x".repeat(BYTES);
-    let mut lengths = Vec::new();
-    for number in 0..MESSAGES {
-        let (packet, len) = event(number, &filler);
-        ann.send(&packet).await;
-        assert_eq!(ann.next_text().await, format!("43/relay,{number}[{{}}]"));
-        lengths.push(len);
-    }
+    let lost = lost(&server, WAYS.len()).await;
+    let mut lengths = emit(&mut ann, 0..MESSAGES).await;
 
     let (mut listener, _) = Relayer::in_room(&server, Way::WebSocket, "tea", &json!({})).await;
     let mut readers = Vec::new();
-    for (way, was) in &lost {
+    for (was, way) in lost.iter().zip(WAYS) {
         let auth = json!({"pid": was["pid"], "offset": "0"});
-        readers.push(Relayer::connecting(&server, *way, &auth).await);
+        readers.push(Relayer::connecting(&server, way, &auth).await);
     }
     for stop in 0..STOPS {
         let numbers = stop * MESSAGES / STOPS..(stop + 1) * MESSAGES / STOPS;
@@ -183,7 +170,7 @@ async fn a_client_of_the_relay_that_comes_back_to_a_hundred_megabytes_gets_them_
         assert_eq!(event_in(&listener.next_text().await), (number, len));
         lengths.push(len);
     }
-    for (reader, (way, was)) in readers.iter_mut().zip(&lost) {
+    for ((reader, was), way) in readers.iter_mut().zip(&lost).zip(WAYS) {
         let answer = reader.next_text().await;
         let pid = was["pid"].as_str().expect("a pid");
         assert!(answer.starts_with("40/relay,") && answer.contains(pid), "{way:?}: {answer}");
@@ -193,40 +180,113 @@ async fn a_client_of_the_relay_that_comes_back_to_a_hundred_megabytes_gets_them_
     }
 }
 
-/// What clients missed is kept once for all of them, and has a bound of its own.
-#[ignore = "what each client missed counts against --max-memory, as if each of them had a copy"]
+/// What clients missed is much more than the kernel takes for them: 32 MB.
+const MUCH: usize = 640;
+
+/// What their room says before they read on: twice what may wait for a session.
+const LIVE: usize = 40;
+
 #[actix_web::test]
-async fn many_clients_of_the_relay_that_come_back_at_once_get_what_is_kept_once_for_all_of_them() {
-    const CLIENTS: usize = 4;
-    const EVENTS: usize = 640;
-    // Of this 36 MiB are for what waits: more than what is kept, and less than two copies of it.
-    let tight = long_memory().with(|s| s.limits.max_memory = Some("64m".parse().expect("a size")));
-    let server = TestServer::with(tight).await;
-    let (mut ann, _) = Relayer::in_room(&server, Way::WebSocket, "tea", &json!({})).await;
+async fn a_user_who_reads_what_was_missed_is_not_sent_away_for_what_the_room_says_meanwhile() {
+    let server = TestServer::with(long_memory()).await;
+    let mut absent = Vec::new();
+    for door in CHAT_DOORS {
+        let user = Chatter::settled(&server, door, &format!("{door:?}")).await;
+        absent.push((door, user.return_data(0)));
+    }
+    let mut speaker = server.connect_raw("/ws?room=tea").await;
+    let filler = "x".repeat(BYTES);
+    let texts: Vec<_> = (0..MUCH + LIVE).map(|number| format!("{number} {filler}")).collect();
+    say(&mut speaker, &texts[..MUCH]).await;
+    let mut readers = Vec::new();
+    for (door, data) in absent {
+        let mut user = Chatter::stranger(&server, door).await;
+        user.hold(64 * 1024);
+        user.send("login", &data).await;
+        let welcome = user.next_unread().await;
+        assert!(welcome[0].contains(r#""recovered":true"#), "{door:?}");
+        readers.push(Reader { user, texts: welcome.into_iter().skip(1).collect() });
+    }
+    say(&mut speaker, &texts[MUCH..]).await;
+    for reader in &mut readers {
+        for (number, text) in texts.iter().enumerate() {
+            reader.expect(number, text.len()).await;
+        }
+    }
+}
+
+/// Says events at the relay, each once the one before it is acked, and gives back how long they are as they are heard.
+async fn emit(speaker: &mut Relayer<'_>, numbers: std::ops::Range<usize>) -> Vec<usize> {
+    let filler = "x".repeat(BYTES);
+    let mut lengths = Vec::new();
+    for number in numbers {
+        let (packet, len) = event(number, &filler);
+        speaker.send(&packet).await;
+        assert_eq!(speaker.next_text().await, format!("43/relay,{number}[{{}}]"));
+        lengths.push(len);
+    }
+    lengths
+}
+
+/// Clients that were in a room of the relay and are lost, as the answers to their CONNECT.
+async fn lost(server: &TestServer, count: usize) -> Vec<Value> {
     let mut lost = Vec::new();
-    for _ in 0..CLIENTS {
-        let (ben, was) = Relayer::in_room(&server, Way::WebSocket, "tea", &json!({})).await;
+    for _ in 0..count {
+        let (ben, was) = Relayer::in_room(server, Way::WebSocket, "tea", &json!({})).await;
         ben.reset();
         lost.push(was);
     }
     server.until_health_shows(1, 0).await;
-    let filler = "x".repeat(BYTES);
-    let mut lengths = Vec::new();
-    for number in 0..EVENTS {
-        let (packet, len) = event(number, &filler);
-        ann.send(&packet).await;
-        assert_eq!(ann.next_text().await, format!("43/relay,{number}[{{}}]"));
-        lengths.push(len);
+    lost
+}
+
+/// A client that comes back and has heard the first event that it missed.
+async fn back<'a>(server: &'a TestServer, way: Way, was: &Value, len: usize) -> Relayer<'a> {
+    let auth = json!({"pid": was["pid"], "offset": "0"});
+    let mut reader = Relayer::connecting(server, way, &auth).await;
+    reader.hold(64 * 1024);
+    assert_eq!(event_in(&reader.next_text().await), (0, len), "{way:?}");
+    reader
+}
+
+#[ignore = "what the room says while a client of the relay reads what it missed counts against --max-queue-bytes"]
+#[actix_web::test]
+async fn a_client_of_the_relay_that_reads_what_it_missed_is_not_sent_away_for_what_its_room_says_meanwhile() {
+    let server = TestServer::with(long_memory()).await;
+    let (mut ann, _) = Relayer::in_room(&server, Way::WebSocket, "tea", &json!({})).await;
+    let lost = lost(&server, WAYS.len()).await;
+    let mut lengths = emit(&mut ann, 0..MUCH).await;
+    let mut readers = Vec::new();
+    for (was, way) in lost.iter().zip(WAYS) {
+        readers.push(back(&server, way, was, lengths[0]).await);
     }
+    lengths.extend(emit(&mut ann, MUCH..MUCH + LIVE).await);
+    for (reader, way) in readers.iter_mut().zip(WAYS) {
+        for (number, len) in lengths.iter().enumerate().skip(1) {
+            let mut packet = reader.next_text().await;
+            if number == MUCH {
+                assert!(packet.starts_with("40/relay,"), "{way:?}: {packet:.100}");
+                packet = reader.next_text().await;
+            }
+            assert_eq!(event_in(&packet), (number, *len), "{way:?}");
+        }
+    }
+}
+
+/// What clients missed is kept once for all of them, and has a bound of its own.
+#[ignore = "what each client missed counts against --max-memory, as if each of them had a copy"]
+#[actix_web::test]
+async fn many_clients_of_the_relay_that_come_back_at_once_get_what_is_kept_once_for_all_of_them() {
+    // Of this 36 MiB are for what waits: more than what is kept, and less than two copies of it.
+    let tight = long_memory().with(|s| s.limits.max_memory = Some("64m".parse().expect("a size")));
+    let server = TestServer::with(tight).await;
+    let (mut ann, _) = Relayer::in_room(&server, Way::WebSocket, "tea", &json!({})).await;
+    let lost = lost(&server, 4).await;
+    let lengths = emit(&mut ann, 0..MUCH).await;
     for way in [Way::WebSocket, Way::Polling] {
         let mut readers = Vec::new();
         for was in &lost {
-            let auth = json!({"pid": was["pid"], "offset": "0"});
-            readers.push(Relayer::connecting(&server, way, &auth).await);
-        }
-        // All are back before the first one reads on.
-        for reader in &mut readers {
-            assert_eq!(event_in(&reader.next_text().await), (0, lengths[0]), "{way:?}");
+            readers.push(back(&server, way, was, lengths[0]).await);
         }
         for reader in &mut readers {
             for (number, len) in lengths.iter().enumerate().skip(1) {
