@@ -145,6 +145,23 @@ impl<'a> Chatter<'a> {
         self.heard.pop_front().expect("something came")
     }
 
+    /// The next texts as they came, where reading each as JSON would take too long. Nothing must have been kept.
+    pub async fn next_unread(&mut self) -> Vec<String> {
+        assert!(self.heard.is_empty(), "{:?}", self.heard);
+        match &mut self.line {
+            Line::Plain(raw) | Line::WebSocket(raw) => {
+                let RawFrame { first, payload } = raw.read_frame().await;
+                assert_eq!(first, 0x81);
+                vec![String::from_utf8(payload).expect("UTF-8")]
+            }
+            Line::Polling(poller) => {
+                let answer = poller.poll().await;
+                assert_eq!(answer.status, 200, "{}", answer.body);
+                answer.body.split('\u{1E}').map(str::to_owned).collect()
+            }
+        }
+    }
+
     /// Whether an event of that name has come while something else was waited for.
     pub fn has_heard(&self, event: &str) -> bool {
         self.heard.iter().any(|value| value["event"] == event)

@@ -14,7 +14,7 @@ use crate::{
 };
 
 /// A server whose room `tea` has twenty messages of some length, each in a record of its own.
-async fn server(len: usize) -> (TestServer, TempDir, Value) {
+pub async fn server(len: usize) -> (TestServer, TempDir, Value) {
     let folder = tempfile::tempdir().expect("a folder");
     let (journal, data_dir) = (JournalKind::Sqlite, folder.path().to_owned());
     let server = TestServer::with(settings().with(|s| {
@@ -35,13 +35,13 @@ async fn server(len: usize) -> (TestServer, TempDir, Value) {
 }
 
 /// Changes the record that begins at an offset.
-fn spoil(folder: &Path, change: &str, offset: u64) {
+pub fn spoil(folder: &Path, change: &str, offset: u64) {
     let file = rusqlite::Connection::open(folder.join("echoroom.db")).expect("the file");
     let change = format!("{change} WHERE id & 1099511627775 = {offset}");
     assert_eq!(file.execute(&change, []).expect("changed"), 1);
 }
 
-const BROKEN: &str = "UPDATE rounds SET entries = zeroblob(5)";
+pub const BROKEN: &str = "UPDATE rounds SET entries = zeroblob(5)";
 const MISSING: &str = "DELETE FROM rounds";
 
 /// A client at either door, and what came while an answer was waited for.

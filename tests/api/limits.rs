@@ -5,9 +5,12 @@ use std::{
     time::{Duration, Instant},
 };
 
-use echoroom::config::PerAddress;
+use echoroom::config::{PerAddress, Switch};
 
-use crate::helpers::{TestServer, frame, settings, text};
+use crate::{
+    doors::DOORS,
+    helpers::{TestServer, frame, settings, text},
+};
 
 fn one() -> NonZeroUsize {
     NonZeroUsize::MIN
@@ -34,6 +37,30 @@ async fn one_session_too_many_is_told_to_come_back() {
     first.close().await;
     server.until_health_shows(0, 0).await;
     server.connect("/ws").await.expect_quiet().await;
+}
+
+#[actix_web::test]
+async fn one_session_too_many_is_refused_at_every_door_whatever_door_has_the_place() {
+    let server = TestServer::with(settings().with(|s| {
+        s.admission.max_sessions = one();
+        s.socketio.relay = Switch::On;
+    }))
+    .await;
+    let paths = ["/", "/ws", "/echo", "/chat", "/socket.io/?EIO=4&transport=websocket"];
+    for door in DOORS {
+        let raw = door.open(&server).await;
+        for path in paths {
+            let answer = server.connect_tcp().await.handshake_with(path, "").await;
+            assert!(
+                answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: "),
+                "{door:?} {path}"
+            );
+        }
+        let answer = server.get_raw("/socket.io/?EIO=4&transport=polling", "").await;
+        assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("retry-after: "), "{door:?} {answer}");
+        drop(raw);
+        server.until_health_shows(0, 0).await;
+    }
 }
 
 #[actix_web::test]

@@ -147,6 +147,29 @@ for (const transports of WAYS) {
   });
 }
 
+test('a client that was cut off gets twenty megabytes that it missed, once and in order, by each transport', async () => {
+  const roomy = await startServer('--relay', 'on', '--recovery-bytes', '64m');
+  try {
+    const ben = await join(WAYS[1], 'much', {}, roomy);
+    const filler = 'x'.repeat(50_000);
+    for (const transports of WAYS) {
+      const ann = await join(transports, 'much', {}, roomy);
+      await until('the upgrade', () => ann.io.engine.transport.name === transports.at(-1));
+      await cutOff(ann, async () => {
+        for (let line = 0; line < 400; line += 1) await ben.emitWithAck('line', line, filler);
+      });
+      assert.equal(ann.recovered, true, `${transports}`);
+      ben.emit('line', 400, 'live');
+      await until('all lines', () => ann.heard.length === 401);
+      assert.deepEqual(ann.heard.map(([line]) => line), [...Array(401).keys()], `${transports}`);
+      ann.close();
+    }
+    ben.close();
+  } finally {
+    await roomy.stop();
+  }
+});
+
 test('a quiet room is recovered though the window has gone by and others talk', async () => {
   const hasty = await startServer('--relay', 'on', '--recovery-window', '5s');
   try {
