@@ -12,6 +12,7 @@ use std::{
 use actix::Addr;
 use actix_web::{rt, web};
 use log::warn;
+use tokio::sync::mpsc;
 
 use super::descriptors::Room;
 use super::{JournalStartError, StartError};
@@ -196,17 +197,30 @@ impl Node {
         })
     }
 
+    /// Dismisses all members of rooms behind all that was said before.
+    async fn dismiss_all(&self) {
+        self.engine.end_broadcasts().await;
+        if let Some(chat) = self.chat.get() {
+            let (all_told, mut told) = mpsc::channel(1);
+            chat.do_send(DismissAll { all_told });
+            // Nothing comes: the channel ends when the last fan-out has dismissed its members.
+            told.recv().await;
+        }
+    }
+
     /// Rejects new sessions, closes every session with 1012, waits for their end, at most
     /// `--shutdown-timeout`, and closes the journal. An [`Application`](super::Application) does this when it
     /// is stopped; another host of the routes does it before it stops its server.
     pub async fn end_sessions(&self) {
         self.admission.drain();
-        if let Some(chat) = self.chat.get() {
-            chat.do_send(DismissAll);
-        }
-        self.engine.end_all();
         self.lessons.end_all();
-        let deadline = Instant::now() + self.settings.operation.shutdown_timeout.get();
+        let shutdown_timeout = self.settings.operation.shutdown_timeout.get();
+        let deadline = Instant::now() + shutdown_timeout;
+        if rt::time::timeout(shutdown_timeout, self.dismiss_all()).await.is_err() {
+            warn!("the members of rooms could not be told in time that the server stops");
+        }
+        // Those that are in no room.
+        self.engine.end_all();
         let left = || self.admission.sessions() + self.engine.count_finishing();
         while left() > 0 && Instant::now() < deadline {
             rt::time::sleep(DRAIN_STEP).await;

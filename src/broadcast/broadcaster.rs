@@ -73,6 +73,11 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
         }
     }
 
+    /// The memory budget of all clients.
+    pub(crate) fn budget(&self) -> &Arc<Budget> {
+        &self.budget
+    }
+
     /// Adds the fan-out of a worker, before any session of that worker registers.
     pub(crate) fn add_worker(&mut self, worker: WorkerId, fanout: F) {
         self.fanouts.insert(worker, fanout);
@@ -321,9 +326,9 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
     }
 
     /// Dismisses the sessions of all workers.
-    pub(crate) fn dismiss_all(&self, message: DismissAll) {
+    pub(crate) fn dismiss_all(&self, message: &DismissAll) {
         for fanout in self.fanouts.values() {
-            fanout.send(ForFanOut::DismissAll(message));
+            fanout.send(ForFanOut::DismissAll(message.clone()));
         }
     }
 }

@@ -4,6 +4,7 @@ use std::{any::Any, fmt, sync::Arc, time::Duration};
 
 use actix::{Message, Recipient};
 use bytes::Bytes;
+use tokio::sync::mpsc;
 
 use super::{encoding::Encoding, lines::Broadcast, room_id::RoomId};
 use crate::{
@@ -66,10 +67,18 @@ pub struct FanOutBroadcast {
 #[rtype(result = "()")]
 pub struct Tell(pub Vec<(SessionId, News)>);
 
-/// Dismisses every session, because the server stops.
+/// Sends all that has been said to the fan-outs, because the server stops.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
-pub struct DismissAll;
+pub struct EndBroadcasts;
+
+/// Dismisses every session behind all that has been said, because the server stops.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub struct DismissAll {
+    /// Dropped by each actor that has done its part.
+    pub all_told: mpsc::Sender<()>,
+}
 
 /// A message of a server of rooms to a fan-out.
 #[derive(Debug)]

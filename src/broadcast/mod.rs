@@ -30,7 +30,7 @@ pub(crate) use self::{
     fanout::AddWorker,
     lines::{Broadcast, Handed, MAX_BYTES},
     map::Map,
-    messages::{DismissAll, Tell},
+    messages::{DismissAll, EndBroadcasts, Tell},
     rooms::Member,
     turn::{TurnLength, Turns},
 };

@@ -102,6 +102,43 @@ fn count<B: AsRef<[u8]> + Send + 'static>(bytes: B, held: usize, budget: &Arc<Bu
     Bytes::from_owner(Counted { bytes, budget: Arc::clone(budget), charge })
 }
 
+/// A charge for bytes that several owners hold together, until the last of them has dropped it. The budget cannot refuse it.
+#[derive(Debug)]
+pub(crate) struct Charge {
+    budget: Arc<Budget>,
+    bytes: usize,
+}
+
+impl Charge {
+    /// Charges `bytes`.
+    pub(crate) fn new(bytes: usize, budget: &Arc<Budget>) -> Arc<Self> {
+        tell(budget, bytes.cast_signed());
+        Arc::new(Self { budget: Arc::clone(budget), bytes })
+    }
+
+    /// These bytes, which keep the charge.
+    pub(crate) fn hold(self: &Arc<Self>, bytes: Bytes) -> Bytes {
+        Bytes::from_owner(Charged { bytes, _charge: Arc::clone(self) })
+    }
+}
+
+impl Drop for Charge {
+    fn drop(&mut self) {
+        tell(&self.budget, -self.bytes.cast_signed());
+    }
+}
+
+struct Charged {
+    bytes: Bytes,
+    _charge: Arc<Charge>,
+}
+
+impl AsRef<[u8]> for Charged {
+    fn as_ref(&self) -> &[u8] {
+        &self.bytes
+    }
+}
+
 struct Counted<B> {
     bytes: B,
     budget: Arc<Budget>,
@@ -147,6 +184,12 @@ impl fmt::Debug for Untold {
 
 thread_local! {
     static UNTOLD_HERE: RefCell<Option<Untold>> = const { RefCell::new(None) };
+}
+
+/// Reports what this thread has counted.
+#[cfg(test)]
+pub(crate) fn report_counts() {
+    UNTOLD_HERE.with(|here| here.take());
 }
 
 fn tell(budget: &Arc<Budget>, bytes: isize) {

@@ -33,7 +33,7 @@ pub use self::{
 };
 pub(crate) use self::{
     budget::{Accepted, Intake, OutOfMemory},
-    lease::{FREE_SHARE, Lease, counted},
+    lease::{Charge, FREE_SHARE, Lease, counted},
 };
 
 /// How long a connection lingers after its last byte: the server reads on and drops what comes, so that the client

@@ -25,7 +25,7 @@ use super::{
     settings::EngineSettings,
 };
 use crate::{
-    broadcast::{AddWorker, FanOut, Outlets},
+    broadcast::{AddWorker, EndBroadcasts, FanOut, Outlets},
     connection::{Budget, Intake},
     domain::WorkerId,
     metrics::Metrics,
@@ -71,6 +71,14 @@ impl Engine {
     pub fn hub(&self) -> &Addr<Hub> {
         self.hub
             .get_or_init(|| self.parts.start("socketio-rooms", Hub::new(self.settings.hub, self.budget())))
+    }
+
+    /// Waits until all events that were emitted before are on their way to the fan-outs.
+    pub(crate) async fn end_broadcasts(&self) {
+        if let Some(hub) = self.hub.get() {
+            // A room server that has ended has nothing to send.
+            let _ = hub.send(EndBroadcasts).await;
+        }
     }
 
     /// Emits to the sockets of a namespace from any thread: to all sockets, or to some rooms.

@@ -127,8 +127,8 @@ impl SessionHandle {
 
     /// Queues an event that the client missed while it was away. It counts against no limit of the session: the client
     /// reads it at its own speed.
-    pub fn missed(&self, packet: impl Into<ByteString>, attachments: &[Bytes]) {
-        self.0.outbound.missed(packet.into().into_bytes(), attachments);
+    pub fn missed(&self, packet: Bytes, attachments: &[Bytes]) {
+        self.0.outbound.missed(packet, attachments);
     }
 
     /// Whether the transport takes an event now; a volatile event is queued only then.

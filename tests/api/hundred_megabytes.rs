@@ -249,7 +249,6 @@ async fn back<'a>(server: &'a TestServer, way: Way, was: &Value, len: usize) -> 
     reader
 }
 
-#[ignore = "what the room says while a client of the relay reads what it missed counts against --max-queue-bytes"]
 #[actix_web::test]
 async fn a_client_of_the_relay_that_reads_what_it_missed_is_not_sent_away_for_what_its_room_says_meanwhile() {
     let server = TestServer::with(long_memory()).await;
@@ -274,7 +273,6 @@ async fn a_client_of_the_relay_that_reads_what_it_missed_is_not_sent_away_for_wh
 }
 
 /// What clients missed is kept once for all of them, and has a bound of its own.
-#[ignore = "what each client missed counts against --max-memory, as if each of them had a copy"]
 #[actix_web::test]
 async fn many_clients_of_the_relay_that_come_back_at_once_get_what_is_kept_once_for_all_of_them() {
     // Of this 36 MiB are for what waits: more than what is kept, and less than two copies of it.

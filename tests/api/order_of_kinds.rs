@@ -284,7 +284,6 @@ fn in_the_order_of_kinds_each_is_behind_each() {
     assert_eq!((kinds.len(), pairs.len()), (36, 36));
 }
 
-#[ignore = "the answer to userList overtakes notices that the chat server has not sent yet"]
 #[actix_web::test]
 async fn a_list_of_users_that_is_asked_for_names_those_who_are_there_by_what_came_before_it() {
     let server = TestServer::start().await;

@@ -72,7 +72,6 @@ async fn what_was_answered_before_the_stop_is_heard_before_1012_at_chat() {
     }
 }
 
-#[ignore = "the end of a session of Socket.IO overtakes what its fan-out has yet to deliver"]
 #[actix_web::test]
 async fn what_was_answered_before_the_stop_is_heard_before_1012_over_socketio() {
     use ChatDoor::{Upgraded, WebSocket};
@@ -83,7 +82,6 @@ async fn what_was_answered_before_the_stop_is_heard_before_1012_over_socketio() 
     }
 }
 
-#[ignore = "the end of a session of Socket.IO overtakes what its fan-out has yet to deliver"]
 #[actix_web::test]
 async fn what_the_relay_has_taken_before_the_stop_is_heard_before_1012() {
     for round in 0..10 {

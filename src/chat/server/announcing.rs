@@ -68,6 +68,8 @@ impl ChatServer {
     /// Answers a session with the users of its room.
     pub(super) fn list_users(&mut self, asked: &ListUsers) -> Result<Reply, Rejected> {
         let id = self.broadcaster.rooms.room_of(asked.session).ok_or(Rejected::NotLoggedIn)?;
+        // The list tells of users whose coming the room has not heard yet.
+        self.end_broadcast(id);
         let presence = &self.broadcaster.rooms.get(id).ok_or(Rejected::NotLoggedIn)?.presence;
         let mut behind = presence.users_after(asked.after.as_ref());
         let users = behind.by_ref().take(asked.limit).map(|user| user.profile.clone()).collect();

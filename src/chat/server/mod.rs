@@ -343,7 +343,7 @@ impl Handler<DismissAll> for ChatServer {
     fn handle(&mut self, message: DismissAll, ctx: &mut Self::Context) {
         self.is_stopping = true;
         self.end_turn(ctx);
-        self.broadcaster.dismiss_all(message);
+        self.broadcaster.dismiss_all(&message);
     }
 }
 

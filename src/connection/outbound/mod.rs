@@ -253,24 +253,31 @@ impl Outbound {
 
     /// Queues a binary message as an answer, as base64 if the client takes no binary frames. Ignored after the end.
     pub(crate) fn answer_binary(&self, bytes: Bytes) {
-        self.binary(Kind::Answer, bytes);
-    }
-
-    /// Queues an event that the client missed while it was away: its text, and its attachments. It counts against no bound
-    /// of the client, which reads it at its own speed, but against the memory budget. Ignored after the end.
-    pub(crate) fn missed(&self, text: Bytes, attachments: &[Bytes]) {
-        self.queue(|queue| queue.push_frame(Kind::Missed, OpCode::Text, text));
-        for attachment in attachments {
-            self.binary(Kind::Missed, attachment.clone());
+        let is_text_only = self.0.borrow().is_text_only;
+        match is_text_only {
+            true => self.answer_frame(OpCode::Text, queue::base64(&bytes)),
+            false => self.answer_frame(OpCode::Binary, bytes),
         }
     }
 
-    fn binary(&self, kind: Kind, bytes: Bytes) {
+    /// Queues an event that the client missed while it was away: its text, and its attachments. It counts against no bound
+    /// of the client, which reads it at its own speed. The session must end if the memory budget is used up. Ignored after
+    /// the end.
+    pub(crate) fn missed(&self, text: Bytes, attachments: &[Bytes]) {
         let is_text_only = self.0.borrow().is_text_only;
-        self.queue(|queue| match is_text_only {
-            true => queue.push_frame(kind, OpCode::Text, queue::base64(&bytes)),
-            false => queue.push_frame(kind, OpCode::Binary, bytes),
+        self.queue(|queue| {
+            queue.push_missed(OpCode::Text, text);
+            for attachment in attachments {
+                match is_text_only {
+                    true => queue.push_frame(Kind::Missed, OpCode::Text, queue::base64(attachment)),
+                    false => queue.push_missed(OpCode::Binary, attachment.clone()),
+                }
+            }
         });
+        let state = &mut *self.0.borrow_mut();
+        if state.lease.budget().is_full() && state.queue.bytes() > FREE_SHARE {
+            state.refuse();
+        }
     }
 
     fn queue(&self, push: impl FnOnce(&mut Queue)) {
@@ -447,9 +454,7 @@ impl State {
             return Direct::Skipped;
         }
         if self.must_not_wait(bytes) {
-            self.lease.budget().note_refusal();
-            self.is_refused = true;
-            self.wake_writer(true);
+            self.refuse();
             return Direct::Gone;
         }
         match self.is_text_only.then(|| queue::text_only(frames)).flatten() {
@@ -460,6 +465,13 @@ impl State {
             None => self.write_or_queue(frames, bytes, false),
         }
         Direct::Taken
+    }
+
+    /// Notes that the memory budget has no room for what the client needs.
+    fn refuse(&mut self) {
+        self.lease.budget().note_refusal();
+        self.is_refused = true;
+        self.wake_writer(true);
     }
 
     /// Writes frames of a broadcast if nothing waits before them, and queues what the socket does not take.

@@ -22,6 +22,9 @@ use crate::{
 /// that many small frames are one piece.
 pub(super) const COPY_BELOW: usize = 2048;
 
+/// The like for events that a client missed: their bytes are shared by all clients that missed them.
+const COPY_MISSED_BELOW: usize = 256;
+
 /// Small frames are one piece up to this size.
 const MAX_TAIL: usize = 64 * 1024;
 
@@ -35,7 +38,8 @@ pub(super) enum Kind {
     Answer,
     /// A broadcast's. Too many bytes evict the client.
     Delivery,
-    /// Events that the client missed while it was away. The store that kept them bounds them.
+    /// Events that the client missed while it was away, which the store that kept them bounds; and broadcasts behind them, of
+    /// as many bytes.
     Missed,
     /// The rest of a frame that was partly written when the queue was cleared.
     Rest,
@@ -75,6 +79,9 @@ pub(super) struct Queue {
     own: usize,
     /// Unwritten bytes of deliveries, with the memory of their pieces.
     delivered: usize,
+    /// Unwritten bytes of this kind, and the most that were missed since there were none.
+    missed: usize,
+    most_missed: usize,
     /// The backlog of deliveries: `delivered`, and what waits in the session's mailbox.
     backlog: Backlog,
 }
@@ -91,6 +98,8 @@ impl Queue {
             answers: 0,
             own: 0,
             delivered: 0,
+            missed: 0,
+            most_missed: 0,
             backlog,
         }
     }
@@ -152,10 +161,24 @@ impl Queue {
         self.push(payload, kind, true, false);
     }
 
-    /// Appends finished frames of a broadcast.
+    /// Appends one frame of an event that the client missed. Its bytes are shared, and charged by their owner.
+    pub(super) fn push_missed(&mut self, opcode: OpCode, payload: Bytes) {
+        if payload.len() < COPY_MISSED_BELOW {
+            self.push_small(Kind::Missed, |out| frame::write(out, opcode, &payload));
+        } else {
+            self.push_small(Kind::Missed, |out| frame::write_header(out, opcode, payload.len()));
+            self.push(payload, Kind::Missed, false, false);
+        }
+        self.most_missed = self.most_missed.max(self.missed);
+    }
+
+    /// Appends finished frames of a broadcast. While a client reads what it missed, as many bytes of broadcasts may wait
+    /// behind that as it missed: it is no slow reader because its rooms speak on.
     pub(super) fn push_delivery(&mut self, frames: &[Bytes], is_own: bool) {
         for frames in frames {
-            self.push(frames.clone(), Kind::Delivery, is_own, true);
+            let is_behind_missed = self.missed > 0 && self.missed + frames.len() <= 2 * self.most_missed;
+            let kind = if is_behind_missed { Kind::Missed } else { Kind::Delivery };
+            self.push(frames.clone(), kind, is_own, true);
         }
     }
 
@@ -213,6 +236,8 @@ impl Queue {
         self.answers += former.answers;
         self.own += former.own;
         self.delivered += former.delivered;
+        self.missed += former.missed;
+        self.most_missed = self.most_missed.max(self.missed);
         former.pieces.extend(mem::take(&mut self.pieces));
         self.pieces = former.pieces;
     }
@@ -228,6 +253,7 @@ impl Queue {
                 if opcode == OpCode::Binary { base64(&payload) } else { payload },
             );
         }
+        made.most_missed = made.missed;
         *self = made;
     }
 
@@ -431,7 +457,8 @@ impl Queue {
                 self.delivered += bytes;
                 self.backlog.add(bytes);
             }
-            Kind::Missed | Kind::Rest => {}
+            Kind::Missed => self.missed += bytes,
+            Kind::Rest => {}
         }
     }
 
@@ -443,7 +470,13 @@ impl Queue {
                 self.delivered -= bytes;
                 self.backlog.subtract(bytes);
             }
-            Kind::Missed | Kind::Rest => {}
+            Kind::Missed => {
+                self.missed -= bytes;
+                if self.missed == 0 {
+                    self.most_missed = 0;
+                }
+            }
+            Kind::Rest => {}
         }
     }
 

@@ -198,7 +198,16 @@ pub struct Recovered {
     /// Data that the handler stored by [`Keep`].
     pub kept: ByteString,
     /// The events that the client missed, in order.
-    pub missed: Vec<Emission>,
+    pub missed: Vec<Missed>,
+}
+
+/// An event that a client missed while it was away. All clients that missed it share its bytes and their charge.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Missed {
+    /// The packet, with the type digits of Engine.IO and Socket.IO.
+    pub packet: Bytes,
+    /// The attachments that follow the packet.
+    pub attachments: Vec<Bytes>,
 }
 
 /// An event encoded for the clients of its namespace.

@@ -19,7 +19,7 @@ use self::{
     stay::Stay,
 };
 use crate::{
-    broadcast::{AddWorker, Broadcaster, Found, Reach, TurnLength, Turns},
+    broadcast::{AddWorker, Broadcaster, EndBroadcasts, Found, Reach, TurnLength, Turns},
     connection::{Accepted, Budget},
     domain::SessionId,
 };
@@ -98,10 +98,11 @@ impl Hub {
         let Connect { session, worker, seat, namespace, sid, pid, foreign } = connect;
         let index = self.namespace(&namespace);
         let (limits, namespace) = (self.limits.recovery, &mut self.namespaces[index]);
+        let budget = self.broadcaster.budget();
         namespace.sids.insert(sid.clone(), session);
         if let Some(pid) = &pid {
             namespace.pids.insert(pid.clone(), session);
-            namespace.recovery.get_or_insert_with(|| Recovery::new(limits));
+            namespace.recovery.get_or_insert_with(|| Recovery::new(limits, Arc::clone(budget)));
         }
         self.broadcaster.register(session, worker, seat, None);
         drop(self.broadcaster.subscribe(session));
@@ -204,6 +205,14 @@ impl Handler<AddWorker> for Hub {
 
     fn handle(&mut self, AddWorker { worker, fanout }: AddWorker, _: &mut Self::Context) {
         self.broadcaster.add_worker(worker, fanout);
+    }
+}
+
+impl Handler<EndBroadcasts> for Hub {
+    type Result = ();
+
+    fn handle(&mut self, _: EndBroadcasts, ctx: &mut Self::Context) {
+        self.end_turn(ctx);
     }
 }
 

@@ -7,6 +7,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap, VecDeque},
+    sync::{Arc, Weak},
     time::{Duration, Instant},
 };
 
@@ -14,8 +15,9 @@ use bytestring::ByteString;
 
 use super::{gone::Gone, stay::Stay};
 use crate::{
+    connection::{Budget, Charge},
     protocol::socketio::Offset,
-    socketio::hub::messages::{Emission, Target},
+    socketio::hub::messages::{Emission, Missed, Target},
 };
 
 /// The bounds on what recovery keeps of one namespace.
@@ -33,6 +35,7 @@ pub struct RecoveryLimits {
 #[derive(Debug)]
 pub struct Recovery {
     limits: RecoveryLimits,
+    budget: Arc<Budget>,
     /// Their offsets rise without gaps up to `last`.
     events: VecDeque<Logged>,
     bytes: usize,
@@ -50,6 +53,8 @@ struct Logged {
     target: Target,
     emission: Emission,
     at: Instant,
+    /// The charge for the event, while a client is given it.
+    lent: Weak<Charge>,
 }
 
 /// A lost socket whose client may come back.
@@ -69,11 +74,26 @@ impl Logged {
     }
 }
 
+impl Logged {
+    /// The event for a client that missed it. It is charged to `budget` once, however many clients are given it, until the
+    /// last one has taken it: it may then be kept no more.
+    fn lend(&mut self, budget: &Arc<Budget>) -> Missed {
+        let charge = self.lent.upgrade().unwrap_or_else(|| Charge::new(self.bytes(), budget));
+        self.lent = Arc::downgrade(&charge);
+        let Emission { packet, attachments, .. } = self.emission.clone();
+        Missed {
+            packet: charge.hold(packet.into_bytes()),
+            attachments: attachments.into_iter().map(|attachment| charge.hold(attachment)).collect(),
+        }
+    }
+}
+
 impl Recovery {
-    /// Nothing is kept yet.
-    pub fn new(limits: RecoveryLimits) -> Self {
+    /// Nothing is kept yet. What clients are given is charged to `budget`.
+    pub fn new(limits: RecoveryLimits, budget: Arc<Budget>) -> Self {
         Self {
             limits,
+            budget,
             events: VecDeque::new(),
             bytes: 0,
             last: 0,
@@ -91,7 +111,7 @@ impl Recovery {
 
     /// Keeps an event under the next offset.
     pub fn log(&mut self, target: Target, emission: Emission, now: Instant) {
-        let logged = Logged { target, emission, at: now };
+        let logged = Logged { target, emission, at: now, lent: Weak::new() };
         self.last += 1;
         self.bytes += logged.bytes();
         self.events.push_back(logged);
@@ -111,18 +131,18 @@ impl Recovery {
 
     /// Takes out the socket of a client that is back, and the events that it missed. A socket can be taken
     /// once. `None` if the client was away too long, or an event that it missed is not kept any more.
-    pub fn take(&mut self, pid: &str, offset: &Offset, now: Instant) -> Option<(Stay, Vec<Emission>)> {
+    pub fn take(&mut self, pid: &str, offset: &Offset, now: Instant) -> Option<(Stay, Vec<Missed>)> {
         self.expire(now);
         let (_, Absent { stay, .. }) = self.absent.remove(&self.by_pid.remove(pid)?)?;
         let seen = self.seen(offset, &stay)?;
         if self.gone.last_for(&stay) > seen {
             return None;
         }
-        let missed = self.offsets().zip(&self.events).filter(|(offset, logged)| {
+        let missed = self.offsets().zip(&mut self.events).filter(|(offset, logged)| {
             // Events from before the socket connected were not for it.
             *offset > seen && stay.hears(*offset, &logged.target)
         });
-        let missed = missed.map(|(_, logged)| logged.emission.clone()).collect();
+        let missed = missed.map(|(_, logged)| logged.lend(&self.budget)).collect();
         Some((stay, missed))
     }
 
@@ -224,9 +244,9 @@ mod tests {
         Offset::Text(offset.into())
     }
 
-    fn packets(taken: Option<(Stay, Vec<Emission>)>) -> Option<Vec<String>> {
+    fn packets(taken: Option<(Stay, Vec<Missed>)>) -> Option<Vec<String>> {
         let (_, missed) = taken?;
-        Some(missed.iter().map(|emission| emission.packet.to_string()).collect())
+        Some(missed.iter().map(|missed| String::from_utf8_lossy(&missed.packet).into_owned()).collect())
     }
 
     fn some(packets: &[&str]) -> Option<Vec<String>> {
@@ -235,7 +255,7 @@ mod tests {
 
     #[test]
     fn who_comes_back_gets_what_was_for_it_behind_its_offset() {
-        let (mut recovery, now) = (Recovery::new(LIMITS), Instant::now());
+        let (mut recovery, now) = (Recovery::new(LIMITS, Budget::new(1 << 20)), Instant::now());
         for (packet, target) in [
             ("a", target(&[], &[])),
             ("b", target(&["red"], &[])),
@@ -256,7 +276,7 @@ mod tests {
 
     #[test]
     fn who_has_no_offset_gets_all_since_it_came() {
-        let (mut recovery, now) = (Recovery::new(LIMITS), Instant::now());
+        let (mut recovery, now) = (Recovery::new(LIMITS, Budget::new(1 << 20)), Instant::now());
         let mut lost = absent("me", &[], now);
         for packet in ["a", "b", "c", "d", "e", "f"] {
             let to = if packet > "c" { target(&["red"], &[]) } else { target(&[], &[]) };
@@ -272,7 +292,7 @@ mod tests {
 
     #[test]
     fn an_offset_from_nowhere_recovers_nothing() {
-        let (mut recovery, now) = (Recovery::new(LIMITS), Instant::now());
+        let (mut recovery, now) = (Recovery::new(LIMITS, Budget::new(1 << 20)), Instant::now());
         recovery.log(target(&[], &[]), emission("a"), now);
         for offset in [at("2"), at("18446744073709551615"), at("99999999999999999999"), Offset::Other] {
             recovery.keep("p".into(), absent("me", &[], now));
@@ -286,7 +306,7 @@ mod tests {
     /// A client keeps the offset of another server, or of this one before a restart, until its first event.
     #[test]
     fn an_offset_that_was_brought_from_elsewhere_counts_as_none() {
-        let (mut recovery, now) = (Recovery::new(LIMITS), Instant::now());
+        let (mut recovery, now) = (Recovery::new(LIMITS, Budget::new(1 << 20)), Instant::now());
         for packet in ["a", "b", "c"] {
             recovery.log(target(&["red"], &["you"]), emission(packet), now);
         }
@@ -307,7 +327,7 @@ mod tests {
 
     #[test]
     fn an_old_offset_is_good_if_nothing_that_was_for_its_client_is_gone() {
-        let (mut recovery, start) = (Recovery::new(LIMITS), Instant::now());
+        let (mut recovery, start) = (Recovery::new(LIMITS, Budget::new(1 << 20)), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
         recovery.log(target(&["red"], &[]), emission("a"), start);
         for second in 1..20 {
@@ -329,8 +349,28 @@ mod tests {
     }
 
     #[test]
+    fn what_several_clients_missed_is_charged_once_until_the_last_has_taken_it() {
+        let (budget, now) = (Budget::new(1 << 20), Instant::now());
+        let mut recovery = Recovery::new(LIMITS, Arc::clone(&budget));
+        recovery.log(target(&[], &[]), emission(&"x".repeat(3000)), now);
+        let mut taken = Vec::new();
+        for pid in ["p", "q", "r"] {
+            recovery.keep(pid.into(), absent("me", &[], now));
+            taken.push(recovery.take(pid, &Offset::Missing, now).expect("it is kept"));
+        }
+        let kept = recovery.bytes;
+        // Another event takes its place.
+        recovery.log(target(&[], &[]), emission(&"y".repeat(3000)), now);
+        crate::connection::lease::report_counts();
+        assert_eq!((recovery.events.len(), budget.used()), (1, kept));
+        drop(taken);
+        crate::connection::lease::report_counts();
+        assert_eq!(budget.used(), 0);
+    }
+
+    #[test]
     fn what_others_push_out_is_no_loss_to_who_comes_back() {
-        let (mut recovery, now) = (Recovery::new(LIMITS), Instant::now());
+        let (mut recovery, now) = (Recovery::new(LIMITS, Budget::new(1 << 20)), Instant::now());
         recovery.keep("p".into(), absent("me", &["red"], now));
         recovery.keep("q".into(), absent("you", &["blue"], now));
         for _ in 0..100 {
@@ -344,7 +384,7 @@ mod tests {
 
     #[test]
     fn what_is_too_old_is_gone_and_who_would_miss_it_is_not_recovered() {
-        let (mut recovery, start) = (Recovery::new(LIMITS), Instant::now());
+        let (mut recovery, start) = (Recovery::new(LIMITS, Budget::new(1 << 20)), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
         recovery.log(target(&[], &[]), emission("a"), start);
         recovery.log(target(&[], &[]), emission("b"), after(5));
@@ -365,7 +405,7 @@ mod tests {
 
     #[test]
     fn no_more_is_kept_than_the_bounds_allow() {
-        let (mut recovery, now) = (Recovery::new(LIMITS), Instant::now());
+        let (mut recovery, now) = (Recovery::new(LIMITS, Budget::new(1 << 20)), Instant::now());
         for _ in 0..100 {
             recovery.log(target(&[], &[]), emission(&"x".repeat(900)), now);
         }

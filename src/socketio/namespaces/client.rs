@@ -304,8 +304,8 @@ impl Client {
         match (state, seat(handle, EVENTS)) {
             (Some(state), _) => {
                 // First the missed events, then the CONNECT reply.
-                for emission in &state.missed {
-                    handle.missed(emission.packet.clone(), &emission.attachments);
+                for missed in &state.missed {
+                    handle.missed(missed.packet.clone(), &missed.attachments);
                 }
                 self.welcome(Socket::again(place, pid, state), handler);
             }

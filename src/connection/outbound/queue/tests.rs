@@ -38,7 +38,7 @@ fn answers_and_deliveries_leave_in_the_order_they_came() {
         text(&mut queue, b"b");
         queue.push_delivery(&[Bytes::from_static(b"\x81\x01D")], false);
         queue.push_frame(Kind::Answer, OpCode::Binary, Bytes::from(vec![7; COPY_BELOW]));
-        queue.push_frame(Kind::Missed, OpCode::Text, Bytes::from_static(b"m"));
+        queue.push_missed(OpCode::Text, Bytes::from_static(b"m"));
         text(&mut queue, b"c");
         let expected =
             [&b"\x81\x01a\x81\x01b\x81\x01D\x82\x7e\x08\x00"[..], &[7; COPY_BELOW], b"\x81\x01m\x81\x01c"];
@@ -52,7 +52,7 @@ fn each_kind_is_counted_until_it_is_written() {
     text(&mut queue, b"abc");
     text(&mut queue, &vec![b'x'; 5000]);
     queue.push_delivery(&[frame(OpCode::Text, b"12345678")], false);
-    queue.push_frame(Kind::Missed, OpCode::Text, Bytes::from_static(b"m"));
+    queue.push_missed(OpCode::Text, Bytes::from_static(b"m"));
     assert_eq!((queue.answers(), queue.bytes()), (5 + 5004, 5 + 5004 + 10 + 3));
     assert_eq!(queue.backlog().bytes(), 10 + PIECE_BYTES);
     assert_eq!(queue.advance(5 + 4 + 1000), 5 + 4 + 1000);
@@ -142,7 +142,7 @@ fn a_poll_takes_sixteen_packets_or_so_many_bytes_of_all_kinds() {
         &[[frame(OpCode::Binary, &[0; 600]), frame(OpCode::Text, b"4d")].concat().into()],
         false,
     );
-    queue.push_frame(Kind::Missed, OpCode::Text, vec![b'4'; COPY_BELOW].into());
+    queue.push_missed(OpCode::Text, vec![b'4'; COPY_BELOW].into());
     assert_eq!(queue.take_packets(16, 1000).expect("packets").split(engineio::SEPARATOR).count(), 5);
     assert!(queue.take_packets(16, 100).expect("a packet").starts_with('b'), "one at least, however large");
     assert_eq!(queue.take_packets(16, 100).as_deref(), Some("4d"));
@@ -166,9 +166,42 @@ fn a_ping_overtakes_what_a_polling_client_has_not_taken() {
 fn many_small_frames_are_few_pieces_and_all_of_them_leave() {
     let mut queue = queue();
     for _ in 0..100_000 {
-        queue.push_frame(Kind::Missed, OpCode::Text, Bytes::from_static(b"0123456789"));
+        queue.push_missed(OpCode::Text, Bytes::from_static(b"0123456789"));
     }
     assert_eq!((queue.bytes(), queue.answers()), (1_200_000, 0));
     assert!(queue.memory() < 1_200_000 + 20 * PIECE_BYTES);
     assert_eq!(taken(&mut queue, 100_000).len(), 1_200_000);
+}
+
+#[test]
+fn behind_what_a_client_missed_may_wait_as_many_bytes_of_its_rooms() {
+    let mut queue = queue();
+    for _ in 0..10 {
+        queue.push_missed(OpCode::Text, vec![b'm'; 1000].into());
+    }
+    let live = frame(OpCode::Text, &[b'x'; 1000]);
+    let speak = |queue: &mut Queue| queue.push_delivery(std::slice::from_ref(&live), false);
+    for _ in 0..10 {
+        speak(&mut queue);
+    }
+    assert_eq!(queue.backlog().bytes(), 0);
+    // A client that reads on is never behind.
+    for _ in 0..100 {
+        queue.advance(live.len());
+        speak(&mut queue);
+    }
+    assert_eq!(queue.backlog().bytes(), 0);
+    speak(&mut queue);
+    assert_eq!(queue.backlog().bytes(), live.len() + PIECE_BYTES, "it has stopped");
+    queue.advance(queue.bytes());
+    speak(&mut queue);
+    assert_eq!(queue.backlog().bytes(), live.len() + PIECE_BYTES, "it has read all that it missed");
+}
+
+#[test]
+fn what_a_client_missed_is_charged_to_it_only_where_it_is_copied() {
+    let mut queue = queue();
+    queue.push_missed(OpCode::Text, vec![b'm'; 1_000_000].into());
+    queue.push_missed(OpCode::Text, Bytes::from_static(b"small"));
+    assert!(queue.memory() < 1000 && queue.bytes() > 1_000_000);
 }
