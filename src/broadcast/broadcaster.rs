@@ -344,3 +344,6 @@ fn fan_out<F: ToFanOut>(
         fanout.send(ForFanOut::Broadcast(FanOutBroadcast { room, broadcast: Arc::clone(broadcast) }));
     }
 }
+
+#[cfg(test)]
+mod tests;
