@@ -39,7 +39,7 @@ use crate::{
     metrics::Metrics,
     parts::Parts,
     protocol::engineio::{self, Handshake},
-    socketio::hub::{Hub, HubLimits, recovery::RecoveryLimits},
+    socketio::rooms::{RoomLimits, RoomServer, recovery::RecoveryLimits},
 };
 
 /// Number of packets of one post that a session takes at a time. Its other messages are handled between two
@@ -80,7 +80,7 @@ pub struct EngineSettings {
     /// Limit on packets that are not events. Events are counted by the namespaces.
     pub rate: Option<RateLimit>,
     /// Limits on rooms and on what recovery keeps.
-    pub hub: HubLimits,
+    pub rooms: RoomLimits,
 }
 
 impl EngineSettings {
@@ -101,7 +101,7 @@ impl EngineSettings {
             max_unknown: settings.max_login_size().get(),
             upload: UploadRate::of(settings),
             rate: RateLimit::of(settings),
-            hub: HubLimits {
+            rooms: RoomLimits {
                 max_rooms: settings.rooms.max_rooms.get(),
                 recovery: RecoveryLimits {
                     window: settings.socketio.recovery_window.get(),
@@ -150,7 +150,7 @@ pub struct Engine {
     sessions: Mutex<HashMap<Sid, Entry>>,
     ended: Mutex<Ended>,
     /// Started at first use.
-    hub: OnceLock<Addr<Hub>>,
+    room_server: OnceLock<Addr<RoomServer>>,
     parts: Arc<Parts>,
     desks: AtomicUsize,
     closing: Closing,
@@ -188,11 +188,11 @@ pub struct Visitor {
     pub wants_base64: bool,
 }
 
-/// One worker's access to the hub of an engine.
+/// One worker's access to the room server of an engine.
 #[derive(Clone, Debug)]
 pub struct Desk {
-    /// The hub, which keeps the rooms of all sockets.
-    pub hub: Addr<Hub>,
+    /// The room server, which keeps the rooms of all sockets.
+    pub room_server: Addr<RoomServer>,
     /// The worker's id.
     pub worker: WorkerId,
     /// Outlets of new sockets, which the worker's fan-out picks up.
@@ -215,7 +215,7 @@ impl Engine {
             intake,
             sessions: Mutex::default(),
             ended: Mutex::default(),
-            hub: OnceLock::new(),
+            room_server: OnceLock::new(),
             parts,
             desks: AtomicUsize::new(0),
             closing,
@@ -233,19 +233,19 @@ impl Engine {
         Lease::new(Arc::clone(&self.intake))
     }
 
-    /// The hub. The first call starts it on its own thread.
-    pub fn hub(&self) -> &Addr<Hub> {
-        self.hub.get_or_init(|| {
-            self.parts.start("socketio-rooms", Hub::new(self.settings.hub, Arc::clone(&self.intake)))
+    /// The room server. The first call starts it on its own thread.
+    pub fn room_server(&self) -> &Addr<RoomServer> {
+        self.room_server.get_or_init(|| {
+            self.parts.start("socketio-rooms", RoomServer::new(self.settings.rooms, Arc::clone(&self.intake)))
         })
     }
 
     /// Emits to the sockets of a namespace from any thread: to all sockets, or to some rooms.
     pub fn namespace(&self, name: impl Into<ByteString>) -> Emitter {
-        Emitter::new(self.hub().clone(), name.into())
+        Emitter::new(self.room_server().clone(), name.into())
     }
 
-    /// Adds a worker with its own fan-out to the hub. Call once per worker, on its thread.
+    /// Adds a worker with its own fan-out to the room server. Call once per worker, on its thread.
     pub fn desk(&self) -> Desk {
         let outlets = Outlets::default();
         let fanout = FanOut::new(self.settings.stall_timeout, outlets.clone(), Arc::clone(&self.metrics));
@@ -256,9 +256,9 @@ impl Engine {
     /// Adds a worker whose fan-out takes the outlets of its sockets from `outlets`.
     pub fn desk_at(&self, fanout: Addr<FanOut>, outlets: Outlets) -> Desk {
         let worker = WorkerId(self.desks.fetch_add(1, Ordering::Relaxed));
-        let hub = self.hub().clone();
-        hub.do_send(AddWorker { worker, fanout });
-        Desk { hub, worker, outlets }
+        let room_server = self.room_server().clone();
+        room_server.do_send(AddWorker { worker, fanout });
+        Desk { room_server, worker, outlets }
     }
 
     fn sessions(&self) -> MutexGuard<'_, HashMap<Sid, Entry>> {

@@ -15,7 +15,7 @@ use bytestring::ByteString;
 use super::{gone::Gone, stay::Stay};
 use crate::{
     protocol::socketio::Offset,
-    socketio::hub::messages::{Emission, Target},
+    socketio::rooms::messages::{Emission, Target},
 };
 
 /// The bounds on what recovery keeps of one namespace.
