@@ -13,9 +13,10 @@
 //! - [`session`]: one actor per client; its conversation with the chat ([`session::conversation`]); the
 //!   page's lessons ([`session::lesson`]).
 //! - [`chat`]: the rooms of the chat. One [`ChatServer`](chat::ChatServer) keeps members, names and order.
-//! - [`socketio`]: a Socket.IO server. Its [`Hub`](socketio::hub::Hub) keeps the rooms of its namespaces.
-//! - [`broadcast`]: members, rooms and [`Broadcast`](broadcast::Broadcast)s for both, and one
-//!   [`FanOut`](broadcast::FanOut) per worker, which delivers.
+//! - [`socketio`]: a Socket.IO server. Its [`RoomServer`](socketio::rooms::RoomServer) keeps the rooms of its
+//!   namespaces.
+//! - [`broadcast`]: a [`Broadcaster`](broadcast::Broadcaster) for each of both, which keeps members, rooms and
+//!   open broadcasts, and one [`FanOut`](broadcast::FanOut) per worker, which delivers.
 //! - [`connection`]: the socket of a session ([`connection::wire`]), its input ([`connection::inlet`]), its
 //!   output ([`connection::outbound`]), and the limits on what a client may make the server hold.
 //! - [`journal`]: the kept messages of each room: the contract, a store in memory, and a store in a SQLite
@@ -41,8 +42,9 @@
 //!
 //! [`Wire`](connection::wire::Wire) → [`Inlet`](connection::inlet::Inlet) (gate, decoder) →
 //! [`WebSocketSession`](session::websocket::WebSocketSession) → [`Publish`](chat::Publish) → `ChatServer`,
-//! which appends a frame to the room's [broadcast](broadcast::OpenBroadcast) → `FanOut` on each worker with
-//! subscribers → the outlet of each session → its [outgoing queue](connection::outbound) → its wire.
+//! whose broadcaster appends a frame to the room's [broadcast](broadcast::OpenBroadcast) → `FanOut` on each
+//! worker with subscribers → the outlet of each session → its [outgoing queue](connection::outbound) → its
+//! wire.
 //!
 //! The last step is a call ([`DirectOutlet`](connection::DirectOutlet)), because a fan-out and its sessions
 //! share a thread; this includes sessions of Socket.IO. Replies to a session's requests, and frames behind

@@ -29,7 +29,7 @@ use crate::{
 /// Members, rooms and open broadcasts, with the fan-outs that they go to.
 ///
 /// A line waits in the open broadcast of its room, with those before it. An open broadcast ends, which sends
-/// it to the fan-outs, when it is full, when its owner ends it, and before its audience changes: before a
+/// it to the fan-outs, when it is full, when its owner ends it, and before its recipients change: before a
 /// member of the room enters or leaves a room, because lines may be aimed at other rooms than their own. So
 /// each subscriber gets what is said while it is subscribed. It does not end for a member that is removed:
 /// such a member gets nothing more, and many may be removed at one time.
@@ -349,3 +349,6 @@ fn fan_out<F: ToFanOut>(
         fanout.send(ForFanOut::Broadcast(FanOutBroadcast { room, broadcast: Arc::clone(broadcast) }));
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -38,7 +38,7 @@ impl ChatNamespace {
 }
 
 impl Namespace for ChatNamespace {
-    /// The chat server keeps the rooms, not the hub.
+    /// The chat server keeps the rooms, not the room server.
     fn has_rooms(&self) -> bool {
         false
     }

@@ -2,14 +2,14 @@
 
 use actix::Addr;
 
-use super::hub::Hub;
+use super::rooms::RoomServer;
 use crate::{broadcast::Outlets, domain::WorkerId};
 
-/// One worker's access to the hub of an engine.
+/// One worker's access to the room server of an engine.
 #[derive(Clone, Debug)]
 pub struct Desk {
-    /// The hub, which keeps the rooms of all sockets.
-    pub hub: Addr<Hub>,
+    /// The room server, which keeps the rooms of all sockets.
+    pub room_server: Addr<RoomServer>,
     /// The worker's id.
     pub worker: WorkerId,
     /// Outlets of new sockets, which the worker's fan-out picks up.

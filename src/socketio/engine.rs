@@ -16,11 +16,11 @@ use super::{
     Carried, Visitor,
     desk::Desk,
     gate::Gate,
-    hub::Hub,
     link::Incoming,
     namespaces::{Emitter, Namespaces},
     registry::{Registry, Sid},
     requests::Entry,
+    rooms::RoomServer,
     session::SocketIoSession,
     settings::EngineSettings,
 };
@@ -36,7 +36,7 @@ use crate::{
 pub struct Engine {
     registry: Arc<Registry>,
     /// Started at first use.
-    hub: OnceLock<Addr<Hub>>,
+    room_server: OnceLock<Addr<RoomServer>>,
     parts: Arc<Parts>,
     desks: AtomicUsize,
 }
@@ -59,7 +59,7 @@ impl Engine {
         parts: Arc<Parts>,
     ) -> Arc<Self> {
         let registry = Registry::new(settings, metrics, budget);
-        Arc::new(Self { registry, hub: OnceLock::new(), parts, desks: AtomicUsize::new(0) })
+        Arc::new(Self { registry, room_server: OnceLock::new(), parts, desks: AtomicUsize::new(0) })
     }
 
     /// What the sessions share.
@@ -67,26 +67,27 @@ impl Engine {
         &self.registry
     }
 
-    /// The hub. The first call starts it on its own thread.
-    pub fn hub(&self) -> &Addr<Hub> {
-        self.hub
-            .get_or_init(|| self.parts.start("socketio-rooms", Hub::new(self.settings.hub, self.budget())))
+    /// The room server. The first call starts it on its own thread.
+    pub fn room_server(&self) -> &Addr<RoomServer> {
+        self.room_server.get_or_init(|| {
+            self.parts.start("socketio-rooms", RoomServer::new(self.settings.rooms, self.budget()))
+        })
     }
 
     /// Waits until all events that were emitted before are on their way to the fan-outs.
     pub(crate) async fn end_broadcasts(&self) {
-        if let Some(hub) = self.hub.get() {
+        if let Some(room_server) = self.room_server.get() {
             // A room server that has ended has nothing to send.
-            let _ = hub.send(EndBroadcasts).await;
+            let _ = room_server.send(EndBroadcasts).await;
         }
     }
 
     /// Emits to the sockets of a namespace from any thread: to all sockets, or to some rooms.
     pub fn namespace(&self, name: impl Into<ByteString>) -> Emitter {
-        Emitter::new(self.hub().clone(), name.into())
+        Emitter::new(self.room_server().clone(), name.into())
     }
 
-    /// Adds a worker with its own fan-out to the hub. Call once per worker, on its thread.
+    /// Adds a worker with its own fan-out to the room server. Call once per worker, on its thread.
     pub fn desk(&self) -> Desk {
         let outlets = Outlets::default();
         let fanout = FanOut::new(self.settings.stall_timeout, outlets.clone(), Arc::clone(&self.metrics));
@@ -97,9 +98,9 @@ impl Engine {
     /// Adds a worker whose fan-out takes the outlets of its sockets from `outlets`.
     pub fn desk_at(&self, fanout: Addr<FanOut>, outlets: Outlets) -> Desk {
         let worker = WorkerId(self.desks.fetch_add(1, Ordering::Relaxed));
-        let hub = self.hub().clone();
-        hub.do_send(AddWorker { worker, fanout });
-        Desk { hub, worker, outlets }
+        let room_server = self.room_server().clone();
+        room_server.do_send(AddWorker { worker, fanout });
+        Desk { room_server, worker, outlets }
     }
 
     /// Starts a polling session. Returns the open packet, the response to the first request.

@@ -3,7 +3,7 @@
 //! One [`SocketIoSession`] actor serves one client over any transport: HTTP long-polling, a WebSocket, or
 //! first polling and then a WebSocket. HTTP requests look up the session by its id in the [`Engine`]. The
 //! session passes messages to a [`Carried`], which interprets them: in production a client of [`namespaces`].
-//! The [`hub`] keeps the rooms of all namespaces.
+//! The actor in [`rooms`] keeps the rooms of all namespaces.
 
 use std::{any::Any, net::IpAddr, time::Duration};
 
@@ -32,12 +32,12 @@ mod desk;
 pub mod engine;
 pub mod gate;
 pub mod handle;
-pub mod hub;
 mod link;
 pub mod namespaces;
 mod registry;
 pub mod relay;
 mod requests;
+pub mod rooms;
 pub mod session;
 mod settings;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::hub::{HubLimits, recovery::RecoveryLimits};
+use super::rooms::{RoomLimits, recovery::RecoveryLimits};
 use crate::{
     config::{LONGEST_TIMER_MILLIS, Settings},
     connection::{outbound::Bounds, rate::RateLimit, upload::UploadRate},
@@ -42,7 +42,7 @@ pub struct EngineSettings {
     /// Limit on packets that are not events. Events are counted by the namespaces.
     pub rate: Option<RateLimit>,
     /// Limits on rooms and on what recovery keeps.
-    pub hub: HubLimits,
+    pub rooms: RoomLimits,
 }
 
 impl EngineSettings {
@@ -63,7 +63,7 @@ impl EngineSettings {
             max_unknown: settings.max_login_size().get(),
             upload: UploadRate::of(settings),
             rate: RateLimit::of(settings),
-            hub: HubLimits {
+            rooms: RoomLimits {
                 max_rooms: settings.rooms.max_rooms.get(),
                 recovery: RecoveryLimits {
                     window: settings.socketio.recovery_window.get(),

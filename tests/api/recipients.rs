@@ -181,7 +181,7 @@ async fn what_a_room_of_the_relay_hears_does_not_follow_a_client_that_left_and_c
 }
 
 #[actix_web::test]
-async fn an_answer_of_the_hub_is_for_the_socket_that_asked() {
+async fn an_answer_of_the_room_server_is_for_the_socket_that_asked() {
     let server = TestServer::with(open()).await;
     for _ in 0..TRIES {
         let (mut raw, _) = websocket(&server).await;

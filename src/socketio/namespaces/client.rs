@@ -28,7 +28,7 @@ use crate::{
         Carried, Ending,
         desk::Desk,
         handle::SessionHandle,
-        hub::messages::{BARE, Connect, Disconnect, EVENTS, Recover, Recovered, SocketNews},
+        rooms::messages::{BARE, Connect, Disconnect, EVENTS, Recover, Recovered, SocketNews},
     },
 };
 
@@ -57,11 +57,11 @@ pub(super) struct Client {
 /// A namespace that the client has joined, or is recovering.
 enum Joined {
     In(Socket, Box<dyn SocketHandler>),
-    /// The hub has been asked to recover the socket. Boxed, because recoveries are few and short.
+    /// The room server has been asked to recover the socket. Boxed, because recoveries are few and short.
     Returning(Box<Returning>),
 }
 
-/// A socket that waits for the hub's reply to a recovery.
+/// A socket that waits for the room server's reply to a recovery.
 struct Returning {
     place: Place,
     pid: ByteString,
@@ -70,7 +70,7 @@ struct Returning {
     held: Vec<Held>,
 }
 
-/// A packet that waits for the hub's reply.
+/// A packet that waits for the room server's reply.
 struct Held {
     body: Body,
     len: usize,
@@ -203,7 +203,7 @@ impl Client {
                 return Ok(());
             }
         };
-        let in_hub = behind.is_some_and(|behind| behind.has_rooms());
+        let has_rooms = behind.is_some_and(|behind| behind.has_rooms());
         let recovers = self.namespaces.can_recover && behind.is_some_and(|behind| behind.recovers());
         // A client may opt out of recovery.
         let auth = recovers.then(|| Auth::read(auth)).filter(|auth| !auth.no_recovery);
@@ -213,12 +213,12 @@ impl Client {
             namespace,
             handle: handle.clone(),
             desk: self.desk.clone(),
-            in_hub,
+            has_rooms,
             first_ack: self.next_ack,
             may_return: auth.is_some(),
             foreign: auth.as_ref().and_then(|auth| auth.offset.number()),
         };
-        let Some(seat) = seat(handle, dialect).filter(|_| in_hub) else {
+        let Some(seat) = seat(handle, dialect).filter(|_| has_rooms) else {
             let socket = Socket::new(place, socket::random_id().map_err(|_| Broken)?, None);
             self.welcome(socket, handler);
             return Ok(());
@@ -233,7 +233,7 @@ impl Client {
         }
     }
 
-    /// Asks the hub to recover a socket.
+    /// Asks the room server to recover a socket.
     fn come_back(
         &mut self,
         place: Place,
@@ -242,9 +242,9 @@ impl Client {
         offset: Offset,
         handler: Box<dyn SocketHandler>,
     ) {
-        let Desk { hub, worker, .. } = &self.desk;
+        let Desk { room_server, worker, .. } = &self.desk;
         let (session, worker, namespace) = (place.id, *worker, place.namespace.clone());
-        hub.do_send(Recover {
+        room_server.do_send(Recover {
             session,
             worker,
             seat,
@@ -256,12 +256,12 @@ impl Client {
         self.joined.insert(namespace, Joined::Returning(Box::new(returning)));
     }
 
-    /// Connects a new socket, with the hub.
+    /// Connects a new socket, with the room server.
     fn begin(&mut self, place: Place, seat: Seat, handler: Box<dyn SocketHandler>) -> Result<(), Broken> {
         let sid = socket::random_id().map_err(|_| Broken)?;
         let pid = place.may_return.then(socket::random_id).transpose().map_err(|_| Broken)?;
-        let Desk { hub, worker, .. } = &self.desk;
-        hub.do_send(Connect {
+        let Desk { room_server, worker, .. } = &self.desk;
+        room_server.do_send(Connect {
             session: place.id,
             worker: *worker,
             seat,
@@ -274,7 +274,7 @@ impl Client {
         Ok(())
     }
 
-    fn hub_tells(&mut self, id: SessionId, news: SocketNews, handle: &SessionHandle) {
+    fn take_news(&mut self, id: SessionId, news: SocketNews, handle: &SessionHandle) {
         match news {
             SocketNews::Recovered(state) => self.returned(id, state.as_deref(), handle),
             SocketNews::Entered { room, is_in } => {
@@ -286,12 +286,12 @@ impl Client {
                 note_nothing(&mut self.meter, handle);
             }
             SocketNews::Replaced if self.is_there(id) => handle.end(Ending::Replaced),
-            // The socket has left since the hub sent this.
+            // The socket has left since the room server sent this.
             SocketNews::NotAsked | SocketNews::Replaced => {}
         }
     }
 
-    /// Takes the hub's reply to a recovery.
+    /// Takes the room server's reply to a recovery.
     fn returned(&mut self, session: SessionId, state: Option<&Recovered>, handle: &SessionHandle) {
         let is_it =
             |joined: &Joined| matches!(joined, Joined::Returning(returning) if returning.place.id == session);
@@ -382,7 +382,7 @@ impl Joined {
     }
 }
 
-/// The address of a socket for the hub; `None` before the session's actor has started.
+/// The address of a socket for the room server; `None` before the session's actor has started.
 fn seat(handle: &SessionHandle, dialect: Dialect) -> Option<Seat> {
     Some(Seat {
         deliveries: handle.address()?,
@@ -407,7 +407,7 @@ impl Carried for Client {
 
     fn notified(&mut self, socket: SessionId, news: Box<dyn Any>, handle: &SessionHandle) {
         match news.downcast() {
-            Ok(news) => self.hub_tells(socket, *news, handle),
+            Ok(news) => self.take_news(socket, *news, handle),
             Err(news) => {
                 if let Some((socket, handler)) = self.socket(socket) {
                     handler.notified(socket, news);
@@ -446,11 +446,11 @@ impl Carried for Client {
                     }
                     handler.disconnected(&socket, why.socketio_reason());
                 }
-                // The hub may have recovered the socket already; then it stays recoverable.
+                // The room server may have recovered the socket already; then it stays recoverable.
                 Joined::Returning(returning) => {
                     let session = returning.place.id;
                     self.desk.outlets.take(session);
-                    self.desk.hub.do_send(Disconnect { session, may_return: true });
+                    self.desk.room_server.do_send(Disconnect { session, may_return: true });
                 }
             }
         }

@@ -10,8 +10,8 @@ use tokio::sync::oneshot;
 use crate::{
     connection::Accepted,
     protocol::socketio::Args,
-    socketio::hub::{
-        Hub,
+    socketio::rooms::{
+        RoomServer,
         messages::{Answers, Emit, EmitWithAck, Guarantee, Target},
     },
 };
@@ -20,7 +20,7 @@ use crate::{
 #[derive(Debug)]
 #[must_use = "nothing is emitted until it is told to"]
 pub struct Emitter {
-    hub: Addr<Hub>,
+    room_server: Addr<RoomServer>,
     namespace: ByteString,
     target: Target,
     guarantee: Guarantee,
@@ -29,8 +29,14 @@ pub struct Emitter {
 
 impl Emitter {
     /// Creates an emitter to all sockets of a namespace.
-    pub(crate) fn new(hub: Addr<Hub>, namespace: ByteString) -> Self {
-        Self { hub, namespace, target: Target::default(), guarantee: Guarantee::default(), accepted: None }
+    pub(crate) fn new(room_server: Addr<RoomServer>, namespace: ByteString) -> Self {
+        Self {
+            room_server,
+            namespace,
+            target: Target::default(),
+            guarantee: Guarantee::default(),
+            accepted: None,
+        }
     }
 
     /// Adds a room to the target. Without any call the target is the whole namespace. A socket's sid is a
@@ -68,22 +74,22 @@ impl Emitter {
 
     /// Emits an event. `args` is a JSON array that begins with the event's name, with its attachments.
     pub fn emit_args(self, args: Args) {
-        let (hub, emit) = self.into_emit(args);
-        hub.do_send(emit);
+        let (room_server, emit) = self.into_emit(args);
+        room_server.do_send(emit);
     }
 
     /// Emits an event and asks each recipient for an ack. Returns the acks when all have come, or after
     /// `timeout`.
     pub async fn emit_with_ack(self, args: Args, timeout: Duration) -> Answers {
         let (answers, answered) = oneshot::channel();
-        let (hub, emit) = self.into_emit(args);
-        hub.do_send(EmitWithAck { emit, timeout, answers });
+        let (room_server, emit) = self.into_emit(args);
+        room_server.do_send(EmitWithAck { emit, timeout, answers });
         // The channel is closed if the server stops.
         answered.await.unwrap_or_default()
     }
 
-    fn into_emit(self, args: Args) -> (Addr<Hub>, Emit) {
-        let Self { hub, namespace, target, guarantee, accepted } = self;
-        (hub, Emit { namespace, target, args, guarantee, accepted })
+    fn into_emit(self, args: Args) -> (Addr<RoomServer>, Emit) {
+        let Self { room_server, namespace, target, guarantee, accepted } = self;
+        (room_server, Emit { namespace, target, args, guarantee, accepted })
     }
 }

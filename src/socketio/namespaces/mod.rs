@@ -73,7 +73,7 @@ pub trait Namespace {
     }
 
     /// Whether lost sockets can be recovered with the events they missed (connection state recovery), within
-    /// the engine's [`RecoveryLimits`](crate::socketio::hub::recovery::RecoveryLimits). With recovery each
+    /// the engine's [`RecoveryLimits`](crate::socketio::rooms::recovery::RecoveryLimits). With recovery each
     /// event has its offset as an extra last argument, except events that ask for an ack, and the reply to
     /// CONNECT has a `pid`. A client that sends `{"recovery": false}` in its `auth` gets neither and cannot
     /// recover. A recovery window of zero disables recovery for all.
@@ -91,8 +91,8 @@ pub trait SocketHandler {
     /// The client emitted an event.
     fn event(&mut self, socket: &Socket, event: Event);
 
-    /// A task from [`Socket::spawn`] has finished with this output, or a server outside the hub, such as the
-    /// chat server, sent news.
+    /// A task from [`Socket::spawn`] has finished with this output, or a server outside the room server, such as
+    /// the chat server, sent news.
     fn notified(&mut self, _: &Socket, _: Box<dyn Any>) {}
 
     /// Whether the client may send messages of up to `max_payload` bytes. The limit before that is lower.
@@ -163,7 +163,7 @@ impl Namespaces {
         registry: &Registry,
         desk: Desk,
     ) -> impl Fn() -> Box<dyn Carried> + 'static {
-        let can_recover = !registry.settings.hub.recovery.window.is_zero();
+        let can_recover = !registry.settings.rooms.recovery.window.is_zero();
         let namespaces = Rc::new(Self { can_recover, ..self });
         let rate = registry.settings.rate;
         let metrics = registry.metrics.protocol("socketio");

@@ -21,7 +21,7 @@ use crate::{
         Ending,
         desk::Desk,
         handle::SessionHandle,
-        hub::{
+        rooms::{
             FIRST_SHARED_ACK,
             messages::{Answer, Disconnect, EnterRoom, Keep, QuitRoom, Recovered},
         },
@@ -63,14 +63,14 @@ struct State {
     namespace: ByteString,
     handle: SessionHandle,
     desk: Desk,
-    in_hub: bool,
+    has_rooms: bool,
     /// Whether the client has sent an event or an ack.
     has_spoken: Cell<bool>,
     was_recovered: bool,
     next_ack: Cell<u64>,
     awaited: RefCell<BTreeMap<u64, OnAck>>,
     rooms: RefCell<BTreeSet<ByteString>>,
-    /// Rooms that the hub has been asked to add the socket to, in order of the requests.
+    /// Rooms that the room server has been asked to add the socket to, in order of the requests.
     entering: RefCell<Vec<(ByteString, Option<OnEntered>)>>,
     kept: RefCell<ByteString>,
     is_out: Cell<bool>,
@@ -80,7 +80,7 @@ struct State {
 /// Called with the ack.
 type OnAck = Box<dyn FnOnce(&Args)>;
 
-/// Called when the hub has added the socket to a room (true) or rejected that (false).
+/// Called when the room server has added the socket to a room (true) or rejected that (false).
 type OnEntered = Box<dyn FnOnce(&Socket, bool)>;
 
 /// The data from which a socket is created.
@@ -90,8 +90,8 @@ pub(super) struct Place {
     pub(super) namespace: ByteString,
     pub(super) handle: SessionHandle,
     pub(super) desk: Desk,
-    /// Whether the hub keeps the socket's rooms.
-    pub(super) in_hub: bool,
+    /// Whether the room server keeps the socket's rooms.
+    pub(super) has_rooms: bool,
     /// The first ack id that the socket uses. It is above the ids of the session's former sockets.
     pub(super) first_ack: u64,
     /// Whether the client may recover the socket.
@@ -118,7 +118,7 @@ impl Socket {
     }
 
     fn with(place: Place, pid: Option<ByteString>, was_recovered: bool, state: &Recovered) -> Self {
-        let Place { id, namespace, handle, desk, in_hub, first_ack, .. } = place;
+        let Place { id, namespace, handle, desk, has_rooms, first_ack, .. } = place;
         Self(Rc::new(State {
             id,
             sid: state.sid.clone(),
@@ -126,7 +126,7 @@ impl Socket {
             namespace,
             handle,
             desk,
-            in_hub,
+            has_rooms,
             has_spoken: Cell::new(false),
             was_recovered,
             next_ack: Cell::new(first_ack),
@@ -186,8 +186,8 @@ impl Socket {
     }
 
     /// Emits the event `name` without repetition after recovery, and directly, so it may overtake events to
-    /// rooms. With recovery an event whose last argument is a text goes through the hub instead and gets an
-    /// offset: a client takes the last text of an event for its offset.
+    /// rooms. With recovery an event whose last argument is a text goes through the room server instead and gets
+    /// an offset: a client takes the last text of an event for its offset.
     pub fn emit_once(&self, name: &str, data: &impl Serialize) {
         let args = Args::event(name, data);
         if self.0.pid.is_some() && args.ends_with_text() {
@@ -200,7 +200,8 @@ impl Socket {
     /// attachments.
     pub fn emit_args(&self, args: &Args) {
         if self.0.pid.is_some() {
-            // Through the hub, which keeps the event for recovery and puts it in order with events to rooms.
+            // Through the room server, which keeps the event for recovery and puts it in order with events to
+            // rooms.
             return self.everybody().to(self.0.sid.clone()).emit_args(args.clone());
         }
         self.send_event(args);
@@ -268,7 +269,7 @@ impl Socket {
 
     /// An emitter to all sockets in the namespace, this one included.
     pub fn everybody(&self) -> Emitter {
-        Emitter::new(self.0.desk.hub.clone(), self.0.namespace.clone())
+        Emitter::new(self.0.desk.room_server.clone(), self.0.namespace.clone())
     }
 
     /// An emitter to all other sockets in the namespace.
@@ -298,7 +299,7 @@ impl Socket {
             return;
         }
         self.0.rooms.borrow_mut().insert(room.clone());
-        self.0.desk.hub.do_send(EnterRoom { session: self.0.id, room: room.clone() });
+        self.0.desk.room_server.do_send(EnterRoom { session: self.0.id, room: room.clone() });
         self.0.entering.borrow_mut().push((room, on_entered));
     }
 
@@ -306,10 +307,10 @@ impl Socket {
     pub fn leave(&self, room: impl Into<ByteString>) {
         let room = room.into();
         self.0.rooms.borrow_mut().remove(&room);
-        self.0.desk.hub.do_send(QuitRoom { session: self.0.id, room });
+        self.0.desk.room_server.do_send(QuitRoom { session: self.0.id, room });
     }
 
-    /// Names of the socket's rooms, including those that the hub has not confirmed yet.
+    /// Names of the socket's rooms, including those that the room server has not confirmed yet.
     pub fn rooms(&self) -> Vec<ByteString> {
         self.0.rooms.borrow().iter().cloned().collect()
     }
@@ -323,7 +324,7 @@ impl Socket {
     pub fn keep(&self, kept: impl Into<ByteString>) {
         let kept = kept.into();
         self.0.kept.replace(kept.clone());
-        self.0.desk.hub.do_send(Keep { session: self.0.id, kept });
+        self.0.desk.room_server.do_send(Keep { session: self.0.id, kept });
     }
 
     // ----- for the session -----
@@ -350,15 +351,15 @@ impl Socket {
         self.0.is_out.get()
     }
 
-    /// Disconnects the socket: nothing more goes to its client or comes from the hub. `may_return` keeps it
-    /// for recovery.
+    /// Disconnects the socket: nothing more goes to its client or comes from the room server. `may_return`
+    /// keeps it for recovery.
     pub(super) fn gone(&self, may_return: bool) {
         self.0.is_out.set(true);
         self.forget_callbacks();
         self.0.handle.close_outlet(self.0.id);
-        if self.0.in_hub {
+        if self.0.has_rooms {
             self.0.desk.outlets.take(self.0.id);
-            self.0.desk.hub.do_send(Disconnect { session: self.0.id, may_return });
+            self.0.desk.room_server.do_send(Disconnect { session: self.0.id, may_return });
         }
     }
 
@@ -370,14 +371,15 @@ impl Socket {
     }
 
     /// Takes an ack of `len` bytes. Returns whether it was expected. Ids for many sockets are left to the
-    /// hub, which says [`SocketNews::NotAsked`](crate::socketio::hub::messages::SocketNews) if it was not.
+    /// room server, which says [`SocketNews::NotAsked`](crate::socketio::rooms::messages::SocketNews) if it was
+    /// not.
     pub(super) fn acked(&self, id: &str, args: Args, len: usize) -> bool {
         let Ok(id) = id.parse::<u64>() else {
             return false;
         };
-        if id >= FIRST_SHARED_ACK && self.0.in_hub {
+        if id >= FIRST_SHARED_ACK && self.0.has_rooms {
             let accepted = self.0.handle.intake().accept(len);
-            self.0.desk.hub.do_send(Answer { session: self.0.id, id, args, accepted });
+            self.0.desk.room_server.do_send(Answer { session: self.0.id, id, args, accepted });
             return true;
         }
         // End the borrow first: the callback may emit another event.
@@ -389,7 +391,7 @@ impl Socket {
         was_awaited
     }
 
-    /// The hub's reply to a request to join a room.
+    /// The room server's reply to a request to join a room.
     pub(super) fn entered(&self, room: &ByteString, is_in: bool) {
         let (on_entered, is_asked_again) = {
             let mut entering = self.0.entering.borrow_mut();

@@ -1,8 +1,8 @@
 //! Namespaces of Socket.IO: the rooms of their sockets, and the order of their events.
 //!
-//! One [`Hub`] serves all workers, as the [`ChatServer`](crate::chat::ChatServer) does for the chat, and
-//! shares the code of its rooms, broadcasts and fan-outs. All events of a namespace have one order, whichever
-//! of its rooms they are for: a broadcast belongs to a namespace, and its lines are aimed at rooms.
+//! One [`RoomServer`] serves all workers, as the [`ChatServer`](crate::chat::ChatServer) does for the chat.
+//! Both own a [`Broadcaster`]. All events of a namespace have one order, whichever of its rooms they are for:
+//! all its sockets are in one room, whose broadcasts have all events, and their lines are aimed at the others.
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
@@ -37,9 +37,9 @@ mod stay;
 /// How often the bounds of recovery are applied.
 const SWEEP: Duration = Duration::from_secs(5);
 
-/// The bounds of a hub.
+/// The bounds of a room server.
 #[derive(Clone, Copy, Debug)]
-pub struct HubLimits {
+pub struct RoomLimits {
     /// Rooms at a time, in all namespaces together.
     pub max_rooms: usize,
     /// The bounds of recovery in each namespace.
@@ -47,8 +47,8 @@ pub struct HubLimits {
 }
 
 /// Keeps the rooms of each socket and the order of all events. One for all workers.
-pub struct Hub {
-    limits: HubLimits,
+pub struct RoomServer {
+    limits: RoomLimits,
     broadcaster: Broadcaster<SocketRoom>,
     sockets: HashMap<SessionId, Place>,
     namespaces: Vec<Namespace>,
@@ -67,9 +67,9 @@ struct Place {
     stay: Stay,
 }
 
-impl Hub {
-    /// A hub without sockets; the events that wait for clients are charged to `budget`.
-    pub fn new(limits: HubLimits, budget: Arc<Budget>) -> Self {
+impl RoomServer {
+    /// A room server without sockets; the events that wait for clients are charged to `budget`.
+    pub fn new(limits: RoomLimits, budget: Arc<Budget>) -> Self {
         Self {
             limits,
             broadcaster: Broadcaster::new(limits.max_rooms, budget),
@@ -175,7 +175,7 @@ impl Hub {
     }
 }
 
-impl Turns for Hub {
+impl Turns for RoomServer {
     fn turn(&mut self) -> &mut TurnLength {
         &mut self.turn
     }
@@ -185,22 +185,22 @@ impl Turns for Hub {
     }
 }
 
-impl std::fmt::Debug for Hub {
+impl std::fmt::Debug for RoomServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Hub").field("sockets", &self.sockets.len()).finish_non_exhaustive()
+        f.debug_struct("RoomServer").field("sockets", &self.sockets.len()).finish_non_exhaustive()
     }
 }
 
-impl Actor for Hub {
+impl Actor for RoomServer {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
         Self::start_turns(ctx);
-        ctx.run_interval(SWEEP, |hub, _| hub.apply_recovery_bounds());
+        ctx.run_interval(SWEEP, |server, _| server.apply_recovery_bounds());
     }
 }
 
-impl Handler<AddWorker> for Hub {
+impl Handler<AddWorker> for RoomServer {
     type Result = ();
 
     fn handle(&mut self, AddWorker { worker, fanout }: AddWorker, _: &mut Self::Context) {
@@ -208,7 +208,7 @@ impl Handler<AddWorker> for Hub {
     }
 }
 
-impl Handler<EndBroadcasts> for Hub {
+impl Handler<EndBroadcasts> for RoomServer {
     type Result = ();
 
     fn handle(&mut self, _: EndBroadcasts, ctx: &mut Self::Context) {
@@ -216,7 +216,7 @@ impl Handler<EndBroadcasts> for Hub {
     }
 }
 
-impl Handler<Connect> for Hub {
+impl Handler<Connect> for RoomServer {
     type Result = ();
 
     fn handle(&mut self, connect: Connect, ctx: &mut Self::Context) {
@@ -225,7 +225,7 @@ impl Handler<Connect> for Hub {
     }
 }
 
-impl Handler<Recover> for Hub {
+impl Handler<Recover> for RoomServer {
     type Result = ();
 
     fn handle(&mut self, recover: Recover, ctx: &mut Self::Context) {
@@ -234,7 +234,7 @@ impl Handler<Recover> for Hub {
     }
 }
 
-impl Handler<Disconnect> for Hub {
+impl Handler<Disconnect> for RoomServer {
     type Result = ();
 
     fn handle(&mut self, Disconnect { session, may_return }: Disconnect, ctx: &mut Self::Context) {
@@ -243,7 +243,7 @@ impl Handler<Disconnect> for Hub {
     }
 }
 
-impl Handler<Keep> for Hub {
+impl Handler<Keep> for RoomServer {
     type Result = ();
 
     fn handle(&mut self, Keep { session, kept }: Keep, ctx: &mut Self::Context) {
@@ -254,7 +254,7 @@ impl Handler<Keep> for Hub {
     }
 }
 
-impl Handler<EnterRoom> for Hub {
+impl Handler<EnterRoom> for RoomServer {
     type Result = ();
 
     fn handle(&mut self, message: EnterRoom, ctx: &mut Self::Context) {
@@ -265,7 +265,7 @@ impl Handler<EnterRoom> for Hub {
     }
 }
 
-impl Handler<QuitRoom> for Hub {
+impl Handler<QuitRoom> for RoomServer {
     type Result = ();
 
     fn handle(&mut self, QuitRoom { session, room }: QuitRoom, ctx: &mut Self::Context) {
@@ -274,7 +274,7 @@ impl Handler<QuitRoom> for Hub {
     }
 }
 
-impl Handler<Emit> for Hub {
+impl Handler<Emit> for RoomServer {
     type Result = ();
 
     fn handle(&mut self, emit: Emit, ctx: &mut Self::Context) {
@@ -283,19 +283,19 @@ impl Handler<Emit> for Hub {
     }
 }
 
-impl Handler<EmitWithAck> for Hub {
+impl Handler<EmitWithAck> for RoomServer {
     type Result = ();
 
     fn handle(&mut self, message: EmitWithAck, ctx: &mut Self::Context) {
         let timeout = message.timeout;
         if let Some(id) = self.emit_with_ack(message) {
-            ctx.run_later(timeout, move |hub, _| hub.acks.give_up(id));
+            ctx.run_later(timeout, move |server, _| server.acks.give_up(id));
         }
         self.count_turn(ctx);
     }
 }
 
-impl Handler<Answer> for Hub {
+impl Handler<Answer> for RoomServer {
     type Result = ();
 
     fn handle(&mut self, answer: Answer, ctx: &mut Self::Context) {

@@ -1,4 +1,4 @@
-//! Messages from sockets to the [`Hub`](super::Hub), and its messages to sockets.
+//! Messages from sockets to the [`RoomServer`](super::RoomServer), and its messages to sockets.
 
 use std::{borrow::Cow, sync::Arc, time::Duration};
 
@@ -170,7 +170,7 @@ pub struct Answer {
     pub accepted: Accepted,
 }
 
-/// Messages of the hub to one socket, other than events.
+/// Messages of the room server to one socket, other than events.
 #[derive(Debug)]
 pub enum SocketNews {
     /// Reply to [`Recover`]; `None` if recovery is impossible.

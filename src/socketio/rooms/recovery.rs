@@ -17,7 +17,7 @@ use super::{gone::Gone, stay::Stay};
 use crate::{
     connection::{Budget, Charge},
     protocol::socketio::Offset,
-    socketio::hub::messages::{Emission, Missed, Target},
+    socketio::rooms::messages::{Emission, Missed, Target},
 };
 
 /// The bounds on what recovery keeps of one namespace.

@@ -1,15 +1,15 @@
-//! One namespace of the hub.
+//! One namespace of the room server.
 
 use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use bytestring::ByteString;
 
-use super::{Hub, recovery::Recovery};
+use super::{RoomServer, recovery::Recovery};
 use crate::{
     broadcast::{Aim, AnyRoom, Reach, RoomId},
     domain::SessionId,
     protocol::socketio::Args,
-    socketio::hub::messages::{Emission, Guarantee, Target},
+    socketio::rooms::messages::{Emission, Guarantee, Target},
 };
 
 /// Identifies a room of a namespace.
@@ -98,7 +98,7 @@ impl Namespace {
     }
 }
 
-impl Hub {
+impl RoomServer {
     /// The sockets that get an event for `target`; `None` if there can be none.
     pub(super) fn reach(&self, index: usize, target: &Target) -> Option<Reach> {
         let Target { to, except } = target;

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use bytestring::ByteString;
 
 use super::stay::Stay;
-use crate::socketio::hub::messages::Target;
+use crate::socketio::rooms::messages::Target;
 
 /// Number of new names, at least, before [`Gone::forget`] is due.
 const MIN_GROWTH: usize = 1024;

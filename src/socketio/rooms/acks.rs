@@ -4,11 +4,11 @@ use std::collections::{HashMap, HashSet};
 
 use tokio::sync::oneshot;
 
-use super::Hub;
+use super::RoomServer;
 use crate::{
     domain::SessionId,
     protocol::socketio::Args,
-    socketio::hub::messages::{Answers, Emission, Emit, EmitWithAck},
+    socketio::rooms::messages::{Answers, Emission, Emit, EmitWithAck},
 };
 
 /// Ack ids from this one on belong to events for many sockets. Smaller ids belong to one socket.
@@ -79,7 +79,7 @@ impl Acks {
     }
 }
 
-impl Hub {
+impl RoomServer {
     /// Emits an event that asks for acks. Returns the ack id; `None` if no socket gets the event.
     pub(super) fn emit_with_ack(&mut self, message: EmitWithAck) -> Option<u64> {
         let EmitWithAck { emit: Emit { namespace: name, target, args, accepted, .. }, answers, .. } = message;

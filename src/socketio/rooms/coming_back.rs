@@ -2,14 +2,14 @@
 
 use std::{sync::Arc, time::Instant};
 
-use super::{Hub, Place, namespace::RoomKey, recovery::Absent, stay::Stay};
+use super::{Place, RoomServer, namespace::RoomKey, recovery::Absent, stay::Stay};
 use crate::{
     broadcast::Delivery,
     domain::SessionId,
-    socketio::hub::messages::{Connect, Recover, Recovered, SocketNews},
+    socketio::rooms::messages::{Connect, Recover, Recovered, SocketNews},
 };
 
-impl Hub {
+impl RoomServer {
     /// Removes a socket: the only way out of a namespace. Idempotent.
     pub(super) fn disconnect(&mut self, session: SessionId, may_return: bool) {
         let Some(Place { namespace: index, pid, stay }) = self.sockets.remove(&session) else {

@@ -1,0 +1,128 @@
+//! A broadcaster with two fan-outs that keep what each session has heard.
+
+use std::{
+    cell::RefCell,
+    collections::{BTreeMap, BTreeSet},
+    rc::Rc,
+};
+
+use super::*;
+use crate::{
+    broadcast::testing::{PLAIN, Place, Text, seat, texts_of},
+    domain::RoomName,
+};
+
+mod audience;
+mod lines;
+mod removal;
+mod workers;
+
+/// A fan-out that delivers each broadcast at once, and keeps what each of its sessions has heard.
+#[derive(Clone, Debug, Default)]
+struct Heard(Rc<RefCell<State>>);
+
+#[derive(Debug, Default)]
+struct State {
+    subscribers: BTreeSet<(SessionId, RoomId)>,
+    heard: BTreeMap<SessionId, Vec<String>>,
+    /// Number of broadcasts and of messages with news.
+    broadcasts: usize,
+    tells: usize,
+    is_dismissed: bool,
+}
+
+impl Heard {
+    fn of(&self, number: u64) -> Vec<String> {
+        self.0.borrow().heard.get(&SessionId::of(number)).cloned().unwrap_or_default()
+    }
+}
+
+impl ToFanOut for Heard {
+    fn send(&self, message: ForFanOut) {
+        let State { subscribers, heard, broadcasts, tells, is_dismissed } = &mut *self.0.borrow_mut();
+        match message {
+            ForFanOut::Attach(Attach { session, .. }) => assert!(heard.insert(session, Vec::new()).is_none()),
+            ForFanOut::Subscribe(Subscribe { session, room, .. }) => {
+                assert!(heard.contains_key(&session) && subscribers.insert((session, room)));
+            }
+            ForFanOut::Unsubscribe(Unsubscribe { session, room }) => {
+                assert!(subscribers.remove(&(session, room)));
+            }
+            ForFanOut::Detach(Detach { session }) => subscribers.retain(|(its, _)| *its != session),
+            ForFanOut::Broadcast(FanOutBroadcast { room, broadcast }) => {
+                *broadcasts += 1;
+                for (session, in_room) in subscribers.iter() {
+                    let is_for = match broadcast.recipients() {
+                        Recipients::Room | Recipients::Volatile => *in_room == room,
+                        Recipients::Only(sessions) => *in_room == room && sessions.contains(session),
+                    };
+                    if is_for {
+                        heard.entry(*session).or_default().extend(texts_of(&broadcast, *session));
+                    }
+                }
+            }
+            ForFanOut::Tell(Tell(all)) => {
+                *tells += 1;
+                for (session, news) in all {
+                    let news = news.downcast::<&str>().expect("a text");
+                    heard.entry(session).or_default().push((*news).to_owned());
+                }
+            }
+            ForFanOut::DismissAll(_) => *is_dismissed = true,
+        }
+    }
+}
+
+const WORKERS: [WorkerId; 2] = [WorkerId(0), WorkerId(1)];
+
+struct Stage {
+    broadcaster: Broadcaster<Place, Heard>,
+    heard: [Heard; 2],
+}
+
+impl Stage {
+    fn new() -> Self {
+        let mut broadcaster = Broadcaster::new(9, Budget::new(1 << 20));
+        let heard = [Heard::default(), Heard::default()];
+        for (worker, heard) in WORKERS.iter().zip(&heard) {
+            broadcaster.add_worker(*worker, heard.clone());
+        }
+        Self { broadcaster, heard }
+    }
+
+    fn room(&mut self, name: &str) -> RoomId {
+        let name = RoomName::parse(name).expect("a legal name");
+        self.broadcaster.rooms.find_or_make(&name).expect("place").id
+    }
+
+    /// Registers a session; those with odd numbers are on the second worker.
+    fn register(&mut self, number: u64) -> SessionId {
+        let worker = WORKERS[usize::from(number % 2 == 1)];
+        self.broadcaster.register(SessionId::of(number), worker, seat(PLAIN), None);
+        SessionId::of(number)
+    }
+
+    /// A session that is subscribed to these rooms.
+    fn subscriber(&mut self, number: u64, rooms: &[RoomId]) -> SessionId {
+        let session = self.register(number);
+        drop(self.broadcaster.subscribe(session));
+        rooms.iter().for_each(|room| drop(self.broadcaster.enter(session, *room)));
+        session
+    }
+
+    fn say(&mut self, room: RoomId, text: &str) -> Ended {
+        self.broadcaster.push(room, &Text(text), Reach::All, None)
+    }
+
+    fn heard(&self, number: u64) -> Vec<String> {
+        self.heard[usize::from(number % 2 == 1)].of(number)
+    }
+
+    fn broadcasts(&self) -> [usize; 2] {
+        [0, 1].map(|worker| self.heard[worker].0.borrow().broadcasts)
+    }
+}
+
+fn rooms_of(ended: Ended) -> Vec<RoomId> {
+    ended.into_iter().map(|(room, _)| room).collect()
+}

@@ -1,0 +1,41 @@
+//! Each worker gets what is for its sessions, once.
+
+use super::{Stage, rooms_of};
+use crate::{broadcast::DismissAll, domain::SessionId};
+
+#[test]
+fn a_broadcast_goes_once_to_each_worker_with_a_subscriber_and_to_no_other() {
+    let mut stage = Stage::new();
+    let (both, one) = (stage.room("both"), stage.room("one"));
+    [0, 2].iter().for_each(|number| _ = stage.subscriber(*number, &[both, one]));
+    stage.subscriber(1, &[both]);
+    for room in [both, both, one] {
+        drop(stage.say(room, "hello"));
+    }
+    assert_eq!(stage.broadcasts(), [0, 0], "they wait for more lines");
+    assert_eq!(rooms_of(stage.broadcaster.end_all()), [both, one]);
+    assert_eq!(stage.broadcasts(), [2, 1]);
+    assert!(rooms_of(stage.broadcaster.end_all()).is_empty());
+}
+
+#[test]
+fn news_for_many_members_is_one_message_to_each_worker_and_comes_behind_finished_broadcasts() {
+    let mut stage = Stage::new();
+    let room = stage.room("a");
+    let sessions = [0, 1, 2, 3].map(|number| stage.subscriber(number, &[room]));
+    drop(stage.say(room, "said"));
+    drop(stage.broadcaster.end(room));
+    stage.broadcaster.tell_all(sessions.map(|session| (session, "news")));
+    stage.broadcaster.tell(SessionId::of(9), "not registered");
+    for number in 0..4 {
+        assert_eq!(stage.heard(number), ["said", "news"]);
+    }
+    assert_eq!([0, 1].map(|worker| stage.heard[worker].0.borrow().tells), [1, 1]);
+}
+
+#[test]
+fn all_workers_learn_that_their_sessions_are_dismissed() {
+    let stage = Stage::new();
+    stage.broadcaster.dismiss_all(&DismissAll { all_told: tokio::sync::mpsc::channel(1).0 });
+    assert!(stage.heard.iter().all(|heard| heard.0.borrow().is_dismissed));
+}
