@@ -118,11 +118,20 @@ impl SessionHandle {
     /// Queues a packet with its type digit.
     pub fn packet(&self, packet: impl Into<ByteString>) {
         self.0.outbound.answer_frame(OpCode::Text, packet.into().into_bytes());
+        self.check_overrun();
     }
 
     /// Queues a binary message.
     pub fn binary(&self, bytes: Bytes) {
         self.0.outbound.answer_binary(bytes);
+        self.check_overrun();
+    }
+
+    /// Has the session end if too many bytes of answers wait.
+    fn check_overrun(&self) {
+        if self.0.outbound.is_overrun() {
+            self.0.flusher.wake_by_ref();
+        }
     }
 
     /// Queues an event that the client missed while it was away. It counts against no limit of the session: the client

@@ -58,6 +58,11 @@ impl Incoming {
         Ok(Self { carrier, arrivals })
     }
 
+    #[cfg(test)]
+    pub(super) fn of(carrier: Carrier, arrivals: Arrivals) -> Self {
+        Self { carrier, arrivals }
+    }
+
     /// What reads and writes the WebSocket for a session with this gate.
     pub(super) fn link(self, registry: &Registry, gate: Arc<Gate>) -> Link {
         let sizes = [false, true].map(|is_known| registry.settings.max_size(is_known));

@@ -365,3 +365,6 @@ impl StreamHandler<Heard> for SocketIoSession {
     /// The end of a WebSocket is not the end of the session.
     fn finished(&mut self, _: &mut Self::Context) {}
 }
+
+#[cfg(test)]
+mod tests;
