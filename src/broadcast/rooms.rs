@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn leaving_twice_is_harmless() {
+    fn leaving_is_idempotent() {
         let mut rooms = Rooms::new(9);
         join(&mut rooms, 1, "a");
         for _ in 0..2 {

@@ -46,7 +46,8 @@ pub struct RoomLimits {
     pub recovery: RecoveryLimits,
 }
 
-/// Keeps the rooms of each socket and the order of all events. One for all workers.
+/// Keeps the rooms of each socket and the order of all events. One for all workers. Recovery keeps an event
+/// when it is emitted, so broadcasts that have ended are dropped here.
 pub struct RoomServer {
     limits: RoomLimits,
     broadcaster: Broadcaster<SocketRoom>,
