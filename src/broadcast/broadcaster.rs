@@ -287,13 +287,12 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
 
     /// Ends the open broadcasts of the rooms that a member is in.
     fn end_around(&mut self, session: SessionId, ended: &mut Ended) {
-        if self.open_rooms.is_empty() {
-            return;
-        }
-        let Some(rooms) = self.rooms.member(session).map(|member| member.rooms.clone()) else {
+        let Some(member) = self.rooms.member(session) else {
             return;
         };
-        for id in rooms {
+        // A member may be in many rooms. Few of them have an open broadcast.
+        let rooms = self.open_rooms.iter().copied().filter(|id| member.rooms.contains(id));
+        for id in rooms.collect::<SmallVec<[RoomId; 2]>>() {
             self.end_into(id, ended);
         }
     }
