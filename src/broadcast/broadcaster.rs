@@ -1,6 +1,6 @@
 //! The state of a server of rooms: who is in which room, and what was said there and is not sent yet.
 
-use std::{any::Any, net::IpAddr, sync::Arc};
+use std::{any::Any, sync::Arc};
 
 use actix::Addr;
 use smallvec::SmallVec;
@@ -100,19 +100,13 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
     }
 
     /// Registers a session, in no room and not subscribed.
-    pub(crate) fn register(
-        &mut self,
-        session: SessionId,
-        worker: WorkerId,
-        seat: Seat,
-        address: Option<IpAddr>,
-    ) {
-        self.rooms.register(session, worker, seat.encoding, address);
+    pub(crate) fn register(&mut self, session: SessionId, worker: WorkerId, seat: Seat, own: R::Member) {
+        self.rooms.register(session, worker, seat.encoding, own);
         self.send_to(worker, ForFanOut::Attach(Attach { session, seat }));
     }
 
     /// Takes a member out of its rooms and unregisters it. Idempotent. Returns what was known of it.
-    pub(crate) fn remove(&mut self, session: SessionId) -> Option<Member> {
+    pub(crate) fn remove(&mut self, session: SessionId) -> Option<Member<R::Member>> {
         let member = self.rooms.remove(session)?;
         self.send_to(member.worker, ForFanOut::Detach(Detach { session }));
         Some(member)
@@ -162,14 +156,14 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
     /// Subscribes a member to the rooms it is in and to those that it enters later. Idempotent.
     pub(crate) fn subscribe(&mut self, session: SessionId) -> Ended {
         let mut ended = Ended::default();
-        let Some(member) = self.rooms.member(session).filter(|member| !member.is_subscribed).cloned() else {
+        let Some(member) = self.rooms.member(session).filter(|member| !member.is_subscribed) else {
             return ended;
         };
+        let (rooms, worker, encoding) = (member.rooms.clone(), member.worker, member.encoding);
         self.end_around(session, &mut ended);
         self.rooms.set_subscribed(session, true);
-        for room in member.rooms {
-            let encoding = member.encoding;
-            self.send_to(member.worker, ForFanOut::Subscribe(Subscribe { session, room, encoding }));
+        for room in rooms {
+            self.send_to(worker, ForFanOut::Subscribe(Subscribe { session, room, encoding }));
         }
         ended
     }
@@ -177,14 +171,15 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
     /// Unsubscribes a member, which stays in its rooms. Idempotent.
     pub(crate) fn unsubscribe(&mut self, session: SessionId) -> Ended {
         let mut ended = Ended::default();
-        let Some(member) = self.rooms.member(session).filter(|member| member.is_subscribed).cloned() else {
+        let Some(member) = self.rooms.member(session).filter(|member| member.is_subscribed) else {
             return ended;
         };
+        let (rooms, worker) = (member.rooms.clone(), member.worker);
         // The member is a subscriber while they end: others get its last lines, and it gets theirs.
         self.end_around(session, &mut ended);
         self.rooms.set_subscribed(session, false);
-        for room in member.rooms {
-            self.send_to(member.worker, ForFanOut::Unsubscribe(Unsubscribe { session, room }));
+        for room in rooms {
+            self.send_to(worker, ForFanOut::Unsubscribe(Unsubscribe { session, room }));
         }
         ended
     }
@@ -297,13 +292,12 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
 
     /// Ends the open broadcasts of the rooms that a member is in.
     fn end_around(&mut self, session: SessionId, ended: &mut Ended) {
-        if self.open_rooms.is_empty() {
-            return;
-        }
-        let Some(rooms) = self.rooms.member(session).map(|member| member.rooms.clone()) else {
+        let Some(member) = self.rooms.member(session) else {
             return;
         };
-        for id in rooms {
+        // A member may be in many rooms. Few of them have an open broadcast.
+        let rooms = self.open_rooms.iter().copied().filter(|id| member.rooms.contains(id));
+        for id in rooms.collect::<SmallVec<[RoomId; 2]>>() {
             self.end_into(id, ended);
         }
     }

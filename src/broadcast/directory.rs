@@ -9,10 +9,13 @@ use std::{
 
 use super::room_id::RoomId;
 
-/// What a server of rooms keeps of each of its rooms.
+/// What a server of rooms keeps of each of its rooms beside its members and lines.
 pub(crate) trait AnyRoom {
     /// Identifies a room, also when it is not in memory.
     type Name: Clone + Ord + Hash + fmt::Debug;
+
+    /// What the server keeps of each session.
+    type Member: fmt::Debug;
 
     /// A room without members.
     fn new(name: Self::Name) -> Self;

@@ -1,7 +1,5 @@
 //! Rooms in memory and the sessions in them, as plain data.
 
-use std::net::IpAddr;
-
 use smallvec::SmallVec;
 
 use super::{
@@ -22,7 +20,7 @@ pub(crate) struct Rooms<R: AnyRoom> {
     rooms: Map<RoomId, Room<R>>,
     /// Number of rooms with members.
     occupied: usize,
-    members: Map<SessionId, Member>,
+    members: Map<SessionId, Member<R::Member>>,
 }
 
 /// A room in memory.
@@ -39,23 +37,21 @@ pub(super) struct Room<R> {
 }
 
 /// The rooms of a session, and how its worker delivers to it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Member {
+#[derive(Debug)]
+pub(crate) struct Member<M> {
     /// The rooms it is in, in the order in which it entered: in the chat one at most.
     pub rooms: SmallVec<[RoomId; 1]>,
     /// Whether it is subscribed to them.
     pub is_subscribed: bool,
-    /// The ticket of the login by which it entered; 0 for a guest.
-    pub visit: u64,
     /// The worker on whose thread it lives.
     pub worker: WorkerId,
     /// The encoding of its frames.
     pub encoding: Encoding,
-    /// The address of its client, if known.
-    pub address: Option<IpAddr>,
+    /// What its server keeps of it.
+    pub own: M,
 }
 
-impl Member {
+impl<M> Member<M> {
     /// The room it is in, if it is in one; the first if in several.
     pub(crate) fn room(&self) -> Option<RoomId> {
         self.rooms.first().copied()
@@ -140,10 +136,9 @@ impl<R: AnyRoom> Rooms<R> {
         session: SessionId,
         worker: WorkerId,
         encoding: Encoding,
-        address: Option<IpAddr>,
+        own: R::Member,
     ) {
-        let member =
-            Member { rooms: SmallVec::new(), is_subscribed: false, visit: 0, worker, encoding, address };
+        let member = Member { rooms: SmallVec::new(), is_subscribed: false, worker, encoding, own };
         let former = self.members.insert(session, member);
         debug_assert!(former.is_none(), "{session} registered twice");
     }
@@ -162,11 +157,9 @@ impl<R: AnyRoom> Rooms<R> {
         }
     }
 
-    /// Notes the ticket of the login by which a session entered its room.
-    pub(crate) fn set_visit(&mut self, session: SessionId, visit: u64) {
-        if let Some(member) = self.members.get_mut(&session) {
-            member.visit = visit;
-        }
+    /// What its server keeps of a session.
+    pub(crate) fn own_of(&mut self, session: SessionId) -> Option<&mut R::Member> {
+        self.members.get_mut(&session).map(|member| &mut member.own)
     }
 
     /// Chooses another dialect. Ignored while the session is subscribed.
@@ -203,9 +196,15 @@ impl<R: AnyRoom> Rooms<R> {
             return;
         };
         member.rooms.remove(place);
+        let (is_subscribed, worker, encoding) = (member.is_subscribed, member.worker, member.encoding);
+        self.discount(id, is_subscribed, worker, encoding);
+    }
+
+    /// One member less is in a room.
+    fn discount(&mut self, id: RoomId, is_subscribed: bool, worker: WorkerId, encoding: Encoding) {
         if let Some(room) = self.rooms.get_mut(&id) {
-            if member.is_subscribed {
-                room.subscribers.remove(member.worker, member.encoding);
+            if is_subscribed {
+                room.subscribers.remove(worker, encoding);
             }
             room.members -= 1;
             self.occupied -= usize::from(room.members == 0);
@@ -213,12 +212,11 @@ impl<R: AnyRoom> Rooms<R> {
     }
 
     /// Takes a session out of its rooms and unregisters it. Returns what was known of it.
-    pub(super) fn remove(&mut self, session: SessionId) -> Option<Member> {
-        let member = self.members.get(&session)?.clone();
+    pub(super) fn remove(&mut self, session: SessionId) -> Option<Member<R::Member>> {
+        let member = self.members.remove(&session)?;
         for id in &member.rooms {
-            self.take_out(session, *id);
+            self.discount(*id, member.is_subscribed, member.worker, member.encoding);
         }
-        self.members.remove(&session);
         Some(member)
     }
 
@@ -244,7 +242,7 @@ impl<R: AnyRoom> Rooms<R> {
     }
 
     /// The rooms of a session, and how its worker delivers to it.
-    pub(crate) fn member(&self, session: SessionId) -> Option<&Member> {
+    pub(crate) fn member(&self, session: SessionId) -> Option<&Member<R::Member>> {
         self.members.get(&session)
     }
 
@@ -292,7 +290,7 @@ mod tests {
 
     fn join(rooms: &mut Rooms<Place>, number: u64, room: &str) -> RoomId {
         let id = rooms.find_or_make(&name(room)).expect("place for a room").id;
-        rooms.register(session(number), ONE, PLAIN, None);
+        rooms.register(session(number), ONE, PLAIN, ());
         rooms.put(session(number), id);
         rooms.set_subscribed(session(number), true);
         id
@@ -327,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn leaving_twice_is_harmless() {
+    fn leaving_is_idempotent() {
         let mut rooms = Rooms::new(9);
         join(&mut rooms, 1, "a");
         for _ in 0..2 {
@@ -341,7 +339,7 @@ mod tests {
     fn a_session_that_is_not_subscribed_yet_is_in_the_room_but_no_subscriber() {
         let mut rooms = Rooms::<Place>::new(9);
         let id = rooms.find_or_make(&name("a")).expect("place").id;
-        rooms.register(session(1), ONE, PLAIN, None);
+        rooms.register(session(1), ONE, PLAIN, ());
         rooms.put(session(1), id);
         assert_eq!((rooms.occupied(), rooms.room_of(session(1)), rooms.members_in(id)), (1, Some(id), 1));
         let subscribers = |rooms: &Rooms<Place>| rooms.subscribers(id).expect("there").count();

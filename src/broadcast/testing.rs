@@ -70,6 +70,7 @@ pub(super) struct Place(RoomName);
 
 impl AnyRoom for Place {
     type Name = RoomName;
+    type Member = ();
 
     fn new(name: RoomName) -> Self {
         Self(name)

@@ -1,5 +1,7 @@
 //! One room of the chat: its users, and where it stands in its journal.
 
+use std::net::IpAddr;
+
 use super::{
     kept::Kept,
     log::RoomLog,
@@ -27,6 +29,15 @@ pub(crate) struct Room {
     /// Whether requests that waited for the journal are being handled; until that is done, the room stays in
     /// memory.
     pub is_catching_up: bool,
+}
+
+/// What the chat keeps of a session.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Visit {
+    /// The ticket of the login by which it entered its room; 0 for a guest.
+    pub ticket: u64,
+    /// The address of its client, if known.
+    pub address: Option<IpAddr>,
 }
 
 /// Where a room stands in its journal, once that is known.
@@ -82,6 +93,7 @@ impl Room {
 
 impl AnyRoom for Room {
     type Name = RoomName;
+    type Member = Visit;
 
     fn new(name: RoomName) -> Self {
         Self {

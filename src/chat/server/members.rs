@@ -20,7 +20,7 @@ use crate::{
             SendPrivate, Tail, Unregister,
         },
         presence::Change,
-        room::{Behind, Book, Waiting},
+        room::{Behind, Book, Visit, Waiting},
     },
     domain::{Profile, RoomName, SessionId, Token},
     logging,
@@ -82,7 +82,7 @@ impl ChatServer {
 
     /// Logs a session in to a room once the room's journal has answered.
     fn login_or_wait(&mut self, login: Login, ctx: &mut Context<Self>) {
-        let address = self.broadcaster.rooms.member(login.session).and_then(|member| member.address);
+        let address = self.broadcaster.rooms.member(login.session).and_then(|member| member.own.address);
         let id = match self.find_or_make(&login.room, address, ctx) {
             Ok(id) => id,
             Err(rejected) => return self.reject(login.session, login.ticket, rejected),
@@ -248,7 +248,9 @@ impl ChatServer {
             self.reserve_name(session, id, ctx);
         }
         let count = self.broadcaster.rooms.get(id).map_or(0, |room| room.presence.count());
-        self.broadcaster.rooms.set_visit(session, ticket);
+        if let Some(visit) = self.broadcaster.rooms.own_of(session) {
+            visit.ticket = ticket;
+        }
         let name = login.room;
         let logged_in = LoggedIn { name, profile, token, epoch, head, durable, resume, count };
         self.reply(session, ticket, Reply::LoggedIn(Box::new(logged_in)));
@@ -257,7 +259,7 @@ impl ChatServer {
     /// Subscribes a session that has read the journal, or tells it to read on.
     pub(super) fn caught_up(&mut self, message: CaughtUp) {
         let CaughtUp { session, visit, after } = message;
-        let is_there = |member: &&Member| member.visit == visit && !member.is_subscribed;
+        let is_there = |member: &&Member<Visit>| member.own.ticket == visit && !member.is_subscribed;
         // A session that has logged in elsewhere since waits for another answer.
         let Some(id) = self.broadcaster.rooms.member(session).filter(is_there).and_then(Member::room) else {
             return;

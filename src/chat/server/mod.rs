@@ -25,7 +25,7 @@ use super::{
         Unregister,
     },
     new_rooms::NewRooms,
-    room::{Behind, Book, Room},
+    room::{Behind, Book, Room, Visit},
 };
 use crate::{
     broadcast::{AddWorker, Broadcaster, Delivery, DismissAll, Ended, RoomId, TurnLength, Turns},
@@ -231,7 +231,7 @@ impl Handler<Register> for ChatServer {
         let Ok(room) = room.map(|name| self.find_or_make(&name, address, ctx)).transpose() else {
             return seat.deliveries.do_send(Delivery::Dismissed(Ending::TooManyRooms));
         };
-        self.broadcaster.register(session, worker, seat, address);
+        self.broadcaster.register(session, worker, seat, Visit { ticket: 0, address });
         if let Some(room) = room {
             self.enter(session, room);
             self.subscribe(session);

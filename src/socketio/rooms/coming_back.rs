@@ -12,13 +12,13 @@ use crate::{
 impl RoomServer {
     /// Removes a socket: the only way out of a namespace. Idempotent.
     pub(super) fn disconnect(&mut self, session: SessionId, may_return: bool) {
-        let Some(Place { namespace: index, pid, stay }) = self.sockets.remove(&session) else {
+        let Some(member) = self.broadcaster.remove(session) else {
             return;
         };
-        let member = self.broadcaster.remove(session);
-        for id in member.into_iter().flat_map(|member| member.rooms) {
+        for id in member.rooms {
             self.broadcaster.rooms.retire(id);
         }
+        let Place { namespace: index, pid, stay } = member.own;
         self.acks.gone(session);
         let namespace = &mut self.namespaces[index];
         namespace.sids.remove(&stay.sid);
@@ -71,7 +71,7 @@ impl RoomServer {
     }
 
     fn set_stay(&mut self, session: SessionId, stay: Stay) {
-        if let Some(place) = self.sockets.get_mut(&session) {
+        if let Some(place) = self.place(session) {
             place.stay = stay;
         }
     }

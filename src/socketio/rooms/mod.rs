@@ -46,11 +46,11 @@ pub struct RoomLimits {
     pub recovery: RecoveryLimits,
 }
 
-/// Keeps the rooms of each socket and the order of all events. One for all workers.
+/// Keeps the rooms of each socket and the order of all events. One for all workers. Recovery keeps an event
+/// when it is emitted, so broadcasts that have ended are dropped here.
 pub struct RoomServer {
     limits: RoomLimits,
     broadcaster: Broadcaster<SocketRoom>,
-    sockets: HashMap<SessionId, Place>,
     namespaces: Vec<Namespace>,
     by_name: HashMap<ByteString, usize>,
     acks: acks::Acks,
@@ -59,7 +59,7 @@ pub struct RoomServer {
 
 /// The namespace of a socket, and what recovery keeps of the socket.
 #[derive(Debug)]
-struct Place {
+pub(crate) struct Place {
     namespace: usize,
     /// The secret for recovery; `None` if the client cannot come back.
     pid: Option<ByteString>,
@@ -73,7 +73,6 @@ impl RoomServer {
         Self {
             limits,
             broadcaster: Broadcaster::new(limits.max_rooms, budget),
-            sockets: HashMap::new(),
             namespaces: Vec::new(),
             by_name: HashMap::new(),
             acks: acks::Acks::default(),
@@ -94,6 +93,10 @@ impl RoomServer {
         index
     }
 
+    fn place(&mut self, session: SessionId) -> Option<&mut Place> {
+        self.broadcaster.rooms.own_of(session)
+    }
+
     fn connect(&mut self, connect: Connect) {
         let Connect { session, worker, seat, namespace, sid, pid, foreign } = connect;
         let index = self.namespace(&namespace);
@@ -104,24 +107,23 @@ impl RoomServer {
             namespace.pids.insert(pid.clone(), session);
             namespace.recovery.get_or_insert_with(|| Recovery::new(limits, Arc::clone(budget)));
         }
-        self.broadcaster.register(session, worker, seat, None);
+        let stay = Stay { sid, began: namespace.last_offset(), foreign, ..Stay::default() };
+        self.broadcaster.register(session, worker, seat, Place { namespace: index, pid, stay });
         drop(self.broadcaster.subscribe(session));
         drop(self.broadcaster.enter(session, namespace.room));
-        let stay = Stay { sid, began: namespace.last_offset(), foreign, ..Stay::default() };
-        self.sockets.insert(session, Place { namespace: index, pid, stay });
     }
 
     /// Puts a socket into a room, and notes that for recovery. False if the socket is gone or there are too
     /// many rooms.
     fn enter(&mut self, session: SessionId, room: &ByteString) -> bool {
-        let Some(index) = self.sockets.get(&session).map(|place| place.namespace) else {
+        let Some(index) = self.place(session).map(|place| place.namespace) else {
             return false;
         };
         if !self.put(session, index, room) {
             return false;
         }
         let last = self.namespaces[index].last_offset();
-        if let Some(place) = self.sockets.get_mut(&session).filter(|place| place.pid.is_some())
+        if let Some(place) = self.place(session).filter(|place| place.pid.is_some())
             && !place.stay.rooms.iter().any(|(its, _)| its == room)
         {
             place.stay.rooms.push((room.clone(), last));
@@ -140,11 +142,12 @@ impl RoomServer {
     }
 
     fn quit(&mut self, session: SessionId, room: &ByteString) {
-        let Some(place) = self.sockets.get_mut(&session) else {
+        let Some(place) = self.place(session) else {
             return;
         };
         place.stay.rooms.retain(|(its, _)| its != room);
-        if let Some(id) = self.broadcaster.rooms.find(&RoomKey::new(place.namespace, room)) {
+        let key = RoomKey::new(place.namespace, room);
+        if let Some(id) = self.broadcaster.rooms.find(&key) {
             drop(self.broadcaster.leave(session, id));
             self.broadcaster.rooms.retire(id);
         }
@@ -187,7 +190,9 @@ impl Turns for RoomServer {
 
 impl std::fmt::Debug for RoomServer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("RoomServer").field("sockets", &self.sockets.len()).finish_non_exhaustive()
+        f.debug_struct("RoomServer")
+            .field("sockets", &self.broadcaster.rooms.member_count())
+            .finish_non_exhaustive()
     }
 }
 
@@ -247,7 +252,7 @@ impl Handler<Keep> for RoomServer {
     type Result = ();
 
     fn handle(&mut self, Keep { session, kept }: Keep, ctx: &mut Self::Context) {
-        if let Some(place) = self.sockets.get_mut(&session) {
+        if let Some(place) = self.place(session) {
             place.stay.kept = kept;
         }
         self.count_turn(ctx);

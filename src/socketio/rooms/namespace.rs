@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use bytestring::ByteString;
 
-use super::{RoomServer, recovery::Recovery};
+use super::{Place, RoomServer, recovery::Recovery};
 use crate::{
     broadcast::{Aim, AnyRoom, Reach, RoomId},
     domain::SessionId,
@@ -39,6 +39,7 @@ pub(super) struct SocketRoom(RoomKey);
 
 impl AnyRoom for SocketRoom {
     type Name = RoomKey;
+    type Member = Place;
 
     fn new(key: RoomKey) -> Self {
         Self(key)

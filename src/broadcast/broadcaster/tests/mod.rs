@@ -98,7 +98,7 @@ impl Stage {
     /// Registers a session; those with odd numbers are on the second worker.
     fn register(&mut self, number: u64) -> SessionId {
         let worker = WORKERS[usize::from(number % 2 == 1)];
-        self.broadcaster.register(SessionId::of(number), worker, seat(PLAIN), None);
+        self.broadcaster.register(SessionId::of(number), worker, seat(PLAIN), ());
         SessionId::of(number)
     }
 

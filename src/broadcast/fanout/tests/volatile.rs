@@ -40,6 +40,23 @@ async fn a_volatile_line_sends_no_session_away() {
 }
 
 #[actix_web::test]
+async fn a_volatile_line_that_the_mailbox_does_not_take_sends_no_session_away() {
+    let (mut stage, room) = (Stage::new(), RoomId::next());
+    let listener = stage.listener_by_mail(&[room]);
+    // The actor of the mailbox does not run meanwhile.
+    for _ in 0..100 {
+        stage.broadcast(room, Recipients::Volatile, &LINE);
+        stage.fanout.deliver_all();
+    }
+    let mail = listener.mail().await;
+    assert!(mail.len() < 100 && mail.iter().all(|text| text == "volatile typing"), "{mail:?}");
+    listener.backlog.subtract(listener.backlog.bytes());
+    stage.say(room, "said");
+    stage.fanout.deliver_all();
+    assert_eq!(listener.mail().await, ["said"]);
+}
+
+#[actix_web::test]
 async fn volatile_lines_keep_their_place_among_the_others() {
     let (mut stage, room) = (Stage::new(), RoomId::next());
     let listener = stage.listener(&[room]);
