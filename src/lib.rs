@@ -88,7 +88,7 @@ pub mod testing {
             line::{self, Line},
         },
         connection::{Backlog, Direct, DirectOutlet},
-        domain::{RoomName, SessionId, WorkerId},
+        domain::{MemberId, RoomName, WorkerId},
         journal::{
             Append, Epoch, Journal, Keyed, Kind, NewEntry, Record, Retention, memory::MemoryJournal,
             now_millis, sqlite::SqliteJournal,

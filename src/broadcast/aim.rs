@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::room_id::RoomId;
-use crate::domain::SessionId;
+use crate::domain::MemberId;
 
 /// The subscribers that get a broadcast.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub enum Recipients {
     /// The writable subscribers of its room. The broadcast is volatile: it is left out for the others.
     Volatile,
     /// Only these subscribers of its room.
-    Only(Vec<SessionId>),
+    Only(Vec<MemberId>),
 }
 
 /// Which of the subscribers that get a broadcast get one of its lines.
@@ -23,7 +23,7 @@ pub enum Reach {
     /// All that get the broadcast.
     All,
     /// All except this session.
-    Exclude(SessionId),
+    Exclude(MemberId),
     /// The subscribers that the aim selects.
     To(Arc<Aim>),
 }
@@ -36,9 +36,9 @@ pub struct Aim {
     /// Include the members of these rooms.
     pub to_rooms: Vec<RoomId>,
     /// Include these sessions.
-    pub to_sessions: Vec<SessionId>,
+    pub to_sessions: Vec<MemberId>,
     /// Exclude the members of these rooms.
     pub exclude_rooms: Vec<RoomId>,
     /// Exclude these sessions.
-    pub exclude_sessions: Vec<SessionId>,
+    pub exclude_sessions: Vec<MemberId>,
 }

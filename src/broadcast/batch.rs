@@ -5,7 +5,7 @@ use std::{collections::VecDeque, sync::Arc};
 use bytes::Bytes;
 
 use super::{encoding::Encoding, lines::Broadcast};
-use crate::domain::SessionId;
+use crate::domain::MemberId;
 
 /// Frames for one session or more; never empty.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ impl Batch {
 
     /// The lines that one session gets; `None` if it gets none.
     pub(super) fn for_session(
-        session: SessionId,
+        session: MemberId,
         broadcasts: &[Arc<Broadcast>],
         encoding: Encoding,
     ) -> Option<Self> {

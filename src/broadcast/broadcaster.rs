@@ -22,7 +22,7 @@ use super::{
 };
 use crate::{
     connection::{Accepted, Budget},
-    domain::{SessionId, WorkerId},
+    domain::{MemberId, WorkerId},
     protocol::websocket::deflate::{Deflater, FULL_WINDOW},
 };
 
@@ -89,7 +89,7 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
     }
 
     /// The fan-out of a member's worker.
-    pub(crate) fn fanout_of(&self, session: SessionId) -> Option<&F> {
+    pub(crate) fn fanout_of(&self, session: MemberId) -> Option<&F> {
         self.fanouts.get(&self.rooms.member(session)?.worker)
     }
 
@@ -100,20 +100,20 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
     }
 
     /// Registers a session, in no room and not subscribed.
-    pub(crate) fn register(&mut self, session: SessionId, worker: WorkerId, seat: Seat, own: R::Member) {
+    pub(crate) fn register(&mut self, session: MemberId, worker: WorkerId, seat: Seat, own: R::Member) {
         self.rooms.register(session, worker, seat.encoding, own);
         self.send_to(worker, ForFanOut::Attach(Attach { session, seat }));
     }
 
     /// Takes a member out of its rooms and unregisters it. Idempotent. Returns what was known of it.
-    pub(crate) fn remove(&mut self, session: SessionId) -> Option<Member<R::Member>> {
+    pub(crate) fn remove(&mut self, session: MemberId) -> Option<Member<R::Member>> {
         let member = self.rooms.remove(session)?;
         self.send_to(member.worker, ForFanOut::Detach(Detach { session }));
         Some(member)
     }
 
     /// Puts a member into a room. Idempotent.
-    pub(crate) fn enter(&mut self, session: SessionId, room: RoomId) -> Ended {
+    pub(crate) fn enter(&mut self, session: MemberId, room: RoomId) -> Ended {
         let Some(Member { rooms, is_subscribed, worker, encoding, .. }) = self.rooms.member(session) else {
             return Ended::default();
         };
@@ -134,7 +134,7 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
     }
 
     /// Takes a member out of a room. Idempotent.
-    pub(crate) fn leave(&mut self, session: SessionId, room: RoomId) -> Ended {
+    pub(crate) fn leave(&mut self, session: MemberId, room: RoomId) -> Ended {
         let Some(Member { rooms, is_subscribed, worker, .. }) = self.rooms.member(session) else {
             return Ended::default();
         };
@@ -154,7 +154,7 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
     }
 
     /// Subscribes a member to the rooms it is in and to those that it enters later. Idempotent.
-    pub(crate) fn subscribe(&mut self, session: SessionId) -> Ended {
+    pub(crate) fn subscribe(&mut self, session: MemberId) -> Ended {
         let mut ended = Ended::default();
         let Some(member) = self.rooms.member(session).filter(|member| !member.is_subscribed) else {
             return ended;
@@ -169,7 +169,7 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
     }
 
     /// Unsubscribes a member, which stays in its rooms. Idempotent.
-    pub(crate) fn unsubscribe(&mut self, session: SessionId) -> Ended {
+    pub(crate) fn unsubscribe(&mut self, session: MemberId) -> Ended {
         let mut ended = Ended::default();
         let Some(member) = self.rooms.member(session).filter(|member| member.is_subscribed) else {
             return ended;
@@ -185,15 +185,15 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
     }
 
     /// Sends a member news, behind all that its fan-out has for it already. Ignored if it is not registered.
-    pub(crate) fn tell<N: Any + Send>(&self, session: SessionId, news: N) {
+    pub(crate) fn tell<N: Any + Send>(&self, session: MemberId, news: N) {
         if let Some(fanout) = self.fanout_of(session) {
             fanout.send(ForFanOut::Tell(Tell(vec![(session, Box::new(news))])));
         }
     }
 
     /// Sends many members news, with one message to each fan-out.
-    pub(crate) fn tell_all<N: Any + Send>(&self, all: impl IntoIterator<Item = (SessionId, N)>) {
-        let mut by_worker: Map<WorkerId, Vec<(SessionId, News)>> = Map::default();
+    pub(crate) fn tell_all<N: Any + Send>(&self, all: impl IntoIterator<Item = (MemberId, N)>) {
+        let mut by_worker: Map<WorkerId, Vec<(MemberId, News)>> = Map::default();
         for (session, news) in all {
             if let Some(member) = self.rooms.member(session) {
                 by_worker.entry(member.worker).or_default().push((session, Box::new(news)));
@@ -253,7 +253,7 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
     pub(crate) fn send_only(
         &mut self,
         id: RoomId,
-        members: Vec<SessionId>,
+        members: Vec<MemberId>,
         line: &impl Encode,
         accepted: Option<Accepted>,
         handed: Option<Box<dyn Handed>>,
@@ -291,7 +291,7 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
     }
 
     /// Ends the open broadcasts of the rooms that a member is in.
-    fn end_around(&mut self, session: SessionId, ended: &mut Ended) {
+    fn end_around(&mut self, session: MemberId, ended: &mut Ended) {
         let Some(member) = self.rooms.member(session) else {
             return;
         };

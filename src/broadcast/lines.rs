@@ -16,7 +16,7 @@ use super::{
 };
 use crate::{
     connection::{Accepted, Budget, counted},
-    domain::SessionId,
+    domain::MemberId,
     protocol::websocket::{
         deflate::{self, Deflater},
         frame::{self, OpCode},
@@ -32,7 +32,7 @@ pub(crate) const MAX_BYTES: usize = 256 * 1024;
 /// Learns which sessions were handed a broadcast. Dropped when the last worker has delivered the broadcast.
 pub(crate) trait Handed: fmt::Debug + Send + Sync {
     /// A session was handed the broadcast.
-    fn note(&self, session: SessionId);
+    fn note(&self, session: MemberId);
 }
 
 /// A finished broadcast.
@@ -220,7 +220,7 @@ impl Broadcast {
     }
 
     /// Sessions that miss a line of a broadcast that is not aimed, once for each such line.
-    pub fn excluded(&self) -> impl Iterator<Item = SessionId> + '_ {
+    pub fn excluded(&self) -> impl Iterator<Item = MemberId> + '_ {
         self.reaches.iter().filter_map(|reach| match reach {
             Reach::Exclude(session) => Some(*session),
             Reach::All | Reach::To(_) => None,
@@ -234,7 +234,7 @@ impl Broadcast {
 
     /// The lines that `session` gets of a broadcast that is not aimed, and their number. Adjacent lines are
     /// one piece.
-    pub fn frames_for(&self, session: SessionId, encoding: Encoding) -> (Vec<Bytes>, usize) {
+    pub fn frames_for(&self, session: MemberId, encoding: Encoding) -> (Vec<Bytes>, usize) {
         let own = Reach::Exclude(session);
         self.pieces(encoding, |line| self.reaches[line] != own)
     }
@@ -325,13 +325,13 @@ mod tests {
     ) -> Broadcast {
         let mut open = OpenBroadcast::new(&subscribers(encodings));
         for (sender, words) in lines {
-            open.push(&text(words), Reach::Exclude(SessionId::of(*sender)), deflater.as_mut());
+            open.push(&text(words), Reach::Exclude(MemberId::of(*sender)), deflater.as_mut());
         }
         finish(open)
     }
 
     fn received(broadcast: &Broadcast, session: u64, encoding: Encoding) -> (Vec<Vec<u8>>, usize) {
-        let (pieces, lines) = broadcast.frames_for(SessionId::of(session), encoding);
+        let (pieces, lines) = broadcast.frames_for(MemberId::of(session), encoding);
         (pieces.iter().map(|piece| piece.to_vec()).collect(), lines)
     }
 
@@ -389,7 +389,7 @@ mod tests {
     fn a_line_goes_out_with_its_attachments_behind_it_in_each_dialect_that_has_words_for_it() {
         let mut open = OpenBroadcast::new(&subscribers(&[OTHER, PLAIN]));
         open.push(&event("a", &[]), Reach::All, None);
-        open.push(&event("b", &[b"x", b"y"]), Reach::Exclude(SessionId::of(5)), None);
+        open.push(&event("b", &[b"x", b"y"]), Reach::Exclude(MemberId::of(5)), None);
         open.push(&event("c", &[]), Reach::All, None);
         let broadcast = finish(open);
         let (all, lines) = broadcast.frames(OTHER).expect("lines");

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 use super::{encoding::Encoding, lines::Broadcast, room_id::RoomId};
 use crate::{
     connection::{Backlog, Ending},
-    domain::SessionId,
+    domain::MemberId,
 };
 
 /// Registers a session with the fan-out of its worker.
@@ -17,7 +17,7 @@ use crate::{
 #[rtype(result = "()")]
 pub struct Attach {
     /// The session to register.
-    pub session: SessionId,
+    pub session: MemberId,
     /// How the fan-out reaches the session.
     pub seat: Seat,
 }
@@ -27,7 +27,7 @@ pub struct Attach {
 #[rtype(result = "()")]
 pub struct Subscribe {
     /// The new subscriber.
-    pub session: SessionId,
+    pub session: MemberId,
     /// The room to subscribe to.
     pub room: RoomId,
     /// The encoding of the session's frames.
@@ -39,7 +39,7 @@ pub struct Subscribe {
 #[rtype(result = "()")]
 pub struct Unsubscribe {
     /// The former subscriber.
-    pub session: SessionId,
+    pub session: MemberId,
     /// The room to unsubscribe from.
     pub room: RoomId,
 }
@@ -49,7 +49,7 @@ pub struct Unsubscribe {
 #[rtype(result = "()")]
 pub struct Detach {
     /// The session to unregister.
-    pub session: SessionId,
+    pub session: MemberId,
 }
 
 /// One finished broadcast.
@@ -65,7 +65,7 @@ pub struct FanOutBroadcast {
 /// Answers for sessions of this worker. They do not count as backlog, because the session asked for them.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Tell(pub Vec<(SessionId, News)>);
+pub struct Tell(pub Vec<(MemberId, News)>);
 
 /// Sends all that has been said to the fan-outs, because the server stops.
 #[derive(Clone, Copy, Debug, Message)]
@@ -106,21 +106,21 @@ pub enum Delivery {
     /// Finished frames, in order. They are counted in [`Seat::backlog`].
     Frames {
         /// The recipient.
-        session: SessionId,
+        session: MemberId,
         /// The frames; one list shared by all members that get them.
         frames: Arc<[Bytes]>,
     },
     /// Frames that are dropped if the session's transport is not writable.
     Volatile {
         /// The recipient.
-        session: SessionId,
+        session: MemberId,
         /// The frames.
         frames: Arc<[Bytes]>,
     },
     /// News for one member.
     News {
         /// The recipient.
-        session: SessionId,
+        session: MemberId,
         /// The news.
         news: News,
     },
@@ -134,7 +134,7 @@ pub(crate) type News = Box<dyn Any + Send>;
 
 impl Delivery {
     /// The member that the message is for; `None` if it is for the whole session.
-    pub fn recipient(&self) -> Option<SessionId> {
+    pub fn recipient(&self) -> Option<MemberId> {
         match self {
             Self::Frames { session, .. } | Self::Volatile { session, .. } | Self::News { session, .. } => {
                 Some(*session)

@@ -3,21 +3,21 @@
 use std::{cell::RefCell, rc::Rc};
 
 use super::map::Map;
-use crate::{connection::DirectOutlet, domain::SessionId};
+use crate::{connection::DirectOutlet, domain::MemberId};
 
 /// Passes the outlets of new sessions to the fan-out on their thread. An outlet is not `Send`, so it cannot
 /// travel with the session's registration, which crosses the thread of the server of rooms.
 #[derive(Clone, Debug, Default)]
-pub struct Outlets(Rc<RefCell<Map<SessionId, Rc<dyn DirectOutlet>>>>);
+pub struct Outlets(Rc<RefCell<Map<MemberId, Rc<dyn DirectOutlet>>>>);
 
 impl Outlets {
     /// Stores the outlet of a new session.
-    pub fn add(&self, session: SessionId, outlet: Rc<dyn DirectOutlet>) {
+    pub fn add(&self, session: MemberId, outlet: Rc<dyn DirectOutlet>) {
         self.0.borrow_mut().insert(session, outlet);
     }
 
     /// Removes and returns the session's outlet; `None` if there is none.
-    pub fn take(&self, session: SessionId) -> Option<Rc<dyn DirectOutlet>> {
+    pub fn take(&self, session: MemberId) -> Option<Rc<dyn DirectOutlet>> {
         self.0.borrow_mut().remove(&session)
     }
 }

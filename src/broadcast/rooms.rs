@@ -10,7 +10,7 @@ use super::{
     room_id::RoomId,
     subscribers::Subscribers,
 };
-use crate::domain::{SessionId, WorkerId};
+use crate::domain::{MemberId, WorkerId};
 
 /// All sessions, and all rooms that have members or cannot leave memory without loss. Only the
 /// [`Broadcaster`](super::Broadcaster) changes who is in which room.
@@ -20,7 +20,7 @@ pub(crate) struct Rooms<R: AnyRoom> {
     rooms: Map<RoomId, Room<R>>,
     /// Number of rooms with members.
     occupied: usize,
-    members: Map<SessionId, Member<R::Member>>,
+    members: Map<MemberId, Member<R::Member>>,
 }
 
 /// A room in memory.
@@ -133,7 +133,7 @@ impl<R: AnyRoom> Rooms<R> {
     /// Registers a session, in no room.
     pub(super) fn register(
         &mut self,
-        session: SessionId,
+        session: MemberId,
         worker: WorkerId,
         encoding: Encoding,
         own: R::Member,
@@ -144,7 +144,7 @@ impl<R: AnyRoom> Rooms<R> {
     }
 
     /// Puts a session into a room. Idempotent.
-    pub(super) fn put(&mut self, session: SessionId, id: RoomId) {
+    pub(super) fn put(&mut self, session: MemberId, id: RoomId) {
         if let (Some(member), Some(room)) = (self.members.get_mut(&session), self.rooms.get_mut(&id))
             && !member.rooms.contains(&id)
         {
@@ -158,19 +158,19 @@ impl<R: AnyRoom> Rooms<R> {
     }
 
     /// What its server keeps of a session.
-    pub(crate) fn own_of(&mut self, session: SessionId) -> Option<&mut R::Member> {
+    pub(crate) fn own_of(&mut self, session: MemberId) -> Option<&mut R::Member> {
         self.members.get_mut(&session).map(|member| &mut member.own)
     }
 
     /// Chooses another dialect. Ignored while the session is subscribed.
-    pub(crate) fn set_dialect(&mut self, session: SessionId, choose: impl FnOnce(Dialect) -> Dialect) {
+    pub(crate) fn set_dialect(&mut self, session: MemberId, choose: impl FnOnce(Dialect) -> Dialect) {
         if let Some(member) = self.members.get_mut(&session).filter(|member| !member.is_subscribed) {
             member.encoding.dialect = choose(member.encoding.dialect);
         }
     }
 
     /// Subscribes a session to its rooms, or unsubscribes it.
-    pub(super) fn set_subscribed(&mut self, session: SessionId, is_subscribed: bool) {
+    pub(super) fn set_subscribed(&mut self, session: MemberId, is_subscribed: bool) {
         let Some(member) =
             self.members.get_mut(&session).filter(|member| member.is_subscribed != is_subscribed)
         else {
@@ -188,7 +188,7 @@ impl<R: AnyRoom> Rooms<R> {
     }
 
     /// Takes a session out of a room. Idempotent.
-    pub(super) fn take_out(&mut self, session: SessionId, id: RoomId) {
+    pub(super) fn take_out(&mut self, session: MemberId, id: RoomId) {
         let Some(member) = self.members.get_mut(&session) else {
             return;
         };
@@ -212,7 +212,7 @@ impl<R: AnyRoom> Rooms<R> {
     }
 
     /// Takes a session out of its rooms and unregisters it. Returns what was known of it.
-    pub(super) fn remove(&mut self, session: SessionId) -> Option<Member<R::Member>> {
+    pub(super) fn remove(&mut self, session: MemberId) -> Option<Member<R::Member>> {
         let member = self.members.remove(&session)?;
         for id in &member.rooms {
             self.discount(*id, member.is_subscribed, member.worker, member.encoding);
@@ -242,12 +242,12 @@ impl<R: AnyRoom> Rooms<R> {
     }
 
     /// The rooms of a session, and how its worker delivers to it.
-    pub(crate) fn member(&self, session: SessionId) -> Option<&Member<R::Member>> {
+    pub(crate) fn member(&self, session: MemberId) -> Option<&Member<R::Member>> {
         self.members.get(&session)
     }
 
     /// The room of a session; the first if it is in several.
-    pub(crate) fn room_of(&self, session: SessionId) -> Option<RoomId> {
+    pub(crate) fn room_of(&self, session: MemberId) -> Option<RoomId> {
         self.members.get(&session)?.room()
     }
 
@@ -280,8 +280,8 @@ mod tests {
     const ONE: WorkerId = WorkerId(0);
     const PLAIN: Encoding = Encoding { dialect: Dialect::of(0), deflated: false };
 
-    fn session(number: u64) -> SessionId {
-        SessionId::of(number)
+    fn session(number: u64) -> MemberId {
+        MemberId::of(number)
     }
 
     fn name(text: &str) -> RoomName {

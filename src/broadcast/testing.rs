@@ -12,7 +12,7 @@ use super::{
 };
 use crate::{
     connection::Backlog,
-    domain::{RoomName, SessionId},
+    domain::{MemberId, RoomName},
     protocol::websocket::frame::OpCode,
 };
 
@@ -30,7 +30,7 @@ impl Encode for Text<'_> {
 }
 
 /// The texts that a session gets of a broadcast that is not aimed.
-pub(super) fn texts_of(broadcast: &Broadcast, session: SessionId) -> Vec<String> {
+pub(super) fn texts_of(broadcast: &Broadcast, session: MemberId) -> Vec<String> {
     texts_in(&broadcast.frames_for(session, PLAIN).0.concat())
 }
 

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use super::position::Place;
 use crate::{
     broadcast::{Broadcast, RoomId},
-    domain::SessionId,
+    domain::MemberId,
     journal::{Append, JournalError},
 };
 
@@ -29,7 +29,7 @@ pub(crate) struct Commit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The member that gets the ack.
-    pub session: SessionId,
+    pub session: MemberId,
     /// The ticket of its request.
     pub ticket: u64,
     /// Offset and time of the message.

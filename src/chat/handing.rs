@@ -14,7 +14,7 @@ use super::{
 use crate::{
     broadcast::{FanOut, Handed, Tell},
     connection::Accepted,
-    domain::SessionId,
+    domain::MemberId,
 };
 
 /// Whether one private message was delivered. Known at once, or when the last worker with a session that gets
@@ -35,7 +35,7 @@ enum State {
 /// A request whose answer waits for the fate of a private message.
 #[derive(Debug)]
 pub(super) struct Waiter {
-    pub(super) session: SessionId,
+    pub(super) session: MemberId,
     pub(super) ticket: u64,
     /// The fan-out of the session's worker, which delivers the answer.
     pub(super) fanout: Addr<FanOut>,
@@ -108,20 +108,20 @@ impl Waiter {
 #[derive(Debug)]
 pub(super) struct Handing {
     /// Sessions of the reader.
-    readers: Vec<SessionId>,
+    readers: Vec<MemberId>,
     is_handed: AtomicBool,
     fate: Arc<Fate>,
 }
 
 impl Handing {
-    pub(super) fn new(readers: Vec<SessionId>, fate: Arc<Fate>) -> Self {
+    pub(super) fn new(readers: Vec<MemberId>, fate: Arc<Fate>) -> Self {
         Self { readers, is_handed: AtomicBool::new(false), fate }
     }
 }
 
 impl Handed for Handing {
     /// Only sessions of the reader count.
-    fn note(&self, session: SessionId) {
+    fn note(&self, session: MemberId) {
         if self.readers.contains(&session) {
             self.is_handed.store(true, Ordering::Relaxed);
         }

@@ -77,7 +77,7 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::SessionId,
+        domain::MemberId,
         journal::{Kind, NewEntry, entry},
     };
 
@@ -86,7 +86,7 @@ mod tests {
     }
 
     fn receipt() -> Receipt {
-        Receipt { session: SessionId::of(1), ticket: 1, place: Place { offset: 1, at: 9 } }
+        Receipt { session: MemberId::of(1), ticket: 1, place: Place { offset: 1, at: 9 } }
     }
 
     #[test]

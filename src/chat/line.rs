@@ -157,7 +157,7 @@ mod tests {
     use crate::{
         broadcast::{Broadcast, Encoding, OpenBroadcast, Reach, Recipients, Subscribers},
         connection::Budget,
-        domain::{SessionId, WorkerId},
+        domain::{MemberId, WorkerId},
     };
 
     const PLAIN_ENCODING: Encoding = Encoding { dialect: PLAIN, deflated: false };
@@ -177,7 +177,7 @@ mod tests {
 
     #[test]
     fn each_dialect_gets_what_it_has_words_for() {
-        let not_five = Reach::Exclude(SessionId::of(5));
+        let not_five = Reach::Exclude(MemberId::of(5));
         let broadcast = broadcast(&[
             (said(1, Kind::Message, "a"), Reach::All),
             (said(2, Kind::Image, "data:,"), Reach::All),
@@ -186,7 +186,7 @@ mod tests {
         ]);
         let (plain, lines) = broadcast.frames(PLAIN_ENCODING).expect("lines");
         assert_eq!((&plain[..], lines), (&b"\x81\x01a\x82\x01x\x81\x01b"[..], 3));
-        let (own, lines) = broadcast.frames_for(SessionId::of(5), PLAIN_ENCODING);
+        let (own, lines) = broadcast.frames_for(MemberId::of(5), PLAIN_ENCODING);
         assert_eq!((&*own.concat(), lines), (&b"\x81\x01a"[..], 1));
         let (chat, lines) = broadcast.frames(CHAT_ENCODING).expect("lines");
         let chat = String::from_utf8_lossy(chat);

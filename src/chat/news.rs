@@ -13,7 +13,7 @@ use std::{
 
 use super::presence::{Change, Presence};
 use crate::{
-    domain::{NicknameKey, Profile, SessionId},
+    domain::{MemberId, NicknameKey, Profile},
     protocol::chat::{MAX_USERS_AT_ONCE, USERS_PAGE},
 };
 
@@ -71,7 +71,7 @@ struct Untold {
     /// The user as the members were told; `None` if they do not know it.
     told: Option<Profile>,
     /// The session that caused the last change; it need not be told.
-    by: SessionId,
+    by: MemberId,
     /// `lists_given` at the first and at the last change. A session that was given the list between them
     /// knows what the others were never told.
     lists: (u64, u64),
@@ -101,7 +101,7 @@ pub struct Notice {
     /// What subscribers that get lists are told of it; those that want every change always get it.
     pub listed: Listed,
     /// The session that caused the change; it is not told.
-    pub by: SessionId,
+    pub by: MemberId,
 }
 
 /// What of a change is told to subscribers that get lists.
@@ -137,7 +137,7 @@ impl Notice {
 
 impl News {
     /// A session has changed which users are in the room; `members` are to be told.
-    pub(crate) fn changed(&mut self, change: &Change, by: SessionId, members: usize, now: Instant) {
+    pub(crate) fn changed(&mut self, change: &Change, by: MemberId, members: usize, now: Instant) {
         if self.untold.is_empty() {
             let members = u32::try_from(members).unwrap_or(u32::MAX);
             let gathered = now + GATHERING.saturating_mul(members).min(MAX_GATHERING);

@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     broadcast::Map,
-    domain::{Nickname, NicknameKey, Profile, SessionId, Token},
+    domain::{MemberId, Nickname, NicknameKey, Profile, Token},
 };
 
 /// The users of one room.
@@ -25,7 +25,7 @@ use crate::{
 pub(crate) struct Presence {
     /// Users with sessions, in the order of their nicknames.
     users: BTreeMap<NicknameKey, User>,
-    by_session: Map<SessionId, NicknameKey>,
+    by_session: Map<MemberId, NicknameKey>,
     /// The tokens of all users in `users`.
     tokens: HashSet<Token>,
     held: HeldNames,
@@ -53,7 +53,7 @@ pub(crate) struct User {
     /// The first half of the keys of the user's messages, hashed once.
     pub sender: Sender,
     /// The user's sessions, at least one.
-    pub sessions: Vec<SessionId>,
+    pub sessions: Vec<MemberId>,
 }
 
 #[derive(Clone, Debug)]
@@ -87,7 +87,7 @@ impl Presence {
     /// The nickname is another user's; nothing has changed.
     pub(crate) fn login(
         &mut self,
-        session: SessionId,
+        session: MemberId,
         mut profile: Profile,
         token: Option<Token>,
         spare: Token,
@@ -164,13 +164,7 @@ impl Presence {
 
     /// Reserves the nickname of a session's user until `until`, unless `max` nicknames are reserved. Call
     /// when the user has shown its token.
-    pub(crate) fn reserve(
-        &mut self,
-        session: SessionId,
-        now: Instant,
-        until: Instant,
-        max: usize,
-    ) -> Changes {
+    pub(crate) fn reserve(&mut self, session: MemberId, now: Instant, until: Instant, max: usize) -> Changes {
         let Some(user) = self.user_of(session) else {
             return Changes::default();
         };
@@ -180,7 +174,7 @@ impl Presence {
     }
 
     /// Ends the reservation of a nickname by the user of a session. Returns the nickname if it was reserved.
-    pub(crate) fn release(&mut self, session: SessionId) -> Option<Nickname> {
+    pub(crate) fn release(&mut self, session: MemberId) -> Option<Nickname> {
         let key = self.by_session.get(&session)?;
         let owner = self.users.get(key)?.token.owner_hash();
         self.reserved.release(key, &owner)
@@ -212,7 +206,7 @@ impl Presence {
     fn is_barred_by(
         &self,
         other: &NicknameKey,
-        session: SessionId,
+        session: MemberId,
         token: Option<Token>,
         now: Instant,
     ) -> bool {
@@ -224,7 +218,7 @@ impl Presence {
 
     /// Takes a session from its user. Returns the user's profile if that was its last session; its nickname
     /// is free at once. Idempotent.
-    pub(crate) fn logout(&mut self, session: SessionId) -> Option<Profile> {
+    pub(crate) fn logout(&mut self, session: MemberId) -> Option<Profile> {
         self.take_out(session).map(|(_, user)| user.profile)
     }
 
@@ -232,7 +226,7 @@ impl Presence {
     /// its token, unless `max` nicknames are held already.
     pub(crate) fn drop_out(
         &mut self,
-        session: SessionId,
+        session: MemberId,
         now: Instant,
         until: Instant,
         max: usize,
@@ -246,7 +240,7 @@ impl Presence {
         Some(user.profile)
     }
 
-    fn take_out(&mut self, session: SessionId) -> Option<(NicknameKey, User)> {
+    fn take_out(&mut self, session: MemberId) -> Option<(NicknameKey, User)> {
         let key = self.by_session.remove(&session)?;
         let user = self.users.get_mut(&key)?;
         if let Some(place) = user.sessions.iter().position(|other| *other == session) {
@@ -267,7 +261,7 @@ impl Presence {
     }
 
     /// The user of a session.
-    pub(crate) fn user_of(&self, session: SessionId) -> Option<&User> {
+    pub(crate) fn user_of(&self, session: MemberId) -> Option<&User> {
         self.users.get(self.by_session.get(&session)?)
     }
 
@@ -363,8 +357,8 @@ mod tests {
         format!("{number:032x}").parse().expect("a token")
     }
 
-    fn session(number: u64) -> SessionId {
-        SessionId::of(number)
+    fn session(number: u64) -> MemberId {
+        MemberId::of(number)
     }
 
     fn names(presence: &Presence) -> Vec<String> {

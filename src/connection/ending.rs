@@ -55,7 +55,7 @@ impl Ending {
         Some(match self {
             Self::Broken(error) => error.close_reason(),
             Self::Silent => close::AWAY,
-            Self::NotJoined => close::NOBODY,
+            Self::NotJoined => close::NOT_LOGGED_IN,
             Self::Flood => close::FLOOD,
             Self::TooSlow => close::TOO_SLOW,
             Self::TooBig => close::TOO_BIG,

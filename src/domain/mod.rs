@@ -23,18 +23,45 @@ pub(crate) mod room_name;
 mod text;
 pub(crate) mod token;
 
-/// The id of a session, and of each socket and chat member. Never reused within a process.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionId(u64);
+/// The next unused number of a session or a member. Never reused within a process.
+fn next_number() -> u64 {
+    static LAST: AtomicU64 = AtomicU64::new(0);
+    LAST.fetch_add(1, Ordering::Relaxed) + 1
+}
+
+/// The id of a session, one client on one connection, in the log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct SessionId(u64);
 
 impl SessionId {
-    /// The next unused id of this process, counting from 1.
-    pub fn next() -> Self {
-        static LAST: AtomicU64 = AtomicU64::new(0);
-        Self(LAST.fetch_add(1, Ordering::Relaxed) + 1)
+    /// The next unused id.
+    pub(crate) fn next() -> Self {
+        Self(next_number())
     }
 
-    /// The name that users see for a session without a nickname.
+    /// The session as the one member that it is in rooms. Sessions of Socket.IO are none: their sockets are.
+    pub(crate) fn member(self) -> MemberId {
+        MemberId(self.0)
+    }
+}
+
+impl fmt::Display for SessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "s{}", self.0)
+    }
+}
+
+/// The id of a member of rooms: a session, or a socket of Socket.IO.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct MemberId(u64);
+
+impl MemberId {
+    /// The next unused id.
+    pub fn next() -> Self {
+        Self(next_number())
+    }
+
+    /// The name that users see for a member without a nickname.
     pub fn guest_name(self) -> String {
         format!("guest-{}", self.0)
     }
@@ -46,9 +73,36 @@ impl SessionId {
     }
 }
 
-impl fmt::Display for SessionId {
+impl fmt::Display for MemberId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "s{}", self.0)
+    }
+}
+
+/// The id of a socket: a client in one namespace of Socket.IO.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct SocketId(MemberId);
+
+impl SocketId {
+    /// The next unused id.
+    pub fn next() -> Self {
+        Self(MemberId::next())
+    }
+
+    /// The socket that is this member of rooms.
+    pub fn of(member: MemberId) -> Self {
+        Self(member)
+    }
+
+    /// The socket as a member of rooms.
+    pub fn member(self) -> MemberId {
+        self.0
+    }
+}
+
+impl fmt::Display for SocketId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
     }
 }
 

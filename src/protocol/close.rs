@@ -30,7 +30,7 @@ pub const FLOOD: CloseReason = row(1008, "too many messages", Retry::Never);
 /// The client did not complete a message in time.
 pub const TOO_SLOW: CloseReason = row(1008, "a message came too slowly", Retry::Never);
 /// The client did not log in in time.
-pub const NOBODY: CloseReason = row(1008, "no login", Retry::Never);
+pub const NOT_LOGGED_IN: CloseReason = row(1008, "no login", Retry::Never);
 /// A message exceeds the size or fragment limit.
 pub const TOO_BIG: CloseReason = row(1009, "message too big", Retry::Never);
 /// The server stops, and probably restarts.
@@ -52,7 +52,7 @@ pub const ALL: [CloseReason; 12] = [
     INVALID_TEXT,
     FLOOD,
     TOO_SLOW,
-    NOBODY,
+    NOT_LOGGED_IN,
     TOO_BIG,
     RESTART,
     TOO_MANY_ROOMS,

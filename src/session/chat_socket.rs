@@ -98,8 +98,14 @@ impl SocketHandler for ChatSocket {
         let intake = socket.handle().intake();
         let meter = RateLimit::of(settings).map(|limit| Meter::new(limit, Instant::now()));
         let speech = Speech::SocketIo(socket.clone());
-        let conversation =
-            Conversation::new(socket.id(), self.worker.clone(), intake, speech, Hold::default(), meter);
+        let conversation = Conversation::new(
+            socket.id().member(),
+            self.worker.clone(),
+            intake,
+            speech,
+            Hold::default(),
+            meter,
+        );
         self.conversation = Some(conversation);
         let seat = Seat {
             deliveries,
@@ -108,9 +114,9 @@ impl SocketHandler for ChatSocket {
             // There is no connection to cut: the session does not run inside one.
             cutter: Cutter::new(|_| {}),
         };
-        self.worker.outlets.add(socket.id(), socket.handle().open_outlet(socket.id()));
+        self.worker.outlets.add(socket.id().member(), socket.handle().open_outlet(socket.id()));
         self.worker.chat.do_send(Register {
-            session: socket.id(),
+            session: socket.id().member(),
             room: None,
             worker: self.worker.id,
             seat,
@@ -156,8 +162,8 @@ impl SocketHandler for ChatSocket {
         if let Some(mut conversation) = self.conversation.take() {
             conversation.handle_last_requests(self.held.drain(..).map(|held| (held.request, held.len)));
             let holds_name = conversation.holds_name(socket.was_lost());
-            self.worker.outlets.take(socket.id());
-            self.worker.chat.do_send(Unregister { session: socket.id(), holds_name });
+            self.worker.outlets.take(socket.id().member());
+            self.worker.chat.do_send(Unregister { session: socket.id().member(), holds_name });
         }
     }
 }

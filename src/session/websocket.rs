@@ -146,7 +146,7 @@ pub(crate) fn open(
     let conversation = is_chat.then(|| {
         let meter = RateLimit::of(settings).map(|limit| Meter::new(limit, opened));
         Box::new(Conversation::new(
-            id,
+            id.member(),
             worker.clone(),
             intake.clone(),
             Speech::WebSocket(voice.clone()),
@@ -261,7 +261,7 @@ impl WebSocketSession {
     /// `close()`).
     fn publish(&self, len: usize, payload: Payload) {
         let accepted = self.intake.accept(len);
-        self.worker.chat.do_send(Publish { session: self.id, payload, accepted });
+        self.worker.chat.do_send(Publish { session: self.id.member(), payload, accepted });
     }
 
     fn seat(&self, ctx: &<Self as Actor>::Context) -> Seat {
@@ -329,10 +329,10 @@ impl Actor for WebSocketSession {
             Door::Plain(room) => Some(room.clone()),
             Door::Echo | Door::Chat => None,
         };
-        self.worker.outlets.add(self.id, Rc::<Outlet>::clone(&self.outlet));
+        self.worker.outlets.add(self.id.member(), Rc::<Outlet>::clone(&self.outlet));
         let seat = self.seat(ctx);
         self.worker.chat.do_send(Register {
-            session: self.id,
+            session: self.id.member(),
             room,
             worker: self.worker.id,
             seat,
@@ -355,11 +355,11 @@ impl Actor for WebSocketSession {
 
     /// Actix calls this exactly once, even if the connection is dropped with the actor in it.
     fn stopped(&mut self, _: &mut Self::Context) {
-        self.worker.outlets.take(self.id);
+        self.worker.outlets.take(self.id.member());
         let ending = self.ending.as_ref().unwrap_or(&Ending::Lost);
         let is_lost = ending.is_loss();
         let holds_name = self.conversation.as_deref().is_some_and(|talk| talk.holds_name(is_lost));
-        self.worker.chat.do_send(Unregister { session: self.id, holds_name });
+        self.worker.chat.do_send(Unregister { session: self.id.member(), holds_name });
         self.metrics.sessions.dec();
         self.worker.metrics.closed(ending.code());
         if let Some(watch) = &self.visitor.watch {

@@ -26,7 +26,7 @@ use crate::{
         Backlog, DirectOutlet, Intake,
         outbound::{Outbound, Outlet},
     },
-    domain::SessionId,
+    domain::SocketId,
     protocol::websocket::frame::OpCode,
 };
 
@@ -43,7 +43,7 @@ pub(super) struct Flush;
 pub struct SessionHandle(Rc<Shared>);
 
 /// Usually a client has one socket.
-type SocketOutlets = SmallVec<[(SessionId, Rc<Outlet>); 1]>;
+type SocketOutlets = SmallVec<[(SocketId, Rc<Outlet>); 1]>;
 
 struct Shared {
     outbound: Outbound,
@@ -53,7 +53,7 @@ struct Shared {
     /// The reason to end the session, once one is set.
     ending: OnceCell<Ending>,
     /// Tasks of sockets that the session has not started.
-    tasks: RefCell<Vec<(SessionId, Task)>>,
+    tasks: RefCell<Vec<(SocketId, Task)>>,
     /// The outlets by which fan-outs reach the sockets.
     outlets: RefCell<SocketOutlets>,
     /// Where the chat server, the room server and the fan-outs send deliveries by message.
@@ -166,7 +166,7 @@ impl SessionHandle {
     }
 
     /// Runs a task of a socket. Its output goes to [`Carried::notified`](super::Carried::notified).
-    pub fn spawn(&self, socket: SessionId, task: Task) {
+    pub fn spawn(&self, socket: SocketId, task: Task) {
         if !self.0.outbound.has_ended() {
             self.0.tasks.borrow_mut().push((socket, task));
             self.0.flusher.wake_by_ref();
@@ -174,7 +174,7 @@ impl SessionHandle {
     }
 
     /// Takes the tasks that have not started.
-    pub(super) fn take_tasks(&self) -> Vec<(SessionId, Task)> {
+    pub(super) fn take_tasks(&self) -> Vec<(SocketId, Task)> {
         self.0.tasks.take()
     }
 
@@ -210,14 +210,14 @@ impl SessionHandle {
     }
 
     /// Opens the outlet of a new socket. Fan-outs on this thread deliver to it.
-    pub fn open_outlet(&self, socket: SessionId) -> Rc<dyn DirectOutlet> {
+    pub fn open_outlet(&self, socket: SocketId) -> Rc<dyn DirectOutlet> {
         let outlet = self.0.outbound.open_outlet();
         self.0.outlets.borrow_mut().push((socket, Rc::clone(&outlet)));
         outlet
     }
 
     /// Closes the outlet of a socket that has left. Idempotent.
-    pub(super) fn close_outlet(&self, socket: SessionId) {
+    pub(super) fn close_outlet(&self, socket: SocketId) {
         self.0.outlets.borrow_mut().retain(|(its, outlet)| {
             if *its == socket {
                 outlet.close();
@@ -227,7 +227,7 @@ impl SessionHandle {
     }
 
     /// Notes that the session took a message for `socket` from its mailbox. Returns whether the socket still exists.
-    pub(super) fn take_mail(&self, socket: SessionId) -> bool {
+    pub(super) fn take_mail(&self, socket: SocketId) -> bool {
         let outlets = self.0.outlets.borrow();
         let outlet = outlets.iter().find(|(its, _)| *its == socket);
         if let Some((_, outlet)) = outlet {

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 use self::handle::SessionHandle;
-use crate::{connection::admission::Admitted, domain::SessionId};
+use crate::{connection::admission::Admitted, domain::SocketId};
 
 pub use self::{
     desk::Desk,
@@ -64,7 +64,7 @@ pub trait Carried {
     fn binary(&mut self, bytes: Bytes, handle: &SessionHandle);
 
     /// News from outside for a socket of the session, or the result of a task that the socket spawned.
-    fn notified(&mut self, _socket: SessionId, _: Box<dyn Any>, _: &SessionHandle) {}
+    fn notified(&mut self, _socket: SocketId, _: Box<dyn Any>, _: &SessionHandle) {}
 
     /// Whether the client has joined something. A client that has not joined before the connect timeout is
     /// disconnected.

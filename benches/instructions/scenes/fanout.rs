@@ -7,8 +7,8 @@ use bytes::Bytes;
 use echoroom::{
     app::embed::Budget,
     testing::{
-        Attach, Backlog, Cutter, Delivery, Direct, DirectOutlet, Encoding, FanOut, FanOutBroadcast, Metrics,
-        OpenBroadcast, Outlets, Reach, Recipients, RoomId, Seat, SessionId, Subscribe, line,
+        Attach, Backlog, Cutter, Delivery, Direct, DirectOutlet, Encoding, FanOut, FanOutBroadcast, MemberId,
+        Metrics, OpenBroadcast, Outlets, Reach, Recipients, RoomId, Seat, Subscribe, line,
     },
 };
 
@@ -62,7 +62,7 @@ pub fn mailbox(_: usize) -> Result<Repetition, Box<dyn Error>> {
 }
 
 /// Creates subscribers. `add` returns the counter for deliveries through a subscriber's mailbox.
-fn fan_out(add: impl Fn(&Outlets, SessionId, &Heard) -> Heard) -> Result<Repetition, Box<dyn Error>> {
+fn fan_out(add: impl Fn(&Outlets, MemberId, &Heard) -> Heard) -> Result<Repetition, Box<dyn Error>> {
     let system = System::new();
     let stage = system.block_on(Stage::new(add))?;
     Ok(Box::new(move || {
@@ -76,13 +76,13 @@ fn fan_out(add: impl Fn(&Outlets, SessionId, &Heard) -> Heard) -> Result<Repetit
 }
 
 impl Stage {
-    async fn new(add: impl Fn(&Outlets, SessionId, &Heard) -> Heard) -> Result<Self, Box<dyn Error>> {
+    async fn new(add: impl Fn(&Outlets, MemberId, &Heard) -> Heard) -> Result<Self, Box<dyn Error>> {
         let room = RoomId::next();
         let (heard, outlets) = (Heard::default(), Outlets::default());
         let fanout = FanOut::new(Duration::ZERO, outlets.clone(), Arc::new(Metrics::new())).start();
-        let speaker = SessionId::next();
+        let speaker = MemberId::next();
         for session in
-            std::iter::once(speaker).chain(std::iter::repeat_with(SessionId::next)).take(SUBSCRIBERS)
+            std::iter::once(speaker).chain(std::iter::repeat_with(MemberId::next)).take(SUBSCRIBERS)
         {
             let backlog = Backlog::new(1 << 20);
             let subscriber = Subscriber { heard: add(&outlets, session, &heard), backlog: backlog.clone() };

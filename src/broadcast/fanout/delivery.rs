@@ -16,7 +16,7 @@ use crate::{
         lines::Broadcast,
         room_id::RoomId,
     },
-    domain::SessionId,
+    domain::MemberId,
 };
 
 impl Subscriptions {
@@ -134,7 +134,7 @@ impl Subscriptions {
         &mut self,
         line: usize,
         rooms: &[RoomId],
-        sessions: &[SessionId],
+        sessions: &[MemberId],
         receiving: &mut Vec<usize>,
         is_wanted: impl Fn(&Subscriber) -> bool,
     ) {
@@ -157,7 +157,7 @@ impl Subscriptions {
     /// [`Handed`](crate::broadcast::lines::Handed).
     fn deliver_to(
         &self,
-        sessions: &[SessionId],
+        sessions: &[MemberId],
         broadcasts: &[Arc<Broadcast>],
         is_volatile: bool,
         tally: &mut Tally,

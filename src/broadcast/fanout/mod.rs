@@ -17,7 +17,7 @@ use super::{
 };
 use crate::{
     connection::Ending,
-    domain::{SessionId, WorkerId},
+    domain::{MemberId, WorkerId},
     metrics::Metrics,
 };
 
@@ -96,7 +96,7 @@ impl FanOut {
     }
 
     /// Delivers the broadcasts that wait for any room of a session.
-    fn deliver_around(&mut self, session: SessionId) {
+    fn deliver_around(&mut self, session: MemberId) {
         let Some(subscriber) = self.subscriptions.subscriber(session) else {
             return;
         };
@@ -105,7 +105,7 @@ impl FanOut {
         }
     }
 
-    fn evict(&mut self, session: SessionId) {
+    fn evict(&mut self, session: MemberId) {
         if let Some(seat) = self.subscriptions.remove(session) {
             self.metrics.evicted();
             seat.deliveries.do_send(Delivery::Dismissed(Ending::SlowConsumer));

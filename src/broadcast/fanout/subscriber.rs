@@ -13,13 +13,13 @@ use crate::{
         room_id::RoomId,
     },
     connection::{Direct, DirectOutlet},
-    domain::SessionId,
+    domain::MemberId,
 };
 
 /// A session of this worker, with the rooms that it is subscribed to.
 #[derive(Debug)]
 pub(super) struct Subscriber {
-    pub(super) session: SessionId,
+    pub(super) session: MemberId,
     pub(super) seat: Seat,
     /// Direct delivery to the session; `None` if deliveries go through its mailbox.
     outlet: Option<Rc<dyn DirectOutlet>>,
@@ -37,12 +37,12 @@ pub(super) struct Tally {
     pub(super) messages: usize,
     pub(super) bytes: usize,
     /// Sessions whose backlog is over its bound, or whose mailbox is full.
-    pub(super) evicted: Vec<SessionId>,
+    pub(super) evicted: Vec<MemberId>,
 }
 
 impl Subscriber {
     /// A session without rooms.
-    pub(super) fn new(session: SessionId, seat: Seat, outlet: Option<Rc<dyn DirectOutlet>>) -> Self {
+    pub(super) fn new(session: MemberId, seat: Seat, outlet: Option<Rc<dyn DirectOutlet>>) -> Self {
         Self { session, seat, outlet, rooms: SmallVec::new(), is_excluded: false, lines: Vec::new() }
     }
 

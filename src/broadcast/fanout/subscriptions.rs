@@ -8,7 +8,7 @@ use super::subscriber::Subscriber;
 use crate::{
     broadcast::{encoding::Encoding, lines::Broadcast, map::Map, messages::Seat, room_id::RoomId},
     connection::DirectOutlet,
-    domain::SessionId,
+    domain::MemberId,
 };
 
 /// All sessions of a worker, by session and by room.
@@ -17,7 +17,7 @@ pub(super) struct Subscriptions {
     pub(super) subscribers: Slab<Subscriber>,
     pub(super) rooms: Map<RoomId, Room>,
     /// Indices into `subscribers`.
-    pub(super) by_session: Map<SessionId, usize>,
+    pub(super) by_session: Map<MemberId, usize>,
 }
 
 /// A room with subscribers on this worker.
@@ -31,14 +31,14 @@ pub(super) struct Room {
 
 impl Subscriptions {
     /// Adds a session, without rooms.
-    pub(super) fn add(&mut self, session: SessionId, seat: Seat, outlet: Option<Rc<dyn DirectOutlet>>) {
+    pub(super) fn add(&mut self, session: MemberId, seat: Seat, outlet: Option<Rc<dyn DirectOutlet>>) {
         let index = self.subscribers.insert(Subscriber::new(session, seat, outlet));
         let former = self.by_session.insert(session, index);
         debug_assert!(former.is_none(), "{session} attached twice");
     }
 
     /// Subscribes a session to a room. Its frames have this encoding from now on.
-    pub(super) fn subscribe(&mut self, session: SessionId, room: RoomId, encoding: Encoding) {
+    pub(super) fn subscribe(&mut self, session: MemberId, room: RoomId, encoding: Encoding) {
         let Some(&index) = self.by_session.get(&session) else {
             return;
         };
@@ -51,7 +51,7 @@ impl Subscriptions {
     }
 
     /// Unsubscribes a session from a room.
-    pub(super) fn unsubscribe(&mut self, session: SessionId, room: RoomId) {
+    pub(super) fn unsubscribe(&mut self, session: MemberId, room: RoomId) {
         let Some(&index) = self.by_session.get(&session) else {
             return;
         };
@@ -63,7 +63,7 @@ impl Subscriptions {
     }
 
     /// Removes a session from all its rooms. Returns its seat, if it is known.
-    pub(super) fn remove(&mut self, session: SessionId) -> Option<Seat> {
+    pub(super) fn remove(&mut self, session: MemberId) -> Option<Seat> {
         let index = self.by_session.remove(&session)?;
         let Subscriber { rooms, seat, .. } = self.subscribers.try_remove(index)?;
         for (room, index) in rooms {
@@ -90,7 +90,7 @@ impl Subscriptions {
     }
 
     /// A session of this worker.
-    pub(super) fn subscriber(&self, session: SessionId) -> Option<&Subscriber> {
+    pub(super) fn subscriber(&self, session: MemberId) -> Option<&Subscriber> {
         self.subscribers.get(*self.by_session.get(&session)?)
     }
 

@@ -44,18 +44,18 @@ impl Room {
     }
 
     fn login(&mut self, number: u64) -> Vec<Notice> {
-        let session = SessionId::of(number);
+        let session = MemberId::of(number);
         let logged_in = self.presence.login(session, profile(number), None, token(number), self.now);
         self.changed(&logged_in.expect("a free name").1, session)
     }
 
     fn logout(&mut self, number: u64) -> Vec<Notice> {
-        let session = SessionId::of(number);
+        let session = MemberId::of(number);
         let left = self.presence.logout(session);
         self.changed(&Change { left, arrived: None }, session)
     }
 
-    fn changed(&mut self, change: &Change, by: SessionId) -> Vec<Notice> {
+    fn changed(&mut self, change: &Change, by: MemberId) -> Vec<Notice> {
         self.news.changed(change, by, self.presence.count(), self.now);
         self.look()
     }
@@ -241,7 +241,7 @@ proptest! {
         let mut room = Room::of(45);
         let mut newcomer: Option<BTreeSet<String>> = None;
         for (number, step, millis) in steps {
-            let told = match room.presence.user_of(SessionId::of(number)) {
+            let told = match room.presence.user_of(MemberId::of(number)) {
                 Some(_) => room.logout(number),
                 None => room.login(number),
             };

@@ -14,13 +14,13 @@ use crate::{
         news::Told,
         presence::{Change, Presence},
     },
-    domain::{Profile, SessionId},
+    domain::{MemberId, Profile},
     protocol::chat::{self, USERS_PAGE},
 };
 
 impl ChatServer {
     /// Notes a change of the room's users; it is told when it is due.
-    pub(super) fn announce(&mut self, session: SessionId, id: RoomId, change: &Change) {
+    pub(super) fn announce(&mut self, session: MemberId, id: RoomId, change: &Change) {
         let members = self.broadcaster.rooms.members_in(id);
         if let Some(room) = self.broadcaster.rooms.get(id) {
             room.news.changed(change, session, members, Instant::now());
@@ -54,7 +54,7 @@ impl ChatServer {
     }
 
     /// Sends the list of users to a session that has just subscribed.
-    pub(super) fn send_list_to(&mut self, session: SessionId, id: RoomId) {
+    pub(super) fn send_list_to(&mut self, session: MemberId, id: RoomId) {
         let Some(room) = self.broadcaster.rooms.get(id) else {
             return;
         };

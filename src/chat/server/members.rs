@@ -22,7 +22,7 @@ use crate::{
         presence::Change,
         room::{Behind, Book, Visit, Waiting},
     },
-    domain::{Profile, RoomName, SessionId, Token},
+    domain::{MemberId, Profile, RoomName, Token},
     logging,
 };
 
@@ -98,7 +98,7 @@ impl ChatServer {
     }
 
     /// Queues a message behind the login of its session. Returns a message that need not wait.
-    pub(super) fn wait_behind_login<T: BehindLogin>(&mut self, session: SessionId, message: T) -> Option<T> {
+    pub(super) fn wait_behind_login<T: BehindLogin>(&mut self, session: MemberId, message: T) -> Option<T> {
         match self.logging_in.get_mut(&session) {
             Some(behind) if T::MUST_WAIT || !behind.is_empty() => {
                 behind.push_back(message.behind());
@@ -110,12 +110,7 @@ impl ChatServer {
 
     /// A login is done or has failed. Handles what its session has sent behind it, up to a login that must
     /// wait itself.
-    pub(super) fn go_on_behind_login(
-        &mut self,
-        session: SessionId,
-        has_fault: bool,
-        ctx: &mut Context<Self>,
-    ) {
+    pub(super) fn go_on_behind_login(&mut self, session: MemberId, has_fault: bool, ctx: &mut Context<Self>) {
         let Some(mut behind) = self.logging_in.remove(&session) else {
             return;
         };
@@ -148,7 +143,7 @@ impl ChatServer {
     }
 
     /// The user of a session, and its token.
-    fn user_of(&mut self, session: SessionId) -> Option<(Profile, Token)> {
+    fn user_of(&mut self, session: MemberId) -> Option<(Profile, Token)> {
         let id = self.broadcaster.rooms.room_of(session)?;
         let user = self.broadcaster.rooms.get(id)?.presence.user_of(session)?;
         Some((Profile { uid: None, ..user.profile.clone() }, user.token))
@@ -282,24 +277,24 @@ impl ChatServer {
     }
 
     /// Puts a session into a room.
-    pub(super) fn enter(&mut self, session: SessionId, id: RoomId) {
+    pub(super) fn enter(&mut self, session: MemberId, id: RoomId) {
         let ended = self.broadcaster.enter(session, id);
         self.keep(ended);
     }
 
     /// Subscribes a session to its room.
-    pub(super) fn subscribe(&mut self, session: SessionId) {
+    pub(super) fn subscribe(&mut self, session: MemberId) {
         let ended = self.broadcaster.subscribe(session);
         self.keep(ended);
     }
 
-    fn unsubscribe(&mut self, session: SessionId) {
+    fn unsubscribe(&mut self, session: MemberId) {
         let ended = self.broadcaster.unsubscribe(session);
         self.keep(ended);
     }
 
     /// Takes a session out of its room, if it is in one; the session goes on.
-    pub(super) fn leave_room(&mut self, session: SessionId) {
+    pub(super) fn leave_room(&mut self, session: MemberId) {
         let Some(id) = self.broadcaster.rooms.room_of(session) else {
             return;
         };
@@ -319,7 +314,7 @@ impl ChatServer {
 
     /// A session has left a room: its user leaves with the last of its sessions. Holds the nickname of a user
     /// that drops for `hold`.
-    fn has_left(&mut self, session: SessionId, id: RoomId, hold: Option<Duration>) {
+    fn has_left(&mut self, session: MemberId, id: RoomId, hold: Option<Duration>) {
         let (now, max_held) = (Instant::now(), self.limits.max_held_names);
         let left = self.broadcaster.rooms.get(id).and_then(|room| match hold {
             Some(hold) => room.presence.drop_out(session, now, now + hold, max_held),

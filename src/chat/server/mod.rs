@@ -31,7 +31,7 @@ use crate::{
     broadcast::{AddWorker, Broadcaster, Delivery, DismissAll, Ended, RoomId, TurnLength, Turns},
     config::PerAddress,
     connection::{Budget, Ending},
-    domain::{RoomName, SessionId},
+    domain::{MemberId, RoomName},
     journal::{Append, Journal, JournalError, now_millis},
     metrics::Metrics,
 };
@@ -79,7 +79,7 @@ pub struct ChatServer {
     /// Ids of private messages of all rooms. Nothing else of these messages is kept.
     private_ids: Ids<Arc<Fate>>,
     /// Sessions whose login waits for a room's journal, and what each has sent behind it.
-    logging_in: HashMap<SessionId, VecDeque<Behind>>,
+    logging_in: HashMap<MemberId, VecDeque<Behind>>,
     turn: TurnLength,
     /// The server stops: a session that registers now is dismissed, as the others were.
     is_stopping: bool,
@@ -127,11 +127,11 @@ impl ChatServer {
         }
     }
 
-    fn reply(&self, session: SessionId, ticket: u64, reply: Reply) {
+    fn reply(&self, session: MemberId, ticket: u64, reply: Reply) {
         self.broadcaster.tell(session, ChatNews::Reply { ticket, reply });
     }
 
-    fn reject(&self, session: SessionId, ticket: u64, rejected: Rejected) {
+    fn reject(&self, session: MemberId, ticket: u64, rejected: Rejected) {
         self.reply(session, ticket, Reply::Rejected(rejected));
     }
 

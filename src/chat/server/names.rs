@@ -15,13 +15,13 @@ use crate::{
         presence::Presence,
         reservations::{Changes, Reservation},
     },
-    domain::{Nickname, OwnerHash, RoomName, SessionId},
+    domain::{MemberId, Nickname, OwnerHash, RoomName},
     journal::{ReservedName, now_millis},
 };
 
 impl ChatServer {
     /// Reserves the nickname of a user that has shown its token.
-    pub(super) fn reserve_name(&mut self, session: SessionId, id: RoomId, ctx: &mut Context<Self>) {
+    pub(super) fn reserve_name(&mut self, session: MemberId, id: RoomId, ctx: &mut Context<Self>) {
         let now = Instant::now();
         let (until, max) = (now + self.limits.name_reservation, self.limits.max_held_names);
         let Some(room) = self.broadcaster.rooms.get(id) else {
@@ -35,7 +35,7 @@ impl ChatServer {
     }
 
     /// Frees the nickname of a user that logs out.
-    pub(super) fn release_name(&mut self, session: SessionId, ctx: &mut Context<Self>) {
+    pub(super) fn release_name(&mut self, session: MemberId, ctx: &mut Context<Self>) {
         if let Some(room) =
             self.broadcaster.rooms.room_of(session).and_then(|id| self.broadcaster.rooms.get(id))
             && let Some(released) = room.presence.release(session)

@@ -17,7 +17,7 @@ use crate::{
         room::{Book, Waiting},
     },
     connection::Accepted,
-    domain::{Avatar, PublicId, SessionId},
+    domain::{Avatar, MemberId, PublicId},
     journal::{Kind, NewEntry, now_millis},
     protocol::chat::Private,
 };
@@ -200,15 +200,15 @@ impl ChatServer {
     }
 
     /// Those of the sessions that are subscribed.
-    fn subscribed(&self, sessions: &[SessionId]) -> Vec<SessionId> {
-        let is_subscribed = |session: &&SessionId| {
+    fn subscribed(&self, sessions: &[MemberId]) -> Vec<MemberId> {
+        let is_subscribed = |session: &&MemberId| {
             self.broadcaster.rooms.member(**session).is_some_and(|member| member.is_subscribed)
         };
         sessions.iter().filter(is_subscribed).copied().collect()
     }
 
     /// A user begins or stops to write: a broadcast of its own for writable subscribers.
-    pub(super) fn show_typing(&mut self, session: SessionId, typing: bool) {
+    pub(super) fn show_typing(&mut self, session: MemberId, typing: bool) {
         // A session that has left since, or is not logged in, shows nothing.
         let Some((id, is_subscribed)) = self
             .broadcaster

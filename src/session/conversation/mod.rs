@@ -28,7 +28,7 @@ use crate::{
         hold::Hold,
         rate::{Measure, Meter},
     },
-    domain::{Nickname, Profile, RoomName, SessionId, Token},
+    domain::{MemberId, Nickname, Profile, RoomName, Token},
     journal::{Entry, JournalError, Kind, NewEntry, Page, Range},
     protocol::{
         chat::{
@@ -87,7 +87,7 @@ pub(crate) enum Next {
 /// The state of the chat of one session.
 #[derive(Debug)]
 pub(crate) struct Conversation {
-    session: SessionId,
+    session: MemberId,
     worker: web::Data<Worker>,
     intake: Intake,
     speech: Speech,
@@ -171,7 +171,7 @@ struct CatchUp {
 impl Conversation {
     /// The chat of a session of `worker`, not logged in yet.
     pub(crate) fn new(
-        session: SessionId,
+        session: MemberId,
         worker: web::Data<Worker>,
         intake: Intake,
         speech: Speech,

@@ -22,7 +22,7 @@ use crate::{
         Accepted,
         rate::{Measure, Meter, RateLimit},
     },
-    domain::SessionId,
+    domain::SocketId,
     protocol::socketio::{self, Auth, Body, Decoder, Offset, Packet, ServerPacket},
     socketio::{
         Carried, Ending,
@@ -209,7 +209,7 @@ impl Client {
         let auth = recovers.then(|| Auth::read(auth)).filter(|auth| !auth.no_recovery);
         let dialect = if recovers && auth.is_none() { BARE } else { EVENTS };
         let place = Place {
-            id: SessionId::next(),
+            id: SocketId::next(),
             namespace,
             handle: handle.clone(),
             desk: self.desk.clone(),
@@ -223,7 +223,7 @@ impl Client {
             self.welcome(socket, handler);
             return Ok(());
         };
-        self.desk.outlets.add(place.id, handle.open_outlet(place.id));
+        self.desk.outlets.add(place.id.member(), handle.open_outlet(place.id));
         match auth {
             Some(Auth { pid: Some(pid), offset, .. }) => {
                 self.come_back(place, seat, pid, offset, handler);
@@ -243,9 +243,9 @@ impl Client {
         handler: Box<dyn SocketHandler>,
     ) {
         let Desk { room_server, worker, .. } = &self.desk;
-        let (session, worker, namespace) = (place.id, *worker, place.namespace.clone());
+        let (socket, worker, namespace) = (place.id, *worker, place.namespace.clone());
         room_server.do_send(Recover {
-            session,
+            socket,
             worker,
             seat,
             namespace: namespace.clone(),
@@ -262,7 +262,7 @@ impl Client {
         let pid = place.may_return.then(socket::random_id).transpose().map_err(|_| Broken)?;
         let Desk { room_server, worker, .. } = &self.desk;
         room_server.do_send(Connect {
-            session: place.id,
+            socket: place.id,
             worker: *worker,
             seat,
             namespace: place.namespace.clone(),
@@ -274,7 +274,7 @@ impl Client {
         Ok(())
     }
 
-    fn take_news(&mut self, id: SessionId, news: SocketNews, handle: &SessionHandle) {
+    fn take_news(&mut self, id: SocketId, news: SocketNews, handle: &SessionHandle) {
         match news {
             SocketNews::Recovered(state) => self.returned(id, state.as_deref(), handle),
             SocketNews::Entered { room, is_in } => {
@@ -292,7 +292,7 @@ impl Client {
     }
 
     /// Takes the room server's reply to a recovery.
-    fn returned(&mut self, session: SessionId, state: Option<&Recovered>, handle: &SessionHandle) {
+    fn returned(&mut self, session: SocketId, state: Option<&Recovered>, handle: &SessionHandle) {
         let is_it =
             |joined: &Joined| matches!(joined, Joined::Returning(returning) if returning.place.id == session);
         let found = self.joined.iter().find(|(_, joined)| is_it(joined)).map(|(name, _)| name.clone());
@@ -347,12 +347,12 @@ impl Client {
         }
     }
 
-    fn is_there(&self, session: SessionId) -> bool {
+    fn is_there(&self, session: SocketId) -> bool {
         self.joined.values().any(|joined| joined.id() == session)
     }
 
     /// Finds a connected socket by its id; `None` if it has left.
-    fn socket(&mut self, id: SessionId) -> Option<(&Socket, &mut Box<dyn SocketHandler>)> {
+    fn socket(&mut self, id: SocketId) -> Option<(&Socket, &mut Box<dyn SocketHandler>)> {
         self.joined.values_mut().find_map(|joined| match joined {
             Joined::In(socket, handler) if socket.id() == id => Some((&*socket, handler)),
             Joined::In(..) | Joined::Returning(_) => None,
@@ -374,7 +374,7 @@ fn note_nothing(meter: &mut Option<Meter>, handle: &SessionHandle) -> bool {
 }
 
 impl Joined {
-    fn id(&self) -> SessionId {
+    fn id(&self) -> SocketId {
         match self {
             Self::In(socket, _) => socket.id(),
             Self::Returning(returning) => returning.place.id,
@@ -405,7 +405,7 @@ impl Carried for Client {
         self.take(packet, len, handle);
     }
 
-    fn notified(&mut self, socket: SessionId, news: Box<dyn Any>, handle: &SessionHandle) {
+    fn notified(&mut self, socket: SocketId, news: Box<dyn Any>, handle: &SessionHandle) {
         match news.downcast() {
             Ok(news) => self.take_news(socket, *news, handle),
             Err(news) => {
@@ -448,9 +448,9 @@ impl Carried for Client {
                 }
                 // The room server may have recovered the socket already; then it stays recoverable.
                 Joined::Returning(returning) => {
-                    let session = returning.place.id;
-                    self.desk.outlets.take(session);
-                    self.desk.room_server.do_send(Disconnect { session, may_return: true });
+                    let socket = returning.place.id;
+                    self.desk.outlets.take(socket.member());
+                    self.desk.room_server.do_send(Disconnect { socket, may_return: true });
                 }
             }
         }

@@ -15,7 +15,7 @@ use serde::Serialize;
 
 use super::Emitter;
 use crate::{
-    domain::SessionId,
+    domain::SocketId,
     protocol::socketio::{Args, ServerPacket},
     socketio::{
         Ending,
@@ -57,7 +57,7 @@ impl AckTo {
 pub struct Socket(Rc<State>);
 
 struct State {
-    id: SessionId,
+    id: SocketId,
     sid: ByteString,
     pid: Option<ByteString>,
     namespace: ByteString,
@@ -86,7 +86,7 @@ type OnEntered = Box<dyn FnOnce(&Socket, bool)>;
 /// The data from which a socket is created.
 #[derive(Clone)]
 pub(super) struct Place {
-    pub(super) id: SessionId,
+    pub(super) id: SocketId,
     pub(super) namespace: ByteString,
     pub(super) handle: SessionHandle,
     pub(super) desk: Desk,
@@ -299,7 +299,7 @@ impl Socket {
             return;
         }
         self.0.rooms.borrow_mut().insert(room.clone());
-        self.0.desk.room_server.do_send(EnterRoom { session: self.0.id, room: room.clone() });
+        self.0.desk.room_server.do_send(EnterRoom { socket: self.0.id, room: room.clone() });
         self.0.entering.borrow_mut().push((room, on_entered));
     }
 
@@ -307,7 +307,7 @@ impl Socket {
     pub fn leave(&self, room: impl Into<ByteString>) {
         let room = room.into();
         self.0.rooms.borrow_mut().remove(&room);
-        self.0.desk.room_server.do_send(QuitRoom { session: self.0.id, room });
+        self.0.desk.room_server.do_send(QuitRoom { socket: self.0.id, room });
     }
 
     /// Names of the socket's rooms, including those that the room server has not confirmed yet.
@@ -324,12 +324,12 @@ impl Socket {
     pub fn keep(&self, kept: impl Into<ByteString>) {
         let kept = kept.into();
         self.0.kept.replace(kept.clone());
-        self.0.desk.room_server.do_send(Keep { session: self.0.id, kept });
+        self.0.desk.room_server.do_send(Keep { socket: self.0.id, kept });
     }
 
     // ----- for the session -----
 
-    pub(crate) fn id(&self) -> SessionId {
+    pub(crate) fn id(&self) -> SocketId {
         self.0.id
     }
 
@@ -358,8 +358,8 @@ impl Socket {
         self.forget_callbacks();
         self.0.handle.close_outlet(self.0.id);
         if self.0.has_rooms {
-            self.0.desk.outlets.take(self.0.id);
-            self.0.desk.room_server.do_send(Disconnect { session: self.0.id, may_return });
+            self.0.desk.outlets.take(self.0.id.member());
+            self.0.desk.room_server.do_send(Disconnect { socket: self.0.id, may_return });
         }
     }
 
@@ -379,7 +379,7 @@ impl Socket {
         };
         if id >= FIRST_SHARED_ACK && self.0.has_rooms {
             let accepted = self.0.handle.intake().accept(len);
-            self.0.desk.room_server.do_send(Answer { session: self.0.id, id, args, accepted });
+            self.0.desk.room_server.do_send(Answer { socket: self.0.id, id, args, accepted });
             return true;
         }
         // End the borrow first: the callback may emit another event.

@@ -6,7 +6,7 @@ use tokio::sync::oneshot;
 
 use super::RoomServer;
 use crate::{
-    domain::SessionId,
+    domain::MemberId,
     protocol::socketio::Args,
     socketio::rooms::messages::{Answers, Emission, Emit, EmitWithAck},
 };
@@ -23,14 +23,14 @@ pub(super) struct Acks {
 
 #[derive(Debug)]
 struct Waiting {
-    expected: HashSet<SessionId>,
+    expected: HashSet<MemberId>,
     answers: Answers,
     to: oneshot::Sender<Answers>,
 }
 
 impl Acks {
     /// Waits for answers from `expected`. Returns an ack id that no other event has.
-    fn expect(&mut self, expected: HashSet<SessionId>, to: oneshot::Sender<Answers>) -> u64 {
+    fn expect(&mut self, expected: HashSet<MemberId>, to: oneshot::Sender<Answers>) -> u64 {
         let id = FIRST_SHARED_ACK + self.emitted;
         self.emitted += 1;
         self.waiting.insert(id, Waiting { expected, answers: Answers::default(), to });
@@ -39,11 +39,11 @@ impl Acks {
     }
 
     /// Takes a socket's answer. False if the socket was not asked, or has answered before.
-    pub(super) fn answered(&mut self, id: u64, session: SessionId, args: Args) -> bool {
+    pub(super) fn answered(&mut self, id: u64, member_id: MemberId, args: Args) -> bool {
         let Some(waiting) = self.waiting.get_mut(&id) else {
             return false;
         };
-        let was_asked = waiting.expected.remove(&session);
+        let was_asked = waiting.expected.remove(&member_id);
         if was_asked {
             waiting.answers.answers.push(args);
             self.settle(id);
@@ -52,10 +52,10 @@ impl Acks {
     }
 
     /// Counts a socket that is gone as missing in all acks that wait for it.
-    pub(super) fn gone(&mut self, session: SessionId) {
+    pub(super) fn gone(&mut self, member_id: MemberId) {
         let mut asked = Vec::new();
         for (id, waiting) in &mut self.waiting {
-            if waiting.expected.remove(&session) {
+            if waiting.expected.remove(&member_id) {
                 waiting.answers.missing += 1;
                 asked.push(*id);
             }
@@ -105,16 +105,16 @@ mod tests {
     #[test]
     fn answers_come_together_when_the_last_is_there() {
         let mut acks = Acks::default();
-        let sessions = [1, 2, 3].map(SessionId::of);
+        let members = [1, 2, 3].map(MemberId::of);
         let (to, mut answers) = oneshot::channel();
-        let id = acks.expect(sessions.into_iter().collect(), to);
-        assert!(acks.answered(id, sessions[0], args("[1]")));
-        assert!(!acks.answered(id, sessions[0], args("[9]")));
-        assert!(!acks.answered(id, SessionId::of(7), args("[9]")));
-        assert!(!acks.answered(id + 1, sessions[1], args("[9]")));
-        acks.gone(sessions[1]);
+        let id = acks.expect(members.into_iter().collect(), to);
+        assert!(acks.answered(id, members[0], args("[1]")));
+        assert!(!acks.answered(id, members[0], args("[9]")));
+        assert!(!acks.answered(id, MemberId::of(7), args("[9]")));
+        assert!(!acks.answered(id + 1, members[1], args("[9]")));
+        acks.gone(members[1]);
         assert!(answers.try_recv().is_err());
-        acks.answered(id, sessions[2], args("[3]"));
+        acks.answered(id, members[2], args("[3]"));
         let expected = Answers { answers: vec![args("[1]"), args("[3]")], missing: 1 };
         assert_eq!(answers.try_recv(), Ok(expected));
         assert!(acks.waiting.is_empty());
@@ -124,9 +124,9 @@ mod tests {
     fn who_is_late_is_missing_and_nobody_to_ask_is_no_wait() {
         let mut acks = Acks::default();
         let (to, mut answers) = oneshot::channel();
-        let id = acks.expect([SessionId::of(1)].into_iter().collect(), to);
+        let id = acks.expect([MemberId::of(1)].into_iter().collect(), to);
         acks.give_up(id);
-        acks.answered(id, SessionId::of(1), args("[1]"));
+        acks.answered(id, MemberId::of(1), args("[1]"));
         assert_eq!(answers.try_recv(), Ok(Answers { answers: vec![], missing: 1 }));
         let (to, mut answers) = oneshot::channel();
         acks.expect(HashSet::new(), to);

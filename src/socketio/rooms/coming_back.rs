@@ -5,21 +5,21 @@ use std::{sync::Arc, time::Instant};
 use super::{Place, RoomServer, namespace::RoomKey, recovery::Absent, stay::Stay};
 use crate::{
     broadcast::Delivery,
-    domain::SessionId,
+    domain::MemberId,
     socketio::rooms::messages::{Connect, Recover, Recovered, SocketNews},
 };
 
 impl RoomServer {
     /// Removes a socket: the only way out of a namespace. Idempotent.
-    pub(super) fn disconnect(&mut self, session: SessionId, may_return: bool) {
-        let Some(member) = self.broadcaster.remove(session) else {
+    pub(super) fn disconnect(&mut self, member_id: MemberId, may_return: bool) {
+        let Some(member) = self.broadcaster.remove(member_id) else {
             return;
         };
         for id in member.rooms {
             self.broadcaster.rooms.retire(id);
         }
         let Place { namespace: index, pid, stay } = member.own;
-        self.acks.gone(session);
+        self.acks.gone(member_id);
         let namespace = &mut self.namespaces[index];
         namespace.sids.remove(&stay.sid);
         if let Some(pid) = pid {
@@ -38,40 +38,41 @@ impl RoomServer {
             self.broadcaster.tell(former, SocketNews::Replaced);
             self.disconnect(former, true);
         }
-        let (session, deliveries) = (recover.session, recover.seat.deliveries.clone());
+        let (member_id, deliveries) = (recover.socket.member(), recover.seat.deliveries.clone());
         match self.restore(index, recover) {
             Some(state) => {
                 let state = Some(Arc::new(state));
-                self.broadcaster.tell(session, SocketNews::Recovered(state));
+                self.broadcaster.tell(member_id, SocketNews::Recovered(state));
             }
             None => {
                 let news = Box::new(SocketNews::Recovered(None));
-                deliveries.do_send(Delivery::News { session, news });
+                deliveries.do_send(Delivery::News { session: member_id, news });
             }
         }
     }
 
     /// Restores a client's socket before it gets new events. `None` if that cannot be done.
     fn restore(&mut self, index: usize, recover: Recover) -> Option<Recovered> {
-        let Recover { session, worker, seat, namespace, pid, offset } = recover;
+        let Recover { socket, worker, seat, namespace, pid, offset } = recover;
+        let member_id = socket.member();
         let recovery = self.namespaces[index].recovery.as_mut();
         let (stay, missed) = recovery.and_then(|recovery| recovery.take(&pid, &offset, Instant::now()))?;
         let (sid, pid) = (stay.sid.clone(), Some(pid));
-        self.connect(Connect { session, worker, seat, namespace, sid, pid, foreign: None });
+        self.connect(Connect { socket, worker, seat, namespace, sid, pid, foreign: None });
         let rooms: Vec<_> = stay.rooms.iter().map(|(room, _)| room.clone()).collect();
         // Without one of its rooms the socket is not what it was, and its client must learn of it.
-        if !rooms.iter().all(|room| self.put(session, index, room)) {
-            self.disconnect(session, false);
+        if !rooms.iter().all(|room| self.put(member_id, index, room)) {
+            self.disconnect(member_id, false);
             return None;
         }
         let state = Recovered { sid: stay.sid.clone(), rooms, kept: stay.kept.clone(), missed };
         // Keeps the former offsets: what the client was just given may be lost on its way.
-        self.set_stay(session, stay);
+        self.set_stay(member_id, stay);
         Some(state)
     }
 
-    fn set_stay(&mut self, session: SessionId, stay: Stay) {
-        if let Some(place) = self.place(session) {
+    fn set_stay(&mut self, member_id: MemberId, stay: Stay) {
+        if let Some(place) = self.place(member_id) {
             place.stay = stay;
         }
     }

@@ -10,7 +10,7 @@ use tokio::sync::oneshot;
 use crate::{
     broadcast::{Dialect, Encode, Seat},
     connection::Accepted,
-    domain::{SessionId, WorkerId},
+    domain::{SocketId, WorkerId},
     protocol::{
         socketio::{Args, Offset, ServerPacket},
         websocket::frame::OpCode,
@@ -22,7 +22,7 @@ use crate::{
 #[rtype(result = "()")]
 pub struct Connect {
     /// The socket.
-    pub session: SessionId,
+    pub socket: SocketId,
     /// The worker that runs the socket.
     pub worker: WorkerId,
     /// Where the socket takes deliveries.
@@ -38,13 +38,13 @@ pub struct Connect {
 }
 
 /// Restores a lost socket: its sid, its rooms, and the events that it missed. The reply is
-/// [`SocketNews::Recovered`]. If recovery is impossible, `session` is in no namespace, and a former socket
+/// [`SocketNews::Recovered`]. If recovery is impossible, `socket` is in no namespace, and a former socket
 /// that was still connected has ended.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
 pub struct Recover {
     /// The new socket that takes over the former one.
-    pub session: SessionId,
+    pub socket: SocketId,
     /// The worker that runs the socket.
     pub worker: WorkerId,
     /// Where the socket takes deliveries.
@@ -62,7 +62,7 @@ pub struct Recover {
 #[rtype(result = "()")]
 pub struct Disconnect {
     /// The socket.
-    pub session: SessionId,
+    pub socket: SocketId,
     /// Whether its client may recover it.
     pub may_return: bool,
 }
@@ -72,7 +72,7 @@ pub struct Disconnect {
 #[rtype(result = "()")]
 pub struct Keep {
     /// The socket.
-    pub session: SessionId,
+    pub socket: SocketId,
     /// The data. It replaces the data before.
     pub kept: ByteString,
 }
@@ -82,7 +82,7 @@ pub struct Keep {
 #[rtype(result = "()")]
 pub struct EnterRoom {
     /// The socket.
-    pub session: SessionId,
+    pub socket: SocketId,
     /// The room's name. The room is created if it does not exist.
     pub room: ByteString,
 }
@@ -92,7 +92,7 @@ pub struct EnterRoom {
 #[rtype(result = "()")]
 pub struct QuitRoom {
     /// The socket.
-    pub session: SessionId,
+    pub socket: SocketId,
     /// The room's name.
     pub room: ByteString,
 }
@@ -161,7 +161,7 @@ pub struct Answers {
 #[rtype(result = "()")]
 pub struct Answer {
     /// The socket.
-    pub session: SessionId,
+    pub socket: SocketId,
     /// The ack id of the event.
     pub id: u64,
     /// The ack's arguments.

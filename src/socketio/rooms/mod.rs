@@ -21,7 +21,7 @@ use self::{
 use crate::{
     broadcast::{AddWorker, Broadcaster, EndBroadcasts, Found, Reach, TurnLength, Turns},
     connection::{Accepted, Budget},
-    domain::SessionId,
+    domain::MemberId,
 };
 
 pub use self::acks::FIRST_SHARED_ACK;
@@ -93,37 +93,38 @@ impl RoomServer {
         index
     }
 
-    fn place(&mut self, session: SessionId) -> Option<&mut Place> {
-        self.broadcaster.rooms.own_of(session)
+    fn place(&mut self, member_id: MemberId) -> Option<&mut Place> {
+        self.broadcaster.rooms.own_of(member_id)
     }
 
     fn connect(&mut self, connect: Connect) {
-        let Connect { session, worker, seat, namespace, sid, pid, foreign } = connect;
+        let Connect { socket, worker, seat, namespace, sid, pid, foreign } = connect;
+        let member_id = socket.member();
         let index = self.namespace(&namespace);
         let (limits, namespace) = (self.limits.recovery, &mut self.namespaces[index]);
         let budget = self.broadcaster.budget();
-        namespace.sids.insert(sid.clone(), session);
+        namespace.sids.insert(sid.clone(), member_id);
         if let Some(pid) = &pid {
-            namespace.pids.insert(pid.clone(), session);
+            namespace.pids.insert(pid.clone(), member_id);
             namespace.recovery.get_or_insert_with(|| Recovery::new(limits, Arc::clone(budget)));
         }
         let stay = Stay { sid, began: namespace.last_offset(), foreign, ..Stay::default() };
-        self.broadcaster.register(session, worker, seat, Place { namespace: index, pid, stay });
-        drop(self.broadcaster.subscribe(session));
-        drop(self.broadcaster.enter(session, namespace.room));
+        self.broadcaster.register(member_id, worker, seat, Place { namespace: index, pid, stay });
+        drop(self.broadcaster.subscribe(member_id));
+        drop(self.broadcaster.enter(member_id, namespace.room));
     }
 
     /// Puts a socket into a room, and notes that for recovery. False if the socket is gone or there are too
     /// many rooms.
-    fn enter(&mut self, session: SessionId, room: &ByteString) -> bool {
-        let Some(index) = self.place(session).map(|place| place.namespace) else {
+    fn enter(&mut self, member_id: MemberId, room: &ByteString) -> bool {
+        let Some(index) = self.place(member_id).map(|place| place.namespace) else {
             return false;
         };
-        if !self.put(session, index, room) {
+        if !self.put(member_id, index, room) {
             return false;
         }
         let last = self.namespaces[index].last_offset();
-        if let Some(place) = self.place(session).filter(|place| place.pid.is_some())
+        if let Some(place) = self.place(member_id).filter(|place| place.pid.is_some())
             && !place.stay.rooms.iter().any(|(its, _)| its == room)
         {
             place.stay.rooms.push((room.clone(), last));
@@ -132,23 +133,23 @@ impl RoomServer {
     }
 
     /// Puts a socket into a room. False if there are too many rooms.
-    fn put(&mut self, session: SessionId, index: usize, room: &ByteString) -> bool {
+    fn put(&mut self, member_id: MemberId, index: usize, room: &ByteString) -> bool {
         // Rooms of a namespace have no history, so a new one never replaces another one.
         let Ok(Found { id, .. }) = self.broadcaster.rooms.find_or_make(&RoomKey::new(index, room)) else {
             return false;
         };
-        drop(self.broadcaster.enter(session, id));
+        drop(self.broadcaster.enter(member_id, id));
         true
     }
 
-    fn quit(&mut self, session: SessionId, room: &ByteString) {
-        let Some(place) = self.place(session) else {
+    fn quit(&mut self, member_id: MemberId, room: &ByteString) {
+        let Some(place) = self.place(member_id) else {
             return;
         };
         place.stay.rooms.retain(|(its, _)| its != room);
         let key = RoomKey::new(place.namespace, room);
         if let Some(id) = self.broadcaster.rooms.find(&key) {
-            drop(self.broadcaster.leave(session, id));
+            drop(self.broadcaster.leave(member_id, id));
             self.broadcaster.rooms.retire(id);
         }
     }
@@ -242,8 +243,8 @@ impl Handler<Recover> for RoomServer {
 impl Handler<Disconnect> for RoomServer {
     type Result = ();
 
-    fn handle(&mut self, Disconnect { session, may_return }: Disconnect, ctx: &mut Self::Context) {
-        self.disconnect(session, may_return);
+    fn handle(&mut self, Disconnect { socket, may_return }: Disconnect, ctx: &mut Self::Context) {
+        self.disconnect(socket.member(), may_return);
         self.count_turn(ctx);
     }
 }
@@ -251,8 +252,8 @@ impl Handler<Disconnect> for RoomServer {
 impl Handler<Keep> for RoomServer {
     type Result = ();
 
-    fn handle(&mut self, Keep { session, kept }: Keep, ctx: &mut Self::Context) {
-        if let Some(place) = self.place(session) {
+    fn handle(&mut self, Keep { socket, kept }: Keep, ctx: &mut Self::Context) {
+        if let Some(place) = self.place(socket.member()) {
             place.stay.kept = kept;
         }
         self.count_turn(ctx);
@@ -263,9 +264,10 @@ impl Handler<EnterRoom> for RoomServer {
     type Result = ();
 
     fn handle(&mut self, message: EnterRoom, ctx: &mut Self::Context) {
-        let EnterRoom { session, room } = message;
-        let is_in = self.enter(session, &room);
-        self.broadcaster.tell(session, SocketNews::Entered { room, is_in });
+        let EnterRoom { socket, room } = message;
+        let member_id = socket.member();
+        let is_in = self.enter(member_id, &room);
+        self.broadcaster.tell(member_id, SocketNews::Entered { room, is_in });
         self.count_turn(ctx);
     }
 }
@@ -273,8 +275,8 @@ impl Handler<EnterRoom> for RoomServer {
 impl Handler<QuitRoom> for RoomServer {
     type Result = ();
 
-    fn handle(&mut self, QuitRoom { session, room }: QuitRoom, ctx: &mut Self::Context) {
-        self.quit(session, &room);
+    fn handle(&mut self, QuitRoom { socket, room }: QuitRoom, ctx: &mut Self::Context) {
+        self.quit(socket.member(), &room);
         self.count_turn(ctx);
     }
 }
@@ -304,9 +306,10 @@ impl Handler<Answer> for RoomServer {
     type Result = ();
 
     fn handle(&mut self, answer: Answer, ctx: &mut Self::Context) {
-        let Answer { session, id, args, .. } = answer;
-        if !self.acks.answered(id, session, args) {
-            self.broadcaster.tell(session, SocketNews::NotAsked);
+        let Answer { socket, id, args, .. } = answer;
+        let member_id = socket.member();
+        if !self.acks.answered(id, member_id, args) {
+            self.broadcaster.tell(member_id, SocketNews::NotAsked);
         }
         self.count_turn(ctx);
     }

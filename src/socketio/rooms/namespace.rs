@@ -7,7 +7,7 @@ use bytestring::ByteString;
 use super::{Place, RoomServer, recovery::Recovery};
 use crate::{
     broadcast::{Aim, AnyRoom, Reach, RoomId},
-    domain::SessionId,
+    domain::MemberId,
     protocol::socketio::Args,
     socketio::rooms::messages::{Emission, Guarantee, Target},
 };
@@ -59,9 +59,9 @@ pub(super) struct Namespace {
     /// The room that all its sockets are in.
     pub(super) room: RoomId,
     /// Sockets by sid.
-    pub(super) sids: HashMap<ByteString, SessionId>,
+    pub(super) sids: HashMap<ByteString, MemberId>,
     /// Sockets by the secret with which their clients can come back.
-    pub(super) pids: HashMap<ByteString, SessionId>,
+    pub(super) pids: HashMap<ByteString, MemberId>,
     /// `None` until a client connects that may come back.
     pub(super) recovery: Option<Recovery>,
 }
@@ -123,25 +123,26 @@ impl RoomServer {
     }
 
     /// The rooms and the sockets with these names, where they exist.
-    fn resolve(&self, index: usize, names: &[ByteString]) -> (Vec<RoomId>, Vec<SessionId>) {
+    fn resolve(&self, index: usize, names: &[ByteString]) -> (Vec<RoomId>, Vec<MemberId>) {
         let find = |name| self.broadcaster.rooms.find(&RoomKey::new(index, name));
         let rooms = names.iter().filter_map(find);
-        let sessions = names.iter().filter_map(|name| self.namespaces[index].sids.get(name).copied());
-        (rooms.collect(), sessions.collect())
+        let members = names.iter().filter_map(|name| self.namespaces[index].sids.get(name).copied());
+        (rooms.collect(), members.collect())
     }
 
     /// The sockets that get an event for `target`.
-    pub(super) fn recipients(&self, index: usize, target: &Target) -> Vec<SessionId> {
-        let is_in = |session: SessionId, sid: &ByteString, names: &[ByteString]| {
+    pub(super) fn recipients(&self, index: usize, target: &Target) -> Vec<MemberId> {
+        let is_in = |member_id: MemberId, sid: &ByteString, names: &[ByteString]| {
             let (rooms, _) = self.resolve(index, names);
-            let member = self.broadcaster.rooms.member(session);
+            let member = self.broadcaster.rooms.member(member_id);
             names.contains(sid)
                 || member.is_some_and(|member| rooms.iter().any(|room| member.rooms.contains(room)))
         };
         let sockets = self.namespaces[index].sids.iter();
-        let gets = |sid: &ByteString, session: SessionId| {
-            (target.to.is_empty() || is_in(session, sid, &target.to)) && !is_in(session, sid, &target.except)
+        let gets = |sid: &ByteString, member_id: MemberId| {
+            (target.to.is_empty() || is_in(member_id, sid, &target.to))
+                && !is_in(member_id, sid, &target.except)
         };
-        sockets.filter(|(sid, session)| gets(sid, **session)).map(|(_, session)| *session).collect()
+        sockets.filter(|(sid, member_id)| gets(sid, **member_id)).map(|(_, member_id)| *member_id).collect()
     }
 }

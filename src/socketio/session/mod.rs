@@ -31,7 +31,7 @@ use crate::{
         rate::{Measure, Meter},
         upload::{Progress, Upload},
     },
-    domain::SessionId,
+    domain::{SessionId, SocketId},
     metrics::ProtocolMetrics,
     protocol::{
         engineio::Packet,
@@ -311,14 +311,14 @@ impl Handler<Delivery> for SocketIoSession {
     type Result = ();
 
     fn handle(&mut self, delivery: Delivery, ctx: &mut Self::Context) {
-        let is_there = delivery.recipient().is_some_and(|socket| self.handle.take_mail(socket));
+        let is_there = delivery.recipient().is_some_and(|member| self.handle.take_mail(SocketId::of(member)));
         match delivery {
             Delivery::Frames { frames, .. } => self.take_frames(&frames, is_there, false),
             Delivery::Volatile { frames, .. } => self.take_frames(&frames, is_there, true),
             Delivery::Dismissed(Ending::Restart) => self.finish(Ending::Restart, ctx),
             Delivery::Dismissed(why) => self.finish_orderly(why, ctx),
             Delivery::News { session, news } => {
-                self.carry(|carried, handle| carried.notified(session, news, handle));
+                self.carry(|carried, handle| carried.notified(SocketId::of(session), news, handle));
             }
         }
         self.flush(ctx);

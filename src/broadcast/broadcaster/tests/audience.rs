@@ -10,7 +10,7 @@ use crate::{
         Broadcaster, Ended, Reach,
         testing::{Place, Text},
     },
-    domain::SessionId,
+    domain::MemberId,
 };
 
 #[test]
@@ -22,7 +22,7 @@ fn an_open_broadcast_ends_before_a_member_of_its_room_changes() {
     assert!(rooms_of(stage.broadcaster.enter(session, here)).is_empty(), "it is not subscribed");
     for (change, text) in [
         (
-            Broadcaster::subscribe as fn(&mut Broadcaster<Place, Heard>, SessionId) -> Ended,
+            Broadcaster::subscribe as fn(&mut Broadcaster<Place, Heard>, MemberId) -> Ended,
             "before it subscribes",
         ),
         (Broadcaster::unsubscribe, "before it unsubscribes"),
@@ -106,7 +106,7 @@ proptest! {
         members.iter().for_each(|member| _ = stage.register(member.number));
         for (said, (who, step)) in steps.into_iter().enumerate() {
             let member = &mut members[who];
-            let session = SessionId::of(member.number);
+            let session = MemberId::of(member.number);
             drop(match step {
                 Step::Enter(room) => {
                     member.rooms.insert(room);
@@ -138,7 +138,7 @@ proptest! {
                     let hears = |member: &&mut Listener| {
                         member.is_subscribed
                             && member.rooms.contains(&room)
-                            && SessionId::of(member.number) != session
+                            && MemberId::of(member.number) != session
                     };
                     members.iter_mut().filter(hears).for_each(|member| member.heard.push(text.clone()));
                     let (line, reach) = (Text(&text), Reach::Exclude(session));

@@ -23,8 +23,8 @@ struct Heard(Rc<RefCell<State>>);
 
 #[derive(Debug, Default)]
 struct State {
-    subscribers: BTreeSet<(SessionId, RoomId)>,
-    heard: BTreeMap<SessionId, Vec<String>>,
+    subscribers: BTreeSet<(MemberId, RoomId)>,
+    heard: BTreeMap<MemberId, Vec<String>>,
     /// Number of broadcasts and of messages with news.
     broadcasts: usize,
     tells: usize,
@@ -33,7 +33,7 @@ struct State {
 
 impl Heard {
     fn of(&self, number: u64) -> Vec<String> {
-        self.0.borrow().heard.get(&SessionId::of(number)).cloned().unwrap_or_default()
+        self.0.borrow().heard.get(&MemberId::of(number)).cloned().unwrap_or_default()
     }
 }
 
@@ -96,14 +96,14 @@ impl Stage {
     }
 
     /// Registers a session; those with odd numbers are on the second worker.
-    fn register(&mut self, number: u64) -> SessionId {
+    fn register(&mut self, number: u64) -> MemberId {
         let worker = WORKERS[usize::from(number % 2 == 1)];
-        self.broadcaster.register(SessionId::of(number), worker, seat(PLAIN), ());
-        SessionId::of(number)
+        self.broadcaster.register(MemberId::of(number), worker, seat(PLAIN), ());
+        MemberId::of(number)
     }
 
     /// A session that is subscribed to these rooms.
-    fn subscriber(&mut self, number: u64, rooms: &[RoomId]) -> SessionId {
+    fn subscriber(&mut self, number: u64, rooms: &[RoomId]) -> MemberId {
         let session = self.register(number);
         drop(self.broadcaster.subscribe(session));
         rooms.iter().for_each(|room| drop(self.broadcaster.enter(session, *room)));

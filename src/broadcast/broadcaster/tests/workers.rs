@@ -1,7 +1,7 @@
 //! Each worker gets what is for its sessions, once.
 
 use super::{Stage, rooms_of};
-use crate::{broadcast::DismissAll, domain::SessionId};
+use crate::{broadcast::DismissAll, domain::MemberId};
 
 #[test]
 fn a_broadcast_goes_once_to_each_worker_with_a_subscriber_and_to_no_other() {
@@ -26,7 +26,7 @@ fn news_for_many_members_is_one_message_to_each_worker_and_comes_behind_finished
     drop(stage.say(room, "said"));
     drop(stage.broadcaster.end(room));
     stage.broadcaster.tell_all(sessions.map(|session| (session, "news")));
-    stage.broadcaster.tell(SessionId::of(9), "not registered");
+    stage.broadcaster.tell(MemberId::of(9), "not registered");
     for number in 0..4 {
         assert_eq!(stage.heard(number), ["said", "news"]);
     }

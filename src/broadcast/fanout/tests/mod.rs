@@ -87,7 +87,7 @@ impl Handler<Open> for Mailbox {
 
 /// A session of the fan-out.
 struct Listener {
-    session: SessionId,
+    session: MemberId,
     backlog: Backlog,
     outlet: Rc<FakeOutlet>,
     mailbox: Addr<Mailbox>,
@@ -132,7 +132,7 @@ impl Stage {
 
     fn attach(&mut self, rooms: &[RoomId], has_outlet: bool) -> Listener {
         self.sessions += 1;
-        let session = SessionId::of(self.sessions);
+        let session = MemberId::of(self.sessions);
         let outlet = Rc::new(FakeOutlet {
             heard: RefCell::default(),
             says: Cell::new(Direct::Taken),

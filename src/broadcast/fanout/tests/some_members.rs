@@ -6,14 +6,14 @@ use super::{BOUND, Stage, broadcast};
 use crate::{
     broadcast::{Handed, Reach, Recipients, RoomId, messages::FanOutBroadcast},
     connection::Direct,
-    domain::SessionId,
+    domain::MemberId,
 };
 
 #[derive(Clone, Debug, Default)]
-struct Noted(Arc<Mutex<Vec<SessionId>>>);
+struct Noted(Arc<Mutex<Vec<MemberId>>>);
 
 impl Handed for Noted {
-    fn note(&self, session: SessionId) {
+    fn note(&self, session: MemberId) {
         self.0.lock().expect("no test has panicked").push(session);
     }
 }
@@ -25,7 +25,7 @@ async fn the_sessions_that_got_it_are_noted_and_those_that_are_gone_or_sent_away
     let (gone, slow, other) = (stage.listener(&[room]), stage.listener(&[room]), stage.listener(&[room]));
     gone.outlet.says.set(Direct::Gone);
     slow.backlog.add(BOUND + 1);
-    let elsewhere = SessionId::of(99);
+    let elsewhere = MemberId::of(99);
     let recipients = [direct.session, by_mail.session, gone.session, slow.session, elsewhere].into();
     let noted = Noted::default();
     let private = broadcast(Recipients::Only(recipients), &[("private", Reach::All)]);
