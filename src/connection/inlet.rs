@@ -24,7 +24,7 @@ use bytes::Bytes;
 use futures_core::Stream;
 use prometheus::IntCounter;
 
-use super::hold::Hold;
+use super::pause::Pause;
 use super::{
     heartbeat::Signs,
     outbound::Outbound,
@@ -53,7 +53,7 @@ pub(crate) struct Gate {
     /// The outgoing queue. The gate is shut while too many of the session's own answers wait in it.
     pub outbound: Outbound,
     /// The gate is shut while this is on.
-    pub hold: Hold,
+    pub pause: Pause,
     /// Limit on messages per second; control frames have a separate bucket with equal numbers. `None`
     /// disables both.
     pub rate: Option<RateLimit>,
@@ -141,7 +141,7 @@ impl<P> Inlet<P> {
             // No waker is needed: the actor, and so this stream, is run when answers have left.
             return Poll::Pending;
         }
-        ready!(self.gate.hold.poll_off(cx));
+        ready!(self.gate.pause.poll_off(cx));
         ready!(self.gate.intake.poll_open(cx));
         self.buckets.as_mut().map_or(Poll::Ready(true), |buckets| buckets.poll_open(cx))
     }
@@ -230,7 +230,7 @@ where
             Poll::Pending => return this.wait_for_gate(),
         }
         if let Some(size) = this.gate.size_when_known
-            && this.gate.hold.is_known()
+            && this.gate.pause.is_known()
         {
             this.decoder.set_message_size(size);
             this.gate.size_when_known = None;

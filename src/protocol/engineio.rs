@@ -55,7 +55,7 @@ pub(crate) enum PacketError {
     #[error("a packet is empty")]
     Empty,
     /// The packet type is unknown.
-    #[error("{0:?} is no type of packet")]
+    #[error("{0:?} is not a packet type")]
     UnknownType(char),
     /// A binary message that is not base64.
     #[error("a binary packet is not base64")]

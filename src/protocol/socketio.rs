@@ -126,7 +126,7 @@ impl Args {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum PacketError {
     /// The type is unknown, or only for servers.
-    #[error("{0:?} is no type of packet that a client sends")]
+    #[error("{0:?} is not a packet type that a client sends")]
     UnknownType(char),
     /// The packet is empty.
     #[error("a packet is empty")]

@@ -29,7 +29,7 @@ const RETRY_AFTER: &str = "5";
 
 /// A rejected handshake. Its message is the body of the response.
 #[derive(Debug, thiserror::Error)]
-pub(crate) enum Refusal {
+pub(crate) enum Rejected {
     /// Not a GET.
     #[error("a WebSocket handshake is a GET request, not {}", Shown(.0.as_str()))]
     Method(Method),
@@ -98,7 +98,7 @@ pub(crate) enum Refusal {
     TooManyLessons(#[from] TooManyLessons),
 }
 
-impl Refusal {
+impl Rejected {
     /// The label of the reason in the metrics.
     pub(crate) fn word(&self) -> &'static str {
         match self {
@@ -128,7 +128,7 @@ impl Refusal {
     }
 }
 
-impl ResponseError for Refusal {
+impl ResponseError for Rejected {
     fn status_code(&self) -> StatusCode {
         match self {
             Self::Method(_) => StatusCode::METHOD_NOT_ALLOWED,
@@ -183,57 +183,57 @@ pub(crate) fn asks_for_websocket(headers: &HeaderMap) -> bool {
 ///
 /// # Errors
 /// The first requirement that the request violates.
-pub(crate) fn check(method: &Method, version: Version, headers: &HeaderMap) -> Result<(), Refusal> {
+pub(crate) fn check(method: &Method, version: Version, headers: &HeaderMap) -> Result<(), Rejected> {
     if !asks_for_websocket(headers) {
-        return Err(Refusal::NoUpgrade);
+        return Err(Rejected::NoUpgrade);
     }
     if method != Method::GET {
-        return Err(Refusal::Method(method.clone()));
+        return Err(Rejected::Method(method.clone()));
     }
     if version < Version::HTTP_11 {
-        return Err(Refusal::HttpVersion);
+        return Err(Rejected::HttpVersion);
     }
     if !has_token(headers, &header::CONNECTION, "upgrade") {
-        return Err(Refusal::NoConnectionUpgrade);
+        return Err(Rejected::NoConnectionUpgrade);
     }
     if has_token(headers, &header::CONNECTION, "close") {
-        return Err(Refusal::ConnectionClose);
+        return Err(Rejected::ConnectionClose);
     }
     // actix-http must recognise the upgrade, and it does so only for this exact form: otherwise it would
     // parse the frames as a body or a request.
     let is_websocket = |protocol: &str| protocol.trim().eq_ignore_ascii_case("websocket");
     if !single(headers, &header::UPGRADE).is_some_and(is_websocket) {
-        return Err(Refusal::OtherUpgrades);
+        return Err(Rejected::OtherUpgrades);
     }
     // Frames follow the head at once: a body would be parsed as frames.
     let announces_body = |length: &HeaderValue| length.as_bytes().trim_ascii() != b"0";
     if headers.contains_key(header::TRANSFER_ENCODING)
         || headers.get_all(header::CONTENT_LENGTH).any(announces_body)
     {
-        return Err(Refusal::Body);
+        return Err(Rejected::Body);
     }
     match single(headers, &header::SEC_WEBSOCKET_VERSION) {
         Some(PROTOCOL_VERSION) => {}
-        Some(_) => return Err(Refusal::OtherVersion),
-        None if headers.contains_key(header::SEC_WEBSOCKET_VERSION) => return Err(Refusal::OtherVersion),
-        None => return Err(Refusal::NoVersion),
+        Some(_) => return Err(Rejected::OtherVersion),
+        None if headers.contains_key(header::SEC_WEBSOCKET_VERSION) => return Err(Rejected::OtherVersion),
+        None => return Err(Rejected::NoVersion),
     }
-    let key = single(headers, &header::SEC_WEBSOCKET_KEY).ok_or(Refusal::BadKey)?;
+    let key = single(headers, &header::SEC_WEBSOCKET_KEY).ok_or(Rejected::BadKey)?;
     match BASE64_STANDARD.decode(key) {
         Ok(bytes) if bytes.len() == KEY_LEN => {}
-        _ => return Err(Refusal::BadKey),
+        _ => return Err(Rejected::BadKey),
     }
     offered(headers).map(|_| ())
 }
 
 /// The offered subprotocols, in the client's order of preference (RFC 6455, sections 1.9 and 4.1).
-fn offered(headers: &HeaderMap) -> Result<Vec<&str>, Refusal> {
+fn offered(headers: &HeaderMap) -> Result<Vec<&str>, Rejected> {
     let mut offered = Vec::new();
     for list in headers.get_all(header::SEC_WEBSOCKET_PROTOCOL) {
-        let list = list.to_str().map_err(|_| Refusal::BadSubprotocols)?;
+        let list = list.to_str().map_err(|_| Rejected::BadSubprotocols)?;
         for protocol in list.split(',').map(|protocol| protocol.trim_matches([' ', '\t'])) {
             if !is_token(protocol) || offered.contains(&protocol) || offered.len() >= MAX_SUBPROTOCOLS {
-                return Err(Refusal::BadSubprotocols);
+                return Err(Rejected::BadSubprotocols);
             }
             offered.push(protocol);
         }
@@ -251,9 +251,9 @@ fn is_token(text: &str) -> bool {
 ///
 /// # Errors
 /// Only other subprotocols are offered, or the offer is malformed.
-pub(crate) fn check_subprotocol(headers: &HeaderMap, ours: &'static str) -> Result<(), Refusal> {
+pub(crate) fn check_subprotocol(headers: &HeaderMap, ours: &'static str) -> Result<(), Rejected> {
     let offered = offered(headers)?;
-    if offered.is_empty() || offered.contains(&ours) { Ok(()) } else { Err(Refusal::OtherSubprotocol(ours)) }
+    if offered.is_empty() || offered.contains(&ours) { Ok(()) } else { Err(Rejected::OtherSubprotocol(ours)) }
 }
 
 /// Adds the chosen subprotocol to the response to a checked handshake: the first one offered, because
@@ -396,7 +396,7 @@ mod tests {
             &["a/b"],
             &["a;q=1"],
         ] {
-            assert!(matches!(offers(bad), Err(Refusal::BadSubprotocols)), "{bad:?}");
+            assert!(matches!(offers(bad), Err(Rejected::BadSubprotocols)), "{bad:?}");
         }
     }
 
@@ -405,13 +405,13 @@ mod tests {
         let mut pairs = GOOD.to_vec();
         pairs.push(GOOD[3]);
         let refused = check(&Method::GET, Version::HTTP_11, &headers(&pairs));
-        assert!(matches!(refused, Err(Refusal::BadKey)));
+        assert!(matches!(refused, Err(Rejected::BadKey)));
     }
 
     #[test]
     fn only_get_over_http_1_1_upgrades() {
         let good = headers(&GOOD);
-        assert!(matches!(check(&Method::POST, Version::HTTP_11, &good), Err(Refusal::Method(_))));
-        assert!(matches!(check(&Method::GET, Version::HTTP_10, &good), Err(Refusal::HttpVersion)));
+        assert!(matches!(check(&Method::POST, Version::HTTP_11, &good), Err(Rejected::Method(_))));
+        assert!(matches!(check(&Method::GET, Version::HTTP_10, &good), Err(Rejected::HttpVersion)));
     }
 }

@@ -13,7 +13,7 @@ use log::debug;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    handshake::{self, Refusal},
+    handshake::{self, Rejected},
     in_words,
     methods::{at, door, read},
     origin::Leniency,
@@ -121,7 +121,7 @@ async fn slow_client(
     };
     let admitted = websocket::check_uncounted(&req, &worker, Leniency::Strict).and_then(|_| {
         // The client is the server itself, so no address is charged.
-        let admitted = worker.admission.admit(None).map_err(Refusal::Full)?;
+        let admitted = worker.admission.admit(None).map_err(Rejected::Full)?;
         let (door, watch) = (Door::Plain(expected.room), Some(expected.watch));
         Ok((Visitor { door, address: None, watch }, admitted))
     });
@@ -149,7 +149,7 @@ async fn followed_session(
     };
     let admitted = websocket::check(&req, &worker, Leniency::Strict).and_then(|_| {
         let address = peer::address(&req, &worker.settings.admission.trusted_proxy);
-        let admitted = worker.admission.admit(address).map_err(Refusal::Full)?;
+        let admitted = worker.admission.admit(address).map_err(Rejected::Full)?;
         let (door, watch) = (Door::Plain(expected.room), Some(expected.watch));
         Ok((Visitor { door, address, watch }, admitted))
     });
@@ -179,7 +179,7 @@ fn teach<F: Future<Output = ()>>(
     worker: &Worker,
     lesson: impl FnOnce(Line) -> F + 'static,
 ) -> Result<HttpResponse, Error> {
-    let begin = || -> Result<Place, Refusal> {
+    let begin = || -> Result<Place, Rejected> {
         websocket::check(req, worker, Leniency::Strict)?;
         Ok(worker.lessons.begin(peer::address(req, &worker.settings.admission.trusted_proxy))?)
     };

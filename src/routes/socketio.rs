@@ -29,7 +29,7 @@ use serde::Deserialize;
 use super::{
     cors,
     gzip::{self, Gzip},
-    handshake::{self, Refusal},
+    handshake::{self, Rejected},
     in_words, methods,
     origin::{self, Leniency, Rules},
     peer,
@@ -276,7 +276,7 @@ fn admit(req: &HttpRequest, query: &Query, door: &Door) -> Result<Visitor, Full>
 
 /// Rejects a handshake over a bound, as other doors do.
 fn refuse_for_now(door: &Door, full: Full) -> HttpResponse {
-    let refusal = Refusal::Full(full);
+    let refusal = Rejected::Full(full);
     if let Some(worker) = &door.guard {
         worker.metrics.refused(refusal.word());
     }

@@ -5,7 +5,7 @@ use log::debug;
 use serde::Deserialize;
 
 use super::{
-    handshake::{self, Refusal},
+    handshake::{self, Rejected},
     origin::{self, Leniency, Rules, Welcome},
     peer,
 };
@@ -65,10 +65,10 @@ pub(crate) async fn echo(
     handshake::agree(&req, open(&req, payload, &worker, admitted))
 }
 
-async fn admit_plain(req: &HttpRequest, worker: &Worker) -> Result<(Visitor, Admitted), Refusal> {
+async fn admit_plain(req: &HttpRequest, worker: &Worker) -> Result<(Visitor, Admitted), Rejected> {
     let welcome = check(req, worker, Leniency::Tutorial)?;
-    let query = web::Query::<PlainQuery>::from_query(req.query_string()).map_err(Refusal::BadQuery)?;
-    let named = query.room.as_deref().map(RoomName::parse).transpose().map_err(Refusal::BadRoom)?;
+    let query = web::Query::<PlainQuery>::from_query(req.query_string()).map_err(Rejected::BadQuery)?;
+    let named = query.room.as_deref().map(RoomName::parse).transpose().map_err(Rejected::BadRoom)?;
     let room = match welcome {
         Welcome::Everywhere => named.unwrap_or_default(),
         Welcome::AmongPagesWithoutOrigin => RoomName::of_pages_without_origin(),
@@ -76,18 +76,18 @@ async fn admit_plain(req: &HttpRequest, worker: &Worker) -> Result<(Visitor, Adm
     let address = peer::address(req, &worker.settings.admission.trusted_proxy);
     match worker.chat.send(MayEnter { room: room.clone(), address }).await {
         Ok(Ok(())) => {}
-        Ok(Err(chat::Rejected::NoNewRoom(error))) => return Err(Refusal::BadRoom(error)),
-        Ok(Err(chat::Rejected::TooManyNewRooms)) => return Err(Refusal::TooManyNewRooms),
-        Ok(Err(_)) => return Err(Refusal::TooManyRooms),
-        Err(_) => return Err(Refusal::NoChat),
+        Ok(Err(chat::Rejected::NoNewRoom(error))) => return Err(Rejected::BadRoom(error)),
+        Ok(Err(chat::Rejected::TooManyNewRooms)) => return Err(Rejected::TooManyNewRooms),
+        Ok(Err(_)) => return Err(Rejected::TooManyRooms),
+        Err(_) => return Err(Rejected::NoChat),
     }
     admit(req, worker, Door::Plain(room))
 }
 
 /// Checks the rate of handshakes of the client's address, then as [`check_uncounted`].
-pub(super) fn check(req: &HttpRequest, worker: &Worker, leniency: Leniency) -> Result<Welcome, Refusal> {
+pub(super) fn check(req: &HttpRequest, worker: &Worker, leniency: Leniency) -> Result<Welcome, Rejected> {
     let address = peer::address(req, &worker.settings.admission.trusted_proxy);
-    worker.admission.knock(address).map_err(Refusal::Full)?;
+    worker.admission.knock(address).map_err(Rejected::Full)?;
     check_uncounted(req, worker, leniency)
 }
 
@@ -96,7 +96,7 @@ pub(super) fn check_uncounted(
     req: &HttpRequest,
     worker: &Worker,
     leniency: Leniency,
-) -> Result<Welcome, Refusal> {
+) -> Result<Welcome, Rejected> {
     handshake::check(req.method(), req.version(), req.headers())?;
     origin::check(req.head(), Rules::of(&worker.settings), leniency).map_err(|origin| {
         // Browsers hide the body of a rejected handshake from the page, so log the reason here.
@@ -104,14 +104,14 @@ pub(super) fn check_uncounted(
             "--allow-origin (ECHOROOM_ALLOW_ORIGIN)",
             format_args!("a page of origin {:?} was refused at {}", Shown(&origin), Shown(req.path())),
         );
-        Refusal::ForeignOrigin { origin }
+        Rejected::ForeignOrigin { origin }
     })
 }
 
 /// Admits the session. The last check, because it takes a permit.
-fn admit(req: &HttpRequest, worker: &Worker, door: Door) -> Result<(Visitor, Admitted), Refusal> {
+fn admit(req: &HttpRequest, worker: &Worker, door: Door) -> Result<(Visitor, Admitted), Rejected> {
     let address = peer::address(req, &worker.settings.admission.trusted_proxy);
-    let admitted = worker.admission.admit(address).map_err(Refusal::Full)?;
+    let admitted = worker.admission.admit(address).map_err(Rejected::Full)?;
     Ok((Visitor { door, address, watch: None }, admitted))
 }
 
@@ -119,7 +119,7 @@ pub(super) fn open(
     req: &HttpRequest,
     payload: web::Payload,
     worker: &web::Data<Worker>,
-    admitted: Result<(Visitor, Admitted), Refusal>,
+    admitted: Result<(Visitor, Admitted), Rejected>,
 ) -> Result<HttpResponse, Error> {
     let (visitor, admitted) = admitted.inspect_err(|refusal| {
         debug!("refused a request at {}: {refusal}", Shown(req.path()));

@@ -10,7 +10,7 @@ use crate::{
     chat::{Register, Unregister, line, messages::ChatNews},
     connection::{
         Accepted,
-        hold::Hold,
+        pause::Pause,
         rate::{Meter, RateLimit},
     },
     protocol::chat::{Code, Failure, Request},
@@ -103,7 +103,7 @@ impl SocketHandler for ChatSocket {
             self.worker.clone(),
             intake,
             speech,
-            Hold::default(),
+            Pause::default(),
             meter,
         );
         self.conversation = Some(conversation);

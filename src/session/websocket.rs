@@ -34,9 +34,9 @@ use crate::{
         body::SessionBody,
         handshake,
         heartbeat::{Beat, Heartbeat, Proof, Signs},
-        hold::Hold,
         inlet::{Gate, Inbound, Inlet, Life},
         outbound::{Bounds, Outbound, Outlet},
+        pause::Pause,
         rate::{Meter, RateLimit},
         socket::Connection,
         upgraded::Upgraded,
@@ -127,11 +127,11 @@ pub(crate) fn open(
     };
     let limits = Limits { message_size: message_size.get(), fragments: settings.limits.max_fragments.get() };
     let decoder = Decoder::new(limits, agreement.map(|_| worker.inflater.clone()));
-    let hold = Hold::default();
+    let pause = Pause::default();
     let gate = Gate {
         intake: intake.clone(),
         outbound: outbound.clone(),
-        hold: hold.clone(),
+        pause: pause.clone(),
         rate: RateLimit::of(settings),
         spares_messages: is_chat,
         lease: Lease::new(Arc::clone(&worker.budget)),
@@ -150,7 +150,7 @@ pub(crate) fn open(
             worker.clone(),
             intake.clone(),
             Speech::WebSocket(voice.clone()),
-            hold,
+            pause,
             meter,
         ))
     });

@@ -22,7 +22,7 @@ use crate::{
 #[derive(Debug, thiserror::Error)]
 pub enum AcceptError {
     /// The request is not a WebSocket handshake.
-    #[error("the request is no WebSocket handshake: {0}")]
+    #[error("the request is not a WebSocket handshake: {0}")]
     Handshake(String),
     /// The system has no random numbers for a session id.
     #[error("no random numbers: {0}")]

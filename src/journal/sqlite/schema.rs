@@ -65,7 +65,7 @@ pub(super) const MIGRATIONS: &[&str] = &[
         id BLOB PRIMARY KEY,        -- a hash of type and bytes
         media_type TEXT NOT NULL,
         bytes BLOB NOT NULL,
-        used INTEGER NOT NULL       -- when somebody last spoke under it, ms since 1970, to about a day
+        used INTEGER NOT NULL       -- when a user last spoke under it, ms since 1970, to about a day
     );
     CREATE INDEX avatars_by_use ON avatars (used);
     ",

@@ -30,7 +30,7 @@ impl Conversation {
     ) -> Next {
         let (profile, room) = (login.profile.clone(), login.name.clone());
         self.user = Some(User { profile, token: login.token, room, durable: login.durable });
-        self.hold.note_known();
+        self.pause.note_known();
         let range = match login.resume {
             Resume::From(offset) => Range::After { after: offset, max_bytes: REPLAY_PAGE_BYTES },
             Resume::Fresh | Resume::Lost(_) => latest(login.head),
@@ -71,7 +71,7 @@ impl Conversation {
         let result = result.map(|page| self.with_addresses(page));
         match purpose {
             Purpose::History { ack, before } => {
-                self.hold.set(false);
+                self.pause.set(false);
                 match result.and_then(|page| self.whole(page, before)) {
                     Ok(page) => self.answer_history(ack, &page),
                     Err(error) => self.fail(Some(ack), false, &failure_of((&error).into())),
@@ -154,7 +154,7 @@ impl Conversation {
         if let Some((ack, kind)) = welcome {
             self.welcome(ack, kind, recovered, missed);
         }
-        self.hold.set(false);
+        self.pause.set(false);
         self.next_page(page)
     }
 
@@ -192,7 +192,7 @@ impl Conversation {
 
     /// The session is logged in, but cannot be given what was said in its room: logs it out.
     fn cannot_welcome(&mut self, error: &JournalError) -> Next {
-        self.hold.set(false);
+        self.pause.set(false);
         self.user = None;
         let welcome = self.catching_up.take().and_then(|catch_up| catch_up.welcome);
         let ticket = self.expect(Pending::Logout { ack: None });

@@ -25,7 +25,7 @@ use crate::{
     },
     connection::{
         Accepted, Ending, Intake,
-        hold::Hold,
+        pause::Pause,
         rate::{Measure, Meter},
     },
     domain::{MemberId, Nickname, Profile, RoomName, Token},
@@ -91,7 +91,7 @@ pub(crate) struct Conversation {
     worker: web::Data<Worker>,
     intake: Intake,
     speech: Speech,
-    hold: Hold,
+    pause: Pause,
     meter: Option<Meter>,
     /// Requests that the chat server has not answered yet, by their tickets.
     pending: HashMap<u64, Pending>,
@@ -175,7 +175,7 @@ impl Conversation {
         worker: web::Data<Worker>,
         intake: Intake,
         speech: Speech,
-        hold: Hold,
+        pause: Pause,
         meter: Option<Meter>,
     ) -> Self {
         Self {
@@ -183,7 +183,7 @@ impl Conversation {
             worker,
             intake,
             speech,
-            hold,
+            pause,
             meter,
             pending: HashMap::new(),
             user: None,
@@ -196,7 +196,7 @@ impl Conversation {
 
     /// Whether the client has logged in at least once; it may have logged out since.
     pub(crate) fn has_logged_in(&self) -> bool {
-        self.hold.is_known()
+        self.pause.is_known()
     }
 
     /// Whether the nickname of its user is held when the session ends: for a client that was lost, and for
@@ -239,7 +239,7 @@ impl Conversation {
 
     /// Whether reading from the client is paused.
     pub(crate) fn is_on_hold(&self) -> bool {
-        self.hold.is_on()
+        self.pause.is_on()
     }
 
     /// Answers bytes with an error: a client sends JSON texts only.
@@ -286,7 +286,7 @@ impl Conversation {
             (Some(pending), Reply::Rejected(rejected)) => {
                 let (ack, is_login) = match pending {
                     Pending::Login { ack, kind } => {
-                        self.hold.set(false);
+                        self.pause.set(false);
                         (ack, kind == LoginKind::Login)
                     }
                     Pending::Post { ack, .. }

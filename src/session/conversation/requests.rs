@@ -129,7 +129,7 @@ impl Conversation {
         })?;
         let ticket = self.expect(Pending::Login { ack, kind });
         let accepted = self.intake.accept(len);
-        self.hold.set(true);
+        self.pause.set(true);
         let (session, has_shown_token) = (self.session, self.has_shown_token);
         let Arrival { room, profile, token, position, wants_changes } = arrival;
         self.worker.chat.do_send(messages::Login {
@@ -165,7 +165,7 @@ impl Conversation {
             max_bytes: HISTORY_PAGE_BYTES,
         };
         // One page at a time, so that a session holds at most one.
-        self.hold.set(true);
+        self.pause.set(true);
         self.waiting_history = Some(WaitingHistory { ack, room, range });
         Ok(self.read_history())
     }
@@ -193,7 +193,7 @@ impl Conversation {
     /// from the client is paused.
     fn send_private_or_wait(&mut self, request: PrivateRequest) {
         if self.catching_up.is_some() {
-            self.hold.set(true);
+            self.pause.set(true);
             self.waiting_private = Some(Box::new(request));
         } else {
             self.send_private(request);
@@ -204,7 +204,7 @@ impl Conversation {
     pub(super) fn send_waiting_private(&mut self) {
         if let Some(request) = self.waiting_private.take() {
             self.send_private(*request);
-            self.hold.set(false);
+            self.pause.set(false);
         }
     }
 

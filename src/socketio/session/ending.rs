@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Time in which a polling client must poll to learn that the server has ended its session.
-const LAST_WORDS: Duration = Duration::from_secs(30);
+const LAST_POLLS: Duration = Duration::from_secs(30);
 
 /// How long a session stays known after its client has closed it by a post: a poll may still arrive on
 /// another connection.
@@ -32,14 +32,14 @@ impl SocketIoSession {
         if why.is_for_backlog() {
             return self.finish(why, ctx);
         }
-        self.conclude(why, Some(LAST_WORDS), ctx);
+        self.conclude(why, Some(LAST_POLLS), ctx);
     }
 
     /// Ends the session because its client broke Engine.IO. A polling client gets the queued packets by its
     /// next polls, then the close packet. If nothing is queued, its next request is refused, as by the
     /// reference server.
     pub(super) fn finish_breach(&mut self, why: Ending, ctx: &mut Context<Self>) {
-        let wait = self.outbound.has_waiting().then_some(LAST_WORDS);
+        let wait = self.outbound.has_waiting().then_some(LAST_POLLS);
         self.conclude(why, wait, ctx);
     }
 
@@ -109,7 +109,7 @@ impl SocketIoSession {
 
     /// Answers a poll after the end: first the queued packets, then the close packet. Returns whether the
     /// client has been told everything or is gone.
-    pub(super) fn say_last_words(&self, poll: oneshot::Sender<PollAnswer>, why: &Ending) -> bool {
+    pub(super) fn answer_after_end(&self, poll: oneshot::Sender<PollAnswer>, why: &Ending) -> bool {
         if !self.outbound.has_waiting() {
             let mut payload = engineio::NOOP.to_owned();
             if !why.is_by_client() {

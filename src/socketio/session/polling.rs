@@ -63,7 +63,7 @@ impl SocketIoSession {
             return drop(poll.send(PollAnswer::BadRequest));
         }
         if let Some(why) = &self.end {
-            if self.say_last_words(poll, why) {
+            if self.answer_after_end(poll, why) {
                 self.depart(ctx);
             }
             return;

@@ -9,10 +9,10 @@ use std::{
 /// Pauses reading from one client. Clones share one switch; one of them is in the client's
 /// [`inlet`](super::inlet).
 #[derive(Clone, Debug, Default)]
-pub(crate) struct Hold(Rc<HoldState>);
+pub(crate) struct Pause(Rc<PauseState>);
 
 #[derive(Debug, Default)]
-struct HoldState {
+struct PauseState {
     is_on: Cell<bool>,
     /// Whether the client has logged in at least once.
     is_known: Cell<bool>,
@@ -20,7 +20,7 @@ struct HoldState {
     inlet: RefCell<Option<Waker>>,
 }
 
-impl Hold {
+impl Pause {
     /// Ready if there is no pause; otherwise wakes the task at its end.
     pub(crate) fn poll_off(&self, cx: &mut Context<'_>) -> Poll<()> {
         if !self.is_on() {
