@@ -32,13 +32,13 @@ impl Batch {
 
     /// The lines that one session gets; `None` if it gets none.
     pub(super) fn for_session(
-        session: MemberId,
+        member: MemberId,
         broadcasts: &[Arc<Broadcast>],
         encoding: Encoding,
     ) -> Option<Self> {
         let mut messages = 0;
         let frames = broadcasts.iter().flat_map(|broadcast| {
-            let (frames, lines) = broadcast.frames_for(session, encoding);
+            let (frames, lines) = broadcast.frames_for(member, encoding);
             messages += lines;
             frames
         });

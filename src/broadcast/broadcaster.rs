@@ -89,8 +89,8 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
     }
 
     /// The fan-out of a member's worker.
-    pub(crate) fn fanout_of(&self, session: MemberId) -> Option<&F> {
-        self.fanouts.get(&self.rooms.member(session)?.worker)
+    pub(crate) fn fanout_of(&self, member: MemberId) -> Option<&F> {
+        self.fanouts.get(&self.rooms.member(member)?.worker)
     }
 
     fn send_to(&self, worker: WorkerId, message: ForFanOut) {
@@ -100,21 +100,21 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
     }
 
     /// Registers a session, in no room and not subscribed.
-    pub(crate) fn register(&mut self, session: MemberId, worker: WorkerId, seat: Seat, own: R::Member) {
-        self.rooms.register(session, worker, seat.encoding, own);
-        self.send_to(worker, ForFanOut::Attach(Attach { session, seat }));
+    pub(crate) fn register(&mut self, member: MemberId, worker: WorkerId, seat: Seat, own: R::Member) {
+        self.rooms.register(member, worker, seat.encoding, own);
+        self.send_to(worker, ForFanOut::Attach(Attach { member, seat }));
     }
 
     /// Takes a member out of its rooms and unregisters it. Idempotent. Returns what was known of it.
-    pub(crate) fn remove(&mut self, session: MemberId) -> Option<Member<R::Member>> {
-        let member = self.rooms.remove(session)?;
-        self.send_to(member.worker, ForFanOut::Detach(Detach { session }));
-        Some(member)
+    pub(crate) fn remove(&mut self, member: MemberId) -> Option<Member<R::Member>> {
+        let known = self.rooms.remove(member)?;
+        self.send_to(known.worker, ForFanOut::Detach(Detach { member }));
+        Some(known)
     }
 
     /// Puts a member into a room. Idempotent.
-    pub(crate) fn enter(&mut self, session: MemberId, room: RoomId) -> Ended {
-        let Some(Member { rooms, is_subscribed, worker, encoding, .. }) = self.rooms.member(session) else {
+    pub(crate) fn enter(&mut self, member: MemberId, room: RoomId) -> Ended {
+        let Some(Member { rooms, is_subscribed, worker, encoding, .. }) = self.rooms.member(member) else {
             return Ended::default();
         };
         if rooms.contains(&room) {
@@ -123,19 +123,19 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
         let (is_subscribed, worker, encoding) = (*is_subscribed, *worker, *encoding);
         let mut ended = Ended::default();
         if is_subscribed {
-            self.end_around(session, &mut ended);
+            self.end_around(member, &mut ended);
             self.end_into(room, &mut ended);
         }
-        self.rooms.put(session, room);
+        self.rooms.put(member, room);
         if is_subscribed {
-            self.send_to(worker, ForFanOut::Subscribe(Subscribe { session, room, encoding }));
+            self.send_to(worker, ForFanOut::Subscribe(Subscribe { member, room, encoding }));
         }
         ended
     }
 
     /// Takes a member out of a room. Idempotent.
-    pub(crate) fn leave(&mut self, session: MemberId, room: RoomId) -> Ended {
-        let Some(Member { rooms, is_subscribed, worker, .. }) = self.rooms.member(session) else {
+    pub(crate) fn leave(&mut self, member: MemberId, room: RoomId) -> Ended {
+        let Some(Member { rooms, is_subscribed, worker, .. }) = self.rooms.member(member) else {
             return Ended::default();
         };
         if !rooms.contains(&room) {
@@ -144,59 +144,59 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
         let (is_subscribed, worker) = (*is_subscribed, *worker);
         let mut ended = Ended::default();
         if is_subscribed {
-            self.end_around(session, &mut ended);
+            self.end_around(member, &mut ended);
         }
-        self.rooms.take_out(session, room);
+        self.rooms.take_out(member, room);
         if is_subscribed {
-            self.send_to(worker, ForFanOut::Unsubscribe(Unsubscribe { session, room }));
+            self.send_to(worker, ForFanOut::Unsubscribe(Unsubscribe { member, room }));
         }
         ended
     }
 
     /// Subscribes a member to the rooms it is in and to those that it enters later. Idempotent.
-    pub(crate) fn subscribe(&mut self, session: MemberId) -> Ended {
+    pub(crate) fn subscribe(&mut self, member: MemberId) -> Ended {
         let mut ended = Ended::default();
-        let Some(member) = self.rooms.member(session).filter(|member| !member.is_subscribed) else {
+        let Some(known) = self.rooms.member(member).filter(|known| !known.is_subscribed) else {
             return ended;
         };
-        let (rooms, worker, encoding) = (member.rooms.clone(), member.worker, member.encoding);
-        self.end_around(session, &mut ended);
-        self.rooms.set_subscribed(session, true);
+        let (rooms, worker, encoding) = (known.rooms.clone(), known.worker, known.encoding);
+        self.end_around(member, &mut ended);
+        self.rooms.set_subscribed(member, true);
         for room in rooms {
-            self.send_to(worker, ForFanOut::Subscribe(Subscribe { session, room, encoding }));
+            self.send_to(worker, ForFanOut::Subscribe(Subscribe { member, room, encoding }));
         }
         ended
     }
 
     /// Unsubscribes a member, which stays in its rooms. Idempotent.
-    pub(crate) fn unsubscribe(&mut self, session: MemberId) -> Ended {
+    pub(crate) fn unsubscribe(&mut self, member: MemberId) -> Ended {
         let mut ended = Ended::default();
-        let Some(member) = self.rooms.member(session).filter(|member| member.is_subscribed) else {
+        let Some(known) = self.rooms.member(member).filter(|known| known.is_subscribed) else {
             return ended;
         };
-        let (rooms, worker) = (member.rooms.clone(), member.worker);
+        let (rooms, worker) = (known.rooms.clone(), known.worker);
         // The member is a subscriber while they end: others get its last lines, and it gets theirs.
-        self.end_around(session, &mut ended);
-        self.rooms.set_subscribed(session, false);
+        self.end_around(member, &mut ended);
+        self.rooms.set_subscribed(member, false);
         for room in rooms {
-            self.send_to(worker, ForFanOut::Unsubscribe(Unsubscribe { session, room }));
+            self.send_to(worker, ForFanOut::Unsubscribe(Unsubscribe { member, room }));
         }
         ended
     }
 
     /// Sends a member news, behind all that its fan-out has for it already. Ignored if it is not registered.
-    pub(crate) fn tell<N: Any + Send>(&self, session: MemberId, news: N) {
-        if let Some(fanout) = self.fanout_of(session) {
-            fanout.send(ForFanOut::Tell(Tell(vec![(session, Box::new(news))])));
+    pub(crate) fn tell<N: Any + Send>(&self, member: MemberId, news: N) {
+        if let Some(fanout) = self.fanout_of(member) {
+            fanout.send(ForFanOut::Tell(Tell(vec![(member, Box::new(news))])));
         }
     }
 
     /// Sends many members news, with one message to each fan-out.
     pub(crate) fn tell_all<N: Any + Send>(&self, all: impl IntoIterator<Item = (MemberId, N)>) {
         let mut by_worker: Map<WorkerId, Vec<(MemberId, News)>> = Map::default();
-        for (session, news) in all {
-            if let Some(member) = self.rooms.member(session) {
-                by_worker.entry(member.worker).or_default().push((session, Box::new(news)));
+        for (member, news) in all {
+            if let Some(known) = self.rooms.member(member) {
+                by_worker.entry(known.worker).or_default().push((member, Box::new(news)));
             }
         }
         for (worker, news) in by_worker {
@@ -260,7 +260,7 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
     ) -> Ended {
         let ended = self.end(id);
         let mut subscribers = Subscribers::default();
-        for member in members.iter().filter_map(|session| self.rooms.member(*session)) {
+        for member in members.iter().filter_map(|member| self.rooms.member(*member)) {
             subscribers.add(member.worker, member.encoding);
         }
         let mut open = OpenBroadcast::new(&subscribers);
@@ -291,8 +291,8 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
     }
 
     /// Ends the open broadcasts of the rooms that a member is in.
-    fn end_around(&mut self, session: MemberId, ended: &mut Ended) {
-        let Some(member) = self.rooms.member(session) else {
+    fn end_around(&mut self, member: MemberId, ended: &mut Ended) {
+        let Some(member) = self.rooms.member(member) else {
             return;
         };
         // A member may be in many rooms. Few of them have an open broadcast.

@@ -32,7 +32,7 @@ pub(crate) const MAX_BYTES: usize = 256 * 1024;
 /// Learns which sessions were handed a broadcast. Dropped when the last worker has delivered the broadcast.
 pub(crate) trait Handed: fmt::Debug + Send + Sync {
     /// A session was handed the broadcast.
-    fn note(&self, session: MemberId);
+    fn note(&self, member: MemberId);
 }
 
 /// A finished broadcast.
@@ -222,7 +222,7 @@ impl Broadcast {
     /// Sessions that miss a line of a broadcast that is not aimed, once for each such line.
     pub fn excluded(&self) -> impl Iterator<Item = MemberId> + '_ {
         self.reaches.iter().filter_map(|reach| match reach {
-            Reach::Exclude(session) => Some(*session),
+            Reach::Exclude(member) => Some(*member),
             Reach::All | Reach::To(_) => None,
         })
     }
@@ -234,8 +234,8 @@ impl Broadcast {
 
     /// The lines that `session` gets of a broadcast that is not aimed, and their number. Adjacent lines are
     /// one piece.
-    pub fn frames_for(&self, session: MemberId, encoding: Encoding) -> (Vec<Bytes>, usize) {
-        let own = Reach::Exclude(session);
+    pub fn frames_for(&self, member: MemberId, encoding: Encoding) -> (Vec<Bytes>, usize) {
+        let own = Reach::Exclude(member);
         self.pieces(encoding, |line| self.reaches[line] != own)
     }
 
@@ -330,8 +330,8 @@ mod tests {
         finish(open)
     }
 
-    fn received(broadcast: &Broadcast, session: u64, encoding: Encoding) -> (Vec<Vec<u8>>, usize) {
-        let (pieces, lines) = broadcast.frames_for(MemberId::of(session), encoding);
+    fn received(broadcast: &Broadcast, member: u64, encoding: Encoding) -> (Vec<Vec<u8>>, usize) {
+        let (pieces, lines) = broadcast.frames_for(MemberId::of(member), encoding);
         (pieces.iter().map(|piece| piece.to_vec()).collect(), lines)
     }
 

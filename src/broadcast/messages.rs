@@ -17,7 +17,7 @@ use crate::{
 #[rtype(result = "()")]
 pub struct Attach {
     /// The session to register.
-    pub session: MemberId,
+    pub member: MemberId,
     /// How the fan-out reaches the session.
     pub seat: Seat,
 }
@@ -27,7 +27,7 @@ pub struct Attach {
 #[rtype(result = "()")]
 pub struct Subscribe {
     /// The new subscriber.
-    pub session: MemberId,
+    pub member: MemberId,
     /// The room to subscribe to.
     pub room: RoomId,
     /// The encoding of the session's frames.
@@ -39,7 +39,7 @@ pub struct Subscribe {
 #[rtype(result = "()")]
 pub struct Unsubscribe {
     /// The former subscriber.
-    pub session: MemberId,
+    pub member: MemberId,
     /// The room to unsubscribe from.
     pub room: RoomId,
 }
@@ -49,7 +49,7 @@ pub struct Unsubscribe {
 #[rtype(result = "()")]
 pub struct Detach {
     /// The session to unregister.
-    pub session: MemberId,
+    pub member: MemberId,
 }
 
 /// One finished broadcast.
@@ -106,21 +106,21 @@ pub enum Delivery {
     /// Finished frames, in order. They are counted in [`Seat::backlog`].
     Frames {
         /// The recipient.
-        session: MemberId,
+        member: MemberId,
         /// The frames; one list shared by all members that get them.
         frames: Arc<[Bytes]>,
     },
     /// Frames that are dropped if the session's transport is not writable.
     Volatile {
         /// The recipient.
-        session: MemberId,
+        member: MemberId,
         /// The frames.
         frames: Arc<[Bytes]>,
     },
     /// News for one member.
     News {
         /// The recipient.
-        session: MemberId,
+        member: MemberId,
         /// The news.
         news: News,
     },
@@ -136,8 +136,8 @@ impl Delivery {
     /// The member that the message is for; `None` if it is for the whole session.
     pub fn recipient(&self) -> Option<MemberId> {
         match self {
-            Self::Frames { session, .. } | Self::Volatile { session, .. } | Self::News { session, .. } => {
-                Some(*session)
+            Self::Frames { member, .. } | Self::Volatile { member, .. } | Self::News { member, .. } => {
+                Some(*member)
             }
             Self::Dismissed(_) => None,
         }

@@ -12,12 +12,12 @@ pub struct Outlets(Rc<RefCell<Map<MemberId, Rc<dyn DirectOutlet>>>>);
 
 impl Outlets {
     /// Stores the outlet of a new session.
-    pub fn add(&self, session: MemberId, outlet: Rc<dyn DirectOutlet>) {
-        self.0.borrow_mut().insert(session, outlet);
+    pub fn add(&self, member: MemberId, outlet: Rc<dyn DirectOutlet>) {
+        self.0.borrow_mut().insert(member, outlet);
     }
 
     /// Removes and returns the session's outlet; `None` if there is none.
-    pub fn take(&self, session: MemberId) -> Option<Rc<dyn DirectOutlet>> {
-        self.0.borrow_mut().remove(&session)
+    pub fn take(&self, member: MemberId) -> Option<Rc<dyn DirectOutlet>> {
+        self.0.borrow_mut().remove(&member)
     }
 }

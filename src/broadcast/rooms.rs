@@ -133,19 +133,19 @@ impl<R: AnyRoom> Rooms<R> {
     /// Registers a session, in no room.
     pub(super) fn register(
         &mut self,
-        session: MemberId,
+        member: MemberId,
         worker: WorkerId,
         encoding: Encoding,
         own: R::Member,
     ) {
-        let member = Member { rooms: SmallVec::new(), is_subscribed: false, worker, encoding, own };
-        let former = self.members.insert(session, member);
-        debug_assert!(former.is_none(), "{session} registered twice");
+        let known = Member { rooms: SmallVec::new(), is_subscribed: false, worker, encoding, own };
+        let former = self.members.insert(member, known);
+        debug_assert!(former.is_none(), "{member} registered twice");
     }
 
     /// Puts a session into a room. Idempotent.
-    pub(super) fn put(&mut self, session: MemberId, id: RoomId) {
-        if let (Some(member), Some(room)) = (self.members.get_mut(&session), self.rooms.get_mut(&id))
+    pub(super) fn put(&mut self, member: MemberId, id: RoomId) {
+        if let (Some(member), Some(room)) = (self.members.get_mut(&member), self.rooms.get_mut(&id))
             && !member.rooms.contains(&id)
         {
             member.rooms.push(id);
@@ -158,21 +158,21 @@ impl<R: AnyRoom> Rooms<R> {
     }
 
     /// What its server keeps of a session.
-    pub(crate) fn own_of(&mut self, session: MemberId) -> Option<&mut R::Member> {
-        self.members.get_mut(&session).map(|member| &mut member.own)
+    pub(crate) fn own_of(&mut self, member: MemberId) -> Option<&mut R::Member> {
+        self.members.get_mut(&member).map(|member| &mut member.own)
     }
 
     /// Chooses another dialect. Ignored while the session is subscribed.
-    pub(crate) fn set_dialect(&mut self, session: MemberId, choose: impl FnOnce(Dialect) -> Dialect) {
-        if let Some(member) = self.members.get_mut(&session).filter(|member| !member.is_subscribed) {
+    pub(crate) fn set_dialect(&mut self, member: MemberId, choose: impl FnOnce(Dialect) -> Dialect) {
+        if let Some(member) = self.members.get_mut(&member).filter(|member| !member.is_subscribed) {
             member.encoding.dialect = choose(member.encoding.dialect);
         }
     }
 
     /// Subscribes a session to its rooms, or unsubscribes it.
-    pub(super) fn set_subscribed(&mut self, session: MemberId, is_subscribed: bool) {
+    pub(super) fn set_subscribed(&mut self, member: MemberId, is_subscribed: bool) {
         let Some(member) =
-            self.members.get_mut(&session).filter(|member| member.is_subscribed != is_subscribed)
+            self.members.get_mut(&member).filter(|member| member.is_subscribed != is_subscribed)
         else {
             return;
         };
@@ -188,8 +188,8 @@ impl<R: AnyRoom> Rooms<R> {
     }
 
     /// Takes a session out of a room. Idempotent.
-    pub(super) fn take_out(&mut self, session: MemberId, id: RoomId) {
-        let Some(member) = self.members.get_mut(&session) else {
+    pub(super) fn take_out(&mut self, member: MemberId, id: RoomId) {
+        let Some(member) = self.members.get_mut(&member) else {
             return;
         };
         let Some(place) = member.rooms.iter().position(|room| *room == id) else {
@@ -212,8 +212,8 @@ impl<R: AnyRoom> Rooms<R> {
     }
 
     /// Takes a session out of its rooms and unregisters it. Returns what was known of it.
-    pub(super) fn remove(&mut self, session: MemberId) -> Option<Member<R::Member>> {
-        let member = self.members.remove(&session)?;
+    pub(super) fn remove(&mut self, member: MemberId) -> Option<Member<R::Member>> {
+        let member = self.members.remove(&member)?;
         for id in &member.rooms {
             self.discount(*id, member.is_subscribed, member.worker, member.encoding);
         }
@@ -242,13 +242,13 @@ impl<R: AnyRoom> Rooms<R> {
     }
 
     /// The rooms of a session, and how its worker delivers to it.
-    pub(crate) fn member(&self, session: MemberId) -> Option<&Member<R::Member>> {
-        self.members.get(&session)
+    pub(crate) fn member(&self, member: MemberId) -> Option<&Member<R::Member>> {
+        self.members.get(&member)
     }
 
     /// The room of a session; the first if it is in several.
-    pub(crate) fn room_of(&self, session: MemberId) -> Option<RoomId> {
-        self.members.get(&session)?.room()
+    pub(crate) fn room_of(&self, member: MemberId) -> Option<RoomId> {
+        self.members.get(&member)?.room()
     }
 
     /// Number of rooms with members.
@@ -280,7 +280,7 @@ mod tests {
     const ONE: WorkerId = WorkerId(0);
     const PLAIN: Encoding = Encoding { dialect: Dialect::of(0), deflated: false };
 
-    fn session(number: u64) -> MemberId {
+    fn member(number: u64) -> MemberId {
         MemberId::of(number)
     }
 
@@ -290,14 +290,14 @@ mod tests {
 
     fn join(rooms: &mut Rooms<Place>, number: u64, room: &str) -> RoomId {
         let id = rooms.find_or_make(&name(room)).expect("place for a room").id;
-        rooms.register(session(number), ONE, PLAIN, ());
-        rooms.put(session(number), id);
-        rooms.set_subscribed(session(number), true);
+        rooms.register(member(number), ONE, PLAIN, ());
+        rooms.put(member(number), id);
+        rooms.set_subscribed(member(number), true);
         id
     }
 
     fn leave(rooms: &mut Rooms<Place>, number: u64) {
-        let member = rooms.remove(session(number));
+        let member = rooms.remove(member(number));
         member.into_iter().flat_map(|member| member.rooms).for_each(|id| _ = rooms.retire(id));
     }
 
@@ -339,17 +339,17 @@ mod tests {
     fn a_session_that_is_not_subscribed_yet_is_in_the_room_but_no_subscriber() {
         let mut rooms = Rooms::<Place>::new(9);
         let id = rooms.find_or_make(&name("a")).expect("place").id;
-        rooms.register(session(1), ONE, PLAIN, ());
-        rooms.put(session(1), id);
-        assert_eq!((rooms.occupied(), rooms.room_of(session(1)), rooms.members_in(id)), (1, Some(id), 1));
+        rooms.register(member(1), ONE, PLAIN, ());
+        rooms.put(member(1), id);
+        assert_eq!((rooms.occupied(), rooms.room_of(member(1)), rooms.members_in(id)), (1, Some(id), 1));
         let subscribers = |rooms: &Rooms<Place>| rooms.subscribers(id).expect("there").count();
         assert_eq!(subscribers(&rooms), 0);
         for _ in 0..2 {
-            rooms.set_subscribed(session(1), true);
+            rooms.set_subscribed(member(1), true);
             assert_eq!(subscribers(&rooms), 1);
         }
         for _ in 0..2 {
-            rooms.take_out(session(1), id);
+            rooms.take_out(member(1), id);
             assert_eq!((subscribers(&rooms), rooms.members_in(id)), (0, 0), "counted once");
         }
     }

@@ -30,8 +30,8 @@ impl Encode for Text<'_> {
 }
 
 /// The texts that a session gets of a broadcast that is not aimed.
-pub(super) fn texts_of(broadcast: &Broadcast, session: MemberId) -> Vec<String> {
-    texts_in(&broadcast.frames_for(session, PLAIN).0.concat())
+pub(super) fn texts_of(broadcast: &Broadcast, member: MemberId) -> Vec<String> {
+    texts_in(&broadcast.frames_for(member, PLAIN).0.concat())
 }
 
 /// The texts in finished frames.

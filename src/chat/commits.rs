@@ -29,7 +29,7 @@ pub(crate) struct Commit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The member that gets the ack.
-    pub session: MemberId,
+    pub member: MemberId,
     /// The ticket of its request.
     pub ticket: u64,
     /// Offset and time of the message.

@@ -35,7 +35,7 @@ enum State {
 /// A request whose answer waits for the fate of a private message.
 #[derive(Debug)]
 pub(super) struct Waiter {
-    pub(super) session: MemberId,
+    pub(super) member: MemberId,
     pub(super) ticket: u64,
     /// The fan-out of the session's worker, which delivers the answer.
     pub(super) fanout: Addr<FanOut>,
@@ -96,9 +96,9 @@ impl Waiter {
     /// Answers through the fan-out of the session's worker, so that the answer follows what the session was
     /// sent before.
     pub(super) fn answer(self, at: u64, delivered: bool) {
-        let Self { session, ticket, fanout, .. } = self;
+        let Self { member, ticket, fanout, .. } = self;
         let news = ChatNews::Reply { ticket, reply: Reply::PrivateSent { at, delivered } };
-        fanout.do_send(Tell(vec![(session, Box::new(news))]));
+        fanout.do_send(Tell(vec![(member, Box::new(news))]));
     }
 }
 
@@ -121,8 +121,8 @@ impl Handing {
 
 impl Handed for Handing {
     /// Only sessions of the reader count.
-    fn note(&self, session: MemberId) {
-        if self.readers.contains(&session) {
+    fn note(&self, member: MemberId) {
+        if self.readers.contains(&member) {
             self.is_handed.store(true, Ordering::Relaxed);
         }
     }

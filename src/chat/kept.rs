@@ -86,7 +86,7 @@ mod tests {
     }
 
     fn receipt() -> Receipt {
-        Receipt { session: MemberId::of(1), ticket: 1, place: Place { offset: 1, at: 9 } }
+        Receipt { member: MemberId::of(1), ticket: 1, place: Place { offset: 1, at: 9 } }
     }
 
     #[test]

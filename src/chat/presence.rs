@@ -87,18 +87,18 @@ impl Presence {
     /// The nickname is another user's; nothing has changed.
     pub(crate) fn login(
         &mut self,
-        session: MemberId,
+        member: MemberId,
         mut profile: Profile,
         token: Option<Token>,
         spare: Token,
         now: Instant,
     ) -> Result<(Token, Change), NameTaken> {
         let key = profile.nickname.key();
-        let former = self.by_session.get(&session).cloned();
+        let former = self.by_session.get(&member).cloned();
         let stays = former.as_ref() == Some(&key);
         let may_take = stays || self.may_take(&key, token, now);
         if !may_take
-            || self.looks.like(&profile.nickname).any(|other| self.is_barred_by(other, session, token, now))
+            || self.looks.like(&profile.nickname).any(|other| self.is_barred_by(other, member, token, now))
         {
             return Err(NameTaken);
         }
@@ -106,7 +106,7 @@ impl Presence {
         self.tidy_looks(&key, now);
         let mut change = Change::default();
         if !stays {
-            change.left = self.logout(session);
+            change.left = self.logout(member);
         }
         self.held.remove(&key);
         // An owner of a held nickname that takes another one gives up the first.
@@ -115,7 +115,7 @@ impl Presence {
         }
         if let Some(user) = self.users.get_mut(&key) {
             if !stays {
-                user.sessions.push(session);
+                user.sessions.push(member);
             }
             profile.uid = Some(user.token.public_id());
             if user.profile != profile {
@@ -124,7 +124,7 @@ impl Presence {
                 user.profile = profile;
             }
             let token = user.token;
-            self.by_session.insert(session, key);
+            self.by_session.insert(member, key);
             return Ok((token, change));
         }
         let token = token.filter(|token| !self.tokens.contains(token)).unwrap_or(spare);
@@ -133,9 +133,9 @@ impl Presence {
         self.tokens.insert(token);
         self.users.insert(
             key.clone(),
-            User { profile, token, sender: ids::sender_of(&token), sessions: vec![session] },
+            User { profile, token, sender: ids::sender_of(&token), sessions: vec![member] },
         );
-        self.by_session.insert(session, key);
+        self.by_session.insert(member, key);
         Ok((token, change))
     }
 
@@ -164,8 +164,8 @@ impl Presence {
 
     /// Reserves the nickname of a session's user until `until`, unless `max` nicknames are reserved. Call
     /// when the user has shown its token.
-    pub(crate) fn reserve(&mut self, session: MemberId, now: Instant, until: Instant, max: usize) -> Changes {
-        let Some(user) = self.user_of(session) else {
+    pub(crate) fn reserve(&mut self, member: MemberId, now: Instant, until: Instant, max: usize) -> Changes {
+        let Some(user) = self.user_of(member) else {
             return Changes::default();
         };
         let reservation =
@@ -174,8 +174,8 @@ impl Presence {
     }
 
     /// Ends the reservation of a nickname by the user of a session. Returns the nickname if it was reserved.
-    pub(crate) fn release(&mut self, session: MemberId) -> Option<Nickname> {
-        let key = self.by_session.get(&session)?;
+    pub(crate) fn release(&mut self, member: MemberId) -> Option<Nickname> {
+        let key = self.by_session.get(&member)?;
         let owner = self.users.get(key)?.token.owner_hash();
         self.reserved.release(key, &owner)
     }
@@ -206,32 +206,32 @@ impl Presence {
     fn is_barred_by(
         &self,
         other: &NicknameKey,
-        session: MemberId,
+        member: MemberId,
         token: Option<Token>,
         now: Instant,
     ) -> bool {
         match self.users.get(other) {
-            Some(user) => user.sessions != [session],
+            Some(user) => user.sessions != [member],
             None => !self.may_take(other, token, now),
         }
     }
 
     /// Takes a session from its user. Returns the user's profile if that was its last session; its nickname
     /// is free at once. Idempotent.
-    pub(crate) fn logout(&mut self, session: MemberId) -> Option<Profile> {
-        self.take_out(session).map(|(_, user)| user.profile)
+    pub(crate) fn logout(&mut self, member: MemberId) -> Option<Profile> {
+        self.take_out(member).map(|(_, user)| user.profile)
     }
 
     /// A session of a user dropped. If it was the last one, holds the nickname until `until` for the owner of
     /// its token, unless `max` nicknames are held already.
     pub(crate) fn drop_out(
         &mut self,
-        session: MemberId,
+        member: MemberId,
         now: Instant,
         until: Instant,
         max: usize,
     ) -> Option<Profile> {
-        let (key, user) = self.take_out(session)?;
+        let (key, user) = self.take_out(member)?;
         // First frees the nicknames whose hold has ended, so that they do not count.
         self.held.expire(now);
         if self.held.by_name.len() < max {
@@ -240,10 +240,10 @@ impl Presence {
         Some(user.profile)
     }
 
-    fn take_out(&mut self, session: MemberId) -> Option<(NicknameKey, User)> {
-        let key = self.by_session.remove(&session)?;
+    fn take_out(&mut self, member: MemberId) -> Option<(NicknameKey, User)> {
+        let key = self.by_session.remove(&member)?;
         let user = self.users.get_mut(&key)?;
-        if let Some(place) = user.sessions.iter().position(|other| *other == session) {
+        if let Some(place) = user.sessions.iter().position(|other| *other == member) {
             user.sessions.swap_remove(place);
         }
         if !user.sessions.is_empty() {
@@ -261,8 +261,8 @@ impl Presence {
     }
 
     /// The user of a session.
-    pub(crate) fn user_of(&self, session: MemberId) -> Option<&User> {
-        self.users.get(self.by_session.get(&session)?)
+    pub(crate) fn user_of(&self, member: MemberId) -> Option<&User> {
+        self.users.get(self.by_session.get(&member)?)
     }
 
     /// The user with this nickname.
@@ -357,7 +357,7 @@ mod tests {
         format!("{number:032x}").parse().expect("a token")
     }
 
-    fn session(number: u64) -> MemberId {
+    fn member(number: u64) -> MemberId {
         MemberId::of(number)
     }
 
@@ -374,7 +374,7 @@ mod tests {
         with: Option<u8>,
         now: Instant,
     ) -> Result<(Token, Change), NameTaken> {
-        presence.login(session(number), profile(name), with.map(token), token(SPARE), now)
+        presence.login(member(number), profile(name), with.map(token), token(SPARE), now)
     }
 
     #[test]
@@ -385,9 +385,9 @@ mod tests {
         let (again, change) = login(&mut presence, 2, "Ann", Some(SPARE), now).expect("hers");
         assert_eq!((again, change), (ann, Change::default()));
         assert_eq!(presence.count(), 1);
-        assert_eq!(presence.logout(session(1)), None);
-        assert_eq!(presence.logout(session(1)), None, "idempotent");
-        assert_eq!(presence.logout(session(2)), Some(profile_of("Ann", SPARE)));
+        assert_eq!(presence.logout(member(1)), None);
+        assert_eq!(presence.logout(member(1)), None, "idempotent");
+        assert_eq!(presence.logout(member(2)), Some(profile_of("Ann", SPARE)));
         assert!(presence.is_idle());
     }
 
@@ -398,7 +398,7 @@ mod tests {
         for with in [None, Some(2)] {
             assert_eq!(login(&mut presence, 2, "ＡＮＮ", with, now), Err(NameTaken));
         }
-        assert!(presence.user_of(session(2)).is_none());
+        assert!(presence.user_of(member(2)).is_none());
     }
 
     #[test]
@@ -411,7 +411,7 @@ mod tests {
                 assert_eq!(login(&mut presence, 2, "AIice", with, now), Err(NameTaken), "{with:?}");
             }
         }
-        presence.drop_out(session(1), now, later, 9);
+        presence.drop_out(member(1), now, later, 9);
         assert_eq!(login(&mut presence, 2, "A1ICE", Some(2), now), Err(NameTaken), "held");
         assert!(login(&mut presence, 3, "AIice", Some(1), now).is_ok(), "the bearer may spell it otherwise");
         assert_eq!(login(&mut presence, 2, "Alice", Some(2), now), Err(NameTaken));
@@ -421,9 +421,9 @@ mod tests {
             change,
             Change { left: Some(profile_of("AIice", 1)), arrived: Some(profile_of("Alice", 1)) }
         );
-        presence.logout(session(3));
+        presence.logout(member(3));
         assert!(login(&mut presence, 2, "AIice", None, now).is_ok(), "free at once");
-        presence.drop_out(session(2), now, later, 9);
+        presence.drop_out(member(2), now, later, 9);
         assert!(login(&mut presence, 4, "Alice", None, later).is_ok(), "not held any longer");
     }
 
@@ -432,13 +432,13 @@ mod tests {
         let (mut presence, now) = (Presence::default(), Instant::now());
         let later = now + Duration::from_secs(30);
         login(&mut presence, 1, "Ann", Some(1), now).expect("free");
-        assert_eq!(presence.drop_out(session(1), now, later, 9), Some(profile_of("Ann", 1)));
+        assert_eq!(presence.drop_out(member(1), now, later, 9), Some(profile_of("Ann", 1)));
         assert_eq!(presence.count(), 0);
         assert_eq!(login(&mut presence, 2, "ann", Some(2), now), Err(NameTaken));
         assert!(login(&mut presence, 3, "Ann", Some(1), now).is_ok());
-        presence.drop_out(session(3), now, later, 9);
+        presence.drop_out(member(3), now, later, 9);
         assert!(login(&mut presence, 2, "ann", Some(2), later).is_ok(), "not held any longer");
-        presence.logout(session(2));
+        presence.logout(member(2));
         presence.expire(later);
         assert!(presence.is_idle());
     }
@@ -473,7 +473,7 @@ mod tests {
         login(&mut presence, 1, "Ann", Some(1), now).expect("free");
         let (_, change) = login(&mut presence, 1, "ANN", None, now).expect("its own");
         assert_eq!(change, Change { left: Some(profile_of("Ann", 1)), arrived: Some(profile_of("ANN", 1)) });
-        assert_eq!(presence.user_of(session(1)).map(|user| user.sessions.len()), Some(1));
+        assert_eq!(presence.user_of(member(1)).map(|user| user.sessions.len()), Some(1));
     }
 
     /// The simplest correct model: a list of sessions with their users, and of held nicknames.
@@ -498,7 +498,7 @@ mod tests {
 
     #[derive(Clone, Debug)]
     enum Step {
-        Login { session: u64, name: usize },
+        Login { member: u64, name: usize },
         Logout(u64),
         Drop(u64),
         Wait(u64),
@@ -509,7 +509,7 @@ mod tests {
 
     fn step() -> impl Strategy<Value = Step> {
         prop_oneof![
-            4 => (0..8u64, 0..NAMES.len()).prop_map(|(session, name)| Step::Login { session, name }),
+            4 => (0..8u64, 0..NAMES.len()).prop_map(|(member, name)| Step::Login { member, name }),
             1 => (0..8u64).prop_map(Step::Logout),
             2 => (0..8u64).prop_map(Step::Drop),
             1 => (1..40u64).prop_map(Step::Wait),
@@ -526,14 +526,14 @@ mod tests {
             let mut seen = BTreeSet::new();
             for step in steps {
                 match step {
-                    Step::Login { session: number, name } => {
+                    Step::Login { member: number, name } => {
                         let (name, bearer) = (NAMES[name], (number / 2) as u8);
                         let own = model.speaking.iter().find(|(other, ..)| *other == number).cloned();
                         let stays = own.as_ref().is_some_and(|(_, other, _)| other == name);
                         let free = stays || model.owner(name, now).is_none_or(|owner| owner == bearer);
                         // Each login brings a spare token of its own, which no other session has.
                         let spare = token(100 + number as u8);
-                        let logged_in = presence.login(session(number), profile(name), Some(token(bearer)), spare, at(now));
+                        let logged_in = presence.login(member(number), profile(name), Some(token(bearer)), spare, at(now));
                         prop_assert_eq!(logged_in.is_ok(), free);
                         if let Ok((token, change)) = logged_in {
                             if let Some(left) = change.left {
@@ -555,12 +555,12 @@ mod tests {
                         model.speaking.retain(|(other, ..)| *other != number);
                         let is_last = own.as_ref().is_some_and(|(_, name, _)| !model.present().contains(name));
                         let gone = if matches!(step, Step::Logout(_)) {
-                            presence.logout(session(number))
+                            presence.logout(member(number))
                         } else {
                             if let Some((_, name, token)) = own.filter(|_| is_last) {
                                 model.held.push((name, token, now + HOLD));
                             }
-                            presence.drop_out(session(number), at(now), at(now + HOLD), 99)
+                            presence.drop_out(member(number), at(now), at(now + HOLD), 99)
                         };
                         prop_assert_eq!(gone.is_some(), is_last);
                         if let Some(left) = gone {

@@ -116,7 +116,7 @@ impl SocketHandler for ChatSocket {
         };
         self.worker.outlets.add(socket.id().member(), socket.handle().open_outlet(socket.id()));
         self.worker.chat.do_send(Register {
-            session: socket.id().member(),
+            member: socket.id().member(),
             room: None,
             worker: self.worker.id,
             seat,
@@ -163,7 +163,7 @@ impl SocketHandler for ChatSocket {
             conversation.handle_last_requests(self.held.drain(..).map(|held| (held.request, held.len)));
             let holds_name = conversation.holds_name(socket.was_lost());
             self.worker.outlets.take(socket.id().member());
-            self.worker.chat.do_send(Unregister { session: socket.id().member(), holds_name });
+            self.worker.chat.do_send(Unregister { member: socket.id().member(), holds_name });
         }
     }
 }

@@ -261,7 +261,7 @@ impl WebSocketSession {
     /// `close()`).
     fn publish(&self, len: usize, payload: Payload) {
         let accepted = self.intake.accept(len);
-        self.worker.chat.do_send(Publish { session: self.id.member(), payload, accepted });
+        self.worker.chat.do_send(Publish { member: self.id.member(), payload, accepted });
     }
 
     fn seat(&self, ctx: &<Self as Actor>::Context) -> Seat {
@@ -332,7 +332,7 @@ impl Actor for WebSocketSession {
         self.worker.outlets.add(self.id.member(), Rc::<Outlet>::clone(&self.outlet));
         let seat = self.seat(ctx);
         self.worker.chat.do_send(Register {
-            session: self.id.member(),
+            member: self.id.member(),
             room,
             worker: self.worker.id,
             seat,
@@ -359,7 +359,7 @@ impl Actor for WebSocketSession {
         let ending = self.ending.as_ref().unwrap_or(&Ending::Lost);
         let is_lost = ending.is_loss();
         let holds_name = self.conversation.as_deref().is_some_and(|talk| talk.holds_name(is_lost));
-        self.worker.chat.do_send(Unregister { session: self.id.member(), holds_name });
+        self.worker.chat.do_send(Unregister { member: self.id.member(), holds_name });
         self.metrics.sessions.dec();
         self.worker.metrics.closed(ending.code());
         if let Some(watch) = &self.visitor.watch {

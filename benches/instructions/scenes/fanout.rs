@@ -30,10 +30,10 @@ const PLAIN: Encoding = Encoding { dialect: line::PLAIN, deflated: false };
 /// Number of bytes that all subscribers together have received.
 type Heard = Rc<Cell<usize>>;
 
-/// Replaces a session's outlet.
+/// Replaces a member's outlet.
 struct Sink(Heard);
 
-/// Replaces a session's actor.
+/// Replaces a member's actor.
 struct Subscriber {
     heard: Heard,
     backlog: Backlog,
@@ -49,8 +49,8 @@ struct Stage {
 
 /// All subscribers have outlets.
 pub fn direct(_: usize) -> Result<Repetition, Box<dyn Error>> {
-    fan_out(|outlets, session, heard| {
-        outlets.add(session, Rc::new(Sink(Rc::clone(heard))));
+    fan_out(|outlets, member, heard| {
+        outlets.add(member, Rc::new(Sink(Rc::clone(heard))));
         // A counter that must stay zero: no delivery may go through the mailbox.
         Heard::default()
     })
@@ -81,15 +81,14 @@ impl Stage {
         let (heard, outlets) = (Heard::default(), Outlets::default());
         let fanout = FanOut::new(Duration::ZERO, outlets.clone(), Arc::new(Metrics::new())).start();
         let speaker = MemberId::next();
-        for session in
-            std::iter::once(speaker).chain(std::iter::repeat_with(MemberId::next)).take(SUBSCRIBERS)
+        for member in std::iter::once(speaker).chain(std::iter::repeat_with(MemberId::next)).take(SUBSCRIBERS)
         {
             let backlog = Backlog::new(1 << 20);
-            let subscriber = Subscriber { heard: add(&outlets, session, &heard), backlog: backlog.clone() };
+            let subscriber = Subscriber { heard: add(&outlets, member, &heard), backlog: backlog.clone() };
             let deliveries = subscriber.start().recipient();
             let seat = Seat { deliveries, backlog, encoding: PLAIN, cutter: Cutter::new(|_| ()) };
-            fanout.send(Attach { session, seat }).await?;
-            fanout.send(Subscribe { session, room, encoding: PLAIN }).await?;
+            fanout.send(Attach { member, seat }).await?;
+            fanout.send(Subscribe { member, room, encoding: PLAIN }).await?;
         }
         let mut open = OpenBroadcast::new(&encode::subscribers(&[line::PLAIN]));
         for offset in (1..).take(encode::LINES) {

@@ -53,9 +53,9 @@ impl Subscriptions {
             return;
         };
         let mut excluded = Vec::new();
-        for session in broadcasts.iter().flat_map(|broadcast| broadcast.excluded()) {
+        for member in broadcasts.iter().flat_map(|broadcast| broadcast.excluded()) {
             // Skip sessions of other workers and evicted ones: they have no index here.
-            if let Some(&index) = self.by_session.get(&session)
+            if let Some(&index) = self.by_session.get(&member)
                 && self.subscribers[index].is_in(room)
                 && !std::mem::replace(&mut self.subscribers[index].is_excluded, true)
             {
@@ -79,8 +79,7 @@ impl Subscriptions {
         for index in excluded {
             let subscriber = &mut self.subscribers[index];
             subscriber.is_excluded = false;
-            if let Some(batch) = Batch::for_session(subscriber.session, broadcasts, subscriber.seat.encoding)
-            {
+            if let Some(batch) = Batch::for_session(subscriber.member, broadcasts, subscriber.seat.encoding) {
                 subscriber.deliver(&batch, is_volatile, tally);
             }
         }
@@ -102,13 +101,13 @@ impl Subscriptions {
                 Reach::All => self.note_line(line, &[room], &[], &mut receiving, |_| true),
                 Reach::Exclude(excluded) => {
                     self.note_line(line, &[room], &[], &mut receiving, |subscriber| {
-                        subscriber.session != *excluded
+                        subscriber.member != *excluded
                     })
                 }
                 Reach::To(aim) => {
                     let is_wanted = |subscriber: &Subscriber| {
                         subscriber.is_in(room)
-                            && !aim.exclude_sessions.contains(&subscriber.session)
+                            && !aim.exclude_sessions.contains(&subscriber.member)
                             && !aim.exclude_rooms.iter().any(|excluded| subscriber.is_in(*excluded))
                     };
                     let all = aim.all.then_some(room);
@@ -140,7 +139,7 @@ impl Subscriptions {
     ) {
         let in_rooms =
             rooms.iter().filter_map(|room| self.rooms.get(room)).flat_map(|room| &room.subscribers);
-        let alone = sessions.iter().filter_map(|session| self.by_session.get(session));
+        let alone = sessions.iter().filter_map(|member| self.by_session.get(member));
         for &index in in_rooms.chain(alone) {
             let subscriber = &mut self.subscribers[index];
             // A subscriber in two of the rooms gets the line once.
@@ -162,15 +161,15 @@ impl Subscriptions {
         is_volatile: bool,
         tally: &mut Tally,
     ) {
-        for session in sessions {
-            if let Some(subscriber) = self.subscriber(*session)
+        for member in sessions {
+            if let Some(subscriber) = self.subscriber(*member)
                 && let Some(batch) = Batch::new(broadcasts, subscriber.seat.encoding)
                 && subscriber.deliver(&batch, is_volatile, tally)
             {
                 broadcasts
                     .iter()
                     .filter_map(|broadcast| broadcast.handed())
-                    .for_each(|handed| handed.note(*session));
+                    .for_each(|handed| handed.note(*member));
             }
         }
     }

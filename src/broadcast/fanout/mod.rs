@@ -90,14 +90,14 @@ impl FanOut {
         for age in broadcasts.iter().filter_map(|broadcast| broadcast.age()) {
             self.metrics.relayed_after(age);
         }
-        for session in tally.evicted {
-            self.evict(session);
+        for member in tally.evicted {
+            self.evict(member);
         }
     }
 
     /// Delivers the broadcasts that wait for any room of a session.
-    fn deliver_around(&mut self, session: MemberId) {
-        let Some(subscriber) = self.subscriptions.subscriber(session) else {
+    fn deliver_around(&mut self, member: MemberId) {
+        let Some(subscriber) = self.subscriptions.subscriber(member) else {
             return;
         };
         for (room, _) in subscriber.rooms.clone() {
@@ -105,8 +105,8 @@ impl FanOut {
         }
     }
 
-    fn evict(&mut self, session: MemberId) {
-        if let Some(seat) = self.subscriptions.remove(session) {
+    fn evict(&mut self, member: MemberId) {
+        if let Some(seat) = self.subscriptions.remove(member) {
             self.metrics.evicted();
             seat.deliveries.do_send(Delivery::Dismissed(Ending::SlowConsumer));
             seat.cutter.cut_after(self.before_cut);
@@ -119,32 +119,32 @@ impl FanOut {
         }
     }
 
-    fn attach(&mut self, Attach { session, seat }: Attach) {
-        self.subscriptions.add(session, seat, self.outlets.take(session));
+    fn attach(&mut self, Attach { member, seat }: Attach) {
+        self.subscriptions.add(member, seat, self.outlets.take(member));
     }
 
-    fn subscribe(&mut self, Subscribe { session, room, encoding }: Subscribe) {
-        self.deliver_around(session);
+    fn subscribe(&mut self, Subscribe { member, room, encoding }: Subscribe) {
+        self.deliver_around(member);
         self.deliver(room);
-        self.subscriptions.subscribe(session, room, encoding);
+        self.subscriptions.subscribe(member, room, encoding);
     }
 
-    fn unsubscribe(&mut self, Unsubscribe { session, room }: Unsubscribe) {
-        self.deliver_around(session);
-        self.subscriptions.unsubscribe(session, room);
+    fn unsubscribe(&mut self, Unsubscribe { member, room }: Unsubscribe) {
+        self.deliver_around(member);
+        self.subscriptions.unsubscribe(member, room);
     }
 
     /// Does not deliver waiting broadcasts first: many members may leave at one time.
-    fn detach(&mut self, Detach { session }: Detach) {
-        self.subscriptions.remove(session);
+    fn detach(&mut self, Detach { member }: Detach) {
+        self.subscriptions.remove(member);
     }
 
     /// The news must come after the lines that were broadcast before it.
     fn tell(&mut self, Tell(all): Tell) {
-        for (session, news) in all {
-            self.deliver_around(session);
-            if let Some(subscriber) = self.subscriptions.subscriber(session) {
-                subscriber.tell(Delivery::News { session, news });
+        for (member, news) in all {
+            self.deliver_around(member);
+            if let Some(subscriber) = self.subscriptions.subscriber(member) {
+                subscriber.tell(Delivery::News { member, news });
             }
         }
     }

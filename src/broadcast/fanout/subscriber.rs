@@ -19,7 +19,7 @@ use crate::{
 /// A session of this worker, with the rooms that it is subscribed to.
 #[derive(Debug)]
 pub(super) struct Subscriber {
-    pub(super) session: MemberId,
+    pub(super) member: MemberId,
     pub(super) seat: Seat,
     /// Direct delivery to the session; `None` if deliveries go through its mailbox.
     outlet: Option<Rc<dyn DirectOutlet>>,
@@ -42,8 +42,8 @@ pub(super) struct Tally {
 
 impl Subscriber {
     /// A session without rooms.
-    pub(super) fn new(session: MemberId, seat: Seat, outlet: Option<Rc<dyn DirectOutlet>>) -> Self {
-        Self { session, seat, outlet, rooms: SmallVec::new(), is_excluded: false, lines: Vec::new() }
+    pub(super) fn new(member: MemberId, seat: Seat, outlet: Option<Rc<dyn DirectOutlet>>) -> Self {
+        Self { member, seat, outlet, rooms: SmallVec::new(), is_excluded: false, lines: Vec::new() }
     }
 
     /// Whether it is subscribed to a room.
@@ -55,8 +55,8 @@ impl Subscriber {
     pub(super) fn deliver(&self, batch: &Batch, is_volatile: bool, tally: &mut Tally) -> bool {
         // The session decides on a volatile batch. It evicts no session.
         if self.seat.backlog.is_over() && !is_volatile {
-            debug!("{} has {} bytes unread", self.session, self.seat.backlog.bytes());
-            tally.evicted.push(self.session);
+            debug!("{} has {} bytes unread", self.member, self.seat.backlog.bytes());
+            tally.evicted.push(self.member);
             return false;
         }
         let direct =
@@ -76,11 +76,11 @@ impl Subscriber {
     /// Delivers a batch through the session's mailbox. Returns false on failure.
     fn mail(&self, batch: &Batch, is_volatile: bool, tally: &mut Tally) -> bool {
         self.seat.backlog.add(batch.bytes);
-        let (session, frames) = (self.session, Arc::clone(&batch.frames));
+        let (member, frames) = (self.member, Arc::clone(&batch.frames));
         let delivery = if is_volatile {
-            Delivery::Volatile { session, frames }
+            Delivery::Volatile { member, frames }
         } else {
-            Delivery::Frames { session, frames }
+            Delivery::Frames { member, frames }
         };
         match self.seat.deliveries.try_send(delivery) {
             Ok(()) => {
@@ -90,9 +90,9 @@ impl Subscriber {
             // The session has stopped; its unregistration is on the way.
             Err(SendError::Closed(_)) => self.seat.backlog.subtract(batch.bytes),
             Err(SendError::Full(_)) => {
-                debug!("the mailbox of {} is full", self.session);
+                debug!("the mailbox of {} is full", self.member);
                 self.seat.backlog.subtract(batch.bytes);
-                tally.evicted.push(self.session);
+                tally.evicted.push(self.member);
             }
         }
         false

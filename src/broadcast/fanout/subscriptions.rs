@@ -31,15 +31,15 @@ pub(super) struct Room {
 
 impl Subscriptions {
     /// Adds a session, without rooms.
-    pub(super) fn add(&mut self, session: MemberId, seat: Seat, outlet: Option<Rc<dyn DirectOutlet>>) {
-        let index = self.subscribers.insert(Subscriber::new(session, seat, outlet));
-        let former = self.by_session.insert(session, index);
-        debug_assert!(former.is_none(), "{session} attached twice");
+    pub(super) fn add(&mut self, member: MemberId, seat: Seat, outlet: Option<Rc<dyn DirectOutlet>>) {
+        let index = self.subscribers.insert(Subscriber::new(member, seat, outlet));
+        let former = self.by_session.insert(member, index);
+        debug_assert!(former.is_none(), "{member} attached twice");
     }
 
     /// Subscribes a session to a room. Its frames have this encoding from now on.
-    pub(super) fn subscribe(&mut self, session: MemberId, room: RoomId, encoding: Encoding) {
-        let Some(&index) = self.by_session.get(&session) else {
+    pub(super) fn subscribe(&mut self, member: MemberId, room: RoomId, encoding: Encoding) {
+        let Some(&index) = self.by_session.get(&member) else {
             return;
         };
         self.subscribers[index].seat.encoding = encoding;
@@ -51,8 +51,8 @@ impl Subscriptions {
     }
 
     /// Unsubscribes a session from a room.
-    pub(super) fn unsubscribe(&mut self, session: MemberId, room: RoomId) {
-        let Some(&index) = self.by_session.get(&session) else {
+    pub(super) fn unsubscribe(&mut self, member: MemberId, room: RoomId) {
+        let Some(&index) = self.by_session.get(&member) else {
             return;
         };
         let rooms = &mut self.subscribers[index].rooms;
@@ -63,8 +63,8 @@ impl Subscriptions {
     }
 
     /// Removes a session from all its rooms. Returns its seat, if it is known.
-    pub(super) fn remove(&mut self, session: MemberId) -> Option<Seat> {
-        let index = self.by_session.remove(&session)?;
+    pub(super) fn remove(&mut self, member: MemberId) -> Option<Seat> {
+        let index = self.by_session.remove(&member)?;
         let Subscriber { rooms, seat, .. } = self.subscribers.try_remove(index)?;
         for (room, index) in rooms {
             self.take_out(room, index);
@@ -90,8 +90,8 @@ impl Subscriptions {
     }
 
     /// A session of this worker.
-    pub(super) fn subscriber(&self, session: MemberId) -> Option<&Subscriber> {
-        self.subscribers.get(*self.by_session.get(&session)?)
+    pub(super) fn subscriber(&self, member: MemberId) -> Option<&Subscriber> {
+        self.subscribers.get(*self.by_session.get(&member)?)
     }
 
     /// Keeps a broadcast until its room is delivered to. Returns whether it is the first one that waits; none

@@ -25,7 +25,7 @@ use crate::{
 #[rtype(result = "()")]
 pub struct Register {
     /// The session to register.
-    pub session: MemberId,
+    pub member: MemberId,
     /// The room to enter, made if it does not exist. Over the bound on rooms the session is dismissed.
     pub room: Option<RoomName>,
     /// The worker on whose thread the session lives.
@@ -41,7 +41,7 @@ pub struct Register {
 #[rtype(result = "()")]
 pub struct Unregister {
     /// The session to unregister.
-    pub session: MemberId,
+    pub member: MemberId,
     /// Whether the nickname of its user is held, if this was the user's last session.
     pub holds_name: bool,
 }
@@ -51,7 +51,7 @@ pub struct Unregister {
 #[rtype(result = "()")]
 pub struct Publish {
     /// The sender; it does not get its own line.
-    pub session: MemberId,
+    pub member: MemberId,
     /// The text or the bytes to send.
     pub payload: Payload,
     /// Charged to the session's intake until the broadcast is delivered, and durable if it is kept.
@@ -74,7 +74,7 @@ pub enum Payload {
 #[rtype(result = "()")]
 pub struct Login {
     /// The session that logs in.
-    pub session: MemberId,
+    pub member: MemberId,
     /// The session's number for the login; it names the visit in [`CaughtUp`].
     pub ticket: u64,
     /// The room to enter, made if it does not exist.
@@ -101,7 +101,7 @@ pub struct Login {
 #[rtype(result = "()")]
 pub struct CaughtUp {
     /// The session that has caught up.
-    pub session: MemberId,
+    pub member: MemberId,
     /// The ticket of its login; ignored if the session has logged in elsewhere since.
     pub visit: u64,
     /// The offset that it has read up to.
@@ -113,7 +113,7 @@ pub struct CaughtUp {
 #[rtype(result = "()")]
 pub struct Post {
     /// The session of the sender.
-    pub session: MemberId,
+    pub member: MemberId,
     /// The session's number for the message.
     pub ticket: u64,
     /// Whether it is a text or a picture.
@@ -131,7 +131,7 @@ pub struct Post {
 #[rtype(result = "()")]
 pub struct SendPrivate {
     /// The session of the sender.
-    pub session: MemberId,
+    pub member: MemberId,
     /// The session's number for the message.
     pub ticket: u64,
     /// The nickname of the reader.
@@ -151,7 +151,7 @@ pub struct SendPrivate {
 #[rtype(result = "()")]
 pub struct ListUsers {
     /// The session that asks.
-    pub session: MemberId,
+    pub member: MemberId,
     /// The session's number for the request.
     pub ticket: u64,
     /// Users behind this name in the order of names; `None` for the first ones.
@@ -167,7 +167,7 @@ pub struct ListUsers {
 #[rtype(result = "()")]
 pub struct ShowTyping {
     /// The session of the user; ignored if it is not logged in.
-    pub session: MemberId,
+    pub member: MemberId,
     /// True if the user begins to write.
     pub typing: bool,
     /// Charged to the session's intake until the request is dealt with.
@@ -179,7 +179,7 @@ pub struct ShowTyping {
 #[rtype(result = "()")]
 pub struct Logout {
     /// The session to log out.
-    pub session: MemberId,
+    pub member: MemberId,
     /// The session's number for the request.
     pub ticket: u64,
 }

@@ -44,15 +44,15 @@ impl Room {
     }
 
     fn login(&mut self, number: u64) -> Vec<Notice> {
-        let session = MemberId::of(number);
-        let logged_in = self.presence.login(session, profile(number), None, token(number), self.now);
-        self.changed(&logged_in.expect("a free name").1, session)
+        let member = MemberId::of(number);
+        let logged_in = self.presence.login(member, profile(number), None, token(number), self.now);
+        self.changed(&logged_in.expect("a free name").1, member)
     }
 
     fn logout(&mut self, number: u64) -> Vec<Notice> {
-        let session = MemberId::of(number);
-        let left = self.presence.logout(session);
-        self.changed(&Change { left, arrived: None }, session)
+        let member = MemberId::of(number);
+        let left = self.presence.logout(member);
+        self.changed(&Change { left, arrived: None }, member)
     }
 
     fn changed(&mut self, change: &Change, by: MemberId) -> Vec<Notice> {

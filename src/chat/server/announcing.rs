@@ -20,10 +20,10 @@ use crate::{
 
 impl ChatServer {
     /// Notes a change of the room's users; it is told when it is due.
-    pub(super) fn announce(&mut self, session: MemberId, id: RoomId, change: &Change) {
+    pub(super) fn announce(&mut self, member: MemberId, id: RoomId, change: &Change) {
         let members = self.broadcaster.rooms.members_in(id);
         if let Some(room) = self.broadcaster.rooms.get(id) {
-            room.news.changed(change, session, members, Instant::now());
+            room.news.changed(change, member, members, Instant::now());
             self.tell_news(id);
         }
     }
@@ -54,20 +54,20 @@ impl ChatServer {
     }
 
     /// Sends the list of users to a session that has just subscribed.
-    pub(super) fn send_list_to(&mut self, session: MemberId, id: RoomId) {
+    pub(super) fn send_list_to(&mut self, member: MemberId, id: RoomId) {
         let Some(room) = self.broadcaster.rooms.get(id) else {
             return;
         };
         room.news.list_given();
         let list = first_users(&room.presence);
         let line = Line::Users(&all_shown(&list));
-        let ended = self.broadcaster.send_only(id, vec![session], &line, None, None);
+        let ended = self.broadcaster.send_only(id, vec![member], &line, None, None);
         self.keep(ended);
     }
 
     /// Answers a session with the users of its room.
     pub(super) fn list_users(&mut self, asked: &ListUsers) -> Result<Reply, Rejected> {
-        let id = self.broadcaster.rooms.room_of(asked.session).ok_or(Rejected::NotLoggedIn)?;
+        let id = self.broadcaster.rooms.room_of(asked.member).ok_or(Rejected::NotLoggedIn)?;
         // The list tells of users whose coming the room has not heard yet.
         self.end_broadcast(id);
         let presence = &self.broadcaster.rooms.get(id).ok_or(Rejected::NotLoggedIn)?.presence;

@@ -193,12 +193,12 @@ impl ChatServer {
         for waiting in waiting {
             match waiting {
                 Waiting::Login(login) => {
-                    let session = login.session;
+                    let member = login.member;
                     match &fault {
-                        Some(error) => self.reject(login.session, login.ticket, error.into()),
+                        Some(error) => self.reject(login.member, login.ticket, error.into()),
                         None => self.login_open(id, login, ctx),
                     }
-                    self.go_on_behind_login(session, fault.is_some(), ctx);
+                    self.go_on_behind_login(member, fault.is_some(), ctx);
                 }
                 Waiting::Publish(publish) => self.publish_open(id, publish),
             }
@@ -263,8 +263,8 @@ impl ChatServer {
             receipts.extend(owed);
             self.retire(id);
         }
-        self.broadcaster.tell_all(receipts.into_iter().map(|Receipt { session, ticket, place }| {
-            (session, ChatNews::Reply { ticket, reply: Reply::Posted(place) })
+        self.broadcaster.tell_all(receipts.into_iter().map(|Receipt { member, ticket, place }| {
+            (member, ChatNews::Reply { ticket, reply: Reply::Posted(place) })
         }));
         self.commit_next(ctx);
         self.close_if_idle(ctx);
@@ -276,8 +276,8 @@ impl ChatServer {
         self.metrics.set_journal_available(false);
         let reply = Reply::Rejected(Rejected::NotKeptYet);
         let receipts = self.commits.failed(error);
-        self.broadcaster.tell_all(receipts.into_iter().map(|Receipt { session, ticket, .. }| {
-            (session, ChatNews::Reply { ticket, reply: reply.clone() })
+        self.broadcaster.tell_all(receipts.into_iter().map(|Receipt { member, ticket, .. }| {
+            (member, ChatNews::Reply { ticket, reply: reply.clone() })
         }));
         self.retry_later(ctx);
     }

@@ -75,22 +75,22 @@ impl BehindLogin for Unregister {
 impl ChatServer {
     /// Logs a session in to a room, after all it has sent before.
     pub(super) fn login(&mut self, login: Login, ctx: &mut Context<Self>) {
-        if let Some(login) = self.wait_behind_login(login.session, login) {
+        if let Some(login) = self.wait_behind_login(login.member, login) {
             self.login_or_wait(login, ctx);
         }
     }
 
     /// Logs a session in to a room once the room's journal has answered.
     fn login_or_wait(&mut self, login: Login, ctx: &mut Context<Self>) {
-        let address = self.broadcaster.rooms.member(login.session).and_then(|member| member.own.address);
+        let address = self.broadcaster.rooms.member(login.member).and_then(|member| member.own.address);
         let id = match self.find_or_make(&login.room, address, ctx) {
             Ok(id) => id,
-            Err(rejected) => return self.reject(login.session, login.ticket, rejected),
+            Err(rejected) => return self.reject(login.member, login.ticket, rejected),
         };
         self.open_book(id, ctx);
         match self.broadcaster.rooms.get(id).map(|room| &mut room.book) {
             Some(Book::Opening(waiting)) => {
-                self.logging_in.insert(login.session, VecDeque::new());
+                self.logging_in.insert(login.member, VecDeque::new());
                 waiting.push(Waiting::Login(login));
             }
             _ => self.login_open(id, login, ctx),
@@ -98,8 +98,8 @@ impl ChatServer {
     }
 
     /// Queues a message behind the login of its session. Returns a message that need not wait.
-    pub(super) fn wait_behind_login<T: BehindLogin>(&mut self, session: MemberId, message: T) -> Option<T> {
-        match self.logging_in.get_mut(&session) {
+    pub(super) fn wait_behind_login<T: BehindLogin>(&mut self, member: MemberId, message: T) -> Option<T> {
+        match self.logging_in.get_mut(&member) {
             Some(behind) if T::MUST_WAIT || !behind.is_empty() => {
                 behind.push_back(message.behind());
                 None
@@ -110,8 +110,8 @@ impl ChatServer {
 
     /// A login is done or has failed. Handles what its session has sent behind it, up to a login that must
     /// wait itself.
-    pub(super) fn go_on_behind_login(&mut self, session: MemberId, has_fault: bool, ctx: &mut Context<Self>) {
-        let Some(mut behind) = self.logging_in.remove(&session) else {
+    pub(super) fn go_on_behind_login(&mut self, member: MemberId, has_fault: bool, ctx: &mut Context<Self>) {
+        let Some(mut behind) = self.logging_in.remove(&member) else {
             return;
         };
         let mut has_fault = has_fault;
@@ -120,7 +120,7 @@ impl ChatServer {
                 Behind::Login(login) => {
                     has_fault = false;
                     self.login_or_wait(login, ctx);
-                    if let Some(waiting) = self.logging_in.get_mut(&session) {
+                    if let Some(waiting) = self.logging_in.get_mut(&member) {
                         return *waiting = behind;
                     }
                 }
@@ -136,16 +136,16 @@ impl ChatServer {
     }
 
     /// Logs a session out; the session goes on.
-    pub(super) fn logout(&mut self, Logout { session, ticket }: Logout, ctx: &mut Context<Self>) {
-        self.release_name(session, ctx);
-        self.leave_room(session);
-        self.reply(session, ticket, Reply::LoggedOut);
+    pub(super) fn logout(&mut self, Logout { member, ticket }: Logout, ctx: &mut Context<Self>) {
+        self.release_name(member, ctx);
+        self.leave_room(member);
+        self.reply(member, ticket, Reply::LoggedOut);
     }
 
     /// The user of a session, and its token.
-    fn user_of(&mut self, session: MemberId) -> Option<(Profile, Token)> {
-        let id = self.broadcaster.rooms.room_of(session)?;
-        let user = self.broadcaster.rooms.get(id)?.presence.user_of(session)?;
+    fn user_of(&mut self, member: MemberId) -> Option<(Profile, Token)> {
+        let id = self.broadcaster.rooms.room_of(member)?;
+        let user = self.broadcaster.rooms.get(id)?.presence.user_of(member)?;
         Some((Profile { uid: None, ..user.profile.clone() }, user.token))
     }
 
@@ -200,125 +200,124 @@ impl ChatServer {
 
     /// Logs a session in to a room whose journal has answered.
     pub(super) fn login_open(&mut self, id: RoomId, login: Login, ctx: &mut Context<Self>) {
-        let Login {
-            session, ticket, profile, token, has_shown_token, spare, position, wants_changes, ..
-        } = login;
+        let Login { member, ticket, profile, token, has_shown_token, spare, position, wants_changes, .. } =
+            login;
         // A session that has ended since must not take a nickname.
-        let Some(former) = self.broadcaster.rooms.member(session).map(Member::room) else {
+        let Some(former) = self.broadcaster.rooms.member(member).map(Member::room) else {
             return self.retire(id);
         };
-        let own = if profile.is_none() || token.is_none() { self.user_of(session) } else { None };
+        let own = if profile.is_none() || token.is_none() { self.user_of(member) } else { None };
         let (own_profile, own_token) = own.unzip();
         let (Some(profile), token) = (profile.or(own_profile), token.or(own_token)) else {
-            self.reject(session, ticket, Rejected::NotLoggedIn);
+            self.reject(member, ticket, Rejected::NotLoggedIn);
             return self.retire(id);
         };
         // Look up both before the login changes anything: a rejected login must not have changed anything.
         let Some(room) = self.broadcaster.rooms.get(id) else {
-            return self.reject(session, ticket, Rejected::JournalUnavailable);
+            return self.reject(member, ticket, Rejected::JournalUnavailable);
         };
         let shown = token.filter(|_| has_shown_token);
         let Some(log) = room.log() else {
-            return self.reject(session, ticket, Rejected::JournalUnavailable);
+            return self.reject(member, ticket, Rejected::JournalUnavailable);
         };
         let (epoch, resume, head, durable) =
             (log.epoch().id, log.resume(position), log.head(), log.durable());
-        let Ok((token, change)) = room.presence.login(session, profile.clone(), token, spare, Instant::now())
+        let Ok((token, change)) = room.presence.login(member, profile.clone(), token, spare, Instant::now())
         else {
-            self.reject(session, ticket, Rejected::NameTaken);
+            self.reject(member, ticket, Rejected::NameTaken);
             return self.retire(id);
         };
         if former == Some(id) {
-            self.unsubscribe(session);
+            self.unsubscribe(member);
         } else {
-            self.leave_room(session);
-            self.enter(session, id);
+            self.leave_room(member);
+            self.enter(member, id);
         }
         if let Some(wants_changes) = wants_changes {
-            self.broadcaster.rooms.set_dialect(session, |dialect| with_changes(dialect, wants_changes));
+            self.broadcaster.rooms.set_dialect(member, |dialect| with_changes(dialect, wants_changes));
         }
-        self.announce(session, id, &change);
+        self.announce(member, id, &change);
         // False if another user of the room has the token, so that the spare one was taken.
         if shown == Some(token) {
-            self.reserve_name(session, id, ctx);
+            self.reserve_name(member, id, ctx);
         }
         let count = self.broadcaster.rooms.get(id).map_or(0, |room| room.presence.count());
-        if let Some(visit) = self.broadcaster.rooms.own_of(session) {
+        if let Some(visit) = self.broadcaster.rooms.own_of(member) {
             visit.ticket = ticket;
         }
         let name = login.room;
         let logged_in = LoggedIn { name, profile, token, epoch, head, durable, resume, count };
-        self.reply(session, ticket, Reply::LoggedIn(Box::new(logged_in)));
+        self.reply(member, ticket, Reply::LoggedIn(Box::new(logged_in)));
     }
 
     /// Subscribes a session that has read the journal, or tells it to read on.
     pub(super) fn caught_up(&mut self, message: CaughtUp) {
-        let CaughtUp { session, visit, after } = message;
+        let CaughtUp { member, visit, after } = message;
         let is_there = |member: &&Member<Visit>| member.own.ticket == visit && !member.is_subscribed;
         // A session that has logged in elsewhere since waits for another answer.
-        let Some(id) = self.broadcaster.rooms.member(session).filter(is_there).and_then(Member::room) else {
+        let Some(id) = self.broadcaster.rooms.member(member).filter(is_there).and_then(Member::room) else {
             return;
         };
         // Lines of the open broadcast come after what the session has read.
         self.end_broadcast(id);
         let Some(log) = self.broadcaster.rooms.get(id).and_then(|room| room.log()) else {
-            error!("{session} is in a room that is not open; it is sent away, to come back");
-            return self.broadcaster.tell(session, ChatNews::Lost);
+            error!("{member} is in a room that is not open; it is sent away, to come back");
+            return self.broadcaster.tell(member, ChatNews::Lost);
         };
         let Some(records) = log.records_after(after) else {
             let behind = Some(BehindTail { durable: log.durable() });
             return self
                 .broadcaster
-                .tell(session, ChatNews::Tail(Tail { visit, records: Vec::new(), behind }));
+                .tell(member, ChatNews::Tail(Tail { visit, records: Vec::new(), behind }));
         };
-        self.broadcaster.tell(session, ChatNews::Tail(Tail { visit, records, behind: None }));
-        self.subscribe(session);
-        self.send_list_to(session, id);
+        self.broadcaster.tell(member, ChatNews::Tail(Tail { visit, records, behind: None }));
+        self.subscribe(member);
+        self.send_list_to(member, id);
     }
 
     /// Puts a session into a room.
-    pub(super) fn enter(&mut self, session: MemberId, id: RoomId) {
-        let ended = self.broadcaster.enter(session, id);
+    pub(super) fn enter(&mut self, member: MemberId, id: RoomId) {
+        let ended = self.broadcaster.enter(member, id);
         self.keep(ended);
     }
 
     /// Subscribes a session to its room.
-    pub(super) fn subscribe(&mut self, session: MemberId) {
-        let ended = self.broadcaster.subscribe(session);
+    pub(super) fn subscribe(&mut self, member: MemberId) {
+        let ended = self.broadcaster.subscribe(member);
         self.keep(ended);
     }
 
-    fn unsubscribe(&mut self, session: MemberId) {
-        let ended = self.broadcaster.unsubscribe(session);
+    fn unsubscribe(&mut self, member: MemberId) {
+        let ended = self.broadcaster.unsubscribe(member);
         self.keep(ended);
     }
 
     /// Takes a session out of its room, if it is in one; the session goes on.
-    pub(super) fn leave_room(&mut self, session: MemberId) {
-        let Some(id) = self.broadcaster.rooms.room_of(session) else {
+    pub(super) fn leave_room(&mut self, member: MemberId) {
+        let Some(id) = self.broadcaster.rooms.room_of(member) else {
             return;
         };
-        self.unsubscribe(session);
-        let ended = self.broadcaster.leave(session, id);
+        self.unsubscribe(member);
+        let ended = self.broadcaster.leave(member, id);
         self.keep(ended);
-        self.has_left(session, id, None);
+        self.has_left(member, id, None);
     }
 
     /// Unregisters a session. Idempotent.
-    pub(super) fn unregister(&mut self, Unregister { session, holds_name }: Unregister) {
-        let member = self.broadcaster.remove(session);
-        if let Some(id) = member.as_ref().and_then(Member::room) {
-            self.has_left(session, id, holds_name.then_some(self.limits.name_hold));
+    pub(super) fn unregister(&mut self, Unregister { member, holds_name }: Unregister) {
+        let known = self.broadcaster.remove(member);
+        if let Some(id) = known.as_ref().and_then(Member::room) {
+            self.has_left(member, id, holds_name.then_some(self.limits.name_hold));
         }
     }
 
     /// A session has left a room: its user leaves with the last of its sessions. Holds the nickname of a user
     /// that drops for `hold`.
-    fn has_left(&mut self, session: MemberId, id: RoomId, hold: Option<Duration>) {
+    fn has_left(&mut self, member: MemberId, id: RoomId, hold: Option<Duration>) {
         let (now, max_held) = (Instant::now(), self.limits.max_held_names);
         let left = self.broadcaster.rooms.get(id).and_then(|room| match hold {
-            Some(hold) => room.presence.drop_out(session, now, now + hold, max_held),
-            None => room.presence.logout(session),
+            Some(hold) => room.presence.drop_out(member, now, now + hold, max_held),
+            None => room.presence.logout(member),
         });
         if let Some(hold) = hold.filter(|_| left.is_some())
             && let Some(room) = self.broadcaster.rooms.get(id)
@@ -326,7 +325,7 @@ impl ChatServer {
         {
             self.alarms.set(now + hold, id, Alarm::Names);
         }
-        self.announce(session, id, &Change { left, arrived: None });
+        self.announce(member, id, &Change { left, arrived: None });
         self.retire(id);
     }
 }

@@ -127,12 +127,12 @@ impl ChatServer {
         }
     }
 
-    fn reply(&self, session: MemberId, ticket: u64, reply: Reply) {
-        self.broadcaster.tell(session, ChatNews::Reply { ticket, reply });
+    fn reply(&self, member: MemberId, ticket: u64, reply: Reply) {
+        self.broadcaster.tell(member, ChatNews::Reply { ticket, reply });
     }
 
-    fn reject(&self, session: MemberId, ticket: u64, rejected: Rejected) {
-        self.reply(session, ticket, Reply::Rejected(rejected));
+    fn reject(&self, member: MemberId, ticket: u64, rejected: Rejected) {
+        self.reply(member, ticket, Reply::Rejected(rejected));
     }
 
     /// Removes a room from memory if nothing is lost by that.
@@ -222,7 +222,7 @@ impl Handler<Register> for ChatServer {
 
     fn handle(
         &mut self,
-        Register { session, room, worker, seat, address }: Register,
+        Register { member, room, worker, seat, address }: Register,
         ctx: &mut Self::Context,
     ) {
         if self.is_stopping {
@@ -231,10 +231,10 @@ impl Handler<Register> for ChatServer {
         let Ok(room) = room.map(|name| self.find_or_make(&name, address, ctx)).transpose() else {
             return seat.deliveries.do_send(Delivery::Dismissed(Ending::TooManyRooms));
         };
-        self.broadcaster.register(session, worker, seat, Visit { ticket: 0, address });
+        self.broadcaster.register(member, worker, seat, Visit { ticket: 0, address });
         if let Some(room) = room {
-            self.enter(session, room);
-            self.subscribe(session);
+            self.enter(member, room);
+            self.subscribe(member);
             self.open_book(room, ctx);
         }
         self.metrics.set_rooms(self.broadcaster.rooms.occupied(), self.broadcaster.rooms.count());
@@ -246,7 +246,7 @@ impl Handler<Unregister> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, message: Unregister, ctx: &mut Self::Context) {
-        if let Some(message) = self.wait_behind_login(message.session, message) {
+        if let Some(message) = self.wait_behind_login(message.member, message) {
             self.unregister(message);
         }
         self.metrics.set_rooms(self.broadcaster.rooms.occupied(), self.broadcaster.rooms.count());
@@ -286,7 +286,7 @@ impl Handler<Post> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, post: Post, ctx: &mut Self::Context) {
-        if let Some(post) = self.wait_behind_login(post.session, post) {
+        if let Some(post) = self.wait_behind_login(post.member, post) {
             self.post_or_reject(post);
         }
         self.count_turn(ctx);
@@ -297,7 +297,7 @@ impl Handler<SendPrivate> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, message: SendPrivate, ctx: &mut Self::Context) {
-        if let Some(message) = self.wait_behind_login(message.session, message) {
+        if let Some(message) = self.wait_behind_login(message.member, message) {
             self.send_private_or_reject(message);
         }
         self.count_turn(ctx);
@@ -309,8 +309,8 @@ impl Handler<ListUsers> for ChatServer {
 
     fn handle(&mut self, asked: ListUsers, ctx: &mut Self::Context) {
         match self.list_users(&asked) {
-            Ok(reply) => self.reply(asked.session, asked.ticket, reply),
-            Err(rejected) => self.reject(asked.session, asked.ticket, rejected),
+            Ok(reply) => self.reply(asked.member, asked.ticket, reply),
+            Err(rejected) => self.reject(asked.member, asked.ticket, rejected),
         }
         self.count_turn(ctx);
     }
@@ -319,8 +319,8 @@ impl Handler<ListUsers> for ChatServer {
 impl Handler<ShowTyping> for ChatServer {
     type Result = ();
 
-    fn handle(&mut self, ShowTyping { session, typing, .. }: ShowTyping, ctx: &mut Self::Context) {
-        self.show_typing(session, typing);
+    fn handle(&mut self, ShowTyping { member, typing, .. }: ShowTyping, ctx: &mut Self::Context) {
+        self.show_typing(member, typing);
         self.count_turn(ctx);
     }
 }
@@ -329,7 +329,7 @@ impl Handler<Logout> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, logout: Logout, ctx: &mut Self::Context) {
-        if let Some(logout) = self.wait_behind_login(logout.session, logout) {
+        if let Some(logout) = self.wait_behind_login(logout.member, logout) {
             self.logout(logout, ctx);
         }
         self.metrics.set_rooms(self.broadcaster.rooms.occupied(), self.broadcaster.rooms.count());

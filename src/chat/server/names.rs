@@ -21,13 +21,13 @@ use crate::{
 
 impl ChatServer {
     /// Reserves the nickname of a user that has shown its token.
-    pub(super) fn reserve_name(&mut self, session: MemberId, id: RoomId, ctx: &mut Context<Self>) {
+    pub(super) fn reserve_name(&mut self, member: MemberId, id: RoomId, ctx: &mut Context<Self>) {
         let now = Instant::now();
         let (until, max) = (now + self.limits.name_reservation, self.limits.max_held_names);
         let Some(room) = self.broadcaster.rooms.get(id) else {
             return;
         };
-        let Changes { reserved, released } = room.presence.reserve(session, now, until, max);
+        let Changes { reserved, released } = room.presence.reserve(member, now, until, max);
         let name = room.name.clone();
         let reserved = reserved.iter().map(|reservation| to_keep(reservation, now));
         let names = reserved.chain(released.iter().map(to_free)).collect();
@@ -35,10 +35,10 @@ impl ChatServer {
     }
 
     /// Frees the nickname of a user that logs out.
-    pub(super) fn release_name(&mut self, session: MemberId, ctx: &mut Context<Self>) {
+    pub(super) fn release_name(&mut self, member: MemberId, ctx: &mut Context<Self>) {
         if let Some(room) =
-            self.broadcaster.rooms.room_of(session).and_then(|id| self.broadcaster.rooms.get(id))
-            && let Some(released) = room.presence.release(session)
+            self.broadcaster.rooms.room_of(member).and_then(|id| self.broadcaster.rooms.get(id))
+            && let Some(released) = room.presence.release(member)
         {
             let name = room.name.clone();
             self.keep_in_journal(name, vec![to_free(&released)], ctx);

@@ -29,7 +29,7 @@ impl ChatServer {
     /// Handles a guest's message once its room's journal has answered.
     pub(super) fn publish(&mut self, publish: Publish, ctx: &mut Context<Self>) {
         // A session that was dismissed when it registered is in no room, and has been told so.
-        let Some(id) = self.broadcaster.rooms.room_of(publish.session) else {
+        let Some(id) = self.broadcaster.rooms.room_of(publish.member) else {
             return;
         };
         self.open_book(id, ctx);
@@ -43,12 +43,12 @@ impl ChatServer {
     /// Handles a guest's message in a room whose journal has answered. A guest gets no error if its text is
     /// not kept; it has its echo.
     pub(super) fn publish_open(&mut self, id: RoomId, publish: Publish) {
-        let Publish { session, payload, accepted } = publish;
+        let Publish { member, payload, accepted } = publish;
         let has_fault = self.commits.fault().is_some();
         let Some(room) = self.broadcaster.rooms.get(id) else {
             return self.metrics.not_kept();
         };
-        let guest = session.guest_name();
+        let guest = member.guest_name();
         let avatar = Avatar::default();
         let line = match (&payload, &mut room.book) {
             (Payload::Binary(bytes), _) => Line::Binary(bytes),
@@ -60,30 +60,30 @@ impl ChatServer {
             }
             (Payload::Text(_), _) => return self.metrics.not_kept(),
         };
-        self.add_line(id, &line, Reach::Exclude(session), Some(accepted));
+        self.add_line(id, &line, Reach::Exclude(member), Some(accepted));
     }
 
     /// Handles a user's message.
     pub(super) fn post_or_reject(&mut self, post: Post) {
-        let (session, ticket) = (post.session, post.ticket);
+        let (member, ticket) = (post.member, post.ticket);
         if let Err(rejected) = self.post(post) {
-            self.reject(session, ticket, rejected);
+            self.reject(member, ticket, rejected);
         }
     }
 
     fn post(&mut self, post: Post) -> Result<(), Rejected> {
-        let Post { session, ticket, kind, body, id: client_id, accepted } = post;
-        let id = self.broadcaster.rooms.room_of(session).ok_or(Rejected::NotLoggedIn)?;
+        let Post { member, ticket, kind, body, id: client_id, accepted } = post;
+        let id = self.broadcaster.rooms.room_of(member).ok_or(Rejected::NotLoggedIn)?;
         let room = self.broadcaster.rooms.get(id).ok_or(Rejected::NotLoggedIn)?;
-        let user = room.presence.user_of(session).ok_or(Rejected::NotLoggedIn)?;
+        let user = room.presence.user_of(member).ok_or(Rejected::NotLoggedIn)?;
         let Book::Open(log) = &mut room.book else {
             return Err(Rejected::JournalUnavailable);
         };
         let key = client_id.as_deref().map(|id| ids::key_of(user.sender, &user.token, id));
         if let Some(place) = key.and_then(|key| log.ids.find(&key)) {
-            let receipt = Receipt { session, ticket, place };
+            let receipt = Receipt { member, ticket, place };
             if place.offset <= log.durable() {
-                self.reply(session, ticket, Reply::Posted(place));
+                self.reply(member, ticket, Reply::Posted(place));
             } else if self.commits.attach(id, receipt) {
                 // The receipt waits with the first message.
             } else if room.kept.is_empty() {
@@ -112,7 +112,7 @@ impl ChatServer {
             body: &body,
         };
         let line = Line::Said(place.offset, entry);
-        room.kept.owe(Receipt { session, ticket, place });
+        room.kept.owe(Receipt { member, ticket, place });
         if let Some(picture) = profile.avatar.as_picture()
             && picture.must_be_kept(place.at.saturating_sub(KEEP_PICTURE_AGAIN), place.at)
         {
@@ -127,19 +127,19 @@ impl ChatServer {
 
     /// Handles a private message.
     pub(super) fn send_private_or_reject(&mut self, message: SendPrivate) {
-        let (session, ticket) = (message.session, message.ticket);
+        let (member, ticket) = (message.member, message.ticket);
         if let Err(rejected) = self.send_private(message) {
-            self.reject(session, ticket, rejected);
+            self.reject(member, ticket, rejected);
         }
     }
 
     /// A private message is live only. It goes to the subscribed sessions of both users; their fan-outs
     /// answer the sender.
     fn send_private(&mut self, message: SendPrivate) -> Result<(), Rejected> {
-        let SendPrivate { session, ticket, to, kind, body, id: client_id, accepted } = message;
-        let id = self.broadcaster.rooms.room_of(session).ok_or(Rejected::NotLoggedIn)?;
+        let SendPrivate { member, ticket, to, kind, body, id: client_id, accepted } = message;
+        let id = self.broadcaster.rooms.room_of(member).ok_or(Rejected::NotLoggedIn)?;
         let room = self.broadcaster.rooms.get(id).ok_or(Rejected::NotLoggedIn)?;
-        let sender = room.presence.user_of(session).ok_or(Rejected::NotLoggedIn)?;
+        let sender = room.presence.user_of(member).ok_or(Rejected::NotLoggedIn)?;
         let sender = sender.clone();
         let name = to.key();
         let key = client_id
@@ -147,8 +147,8 @@ impl ChatServer {
             .map(|id| ids::private_key(sender.sender, &sender.token, &room.name, &name, id));
         let reader = room.presence.find(&name).cloned();
         let is_held = room.presence.is_held(&name);
-        let fanout = self.broadcaster.fanout_of(session).ok_or(Rejected::NotLoggedIn)?.clone();
-        let mut waiter = Waiter { session, ticket, fanout, accepted: Some(accepted) };
+        let fanout = self.broadcaster.fanout_of(member).ok_or(Rejected::NotLoggedIn)?.clone();
+        let mut waiter = Waiter { member, ticket, fanout, accepted: Some(accepted) };
         let known = key.and_then(|key| self.private_ids.find(&key));
         if let Some(fate) = &known {
             match fate.ask(waiter) {
@@ -201,19 +201,19 @@ impl ChatServer {
 
     /// Those of the sessions that are subscribed.
     fn subscribed(&self, sessions: &[MemberId]) -> Vec<MemberId> {
-        let is_subscribed = |session: &&MemberId| {
-            self.broadcaster.rooms.member(**session).is_some_and(|member| member.is_subscribed)
+        let is_subscribed = |member: &&MemberId| {
+            self.broadcaster.rooms.member(**member).is_some_and(|member| member.is_subscribed)
         };
         sessions.iter().filter(is_subscribed).copied().collect()
     }
 
     /// A user begins or stops to write: a broadcast of its own for writable subscribers.
-    pub(super) fn show_typing(&mut self, session: MemberId, typing: bool) {
+    pub(super) fn show_typing(&mut self, member: MemberId, typing: bool) {
         // A session that has left since, or is not logged in, shows nothing.
         let Some((id, is_subscribed)) = self
             .broadcaster
             .rooms
-            .member(session)
+            .member(member)
             .and_then(|member| Some((member.room()?, member.is_subscribed)))
         else {
             return;
@@ -222,13 +222,12 @@ impl ChatServer {
         if subscribers <= usize::from(is_subscribed) {
             return;
         }
-        let Some(user) = self.broadcaster.rooms.get(id).and_then(|room| room.presence.user_of(session))
-        else {
+        let Some(user) = self.broadcaster.rooms.get(id).and_then(|room| room.presence.user_of(member)) else {
             return;
         };
         let name = user.profile.nickname.clone();
         let line = Line::Typing(name.as_str(), typing);
-        let ended = self.broadcaster.send_volatile(id, &line, Reach::Exclude(session), None);
+        let ended = self.broadcaster.send_volatile(id, &line, Reach::Exclude(member), None);
         self.keep(ended);
     }
 

@@ -55,7 +55,7 @@ impl Conversation {
         for record in &tail.records {
             // This process packed the record. If it still cannot be read, the client must learn that.
             let Ok(entries) = entry::unpack(record) else {
-                error!("{}: what was said last cannot be read; the session ends, to come back", self.session);
+                error!("{}: what was said last cannot be read; the session ends, to come back", self.member);
                 return Next::End(Ending::Behind);
             };
             for entry in entries.iter().filter(|entry| entry.offset > after) {
@@ -196,7 +196,7 @@ impl Conversation {
         self.user = None;
         let welcome = self.catching_up.take().and_then(|catch_up| catch_up.welcome);
         let ticket = self.expect(Pending::Logout { ack: None });
-        self.worker.chat.do_send(messages::Logout { session: self.session, ticket });
+        self.worker.chat.do_send(messages::Logout { member: self.member, ticket });
         if let Some((ack, kind)) = welcome {
             self.fail(ack, kind == LoginKind::Login, &failure_of(error.into()));
         }
@@ -227,7 +227,7 @@ impl Conversation {
         if !is_at_end {
             return self.read_on();
         }
-        self.worker.chat.do_send(CaughtUp { session: self.session, visit, after });
+        self.worker.chat.do_send(CaughtUp { member: self.member, visit, after });
         Next::Nothing
     }
 

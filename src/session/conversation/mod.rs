@@ -87,7 +87,7 @@ pub(crate) enum Next {
 /// The state of the chat of one session.
 #[derive(Debug)]
 pub(crate) struct Conversation {
-    session: MemberId,
+    member: MemberId,
     worker: web::Data<Worker>,
     intake: Intake,
     speech: Speech,
@@ -171,7 +171,7 @@ struct CatchUp {
 impl Conversation {
     /// The chat of a session of `worker`, not logged in yet.
     pub(crate) fn new(
-        session: MemberId,
+        member: MemberId,
         worker: web::Data<Worker>,
         intake: Intake,
         speech: Speech,
@@ -179,7 +179,7 @@ impl Conversation {
         meter: Option<Meter>,
     ) -> Self {
         Self {
-            session,
+            member,
             worker,
             intake,
             speech,
@@ -299,7 +299,7 @@ impl Conversation {
             // The reply is not logged: it may hold a token.
             (pending, _) => error!(
                 "{}: the answer under ticket {ticket} does not fit its request ({}); it is dropped",
-                self.session,
+                self.member,
                 if pending.is_some() { "of another kind" } else { "none is under way" },
             ),
         }

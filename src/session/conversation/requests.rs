@@ -72,7 +72,7 @@ impl Conversation {
             Request::Typing(Typing { typing }) => {
                 self.check_user()?;
                 let accepted = self.intake.accept(len);
-                self.worker.chat.do_send(ShowTyping { session: self.session, typing, accepted });
+                self.worker.chat.do_send(ShowTyping { member: self.member, typing, accepted });
                 self.answer_if_asked(ack, &Answer::Done {});
             }
         }
@@ -130,10 +130,10 @@ impl Conversation {
         let ticket = self.expect(Pending::Login { ack, kind });
         let accepted = self.intake.accept(len);
         self.pause.set(true);
-        let (session, has_shown_token) = (self.session, self.has_shown_token);
+        let (member, has_shown_token) = (self.member, self.has_shown_token);
         let Arrival { room, profile, token, position, wants_changes } = arrival;
         self.worker.chat.do_send(messages::Login {
-            session,
+            member,
             ticket,
             room,
             profile,
@@ -152,7 +152,7 @@ impl Conversation {
         self.has_shown_token = false;
         self.catching_up = None;
         let ticket = self.expect(Pending::Logout { ack });
-        self.worker.chat.do_send(messages::Logout { session: self.session, ticket });
+        self.worker.chat.do_send(messages::Logout { member: self.member, ticket });
     }
 
     fn history(&mut self, history: History, ack: Option<u64>) -> Result<Next, Failure> {
@@ -179,14 +179,14 @@ impl Conversation {
         let ticket = self.expect(Pending::Users { ack });
         let accepted = self.intake.accept(len);
         let after = after.map(|name| name.key());
-        self.worker.chat.do_send(ListUsers { session: self.session, ticket, after, limit, accepted });
+        self.worker.chat.do_send(ListUsers { member: self.member, ticket, after, limit, accepted });
         Ok(())
     }
 
     fn post(&mut self, kind: Kind, body: ByteString, pending: Pending, id: Option<ByteString>, len: usize) {
         let ticket = self.expect(pending);
         let accepted = self.intake.accept(len);
-        self.worker.chat.do_send(Post { session: self.session, ticket, kind, body, id, accepted });
+        self.worker.chat.do_send(Post { member: self.member, ticket, kind, body, id, accepted });
     }
 
     /// While the session catches up, its own copy would come too early: then the request waits, and reading
@@ -211,7 +211,7 @@ impl Conversation {
     fn send_private(&mut self, PrivateRequest { ack, to, kind, body, id, accepted }: PrivateRequest) {
         let ticket = self.expect(Pending::SendPrivate { ack, id: id.clone() });
         self.worker.chat.do_send(messages::SendPrivate {
-            session: self.session,
+            member: self.member,
             ticket,
             to,
             kind,

@@ -46,7 +46,7 @@ impl RoomServer {
             }
             None => {
                 let news = Box::new(SocketNews::Recovered(None));
-                deliveries.do_send(Delivery::News { session: member_id, news });
+                deliveries.do_send(Delivery::News { member: member_id, news });
             }
         }
     }

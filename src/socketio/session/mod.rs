@@ -317,8 +317,8 @@ impl Handler<Delivery> for SocketIoSession {
             Delivery::Volatile { frames, .. } => self.take_frames(&frames, is_there, true),
             Delivery::Dismissed(Ending::Restart) => self.finish(Ending::Restart, ctx),
             Delivery::Dismissed(why) => self.finish_orderly(why, ctx),
-            Delivery::News { session, news } => {
-                self.carry(|carried, handle| carried.notified(SocketId::of(session), news, handle));
+            Delivery::News { member, news } => {
+                self.carry(|carried, handle| carried.notified(SocketId::of(member), news, handle));
             }
         }
         self.flush(ctx);

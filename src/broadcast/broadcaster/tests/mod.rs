@@ -41,31 +41,31 @@ impl ToFanOut for Heard {
     fn send(&self, message: ForFanOut) {
         let State { subscribers, heard, broadcasts, tells, is_dismissed } = &mut *self.0.borrow_mut();
         match message {
-            ForFanOut::Attach(Attach { session, .. }) => assert!(heard.insert(session, Vec::new()).is_none()),
-            ForFanOut::Subscribe(Subscribe { session, room, .. }) => {
-                assert!(heard.contains_key(&session) && subscribers.insert((session, room)));
+            ForFanOut::Attach(Attach { member, .. }) => assert!(heard.insert(member, Vec::new()).is_none()),
+            ForFanOut::Subscribe(Subscribe { member, room, .. }) => {
+                assert!(heard.contains_key(&member) && subscribers.insert((member, room)));
             }
-            ForFanOut::Unsubscribe(Unsubscribe { session, room }) => {
-                assert!(subscribers.remove(&(session, room)));
+            ForFanOut::Unsubscribe(Unsubscribe { member, room }) => {
+                assert!(subscribers.remove(&(member, room)));
             }
-            ForFanOut::Detach(Detach { session }) => subscribers.retain(|(its, _)| *its != session),
+            ForFanOut::Detach(Detach { member }) => subscribers.retain(|(its, _)| *its != member),
             ForFanOut::Broadcast(FanOutBroadcast { room, broadcast }) => {
                 *broadcasts += 1;
-                for (session, in_room) in subscribers.iter() {
+                for (member, in_room) in subscribers.iter() {
                     let is_for = match broadcast.recipients() {
                         Recipients::Room | Recipients::Volatile => *in_room == room,
-                        Recipients::Only(sessions) => *in_room == room && sessions.contains(session),
+                        Recipients::Only(sessions) => *in_room == room && sessions.contains(member),
                     };
                     if is_for {
-                        heard.entry(*session).or_default().extend(texts_of(&broadcast, *session));
+                        heard.entry(*member).or_default().extend(texts_of(&broadcast, *member));
                     }
                 }
             }
             ForFanOut::Tell(Tell(all)) => {
                 *tells += 1;
-                for (session, news) in all {
+                for (member, news) in all {
                     let news = news.downcast::<&str>().expect("a text");
-                    heard.entry(session).or_default().push((*news).to_owned());
+                    heard.entry(member).or_default().push((*news).to_owned());
                 }
             }
             ForFanOut::DismissAll(_) => *is_dismissed = true,
@@ -104,10 +104,10 @@ impl Stage {
 
     /// A session that is subscribed to these rooms.
     fn subscriber(&mut self, number: u64, rooms: &[RoomId]) -> MemberId {
-        let session = self.register(number);
-        drop(self.broadcaster.subscribe(session));
-        rooms.iter().for_each(|room| drop(self.broadcaster.enter(session, *room)));
-        session
+        let member = self.register(number);
+        drop(self.broadcaster.subscribe(member));
+        rooms.iter().for_each(|room| drop(self.broadcaster.enter(member, *room)));
+        member
     }
 
     fn say(&mut self, room: RoomId, text: &str) -> Ended {

@@ -25,7 +25,7 @@ fn news_for_many_members_is_one_message_to_each_worker_and_comes_behind_finished
     let sessions = [0, 1, 2, 3].map(|number| stage.subscriber(number, &[room]));
     drop(stage.say(room, "said"));
     drop(stage.broadcaster.end(room));
-    stage.broadcaster.tell_all(sessions.map(|session| (session, "news")));
+    stage.broadcaster.tell_all(sessions.map(|member| (member, "news")));
     stage.broadcaster.tell(MemberId::of(9), "not registered");
     for number in 0..4 {
         assert_eq!(stage.heard(number), ["said", "news"]);

@@ -16,9 +16,9 @@ async fn a_sender_does_not_get_the_lines_that_exclude_it() {
     let elsewhere = stage.listener(&[RoomId::next()]);
     let lines = |first: &'static str, second: &'static str| {
         [
-            (first, Reach::Exclude(ann.session)),
-            (second, Reach::Exclude(ben.session)),
-            ("all", Reach::Exclude(elsewhere.session)),
+            (first, Reach::Exclude(ann.member)),
+            (second, Reach::Exclude(ben.member)),
+            ("all", Reach::Exclude(elsewhere.member)),
         ]
     };
     for _ in 0..2 {
@@ -36,7 +36,7 @@ async fn broadcasts_of_one_turn_are_one_delivery() {
     let (mut stage, room) = (Stage::new(), RoomId::next());
     let (sender, reader) = (stage.listener(&[room]), stage.listener(&[room]));
     stage.say(room, "a");
-    stage.broadcast(room, Recipients::Room, &[("b", Reach::Exclude(sender.session))]);
+    stage.broadcast(room, Recipients::Room, &[("b", Reach::Exclude(sender.member))]);
     stage.say(room, "c");
     assert!(reader.heard().is_empty(), "they wait for the end of the turn");
     stage.fanout.deliver_all();
@@ -54,13 +54,13 @@ async fn an_aimed_line_goes_to_the_members_of_its_rooms_once_each_and_to_its_ses
     let aims = [
         ("red,", Aim { to_rooms: vec![red], ..Aim::default() }),
         ("red or blue,", Aim { to_rooms: vec![red, blue], ..Aim::default() }),
-        ("blue or me,", Aim { to_rooms: vec![blue], to_sessions: vec![alone.session], ..Aim::default() }),
+        ("blue or me,", Aim { to_rooms: vec![blue], to_sessions: vec![alone.member], ..Aim::default() }),
         ("not red,", Aim { all: true, exclude_rooms: vec![red], ..Aim::default() }),
-        ("red, not one,", Aim { to_rooms: vec![red], exclude_sessions: vec![one.session], ..Aim::default() }),
+        ("red, not one,", Aim { to_rooms: vec![red], exclude_sessions: vec![one.member], ..Aim::default() }),
         ("none,", Aim { to_rooms: vec![blue], exclude_rooms: vec![red], ..Aim::default() }),
     ];
     let mut lines: Vec<_> = aims.map(|(text, aim)| (text, to(aim))).into();
-    lines.extend([("all but one,", Reach::Exclude(one.session)), ("all", Reach::All)]);
+    lines.extend([("all but one,", Reach::Exclude(one.member)), ("all", Reach::All)]);
     for _ in 0..2 {
         stage.broadcast(all, Recipients::Room, &lines);
         stage.fanout.deliver_all();

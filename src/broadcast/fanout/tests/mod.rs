@@ -87,7 +87,7 @@ impl Handler<Open> for Mailbox {
 
 /// A session of the fan-out.
 struct Listener {
-    session: MemberId,
+    member: MemberId,
     backlog: Backlog,
     outlet: Rc<FakeOutlet>,
     mailbox: Addr<Mailbox>,
@@ -132,25 +132,25 @@ impl Stage {
 
     fn attach(&mut self, rooms: &[RoomId], has_outlet: bool) -> Listener {
         self.sessions += 1;
-        let session = MemberId::of(self.sessions);
+        let member = MemberId::of(self.sessions);
         let outlet = Rc::new(FakeOutlet {
             heard: RefCell::default(),
             says: Cell::new(Direct::Taken),
             mails: Cell::new(0),
         });
         if has_outlet {
-            self.outlets.add(session, Rc::clone(&outlet) as Rc<dyn DirectOutlet>);
+            self.outlets.add(member, Rc::clone(&outlet) as Rc<dyn DirectOutlet>);
         }
         let (mailbox, backlog, cuts) = (Mailbox::default().start(), Backlog::new(BOUND), Arc::default());
         let deliveries: Recipient<Delivery> = mailbox.clone().recipient();
         let counter: Arc<AtomicUsize> = Arc::clone(&cuts);
         let cutter = Cutter::new(move |_| _ = counter.fetch_add(1, Ordering::Relaxed));
         let seat = Seat { deliveries, backlog: backlog.clone(), encoding: PLAIN, cutter };
-        self.fanout.attach(Attach { session, seat });
+        self.fanout.attach(Attach { member, seat });
         rooms
             .iter()
-            .for_each(|room| self.fanout.subscribe(Subscribe { session, room: *room, encoding: PLAIN }));
-        Listener { session, backlog, outlet, mailbox, cuts }
+            .for_each(|room| self.fanout.subscribe(Subscribe { member, room: *room, encoding: PLAIN }));
+        Listener { member, backlog, outlet, mailbox, cuts }
     }
 
     /// A broadcast for a room comes.
@@ -165,7 +165,7 @@ impl Stage {
     }
 
     fn tell(&mut self, listener: &Listener, news: &'static str) {
-        self.fanout.tell(Tell(vec![(listener.session, Box::new(news))]));
+        self.fanout.tell(Tell(vec![(listener.member, Box::new(news))]));
     }
 }
 

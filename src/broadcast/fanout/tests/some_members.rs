@@ -13,8 +13,8 @@ use crate::{
 struct Noted(Arc<Mutex<Vec<MemberId>>>);
 
 impl Handed for Noted {
-    fn note(&self, session: MemberId) {
-        self.0.lock().expect("no test has panicked").push(session);
+    fn note(&self, member: MemberId) {
+        self.0.lock().expect("no test has panicked").push(member);
     }
 }
 
@@ -26,7 +26,7 @@ async fn the_sessions_that_got_it_are_noted_and_those_that_are_gone_or_sent_away
     gone.outlet.says.set(Direct::Gone);
     slow.backlog.add(BOUND + 1);
     let elsewhere = MemberId::of(99);
-    let recipients = [direct.session, by_mail.session, gone.session, slow.session, elsewhere].into();
+    let recipients = [direct.member, by_mail.member, gone.member, slow.member, elsewhere].into();
     let noted = Noted::default();
     let private = broadcast(Recipients::Only(recipients), &[("private", Reach::All)]);
     let broadcast = Arc::new(private.with_handed(Some(Box::new(noted.clone()))));
@@ -34,7 +34,7 @@ async fn the_sessions_that_got_it_are_noted_and_those_that_are_gone_or_sent_away
     stage.fanout.add(FanOutBroadcast { room, broadcast });
     stage.say(room, "after");
     stage.fanout.deliver_all();
-    assert_eq!(*noted.0.lock().expect("no test has panicked"), [direct.session, by_mail.session]);
+    assert_eq!(*noted.0.lock().expect("no test has panicked"), [direct.member, by_mail.member]);
     assert_eq!(direct.heard(), ["before", "private", "after"]);
     assert_eq!(by_mail.mail().await, ["before", "private", "after"]);
     assert_eq!(
