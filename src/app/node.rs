@@ -197,14 +197,18 @@ impl Node {
         })
     }
 
-    /// Dismisses all members of rooms behind all that was said before.
-    async fn dismiss_all(&self) {
-        self.engine.end_broadcasts().await;
-        if let Some(chat) = self.chat.get() {
-            let (all_told, mut told) = mpsc::channel(1);
-            chat.do_send(DismissAll { all_told });
-            // Nothing comes: the channel ends when the last fan-out has dismissed its members.
-            told.recv().await;
+    /// Dismisses all members of rooms behind all that was said before. Waits until the deadline at most.
+    async fn dismiss_all(&self, deadline: Instant) {
+        let left = || deadline.saturating_duration_since(Instant::now());
+        let has_ended = rt::time::timeout(left(), self.engine.end_broadcasts()).await.is_ok();
+        let Some(chat) = self.chat.get() else {
+            return;
+        };
+        let (all_told, mut told) = mpsc::channel(1);
+        chat.do_send(DismissAll { all_told });
+        // Nothing comes: the channel ends when the last fan-out has dismissed its members.
+        if rt::time::timeout(left(), told.recv()).await.is_err() || !has_ended {
+            warn!("the members of rooms could not be told in time that the server stops");
         }
     }
 
@@ -214,11 +218,8 @@ impl Node {
     pub async fn end_sessions(&self) {
         self.admission.drain();
         self.lessons.end_all();
-        let shutdown_timeout = self.settings.operation.shutdown_timeout.get();
-        let deadline = Instant::now() + shutdown_timeout;
-        if rt::time::timeout(shutdown_timeout, self.dismiss_all()).await.is_err() {
-            warn!("the members of rooms could not be told in time that the server stops");
-        }
+        let deadline = Instant::now() + self.settings.operation.shutdown_timeout.get();
+        self.dismiss_all(deadline).await;
         // Those that are in no room.
         self.engine.end_all();
         let left = || self.admission.sessions() + self.engine.count_finishing();

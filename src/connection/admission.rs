@@ -160,7 +160,7 @@ mod tests {
     }
 
     #[test]
-    fn a_draining_server_admits_nobody() {
+    fn a_draining_server_admits_no_session() {
         let admission = admission(9, 0);
         admission.drain();
         assert_eq!(admission.admit(ONE).expect_err("draining"), Full::Draining);

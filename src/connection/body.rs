@@ -75,7 +75,7 @@ where
                 match Pin::new(actor).poll_next(cx) {
                     Poll::Pending => {}
                     Poll::Ready(None) => this.actor = None,
-                    written_past_the_outbox => return written_past_the_outbox,
+                    past_the_queue => return past_the_queue,
                 }
             }
             let before = this.outbound.answer_bytes();

@@ -523,7 +523,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn a_connection_that_nobody_reads_any_more_ends_when_its_client_leaves() {
+    async fn a_connection_that_no_task_reads_any_more_ends_when_its_client_leaves() {
         let (wire, client) = wire();
         let arrivals = Arrivals::new(Rc::clone(&wire), Bytes::new());
         let body = actix_web::body::BodyStream::new(futures_util::stream::pending::<io::Result<Bytes>>());

@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn nobody_is_believed_unless_named() {
+    fn no_proxy_is_believed_unless_named() {
         assert_eq!(from("192.0.2.1", "198.51.100.7", &[]), "192.0.2.1");
         assert_eq!(from("192.0.2.1", "198.51.100.7", &["10.0.0.0/8"]), "192.0.2.1");
     }

@@ -94,7 +94,7 @@ impl Watch {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The session has begun; and this is its backlog.
+    /// The session has begun, with this backlog.
     pub fn begun(&self, backlog: Backlog) {
         self.seen().backlog = Some(backlog);
     }

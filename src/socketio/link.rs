@@ -121,7 +121,7 @@ impl Link {
 
     /// Keeps received bytes while nothing may be read.
     fn keep(&mut self) -> Poll<Option<Inbound>> {
-        // The client cannot send meanwhile.
+        // Nothing is read from the client meanwhile.
         self.upload.reset();
         if !self.is_chunk_own && !self.chunk.is_empty() {
             // Copied: it is a slice of a large buffer that all connections of the thread share.

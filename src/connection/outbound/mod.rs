@@ -7,11 +7,9 @@
 
 use std::{
     cell::RefCell,
-    future::poll_fn,
-    io, mem,
+    io,
     rc::Rc,
     task::{Context, Poll, Waker, ready},
-    time::Duration,
 };
 
 use bytes::{Bytes, BytesMut};
@@ -22,47 +20,21 @@ use tokio::sync::oneshot;
 use self::queue::{Kind, Queue, Unwritten};
 use super::wire::{MAX_PIECES, Slices, Wire};
 use crate::{
-    config::Settings,
     connection::{Backlog, Direct, FREE_SHARE, Lease, OutOfMemory},
     protocol::websocket::frame::OpCode,
 };
 
-pub(crate) use self::outlet::Outlet;
 pub use self::polls::PollAnswer;
+pub(crate) use self::{bounds::Bounds, outlet::Outlet};
 
+mod bounds;
+mod closing;
 mod outlet;
 mod polls;
 mod queue;
 
-/// Reading stops when more bytes of answers than this multiple of the bound wait for a polling client. A client with a
-/// single connection cannot poll while its post waits.
-const POLLING_OVERHANG: usize = 4;
-
-/// A session is ended when more bytes of answers than this multiple of the bound wait.
-const MAX_OVERHANG: usize = 8;
-
-/// Bytes of answers, within the bound, that may always wait for a polling client: it takes them one poll at a time.
-const POLL_AHEAD: usize = 256 * 1024;
-
-/// The bounds on what waits for one client.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
-    /// Bytes of deliveries, with the memory of their pieces. A client with more is evicted at the next delivery. With more
-    /// bytes of answers nothing is read from the client.
-    pub waiting: usize,
-    /// Size in bytes of the largest answer. One may wait even if `waiting` is smaller.
-    pub answer: usize,
-}
-
-impl Bounds {
-    /// The bounds by the settings.
-    pub(crate) fn of(settings: &Settings) -> Self {
-        Self {
-            waiting: settings.limits.max_queue_bytes.get(),
-            answer: settings.limits.max_message_size.get(),
-        }
-    }
-}
+/// Largest number of packets in one poll response.
+const MAX_POLL_PACKETS: usize = 16;
 
 /// What waits for a connection. A session's actor, its readers and its outlets share it.
 #[derive(Clone, Debug)]
@@ -148,11 +120,6 @@ impl Outbound {
         self.0.borrow_mut().is_text_only = true;
     }
 
-    /// The bounds on what waits.
-    pub(crate) fn bounds(&self) -> Bounds {
-        self.0.borrow().bounds
-    }
-
     // ----- what waits -----
 
     /// Whether anything waits.
@@ -183,55 +150,6 @@ impl Outbound {
     /// Whether the memory budget had no room for what waits.
     pub(crate) fn is_refused(&self) -> bool {
         self.0.borrow().is_refused
-    }
-
-    /// Whether so many bytes of answers wait that nothing more may be read from the client.
-    pub(crate) fn holds_reading(&self) -> bool {
-        self.0.borrow().holds_reading()
-    }
-
-    /// Like [`holds_reading`](Self::holds_reading). If so, the outlet polls the inlet again when fewer wait.
-    pub(crate) fn holds_inlet(&self) -> bool {
-        let state = &mut *self.0.borrow_mut();
-        state.holds_inlet = state.holds_reading();
-        state.holds_inlet
-    }
-
-    /// Whether the inlet waited and answers have been written since there were `before` bytes.
-    pub(super) fn lets_inlet_go_on(&self, before: usize) -> bool {
-        let state = self.0.borrow();
-        state.holds_inlet && state.queue.answers() < before
-    }
-
-    /// Whether so many bytes of answers wait that the session must end: its server goes on to make them, though nothing is
-    /// read from the client.
-    pub(crate) fn is_overrun(&self) -> bool {
-        let state = self.0.borrow();
-        let Bounds { waiting, answer } = state.bounds;
-        state.queue.answers() > waiting.saturating_mul(MAX_OVERHANG).max(answer)
-    }
-
-    /// Whether the client takes something now; a volatile event is sent only then. The socket was not blocked when it was
-    /// last written to, or a poll waits that can hold one packet more; and little waits.
-    pub(crate) fn is_writable(&self) -> bool {
-        self.0.borrow().is_writable()
-    }
-
-    /// Ready when at most `max_answers` bytes of answers wait, or for a polling client a few polls' worth; otherwise wakes
-    /// the task when that is so.
-    pub(crate) fn poll_drained(&self, max_answers: usize, cx: &mut Context<'_>) -> Poll<()> {
-        let state = &mut *self.0.borrow_mut();
-        let max_answers = match state.way {
-            Way::Polls(_) => max_answers.max(POLL_AHEAD.min(state.bounds.waiting)),
-            Way::Wire(_) | Way::Gone => max_answers,
-        };
-        if state.queue.answers() <= max_answers {
-            return Poll::Ready(());
-        }
-        if !state.drained.iter().any(|(limit, waker)| *limit == max_answers && waker.will_wake(cx.waker())) {
-            state.drained.push((max_answers, cx.waker().clone()));
-        }
-        Poll::Pending
     }
 
     // ----- in -----
@@ -336,115 +254,9 @@ impl Outbound {
             }
         }
     }
-
-    // ----- the end -----
-
-    /// Refuses all that comes from now on. What waits is still taken.
-    pub(crate) fn end(&self) {
-        let state = &mut *self.0.borrow_mut();
-        state.has_ended = true;
-        // A lesson's body ends when this is so.
-        state.wake_writer(true);
-    }
-
-    /// Whether the session has ended.
-    pub(crate) fn has_ended(&self) -> bool {
-        self.0.borrow().has_ended
-    }
-
-    /// Queues these finished frames as the last ones, and ends. The first end counts.
-    pub(crate) fn end_with(&self, last: &[u8]) {
-        self.answer(|out| out.extend_from_slice(last));
-        self.end();
-    }
-
-    /// Ends the connection at once and closes its socket, as after an error.
-    pub(crate) fn fail(&self) {
-        let state = &mut *self.0.borrow_mut();
-        state.is_cut = true;
-        state.wake_writer(true);
-    }
-
-    /// Whether the connection ends at once, without what waits.
-    pub(super) fn is_cut(&self) -> bool {
-        self.0.borrow().is_cut
-    }
-
-    /// Drops the waiting frames, except the rest of a frame that is partly written. Cuts the connection if the memory
-    /// budget has no room for that rest.
-    pub(crate) fn clear(&self) {
-        let state = &mut *self.0.borrow_mut();
-        state.queue.clear();
-        if state.recount().is_err() {
-            state.queue.drop_all();
-            state.is_cut = true;
-        }
-    }
-
-    /// Drops what waits and all later output: the client reads nothing more.
-    pub(crate) fn drop_all(&self) {
-        let state = &mut *self.0.borrow_mut();
-        state.is_deaf = true;
-        state.drop_all();
-    }
-
-    /// Writes what is left after the end, and closes the connection. A client that does not take it within `patience` is
-    /// cut.
-    pub(crate) async fn finish(self, patience: Duration) {
-        let wire = match &self.0.borrow().way {
-            Way::Wire(wire) => Rc::clone(wire),
-            Way::Polls(_) | Way::Gone => return,
-        };
-        // On a host the last bytes may leave this queue before its client takes them.
-        let mut is_patient = true;
-        if wire.connection().is_on_host() {
-            is_patient = false;
-            wire.connection().cut_after(patience);
-        }
-        let outcome = poll_fn(|cx| {
-            let outcome = self.poll_write(cx);
-            if outcome.is_pending() && mem::take(&mut is_patient) {
-                wire.connection().cut_after(patience);
-            }
-            outcome
-        });
-        if outcome.await.is_ok() {
-            wire.linger().await;
-        }
-        self.release();
-        wire.close();
-    }
-
-    /// Lets the socket go.
-    pub(crate) fn release(&self) {
-        let state = &mut *self.0.borrow_mut();
-        state.has_ended = true;
-        state.way = Way::Gone;
-        state.writer = None;
-    }
 }
 
 impl State {
-    fn holds_reading(&self) -> bool {
-        let Bounds { waiting, answer } = self.bounds;
-        let most = match self.way {
-            Way::Polls(_) => waiting.saturating_mul(POLLING_OVERHANG).max(answer),
-            Way::Wire(_) | Way::Gone => waiting,
-        };
-        self.queue.answers() > most
-    }
-
-    fn is_writable(&self) -> bool {
-        let takes = match &self.way {
-            Way::Wire(wire) => !wire.connection().is_blocked(),
-            Way::Polls(poll) => poll.is_some() && self.queue.has_fewer_frames_than(polls::MAX_PACKETS),
-            Way::Gone => false,
-        };
-        // Half of the bound, so that a volatile event cannot cause an eviction.
-        let most = self.bounds.waiting / 2;
-        !self.has_ended && takes && self.queue.bytes().max(self.queue.backlog().bytes()) <= most
-    }
-
     /// See [`Outbound::take_delivery`].
     fn take_delivery(&mut self, frames: &[Bytes], bytes: usize, is_volatile: bool) -> Direct {
         if self.has_ended {
@@ -509,20 +321,6 @@ impl State {
         let written = outcome.unwrap_or(0);
         self.taken += written as u64;
         written
-    }
-
-    /// Whether the memory budget is used up, the client does not read, and its backlog with `bytes` more would exceed
-    /// [`FREE_SHARE`].
-    fn must_not_wait(&self, bytes: usize) -> bool {
-        if !self.lease.budget().is_full() {
-            return false;
-        }
-        let is_behind = match &self.way {
-            Way::Wire(_) => !self.queue.is_empty(),
-            Way::Polls(poll) => poll.is_none(),
-            Way::Gone => true,
-        };
-        is_behind && self.queue.backlog().bytes() + bytes > FREE_SHARE
     }
 
     /// Charges what waits now. If there is no room, tries to write some of it first.

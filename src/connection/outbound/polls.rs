@@ -4,11 +4,8 @@ use std::task::Waker;
 
 use tokio::sync::oneshot;
 
-use super::{Bounds, Outbound, Way};
+use super::{Bounds, MAX_POLL_PACKETS, Outbound, Way};
 use crate::connection::Lease;
-
-/// Largest number of packets in one poll response.
-pub(super) const MAX_PACKETS: usize = 16;
 
 /// The response to a poll.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,11 +58,11 @@ impl Outbound {
         }
     }
 
-    /// The next poll response: at most [`MAX_PACKETS`] packets and `max_bytes` bytes, except that the first packet may be
+    /// The next poll response: at most [`MAX_POLL_PACKETS`] packets and `max_bytes` bytes, except that the first packet may be
     /// larger. `None` if nothing waits.
     pub(crate) fn payload(&self, max_bytes: usize) -> Option<String> {
         let state = &mut *self.0.borrow_mut();
-        let payload = state.queue.take_packets(MAX_PACKETS, max_bytes)?;
+        let payload = state.queue.take_packets(MAX_POLL_PACKETS, max_bytes)?;
         state.taken += payload.len() as u64;
         state.settle();
         Some(payload)

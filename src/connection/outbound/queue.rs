@@ -5,8 +5,9 @@
 
 use std::{collections::VecDeque, io::IoSlice, mem};
 
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 
+use self::frames::Front;
 use crate::{
     connection::{
         Backlog,
@@ -18,11 +19,13 @@ use crate::{
     },
 };
 
+mod frames;
+
 /// Payloads of this size or larger are queued without copying. Smaller ones are copied behind the frames before them, so
 /// that many small frames are one piece.
 pub(super) const COPY_BELOW: usize = 2048;
 
-/// The like for events that a client missed: their bytes are shared by all clients that missed them.
+/// Events that a client missed are copied below this size only: all clients that missed them share their bytes.
 const COPY_MISSED_BELOW: usize = 256;
 
 /// Small frames are one piece up to this size.
@@ -55,13 +58,6 @@ struct Piece {
     starts_frame: bool,
 }
 
-/// A place between two bytes of the queue.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Place {
-    piece: usize,
-    offset: usize,
-}
-
 /// The frames that wait.
 #[derive(Debug)]
 pub(super) struct Queue {
@@ -79,7 +75,7 @@ pub(super) struct Queue {
     own: usize,
     /// Unwritten bytes of deliveries, with the memory of their pieces.
     delivered: usize,
-    /// Unwritten bytes of this kind, and the most that were missed since there were none.
+    /// Unwritten bytes of the kind *missed*, and how many were missed since there were none.
     missed: usize,
     most_missed: usize,
     /// The backlog of deliveries: `delivered`, and what waits in the session's mailbox.
@@ -163,13 +159,14 @@ impl Queue {
 
     /// Appends one frame of an event that the client missed. Its bytes are shared, and charged by their owner.
     pub(super) fn push_missed(&mut self, opcode: OpCode, payload: Bytes) {
+        let before = self.missed;
         if payload.len() < COPY_MISSED_BELOW {
             self.push_small(Kind::Missed, |out| frame::write(out, opcode, &payload));
         } else {
             self.push_small(Kind::Missed, |out| frame::write_header(out, opcode, payload.len()));
             self.push(payload, Kind::Missed, false, false);
         }
-        self.most_missed = self.most_missed.max(self.missed);
+        self.most_missed += self.missed - before;
     }
 
     /// Appends finished frames of a broadcast. While a client reads what it missed, as many bytes of broadcasts may wait
@@ -212,19 +209,6 @@ impl Queue {
         self.pieces.insert(index, Piece { bytes, kind: Kind::Answer, is_own: true, starts_frame: true });
     }
 
-    /// Makes the piece at `place` two pieces, if `place` is inside of it.
-    fn split(&mut self, Place { piece: index, offset }: Place) {
-        if offset == 0 {
-            return;
-        }
-        if let Some(piece) = self.pieces.get_mut(index) {
-            let rest = Piece { bytes: piece.bytes.split_off(offset), starts_frame: true, ..*piece };
-            let kind = rest.kind;
-            self.pieces.insert(index + 1, rest);
-            self.count_piece(kind);
-        }
-    }
-
     /// Puts what waits in `former` before all that waits here.
     pub(super) fn go_behind(&mut self, mut former: Self) {
         former.flush_tail();
@@ -237,7 +221,7 @@ impl Queue {
         self.own += former.own;
         self.delivered += former.delivered;
         self.missed += former.missed;
-        self.most_missed = self.most_missed.max(self.missed);
+        self.most_missed += former.most_missed;
         former.pieces.extend(mem::take(&mut self.pieces));
         self.pieces = former.pieces;
     }
@@ -253,7 +237,7 @@ impl Queue {
                 if opcode == OpCode::Binary { base64(&payload) } else { payload },
             );
         }
-        made.most_missed = made.missed;
+        made.most_missed = self.most_missed;
         *self = made;
     }
 
@@ -334,24 +318,19 @@ impl Queue {
             }
             self.advance(len);
         }
+        self.trim();
         (!payload.is_empty()).then_some(payload)
     }
 
-    /// Whether fewer than `count` frames wait.
-    pub(super) fn has_fewer_frames_than(&self, count: usize) -> bool {
-        let mut place = Place { piece: 0, offset: self.written };
-        let in_pieces = std::iter::from_fn(|| {
-            place = self.end_of_frame(place)?;
-            Some(())
-        });
-        let in_pieces = in_pieces.take(count).count();
-        let mut tail = &self.tail[if self.pieces.is_empty() { self.written } else { 0 }..];
-        let in_tail = std::iter::from_fn(|| {
-            let header = frame::ServerHeader::parse(tail)?;
-            tail = tail.get(header.len + header.payload_len..).unwrap_or_default();
-            Some(())
-        });
-        in_pieces + in_tail.take(count).count() < count
+    /// Lets the written part of the first piece go, of which only whole frames have been taken.
+    fn trim(&mut self) {
+        if let Some(first) = self.pieces.front_mut() {
+            let written = mem::take(&mut self.written);
+            first.bytes.advance(written);
+            if first.is_own {
+                self.own -= written;
+            }
+        }
     }
 
     /// Drops what waits, except the rest of a frame that is partly written: otherwise the client would read later bytes as
@@ -375,76 +354,6 @@ impl Queue {
     pub(super) fn drop_all(&mut self) {
         let dropped = self.take();
         dropped.backlog.subtract(dropped.delivered);
-    }
-
-    // ----- frames -----
-
-    /// The first frame. The frame before it is written whole.
-    fn front(&mut self) -> Option<Front> {
-        self.flush_tail();
-        let piece = self.pieces.front()?;
-        let frames = piece.bytes.get(self.written..)?;
-        let header = frame::ServerHeader::parse(frames)?;
-        let (from, len) = (self.written + header.len, header.len + header.payload_len);
-        let payload = if len <= frames.len() {
-            piece.bytes.slice(from..from + header.payload_len)
-        } else {
-            self.pieces.get(1)?.bytes.clone()
-        };
-        Some(Front { opcode: header.opcode, payload, len, kind: piece.kind })
-    }
-
-    /// The end of the frame that is partly written; the start of the queue if there is none. Call it without a tail.
-    fn end_of_begun_frame(&self) -> Place {
-        let start = Place { piece: 0, offset: 0 };
-        let Some(first) = self.pieces.front() else {
-            return start;
-        };
-        if !first.starts_frame {
-            return Place { piece: self.next_start(0), offset: 0 };
-        }
-        let mut place = start;
-        while place.piece == 0
-            && place.offset < self.written
-            && let Some(next) = self.end_of_frame(place)
-        {
-            place = next;
-        }
-        place
-    }
-
-    /// The first piece behind `index` that begins with a header.
-    fn next_start(&self, index: usize) -> usize {
-        let behind = self.pieces.iter().skip(index + 1);
-        index + 1 + behind.take_while(|piece| !piece.starts_frame).count()
-    }
-
-    /// The end of the frame that begins at `place`; `None` behind the last frame.
-    fn end_of_frame(&self, Place { piece: index, offset }: Place) -> Option<Place> {
-        let piece = self.pieces.get(index)?;
-        let header = frame::ServerHeader::parse(piece.bytes.get(offset..)?)?;
-        let end = offset + header.len + header.payload_len;
-        let is_inside = end < piece.bytes.len();
-        Some(if is_inside {
-            Place { piece: index, offset: end }
-        } else if end == piece.bytes.len() {
-            Place { piece: index + 1, offset: 0 }
-        } else {
-            Place { piece: self.next_start(index), offset: 0 }
-        })
-    }
-
-    /// Whether the frame at `place` is a binary message, as such or as base64.
-    fn is_attachment(&self, Place { piece: index, offset }: Place) -> bool {
-        let Some(frames) = self.pieces.get(index).and_then(|piece| piece.bytes.get(offset..)) else {
-            return false;
-        };
-        let Some(header) = frame::ServerHeader::parse(frames) else {
-            return false;
-        };
-        let behind = self.pieces.get(index + 1).filter(|piece| !piece.starts_frame);
-        let first = frames.get(header.len).or_else(|| behind?.bytes.first());
-        header.opcode == OpCode::Binary || header.opcode == OpCode::Text && first == Some(&b'b')
     }
 
     // ----- counts -----
@@ -504,15 +413,6 @@ impl Queue {
 pub(super) enum Unwritten<'a> {
     One(&'a [u8]),
     Many(Slices<'a>),
-}
-
-/// The first frame of a queue.
-struct Front {
-    opcode: OpCode,
-    payload: Bytes,
-    /// Length of the frame.
-    len: usize,
-    kind: Kind,
 }
 
 /// Finished frames of a broadcast for a client that takes no binary frames; `None` if none of them is binary.

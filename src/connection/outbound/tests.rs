@@ -1,6 +1,12 @@
+use std::future::poll_fn;
+
 use actix_web::rt;
 
-use super::{queue::PIECE_BYTES, *};
+use super::{
+    bounds::{MAX_OVERHANG, POLL_AHEAD},
+    queue::PIECE_BYTES,
+    *,
+};
 use crate::{
     connection::{Budget, DirectOutlet as _},
     protocol::websocket::frame,

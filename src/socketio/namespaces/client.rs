@@ -223,7 +223,6 @@ impl Client {
             self.welcome(socket, handler);
             return Ok(());
         };
-        self.desk.outlets.add(place.id.member(), handle.open_outlet(place.id));
         match auth {
             Some(Auth { pid: Some(pid), offset, .. }) => {
                 self.come_back(place, seat, pid, offset, handler);
@@ -231,6 +230,13 @@ impl Client {
             }
             _ => self.begin(place, seat, handler),
         }
+    }
+
+    /// Opens the outlet of a socket that the room server is about to register. It takes the place of an outlet that was
+    /// opened for the recovery of the socket and is used up.
+    fn open_outlet(&self, Place { id, handle, .. }: &Place) {
+        handle.close_outlet(*id);
+        self.desk.outlets.add(id.member(), handle.open_outlet(*id));
     }
 
     /// Asks the room server to recover a socket.
@@ -242,6 +248,7 @@ impl Client {
         offset: Offset,
         handler: Box<dyn SocketHandler>,
     ) {
+        self.open_outlet(&place);
         let Desk { room_server, worker, .. } = &self.desk;
         let (socket, worker, namespace) = (place.id, *worker, place.namespace.clone());
         room_server.do_send(Recover {
@@ -260,6 +267,7 @@ impl Client {
     fn begin(&mut self, place: Place, seat: Seat, handler: Box<dyn SocketHandler>) -> Result<(), Broken> {
         let sid = socket::random_id().map_err(|_| Broken)?;
         let pid = place.may_return.then(socket::random_id).transpose().map_err(|_| Broken)?;
+        self.open_outlet(&place);
         let Desk { room_server, worker, .. } = &self.desk;
         room_server.do_send(Connect {
             socket: place.id,

@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_late_is_missing_and_nobody_to_ask_is_no_wait() {
+    fn a_late_answer_is_missing_and_without_sockets_there_is_no_wait() {
         let mut acks = Acks::default();
         let (to, mut answers) = oneshot::channel();
         let id = acks.expect([MemberId::of(1)].into_iter().collect(), to);

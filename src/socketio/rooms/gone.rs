@@ -15,7 +15,7 @@ const MIN_GROWTH: usize = 1024;
 #[derive(Debug, Default)]
 pub(super) struct Gone {
     /// Events to the whole namespace.
-    everybody: Latest,
+    whole: Latest,
     by_name: HashMap<ByteString, Latest>,
     /// Number of names after the last [`forget`](Self::forget).
     left: usize,
@@ -50,7 +50,7 @@ impl Gone {
     pub(super) fn add(&mut self, offset: u64, Target { to, except }: Target) {
         let mut names = to.into_iter();
         let Some(last) = names.next_back() else {
-            return self.everybody.add(offset, except);
+            return self.whole.add(offset, except);
         };
         for name in names {
             self.by_name.entry(name).or_default().add(offset, except.clone());
@@ -66,7 +66,7 @@ impl Gone {
             let offset = offset_of(room);
             if offset > *since { offset } else { 0 }
         });
-        let alone = [self.everybody.offset_for(stay), offset_of(&stay.sid)];
+        let alone = [self.whole.offset_for(stay), offset_of(&stay.sid)];
         in_rooms.chain(alone).max().unwrap_or(0)
     }
 

@@ -132,16 +132,17 @@ impl RoomServer {
 
     /// The sockets that get an event for `target`.
     pub(super) fn recipients(&self, index: usize, target: &Target) -> Vec<MemberId> {
-        let is_in = |member_id: MemberId, sid: &ByteString, names: &[ByteString]| {
-            let (rooms, _) = self.resolve(index, names);
+        let (to, _) = self.resolve(index, &target.to);
+        let (except, _) = self.resolve(index, &target.except);
+        let is_in = |member_id: MemberId, sid: &ByteString, names: &[ByteString], rooms: &[RoomId]| {
             let member = self.broadcaster.rooms.member(member_id);
             names.contains(sid)
                 || member.is_some_and(|member| rooms.iter().any(|room| member.rooms.contains(room)))
         };
         let sockets = self.namespaces[index].sids.iter();
         let gets = |sid: &ByteString, member_id: MemberId| {
-            (target.to.is_empty() || is_in(member_id, sid, &target.to))
-                && !is_in(member_id, sid, &target.except)
+            (target.to.is_empty() || is_in(member_id, sid, &target.to, &to))
+                && !is_in(member_id, sid, &target.except, &except)
         };
         sockets.filter(|(sid, member_id)| gets(sid, **member_id)).map(|(_, member_id)| *member_id).collect()
     }

@@ -103,6 +103,11 @@ impl SocketIoSession {
 
     /// Stops the actor. The session's id is unknown from now on.
     pub(super) fn depart(&mut self, ctx: &mut Context<Self>) {
+        if self.outbound.is_polling() {
+            // What a socket's handler keeps of the session must not keep its queue.
+            self.outbound.drop_all();
+            self.outbound.release();
+        }
         self.registry.forget(&self.sid, self.remains.take());
         ctx.stop();
     }

@@ -205,3 +205,63 @@ fn what_a_client_missed_is_charged_to_it_only_where_it_is_copied() {
     queue.push_missed(OpCode::Text, Bytes::from_static(b"small"));
     assert!(queue.memory() < 1000 && queue.bytes() > 1_000_000);
 }
+
+/// A queue of which a poll has taken sixteen of twenty small packets, which were one piece.
+fn taken_in_part() -> Queue {
+    let mut queue = queue();
+    for number in 0..20 {
+        text(&mut queue, format!("4{number}").as_bytes());
+    }
+    assert!(queue.take_packets(16, 1000).is_some_and(|payload| payload.ends_with("415")));
+    queue
+}
+
+#[test]
+fn a_ping_behind_a_poll_that_took_a_part_comes_first_and_the_rest_behind_it() {
+    let mut queue = taken_in_part();
+    queue.push_first(OpCode::Text, b"2");
+    assert_eq!(queue.take_packets(16, 1000).as_deref(), Some("2\u{1E}416\u{1E}417\u{1E}418\u{1E}419"));
+    assert_eq!(taken(&mut queue, 100), b"");
+}
+
+#[test]
+fn an_upgrade_behind_a_poll_that_took_a_part_sends_the_rest_once() {
+    let rest = b"\x81\x03416\x81\x03417\x81\x03418\x81\x03419";
+    for has_probe in [false, true] {
+        for is_text_only in [false, true] {
+            for has_ping in [false, true] {
+                let mut queue = taken_in_part();
+                let mut former = self::queue();
+                if has_ping {
+                    queue.push_first(OpCode::Text, b"2");
+                }
+                if has_probe {
+                    text(&mut former, b"3probe");
+                }
+                if is_text_only {
+                    queue.make_text_only();
+                }
+                queue.go_behind(former);
+                let probe: &[u8] = if has_probe { b"\x81\x063probe" } else { b"" };
+                let ping: &[u8] = if has_ping { b"\x81\x012" } else { b"" };
+                assert_eq!(taken(&mut queue, 7), [probe, ping, rest].concat());
+            }
+        }
+    }
+}
+
+#[test]
+fn a_client_that_reads_nothing_gains_no_room_by_coming_back_again_and_again() {
+    let mut queue = queue();
+    queue.push_missed(OpCode::Text, vec![b'm'; 1000].into());
+    let live = frame(OpCode::Text, &[b'x'; 100]);
+    for _ in 0..100 {
+        queue.push_missed(OpCode::Text, Bytes::from_static(b"m"));
+        for _ in 0..10 {
+            queue.push_delivery(std::slice::from_ref(&live), false);
+        }
+    }
+    let room = 2 * (1004 + 100 * 3);
+    let uncounted = room.div_ceil(live.len());
+    assert!(queue.backlog().bytes() >= (1000 - uncounted) * (live.len() + PIECE_BYTES));
+}
