@@ -261,7 +261,7 @@ fn a_client_that_reads_nothing_gains_no_room_by_coming_back_again_and_again() {
             queue.push_delivery(std::slice::from_ref(&live), false);
         }
     }
-    let room = 2 * (1004 + 100 * 3);
+    let room: usize = 2 * (1004 + 100 * 3);
     let uncounted = room.div_ceil(live.len());
     assert!(queue.backlog().bytes() >= (1000 - uncounted) * (live.len() + PIECE_BYTES));
 }
