@@ -54,6 +54,9 @@ use crate::{
     },
 };
 
+#[cfg(test)]
+mod tests;
+
 /// Capacity of a session's mailbox, in messages; deliveries may come that way, too. Only a backstop: the
 /// fan-out evicts a session by the bytes and pieces of its backlog.
 const MAILBOX_CAPACITY: usize = 1024;

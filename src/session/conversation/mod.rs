@@ -44,6 +44,8 @@ pub(crate) use self::speech::Speech;
 mod catching_up;
 mod requests;
 mod speech;
+#[cfg(test)]
+mod tests;
 
 /// Bytes of a replayed page, and of answers that may still wait when the next page is read.
 const REPLAY_PAGE_BYTES: usize = 64 * 1024;
