@@ -34,6 +34,7 @@ use crate::{
 mod acks;
 mod catching_up;
 mod history;
+mod identity;
 mod last_requests;
 mod limits;
 mod states;
@@ -244,9 +245,14 @@ fn posted(offset: u64) -> Reply {
 
 /// A record of messages from `first` on.
 fn record(first: u64, bodies: &[&str]) -> Record {
+    record_by("cat", first, bodies)
+}
+
+/// A record of messages from `first` on by a user with this avatar.
+fn record_by(avatar: &str, first: u64, bodies: &[&str]) -> Record {
     let mut entries = BytesMut::new();
     for body in bodies {
-        NewEntry { kind: Kind::Message, at: 7, username: "bob", avatar: "cat", uid: None, id: "", body }
+        NewEntry { kind: Kind::Message, at: 7, username: "bob", avatar, uid: None, id: "", body }
             .pack(&mut entries);
     }
     let count = bodies.len().try_into().expect("few");

@@ -98,10 +98,16 @@ impl Client {
 
     /// The code of the close frame, which is the last one.
     async fn code(&mut self) -> u16 {
+        self.close().await.0
+    }
+
+    /// Code and reason of the close frame, which is the last one.
+    async fn close(&mut self) -> (u16, String) {
         let (opcode, payload) = self.next().await.expect("a frame");
         assert_eq!(opcode, OpCode::Close);
         assert_eq!(self.next().await, None, "nothing follows it");
-        u16::from_be_bytes([payload[0], payload[1]])
+        let code = u16::from_be_bytes([payload[0], payload[1]]);
+        (code, String::from_utf8_lossy(&payload[2..]).into_owned())
     }
 }
 
