@@ -8,6 +8,7 @@ use std::{
 };
 
 use actix::{Actor, Handler};
+use actix_web::rt;
 use bytes::{Bytes, BytesMut};
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
@@ -38,6 +39,9 @@ mod identity;
 mod last_requests;
 mod limits;
 mod states;
+
+/// Makes a test that waits for what never comes fail.
+const BACKSTOP: Duration = Duration::from_secs(60);
 
 const EPOCH: EpochId = EpochId { random: 5, number: 1 };
 
@@ -186,7 +190,8 @@ impl Stage {
         let mut heard = self.heard();
         while !heard.iter().any(&is_it) {
             let deliveries = self.deliveries.as_mut().expect("registered");
-            match deliveries.recv().await.expect("the mailbox stays") {
+            let delivery = rt::time::timeout(BACKSTOP, deliveries.recv()).await.expect("it does not hang");
+            match delivery.expect("the mailbox stays") {
                 Delivery::Frames { frames, .. } => self.outbound.take_mailed(&frames, false),
                 Delivery::Volatile { frames, .. } => self.outbound.take_mailed(&frames, true),
                 Delivery::News { news, .. } => {
