@@ -28,11 +28,11 @@ async fn who_logs_in_again_stays_who_it_was_until_it_logs_out() {
 async fn who_enters_another_room_is_the_same_user_there() {
     let worker = worker(settings());
     let mut stage = Stage::registered(&worker, None);
-    let login = answer(&mut stage, "login", json!({"username": "ann", "avatar": "fox"}), 1).await;
+    let login = answer(&mut stage, "login", json!({"username": "ann", "avatar": "owl"}), 1).await;
     let joined = answer(&mut stage, "joinRoom", json!({"room": "garden"}), 2).await;
     assert_eq!((&joined["room"], &joined["token"]), (&json!("garden"), &Value::Null));
     let users = answer(&mut stage, "userList", json!({}), 3).await;
-    assert_eq!(users["users"], json!([{"username": "ann", "avatar": "fox", "uid": login["uid"]}]));
+    assert_eq!(users["users"], json!([{"username": "ann", "avatar": "owl", "uid": login["uid"]}]));
     let mut other = Stage::registered(&worker, None);
     let login = answer(&mut other, "login", json!({"username": "ann"}), 1).await;
     assert_eq!(login["count"], 1, "its name is free in the room that it left");
