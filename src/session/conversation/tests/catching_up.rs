@@ -1,7 +1,7 @@
 //! Who comes back is given what it missed, page by page, or is told how much is gone.
 
 use super::*;
-use crate::chat::messages::Behind;
+use crate::{chat::messages::Behind, domain::PictureId};
 
 /// The client comes to the lobby and is logged in; its first page is still to be read.
 fn come(stage: &mut Stage, head: u64, durable: u64, resume: Resume) -> (u64, Next) {
@@ -105,7 +105,8 @@ async fn who_missed_more_than_can_be_read_is_told_how_much_and_given_the_rest() 
     let ends_at_2 = vec![record(1, &["a", "b"])];
     for (what, records, after, durable, missed, offsets) in [
         ("the oldest are gone", kept_from_11, 3, 12, 7, vec![11, 12]),
-        ("one between cannot be read", broken_at_2, 0, 3, 2, vec![3]),
+        ("one between cannot be read", broken_at_2.clone(), 0, 3, 2, vec![3]),
+        ("the first that it missed cannot be read", broken_at_2, 1, 3, 1, vec![3]),
         ("the newest cannot be read", broken_at_3, 1, 3, 2, vec![]),
         ("the newest are gone", ends_at_2, 1, 4, 3, vec![]),
         ("all are gone", vec![], 1, 4, 3, vec![]),
@@ -215,4 +216,19 @@ async fn a_change_of_room_drops_what_is_still_read_of_the_former_room() {
     stage.run(reading).await;
     let data = json!({"room": "garden", "epoch": EPOCH.to_string(), "offset": 0, "count": 1});
     assert_eq!(stage.heard(), [json!({"ack": 2, "data": data})]);
+}
+
+#[actix_web::test]
+async fn a_picture_that_an_older_journal_holds_comes_as_its_address() {
+    let picture = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw==";
+    let mut stage = Stage::new();
+    append(&stage, [record_by(picture, 1, &["a"]), record_by("data:trash", 2, &["b"])]).await;
+    let (_, reading) = come(&mut stage, 2, 2, Resume::From(0));
+    stage.run(reading).await;
+    let heard = stage.heard();
+    let avatars = [&heard[1]["data"]["avatar"], &heard[2]["data"]["avatar"]];
+    let address = avatars[0].as_str().expect("a text");
+    let id = PictureId::from_address(address).expect("an address");
+    assert!(stage.worker.avatars.find(&id).is_some());
+    assert_eq!(avatars[1], Avatar::default().as_str());
 }

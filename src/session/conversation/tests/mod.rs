@@ -3,12 +3,14 @@
 
 use std::{
     future::poll_fn,
-    task::{Context, Waker},
+    task::{Context, Poll, Waker},
     time::Duration,
 };
 
 use actix::{Actor, Handler};
+use actix_web::rt;
 use bytes::{Bytes, BytesMut};
+use futures_util::FutureExt as _;
 use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
@@ -34,9 +36,13 @@ use crate::{
 mod acks;
 mod catching_up;
 mod history;
+mod identity;
 mod last_requests;
 mod limits;
 mod states;
+
+/// Makes a test that waits for what never comes fail.
+const BACKSTOP: Duration = Duration::from_secs(60);
 
 const EPOCH: EpochId = EpochId { random: 5, number: 1 };
 
@@ -150,14 +156,18 @@ impl Stage {
 
     /// The client takes all it is sent.
     fn take(&mut self) {
-        loop {
-            let _ = self.outbound.poll_write(&mut Context::from_waker(Waker::noop()));
-            let taken = self.client.taken();
-            if taken.is_empty() {
-                return;
+        let all = poll_fn(|cx| {
+            loop {
+                let _ = self.outbound.poll_write(cx);
+                let taken = self.client.taken();
+                if taken.is_empty() {
+                    return Poll::Ready(());
+                }
+                self.came.extend(taken);
             }
-            self.came.extend(taken);
-        }
+        });
+        // A test never gives way, so tokio would let it read only so often.
+        tokio::task::unconstrained(all).now_or_never().expect("it does not wait");
     }
 
     /// What the client has been sent since the last call.
@@ -185,7 +195,8 @@ impl Stage {
         let mut heard = self.heard();
         while !heard.iter().any(&is_it) {
             let deliveries = self.deliveries.as_mut().expect("registered");
-            match deliveries.recv().await.expect("the mailbox stays") {
+            let delivery = rt::time::timeout(BACKSTOP, deliveries.recv()).await.expect("it does not hang");
+            match delivery.expect("the mailbox stays") {
                 Delivery::Frames { frames, .. } => self.outbound.take_mailed(&frames, false),
                 Delivery::Volatile { frames, .. } => self.outbound.take_mailed(&frames, true),
                 Delivery::News { news, .. } => {
@@ -244,9 +255,14 @@ fn posted(offset: u64) -> Reply {
 
 /// A record of messages from `first` on.
 fn record(first: u64, bodies: &[&str]) -> Record {
+    record_by("cat", first, bodies)
+}
+
+/// A record of messages from `first` on by a user with this avatar.
+fn record_by(avatar: &str, first: u64, bodies: &[&str]) -> Record {
     let mut entries = BytesMut::new();
     for body in bodies {
-        NewEntry { kind: Kind::Message, at: 7, username: "bob", avatar: "cat", uid: None, id: "", body }
+        NewEntry { kind: Kind::Message, at: 7, username: "bob", avatar, uid: None, id: "", body }
             .pack(&mut entries);
     }
     let count = bodies.len().try_into().expect("few");

@@ -77,7 +77,7 @@ async fn a_client_that_does_not_log_in_in_time_is_closed_at_the_door_of_the_chat
     let worker = worker(settings);
     let mut plain = Client::at(lobby(), &worker).await;
     let mut chat = Client::at(Door::Chat, &worker).await;
-    assert_eq!(chat.code().await, 1008);
+    assert_eq!(chat.close().await, (1008, "no login".to_owned()));
     plain.send([text("a")]);
     assert_eq!(plain.text().await, "A!!!");
 }

@@ -1,13 +1,14 @@
 //! Sessions without a server: the handshake is a test's request, and the client is at the ends of its payload and of
 //! the response's body.
 
-use std::{future::poll_fn, pin::Pin};
+use std::{future::poll_fn, pin::Pin, time::Duration};
 
 use actix_web::{
     FromRequest as _,
     body::{BoxBody, MessageBody as _},
     dev,
     error::PayloadError,
+    rt,
     test::TestRequest,
 };
 use futures_core::Stream;
@@ -21,6 +22,9 @@ use crate::{app::Node, config::JournalKind, domain::RoomName, protocol::websocke
 mod chat;
 mod doors;
 mod endings;
+
+/// Makes a test that waits for what never comes fail.
+const BACKSTOP: Duration = Duration::from_secs(60);
 
 /// The client of a session.
 struct Client {
@@ -79,7 +83,8 @@ impl Client {
                 let frame: Vec<_> = self.came.drain(..len + payload_len).collect();
                 return Some((opcode, Bytes::copy_from_slice(&frame[len..])));
             }
-            let more = poll_fn(|cx| self.body.as_mut().poll_next(cx)).await?;
+            let more = poll_fn(|cx| self.body.as_mut().poll_next(cx));
+            let more = rt::time::timeout(BACKSTOP, more).await.expect("it does not hang")?;
             self.came.extend_from_slice(&more.expect("the session does not break off"));
         }
     }
@@ -98,10 +103,16 @@ impl Client {
 
     /// The code of the close frame, which is the last one.
     async fn code(&mut self) -> u16 {
+        self.close().await.0
+    }
+
+    /// Code and reason of the close frame, which is the last one.
+    async fn close(&mut self) -> (u16, String) {
         let (opcode, payload) = self.next().await.expect("a frame");
         assert_eq!(opcode, OpCode::Close);
         assert_eq!(self.next().await, None, "nothing follows it");
-        u16::from_be_bytes([payload[0], payload[1]])
+        let code = u16::from_be_bytes([payload[0], payload[1]]);
+        (code, String::from_utf8_lossy(&payload[2..]).into_owned())
     }
 }
 
