@@ -8,6 +8,7 @@
 use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::{Bytes, BytesMut};
+use smallvec::SmallVec;
 
 use super::{
     aim::{Reach, Recipients},
@@ -42,7 +43,7 @@ pub struct Broadcast {
     /// The subscribers that each line is for, by index.
     reaches: Vec<Reach>,
     /// One for each dialect that a subscriber has.
-    versions: [Option<Versions<Bytes>>; Dialect::COUNT],
+    versions: SmallVec<[Versions<Bytes>; 1]>,
     /// Held until the last worker has delivered the broadcast, so that broadcasts under way stay within the
     /// intake bounds.
     accepted: Vec<Accepted>,
@@ -54,18 +55,19 @@ pub struct Broadcast {
 #[derive(Debug)]
 pub struct OpenBroadcast {
     reaches: Vec<Reach>,
-    versions: [Option<Versions<BytesMut>>; Dialect::COUNT],
+    versions: SmallVec<[Versions<BytesMut>; 1]>,
     accepted: Vec<Accepted>,
     /// For each line the length of its longest encoding, added up.
     bytes: usize,
 }
 
 /// A broadcast in one dialect.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Versions<B> {
+    dialect: Dialect,
     plain: Encoded<B>,
     /// `None` while it would equal `plain`.
-    deflated: Option<Encoded<B>>,
+    deflated: Option<Box<Encoded<B>>>,
     /// Whether a subscriber takes compressed frames in this dialect.
     is_read_deflated: bool,
 }
@@ -84,7 +86,10 @@ impl OpenBroadcast {
     pub fn new(subscribers: &Subscribers) -> Self {
         Self {
             reaches: Vec::new(),
-            versions: Dialect::ALL.map(|dialect| Versions::read_by(subscribers, dialect)),
+            versions: Dialect::ALL
+                .iter()
+                .filter_map(|dialect| Versions::read_by(subscribers, *dialect))
+                .collect(),
             accepted: Vec::new(),
             bytes: 0,
         }
@@ -93,18 +98,16 @@ impl OpenBroadcast {
     /// Appends a line, in each dialect of the subscribers.
     pub fn push(&mut self, line: &impl Encode, reach: Reach, mut deflater: Option<&mut Deflater>) {
         let mut longest = 0;
-        for dialect in Dialect::ALL {
-            if let Some(versions) = &mut self.versions[dialect.index()] {
-                let before = versions.plain.frames.len();
-                match line.payload(dialect) {
-                    Some((opcode, payload)) => {
-                        versions.push(opcode, &payload, deflater.as_deref_mut());
-                        line.attachments().iter().for_each(|attachment| versions.attach(attachment));
-                    }
-                    None => versions.skip(),
+        for versions in &mut self.versions {
+            let before = versions.plain.frames.len();
+            match line.payload(versions.dialect) {
+                Some((opcode, payload)) => {
+                    versions.push(opcode, &payload, deflater.as_deref_mut());
+                    line.attachments().iter().for_each(|attachment| versions.attach(attachment));
                 }
-                longest = longest.max(versions.plain.frames.len() - before);
+                None => versions.skip(),
             }
+            longest = longest.max(versions.plain.frames.len() - before);
         }
         self.bytes += longest;
         self.reaches.push(reach);
@@ -122,7 +125,7 @@ impl OpenBroadcast {
 
     /// Ends the broadcast. Its frames are charged to `budget` until the last subscriber has dropped them.
     pub fn finish(self, recipients: Recipients, budget: &Arc<Budget>) -> Broadcast {
-        let versions = self.versions.map(|versions| versions.map(|versions| versions.finish(budget)));
+        let versions = self.versions.into_iter().map(|versions| versions.finish(budget)).collect();
         let (reaches, accepted) = (self.reaches, self.accepted);
         Broadcast { recipients, reaches, versions, accepted, handed: None }
     }
@@ -132,7 +135,12 @@ impl Versions<BytesMut> {
     /// Empty, if a subscriber has the dialect.
     fn read_by(subscribers: &Subscribers, dialect: Dialect) -> Option<Self> {
         let is_read_deflated = subscribers.reads_deflated_in(dialect);
-        subscribers.speaks(dialect).then(|| Self { is_read_deflated, ..Self::default() })
+        subscribers.speaks(dialect).then(|| Self {
+            dialect,
+            plain: Encoded::default(),
+            deflated: None,
+            is_read_deflated,
+        })
     }
 
     fn push(&mut self, opcode: OpCode, payload: &[u8], deflater: Option<&mut Deflater>) {
@@ -143,7 +151,7 @@ impl Versions<BytesMut> {
             _ => None,
         };
         if let Some(compressed) = compressed {
-            let deflated = self.deflated.get_or_insert_with(|| self.plain.clone());
+            let deflated = self.deflated.get_or_insert_with(|| Box::new(self.plain.clone()));
             deflated.push(|out| frame::write_compressed(out, opcode, compressed));
         } else if let Some(deflated) = &mut self.deflated {
             deflated.push(|out| frame::write(out, opcode, payload));
@@ -153,7 +161,7 @@ impl Versions<BytesMut> {
 
     /// Appends a binary frame to the last line.
     fn attach(&mut self, payload: &[u8]) {
-        for encoded in std::iter::once(&mut self.plain).chain(&mut self.deflated) {
+        for encoded in std::iter::once(&mut self.plain).chain(self.deflated.as_deref_mut()) {
             frame::write(&mut encoded.frames, OpCode::Binary, payload);
             if let Some(end) = encoded.ends.last_mut() {
                 *end = encoded.frames.len();
@@ -162,15 +170,15 @@ impl Versions<BytesMut> {
     }
 
     fn skip(&mut self) {
-        for encoded in std::iter::once(&mut self.plain).chain(&mut self.deflated) {
+        for encoded in std::iter::once(&mut self.plain).chain(self.deflated.as_deref_mut()) {
             encoded.ends.push(encoded.frames.len());
         }
     }
 
     fn finish(self, budget: &Arc<Budget>) -> Versions<Bytes> {
-        let deflated = self.deflated.map(|deflated| deflated.finish(budget));
-        let is_read_deflated = self.is_read_deflated;
-        Versions { plain: self.plain.finish(budget), deflated, is_read_deflated }
+        let Self { dialect, plain, deflated, is_read_deflated } = self;
+        let deflated = deflated.map(|deflated| Box::new(deflated.finish(budget)));
+        Versions { dialect, plain: plain.finish(budget), deflated, is_read_deflated }
     }
 }
 
@@ -262,7 +270,7 @@ impl Broadcast {
     }
 
     fn encoded(&self, encoding: Encoding) -> Option<&Encoded<Bytes>> {
-        let versions = self.versions[encoding.dialect.index()].as_ref()?;
+        let versions = self.versions.iter().find(|versions| versions.dialect == encoding.dialect)?;
         Some(match &versions.deflated {
             Some(deflated) if encoding.deflated => deflated,
             _ => &versions.plain,

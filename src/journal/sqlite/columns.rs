@@ -21,11 +21,11 @@ pub(super) fn room_of(id: i64) -> i64 {
 
 /// CRC-32 of a record's row, to detect changed rows.
 pub(super) fn checksum(id: i64, count: u32, at: i64, keys: &[u8], entries: &[u8]) -> u32 {
-    let mut sum = flate2::Crc::new();
+    let mut sum = crc32fast::Hasher::new();
     for bytes in [&id.to_le_bytes()[..], &count.to_le_bytes(), &at.to_le_bytes(), keys, entries] {
         sum.update(bytes);
     }
-    sum.sum()
+    sum.finalize()
 }
 
 /// Converts a number to SQLite's type; saturates at `i64::MAX`, which no counter reaches.
