@@ -80,8 +80,8 @@ pub mod socketio;
 pub mod testing {
     pub use crate::{
         broadcast::{
-            Attach, Cutter, Delivery, Dialect, Encoding, FanOut, FanOutBroadcast, OpenBroadcast, Outlets,
-            Reach, Recipients, RoomId, Seat, Subscribe, Subscribers,
+            Attach, Cutter, Delivery, Dialect, Encoding, FanOut, FanOutBroadcast, ForFanOut, Mail,
+            OpenBroadcast, Outlets, Reach, Recipients, RoomId, Seat, Subscribe, Subscribers,
         },
         chat::{
             kept::Kept,

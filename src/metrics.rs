@@ -237,8 +237,8 @@ impl Metrics {
     }
 
     /// Counts a room forgotten to make place for another.
-    pub fn forgot_room(&self) {
-        self.rooms_forgotten.inc();
+    pub fn forgot_rooms(&self, rooms: u64) {
+        self.rooms_forgotten.inc_by(rooms);
     }
 
     /// Adds a bounded resource, whose usage `/metrics` and `/health` show.
@@ -288,9 +288,9 @@ impl Metrics {
         self.commits.observe(delay.as_secs_f64());
     }
 
-    /// Counts a message rejected because the journal does not accept it.
-    pub fn not_kept(&self) {
-        self.not_kept.inc();
+    /// Counts messages rejected because the journal does not accept them.
+    pub fn not_kept(&self, messages: u64) {
+        self.not_kept.inc_by(messages);
     }
 
     /// All metrics in Prometheus' text format.

@@ -176,7 +176,7 @@ impl Node {
         let outlets = Outlets::default();
         let fanout = FanOut::new(before_cut, outlets.clone(), Arc::clone(&self.metrics));
         let fanout = self.parts.start(format!("fan-out-{}", id.0), fanout);
-        chat.do_send(AddWorker { worker: id, fanout: fanout.clone() });
+        chat.do_send(AddWorker { worker: id, fanout: Arc::new(fanout.clone()) });
         web::Data::new(Worker {
             id,
             chat,

@@ -2,20 +2,14 @@
 
 use std::{any::Any, sync::Arc};
 
-use actix::Addr;
 use smallvec::SmallVec;
 
 use super::{
     aim::{Reach, Recipients},
     directory::AnyRoom,
     encoding::Encode,
-    fanout::FanOut,
     lines::{Broadcast, Handed, OpenBroadcast},
-    map::Map,
-    messages::{
-        Attach, Detach, DismissAll, FanOutBroadcast, ForFanOut, News, Seat, Subscribe, Tell, ToFanOut,
-        Unsubscribe,
-    },
+    messages::{Attach, Detach, FanOutBroadcast, ForFanOut, Seat, Subscribe, Tell, Unsubscribe},
     room_id::RoomId,
     rooms::{Member, Rooms},
     subscribers::Subscribers,
@@ -26,7 +20,8 @@ use crate::{
     protocol::websocket::deflate::{Deflater, FULL_WINDOW},
 };
 
-/// Members, rooms and open broadcasts, with the fan-outs that they go to.
+/// Members, rooms and open broadcasts, and what is to be sent to the fan-outs. It has no addresses: its owner
+/// sends what it takes by [`outgoing`](Self::outgoing).
 ///
 /// A line waits in the open broadcast of its room, with those before it. An open broadcast ends, which sends
 /// it to the fan-outs, when it is full, when its owner ends it, and before its recipients change: before a
@@ -34,10 +29,11 @@ use crate::{
 /// each subscriber gets what is said while it is subscribed. It does not end for a member that is removed:
 /// such a member gets nothing more, and many may be removed at one time.
 #[derive(Debug)]
-pub(crate) struct Broadcaster<R: AnyRoom, F = Addr<FanOut>> {
+pub(crate) struct Broadcaster<R: AnyRoom> {
     /// The rooms and their members.
     pub rooms: Rooms<R>,
-    fanouts: Map<WorkerId, F>,
+    /// What is to be sent to the fan-outs, in order.
+    outgoing: Vec<(WorkerId, ForFanOut)>,
     /// Rooms with an open broadcast.
     open_rooms: Vec<RoomId>,
     /// Made for the first room with a subscriber that takes compressed frames.
@@ -60,13 +56,13 @@ impl IntoIterator for Ended {
     }
 }
 
-impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
+impl<R: AnyRoom> Broadcaster<R> {
     /// Without members; at most `max_rooms` rooms at a time. Frames that wait for clients are charged to
     /// `budget`.
     pub(crate) fn new(max_rooms: usize, budget: Arc<Budget>) -> Self {
         Self {
             rooms: Rooms::new(max_rooms),
-            fanouts: Map::default(),
+            outgoing: Vec::new(),
             open_rooms: Vec::new(),
             deflater: None,
             budget,
@@ -78,25 +74,13 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
         &self.budget
     }
 
-    /// Adds the fan-out of a worker, before any session of that worker registers.
-    pub(crate) fn add_worker(&mut self, worker: WorkerId, fanout: F) {
-        self.fanouts.insert(worker, fanout);
+    /// Takes what is to be sent to the fan-outs, in order.
+    pub(crate) fn outgoing(&mut self) -> std::vec::Drain<'_, (WorkerId, ForFanOut)> {
+        self.outgoing.drain(..)
     }
 
-    /// Whether no worker has been added.
-    pub(crate) fn is_without_workers(&self) -> bool {
-        self.fanouts.is_empty()
-    }
-
-    /// The fan-out of a member's worker.
-    pub(crate) fn fanout_of(&self, member: MemberId) -> Option<&F> {
-        self.fanouts.get(&self.rooms.member(member)?.worker)
-    }
-
-    fn send_to(&self, worker: WorkerId, message: ForFanOut) {
-        if let Some(fanout) = self.fanouts.get(&worker) {
-            fanout.send(message);
-        }
+    fn send_to(&mut self, worker: WorkerId, message: ForFanOut) {
+        self.outgoing.push((worker, message));
     }
 
     /// Registers a session, in no room and not subscribed.
@@ -185,22 +169,9 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
     }
 
     /// Sends a member news, behind all that its fan-out has for it already. Ignored if it is not registered.
-    pub(crate) fn tell<N: Any + Send>(&self, member: MemberId, news: N) {
-        if let Some(fanout) = self.fanout_of(member) {
-            fanout.send(ForFanOut::Tell(Tell(vec![(member, Box::new(news))])));
-        }
-    }
-
-    /// Sends many members news, with one message to each fan-out.
-    pub(crate) fn tell_all<N: Any + Send>(&self, all: impl IntoIterator<Item = (MemberId, N)>) {
-        let mut by_worker: Map<WorkerId, Vec<(MemberId, News)>> = Map::default();
-        for (member, news) in all {
-            if let Some(known) = self.rooms.member(member) {
-                by_worker.entry(known.worker).or_default().push((member, Box::new(news)));
-            }
-        }
-        for (worker, news) in by_worker {
-            self.send_to(worker, ForFanOut::Tell(Tell(news)));
+    pub(crate) fn tell<N: Any + Send>(&mut self, member: MemberId, news: N) {
+        if let Some(worker) = self.rooms.member(member).map(|member| member.worker) {
+            self.send_to(worker, ForFanOut::Tell(Tell { member, news: Box::new(news) }));
         }
     }
 
@@ -243,7 +214,7 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
             open.push(line, reach, deflater(&mut self.deflater, &room.subscribers));
             accepted.into_iter().for_each(|accepted| open.hold(accepted));
             let broadcast = Arc::new(open.finish(Recipients::Volatile, &self.budget));
-            fan_out(&self.fanouts, id, &room.subscribers, &broadcast);
+            fan_out(&mut self.outgoing, id, &room.subscribers, &broadcast);
         }
         ended
     }
@@ -267,7 +238,7 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
         open.push(line, Reach::All, deflater(&mut self.deflater, &subscribers));
         accepted.into_iter().for_each(|accepted| open.hold(accepted));
         let broadcast = open.finish(Recipients::Only(members), &self.budget).with_handed(handed);
-        fan_out(&self.fanouts, id, &subscribers, &Arc::new(broadcast));
+        fan_out(&mut self.outgoing, id, &subscribers, &Arc::new(broadcast));
         ended
     }
 
@@ -314,15 +285,8 @@ impl<R: AnyRoom, F: ToFanOut> Broadcaster<R, F> {
             && let Some(open) = room.open.take()
         {
             let broadcast = Arc::new(open.finish(Recipients::Room, &self.budget));
-            fan_out(&self.fanouts, id, &room.subscribers, &broadcast);
+            fan_out(&mut self.outgoing, id, &room.subscribers, &broadcast);
             ended.0.push((id, broadcast));
-        }
-    }
-
-    /// Dismisses the sessions of all workers.
-    pub(crate) fn dismiss_all(&self, message: &DismissAll) {
-        for fanout in self.fanouts.values() {
-            fanout.send(ForFanOut::DismissAll(message.clone()));
         }
     }
 }
@@ -333,15 +297,15 @@ fn deflater<'a>(deflater: &'a mut Option<Deflater>, subscribers: &Subscribers) -
 }
 
 /// Sends a broadcast to each worker with a subscriber.
-fn fan_out<F: ToFanOut>(
-    fanouts: &Map<WorkerId, F>,
+fn fan_out(
+    outgoing: &mut Vec<(WorkerId, ForFanOut)>,
     room: RoomId,
     subscribers: &Subscribers,
     broadcast: &Arc<Broadcast>,
 ) {
-    for fanout in subscribers.workers().filter_map(|worker| fanouts.get(&worker)) {
-        fanout.send(ForFanOut::Broadcast(FanOutBroadcast { room, broadcast: Arc::clone(broadcast) }));
-    }
+    outgoing.extend(subscribers.workers().map(|worker| {
+        (worker, ForFanOut::Broadcast(FanOutBroadcast { room, broadcast: Arc::clone(broadcast) }))
+    }));
 }
 
 #[cfg(test)]

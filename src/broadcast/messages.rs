@@ -13,8 +13,7 @@ use crate::{
 };
 
 /// Registers a session with the fan-out of its worker.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[derive(Debug)]
 pub struct Attach {
     /// The session to register.
     pub member: MemberId,
@@ -23,8 +22,7 @@ pub struct Attach {
 }
 
 /// Subscribes a session to a room: it gets the broadcasts that follow.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[derive(Debug)]
 pub struct Subscribe {
     /// The new subscriber.
     pub member: MemberId,
@@ -35,8 +33,7 @@ pub struct Subscribe {
 }
 
 /// Unsubscribes a session from a room.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[derive(Debug)]
 pub struct Unsubscribe {
     /// The former subscriber.
     pub member: MemberId,
@@ -45,16 +42,14 @@ pub struct Unsubscribe {
 }
 
 /// Unregisters a session and ends its subscriptions.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
+#[derive(Debug)]
 pub struct Detach {
     /// The session to unregister.
     pub member: MemberId,
 }
 
 /// One finished broadcast.
-#[derive(Clone, Debug, Message)]
-#[rtype(result = "()")]
+#[derive(Clone, Debug)]
 pub struct FanOutBroadcast {
     /// The room whose subscribers get it.
     pub room: RoomId,
@@ -62,10 +57,19 @@ pub struct FanOutBroadcast {
     pub broadcast: Arc<Broadcast>,
 }
 
-/// Answers for sessions of this worker. They do not count as backlog, because the session asked for them.
-#[derive(Debug, Message)]
-#[rtype(result = "()")]
-pub struct Tell(pub Vec<(MemberId, News)>);
+/// News for a session of this worker. They do not count as backlog, because the session asked for them.
+pub struct Tell {
+    /// The session.
+    pub member: MemberId,
+    /// The news.
+    pub news: News,
+}
+
+impl fmt::Debug for Tell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Tell").field("member", &self.member).finish_non_exhaustive()
+    }
+}
 
 /// Sends all that has been said to the fan-outs, because the server stops.
 #[derive(Clone, Copy, Debug, Message)]
@@ -80,22 +84,34 @@ pub struct DismissAll {
     pub all_told: mpsc::Sender<()>,
 }
 
-/// A message of a server of rooms to a fan-out.
+/// What a server of rooms has for a fan-out.
 #[derive(Debug)]
-pub(crate) enum ForFanOut {
+pub enum ForFanOut {
+    /// A session registers.
     Attach(Attach),
+    /// A session subscribes to a room.
     Subscribe(Subscribe),
+    /// A session unsubscribes from a room.
     Unsubscribe(Unsubscribe),
+    /// A session has ended.
     Detach(Detach),
+    /// A broadcast has ended.
     Broadcast(FanOutBroadcast),
+    /// News for one session.
     Tell(Tell),
+    /// The server stops.
     DismissAll(DismissAll),
 }
 
-/// Takes messages for a fan-out, which handles them in order.
-pub(crate) trait ToFanOut {
-    /// Sends a message. Never waits.
-    fn send(&self, message: ForFanOut);
+/// What a server of rooms has for a fan-out after one turn, in order.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct Mail(pub Vec<ForFanOut>);
+
+/// The way to the fan-out of a worker, from any thread.
+pub(crate) trait ToFanOut: fmt::Debug + Send + Sync {
+    /// Sends mail, which is handled behind the mail that was sent before. Never waits.
+    fn send(&self, mail: Mail);
 }
 
 /// A message of a fan-out to a session. One mailbox may serve several members of rooms: the sockets of one

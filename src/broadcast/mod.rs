@@ -11,6 +11,7 @@ mod broadcaster;
 mod directory;
 mod encoding;
 mod fanout;
+mod fanouts;
 mod lines;
 mod map;
 mod messages;
@@ -28,9 +29,10 @@ pub(crate) use self::{
     directory::{AnyRoom, Found, Standing},
     encoding::Encode,
     fanout::AddWorker,
+    fanouts::FanOuts,
     lines::{Broadcast, Handed, MAX_BYTES},
     map::Map,
-    messages::{DismissAll, EndBroadcasts, Tell},
+    messages::{DismissAll, EndBroadcasts},
     rooms::Member,
     turn::{TurnLength, Turns},
 };
@@ -39,7 +41,7 @@ pub use self::{
     encoding::{Dialect, Encoding},
     fanout::FanOut,
     lines::OpenBroadcast,
-    messages::{Attach, Cutter, Delivery, FanOutBroadcast, Seat, Subscribe},
+    messages::{Attach, Cutter, Delivery, FanOutBroadcast, ForFanOut, Mail, Seat, Subscribe},
     outlets::Outlets,
     room_id::RoomId,
     subscribers::Subscribers,

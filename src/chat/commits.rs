@@ -8,8 +8,8 @@ use std::sync::Arc;
 use super::position::Place;
 use crate::{
     broadcast::{Broadcast, RoomId},
-    domain::MemberId,
-    journal::{Append, JournalError},
+    domain::{MemberId, RoomName},
+    journal::{Append, JournalError, Record},
 };
 
 /// A broadcast whose record is not durable yet.
@@ -122,6 +122,15 @@ impl Commits {
             None => return false,
         }
         true
+    }
+
+    /// The records of a room, in order.
+    pub(crate) fn records_of(&self, room: &RoomName) -> Vec<Record> {
+        let commits = self.in_flight.iter().chain(&self.next);
+        commits
+            .filter(|commit| commit.append.room == *room)
+            .map(|commit| commit.append.record.clone())
+            .collect()
     }
 
     /// The known fault of the journal.

@@ -1,21 +1,15 @@
 //! Tracks whether a private message was handed to its reader.
 
-use std::sync::{
-    Arc, Mutex, MutexGuard, PoisonError,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    fmt,
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
-use actix::Addr;
-
-use super::{
-    ids::Remembered,
-    messages::{ChatNews, Reply},
-};
-use crate::{
-    broadcast::{FanOut, Handed, Tell},
-    connection::Accepted,
-    domain::MemberId,
-};
+use super::ids::Remembered;
+use crate::{broadcast::Handed, connection::Accepted, domain::MemberId};
 
 /// Whether one private message was delivered. Known at once, or when the last worker with a session that gets
 /// it has dropped its broadcast.
@@ -37,8 +31,6 @@ enum State {
 pub(super) struct Waiter {
     pub(super) member: MemberId,
     pub(super) ticket: u64,
-    /// The fan-out of the session's worker, which delivers the answer.
-    pub(super) fanout: Addr<FanOut>,
     /// The request's share of the session's intake, which bounds the requests that wait. `None` for the first
     /// request of a message: the broadcast holds its share.
     pub(super) accepted: Option<Accepted>,
@@ -55,15 +47,16 @@ impl Fate {
         self.at
     }
 
-    /// The request was repeated: answers it with the fate, now or once that is known. Returns the request if
-    /// the message was not delivered, because the reader may be reachable now.
-    pub(super) fn ask(&self, waiter: Waiter) -> Option<Waiter> {
+    /// The request was repeated. Keeps it if the fate is not known yet.
+    pub(super) fn ask(&self, waiter: Waiter) -> Asked {
         match &mut *self.lock() {
-            State::OnItsWay(waiters) => waiters.push(waiter),
-            State::Known { delivered: true } => waiter.answer(self.at, true),
-            State::Known { delivered: false } => return Some(waiter),
+            State::OnItsWay(waiters) => {
+                waiters.push(waiter);
+                Asked::Waits
+            }
+            State::Known { delivered: true } => Asked::Delivered,
+            State::Known { delivered: false } => Asked::Undelivered(waiter),
         }
-        None
     }
 
     /// The message is on its way to the reader's sessions; its fate answers `waiter`.
@@ -71,9 +64,11 @@ impl Fate {
         *self.lock() = State::OnItsWay(vec![waiter]);
     }
 
-    fn decide(&self, delivered: bool) {
-        if let State::OnItsWay(waiters) = std::mem::replace(&mut *self.lock(), State::Known { delivered }) {
-            waiters.into_iter().for_each(|waiter| waiter.answer(self.at, delivered));
+    /// Sets the fate. Returns the requests that have waited for it.
+    pub(super) fn decide(&self, delivered: bool) -> Vec<Waiter> {
+        match std::mem::replace(&mut *self.lock(), State::Known { delivered }) {
+            State::OnItsWay(waiters) => waiters,
+            State::Known { .. } => Vec::new(),
         }
     }
 
@@ -92,30 +87,47 @@ impl Remembered for Arc<Fate> {
     }
 }
 
-impl Waiter {
-    /// Answers through the fan-out of the session's worker, so that the answer follows what the session was
-    /// sent before.
-    pub(super) fn answer(self, at: u64, delivered: bool) {
-        let Self { member, ticket, fanout, .. } = self;
-        let news = ChatNews::Reply { ticket, reply: Reply::PrivateSent { at, delivered } };
-        fanout.do_send(Tell(vec![(member, Box::new(news))]));
-    }
+/// What becomes of a repeated request.
+#[derive(Debug)]
+pub(super) enum Asked {
+    /// It is answered once the fate is known.
+    Waits,
+    /// The message has been delivered.
+    Delivered,
+    /// The message has not been delivered; the reader may be reachable now.
+    Undelivered(Waiter),
+}
+
+/// Whether a private message has reached its reader.
+#[derive(Debug)]
+pub(crate) struct Decided {
+    /// The message.
+    pub(super) fate: Arc<Fate>,
+    /// Whether a session of the reader was handed it.
+    pub(super) delivered: bool,
+}
+
+/// Takes what is decided on the threads of the fan-outs back to the chat.
+pub(crate) trait Decisions: fmt::Debug + Send + Sync {
+    /// The fate of a private message is known. Never waits.
+    fn decided(&self, decided: Decided);
 }
 
 /// Goes with the broadcast of a private message to each worker with a session that gets it. When the last
-/// worker drops the broadcast, the sender is answered: `delivered` is true if a session of the reader was
-/// handed the message.
+/// worker drops the broadcast, the fate is decided: `delivered` is true if a session of the reader was handed
+/// the message.
 #[derive(Debug)]
 pub(super) struct Handing {
     /// Sessions of the reader.
     readers: Vec<MemberId>,
     is_handed: AtomicBool,
     fate: Arc<Fate>,
+    decisions: Arc<dyn Decisions>,
 }
 
 impl Handing {
-    pub(super) fn new(readers: Vec<MemberId>, fate: Arc<Fate>) -> Self {
-        Self { readers, is_handed: AtomicBool::new(false), fate }
+    pub(super) fn new(readers: Vec<MemberId>, fate: Arc<Fate>, decisions: Arc<dyn Decisions>) -> Self {
+        Self { readers, is_handed: AtomicBool::new(false), fate, decisions }
     }
 }
 
@@ -130,6 +142,7 @@ impl Handed for Handing {
 
 impl Drop for Handing {
     fn drop(&mut self) {
-        self.fate.decide(*self.is_handed.get_mut());
+        let decided = Decided { fate: Arc::clone(&self.fate), delivered: *self.is_handed.get_mut() };
+        self.decisions.decided(decided);
     }
 }

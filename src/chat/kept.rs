@@ -52,9 +52,14 @@ impl Kept {
         self.receipts.push(receipt);
     }
 
-    /// Whether there is nothing to keep.
-    pub(super) fn is_empty(&self) -> bool {
-        self.count == 0
+    /// Whether the message with this offset is in it.
+    pub(super) fn has(&self, offset: u64) -> bool {
+        (self.first..self.first + u64::from(self.count)).contains(&offset)
+    }
+
+    /// The acks to send, which are not sent if the record is lost.
+    pub(super) fn receipts(&self) -> &[Receipt] {
+        &self.receipts
     }
 
     /// Whether the bound on what is kept of one broadcast is reached.
@@ -108,7 +113,7 @@ mod tests {
     fn what_is_not_kept_is_no_record() {
         let mut kept = Kept::default();
         kept.push(&Line::Binary(&Bytes::from_static(b"x")));
-        assert!(kept.is_empty());
+        assert!(!kept.has(0));
         assert!(kept.into_record().is_none());
     }
 

@@ -3,8 +3,11 @@
 
 use std::collections::VecDeque;
 
-use super::{ids::Ids, position::Position};
-use crate::journal::{Epoch, Record, RoomState};
+use super::{
+    ids::Ids,
+    position::{Place, Position},
+};
+use crate::journal::{Epoch, Keyed, Record, RoomState};
 
 /// What a client that comes back can be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +81,19 @@ impl RoomLog {
         self.tail_bytes += record.entries.len();
         self.tail.push_back(record);
         self.trim(max_bytes);
+    }
+
+    /// Adds a record that the chat has sent on its way to the journal before this log was opened, unless it was
+    /// durable by then. `now` is in milliseconds since 1970.
+    pub(crate) fn resume_at(&mut self, record: Record, now: u64, max_bytes: usize) {
+        if record.last() <= self.head {
+            return;
+        }
+        self.head = record.last();
+        for &Keyed { key, offset, at } in &record.keys {
+            self.ids.remember(key, Place { offset, at }, now);
+        }
+        self.push(record, max_bytes);
     }
 
     /// All records up to offset `last` are durable.

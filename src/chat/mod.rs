@@ -10,8 +10,11 @@
 mod alarms;
 pub(crate) mod avatars;
 pub(crate) mod commits;
+mod core;
+mod effects;
 mod handing;
 pub(crate) mod ids;
+mod keeper;
 pub(crate) mod kept;
 pub mod line;
 pub(crate) mod listing;
@@ -25,13 +28,15 @@ pub(crate) mod presence;
 pub(crate) mod reservations;
 pub(crate) mod room;
 pub(crate) mod server;
+mod shard;
 
 pub(crate) use self::{
     avatars::AvatarStore,
+    core::ChatLimits,
     ids::IdLimits,
     messages::{
         AskedRoom, CloseJournal, ForgetRoom, ListRooms, ListedRoom, MayEnter, Payload, Publish, Register,
         Rejected, Summarize, Summary, Unregister,
     },
-    server::{ChatLimits, ChatServer},
+    server::ChatServer,
 };

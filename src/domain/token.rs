@@ -8,33 +8,33 @@ use sha2::{Digest as _, Sha256};
 
 /// 128 random bits, written as 32 hexadecimal digits. Every session with a user's token is that user.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub struct Token([u8; 16]);
+pub(crate) struct Token([u8; 16]);
 
 /// Parse error of [`Token`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a token is 32 hexadecimal digits")]
-pub struct TokenError;
+pub(crate) struct TokenError;
 
 impl Token {
     /// Creates a token from the system's random numbers.
     ///
     /// # Errors
     /// The system has no random numbers.
-    pub fn random() -> Result<Self, getrandom::Error> {
+    pub(crate) fn random() -> Result<Self, getrandom::Error> {
         let mut bytes = [0; 16];
         getrandom::fill(&mut bytes)?;
         Ok(Self(bytes))
     }
 
     /// The 128 bits.
-    pub fn as_bytes(&self) -> &[u8; 16] {
+    pub(crate) fn as_bytes(&self) -> &[u8; 16] {
         &self.0
     }
 }
 
 /// The hash that stands for a token in the journal. It does not reveal the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct OwnerHash(pub [u8; 16]);
+pub(crate) struct OwnerHash(pub [u8; 16]);
 
 /// The uid of a user, visible to all: a hash of the user's token, equal on every server. Written as 12
 /// characters of base64 for URLs.
@@ -70,12 +70,12 @@ impl fmt::Display for PublicId {
 
 impl Token {
     /// The hash that stands for the token in the journal.
-    pub fn owner_hash(&self) -> OwnerHash {
+    pub(crate) fn owner_hash(&self) -> OwnerHash {
         OwnerHash(self.hash("owner"))
     }
 
     /// The uid of the token's user.
-    pub fn public_id(&self) -> PublicId {
+    pub(crate) fn public_id(&self) -> PublicId {
         let hash: [u8; 9] = self.hash("public id");
         let mut text = [0; PublicId::LEN];
         URL_SAFE_NO_PAD.encode_slice(hash, &mut text).expect("9 bytes are 12 characters");

@@ -99,7 +99,7 @@ impl Engine {
     pub fn desk_at(&self, fanout: Addr<FanOut>, outlets: Outlets) -> Desk {
         let worker = WorkerId(self.desks.fetch_add(1, Ordering::Relaxed));
         let room_server = self.room_server().clone();
-        room_server.do_send(AddWorker { worker, fanout });
+        room_server.do_send(AddWorker { worker, fanout: Arc::new(fanout) });
         Desk { room_server, worker, outlets }
     }
 

@@ -7,8 +7,9 @@ use bytes::Bytes;
 use echoroom::{
     app::embed::Budget,
     testing::{
-        Attach, Backlog, Cutter, Delivery, Direct, DirectOutlet, Encoding, FanOut, FanOutBroadcast, MemberId,
-        Metrics, OpenBroadcast, Outlets, Reach, Recipients, RoomId, Seat, Subscribe, line,
+        Attach, Backlog, Cutter, Delivery, Direct, DirectOutlet, Encoding, FanOut, FanOutBroadcast,
+        ForFanOut, Mail, MemberId, Metrics, OpenBroadcast, Outlets, Reach, Recipients, RoomId, Seat,
+        Subscribe, line,
     },
 };
 
@@ -87,8 +88,9 @@ impl Stage {
             let subscriber = Subscriber { heard: add(&outlets, member, &heard), backlog: backlog.clone() };
             let deliveries = subscriber.start().recipient();
             let seat = Seat { deliveries, backlog, encoding: PLAIN, cutter: Cutter::new(|_| ()) };
-            fanout.send(Attach { member, seat }).await?;
-            fanout.send(Subscribe { member, room, encoding: PLAIN }).await?;
+            let attach = ForFanOut::Attach(Attach { member, seat });
+            let subscribe = ForFanOut::Subscribe(Subscribe { member, room, encoding: PLAIN });
+            fanout.send(Mail(vec![attach, subscribe])).await?;
         }
         let mut open = OpenBroadcast::new(&encode::subscribers(&[line::PLAIN]));
         for offset in (1..).take(encode::LINES) {
@@ -103,7 +105,7 @@ impl Stage {
     /// Delivers the broadcast once more and waits for all deliveries.
     async fn deliver(&self) -> Result<(), Box<dyn Error>> {
         self.heard.set(0);
-        self.fanout.do_send(self.broadcast.clone());
+        self.fanout.do_send(Mail(vec![ForFanOut::Broadcast(self.broadcast.clone())]));
         for _ in 0..MAX_TURNS {
             if self.heard.get() == self.bytes {
                 return Ok(());

@@ -8,8 +8,7 @@ use self::{subscriber::Tally, subscriptions::Subscriptions};
 use super::{
     lines::Broadcast,
     messages::{
-        Attach, Delivery, Detach, DismissAll, FanOutBroadcast, ForFanOut, Subscribe, Tell, ToFanOut,
-        Unsubscribe,
+        Attach, Delivery, Detach, FanOutBroadcast, ForFanOut, Mail, Subscribe, Tell, ToFanOut, Unsubscribe,
     },
     outlets::Outlets,
     room_id::RoomId,
@@ -48,11 +47,11 @@ pub struct FanOut {
 /// Tells a server of rooms of a worker's fan-out, before any session of that worker registers.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct AddWorker {
+pub(crate) struct AddWorker {
     /// The worker.
-    pub worker: WorkerId,
+    pub(crate) worker: WorkerId,
     /// The fan-out on its thread.
-    pub fanout: Addr<FanOut>,
+    pub(crate) fanout: Arc<dyn ToFanOut>,
 }
 
 impl FanOut {
@@ -67,6 +66,20 @@ impl FanOut {
         }
     }
 
+    /// Handles one message of a server of rooms.
+    pub(super) fn take(&mut self, message: ForFanOut) {
+        match message {
+            ForFanOut::Attach(message) => self.attach(message),
+            ForFanOut::Subscribe(message) => self.subscribe(message),
+            ForFanOut::Unsubscribe(message) => self.unsubscribe(message),
+            ForFanOut::Detach(message) => self.detach(message),
+            ForFanOut::Broadcast(message) => self.add(message),
+            ForFanOut::Tell(message) => self.tell(message),
+            ForFanOut::DismissAll(_) => self.dismiss_all(),
+        }
+    }
+
+    /// Delivers the broadcasts that wait for any room.
     fn deliver_all(&mut self) {
         for room in std::mem::take(&mut self.rooms_to_deliver) {
             self.deliver(room);
@@ -140,12 +153,10 @@ impl FanOut {
     }
 
     /// The news must come after the lines that were broadcast before it.
-    fn tell(&mut self, Tell(all): Tell) {
-        for (member, news) in all {
-            self.deliver_around(member);
-            if let Some(subscriber) = self.subscriptions.subscriber(member) {
-                subscriber.tell(Delivery::News { member, news });
-            }
+    fn tell(&mut self, Tell { member, news }: Tell) {
+        self.deliver_around(member);
+        if let Some(subscriber) = self.subscriptions.subscriber(member) {
+            subscriber.tell(Delivery::News { member, news });
         }
     }
 
@@ -158,16 +169,8 @@ impl FanOut {
 }
 
 impl ToFanOut for Addr<FanOut> {
-    fn send(&self, message: ForFanOut) {
-        match message {
-            ForFanOut::Attach(message) => self.do_send(message),
-            ForFanOut::Subscribe(message) => self.do_send(message),
-            ForFanOut::Unsubscribe(message) => self.do_send(message),
-            ForFanOut::Detach(message) => self.do_send(message),
-            ForFanOut::Broadcast(message) => self.do_send(message),
-            ForFanOut::Tell(message) => self.do_send(message),
-            ForFanOut::DismissAll(message) => self.do_send(message),
-        }
+    fn send(&self, mail: Mail) {
+        self.do_send(mail);
     }
 }
 
@@ -179,58 +182,10 @@ impl Actor for FanOut {
     }
 }
 
-impl Handler<FanOutBroadcast> for FanOut {
+impl Handler<Mail> for FanOut {
     type Result = ();
 
-    fn handle(&mut self, message: FanOutBroadcast, _: &mut Self::Context) {
-        self.add(message);
-    }
-}
-
-impl Handler<Attach> for FanOut {
-    type Result = ();
-
-    fn handle(&mut self, message: Attach, _: &mut Self::Context) {
-        self.attach(message);
-    }
-}
-
-impl Handler<Subscribe> for FanOut {
-    type Result = ();
-
-    fn handle(&mut self, message: Subscribe, _: &mut Self::Context) {
-        self.subscribe(message);
-    }
-}
-
-impl Handler<Unsubscribe> for FanOut {
-    type Result = ();
-
-    fn handle(&mut self, message: Unsubscribe, _: &mut Self::Context) {
-        self.unsubscribe(message);
-    }
-}
-
-impl Handler<Detach> for FanOut {
-    type Result = ();
-
-    fn handle(&mut self, message: Detach, _: &mut Self::Context) {
-        self.detach(message);
-    }
-}
-
-impl Handler<Tell> for FanOut {
-    type Result = ();
-
-    fn handle(&mut self, message: Tell, _: &mut Self::Context) {
-        self.tell(message);
-    }
-}
-
-impl Handler<DismissAll> for FanOut {
-    type Result = ();
-
-    fn handle(&mut self, _: DismissAll, _: &mut Self::Context) {
-        self.dismiss_all();
+    fn handle(&mut self, Mail(messages): Mail, _: &mut Self::Context) {
+        messages.into_iter().for_each(|message| self.take(message));
     }
 }

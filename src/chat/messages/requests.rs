@@ -23,7 +23,7 @@ use crate::{
 /// nickname, and gets what is said from here on, and nothing from before.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Register {
+pub(crate) struct Register {
     /// The session to register.
     pub member: MemberId,
     /// The room to enter, made if it does not exist. Over the bound on rooms the session is dismissed.
@@ -39,7 +39,7 @@ pub struct Register {
 /// A session has ended. Idempotent.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Unregister {
+pub(crate) struct Unregister {
     /// The session to unregister.
     pub member: MemberId,
     /// Whether the nickname of its user is held, if this was the user's last session.
@@ -49,7 +49,7 @@ pub struct Unregister {
 /// A guest sends a message to its room.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Publish {
+pub(crate) struct Publish {
     /// The sender; it does not get its own line.
     pub member: MemberId,
     /// The text or the bytes to send.
@@ -60,7 +60,7 @@ pub struct Publish {
 
 /// The content of a guest's message.
 #[derive(Clone, Debug)]
-pub enum Payload {
+pub(crate) enum Payload {
     /// A text; the journal keeps it if the room has history.
     Text(ByteString),
     /// Bytes; never kept.
@@ -72,7 +72,7 @@ pub enum Payload {
 /// nothing has changed.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Login {
+pub(crate) struct Login {
     /// The session that logs in.
     pub member: MemberId,
     /// The session's number for the login; it names the visit in [`CaughtUp`].
@@ -92,14 +92,14 @@ pub struct Login {
     /// True for every change of the users, false for lists; `None` leaves it as it was.
     pub wants_changes: Option<bool>,
     /// Charged to the session's intake until the login is done.
-    pub accepted: Accepted,
+    pub _accepted: Accepted,
 }
 
 /// Asks to subscribe a session that has read the journal of its room up to an offset. Answered by a
 /// [`Tail`](super::Tail).
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
-pub struct CaughtUp {
+pub(crate) struct CaughtUp {
     /// The session that has caught up.
     pub member: MemberId,
     /// The ticket of its login; ignored if the session has logged in elsewhere since.
@@ -111,7 +111,7 @@ pub struct CaughtUp {
 /// A user sends a message to the room, itself included. Answered by `Posted` when the message is durable.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Post {
+pub(crate) struct Post {
     /// The session of the sender.
     pub member: MemberId,
     /// The session's number for the message.
@@ -129,7 +129,7 @@ pub struct Post {
 /// A user sends a private message to another user. Answered by `PrivateSent`.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct SendPrivate {
+pub(crate) struct SendPrivate {
     /// The session of the sender.
     pub member: MemberId,
     /// The session's number for the message.
@@ -149,7 +149,7 @@ pub struct SendPrivate {
 /// A user asks for the users of its room. Answered by `Users`.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct ListUsers {
+pub(crate) struct ListUsers {
     /// The session that asks.
     pub member: MemberId,
     /// The session's number for the request.
@@ -159,25 +159,25 @@ pub struct ListUsers {
     /// Most users in the answer.
     pub limit: usize,
     /// Charged to the session's intake until the request is answered.
-    pub accepted: Accepted,
+    pub _accepted: Accepted,
 }
 
 /// A user begins or stops to write. Volatile: left out for subscribers that are not writable.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct ShowTyping {
+pub(crate) struct ShowTyping {
     /// The session of the user; ignored if it is not logged in.
     pub member: MemberId,
     /// True if the user begins to write.
     pub typing: bool,
     /// Charged to the session's intake until the request is dealt with.
-    pub accepted: Accepted,
+    pub _accepted: Accepted,
 }
 
 /// Logs a session out; the session goes on. Answered by `LoggedOut`.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Logout {
+pub(crate) struct Logout {
     /// The session to log out.
     pub member: MemberId,
     /// The session's number for the request.

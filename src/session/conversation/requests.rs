@@ -72,7 +72,7 @@ impl Conversation {
             Request::Typing(Typing { typing }) => {
                 self.check_user()?;
                 let accepted = self.intake.accept(len);
-                self.worker.chat.do_send(ShowTyping { member: self.member, typing, accepted });
+                self.worker.chat.do_send(ShowTyping { member: self.member, typing, _accepted: accepted });
                 self.answer_if_asked(ack, &Answer::Done {});
             }
         }
@@ -142,7 +142,7 @@ impl Conversation {
             spare,
             position,
             wants_changes,
-            accepted,
+            _accepted: accepted,
         });
         Ok(())
     }
@@ -179,7 +179,13 @@ impl Conversation {
         let ticket = self.expect(Pending::Users { ack });
         let accepted = self.intake.accept(len);
         let after = after.map(|name| name.key());
-        self.worker.chat.do_send(ListUsers { member: self.member, ticket, after, limit, accepted });
+        self.worker.chat.do_send(ListUsers {
+            member: self.member,
+            ticket,
+            after,
+            limit,
+            _accepted: accepted,
+        });
         Ok(())
     }
 

@@ -19,7 +19,7 @@ use self::{
     stay::Stay,
 };
 use crate::{
-    broadcast::{AddWorker, Broadcaster, EndBroadcasts, Found, Reach, TurnLength, Turns},
+    broadcast::{AddWorker, Broadcaster, EndBroadcasts, FanOuts, Found, Reach, TurnLength, Turns},
     connection::{Accepted, Budget},
     domain::MemberId,
 };
@@ -51,6 +51,7 @@ pub struct RoomLimits {
 pub struct RoomServer {
     limits: RoomLimits,
     broadcaster: Broadcaster<SocketRoom>,
+    fanouts: FanOuts,
     namespaces: Vec<Namespace>,
     by_name: HashMap<ByteString, usize>,
     acks: acks::Acks,
@@ -73,6 +74,7 @@ impl RoomServer {
         Self {
             limits,
             broadcaster: Broadcaster::new(limits.max_rooms, budget),
+            fanouts: FanOuts::default(),
             namespaces: Vec::new(),
             by_name: HashMap::new(),
             acks: acks::Acks::default(),
@@ -186,6 +188,10 @@ impl Turns for RoomServer {
 
     fn end_turn(&mut self, _: &mut Context<Self>) {
         drop(self.broadcaster.end_all());
+        for (worker, message) in self.broadcaster.outgoing() {
+            self.fanouts.collect(worker, message);
+        }
+        self.fanouts.send_all();
     }
 }
 
@@ -210,7 +216,7 @@ impl Handler<AddWorker> for RoomServer {
     type Result = ();
 
     fn handle(&mut self, AddWorker { worker, fanout }: AddWorker, _: &mut Self::Context) {
-        self.broadcaster.add_worker(worker, fanout);
+        self.fanouts.add(worker, fanout);
     }
 }
 

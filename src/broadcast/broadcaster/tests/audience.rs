@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use proptest::prelude::*;
 
-use super::{Heard, Stage, rooms_of};
+use super::{Stage, rooms_of};
 use crate::{
     broadcast::{
         Broadcaster, Ended, Reach,
@@ -21,10 +21,7 @@ fn an_open_broadcast_ends_before_a_member_of_its_room_changes() {
     let session = stage.register(4);
     assert!(rooms_of(stage.broadcaster.enter(session, here)).is_empty(), "it is not subscribed");
     for (change, text) in [
-        (
-            Broadcaster::subscribe as fn(&mut Broadcaster<Place, Heard>, MemberId) -> Ended,
-            "before it subscribes",
-        ),
+        (Broadcaster::subscribe as fn(&mut Broadcaster<Place>, MemberId) -> Ended, "before it subscribes"),
         (Broadcaster::unsubscribe, "before it unsubscribes"),
         (Broadcaster::subscribe, "before it subscribes again"),
     ] {

@@ -1,10 +1,6 @@
 //! A broadcaster with two fan-outs that keep what each session has heard.
 
-use std::{
-    cell::RefCell,
-    collections::{BTreeMap, BTreeSet},
-    rc::Rc,
-};
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::*;
 use crate::{
@@ -18,28 +14,22 @@ mod removal;
 mod workers;
 
 /// A fan-out that delivers each broadcast at once, and keeps what each of its sessions has heard.
-#[derive(Clone, Debug, Default)]
-struct Heard(Rc<RefCell<State>>);
-
 #[derive(Debug, Default)]
-struct State {
+struct Heard {
     subscribers: BTreeSet<(MemberId, RoomId)>,
     heard: BTreeMap<MemberId, Vec<String>>,
-    /// Number of broadcasts and of messages with news.
     broadcasts: usize,
-    tells: usize,
-    is_dismissed: bool,
 }
 
 impl Heard {
     fn of(&self, number: u64) -> Vec<String> {
-        self.0.borrow().heard.get(&MemberId::of(number)).cloned().unwrap_or_default()
+        self.heard.get(&MemberId::of(number)).cloned().unwrap_or_default()
     }
 }
 
-impl ToFanOut for Heard {
-    fn send(&self, message: ForFanOut) {
-        let State { subscribers, heard, broadcasts, tells, is_dismissed } = &mut *self.0.borrow_mut();
+impl Heard {
+    fn take(&mut self, message: ForFanOut) {
+        let Self { subscribers, heard, broadcasts } = self;
         match message {
             ForFanOut::Attach(Attach { member, .. }) => assert!(heard.insert(member, Vec::new()).is_none()),
             ForFanOut::Subscribe(Subscribe { member, room, .. }) => {
@@ -61,14 +51,11 @@ impl ToFanOut for Heard {
                     }
                 }
             }
-            ForFanOut::Tell(Tell(all)) => {
-                *tells += 1;
-                for (member, news) in all {
-                    let news = news.downcast::<&str>().expect("a text");
-                    heard.entry(member).or_default().push((*news).to_owned());
-                }
+            ForFanOut::Tell(Tell { member, news }) => {
+                let news = news.downcast::<&str>().expect("a text");
+                heard.entry(member).or_default().push((*news).to_owned());
             }
-            ForFanOut::DismissAll(_) => *is_dismissed = true,
+            ForFanOut::DismissAll(_) => unreachable!("a broadcaster dismisses no session"),
         }
     }
 }
@@ -76,18 +63,14 @@ impl ToFanOut for Heard {
 const WORKERS: [WorkerId; 2] = [WorkerId(0), WorkerId(1)];
 
 struct Stage {
-    broadcaster: Broadcaster<Place, Heard>,
+    broadcaster: Broadcaster<Place>,
     heard: [Heard; 2],
 }
 
 impl Stage {
     fn new() -> Self {
-        let mut broadcaster = Broadcaster::new(9, Budget::new(1 << 20));
-        let heard = [Heard::default(), Heard::default()];
-        for (worker, heard) in WORKERS.iter().zip(&heard) {
-            broadcaster.add_worker(*worker, heard.clone());
-        }
-        Self { broadcaster, heard }
+        let broadcaster = Broadcaster::new(9, Budget::new(1 << 20));
+        Self { broadcaster, heard: [Heard::default(), Heard::default()] }
     }
 
     fn room(&mut self, name: &str) -> RoomId {
@@ -114,12 +97,21 @@ impl Stage {
         self.broadcaster.push(room, &Text(text), Reach::All, None)
     }
 
-    fn heard(&self, number: u64) -> Vec<String> {
+    /// Gives the fan-outs what is for them.
+    fn deliver(&mut self) {
+        for (worker, message) in self.broadcaster.outgoing() {
+            self.heard[worker.0].take(message);
+        }
+    }
+
+    fn heard(&mut self, number: u64) -> Vec<String> {
+        self.deliver();
         self.heard[usize::from(number % 2 == 1)].of(number)
     }
 
-    fn broadcasts(&self) -> [usize; 2] {
-        [0, 1].map(|worker| self.heard[worker].0.borrow().broadcasts)
+    fn broadcasts(&mut self) -> [usize; 2] {
+        self.deliver();
+        [0, 1].map(|worker| self.heard[worker].broadcasts)
     }
 }
 

@@ -1,7 +1,7 @@
 //! Each worker gets what is for its sessions, once.
 
 use super::{Stage, rooms_of};
-use crate::{broadcast::DismissAll, domain::MemberId};
+use crate::domain::MemberId;
 
 #[test]
 fn a_broadcast_goes_once_to_each_worker_with_a_subscriber_and_to_no_other() {
@@ -19,23 +19,16 @@ fn a_broadcast_goes_once_to_each_worker_with_a_subscriber_and_to_no_other() {
 }
 
 #[test]
-fn news_for_many_members_is_one_message_to_each_worker_and_comes_behind_finished_broadcasts() {
+fn news_come_behind_finished_broadcasts_and_only_to_members_that_are_registered() {
     let mut stage = Stage::new();
     let room = stage.room("a");
     let sessions = [0, 1, 2, 3].map(|number| stage.subscriber(number, &[room]));
     drop(stage.say(room, "said"));
     drop(stage.broadcaster.end(room));
-    stage.broadcaster.tell_all(sessions.map(|member| (member, "news")));
+    sessions.iter().for_each(|member| stage.broadcaster.tell(*member, "news"));
     stage.broadcaster.tell(MemberId::of(9), "not registered");
     for number in 0..4 {
         assert_eq!(stage.heard(number), ["said", "news"]);
     }
-    assert_eq!([0, 1].map(|worker| stage.heard[worker].0.borrow().tells), [1, 1]);
-}
-
-#[test]
-fn all_workers_learn_that_their_sessions_are_dismissed() {
-    let stage = Stage::new();
-    stage.broadcaster.dismiss_all(&DismissAll { all_told: tokio::sync::mpsc::channel(1).0 });
-    assert!(stage.heard.iter().all(|heard| heard.0.borrow().is_dismissed));
+    assert!(stage.heard(9).is_empty());
 }

@@ -165,7 +165,7 @@ impl Stage {
     }
 
     fn tell(&mut self, listener: &Listener, news: &'static str) {
-        self.fanout.tell(Tell(vec![(listener.member, Box::new(news))]));
+        self.fanout.tell(Tell { member: listener.member, news: Box::new(news) });
     }
 }
 

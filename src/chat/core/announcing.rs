@@ -2,9 +2,7 @@
 
 use std::time::Instant;
 
-use actix::Context;
-
-use super::ChatServer;
+use super::Chat;
 use crate::{
     broadcast::{Reach, RoomId},
     chat::{
@@ -18,19 +16,19 @@ use crate::{
     protocol::chat::{self, USERS_PAGE},
 };
 
-impl ChatServer {
+impl Chat {
     /// Notes a change of the room's users; it is told when it is due.
     pub(super) fn announce(&mut self, member: MemberId, id: RoomId, change: &Change) {
         let members = self.broadcaster.rooms.members_in(id);
         if let Some(room) = self.broadcaster.rooms.get(id) {
-            room.news.changed(change, member, members, Instant::now());
+            room.news.changed(change, member, members, self.now.at);
             self.tell_news(id);
         }
     }
 
     /// Adds the notices and lists that are due to the broadcast, and sets the alarm for the rest.
     fn tell_news(&mut self, id: RoomId) {
-        let now = Instant::now();
+        let now = self.now.at;
         let members = self.broadcaster.rooms.members_in(id);
         let subscribers = self.broadcaster.rooms.subscribers(id);
         let want_changes = subscribers.map_or(0, |subscribers| subscribers.of_dialects(&CHANGES));
@@ -77,9 +75,14 @@ impl ChatServer {
         Ok(Reply::Users(Box::new(page)))
     }
 
+    /// The time of the earliest alarm.
+    pub(in crate::chat) fn next_alarm(&self) -> Option<Instant> {
+        self.alarms.next()
+    }
+
     /// Handles the alarms that are due.
-    pub(super) fn ring(&mut self, _: &mut Context<Self>) {
-        let now = Instant::now();
+    pub(in crate::chat) fn ring(&mut self) {
+        let now = self.now.at;
         while let Some((id, alarm)) = self.alarms.take_due(now) {
             let Some(room) = self.broadcaster.rooms.get(id) else {
                 continue;

@@ -1,15 +1,10 @@
 //! Login, subscription and logout, and the end of sessions.
 
-use std::{
-    collections::VecDeque,
-    net::IpAddr,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, net::IpAddr, time::Duration};
 
-use actix::Context;
 use log::error;
 
-use super::ChatServer;
+use super::Chat;
 use crate::{
     broadcast::{Found, Member, RoomId, Standing},
     chat::{
@@ -72,28 +67,28 @@ impl BehindLogin for Unregister {
     }
 }
 
-impl ChatServer {
+impl Chat {
     /// Logs a session in to a room, after all it has sent before.
-    pub(super) fn login(&mut self, login: Login, ctx: &mut Context<Self>) {
+    pub(super) fn login(&mut self, login: Login) {
         if let Some(login) = self.wait_behind_login(login.member, login) {
-            self.login_or_wait(login, ctx);
+            self.login_or_wait(login);
         }
     }
 
     /// Logs a session in to a room once the room's journal has answered.
-    fn login_or_wait(&mut self, login: Login, ctx: &mut Context<Self>) {
+    fn login_or_wait(&mut self, login: Login) {
         let address = self.broadcaster.rooms.member(login.member).and_then(|member| member.own.address);
-        let id = match self.find_or_make(&login.room, address, ctx) {
+        let id = match self.find_or_make(&login.room, address) {
             Ok(id) => id,
             Err(rejected) => return self.reject(login.member, login.ticket, rejected),
         };
-        self.open_book(id, ctx);
+        self.open_book(id);
         match self.broadcaster.rooms.get(id).map(|room| &mut room.book) {
             Some(Book::Opening(waiting)) => {
                 self.logging_in.insert(login.member, VecDeque::new());
                 waiting.push(Waiting::Login(login));
             }
-            _ => self.login_open(id, login, ctx),
+            _ => self.login_open(id, login),
         }
     }
 
@@ -110,7 +105,7 @@ impl ChatServer {
 
     /// A login is done or has failed. Handles what its session has sent behind it, up to a login that must
     /// wait itself.
-    pub(super) fn go_on_behind_login(&mut self, member: MemberId, has_fault: bool, ctx: &mut Context<Self>) {
+    pub(super) fn go_on_behind_login(&mut self, member: MemberId, has_fault: bool) {
         let Some(mut behind) = self.logging_in.remove(&member) else {
             return;
         };
@@ -119,25 +114,25 @@ impl ChatServer {
             match next {
                 Behind::Login(login) => {
                     has_fault = false;
-                    self.login_or_wait(login, ctx);
+                    self.login_or_wait(login);
                     if let Some(waiting) = self.logging_in.get_mut(&member) {
                         return *waiting = behind;
                     }
                 }
                 // Drops it: it was meant for the room that cannot be opened, not for the session's former
                 // room.
-                Behind::Post(_) | Behind::SendPrivate(_) if has_fault => self.metrics.not_kept(),
+                Behind::Post(_) | Behind::SendPrivate(_) if has_fault => self.counts.not_kept += 1,
                 Behind::Post(post) => self.post_or_reject(post),
                 Behind::SendPrivate(message) => self.send_private_or_reject(message),
-                Behind::Logout(logout) => self.logout(logout, ctx),
+                Behind::Logout(logout) => self.logout(logout),
                 Behind::Unregister(message) => self.unregister(message),
             }
         }
     }
 
     /// Logs a session out; the session goes on.
-    pub(super) fn logout(&mut self, Logout { member, ticket }: Logout, ctx: &mut Context<Self>) {
-        self.release_name(member, ctx);
+    pub(super) fn logout(&mut self, Logout { member, ticket }: Logout) {
+        self.release_name(member);
         self.leave_room(member);
         self.reply(member, ticket, Reply::LoggedOut);
     }
@@ -150,7 +145,11 @@ impl ChatServer {
     }
 
     /// Whether a client at this address may enter a room, which is made if it does not exist.
-    pub(super) fn may_enter(&self, name: &RoomName, address: Option<IpAddr>) -> Result<(), Rejected> {
+    pub(in crate::chat) fn may_enter(
+        &self,
+        name: &RoomName,
+        address: Option<IpAddr>,
+    ) -> Result<(), Rejected> {
         if name.is_reserved() {
             return Ok(());
         }
@@ -160,7 +159,7 @@ impl ChatServer {
         }
         match standing {
             Standing::Known => Ok(()),
-            Standing::New if self.new_rooms.may_make(address, Instant::now()) => Ok(()),
+            Standing::New if self.new_rooms.may_make(address, self.now.at) => Ok(()),
             Standing::New => {
                 let address = address.map_or_else(String::new, |address| address.to_string());
                 logging::refused(
@@ -183,23 +182,22 @@ impl ChatServer {
         &mut self,
         name: &RoomName,
         address: Option<IpAddr>,
-        ctx: &mut Context<Self>,
     ) -> Result<RoomId, Rejected> {
         self.may_enter(name, address)?;
         let is_new = self.broadcaster.rooms.standing(name) == Standing::New;
         let Found { id, forgotten } =
             self.broadcaster.rooms.find_or_make(name).map_err(|_| Rejected::TooManyRooms)?;
         if is_new {
-            self.new_rooms.made(address, Instant::now());
+            self.new_rooms.made(address, self.now.at);
         }
         if let Some(forgotten) = forgotten {
-            self.forget(forgotten, ctx);
+            self.forget(forgotten);
         }
         Ok(id)
     }
 
     /// Logs a session in to a room whose journal has answered.
-    pub(super) fn login_open(&mut self, id: RoomId, login: Login, ctx: &mut Context<Self>) {
+    pub(super) fn login_open(&mut self, id: RoomId, login: Login) {
         let Login { member, ticket, profile, token, has_shown_token, spare, position, wants_changes, .. } =
             login;
         // A session that has ended since must not take a nickname.
@@ -222,7 +220,7 @@ impl ChatServer {
         };
         let (epoch, resume, head, durable) =
             (log.epoch().id, log.resume(position), log.head(), log.durable());
-        let Ok((token, change)) = room.presence.login(member, profile.clone(), token, spare, Instant::now())
+        let Ok((token, change)) = room.presence.login(member, profile.clone(), token, spare, self.now.at)
         else {
             self.reject(member, ticket, Rejected::NameTaken);
             return self.retire(id);
@@ -239,7 +237,7 @@ impl ChatServer {
         self.announce(member, id, &change);
         // False if another user of the room has the token, so that the spare one was taken.
         if shown == Some(token) {
-            self.reserve_name(member, id, ctx);
+            self.reserve_name(member, id);
         }
         let count = self.broadcaster.rooms.get(id).map_or(0, |room| room.presence.count());
         if let Some(visit) = self.broadcaster.rooms.own_of(member) {
@@ -314,7 +312,7 @@ impl ChatServer {
     /// A session has left a room: its user leaves with the last of its sessions. Holds the nickname of a user
     /// that drops for `hold`.
     fn has_left(&mut self, member: MemberId, id: RoomId, hold: Option<Duration>) {
-        let (now, max_held) = (Instant::now(), self.limits.max_held_names);
+        let (now, max_held) = (self.now.at, self.limits.max_held_names);
         let left = self.broadcaster.rooms.get(id).and_then(|room| match hold {
             Some(hold) => room.presence.drop_out(member, now, now + hold, max_held),
             None => room.presence.logout(member),

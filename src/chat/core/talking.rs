@@ -2,14 +2,13 @@
 
 use std::sync::Arc;
 
-use actix::Context;
-
-use super::ChatServer;
+use super::Chat;
 use crate::{
     broadcast::{Reach, RoomId, Subscribers},
     chat::{
         commits::Receipt,
-        handing::{Fate, Handing, Waiter},
+        effects::ToKeep,
+        handing::{Asked, Fate, Handing, Waiter},
         ids,
         line::Line,
         messages::{Payload, Post, Publish, Rejected, Reply, SendPrivate},
@@ -18,21 +17,21 @@ use crate::{
     },
     connection::Accepted,
     domain::{Avatar, MemberId, PublicId},
-    journal::{Kind, NewEntry, now_millis},
+    journal::{Kind, NewEntry},
     protocol::chat::Private,
 };
 
 /// Milliseconds after which the journal is told again that a picture is in use: one day.
 const KEEP_PICTURE_AGAIN: u64 = 24 * 3600 * 1000;
 
-impl ChatServer {
+impl Chat {
     /// Handles a guest's message once its room's journal has answered.
-    pub(super) fn publish(&mut self, publish: Publish, ctx: &mut Context<Self>) {
+    pub(super) fn publish(&mut self, publish: Publish) {
         // A session that was dismissed when it registered is in no room, and has been told so.
         let Some(id) = self.broadcaster.rooms.room_of(publish.member) else {
             return;
         };
-        self.open_book(id, ctx);
+        self.open_book(id);
         match self.broadcaster.rooms.get(id).map(|room| &mut room.book) {
             // Keep the order. The guest may be gone when the journal answers; its message is still sent.
             Some(Book::Opening(waiting)) => waiting.push(Waiting::Publish(publish)),
@@ -44,9 +43,10 @@ impl ChatServer {
     /// not kept; it has its echo.
     pub(super) fn publish_open(&mut self, id: RoomId, publish: Publish) {
         let Publish { member, payload, accepted } = publish;
-        let has_fault = self.commits.fault().is_some();
+        let (has_fault, at) = (self.fault.is_some(), self.now.millis);
         let Some(room) = self.broadcaster.rooms.get(id) else {
-            return self.metrics.not_kept();
+            self.counts.not_kept += 1;
+            return;
         };
         let guest = member.guest_name();
         let avatar = Avatar::default();
@@ -55,10 +55,13 @@ impl ChatServer {
             (Payload::Text(body), _) if !room.name.is_kept() => Line::Text(body),
             (Payload::Text(body), Book::Open(log)) if !has_fault => {
                 let (kind, username, avatar) = (Kind::Message, &*guest, avatar.as_str());
-                let entry = NewEntry { kind, at: now_millis(), username, avatar, uid: None, id: "", body };
+                let entry = NewEntry { kind, at, username, avatar, uid: None, id: "", body };
                 Line::Said(log.advance(), entry)
             }
-            (Payload::Text(_), _) => return self.metrics.not_kept(),
+            (Payload::Text(_), _) => {
+                self.counts.not_kept += 1;
+                return;
+            }
         };
         self.add_line(id, &line, Reach::Exclude(member), Some(accepted));
     }
@@ -84,20 +87,18 @@ impl ChatServer {
             let receipt = Receipt { member, ticket, place };
             if place.offset <= log.durable() {
                 self.reply(member, ticket, Reply::Posted(place));
-            } else if self.commits.attach(id, receipt) {
-                // The receipt waits with the first message.
-            } else if room.kept.is_empty() {
-                return Err(Rejected::NotKeptYet);
-            } else {
+            } else if room.kept.has(place.offset) {
                 room.kept.owe(receipt);
+            } else {
+                self.to_keep.push(ToKeep::Ack(id, receipt));
             }
             return Ok(());
         }
-        if let Some(fault) = self.commits.fault() {
-            self.metrics.not_kept();
+        if let Some(fault) = &self.fault {
+            self.counts.not_kept += 1;
             return Err(fault.into());
         }
-        let place = Place { offset: log.advance(), at: now_millis() };
+        let place = Place { offset: log.advance(), at: self.now.millis };
         if let Some(key) = key {
             log.ids.remember(key, place, place.at);
         }
@@ -147,13 +148,16 @@ impl ChatServer {
             .map(|id| ids::private_key(sender.sender, &sender.token, &room.name, &name, id));
         let reader = room.presence.find(&name).cloned();
         let is_held = room.presence.is_held(&name);
-        let fanout = self.broadcaster.fanout_of(member).ok_or(Rejected::NotLoggedIn)?.clone();
-        let mut waiter = Waiter { member, ticket, fanout, accepted: Some(accepted) };
+        let mut waiter = Waiter { member, ticket, accepted: Some(accepted) };
         let known = key.and_then(|key| self.private_ids.find(&key));
         if let Some(fate) = &known {
             match fate.ask(waiter) {
-                Some(back) => waiter = back,
-                None => return Ok(()),
+                Asked::Waits => return Ok(()),
+                Asked::Delivered => {
+                    self.reply(member, ticket, Reply::PrivateSent { at: fate.at(), delivered: true });
+                    return Ok(());
+                }
+                Asked::Undelivered(back) => waiter = back,
             }
         }
         if reader.is_none() && !is_held {
@@ -164,7 +168,7 @@ impl ChatServer {
         // A session that still catches up gets no private message.
         let readers = reader.as_ref().map(|reader| self.subscribed(&reader.sessions));
         let (Some(reader), Some(readers)) = (reader, readers.filter(|readers| !readers.is_empty())) else {
-            waiter.answer(at, false);
+            self.reply(member, ticket, Reply::PrivateSent { at, delivered: false });
             return Ok(());
         };
         let mut recipients = readers.clone();
@@ -183,7 +187,7 @@ impl ChatServer {
         };
         let accepted = waiter.accepted.take();
         fate.send(waiter);
-        let handing = Box::new(Handing::new(readers, fate));
+        let handing = Box::new(Handing::new(readers, fate, Arc::clone(&self.decisions)));
         let line = Line::Private(private);
         let ended = self.broadcaster.send_only(id, recipients, &line, accepted, Some(handing));
         self.keep(ended);
@@ -192,7 +196,7 @@ impl ChatServer {
 
     /// The fate of a private message that is sent for the first time.
     fn remember_private(&mut self, key: Option<ids::Key>) -> Arc<Fate> {
-        let fate = Arc::new(Fate::undelivered(now_millis()));
+        let fate = Arc::new(Fate::undelivered(self.now.millis));
         if let Some(key) = key {
             self.private_ids.remember(key, Arc::clone(&fate), fate.at());
         }

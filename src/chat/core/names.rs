@@ -1,55 +1,50 @@
 //! Reserved nicknames: from the chat server to the journal and back.
 
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
-use actix::{
-    AsyncContext as _, Context,
-    fut::{ActorFutureExt as _, wrap_future},
-};
-use log::warn;
-
-use super::ChatServer;
+use super::Chat;
 use crate::{
     broadcast::RoomId,
     chat::{
+        effects::{Job, Now},
         presence::Presence,
         reservations::{Changes, Reservation},
     },
     domain::{MemberId, Nickname, OwnerHash, RoomName},
-    journal::{ReservedName, now_millis},
+    journal::ReservedName,
 };
 
-impl ChatServer {
+impl Chat {
     /// Reserves the nickname of a user that has shown its token.
-    pub(super) fn reserve_name(&mut self, member: MemberId, id: RoomId, ctx: &mut Context<Self>) {
-        let now = Instant::now();
-        let (until, max) = (now + self.limits.name_reservation, self.limits.max_held_names);
+    pub(super) fn reserve_name(&mut self, member: MemberId, id: RoomId) {
+        let now = self.now;
+        let (until, max) = (now.at + self.limits.name_reservation, self.limits.max_held_names);
         let Some(room) = self.broadcaster.rooms.get(id) else {
             return;
         };
-        let Changes { reserved, released } = room.presence.reserve(member, now, until, max);
+        let Changes { reserved, released } = room.presence.reserve(member, now.at, until, max);
         let name = room.name.clone();
         let reserved = reserved.iter().map(|reservation| to_keep(reservation, now));
         let names = reserved.chain(released.iter().map(to_free)).collect();
-        self.keep_in_journal(name, names, ctx);
+        self.keep_in_journal(name, names);
     }
 
     /// Frees the nickname of a user that logs out.
-    pub(super) fn release_name(&mut self, member: MemberId, ctx: &mut Context<Self>) {
+    pub(super) fn release_name(&mut self, member: MemberId) {
         if let Some(room) =
             self.broadcaster.rooms.room_of(member).and_then(|id| self.broadcaster.rooms.get(id))
             && let Some(released) = room.presence.release(member)
         {
             let name = room.name.clone();
-            self.keep_in_journal(name, vec![to_free(&released)], ctx);
+            self.keep_in_journal(name, vec![to_free(&released)]);
         }
     }
 
     /// The server stops: the journal keeps the nicknames of all users, so that the next server holds them.
-    pub(super) fn keep_names(&mut self, ctx: &mut Context<Self>) {
-        let (now, hold) = (Instant::now(), self.limits.name_hold);
+    pub(in crate::chat) fn keep_names(&mut self) {
+        let (now, hold) = (self.now, self.limits.name_hold);
         let names_of = |presence: &Presence| -> Vec<_> {
-            presence.names_to_hold(now, hold).map(|name| to_keep(&name, now)).collect()
+            presence.names_to_hold(now.at, hold).map(|name| to_keep(&name, now)).collect()
         };
         let rooms: Vec<_> = self
             .broadcaster
@@ -58,25 +53,14 @@ impl ChatServer {
             .map(|(_, room)| (room.name.clone(), names_of(&room.presence)))
             .collect();
         for (room, names) in rooms {
-            self.keep_in_journal(room, names, ctx);
+            self.keep_in_journal(room, names);
         }
     }
 
-    pub(super) fn keep_in_journal(
-        &mut self,
-        room: RoomName,
-        names: Vec<ReservedName>,
-        ctx: &mut Context<Self>,
-    ) {
-        if names.is_empty() {
-            return;
+    pub(super) fn keep_in_journal(&mut self, room: RoomName, names: Vec<ReservedName>) {
+        if !names.is_empty() {
+            self.ask(Job::Reserve(room, names));
         }
-        let asked = wrap_future(self.journal.reserve(room, names));
-        ctx.spawn(asked.map(|answer: Result<(), _>, _: &mut Self, _| {
-            if let Err(error) = answer {
-                warn!("reserved names are not kept: {error}");
-            }
-        }));
     }
 }
 
@@ -86,16 +70,16 @@ pub(super) fn restore(
     presence: &mut Presence,
     names: Vec<ReservedName>,
     most: Duration,
+    now: Now,
 ) -> Vec<ReservedName> {
-    let (now, wall) = (Instant::now(), now_millis());
     let mut nearer = Vec::new();
     for ReservedName { name, owner, until, .. } in names {
         // The rules for nicknames may have become stricter since.
         let Ok(nickname) = Nickname::parse(&name) else {
             continue;
         };
-        let left = Duration::from_millis(until.saturating_sub(wall));
-        let reservation = Reservation { nickname, owner: OwnerHash(owner), until: now + left.min(most) };
+        let left = Duration::from_millis(until.saturating_sub(now.millis));
+        let reservation = Reservation { nickname, owner: OwnerHash(owner), until: now.at + left.min(most) };
         if left > most {
             nearer.push(to_keep(&reservation, now));
         }
@@ -104,9 +88,9 @@ pub(super) fn restore(
     nearer
 }
 
-fn to_keep(reservation: &Reservation, now: Instant) -> ReservedName {
-    let left = reservation.until.saturating_duration_since(now);
-    let until = now_millis().saturating_add(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
+fn to_keep(reservation: &Reservation, now: Now) -> ReservedName {
+    let left = reservation.until.saturating_duration_since(now.at);
+    let until = now.millis.saturating_add(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
     ReservedName { owner: reservation.owner.0, until, ..to_free(&reservation.nickname) }
 }
 

@@ -1,0 +1,293 @@
+//! The core of the chat: decides what becomes of each request. It has no clock, mailbox or thread.
+
+use std::{
+    collections::{HashMap, VecDeque},
+    mem,
+    sync::Arc,
+    time::Duration,
+};
+
+use super::{
+    alarms::Alarms,
+    commits::Commit,
+    effects::{Effect, Job, Now, Request, ToKeep},
+    handing::{Decided, Decisions, Fate},
+    ids::{IdCount, IdLimits, Ids, RestingIds},
+    listing::Listing,
+    messages::{ChatNews, Register, Rejected, Reply, RoomList},
+    new_rooms::NewRooms,
+    room::{Behind, Book, Room, Visit},
+};
+use crate::{
+    broadcast::{Broadcaster, Ended, RoomId},
+    config::PerAddress,
+    connection::{Budget, Ending},
+    domain::{MemberId, RoomName},
+    journal::{Append, JournalError},
+};
+
+mod announcing;
+mod members;
+mod names;
+mod opening;
+mod talking;
+
+/// The bounds of the chat.
+#[derive(Clone, Copy, Debug)]
+pub struct ChatLimits {
+    /// Rooms at a time with members or with history.
+    pub max_rooms: usize,
+    /// New rooms a minute per client address.
+    pub max_new_rooms: PerAddress,
+    /// How long the nickname of a user that dropped is held.
+    pub name_hold: Duration,
+    /// How long a nickname is reserved for a user that has shown its token.
+    pub name_reservation: Duration,
+    /// Most held nicknames, and most reserved ones, in one room.
+    pub max_held_names: usize,
+    /// Bounds on remembered message ids.
+    pub ids: IdLimits,
+    /// Bytes of the newest messages in memory, in all rooms together.
+    pub tail_bytes: usize,
+}
+
+/// Members, order, broadcasts and presence of all rooms.
+///
+/// A request has effects, which its caller takes by [`effects`](Self::effects) and carries out in order.
+/// Broadcasts end with the turn, or when their [`Broadcaster`] ends them.
+pub(crate) struct Chat {
+    limits: ChatLimits,
+    /// The time of the request that is being handled.
+    now: Now,
+    broadcaster: Broadcaster<Room>,
+    new_rooms: NewRooms,
+    /// Number of remembered ids in all rooms.
+    id_count: IdCount,
+    resting_ids: RestingIds,
+    /// Ids of private messages of all rooms. Nothing else of these messages is kept.
+    private_ids: Ids<Arc<Fate>>,
+    /// Learns whether private messages have reached their readers.
+    decisions: Arc<dyn Decisions>,
+    /// Sessions whose login waits for a room's journal, and what each has sent behind it.
+    logging_in: HashMap<MemberId, VecDeque<Behind>>,
+    /// The server stops: a session that registers now is dismissed, as the others were.
+    is_stopping: bool,
+    /// Whether the journal has told which rooms have history.
+    knows_rooms: bool,
+    /// The fault of the journal, if it has one: no message is accepted then that is to be kept.
+    fault: Option<JournalError>,
+    listing: Listing,
+    alarms: Alarms,
+    effects: Vec<Effect>,
+    to_keep: Vec<ToKeep>,
+    counts: Counts,
+}
+
+/// What the chat has counted since it was last asked.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Counts {
+    /// Messages that the journal could not take.
+    pub not_kept: u64,
+    /// Rooms that lost their history to make place for others.
+    pub forgotten_rooms: u64,
+}
+
+impl Chat {
+    /// A chat without rooms. Backlogs of sessions are charged to `budget`; `decisions` learns what becomes of
+    /// private messages.
+    pub(crate) fn new(
+        limits: ChatLimits,
+        budget: Arc<Budget>,
+        decisions: Arc<dyn Decisions>,
+        now: Now,
+    ) -> Self {
+        let id_count = IdCount::default();
+        Self {
+            limits,
+            now,
+            broadcaster: Broadcaster::new(limits.max_rooms, budget),
+            new_rooms: NewRooms::new(limits.max_new_rooms),
+            private_ids: Ids::new(limits.ids, id_count.clone()),
+            id_count,
+            resting_ids: RestingIds::default(),
+            decisions,
+            logging_in: HashMap::new(),
+            is_stopping: false,
+            knows_rooms: false,
+            fault: None,
+            listing: Listing::default(),
+            alarms: Alarms::default(),
+            effects: Vec::new(),
+            to_keep: Vec::new(),
+            counts: Counts::default(),
+        }
+    }
+
+    /// Sets the time of what is handled next.
+    pub(super) fn set_now(&mut self, now: Now) {
+        self.now = now;
+    }
+
+    /// Adds the effects of what has been handled to `effects`, and returns what is to be kept.
+    pub(super) fn take_effects(&mut self, effects: &mut Vec<Effect>) -> std::vec::Drain<'_, ToKeep> {
+        effects.append(&mut self.effects);
+        effects.extend(self.broadcaster.outgoing().map(|(worker, message)| Effect::Send(worker, message)));
+        self.to_keep.drain(..)
+    }
+
+    /// Takes the counts.
+    pub(super) fn take_counts(&mut self) -> Counts {
+        mem::take(&mut self.counts)
+    }
+
+    /// Handles a request of a session.
+    pub(super) fn request(&mut self, request: Request) {
+        match request {
+            Request::Register(register) => self.register(register),
+            Request::Unregister(message) => {
+                if let Some(message) = self.wait_behind_login(message.member, message) {
+                    self.unregister(message);
+                }
+            }
+            Request::Publish(publish) => self.publish(publish),
+            Request::Login(login) => self.login(login),
+            Request::CaughtUp(message) => self.caught_up(message),
+            Request::Post(post) => {
+                if let Some(post) = self.wait_behind_login(post.member, post) {
+                    self.post_or_reject(post);
+                }
+            }
+            Request::SendPrivate(message) => {
+                if let Some(message) = self.wait_behind_login(message.member, message) {
+                    self.send_private_or_reject(message);
+                }
+            }
+            Request::ListUsers(asked) => match self.list_users(&asked) {
+                Ok(reply) => self.reply(asked.member, asked.ticket, reply),
+                Err(rejected) => self.reject(asked.member, asked.ticket, rejected),
+            },
+            Request::ShowTyping(shown) => self.show_typing(shown.member, shown.typing),
+            Request::Logout(logout) => {
+                if let Some(logout) = self.wait_behind_login(logout.member, logout) {
+                    self.logout(logout);
+                }
+            }
+        }
+    }
+
+    fn register(&mut self, Register { member, room, worker, seat, address }: Register) {
+        if self.is_stopping {
+            return self.effects.push(Effect::TurnAway(seat, Ending::Restart));
+        }
+        let Ok(room) = room.map(|name| self.find_or_make(&name, address)).transpose() else {
+            return self.effects.push(Effect::TurnAway(seat, Ending::TooManyRooms));
+        };
+        self.broadcaster.register(member, worker, seat, Visit { ticket: 0, address });
+        if let Some(room) = room {
+            self.enter(member, room);
+            self.subscribe(member);
+            self.open_book(room);
+        }
+    }
+
+    /// The fate of a private message is known: answers the requests that wait for it.
+    pub(super) fn decided(&mut self, Decided { fate, delivered }: Decided) {
+        for waiter in fate.decide(delivered) {
+            self.reply(waiter.member, waiter.ticket, Reply::PrivateSent { at: fate.at(), delivered });
+        }
+    }
+
+    /// Sends all broadcasts.
+    pub(super) fn end_turn(&mut self) {
+        let ended = self.broadcaster.end_all();
+        self.keep(ended);
+    }
+
+    /// The server stops: a session that registers from now on is turned away.
+    pub(super) fn stop(&mut self) {
+        self.is_stopping = true;
+        self.end_turn();
+    }
+
+    /// Learns of the fault of the journal, or that it has none.
+    pub(super) fn set_fault(&mut self, fault: Option<&JournalError>) {
+        if self.fault.as_ref() != fault {
+            self.fault = fault.cloned();
+        }
+    }
+
+    /// The largest rooms, and those that were asked for.
+    pub(super) fn list_rooms(&mut self, asked: Vec<RoomName>) -> RoomList {
+        let mut list = self.listing.list(self.now.at, self.broadcaster.rooms.iter());
+        for name in asked.into_iter().filter(RoomName::is_listed) {
+            let id = self.broadcaster.rooms.find(&name);
+            let members = id.map_or(0, |id| self.broadcaster.rooms.members_in(id));
+            let room = id.and_then(|id| self.broadcaster.rooms.get(id));
+            list.asked.push(self.listing.asked(name, members, room));
+        }
+        list
+    }
+
+    /// Number of rooms with members, of rooms with members or history, and of sessions.
+    pub(super) fn sizes(&self) -> (usize, usize, usize) {
+        let rooms = &self.broadcaster.rooms;
+        (rooms.occupied(), rooms.count(), rooms.member_count())
+    }
+
+    /// Whether a request waits for the journal of a room.
+    pub(super) fn is_awaited(&self) -> bool {
+        self.broadcaster.rooms.iter().any(|(_, room)| room.is_awaited())
+    }
+
+    pub(super) fn reply(&mut self, member: MemberId, ticket: u64, reply: Reply) {
+        self.broadcaster.tell(member, ChatNews::Reply { ticket, reply });
+    }
+
+    pub(super) fn reject(&mut self, member: MemberId, ticket: u64, rejected: Rejected) {
+        self.reply(member, ticket, Reply::Rejected(rejected));
+    }
+
+    fn ask(&mut self, job: Job) {
+        self.effects.push(Effect::Ask(job));
+    }
+
+    /// Removes a room from memory if nothing is lost by that.
+    fn retire(&mut self, id: RoomId) {
+        if let Some(Room { name, book: Book::Open(log), .. }) = self.broadcaster.rooms.retire(id) {
+            self.listing.rest(&name, log.position());
+            self.resting_ids.put(name, log.ids, self.now.millis);
+        }
+    }
+
+    fn end_broadcast(&mut self, id: RoomId) {
+        let ended = self.broadcaster.end(id);
+        self.keep(ended);
+    }
+
+    /// Has the journal keep what is to be kept of broadcasts that have ended.
+    fn keep(&mut self, ended: Ended) {
+        for (id, broadcast) in ended {
+            let tail_bytes = self.tail_share();
+            let Some(room) = self.broadcaster.rooms.get(id) else {
+                continue;
+            };
+            let kept = mem::take(&mut room.kept).into_record();
+            if let Some((record, pictures, receipts)) = kept
+                && let Book::Open(log) = &mut room.book
+            {
+                log.push(record.clone(), tail_bytes);
+                let append = Append { room: room.name.clone(), epoch: log.epoch(), record, pictures };
+                let commit = Commit { room: id, append, receipts, _broadcast: broadcast };
+                self.to_keep.push(ToKeep::Record(commit));
+            } else {
+                self.retire(id);
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Chat {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Chat").field("rooms", &self.broadcaster.rooms.loaded()).finish_non_exhaustive()
+    }
+}

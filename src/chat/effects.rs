@@ -1,0 +1,152 @@
+//! What goes into the [core](super::core) of the chat, and what comes out of it.
+
+use std::time::Instant;
+
+use super::{
+    commits::{Commit, Receipt},
+    handing::Decided,
+    messages::{
+        CaughtUp, ListUsers, Login, Logout, Post, Publish, Register, SendPrivate, ShowTyping, Unregister,
+    },
+};
+use crate::{
+    broadcast::{ForFanOut, RoomId, Seat},
+    connection::Ending,
+    domain::{MemberId, RoomName, WorkerId},
+    journal::{Append, JournalError, ReservedName, RoomState},
+};
+
+/// The time, as the chat is told it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Now {
+    /// For what is due later.
+    pub at: Instant,
+    /// The wall clock in milliseconds since 1970, for what is kept.
+    pub millis: u64,
+}
+
+/// What the chat handles, one at a time.
+#[derive(Debug)]
+pub(crate) enum Input {
+    /// A request of a session.
+    Request(Request),
+    /// An answer of the journal.
+    Done(Done),
+    /// Whether a private message has reached its reader.
+    Decided(Decided),
+    /// The time that was asked for has come.
+    Wake,
+    /// All that was sent in this turn has been handled.
+    TurnEnded,
+    /// The server stops: sessions that register from now on are turned away.
+    Stop,
+    /// The server stops: keep the names of all users, and close the journal once all messages are durable.
+    Close,
+}
+
+/// A request of a session.
+#[derive(Debug)]
+pub(crate) enum Request {
+    Register(Register),
+    Unregister(Unregister),
+    Publish(Publish),
+    Login(Login),
+    CaughtUp(CaughtUp),
+    Post(Post),
+    SendPrivate(SendPrivate),
+    ListUsers(ListUsers),
+    ShowTyping(ShowTyping),
+    Logout(Logout),
+}
+
+macro_rules! requests {
+    ($($name:ident),*) => {
+        $(impl From<$name> for Request {
+            fn from(request: $name) -> Self {
+                Self::$name(request)
+            }
+        })*
+    };
+}
+
+requests!(Register, Unregister, Publish, Login, CaughtUp, Post, SendPrivate, ListUsers, ShowTyping, Logout);
+
+/// What the chat wants done.
+#[derive(Debug)]
+pub(crate) enum Effect {
+    /// Goes to the fan-out of a worker.
+    Send(WorkerId, ForFanOut),
+    /// A session is not registered, and must end.
+    TurnAway(Seat, Ending),
+    /// Goes to the journal, which answers with [`Done`].
+    Ask(Job),
+}
+
+/// What is to be kept of what the chat has said.
+#[derive(Debug)]
+pub(crate) enum ToKeep {
+    /// The record of a broadcast that has ended.
+    Record(Commit),
+    /// One more ack for a message that is on its way to the journal.
+    Ack(RoomId, Receipt),
+}
+
+/// What the journal is asked.
+#[derive(Debug)]
+pub(crate) enum Job {
+    /// Which rooms have history. At the start and at a restart, nothing else is handled before that is known.
+    Rooms { is_awaited: bool },
+    /// Where a room stands.
+    Open(RoomId, RoomName),
+    /// To make records durable.
+    Append(Vec<Append>),
+    /// Whether the store is as it was left.
+    Check,
+    /// To remove what is too old.
+    Sweep,
+    /// To forget a room.
+    Forget(RoomName),
+    /// To reserve names, or to free them.
+    Reserve(RoomName, Vec<ReservedName>),
+    /// To close.
+    Close,
+}
+
+/// What the journal has answered.
+#[derive(Debug)]
+pub(crate) enum Done {
+    /// The rooms with history, each with the time of its last message in milliseconds since 1970.
+    Rooms(Result<Vec<(RoomName, u64)>, JournalError>),
+    /// Where a room stands.
+    Opened(RoomId, Result<RoomState, JournalError>),
+    /// The last batch is durable, or is to be tried again.
+    Appended(Result<(), JournalError>),
+    /// Whether the store is as it was left.
+    Checked(Result<(), JournalError>),
+    /// The rooms of which nothing is left.
+    Swept(Result<Vec<RoomName>, JournalError>),
+    /// A room is forgotten.
+    Forgot(RoomName, Result<(), JournalError>),
+    /// Names are reserved or free.
+    Reserved(Result<(), JournalError>),
+    /// The journal is closed.
+    Closed(Result<(), JournalError>),
+}
+
+impl Request {
+    /// The session that asks.
+    pub(crate) fn member(&self) -> MemberId {
+        match self {
+            Self::Register(Register { member, .. })
+            | Self::Unregister(Unregister { member, .. })
+            | Self::Publish(Publish { member, .. })
+            | Self::Login(Login { member, .. })
+            | Self::CaughtUp(CaughtUp { member, .. })
+            | Self::Post(Post { member, .. })
+            | Self::SendPrivate(SendPrivate { member, .. })
+            | Self::ListUsers(ListUsers { member, .. })
+            | Self::ShowTyping(ShowTyping { member, .. })
+            | Self::Logout(Logout { member, .. }) => *member,
+        }
+    }
+}

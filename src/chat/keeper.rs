@@ -1,0 +1,184 @@
+//! Keeps the journal busy: batches of records one after the other, a fault that is tried again, checks, and
+//! the end. Callers pass the time.
+
+use std::time::{Duration, Instant};
+
+use super::{
+    commits::{Commit, Commits, Receipt},
+    effects::Job,
+};
+use crate::{
+    broadcast::RoomId,
+    domain::RoomName,
+    journal::{JournalError, Record},
+};
+
+/// How often a journal with a fault is tried again.
+const RETRY: Duration = Duration::from_secs(1);
+
+/// How often the journal is checked for a fault.
+const CHECK: Duration = Duration::from_secs(1);
+
+/// How often messages that are too old are removed.
+const SWEEP: Duration = Duration::from_secs(600);
+
+/// What is being kept, and when the journal is asked what.
+#[derive(Debug, Default)]
+pub(crate) struct Keeper {
+    commits: Commits,
+    /// Whether the journal is being asked for its rooms.
+    is_probing: bool,
+    /// When a journal with a fault is tried again.
+    retry_at: Option<Instant>,
+    check_at: Option<Instant>,
+    sweep_at: Option<Instant>,
+    closing: Closing,
+    jobs: Vec<Job>,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Closing {
+    #[default]
+    No,
+    WhenIdle,
+    Asked,
+}
+
+impl Keeper {
+    /// Asks which rooms have history, checks the journal and removes what is too old.
+    pub(crate) fn start(&mut self) {
+        self.is_probing = false;
+        self.probe(true);
+        self.jobs.extend([Job::Sweep, Job::Check]);
+    }
+
+    /// The server of rooms has begun again: asks which rooms have history.
+    pub(crate) fn start_again(&mut self) {
+        self.is_probing = false;
+        self.probe(true);
+    }
+
+    /// Asks which rooms have history, unless that is being asked.
+    pub(crate) fn probe(&mut self, is_awaited: bool) {
+        if !std::mem::replace(&mut self.is_probing, true) {
+            self.jobs.push(Job::Rooms { is_awaited });
+        }
+    }
+
+    /// What the journal is to be asked now.
+    pub(crate) fn jobs(&mut self) -> std::vec::Drain<'_, Job> {
+        self.jobs.drain(..)
+    }
+
+    /// When [`wake`](Self::wake) is to be called; `None` if not by itself.
+    pub(crate) fn next_wake(&self) -> Option<Instant> {
+        [self.retry_at, self.check_at, self.sweep_at].into_iter().flatten().min()
+    }
+
+    /// Asks the journal what is due.
+    pub(crate) fn wake(&mut self, now: Instant) {
+        let is_due = |at: &mut Option<Instant>| at.take_if(|at| *at <= now).is_some();
+        let (check, sweep, retry) =
+            (is_due(&mut self.check_at), is_due(&mut self.sweep_at), is_due(&mut self.retry_at));
+        if check {
+            self.jobs.push(Job::Check);
+        }
+        if sweep {
+            self.jobs.push(Job::Sweep);
+        }
+        if retry && self.commits.is_idle() {
+            self.probe(false);
+        } else if retry {
+            self.jobs.extend(self.commits.retry().map(Job::Append));
+        }
+    }
+
+    /// The journal has been checked.
+    pub(crate) fn checked(&mut self, result: Result<(), JournalError>, now: Instant) {
+        self.check_at = Some(now + CHECK);
+        if let Err(error) = result {
+            self.commits.suspect(error);
+            self.retry_later(now);
+        }
+    }
+
+    /// What was too old has been removed.
+    pub(crate) fn swept(&mut self, now: Instant) {
+        self.sweep_at = Some(now + SWEEP);
+    }
+
+    /// The journal has told which rooms have history, or has failed to.
+    pub(crate) fn probed(&mut self, result: Result<(), JournalError>, now: Instant) {
+        self.is_probing = false;
+        match result {
+            Ok(()) => {
+                self.commits.recovered();
+                self.commit_next();
+            }
+            Err(error) => {
+                self.commits.suspect(error);
+                self.retry_later(now);
+            }
+        }
+    }
+
+    /// Adds the record of a broadcast that has ended.
+    pub(crate) fn keep(&mut self, commit: Commit) {
+        self.commits.push(commit);
+    }
+
+    /// Adds an ack to a message that is being kept. False if no such message is.
+    pub(crate) fn owe(&mut self, room: RoomId, receipt: Receipt) -> bool {
+        self.commits.attach(room, receipt)
+    }
+
+    /// Gives the journal its next batch, unless it has one or has a fault.
+    pub(crate) fn commit_next(&mut self) {
+        self.jobs.extend(self.commits.begin().map(Job::Append));
+    }
+
+    /// The batch is durable. Returns it.
+    pub(crate) fn committed(&mut self) -> Vec<Commit> {
+        self.commits.done()
+    }
+
+    /// The journal has failed. Returns the acks that cannot be given; the records stay, to be tried again.
+    pub(crate) fn failed(&mut self, error: JournalError, now: Instant) -> Vec<Receipt> {
+        self.retry_later(now);
+        self.commits.failed(error)
+    }
+
+    fn retry_later(&mut self, now: Instant) {
+        self.retry_at.get_or_insert(now + RETRY);
+    }
+
+    /// The fault of the journal, if it has one.
+    pub(crate) fn fault(&self) -> Option<&JournalError> {
+        self.commits.fault()
+    }
+
+    /// Number of messages that have been relayed and are not durable yet.
+    pub(crate) fn unkept(&self) -> u64 {
+        self.commits.unkept()
+    }
+
+    /// The records of a room that are not durable yet, in order.
+    pub(crate) fn records_of(&self, room: &RoomName) -> Vec<Record> {
+        self.commits.records_of(room)
+    }
+
+    /// The server stops: the journal is closed once it has nothing to do.
+    pub(crate) fn close(&mut self) {
+        if self.closing == Closing::No {
+            self.closing = Closing::WhenIdle;
+        }
+    }
+
+    /// Closes the journal if it is to be closed, has all records, and no request waits for it.
+    pub(crate) fn close_if_idle(&mut self, is_awaited: impl FnOnce() -> bool) {
+        if self.closing == Closing::WhenIdle && self.commits.is_idle() && !is_awaited() {
+            self.closing = Closing::Asked;
+            self.jobs.push(Job::Close);
+        }
+    }
+}

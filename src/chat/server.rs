@@ -1,0 +1,337 @@
+//! The actor round the chat: hands it what comes, and does what it wants done.
+
+use std::{
+    fmt, mem,
+    pin::Pin,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
+
+use actix::{
+    Actor, Addr, AsyncContext as _, Context, Handler, Message, ResponseActFuture, ResponseFuture,
+    fut::{ActorFutureExt as _, wrap_future},
+};
+use tokio::sync::oneshot;
+
+use super::{
+    alarms::Ringing,
+    core::{ChatLimits, Counts},
+    effects::{Done, Effect, Input, Job, Now, Request},
+    handing::{Decided, Decisions},
+    messages::{CloseJournal, ForgetRoom, ListRooms, MayEnter, Rejected, RoomList, Summarize, Summary},
+    shard::{Figures, Shard},
+};
+use crate::{
+    broadcast::{AddWorker, Delivery, DismissAll, FanOuts, TurnLength, Turns},
+    connection::Budget,
+    journal::{Journal, JournalError, Pending, now_millis},
+    metrics::Metrics,
+};
+
+/// Keeps members, order, broadcasts and presence, and is the only writer of the journal. One per process, on
+/// the first worker's thread.
+///
+/// What is to be kept goes to the journal, one batch at a time; senders get their ack when it is durable, the
+/// other members do not wait for that.
+pub struct ChatServer {
+    shard: Shard,
+    fanouts: FanOuts,
+    journal: Arc<dyn Journal>,
+    metrics: Arc<Metrics>,
+    turn: TurnLength,
+    /// The time at which the turn began; `None` before its first message.
+    now: Option<Now>,
+    /// Empty between two inputs.
+    effects: Vec<Effect>,
+    /// To answer when the journal is closed.
+    closing: Vec<oneshot::Sender<()>>,
+    is_closed: bool,
+    address: Arc<ToChat>,
+}
+
+/// Takes decisions on private messages to the chat server, from any thread.
+#[derive(Debug, Default)]
+struct ToChat(OnceLock<Addr<ChatServer>>);
+
+impl Decisions for ToChat {
+    fn decided(&self, decided: Decided) {
+        if let Some(chat) = self.0.get() {
+            chat.do_send(decided);
+        }
+    }
+}
+
+impl Message for Decided {
+    type Result = ();
+}
+
+impl ChatServer {
+    /// A chat server that keeps history in `journal` and figures in `metrics`. Backlogs of sessions are
+    /// charged to `budget`.
+    pub fn new(
+        limits: ChatLimits,
+        journal: Arc<dyn Journal>,
+        metrics: Arc<Metrics>,
+        budget: Arc<Budget>,
+    ) -> Self {
+        let address = Arc::<ToChat>::default();
+        let decisions = Arc::clone(&address) as Arc<dyn Decisions>;
+        Self {
+            shard: Shard::new(limits, budget, decisions, Now::read()),
+            address,
+            fanouts: FanOuts::default(),
+            journal,
+            metrics,
+            turn: TurnLength::default(),
+            now: None,
+            effects: Vec::new(),
+            closing: Vec::new(),
+            is_closed: false,
+        }
+    }
+
+    /// The time of this turn.
+    fn now(&mut self) -> Now {
+        *self.now.get_or_insert_with(Now::read)
+    }
+
+    /// Has the chat handle an input, and does what it wants done.
+    fn feed(&mut self, input: Input, ctx: &mut Context<Self>) {
+        let now = self.now();
+        self.shard.handle(now, input, &mut self.effects);
+        self.carry_out(ctx);
+    }
+
+    /// Has the chat handle what did not come by the mailbox: it is a turn of its own.
+    fn feed_alone(&mut self, input: Input, ctx: &mut Context<Self>) {
+        self.now = None;
+        self.feed(input, ctx);
+        self.send();
+    }
+
+    /// Does what the chat wants done.
+    fn carry_out(&mut self, ctx: &mut Context<Self>) {
+        let mut effects = mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Send(worker, message) => self.fanouts.collect(worker, message),
+                Effect::TurnAway(seat, ending) => seat.deliveries.do_send(Delivery::Dismissed(ending)),
+                Effect::Ask(job) => self.ask(job, ctx),
+            }
+        }
+        // Empty again, with its memory.
+        self.effects = effects;
+    }
+
+    /// Asks the journal, and hands its answer to the chat.
+    fn ask(&mut self, job: Job, ctx: &mut Context<Self>) {
+        let is_awaited = matches!(job, Job::Rooms { is_awaited: true });
+        let committing = match &job {
+            Job::Append(batch) => {
+                Some((batch.iter().map(|append| u64::from(append.record.count)).sum(), Instant::now()))
+            }
+            _ => None,
+        };
+        let answer = wrap_future(job.ask(&*self.journal)).map(move |done, server: &mut Self, ctx| {
+            if let (Done::Appended(Ok(())), Some((messages, begun))) = (&done, committing) {
+                server.metrics.committed(messages, begun.elapsed());
+            }
+            server.answered(done, ctx);
+        });
+        if is_awaited {
+            ctx.wait(answer);
+        } else {
+            ctx.spawn(answer);
+        }
+    }
+
+    fn answered(&mut self, done: Done, ctx: &mut Context<Self>) {
+        if matches!(done, Done::Checked(_) | Done::Opened(..)) {
+            self.metrics.set_journal_damage(self.journal.damage().map_or(0, |damage| damage.found));
+        }
+        if matches!(done, Done::Closed(_)) {
+            self.is_closed = true;
+            // The receivers may be gone.
+            self.closing.drain(..).for_each(|closed| _ = closed.send(()));
+        }
+        self.feed_alone(Input::Done(done), ctx);
+    }
+
+    /// Sends what the chat has for the fan-outs, and publishes its figures.
+    fn send(&mut self) {
+        self.fanouts.send_all();
+        let Figures { rooms, kept_rooms, unkept, .. } = self.shard.figures();
+        let Counts { not_kept, forgotten_rooms } = self.shard.take_counts();
+        self.metrics.set_rooms(rooms, kept_rooms);
+        self.metrics.set_unkept(unkept);
+        self.metrics.set_journal_available(self.shard.fault().is_none());
+        self.metrics.not_kept(not_kept);
+        self.metrics.forgot_rooms(forgotten_rooms);
+    }
+}
+
+impl Now {
+    /// The time by the clocks of this machine.
+    fn read() -> Self {
+        Self { at: Instant::now(), millis: now_millis() }
+    }
+}
+
+impl Job {
+    /// Asks the journal.
+    fn ask(self, journal: &dyn Journal) -> Pin<Box<dyn Future<Output = Done>>> {
+        fn then<T: 'static>(
+            pending: Pending<T>,
+            done: impl FnOnce(Result<T, JournalError>) -> Done + 'static,
+        ) -> Pin<Box<dyn Future<Output = Done>>> {
+            Box::pin(async move { done(pending.await) })
+        }
+        match self {
+            Self::Rooms { .. } => then(journal.rooms(), Done::Rooms),
+            Self::Open(id, room) => then(journal.open(room), move |answer| Done::Opened(id, answer)),
+            Self::Append(batch) => then(journal.append(batch), Done::Appended),
+            Self::Check => then(journal.check(), Done::Checked),
+            Self::Sweep => then(journal.sweep(), Done::Swept),
+            Self::Forget(room) => {
+                then(journal.forget(room.clone()), move |answer| Done::Forgot(room, answer))
+            }
+            Self::Reserve(room, names) => then(journal.reserve(room, names), Done::Reserved),
+            Self::Close => then(journal.close(), Done::Closed),
+        }
+    }
+}
+
+impl Turns for ChatServer {
+    fn turn(&mut self) -> &mut TurnLength {
+        &mut self.turn
+    }
+
+    fn end_turn(&mut self, ctx: &mut Context<Self>) {
+        if self.now.is_some() {
+            self.feed(Input::TurnEnded, ctx);
+            self.send();
+            self.now = None;
+        }
+    }
+}
+
+impl fmt::Debug for ChatServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ChatServer").field("shard", &self.shard).finish_non_exhaustive()
+    }
+}
+
+impl Actor for ChatServer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        // Set once: an actor starts once.
+        _ = self.address.0.set(ctx.address());
+        Self::start_turns(ctx);
+        ctx.spawn(Ringing::new(
+            |server: &Self| server.shard.next_wake(),
+            |server, ctx| server.feed_alone(Input::Wake, ctx),
+        ));
+        self.shard.start(&mut self.effects);
+        self.carry_out(ctx);
+    }
+}
+
+impl Handler<AddWorker> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, AddWorker { worker, fanout }: AddWorker, _: &mut Self::Context) {
+        self.fanouts.add(worker, fanout);
+    }
+}
+
+/// The requests of sessions.
+impl<M: Message<Result = ()> + Into<Request>> Handler<M> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, request: M, ctx: &mut Self::Context) {
+        self.feed(Input::Request(request.into()), ctx);
+        self.count_turn(ctx);
+    }
+}
+
+impl Handler<Decided> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, decided: Decided, ctx: &mut Self::Context) {
+        self.feed(Input::Decided(decided), ctx);
+        self.count_turn(ctx);
+    }
+}
+
+impl Handler<MayEnter> for ChatServer {
+    type Result = Result<(), Rejected>;
+
+    fn handle(&mut self, MayEnter { room, address }: MayEnter, _: &mut Self::Context) -> Self::Result {
+        let now = self.now();
+        self.shard.may_enter(now, &room, address)
+    }
+}
+
+impl Handler<DismissAll> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, message: DismissAll, ctx: &mut Self::Context) {
+        self.feed(Input::Stop, ctx);
+        self.fanouts.dismiss_all(&message);
+    }
+}
+
+impl Handler<CloseJournal> for ChatServer {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: CloseJournal, ctx: &mut Self::Context) -> Self::Result {
+        if self.is_closed {
+            return Box::pin(async {});
+        }
+        let (closed, wait) = oneshot::channel();
+        self.closing.push(closed);
+        self.feed(Input::Close, ctx);
+        Box::pin(async move { wait.await.unwrap_or_default() })
+    }
+}
+
+impl Handler<ForgetRoom> for ChatServer {
+    type Result = ResponseActFuture<Self, Result<(), JournalError>>;
+
+    fn handle(&mut self, ForgetRoom { room }: ForgetRoom, ctx: &mut Self::Context) -> Self::Result {
+        // The journal must get what was said before this request first.
+        self.feed(Input::TurnEnded, ctx);
+        let asked = wrap_future(self.journal.forget(room.clone()));
+        Box::pin(asked.map(move |answer, server: &mut Self, ctx| {
+            if answer.is_ok() {
+                server.feed_alone(Input::Done(Done::Forgot(room, Ok(()))), ctx);
+            }
+            answer
+        }))
+    }
+}
+
+impl Handler<ListRooms> for ChatServer {
+    type Result = RoomList;
+
+    fn handle(&mut self, ListRooms { asked }: ListRooms, _: &mut Self::Context) -> RoomList {
+        let now = self.now();
+        self.shard.list_rooms(now, asked)
+    }
+}
+
+impl Handler<Summarize> for ChatServer {
+    type Result = Summary;
+
+    fn handle(&mut self, _: Summarize, _: &mut Self::Context) -> Summary {
+        let Figures { rooms, kept_rooms, members, .. } = self.shard.figures();
+        Summary {
+            rooms,
+            kept_rooms,
+            members,
+            journal_fault: self.shard.fault().cloned(),
+            journal_damage: self.journal.damage(),
+        }
+    }
+}

@@ -1,0 +1,223 @@
+//! The chat with what it has on its way to the journal: what an actor runs, and what a test can run without
+//! one. It has no clock, mailbox or thread.
+//!
+//! The [`Chat`] may panic: its effects count only once it has handled an input as a whole, and what has been
+//! said and not kept yet is not in it, but in the [`Keeper`]. So a panic loses the input that it came from,
+//! and the broadcasts that were still open; [`Shard::restart`] makes a new chat of the rest.
+
+use std::{net::IpAddr, sync::Arc, time::Instant};
+
+use log::warn;
+
+use super::{
+    commits::{Commit, Receipt},
+    core::{Chat, ChatLimits, Counts},
+    effects::{Done, Effect, Input, Now, ToKeep},
+    handing::Decisions,
+    keeper::Keeper,
+    messages::{Rejected, Reply, RoomList},
+};
+use crate::{
+    broadcast::RoomId,
+    connection::Budget,
+    domain::RoomName,
+    journal::{JournalError, RoomState},
+};
+
+/// One chat, and its keeper.
+#[derive(Debug)]
+pub(crate) struct Shard {
+    chat: Chat,
+    keeper: Keeper,
+}
+
+/// The sizes of a chat.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Figures {
+    /// Rooms with members.
+    pub rooms: usize,
+    /// Rooms with members or history.
+    pub kept_rooms: usize,
+    /// Sessions, in rooms or not.
+    pub members: usize,
+    /// Messages that have been relayed and are not durable yet.
+    pub unkept: u64,
+}
+
+impl Shard {
+    /// A chat without rooms, see [`Chat::new`].
+    pub(crate) fn new(
+        limits: ChatLimits,
+        budget: Arc<Budget>,
+        decisions: Arc<dyn Decisions>,
+        now: Now,
+    ) -> Self {
+        Self { chat: Chat::new(limits, budget, decisions, now), keeper: Keeper::default() }
+    }
+
+    /// Begins: asks the journal which rooms it has.
+    pub(crate) fn start(&mut self, effects: &mut Vec<Effect>) {
+        self.keeper.start();
+        self.ask(effects);
+    }
+
+    /// Handles an input, and adds what is to be done to `effects`. After a panic, `effects` has what is to be
+    /// done nevertheless.
+    pub(crate) fn handle(&mut self, now: Now, input: Input, effects: &mut Vec<Effect>) {
+        self.chat.set_now(now);
+        self.chat.set_fault(self.keeper.fault());
+        match input {
+            Input::Request(request) => self.chat.request(request),
+            Input::Decided(decided) => self.chat.decided(decided),
+            Input::TurnEnded => self.end_turn(effects),
+            Input::Wake => {
+                self.keeper.wake(now.at);
+                self.chat.ring();
+            }
+            Input::Done(done) => self.done(now, done, effects),
+            Input::Stop => {
+                self.chat.stop();
+                self.end_turn(effects);
+            }
+            Input::Close => {
+                self.chat.keep_names();
+                self.end_turn(effects);
+                self.keeper.close();
+            }
+        }
+        self.take_over(effects);
+        self.ask(effects);
+    }
+
+    /// Sends all broadcasts, and gives the journal the next batch.
+    fn end_turn(&mut self, effects: &mut Vec<Effect>) {
+        self.chat.end_turn();
+        self.take_over(effects);
+        self.keeper.commit_next();
+    }
+
+    fn done(&mut self, now: Now, done: Done, effects: &mut Vec<Effect>) {
+        match done {
+            Done::Rooms(answer) => {
+                let known = answer.map(|names| self.chat.rooms_known(names));
+                self.keeper.probed(known, now.at);
+            }
+            Done::Opened(room, answer) => self.opened(room, answer, effects),
+            Done::Appended(Ok(())) => self.committed(effects),
+            Done::Appended(Err(error)) => self.failed(error, now.at),
+            Done::Checked(answer) => self.keeper.checked(answer, now.at),
+            Done::Swept(answer) => {
+                self.keeper.swept(now.at);
+                match answer {
+                    Ok(forgotten) => self.chat.swept(&forgotten),
+                    Err(error) => warn!("old messages cannot be let go: {error}"),
+                }
+            }
+            Done::Forgot(room, Ok(())) => self.chat.forgot(&room),
+            Done::Forgot(_, Err(error)) => {
+                warn!("the history of a room cannot be let go: {error}");
+                self.keeper.probe(false);
+            }
+            Done::Reserved(Err(error)) => warn!("reserved names are not kept: {error}"),
+            Done::Closed(Err(error)) => warn!("the journal is not closed as it should be: {error}"),
+            Done::Reserved(Ok(())) | Done::Closed(Ok(())) => {}
+        }
+    }
+
+    /// The journal has told where a room stands.
+    fn opened(&mut self, room: RoomId, answer: Result<RoomState, JournalError>, effects: &mut Vec<Effect>) {
+        // The journals of other rooms need not be damaged.
+        if matches!(answer, Err(JournalError::Unavailable(_))) {
+            self.keeper.probe(false);
+        }
+        let unkept = self.chat.name_of(room).map(|name| self.keeper.records_of(&name)).unwrap_or_default();
+        self.chat.book_opened(room, answer, unkept);
+        // The requests that waited for this did not come in a turn, so no turn ends for them.
+        self.end_turn(effects);
+    }
+
+    /// The journal has made a batch durable.
+    fn committed(&mut self, effects: &mut Vec<Effect>) {
+        let mut done = self.keeper.committed();
+        for Receipt { member, ticket, place } in done.iter_mut().flat_map(|commit| commit.receipts.drain(..))
+        {
+            self.chat.reply(member, ticket, Reply::Posted(place));
+        }
+        // From here on, a panic loses no ack.
+        self.take_over(effects);
+        for Commit { room, append, .. } in done {
+            self.chat.committed(room, &append.room, append.record.last(), append.record.at);
+        }
+        self.keeper.commit_next();
+    }
+
+    /// Accepts no message until the journal works again. Messages that were relayed stay in memory and are
+    /// tried again; their senders are told that they are not kept yet.
+    fn failed(&mut self, error: JournalError, now: Instant) {
+        for Receipt { member, ticket, .. } in self.keeper.failed(error, now) {
+            self.chat.reject(member, ticket, Rejected::NotKeptYet);
+        }
+    }
+
+    /// Takes over what the chat has done: what was said and what is kept of it belong together.
+    fn take_over(&mut self, effects: &mut Vec<Effect>) {
+        let mut unknown = Vec::new();
+        for to_keep in self.chat.take_effects(effects) {
+            match to_keep {
+                ToKeep::Record(commit) => self.keeper.keep(commit),
+                ToKeep::Ack(room, receipt) if !self.keeper.owe(room, receipt) => unknown.push(receipt),
+                ToKeep::Ack(..) => {}
+            }
+        }
+        if !unknown.is_empty() {
+            for Receipt { member, ticket, .. } in unknown {
+                self.chat.reject(member, ticket, Rejected::NotKeptYet);
+            }
+            drop(self.chat.take_effects(effects));
+        }
+    }
+
+    /// Asks the journal what the chat and the keeper want to know.
+    fn ask(&mut self, effects: &mut Vec<Effect>) {
+        self.keeper.close_if_idle(|| self.chat.is_awaited());
+        effects.extend(self.keeper.jobs().map(Effect::Ask));
+    }
+
+    /// When [`Input::Wake`] is due; `None` if not by itself.
+    pub(crate) fn next_wake(&self) -> Option<Instant> {
+        self.chat.next_alarm().into_iter().chain(self.keeper.next_wake()).min()
+    }
+
+    /// Whether a client at this address may enter a room, which is made if it does not exist.
+    pub(crate) fn may_enter(
+        &mut self,
+        now: Now,
+        room: &RoomName,
+        address: Option<IpAddr>,
+    ) -> Result<(), Rejected> {
+        self.chat.set_now(now);
+        self.chat.may_enter(room, address)
+    }
+
+    /// The largest rooms, and those that are asked for.
+    pub(crate) fn list_rooms(&mut self, now: Now, asked: Vec<RoomName>) -> RoomList {
+        self.chat.set_now(now);
+        self.chat.list_rooms(asked)
+    }
+
+    /// The fault of the journal, if it has one.
+    pub(crate) fn fault(&self) -> Option<&JournalError> {
+        self.keeper.fault()
+    }
+
+    /// The sizes.
+    pub(crate) fn figures(&self) -> Figures {
+        let (rooms, kept_rooms, members) = self.chat.sizes();
+        Figures { rooms, kept_rooms, members, unkept: self.keeper.unkept() }
+    }
+
+    /// What was counted since this was last called.
+    pub(crate) fn take_counts(&mut self) -> Counts {
+        self.chat.take_counts()
+    }
+}
