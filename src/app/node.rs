@@ -28,11 +28,14 @@ use crate::{
         sqlite::{self, SqliteJournal},
     },
     metrics::{Metrics, Usage},
-    parts::Parts,
+    parts::{Parts, Supervisor},
     routes::host::Hosts,
     session::{Worker, lesson::Lessons},
     socketio::{Engine, EngineSettings},
 };
+
+/// The name of the chat server among the parts.
+const CHAT: &str = "chat-server";
 
 /// Interval of the checks whether all sessions have ended.
 const DRAIN_STEP: Duration = Duration::from_millis(10);
@@ -168,8 +171,9 @@ impl Node {
                 tail_bytes: settings.journal.tail_bytes.get(),
             };
             let (journal, metrics) = (Arc::clone(&self.journal), Arc::clone(&self.metrics));
-            let server = ChatServer::new(limits, journal, metrics, Arc::clone(&self.budget));
-            self.parts.start("chat-server", server)
+            let supervisor = Supervisor::new(&self.parts, CHAT);
+            let server = ChatServer::new(limits, journal, metrics, Arc::clone(&self.budget), supervisor);
+            self.parts.start(CHAT, server)
         };
         let chat = self.chat.get_or_init(start_chat).clone();
         let before_cut = settings.connections.stall_timeout.get();

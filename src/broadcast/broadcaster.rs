@@ -9,13 +9,13 @@ use super::{
     directory::AnyRoom,
     encoding::Encode,
     lines::{Broadcast, Handed, OpenBroadcast},
-    messages::{Attach, Detach, FanOutBroadcast, ForFanOut, Seat, Subscribe, Tell, Unsubscribe},
+    messages::{Attach, Detach, Dismiss, FanOutBroadcast, ForFanOut, Seat, Subscribe, Tell, Unsubscribe},
     room_id::RoomId,
-    rooms::{Member, Rooms},
+    rooms::{Member, Remains, Rooms},
     subscribers::Subscribers,
 };
 use crate::{
-    connection::{Accepted, Budget},
+    connection::{Accepted, Budget, Ending},
     domain::{MemberId, WorkerId},
     protocol::websocket::deflate::{Deflater, FULL_WINDOW},
 };
@@ -93,6 +93,23 @@ impl<R: AnyRoom> Broadcaster<R> {
     pub(crate) fn remove(&mut self, member: MemberId) -> Option<Member<R::Member>> {
         let known = self.rooms.remove(member)?;
         self.send_to(known.worker, ForFanOut::Detach(Detach { member }));
+        Some(known)
+    }
+
+    /// What is left for a server that begins again, because it has panicked.
+    pub(crate) fn remains(self) -> Remains<R> {
+        self.rooms.remains()
+    }
+
+    /// Goes on with what is left of a broadcaster that had the same fan-outs.
+    pub(crate) fn adopt(&mut self, remains: Remains<R>) {
+        self.rooms.adopt(remains);
+    }
+
+    /// Sends a session away. Its fan-out forgets it at once. Idempotent. Returns what was known of it.
+    pub(crate) fn dismiss(&mut self, member: MemberId, ending: Ending) -> Option<Member<R::Member>> {
+        let known = self.rooms.remove(member)?;
+        self.send_to(known.worker, ForFanOut::Dismiss(Dismiss { member, ending }));
         Some(known)
     }
 

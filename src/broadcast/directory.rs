@@ -130,6 +130,12 @@ impl<R: AnyRoom> Directory<R> {
         id
     }
 
+    /// A room is in memory, under the id that it had before its server began again.
+    pub(super) fn adopt(&mut self, name: &R::Name, id: RoomId) {
+        self.by_name.insert(name.clone(), id);
+        self.unkept += usize::from(!self.kept.contains_key(name));
+    }
+
     /// A room leaves memory.
     pub(super) fn unload(&mut self, name: &R::Name) {
         self.by_name.remove(name);

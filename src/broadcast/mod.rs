@@ -33,7 +33,7 @@ pub(crate) use self::{
     lines::{Broadcast, Handed, MAX_BYTES},
     map::Map,
     messages::{DismissAll, EndBroadcasts},
-    rooms::Member,
+    rooms::{Member, Remains},
     turn::{TurnLength, Turns},
 };
 pub use self::{

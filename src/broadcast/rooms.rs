@@ -23,6 +23,15 @@ pub(crate) struct Rooms<R: AnyRoom> {
     members: Map<MemberId, Member<R::Member>>,
 }
 
+/// What is left of the rooms of a server that begins again.
+#[derive(Debug)]
+pub(crate) struct Remains<R: AnyRoom> {
+    /// What the server kept of each room in memory, and whether lines were not sent yet, which are lost.
+    pub rooms: Vec<(RoomId, R, bool)>,
+    /// The sessions.
+    pub members: Vec<(MemberId, Member<R::Member>)>,
+}
+
 /// A room in memory.
 #[derive(Debug)]
 pub(super) struct Room<R> {
@@ -106,8 +115,33 @@ impl<R: AnyRoom> Rooms<R> {
     }
 
     fn add(&mut self, id: RoomId, name: &R::Name) {
-        let own = R::new(name.clone());
+        self.insert(id, R::new(name.clone()));
+    }
+
+    fn insert(&mut self, id: RoomId, own: R) {
         self.rooms.insert(id, Room { members: 0, subscribers: Subscribers::default(), open: None, own });
+    }
+
+    /// What is left for a server that begins again.
+    pub(super) fn remains(self) -> Remains<R> {
+        let rooms = self.rooms.into_iter().map(|(id, room)| (id, room.own, room.open.is_some()));
+        Remains { rooms: rooms.collect(), members: self.members.into_iter().collect() }
+    }
+
+    /// Takes over what is left of the rooms of a server that has begun again; the fan-outs know the rooms and
+    /// the sessions already. All counts are made anew.
+    pub(super) fn adopt(&mut self, Remains { rooms, members }: Remains<R>) {
+        for (id, own, _) in rooms {
+            self.directory.adopt(own.name(), id);
+            self.insert(id, own);
+        }
+        for (id, mut member) in members {
+            let in_rooms = std::mem::take(&mut member.rooms);
+            let is_subscribed = std::mem::replace(&mut member.is_subscribed, false);
+            self.members.insert(id, member);
+            in_rooms.into_iter().for_each(|room| self.put(id, room));
+            self.set_subscribed(id, is_subscribed);
+        }
     }
 
     /// What its server keeps of a room in memory.

@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::{
+    effects::Request,
     kept::Kept,
     log::RoomLog,
     messages::{Login, Logout, Post, Publish, SendPrivate, Unregister},
@@ -58,6 +59,8 @@ pub(crate) enum Waiting {
     Publish(Publish),
     /// A login.
     Login(Login),
+    /// A request of a user that was in the room already when the chat began again.
+    Again(Request),
 }
 
 /// What a session has sent behind a login that waits. Only a client that is gone has something here: no
@@ -74,6 +77,18 @@ pub(crate) enum Behind {
     Logout(Logout),
     /// The end of the session.
     Unregister(Unregister),
+}
+
+impl From<Behind> for Request {
+    fn from(behind: Behind) -> Self {
+        match behind {
+            Behind::Login(login) => Self::Login(login),
+            Behind::Post(post) => Self::Post(post),
+            Behind::SendPrivate(message) => Self::SendPrivate(message),
+            Behind::Logout(logout) => Self::Logout(logout),
+            Behind::Unregister(message) => Self::Unregister(message),
+        }
+    }
 }
 
 impl Room {

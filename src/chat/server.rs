@@ -8,14 +8,15 @@ use std::{
 };
 
 use actix::{
-    Actor, Addr, AsyncContext as _, Context, Handler, Message, ResponseActFuture, ResponseFuture,
+    Actor, ActorContext as _, Addr, AsyncContext as _, Context, Handler, Message, ResponseActFuture,
+    ResponseFuture,
     fut::{ActorFutureExt as _, wrap_future},
 };
 use tokio::sync::oneshot;
 
 use super::{
     alarms::Ringing,
-    core::{ChatLimits, Counts},
+    core::{ChatLimits, Counts, Lost},
     effects::{Done, Effect, Input, Job, Now, Request},
     handing::{Decided, Decisions},
     messages::{CloseJournal, ForgetRoom, ListRooms, MayEnter, Rejected, RoomList, Summarize, Summary},
@@ -26,6 +27,7 @@ use crate::{
     connection::Budget,
     journal::{Journal, JournalError, Pending, now_millis},
     metrics::Metrics,
+    parts::{Panicked, Supervisor},
 };
 
 /// Keeps members, order, broadcasts and presence, and is the only writer of the journal. One per process, on
@@ -35,6 +37,7 @@ use crate::{
 /// other members do not wait for that.
 pub struct ChatServer {
     shard: Shard,
+    supervisor: Supervisor,
     fanouts: FanOuts,
     journal: Arc<dyn Journal>,
     metrics: Arc<Metrics>,
@@ -68,17 +71,19 @@ impl Message for Decided {
 impl ChatServer {
     /// A chat server that keeps history in `journal` and figures in `metrics`. Backlogs of sessions are
     /// charged to `budget`.
-    pub fn new(
+    pub(crate) fn new(
         limits: ChatLimits,
         journal: Arc<dyn Journal>,
         metrics: Arc<Metrics>,
         budget: Arc<Budget>,
+        supervisor: Supervisor,
     ) -> Self {
         let address = Arc::<ToChat>::default();
         let decisions = Arc::clone(&address) as Arc<dyn Decisions>;
         Self {
             shard: Shard::new(limits, budget, decisions, Now::read()),
             address,
+            supervisor,
             fanouts: FanOuts::default(),
             journal,
             metrics,
@@ -95,10 +100,16 @@ impl ChatServer {
         *self.now.get_or_insert_with(Now::read)
     }
 
-    /// Has the chat handle an input, and does what it wants done.
+    /// Has the chat handle an input, and does what it wants done. A chat that panics begins again.
     fn feed(&mut self, input: Input, ctx: &mut Context<Self>) {
-        let now = self.now();
-        self.shard.handle(now, input, &mut self.effects);
+        let (now, lost) = (self.now(), Lost::of(&input));
+        let (shard, effects) = (&mut self.shard, &mut self.effects);
+        if let Err(panicked) = self.supervisor.attempt(|| shard.handle(now, input, effects)) {
+            if panicked == Panicked::TooOften {
+                return ctx.terminate();
+            }
+            shard.begin_again(now, lost, effects);
+        }
         self.carry_out(ctx);
     }
 

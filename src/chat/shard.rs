@@ -5,13 +5,13 @@
 //! said and not kept yet is not in it, but in the [`Keeper`]. So a panic loses the input that it came from,
 //! and the broadcasts that were still open; [`Shard::restart`] makes a new chat of the rest.
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{mem, net::IpAddr, sync::Arc, time::Instant};
 
 use log::warn;
 
 use super::{
     commits::{Commit, Receipt},
-    core::{Chat, ChatLimits, Counts},
+    core::{Chat, ChatLimits, Counts, Lost},
     effects::{Done, Effect, Input, Now, ToKeep},
     handing::Decisions,
     keeper::Keeper,
@@ -27,8 +27,23 @@ use crate::{
 /// One chat, and its keeper.
 #[derive(Debug)]
 pub(crate) struct Shard {
+    make: Make,
     chat: Chat,
     keeper: Keeper,
+}
+
+/// What a chat is made of.
+#[derive(Debug)]
+struct Make {
+    limits: ChatLimits,
+    budget: Arc<Budget>,
+    decisions: Arc<dyn Decisions>,
+}
+
+impl Make {
+    fn chat(&self, now: Now) -> Chat {
+        Chat::new(self.limits, Arc::clone(&self.budget), Arc::clone(&self.decisions), now)
+    }
 }
 
 /// The sizes of a chat.
@@ -52,7 +67,8 @@ impl Shard {
         decisions: Arc<dyn Decisions>,
         now: Now,
     ) -> Self {
-        Self { chat: Chat::new(limits, budget, decisions, now), keeper: Keeper::default() }
+        let make = Make { limits, budget, decisions };
+        Self { chat: make.chat(now), make, keeper: Keeper::default() }
     }
 
     /// Begins: asks the journal which rooms it has.
@@ -86,6 +102,16 @@ impl Shard {
             }
         }
         self.take_over(effects);
+        self.ask(effects);
+    }
+
+    /// Goes on after a panic: makes a new chat of what is left of the old one. `lost` is what is to be done about
+    /// the input that panicked.
+    pub(crate) fn begin_again(&mut self, now: Now, lost: Lost, effects: &mut Vec<Effect>) {
+        let broken = mem::replace(&mut self.chat, self.make.chat(now));
+        self.chat.begin_again(broken.rest(), lost);
+        self.keeper.start_again();
+        self.end_turn(effects);
         self.ask(effects);
     }
 

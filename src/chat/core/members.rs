@@ -311,7 +311,7 @@ impl Chat {
 
     /// A session has left a room: its user leaves with the last of its sessions. Holds the nickname of a user
     /// that drops for `hold`.
-    fn has_left(&mut self, member: MemberId, id: RoomId, hold: Option<Duration>) {
+    pub(super) fn has_left(&mut self, member: MemberId, id: RoomId, hold: Option<Duration>) {
         let (now, max_held) = (self.now.at, self.limits.max_held_names);
         let left = self.broadcaster.rooms.get(id).and_then(|room| match hold {
             Some(hold) => room.presence.drop_out(member, now, now + hold, max_held),

@@ -27,14 +27,17 @@ use crate::{
 };
 
 mod announcing;
+mod beginning_again;
 mod members;
 mod names;
 mod opening;
 mod talking;
 
+pub(crate) use self::beginning_again::Lost;
+
 /// The bounds of the chat.
 #[derive(Clone, Copy, Debug)]
-pub struct ChatLimits {
+pub(crate) struct ChatLimits {
     /// Rooms at a time with members or with history.
     pub max_rooms: usize,
     /// New rooms a minute per client address.
@@ -70,6 +73,8 @@ pub(crate) struct Chat {
     decisions: Arc<dyn Decisions>,
     /// Sessions whose login waits for a room's journal, and what each has sent behind it.
     logging_in: HashMap<MemberId, VecDeque<Behind>>,
+    /// Whether this chat goes on where another one has panicked.
+    has_begun_again: bool,
     /// The server stops: a session that registers now is dismissed, as the others were.
     is_stopping: bool,
     /// Whether the journal has told which rooms have history.
@@ -112,6 +117,7 @@ impl Chat {
             resting_ids: RestingIds::default(),
             decisions,
             logging_in: HashMap::new(),
+            has_begun_again: false,
             is_stopping: false,
             knows_rooms: false,
             fault: None,
@@ -140,8 +146,16 @@ impl Chat {
         mem::take(&mut self.counts)
     }
 
-    /// Handles a request of a session.
+    /// Handles a request of a session, now or when the journal has told where its room stands.
     pub(super) fn request(&mut self, request: Request) {
+        if !self.has_begun_again {
+            self.handle(request);
+        } else if let Some(request) = self.wait_for_book(request) {
+            self.handle(request);
+        }
+    }
+
+    fn handle(&mut self, request: Request) {
         match request {
             Request::Register(register) => self.register(register),
             Request::Unregister(message) => {

@@ -120,6 +120,7 @@ impl Chat {
                     self.go_on_behind_login(member, fault.is_some());
                 }
                 Waiting::Publish(publish) => self.publish_open(id, publish),
+                Waiting::Again(request) => self.handle(request),
             }
         }
         if let Some(room) = self.broadcaster.rooms.get(id) {

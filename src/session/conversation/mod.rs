@@ -394,6 +394,9 @@ fn as_new(entry: &Entry) -> NewEntry<'_> {
 const TOO_MANY_NEW_ROOMS: &str =
     "your address has made as many rooms in the last minute as it may (--max-new-rooms-per-minute)";
 
+/// The error for a client whose request was lost.
+const INTERRUPTED: &str = "the chat has begun again while it handled this: send it again, with its id";
+
 fn failure_of(rejected: Rejected) -> Failure {
     Failure::of(match rejected {
         Rejected::NotLoggedIn => Code::NotLoggedIn,
@@ -405,5 +408,6 @@ fn failure_of(rejected: Rejected) -> Failure {
         Rejected::JournalUnavailable => Code::JournalUnavailable,
         Rejected::NotKeptYet => Code::NotKeptYet,
         Rejected::JournalDamaged => Code::Damaged,
+        Rejected::Interrupted => return Failure::with(Code::JournalUnavailable, INTERRUPTED),
     })
 }
