@@ -20,9 +20,11 @@ mod room_id;
 mod rooms;
 mod subscribers;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod turn;
 
+#[cfg(test)]
+pub(crate) use self::messages::Tell;
 pub(crate) use self::{
     aim::Aim,
     broadcaster::{Broadcaster, Ended},

@@ -247,3 +247,6 @@ impl Shard {
         self.chat.take_counts()
     }
 }
+
+#[cfg(test)]
+mod tests;
