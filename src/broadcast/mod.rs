@@ -16,6 +16,7 @@ mod lines;
 mod map;
 mod messages;
 mod outlets;
+mod room_bound;
 mod room_id;
 mod rooms;
 mod subscribers;
@@ -34,7 +35,8 @@ pub(crate) use self::{
     fanouts::FanOuts,
     lines::{Broadcast, Handed, MAX_BYTES},
     map::Map,
-    messages::{DismissAll, EndBroadcasts},
+    messages::{DismissAll, EndBroadcasts, ToFanOut},
+    room_bound::RoomBound,
     rooms::{Member, Remains},
     turn::{TurnLength, Turns},
 };

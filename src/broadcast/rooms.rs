@@ -7,6 +7,7 @@ use super::{
     encoding::{Dialect, Encoding},
     lines::OpenBroadcast,
     map::Map,
+    room_bound::RoomBound,
     room_id::RoomId,
     subscribers::Subscribers,
 };
@@ -68,14 +69,9 @@ impl<M> Member<M> {
 }
 
 impl<R: AnyRoom> Rooms<R> {
-    /// No rooms yet; at most `max_rooms` at a time may have members or history.
-    pub(super) fn new(max_rooms: usize) -> Self {
-        Self {
-            directory: Directory::new(max_rooms),
-            rooms: Map::default(),
-            occupied: 0,
-            members: Map::default(),
-        }
+    /// No rooms yet; `bound` says how many may have members or history.
+    pub(super) fn new(bound: RoomBound) -> Self {
+        Self { directory: Directory::new(bound), rooms: Map::default(), occupied: 0, members: Map::default() }
     }
 
     /// What happens if a session names this room. Rooms with only a history never keep a new room out: the
@@ -100,7 +96,7 @@ impl<R: AnyRoom> Rooms<R> {
     /// The bound is reached, and no other room can give way.
     pub(crate) fn find_or_make(&mut self, name: &R::Name) -> Result<Found<R::Name>, TooManyRooms> {
         if let Some(id) = self.directory.find(name) {
-            return Ok(Found { id, forgotten: None });
+            return Ok(Found { id, forgotten: None, is_one_too_many: false });
         }
         let found = self.directory.load(name)?;
         self.add(found.id, name);
@@ -295,6 +291,16 @@ impl<R: AnyRoom> Rooms<R> {
         self.rooms.values().map(|room| (room.members, &room.own))
     }
 
+    /// Number of rooms in memory, of all servers that share the bound on rooms.
+    pub(crate) fn loaded_in_all(&self) -> usize {
+        self.directory.loaded_in_all()
+    }
+
+    /// Has the room give way that has been silent longest. Returns its name: its history must be forgotten.
+    pub(crate) fn forget_longest_silent(&mut self) -> Option<R::Name> {
+        self.directory.forget_longest_silent()
+    }
+
     /// Number of rooms in memory.
     pub(crate) fn loaded(&self) -> usize {
         self.rooms.len()
@@ -337,7 +343,7 @@ mod tests {
 
     #[test]
     fn sessions_that_name_the_same_room_meet_there() {
-        let mut rooms = Rooms::new(9);
+        let mut rooms = Rooms::new(RoomBound::new(9));
         let first = join(&mut rooms, 1, "a");
         let second = join(&mut rooms, 2, "a");
         let other = join(&mut rooms, 3, "b");
@@ -348,7 +354,7 @@ mod tests {
 
     #[test]
     fn leaving_the_last_room_removes_it() {
-        let mut rooms = Rooms::new(9);
+        let mut rooms = Rooms::new(RoomBound::new(9));
         let room = join(&mut rooms, 1, "a");
         join(&mut rooms, 2, "a");
         leave(&mut rooms, 1);
@@ -360,7 +366,7 @@ mod tests {
 
     #[test]
     fn leaving_is_idempotent() {
-        let mut rooms = Rooms::new(9);
+        let mut rooms = Rooms::new(RoomBound::new(9));
         join(&mut rooms, 1, "a");
         for _ in 0..2 {
             leave(&mut rooms, 1);
@@ -371,7 +377,7 @@ mod tests {
 
     #[test]
     fn a_session_that_is_not_subscribed_yet_is_in_the_room_but_no_subscriber() {
-        let mut rooms = Rooms::<Place>::new(9);
+        let mut rooms = Rooms::<Place>::new(RoomBound::new(9));
         let id = rooms.find_or_make(&name("a")).expect("place").id;
         rooms.register(member(1), ONE, PLAIN, ());
         rooms.put(member(1), id);

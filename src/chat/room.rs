@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 
 use super::{
+    common::ShardId,
     effects::Request,
     kept::Kept,
     log::RoomLog,
@@ -35,10 +36,12 @@ pub(crate) struct Room {
 /// What the chat keeps of a session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Visit {
-    /// The ticket of the login by which it entered its room; 0 for a guest.
+    /// The ticket of the login by which it entered its room, or is to enter it; 0 for a guest.
     pub ticket: u64,
     /// The address of its client, if known.
     pub address: Option<IpAddr>,
+    /// The shard that it comes from, while this one logs it in.
+    pub from: Option<ShardId>,
 }
 
 /// Where a room stands in its journal, once that is known.

@@ -11,7 +11,8 @@ use log::warn;
 
 use super::{
     commits::{Commit, Receipt},
-    core::{Chat, ChatLimits, Counts, Lost},
+    common::{Common, ShardId},
+    core::{Chat, Counts, Lost},
     effects::{Done, Effect, Input, Now, ToKeep},
     handing::Decisions,
     keeper::Keeper,
@@ -19,7 +20,6 @@ use super::{
 };
 use crate::{
     broadcast::RoomId,
-    connection::Budget,
     domain::RoomName,
     journal::{JournalError, RoomState},
 };
@@ -35,14 +35,14 @@ pub(crate) struct Shard {
 /// What a chat is made of.
 #[derive(Debug)]
 struct Make {
-    limits: ChatLimits,
-    budget: Arc<Budget>,
+    common: Arc<Common>,
+    id: ShardId,
     decisions: Arc<dyn Decisions>,
 }
 
 impl Make {
     fn chat(&self, now: Now) -> Chat {
-        Chat::new(self.limits, Arc::clone(&self.budget), Arc::clone(&self.decisions), now)
+        Chat::new(&self.common, self.id, Arc::clone(&self.decisions), now)
     }
 }
 
@@ -59,21 +59,25 @@ pub(crate) struct Figures {
     pub unkept: u64,
 }
 
+impl Figures {
+    /// The figures that the metrics show: rooms, kept rooms, messages that are not durable.
+    pub(crate) fn gauges(self) -> [i64; 3] {
+        let gauge = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        [gauge(self.rooms), gauge(self.kept_rooms), i64::try_from(self.unkept).unwrap_or(i64::MAX)]
+    }
+}
+
 impl Shard {
-    /// A chat without rooms, see [`Chat::new`].
-    pub(crate) fn new(
-        limits: ChatLimits,
-        budget: Arc<Budget>,
-        decisions: Arc<dyn Decisions>,
-        now: Now,
-    ) -> Self {
-        let make = Make { limits, budget, decisions };
+    /// A shard without rooms, see [`Chat::new`].
+    pub(crate) fn new(common: Arc<Common>, id: ShardId, decisions: Arc<dyn Decisions>, now: Now) -> Self {
+        let make = Make { common, id, decisions };
         Self { chat: make.chat(now), make, keeper: Keeper::default() }
     }
 
     /// Begins: asks the journal which rooms it has.
     pub(crate) fn start(&mut self, effects: &mut Vec<Effect>) {
-        self.keeper.start();
+        // One shard for all: the journal removes what is too old in all rooms.
+        self.keeper.start(self.make.id == ShardId(0));
         self.ask(effects);
     }
 
@@ -83,7 +87,8 @@ impl Shard {
         self.chat.set_now(now);
         self.chat.set_fault(self.keeper.fault());
         match input {
-            Input::Request(request) => self.chat.request(request),
+            Input::Request(request) => self.chat.request_of_session(request),
+            Input::FromShard(message) => self.chat.take_from_shard(message),
             Input::Decided(decided) => self.chat.decided(decided),
             Input::TurnEnded => self.end_turn(effects),
             Input::Wake => {
@@ -135,7 +140,7 @@ impl Shard {
             Done::Swept(answer) => {
                 self.keeper.swept(now.at);
                 match answer {
-                    Ok(forgotten) => self.chat.swept(&forgotten),
+                    Ok(forgotten) => self.chat.share_swept(forgotten),
                     Err(error) => warn!("old messages cannot be let go: {error}"),
                 }
             }

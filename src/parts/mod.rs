@@ -16,7 +16,10 @@ use std::{
     time::Instant,
 };
 
-use actix::{Actor, Addr, Context};
+use actix::{
+    Actor, Addr, Context,
+    dev::channel::{AddressReceiver, channel},
+};
 use actix_web::rt;
 use log::error;
 
@@ -28,6 +31,9 @@ mod supervisor;
 
 /// Called with the name of a dead part.
 type Hook = Box<dyn Fn(&str) + Send + Sync>;
+
+/// Messages in a mailbox before `try_send` fails, as actix has it. Messages to shared actors are sent by `do_send`.
+pub(crate) const MAILBOX: usize = 16;
 
 /// How often a part may begin again in ten seconds, by default.
 pub(crate) const MAX_RESTARTS: usize = 5;
@@ -72,10 +78,20 @@ impl Parts {
         name: impl Into<String>,
         actor: A,
     ) -> Addr<A> {
-        let context = Context::new().into_future(actor);
-        let address = context.address();
+        let (sender, mailbox) = channel(MAILBOX);
+        self.start_at(name, mailbox, actor);
+        Addr::new(sender)
+    }
+
+    /// Starts a shared actor on this thread. Its address was known before, and may have mail.
+    pub(crate) fn start_at<A: Actor<Context = Context<A>>>(
+        self: &Arc<Self>,
+        name: impl Into<String>,
+        mailbox: AddressReceiver<A>,
+        actor: A,
+    ) {
+        let context = Context::with_receiver(mailbox).into_future(actor);
         rt::spawn(Guarded { parts: Arc::clone(self), name: name.into(), context: Some(context) });
-        address
     }
 
     /// Starts a shared thread.

@@ -6,15 +6,17 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::Chat;
+use super::{Chat, moving::Moving};
 use crate::{
     broadcast::{Member, Remains, RoomId, Seat},
     chat::{
         alarms::Alarm,
         commits::Receipt,
+        common::ShardId,
         effects::{Done, Effect, Input, Request},
-        messages::{ListUsers, Post, Register, Rejected, SendPrivate},
-        room::{Behind, Book, Room, Waiting},
+        messages::{ListUsers, Post, Register, Rejected, Reply, SendPrivate, Unregister},
+        room::{Behind, Book, Room, Visit, Waiting},
+        transfer::ToShard,
     },
     connection::Ending,
     domain::MemberId,
@@ -33,29 +35,43 @@ pub(crate) enum Lost {
     Place(MemberId),
     /// Where those sessions are now is not certain that waited for a room.
     PlacesIn(RoomId),
+    /// The session of another shard was not logged in.
+    Arrival(ShardId, MemberId, u64),
 }
 
 impl Lost {
     /// What is to be done if this input is lost.
     pub(crate) fn of(input: &Input) -> Self {
         match input {
-            Input::Request(request) => match request {
-                Request::Post(Post { member, ticket, .. })
-                | Request::SendPrivate(SendPrivate { member, ticket, .. })
-                | Request::ListUsers(ListUsers { member, ticket, .. }) => Self::Answer(*member, *ticket),
-                Request::Register(Register { seat, .. }) => Self::Newcomer(seat.clone()),
-                Request::Login(_) | Request::Logout(_) | Request::CaughtUp(_) | Request::Unregister(_) => {
-                    Self::Place(request.member())
-                }
-                Request::Publish(_) | Request::ShowTyping(_) => Self::Nothing,
-            },
+            Input::Request(request) => Self::of_request(request),
             Input::Done(Done::Opened(room, _)) => Self::PlacesIn(*room),
+            Input::FromShard(ToShard::Arrive(arrive)) => {
+                Self::Arrival(arrive.from, arrive.login.member, arrive.login.ticket)
+            }
+            Input::FromShard(ToShard::Request(request)) => Self::of_request(request),
+            Input::FromShard(ToShard::LoginDone { member, .. }) => Self::Place(*member),
+            Input::FromShard(ToShard::Settled(_) | ToShard::Forgotten(_) | ToShard::GiveWay { .. }) => {
+                Self::Nothing
+            }
             Input::Done(_)
             | Input::Decided(_)
             | Input::Wake
             | Input::TurnEnded
             | Input::Stop
             | Input::Close => Self::Nothing,
+        }
+    }
+
+    fn of_request(request: &Request) -> Self {
+        match request {
+            Request::Post(Post { member, ticket, .. })
+            | Request::SendPrivate(SendPrivate { member, ticket, .. })
+            | Request::ListUsers(ListUsers { member, ticket, .. }) => Self::Answer(*member, *ticket),
+            Request::Register(Register { seat, .. }) => Self::Newcomer(seat.clone()),
+            Request::Login(_) | Request::Logout(_) | Request::CaughtUp(_) | Request::Unregister(_) => {
+                Self::Place(request.member())
+            }
+            Request::Publish(_) | Request::ShowTyping(_) => Self::Nothing,
         }
     }
 }
@@ -66,20 +82,29 @@ pub(in crate::chat) struct Rest {
     remains: Remains<Room>,
     /// What sessions have sent behind a login that waits for a room.
     behind: HashMap<MemberId, VecDeque<Behind>>,
+    moving: Moving,
     is_stopping: bool,
 }
 
 impl Chat {
     /// What is left of a chat that has panicked.
     pub(in crate::chat) fn rest(self) -> Rest {
-        Rest { remains: self.broadcaster.remains(), behind: self.logging_in, is_stopping: self.is_stopping }
+        Rest {
+            remains: self.broadcaster.remains(),
+            behind: self.logging_in,
+            moving: self.moving,
+            is_stopping: self.is_stopping,
+        }
     }
 
     /// Goes on with what is left of a chat that has panicked over an input.
     pub(in crate::chat) fn begin_again(&mut self, rest: Rest, lost: Lost) {
-        let Rest { mut remains, mut behind, is_stopping } = rest;
+        let Rest { mut remains, mut behind, moving, is_stopping } = rest;
         self.has_begun_again = true;
         self.is_stopping = is_stopping;
+        // Other shards answer for these.
+        self.logging_in = behind.extract_if(|member, _| moving.away.contains_key(member)).collect();
+        self.moving = moving;
         let rooms = remains.rooms.iter_mut();
         let unsent: Vec<_> = rooms.map(|(id, room, lost_lines)| (*id, close(room, *lost_lines))).collect();
         let members_of: HashSet<_> = remains.members.iter().map(|(member, _)| *member).collect();
@@ -136,6 +161,11 @@ impl Chat {
         match lost {
             Lost::Nothing => {}
             Lost::Answer(member, ticket) => self.reject(member, ticket, Rejected::Interrupted),
+            Lost::Arrival(from, member, ticket) => {
+                self.broadcaster.release(member);
+                let reply = Reply::Rejected(Rejected::Interrupted);
+                self.forward(from, ToShard::LoginDone { member, by: self.id, ticket, reply });
+            }
             Lost::Newcomer(seat) => {
                 self.effects.push(Effect::TurnAway(seat, Ending::Restart));
             }
@@ -148,8 +178,24 @@ impl Chat {
         }
     }
 
-    /// Ends a session, whose client is to come back. Holds the nickname of its user until then.
+    /// Ends a session, whose client is to come back. Holds the nickname of its user until then. A session that
+    /// this shard was logging in for another one stays there, and is told that its login failed.
     fn send_away(&mut self, member: MemberId) {
+        if let Some(to) = self.moving.away.remove(&member) {
+            self.logging_in.remove(&member);
+            let unregister = Unregister { member, holds_name: true };
+            self.forward(to, ToShard::Request(unregister.into()));
+        }
+        let visit = self.broadcaster.rooms.own_of(member).copied();
+        // The answer may have been lost; one too many does no harm.
+        let comes_from = visit.and_then(|visit| visit.from).or_else(|| self.moving.came_from(member));
+        if let (Some(from), Some(Visit { ticket, .. })) = (comes_from, visit) {
+            let reply = Reply::Rejected(Rejected::Interrupted);
+            self.forward(from, ToShard::LoginDone { member, by: self.id, ticket, reply });
+        }
+        if visit.is_some_and(|visit| visit.from.is_some()) {
+            return self.broadcaster.release(member);
+        }
         let known = self.broadcaster.dismiss(member, Ending::Restart);
         if let Some(id) = known.as_ref().and_then(Member::room) {
             self.has_left(member, id, Some(self.limits.name_hold));

@@ -4,24 +4,24 @@ use std::{
     collections::{HashMap, VecDeque},
     mem,
     sync::Arc,
-    time::Duration,
 };
+
+use self::moving::Moving;
 
 use super::{
     alarms::Alarms,
     commits::Commit,
+    common::{ChatLimits, Common, ShardId},
     effects::{Effect, Job, Now, Request, ToKeep},
     handing::{Decided, Decisions, Fate},
-    ids::{IdCount, IdLimits, Ids, RestingIds},
+    ids::{Ids, RestingIds},
     listing::Listing,
     messages::{ChatNews, Register, Rejected, Reply, RoomList},
-    new_rooms::NewRooms,
     room::{Behind, Book, Room, Visit},
 };
 use crate::{
     broadcast::{Broadcaster, Ended, RoomId},
-    config::PerAddress,
-    connection::{Budget, Ending},
+    connection::Ending,
     domain::{MemberId, RoomName},
     journal::{Append, JournalError},
 };
@@ -29,43 +29,24 @@ use crate::{
 mod announcing;
 mod beginning_again;
 mod members;
+mod moving;
 mod names;
 mod opening;
 mod talking;
 
 pub(crate) use self::beginning_again::Lost;
 
-/// The bounds of the chat.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct ChatLimits {
-    /// Rooms at a time with members or with history.
-    pub max_rooms: usize,
-    /// New rooms a minute per client address.
-    pub max_new_rooms: PerAddress,
-    /// How long the nickname of a user that dropped is held.
-    pub name_hold: Duration,
-    /// How long a nickname is reserved for a user that has shown its token.
-    pub name_reservation: Duration,
-    /// Most held nicknames, and most reserved ones, in one room.
-    pub max_held_names: usize,
-    /// Bounds on remembered message ids.
-    pub ids: IdLimits,
-    /// Bytes of the newest messages in memory, in all rooms together.
-    pub tail_bytes: usize,
-}
-
-/// Members, order, broadcasts and presence of all rooms.
+/// Members, order, broadcasts and presence of the rooms of one shard.
 ///
 /// A request has effects, which its caller takes by [`effects`](Self::effects) and carries out in order.
 /// Broadcasts end with the turn, or when their [`Broadcaster`] ends them.
 pub(crate) struct Chat {
+    id: ShardId,
+    common: Arc<Common>,
     limits: ChatLimits,
     /// The time of the request that is being handled.
     now: Now,
     broadcaster: Broadcaster<Room>,
-    new_rooms: NewRooms,
-    /// Number of remembered ids in all rooms.
-    id_count: IdCount,
     resting_ids: RestingIds,
     /// Ids of private messages of all rooms. Nothing else of these messages is kept.
     private_ids: Ids<Arc<Fate>>,
@@ -73,6 +54,7 @@ pub(crate) struct Chat {
     decisions: Arc<dyn Decisions>,
     /// Sessions whose login waits for a room's journal, and what each has sent behind it.
     logging_in: HashMap<MemberId, VecDeque<Behind>>,
+    moving: Moving,
     /// Whether this chat goes on where another one has panicked.
     has_begun_again: bool,
     /// The server stops: a session that registers now is dismissed, as the others were.
@@ -98,25 +80,20 @@ pub(crate) struct Counts {
 }
 
 impl Chat {
-    /// A chat without rooms. Backlogs of sessions are charged to `budget`; `decisions` learns what becomes of
-    /// private messages.
-    pub(crate) fn new(
-        limits: ChatLimits,
-        budget: Arc<Budget>,
-        decisions: Arc<dyn Decisions>,
-        now: Now,
-    ) -> Self {
-        let id_count = IdCount::default();
+    /// The rooms of shard `id`: none yet. `decisions` learns what becomes of private messages.
+    pub(crate) fn new(common: &Arc<Common>, id: ShardId, decisions: Arc<dyn Decisions>, now: Now) -> Self {
+        let limits = common.limits;
         Self {
+            id,
+            common: Arc::clone(common),
             limits,
             now,
-            broadcaster: Broadcaster::new(limits.max_rooms, budget),
-            new_rooms: NewRooms::new(limits.max_new_rooms),
-            private_ids: Ids::new(limits.ids, id_count.clone()),
-            id_count,
+            broadcaster: Broadcaster::new(common.bound(), Arc::clone(&common.budget)),
+            private_ids: Ids::new(limits.ids, common.ids.clone()),
             resting_ids: RestingIds::default(),
             decisions,
             logging_in: HashMap::new(),
+            moving: Moving::default(),
             has_begun_again: false,
             is_stopping: false,
             knows_rooms: false,
@@ -196,7 +173,7 @@ impl Chat {
         let Ok(room) = room.map(|name| self.find_or_make(&name, address)).transpose() else {
             return self.effects.push(Effect::TurnAway(seat, Ending::TooManyRooms));
         };
-        self.broadcaster.register(member, worker, seat, Visit { ticket: 0, address });
+        self.broadcaster.register(member, worker, seat, Visit { ticket: 0, address, from: None });
         if let Some(room) = room {
             self.enter(member, room);
             self.subscribe(member);

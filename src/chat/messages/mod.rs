@@ -7,7 +7,7 @@ pub(crate) use self::{
     news::{Behind, ChatNews, LoggedIn, Rejected, Reply, Tail, UsersPage},
     requests::{
         AskedRoom, CaughtUp, CloseJournal, ForgetRoom, ListRooms, ListUsers, ListedRoom, Login, Logout,
-        MayEnter, Payload, Post, Publish, Register, RoomList, SendPrivate, ShowTyping, Summarize, Summary,
-        Unregister,
+        MOST_LISTED, MayEnter, Payload, Post, Publish, Register, RoomList, SendPrivate, ShowTyping, Stop,
+        Summarize, Summary, Unregister,
     },
 };

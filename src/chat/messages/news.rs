@@ -96,7 +96,7 @@ pub(crate) struct Behind {
 
 /// Why a request was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Rejected {
+pub(crate) enum Rejected {
     /// The session is not logged in.
     NotLoggedIn,
     /// Another user has the name.

@@ -12,14 +12,16 @@ use crate::{
         testing::{PLAIN, seat},
     },
     chat::{
+        common::ChatLimits,
         effects::{Done, Job},
         handing::Decided,
         ids::IdLimits,
         line::CHAT,
-        messages::{CaughtUp, ChatNews, Login, Post, Register},
+        messages::{CaughtUp, ChatNews, Login, Post, Register, Unregister},
+        transfer::ToShard,
     },
     config::PerAddress,
-    connection::{Ending, Intake},
+    connection::{Budget, Ending, Intake},
     domain::{Avatar, MemberId, Nickname, Profile, Token, WorkerId},
     journal::{Append, Epoch, EpochId, Keyed, Kind, RoomState},
 };
@@ -51,6 +53,8 @@ struct Stage {
     jobs: Vec<Job>,
     /// What is durable.
     durable: Vec<Append>,
+    /// What goes to other shards.
+    forwards: Vec<(ShardId, ToShard)>,
     /// What sessions were told.
     told: HashMap<MemberId, Vec<String>>,
 }
@@ -58,8 +62,12 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let now = Now { at: Instant::now(), millis: 1000 };
-        let budget = Budget::new(1 << 30);
-        let shard = Shard::new(LIMITS, Arc::clone(&budget), Arc::new(NoDecisions), now);
+        Self::of(&Common::new(LIMITS, Budget::new(1 << 30), 1), ShardId(0), now)
+    }
+
+    fn of(common: &Arc<Common>, id: ShardId, now: Now) -> Self {
+        let budget = Arc::clone(&common.budget);
+        let shard = Shard::new(Arc::clone(common), id, Arc::new(NoDecisions), now);
         let mut stage = Self {
             shard,
             intake: Intake::new(1 << 20, Arc::clone(&budget)),
@@ -68,6 +76,7 @@ impl Stage {
             jobs: Vec::new(),
             durable: Vec::new(),
             told: HashMap::new(),
+            forwards: Vec::new(),
         };
         let mut effects = Vec::new();
         stage.shard.start(&mut effects);
@@ -89,6 +98,7 @@ impl Stage {
                 }
                 Effect::Send(..) => {}
                 Effect::TurnAway(_, ending) => panic!("turned away: {ending:?}"),
+                Effect::Forward(to, message) => self.forwards.push((to, message)),
             }
         }
     }
@@ -138,25 +148,34 @@ impl Stage {
 
     /// A session registers and asks for a login.
     fn log_in(&mut self, number: u64, name: &str) -> MemberId {
+        let member = self.register(number);
+        let login = self.login_of(member, number, name, &RoomName::parse("a").expect("a legal name"));
+        self.feed(Input::Request(login.into()));
+        member
+    }
+
+    fn register(&mut self, number: u64) -> MemberId {
         let member = MemberId::of(number);
         let seat = Seat { encoding: Encoding { dialect: CHAT, deflated: false }, ..seat(PLAIN) };
         let register = Register { member, room: None, worker: WorkerId(0), seat, address: None };
         self.feed(Input::Request(register.into()));
+        member
+    }
+
+    fn login_of(&self, member: MemberId, ticket: u64, name: &str, room: &RoomName) -> Login {
         let nickname = Nickname::parse(name).expect("a legal name");
-        let login = Login {
+        Login {
             member,
-            ticket: number,
-            room: RoomName::parse("a").expect("a legal name"),
+            ticket,
+            room: room.clone(),
             profile: Some(Profile { nickname, avatar: Avatar::default(), uid: None }),
             token: None,
             has_shown_token: false,
-            spare: format!("{number:032x}").parse::<Token>().expect("a token"),
+            spare: format!("{:032x}", 100 * member.number() + ticket).parse::<Token>().expect("a token"),
             position: None,
             wants_changes: None,
             _accepted: self.intake.accept(1),
-        };
-        self.feed(Input::Request(login.into()));
-        member
+        }
     }
 
     fn post(&mut self, member: MemberId, ticket: u64, id: &str) {
@@ -301,4 +320,156 @@ fn a_session_that_was_not_registered_is_turned_away() {
     stage.shard.begin_again(stage.now, Lost::Newcomer(seat(PLAIN)), &mut effects);
     let turned_away = effects.iter().filter(|effect| matches!(effect, Effect::TurnAway(_, Ending::Restart)));
     assert_eq!(turned_away.count(), 1);
+}
+
+/// Two shards, and what goes between them.
+struct Pair {
+    stages: [Stage; 2],
+}
+
+impl Pair {
+    fn new() -> Self {
+        let now = Now { at: Instant::now(), millis: 1000 };
+        let common = Common::new(LIMITS, Budget::new(1 << 30), 2);
+        let stages = [0, 1].map(|id| Stage::of(&common, ShardId(id), now));
+        Self { stages }
+    }
+
+    /// The name of a room of a shard.
+    fn room_of(&self, shard: usize, number: usize) -> RoomName {
+        let common = &self.stages[0].shard.make.common;
+        let names = (0..).map(|number| RoomName::parse(&format!("room {number}")).expect("a legal name"));
+        names.filter(|room| common.shard_of(room) == ShardId(shard)).nth(number).expect("endless")
+    }
+
+    /// All journals and messages between the shards are dealt with.
+    fn run(&mut self) {
+        loop {
+            let forwards: Vec<_> =
+                self.stages.iter_mut().flat_map(|stage| stage.forwards.drain(..)).collect();
+            self.stages.iter_mut().for_each(Stage::run_journal);
+            if forwards.is_empty() && self.stages.iter().all(|stage| stage.forwards.is_empty()) {
+                return;
+            }
+            for (ShardId(to), message) in forwards {
+                self.stages[to].feed(Input::FromShard(message));
+            }
+        }
+    }
+
+    fn log_in(&mut self, at: usize, member: MemberId, ticket: u64, room: &RoomName) {
+        let stage = &mut self.stages[at];
+        let login = stage.login_of(member, ticket, "ann", room);
+        stage.feed(Input::Request(login.into()));
+    }
+
+    fn told(&mut self, member: MemberId) -> Vec<String> {
+        self.stages.iter_mut().flat_map(|stage| stage.told(member)).collect()
+    }
+
+    fn members(&self) -> [usize; 2] {
+        [0, 1].map(|shard: usize| self.stages[shard].shard.figures().members)
+    }
+}
+
+#[test]
+fn a_session_that_logs_in_to_a_room_of_another_shard_moves_there_and_is_told_once() {
+    let mut pair = Pair::new();
+    let (here, there) = (pair.room_of(0, 0), pair.room_of(1, 0));
+    let ann = pair.stages[0].register(1);
+    pair.log_in(0, ann, 1, &here);
+    pair.run();
+    pair.log_in(0, ann, 2, &there);
+    pair.run();
+    assert_eq!(
+        (pair.told(ann), pair.members()),
+        (vec!["1: logged in".into(), "2: logged in".into()], [0, 1])
+    );
+    let stage = &mut pair.stages[1];
+    stage.feed(Input::Request(CaughtUp { member: ann, visit: 2, after: 0 }.into()));
+    stage.post(ann, 3, "x");
+    stage.feed(Input::TurnEnded);
+    pair.run();
+    assert_eq!(pair.told(ann), ["tail of 0", "3: posted at 1"]);
+    assert!(pair.stages.iter().all(|stage| stage.shard.chat.has_settled()));
+    pair.log_in(1, ann, 4, &here);
+    pair.run();
+    assert_eq!((pair.told(ann), pair.members()), (vec!["4: logged in".into()], [1, 0]));
+}
+
+#[test]
+fn a_login_that_another_shard_refuses_changes_nothing() {
+    let mut pair = Pair::new();
+    let (here, there) = (pair.room_of(0, 0), pair.room_of(1, 0));
+    let other = pair.stages[1].register(2);
+    pair.log_in(1, other, 1, &there);
+    let ann = pair.stages[0].register(1);
+    pair.log_in(0, ann, 1, &here);
+    pair.run();
+    pair.told(ann);
+    pair.log_in(0, ann, 2, &there);
+    pair.run();
+    assert_eq!((pair.told(ann), pair.members()), (vec!["2: NameTaken".into()], [1, 1]));
+    pair.stages[0].post(ann, 3, "x");
+    pair.stages[0].feed(Input::TurnEnded);
+    pair.run();
+    assert_eq!(pair.told(ann), ["3: posted at 1"], "it is in its former room");
+}
+
+#[test]
+fn what_is_sent_behind_a_login_follows_the_session_to_the_other_shard() {
+    let mut pair = Pair::new();
+    let (here, there) = (pair.room_of(0, 0), pair.room_of(1, 0));
+    let ann = pair.stages[0].register(1);
+    pair.log_in(0, ann, 1, &here);
+    pair.run();
+    pair.log_in(0, ann, 2, &there);
+    pair.stages[0].post(ann, 3, "x");
+    // Its client has left.
+    pair.stages[0].feed(Input::Request(Unregister { member: ann, holds_name: false }.into()));
+    pair.run();
+    pair.stages[1].feed(Input::TurnEnded);
+    pair.run();
+    assert_eq!((pair.stages[0].offsets(), pair.stages[1].offsets()), (vec![], vec![(1, 1)]));
+    assert_eq!(pair.members(), [0, 0]);
+    assert!(pair.stages.iter().all(|stage| stage.shard.chat.has_settled()));
+}
+
+#[test]
+fn a_session_is_told_whichever_shard_panics_while_it_moves() {
+    for panics in [0, 1] {
+        let mut pair = Pair::new();
+        let (here, there) = (pair.room_of(0, 0), pair.room_of(1, 0));
+        let ann = pair.stages[0].register(1);
+        pair.log_in(0, ann, 1, &here);
+        pair.run();
+        pair.told(ann);
+        pair.log_in(0, ann, 2, &there);
+        if panics == 0 {
+            pair.stages[0].panic(Lost::Nothing);
+        } else {
+            let (_, arrive) = pair.stages[0].forwards.pop().expect("the session moves");
+            let lost = Lost::of(&Input::FromShard(arrive));
+            pair.stages[1].panic(lost);
+        }
+        pair.run();
+        let expected = ["2: logged in", "2: Interrupted"][panics];
+        assert_eq!((pair.told(ann), pair.members().iter().sum::<usize>()), (vec![expected.to_owned()], 1));
+    }
+}
+
+#[test]
+fn a_room_over_the_bound_takes_the_place_of_a_silent_room_of_another_shard() {
+    let mut pair = Pair::new();
+    let rooms: Vec<_> = (0..LIMITS.max_rooms).map(|number| pair.room_of(1, number)).collect();
+    let known = rooms.iter().map(|room| (room.clone(), 7)).collect();
+    pair.stages[1].feed(Input::Done(Done::Rooms(Ok(known))));
+    let ann = pair.stages[0].register(1);
+    let fresh = pair.room_of(0, 0);
+    pair.log_in(0, ann, 1, &fresh);
+    pair.run();
+    assert_eq!(pair.told(ann), ["1: logged in"]);
+    let kept = pair.stages.iter().map(|stage| stage.shard.figures().kept_rooms).sum::<usize>();
+    assert_eq!(kept, LIMITS.max_rooms);
+    assert_eq!(pair.stages[1].shard.take_counts().forgotten_rooms, 1);
 }

@@ -19,7 +19,7 @@ use log::error;
 use super::Worker;
 use crate::{
     chat::{
-        line,
+        Way, line,
         messages::{ChatNews, LoggedIn, Rejected, Reply, UsersPage},
         position::Place,
     },
@@ -91,6 +91,7 @@ pub(crate) enum Next {
 pub(crate) struct Conversation {
     member: MemberId,
     worker: web::Data<Worker>,
+    way: Way,
     intake: Intake,
     speech: Speech,
     pause: Pause,
@@ -175,6 +176,7 @@ impl Conversation {
     pub(crate) fn new(
         member: MemberId,
         worker: web::Data<Worker>,
+        way: Way,
         intake: Intake,
         speech: Speech,
         pause: Pause,
@@ -183,6 +185,7 @@ impl Conversation {
         Self {
             member,
             worker,
+            way,
             intake,
             speech,
             pause,
@@ -194,6 +197,11 @@ impl Conversation {
             waiting_private: None,
             has_shown_token: false,
         }
+    }
+
+    /// The way to the chat.
+    pub(crate) fn way(&self) -> &Way {
+        &self.way
     }
 
     /// Whether the client has logged in at least once; it may have logged out since.

@@ -72,7 +72,7 @@ impl Conversation {
             Request::Typing(Typing { typing }) => {
                 self.check_user()?;
                 let accepted = self.intake.accept(len);
-                self.worker.chat.do_send(ShowTyping { member: self.member, typing, _accepted: accepted });
+                self.way.send(ShowTyping { member: self.member, typing, _accepted: accepted });
                 self.answer_if_asked(ack, &Answer::Done {});
             }
         }
@@ -132,7 +132,7 @@ impl Conversation {
         self.pause.set(true);
         let (member, has_shown_token) = (self.member, self.has_shown_token);
         let Arrival { room, profile, token, position, wants_changes } = arrival;
-        self.worker.chat.do_send(messages::Login {
+        self.way.send(messages::Login {
             member,
             ticket,
             room,
@@ -152,7 +152,7 @@ impl Conversation {
         self.has_shown_token = false;
         self.catching_up = None;
         let ticket = self.expect(Pending::Logout { ack });
-        self.worker.chat.do_send(messages::Logout { member: self.member, ticket });
+        self.way.send(messages::Logout { member: self.member, ticket });
     }
 
     fn history(&mut self, history: History, ack: Option<u64>) -> Result<Next, Failure> {
@@ -179,20 +179,14 @@ impl Conversation {
         let ticket = self.expect(Pending::Users { ack });
         let accepted = self.intake.accept(len);
         let after = after.map(|name| name.key());
-        self.worker.chat.do_send(ListUsers {
-            member: self.member,
-            ticket,
-            after,
-            limit,
-            _accepted: accepted,
-        });
+        self.way.send(ListUsers { member: self.member, ticket, after, limit, _accepted: accepted });
         Ok(())
     }
 
     fn post(&mut self, kind: Kind, body: ByteString, pending: Pending, id: Option<ByteString>, len: usize) {
         let ticket = self.expect(pending);
         let accepted = self.intake.accept(len);
-        self.worker.chat.do_send(Post { member: self.member, ticket, kind, body, id, accepted });
+        self.way.send(Post { member: self.member, ticket, kind, body, id, accepted });
     }
 
     /// While the session catches up, its own copy would come too early: then the request waits, and reading
@@ -216,15 +210,7 @@ impl Conversation {
 
     fn send_private(&mut self, PrivateRequest { ack, to, kind, body, id, accepted }: PrivateRequest) {
         let ticket = self.expect(Pending::SendPrivate { ack, id: id.clone() });
-        self.worker.chat.do_send(messages::SendPrivate {
-            member: self.member,
-            ticket,
-            to,
-            kind,
-            body,
-            id,
-            accepted,
-        });
+        self.way.send(messages::SendPrivate { member: self.member, ticket, to, kind, body, id, accepted });
     }
 
     /// The client has left. Handles what it had sent during a pause, in order; the chat server keeps the

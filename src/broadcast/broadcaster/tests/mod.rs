@@ -71,7 +71,7 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let broadcaster = Broadcaster::new(9, Budget::new(1 << 20));
+        let broadcaster = Broadcaster::new(RoomBound::new(9), Budget::new(1 << 20));
         Self { broadcaster, heard: [Heard::default(), Heard::default()] }
     }
 
