@@ -6,15 +6,13 @@ use super::{
     commits::{Commit, Receipt},
     common::ShardId,
     handing::Decided,
-    messages::{
-        CaughtUp, ListUsers, Login, Logout, Post, Publish, Register, SendPrivate, ShowTyping, Unregister,
-    },
+    messages::Request,
     transfer::ToShard,
 };
 use crate::{
     broadcast::{ForFanOut, RoomId, Seat},
     connection::Ending,
-    domain::{MemberId, RoomName, WorkerId},
+    domain::{RoomName, WorkerId},
     journal::{Append, JournalError, ReservedName, RoomState},
 };
 
@@ -47,33 +45,6 @@ pub(crate) enum Input {
     /// The server stops: keep the names of all users, and close the journal once all messages are durable.
     Close,
 }
-
-/// A request of a session.
-#[derive(Debug)]
-pub(crate) enum Request {
-    Register(Register),
-    Unregister(Unregister),
-    Publish(Publish),
-    Login(Login),
-    CaughtUp(CaughtUp),
-    Post(Post),
-    SendPrivate(SendPrivate),
-    ListUsers(ListUsers),
-    ShowTyping(ShowTyping),
-    Logout(Logout),
-}
-
-macro_rules! requests {
-    ($($name:ident),*) => {
-        $(impl From<$name> for Request {
-            fn from(request: $name) -> Self {
-                Self::$name(request)
-            }
-        })*
-    };
-}
-
-requests!(Register, Unregister, Publish, Login, CaughtUp, Post, SendPrivate, ListUsers, ShowTyping, Logout);
 
 /// What the chat wants done.
 #[derive(Debug)]
@@ -137,22 +108,4 @@ pub(crate) enum Done {
     Reserved(Result<(), JournalError>),
     /// The journal is closed.
     Closed(Result<(), JournalError>),
-}
-
-impl Request {
-    /// The session that asks.
-    pub(crate) fn member(&self) -> MemberId {
-        match self {
-            Self::Register(Register { member, .. })
-            | Self::Unregister(Unregister { member, .. })
-            | Self::Publish(Publish { member, .. })
-            | Self::Login(Login { member, .. })
-            | Self::CaughtUp(CaughtUp { member, .. })
-            | Self::Post(Post { member, .. })
-            | Self::SendPrivate(SendPrivate { member, .. })
-            | Self::ListUsers(ListUsers { member, .. })
-            | Self::ShowTyping(ShowTyping { member, .. })
-            | Self::Logout(Logout { member, .. }) => *member,
-        }
-    }
 }

@@ -1,0 +1,54 @@
+//! Any request of a session to its shard.
+
+use actix::Message;
+
+use super::{
+    CaughtUp, ListUsers, Login, Logout, Post, Publish, Register, SendPrivate, ShowTyping, Unregister,
+};
+use crate::domain::MemberId;
+
+/// A request of a session.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) enum Request {
+    Register(Register),
+    Unregister(Unregister),
+    Publish(Publish),
+    Login(Login),
+    CaughtUp(CaughtUp),
+    Post(Post),
+    SendPrivate(SendPrivate),
+    ListUsers(ListUsers),
+    ShowTyping(ShowTyping),
+    Logout(Logout),
+}
+
+macro_rules! requests {
+    ($($name:ident),*) => {
+        $(impl From<$name> for Request {
+            fn from(request: $name) -> Self {
+                Self::$name(request)
+            }
+        })*
+    };
+}
+
+requests!(Register, Unregister, Publish, Login, CaughtUp, Post, SendPrivate, ListUsers, ShowTyping, Logout);
+
+impl Request {
+    /// The session that asks.
+    pub(crate) fn member(&self) -> MemberId {
+        match self {
+            Self::Register(Register { member, .. })
+            | Self::Unregister(Unregister { member, .. })
+            | Self::Publish(Publish { member, .. })
+            | Self::Login(Login { member, .. })
+            | Self::CaughtUp(CaughtUp { member, .. })
+            | Self::Post(Post { member, .. })
+            | Self::SendPrivate(SendPrivate { member, .. })
+            | Self::ListUsers(ListUsers { member, .. })
+            | Self::ShowTyping(ShowTyping { member, .. })
+            | Self::Logout(Logout { member, .. }) => *member,
+        }
+    }
+}
