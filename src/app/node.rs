@@ -28,7 +28,7 @@ use crate::{
         sqlite::{self, SqliteJournal},
     },
     metrics::{Metrics, Usage},
-    parts::{Parts, Supervisor},
+    parts::Parts,
     routes::host::Hosts,
     session::{Worker, lesson::Lessons},
     socketio::{Engine, EngineSettings},
@@ -82,7 +82,7 @@ impl Node {
         settings.check()?;
         let budget = Budget::with(settings.max_memory().get(), settings.limits.max_intake_total.get());
         let metrics = Arc::new(Metrics::new());
-        let parts = Arc::<Parts>::default();
+        let parts = Arc::new(Parts::new(settings.operation.max_restarts));
         let node = Self {
             journal: open_journal(&settings, &parts)?,
             avatars: Arc::new(AvatarStore::new(settings.events.avatar_bytes.get())),
@@ -114,6 +114,8 @@ impl Node {
             workers_started: AtomicUsize::new(0),
         };
         node.watch_usage();
+        let parts = Arc::clone(&node.parts);
+        node.metrics.watch_parts(move || (parts.restarts(), parts.depths()));
         Ok(node)
     }
 
@@ -171,15 +173,14 @@ impl Node {
                 tail_bytes: settings.journal.tail_bytes.get(),
             };
             let (journal, metrics) = (Arc::clone(&self.journal), Arc::clone(&self.metrics));
-            let supervisor = Supervisor::new(&self.parts, CHAT);
-            let server = ChatServer::new(limits, journal, metrics, Arc::clone(&self.budget), supervisor);
-            self.parts.start(CHAT, server)
+            let budget = Arc::clone(&self.budget);
+            self.parts.start(CHAT, |supervisor| ChatServer::new(limits, journal, metrics, budget, supervisor))
         };
         let chat = self.chat.get_or_init(start_chat).clone();
         let before_cut = settings.connections.stall_timeout.get();
         let outlets = Outlets::default();
-        let fanout = FanOut::new(before_cut, outlets.clone(), Arc::clone(&self.metrics));
-        let fanout = self.parts.start(format!("fan-out-{}", id.0), fanout);
+        let name = format!("fan-out-{}", id.0);
+        let fanout = FanOut::start(&self.parts, name, before_cut, outlets.clone(), Arc::clone(&self.metrics));
         chat.do_send(AddWorker { worker: id, fanout: Arc::new(fanout.clone()) });
         web::Data::new(Worker {
             id,

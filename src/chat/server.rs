@@ -27,7 +27,7 @@ use crate::{
     connection::Budget,
     journal::{Journal, JournalError, Pending, now_millis},
     metrics::Metrics,
-    parts::{Panicked, Supervisor},
+    parts::{AreYouThere, Panicked, Supervisor},
 };
 
 /// Keeps members, order, broadcasts and presence, and is the only writer of the journal. One per process, on
@@ -345,4 +345,10 @@ impl Handler<Summarize> for ChatServer {
             journal_damage: self.journal.damage(),
         }
     }
+}
+
+impl Handler<AreYouThere> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, _: AreYouThere, _: &mut Self::Context) {}
 }

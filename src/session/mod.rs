@@ -26,7 +26,7 @@ use crate::{
     domain::{RoomName, WorkerId},
     journal::Journal,
     metrics::Metrics,
-    parts::Parts,
+    parts::{Mailbox, Parts},
     protocol::websocket::deflate::{Deflaters, Inflater},
     socketio::Engine,
 };
@@ -46,7 +46,7 @@ pub struct Worker {
     /// The chat server of the process.
     pub chat: Addr<ChatServer>,
     /// The fan-out that delivers to this worker's sessions.
-    pub fanout: Addr<FanOut>,
+    pub fanout: Mailbox<FanOut>,
     /// The outlets of new sessions, which this worker's fan-out picks up.
     pub outlets: Outlets,
     /// The journal, from which sessions read history.

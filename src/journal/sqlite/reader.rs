@@ -16,34 +16,30 @@ use super::{
 use crate::{
     domain::RoomName,
     journal::{Entry, JournalError, Page, Range, Record, entry},
-    parts::Parts,
+    parts::{Panicked, Supervisor},
 };
 
 /// The columns of a record that a page needs.
 const COLUMNS: &str = "SELECT id, count, at, keys, entries, sum FROM rounds";
 
-/// Runs jobs until the journal is dropped. A connection that fails is opened again for the next job.
-pub(super) fn run(files: &Files, condition: &Condition, mut jobs: mpsc::Receiver<Read>, parts: &Parts) {
+/// Runs jobs until the journal is dropped. A connection that fails, or on which a job panics, is opened again
+/// for the next job.
+pub(super) fn run(
+    files: &Files,
+    condition: &Condition,
+    mut jobs: mpsc::Receiver<Read>,
+    supervisor: &Supervisor,
+) {
     let mut open: Option<Connection> = None;
     // Log a change between working and failing once, not once per job.
     let mut is_failing = false;
     while let Some(job) = jobs.blocking_recv() {
-        parts.panic_if_poisoned(super::READER);
-        let mut attempt = Attempt { open: &mut open, is_failing: &mut is_failing, files, condition };
-        // A caller may have dropped its future.
-        match job {
-            Read::Page(_, _, answer) if answer.is_closed() => {}
-            Read::Picture(_, answer) if answer.is_closed() => {}
-            Read::Page(room, range, answer) => {
-                let page = attempt.make(|connection| read_page(connection, files, &room, range));
-                if let Ok(Page { damage: Some(JournalError::Damaged(what)), .. }) = &page {
-                    condition.damaged(what);
-                }
-                drop(answer.send(page));
-            }
-            Read::Picture(id, answer) => {
-                drop(answer.send(attempt.make(|connection| avatars::read(connection, id))));
-            }
+        supervisor.wait_while_stalled();
+        let attempt = Attempt { open: &mut open, is_failing: &mut is_failing, files, condition };
+        match supervisor.attempt(|| attempt.take(job)) {
+            Ok(()) => {}
+            Err(Panicked::BeginAgain) => open = None,
+            Err(Panicked::TooOften) => return,
         }
     }
 }
@@ -57,6 +53,26 @@ struct Attempt<'a> {
 }
 
 impl Attempt<'_> {
+    /// Does a job, unless its caller has dropped the future.
+    fn take(mut self, job: Read) {
+        let files = self.files;
+        match job {
+            Read::AreYouThere(answer) => drop(answer.send(())),
+            Read::Page(_, _, answer) if answer.is_closed() => {}
+            Read::Picture(_, answer) if answer.is_closed() => {}
+            Read::Page(room, range, answer) => {
+                let page = self.make(|connection| read_page(connection, files, &room, range));
+                if let Ok(Page { damage: Some(JournalError::Damaged(what)), .. }) = &page {
+                    self.condition.damaged(what);
+                }
+                drop(answer.send(page));
+            }
+            Read::Picture(id, answer) => {
+                drop(answer.send(self.make(|connection| avatars::read(connection, id))));
+            }
+        }
+    }
+
     fn make<T>(&mut self, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, JournalError> {
         let files = self.files;
         let outcome = self.connection().and_then(read).map_err(|fault| fault.into_error(&files.database));

@@ -21,7 +21,7 @@ use super::{
 use crate::{
     domain::RoomName,
     journal::{JournalError, Retention},
-    parts::Parts,
+    parts::{Panicked, Parts, Supervisor},
 };
 
 /// Runs write jobs until the journal is dropped.
@@ -61,43 +61,70 @@ impl Writer {
         }
     }
 
-    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Write>, parts: &Arc<Parts>) {
-        let mut is_checker_started = self.start_checker(parts);
+    /// A job that panics is not answered, and the next one gets a new connection: the panic may have left the
+    /// old one inside of a transaction.
+    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Write>, supervisor: &Supervisor) {
+        let mut is_checker_started = self.start_checker(supervisor.parts());
         let mut forgetting = Forgetting::default();
-        while let Some(job) = self.next(&mut jobs, &mut forgetting) {
-            is_checker_started = is_checker_started || self.start_checker(parts);
-            parts.panic_if_poisoned(super::WRITER);
-            // A caller may have dropped its future, which is not an error.
-            match job {
-                Write::Check(answer) => drop(answer.send(self.check())),
-                Write::Rooms(answer) => drop(answer.send(self.attempt(|open, _| open.rooms()))),
-                Write::Open(room, answer) => drop(answer.send(self.attempt(|open, _| open.state(&room)))),
-                Write::Append(batch, answer) => {
-                    drop(answer.send(self.attempt(|open, retention| open.append(&batch, retention))));
-                }
-                Write::Sweep(answer) => drop(answer.send(self.attempt(Open::sweep))),
-                Write::Forget(room, answer) => forgetting.add(room, answer),
-                Write::Reserve(room, names, answer) => {
-                    drop(answer.send(self.attempt(|open, retention| open.reserve(&room, &names, retention))));
-                }
-                Write::Close(answer) => {
-                    self.condition.close();
-                    drop(answer.send(self.attempt(|open, _| open.close())));
-                }
+        while let Some(job) = self.next(&mut jobs, &mut forgetting, supervisor) {
+            is_checker_started = is_checker_started || self.start_checker(supervisor.parts());
+            supervisor.wait_while_stalled();
+            let step = supervisor.attempt(|| self.take(job, &mut forgetting));
+            if step.is_err_and(|panicked| !self.begins_again(panicked)) {
+                return;
+            }
+        }
+    }
+
+    /// Does a job. Its caller may have dropped the future, which is not an error.
+    fn take(&mut self, job: Write, forgetting: &mut Forgetting) {
+        match job {
+            Write::AreYouThere(answer) => drop(answer.send(())),
+            Write::Check(answer) => drop(answer.send(self.check())),
+            Write::Rooms(answer) => drop(answer.send(self.attempt(|open, _| open.rooms()))),
+            Write::Open(room, answer) => drop(answer.send(self.attempt(|open, _| open.state(&room)))),
+            Write::Append(batch, answer) => {
+                drop(answer.send(self.attempt(|open, retention| open.append(&batch, retention))));
+            }
+            Write::Sweep(answer) => drop(answer.send(self.attempt(Open::sweep))),
+            Write::Forget(room, answer) => forgetting.add(room, answer),
+            Write::Reserve(room, names, answer) => {
+                drop(answer.send(self.attempt(|open, retention| open.reserve(&room, &names, retention))));
+            }
+            Write::Close(answer) => {
+                self.condition.close();
+                drop(answer.send(self.attempt(|open, _| open.close())));
             }
         }
     }
 
     /// The next job. Forgets collected rooms first if the job needs it, or if no job is waiting.
-    fn next(&mut self, jobs: &mut mpsc::Receiver<Write>, forgetting: &mut Forgetting) -> Option<Write> {
+    fn next(
+        &mut self,
+        jobs: &mut mpsc::Receiver<Write>,
+        forgetting: &mut Forgetting,
+        supervisor: &Supervisor,
+    ) -> Option<Write> {
         let waiting = jobs.try_recv().ok();
         if waiting.as_ref().is_none_or(|job| forgetting.come_before(job)) {
             let rooms = forgetting.rooms();
             if !rooms.is_empty() {
-                forgetting.answer(&self.attempt(|open, _| open.forget(&rooms)));
+                match supervisor.attempt(|| self.attempt(|open, _| open.forget(&rooms))) {
+                    Ok(outcome) => forgetting.answer(&outcome),
+                    Err(panicked) => {
+                        forgetting.answer(&Err(super::lost()));
+                        self.begins_again(panicked).then_some(())?;
+                    }
+                }
             }
         }
         waiting.or_else(|| jobs.blocking_recv())
+    }
+
+    /// A job has panicked. Returns whether the thread goes on.
+    fn begins_again(&mut self, panicked: Panicked) -> bool {
+        self.open = None;
+        panicked == Panicked::BeginAgain
     }
 
     /// Opens the file for the first time; logs if it is not available now.
@@ -148,7 +175,9 @@ impl Writer {
             return false;
         }
         let (files, condition) = (Arc::clone(&self.files), Arc::clone(&self.condition));
-        if let Err(error) = parts.spawn(CHECKER, move || checker::run(&files, &condition)) {
+        if let Err(error) =
+            parts.spawn(CHECKER, move |supervisor| checker::run(&files, &condition, supervisor))
+        {
             error!("the journal is not checked for damage: {error}");
         }
         true
