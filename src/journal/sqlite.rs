@@ -64,6 +64,9 @@ const WRITER: &str = "journal-writer";
 const READER: &str = "journal-reader";
 const CHECKER: &str = "journal-checker";
 
+/// How often a thread does a job that panics.
+const ATTEMPTS: usize = 2;
+
 /// Maximum number of jobs queued for a thread; more jobs wait to be queued.
 const QUEUE: usize = 1024;
 
@@ -264,15 +267,10 @@ where
     let (answer, answered) = oneshot::channel();
     let (thread, job) = (thread.clone(), job(answer));
     Box::pin(async move {
-        let ended = |_| JournalError::Unavailable("its thread has ended".to_owned());
-        thread.send(job).await.map_err(ended)?;
-        answered.await.map_err(|_| lost())?
+        let ended = || JournalError::Unavailable("its thread has ended".to_owned());
+        thread.send(job).await.map_err(|_| ended())?;
+        answered.await.map_err(|_| ended())?
     })
-}
-
-/// The error of a job that a panic has ended.
-fn lost() -> JournalError {
-    JournalError::Unavailable("its thread has panicked over the job".to_owned())
 }
 
 /// Has a thread asked through its queue whether it is there, and its jobs counted. The journal must end when
@@ -288,8 +286,7 @@ fn watch<Job: Send + 'static>(
         let jobs = asked.upgrade()?;
         Some(Box::pin(async move {
             let (answer, answered) = oneshot::channel();
-            // A thread that panics over the question goes on.
-            jobs.send(are_you_there(answer)).await.is_ok() && (answered.await.is_ok() || !jobs.is_closed())
+            jobs.send(are_you_there(answer)).await.is_ok() && answered.await.is_ok()
         }))
     });
     parts.count(name, move || counted.upgrade().map(|jobs| jobs.max_capacity() - jobs.capacity()));

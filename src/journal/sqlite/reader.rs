@@ -6,7 +6,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row};
 use tokio::sync::mpsc;
 
 use super::{
-    Read, avatars,
+    ATTEMPTS, Read, avatars,
     columns::{checksum, offset_of, record_id},
     condition::Condition,
     connecting::open_to_read,
@@ -30,60 +30,78 @@ pub(super) fn run(
     mut jobs: mpsc::Receiver<Read>,
     supervisor: &Supervisor,
 ) {
-    let mut open: Option<Connection> = None;
-    // Log a change between working and failing once, not once per job.
-    let mut is_failing = false;
+    let mut reader = Reader { open: None, is_failing: false, is_dead: false, files, condition, supervisor };
     while let Some(job) = jobs.blocking_recv() {
         supervisor.wait_while_stalled();
-        let attempt = Attempt { open: &mut open, is_failing: &mut is_failing, files, condition };
-        match supervisor.attempt(|| attempt.take(job)) {
-            Ok(()) => {}
-            Err(Panicked::BeginAgain) => open = None,
-            Err(Panicked::TooOften) => return,
+        reader.take(job);
+        if reader.is_dead {
+            return;
         }
     }
 }
 
-/// One job on the reader's connection.
-struct Attempt<'a> {
-    open: &'a mut Option<Connection>,
-    is_failing: &'a mut bool,
+/// The state of the reader thread.
+struct Reader<'a> {
+    open: Option<Connection>,
+    /// Whether the last attempt failed, so that a change is logged once, not once per job.
+    is_failing: bool,
+    /// Whether jobs have panicked too often.
+    is_dead: bool,
     files: &'a Files,
     condition: &'a Condition,
+    supervisor: &'a Supervisor,
 }
 
-impl Attempt<'_> {
+impl Reader<'_> {
     /// Does a job, unless its caller has dropped the future.
-    fn take(mut self, job: Read) {
+    fn take(&mut self, job: Read) {
         let files = self.files;
         match job {
             Read::AreYouThere(answer) => drop(answer.send(())),
             Read::Page(_, _, answer) if answer.is_closed() => {}
             Read::Picture(_, answer) if answer.is_closed() => {}
             Read::Page(room, range, answer) => {
-                let page = self.make(|connection| read_page(connection, files, &room, range));
+                let page = self.read(|connection| read_page(connection, files, &room, range));
                 if let Ok(Page { damage: Some(JournalError::Damaged(what)), .. }) = &page {
                     self.condition.damaged(what);
                 }
                 drop(answer.send(page));
             }
             Read::Picture(id, answer) => {
-                drop(answer.send(self.make(|connection| avatars::read(connection, id))));
+                drop(answer.send(self.read(|connection| avatars::read(connection, id))));
             }
         }
     }
 
-    fn make<T>(&mut self, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, JournalError> {
+    /// Reads under the supervisor. What panics is repeated once.
+    fn read<T>(&mut self, read: impl Fn(&Connection) -> Result<T, Fault>) -> Result<T, JournalError> {
+        let supervisor = self.supervisor;
+        for _ in 0..ATTEMPTS {
+            match supervisor.attempt(|| self.try_once(&read)) {
+                Ok(outcome) => return outcome,
+                Err(panicked) => {
+                    self.open = None;
+                    self.is_dead = panicked == Panicked::TooOften;
+                }
+            }
+            if self.is_dead {
+                break;
+            }
+        }
+        Err(JournalError::Unavailable("its thread has panicked over the job".to_owned()))
+    }
+
+    fn try_once<T>(&mut self, read: impl Fn(&Connection) -> Result<T, Fault>) -> Result<T, JournalError> {
         let files = self.files;
         let outcome = self.connection().and_then(read).map_err(|fault| fault.into_error(&files.database));
         match &outcome {
-            Ok(_) => *self.is_failing = false,
+            Ok(_) => self.is_failing = false,
             Err(JournalError::Damaged(what)) => self.condition.damaged(what),
             Err(error) => {
-                if !std::mem::replace(self.is_failing, true) {
+                if !std::mem::replace(&mut self.is_failing, true) {
                     error!("the journal cannot be read: {error}");
                 }
-                *self.open = None;
+                self.open = None;
             }
         }
         outcome
@@ -96,7 +114,7 @@ impl Attempt<'_> {
         // Never serve pages of a replaced file.
         self.files.check().map_err(|changed| Fault::Passing(changed.error))?;
         if self.open.is_none() {
-            *self.open = Some(open_to_read(self.files)?);
+            self.open = Some(open_to_read(self.files)?);
         }
         self.open.as_ref().ok_or_else(|| Fault::passing(&self.files.database, "it is not open"))
     }

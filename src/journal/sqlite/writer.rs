@@ -6,7 +6,7 @@ use log::{error, info};
 use tokio::sync::mpsc;
 
 use super::{
-    CHECKER, OpenError, Write, checker,
+    ATTEMPTS, CHECKER, OpenError, Write, checker,
     condition::Condition,
     connecting::open_to_write,
     fault::Fault,
@@ -43,6 +43,8 @@ pub(super) struct Writer {
     is_log_saved: bool,
     /// Whether the last attempt failed, so that a change is logged once.
     is_failing: bool,
+    /// Whether jobs have panicked too often.
+    is_dead: bool,
 }
 
 impl Writer {
@@ -58,42 +60,45 @@ impl Writer {
             is_stamp_due: false,
             is_log_saved: false,
             is_failing: false,
+            is_dead: false,
         }
     }
 
-    /// A job that panics is not answered, and the next one gets a new connection: the panic may have left the
-    /// old one inside of a transaction.
     pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Write>, supervisor: &Supervisor) {
         let mut is_checker_started = self.start_checker(supervisor.parts());
         let mut forgetting = Forgetting::default();
         while let Some(job) = self.next(&mut jobs, &mut forgetting, supervisor) {
             is_checker_started = is_checker_started || self.start_checker(supervisor.parts());
             supervisor.wait_while_stalled();
-            let step = supervisor.attempt(|| self.take(job, &mut forgetting));
-            if step.is_err_and(|panicked| !self.begins_again(panicked)) {
+            self.take(job, &mut forgetting, supervisor);
+            if self.is_dead {
                 return;
             }
         }
     }
 
     /// Does a job. Its caller may have dropped the future, which is not an error.
-    fn take(&mut self, job: Write, forgetting: &mut Forgetting) {
+    fn take(&mut self, job: Write, forgetting: &mut Forgetting, supervisor: &Supervisor) {
         match job {
             Write::AreYouThere(answer) => drop(answer.send(())),
-            Write::Check(answer) => drop(answer.send(self.check())),
-            Write::Rooms(answer) => drop(answer.send(self.attempt(|open, _| open.rooms()))),
-            Write::Open(room, answer) => drop(answer.send(self.attempt(|open, _| open.state(&room)))),
-            Write::Append(batch, answer) => {
-                drop(answer.send(self.attempt(|open, retention| open.append(&batch, retention))));
+            Write::Check(answer) => drop(answer.send(self.supervised(supervisor, Self::check))),
+            Write::Rooms(answer) => drop(answer.send(self.attempt(supervisor, |open, _| open.rooms()))),
+            Write::Open(room, answer) => {
+                drop(answer.send(self.attempt(supervisor, |open, _| open.state(&room))));
             }
-            Write::Sweep(answer) => drop(answer.send(self.attempt(Open::sweep))),
+            Write::Append(batch, answer) => {
+                let done = self.attempt(supervisor, |open, retention| open.append(&batch, retention));
+                drop(answer.send(done));
+            }
+            Write::Sweep(answer) => drop(answer.send(self.attempt(supervisor, Open::sweep))),
             Write::Forget(room, answer) => forgetting.add(room, answer),
             Write::Reserve(room, names, answer) => {
-                drop(answer.send(self.attempt(|open, retention| open.reserve(&room, &names, retention))));
+                let done = self.attempt(supervisor, |open, retention| open.reserve(&room, &names, retention));
+                drop(answer.send(done));
             }
             Write::Close(answer) => {
                 self.condition.close();
-                drop(answer.send(self.attempt(|open, _| open.close())));
+                drop(answer.send(self.attempt(supervisor, |open, _| open.close())));
             }
         }
     }
@@ -109,22 +114,13 @@ impl Writer {
         if waiting.as_ref().is_none_or(|job| forgetting.come_before(job)) {
             let rooms = forgetting.rooms();
             if !rooms.is_empty() {
-                match supervisor.attempt(|| self.attempt(|open, _| open.forget(&rooms))) {
-                    Ok(outcome) => forgetting.answer(&outcome),
-                    Err(panicked) => {
-                        forgetting.answer(&Err(super::lost()));
-                        self.begins_again(panicked).then_some(())?;
-                    }
-                }
+                forgetting.answer(&self.attempt(supervisor, |open, _| open.forget(&rooms)));
             }
         }
+        if self.is_dead {
+            return None;
+        }
         waiting.or_else(|| jobs.blocking_recv())
-    }
-
-    /// A job has panicked. Returns whether the thread goes on.
-    fn begins_again(&mut self, panicked: Panicked) -> bool {
-        self.open = None;
-        panicked == Panicked::BeginAgain
     }
 
     /// Opens the file for the first time; logs if it is not available now.
@@ -207,15 +203,40 @@ impl Writer {
     /// Runs a job on the file, and logs a change between available and failing.
     fn attempt<T>(
         &mut self,
-        job: impl FnOnce(&mut Open, Retention) -> Result<T, Fault>,
+        supervisor: &Supervisor,
+        job: impl Fn(&mut Open, Retention) -> Result<T, Fault>,
     ) -> Result<T, JournalError> {
-        let outcome = self.try_once(job);
-        match &outcome {
-            Ok(_) if std::mem::take(&mut self.is_failing) => info!("the journal is available again"),
-            Ok(_) => {}
-            Err(error) => self.report(error),
+        self.supervised(supervisor, |writer| {
+            let outcome = writer.try_once(&job);
+            match &outcome {
+                Ok(_) if std::mem::take(&mut writer.is_failing) => info!("the journal is available again"),
+                Ok(_) => {}
+                Err(error) => writer.report(error),
+            }
+            outcome
+        })
+    }
+
+    /// Runs a job under the supervisor. Each job may be repeated, so one that panics is, once, on a new
+    /// connection: the panic may have left the old one inside of a transaction.
+    fn supervised<T>(
+        &mut self,
+        supervisor: &Supervisor,
+        job: impl Fn(&mut Self) -> Result<T, JournalError>,
+    ) -> Result<T, JournalError> {
+        for _ in 0..ATTEMPTS {
+            match supervisor.attempt(|| job(self)) {
+                Ok(outcome) => return outcome,
+                Err(panicked) => {
+                    self.open = None;
+                    self.is_dead = panicked == Panicked::TooOften;
+                }
+            }
+            if self.is_dead {
+                break;
+            }
         }
-        outcome
+        Err(JournalError::Unavailable("its thread has panicked over the job".to_owned()))
     }
 
     /// Checks the file without a write; success does not end a failure to write.
