@@ -94,6 +94,7 @@ pub mod testing {
             now_millis, sqlite::SqliteJournal,
         },
         metrics::Metrics,
+        parts::Mailbox,
         protocol::{
             chat::CODES,
             close,
