@@ -33,6 +33,10 @@ pub(crate) enum Lost {
     Place(MemberId),
     /// Where those sessions are now is not certain that waited for a room.
     PlacesIn(RoomId),
+    /// The journal's answer to a batch: the batch is given to it again.
+    Batch,
+    /// The journal's answer to a check or a sweep: the next one is due.
+    Upkeep,
 }
 
 impl Lost {
@@ -50,6 +54,8 @@ impl Lost {
                 Request::Publish(_) | Request::ShowTyping(_) => Self::Nothing,
             },
             Input::Done(Done::Opened(room, _)) => Self::PlacesIn(*room),
+            Input::Done(Done::Appended(_)) => Self::Batch,
+            Input::Done(Done::Checked(_) | Done::Swept(_)) => Self::Upkeep,
             Input::Done(_)
             | Input::Decided(_)
             | Input::Wake
@@ -134,7 +140,7 @@ impl Chat {
     /// Tells the session whose input is lost.
     fn make_good(&mut self, lost: Lost, strangers: &[(MemberId, Option<RoomId>)]) {
         match lost {
-            Lost::Nothing => {}
+            Lost::Nothing | Lost::Batch | Lost::Upkeep => {}
             Lost::Answer(member, ticket) => self.reject(member, ticket, Rejected::Interrupted),
             Lost::Newcomer(seat) => {
                 self.effects.push(Effect::TurnAway(seat, Ending::Restart));
