@@ -13,6 +13,7 @@ use crate::{
         alarms::Alarm,
         commits::Receipt,
         effects::{Done, Effect, Input, Request},
+        handing::Decided,
         messages::{ListUsers, Post, Register, Rejected, SendPrivate},
         room::{Behind, Book, Room, Waiting},
     },
@@ -33,6 +34,8 @@ pub(crate) enum Lost {
     Place(MemberId),
     /// Where those sessions are now is not certain that waited for a room.
     PlacesIn(RoomId),
+    /// What became of a private message, which is told again.
+    Decision(Decided),
     /// The journal's answer to a batch: the batch is given to it again.
     Batch,
     /// The journal's answer to a check or a sweep: the next one is due.
@@ -56,12 +59,8 @@ impl Lost {
             Input::Done(Done::Opened(room, _)) => Self::PlacesIn(*room),
             Input::Done(Done::Appended(_)) => Self::Batch,
             Input::Done(Done::Checked(_) | Done::Swept(_)) => Self::Upkeep,
-            Input::Done(_)
-            | Input::Decided(_)
-            | Input::Wake
-            | Input::TurnEnded
-            | Input::Stop
-            | Input::Close => Self::Nothing,
+            Input::Decided(decided) => Self::Decision(decided.clone()),
+            Input::Done(_) | Input::Wake | Input::TurnEnded | Input::Stop | Input::Close => Self::Nothing,
         }
     }
 }
@@ -142,6 +141,7 @@ impl Chat {
         match lost {
             Lost::Nothing | Lost::Batch | Lost::Upkeep => {}
             Lost::Answer(member, ticket) => self.reject(member, ticket, Rejected::Interrupted),
+            Lost::Decision(decided) => self.decided(decided),
             Lost::Newcomer(seat) => {
                 self.effects.push(Effect::TurnAway(seat, Ending::Restart));
             }
