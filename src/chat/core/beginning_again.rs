@@ -14,6 +14,7 @@ use crate::{
         commits::Receipt,
         common::ShardId,
         effects::{Done, Effect, Input},
+        handing::Decided,
         messages::{ListUsers, Post, Register, Rejected, Reply, Request, SendPrivate, Unregister},
         room::{Behind, Book, Room, Visit, Waiting},
         transfer::ToShard,
@@ -37,6 +38,8 @@ pub(crate) enum Lost {
     PlacesIn(RoomId),
     /// The session of another shard was not logged in.
     Arrival(ShardId, MemberId, u64),
+    /// What became of a private message, which is told again.
+    Decision(Decided),
     /// The journal's answer to a batch: the batch is given to it again.
     Batch,
     /// The journal's answer to a check or a sweep: the next one is due.
@@ -59,12 +62,8 @@ impl Lost {
             }
             Input::Done(Done::Appended(_)) => Self::Batch,
             Input::Done(Done::Checked(_) | Done::Swept(_)) => Self::Upkeep,
-            Input::Done(_)
-            | Input::Decided(_)
-            | Input::Wake
-            | Input::TurnEnded
-            | Input::Stop
-            | Input::Close => Self::Nothing,
+            Input::Decided(decided) => Self::Decision(decided.clone()),
+            Input::Done(_) | Input::Wake | Input::TurnEnded | Input::Stop | Input::Close => Self::Nothing,
         }
     }
 
@@ -172,6 +171,7 @@ impl Chat {
                 let reply = Reply::Rejected(Rejected::Interrupted);
                 self.forward(from, ToShard::LoginDone { member, by: self.id, ticket, reply });
             }
+            Lost::Decision(decided) => self.decided(decided),
             Lost::Newcomer(seat) => {
                 self.effects.push(Effect::TurnAway(seat, Ending::Restart));
             }
