@@ -100,4 +100,32 @@ pub mod testing {
             websocket::{self, deflate},
         },
     };
+
+    /// What the simulation links: the chat and the delivery without their actors.
+    pub mod simulation {
+        pub use crate::{
+            chat::{
+                core::ChatLimits,
+                effects::{Done, Effect, Input, Job, Now, Request},
+                handing::{Decided, Decisions},
+                ids::IdLimits,
+                line::said_event,
+                log::Resume,
+                messages::{
+                    CaughtUp, ChatNews, ListUsers, LoggedIn, Login, Logout, Payload, Post, Publish, Register,
+                    Rejected, Reply, SendPrivate, ShowTyping, Tail, Unregister, UsersPage,
+                },
+                position::{Place, Position},
+                shard::{Figures, Shard},
+            },
+            broadcast::DismissAll,
+            connection::{
+                Accepted, Budget, Ending, Intake, Lease,
+                lease::report_counts,
+                outbound::{Bounds, Outbound, Outlet, PollAnswer},
+            },
+            domain::{Avatar, Nickname, NicknameKey, Profile, Token},
+            journal::{Entry, EpochId, JournalError, Page, Range, ReservedName, RoomState, entry::unpack},
+        };
+    }
 }

@@ -32,7 +32,7 @@ pub(crate) use self::{
     fanouts::FanOuts,
     lines::{Broadcast, Handed, MAX_BYTES},
     map::Map,
-    messages::{DismissAll, EndBroadcasts},
+    messages::EndBroadcasts,
     rooms::Member,
     turn::{TurnLength, Turns},
 };
@@ -41,7 +41,7 @@ pub use self::{
     encoding::{Dialect, Encoding},
     fanout::FanOut,
     lines::OpenBroadcast,
-    messages::{Attach, Cutter, Delivery, FanOutBroadcast, ForFanOut, Mail, Seat, Subscribe},
+    messages::{Attach, Cutter, Delivery, DismissAll, FanOutBroadcast, ForFanOut, Mail, Seat, Subscribe},
     outlets::Outlets,
     room_id::RoomId,
     subscribers::Subscribers,

@@ -10,9 +10,9 @@
 mod alarms;
 pub(crate) mod avatars;
 pub(crate) mod commits;
-mod core;
-mod effects;
-mod handing;
+pub(crate) mod core;
+pub(crate) mod effects;
+pub(crate) mod handing;
 pub(crate) mod ids;
 mod keeper;
 pub(crate) mod kept;
@@ -28,7 +28,7 @@ pub(crate) mod presence;
 pub(crate) mod reservations;
 pub(crate) mod room;
 pub(crate) mod server;
-mod shard;
+pub(crate) mod shard;
 
 pub(crate) use self::{
     avatars::AvatarStore,

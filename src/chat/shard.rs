@@ -26,14 +26,14 @@ use crate::{
 
 /// One chat, and its keeper.
 #[derive(Debug)]
-pub(crate) struct Shard {
+pub struct Shard {
     chat: Chat,
     keeper: Keeper,
 }
 
 /// The sizes of a chat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Figures {
+pub struct Figures {
     /// Rooms with members.
     pub rooms: usize,
     /// Rooms with members or history.
@@ -46,7 +46,7 @@ pub(crate) struct Figures {
 
 impl Shard {
     /// A chat without rooms, see [`Chat::new`].
-    pub(crate) fn new(
+    pub fn new(
         limits: ChatLimits,
         budget: Arc<Budget>,
         decisions: Arc<dyn Decisions>,
@@ -56,14 +56,14 @@ impl Shard {
     }
 
     /// Begins: asks the journal which rooms it has.
-    pub(crate) fn start(&mut self, effects: &mut Vec<Effect>) {
+    pub fn start(&mut self, effects: &mut Vec<Effect>) {
         self.keeper.start();
         self.ask(effects);
     }
 
     /// Handles an input, and adds what is to be done to `effects`. After a panic, `effects` has what is to be
     /// done nevertheless.
-    pub(crate) fn handle(&mut self, now: Now, input: Input, effects: &mut Vec<Effect>) {
+    pub fn handle(&mut self, now: Now, input: Input, effects: &mut Vec<Effect>) {
         self.chat.set_now(now);
         self.chat.set_fault(self.keeper.fault());
         match input {
@@ -184,12 +184,12 @@ impl Shard {
     }
 
     /// When [`Input::Wake`] is due; `None` if not by itself.
-    pub(crate) fn next_wake(&self) -> Option<Instant> {
+    pub fn next_wake(&self) -> Option<Instant> {
         self.chat.next_alarm().into_iter().chain(self.keeper.next_wake()).min()
     }
 
     /// Whether a client at this address may enter a room, which is made if it does not exist.
-    pub(crate) fn may_enter(
+    pub fn may_enter(
         &mut self,
         now: Now,
         room: &RoomName,
@@ -200,24 +200,24 @@ impl Shard {
     }
 
     /// The largest rooms, and those that are asked for.
-    pub(crate) fn list_rooms(&mut self, now: Now, asked: Vec<RoomName>) -> RoomList {
+    pub fn list_rooms(&mut self, now: Now, asked: Vec<RoomName>) -> RoomList {
         self.chat.set_now(now);
         self.chat.list_rooms(asked)
     }
 
     /// The fault of the journal, if it has one.
-    pub(crate) fn fault(&self) -> Option<&JournalError> {
+    pub fn fault(&self) -> Option<&JournalError> {
         self.keeper.fault()
     }
 
     /// The sizes.
-    pub(crate) fn figures(&self) -> Figures {
+    pub fn figures(&self) -> Figures {
         let (rooms, kept_rooms, members) = self.chat.sizes();
         Figures { rooms, kept_rooms, members, unkept: self.keeper.unkept() }
     }
 
     /// What was counted since this was last called.
-    pub(crate) fn take_counts(&mut self) -> Counts {
+    pub fn take_counts(&mut self) -> Counts {
         self.chat.take_counts()
     }
 }

@@ -27,13 +27,14 @@ pub(crate) mod upload;
 pub(crate) mod wire;
 
 pub use self::{
-    budget::Budget,
+    budget::{Accepted, Budget, Intake},
     direct::{Backlog, Direct, DirectOutlet},
     ending::Ending,
+    lease::Lease,
 };
 pub(crate) use self::{
-    budget::{Accepted, Intake, OutOfMemory},
-    lease::{Charge, FREE_SHARE, Lease, counted},
+    budget::OutOfMemory,
+    lease::{Charge, FREE_SHARE, counted},
 };
 
 /// How long a connection lingers after its last byte: the server reads on and drops what comes, so that the client

@@ -67,7 +67,7 @@ impl FanOut {
     }
 
     /// Handles one message of a server of rooms.
-    pub(super) fn take(&mut self, message: ForFanOut) {
+    pub fn take(&mut self, message: ForFanOut) {
         match message {
             ForFanOut::Attach(message) => self.attach(message),
             ForFanOut::Subscribe(message) => self.subscribe(message),
@@ -80,7 +80,7 @@ impl FanOut {
     }
 
     /// Delivers the broadcasts that wait for any room.
-    fn deliver_all(&mut self) {
+    pub fn deliver_all(&mut self) {
         for room in std::mem::take(&mut self.rooms_to_deliver) {
             self.deliver(room);
         }

@@ -85,7 +85,7 @@ pub(crate) struct Chat {
 
 /// What the chat has counted since it was last asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Counts {
+pub struct Counts {
     /// Messages that the journal could not take.
     pub not_kept: u64,
     /// Rooms that lost their history to make place for others.

@@ -3,7 +3,7 @@
 mod news;
 mod requests;
 
-pub(crate) use self::{
+pub use self::{
     news::{Behind, ChatNews, LoggedIn, Rejected, Reply, Tail, UsersPage},
     requests::{
         AskedRoom, CaughtUp, CloseJournal, ForgetRoom, ListRooms, ListUsers, ListedRoom, Login, Logout,

@@ -1,0 +1,179 @@
+//! One process of the server: the product's shard and fan-outs, and the mailboxes between them.
+
+use std::{
+    collections::VecDeque,
+    mem,
+    sync::{Arc, Mutex, PoisonError},
+    time::Duration,
+};
+
+use echoroom::{
+    config::PerAddress,
+    testing::{
+        FanOut, ForFanOut, Mail, MemberId, Metrics, Outlets, RoomId,
+        simulation::{
+            Budget, ChatLimits, Decided, Decisions, Effect, IdLimits, Now, Request, Shard, Token,
+        },
+    },
+};
+
+use crate::{
+    names::{Names, Shown},
+    session::Session,
+};
+
+/// How long a nickname is held, in milliseconds.
+pub const HOLD: u64 = 3000;
+
+/// What the shard's mailbox holds.
+pub enum ToShard {
+    Request(Request),
+    Decided(Decided),
+    Stop,
+    Close,
+}
+
+/// A worker thread: its fan-out, and what the shard has sent it.
+pub struct Worker {
+    pub fanout: FanOut,
+    pub outlets: Outlets,
+    pub mail: VecDeque<Mail>,
+    /// What the shard has for it in this turn.
+    pub collected: Vec<ForFanOut>,
+    /// Whether broadcasts may wait for the end of its turn.
+    pub is_dirty: bool,
+}
+
+/// Keeps what is decided on the threads of the fan-outs.
+#[derive(Debug, Default)]
+pub struct Decisive(Mutex<Vec<Decided>>);
+
+impl Decisions for Decisive {
+    fn decided(&self, decided: Decided) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push(decided);
+    }
+}
+
+impl Decisive {
+    pub fn take(&self) -> Vec<Decided> {
+        mem::take(&mut *self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+/// A session as the shard should know it, by what it has answered.
+#[derive(Clone, Debug)]
+pub struct View {
+    pub session: u64,
+    pub member: MemberId,
+    pub client: usize,
+    pub is_guest: bool,
+    pub room: Option<usize>,
+    pub user: Shown,
+    pub token: Option<Token>,
+    pub is_subscribed: bool,
+    /// The login that waits for the journal of its room.
+    pub login: Option<u64>,
+    /// Its session has ended; true if its nickname is to be held.
+    pub leaves: Option<bool>,
+    /// The step at which it was registered.
+    pub since: u64,
+}
+
+/// A private message that a session must get, if the session lives on.
+#[derive(Clone, Copy, Debug)]
+pub struct Owed {
+    pub session: u64,
+    pub number: u32,
+    pub is_reader: bool,
+    /// Whether it must get it: it was not on its way before.
+    pub is_sure: bool,
+}
+
+pub struct Node {
+    pub shard: Shard,
+    pub inbox: VecDeque<ToShard>,
+    pub now: Option<Now>,
+    pub effects: Vec<Effect>,
+    /// The shard handles nothing before it knows the rooms.
+    pub waits: bool,
+    pub decided: Arc<Decisive>,
+    pub workers: Vec<Worker>,
+    pub budget: Arc<Budget>,
+    pub sessions: Vec<Session>,
+    pub views: Vec<View>,
+    pub opening: Vec<(RoomId, usize)>,
+    pub owed: Vec<Owed>,
+}
+
+impl Node {
+    pub fn new(workers: usize, tail_bytes: usize, now: Now) -> Self {
+        let limits = ChatLimits {
+            max_rooms: 100,
+            max_new_rooms: PerAddress::for_all(0),
+            name_hold: Duration::from_millis(HOLD),
+            name_reservation: Duration::from_secs(3600),
+            max_held_names: 1000,
+            ids: IdLimits { per_user: 4000, age: Duration::from_secs(24 * 3600), total: 1_000_000 },
+            tail_bytes,
+        };
+        let (decided, budget) = (Arc::<Decisive>::default(), Budget::with(1 << 24, 1 << 20));
+        let decisions = Arc::clone(&decided) as Arc<dyn Decisions>;
+        let metrics = Arc::new(Metrics::new());
+        let worker = |_| {
+            let outlets = Outlets::default();
+            Worker {
+                fanout: FanOut::new(Duration::ZERO, outlets.clone(), Arc::clone(&metrics)),
+                outlets,
+                mail: VecDeque::new(),
+                collected: Vec::new(),
+                is_dirty: false,
+            }
+        };
+        Self {
+            shard: Shard::new(limits, Arc::clone(&budget), decisions, now),
+            inbox: VecDeque::new(),
+            now: None,
+            effects: Vec::new(),
+            waits: false,
+            decided,
+            workers: (0..workers).map(worker).collect(),
+            budget,
+            sessions: Vec::new(),
+            views: Vec::new(),
+            opening: Vec::new(),
+            owed: Vec::new(),
+        }
+    }
+
+    pub fn session(&mut self, number: u64) -> Option<&mut Session> {
+        self.sessions.iter_mut().find(|session| session.number == number)
+    }
+
+    pub fn view(&mut self, member: MemberId) -> Option<&mut View> {
+        self.views.iter_mut().find(|view| view.member == member)
+    }
+
+    /// The users of a room, in order.
+    pub fn users(&self, room: usize, names: &Names) -> Vec<Shown> {
+        let mut users: Vec<Shown> = Vec::with_capacity(self.views.len());
+        for view in self.views.iter().filter(|view| !view.is_guest && view.room == Some(room)) {
+            if users.iter().all(|user| names.key(user.name) != names.key(view.user.name)) {
+                users.push(view.user);
+            }
+        }
+        users.sort_unstable();
+        users
+    }
+
+    /// Sends what the shard has for the fan-outs.
+    pub fn send(&mut self) {
+        for worker in self.workers.iter_mut().filter(|worker| !worker.collected.is_empty()) {
+            worker.mail.push_back(Mail(mem::take(&mut worker.collected)));
+        }
+    }
+
+    /// Has the shard's mailbox take what was decided.
+    pub fn pass_decisions(&mut self) {
+        self.inbox.extend(self.decided.take().into_iter().map(ToShard::Decided));
+    }
+}

@@ -1,0 +1,424 @@
+//! The steps of the shard and its journal, and what is promised of each answer.
+
+use echoroom::testing::{
+    ForFanOut, MemberId, RoomId,
+    simulation::{ChatNews, Done, Effect, Input, Job, LoggedIn, Login, Post, Publish, Payload, Register, Reply, Request, SendPrivate, Unregister},
+    Delivery,
+};
+
+use crate::{
+    node::{HOLD, Owed, ToShard, View},
+    parse,
+    session::Pending,
+    world::{Held, World},
+};
+
+impl World {
+    // ----- feeding the shard, as its actor does -----
+
+    fn feed(&mut self, input: Input) {
+        let time = self.time();
+        let now = *self.node.now.get_or_insert(time);
+        self.node.shard.handle(now, input, &mut self.node.effects);
+        self.carry_out();
+    }
+
+    pub fn feed_alone(&mut self, input: Input) {
+        self.node.now = None;
+        self.feed(input);
+        self.node.send();
+    }
+
+    pub fn carry_out(&mut self) {
+        let mut effects = std::mem::take(&mut self.node.effects);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Send(worker, message) => {
+                    self.inspect(&message);
+                    self.node.workers[worker.0].collected.push(message);
+                }
+                Effect::TurnAway(seat, ending) => {
+                    seat.deliveries.do_send(Delivery::Dismissed(ending));
+                    self.node.sessions.iter().for_each(|session| session.outlet.set_mail(true));
+                }
+                Effect::Ask(job) => {
+                    match &job {
+                        Job::Rooms { is_awaited } => self.node.waits |= *is_awaited,
+                        Job::Open(id, name) => {
+                            let room = self.names.room(name).unwrap_or(0);
+                            self.node.opening.push((*id, room));
+                        }
+                        _ => {}
+                    }
+                    self.journal.jobs.push_back(job);
+                }
+            }
+        }
+        self.node.effects = effects;
+    }
+
+    pub fn shard_takes(&mut self) -> bool {
+        if self.node.waits {
+            return false;
+        }
+        let Some(message) = self.node.inbox.pop_front() else {
+            return false;
+        };
+        match message {
+            ToShard::Request(request) => self.shard_takes_request(request),
+            ToShard::Decided(decided) => {
+                self.trace.note("the shard learns a fate", [0; 3]);
+                self.feed(Input::Decided(decided));
+            }
+            ToShard::Stop => {
+                self.trace.note("the shard dismisses all", [0; 3]);
+                self.feed(Input::Stop);
+                self.dismiss_all();
+            }
+            ToShard::Close => {
+                self.trace.note("the shard is to close", [0; 3]);
+                self.feed(Input::Close);
+            }
+        }
+        true
+    }
+
+    fn dismiss_all(&mut self) {
+        let (all_told, _) = tokio::sync::mpsc::channel(1);
+        for worker in &mut self.node.workers {
+            let message = echoroom::testing::simulation::DismissAll { all_told: all_told.clone() };
+            worker.collected.push(ForFanOut::DismissAll(message));
+        }
+        self.node.send();
+    }
+
+    pub fn shard_ends_turn(&mut self) -> bool {
+        if self.node.now.is_none() {
+            return false;
+        }
+        self.trace.note("the shard ends its turn", [0; 3]);
+        self.feed(Input::TurnEnded);
+        self.node.send();
+        self.node.now = None;
+        true
+    }
+
+    pub fn journal_works(&mut self) -> bool {
+        if self.journal.jobs.is_empty() {
+            return false;
+        }
+        self.trace.note("the journal works", [self.journal.jobs.len() as u64, 0, 0]);
+        self.journal.work(&mut self.rng, &self.names, &mut self.truth, &mut self.trace);
+        true
+    }
+
+    pub fn journal_answers(&mut self) -> bool {
+        let Some(done) = self.journal.answers.pop_front() else {
+            return false;
+        };
+        let opened = match &done {
+            Done::Opened(id, _) => Some(*id),
+            _ => None,
+        };
+        let what = match &done {
+            Done::Rooms(_) => 0,
+            Done::Opened(..) => 1,
+            Done::Appended(Ok(())) => 2,
+            Done::Appended(Err(_)) => 3,
+            Done::Checked(_) => 4,
+            _ => 5,
+        };
+        self.trace.note("the journal answers", [what, 0, 0]);
+        if matches!(done, Done::Rooms(_)) {
+            self.node.waits = false;
+        }
+        self.feed_alone(Input::Done(done));
+        if let Some(id) = opened {
+            self.node.opening.retain(|(known, _): &(RoomId, usize)| *known != id);
+        }
+        true
+    }
+
+    fn is_opening(&self, room: Option<usize>) -> bool {
+        self.node.opening.iter().any(|(_, known)| Some(*known) == room)
+    }
+
+    // ----- requests -----
+
+    fn shard_takes_request(&mut self, request: Request) {
+        let member = request.member();
+        match &request {
+            Request::Register(register) => self.registers(register),
+            Request::Publish(Publish { payload, .. }) => {
+                let number = match payload {
+                    Payload::Text(text) => parse::number(text),
+                    Payload::Binary(bytes) => std::str::from_utf8(bytes).ok().and_then(parse::number),
+                };
+                return self.says(member, number, request);
+            }
+            Request::Post(Post { body, .. }) => return self.says(member, parse::number(body), request),
+            Request::SendPrivate(_) => return self.takes_private(request),
+            Request::Login(Login { ticket, .. }) => {
+                self.trace.note("the shard takes a login", [*ticket, 0, 0]);
+                let ticket = *ticket;
+                self.feed(Input::Request(request));
+                let is_answered = !self.node.sessions.iter().any(|session| {
+                    session.member == member && session.pending.iter().any(|(number, _)| *number == ticket)
+                }) || self.node.opening.is_empty();
+                if !is_answered && let Some(view) = self.node.view(member) {
+                    view.login.get_or_insert(ticket);
+                }
+                return;
+            }
+            Request::Unregister(Unregister { holds_name, .. }) => {
+                let holds_name = *holds_name;
+                if let Some(view) = self.node.view(member) {
+                    view.leaves = Some(holds_name);
+                }
+                self.trace.note("the shard takes an end", [holds_name.into(), 0, 0]);
+                let is_registered = self.node.view(member).is_some();
+                self.feed(Input::Request(request));
+                let stays = self.node.view(member).is_some() && self.node.opening.is_empty();
+                self.trace.check(!(is_registered && stays), "a session that has ended is no member", || {
+                    format!("{member} is still one")
+                });
+                return;
+            }
+            _ => self.trace.note("the shard takes a request", [0; 3]),
+        }
+        self.feed(Input::Request(request));
+    }
+
+    fn registers(&mut self, register: &Register) {
+        let Some(session) = self.node.sessions.iter().find(|session| session.member == register.member) else {
+            // It has ended before; its end is behind this.
+            let view = View {
+                session: 0,
+                client: 0,
+                is_guest: register.room.is_some(),
+                ..self.view_of(register)
+            };
+            return self.node.views.push(view);
+        };
+        self.trace.note("the shard registers", [session.number, 0, 0]);
+        let view = View {
+            session: session.number,
+            client: session.client,
+            is_guest: session.is_guest,
+            ..self.view_of(register)
+        };
+        let room = view.room;
+        let client = view.client;
+        self.node.views.push(view);
+        if let Some(room) = room {
+            self.clients[client].heard_to = self.journal.head(room);
+        }
+    }
+
+    fn view_of(&self, register: &Register) -> View {
+        View {
+            session: 0,
+            member: register.member,
+            client: 0,
+            is_guest: false,
+            room: register.room.as_ref().and_then(|name| self.names.room(name)),
+            user: crate::names::Shown { name: 0, avatar: 0 },
+            token: None,
+            is_subscribed: false,
+            login: None,
+            leaves: None,
+            since: self.trace.step,
+        }
+    }
+
+    /// The shard takes a message for a room.
+    fn says(&mut self, member: MemberId, number: Option<u32>, request: Request) {
+        let (room, waits) = match self.node.view(member) {
+            Some(view) => (view.room, view.login.is_some()),
+            None => (None, true),
+        };
+        if let Some(number) = number {
+            self.trace.note("the shard takes a message", [number.into(), 0, 0]);
+        }
+        self.feed(Input::Request(request));
+        let is_vague = waits || room.is_none() || self.is_opening(room);
+        let step = self.trace.step;
+        if let Some(number) = number {
+            let message = self.truth.message(number);
+            message.is_vague |= is_vague || message.taken != 0;
+            message.taken = step;
+        }
+    }
+
+    fn takes_private(&mut self, request: Request) {
+        let Request::SendPrivate(SendPrivate { member, body, .. }) = &request else {
+            return;
+        };
+        let Some(number) = parse::number(body) else {
+            return;
+        };
+        self.trace.note("the shard takes a private message", [number.into(), 0, 0]);
+        let run = self.journal.run();
+        let message = self.truth.message(number);
+        let is_sure = message.on_its_way_in != run;
+        match self.node.views.iter().find(|view| view.member == *member) {
+            Some(View { room: Some(room), user, login: None, .. }) => {
+                message.room.get_or_insert(*room);
+                let (to, from) = (message.to, self.names.key(user.name));
+                message.from = from;
+                message.on_its_way_in = run;
+                for view in self.node.views.iter().filter(|view| view.room == Some(*room) && view.is_subscribed) {
+                    let key = self.names.key(view.user.name);
+                    if !view.is_guest && (key == to || key == from) {
+                        let is_reader = key == to;
+                        self.node.owed.push(Owed { session: view.session, number, is_reader, is_sure });
+                    }
+                }
+            }
+            _ => message.is_vague = true,
+        }
+        self.feed(Input::Request(request));
+    }
+
+    // ----- what it answers -----
+
+    fn inspect(&mut self, message: &ForFanOut) {
+        match message {
+            ForFanOut::Tell(tell) => match tell.news.downcast_ref::<ChatNews>() {
+                Some(ChatNews::Reply { ticket, reply }) => self.inspect_reply(tell.member, *ticket, reply),
+                Some(ChatNews::Tail(tail)) => {
+                    if tail.behind.is_none()
+                        && let Some(view) = self.node.view(tell.member)
+                    {
+                        view.is_subscribed = true;
+                    }
+                }
+                _ => {}
+            },
+            ForFanOut::Detach(detach) => self.leaves(detach.member),
+            _ => {}
+        }
+    }
+
+    fn inspect_reply(&mut self, member: MemberId, ticket: u64, reply: &Reply) {
+        let asked = self.node.sessions.iter().find(|session| session.member == member);
+        let pending = asked.and_then(|session| {
+            session.pending.iter().find(|(number, _)| *number == ticket).map(|(_, pending)| pending.clone())
+        });
+        if let Some(view) = self.node.view(member)
+            && view.login == Some(ticket)
+        {
+            view.login = None;
+        }
+        match (reply, pending) {
+            (Reply::LoggedIn(login), _) => self.logged_in(member, login),
+            (Reply::LoggedOut, _) => {
+                if let Some(view) = self.node.view(member) {
+                    (view.room, view.is_subscribed) = (None, false);
+                }
+            }
+            (Reply::Posted(place), Some(Pending::Post(number))) => {
+                self.counts.acks += 1;
+                let room = self.truth.message(number).room;
+                let durable = room.and_then(|room| self.journal.at(room, place.offset));
+                self.trace.check(durable == Some(number), "what is acked is durable", || {
+                    format!("message {number} was acked at {}, where {durable:?} is durable", place.offset)
+                });
+            }
+            (Reply::PrivateSent { delivered, .. }, Some(Pending::Private(number))) => {
+                let run = self.journal.run();
+                let message = self.truth.message(number);
+                message.on_its_way_in = 0;
+                let (is_handed, is_vague) = (message.handed_in == run, message.is_vague);
+                self.counts.privates += u64::from(*delivered);
+                self.trace.check(
+                    is_vague || is_handed == *delivered,
+                    "delivered means handed to a session of the reader",
+                    || format!("private message {number}: delivered {delivered}, handed {is_handed}"),
+                );
+                if !delivered {
+                    self.node.owed.retain(|owed| owed.number != number);
+                }
+            }
+            (Reply::Rejected(_), Some(Pending::Private(number))) => {
+                self.truth.message(number).on_its_way_in = 0;
+                self.node.owed.retain(|owed| owed.number != number);
+            }
+            (Reply::Users(page), _) => {
+                let Some(room) = self.node.view(member).and_then(|view| view.room) else {
+                    return;
+                };
+                let users = self.node.users(room, &self.names);
+                let mut listed: Vec<_> =
+                    page.users.iter().filter_map(|user| self.names.shown(user)).collect();
+                listed.sort_unstable();
+                self.trace.check(listed == users && page.count == users.len(), "a list of users is true", || {
+                    format!("room {room} has {users:?}, and {listed:?} were listed, {} in all", page.count)
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn logged_in(&mut self, member: MemberId, login: &LoggedIn) {
+        let Some(room) = self.names.room(&login.name) else {
+            return;
+        };
+        let Some(user) = self.names.shown(&login.profile) else {
+            return;
+        };
+        let (token, names) = (login.token, &self.names);
+        for other in self.node.views.iter().filter(|view| view.member != member && view.room == Some(room)) {
+            let is_alike = !other.is_guest && names.are_alike(other.user.name, user.name);
+            let is_own = names.key(other.user.name) == names.key(user.name) && other.token == Some(token);
+            self.trace.check(!is_alike || is_own, "names of users cannot be taken for each other", || {
+                format!("{member} is {user:?} beside {other:?}")
+            });
+        }
+        for held in self.held.iter().filter(|held| held.room == room) {
+            let is_barred = names.are_alike(held.name, user.name) && held.token != token;
+            let now = self.node.now.map_or(0, |now| now.millis) - 1_700_000_000_000;
+            self.trace.check(!is_barred || held.until <= now, "a name is held for its user", || {
+                format!("{member} is {user:?} at {now}, and {held:?}")
+            });
+        }
+        self.held.retain(|held| {
+            held.room != room || held.token != token && names.key(held.name) != names.key(user.name)
+        });
+        let durable = self.journal.head(room);
+        self.trace.check(login.durable <= durable, "what is called durable is", || {
+            format!("{} of room {room}, of which {durable} are durable", login.durable)
+        });
+        for view in &mut self.node.views {
+            if view.member == member {
+                (view.room, view.user, view.token, view.is_subscribed) = (Some(room), user, Some(token), false);
+            } else if view.room == Some(room) && !view.is_guest && names.key(view.user.name) == names.key(user.name) {
+                view.user = user;
+            }
+        }
+        let count = self.node.users(room, &self.names).len();
+        self.trace.check(login.count == count, "a login is told how many users are there", || {
+            format!("{} instead of {count} in room {room}", login.count)
+        });
+    }
+
+    /// A session is no member any more.
+    fn leaves(&mut self, member: MemberId) {
+        let Some(place) = self.node.views.iter().position(|view| view.member == member) else {
+            return;
+        };
+        let view = self.node.views.remove(place);
+        let (Some(room), Some(token), Some(true)) = (view.room, view.token, view.leaves) else {
+            return;
+        };
+        let key = self.names.key(view.user.name);
+        let is_last = !self.node.views.iter().any(|other| {
+            !other.is_guest && other.room == Some(room) && self.names.key(other.user.name) == key
+        });
+        if is_last {
+            let now = self.node.now.map_or(0, |now| now.millis) - 1_700_000_000_000;
+            self.held.retain(|held| held.room != room || held.name != view.user.name);
+            self.held.push(Held { room, name: view.user.name, token, until: now + HOLD });
+        }
+    }
+}
