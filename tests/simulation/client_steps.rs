@@ -347,7 +347,12 @@ impl World {
         };
         match answer {
             Answer::In(welcome) => self.client_is_in(number, &welcome),
-            Answer::NotIn => self.moved(number),
+            Answer::NotIn { is_out } => {
+                self.moved(number);
+                if is_out {
+                    self.clients[number].room = None;
+                }
+            }
             Answer::LoggedOut => {
                 self.moved(number);
                 self.clients[number].room = None;

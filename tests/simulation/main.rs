@@ -29,10 +29,11 @@ struct Options {
     seed: u64,
     steps: u64,
     seeds: u64,
+    shown: usize,
 }
 
 fn options() -> Result<Options, Box<dyn Error>> {
-    let mut options = Options { seed: 1, steps: 10_000, seeds: 1 };
+    let mut options = Options { seed: 1, steps: 10_000, seeds: 1, shown: trace::SHOWN };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let value = words.next().ok_or("each option has a number")?.parse()?;
@@ -40,23 +41,26 @@ fn options() -> Result<Options, Box<dyn Error>> {
             "--seed" => options.seed = value,
             "--steps" => options.steps = value,
             "--seeds" => options.seeds = value,
-            _ => return Err("the options are --seed, --steps and --seeds".into()),
+            "--events" => options.shown = usize::try_from(value)?,
+            _ => return Err("the options are --seed, --steps, --seeds and --events".into()),
         }
     }
     Ok(options)
 }
 
 fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let Options { seed, steps, seeds } = options()?;
+    let Options { seed, steps, seeds, shown } = options()?;
     let mut out = io::stdout().lock();
     let (begun, mut all) = (Instant::now(), 0);
     for seed in seed..seed + seeds {
         let mut world = World::new(seed);
+        world.trace.shown = shown;
         world.run(steps);
         let trace = &world.trace;
         all += trace.step;
         if let Some(broken) = &trace.broken {
-            for event in trace.last() {
+            let before = trace.last().take_while(|event| event.step <= broken.step);
+            for event in before {
                 writeln!(out, "{event}")?;
             }
             writeln!(out, "seed {seed}, step {}: {:?}", broken.step, world.config)?;

@@ -103,6 +103,8 @@ pub struct Node {
     pub views: Vec<View>,
     pub opening: Vec<(RoomId, usize)>,
     pub owed: Vec<Owed>,
+    /// The private messages that wait for an answer, by their tickets.
+    pub privates: Vec<(u64, u32)>,
 }
 
 impl Node {
@@ -142,6 +144,7 @@ impl Node {
             views: Vec::new(),
             opening: Vec::new(),
             owed: Vec::new(),
+            privates: Vec::new(),
         }
     }
 

@@ -49,7 +49,8 @@ pub enum Ask {
 pub enum Answer {
     /// The session is in a room.
     In(Box<Welcome>),
-    NotIn,
+    /// It is where it was before; in no room, if the room that it was to enter cannot be read.
+    NotIn { is_out: bool },
     Posted { number: u32, offset: u64 },
     NotPosted { number: u32 },
     PrivateSent { number: u32, delivered: bool },
@@ -83,6 +84,8 @@ pub enum Pending {
     Private(u32),
     Users,
     Logout,
+    /// Of the session itself, because it cannot read its room.
+    OwnLogout,
 }
 
 struct User {
@@ -226,7 +229,7 @@ impl Session {
                     let (profile, token) = (desk.names.profile(shown.name, shown.avatar), *token);
                     self.login(room, Some(profile), Some(token), None, None, desk);
                 }
-                None => self.answer(Answer::NotIn, 0),
+                None => self.answer(Answer::NotIn { is_out: false }, 0),
             },
             Ask::Post { number, .. } if self.user.is_none() => self.answer(Answer::NotPosted { number }, 20),
             Ask::Post { number, has_id, len } => self.post(number, has_id, len, desk),
@@ -318,7 +321,6 @@ impl Session {
     fn logout(&mut self, desk: &mut Desk<'_>) {
         self.user = None;
         self.has_shown_token = false;
-        self.catching_up = None;
         let ticket = self.expect(desk, Pending::Logout);
         desk.requests.push_back(Logout { member: self.member, ticket }.into());
     }
@@ -367,7 +369,12 @@ impl Session {
                 let users: Option<Vec<_>> = page.users.iter().map(|user| desk.names.shown(user)).collect();
                 self.answer(Answer::Users(users.unwrap_or_default()), 80);
             }
-            (Some(Pending::Logout), Reply::LoggedOut) => self.answer(Answer::LoggedOut, 10),
+            (Some(Pending::Logout), Reply::LoggedOut) => {
+                // Until here, its room's messages come; none may be left out.
+                self.catching_up = None;
+                self.answer(Answer::LoggedOut, 10);
+            }
+            (Some(Pending::OwnLogout), Reply::LoggedOut) => {}
             (Some(pending), Reply::Rejected(rejected)) => self.rejected(&pending, rejected),
             (pending, reply) => {
                 self.broken = Some((
@@ -383,11 +390,11 @@ impl Session {
         match *pending {
             Pending::Login => {
                 self.is_paused = false;
-                self.answer(Answer::NotIn, 20);
+                self.answer(Answer::NotIn { is_out: false }, 20);
             }
             Pending::Post(number) => self.answer(Answer::NotPosted { number }, 20),
             Pending::Private(number) => self.answer(Answer::NotPrivateSent { number }, 20),
-            Pending::Users | Pending::Logout => self.answer(Answer::Done, 20),
+            Pending::Users | Pending::Logout | Pending::OwnLogout => self.answer(Answer::Done, 20),
         }
     }
 
@@ -474,9 +481,9 @@ impl Session {
                 self.is_paused = false;
                 self.user = None;
                 self.catching_up = None;
-                let ticket = self.expect(desk, Pending::Logout);
+                let ticket = self.expect(desk, Pending::OwnLogout);
                 desk.requests.push_back(Logout { member: self.member, ticket }.into());
-                self.answer(Answer::NotIn, 20);
+                self.answer(Answer::NotIn { is_out: true }, 20);
                 None
             }
             Err(_) => Some(Ending::Behind),

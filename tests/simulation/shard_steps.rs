@@ -251,7 +251,7 @@ impl World {
     }
 
     fn takes_private(&mut self, request: Request) {
-        let Request::SendPrivate(SendPrivate { member, body, .. }) = &request else {
+        let Request::SendPrivate(SendPrivate { member, body, ticket, .. }) = &request else {
             return;
         };
         let Some(number) = parse::number(body) else {
@@ -261,6 +261,8 @@ impl World {
         let run = self.journal.run();
         let message = self.truth.message(number);
         let is_sure = message.on_its_way_in != run;
+        let owed_before = self.node.owed.len();
+        self.node.privates.push((*ticket, number));
         match self.node.views.iter().find(|view| view.member == *member) {
             Some(View { room: Some(room), user, login: None, .. }) => {
                 message.room.get_or_insert(*room);
@@ -277,7 +279,12 @@ impl World {
             }
             _ => message.is_vague = true,
         }
+        let ticket = *ticket;
         self.feed(Input::Request(request));
+        if self.node.privates.iter().all(|(waiting, _)| *waiting != ticket) {
+            // It was answered at once: nothing was sent.
+            self.node.owed.truncate(owed_before);
+        }
     }
 
     // ----- what it answers -----
@@ -310,6 +317,11 @@ impl World {
         {
             view.login = None;
         }
+        let place = self.node.privates.iter().position(|(number, _)| *number == ticket);
+        let private = place.map(|place| self.node.privates.swap_remove(place).1);
+        if let Some(number) = private {
+            return self.inspect_private(number, reply);
+        }
         match (reply, pending) {
             (Reply::LoggedIn(login), _) => self.logged_in(member, login),
             (Reply::LoggedOut, _) => {
@@ -325,25 +337,6 @@ impl World {
                     format!("message {number} was acked at {}, where {durable:?} is durable", place.offset)
                 });
             }
-            (Reply::PrivateSent { delivered, .. }, Some(Pending::Private(number))) => {
-                let run = self.journal.run();
-                let message = self.truth.message(number);
-                message.on_its_way_in = 0;
-                let (is_handed, is_vague) = (message.handed_in == run, message.is_vague);
-                self.counts.privates += u64::from(*delivered);
-                self.trace.check(
-                    is_vague || is_handed == *delivered,
-                    "delivered means handed to a session of the reader",
-                    || format!("private message {number}: delivered {delivered}, handed {is_handed}"),
-                );
-                if !delivered {
-                    self.node.owed.retain(|owed| owed.number != number);
-                }
-            }
-            (Reply::Rejected(_), Some(Pending::Private(number))) => {
-                self.truth.message(number).on_its_way_in = 0;
-                self.node.owed.retain(|owed| owed.number != number);
-            }
             (Reply::Users(page), _) => {
                 let Some(room) = self.node.view(member).and_then(|view| view.room) else {
                     return;
@@ -357,6 +350,26 @@ impl World {
                 });
             }
             _ => {}
+        }
+    }
+
+    /// What has become of a private message.
+    fn inspect_private(&mut self, number: u32, reply: &Reply) {
+        let run = self.journal.run();
+        let message = self.truth.message(number);
+        message.on_its_way_in = 0;
+        let (is_handed, is_vague) = (message.handed_in == run, message.is_vague);
+        let is_delivered = matches!(reply, Reply::PrivateSent { delivered: true, .. });
+        self.counts.privates += u64::from(is_delivered);
+        if matches!(reply, Reply::PrivateSent { .. }) {
+            self.trace.check(
+                is_vague || is_handed == is_delivered,
+                "delivered means handed to a session of the reader",
+                || format!("private message {number}: delivered {is_delivered}, handed {is_handed}"),
+            );
+        }
+        if !is_delivered {
+            self.node.owed.retain(|owed| owed.number != number);
         }
     }
 

@@ -4,13 +4,13 @@ use std::{collections::VecDeque, fmt};
 
 use crate::rng::mix;
 
-/// Events that are shown with a broken promise.
-const SHOWN: usize = 40;
+/// Events that are shown with a broken promise, unless more are asked for.
+pub const SHOWN: usize = 40;
 
 /// One event, with up to three numbers.
 #[derive(Clone, Copy, Debug)]
 pub struct Event {
-    step: u64,
+    pub step: u64,
     what: &'static str,
     numbers: [u64; 3],
 }
@@ -27,7 +27,9 @@ pub struct Broken {
 pub struct Trace {
     pub step: u64,
     pub hash: u64,
-    last: VecDeque<Event>,
+    pub last: VecDeque<Event>,
+    /// How many of the last events are kept.
+    pub shown: usize,
     pub broken: Option<Broken>,
 }
 
@@ -36,7 +38,7 @@ impl Trace {
     pub fn note(&mut self, what: &'static str, numbers: [u64; 3]) {
         let word = what.bytes().fold(self.step, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
         self.hash = numbers.iter().fold(mix(self.hash ^ word), |hash, number| mix(hash ^ number));
-        if self.last.len() == SHOWN {
+        if self.last.len() >= self.shown {
             self.last.pop_front();
         }
         self.last.push_back(Event { step: self.step, what, numbers });

@@ -20,7 +20,7 @@ use crate::{
     rng::Rng,
     seat::Seen,
     session::{Desk, Session},
-    trace::Trace,
+    trace::{SHOWN, Trace},
     truth::Truth,
 };
 
@@ -123,7 +123,7 @@ impl World {
         let clients = clients.collect();
         let mut world = Self {
             rng,
-            trace: Trace::default(),
+            trace: Trace { shown: SHOWN, ..Trace::default() },
             config,
             clock: 0,
             base,
@@ -263,8 +263,8 @@ impl World {
 
     fn trouble(&mut self) -> bool {
         match self.rng.below(10) {
-            0 if self.config.has_crashes => self.crash(),
-            1 if self.config.has_crashes && self.phase == Phase::Running => {
+            0 if self.config.has_crashes && self.rng.chance(200) => self.crash(),
+            1 if self.rng.chance(100) && self.config.has_crashes && self.phase == Phase::Running => {
                 self.trace.note("the process is to stop", [0; 3]);
                 self.phase = Phase::Stopping;
                 self.node.inbox.push_back(ToShard::Stop);

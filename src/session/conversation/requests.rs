@@ -150,7 +150,6 @@ impl Conversation {
     fn logout(&mut self, ack: Option<u64>) {
         self.user = None;
         self.has_shown_token = false;
-        self.catching_up = None;
         let ticket = self.expect(Pending::Logout { ack });
         self.worker.chat.do_send(messages::Logout { member: self.member, ticket });
     }
