@@ -95,10 +95,9 @@ impl Journal {
         parse::number(&entries.iter().find(|entry| entry.offset == offset)?.body)
     }
 
-    /// Whether a nickname of a room is reserved.
-    pub fn reserves(&self, room: usize, key: &str, owner: &[u8; 16], now: u64) -> bool {
-        let name = self.names.get(&(room, key.to_owned()));
-        name.is_some_and(|name| name.owner == *owner && name.until > now)
+    /// The owner for whom a nickname of a room is reserved.
+    pub fn owner(&self, room: usize, key: &str, now: u64) -> Option<[u8; 16]> {
+        self.names.get(&(room, key.to_owned())).filter(|name| name.until > now).map(|name| name.owner)
     }
 
     /// Does the next job.

@@ -71,8 +71,8 @@ pub struct View {
     pub user: Shown,
     pub token: Option<Token>,
     pub is_subscribed: bool,
-    /// The login that waits for the journal of its room.
-    pub login: Option<u64>,
+    /// The logins that wait for the journals of their rooms.
+    pub logins: Vec<u64>,
     /// Its session has ended; true if its nickname is to be held.
     pub leaves: Option<bool>,
     /// The step at which it was registered.

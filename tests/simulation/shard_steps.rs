@@ -158,15 +158,15 @@ impl World {
             }
             Request::Post(Post { body, .. }) => return self.says(member, parse::number(body), request),
             Request::SendPrivate(_) => return self.takes_private(request),
-            Request::Login(Login { ticket, .. }) => {
+            Request::Login(Login { ticket, room, .. }) => {
                 self.trace.note("the shard takes a login", [*ticket, 0, 0]);
-                let ticket = *ticket;
+                let (ticket, room) = (*ticket, self.names.room(room));
                 self.feed(Input::Request(request));
-                let is_answered = !self.node.sessions.iter().any(|session| {
-                    session.member == member && session.pending.iter().any(|(number, _)| *number == ticket)
-                }) || self.node.opening.is_empty();
-                if !is_answered && let Some(view) = self.node.view(member) {
-                    view.login.get_or_insert(ticket);
+                let is_opening = self.is_opening(room);
+                if let Some(view) = self.node.view(member)
+                    && (is_opening || !view.logins.is_empty())
+                {
+                    view.logins.push(ticket);
                 }
                 return;
             }
@@ -225,7 +225,7 @@ impl World {
             user: crate::names::Shown { name: 0, avatar: 0 },
             token: None,
             is_subscribed: false,
-            login: None,
+            logins: Vec::new(),
             leaves: None,
             since: self.trace.step,
         }
@@ -234,7 +234,7 @@ impl World {
     /// The shard takes a message for a room.
     fn says(&mut self, member: MemberId, number: Option<u32>, request: Request) {
         let (room, waits) = match self.node.view(member) {
-            Some(view) => (view.room, view.login.is_some()),
+            Some(view) => (view.room, !view.logins.is_empty()),
             None => (None, true),
         };
         if let Some(number) = number {
@@ -264,7 +264,7 @@ impl World {
         let owed_before = self.node.owed.len();
         self.node.privates.push((*ticket, number));
         match self.node.views.iter().find(|view| view.member == *member) {
-            Some(View { room: Some(room), user, login: None, .. }) => {
+            Some(View { room: Some(room), user, logins, .. }) if logins.is_empty() => {
                 message.room.get_or_insert(*room);
                 let (to, from) = (message.to, self.names.key(user.name));
                 message.from = from;
@@ -312,10 +312,8 @@ impl World {
         let pending = asked.and_then(|session| {
             session.pending.iter().find(|(number, _)| *number == ticket).map(|(_, pending)| pending.clone())
         });
-        if let Some(view) = self.node.view(member)
-            && view.login == Some(ticket)
-        {
-            view.login = None;
+        if let Some(view) = self.node.view(member) {
+            view.logins.retain(|login| *login != ticket);
         }
         let place = self.node.privates.iter().position(|(number, _)| *number == ticket);
         let private = place.map(|place| self.node.privates.swap_remove(place).1);

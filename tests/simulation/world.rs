@@ -247,15 +247,16 @@ impl World {
         }
         let now = self.time().millis;
         self.held.retain(|held| held.until > self.clock);
-        if !self.journal.has_lost_names {
-            for held in &self.held {
-                let key = self.names.nicknames[held.name].key();
-                let is_kept =
-                    self.journal.reserves(held.room, key.as_str(), &held.token.owner_hash().0, now);
-                self.trace.check(is_kept, "a stop keeps the names of users", || format!("{held:?}"));
-            }
-        } else {
+        if self.journal.has_lost_names {
             self.held.clear();
+        }
+        for held in std::mem::take(&mut self.held) {
+            let owner = self.journal.owner(held.room, self.names.nicknames[held.name].key().as_str(), now);
+            self.trace.check(owner.is_some(), "a stop keeps the names of users", || format!("{held:?}"));
+            // A name that is reserved stays that of the owner for whom it is.
+            if owner == Some(held.token.owner_hash().0) {
+                self.held.push(held);
+            }
         }
         self.journal.answers.clear();
         self.restart();
