@@ -105,18 +105,20 @@ pub mod testing {
     pub mod simulation {
         pub use crate::{
             chat::{
-                core::ChatLimits,
+                common::{ChatLimits, Common, ShardId},
+                core::Lost,
                 effects::{Done, Effect, Input, Job, Now, Request},
                 handing::{Decided, Decisions},
                 ids::IdLimits,
                 line::said_event,
                 log::Resume,
                 messages::{
-                    CaughtUp, ChatNews, ListUsers, LoggedIn, Login, Logout, Payload, Post, Publish, Register,
+                    Behind, CaughtUp, ChatNews, ListUsers, LoggedIn, Login, Logout, Payload, Post, Publish, Register,
                     Rejected, Reply, SendPrivate, ShowTyping, Tail, Unregister, UsersPage,
                 },
                 position::{Place, Position},
                 shard::{Figures, Shard},
+                transfer::ToShard,
             },
             broadcast::DismissAll,
             connection::{

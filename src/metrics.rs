@@ -1,6 +1,9 @@
 //! The metrics of the process, in Prometheus' format.
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::atomic::{AtomicUsize, Ordering},
+    time::{Duration, Instant},
+};
 
 use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
@@ -42,6 +45,8 @@ pub struct Metrics {
     journal_available: IntGauge,
     journal_damage: IntGauge,
     unkept: IntGauge,
+    /// Number of shards of the chat whose journal has a fault.
+    shards_without_journal: AtomicUsize,
     kept: IntCounter,
     not_kept: IntCounter,
     commits: Histogram,
@@ -130,6 +135,7 @@ impl Metrics {
                 "echoroom_journal_damage",
                 "How often something in the journal was met that is not what was written.",
             )),
+            shards_without_journal: AtomicUsize::new(0),
             unkept: must(IntGauge::new(
                 "echoroom_journal_unkept_messages",
                 "Messages that have been relayed and are not durable yet.",
@@ -256,25 +262,24 @@ impl Metrics {
         self.kept_rooms.clone()
     }
 
-    /// Sets the number of rooms with members, and of rooms that count against the bound.
-    pub fn set_rooms(&self, occupied: usize, kept: usize) {
-        self.rooms.set(i64::try_from(occupied).unwrap_or(i64::MAX));
-        self.kept_rooms.set(i64::try_from(kept).unwrap_or(i64::MAX));
+    /// The chat's numbers of rooms with members, of rooms with members or history, and of messages that were
+    /// broadcast and are not durable have changed by so much.
+    pub fn chat_changed(&self, [rooms, kept_rooms, unkept]: [i64; 3]) {
+        self.rooms.add(rooms);
+        self.kept_rooms.add(kept_rooms);
+        self.unkept.add(unkept);
     }
 
-    /// Sets whether the journal accepts messages.
-    pub fn set_journal_available(&self, is_available: bool) {
-        self.journal_available.set(is_available.into());
+    /// A shard of the chat cannot store messages, or can again.
+    pub fn journal_failed(&self, has_failed: bool) {
+        let change = if has_failed { 1 } else { usize::MAX };
+        let before = self.shards_without_journal.fetch_add(change, Ordering::SeqCst);
+        self.journal_available.set((before.wrapping_add(change) == 0).into());
     }
 
     /// Sets how often damage was found in the journal.
     pub fn set_journal_damage(&self, found: u64) {
         self.journal_damage.set(i64::try_from(found).unwrap_or(i64::MAX));
-    }
-
-    /// Sets the number of messages that were broadcast and are not durable yet.
-    pub fn set_unkept(&self, messages: u64) {
-        self.unkept.set(i64::try_from(messages).unwrap_or(i64::MAX));
     }
 
     /// The number of messages that were broadcast and are not durable yet.
@@ -326,7 +331,7 @@ mod tests {
         let metrics = Metrics::new();
         metrics.protocol("plain").sessions.inc();
         metrics.delivered(3, 30);
-        metrics.set_rooms(2, 3);
+        metrics.chat_changed([2, 3, 0]);
         metrics.closed(1013);
         metrics.closed(4001);
         metrics.closed(4999);

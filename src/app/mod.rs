@@ -123,7 +123,8 @@ impl Application {
         let address = SocketAddr::from((settings.listen.bind, settings.listen.port));
         let descriptors = descriptors::limit();
         let room = Room::of(&settings, descriptors);
-        let node = Arc::new(Node::with_room(settings, room)?);
+        let workers = settings.listen.worker_count();
+        let node = Arc::new(Node::with_room(settings, room, Some(workers))?);
         let metrics =
             node.settings.operation.metrics_bind.map(|address| serve_metrics(&node, address)).transpose()?;
         let settings = &node.settings;

@@ -9,7 +9,6 @@ use std::{
     time::{Duration, Instant},
 };
 
-use actix::Addr;
 use actix_web::{rt, web};
 use log::warn;
 use tokio::sync::mpsc;
@@ -17,8 +16,8 @@ use tokio::sync::mpsc;
 use super::descriptors::Room;
 use super::{JournalStartError, StartError};
 use crate::{
-    broadcast::{AddWorker, DismissAll, FanOut, Outlets},
-    chat::{AvatarStore, ChatLimits, ChatServer, CloseJournal, IdLimits},
+    broadcast::{DismissAll, FanOut, Outlets, ToFanOut},
+    chat::{AvatarStore, ChatLimits, IdLimits, ShardId, Unstarted},
     config::{JournalKind, Settings, check::AVATARS_SHARE},
     connection::{Budget, LINGER, admission::Admission, connections::Connections},
     domain::WorkerId,
@@ -57,7 +56,9 @@ pub struct Node {
     pub(super) engine: Arc<Engine>,
     pub(super) lessons: Arc<Lessons>,
     pub(super) hosts: Arc<Hosts>,
-    pub(super) chat: OnceLock<Addr<ChatServer>>,
+    pub(super) chat: Unstarted,
+    /// How many workers will be started, if that is known.
+    workers: Option<usize>,
     pub(super) owner_key: Arc<OnceLock<String>>,
     /// The key file: its lock shows that this server runs.
     pub(super) key_file: OnceLock<File>,
@@ -71,15 +72,22 @@ impl Node {
     /// A setting is invalid, or the journal cannot be used.
     pub fn new(settings: Settings) -> Result<Self, StartError> {
         let room = Room::of(&settings, u64::MAX);
-        Self::with_room(settings, room)
+        Self::with_room(settings, room, None)
     }
 
-    /// Creates a node for the connections of `room`, which may be fewer than the settings allow.
-    pub(super) fn with_room(settings: Settings, room: Room) -> Result<Self, StartError> {
+    /// Creates a node for the connections of `room`, which may be fewer than the settings allow, and for this
+    /// number of workers, if it is known.
+    pub(super) fn with_room(
+        settings: Settings,
+        room: Room,
+        workers: Option<usize>,
+    ) -> Result<Self, StartError> {
         settings.check()?;
         let budget = Budget::with(settings.max_memory().get(), settings.limits.max_intake_total.get());
         let metrics = Arc::new(Metrics::new());
         let parts = Arc::<Parts>::default();
+        let shards = settings.listen.shard_count();
+        let chat = Unstarted::new(chat_limits(&settings), Arc::clone(&budget), shards);
         let node = Self {
             journal: open_journal(&settings, &parts)?,
             avatars: Arc::new(AvatarStore::new(settings.events.avatar_bytes.get())),
@@ -105,7 +113,8 @@ impl Node {
             hosts: Arc::new(Hosts::of(&settings, Arc::clone(&metrics))),
             settings: Arc::new(settings),
             metrics,
-            chat: OnceLock::new(),
+            chat,
+            workers,
             owner_key: Arc::default(),
             key_file: OnceLock::new(),
             workers_started: AtomicUsize::new(0),
@@ -153,30 +162,18 @@ impl Node {
     pub fn start_worker(&self) -> web::Data<Worker> {
         let settings = &self.settings;
         let id = WorkerId(self.workers_started.fetch_add(1, Ordering::Relaxed));
-        let start_chat = || {
-            let limits = ChatLimits {
-                max_rooms: settings.rooms.max_rooms.get(),
-                max_new_rooms: settings.rooms.max_new_rooms_per_minute,
-                name_hold: settings.login.name_hold.get(),
-                name_reservation: settings.login.name_reservation.get(),
-                max_held_names: settings.login.max_held_names.get(),
-                ids: IdLimits {
-                    per_user: settings.journal.remembered_ids.get(),
-                    age: settings.journal.remember_ids_for.get(),
-                    total: settings.journal.max_remembered_ids.get(),
-                },
-                tail_bytes: settings.journal.tail_bytes.get(),
-            };
-            let (journal, metrics) = (Arc::clone(&self.journal), Arc::clone(&self.metrics));
-            let server = ChatServer::new(limits, journal, metrics, Arc::clone(&self.budget));
-            self.parts.start("chat-server", server)
+        let chat = self.chat.shards().clone();
+        // Who hosts the routes may start any number of workers; then all shards are on the first one's thread.
+        let is_here = |ShardId(shard)| match self.workers {
+            Some(workers) => shard % workers == id.0 % workers,
+            None => true,
         };
-        let chat = self.chat.get_or_init(start_chat).clone();
+        self.chat.start(is_here, &self.journal, &self.metrics, &self.parts);
         let before_cut = settings.connections.stall_timeout.get();
         let outlets = Outlets::default();
         let fanout = FanOut::new(before_cut, outlets.clone(), Arc::clone(&self.metrics));
         let fanout = self.parts.start(format!("fan-out-{}", id.0), fanout);
-        chat.do_send(AddWorker { worker: id, fanout: Arc::new(fanout.clone()) });
+        chat.add_worker(id, &(Arc::new(fanout.clone()) as Arc<dyn ToFanOut>));
         web::Data::new(Worker {
             id,
             chat,
@@ -201,11 +198,14 @@ impl Node {
     async fn dismiss_all(&self, deadline: Instant) {
         let left = || deadline.saturating_duration_since(Instant::now());
         let has_ended = rt::time::timeout(left(), self.engine.end_broadcasts()).await.is_ok();
-        let Some(chat) = self.chat.get() else {
+        if self.workers_started.load(Ordering::Relaxed) == 0 {
             return;
-        };
+        }
         let (all_told, mut told) = mpsc::channel(1);
-        chat.do_send(DismissAll { all_told });
+        let has_ended = has_ended
+            & rt::time::timeout(left(), self.chat.shards().dismiss_all(DismissAll { all_told }))
+                .await
+                .is_ok();
         // Nothing comes: the channel ends when the last fan-out has dismissed its members.
         if rt::time::timeout(left(), told.recv()).await.is_err() || !has_ended {
             warn!("the members of rooms could not be told in time that the server stops");
@@ -231,12 +231,28 @@ impl Node {
             0 => rt::time::sleep(LINGER).await,
             left => warn!("{left} sessions did not leave in time"),
         }
-        if let Some(chat) = self.chat.get() {
+        if self.workers_started.load(Ordering::Relaxed) > 0 {
             let patience = deadline.saturating_duration_since(Instant::now()).max(MIN_JOURNAL_PATIENCE);
-            if rt::time::timeout(patience, chat.send(CloseJournal)).await.is_err() {
+            if rt::time::timeout(patience, self.chat.shards().close_journal()).await.is_err() {
                 warn!("the journal could not be closed in time");
             }
         }
+    }
+}
+
+fn chat_limits(settings: &Settings) -> ChatLimits {
+    ChatLimits {
+        max_rooms: settings.rooms.max_rooms.get(),
+        max_new_rooms: settings.rooms.max_new_rooms_per_minute,
+        name_hold: settings.login.name_hold.get(),
+        name_reservation: settings.login.name_reservation.get(),
+        max_held_names: settings.login.max_held_names.get(),
+        ids: IdLimits {
+            per_user: settings.journal.remembered_ids.get(),
+            age: settings.journal.remember_ids_for.get(),
+            total: settings.journal.max_remembered_ids.get(),
+        },
+        tail_bytes: settings.journal.tail_bytes.get(),
     }
 }
 

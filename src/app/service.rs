@@ -4,7 +4,6 @@
 use std::{
     io,
     net::{SocketAddr, TcpListener},
-    num::NonZeroUsize,
     sync::Arc,
 };
 
@@ -38,8 +37,7 @@ const METRICS_SURPLUS: usize = 16;
 
 /// Starts the workers of a listener.
 pub(super) fn serve(node: &Arc<Node>, listener: TcpListener, room: Room) -> io::Result<Server> {
-    let workers = node.settings.listen.workers.or_else(|| std::thread::available_parallelism().ok());
-    let workers = workers.map_or(2, NonZeroUsize::get);
+    let workers = node.settings.listen.worker_count();
     // At this bound the server stops accepting, so it lies above the other bounds: it counts only while
     // surplus connections get their error.
     let of_each = room.in_all().div_ceil(workers);

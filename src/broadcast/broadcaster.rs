@@ -7,15 +7,16 @@ use smallvec::SmallVec;
 use super::{
     aim::{Reach, Recipients},
     directory::AnyRoom,
-    encoding::Encode,
+    encoding::{Encode, Encoding},
     lines::{Broadcast, Handed, OpenBroadcast},
-    messages::{Attach, Detach, FanOutBroadcast, ForFanOut, Seat, Subscribe, Tell, Unsubscribe},
+    messages::{Attach, Detach, Dismiss, FanOutBroadcast, ForFanOut, Seat, Subscribe, Tell, Unsubscribe},
+    room_bound::RoomBound,
     room_id::RoomId,
-    rooms::{Member, Rooms},
+    rooms::{Member, Remains, Rooms},
     subscribers::Subscribers,
 };
 use crate::{
-    connection::{Accepted, Budget},
+    connection::{Accepted, Budget, Ending},
     domain::{MemberId, WorkerId},
     protocol::websocket::deflate::{Deflater, FULL_WINDOW},
 };
@@ -57,11 +58,10 @@ impl IntoIterator for Ended {
 }
 
 impl<R: AnyRoom> Broadcaster<R> {
-    /// Without members; at most `max_rooms` rooms at a time. Frames that wait for clients are charged to
-    /// `budget`.
-    pub(crate) fn new(max_rooms: usize, budget: Arc<Budget>) -> Self {
+    /// Without members and rooms. Frames that wait for clients are charged to `budget`.
+    pub(crate) fn new(bound: RoomBound, budget: Arc<Budget>) -> Self {
         Self {
-            rooms: Rooms::new(max_rooms),
+            rooms: Rooms::new(bound),
             outgoing: Vec::new(),
             open_rooms: Vec::new(),
             deflater: None,
@@ -93,6 +93,39 @@ impl<R: AnyRoom> Broadcaster<R> {
     pub(crate) fn remove(&mut self, member: MemberId) -> Option<Member<R::Member>> {
         let known = self.rooms.remove(member)?;
         self.send_to(known.worker, ForFanOut::Detach(Detach { member }));
+        Some(known)
+    }
+
+    /// What is left for a server that begins again, because it has panicked.
+    pub(crate) fn remains(self) -> Remains<R> {
+        self.rooms.remains()
+    }
+
+    /// Goes on with what is left of a broadcaster that had the same fan-outs.
+    pub(crate) fn adopt(&mut self, remains: Remains<R>) {
+        self.rooms.adopt(remains);
+    }
+
+    /// Registers a session that another server of rooms has released: its fan-out knows it already.
+    pub(crate) fn take_over(
+        &mut self,
+        member: MemberId,
+        worker: WorkerId,
+        encoding: Encoding,
+        own: R::Member,
+    ) {
+        self.rooms.register(member, worker, encoding, own);
+    }
+
+    /// Unregisters a session that is in no room, for another server of rooms: its fan-out is not told.
+    pub(crate) fn release(&mut self, member: MemberId) {
+        self.rooms.remove(member);
+    }
+
+    /// Sends a session away. Its fan-out forgets it at once. Idempotent. Returns what was known of it.
+    pub(crate) fn dismiss(&mut self, member: MemberId, ending: Ending) -> Option<Member<R::Member>> {
+        let known = self.rooms.remove(member)?;
+        self.send_to(known.worker, ForFanOut::Dismiss(Dismiss { member, ending }));
         Some(known)
     }
 

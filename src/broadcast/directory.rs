@@ -7,7 +7,10 @@ use std::{
     hash::Hash,
 };
 
-use super::room_id::RoomId;
+use super::{
+    room_bound::{Counts, RoomBound},
+    room_id::RoomId,
+};
 
 /// What a server of rooms keeps of each of its rooms beside its members and lines.
 pub(crate) trait AnyRoom {
@@ -36,7 +39,7 @@ pub(crate) trait AnyRoom {
 /// All rooms that are in memory or have history, by name.
 #[derive(Debug)]
 pub(super) struct Directory<R: AnyRoom> {
-    max_rooms: usize,
+    bound: RoomBound,
     by_name: HashMap<R::Name, RoomId>,
     /// Rooms with history, in memory or not, and the time of the last message of each in milliseconds since
     /// 1970.
@@ -65,6 +68,8 @@ pub(crate) struct Found<N> {
     pub id: RoomId,
     /// The room that must lose its history to make place for this one.
     pub forgotten: Option<N>,
+    /// Whether a room of another server must lose its history for it.
+    pub is_one_too_many: bool,
 }
 
 /// The bound on rooms is reached.
@@ -73,9 +78,19 @@ pub(crate) struct Found<N> {
 pub(crate) struct TooManyRooms;
 
 impl<R: AnyRoom> Directory<R> {
-    /// No rooms yet; at most `max_rooms` at a time may be in memory or have history.
-    pub(super) fn new(max_rooms: usize) -> Self {
-        Self { max_rooms, by_name: HashMap::new(), kept: HashMap::new(), silent: BTreeSet::new(), unkept: 0 }
+    /// No rooms yet; `bound` says how many may be in memory or have history.
+    pub(super) fn new(bound: RoomBound) -> Self {
+        Self { bound, by_name: HashMap::new(), kept: HashMap::new(), silent: BTreeSet::new(), unkept: 0 }
+    }
+
+    /// Publishes the numbers of rooms, after each change of them.
+    fn publish(&mut self) {
+        self.bound.set(Counts { rooms: self.count(), silent: self.silent.len(), loaded: self.by_name.len() });
+    }
+
+    /// Number of rooms in memory, of all servers that share the bound.
+    pub(super) fn loaded_in_all(&self) -> usize {
+        self.bound.loaded()
     }
 
     /// What happens if a session names this room. Rooms with only a history never keep a new room out: the
@@ -83,16 +98,11 @@ impl<R: AnyRoom> Directory<R> {
     pub(super) fn standing(&self, name: &R::Name) -> Standing {
         if self.by_name.contains_key(name) || self.kept.contains_key(name) {
             Standing::Known
-        } else if !self.is_full() || !self.silent.is_empty() || R::is_reserved(name) {
+        } else if !self.bound.is_full() || self.bound.can_give_way() || R::is_reserved(name) {
             Standing::New
         } else {
             Standing::TooMany
         }
-    }
-
-    /// Whether a new room must replace another one.
-    fn is_full(&self) -> bool {
-        self.count() >= self.max_rooms
     }
 
     /// Number of rooms in memory or with history, which the bound counts.
@@ -105,29 +115,41 @@ impl<R: AnyRoom> Directory<R> {
         self.by_name.get(name).copied()
     }
 
-    /// Gives a room that is not in memory an id, in place of another room if the bound is reached.
+    /// Gives a room that is not in memory an id, in place of another room if the bound is reached: one of this
+    /// server if it can, else one of another server.
     ///
     /// # Errors
     /// The bound is reached, and no other room can give way.
     pub(super) fn load(&mut self, name: &R::Name) -> Result<Found<R::Name>, TooManyRooms> {
-        let mut forgotten = None;
+        let (mut forgotten, mut is_one_too_many) = (None, false);
         match self.standing(name) {
             Standing::TooMany => return Err(TooManyRooms),
-            Standing::New if self.is_full() => forgotten = self.forget_longest_silent(),
+            Standing::New if self.bound.is_full() => {
+                forgotten = self.forget_longest_silent();
+                is_one_too_many = forgotten.is_none() && self.bound.can_give_way();
+            }
             Standing::New | Standing::Known => {}
         }
         match self.kept.get(name) {
             Some(at) => _ = self.silent.remove(&(*at, name.clone())),
             None => self.unkept += 1,
         }
-        Ok(Found { id: self.load_uncounted(name), forgotten })
+        Ok(Found { id: self.load_uncounted(name), forgotten, is_one_too_many })
     }
 
     /// Gives a room that never leaves memory an id. The bound does not count it.
     pub(super) fn load_uncounted(&mut self, name: &R::Name) -> RoomId {
         let id = RoomId::next();
         self.by_name.insert(name.clone(), id);
+        self.publish();
         id
+    }
+
+    /// A room is in memory, under the id that it had before its server began again.
+    pub(super) fn adopt(&mut self, name: &R::Name, id: RoomId) {
+        self.by_name.insert(name.clone(), id);
+        self.unkept += usize::from(!self.kept.contains_key(name));
+        self.publish();
     }
 
     /// A room leaves memory.
@@ -137,11 +159,14 @@ impl<R: AnyRoom> Directory<R> {
             Some(at) => self.fall_silent(name.clone(), *at),
             None => self.unkept -= 1,
         }
+        self.publish();
     }
 
-    fn forget_longest_silent(&mut self) -> Option<R::Name> {
+    /// Forgets the room that has been silent longest. Returns its name.
+    pub(super) fn forget_longest_silent(&mut self) -> Option<R::Name> {
         let (_, name) = self.silent.pop_first()?;
         self.kept.remove(&name);
+        self.publish();
         Some(name)
     }
 
@@ -163,6 +188,7 @@ impl<R: AnyRoom> Directory<R> {
             }
             self.fall_silent(name.clone(), at);
         }
+        self.publish();
     }
 
     /// A room has lost its history.
@@ -175,6 +201,7 @@ impl<R: AnyRoom> Directory<R> {
         } else {
             self.silent.remove(&(at, name.clone()));
         }
+        self.publish();
     }
 }
 
@@ -184,7 +211,7 @@ mod tests {
     use crate::{broadcast::testing::Place, domain::RoomName};
 
     fn directory(max_rooms: usize) -> Directory<Place> {
-        Directory::new(max_rooms)
+        Directory::new(RoomBound::new(max_rooms))
     }
 
     fn name(text: &str) -> RoomName {

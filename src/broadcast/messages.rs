@@ -48,6 +48,15 @@ pub struct Detach {
     pub member: MemberId,
 }
 
+/// Sends a session away, and forgets it.
+#[derive(Debug)]
+pub struct Dismiss {
+    /// The session.
+    pub member: MemberId,
+    /// Why it must end.
+    pub ending: Ending,
+}
+
 /// One finished broadcast.
 #[derive(Clone, Debug)]
 pub struct FanOutBroadcast {
@@ -95,6 +104,8 @@ pub enum ForFanOut {
     Unsubscribe(Unsubscribe),
     /// A session has ended.
     Detach(Detach),
+    /// A session must end.
+    Dismiss(Dismiss),
     /// A broadcast has ended.
     Broadcast(FanOutBroadcast),
     /// News for one session.

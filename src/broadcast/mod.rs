@@ -16,13 +16,16 @@ mod lines;
 mod map;
 mod messages;
 mod outlets;
+mod room_bound;
 mod room_id;
 mod rooms;
 mod subscribers;
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 mod turn;
 
+#[cfg(test)]
+pub(crate) use self::messages::Tell;
 pub(crate) use self::{
     aim::Aim,
     broadcaster::{Broadcaster, Ended},
@@ -32,8 +35,9 @@ pub(crate) use self::{
     fanouts::FanOuts,
     lines::{Broadcast, Handed, MAX_BYTES},
     map::Map,
-    messages::EndBroadcasts,
-    rooms::Member,
+    messages::{EndBroadcasts, ToFanOut},
+    room_bound::RoomBound,
+    rooms::{Member, Remains},
     turn::{TurnLength, Turns},
 };
 pub use self::{

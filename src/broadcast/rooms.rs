@@ -7,6 +7,7 @@ use super::{
     encoding::{Dialect, Encoding},
     lines::OpenBroadcast,
     map::Map,
+    room_bound::RoomBound,
     room_id::RoomId,
     subscribers::Subscribers,
 };
@@ -21,6 +22,15 @@ pub(crate) struct Rooms<R: AnyRoom> {
     /// Number of rooms with members.
     occupied: usize,
     members: Map<MemberId, Member<R::Member>>,
+}
+
+/// What is left of the rooms of a server that begins again.
+#[derive(Debug)]
+pub(crate) struct Remains<R: AnyRoom> {
+    /// What the server kept of each room in memory, and whether lines were not sent yet, which are lost.
+    pub rooms: Vec<(RoomId, R, bool)>,
+    /// The sessions.
+    pub members: Vec<(MemberId, Member<R::Member>)>,
 }
 
 /// A room in memory.
@@ -59,14 +69,9 @@ impl<M> Member<M> {
 }
 
 impl<R: AnyRoom> Rooms<R> {
-    /// No rooms yet; at most `max_rooms` at a time may have members or history.
-    pub(super) fn new(max_rooms: usize) -> Self {
-        Self {
-            directory: Directory::new(max_rooms),
-            rooms: Map::default(),
-            occupied: 0,
-            members: Map::default(),
-        }
+    /// No rooms yet; `bound` says how many may have members or history.
+    pub(super) fn new(bound: RoomBound) -> Self {
+        Self { directory: Directory::new(bound), rooms: Map::default(), occupied: 0, members: Map::default() }
     }
 
     /// What happens if a session names this room. Rooms with only a history never keep a new room out: the
@@ -91,7 +96,7 @@ impl<R: AnyRoom> Rooms<R> {
     /// The bound is reached, and no other room can give way.
     pub(crate) fn find_or_make(&mut self, name: &R::Name) -> Result<Found<R::Name>, TooManyRooms> {
         if let Some(id) = self.directory.find(name) {
-            return Ok(Found { id, forgotten: None });
+            return Ok(Found { id, forgotten: None, is_one_too_many: false });
         }
         let found = self.directory.load(name)?;
         self.add(found.id, name);
@@ -106,8 +111,33 @@ impl<R: AnyRoom> Rooms<R> {
     }
 
     fn add(&mut self, id: RoomId, name: &R::Name) {
-        let own = R::new(name.clone());
+        self.insert(id, R::new(name.clone()));
+    }
+
+    fn insert(&mut self, id: RoomId, own: R) {
         self.rooms.insert(id, Room { members: 0, subscribers: Subscribers::default(), open: None, own });
+    }
+
+    /// What is left for a server that begins again.
+    pub(super) fn remains(self) -> Remains<R> {
+        let rooms = self.rooms.into_iter().map(|(id, room)| (id, room.own, room.open.is_some()));
+        Remains { rooms: rooms.collect(), members: self.members.into_iter().collect() }
+    }
+
+    /// Takes over what is left of the rooms of a server that has begun again; the fan-outs know the rooms and
+    /// the sessions already. All counts are made anew.
+    pub(super) fn adopt(&mut self, Remains { rooms, members }: Remains<R>) {
+        for (id, own, _) in rooms {
+            self.directory.adopt(own.name(), id);
+            self.insert(id, own);
+        }
+        for (id, mut member) in members {
+            let in_rooms = std::mem::take(&mut member.rooms);
+            let is_subscribed = std::mem::replace(&mut member.is_subscribed, false);
+            self.members.insert(id, member);
+            in_rooms.into_iter().for_each(|room| self.put(id, room));
+            self.set_subscribed(id, is_subscribed);
+        }
     }
 
     /// What its server keeps of a room in memory.
@@ -261,6 +291,16 @@ impl<R: AnyRoom> Rooms<R> {
         self.rooms.values().map(|room| (room.members, &room.own))
     }
 
+    /// Number of rooms in memory, of all servers that share the bound on rooms.
+    pub(crate) fn loaded_in_all(&self) -> usize {
+        self.directory.loaded_in_all()
+    }
+
+    /// Has the room give way that has been silent longest. Returns its name: its history must be forgotten.
+    pub(crate) fn forget_longest_silent(&mut self) -> Option<R::Name> {
+        self.directory.forget_longest_silent()
+    }
+
     /// Number of rooms in memory.
     pub(crate) fn loaded(&self) -> usize {
         self.rooms.len()
@@ -303,7 +343,7 @@ mod tests {
 
     #[test]
     fn sessions_that_name_the_same_room_meet_there() {
-        let mut rooms = Rooms::new(9);
+        let mut rooms = Rooms::new(RoomBound::new(9));
         let first = join(&mut rooms, 1, "a");
         let second = join(&mut rooms, 2, "a");
         let other = join(&mut rooms, 3, "b");
@@ -314,7 +354,7 @@ mod tests {
 
     #[test]
     fn leaving_the_last_room_removes_it() {
-        let mut rooms = Rooms::new(9);
+        let mut rooms = Rooms::new(RoomBound::new(9));
         let room = join(&mut rooms, 1, "a");
         join(&mut rooms, 2, "a");
         leave(&mut rooms, 1);
@@ -326,7 +366,7 @@ mod tests {
 
     #[test]
     fn leaving_is_idempotent() {
-        let mut rooms = Rooms::new(9);
+        let mut rooms = Rooms::new(RoomBound::new(9));
         join(&mut rooms, 1, "a");
         for _ in 0..2 {
             leave(&mut rooms, 1);
@@ -337,7 +377,7 @@ mod tests {
 
     #[test]
     fn a_session_that_is_not_subscribed_yet_is_in_the_room_but_no_subscriber() {
-        let mut rooms = Rooms::<Place>::new(9);
+        let mut rooms = Rooms::<Place>::new(RoomBound::new(9));
         let id = rooms.find_or_make(&name("a")).expect("place").id;
         rooms.register(member(1), ONE, PLAIN, ());
         rooms.put(member(1), id);

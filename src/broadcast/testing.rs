@@ -17,7 +17,7 @@ use crate::{
 };
 
 /// Texts as they were said.
-pub(super) const PLAIN: Encoding = Encoding { dialect: Dialect::of(0), deflated: false };
+pub(crate) const PLAIN: Encoding = Encoding { dialect: Dialect::of(0), deflated: false };
 
 /// A line of less than 126 bytes, in all dialects.
 #[derive(Clone, Copy, Debug)]
@@ -59,7 +59,7 @@ impl Handler<Delivery> for Absent {
 }
 
 /// The seat of a session that takes nothing.
-pub(super) fn seat(encoding: Encoding) -> Seat {
+pub(crate) fn seat(encoding: Encoding) -> Seat {
     let deliveries = Context::<Absent>::new().address().recipient();
     Seat { deliveries, backlog: Backlog::new(usize::MAX), encoding, cutter: Cutter::new(|_| ()) }
 }

@@ -4,10 +4,12 @@ use std::time::Instant;
 
 use super::{
     commits::{Commit, Receipt},
+    common::ShardId,
     handing::Decided,
     messages::{
         CaughtUp, ListUsers, Login, Logout, Post, Publish, Register, SendPrivate, ShowTyping, Unregister,
     },
+    transfer::ToShard,
 };
 use crate::{
     broadcast::{ForFanOut, RoomId, Seat},
@@ -34,6 +36,8 @@ pub enum Input {
     Done(Done),
     /// Whether a private message has reached its reader.
     Decided(Decided),
+    /// A message of another shard.
+    FromShard(ToShard),
     /// The time that was asked for has come.
     Wake,
     /// All that was sent in this turn has been handled.
@@ -78,6 +82,8 @@ pub enum Effect {
     Send(WorkerId, ForFanOut),
     /// A session is not registered, and must end.
     TurnAway(Seat, Ending),
+    /// Goes to another shard, behind what has been sent to the fan-outs.
+    Forward(ShardId, ToShard),
     /// Goes to the journal, which answers with [`Done`].
     Ask(Job),
 }

@@ -5,9 +5,11 @@
 //! share of its own.
 
 use std::{
-    cell::Cell,
     collections::{HashMap, VecDeque},
-    rc::Rc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
     time::Duration,
 };
 
@@ -37,14 +39,22 @@ pub struct IdLimits {
     pub total: usize,
 }
 
-/// The number of ids in all rooms; clones share it.
+/// The number of ids in all rooms of all shards; clones share it.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct IdCount(Rc<Cell<usize>>);
+pub(crate) struct IdCount(Arc<AtomicUsize>);
 
 impl IdCount {
     /// The number of remembered ids.
     pub(crate) fn get(&self) -> usize {
-        self.0.get()
+        self.0.load(Ordering::Relaxed)
+    }
+
+    fn add(&self, ids: usize) {
+        self.0.fetch_add(ids, Ordering::Relaxed);
+    }
+
+    fn subtract(&self, ids: usize) {
+        self.0.fetch_sub(ids, Ordering::Relaxed);
     }
 }
 
@@ -120,7 +130,7 @@ impl<P: Remembered> Ids<P> {
         let entry = Entry { key, stamp: place.stamp(), at: place.at() };
         let mut too_many = None;
         if self.places.insert(key, place).is_none() {
-            self.all.0.set(self.all.0.get() + 1);
+            self.all.add(1);
             let own = self.senders.entry(sender(&key)).or_default();
             own.push_back(key);
             too_many = (own.len() > self.limits.per_user).then(|| own.pop_front()).flatten();
@@ -128,7 +138,7 @@ impl<P: Remembered> Ids<P> {
         self.order.push_back(entry);
         if let Some(oldest) = too_many {
             self.places.remove(&oldest);
-            self.all.0.set(self.all.0.get() - 1);
+            self.all.subtract(1);
             // In a room with one speaker, the oldest key comes first.
             if self.order.front().is_some_and(|first| first.key == oldest) {
                 self.order.pop_front();
@@ -166,7 +176,7 @@ impl<P: Remembered> Ids<P> {
         if self.places.remove(key).is_none() {
             return;
         }
-        self.all.0.set(self.all.0.get() - 1);
+        self.all.subtract(1);
         let sender = sender(key);
         if let Some(own) = self.senders.get_mut(&sender) {
             // Usually at index 0.
@@ -188,7 +198,7 @@ impl<P: Remembered> Ids<P> {
 
 impl<P> Drop for Ids<P> {
     fn drop(&mut self) {
-        self.all.0.set(self.all.0.get() - self.places.len());
+        self.all.subtract(self.places.len());
     }
 }
 

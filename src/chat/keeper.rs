@@ -45,11 +45,11 @@ enum Closing {
 }
 
 impl Keeper {
-    /// Asks which rooms have history, checks the journal and removes what is too old.
-    pub(crate) fn start(&mut self) {
-        self.is_probing = false;
-        self.probe(true);
-        self.jobs.extend([Job::Sweep, Job::Check]);
+    /// Asks which rooms have history, checks the journal and, if it `sweeps`, removes what is too old.
+    pub(crate) fn start(&mut self, sweeps: bool) {
+        self.start_again();
+        self.jobs.extend(sweeps.then_some(Job::Sweep));
+        self.jobs.push(Job::Check);
     }
 
     /// The server of rooms has begun again: asks which rooms have history.

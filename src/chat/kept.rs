@@ -57,9 +57,9 @@ impl Kept {
         (self.first..self.first + u64::from(self.count)).contains(&offset)
     }
 
-    /// The acks to send, which are not sent if the record is lost.
-    pub(super) fn receipts(&self) -> &[Receipt] {
-        &self.receipts
+    /// The acks to send, for a record that is lost.
+    pub(super) fn into_receipts(self) -> Vec<Receipt> {
+        self.receipts
     }
 
     /// Whether the bound on what is kept of one broadcast is reached.

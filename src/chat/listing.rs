@@ -7,7 +7,7 @@ use std::{
 };
 
 use super::{
-    messages::{AskedRoom, ListedRoom, RoomList},
+    messages::{AskedRoom, ListedRoom, MOST_LISTED, RoomList},
     position::Position,
     room::Room,
 };
@@ -15,9 +15,6 @@ use crate::domain::RoomName;
 
 /// How long a list is reused.
 const GOOD_FOR: Duration = Duration::from_secs(1);
-
-/// Rooms in a list, at most.
-const MOST: usize = 50;
 
 /// The last list of rooms, and the positions of rooms that are not in memory.
 #[derive(Debug, Default)]
@@ -74,8 +71,8 @@ fn make<'a>(rooms: impl Iterator<Item = (usize, &'a Room)>) -> RoomList {
     let is_listed = |(members, room): &(usize, &Room)| *members > 0 && room.name.is_listed();
     let mut occupied: Vec<_> = rooms.filter(is_listed).collect();
     occupied.sort_unstable_by(|(a, room), (b, other)| b.cmp(a).then_with(|| room.name.cmp(&other.name)));
-    let more = occupied.len().saturating_sub(MOST);
-    let listed = occupied.iter().take(MOST).map(|&(sessions, room)| ListedRoom {
+    let more = occupied.len().saturating_sub(MOST_LISTED);
+    let listed = occupied.iter().take(MOST_LISTED).map(|&(sessions, room)| ListedRoom {
         name: room.name.clone(),
         sessions,
         users: room.presence.count(),

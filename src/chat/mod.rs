@@ -10,6 +10,7 @@
 mod alarms;
 pub(crate) mod avatars;
 pub(crate) mod commits;
+pub(crate) mod common;
 pub(crate) mod core;
 pub(crate) mod effects;
 pub(crate) mod handing;
@@ -29,14 +30,13 @@ pub(crate) mod reservations;
 pub(crate) mod room;
 pub(crate) mod server;
 pub(crate) mod shard;
+mod shards;
+pub(crate) mod transfer;
 
 pub(crate) use self::{
     avatars::AvatarStore,
-    core::ChatLimits,
+    common::{ChatLimits, ShardId},
     ids::IdLimits,
-    messages::{
-        AskedRoom, CloseJournal, ForgetRoom, ListRooms, ListedRoom, MayEnter, Payload, Publish, Register,
-        Rejected, Summarize, Summary, Unregister,
-    },
-    server::ChatServer,
+    messages::{AskedRoom, ListedRoom, MayEnter, Payload, Publish, Register, Rejected, Summary, Unregister},
+    shards::{Shards, Unstarted, Way},
 };

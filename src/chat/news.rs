@@ -260,6 +260,11 @@ impl News {
         Some(at)
     }
 
+    /// The alarms of the chat are lost.
+    pub(crate) fn forget_alarm(&mut self) {
+        self.alarm = None;
+    }
+
     /// The alarm is due.
     pub(crate) fn rung(&mut self, now: Instant) {
         self.alarm = self.alarm.filter(|alarm| *alarm > now);

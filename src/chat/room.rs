@@ -3,6 +3,8 @@
 use std::net::IpAddr;
 
 use super::{
+    common::ShardId,
+    effects::Request,
     kept::Kept,
     log::RoomLog,
     messages::{Login, Logout, Post, Publish, SendPrivate, Unregister},
@@ -34,10 +36,12 @@ pub(crate) struct Room {
 /// What the chat keeps of a session.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Visit {
-    /// The ticket of the login by which it entered its room; 0 for a guest.
+    /// The ticket of the login by which it entered its room, or is to enter it; 0 for a guest.
     pub ticket: u64,
     /// The address of its client, if known.
     pub address: Option<IpAddr>,
+    /// The shard that it comes from, while this one logs it in.
+    pub from: Option<ShardId>,
 }
 
 /// Where a room stands in its journal, once that is known.
@@ -58,6 +62,8 @@ pub(crate) enum Waiting {
     Publish(Publish),
     /// A login.
     Login(Login),
+    /// A request of a user that was in the room already when the chat began again.
+    Again(Request),
 }
 
 /// What a session has sent behind a login that waits. Only a client that is gone has something here: no
@@ -74,6 +80,18 @@ pub(crate) enum Behind {
     Logout(Logout),
     /// The end of the session.
     Unregister(Unregister),
+}
+
+impl From<Behind> for Request {
+    fn from(behind: Behind) -> Self {
+        match behind {
+            Behind::Login(login) => Self::Login(login),
+            Behind::Post(post) => Self::Post(post),
+            Behind::SendPrivate(message) => Self::SendPrivate(message),
+            Behind::Logout(logout) => Self::Logout(logout),
+            Behind::Unregister(message) => Self::Unregister(message),
+        }
+    }
 }
 
 impl Room {

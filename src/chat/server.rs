@@ -1,41 +1,44 @@
 //! The actor round the chat: hands it what comes, and does what it wants done.
 
-use std::{
-    fmt, mem,
-    pin::Pin,
-    sync::{Arc, OnceLock},
-    time::Instant,
-};
+use std::{fmt, mem, pin::Pin, sync::Arc, time::Instant};
 
 use actix::{
-    Actor, Addr, AsyncContext as _, Context, Handler, Message, ResponseActFuture, ResponseFuture,
+    Actor, ActorContext as _, AsyncContext as _, Context, Handler, Message, ResponseActFuture,
+    ResponseFuture,
     fut::{ActorFutureExt as _, wrap_future},
 };
 use tokio::sync::oneshot;
 
 use super::{
     alarms::Ringing,
-    core::{ChatLimits, Counts},
+    common::ShardId,
+    core::{Counts, Lost},
     effects::{Done, Effect, Input, Job, Now, Request},
     handing::{Decided, Decisions},
-    messages::{CloseJournal, ForgetRoom, ListRooms, MayEnter, Rejected, RoomList, Summarize, Summary},
+    messages::{CloseJournal, ForgetRoom, ListRooms, MayEnter, Rejected, RoomList, Stop, Summarize, Summary},
     shard::{Figures, Shard},
+    shards::Shards,
+    transfer::ToShard,
 };
 use crate::{
     broadcast::{AddWorker, Delivery, DismissAll, FanOuts, TurnLength, Turns},
-    connection::Budget,
     journal::{Journal, JournalError, Pending, now_millis},
     metrics::Metrics,
+    parts::{Panicked, Supervisor},
 };
 
-/// Keeps members, order, broadcasts and presence, and is the only writer of the journal. One per process, on
-/// the first worker's thread.
+/// One shard of the chat: keeps members, order, broadcasts and presence of its rooms, and has the journal keep
+/// what is said there. Each room is in one shard, by its name.
 ///
 /// What is to be kept goes to the journal, one batch at a time; senders get their ack when it is durable, the
 /// other members do not wait for that.
-pub struct ChatServer {
+pub(crate) struct ChatServer {
     shard: Shard,
+    supervisor: Supervisor,
+    shards: Shards,
     fanouts: FanOuts,
+    /// What goes to other shards at the end of the turn.
+    forwards: Vec<(ShardId, ToShard)>,
     journal: Arc<dyn Journal>,
     metrics: Arc<Metrics>,
     turn: TurnLength,
@@ -46,18 +49,21 @@ pub struct ChatServer {
     /// To answer when the journal is closed.
     closing: Vec<oneshot::Sender<()>>,
     is_closed: bool,
-    address: Arc<ToChat>,
+    /// The figures that are in the metrics.
+    shown: Figures,
+    has_fault: bool,
 }
 
-/// Takes decisions on private messages to the chat server, from any thread.
-#[derive(Debug, Default)]
-struct ToChat(OnceLock<Addr<ChatServer>>);
+/// Takes decisions on private messages to a shard, from any thread.
+#[derive(Debug)]
+struct ToServer {
+    shards: Shards,
+    id: ShardId,
+}
 
-impl Decisions for ToChat {
+impl Decisions for ToServer {
     fn decided(&self, decided: Decided) {
-        if let Some(chat) = self.0.get() {
-            chat.do_send(decided);
-        }
+        self.shards.at(self.id).do_send(decided);
     }
 }
 
@@ -65,21 +71,26 @@ impl Message for Decided {
     type Result = ();
 }
 
+impl Message for Request {
+    type Result = ();
+}
+
 impl ChatServer {
-    /// A chat server that keeps history in `journal` and figures in `metrics`. Backlogs of sessions are
-    /// charged to `budget`.
-    pub fn new(
-        limits: ChatLimits,
+    /// Shard `id`, which keeps history in `journal` and figures in `metrics`.
+    pub(super) fn new(
+        shards: Shards,
+        id: ShardId,
         journal: Arc<dyn Journal>,
         metrics: Arc<Metrics>,
-        budget: Arc<Budget>,
+        supervisor: Supervisor,
     ) -> Self {
-        let address = Arc::<ToChat>::default();
-        let decisions = Arc::clone(&address) as Arc<dyn Decisions>;
+        let decisions = Arc::new(ToServer { shards: shards.clone(), id });
         Self {
-            shard: Shard::new(limits, budget, decisions, Now::read()),
-            address,
+            shard: Shard::new(shards.common(), id, decisions, Now::read()),
+            shards,
+            supervisor,
             fanouts: FanOuts::default(),
+            forwards: Vec::new(),
             journal,
             metrics,
             turn: TurnLength::default(),
@@ -87,6 +98,8 @@ impl ChatServer {
             effects: Vec::new(),
             closing: Vec::new(),
             is_closed: false,
+            shown: Figures::default(),
+            has_fault: false,
         }
     }
 
@@ -95,10 +108,16 @@ impl ChatServer {
         *self.now.get_or_insert_with(Now::read)
     }
 
-    /// Has the chat handle an input, and does what it wants done.
+    /// Has the chat handle an input, and does what it wants done. A chat that panics begins again.
     fn feed(&mut self, input: Input, ctx: &mut Context<Self>) {
-        let now = self.now();
-        self.shard.handle(now, input, &mut self.effects);
+        let (now, lost) = (self.now(), Lost::of(&input));
+        let (shard, effects) = (&mut self.shard, &mut self.effects);
+        if let Err(panicked) = self.supervisor.attempt(|| shard.handle(now, input, effects)) {
+            if panicked == Panicked::TooOften {
+                return ctx.terminate();
+            }
+            shard.begin_again(now, lost, effects);
+        }
         self.carry_out(ctx);
     }
 
@@ -116,6 +135,7 @@ impl ChatServer {
             match effect {
                 Effect::Send(worker, message) => self.fanouts.collect(worker, message),
                 Effect::TurnAway(seat, ending) => seat.deliveries.do_send(Delivery::Dismissed(ending)),
+                Effect::Forward(to, message) => self.forwards.push((to, message)),
                 Effect::Ask(job) => self.ask(job, ctx),
             }
         }
@@ -132,6 +152,10 @@ impl ChatServer {
             }
             _ => None,
         };
+        if matches!(job, Job::Close) && !self.shards.is_last_to_close() {
+            // Another shard still needs the journal.
+            return self.answered(Done::Closed(Ok(())), ctx);
+        }
         let answer = wrap_future(job.ask(&*self.journal)).map(move |done, server: &mut Self, ctx| {
             if let (Done::Appended(Ok(())), Some((messages, begun))) = (&done, committing) {
                 server.metrics.committed(messages, begun.elapsed());
@@ -157,16 +181,25 @@ impl ChatServer {
         self.feed_alone(Input::Done(done), ctx);
     }
 
-    /// Sends what the chat has for the fan-outs, and publishes its figures.
+    /// Sends what the chat has for the fan-outs, then what it has for other shards, and publishes its figures.
     fn send(&mut self) {
         self.fanouts.send_all();
-        let Figures { rooms, kept_rooms, unkept, .. } = self.shard.figures();
+        for (to, message) in self.forwards.drain(..) {
+            self.shards.at(to).do_send(message);
+        }
+        let figures = self.shard.figures();
+        if figures != self.shown {
+            let (now, former) = (figures.gauges(), self.shown.gauges());
+            self.metrics.chat_changed([0, 1, 2].map(|gauge: usize| now[gauge] - former[gauge]));
+            self.shown = figures;
+        }
         let Counts { not_kept, forgotten_rooms } = self.shard.take_counts();
-        self.metrics.set_rooms(rooms, kept_rooms);
-        self.metrics.set_unkept(unkept);
-        self.metrics.set_journal_available(self.shard.fault().is_none());
         self.metrics.not_kept(not_kept);
         self.metrics.forgot_rooms(forgotten_rooms);
+        let has_fault = self.shard.fault().is_some();
+        if has_fault != mem::replace(&mut self.has_fault, has_fault) {
+            self.metrics.journal_failed(has_fault);
+        }
     }
 }
 
@@ -225,8 +258,6 @@ impl Actor for ChatServer {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        // Set once: an actor starts once.
-        _ = self.address.0.set(ctx.address());
         Self::start_turns(ctx);
         ctx.spawn(Ringing::new(
             |server: &Self| server.shard.next_wake(),
@@ -245,12 +276,20 @@ impl Handler<AddWorker> for ChatServer {
     }
 }
 
-/// The requests of sessions.
-impl<M: Message<Result = ()> + Into<Request>> Handler<M> for ChatServer {
+impl Handler<Request> for ChatServer {
     type Result = ();
 
-    fn handle(&mut self, request: M, ctx: &mut Self::Context) {
-        self.feed(Input::Request(request.into()), ctx);
+    fn handle(&mut self, request: Request, ctx: &mut Self::Context) {
+        self.feed(Input::Request(request), ctx);
+        self.count_turn(ctx);
+    }
+}
+
+impl Handler<ToShard> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, message: ToShard, ctx: &mut Self::Context) {
+        self.feed(Input::FromShard(message), ctx);
         self.count_turn(ctx);
     }
 }
@@ -276,9 +315,17 @@ impl Handler<MayEnter> for ChatServer {
 impl Handler<DismissAll> for ChatServer {
     type Result = ();
 
-    fn handle(&mut self, message: DismissAll, ctx: &mut Self::Context) {
-        self.feed(Input::Stop, ctx);
+    fn handle(&mut self, message: DismissAll, _: &mut Self::Context) {
         self.fanouts.dismiss_all(&message);
+    }
+}
+
+impl Handler<Stop> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
+        self.feed(Input::Stop, ctx);
+        self.send();
     }
 }
 

@@ -5,13 +5,14 @@
 //! said and not kept yet is not in it, but in the [`Keeper`]. So a panic loses the input that it came from,
 //! and the broadcasts that were still open; [`Shard::restart`] makes a new chat of the rest.
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{mem, net::IpAddr, sync::Arc, time::Instant};
 
 use log::warn;
 
 use super::{
     commits::{Commit, Receipt},
-    core::{Chat, ChatLimits, Counts},
+    common::{Common, ShardId},
+    core::{Chat, Counts, Lost},
     effects::{Done, Effect, Input, Now, ToKeep},
     handing::Decisions,
     keeper::Keeper,
@@ -19,7 +20,6 @@ use super::{
 };
 use crate::{
     broadcast::RoomId,
-    connection::Budget,
     domain::RoomName,
     journal::{JournalError, RoomState},
 };
@@ -27,8 +27,23 @@ use crate::{
 /// One chat, and its keeper.
 #[derive(Debug)]
 pub struct Shard {
+    make: Make,
     chat: Chat,
     keeper: Keeper,
+}
+
+/// What a chat is made of.
+#[derive(Debug)]
+struct Make {
+    common: Arc<Common>,
+    id: ShardId,
+    decisions: Arc<dyn Decisions>,
+}
+
+impl Make {
+    fn chat(&self, now: Now) -> Chat {
+        Chat::new(&self.common, self.id, Arc::clone(&self.decisions), now)
+    }
 }
 
 /// The sizes of a chat.
@@ -44,20 +59,25 @@ pub struct Figures {
     pub unkept: u64,
 }
 
+impl Figures {
+    /// The figures that the metrics show: rooms, kept rooms, messages that are not durable.
+    pub(crate) fn gauges(self) -> [i64; 3] {
+        let gauge = |number: usize| i64::try_from(number).unwrap_or(i64::MAX);
+        [gauge(self.rooms), gauge(self.kept_rooms), i64::try_from(self.unkept).unwrap_or(i64::MAX)]
+    }
+}
+
 impl Shard {
-    /// A chat without rooms, see [`Chat::new`].
-    pub fn new(
-        limits: ChatLimits,
-        budget: Arc<Budget>,
-        decisions: Arc<dyn Decisions>,
-        now: Now,
-    ) -> Self {
-        Self { chat: Chat::new(limits, budget, decisions, now), keeper: Keeper::default() }
+    /// A shard without rooms, see [`Chat::new`].
+    pub fn new(common: Arc<Common>, id: ShardId, decisions: Arc<dyn Decisions>, now: Now) -> Self {
+        let make = Make { common, id, decisions };
+        Self { chat: make.chat(now), make, keeper: Keeper::default() }
     }
 
     /// Begins: asks the journal which rooms it has.
     pub fn start(&mut self, effects: &mut Vec<Effect>) {
-        self.keeper.start();
+        // One shard for all: the journal removes what is too old in all rooms.
+        self.keeper.start(self.make.id == ShardId(0));
         self.ask(effects);
     }
 
@@ -67,7 +87,8 @@ impl Shard {
         self.chat.set_now(now);
         self.chat.set_fault(self.keeper.fault());
         match input {
-            Input::Request(request) => self.chat.request(request),
+            Input::Request(request) => self.chat.request_of_session(request),
+            Input::FromShard(message) => self.chat.take_from_shard(message),
             Input::Decided(decided) => self.chat.decided(decided),
             Input::TurnEnded => self.end_turn(effects),
             Input::Wake => {
@@ -86,6 +107,16 @@ impl Shard {
             }
         }
         self.take_over(effects);
+        self.ask(effects);
+    }
+
+    /// Goes on after a panic: makes a new chat of what is left of the old one. `lost` is what is to be done about
+    /// the input that panicked.
+    pub fn begin_again(&mut self, now: Now, lost: Lost, effects: &mut Vec<Effect>) {
+        let broken = mem::replace(&mut self.chat, self.make.chat(now));
+        self.chat.begin_again(broken.rest(), lost);
+        self.keeper.start_again();
+        self.end_turn(effects);
         self.ask(effects);
     }
 
@@ -109,7 +140,7 @@ impl Shard {
             Done::Swept(answer) => {
                 self.keeper.swept(now.at);
                 match answer {
-                    Ok(forgotten) => self.chat.swept(&forgotten),
+                    Ok(forgotten) => self.chat.share_swept(forgotten),
                     Err(error) => warn!("old messages cannot be let go: {error}"),
                 }
             }
@@ -189,7 +220,7 @@ impl Shard {
     }
 
     /// Whether a client at this address may enter a room, which is made if it does not exist.
-    pub fn may_enter(
+    pub(crate) fn may_enter(
         &mut self,
         now: Now,
         room: &RoomName,
@@ -200,13 +231,13 @@ impl Shard {
     }
 
     /// The largest rooms, and those that are asked for.
-    pub fn list_rooms(&mut self, now: Now, asked: Vec<RoomName>) -> RoomList {
+    pub(crate) fn list_rooms(&mut self, now: Now, asked: Vec<RoomName>) -> RoomList {
         self.chat.set_now(now);
         self.chat.list_rooms(asked)
     }
 
     /// The fault of the journal, if it has one.
-    pub fn fault(&self) -> Option<&JournalError> {
+    pub(crate) fn fault(&self) -> Option<&JournalError> {
         self.keeper.fault()
     }
 
@@ -217,7 +248,10 @@ impl Shard {
     }
 
     /// What was counted since this was last called.
-    pub fn take_counts(&mut self) -> Counts {
+    pub(crate) fn take_counts(&mut self) -> Counts {
         self.chat.take_counts()
     }
 }
+
+#[cfg(test)]
+mod tests;

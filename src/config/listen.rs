@@ -9,6 +9,9 @@ use super::{SettingError, range, reading, socketio_path};
 /// Largest number of worker threads.
 const MOST_WORKERS: u64 = 1024;
 
+/// Largest number of shards.
+const MOST_SHARDS: u64 = 1024;
+
 /// How the server listens, works and serves its page.
 #[derive(Args, Clone, Debug)]
 pub struct Listen {
@@ -25,6 +28,11 @@ pub struct Listen {
     #[arg(long, env = "ECHOROOM_WORKERS", value_name = "COUNT",
           value_parser = reading::count::<NonZeroUsize>)]
     pub workers: Option<NonZeroUsize>,
+
+    /// Parts of the chat that work side by side, each with the rooms whose names fall to it [default: one per worker]
+    #[arg(long, env = "ECHOROOM_SHARDS", value_name = "COUNT",
+          value_parser = reading::count::<NonZeroUsize>)]
+    pub shards: Option<NonZeroUsize>,
 
     /// Folder of the demo page
     #[arg(long, env = "ECHOROOM_STATIC_DIR", value_name = "FOLDER", default_value = "static")]
@@ -51,6 +59,17 @@ impl Listen {
         if !["", "/"].contains(&prefix) {
             socketio_path::check(prefix).map_err(SettingError::PathPrefix)?;
         }
-        range::count("workers", self.workers.map_or(1, NonZeroUsize::get), 1..=MOST_WORKERS)
+        range::count("workers", self.workers.map_or(1, NonZeroUsize::get), 1..=MOST_WORKERS)?;
+        range::count("shards", self.shards.map_or(1, NonZeroUsize::get), 1..=MOST_SHARDS)
+    }
+
+    /// The number of worker threads.
+    pub(crate) fn worker_count(&self) -> usize {
+        self.workers.or_else(|| std::thread::available_parallelism().ok()).map_or(2, NonZeroUsize::get)
+    }
+
+    /// The number of shards of the chat.
+    pub(crate) fn shard_count(&self) -> usize {
+        self.shards.map_or_else(|| self.worker_count(), NonZeroUsize::get)
     }
 }

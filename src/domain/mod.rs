@@ -66,6 +66,11 @@ impl MemberId {
         Self(next_number())
     }
 
+    /// The number of the id.
+    pub(crate) fn number(self) -> u64 {
+        self.0
+    }
+
     /// The name that users see for a member without a nickname.
     pub fn guest_name(self) -> String {
         format!("guest-{}", self.0)

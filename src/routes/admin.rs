@@ -11,7 +11,7 @@ use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
 use super::{in_words, methods};
-use crate::{chat::ForgetRoom, domain::RoomName, logging::Shown, session::Worker};
+use crate::{domain::RoomName, logging::Shown, session::Worker};
 
 /// The query of `/admin/forget`.
 #[derive(Debug, Deserialize)]
@@ -68,7 +68,7 @@ async fn forget(req: HttpRequest, query: web::Query<RoomQuery>, worker: web::Dat
         Err(error) => return in_words(HttpResponse::BadRequest(), format_args!("room: {error}")),
     };
     let shown = room.clone();
-    match worker.chat.send(ForgetRoom { room }).await {
+    match worker.chat.forget(room).await {
         Ok(Ok(())) => {
             info!("the messages of room {:?} were forgotten, as the owner asked", Shown(shown.as_str()));
             HttpResponse::NoContent().finish()

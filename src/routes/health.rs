@@ -6,7 +6,7 @@ use actix_web::{HttpResponse, rt::time::timeout, web};
 use serde::Serialize;
 
 use crate::{
-    chat::{Summarize, Summary},
+    chat::Summary,
     journal::{Damage, JournalError},
     session::Worker,
 };
@@ -93,5 +93,5 @@ fn journal(Summary { journal_fault, journal_damage, .. }: Summary) -> String {
 
 /// The summary of the chat server, if it replies in time.
 async fn summary(worker: &Worker) -> Option<Summary> {
-    timeout(PATIENCE, worker.chat.send(Summarize)).await.ok()?.ok()
+    timeout(PATIENCE, worker.chat.summary()).await.ok()?.ok()
 }

@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use super::{gzip, in_words};
 use crate::{
-    chat::{AskedRoom, ListRooms, ListedRoom},
+    chat::{AskedRoom, ListedRoom},
     config::Switch,
     domain::RoomName,
     protocol::{
@@ -135,7 +135,7 @@ pub(crate) async fn rooms(req: HttpRequest, worker: web::Data<Worker>) -> HttpRe
         Err(why) => return in_words(HttpResponse::BadRequest(), why),
     };
     let has_asked = !asked.is_empty();
-    let Ok(list) = worker.chat.send(ListRooms { asked }).await else {
+    let Ok(list) = worker.chat.list_rooms(asked).await else {
         return in_words(HttpResponse::ServiceUnavailable(), "The chat server does not answer");
     };
     let body = Rooms {

@@ -74,7 +74,7 @@ async fn admit_plain(req: &HttpRequest, worker: &Worker) -> Result<(Visitor, Adm
         Welcome::AmongPagesWithoutOrigin => RoomName::of_pages_without_origin(),
     };
     let address = peer::address(req, &worker.settings.admission.trusted_proxy);
-    match worker.chat.send(MayEnter { room: room.clone(), address }).await {
+    match worker.chat.may_enter(MayEnter { room: room.clone(), address }).await {
         Ok(Ok(())) => {}
         Ok(Err(chat::Rejected::NoNewRoom(error))) => return Err(Rejected::BadRoom(error)),
         Ok(Err(chat::Rejected::TooManyNewRooms)) => return Err(Rejected::TooManyNewRooms),

@@ -98,9 +98,11 @@ impl SocketHandler for ChatSocket {
         let intake = socket.handle().intake();
         let meter = RateLimit::of(settings).map(|limit| Meter::new(limit, Instant::now()));
         let speech = Speech::SocketIo(socket.clone());
+        let way = self.worker.chat.way_of(socket.id().member(), None);
         let conversation = Conversation::new(
             socket.id().member(),
             self.worker.clone(),
+            way.clone(),
             intake,
             speech,
             Pause::default(),
@@ -115,7 +117,7 @@ impl SocketHandler for ChatSocket {
             cutter: Cutter::new(|_| {}),
         };
         self.worker.outlets.add(socket.id().member(), socket.handle().open_outlet(socket.id()));
-        self.worker.chat.do_send(Register {
+        way.send(Register {
             member: socket.id().member(),
             room: None,
             worker: self.worker.id,
@@ -163,7 +165,7 @@ impl SocketHandler for ChatSocket {
             conversation.handle_last_requests(self.held.drain(..).map(|held| (held.request, held.len)));
             let holds_name = conversation.holds_name(socket.was_lost());
             self.worker.outlets.take(socket.id().member());
-            self.worker.chat.do_send(Unregister { member: socket.id().member(), holds_name });
+            conversation.way().send(Unregister { member: socket.id().member(), holds_name });
         }
     }
 }

@@ -20,7 +20,7 @@ use actix::Addr;
 use self::lesson::Lessons;
 use crate::{
     broadcast::{FanOut, Outlets},
-    chat::{AvatarStore, ChatServer},
+    chat::{AvatarStore, Shards},
     config::Settings,
     connection::{Budget, admission::Admission},
     domain::{RoomName, WorkerId},
@@ -43,8 +43,8 @@ pub(crate) mod websocket;
 pub struct Worker {
     /// The worker's id.
     pub id: WorkerId,
-    /// The chat server of the process.
-    pub chat: Addr<ChatServer>,
+    /// The chat of the process.
+    pub(crate) chat: Shards,
     /// The fan-out that delivers to this worker's sessions.
     pub fanout: Addr<FanOut>,
     /// The outlets of new sessions, which this worker's fan-out picks up.

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     broadcast::{Cutter, Delivery, Encoding, Seat},
-    chat::{Payload, Publish, Register, Unregister, line},
+    chat::{Payload, Publish, Register, Unregister, Way, line},
     config::{Settings, Switch},
     connection::{
         Ending, Intake, Lease,
@@ -78,6 +78,8 @@ pub(crate) struct WebSocketSession {
     id: SessionId,
     visitor: Visitor,
     worker: web::Data<Worker>,
+    /// The way to the chat.
+    way: Way,
     metrics: ProtocolMetrics,
     intake: Intake,
     outbound: Outbound,
@@ -146,11 +148,17 @@ pub(crate) fn open(
     let opened = Instant::now();
     let id = SessionId::next();
     let voice = Voice::new(outbound.clone(), agreement, worker.clone());
+    let room = match &visitor.door {
+        Door::Plain(room) => Some(room),
+        Door::Echo | Door::Chat => None,
+    };
+    let way = worker.chat.way_of(id.member(), room);
     let conversation = is_chat.then(|| {
         let meter = RateLimit::of(settings).map(|limit| Meter::new(limit, opened));
         Box::new(Conversation::new(
             id.member(),
             worker.clone(),
+            way.clone(),
             intake.clone(),
             Speech::WebSocket(voice.clone()),
             pause,
@@ -161,6 +169,7 @@ pub(crate) fn open(
         id,
         visitor,
         worker: worker.clone(),
+        way,
         metrics,
         intake,
         outlet: outbound.open_outlet(),
@@ -264,7 +273,7 @@ impl WebSocketSession {
     /// `close()`).
     fn publish(&self, len: usize, payload: Payload) {
         let accepted = self.intake.accept(len);
-        self.worker.chat.do_send(Publish { member: self.id.member(), payload, accepted });
+        self.way.send(Publish { member: self.id.member(), payload, accepted });
     }
 
     fn seat(&self, ctx: &<Self as Actor>::Context) -> Seat {
@@ -334,7 +343,7 @@ impl Actor for WebSocketSession {
         };
         self.worker.outlets.add(self.id.member(), Rc::<Outlet>::clone(&self.outlet));
         let seat = self.seat(ctx);
-        self.worker.chat.do_send(Register {
+        self.way.send(Register {
             member: self.id.member(),
             room,
             worker: self.worker.id,
@@ -362,7 +371,7 @@ impl Actor for WebSocketSession {
         let ending = self.ending.as_ref().unwrap_or(&Ending::Lost);
         let is_lost = ending.is_loss();
         let holds_name = self.conversation.as_deref().is_some_and(|talk| talk.holds_name(is_lost));
-        self.worker.chat.do_send(Unregister { member: self.id.member(), holds_name });
+        self.way.send(Unregister { member: self.id.member(), holds_name });
         self.metrics.sessions.dec();
         self.worker.metrics.closed(ending.code());
         if let Some(watch) = &self.visitor.watch {

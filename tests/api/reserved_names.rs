@@ -25,6 +25,8 @@ async fn ann_who_came_back(server: &TestServer) -> Person {
     let first = Person::named(server, "Ann").await;
     let token = first.token();
     drop(first);
+    // Else the user would have two sessions for a moment.
+    server.until_health_shows(0, 0).await;
     Person::login(server, json!({"username": "Ann", "room": "tea", "token": token})).await
 }
 

@@ -107,11 +107,14 @@ impl World {
         let member = MemberId::of(session);
         self.node.workers[worker].outlets.add(member, Rc::clone(&outlet) as _);
         let intake = Intake::new(INTAKE, Arc::clone(budget));
-        let made = Session::new(session, number, worker, is_guest, outbound, outlet, mailbox, intake, is_evicted);
-        self.node.sessions.push(made);
         let room = is_guest.then(|| self.names.rooms[home].clone());
+        let common = &self.node.common;
+        let shard = room.as_ref().map_or_else(|| common.home_of(member), |room| common.shard_of(room)).0;
+        let made =
+            Session::new(session, number, worker, shard, is_guest, outbound, outlet, mailbox, intake, is_evicted);
+        self.node.sessions.push(made);
         let register = Register { member, room, worker: WorkerId(worker), seat, address: None };
-        self.node.inbox.push_back(ToShard::Request(register.into()));
+        self.node.servers[shard].inbox.push_back(ToShard::Request(register.into()));
         self.trace.note("a client connects", [number as u64, session, worker as u64]);
         if is_guest {
             self.clients[number].room = Some(home);

@@ -24,10 +24,10 @@ pub struct Journal {
     names: BTreeMap<(usize, String), ReservedName>,
     /// The epochs at the starts of the server.
     runs: Vec<EpochId>,
-    /// What it has been asked, in order.
-    pub jobs: VecDeque<Job>,
+    /// What it has been asked, in order, and by which shard.
+    pub jobs: VecDeque<(usize, Job)>,
     /// What it has done and not told yet, in order.
-    pub answers: VecDeque<Done>,
+    pub answers: VecDeque<(usize, Done)>,
     /// The disk is full.
     pub is_full: bool,
     /// How many of a thousand jobs fail.
@@ -102,7 +102,7 @@ impl Journal {
 
     /// Does the next job.
     pub fn work(&mut self, rng: &mut Rng, names: &Names, truth: &mut Truth, trace: &mut Trace) {
-        let Some(job) = self.jobs.pop_front() else {
+        let Some((shard, job)) = self.jobs.pop_front() else {
             return;
         };
         let fails = !matches!(job, Job::Close) && rng.chance(self.faults);
@@ -141,7 +141,7 @@ impl Journal {
                 Done::Closed(Ok(()))
             }
         };
-        self.answers.push_back(done);
+        self.answers.push_back((shard, done));
     }
 
     fn kept(&self, names: &Names) -> Vec<(RoomName, u64)> {

@@ -12,7 +12,8 @@ use echoroom::{
     testing::{
         FanOut, ForFanOut, Mail, MemberId, Metrics, Outlets, RoomId,
         simulation::{
-            Budget, ChatLimits, Decided, Decisions, Effect, IdLimits, Now, Request, Shard, Token,
+            Budget, ChatLimits, Common, Decided, Decisions, Effect, IdLimits, Now, Request, Shard, ShardId,
+            ToShard as FromShard, Token,
         },
     },
 };
@@ -29,8 +30,28 @@ pub const HOLD: u64 = 3000;
 pub enum ToShard {
     Request(Request),
     Decided(Decided),
+    FromShard(FromShard),
+    /// Sessions that register from now on are turned away.
     Stop,
+    /// All sessions are dismissed.
+    DismissAll,
     Close,
+}
+
+/// An actor of the chat: a shard and its mailbox.
+pub struct Server {
+    pub shard: Shard,
+    pub inbox: VecDeque<ToShard>,
+    pub now: Option<Now>,
+    pub effects: Vec<Effect>,
+    /// It handles nothing before it knows the rooms.
+    pub waits: bool,
+    pub decided: Arc<Decisive>,
+    /// What it has for each worker in this turn.
+    pub collected: Vec<Vec<ForFanOut>>,
+    /// What it has for other shards in this turn.
+    pub forwards: Vec<(ShardId, FromShard)>,
+    pub has_stopped: bool,
 }
 
 /// A worker thread: its fan-out, and what the shard has sent it.
@@ -38,8 +59,6 @@ pub struct Worker {
     pub fanout: FanOut,
     pub outlets: Outlets,
     pub mail: VecDeque<Mail>,
-    /// What the shard has for it in this turn.
-    pub collected: Vec<ForFanOut>,
     /// Whether broadcasts may wait for the end of its turn.
     pub is_dirty: bool,
 }
@@ -60,9 +79,10 @@ impl Decisive {
     }
 }
 
-/// A session as the shard should know it, by what it has answered.
+/// A session as a shard should know it, by what it has answered.
 #[derive(Clone, Debug)]
 pub struct View {
+    pub shard: usize,
     pub session: u64,
     pub member: MemberId,
     pub client: usize,
@@ -90,13 +110,10 @@ pub struct Owed {
 }
 
 pub struct Node {
-    pub shard: Shard,
-    pub inbox: VecDeque<ToShard>,
-    pub now: Option<Now>,
-    pub effects: Vec<Effect>,
-    /// The shard handles nothing before it knows the rooms.
-    pub waits: bool,
-    pub decided: Arc<Decisive>,
+    pub servers: Vec<Server>,
+    /// How many of them still need the journal.
+    pub open: usize,
+    pub common: Arc<Common>,
     pub workers: Vec<Worker>,
     pub budget: Arc<Budget>,
     pub sessions: Vec<Session>,
@@ -108,7 +125,7 @@ pub struct Node {
 }
 
 impl Node {
-    pub fn new(workers: usize, tail_bytes: usize, now: Now) -> Self {
+    pub fn new(shards: usize, workers: usize, tail_bytes: usize, now: Now) -> Self {
         let limits = ChatLimits {
             max_rooms: 100,
             max_new_rooms: PerAddress::for_all(0),
@@ -118,8 +135,24 @@ impl Node {
             ids: IdLimits { per_user: 4000, age: Duration::from_secs(24 * 3600), total: 1_000_000 },
             tail_bytes,
         };
-        let (decided, budget) = (Arc::<Decisive>::default(), Budget::with(1 << 24, 1 << 20));
-        let decisions = Arc::clone(&decided) as Arc<dyn Decisions>;
+        let budget = Budget::with(1 << 24, 1 << 20);
+        let common = Common::new(limits, Arc::clone(&budget), shards);
+        let server = |id| {
+            let decided = Arc::<Decisive>::default();
+            let decisions = Arc::clone(&decided) as Arc<dyn Decisions>;
+            Server {
+                shard: Shard::new(Arc::clone(&common), ShardId(id), decisions, now),
+                inbox: VecDeque::new(),
+                now: None,
+                effects: Vec::new(),
+                waits: false,
+                decided,
+                collected: (0..workers).map(|_| Vec::new()).collect(),
+                forwards: Vec::new(),
+                has_stopped: false,
+            }
+        };
+        let servers = (0..shards).map(server).collect();
         let metrics = Arc::new(Metrics::new());
         let worker = |_| {
             let outlets = Outlets::default();
@@ -127,17 +160,13 @@ impl Node {
                 fanout: FanOut::new(Duration::ZERO, outlets.clone(), Arc::clone(&metrics)),
                 outlets,
                 mail: VecDeque::new(),
-                collected: Vec::new(),
                 is_dirty: false,
             }
         };
         Self {
-            shard: Shard::new(limits, Arc::clone(&budget), decisions, now),
-            inbox: VecDeque::new(),
-            now: None,
-            effects: Vec::new(),
-            waits: false,
-            decided,
+            servers,
+            open: shards,
+            common,
             workers: (0..workers).map(worker).collect(),
             budget,
             sessions: Vec::new(),
@@ -152,8 +181,9 @@ impl Node {
         self.sessions.iter_mut().find(|session| session.number == number)
     }
 
-    pub fn view(&mut self, member: MemberId) -> Option<&mut View> {
-        self.views.iter_mut().find(|view| view.member == member)
+    /// A session as a shard should know it.
+    pub fn view(&mut self, shard: usize, member: MemberId) -> Option<&mut View> {
+        self.views.iter_mut().find(|view| view.shard == shard && view.member == member)
     }
 
     /// The users of a room, in order.
@@ -168,15 +198,26 @@ impl Node {
         users
     }
 
-    /// Sends what the shard has for the fan-outs.
-    pub fn send(&mut self) {
-        for worker in self.workers.iter_mut().filter(|worker| !worker.collected.is_empty()) {
-            worker.mail.push_back(Mail(mem::take(&mut worker.collected)));
+    /// Sends what a shard has for the fan-outs and for other shards.
+    pub fn send(&mut self, shard: usize) {
+        let Server { collected, forwards, .. } = &mut self.servers[shard];
+        for (worker, mail) in self.workers.iter_mut().zip(collected).filter(|(_, mail)| !mail.is_empty()) {
+            worker.mail.push_back(Mail(mem::take(mail)));
+        }
+        for (to, message) in mem::take(forwards) {
+            self.servers[to.0].inbox.push_back(ToShard::FromShard(message));
         }
     }
 
-    /// Has the shard's mailbox take what was decided.
+    /// Has the shards' mailboxes take what was decided.
     pub fn pass_decisions(&mut self) {
-        self.inbox.extend(self.decided.take().into_iter().map(ToShard::Decided));
+        for server in &mut self.servers {
+            server.inbox.extend(server.decided.take().into_iter().map(ToShard::Decided));
+        }
+    }
+
+    /// Whether no shard has anything in its mailbox.
+    pub fn has_read_all(&self) -> bool {
+        self.servers.iter().all(|server| server.inbox.is_empty())
     }
 }

@@ -33,10 +33,12 @@ impl World {
     fn drain(&mut self) {
         for round in 0.. {
             let mut is_busy = false;
-            while self.trace.broken.is_none() && self.does(Self::shard_takes) {
-                is_busy = true;
+            for shard in 0..self.config.shards {
+                while self.trace.broken.is_none() && self.does(|world| world.shard_takes(shard)) {
+                    is_busy = true;
+                }
+                is_busy |= self.does(|world| world.shard_ends_turn(shard));
             }
-            is_busy |= self.does(Self::shard_ends_turn);
             for worker in 0..self.node.workers.len() {
                 while self.does(|world| world.fanout_of_takes(worker)) {
                     is_busy = true;
@@ -78,7 +80,11 @@ impl World {
     }
 
     fn check_rest(&mut self) {
-        let Figures { members, unkept, .. } = self.node.shard.figures();
+        let figures = self.node.servers.iter().map(|server| server.shard.figures());
+        let (members, unkept) = figures.fold((0, 0), |(all_members, all_unkept), figures| {
+            let Figures { members, unkept, .. } = figures;
+            (all_members + members, all_unkept + unkept)
+        });
         let sessions = self.node.sessions.len();
         self.trace.check(members == sessions, "each session is a member, and nothing else is", || {
             format!("{members} members, {sessions} sessions")

@@ -11,7 +11,7 @@ use bytes::Bytes;
 use echoroom::testing::{
     MemberId, RoomName,
     simulation::{
-        CaughtUp, ChatNews, Ending, Intake, ListUsers, LoggedIn, Login, Logout, Outbound, Page, Payload,
+        CaughtUp, ChatNews, Common, Ending, Intake, ListUsers, LoggedIn, Login, Logout, Outbound, Page, Payload,
         Position, Post, Publish, Range, Rejected, Reply, Request, Resume, SendPrivate, ShowTyping, Tail, Token,
         unpack,
     },
@@ -117,6 +117,8 @@ pub struct Session {
     pub member: MemberId,
     pub client: usize,
     pub worker: usize,
+    /// The shard that its requests go to.
+    pub shard: usize,
     pub is_guest: bool,
     pub outbound: Outbound,
     pub outlet: Rc<WatchedOutlet>,
@@ -141,9 +143,11 @@ pub struct Session {
 /// What a session needs beside itself.
 pub struct Desk<'a> {
     pub names: &'a Names,
+    pub common: &'a Common,
     pub ticket: &'a mut u64,
     pub spare: Token,
-    pub requests: &'a mut VecDeque<Request>,
+    /// What it asks, each with the shard that it asks.
+    pub requests: &'a mut VecDeque<(usize, Request)>,
 }
 
 impl Session {
@@ -152,6 +156,7 @@ impl Session {
         number: u64,
         client: usize,
         worker: usize,
+        shard: usize,
         is_guest: bool,
         outbound: Outbound,
         outlet: Rc<WatchedOutlet>,
@@ -164,6 +169,7 @@ impl Session {
             member: MemberId::of(number),
             client,
             worker,
+            shard,
             is_guest,
             outbound,
             outlet,
@@ -216,7 +222,7 @@ impl Session {
                     false => Payload::Text(body.into()),
                 };
                 let accepted = self.intake.accept(len);
-                desk.requests.push_back(Publish { member: self.member, payload, accepted }.into());
+                desk.requests.push_back((self.shard, Publish { member: self.member, payload, accepted }.into()));
             }
             Ask::Login { room, user, token, position, wants_changes } => {
                 self.has_shown_token |= token.is_some();
@@ -250,12 +256,12 @@ impl Session {
                 let ticket = self.expect(desk, Pending::Users);
                 let _accepted = self.intake.accept(20);
                 let (member, after, limit) = (self.member, None, 100);
-                desk.requests.push_back(ListUsers { member, ticket, after, limit, _accepted }.into());
+                desk.requests.push_back((self.shard, ListUsers { member, ticket, after, limit, _accepted }.into()));
             }
             Ask::Typing(typing) => {
                 if self.user.is_some() {
                     let _accepted = self.intake.accept(20);
-                    desk.requests.push_back(ShowTyping { member: self.member, typing, _accepted }.into());
+                    desk.requests.push_back((self.shard, ShowTyping { member: self.member, typing, _accepted }.into()));
                 }
             }
             Ask::Logout => self.logout(desk),
@@ -285,7 +291,7 @@ impl Session {
             wants_changes,
             _accepted: self.intake.accept(60),
         };
-        desk.requests.push_back(login.into());
+        desk.requests.push_back((self.shard, login.into()));
     }
 
     fn post(&mut self, number: u32, has_id: bool, len: usize, desk: &mut Desk<'_>) {
@@ -298,7 +304,7 @@ impl Session {
             id: has_id.then(|| format!("i{number}").into()),
             accepted: self.intake.accept(len),
         };
-        desk.requests.push_back(post.into());
+        desk.requests.push_back((self.shard, post.into()));
     }
 
     fn private(&mut self, number: u32, to: usize, has_id: bool, desk: &Desk<'_>) -> SendPrivate {
@@ -315,14 +321,15 @@ impl Session {
 
     fn send_private(&mut self, request: SendPrivate, number: u32, desk: &mut Desk<'_>) {
         let ticket = self.expect(desk, Pending::Private(number));
-        desk.requests.push_back(SendPrivate { ticket, ..request }.into());
+        desk.requests.push_back((self.shard, SendPrivate { ticket, ..request }.into()));
     }
 
     fn logout(&mut self, desk: &mut Desk<'_>) {
         self.user = None;
         self.has_shown_token = false;
+        self.catching_up.take_if(|catch_up| !catch_up.is_welcome);
         let ticket = self.expect(desk, Pending::Logout);
-        desk.requests.push_back(Logout { member: self.member, ticket }.into());
+        desk.requests.push_back((self.shard, Logout { member: self.member, ticket }.into()));
     }
 
     /// Its client has left: handles what it had sent.
@@ -403,6 +410,7 @@ impl Session {
             return;
         };
         self.user = Some(User { shown, token: login.token });
+        self.shard = desk.common.shard_of(&login.name).0;
         let range = match login.resume {
             Resume::From(after) => Range::After { after, max_bytes: PAGE_BYTES },
             Resume::Fresh | Resume::Lost(_) => latest(login.head),
@@ -482,7 +490,7 @@ impl Session {
                 self.user = None;
                 self.catching_up = None;
                 let ticket = self.expect(desk, Pending::OwnLogout);
-                desk.requests.push_back(Logout { member: self.member, ticket }.into());
+                desk.requests.push_back((self.shard, Logout { member: self.member, ticket }.into()));
                 self.answer(Answer::NotIn { is_out: true }, 20);
                 None
             }
@@ -553,7 +561,7 @@ impl Session {
             return Some(Ending::Behind);
         }
         if is_at_end {
-            desk.requests.push_back(CaughtUp { member: self.member, visit, after }.into());
+            desk.requests.push_back((self.shard, CaughtUp { member: self.member, visit, after }.into()));
         } else {
             self.read_on(desk);
         }

@@ -2,7 +2,10 @@
 
 use echoroom::testing::{
     ForFanOut, MemberId, RoomId,
-    simulation::{ChatNews, Done, Effect, Input, Job, LoggedIn, Login, Post, Publish, Payload, Register, Reply, Request, SendPrivate, Unregister},
+    simulation::{
+        ChatNews, DismissAll, Done, Effect, Input, Job, LoggedIn, Login, Payload, Post, Publish, Register, Reply,
+        Request, SendPrivate, ToShard as FromShard, Unregister,
+    },
     Delivery,
 };
 
@@ -16,26 +19,33 @@ use crate::{
 impl World {
     // ----- feeding the shard, as its actor does -----
 
-    fn feed(&mut self, input: Input) {
+    fn feed(&mut self, shard: usize, input: Input) {
         let time = self.time();
-        let now = *self.node.now.get_or_insert(time);
-        self.node.shard.handle(now, input, &mut self.node.effects);
-        self.carry_out();
+        let server = &mut self.node.servers[shard];
+        let now = *server.now.get_or_insert(time);
+        server.shard.handle(now, input, &mut server.effects);
+        self.carry_out(shard);
     }
 
-    pub fn feed_alone(&mut self, input: Input) {
-        self.node.now = None;
-        self.feed(input);
-        self.node.send();
+    pub fn feed_alone(&mut self, shard: usize, input: Input) {
+        self.node.servers[shard].now = None;
+        self.feed(shard, input);
+        self.node.send(shard);
     }
 
-    pub fn carry_out(&mut self) {
-        let mut effects = std::mem::take(&mut self.node.effects);
+    pub fn carry_out(&mut self, shard: usize) {
+        let mut effects = std::mem::take(&mut self.node.servers[shard].effects);
         for effect in effects.drain(..) {
             match effect {
                 Effect::Send(worker, message) => {
-                    self.inspect(&message);
-                    self.node.workers[worker.0].collected.push(message);
+                    self.inspect(shard, &message);
+                    self.node.servers[shard].collected[worker.0].push(message);
+                }
+                Effect::Forward(to, message) => {
+                    if let FromShard::LoginDone { member, reply: Reply::LoggedIn(login), .. } = &message {
+                        self.arrived(shard, to.0, *member, login);
+                    }
+                    self.node.servers[shard].forwards.push((to, message));
                 }
                 Effect::TurnAway(seat, ending) => {
                     seat.deliveries.do_send(Delivery::Dismissed(ending));
@@ -43,63 +53,82 @@ impl World {
                 }
                 Effect::Ask(job) => {
                     match &job {
-                        Job::Rooms { is_awaited } => self.node.waits |= *is_awaited,
+                        Job::Rooms { is_awaited } => self.node.servers[shard].waits |= *is_awaited,
+                        Job::Close => {
+                            self.node.open -= 1;
+                            if self.node.open > 0 {
+                                // Another shard still needs the journal.
+                                self.journal.answers.push_back((shard, Done::Closed(Ok(()))));
+                                continue;
+                            }
+                        }
                         Job::Open(id, name) => {
                             let room = self.names.room(name).unwrap_or(0);
                             self.node.opening.push((*id, room));
                         }
                         _ => {}
                     }
-                    self.journal.jobs.push_back(job);
+                    self.journal.jobs.push_back((shard, job));
                 }
             }
         }
-        self.node.effects = effects;
+        self.node.servers[shard].effects = effects;
     }
 
-    pub fn shard_takes(&mut self) -> bool {
-        if self.node.waits {
+    pub fn shard_takes(&mut self, shard: usize) -> bool {
+        let server = &mut self.node.servers[shard];
+        if server.waits {
             return false;
         }
-        let Some(message) = self.node.inbox.pop_front() else {
+        let Some(message) = server.inbox.pop_front() else {
             return false;
         };
         match message {
-            ToShard::Request(request) => self.shard_takes_request(request),
+            ToShard::Request(request) => self.shard_takes_request(shard, request, Input::Request),
+            ToShard::FromShard(FromShard::Request(request)) => {
+                let is_passed_on = |request| Input::FromShard(FromShard::Request(request));
+                self.shard_takes_request(shard, request, is_passed_on);
+            }
+            ToShard::FromShard(message) => {
+                self.trace.note("a shard hears of another", [shard as u64, 0, 0]);
+                self.feed(shard, Input::FromShard(message));
+            }
             ToShard::Decided(decided) => {
-                self.trace.note("the shard learns a fate", [0; 3]);
-                self.feed(Input::Decided(decided));
+                self.trace.note("a shard learns a fate", [shard as u64, 0, 0]);
+                self.feed(shard, Input::Decided(decided));
             }
             ToShard::Stop => {
-                self.trace.note("the shard dismisses all", [0; 3]);
-                self.feed(Input::Stop);
-                self.dismiss_all();
+                self.trace.note("a shard is to stop", [shard as u64, 0, 0]);
+                self.feed(shard, Input::Stop);
+                self.node.send(shard);
+                self.node.servers[shard].has_stopped = true;
             }
+            ToShard::DismissAll => self.dismiss_all(shard),
             ToShard::Close => {
-                self.trace.note("the shard is to close", [0; 3]);
-                self.feed(Input::Close);
+                self.trace.note("a shard is to close", [shard as u64, 0, 0]);
+                self.feed(shard, Input::Close);
             }
         }
         true
     }
 
-    fn dismiss_all(&mut self) {
+    fn dismiss_all(&mut self, shard: usize) {
+        self.trace.note("a shard dismisses all", [shard as u64, 0, 0]);
         let (all_told, _) = tokio::sync::mpsc::channel(1);
-        for worker in &mut self.node.workers {
-            let message = echoroom::testing::simulation::DismissAll { all_told: all_told.clone() };
-            worker.collected.push(ForFanOut::DismissAll(message));
+        for mail in &mut self.node.servers[shard].collected {
+            mail.push(ForFanOut::DismissAll(DismissAll { all_told: all_told.clone() }));
         }
-        self.node.send();
+        self.node.send(shard);
     }
 
-    pub fn shard_ends_turn(&mut self) -> bool {
-        if self.node.now.is_none() {
+    pub fn shard_ends_turn(&mut self, shard: usize) -> bool {
+        if self.node.servers[shard].now.is_none() {
             return false;
         }
-        self.trace.note("the shard ends its turn", [0; 3]);
-        self.feed(Input::TurnEnded);
-        self.node.send();
-        self.node.now = None;
+        self.trace.note("a shard ends its turn", [shard as u64, 0, 0]);
+        self.feed(shard, Input::TurnEnded);
+        self.node.send(shard);
+        self.node.servers[shard].now = None;
         true
     }
 
@@ -113,7 +142,7 @@ impl World {
     }
 
     pub fn journal_answers(&mut self) -> bool {
-        let Some(done) = self.journal.answers.pop_front() else {
+        let Some((shard, done)) = self.journal.answers.pop_front() else {
             return false;
         };
         let opened = match &done {
@@ -128,11 +157,11 @@ impl World {
             Done::Checked(_) => 4,
             _ => 5,
         };
-        self.trace.note("the journal answers", [what, 0, 0]);
+        self.trace.note("the journal answers", [what, shard as u64, 0]);
         if matches!(done, Done::Rooms(_)) {
-            self.node.waits = false;
+            self.node.servers[shard].waits = false;
         }
-        self.feed_alone(Input::Done(done));
+        self.feed_alone(shard, Input::Done(done));
         if let Some(id) = opened {
             self.node.opening.retain(|(known, _): &(RoomId, usize)| *known != id);
         }
@@ -145,26 +174,34 @@ impl World {
 
     // ----- requests -----
 
-    fn shard_takes_request(&mut self, request: Request) {
+    fn shard_takes_request(&mut self, shard: usize, request: Request, input: fn(Request) -> Input) {
         let member = request.member();
+        if !matches!(request, Request::Register(_)) && self.node.view(shard, member).is_none() {
+            self.trace.note("a shard hands a request on", [shard as u64, 0, 0]);
+            return self.feed(shard, input(request));
+        }
         match &request {
-            Request::Register(register) => self.registers(register),
+            Request::Register(register) => self.registers(shard, register),
             Request::Publish(Publish { payload, .. }) => {
                 let number = match payload {
                     Payload::Text(text) => parse::number(text),
                     Payload::Binary(bytes) => std::str::from_utf8(bytes).ok().and_then(parse::number),
                 };
-                return self.says(member, number, request);
+                return self.says(shard, member, number, input(request));
             }
-            Request::Post(Post { body, .. }) => return self.says(member, parse::number(body), request),
-            Request::SendPrivate(_) => return self.takes_private(request),
+            Request::Post(Post { body, .. }) => {
+                let number = parse::number(body);
+                return self.says(shard, member, number, input(request));
+            }
+            Request::SendPrivate(_) => return self.takes_private(shard, request, input),
             Request::Login(Login { ticket, room, .. }) => {
                 self.trace.note("the shard takes a login", [*ticket, 0, 0]);
+                let moves = self.node.common.shard_of(room).0 != shard;
                 let (ticket, room) = (*ticket, self.names.room(room));
-                self.feed(Input::Request(request));
-                let is_opening = self.is_opening(room);
-                if let Some(view) = self.node.view(member)
-                    && (is_opening || !view.logins.is_empty())
+                self.feed(shard, input(request));
+                let waits = moves || self.is_opening(room);
+                if let Some(view) = self.node.view(shard, member)
+                    && (waits || !view.logins.is_empty())
                 {
                     view.logins.push(ticket);
                 }
@@ -172,31 +209,32 @@ impl World {
             }
             Request::Unregister(Unregister { holds_name, .. }) => {
                 let holds_name = *holds_name;
-                if let Some(view) = self.node.view(member) {
-                    view.leaves = Some(holds_name);
-                }
                 self.trace.note("the shard takes an end", [holds_name.into(), 0, 0]);
-                let is_registered = self.node.view(member).is_some();
-                self.feed(Input::Request(request));
-                let stays = self.node.view(member).is_some() && self.node.opening.is_empty();
-                self.trace.check(!(is_registered && stays), "a session that has ended is no member", || {
+                let mut may_wait = false;
+                if let Some(view) = self.node.view(shard, member) {
+                    view.leaves = Some(holds_name);
+                    may_wait = !view.logins.is_empty();
+                }
+                self.feed(shard, input(request));
+                let stays = self.node.view(shard, member).is_some();
+                self.trace.check(may_wait || !stays, "a session that has ended is no member", || {
                     format!("{member} is still one")
                 });
                 return;
             }
             _ => self.trace.note("the shard takes a request", [0; 3]),
         }
-        self.feed(Input::Request(request));
+        self.feed(shard, input(request));
     }
 
-    fn registers(&mut self, register: &Register) {
+    fn registers(&mut self, shard: usize, register: &Register) {
         let Some(session) = self.node.sessions.iter().find(|session| session.member == register.member) else {
             // It has ended before; its end is behind this.
             let view = View {
                 session: 0,
                 client: 0,
                 is_guest: register.room.is_some(),
-                ..self.view_of(register)
+                ..self.view_of(shard, register)
             };
             return self.node.views.push(view);
         };
@@ -205,7 +243,7 @@ impl World {
             session: session.number,
             client: session.client,
             is_guest: session.is_guest,
-            ..self.view_of(register)
+            ..self.view_of(shard, register)
         };
         let room = view.room;
         let client = view.client;
@@ -215,8 +253,9 @@ impl World {
         }
     }
 
-    fn view_of(&self, register: &Register) -> View {
+    fn view_of(&self, shard: usize, register: &Register) -> View {
         View {
+            shard,
             session: 0,
             member: register.member,
             client: 0,
@@ -232,15 +271,15 @@ impl World {
     }
 
     /// The shard takes a message for a room.
-    fn says(&mut self, member: MemberId, number: Option<u32>, request: Request) {
-        let (room, waits) = match self.node.view(member) {
+    fn says(&mut self, shard: usize, member: MemberId, number: Option<u32>, input: Input) {
+        let (room, waits) = match self.node.view(shard, member) {
             Some(view) => (view.room, !view.logins.is_empty()),
             None => (None, true),
         };
         if let Some(number) = number {
             self.trace.note("the shard takes a message", [number.into(), 0, 0]);
         }
-        self.feed(Input::Request(request));
+        self.feed(shard, input);
         let is_vague = waits || room.is_none() || self.is_opening(room);
         let step = self.trace.step;
         if let Some(number) = number {
@@ -250,7 +289,7 @@ impl World {
         }
     }
 
-    fn takes_private(&mut self, request: Request) {
+    fn takes_private(&mut self, shard: usize, request: Request, input: fn(Request) -> Input) {
         let Request::SendPrivate(SendPrivate { member, body, ticket, .. }) = &request else {
             return;
         };
@@ -263,7 +302,7 @@ impl World {
         let is_sure = message.on_its_way_in != run;
         let owed_before = self.node.owed.len();
         self.node.privates.push((*ticket, number));
-        match self.node.views.iter().find(|view| view.member == *member) {
+        match self.node.views.iter().find(|view| view.shard == shard && view.member == *member) {
             Some(View { room: Some(room), user, logins, .. }) if logins.is_empty() => {
                 message.room.get_or_insert(*room);
                 let (to, from) = (message.to, self.names.key(user.name));
@@ -280,7 +319,7 @@ impl World {
             _ => message.is_vague = true,
         }
         let ticket = *ticket;
-        self.feed(Input::Request(request));
+        self.feed(shard, input(request));
         if self.node.privates.iter().all(|(waiting, _)| *waiting != ticket) {
             // It was answered at once: nothing was sent.
             self.node.owed.truncate(owed_before);
@@ -289,30 +328,30 @@ impl World {
 
     // ----- what it answers -----
 
-    fn inspect(&mut self, message: &ForFanOut) {
+    fn inspect(&mut self, shard: usize, message: &ForFanOut) {
         match message {
             ForFanOut::Tell(tell) => match tell.news.downcast_ref::<ChatNews>() {
-                Some(ChatNews::Reply { ticket, reply }) => self.inspect_reply(tell.member, *ticket, reply),
+                Some(ChatNews::Reply { ticket, reply }) => self.inspect_reply(shard, tell.member, *ticket, reply),
                 Some(ChatNews::Tail(tail)) => {
                     if tail.behind.is_none()
-                        && let Some(view) = self.node.view(tell.member)
+                        && let Some(view) = self.node.view(shard, tell.member)
                     {
                         view.is_subscribed = true;
                     }
                 }
                 _ => {}
             },
-            ForFanOut::Detach(detach) => self.leaves(detach.member),
+            ForFanOut::Detach(detach) => self.leaves(shard, detach.member),
             _ => {}
         }
     }
 
-    fn inspect_reply(&mut self, member: MemberId, ticket: u64, reply: &Reply) {
+    fn inspect_reply(&mut self, shard: usize, member: MemberId, ticket: u64, reply: &Reply) {
         let asked = self.node.sessions.iter().find(|session| session.member == member);
         let pending = asked.and_then(|session| {
             session.pending.iter().find(|(number, _)| *number == ticket).map(|(_, pending)| pending.clone())
         });
-        if let Some(view) = self.node.view(member) {
+        if let Some(view) = self.node.view(shard, member) {
             view.logins.retain(|login| *login != ticket);
         }
         let place = self.node.privates.iter().position(|(number, _)| *number == ticket);
@@ -321,9 +360,16 @@ impl World {
             return self.inspect_private(number, reply);
         }
         match (reply, pending) {
-            (Reply::LoggedIn(login), _) => self.logged_in(member, login),
+            (Reply::LoggedIn(login), _) => {
+                if self.node.common.shard_of(&login.name).0 == shard {
+                    self.logged_in(shard, member, login);
+                } else {
+                    // It is in the room of another shard, and no more here.
+                    self.node.views.retain(|view| view.shard != shard || view.member != member);
+                }
+            }
             (Reply::LoggedOut, _) => {
-                if let Some(view) = self.node.view(member) {
+                if let Some(view) = self.node.view(shard, member) {
                     (view.room, view.is_subscribed) = (None, false);
                 }
             }
@@ -336,7 +382,7 @@ impl World {
                 });
             }
             (Reply::Users(page), _) => {
-                let Some(room) = self.node.view(member).and_then(|view| view.room) else {
+                let Some(room) = self.node.view(shard, member).and_then(|view| view.room) else {
                     return;
                 };
                 let users = self.node.users(room, &self.names);
@@ -371,7 +417,30 @@ impl World {
         }
     }
 
-    fn logged_in(&mut self, member: MemberId, login: &LoggedIn) {
+    /// A shard has logged in a session of another shard.
+    fn arrived(&mut self, shard: usize, from: usize, member: MemberId, login: &LoggedIn) {
+        let step = self.trace.step;
+        let former = self.node.views.iter().find(|view| view.shard == from && view.member == member);
+        let session = self.node.sessions.iter().find(|session| session.member == member);
+        let view = View {
+            shard,
+            session: session.map_or(0, |session| session.number),
+            member,
+            client: former.map_or(0, |view| view.client),
+            is_guest: false,
+            room: None,
+            user: crate::names::Shown { name: 0, avatar: 0 },
+            token: None,
+            is_subscribed: false,
+            logins: Vec::new(),
+            leaves: None,
+            since: step,
+        };
+        self.node.views.push(view);
+        self.logged_in(shard, member, login);
+    }
+
+    fn logged_in(&mut self, shard: usize, member: MemberId, login: &LoggedIn) {
         let Some(room) = self.names.room(&login.name) else {
             return;
         };
@@ -388,7 +457,7 @@ impl World {
         }
         for held in self.held.iter().filter(|held| held.room == room) {
             let is_barred = names.are_alike(held.name, user.name) && held.token != token;
-            let now = self.node.now.map_or(0, |now| now.millis) - 1_700_000_000_000;
+            let now = self.node.servers[shard].now.map_or(0, |now| now.millis) - 1_700_000_000_000;
             self.trace.check(!is_barred || held.until <= now, "a name is held for its user", || {
                 format!("{member} is {user:?} at {now}, and {held:?}")
             });
@@ -401,7 +470,7 @@ impl World {
             format!("{} of room {room}, of which {durable} are durable", login.durable)
         });
         for view in &mut self.node.views {
-            if view.member == member {
+            if view.member == member && view.shard == shard {
                 (view.room, view.user, view.token, view.is_subscribed) = (Some(room), user, Some(token), false);
             } else if view.room == Some(room) && !view.is_guest && names.key(view.user.name) == names.key(user.name) {
                 view.user = user;
@@ -414,8 +483,9 @@ impl World {
     }
 
     /// A session is no member any more.
-    fn leaves(&mut self, member: MemberId) {
-        let Some(place) = self.node.views.iter().position(|view| view.member == member) else {
+    fn leaves(&mut self, shard: usize, member: MemberId) {
+        let is_it = |view: &View| view.shard == shard && view.member == member;
+        let Some(place) = self.node.views.iter().position(is_it) else {
             return;
         };
         let view = self.node.views.remove(place);
@@ -427,7 +497,7 @@ impl World {
             !other.is_guest && other.room == Some(room) && self.names.key(other.user.name) == key
         });
         if is_last {
-            let now = self.node.now.map_or(0, |now| now.millis) - 1_700_000_000_000;
+            let now = self.node.servers[shard].now.map_or(0, |now| now.millis) - 1_700_000_000_000;
             self.held.retain(|held| held.room != room || held.name != view.user.name);
             self.held.push(Held { room, name: view.user.name, token, until: now + HOLD });
         }

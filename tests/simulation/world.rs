@@ -32,6 +32,7 @@ const EPOCH: u64 = 1_700_000_000_000;
 pub struct Config {
     pub rooms: usize,
     pub workers: usize,
+    pub shards: usize,
     pub clients: usize,
     /// Bytes that may wait for a client.
     pub bound: usize,
@@ -49,8 +50,10 @@ pub struct Config {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
     Running,
-    /// The sessions are dismissed.
+    /// The shards send all that was said, and take no more sessions.
     Stopping,
+    /// The sessions are dismissed.
+    Dismissing,
     /// The journal is closed when it has everything.
     Closing,
 }
@@ -107,6 +110,7 @@ impl World {
         let config = Config {
             rooms: 1 + rng.below(3),
             workers: 1 + rng.below(3),
+            shards: 1 + rng.below(3),
             clients: 3 + rng.below(8),
             bound: [1500, 4000, 1 << 20][rng.below(3)],
             tail_bytes: [0, 1 << 20][rng.below(2)],
@@ -131,7 +135,7 @@ impl World {
             journal: Journal::new(config.rooms, config.faults),
             truth: Truth::new(config.rooms),
             clients,
-            node: Node::new(config.workers, config.tail_bytes, now),
+            node: Node::new(config.shards, config.workers, config.tail_bytes, now),
             phase: Phase::Running,
             held: Vec::new(),
             seen: Rc::default(),
@@ -161,8 +165,8 @@ impl World {
         for _ in 0..16 {
             let is_done = match self.rng.below(100) {
                 0..=21 => self.client_acts(),
-                22..=43 => self.shard_takes(),
-                44..=50 => self.shard_ends_turn(),
+                22..=43 => self.any_shard(Self::shard_takes),
+                44..=50 => self.any_shard(Self::shard_ends_turn),
                 51..=61 => self.fanout_takes(),
                 62..=66 => self.fanout_delivers(),
                 67..=76 => self.any_session(Self::session_takes_mail),
@@ -198,9 +202,13 @@ impl World {
             self.trace.fail(promise, || what);
         }
         match self.phase {
-            Phase::Stopping if self.node.sessions.is_empty() && self.node.inbox.is_empty() => {
+            Phase::Stopping if self.node.servers.iter().all(|server| server.has_stopped) => {
+                self.phase = Phase::Dismissing;
+                self.node.servers[0].inbox.push_back(ToShard::DismissAll);
+            }
+            Phase::Dismissing if self.node.sessions.is_empty() && self.node.has_read_all() => {
                 self.phase = Phase::Closing;
-                self.node.inbox.push_back(ToShard::Close);
+                self.node.servers.iter_mut().for_each(|server| server.inbox.push_back(ToShard::Close));
             }
             Phase::Closing if self.journal.is_closed && self.journal.answers.is_empty() => self.stopped(),
             _ => {}
@@ -216,14 +224,17 @@ impl World {
     fn begin_run(&mut self) {
         self.journal.begin_run();
         self.phase = Phase::Running;
-        self.node.shard.start(&mut self.node.effects);
-        self.carry_out();
+        for shard in 0..self.config.shards {
+            let server = &mut self.node.servers[shard];
+            server.shard.start(&mut server.effects);
+            self.carry_out(shard);
+        }
     }
 
     /// The process is gone, and another one starts on the journal.
     fn restart(&mut self) {
         self.clients.iter_mut().for_each(Client::lost);
-        self.node = Node::new(self.config.workers, self.config.tail_bytes, self.time());
+        self.node = Node::new(self.config.shards, self.config.workers, self.config.tail_bytes, self.time());
         self.begin_run();
     }
 
@@ -268,7 +279,7 @@ impl World {
             1 if self.rng.chance(100) && self.config.has_crashes && self.phase == Phase::Running => {
                 self.trace.note("the process is to stop", [0; 3]);
                 self.phase = Phase::Stopping;
-                self.node.inbox.push_back(ToShard::Stop);
+                self.node.servers.iter_mut().for_each(|server| server.inbox.push_back(ToShard::Stop));
             }
             2 if self.config.has_full_disks && !self.journal.is_full => {
                 self.trace.note("the disk is full", [0; 3]);
@@ -293,14 +304,19 @@ impl World {
         true
     }
 
-    /// Wakes the shard if that is due.
+    /// Wakes the shards for which that is due.
     pub fn wake(&mut self) -> bool {
-        let is_due = self.node.shard.next_wake().is_some_and(|at| at <= self.time().at);
-        if is_due && !self.node.waits {
-            self.trace.note("the shard is woken", [0; 3]);
-            self.feed_alone(Input::Wake);
+        let mut is_awake = false;
+        for shard in 0..self.config.shards {
+            let server = &self.node.servers[shard];
+            let is_due = server.shard.next_wake().is_some_and(|at| at <= self.time().at);
+            if is_due && !server.waits {
+                self.trace.note("a shard is woken", [shard as u64, 0, 0]);
+                self.feed_alone(shard, Input::Wake);
+                is_awake = true;
+            }
         }
-        is_due
+        is_awake
     }
 
     // ----- fan-outs -----
@@ -339,6 +355,11 @@ impl World {
     }
 
     // ----- sessions -----
+
+    fn any_shard(&mut self, act: fn(&mut Self, usize) -> bool) -> bool {
+        let first = self.rng.below(self.config.shards);
+        (0..self.config.shards).any(|shard| act(self, (first + shard) % self.config.shards))
+    }
 
     fn any_session(&mut self, act: fn(&mut Self, usize) -> bool) -> bool {
         let count = self.node.sessions.len();
@@ -441,16 +462,19 @@ impl World {
 
     /// Has a session do something, and sends what it asks of the shard.
     pub fn at_desk<T>(&mut self, index: usize, act: impl FnOnce(&mut Session, &mut Desk<'_>) -> T) -> T {
-        let mut requests = std::collections::VecDeque::<Request>::new();
+        let mut requests = std::collections::VecDeque::<(usize, Request)>::new();
         self.last_token += 1;
         let mut desk = Desk {
             names: &self.names,
+            common: &self.node.common,
             ticket: &mut self.last_ticket,
             spare: token(self.last_token),
             requests: &mut requests,
         };
         let result = act(&mut self.node.sessions[index], &mut desk);
-        self.node.inbox.extend(requests.into_iter().map(ToShard::Request));
+        for (shard, request) in requests {
+            self.node.servers[shard].inbox.push_back(ToShard::Request(request));
+        }
         result
     }
 
@@ -463,7 +487,7 @@ impl World {
         self.trace.note("a session ends", [session.number, is_lost.into(), is_by_client.into()]);
         let holds_name = is_lost || session.has_shown_token;
         let unregister = Unregister { member: session.member, holds_name };
-        self.node.inbox.push_back(ToShard::Request(unregister.into()));
+        self.node.servers[session.shard].inbox.push_back(ToShard::Request(unregister.into()));
         session.outbound.end();
         session.outbound.drop_all();
         session.outlet.close();

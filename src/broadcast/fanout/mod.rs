@@ -8,7 +8,8 @@ use self::{subscriber::Tally, subscriptions::Subscriptions};
 use super::{
     lines::Broadcast,
     messages::{
-        Attach, Delivery, Detach, FanOutBroadcast, ForFanOut, Mail, Subscribe, Tell, ToFanOut, Unsubscribe,
+        Attach, Delivery, Detach, Dismiss, FanOutBroadcast, ForFanOut, Mail, Subscribe, Tell, ToFanOut,
+        Unsubscribe,
     },
     outlets::Outlets,
     room_id::RoomId,
@@ -73,6 +74,7 @@ impl FanOut {
             ForFanOut::Subscribe(message) => self.subscribe(message),
             ForFanOut::Unsubscribe(message) => self.unsubscribe(message),
             ForFanOut::Detach(message) => self.detach(message),
+            ForFanOut::Dismiss(message) => self.dismiss(message),
             ForFanOut::Broadcast(message) => self.add(message),
             ForFanOut::Tell(message) => self.tell(message),
             ForFanOut::DismissAll(_) => self.dismiss_all(),
@@ -150,6 +152,14 @@ impl FanOut {
     /// Does not deliver waiting broadcasts first: many members may leave at one time.
     fn detach(&mut self, Detach { member }: Detach) {
         self.subscriptions.remove(member);
+    }
+
+    /// The session gets what was broadcast before.
+    fn dismiss(&mut self, Dismiss { member, ending }: Dismiss) {
+        self.deliver_around(member);
+        if let Some(seat) = self.subscriptions.remove(member) {
+            seat.deliveries.do_send(Delivery::Dismissed(ending));
+        }
     }
 
     /// The news must come after the lines that were broadcast before it.

@@ -27,7 +27,7 @@ impl Chat {
     }
 
     /// Adds the notices and lists that are due to the broadcast, and sets the alarm for the rest.
-    fn tell_news(&mut self, id: RoomId) {
+    pub(super) fn tell_news(&mut self, id: RoomId) {
         let now = self.now.at;
         let members = self.broadcaster.rooms.members_in(id);
         let subscribers = self.broadcaster.rooms.subscribers(id);
@@ -61,6 +61,16 @@ impl Chat {
         let line = Line::Users(&all_shown(&list));
         let ended = self.broadcaster.send_only(id, vec![member], &line, None, None);
         self.keep(ended);
+    }
+
+    /// Sends the list of users to all subscribers of a room.
+    pub(super) fn send_list_to_all(&mut self, id: RoomId) {
+        let Some(room) = self.broadcaster.rooms.get(id) else {
+            return;
+        };
+        room.news.list_given();
+        let list = first_users(&room.presence);
+        self.add_line(id, &Line::Users(&all_shown(&list)), Reach::All, None);
     }
 
     /// Answers a session with the users of its room.

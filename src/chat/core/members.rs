@@ -16,6 +16,7 @@ use crate::{
         },
         presence::Change,
         room::{Behind, Book, Visit, Waiting},
+        transfer::ToShard,
     },
     domain::{MemberId, Profile, RoomName, Token},
     logging,
@@ -76,11 +77,15 @@ impl Chat {
     }
 
     /// Logs a session in to a room once the room's journal has answered.
-    fn login_or_wait(&mut self, login: Login) {
+    pub(super) fn login_or_wait(&mut self, login: Login) {
+        let shard = self.common.shard_of(&login.room);
+        if shard != self.id {
+            return self.move_to(shard, login);
+        }
         let address = self.broadcaster.rooms.member(login.member).and_then(|member| member.own.address);
         let id = match self.find_or_make(&login.room, address) {
             Ok(id) => id,
-            Err(rejected) => return self.reject(login.member, login.ticket, rejected),
+            Err(rejected) => return self.refuse_login(login.member, login.ticket, rejected),
         };
         self.open_book(id);
         match self.broadcaster.rooms.get(id).map(|room| &mut room.book) {
@@ -95,7 +100,7 @@ impl Chat {
     /// Queues a message behind the login of its session. Returns a message that need not wait.
     pub(super) fn wait_behind_login<T: BehindLogin>(&mut self, member: MemberId, message: T) -> Option<T> {
         match self.logging_in.get_mut(&member) {
-            Some(behind) if T::MUST_WAIT || !behind.is_empty() => {
+            Some(behind) if T::MUST_WAIT || !behind.is_empty() || self.moving.away.contains_key(&member) => {
                 behind.push_back(message.behind());
                 None
             }
@@ -138,7 +143,7 @@ impl Chat {
     }
 
     /// The user of a session, and its token.
-    fn user_of(&mut self, member: MemberId) -> Option<(Profile, Token)> {
+    pub(super) fn user_of(&mut self, member: MemberId) -> Option<(Profile, Token)> {
         let id = self.broadcaster.rooms.room_of(member)?;
         let user = self.broadcaster.rooms.get(id)?.presence.user_of(member)?;
         Some((Profile { uid: None, ..user.profile.clone() }, user.token))
@@ -159,7 +164,7 @@ impl Chat {
         }
         match standing {
             Standing::Known => Ok(()),
-            Standing::New if self.new_rooms.may_make(address, self.now.at) => Ok(()),
+            Standing::New if self.common.may_make_room(address, self.now.at) => Ok(()),
             Standing::New => {
                 let address = address.map_or_else(String::new, |address| address.to_string());
                 logging::refused(
@@ -185,13 +190,17 @@ impl Chat {
     ) -> Result<RoomId, Rejected> {
         self.may_enter(name, address)?;
         let is_new = self.broadcaster.rooms.standing(name) == Standing::New;
-        let Found { id, forgotten } =
+        let Found { id, forgotten, is_one_too_many } =
             self.broadcaster.rooms.find_or_make(name).map_err(|_| Rejected::TooManyRooms)?;
         if is_new {
-            self.new_rooms.made(address, self.now.at);
+            self.common.made_room(address, self.now.at);
         }
         if let Some(forgotten) = forgotten {
             self.forget(forgotten);
+        }
+        if is_one_too_many {
+            let hops_left = self.common.shards().count().saturating_sub(2);
+            self.forward(self.common.next_of(self.id), ToShard::GiveWay { hops_left });
         }
         Ok(id)
     }
@@ -207,22 +216,22 @@ impl Chat {
         let own = if profile.is_none() || token.is_none() { self.user_of(member) } else { None };
         let (own_profile, own_token) = own.unzip();
         let (Some(profile), token) = (profile.or(own_profile), token.or(own_token)) else {
-            self.reject(member, ticket, Rejected::NotLoggedIn);
+            self.refuse_login(member, ticket, Rejected::NotLoggedIn);
             return self.retire(id);
         };
         // Look up both before the login changes anything: a rejected login must not have changed anything.
         let Some(room) = self.broadcaster.rooms.get(id) else {
-            return self.reject(member, ticket, Rejected::JournalUnavailable);
+            return self.refuse_login(member, ticket, Rejected::JournalUnavailable);
         };
         let shown = token.filter(|_| has_shown_token);
         let Some(log) = room.log() else {
-            return self.reject(member, ticket, Rejected::JournalUnavailable);
+            return self.refuse_login(member, ticket, Rejected::JournalUnavailable);
         };
         let (epoch, resume, head, durable) =
             (log.epoch().id, log.resume(position), log.head(), log.durable());
         let Ok((token, change)) = room.presence.login(member, profile.clone(), token, spare, self.now.at)
         else {
-            self.reject(member, ticket, Rejected::NameTaken);
+            self.refuse_login(member, ticket, Rejected::NameTaken);
             return self.retire(id);
         };
         if former == Some(id) {
@@ -245,7 +254,7 @@ impl Chat {
         }
         let name = login.room;
         let logged_in = LoggedIn { name, profile, token, epoch, head, durable, resume, count };
-        self.reply(member, ticket, Reply::LoggedIn(Box::new(logged_in)));
+        self.answer_login(member, ticket, Reply::LoggedIn(Box::new(logged_in)));
     }
 
     /// Subscribes a session that has read the journal, or tells it to read on.
@@ -304,6 +313,7 @@ impl Chat {
     /// Unregisters a session. Idempotent.
     pub(super) fn unregister(&mut self, Unregister { member, holds_name }: Unregister) {
         let known = self.broadcaster.remove(member);
+        self.moving.ended(member);
         if let Some(id) = known.as_ref().and_then(Member::room) {
             self.has_left(member, id, holds_name.then_some(self.limits.name_hold));
         }
@@ -311,7 +321,7 @@ impl Chat {
 
     /// A session has left a room: its user leaves with the last of its sessions. Holds the nickname of a user
     /// that drops for `hold`.
-    fn has_left(&mut self, member: MemberId, id: RoomId, hold: Option<Duration>) {
+    pub(super) fn has_left(&mut self, member: MemberId, id: RoomId, hold: Option<Duration>) {
         let (now, max_held) = (self.now.at, self.limits.max_held_names);
         let left = self.broadcaster.rooms.get(id).and_then(|room| match hold {
             Some(hold) => room.presence.drop_out(member, now, now + hold, max_held),

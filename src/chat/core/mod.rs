@@ -4,65 +4,49 @@ use std::{
     collections::{HashMap, VecDeque},
     mem,
     sync::Arc,
-    time::Duration,
 };
+
+use self::moving::Moving;
 
 use super::{
     alarms::Alarms,
     commits::Commit,
+    common::{ChatLimits, Common, ShardId},
     effects::{Effect, Job, Now, Request, ToKeep},
     handing::{Decided, Decisions, Fate},
-    ids::{IdCount, IdLimits, Ids, RestingIds},
+    ids::{Ids, RestingIds},
     listing::Listing,
     messages::{ChatNews, Register, Rejected, Reply, RoomList},
-    new_rooms::NewRooms,
     room::{Behind, Book, Room, Visit},
 };
 use crate::{
     broadcast::{Broadcaster, Ended, RoomId},
-    config::PerAddress,
-    connection::{Budget, Ending},
+    connection::Ending,
     domain::{MemberId, RoomName},
     journal::{Append, JournalError},
 };
 
 mod announcing;
+mod beginning_again;
 mod members;
+mod moving;
 mod names;
 mod opening;
 mod talking;
 
-/// The bounds of the chat.
-#[derive(Clone, Copy, Debug)]
-pub struct ChatLimits {
-    /// Rooms at a time with members or with history.
-    pub max_rooms: usize,
-    /// New rooms a minute per client address.
-    pub max_new_rooms: PerAddress,
-    /// How long the nickname of a user that dropped is held.
-    pub name_hold: Duration,
-    /// How long a nickname is reserved for a user that has shown its token.
-    pub name_reservation: Duration,
-    /// Most held nicknames, and most reserved ones, in one room.
-    pub max_held_names: usize,
-    /// Bounds on remembered message ids.
-    pub ids: IdLimits,
-    /// Bytes of the newest messages in memory, in all rooms together.
-    pub tail_bytes: usize,
-}
+pub use self::beginning_again::Lost;
 
-/// Members, order, broadcasts and presence of all rooms.
+/// Members, order, broadcasts and presence of the rooms of one shard.
 ///
 /// A request has effects, which its caller takes by [`effects`](Self::effects) and carries out in order.
 /// Broadcasts end with the turn, or when their [`Broadcaster`] ends them.
 pub(crate) struct Chat {
+    id: ShardId,
+    common: Arc<Common>,
     limits: ChatLimits,
     /// The time of the request that is being handled.
     now: Now,
     broadcaster: Broadcaster<Room>,
-    new_rooms: NewRooms,
-    /// Number of remembered ids in all rooms.
-    id_count: IdCount,
     resting_ids: RestingIds,
     /// Ids of private messages of all rooms. Nothing else of these messages is kept.
     private_ids: Ids<Arc<Fate>>,
@@ -70,6 +54,9 @@ pub(crate) struct Chat {
     decisions: Arc<dyn Decisions>,
     /// Sessions whose login waits for a room's journal, and what each has sent behind it.
     logging_in: HashMap<MemberId, VecDeque<Behind>>,
+    moving: Moving,
+    /// Whether this chat goes on where another one has panicked.
+    has_begun_again: bool,
     /// The server stops: a session that registers now is dismissed, as the others were.
     is_stopping: bool,
     /// Whether the journal has told which rooms have history.
@@ -85,7 +72,7 @@ pub(crate) struct Chat {
 
 /// What the chat has counted since it was last asked.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counts {
+pub(crate) struct Counts {
     /// Messages that the journal could not take.
     pub not_kept: u64,
     /// Rooms that lost their history to make place for others.
@@ -93,25 +80,21 @@ pub struct Counts {
 }
 
 impl Chat {
-    /// A chat without rooms. Backlogs of sessions are charged to `budget`; `decisions` learns what becomes of
-    /// private messages.
-    pub(crate) fn new(
-        limits: ChatLimits,
-        budget: Arc<Budget>,
-        decisions: Arc<dyn Decisions>,
-        now: Now,
-    ) -> Self {
-        let id_count = IdCount::default();
+    /// The rooms of shard `id`: none yet. `decisions` learns what becomes of private messages.
+    pub(crate) fn new(common: &Arc<Common>, id: ShardId, decisions: Arc<dyn Decisions>, now: Now) -> Self {
+        let limits = common.limits;
         Self {
+            id,
+            common: Arc::clone(common),
             limits,
             now,
-            broadcaster: Broadcaster::new(limits.max_rooms, budget),
-            new_rooms: NewRooms::new(limits.max_new_rooms),
-            private_ids: Ids::new(limits.ids, id_count.clone()),
-            id_count,
+            broadcaster: Broadcaster::new(common.bound(), Arc::clone(&common.budget)),
+            private_ids: Ids::new(limits.ids, common.ids.clone()),
             resting_ids: RestingIds::default(),
             decisions,
             logging_in: HashMap::new(),
+            moving: Moving::default(),
+            has_begun_again: false,
             is_stopping: false,
             knows_rooms: false,
             fault: None,
@@ -140,8 +123,16 @@ impl Chat {
         mem::take(&mut self.counts)
     }
 
-    /// Handles a request of a session.
+    /// Handles a request of a session, now or when the journal has told where its room stands.
     pub(super) fn request(&mut self, request: Request) {
+        if !self.has_begun_again {
+            self.handle(request);
+        } else if let Some(request) = self.wait_for_book(request) {
+            self.handle(request);
+        }
+    }
+
+    fn handle(&mut self, request: Request) {
         match request {
             Request::Register(register) => self.register(register),
             Request::Unregister(message) => {
@@ -182,7 +173,7 @@ impl Chat {
         let Ok(room) = room.map(|name| self.find_or_make(&name, address)).transpose() else {
             return self.effects.push(Effect::TurnAway(seat, Ending::TooManyRooms));
         };
-        self.broadcaster.register(member, worker, seat, Visit { ticket: 0, address });
+        self.broadcaster.register(member, worker, seat, Visit { ticket: 0, address, from: None });
         if let Some(room) = room {
             self.enter(member, room);
             self.subscribe(member);

@@ -1,5 +1,7 @@
 //! What the journal says of rooms: which have history, where each stands, and which are forgotten.
 
+use std::sync::Arc;
+
 use super::{Chat, names};
 use crate::{
     broadcast::RoomId,
@@ -9,6 +11,7 @@ use crate::{
         log::RoomLog,
         messages::Rejected,
         room::{Book, Room, Waiting},
+        transfer::ToShard,
     },
     domain::RoomName,
     journal::{JournalError, Record, ReservedName, RoomState},
@@ -21,7 +24,8 @@ const TAIL_SHARE: std::ops::RangeInclusive<usize> = 4 * 1024..=256 * 1024;
 impl Chat {
     /// These rooms have history, each with the time of its last message.
     pub(in crate::chat) fn rooms_known(&mut self, names: Vec<(RoomName, u64)>) {
-        for (name, at) in names {
+        let names = names.into_iter().filter(|(name, _)| self.common.shard_of(name) == self.id);
+        for (name, at) in names.collect::<Vec<_>>() {
             if name.is_kept() {
                 self.broadcaster.rooms.keep(&name, at);
             } else {
@@ -30,6 +34,22 @@ impl Chat {
             }
         }
         self.knows_rooms = true;
+    }
+
+    /// The journal has removed what was too old, and nothing is left of these rooms: tells each shard of its own.
+    pub(in crate::chat) fn share_swept(&mut self, forgotten: Vec<RoomName>) {
+        let common = Arc::clone(&self.common);
+        let mut by_shard: Vec<_> = common.shards().map(|shard| (shard, Vec::new())).collect();
+        for room in forgotten {
+            by_shard[common.shard_of(&room).0].1.push(room);
+        }
+        for (shard, rooms) in by_shard {
+            if shard == self.id {
+                self.swept(&rooms);
+            } else {
+                self.forward(shard, ToShard::Forgotten(rooms));
+            }
+        }
     }
 
     /// Nothing is left of these rooms in the journal, because all was too old.
@@ -114,12 +134,13 @@ impl Chat {
                 Waiting::Login(login) => {
                     let member = login.member;
                     match fault {
-                        Some(rejected) => self.reject(login.member, login.ticket, rejected),
+                        Some(rejected) => self.refuse_login(login.member, login.ticket, rejected),
                         None => self.login_open(id, login),
                     }
                     self.go_on_behind_login(member, fault.is_some());
                 }
                 Waiting::Publish(publish) => self.publish_open(id, publish),
+                Waiting::Again(request) => self.handle(request),
             }
         }
         if let Some(room) = self.broadcaster.rooms.get(id) {
@@ -145,7 +166,7 @@ impl Chat {
         }
         // The file of the journal may have been replaced by an older one meanwhile.
         let resting = self.resting_ids.take(name).filter(|ids| ids.last_offset() <= state.head);
-        let (limits, count) = (self.limits.ids, self.id_count.clone());
+        let (limits, count) = (self.limits.ids, self.common.ids.clone());
         let ids = resting.unwrap_or_else(|| Ids::kept(limits, count, &state.keys, now.millis));
         let mut log = RoomLog::new(&state, ids);
         let tail_bytes = self.tail_share();
@@ -155,7 +176,7 @@ impl Chat {
 
     /// Bytes of its newest messages that a room may keep in memory.
     pub(super) fn tail_share(&self) -> usize {
-        (self.limits.tail_bytes / self.broadcaster.rooms.loaded().max(1))
+        (self.limits.tail_bytes / self.broadcaster.rooms.loaded_in_all().max(1))
             .clamp(*TAIL_SHARE.start(), *TAIL_SHARE.end())
     }
 

@@ -3,11 +3,14 @@
 mod news;
 mod requests;
 
+pub(crate) use self::requests::{
+    AskedRoom, CloseJournal, ForgetRoom, ListRooms, ListedRoom, MOST_LISTED, MayEnter, RoomList, Stop,
+    Summarize, Summary,
+};
 pub use self::{
     news::{Behind, ChatNews, LoggedIn, Rejected, Reply, Tail, UsersPage},
     requests::{
-        AskedRoom, CaughtUp, CloseJournal, ForgetRoom, ListRooms, ListUsers, ListedRoom, Login, Logout,
-        MayEnter, Payload, Post, Publish, Register, RoomList, SendPrivate, ShowTyping, Summarize, Summary,
+        CaughtUp, ListUsers, Login, Logout, Payload, Post, Publish, Register, SendPrivate, ShowTyping,
         Unregister,
     },
 };

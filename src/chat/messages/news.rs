@@ -115,6 +115,8 @@ pub enum Rejected {
     NotKeptYet,
     /// What the journal has of the room is damaged.
     JournalDamaged,
+    /// The chat panicked before the request was done. It may be sent again.
+    Interrupted,
 }
 
 impl From<&JournalError> for Rejected {

@@ -189,7 +189,7 @@ pub struct Logout {
 /// Asks, before a session is opened, whether it may enter a room: the room exists, or may be made.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), Rejected>")]
-pub struct MayEnter {
+pub(crate) struct MayEnter {
     /// The name of the room.
     pub room: RoomName,
     /// The client's address, if known.
@@ -200,27 +200,33 @@ pub struct MayEnter {
 /// has no message of it any more.
 #[derive(Debug, Message)]
 #[rtype(result = "Result<(), JournalError>")]
-pub struct ForgetRoom {
+pub(crate) struct ForgetRoom {
     /// The name of the room.
     pub room: RoomName,
 }
 
+/// The server stops: sends all that has been said to the fan-outs, and turns sessions away that register from
+/// then on.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Stop;
+
 /// Closes the journal once all messages are durable, and then answers.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
-pub struct CloseJournal;
+pub(crate) struct CloseJournal;
 
 /// Asks for the rooms that have sessions, those with most first.
 #[derive(Debug, Message)]
 #[rtype(result = "RoomList")]
-pub struct ListRooms {
+pub(crate) struct ListRooms {
     /// Rooms to tell of even if they are not among the largest.
     pub asked: Vec<RoomName>,
 }
 
 /// The answer to [`ListRooms`]. It may be a second old.
 #[derive(Clone, Debug, Default, PartialEq, Eq, actix::MessageResponse)]
-pub struct RoomList {
+pub(crate) struct RoomList {
     /// The largest rooms, largest first.
     pub rooms: Arc<[ListedRoom]>,
     /// How many more rooms have sessions.
@@ -231,7 +237,7 @@ pub struct RoomList {
 
 /// A room that was asked for by its name. It may have no sessions.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct AskedRoom {
+pub(crate) struct AskedRoom {
     /// Name and size of the room.
     pub room: ListedRoom,
     /// The position of its newest message, if that is known without asking the journal.
@@ -240,7 +246,7 @@ pub struct AskedRoom {
 
 /// A room in a list, or one that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ListedRoom {
+pub(crate) struct ListedRoom {
     /// The name of the room.
     pub name: RoomName,
     /// Sessions in it, guests included.
@@ -252,11 +258,11 @@ pub struct ListedRoom {
 /// Asks for the number of rooms and sessions, and for the state of the journal.
 #[derive(Debug, Message)]
 #[rtype(result = "Summary")]
-pub struct Summarize;
+pub(crate) struct Summarize;
 
 /// The answer to [`Summarize`].
 #[derive(Clone, Debug, PartialEq, Eq, actix::MessageResponse)]
-pub struct Summary {
+pub(crate) struct Summary {
     /// Rooms with members.
     pub rooms: usize,
     /// Rooms with members or history; bounded by `--max-rooms`.
@@ -267,4 +273,35 @@ pub struct Summary {
     pub journal_fault: Option<JournalError>,
     /// The damage that the journal has met.
     pub journal_damage: Option<Damage>,
+}
+
+/// Most rooms in a list.
+pub(crate) const MOST_LISTED: usize = 50;
+
+impl RoomList {
+    /// One list of the lists of all shards; the rooms that were asked for come in the order of `asked`.
+    pub(crate) fn joined(lists: Vec<Self>, asked: &[RoomName]) -> Self {
+        let mut more = lists.iter().map(|list| list.more).sum();
+        let mut rooms: Vec<_> = lists.iter().flat_map(|list| list.rooms.iter().cloned()).collect();
+        rooms.sort_unstable_by(|a, b| b.sessions.cmp(&a.sessions).then_with(|| a.name.cmp(&b.name)));
+        more += rooms.len().saturating_sub(MOST_LISTED);
+        rooms.truncate(MOST_LISTED);
+        let mut answers: Vec<_> = lists.into_iter().flat_map(|list| list.asked).collect();
+        answers.sort_by_key(|answer| asked.iter().position(|room| *room == answer.room.name));
+        Self { rooms: rooms.into(), more, asked: answers }
+    }
+}
+
+impl Summary {
+    /// One summary of the summaries of all shards.
+    pub(crate) fn joined(parts: Vec<Self>) -> Self {
+        let sum = |number: fn(&Self) -> usize| parts.iter().map(number).sum();
+        Self {
+            rooms: sum(|part| part.rooms),
+            kept_rooms: sum(|part| part.kept_rooms),
+            members: sum(|part| part.members),
+            journal_fault: parts.iter().find_map(|part| part.journal_fault.clone()),
+            journal_damage: parts.iter().find_map(|part| part.journal_damage.clone()),
+        }
+    }
 }

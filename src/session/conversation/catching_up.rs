@@ -29,6 +29,7 @@ impl Conversation {
         kind: LoginKind,
     ) -> Next {
         let (profile, room) = (login.profile.clone(), login.name.clone());
+        self.way.moved_to(&room);
         self.user = Some(User { profile, token: login.token, room, durable: login.durable });
         self.pause.note_known();
         let range = match login.resume {
@@ -196,7 +197,7 @@ impl Conversation {
         self.user = None;
         let welcome = self.catching_up.take().and_then(|catch_up| catch_up.welcome);
         let ticket = self.expect(Pending::Logout { ack: None });
-        self.worker.chat.do_send(messages::Logout { member: self.member, ticket });
+        self.way.send(messages::Logout { member: self.member, ticket });
         if let Some((ack, kind)) = welcome {
             self.fail(ack, kind == LoginKind::Login, &failure_of(error.into()));
         }
@@ -227,7 +228,7 @@ impl Conversation {
         if !is_at_end {
             return self.read_on();
         }
-        self.worker.chat.do_send(CaughtUp { member: self.member, visit, after });
+        self.way.send(CaughtUp { member: self.member, visit, after });
         Next::Nothing
     }
 

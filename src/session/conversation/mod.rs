@@ -19,7 +19,7 @@ use log::error;
 use super::Worker;
 use crate::{
     chat::{
-        line,
+        Way, line,
         messages::{ChatNews, LoggedIn, Rejected, Reply, UsersPage},
         position::Place,
     },
@@ -91,6 +91,7 @@ pub(crate) enum Next {
 pub(crate) struct Conversation {
     member: MemberId,
     worker: web::Data<Worker>,
+    way: Way,
     intake: Intake,
     speech: Speech,
     pause: Pause,
@@ -175,6 +176,7 @@ impl Conversation {
     pub(crate) fn new(
         member: MemberId,
         worker: web::Data<Worker>,
+        way: Way,
         intake: Intake,
         speech: Speech,
         pause: Pause,
@@ -183,6 +185,7 @@ impl Conversation {
         Self {
             member,
             worker,
+            way,
             intake,
             speech,
             pause,
@@ -194,6 +197,11 @@ impl Conversation {
             waiting_private: None,
             has_shown_token: false,
         }
+    }
+
+    /// The way to the chat.
+    pub(crate) fn way(&self) -> &Way {
+        &self.way
     }
 
     /// Whether the client has logged in at least once; it may have logged out since.
@@ -398,6 +406,9 @@ fn as_new(entry: &Entry) -> NewEntry<'_> {
 const TOO_MANY_NEW_ROOMS: &str =
     "your address has made as many rooms in the last minute as it may (--max-new-rooms-per-minute)";
 
+/// The error for a client whose request was lost.
+const INTERRUPTED: &str = "the chat has begun again while it handled this: send it again, with its id";
+
 fn failure_of(rejected: Rejected) -> Failure {
     Failure::of(match rejected {
         Rejected::NotLoggedIn => Code::NotLoggedIn,
@@ -409,5 +420,6 @@ fn failure_of(rejected: Rejected) -> Failure {
         Rejected::JournalUnavailable => Code::JournalUnavailable,
         Rejected::NotKeptYet => Code::NotKeptYet,
         Rejected::JournalDamaged => Code::Damaged,
+        Rejected::Interrupted => return Failure::with(Code::JournalUnavailable, INTERRUPTED),
     })
 }

@@ -72,7 +72,7 @@ impl Conversation {
             Request::Typing(Typing { typing }) => {
                 self.check_user()?;
                 let accepted = self.intake.accept(len);
-                self.worker.chat.do_send(ShowTyping { member: self.member, typing, _accepted: accepted });
+                self.way.send(ShowTyping { member: self.member, typing, _accepted: accepted });
                 self.answer_if_asked(ack, &Answer::Done {});
             }
         }
@@ -132,7 +132,7 @@ impl Conversation {
         self.pause.set(true);
         let (member, has_shown_token) = (self.member, self.has_shown_token);
         let Arrival { room, profile, token, position, wants_changes } = arrival;
-        self.worker.chat.do_send(messages::Login {
+        self.way.send(messages::Login {
             member,
             ticket,
             room,
@@ -150,8 +150,11 @@ impl Conversation {
     fn logout(&mut self, ack: Option<u64>) {
         self.user = None;
         self.has_shown_token = false;
+        // A client that has not been told of its login is not given what was said there. Another one is, because
+        // what follows comes until it is out.
+        self.catching_up.take_if(|catch_up| catch_up.welcome.is_some());
         let ticket = self.expect(Pending::Logout { ack });
-        self.worker.chat.do_send(messages::Logout { member: self.member, ticket });
+        self.way.send(messages::Logout { member: self.member, ticket });
     }
 
     fn history(&mut self, history: History, ack: Option<u64>) -> Result<Next, Failure> {
@@ -178,20 +181,14 @@ impl Conversation {
         let ticket = self.expect(Pending::Users { ack });
         let accepted = self.intake.accept(len);
         let after = after.map(|name| name.key());
-        self.worker.chat.do_send(ListUsers {
-            member: self.member,
-            ticket,
-            after,
-            limit,
-            _accepted: accepted,
-        });
+        self.way.send(ListUsers { member: self.member, ticket, after, limit, _accepted: accepted });
         Ok(())
     }
 
     fn post(&mut self, kind: Kind, body: ByteString, pending: Pending, id: Option<ByteString>, len: usize) {
         let ticket = self.expect(pending);
         let accepted = self.intake.accept(len);
-        self.worker.chat.do_send(Post { member: self.member, ticket, kind, body, id, accepted });
+        self.way.send(Post { member: self.member, ticket, kind, body, id, accepted });
     }
 
     /// While the session catches up, its own copy would come too early: then the request waits, and reading
@@ -215,15 +212,7 @@ impl Conversation {
 
     fn send_private(&mut self, PrivateRequest { ack, to, kind, body, id, accepted }: PrivateRequest) {
         let ticket = self.expect(Pending::SendPrivate { ack, id: id.clone() });
-        self.worker.chat.do_send(messages::SendPrivate {
-            member: self.member,
-            ticket,
-            to,
-            kind,
-            body,
-            id,
-            accepted,
-        });
+        self.way.send(messages::SendPrivate { member: self.member, ticket, to, kind, body, id, accepted });
     }
 
     /// The client has left. Handles what it had sent during a pause, in order; the chat server keeps the

@@ -19,7 +19,7 @@ use self::{
     stay::Stay,
 };
 use crate::{
-    broadcast::{AddWorker, Broadcaster, EndBroadcasts, FanOuts, Found, Reach, TurnLength, Turns},
+    broadcast::{AddWorker, Broadcaster, EndBroadcasts, FanOuts, Found, Reach, RoomBound, TurnLength, Turns},
     connection::{Accepted, Budget},
     domain::MemberId,
 };
@@ -73,7 +73,7 @@ impl RoomServer {
     pub fn new(limits: RoomLimits, budget: Arc<Budget>) -> Self {
         Self {
             limits,
-            broadcaster: Broadcaster::new(limits.max_rooms, budget),
+            broadcaster: Broadcaster::new(RoomBound::new(limits.max_rooms), budget),
             fanouts: FanOuts::default(),
             namespaces: Vec::new(),
             by_name: HashMap::new(),

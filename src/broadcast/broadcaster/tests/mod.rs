@@ -38,7 +38,9 @@ impl Heard {
             ForFanOut::Unsubscribe(Unsubscribe { member, room }) => {
                 assert!(subscribers.remove(&(member, room)));
             }
-            ForFanOut::Detach(Detach { member }) => subscribers.retain(|(its, _)| *its != member),
+            ForFanOut::Detach(Detach { member }) | ForFanOut::Dismiss(Dismiss { member, .. }) => {
+                subscribers.retain(|(its, _)| *its != member)
+            }
             ForFanOut::Broadcast(FanOutBroadcast { room, broadcast }) => {
                 *broadcasts += 1;
                 for (member, in_room) in subscribers.iter() {
@@ -69,7 +71,7 @@ struct Stage {
 
 impl Stage {
     fn new() -> Self {
-        let broadcaster = Broadcaster::new(9, Budget::new(1 << 20));
+        let broadcaster = Broadcaster::new(RoomBound::new(9), Budget::new(1 << 20));
         Self { broadcaster, heard: [Heard::default(), Heard::default()] }
     }
 

@@ -1,7 +1,7 @@
 //! What is too much, too fast or not a request is refused with a reason, and comes to nothing.
 
 use super::*;
-use crate::{chat::messages::Summarize, config::ByteSize};
+use crate::config::ByteSize;
 
 /// Longer than a test runs.
 const PATIENCE: Duration = Duration::from_secs(3600);
@@ -153,7 +153,7 @@ async fn what_is_sent_counts_against_the_intake_until_the_chat_server_has_dealt_
         stage.talk.intake = Intake::new(10, stage.worker.budget.clone());
         stage.send(event, data, None);
         assert!(!stage.talk.intake.is_open(), "{event}");
-        stage.worker.chat.send(Summarize).await.expect("it runs");
+        stage.worker.chat.summary().await.expect("it runs");
         assert!(stage.talk.intake.is_open(), "{event}");
     }
 }

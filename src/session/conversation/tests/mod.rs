@@ -83,7 +83,7 @@ impl Stage {
             cutter: Cutter::new(|_| {}),
         };
         let (member, worker) = (stage.talk.member, worker.id);
-        stage.worker.chat.do_send(Register { member, room: None, worker, seat, address: None });
+        stage.talk.way.send(Register { member, room: None, worker, seat, address: None });
         stage.deliveries = Some(deliveries);
         stage
     }
@@ -93,9 +93,11 @@ impl Stage {
         wire.open();
         let (bounds, lease) = (Bounds::of(&worker.settings), Lease::of_waiting(worker.budget.clone()));
         let outbound = Outbound::on_wire(wire, bounds, lease, None);
+        let member = MemberId::next();
         let talk = Conversation::new(
-            MemberId::next(),
+            member,
             worker.clone(),
+            worker.chat.way_of(member, None),
             Intake::new(1 << 20, worker.budget.clone()),
             Speech::WebSocket(Voice::new(outbound.clone(), None, worker.clone())),
             Pause::default(),
@@ -218,7 +220,7 @@ impl Stage {
             (Envelope::parse(&text).request, text.len())
         });
         self.talk.handle_last_requests(held);
-        self.worker.chat.do_send(Unregister { member: self.talk.member, holds_name: false });
+        self.talk.way.send(Unregister { member: self.talk.member, holds_name: false });
     }
 }
 

@@ -1,11 +1,11 @@
 //! A session ends once, with a close frame that says why, and what it had sent before counts.
 
 use super::*;
-use crate::{broadcast::DismissAll, chat::messages::Summarize};
+use crate::broadcast::DismissAll;
 
 /// The number of sessions that the chat server knows.
 async fn members(worker: &web::Data<Worker>) -> usize {
-    worker.chat.send(Summarize).await.expect("it runs").members
+    worker.chat.summary().await.expect("it runs").members
 }
 
 async fn until_alone(worker: &web::Data<Worker>) {
@@ -62,7 +62,7 @@ async fn a_server_that_stops_dismisses_its_sessions_with_1012() {
     let worker = worker(settings());
     let mut clients = [Client::at(lobby(), &worker).await, Client::at(Door::Chat, &worker).await];
     let (all_told, mut told) = mpsc::channel(1);
-    worker.chat.do_send(DismissAll { all_told });
+    worker.chat.dismiss_all(DismissAll { all_told }).await;
     assert_eq!(told.recv().await, None);
     let mut late = Client::at(lobby(), &worker).await;
     for client in &mut clients {

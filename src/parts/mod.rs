@@ -1,7 +1,8 @@
-//! The shared parts of a process, actors and threads, and the handling of their panics.
+//! The shared parts of a process, actors and threads, and what becomes of their panics.
 //!
-//! A panic in a session ends that session only. A panic in a shared part would leave a running process that
-//! cannot serve, so it is caught here: it is logged, `/health` names the part from then on, and the program's
+//! A panic in a session ends that session only. A shared part runs its steps under a [`Supervisor`]: a panic
+//! ends the step, and the part makes anew what the step worked on. A part that panics too often
+//! (`--max-restarts`), or outside of its steps, is dead: `/health` names it from then on, and the program's
 //! hook is called ([`Parts::when_one_dies`]). The program then exits; a library must not.
 
 use std::{
@@ -12,18 +13,35 @@ use std::{
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
     task::{self, Poll},
     thread,
+    time::Instant,
 };
 
-use actix::{Actor, Addr, Context};
+use actix::{
+    Actor, Addr, Context,
+    dev::channel::{AddressReceiver, channel},
+};
 use actix_web::rt;
 use log::error;
+
+use self::restarts::{PERIOD, Restarts};
+pub(crate) use self::supervisor::{Panicked, Supervisor};
+
+mod restarts;
+mod supervisor;
 
 /// Called with the name of a dead part.
 type Hook = Box<dyn Fn(&str) + Send + Sync>;
 
+/// Messages in a mailbox before `try_send` fails, as actix has it. Messages to shared actors are sent by `do_send`.
+pub(crate) const MAILBOX: usize = 16;
+
+/// How often a part may begin again in ten seconds, by default.
+pub(crate) const MAX_RESTARTS: usize = 5;
+
 /// The shared parts of one process or of one embedded server.
-#[derive(Default)]
 pub struct Parts {
+    max_restarts: usize,
+    restarts: Mutex<Restarts>,
     dead: Mutex<Vec<String>>,
     hook: OnceLock<Hook>,
     /// Names of parts that panic at their next step.
@@ -33,17 +51,47 @@ pub struct Parts {
     is_any_poisoned: std::sync::atomic::AtomicBool,
 }
 
+impl Default for Parts {
+    fn default() -> Self {
+        Self::new(MAX_RESTARTS)
+    }
+}
+
 impl Parts {
+    /// No parts yet. Each may begin again `max_restarts` times in ten seconds.
+    pub fn new(max_restarts: usize) -> Self {
+        Self {
+            max_restarts,
+            restarts: Mutex::default(),
+            dead: Mutex::default(),
+            hook: OnceLock::new(),
+            #[cfg(feature = "poison")]
+            poisoned: Mutex::default(),
+            #[cfg(feature = "poison")]
+            is_any_poisoned: std::sync::atomic::AtomicBool::default(),
+        }
+    }
+
     /// Starts a shared actor on this thread.
     pub fn start<A: Actor<Context = Context<A>>>(
         self: &Arc<Self>,
         name: impl Into<String>,
         actor: A,
     ) -> Addr<A> {
-        let context = Context::new().into_future(actor);
-        let address = context.address();
+        let (sender, mailbox) = channel(MAILBOX);
+        self.start_at(name, mailbox, actor);
+        Addr::new(sender)
+    }
+
+    /// Starts a shared actor on this thread. Its address was known before, and may have mail.
+    pub(crate) fn start_at<A: Actor<Context = Context<A>>>(
+        self: &Arc<Self>,
+        name: impl Into<String>,
+        mailbox: AddressReceiver<A>,
+        actor: A,
+    ) {
+        let context = Context::with_receiver(mailbox).into_future(actor);
         rt::spawn(Guarded { parts: Arc::clone(self), name: name.into(), context: Some(context) });
-        address
     }
 
     /// Starts a shared thread.
@@ -76,8 +124,33 @@ impl Parts {
         lock(&self.dead).clone()
     }
 
+    /// A step of a part has panicked.
+    fn panicked(&self, name: &str, panic: &(dyn Any + Send)) -> Panicked {
+        if lock(&self.restarts).may_begin_again(name, self.max_restarts, Instant::now()) {
+            error!("{name} has panicked and begins again: {}", message_of(panic));
+            return Panicked::BeginAgain;
+        }
+        error!(
+            "{name} has panicked: {}; it has begun again {} times in {} seconds, as often as it may (--max-restarts)",
+            message_of(panic),
+            self.max_restarts,
+            PERIOD.as_secs()
+        );
+        self.note_dead(name);
+        Panicked::TooOften
+    }
+
+    /// The parts that have begun again, and how often.
+    pub fn restarts(&self) -> Vec<(String, u64)> {
+        lock(&self.restarts).totals()
+    }
+
     fn died(&self, name: &str, panic: &(dyn Any + Send)) {
         error!("{name} has panicked: {}", message_of(panic));
+        self.note_dead(name);
+    }
+
+    fn note_dead(&self, name: &str) {
         lock(&self.dead).push(name.to_owned());
         if let Some(hook) = self.hook.get() {
             hook(name);
@@ -130,10 +203,7 @@ impl<A: Actor<Context = Context<A>>> Future for Guarded<A> {
         let Some(context) = &mut this.context else {
             return Poll::Ready(());
         };
-        let step = catch_unwind(AssertUnwindSafe(|| {
-            this.parts.panic_if_poisoned(&this.name);
-            Pin::new(context).poll(cx)
-        }));
+        let step = catch_unwind(AssertUnwindSafe(|| Pin::new(context).poll(cx)));
         match step {
             Ok(poll) => poll,
             Err(panic) => {
@@ -192,6 +262,22 @@ mod tests {
         assert_eq!(heard.try_iter().collect::<Vec<_>>(), ["the fragile actor"]);
         assert_eq!(parts.dead(), ["the fragile actor"]);
         assert!(!actor.connected());
+    }
+
+    #[test]
+    fn a_panic_ends_a_step_and_too_many_end_the_part() {
+        let parts = Arc::new(Parts::new(2));
+        let (told, heard) = mpsc::channel();
+        parts.when_one_dies(move |name| told.send(name.to_owned()).expect("the test listens"));
+        let supervisor = Supervisor::new(&parts, "a part");
+        let fail = || supervisor.attempt(|| panic!("as it was told"));
+        assert_eq!(supervisor.attempt(|| 7), Ok(7));
+        assert_eq!([fail(), fail()], [Err::<(), _>(Panicked::BeginAgain); 2]);
+        assert_eq!(supervisor.attempt(|| 8), Ok(8));
+        assert!(parts.dead().is_empty());
+        assert_eq!(fail(), Err(Panicked::TooOften));
+        assert_eq!((heard.try_iter().count(), parts.dead()), (1, vec!["a part".to_owned()]));
+        assert_eq!(parts.restarts(), [("a part".to_owned(), 2)]);
     }
 
     #[test]

@@ -1,0 +1,247 @@
+//! A chat that goes on where another one has panicked.
+//!
+//! The rooms, their users, and who is subscribed go on as they were: the fan-outs and the sessions know of
+//! them. What the rooms have said is read from the journal again, when it is first needed. Lost are the input
+//! that panicked, and lines that were not sent to the fan-outs yet; their senders are told.
+
+use std::collections::{HashMap, HashSet, VecDeque};
+
+use super::{Chat, moving::Moving};
+use crate::{
+    broadcast::{Member, Remains, RoomId, Seat},
+    chat::{
+        alarms::Alarm,
+        commits::Receipt,
+        common::ShardId,
+        effects::{Done, Effect, Input, Request},
+        messages::{ListUsers, Post, Register, Rejected, Reply, SendPrivate, Unregister},
+        room::{Behind, Book, Room, Visit, Waiting},
+        transfer::ToShard,
+    },
+    connection::Ending,
+    domain::MemberId,
+};
+
+/// What is to be done about an input that is lost, because the chat panicked over it.
+#[derive(Debug)]
+pub enum Lost {
+    /// Nothing: the input is one of many, or not answered.
+    Nothing,
+    /// The session that asked is told that its request failed.
+    Answer(MemberId, u64),
+    /// The session was not registered.
+    Newcomer(Seat),
+    /// Where the session is now is not certain.
+    Place(MemberId),
+    /// Where those sessions are now is not certain that waited for a room.
+    PlacesIn(RoomId),
+    /// The session of another shard was not logged in.
+    Arrival(ShardId, MemberId, u64),
+}
+
+impl Lost {
+    /// What is to be done if this input is lost.
+    pub fn of(input: &Input) -> Self {
+        match input {
+            Input::Request(request) => Self::of_request(request),
+            Input::Done(Done::Opened(room, _)) => Self::PlacesIn(*room),
+            Input::FromShard(ToShard::Arrive(arrive)) => {
+                Self::Arrival(arrive.from, arrive.login.member, arrive.login.ticket)
+            }
+            Input::FromShard(ToShard::Request(request)) => Self::of_request(request),
+            Input::FromShard(ToShard::LoginDone { member, .. }) => Self::Place(*member),
+            Input::FromShard(ToShard::Settled(_) | ToShard::Forgotten(_) | ToShard::GiveWay { .. }) => {
+                Self::Nothing
+            }
+            Input::Done(_)
+            | Input::Decided(_)
+            | Input::Wake
+            | Input::TurnEnded
+            | Input::Stop
+            | Input::Close => Self::Nothing,
+        }
+    }
+
+    fn of_request(request: &Request) -> Self {
+        match request {
+            Request::Post(Post { member, ticket, .. })
+            | Request::SendPrivate(SendPrivate { member, ticket, .. })
+            | Request::ListUsers(ListUsers { member, ticket, .. }) => Self::Answer(*member, *ticket),
+            Request::Register(Register { seat, .. }) => Self::Newcomer(seat.clone()),
+            Request::Login(_) | Request::Logout(_) | Request::CaughtUp(_) | Request::Unregister(_) => {
+                Self::Place(request.member())
+            }
+            Request::Publish(_) | Request::ShowTyping(_) => Self::Nothing,
+        }
+    }
+}
+
+/// What is left of a chat that has panicked.
+#[derive(Debug)]
+pub(in crate::chat) struct Rest {
+    remains: Remains<Room>,
+    /// What sessions have sent behind a login that waits for a room.
+    behind: HashMap<MemberId, VecDeque<Behind>>,
+    moving: Moving,
+    is_stopping: bool,
+}
+
+impl Chat {
+    /// What is left of a chat that has panicked.
+    pub(in crate::chat) fn rest(self) -> Rest {
+        Rest {
+            remains: self.broadcaster.remains(),
+            behind: self.logging_in,
+            moving: self.moving,
+            is_stopping: self.is_stopping,
+        }
+    }
+
+    /// Goes on with what is left of a chat that has panicked over an input.
+    pub(in crate::chat) fn begin_again(&mut self, rest: Rest, lost: Lost) {
+        let Rest { mut remains, mut behind, moving, is_stopping } = rest;
+        self.has_begun_again = true;
+        self.is_stopping = is_stopping;
+        // Other shards answer for these.
+        self.logging_in = behind.extract_if(|member, _| moving.away.contains_key(member)).collect();
+        self.moving = moving;
+        let rooms = remains.rooms.iter_mut();
+        let unsent: Vec<_> = rooms.map(|(id, room, lost_lines)| (*id, close(room, *lost_lines))).collect();
+        let members_of: HashSet<_> = remains.members.iter().map(|(member, _)| *member).collect();
+        let strangers = remains.members.iter().filter(|(_, member)| !member.is_subscribed);
+        let strangers: Vec<_> = strangers.map(|(id, member)| (*id, member.room())).collect();
+        self.broadcaster.adopt(remains);
+        let mut waiting = Vec::new();
+        for (id, Unsent { receipts, requests, lost_lines }) in unsent {
+            for Receipt { member, ticket, .. } in receipts {
+                self.reject(member, ticket, Rejected::Interrupted);
+            }
+            waiting.extend(requests);
+            self.set_alarms(id, lost_lines);
+        }
+        self.make_good(lost, &strangers);
+        for waiting in waiting {
+            match waiting {
+                Waiting::Login(login) => {
+                    let behind = behind.remove(&login.member).unwrap_or_default();
+                    self.request(Request::Login(login));
+                    behind.into_iter().for_each(|request| self.request(request.into()));
+                }
+                Waiting::Publish(publish) => self.request(Request::Publish(publish)),
+                Waiting::Again(request) => self.request(request),
+            }
+        }
+        // Their logins were being handled.
+        for member in behind.into_keys().filter(|member| members_of.contains(member)) {
+            self.send_away(member);
+        }
+    }
+
+    /// Sets the alarms of a room anew. Its members get the list of users if they may have missed a change.
+    fn set_alarms(&mut self, id: RoomId, has_lost_lines: bool) {
+        let now = self.now.at;
+        let Some(room) = self.broadcaster.rooms.get(id) else {
+            return;
+        };
+        room.news.forget_alarm();
+        let last_hold = room.presence.expire(now);
+        room.has_names_alarm = last_hold.is_some();
+        if let Some(last) = last_hold {
+            self.alarms.set(last, id, Alarm::Names);
+        }
+        if has_lost_lines {
+            self.send_list_to_all(id);
+        }
+        self.tell_news(id);
+        self.retire(id);
+    }
+
+    /// Tells the session whose input is lost.
+    fn make_good(&mut self, lost: Lost, strangers: &[(MemberId, Option<RoomId>)]) {
+        match lost {
+            Lost::Nothing => {}
+            Lost::Answer(member, ticket) => self.reject(member, ticket, Rejected::Interrupted),
+            Lost::Arrival(from, member, ticket) => {
+                self.broadcaster.release(member);
+                let reply = Reply::Rejected(Rejected::Interrupted);
+                self.forward(from, ToShard::LoginDone { member, by: self.id, ticket, reply });
+            }
+            Lost::Newcomer(seat) => {
+                self.effects.push(Effect::TurnAway(seat, Ending::Restart));
+            }
+            Lost::Place(member) => self.send_away(member),
+            Lost::PlacesIn(room) => {
+                for (member, _) in strangers.iter().filter(|(_, its)| *its == Some(room)) {
+                    self.send_away(*member);
+                }
+            }
+        }
+    }
+
+    /// Ends a session, whose client is to come back. Holds the nickname of its user until then. A session that
+    /// this shard was logging in for another one stays there, and is told that its login failed.
+    fn send_away(&mut self, member: MemberId) {
+        if let Some(to) = self.moving.away.remove(&member) {
+            self.logging_in.remove(&member);
+            let unregister = Unregister { member, holds_name: true };
+            self.forward(to, ToShard::Request(unregister.into()));
+        }
+        let visit = self.broadcaster.rooms.own_of(member).copied();
+        // The answer may have been lost; one too many does no harm.
+        let comes_from = visit.and_then(|visit| visit.from).or_else(|| self.moving.came_from(member));
+        if let (Some(from), Some(Visit { ticket, .. })) = (comes_from, visit) {
+            let reply = Reply::Rejected(Rejected::Interrupted);
+            self.forward(from, ToShard::LoginDone { member, by: self.id, ticket, reply });
+        }
+        if visit.is_some_and(|visit| visit.from.is_some()) {
+            return self.broadcaster.release(member);
+        }
+        let known = self.broadcaster.dismiss(member, Ending::Restart);
+        if let Some(id) = known.as_ref().and_then(Member::room) {
+            self.has_left(member, id, Some(self.limits.name_hold));
+        }
+    }
+
+    /// Has a request of a user wait until the journal has told where the user's room stands, if that is not
+    /// known any more. Returns a request that need not wait.
+    pub(super) fn wait_for_book(&mut self, request: Request) -> Option<Request> {
+        let member = request.member();
+        let is_closed = |room: &mut Room| {
+            room.name.is_kept()
+                && !matches!(room.book, Book::Open(_))
+                && room.presence.user_of(member).is_some()
+        };
+        let id = self.broadcaster.rooms.room_of(member);
+        let Some(id) = id.filter(|id| self.broadcaster.rooms.get(*id).is_some_and(is_closed)) else {
+            return Some(request);
+        };
+        self.open_book(id);
+        match self.broadcaster.rooms.get(id).map(|room| &mut room.book) {
+            Some(Book::Opening(waiting)) => {
+                waiting.push(Waiting::Again(request));
+                None
+            }
+            _ => Some(request),
+        }
+    }
+}
+
+/// What of a room was on its way when the chat panicked.
+struct Unsent {
+    /// Acks for messages that are lost.
+    receipts: Vec<Receipt>,
+    /// Requests that wait for the journal.
+    requests: Vec<Waiting>,
+    /// Whether lines are lost.
+    lost_lines: bool,
+}
+
+/// Closes the book of a room, so that it is read again, and drops what was not sent.
+fn close(room: &mut Room, lost_lines: bool) -> Unsent {
+    let requests = match std::mem::replace(&mut room.book, Book::Closed) {
+        Book::Opening(waiting) => waiting,
+        Book::Closed | Book::Open(_) => Vec::new(),
+    };
+    room.is_catching_up = false;
+    Unsent { receipts: std::mem::take(&mut room.kept).into_receipts(), requests, lost_lines }
+}

@@ -1,0 +1,218 @@
+//! The shards of the chat, as the rest of the server reaches them.
+
+use std::{
+    cell::Cell,
+    fmt,
+    rc::Rc,
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicUsize, Ordering},
+    },
+};
+
+use actix::{
+    Addr,
+    dev::channel::{AddressReceiver, channel},
+};
+use futures_util::future::{join_all, try_join_all};
+
+use super::{
+    common::{ChatLimits, Common, ShardId},
+    effects::Request,
+    messages::{CloseJournal, ForgetRoom, ListRooms, MayEnter, Rejected, RoomList, Stop, Summarize, Summary},
+    server::ChatServer,
+};
+use crate::{
+    broadcast::{AddWorker, DismissAll, ToFanOut},
+    connection::Budget,
+    domain::{MemberId, RoomName, WorkerId},
+    journal::{Journal, JournalError},
+    metrics::Metrics,
+    parts::{MAILBOX, Parts, Supervisor},
+};
+
+/// The addresses of all shards. The address of a room is computed from the room's name.
+#[derive(Clone)]
+pub(crate) struct Shards(Arc<All>);
+
+struct All {
+    common: Arc<Common>,
+    addresses: Vec<Addr<ChatServer>>,
+    /// Number of shards that are not done with the journal.
+    open: AtomicUsize,
+}
+
+/// Shards that are to be started, each on the thread that it is to live on. What is sent to a shard before waits.
+pub(crate) struct Unstarted {
+    shards: Shards,
+    mailboxes: Mutex<Vec<(ShardId, AddressReceiver<ChatServer>)>>,
+}
+
+impl Unstarted {
+    /// A chat of `count` shards. Backlogs of sessions are charged to `budget`.
+    pub(crate) fn new(limits: ChatLimits, budget: Arc<Budget>, count: usize) -> Self {
+        let common = Common::new(limits, budget, count);
+        let (addresses, mailboxes): (Vec<_>, Vec<_>) = common
+            .shards()
+            .map(|shard| {
+                let (sender, mailbox) = channel(MAILBOX);
+                (Addr::new(sender), (shard, mailbox))
+            })
+            .unzip();
+        let open = AtomicUsize::new(addresses.len());
+        let shards = Shards(Arc::new(All { common, addresses, open }));
+        Self { shards, mailboxes: Mutex::new(mailboxes) }
+    }
+
+    /// The shards, started or not.
+    pub(crate) fn shards(&self) -> &Shards {
+        &self.shards
+    }
+
+    /// Starts those shards on this thread for which `is_here` holds, each once.
+    pub(crate) fn start(
+        &self,
+        is_here: impl Fn(ShardId) -> bool,
+        journal: &Arc<dyn Journal>,
+        metrics: &Arc<Metrics>,
+        parts: &Arc<Parts>,
+    ) {
+        let mut mailboxes = self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner);
+        for (id, mailbox) in mailboxes.extract_if(.., |(id, _)| is_here(*id)) {
+            let name = format!("chat-server-{}", id.0);
+            let supervisor = Supervisor::new(parts, name.as_str());
+            let (journal, metrics) = (Arc::clone(journal), Arc::clone(metrics));
+            let server = ChatServer::new(self.shards.clone(), id, journal, metrics, supervisor);
+            parts.start_at(name, mailbox, server);
+        }
+    }
+}
+
+/// The shard does not answer, because it has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a shard of the chat does not answer")]
+pub(crate) struct NoAnswer;
+
+impl Shards {
+    /// What the shards have in common.
+    pub(super) fn common(&self) -> Arc<Common> {
+        Arc::clone(&self.0.common)
+    }
+
+    /// Whether a shard that is done with the journal is the last one.
+    pub(super) fn is_last_to_close(&self) -> bool {
+        self.0.open.fetch_sub(1, Ordering::SeqCst) == 1
+    }
+
+    /// A shard.
+    pub(crate) fn at(&self, ShardId(shard): ShardId) -> &Addr<ChatServer> {
+        &self.0.addresses[shard]
+    }
+
+    /// The shard of a room.
+    pub(crate) fn of_room(&self, room: &RoomName) -> &Addr<ChatServer> {
+        self.at(self.0.common.shard_of(room))
+    }
+
+    /// The way of a session to its shard: that of a room, or the session's own while it is in none.
+    pub(crate) fn way_of(&self, member: MemberId, room: Option<&RoomName>) -> Way {
+        let shard = room.map_or_else(|| self.0.common.home_of(member), |room| self.0.common.shard_of(room));
+        Way(Rc::new(Place { shards: self.clone(), at: Cell::new(shard) }))
+    }
+
+    /// Tells all shards of a worker's fan-out, before any session of that worker registers.
+    pub(crate) fn add_worker(&self, worker: WorkerId, fanout: &Arc<dyn ToFanOut>) {
+        for shard in self.0.addresses.iter() {
+            shard.do_send(AddWorker { worker, fanout: Arc::clone(fanout) });
+        }
+    }
+
+    /// Whether a client at this address may enter a room.
+    ///
+    /// # Errors
+    /// The shard does not answer.
+    pub(crate) async fn may_enter(&self, message: MayEnter) -> Result<Result<(), Rejected>, NoAnswer> {
+        self.of_room(&message.room).send(message).await.map_err(|_| NoAnswer)
+    }
+
+    /// Forgets all messages of a room.
+    ///
+    /// # Errors
+    /// The shard does not answer.
+    pub(crate) async fn forget(&self, room: RoomName) -> Result<Result<(), JournalError>, NoAnswer> {
+        self.of_room(&room).send(ForgetRoom { room }).await.map_err(|_| NoAnswer)
+    }
+
+    /// The largest rooms, and those that are asked for.
+    ///
+    /// # Errors
+    /// A shard does not answer.
+    pub(crate) async fn list_rooms(&self, asked: Vec<RoomName>) -> Result<RoomList, NoAnswer> {
+        let of = |shard: &RoomName| self.0.common.shard_of(shard);
+        let parts = self.0.common.shards().map(|shard| {
+            let asked = asked.iter().filter(|room| of(room) == shard).cloned().collect();
+            self.at(shard).send(ListRooms { asked })
+        });
+        let lists = try_join_all(parts).await.map_err(|_| NoAnswer)?;
+        Ok(RoomList::joined(lists, &asked))
+    }
+
+    /// The numbers of all shards together.
+    ///
+    /// # Errors
+    /// A shard does not answer.
+    pub(crate) async fn summary(&self) -> Result<Summary, NoAnswer> {
+        let parts = try_join_all(self.0.addresses.iter().map(|shard| shard.send(Summarize))).await;
+        Ok(Summary::joined(parts.map_err(|_| NoAnswer)?))
+    }
+
+    /// Has no session register any more, sends all that has been said to the fan-outs, and then dismisses all
+    /// sessions.
+    pub(crate) async fn dismiss_all(&self, message: DismissAll) {
+        // A shard that has ended has nothing to send.
+        drop(join_all(self.0.addresses.iter().map(|shard| shard.send(Stop))).await);
+        self.at(ShardId(0)).do_send(message);
+    }
+
+    /// Closes the journal once all messages are durable.
+    pub(crate) async fn close_journal(&self) {
+        // A shard that has ended cannot keep anything.
+        drop(join_all(self.0.addresses.iter().map(|shard| shard.send(CloseJournal))).await);
+    }
+}
+
+impl fmt::Debug for Shards {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Shards").field("count", &self.0.addresses.len()).finish_non_exhaustive()
+    }
+}
+
+impl fmt::Debug for Unstarted {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Unstarted").field("shards", &self.shards).finish_non_exhaustive()
+    }
+}
+
+/// The way of one session to its shard. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Way(Rc<Place>);
+
+#[derive(Debug)]
+struct Place {
+    shards: Shards,
+    at: Cell<ShardId>,
+}
+
+impl Way {
+    /// Sends a request. Never waits.
+    pub(crate) fn send(&self, request: impl Into<Request>) {
+        let Place { shards, at } = &*self.0;
+        shards.at(at.get()).do_send(request.into());
+    }
+
+    /// The session is in a room now: its requests go to the room's shard.
+    pub(crate) fn moved_to(&self, room: &RoomName) {
+        let Place { shards, at } = &*self.0;
+        at.set(shards.0.common.shard_of(room));
+    }
+}
