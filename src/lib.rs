@@ -107,14 +107,14 @@ pub mod testing {
             chat::{
                 common::{ChatLimits, Common, ShardId},
                 core::Lost,
-                effects::{Done, Effect, Input, Job, Now, Request},
+                effects::{Done, Effect, Input, Job, Now},
                 handing::{Decided, Decisions},
                 ids::IdLimits,
                 line::said_event,
                 log::Resume,
                 messages::{
                     Behind, CaughtUp, ChatNews, ListUsers, LoggedIn, Login, Logout, Payload, Post, Publish, Register,
-                    Rejected, Reply, SendPrivate, ShowTyping, Tail, Unregister, UsersPage,
+                    Rejected, Reply, Request, SendPrivate, ShowTyping, Tail, Unregister, UsersPage,
                 },
                 position::{Place, Position},
                 shard::{Figures, Shard},

@@ -204,8 +204,13 @@ impl<R: AnyRoom> Broadcaster<R> {
     /// Sends a member news, behind all that its fan-out has for it already. Ignored if it is not registered.
     pub(crate) fn tell<N: Any + Send>(&mut self, member: MemberId, news: N) {
         if let Some(worker) = self.rooms.member(member).map(|member| member.worker) {
-            self.send_to(worker, ForFanOut::Tell(Tell { member, news: Box::new(news) }));
+            self.tell_at(worker, member, news);
         }
+    }
+
+    /// Sends news to a session of a worker, which need not be registered here any more.
+    pub(crate) fn tell_at<N: Any + Send>(&mut self, worker: WorkerId, member: MemberId, news: N) {
+        self.send_to(worker, ForFanOut::Tell(Tell { member, news: Box::new(news) }));
     }
 
     /// Adds a line to the broadcast of a room, which ends if it is full. `accepted` is held until the

@@ -5,10 +5,10 @@
 
 use std::sync::Arc;
 
-use super::position::Place;
+use super::position::{Asker, Place};
 use crate::{
     broadcast::{Broadcast, RoomId},
-    domain::{MemberId, RoomName},
+    domain::RoomName,
     journal::{Append, JournalError, Record},
 };
 
@@ -29,9 +29,7 @@ pub(crate) struct Commit {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Receipt {
     /// The member that gets the ack.
-    pub member: MemberId,
-    /// The ticket of its request.
-    pub ticket: u64,
+    pub to: Asker,
     /// Offset and time of the message.
     pub place: Place,
 }

@@ -49,7 +49,7 @@ pub struct Common {
     /// The memory budget of all clients.
     pub budget: Arc<Budget>,
     /// The number of remembered ids in all rooms.
-    pub ids: IdCount,
+    pub(crate) ids: IdCount,
     shards: usize,
     bound: RoomBound,
     new_rooms: Mutex<NewRooms>,

@@ -6,15 +6,13 @@ use super::{
     commits::{Commit, Receipt},
     common::ShardId,
     handing::Decided,
-    messages::{
-        CaughtUp, ListUsers, Login, Logout, Post, Publish, Register, SendPrivate, ShowTyping, Unregister,
-    },
+    messages::Request,
     transfer::ToShard,
 };
 use crate::{
     broadcast::{ForFanOut, RoomId, Seat},
     connection::Ending,
-    domain::{MemberId, RoomName, WorkerId},
+    domain::{RoomName, WorkerId},
     journal::{Append, JournalError, ReservedName, RoomState},
 };
 
@@ -48,33 +46,6 @@ pub enum Input {
     Close,
 }
 
-/// A request of a session.
-#[derive(Debug)]
-pub enum Request {
-    Register(Register),
-    Unregister(Unregister),
-    Publish(Publish),
-    Login(Login),
-    CaughtUp(CaughtUp),
-    Post(Post),
-    SendPrivate(SendPrivate),
-    ListUsers(ListUsers),
-    ShowTyping(ShowTyping),
-    Logout(Logout),
-}
-
-macro_rules! requests {
-    ($($name:ident),*) => {
-        $(impl From<$name> for Request {
-            fn from(request: $name) -> Self {
-                Self::$name(request)
-            }
-        })*
-    };
-}
-
-requests!(Register, Unregister, Publish, Login, CaughtUp, Post, SendPrivate, ListUsers, ShowTyping, Logout);
-
 /// What the chat wants done.
 #[derive(Debug)]
 pub enum Effect {
@@ -100,8 +71,11 @@ pub(crate) enum ToKeep {
 /// What the journal is asked.
 #[derive(Debug)]
 pub enum Job {
-    /// Which rooms have history. At the start and at a restart, nothing else is handled before that is known.
-    Rooms { is_awaited: bool },
+    /// Which rooms have history.
+    Rooms {
+        /// Nothing else is handled before that is known: at the start and at a restart.
+        is_awaited: bool,
+    },
     /// Where a room stands.
     Open(RoomId, RoomName),
     /// To make records durable.
@@ -137,22 +111,4 @@ pub enum Done {
     Reserved(Result<(), JournalError>),
     /// The journal is closed.
     Closed(Result<(), JournalError>),
-}
-
-impl Request {
-    /// The session that asks.
-    pub fn member(&self) -> MemberId {
-        match self {
-            Self::Register(Register { member, .. })
-            | Self::Unregister(Unregister { member, .. })
-            | Self::Publish(Publish { member, .. })
-            | Self::Login(Login { member, .. })
-            | Self::CaughtUp(CaughtUp { member, .. })
-            | Self::Post(Post { member, .. })
-            | Self::SendPrivate(SendPrivate { member, .. })
-            | Self::ListUsers(ListUsers { member, .. })
-            | Self::ShowTyping(ShowTyping { member, .. })
-            | Self::Logout(Logout { member, .. }) => *member,
-        }
-    }
 }

@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use super::ids::Remembered;
+use super::{ids::Remembered, position::Asker};
 use crate::{broadcast::Handed, connection::Accepted, domain::MemberId};
 
 /// Whether one private message was delivered. Known at once, or when the last worker with a session that gets
@@ -29,8 +29,7 @@ enum State {
 /// A request whose answer waits for the fate of a private message.
 #[derive(Debug)]
 pub(super) struct Waiter {
-    pub(super) member: MemberId,
-    pub(super) ticket: u64,
+    pub(super) to: Asker,
     /// The request's share of the session's intake, which bounds the requests that wait. `None` for the first
     /// request of a message: the broadcast holds its share.
     pub(super) accepted: Option<Accepted>,

@@ -82,7 +82,8 @@ mod tests {
 
     use super::*;
     use crate::{
-        domain::MemberId,
+        chat::position::Asker,
+        domain::{MemberId, WorkerId},
         journal::{Kind, NewEntry, entry},
     };
 
@@ -91,7 +92,8 @@ mod tests {
     }
 
     fn receipt() -> Receipt {
-        Receipt { member: MemberId::of(1), ticket: 1, place: Place { offset: 1, at: 9 } }
+        let to = Asker { member: MemberId::of(1), worker: WorkerId(0), ticket: 1 };
+        Receipt { to, place: Place { offset: 1, at: 9 } }
     }
 
     #[test]

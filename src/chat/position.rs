@@ -1,6 +1,9 @@
 //! Points in the log of a room.
 
-use crate::journal::EpochId;
+use crate::{
+    domain::{MemberId, WorkerId},
+    journal::EpochId,
+};
 
 /// An epoch and an offset in it: of the newest message of a room, or of the last one that a client processed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,4 +21,15 @@ pub struct Place {
     pub offset: u64,
     /// When it was said, in milliseconds since 1970.
     pub at: u64,
+}
+
+/// Who is to be answered later. The session may have moved to another shard by then: its worker finds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Asker {
+    /// The session.
+    pub member: MemberId,
+    /// The worker on whose thread it lives.
+    pub worker: WorkerId,
+    /// The session's number for its request.
+    pub ticket: u64,
 }

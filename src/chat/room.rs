@@ -4,10 +4,9 @@ use std::net::IpAddr;
 
 use super::{
     common::ShardId,
-    effects::Request,
     kept::Kept,
     log::RoomLog,
-    messages::{Login, Logout, Post, Publish, SendPrivate, Unregister},
+    messages::{Login, Logout, Post, Publish, Request, SendPrivate, Unregister},
     news::News,
     presence::Presence,
 };

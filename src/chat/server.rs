@@ -11,14 +11,15 @@ use tokio::sync::oneshot;
 
 use super::{
     alarms::Ringing,
-    common::ShardId,
+    common::{Common, ShardId},
     core::{Counts, Lost},
-    effects::{Done, Effect, Input, Job, Now, Request},
+    effects::{Done, Effect, Input, Job, Now},
     handing::{Decided, Decisions},
-    messages::{CloseJournal, ForgetRoom, ListRooms, MayEnter, Rejected, RoomList, Stop, Summarize, Summary},
+    messages::{
+        CloseJournal, ForgetRoom, ListRooms, MayEnter, Rejected, Request, RoomList, Stop, Summarize, Summary,
+    },
     shard::{Figures, Shard},
-    shards::Shards,
-    transfer::ToShard,
+    transfer::{Peers, ToShard},
 };
 use crate::{
     broadcast::{AddWorker, Delivery, DismissAll, FanOuts, TurnLength, Turns},
@@ -35,7 +36,7 @@ use crate::{
 pub(crate) struct ChatServer {
     shard: Shard,
     supervisor: Supervisor,
-    shards: Shards,
+    peers: Arc<dyn Peers>,
     fanouts: FanOuts,
     /// What goes to other shards at the end of the turn.
     forwards: Vec<(ShardId, ToShard)>,
@@ -57,13 +58,13 @@ pub(crate) struct ChatServer {
 /// Takes decisions on private messages to a shard, from any thread.
 #[derive(Debug)]
 struct ToServer {
-    shards: Shards,
+    peers: Arc<dyn Peers>,
     id: ShardId,
 }
 
 impl Decisions for ToServer {
     fn decided(&self, decided: Decided) {
-        self.shards.at(self.id).do_send(decided);
+        self.peers.decided(self.id, decided);
     }
 }
 
@@ -71,23 +72,20 @@ impl Message for Decided {
     type Result = ();
 }
 
-impl Message for Request {
-    type Result = ();
-}
-
 impl ChatServer {
     /// Shard `id`, which keeps history in `journal` and figures in `metrics`.
     pub(super) fn new(
-        shards: Shards,
+        common: Arc<Common>,
+        peers: Arc<dyn Peers>,
         id: ShardId,
         journal: Arc<dyn Journal>,
         metrics: Arc<Metrics>,
         supervisor: Supervisor,
     ) -> Self {
-        let decisions = Arc::new(ToServer { shards: shards.clone(), id });
+        let decisions = Arc::new(ToServer { peers: Arc::clone(&peers), id });
         Self {
-            shard: Shard::new(shards.common(), id, decisions, Now::read()),
-            shards,
+            shard: Shard::new(common, id, decisions, Now::read()),
+            peers,
             supervisor,
             fanouts: FanOuts::default(),
             forwards: Vec::new(),
@@ -152,7 +150,7 @@ impl ChatServer {
             }
             _ => None,
         };
-        if matches!(job, Job::Close) && !self.shards.is_last_to_close() {
+        if matches!(job, Job::Close) && !self.peers.is_last_to_close() {
             // Another shard still needs the journal.
             return self.answered(Done::Closed(Ok(())), ctx);
         }
@@ -185,7 +183,7 @@ impl ChatServer {
     fn send(&mut self) {
         self.fanouts.send_all();
         for (to, message) in self.forwards.drain(..) {
-            self.shards.at(to).do_send(message);
+            self.peers.send(to, message);
         }
         let figures = self.shard.figures();
         if figures != self.shown {

@@ -170,9 +170,8 @@ impl Shard {
     /// The journal has made a batch durable.
     fn committed(&mut self, effects: &mut Vec<Effect>) {
         let mut done = self.keeper.committed();
-        for Receipt { member, ticket, place } in done.iter_mut().flat_map(|commit| commit.receipts.drain(..))
-        {
-            self.chat.reply(member, ticket, Reply::Posted(place));
+        for Receipt { to, place } in done.iter_mut().flat_map(|commit| commit.receipts.drain(..)) {
+            self.chat.answer(to, Reply::Posted(place));
         }
         // From here on, a panic loses no ack.
         self.take_over(effects);
@@ -185,8 +184,8 @@ impl Shard {
     /// Accepts no message until the journal works again. Messages that were relayed stay in memory and are
     /// tried again; their senders are told that they are not kept yet.
     fn failed(&mut self, error: JournalError, now: Instant) {
-        for Receipt { member, ticket, .. } in self.keeper.failed(error, now) {
-            self.chat.reject(member, ticket, Rejected::NotKeptYet);
+        for Receipt { to, .. } in self.keeper.failed(error, now) {
+            self.chat.answer(to, Reply::Rejected(Rejected::NotKeptYet));
         }
     }
 
@@ -201,8 +200,8 @@ impl Shard {
             }
         }
         if !unknown.is_empty() {
-            for Receipt { member, ticket, .. } in unknown {
-                self.chat.reject(member, ticket, Rejected::NotKeptYet);
+            for Receipt { to, .. } in unknown {
+                self.chat.answer(to, Reply::Rejected(Rejected::NotKeptYet));
             }
             drop(self.chat.take_effects(effects));
         }

@@ -18,9 +18,12 @@ use futures_util::future::{join_all, try_join_all};
 
 use super::{
     common::{ChatLimits, Common, ShardId},
-    effects::Request,
-    messages::{CloseJournal, ForgetRoom, ListRooms, MayEnter, Rejected, RoomList, Stop, Summarize, Summary},
+    handing::Decided,
+    messages::{
+        CloseJournal, ForgetRoom, ListRooms, MayEnter, Rejected, Request, RoomList, Stop, Summarize, Summary,
+    },
     server::ChatServer,
+    transfer::{Peers, ToShard},
 };
 use crate::{
     broadcast::{AddWorker, DismissAll, ToFanOut},
@@ -40,6 +43,20 @@ struct All {
     addresses: Vec<Addr<ChatServer>>,
     /// Number of shards that are not done with the journal.
     open: AtomicUsize,
+}
+
+impl Peers for Shards {
+    fn send(&self, to: ShardId, message: ToShard) {
+        self.at(to).do_send(message);
+    }
+
+    fn decided(&self, by: ShardId, decided: Decided) {
+        self.at(by).do_send(decided);
+    }
+
+    fn is_last_to_close(&self) -> bool {
+        self.0.open.fetch_sub(1, Ordering::SeqCst) == 1
+    }
 }
 
 /// Shards that are to be started, each on the thread that it is to live on. What is sent to a shard before waits.
@@ -82,7 +99,8 @@ impl Unstarted {
             let name = format!("chat-server-{}", id.0);
             let supervisor = Supervisor::new(parts, name.as_str());
             let (journal, metrics) = (Arc::clone(journal), Arc::clone(metrics));
-            let server = ChatServer::new(self.shards.clone(), id, journal, metrics, supervisor);
+            let (common, peers) = (Arc::clone(&self.shards.0.common), Arc::new(self.shards.clone()));
+            let server = ChatServer::new(common, peers, id, journal, metrics, supervisor);
             parts.start_at(name, mailbox, server);
         }
     }
@@ -94,16 +112,6 @@ impl Unstarted {
 pub(crate) struct NoAnswer;
 
 impl Shards {
-    /// What the shards have in common.
-    pub(super) fn common(&self) -> Arc<Common> {
-        Arc::clone(&self.0.common)
-    }
-
-    /// Whether a shard that is done with the journal is the last one.
-    pub(super) fn is_last_to_close(&self) -> bool {
-        self.0.open.fetch_sub(1, Ordering::SeqCst) == 1
-    }
-
     /// A shard.
     pub(crate) fn at(&self, ShardId(shard): ShardId) -> &Addr<ChatServer> {
         &self.0.addresses[shard]

@@ -5,14 +5,14 @@
 //! the session out of its former room, tells the session, and hands over what the session has sent behind the
 //! login. From then on the session speaks to the room's shard.
 
-use std::net::IpAddr;
+use std::{fmt, net::IpAddr};
 
 use actix::Message;
 
 use super::{
     common::ShardId,
-    effects::Request,
-    messages::{Login, Reply},
+    handing::Decided,
+    messages::{Login, Reply, Request},
 };
 use crate::{
     broadcast::Encoding,
@@ -63,4 +63,16 @@ pub struct Arrive {
     pub address: Option<IpAddr>,
     /// The login.
     pub login: Login,
+}
+
+/// The way of a shard to the others and to itself, from any thread.
+pub(crate) trait Peers: fmt::Debug + Send + Sync {
+    /// Sends a message to a shard. Never waits.
+    fn send(&self, to: ShardId, message: ToShard);
+
+    /// Tells a shard what has become of a private message. Never waits.
+    fn decided(&self, by: ShardId, decided: Decided);
+
+    /// Counts a shard that is done with the journal. True for the last one.
+    fn is_last_to_close(&self) -> bool;
 }

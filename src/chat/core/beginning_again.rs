@@ -13,8 +13,8 @@ use crate::{
         alarms::Alarm,
         commits::Receipt,
         common::ShardId,
-        effects::{Done, Effect, Input, Request},
-        messages::{ListUsers, Post, Register, Rejected, Reply, SendPrivate, Unregister},
+        effects::{Done, Effect, Input},
+        messages::{ListUsers, Post, Register, Rejected, Reply, Request, SendPrivate, Unregister},
         room::{Behind, Book, Room, Visit, Waiting},
         transfer::ToShard,
     },
@@ -113,8 +113,8 @@ impl Chat {
         self.broadcaster.adopt(remains);
         let mut waiting = Vec::new();
         for (id, Unsent { receipts, requests, lost_lines }) in unsent {
-            for Receipt { member, ticket, .. } in receipts {
-                self.reject(member, ticket, Rejected::Interrupted);
+            for Receipt { to, .. } in receipts {
+                self.answer(to, Reply::Rejected(Rejected::Interrupted));
             }
             waiting.extend(requests);
             self.set_alarms(id, lost_lines);

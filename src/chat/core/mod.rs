@@ -12,11 +12,12 @@ use super::{
     alarms::Alarms,
     commits::Commit,
     common::{ChatLimits, Common, ShardId},
-    effects::{Effect, Job, Now, Request, ToKeep},
+    effects::{Effect, Job, Now, ToKeep},
     handing::{Decided, Decisions, Fate},
     ids::{Ids, RestingIds},
     listing::Listing,
-    messages::{ChatNews, Register, Rejected, Reply, RoomList},
+    messages::{ChatNews, Register, Rejected, Reply, Request, RoomList},
+    position::Asker,
     room::{Behind, Book, Room, Visit},
 };
 use crate::{
@@ -184,7 +185,7 @@ impl Chat {
     /// The fate of a private message is known: answers the requests that wait for it.
     pub(super) fn decided(&mut self, Decided { fate, delivered }: Decided) {
         for waiter in fate.decide(delivered) {
-            self.reply(waiter.member, waiter.ticket, Reply::PrivateSent { at: fate.at(), delivered });
+            self.answer(waiter.to, Reply::PrivateSent { at: fate.at(), delivered });
         }
     }
 
@@ -236,6 +237,11 @@ impl Chat {
 
     pub(super) fn reject(&mut self, member: MemberId, ticket: u64, rejected: Rejected) {
         self.reply(member, ticket, Reply::Rejected(rejected));
+    }
+
+    /// Answers a request that was kept.
+    pub(super) fn answer(&mut self, Asker { member, worker, ticket }: Asker, reply: Reply) {
+        self.broadcaster.tell_at(worker, member, ChatNews::Reply { ticket, reply });
     }
 
     fn ask(&mut self, job: Job) {

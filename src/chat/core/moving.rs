@@ -5,8 +5,8 @@ use crate::{
     broadcast::{Map, Member},
     chat::{
         common::ShardId,
-        effects::{Effect, Request},
-        messages::{Login, Rejected, Reply, Unregister},
+        effects::Effect,
+        messages::{Login, Rejected, Reply, Request, Unregister},
         room::Visit,
         transfer::{Arrive, ToShard},
     },

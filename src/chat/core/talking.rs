@@ -12,7 +12,7 @@ use crate::{
         ids,
         line::Line,
         messages::{Payload, Post, Publish, Rejected, Reply, SendPrivate},
-        position::Place,
+        position::{Asker, Place},
         room::{Book, Waiting},
     },
     connection::Accepted,
@@ -76,7 +76,9 @@ impl Chat {
 
     fn post(&mut self, post: Post) -> Result<(), Rejected> {
         let Post { member, ticket, kind, body, id: client_id, accepted } = post;
-        let id = self.broadcaster.rooms.room_of(member).ok_or(Rejected::NotLoggedIn)?;
+        let known = self.broadcaster.rooms.member(member).ok_or(Rejected::NotLoggedIn)?;
+        let (id, worker) = (known.room().ok_or(Rejected::NotLoggedIn)?, known.worker);
+        let to = Asker { member, worker, ticket };
         let room = self.broadcaster.rooms.get(id).ok_or(Rejected::NotLoggedIn)?;
         let user = room.presence.user_of(member).ok_or(Rejected::NotLoggedIn)?;
         let Book::Open(log) = &mut room.book else {
@@ -84,7 +86,7 @@ impl Chat {
         };
         let key = client_id.as_deref().map(|id| ids::key_of(user.sender, &user.token, id));
         if let Some(place) = key.and_then(|key| log.ids.find(&key)) {
-            let receipt = Receipt { member, ticket, place };
+            let receipt = Receipt { to, place };
             if place.offset <= log.durable() {
                 self.reply(member, ticket, Reply::Posted(place));
             } else if room.kept.has(place.offset) {
@@ -113,7 +115,7 @@ impl Chat {
             body: &body,
         };
         let line = Line::Said(place.offset, entry);
-        room.kept.owe(Receipt { member, ticket, place });
+        room.kept.owe(Receipt { to, place });
         if let Some(picture) = profile.avatar.as_picture()
             && picture.must_be_kept(place.at.saturating_sub(KEEP_PICTURE_AGAIN), place.at)
         {
@@ -138,7 +140,8 @@ impl Chat {
     /// answer the sender.
     fn send_private(&mut self, message: SendPrivate) -> Result<(), Rejected> {
         let SendPrivate { member, ticket, to, kind, body, id: client_id, accepted } = message;
-        let id = self.broadcaster.rooms.room_of(member).ok_or(Rejected::NotLoggedIn)?;
+        let known = self.broadcaster.rooms.member(member).ok_or(Rejected::NotLoggedIn)?;
+        let (id, worker) = (known.room().ok_or(Rejected::NotLoggedIn)?, known.worker);
         let room = self.broadcaster.rooms.get(id).ok_or(Rejected::NotLoggedIn)?;
         let sender = room.presence.user_of(member).ok_or(Rejected::NotLoggedIn)?;
         let sender = sender.clone();
@@ -148,7 +151,7 @@ impl Chat {
             .map(|id| ids::private_key(sender.sender, &sender.token, &room.name, &name, id));
         let reader = room.presence.find(&name).cloned();
         let is_held = room.presence.is_held(&name);
-        let mut waiter = Waiter { member, ticket, accepted: Some(accepted) };
+        let mut waiter = Waiter { to: Asker { member, worker, ticket }, accepted: Some(accepted) };
         let known = key.and_then(|key| self.private_ids.find(&key));
         if let Some(fate) = &known {
             match fate.ask(waiter) {

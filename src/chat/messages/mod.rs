@@ -1,6 +1,7 @@
 //! Messages to the chat server, and what it tells sessions.
 
 mod news;
+mod request;
 mod requests;
 
 pub(crate) use self::requests::{
@@ -9,6 +10,7 @@ pub(crate) use self::requests::{
 };
 pub use self::{
     news::{Behind, ChatNews, LoggedIn, Rejected, Reply, Tail, UsersPage},
+    request::Request,
     requests::{
         CaughtUp, ListUsers, Login, Logout, Payload, Post, Publish, Register, SendPrivate, ShowTyping,
         Unregister,

@@ -417,6 +417,25 @@ fn a_login_that_another_shard_refuses_changes_nothing() {
 }
 
 #[test]
+fn an_ack_reaches_a_session_that_has_moved_to_another_shard() {
+    let mut pair = Pair::new();
+    let (here, there) = (pair.room_of(0, 0), pair.room_of(1, 0));
+    let ann = pair.stages[0].register(1);
+    pair.log_in(0, ann, 1, &here);
+    pair.run();
+    pair.told(ann);
+    pair.stages[0].post(ann, 2, "x");
+    pair.stages[0].feed(Input::TurnEnded);
+    let append = pair.stages[0].jobs.pop().expect("the journal is given the message");
+    pair.log_in(0, ann, 3, &there);
+    pair.run();
+    assert_eq!(pair.told(ann), ["3: logged in"]);
+    pair.stages[0].jobs.push(append);
+    pair.run();
+    assert_eq!(pair.told(ann), ["2: posted at 1"]);
+}
+
+#[test]
 fn what_is_sent_behind_a_login_follows_the_session_to_the_other_shard() {
     let mut pair = Pair::new();
     let (here, there) = (pair.room_of(0, 0), pair.room_of(1, 0));
