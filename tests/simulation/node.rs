@@ -89,6 +89,8 @@ pub struct View {
     pub is_guest: bool,
     pub room: Option<usize>,
     pub user: Shown,
+    /// Whether another tab of its user may have changed its looks by the same input.
+    pub is_vague: bool,
     pub token: Option<Token>,
     pub is_subscribed: bool,
     /// The logins that wait for the journals of their rooms.
@@ -120,6 +122,8 @@ pub struct Node {
     pub views: Vec<View>,
     pub opening: Vec<(RoomId, usize)>,
     pub owed: Vec<Owed>,
+    /// Logins that came of the last input.
+    pub logins: usize,
     /// The private messages that wait for an answer, by their tickets.
     pub privates: Vec<(u64, u32)>,
 }
@@ -173,6 +177,7 @@ impl Node {
             views: Vec::new(),
             opening: Vec::new(),
             owed: Vec::new(),
+            logins: 0,
             privates: Vec::new(),
         }
     }
@@ -198,6 +203,25 @@ impl Node {
         users
     }
 
+    /// Whether a list has the users of a room, and nothing else.
+    pub fn is_list_of(&self, room: usize, mut listed: Vec<Shown>, names: &Names) -> bool {
+        let users = self.users(room, names);
+        let is_vague = |user: &Shown| {
+            let key = names.key(user.name);
+            self.views.iter().any(|view| {
+                view.is_vague && view.room == Some(room) && names.key(view.user.name) == key
+            })
+        };
+        listed.sort_unstable_by_key(|user| names.key(user.name));
+        let mut users = users;
+        users.sort_unstable_by_key(|user| names.key(user.name));
+        let pairs = users.iter().zip(&listed);
+        users.len() == listed.len()
+            && pairs.into_iter().all(|(user, listed)| {
+                user == listed || names.key(user.name) == names.key(listed.name) && is_vague(user)
+            })
+    }
+
     /// Sends what a shard has for the fan-outs and for other shards.
     pub fn send(&mut self, shard: usize) {
         let Server { collected, forwards, .. } = &mut self.servers[shard];
@@ -216,8 +240,9 @@ impl Node {
         }
     }
 
-    /// Whether no shard has anything in its mailbox.
+    /// Whether no shard has anything in its mailbox, or for another one.
     pub fn has_read_all(&self) -> bool {
-        self.servers.iter().all(|server| server.inbox.is_empty())
+        self.servers.iter().all(|server| server.inbox.is_empty() && server.forwards.is_empty())
+            && self.opening.is_empty()
     }
 }
