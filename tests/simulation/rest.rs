@@ -62,8 +62,9 @@ impl World {
     }
 
     fn does(&mut self, act: impl FnOnce(&mut Self) -> bool) -> bool {
+        self.trace.step += 1;
         let is_done = act(self);
-        self.trace.step += u64::from(is_done);
+        self.trace.step -= u64::from(!is_done);
         self.settle();
         is_done
     }

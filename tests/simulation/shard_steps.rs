@@ -453,6 +453,8 @@ impl World {
             return;
         };
         let (token, names) = (login.token, &self.names);
+        let owner = u64::from(token.owner_hash().0[0]);
+        self.trace.note("a user is in a room (room, name, owner)", [room as u64, user.name as u64, owner]);
         // Of several logins by one input it is not known here which came first: some are told by other shards.
         for held in self.held.iter().filter(|held| held.room == room) {
             let is_barred = names.are_alike(held.name, user.name) && held.token != token;
@@ -513,7 +515,10 @@ impl World {
         let is_last = !self.node.views.iter().any(|other| {
             !other.is_guest && other.room == Some(room) && self.names.key(other.user.name) == key
         });
-        if is_last {
+        let owner = u64::from(token.owner_hash().0[0]);
+        self.trace.note("a user drops (room, name, owner)", [room as u64, view.user.name as u64, owner]);
+        // Of several logins by one input another session of the user may have given the name up.
+        if is_last && self.node.logins <= 1 {
             let now = self.node.servers[shard].now.map_or(0, |now| now.millis) - 1_700_000_000_000;
             self.held.retain(|held| held.room != room || held.name != view.user.name);
             self.held.push(Held { room, name: view.user.name, token, until: now + HOLD });
