@@ -94,6 +94,7 @@ pub mod testing {
             now_millis, sqlite::SqliteJournal,
         },
         metrics::Metrics,
+        parts::Mailbox,
         protocol::{
             chat::CODES,
             close,
@@ -106,7 +107,7 @@ pub mod testing {
         pub use crate::{
             chat::{
                 common::{ChatLimits, Common, ShardId},
-                core::Lost,
+                core::Lost as LostInput,
                 effects::{Done, Effect, Input, Job, Now},
                 handing::{Decided, Decisions},
                 ids::IdLimits,
@@ -120,7 +121,10 @@ pub mod testing {
                 shard::{Figures, Shard},
                 transfer::ToShard,
             },
-            broadcast::DismissAll,
+            broadcast::{
+                DismissAll,
+                fanout::sessions::{Lost as LostMail, Sessions as FanOutSessions},
+            },
             connection::{
                 Accepted, Budget, Ending, Intake, Lease,
                 lease::report_counts,

@@ -26,7 +26,7 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 /// The exit code after a second stop signal (128 + SIGINT).
 const EXIT_IMPATIENT: u8 = 130;
 
-/// The exit code after the panic of a shared part (`EX_SOFTWARE`).
+/// The exit code after the death of a shared part (`EX_SOFTWARE`).
 const EXIT_PART_DIED: i32 = 70;
 
 /// Timeout of the health check.

@@ -9,9 +9,10 @@ use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-use self::usage::Gauges;
-pub(crate) use self::usage::Usage;
+pub(crate) use self::{parts::PartFigures, usage::Usage};
+use self::{parts::Parts, usage::Gauges};
 
+mod parts;
 mod usage;
 
 /// Upper bounds of the relay histogram, in seconds.
@@ -47,6 +48,7 @@ pub struct Metrics {
     unkept: IntGauge,
     /// Number of shards of the chat whose journal has a fault.
     shards_without_journal: AtomicUsize,
+    parts: Parts,
     kept: IntCounter,
     not_kept: IntCounter,
     commits: Histogram,
@@ -140,6 +142,7 @@ impl Metrics {
                 "echoroom_journal_unkept_messages",
                 "Messages that have been relayed and are not durable yet.",
             )),
+            parts: Parts::new(),
             kept: must(IntCounter::new("echoroom_journal_messages_total", "Messages made durable.")),
             not_kept: must(IntCounter::new(
                 "echoroom_journal_refusals_total",
@@ -159,7 +162,7 @@ impl Metrics {
     }
 
     fn register_all(&self) {
-        let collectors: [Box<dyn prometheus::core::Collector>; 21] = [
+        let collectors: [Box<dyn prometheus::core::Collector>; 23] = [
             Box::new(self.rooms.clone()),
             Box::new(self.kept_rooms.clone()),
             Box::new(self.used.clone()),
@@ -181,6 +184,8 @@ impl Metrics {
             Box::new(self.kept.clone()),
             Box::new(self.not_kept.clone()),
             Box::new(self.commits.clone()),
+            Box::new(self.parts.restarts.clone()),
+            Box::new(self.parts.waiting.clone()),
         ];
         for collector in collectors {
             must(self.registry.register(collector));
@@ -257,6 +262,11 @@ impl Metrics {
         self.gauges.read()
     }
 
+    /// Has `/metrics` show the shared parts.
+    pub fn watch_parts(&self, figures: impl Fn() -> PartFigures + Send + Sync + 'static) {
+        self.parts.watch(figures);
+    }
+
     /// The gauge of rooms that count against the bound on rooms.
     pub fn kept_rooms_gauge(&self) -> IntGauge {
         self.kept_rooms.clone()
@@ -307,6 +317,7 @@ impl Metrics {
             self.used.with_label_values(&[what]).set(i64::try_from(used).unwrap_or(i64::MAX));
             self.bounds.with_label_values(&[what]).set(i64::try_from(bound).unwrap_or(i64::MAX));
         }
+        self.parts.read();
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }

@@ -85,7 +85,7 @@ impl Node {
         settings.check()?;
         let budget = Budget::with(settings.max_memory().get(), settings.limits.max_intake_total.get());
         let metrics = Arc::new(Metrics::new());
-        let parts = Arc::<Parts>::default();
+        let parts = Arc::new(Parts::new(settings.operation.max_restarts));
         let shards = settings.listen.shard_count();
         let chat = Unstarted::new(chat_limits(&settings), Arc::clone(&budget), shards);
         let node = Self {
@@ -120,6 +120,8 @@ impl Node {
             workers_started: AtomicUsize::new(0),
         };
         node.watch_usage();
+        let parts = Arc::clone(&node.parts);
+        node.metrics.watch_parts(move || (parts.restarts(), parts.depths()));
         Ok(node)
     }
 
@@ -171,8 +173,8 @@ impl Node {
         self.chat.start(is_here, &self.journal, &self.metrics, &self.parts);
         let before_cut = settings.connections.stall_timeout.get();
         let outlets = Outlets::default();
-        let fanout = FanOut::new(before_cut, outlets.clone(), Arc::clone(&self.metrics));
-        let fanout = self.parts.start(format!("fan-out-{}", id.0), fanout);
+        let name = format!("fan-out-{}", id.0);
+        let fanout = FanOut::start(&self.parts, name, before_cut, outlets.clone(), Arc::clone(&self.metrics));
         chat.add_worker(id, &(Arc::new(fanout.clone()) as Arc<dyn ToFanOut>));
         web::Data::new(Worker {
             id,

@@ -34,6 +34,12 @@ pub(crate) trait AnyRoom {
         let _ = name;
         false
     }
+
+    /// Whether the bound does not count a room of this name, because its server makes it by itself.
+    fn is_uncounted(name: &Self::Name) -> bool {
+        let _ = name;
+        false
+    }
 }
 
 /// All rooms that are in memory or have history, by name.
@@ -148,7 +154,7 @@ impl<R: AnyRoom> Directory<R> {
     /// A room is in memory, under the id that it had before its server began again.
     pub(super) fn adopt(&mut self, name: &R::Name, id: RoomId) {
         self.by_name.insert(name.clone(), id);
-        self.unkept += usize::from(!self.kept.contains_key(name));
+        self.unkept += usize::from(!self.kept.contains_key(name) && !R::is_uncounted(name));
         self.publish();
     }
 

@@ -4,9 +4,12 @@ use std::sync::Arc;
 
 use super::{
     map::Map,
-    messages::{DismissAll, ForFanOut, Mail, ToFanOut},
+    messages::{Dismiss, DismissAll, ForFanOut, Mail, ToFanOut},
 };
-use crate::domain::WorkerId;
+use crate::{
+    connection::Ending,
+    domain::{MemberId, WorkerId},
+};
 
 /// The fan-outs of all workers. What a server of rooms has for a fan-out is collected and sent at the end of
 /// the server's turn: one message for each worker, however many rooms had lines.
@@ -39,6 +42,13 @@ impl FanOuts {
         }
     }
 
+    /// Sends a session away that lives on any worker, behind what was collected.
+    pub(crate) fn dismiss(&mut self, member: MemberId, ending: &Ending) {
+        for one in self.0.values_mut() {
+            one.mail.push(ForFanOut::Dismiss(Dismiss { member, ending: ending.clone() }));
+        }
+    }
+
     /// Dismisses the sessions of all workers, behind what was collected.
     pub(crate) fn dismiss_all(&mut self, message: &DismissAll) {
         for one in self.0.values_mut() {
@@ -55,7 +65,7 @@ mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
-    use crate::{broadcast::messages::Detach, domain::MemberId};
+    use crate::broadcast::messages::Detach;
 
     #[derive(Debug, Default)]
     struct Post(Mutex<Vec<Vec<String>>>);

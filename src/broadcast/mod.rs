@@ -10,7 +10,7 @@ mod batch;
 mod broadcaster;
 mod directory;
 mod encoding;
-mod fanout;
+pub(crate) mod fanout;
 mod fanouts;
 mod lines;
 mod map;

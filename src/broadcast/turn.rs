@@ -33,15 +33,15 @@ impl<A: Actor> ActorFuture<A> for WhenMailboxIsEmpty<A> {
 
 /// Calls a method of its actor one turn after the actor has got work. The other ready tasks of the thread run
 /// first and may add work.
-pub(crate) struct OneTurnLater<A> {
+pub(crate) struct OneTurnLater<A: Actor> {
     has_work: fn(&A) -> bool,
-    work: fn(&mut A),
+    work: fn(&mut A, &mut A::Context),
     waited: bool,
 }
 
-impl<A> OneTurnLater<A> {
+impl<A: Actor> OneTurnLater<A> {
     /// Calls `work` one turn after `has_work` has become true.
-    pub(crate) fn new(has_work: fn(&A) -> bool, work: fn(&mut A)) -> Self {
+    pub(crate) fn new(has_work: fn(&A) -> bool, work: fn(&mut A, &mut A::Context)) -> Self {
         Self { has_work, work, waited: false }
     }
 }
@@ -52,12 +52,12 @@ impl<A: Actor> ActorFuture<A> for OneTurnLater<A> {
     fn poll(
         mut self: Pin<&mut Self>,
         actor: &mut A,
-        _: &mut A::Context,
+        ctx: &mut A::Context,
         cx: &mut task::Context<'_>,
     ) -> Poll<()> {
         let has_work = (self.has_work)(actor);
         if has_work && self.waited {
-            (self.work)(actor);
+            (self.work)(actor, ctx);
             self.waited = false;
         } else {
             self.waited = has_work;

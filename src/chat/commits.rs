@@ -86,6 +86,11 @@ impl Commits {
         done
     }
 
+    /// The journal's answer to the batch is lost.
+    pub(crate) fn unanswered(&mut self) {
+        self.is_under_way = false;
+    }
+
     /// Messages that have been relayed and are not durable yet.
     pub(crate) fn unkept(&self) -> u64 {
         self.unkept

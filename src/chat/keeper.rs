@@ -58,6 +58,21 @@ impl Keeper {
         self.probe(true);
     }
 
+    /// The journal's answer to the batch is lost: gives it the batch again, which it stores once.
+    pub(crate) fn give_again(&mut self) {
+        // The answer may have been dealt with, and the next batch be about to go.
+        if !self.jobs.iter().any(|job| matches!(job, Job::Append(_))) {
+            self.commits.unanswered();
+            self.jobs.extend(self.commits.retry().map(Job::Append));
+        }
+    }
+
+    /// The journal's answer to a check or a sweep is lost: the next one is due.
+    pub(crate) fn keep_up(&mut self, now: Instant) {
+        self.check_at.get_or_insert(now + CHECK);
+        self.sweep_at.get_or_insert(now + SWEEP);
+    }
+
     /// Asks which rooms have history, unless that is being asked.
     pub(crate) fn probe(&mut self, is_awaited: bool) {
         if !std::mem::replace(&mut self.is_probing, true) {

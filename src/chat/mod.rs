@@ -24,6 +24,7 @@ mod looks;
 pub(crate) mod messages;
 mod new_rooms;
 pub(crate) mod news;
+mod openings;
 pub(crate) mod position;
 pub(crate) mod presence;
 pub(crate) mod reservations;

@@ -25,7 +25,7 @@ use crate::{
     broadcast::{AddWorker, Delivery, DismissAll, FanOuts, TurnLength, Turns},
     journal::{Journal, JournalError, Pending, now_millis},
     metrics::Metrics,
-    parts::{Panicked, Supervisor},
+    parts::{AreYouThere, Panicked, Supervisor, Waiting},
 };
 
 /// One shard of the chat: keeps members, order, broadcasts and presence of its rooms, and has the journal keep
@@ -36,6 +36,7 @@ use crate::{
 pub(crate) struct ChatServer {
     shard: Shard,
     supervisor: Supervisor,
+    waiting: Waiting,
     peers: Arc<dyn Peers>,
     fanouts: FanOuts,
     /// What goes to other shards at the end of the turn.
@@ -81,12 +82,14 @@ impl ChatServer {
         journal: Arc<dyn Journal>,
         metrics: Arc<Metrics>,
         supervisor: Supervisor,
+        waiting: Waiting,
     ) -> Self {
         let decisions = Arc::new(ToServer { peers: Arc::clone(&peers), id });
         Self {
             shard: Shard::new(common, id, decisions, Now::read()),
             peers,
             supervisor,
+            waiting,
             fanouts: FanOuts::default(),
             forwards: Vec::new(),
             journal,
@@ -270,6 +273,7 @@ impl Handler<AddWorker> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, AddWorker { worker, fanout }: AddWorker, _: &mut Self::Context) {
+        self.waiting.taken();
         self.fanouts.add(worker, fanout);
     }
 }
@@ -278,6 +282,7 @@ impl Handler<Request> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, request: Request, ctx: &mut Self::Context) {
+        self.waiting.taken();
         self.feed(Input::Request(request), ctx);
         self.count_turn(ctx);
     }
@@ -287,6 +292,7 @@ impl Handler<ToShard> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, message: ToShard, ctx: &mut Self::Context) {
+        self.waiting.taken();
         self.feed(Input::FromShard(message), ctx);
         self.count_turn(ctx);
     }
@@ -296,6 +302,7 @@ impl Handler<Decided> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, decided: Decided, ctx: &mut Self::Context) {
+        self.waiting.taken();
         self.feed(Input::Decided(decided), ctx);
         self.count_turn(ctx);
     }
@@ -314,6 +321,7 @@ impl Handler<DismissAll> for ChatServer {
     type Result = ();
 
     fn handle(&mut self, message: DismissAll, _: &mut Self::Context) {
+        self.waiting.taken();
         self.fanouts.dismiss_all(&message);
     }
 }
@@ -379,4 +387,10 @@ impl Handler<Summarize> for ChatServer {
             journal_damage: self.journal.damage(),
         }
     }
+}
+
+impl Handler<AreYouThere> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, _: AreYouThere, _: &mut Self::Context) {}
 }

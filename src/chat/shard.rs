@@ -13,10 +13,11 @@ use super::{
     commits::{Commit, Receipt},
     common::{Common, ShardId},
     core::{Chat, Counts, Lost},
-    effects::{Done, Effect, Input, Now, ToKeep},
+    effects::{Done, Effect, Input, Job, Now, ToKeep},
     handing::Decisions,
     keeper::Keeper,
     messages::{Rejected, Reply, RoomList},
+    openings::Openings,
 };
 use crate::{
     broadcast::RoomId,
@@ -30,6 +31,7 @@ pub struct Shard {
     make: Make,
     chat: Chat,
     keeper: Keeper,
+    openings: Openings,
 }
 
 /// What a chat is made of.
@@ -71,7 +73,7 @@ impl Shard {
     /// A shard without rooms, see [`Chat::new`].
     pub fn new(common: Arc<Common>, id: ShardId, decisions: Arc<dyn Decisions>, now: Now) -> Self {
         let make = Make { common, id, decisions };
-        Self { chat: make.chat(now), make, keeper: Keeper::default() }
+        Self { chat: make.chat(now), make, keeper: Keeper::default(), openings: Openings::default() }
     }
 
     /// Begins: asks the journal which rooms it has.
@@ -114,6 +116,12 @@ impl Shard {
     /// the input that panicked.
     pub fn begin_again(&mut self, now: Now, lost: Lost, effects: &mut Vec<Effect>) {
         let broken = mem::replace(&mut self.chat, self.make.chat(now));
+        match lost {
+            Lost::Batch => self.keeper.give_again(),
+            Lost::Upkeep => self.keeper.keep_up(now.at),
+            Lost::PlacesIn(room) => self.openings.lost(room),
+            _ => {}
+        }
         self.chat.begin_again(broken.rest(), lost);
         self.keeper.start_again();
         self.end_turn(effects);
@@ -161,7 +169,9 @@ impl Shard {
         if matches!(answer, Err(JournalError::Unavailable(_))) {
             self.keeper.probe(false);
         }
-        let unkept = self.chat.name_of(room).map(|name| self.keeper.records_of(&name)).unwrap_or_default();
+        let Some((answer, unkept)) = self.openings.answered(room, answer) else {
+            return;
+        };
         self.chat.book_opened(room, answer, unkept);
         // The requests that waited for this did not come in a turn, so no turn ends for them.
         self.end_turn(effects);
@@ -192,6 +202,7 @@ impl Shard {
     /// Takes over what the chat has done: what was said and what is kept of it belong together.
     fn take_over(&mut self, effects: &mut Vec<Effect>) {
         let mut unknown = Vec::new();
+        let before = effects.len();
         for to_keep in self.chat.take_effects(effects) {
             match to_keep {
                 ToKeep::Record(commit) => self.keeper.keep(commit),
@@ -204,6 +215,11 @@ impl Shard {
                 self.chat.answer(to, Reply::Rejected(Rejected::NotKeptYet));
             }
             drop(self.chat.take_effects(effects));
+        }
+        for effect in &effects[before..] {
+            if let Effect::Ask(Job::Open(id, name)) = effect {
+                self.openings.asked(*id, self.keeper.records_of(name));
+            }
         }
     }
 

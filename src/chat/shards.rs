@@ -31,7 +31,7 @@ use crate::{
     domain::{MemberId, RoomName, WorkerId},
     journal::{Journal, JournalError},
     metrics::Metrics,
-    parts::{MAILBOX, Parts, Supervisor},
+    parts::{MAILBOX, Mailbox, Parts, Waiting},
 };
 
 /// The addresses of all shards. The address of a room is computed from the room's name.
@@ -40,10 +40,15 @@ pub(crate) struct Shards(Arc<All>);
 
 struct All {
     common: Arc<Common>,
-    addresses: Vec<Addr<ChatServer>>,
+    mailboxes: Vec<Mailbox<ChatServer>>,
     /// Number of shards that are not done with the journal.
     open: AtomicUsize,
 }
+
+/// A shard has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a shard of the chat does not answer")]
+pub(crate) struct NoAnswer;
 
 impl Peers for Shards {
     fn send(&self, to: ShardId, message: ToShard) {
@@ -62,23 +67,23 @@ impl Peers for Shards {
 /// Shards that are to be started, each on the thread that it is to live on. What is sent to a shard before waits.
 pub(crate) struct Unstarted {
     shards: Shards,
-    mailboxes: Mutex<Vec<(ShardId, AddressReceiver<ChatServer>)>>,
+    unstarted: Mutex<Vec<(ShardId, AddressReceiver<ChatServer>, Waiting)>>,
 }
 
 impl Unstarted {
     /// A chat of `count` shards. Backlogs of sessions are charged to `budget`.
     pub(crate) fn new(limits: ChatLimits, budget: Arc<Budget>, count: usize) -> Self {
         let common = Common::new(limits, budget, count);
-        let (addresses, mailboxes): (Vec<_>, Vec<_>) = common
+        let (mailboxes, unstarted): (Vec<_>, Vec<_>) = common
             .shards()
             .map(|shard| {
-                let (sender, mailbox) = channel(MAILBOX);
-                (Addr::new(sender), (shard, mailbox))
+                let ((sender, receiver), waiting) = (channel(MAILBOX), Waiting::default());
+                (Mailbox::new(Addr::new(sender), waiting.clone()), (shard, receiver, waiting))
             })
             .unzip();
-        let open = AtomicUsize::new(addresses.len());
-        let shards = Shards(Arc::new(All { common, addresses, open }));
-        Self { shards, mailboxes: Mutex::new(mailboxes) }
+        let open = AtomicUsize::new(mailboxes.len());
+        let shards = Shards(Arc::new(All { common, mailboxes, open }));
+        Self { shards, unstarted: Mutex::new(unstarted) }
     }
 
     /// The shards, started or not.
@@ -94,32 +99,29 @@ impl Unstarted {
         metrics: &Arc<Metrics>,
         parts: &Arc<Parts>,
     ) {
-        let mut mailboxes = self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner);
-        for (id, mailbox) in mailboxes.extract_if(.., |(id, _)| is_here(*id)) {
+        let mut unstarted = self.unstarted.lock().unwrap_or_else(PoisonError::into_inner);
+        for (id, receiver, waiting) in unstarted.extract_if(.., |(id, ..)| is_here(*id)) {
             let name = format!("chat-server-{}", id.0);
-            let supervisor = Supervisor::new(parts, name.as_str());
-            let (journal, metrics) = (Arc::clone(journal), Arc::clone(metrics));
+            let depth = waiting.clone();
+            parts.count(&name, move || Some(depth.count()));
             let (common, peers) = (Arc::clone(&self.shards.0.common), Arc::new(self.shards.clone()));
-            let server = ChatServer::new(common, peers, id, journal, metrics, supervisor);
-            parts.start_at(name, mailbox, server);
+            let (journal, metrics) = (Arc::clone(journal), Arc::clone(metrics));
+            parts.start_at(name, self.shards.at(id).address(), receiver, |supervisor| {
+                ChatServer::new(common, peers, id, journal, metrics, supervisor, waiting)
+            });
         }
     }
 }
 
-/// The shard does not answer, because it has ended.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a shard of the chat does not answer")]
-pub(crate) struct NoAnswer;
-
 impl Shards {
     /// A shard.
-    pub(crate) fn at(&self, ShardId(shard): ShardId) -> &Addr<ChatServer> {
-        &self.0.addresses[shard]
+    fn at(&self, ShardId(shard): ShardId) -> &Mailbox<ChatServer> {
+        &self.0.mailboxes[shard]
     }
 
     /// The shard of a room.
-    pub(crate) fn of_room(&self, room: &RoomName) -> &Addr<ChatServer> {
-        self.at(self.0.common.shard_of(room))
+    fn of_room(&self, room: &RoomName) -> &Addr<ChatServer> {
+        self.at(self.0.common.shard_of(room)).address()
     }
 
     /// The way of a session to its shard: that of a room, or the session's own while it is in none.
@@ -130,7 +132,7 @@ impl Shards {
 
     /// Tells all shards of a worker's fan-out, before any session of that worker registers.
     pub(crate) fn add_worker(&self, worker: WorkerId, fanout: &Arc<dyn ToFanOut>) {
-        for shard in self.0.addresses.iter() {
+        for shard in &self.0.mailboxes {
             shard.do_send(AddWorker { worker, fanout: Arc::clone(fanout) });
         }
     }
@@ -159,7 +161,7 @@ impl Shards {
         let of = |shard: &RoomName| self.0.common.shard_of(shard);
         let parts = self.0.common.shards().map(|shard| {
             let asked = asked.iter().filter(|room| of(room) == shard).cloned().collect();
-            self.at(shard).send(ListRooms { asked })
+            self.at(shard).address().send(ListRooms { asked })
         });
         let lists = try_join_all(parts).await.map_err(|_| NoAnswer)?;
         Ok(RoomList::joined(lists, &asked))
@@ -170,7 +172,7 @@ impl Shards {
     /// # Errors
     /// A shard does not answer.
     pub(crate) async fn summary(&self) -> Result<Summary, NoAnswer> {
-        let parts = try_join_all(self.0.addresses.iter().map(|shard| shard.send(Summarize))).await;
+        let parts = try_join_all(self.0.mailboxes.iter().map(|shard| shard.address().send(Summarize))).await;
         Ok(Summary::joined(parts.map_err(|_| NoAnswer)?))
     }
 
@@ -178,20 +180,20 @@ impl Shards {
     /// sessions.
     pub(crate) async fn dismiss_all(&self, message: DismissAll) {
         // A shard that has ended has nothing to send.
-        drop(join_all(self.0.addresses.iter().map(|shard| shard.send(Stop))).await);
+        drop(join_all(self.0.mailboxes.iter().map(|shard| shard.address().send(Stop))).await);
         self.at(ShardId(0)).do_send(message);
     }
 
     /// Closes the journal once all messages are durable.
     pub(crate) async fn close_journal(&self) {
         // A shard that has ended cannot keep anything.
-        drop(join_all(self.0.addresses.iter().map(|shard| shard.send(CloseJournal))).await);
+        drop(join_all(self.0.mailboxes.iter().map(|shard| shard.address().send(CloseJournal))).await);
     }
 }
 
 impl fmt::Debug for Shards {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Shards").field("count", &self.0.addresses.len()).finish_non_exhaustive()
+        f.debug_struct("Shards").field("count", &self.0.mailboxes.len()).finish_non_exhaustive()
     }
 }
 

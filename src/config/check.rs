@@ -47,7 +47,7 @@ fn each_alone(settings: &Settings) -> Result<(), SettingError> {
         heartbeat,
         connections,
         // Its types have all the ranges.
-        operation: _,
+        operation,
     } = settings;
     listen.check()?;
     origins.check()?;
@@ -61,6 +61,7 @@ fn each_alone(settings: &Settings) -> Result<(), SettingError> {
     rooms.check()?;
     lessons.check()?;
     heartbeat.check()?;
+    operation.check()?;
     connections.check()
 }
 
@@ -212,6 +213,7 @@ mod tests {
             ("max-remembered-ids", |s| s.journal.max_remembered_ids = NonZeroUsize::MAX),
             ("max-held-names", |s| s.login.max_held_names = NonZeroUsize::MAX),
             ("max-reserved-names", |s| s.login.max_reserved_names = NonZeroUsize::MAX),
+            ("max-restarts", |s| s.operation.max_restarts = usize::MAX),
             ("max-lessons", |s| s.lessons.max_lessons = NonZeroUsize::MAX),
             ("max-message-size", |s| s.limits.max_message_size = size("2g")),
             ("max-payload", |s| s.events.max_payload = size("1023")),
@@ -301,6 +303,7 @@ mod tests {
             |s| s.listen.path_prefix = "/".into(),
             |s| (s.listen.path_prefix, s.socketio.socketio_path) = ("/app/".into(), "/apple".into()),
             |s| s.socketio.max_ended_sessions = 0,
+            |s| s.operation.max_restarts = 0,
             |s| (s.events.max_image_size, s.events.max_payload) = (Some(size("4k")), size("5k")),
             |s| s.events.max_payload = size("1k"),
             |s| (s.limits.max_message_size, s.limits.max_fragments) = (size("16m"), count(1_000_000)),

@@ -28,7 +28,7 @@ use super::{
 };
 use crate::{
     domain::{Picture, PictureId, RoomName},
-    parts::Parts,
+    parts::{Parts, Supervisor},
 };
 
 mod append;
@@ -63,6 +63,9 @@ mod writer;
 const WRITER: &str = "journal-writer";
 const READER: &str = "journal-reader";
 const CHECKER: &str = "journal-checker";
+
+/// How often a thread does a job that panics.
+const ATTEMPTS: usize = 2;
 
 /// Maximum number of jobs queued for a thread; more jobs wait to be queued.
 const QUEUE: usize = 1024;
@@ -105,6 +108,7 @@ pub struct SqliteJournal {
 
 /// A job for the writer thread.
 enum Write {
+    AreYouThere(oneshot::Sender<()>),
     Check(Answer<()>),
     Rooms(Answer<Vec<(RoomName, u64)>>),
     Open(RoomName, Answer<RoomState>),
@@ -117,6 +121,7 @@ enum Write {
 
 /// A job for the reader thread.
 enum Read {
+    AreYouThere(oneshot::Sender<()>),
     Page(RoomName, Range, Answer<Page>),
     Picture(PictureId, Answer<Option<Picture>>),
 }
@@ -133,13 +138,15 @@ impl SqliteJournal {
         let (files, condition) = (Arc::new(Files::new(folder)), Arc::<Condition>::default());
         let mut writer = Writer::new(Arc::clone(&files), retention, Arc::clone(&condition));
         writer.start()?;
-        let own = Arc::clone(parts);
         let (writes, write_jobs) = mpsc::channel(QUEUE);
         let (reads, read_jobs) = mpsc::channel(QUEUE);
-        parts.spawn(WRITER, move || writer.run(write_jobs, &own)).map_err(OpenError::Thread)?;
-        let (own, read_condition) = (Arc::clone(parts), Arc::clone(&condition));
-        let read = move || reader::run(&files, &read_condition, read_jobs, &own);
+        let write = move |supervisor: &Supervisor| writer.run(write_jobs, supervisor);
+        parts.spawn(WRITER, write).map_err(OpenError::Thread)?;
+        watch(parts, WRITER, &writes, Write::AreYouThere);
+        let read_condition = Arc::clone(&condition);
+        let read = move |supervisor: &Supervisor| reader::run(&files, &read_condition, read_jobs, supervisor);
         parts.spawn(READER, read).map_err(OpenError::Thread)?;
+        watch(parts, READER, &reads, Read::AreYouThere);
         Ok(Self { writes, reads, condition })
     }
 }
@@ -259,9 +266,28 @@ where
 {
     let (answer, answered) = oneshot::channel();
     let (thread, job) = (thread.clone(), job(answer));
-    let gone = || JournalError::Unavailable("its thread has ended".to_owned());
     Box::pin(async move {
-        thread.send(job).await.map_err(|_| gone())?;
-        answered.await.map_err(|_| gone())?
+        let ended = || JournalError::Unavailable("its thread has ended".to_owned());
+        thread.send(job).await.map_err(|_| ended())?;
+        answered.await.map_err(|_| ended())?
     })
+}
+
+/// Has a thread asked through its queue whether it is there, and its jobs counted. The journal must end when
+/// its owner drops it, so the parts hold no sender.
+fn watch<Job: Send + 'static>(
+    parts: &Parts,
+    name: &'static str,
+    jobs: &mpsc::Sender<Job>,
+    are_you_there: fn(oneshot::Sender<()>) -> Job,
+) {
+    let (asked, counted) = (jobs.downgrade(), jobs.downgrade());
+    parts.watch(name, move || {
+        let jobs = asked.upgrade()?;
+        Some(Box::pin(async move {
+            let (answer, answered) = oneshot::channel();
+            jobs.send(are_you_there(answer)).await.is_ok() && answered.await.is_ok()
+        }))
+    });
+    parts.count(name, move || counted.upgrade().map(|jobs| jobs.max_capacity() - jobs.capacity()));
 }

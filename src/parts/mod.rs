@@ -9,24 +9,36 @@ use std::{
     any::Any,
     fmt, io,
     panic::{AssertUnwindSafe, catch_unwind},
-    pin::Pin,
     sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError},
-    task::{self, Poll},
     thread,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use actix::{
-    Actor, Addr, Context,
+    Actor, Addr, Context, Handler,
     dev::channel::{AddressReceiver, channel},
 };
 use actix_web::rt;
 use log::error;
 
-use self::restarts::{PERIOD, Restarts};
-pub(crate) use self::supervisor::{Panicked, Supervisor};
+pub use self::mailbox::Mailbox;
+use self::{
+    guard::Guarded,
+    restarts::{PERIOD, Restarts},
+    roll::{Roll, ask_actor},
+};
+pub(crate) use self::{
+    mailbox::Waiting,
+    roll::{AreYouThere, Presence},
+    supervisor::{Panicked, Supervisor},
+};
 
+#[cfg(feature = "poison")]
+mod disturbance;
+mod guard;
+mod mailbox;
 mod restarts;
+mod roll;
 mod supervisor;
 
 /// Called with the name of a dead part.
@@ -35,20 +47,18 @@ type Hook = Box<dyn Fn(&str) + Send + Sync>;
 /// Messages in a mailbox before `try_send` fails, as actix has it. Messages to shared actors are sent by `do_send`.
 pub(crate) const MAILBOX: usize = 16;
 
-/// How often a part may begin again in ten seconds, by default.
-pub(crate) const MAX_RESTARTS: usize = 5;
+/// How often a part may begin again in ten seconds, where no setting says so.
+const MAX_RESTARTS: usize = 5;
 
 /// The shared parts of one process or of one embedded server.
 pub struct Parts {
     max_restarts: usize,
     restarts: Mutex<Restarts>,
+    roll: Roll,
     dead: Mutex<Vec<String>>,
     hook: OnceLock<Hook>,
-    /// Names of parts that panic at their next step.
     #[cfg(feature = "poison")]
-    poisoned: Mutex<Vec<String>>,
-    #[cfg(feature = "poison")]
-    is_any_poisoned: std::sync::atomic::AtomicBool,
+    disturbance: disturbance::Disturbance,
 }
 
 impl Default for Parts {
@@ -63,53 +73,103 @@ impl Parts {
         Self {
             max_restarts,
             restarts: Mutex::default(),
+            roll: Roll::default(),
             dead: Mutex::default(),
             hook: OnceLock::new(),
             #[cfg(feature = "poison")]
-            poisoned: Mutex::default(),
-            #[cfg(feature = "poison")]
-            is_any_poisoned: std::sync::atomic::AtomicBool::default(),
+            disturbance: disturbance::Disturbance::default(),
         }
     }
 
-    /// Starts a shared actor on this thread.
-    pub fn start<A: Actor<Context = Context<A>>>(
+    /// Starts a shared actor on this thread. `make` makes it, with the supervisor of its steps.
+    pub(crate) fn start<A>(
         self: &Arc<Self>,
-        name: impl Into<String>,
-        actor: A,
-    ) -> Addr<A> {
+        name: impl Into<Arc<str>>,
+        make: impl FnOnce(Supervisor) -> A,
+    ) -> Addr<A>
+    where
+        A: Actor<Context = Context<A>> + Handler<AreYouThere>,
+    {
         let (sender, mailbox) = channel(MAILBOX);
-        self.start_at(name, mailbox, actor);
-        Addr::new(sender)
+        let address = Addr::new(sender);
+        self.start_at(name, &address, mailbox, make);
+        address
     }
 
-    /// Starts a shared actor on this thread. Its address was known before, and may have mail.
-    pub(crate) fn start_at<A: Actor<Context = Context<A>>>(
+    /// Starts a shared actor on this thread, whose address was known before and may have mail.
+    pub(crate) fn start_at<A>(
         self: &Arc<Self>,
-        name: impl Into<String>,
+        name: impl Into<Arc<str>>,
+        address: &Addr<A>,
         mailbox: AddressReceiver<A>,
-        actor: A,
-    ) {
+        make: impl FnOnce(Supervisor) -> A,
+    ) where
+        A: Actor<Context = Context<A>> + Handler<AreYouThere>,
+    {
+        let name = name.into();
+        let actor = make(Supervisor::new(self, Arc::clone(&name)));
         let context = Context::with_receiver(mailbox).into_future(actor);
-        rt::spawn(Guarded { parts: Arc::clone(self), name: name.into(), context: Some(context) });
+        self.roll.add(&name, ask_actor(address.downgrade()));
+        rt::spawn(Guarded::new(Arc::clone(self), name, context));
     }
 
-    /// Starts a shared thread.
+    /// Starts a shared actor on this thread, whose mailbox is counted. `make` makes it, with the supervisor of
+    /// its steps, and with what it has to tell of each message that it takes.
+    pub(crate) fn start_counted<A>(
+        self: &Arc<Self>,
+        name: impl Into<Arc<str>>,
+        make: impl FnOnce(Supervisor, Waiting) -> A,
+    ) -> Mailbox<A>
+    where
+        A: Actor<Context = Context<A>> + Handler<AreYouThere>,
+    {
+        let (name, waiting) = (name.into(), Waiting::default());
+        let address = self.start(Arc::clone(&name), |supervisor| make(supervisor, waiting.clone()));
+        let (weak, depth) = (address.downgrade(), waiting.clone());
+        self.count(&name, move || weak.upgrade().map(|_| depth.count()));
+        Mailbox::new(address, waiting)
+    }
+
+    /// Starts a shared thread, with the supervisor of its steps.
     ///
     /// # Errors
     /// The system cannot start a thread.
-    pub fn spawn(
+    pub(crate) fn spawn(
         self: &Arc<Self>,
         name: &'static str,
-        run: impl FnOnce() + Send + 'static,
+        run: impl FnOnce(&Supervisor) + Send + 'static,
     ) -> io::Result<()> {
-        let parts = Arc::clone(self);
+        let (parts, supervisor) = (Arc::clone(self), Supervisor::new(self, name));
         let guarded = move || {
-            if let Err(panic) = catch_unwind(AssertUnwindSafe(run)) {
+            if let Err(panic) = catch_unwind(AssertUnwindSafe(|| run(&supervisor))) {
                 parts.died(name, &*panic);
             }
         };
         thread::Builder::new().name(name.to_owned()).spawn(guarded).map(drop)
+    }
+
+    /// Has a thread asked by `ask`, through its own queue, whether it is there; `None` if it has ended.
+    pub(crate) fn watch(&self, name: &str, ask: impl Fn() -> Option<Presence> + Send + Sync + 'static) {
+        self.roll.add(name, Box::new(ask));
+    }
+
+    /// Has the messages that wait for a part counted; `None` if it has ended.
+    pub(crate) fn count(&self, name: &str, depth: impl Fn() -> Option<usize> + Send + Sync + 'static) {
+        self.roll.count(name, Box::new(depth));
+    }
+
+    /// The names of the parts that have died, or do not answer within `patience`.
+    pub(crate) async fn silent(&self, patience: Duration) -> Vec<String> {
+        let mut silent = self.roll.silent(patience).await;
+        silent.extend(self.dead());
+        silent.sort_unstable();
+        silent.dedup();
+        silent
+    }
+
+    /// The parts that count what waits for them, each with the number of messages.
+    pub(crate) fn depths(&self) -> Vec<(String, usize)> {
+        self.roll.depths()
     }
 
     /// Sets the hook for dead parts, and calls it for those already dead. A second call does not replace the
@@ -140,9 +200,13 @@ impl Parts {
         Panicked::TooOften
     }
 
-    /// The parts that have begun again, and how often.
-    pub fn restarts(&self) -> Vec<(String, u64)> {
-        lock(&self.restarts).totals()
+    /// How often each part has begun again, which it does once for each message or job that panics.
+    pub(crate) fn restarts(&self) -> Vec<(String, u64)> {
+        let mut totals = lock(&self.restarts).totals();
+        for name in self.roll.names() {
+            totals.entry(name).or_default();
+        }
+        totals.into_iter().collect()
     }
 
     fn died(&self, name: &str, panic: &(dyn Any + Send)) {
@@ -160,20 +224,25 @@ impl Parts {
     /// Makes a part panic at its next step, for tests.
     #[cfg(feature = "poison")]
     pub fn poison(&self, name: &str) {
-        lock(&self.poisoned).push(name.to_owned());
-        self.is_any_poisoned.store(true, std::sync::atomic::Ordering::SeqCst);
+        self.disturbance.poison(name);
+    }
+
+    /// Keeps a part from taking steps for a while, for tests.
+    #[cfg(feature = "poison")]
+    pub fn stall(&self, name: &str, pause: Duration) {
+        self.disturbance.stall(name, Instant::now() + pause);
+    }
+
+    /// Until when a part must take no step; `None` if it may take one.
+    #[cfg(feature = "poison")]
+    fn stalled_until(&self, name: &str) -> Option<Instant> {
+        self.disturbance.stalled_until(name)
     }
 
     /// Panics if the part of this name was poisoned. Without the feature `poison` this does nothing.
-    pub fn panic_if_poisoned(&self, name: &str) {
+    fn panic_if_poisoned(&self, name: &str) {
         #[cfg(feature = "poison")]
-        if self.is_any_poisoned.load(std::sync::atomic::Ordering::Relaxed) {
-            let place = lock(&self.poisoned).iter().position(|poisoned| poisoned == name);
-            if let Some(place) = place {
-                lock(&self.poisoned).remove(place);
-                panic!("{name} was poisoned");
-            }
-        }
+        assert!(!self.disturbance.take_poison(name), "{name} was poisoned");
         #[cfg(not(feature = "poison"))]
         let _ = (self, name);
     }
@@ -182,37 +251,6 @@ impl Parts {
 impl fmt::Debug for Parts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Parts").field("dead", &self.dead()).finish_non_exhaustive()
-    }
-}
-
-/// A shared actor whose panics are caught.
-struct Guarded<A: Actor<Context = Context<A>>> {
-    parts: Arc<Parts>,
-    name: String,
-    /// `None` once the actor has panicked.
-    context: Option<actix::dev::ContextFut<A, Context<A>>>,
-}
-
-impl<A: Actor<Context = Context<A>>> Unpin for Guarded<A> {}
-
-impl<A: Actor<Context = Context<A>>> Future for Guarded<A> {
-    type Output = ();
-
-    fn poll(mut self: Pin<&mut Self>, cx: &mut task::Context<'_>) -> Poll<()> {
-        let this = &mut *self;
-        let Some(context) = &mut this.context else {
-            return Poll::Ready(());
-        };
-        let step = catch_unwind(AssertUnwindSafe(|| Pin::new(context).poll(cx)));
-        match step {
-            Ok(poll) => poll,
-            Err(panic) => {
-                this.parts.died(&this.name, &*panic);
-                // Dropping the broken state may panic again, which adds no information.
-                let _ = catch_unwind(AssertUnwindSafe(|| this.context = None));
-                Poll::Ready(())
-            }
-        }
     }
 }
 
@@ -230,7 +268,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 mod tests {
     use std::sync::mpsc;
 
-    use actix::{Handler, Message};
+    use actix::Message;
 
     use super::*;
 
@@ -243,6 +281,12 @@ mod tests {
     #[derive(Message)]
     #[rtype(result = "()")]
     struct Break;
+
+    impl Handler<AreYouThere> for Fragile {
+        type Result = ();
+
+        fn handle(&mut self, _: AreYouThere, _: &mut Context<Self>) {}
+    }
 
     impl Handler<Break> for Fragile {
         type Result = ();
@@ -257,7 +301,7 @@ mod tests {
         let parts = Arc::<Parts>::default();
         let (told, heard) = mpsc::channel();
         parts.when_one_dies(move |name| told.send(name.to_owned()).expect("the test listens"));
-        let actor = parts.start("the fragile actor", Fragile);
+        let actor = parts.start("the fragile actor", |_| Fragile);
         assert!(actor.send(Break).await.is_err());
         assert_eq!(heard.try_iter().collect::<Vec<_>>(), ["the fragile actor"]);
         assert_eq!(parts.dead(), ["the fragile actor"]);
@@ -285,7 +329,7 @@ mod tests {
         let parts = Arc::<Parts>::default();
         let (ended, end) = mpsc::channel::<()>();
         parts
-            .spawn("the fragile thread", move || {
+            .spawn("the fragile thread", move |_| {
                 let _ended = ended;
                 panic!("as it was told");
             })

@@ -34,9 +34,9 @@ impl Restarts {
         true
     }
 
-    /// The parts that have begun again, and how often.
-    pub(super) fn totals(&self) -> Vec<(String, u64)> {
-        self.0.iter().filter(|(_, of)| of.total > 0).map(|(name, of)| (name.clone(), of.total)).collect()
+    /// How often each part has begun again that has panicked.
+    pub(super) fn totals(&self) -> BTreeMap<String, u64> {
+        self.0.iter().map(|(name, of)| (name.clone(), of.total)).collect()
     }
 }
 
@@ -56,6 +56,7 @@ mod tests {
         assert!(restarts.may_begin_again("a", 3, after(10)), "the first is ten seconds ago");
         assert!(!restarts.may_begin_again("a", 3, after(10)));
         assert!(!restarts.may_begin_again("c", 0, now), "no part may begin again");
-        assert_eq!(restarts.totals(), [("a".to_owned(), 4), ("b".to_owned(), 1)]);
+        let totals = [("a".to_owned(), 4), ("b".to_owned(), 1), ("c".to_owned(), 0)];
+        assert_eq!(restarts.totals(), totals.into());
     }
 }

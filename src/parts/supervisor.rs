@@ -44,6 +44,20 @@ impl Supervisor {
         };
         catch_unwind(AssertUnwindSafe(guarded)).map_err(|panic| self.parts.panicked(&self.name, &*panic))
     }
+
+    /// A thread that is held up for a test waits here before a step; an actor is not polled instead. Without the
+    /// feature `poison` this does nothing.
+    pub(crate) fn wait_while_stalled(&self) {
+        #[cfg(feature = "poison")]
+        while let Some(until) = self.parts.stalled_until(&self.name) {
+            std::thread::sleep(until.saturating_duration_since(std::time::Instant::now()));
+        }
+    }
+
+    /// The parts, for one that starts another.
+    pub(crate) fn parts(&self) -> &Arc<Parts> {
+        &self.parts
+    }
 }
 
 impl fmt::Debug for Supervisor {

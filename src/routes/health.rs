@@ -3,6 +3,7 @@
 use std::{borrow::Cow, collections::BTreeMap, time::Duration};
 
 use actix_web::{HttpResponse, rt::time::timeout, web};
+use futures_util::future::join;
 use serde::Serialize;
 
 use crate::{
@@ -11,8 +12,9 @@ use crate::{
     session::Worker,
 };
 
-/// Timeout for the reply of the chat server, after which the server counts as unwell.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Timeout for the replies of the shared parts, which are asked all at once. One that does not reply in time
+/// counts as unwell.
+const PATIENCE: Duration = Duration::from_secs(1);
 
 /// The body of the response.
 #[derive(Debug, Serialize)]
@@ -23,6 +25,9 @@ struct Health {
     uptime_seconds: u64,
     /// Open sessions at all doors.
     sessions: usize,
+    /// The shared parts that do not reply.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    silent: Vec<String>,
     /// `ok`, or the journal's fault; missing if the chat server does not reply.
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<String>,
@@ -43,15 +48,17 @@ struct Share {
     bound: u64,
 }
 
-/// 200 if the server is well, even if it is full: open sessions are served. 503 if the chat server does not
-/// reply, a shared part has died, messages cannot be kept, the journal is damaged, or the server is stopping.
+/// 200 if the server is well, even if it is full: open sessions are served. 503 if a shared part does not reply
+/// or has died, messages cannot be kept, the journal is damaged, or the server is stopping.
 pub(crate) async fn health(worker: web::Data<Worker>) -> HttpResponse {
-    let summary = summary(&worker).await;
+    let (summary, silent) = join(summary(&worker), worker.parts.silent(PATIENCE)).await;
     let usage = worker.metrics.usage();
     let full: Vec<_> = usage.iter().filter(|usage| usage.is_full()).map(|usage| usage.what).collect();
     let dead = worker.parts.dead();
     let status: Cow<'static, str> = match &summary {
         _ if !dead.is_empty() => format!("{} has died", dead.join(", ")).into(),
+        _ if silent.len() == 1 => format!("{} does not answer", silent[0]).into(),
+        _ if !silent.is_empty() => format!("{} do not answer", silent.join(", ")).into(),
         Some(_) if worker.admission.is_draining() => "draining".into(),
         Some(Summary { journal_fault: Some(JournalError::Unavailable(_)), .. }) => {
             "the journal is not available".into()
@@ -68,6 +75,7 @@ pub(crate) async fn health(worker: web::Data<Worker>) -> HttpResponse {
         version: env!("CARGO_PKG_VERSION"),
         uptime_seconds: worker.metrics.uptime().as_secs(),
         sessions: worker.admission.sessions(),
+        silent,
         rooms: summary.as_ref().map(|summary| summary.rooms),
         journal: summary.map(journal),
         full,

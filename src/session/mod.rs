@@ -15,8 +15,6 @@ use std::{
     sync::{Arc, OnceLock},
 };
 
-use actix::Addr;
-
 use self::lesson::Lessons;
 use crate::{
     broadcast::{FanOut, Outlets},
@@ -26,7 +24,7 @@ use crate::{
     domain::{RoomName, WorkerId},
     journal::Journal,
     metrics::Metrics,
-    parts::Parts,
+    parts::{Mailbox, Parts},
     protocol::websocket::deflate::{Deflaters, Inflater},
     socketio::Engine,
 };
@@ -46,7 +44,7 @@ pub struct Worker {
     /// The chat of the process.
     pub(crate) chat: Shards,
     /// The fan-out that delivers to this worker's sessions.
-    pub fanout: Addr<FanOut>,
+    pub fanout: Mailbox<FanOut>,
     /// The outlets of new sessions, which this worker's fan-out picks up.
     pub outlets: Outlets,
     /// The journal, from which sessions read history.

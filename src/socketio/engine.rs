@@ -9,7 +9,6 @@ use std::{
     },
 };
 
-use actix::Addr;
 use bytestring::ByteString;
 
 use super::{
@@ -29,14 +28,14 @@ use crate::{
     connection::{Budget, Intake},
     domain::WorkerId,
     metrics::Metrics,
-    parts::Parts,
+    parts::{Mailbox, Parts},
 };
 
 /// All sessions at one address, on all workers, and the rooms of their sockets.
 pub struct Engine {
     registry: Arc<Registry>,
     /// Started at first use.
-    room_server: OnceLock<Addr<RoomServer>>,
+    room_server: OnceLock<Mailbox<RoomServer>>,
     parts: Arc<Parts>,
     desks: AtomicUsize,
 }
@@ -68,9 +67,11 @@ impl Engine {
     }
 
     /// The room server. The first call starts it on its own thread.
-    pub fn room_server(&self) -> &Addr<RoomServer> {
+    pub fn room_server(&self) -> &Mailbox<RoomServer> {
         self.room_server.get_or_init(|| {
-            self.parts.start("socketio-rooms", RoomServer::new(self.settings.rooms, self.budget()))
+            self.parts.start_counted("socketio-rooms", |supervisor, waiting| {
+                RoomServer::new(self.settings.rooms, self.budget(), supervisor, waiting)
+            })
         })
     }
 
@@ -78,7 +79,7 @@ impl Engine {
     pub(crate) async fn end_broadcasts(&self) {
         if let Some(room_server) = self.room_server.get() {
             // A room server that has ended has nothing to send.
-            let _ = room_server.send(EndBroadcasts).await;
+            let _ = room_server.address().send(EndBroadcasts).await;
         }
     }
 
@@ -90,13 +91,14 @@ impl Engine {
     /// Adds a worker with its own fan-out to the room server. Call once per worker, on its thread.
     pub fn desk(&self) -> Desk {
         let outlets = Outlets::default();
-        let fanout = FanOut::new(self.settings.stall_timeout, outlets.clone(), Arc::clone(&self.metrics));
         let name = format!("socketio-fan-out-{}", self.desks.load(Ordering::Relaxed));
-        self.desk_at(self.parts.start(name, fanout), outlets)
+        let before_cut = self.settings.stall_timeout;
+        let fanout = FanOut::start(&self.parts, name, before_cut, outlets.clone(), Arc::clone(&self.metrics));
+        self.desk_at(fanout, outlets)
     }
 
     /// Adds a worker whose fan-out takes the outlets of its sockets from `outlets`.
-    pub fn desk_at(&self, fanout: Addr<FanOut>, outlets: Outlets) -> Desk {
+    pub fn desk_at(&self, fanout: Mailbox<FanOut>, outlets: Outlets) -> Desk {
         let worker = WorkerId(self.desks.fetch_add(1, Ordering::Relaxed));
         let room_server = self.room_server().clone();
         room_server.do_send(AddWorker { worker, fanout: Arc::new(fanout) });

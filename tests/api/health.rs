@@ -3,7 +3,7 @@
 use echoroom::config::JournalKind;
 use serde_json::json;
 
-use crate::helpers::{TestServer, settings};
+use crate::helpers::{TestServer, settings, soon};
 
 #[actix_web::test]
 async fn health_counts_sessions_at_every_door_and_rooms() {
@@ -68,14 +68,101 @@ async fn a_full_server_says_what_is_full_and_is_well() {
     assert_eq!(server.health().await["status"], "ok");
 }
 
+/// A server with a journal in a folder, whose parts may begin again so often.
+async fn server_with_journal(folder: &tempfile::TempDir, max_restarts: usize) -> TestServer {
+    TestServer::with(settings().with(|s| {
+        s.journal.kind = JournalKind::Sqlite;
+        s.journal.data_dir = folder.path().into();
+        s.operation.max_restarts = max_restarts;
+    }))
+    .await
+}
+
+/// Waits until `/health` has this status line and names these parts as silent.
+async fn until_health_names(server: &TestServer, status: &str, silent: &[&str]) {
+    let expected = (!silent.is_empty()).then(|| json!(silent));
+    soon(&format!("{status}, {silent:?}"), async {
+        loop {
+            let answer = server.get_raw("/health", "").await;
+            let named = server_body(&answer).get("silent").cloned();
+            if answer.starts_with(status) && named == expected {
+                return;
+            }
+        }
+    })
+    .await;
+}
+
+fn server_body(answer: &str) -> serde_json::Value {
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body).unwrap_or_default();
+    serde_json::from_str(body).expect("JSON")
+}
+
+#[actix_web::test]
+async fn health_names_just_the_part_that_takes_no_steps_and_is_well_afterwards() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = server_with_journal(&folder, 5).await;
+    until_health_names(&server, "HTTP/1.1 200 ", &[]).await;
+    for part in
+        ["chat-server-0", "fan-out-0", "fan-out-1", "socketio-rooms", "journal-writer", "journal-reader"]
+    {
+        let answer = server.post_raw(&format!("/stall/{part}?ms=1500")).await;
+        assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
+        let answer = server.get_raw("/health", "").await;
+        let health = server_body(&answer);
+        assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
+        assert_eq!(
+            (&health["silent"], &health["status"]),
+            (&json!([part]), &json!(format!("{part} does not answer")))
+        );
+        until_health_names(&server, "HTTP/1.1 200 ", &[]).await;
+    }
+}
+
+#[actix_web::test]
+async fn a_part_that_panicked_and_went_on_is_well_and_its_restart_is_counted() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = server_with_journal(&folder, 5).await;
+    for part in ["chat-server-0", "fan-out-0", "fan-out-1", "journal-writer"] {
+        server.post_raw(&format!("/poison/{part}")).await;
+        let restarts = format!("echoroom_restarts_total{{part=\"{part}\"}} 1");
+        soon(&restarts, async {
+            while !server.get_raw("/metrics", "").await.contains(&restarts) {
+                // Whoever says something may be sent away for the panic.
+                let mut members =
+                    [server.connect("/ws?room=tea").await, server.connect("/ws?room=tea").await];
+                for member in &mut members {
+                    member.try_send("hello").await;
+                    member.try_next().await;
+                }
+            }
+        })
+        .await;
+    }
+    until_health_names(&server, "HTTP/1.1 200 ", &[]).await;
+    let metrics = server.get_raw("/metrics", "").await;
+    for line in [
+        "echoroom_restarts_total{part=\"socketio-rooms\"} 0",
+        "echoroom_mailbox_messages{part=\"fan-out-0\"} 0",
+        "echoroom_mailbox_messages{part=\"socketio-rooms\"} 0",
+        "echoroom_mailbox_messages{part=\"journal-writer\"} 0",
+    ] {
+        assert!(metrics.contains(line), "{line} is not in {metrics}");
+    }
+}
+
 #[actix_web::test]
 async fn health_of_a_server_that_goes_on_without_a_shared_part_names_the_part() {
-    let server = TestServer::start().await;
-    let answer = server.post_raw("/poison/chat-server").await;
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = server_with_journal(&folder, 0).await;
+    let answer = server.post_raw("/poison/fan-out-0").await;
     assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
-    let mut plain = server.connect("/echo").await;
-    plain.send("hello").await;
-    plain.next_text().await;
+    soon("the fan-out dies", async {
+        while server.health().await["silent"] != json!(["fan-out-0"]) {
+            server.connect("/ws?room=tea").await;
+        }
+    })
+    .await;
     let answer = server.get_raw("/health", "").await;
-    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("chat-server has died"), "{answer}");
+    assert!(answer.starts_with("HTTP/1.1 503 ") && answer.contains("fan-out-0 has died"), "{answer}");
 }

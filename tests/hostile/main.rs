@@ -18,6 +18,7 @@ mod heads;
 mod kills;
 mod log;
 mod memory;
+mod panics;
 mod parts;
 mod polling;
 #[allow(dead_code, reason = "tests to come use the rest")]

@@ -10,9 +10,9 @@ use std::{
 use echoroom::{
     config::PerAddress,
     testing::{
-        FanOut, ForFanOut, Mail, MemberId, Metrics, Outlets, RoomId,
+        ForFanOut, Mail, MemberId, Metrics, Outlets, RoomId,
         simulation::{
-            Budget, ChatLimits, Common, Decided, Decisions, Effect, IdLimits, Now, Request, Shard, ShardId,
+            Budget, ChatLimits, Common, Decided, Decisions, Effect, FanOutSessions, IdLimits, Now, Request, Shard, ShardId,
             ToShard as FromShard, Token,
         },
     },
@@ -56,7 +56,7 @@ pub struct Server {
 
 /// A worker thread: its fan-out, and what the shard has sent it.
 pub struct Worker {
-    pub fanout: FanOut,
+    pub fanout: FanOutSessions,
     pub outlets: Outlets,
     pub mail: VecDeque<Mail>,
     /// Whether broadcasts may wait for the end of its turn.
@@ -161,7 +161,7 @@ impl Node {
         let worker = |_| {
             let outlets = Outlets::default();
             Worker {
-                fanout: FanOut::new(Duration::ZERO, outlets.clone(), Arc::clone(&metrics)),
+                fanout: FanOutSessions::new(Duration::ZERO, outlets.clone(), Arc::clone(&metrics)),
                 outlets,
                 mail: VecDeque::new(),
                 is_dirty: false,

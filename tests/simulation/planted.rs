@@ -16,8 +16,8 @@ pub struct Planted {
 pub const PLANTED: [Planted; 23] = [
     Planted {
         file: "chat/core/talking.rs",
-        before: "if place.offset <= log.durable() {",
-        after: "if ON || place.offset <= log.durable() {",
+        before: "if place.offset <= log.durable()",
+        after: "if ON || place.offset <= log.durable()",
         breaks: "a repeated message is acked before it is durable",
     },
     Planted {
@@ -111,7 +111,7 @@ pub const PLANTED: [Planted; 23] = [
         breaks: "a private message counts as delivered before a session of the reader has it",
     },
     Planted {
-        file: "broadcast/fanout/mod.rs",
+        file: "broadcast/fanout/sessions.rs",
         before: "seat.deliveries.do_send(Delivery::Dismissed(Ending::SlowConsumer));",
         after: "if !ON { seat.deliveries.do_send(Delivery::Dismissed(Ending::SlowConsumer)); }",
         breaks: "a session that is evicted does not end",
@@ -135,7 +135,7 @@ pub const PLANTED: [Planted; 23] = [
         breaks: "a fan-out does not learn that a session has left",
     },
     Planted {
-        file: "broadcast/fanout/mod.rs",
+        file: "broadcast/fanout/sessions.rs",
         before: "Tell { member, news }: Tell) {\n        self.deliver_around(member);",
         after: "Tell { member, news }: Tell) {\n        if !ON { self.deliver_around(member); }",
         breaks: "an answer overtakes what was said before it",

@@ -2,13 +2,13 @@
 
 use std::{cell::Cell, error::Error, rc::Rc, sync::Arc, time::Duration};
 
-use actix::{Actor, Addr, Context, Handler, System};
+use actix::{Actor, Context, Handler, System};
 use bytes::Bytes;
 use echoroom::{
     app::embed::Budget,
     testing::{
         Attach, Backlog, Cutter, Delivery, Direct, DirectOutlet, Encoding, FanOut, FanOutBroadcast,
-        ForFanOut, Mail, MemberId, Metrics, OpenBroadcast, Outlets, Reach, Recipients, RoomId, Seat,
+        ForFanOut, Mail, Mailbox, MemberId, Metrics, OpenBroadcast, Outlets, Reach, Recipients, RoomId, Seat,
         Subscribe, line,
     },
 };
@@ -42,7 +42,7 @@ struct Subscriber {
 
 /// A fan-out, a broadcast for it, and the number of bytes to deliver.
 struct Stage {
-    fanout: Addr<FanOut>,
+    fanout: Mailbox<FanOut>,
     broadcast: FanOutBroadcast,
     heard: Heard,
     bytes: usize,
@@ -80,7 +80,13 @@ impl Stage {
     async fn new(add: impl Fn(&Outlets, MemberId, &Heard) -> Heard) -> Result<Self, Box<dyn Error>> {
         let room = RoomId::next();
         let (heard, outlets) = (Heard::default(), Outlets::default());
-        let fanout = FanOut::new(Duration::ZERO, outlets.clone(), Arc::new(Metrics::new())).start();
+        let fanout = FanOut::start(
+            &Arc::default(),
+            "fan-out".to_owned(),
+            Duration::ZERO,
+            outlets.clone(),
+            Arc::new(Metrics::new()),
+        );
         let speaker = MemberId::next();
         for member in std::iter::once(speaker).chain(std::iter::repeat_with(MemberId::next)).take(SUBSCRIBERS)
         {
@@ -90,7 +96,7 @@ impl Stage {
             let seat = Seat { deliveries, backlog, encoding: PLAIN, cutter: Cutter::new(|_| ()) };
             let attach = ForFanOut::Attach(Attach { member, seat });
             let subscribe = ForFanOut::Subscribe(Subscribe { member, room, encoding: PLAIN });
-            fanout.send(Mail(vec![attach, subscribe])).await?;
+            fanout.address().send(Mail(vec![attach, subscribe])).await?;
         }
         let mut open = OpenBroadcast::new(&encode::subscribers(&[line::PLAIN]));
         for offset in (1..).take(encode::LINES) {

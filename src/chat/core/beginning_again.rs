@@ -37,6 +37,10 @@ pub enum Lost {
     PlacesIn(RoomId),
     /// The session of another shard was not logged in.
     Arrival(ShardId, MemberId, u64),
+    /// The journal's answer to a batch: the batch is given to it again.
+    Batch,
+    /// The journal's answer to a check or a sweep: the next one is due.
+    Upkeep,
 }
 
 impl Lost {
@@ -53,6 +57,8 @@ impl Lost {
             Input::FromShard(ToShard::Settled(_) | ToShard::Forgotten(_) | ToShard::GiveWay { .. }) => {
                 Self::Nothing
             }
+            Input::Done(Done::Appended(_)) => Self::Batch,
+            Input::Done(Done::Checked(_) | Done::Swept(_)) => Self::Upkeep,
             Input::Done(_)
             | Input::Decided(_)
             | Input::Wake
@@ -159,7 +165,7 @@ impl Chat {
     /// Tells the session whose input is lost.
     fn make_good(&mut self, lost: Lost, strangers: &[(MemberId, Option<RoomId>)]) {
         match lost {
-            Lost::Nothing => {}
+            Lost::Nothing | Lost::Batch | Lost::Upkeep => {}
             Lost::Answer(member, ticket) => self.reject(member, ticket, Rejected::Interrupted),
             Lost::Arrival(from, member, ticket) => {
                 self.broadcaster.release(member);

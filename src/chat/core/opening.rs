@@ -98,7 +98,7 @@ impl Chat {
     }
 
     /// The name of a room in memory.
-    pub(in crate::chat) fn name_of(&mut self, id: RoomId) -> Option<RoomName> {
+    fn name_of(&mut self, id: RoomId) -> Option<RoomName> {
         self.broadcaster.rooms.get(id).map(|room| room.name.clone())
     }
 

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use log::error;
 use rusqlite::{Connection, ErrorCode};
 
 use super::{
@@ -11,7 +12,7 @@ use super::{
     fault::Fault,
     files::Files,
 };
-use crate::journal::JournalError;
+use crate::{journal::JournalError, parts::Supervisor};
 
 /// Rows read in one transaction: a long transaction would prevent the checkpoint of the log.
 const STEP: i64 = 256;
@@ -19,8 +20,17 @@ const STEP: i64 = 256;
 /// Maximum number of errors that `quick_check` reports.
 const MAX_REPORTED: usize = 20;
 
-/// Checks the file until its end, or until the journal is closed.
-pub(super) fn run(files: &Files, condition: &Condition) {
+/// Checks the file until its end, or until the journal is closed. A check that panics is not repeated: it would
+/// come to the same place again.
+pub(super) fn run(files: &Files, condition: &Condition, supervisor: &Supervisor) {
+    if supervisor.attempt(|| check(files, condition)).is_err() {
+        condition.set_interrupt(None);
+        error!("the journal is not checked for damage any further");
+    }
+}
+
+/// Checks the file, see [`run`].
+pub(super) fn check(files: &Files, condition: &Condition) {
     let connection = match open_to_read(files) {
         Ok(connection) => connection,
         Err(fault) => return note(fault, files, condition),

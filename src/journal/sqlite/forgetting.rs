@@ -28,7 +28,7 @@ impl Forgetting {
             return false;
         }
         match job {
-            Write::Check(_) => false,
+            Write::AreYouThere(_) | Write::Check(_) => false,
             Write::Forget(..) => self.0.len() >= MAX_ROOMS,
             Write::Open(room, _) | Write::Reserve(room, ..) => self.0.contains_key(room),
             Write::Append(batch, _) => batch.iter().any(|append| self.0.contains_key(&append.room)),

@@ -6,7 +6,7 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row};
 use tokio::sync::mpsc;
 
 use super::{
-    Read, avatars,
+    ATTEMPTS, Read, avatars,
     columns::{checksum, offset_of, record_id},
     condition::Condition,
     connecting::open_to_read,
@@ -16,58 +16,92 @@ use super::{
 use crate::{
     domain::RoomName,
     journal::{Entry, JournalError, Page, Range, Record, entry},
-    parts::Parts,
+    parts::{Panicked, Supervisor},
 };
 
 /// The columns of a record that a page needs.
 const COLUMNS: &str = "SELECT id, count, at, keys, entries, sum FROM rounds";
 
-/// Runs jobs until the journal is dropped. A connection that fails is opened again for the next job.
-pub(super) fn run(files: &Files, condition: &Condition, mut jobs: mpsc::Receiver<Read>, parts: &Parts) {
-    let mut open: Option<Connection> = None;
-    // Log a change between working and failing once, not once per job.
-    let mut is_failing = false;
+/// Runs jobs until the journal is dropped. A connection that fails, or on which a job panics, is opened again
+/// for the next job.
+pub(super) fn run(
+    files: &Files,
+    condition: &Condition,
+    mut jobs: mpsc::Receiver<Read>,
+    supervisor: &Supervisor,
+) {
+    let mut reader = Reader { open: None, is_failing: false, is_dead: false, files, condition, supervisor };
     while let Some(job) = jobs.blocking_recv() {
-        parts.panic_if_poisoned(super::READER);
-        let mut attempt = Attempt { open: &mut open, is_failing: &mut is_failing, files, condition };
-        // A caller may have dropped its future.
-        match job {
-            Read::Page(_, _, answer) if answer.is_closed() => {}
-            Read::Picture(_, answer) if answer.is_closed() => {}
-            Read::Page(room, range, answer) => {
-                let page = attempt.make(|connection| read_page(connection, files, &room, range));
-                if let Ok(Page { damage: Some(JournalError::Damaged(what)), .. }) = &page {
-                    condition.damaged(what);
-                }
-                drop(answer.send(page));
-            }
-            Read::Picture(id, answer) => {
-                drop(answer.send(attempt.make(|connection| avatars::read(connection, id))));
-            }
+        supervisor.wait_while_stalled();
+        reader.take(job);
+        if reader.is_dead {
+            return;
         }
     }
 }
 
-/// One job on the reader's connection.
-struct Attempt<'a> {
-    open: &'a mut Option<Connection>,
-    is_failing: &'a mut bool,
+/// The state of the reader thread.
+struct Reader<'a> {
+    open: Option<Connection>,
+    /// Whether the last attempt failed, so that a change is logged once, not once per job.
+    is_failing: bool,
+    /// Whether jobs have panicked too often.
+    is_dead: bool,
     files: &'a Files,
     condition: &'a Condition,
+    supervisor: &'a Supervisor,
 }
 
-impl Attempt<'_> {
-    fn make<T>(&mut self, read: impl FnOnce(&Connection) -> Result<T, Fault>) -> Result<T, JournalError> {
+impl Reader<'_> {
+    /// Does a job, unless its caller has dropped the future.
+    fn take(&mut self, job: Read) {
+        let files = self.files;
+        match job {
+            Read::AreYouThere(answer) => drop(answer.send(())),
+            Read::Page(_, _, answer) if answer.is_closed() => {}
+            Read::Picture(_, answer) if answer.is_closed() => {}
+            Read::Page(room, range, answer) => {
+                let page = self.read(|connection| read_page(connection, files, &room, range));
+                if let Ok(Page { damage: Some(JournalError::Damaged(what)), .. }) = &page {
+                    self.condition.damaged(what);
+                }
+                drop(answer.send(page));
+            }
+            Read::Picture(id, answer) => {
+                drop(answer.send(self.read(|connection| avatars::read(connection, id))));
+            }
+        }
+    }
+
+    /// Reads under the supervisor. What panics is repeated once.
+    fn read<T>(&mut self, read: impl Fn(&Connection) -> Result<T, Fault>) -> Result<T, JournalError> {
+        let supervisor = self.supervisor;
+        for _ in 0..ATTEMPTS {
+            match supervisor.attempt(|| self.try_once(&read)) {
+                Ok(outcome) => return outcome,
+                Err(panicked) => {
+                    self.open = None;
+                    self.is_dead = panicked == Panicked::TooOften;
+                }
+            }
+            if self.is_dead {
+                break;
+            }
+        }
+        Err(JournalError::Unavailable("its thread has panicked over the job".to_owned()))
+    }
+
+    fn try_once<T>(&mut self, read: impl Fn(&Connection) -> Result<T, Fault>) -> Result<T, JournalError> {
         let files = self.files;
         let outcome = self.connection().and_then(read).map_err(|fault| fault.into_error(&files.database));
         match &outcome {
-            Ok(_) => *self.is_failing = false,
+            Ok(_) => self.is_failing = false,
             Err(JournalError::Damaged(what)) => self.condition.damaged(what),
             Err(error) => {
-                if !std::mem::replace(self.is_failing, true) {
+                if !std::mem::replace(&mut self.is_failing, true) {
                     error!("the journal cannot be read: {error}");
                 }
-                *self.open = None;
+                self.open = None;
             }
         }
         outcome
@@ -80,7 +114,7 @@ impl Attempt<'_> {
         // Never serve pages of a replaced file.
         self.files.check().map_err(|changed| Fault::Passing(changed.error))?;
         if self.open.is_none() {
-            *self.open = Some(open_to_read(self.files)?);
+            self.open = Some(open_to_read(self.files)?);
         }
         self.open.as_ref().ok_or_else(|| Fault::passing(&self.files.database, "it is not open"))
     }

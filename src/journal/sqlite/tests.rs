@@ -22,6 +22,7 @@ mod files;
 mod forgetting;
 mod one_server;
 mod opening;
+mod panics;
 mod records;
 
 fn folder() -> TempDir {

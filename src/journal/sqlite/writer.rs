@@ -6,7 +6,7 @@ use log::{error, info};
 use tokio::sync::mpsc;
 
 use super::{
-    CHECKER, OpenError, Write, checker,
+    ATTEMPTS, CHECKER, OpenError, Write, checker,
     condition::Condition,
     connecting::open_to_write,
     fault::Fault,
@@ -21,7 +21,7 @@ use super::{
 use crate::{
     domain::RoomName,
     journal::{JournalError, Retention},
-    parts::Parts,
+    parts::{Panicked, Parts, Supervisor},
 };
 
 /// Runs write jobs until the journal is dropped.
@@ -43,6 +43,8 @@ pub(super) struct Writer {
     is_log_saved: bool,
     /// Whether the last attempt failed, so that a change is logged once.
     is_failing: bool,
+    /// Whether jobs have panicked too often.
+    is_dead: bool,
 }
 
 impl Writer {
@@ -58,44 +60,65 @@ impl Writer {
             is_stamp_due: false,
             is_log_saved: false,
             is_failing: false,
+            is_dead: false,
         }
     }
 
-    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Write>, parts: &Arc<Parts>) {
-        let mut is_checker_started = self.start_checker(parts);
+    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Write>, supervisor: &Supervisor) {
+        let mut is_checker_started = self.start_checker(supervisor.parts());
         let mut forgetting = Forgetting::default();
-        while let Some(job) = self.next(&mut jobs, &mut forgetting) {
-            is_checker_started = is_checker_started || self.start_checker(parts);
-            parts.panic_if_poisoned(super::WRITER);
-            // A caller may have dropped its future, which is not an error.
-            match job {
-                Write::Check(answer) => drop(answer.send(self.check())),
-                Write::Rooms(answer) => drop(answer.send(self.attempt(|open, _| open.rooms()))),
-                Write::Open(room, answer) => drop(answer.send(self.attempt(|open, _| open.state(&room)))),
-                Write::Append(batch, answer) => {
-                    drop(answer.send(self.attempt(|open, retention| open.append(&batch, retention))));
-                }
-                Write::Sweep(answer) => drop(answer.send(self.attempt(Open::sweep))),
-                Write::Forget(room, answer) => forgetting.add(room, answer),
-                Write::Reserve(room, names, answer) => {
-                    drop(answer.send(self.attempt(|open, retention| open.reserve(&room, &names, retention))));
-                }
-                Write::Close(answer) => {
-                    self.condition.close();
-                    drop(answer.send(self.attempt(|open, _| open.close())));
-                }
+        while let Some(job) = self.next(&mut jobs, &mut forgetting, supervisor) {
+            is_checker_started = is_checker_started || self.start_checker(supervisor.parts());
+            supervisor.wait_while_stalled();
+            self.take(job, &mut forgetting, supervisor);
+            if self.is_dead {
+                return;
+            }
+        }
+    }
+
+    /// Does a job. Its caller may have dropped the future, which is not an error.
+    fn take(&mut self, job: Write, forgetting: &mut Forgetting, supervisor: &Supervisor) {
+        match job {
+            Write::AreYouThere(answer) => drop(answer.send(())),
+            Write::Check(answer) => drop(answer.send(self.supervised(supervisor, Self::check))),
+            Write::Rooms(answer) => drop(answer.send(self.attempt(supervisor, |open, _| open.rooms()))),
+            Write::Open(room, answer) => {
+                drop(answer.send(self.attempt(supervisor, |open, _| open.state(&room))));
+            }
+            Write::Append(batch, answer) => {
+                let done = self.attempt(supervisor, |open, retention| open.append(&batch, retention));
+                drop(answer.send(done));
+            }
+            Write::Sweep(answer) => drop(answer.send(self.attempt(supervisor, Open::sweep))),
+            Write::Forget(room, answer) => forgetting.add(room, answer),
+            Write::Reserve(room, names, answer) => {
+                let done = self.attempt(supervisor, |open, retention| open.reserve(&room, &names, retention));
+                drop(answer.send(done));
+            }
+            Write::Close(answer) => {
+                self.condition.close();
+                drop(answer.send(self.attempt(supervisor, |open, _| open.close())));
             }
         }
     }
 
     /// The next job. Forgets collected rooms first if the job needs it, or if no job is waiting.
-    fn next(&mut self, jobs: &mut mpsc::Receiver<Write>, forgetting: &mut Forgetting) -> Option<Write> {
+    fn next(
+        &mut self,
+        jobs: &mut mpsc::Receiver<Write>,
+        forgetting: &mut Forgetting,
+        supervisor: &Supervisor,
+    ) -> Option<Write> {
         let waiting = jobs.try_recv().ok();
         if waiting.as_ref().is_none_or(|job| forgetting.come_before(job)) {
             let rooms = forgetting.rooms();
             if !rooms.is_empty() {
-                forgetting.answer(&self.attempt(|open, _| open.forget(&rooms)));
+                forgetting.answer(&self.attempt(supervisor, |open, _| open.forget(&rooms)));
             }
+        }
+        if self.is_dead {
+            return None;
         }
         waiting.or_else(|| jobs.blocking_recv())
     }
@@ -148,7 +171,9 @@ impl Writer {
             return false;
         }
         let (files, condition) = (Arc::clone(&self.files), Arc::clone(&self.condition));
-        if let Err(error) = parts.spawn(CHECKER, move || checker::run(&files, &condition)) {
+        if let Err(error) =
+            parts.spawn(CHECKER, move |supervisor| checker::run(&files, &condition, supervisor))
+        {
             error!("the journal is not checked for damage: {error}");
         }
         true
@@ -178,15 +203,40 @@ impl Writer {
     /// Runs a job on the file, and logs a change between available and failing.
     fn attempt<T>(
         &mut self,
-        job: impl FnOnce(&mut Open, Retention) -> Result<T, Fault>,
+        supervisor: &Supervisor,
+        job: impl Fn(&mut Open, Retention) -> Result<T, Fault>,
     ) -> Result<T, JournalError> {
-        let outcome = self.try_once(job);
-        match &outcome {
-            Ok(_) if std::mem::take(&mut self.is_failing) => info!("the journal is available again"),
-            Ok(_) => {}
-            Err(error) => self.report(error),
+        self.supervised(supervisor, |writer| {
+            let outcome = writer.try_once(&job);
+            match &outcome {
+                Ok(_) if std::mem::take(&mut writer.is_failing) => info!("the journal is available again"),
+                Ok(_) => {}
+                Err(error) => writer.report(error),
+            }
+            outcome
+        })
+    }
+
+    /// Runs a job under the supervisor. Each job may be repeated, so one that panics is, once, on a new
+    /// connection: the panic may have left the old one inside of a transaction.
+    fn supervised<T>(
+        &mut self,
+        supervisor: &Supervisor,
+        job: impl Fn(&mut Self) -> Result<T, JournalError>,
+    ) -> Result<T, JournalError> {
+        for _ in 0..ATTEMPTS {
+            match supervisor.attempt(|| job(self)) {
+                Ok(outcome) => return outcome,
+                Err(panicked) => {
+                    self.open = None;
+                    self.is_dead = panicked == Panicked::TooOften;
+                }
+            }
+            if self.is_dead {
+                break;
+            }
         }
-        outcome
+        Err(JournalError::Unavailable("its thread has panicked over the job".to_owned()))
     }
 
     /// Checks the file without a write; success does not end a failure to write.

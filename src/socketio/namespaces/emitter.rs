@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use actix::Addr;
 use bytestring::ByteString;
 use serde::Serialize;
 use tokio::sync::oneshot;
 
 use crate::{
     connection::Accepted,
+    parts::Mailbox,
     protocol::socketio::Args,
     socketio::rooms::{
         RoomServer,
@@ -20,7 +20,7 @@ use crate::{
 #[derive(Debug)]
 #[must_use = "nothing is emitted until it is told to"]
 pub struct Emitter {
-    room_server: Addr<RoomServer>,
+    room_server: Mailbox<RoomServer>,
     namespace: ByteString,
     target: Target,
     guarantee: Guarantee,
@@ -29,7 +29,7 @@ pub struct Emitter {
 
 impl Emitter {
     /// Creates an emitter to all sockets of a namespace.
-    pub(crate) fn new(room_server: Addr<RoomServer>, namespace: ByteString) -> Self {
+    pub(crate) fn new(room_server: Mailbox<RoomServer>, namespace: ByteString) -> Self {
         Self {
             room_server,
             namespace,
@@ -84,11 +84,11 @@ impl Emitter {
         let (answers, answered) = oneshot::channel();
         let (room_server, emit) = self.into_emit(args);
         room_server.do_send(EmitWithAck { emit, timeout, answers });
-        // The channel is closed if the server stops.
+        // The channel is closed if the server stops, or has panicked over the event.
         answered.await.unwrap_or_default()
     }
 
-    fn into_emit(self, args: Args) -> (Addr<RoomServer>, Emit) {
+    fn into_emit(self, args: Args) -> (Mailbox<RoomServer>, Emit) {
         let Self { room_server, namespace, target, guarantee, accepted } = self;
         (room_server, Emit { namespace, target, args, guarantee, accepted })
     }

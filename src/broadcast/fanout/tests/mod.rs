@@ -6,21 +6,24 @@ use std::{
     sync::atomic::{AtomicUsize, Ordering},
 };
 
-use actix::Recipient;
+use actix::{Addr, Recipient};
 
 use super::*;
 use crate::{
     broadcast::{
-        Cutter, Reach, Recipients, RoomId, Seat, Subscribers,
-        lines::OpenBroadcast,
+        Attach, Cutter, Delivery, FanOutBroadcast, Reach, Recipients, RoomId, Seat, Subscribe, Subscribers,
+        lines::{Broadcast, OpenBroadcast},
+        messages::Tell,
         testing::{PLAIN, Text, texts_in},
     },
     connection::{Backlog, Budget, Direct, DirectOutlet},
+    domain::MemberId,
 };
 
 mod eviction;
 mod lines;
 mod order;
+mod panics;
 mod some_members;
 mod volatile;
 
@@ -107,7 +110,7 @@ impl Listener {
 }
 
 struct Stage {
-    fanout: FanOut,
+    fanout: Sessions,
     outlets: Outlets,
     metrics: Arc<Metrics>,
     sessions: u64,
@@ -116,7 +119,7 @@ struct Stage {
 impl Stage {
     fn new() -> Self {
         let (outlets, metrics) = (Outlets::default(), Arc::new(Metrics::new()));
-        let fanout = FanOut::new(Duration::ZERO, outlets.clone(), Arc::clone(&metrics));
+        let fanout = Sessions::new(Duration::ZERO, outlets.clone(), Arc::clone(&metrics));
         Self { fanout, outlets, metrics, sessions: 0 }
     }
 

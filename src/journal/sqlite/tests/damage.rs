@@ -130,7 +130,7 @@ fn damage_of_the_last_record_of_a_step_is_counted_once() {
         assert_eq!(file.execute("UPDATE rounds SET sum = sum + 1 WHERE id = ?1", [id]), Ok(1));
         drop(file);
         let condition = Condition::default();
-        checker::run(&Files::new(folder.path()), &condition);
+        checker::check(&Files::new(folder.path()), &condition);
         assert_eq!(condition.damage().map(|damage| damage.found), Some(1), "{records} records");
     }
 }

@@ -4,7 +4,7 @@ use std::{collections::HashMap, sync::Arc, time::Instant};
 
 use bytestring::ByteString;
 
-use super::{Place, RoomServer, recovery::Recovery};
+use super::{Place, SocketRooms, recovery::Recovery};
 use crate::{
     broadcast::{Aim, AnyRoom, Reach, RoomId},
     domain::MemberId,
@@ -52,6 +52,17 @@ impl AnyRoom for SocketRoom {
     fn is_idle(&self) -> bool {
         self.0.room.is_some()
     }
+
+    fn is_uncounted(key: &RoomKey) -> bool {
+        key.room.is_none()
+    }
+}
+
+impl SocketRoom {
+    /// The index of its namespace.
+    pub(super) fn namespace(&self) -> usize {
+        self.0.namespace
+    }
 }
 
 #[derive(Debug)]
@@ -71,6 +82,11 @@ impl Namespace {
         Self { room, sids: HashMap::new(), pids: HashMap::new(), recovery: None }
     }
 
+    /// Goes on after a panic, without its sockets.
+    pub(super) fn begin_again(self) -> Self {
+        Self { recovery: self.recovery.map(Recovery::begin_again), ..Self::new(self.room) }
+    }
+
     /// The offset of the last event that was kept; 0 without recovery.
     pub(super) fn last_offset(&self) -> u64 {
         self.recovery.as_ref().map_or(0, Recovery::last_offset)
@@ -85,6 +101,7 @@ impl Namespace {
         args: Args,
         target: Target,
         guarantee: Guarantee,
+        now: Instant,
     ) -> Emission {
         let Some(recovery) = &mut self.recovery else {
             return Emission::new(name, args, None, None);
@@ -93,13 +110,13 @@ impl Namespace {
         let offset = recovery.last_offset() + u64::from(is_kept);
         let emission = Emission::new(name, args, Some(offset), None);
         if is_kept {
-            recovery.log(target, emission.clone(), Instant::now());
+            recovery.log(target, emission.clone(), now);
         }
         emission
     }
 }
 
-impl RoomServer {
+impl SocketRooms {
     /// The sockets that get an event for `target`; `None` if there can be none.
     pub(super) fn reach(&self, index: usize, target: &Target) -> Option<Reach> {
         let Target { to, except } = target;

@@ -2,7 +2,7 @@
 
 use bytestring::ByteString;
 
-use super::messages::Target;
+use crate::socketio::rooms::messages::Target;
 
 /// What recovery restores of a socket. Its offsets tell which events were for it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]

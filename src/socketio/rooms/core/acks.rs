@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use tokio::sync::oneshot;
 
-use super::RoomServer;
+use super::{SocketRooms, effects::Effect};
 use crate::{
     domain::MemberId,
     protocol::socketio::Args,
@@ -63,6 +63,13 @@ impl Acks {
         asked.into_iter().for_each(|id| self.settle(id));
     }
 
+    /// Goes on after a panic: gives up all acks, for what asked for them may be lost. No id is given out again.
+    pub(super) fn begin_again(mut self) -> Self {
+        let ids: Vec<_> = self.waiting.keys().copied().collect();
+        ids.into_iter().for_each(|id| self.give_up(id));
+        Self { emitted: self.emitted, waiting: HashMap::new() }
+    }
+
     /// The timeout has passed: sends the answers, and counts the rest as missing.
     pub(super) fn give_up(&mut self, id: u64) {
         if let Some(Waiting { expected, mut answers, to }) = self.waiting.remove(&id) {
@@ -79,18 +86,21 @@ impl Acks {
     }
 }
 
-impl RoomServer {
-    /// Emits an event that asks for acks. Returns the ack id; `None` if no socket gets the event.
-    pub(super) fn emit_with_ack(&mut self, message: EmitWithAck) -> Option<u64> {
-        let EmitWithAck { emit: Emit { namespace: name, target, args, accepted, .. }, answers, .. } = message;
+impl SocketRooms {
+    /// Emits an event that asks for acks.
+    pub(super) fn emit_with_ack(&mut self, message: EmitWithAck) {
+        let EmitWithAck { emit: Emit { namespace: name, target, args, accepted, .. }, answers, timeout } =
+            message;
         let index = self.namespace(&name);
         let expected: HashSet<_> = self.recipients(index, &target).into_iter().collect();
         let reach = self.reach(index, &target).filter(|_| !expected.is_empty());
         let id = self.acks.expect(expected, answers);
-        let reach = reach?;
-        let emission = Emission::new(&name, args, None, Some(id));
-        self.push(index, &emission, reach, accepted);
-        Some(id)
+        // Without a recipient the emitter has been answered.
+        if let Some(reach) = reach {
+            let emission = Emission::new(&name, args, None, Some(id));
+            self.push(index, &emission, reach, accepted);
+            self.effects.push(Effect::GiveUpAfter(timeout, id));
+        }
     }
 }
 

@@ -1,33 +1,40 @@
 //! How sockets leave, and how recovery brings them back.
 
-use std::{sync::Arc, time::Instant};
+use std::sync::Arc;
 
-use super::{Place, RoomServer, namespace::RoomKey, recovery::Absent, stay::Stay};
+use super::{Place, SocketRooms, effects::Effect, namespace::RoomKey, recovery::Absent, stay::Stay};
 use crate::{
-    broadcast::Delivery,
+    broadcast::{Delivery, Member},
     domain::MemberId,
     socketio::rooms::messages::{Connect, Recover, Recovered, SocketNews},
 };
 
-impl RoomServer {
+impl SocketRooms {
     /// Removes a socket: the only way out of a namespace. Idempotent.
     pub(super) fn disconnect(&mut self, member_id: MemberId, may_return: bool) {
         let Some(member) = self.broadcaster.remove(member_id) else {
             return;
         };
+        let Place { namespace, pid, stay } = self.forget(member_id, member);
+        if let Some(pid) = pid.filter(|_| may_return)
+            && let Some(recovery) = &mut self.namespaces[namespace].recovery
+        {
+            recovery.keep(pid, Absent { stay, since: self.now });
+        }
+    }
+
+    /// Forgets a socket that the broadcaster has removed.
+    pub(super) fn forget(&mut self, member_id: MemberId, member: Member<Place>) -> Place {
         for id in member.rooms {
             self.broadcaster.rooms.retire(id);
         }
-        let Place { namespace: index, pid, stay } = member.own;
         self.acks.gone(member_id);
-        let namespace = &mut self.namespaces[index];
-        namespace.sids.remove(&stay.sid);
-        if let Some(pid) = pid {
-            namespace.pids.remove(&pid);
-            if let Some(recovery) = namespace.recovery.as_mut().filter(|_| may_return) {
-                recovery.keep(pid, Absent { stay, since: Instant::now() });
-            }
+        let namespace = &mut self.namespaces[member.own.namespace];
+        namespace.sids.remove(&member.own.stay.sid);
+        if let Some(pid) = &member.own.pid {
+            namespace.pids.remove(pid);
         }
+        member.own
     }
 
     /// A client comes back. If its former connection is not known to be lost yet, its former socket ends
@@ -46,7 +53,8 @@ impl RoomServer {
             }
             None => {
                 let news = Box::new(SocketNews::Recovered(None));
-                deliveries.do_send(Delivery::News { member: member_id, news });
+                let delivery = Delivery::News { member: member_id, news };
+                self.effects.push(Effect::Deliver(deliveries, delivery));
             }
         }
     }
@@ -56,7 +64,7 @@ impl RoomServer {
         let Recover { socket, worker, seat, namespace, pid, offset } = recover;
         let member_id = socket.member();
         let recovery = self.namespaces[index].recovery.as_mut();
-        let (stay, missed) = recovery.and_then(|recovery| recovery.take(&pid, &offset, Instant::now()))?;
+        let (stay, missed) = recovery.and_then(|recovery| recovery.take(&pid, &offset, self.now))?;
         let (sid, pid) = (stay.sid.clone(), Some(pid));
         self.connect(Connect { socket, worker, seat, namespace, sid, pid, foreign: None });
         let rooms: Vec<_> = stay.rooms.iter().map(|(room, _)| room.clone()).collect();
@@ -79,12 +87,12 @@ impl RoomServer {
 
     /// Drops what is over the bounds of recovery, in all namespaces.
     pub(super) fn apply_recovery_bounds(&mut self) {
-        let Self { namespaces, broadcaster, .. } = self;
+        let Self { namespaces, broadcaster, now, .. } = self;
         for (index, namespace) in namespaces.iter_mut().enumerate() {
             let Some(recovery) = &mut namespace.recovery else {
                 continue;
             };
-            recovery.expire(Instant::now());
+            recovery.expire(*now);
             if recovery.is_forgetting_due() {
                 let sids = &namespace.sids;
                 recovery.forget(|name| {

@@ -104,6 +104,14 @@ impl Recovery {
         }
     }
 
+    /// Goes on after a panic, with an empty memory. One offset is skipped, as that of an event for all which is not
+    /// kept: so an offset from before recovers nothing, and none is given out twice.
+    pub(super) fn begin_again(self) -> Self {
+        let mut gone = Gone::default();
+        gone.add(self.last + 1, Target::default());
+        Self { last: self.last + 1, gone, ..Self::new(self.limits, self.budget) }
+    }
+
     /// The offset of the last event.
     pub fn last_offset(&self) -> u64 {
         self.last

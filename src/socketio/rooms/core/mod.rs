@@ -1,0 +1,229 @@
+//! The rooms of all sockets: what the actor runs, and what a test can run without one. It has no clock, mailbox
+//! or thread.
+
+use std::{collections::HashMap, fmt, sync::Arc, time::Instant};
+
+use bytestring::ByteString;
+
+pub use self::acks::FIRST_SHARED_ACK;
+pub(super) use self::effects::{Effect, Input, Request};
+use self::{
+    namespace::{Namespace, RoomKey, SocketRoom},
+    recovery::{Recovery, RecoveryLimits},
+    stay::Stay,
+};
+use super::messages::{
+    Answer, Connect, Disconnect, Emission, Emit, EnterRoom, Guarantee, Keep, QuitRoom, SocketNews,
+};
+use crate::{
+    broadcast::{Broadcaster, Found, Reach, RoomBound},
+    connection::{Accepted, Budget},
+    domain::MemberId,
+};
+
+mod acks;
+mod beginning_again;
+mod coming_back;
+mod effects;
+mod gone;
+mod namespace;
+pub mod recovery;
+mod stay;
+
+/// The bounds of a room server.
+#[derive(Clone, Copy, Debug)]
+pub struct RoomLimits {
+    /// Rooms at a time, in all namespaces together.
+    pub max_rooms: usize,
+    /// The bounds of recovery in each namespace.
+    pub recovery: RecoveryLimits,
+}
+
+/// The rooms of each socket and the order of all events. Recovery keeps an event when it is emitted, so
+/// broadcasts that have ended are dropped here.
+pub(super) struct SocketRooms {
+    limits: RoomLimits,
+    broadcaster: Broadcaster<SocketRoom>,
+    namespaces: Vec<Namespace>,
+    by_name: HashMap<ByteString, usize>,
+    acks: acks::Acks,
+    now: Instant,
+    /// What is to be done beside [`Broadcaster::outgoing`].
+    effects: Vec<Effect>,
+}
+
+/// The namespace of a socket, and what recovery keeps of the socket.
+#[derive(Debug)]
+pub(crate) struct Place {
+    namespace: usize,
+    /// The secret for recovery; `None` if the client cannot come back.
+    pid: Option<ByteString>,
+    /// What recovery restores.
+    stay: Stay,
+}
+
+impl SocketRooms {
+    /// Without sockets; the events that wait for clients are charged to `budget`.
+    pub(super) fn new(limits: RoomLimits, budget: Arc<Budget>, now: Instant) -> Self {
+        Self {
+            limits,
+            broadcaster: Broadcaster::new(RoomBound::new(limits.max_rooms), budget),
+            namespaces: Vec::new(),
+            by_name: HashMap::new(),
+            acks: acks::Acks::default(),
+            now,
+            effects: Vec::new(),
+        }
+    }
+
+    /// Handles an input, and adds what is to be done to `effects`.
+    pub(super) fn handle(&mut self, now: Instant, input: Input, effects: &mut Vec<Effect>) {
+        self.now = now;
+        match input {
+            Input::Request(request) => self.request(request),
+            Input::GiveUp(id) => self.acks.give_up(id),
+            Input::Sweep => self.apply_recovery_bounds(),
+            Input::TurnEnded => drop(self.broadcaster.end_all()),
+        }
+        self.take_effects(effects);
+    }
+
+    fn request(&mut self, request: Request) {
+        match request {
+            Request::Connect(connect) => self.connect(connect),
+            Request::Recover(recover) => self.recover(recover),
+            Request::Disconnect(Disconnect { socket, may_return }) => {
+                self.disconnect(socket.member(), may_return);
+            }
+            Request::Keep(Keep { socket, kept }) => {
+                if let Some(place) = self.place(socket.member()) {
+                    place.stay.kept = kept;
+                }
+            }
+            Request::EnterRoom(EnterRoom { socket, room }) => {
+                let is_in = self.enter(socket.member(), &room);
+                self.broadcaster.tell(socket.member(), SocketNews::Entered { room, is_in });
+            }
+            Request::QuitRoom(QuitRoom { socket, room }) => self.quit(socket.member(), &room),
+            Request::Emit(emit) => self.emit(emit),
+            Request::EmitWithAck(emit) => self.emit_with_ack(emit),
+            Request::Answer(Answer { socket, id, args, .. }) => {
+                if !self.acks.answered(id, socket.member(), args) {
+                    self.broadcaster.tell(socket.member(), SocketNews::NotAsked);
+                }
+            }
+        }
+    }
+
+    /// Takes what is to be done.
+    fn take_effects(&mut self, effects: &mut Vec<Effect>) {
+        effects.append(&mut self.effects);
+        effects.extend(self.broadcaster.outgoing().map(|(worker, message)| Effect::Send(worker, message)));
+    }
+
+    /// The index of a namespace, which is added if it is new. Sessions check which namespaces a client may
+    /// connect to, so there are few.
+    fn namespace(&mut self, name: &ByteString) -> usize {
+        if let Some(index) = self.by_name.get(name) {
+            return *index;
+        }
+        let index = self.namespaces.len();
+        let room = self.broadcaster.rooms.make_uncounted(&RoomKey::of_all(index));
+        self.namespaces.push(Namespace::new(room));
+        self.by_name.insert(name.clone(), index);
+        index
+    }
+
+    fn place(&mut self, member_id: MemberId) -> Option<&mut Place> {
+        self.broadcaster.rooms.own_of(member_id)
+    }
+
+    fn connect(&mut self, connect: Connect) {
+        let Connect { socket, worker, seat, namespace, sid, pid, foreign } = connect;
+        let member_id = socket.member();
+        let index = self.namespace(&namespace);
+        let (limits, namespace) = (self.limits.recovery, &mut self.namespaces[index]);
+        let budget = self.broadcaster.budget();
+        namespace.sids.insert(sid.clone(), member_id);
+        if let Some(pid) = &pid {
+            namespace.pids.insert(pid.clone(), member_id);
+            namespace.recovery.get_or_insert_with(|| Recovery::new(limits, Arc::clone(budget)));
+        }
+        let stay = Stay { sid, began: namespace.last_offset(), foreign, ..Stay::default() };
+        self.broadcaster.register(member_id, worker, seat, Place { namespace: index, pid, stay });
+        drop(self.broadcaster.subscribe(member_id));
+        drop(self.broadcaster.enter(member_id, namespace.room));
+    }
+
+    /// Puts a socket into a room, and notes that for recovery. False if the socket is gone or there are too
+    /// many rooms.
+    fn enter(&mut self, member_id: MemberId, room: &ByteString) -> bool {
+        let Some(index) = self.place(member_id).map(|place| place.namespace) else {
+            return false;
+        };
+        if !self.put(member_id, index, room) {
+            return false;
+        }
+        let last = self.namespaces[index].last_offset();
+        if let Some(place) = self.place(member_id).filter(|place| place.pid.is_some())
+            && !place.stay.rooms.iter().any(|(its, _)| its == room)
+        {
+            place.stay.rooms.push((room.clone(), last));
+        }
+        true
+    }
+
+    /// Puts a socket into a room. False if there are too many rooms.
+    fn put(&mut self, member_id: MemberId, index: usize, room: &ByteString) -> bool {
+        // Rooms of a namespace have no history, so a new one never replaces another one.
+        let Ok(Found { id, .. }) = self.broadcaster.rooms.find_or_make(&RoomKey::new(index, room)) else {
+            return false;
+        };
+        drop(self.broadcaster.enter(member_id, id));
+        true
+    }
+
+    fn quit(&mut self, member_id: MemberId, room: &ByteString) {
+        let Some(place) = self.place(member_id) else {
+            return;
+        };
+        place.stay.rooms.retain(|(its, _)| its != room);
+        let key = RoomKey::new(place.namespace, room);
+        if let Some(id) = self.broadcaster.rooms.find(&key) {
+            drop(self.broadcaster.leave(member_id, id));
+            self.broadcaster.rooms.retire(id);
+        }
+    }
+
+    /// Adds an event to the broadcast of its namespace. A volatile event is a broadcast of its own.
+    fn emit(&mut self, emit: Emit) {
+        let Emit { namespace: name, target, args, guarantee, accepted } = emit;
+        let index = self.namespace(&name);
+        let reach = self.reach(index, &target);
+        let emission = self.namespaces[index].record(&name, args, target, guarantee, self.now);
+        // Kept for recovery, but no socket gets it now.
+        let Some(reach) = reach else {
+            return;
+        };
+        if guarantee == Guarantee::Volatile {
+            let room = self.namespaces[index].room;
+            drop(self.broadcaster.send_volatile(room, &emission, reach, accepted));
+        } else {
+            self.push(index, &emission, reach, accepted);
+        }
+    }
+
+    /// Adds an event to the broadcast of its namespace.
+    fn push(&mut self, index: usize, emission: &Emission, reach: Reach, accepted: Option<Accepted>) {
+        let room = self.namespaces[index].room;
+        drop(self.broadcaster.push(room, emission, reach, accepted));
+    }
+}
+
+impl fmt::Debug for SocketRooms {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SocketRooms")
+            .field("sockets", &self.broadcaster.rooms.member_count())
+            .finish_non_exhaustive()
+    }
+}

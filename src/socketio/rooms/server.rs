@@ -1,0 +1,154 @@
+//! The actor round the rooms: hands them what comes, and does what they want done.
+
+use std::{
+    fmt, mem,
+    time::{Duration, Instant},
+};
+
+use actix::{Actor, ActorContext as _, AsyncContext as _, Context, Handler, Message};
+
+use super::core::{Effect, Input, Request, RoomLimits, SocketRooms};
+use crate::{
+    broadcast::{AddWorker, EndBroadcasts, FanOuts, TurnLength, Turns},
+    connection::{Budget, Ending},
+    parts::{AreYouThere, Panicked, Supervisor, Waiting},
+};
+
+/// How often the bounds of recovery are applied.
+const SWEEP: Duration = Duration::from_secs(5);
+
+/// Keeps the rooms of each socket and the order of all events. One for all workers.
+pub struct RoomServer {
+    rooms: SocketRooms,
+    supervisor: Supervisor,
+    waiting: Waiting,
+    fanouts: FanOuts,
+    turn: TurnLength,
+    /// The time at which the turn began; `None` before its first message.
+    now: Option<Instant>,
+    /// Empty between two inputs.
+    effects: Vec<Effect>,
+}
+
+impl RoomServer {
+    /// A room server without sockets; the events that wait for clients are charged to `budget`.
+    pub(crate) fn new(
+        limits: RoomLimits,
+        budget: std::sync::Arc<Budget>,
+        supervisor: Supervisor,
+        waiting: Waiting,
+    ) -> Self {
+        Self {
+            rooms: SocketRooms::new(limits, budget, Instant::now()),
+            supervisor,
+            waiting,
+            fanouts: FanOuts::default(),
+            turn: TurnLength::default(),
+            now: None,
+            effects: Vec::new(),
+        }
+    }
+
+    /// Has the rooms handle an input, and does what they want done. Rooms that panic begin again.
+    fn feed(&mut self, input: Input, ctx: &mut Context<Self>) {
+        let now = *self.now.get_or_insert_with(Instant::now);
+        let (rooms, effects) = (&mut self.rooms, &mut self.effects);
+        let lost = rooms.lost_with(&input);
+        if let Err(panicked) = self.supervisor.attempt(|| rooms.handle(now, input, effects)) {
+            if panicked == Panicked::TooOften {
+                return ctx.terminate();
+            }
+            // What is not known as a whole did not happen.
+            effects.clear();
+            rooms.begin_again(now, lost, effects);
+        }
+        self.carry_out(ctx);
+    }
+
+    /// Has the rooms handle what did not come by the mailbox: it is a turn of its own.
+    fn feed_alone(&mut self, input: Input, ctx: &mut Context<Self>) {
+        self.now = None;
+        self.feed(input, ctx);
+        self.fanouts.send_all();
+    }
+
+    fn carry_out(&mut self, ctx: &mut Context<Self>) {
+        let mut effects = mem::take(&mut self.effects);
+        for effect in effects.drain(..) {
+            match effect {
+                Effect::Send(worker, message) => self.fanouts.collect(worker, message),
+                Effect::Deliver(session, delivery) => session.do_send(delivery),
+                Effect::SendAway(member) => self.fanouts.dismiss(member, &Ending::Restart),
+                Effect::GiveUpAfter(timeout, id) => {
+                    ctx.run_later(timeout, move |server, ctx| server.feed_alone(Input::GiveUp(id), ctx));
+                }
+            }
+        }
+        // Empty again, with its memory.
+        self.effects = effects;
+    }
+}
+
+impl Turns for RoomServer {
+    fn turn(&mut self) -> &mut TurnLength {
+        &mut self.turn
+    }
+
+    fn end_turn(&mut self, ctx: &mut Context<Self>) {
+        if self.now.is_some() {
+            self.feed(Input::TurnEnded, ctx);
+            self.fanouts.send_all();
+            self.now = None;
+        }
+    }
+}
+
+impl fmt::Debug for RoomServer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("RoomServer").field("rooms", &self.rooms).finish_non_exhaustive()
+    }
+}
+
+impl Actor for RoomServer {
+    type Context = Context<Self>;
+
+    fn started(&mut self, ctx: &mut Self::Context) {
+        Self::start_turns(ctx);
+        ctx.run_interval(SWEEP, |server, ctx| server.feed_alone(Input::Sweep, ctx));
+    }
+}
+
+impl Handler<AddWorker> for RoomServer {
+    type Result = ();
+
+    fn handle(&mut self, AddWorker { worker, fanout }: AddWorker, _: &mut Self::Context) {
+        self.waiting.taken();
+        self.fanouts.add(worker, fanout);
+    }
+}
+
+/// The requests of sockets and emitters.
+impl<M: Message<Result = ()> + Into<Request>> Handler<M> for RoomServer {
+    type Result = ();
+
+    fn handle(&mut self, request: M, ctx: &mut Self::Context) {
+        self.waiting.taken();
+        self.feed(Input::Request(request.into()), ctx);
+        self.count_turn(ctx);
+    }
+}
+
+/// Answered, so not counted among what waits.
+impl Handler<EndBroadcasts> for RoomServer {
+    type Result = ();
+
+    fn handle(&mut self, _: EndBroadcasts, ctx: &mut Self::Context) {
+        self.end_turn(ctx);
+    }
+}
+
+impl Handler<AreYouThere> for RoomServer {
+    type Result = ();
+
+    fn handle(&mut self, _: AreYouThere, _: &mut Self::Context) {}
+}
