@@ -52,6 +52,8 @@ pub struct Server {
     /// What it has for other shards in this turn.
     pub forwards: Vec<(ShardId, FromShard)>,
     pub has_stopped: bool,
+    /// Whether it panics over its next input.
+    pub is_poisoned: bool,
 }
 
 /// A worker thread: its fan-out, and what the shard has sent it.
@@ -61,6 +63,8 @@ pub struct Worker {
     pub mail: VecDeque<Mail>,
     /// Whether broadcasts may wait for the end of its turn.
     pub is_dirty: bool,
+    /// Whether its fan-out panics over its next message.
+    pub is_poisoned: bool,
 }
 
 /// Keeps what is decided on the threads of the fan-outs.
@@ -154,6 +158,7 @@ impl Node {
                 collected: (0..workers).map(|_| Vec::new()).collect(),
                 forwards: Vec::new(),
                 has_stopped: false,
+                is_poisoned: false,
             }
         };
         let servers = (0..shards).map(server).collect();
@@ -165,6 +170,7 @@ impl Node {
                 outlets,
                 mail: VecDeque::new(),
                 is_dirty: false,
+                is_poisoned: false,
             }
         };
         Self {

@@ -88,7 +88,10 @@ impl World {
         });
         let sessions = self.node.sessions.len();
         self.trace.check(members == sessions, "each session is a member, and nothing else is", || {
-            format!("{members} members, {sessions} sessions")
+            let is_known = |number| self.node.views.iter().any(|view| view.session == number);
+            let numbers = self.node.sessions.iter().map(|session| session.number);
+            let unknown: Vec<_> = numbers.filter(|number| !is_known(*number)).collect();
+            format!("{members} members, {sessions} sessions, of which {unknown:?} are none")
         });
         self.trace.check(unkept == 0, "all messages are kept at rest", || format!("{unkept} are not"));
         let accepted = self.node.budget.accepted();

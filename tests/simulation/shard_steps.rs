@@ -3,7 +3,7 @@
 use echoroom::testing::{
     ForFanOut, MemberId, RoomId,
     simulation::{
-        ChatNews, DismissAll, Done, Effect, Input, Job, LoggedIn, Login, Payload, Post, Publish, Register, Reply,
+        ChatNews, DismissAll, Done, Effect, Input, Job, LoggedIn, Login, LostInput, Payload, Post, Publish, Register, Reply,
         Request, SendPrivate, ToShard as FromShard, Unregister,
     },
     Delivery,
@@ -23,7 +23,15 @@ impl World {
         let time = self.time();
         let server = &mut self.node.servers[shard];
         let now = *server.now.get_or_insert(time);
-        server.shard.handle(now, input, &mut server.effects);
+        if std::mem::take(&mut server.is_poisoned) {
+            self.trace.note("a shard panics", [shard as u64, 0, 0]);
+            let lost = LostInput::of(&input);
+            self.trace.note(lost_kind(&lost), [shard as u64, 0, 0]);
+            drop(input);
+            server.shard.begin_again(now, lost, &mut server.effects);
+        } else {
+            server.shard.handle(now, input, &mut server.effects);
+        }
         self.carry_out(shard);
     }
 
@@ -180,7 +188,8 @@ impl World {
 
     fn shard_takes_request(&mut self, shard: usize, request: Request, input: fn(Request) -> Input) {
         let member = request.member();
-        if !matches!(request, Request::Register(_)) && self.node.view(shard, member).is_none() {
+        let is_unknown = !matches!(request, Request::Register(_)) && self.node.view(shard, member).is_none();
+        if is_unknown || self.node.servers[shard].is_poisoned {
             self.trace.note("a shard hands a request on", [shard as u64, 0, 0]);
             return self.feed(shard, input(request));
         }
@@ -220,8 +229,9 @@ impl World {
                     may_wait = !view.logins.is_empty();
                 }
                 self.feed(shard, input(request));
-                let stays = self.node.view(shard, member).is_some();
-                self.trace.check(may_wait || !stays, "a session that has ended is no member", || {
+                let room = self.node.view(shard, member).map(|view| view.room);
+                let may_wait = may_wait || room.is_some_and(|room| self.is_opening(room));
+                self.trace.check(may_wait || room.is_none(), "a session that has ended is no member", || {
                     format!("{member} is still one")
                 });
                 return;
@@ -323,10 +333,14 @@ impl World {
             }
             _ => message.is_vague = true,
         }
-        let ticket = *ticket;
+        let (ticket, member) = (*ticket, *member);
         self.feed(shard, input(request));
-        if self.node.privates.iter().all(|(waiting, _)| *waiting != ticket) {
-            // It was answered at once: nothing was sent.
+        let is_answered = self.node.privates.iter().all(|(waiting, _)| *waiting != ticket);
+        let room = self.node.view(shard, member).and_then(|view| view.room);
+        let waits = self.is_opening(room);
+        self.truth.message(number).is_vague |= waits;
+        if is_answered || waits {
+            // Nothing was sent, or not yet.
             self.node.owed.truncate(owed_before);
         }
     }
@@ -347,6 +361,7 @@ impl World {
                 _ => {}
             },
             ForFanOut::Detach(detach) => self.leaves(shard, detach.member),
+            ForFanOut::Dismiss(dismiss) => self.leaves(shard, dismiss.member),
             _ => {}
         }
     }
@@ -392,7 +407,7 @@ impl World {
                 };
                 let users = self.node.users(room, &self.names);
                 let listed: Vec<_> = page.users.iter().filter_map(|user| self.names.shown(user)).collect();
-                let is_true = page.count == users.len() && self.node.is_list_of(room, listed.clone(), &self.names);
+                let is_true = self.node.logins > 0 || page.count == users.len() && self.node.is_list_of(room, listed.clone(), &self.names);
                 self.trace.check(is_true, "a list of users is true", || {
                     format!("room {room} has {users:?}, and {listed:?} were listed, {} in all", page.count)
                 });
@@ -535,5 +550,18 @@ fn is_login(effect: &Effect) -> bool {
         ),
         Effect::Forward(_, FromShard::LoginDone { reply, .. }) => matches!(reply, Reply::LoggedIn(_)),
         _ => false,
+    }
+}
+
+/// What is lost with an input.
+fn lost_kind(lost: &LostInput) -> &'static str {
+    match lost {
+        LostInput::Nothing => "nothing is lost",
+        LostInput::Answer(..) => "an answer is lost",
+        LostInput::Newcomer(_) => "a newcomer is lost",
+        LostInput::Place(_) => "a place is lost",
+        LostInput::PlacesIn(_) => "places are lost",
+        LostInput::Arrival(..) => "an arrival is lost",
+        _ => "work for the journal is lost",
     }
 }

@@ -8,8 +8,8 @@ use std::{
 };
 
 use echoroom::testing::{
-    Delivery,
-    simulation::{ChatNews, Input, Now, Request, Token, Unregister},
+    Delivery, ForFanOut,
+    simulation::{ChatNews, Input, LostMail, Now, Request, Token, Unregister},
 };
 
 use crate::{
@@ -41,6 +41,7 @@ pub struct Config {
     pub faults: usize,
     pub has_crashes: bool,
     pub has_full_disks: bool,
+    pub has_panics: bool,
     /// How many of a thousand actions of a client have it stop or begin to read.
     pub slow: usize,
     /// The longest message.
@@ -117,6 +118,7 @@ impl World {
             faults: if is_faulty { [5, 40][rng.below(2)] } else { 0 },
             has_crashes: rng.chance(700),
             has_full_disks: is_faulty && rng.chance(500),
+            has_panics: rng.chance(400),
             slow: [0, 40][rng.below(2)],
             len: [20, 600][rng.below(2)],
         };
@@ -285,6 +287,14 @@ impl World {
                 self.trace.note("the disk is full", [0; 3]);
                 self.journal.is_full = true;
             }
+            7 if self.config.has_panics && self.rng.chance(300) => {
+                let shard = self.rng.below(self.config.shards);
+                self.node.servers[shard].is_poisoned = true;
+            }
+            8 if self.config.has_panics && self.rng.chance(100) => {
+                let worker = self.rng.below(self.config.workers);
+                self.node.workers[worker].is_poisoned = true;
+            }
             3..=6 if self.journal.is_full => {
                 self.trace.note("the disk has space", [0; 3]);
                 self.journal.is_full = false;
@@ -333,8 +343,22 @@ impl World {
         };
         self.trace.note("a fan-out takes mail", [number as u64, mail.0.len() as u64, 0]);
         worker.is_dirty = true;
+        // Sessions that are sent away are told by their mailboxes alone.
+        let mut is_by_mail_alone = false;
         for message in mail.0 {
-            worker.fanout.take(message);
+            if std::mem::take(&mut worker.is_poisoned) {
+                self.trace.note("a fan-out panics", [number as u64, 0, 0]);
+                let lost = LostMail::of(&message);
+                drop(message);
+                worker.fanout.begin_again(lost);
+                is_by_mail_alone = true;
+            } else {
+                is_by_mail_alone |= matches!(message, ForFanOut::Dismiss(_));
+                worker.fanout.take(message);
+            }
+        }
+        if is_by_mail_alone {
+            self.node.sessions.iter().for_each(|session| session.outlet.set_mail(true));
         }
         true
     }
