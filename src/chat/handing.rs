@@ -98,7 +98,7 @@ pub(super) enum Asked {
 }
 
 /// Whether a private message has reached its reader.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Decided {
     /// The message.
     pub(super) fate: Arc<Fate>,

@@ -134,6 +134,7 @@ impl World {
             taken: 0,
             is_vague: false,
             handed_in: 0,
+            handed_after: 0,
             on_its_way_in: 0,
         })
     }

@@ -126,8 +126,8 @@ pub struct Node {
     pub views: Vec<View>,
     pub opening: Vec<(RoomId, usize)>,
     pub owed: Vec<Owed>,
-    /// Logins that came of the last input.
-    pub logins: usize,
+    /// Sessions that have come to rooms or have left rooms by the last input.
+    pub moves: usize,
     /// The private messages that wait for an answer, by their tickets.
     pub privates: Vec<(u64, u32)>,
 }
@@ -183,7 +183,7 @@ impl Node {
             views: Vec::new(),
             opening: Vec::new(),
             owed: Vec::new(),
-            logins: 0,
+            moves: 0,
             privates: Vec::new(),
         }
     }

@@ -23,7 +23,8 @@ impl World {
             while self.trace.broken.is_none() && self.wake() {}
         }
         self.drain();
-        if self.phase == Phase::Running && self.trace.broken.is_none() {
+        self.trace.check(self.phase == Phase::Running, "a stop ends", || format!("{:?}", self.phase));
+        if self.trace.broken.is_none() {
             self.check_rest();
         }
         self.journal.faults = faults;

@@ -25,6 +25,7 @@ impl World {
         let now = *server.now.get_or_insert(time);
         if std::mem::take(&mut server.is_poisoned) {
             self.trace.note("a shard panics", [shard as u64, 0, 0]);
+            self.counts.panics += 1;
             let lost = LostInput::of(&input);
             self.trace.note(lost_kind(&lost), [shard as u64, 0, 0]);
             drop(input);
@@ -43,7 +44,7 @@ impl World {
 
     pub fn carry_out(&mut self, shard: usize) {
         let mut effects = std::mem::take(&mut self.node.servers[shard].effects);
-        self.node.logins = effects.iter().filter(|effect| is_login(effect)).count();
+        self.node.moves = effects.iter().filter(|effect| is_move(effect)).count();
         for effect in effects.drain(..) {
             match effect {
                 Effect::Send(worker, message) => {
@@ -82,7 +83,7 @@ impl World {
             }
         }
         self.node.servers[shard].effects = effects;
-        if self.node.logins > 0 {
+        if self.node.moves > 0 {
             self.check_names();
         }
     }
@@ -407,7 +408,7 @@ impl World {
                 };
                 let users = self.node.users(room, &self.names);
                 let listed: Vec<_> = page.users.iter().filter_map(|user| self.names.shown(user)).collect();
-                let is_true = self.node.logins > 0 || page.count == users.len() && self.node.is_list_of(room, listed.clone(), &self.names);
+                let is_true = self.node.moves > 0 || page.count == users.len() && self.node.is_list_of(room, listed.clone(), &self.names);
                 self.trace.check(is_true, "a list of users is true", || {
                     format!("room {room} has {users:?}, and {listed:?} were listed, {} in all", page.count)
                 });
@@ -422,11 +423,13 @@ impl World {
         let message = self.truth.message(number);
         message.on_its_way_in = 0;
         let (is_handed, is_vague) = (message.handed_in == run, message.is_vague);
+        // A shard that has panicked remembers no private messages.
+        let is_forgotten = message.handed_after != self.counts.panics;
         let is_delivered = matches!(reply, Reply::PrivateSent { delivered: true, .. });
         self.counts.privates += u64::from(is_delivered);
         if matches!(reply, Reply::PrivateSent { .. }) {
             self.trace.check(
-                is_vague || is_handed == is_delivered,
+                is_vague || is_handed == is_delivered || !is_delivered && is_forgotten,
                 "delivered means handed to a session of the reader",
                 || format!("private message {number}: delivered {is_delivered}, handed {is_handed}"),
             );
@@ -474,7 +477,7 @@ impl World {
         for held in self.held.iter().filter(|held| held.room == room) {
             let is_barred = names.are_alike(held.name, user.name) && held.token != token;
             let now = self.node.servers[shard].now.map_or(0, |now| now.millis) - 1_700_000_000_000;
-            self.trace.check(!is_barred || held.until <= now || self.node.logins > 1, "a name is held for its user", || {
+            self.trace.check(!is_barred || held.until <= now || self.node.moves > 1, "a name is held for its user", || {
                 format!("{member} is {user:?} at {now}, and {held:?}")
             });
         }
@@ -485,7 +488,7 @@ impl World {
         self.trace.check(login.durable <= durable, "what is called durable is", || {
             format!("{} of room {room}, of which {durable} are durable", login.durable)
         });
-        let is_vague = self.node.logins > 1;
+        let is_vague = self.node.moves > 1;
         for view in &mut self.node.views {
             if view.member == member && view.shard == shard {
                 view.is_vague = is_vague;
@@ -496,7 +499,7 @@ impl World {
             }
         }
         let count = self.node.users(room, &self.names).len();
-        self.trace.check(self.node.logins > 1 || login.count == count, "a login is told how many users are there", || {
+        self.trace.check(self.node.moves > 1 || login.count == count, "a login is told how many users are there", || {
             format!("{} instead of {count} in room {room}", login.count)
         });
     }
@@ -533,7 +536,7 @@ impl World {
         let owner = u64::from(token.owner_hash().0[0]);
         self.trace.note("a user drops (room, name, owner)", [room as u64, view.user.name as u64, owner]);
         // Of several logins by one input another session of the user may have given the name up.
-        if is_last && self.node.logins <= 1 {
+        if is_last && self.node.moves <= 1 {
             let now = self.node.servers[shard].now.map_or(0, |now| now.millis) - 1_700_000_000_000;
             self.held.retain(|held| held.room != room || held.name != view.user.name);
             self.held.push(Held { room, name: view.user.name, token, until: now + HOLD });
@@ -541,13 +544,14 @@ impl World {
     }
 }
 
-/// Whether an effect tells that a session is logged in.
-fn is_login(effect: &Effect) -> bool {
+/// Whether an effect tells that a session has come to a room, or has left one.
+fn is_move(effect: &Effect) -> bool {
     match effect {
         Effect::Send(_, ForFanOut::Tell(tell)) => matches!(
             tell.news.downcast_ref::<ChatNews>(),
-            Some(ChatNews::Reply { reply: Reply::LoggedIn(_), .. })
+            Some(ChatNews::Reply { reply: Reply::LoggedIn(_) | Reply::LoggedOut, .. })
         ),
+        Effect::Send(_, ForFanOut::Detach(_) | ForFanOut::Dismiss(_)) => true,
         Effect::Forward(_, FromShard::LoginDone { reply, .. }) => matches!(reply, Reply::LoggedIn(_)),
         _ => false,
     }

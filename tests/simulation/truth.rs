@@ -22,6 +22,8 @@ pub struct Message {
     pub is_vague: bool,
     /// The last run of the server in which a session of the reader was handed it; 0 for none.
     pub handed_in: u64,
+    /// The number of panics of shards before that.
+    pub handed_after: u64,
     /// The run of the server in which it is on its way to the reader's sessions; 0 for none.
     pub on_its_way_in: u64,
 }

@@ -101,6 +101,7 @@ pub struct Counts {
     pub evictions: u64,
     pub crashes: u64,
     pub stops: u64,
+    pub panics: u64,
     pub rests: u64,
 }
 
@@ -197,7 +198,8 @@ impl World {
         for (session, number) in handed {
             let is_owed = |owed: &&crate::node::Owed| owed.session == session && owed.number == number;
             if self.node.owed.iter().find(is_owed).is_some_and(|owed| owed.is_reader) {
-                self.truth.message(number).handed_in = self.journal.run();
+                let message = self.truth.message(number);
+                (message.handed_in, message.handed_after) = (self.journal.run(), self.counts.panics);
             }
         }
         if let Some((promise, what)) = broken {

@@ -14,6 +14,7 @@ use crate::{
         commits::Receipt,
         common::ShardId,
         effects::{Done, Effect, Input},
+        handing::Decided,
         messages::{ListUsers, Post, Register, Rejected, Reply, Request, SendPrivate, Unregister},
         room::{Behind, Book, Room, Visit, Waiting},
         transfer::ToShard,
@@ -41,6 +42,8 @@ pub enum Lost {
     Batch,
     /// The journal's answer to a check or a sweep: the next one is due.
     Upkeep,
+    /// Those who sent a private message are told its fate.
+    Fate(Decided),
 }
 
 impl Lost {
@@ -59,8 +62,8 @@ impl Lost {
             }
             Input::Done(Done::Appended(_)) => Self::Batch,
             Input::Done(Done::Checked(_) | Done::Swept(_)) => Self::Upkeep,
+            Input::Decided(decided) => Self::Fate(decided.clone()),
             Input::Done(_)
-            | Input::Decided(_)
             | Input::Wake
             | Input::TurnEnded
             | Input::Stop
@@ -166,6 +169,7 @@ impl Chat {
     fn make_good(&mut self, lost: Lost, strangers: &[(MemberId, Option<RoomId>)]) {
         match lost {
             Lost::Nothing | Lost::Batch | Lost::Upkeep => {}
+            Lost::Fate(decided) => self.decided(decided),
             Lost::Answer(member, ticket) => self.reject(member, ticket, Rejected::Interrupted),
             Lost::Arrival(from, member, ticket) => {
                 self.broadcaster.release(member);

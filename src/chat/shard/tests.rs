@@ -14,10 +14,11 @@ use crate::{
     chat::{
         common::ChatLimits,
         effects::{Done, Job},
-        handing::Decided,
+        handing::{Decided, Fate, Waiter},
         ids::IdLimits,
         line::CHAT,
         messages::{CaughtUp, ChatNews, Login, Post, Register, Unregister},
+        position::Asker,
         transfer::ToShard,
     },
     config::PerAddress,
@@ -311,6 +312,18 @@ fn a_login_that_waits_for_the_journal_goes_on_and_one_that_was_being_handled_is_
     assert_eq!(stage.told(ann), ["1: logged in"]);
     stage.panic(Lost::PlacesIn(room));
     assert_eq!(stage.told(ann), ["Restart"], "it has not subscribed yet");
+}
+
+#[test]
+fn who_sent_a_private_message_is_told_its_fate_though_the_chat_panics_over_it() {
+    let mut stage = Stage::new();
+    let ann = stage.user(1, "ann");
+    stage.told.clear();
+    let fate = Arc::new(Fate::undelivered(7));
+    let to = Asker { member: ann, worker: WorkerId(0), ticket: 9 };
+    fate.send(Waiter { to, accepted: None });
+    stage.panic(Lost::of(&Input::Decided(Decided { fate, delivered: true })));
+    assert_eq!(stage.told(ann), ["9: PrivateSent { at: 7, delivered: true }"]);
 }
 
 #[test]
