@@ -116,6 +116,7 @@ impl Shard {
     /// the input that panicked.
     pub fn begin_again(&mut self, now: Now, lost: Lost, effects: &mut Vec<Effect>) {
         let broken = mem::replace(&mut self.chat, self.make.chat(now));
+        let (stops, closes) = (matches!(lost, Lost::Stop), matches!(lost, Lost::Close));
         match lost {
             Lost::Batch => self.keeper.give_again(),
             Lost::Upkeep => self.keeper.keep_up(now.at),
@@ -124,7 +125,16 @@ impl Shard {
         }
         self.chat.begin_again(broken.rest(), lost);
         self.keeper.start_again();
+        if stops {
+            self.chat.stop();
+        }
+        if closes {
+            self.chat.keep_names();
+        }
         self.end_turn(effects);
+        if closes {
+            self.keeper.close();
+        }
         self.ask(effects);
     }
 

@@ -44,6 +44,10 @@ pub enum Lost {
     Upkeep,
     /// Those who sent a private message are told its fate.
     Fate(Decided),
+    /// The server stops nevertheless.
+    Stop,
+    /// The journal is closed nevertheless.
+    Close,
 }
 
 impl Lost {
@@ -65,9 +69,9 @@ impl Lost {
             Input::Decided(decided) => Self::Fate(decided.clone()),
             Input::Done(_)
             | Input::Wake
-            | Input::TurnEnded
-            | Input::Stop
-            | Input::Close => Self::Nothing,
+            | Input::TurnEnded => Self::Nothing,
+            Input::Stop => Self::Stop,
+            Input::Close => Self::Close,
         }
     }
 
@@ -168,7 +172,7 @@ impl Chat {
     /// Tells the session whose input is lost.
     fn make_good(&mut self, lost: Lost, strangers: &[(MemberId, Option<RoomId>)]) {
         match lost {
-            Lost::Nothing | Lost::Batch | Lost::Upkeep => {}
+            Lost::Nothing | Lost::Batch | Lost::Upkeep | Lost::Stop | Lost::Close => {}
             Lost::Fate(decided) => self.decided(decided),
             Lost::Answer(member, ticket) => self.reject(member, ticket, Rejected::Interrupted),
             Lost::Arrival(from, member, ticket) => {

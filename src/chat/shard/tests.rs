@@ -327,6 +327,17 @@ fn who_sent_a_private_message_is_told_its_fate_though_the_chat_panics_over_it() 
 }
 
 #[test]
+fn the_journal_is_closed_though_the_chat_panics_over_that() {
+    let mut stage = Stage::new();
+    stage.user(1, "ann");
+    stage.run_journal();
+    stage.panic(Lost::of(&Input::Close));
+    let is_name = |job: &Job| matches!(job, Job::Reserve(_, names) if names.len() == 1);
+    assert!(stage.jobs.iter().any(is_name), "the name is kept");
+    assert!(stage.jobs.iter().any(|job| matches!(job, Job::Close)));
+}
+
+#[test]
 fn a_session_that_was_not_registered_is_turned_away() {
     let mut stage = Stage::new();
     let mut effects = Vec::new();
