@@ -92,7 +92,7 @@ impl World {
             let is_known = |number| self.node.views.iter().any(|view| view.session == number);
             let numbers = self.node.sessions.iter().map(|session| session.number);
             let unknown: Vec<_> = numbers.filter(|number| !is_known(*number)).collect();
-            format!("{members} members, {sessions} sessions, of which {unknown:?} are none")
+            format!("{members} members, {sessions} sessions, of which {unknown:?} are none; {:?}", self.node.views)
         });
         self.trace.check(unkept == 0, "all messages are kept at rest", || format!("{unkept} are not"));
         let accepted = self.node.budget.accepted();

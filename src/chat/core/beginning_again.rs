@@ -141,7 +141,7 @@ impl Chat {
                     behind.into_iter().for_each(|request| self.request(request.into()));
                 }
                 Waiting::Publish(publish) => self.request(Request::Publish(publish)),
-                Waiting::Again(request) => self.request(request),
+                Waiting::Again(request) => self.request_or_redirect(request),
             }
         }
         // Their logins were being handled.
