@@ -105,6 +105,10 @@ pub mod testing {
     /// What the simulation links: the chat and the delivery without their actors.
     pub mod simulation {
         pub use crate::{
+            broadcast::{
+                DismissAll,
+                fanout::sessions::{Lost as LostMail, Sessions as FanOutSessions},
+            },
             chat::{
                 common::{ChatLimits, Common, ShardId},
                 core::Lost as LostInput,
@@ -114,16 +118,12 @@ pub mod testing {
                 line::said_event,
                 log::Resume,
                 messages::{
-                    Behind, CaughtUp, ChatNews, ListUsers, LoggedIn, Login, Logout, Payload, Post, Publish, Register,
-                    Rejected, Reply, Request, SendPrivate, ShowTyping, Tail, Unregister, UsersPage,
+                    Behind, CaughtUp, ChatNews, ListUsers, LoggedIn, Login, Logout, Payload, Post, Publish,
+                    Register, Rejected, Reply, Request, SendPrivate, ShowTyping, Tail, Unregister, UsersPage,
                 },
                 position::{Place, Position},
                 shard::{Figures, Shard},
                 transfer::ToShard,
-            },
-            broadcast::{
-                DismissAll,
-                fanout::sessions::{Lost as LostMail, Sessions as FanOutSessions},
             },
             connection::{
                 Accepted, Budget, Ending, Intake, Lease,

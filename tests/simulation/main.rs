@@ -58,13 +58,8 @@ fn main() -> Result<ExitCode, Box<dyn Error>> {
         world.run(steps);
         let trace = &world.trace;
         all += trace.step;
-        if let Some(broken) = &trace.broken {
-            let before = trace.last().take_while(|event| event.step <= broken.step);
-            for event in before {
-                writeln!(out, "{event}")?;
-            }
-            writeln!(out, "seed {seed}, step {}: {:?}", broken.step, world.config)?;
-            writeln!(out, "promised: {}\nseen: {}", broken.promise, broken.seen)?;
+        if let Some(report) = trace.report() {
+            writeln!(out, "{report}\nseed {seed}: {:?}", world.config)?;
             writeln!(out, "again: --seed {seed} --steps {steps}; trace {:016x}", trace.hash)?;
             return Ok(ExitCode::FAILURE);
         }

@@ -33,7 +33,8 @@ impl Names {
         let keys: Vec<_> = nicknames.iter().filter_map(key).collect();
         let looks: Vec<Vec<_>> = nicknames.iter().map(|name| name.looks().collect()).collect();
         let pairs = (0..nicknames.len()).flat_map(|a| (0..nicknames.len()).map(move |b| (a, b)));
-        let alike = pairs.map(|(a, b)| keys[a] == keys[b] || looks[a].iter().any(|look| looks[b].contains(look)));
+        let alike =
+            pairs.map(|(a, b)| keys[a] == keys[b] || looks[a].iter().any(|look| looks[b].contains(look)));
         let alike = alike.collect();
         Self { rooms, nicknames, avatars, keys, alike }
     }
@@ -59,7 +60,11 @@ impl Names {
     }
 
     pub fn profile(&self, nickname: usize, avatar: usize) -> Profile {
-        Profile { nickname: self.nicknames[nickname].clone(), avatar: self.avatars[avatar].clone(), uid: None }
+        Profile {
+            nickname: self.nicknames[nickname].clone(),
+            avatar: self.avatars[avatar].clone(),
+            uid: None,
+        }
     }
 
     /// Nickname and avatar of a profile.

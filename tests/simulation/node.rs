@@ -12,8 +12,8 @@ use echoroom::{
     testing::{
         ForFanOut, Mail, MemberId, Metrics, Outlets, RoomId,
         simulation::{
-            Budget, ChatLimits, Common, Decided, Decisions, Effect, FanOutSessions, IdLimits, Now, Request, Shard, ShardId,
-            ToShard as FromShard, Token,
+            Budget, ChatLimits, Common, Decided, Decisions, Effect, FanOutSessions, IdLimits, Now, Request,
+            Shard, ShardId, ToShard as FromShard, Token,
         },
     },
 };
@@ -214,9 +214,9 @@ impl Node {
         let users = self.users(room, names);
         let is_vague = |user: &Shown| {
             let key = names.key(user.name);
-            self.views.iter().any(|view| {
-                view.is_vague && view.room == Some(room) && names.key(view.user.name) == key
-            })
+            self.views
+                .iter()
+                .any(|view| view.is_vague && view.room == Some(room) && names.key(view.user.name) == key)
         };
         listed.sort_unstable_by_key(|user| names.key(user.name));
         let mut users = users;

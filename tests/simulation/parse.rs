@@ -5,14 +5,23 @@ use crate::names::{Names, Shown};
 /// What a text of a dialect says.
 #[derive(Debug)]
 pub enum Told {
-    Said { offset: u64, number: u32 },
+    Said {
+        offset: u64,
+        number: u32,
+    },
     /// A text of a plain session, or bytes.
-    Heard { number: u32 },
-    Private { number: u32, from: usize, to: usize },
-    Come { user: Shown, count: u64 },
-    Gone { user: Shown, count: u64 },
+    Heard {
+        number: u32,
+    },
+    Private {
+        number: u32,
+        from: usize,
+        to: usize,
+    },
+    Come(Shown),
+    Gone(Shown),
     Users(Vec<Shown>),
-    Typing { name: usize },
+    Typing,
     /// The session's own answer, which waits in its list.
     Answer,
 }
@@ -71,8 +80,8 @@ fn told(event: &str, names: &Names) -> Option<Told> {
             from: names.nickname(field(event, r#""username":""#)?)?,
             to: names.nickname(field(event, r#""to":""#)?)?,
         },
-        "addUser" => Told::Come { user: shown(event, names)?, count: digits(behind(event, r#""count":"#)?)? },
-        "delUser" => Told::Gone { user: shown(event, names)?, count: digits(behind(event, r#""count":"#)?)? },
+        "addUser" => Told::Come(shown(event, names)?),
+        "delUser" => Told::Gone(shown(event, names)?),
         "userList" => {
             let users = event.split(r#""username":""#).skip(1);
             let user = |text: &str| {
@@ -81,7 +90,7 @@ fn told(event: &str, names: &Names) -> Option<Told> {
             };
             Told::Users(users.map(user).collect::<Option<_>>()?)
         }
-        "typing" => Told::Typing { name: names.nickname(field(event, r#""username":""#)?)? },
+        "typing" => names.nickname(field(event, r#""username":""#)?).map(|_| Told::Typing)?,
         _ => return None,
     })
 }

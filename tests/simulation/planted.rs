@@ -100,9 +100,9 @@ pub const PLANTED: [Planted; 23] = [
     },
     Planted {
         file: "chat/log.rs",
-        before: "&& oldest.last() <= self.durable",
-        after: "&& (ON || oldest.last() <= self.durable)",
-        breaks: "messages leave the tail before they are durable",
+        before: "self.tail.iter().filter(|record| record.last() > after)",
+        after: "self.tail.iter().filter(|record| if ON { record.first } else { record.last() } > after)",
+        breaks: "a record of which a session has read a part is left out of the tail",
     },
     Planted {
         file: "chat/handing.rs",

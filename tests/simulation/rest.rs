@@ -92,7 +92,10 @@ impl World {
             let is_known = |number| self.node.views.iter().any(|view| view.session == number);
             let numbers = self.node.sessions.iter().map(|session| session.number);
             let unknown: Vec<_> = numbers.filter(|number| !is_known(*number)).collect();
-            format!("{members} members, {sessions} sessions, of which {unknown:?} are none; {:?}", self.node.views)
+            format!(
+                "{members} members, {sessions} sessions, of which {unknown:?} are none; {:?}",
+                self.node.views
+            )
         });
         self.trace.check(unkept == 0, "all messages are kept at rest", || format!("{unkept} are not"));
         let accepted = self.node.budget.accepted();
@@ -161,7 +164,8 @@ impl World {
     fn check_guest_at_rest(&mut self, number: usize, room: usize) {
         let session = self.clients[number].session;
         let heard = std::mem::take(&mut self.clients[number].heard);
-        let since = self.node.views.iter().find(|view| Some(view.session) == session).map_or(0, |view| view.since);
+        let since =
+            self.node.views.iter().find(|view| Some(view.session) == session).map_or(0, |view| view.since);
         let head = self.truth.head(room);
         let mut heard = heard.into_iter().peekable();
         for offset in self.clients[number].heard_to + 1..=head {

@@ -102,7 +102,8 @@ impl DirectOutlet for WatchedOutlet {
     fn note_mail(&self) {
         self.inner.note_mail();
         self.has_mail.set(true);
-        let mailed = self.behind_mail.borrow_mut().drain(..).map(|number| (self.session, number)).collect::<Vec<_>>();
+        let mailed =
+            self.behind_mail.borrow_mut().drain(..).map(|number| (self.session, number)).collect::<Vec<_>>();
         self.seen.borrow_mut().handed.extend(mailed);
     }
 }

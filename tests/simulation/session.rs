@@ -9,13 +9,12 @@ use std::{
 
 use bytes::Bytes;
 use echoroom::testing::{
-    MemberId, RoomName,
+    Kind, MemberId, RoomName,
     simulation::{
-        CaughtUp, ChatNews, Common, Ending, Intake, ListUsers, LoggedIn, Login, Logout, Outbound, Page, Payload,
-        Position, Post, Publish, Range, Rejected, Reply, Request, Resume, SendPrivate, ShowTyping, Tail, Token,
-        unpack,
+        CaughtUp, ChatNews, Common, Ending, Intake, ListUsers, LoggedIn, Login, Logout, Outbound, Page,
+        Payload, Position, Post, Publish, Range, Reply, Request, Resume, SendPrivate, ShowTyping, Tail,
+        Token, unpack,
     },
-    Kind,
     websocket::frame::OpCode,
 };
 
@@ -50,15 +49,23 @@ pub enum Answer {
     /// The session is in a room.
     In(Box<Welcome>),
     /// It is where it was before; in no room, if the room that it was to enter cannot be read.
-    NotIn { is_out: bool },
-    Posted { number: u32, offset: u64 },
-    NotPosted { number: u32 },
-    PrivateSent { number: u32, delivered: bool },
-    NotPrivateSent { number: u32 },
-    Users(Vec<Shown>),
+    NotIn {
+        is_out: bool,
+    },
+    Posted {
+        number: u32,
+        offset: u64,
+    },
+    PrivateSent {
+        number: u32,
+        delivered: bool,
+    },
     LoggedOut,
     /// A message of the journal.
-    Said { offset: u64, number: u32 },
+    Said {
+        offset: u64,
+        number: u32,
+    },
     Done,
 }
 
@@ -71,7 +78,6 @@ pub struct Welcome {
     /// The offset before the first message that it is given.
     pub begin: u64,
     pub is_recovered: bool,
-    pub missed: u64,
     /// Whether the journal failed to give it all.
     pub had_fault: bool,
 }
@@ -196,8 +202,12 @@ impl Session {
 
     /// Whether it has nothing to do but to wait for its client.
     pub fn is_at_rest(&self) -> bool {
-        self.asks.is_empty() && self.pending.is_empty() && self.readings.is_empty() && self.catching_up.is_none()
-            && self.waiting_private.is_none() && !self.is_paused
+        self.asks.is_empty()
+            && self.pending.is_empty()
+            && self.readings.is_empty()
+            && self.catching_up.is_none()
+            && self.waiting_private.is_none()
+            && !self.is_paused
     }
 
     pub fn answer(&mut self, answer: Answer, len: usize) {
@@ -222,7 +232,8 @@ impl Session {
                     false => Payload::Text(body.into()),
                 };
                 let accepted = self.intake.accept(len);
-                desk.requests.push_back((self.shard, Publish { member: self.member, payload, accepted }.into()));
+                desk.requests
+                    .push_back((self.shard, Publish { member: self.member, payload, accepted }.into()));
             }
             Ask::Login { room, user, token, position, wants_changes } => {
                 self.has_shown_token |= token.is_some();
@@ -237,11 +248,9 @@ impl Session {
                 }
                 None => self.answer(Answer::NotIn { is_out: false }, 0),
             },
-            Ask::Post { number, .. } if self.user.is_none() => self.answer(Answer::NotPosted { number }, 20),
+            Ask::Post { .. } if self.user.is_none() => self.answer(Answer::Done, 20),
             Ask::Post { number, has_id, len } => self.post(number, has_id, len, desk),
-            Ask::Private { number, .. } if self.user.is_none() => {
-                self.answer(Answer::NotPrivateSent { number }, 20);
-            }
+            Ask::Private { .. } if self.user.is_none() => self.answer(Answer::Done, 20),
             Ask::Private { number, to, has_id } => {
                 let request = self.private(number, to, has_id, desk);
                 if self.catching_up.is_some() {
@@ -256,12 +265,16 @@ impl Session {
                 let ticket = self.expect(desk, Pending::Users);
                 let _accepted = self.intake.accept(20);
                 let (member, after, limit) = (self.member, None, 100);
-                desk.requests.push_back((self.shard, ListUsers { member, ticket, after, limit, _accepted }.into()));
+                desk.requests
+                    .push_back((self.shard, ListUsers { member, ticket, after, limit, _accepted }.into()));
             }
             Ask::Typing(typing) => {
                 if self.user.is_some() {
                     let _accepted = self.intake.accept(20);
-                    desk.requests.push_back((self.shard, ShowTyping { member: self.member, typing, _accepted }.into()));
+                    desk.requests.push_back((
+                        self.shard,
+                        ShowTyping { member: self.member, typing, _accepted }.into(),
+                    ));
                 }
             }
             Ask::Logout => self.logout(desk),
@@ -372,17 +385,14 @@ impl Session {
             (Some(Pending::Private(number)), Reply::PrivateSent { delivered, .. }) => {
                 self.answer(Answer::PrivateSent { number, delivered }, 30);
             }
-            (Some(Pending::Users), Reply::Users(page)) => {
-                let users: Option<Vec<_>> = page.users.iter().map(|user| desk.names.shown(user)).collect();
-                self.answer(Answer::Users(users.unwrap_or_default()), 80);
-            }
+            (Some(Pending::Users), Reply::Users(_)) => self.answer(Answer::Done, 80),
             (Some(Pending::Logout), Reply::LoggedOut) => {
                 // Until here, its room's messages come; none may be left out.
                 self.catching_up = None;
                 self.answer(Answer::LoggedOut, 10);
             }
             (Some(Pending::OwnLogout), Reply::LoggedOut) => {}
-            (Some(pending), Reply::Rejected(rejected)) => self.rejected(&pending, rejected),
+            (Some(pending), Reply::Rejected(_)) => self.rejected(&pending),
             (pending, reply) => {
                 self.broken = Some((
                     "each request is answered once",
@@ -393,15 +403,12 @@ impl Session {
         None
     }
 
-    fn rejected(&mut self, pending: &Pending, _: Rejected) {
-        match *pending {
-            Pending::Login => {
-                self.is_paused = false;
-                self.answer(Answer::NotIn { is_out: false }, 20);
-            }
-            Pending::Post(number) => self.answer(Answer::NotPosted { number }, 20),
-            Pending::Private(number) => self.answer(Answer::NotPrivateSent { number }, 20),
-            Pending::Users | Pending::Logout | Pending::OwnLogout => self.answer(Answer::Done, 20),
+    fn rejected(&mut self, pending: &Pending) {
+        if matches!(pending, Pending::Login) {
+            self.is_paused = false;
+            self.answer(Answer::NotIn { is_out: false }, 20);
+        } else {
+            self.answer(Answer::Done, 20);
         }
     }
 
@@ -519,12 +526,7 @@ impl Session {
             Range::After { after, .. } => after,
             Range::Before { .. } => first.map_or(catch_up.durable, |first| first - 1),
         };
-        let (is_recovered, missed) = match login.resume {
-            Resume::Fresh => (false, 0),
-            Resume::From(offset) if catch_up.is_lost => (false, begin.saturating_sub(offset)),
-            Resume::From(_) => (true, 0),
-            Resume::Lost(seen) => (false, begin.saturating_sub(seen)),
-        };
+        let is_recovered = matches!(login.resume, Resume::From(_)) && !catch_up.is_lost;
         catch_up.after = begin;
         if !std::mem::replace(&mut catch_up.is_welcome, true) {
             let welcome = Welcome {
@@ -534,7 +536,6 @@ impl Session {
                 epoch: login.epoch,
                 begin,
                 is_recovered,
-                missed,
                 had_fault: catch_up.had_fault,
             };
             self.answer(Answer::In(Box::new(welcome)), 150);

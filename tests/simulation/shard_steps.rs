@@ -1,12 +1,11 @@
 //! The steps of the shard and its journal, and what is promised of each answer.
 
 use echoroom::testing::{
-    ForFanOut, MemberId, RoomId,
+    Delivery, ForFanOut, MemberId, RoomId,
     simulation::{
-        ChatNews, DismissAll, Done, Effect, Input, Job, LoggedIn, Login, LostInput, Payload, Post, Publish, Register, Reply,
-        Request, SendPrivate, ToShard as FromShard, Unregister,
+        ChatNews, DismissAll, Done, Effect, Input, Job, LoggedIn, Login, LostInput, Payload, Post, Publish,
+        Register, Reply, Request, SendPrivate, ToShard as FromShard, Unregister,
     },
-    Delivery,
 };
 
 use crate::{
@@ -231,7 +230,9 @@ impl World {
                 }
                 self.feed(shard, input(request));
                 let room = self.node.view(shard, member).map(|view| view.room);
-                let may_wait = may_wait || room.is_some_and(|room| self.is_opening(room));
+                // Behind a panic it may wait for requests that it does not know of here.
+                let may_wait =
+                    may_wait || self.config.has_panics || room.is_some_and(|room| self.is_opening(room));
                 self.trace.check(may_wait || room.is_none(), "a session that has ended is no member", || {
                     format!("{member} is still one")
                 });
@@ -243,7 +244,8 @@ impl World {
     }
 
     fn registers(&mut self, shard: usize, register: &Register) {
-        let Some(session) = self.node.sessions.iter().find(|session| session.member == register.member) else {
+        let Some(session) = self.node.sessions.iter().find(|session| session.member == register.member)
+        else {
             // It has ended before; its end is behind this.
             let view = View {
                 session: 0,
@@ -316,6 +318,7 @@ impl World {
         let run = self.journal.run();
         let message = self.truth.message(number);
         let is_sure = message.on_its_way_in != run;
+        message.sent_after.get_or_insert(self.counts.panics);
         let owed_before = self.node.owed.len();
         self.node.privates.push((*ticket, number));
         match self.node.views.iter().find(|view| view.shard == shard && view.member == *member) {
@@ -324,7 +327,9 @@ impl World {
                 let (to, from) = (message.to, self.names.key(user.name));
                 message.from = from;
                 message.on_its_way_in = run;
-                for view in self.node.views.iter().filter(|view| view.room == Some(*room) && view.is_subscribed) {
+                for view in
+                    self.node.views.iter().filter(|view| view.room == Some(*room) && view.is_subscribed)
+                {
                     let key = self.names.key(view.user.name);
                     if !view.is_guest && (key == to || key == from) {
                         let is_reader = key == to;
@@ -351,7 +356,9 @@ impl World {
     fn inspect(&mut self, shard: usize, message: &ForFanOut) {
         match message {
             ForFanOut::Tell(tell) => match tell.news.downcast_ref::<ChatNews>() {
-                Some(ChatNews::Reply { ticket, reply }) => self.inspect_reply(shard, tell.member, *ticket, reply),
+                Some(ChatNews::Reply { ticket, reply }) => {
+                    self.inspect_reply(shard, tell.member, *ticket, reply)
+                }
                 Some(ChatNews::Tail(tail)) => {
                     if tail.behind.is_none()
                         && let Some(view) = self.node.view(shard, tell.member)
@@ -408,7 +415,8 @@ impl World {
                 };
                 let users = self.node.users(room, &self.names);
                 let listed: Vec<_> = page.users.iter().filter_map(|user| self.names.shown(user)).collect();
-                let is_true = self.node.moves > 0 || page.count == users.len() && self.node.is_list_of(room, listed.clone(), &self.names);
+                let is_true = self.node.moves > 0
+                    || page.count == users.len() && self.node.is_list_of(room, listed.clone(), &self.names);
                 self.trace.check(is_true, "a list of users is true", || {
                     format!("room {room} has {users:?}, and {listed:?} were listed, {} in all", page.count)
                 });
@@ -424,7 +432,7 @@ impl World {
         message.on_its_way_in = 0;
         let (is_handed, is_vague) = (message.handed_in == run, message.is_vague);
         // A shard that has panicked remembers no private messages.
-        let is_forgotten = message.handed_after != self.counts.panics;
+        let is_forgotten = message.sent_after != Some(self.counts.panics);
         let is_delivered = matches!(reply, Reply::PrivateSent { delivered: true, .. });
         self.counts.privates += u64::from(is_delivered);
         if matches!(reply, Reply::PrivateSent { .. }) {
@@ -477,9 +485,11 @@ impl World {
         for held in self.held.iter().filter(|held| held.room == room) {
             let is_barred = names.are_alike(held.name, user.name) && held.token != token;
             let now = self.node.servers[shard].now.map_or(0, |now| now.millis) - 1_700_000_000_000;
-            self.trace.check(!is_barred || held.until <= now || self.node.moves > 1, "a name is held for its user", || {
-                format!("{member} is {user:?} at {now}, and {held:?}")
-            });
+            self.trace.check(
+                !is_barred || held.until <= now || self.node.moves > 1,
+                "a name is held for its user",
+                || format!("{member} is {user:?} at {now}, and {held:?}"),
+            );
         }
         self.held.retain(|held| {
             held.room != room || held.token != token && names.key(held.name) != names.key(user.name)
@@ -492,16 +502,22 @@ impl World {
         for view in &mut self.node.views {
             if view.member == member && view.shard == shard {
                 view.is_vague = is_vague;
-                (view.room, view.user, view.token, view.is_subscribed) = (Some(room), user, Some(token), false);
-            } else if view.room == Some(room) && !view.is_guest && names.key(view.user.name) == names.key(user.name) {
+                (view.room, view.user, view.token, view.is_subscribed) =
+                    (Some(room), user, Some(token), false);
+            } else if view.room == Some(room)
+                && !view.is_guest
+                && names.key(view.user.name) == names.key(user.name)
+            {
                 view.user = user;
                 view.is_vague = is_vague;
             }
         }
         let count = self.node.users(room, &self.names).len();
-        self.trace.check(self.node.moves > 1 || login.count == count, "a login is told how many users are there", || {
-            format!("{} instead of {count} in room {room}", login.count)
-        });
+        self.trace.check(
+            self.node.moves > 1 || login.count == count,
+            "a login is told how many users are there",
+            || format!("{} instead of {count} in room {room}", login.count),
+        );
     }
 
     /// No room has two users whose names can be taken for each other.
@@ -510,11 +526,13 @@ impl World {
         for (index, view) in users.clone().enumerate() {
             for other in users.clone().skip(index + 1).filter(|other| other.room == view.room) {
                 let is_alike = self.names.are_alike(other.user.name, view.user.name);
-                let is_one =
-                    self.names.key(other.user.name) == self.names.key(view.user.name) && other.token == view.token;
-                self.trace.check(!is_alike || is_one, "names of users cannot be taken for each other", || {
-                    format!("{view:?} beside {other:?}")
-                });
+                let is_one = self.names.key(other.user.name) == self.names.key(view.user.name)
+                    && other.token == view.token;
+                self.trace.check(
+                    !is_alike || is_one,
+                    "names of users cannot be taken for each other",
+                    || format!("{view:?} beside {other:?}"),
+                );
             }
         }
     }

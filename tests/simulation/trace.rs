@@ -10,7 +10,7 @@ pub const SHOWN: usize = 40;
 /// One event, with up to three numbers.
 #[derive(Clone, Copy, Debug)]
 pub struct Event {
-    pub step: u64,
+    step: u64,
     what: &'static str,
     numbers: [u64; 3],
 }
@@ -18,22 +18,27 @@ pub struct Event {
 /// A promise that was broken.
 #[derive(Clone, Debug)]
 pub struct Broken {
-    pub step: u64,
-    pub promise: &'static str,
-    pub seen: String,
+    step: u64,
+    promise: &'static str,
+    seen: String,
 }
 
 #[derive(Debug, Default)]
 pub struct Trace {
     pub step: u64,
     pub hash: u64,
-    pub last: VecDeque<Event>,
+    last: VecDeque<Event>,
     /// How many of the last events are kept.
     pub shown: usize,
     pub broken: Option<Broken>,
 }
 
 impl Trace {
+    /// Nothing yet; shows the last `shown` events with a broken promise.
+    pub fn new(shown: usize) -> Self {
+        Self { shown, ..Self::default() }
+    }
+
     /// Notes an event.
     pub fn note(&mut self, what: &'static str, numbers: [u64; 3]) {
         let word = what.bytes().fold(self.step, |hash, byte| hash.wrapping_mul(31).wrapping_add(byte.into()));
@@ -57,9 +62,12 @@ impl Trace {
         }
     }
 
-    /// The last events, a line each.
-    pub fn last(&self) -> impl Iterator<Item = &Event> {
-        self.last.iter()
+    /// The events before a broken promise, and what was promised and seen; `None` if all are kept.
+    pub fn report(&self) -> Option<String> {
+        let Broken { step, promise, seen } = self.broken.as_ref()?;
+        let before = self.last.iter().take_while(|event| event.step <= *step);
+        let events: String = before.map(|event| format!("{event}\n")).collect();
+        Some(format!("{events}step {step}\npromised: {promise}\nseen: {seen}"))
     }
 }
 

@@ -22,8 +22,8 @@ pub struct Message {
     pub is_vague: bool,
     /// The last run of the server in which a session of the reader was handed it; 0 for none.
     pub handed_in: u64,
-    /// The number of panics of shards before that.
-    pub handed_after: u64,
+    /// The number of panics of shards before it was first sent, of a private message.
+    pub sent_after: Option<u64>,
     /// The run of the server in which it is on its way to the reader's sessions; 0 for none.
     pub on_its_way_in: u64,
 }
@@ -84,7 +84,8 @@ impl Truth {
     /// A message was seen at an offset of a room: the offset must be its own, there and everywhere.
     pub fn seen(&mut self, room: usize, offset: u64, number: u32, trace: &mut Trace) {
         if !self.knows(number) || offset == 0 {
-            return trace.fail("nothing is told that was not said", || format!("message {number} at {offset}"));
+            return trace
+                .fail("nothing is told that was not said", || format!("message {number} at {offset}"));
         }
         let message = &mut self.messages[number as usize];
         if *message.room.get_or_insert(room) != room {

@@ -130,7 +130,7 @@ impl World {
         let clients = clients.collect();
         let mut world = Self {
             rng,
-            trace: Trace { shown: SHOWN, ..Trace::default() },
+            trace: Trace::new(SHOWN),
             config,
             clock: 0,
             base,
@@ -198,8 +198,7 @@ impl World {
         for (session, number) in handed {
             let is_owed = |owed: &&crate::node::Owed| owed.session == session && owed.number == number;
             if self.node.owed.iter().find(is_owed).is_some_and(|owed| owed.is_reader) {
-                let message = self.truth.message(number);
-                (message.handed_in, message.handed_after) = (self.journal.run(), self.counts.panics);
+                self.truth.message(number).handed_in = self.journal.run();
             }
         }
         if let Some((promise, what)) = broken {

@@ -34,6 +34,8 @@ pub enum Lost {
     Newcomer(Seat),
     /// Where the session is now is not certain.
     Place(MemberId),
+    /// The session has ended nevertheless, here or where it has moved to.
+    End(MemberId, bool),
     /// Where those sessions are now is not certain that waited for a room.
     PlacesIn(RoomId),
     /// The session of another shard was not logged in.
@@ -67,9 +69,7 @@ impl Lost {
             Input::Done(Done::Appended(_)) => Self::Batch,
             Input::Done(Done::Checked(_) | Done::Swept(_)) => Self::Upkeep,
             Input::Decided(decided) => Self::Fate(decided.clone()),
-            Input::Done(_)
-            | Input::Wake
-            | Input::TurnEnded => Self::Nothing,
+            Input::Done(_) | Input::Wake | Input::TurnEnded => Self::Nothing,
             Input::Stop => Self::Stop,
             Input::Close => Self::Close,
         }
@@ -81,9 +81,8 @@ impl Lost {
             | Request::SendPrivate(SendPrivate { member, ticket, .. })
             | Request::ListUsers(ListUsers { member, ticket, .. }) => Self::Answer(*member, *ticket),
             Request::Register(Register { seat, .. }) => Self::Newcomer(seat.clone()),
-            Request::Login(_) | Request::Logout(_) | Request::CaughtUp(_) | Request::Unregister(_) => {
-                Self::Place(request.member())
-            }
+            Request::Login(_) | Request::Logout(_) | Request::CaughtUp(_) => Self::Place(request.member()),
+            Request::Unregister(Unregister { member, holds_name }) => Self::End(*member, *holds_name),
             Request::Publish(_) | Request::ShowTyping(_) => Self::Nothing,
         }
     }
@@ -184,6 +183,9 @@ impl Chat {
                 self.effects.push(Effect::TurnAway(seat, Ending::Restart));
             }
             Lost::Place(member) => self.send_away(member),
+            Lost::End(member, holds_name) => {
+                self.request_or_redirect(Unregister { member, holds_name }.into());
+            }
             Lost::PlacesIn(room) => {
                 for (member, _) in strangers.iter().filter(|(_, its)| *its == Some(room)) {
                     self.send_away(*member);

@@ -502,6 +502,20 @@ fn a_session_is_told_whichever_shard_panics_while_it_moves() {
 }
 
 #[test]
+fn a_session_that_has_moved_ends_though_its_former_shard_panics_over_its_end() {
+    let mut pair = Pair::new();
+    let there = pair.room_of(1, 0);
+    let ann = pair.stages[0].register(1);
+    pair.log_in(0, ann, 2, &there);
+    pair.run();
+    assert_eq!(pair.members(), [0, 1]);
+    let end = Unregister { member: ann, holds_name: false };
+    pair.stages[0].panic(Lost::of(&Input::Request(end.into())));
+    pair.run();
+    assert_eq!(pair.members(), [0, 0]);
+}
+
+#[test]
 fn a_room_over_the_bound_takes_the_place_of_a_silent_room_of_another_shard() {
     let mut pair = Pair::new();
     let rooms: Vec<_> = (0..LIMITS.max_rooms).map(|number| pair.room_of(1, number)).collect();

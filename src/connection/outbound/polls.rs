@@ -45,10 +45,7 @@ impl Outbound {
     }
 
     /// Stores a poll until there are packets. Gives it back if another poll waits or the session does not poll.
-    pub fn offer_poll(
-        &self,
-        poll: oneshot::Sender<PollAnswer>,
-    ) -> Result<(), oneshot::Sender<PollAnswer>> {
+    pub fn offer_poll(&self, poll: oneshot::Sender<PollAnswer>) -> Result<(), oneshot::Sender<PollAnswer>> {
         match &mut self.0.borrow_mut().way {
             Way::Polls(waiting @ None) => {
                 *waiting = Some(poll);
