@@ -102,4 +102,37 @@ pub mod testing {
             websocket::{self, deflate},
         },
     };
+
+    /// What the simulation links: the chat and the delivery without their actors.
+    pub mod simulation {
+        pub use crate::{
+            broadcast::{
+                DismissAll,
+                fanout::sessions::{Lost as LostMail, Sessions as FanOutSessions},
+            },
+            chat::{
+                common::{ChatLimits, Common, ShardId},
+                core::Lost as LostInput,
+                effects::{Done, Effect, Input, Job, Now},
+                handing::{Decided, Decisions},
+                ids::IdLimits,
+                line::said_event,
+                log::Resume,
+                messages::{
+                    Behind, CaughtUp, ChatNews, ListUsers, LoggedIn, Login, Logout, Payload, Post, Publish,
+                    Register, Rejected, Reply, Request, SendPrivate, ShowTyping, Tail, Unregister, UsersPage,
+                },
+                position::{Place, Position},
+                shard::{Figures, Shard},
+                transfer::ToShard,
+            },
+            connection::{
+                Accepted, Budget, Ending, Intake, Lease,
+                lease::report_counts,
+                outbound::{Bounds, Outbound, Outlet, PollAnswer},
+            },
+            domain::{Avatar, Nickname, NicknameKey, Profile, Token},
+            journal::{Entry, EpochId, JournalError, Page, Range, ReservedName, RoomState, entry::unpack},
+        };
+    }
 }

@@ -34,4 +34,5 @@ cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 cargo fmt --check
 cargo clippy --all-targets --locked -- -D warnings
 RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked
-TEST_BROWSER=1 TEST_SOCKETIO=1 TEST_PROXIES=1 cargo test --locked
+# The simulation (docs/simulation.md) runs a few seeds, and then looks for planted bugs.
+TEST_BROWSER=1 TEST_SOCKETIO=1 TEST_PROXIES=1 TEST_PLANTED=1 cargo test --locked

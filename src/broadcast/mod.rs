@@ -10,7 +10,7 @@ mod batch;
 mod broadcaster;
 mod directory;
 mod encoding;
-mod fanout;
+pub(crate) mod fanout;
 mod fanouts;
 mod lines;
 mod map;
@@ -35,7 +35,7 @@ pub(crate) use self::{
     fanouts::FanOuts,
     lines::{Broadcast, Handed, MAX_BYTES},
     map::Map,
-    messages::{DismissAll, EndBroadcasts, ToFanOut},
+    messages::{EndBroadcasts, ToFanOut},
     room_bound::RoomBound,
     rooms::{Member, Remains},
     turn::{TurnLength, Turns},
@@ -45,7 +45,7 @@ pub use self::{
     encoding::{Dialect, Encoding},
     fanout::FanOut,
     lines::OpenBroadcast,
-    messages::{Attach, Cutter, Delivery, FanOutBroadcast, ForFanOut, Mail, Seat, Subscribe},
+    messages::{Attach, Cutter, Delivery, DismissAll, FanOutBroadcast, ForFanOut, Mail, Seat, Subscribe},
     outlets::Outlets,
     room_id::RoomId,
     subscribers::Subscribers,

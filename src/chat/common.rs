@@ -20,7 +20,7 @@ use crate::{
 
 /// The bounds of the chat.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct ChatLimits {
+pub struct ChatLimits {
     /// Rooms at a time with members or with history.
     pub max_rooms: usize,
     /// New rooms a minute per client address.
@@ -39,17 +39,17 @@ pub(crate) struct ChatLimits {
 
 /// The number of a shard, from 0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub(crate) struct ShardId(pub(crate) usize);
+pub struct ShardId(pub usize);
 
 /// What all shards have in common.
 #[derive(Debug)]
-pub(crate) struct Common {
+pub struct Common {
     /// The bounds of the chat.
     pub limits: ChatLimits,
     /// The memory budget of all clients.
     pub budget: Arc<Budget>,
     /// The number of remembered ids in all rooms.
-    pub ids: IdCount,
+    pub(crate) ids: IdCount,
     shards: usize,
     bound: RoomBound,
     new_rooms: Mutex<NewRooms>,
@@ -57,7 +57,7 @@ pub(crate) struct Common {
 
 impl Common {
     /// For a chat of so many shards, at least one. Backlogs of sessions are charged to `budget`.
-    pub(crate) fn new(limits: ChatLimits, budget: Arc<Budget>, shards: usize) -> Arc<Self> {
+    pub fn new(limits: ChatLimits, budget: Arc<Budget>, shards: usize) -> Arc<Self> {
         Arc::new(Self {
             limits,
             budget,
@@ -69,14 +69,14 @@ impl Common {
     }
 
     /// The shard of a room. Equal in all runs of one build; no file depends on it.
-    pub(crate) fn shard_of(&self, room: &RoomName) -> ShardId {
+    pub fn shard_of(&self, room: &RoomName) -> ShardId {
         let mut hasher = DefaultHasher::new();
         room.hash(&mut hasher);
         self.shard_at(hasher.finish())
     }
 
     /// The shard at which a session registers that is in no room.
-    pub(crate) fn home_of(&self, member: MemberId) -> ShardId {
+    pub fn home_of(&self, member: MemberId) -> ShardId {
         self.shard_at(member.number())
     }
 

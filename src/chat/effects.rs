@@ -18,7 +18,7 @@ use crate::{
 
 /// The time, as the chat is told it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Now {
+pub struct Now {
     /// For what is due later.
     pub at: Instant,
     /// The wall clock in milliseconds since 1970, for what is kept.
@@ -27,7 +27,7 @@ pub(crate) struct Now {
 
 /// What the chat handles, one at a time.
 #[derive(Debug)]
-pub(crate) enum Input {
+pub enum Input {
     /// A request of a session.
     Request(Request),
     /// An answer of the journal.
@@ -48,7 +48,7 @@ pub(crate) enum Input {
 
 /// What the chat wants done.
 #[derive(Debug)]
-pub(crate) enum Effect {
+pub enum Effect {
     /// Goes to the fan-out of a worker.
     Send(WorkerId, ForFanOut),
     /// A session is not registered, and must end.
@@ -70,9 +70,12 @@ pub(crate) enum ToKeep {
 
 /// What the journal is asked.
 #[derive(Debug)]
-pub(crate) enum Job {
-    /// Which rooms have history. At the start and at a restart, nothing else is handled before that is known.
-    Rooms { is_awaited: bool },
+pub enum Job {
+    /// Which rooms have history.
+    Rooms {
+        /// Nothing else is handled before that is known: at the start and at a restart.
+        is_awaited: bool,
+    },
     /// Where a room stands.
     Open(RoomId, RoomName),
     /// To make records durable.
@@ -91,7 +94,7 @@ pub(crate) enum Job {
 
 /// What the journal has answered.
 #[derive(Debug)]
-pub(crate) enum Done {
+pub enum Done {
     /// The rooms with history, each with the time of its last message in milliseconds since 1970.
     Rooms(Result<Vec<(RoomName, u64)>, JournalError>),
     /// Where a room stands.

@@ -99,7 +99,7 @@ pub(super) enum Asked {
 
 /// Whether a private message has reached its reader.
 #[derive(Clone, Debug)]
-pub(crate) struct Decided {
+pub struct Decided {
     /// The message.
     pub(super) fate: Arc<Fate>,
     /// Whether a session of the reader was handed it.
@@ -107,7 +107,7 @@ pub(crate) struct Decided {
 }
 
 /// Takes what is decided on the threads of the fan-outs back to the chat.
-pub(crate) trait Decisions: fmt::Debug + Send + Sync {
+pub trait Decisions: fmt::Debug + Send + Sync {
     /// The fate of a private message is known. Never waits.
     fn decided(&self, decided: Decided);
 }

@@ -30,7 +30,7 @@ pub(crate) type Sender = [u8; 8];
 
 /// How many ids are remembered, and for how long.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct IdLimits {
+pub struct IdLimits {
     /// Ids of one user of a room. The newest `per_user` ids of a room stay, however old they are.
     pub per_user: usize,
     /// Minimum time that an id is remembered, unless its user has sent `per_user` newer ones.

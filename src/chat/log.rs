@@ -11,7 +11,7 @@ use crate::journal::{Epoch, Keyed, Record, RoomState};
 
 /// What a client that comes back can be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Resume {
+pub enum Resume {
     /// It does not say where it left off.
     Fresh,
     /// All messages after this offset that the journal still has.

@@ -17,10 +17,10 @@
 mod alarms;
 pub(crate) mod avatars;
 pub(crate) mod commits;
-mod common;
-mod core;
-mod effects;
-mod handing;
+pub(crate) mod common;
+pub(crate) mod core;
+pub(crate) mod effects;
+pub(crate) mod handing;
 pub(crate) mod ids;
 mod keeper;
 pub(crate) mod kept;
@@ -37,9 +37,9 @@ pub(crate) mod presence;
 pub(crate) mod reservations;
 pub(crate) mod room;
 pub(crate) mod server;
-mod shard;
+pub(crate) mod shard;
 mod shards;
-mod transfer;
+pub(crate) mod transfer;
 
 pub(crate) use self::{
     avatars::AvatarStore,

@@ -7,7 +7,7 @@ use crate::{
 
 /// An epoch and an offset in it: of the newest message of a room, or of the last one that a client processed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Position {
+pub struct Position {
     /// The epoch of the offset.
     pub epoch: EpochId,
     /// The offset of the message; 0 if there is none.

@@ -180,9 +180,13 @@ impl Presence {
         self.reserved.release(key, &owner)
     }
 
-    /// Restores a reserved nickname from the journal.
+    /// Restores a reserved nickname from the journal. In a room that is read again, a name in use keeps its
+    /// look: the reservation may be over.
     pub(crate) fn restore(&mut self, reservation: Reservation) {
-        self.looks.claim(&reservation.nickname);
+        let is_in_use = |other| self.users.contains_key(other) || self.held.by_name.contains_key(other);
+        if !self.looks.like(&reservation.nickname).any(is_in_use) {
+            self.looks.claim(&reservation.nickname);
+        }
         self.reserved.restore(reservation);
     }
 
@@ -399,6 +403,16 @@ mod tests {
             assert_eq!(login(&mut presence, 2, "ＡＮＮ", with, now), Err(NameTaken));
         }
         assert!(presence.user_of(member(2)).is_none());
+    }
+
+    #[test]
+    fn a_name_in_use_keeps_its_look_when_a_name_like_it_is_restored() {
+        let (mut presence, now) = (Presence::default(), Instant::now());
+        login(&mut presence, 1, "b0b", Some(1), now).expect("free");
+        let over =
+            Reservation { nickname: profile("bob").nickname, owner: token(2).owner_hash(), until: now };
+        presence.restore(over);
+        assert_eq!(login(&mut presence, 2, "bob", Some(3), now), Err(NameTaken));
     }
 
     #[test]

@@ -27,7 +27,7 @@ use crate::{
 
 /// One chat, and its keeper.
 #[derive(Debug)]
-pub(crate) struct Shard {
+pub struct Shard {
     make: Make,
     chat: Chat,
     keeper: Keeper,
@@ -50,7 +50,7 @@ impl Make {
 
 /// The sizes of a chat.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Figures {
+pub struct Figures {
     /// Rooms with members.
     pub rooms: usize,
     /// Rooms with members or history.
@@ -71,13 +71,13 @@ impl Figures {
 
 impl Shard {
     /// A shard without rooms, see [`Chat::new`].
-    pub(crate) fn new(common: Arc<Common>, id: ShardId, decisions: Arc<dyn Decisions>, now: Now) -> Self {
+    pub fn new(common: Arc<Common>, id: ShardId, decisions: Arc<dyn Decisions>, now: Now) -> Self {
         let make = Make { common, id, decisions };
         Self { chat: make.chat(now), make, keeper: Keeper::default(), openings: Openings::default() }
     }
 
     /// Begins: asks the journal which rooms it has.
-    pub(crate) fn start(&mut self, effects: &mut Vec<Effect>) {
+    pub fn start(&mut self, effects: &mut Vec<Effect>) {
         // One shard for all: the journal removes what is too old in all rooms.
         self.keeper.start(self.make.id == ShardId(0));
         self.ask(effects);
@@ -85,7 +85,7 @@ impl Shard {
 
     /// Handles an input, and adds what is to be done to `effects`. After a panic, `effects` has what is to be
     /// done nevertheless.
-    pub(crate) fn handle(&mut self, now: Now, input: Input, effects: &mut Vec<Effect>) {
+    pub fn handle(&mut self, now: Now, input: Input, effects: &mut Vec<Effect>) {
         self.chat.set_now(now);
         self.chat.set_fault(self.keeper.fault());
         match input {
@@ -114,8 +114,9 @@ impl Shard {
 
     /// Goes on after a panic: makes a new chat of what is left of the old one. `lost` is what is to be done about
     /// the input that panicked.
-    pub(crate) fn begin_again(&mut self, now: Now, lost: Lost, effects: &mut Vec<Effect>) {
+    pub fn begin_again(&mut self, now: Now, lost: Lost, effects: &mut Vec<Effect>) {
         let broken = mem::replace(&mut self.chat, self.make.chat(now));
+        let (stops, closes) = (matches!(lost, Lost::Stop), matches!(lost, Lost::Close));
         match lost {
             Lost::Batch => self.keeper.give_again(),
             Lost::Upkeep => self.keeper.keep_up(now.at),
@@ -124,7 +125,16 @@ impl Shard {
         }
         self.chat.begin_again(broken.rest(), lost);
         self.keeper.start_again();
+        if stops {
+            self.chat.stop();
+        }
+        if closes {
+            self.chat.keep_names();
+        }
         self.end_turn(effects);
+        if closes {
+            self.keeper.close();
+        }
         self.ask(effects);
     }
 
@@ -230,7 +240,7 @@ impl Shard {
     }
 
     /// When [`Input::Wake`] is due; `None` if not by itself.
-    pub(crate) fn next_wake(&self) -> Option<Instant> {
+    pub fn next_wake(&self) -> Option<Instant> {
         self.chat.next_alarm().into_iter().chain(self.keeper.next_wake()).min()
     }
 
@@ -257,7 +267,7 @@ impl Shard {
     }
 
     /// The sizes.
-    pub(crate) fn figures(&self) -> Figures {
+    pub fn figures(&self) -> Figures {
         let (rooms, kept_rooms, members) = self.chat.sizes();
         Figures { rooms, kept_rooms, members, unkept: self.keeper.unkept() }
     }

@@ -22,7 +22,7 @@ use crate::{
 /// A message of one shard to another.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) enum ToShard {
+pub enum ToShard {
     /// A session of the sender logs in to a room of this shard.
     Arrive(Box<Arrive>),
     /// What became of that login.
@@ -52,7 +52,7 @@ pub(crate) enum ToShard {
 
 /// A session that logs in to a room of another shard.
 #[derive(Debug)]
-pub(crate) struct Arrive {
+pub struct Arrive {
     /// The shard that the session comes from.
     pub from: ShardId,
     /// The worker on whose thread it lives.

@@ -99,6 +99,12 @@ impl Budget {
         usize::try_from(self.held.load(Ordering::Relaxed)).unwrap_or(0)
     }
 
+    /// Bytes of accepted messages that are not dealt with yet.
+    #[cfg(feature = "testing")]
+    pub fn accepted(&self) -> usize {
+        self.used.load(Ordering::SeqCst)
+    }
+
     /// The bound on [`used`](Self::used): a client that needs more is refused.
     pub fn bound(&self) -> usize {
         self.max_held

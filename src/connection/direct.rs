@@ -59,7 +59,7 @@ impl Backlog {
     }
 
     /// Whether more bytes wait than may.
-    pub(crate) fn is_over(&self) -> bool {
+    pub fn is_over(&self) -> bool {
         self.bytes() > self.bound
     }
 

@@ -187,8 +187,8 @@ thread_local! {
 }
 
 /// Reports what this thread has counted.
-#[cfg(test)]
-pub(crate) fn report_counts() {
+#[cfg(any(test, feature = "testing"))]
+pub fn report_counts() {
     UNTOLD_HERE.with(|here| here.take());
 }
 

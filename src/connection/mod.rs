@@ -26,14 +26,15 @@ pub(crate) mod upgraded;
 pub(crate) mod upload;
 pub(crate) mod wire;
 
+pub(crate) use self::{
+    budget::OutOfMemory,
+    lease::{Charge, FREE_SHARE, counted},
+};
 pub use self::{
-    budget::Budget,
+    budget::{Accepted, Budget, Intake},
     direct::{Backlog, Direct, DirectOutlet},
     ending::Ending,
-};
-pub(crate) use self::{
-    budget::{Accepted, Intake, OutOfMemory},
-    lease::{Charge, FREE_SHARE, Lease, counted},
+    lease::Lease,
 };
 
 /// How long a connection lingers after its last byte: the server reads on and drops what comes, so that the client

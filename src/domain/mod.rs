@@ -5,14 +5,19 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-pub use self::room_name::RoomName;
-pub(crate) use self::{
-    avatar::{AVATARS_PATH, Avatar, Picture, PictureId},
-    image::{ImageError, ImageLimits},
-    nickname::{Look, Nickname, NicknameError, NicknameKey},
+pub use self::{
+    avatar::Avatar,
+    nickname::{Nickname, NicknameKey},
     profile::Profile,
+    room_name::RoomName,
+    token::Token,
+};
+pub(crate) use self::{
+    avatar::{AVATARS_PATH, Picture, PictureId},
+    image::{ImageError, ImageLimits},
+    nickname::{Look, NicknameError},
     room_name::{LESSON_ROOM_START, RoomNameError},
-    token::{OwnerHash, PublicId, Token},
+    token::{OwnerHash, PublicId},
 };
 
 pub(crate) mod avatar;
@@ -72,8 +77,8 @@ impl MemberId {
     }
 
     /// A given id, for tests of structs that only compare ids.
-    #[cfg(test)]
-    pub(crate) fn of(number: u64) -> Self {
+    #[cfg(any(test, feature = "testing"))]
+    pub fn of(number: u64) -> Self {
         Self(number)
     }
 }

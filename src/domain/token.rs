@@ -8,12 +8,12 @@ use sha2::{Digest as _, Sha256};
 
 /// 128 random bits, written as 32 hexadecimal digits. Every session with a user's token is that user.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Token([u8; 16]);
+pub struct Token([u8; 16]);
 
 /// Parse error of [`Token`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a token is 32 hexadecimal digits")]
-pub(crate) struct TokenError;
+pub struct TokenError;
 
 impl Token {
     /// Creates a token from the system's random numbers.
@@ -34,7 +34,7 @@ impl Token {
 
 /// The hash that stands for a token in the journal. It does not reveal the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) struct OwnerHash(pub [u8; 16]);
+pub struct OwnerHash(pub [u8; 16]);
 
 /// The uid of a user, visible to all: a hash of the user's token, equal on every server. Written as 12
 /// characters of base64 for URLs.
@@ -70,12 +70,12 @@ impl fmt::Display for PublicId {
 
 impl Token {
     /// The hash that stands for the token in the journal.
-    pub(crate) fn owner_hash(&self) -> OwnerHash {
+    pub fn owner_hash(&self) -> OwnerHash {
         OwnerHash(self.hash("owner"))
     }
 
     /// The uid of the token's user.
-    pub(crate) fn public_id(&self) -> PublicId {
+    pub fn public_id(&self) -> PublicId {
         let hash: [u8; 9] = self.hash("public id");
         let mut text = [0; PublicId::LEN];
         URL_SAFE_NO_PAD.encode_slice(hash, &mut text).expect("9 bytes are 12 characters");

@@ -101,7 +101,7 @@ impl Entry {
 ///
 /// # Errors
 /// The bytes are not exactly [`Record::count`] entries.
-pub(crate) fn unpack(record: &Record) -> Result<Vec<Entry>, JournalError> {
+pub fn unpack(record: &Record) -> Result<Vec<Entry>, JournalError> {
     let mut bytes = record.entries.clone();
     let entries = (record.first..=record.last())
         .map(|offset| take_entry(&mut bytes, offset))

@@ -8,8 +8,10 @@ use std::{fmt, future::Future, pin::Pin, str::FromStr, sync::Arc, time::Duration
 
 use bytes::Bytes;
 
-pub use self::entry::{Kind, NewEntry};
-pub(crate) use self::{entry::Entry, page::Page};
+pub use self::{
+    entry::{Entry, Kind, NewEntry},
+    page::Page,
+};
 use crate::domain::{Picture, PictureId, RoomName};
 
 mod age;

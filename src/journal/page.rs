@@ -23,7 +23,7 @@ impl Page {
     }
 
     /// A page of the entries after `after`, from records in ascending order.
-    pub(super) fn after(
+    pub fn after(
         records: impl Iterator<Item = Result<Vec<Entry>, JournalError>>,
         after: u64,
         max_bytes: usize,
@@ -33,7 +33,7 @@ impl Page {
     }
 
     /// A page of the entries before `before`, from records in descending order.
-    pub(super) fn before(
+    pub fn before(
         records: impl Iterator<Item = Result<Vec<Entry>, JournalError>>,
         before: u64,
         limit: usize,

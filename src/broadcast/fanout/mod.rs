@@ -17,7 +17,7 @@ use crate::{
 };
 
 mod delivery;
-mod sessions;
+pub(crate) mod sessions;
 mod subscriber;
 mod subscriptions;
 #[cfg(test)]

@@ -22,7 +22,7 @@ use crate::{
 /// A session whose backlog exceeds the limit *before* a broadcast is evicted, so no delivery waits for a slow
 /// client.
 #[derive(Debug)]
-pub(super) struct Sessions {
+pub struct Sessions {
     /// Time in which an evicted session must finish before its connection is cut.
     before_cut: Duration,
     metrics: Arc<Metrics>,
@@ -35,11 +35,11 @@ pub(super) struct Sessions {
 
 /// The session of a message that is lost, because the fan-out panicked over it, if it was not attached before.
 #[derive(Debug, Default)]
-pub(super) struct Lost(Option<(MemberId, Seat)>);
+pub struct Lost(Option<(MemberId, Seat)>);
 
 impl Lost {
     /// What is lost with this message.
-    pub(super) fn of(message: &ForFanOut) -> Self {
+    pub fn of(message: &ForFanOut) -> Self {
         match message {
             ForFanOut::Attach(Attach { member, seat }) => Self(Some((*member, seat.clone()))),
             _ => Self(None),
@@ -49,7 +49,7 @@ impl Lost {
 
 impl Sessions {
     /// No sessions yet, see [`FanOut::start`](super::FanOut::start).
-    pub(super) fn new(before_cut: Duration, outlets: Outlets, metrics: Arc<Metrics>) -> Self {
+    pub fn new(before_cut: Duration, outlets: Outlets, metrics: Arc<Metrics>) -> Self {
         Self {
             before_cut,
             metrics,
@@ -61,7 +61,7 @@ impl Sessions {
 
     /// Goes on after a panic: sends all sessions away, because what they have got is not certain. Their clients
     /// come back and recover what they missed. What waited for them is dropped.
-    pub(super) fn begin_again(&mut self, Lost(newcomer): Lost) {
+    pub fn begin_again(&mut self, Lost(newcomer): Lost) {
         let broken = mem::take(&mut self.subscriptions);
         self.rooms_to_deliver.clear();
         for (_, subscriber) in &broken.subscribers {
@@ -86,7 +86,7 @@ impl Sessions {
     }
 
     /// Handles one message of a server of rooms.
-    pub(super) fn take(&mut self, message: ForFanOut) {
+    pub fn take(&mut self, message: ForFanOut) {
         match message {
             ForFanOut::Attach(message) => self.attach(message),
             ForFanOut::Subscribe(message) => self.subscribe(message),
@@ -100,7 +100,7 @@ impl Sessions {
     }
 
     /// Delivers the broadcasts that wait for any room.
-    pub(super) fn deliver_all(&mut self) {
+    pub fn deliver_all(&mut self) {
         for room in mem::take(&mut self.rooms_to_deliver) {
             self.deliver(room);
         }

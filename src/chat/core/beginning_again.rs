@@ -25,7 +25,7 @@ use crate::{
 
 /// What is to be done about an input that is lost, because the chat panicked over it.
 #[derive(Debug)]
-pub(crate) enum Lost {
+pub enum Lost {
     /// Nothing: the input is one of many, or not answered.
     Nothing,
     /// The session that asked is told that its request failed.
@@ -34,21 +34,27 @@ pub(crate) enum Lost {
     Newcomer(Seat),
     /// Where the session is now is not certain.
     Place(MemberId),
+    /// The session has ended nevertheless, here or where it has moved to.
+    End(MemberId, bool),
     /// Where those sessions are now is not certain that waited for a room.
     PlacesIn(RoomId),
     /// The session of another shard was not logged in.
     Arrival(ShardId, MemberId, u64),
-    /// What became of a private message, which is told again.
-    Decision(Decided),
     /// The journal's answer to a batch: the batch is given to it again.
     Batch,
     /// The journal's answer to a check or a sweep: the next one is due.
     Upkeep,
+    /// Those who sent a private message are told its fate.
+    Fate(Decided),
+    /// The server stops nevertheless.
+    Stop,
+    /// The journal is closed nevertheless.
+    Close,
 }
 
 impl Lost {
     /// What is to be done if this input is lost.
-    pub(crate) fn of(input: &Input) -> Self {
+    pub fn of(input: &Input) -> Self {
         match input {
             Input::Request(request) => Self::of_request(request),
             Input::Done(Done::Opened(room, _)) => Self::PlacesIn(*room),
@@ -62,8 +68,10 @@ impl Lost {
             }
             Input::Done(Done::Appended(_)) => Self::Batch,
             Input::Done(Done::Checked(_) | Done::Swept(_)) => Self::Upkeep,
-            Input::Decided(decided) => Self::Decision(decided.clone()),
-            Input::Done(_) | Input::Wake | Input::TurnEnded | Input::Stop | Input::Close => Self::Nothing,
+            Input::Decided(decided) => Self::Fate(decided.clone()),
+            Input::Done(_) | Input::Wake | Input::TurnEnded => Self::Nothing,
+            Input::Stop => Self::Stop,
+            Input::Close => Self::Close,
         }
     }
 
@@ -73,9 +81,8 @@ impl Lost {
             | Request::SendPrivate(SendPrivate { member, ticket, .. })
             | Request::ListUsers(ListUsers { member, ticket, .. }) => Self::Answer(*member, *ticket),
             Request::Register(Register { seat, .. }) => Self::Newcomer(seat.clone()),
-            Request::Login(_) | Request::Logout(_) | Request::CaughtUp(_) | Request::Unregister(_) => {
-                Self::Place(request.member())
-            }
+            Request::Login(_) | Request::Logout(_) | Request::CaughtUp(_) => Self::Place(request.member()),
+            Request::Unregister(Unregister { member, holds_name }) => Self::End(*member, *holds_name),
             Request::Publish(_) | Request::ShowTyping(_) => Self::Nothing,
         }
     }
@@ -133,7 +140,7 @@ impl Chat {
                     behind.into_iter().for_each(|request| self.request(request.into()));
                 }
                 Waiting::Publish(publish) => self.request(Request::Publish(publish)),
-                Waiting::Again(request) => self.request(request),
+                Waiting::Again(request) => self.request_or_redirect(request),
             }
         }
         // Their logins were being handled.
@@ -164,18 +171,21 @@ impl Chat {
     /// Tells the session whose input is lost.
     fn make_good(&mut self, lost: Lost, strangers: &[(MemberId, Option<RoomId>)]) {
         match lost {
-            Lost::Nothing | Lost::Batch | Lost::Upkeep => {}
+            Lost::Nothing | Lost::Batch | Lost::Upkeep | Lost::Stop | Lost::Close => {}
+            Lost::Fate(decided) => self.decided(decided),
             Lost::Answer(member, ticket) => self.reject(member, ticket, Rejected::Interrupted),
             Lost::Arrival(from, member, ticket) => {
                 self.broadcaster.release(member);
                 let reply = Reply::Rejected(Rejected::Interrupted);
                 self.forward(from, ToShard::LoginDone { member, by: self.id, ticket, reply });
             }
-            Lost::Decision(decided) => self.decided(decided),
             Lost::Newcomer(seat) => {
                 self.effects.push(Effect::TurnAway(seat, Ending::Restart));
             }
             Lost::Place(member) => self.send_away(member),
+            Lost::End(member, holds_name) => {
+                self.request_or_redirect(Unregister { member, holds_name }.into());
+            }
             Lost::PlacesIn(room) => {
                 for (member, _) in strangers.iter().filter(|(_, its)| *its == Some(room)) {
                     self.send_away(*member);

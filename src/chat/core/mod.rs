@@ -35,7 +35,7 @@ mod names;
 mod opening;
 mod talking;
 
-pub(crate) use self::beginning_again::Lost;
+pub use self::beginning_again::Lost;
 
 /// Members, order, broadcasts and presence of the rooms of one shard.
 ///

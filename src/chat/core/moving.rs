@@ -111,14 +111,14 @@ impl Chat {
     }
 
     /// Handles a request that came from another shard, or hands it on.
-    fn request_or_redirect(&mut self, request: Request) {
+    pub(super) fn request_or_redirect(&mut self, request: Request) {
         if let Some(request) = self.redirect(request) {
             self.request(request);
         }
     }
 
     /// Hands on a request of a session that has moved to another shard. Returns a request of another session.
-    fn redirect(&mut self, request: Request) -> Option<Request> {
+    pub(super) fn redirect(&mut self, request: Request) -> Option<Request> {
         let member = request.member();
         let Some(&to) = self.moving.gone.get(&member) else {
             return Some(request);

@@ -140,7 +140,12 @@ impl Chat {
                     self.go_on_behind_login(member, fault.is_some());
                 }
                 Waiting::Publish(publish) => self.publish_open(id, publish),
-                Waiting::Again(request) => self.handle(request),
+                // Its session may have moved to another shard meanwhile.
+                Waiting::Again(request) => {
+                    if let Some(request) = self.redirect(request) {
+                        self.handle(request);
+                    }
+                }
             }
         }
         if let Some(room) = self.broadcaster.rooms.get(id) {

@@ -4,12 +4,15 @@ mod news;
 mod request;
 mod requests;
 
-pub(crate) use self::{
+pub(crate) use self::requests::{
+    AskedRoom, CloseJournal, ForgetRoom, ListRooms, ListedRoom, MOST_LISTED, MayEnter, RoomList, Stop,
+    Summarize, Summary,
+};
+pub use self::{
     news::{Behind, ChatNews, LoggedIn, Rejected, Reply, Tail, UsersPage},
     request::Request,
     requests::{
-        AskedRoom, CaughtUp, CloseJournal, ForgetRoom, ListRooms, ListUsers, ListedRoom, Login, Logout,
-        MOST_LISTED, MayEnter, Payload, Post, Publish, Register, RoomList, SendPrivate, ShowTyping, Stop,
-        Summarize, Summary, Unregister,
+        CaughtUp, ListUsers, Login, Logout, Payload, Post, Publish, Register, SendPrivate, ShowTyping,
+        Unregister,
     },
 };

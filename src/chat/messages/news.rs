@@ -8,7 +8,7 @@ use crate::{
 
 /// What the chat server tells a session.
 #[derive(Debug)]
-pub(crate) enum ChatNews {
+pub enum ChatNews {
     /// What became of a request.
     Reply {
         /// The number under which the session asked.
@@ -24,7 +24,7 @@ pub(crate) enum ChatNews {
 
 /// What became of a request.
 #[derive(Clone, Debug)]
-pub(crate) enum Reply {
+pub enum Reply {
     /// The session is in a room; it has yet to listen.
     LoggedIn(Box<LoggedIn>),
     /// The message is durable.
@@ -46,7 +46,7 @@ pub(crate) enum Reply {
 
 /// Where a session is now.
 #[derive(Clone, Debug)]
-pub(crate) struct LoggedIn {
+pub struct LoggedIn {
     /// The room.
     pub name: RoomName,
     /// What others see of the session's user.
@@ -67,7 +67,7 @@ pub(crate) struct LoggedIn {
 
 /// Users of a room, in the order of their names.
 #[derive(Clone, Debug)]
-pub(crate) struct UsersPage {
+pub struct UsersPage {
     /// The users.
     pub users: Vec<Profile>,
     /// How many are in the room.
@@ -78,7 +78,7 @@ pub(crate) struct UsersPage {
 
 /// The newest messages of a room, from where a session has read its journal.
 #[derive(Clone, Debug)]
-pub(crate) struct Tail {
+pub struct Tail {
     /// The ticket of the session's login.
     pub visit: u64,
     /// The messages.
@@ -89,14 +89,14 @@ pub(crate) struct Tail {
 
 /// The session must read on in the journal.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Behind {
+pub struct Behind {
     /// Up to here there is something to read, unless the journal has let it go.
     pub durable: u64,
 }
 
 /// Why a request was rejected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rejected {
+pub enum Rejected {
     /// The session is not logged in.
     NotLoggedIn,
     /// Another user has the name.

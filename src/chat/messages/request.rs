@@ -10,16 +10,26 @@ use crate::domain::MemberId;
 /// A request of a session.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) enum Request {
+pub enum Request {
+    /// See [`Register`].
     Register(Register),
+    /// See [`Unregister`].
     Unregister(Unregister),
+    /// See [`Publish`].
     Publish(Publish),
+    /// See [`Login`].
     Login(Login),
+    /// See [`CaughtUp`].
     CaughtUp(CaughtUp),
+    /// See [`Post`].
     Post(Post),
+    /// See [`SendPrivate`].
     SendPrivate(SendPrivate),
+    /// See [`ListUsers`].
     ListUsers(ListUsers),
+    /// See [`ShowTyping`].
     ShowTyping(ShowTyping),
+    /// See [`Logout`].
     Logout(Logout),
 }
 
@@ -37,7 +47,7 @@ requests!(Register, Unregister, Publish, Login, CaughtUp, Post, SendPrivate, Lis
 
 impl Request {
     /// The session that asks.
-    pub(crate) fn member(&self) -> MemberId {
+    pub fn member(&self) -> MemberId {
         match self {
             Self::Register(Register { member, .. })
             | Self::Unregister(Unregister { member, .. })

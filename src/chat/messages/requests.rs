@@ -23,7 +23,7 @@ use crate::{
 /// nickname, and gets what is said from here on, and nothing from before.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Register {
+pub struct Register {
     /// The session to register.
     pub member: MemberId,
     /// The room to enter, made if it does not exist. Over the bound on rooms the session is dismissed.
@@ -39,7 +39,7 @@ pub(crate) struct Register {
 /// A session has ended. Idempotent.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Unregister {
+pub struct Unregister {
     /// The session to unregister.
     pub member: MemberId,
     /// Whether the nickname of its user is held, if this was the user's last session.
@@ -49,7 +49,7 @@ pub(crate) struct Unregister {
 /// A guest sends a message to its room.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Publish {
+pub struct Publish {
     /// The sender; it does not get its own line.
     pub member: MemberId,
     /// The text or the bytes to send.
@@ -60,7 +60,7 @@ pub(crate) struct Publish {
 
 /// The content of a guest's message.
 #[derive(Clone, Debug)]
-pub(crate) enum Payload {
+pub enum Payload {
     /// A text; the journal keeps it if the room has history.
     Text(ByteString),
     /// Bytes; never kept.
@@ -72,7 +72,7 @@ pub(crate) enum Payload {
 /// nothing has changed.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Login {
+pub struct Login {
     /// The session that logs in.
     pub member: MemberId,
     /// The session's number for the login; it names the visit in [`CaughtUp`].
@@ -99,7 +99,7 @@ pub(crate) struct Login {
 /// [`Tail`](super::Tail).
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct CaughtUp {
+pub struct CaughtUp {
     /// The session that has caught up.
     pub member: MemberId,
     /// The ticket of its login; ignored if the session has logged in elsewhere since.
@@ -111,7 +111,7 @@ pub(crate) struct CaughtUp {
 /// A user sends a message to the room, itself included. Answered by `Posted` when the message is durable.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Post {
+pub struct Post {
     /// The session of the sender.
     pub member: MemberId,
     /// The session's number for the message.
@@ -129,7 +129,7 @@ pub(crate) struct Post {
 /// A user sends a private message to another user. Answered by `PrivateSent`.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct SendPrivate {
+pub struct SendPrivate {
     /// The session of the sender.
     pub member: MemberId,
     /// The session's number for the message.
@@ -149,7 +149,7 @@ pub(crate) struct SendPrivate {
 /// A user asks for the users of its room. Answered by `Users`.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct ListUsers {
+pub struct ListUsers {
     /// The session that asks.
     pub member: MemberId,
     /// The session's number for the request.
@@ -165,7 +165,7 @@ pub(crate) struct ListUsers {
 /// A user begins or stops to write. Volatile: left out for subscribers that are not writable.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct ShowTyping {
+pub struct ShowTyping {
     /// The session of the user; ignored if it is not logged in.
     pub member: MemberId,
     /// True if the user begins to write.
@@ -177,7 +177,7 @@ pub(crate) struct ShowTyping {
 /// Logs a session out; the session goes on. Answered by `LoggedOut`.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Logout {
+pub struct Logout {
     /// The session to log out.
     pub member: MemberId,
     /// The session's number for the request.

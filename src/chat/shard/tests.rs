@@ -14,10 +14,11 @@ use crate::{
     chat::{
         common::ChatLimits,
         effects::{Done, Job},
-        handing::Decided,
+        handing::{Decided, Fate, Waiter},
         ids::IdLimits,
         line::CHAT,
         messages::{CaughtUp, ChatNews, Login, Post, Register, Unregister},
+        position::Asker,
         transfer::ToShard,
     },
     config::PerAddress,
@@ -314,6 +315,29 @@ fn a_login_that_waits_for_the_journal_goes_on_and_one_that_was_being_handled_is_
 }
 
 #[test]
+fn who_sent_a_private_message_is_told_its_fate_though_the_chat_panics_over_it() {
+    let mut stage = Stage::new();
+    let ann = stage.user(1, "ann");
+    stage.told.clear();
+    let fate = Arc::new(Fate::undelivered(7));
+    let to = Asker { member: ann, worker: WorkerId(0), ticket: 9 };
+    fate.send(Waiter { to, accepted: None });
+    stage.panic(Lost::of(&Input::Decided(Decided { fate, delivered: true })));
+    assert_eq!(stage.told(ann), ["9: PrivateSent { at: 7, delivered: true }"]);
+}
+
+#[test]
+fn the_journal_is_closed_though_the_chat_panics_over_that() {
+    let mut stage = Stage::new();
+    stage.user(1, "ann");
+    stage.run_journal();
+    stage.panic(Lost::of(&Input::Close));
+    let is_name = |job: &Job| matches!(job, Job::Reserve(_, names) if names.len() == 1);
+    assert!(stage.jobs.iter().any(is_name), "the name is kept");
+    assert!(stage.jobs.iter().any(|job| matches!(job, Job::Close)));
+}
+
+#[test]
 fn a_session_that_was_not_registered_is_turned_away() {
     let mut stage = Stage::new();
     let mut effects = Vec::new();
@@ -475,6 +499,20 @@ fn a_session_is_told_whichever_shard_panics_while_it_moves() {
         let expected = ["2: logged in", "2: Interrupted"][panics];
         assert_eq!((pair.told(ann), pair.members().iter().sum::<usize>()), (vec![expected.to_owned()], 1));
     }
+}
+
+#[test]
+fn a_session_that_has_moved_ends_though_its_former_shard_panics_over_its_end() {
+    let mut pair = Pair::new();
+    let there = pair.room_of(1, 0);
+    let ann = pair.stages[0].register(1);
+    pair.log_in(0, ann, 2, &there);
+    pair.run();
+    assert_eq!(pair.members(), [0, 1]);
+    let end = Unregister { member: ann, holds_name: false };
+    pair.stages[0].panic(Lost::of(&Input::Request(end.into())));
+    pair.run();
+    assert_eq!(pair.members(), [0, 0]);
 }
 
 #[test]

@@ -17,7 +17,7 @@ pub(super) const POLL_AHEAD: usize = 256 * 1024;
 
 /// The bounds on what waits for one client.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Bounds {
+pub struct Bounds {
     /// Bytes of deliveries, with the memory of their pieces. A client with more is evicted at the next delivery. With more
     /// bytes of answers nothing is read from the client.
     pub waiting: usize,
@@ -42,7 +42,7 @@ impl Outbound {
     }
 
     /// Whether so many bytes of answers wait that nothing more may be read from the client.
-    pub(crate) fn holds_reading(&self) -> bool {
+    pub fn holds_reading(&self) -> bool {
         self.0.borrow().holds_reading()
     }
 
@@ -69,7 +69,7 @@ impl Outbound {
 
     /// Whether the client takes something now; a volatile event is sent only then. The socket was not blocked when it was
     /// last written to, or a poll waits that can hold one packet more; and little waits.
-    pub(crate) fn is_writable(&self) -> bool {
+    pub fn is_writable(&self) -> bool {
         self.0.borrow().is_writable()
     }
 

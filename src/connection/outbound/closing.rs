@@ -6,7 +6,7 @@ use super::{Outbound, Way};
 
 impl Outbound {
     /// Refuses all that comes from now on. What waits is still taken.
-    pub(crate) fn end(&self) {
+    pub fn end(&self) {
         let state = &mut *self.0.borrow_mut();
         state.has_ended = true;
         // A lesson's body ends when this is so.
@@ -48,7 +48,7 @@ impl Outbound {
     }
 
     /// Drops what waits and all later output: the client reads nothing more.
-    pub(crate) fn drop_all(&self) {
+    pub fn drop_all(&self) {
         let state = &mut *self.0.borrow_mut();
         state.is_deaf = true;
         state.drop_all();

@@ -24,8 +24,7 @@ use crate::{
     protocol::websocket::frame::OpCode,
 };
 
-pub use self::polls::PollAnswer;
-pub(crate) use self::{bounds::Bounds, outlet::Outlet};
+pub use self::{bounds::Bounds, outlet::Outlet, polls::PollAnswer};
 
 mod bounds;
 mod closing;
@@ -38,7 +37,7 @@ const MAX_POLL_PACKETS: usize = 16;
 
 /// What waits for a connection. A session's actor, its readers and its outlets share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Outbound(Rc<RefCell<State>>);
+pub struct Outbound(Rc<RefCell<State>>);
 
 #[derive(Debug)]
 struct State {
@@ -123,7 +122,7 @@ impl Outbound {
     // ----- what waits -----
 
     /// Whether anything waits.
-    pub(crate) fn has_waiting(&self) -> bool {
+    pub fn has_waiting(&self) -> bool {
         !self.0.borrow().queue.is_empty()
     }
 
@@ -133,12 +132,12 @@ impl Outbound {
     }
 
     /// The backlog of deliveries, which the fan-out adds to.
-    pub(crate) fn backlog(&self) -> Backlog {
+    pub fn backlog(&self) -> Backlog {
         self.0.borrow().queue.backlog().clone()
     }
 
     /// Number of bytes of answers that wait.
-    pub(crate) fn answer_bytes(&self) -> usize {
+    pub fn answer_bytes(&self) -> usize {
         self.0.borrow().queue.answers()
     }
 
@@ -148,7 +147,7 @@ impl Outbound {
     }
 
     /// Whether the memory budget had no room for what waits.
-    pub(crate) fn is_refused(&self) -> bool {
+    pub fn is_refused(&self) -> bool {
         self.0.borrow().is_refused
     }
 
@@ -160,7 +159,7 @@ impl Outbound {
     }
 
     /// Queues one frame as an answer. A large payload is not copied. Ignored after the end.
-    pub(crate) fn answer_frame(&self, opcode: OpCode, payload: Bytes) {
+    pub fn answer_frame(&self, opcode: OpCode, payload: Bytes) {
         self.queue(|queue| queue.push_frame(Kind::Answer, opcode, payload));
     }
 
@@ -210,7 +209,7 @@ impl Outbound {
     }
 
     /// Takes frames that came through the session's mailbox. The fan-out has counted their bytes, and has asked the bound.
-    pub(crate) fn take_mailed(&self, frames: &[Bytes], is_volatile: bool) {
+    pub fn take_mailed(&self, frames: &[Bytes], is_volatile: bool) {
         let bytes = frames.iter().map(Bytes::len).sum();
         let state = &mut *self.0.borrow_mut();
         state.queue.backlog().subtract(bytes);

@@ -9,7 +9,7 @@ use crate::connection::{Direct, DirectOutlet};
 
 /// One member of rooms on a connection: a session, or one of its sockets. Fan-outs deliver to it.
 #[derive(Debug)]
-pub(crate) struct Outlet {
+pub struct Outlet {
     outbound: Outbound,
     /// Messages for the member in its session's mailbox. Direct delivery must not overtake them.
     mail: Cell<usize>,
@@ -19,19 +19,19 @@ pub(crate) struct Outlet {
 
 impl Outbound {
     /// Opens an outlet for a new member.
-    pub(crate) fn open_outlet(&self) -> Rc<Outlet> {
+    pub fn open_outlet(&self) -> Rc<Outlet> {
         Rc::new(Outlet { outbound: self.clone(), mail: Cell::new(0), is_closed: Cell::new(false) })
     }
 }
 
 impl Outlet {
     /// Refuses deliveries from now on: the member has left.
-    pub(crate) fn close(&self) {
+    pub fn close(&self) {
         self.is_closed.set(true);
     }
 
     /// Notes that the session took a message for the member from its mailbox.
-    pub(crate) fn take_mail(&self) {
+    pub fn take_mail(&self) {
         self.mail.set(self.mail.get().saturating_sub(1));
     }
 }

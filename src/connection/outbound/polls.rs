@@ -20,7 +20,7 @@ pub enum PollAnswer {
 
 impl Outbound {
     /// An empty queue of a session that polls. What waits is charged to `lease`. `session` is woken when something waits.
-    pub(crate) fn polled(bounds: Bounds, lease: Lease, session: Waker) -> Self {
+    pub fn polled(bounds: Bounds, lease: Lease, session: Waker) -> Self {
         let outbound = Self::new(Way::Polls(None), bounds, lease, None);
         outbound.0.borrow_mut().writer = Some(session);
         outbound
@@ -37,7 +37,7 @@ impl Outbound {
     }
 
     /// Takes the waiting poll, to be answered.
-    pub(crate) fn take_poll(&self) -> Option<oneshot::Sender<PollAnswer>> {
+    pub fn take_poll(&self) -> Option<oneshot::Sender<PollAnswer>> {
         match &mut self.0.borrow_mut().way {
             Way::Polls(waiting) => waiting.take(),
             Way::Wire(_) | Way::Gone => None,
@@ -45,10 +45,7 @@ impl Outbound {
     }
 
     /// Stores a poll until there are packets. Gives it back if another poll waits or the session does not poll.
-    pub(crate) fn offer_poll(
-        &self,
-        poll: oneshot::Sender<PollAnswer>,
-    ) -> Result<(), oneshot::Sender<PollAnswer>> {
+    pub fn offer_poll(&self, poll: oneshot::Sender<PollAnswer>) -> Result<(), oneshot::Sender<PollAnswer>> {
         match &mut self.0.borrow_mut().way {
             Way::Polls(waiting @ None) => {
                 *waiting = Some(poll);
@@ -60,7 +57,7 @@ impl Outbound {
 
     /// The next poll response: at most [`MAX_POLL_PACKETS`] packets and `max_bytes` bytes, except that the first packet may be
     /// larger. `None` if nothing waits.
-    pub(crate) fn payload(&self, max_bytes: usize) -> Option<String> {
+    pub fn payload(&self, max_bytes: usize) -> Option<String> {
         let state = &mut *self.0.borrow_mut();
         let payload = state.queue.take_packets(MAX_POLL_PACKETS, max_bytes)?;
         state.taken += payload.len() as u64;

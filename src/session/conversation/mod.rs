@@ -292,7 +292,11 @@ impl Conversation {
                 self.answer_if_asked(ack, &Answer::PrivateReceipt(PrivateReceipt { id, at, delivered }));
             }
             (Some(Pending::Users { ack }), Reply::Users(page)) => self.answer_users(ack, &page),
-            (Some(Pending::Logout { ack }), Reply::LoggedOut) => self.answer_if_asked(ack, &Answer::Done {}),
+            (Some(Pending::Logout { ack }), Reply::LoggedOut) => {
+                // Until here the messages of its room come, and none may be left out.
+                self.catching_up = None;
+                self.answer_if_asked(ack, &Answer::Done {});
+            }
             (Some(pending), Reply::Rejected(rejected)) => {
                 let (ack, is_login) = match pending {
                     Pending::Login { ack, kind } => {

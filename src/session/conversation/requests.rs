@@ -150,7 +150,9 @@ impl Conversation {
     fn logout(&mut self, ack: Option<u64>) {
         self.user = None;
         self.has_shown_token = false;
-        self.catching_up = None;
+        // A client that has not been told of its login is not given what was said there. Another one is, because
+        // what follows comes until it is out.
+        self.catching_up.take_if(|catch_up| catch_up.welcome.is_some());
         let ticket = self.expect(Pending::Logout { ack });
         self.way.send(messages::Logout { member: self.member, ticket });
     }

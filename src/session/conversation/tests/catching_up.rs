@@ -64,6 +64,21 @@ async fn the_tail_follows_without_a_repetition_and_only_what_was_said_before_the
 }
 
 #[actix_web::test]
+async fn who_logs_out_before_it_has_caught_up_is_given_the_tail_and_what_follows_has_no_gap() {
+    let mut stage = Stage::new();
+    append(&stage, [record(1, &["a"])]).await;
+    let (visit, reading) = come(&mut stage, 1, 1, Resume::From(0));
+    assert!(is_nothing(&stage.run(reading).await), "it waits for the tail");
+    stage.send("logout", json!({}), Some(2));
+    let ticket = stage.ticket();
+    stage.talk.tail(tail(visit, vec![record(2, &["b"])]));
+    assert_eq!(said(&stage.heard()), [(1, true), (2, false)]);
+    stage.reply(ticket, Reply::LoggedOut);
+    stage.talk.tail(tail(visit, vec![record(3, &["c"])]));
+    assert_eq!(said(&stage.heard()), [], "it is in no room");
+}
+
+#[actix_web::test]
 async fn who_missed_nothing_is_given_nothing() {
     let mut stage = Stage::new();
     append(&stage, [record(1, &["a", "b"])]).await;
