@@ -59,10 +59,10 @@ pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>
     )?;
     for (rooms, users) in SIZES {
         let rooms = rooms.min(most_sessions() / users);
-        for shards in ["1", "2", "4"] {
+        for shards in [1, 2, 4] {
             let mut turns = Vec::new();
             for _ in 0..TURNS {
-                let server = Server::echoroom("sqlite", &["--shards", shards])?;
+                let server = Server::echoroom("sqlite", &[&format!("ECHOROOM_SHARDS={shards}")])?;
                 turns.push(run(&server, rooms, users, duration)?);
             }
             figures::row(
@@ -70,7 +70,7 @@ pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>
                 &[
                     rooms.to_string(),
                     users.to_string(),
-                    shards.to_owned(),
+                    shards.to_string(),
                     short(median(&turns, |turn: &Figures| turn.acks_per_second)),
                     short(median(&turns, |turn| turn.cpu_us_per_ack)),
                     short(median(&turns, |turn| turn.p50_ms)),

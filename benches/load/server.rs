@@ -32,7 +32,8 @@ impl Server {
         Self::echoroom_with(1, journal, flags)
     }
 
-    /// Echoroom with this number of workers.
+    /// Echoroom with this number of workers. Flags of the form `NAME=VALUE` are variables of its environment: an
+    /// older build ignores those that it does not know.
     pub fn echoroom_with(workers: usize, journal: &str, flags: &[&str]) -> Result<Self, Box<dyn Error>> {
         let port = free_port()?;
         // On the disk of the sources, because the default folder may be in memory.
@@ -49,10 +50,15 @@ impl Server {
             .args(["--bind", "127.0.0.1", "--workers", &workers.to_string(), "--port", &port.to_string()])
             .args(["--rate", "10000000", "--rate-burst", "10000000"])
             .args(["--static-dir", concat!(env!("CARGO_MANIFEST_DIR"), "/static")])
-            .args(flags)
             .args(["--journal", journal, "--data-dir"])
             .arg(data.path())
             .env("RUST_LOG", "echoroom::app=info");
+        for flag in flags {
+            match flag.split_once('=').filter(|_| flag.starts_with("ECHOROOM_")) {
+                Some((name, value)) => command.env(name, value),
+                None => command.arg(flag),
+            };
+        }
         Self::start(command, port, data)
     }
 
