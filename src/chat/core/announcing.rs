@@ -33,7 +33,7 @@ impl Chat {
         let subscribers = self.broadcaster.rooms.subscribers(id);
         let want_changes = subscribers.map_or(0, |subscribers| subscribers.of_dialects(&CHANGES));
         let told = Told { members, want_changes };
-        let Some(room) = self.broadcaster.rooms.get(id) else {
+        let Some(room) = self.room(id) else {
             return;
         };
         let notices = room.news.take_notices(&room.presence, told, now);
@@ -53,7 +53,7 @@ impl Chat {
 
     /// Sends the list of users to a session that has just subscribed.
     pub(super) fn send_list_to(&mut self, member: MemberId, id: RoomId) {
-        let Some(room) = self.broadcaster.rooms.get(id) else {
+        let Some(room) = self.room(id) else {
             return;
         };
         room.news.list_given();
@@ -65,7 +65,7 @@ impl Chat {
 
     /// Sends the list of users to all subscribers of a room.
     pub(super) fn send_list_to_all(&mut self, id: RoomId) {
-        let Some(room) = self.broadcaster.rooms.get(id) else {
+        let Some(room) = self.room(id) else {
             return;
         };
         room.news.list_given();
@@ -94,7 +94,7 @@ impl Chat {
     pub(in crate::chat) fn ring(&mut self) {
         let now = self.now.at;
         while let Some((id, alarm)) = self.alarms.take_due(now) {
-            let Some(room) = self.broadcaster.rooms.get(id) else {
+            let Some(room) = self.room(id) else {
                 continue;
             };
             match alarm {

@@ -152,7 +152,7 @@ impl Chat {
     /// Sets the alarms of a room anew. Its members get the list of users if they may have missed a change.
     fn set_alarms(&mut self, id: RoomId, has_lost_lines: bool) {
         let now = self.now.at;
-        let Some(room) = self.broadcaster.rooms.get(id) else {
+        let Some(room) = self.room(id) else {
             return;
         };
         room.news.forget_alarm();

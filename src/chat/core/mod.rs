@@ -6,8 +6,9 @@ use std::{
     sync::Arc,
 };
 
-use self::moving::Moving;
+use log::debug;
 
+use self::moving::Moving;
 use super::{
     alarms::Alarms,
     commits::Commit,
@@ -246,6 +247,16 @@ impl Chat {
 
     fn ask(&mut self, job: Job) {
         self.effects.push(Effect::Ask(job));
+    }
+
+    /// What the chat keeps of a room for which there is something to do. A room may have left memory with its last
+    /// member a moment before; that is logged, because anything else would be a fault.
+    fn room(&mut self, id: RoomId) -> Option<&mut Room> {
+        let room = self.broadcaster.rooms.get(id);
+        if room.is_none() {
+            debug!("{id:?} has left memory, so nothing more is done there");
+        }
+        room
     }
 
     /// Removes a room from memory if nothing is lost by that.

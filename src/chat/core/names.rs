@@ -19,7 +19,7 @@ impl Chat {
     pub(super) fn reserve_name(&mut self, member: MemberId, id: RoomId) {
         let now = self.now;
         let (until, max) = (now.at + self.limits.name_reservation, self.limits.max_held_names);
-        let Some(room) = self.broadcaster.rooms.get(id) else {
+        let Some(room) = self.room(id) else {
             return;
         };
         let Changes { reserved, released } = room.presence.reserve(member, now.at, until, max);

@@ -120,7 +120,7 @@ impl Chat {
             Ok(state) => Book::Open(Box::new(self.log_of(id, &name, state, unkept, &mut nearer))),
             Err(_) => Book::Closed,
         };
-        let Some(room) = self.broadcaster.rooms.get(id) else {
+        let Some(room) = self.room(id) else {
             return;
         };
         let Book::Opening(waiting) = std::mem::replace(&mut room.book, book) else {

@@ -44,7 +44,7 @@ impl Chat {
     pub(super) fn publish_open(&mut self, id: RoomId, publish: Publish) {
         let Publish { member, payload, accepted } = publish;
         let (has_fault, at) = (self.fault.is_some(), self.now.millis);
-        let Some(room) = self.broadcaster.rooms.get(id) else {
+        let Some(room) = self.room(id) else {
             self.counts.not_kept += 1;
             return;
         };
@@ -241,7 +241,7 @@ impl Chat {
     /// Adds a line to the broadcast of a room, and to what is to be kept of it. `accepted` is held until the
     /// broadcast is delivered.
     pub(super) fn add_line(&mut self, id: RoomId, line: &Line<'_>, reach: Reach, accepted: Option<Accepted>) {
-        let Some(room) = self.broadcaster.rooms.get(id) else {
+        let Some(room) = self.room(id) else {
             return;
         };
         room.kept.push(line);
