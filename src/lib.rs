@@ -12,7 +12,8 @@
 //! - [`routes`]: the route table, and the checks that a request must pass before it becomes a session.
 //! - [`session`]: one actor per client; its conversation with the chat ([`session::conversation`]); the
 //!   page's lessons ([`session::lesson`]).
-//! - [`chat`]: the rooms of the chat. One [`ChatServer`](chat::ChatServer) keeps members, names and order.
+//! - [`chat`]: the rooms of the chat, spread over shards. A [`ChatServer`](chat::server::ChatServer) keeps
+//!   members, names and order of the rooms of one shard.
 //! - [`socketio`]: a Socket.IO server. Its [`RoomServer`](socketio::rooms::RoomServer) keeps the rooms of its
 //!   namespaces.
 //! - [`broadcast`]: a [`Broadcaster`](broadcast::Broadcaster) for each of both, which keeps members, rooms and

@@ -16,6 +16,7 @@ mod echo;
 mod engineio;
 mod figures;
 mod frames;
+mod many_rooms;
 mod polling;
 mod room;
 mod server;
@@ -33,7 +34,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Runs turns of the given length and prints their table.
 type Job = fn(Duration, &mut dyn Write) -> Result<(), Box<dyn Error>>;
 
-const JOBS: [(&str, Job); 11] = [
+const JOBS: [(&str, Job); 12] = [
     ("echo", echo::job),
     ("room-busy", room::busy::job),
     ("room-steady", room::steady::job),
@@ -42,6 +43,7 @@ const JOBS: [(&str, Job); 11] = [
     ("crowd", crowd::job),
     ("start", start::job),
     ("acks", acks::job),
+    ("many-rooms", many_rooms::job),
     ("socketio-idle", socketio::idle::job),
     ("socketio-echo", socketio::echo::job),
     ("socketio-broadcast", socketio::broadcast::job),

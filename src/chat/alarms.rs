@@ -2,10 +2,12 @@
 //! an actor in each of its turns.
 
 use std::{
+    cell::RefCell,
     collections::BTreeSet,
     future::Future as _,
     pin::Pin,
-    task::{self, Poll},
+    rc::Rc,
+    task::{self, Poll, Waker},
     time::Instant,
 };
 
@@ -45,9 +47,31 @@ impl Alarms {
     }
 }
 
+/// Has a [`Ringing`] look again when it is due.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Bell(Rc<RefCell<Option<Waker>>>);
+
+impl Bell {
+    /// Looks again, after all that its actor does in this turn.
+    pub(super) fn look_again(&self) {
+        if let Some(waker) = &*self.0.borrow() {
+            waker.wake_by_ref();
+        }
+    }
+
+    fn note(&self, waker: &Waker) {
+        let mut noted = self.0.borrow_mut();
+        if !noted.as_ref().is_some_and(|noted| noted.will_wake(waker)) {
+            *noted = Some(waker.clone());
+        }
+    }
+}
+
 /// Calls `ring` of its actor whenever the time that `next` gives has come. Polled in each turn of the actor,
-/// so a change of `next` needs no notification.
+/// behind the messages: a message that changes `next` needs no notification. Another future of the actor may be
+/// polled behind this one, and must ring the [`Bell`].
 pub(super) struct Ringing<A: Actor> {
+    bell: Bell,
     next: fn(&A) -> Option<Instant>,
     ring: fn(&mut A, &mut A::Context),
     /// The running timer and the time it is set to.
@@ -56,8 +80,12 @@ pub(super) struct Ringing<A: Actor> {
 
 impl<A: Actor> Ringing<A> {
     /// Calls `ring` at the time that `next` gives.
-    pub(super) fn new(next: fn(&A) -> Option<Instant>, ring: fn(&mut A, &mut A::Context)) -> Self {
-        Self { next, ring, sleep: None }
+    pub(super) fn new(
+        bell: Bell,
+        next: fn(&A) -> Option<Instant>,
+        ring: fn(&mut A, &mut A::Context),
+    ) -> Self {
+        Self { bell, next, ring, sleep: None }
     }
 }
 
@@ -70,6 +98,7 @@ impl<A: Actor> ActorFuture<A> for Ringing<A> {
         ctx: &mut A::Context,
         cx: &mut task::Context<'_>,
     ) -> Poll<()> {
+        self.bell.note(cx.waker());
         while let Some(at) = (self.next)(actor) {
             let mut sleep = match self.sleep.take() {
                 Some((until, sleep)) if until == at => sleep,
@@ -91,6 +120,43 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
+
+    /// Rings once, at the time that its own future sets.
+    struct Sleeper {
+        bell: Bell,
+        at: Option<Instant>,
+        rung: Option<tokio::sync::oneshot::Sender<()>>,
+    }
+
+    impl Actor for Sleeper {
+        type Context = actix::Context<Self>;
+
+        fn started(&mut self, ctx: &mut Self::Context) {
+            use actix::{
+                AsyncContext as _,
+                fut::{ActorFutureExt as _, wrap_future},
+            };
+            let ring = |sleeper: &mut Self, _: &mut Self::Context| {
+                sleeper.at = None;
+                if let Some(rung) = sleeper.rung.take() {
+                    rung.send(()).expect("the test listens");
+                }
+            };
+            ctx.spawn(Ringing::new(self.bell.clone(), |sleeper| sleeper.at, ring));
+            // Behind the other one.
+            ctx.spawn(wrap_future(tokio::task::yield_now()).map(|(), sleeper: &mut Self, _| {
+                sleeper.at = Some(Instant::now() + Duration::from_millis(1));
+                sleeper.bell.look_again();
+            }));
+        }
+    }
+
+    #[actix_web::test]
+    async fn an_alarm_that_is_set_outside_of_a_message_rings_without_another_message() {
+        let (rung, hears) = tokio::sync::oneshot::channel();
+        let _sleeper = Sleeper { bell: Bell::default(), at: None, rung: Some(rung) }.start();
+        assert_eq!(hears.await, Ok(()));
+    }
 
     #[test]
     fn alarms_are_due_in_their_order_and_once() {

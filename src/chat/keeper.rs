@@ -197,3 +197,59 @@ impl Keeper {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+
+    use super::*;
+    use crate::{
+        broadcast::{OpenBroadcast, Recipients, Subscribers},
+        connection::Budget,
+        domain::RoomName,
+        journal::{Append, Epoch, EpochId},
+    };
+
+    /// A commit of one message at this offset.
+    fn commit(first: u64) -> Commit {
+        let broadcast = OpenBroadcast::new(&Subscribers::default());
+        Commit {
+            room: RoomId::next(),
+            append: Append {
+                room: RoomName::parse("tea").expect("a legal name"),
+                epoch: Epoch { id: EpochId { random: 1, number: 1 }, starts: 1 },
+                record: Record { first, count: 1, at: 1, keys: Vec::new(), entries: Bytes::new() },
+                pictures: Vec::new(),
+            },
+            receipts: Vec::new(),
+            _broadcast: Arc::new(broadcast.finish(Recipients::Room, &Budget::new(1 << 20))),
+        }
+    }
+
+    /// The offsets that the journal is to be given now.
+    fn given(keeper: &mut Keeper) -> Vec<u64> {
+        let batches = keeper.jobs().filter_map(|job| match job {
+            Job::Append(batch) => Some(batch),
+            _ => None,
+        });
+        batches.flatten().map(|append| append.record.first).collect()
+    }
+
+    #[test]
+    fn a_batch_whose_answer_is_lost_is_given_to_the_journal_again_and_no_other_one_is() {
+        let mut keeper = Keeper::default();
+        keeper.keep(commit(1));
+        keeper.commit_next();
+        assert_eq!(given(&mut keeper), [1]);
+        keeper.keep(commit(2));
+        keeper.give_again();
+        assert_eq!(given(&mut keeper), [1], "the second waits");
+        // The answer has been dealt with, and the next batch is about to go.
+        assert_eq!(keeper.committed().len(), 1);
+        keeper.commit_next();
+        keeper.give_again();
+        assert_eq!(given(&mut keeper), [2], "once");
+    }
+}

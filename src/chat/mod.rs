@@ -1,11 +1,18 @@
 //! The chat: its rooms, their users, and what is said there.
 //!
-//! Sessions speak to one [`ChatServer`]. It orders what they publish in the broadcasts of its
-//! [`Broadcaster`](crate::broadcast::Broadcaster), and gives the journal what is to be kept. Callers: `session` (register, publish, log in and out), `app` (starts the actor), `routes` (asks for a summary).
+//! The rooms are spread over shards; a session speaks to the shard of its room ([`shards`]). A shard orders what
+//! is said in the broadcasts of its [`Broadcaster`](crate::broadcast::Broadcaster), and gives the journal what is
+//! to be kept. Callers: `session` (register, publish, log in and out), `app` (starts the actors), `routes` (asks
+//! for a summary).
 //!
-//! The actor is in [`server`]. Plain structs decide: [`room`], [`presence`] (users), [`log`] (offsets,
-//! recovery, repeated messages), [`mod@line`] (what is said), [`kept`] (what the journal is to
-//! keep of a broadcast), [`commits`] (the queue to the journal).
+//! [`server`] is the actor, a thin shell: it hands inputs to a [`shard`] and carries out its [`effects`]. A shard
+//! has no clock, mailbox or thread. It is the [`core`], which may panic and begin again, and beside it what must
+//! survive that: the [`keeper`] of the journal and the [`openings`] of rooms. [`transfer`] is what shards tell
+//! each other, [`common`] what they share.
+//!
+//! Plain structs decide: [`room`], [`presence`] (users), [`log`] (offsets, recovery, repeated messages),
+//! [`mod@line`] (what is said), [`kept`] (what the journal is to keep of a broadcast), [`commits`] (the queue to
+//! the journal).
 
 mod alarms;
 pub(crate) mod avatars;

@@ -10,7 +10,7 @@ use actix::{
 use tokio::sync::oneshot;
 
 use super::{
-    alarms::Ringing,
+    alarms::{Bell, Ringing},
     common::{Common, ShardId},
     core::{Counts, Lost},
     effects::{Done, Effect, Input, Job, Now},
@@ -37,6 +37,7 @@ pub(crate) struct ChatServer {
     shard: Shard,
     supervisor: Supervisor,
     waiting: Waiting,
+    bell: Bell,
     peers: Arc<dyn Peers>,
     fanouts: FanOuts,
     /// What goes to other shards at the end of the turn.
@@ -90,6 +91,7 @@ impl ChatServer {
             peers,
             supervisor,
             waiting,
+            bell: Bell::default(),
             fanouts: FanOuts::default(),
             forwards: Vec::new(),
             journal,
@@ -126,7 +128,11 @@ impl ChatServer {
     fn feed_alone(&mut self, input: Input, ctx: &mut Context<Self>) {
         self.now = None;
         self.feed(input, ctx);
+        self.feed(Input::TurnEnded, ctx);
         self.send();
+        // The next turn has a time of its own.
+        self.now = None;
+        self.bell.look_again();
     }
 
     /// Does what the chat wants done.
@@ -261,6 +267,7 @@ impl Actor for ChatServer {
     fn started(&mut self, ctx: &mut Self::Context) {
         Self::start_turns(ctx);
         ctx.spawn(Ringing::new(
+            self.bell.clone(),
             |server: &Self| server.shard.next_wake(),
             |server, ctx| server.feed_alone(Input::Wake, ctx),
         ));

@@ -3,7 +3,7 @@
 //!
 //! The [`Chat`] may panic: its effects count only once it has handled an input as a whole, and what has been
 //! said and not kept yet is not in it, but in the [`Keeper`]. So a panic loses the input that it came from,
-//! and the broadcasts that were still open; [`Shard::restart`] makes a new chat of the rest.
+//! and the broadcasts that were still open; [`Shard::begin_again`] makes a new chat of the rest.
 
 use std::{mem, net::IpAddr, sync::Arc, time::Instant};
 

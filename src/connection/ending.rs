@@ -45,7 +45,7 @@ pub enum Ending {
     Replaced,
     /// The program that embeds the server closed the session.
     ClosedByServer,
-    /// The server stops.
+    /// The server stops, or the client must come back to a part of it that has begun again.
     Restart,
 }
 

@@ -27,8 +27,9 @@ pub(crate) type Pending<T> = Pin<Box<dyn Future<Output = Result<T, JournalError>
 
 /// A store of the messages of rooms.
 ///
-/// **Order.** There is one writer, with at most one [`append`](Self::append) in progress. A batch becomes
-/// durable as a whole or not at all, and batches become durable in call order. So the durable offsets of a
+/// **Order.** Each room has one writer, the shard of the chat that the room is in, and a writer has at most one
+/// [`append`](Self::append) in progress. A batch becomes durable as a whole or not at all, and the batches of a
+/// writer become durable in call order. So the durable offsets of a
 /// room have no gap after the oldest record that trimming left.
 ///
 /// **Durability.** When the future of an `append` resolves with `Ok`, the batch survives the end of the

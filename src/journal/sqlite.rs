@@ -1,8 +1,9 @@
 //! A journal in one SQLite file: the embedded default.
 //!
 //! Two threads, each with its own database connection: one writes, one reads. In WAL mode neither waits for
-//! the other; a commit is flushed before its future resolves (`synchronous=FULL`). The chat server sends the
-//! next batch when one is durable, so a batch is what arrived meanwhile: commits group themselves.
+//! the other; a commit is flushed before its future resolves (`synchronous=FULL`). A shard of the chat sends its
+//! next batch when one is durable, so a batch is what arrived meanwhile; batches of several shards that wait are
+//! joined: commits group themselves.
 //!
 //! File locks exclude a second server; on file systems without locks, the file names its owner. If the store
 //! cannot be opened or written now, the next job tries again. A third thread reads the whole file once at the
@@ -42,6 +43,7 @@ mod epochs;
 mod fault;
 mod files;
 mod forgetting;
+mod jobs;
 mod meta;
 mod names;
 mod open;

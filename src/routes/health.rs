@@ -67,7 +67,7 @@ pub(crate) async fn health(worker: web::Data<Worker>) -> HttpResponse {
         | Some(Summary { journal_damage: Some(_), .. }) => "the journal is damaged".into(),
         Some(_) if !full.is_empty() => "full".into(),
         Some(_) => "ok".into(),
-        None => "the chat server does not answer".into(),
+        None => "a shard of the chat does not answer".into(),
     };
     let is_well = status == "ok" || status == "full";
     let health = Health {

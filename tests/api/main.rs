@@ -59,6 +59,7 @@ mod order;
 mod order_of_kinds;
 mod order_over_upgrades;
 mod page;
+mod parts_again;
 mod path_prefix;
 mod people;
 mod pictures;

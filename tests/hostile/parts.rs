@@ -36,9 +36,12 @@ const PARTS: [(&str, Step); 8] = [
 /// How long clients wait for what a panic does to them.
 const A_MOMENT: Duration = Duration::from_millis(100);
 
-/// Four connections, so that both workers have one, say something in one room.
+/// Four connections, so that both workers have one, say something in one room; and in others, so that both shards of
+/// the chat have one.
 fn speak(program: &Program) {
-    open_four(program, "/ws?room=tea", &["hello"]);
+    for room in ["tea", "coffee", "milk", "water", "juice"] {
+        open_four(program, &format!("/ws?room={room}"), &["hello"]);
+    }
 }
 
 /// Four clients of Socket.IO join a room of the relay and emit to it.

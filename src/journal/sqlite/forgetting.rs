@@ -18,6 +18,12 @@ impl Forgetting {
         self.0.entry(room).or_default().push(answer);
     }
 
+    /// Whether no room is to be forgotten.
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The rooms to forget.
     pub(super) fn rooms(&self) -> Vec<RoomName> {
         self.0.keys().cloned().collect()
     }

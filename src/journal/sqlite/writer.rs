@@ -12,6 +12,7 @@ use super::{
     fault::Fault,
     files::Files,
     forgetting::Forgetting,
+    jobs::Jobs,
     open::Open,
     open_files::FilesChanged,
     rows::room_id,
@@ -64,13 +65,14 @@ impl Writer {
         }
     }
 
-    pub(super) fn run(mut self, mut jobs: mpsc::Receiver<Write>, supervisor: &Supervisor) {
+    pub(super) fn run(mut self, jobs: mpsc::Receiver<Write>, supervisor: &Supervisor) {
+        let mut jobs = Jobs::new(jobs);
         let mut is_checker_started = self.start_checker(supervisor.parts());
         let mut forgetting = Forgetting::default();
         while let Some(job) = self.next(&mut jobs, &mut forgetting, supervisor) {
             is_checker_started = is_checker_started || self.start_checker(supervisor.parts());
             supervisor.wait_while_stalled();
-            self.take(job, &mut forgetting, supervisor);
+            self.take(job, &mut jobs, &mut forgetting, supervisor);
             if self.is_dead {
                 return;
             }
@@ -78,7 +80,7 @@ impl Writer {
     }
 
     /// Does a job. Its caller may have dropped the future, which is not an error.
-    fn take(&mut self, job: Write, forgetting: &mut Forgetting, supervisor: &Supervisor) {
+    fn take(&mut self, job: Write, jobs: &mut Jobs, forgetting: &mut Forgetting, supervisor: &Supervisor) {
         match job {
             Write::AreYouThere(answer) => drop(answer.send(())),
             Write::Check(answer) => drop(answer.send(self.supervised(supervisor, Self::check))),
@@ -87,8 +89,12 @@ impl Writer {
                 drop(answer.send(self.attempt(supervisor, |open, _| open.state(&room))));
             }
             Write::Append(batch, answer) => {
+                // A room is in one shard, and a shard waits for the answer to its batch: so the parts of a joined
+                // batch are for different rooms.
+                let (batch, answers) =
+                    if forgetting.is_empty() { jobs.join(batch, answer) } else { (batch, vec![answer]) };
                 let done = self.attempt(supervisor, |open, retention| open.append(&batch, retention));
-                drop(answer.send(done));
+                answers.into_iter().for_each(|answer| drop(answer.send(done.clone())));
             }
             Write::Sweep(answer) => drop(answer.send(self.attempt(supervisor, Open::sweep))),
             Write::Forget(room, answer) => forgetting.add(room, answer),
@@ -106,11 +112,11 @@ impl Writer {
     /// The next job. Forgets collected rooms first if the job needs it, or if no job is waiting.
     fn next(
         &mut self,
-        jobs: &mut mpsc::Receiver<Write>,
+        jobs: &mut Jobs,
         forgetting: &mut Forgetting,
         supervisor: &Supervisor,
     ) -> Option<Write> {
-        let waiting = jobs.try_recv().ok();
+        let waiting = jobs.waiting();
         if waiting.as_ref().is_none_or(|job| forgetting.come_before(job)) {
             let rooms = forgetting.rooms();
             if !rooms.is_empty() {
@@ -120,7 +126,7 @@ impl Writer {
         if self.is_dead {
             return None;
         }
-        waiting.or_else(|| jobs.blocking_recv())
+        waiting.or_else(|| jobs.next())
     }
 
     /// Opens the file for the first time; logs if it is not available now.

@@ -8,7 +8,7 @@ use std::{
 use serde_json::{Value, json};
 
 use super::{
-    Storm,
+    CROWD, Storm,
     link::{LONGEST_WAIT, Link},
 };
 use crate::{program::PATIENCE, talker::Acked};
@@ -28,6 +28,7 @@ pub enum Door {
 pub struct Chatter<'a> {
     storm: &'a Storm,
     door: Door,
+    number: usize,
     name: String,
     room: String,
     link: Option<Link>,
@@ -42,7 +43,7 @@ impl<'a> Chatter<'a> {
     pub fn new(storm: &'a Storm, door: Door, number: usize, room: String) -> Self {
         let name = format!("u{number}");
         let (link, runs, acked) = (None, vec![Vec::new()], Vec::new());
-        Self { storm, door, name, room, link, last_ack: 0, epoch: Value::Null, runs, acked }
+        Self { storm, door, number, name, room, link, last_ack: 0, epoch: Value::Null, runs, acked }
     }
 
     /// Talks until the storm is over.
@@ -55,6 +56,11 @@ impl<'a> Chatter<'a> {
             if number % 8 == 0 {
                 // Read from the file, as far as it is not in memory.
                 drop(self.ask("history", &json!({"before": u64::MAX >> 1, "limit": 50})));
+            }
+            if number % 4 == 0 {
+                // Whatever comes of it, it is answered.
+                let to = format!("u{}", self.number / CROWD * CROWD + number % CROWD);
+                drop(self.ask("sendPrivate", &json!({"to": to, "msg": "psst", "id": format!("p{number}")})));
             }
             thread::sleep(PAUSE);
         }
@@ -99,7 +105,7 @@ impl<'a> Chatter<'a> {
             self.link = None;
             return false;
         }
-        let token = format!("{:032x}", self.name[1..].parse::<u64>().expect("a number") + 1);
+        let token = format!("{:032x}", self.number + 1);
         let mut data = json!({"username": self.name, "room": self.room, "token": token});
         let last = self.runs.last().and_then(|run| run.last()).map(|(offset, _)| *offset);
         if let Some(offset) = last {
