@@ -401,7 +401,7 @@ impl World {
         let asked = self.clients[number].asked.take();
         if let Some(Processed { epoch, offset, number: message }) = asked {
             let is_true = offset == 0 || message.is_some() && self.truth.at(room, offset) == message;
-            let (first, is_known) = (self.journal.first(room), self.journal.knows_epoch(room, epoch));
+            let (first, is_known) = (self.journal.first(room), self.journal.knows(room, epoch, offset));
             self.counts.resumes += u64::from(welcome.is_recovered);
             self.counts.lost_resumes += u64::from(!welcome.is_recovered);
             if welcome.is_recovered {

@@ -181,9 +181,15 @@ impl Journal {
         epochs
     }
 
-    /// Whether a room still knows an epoch by its number.
-    pub fn knows_epoch(&self, room: usize, epoch: EpochId) -> bool {
-        self.epochs(&self.rooms[room]).iter().any(|known| known.id == epoch)
+    /// Whether a room still knows this epoch, and that it had so many messages: a message that was lost may have
+    /// been said again at its former offset, in the next epoch.
+    pub fn knows(&self, room: usize, epoch: EpochId, offset: u64) -> bool {
+        let room = &self.rooms[room];
+        let epochs = self.epochs(room);
+        epochs.iter().position(|known| known.id == epoch).is_some_and(|index| {
+            let end = epochs.get(index + 1).map_or(room.head, |next| next.starts - 1);
+            offset <= end
+        })
     }
 
     fn append(

@@ -4,6 +4,7 @@
 mod client;
 mod client_steps;
 mod journal;
+mod judging;
 mod names;
 mod node;
 mod parse;

@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// The wall clock at the start of a simulation, in milliseconds since 1970.
-const EPOCH: u64 = 1_700_000_000_000;
+pub const EPOCH: u64 = 1_700_000_000_000;
 
 /// The sizes and faults of one simulation, chosen by its seed.
 #[derive(Clone, Copy, Debug)]

@@ -79,6 +79,10 @@ pub(super) fn restore(
             continue;
         };
         let left = Duration::from_millis(until.saturating_sub(now.millis));
+        // A reservation that is over must not take the look of another name.
+        if left.is_zero() {
+            continue;
+        }
         let reservation = Reservation { nickname, owner: OwnerHash(owner), until: now.at + left.min(most) };
         if left > most {
             nearer.push(to_keep(&reservation, now));
@@ -100,5 +104,25 @@ fn to_free(name: &Nickname) -> ReservedName {
         name: name.as_str().to_owned(),
         owner: [0; 16],
         until: 0,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use super::*;
+    use crate::domain::{Avatar, Profile, Token};
+
+    #[test]
+    fn a_reservation_that_is_over_frees_no_look_of_another_one() {
+        let (mut presence, now) = (Presence::default(), Now { at: Instant::now(), millis: 1000 });
+        let nickname = |name: &str| Nickname::parse(name).expect("a legal name");
+        let kept = |name: &str, until| ReservedName { owner: [1; 16], until, ..to_free(&nickname(name)) };
+        restore(&mut presence, vec![kept("b0b", 2000), kept("bob", 1000)], Duration::from_secs(9), now);
+        let profile = Profile { nickname: nickname("bob"), avatar: Avatar::default(), uid: None };
+        let spare = Token::random().expect("random numbers");
+        let login = presence.login(MemberId::of(1), profile, None, spare, now.at);
+        assert!(login.is_err(), "b0b is reserved");
     }
 }
