@@ -204,10 +204,8 @@ impl Node {
             return;
         }
         let (all_told, mut told) = mpsc::channel(1);
-        let has_ended = has_ended
-            & rt::time::timeout(left(), self.chat.shards().dismiss_all(DismissAll { all_told }))
-                .await
-                .is_ok();
+        // Half of the time, so that the sessions can be told in the other half.
+        let has_ended = has_ended & self.chat.shards().dismiss_all(DismissAll { all_told }, left() / 2).await;
         // Nothing comes: the channel ends when the last fan-out has dismissed its members.
         if rt::time::timeout(left(), told.recv()).await.is_err() || !has_ended {
             warn!("the members of rooms could not be told in time that the server stops");
@@ -235,7 +233,7 @@ impl Node {
         }
         if self.workers_started.load(Ordering::Relaxed) > 0 {
             let patience = deadline.saturating_duration_since(Instant::now()).max(MIN_JOURNAL_PATIENCE);
-            if rt::time::timeout(patience, self.chat.shards().close_journal()).await.is_err() {
+            if rt::time::timeout(patience, self.chat.shards().close_journal(patience / 2)).await.is_err() {
                 warn!("the journal could not be closed in time");
             }
         }

@@ -8,7 +8,7 @@ use std::{
 };
 
 use super::{
-    room_bound::{Counts, RoomBound},
+    room_bound::{Own, RoomBound},
     room_id::RoomId,
 };
 
@@ -74,8 +74,8 @@ pub(crate) struct Found<N> {
     pub id: RoomId,
     /// The room that must lose its history to make place for this one.
     pub forgotten: Option<N>,
-    /// Whether a room of another server must lose its history for it.
-    pub is_one_too_many: bool,
+    /// The number of the server of which a room must lose its history for it, if it is another one.
+    pub gives_way: Option<usize>,
 }
 
 /// The bound on rooms is reached.
@@ -91,7 +91,12 @@ impl<R: AnyRoom> Directory<R> {
 
     /// Publishes the numbers of rooms, after each change of them.
     fn publish(&mut self) {
-        self.bound.set(Counts { rooms: self.count(), silent: self.silent.len(), loaded: self.by_name.len() });
+        self.bound.set(Own {
+            rooms: self.count(),
+            silent: self.silent.len(),
+            loaded: self.by_name.len(),
+            silent_since: self.silent.first().map(|(at, _)| *at),
+        });
     }
 
     /// Number of rooms in memory, of all servers that share the bound.
@@ -121,18 +126,18 @@ impl<R: AnyRoom> Directory<R> {
         self.by_name.get(name).copied()
     }
 
-    /// Gives a room that is not in memory an id, in place of another room if the bound is reached: one of this
-    /// server if it can, else one of another server.
+    /// Gives a room that is not in memory an id, in place of another room if the bound is reached: of the room that
+    /// has been silent longest, in this server or in another one.
     ///
     /// # Errors
     /// The bound is reached, and no other room can give way.
     pub(super) fn load(&mut self, name: &R::Name) -> Result<Found<R::Name>, TooManyRooms> {
-        let (mut forgotten, mut is_one_too_many) = (None, false);
+        let (mut forgotten, mut gives_way) = (None, None);
         match self.standing(name) {
             Standing::TooMany => return Err(TooManyRooms),
             Standing::New if self.bound.is_full() => {
-                forgotten = self.forget_longest_silent();
-                is_one_too_many = forgotten.is_none() && self.bound.can_give_way();
+                gives_way = self.bound.claim();
+                forgotten = if gives_way.is_none() { self.forget_longest_silent() } else { None };
             }
             Standing::New | Standing::Known => {}
         }
@@ -140,7 +145,7 @@ impl<R: AnyRoom> Directory<R> {
             Some(at) => _ = self.silent.remove(&(*at, name.clone())),
             None => self.unkept += 1,
         }
-        Ok(Found { id: self.load_uncounted(name), forgotten, is_one_too_many })
+        Ok(Found { id: self.load_uncounted(name), forgotten, gives_way })
     }
 
     /// Gives a room that never leaves memory an id. The bound does not count it.
@@ -166,6 +171,18 @@ impl<R: AnyRoom> Directory<R> {
             None => self.unkept -= 1,
         }
         self.publish();
+    }
+
+    /// Has the room that has been silent longest give way, for which another server asked.
+    pub(super) fn give_way(&mut self) -> Option<R::Name> {
+        let name = self.forget_longest_silent();
+        self.bound.give_way();
+        name
+    }
+
+    /// Whether there are more rooms than there may be.
+    pub(super) fn is_exceeded(&self) -> bool {
+        self.bound.is_exceeded()
     }
 
     /// Forgets the room that has been silent longest. Returns its name.
@@ -195,6 +212,11 @@ impl<R: AnyRoom> Directory<R> {
             self.fall_silent(name.clone(), at);
         }
         self.publish();
+    }
+
+    /// When the last message of a room with history was said, in milliseconds since 1970.
+    pub(super) fn kept_at(&self, name: &R::Name) -> Option<u64> {
+        self.kept.get(name).copied()
     }
 
     /// A room has lost its history.

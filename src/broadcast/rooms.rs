@@ -96,7 +96,7 @@ impl<R: AnyRoom> Rooms<R> {
     /// The bound is reached, and no other room can give way.
     pub(crate) fn find_or_make(&mut self, name: &R::Name) -> Result<Found<R::Name>, TooManyRooms> {
         if let Some(id) = self.directory.find(name) {
-            return Ok(Found { id, forgotten: None, is_one_too_many: false });
+            return Ok(Found { id, forgotten: None, gives_way: None });
         }
         let found = self.directory.load(name)?;
         self.add(found.id, name);
@@ -296,9 +296,21 @@ impl<R: AnyRoom> Rooms<R> {
         self.directory.loaded_in_all()
     }
 
-    /// Has the room give way that has been silent longest. Returns its name: its history must be forgotten.
-    pub(crate) fn forget_longest_silent(&mut self) -> Option<R::Name> {
-        self.directory.forget_longest_silent()
+    /// Has the room give way that has been silent longest, for which another server asked. Returns its name: its
+    /// history must be forgotten.
+    pub(crate) fn give_way(&mut self) -> Option<R::Name> {
+        self.directory.give_way()
+    }
+
+    /// The room that has been silent longest, if there are more rooms than there may be: its history must be
+    /// forgotten.
+    pub(crate) fn one_too_many(&mut self) -> Option<R::Name> {
+        if self.directory.is_exceeded() { self.directory.forget_longest_silent() } else { None }
+    }
+
+    /// When the last message of a room with history was said, in milliseconds since 1970.
+    pub(crate) fn kept_at(&self, name: &R::Name) -> Option<u64> {
+        self.directory.kept_at(name)
     }
 
     /// Number of rooms in memory.

@@ -85,9 +85,9 @@ impl Common {
         ShardId(usize::try_from(number % shards).unwrap_or_default())
     }
 
-    /// The shard behind another one, in a ring.
-    pub(crate) fn next_of(&self, ShardId(shard): ShardId) -> ShardId {
-        ShardId((shard + 1) % self.shards)
+    /// The number of shards.
+    pub(crate) fn shard_count(&self) -> usize {
+        self.shards
     }
 
     /// All shards.
@@ -95,9 +95,9 @@ impl Common {
         (0..self.shards).map(ShardId)
     }
 
-    /// The bound on rooms, for one more shard.
-    pub(crate) fn bound(&self) -> RoomBound {
-        self.bound.share()
+    /// The bound on rooms, for a shard.
+    pub(crate) fn bound(&self, ShardId(shard): ShardId) -> RoomBound {
+        self.bound.share(shard)
     }
 
     /// Whether a client at this address may make a room now.

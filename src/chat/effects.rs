@@ -103,8 +103,8 @@ pub enum Done {
     Appended(Result<(), JournalError>),
     /// Whether the store is as it was left.
     Checked(Result<(), JournalError>),
-    /// The rooms of which nothing is left.
-    Swept(Result<Vec<RoomName>, JournalError>),
+    /// When that was asked, in milliseconds since 1970, and the rooms of which nothing is left.
+    Swept(u64, Result<Vec<RoomName>, JournalError>),
     /// A room is forgotten.
     Forgot(RoomName, Result<(), JournalError>),
     /// Names are reserved or free.

@@ -213,13 +213,13 @@ pub(crate) struct RestingIds {
 }
 
 impl RestingIds {
-    /// Keeps the ids of a room that leaves memory. Such rooms may have half of all ids; those that came first
-    /// are dropped.
-    pub(crate) fn put(&mut self, room: RoomName, ids: Ids, now: u64) {
+    /// Keeps the ids of a room that leaves memory. Such rooms of all `shards` together may have half of all ids;
+    /// those that came first are dropped.
+    pub(crate) fn put(&mut self, room: RoomName, ids: Ids, now: u64, shards: usize) {
         if !ids.is_young(now) {
             return;
         }
-        let most = ids.limits.total / 2;
+        let most = ids.limits.total / 2 / shards.max(1);
         self.count += ids.places.len();
         self.order.push_back(room.clone());
         self.rooms.insert(room, ids);
@@ -393,7 +393,7 @@ mod tests {
             let mut ids = Ids::new(LIMITS, all.clone());
             say(&mut ids, 1, "x", at);
             say(&mut ids, 1, "y", at);
-            resting.put(room(name), ids, at);
+            resting.put(room(name), ids, at, 1);
         }
         assert!(resting.take(&room("a")).is_none(), "no more than five of ten");
         resting.sweep(1500);

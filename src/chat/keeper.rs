@@ -189,6 +189,11 @@ impl Keeper {
         }
     }
 
+    /// Whether all records are durable.
+    pub(super) fn is_idle(&self) -> bool {
+        self.commits.is_idle()
+    }
+
     /// Closes the journal if it is to be closed, has all records, and no request waits for it.
     pub(crate) fn close_if_idle(&mut self, is_awaited: impl FnOnce() -> bool) {
         if self.closing == Closing::WhenIdle && self.commits.is_idle() && !is_awaited() {

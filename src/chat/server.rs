@@ -17,6 +17,7 @@ use super::{
     handing::{Decided, Decisions},
     messages::{
         CloseJournal, ForgetRoom, ListRooms, MayEnter, Rejected, Request, RoomList, Stop, Summarize, Summary,
+        UntilIdle,
     },
     shard::{Figures, Shard},
     transfer::{Peers, ToShard},
@@ -49,6 +50,12 @@ pub(crate) struct ChatServer {
     now: Option<Now>,
     /// Empty between two inputs.
     effects: Vec<Effect>,
+    /// To answer when the shard has nothing to do.
+    until_idle: Vec<oneshot::Sender<()>>,
+    /// What the journal is being asked.
+    asked: usize,
+    /// Whether the journal is to be closed once it has answered.
+    is_close_due: bool,
     /// To answer when the journal is closed.
     closing: Vec<oneshot::Sender<()>>,
     is_closed: bool,
@@ -99,6 +106,9 @@ impl ChatServer {
             turn: TurnLength::default(),
             now: None,
             effects: Vec::new(),
+            until_idle: Vec::new(),
+            asked: 0,
+            is_close_due: false,
             closing: Vec::new(),
             is_closed: false,
             shown: Figures::default(),
@@ -159,15 +169,25 @@ impl ChatServer {
             }
             _ => None,
         };
+        if matches!(job, Job::Close) && self.asked > 0 {
+            // Jobs may reach the journal in another order than they were made in.
+            self.is_close_due = true;
+            return;
+        }
         if matches!(job, Job::Close) && !self.peers.is_last_to_close() {
             // Another shard still needs the journal.
             return self.answered(Done::Closed(Ok(())), ctx);
         }
+        self.asked += 1;
         let answer = wrap_future(job.ask(&*self.journal)).map(move |done, server: &mut Self, ctx| {
             if let (Done::Appended(Ok(())), Some((messages, begun))) = (&done, committing) {
                 server.metrics.committed(messages, begun.elapsed());
             }
+            server.asked -= 1;
             server.answered(done, ctx);
+            if server.asked == 0 && mem::take(&mut server.is_close_due) {
+                server.ask(Job::Close, ctx);
+            }
         });
         if is_awaited {
             ctx.wait(answer);
@@ -203,6 +223,10 @@ impl ChatServer {
         let Counts { not_kept, forgotten_rooms } = self.shard.take_counts();
         self.metrics.not_kept(not_kept);
         self.metrics.forgot_rooms(forgotten_rooms);
+        if !self.until_idle.is_empty() && self.shard.is_idle() {
+            // The receivers may be gone.
+            self.until_idle.drain(..).for_each(|idle| _ = idle.send(()));
+        }
         let has_fault = self.shard.fault().is_some();
         if has_fault != mem::replace(&mut self.has_fault, has_fault) {
             self.metrics.journal_failed(has_fault);
@@ -231,7 +255,10 @@ impl Job {
             Self::Open(id, room) => then(journal.open(room), move |answer| Done::Opened(id, answer)),
             Self::Append(batch) => then(journal.append(batch), Done::Appended),
             Self::Check => then(journal.check(), Done::Checked),
-            Self::Sweep => then(journal.sweep(), Done::Swept),
+            Self::Sweep => {
+                let asked_at = now_millis();
+                then(journal.sweep(), move |answer| Done::Swept(asked_at, answer))
+            }
             Self::Forget(room) => {
                 then(journal.forget(room.clone()), move |answer| Done::Forgot(room, answer))
             }
@@ -339,6 +366,18 @@ impl Handler<Stop> for ChatServer {
     fn handle(&mut self, _: Stop, ctx: &mut Self::Context) {
         self.feed(Input::Stop, ctx);
         self.send();
+    }
+}
+
+impl Handler<UntilIdle> for ChatServer {
+    type Result = ResponseFuture<()>;
+
+    fn handle(&mut self, _: UntilIdle, ctx: &mut Self::Context) -> Self::Result {
+        let (idle, wait) = oneshot::channel();
+        self.until_idle.push(idle);
+        self.feed(Input::TurnEnded, ctx);
+        self.send();
+        Box::pin(async move { wait.await.unwrap_or_default() })
     }
 }
 

@@ -155,10 +155,10 @@ impl Shard {
             Done::Appended(Ok(())) => self.committed(effects),
             Done::Appended(Err(error)) => self.failed(error, now.at),
             Done::Checked(answer) => self.keeper.checked(answer, now.at),
-            Done::Swept(answer) => {
+            Done::Swept(asked_at, answer) => {
                 self.keeper.swept(now.at);
                 match answer {
-                    Ok(forgotten) => self.chat.share_swept(forgotten),
+                    Ok(forgotten) => self.chat.share_swept(forgotten, asked_at),
                     Err(error) => warn!("old messages cannot be let go: {error}"),
                 }
             }
@@ -259,6 +259,11 @@ impl Shard {
     pub(crate) fn list_rooms(&mut self, now: Now, asked: Vec<RoomName>) -> RoomList {
         self.chat.set_now(now);
         self.chat.list_rooms(asked)
+    }
+
+    /// Whether all messages are durable, no request waits, and no session moves.
+    pub(crate) fn is_idle(&self) -> bool {
+        self.keeper.is_idle() && !self.chat.is_awaited()
     }
 
     /// The fault of the journal, if it has one.

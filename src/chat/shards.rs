@@ -8,12 +8,14 @@ use std::{
         Arc, Mutex, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
+    time::Duration,
 };
 
 use actix::{
     Addr,
     dev::channel::{AddressReceiver, channel},
 };
+use actix_web::rt::time::timeout;
 use futures_util::future::{join_all, try_join_all};
 
 use super::{
@@ -21,6 +23,7 @@ use super::{
     handing::Decided,
     messages::{
         CloseJournal, ForgetRoom, ListRooms, MayEnter, Rejected, Request, RoomList, Stop, Summarize, Summary,
+        UntilIdle,
     },
     server::ChatServer,
     transfer::{Peers, ToShard},
@@ -33,6 +36,9 @@ use crate::{
     metrics::Metrics,
     parts::{MAILBOX, Mailbox, Parts, Waiting},
 };
+
+/// How often what a client has sent at once may move it from shard to shard before the journal is closed.
+const MOST_HOPS: usize = 8;
 
 /// The addresses of all shards. The address of a room is computed from the room's name.
 #[derive(Clone)]
@@ -178,16 +184,30 @@ impl Shards {
 
     /// Has no session register any more, sends all that has been said to the fan-outs, and then dismisses all
     /// sessions.
-    pub(crate) async fn dismiss_all(&self, message: DismissAll) {
+    ///
+    /// False if a shard has not answered within `patience`: the sessions are dismissed nevertheless.
+    pub(crate) async fn dismiss_all(&self, message: DismissAll, patience: Duration) -> bool {
         // A shard that has ended has nothing to send.
-        drop(join_all(self.0.mailboxes.iter().map(|shard| shard.address().send(Stop))).await);
+        let stopped = join_all(self.0.mailboxes.iter().map(|shard| shard.address().send(Stop)));
+        let in_time = timeout(patience, stopped).await.is_ok();
         self.at(ShardId(0)).do_send(message);
+        in_time
     }
 
-    /// Closes the journal once all messages are durable.
-    pub(crate) async fn close_journal(&self) {
+    /// Closes the journal once all messages are durable. Waits for what clients have sent before they left for
+    /// at most `patience`; then the shards close with what they have.
+    pub(crate) async fn close_journal(&self, patience: Duration) {
+        let shards = || self.0.mailboxes.iter().map(|shard| shard.address());
+        let at_rest = async {
+            // What a client has sent may still follow it from shard to shard: one round for each hop.
+            for _ in 0..=self.0.mailboxes.len().min(MOST_HOPS) {
+                drop(join_all(shards().map(|shard| shard.send(UntilIdle))).await);
+            }
+        };
+        // A shard whose journal has a fault is not idle.
+        _ = timeout(patience, at_rest).await;
         // A shard that has ended cannot keep anything.
-        drop(join_all(self.0.mailboxes.iter().map(|shard| shard.address().send(CloseJournal))).await);
+        drop(join_all(shards().map(|shard| shard.send(CloseJournal))).await);
     }
 }
 

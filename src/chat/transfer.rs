@@ -40,14 +40,11 @@ pub enum ToShard {
     Request(Request),
     /// The session sends to the new shard now.
     Settled(MemberId),
-    /// Nothing is left of these rooms of this shard in the journal, because all was too old.
-    Forgotten(Vec<RoomName>),
-    /// A shard has made a room over the bound: a silent room of this shard gives way, or of one of the next
-    /// shards.
-    GiveWay {
-        /// How many more shards can be asked.
-        hops_left: usize,
-    },
+    /// Nothing is left of these rooms of this shard in the journal, because all was too old when it was asked at this
+    /// time, in milliseconds since 1970.
+    Forgotten(Vec<RoomName>, u64),
+    /// Another shard has made a room over the bound: the longest silent room of this shard gives way.
+    GiveWay,
 }
 
 /// A session that logs in to a room of another shard.

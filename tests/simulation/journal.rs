@@ -126,7 +126,7 @@ impl Journal {
                 Done::Appended(result(!fails && !is_full))
             }
             Job::Check => Done::Checked(result(!fails && !is_full)),
-            Job::Sweep => Done::Swept(Ok(Vec::new())),
+            Job::Sweep => Done::Swept(0, Ok(Vec::new())),
             Job::Forget(name) => Done::Forgot(name, Ok(())),
             Job::Reserve(room, reserved) => {
                 if is_done && !is_full {

@@ -106,12 +106,20 @@ fn copy() -> PathBuf {
     let (root, copy) = (Path::new(env!("CARGO_MANIFEST_DIR")), target().join("planted"));
     drop(fs::remove_dir_all(&copy));
     fs::create_dir_all(&copy).expect("a folder");
-    for entry in ["Cargo.lock", "README.md", "benches", "docs", "examples", "static", "tests"] {
+    for entry in ["README.md", "benches", "docs", "examples", "static", "tests"] {
         symlink(root.join(entry), copy.join(entry)).expect("a link");
     }
     let manifest = fs::read_to_string(root.join("Cargo.toml")).expect("a manifest");
-    let manifest = manifest.replace("[[example]]\nname = \"simulation\"", "[[example]]\nname = \"planted\"");
+    // Under its own name, or Cargo would take what it builds for the true crate.
+    let manifest = manifest
+        .replace("[[example]]\nname = \"simulation\"", "[[example]]\nname = \"planted\"")
+        .replacen("name = \"echoroom\"", "name = \"echoroom-planted\"", 1)
+        .replace("[lib]\n", "[lib]\nname = \"echoroom\"\n")
+        .replace("\nechoroom = { path", "\nechoroom = { package = \"echoroom-planted\", path");
     fs::write(copy.join("Cargo.toml"), manifest).expect("written");
+    let lock = fs::read_to_string(root.join("Cargo.lock")).expect("a lock file");
+    fs::write(copy.join("Cargo.lock"), lock.replace("\"echoroom\"", "\"echoroom-planted\""))
+        .expect("written");
     copy_sources(&root.join("src"), &copy.join("src"));
     for (number, bug) in PLANTED.iter().enumerate() {
         let path = copy.join("src").join(bug.file);

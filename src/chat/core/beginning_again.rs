@@ -38,6 +38,10 @@ pub enum Lost {
     End(MemberId, bool),
     /// Where those sessions are now is not certain that waited for a room.
     PlacesIn(RoomId),
+    /// Another shard has logged the session in, and where it is now is not certain.
+    Moved(MemberId, ShardId),
+    /// A room is to give way to one of another shard.
+    GiveWay,
     /// The session of another shard was not logged in.
     Arrival(ShardId, MemberId, u64),
     /// The journal's answer to a batch: the batch is given to it again.
@@ -62,12 +66,11 @@ impl Lost {
                 Self::Arrival(arrive.from, arrive.login.member, arrive.login.ticket)
             }
             Input::FromShard(ToShard::Request(request)) => Self::of_request(request),
-            Input::FromShard(ToShard::LoginDone { member, .. }) => Self::Place(*member),
-            Input::FromShard(ToShard::Settled(_) | ToShard::Forgotten(_) | ToShard::GiveWay { .. }) => {
-                Self::Nothing
-            }
+            Input::FromShard(ToShard::LoginDone { member, by, .. }) => Self::Moved(*member, *by),
+            Input::FromShard(ToShard::GiveWay) => Self::GiveWay,
+            Input::FromShard(ToShard::Settled(_) | ToShard::Forgotten(..)) => Self::Nothing,
             Input::Done(Done::Appended(_)) => Self::Batch,
-            Input::Done(Done::Checked(_) | Done::Swept(_)) => Self::Upkeep,
+            Input::Done(Done::Checked(_) | Done::Swept(..)) => Self::Upkeep,
             Input::Decided(decided) => Self::Fate(decided.clone()),
             Input::Done(_) | Input::Wake | Input::TurnEnded => Self::Nothing,
             Input::Stop => Self::Stop,
@@ -183,6 +186,13 @@ impl Chat {
                 self.effects.push(Effect::TurnAway(seat, Ending::Restart));
             }
             Lost::Place(member) => self.send_away(member),
+            Lost::Moved(member, by) => {
+                self.moving.away.remove(&member);
+                self.send_away(member);
+                let unregister = Unregister { member, holds_name: true };
+                self.forward(by, ToShard::Request(unregister.into()));
+            }
+            Lost::GiveWay => self.give_way(),
             Lost::End(member, holds_name) => {
                 self.request_or_redirect(Unregister { member, holds_name }.into());
             }
@@ -208,8 +218,11 @@ impl Chat {
         if let (Some(from), Some(Visit { ticket, .. })) = (comes_from, visit) {
             let reply = Reply::Rejected(Rejected::Interrupted);
             self.forward(from, ToShard::LoginDone { member, by: self.id, ticket, reply });
+            self.forward(from, ToShard::Settled(member));
         }
         if visit.is_some_and(|visit| visit.from.is_some()) {
+            // The login may have been half done.
+            self.leave_room(member);
             return self.broadcaster.release(member);
         }
         let known = self.broadcaster.dismiss(member, Ending::Restart);

@@ -9,6 +9,7 @@ use crate::{
     broadcast::{Found, Member, RoomId, Standing},
     chat::{
         alarms::Alarm,
+        common::ShardId,
         line::with_changes,
         messages::{
             Behind as BehindTail, CaughtUp, ChatNews, LoggedIn, Login, Logout, Post, Rejected, Reply,
@@ -190,7 +191,7 @@ impl Chat {
     ) -> Result<RoomId, Rejected> {
         self.may_enter(name, address)?;
         let is_new = self.broadcaster.rooms.standing(name) == Standing::New;
-        let Found { id, forgotten, is_one_too_many } =
+        let Found { id, forgotten, gives_way } =
             self.broadcaster.rooms.find_or_make(name).map_err(|_| Rejected::TooManyRooms)?;
         if is_new {
             self.common.made_room(address, self.now.at);
@@ -198,9 +199,8 @@ impl Chat {
         if let Some(forgotten) = forgotten {
             self.forget(forgotten);
         }
-        if is_one_too_many {
-            let hops_left = self.common.shards().count().saturating_sub(2);
-            self.forward(self.common.next_of(self.id), ToShard::GiveWay { hops_left });
+        if let Some(shard) = gives_way {
+            self.forward(ShardId(shard), ToShard::GiveWay);
         }
         Ok(id)
     }

@@ -90,7 +90,7 @@ impl Chat {
             common: Arc::clone(common),
             limits,
             now,
-            broadcaster: Broadcaster::new(common.bound(), Arc::clone(&common.budget)),
+            broadcaster: Broadcaster::new(common.bound(id), Arc::clone(&common.budget)),
             private_ids: Ids::new(limits.ids, common.ids.clone()),
             resting_ids: RestingIds::default(),
             decisions,
@@ -229,7 +229,7 @@ impl Chat {
 
     /// Whether a request waits for the journal of a room.
     pub(super) fn is_awaited(&self) -> bool {
-        self.broadcaster.rooms.iter().any(|(_, room)| room.is_awaited())
+        self.moving.is_any_away() || self.broadcaster.rooms.iter().any(|(_, room)| room.is_awaited())
     }
 
     pub(super) fn reply(&mut self, member: MemberId, ticket: u64, reply: Reply) {
@@ -261,9 +261,16 @@ impl Chat {
 
     /// Removes a room from memory if nothing is lost by that.
     fn retire(&mut self, id: RoomId) {
-        if let Some(Room { name, book: Book::Open(log), .. }) = self.broadcaster.rooms.retire(id) {
+        let Some(Room { name, book, .. }) = self.broadcaster.rooms.retire(id) else {
+            return;
+        };
+        if let Book::Open(log) = book {
             self.listing.rest(&name, log.position());
-            self.resting_ids.put(name, log.ids, self.now.millis);
+            self.resting_ids.put(name, log.ids, self.now.millis, self.common.shard_count());
+        }
+        // A room was made over the bound, because it always may be, or because no other one gave way.
+        if let Some(room) = self.broadcaster.rooms.one_too_many() {
+            self.forget(room);
         }
     }
 

@@ -32,8 +32,8 @@ impl Chat {
             ToShard::LoginDone { member, by, ticket, reply } => self.login_done(member, by, ticket, reply),
             ToShard::Request(request) => self.request_or_redirect(request),
             ToShard::Settled(member) => _ = self.moving.gone.remove(&member),
-            ToShard::Forgotten(rooms) => self.swept(&rooms),
-            ToShard::GiveWay { hops_left } => self.give_way(hops_left),
+            ToShard::Forgotten(rooms, asked_at) => self.swept(&rooms, asked_at),
+            ToShard::GiveWay => self.give_way(),
         }
     }
 
@@ -61,7 +61,6 @@ impl Chat {
     /// A session of another shard logs in to a room of this one.
     fn arrive(&mut self, Arrive { from, worker, encoding, address, login }: Arrive) {
         let visit = Visit { ticket: login.ticket, address, from: Some(from) };
-        self.moving.gone.remove(&login.member);
         self.broadcaster.take_over(login.member, worker, encoding, visit);
         self.login_or_wait(login);
     }
@@ -104,15 +103,19 @@ impl Chat {
         // Behind the last lines of its former room.
         self.reply(member, ticket, reply);
         self.broadcaster.release(member);
+        self.moving.new.remove(&member);
         self.moving.gone.insert(member, by);
         for behind in self.logging_in.remove(&member).unwrap_or_default() {
             self.request_or_redirect(behind.into());
         }
     }
 
-    /// Handles a request that came from another shard, or hands it on.
+    /// Handles a request that came from another shard, or hands it on. A session that has come back to this shard
+    /// may still be on its way to others for what it sends itself.
     pub(super) fn request_or_redirect(&mut self, request: Request) {
-        if let Some(request) = self.redirect(request) {
+        if self.broadcaster.rooms.member(request.member()).is_some() {
+            self.request(request);
+        } else if let Some(request) = self.redirect(request) {
             self.request(request);
         }
     }
@@ -143,12 +146,11 @@ impl Chat {
         }
     }
 
-    /// Has a silent room give way to one that another shard has made over the bound.
-    fn give_way(&mut self, hops_left: usize) {
-        if let Some(room) = self.broadcaster.rooms.forget_longest_silent() {
+    /// Has a silent room give way to one that another shard has made over the bound. If no room is silent any
+    /// more, the next one that falls silent gives way.
+    pub(super) fn give_way(&mut self) {
+        if let Some(room) = self.broadcaster.rooms.give_way() {
             self.forget(room);
-        } else if let Some(hops_left) = hops_left.checked_sub(1) {
-            self.forward(self.common.next_of(self.id), ToShard::GiveWay { hops_left });
         }
     }
 
@@ -169,6 +171,11 @@ impl Moving {
     /// Whether no session has moved lately. Checked for each request.
     fn is_at_rest(&self) -> bool {
         self.gone.is_empty() && self.new.is_empty()
+    }
+
+    /// Whether another shard logs a session of this one in.
+    pub(super) fn is_any_away(&self) -> bool {
+        !self.away.is_empty()
     }
 
     /// The shard that a session has come from, if the session has not sent to this one yet.

@@ -37,7 +37,7 @@ impl Chat {
     }
 
     /// The journal has removed what was too old, and nothing is left of these rooms: tells each shard of its own.
-    pub(in crate::chat) fn share_swept(&mut self, forgotten: Vec<RoomName>) {
+    pub(in crate::chat) fn share_swept(&mut self, forgotten: Vec<RoomName>, asked_at: u64) {
         let common = Arc::clone(&self.common);
         let mut by_shard: Vec<_> = common.shards().map(|shard| (shard, Vec::new())).collect();
         for room in forgotten {
@@ -45,18 +45,22 @@ impl Chat {
         }
         for (shard, rooms) in by_shard {
             if shard == self.id {
-                self.swept(&rooms);
+                self.swept(&rooms, asked_at);
             } else {
-                self.forward(shard, ToShard::Forgotten(rooms));
+                self.forward(shard, ToShard::Forgotten(rooms, asked_at));
             }
         }
     }
 
-    /// Nothing is left of these rooms in the journal, because all was too old.
-    pub(in crate::chat) fn swept(&mut self, forgotten: &[RoomName]) {
+    /// Nothing is left of these rooms in the journal, because all was too old when it was asked. In some of them
+    /// something may have been said since.
+    pub(in crate::chat) fn swept(&mut self, forgotten: &[RoomName], asked_at: u64) {
         self.resting_ids.sweep(self.now.millis);
         self.private_ids.let_go(self.now.millis);
         for name in forgotten {
+            if self.broadcaster.rooms.kept_at(name).is_some_and(|at| at >= asked_at) {
+                continue;
+            }
             self.broadcaster.rooms.forget(name);
             self.resting_ids.take(name);
             self.listing.forget(name);

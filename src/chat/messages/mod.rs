@@ -4,6 +4,7 @@ mod news;
 mod request;
 mod requests;
 
+pub(crate) use self::requests::UntilIdle;
 pub(crate) use self::requests::{
     AskedRoom, CloseJournal, ForgetRoom, ListRooms, ListedRoom, MOST_LISTED, MayEnter, RoomList, Stop,
     Summarize, Summary,

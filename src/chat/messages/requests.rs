@@ -211,6 +211,11 @@ pub(crate) struct ForgetRoom {
 #[rtype(result = "()")]
 pub(crate) struct Stop;
 
+/// Answers once a shard has nothing to do: all its messages are durable, and no session of it moves.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct UntilIdle;
+
 /// Closes the journal once all messages are durable, and then answers.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]

@@ -122,7 +122,7 @@ impl Stage {
                     Done::Appended(Ok(()))
                 }
                 Job::Check => Done::Checked(Ok(())),
-                Job::Sweep => Done::Swept(Ok(Vec::new())),
+                Job::Sweep => Done::Swept(0, Ok(Vec::new())),
                 Job::Forget(room) => Done::Forgot(room, Ok(())),
                 Job::Reserve(..) => Done::Reserved(Ok(())),
                 Job::Close => Done::Closed(Ok(())),

@@ -62,7 +62,7 @@ async fn a_server_that_stops_dismisses_its_sessions_with_1012() {
     let worker = worker(settings());
     let mut clients = [Client::at(lobby(), &worker).await, Client::at(Door::Chat, &worker).await];
     let (all_told, mut told) = mpsc::channel(1);
-    worker.chat.dismiss_all(DismissAll { all_told }).await;
+    assert!(worker.chat.dismiss_all(DismissAll { all_told }, Duration::from_secs(60)).await);
     assert_eq!(told.recv().await, None);
     let mut late = Client::at(lobby(), &worker).await;
     for client in &mut clients {
