@@ -188,6 +188,7 @@ impl Chat {
             Lost::Place(member) => self.send_away(member),
             Lost::Moved(member, by) => {
                 self.moving.away.remove(&member);
+                self.logging_in.remove(&member);
                 self.send_away(member);
                 let unregister = Unregister { member, holds_name: true };
                 self.forward(by, ToShard::Request(unregister.into()));
