@@ -128,7 +128,7 @@ async fn a_part_that_panicked_and_went_on_is_well_and_its_restart_is_counted() {
         let restarts = format!("echoroom_restarts_total{{part=\"{part}\"}} 1");
         soon(&restarts, async {
             while !server.get_raw("/metrics", "").await.contains(&restarts) {
-                // Whoever says something may be sent away for the panic.
+                // A client that says something may be sent away for the panic.
                 let mut members =
                     [server.connect("/ws?room=tea").await, server.connect("/ws?room=tea").await];
                 for member in &mut members {

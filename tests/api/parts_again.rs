@@ -40,7 +40,7 @@ async fn a_session_whose_fan_out_has_panicked_is_told_to_come_back_at_every_door
         .await;
         let code = reader.until_the_end().await;
         assert_eq!(code, (door != ChatDoor::Polling).then_some(1012), "{door:?}");
-        // The fan-outs serve whoever comes.
+        // The fan-outs serve the clients that come.
         let mut ann = Chatter::settled(&server, door, "ben").await;
         let answer = ann.ask("sendMessage", &json!({"msg": "hello"})).await;
         assert!(answer["data"]["offset"].is_u64(), "{door:?}: {answer}");

@@ -1,5 +1,6 @@
-//! A shared part of the server panics. It begins again, and serves whoever comes; if it does so too often, the process
-//! must not go on without it: a live process that is deaf is worse than none, for a supervisor starts the next one.
+//! A shared part of the server panics. It begins again, and serves the clients that come; if it does so too often,
+//! the process must not go on without it: a live process that is deaf is worse than none, for a supervisor starts the
+//! next one.
 
 use std::{
     io::Read as _,
