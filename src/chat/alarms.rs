@@ -49,20 +49,31 @@ impl Alarms {
 
 /// Has a [`Ringing`] look again when it is due.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Bell(Rc<RefCell<Option<Waker>>>);
+pub(super) struct Bell(Rc<RefCell<Option<Set>>>);
+
+/// What a [`Ringing`] waits for.
+#[derive(Debug)]
+struct Set {
+    waker: Waker,
+    until: Option<Instant>,
+}
 
 impl Bell {
-    /// Looks again, after all that its actor does in this turn.
-    pub(super) fn look_again(&self) {
-        if let Some(waker) = &*self.0.borrow() {
+    /// Looks again, after all that its actor does in this turn, if `next` is before the time that was set. A
+    /// later time needs nothing: at the time that was set, the ringing looks by itself.
+    pub(super) fn look_again(&self, next: Option<Instant>) {
+        if let (Some(next), Some(Set { waker, until })) = (next, &*self.0.borrow())
+            && until.is_none_or(|until| next < until)
+        {
             waker.wake_by_ref();
         }
     }
 
-    fn note(&self, waker: &Waker) {
+    fn note(&self, waker: &Waker, until: Option<Instant>) {
         let mut noted = self.0.borrow_mut();
-        if !noted.as_ref().is_some_and(|noted| noted.will_wake(waker)) {
-            *noted = Some(waker.clone());
+        match &mut *noted {
+            Some(set) if set.waker.will_wake(waker) => set.until = until,
+            _ => *noted = Some(Set { waker: waker.clone(), until }),
         }
     }
 }
@@ -98,7 +109,6 @@ impl<A: Actor> ActorFuture<A> for Ringing<A> {
         ctx: &mut A::Context,
         cx: &mut task::Context<'_>,
     ) -> Poll<()> {
-        self.bell.note(cx.waker());
         while let Some(at) = (self.next)(actor) {
             let mut sleep = match self.sleep.take() {
                 Some((until, sleep)) if until == at => sleep,
@@ -106,11 +116,13 @@ impl<A: Actor> ActorFuture<A> for Ringing<A> {
             };
             if sleep.as_mut().poll(cx).is_pending() {
                 self.sleep = Some((at, sleep));
+                self.bell.note(cx.waker(), Some(at));
                 return Poll::Pending;
             }
             (self.ring)(actor, ctx);
         }
         self.sleep = None;
+        self.bell.note(cx.waker(), None);
         Poll::Pending
     }
 }
@@ -146,7 +158,7 @@ mod tests {
             // Behind the other one.
             ctx.spawn(wrap_future(tokio::task::yield_now()).map(|(), sleeper: &mut Self, _| {
                 sleeper.at = Some(Instant::now() + Duration::from_millis(1));
-                sleeper.bell.look_again();
+                sleeper.bell.look_again(sleeper.at);
             }));
         }
     }

@@ -46,6 +46,16 @@ pub enum Input {
     Close,
 }
 
+impl Input {
+    /// Whether nothing follows in the same turn, so that all broadcasts are to be sent.
+    pub(super) fn ends_turn(&self) -> bool {
+        match self {
+            Self::Request(_) | Self::FromShard(_) | Self::Decided(_) => false,
+            Self::Done(_) | Self::Wake | Self::TurnEnded | Self::Stop | Self::Close => true,
+        }
+    }
+}
+
 /// What the chat wants done.
 #[derive(Debug)]
 pub enum Effect {

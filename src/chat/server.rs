@@ -138,11 +138,10 @@ impl ChatServer {
     fn feed_alone(&mut self, input: Input, ctx: &mut Context<Self>) {
         self.now = None;
         self.feed(input, ctx);
-        self.feed(Input::TurnEnded, ctx);
         self.send();
         // The next turn has a time of its own.
         self.now = None;
-        self.bell.look_again();
+        self.bell.look_again(self.shard.next_wake());
     }
 
     /// Does what the chat wants done.

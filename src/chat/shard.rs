@@ -88,27 +88,28 @@ impl Shard {
     pub fn handle(&mut self, now: Now, input: Input, effects: &mut Vec<Effect>) {
         self.chat.set_now(now);
         self.chat.set_fault(self.keeper.fault());
+        let ends_turn = input.ends_turn();
         match input {
             Input::Request(request) => self.chat.request_of_session(request),
             Input::FromShard(message) => self.chat.take_from_shard(message),
             Input::Decided(decided) => self.chat.decided(decided),
-            Input::TurnEnded => self.end_turn(effects),
+            Input::TurnEnded => {}
             Input::Wake => {
                 self.keeper.wake(now.at);
                 self.chat.ring();
             }
             Input::Done(done) => self.done(now, done, effects),
-            Input::Stop => {
-                self.chat.stop();
-                self.end_turn(effects);
-            }
+            Input::Stop => self.chat.stop(),
             Input::Close => {
                 self.chat.keep_names();
-                self.end_turn(effects);
                 self.keeper.close();
             }
         }
-        self.take_over(effects);
+        if ends_turn {
+            self.end_turn(effects);
+        } else {
+            self.take_over(effects);
+        }
         self.ask(effects);
     }
 
@@ -151,7 +152,7 @@ impl Shard {
                 let known = answer.map(|names| self.chat.rooms_known(names));
                 self.keeper.probed(known, now.at);
             }
-            Done::Opened(room, answer) => self.opened(room, answer, effects),
+            Done::Opened(room, answer) => self.opened(room, answer),
             Done::Appended(Ok(())) => self.committed(effects),
             Done::Appended(Err(error)) => self.failed(error, now.at),
             Done::Checked(answer) => self.keeper.checked(answer, now.at),
@@ -174,7 +175,7 @@ impl Shard {
     }
 
     /// The journal has told where a room stands.
-    fn opened(&mut self, room: RoomId, answer: Result<RoomState, JournalError>, effects: &mut Vec<Effect>) {
+    fn opened(&mut self, room: RoomId, answer: Result<RoomState, JournalError>) {
         // The journals of other rooms need not be damaged.
         if matches!(answer, Err(JournalError::Unavailable(_))) {
             self.keeper.probe(false);
@@ -183,8 +184,6 @@ impl Shard {
             return;
         };
         self.chat.book_opened(room, answer, unkept);
-        // The requests that waited for this did not come in a turn, so no turn ends for them.
-        self.end_turn(effects);
     }
 
     /// The journal has made a batch durable.
@@ -198,7 +197,6 @@ impl Shard {
         for Commit { room, append, .. } in done {
             self.chat.committed(room, &append.room, append.record.last(), append.record.at);
         }
-        self.keeper.commit_next();
     }
 
     /// Accepts no message until the journal works again. Messages that were relayed stay in memory and are

@@ -1,9 +1,8 @@
 //! The socket of a session whose host serves the routes by a plain `HttpServer`. There actix-http owns the TCP
-//! socket and carries the request's payload and the response's body, so the session's socket is one end of a pair
-//! in memory. A task moves the payload into the other end, and [`HostBody`] takes the body from it.
+//! socket and carries the request's payload and the response's body, so the session reads the payload
+//! ([`host_payload`](super::host_payload)) and writes into a pipe in memory, from which [`HostBody`] takes the body.
 //!
-//! Only this file and [`host_state`](super::host_state) know such hosts; all other code has a
-//! [`Wire`](super::wire::Wire).
+//! Only the files `host*.rs` know such hosts; all other code has a [`Wire`](super::wire::Wire).
 
 use std::{
     io::{self, IoSlice},
@@ -15,18 +14,18 @@ use std::{
 };
 
 use actix_web::{dev::Payload, error::ErrorInternalServerError, rt};
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use futures_core::Stream;
-use futures_util::StreamExt as _;
-use tokio::io::{
-    AsyncRead as _, AsyncWrite as _, AsyncWriteExt as _, DuplexStream, ReadBuf, ReadHalf, WriteHalf, duplex,
-    split,
+use tokio::io::{AsyncRead as _, AsyncWrite as _, ReadBuf, ReadHalf, SimplexStream, WriteHalf, simplex};
+
+use super::{
+    LINGER,
+    host_payload::{self, Source},
+    host_state::HostState,
+    socket::Connection,
 };
-use tokio_util::io::poll_read_buf;
 
-use super::{LINGER, host_state::HostState, socket::Connection};
-
-/// Bytes that may wait in each direction of a pair.
+/// Bytes that may wait in a pipe.
 const CAPACITY: usize = 64 * 1024;
 
 /// Bytes of a piece of the body.
@@ -35,29 +34,49 @@ const PIECE: usize = 16 * 1024;
 /// A little longer than [`LINGER`]: actix-http's timer is over by then, whatever clock it was made from.
 const WAKE_AFTER: Duration = LINGER.saturating_add(Duration::from_millis(10));
 
-/// The session's end of a pair.
+/// The session's side: reads the payload, and writes into the pipe.
 #[derive(Debug)]
 pub(crate) struct HostStream {
-    pair: DuplexStream,
+    payload: Source,
+    pipe: WriteHalf<SimplexStream>,
     state: Arc<HostState>,
 }
 
-/// The host's end of a pair.
+/// The host's side.
 #[derive(Debug)]
 pub(crate) struct HostEnd {
-    pair: DuplexStream,
-    state: Arc<HostState>,
+    pipe: ReadHalf<SimplexStream>,
+    takes: Takes,
 }
 
-/// A new pair.
+/// The host takes what the session writes, as long as this is there.
+#[derive(Debug)]
+struct Takes(Arc<HostState>);
+
+impl Drop for Takes {
+    fn drop(&mut self) {
+        self.0.deafen();
+    }
+}
+
+/// Both sides of a connection of this thread.
 pub(super) fn pair() -> (HostStream, HostEnd) {
-    let (session, host) = duplex(CAPACITY);
+    let (read, write) = simplex(CAPACITY);
     let state = Arc::<HostState>::default();
-    (HostStream { pair: session, state: Arc::clone(&state) }, HostEnd { pair: host, state })
+    host_payload::expect(&state);
+    let stream = HostStream { payload: Source::Kept, pipe: write, state: Arc::clone(&state) };
+    (stream, HostEnd { pipe: read, takes: Takes(state) })
+}
+
+impl Drop for HostStream {
+    fn drop(&mut self) {
+        host_payload::forget(&self.state);
+        self.state.leave();
+    }
 }
 
 impl HostStream {
-    /// Notes after this turn whether the pair still takes nothing: within the turn the host may only not have been
+    /// Notes after this turn whether the pipe still takes nothing: within the turn the host may only not have been
     /// polled.
     pub(super) fn note_blocked(&self, connection: &Arc<Connection>) {
         let (state, connection) = (Arc::clone(&self.state), Arc::downgrade(connection));
@@ -74,13 +93,13 @@ impl HostStream {
         &self.state
     }
 
-    /// Writes as much as the pair takes now.
+    /// Writes as much as the pipe takes now.
     pub(super) fn try_write(&mut self, pieces: &[IoSlice<'_>]) -> io::Result<usize> {
         self.state.check_write()?;
         // Set before the attempt: the host may make room right after it.
         self.state.is_blocked.store(true, Ordering::SeqCst);
         let waker = Waker::from(Arc::clone(&self.state));
-        match Pin::new(&mut self.pair).poll_write_vectored(&mut Context::from_waker(&waker), pieces) {
+        match Pin::new(&mut self.pipe).poll_write_vectored(&mut Context::from_waker(&waker), pieces) {
             Poll::Ready(outcome) => {
                 self.state.is_blocked.store(false, Ordering::SeqCst);
                 outcome
@@ -89,41 +108,35 @@ impl HostStream {
         }
     }
 
-    /// Ready when the pair may take more; wakes the task then.
+    /// Ready when the pipe may take more; wakes the task then.
     pub(super) fn poll_write_ready(&self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.state.writer.register(cx.waker());
         self.state.check_write()?;
         if self.state.is_blocked.load(Ordering::SeqCst) { Poll::Pending } else { Poll::Ready(Ok(())) }
     }
 
-    /// Reads into `buffer`; 0 bytes if the client sends no more.
-    pub(super) fn poll_read(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut BytesMut,
-    ) -> Poll<io::Result<usize>> {
+    /// The next bytes; none if the client sends no more.
+    pub(super) fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
         self.state.reader.register(cx.waker());
         self.state.check()?;
-        poll_read_buf(Pin::new(&mut self.pair), cx, buffer)
+        self.payload.poll_read(&self.state, cx)
     }
 
     /// Ends the body after what has been written.
     pub(super) fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
         self.state.is_finished.store(true, Ordering::SeqCst);
-        Pin::new(&mut self.pair).poll_shutdown(cx)
+        Pin::new(&mut self.pipe).poll_shutdown(cx)
     }
 }
 
 impl HostEnd {
-    /// Has the payload moved to the session, and returns the body that carries what the session writes. Orders are
-    /// done to `connection`, if the host has left a handle to its socket.
+    /// Gives the session its payload, and returns the body that carries what the session writes. Orders are done to
+    /// `connection`, if the host has left a handle to its socket.
     pub(super) fn attach(self, payload: Payload, connection: Option<Arc<Connection>>) -> HostBody {
-        let (from_session, to_session) = split(self.pair);
-        rt::spawn(pump(payload, to_session));
-        if let Some(connection) = connection {
-            rt::spawn(obey(Arc::clone(&self.state), connection));
-        }
-        HostBody { from_session, state: self.state }
+        let Self { pipe, takes } = self;
+        host_payload::keep(&takes.0, payload);
+        rt::spawn(obey(Arc::clone(&takes.0), connection));
+        HostBody { pipe, takes }
     }
 }
 
@@ -135,7 +148,7 @@ impl HostEnd {
         let mut space = [0; PIECE];
         loop {
             let mut read = ReadBuf::new(&mut space);
-            match Pin::new(&mut self.pair).poll_read(&mut cx, &mut read) {
+            match Pin::new(&mut self.pipe).poll_read(&mut cx, &mut read) {
                 Poll::Ready(Ok(())) if !read.filled().is_empty() => taken.extend_from_slice(read.filled()),
                 _ => return taken,
             }
@@ -143,43 +156,37 @@ impl HostEnd {
     }
 }
 
-/// Moves a payload into a pair until either of them ends.
-async fn pump(mut payload: Payload, mut to_session: WriteHalf<DuplexStream>) {
-    // The end of an upgraded connection appears as an error of its payload.
-    while let Some(Ok(bytes)) = payload.next().await {
-        if to_session.write_all(&bytes).await.is_err() {
-            return;
-        }
-    }
-    // Fails only if the session is gone.
-    let _ = to_session.shutdown().await;
-}
-
-/// Does to the host's socket what the session orders, until the body is gone. A socket may be used on the thread of its
-/// connection only, and a session may be on another one.
-async fn obey(state: Arc<HostState>, connection: Arc<Connection>) {
-    while !state.is_deaf.load(Ordering::SeqCst) {
+/// Does what the session orders, until it is gone. The host's socket and the payload may be used on the thread of
+/// their connection only, and a session may be on another one.
+async fn obey(state: Arc<HostState>, mut connection: Option<Arc<Connection>>) {
+    while !state.is_left() {
         state.orders.notified().await;
-        if state.is_to_be_reset.load(Ordering::SeqCst) {
+        if state.is_to_be_reset.load(Ordering::SeqCst)
+            && let Some(connection) = &connection
+        {
             connection.end_by_reset();
         }
-        if state.is_cut.load(Ordering::SeqCst) {
-            return connection.cut();
+        if state.is_cut.load(Ordering::SeqCst)
+            && let Some(connection) = connection.take()
+        {
+            connection.cut();
+        }
+        if state.is_deaf() {
+            // The host may have closed its socket.
+            connection = None;
+        }
+        if let Some(session) = state.take_passes_on() {
+            host_payload::pass_on(&state, session);
         }
     }
+    host_payload::forget(&state);
 }
 
 /// The response body of a session: what it writes, until it ends.
 #[derive(Debug)]
 pub(super) struct HostBody {
-    from_session: ReadHalf<DuplexStream>,
-    state: Arc<HostState>,
-}
-
-impl Drop for HostBody {
-    fn drop(&mut self) {
-        self.state.deafen();
-    }
+    pipe: ReadHalf<SimplexStream>,
+    takes: Takes,
 }
 
 impl Stream for HostBody {
@@ -188,11 +195,11 @@ impl Stream for HostBody {
     fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
         let mut space = [MaybeUninit::uninit(); PIECE];
         let mut read = ReadBuf::uninit(&mut space);
-        let outcome = ready!(Pin::new(&mut self.from_session).poll_read(cx, &mut read));
+        let outcome = ready!(Pin::new(&mut self.pipe).poll_read(cx, &mut read));
         if outcome.is_ok() && !read.filled().is_empty() {
             return Poll::Ready(Some(Ok(Bytes::copy_from_slice(read.filled()))));
         }
-        if !self.state.is_finished.load(Ordering::SeqCst) {
+        if !self.takes.0.is_finished.load(Ordering::SeqCst) {
             return Poll::Ready(Some(Err(ErrorInternalServerError("the session has broken off"))));
         }
         wake_when_over(cx.waker().clone());

@@ -3,27 +3,32 @@
 use std::{
     io,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
     task::Wake,
 };
 
+use bytes::Bytes;
 use futures_util::task::AtomicWaker;
-use tokio::sync::Notify;
+use tokio::sync::{Notify, mpsc};
 
-/// What both ends of a pair, and the handle to the connection, know of it.
+/// What both sides, and the handle to the connection, know of it.
 #[derive(Debug, Default)]
 pub(super) struct HostState {
-    /// The pair took nothing when it was last written to, and has not taken anything since.
+    /// The pipe took nothing when it was last written to, and has not taken anything since.
     pub is_blocked: AtomicBool,
     /// The host takes nothing more for the client.
-    pub is_deaf: AtomicBool,
+    is_deaf: AtomicBool,
+    /// The session is gone.
+    is_left: AtomicBool,
+    /// Where the payload is to be passed on to, for a session on another thread.
+    passes_on: Mutex<Option<mpsc::Sender<Bytes>>>,
     /// The connection has been cut: the session reads and writes nothing more.
     pub is_cut: AtomicBool,
     /// The connection is to end by a reset, however it ends.
     pub is_to_be_reset: AtomicBool,
-    /// Wakes the task that does to the host's socket what the session orders.
+    /// Wakes the task that does what the session orders.
     pub orders: Notify,
     /// The session has written everything.
     pub is_finished: AtomicBool,
@@ -46,10 +51,39 @@ impl HostState {
         self.orders.notify_one();
     }
 
+    /// The host takes nothing more for the client.
     pub(super) fn deafen(&self) {
         self.is_deaf.store(true, Ordering::SeqCst);
         self.writer.wake();
+        self.reader.wake();
         self.orders.notify_one();
+    }
+
+    /// Whether the host takes nothing more for the client.
+    pub(super) fn is_deaf(&self) -> bool {
+        self.is_deaf.load(Ordering::SeqCst)
+    }
+
+    /// The session is gone.
+    pub(super) fn leave(&self) {
+        self.is_left.store(true, Ordering::SeqCst);
+        self.orders.notify_one();
+    }
+
+    /// Whether the session is gone.
+    pub(super) fn is_left(&self) -> bool {
+        self.is_left.load(Ordering::SeqCst)
+    }
+
+    /// From now on the payload is to be passed on to this thread.
+    pub(super) fn have_passed_on(&self, to: mpsc::Sender<Bytes>) {
+        *self.passes_on.lock().unwrap_or_else(PoisonError::into_inner) = Some(to);
+        self.orders.notify_one();
+    }
+
+    /// Where the payload is to be passed on to from now on, if that is new.
+    pub(super) fn take_passes_on(&self) -> Option<mpsc::Sender<Bytes>> {
+        self.passes_on.lock().unwrap_or_else(PoisonError::into_inner).take()
     }
 
     pub(super) fn check(&self) -> io::Result<()> {

@@ -14,6 +14,7 @@ pub(crate) mod handshakes;
 pub(crate) mod hangup;
 pub(crate) mod heartbeat;
 pub(crate) mod host;
+mod host_payload;
 mod host_state;
 pub(crate) mod inlet;
 pub(crate) mod lease;

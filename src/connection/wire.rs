@@ -3,8 +3,7 @@
 //! After an upgrade, received bytes are the request's payload ([`Arrivals`]), and the response's body
 //! ([`carry`]) is written. Reads go into one buffer that a thread's connections share.
 //!
-//! Under a host that serves the routes with a plain `HttpServer` the socket is one end of a pair in memory
-//! ([`host`](super::host)).
+//! Under a host that serves the routes with a plain `HttpServer` the socket is the host's ([`host`](super::host)).
 
 use std::{
     cell::{Cell, RefCell},
@@ -90,11 +89,20 @@ impl Stream {
         }
     }
 
-    fn poll_read(&mut self, cx: &mut Context<'_>, buffer: &mut BytesMut) -> Poll<io::Result<usize>> {
-        match self {
-            Self::Tcp(stream) => poll_read_buf(Pin::new(stream), cx, buffer),
-            Self::Host(stream) => stream.poll_read(cx, buffer),
-        }
+    /// The bytes that have arrived; none if the client will send no more.
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let stream = match self {
+            Self::Tcp(stream) => stream,
+            Self::Host(stream) => return stream.poll_read(cx),
+        };
+        READ_BUFFER.with_borrow_mut(|buffer| {
+            // Begins at the start again if earlier reads are not in use any more.
+            if !buffer.try_reclaim(READ_SIZE) && buffer.capacity() < MIN_READ {
+                buffer.reserve(READ_SIZE);
+            }
+            ready!(poll_read_buf(Pin::new(stream), cx, buffer))?;
+            Poll::Ready(Ok(buffer.split().freeze()))
+        })
     }
 
     fn poll_shutdown(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
@@ -307,18 +315,10 @@ impl Wire {
 
     /// The bytes that have arrived; empty if the client will send no more.
     pub(crate) fn poll_read(&self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
-        let mut stream = self.stream.borrow_mut();
-        let Some(stream) = &mut *stream else {
-            return Poll::Ready(Ok(Bytes::new()));
-        };
-        READ_BUFFER.with_borrow_mut(|buffer| {
-            // Begins at the start again if earlier reads are not in use any more.
-            if !buffer.try_reclaim(READ_SIZE) && buffer.capacity() < MIN_READ {
-                buffer.reserve(READ_SIZE);
-            }
-            ready!(stream.poll_read(cx, buffer))?;
-            Poll::Ready(Ok(buffer.split().freeze()))
-        })
+        match &mut *self.stream.borrow_mut() {
+            Some(stream) => stream.poll_read(cx),
+            None => Poll::Ready(Ok(Bytes::new())),
+        }
     }
 
     /// Closes the server's side, then reads on for [`LINGER`] and drops what comes, so that the client sees
