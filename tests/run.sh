@@ -32,6 +32,8 @@ cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
 
 cargo fmt --check
+# The program alone, as it is installed, and with all that the tests need of it.
+cargo clippy --locked -- -D warnings
 cargo clippy --all-targets --locked -- -D warnings
 RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked
 # The simulation (docs/simulation.md) runs a few seeds, and then looks for planted bugs.

@@ -147,13 +147,15 @@ fn log_in(clients: &mut Clients, rooms: usize, users: usize) -> Result<(), Box<d
         push_text(clients.output(client), login.as_bytes());
     }
     clients.flush(rooms * users)?;
-    // Each is answered, and then given the list of users, with which it is subscribed.
-    let mut left = 2 * rooms * users;
+    // Each is answered, and then given the list of users, with which it is subscribed. Some get more than one list.
+    let steps: [&[u8]; 2] = [br#"{"ack":0,"data""#, br#"{"event":"userList""#];
+    let mut missing = vec![[true; 2]; rooms * users];
+    let mut left = 2 * missing.len();
     while left > 0 {
-        let has_come = clients.turn(PATIENCE, &mut |_, _, frame| {
-            let is_step =
-                frame.starts_with(br#"{"ack":0,"data""#) || frame.starts_with(br#"{"event":"userList""#);
-            left -= usize::from(is_step);
+        let has_come = clients.turn(PATIENCE, &mut |client, _, frame| {
+            for (step, is_missing) in steps.iter().zip(&mut missing[client]) {
+                left -= usize::from(frame.starts_with(step) && std::mem::take(is_missing));
+            }
             Ok(())
         })?;
         if !has_come {

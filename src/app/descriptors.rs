@@ -1,7 +1,12 @@
 //! The limit on file descriptors, which bounds connections.
 
-use log::warn;
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+use std::{fs::File, io};
+
+use log::{debug, warn};
+use rustix::{
+    io::fcntl_dupfd_cloexec,
+    process::{Resource, Rlimit, getrlimit, setrlimit},
+};
 
 use crate::config::Settings;
 
@@ -37,14 +42,31 @@ impl Room {
     }
 }
 
-/// Raises the soft limit on descriptors to the hard limit. For the owner of the process, before a server is
-/// built.
+/// Most descriptors that the kernel's table has from the start: half a MiB of its memory.
+const TABLE: u64 = 64 * 1024;
+
+/// Raises the soft limit on descriptors to the hard limit, and has the kernel make its table of them as large. For
+/// the owner of the process, before a server is built and a thread is started.
 pub fn raise_limit() {
-    let limit = getrlimit(Resource::Nofile);
-    let raised = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, maximum: limit.maximum });
+    let maximum = getrlimit(Resource::Nofile).maximum;
+    let raised = setrlimit(Resource::Nofile, Rlimit { current: maximum, maximum });
     if let Err(error) = raised {
         warn!("the limit on descriptors cannot be raised: {error}");
     }
+    if let Err(error) = grow_table(limit().min(TABLE)) {
+        debug!("the table of descriptors grows with its use: {error}");
+    }
+}
+
+/// Makes the kernel's table of descriptors this large. A table that grows later, each time it is full, stops the
+/// threads that open descriptors for 10 to 30 ms: in a process with threads, the kernel waits until no processor
+/// reads the old table.
+fn grow_table(descriptors: u64) -> io::Result<()> {
+    let last = i32::try_from(descriptors.saturating_sub(1)).unwrap_or(i32::MAX);
+    // The table must have a place for it, and keeps its size when it is closed.
+    let highest = fcntl_dupfd_cloexec(File::open("/dev/null")?, last)?;
+    drop(highest);
+    Ok(())
 }
 
 /// The process's limit on descriptors.

@@ -253,6 +253,7 @@ fn chat_limits(settings: &Settings) -> ChatLimits {
             total: settings.journal.max_remembered_ids.get(),
         },
         tail_bytes: settings.journal.tail_bytes.get(),
+        commit_delay: settings.journal.commit_delay.get(),
     }
 }
 

@@ -41,12 +41,18 @@ pub(crate) use self::{
     turn::{TurnLength, Turns},
 };
 pub use self::{
-    aim::{Reach, Recipients},
+    aim::Reach,
     encoding::{Dialect, Encoding},
     fanout::FanOut,
-    lines::OpenBroadcast,
-    messages::{Attach, Cutter, Delivery, DismissAll, FanOutBroadcast, ForFanOut, Mail, Seat, Subscribe},
+    messages::{Cutter, Delivery, DismissAll, ForFanOut, Seat},
     outlets::Outlets,
     room_id::RoomId,
     subscribers::Subscribers,
+};
+/// For tests and benchmarks.
+#[cfg(any(test, feature = "testing"))]
+pub use self::{
+    aim::Recipients,
+    lines::OpenBroadcast,
+    messages::{Attach, FanOutBroadcast, Mail, Subscribe},
 };

@@ -34,6 +34,9 @@ pub struct Receipt {
     pub place: Place,
 }
 
+/// Records that wait for the journal although no sender waits for them, at most.
+const MOST_UNHURRIED: usize = 256;
+
 /// Records that are not durable yet, in order.
 #[derive(Debug, Default)]
 pub(crate) struct Commits {
@@ -41,6 +44,8 @@ pub(crate) struct Commits {
     next: Vec<Commit>,
     /// Whether the journal has the batch in flight; false between two attempts.
     is_under_way: bool,
+    /// Whether a sender waits for an ack of the next batch.
+    is_awaited: bool,
     /// Number of messages in `in_flight` and `next`.
     unkept: u64,
     fault: Option<JournalError>,
@@ -50,15 +55,30 @@ impl Commits {
     /// Adds the record of a finished broadcast to the next batch.
     pub(crate) fn push(&mut self, commit: Commit) {
         self.unkept += u64::from(commit.append.record.count);
+        self.is_awaited |= !commit.receipts.is_empty();
         self.next.push(commit);
+    }
+
+    /// Whether there are records that the journal does not have.
+    pub(crate) fn are_waiting(&self) -> bool {
+        !self.next.is_empty() || (!self.in_flight.is_empty() && !self.is_under_way)
+    }
+
+    /// Whether they must not wait for more: senders wait for their acks, they have failed before, or they are many.
+    pub(crate) fn are_urgent(&self) -> bool {
+        self.is_awaited
+            || self.next.len() >= MOST_UNHURRIED
+            || (!self.in_flight.is_empty() && !self.is_under_way)
+    }
+
+    /// Whether the journal would take a batch now.
+    pub(crate) fn may_begin(&self) -> bool {
+        !self.is_under_way && self.fault.is_none()
     }
 
     /// The next batch for the journal. `None` if it has a batch, has a fault, or nothing waits.
     pub(crate) fn begin(&mut self) -> Option<Vec<Append>> {
-        if self.is_under_way || self.fault.is_some() {
-            return None;
-        }
-        self.give()
+        if self.may_begin() { self.give() } else { None }
     }
 
     /// Like [`begin`](Self::begin), but also while the journal has a fault; a failed batch comes first.
@@ -69,6 +89,7 @@ impl Commits {
     fn give(&mut self) -> Option<Vec<Append>> {
         if self.in_flight.is_empty() {
             self.in_flight = std::mem::take(&mut self.next);
+            self.is_awaited = false;
         }
         if self.in_flight.is_empty() {
             return None;
@@ -124,6 +145,7 @@ impl Commits {
             Some(commit) => commit.receipts.push(receipt),
             None => return false,
         }
+        self.is_awaited = true;
         true
     }
 

@@ -35,6 +35,8 @@ pub struct ChatLimits {
     pub ids: IdLimits,
     /// Bytes of the newest messages in memory, in all rooms together.
     pub tail_bytes: usize,
+    /// How long messages whose senders wait for no ack may wait for more, before the journal is to store them.
+    pub commit_delay: Duration,
 }
 
 /// The number of a shard, from 0.

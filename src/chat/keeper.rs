@@ -23,9 +23,13 @@ const CHECK: Duration = Duration::from_secs(1);
 const SWEEP: Duration = Duration::from_secs(600);
 
 /// What is being kept, and when the journal is asked what.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Keeper {
     commits: Commits,
+    /// How long records wait for more that the journal can store with them.
+    delay: Duration,
+    /// When they have waited long enough; `None` if none wait.
+    commit_at: Option<Instant>,
     /// Whether the journal is being asked for its rooms.
     is_probing: bool,
     /// When a journal with a fault is tried again.
@@ -45,6 +49,22 @@ enum Closing {
 }
 
 impl Keeper {
+    /// Keeps nothing yet. Records for which no sender waits may wait for `delay`, so that the journal stores them with
+    /// those that follow.
+    pub(crate) fn new(delay: Duration) -> Self {
+        Self {
+            commits: Commits::default(),
+            delay,
+            commit_at: None,
+            is_probing: false,
+            retry_at: None,
+            check_at: None,
+            sweep_at: None,
+            closing: Closing::No,
+            jobs: Vec::new(),
+        }
+    }
+
     /// Asks which rooms have history, checks the journal and, if it `sweeps`, removes what is too old.
     pub(crate) fn start(&mut self, sweeps: bool) {
         self.start_again();
@@ -87,7 +107,8 @@ impl Keeper {
 
     /// When [`wake`](Self::wake) is to be called; `None` if not by itself.
     pub(crate) fn next_wake(&self) -> Option<Instant> {
-        [self.retry_at, self.check_at, self.sweep_at].into_iter().flatten().min()
+        let commit_at = self.commit_at.filter(|_| self.commits.may_begin());
+        [commit_at, self.retry_at, self.check_at, self.sweep_at].into_iter().flatten().min()
     }
 
     /// Asks the journal what is due.
@@ -128,7 +149,7 @@ impl Keeper {
         match result {
             Ok(()) => {
                 self.commits.recovered();
-                self.commit_next();
+                self.commit_next(now);
             }
             Err(error) => {
                 self.commits.suspect(error);
@@ -147,9 +168,17 @@ impl Keeper {
         self.commits.attach(room, receipt)
     }
 
-    /// Gives the journal its next batch, unless it has one or has a fault.
-    pub(crate) fn commit_next(&mut self) {
-        self.jobs.extend(self.commits.begin().map(Job::Append));
+    /// Gives the journal its next batch, unless it has one or has a fault, or the records may wait for more.
+    pub(crate) fn commit_next(&mut self, now: Instant) {
+        if self.commits.are_waiting() {
+            let at = *self.commit_at.get_or_insert(now + self.delay);
+            if at <= now || self.commits.are_urgent() || self.closing != Closing::No {
+                self.jobs.extend(self.commits.begin().map(Job::Append));
+            }
+        }
+        if !self.commits.are_waiting() {
+            self.commit_at = None;
+        }
     }
 
     /// The batch is durable. Returns it.
@@ -210,10 +239,12 @@ mod tests {
     use bytes::Bytes;
 
     use super::*;
+    use crate::chat::position::{Asker, Place};
     use crate::{
         broadcast::{OpenBroadcast, Recipients, Subscribers},
         connection::Budget,
         domain::RoomName,
+        domain::{MemberId, WorkerId},
         journal::{Append, Epoch, EpochId},
     };
 
@@ -244,17 +275,89 @@ mod tests {
 
     #[test]
     fn a_batch_whose_answer_is_lost_is_given_to_the_journal_again_and_no_other_one_is() {
-        let mut keeper = Keeper::default();
+        let (mut keeper, now) = (Keeper::new(Duration::ZERO), Instant::now());
         keeper.keep(commit(1));
-        keeper.commit_next();
+        keeper.commit_next(now);
         assert_eq!(given(&mut keeper), [1]);
         keeper.keep(commit(2));
         keeper.give_again();
         assert_eq!(given(&mut keeper), [1], "the second waits");
         // The answer has been dealt with, and the next batch is about to go.
         assert_eq!(keeper.committed().len(), 1);
-        keeper.commit_next();
+        keeper.commit_next(now);
         keeper.give_again();
         assert_eq!(given(&mut keeper), [2], "once");
+    }
+
+    fn receipt() -> Receipt {
+        let to = Asker { member: MemberId::of(1), worker: WorkerId(0), ticket: 1 };
+        Receipt { to, place: Place { offset: 1, at: 1 } }
+    }
+
+    #[test]
+    fn records_that_no_sender_waits_for_are_given_to_the_journal_together() {
+        let (delay, now) = (Duration::from_millis(5), Instant::now());
+        let mut keeper = Keeper::new(delay);
+        assert_eq!(keeper.next_wake(), None);
+        keeper.keep(commit(1));
+        keeper.commit_next(now);
+        assert_eq!((given(&mut keeper), keeper.next_wake()), (vec![], Some(now + delay)));
+        keeper.keep(commit(2));
+        keeper.commit_next(now + delay / 2);
+        assert_eq!(
+            (given(&mut keeper), keeper.next_wake()),
+            (vec![], Some(now + delay)),
+            "as long as the first"
+        );
+        keeper.commit_next(now + delay);
+        assert_eq!((given(&mut keeper), keeper.next_wake()), (vec![1, 2], None));
+    }
+
+    #[test]
+    fn records_wait_neither_for_more_if_a_sender_waits_nor_at_the_end_nor_if_they_are_many() {
+        let (delay, now) = (Duration::from_secs(5), Instant::now());
+        let acked = Commit { receipts: vec![receipt()], ..commit(2) };
+        let mut keeper = Keeper::new(delay);
+        keeper.keep(commit(1));
+        keeper.commit_next(now);
+        keeper.keep(acked);
+        keeper.commit_next(now);
+        assert_eq!(given(&mut keeper), [1, 2], "an ack is owed for the second");
+        let mut keeper = Keeper::new(delay);
+        let late = commit(1);
+        let room = late.room;
+        keeper.keep(late);
+        keeper.commit_next(now);
+        assert!(keeper.owe(room, receipt()));
+        keeper.commit_next(now);
+        assert_eq!(given(&mut keeper), [1], "an ack is owed since");
+        let mut keeper = Keeper::new(delay);
+        keeper.keep(commit(1));
+        keeper.close();
+        keeper.commit_next(now);
+        assert_eq!(given(&mut keeper), [1], "the server stops");
+        let mut keeper = Keeper::new(delay);
+        (1..=256).for_each(|offset| keeper.keep(commit(offset)));
+        keeper.commit_next(now);
+        assert_eq!(given(&mut keeper).len(), 256);
+    }
+
+    #[test]
+    fn a_batch_that_has_failed_does_not_wait_for_more() {
+        let (delay, now) = (Duration::from_secs(5), Instant::now());
+        let mut keeper = Keeper::new(delay);
+        keeper.keep(commit(1));
+        keeper.commit_next(now + delay);
+        keeper.commit_next(now + delay * 2);
+        assert_eq!(given(&mut keeper), [1]);
+        keeper.keep(commit(2));
+        let error = JournalError::Unavailable("the disk is full".to_owned());
+        assert!(keeper.failed(error, now).is_empty());
+        keeper.commit_next(now + delay * 9);
+        assert_eq!(given(&mut keeper), Vec::<u64>::new(), "there is a fault");
+        assert_eq!(keeper.next_wake(), Some(now + RETRY), "it is not busy until then");
+        keeper.probe(false);
+        keeper.probed(Ok(()), now + RETRY);
+        assert_eq!(given(&mut keeper), [1]);
     }
 }

@@ -72,8 +72,9 @@ impl Figures {
 impl Shard {
     /// A shard without rooms, see [`Chat::new`].
     pub fn new(common: Arc<Common>, id: ShardId, decisions: Arc<dyn Decisions>, now: Now) -> Self {
+        let keeper = Keeper::new(common.limits.commit_delay);
         let make = Make { common, id, decisions };
-        Self { chat: make.chat(now), make, keeper: Keeper::default(), openings: Openings::default() }
+        Self { chat: make.chat(now), make, keeper, openings: Openings::default() }
     }
 
     /// Begins: asks the journal which rooms it has.
@@ -106,7 +107,7 @@ impl Shard {
             }
         }
         if ends_turn {
-            self.end_turn(effects);
+            self.end_turn(now, effects);
         } else {
             self.take_over(effects);
         }
@@ -132,7 +133,7 @@ impl Shard {
         if closes {
             self.chat.keep_names();
         }
-        self.end_turn(effects);
+        self.end_turn(now, effects);
         if closes {
             self.keeper.close();
         }
@@ -140,10 +141,10 @@ impl Shard {
     }
 
     /// Sends all broadcasts, and gives the journal the next batch.
-    fn end_turn(&mut self, effects: &mut Vec<Effect>) {
+    fn end_turn(&mut self, now: Now, effects: &mut Vec<Effect>) {
         self.chat.end_turn();
         self.take_over(effects);
-        self.keeper.commit_next();
+        self.keeper.commit_next(now.at);
     }
 
     fn done(&mut self, now: Now, done: Done, effects: &mut Vec<Effect>) {

@@ -230,6 +230,7 @@ mod tests {
             ("max-data-size", |s| s.journal.max_data_size = size("1023k")),
             ("max-data-size", |s| s.journal.max_data_size = ByteSize(usize::MAX)),
             ("tail-bytes", |s| s.journal.tail_bytes = ByteSize(usize::MAX)),
+            ("commit-delay", |s| s.journal.commit_delay = "61s".parse().expect("a time")),
             ("avatar-bytes", |s| s.events.avatar_bytes = size("1023")),
             ("avatar-bytes", |s| s.events.avatar_bytes = ByteSize(usize::MAX)),
             ("recovery-bytes", |s| s.socketio.recovery_bytes = ByteSize(usize::MAX)),

@@ -1,17 +1,20 @@
 //! What is kept of messages, where, and for how long.
 
-use std::{fmt, num::NonZeroUsize, path::PathBuf, str::FromStr};
+use std::{fmt, num::NonZeroUsize, path::PathBuf, str::FromStr, time::Duration};
 
 use clap::Args;
 
 use super::{
-    ByteSize, Period, SettingError,
+    ByteSize, Period, PeriodOrOff, SettingError,
     range::{self, MOST_BYTES_OF_ALL, MOST_OF_A_KIND},
     reading,
 };
 
 /// Least bytes of all rooms' messages: an empty journal's file has a tenth of that.
 const LEAST_DATA_BYTES: u64 = 1 << 20;
+
+/// What waits longer is lost too easily.
+const LONGEST_COMMIT_DELAY: Duration = Duration::from_secs(60);
 
 /// How messages are kept.
 #[derive(Args, Clone, Debug)]
@@ -61,6 +64,10 @@ pub struct Journal {
           value_parser = reading::count::<NonZeroUsize>)]
     pub max_remembered_ids: NonZeroUsize,
 
+    /// How long messages wait for more that are stored with them, if no sender waits for an ack; 0: not at all
+    #[arg(long, env = "ECHOROOM_COMMIT_DELAY", value_name = "TIME", default_value = "5ms")]
+    pub commit_delay: PeriodOrOff,
+
     /// Bytes of the newest messages held in memory, shared by all rooms, so that who has read the journal goes on
     /// without a gap
     #[arg(long, env = "ECHOROOM_TAIL_BYTES", value_name = "BYTES", default_value = "16m")]
@@ -78,6 +85,7 @@ impl Journal {
         range::bytes("max-data-size", self.max_data_size, LEAST_DATA_BYTES..=MOST_BYTES_OF_ALL)?;
         range::count("remembered-ids", self.remembered_ids.get(), 1..=MOST_OF_A_KIND)?;
         range::count("max-remembered-ids", self.max_remembered_ids.get(), 1..=MOST_OF_A_KIND)?;
+        range::wait("commit-delay", self.commit_delay, LONGEST_COMMIT_DELAY)?;
         range::bytes("tail-bytes", self.tail_bytes, 1..=MOST_BYTES_OF_ALL)
     }
 }

@@ -1,9 +1,9 @@
 //! Ranges of numbers: the least and the most that a setting may be.
 
-use std::ops::RangeInclusive;
+use std::{ops::RangeInclusive, time::Duration};
 
 use super::{
-    ByteSize, Period,
+    ByteSize, Period, PeriodOrOff,
     error::{Amount, Key, SettingError},
 };
 
@@ -59,6 +59,15 @@ pub(super) fn timer(flag: &'static str, period: Period) -> Result<(), SettingErr
 pub(super) fn timer_up_to(flag: &'static str, period: Period, longest: u64) -> Result<(), SettingError> {
     let millis = u64::try_from(period.get().as_millis()).unwrap_or(u64::MAX);
     in_range(flag, millis, SHORTEST_MILLIS..=longest, Amount::Millis)
+}
+
+/// Checks a time that something waits, which may be 0.
+///
+/// # Errors
+/// The time is longer than `longest`.
+pub(super) fn wait(flag: &'static str, wait: PeriodOrOff, longest: Duration) -> Result<(), SettingError> {
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    in_range(flag, millis(wait.get()), 0..=millis(longest), Amount::Millis)
 }
 
 fn in_range(

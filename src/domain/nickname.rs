@@ -124,11 +124,6 @@ impl Nickname {
         let lower = (lower != written).then_some(lower);
         std::iter::once(written).chain(lower).map(|look| Look(look.into()))
     }
-
-    /// A shared reference to the text.
-    pub fn shared(&self) -> Arc<str> {
-        Arc::clone(&self.0)
-    }
 }
 
 impl Look {

@@ -133,7 +133,7 @@ pub struct Node {
 }
 
 impl Node {
-    pub fn new(shards: usize, workers: usize, tail_bytes: usize, now: Now) -> Self {
+    pub fn new(shards: usize, workers: usize, tail_bytes: usize, commit_delay: Duration, now: Now) -> Self {
         let limits = ChatLimits {
             max_rooms: 100,
             max_new_rooms: PerAddress::for_all(0),
@@ -142,6 +142,7 @@ impl Node {
             max_held_names: 1000,
             ids: IdLimits { per_user: 4000, age: Duration::from_secs(24 * 3600), total: 1_000_000 },
             tail_bytes,
+            commit_delay,
         };
         let budget = Budget::with(1 << 24, 1 << 20);
         let common = Common::new(limits, Arc::clone(&budget), shards);

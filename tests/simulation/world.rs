@@ -37,6 +37,8 @@ pub struct Config {
     /// Bytes that may wait for a client.
     pub bound: usize,
     pub tail_bytes: usize,
+    /// How long messages without an ack wait for more that are stored with them.
+    pub commit_delay: Duration,
     /// How many of a thousand jobs of the journal fail.
     pub faults: usize,
     pub has_crashes: bool,
@@ -122,6 +124,7 @@ impl World {
             has_panics: rng.chance(400),
             slow: [0, 40][rng.below(2)],
             len: [20, 600][rng.below(2)],
+            commit_delay: [Duration::ZERO, Duration::from_millis(5)][rng.below(2)],
         };
         let base = Instant::now();
         let now = Now { at: base, millis: EPOCH };
@@ -138,7 +141,7 @@ impl World {
             journal: Journal::new(config.rooms, config.faults),
             truth: Truth::new(config.rooms),
             clients,
-            node: Node::new(config.shards, config.workers, config.tail_bytes, now),
+            node: Node::new(config.shards, config.workers, config.tail_bytes, config.commit_delay, now),
             phase: Phase::Running,
             held: Vec::new(),
             seen: Rc::default(),
@@ -237,7 +240,8 @@ impl World {
     /// The process is gone, and another one starts on the journal.
     fn restart(&mut self) {
         self.clients.iter_mut().for_each(Client::lost);
-        self.node = Node::new(self.config.shards, self.config.workers, self.config.tail_bytes, self.time());
+        let Config { shards, workers, tail_bytes, commit_delay, .. } = self.config;
+        self.node = Node::new(shards, workers, tail_bytes, commit_delay, self.time());
         self.begin_run();
     }
 

@@ -42,6 +42,7 @@ const LIMITS: ChatLimits = ChatLimits {
     max_held_names: 9,
     ids: IdLimits { per_user: 9, age: Duration::from_secs(60), total: 99 },
     tail_bytes: 1 << 20,
+    commit_delay: Duration::ZERO,
 };
 
 /// A shard with a journal that does what it is asked when it is told to.
