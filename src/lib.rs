@@ -120,7 +120,8 @@ pub mod testing {
                 log::Resume,
                 messages::{
                     Behind, CaughtUp, ChatNews, ListUsers, LoggedIn, Login, Logout, Payload, Post, Publish,
-                    Register, Rejected, Reply, Request, SendPrivate, ShowTyping, Tail, Unregister, UsersPage,
+                    Register, Rejected, Reply, Request, SendPrivate, ShowTyping, Tail, Unregister, UntilKept,
+                    UsersPage,
                 },
                 position::{Place, Position},
                 shard::{Figures, Shard},

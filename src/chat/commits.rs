@@ -44,7 +44,7 @@ pub(crate) struct Commits {
     next: Vec<Commit>,
     /// Whether the journal has the batch in flight; false between two attempts.
     is_under_way: bool,
-    /// Whether a sender waits for an ack of the next batch.
+    /// Whether the next batch is not to wait for more.
     is_awaited: bool,
     /// Number of messages in `in_flight` and `next`.
     unkept: u64,
@@ -57,6 +57,16 @@ impl Commits {
         self.unkept += u64::from(commit.append.record.count);
         self.is_awaited |= !commit.receipts.is_empty();
         self.next.push(commit);
+    }
+
+    /// The next batch is not to wait for more.
+    pub(crate) fn hurry(&mut self) {
+        self.is_awaited = true;
+    }
+
+    /// The next batch may wait for more, unless it is asked for.
+    pub(crate) fn take_time(&mut self) {
+        self.is_awaited = false;
     }
 
     /// Whether there are records that the journal does not have.

@@ -35,7 +35,7 @@ pub struct ChatLimits {
     pub ids: IdLimits,
     /// Bytes of the newest messages in memory, in all rooms together.
     pub tail_bytes: usize,
-    /// How long messages whose senders wait for no ack may wait for more, before the journal is to store them.
+    /// How long messages that are not acked may wait for more, before the journal is to store them.
     pub commit_delay: Duration,
 }
 

@@ -47,6 +47,25 @@ pub enum Input {
 }
 
 impl Input {
+    /// Whether what has been said is to be made durable without delay. Who comes may ask for it, and who leaves may
+    /// have been the last in a room, which stays in memory until then; in a room that is opened, what both have said
+    /// has waited.
+    pub(super) fn hurries(&self) -> bool {
+        let (Self::Request(request) | Self::FromShard(ToShard::Request(request))) = self else {
+            return matches!(self, Self::FromShard(ToShard::Arrive(_)) | Self::Done(Done::Opened(..)));
+        };
+        match request {
+            Request::Register(_) | Request::Unregister(_) | Request::Login(_) | Request::Logout(_) => true,
+            Request::Publish(_)
+            | Request::CaughtUp(_)
+            | Request::Post(_)
+            | Request::SendPrivate(_)
+            | Request::ListUsers(_)
+            | Request::UntilKept(_)
+            | Request::ShowTyping(_) => false,
+        }
+    }
+
     /// Whether nothing follows in the same turn, so that all broadcasts are to be sent.
     pub(super) fn ends_turn(&self) -> bool {
         match self {

@@ -168,6 +168,11 @@ impl Keeper {
         self.commits.attach(room, receipt)
     }
 
+    /// What waits at the end of this turn does not wait for more.
+    pub(crate) fn hurry(&mut self) {
+        self.commits.hurry();
+    }
+
     /// Gives the journal its next batch, unless it has one or has a fault, or the records may wait for more.
     pub(crate) fn commit_next(&mut self, now: Instant) {
         if self.commits.are_waiting() {
@@ -178,6 +183,7 @@ impl Keeper {
         }
         if !self.commits.are_waiting() {
             self.commit_at = None;
+            self.commits.take_time();
         }
     }
 

@@ -90,6 +90,9 @@ impl Shard {
         self.chat.set_now(now);
         self.chat.set_fault(self.keeper.fault());
         let ends_turn = input.ends_turn();
+        if input.hurries() {
+            self.keeper.hurry();
+        }
         match input {
             Input::Request(request) => self.chat.request_of_session(request),
             Input::FromShard(message) => self.chat.take_from_shard(message),

@@ -64,7 +64,8 @@ pub struct Journal {
           value_parser = reading::count::<NonZeroUsize>)]
     pub max_remembered_ids: NonZeroUsize,
 
-    /// How long messages wait for more that are stored with them, if no sender waits for an ack; 0: not at all
+    /// How long messages that are not acked, those of plain sessions, wait for more that are stored with them; 0: not
+    /// at all
     #[arg(long, env = "ECHOROOM_COMMIT_DELAY", value_name = "TIME", default_value = "5ms")]
     pub commit_delay: PeriodOrOff,
 

@@ -95,6 +95,7 @@ mod socketio_relay;
 mod sockets;
 mod subprotocols;
 mod tests_apart;
+mod unhurried;
 mod upgrade;
 mod upper_case;
 mod user_lists;

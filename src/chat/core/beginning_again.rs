@@ -15,7 +15,7 @@ use crate::{
         common::ShardId,
         effects::{Done, Effect, Input},
         handing::Decided,
-        messages::{ListUsers, Post, Register, Rejected, Reply, Request, SendPrivate, Unregister},
+        messages::{ListUsers, Post, Register, Rejected, Reply, Request, SendPrivate, Unregister, UntilKept},
         room::{Behind, Book, Room, Visit, Waiting},
         transfer::ToShard,
     },
@@ -82,7 +82,8 @@ impl Lost {
         match request {
             Request::Post(Post { member, ticket, .. })
             | Request::SendPrivate(SendPrivate { member, ticket, .. })
-            | Request::ListUsers(ListUsers { member, ticket, .. }) => Self::Answer(*member, *ticket),
+            | Request::ListUsers(ListUsers { member, ticket, .. })
+            | Request::UntilKept(UntilKept { member, ticket }) => Self::Answer(*member, *ticket),
             Request::Register(Register { seat, .. }) => Self::Newcomer(seat.clone()),
             Request::Login(_) | Request::Logout(_) | Request::CaughtUp(_) => Self::Place(request.member()),
             Request::Unregister(Unregister { member, holds_name }) => Self::End(*member, *holds_name),

@@ -17,7 +17,7 @@ use super::{
     handing::{Decided, Decisions, Fate},
     ids::{Ids, RestingIds},
     listing::Listing,
-    messages::{ChatNews, Register, Rejected, Reply, Request, RoomList},
+    messages::{ChatNews, Register, Rejected, Reply, Request, RoomList, UntilKept},
     position::Asker,
     room::{Behind, Book, Room, Visit},
 };
@@ -159,6 +159,11 @@ impl Chat {
                 Ok(reply) => self.reply(asked.member, asked.ticket, reply),
                 Err(rejected) => self.reject(asked.member, asked.ticket, rejected),
             },
+            Request::UntilKept(UntilKept { member, ticket }) => {
+                if let Some(place) = self.until_kept(member, ticket) {
+                    self.reply(member, ticket, Reply::Posted(place));
+                }
+            }
             Request::ShowTyping(shown) => self.show_typing(shown.member, shown.typing),
             Request::Logout(logout) => {
                 if let Some(logout) = self.wait_behind_login(logout.member, logout) {

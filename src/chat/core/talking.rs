@@ -128,6 +128,33 @@ impl Chat {
         Ok(())
     }
 
+    /// Has a member answered when all that its room has heard is durable. Returns the place of the last message if it
+    /// is, or if nothing can become durable now.
+    pub(super) fn until_kept(&mut self, member: MemberId, ticket: u64) -> Option<Place> {
+        let mut place = Place { offset: 0, at: self.now.millis };
+        let known = self.broadcaster.rooms.member(member);
+        let Some((id, worker)) = known.and_then(|known| Some((known.room()?, known.worker))) else {
+            return Some(place);
+        };
+        let Some(room) = self.broadcaster.rooms.get(id) else {
+            return Some(place);
+        };
+        let Book::Open(log) = &room.book else {
+            return Some(place);
+        };
+        place.offset = log.head();
+        if log.head() <= log.durable() || self.fault.is_some() {
+            return Some(place);
+        }
+        let receipt = Receipt { to: Asker { member, worker, ticket }, place };
+        if room.kept.has(place.offset) {
+            room.kept.owe(receipt);
+        } else {
+            self.to_keep.push(ToKeep::Ack(id, receipt));
+        }
+        None
+    }
+
     /// Handles a private message.
     pub(super) fn send_private_or_reject(&mut self, message: SendPrivate) {
         let (member, ticket) = (message.member, message.ticket);

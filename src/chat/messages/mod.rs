@@ -14,6 +14,6 @@ pub use self::{
     request::Request,
     requests::{
         CaughtUp, ListUsers, Login, Logout, Payload, Post, Publish, Register, SendPrivate, ShowTyping,
-        Unregister,
+        Unregister, UntilKept,
     },
 };

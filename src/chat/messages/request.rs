@@ -4,6 +4,7 @@ use actix::Message;
 
 use super::{
     CaughtUp, ListUsers, Login, Logout, Post, Publish, Register, SendPrivate, ShowTyping, Unregister,
+    UntilKept,
 };
 use crate::domain::MemberId;
 
@@ -27,6 +28,8 @@ pub enum Request {
     SendPrivate(SendPrivate),
     /// See [`ListUsers`].
     ListUsers(ListUsers),
+    /// See [`UntilKept`].
+    UntilKept(UntilKept),
     /// See [`ShowTyping`].
     ShowTyping(ShowTyping),
     /// See [`Logout`].
@@ -43,7 +46,19 @@ macro_rules! requests {
     };
 }
 
-requests!(Register, Unregister, Publish, Login, CaughtUp, Post, SendPrivate, ListUsers, ShowTyping, Logout);
+requests!(
+    Register,
+    Unregister,
+    Publish,
+    Login,
+    CaughtUp,
+    Post,
+    SendPrivate,
+    ListUsers,
+    UntilKept,
+    ShowTyping,
+    Logout
+);
 
 impl Request {
     /// The session that asks.
@@ -57,6 +72,7 @@ impl Request {
             | Self::Post(Post { member, .. })
             | Self::SendPrivate(SendPrivate { member, .. })
             | Self::ListUsers(ListUsers { member, .. })
+            | Self::UntilKept(UntilKept { member, .. })
             | Self::ShowTyping(ShowTyping { member, .. })
             | Self::Logout(Logout { member, .. }) => *member,
         }

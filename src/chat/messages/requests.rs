@@ -162,6 +162,17 @@ pub struct ListUsers {
     pub _accepted: Accepted,
 }
 
+/// A user waits until all that its room has heard so far is durable. Answered by `Posted`, with the place of the last
+/// such message, or by `Rejected` if the journal cannot take it now.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub struct UntilKept {
+    /// The session that asks.
+    pub member: MemberId,
+    /// The session's number for the request.
+    pub ticket: u64,
+}
+
 /// A user begins or stops to write. Volatile: left out for subscribers that are not writable.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]

@@ -119,8 +119,8 @@ struct User {
     durable: u64,
 }
 
-/// A page of history. It is read once its reader's own messages are durable, so that users can read what they
-/// have said.
+/// A page of history. It is read once all is durable that the room has heard, so that users can read what they have
+/// said and heard.
 #[derive(Debug)]
 struct WaitingHistory {
     ack: u64,
@@ -142,11 +142,27 @@ struct PrivateRequest {
 /// A request that the chat server has not answered yet.
 #[derive(Debug)]
 enum Pending {
-    Login { ack: Option<u64>, kind: LoginKind },
-    Post { ack: Option<u64>, id: Option<ByteString>, text: Option<ByteString> },
-    SendPrivate { ack: Option<u64>, id: Option<ByteString> },
-    Users { ack: Option<u64> },
-    Logout { ack: Option<u64> },
+    Login {
+        ack: Option<u64>,
+        kind: LoginKind,
+    },
+    Post {
+        ack: Option<u64>,
+        id: Option<ByteString>,
+        text: Option<ByteString>,
+    },
+    SendPrivate {
+        ack: Option<u64>,
+        id: Option<ByteString>,
+    },
+    Users {
+        ack: Option<u64>,
+    },
+    /// What the room has heard is to be durable before a page of history is read.
+    Kept,
+    Logout {
+        ack: Option<u64>,
+    },
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -297,6 +313,8 @@ impl Conversation {
                 self.catching_up = None;
                 self.answer_if_asked(ack, &Answer::Done {});
             }
+            // What is durable can be read even if the journal cannot take more.
+            (Some(Pending::Kept), Reply::Posted(_) | Reply::Rejected(_)) => {}
             (Some(pending), Reply::Rejected(rejected)) => {
                 let (ack, is_login) = match pending {
                     Pending::Login { ack, kind } => {
@@ -307,6 +325,8 @@ impl Conversation {
                     | Pending::SendPrivate { ack, .. }
                     | Pending::Users { ack }
                     | Pending::Logout { ack } => (ack, false),
+                    // Answered above.
+                    Pending::Kept => return Next::Nothing,
                 };
                 self.fail(ack, is_login, &failure_of(rejected));
             }
@@ -320,9 +340,10 @@ impl Conversation {
         self.read_history()
     }
 
-    /// Reads the page of history that was asked for, unless a message waits for its ack.
+    /// Reads the page of history that was asked for, unless it waits for what is to be durable.
     fn read_history(&mut self) -> Next {
-        let is_saying = self.pending.values().any(|pending| matches!(pending, Pending::Post { .. }));
+        let is_saying =
+            self.pending.values().any(|pending| matches!(pending, Pending::Post { .. } | Pending::Kept));
         match self.waiting_history.take() {
             Some(waiting) if is_saying => self.waiting_history = Some(waiting),
             Some(WaitingHistory { ack, room, range }) => {

@@ -169,7 +169,9 @@ impl Conversation {
         // One page at a time, so that a session holds at most one.
         self.pause.set(true);
         self.waiting_history = Some(WaitingHistory { ack, room, range });
-        Ok(self.read_history())
+        let ticket = self.expect(Pending::Kept);
+        self.way.send(messages::UntilKept { member: self.member, ticket });
+        Ok(Next::Nothing)
     }
 
     fn list_users(&mut self, list: UserList, ack: Option<u64>, len: usize) -> Result<(), Failure> {

@@ -116,6 +116,12 @@ impl Stage {
         self.talk.text(&json!({"event": event, "data": data, "ack": ack}).to_string().into())
     }
 
+    /// The client asks for a page of history, and all is durable that its room has heard.
+    fn ask_for_page(&mut self, data: Value, ack: u64) -> Next {
+        self.send("history", data, Some(ack));
+        self.reply(self.ticket(), posted(0))
+    }
+
     /// The ticket of the newest request that has no answer yet.
     fn ticket(&self) -> u64 {
         *self.talk.pending.keys().max().expect("a request is under way")
