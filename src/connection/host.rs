@@ -70,6 +70,8 @@ pub(super) fn pair() -> (HostStream, HostEnd) {
 
 impl Drop for HostStream {
     fn drop(&mut self) {
+        // A dropped half of a pipe does not close it.
+        let _ = Pin::new(&mut self.pipe).poll_shutdown(&mut Context::from_waker(Waker::noop()));
         host_payload::forget(&self.state);
         self.state.leave();
     }

@@ -138,11 +138,12 @@ fn next_of(payload: &mut Payload, cx: &mut Context<'_>) -> Poll<Option<Bytes>> {
 
 #[cfg(test)]
 mod tests {
-    use std::{future::poll_fn, thread};
+    use std::{future::poll_fn, task::Poll, thread};
 
     use actix_http::h1;
     use actix_web::{dev::Payload, error::PayloadError};
     use bytes::Bytes;
+    use futures_util::StreamExt as _;
 
     use super::super::host::{HostStream, pair};
 
@@ -196,5 +197,19 @@ mod tests {
         actix_web::rt::task::yield_now().await;
         drop(end);
         assert_eq!(wait.await, Ok(Vec::new()));
+    }
+
+    #[actix_web::test]
+    async fn a_session_that_breaks_off_ends_the_body_and_its_payload() {
+        let ((stream, end), (client, payload)) = (pair(), h1::Payload::create(false));
+        let mut body = end.attach(Payload::from(payload), None);
+        assert!(poll_fn(|cx| Poll::Ready(body.poll_next_unpin(cx))).await.is_pending());
+        drop(stream);
+        let end = body.next().await.expect("no end without an error");
+        assert_eq!(
+            end.expect_err("the session has written no end").to_string(),
+            "the session has broken off"
+        );
+        assert!(client.is_dropped());
     }
 }

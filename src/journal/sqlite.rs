@@ -33,6 +33,7 @@ use crate::{
 };
 
 mod append;
+mod attempts;
 mod avatars;
 mod checker;
 mod columns;
@@ -65,9 +66,6 @@ mod writer;
 const WRITER: &str = "journal-writer";
 const READER: &str = "journal-reader";
 const CHECKER: &str = "journal-checker";
-
-/// How often a thread does a job that panics.
-const ATTEMPTS: usize = 2;
 
 /// Maximum number of jobs queued for a thread; more jobs wait to be queued.
 const QUEUE: usize = 1024;

@@ -161,11 +161,14 @@ async fn health_of_a_server_that_goes_on_without_a_shared_part_names_the_part() 
         assert!(answer.starts_with("HTTP/1.1 204 "), "{answer}");
         soon(&format!("{part} dies"), async {
             while server.health().await["silent"] != json!([part]) {
-                // Without the chat server no handshake succeeds.
-                let mut raw = server.connect_tcp().await;
-                let handshake = raw.upgrade_request("/ws?room=tea");
-                raw.send(handshake.as_bytes()).await;
-                raw.send(&text("hello")).await;
+                // Two, so that one comes to each worker: with the question above they take turns.
+                for _ in 0..2 {
+                    // Without the chat server no handshake succeeds.
+                    let mut raw = server.connect_tcp().await;
+                    let handshake = raw.upgrade_request("/ws?room=tea");
+                    raw.send(handshake.as_bytes()).await;
+                    raw.send(&text("hello")).await;
+                }
             }
         })
         .await;

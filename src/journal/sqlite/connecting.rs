@@ -18,7 +18,7 @@ use super::{
 const CACHED_PAGES: u32 = 2048;
 
 /// Pages in the log from which on they are copied into the database.
-const LOGGED_PAGES: u32 = 4096;
+const LOGGED_PAGES: u32 = 2048;
 
 /// Opens the file for writing, creates or migrates its tables, and makes `run`, or else a new run, its owner.
 pub(super) fn open_to_write(

@@ -6,7 +6,9 @@ use rusqlite::{CachedStatement, Connection, OptionalExtension as _, Row};
 use tokio::sync::mpsc;
 
 use super::{
-    ATTEMPTS, Read, avatars,
+    Read,
+    attempts::attempt,
+    avatars,
     columns::{checksum, offset_of, record_id},
     condition::Condition,
     connecting::open_to_read,
@@ -73,22 +75,17 @@ impl Reader<'_> {
         }
     }
 
-    /// Reads under the supervisor. What panics is repeated once.
+    /// Reads under the supervisor; after a panic, on a new connection.
     fn read<T>(&mut self, read: impl Fn(&Connection) -> Result<T, Fault>) -> Result<T, JournalError> {
-        let supervisor = self.supervisor;
-        for _ in 0..ATTEMPTS {
-            match supervisor.attempt(|| self.try_once(&read)) {
-                Ok(outcome) => return outcome,
-                Err(panicked) => {
-                    self.open = None;
-                    self.is_dead = panicked == Panicked::TooOften;
-                }
-            }
-            if self.is_dead {
-                break;
-            }
-        }
-        Err(JournalError::Unavailable("its thread has panicked over the job".to_owned()))
+        attempt(
+            self.supervisor,
+            self,
+            |reader| reader.try_once(&read),
+            |reader, panicked| {
+                reader.open = None;
+                reader.is_dead = panicked == Panicked::TooOften;
+            },
+        )
     }
 
     fn try_once<T>(&mut self, read: impl Fn(&Connection) -> Result<T, Fault>) -> Result<T, JournalError> {

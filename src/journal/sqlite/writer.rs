@@ -6,7 +6,9 @@ use log::{error, info};
 use tokio::sync::mpsc;
 
 use super::{
-    ATTEMPTS, CHECKER, OpenError, Write, checker,
+    CHECKER, OpenError, Write,
+    attempts::attempt,
+    checker,
     condition::Condition,
     connecting::open_to_write,
     fault::Fault,
@@ -223,26 +225,17 @@ impl Writer {
         })
     }
 
-    /// Runs a job under the supervisor. Each job may be repeated, so one that panics is, once, on a new
-    /// connection: the panic may have left the old one inside of a transaction.
+    /// Runs a job under the supervisor. After a panic it is repeated on a new connection: the old one may be inside
+    /// of a transaction.
     fn supervised<T>(
         &mut self,
         supervisor: &Supervisor,
         job: impl Fn(&mut Self) -> Result<T, JournalError>,
     ) -> Result<T, JournalError> {
-        for _ in 0..ATTEMPTS {
-            match supervisor.attempt(|| job(self)) {
-                Ok(outcome) => return outcome,
-                Err(panicked) => {
-                    self.open = None;
-                    self.is_dead = panicked == Panicked::TooOften;
-                }
-            }
-            if self.is_dead {
-                break;
-            }
-        }
-        Err(JournalError::Unavailable("its thread has panicked over the job".to_owned()))
+        attempt(supervisor, self, job, |writer, panicked| {
+            writer.open = None;
+            writer.is_dead = panicked == Panicked::TooOften;
+        })
     }
 
     /// Checks the file without a write; success does not end a failure to write.
