@@ -374,6 +374,7 @@ impl Handler<UntilIdle> for ChatServer {
     fn handle(&mut self, _: UntilIdle, ctx: &mut Self::Context) -> Self::Result {
         let (idle, wait) = oneshot::channel();
         self.until_idle.push(idle);
+        self.shard.hurry();
         self.feed(Input::TurnEnded, ctx);
         self.send();
         Box::pin(async move { wait.await.unwrap_or_default() })
@@ -399,6 +400,7 @@ impl Handler<ForgetRoom> for ChatServer {
 
     fn handle(&mut self, ForgetRoom { room }: ForgetRoom, ctx: &mut Self::Context) -> Self::Result {
         // The journal must get what was said before this request first.
+        self.shard.hurry();
         self.feed(Input::TurnEnded, ctx);
         let asked = wrap_future(self.journal.forget(room.clone()));
         Box::pin(asked.map(move |answer, server: &mut Self, ctx| {

@@ -241,6 +241,11 @@ impl Shard {
         effects.extend(self.keeper.jobs().map(Effect::Ask));
     }
 
+    /// What has been said is given to the journal at the end of this turn, if it takes a batch then.
+    pub(crate) fn hurry(&mut self) {
+        self.keeper.hurry();
+    }
+
     /// When [`Input::Wake`] is due; `None` if not by itself.
     pub fn next_wake(&self) -> Option<Instant> {
         self.chat.next_alarm().into_iter().chain(self.keeper.next_wake()).min()

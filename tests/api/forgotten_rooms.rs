@@ -46,6 +46,23 @@ async fn a_room_is_forgotten_while_its_server_runs_and_its_members_talk_on() {
 }
 
 #[actix_web::test]
+async fn what_a_guest_has_said_that_is_not_stored_yet_is_forgotten_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let (running, link) = start(command(folder.path()).args(["--commit-delay", "60s"]));
+    let server = TestServer::elsewhere(&link);
+    let mut ann = Person::named(&server, "Ann").await;
+    let mut guest = server.connect("/?room=tea").await;
+    guest.send("one").await;
+    ann.next_named("receiveMessage").await;
+    assert_eq!(forget(folder.path(), "tea"), (Some(0), String::new()));
+    assert_eq!(ann.ask("history", json!({})).await["data"]["messages"], json!([]));
+    running.signal("-TERM");
+    assert_eq!(running.exit_code(), Some(0));
+    let (_running, server) = start_in(folder.path());
+    assert_eq!(history_of(&server, "tea").await, [Value::Null; 0]);
+}
+
+#[actix_web::test]
 async fn a_room_is_forgotten_in_a_folder_that_no_server_uses() {
     let folder = tempfile::tempdir().expect("a folder");
     let (running, server) = start_in(folder.path());
