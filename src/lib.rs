@@ -43,7 +43,7 @@
 //!
 //! [`Wire`](connection::wire::Wire) → [`Inlet`](connection::inlet::Inlet) (gate, decoder) →
 //! [`WebSocketSession`](session::websocket::WebSocketSession) → [`Publish`](chat::Publish) → `ChatServer`,
-//! whose broadcaster appends a frame to the room's [broadcast](broadcast::OpenBroadcast) → `FanOut` on each
+//! whose broadcaster appends a frame to the room's broadcast → `FanOut` on each
 //! worker with subscribers → the outlet of each session → its [outgoing queue](connection::outbound) → its
 //! wire.
 //!
