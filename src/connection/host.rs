@@ -1,6 +1,6 @@
 //! The socket of a session whose host serves the routes by a plain `HttpServer`. There actix-http owns the TCP
 //! socket and carries the request's payload and the response's body, so the session reads the payload
-//! ([`host_payload`](super::host_payload)) and writes into a pipe in memory, from which [`HostBody`] takes the body.
+//! ([`host_payload`]) and writes into a pipe in memory, from which [`HostBody`] takes the body.
 //!
 //! Only the files `host*.rs` know such hosts; all other code has a [`Wire`](super::wire::Wire).
 
