@@ -29,7 +29,7 @@ const BEHIND: u64 = 10;
 
 fn roomy() -> Settings {
     settings().with(|s| {
-        s.limits.max_queue_bytes = "16m".parse().expect("a size");
+        s.limits.max_queue_bytes = "96m".parse().expect("a size");
         s.socketio.relay = Switch::On;
     })
 }
