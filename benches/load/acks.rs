@@ -20,7 +20,7 @@ use crate::{
 const SIZE: usize = 32;
 
 /// Number and bytes of the messages that fill the journal's log.
-const FILLING: u64 = 2_500;
+const FILLING: u64 = 1_500;
 const FILLING_SIZE: usize = 4_000;
 
 /// Figures of one turn.
@@ -115,7 +115,7 @@ fn run(server: &Server, senders: usize, in_flight: u64, duration: Duration) -> R
     })
 }
 
-/// The log is begun anew once it has 8 MiB. A flush costs more as long as the file still grows, and a server
+/// SQLite begins the log anew once it has 4 MiB. A flush costs more as long as the file still grows, and a server
 /// that writes less would be measured there for longer: so the log is filled before the figures are taken.
 fn fill_log(server: &Server) -> Result<(), Box<dyn Error>> {
     let (mut poll, mut events) = (Poll::new()?, Events::with_capacity(1));

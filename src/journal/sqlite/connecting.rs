@@ -14,12 +14,6 @@ use super::{
     transaction::Transaction,
 };
 
-/// Pages that the writer keeps in memory.
-const CACHED_PAGES: u32 = 2048;
-
-/// Pages in the log from which on they are copied into the database.
-const LOGGED_PAGES: u32 = 2048;
-
 /// Opens the file for writing, creates or migrates its tables, and makes `run`, or else a new run, its owner.
 pub(super) fn open_to_write(
     files: &Files,
@@ -66,10 +60,6 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
     connection.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
     connection.pragma_update(None, "journal_mode", "WAL")?;
     connection.pragma_update(None, "synchronous", "FULL")?;
-    // In pages of 4 KiB. A batch of many rooms changes a page of each: all of them find place in the cache, and a page
-    // that changes with each batch is not copied from the log into the database with each.
-    connection.pragma_update(None, "cache_size", CACHED_PAGES)?;
-    connection.pragma_update(None, "wal_autocheckpoint", LOGGED_PAGES)?;
     // The log shrinks to this size after a checkpoint.
     connection.pragma_update(None, "journal_size_limit", 64 * 1024 * 1024)
 }
