@@ -51,8 +51,9 @@ impl Input {
     /// have been the last in a room, which stays in memory until then; in a room that is opened, what both have said
     /// has waited.
     pub(super) fn hurries(&self) -> bool {
-        let (Self::Request(request) | Self::FromShard(ToShard::Request(request))) = self else {
-            return matches!(self, Self::FromShard(ToShard::Arrive(_)) | Self::Done(Done::Opened(..)));
+        let Self::Request(request) = self else {
+            // Shards send each other the sessions that move.
+            return matches!(self, Self::FromShard(_) | Self::Done(Done::Opened(..)));
         };
         match request {
             Request::Register(_) | Request::Unregister(_) | Request::Login(_) | Request::Logout(_) => true,
