@@ -174,6 +174,8 @@ const STATES = {
     },
     async after({ ann }) {
       await ann.click('#views [data-view=chat]');
+      // A key that is pressed while the view is not yet shown goes elsewhere.
+      await ann.locator('#text').waitFor();
       await ann.press('#text', 'Enter');
     },
     heard: ['a draft'],
