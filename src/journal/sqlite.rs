@@ -23,7 +23,7 @@ use std::{
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
 use tokio::sync::{mpsc, oneshot};
 
-use self::{condition::Condition, files::Files, writer::Writer};
+use self::{condition::Condition, files::Files, staged::Staged, writer::Writer};
 use super::{
     Append, Damage, Journal, JournalError, Page, Pending, Range, ReservedName, Retention, RoomState,
 };
@@ -55,6 +55,8 @@ mod rooms;
 mod rows;
 mod run;
 mod schema;
+mod staged;
+mod staging;
 mod stamp;
 #[cfg(test)]
 mod tests;
@@ -69,6 +71,9 @@ const CHECKER: &str = "journal-checker";
 
 /// Maximum number of jobs queued for a thread; more jobs wait to be queued.
 const QUEUE: usize = 1024;
+
+/// A batch of at least this many rooms is staged, see [`staging`].
+const MANY_ROOMS: usize = 8;
 
 /// Errors of opening a journal after which the server must not start.
 #[derive(Debug, thiserror::Error)]
@@ -135,8 +140,20 @@ impl SqliteJournal {
     /// # Errors
     /// The journal needs a change by the operator, see [`OpenError`].
     pub fn open(folder: &Path, retention: Retention, parts: &Arc<Parts>) -> Result<Self, OpenError> {
+        Self::open_to_stage(MANY_ROOMS, folder, retention, parts)
+    }
+
+    /// Like [`open`](Self::open), and stages batches of this many rooms.
+    pub(super) fn open_to_stage(
+        many_rooms: usize,
+        folder: &Path,
+        retention: Retention,
+        parts: &Arc<Parts>,
+    ) -> Result<Self, OpenError> {
         let (files, condition) = (Arc::new(Files::new(folder)), Arc::<Condition>::default());
-        let mut writer = Writer::new(Arc::clone(&files), retention, Arc::clone(&condition));
+        let staged = Arc::new(Staged::new(many_rooms));
+        let mut writer =
+            Writer::new(Arc::clone(&files), retention, Arc::clone(&condition), Arc::clone(&staged));
         writer.start()?;
         let (writes, write_jobs) = mpsc::channel(QUEUE);
         let (reads, read_jobs) = mpsc::channel(QUEUE);
@@ -144,7 +161,9 @@ impl SqliteJournal {
         parts.spawn(WRITER, write).map_err(OpenError::Thread)?;
         watch(parts, WRITER, &writes, Write::AreYouThere);
         let read_condition = Arc::clone(&condition);
-        let read = move |supervisor: &Supervisor| reader::run(&files, &read_condition, read_jobs, supervisor);
+        let read = move |supervisor: &Supervisor| {
+            reader::run(&files, &staged, &read_condition, read_jobs, supervisor);
+        };
         parts.spawn(READER, read).map_err(OpenError::Thread)?;
         watch(parts, READER, &reads, Read::AreYouThere);
         Ok(Self { writes, reads, condition })
@@ -175,7 +194,8 @@ pub(crate) fn forget(folder: &Path, room: &RoomName) -> Result<(), String> {
         names: u64::MAX,
         avatar_bytes: u64::MAX,
     };
-    Writer::new(files, keep_all, Arc::default()).forget_alone(room)
+    let staged = Arc::new(Staged::new(MANY_ROOMS));
+    Writer::new(files, keep_all, Arc::default(), staged).forget_alone(room)
 }
 
 /// Copies the journal in `folder` to the new file `target`, consistently, while a server may use it.

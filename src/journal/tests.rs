@@ -47,6 +47,9 @@ fn on_each(retention: Retention, test: impl Fn(&dyn Journal)) {
     test(&MemoryJournal::new(retention).expect("random numbers"));
     let folder = tempfile::tempdir().expect("a folder");
     test(&SqliteJournal::open(folder.path(), retention, &Arc::default()).expect("opens"));
+    let folder = tempfile::tempdir().expect("a folder");
+    // One that stages every batch.
+    test(&SqliteJournal::open_to_stage(1, folder.path(), retention, &Arc::default()).expect("opens"));
 }
 
 pub(super) fn room(name: &str) -> RoomName {

@@ -80,7 +80,7 @@ impl From<rusqlite::Error> for Fault {
 }
 
 /// Whether the error means that stored bytes are not what was written.
-fn is_damage(error: &rusqlite::Error) -> bool {
+pub(super) fn is_damage(error: &rusqlite::Error) -> bool {
     use rusqlite::Error;
     matches!(
         error,

@@ -13,9 +13,13 @@ use super::{
     files::Files,
     rows::{RoomRow, room_by_name, save},
     run::Run,
+    staged::Staged,
     transaction::Transaction,
 };
-use crate::{domain::RoomName, journal::EpochId};
+use crate::{
+    domain::RoomName,
+    journal::{EpochId, Retention},
+};
 
 /// The file while it is open for writing. The jobs on it are in files of their own.
 #[derive(Debug)]
@@ -30,6 +34,12 @@ pub(super) struct Open {
     pub epoch: EpochId,
     /// Cached rows of the rooms written to so far.
     pub rooms: HashMap<RoomName, RoomRow>,
+    /// What is staged, for the reader.
+    pub staged: Arc<Staged>,
+    /// The rows of staged batches before this one are damaged, and stay where they are.
+    pub first_staged: i64,
+    /// Whether the table of staged batches is damaged: nothing more is staged then.
+    pub is_staging_off: bool,
     /// Bytes written since the size of the file was last checked.
     pub unmeasured: u64,
     /// The size of the avatar table, once measured.
@@ -41,13 +51,16 @@ pub(super) struct Open {
 }
 
 impl Open {
+    /// Opens the file, and moves what is staged in it.
     pub(super) fn new(
         connection: Connection,
         files: Arc<Files>,
         condition: Arc<Condition>,
         run: Run,
+        staged: Arc<Staged>,
+        retention: Retention,
     ) -> Result<Self, Fault> {
-        Ok(Self {
+        let mut open = Self {
             runs: epochs::of_runs(&connection)?,
             epoch: epochs::last(&connection)?,
             connection,
@@ -55,11 +68,16 @@ impl Open {
             condition,
             run,
             rooms: HashMap::new(),
+            staged,
+            first_staged: 0,
+            is_staging_off: false,
             unmeasured: 0,
             avatars: None,
             has_swept: false,
             has_doubted: false,
-        })
+        };
+        open.move_all_staged(retention)?;
+        Ok(open)
     }
 
     pub(super) fn check_owner(&self) -> Result<(), Fault> {
@@ -93,7 +111,7 @@ impl Open {
         Ok(at.unwrap_or(0).unsigned_abs())
     }
 
-    /// Saves the rows of rooms that are behind.
+    /// Saves the rows of rooms that are behind. Nothing may be staged.
     pub(super) fn save_rows(&mut self) -> Result<(), Fault> {
         if !self.rooms.values().any(RoomRow::is_behind) {
             return Ok(());
@@ -108,7 +126,8 @@ impl Open {
         Ok(())
     }
 
-    pub(super) fn close(&mut self) -> Result<(), Fault> {
+    pub(super) fn close(&mut self, retention: Retention) -> Result<(), Fault> {
+        self.move_staged(retention)?;
         self.save_rows()?;
         self.run.end(&mut self.connection, &self.files)
     }

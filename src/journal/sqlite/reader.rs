@@ -14,6 +14,8 @@ use super::{
     connecting::open_to_read,
     fault::Fault,
     files::Files,
+    rows::last_offset,
+    staged::Staged,
 };
 use crate::{
     domain::RoomName,
@@ -28,11 +30,13 @@ const COLUMNS: &str = "SELECT id, count, at, keys, entries, sum FROM rounds";
 /// for the next job.
 pub(super) fn run(
     files: &Files,
+    staged: &Staged,
     condition: &Condition,
     mut jobs: mpsc::Receiver<Read>,
     supervisor: &Supervisor,
 ) {
-    let mut reader = Reader { open: None, is_failing: false, is_dead: false, files, condition, supervisor };
+    let mut reader =
+        Reader { open: None, is_failing: false, is_dead: false, files, staged, condition, supervisor };
     while let Some(job) = jobs.blocking_recv() {
         supervisor.wait_while_stalled();
         reader.take(job);
@@ -50,6 +54,7 @@ struct Reader<'a> {
     /// Whether jobs have panicked too often.
     is_dead: bool,
     files: &'a Files,
+    staged: &'a Staged,
     condition: &'a Condition,
     supervisor: &'a Supervisor,
 }
@@ -57,13 +62,13 @@ struct Reader<'a> {
 impl Reader<'_> {
     /// Does a job, unless its caller has dropped the future.
     fn take(&mut self, job: Read) {
-        let files = self.files;
+        let (files, staged) = (self.files, self.staged);
         match job {
             Read::AreYouThere(answer) => drop(answer.send(())),
             Read::Page(_, _, answer) if answer.is_closed() => {}
             Read::Picture(_, answer) if answer.is_closed() => {}
             Read::Page(room, range, answer) => {
-                let page = self.read(|connection| read_page(connection, files, &room, range));
+                let page = self.read(|connection| read_page(connection, files, staged, &room, range));
                 if let Ok(Page { damage: Some(JournalError::Damaged(what)), .. }) = &page {
                     self.condition.damaged(what);
                 }
@@ -117,14 +122,51 @@ impl Reader<'_> {
     }
 }
 
-fn read_page(connection: &Connection, files: &Files, room: &RoomName, range: Range) -> Result<Page, Fault> {
-    let id: Option<i64> = connection
-        .prepare_cached("SELECT id FROM rooms WHERE name = ?1")?
-        .query_row([room.as_str()], |row| row.get(0))
-        .optional()?;
-    let Some(id) = id else {
-        return Ok(Page::default());
-    };
+fn read_page(
+    connection: &Connection,
+    files: &Files,
+    staged: &Staged,
+    room: &RoomName,
+    range: Range,
+) -> Result<Page, Fault> {
+    loop {
+        let (moves, copied) = (staged.moves(), staged.of(room));
+        // Its first statement fixes what of the file is seen.
+        let _snapshot = if copied.is_empty() { None } else { Some(connection.unchecked_transaction()?) };
+        let id: Option<i64> = connection
+            .prepare_cached("SELECT id FROM rooms WHERE name = ?1")?
+            .query_row([room.as_str()], |row| row.get(0))
+            .optional()?;
+        if staged.moves() != moves {
+            // The copy may be older than what is seen of the file.
+            continue;
+        }
+        let Some(id) = id else {
+            return Ok(Page::default());
+        };
+        let later = later_records(connection, id, copied)?;
+        return read_range(connection, files, id, later, range);
+    }
+}
+
+/// Those of the staged records that follow the room's records in their table. Those that were moved since they were
+/// copied are left out.
+fn later_records(connection: &Connection, room: i64, staged: Vec<Record>) -> Result<Vec<Record>, Fault> {
+    if staged.is_empty() {
+        return Ok(staged);
+    }
+    let last = last_offset(connection, room)?;
+    Ok(staged.into_iter().filter(|record| last.is_none_or(|last| record.first > last)).collect())
+}
+
+/// Reads a range of the room's records in their table and of the `later` ones.
+fn read_range(
+    connection: &Connection,
+    files: &Files,
+    id: i64,
+    later: Vec<Record>,
+    range: Range,
+) -> Result<Page, Fault> {
     let page = match range {
         Range::After { after, max_bytes } => {
             // Start at the record that contains the next offset, or else at the first one after it.
@@ -134,7 +176,7 @@ fn read_page(connection: &Connection, files: &Files, room: &RoomName, range: Ran
                  ORDER BY id"
             ))?;
             let bounds = [record_id(id, 0), record_id(id, after.saturating_add(1)), record_id(id + 1, 0)];
-            let records = records(&mut query, bounds, files)?;
+            let records = records(&mut query, bounds, files)?.chain(later.into_iter().map(Ok));
             Page::after(
                 unpacked(records, |before, now| before.last() + 1 == now.first, files),
                 after,
@@ -146,7 +188,8 @@ fn read_page(connection: &Connection, files: &Files, room: &RoomName, range: Ran
                 "{COLUMNS} WHERE id >= ?1 AND id < ?2 AND id < ?3 ORDER BY id DESC"
             ))?;
             let bounds = [record_id(id, 0), record_id(id, before), record_id(id + 1, 0)];
-            let records = records(&mut query, bounds, files)?;
+            let later = later.into_iter().rev().filter(|record| record.first < before).map(Ok);
+            let records = later.chain(records(&mut query, bounds, files)?);
             let entries = unpacked(records, |before, now| now.last() + 1 == before.first, files);
             Page::before(entries, before, limit, max_bytes)
         }

@@ -29,10 +29,12 @@ const CLOCK_KEYS: [&str; 3] = ["clock_seen", "clock_doubted_since", "clock_doubt
 
 impl Open {
     /// If the file uses over `total_bytes`, deletes the oldest records until it uses a sixteenth less.
-    pub(super) fn shed(&mut self, total_bytes: u64) -> Result<(), Fault> {
+    pub(super) fn shed(&mut self, retention: Retention) -> Result<(), Fault> {
+        let total_bytes = retention.total_bytes;
         if self.used_bytes()? <= total_bytes {
             return Ok(());
         }
+        self.move_staged(retention)?;
         self.save_rows()?;
         self.rooms.clear();
         let target = total_bytes - total_bytes / 16;
@@ -70,8 +72,9 @@ impl Open {
 
     /// Deletes expired records if the clock is trusted; returns the rooms that this removed.
     pub(super) fn sweep(&mut self, retention: Retention) -> Result<Vec<RoomName>, Fault> {
+        self.move_staged(retention)?;
         self.rooms.clear();
-        self.shed(retention.total_bytes)?;
+        self.shed(retention)?;
         let (now, rooms) = (now_millis(), self.all_rooms()?);
         let cutoff = now.saturating_sub(millis(retention.age));
         let newest = self.newest(&rooms, now)?;

@@ -1,23 +1,22 @@
 //! Jobs on whole rooms: list them, read the state of one, forget some.
 
-use rusqlite::OptionalExtension as _;
-
 use super::{
-    columns::{offset_of, record_id},
+    columns::record_id,
     epochs,
     fault::Fault,
     open::Open,
-    rows::{KEY_LEN, RoomRow, room_id, unpack_key},
+    rows::{KEY_LEN, RoomRow, last_offset, room_id, unpack_key},
 };
 use crate::{
     domain::RoomName,
-    journal::{Epoch, Keyed, RoomState, now_millis},
+    journal::{Epoch, Keyed, Retention, RoomState, now_millis},
 };
 
 impl Open {
     /// All rooms, each with the time of its last message.
-    pub(super) fn rooms(&mut self) -> Result<Vec<(RoomName, u64)>, Fault> {
+    pub(super) fn rooms(&mut self, retention: Retention) -> Result<Vec<(RoomName, u64)>, Fault> {
         self.check_owner()?;
+        self.move_staged(retention)?;
         let mut query = self.connection.prepare("SELECT id, name FROM rooms")?;
         let rows = query
             .query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?
@@ -33,8 +32,11 @@ impl Open {
     }
 
     /// The state of a room. An unknown room has no messages and the epoch of new rooms.
-    pub(super) fn state(&mut self, name: &RoomName) -> Result<RoomState, Fault> {
+    pub(super) fn state(&mut self, name: &RoomName, retention: Retention) -> Result<RoomState, Fault> {
         self.check_owner()?;
+        if self.staged.has(name) {
+            self.move_staged(retention)?;
+        }
         let Some(room) = self.room(name)? else {
             let unknown = Epoch { id: self.epoch, starts: 1 };
             let names = self.names(name)?;
@@ -51,15 +53,7 @@ impl Open {
 
     /// Checks the head: one behind the last message would give out offsets twice.
     fn check_head(&self, room: &RoomRow) -> Result<(), Fault> {
-        let last: Option<u64> = self
-            .connection
-            .prepare_cached(
-                "SELECT id, count FROM rounds WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT 1",
-            )?
-            .query_row([record_id(room.id, 0), record_id(room.id + 1, 0)], |row| {
-                Ok((offset_of(row.get(0)?) + u64::from(row.get::<_, u32>(1)?)).saturating_sub(1))
-            })
-            .optional()?;
+        let last = last_offset(&self.connection, room.id)?;
         match last.filter(|last| *last > room.head) {
             Some(last) => {
                 let what = format!("room {} has message {last}, but its head is {}", room.id, room.head);
@@ -84,7 +78,10 @@ impl Open {
     }
 
     /// Deletes the messages, epochs and rows of rooms.
-    pub(super) fn forget(&mut self, names: &[RoomName]) -> Result<(), Fault> {
+    pub(super) fn forget(&mut self, names: &[RoomName], retention: Retention) -> Result<(), Fault> {
+        if names.iter().any(|name| self.staged.has(name)) {
+            self.move_staged(retention)?;
+        }
         let transaction = self.begin()?;
         for name in names {
             let Some(room) = room_id(&transaction, name)? else {

@@ -10,10 +10,10 @@ use super::{
 };
 use crate::{
     domain::RoomName,
-    journal::{Keyed, Record},
+    journal::{Keyed, Record, entry},
 };
 
-/// The statement that [`insert`] takes prepared.
+/// The statement that [`store`] takes prepared.
 pub(super) const INSERT_RECORD: &str = "INSERT OR IGNORE INTO rounds VALUES (?1, ?2, ?3, ?4, ?5, ?6)";
 
 /// Bytes of a packed key: hash, offset, time.
@@ -71,6 +71,16 @@ pub(super) fn room_by_name(
     row.map(|room| with_later_records(connection, database, room)).transpose()
 }
 
+/// The last offset among the records of a room.
+pub(super) fn last_offset(connection: &Connection, room: i64) -> rusqlite::Result<Option<u64>> {
+    connection
+        .prepare_cached("SELECT id, count FROM rounds WHERE id >= ?1 AND id < ?2 ORDER BY id DESC LIMIT 1")?
+        .query_row([record_id(room, 0), record_id(room + 1, 0)], |row| {
+            Ok((offset_of(row.get(0)?) + u64::from(row.get::<_, u32>(1)?)).saturating_sub(1))
+        })
+        .optional()
+}
+
 pub(super) fn room_by_id(connection: &Connection, database: &Path, id: i64) -> Result<RoomRow, Fault> {
     let row =
         connection.prepare_cached(&format!("{ROOM_COLUMNS} WHERE id = ?1"))?.query_row([id], room_row)?;
@@ -96,7 +106,7 @@ fn with_later_records(connection: &Connection, database: &Path, mut room: RoomRo
 
 impl RoomRow {
     /// Adds one record.
-    fn add(&mut self, count: u32, bytes: u64) {
+    pub(super) fn add(&mut self, count: u32, bytes: u64) {
         self.head += u64::from(count);
         self.messages += u64::from(count);
         self.bytes += bytes;
@@ -129,14 +139,14 @@ pub(super) fn find_or_make(
     Ok(RoomRow { id: connection.last_insert_rowid(), head, messages: 0, bytes: 0, epoch: 0, behind: 0 })
 }
 
-/// Errors of [`insert`].
-pub(super) enum InsertError {
+/// Errors of [`is_next`].
+pub(super) enum PlaceError {
     /// The record is neither the next one of its room nor already stored.
     Conflict(String),
     Sql(rusqlite::Error),
 }
 
-impl InsertError {
+impl PlaceError {
     pub(super) fn into_fault(self, database: &Path) -> Fault {
         match self {
             Self::Conflict(what) => Fault::damaged(database, what),
@@ -145,66 +155,93 @@ impl InsertError {
     }
 }
 
-impl From<rusqlite::Error> for InsertError {
+impl From<rusqlite::Error> for PlaceError {
     fn from(error: rusqlite::Error) -> Self {
         Self::Sql(error)
     }
 }
 
-/// Stores a record unless it is already stored; returns the number of bytes added.
-pub(super) fn insert(
-    connection: &Connection,
-    statement: &mut CachedStatement<'_>,
-    room: &mut RoomRow,
-    record: &Record,
-) -> Result<u64, InsertError> {
+/// Whether a record is the next one of its room. If not, it is already stored.
+pub(super) fn is_next(connection: &Connection, room: &RoomRow, record: &Record) -> Result<bool, PlaceError> {
     if record.last() <= room.head {
-        return check_repeated(connection, room, record).map(|()| 0);
+        return check_repeated(connection, room, record).map(|()| false);
     }
     if record.first != room.head + 1 {
         let what =
             format!("room {} ends at {}, but the next record begins at {}", room.id, room.head, record.first);
-        return Err(InsertError::Conflict(what));
+        return Err(PlaceError::Conflict(what));
     }
-    let keys = pack_keys(&record.keys);
-    let (id, at) = (record_id(room.id, record.first), int(record.at));
-    let added = statement.execute((
-        id,
-        record.count,
-        at,
-        (!keys.is_empty()).then_some(&keys[..]),
-        &record.entries[..],
-        checksum(id, record.count, at, &keys, &record.entries),
-    ))?;
-    if added == 0 {
-        let what =
-            format!("room {} ends at {}, but a record at {} is stored", room.id, room.head, record.first);
-        return Err(InsertError::Conflict(what));
+    Ok(true)
+}
+
+/// A record as its row has it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct StoredRecord<'a> {
+    pub first: u64,
+    pub count: u32,
+    /// In milliseconds since 1970.
+    pub at: i64,
+    /// Packed, see [`pack_keys`].
+    pub keys: &'a [u8],
+    pub entries: &'a [u8],
+}
+
+impl<'a> StoredRecord<'a> {
+    /// A record with its packed keys.
+    pub(super) fn new(record: &'a Record, keys: &'a [u8]) -> Self {
+        let Record { first, count, at, entries, .. } = record;
+        Self { first: *first, count: *count, at: int(*at), keys, entries }
     }
-    let bytes = (keys.len() + record.entries.len()) as u64;
-    room.add(record.count, bytes);
-    Ok(bytes)
+}
+
+/// Stores a record. Returns false if there is one at its offset.
+pub(super) fn store(
+    statement: &mut CachedStatement<'_>,
+    room: i64,
+    StoredRecord { first, count, at, keys, entries }: &StoredRecord<'_>,
+) -> rusqlite::Result<bool> {
+    let id = record_id(room, *first);
+    let sum = checksum(id, *count, *at, keys, entries);
+    let added = statement.execute((id, count, at, (!keys.is_empty()).then_some(keys), entries, sum))?;
+    Ok(added > 0)
 }
 
 /// Checks that a repeated record equals the stored one, unless that one has been trimmed.
-fn check_repeated(connection: &Connection, room: &RoomRow, record: &Record) -> Result<(), InsertError> {
-    let keys = pack_keys(&record.keys);
-    let id = record_id(room.id, record.first);
-    let is_equal = connection
+fn check_repeated(connection: &Connection, room: &RoomRow, record: &Record) -> Result<(), PlaceError> {
+    let found = connection
         .prepare_cached(
-            "SELECT id = ?2 AND count = ?3 AND at = ?4 AND ifnull(keys, x'') = ?5 AND entries = ?6
-             FROM rounds WHERE id BETWEEN ?1 AND ?2 ORDER BY id DESC LIMIT 1",
+            "SELECT id, count, at, ifnull(keys, x''), entries FROM rounds WHERE id BETWEEN ?1 AND ?2 ORDER BY id DESC LIMIT 1",
         )?
-        .query_row(
-            (record_id(room.id, 0), id, record.count, int(record.at), &keys[..], &record.entries[..]),
-            |row| row.get::<_, bool>(0),
-        )
+        .query_row([record_id(room.id, 0), record_id(room.id, record.first)], |row| {
+            let keys = row.get_ref(3)?.as_blob()?.chunks_exact(KEY_LEN).filter_map(unpack_key).collect();
+            Ok(Record {
+                first: offset_of(row.get(0)?),
+                count: row.get(1)?,
+                at: row.get::<_, i64>(2)?.unsigned_abs(),
+                keys,
+                entries: row.get::<_, Vec<u8>>(4)?.into(),
+            })
+        })
         .optional()?;
-    if is_equal == Some(false) {
+    if found.is_some_and(|stored| !contains(&stored, record)) {
         let what = format!("room {} has another record where {} was stored", room.id, record.first);
-        return Err(InsertError::Conflict(what));
+        return Err(PlaceError::Conflict(what));
     }
     Ok(())
+}
+
+/// Whether a stored record is this one, or was joined from it and its neighbours.
+fn contains(stored: &Record, record: &Record) -> bool {
+    if (stored.first, stored.count) == (record.first, record.count) {
+        return stored == record;
+    }
+    let offsets = record.first..=record.last();
+    let keys = stored.keys.iter().filter(|keyed| offsets.contains(&keyed.offset));
+    let (Ok(mut entries), Ok(expected)) = (entry::unpack(stored), entry::unpack(record)) else {
+        return false;
+    };
+    entries.retain(|entry| offsets.contains(&entry.offset));
+    entries == expected && keys.eq(&record.keys)
 }
 
 /// Writes the row of a room.
@@ -216,7 +253,8 @@ pub(super) fn save(connection: &Connection, room: &mut RoomRow) -> rusqlite::Res
         .map(|_| ())
 }
 
-fn pack_keys(keys: &[Keyed]) -> Vec<u8> {
+/// Hash, offset and time of each key, see [`KEY_LEN`].
+pub(super) fn pack_keys(keys: &[Keyed]) -> Vec<u8> {
     let mut packed = Vec::with_capacity(keys.len() * KEY_LEN);
     for Keyed { key, offset, at } in keys {
         packed.extend_from_slice(key);

@@ -73,6 +73,14 @@ pub(super) const MIGRATIONS: &[&str] = &[
     -- From here on a row of `rooms` may be some records behind: those after `head` are not counted in it. A version
     -- that does not know this must not open the file.
     ",
+    "
+    -- Batches of many rooms, until their records are moved to `rounds`.
+    CREATE TABLE staged (
+        id INTEGER PRIMARY KEY,
+        records BLOB NOT NULL,      -- each with its room, see staging.rs
+        sum INTEGER NOT NULL        -- CRC-32 of records
+    );
+    ",
 ];
 
 /// Applies the migrations that the database has not had yet.

@@ -24,6 +24,7 @@ mod one_server;
 mod opening;
 mod panics;
 mod records;
+mod staging;
 
 fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder")

@@ -19,6 +19,7 @@ use super::{
     open_files::FilesChanged,
     rows::room_id,
     run::Run,
+    staged::Staged,
     stamp::{FolderState, Stamp},
 };
 use crate::{
@@ -35,6 +36,7 @@ pub(super) struct Writer {
     files: Arc<Files>,
     retention: Retention,
     condition: Arc<Condition>,
+    staged: Arc<Staged>,
     /// The state of the folder before this server, until a run has begun.
     folder: Option<FolderState>,
     has_read_folder: bool,
@@ -51,12 +53,18 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(files: Arc<Files>, retention: Retention, condition: Arc<Condition>) -> Self {
+    pub(super) fn new(
+        files: Arc<Files>,
+        retention: Retention,
+        condition: Arc<Condition>,
+        staged: Arc<Staged>,
+    ) -> Self {
         Self {
             open: None,
             files,
             retention,
             condition,
+            staged,
             folder: None,
             has_read_folder: false,
             run: None,
@@ -86,9 +94,10 @@ impl Writer {
         match job {
             Write::AreYouThere(answer) => drop(answer.send(())),
             Write::Check(answer) => drop(answer.send(self.supervised(supervisor, Self::check))),
-            Write::Rooms(answer) => drop(answer.send(self.attempt(supervisor, |open, _| open.rooms()))),
+            Write::Rooms(answer) => drop(answer.send(self.attempt(supervisor, Open::rooms))),
             Write::Open(room, answer) => {
-                drop(answer.send(self.attempt(supervisor, |open, _| open.state(&room))));
+                let state = self.attempt(supervisor, |open, retention| open.state(&room, retention));
+                drop(answer.send(state));
             }
             Write::Append(batch, answer) => {
                 // A room is in one shard, and a shard waits for the answer to its batch: so the parts of a joined
@@ -106,7 +115,7 @@ impl Writer {
             }
             Write::Close(answer) => {
                 self.condition.close();
-                drop(answer.send(self.attempt(supervisor, |open, _| open.close())));
+                drop(answer.send(self.attempt(supervisor, Open::close)));
             }
         }
     }
@@ -122,7 +131,8 @@ impl Writer {
         if waiting.as_ref().is_none_or(|job| forgetting.come_before(job)) {
             let rooms = forgetting.rooms();
             if !rooms.is_empty() {
-                forgetting.answer(&self.attempt(supervisor, |open, _| open.forget(&rooms)));
+                let forget = |open: &mut Open, retention| open.forget(&rooms, retention);
+                forgetting.answer(&self.attempt(supervisor, forget));
             }
         }
         if self.is_dead {
@@ -160,7 +170,8 @@ impl Writer {
                 self.is_stamp_due = true;
             }
             let (files, condition) = (Arc::clone(&self.files), Arc::clone(&self.condition));
-            self.open = Some(Open::new(connection, files, condition, run)?);
+            let staged = Arc::clone(&self.staged);
+            self.open = Some(Open::new(connection, files, condition, run, staged, self.retention)?);
         }
         if std::mem::take(&mut self.is_stamp_due)
             && let Some(run) = self.run
@@ -189,13 +200,14 @@ impl Writer {
 
     /// Opens the file to delete all messages of one room, and closes it.
     pub(super) fn forget_alone(mut self, room: &RoomName) -> Result<(), String> {
-        let files = Arc::clone(&self.files);
+        let (files, retention) = (Arc::clone(&self.files), self.retention);
         let sentence = |fault: Fault| fault.into_error(&files.database).to_string();
         let open = self.connect().map_err(sentence)?;
         if room_id(&open.connection, room).map_err(|error| sentence(error.into()))?.is_none() {
             return Err(format!("there is no room {:?} in {}", room.as_str(), files.database.display()));
         }
-        open.forget(std::slice::from_ref(room)).and_then(|()| open.close()).map_err(sentence)
+        let forget = open.forget(std::slice::from_ref(room), retention);
+        forget.and_then(|()| open.close(retention)).map_err(sentence)
     }
 
     /// The state of the folder before this server changes it.

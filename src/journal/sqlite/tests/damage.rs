@@ -32,12 +32,12 @@ fn fill(journal: &SqliteJournal, rooms: &[&str]) {
     }
 }
 
-fn overwrite(folder: &Path, at: u64, bytes: &[u8]) {
+pub(super) fn overwrite(folder: &Path, at: u64, bytes: &[u8]) {
     let file = fs::File::options().write(true).open(database(folder)).expect("the database");
     file.write_all_at(bytes, at).expect("written");
 }
 
-fn until_found(journal: &SqliteJournal) -> u64 {
+pub(super) fn until_found(journal: &SqliteJournal) -> u64 {
     let deadline = Instant::now() + Duration::from_secs(60);
     loop {
         match journal.damage() {
