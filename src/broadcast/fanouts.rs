@@ -2,13 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{
-    map::Map,
-    messages::{Dismiss, DismissAll, ForFanOut, Mail, ToFanOut},
-};
+use super::messages::{Dismiss, DismissAll, ForFanOut, Mail, ToFanOut};
 use crate::{
     connection::Ending,
-    domain::{MemberId, WorkerId},
+    domain::{Map, MemberId, WorkerId},
 };
 
 /// The fan-outs of all workers. What a server of rooms has for a fan-out is collected and sent at the end of

@@ -13,7 +13,6 @@ mod encoding;
 pub(crate) mod fanout;
 mod fanouts;
 mod lines;
-mod map;
 mod messages;
 mod outlets;
 mod room_bound;
@@ -34,7 +33,6 @@ pub(crate) use self::{
     fanout::AddWorker,
     fanouts::FanOuts,
     lines::{Broadcast, Handed, MAX_BYTES},
-    map::Map,
     messages::{EndBroadcasts, ToFanOut},
     room_bound::RoomBound,
     rooms::{Member, Remains},

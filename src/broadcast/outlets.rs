@@ -2,8 +2,10 @@
 
 use std::{cell::RefCell, rc::Rc};
 
-use super::map::Map;
-use crate::{connection::DirectOutlet, domain::MemberId};
+use crate::{
+    connection::DirectOutlet,
+    domain::{Map, MemberId},
+};
 
 /// Passes the outlets of new sessions to the fan-out on their thread. An outlet is not `Send`, so it cannot
 /// travel with the session's registration, which crosses the thread of the server of rooms.

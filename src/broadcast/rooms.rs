@@ -6,12 +6,11 @@ use super::{
     directory::{AnyRoom, Directory, Found, Standing, TooManyRooms},
     encoding::{Dialect, Encoding},
     lines::OpenBroadcast,
-    map::Map,
     room_bound::RoomBound,
     room_id::RoomId,
     subscribers::Subscribers,
 };
-use crate::domain::{MemberId, WorkerId};
+use crate::domain::{Map, MemberId, WorkerId};
 
 /// All sessions, and all rooms that have members or cannot leave memory without loss. Only the
 /// [`Broadcaster`](super::Broadcaster) changes who is in which room.

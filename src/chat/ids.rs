@@ -17,8 +17,7 @@ use sha2::{Digest as _, Sha256};
 
 use super::position::Place;
 use crate::{
-    broadcast::Map,
-    domain::{NicknameKey, RoomName, Token},
+    domain::{Map, NicknameKey, RoomName, Token},
     journal::Keyed,
 };
 

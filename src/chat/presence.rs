@@ -15,10 +15,7 @@ use super::{
     looks::Looks,
     reservations::{Changes, Reservation, Reservations},
 };
-use crate::{
-    broadcast::Map,
-    domain::{MemberId, Nickname, NicknameKey, Profile, Token},
-};
+use crate::domain::{Map, MemberId, Nickname, NicknameKey, Profile, Token};
 
 /// The users of one room.
 #[derive(Debug, Default)]

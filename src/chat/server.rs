@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     broadcast::{AddWorker, Delivery, DismissAll, FanOuts, TurnLength, Turns},
+    domain::RoomName,
     journal::{Journal, JournalError, Pending, now_millis},
     metrics::Metrics,
     parts::{AreYouThere, Panicked, Supervisor, Waiting},
@@ -52,6 +53,8 @@ pub(crate) struct ChatServer {
     effects: Vec<Effect>,
     /// To answer when the shard has nothing to do.
     until_idle: Vec<oneshot::Sender<()>>,
+    /// Rooms to forget, each once what was said in it before is durable.
+    to_forget: Vec<ToForget>,
     /// What the journal is being asked.
     asked: usize,
     /// Whether the journal is to be closed once it has answered.
@@ -62,6 +65,14 @@ pub(crate) struct ChatServer {
     /// The figures that are in the metrics.
     shown: Figures,
     has_fault: bool,
+}
+
+/// A room to forget.
+struct ToForget {
+    room: RoomName,
+    /// The last message that was said before; `None` if it is durable.
+    last: Option<u64>,
+    is_durable: oneshot::Sender<()>,
 }
 
 /// Takes decisions on private messages to a shard, from any thread.
@@ -107,6 +118,7 @@ impl ChatServer {
             now: None,
             effects: Vec::new(),
             until_idle: Vec::new(),
+            to_forget: Vec::new(),
             asked: 0,
             is_close_due: false,
             closing: Vec::new(),
@@ -227,6 +239,12 @@ impl ChatServer {
             self.until_idle.drain(..).for_each(|idle| _ = idle.send(()));
         }
         let has_fault = self.shard.fault().is_some();
+        for due in self.to_forget.extract_if(.., |ToForget { room, last, .. }| {
+            has_fault || last.is_none_or(|last| !self.shard.is_unkept(room, last))
+        }) {
+            // The receiver may be gone.
+            let _ = due.is_durable.send(());
+        }
         if has_fault != mem::replace(&mut self.has_fault, has_fault) {
             self.metrics.journal_failed(has_fault);
         }
@@ -399,10 +417,18 @@ impl Handler<ForgetRoom> for ChatServer {
     type Result = ResponseActFuture<Self, Result<(), JournalError>>;
 
     fn handle(&mut self, ForgetRoom { room }: ForgetRoom, ctx: &mut Self::Context) -> Self::Result {
-        // The journal must get what was said before this request first.
+        // What was said before this request must not be stored behind it.
         self.shard.hurry();
+        let (is_durable, wait) = oneshot::channel();
         self.feed(Input::TurnEnded, ctx);
-        let asked = wrap_future(self.journal.forget(room.clone()));
+        let last = self.shard.last_unkept(&room);
+        self.to_forget.push(ToForget { room: room.clone(), last, is_durable });
+        self.send();
+        let (journal, name) = (Arc::clone(&self.journal), room.clone());
+        let asked = wrap_future(async move {
+            wait.await.unwrap_or_default();
+            journal.forget(name).await
+        });
         Box::pin(asked.map(move |answer, server: &mut Self, ctx| {
             if answer.is_ok() {
                 server.feed_alone(Input::Done(Done::Forgot(room, Ok(()))), ctx);

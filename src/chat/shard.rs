@@ -22,7 +22,7 @@ use super::{
 use crate::{
     broadcast::RoomId,
     domain::RoomName,
-    journal::{JournalError, RoomState},
+    journal::{JournalError, Record, RoomState},
 };
 
 /// One chat, and its keeper.
@@ -271,6 +271,16 @@ impl Shard {
     /// Whether all messages are durable, no request waits, and no session moves.
     pub(crate) fn is_idle(&self) -> bool {
         self.keeper.is_idle() && !self.chat.is_awaited()
+    }
+
+    /// The last message of a room that is not durable; `None` if all are.
+    pub(crate) fn last_unkept(&self, room: &RoomName) -> Option<u64> {
+        self.keeper.records_of(room).iter().map(Record::last).max()
+    }
+
+    /// Whether a message of a room, or one before it, is not durable.
+    pub(crate) fn is_unkept(&self, room: &RoomName, offset: u64) -> bool {
+        self.keeper.records_of(room).iter().any(|record| record.first <= offset)
     }
 
     /// The fault of the journal, if it has one.

@@ -3,7 +3,6 @@
 
 use std::{
     cell::RefCell,
-    collections::HashMap,
     future::poll_fn,
     io,
     pin::Pin,
@@ -17,6 +16,7 @@ use futures_core::Stream as _;
 use tokio::sync::mpsc;
 
 use super::host_state::HostState;
+use crate::domain::Map;
 
 /// A payload that sessions of this thread read.
 enum Kept {
@@ -28,7 +28,7 @@ enum Kept {
 
 thread_local! {
     /// The payloads of this thread's connections, by the address of their state.
-    static PAYLOADS: RefCell<HashMap<usize, Kept>> = RefCell::default();
+    static PAYLOADS: RefCell<Map<usize, Kept>> = RefCell::default();
 }
 
 fn key(state: &Arc<HostState>) -> usize {

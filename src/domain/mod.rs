@@ -15,6 +15,7 @@ pub use self::{
 pub(crate) use self::{
     avatar::{AVATARS_PATH, Picture, PictureId},
     image::{ImageError, ImageLimits},
+    map::Map,
     nickname::{Look, NicknameError},
     room_name::{LESSON_ROOM_START, RoomNameError},
     token::{OwnerHash, PublicId},
@@ -22,6 +23,7 @@ pub(crate) use self::{
 
 pub(crate) mod avatar;
 pub(crate) mod image;
+mod map;
 pub(crate) mod nickname;
 mod profile;
 pub(crate) mod room_name;

@@ -8,9 +8,11 @@ use std::{
     process::Command,
 };
 
+use actix_web::web;
 use serde_json::{Value, json};
 
 use crate::{
+    health::server_with_journal,
     helpers::TestServer,
     journal::{command, start_in},
     people::{Person, offsets},
@@ -196,4 +198,23 @@ async fn a_room_is_forgotten_while_there_are_as_many_connections_as_the_server_t
     let answer = server.get_raw("/rooms", "").await;
     assert!(answer.starts_with("HTTP/1.1 503 "), "{answer}");
     assert_eq!(forget(folder.path(), "tea"), (Some(0), String::new()));
+}
+
+#[actix_web::test]
+async fn what_was_said_behind_a_batch_that_is_under_way_is_forgotten_too() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let server = server_with_journal(&folder, 5).await;
+    let mut ann = Person::named(&server, "Ann").await;
+    ann.say("stored").await;
+    let mut guest = server.connect("/?room=tea").await;
+    assert!(server.post_raw("/stall/journal-writer?ms=700").await.starts_with("HTTP/1.1 204 "));
+    for text in ["one", "two", "three"] {
+        ann.send("sendMessage", json!({"msg": text})).await;
+        // The guest has heard what is not durable yet.
+        assert_eq!(guest.next_text().await, text);
+    }
+    let place = folder.path().to_owned();
+    let forgotten = web::block(move || forget(&place, "tea")).await.expect("it is run");
+    assert_eq!(forgotten, (Some(0), String::new()));
+    assert_eq!(history_of(&server, "tea").await, [Value::Null; 0]);
 }

@@ -69,7 +69,7 @@ async fn a_full_server_says_what_is_full_and_is_well() {
 }
 
 /// A server with a journal in a folder, whose parts may begin again so often.
-async fn server_with_journal(folder: &tempfile::TempDir, max_restarts: usize) -> TestServer {
+pub async fn server_with_journal(folder: &tempfile::TempDir, max_restarts: usize) -> TestServer {
     TestServer::with(settings().with(|s| {
         s.journal.kind = JournalKind::Sqlite;
         s.journal.data_dir = folder.path().into();

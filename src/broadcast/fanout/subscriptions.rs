@@ -6,9 +6,9 @@ use slab::Slab;
 
 use super::subscriber::Subscriber;
 use crate::{
-    broadcast::{encoding::Encoding, lines::Broadcast, map::Map, messages::Seat, room_id::RoomId},
+    broadcast::{encoding::Encoding, lines::Broadcast, messages::Seat, room_id::RoomId},
     connection::DirectOutlet,
-    domain::MemberId,
+    domain::{Map, MemberId},
 };
 
 /// All sessions of a worker, by session and by room.

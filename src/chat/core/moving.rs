@@ -2,7 +2,7 @@
 
 use super::Chat;
 use crate::{
-    broadcast::{Map, Member},
+    broadcast::Member,
     chat::{
         common::ShardId,
         effects::Effect,
@@ -10,7 +10,7 @@ use crate::{
         room::Visit,
         transfer::{Arrive, ToShard},
     },
-    domain::MemberId,
+    domain::{Map, MemberId},
 };
 
 /// Sessions that move, or have moved, between this shard and others.

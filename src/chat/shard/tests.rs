@@ -135,7 +135,7 @@ impl Stage {
     fn state(&self) -> RoomState {
         let records = self.durable.iter().map(|append| &append.record);
         let keys: Vec<Keyed> = records.clone().flat_map(|record| record.keys.clone()).collect();
-        let head = records.map(crate::journal::Record::last).max().unwrap_or(0);
+        let head = records.map(Record::last).max().unwrap_or(0);
         let epoch = Epoch { id: EpochId { random: 1, number: 1 }, starts: 1 };
         RoomState { epochs: vec![epoch], head, keys, names: Vec::new() }
     }
