@@ -13,7 +13,8 @@ use bytes::Bytes;
 /// The outlet of a session, by which a fan-out on its thread delivers to it.
 pub trait DirectOutlet {
     /// Takes finished frames, `bytes` in total: writes them if nothing waits before them, and queues what the
-    /// socket does not take. Drops volatile frames if the session's transport is not writable.
+    /// socket does not take. Drops volatile frames if the session's transport is not writable, and takes no others
+    /// if its backlog is over its bound.
     fn deliver(&self, frames: &[Bytes], bytes: usize, is_volatile: bool) -> Direct;
 
     /// Notes a message to the session's mailbox. Later deliveries must not overtake it.
@@ -27,6 +28,8 @@ pub enum Direct {
     Taken,
     /// Not delivered: the session has ended.
     Gone,
+    /// Not delivered: the backlog of the session was over its bound before.
+    Behind,
     /// Not delivered: the session's mailbox holds messages that the frames must not overtake.
     BehindMail,
     /// Not delivered: the frames are volatile and the transport is not writable.

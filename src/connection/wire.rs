@@ -120,6 +120,8 @@ pub(crate) struct Wire {
     guard: Guard,
     /// `None` once it is closed.
     stream: RefCell<Option<Stream>>,
+    /// Whether the last write met a full socket.
+    is_blocked: Cell<bool>,
     /// Whether the answer to the handshake has been written: nothing else may be written before that.
     is_open: Cell<bool>,
     /// The task that waits for bytes; to be woken when none will come, because another task may be the one
@@ -199,6 +201,7 @@ impl Wire {
         Rc::new(Self {
             guard,
             stream: RefCell::new(Some(stream)),
+            is_blocked: Cell::new(false),
             is_open: Cell::new(false),
             reader: RefCell::default(),
             has_no_reader: Cell::new(false),
@@ -259,8 +262,11 @@ impl Wire {
         let is_blocked = outcome.as_ref().is_err_and(|error| error.kind() == io::ErrorKind::WouldBlock);
         match stream {
             Some(Stream::Host(stream)) if is_blocked => stream.note_blocked(self.connection()),
-            _ => self.connection().set_blocked(is_blocked),
+            // The connection is shared, so it is told of changes only.
+            _ if self.is_blocked.get() != is_blocked => self.connection().set_blocked(is_blocked),
+            _ => {}
         }
+        self.is_blocked.set(is_blocked);
         outcome
     }
 

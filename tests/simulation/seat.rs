@@ -93,7 +93,7 @@ impl DirectOutlet for WatchedOutlet {
             parse::private_numbers(frames, |number| match direct {
                 Direct::Taken => self.seen.borrow_mut().handed.push((self.session, number)),
                 Direct::BehindMail => self.behind_mail.borrow_mut().push(number),
-                Direct::Gone | Direct::Skipped => {}
+                Direct::Gone | Direct::Skipped | Direct::Behind => {}
             });
         }
         direct

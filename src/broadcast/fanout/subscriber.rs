@@ -53,17 +53,16 @@ impl Subscriber {
 
     /// Delivers a batch. Returns false if the session was skipped, evicted, or gone.
     pub(super) fn deliver(&self, batch: &Batch, is_volatile: bool, tally: &mut Tally) -> bool {
-        // The session decides on a volatile batch. It evicts no session.
-        if self.seat.backlog.is_over() && !is_volatile {
-            debug!("{} has {} bytes unread", self.member, self.seat.backlog.bytes());
-            tally.evicted.push(self.member);
-            return false;
-        }
         let direct =
             self.outlet.as_ref().map(|outlet| outlet.deliver(&batch.frames, batch.bytes, is_volatile));
         let is_delivered = match direct {
             Some(Direct::Taken) => true,
             Some(Direct::Gone | Direct::Skipped) => false,
+            Some(Direct::Behind) => self.evict(tally),
+            // The session decides on a volatile batch. It evicts no session.
+            Some(Direct::BehindMail) | None if self.seat.backlog.is_over() && !is_volatile => {
+                self.evict(tally)
+            }
             Some(Direct::BehindMail) | None => self.mail(batch, is_volatile, tally),
         };
         if is_delivered {
@@ -71,6 +70,13 @@ impl Subscriber {
             tally.bytes += batch.bytes;
         }
         is_delivered
+    }
+
+    /// Has the session evicted. Returns false: it is not delivered to.
+    fn evict(&self, tally: &mut Tally) -> bool {
+        debug!("{} has {} bytes unread", self.member, self.seat.backlog.bytes());
+        tally.evicted.push(self.member);
+        false
     }
 
     /// Delivers a batch through the session's mailbox. Returns false on failure.

@@ -222,9 +222,14 @@ impl Outbound {
     }
 
     /// Takes frames of a broadcast, `bytes` in total: writes them if nothing waits before them, and queues what the client
-    /// does not take.
+    /// does not take. Takes none but volatile ones if the backlog is over its bound.
     fn take_delivery(&self, frames: &[Bytes], bytes: usize, is_volatile: bool) -> Direct {
-        self.0.borrow_mut().take_delivery(frames, bytes, is_volatile)
+        let state = &mut *self.0.borrow_mut();
+        // The backlog is shared. While nothing waits, it is not looked at, which a room of many members would notice.
+        if !is_volatile && !state.queue.is_empty() && state.queue.backlog().is_over() {
+            return Direct::Behind;
+        }
+        state.take_delivery(frames, bytes, is_volatile)
     }
 
     // ----- out -----

@@ -32,6 +32,7 @@ const BOUND: usize = 100;
 
 /// Keeps what is delivered to a session directly, one string for each delivery.
 struct FakeOutlet {
+    backlog: Backlog,
     heard: RefCell<Vec<String>>,
     /// What it says of the next deliveries.
     says: Cell<Direct>,
@@ -42,6 +43,9 @@ impl DirectOutlet for FakeOutlet {
     fn deliver(&self, frames: &[bytes::Bytes], bytes: usize, is_volatile: bool) -> Direct {
         let frames = frames.concat();
         assert_eq!(frames.len(), bytes);
+        if self.backlog.is_over() && !is_volatile {
+            return Direct::Behind;
+        }
         if self.says.get() == Direct::Taken {
             let kind = if is_volatile { "volatile " } else { "" };
             self.heard.borrow_mut().push(format!("{kind}{}", texts_in(&frames).join(" ")));
@@ -136,7 +140,9 @@ impl Stage {
     fn attach(&mut self, rooms: &[RoomId], has_outlet: bool) -> Listener {
         self.sessions += 1;
         let member = MemberId::of(self.sessions);
+        let backlog = Backlog::new(BOUND);
         let outlet = Rc::new(FakeOutlet {
+            backlog: backlog.clone(),
             heard: RefCell::default(),
             says: Cell::new(Direct::Taken),
             mails: Cell::new(0),
@@ -144,7 +150,7 @@ impl Stage {
         if has_outlet {
             self.outlets.add(member, Rc::clone(&outlet) as Rc<dyn DirectOutlet>);
         }
-        let (mailbox, backlog, cuts) = (Mailbox::default().start(), Backlog::new(BOUND), Arc::default());
+        let (mailbox, cuts) = (Mailbox::default().start(), Arc::default());
         let deliveries: Recipient<Delivery> = mailbox.clone().recipient();
         let counter: Arc<AtomicUsize> = Arc::clone(&cuts);
         let cutter = Cutter::new(move |_| _ = counter.fetch_add(1, Ordering::Relaxed));
