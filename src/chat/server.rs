@@ -72,7 +72,7 @@ struct ToForget {
     room: RoomName,
     /// The last message that was said before; `None` if it is durable.
     last: Option<u64>,
-    is_durable: oneshot::Sender<()>,
+    is_durable: oneshot::Sender<Result<(), JournalError>>,
 }
 
 /// Takes decisions on private messages to a shard, from any thread.
@@ -239,14 +239,22 @@ impl ChatServer {
             self.until_idle.drain(..).for_each(|idle| _ = idle.send(()));
         }
         let has_fault = self.shard.fault().is_some();
-        for due in self.to_forget.extract_if(.., |ToForget { room, last, .. }| {
-            has_fault || last.is_none_or(|last| !self.shard.is_unkept(room, last))
-        }) {
-            // The receiver may be gone.
-            let _ = due.is_durable.send(());
-        }
+        self.answer_forgetting();
         if has_fault != mem::replace(&mut self.has_fault, has_fault) {
             self.metrics.journal_failed(has_fault);
+        }
+    }
+}
+
+impl ChatServer {
+    /// Answers the requests to forget a room in which all that was said before is durable, or cannot become so now.
+    fn answer_forgetting(&mut self) {
+        let (shard, fault) = (&self.shard, self.shard.fault());
+        let is_unkept = |due: &ToForget| due.last.is_some_and(|last| shard.is_unkept(&due.room, last));
+        for due in self.to_forget.extract_if(.., |due| fault.is_some() || !is_unkept(due)) {
+            let fault = fault.filter(|_| is_unkept(&due)).cloned();
+            // The receiver may be gone.
+            let _ = due.is_durable.send(fault.map_or(Ok(()), Err));
         }
     }
 }
@@ -426,7 +434,7 @@ impl Handler<ForgetRoom> for ChatServer {
         self.send();
         let (journal, name) = (Arc::clone(&self.journal), room.clone());
         let asked = wrap_future(async move {
-            wait.await.unwrap_or_default();
+            wait.await.unwrap_or(Ok(()))?;
             journal.forget(name).await
         });
         Box::pin(asked.map(move |answer, server: &mut Self, ctx| {

@@ -46,6 +46,7 @@ mod files;
 mod forgetting;
 mod jobs;
 mod meta;
+mod moving;
 mod names;
 mod open;
 mod open_files;

@@ -11,9 +11,9 @@ use super::{
     fault::Fault,
     open::Open,
     rows::{INSERT_RECORD, PlaceError, RoomRow, StoredRecord, find_or_make, is_next, pack_keys, save, store},
-    staging::{self, StagedBatch},
+    staging::StagedBatch,
     transaction::Transaction,
-    trim::trim,
+    trim::{is_over, trim_if_over},
 };
 use crate::{
     domain::RoomName,
@@ -151,36 +151,6 @@ impl Open {
         };
         batch.iter().any(is_old)
     }
-
-    /// Moves the records that this run has staged to their own table, and trims and saves their rooms.
-    pub(super) fn move_staged(&mut self, retention: Retention) -> Result<(), Fault> {
-        if self.staged.is_empty() { Ok(()) } else { self.move_all_staged(retention) }
-    }
-
-    /// Like [`move_staged`](Self::move_staged), also what an earlier run, or an earlier connection of this one, has
-    /// left.
-    pub(super) fn move_all_staged(&mut self, retention: Retention) -> Result<(), Fault> {
-        let transaction = self.run.transaction(&mut self.connection, &self.files)?;
-        let moved = staging::move_all(&transaction, self.first_staged, retention)?;
-        let mut rooms = Vec::new();
-        for (name, row) in self.rooms.iter().filter(|(_, row)| moved.rooms.contains(&row.id)) {
-            let mut row = *row;
-            trim_if_over(&transaction, &mut row, retention)?;
-            if row.is_due() {
-                save(&transaction, &mut row)?;
-            }
-            rooms.push((name.clone(), row));
-        }
-        transaction.commit()?;
-        self.rooms.extend(rooms);
-        self.staged.moved();
-        self.first_staged = moved.next_row;
-        self.is_staging_off |= moved.is_cut;
-        for what in moved.damage {
-            self.condition.damaged(&format!("{}: {what}", self.files.database.display()));
-        }
-        Ok(())
-    }
 }
 
 /// Inserts a record that is the next one of its room.
@@ -196,24 +166,4 @@ fn insert(
     }
     let (room, head, first) = (room.id, room.head, record.first);
     Err(PlaceError::Conflict(format!("room {room} ends at {head}, but a record at {first} is stored")))
-}
-
-/// Whether a room is over its bounds. It may have an eighth more messages, so that not every batch has to trim.
-fn is_over(room: &RoomRow, retention: Retention) -> bool {
-    room.messages > retention.messages + retention.messages / 8 || room.bytes > retention.bytes
-}
-
-/// Trims a room that is over its bounds, and saves its row then.
-fn trim_if_over(
-    transaction: &Transaction<'_>,
-    room: &mut RoomRow,
-    retention: Retention,
-) -> rusqlite::Result<()> {
-    if !is_over(room, retention) {
-        return Ok(());
-    }
-    trim(transaction, room, |row, room| {
-        room.messages - row.count >= retention.messages || room.bytes > retention.bytes
-    })?;
-    save(transaction, room)
 }

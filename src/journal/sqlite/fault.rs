@@ -55,6 +55,15 @@ impl Fault {
         }
     }
 
+    /// Whether it means that stored bytes are not what was written.
+    pub(super) fn is_damage(&self) -> bool {
+        match self {
+            Self::Fatal(_) => false,
+            Self::Passing(error) => matches!(error, JournalError::Damaged(_)),
+            Self::Sql(error) => is_damage(error),
+        }
+    }
+
     /// Whether the connection may be used further. After a failed write or flush it may not: the kernel's
     /// cache may then differ from the disk.
     pub(super) fn spares_connection(&self) -> bool {

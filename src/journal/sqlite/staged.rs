@@ -64,6 +64,11 @@ impl Staged {
         self.lock().rooms.contains_key(room)
     }
 
+    /// The rooms that have records.
+    pub(super) fn rooms(&self) -> Vec<RoomName> {
+        self.lock().rooms.keys().cloned().collect()
+    }
+
     /// Whether there is no record.
     pub(super) fn is_empty(&self) -> bool {
         self.lock().rooms.is_empty()

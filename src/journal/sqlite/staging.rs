@@ -5,15 +5,15 @@
 //! page is written to the log. As one row, the batch costs the pages that its bytes fill. Later, a room's records of
 //! many batches are moved together, joined to few records.
 
-use std::collections::BTreeSet;
+use std::path::Path;
 
 use bytes::Bytes;
-use rusqlite::{CachedStatement, Connection};
+use rusqlite::Connection;
 
 use super::{
     columns::int,
-    fault::is_damage,
-    rows::{INSERT_RECORD, StoredRecord, store},
+    fault::{Fault, is_damage},
+    rows::StoredRecord,
 };
 use crate::{
     domain::RoomName,
@@ -86,59 +86,25 @@ impl StagedBatch {
     }
 }
 
-/// What a move has found.
-#[derive(Debug, Default)]
-pub(super) struct Moved {
-    /// The rooms of the moved records.
-    pub rooms: BTreeSet<i64>,
-    /// Descriptions of damage: such rows stay where they are, and such records are left out.
-    pub damage: Vec<String>,
+/// The batches that were taken from the table.
+#[derive(Debug)]
+pub(super) struct Taken {
+    /// Each packed.
+    pub batches: Vec<Vec<u8>>,
+    /// The damage that was found. A row that cannot be read, or was changed, stays where it is.
+    pub damage: Vec<Fault>,
     /// The first row behind all that is damaged.
     pub next_row: i64,
     /// Whether the table cannot be read to its end. Nothing more must be put there.
     pub is_cut: bool,
 }
 
-/// Moves the records of all rows from `first_row` on to their own table. Small records of a room are joined, but not so
-/// many that the bounds of `retention`, which delete whole records, become much less exact.
-pub(super) fn move_all(
-    connection: &Connection,
-    first_row: i64,
-    retention: Retention,
-) -> rusqlite::Result<Moved> {
-    let mut moved = Moved { next_row: first_row, ..Moved::default() };
-    let batches = read_batches(connection, &mut moved)?;
-    let mut records: Vec<_> = batches.iter().flat_map(|packed| unpack(packed).unwrap_or_default()).collect();
-    records.sort_by_key(|(room, record)| (*room, record.first));
-    let mut statement = connection.prepare_cached(INSERT_RECORD)?;
-    let (mut keys, mut entries) = (Vec::new(), Vec::new());
-    let runs = Runs { records: &records, most_messages: retention.messages / 16 };
-    for run in runs {
-        let [(room, first), .., (_, last)] = run else {
-            if let [(room, record)] = run {
-                store_moved(&mut statement, *room, record, &mut moved)?;
-            }
-            continue;
-        };
-        keys.clear();
-        entries.clear();
-        for (_, record) in run {
-            keys.extend_from_slice(record.keys);
-            entries.extend_from_slice(record.entries);
-        }
-        let count = run.iter().map(|(_, record)| record.count).sum();
-        let joined = StoredRecord { first: first.first, count, at: last.at, keys: &keys, entries: &entries };
-        store_moved(&mut statement, *room, &joined, &mut moved)?;
-    }
-    Ok(moved)
-}
-
-/// Reads the batches and deletes their rows, in order. A row that cannot be read, or was changed, stays.
-fn read_batches(connection: &Connection, moved: &mut Moved) -> rusqlite::Result<Vec<Vec<u8>>> {
+/// Takes all batches from `first_row` on from the table.
+pub(super) fn take_all(connection: &Connection, database: &Path, first_row: i64) -> rusqlite::Result<Taken> {
+    let mut taken = Taken { batches: Vec::new(), damage: Vec::new(), next_row: first_row, is_cut: false };
     let mut read = connection.prepare_cached("SELECT records, sum FROM staged WHERE id = ?1")?;
     let mut delete = connection.prepare_cached("DELETE FROM staged WHERE id = ?1")?;
-    let mut batches = Vec::new();
-    for id in row_ids(connection, moved)? {
+    for id in row_ids(connection, &mut taken)? {
         let packed = read.query_row([id], |row| {
             let packed = row.get_ref(0)?.as_blob()?.to_vec();
             let is_whole = row.get_ref(1)?.as_i64()? == i64::from(crc32fast::hash(&packed));
@@ -146,31 +112,32 @@ fn read_batches(connection: &Connection, moved: &mut Moved) -> rusqlite::Result<
         });
         match packed {
             Ok(Some(packed)) => {
-                batches.push(packed);
+                taken.batches.push(packed);
                 delete.execute([id])?;
                 continue;
             }
-            Ok(None) => moved.damage.push(format!("the batch of records {id} has been changed")),
-            Err(error) if is_damage(&error) => {
-                moved.damage.push(format!("the batch of records {id} cannot be read: {error}"));
+            Ok(None) => {
+                let what = format!("the batch of records {id} has been changed");
+                taken.damage.push(Fault::damaged(database, what));
             }
+            Err(error) if is_damage(&error) => taken.damage.push(Fault::Sql(error)),
             Err(error) => return Err(error),
         }
-        moved.next_row = id + 1;
+        taken.next_row = id + 1;
     }
-    Ok(batches)
+    Ok(taken)
 }
 
 /// The ids of the rows, in order, as far as the table can be read.
-fn row_ids(connection: &Connection, moved: &mut Moved) -> rusqlite::Result<Vec<i64>> {
+fn row_ids(connection: &Connection, taken: &mut Taken) -> rusqlite::Result<Vec<i64>> {
     let mut query = connection.prepare_cached("SELECT id FROM staged WHERE id >= ?1 ORDER BY id")?;
     let mut ids = Vec::new();
-    for id in query.query_map([moved.next_row], |row| row.get(0))? {
+    for id in query.query_map([taken.next_row], |row| row.get(0))? {
         match id {
             Ok(id) => ids.push(id),
             Err(error) if is_damage(&error) => {
-                moved.damage.push(format!("batches of records cannot be read: {error}"));
-                moved.is_cut = true;
+                taken.damage.push(Fault::Sql(error));
+                taken.is_cut = true;
                 break;
             }
             Err(error) => return Err(error),
@@ -179,23 +146,25 @@ fn row_ids(connection: &Connection, moved: &mut Moved) -> rusqlite::Result<Vec<i
     Ok(ids)
 }
 
-fn store_moved(
-    statement: &mut CachedStatement<'_>,
-    room: i64,
-    record: &StoredRecord<'_>,
-    moved: &mut Moved,
-) -> rusqlite::Result<()> {
-    if !store(statement, room, record)? {
-        moved.damage.push(format!("room {room} has two records at offset {}", record.first));
-    }
-    moved.rooms.insert(room);
-    Ok(())
+/// The records of batches, each with the id of its room, sorted by room and offset.
+pub(super) fn sorted(batches: &[Vec<u8>]) -> Vec<(i64, StoredRecord<'_>)> {
+    let mut records: Vec<_> = batches.iter().flat_map(|packed| unpack(packed).unwrap_or_default()).collect();
+    records.sort_by_key(|(room, record)| (*room, record.first));
+    records
 }
 
-/// Divides sorted records into runs that are joined.
-struct Runs<'a, 'b> {
+/// Divides sorted records into runs, each of which becomes one record. Small records that follow each other in a room are
+/// joined, but not so many that the bounds of [`Retention`], which delete whole records, become much less exact.
+pub(super) struct Runs<'a, 'b> {
     records: &'a [(i64, StoredRecord<'b>)],
     most_messages: u64,
+}
+
+impl<'a, 'b> Runs<'a, 'b> {
+    /// The runs of these records.
+    pub(super) fn of(records: &'a [(i64, StoredRecord<'b>)], retention: Retention) -> Self {
+        Self { records, most_messages: retention.messages / 16 }
+    }
 }
 
 impl<'a, 'b> Iterator for Runs<'a, 'b> {

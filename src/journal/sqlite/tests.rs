@@ -10,7 +10,7 @@ use tempfile::TempDir;
 
 use super::{OpenError, SqliteJournal};
 use crate::journal::{
-    Append, Epoch, Journal, JournalError, Record,
+    Append, Epoch, Journal, JournalError, Record, Retention,
     tests::{RETENTION, open, record, room, say, wait},
 };
 
@@ -56,8 +56,12 @@ fn run_with<T>(folder: &Path, job: impl FnOnce(&SqliteJournal) -> T) -> T {
 
 /// Opens the folder again, once the threads of the earlier journal have released it.
 fn reopen(folder: &Path) -> SqliteJournal {
+    reopen_with(folder, RETENTION)
+}
+
+fn reopen_with(folder: &Path, retention: Retention) -> SqliteJournal {
     loop {
-        match SqliteJournal::open(folder, RETENTION, &Arc::default()) {
+        match SqliteJournal::open(folder, retention, &Arc::default()) {
             Err(OpenError::Locked(_)) => std::thread::yield_now(),
             other => return other.expect("opens"),
         }

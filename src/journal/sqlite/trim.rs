@@ -4,8 +4,9 @@ use rusqlite::Connection;
 
 use super::{
     columns::{offset_of, record_id},
-    rows::RoomRow,
+    rows::{RoomRow, save},
 };
+use crate::journal::Retention;
 
 /// Maximum number of records deleted in one step.
 pub(super) const TRIM_STEP: i64 = 256;
@@ -16,6 +17,26 @@ pub(super) struct OldRecord {
     pub count: u64,
     pub at: u64,
     pub bytes: u64,
+}
+
+/// Whether a room is over its bounds. It may have an eighth more messages, so that not every batch has to trim.
+pub(super) fn is_over(room: &RoomRow, retention: Retention) -> bool {
+    room.messages > retention.messages + retention.messages / 8 || room.bytes > retention.bytes
+}
+
+/// Trims a room that is over its bounds, and saves its row then.
+pub(super) fn trim_if_over(
+    connection: &Connection,
+    room: &mut RoomRow,
+    retention: Retention,
+) -> rusqlite::Result<()> {
+    if !is_over(room, retention) {
+        return Ok(());
+    }
+    trim(connection, room, |row, room| {
+        room.messages - row.count >= retention.messages || room.bytes > retention.bytes
+    })?;
+    save(connection, room)
 }
 
 /// Deletes records of a room, the oldest first, while `is_surplus` returns true; keeps the newest one.

@@ -62,7 +62,7 @@ fn three_records(journal: &SqliteJournal) {
 }
 
 /// The rows of rooms, next to what their records add up to: head, messages, bytes.
-fn rows_and_sums(folder: &Path) -> Vec<([i64; 3], [i64; 3])> {
+pub(super) fn rows_and_sums(folder: &Path) -> Vec<([i64; 3], [i64; 3])> {
     let file = Connection::open(database(folder)).expect("the file");
     let mut query = file
         .prepare(

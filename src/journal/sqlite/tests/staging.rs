@@ -15,7 +15,9 @@ use rusqlite::Connection;
 use super::{
     copy_all,
     damage::{overwrite, until_found},
-    damaged, database, folder, reopen, until_released,
+    damaged, database, folder,
+    records::rows_and_sums,
+    reopen, reopen_with, until_released,
 };
 use crate::journal::{
     Append, Journal, JournalError, Keyed, Range, Record, Retention,
@@ -52,6 +54,11 @@ fn append(journal: &dyn Journal, batch: &[Append]) {
 /// Appends batches of these first offsets, of two messages a room each.
 fn append_from(journal: &dyn Journal, firsts: impl IntoIterator<Item = u64>) {
     firsts.into_iter().for_each(|first| append(journal, &batch(journal, first, 2)));
+}
+
+/// Appends a message to each room, none of which is staged.
+fn say_in_all(journal: &dyn Journal, first: u64) {
+    batch(journal, first, 1).chunks(1).for_each(|one| append(journal, one));
 }
 
 /// The rows of staged batches, and of records.
@@ -214,6 +221,69 @@ fn rooms_keep_to_their_bounds_while_they_are_staged() {
         assert!(page.entries.len() <= 18 && (first < 16 || page.entries.len() >= 16), "{first}: {page:?}");
     }
     assert_eq!(open(&journal, "r0").epochs, [epoch]);
+}
+
+#[test]
+fn a_full_room_goes_on_after_its_row_was_saved_between_two_staged_records() {
+    type Leave = fn(SqliteJournal, &Path) -> SqliteJournal;
+    let retention = Retention { messages: 64, ..RETENTION };
+    let ways: [(&str, Leave); 2] = [
+        ("a sweep", |journal, _| {
+            wait(journal.sweep()).expect("swept");
+            journal
+        }),
+        ("a kill", |journal, folder| {
+            drop(journal);
+            reopen_with(folder, Retention { messages: 64, ..RETENTION })
+        }),
+    ];
+    for (way, leave) in ways {
+        for more in [1, 5, 17, 40] {
+            let folder = folder();
+            let journal = reopen_with(folder.path(), retention);
+            (1..=72).for_each(|first| say_in_all(&journal, first));
+            wait(journal.sweep()).expect("all is moved");
+            // The first of them trims the rooms and saves their rows, the others follow.
+            (73..=73 + more).for_each(|first| append(&journal, &batch(&journal, first, 1)));
+            let journal = leave(journal, folder.path());
+            let last = 74 + more;
+            append(&journal, &batch(&journal, last, 1));
+            for name in names() {
+                let page = read(&journal, &name, ALL);
+                let from = page.entries[0].offset;
+                assert_eq!(offsets(&page), (from..=last).collect::<Vec<_>>(), "{way}, {more} more");
+                assert_eq!(open(&journal, &name).head, last);
+            }
+            assert_eq!(journal.damage(), None, "{way}, {more} more");
+            wait(journal.close()).expect("closes");
+            let sums = rows_and_sums(folder.path());
+            assert!(sums.iter().all(|(row, sum)| row == sum), "{way}, {more} more: {sums:?}");
+        }
+    }
+}
+
+#[test]
+fn damage_where_the_records_of_one_room_go_keeps_no_other_room_from_going_on() {
+    let folder = folder();
+    let journal = reopen(folder.path());
+    append_from(&journal, [1]);
+    wait(journal.sweep()).expect("all is moved");
+    append_from(&journal, [3]);
+    drop(journal);
+    until_released(folder.path());
+    // A record that is in the way of a staged one.
+    let file = Connection::open(database(folder.path())).expect("the file");
+    let room: i64 =
+        file.query_row("SELECT id FROM rooms WHERE name = 'r3'", [], |row| row.get(0)).expect("the room");
+    let insert = "INSERT INTO rounds SELECT (?1 << 40) | 3, count, at, keys, entries, 0 FROM rounds LIMIT 1";
+    assert_eq!(file.execute(insert, [room]), Ok(1));
+    drop(file);
+    let journal = reopen(folder.path());
+    assert!(journal.damage().is_some());
+    for name in names().iter().filter(|name| *name != "r3") {
+        assert_eq!(offsets(&read(&journal, name, ALL)), [1, 2, 3, 4]);
+        say(&journal, name, 1);
+    }
 }
 
 #[test]

@@ -1,0 +1,153 @@
+//! Moves staged records to their own table.
+
+use std::{collections::HashMap, path::Path};
+
+use rusqlite::{CachedStatement, Error};
+
+use super::{
+    fault::Fault,
+    open::Open,
+    rows::{INSERT_RECORD, RoomRow, StoredRecord, room_by_id, save, store},
+    staging::{self, Runs},
+    transaction::Transaction,
+    trim::trim_if_over,
+};
+use crate::{domain::RoomName, journal::Retention};
+
+/// The records of one room, in the order of their offsets, each with the id of the room.
+type OfRoom<'a> = [(i64, StoredRecord<'a>)];
+
+impl Open {
+    /// Moves the records that this run has staged to their own table, and trims and saves their rooms.
+    pub(super) fn move_staged(&mut self, retention: Retention) -> Result<(), Fault> {
+        if self.staged.is_empty() { Ok(()) } else { self.move_all_staged(retention) }
+    }
+
+    /// Like [`move_staged`](Self::move_staged), also what an earlier run, or an earlier connection of this one, has
+    /// left.
+    pub(super) fn move_all_staged(&mut self, retention: Retention) -> Result<(), Fault> {
+        let mut known = self.staged_rooms();
+        let database = &self.files.database;
+        let transaction = self.run.transaction(&mut self.connection, &self.files)?;
+        let mut taken = staging::take_all(&transaction, database, self.first_staged)?;
+        let records = staging::sorted(&taken.batches);
+        for of_room in records.chunk_by(|(room, _), (next, _)| room == next) {
+            let mut known = of_room.first().and_then(|(room, _)| known.get_mut(room)).map(|(_, row)| row);
+            match move_room(&transaction, database, known.as_deref().copied(), of_room, retention) {
+                Ok(Some(row)) => known.iter_mut().for_each(|known| **known = row),
+                Ok(None) => {}
+                // The other rooms go on.
+                Err(fault) if fault.is_damage() => taken.damage.push(fault),
+                Err(fault) => return Err(fault),
+            }
+        }
+        transaction.commit()?;
+        self.rooms.extend(known.into_values());
+        self.staged.moved();
+        self.first_staged = taken.next_row;
+        self.is_staging_off |= taken.is_cut;
+        taken.damage.into_iter().try_for_each(|fault| self.pass_over(fault, ()))
+    }
+
+    /// The cached rows of the rooms that have staged records, by their ids.
+    fn staged_rooms(&self) -> HashMap<i64, (RoomName, RoomRow)> {
+        let rooms = self.staged.rooms().into_iter();
+        rooms.filter_map(|name| self.rooms.get(&name).map(|row| (row.id, (name, *row)))).collect()
+    }
+}
+
+/// Moves the records of one room, or none of them. `known` is its row with them. Returns the row as it is saved.
+fn move_room(
+    transaction: &Transaction<'_>,
+    database: &Path,
+    known: Option<RoomRow>,
+    records: &OfRoom<'_>,
+    retention: Retention,
+) -> Result<Option<RoomRow>, Fault> {
+    let execute = |sql| transaction.prepare_cached(sql)?.execute([]).map(|_| ());
+    execute("SAVEPOINT room")?;
+    let moved = try_to_move_room(transaction, database, known, records, retention);
+    if moved.is_err() {
+        execute("ROLLBACK TO room")?;
+    }
+    execute("RELEASE room")?;
+    moved
+}
+
+fn try_to_move_room(
+    transaction: &Transaction<'_>,
+    database: &Path,
+    known: Option<RoomRow>,
+    records: &OfRoom<'_>,
+    retention: Retention,
+) -> Result<Option<RoomRow>, Fault> {
+    let row = match known {
+        Some(row) => Some(row),
+        None => row_with(transaction, database, records)?,
+    };
+    let (mut keys, mut entries) = (Vec::new(), Vec::new());
+    let mut statement = transaction.prepare_cached(INSERT_RECORD)?;
+    for run in Runs::of(records, retention) {
+        let [(room, first), .., (_, last)] = run else {
+            for (room, record) in run {
+                insert(&mut statement, database, *room, record)?;
+            }
+            continue;
+        };
+        keys.clear();
+        entries.clear();
+        for (_, record) in run {
+            keys.extend_from_slice(record.keys);
+            entries.extend_from_slice(record.entries);
+        }
+        let count = run.iter().map(|(_, record)| record.count).sum();
+        let joined = StoredRecord { first: first.first, count, at: last.at, keys: &keys, entries: &entries };
+        insert(&mut statement, database, *room, &joined)?;
+    }
+    drop(statement);
+    let Some(mut row) = row else {
+        return Ok(None);
+    };
+    trim_if_over(transaction, &mut row, retention)?;
+    // Each time: a row that is behind must not end in the middle of a joined record.
+    save(transaction, &mut row)?;
+    Ok(Some(row))
+}
+
+fn insert(
+    statement: &mut CachedStatement<'_>,
+    database: &Path,
+    room: i64,
+    record: &StoredRecord<'_>,
+) -> Result<(), Fault> {
+    if store(statement, room, record)? {
+        return Ok(());
+    }
+    Err(Fault::damaged(database, format!("room {room} has two records at offset {}", record.first)))
+}
+
+/// The row of a room with these records, which it may count already. `None` if it is damaged.
+fn row_with(
+    transaction: &Transaction<'_>,
+    database: &Path,
+    records: &OfRoom<'_>,
+) -> Result<Option<RoomRow>, Fault> {
+    let Some((room, _)) = records.first() else {
+        return Ok(None);
+    };
+    let mut row = match room_by_id(transaction, database, *room) {
+        Ok(row) => row,
+        Err(Fault::Sql(Error::QueryReturnedNoRows)) => return Ok(None),
+        Err(fault) if fault.is_damage() => return Ok(None),
+        Err(fault) => return Err(fault),
+    };
+    for (_, record) in records {
+        if record.first > row.head {
+            if record.first != row.head + 1 {
+                return Ok(None);
+            }
+            row.add(record.count, (record.keys.len() + record.entries.len()) as u64);
+        }
+    }
+    Ok(Some(row))
+}
