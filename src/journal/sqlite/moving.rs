@@ -56,7 +56,8 @@ impl Open {
     }
 }
 
-/// Moves the records of one room, or none of them. `known` is its row with them. Returns the row as it is saved.
+/// Moves the records of one room, or, if it is damaged, none of them. `known` is its row with them. Returns the row as
+/// it is saved.
 fn move_room(
     transaction: &Transaction<'_>,
     database: &Path,
@@ -67,8 +68,11 @@ fn move_room(
     let execute = |sql| transaction.prepare_cached(sql)?.execute([]).map(|_| ());
     execute("SAVEPOINT room")?;
     let moved = try_to_move_room(transaction, database, known, records, retention);
-    if moved.is_err() {
-        execute("ROLLBACK TO room")?;
+    match &moved {
+        Ok(_) => {}
+        Err(fault) if fault.is_damage() => execute("ROLLBACK TO room")?,
+        // The transaction may have ended, with its savepoints.
+        Err(_) => return moved,
     }
     execute("RELEASE room")?;
     moved
@@ -141,13 +145,11 @@ fn row_with(
         Err(fault) if fault.is_damage() => return Ok(None),
         Err(fault) => return Err(fault),
     };
-    for (_, record) in records {
-        if record.first > row.head {
-            if record.first != row.head + 1 {
-                return Ok(None);
-            }
-            row.add(record.count, (record.keys.len() + record.entries.len()) as u64);
-        }
+    let saved_head = row.head;
+    for (_, record) in records.iter().filter(|(_, record)| record.first > saved_head) {
+        // What is missing was in a batch that has been changed, which is known. The room goes on behind it.
+        row.head = record.first - 1;
+        row.add(record.count, (record.keys.len() + record.entries.len()) as u64);
     }
     Ok(Some(row))
 }

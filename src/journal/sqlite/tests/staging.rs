@@ -324,6 +324,31 @@ fn a_staged_batch_that_was_changed_is_damage_at_each_start_and_the_others_are_ke
 }
 
 #[test]
+fn rooms_go_on_behind_a_staged_batch_that_was_changed() {
+    let folder = folder();
+    let journal = reopen(folder.path());
+    append_from(&journal, [1]);
+    wait(journal.sweep()).expect("all is moved");
+    append_from(&journal, [3, 5]);
+    drop(journal);
+    until_released(folder.path());
+    let file = Connection::open(database(folder.path())).expect("the file");
+    let change = "UPDATE staged SET sum = sum + 1 WHERE id = (SELECT min(id) FROM staged)";
+    assert_eq!(file.execute(change, []), Ok(1));
+    drop(file);
+    let journal = reopen(folder.path());
+    for name in names() {
+        assert_eq!(open(&journal, &name).head, 6);
+        say(&journal, &name, 1);
+        let page = read(&journal, &name, ALL);
+        assert_eq!(offsets(&page), [1, 2]);
+        assert!(matches!(page.damage, Some(JournalError::Damaged(_))), "{page:?}");
+        let behind = read(&journal, &name, Range::After { after: 4, max_bytes: usize::MAX });
+        assert_eq!(offsets(&behind), [5, 6, 7]);
+    }
+}
+
+#[test]
 fn who_reads_while_records_are_moved_misses_none() {
     let folder = folder();
     let journal = reopen(folder.path());
