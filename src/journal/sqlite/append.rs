@@ -26,7 +26,7 @@ const MAX_BYTES_EACH: usize = 1024;
 
 /// Maximum bytes of a batch that is staged. A larger one has so many rooms that few records of each are staged before
 /// they are moved, and as many pages are written then.
-const MAX_BYTES: usize = 1024 * 1024;
+const MAX_BATCH_BYTES: usize = 1024 * 1024;
 
 /// What a batch changes, while its transaction is open.
 struct Changes<'a> {
@@ -145,7 +145,7 @@ impl Open {
         }
         let rooms = batch.iter().map(|append| &append.room).collect::<HashSet<_>>().len();
         let bytes = batch.iter().map(|append| append.record.entries.len()).sum::<usize>();
-        rooms >= self.staged.many_rooms && bytes <= MAX_BYTES.min(rooms * MAX_BYTES_EACH)
+        rooms >= self.staged.many_rooms && bytes <= MAX_BATCH_BYTES.min(rooms * MAX_BYTES_EACH)
     }
 
     /// Whether a record of the batch may be staged already: it is compared with what is stored.

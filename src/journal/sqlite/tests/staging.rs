@@ -1,4 +1,4 @@
-//! A batch of many rooms is stored as one row at first, and nobody who reads its rooms can tell.
+//! A batch of many rooms is stored as one row at first, which a reader of its rooms cannot tell.
 
 use std::{
     fs,
