@@ -111,6 +111,7 @@ pub mod testing {
                 fanout::sessions::{Lost as LostMail, Sessions as FanOutSessions},
             },
             chat::{
+                calls::{Call, CallId},
                 common::{ChatLimits, Common, ShardId},
                 core::Lost as LostInput,
                 effects::{Done, Effect, Input, Job, Now},

@@ -283,8 +283,7 @@ impl Metrics {
     /// A shard of the chat cannot store messages, or can again.
     pub fn journal_failed(&self, has_failed: bool) {
         let change = if has_failed { 1 } else { usize::MAX };
-        let before = self.shards_without_journal.fetch_add(change, Ordering::SeqCst);
-        self.journal_available.set((before.wrapping_add(change) == 0).into());
+        self.shards_without_journal.fetch_add(change, Ordering::SeqCst);
     }
 
     /// Sets how often damage was found in the journal.
@@ -317,6 +316,7 @@ impl Metrics {
             self.used.with_label_values(&[what]).set(i64::try_from(used).unwrap_or(i64::MAX));
             self.bounds.with_label_values(&[what]).set(i64::try_from(bound).unwrap_or(i64::MAX));
         }
+        self.journal_available.set((self.shards_without_journal.load(Ordering::SeqCst) == 0).into());
         self.parts.read();
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
@@ -366,6 +366,22 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} in\n{text}");
         }
+    }
+
+    #[test]
+    fn the_journal_is_available_while_no_shard_has_a_fault_also_at_the_start() {
+        let metrics = Metrics::new();
+        let shows = |number: u8| {
+            let text = metrics.render().expect("encodes");
+            assert!(text.contains(&format!("echoroom_journal_available {number}\n")), "{text}");
+        };
+        shows(1);
+        metrics.journal_failed(true);
+        metrics.journal_failed(true);
+        metrics.journal_failed(false);
+        shows(0);
+        metrics.journal_failed(false);
+        shows(1);
     }
 
     #[test]

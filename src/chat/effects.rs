@@ -3,6 +3,7 @@
 use std::time::Instant;
 
 use super::{
+    calls::{Call, CallId},
     commits::{Commit, Receipt},
     common::ShardId,
     handing::Decided,
@@ -42,8 +43,8 @@ pub enum Input {
     TurnEnded,
     /// The server stops: sessions that register from now on are turned away.
     Stop,
-    /// The server stops: keep the names of all users, and close the journal once all messages are durable.
-    Close,
+    /// A call of the server, to be answered by [`Effect::Answer`].
+    Call(CallId, Call),
 }
 
 impl Input {
@@ -51,9 +52,11 @@ impl Input {
     /// have been the last in a room, which stays in memory until then; in a room that is opened, what both have said
     /// has waited.
     pub(super) fn hurries(&self) -> bool {
-        let Self::Request(request) = self else {
-            // Shards send each other the sessions that move.
-            return matches!(self, Self::FromShard(_) | Self::Done(Done::Opened(..)));
+        let request = match self {
+            Self::Request(request) => request,
+            // Shards send each other the sessions that move; and who calls waits.
+            Self::FromShard(_) | Self::Done(Done::Opened(..)) | Self::Call(..) => return true,
+            Self::Done(_) | Self::Decided(_) | Self::Wake | Self::TurnEnded | Self::Stop => return false,
         };
         match request {
             Request::Register(_) | Request::Unregister(_) | Request::Login(_) | Request::Logout(_) => true,
@@ -71,7 +74,7 @@ impl Input {
     pub(super) fn ends_turn(&self) -> bool {
         match self {
             Self::Request(_) | Self::FromShard(_) | Self::Decided(_) => false,
-            Self::Done(_) | Self::Wake | Self::TurnEnded | Self::Stop | Self::Close => true,
+            Self::Done(_) | Self::Wake | Self::TurnEnded | Self::Stop | Self::Call(..) => true,
         }
     }
 }
@@ -87,6 +90,8 @@ pub enum Effect {
     Forward(ShardId, ToShard),
     /// Goes to the journal, which answers with [`Done`].
     Ask(Job),
+    /// The answer to a call.
+    Answer(CallId, Result<(), JournalError>),
 }
 
 /// What is to be kept of what the chat has said.
@@ -114,8 +119,8 @@ pub enum Job {
     Check,
     /// To remove what is too old.
     Sweep,
-    /// To forget a room.
-    Forget(RoomName),
+    /// To forget a room, because it makes place for another one, or for a call.
+    Forget(RoomName, Option<CallId>),
     /// To reserve names, or to free them.
     Reserve(RoomName, Vec<ReservedName>),
     /// To close.
@@ -135,8 +140,8 @@ pub enum Done {
     Checked(Result<(), JournalError>),
     /// When that was asked, in milliseconds since 1970, and the rooms of which nothing is left.
     Swept(u64, Result<Vec<RoomName>, JournalError>),
-    /// A room is forgotten.
-    Forgot(RoomName, Result<(), JournalError>),
+    /// A room is forgotten, for that call.
+    Forgot(RoomName, Option<CallId>, Result<(), JournalError>),
     /// Names are reserved or free.
     Reserved(Result<(), JournalError>),
     /// The journal is closed.

@@ -7,7 +7,7 @@
 //!
 //! [`server`] is the actor, a thin shell: it hands inputs to a [`shard`] and carries out its [`effects`]. A shard
 //! has no clock, mailbox or thread. It is the [`core`], which may panic and begin again, and beside it what must
-//! survive that: the [`keeper`] of the journal and the [`openings`] of rooms. [`transfer`] is what shards tell
+//! survive that: the [`keeper`] of the journal, the [`openings`] of rooms, and the [`calls`] of the server. [`transfer`] is what shards tell
 //! each other, [`common`] what they share.
 //!
 //! Plain structs decide: [`room`], [`presence`] (users), [`log`] (offsets, recovery, repeated messages),
@@ -16,6 +16,7 @@
 
 mod alarms;
 pub(crate) mod avatars;
+pub(crate) mod calls;
 pub(crate) mod commits;
 pub(crate) mod common;
 pub(crate) mod core;

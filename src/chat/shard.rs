@@ -10,19 +10,20 @@ use std::{mem, net::IpAddr, sync::Arc, time::Instant};
 use log::warn;
 
 use super::{
+    calls::{Call, CallId, Calls, Due},
     commits::{Commit, Receipt},
     common::{Common, ShardId},
     core::{Chat, Counts, Lost},
     effects::{Done, Effect, Input, Job, Now, ToKeep},
     handing::Decisions,
     keeper::Keeper,
-    messages::{Rejected, Reply, RoomList},
+    messages::{Rejected, Reply, RoomList, Summary},
     openings::Openings,
 };
 use crate::{
     broadcast::RoomId,
     domain::RoomName,
-    journal::{JournalError, Record, RoomState},
+    journal::{Damage, JournalError, Record, RoomState},
 };
 
 /// One chat, and its keeper.
@@ -32,6 +33,7 @@ pub struct Shard {
     chat: Chat,
     keeper: Keeper,
     openings: Openings,
+    calls: Calls,
 }
 
 /// What a chat is made of.
@@ -74,7 +76,8 @@ impl Shard {
     pub fn new(common: Arc<Common>, id: ShardId, decisions: Arc<dyn Decisions>, now: Now) -> Self {
         let keeper = Keeper::new(common.limits.commit_delay);
         let make = Make { common, id, decisions };
-        Self { chat: make.chat(now), make, keeper, openings: Openings::default() }
+        let (openings, calls) = (Openings::default(), Calls::default());
+        Self { chat: make.chat(now), make, keeper, openings, calls }
     }
 
     /// Begins: asks the journal which rooms it has.
@@ -104,10 +107,7 @@ impl Shard {
             }
             Input::Done(done) => self.done(now, done, effects),
             Input::Stop => self.chat.stop(),
-            Input::Close => {
-                self.chat.keep_names();
-                self.keeper.close();
-            }
+            Input::Call(id, call) => self.call(id, call, effects),
         }
         if ends_turn {
             self.end_turn(now, effects);
@@ -121,33 +121,60 @@ impl Shard {
     /// the input that panicked.
     pub fn begin_again(&mut self, now: Now, lost: Lost, effects: &mut Vec<Effect>) {
         let broken = mem::replace(&mut self.chat, self.make.chat(now));
-        let (stops, closes) = (matches!(lost, Lost::Stop), matches!(lost, Lost::Close));
+        self.chat.begin_again(broken.rest(), &lost);
         match lost {
             Lost::Batch => self.keeper.give_again(),
             Lost::Upkeep => self.keeper.keep_up(now.at),
             Lost::PlacesIn(room) => self.openings.lost(room),
+            Lost::Stop => self.chat.stop(),
+            Lost::Forgot(room, call, answer) => self.forgot(&room, call, answer, effects),
+            Lost::Call(id, call) => self.call(id, call, effects),
             _ => {}
         }
-        self.chat.begin_again(broken.rest(), lost);
         self.keeper.start_again();
-        if stops {
-            self.chat.stop();
-        }
-        if closes {
-            self.chat.keep_names();
-        }
         self.end_turn(now, effects);
-        if closes {
-            self.keeper.close();
-        }
         self.ask(effects);
     }
 
-    /// Sends all broadcasts, and gives the journal the next batch.
+    /// Sends all broadcasts, gives the journal the next batch, and goes on with the calls.
     fn end_turn(&mut self, now: Now, effects: &mut Vec<Effect>) {
         self.chat.end_turn();
         self.take_over(effects);
         self.keeper.commit_next(now.at);
+        self.go_on_with_calls(effects);
+    }
+
+    /// Takes a call of the server.
+    fn call(&mut self, id: CallId, call: Call, effects: &mut Vec<Effect>) {
+        match call {
+            Call::UntilIdle => self.calls.until_idle(id),
+            Call::Forget(room) => {
+                // What was said before belongs to it.
+                self.chat.end_turn();
+                self.take_over(effects);
+                let last = self.keeper.records_of(&room).iter().map(Record::last).max();
+                self.calls.forget(id, room, last);
+            }
+            Call::Close => {
+                self.chat.keep_names();
+                self.keeper.close();
+                self.calls.close(id);
+            }
+        }
+    }
+
+    /// Answers the calls that are done, and asks the journal to forget rooms whose messages it has.
+    fn go_on_with_calls(&mut self, effects: &mut Vec<Effect>) {
+        let keeper = &self.keeper;
+        let is_unkept = |room: &RoomName, offset| {
+            keeper.records_of(room).iter().any(|record: &Record| record.first <= offset)
+        };
+        effects.extend(self.calls.due(keeper.fault(), is_unkept).into_iter().map(|due| match due {
+            Due::Forget(id, room) => Effect::Ask(Job::Forget(room, Some(id))),
+            Due::Answer(id, answer) => Effect::Answer(id, answer),
+        }));
+        let is_idle = || keeper.is_idle() && !self.chat.is_awaited();
+        effects.extend(self.calls.answered(is_idle).into_iter().map(|id| Effect::Answer(id, Ok(()))));
     }
 
     fn done(&mut self, now: Now, done: Done, effects: &mut Vec<Effect>) {
@@ -167,15 +194,34 @@ impl Shard {
                     Err(error) => warn!("old messages cannot be let go: {error}"),
                 }
             }
-            Done::Forgot(room, Ok(())) => self.chat.forgot(&room),
-            Done::Forgot(_, Err(error)) => {
+            Done::Forgot(room, call, answer) => self.forgot(&room, call, answer, effects),
+            Done::Reserved(Err(error)) => warn!("reserved names are not kept: {error}"),
+            Done::Reserved(Ok(())) => {}
+            Done::Closed(answer) => {
+                self.calls.closed();
+                if let Err(error) = answer {
+                    warn!("the journal is not closed as it should be: {error}");
+                }
+            }
+        }
+    }
+
+    /// The journal has forgotten a room, or could not.
+    fn forgot(
+        &mut self,
+        room: &RoomName,
+        call: Option<CallId>,
+        answer: Result<(), JournalError>,
+        effects: &mut Vec<Effect>,
+    ) {
+        match &answer {
+            Ok(()) => self.chat.forgot(room),
+            Err(error) => {
                 warn!("the history of a room cannot be let go: {error}");
                 self.keeper.probe(false);
             }
-            Done::Reserved(Err(error)) => warn!("reserved names are not kept: {error}"),
-            Done::Closed(Err(error)) => warn!("the journal is not closed as it should be: {error}"),
-            Done::Reserved(Ok(())) | Done::Closed(Ok(())) => {}
         }
+        effects.extend(call.map(|id| Effect::Answer(id, answer)));
     }
 
     /// The journal has told where a room stands.
@@ -237,13 +283,8 @@ impl Shard {
 
     /// Asks the journal what the chat and the keeper want to know.
     fn ask(&mut self, effects: &mut Vec<Effect>) {
-        self.keeper.close_if_idle(|| self.chat.is_awaited());
+        self.keeper.close_if_idle(|| self.chat.is_awaited() || self.calls.is_forgetting());
         effects.extend(self.keeper.jobs().map(Effect::Ask));
-    }
-
-    /// What has been said is given to the journal at the end of this turn, if it takes a batch then.
-    pub(crate) fn hurry(&mut self) {
-        self.keeper.hurry();
     }
 
     /// When [`Input::Wake`] is due; `None` if not by itself.
@@ -268,21 +309,6 @@ impl Shard {
         self.chat.list_rooms(asked)
     }
 
-    /// Whether all messages are durable, no request waits, and no session moves.
-    pub(crate) fn is_idle(&self) -> bool {
-        self.keeper.is_idle() && !self.chat.is_awaited()
-    }
-
-    /// The last message of a room that is not durable; `None` if all are.
-    pub(crate) fn last_unkept(&self, room: &RoomName) -> Option<u64> {
-        self.keeper.records_of(room).iter().map(Record::last).max()
-    }
-
-    /// Whether a message of a room, or one before it, is not durable.
-    pub(crate) fn is_unkept(&self, room: &RoomName, offset: u64) -> bool {
-        self.keeper.records_of(room).iter().any(|record| record.first <= offset)
-    }
-
     /// The fault of the journal, if it has one.
     pub(crate) fn fault(&self) -> Option<&JournalError> {
         self.keeper.fault()
@@ -292,6 +318,12 @@ impl Shard {
     pub fn figures(&self) -> Figures {
         let (rooms, kept_rooms, members) = self.chat.sizes();
         Figures { rooms, kept_rooms, members, unkept: self.keeper.unkept() }
+    }
+
+    /// The numbers that health shows, with the damage that the journal has met.
+    pub(crate) fn summary(&self, journal_damage: Option<Damage>) -> Summary {
+        let Figures { rooms, kept_rooms, members, .. } = self.figures();
+        Summary { rooms, kept_rooms, members, journal_fault: self.fault().cloned(), journal_damage }
     }
 
     /// What was counted since this was last called.

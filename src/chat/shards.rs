@@ -19,12 +19,10 @@ use actix_web::rt::time::timeout;
 use futures_util::future::{join_all, try_join_all};
 
 use super::{
+    calls::Call,
     common::{ChatLimits, Common, ShardId},
     handing::Decided,
-    messages::{
-        CloseJournal, ForgetRoom, ListRooms, MayEnter, Rejected, Request, RoomList, Stop, Summarize, Summary,
-        UntilIdle,
-    },
+    messages::{ListRooms, MayEnter, Rejected, Request, RoomList, Stop, Summarize, Summary},
     server::ChatServer,
     transfer::{Peers, ToShard},
 };
@@ -151,12 +149,13 @@ impl Shards {
         self.of_room(&message.room).send(message).await.map_err(|_| NoAnswer)
     }
 
-    /// Forgets all messages of a room.
+    /// Forgets all messages of a room that were said before this call. Its members stay, and go on at the next
+    /// offset.
     ///
     /// # Errors
     /// The shard does not answer.
     pub(crate) async fn forget(&self, room: RoomName) -> Result<Result<(), JournalError>, NoAnswer> {
-        self.of_room(&room).send(ForgetRoom { room }).await.map_err(|_| NoAnswer)
+        self.of_room(&room).send(Call::Forget(room)).await.map_err(|_| NoAnswer)
     }
 
     /// The largest rooms, and those that are asked for.
@@ -201,13 +200,13 @@ impl Shards {
         let at_rest = async {
             // What a client has sent may still follow it from shard to shard: one round for each hop.
             for _ in 0..=self.0.mailboxes.len().min(MOST_HOPS) {
-                drop(join_all(shards().map(|shard| shard.send(UntilIdle))).await);
+                drop(join_all(shards().map(|shard| shard.send(Call::UntilIdle))).await);
             }
         };
         // A shard whose journal has a fault is not idle.
         _ = timeout(patience, at_rest).await;
         // A shard that has ended cannot keep anything.
-        drop(join_all(shards().map(|shard| shard.send(CloseJournal))).await);
+        drop(join_all(shards().map(|shard| shard.send(Call::Close))).await);
     }
 }
 

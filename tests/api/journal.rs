@@ -8,6 +8,7 @@ use tempfile::TempDir;
 
 use crate::{
     helpers::TestServer,
+    metrics::value,
     people::{Person, offsets},
     program::{Running, echoroom, start},
 };
@@ -142,6 +143,7 @@ async fn a_disk_that_is_full_refuses_messages_until_there_is_room_and_loses_none
     let health = server.health().await;
     assert_eq!(health["status"], "the journal is not available");
     assert!(health["journal"].as_str().is_some_and(|fault| fault.contains("echoroom.db")), "{health}");
+    assert_eq!(value(&server, "echoroom_journal_available").await, 0.0);
     server.connect("/echo").await.send("still up").await;
     server.connect("/ws").await.expect_quiet().await;
 
@@ -157,6 +159,7 @@ async fn a_disk_that_is_full_refuses_messages_until_there_is_room_and_loses_none
     assert_eq!(receipt["offset"], number);
     assert_eq!(ann.say("and on").await["offset"], number + 1);
     assert_eq!(server.health().await["status"], "ok");
+    assert_eq!(value(&server, "echoroom_journal_available").await, 1.0);
     let kept = offsets(&history(&server).await);
     assert_eq!(kept, (1..=number as u64 + 1).collect::<Vec<_>>());
 }

@@ -13,6 +13,7 @@ pub async fn value(server: &TestServer, line: &str) -> f64 {
 #[actix_web::test]
 async fn sessions_messages_and_deliveries_are_counted() {
     let server = TestServer::start().await;
+    assert_eq!(value(&server, "echoroom_journal_available").await, 1.0, "before anything is said");
     let (mut ann, mut ben) = (server.connect("/ws").await, server.connect("/ws").await);
     let _echo = server.connect("/echo").await;
     for number in 0..5 {

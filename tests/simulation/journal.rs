@@ -127,7 +127,7 @@ impl Journal {
             }
             Job::Check => Done::Checked(result(!fails && !is_full)),
             Job::Sweep => Done::Swept(0, Ok(Vec::new())),
-            Job::Forget(name) => Done::Forgot(name, Ok(())),
+            Job::Forget(name, call) => Done::Forgot(name, call, Ok(())),
             Job::Reserve(room, reserved) => {
                 if is_done && !is_full {
                     self.reserve(&room, reserved, names);

@@ -12,8 +12,8 @@ use echoroom::{
     testing::{
         ForFanOut, Mail, MemberId, Metrics, Outlets, RoomId,
         simulation::{
-            Budget, ChatLimits, Common, Decided, Decisions, Effect, FanOutSessions, IdLimits, Now, Request,
-            Shard, ShardId, ToShard as FromShard, Token,
+            Budget, Call, CallId, ChatLimits, Common, Decided, Decisions, Effect, FanOutSessions, IdLimits,
+            Now, Request, Shard, ShardId, ToShard as FromShard, Token,
         },
     },
 };
@@ -35,7 +35,7 @@ pub enum ToShard {
     Stop,
     /// All sessions are dismissed.
     DismissAll,
-    Close,
+    Call(CallId, Call),
 }
 
 /// An actor of the chat: a shard and its mailbox.
@@ -52,6 +52,8 @@ pub struct Server {
     /// What it has for other shards in this turn.
     pub forwards: Vec<(ShardId, FromShard)>,
     pub has_stopped: bool,
+    /// The calls that it has not answered.
+    pub calls: Vec<CallId>,
     /// Whether it panics over its next input.
     pub is_poisoned: bool,
 }
@@ -159,6 +161,7 @@ impl Node {
                 collected: (0..workers).map(|_| Vec::new()).collect(),
                 forwards: Vec::new(),
                 has_stopped: false,
+                calls: Vec::new(),
                 is_poisoned: false,
             }
         };

@@ -78,6 +78,12 @@ impl World {
                     }
                     self.journal.jobs.push_back((shard, job));
                 }
+                Effect::Answer(id, _) => {
+                    let calls = &mut self.node.servers[shard].calls;
+                    let waiting = calls.iter().position(|call| *call == id);
+                    self.trace.check(waiting.is_some(), "each call is answered once", || format!("{id:?}"));
+                    waiting.map(|index| calls.remove(index));
+                }
             }
         }
         self.node.servers[shard].effects = effects;
@@ -115,9 +121,10 @@ impl World {
                 self.node.servers[shard].has_stopped = true;
             }
             ToShard::DismissAll => self.dismiss_all(shard),
-            ToShard::Close => {
-                self.trace.note("a shard is to close", [shard as u64, 0, 0]);
-                self.feed(shard, Input::Close);
+            ToShard::Call(id, call) => {
+                self.trace.note("a shard is called", [shard as u64, id.0, 0]);
+                self.feed(shard, Input::Call(id, call));
+                self.node.send(shard);
             }
         }
         true

@@ -9,7 +9,7 @@ use std::{
 
 use echoroom::testing::{
     Delivery, ForFanOut,
-    simulation::{ChatNews, Input, LostMail, Now, Request, Token, Unregister},
+    simulation::{Call, CallId, ChatNews, Input, LostMail, Now, Request, Token, Unregister},
 };
 
 use crate::{
@@ -214,7 +214,13 @@ impl World {
             }
             Phase::Dismissing if self.node.sessions.is_empty() && self.node.has_read_all() => {
                 self.phase = Phase::Closing;
-                self.node.servers.iter_mut().for_each(|server| server.inbox.push_back(ToShard::Close));
+                for server in &mut self.node.servers {
+                    for (number, call) in [Call::UntilIdle, Call::Close].into_iter().enumerate() {
+                        let id = CallId(number as u64);
+                        server.calls.push(id);
+                        server.inbox.push_back(ToShard::Call(id, call));
+                    }
+                }
             }
             Phase::Closing if self.journal.is_closed && self.journal.answers.is_empty() => self.stopped(),
             _ => {}
@@ -257,6 +263,8 @@ impl World {
     fn stopped(&mut self) {
         self.trace.note("the process has stopped", [0; 3]);
         self.counts.stops += 1;
+        let owed: Vec<_> = self.node.servers.iter().map(|server| server.calls.clone()).collect();
+        self.trace.check(owed.iter().all(Vec::is_empty), "each call is answered", || format!("{owed:?}"));
         for room in 0..self.config.rooms {
             let (head, durable) = (self.truth.head(room), self.journal.head(room));
             self.trace.check(head == durable, "a stop loses nothing", || {

@@ -11,6 +11,7 @@ use crate::{
     broadcast::{Member, Remains, RoomId, Seat},
     chat::{
         alarms::Alarm,
+        calls::{Call, CallId},
         commits::Receipt,
         common::ShardId,
         effects::{Done, Effect, Input},
@@ -20,7 +21,8 @@ use crate::{
         transfer::ToShard,
     },
     connection::Ending,
-    domain::MemberId,
+    domain::{MemberId, RoomName},
+    journal::JournalError,
 };
 
 /// What is to be done about an input that is lost, because the chat panicked over it.
@@ -52,8 +54,10 @@ pub enum Lost {
     Fate(Decided),
     /// The server stops nevertheless.
     Stop,
-    /// The journal is closed nevertheless.
-    Close,
+    /// The journal has forgotten a room, for that call.
+    Forgot(RoomName, Option<CallId>, Result<(), JournalError>),
+    /// The call is taken nevertheless.
+    Call(CallId, Call),
 }
 
 impl Lost {
@@ -71,10 +75,13 @@ impl Lost {
             Input::FromShard(ToShard::Settled(_) | ToShard::Forgotten(..)) => Self::Nothing,
             Input::Done(Done::Appended(_)) => Self::Batch,
             Input::Done(Done::Checked(_) | Done::Swept(..)) => Self::Upkeep,
+            Input::Done(Done::Forgot(room, call, answer)) => {
+                Self::Forgot(room.clone(), *call, answer.clone())
+            }
             Input::Decided(decided) => Self::Fate(decided.clone()),
             Input::Done(_) | Input::Wake | Input::TurnEnded => Self::Nothing,
             Input::Stop => Self::Stop,
-            Input::Close => Self::Close,
+            Input::Call(id, call) => Self::Call(*id, call.clone()),
         }
     }
 
@@ -114,7 +121,7 @@ impl Chat {
     }
 
     /// Goes on with what is left of a chat that has panicked over an input.
-    pub(in crate::chat) fn begin_again(&mut self, rest: Rest, lost: Lost) {
+    pub(in crate::chat) fn begin_again(&mut self, rest: Rest, lost: &Lost) {
         let Rest { mut remains, mut behind, moving, is_stopping } = rest;
         self.has_begun_again = true;
         self.is_stopping = is_stopping;
@@ -173,21 +180,22 @@ impl Chat {
     }
 
     /// Tells the session whose input is lost.
-    fn make_good(&mut self, lost: Lost, strangers: &[(MemberId, Option<RoomId>)]) {
+    fn make_good(&mut self, lost: &Lost, strangers: &[(MemberId, Option<RoomId>)]) {
         match lost {
-            Lost::Nothing | Lost::Batch | Lost::Upkeep | Lost::Stop | Lost::Close => {}
-            Lost::Fate(decided) => self.decided(decided),
-            Lost::Answer(member, ticket) => self.reject(member, ticket, Rejected::Interrupted),
-            Lost::Arrival(from, member, ticket) => {
+            // The shard does what is to be done.
+            Lost::Nothing | Lost::Batch | Lost::Upkeep | Lost::Stop | Lost::Call(..) | Lost::Forgot(..) => {}
+            Lost::Fate(decided) => self.decided(decided.clone()),
+            Lost::Answer(member, ticket) => self.reject(*member, *ticket, Rejected::Interrupted),
+            &Lost::Arrival(from, member, ticket) => {
                 self.broadcaster.release(member);
                 let reply = Reply::Rejected(Rejected::Interrupted);
                 self.forward(from, ToShard::LoginDone { member, by: self.id, ticket, reply });
             }
             Lost::Newcomer(seat) => {
-                self.effects.push(Effect::TurnAway(seat, Ending::Restart));
+                self.effects.push(Effect::TurnAway(seat.clone(), Ending::Restart));
             }
-            Lost::Place(member) => self.send_away(member),
-            Lost::Moved(member, by) => {
+            Lost::Place(member) => self.send_away(*member),
+            &Lost::Moved(member, by) => {
                 self.moving.away.remove(&member);
                 self.logging_in.remove(&member);
                 self.send_away(member);
@@ -195,11 +203,11 @@ impl Chat {
                 self.forward(by, ToShard::Request(unregister.into()));
             }
             Lost::GiveWay => self.give_way(),
-            Lost::End(member, holds_name) => {
+            &Lost::End(member, holds_name) => {
                 self.request_or_redirect(Unregister { member, holds_name }.into());
             }
             Lost::PlacesIn(room) => {
-                for (member, _) in strangers.iter().filter(|(_, its)| *its == Some(room)) {
+                for (member, _) in strangers.iter().filter(|(_, its)| *its == Some(*room)) {
                     self.send_away(*member);
                 }
             }

@@ -30,7 +30,7 @@ impl Chat {
                 self.broadcaster.rooms.keep(&name, at);
             } else {
                 // Older versions kept the history of these rooms.
-                self.ask(Job::Forget(name));
+                self.ask(Job::Forget(name, None));
             }
         }
         self.knows_rooms = true;
@@ -76,7 +76,7 @@ impl Chat {
         self.counts.forgotten_rooms += 1;
         self.resting_ids.take(&room);
         self.listing.forget(&room);
-        self.ask(Job::Forget(room));
+        self.ask(Job::Forget(room, None));
     }
 
     /// The journal has forgotten all messages of a room.

@@ -4,10 +4,8 @@ mod news;
 mod request;
 mod requests;
 
-pub(crate) use self::requests::UntilIdle;
 pub(crate) use self::requests::{
-    AskedRoom, CloseJournal, ForgetRoom, ListRooms, ListedRoom, MOST_LISTED, MayEnter, RoomList, Stop,
-    Summarize, Summary,
+    AskedRoom, ListRooms, ListedRoom, MOST_LISTED, MayEnter, RoomList, Stop, Summarize, Summary,
 };
 pub use self::{
     news::{Behind, ChatNews, LoggedIn, Rejected, Reply, Tail, UsersPage},

@@ -207,30 +207,11 @@ pub(crate) struct MayEnter {
     pub address: Option<IpAddr>,
 }
 
-/// Forgets all messages of a room. Its members stay, and go on at the next offset. Answered when the journal
-/// has no message of it any more.
-#[derive(Debug, Message)]
-#[rtype(result = "Result<(), JournalError>")]
-pub(crate) struct ForgetRoom {
-    /// The name of the room.
-    pub room: RoomName,
-}
-
 /// The server stops: sends all that has been said to the fan-outs, and turns sessions away that register from
 /// then on.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
 pub(crate) struct Stop;
-
-/// Answers once a shard has nothing to do: all its messages are durable, and no session of it moves.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct UntilIdle;
-
-/// Closes the journal once all messages are durable, and then answers.
-#[derive(Clone, Copy, Debug, Message)]
-#[rtype(result = "()")]
-pub(crate) struct CloseJournal;
 
 /// Asks for the rooms that have sessions, those with most first.
 #[derive(Debug, Message)]

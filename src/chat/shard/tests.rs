@@ -12,6 +12,7 @@ use crate::{
         testing::{PLAIN, seat},
     },
     chat::{
+        calls::{Call, CallId},
         common::ChatLimits,
         effects::{Done, Job},
         handing::{Decided, Fate, Waiter},
@@ -55,6 +56,8 @@ struct Stage {
     jobs: Vec<Job>,
     /// What is durable.
     durable: Vec<Append>,
+    /// The calls that have been answered.
+    answered: Vec<(CallId, Result<(), JournalError>)>,
     /// What goes to other shards.
     forwards: Vec<(ShardId, ToShard)>,
     /// What sessions were told.
@@ -79,6 +82,7 @@ impl Stage {
             durable: Vec::new(),
             told: HashMap::new(),
             forwards: Vec::new(),
+            answered: Vec::new(),
         };
         let mut effects = Vec::new();
         stage.shard.start(&mut effects);
@@ -101,6 +105,7 @@ impl Stage {
                 Effect::Send(..) => {}
                 Effect::TurnAway(_, ending) => panic!("turned away: {ending:?}"),
                 Effect::Forward(to, message) => self.forwards.push((to, message)),
+                Effect::Answer(id, answer) => self.answered.push((id, answer)),
             }
         }
     }
@@ -113,7 +118,13 @@ impl Stage {
 
     /// The journal does what it has been asked, also what it is asked meanwhile. It keeps one room.
     fn run_journal(&mut self) {
-        while !self.jobs.is_empty() {
+        self.run_journal_until(|_| false);
+        assert!(self.jobs.is_empty());
+    }
+
+    /// The journal does what it has been asked, until the next job is such a one.
+    fn run_journal_until(&mut self, is_next: impl Fn(&Job) -> bool) {
+        while !self.jobs.first().is_none_or(&is_next) {
             let job = self.jobs.remove(0);
             let done = match job {
                 Job::Rooms { .. } => Done::Rooms(Ok(Vec::new())),
@@ -124,7 +135,7 @@ impl Stage {
                 }
                 Job::Check => Done::Checked(Ok(())),
                 Job::Sweep => Done::Swept(0, Ok(Vec::new())),
-                Job::Forget(room) => Done::Forgot(room, Ok(())),
+                Job::Forget(room, call) => Done::Forgot(room, call, Ok(())),
                 Job::Reserve(..) => Done::Reserved(Ok(())),
                 Job::Close => Done::Closed(Ok(())),
             };
@@ -332,10 +343,30 @@ fn the_journal_is_closed_though_the_chat_panics_over_that() {
     let mut stage = Stage::new();
     stage.user(1, "ann");
     stage.run_journal();
-    stage.panic(Lost::of(&Input::Close));
+    stage.panic(Lost::of(&Input::Call(CallId(1), Call::Close)));
     let is_name = |job: &Job| matches!(job, Job::Reserve(_, names) if names.len() == 1);
     assert!(stage.jobs.iter().any(is_name), "the name is kept");
     assert!(stage.jobs.iter().any(|job| matches!(job, Job::Close)));
+    stage.run_journal();
+    assert_eq!(stage.answered, [(CallId(1), Ok(()))]);
+}
+
+#[test]
+fn a_room_is_forgotten_once_what_was_said_before_is_durable_though_the_chat_panics_over_that() {
+    let mut stage = Stage::new();
+    let ann = stage.user(1, "ann");
+    stage.post(ann, 2, "said before");
+    let call = (CallId(1), Call::Forget(RoomName::parse("a").expect("a legal name")));
+    stage.feed(Input::Call(call.0, call.1.clone()));
+    stage.panic(Lost::of(&Input::Call(call.0, call.1)));
+    let is_forget = |job: &Job| matches!(job, Job::Forget(..));
+    assert!(stage.jobs.iter().any(|job| matches!(job, Job::Append(_))));
+    assert!(!stage.jobs.iter().any(is_forget), "it is not durable");
+    stage.run_journal_until(is_forget);
+    let done = Done::Forgot(RoomName::parse("a").expect("a legal name"), Some(call.0), Ok(()));
+    stage.jobs.remove(0);
+    stage.panic(Lost::of(&Input::Done(done)));
+    assert_eq!(stage.answered, [(call.0, Ok(()))]);
 }
 
 #[test]

@@ -1,0 +1,98 @@
+//! Asks the journal.
+
+use std::{mem, pin::Pin, sync::Arc, time::Instant};
+
+use crate::{
+    chat::effects::{Done, Job},
+    journal::{Journal, JournalError, Pending, now_millis},
+    metrics::Metrics,
+};
+
+/// The journal, and what it is being asked.
+pub(super) struct Asking {
+    journal: Arc<dyn Journal>,
+    metrics: Arc<Metrics>,
+    /// Number of jobs that are not answered.
+    under_way: usize,
+    /// Whether the journal is to be closed once they are answered: jobs may reach it in another order than they
+    /// were made in.
+    is_close_due: bool,
+}
+
+/// A job that the journal is asked.
+pub(super) struct Asked {
+    /// Its answer.
+    pub answer: Pin<Box<dyn Future<Output = Done>>>,
+    /// When that was asked, and how many messages are to be durable.
+    pub begun: Option<(u64, Instant)>,
+}
+
+impl Asking {
+    /// Asks `journal`, and counts in `metrics`.
+    pub(super) fn new(journal: Arc<dyn Journal>, metrics: Arc<Metrics>) -> Self {
+        Self { journal, metrics, under_way: 0, is_close_due: false }
+    }
+
+    /// The journal.
+    pub(super) fn journal(&self) -> &dyn Journal {
+        &*self.journal
+    }
+
+    /// Whether a job must wait for the answers that are under way; [`answered`](Self::answered) gives it back then.
+    pub(super) fn must_wait(&mut self, job: &Job) -> bool {
+        let must_wait = matches!(job, Job::Close) && self.under_way > 0;
+        self.is_close_due |= must_wait;
+        must_wait
+    }
+
+    /// Asks.
+    pub(super) fn ask(&mut self, job: Job) -> Asked {
+        let begun = match &job {
+            Job::Append(batch) => {
+                Some((batch.iter().map(|append| u64::from(append.record.count)).sum(), Instant::now()))
+            }
+            _ => None,
+        };
+        self.under_way += 1;
+        Asked { answer: job.ask(&*self.journal), begun }
+    }
+
+    /// Takes note of an answer. Returns what the journal is to be asked next.
+    pub(super) fn answered(&mut self, done: &Done, begun: Option<(u64, Instant)>) -> Option<Job> {
+        if let (Done::Appended(Ok(())), Some((messages, begun))) = (done, begun) {
+            self.metrics.committed(messages, begun.elapsed());
+        }
+        if matches!(done, Done::Checked(_) | Done::Opened(..)) {
+            self.metrics.set_journal_damage(self.journal.damage().map_or(0, |damage| damage.found));
+        }
+        self.under_way -= 1;
+        (self.under_way == 0 && mem::take(&mut self.is_close_due)).then_some(Job::Close)
+    }
+}
+
+impl Job {
+    /// Asks the journal.
+    fn ask(self, journal: &dyn Journal) -> Pin<Box<dyn Future<Output = Done>>> {
+        fn then<T: 'static>(
+            pending: Pending<T>,
+            done: impl FnOnce(Result<T, JournalError>) -> Done + 'static,
+        ) -> Pin<Box<dyn Future<Output = Done>>> {
+            Box::pin(async move { done(pending.await) })
+        }
+        match self {
+            Self::Rooms { .. } => then(journal.rooms(), Done::Rooms),
+            Self::Open(id, room) => then(journal.open(room), move |answer| Done::Opened(id, answer)),
+            Self::Append(batch) => then(journal.append(batch), Done::Appended),
+            Self::Check => then(journal.check(), Done::Checked),
+            Self::Sweep => {
+                let asked_at = now_millis();
+                then(journal.sweep(), move |answer| Done::Swept(asked_at, answer))
+            }
+            Self::Forget(room, call) => {
+                then(journal.forget(room.clone()), move |answer| Done::Forgot(room, call, answer))
+            }
+            Self::Reserve(room, names) => then(journal.reserve(room, names), Done::Reserved),
+            Self::Close => then(journal.close(), Done::Closed),
+        }
+    }
+}
