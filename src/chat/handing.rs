@@ -77,10 +77,6 @@ impl Fate {
 }
 
 impl Remembered for Arc<Fate> {
-    fn stamp(&self) -> u64 {
-        self.at
-    }
-
     fn at(&self) -> u64 {
         self.at
     }

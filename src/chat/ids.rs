@@ -6,6 +6,8 @@
 
 use std::{
     collections::{HashMap, VecDeque},
+    fmt,
+    hash::BuildHasher as _,
     sync::{
         Arc,
         atomic::{AtomicUsize, Ordering},
@@ -13,11 +15,16 @@ use std::{
     time::Duration,
 };
 
+use foldhash::fast::RandomState;
+use hashbrown::hash_table::{
+    Entry::{Occupied, Vacant},
+    HashTable,
+};
 use sha2::{Digest as _, Sha256};
 
 use super::position::Place;
 use crate::{
-    domain::{Map, NicknameKey, RoomName, Token},
+    domain::{NicknameKey, RoomName, Token},
     journal::Keyed,
 };
 
@@ -59,46 +66,64 @@ impl IdCount {
 
 /// What is remembered of a message with an id.
 pub(crate) trait Remembered: Clone {
-    /// Distinguishes it from another message with an equal key.
-    fn stamp(&self) -> u64;
     /// When the message was said, in milliseconds since 1970.
     fn at(&self) -> u64;
 }
 
 impl Remembered for Place {
-    fn stamp(&self) -> u64 {
-        self.offset
-    }
-
     fn at(&self) -> u64 {
         self.at
     }
 }
 
 /// The ids of one room's messages, or of all private messages.
-#[derive(Debug)]
+///
+/// There may be a million of them, from as many senders, so an id takes few bytes: what is remembered of it is in
+/// one queue, and the tables have its number alone.
 pub(crate) struct Ids<P = Place> {
     limits: IdLimits,
     all: IdCount,
-    places: Map<Key, P>,
-    /// The keys of each sender, oldest first.
-    senders: Map<Sender, VecDeque<Key>>,
-    /// All keys, oldest first; some of them are forgotten already.
-    order: VecDeque<Entry>,
+    /// All ids, oldest first; some of them are forgotten already.
+    queue: VecDeque<Entry<P>>,
+    /// The number of the first one; the others are counted from it, and begin at 0 again behind the last number.
+    first: u32,
+    /// The ids that are known, by their keys.
+    known: HashTable<u32>,
+    /// The senders of those, by theirs.
+    senders: HashTable<Sent>,
+    hashes: RandomState,
 }
 
-/// One key in the order of arrival.
-#[derive(Clone, Copy, Debug)]
-struct Entry {
+/// What is remembered of one message.
+#[derive(Debug)]
+struct Entry<P> {
     key: Key,
-    stamp: u64,
-    at: u64,
+    place: P,
+    /// The number of the next known id of its sender; without meaning for the newest.
+    next: u32,
+    is_known: bool,
+}
+
+/// The known ids of one sender, at least one.
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    oldest: u32,
+    newest: u32,
+    count: u32,
 }
 
 impl<P> Ids<P> {
     /// No ids yet; `all` counts those that will be remembered.
     pub(crate) fn new(limits: IdLimits, all: IdCount) -> Self {
-        Self { limits, all, places: Map::default(), senders: Map::default(), order: VecDeque::new() }
+        Self {
+            limits,
+            all,
+            queue: VecDeque::new(),
+            first: 0,
+            known: HashTable::new(),
+            senders: HashTable::new(),
+            hashes: RandomState::default(),
+        }
     }
 }
 
@@ -114,90 +139,214 @@ impl Ids {
 
     /// The offset of the newest message that had an id.
     pub(crate) fn last_offset(&self) -> u64 {
-        self.order.back().map_or(0, |entry| entry.stamp)
+        self.queue.back().map_or(0, |entry| entry.place.offset)
     }
 }
 
 impl<P: Remembered> Ids<P> {
     /// What is remembered of the message with this key.
     pub(crate) fn find(&self, key: &Key) -> Option<P> {
-        self.places.get(key).cloned()
+        self.number_of(key).map(|number| self.at(number).place.clone())
     }
 
-    /// Remembers a message. Times are milliseconds since 1970.
+    /// Remembers a message, also one whose key is known: that one is forgotten. Times are milliseconds since 1970.
     pub(crate) fn remember(&mut self, key: Key, place: P, now: u64) {
-        let entry = Entry { key, stamp: place.stamp(), at: place.at() };
-        let mut too_many = None;
-        if self.places.insert(key, place).is_none() {
-            self.all.add(1);
-            let own = self.senders.entry(sender(&key)).or_default();
-            own.push_back(key);
-            too_many = (own.len() > self.limits.per_user).then(|| own.pop_front()).flatten();
-        }
-        self.order.push_back(entry);
-        if let Some(oldest) = too_many {
-            self.places.remove(&oldest);
-            self.all.subtract(1);
-            // In a room with one speaker, the oldest key comes first.
-            if self.order.front().is_some_and(|first| first.key == oldest) {
-                self.order.pop_front();
-            }
+        self.forget(&key);
+        if self.append(key, place).count as usize > self.limits.per_user {
+            self.forget_oldest_of(sender(&key));
         }
         self.let_go(now);
+    }
+
+    /// Adds an id that is not known. Returns what its sender has sent with it.
+    fn append(&mut self, key: Key, place: P) -> Sent {
+        let (hash, number) = (self.hashes.hash_one(key), self.number_at(self.queue.len()));
+        self.queue.push_back(Entry { key, place, next: number, is_known: true });
+        let (queue, first, hashes) = (&self.queue, self.first, &self.hashes);
+        let key_of = |number: &u32| &queue[number.wrapping_sub(first) as usize].key;
+        self.known.insert_unique(hash, number, |number| hashes.hash_one(key_of(number)));
+        self.all.add(1);
+        self.add_to_sender(number)
     }
 
     /// Forgets ids that are too old or over a bound.
     pub(crate) fn let_go(&mut self, now: u64) {
         let age = u64::try_from(self.limits.age.as_millis()).unwrap_or(u64::MAX);
-        while let Some(&first) = self.order.front() {
-            let is_over = first.at.saturating_add(age) <= now || self.all.get() > self.limits.total;
-            if !is_over || self.places.len() <= self.limits.per_user && self.is_known(&first) {
+        while let Some(first) = self.queue.front() {
+            let is_over = first.place.at().saturating_add(age) <= now || self.all.get() > self.limits.total;
+            if first.is_known && (!is_over || self.len() <= self.limits.per_user) {
                 break;
             }
-            if self.is_known(&first) {
-                self.forget(&first.key);
+            let key = first.key;
+            if first.is_known {
+                self.forget(&key);
             }
-            self.order.pop_front();
+            self.queue.pop_front();
+            self.first = self.first.wrapping_add(1);
         }
-        if self.order.len() > 2 * self.places.len() + 64 {
-            let mut order = std::mem::take(&mut self.order);
-            order.retain(|entry| self.is_known(entry));
-            self.order = order;
+        if self.queue.len() > 2 * self.len() + 64 {
+            self.close_gaps();
         }
     }
 
-    /// Whether the entry is current: its key is neither forgotten nor remembered anew since.
-    fn is_known(&self, entry: &Entry) -> bool {
-        self.places.get(&entry.key).is_some_and(|place| place.stamp() == entry.stamp)
-    }
-
+    /// Forgets the id with this key, if it is known.
     fn forget(&mut self, key: &Key) {
-        if self.places.remove(key).is_none() {
+        let Some(number) = self.number_of(key) else {
+            return;
+        };
+        self.take_from_sender(number);
+        self.remove(number);
+    }
+
+    /// Forgets the oldest id of a sender.
+    fn forget_oldest_of(&mut self, sender: Sender) {
+        if let Some(Sent { oldest, .. }) = self.sent_by(sender).copied() {
+            self.take_from_sender(oldest);
+            self.remove(oldest);
+        }
+    }
+
+    /// Removes a known id that its sender has no more. Its place in the queue stays.
+    fn remove(&mut self, number: u32) {
+        let hash = self.hashes.hash_one(self.at(number).key);
+        if let Ok(entry) = self.known.find_entry(hash, |other| *other == number) {
+            entry.remove();
+            self.all.subtract(1);
+        }
+        self.at_mut(number).is_known = false;
+    }
+
+    // ----- the senders -----
+
+    fn sent_by(&self, sender: Sender) -> Option<&Sent> {
+        let hash = self.hashes.hash_one(sender);
+        self.senders.find(hash, |sent| self.sender_at(sent.oldest) == sender)
+    }
+
+    /// The newest id becomes the newest of its sender.
+    fn add_to_sender(&mut self, number: u32) -> Sent {
+        let sender = self.sender_at(number);
+        let hash = self.hashes.hash_one(sender);
+        let (queue, first, hashes) = (&self.queue, self.first, &self.hashes);
+        let sender_of = |sent: &Sent| self::sender(&queue[sent.oldest.wrapping_sub(first) as usize].key);
+        let entry = self.senders.entry(
+            hash,
+            |sent| sender_of(sent) == sender,
+            |sent| hashes.hash_one(sender_of(sent)),
+        );
+        match entry {
+            Occupied(mut entry) => {
+                let sent = entry.get_mut();
+                let before = std::mem::replace(&mut sent.newest, number);
+                sent.count += 1;
+                let sent = *sent;
+                self.at_mut(before).next = number;
+                sent
+            }
+            Vacant(entry) => {
+                let sent = Sent { oldest: number, newest: number, count: 1 };
+                entry.insert(sent);
+                sent
+            }
+        }
+    }
+
+    /// Takes an id out of those of its sender.
+    fn take_from_sender(&mut self, number: u32) {
+        let sender = self.sender_at(number);
+        let next = self.at(number).next;
+        let before = self.before_in_sender(sender, number);
+        let (queue, first) = (&self.queue, self.first);
+        let is_its =
+            |sent: &Sent| self::sender(&queue[sent.oldest.wrapping_sub(first) as usize].key) == sender;
+        let Ok(mut entry) = self.senders.find_entry(self.hashes.hash_one(sender), is_its) else {
+            return;
+        };
+        let sent = entry.get_mut();
+        if sent.count == 1 {
+            entry.remove();
             return;
         }
-        self.all.subtract(1);
-        let sender = sender(key);
-        if let Some(own) = self.senders.get_mut(&sender) {
-            // Usually at index 0.
-            if let Some(index) = own.iter().position(|other| other == key) {
-                own.remove(index);
+        sent.count -= 1;
+        match before {
+            None => sent.oldest = next,
+            Some(before) => {
+                if sent.newest == number {
+                    sent.newest = before;
+                }
+                self.at_mut(before).next = next;
             }
-            if own.is_empty() {
-                self.senders.remove(&sender);
-            }
+        }
+    }
+
+    /// The id before this one of a sender; `None` if this is the oldest, as it usually is.
+    fn before_in_sender(&self, sender: Sender, number: u32) -> Option<u32> {
+        let mut before = self.sent_by(sender)?.oldest;
+        if before == number {
+            return None;
+        }
+        while self.at(before).next != number {
+            before = self.at(before).next;
+        }
+        Some(before)
+    }
+
+    // ----- the queue -----
+
+    /// Number of known ids.
+    fn len(&self) -> usize {
+        self.known.len()
+    }
+
+    fn number_of(&self, key: &Key) -> Option<u32> {
+        self.known.find(self.hashes.hash_one(key), |number| self.at(*number).key == *key).copied()
+    }
+
+    /// The number of the id at an index of the queue.
+    fn number_at(&self, index: usize) -> u32 {
+        self.first.wrapping_add(index as u32)
+    }
+
+    fn at(&self, number: u32) -> &Entry<P> {
+        &self.queue[number.wrapping_sub(self.first) as usize]
+    }
+
+    fn at_mut(&mut self, number: u32) -> &mut Entry<P> {
+        &mut self.queue[number.wrapping_sub(self.first) as usize]
+    }
+
+    fn sender_at(&self, number: u32) -> Sender {
+        sender(&self.at(number).key)
+    }
+
+    /// Makes the queue anew, without those that are forgotten.
+    fn close_gaps(&mut self) {
+        let queue = std::mem::take(&mut self.queue);
+        let known: VecDeque<_> = queue.into_iter().filter(|entry| entry.is_known).collect();
+        self.known.clear();
+        self.senders.clear();
+        self.all.subtract(known.len());
+        for Entry { key, place, .. } in known {
+            self.append(key, place);
         }
     }
 
     /// Whether the newest id is not too old yet.
     fn is_young(&self, now: u64) -> bool {
         let age = u64::try_from(self.limits.age.as_millis()).unwrap_or(u64::MAX);
-        self.order.back().is_some_and(|newest| newest.at.saturating_add(age) > now)
+        self.queue.back().is_some_and(|newest| newest.place.at().saturating_add(age) > now)
+    }
+}
+
+impl<P> fmt::Debug for Ids<P> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Ids").field("known", &self.known.len()).finish_non_exhaustive()
     }
 }
 
 impl<P> Drop for Ids<P> {
     fn drop(&mut self) {
-        self.all.subtract(self.places.len());
+        self.all.subtract(self.known.len());
     }
 }
 
@@ -219,7 +368,7 @@ impl RestingIds {
             return;
         }
         let most = ids.limits.total / 2 / shards.max(1);
-        self.count += ids.places.len();
+        self.count += ids.len();
         self.order.push_back(room.clone());
         self.rooms.insert(room, ids);
         while self.count > most
@@ -235,7 +384,7 @@ impl RestingIds {
     /// Removes and returns the ids of a room that is in memory again or has lost its history.
     pub(crate) fn take(&mut self, room: &RoomName) -> Option<Ids> {
         let ids = self.rooms.remove(room)?;
-        self.count -= ids.places.len();
+        self.count -= ids.len();
         Some(ids)
     }
 
@@ -243,7 +392,7 @@ impl RestingIds {
     pub(crate) fn sweep(&mut self, now: u64) {
         self.rooms.retain(|_, ids| {
             let is_young = ids.is_young(now);
-            self.count -= if is_young { 0 } else { ids.places.len() };
+            self.count -= if is_young { 0 } else { ids.len() };
             is_young
         });
     }
@@ -366,9 +515,9 @@ mod tests {
         for user in 0..10 {
             say(&mut two, user, "x", 1);
         }
-        assert_eq!((one.places.len(), two.places.len(), all.get()), (10, 3, 13));
+        assert_eq!((one.len(), two.len(), all.get()), (10, 3, 13));
         say(&mut one, 10, "x", 1);
-        assert_eq!((one.places.len(), all.get()), (7, 10));
+        assert_eq!((one.len(), all.get()), (7, 10));
         drop(one);
         assert_eq!(all.get(), 3);
     }
@@ -379,8 +528,43 @@ mod tests {
         for at in 0..10_000 {
             say(&mut ids, 1, &at.to_string(), at);
         }
-        assert_eq!((ids.places.len(), ids.senders.len()), (3, 1));
-        assert!(ids.order.len() <= 2 * 3 + 64 + 1, "{}", ids.order.len());
+        assert_eq!((ids.len(), ids.senders.len()), (3, 1));
+        assert!(ids.queue.len() <= 2 * 3 + 64 + 1, "{}", ids.queue.len());
+    }
+
+    /// What should be known, found without tables: keys and offsets, oldest first.
+    fn remember_plainly(known: &mut Vec<(Key, u64)>, limits: IdLimits, key: Key, at: u64) {
+        known.retain(|(other, _)| *other != key);
+        known.push((key, at));
+        let own: Vec<_> =
+            known.iter().map(|(other, _)| *other).filter(|other| other[..8] == key[..8]).collect();
+        if own.len() > limits.per_user {
+            known.retain(|(other, _)| *other != own[0]);
+        }
+        let age = limits.age.as_millis() as u64;
+        while known.len() > limits.per_user && (known[0].1 + age <= at || known.len() > limits.total) {
+            known.remove(0);
+        }
+    }
+
+    #[test]
+    fn what_is_known_is_what_a_plain_list_would_know() {
+        let all = IdCount::default();
+        let mut ids = Ids::new(LIMITS, all.clone());
+        // The numbers begin at 0 again on the way.
+        ids.first = u32::MAX - 500;
+        let (mut known, mut random, mut at) = (Vec::new(), 33_u64, 0);
+        for _ in 0..20_000 {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+            let (user, id) = ((random >> 33) as u32 % 6, (random >> 45) % 5);
+            at += 1 + (random >> 55) % 200;
+            say(&mut ids, user, &id.to_string(), at);
+            remember_plainly(&mut known, LIMITS, key(user, &id.to_string()), at);
+            assert!(known.iter().all(|(key, at)| ids.find(key) == Some(place(*at))));
+            assert_eq!((ids.len(), all.get()), (known.len(), known.len()), "and nothing else");
+            let senders: std::collections::HashSet<_> = known.iter().map(|(key, _)| sender(key)).collect();
+            assert_eq!(ids.senders.len(), senders.len());
+        }
     }
 
     #[test]
