@@ -27,7 +27,7 @@ use crate::{
         sqlite::{self, SqliteJournal},
     },
     metrics::{Metrics, Usage},
-    parts::Parts,
+    parts::{Parts, Seconds},
     routes::host::Hosts,
     session::{Worker, lesson::Lessons},
     socketio::{Engine, EngineSettings},
@@ -171,6 +171,7 @@ impl Node {
             None => true,
         };
         self.chat.start(is_here, &self.journal, &self.metrics, &self.parts);
+        Seconds::start(&self.parts);
         let before_cut = settings.connections.stall_timeout.get();
         let outlets = Outlets::default();
         let name = format!("fan-out-{}", id.0);

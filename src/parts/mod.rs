@@ -30,6 +30,7 @@ use self::{
 pub(crate) use self::{
     mailbox::Waiting,
     roll::{AreYouThere, Presence},
+    seconds::Seconds,
     supervisor::{Panicked, Supervisor},
 };
 
@@ -39,6 +40,7 @@ mod guard;
 mod mailbox;
 mod restarts;
 mod roll;
+mod seconds;
 mod supervisor;
 
 /// Called with the name of a dead part.
@@ -57,6 +59,7 @@ pub struct Parts {
     roll: Roll,
     dead: Mutex<Vec<String>>,
     hook: OnceLock<Hook>,
+    each_second: OnceLock<fn()>,
     #[cfg(feature = "poison")]
     disturbance: disturbance::Disturbance,
 }
@@ -76,6 +79,7 @@ impl Parts {
             roll: Roll::default(),
             dead: Mutex::default(),
             hook: OnceLock::new(),
+            each_second: OnceLock::new(),
             #[cfg(feature = "poison")]
             disturbance: disturbance::Disturbance::default(),
         }
@@ -177,6 +181,20 @@ impl Parts {
     pub fn when_one_dies(&self, hook: impl Fn(&str) + Send + Sync + 'static) {
         let hook = self.hook.get_or_init(|| Box::new(hook));
         self.dead().iter().for_each(|name| hook(name));
+    }
+
+    /// Sets a hook that each worker calls once a second, and each thread of the journal while it works: for an
+    /// allocator that keeps what a thread has freed until that thread asks it not to. A second call does not
+    /// replace the hook.
+    pub fn each_second(&self, hook: fn()) {
+        self.each_second.get_or_init(|| hook);
+    }
+
+    /// Calls the hook of [`each_second`](Self::each_second), if it is set.
+    fn call_second_hook(&self) {
+        if let Some(hook) = self.each_second.get() {
+            hook();
+        }
     }
 
     /// The names of the dead parts.

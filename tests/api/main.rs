@@ -83,6 +83,7 @@ mod reserved_until;
 mod retries;
 mod room_bounds;
 mod rooms;
+mod seconds;
 mod sender_order;
 mod session_log;
 mod settings;

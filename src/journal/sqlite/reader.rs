@@ -20,7 +20,7 @@ use super::{
 use crate::{
     domain::RoomName,
     journal::{Entry, JournalError, Page, Range, Record, entry},
-    parts::{Panicked, Supervisor},
+    parts::{Panicked, Seconds, Supervisor},
 };
 
 /// The columns of a record that a page needs.
@@ -37,12 +37,14 @@ pub(super) fn run(
 ) {
     let mut reader =
         Reader { open: None, is_failing: false, is_dead: false, files, staged, condition, supervisor };
+    let mut seconds = Seconds::of(supervisor.parts());
     while let Some(job) = jobs.blocking_recv() {
         supervisor.wait_while_stalled();
         reader.take(job);
         if reader.is_dead {
             return;
         }
+        seconds.look();
     }
 }
 

@@ -25,7 +25,7 @@ use super::{
 use crate::{
     domain::RoomName,
     journal::{JournalError, Retention},
-    parts::{Panicked, Parts, Supervisor},
+    parts::{Panicked, Parts, Seconds, Supervisor},
 };
 
 /// Runs write jobs until the journal is dropped.
@@ -79,6 +79,7 @@ impl Writer {
         let mut jobs = Jobs::new(jobs);
         let mut is_checker_started = self.start_checker(supervisor.parts());
         let mut forgetting = Forgetting::default();
+        let mut seconds = Seconds::of(supervisor.parts());
         while let Some(job) = self.next(&mut jobs, &mut forgetting, supervisor) {
             is_checker_started = is_checker_started || self.start_checker(supervisor.parts());
             supervisor.wait_while_stalled();
@@ -86,6 +87,7 @@ impl Writer {
             if self.is_dead {
                 return;
             }
+            seconds.look();
         }
     }
 
