@@ -1,7 +1,7 @@
 //! What the server itself asks of a shard, and which answers are owed for that. Sessions ask by
 //! [`Request`](super::messages::Request)s.
 //!
-//! A call that is taken twice, because the chat panicked over it, is one call.
+//! A call that waits and is taken again, because the chat panicked over it, is one call.
 
 use crate::{domain::RoomName, journal::JournalError};
 
@@ -14,7 +14,8 @@ pub struct CallId(pub u64);
 pub enum Call {
     /// To be answered once all messages are durable, no request waits, and no session moves.
     UntilIdle,
-    /// To have the journal forget a room: what was said before the call, and nothing that is said after it.
+    /// To have the journal forget a room: all that was said before the call, and what is said until the journal has done
+    /// so.
     Forget(RoomName),
     /// To keep the names of all users, and to close the journal once all messages are durable.
     Close,
@@ -29,13 +30,13 @@ struct ToForget {
     last: Option<u64>,
 }
 
-/// A call that can go on: all that was said before is durable, or the journal has a fault.
+/// A call to forget a room that waits no more.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Due {
-    /// The journal is to forget a room.
+    /// All that was said before is durable: the journal is to forget the room.
     Forget(CallId, RoomName),
-    /// The call is answered.
-    Answer(CallId, Result<(), JournalError>),
+    /// It cannot become durable now.
+    Refuse(CallId, JournalError),
 }
 
 /// The calls that are not answered yet.
@@ -90,7 +91,7 @@ impl Calls {
                 false
             }
             (true, Some(fault)) => {
-                due.push(Due::Answer(call.id, Err(fault.clone())));
+                due.push(Due::Refuse(call.id, fault.clone()));
                 false
             }
             (true, None) => true,
@@ -150,7 +151,7 @@ mod tests {
         let mut calls = Calls::default();
         let fault = JournalError::Unavailable("the disk is full".to_owned());
         calls.forget(CALL, tea(), Some(3));
-        assert_eq!(calls.due(Some(&fault), |_, _| true), [Due::Answer(CALL, Err(fault.clone()))]);
+        assert_eq!(calls.due(Some(&fault), |_, _| true), [Due::Refuse(CALL, fault.clone())]);
     }
 
     #[test]

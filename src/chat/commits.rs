@@ -168,6 +168,15 @@ impl Commits {
             .collect()
     }
 
+    /// The offsets of the first and the last message of a room that are not durable; `None` if all are.
+    pub(crate) fn unkept_in(&self, room: &RoomName) -> Option<(u64, u64)> {
+        let commits = self.in_flight.iter().chain(&self.next);
+        let mut records =
+            commits.filter(|commit| commit.append.room == *room).map(|commit| &commit.append.record);
+        let first = records.next()?;
+        Some((first.first, records.last().unwrap_or(first).last()))
+    }
+
     /// The known fault of the journal.
     pub(crate) fn fault(&self) -> Option<&JournalError> {
         self.fault.as_ref()

@@ -54,9 +54,11 @@ impl Input {
     pub(super) fn hurries(&self) -> bool {
         let request = match self {
             Self::Request(request) => request,
-            // Shards send each other the sessions that move; and who calls waits.
-            Self::FromShard(_) | Self::Done(Done::Opened(..)) | Self::Call(..) => return true,
-            Self::Done(_) | Self::Decided(_) | Self::Wake | Self::TurnEnded | Self::Stop => return false,
+            // Shards send each other the sessions that move.
+            Self::FromShard(_) | Self::Done(Done::Opened(..)) => return true,
+            Self::Done(_) | Self::Decided(_) | Self::Wake | Self::TurnEnded | Self::Stop | Self::Call(..) => {
+                return false;
+            }
         };
         match request {
             Request::Register(_) | Request::Unregister(_) | Request::Login(_) | Request::Logout(_) => true,
@@ -119,7 +121,7 @@ pub enum Job {
     Check,
     /// To remove what is too old.
     Sweep,
-    /// To forget a room, because it makes place for another one, or for a call.
+    /// To forget a room: for a call, to make place for another room, or because its history is not to be kept.
     Forget(RoomName, Option<CallId>),
     /// To reserve names, or to free them.
     Reserve(RoomName, Vec<ReservedName>),

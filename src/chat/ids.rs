@@ -89,7 +89,7 @@ pub(crate) struct Ids<P = Place> {
     first: u32,
     /// The ids that are known, by their keys.
     known: HashTable<u32>,
-    /// The senders of those, by theirs.
+    /// Their senders, by the first half of the keys.
     senders: HashTable<Sent>,
     hashes: RandomState,
 }
@@ -184,8 +184,9 @@ impl<P: Remembered> Ids<P> {
             self.queue.pop_front();
             self.first = self.first.wrapping_add(1);
         }
-        if self.queue.len() > 2 * self.len() + 64 {
-            self.close_gaps();
+        let has_gaps = self.queue.len() > 2 * self.len() + 64;
+        if has_gaps || self.queue.capacity() > 4 * self.len() + 256 {
+            self.make_anew();
         }
     }
 
@@ -206,7 +207,7 @@ impl<P: Remembered> Ids<P> {
         }
     }
 
-    /// Removes a known id that its sender has no more. Its place in the queue stays.
+    /// Forgets an id that has been taken from its sender. Its entry stays in the queue.
     fn remove(&mut self, number: u32) {
         let hash = self.hashes.hash_one(self.at(number).key);
         if let Ok(entry) = self.known.find_entry(hash, |other| *other == number) {
@@ -319,14 +320,14 @@ impl<P: Remembered> Ids<P> {
         sender(&self.at(number).key)
     }
 
-    /// Makes the queue anew, without those that are forgotten.
-    fn close_gaps(&mut self) {
-        let queue = std::mem::take(&mut self.queue);
-        let known: VecDeque<_> = queue.into_iter().filter(|entry| entry.is_known).collect();
-        self.known.clear();
-        self.senders.clear();
-        self.all.subtract(known.len());
-        for Entry { key, place, .. } in known {
+    /// Makes queue and tables anew, without the ids that are forgotten, and as large as the others need.
+    fn make_anew(&mut self) {
+        let known = self.len();
+        let queue = std::mem::replace(&mut self.queue, VecDeque::with_capacity(known + known / 4));
+        self.known = HashTable::with_capacity(known);
+        self.senders = HashTable::with_capacity(self.senders.len());
+        self.all.subtract(known);
+        for Entry { key, place, .. } in queue.into_iter().filter(|entry| entry.is_known) {
             self.append(key, place);
         }
     }
@@ -436,6 +437,8 @@ fn sender(key: &Key) -> Sender {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::HashSet;
+
     use super::*;
 
     fn key(user: u32, id: &str) -> Key {
@@ -525,11 +528,13 @@ mod tests {
     #[test]
     fn what_is_forgotten_leaves_nothing_behind() {
         let mut ids = Ids::new(LIMITS, IdCount::default());
+        // Stays first until it is too old.
+        say(&mut ids, 2, "x", 0);
         for at in 0..10_000 {
             say(&mut ids, 1, &at.to_string(), at);
+            assert!(ids.queue.len() <= 2 * 4 + 64, "{}", ids.queue.len());
         }
         assert_eq!((ids.len(), ids.senders.len()), (3, 1));
-        assert!(ids.queue.len() <= 2 * 3 + 64 + 1, "{}", ids.queue.len());
     }
 
     /// What should be known, found without tables: keys and offsets, oldest first.
@@ -550,21 +555,48 @@ mod tests {
     #[test]
     fn what_is_known_is_what_a_plain_list_would_know() {
         let all = IdCount::default();
-        let mut ids = Ids::new(LIMITS, all.clone());
-        // The numbers begin at 0 again on the way.
-        ids.first = u32::MAX - 500;
-        let (mut known, mut random, mut at) = (Vec::new(), 33_u64, 0);
-        for _ in 0..20_000 {
-            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
-            let (user, id) = ((random >> 33) as u32 % 6, (random >> 45) % 5);
-            at += 1 + (random >> 55) % 200;
-            say(&mut ids, user, &id.to_string(), at);
-            remember_plainly(&mut known, LIMITS, key(user, &id.to_string()), at);
-            assert!(known.iter().all(|(key, at)| ids.find(key) == Some(place(*at))));
-            assert_eq!((ids.len(), all.get()), (known.len(), known.len()), "and nothing else");
-            let senders: std::collections::HashSet<_> = known.iter().map(|(key, _)| sender(key)).collect();
-            assert_eq!(ids.senders.len(), senders.len());
+        // In the second case the id of a user that is quiet stays first, and gaps come behind it.
+        let patient = IdLimits { per_user: 3, age: Duration::from_secs(1000), total: 1000 };
+        for (limits, users) in [(LIMITS, 6), (patient, 6), (patient, 600)] {
+            let mut ids = Ids::new(limits, all.clone());
+            // The numbers begin at 0 again on the way.
+            ids.first = u32::MAX - 500;
+            let (mut known, mut random, mut at) = (Vec::new(), 33_u64, 0);
+            let mut longest = 0;
+            for _ in 0..5000 {
+                random =
+                    random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+                let is_talker = (random >> 60) != 0;
+                let user = if is_talker { 0 } else { (random >> 33) as u32 % users };
+                let id = (random >> 45) % 50;
+                at += 1 + (random >> 55) % 200;
+                say(&mut ids, user, &id.to_string(), at);
+                remember_plainly(&mut known, limits, key(user, &id.to_string()), at);
+                assert!(known.iter().all(|(key, at)| ids.find(key) == Some(place(*at))));
+                assert_eq!((ids.len(), all.get()), (known.len(), known.len()), "and nothing else");
+                let senders: HashSet<_> = known.iter().map(|(key, _)| sender(key)).collect();
+                assert_eq!(ids.senders.len(), senders.len());
+                longest = longest.max(ids.queue.len() - ids.len());
+            }
+            // What is forgotten is let go of, and not each time.
+            let has_gaps = limits.age == patient.age;
+            assert_eq!(longest > 64, has_gaps, "{longest} gaps");
         }
+    }
+
+    #[test]
+    fn after_a_crowd_no_more_memory_is_held_than_few_ids_need() {
+        let limits = IdLimits { per_user: 3, age: Duration::from_millis(1000), total: 100_000 };
+        let mut ids = Ids::new(limits, IdCount::default());
+        for user in 0..50_000 {
+            say(&mut ids, user, "x", 1);
+        }
+        for at in 2000..3000 {
+            say(&mut ids, 1, &at.to_string(), at);
+        }
+        assert_eq!(ids.len(), 3);
+        let held = (ids.queue.capacity(), ids.known.capacity(), ids.senders.capacity());
+        assert!(held.0 < 1000 && held.1 < 1000 && held.2 < 1000, "{held:?}");
     }
 
     #[test]

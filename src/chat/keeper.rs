@@ -217,6 +217,11 @@ impl Keeper {
         self.commits.records_of(room)
     }
 
+    /// The offsets of the first and the last message of a room that are not durable; `None` if all are.
+    pub(crate) fn unkept_in(&self, room: &RoomName) -> Option<(u64, u64)> {
+        self.commits.unkept_in(room)
+    }
+
     /// The server stops: the journal is closed once it has nothing to do.
     pub(crate) fn close(&mut self) {
         if self.closing == Closing::No {

@@ -7,8 +7,8 @@
 //!
 //! [`server`] is the actor, a thin shell: it hands inputs to a [`shard`] and carries out its [`effects`]. A shard
 //! has no clock, mailbox or thread. It is the [`core`], which may panic and begin again, and beside it what must
-//! survive that: the [`keeper`] of the journal, the [`openings`] of rooms, and the [`calls`] of the server. [`transfer`] is what shards tell
-//! each other, [`common`] what they share.
+//! survive that: the [`keeper`] of the journal, the [`openings`] of rooms, and the [`calls`] of the server.
+//! [`transfer`] is what shards tell each other, [`common`] what they share.
 //!
 //! Plain structs decide: [`room`], [`presence`] (users), [`log`] (offsets, recovery, repeated messages),
 //! [`mod@line`] (what is said), [`kept`] (what the journal is to keep of a broadcast), [`commits`] (the queue to

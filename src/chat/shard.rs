@@ -23,7 +23,7 @@ use super::{
 use crate::{
     broadcast::RoomId,
     domain::RoomName,
-    journal::{Damage, JournalError, Record, RoomState},
+    journal::{Damage, JournalError, RoomState},
 };
 
 /// One chat, and its keeper.
@@ -127,6 +127,7 @@ impl Shard {
             Lost::Upkeep => self.keeper.keep_up(now.at),
             Lost::PlacesIn(room) => self.openings.lost(room),
             Lost::Stop => self.chat.stop(),
+            Lost::Closed => self.calls.closed(),
             Lost::Forgot(room, call, answer) => self.forgot(&room, call, answer, effects),
             Lost::Call(id, call) => self.call(id, call, effects),
             _ => {}
@@ -146,13 +147,15 @@ impl Shard {
 
     /// Takes a call of the server.
     fn call(&mut self, id: CallId, call: Call, effects: &mut Vec<Effect>) {
+        // The caller waits.
+        self.keeper.hurry();
         match call {
             Call::UntilIdle => self.calls.until_idle(id),
             Call::Forget(room) => {
                 // What was said before belongs to it.
                 self.chat.end_turn();
                 self.take_over(effects);
-                let last = self.keeper.records_of(&room).iter().map(Record::last).max();
+                let last = self.keeper.unkept_in(&room).map(|(_, last)| last);
                 self.calls.forget(id, room, last);
             }
             Call::Close => {
@@ -166,12 +169,11 @@ impl Shard {
     /// Answers the calls that are done, and asks the journal to forget rooms whose messages it has.
     fn go_on_with_calls(&mut self, effects: &mut Vec<Effect>) {
         let keeper = &self.keeper;
-        let is_unkept = |room: &RoomName, offset| {
-            keeper.records_of(room).iter().any(|record: &Record| record.first <= offset)
-        };
+        let is_unkept =
+            |room: &RoomName, offset| keeper.unkept_in(room).is_some_and(|(first, _)| first <= offset);
         effects.extend(self.calls.due(keeper.fault(), is_unkept).into_iter().map(|due| match due {
             Due::Forget(id, room) => Effect::Ask(Job::Forget(room, Some(id))),
-            Due::Answer(id, answer) => Effect::Answer(id, answer),
+            Due::Refuse(id, fault) => Effect::Answer(id, Err(fault)),
         }));
         let is_idle = || keeper.is_idle() && !self.chat.is_awaited();
         effects.extend(self.calls.answered(is_idle).into_iter().map(|id| Effect::Answer(id, Ok(()))));
@@ -218,7 +220,10 @@ impl Shard {
             Ok(()) => self.chat.forgot(room),
             Err(error) => {
                 warn!("the history of a room cannot be let go: {error}");
-                self.keeper.probe(false);
+                // A known fault is tried again in its time.
+                if self.keeper.fault().is_none() {
+                    self.keeper.probe(false);
+                }
             }
         }
         effects.extend(call.map(|id| Effect::Answer(id, answer)));

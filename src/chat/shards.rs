@@ -149,11 +149,11 @@ impl Shards {
         self.of_room(&message.room).send(message).await.map_err(|_| NoAnswer)
     }
 
-    /// Forgets all messages of a room that were said before this call. Its members stay, and go on at the next
-    /// offset.
+    /// Forgets all messages of a room: those that were said before this call, and those that are said until the journal
+    /// has forgotten them. Its members stay, and go on at the next offset.
     ///
     /// # Errors
-    /// The shard does not answer.
+    /// The shard has ended. If it ends later, or the journal fails, the answer is the error.
     pub(crate) async fn forget(&self, room: RoomName) -> Result<Result<(), JournalError>, NoAnswer> {
         self.of_room(&room).send(Call::Forget(room)).await.map_err(|_| NoAnswer)
     }

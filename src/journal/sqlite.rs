@@ -21,7 +21,10 @@ use std::{
 };
 
 use rusqlite::{Connection, OpenFlags, config::DbConfig};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
+};
 
 use self::{condition::Condition, files::Files, staged::Staged, writer::Writer};
 use super::{
@@ -286,10 +289,17 @@ where
     T: Send + 'static,
 {
     let (answer, answered) = oneshot::channel();
-    let (thread, job) = (thread.clone(), job(answer));
+    let ended = || JournalError::Unavailable("its thread has ended".to_owned());
+    // At once: the futures of several jobs may be polled in any order. If the queue is full, its free places are given
+    // out in the order in which they are waited for.
+    let late = match thread.try_send(job(answer)) {
+        Ok(()) | Err(TrySendError::Closed(_)) => None,
+        Err(TrySendError::Full(job)) => Some((thread.clone(), job)),
+    };
     Box::pin(async move {
-        let ended = || JournalError::Unavailable("its thread has ended".to_owned());
-        thread.send(job).await.map_err(|_| ended())?;
+        if let Some((thread, job)) = late {
+            thread.send(job).await.map_err(|_| ended())?;
+        }
         answered.await.map_err(|_| ended())?
     })
 }

@@ -184,8 +184,8 @@ impl Parts {
     }
 
     /// Sets a hook that each worker calls once a second, and each thread of the journal while it works: for an
-    /// allocator that keeps what a thread has freed until that thread asks it not to. A second call does not
-    /// replace the hook.
+    /// allocator that keeps what a thread has freed until that thread asks it not to. The hook must not panic. A
+    /// second call does not replace it.
     pub fn each_second(&self, hook: fn()) {
         self.each_second.get_or_init(|| hook);
     }

@@ -31,7 +31,7 @@ const REST: Duration = Duration::from_secs(60);
 /// The storm before the one that is measured: code is loaded, rooms are made, the database's pages are in its cache.
 const WARM_UP: Duration = Duration::from_secs(10);
 
-/// The same before a long storm, which is compared with it: it fills the recent history of all rooms, which is bounded.
+/// The storm before a long one, which is compared with it: it fills what is bounded by settings.
 const LONG_WARM_UP: Duration = Duration::from_secs(60);
 
 /// Memory above that of a fresh server which a warm one may keep, in KiB: recent history, the database's cache, and what
@@ -312,6 +312,11 @@ fn after_a_storm_of_misbehaving_clients_the_server_is_what_it_was() {
         "5s",
         "--recovery-window",
         "5s",
+        // So many that the storm before fills them.
+        "--remembered-ids",
+        "16",
+        "--max-remembered-ids",
+        "10000",
     ]);
     let server = program.address;
     // Both threads of the journal have opened their files when a room with history has been read.
@@ -323,12 +328,12 @@ fn after_a_storm_of_misbehaving_clients_the_server_is_what_it_was() {
     let (fresh, descriptors) = (program.resident_kib(), program.descriptors());
     // A short storm says little of memory: what both leave behind depends on chance.
     let most = fresh + SPARE_KIB;
-    let (warm_up, most_after_short) =
+    let (warm_up, bound_of_short) =
         if seconds.is_some() { (LONG_WARM_UP, None) } else { (WARM_UP, Some(most)) };
     storm(server, warm_up);
-    let warm = come_to_rest(&program, descriptors, most_after_short);
+    let warm = come_to_rest(&program, descriptors, bound_of_short);
     let Storm { clients, longest } = storm(server, length);
-    let after = come_to_rest(&program, descriptors, most_after_short);
+    let after = come_to_rest(&program, descriptors, bound_of_short);
     eprintln!(
         "{clients} clients in {length:?}; the bystander waited {longest:?} at most; \
          {fresh} KiB fresh, {warm} after {warm_up:?} of it, {after} in the end"

@@ -54,6 +54,8 @@ pub struct Server {
     pub has_stopped: bool,
     /// The calls that it has not answered.
     pub calls: Vec<CallId>,
+    /// The calls that it answers at the end of this turn.
+    pub answers: Vec<CallId>,
     /// Whether it panics over its next input.
     pub is_poisoned: bool,
 }
@@ -162,6 +164,7 @@ impl Node {
                 forwards: Vec::new(),
                 has_stopped: false,
                 calls: Vec::new(),
+                answers: Vec::new(),
                 is_poisoned: false,
             }
         };
@@ -232,9 +235,11 @@ impl Node {
             })
     }
 
-    /// Sends what a shard has for the fan-outs and for other shards.
+    /// Sends what a shard has for the fan-outs and for other shards, and answers calls.
     pub fn send(&mut self, shard: usize) {
-        let Server { collected, forwards, .. } = &mut self.servers[shard];
+        let Server { collected, forwards, calls, answers, .. } = &mut self.servers[shard];
+        calls.retain(|call| !answers.contains(call));
+        answers.clear();
         for (worker, mail) in self.workers.iter_mut().zip(collected).filter(|(_, mail)| !mail.is_empty()) {
             worker.mail.push_back(Mail(mem::take(mail)));
         }

@@ -54,6 +54,8 @@ pub enum Lost {
     Fate(Decided),
     /// The server stops nevertheless.
     Stop,
+    /// The journal is closed.
+    Closed,
     /// The journal has forgotten a room, for that call.
     Forgot(RoomName, Option<CallId>, Result<(), JournalError>),
     /// The call is taken nevertheless.
@@ -79,6 +81,7 @@ impl Lost {
                 Self::Forgot(room.clone(), *call, answer.clone())
             }
             Input::Decided(decided) => Self::Fate(decided.clone()),
+            Input::Done(Done::Closed(_)) => Self::Closed,
             Input::Done(_) | Input::Wake | Input::TurnEnded => Self::Nothing,
             Input::Stop => Self::Stop,
             Input::Call(id, call) => Self::Call(*id, call.clone()),
@@ -183,7 +186,13 @@ impl Chat {
     fn make_good(&mut self, lost: &Lost, strangers: &[(MemberId, Option<RoomId>)]) {
         match lost {
             // The shard does what is to be done.
-            Lost::Nothing | Lost::Batch | Lost::Upkeep | Lost::Stop | Lost::Call(..) | Lost::Forgot(..) => {}
+            Lost::Nothing
+            | Lost::Batch
+            | Lost::Upkeep
+            | Lost::Stop
+            | Lost::Closed
+            | Lost::Call(..)
+            | Lost::Forgot(..) => {}
             Lost::Fate(decided) => self.decided(decided.clone()),
             Lost::Answer(member, ticket) => self.reject(*member, *ticket, Rejected::Interrupted),
             &Lost::Arrival(from, member, ticket) => {

@@ -1,4 +1,4 @@
-//! Who waits for the answers to calls.
+//! The callers that wait for answers to their calls.
 
 use std::collections::HashMap;
 
@@ -12,6 +12,8 @@ use crate::{chat::calls::CallId, journal::JournalError};
 pub(super) struct Answers {
     last: u64,
     waiting: HashMap<CallId, oneshot::Sender<Result<(), JournalError>>>,
+    /// What is answered at the end of the turn.
+    due: Vec<(CallId, Result<(), JournalError>)>,
 }
 
 impl Answers {
@@ -24,11 +26,18 @@ impl Answers {
         (id, Box::pin(async move { answer.await.unwrap_or_else(|_| Err(has_ended())) }))
     }
 
-    /// Answers a call.
-    pub(super) fn give(&mut self, id: CallId, answer: Result<(), JournalError>) {
-        if let Some(caller) = self.waiting.remove(&id) {
-            // The caller may be gone.
-            let _ = caller.send(answer);
+    /// Notes the answer to a call.
+    pub(super) fn note(&mut self, id: CallId, answer: Result<(), JournalError>) {
+        self.due.push((id, answer));
+    }
+
+    /// Gives the answers.
+    pub(super) fn give(&mut self) {
+        for (id, answer) in self.due.drain(..) {
+            if let Some(caller) = self.waiting.remove(&id) {
+                // The caller may be gone.
+                let _ = caller.send(answer);
+            }
         }
     }
 }

@@ -23,7 +23,7 @@ pub(super) struct Asking {
 pub(super) struct Asked {
     /// Its answer.
     pub answer: Pin<Box<dyn Future<Output = Done>>>,
-    /// When that was asked, and how many messages are to be durable.
+    /// For an append, the number of its messages and when it was asked.
     pub begun: Option<(u64, Instant)>,
 }
 
@@ -33,7 +33,7 @@ impl Asking {
         Self { journal, metrics, under_way: 0, is_close_due: false }
     }
 
-    /// The journal.
+    /// The journal, for questions that it answers at once.
     pub(super) fn journal(&self) -> &dyn Journal {
         &*self.journal
     }
@@ -45,7 +45,7 @@ impl Asking {
         must_wait
     }
 
-    /// Asks.
+    /// Asks the journal a job that need not wait.
     pub(super) fn ask(&mut self, job: Job) -> Asked {
         let begun = match &job {
             Job::Append(batch) => {

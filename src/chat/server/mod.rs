@@ -1,7 +1,7 @@
 //! The actor round a shard: hands it what comes, and does what it wants done.
 //!
-//! [`handlers`] has what comes by the mailbox, [`asking`] the journal, [`answers`] who waits for calls, and
-//! [`publishing`] the metrics.
+//! [`handlers`] has what comes by the mailbox, [`asking`] the journal, [`answers`] the callers, and [`publishing`] the
+//! metrics.
 
 use std::{fmt, mem, sync::Arc, time::Instant};
 
@@ -141,7 +141,7 @@ impl ChatServer {
                 Effect::TurnAway(seat, ending) => seat.deliveries.do_send(Delivery::Dismissed(ending)),
                 Effect::Forward(to, message) => self.forwards.push((to, message)),
                 Effect::Ask(job) => self.ask(job, ctx),
-                Effect::Answer(call, answer) => self.answers.give(call, answer),
+                Effect::Answer(call, answer) => self.answers.note(call, answer),
             }
         }
         // Empty again, with its memory.
@@ -171,13 +171,15 @@ impl ChatServer {
         }
     }
 
-    /// Sends what the shard has for the fan-outs, then what it has for other shards, and publishes its figures.
+    /// Sends what the shard has for the fan-outs, then what it has for other shards, publishes its figures, and
+    /// answers calls: a caller that asks another shard next finds there what this one has sent.
     fn send(&mut self) {
         self.fanouts.send_all();
         for (to, message) in self.forwards.drain(..) {
             self.peers.send(to, message);
         }
         self.published.publish(&mut self.shard, &self.metrics);
+        self.answers.give();
     }
 }
 

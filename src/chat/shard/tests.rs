@@ -25,7 +25,7 @@ use crate::{
     config::PerAddress,
     connection::{Budget, Ending, Intake},
     domain::{Avatar, MemberId, Nickname, Profile, Token, WorkerId},
-    journal::{Append, Epoch, EpochId, Keyed, Kind, RoomState},
+    journal::{Append, Epoch, EpochId, Keyed, Kind, Record, RoomState},
 };
 
 #[derive(Debug)]
@@ -349,6 +349,37 @@ fn the_journal_is_closed_though_the_chat_panics_over_that() {
     assert!(stage.jobs.iter().any(|job| matches!(job, Job::Close)));
     stage.run_journal();
     assert_eq!(stage.answered, [(CallId(1), Ok(()))]);
+}
+
+#[test]
+fn a_call_to_close_is_answered_though_the_chat_panics_over_the_answer_of_the_journal() {
+    let mut stage = Stage::new();
+    stage.feed(Input::Call(CallId(1), Call::Close));
+    stage.run_journal_until(|job| matches!(job, Job::Close));
+    assert_eq!(stage.answered, []);
+    stage.jobs.remove(0);
+    stage.panic(Lost::of(&Input::Done(Done::Closed(Ok(())))));
+    assert_eq!(stage.answered, [(CallId(1), Ok(()))]);
+}
+
+#[test]
+fn a_room_that_cannot_be_forgotten_clears_no_fault_of_the_journal() {
+    let mut stage = Stage::new();
+    let ann = stage.user(1, "ann");
+    let fault = || JournalError::Unavailable("the disk is full".to_owned());
+    stage.post(ann, 2, "one");
+    stage.feed(Input::TurnEnded);
+    stage.feed(Input::Done(Done::Appended(Err(fault()))));
+    assert_eq!(stage.shard.fault(), Some(&fault()));
+    stage.jobs.clear();
+    let other = RoomName::parse("b").expect("a legal name");
+    stage.feed(Input::Call(CallId(1), Call::Forget(other.clone())));
+    assert!(matches!(stage.jobs[..], [Job::Forget(..)]), "nothing is on its way there");
+    stage.jobs.clear();
+    stage.feed(Input::Done(Done::Forgot(other, Some(CallId(1)), Err(fault()))));
+    assert_eq!(stage.answered, [(CallId(1), Err(fault()))]);
+    assert!(stage.jobs.is_empty(), "the journal is tried again in its time");
+    assert_eq!(stage.shard.fault(), Some(&fault()));
 }
 
 #[test]

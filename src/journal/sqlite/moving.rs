@@ -33,7 +33,14 @@ impl Open {
         let records = staging::sorted(&taken.batches);
         for of_room in records.chunk_by(|(room, _), (next, _)| room == next) {
             let mut known = of_room.first().and_then(|(room, _)| known.get_mut(room)).map(|(_, row)| row);
-            match move_room(&transaction, database, known.as_deref().copied(), of_room, retention) {
+            let room = RoomMove {
+                transaction: &transaction,
+                database,
+                known: known.as_deref().copied(),
+                records: of_room,
+                retention,
+            };
+            match room.carry_out() {
                 Ok(Some(row)) => known.iter_mut().for_each(|known| **known = row),
                 Ok(None) => {}
                 // The other rooms go on.
@@ -56,66 +63,71 @@ impl Open {
     }
 }
 
-/// Moves the records of one room, or, if it is damaged, none of them. `known` is its row with them. Returns the row as
-/// it is saved.
-fn move_room(
-    transaction: &Transaction<'_>,
-    database: &Path,
+/// The move of the records of one room.
+struct RoomMove<'a> {
+    transaction: &'a Transaction<'a>,
+    database: &'a Path,
+    /// The row of the room, which counts the records, if it is known.
     known: Option<RoomRow>,
-    records: &OfRoom<'_>,
+    records: &'a OfRoom<'a>,
     retention: Retention,
-) -> Result<Option<RoomRow>, Fault> {
-    let execute = |sql| transaction.prepare_cached(sql)?.execute([]).map(|_| ());
-    execute("SAVEPOINT room")?;
-    let moved = try_to_move_room(transaction, database, known, records, retention);
-    match &moved {
-        Ok(_) => {}
-        Err(fault) if fault.is_damage() => execute("ROLLBACK TO room")?,
-        // The transaction may have ended, with its savepoints.
-        Err(_) => return moved,
-    }
-    execute("RELEASE room")?;
-    moved
 }
 
-fn try_to_move_room(
-    transaction: &Transaction<'_>,
-    database: &Path,
-    known: Option<RoomRow>,
-    records: &OfRoom<'_>,
-    retention: Retention,
-) -> Result<Option<RoomRow>, Fault> {
-    let row = match known {
-        Some(row) => Some(row),
-        None => row_with(transaction, database, records)?,
-    };
-    let (mut keys, mut entries) = (Vec::new(), Vec::new());
-    let mut statement = transaction.prepare_cached(INSERT_RECORD)?;
-    for run in Runs::of(records, retention) {
-        let [(room, first), .., (_, last)] = run else {
-            for (room, record) in run {
-                insert(&mut statement, database, *room, record)?;
-            }
-            continue;
-        };
-        keys.clear();
-        entries.clear();
-        for (_, record) in run {
-            keys.extend_from_slice(record.keys);
-            entries.extend_from_slice(record.entries);
+impl RoomMove<'_> {
+    /// Moves the records, or, if the room is damaged, none of them. Returns the row of the room as it is saved.
+    fn carry_out(&self) -> Result<Option<RoomRow>, Fault> {
+        let execute = |sql| self.transaction.prepare_cached(sql)?.execute([]).map(|_| ());
+        execute("SAVEPOINT room")?;
+        let moved = self.attempt();
+        match &moved {
+            Ok(_) => {}
+            Err(fault) if fault.is_damage() => execute("ROLLBACK TO room")?,
+            // The transaction may have ended, with its savepoints.
+            Err(_) => return moved,
         }
-        let count = run.iter().map(|(_, record)| record.count).sum();
-        let joined = StoredRecord { first: first.first, count, at: last.at, keys: &keys, entries: &entries };
-        insert(&mut statement, database, *room, &joined)?;
+        execute("RELEASE room")?;
+        moved
     }
-    drop(statement);
-    let Some(mut row) = row else {
-        return Ok(None);
-    };
-    trim_if_over(transaction, &mut row, retention)?;
-    // Each time: a row that is behind must not end in the middle of a joined record.
-    save(transaction, &mut row)?;
-    Ok(Some(row))
+
+    fn attempt(&self) -> Result<Option<RoomRow>, Fault> {
+        let row = match self.known {
+            Some(row) => Some(row),
+            None => row_with(self.transaction, self.database, self.records)?,
+        };
+        self.insert_all()?;
+        let Some(mut row) = row else {
+            return Ok(None);
+        };
+        trim_if_over(self.transaction, &mut row, self.retention)?;
+        // Each time: a row that is behind must not end in the middle of a joined record.
+        save(self.transaction, &mut row)?;
+        Ok(Some(row))
+    }
+
+    /// Inserts the records, joined to few.
+    fn insert_all(&self) -> Result<(), Fault> {
+        let (mut keys, mut entries) = (Vec::new(), Vec::new());
+        let mut statement = self.transaction.prepare_cached(INSERT_RECORD)?;
+        for run in Runs::of(self.records, self.retention) {
+            let [(room, first), .., (_, last)] = run else {
+                for (room, record) in run {
+                    insert(&mut statement, self.database, *room, record)?;
+                }
+                continue;
+            };
+            keys.clear();
+            entries.clear();
+            for (_, record) in run {
+                keys.extend_from_slice(record.keys);
+                entries.extend_from_slice(record.entries);
+            }
+            let count = run.iter().map(|(_, record)| record.count).sum();
+            let joined =
+                StoredRecord { first: first.first, count, at: last.at, keys: &keys, entries: &entries };
+            insert(&mut statement, self.database, *room, &joined)?;
+        }
+        Ok(())
+    }
 }
 
 fn insert(
