@@ -156,7 +156,13 @@ fn check_health(settings: &Settings) -> Result<(), String> {
         stream.take(4096).read_to_end(&mut answer)?;
         io::Result::Ok(answer)
     };
-    let answer = ask().map_err(|error| format!("no answer from http://{address}/health: {error}"))?;
+    let in_words = |error: io::Error| match error.kind() {
+        // What a read with a timeout says when that is over.
+        io::ErrorKind::WouldBlock => format!("none within {} seconds", HEALTH_PATIENCE.as_secs()),
+        _ => error.to_string(),
+    };
+    let answer =
+        ask().map_err(|error| format!("no answer from http://{address}/health: {}", in_words(error)))?;
     if answer.starts_with(b"HTTP/1.1 200 ") {
         return Ok(());
     }

@@ -102,7 +102,7 @@ impl Metrics {
             closes: must(IntCounterVec::new(
                 Opts::new(
                     "echoroom_closes_total",
-                    "Sessions ended, by close code; 1006 is a lost connection.",
+                    "Sessions of all doors but Socket.IO ended, by close code; 1006 is a lost connection.",
                 ),
                 &["code"],
             )),
@@ -115,7 +115,10 @@ impl Metrics {
                 "Sessions evicted as slow consumers.",
             )),
             refusals: must(IntCounterVec::new(
-                Opts::new("echoroom_refusals_total", "Requests that did not become sessions, by reason."),
+                Opts::new(
+                    "echoroom_refusals_total",
+                    "Requests that were refused, by reason; without those on connections over a bound.",
+                ),
                 &["reason"],
             )),
             relay: must(Histogram::with_opts(
@@ -208,6 +211,11 @@ impl Metrics {
             bytes_in: self.bytes_in.clone(),
             bytes_out: self.bytes_out.clone(),
         }
+    }
+
+    /// The counter of bytes sent.
+    pub fn bytes_sent(&self) -> IntCounter {
+        self.bytes_out.clone()
     }
 
     /// Counts messages delivered to sessions of one worker, and their bytes.

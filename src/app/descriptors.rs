@@ -30,16 +30,25 @@ impl Room {
     /// The numbers of the settings, reduced to the limit. A connection without a descriptor can be neither
     /// accepted nor rejected with a reason.
     pub(super) fn of(settings: &Settings, descriptors: u64) -> Self {
-        let spare = (descriptors / 8).clamp(SPARE.0, SPARE.1).min(descriptors / 2);
-        let possible = usize::try_from(descriptors - spare).unwrap_or(usize::MAX).max(1);
-        let quarter = usize::try_from(spare / 4).unwrap_or(1).max(1);
-        Self { connections: settings.max_connections().min(possible), surplus: quarter, coming: quarter }
+        let quarter = usize::try_from(spare(descriptors) / 4).unwrap_or(1).max(1);
+        let connections = settings.max_connections().min(possible(descriptors));
+        Self { connections, surplus: quarter, coming: quarter }
     }
 
     /// The total, with surplus connections over two bounds.
     pub(super) fn in_all(&self) -> usize {
         self.connections.saturating_add(2 * self.surplus + self.coming)
     }
+}
+
+/// The descriptors that are for all else than connections.
+fn spare(descriptors: u64) -> u64 {
+    (descriptors / 8).clamp(SPARE.0, SPARE.1).min(descriptors / 2)
+}
+
+/// The connections that there are descriptors for.
+fn possible(descriptors: u64) -> usize {
+    usize::try_from(descriptors - spare(descriptors)).unwrap_or(usize::MAX).max(1)
 }
 
 /// Most descriptors that the kernel's table has from the start: half a MiB of its memory.
@@ -74,9 +83,16 @@ pub(super) fn limit() -> u64 {
     getrlimit(Resource::Nofile).current.unwrap_or(u64::MAX)
 }
 
-/// Warns of settings that exceed the limit on descriptors.
+/// Warns of settings that exceed the limit on descriptors, and of sessions that exceed `--max-connections`.
 pub(super) fn warn_if_short(settings: &Settings, descriptors: u64) {
-    let possible = Room::of(settings, descriptors).connections;
+    let possible = possible(descriptors);
+    let (sessions, connections) = (settings.admission.max_sessions, settings.connections.max_connections);
+    if let Some(connections) = connections.filter(|connections| *connections < sessions) {
+        warn!(
+            "--max-sessions (ECHOROOM_MAX_SESSIONS) is {sessions}, but --max-connections (ECHOROOM_MAX_CONNECTIONS) is \
+             {connections}: only sessions that poll can be more"
+        );
+    }
     let asked = [
         ("--max-sessions (ECHOROOM_MAX_SESSIONS)", Some(settings.admission.max_sessions)),
         ("--max-connections (ECHOROOM_MAX_CONNECTIONS)", settings.connections.max_connections),

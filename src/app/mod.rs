@@ -181,6 +181,7 @@ impl Application {
         });
         let outcome = self.server.await;
         reporting.abort();
+        logging::report_all_left_out();
         if let Some(metrics) = metrics {
             metrics.abort();
         }
@@ -204,7 +205,7 @@ impl Stopped {
     pub fn report(self) -> Option<u8> {
         (self.lost > 0).then(|| {
             error!(
-                "{} messages that had been relayed could not be kept and are lost: exit code {EXIT_LOST}",
+                "{} messages that had been relayed are not known to be kept and may be lost: exit code {EXIT_LOST}",
                 self.lost
             );
             EXIT_LOST

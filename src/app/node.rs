@@ -19,7 +19,7 @@ use crate::{
     broadcast::{DismissAll, FanOut, Outlets, ToFanOut},
     chat::{AvatarStore, ChatLimits, IdLimits, ShardId, Unstarted},
     config::{JournalKind, Settings, check::AVATARS_SHARE},
-    connection::{Budget, LINGER, admission::Admission, connections::Connections},
+    connection::{Budget, LINGER, admission::Admission, connections::Connections, lease::report_counts},
     domain::WorkerId,
     journal::{
         Journal, Retention,
@@ -149,6 +149,8 @@ impl Node {
         let (budget, largest) = (Arc::clone(&self.budget), self.settings.largest_message().get());
         self.metrics
             .watch(move || usage("memory", budget.used(), budget.bound(), Budget::needed_for(largest)));
+        let (budget, most) = (Arc::clone(&self.budget), self.settings.limits.max_intake_total.get());
+        self.metrics.watch(move || usage("intake", budget.accepted(), most, 0));
         let avatars = Arc::clone(&self.avatars);
         self.metrics.watch(move || usage("avatars", avatars.used(), avatars.bound(), 0));
         if self.settings.journal.kind == JournalKind::Sqlite {
@@ -171,7 +173,7 @@ impl Node {
             None => true,
         };
         self.chat.start(is_here, &self.journal, &self.metrics, &self.parts);
-        Seconds::start(&self.parts);
+        Seconds::start(&self.parts, report_counts);
         let before_cut = settings.connections.stall_timeout.get();
         let outlets = Outlets::default();
         let name = format!("fan-out-{}", id.0);

@@ -15,11 +15,14 @@ pub enum Call {
     /// To be answered once all messages are durable, no request waits, and no session moves.
     UntilIdle,
     /// To have the journal forget a room: all that was said before the call, and what is said until the journal has done
-    /// so.
+    /// so. There is nothing to do if the room has no history.
     Forget(RoomName),
     /// To keep the names of all users, and to close the journal once all messages are durable.
     Close,
 }
+
+/// The answer to a call: whether there was anything to do.
+pub(crate) type Answer = Result<bool, JournalError>;
 
 /// A room to forget.
 #[derive(Debug)]

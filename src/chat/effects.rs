@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use super::{
-    calls::{Call, CallId},
+    calls::{Answer, Call, CallId},
     commits::{Commit, Receipt},
     common::ShardId,
     handing::Decided,
@@ -93,7 +93,7 @@ pub enum Effect {
     /// Goes to the journal, which answers with [`Done`].
     Ask(Job),
     /// The answer to a call.
-    Answer(CallId, Result<(), JournalError>),
+    Answer(CallId, Answer),
 }
 
 /// What is to be kept of what the chat has said.

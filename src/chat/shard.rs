@@ -172,11 +172,12 @@ impl Shard {
         let is_unkept =
             |room: &RoomName, offset| keeper.unkept_in(room).is_some_and(|(first, _)| first <= offset);
         effects.extend(self.calls.due(keeper.fault(), is_unkept).into_iter().map(|due| match due {
+            Due::Forget(id, room) if self.chat.lacks_history(&room) => Effect::Answer(id, Ok(false)),
             Due::Forget(id, room) => Effect::Ask(Job::Forget(room, Some(id))),
             Due::Refuse(id, fault) => Effect::Answer(id, Err(fault)),
         }));
         let is_idle = || keeper.is_idle() && !self.chat.is_awaited();
-        effects.extend(self.calls.answered(is_idle).into_iter().map(|id| Effect::Answer(id, Ok(()))));
+        effects.extend(self.calls.answered(is_idle).into_iter().map(|id| Effect::Answer(id, Ok(true))));
     }
 
     fn done(&mut self, now: Now, done: Done, effects: &mut Vec<Effect>) {
@@ -226,7 +227,7 @@ impl Shard {
                 }
             }
         }
-        effects.extend(call.map(|id| Effect::Answer(id, answer)));
+        effects.extend(call.map(|id| Effect::Answer(id, answer.map(|()| true))));
     }
 
     /// The journal has told where a room stands.

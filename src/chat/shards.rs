@@ -19,7 +19,7 @@ use actix_web::rt::time::timeout;
 use futures_util::future::{join_all, try_join_all};
 
 use super::{
-    calls::Call,
+    calls::{self, Call},
     common::{ChatLimits, Common, ShardId},
     handing::Decided,
     messages::{ListRooms, MayEnter, Rejected, Request, RoomList, Stop, Summarize, Summary},
@@ -30,7 +30,7 @@ use crate::{
     broadcast::{AddWorker, DismissAll, ToFanOut},
     connection::Budget,
     domain::{MemberId, RoomName, WorkerId},
-    journal::{Journal, JournalError},
+    journal::Journal,
     metrics::Metrics,
     parts::{MAILBOX, Mailbox, Parts, Waiting},
 };
@@ -150,11 +150,11 @@ impl Shards {
     }
 
     /// Forgets all messages of a room: those that were said before this call, and those that are said until the journal
-    /// has forgotten them. Its members stay, and go on at the next offset.
+    /// has forgotten them. Its members stay, and go on at the next offset. False if there is no message.
     ///
     /// # Errors
     /// The shard has ended. If it ends later, or the journal fails, the answer is the error.
-    pub(crate) async fn forget(&self, room: RoomName) -> Result<Result<(), JournalError>, NoAnswer> {
+    pub(crate) async fn forget(&self, room: RoomName) -> Result<calls::Answer, NoAnswer> {
         self.of_room(&room).send(Call::Forget(room)).await.map_err(|_| NoAnswer)
     }
 

@@ -100,7 +100,6 @@ impl Budget {
     }
 
     /// Bytes of accepted messages that are not dealt with yet.
-    #[cfg(feature = "testing")]
     pub fn accepted(&self) -> usize {
         self.used.load(Ordering::SeqCst)
     }

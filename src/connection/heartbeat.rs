@@ -38,6 +38,8 @@ pub(crate) enum Signs {
     Silence,
     /// The server did not read for a while, so silence says nothing.
     HeldBack,
+    /// The ping may still wait to be sent, so silence says nothing.
+    Unsent,
 }
 
 /// What to do now.
@@ -78,7 +80,9 @@ impl Heartbeat {
                 Beat::Wait(next)
             }
             Wait::ForLife { deadline, .. } if now < deadline => Beat::Wait(deadline),
-            Wait::ForLife { since, is_extended, .. } if signs == Signs::HeldBack => {
+            // Its answer cannot be read; a ping that cannot be written shows that its connection is gone.
+            Wait::ForLife { .. } if signs == Signs::HeldBack => self.ping(now, now),
+            Wait::ForLife { since, is_extended, .. } if signs == Signs::Unsent => {
                 let deadline = now + self.timeout;
                 self.wait = Wait::ForLife { since, deadline, is_extended };
                 Beat::Wait(deadline)
@@ -174,11 +178,23 @@ mod tests {
     }
 
     #[test]
-    fn the_deadline_stands_still_while_we_do_not_read() {
+    fn a_client_that_we_do_not_read_from_is_pinged_again_and_not_given_up() {
+        for proof in [Proof::Byte, Proof::Pong] {
+            let start = Instant::now();
+            let mut heart = Heartbeat::new(start, INTERVAL, TIMEOUT, proof);
+            heart.beat(at(start, 25), Signs::Silence);
+            assert_eq!(heart.beat(at(start, 45), Signs::HeldBack), Beat::Ping(at(start, 65)));
+            assert_eq!(heart.beat(at(start, 65), Signs::HeldBack), Beat::Ping(at(start, 85)));
+            assert_eq!(heart.beat(at(start, 85), Signs::Silence), Beat::Gone);
+        }
+    }
+
+    #[test]
+    fn the_deadline_stands_still_while_the_ping_waits_to_be_sent() {
         let start = Instant::now();
         let mut heart = Heartbeat::new(start, INTERVAL, TIMEOUT, Proof::Byte);
         heart.beat(at(start, 25), Signs::Silence);
-        assert_eq!(heart.beat(at(start, 45), Signs::HeldBack), Beat::Wait(at(start, 65)));
+        assert_eq!(heart.beat(at(start, 45), Signs::Unsent), Beat::Wait(at(start, 65)));
         assert_eq!(heart.beat(at(start, 65), Signs::Silence), Beat::Gone);
     }
 

@@ -186,8 +186,7 @@ thread_local! {
     static UNTOLD_HERE: RefCell<Option<Untold>> = const { RefCell::new(None) };
 }
 
-/// Reports what this thread has counted.
-#[cfg(any(test, feature = "testing"))]
+/// Reports what this thread has counted, also if it is little.
 pub fn report_counts() {
     UNTOLD_HERE.with(|here| here.take());
 }

@@ -69,7 +69,7 @@ mod trim;
 mod writer;
 
 /// The names of the threads.
-const WRITER: &str = "journal-writer";
+pub(crate) const WRITER: &str = "journal-writer";
 const READER: &str = "journal-reader";
 const CHECKER: &str = "journal-checker";
 

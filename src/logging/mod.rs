@@ -86,7 +86,16 @@ pub(crate) fn refused(setting: &'static str, what: impl Display) {
 /// Logs the number of unlogged rejections for settings whose last line is a minute old, and of other omitted
 /// lines. Must be called regularly; otherwise the numbers wait for the next line.
 pub(crate) fn report_left_out() {
-    let due = REFUSALS.lock().unwrap_or_else(PoisonError::into_inner).due(Instant::now());
+    report(REFUSALS_EVERY);
+}
+
+/// Logs all those numbers, at the end.
+pub(crate) fn report_all_left_out() {
+    report(Duration::ZERO);
+}
+
+fn report(age: Duration) {
+    let due = REFUSALS.lock().unwrap_or_else(PoisonError::into_inner).due(Instant::now(), age);
     for (setting, unlogged) in due {
         warn!("{setting}: {unlogged} more since the last line");
     }
@@ -125,11 +134,10 @@ impl Refusals {
         Some(std::mem::take(&mut window.unlogged))
     }
 
-    /// The settings with unlogged rejections that may have a line now.
-    fn due(&mut self, now: Instant) -> Vec<(&'static str, u64)> {
-        let is_due = |window: &Window| {
-            window.unlogged > 0 && now.saturating_duration_since(window.began) >= REFUSALS_EVERY
-        };
+    /// The settings with unlogged rejections whose last line is so old.
+    fn due(&mut self, now: Instant, age: Duration) -> Vec<(&'static str, u64)> {
+        let is_due =
+            |window: &Window| window.unlogged > 0 && now.saturating_duration_since(window.began) >= age;
         let due = self.by_setting.iter_mut().filter(|(_, window)| is_due(window));
         due.map(|(setting, window)| {
             window.began = now;
@@ -175,8 +183,8 @@ mod tests {
         for _ in 0..3 {
             refusals.note("--a", start);
         }
-        assert_eq!(refusals.due(start + Duration::from_secs(59)), []);
-        assert_eq!(refusals.due(start + REFUSALS_EVERY), [("--a", 2)]);
-        assert_eq!(refusals.due(start + REFUSALS_EVERY * 2), []);
+        assert_eq!(refusals.due(start + Duration::from_secs(59), REFUSALS_EVERY), []);
+        assert_eq!(refusals.due(start + REFUSALS_EVERY, REFUSALS_EVERY), [("--a", 2)]);
+        assert_eq!(refusals.due(start + REFUSALS_EVERY * 2, Duration::ZERO), []);
     }
 }

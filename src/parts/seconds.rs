@@ -32,11 +32,12 @@ impl Seconds {
         }
     }
 
-    /// Calls the hook on this thread from now on.
-    pub(crate) fn start(parts: &Arc<Parts>) {
+    /// Calls the hook on this thread from now on, and `own` before it.
+    pub(crate) fn start(parts: &Arc<Parts>, own: fn()) {
         let parts = Arc::downgrade(parts);
         rt::spawn(async move {
             while let Some(parts) = parts.upgrade() {
+                own();
                 parts.call_second_hook();
                 drop(parts);
                 rt::time::sleep(SECOND).await;

@@ -57,8 +57,8 @@ async fn prove(query: web::Query<ProofQuery>, worker: web::Data<Worker>) -> Http
     }
 }
 
-/// Forgets a room. 204 when its messages are deleted from the journal; 403 without the key; 503 if the
-/// journal cannot be written.
+/// Forgets a room. 204 when its messages are deleted from the journal; 404 if it has none; 403 without the key; 503
+/// if the journal cannot be written.
 async fn forget(req: HttpRequest, query: web::Query<RoomQuery>, worker: web::Data<Worker>) -> HttpResponse {
     if !is_owner(&req, worker.owner_key.get().map(String::as_str)) {
         return in_words(HttpResponse::Forbidden(), "this needs the key in the server's data folder");
@@ -69,7 +69,11 @@ async fn forget(req: HttpRequest, query: web::Query<RoomQuery>, worker: web::Dat
     };
     let shown = room.clone();
     match worker.chat.forget(room).await {
-        Ok(Ok(())) => {
+        Ok(Ok(false)) => {
+            let room = Shown(shown.as_str());
+            in_words(HttpResponse::NotFound(), format_args!("there is no message of a room {room:?}"))
+        }
+        Ok(Ok(true)) => {
             info!("the messages of room {:?} were forgotten, as the owner asked", Shown(shown.as_str()));
             HttpResponse::NoContent().finish()
         }

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use crate::{
     chat::Summary,
-    journal::{Damage, JournalError},
+    journal::{Damage, JournalError, sqlite},
     session::Worker,
 };
 
@@ -70,6 +70,7 @@ pub(crate) async fn health(worker: web::Data<Worker>) -> HttpResponse {
         None => "a shard of the chat does not answer".into(),
     };
     let is_well = status == "ok" || status == "full";
+    let is_writer_silent = silent.iter().any(|part| part == sqlite::WRITER);
     let health = Health {
         status,
         version: env!("CARGO_PKG_VERSION"),
@@ -77,7 +78,7 @@ pub(crate) async fn health(worker: web::Data<Worker>) -> HttpResponse {
         sessions: worker.admission.sessions(),
         silent,
         rooms: summary.as_ref().map(|summary| summary.rooms),
-        journal: summary.map(journal),
+        journal: summary.map(|summary| journal(summary, is_writer_silent)),
         full,
         usage: usage
             .iter()
@@ -89,7 +90,10 @@ pub(crate) async fn health(worker: web::Data<Worker>) -> HttpResponse {
 }
 
 /// `ok`, or the journal's fault.
-fn journal(Summary { journal_fault, journal_damage, .. }: Summary) -> String {
+fn journal(Summary { journal_fault, journal_damage, .. }: Summary, is_writer_silent: bool) -> String {
+    if is_writer_silent {
+        return "the journal's writer does not answer".to_owned();
+    }
     match (journal_fault, journal_damage) {
         (Some(fault), _) => fault.to_string(),
         (None, Some(Damage { first, found })) => {

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     config::{self, Switch},
-    connection::wire::Wire,
+    connection::{admission::Full, wire::Wire},
     logging::Shown,
     session::{
         Door, Worker,
@@ -181,6 +181,9 @@ fn teach<F: Future<Output = ()>>(
 ) -> Result<HttpResponse, Error> {
     let begin = || -> Result<Place, Rejected> {
         websocket::check(req, worker, Leniency::Strict)?;
+        if worker.admission.is_draining() {
+            return Err(Rejected::Full(Full::Draining));
+        }
         Ok(worker.lessons.begin(peer::address(req, &worker.settings.admission.trusted_proxy))?)
     };
     let place = begin().inspect_err(|refusal| {

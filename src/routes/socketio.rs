@@ -192,7 +192,14 @@ async fn respond(asked: &Asked<'_>, payload: web::Payload, door: &Door) -> Resul
         return Ok(refuse_for_now(door, full));
     }
     match check(asked, door) {
-        Err(refusal) => Ok(refuse(refusal, *is_upgrade)),
+        Err(refusal) => {
+            // Requests of a session that is gone are none that could have become one.
+            if let (None, Some(worker)) = (&query.sid, &door.guard) {
+                let is_foreign = refusal == RequestError::Forbidden;
+                worker.metrics.refused(if is_foreign { "origin" } else { "handshake" });
+            }
+            Ok(refuse(refusal, *is_upgrade))
+        }
         Ok(Wish::Begin) => begin(asked, payload, door),
         Ok(Wish::Upgrade(session)) => {
             let probing = accept::probe(req, payload, &door.engine, session.clone(), query.wants_base64());

@@ -92,6 +92,8 @@ pub(crate) struct WebSocketSession {
     life: Life,
     opened: Instant,
     received: u64,
+    /// That number at the last check of the heartbeat.
+    received_before: u64,
     /// Set once, by [`end`](Self::end).
     ending: Option<Ending>,
 }
@@ -186,6 +188,7 @@ pub(crate) fn open(
         life,
         opened,
         received: 0,
+        received_before: 0,
         ending: None,
     };
     let actor = HttpContext::with_factory(|ctx: &mut HttpContext<WebSocketSession>| {
@@ -292,9 +295,11 @@ impl WebSocketSession {
 
     fn beat(&mut self, ctx: &mut <Self as Actor>::Context) {
         let now = Instant::now();
+        let has_been_read = std::mem::replace(&mut self.received_before, self.received) != self.received;
         let signs = match self.life.take() {
-            // The ping may still be in the backlog.
-            Signs::Silence if self.outbound.has_waiting() => Signs::HeldBack,
+            Signs::Silence | Signs::HeldBack if self.outbound.has_waiting() => Signs::Unsent,
+            // Its connection is gone, and nothing of what it has sent could be read since.
+            Signs::HeldBack if self.outbound.is_deaf() && !has_been_read => Signs::Silence,
             signs => signs,
         };
         let next = match self.heartbeat.beat(now, signs) {

@@ -48,9 +48,9 @@ impl Incoming {
         registry: &Registry,
     ) -> io::Result<Self> {
         let (wire, arrivals) = Wire::attach(socket)?;
-        // Packets are not counted as bytes sent.
         let lease = Lease::of_waiting(registry.budget());
-        let outbound = Outbound::on_wire(wire, registry.settings.bounds(), lease, None);
+        let outbound =
+            Outbound::on_wire(wire, registry.settings.bounds(), lease, registry.metrics.bytes_sent());
         if wants_base64 {
             outbound.set_text_only();
         }

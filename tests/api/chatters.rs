@@ -1,6 +1,6 @@
 //! One chat client for every door of the chat, so that a promise can be held against all of them.
 
-use std::collections::VecDeque;
+use std::{collections::VecDeque, time::Duration};
 
 use serde_json::{Value, json};
 
@@ -165,6 +165,14 @@ impl<'a> Chatter<'a> {
     /// Whether an event of that name has come while something else was waited for.
     pub fn has_heard(&self, event: &str) -> bool {
         self.heard.iter().any(|value| value["event"] == event)
+    }
+
+    /// Resets the connection of a client with a WebSocket.
+    pub fn reset(self) {
+        let (Line::Plain(raw) | Line::WebSocket(raw)) = self.line else {
+            panic!("who polls has no connection");
+        };
+        socket2::SockRef::from(&raw.stream).set_linger(Some(Duration::ZERO)).expect("a socket");
     }
 
     /// Takes what comes until the session ends: the code of the close frame, if it was one.

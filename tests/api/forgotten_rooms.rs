@@ -45,6 +45,9 @@ async fn a_room_is_forgotten_while_its_server_runs_and_its_members_talk_on() {
     let (code, said) = forget(folder.path(), "\u{202E}");
     assert_eq!(code, Some(1));
     assert!(said.contains("U+202E"), "{said}");
+    let (code, said) = forget(folder.path(), "nosuch");
+    assert_eq!(code, Some(1));
+    assert!(said.contains("no message of a room \"nosuch\""), "{said}");
 }
 
 #[actix_web::test]

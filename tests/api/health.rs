@@ -35,7 +35,7 @@ async fn health_and_metrics_tell_how_much_of_each_bound_is_used() {
     let usage = &health["usage"];
     assert_eq!((&usage["sessions"]["used"], &usage["sessions"]["bound"]), (&json!(2), &json!(3)));
     assert_eq!((&usage["rooms"]["used"], &usage["rooms"]["bound"]), (&json!(1), &json!(7)));
-    for what in ["connections", "memory", "disk", "avatars"] {
+    for what in ["connections", "memory", "intake", "disk", "avatars"] {
         let (used, bound) = (usage[what]["used"].as_u64(), usage[what]["bound"].as_u64());
         assert!(used.expect("a number") < bound.expect("a number"), "{what}: {usage}");
     }

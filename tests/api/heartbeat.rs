@@ -1,6 +1,12 @@
 //! A session that does not answer a ping is gone; one that does stays.
 
-use crate::helpers::{TestServer, frame, settings, soon, text};
+use echoroom::config::JournalKind;
+use serde_json::json;
+
+use crate::{
+    chatters::{CHAT_WEBSOCKETS, Chatter},
+    helpers::{TestServer, frame, settings, soon, text},
+};
 
 async fn quick_server() -> TestServer {
     let time = |text: &str| text.parse().expect("a time");
@@ -74,4 +80,34 @@ async fn a_client_we_hold_back_ourselves_is_not_given_up() {
         }
     })
     .await;
+}
+
+/// While the journal takes nothing, a session whose intake is full is not read from, so that the end of its connection is
+/// not seen.
+#[actix_web::test]
+async fn a_client_that_we_hold_back_and_that_is_gone_is_given_up_at_every_websocket() {
+    let time = |text: &str| text.parse().expect("a time");
+    for door in CHAT_WEBSOCKETS {
+        let folder = tempfile::tempdir().expect("a folder");
+        let server = TestServer::with(settings().with(|s| {
+            s.journal.kind = JournalKind::Sqlite;
+            s.journal.data_dir = folder.path().into();
+            s.heartbeat.ping_interval = time("300ms");
+            s.heartbeat.ping_timeout = time("300ms");
+            s.limits.max_intake_bytes = "1k".parse().expect("a size");
+        }))
+        .await;
+        let mut ann = Chatter::settled(&server, door, "ann").await;
+        let mut guest = server.connect("/ws?room=tea").await;
+        assert!(server.post_raw("/stall/journal-writer?ms=60000").await.starts_with("HTTP/1.1 204 "));
+        ann.send("sendMessage", &json!({"msg": "x".repeat(2000)})).await;
+        assert_eq!(guest.next_text().await.len(), 2000, "{door:?}");
+        guest.close().await;
+        server.until_health_shows(1, 1).await;
+        ann.reset();
+        soon(&format!("the end of a session at {door:?}"), async {
+            while server.health().await["sessions"] != 0 {}
+        })
+        .await;
+    }
 }

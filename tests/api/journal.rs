@@ -1,6 +1,10 @@
 //! The journal on the real program: what is acked survives, and what cannot be kept is refused.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{
+    path::Path,
+    process::Command,
+    time::{Duration, Instant},
+};
 
 use actix_web::rt;
 use serde_json::{Value, json};
@@ -123,13 +127,13 @@ async fn a_disk_that_is_full_refuses_messages_until_there_is_room_and_loses_none
     let mut ben = Person::settled(&server, "Ben").await;
     let body = "x".repeat(8000);
     let mut number = 0;
-    let refused = loop {
+    let (refused, failed_at) = loop {
         number += 1;
         let data = json!({"msg": format!("{number} {body}"), "id": number.to_string()});
         let answer = ann.ask("sendMessage", data.clone()).await;
         if answer["error"].is_object() {
             assert_eq!(answer["error"]["code"], "not_kept_yet", "the room has heard it");
-            break data;
+            break (data, Instant::now());
         }
         assert!(number < 1000, "the disk never fills");
     };
@@ -147,6 +151,7 @@ async fn a_disk_that_is_full_refuses_messages_until_there_is_room_and_loses_none
     server.connect("/echo").await.send("still up").await;
     server.connect("/ws").await.expect_quiet().await;
 
+    let outage = failed_at.elapsed();
     running.raise_file_size_limit();
     // The same id attaches to the message that failed.
     let receipt = loop {
@@ -160,6 +165,8 @@ async fn a_disk_that_is_full_refuses_messages_until_there_is_room_and_loses_none
     assert_eq!(ann.say("and on").await["offset"], number + 1);
     assert_eq!(server.health().await["status"], "ok");
     assert_eq!(value(&server, "echoroom_journal_available").await, 1.0);
+    let took = value(&server, "echoroom_journal_commit_seconds_sum").await;
+    assert!(took >= outage.as_secs_f64(), "{took} s, with {outage:?} without a disk");
     let kept = offsets(&history(&server).await);
     assert_eq!(kept, (1..=number as u64 + 1).collect::<Vec<_>>());
 }

@@ -1,8 +1,12 @@
 //! `/metrics` counts what happens.
 
 use echoroom::config::Switch;
+use serde_json::json;
 
-use crate::helpers::{TestServer, settings};
+use crate::{
+    chatters::{CHAT_DOORS, Chatter},
+    helpers::{TestServer, settings},
+};
 
 pub async fn value(server: &TestServer, line: &str) -> f64 {
     let text = server.get_raw("/metrics", "").await;
@@ -35,11 +39,45 @@ async fn sessions_messages_and_deliveries_are_counted() {
 }
 
 #[actix_web::test]
-async fn refusals_are_counted_by_reason() {
+async fn answers_count_as_bytes_sent_at_every_door_of_the_chat() {
+    for door in CHAT_DOORS {
+        let server = TestServer::start().await;
+        let mut ann = Chatter::settled(&server, door, "ann").await;
+        for _ in 0..10 {
+            ann.ask("sendMessage", &json!({"msg": "x".repeat(1000)})).await;
+        }
+        let before = value(&server, "echoroom_bytes_sent_total").await;
+        let answer = ann.ask("history", &json!({"limit": 10})).await;
+        assert_eq!(answer["data"]["messages"].as_array().map(Vec::len), Some(10));
+        let sent = value(&server, "echoroom_bytes_sent_total").await - before;
+        assert!((10_000.0..20_000.0).contains(&sent), "{sent} bytes at {door:?}");
+    }
+}
+
+#[actix_web::test]
+async fn a_message_that_nobody_hears_is_not_counted_as_relayed() {
+    let server = TestServer::start().await;
+    let mut ann = server.connect("/ws").await;
+    ann.send("hello").await;
+    assert_eq!(ann.next_text().await, "HELLO!!!");
+    let mut ben = server.connect("/ws").await;
+    ben.send("is somebody here").await;
+    while ann.next_text().await != "is somebody here" {}
+    assert_eq!(value(&server, "echoroom_relay_seconds_count").await, 1.0);
+}
+
+#[actix_web::test]
+async fn refusals_are_counted_by_reason_also_at_the_door_of_socketio() {
     let server = TestServer::start().await;
     server.get_raw("/ws", "").await;
-    server.get_raw("/ws", "").await;
-    assert_eq!(value(&server, "echoroom_refusals_total{reason=\"handshake\"}").await, 2.0);
+    server.get_raw("/socket.io/?EIO=3&transport=polling", "").await;
+    server.get_raw("/socket.io/?EIO=4&transport=nothing", "").await;
+    // A session that is gone is none that is refused.
+    server.get_raw("/socket.io/?EIO=4&transport=polling&sid=gone", "").await;
+    assert_eq!(value(&server, "echoroom_refusals_total{reason=\"handshake\"}").await, 3.0);
+    let foreign = "Origin: http://elsewhere.example\r\n";
+    server.get_raw("/socket.io/?EIO=4&transport=polling", foreign).await;
+    assert_eq!(value(&server, "echoroom_refusals_total{reason=\"origin\"}").await, 1.0);
 }
 
 #[actix_web::test]

@@ -100,7 +100,7 @@ impl World {
         let budget = &self.node.budget;
         let bounds = Bounds { waiting: self.config.bound, answer: 2000 };
         let lease = Lease::of_waiting(Arc::clone(budget));
-        let outbound = Outbound::polled(bounds, lease, Waker::noop().clone());
+        let outbound = Outbound::polled(bounds, lease, Waker::noop().clone(), None);
         let outlet = WatchedOutlet::new(session, &outbound, &self.seen);
         let is_evicted = Arc::new(AtomicBool::new(false));
         let (mailbox, seat) = Mailbox::new(&outbound, encoding, &is_evicted);

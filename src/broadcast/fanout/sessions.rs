@@ -120,7 +120,8 @@ impl Sessions {
     /// Records the metrics of a delivery and evicts the sessions that were too slow.
     fn settle(&mut self, broadcasts: &[Arc<Broadcast>], tally: Tally) {
         self.metrics.delivered(tally.messages, tally.bytes);
-        for age in broadcasts.iter().filter_map(|broadcast| broadcast.age()) {
+        let relayed = broadcasts.iter().filter(|_| tally.messages > 0);
+        for age in relayed.filter_map(|broadcast| broadcast.age()) {
             self.metrics.relayed_after(age);
         }
         for member in tally.evicted {

@@ -175,8 +175,8 @@ impl Chat {
                 Err(Rejected::TooManyNewRooms)
             }
             Standing::TooMany => {
-                let count = self.broadcaster.rooms.count();
-                logging::refused(MAX_ROOMS, format_args!("{count} rooms are in use; one more was refused"));
+                let most = self.limits.max_rooms;
+                logging::refused(MAX_ROOMS, format_args!("{most} rooms are in use; one more was refused"));
                 Err(Rejected::TooManyRooms)
             }
         }

@@ -15,11 +15,14 @@ use crate::{
     },
     domain::RoomName,
     journal::{JournalError, Record, ReservedName, RoomState},
-    logging,
+    logging::{self, Shown},
 };
 
 /// The least and the most bytes of its newest messages that a room keeps in memory.
 const TAIL_SHARE: std::ops::RangeInclusive<usize> = 4 * 1024..=256 * 1024;
+
+/// What the log says of rooms that lose their history: a line of its own, beside that of rooms that are refused.
+const FORGOTTEN: &str = "--max-rooms (ECHOROOM_MAX_ROOMS), rooms forgotten";
 
 impl Chat {
     /// These rooms have history, each with the time of its last message.
@@ -34,6 +37,10 @@ impl Chat {
             }
         }
         self.knows_rooms = true;
+        // The bound may have been larger before.
+        while let Some(room) = self.broadcaster.rooms.one_too_many() {
+            self.forget(room);
+        }
     }
 
     /// The journal has removed what was too old, and nothing is left of these rooms: tells each shard of its own.
@@ -70,13 +77,21 @@ impl Chat {
     /// Forgets the history of a room that is not in memory, to make place for another room.
     pub(super) fn forget(&mut self, room: RoomName) {
         logging::refused(
-            super::members::MAX_ROOMS,
-            format_args!("room {room:?} was silent longest and lost its history to make place for another"),
+            FORGOTTEN,
+            format_args!(
+                "room {:?} was silent longest and lost its history to make place for another",
+                Shown(room.as_str())
+            ),
         );
         self.counts.forgotten_rooms += 1;
         self.resting_ids.take(&room);
         self.listing.forget(&room);
         self.ask(Job::Forget(room, None));
+    }
+
+    /// Whether the journal has no message of a room, as far as that is known.
+    pub(in crate::chat) fn lacks_history(&self, room: &RoomName) -> bool {
+        self.knows_rooms && self.broadcaster.rooms.kept_at(room).is_none()
     }
 
     /// The journal has forgotten all messages of a room.

@@ -5,20 +5,23 @@ use std::collections::HashMap;
 use actix::ResponseFuture;
 use tokio::sync::oneshot;
 
-use crate::{chat::calls::CallId, journal::JournalError};
+use crate::{
+    chat::calls::{Answer, CallId},
+    journal::JournalError,
+};
 
 /// The callers that wait for an answer, each by the number of its call.
 #[derive(Debug, Default)]
 pub(super) struct Answers {
     last: u64,
-    waiting: HashMap<CallId, oneshot::Sender<Result<(), JournalError>>>,
+    waiting: HashMap<CallId, oneshot::Sender<Answer>>,
     /// What is answered at the end of the turn.
-    due: Vec<(CallId, Result<(), JournalError>)>,
+    due: Vec<(CallId, Answer)>,
 }
 
 impl Answers {
     /// A new call, and its answer when there is one.
-    pub(super) fn expect(&mut self) -> (CallId, ResponseFuture<Result<(), JournalError>>) {
+    pub(super) fn expect(&mut self) -> (CallId, ResponseFuture<Answer>) {
         self.last += 1;
         let (id, (sender, answer)) = (CallId(self.last), oneshot::channel());
         self.waiting.insert(id, sender);
@@ -27,7 +30,7 @@ impl Answers {
     }
 
     /// Notes the answer to a call.
-    pub(super) fn note(&mut self, id: CallId, answer: Result<(), JournalError>) {
+    pub(super) fn note(&mut self, id: CallId, answer: Answer) {
         self.due.push((id, answer));
     }
 

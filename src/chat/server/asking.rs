@@ -17,20 +17,22 @@ pub(super) struct Asking {
     /// Whether the journal is to be closed once they are answered: jobs may reach it in another order than they
     /// were made in.
     is_close_due: bool,
+    /// When the batch that is not durable yet was asked first. A batch that fails is asked again.
+    batch_begun: Option<Instant>,
 }
 
 /// A job that the journal is asked.
 pub(super) struct Asked {
     /// Its answer.
     pub answer: Pin<Box<dyn Future<Output = Done>>>,
-    /// For an append, the number of its messages and when it was asked.
-    pub begun: Option<(u64, Instant)>,
+    /// For an append, the number of its messages.
+    pub messages: Option<u64>,
 }
 
 impl Asking {
     /// Asks `journal`, and counts in `metrics`.
     pub(super) fn new(journal: Arc<dyn Journal>, metrics: Arc<Metrics>) -> Self {
-        Self { journal, metrics, under_way: 0, is_close_due: false }
+        Self { journal, metrics, under_way: 0, is_close_due: false, batch_begun: None }
     }
 
     /// The journal, for questions that it answers at once.
@@ -47,19 +49,22 @@ impl Asking {
 
     /// Asks the journal a job that need not wait.
     pub(super) fn ask(&mut self, job: Job) -> Asked {
-        let begun = match &job {
+        let messages = match &job {
             Job::Append(batch) => {
-                Some((batch.iter().map(|append| u64::from(append.record.count)).sum(), Instant::now()))
+                self.batch_begun.get_or_insert_with(Instant::now);
+                Some(batch.iter().map(|append| u64::from(append.record.count)).sum())
             }
             _ => None,
         };
         self.under_way += 1;
-        Asked { answer: job.ask(&*self.journal), begun }
+        Asked { answer: job.ask(&*self.journal), messages }
     }
 
     /// Takes note of an answer. Returns what the journal is to be asked next.
-    pub(super) fn answered(&mut self, done: &Done, begun: Option<(u64, Instant)>) -> Option<Job> {
-        if let (Done::Appended(Ok(())), Some((messages, begun))) = (done, begun) {
+    pub(super) fn answered(&mut self, done: &Done, messages: Option<u64>) -> Option<Job> {
+        if let (Done::Appended(Ok(())), Some(messages)) = (done, messages)
+            && let Some(begun) = self.batch_begun.take()
+        {
             self.metrics.committed(messages, begun.elapsed());
         }
         if matches!(done, Done::Checked(_) | Done::Opened(..)) {

@@ -6,13 +6,12 @@ use super::ChatServer;
 use crate::{
     broadcast::{AddWorker, DismissAll, Turns as _},
     chat::{
-        calls::Call,
+        calls::{Answer, Call},
         effects::Input,
         handing::Decided,
         messages::{ListRooms, MayEnter, Rejected, Request, RoomList, Stop, Summarize, Summary},
         transfer::ToShard,
     },
-    journal::JournalError,
     parts::AreYouThere,
 };
 
@@ -81,11 +80,11 @@ impl Handler<Stop> for ChatServer {
 }
 
 impl Message for Call {
-    type Result = Result<(), JournalError>;
+    type Result = Answer;
 }
 
 impl Handler<Call> for ChatServer {
-    type Result = ResponseFuture<Result<(), JournalError>>;
+    type Result = ResponseFuture<Answer>;
 
     fn handle(&mut self, call: Call, ctx: &mut Self::Context) -> Self::Result {
         let (id, answer) = self.answers.expect();

@@ -158,9 +158,9 @@ impl ChatServer {
             return self.feed_alone(Input::Done(Done::Closed(Ok(()))), ctx);
         }
         let is_awaited = matches!(job, Job::Rooms { is_awaited: true });
-        let Asked { answer, begun } = self.asking.ask(job);
+        let Asked { answer, messages } = self.asking.ask(job);
         let answer = wrap_future(answer).map(move |done, server: &mut Self, ctx| {
-            let next = server.asking.answered(&done, begun);
+            let next = server.asking.answered(&done, messages);
             server.feed_alone(Input::Done(done), ctx);
             next.into_iter().for_each(|job| server.ask(job, ctx));
         });

@@ -12,7 +12,7 @@ use crate::{
         testing::{PLAIN, seat},
     },
     chat::{
-        calls::{Call, CallId},
+        calls::{Answer, Call, CallId},
         common::ChatLimits,
         effects::{Done, Job},
         handing::{Decided, Fate, Waiter},
@@ -57,7 +57,7 @@ struct Stage {
     /// What is durable.
     durable: Vec<Append>,
     /// The calls that have been answered.
-    answered: Vec<(CallId, Result<(), JournalError>)>,
+    answered: Vec<(CallId, Answer)>,
     /// What goes to other shards.
     forwards: Vec<(ShardId, ToShard)>,
     /// What sessions were told.
@@ -348,7 +348,7 @@ fn the_journal_is_closed_though_the_chat_panics_over_that() {
     assert!(stage.jobs.iter().any(is_name), "the name is kept");
     assert!(stage.jobs.iter().any(|job| matches!(job, Job::Close)));
     stage.run_journal();
-    assert_eq!(stage.answered, [(CallId(1), Ok(()))]);
+    assert_eq!(stage.answered, [(CallId(1), Ok(true))]);
 }
 
 #[test]
@@ -359,7 +359,7 @@ fn a_call_to_close_is_answered_though_the_chat_panics_over_the_answer_of_the_jou
     assert_eq!(stage.answered, []);
     stage.jobs.remove(0);
     stage.panic(Lost::of(&Input::Done(Done::Closed(Ok(())))));
-    assert_eq!(stage.answered, [(CallId(1), Ok(()))]);
+    assert_eq!(stage.answered, [(CallId(1), Ok(true))]);
 }
 
 #[test]
@@ -373,6 +373,9 @@ fn a_room_that_cannot_be_forgotten_clears_no_fault_of_the_journal() {
     assert_eq!(stage.shard.fault(), Some(&fault()));
     stage.jobs.clear();
     let other = RoomName::parse("b").expect("a legal name");
+    stage.feed(Input::Done(Done::Rooms(Ok(vec![(other.clone(), 1)]))));
+    stage.feed(Input::Done(Done::Checked(Err(fault()))));
+    stage.jobs.clear();
     stage.feed(Input::Call(CallId(1), Call::Forget(other.clone())));
     assert!(matches!(stage.jobs[..], [Job::Forget(..)]), "nothing is on its way there");
     stage.jobs.clear();
@@ -380,6 +383,30 @@ fn a_room_that_cannot_be_forgotten_clears_no_fault_of_the_journal() {
     assert_eq!(stage.answered, [(CallId(1), Err(fault()))]);
     assert!(stage.jobs.is_empty(), "the journal is tried again in its time");
     assert_eq!(stage.shard.fault(), Some(&fault()));
+}
+
+#[test]
+fn a_room_without_a_message_is_not_forgotten() {
+    let mut stage = Stage::new();
+    stage.user(1, "ann");
+    stage.feed(Input::Call(CallId(1), Call::Forget(RoomName::parse("a").expect("a legal name"))));
+    assert_eq!(stage.answered, [(CallId(1), Ok(false))]);
+    assert!(stage.jobs.is_empty());
+}
+
+#[test]
+fn more_rooms_than_there_may_be_since_the_start_lose_their_history_the_longest_silent_first() {
+    let mut stage = Stage::new();
+    let known: Vec<_> = (0_u64..12)
+        .map(|number| (RoomName::parse(&format!("room {number}")).expect("a legal name"), 100 - number))
+        .collect();
+    stage.feed(Input::Done(Done::Rooms(Ok(known.clone()))));
+    let forgotten: Vec<_> = stage
+        .jobs
+        .iter()
+        .filter_map(|job| if let Job::Forget(room, None) = job { Some(room) } else { None })
+        .collect();
+    assert_eq!(forgotten, [&known[11].0, &known[10].0, &known[9].0], "of twelve, nine may be");
 }
 
 #[test]
@@ -397,7 +424,7 @@ fn a_room_is_forgotten_once_what_was_said_before_is_durable_though_the_chat_pani
     let done = Done::Forgot(RoomName::parse("a").expect("a legal name"), Some(call.0), Ok(()));
     stage.jobs.remove(0);
     stage.panic(Lost::of(&Input::Done(done)));
-    assert_eq!(stage.answered, [(call.0, Ok(()))]);
+    assert_eq!(stage.answered, [(call.0, Ok(true))]);
 }
 
 #[test]

@@ -54,6 +54,11 @@ impl Outbound {
         state.drop_all();
     }
 
+    /// Whether the client reads nothing more: a write has failed.
+    pub(crate) fn is_deaf(&self) -> bool {
+        self.0.borrow().is_deaf
+    }
+
     /// Writes what is left after the end, and closes the connection. A client that does not take it within `patience` is
     /// cut.
     pub(crate) async fn finish(self, patience: Duration) {

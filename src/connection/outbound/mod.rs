@@ -381,10 +381,15 @@ impl State {
     fn take_written(&mut self, written: usize) {
         self.taken += written as u64;
         let answers = self.queue.advance(written);
+        self.count(answers);
+        self.settle();
+    }
+
+    /// Counts bytes of answers that were taken.
+    fn count(&self, answers: usize) {
         if let Some(bytes_out) = &self.bytes_out {
             bytes_out.inc_by(answers as u64);
         }
-        self.settle();
     }
 
     /// Charges what is left after something was taken, and wakes tasks whose limit is met.

@@ -2,6 +2,7 @@
 
 use std::task::Waker;
 
+use prometheus::IntCounter;
 use tokio::sync::oneshot;
 
 use super::{Bounds, MAX_POLL_PACKETS, Outbound, Way};
@@ -20,8 +21,14 @@ pub enum PollAnswer {
 
 impl Outbound {
     /// An empty queue of a session that polls. What waits is charged to `lease`. `session` is woken when something waits.
-    pub fn polled(bounds: Bounds, lease: Lease, session: Waker) -> Self {
-        let outbound = Self::new(Way::Polls(None), bounds, lease, None);
+    /// `bytes_out` counts bytes of answers, if they are counted.
+    pub fn polled(
+        bounds: Bounds,
+        lease: Lease,
+        session: Waker,
+        bytes_out: impl Into<Option<IntCounter>>,
+    ) -> Self {
+        let outbound = Self::new(Way::Polls(None), bounds, lease, bytes_out.into());
         outbound.0.borrow_mut().writer = Some(session);
         outbound
     }
@@ -59,8 +66,10 @@ impl Outbound {
     /// larger. `None` if nothing waits.
     pub fn payload(&self, max_bytes: usize) -> Option<String> {
         let state = &mut *self.0.borrow_mut();
+        let before = state.queue.answers();
         let payload = state.queue.take_packets(MAX_POLL_PACKETS, max_bytes)?;
         state.taken += payload.len() as u64;
+        state.count(before - state.queue.answers());
         state.settle();
         Some(payload)
     }

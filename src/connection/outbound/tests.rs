@@ -328,7 +328,7 @@ fn text(outbound: &Outbound, text: &str) {
 }
 
 fn polled(bounds: Bounds) -> Outbound {
-    Outbound::polled(bounds, lease(), Waker::noop().clone())
+    Outbound::polled(bounds, lease(), Waker::noop().clone(), None)
 }
 
 /// A queue on a wire in memory, and its client.

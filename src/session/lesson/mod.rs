@@ -329,8 +329,7 @@ impl Line {
     fn beat(&mut self) -> Option<()> {
         let signs = match std::mem::take(&mut self.has_heard) {
             true => Signs::Heard,
-            // The ping may still be in the backlog.
-            false if self.outbound.waiting_bytes() > 0 => Signs::HeldBack,
+            false if self.outbound.waiting_bytes() > 0 => Signs::Unsent,
             false => Signs::Silence,
         };
         match self.heartbeat.beat(Instant::now(), signs) {

@@ -61,18 +61,29 @@ impl SocketIoSession {
     }
 
     fn beat(&mut self, now: Instant) -> Beat {
-        let signs = if self.is_silence_ours() { Signs::HeldBack } else { Signs::Silence };
+        let signs = self.signs();
         self.heartbeat.beat(now, signs)
     }
 
-    /// Whether the client's silence since the last call proves nothing: the server did not read from it, or
-    /// the client is still reading data before the ping.
-    fn is_silence_ours(&mut self) -> bool {
+    /// What the client's silence since the last call says. It says nothing if the server did not read from the client, or
+    /// if the client is still reading what stands before the ping. A client that polls has come for its packets even
+    /// while its posts wait.
+    fn signs(&mut self) -> Signs {
         let was_held_back = self.gate.take_held_back();
         if self.outbound.is_polling() {
-            return was_held_back;
+            let has_polled = std::mem::take(&mut self.has_polled) || self.outbound.has_poll();
+            return if was_held_back && has_polled { Signs::HeldBack } else { Signs::Silence };
         }
         let before = std::mem::replace(&mut self.taken, self.outbound.taken_bytes());
-        was_held_back || self.outbound.has_waiting() && self.taken > before
+        let has_waiting = self.outbound.has_waiting();
+        let has_been_read = std::mem::replace(&mut self.received_before, self.received) != self.received;
+        match (was_held_back, has_waiting) {
+            (true, true) => Signs::Unsent,
+            // Its connection is gone, and nothing of what it has sent could be read since.
+            (true, false) if self.outbound.is_deaf() && !has_been_read => Signs::Silence,
+            (true, false) => Signs::HeldBack,
+            (false, true) if self.taken > before => Signs::Unsent,
+            (false, _) => Signs::Silence,
+        }
     }
 }

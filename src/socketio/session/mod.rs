@@ -58,6 +58,8 @@ pub struct SocketIoSession {
     address: Option<IpAddr>,
     opened: Instant,
     received: u64,
+    /// That number at the last check of the heartbeat.
+    received_before: u64,
     metrics: ProtocolMetrics,
     /// Rate limit of packets without a meaning here.
     meter: Option<Meter>,
@@ -69,6 +71,8 @@ pub struct SocketIoSession {
     heartbeat: Heartbeat,
     /// Bytes that the socket had taken at the last check of the heartbeat.
     taken: u64,
+    /// Whether a poll has come since the heartbeat was last asked.
+    has_polled: bool,
     beat: Option<SpawnHandle>,
     /// The waiting poll will be answered at the end of this turn.
     is_answer_due: bool,
@@ -99,7 +103,8 @@ impl SocketIoSession {
             Some(incoming) => incoming.carrier.outbound(),
             None => {
                 let lease = Lease::of_waiting(registry.budget());
-                Outbound::polled(registry.settings.bounds(), lease, Arc::clone(&flusher).into())
+                let (bounds, session) = (registry.settings.bounds(), Arc::clone(&flusher).into());
+                Outbound::polled(bounds, lease, session, registry.metrics.bytes_sent())
             }
         };
         let handle = SessionHandle::new(outbound.clone(), gate.intake(), visitor.address, flusher);
@@ -110,6 +115,7 @@ impl SocketIoSession {
             address: visitor.address,
             opened: now,
             received: 0,
+            received_before: 0,
             metrics: registry.metrics.protocol("socketio"),
             meter: registry.settings.rate.map(|limit| Meter::new(limit, now)),
             probing: None,
@@ -119,6 +125,7 @@ impl SocketIoSession {
             carried,
             heartbeat: heart::heartbeat(now, &registry.settings),
             taken: 0,
+            has_polled: false,
             beat: None,
             is_answer_due: false,
             end: None,

@@ -53,6 +53,7 @@ impl Handler<AnswerPoll> for SocketIoSession {
 impl SocketIoSession {
     /// Takes a poll: it is answered when there are packets.
     pub(super) fn take_poll(&mut self, poll: oneshot::Sender<PollAnswer>, ctx: &mut Context<Self>) {
+        self.has_polled = true;
         if self.end.is_none() && self.is_overdue() {
             self.finish(Ending::Silent, ctx);
             // Ignored if the client is gone.
