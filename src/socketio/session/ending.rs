@@ -149,7 +149,7 @@ impl SocketIoSession {
         self.metrics.sessions.dec();
         self.registry.metrics.socketio_closed(why);
         info!(
-            "{} closed: {why}, after {:.1} s and {} messages",
+            "{} closed: {why}, after {:.1} s and {} packets",
             self.id,
             self.opened.elapsed().as_secs_f64(),
             self.received,
