@@ -29,8 +29,9 @@ use crate::{
 /// Maximum number of connections waiting to be accepted: enough for the clients that return after a restart.
 const BACKLOG: i32 = 4096;
 
-/// Maximum number of served connections to the address of the metrics.
-const MAX_METRICS_CONNECTIONS: usize = 256;
+/// Maximum number of served connections to the address of the metrics. There are descriptors for them beside those of
+/// `--max-connections`.
+const MAX_METRICS_CONNECTIONS: usize = 32;
 
 /// Maximum number of surplus connections there.
 const METRICS_SURPLUS: usize = 16;

@@ -137,6 +137,18 @@ impl Ids {
         ids
     }
 
+    /// Forgets the ids of messages up to this offset.
+    pub(crate) fn forget_to(&mut self, offset: u64) {
+        while let Some(first) = self.queue.front().filter(|first| first.place.offset <= offset) {
+            let key = first.key;
+            if first.is_known {
+                self.forget(&key);
+            }
+            self.queue.pop_front();
+            self.first = self.first.wrapping_add(1);
+        }
+    }
+
     /// The offset of the newest message that had an id.
     pub(crate) fn last_offset(&self) -> u64 {
         self.queue.back().map_or(0, |entry| entry.place.offset)
@@ -582,6 +594,17 @@ mod tests {
             let has_gaps = limits.age == patient.age;
             assert_eq!(longest > 64, has_gaps, "{longest} gaps");
         }
+    }
+
+    #[test]
+    fn the_ids_of_forgotten_messages_are_forgotten() {
+        let mut ids = Ids::new(LIMITS, IdCount::default());
+        for (user, at) in [(1, 1), (2, 2), (1, 3), (3, 4)] {
+            say(&mut ids, user, &at.to_string(), at);
+        }
+        ids.forget_to(3);
+        assert!(!knows(&ids, 1, "1") && !knows(&ids, 2, "2") && !knows(&ids, 1, "3") && knows(&ids, 3, "4"));
+        assert_eq!((ids.len(), ids.senders.len(), ids.queue.len()), (1, 1, 1));
     }
 
     #[test]

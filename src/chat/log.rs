@@ -102,9 +102,10 @@ impl RoomLog {
         self.trim(max_bytes);
     }
 
-    /// Drops all durable records from the tail: the journal has forgotten them.
+    /// Drops all durable records from the tail, and their ids: the journal has forgotten them.
     pub(crate) fn forget_durable(&mut self) {
         self.trim(0);
+        self.ids.forget_to(self.durable);
     }
 
     /// Keeps records that are not durable, even over `max_bytes`.

@@ -33,8 +33,22 @@ impl UploadRate {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Upload {
     rate: UploadRate,
-    began: Option<Instant>,
+    incoming: Option<Incoming>,
 }
+
+/// A message that is coming in.
+#[derive(Clone, Copy, Debug)]
+struct Incoming {
+    began: Instant,
+    /// Bytes that had come when it was judged last.
+    arrived: usize,
+    /// The end of the time that they are worth.
+    worth_until: Instant,
+}
+
+/// A message that has come fast may pause for so many times its patience: bytes buy no more time, or a client that sends at
+/// once what it then does not end would hold memory for long.
+const LONGEST_PAUSE: u32 = 3;
 
 /// Whether an incomplete message comes fast enough.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,12 +64,12 @@ pub(crate) enum Progress {
 impl Upload {
     /// No message has begun yet.
     pub(crate) fn new(rate: UploadRate) -> Self {
-        Self { rate, began: None }
+        Self { rate, incoming: None }
     }
 
     /// No message is incomplete, or the server itself has stopped reading: what follows begins anew.
     pub(crate) fn reset(&mut self) {
-        self.began = None;
+        self.incoming = None;
     }
 
     /// Judges an incomplete message of which `arrived` bytes have come. Call it when nothing more is there to
@@ -65,14 +79,20 @@ impl Upload {
         if bytes_per_second == 0 {
             return Progress::Fine;
         }
-        let began = *self.began.get_or_insert(now);
-        let worth = Duration::try_from_secs_f64(arrived as f64 / bytes_per_second as f64);
-        let until = began.checked_add(worth.unwrap_or(Duration::MAX).max(patience));
-        match until {
-            None => Progress::Fine,
-            Some(until) if now < until => Progress::FineUntil(until),
-            Some(_) => Progress::TooSlow,
+        let mut incoming = self.incoming.unwrap_or(Incoming { began: now, arrived: 0, worth_until: now });
+        let news = arrived.saturating_sub(incoming.arrived);
+        let Some(latest) = now.checked_add(patience.saturating_mul(LONGEST_PAUSE)) else {
+            return Progress::Fine;
+        };
+        if news > 0 {
+            let worth = Duration::try_from_secs_f64(news as f64 / bytes_per_second as f64);
+            let worth_until = incoming.worth_until.checked_add(worth.unwrap_or(Duration::MAX));
+            incoming.worth_until = worth_until.map_or(latest, |until| until.min(latest));
+            incoming.arrived = arrived;
         }
+        self.incoming = Some(incoming);
+        let until = incoming.worth_until.max(incoming.began + patience);
+        if now < until { Progress::FineUntil(until) } else { Progress::TooSlow }
     }
 }
 
@@ -130,12 +150,22 @@ mod tests {
     fn a_message_has_some_time_and_then_a_second_for_each_thousand_bytes() {
         let (mut upload, start) = (Upload::new(RATE), Instant::now());
         let after = |seconds| start + Duration::from_secs(seconds);
-        assert_eq!(upload.progress(1, start), Progress::FineUntil(after(10)));
-        assert_eq!(upload.progress(1, after(9)), Progress::FineUntil(after(10)));
-        assert_eq!(upload.progress(12_000, after(10)), Progress::FineUntil(after(12)));
+        assert_eq!(upload.progress(1000, start), Progress::FineUntil(after(10)));
+        assert_eq!(upload.progress(1000, after(8)), Progress::FineUntil(after(10)));
+        assert_eq!(upload.progress(12_000, after(9)), Progress::FineUntil(after(12)));
         assert_eq!(upload.progress(12_000, after(12)), Progress::TooSlow);
         upload.reset();
         assert_eq!(upload.progress(1, after(100)), Progress::FineUntil(after(110)));
+    }
+
+    #[test]
+    fn bytes_that_came_fast_buy_no_more_time_than_a_pause_may_last() {
+        let (mut upload, start) = (Upload::new(RATE), Instant::now());
+        let after = |seconds| start + Duration::from_secs(seconds);
+        assert_eq!(upload.progress(900_000, start), Progress::FineUntil(after(30)));
+        assert_eq!(upload.progress(990_000, after(5)), Progress::FineUntil(after(35)));
+        assert_eq!(upload.progress(990_000, after(34)), Progress::FineUntil(after(35)));
+        assert_eq!(upload.progress(990_000, after(35)), Progress::TooSlow);
     }
 
     #[test]
@@ -144,7 +174,7 @@ mod tests {
         let start = Instant::now();
         assert_eq!(upload.progress(1, start), Progress::Fine);
         assert_eq!(upload.progress(1, start + Duration::from_secs(1_000_000)), Progress::Fine);
-        let mut endless = Upload::new(UploadRate { bytes_per_second: 1, ..RATE });
+        let mut endless = Upload::new(UploadRate { patience: Duration::MAX, ..RATE });
         assert_eq!(endless.progress(usize::MAX, start), Progress::Fine);
     }
 }

@@ -42,7 +42,7 @@ impl Open {
             let names = self.names(name)?;
             return Ok(RoomState { epochs: vec![unknown], head: 0, keys: Vec::new(), names });
         };
-        self.check_head(&room)?;
+        self.check_head(name, &room)?;
         Ok(RoomState {
             epochs: epochs::of_room(&self.connection, room.id, &self.runs, room.head)?,
             head: room.head,
@@ -51,16 +51,21 @@ impl Open {
         })
     }
 
-    /// Checks the head: one behind the last message would give out offsets twice.
-    fn check_head(&self, room: &RoomRow) -> Result<(), Fault> {
-        let last = last_offset(&self.connection, room.id)?;
-        match last.filter(|last| *last > room.head) {
-            Some(last) => {
-                let what = format!("room {} has message {last}, but its head is {}", room.id, room.head);
-                Err(Fault::damaged(&self.files.database, what))
-            }
-            None => Ok(()),
+    /// Checks the head: one behind the last message would give out offsets twice. If it is before the head, messages are
+    /// missing, which is damage that a room goes on behind.
+    fn check_head(&self, name: &RoomName, room: &RoomRow) -> Result<(), Fault> {
+        let damaged = |what| Fault::damaged(&self.files.database, what);
+        let last = last_offset(&self.connection, room.id)?.unwrap_or(0);
+        if last > room.head {
+            let what = format!("room {name:?} has message {last}, but its head is {}", room.head);
+            return Err(damaged(what));
         }
+        // A room that has lost all that was too old counts none.
+        if last < room.head && room.messages > 0 {
+            let what = format!("room {name:?} ends with message {last} instead of {}", room.head);
+            return self.pass_over(damaged(what), ());
+        }
+        Ok(())
     }
 
     /// The keys of a room's messages, in the order of their offsets.

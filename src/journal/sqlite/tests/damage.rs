@@ -9,9 +9,11 @@ use std::{
 
 use rusqlite::Connection;
 
-use super::{copy_all, damaged, database, folder, reopen, run_with};
+use super::{
+    RETENTION, copy_all, damaged, database, folder, reopen, reopen_with, run, run_with, until_released,
+};
 use crate::journal::{
-    Journal as _, JournalError, Page,
+    Journal as _, JournalError, Page, Record, Retention, now_millis,
     sqlite::{SqliteJournal, checker, condition::Condition, files::Files},
     tests::{ALL, append, open, record, room, say, wait},
 };
@@ -145,4 +147,37 @@ fn a_record_that_is_missing_between_two_is_damage_and_not_a_silent_gap() {
     let journal = reopen(folder.path());
     damaged(whole(&journal, "a"));
     until_found(&journal);
+}
+
+#[test]
+fn newest_records_that_are_missing_are_damage_which_the_room_goes_on_behind() {
+    let folder = folder();
+    run(folder.path(), 5);
+    let file = Connection::open(database(folder.path())).expect("the database");
+    let newest = "DELETE FROM rounds WHERE id IN (SELECT id FROM rounds ORDER BY id DESC LIMIT 2)";
+    for deletion in [newest, "DELETE FROM rounds"] {
+        file.execute(deletion, []).expect("deleted");
+        let journal = reopen(folder.path());
+        let before = journal.damage().map_or(0, |damage| damage.found);
+        let state = open(&journal, "a");
+        assert_eq!(state.head, 5, "no offset is given out twice");
+        assert_eq!(journal.damage().map(|damage| damage.found), Some(before + 1), "{deletion}");
+        wait(journal.close()).expect("closes");
+        drop(journal);
+        until_released(folder.path());
+    }
+}
+
+#[test]
+fn a_room_that_has_lost_all_that_was_too_old_is_not_damaged() {
+    let folder = folder();
+    run_with(folder.path(), |journal| {
+        let epoch = open(journal, "a").epochs[0];
+        append(journal, "a", epoch, Record { at: now_millis() - 10_000, ..record(1, &["old"]) });
+        append(journal, "b", epoch, Record { at: now_millis(), ..record(1, &["new"]) });
+    });
+    let retention = Retention { age: Duration::from_secs(5), ..RETENTION };
+    let journal = reopen_with(folder.path(), retention);
+    assert_eq!(wait(journal.sweep()).expect("swept"), [room("a")]);
+    assert_eq!((open(&journal, "a").head, open(&journal, "b").head, journal.damage()), (0, 1, None));
 }
