@@ -91,7 +91,11 @@ fn serve(settings: Settings) -> ExitCode {
         application.run().await.map_err(|error| format!("the server failed: {error}"))
     });
     match outcome {
-        Ok(stopped) => stopped.report().map_or(ExitCode::SUCCESS, ExitCode::from),
+        Ok(stopped) => {
+            // The report of lost messages must be the last line: threads of actix say later that they end.
+            log::set_max_level(log::LevelFilter::Error);
+            stopped.report().map_or(ExitCode::SUCCESS, ExitCode::from)
+        }
         Err(sentence) => fail(1, &sentence),
     }
 }
@@ -103,7 +107,7 @@ async fn stop_when_told(mut signals: StopSignals, server: StopHandle) {
     let stopping = server.clone();
     rt::spawn(async move { stopping.stop().await });
     signals.next().await;
-    // The report of lost messages must be the last line.
+    // As at the end of a stop that was waited for.
     log::set_max_level(log::LevelFilter::Error);
     exit(server.stopped().report().unwrap_or(EXIT_IMPATIENT).into());
 }
