@@ -8,13 +8,14 @@ use std::{
 };
 
 /// Highest first. A module must not use other modules of its floor, nor of a higher one.
-const FLOORS: [&[&str]; 9] = [
+const FLOORS: [&[&str]; 10] = [
     &["main", "lib", "app"],
     &["routes", "http"],
     &["session"],
     &["chat", "socketio"],
     &["broadcast"],
     &["connection"],
+    &["nodes"],
     &["journal"],
     &["domain", "protocol", "config", "metrics", "parts"],
     &["logging"],

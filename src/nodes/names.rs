@@ -1,0 +1,183 @@
+//! Names of nodes, of their runs, and of the parts that the rooms are spread over.
+
+use std::{fmt, str::FromStr};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+
+use crate::domain::RoomName;
+
+/// Length of a node's name in characters.
+const NAME: usize = 4;
+
+/// Length of a uid in characters.
+const UID: usize = 16;
+
+/// Whether a character may be in a name: a letter or digit of ASCII, `-` or `_`.
+fn is_allowed(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || b"-_".contains(&byte)
+}
+
+/// The name of a node: 4 characters of letters, digits, `-` and `_`. The Socket.IO sids of the node begin with it.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeName([u8; NAME]);
+
+/// Parse error of [`NodeName`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("a node's name is 4 characters of letters, digits, - and _")]
+pub struct NodeNameError;
+
+impl NodeName {
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        text(&self.0)
+    }
+}
+
+impl FromStr for NodeName {
+    type Err = NodeNameError;
+
+    fn from_str(name: &str) -> Result<Self, NodeNameError> {
+        let bytes: [u8; NAME] = name.as_bytes().try_into().map_err(|_| NodeNameError)?;
+        if bytes.into_iter().all(is_allowed) { Ok(Self(bytes)) } else { Err(NodeNameError) }
+    }
+}
+
+/// The id of a node from when it has joined the others until it leaves them or is fenced: the name, and 12 random
+/// characters. A node that was fenced goes on under another one.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct NodeUid([u8; UID]);
+
+impl NodeUid {
+    /// The uid of the node `name` with 12 characters made of `random`.
+    pub fn new(name: NodeName, random: [u8; UID - NAME]) -> Self {
+        const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        let mut uid = [0; UID];
+        uid[..NAME].copy_from_slice(&name.0);
+        for (place, random) in uid[NAME..].iter_mut().zip(random) {
+            *place = LETTERS[usize::from(random % 64)];
+        }
+        Self(uid)
+    }
+
+    /// The name of the node.
+    pub fn name(&self) -> NodeName {
+        let mut name = [0; NAME];
+        name.copy_from_slice(&self.0[..NAME]);
+        NodeName(name)
+    }
+
+    /// The 16 characters.
+    pub fn as_str(&self) -> &str {
+        text(&self.0)
+    }
+}
+
+/// Parse error of [`NodeUid`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the uid of a node is 16 characters of letters, digits, - and _")]
+pub struct NodeUidError;
+
+impl FromStr for NodeUid {
+    type Err = NodeUidError;
+
+    fn from_str(uid: &str) -> Result<Self, NodeUidError> {
+        let bytes: [u8; UID] = uid.as_bytes().try_into().map_err(|_| NodeUidError)?;
+        if bytes.into_iter().all(is_allowed) { Ok(Self(bytes)) } else { Err(NodeUidError) }
+    }
+}
+
+/// ASCII by construction.
+fn text(bytes: &[u8]) -> &str {
+    std::str::from_utf8(bytes).unwrap_or_default()
+}
+
+impl Serialize for NodeUid {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(self.as_str())
+    }
+}
+
+impl<'de> Deserialize<'de> for NodeUid {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
+        text.parse().map_err(D::Error::custom)
+    }
+}
+
+impl fmt::Display for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for NodeName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for NodeUid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Debug for NodeUid {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// One of 64 parts that the rooms are spread over by their names. All keys of a part are in one slot of a Redis
+/// Cluster, so that one call can change several of them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Partition(u8);
+
+impl Partition {
+    /// The number of partitions. Another number would look for rooms in other places: it cannot be changed.
+    pub const COUNT: u8 = 64;
+
+    /// The partition of a room, equal in all versions.
+    pub fn of(room: &RoomName) -> Self {
+        Self((crc32fast::hash(room.as_str().as_bytes()) % u32::from(Self::COUNT)) as u8)
+    }
+
+    /// All partitions.
+    pub fn all() -> impl Iterator<Item = Self> {
+        (0..Self::COUNT).map(Self)
+    }
+
+    /// The number, from 0.
+    pub fn number(self) -> u8 {
+        self.0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uid_begins_with_the_name_of_its_node() {
+        let name: NodeName = "n-_1".parse().expect("a name");
+        let uid = NodeUid::new(name, std::array::from_fn(|index| 250 + (index % 6) as u8));
+        assert_eq!((uid.name(), uid.as_str()), (name, "n-_16789-_6789-_"));
+        assert_eq!(uid.as_str().parse(), Ok(uid));
+    }
+
+    #[test]
+    fn a_name_has_four_characters_that_need_no_escape_in_an_address() {
+        for bad in ["", "abc", "abcde", "a.bc", "a/bc", "a bc", "añb", "n:01"] {
+            assert_eq!(bad.parse::<NodeName>(), Err(NodeNameError), "{bad}");
+        }
+    }
+
+    #[test]
+    fn the_partition_of_a_room_is_the_one_that_other_versions_look_in() {
+        let of = |name: &str| Partition::of(&RoomName::parse(name).expect("a name")).number();
+        assert_eq!([of("lobby"), of("tea"), of("茶")], [55, 50, 52]);
+        let all: std::collections::BTreeSet<_> =
+            (0..1000).map(|number| of(&format!("room {number}"))).collect();
+        assert_eq!(all.len(), usize::from(Partition::COUNT), "all are used");
+    }
+}
