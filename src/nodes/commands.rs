@@ -92,8 +92,8 @@ pub enum Command {
         room: RoomName,
         /// The node.
         node: NodeUid,
-        /// The node's number for this, which is published with the change.
-        ask: AskId,
+        /// The node's number for this, which is published with the change; `None` if the chat has not asked for it.
+        ask: Option<AskId>,
         /// What is claimed.
         claim: Box<Claim>,
     },
@@ -118,9 +118,11 @@ pub enum Command {
 pub struct Append {
     /// The room.
     pub room: RoomName,
-    /// The node.
+    /// The node, whose lease must not be over.
     pub node: NodeUid,
-    /// The number of the round among those of this node in this room, counting up. A round that was appended is not
+    /// The run of the node, by which the round is known again, also if the node was fenced meanwhile.
+    pub run: NodeUid,
+    /// The number of the round among those of this run in this room, counting up. A round that was appended is not
     /// appended again.
     pub seq: u64,
     /// The last message that the node knows, with its epoch; `None` if it knows none.
@@ -153,6 +155,8 @@ pub struct RoundKey {
 pub struct Heal {
     /// The room.
     pub room: RoomName,
+    /// The node, whose lease must not be over.
+    pub node: NodeUid,
     /// The epochs of the room as the node knows them, the oldest first.
     pub epochs: Vec<Epoch>,
     /// The records, in their order and without gaps.
@@ -172,9 +176,9 @@ pub struct Stored {
     pub at: u64,
     /// The epoch that they are in.
     pub epoch: EpochId,
-    /// The node that has appended them.
-    pub node: NodeUid,
-    /// The node's number for the round.
+    /// The run of the node that has appended them.
+    pub run: NodeUid,
+    /// The run's number for the round.
     pub seq: u64,
     /// The keys of the messages that have one.
     pub keys: Vec<RoundKey>,
@@ -227,12 +231,7 @@ pub enum Answer {
     /// What became of a round.
     Appended(Appended),
     /// What became of records that were given back.
-    Healed {
-        /// Whether the room has gone another way since: none of them belongs to it.
-        is_diverged: bool,
-        /// The offset of the last message in Redis.
-        head: u64,
-    },
+    Healed(Healed),
     /// A name was claimed: the version of the users after that, and whose it is; `None` if it is taken, or the node is
     /// fenced.
     Entered(Entered),
@@ -280,7 +279,7 @@ pub enum Relation {
 pub enum Appended {
     /// It is appended, now or before, and begins at this offset.
     At(u64),
-    /// It was not appended, and never will be: a later round of the node is.
+    /// It was not appended, and never will be: a later round of the run is.
     Old,
     /// The node is fenced.
     Fenced,
@@ -291,6 +290,17 @@ pub enum Appended {
     /// These messages of the round, by their places in it, have been said before, each at this offset. Nothing was
     /// appended.
     Repeated(Vec<(u16, u64)>),
+}
+
+/// What became of records that were given back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Healed {
+    /// Those that Redis lacked are there. The offset of the last message in Redis.
+    To(u64),
+    /// The room has gone another way since: none of them belongs to it.
+    Diverged,
+    /// The node is fenced.
+    Fenced,
 }
 
 /// What became of a claim.

@@ -14,6 +14,7 @@
 
 pub mod commands;
 pub mod contract;
+pub mod link;
 mod names;
 
 pub use self::names::{NodeName, NodeNameError, NodeUid, Partition};

@@ -1,0 +1,487 @@
+//! One room of a node: what of its channel the chat has been told, so that each record comes once and in order.
+
+use std::{mem, time::Duration};
+
+use super::{
+    people::People,
+    saying::Saying,
+    tail::Tail,
+    turn::{Output, RoomCall, Turn},
+};
+use crate::{
+    domain::RoomName,
+    journal::{Epoch, EpochId, Record},
+    nodes::{
+        Partition,
+        commands::{Command, Heal, MOST_EPOCHS, Position, Published, Relation, Stored},
+        contract::{Away, Heard, Opened, SaidRecord},
+    },
+};
+
+/// Bytes of records that are given back in one call.
+const HEAL_BYTES: usize = 1024 * 1024;
+
+/// Bytes of what is published while the room is compared with Redis; over that, it is compared again.
+const EARLY_BYTES: usize = 4 * 1024 * 1024;
+
+/// A room that the chat has open, or wants open.
+#[derive(Debug)]
+pub(super) struct Room {
+    name: RoomName,
+    phase: Phase,
+    /// Whether the chat has been told where the room stands.
+    is_told: bool,
+    /// Whether members have heard what is not part of the room any more.
+    is_reset: bool,
+    /// Whether the chat wants it closed, once nothing is under way.
+    is_closing: bool,
+    epochs: Vec<Epoch>,
+    head: u64,
+    tail: Tail,
+    /// What was published since the room was asked for.
+    early: Early,
+    pub saying: Saying,
+    pub people: People,
+}
+
+/// How far a room is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// The node has not joined its partition.
+    Off,
+    /// Its channel is being subscribed to.
+    Subscribing,
+    /// It is being asked where it stands.
+    Asking,
+    /// Records up to this offset are being read.
+    Reading(u64),
+    /// Redis is being given what it lacks.
+    Healing,
+    /// Redis lacks what this node cannot give; others may, until nodes append again.
+    Waiting,
+    /// All that is published is told.
+    Live,
+}
+
+/// What is published while a room is not live.
+#[derive(Debug, Default)]
+struct Early {
+    published: Vec<Published>,
+    bytes: usize,
+    is_over: bool,
+}
+
+impl Early {
+    fn push(&mut self, published: Published) {
+        self.bytes += match &published {
+            Published::Said(record) => record.entries.as_ref().map_or(0, bytes::Bytes::len) + 256,
+            _ => 256,
+        };
+        if self.bytes > EARLY_BYTES {
+            self.published = Vec::new();
+            self.is_over = true;
+        } else {
+            self.published.push(published);
+        }
+    }
+}
+
+impl Room {
+    /// A room of which nothing is known yet.
+    pub(super) fn new(name: RoomName) -> Self {
+        Self {
+            name,
+            phase: Phase::Off,
+            is_told: false,
+            is_reset: false,
+            is_closing: false,
+            epochs: Vec::new(),
+            head: 0,
+            tail: Tail::default(),
+            early: Early::default(),
+            saying: Saying::default(),
+            people: People::default(),
+        }
+    }
+
+    /// The partition.
+    pub(super) fn partition(&self) -> Partition {
+        Partition::of(&self.name)
+    }
+
+    /// The number of the newest epoch that is known; 0 if none.
+    pub(super) fn newest_epoch(&self) -> u64 {
+        self.epochs.last().map_or(0, |epoch| epoch.id.number)
+    }
+
+    /// The last message that is known.
+    fn known(&self) -> Option<(EpochId, u64)> {
+        self.epochs.last().filter(|_| self.is_told && !self.is_reset).map(|epoch| (epoch.id, self.head))
+    }
+
+    // ----- from the chat -----
+
+    /// The chat wants the room open, and to be told anew where it stands.
+    pub(super) fn open(&mut self, turn: &mut Turn<'_>) {
+        self.is_closing = false;
+        self.is_told = false;
+        if self.phase == Phase::Off {
+            self.subscribe(turn);
+        } else if self.phase != Phase::Subscribing {
+            self.ask(turn);
+        }
+    }
+
+    /// The chat wants the room closed.
+    pub(super) fn close(&mut self) {
+        self.is_closing = true;
+    }
+
+    /// Whether the room can be dropped. Its channel is not needed any more then.
+    pub(super) fn is_done(&self) -> bool {
+        self.is_closing && self.is_idle()
+    }
+
+    /// Whether nothing is under way for the chat.
+    pub(super) fn is_idle(&self) -> bool {
+        self.saying.is_idle() && self.people.is_idle()
+    }
+
+    /// Whether its channel is subscribed to, or is about to be.
+    pub(super) fn is_subscribed(&self) -> bool {
+        self.phase != Phase::Off
+    }
+
+    /// Whether the chat hears what is said.
+    pub(super) fn is_live(&self) -> bool {
+        self.phase == Phase::Live
+    }
+
+    /// Sends what waits, if it may be sent.
+    pub(super) fn send(&mut self, may_say: bool, turn: &mut Turn<'_>) {
+        if self.phase == Phase::Live && turn.open.contains(self.partition()) {
+            self.people.send(&self.name, turn);
+            if may_say {
+                self.saying.send(&self.name, self.known(), turn);
+            }
+        }
+    }
+
+    // ----- the connection -----
+
+    /// The node has joined the partition: subscribes, and then asks where the room stands.
+    pub(super) fn subscribe(&mut self, turn: &mut Turn<'_>) {
+        if turn.open.contains(self.partition()) {
+            self.phase = Phase::Subscribing;
+            turn.out.push(Output::Subscribe(self.name.clone()));
+        }
+    }
+
+    /// What is published is heard from now on.
+    pub(super) fn subscribed(&mut self, turn: &mut Turn<'_>) {
+        if self.phase == Phase::Subscribing {
+            self.ask(turn);
+        }
+    }
+
+    /// The node is fenced: what it has asked is to be asked again by the node that it becomes.
+    pub(super) fn fenced(&mut self) {
+        self.disconnect_asks();
+        if !matches!(self.phase, Phase::Off | Phase::Subscribing | Phase::Live) {
+            self.phase = Phase::Waiting;
+        }
+    }
+
+    /// The node has joined the partition as another one: compares anew. The channel stays.
+    pub(super) fn rejoin(&mut self, turn: &mut Turn<'_>) {
+        match self.phase {
+            Phase::Off => self.subscribe(turn),
+            Phase::Subscribing => {}
+            _ => self.ask(turn),
+        }
+    }
+
+    /// The connection is lost.
+    pub(super) fn disconnect(&mut self, why: &Away, turn: &mut Turn<'_>) {
+        self.people.refuse(&self.name, why, turn);
+        self.disconnect_asks();
+        self.phase = Phase::Off;
+        self.early = Early::default();
+    }
+
+    fn disconnect_asks(&mut self) {
+        self.saying.disconnect();
+        self.people.disconnect();
+        // Redis may have lost changes, and counted others with their versions.
+        self.people.version = 0;
+    }
+
+    /// Asks where the room stands. What is published meanwhile waits.
+    pub(super) fn ask(&mut self, turn: &mut Turn<'_>) {
+        if self.phase != Phase::Asking {
+            turn.calls.forget_reads_of(&self.name);
+            self.phase = Phase::Asking;
+            let open = Command::Open {
+                room: self.name.clone(),
+                known: self.known(),
+                version: if self.is_told { self.people.version } else { 0 },
+            };
+            turn.call_of(&self.name, RoomCall::Open, open);
+        }
+    }
+
+    /// Nodes append again: whoever waits for others to give back what Redis lacks waits no more.
+    pub(super) fn wait_is_over(&mut self, turn: &mut Turn<'_>) {
+        if self.phase == Phase::Waiting {
+            self.ask(turn);
+        }
+    }
+
+    // ----- what Redis answers -----
+
+    /// Redis has told where the room stands.
+    pub(super) fn position(&mut self, position: Position, turn: &mut Turn<'_>) {
+        if self.phase != Phase::Asking {
+            return;
+        }
+        let (people, version) = (position.people.clone(), position.version);
+        if self.known().is_none() {
+            self.begin(position, turn);
+        } else {
+            match position.relation {
+                Relation::Ahead if position.head > self.head => self.read(position.head, turn),
+                Relation::Ahead => self.phase = Phase::Live,
+                Relation::Behind => self.heal(position.head, position.wait, turn),
+                Relation::Diverged => return self.reset(turn),
+            }
+            if let Some(people) = people.clone() {
+                turn.tell(Heard::People(self.name.clone(), people));
+            }
+        }
+        if let Some(people) = people {
+            self.people.version = version;
+            self.people.compare(&people, turn);
+        }
+        self.go_on(turn);
+    }
+
+    /// Begins with a room of which nothing was known.
+    fn begin(&mut self, position: Position, turn: &mut Turn<'_>) {
+        let Position { epochs, head, keys, people, .. } = position;
+        (self.epochs, self.head, self.is_told) = (epochs.clone(), head, true);
+        let reset = mem::take(&mut self.is_reset);
+        let is_at_end = |newest: &Stored| {
+            newest.last() == head && self.epochs.last().is_some_and(|epoch| epoch.id == newest.epoch)
+        };
+        if reset || !self.tail.newest().is_some_and(is_at_end) {
+            self.tail.clear();
+        }
+        let people = people.unwrap_or_default();
+        let opened = Opened { epochs, head, keys, people, reset };
+        turn.tell(Heard::Opened(self.name.clone(), Box::new(opened)));
+        self.phase = Phase::Live;
+    }
+
+    /// Something else was said at offsets that members have heard, or what they miss is gone: begins anew.
+    fn reset(&mut self, turn: &mut Turn<'_>) {
+        self.is_reset = true;
+        self.saying.unheard();
+        self.phase = Phase::Off;
+        self.ask(turn);
+    }
+
+    fn read(&mut self, to: u64, turn: &mut Turn<'_>) {
+        self.phase = Phase::Reading(to);
+        let read = Command::Read { room: self.name.clone(), after: self.head };
+        turn.call_of(&self.name, RoomCall::Read, read);
+    }
+
+    /// Redis has read records.
+    pub(super) fn records(&mut self, records: Vec<Stored>, turn: &mut Turn<'_>) {
+        let Phase::Reading(to) = self.phase else {
+            return;
+        };
+        let is_at_end = records.is_empty();
+        for record in records {
+            if record.first > self.head + 1 {
+                // What was said meanwhile is more than Redis keeps.
+                return self.reset(turn);
+            }
+            if record.first == self.head + 1 {
+                self.apply(record, turn);
+            }
+        }
+        if self.head < to && !is_at_end {
+            return self.read(to, turn);
+        }
+        if self.head < to {
+            return self.reset(turn);
+        }
+        self.phase = Phase::Live;
+        self.go_on(turn);
+    }
+
+    /// Gives Redis what it lacks after `head`, if this node has it.
+    fn heal(&mut self, head: u64, wait: Duration, turn: &mut Turn<'_>) {
+        let has_all = self.tail.reaches(head);
+        if !has_all && !wait.is_zero() {
+            self.phase = Phase::Waiting;
+            return;
+        }
+        if self.tail.is_empty() {
+            // Nobody has it: what members have heard is not part of the room any more.
+            return self.reset(turn);
+        }
+        self.phase = Phase::Healing;
+        let heal = Heal {
+            room: self.name.clone(),
+            node: turn.node,
+            epochs: self.epochs.clone(),
+            records: self.tail.after(head, HEAL_BYTES),
+            over_gap: !has_all,
+        };
+        turn.call_of(&self.name, RoomCall::Heal, Command::Heal(Box::new(heal)));
+    }
+
+    /// Redis has taken what it lacked, or not: compares again.
+    pub(super) fn healed(&mut self, turn: &mut Turn<'_>) {
+        if self.phase == Phase::Healing {
+            self.ask(turn);
+        }
+    }
+
+    /// A call about where the room stands was refused for now.
+    pub(super) fn refused(&mut self) {
+        if matches!(self.phase, Phase::Asking | Phase::Reading(_) | Phase::Healing) {
+            self.phase = Phase::Waiting;
+        }
+    }
+
+    // ----- what is published -----
+
+    /// Something was published on the channel of the room.
+    pub(super) fn published(&mut self, published: Published, turn: &mut Turn<'_>) {
+        match self.phase {
+            Phase::Off => {}
+            Phase::Live => {
+                if !self.hear(published, turn) {
+                    self.ask(turn);
+                }
+            }
+            _ => self.early.push(published),
+        }
+    }
+
+    /// The room is live again: tells what was published meanwhile.
+    fn go_on(&mut self, turn: &mut Turn<'_>) {
+        if self.phase != Phase::Live {
+            return;
+        }
+        let early = mem::take(&mut self.early);
+        if early.is_over {
+            return self.ask(turn);
+        }
+        let mut published = early.published.into_iter();
+        while let Some(next) = published.next() {
+            if self.is_known(&next) || self.hear(next, turn) {
+                continue;
+            }
+            // It is part of what the next answer has.
+            self.early = Early { published: published.collect(), ..Early::default() };
+            return self.ask(turn);
+        }
+    }
+
+    /// Whether what was published is part of what is known.
+    fn is_known(&self, published: &Published) -> bool {
+        match published {
+            Published::Said(record) => record.last() <= self.head,
+            Published::Person { version, .. } => *version <= self.people.version,
+            Published::Shown { .. } | Published::Whispered { .. } | Published::Forgot(_) => false,
+        }
+    }
+
+    /// Tells the chat. False if something is missing, or if Redis has lost something: the room must be compared.
+    fn hear(&mut self, published: Published, turn: &mut Turn<'_>) -> bool {
+        let name = self.name.clone();
+        match published {
+            Published::Said(record) => {
+                if record.first != self.head + 1 || record.entries.is_none() {
+                    return false;
+                }
+                self.apply(*record, turn);
+            }
+            Published::Person { version, person, node, ask } => {
+                if version != self.people.version + 1 {
+                    return false;
+                }
+                self.people.version = version;
+                let ask = ask.filter(|_| node == turn.node);
+                turn.tell(Heard::Person(name, person, ask));
+                self.people.tell(&self.name, turn);
+            }
+            Published::Shown { node, payload } => turn.tell(Heard::Shown(name, node, payload)),
+            Published::Whispered { node, payload } => turn.tell(Heard::Whispered(name, node, payload)),
+            Published::Forgot(to) => {
+                self.tail.forget_to(to);
+                turn.tell(Heard::Forgot(name, to));
+            }
+        }
+        true
+    }
+
+    /// Tells the next record.
+    fn apply(&mut self, stored: Stored, turn: &mut Turn<'_>) {
+        let Some(entries) = stored.entries.clone() else {
+            return;
+        };
+        if self.epochs.last().is_none_or(|epoch| epoch.id != stored.epoch) {
+            self.epochs.push(Epoch { id: stored.epoch, starts: stored.first });
+            let surplus = self.epochs.len().saturating_sub(MOST_EPOCHS);
+            self.epochs.drain(..surplus);
+        }
+        let Some(epoch) = self.epochs.last().copied() else {
+            return;
+        };
+        let own = self.saying.heard(&stored, turn);
+        let record = Record {
+            first: stored.first,
+            count: stored.count,
+            at: stored.at,
+            keys: stored.keyed().collect(),
+            entries,
+        };
+        self.head = stored.last();
+        self.tail.push(turn.now, stored);
+        turn.tell(Heard::Said(self.name.clone(), Box::new(SaidRecord { record, epoch, own })));
+        self.saying.tell(&self.name, self.head, turn);
+    }
+
+    /// Tells the answers that are due.
+    pub(super) fn tell(&mut self, turn: &mut Turn<'_>) {
+        self.saying.tell(&self.name, self.head, turn);
+        self.people.tell(&self.name, turn);
+    }
+
+    /// Tells those who wait that it takes long.
+    pub(super) fn tell_delayed(&mut self, turn: &mut Turn<'_>) {
+        let delayed = self.saying.take_delayed();
+        if !delayed.is_empty() {
+            turn.tell(Heard::Delayed(self.name.clone(), delayed));
+        }
+    }
+
+    /// Looks after what does not come by itself: a call that was refused, and a publication that is missing.
+    pub(super) fn look_after(&mut self, turn: &mut Turn<'_>) {
+        self.saying.release();
+        self.people.release();
+        if self.phase == Phase::Waiting || (self.phase == Phase::Live && self.saying.is_unheard()) {
+            self.ask(turn);
+        }
+    }
+
+    /// Keeps memory within bounds.
+    pub(super) fn trim(&mut self, share: usize, most: usize, turn: &Turn<'_>) {
+        self.tail.trim(turn.now, share, most);
+    }
+}

@@ -1,0 +1,255 @@
+//! What a node has to say in one room: one round is on its way at a time, what comes meanwhile is the next one.
+
+use std::collections::VecDeque;
+
+use bytes::{Bytes, BytesMut};
+
+use super::turn::{RoomCall, Turn};
+use crate::{
+    domain::RoomName,
+    journal::EpochId,
+    nodes::{
+        commands::{Append, Appended, Command, RoundKey, Stored},
+        contract::{Heard, SayId, ToSay},
+    },
+};
+
+/// Most messages of a round.
+const MOST_MESSAGES: usize = 1024;
+
+/// Bytes of a round over which no further message is added.
+const MOST_BYTES: usize = 256 * 1024;
+
+/// What a room of a node has to say.
+#[derive(Debug, Default)]
+pub(super) struct Saying {
+    queue: VecDeque<Item>,
+    round: Option<Round>,
+    /// Whether nothing is sent for now.
+    is_held: bool,
+    /// Messages that were said before, at these offsets; told once those were heard.
+    repeats: Vec<Repeat>,
+}
+
+#[derive(Debug)]
+enum Item {
+    Say(ToSay, Waits),
+    /// Not kept, and behind what was said before.
+    Show(Bytes),
+}
+
+/// Whether the chat was told that a message takes long.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Waits {
+    is_told: bool,
+}
+
+/// A message that was said before.
+#[derive(Debug)]
+struct Repeat {
+    message: ToSay,
+    waits: Waits,
+    offset: u64,
+}
+
+/// Messages that are on their way to Redis.
+#[derive(Debug)]
+struct Round {
+    seq: u64,
+    messages: Vec<(ToSay, Waits)>,
+    /// Whether Redis is being asked.
+    is_sent: bool,
+    /// The first offset, once Redis has answered.
+    answered: Option<u64>,
+    /// The first offset, once the record was heard.
+    heard: Option<u64>,
+}
+
+impl Saying {
+    /// Adds messages.
+    pub(super) fn say(&mut self, messages: Vec<ToSay>) {
+        self.queue.extend(messages.into_iter().map(|message| Item::Say(message, Waits { is_told: false })));
+    }
+
+    /// Adds something that is not kept.
+    pub(super) fn show(&mut self, payload: Bytes) {
+        self.queue.push_back(Item::Show(payload));
+    }
+
+    /// Whether nothing waits.
+    pub(super) fn is_idle(&self) -> bool {
+        self.queue.is_empty() && self.round.is_none() && self.repeats.is_empty()
+    }
+
+    /// Whether a round was answered that was not heard.
+    pub(super) fn is_unheard(&self) -> bool {
+        self.round.as_ref().is_some_and(|round| round.answered.is_some() && round.heard.is_none())
+    }
+
+    /// The connection is lost: a round whose answer is not known is to be asked again, and what is not kept is lost.
+    pub(super) fn disconnect(&mut self) {
+        if let Some(round) = &mut self.round {
+            round.is_sent = false;
+        }
+        self.is_held = false;
+        self.queue.retain(|item| matches!(item, Item::Say(..)));
+    }
+
+    /// The round was refused, and is to be asked again later.
+    pub(super) fn refused(&mut self) {
+        if let Some(round) = &mut self.round {
+            round.is_sent = false;
+        }
+        self.is_held = true;
+    }
+
+    /// Sends nothing for now.
+    pub(super) fn hold(&mut self) {
+        self.is_held = true;
+    }
+
+    /// Sends again.
+    pub(super) fn release(&mut self) {
+        self.is_held = false;
+    }
+
+    /// What was heard is not part of the room any more.
+    pub(super) fn unheard(&mut self) {
+        if let Some(round) = &mut self.round {
+            (round.answered, round.heard, round.is_sent) = (None, None, false);
+        }
+        for Repeat { message, waits, .. } in self.repeats.drain(..).rev() {
+            self.queue.push_front(Item::Say(message, waits));
+        }
+    }
+
+    /// The messages that wait, of which the chat was not told yet.
+    pub(super) fn take_delayed(&mut self) -> Vec<SayId> {
+        let in_round = self.round.iter_mut().flat_map(|round| &mut round.messages);
+        let queued = self.queue.iter_mut().filter_map(|item| match item {
+            Item::Say(message, waits) => Some((message, waits)),
+            Item::Show(_) => None,
+        });
+        let all = in_round.map(|(message, waits)| (message, waits)).chain(queued);
+        all.filter_map(|(message, waits)| {
+            (!std::mem::replace(&mut waits.is_told, true)).then_some(message.id)
+        })
+        .collect()
+    }
+
+    /// Sends what may be sent; `known` is the last message that the node knows of the room.
+    pub(super) fn send(&mut self, room: &RoomName, known: Option<(EpochId, u64)>, turn: &mut Turn<'_>) {
+        if self.is_held {
+            return;
+        }
+        while self.round.is_none() {
+            match self.queue.front() {
+                None => return,
+                Some(Item::Say(..)) => self.round = Some(self.next_round(turn)),
+                Some(Item::Show(_)) => {
+                    if let Some(Item::Show(payload)) = self.queue.pop_front() {
+                        let (room, node) = (room.clone(), turn.node);
+                        turn.call(super::turn::About::Nothing, Command::Publish { room, node, payload });
+                    }
+                }
+            }
+        }
+        if let Some(round) = self.round.as_mut().filter(|round| !round.is_sent && round.answered.is_none()) {
+            round.is_sent = true;
+            let append = Command::Append(Box::new(round.append(room, known, turn)));
+            turn.call_of(room, RoomCall::Append, append);
+        }
+    }
+
+    fn next_round(&mut self, turn: &mut Turn<'_>) -> Round {
+        let (mut messages, mut bytes) = (Vec::new(), 0);
+        while messages.len() < MOST_MESSAGES
+            && bytes < MOST_BYTES
+            && let Some(Item::Say(..)) = self.queue.front()
+            && let Some(Item::Say(message, waits)) = self.queue.pop_front()
+        {
+            bytes += message.entry.len();
+            messages.push((message, waits));
+        }
+        *turn.last_seq += 1;
+        Round { seq: *turn.last_seq, messages, is_sent: false, answered: None, heard: None }
+    }
+
+    /// Whether a record is the round of this node. Returns its messages.
+    pub(super) fn heard(&mut self, record: &Stored, turn: &Turn<'_>) -> Vec<SayId> {
+        let is_own = |round: &&mut Round| record.run == turn.run && record.seq == round.seq;
+        let Some(round) = self.round.as_mut().filter(is_own) else {
+            return Vec::new();
+        };
+        round.heard = Some(record.first);
+        round.messages.iter().map(|(message, _)| message.id).collect()
+    }
+
+    /// Redis has answered what became of the round. Unless it was appended, it is to be asked again.
+    pub(super) fn answered(&mut self, answer: &Appended, turn: &mut Turn<'_>) {
+        let Some(round) = self.round.as_mut() else {
+            return;
+        };
+        round.is_sent = false;
+        match answer {
+            Appended::At(first) => round.answered = Some(*first),
+            Appended::Old => {
+                *turn.last_seq += 1;
+                round.seq = *turn.last_seq;
+            }
+            Appended::Repeated(places) => {
+                let messages = std::mem::take(&mut round.messages);
+                for (index, (message, waits)) in messages.into_iter().enumerate() {
+                    match places.iter().find(|(place, _)| usize::from(*place) == index) {
+                        Some((_, offset)) => self.repeats.push(Repeat { message, waits, offset: *offset }),
+                        None => round.messages.push((message, waits)),
+                    }
+                }
+                if round.messages.is_empty() {
+                    self.round = None;
+                }
+            }
+            Appended::Fenced | Appended::Wait(_) | Appended::Not(_) => {}
+        }
+    }
+
+    /// Tells the chat which messages are in Redis and were heard; `head` is the last offset that was heard.
+    pub(super) fn tell(&mut self, room: &RoomName, head: u64, turn: &mut Turn<'_>) {
+        if let Some(first) =
+            self.round.as_ref().and_then(|round| round.answered.filter(|_| round.heard.is_some()))
+            && let Some(round) = self.round.take()
+        {
+            let messages = round.messages.into_iter().map(|(message, _)| message.id);
+            turn.tell(Heard::Accepted(room.clone(), messages.zip(first..).collect()));
+        }
+        let was_heard = |repeat: &mut Repeat| repeat.offset <= head;
+        let repeated = self.repeats.extract_if(.., was_heard);
+        let repeated: Vec<_> = repeated.map(|repeat| (repeat.message.id, repeat.offset)).collect();
+        if !repeated.is_empty() {
+            turn.tell(Heard::Repeated(room.clone(), repeated));
+        }
+    }
+}
+
+impl Round {
+    fn append(&self, room: &RoomName, known: Option<(EpochId, u64)>, turn: &mut Turn<'_>) -> Append {
+        let mut entries = BytesMut::new();
+        let mut keys = Vec::new();
+        for (index, (message, _)) in (0..).zip(&self.messages) {
+            entries.extend_from_slice(&message.entry);
+            keys.extend(message.key.map(|key| RoundKey { key, index, at: message.at }));
+        }
+        Append {
+            room: room.clone(),
+            node: turn.node,
+            run: turn.run,
+            seq: self.seq,
+            known,
+            count: u32::try_from(self.messages.len()).unwrap_or(u32::MAX),
+            at: self.messages.last().map_or(0, |(message, _)| message.at),
+            entries: entries.freeze(),
+            keys,
+            nonce: (turn.random)(),
+        }
+    }
+}
