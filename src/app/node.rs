@@ -22,7 +22,7 @@ use crate::{
     connection::{Budget, LINGER, admission::Admission, connections::Connections, lease::report_counts},
     domain::WorkerId,
     journal::{
-        Journal, Retention,
+        Journal, Records, Retention,
         memory::MemoryJournal,
         sqlite::{self, SqliteJournal},
     },
@@ -184,6 +184,8 @@ impl Node {
             chat,
             fanout,
             outlets,
+            records: Arc::clone(&self.journal) as Arc<dyn Records>,
+            #[cfg(test)]
             journal: Arc::clone(&self.journal),
             avatars: Arc::clone(&self.avatars),
             engine: Arc::clone(&self.engine),

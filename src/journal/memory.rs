@@ -8,8 +8,8 @@ use std::{
 };
 
 use super::{
-    Append, Damage, Epoch, EpochId, Journal, JournalError, Page, Pending, Range, Record, ReservedName,
-    Retention, RoomState,
+    Append, Damage, Epoch, EpochId, Journal, JournalError, Page, Pending, Range, Record, Records,
+    ReservedName, Retention, RoomState,
     age::{Clock, Expired, millis},
     entry, now_millis,
 };
@@ -69,6 +69,12 @@ impl MemoryJournal {
     }
 }
 
+impl Records for MemoryJournal {
+    fn read(&self, room: RoomName, range: Range) -> Pending<Page> {
+        answer(self.store().rooms.get(&room).map_or_else(|| Ok(Page::default()), |room| room.read(range)))
+    }
+}
+
 impl Journal for MemoryJournal {
     fn check(&self) -> Pending<()> {
         answer(Ok(()))
@@ -110,10 +116,6 @@ impl Journal for MemoryJournal {
         }
         store.shed(self.retention.total_bytes);
         answer(Ok(()))
-    }
-
-    fn read(&self, room: RoomName, range: Range) -> Pending<Page> {
-        answer(self.store().rooms.get(&room).map_or_else(|| Ok(Page::default()), |room| room.read(range)))
     }
 
     fn sweep(&self) -> Pending<Vec<RoomName>> {

@@ -25,7 +25,20 @@ mod tests;
 /// The future result of a journal call.
 pub(crate) type Pending<T> = Pin<Box<dyn Future<Output = Result<T, JournalError>> + Send>>;
 
-/// A store of the messages of rooms.
+/// What sessions read of the kept messages, from a [`Journal`] or from a log that several nodes share.
+///
+/// No method blocks its caller.
+pub trait Records: Send + Sync + fmt::Debug {
+    /// Reads durable entries of a room, in the order of their offsets. An unknown room has none.
+    fn read(&self, room: RoomName, range: Range) -> Pending<Page>;
+
+    /// The avatar picture with this id, if it is still kept. A store that ends with the process keeps none.
+    fn picture(&self, _: PictureId) -> Pending<Option<Picture>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
+}
+
+/// A store of the messages of rooms, which are given their order by this process.
 ///
 /// **Order.** Each room has one writer, the shard of the chat that the room is in, and a writer has at most one
 /// [`append`](Self::append) in progress. A batch becomes durable as a whole or not at all, and the batches of a
@@ -43,7 +56,7 @@ pub(crate) type Pending<T> = Pin<Box<dyn Future<Output = Result<T, JournalError>
 /// server begins a new epoch: the last run may have broadcast messages that are not durable, or the file may
 /// be a restored copy, and those offsets are given out again. So an offset with its epoch identifies what a
 /// client has received, even if the file was replaced since.
-pub trait Journal: Send + Sync + fmt::Debug {
+pub trait Journal: Records {
     /// Checks whether the store is writable, as far as this is visible without a write.
     fn check(&self) -> Pending<()>;
 
@@ -59,14 +72,6 @@ pub trait Journal: Send + Sync + fmt::Debug {
     /// Makes records durable, and trims their rooms to the bounds of [`Retention`]. An append to an unknown
     /// room creates it.
     fn append(&self, batch: Vec<Append>) -> Pending<()>;
-
-    /// Reads durable entries of a room, in the order of their offsets. An unknown room has none.
-    fn read(&self, room: RoomName, range: Range) -> Pending<Page>;
-
-    /// The avatar picture with this id, if it is still kept. A store that ends with the process keeps none.
-    fn picture(&self, _: PictureId) -> Pending<Option<Picture>> {
-        Box::pin(std::future::ready(Ok(None)))
-    }
 
     /// Deletes messages over the maximum age, removes rooms without messages and returns their names.
     fn sweep(&self) -> Pending<Vec<RoomName>>;

@@ -28,7 +28,7 @@ use tokio::sync::{
 
 use self::{condition::Condition, files::Files, staged::Staged, writer::Writer};
 use super::{
-    Append, Damage, Journal, JournalError, Page, Pending, Range, ReservedName, Retention, RoomState,
+    Append, Damage, Journal, JournalError, Page, Pending, Range, Records, ReservedName, Retention, RoomState,
 };
 use crate::{
     domain::{Picture, PictureId, RoomName},
@@ -230,6 +230,16 @@ pub fn back_up(folder: &Path, target: &Path) -> Result<(), String> {
         .map_err(|error| format!("{name}: {error}"))
 }
 
+impl Records for SqliteJournal {
+    fn read(&self, room: RoomName, range: Range) -> Pending<Page> {
+        ask(&self.reads, |answer| Read::Page(room, range, answer))
+    }
+
+    fn picture(&self, id: PictureId) -> Pending<Option<Picture>> {
+        ask(&self.reads, |answer| Read::Picture(id, answer))
+    }
+}
+
 impl Journal for SqliteJournal {
     fn check(&self) -> Pending<()> {
         ask(&self.writes, Write::Check)
@@ -249,14 +259,6 @@ impl Journal for SqliteJournal {
 
     fn append(&self, batch: Vec<Append>) -> Pending<()> {
         ask(&self.writes, |answer| Write::Append(batch, answer))
-    }
-
-    fn read(&self, room: RoomName, range: Range) -> Pending<Page> {
-        ask(&self.reads, |answer| Read::Page(room, range, answer))
-    }
-
-    fn picture(&self, id: PictureId) -> Pending<Option<Picture>> {
-        ask(&self.reads, |answer| Read::Picture(id, answer))
     }
 
     fn sweep(&self) -> Pending<Vec<RoomName>> {

@@ -46,7 +46,7 @@ async fn picture(
     if let Some(picture) = worker.avatars.find(&id) {
         return show(&picture, etag);
     }
-    match worker.journal.picture(id).await {
+    match worker.records.picture(id).await {
         Ok(Some(picture)) => {
             let answer = show(&picture, etag);
             // Cache it for later requests; without room in memory, they read the journal again.

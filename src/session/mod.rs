@@ -22,7 +22,7 @@ use crate::{
     config::Settings,
     connection::{Budget, admission::Admission},
     domain::{RoomName, WorkerId},
-    journal::Journal,
+    journal::Records,
     metrics::Metrics,
     parts::{Mailbox, Parts},
     protocol::websocket::deflate::{Deflaters, Inflater},
@@ -47,8 +47,11 @@ pub struct Worker {
     pub fanout: Mailbox<FanOut>,
     /// The outlets of new sessions, which this worker's fan-out picks up.
     pub outlets: Outlets,
-    /// The journal, from which sessions read history.
-    pub journal: Arc<dyn Journal>,
+    /// The history that sessions read.
+    pub records: Arc<dyn Records>,
+    /// The journal, for tests that put records into it.
+    #[cfg(test)]
+    pub journal: Arc<dyn crate::journal::Journal>,
     /// The pictures of users.
     pub avatars: Arc<AvatarStore>,
     /// The Socket.IO sessions of the process.

@@ -28,8 +28,6 @@ mod people;
 mod room;
 mod saying;
 mod tail;
-#[cfg(test)]
-mod tests;
 mod turn;
 
 /// How often a link looks after what is not asked for by itself.

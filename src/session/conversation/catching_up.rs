@@ -243,10 +243,10 @@ impl Conversation {
     /// Reads a page once the socket has taken what came before.
     pub(super) fn read(&self, purpose: Purpose, room: RoomName, range: Range) -> Reading {
         let speech = self.speech.clone();
-        let journal = self.worker.journal.clone();
+        let records = self.worker.records.clone();
         Box::pin(async move {
             speech.drained(REPLAY_PAGE_BYTES).await;
-            Outcome { purpose, result: journal.read(room, range).await }
+            Outcome { purpose, result: records.read(room, range).await }
         })
     }
 }

@@ -1,5 +1,6 @@
 //! Avatar pictures that users sent messages under are kept, within their bound.
 
+use crate::journal::Records as _;
 use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;

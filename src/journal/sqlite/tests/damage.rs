@@ -1,5 +1,6 @@
 //! Damage is found, and never given to clients as messages.
 
+use crate::journal::Records as _;
 use std::{
     fs,
     os::unix::fs::FileExt as _,

@@ -1,5 +1,6 @@
 //! Nothing is acknowledged in files that are not those that were opened.
 
+use crate::journal::Records as _;
 use std::{
     fs,
     path::{Path, PathBuf},

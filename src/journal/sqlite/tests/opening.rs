@@ -1,5 +1,6 @@
 //! A file opens if it is a journal of this version or an earlier one, or will be one later.
 
+use crate::journal::Records as _;
 use std::sync::Arc;
 
 use rusqlite::Connection;

@@ -1,5 +1,6 @@
 //! A thread of the journal that panics goes on, and stores nothing twice.
 
+use crate::journal::Records as _;
 use std::sync::Arc;
 
 use super::{folder, try_to_append, unavailable};

@@ -1,5 +1,6 @@
 //! A batch of many rooms is stored as one row at first, which a reader of its rooms cannot tell.
 
+use crate::journal::Records as _;
 use std::{
     fs,
     path::Path,
