@@ -173,6 +173,12 @@ impl Joining {
         }
     }
 
+    fn say_alive_in_one(&self, turn: &mut Turn<'_>) {
+        if let Some(partition) = self.partitions.iter().next() {
+            turn.call(About::Alive(partition), Command::Alive { partition, node: self.node });
+        }
+    }
+
     /// Leaves the partitions, once.
     pub(super) fn leave(&mut self, turn: &mut Turn<'_>) {
         if matches!(self.state, State::In) {
@@ -216,6 +222,7 @@ impl Link {
             out.push(Output::Tell(Heard::Forgetting(ask, Err(why.clone()))));
         }
         self.calls.forget_all();
+        self.unconfirmed.clear();
         self.joining.state = State::Away(why.clone());
         self.joining.alive_at = None;
         self.joining.waits.clear();
@@ -243,9 +250,11 @@ impl Link {
                 self.fenced(now, out);
             }
             (About::Return(partition), Ok(Answer::Alive { .. })) => self.returned(*partition, now, out),
-            (About::Alive(partition), Ok(Answer::Alive { grave: Some(gone), .. })) => {
-                self.bury(*partition, gone, now, out);
+            (About::Alive(partition), Ok(Answer::Alive { grave, .. })) => {
+                self.taken(now, out);
+                grave.into_iter().for_each(|gone| self.bury(*partition, gone, now, out));
             }
+            (About::Alive(_), Err(Refused(why))) => self.refused(Away(why), out),
             (About::Bury(partition, gone), Ok(Answer::Buried { is_more: true })) => {
                 self.bury(*partition, *gone, now, out);
             }
@@ -325,7 +334,7 @@ impl Link {
         self.joining.wait(Partition::of(room), wait, now);
     }
 
-    /// Does what is due at a tick.
+    /// Does what is due by itself. A Redis that refuses everything is asked again and again.
     pub(super) fn look_after_joining(&mut self, now: Instant, out: &mut Vec<Output>) {
         let is_refused = self.refusal.is_some();
         let (mut turn, parts) = self.turn(now, out);
@@ -338,7 +347,8 @@ impl Link {
                 left.iter().for_each(|partition| parts.joining.attach_to(partition, &mut turn));
             }
             State::Returning(_) => parts.joining.come_back(&mut turn),
-            State::Away(_) | State::In | State::Left => {}
+            State::In => parts.joining.say_alive_in_one(&mut turn),
+            State::Away(_) | State::Left => {}
         }
     }
 }

@@ -5,7 +5,7 @@
 //! [`saying`] has what is on its way to Redis, [`people`] the names, [`tail`] what is given back when Redis has lost it.
 
 use std::{
-    collections::{HashMap, VecDeque},
+    collections::HashMap,
     fmt,
     time::{Duration, Instant},
 };
@@ -85,6 +85,8 @@ pub struct Link {
     tail_bytes: usize,
     random: Box<dyn FnMut() -> u64 + Send>,
     last_seq: u64,
+    /// How many confirmations of subscriptions are to come: a room may be closed and opened before the first.
+    unconfirmed: HashMap<RoomName, u32>,
     /// Why Redis refuses to take anything, although it can be reached.
     refusal: Option<Away>,
     /// When those who wait are told that it takes long.
@@ -104,6 +106,7 @@ impl Link {
             tail_bytes,
             random,
             last_seq: 0,
+            unconfirmed: HashMap::new(),
             refusal: None,
             delayed_at: None,
             tick_at: None,
@@ -128,7 +131,7 @@ impl Link {
             Input::Down(why) => self.down(&why, now, out),
             Input::Order(order) => self.order(order, now, out),
             Input::Answered(call, answer) => self.answered(call, answer, now, out),
-            Input::Subscribed(room) => self.with_room(&room, now, out, Room::subscribed),
+            Input::Subscribed(room) => self.subscribed(&room, now, out),
             Input::Published(room, published) => {
                 self.with_room(&room, now, out, |room, turn| room.published(published, turn));
             }
@@ -147,6 +150,7 @@ impl Link {
             calls: &mut self.calls,
             random: &mut *self.random,
             last_seq: &mut self.last_seq,
+            unconfirmed: &mut self.unconfirmed,
             out,
         };
         (turn, Parts { joining: &mut self.joining, rooms: &mut self.rooms })
@@ -243,6 +247,16 @@ impl Link {
 
     // ----- Redis -----
 
+    fn subscribed(&mut self, room: &RoomName, now: Instant, out: &mut Vec<Output>) {
+        if let Some(count) = self.unconfirmed.get_mut(room) {
+            *count -= 1;
+            if *count == 0 {
+                self.unconfirmed.remove(room);
+                self.with_room(room, now, out, Room::subscribed);
+            }
+        }
+    }
+
     fn answered(
         &mut self,
         call: CallId,
@@ -257,7 +271,9 @@ impl Link {
             About::Nothing => {}
             About::Room(room, call) => match answer {
                 Ok(answer) => {
-                    self.taken(&call, now, out);
+                    if matches!(call, RoomCall::Append | RoomCall::Heal | RoomCall::Change(_)) {
+                        self.taken(now, out);
+                    }
                     self.room_answered(&room, call, answer, now, out);
                 }
                 Err(Refused(why)) => self.room_refused(&room, &call, Away(why), now, out),
@@ -334,10 +350,7 @@ impl Link {
         now: Instant,
         out: &mut Vec<Output>,
     ) {
-        if self.refusal.is_none() {
-            self.refusal = Some(why.clone());
-            out.push(Output::Tell(Heard::Down(self.joining.partitions(), why.clone())));
-        }
+        self.refused(why.clone(), out);
         match call {
             RoomCall::Forget(ask) => out.push(Output::Tell(Heard::Forgetting(*ask, Err(why)))),
             RoomCall::Change(number) => {
@@ -351,12 +364,19 @@ impl Link {
         self.tell_delayed(now, out);
     }
 
-    /// Redis has taken something again.
-    fn taken(&mut self, call: &RoomCall, now: Instant, out: &mut Vec<Output>) {
-        let is_change = matches!(call, RoomCall::Append | RoomCall::Heal | RoomCall::Change(_));
-        if is_change && self.refusal.take().is_some() && self.joining.why_away().is_none() {
+    /// Redis takes nothing for now.
+    fn refused(&mut self, why: Away, out: &mut Vec<Output>) {
+        if self.refusal.is_none() {
+            self.refusal = Some(why.clone());
+            out.push(Output::Tell(Heard::Down(self.joining.partitions(), why)));
+        }
+    }
+
+    /// Redis has taken something.
+    fn taken(&mut self, now: Instant, out: &mut Vec<Output>) {
+        if self.refusal.take().is_some() {
             out.push(Output::Tell(Heard::Up(self.joining.partitions())));
-            self.with_each_room(now, out, |room, _| room.saying.release());
+            self.with_each_room(now, out, |room, turn| room.look_after(turn));
         }
     }
 

@@ -178,6 +178,14 @@ impl People {
         self.is_held = false;
     }
 
+    /// A user has changed, as of that version: is claimed again as it is now, if it must be.
+    pub(super) fn heard(&mut self, version: u64, person: &Person) {
+        self.version = version;
+        if let Some(claim) = self.own.get_mut(&person.name.key()) {
+            (claim.name, claim.avatar) = (person.name.clone(), person.avatar.clone());
+        }
+    }
+
     /// Tells the answers whose changes were heard, in the order in which they were asked for.
     pub(super) fn tell(&mut self, room: &RoomName, turn: &mut Turn<'_>) {
         let is_heard =

@@ -6,7 +6,7 @@ use super::{
     people::People,
     saying::Saying,
     tail::Tail,
-    turn::{Output, RoomCall, Turn},
+    turn::{RoomCall, Turn},
 };
 use crate::{
     domain::RoomName,
@@ -173,7 +173,7 @@ impl Room {
     pub(super) fn subscribe(&mut self, turn: &mut Turn<'_>) {
         if turn.open.contains(self.partition()) {
             self.phase = Phase::Subscribing;
-            turn.out.push(Output::Subscribe(self.name.clone()));
+            turn.subscribe(&self.name);
         }
     }
 
@@ -415,7 +415,7 @@ impl Room {
                 if version != self.people.version + 1 {
                     return false;
                 }
-                self.people.version = version;
+                self.people.heard(version, &person);
                 let ask = ask.filter(|_| node == turn.node);
                 turn.tell(Heard::Person(name, person, ask));
                 self.people.tell(&self.name, turn);

@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use bytes::{Bytes, BytesMut};
 
-use super::turn::{RoomCall, Turn};
+use super::turn::{About, RoomCall, Turn};
 use crate::{
     domain::RoomName,
     journal::EpochId,
@@ -149,7 +149,7 @@ impl Saying {
                 Some(Item::Show(_)) => {
                     if let Some(Item::Show(payload)) = self.queue.pop_front() {
                         let (room, node) = (room.clone(), turn.node);
-                        turn.call(super::turn::About::Nothing, Command::Publish { room, node, payload });
+                        turn.call(About::Nothing, Command::Publish { room, node, payload });
                     }
                 }
             }

@@ -82,7 +82,7 @@ impl Calls {
 
     /// Whether an answer about the place of the node is waited for.
     pub(super) fn is_joining(&self) -> bool {
-        self.under_way.values().any(|about| matches!(about, About::Attach(_) | About::Return(_)))
+        self.under_way.values().any(|about| !matches!(about, About::Room(..) | About::Nothing))
     }
 
     /// Waits for no answer any more about where a room stands.
@@ -122,6 +122,7 @@ pub(super) struct Turn<'a> {
     pub calls: &'a mut Calls,
     pub random: &'a mut dyn FnMut() -> u64,
     pub last_seq: &'a mut u64,
+    pub unconfirmed: &'a mut HashMap<RoomName, u32>,
     pub out: &'a mut Vec<Output>,
 }
 
@@ -138,6 +139,12 @@ impl Turn<'_> {
     /// Asks Redis about a room.
     pub(super) fn call_of(&mut self, room: &RoomName, call: RoomCall, command: Command) {
         self.call(About::Room(room.clone(), call), command);
+    }
+
+    /// Subscribes to the channel of a room.
+    pub(super) fn subscribe(&mut self, room: &RoomName) {
+        *self.unconfirmed.entry(room.clone()).or_default() += 1;
+        self.out.push(Output::Subscribe(room.clone()));
     }
 
     /// Tells the chat.
