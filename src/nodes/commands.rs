@@ -38,6 +38,12 @@ pub enum Command {
         /// The node.
         node: NodeUid,
     },
+    /// Whether a function that writes would be called: Redis refuses it if it has no memory left, for example. Answered
+    /// by [`Answer::Done`].
+    Probe {
+        /// The partition.
+        partition: Partition,
+    },
     /// Takes a node that is fenced, or that leaves, out of a room of the partition, and closes its grave when it is in
     /// none any more. Harmless if repeated. Answered by [`Answer::Buried`].
     Bury {

@@ -171,11 +171,13 @@ impl Joining {
         for partition in self.partitions.iter() {
             turn.call(About::Alive(partition), Command::Alive { partition, node: self.node });
         }
+        self.probe(turn);
     }
 
-    fn say_alive_in_one(&self, turn: &mut Turn<'_>) {
+    /// Asks whether Redis would take something.
+    fn probe(&self, turn: &mut Turn<'_>) {
         if let Some(partition) = self.partitions.iter().next() {
-            turn.call(About::Alive(partition), Command::Alive { partition, node: self.node });
+            turn.call(About::Probe, Command::Probe { partition });
         }
     }
 
@@ -250,11 +252,11 @@ impl Link {
                 self.fenced(now, out);
             }
             (About::Return(partition), Ok(Answer::Alive { .. })) => self.returned(*partition, now, out),
-            (About::Alive(partition), Ok(Answer::Alive { grave, .. })) => {
-                self.taken(now, out);
-                grave.into_iter().for_each(|gone| self.bury(*partition, gone, now, out));
+            (About::Alive(partition), Ok(Answer::Alive { grave: Some(gone), .. })) => {
+                self.bury(*partition, gone, now, out);
             }
-            (About::Alive(_), Err(Refused(why))) => self.refused(Away(why), out),
+            (About::Probe, Ok(_)) => self.taken(now, out),
+            (About::Probe | About::Alive(_), Err(Refused(why))) => self.refused(Away(why), out),
             (About::Bury(partition, gone), Ok(Answer::Buried { is_more: true })) => {
                 self.bury(*partition, *gone, now, out);
             }
@@ -347,7 +349,7 @@ impl Link {
                 left.iter().for_each(|partition| parts.joining.attach_to(partition, &mut turn));
             }
             State::Returning(_) => parts.joining.come_back(&mut turn),
-            State::In => parts.joining.say_alive_in_one(&mut turn),
+            State::In => parts.joining.probe(&mut turn),
             State::Away(_) | State::Left => {}
         }
     }

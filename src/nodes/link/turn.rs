@@ -39,6 +39,7 @@ pub(super) enum About {
     /// Of a node that was connected before: whether it has been fenced meanwhile.
     Return(Partition),
     Alive(Partition),
+    Probe,
     Bury(Partition, NodeUid),
     Room(RoomName, RoomCall),
     /// The answer changes nothing.
