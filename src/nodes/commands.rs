@@ -56,8 +56,8 @@ pub enum Command {
     Open {
         /// The room.
         room: RoomName,
-        /// The last message that the node knows, with its epoch; `None` if it knows none.
-        known: Option<(EpochId, u64)>,
+        /// Whether the keys of all messages are wanted.
+        wants_keys: bool,
         /// The version of the users that the node knows; 0 if none.
         version: u64,
     },
@@ -133,6 +133,9 @@ pub struct Append {
     pub seq: u64,
     /// The last message that the node knows, with its epoch; `None` if it knows none.
     pub known: Option<(EpochId, u64)>,
+    /// The offset up to which the node has looked for the keys itself. If the round is asked again, that may be less than
+    /// what the node knows by then.
+    pub looked_to: u64,
     /// Number of messages, at least 1.
     pub count: u32,
     /// When the last message was sent, in milliseconds since 1970.
@@ -156,7 +159,7 @@ pub struct RoundKey {
     pub at: u64,
 }
 
-/// Records to give back. All are of the node's last epochs.
+/// Records to give back.
 #[derive(Clone, Debug)]
 pub struct Heal {
     /// The room.
@@ -253,15 +256,13 @@ pub enum Answer {
 /// Where a room stands in Redis.
 #[derive(Clone, Debug)]
 pub struct Position {
-    /// How it compares with what the node knows.
-    pub relation: Relation,
     /// The epochs, the oldest first.
     pub epochs: Vec<Epoch>,
     /// The offset of the last message, 0 if there was none.
     pub head: u64,
     /// How long nothing is appended, see [`Answer::Attached`].
     pub wait: Duration,
-    /// The keys of all messages in Redis, for a node that knows nothing of the room; else empty.
+    /// The keys of all messages in Redis, if they are wanted; else empty.
     pub keys: Vec<Keyed>,
     /// The version of the users.
     pub version: u64,
@@ -269,15 +270,39 @@ pub struct Position {
     pub people: Option<Vec<Person>>,
 }
 
-/// How what Redis has compares with what a node knows.
+/// How what Redis has of a room compares with what a node knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Relation {
     /// Redis has all that the node knows.
     Ahead,
-    /// Redis lacks what the node knows.
+    /// Redis has the beginning of what the node knows.
     Behind,
     /// Something else was said at offsets that the node knows.
     Diverged,
+}
+
+impl Relation {
+    /// Compares what Redis has, `epochs` up to the offset `head`, with what a node knows.
+    pub fn of(epochs: &[Epoch], head: u64, known: &[Epoch], known_head: u64) -> Self {
+        let Some(newest) = known.last().filter(|_| known_head > 0) else {
+            return Self::Ahead;
+        };
+        let following = |all: &[Epoch], id: EpochId| {
+            all.iter().position(|epoch| epoch.id == id).map(|at| all.get(at + 1).copied())
+        };
+        match (following(epochs, newest.id), epochs.last()) {
+            (Some(Some(next)), _) if next.starts <= known_head => Self::Diverged,
+            (Some(Some(_)), _) => Self::Ahead,
+            (Some(None), _) if head < known_head => Self::Behind,
+            (Some(None), _) => Self::Ahead,
+            (None, None) => Self::Behind,
+            // Redis knows no epoch that began after its last one.
+            (None, Some(last)) => match following(known, last.id) {
+                Some(Some(next)) if head < next.starts => Self::Behind,
+                _ => Self::Diverged,
+            },
+        }
+    }
 }
 
 /// What became of a round.
@@ -363,3 +388,29 @@ pub enum Published {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Refused(pub String);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn epochs(starts: &[(u64, u64)]) -> Vec<Epoch> {
+        let epoch = |&(random, starts)| Epoch { id: EpochId { random, number: random }, starts };
+        starts.iter().map(epoch).collect()
+    }
+
+    #[test]
+    fn what_redis_has_is_compared_by_epochs_and_offsets() {
+        let known = epochs(&[(1, 1), (2, 51)]);
+        let of = |redis: &[(u64, u64)], head| Relation::of(&epochs(redis), head, &known, 70);
+        assert_eq!(of(&[(1, 1), (2, 51)], 70), Relation::Ahead);
+        assert_eq!(of(&[(1, 1), (2, 51)], 90), Relation::Ahead);
+        assert_eq!(of(&[(1, 1), (2, 51)], 69), Relation::Behind);
+        assert_eq!(of(&[(1, 1), (2, 51), (3, 71)], 75), Relation::Ahead);
+        assert_eq!(of(&[(1, 1), (2, 51), (3, 70)], 75), Relation::Diverged);
+        assert_eq!(of(&[], 0), Relation::Behind, "everything was flushed");
+        assert_eq!(of(&[(1, 1)], 50), Relation::Behind, "it has forgotten that an epoch began");
+        assert_eq!(of(&[(1, 1)], 51), Relation::Diverged, "more was said in the epoch that had ended");
+        assert_eq!(of(&[(9, 1)], 20), Relation::Diverged);
+        assert_eq!(Relation::of(&epochs(&[(9, 1)]), 20, &[], 0), Relation::Ahead, "nothing is known");
+    }
+}

@@ -15,6 +15,8 @@
 pub mod commands;
 pub mod contract;
 pub mod link;
+#[cfg(test)]
+pub mod model;
 mod names;
 
 pub use self::names::{NodeName, NodeNameError, NodeUid, Partition};

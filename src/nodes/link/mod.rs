@@ -28,6 +28,8 @@ mod people;
 mod room;
 mod saying;
 mod tail;
+#[cfg(test)]
+mod tests;
 mod turn;
 
 /// How often a link looks after what is not asked for by itself.
@@ -326,14 +328,7 @@ impl Link {
     }
 
     fn appended(&mut self, name: &RoomName, appended: Appended, now: Instant, out: &mut Vec<Output>) {
-        self.with_room(name, now, out, |room, turn| {
-            room.saying.answered(&appended, turn);
-            if matches!(appended, Appended::Not(_)) {
-                room.ask(turn);
-            } else if matches!(appended, Appended::Fenced | Appended::Wait(_)) {
-                room.saying.hold();
-            }
-        });
+        self.with_room(name, now, out, |room, turn| room.appended(&appended, turn));
         match appended {
             Appended::Fenced => self.fenced(now, out),
             Appended::Wait(wait) => self.wait_in_room(name, wait, now),
@@ -426,7 +421,7 @@ impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link")
             .field("node", &self.node())
-            .field("rooms", &self.rooms.len())
+            .field("rooms", &self.rooms).field("joining", &self.joining)
             .finish_non_exhaustive()
     }
 }

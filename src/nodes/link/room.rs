@@ -13,7 +13,7 @@ use crate::{
     journal::{Epoch, EpochId, Record},
     nodes::{
         Partition,
-        commands::{Command, Heal, MOST_EPOCHS, Position, Published, Relation, Stored},
+        commands::{Appended, Command, Heal, MOST_EPOCHS, Position, Published, Relation, Stored},
         contract::{Away, Heard, Opened, SaidRecord},
     },
 };
@@ -223,7 +223,7 @@ impl Room {
             self.phase = Phase::Asking;
             let open = Command::Open {
                 room: self.name.clone(),
-                known: self.known(),
+                wants_keys: self.known().is_none(),
                 version: if self.is_told { self.people.version } else { 0 },
             };
             turn.call_of(&self.name, RoomCall::Open, open);
@@ -248,7 +248,7 @@ impl Room {
         if self.known().is_none() {
             self.begin(position, turn);
         } else {
-            match position.relation {
+            match Relation::of(&position.epochs, position.head, &self.epochs, self.head) {
                 Relation::Ahead if position.head > self.head => self.read(position.head, turn),
                 Relation::Ahead => self.phase = Phase::Live,
                 Relation::Behind => self.heal(position.head, position.wait, turn),
@@ -276,6 +276,7 @@ impl Room {
         if reset || !self.tail.newest().is_some_and(is_at_end) {
             self.tail.clear();
         }
+        self.saying.drop_known(&keys);
         let people = people.unwrap_or_default();
         let opened = Opened { epochs, head, keys, people, reset };
         turn.tell(Heard::Opened(self.name.clone(), Box::new(opened)));
@@ -315,7 +316,8 @@ impl Room {
             return self.read(to, turn);
         }
         if self.head < to {
-            return self.reset(turn);
+            // Redis has lost something since.
+            return self.ask(turn);
         }
         self.phase = Phase::Live;
         self.go_on(turn);
@@ -454,12 +456,22 @@ impl Room {
         self.head = stored.last();
         self.tail.push(turn.now, stored);
         turn.tell(Heard::Said(self.name.clone(), Box::new(SaidRecord { record, epoch, own })));
-        self.saying.tell(&self.name, self.head, turn);
+        self.saying.tell(&self.name, turn);
+    }
+
+    /// Redis has answered what became of a round.
+    pub(super) fn appended(&mut self, answer: &Appended, turn: &mut Turn<'_>) {
+        self.saying.answered(answer, self.head, turn);
+        match answer {
+            Appended::Not(_) => self.ask(turn),
+            Appended::Fenced | Appended::Wait(_) => self.saying.hold(),
+            Appended::At(_) | Appended::Old | Appended::Repeated(_) => {}
+        }
     }
 
     /// Tells the answers that are due.
     pub(super) fn tell(&mut self, turn: &mut Turn<'_>) {
-        self.saying.tell(&self.name, self.head, turn);
+        self.saying.tell(&self.name, turn);
         self.people.tell(&self.name, turn);
     }
 

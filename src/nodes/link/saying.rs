@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use super::turn::{About, RoomCall, Turn};
 use crate::{
     domain::RoomName,
-    journal::EpochId,
+    journal::{EpochId, Keyed},
     nodes::{
         commands::{Append, Appended, Command, RoundKey, Stored},
         contract::{Heard, SayId, ToSay},
@@ -27,7 +27,7 @@ pub(super) struct Saying {
     round: Option<Round>,
     /// Whether nothing is sent for now.
     is_held: bool,
-    /// Messages that were said before, at these offsets; told once those were heard.
+    /// Messages that another node has said before; told once that was heard.
     repeats: Vec<Repeat>,
 }
 
@@ -49,7 +49,8 @@ struct Waits {
 struct Repeat {
     message: ToSay,
     waits: Waits,
-    offset: u64,
+    /// The offset at which it was heard.
+    heard: Option<u64>,
 }
 
 /// Messages that are on their way to Redis.
@@ -57,6 +58,8 @@ struct Repeat {
 struct Round {
     seq: u64,
     messages: Vec<(ToSay, Waits)>,
+    /// The last offset that was heard when the round was made: until then no message was one of these.
+    looked_to: u64,
     /// Whether Redis is being asked.
     is_sent: bool,
     /// The first offset, once Redis has answered.
@@ -89,9 +92,12 @@ impl Saying {
     /// The connection is lost: a round whose answer is not known is to be asked again, and what is not kept is lost.
     pub(super) fn disconnect(&mut self) {
         if let Some(round) = &mut self.round {
-            round.is_sent = false;
+            // Redis may have lost what it has answered.
+            (round.is_sent, round.answered) = (false, None);
         }
         self.is_held = false;
+        // Redis may have lost what it found.
+        self.queue_repeats();
         self.queue.retain(|item| matches!(item, Item::Say(..)));
     }
 
@@ -117,7 +123,13 @@ impl Saying {
     pub(super) fn unheard(&mut self) {
         if let Some(round) = &mut self.round {
             (round.answered, round.heard, round.is_sent) = (None, None, false);
+            // Other messages may be at the offsets that were looked at.
+            round.looked_to = 0;
         }
+        self.queue_repeats();
+    }
+
+    fn queue_repeats(&mut self) {
         for Repeat { message, waits, .. } in self.repeats.drain(..).rev() {
             self.queue.push_front(Item::Say(message, waits));
         }
@@ -145,7 +157,9 @@ impl Saying {
         while self.round.is_none() {
             match self.queue.front() {
                 None => return,
-                Some(Item::Say(..)) => self.round = Some(self.next_round(turn)),
+                Some(Item::Say(..)) => {
+                    self.round = Some(self.next_round(known.map_or(0, |known| known.1), turn))
+                }
                 Some(Item::Show(_)) => {
                     if let Some(Item::Show(payload)) = self.queue.pop_front() {
                         let (room, node) = (room.clone(), turn.node);
@@ -161,7 +175,7 @@ impl Saying {
         }
     }
 
-    fn next_round(&mut self, turn: &mut Turn<'_>) -> Round {
+    fn next_round(&mut self, looked_to: u64, turn: &mut Turn<'_>) -> Round {
         let (mut messages, mut bytes) = (Vec::new(), 0);
         while messages.len() < MOST_MESSAGES
             && bytes < MOST_BYTES
@@ -172,12 +186,14 @@ impl Saying {
             messages.push((message, waits));
         }
         *turn.last_seq += 1;
-        Round { seq: *turn.last_seq, messages, is_sent: false, answered: None, heard: None }
+        Round { seq: *turn.last_seq, messages, looked_to, is_sent: false, answered: None, heard: None }
     }
 
-    /// Whether a record is the round of this node. Returns its messages.
+    /// A record was heard. If it is the round of this node, returns its messages; else messages that wait and are said
+    /// in it are not said again.
     pub(super) fn heard(&mut self, record: &Stored, turn: &Turn<'_>) -> Vec<SayId> {
         let is_own = |round: &&mut Round| record.run == turn.run && record.seq == round.seq;
+        self.find_repeats(record);
         let Some(round) = self.round.as_mut().filter(is_own) else {
             return Vec::new();
         };
@@ -185,8 +201,38 @@ impl Saying {
         round.messages.iter().map(|(message, _)| message.id).collect()
     }
 
+    /// Finds messages that wait, and are said in a record.
+    fn find_repeats(&mut self, record: &Stored) {
+        if record.keys.is_empty() {
+            return;
+        }
+        for repeat in &mut self.repeats {
+            let said = record.keyed().find(|said| Some(said.key) == repeat.message.key);
+            repeat.heard = said.map(|said| said.offset).or(repeat.heard);
+        }
+        self.drop_known(&record.keyed().collect::<Vec<_>>());
+    }
+
+    /// Messages that wait and have one of these keys are not said again: they were said before, and heard.
+    pub(super) fn drop_known(&mut self, keys: &[Keyed]) {
+        if keys.is_empty() || self.queue.is_empty() {
+            return;
+        }
+        let offset_of = |key: &Option<[u8; 16]>| {
+            key.and_then(|key| keys.iter().find(|said| said.key == key)).map(|said| said.offset)
+        };
+        for item in std::mem::take(&mut self.queue) {
+            match item {
+                Item::Say(message, waits) if let Some(offset) = offset_of(&message.key) => {
+                    self.repeats.push(Repeat { message, waits, heard: Some(offset) });
+                }
+                item => self.queue.push_back(item),
+            }
+        }
+    }
+
     /// Redis has answered what became of the round. Unless it was appended, it is to be asked again.
-    pub(super) fn answered(&mut self, answer: &Appended, turn: &mut Turn<'_>) {
+    pub(super) fn answered(&mut self, answer: &Appended, head: u64, turn: &mut Turn<'_>) {
         let Some(round) = self.round.as_mut() else {
             return;
         };
@@ -201,7 +247,10 @@ impl Saying {
                 let messages = std::mem::take(&mut round.messages);
                 for (index, (message, waits)) in messages.into_iter().enumerate() {
                     match places.iter().find(|(place, _)| usize::from(*place) == index) {
-                        Some((_, offset)) => self.repeats.push(Repeat { message, waits, offset: *offset }),
+                        Some((_, offset)) => {
+                            let heard = Some(*offset).filter(|offset| *offset <= head);
+                            self.repeats.push(Repeat { message, waits, heard });
+                        }
                         None => round.messages.push((message, waits)),
                     }
                 }
@@ -213,8 +262,8 @@ impl Saying {
         }
     }
 
-    /// Tells the chat which messages are in Redis and were heard; `head` is the last offset that was heard.
-    pub(super) fn tell(&mut self, room: &RoomName, head: u64, turn: &mut Turn<'_>) {
+    /// Tells the chat which messages are in Redis and were heard.
+    pub(super) fn tell(&mut self, room: &RoomName, turn: &mut Turn<'_>) {
         if let Some(first) =
             self.round.as_ref().and_then(|round| round.answered.filter(|_| round.heard.is_some()))
             && let Some(round) = self.round.take()
@@ -222,9 +271,10 @@ impl Saying {
             let messages = round.messages.into_iter().map(|(message, _)| message.id);
             turn.tell(Heard::Accepted(room.clone(), messages.zip(first..).collect()));
         }
-        let was_heard = |repeat: &mut Repeat| repeat.offset <= head;
+        let was_heard = |repeat: &mut Repeat| repeat.heard.is_some();
         let repeated = self.repeats.extract_if(.., was_heard);
-        let repeated: Vec<_> = repeated.map(|repeat| (repeat.message.id, repeat.offset)).collect();
+        let repeated: Vec<_> =
+            repeated.filter_map(|repeat| Some((repeat.message.id, repeat.heard?))).collect();
         if !repeated.is_empty() {
             turn.tell(Heard::Repeated(room.clone(), repeated));
         }
@@ -245,6 +295,7 @@ impl Round {
             run: turn.run,
             seq: self.seq,
             known,
+            looked_to: self.looked_to,
             count: u32::try_from(self.messages.len()).unwrap_or(u32::MAX),
             at: self.messages.last().map_or(0, |(message, _)| message.at),
             entries: entries.freeze(),

@@ -1,0 +1,1 @@
+//! Names over nodes, in everything that may go wrong.
