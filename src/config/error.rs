@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr};
 
-use super::{ByteSize, Period, socketio_path, values::LONGEST_TIMER_MILLIS};
+use super::{ByteSize, JournalKind, Period, socketio_path, values::LONGEST_TIMER_MILLIS};
 
 /// The name of a setting, shown as its flag and its variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -151,6 +151,25 @@ pub enum SettingError {
         each: usize,
         /// The value of `--max-remembered-ids`.
         all: usize,
+    },
+    /// A setting that has a meaning only with `--redis` is set without it.
+    #[error(
+        "{key} is set without {}: it has no meaning for a server that shares its rooms with no other",
+        Key("redis")
+    )]
+    WithoutRedis {
+        /// The setting.
+        key: Key,
+    },
+    /// Messages cannot be kept both in Redis and as `--journal` says.
+    #[error(
+        "{} is {kind}, but with {} messages are kept in Redis: leave one of them out",
+        Key("journal"),
+        Key("redis")
+    )]
+    JournalBesideRedis {
+        /// The value of `--journal`.
+        kind: JournalKind,
     },
     /// The server and its metrics would listen on one address.
     #[error(
