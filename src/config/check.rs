@@ -157,7 +157,7 @@ fn redis_is_there(settings: &Settings) -> Result<(), SettingError> {
     match settings.journal.kind {
         // The default: what --redis stands in for.
         JournalKind::Sqlite => Ok(()),
-        JournalKind::Memory => Err(SettingError::JournalBesideRedis { kind: settings.journal.kind }),
+        JournalKind::Memory => Err(SettingError::MemoryBesideRedis),
     }
 }
 

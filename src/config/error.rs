@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr};
 
-use super::{ByteSize, JournalKind, Period, socketio_path, values::LONGEST_TIMER_MILLIS};
+use super::{ByteSize, Period, socketio_path, values::LONGEST_TIMER_MILLIS};
 
 /// The name of a setting, shown as its flag and its variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,16 +161,13 @@ pub enum SettingError {
         /// The setting.
         key: Key,
     },
-    /// Messages cannot be kept both in Redis and as `--journal` says.
+    /// Messages cannot be kept both in Redis and in memory.
     #[error(
-        "{} is {kind}, but with {} messages are kept in Redis: leave one of them out",
+        "{} is memory, but with {} messages are kept in Redis: leave one of them out",
         Key("journal"),
         Key("redis")
     )]
-    JournalBesideRedis {
-        /// The value of `--journal`.
-        kind: JournalKind,
-    },
+    MemoryBesideRedis,
     /// The server and its metrics would listen on one address.
     #[error(
         "{} is {metrics}, which the server itself listens on ({server}, by {} and {}): metrics need a port of their own",

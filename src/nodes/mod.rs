@@ -15,5 +15,6 @@
 pub mod commands;
 pub mod contract;
 mod names;
+pub mod redis;
 
 pub use self::names::{NodeName, NodeNameError, NodeUid, Partition};
