@@ -113,7 +113,7 @@ pub mod testing {
             nodes::{
                 NodeName, NodeUid, Partition,
                 commands::{Answer, Append, Appended, Command, Published, Refused},
-                contract::{Away, Heard, Listener, Order, SayId, ToSay},
+                contract::{AskId, Away, Heard, Listener, Order, SayId, ToSay},
                 redis::{
                     connecting::Options,
                     link_thread::{Decide, RedisLink, Status},

@@ -39,8 +39,8 @@ pub struct Nodes {
     #[arg(long, env = "ECHOROOM_NODE", value_name = "NAME")]
     pub node: Option<NodeName>,
 
-    /// Redis in which the rooms are, for several servers that share them: redis://[user:password@]host[:port][/database],
-    /// rediss:// for TLS, unix:/path for a socket
+    /// Redis in which the rooms are, for several servers that share them: redis://user:password@host:port/database,
+    /// rediss:// for TLS, or unix: and the path of a socket
     #[arg(long, env = "ECHOROOM_REDIS", hide_env_values = true, value_name = "URL", hide = true)]
     pub redis: Option<RedisUrl>,
 

@@ -5,10 +5,11 @@ use std::{
     time::{Duration, Instant},
 };
 
-use echoroom::testing::nodes::{Answer, Appended, Order, link::Input};
+use bytes::Bytes;
+use echoroom::testing::nodes::{Answer, Appended, AskId, Order, link::Input};
 
 use crate::{
-    link::{Linked, room},
+    link::{Linked, node, room},
     redis_server::{PATIENCE, Redis, free_port},
 };
 
@@ -93,6 +94,41 @@ fn a_connection_that_redis_closes_is_noticed_whichever_of_the_two_it_is() {
         redis.ask(&format!("CLIENT KILL TYPE {kind}"));
         assert_eq!(linked.down(), CLOSED, "{kind}");
         assert_eq!(linked.up(), before, "it is the same run");
+    }
+}
+
+#[test]
+fn a_link_that_hangs_up_is_connected_anew_and_its_last_calls_are_not_made() {
+    let Some(redis) = Redis::start(&[]) else { return };
+    let linked = Linked::to(&redis.url(), "heard");
+    linked.up();
+    for _ in 0..3 {
+        linked.link.order(Order::Forget(room(), AskId(1)));
+        assert_eq!(linked.down(), "the link wants it");
+        let was_answered = std::cell::Cell::new(false);
+        linked.wait_for("Up", |input| match input {
+            Input::Answered(..) => {
+                was_answered.set(true);
+                None
+            }
+            Input::Up { .. } => Some(()),
+            _ => None,
+        });
+        assert!(!was_answered.get());
+    }
+}
+
+#[test]
+fn a_link_is_woken_when_it_wants_to_be_and_hears_what_is_for_its_node() {
+    let Some(redis) = Redis::start(&[]) else { return };
+    let linked = Linked::to(&redis.url(), "heard");
+    linked.up();
+    linked.link.order(Order::Whisper(room(), node(), Bytes::new()));
+    linked.wait_for("Wake", |input| matches!(input, Input::Wake).then_some(()));
+    let deadline = Instant::now() + PATIENCE;
+    while redis.ask("PUBSUB SHARDCHANNELS") != "*1" {
+        assert!(Instant::now() < deadline, "the node's channel is not subscribed to");
+        std::thread::sleep(Duration::from_millis(5));
     }
 }
 

@@ -5,7 +5,7 @@ use std::{
         Arc,
         mpsc::{Receiver, Sender, channel},
     },
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use bytes::Bytes;
@@ -14,8 +14,8 @@ use echoroom::{
     testing::{
         RoomName,
         nodes::{
-            Answer, Append, Bounds, Command, Decide, NodeUid, Options, Order, Parts, Published, RedisLink,
-            Refused, SayId, ToSay,
+            Answer, Append, Away, Bounds, Command, Decide, NodeUid, Options, Order, Partition, Parts,
+            Published, RedisLink, Refused, SayId, ToSay,
             link::{CallId, Input, Output},
         },
     },
@@ -27,6 +27,7 @@ use crate::redis_server::PATIENCE;
 struct Recorder {
     inputs: Sender<Input>,
     calls: u64,
+    wakes_at: Option<Instant>,
 }
 
 pub fn node() -> NodeUid {
@@ -52,7 +53,7 @@ fn append(room: RoomName, messages: &[ToSay]) -> Command {
 }
 
 impl Decide for Recorder {
-    fn handle(&mut self, _: Instant, input: Input, out: &mut Vec<Output>) {
+    fn handle(&mut self, now: Instant, input: Input, out: &mut Vec<Output>) {
         self.calls += 1;
         let id = CallId(self.calls);
         match &input {
@@ -65,6 +66,15 @@ impl Decide for Recorder {
                 let (room, payload) = (room.clone(), payload.clone());
                 out.push(Output::Call(id, Command::Publish { room, node: node(), payload }));
             }
+            Input::Order(Order::Forget(..)) => {
+                out.push(Output::HangUp(Away("the link wants it".to_owned())));
+                out.push(Output::Call(id, append(room(), &[])));
+            }
+            Input::Order(Order::Whisper(room, to, _)) => {
+                out.push(Output::SubscribeNode(Partition::of(room), *to));
+                self.wakes_at = Some(now + Duration::from_millis(20));
+            }
+            Input::Wake => self.wakes_at = None,
             Input::Stop => out.push(Output::Done),
             _ => {}
         }
@@ -73,7 +83,7 @@ impl Decide for Recorder {
     }
 
     fn next_wake(&self) -> Option<Instant> {
-        None
+        self.wakes_at
     }
 }
 
@@ -95,7 +105,7 @@ pub fn options(url: &str, acks: &str) -> Options {
 impl Linked {
     pub fn to(url: &str, acks: &str) -> Self {
         let (sender, inputs) = channel();
-        let recorder = Recorder { inputs: sender, calls: 0 };
+        let recorder = Recorder { inputs: sender, calls: 0, wakes_at: None };
         let parts = Arc::new(Parts::new(0));
         let link = RedisLink::start(&parts, options(url, acks), Bounds::default(), recorder, |_| {});
         Self { link: link.expect("a thread"), inputs }

@@ -11,7 +11,7 @@ use tokio::sync::mpsc;
 
 use super::{
     facts::{Facts, text_of},
-    start::{Terms, Unfit, judge},
+    fitness::{Terms, Unfit, judge},
     stub::FUNCTIONS,
 };
 use crate::config::{Nodes, Place, RedisAcks, RedisUrl, Switch};
@@ -143,7 +143,7 @@ async fn connect_both(options: &Options) -> Result<Connected, NotConnected> {
     if facts.is_loading {
         return Err(NotConnected::Loading);
     }
-    let terms = judge(&facts, options)?;
+    let terms = judge(&facts, options.acks, options.may_evict)?;
     if Facts::ask(&mut feed).await?.run != facts.run {
         return Err(NotConnected::Several);
     }

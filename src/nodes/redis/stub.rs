@@ -89,7 +89,7 @@ pub mod link {
 
 /// Bounds on what Redis keeps.
 #[derive(Clone, Copy, Debug, Default)]
-pub struct Bounds;
+pub struct Bounds {}
 
 /// An answer that cannot be read.
 #[derive(Debug, thiserror::Error)]
@@ -155,7 +155,7 @@ pub(crate) fn channel_of_node(partition: Partition, node: NodeUid) -> String {
 
 /// Reads publications, which may come in several pieces.
 #[derive(Debug, Default)]
-pub(crate) struct Publications;
+pub(crate) struct Publications {}
 
 impl Publications {
     /// Reads a publication.
