@@ -107,6 +107,24 @@ pub mod testing {
         },
     };
 
+    /// What the tests of several nodes link.
+    pub mod nodes {
+        pub use crate::{
+            nodes::{
+                NodeName, NodeUid, Partition,
+                commands::{Answer, Append, Appended, Command, Published, Refused},
+                contract::{AskId, Away, Heard, Listener, Order, SayId, ToSay},
+                redis::{
+                    connecting::Options,
+                    link_thread::{Decide, RedisLink, Status},
+                    start,
+                    stub::{Bounds, link},
+                },
+            },
+            parts::Parts,
+        };
+    }
+
     /// What the simulation links: the chat and the delivery without their actors.
     pub mod simulation {
         pub use crate::{

@@ -42,6 +42,9 @@ pub enum StartError {
     /// A setting is invalid alone or with the others.
     #[error(transparent)]
     Setting(#[from] SettingError),
+    /// `--redis` is set, which this version only checks.
+    #[error("--redis (ECHOROOM_REDIS): this version cannot share rooms by way of Redis yet")]
+    RedisNotYet,
     /// The path of Socket.IO hides a file of the page.
     #[error("--socketio-path (ECHOROOM_SOCKETIO_PATH): {path:?} is taken: the page has {} there", .file.display())]
     PathOfPage {

@@ -4,7 +4,7 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{
-    Settings,
+    JournalKind, Settings,
     error::{Key, SettingError},
     events::ENVELOPE_BYTES,
     limits::memory_for,
@@ -27,6 +27,7 @@ pub(super) fn check(settings: &Settings) -> Result<(), SettingError> {
     avatars_have_room(settings)?;
     pings_fit_timers(settings)?;
     ids_fit_together(settings)?;
+    redis_is_there(settings)?;
     metrics_have_a_port(settings)
 }
 
@@ -36,6 +37,7 @@ fn each_alone(settings: &Settings) -> Result<(), SettingError> {
         listen,
         origins,
         journal,
+        nodes,
         events,
         login,
         socketio,
@@ -52,6 +54,7 @@ fn each_alone(settings: &Settings) -> Result<(), SettingError> {
     listen.check()?;
     origins.check()?;
     journal.check()?;
+    nodes.check()?;
     events.check()?;
     login.check()?;
     socketio.check()?;
@@ -144,6 +147,20 @@ fn pings_fit_timers(settings: &Settings) -> Result<(), SettingError> {
     Ok(())
 }
 
+fn redis_is_there(settings: &Settings) -> Result<(), SettingError> {
+    if settings.nodes.redis.is_none() {
+        return match settings.nodes.needs_redis() {
+            Some(flag) => Err(SettingError::WithoutRedis { key: Key(flag) }),
+            None => Ok(()),
+        };
+    }
+    match settings.journal.kind {
+        // The default: what --redis stands in for.
+        JournalKind::Sqlite => Ok(()),
+        JournalKind::Memory => Err(SettingError::MemoryBesideRedis),
+    }
+}
+
 fn metrics_have_a_port(settings: &Settings) -> Result<(), SettingError> {
     let server = SocketAddr::from((settings.listen.bind, settings.listen.port));
     match settings.operation.metrics_bind {
@@ -165,7 +182,7 @@ mod tests {
     use std::num::{NonZeroU32, NonZeroUsize};
 
     use super::{
-        super::{AllowedOrigin, ByteSize, Period},
+        super::{AllowedOrigin, ByteSize, Period, RedisAcks, RedisUrl, Switch},
         *,
     };
 
@@ -175,6 +192,10 @@ mod tests {
 
     fn time(text: &str) -> Period {
         text.parse().expect("a time")
+    }
+
+    fn a_redis() -> Option<RedisUrl> {
+        Some("redis://localhost".parse().expect("an address"))
     }
 
     fn count(count: usize) -> NonZeroUsize {
@@ -230,6 +251,10 @@ mod tests {
             ("max-data-size", |s| s.journal.max_data_size = size("1023k")),
             ("max-data-size", |s| s.journal.max_data_size = ByteSize(usize::MAX)),
             ("tail-bytes", |s| s.journal.tail_bytes = ByteSize(usize::MAX)),
+            ("redis-window", |s| (s.nodes.redis, s.nodes.redis_window) = (a_redis(), Some(time("99ms")))),
+            ("redis-window", |s| (s.nodes.redis, s.nodes.redis_window) = (a_redis(), Some(time("61s")))),
+            ("node-lease", |s| (s.nodes.redis, s.nodes.node_lease) = (a_redis(), Some(time("2999ms")))),
+            ("node-lease", |s| (s.nodes.redis, s.nodes.node_lease) = (a_redis(), Some(time("2h")))),
             ("commit-delay", |s| s.journal.commit_delay = "61s".parse().expect("a time")),
             ("avatar-bytes", |s| s.events.avatar_bytes = size("1023")),
             ("avatar-bytes", |s| s.events.avatar_bytes = ByteSize(usize::MAX)),
@@ -285,6 +310,14 @@ mod tests {
             ("max-message-size", "max-memory", |s| {
                 (s.limits.max_message_size, s.limits.max_memory) = (size("2m"), Some(size("7m")));
             }),
+            ("redis-acks", "redis", |s| s.nodes.redis_acks = Some(RedisAcks::Heard)),
+            ("redis-window", "redis", |s| s.nodes.redis_window = Some(time("1s"))),
+            ("node-lease", "redis", |s| s.nodes.node_lease = Some(time("15s"))),
+            ("redis-eviction", "redis", |s| s.nodes.redis_eviction = Some(Switch::Off)),
+            ("isolation-timeout", "redis", |s| {
+                s.nodes.isolation_timeout = Some("0".parse().expect("a time"))
+            }),
+            ("journal", "redis", |s| (s.nodes.redis, s.journal.kind) = (a_redis(), JournalKind::Memory)),
             ("metrics-bind", "port", |s| {
                 s.operation.metrics_bind = Some(([127, 0, 0, 1], s.listen.port).into())
             }),
@@ -303,6 +336,9 @@ mod tests {
             |s| (s.heartbeat.ping_interval, s.heartbeat.ping_timeout) = (time("2147483637ms"), time("10ms")),
             |s| s.listen.path_prefix = "/".into(),
             |s| (s.listen.path_prefix, s.socketio.socketio_path) = ("/app/".into(), "/apple".into()),
+            |s| s.nodes.node = Some("tea1".parse().expect("a name")),
+            |s| s.nodes.redis = a_redis(),
+            |s| (s.nodes.redis, s.nodes.node_lease) = (a_redis(), Some(time("3s"))),
             |s| s.socketio.max_ended_sessions = 0,
             |s| s.operation.max_restarts = 0,
             |s| (s.events.max_image_size, s.events.max_payload) = (Some(size("4k")), size("5k")),

@@ -172,6 +172,35 @@ mod tests {
         let error = parse(&["echoroom", "--prot", "1"]).expect_err("no such flag");
         assert_eq!(described(&error), "there is no flag '--prot'; the nearest is '--port'");
     }
+
+    #[test]
+    fn no_error_shows_the_password_of_redis() {
+        for args in [
+            vec!["--redis", "redis://u:Geheim7@h/x"],
+            vec!["--redis=rediss://:Geheim7@"],
+            vec!["--redis", "unix:s?pass=Geheim7"],
+            vec!["redis://u:Geheim7@h"],
+            vec!["--redsi", "redis://u:Geheim7@h"],
+            vec!["--redsi=redis://u:Geheim7@h"],
+            vec!["--port", "redis://u:Geheim7@h"],
+        ] {
+            let args: Vec<_> = std::iter::once("echoroom").chain(args).collect();
+            let sentence = described(&parse(&args).expect_err("it is wrong"));
+            assert!(!sentence.contains("Geheim7"), "{sentence}");
+            assert!(!sentence.contains('\n') && sentence.contains('\''), "{sentence}");
+        }
+        let settings = parse(&["echoroom", "--redis", "redis://u:Geheim7@h"]).expect("an address").settings;
+        assert!(!format!("{settings:?}").contains("Geheim7"));
+        let mut command = Cli::command();
+        assert!(
+            command
+                .get_arguments()
+                .find(|arg| arg.get_id() == "redis")
+                .is_some_and(clap::Arg::is_hide_env_values_set)
+        );
+        assert!(!command.render_long_help().to_string().contains("--redis"), "not shown until it works");
+    }
+
     /// The rows of the README's table of settings: flag, variable, default.
     fn documented() -> Vec<[String; 3]> {
         let readme = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/README.md"));
@@ -193,19 +222,25 @@ mod tests {
         let image = Some(settings.events.max_image_size());
         let avatar = Some(settings.events.max_avatar_size());
         let memory = Some(settings.max_memory());
+        let (acks, eviction) = (Some(settings.nodes.redis_acks()), Some(settings.nodes.redis_eviction()));
+        let times = [settings.nodes.redis_window(), settings.nodes.node_lease()];
+        let isolation = settings.nodes.isolation_timeout();
         let settings = settings.clone().with(|s| {
             s.events.max_image_size = image;
             s.events.max_avatar_size = avatar;
             s.limits.max_memory = memory;
+            (s.nodes.redis_acks, s.nodes.redis_eviction) = (acks, eviction);
+            (s.nodes.redis_window, s.nodes.node_lease, s.nodes.isolation_timeout) = (None, None, None);
         });
-        format!("{settings:?}")
+        format!("{settings:?} {times:?} {isolation:?}")
     }
 
     #[test]
     fn the_readme_has_each_setting_with_its_variable_and_default() {
         let rows = documented();
         let command = Cli::command();
-        let settings = || command.get_arguments().filter(|arg| arg.get_env().is_some());
+        let is_shown = |arg: &&clap::Arg| arg.get_env().is_some() && !arg.is_hide_set();
+        let settings = || command.get_arguments().filter(is_shown);
         assert_eq!(rows.len(), settings().count(), "rows and settings");
         for arg in settings() {
             let flag = format!("--{}", arg.get_long().expect("every setting is a flag"));

@@ -152,6 +152,22 @@ pub enum SettingError {
         /// The value of `--max-remembered-ids`.
         all: usize,
     },
+    /// A setting that has a meaning only with `--redis` is set without it.
+    #[error(
+        "{key} is set without {}: it has no meaning for a server that shares its rooms with no other",
+        Key("redis")
+    )]
+    WithoutRedis {
+        /// The setting.
+        key: Key,
+    },
+    /// Messages cannot be kept both in Redis and in memory.
+    #[error(
+        "{} is memory, but with {} messages are kept in Redis: leave one of them out",
+        Key("journal"),
+        Key("redis")
+    )]
+    MemoryBesideRedis,
     /// The server and its metrics would listen on one address.
     #[error(
         "{} is {metrics}, which the server itself listens on ({server}, by {} and {}): metrics need a port of their own",

@@ -28,10 +28,13 @@ pub use self::{
     listen::Listen,
     login::Login,
     network::Network,
+    node_name::{NodeName, NodeNameError},
+    nodes::{Nodes, RedisAcks},
     operation::Operation,
     origins::{AllowedOrigin, Origins},
     per_address::PerAddress,
     rates::Rates,
+    redis_url::{Place, RedisUrl},
     rooms::Rooms,
     socketio::SocketIo,
     values::{ByteSize, LONGEST_TIMER_MILLIS, Period, PeriodOrOff, Switch},
@@ -51,12 +54,15 @@ mod limits;
 mod listen;
 mod login;
 mod network;
+mod node_name;
+mod nodes;
 mod operation;
 mod origins;
 pub mod per_address;
 mod range;
 mod rates;
 mod reading;
+mod redis_url;
 mod rooms;
 mod socketio;
 pub mod socketio_path;
@@ -76,6 +82,10 @@ pub struct Settings {
     /// How messages are kept.
     #[command(flatten)]
     pub journal: Journal,
+
+    /// How several nodes share their rooms.
+    #[command(flatten)]
+    pub nodes: Nodes,
 
     /// How large an event, an image and an avatar may be.
     #[command(flatten)]

@@ -70,6 +70,23 @@ pub(super) fn wait(flag: &'static str, wait: PeriodOrOff, longest: Duration) -> 
     in_range(flag, millis(wait.get()), 0..=millis(longest), Amount::Millis)
 }
 
+/// The least and the most that a time may be.
+pub(super) struct Bounds {
+    /// The least.
+    pub least: Duration,
+    /// The most.
+    pub most: Duration,
+}
+
+/// Checks a time that has bounds of its own.
+///
+/// # Errors
+/// The time is out of the bounds.
+pub(super) fn time(flag: &'static str, time: Duration, bounds: Bounds) -> Result<(), SettingError> {
+    let millis = |time: Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    in_range(flag, millis(time), millis(bounds.least)..=millis(bounds.most), Amount::Millis)
+}
+
 fn in_range(
     flag: &'static str,
     value: u64,

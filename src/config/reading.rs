@@ -124,7 +124,8 @@ pub(super) fn describe(error: &clap::Error, command: &Command, args: &[OsString]
         ErrorKind::UnknownArgument => {
             let told = text_of(error, ContextKind::InvalidArg).unwrap_or_default();
             if !told.starts_with('-') {
-                return CliError::Invalid(format!("'{told}' is not expected here; --help shows what is"));
+                let sentence = format!("'{told}' is not expected here; --help shows what is");
+                return CliError::Invalid(without_passwords(&sentence));
             }
             let (given, known) = unknown_flag(&told, command, args);
             sentence = format!("there is no flag '{given}'");
@@ -136,13 +137,36 @@ pub(super) fn describe(error: &clap::Error, command: &Command, args: &[OsString]
             sentence = format!("there is no command '{given}'");
             sentence.push_str(&hint(&given, &known));
         }
+        // The value may have a password.
+        ErrorKind::ValueValidation if is_of(error, "--redis ") => {
+            let why = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
+            sentence = format!("invalid value for '--redis <URL>': {why} (or ECHOROOM_REDIS)");
+        }
         _ => {
             if let Some(variable) = variable_of(error, command) {
                 sentence.push_str(&format!(" (or {variable})"));
             }
         }
     }
-    CliError::Invalid(sentence)
+    CliError::Invalid(without_passwords(&sentence))
+}
+
+/// The text with `…` for the user and the password of each address in it: an address may have been written where it is not
+/// expected.
+fn without_passwords(text: &str) -> String {
+    let mut pieces = text.split("://");
+    let mut shown = pieces.next().unwrap_or_default().to_owned();
+    for piece in pieces {
+        let rest = piece.rsplit_once('@').map_or(piece.to_owned(), |(_, rest)| format!("…@{rest}"));
+        shown.push_str("://");
+        shown.push_str(&rest);
+    }
+    shown
+}
+
+/// Whether an error is about the argument that begins so.
+fn is_of(error: &clap::Error, begin: &str) -> bool {
+    text_of(error, ContextKind::InvalidArg).is_some_and(|arg| arg.starts_with(begin))
 }
 
 /// The flag as it was written, and all known flags.

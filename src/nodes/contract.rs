@@ -243,3 +243,15 @@ impl fmt::Debug for Partitions {
         write!(f, "Partitions({:#x})", self.0)
     }
 }
+
+/// Hears what a link tells, on the link's thread: it must not block.
+pub trait Listener: Send + 'static {
+    /// Hears something. What is heard of one room comes in order.
+    fn heard(&self, heard: Heard);
+}
+
+impl<F: Fn(Heard) + Send + 'static> Listener for F {
+    fn heard(&self, heard: Heard) {
+        self(heard);
+    }
+}

@@ -18,5 +18,6 @@ pub mod link;
 #[cfg(test)]
 pub mod model;
 mod names;
+pub mod redis;
 
 pub use self::names::{NodeName, NodeNameError, NodeUid, Partition};

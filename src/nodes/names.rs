@@ -4,43 +4,14 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
+pub use crate::config::{NodeName, NodeNameError};
 use crate::domain::RoomName;
-
-/// Length of a node's name in characters.
-const NAME: usize = 4;
 
 /// Length of a uid in characters.
 const UID: usize = 16;
 
-/// Whether a character may be in a name: a letter or digit of ASCII, `-` or `_`.
-fn is_allowed(byte: u8) -> bool {
-    byte.is_ascii_alphanumeric() || b"-_".contains(&byte)
-}
-
-/// The name of a node: 4 characters of letters, digits, `-` and `_`. The Socket.IO sids of the node begin with it.
-#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct NodeName([u8; NAME]);
-
-/// Parse error of [`NodeName`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("a node's name is 4 characters of letters, digits, - and _")]
-pub struct NodeNameError;
-
-impl NodeName {
-    /// The name.
-    pub fn as_str(&self) -> &str {
-        text(&self.0)
-    }
-}
-
-impl FromStr for NodeName {
-    type Err = NodeNameError;
-
-    fn from_str(name: &str) -> Result<Self, NodeNameError> {
-        let bytes: [u8; NAME] = name.as_bytes().try_into().map_err(|_| NodeNameError)?;
-        if bytes.into_iter().all(is_allowed) { Ok(Self(bytes)) } else { Err(NodeNameError) }
-    }
-}
+/// Length of the name at its beginning.
+const NAME: usize = NodeName::LEN;
 
 /// The id of a node from when it has joined the others until it leaves them or is fenced: the name, and 12 random
 /// characters. A node that was fenced goes on under another one.
@@ -50,11 +21,10 @@ pub struct NodeUid([u8; UID]);
 impl NodeUid {
     /// The uid of the node `name` with 12 characters made of `random`.
     pub fn new(name: NodeName, random: [u8; UID - NAME]) -> Self {
-        const LETTERS: &[u8; 64] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         let mut uid = [0; UID];
-        uid[..NAME].copy_from_slice(&name.0);
+        uid[..NAME].copy_from_slice(name.as_str().as_bytes());
         for (place, random) in uid[NAME..].iter_mut().zip(random) {
-            *place = LETTERS[usize::from(random % 64)];
+            *place = NodeName::letter(random);
         }
         Self(uid)
     }
@@ -63,12 +33,13 @@ impl NodeUid {
     pub fn name(&self) -> NodeName {
         let mut name = [0; NAME];
         name.copy_from_slice(&self.0[..NAME]);
-        NodeName(name)
+        NodeName::of_allowed(name)
     }
 
     /// The 16 characters.
     pub fn as_str(&self) -> &str {
-        text(&self.0)
+        // ASCII by construction.
+        std::str::from_utf8(&self.0).unwrap_or_default()
     }
 }
 
@@ -82,13 +53,8 @@ impl FromStr for NodeUid {
 
     fn from_str(uid: &str) -> Result<Self, NodeUidError> {
         let bytes: [u8; UID] = uid.as_bytes().try_into().map_err(|_| NodeUidError)?;
-        if bytes.into_iter().all(is_allowed) { Ok(Self(bytes)) } else { Err(NodeUidError) }
+        if bytes.into_iter().all(NodeName::is_allowed) { Ok(Self(bytes)) } else { Err(NodeUidError) }
     }
-}
-
-/// ASCII by construction.
-fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).unwrap_or_default()
 }
 
 impl Serialize for NodeUid {
@@ -101,18 +67,6 @@ impl<'de> Deserialize<'de> for NodeUid {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = std::borrow::Cow::<str>::deserialize(deserializer)?;
         text.parse().map_err(D::Error::custom)
-    }
-}
-
-impl fmt::Display for NodeName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
-impl fmt::Debug for NodeName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
     }
 }
 
@@ -163,13 +117,6 @@ mod tests {
         let uid = NodeUid::new(name, std::array::from_fn(|index| 250 + (index % 6) as u8));
         assert_eq!((uid.name(), uid.as_str()), (name, "n-_16789-_6789-_"));
         assert_eq!(uid.as_str().parse(), Ok(uid));
-    }
-
-    #[test]
-    fn a_name_has_four_characters_that_need_no_escape_in_an_address() {
-        for bad in ["", "abc", "abcde", "a.bc", "a/bc", "a bc", "añb", "n:01"] {
-            assert_eq!(bad.parse::<NodeName>(), Err(NodeNameError), "{bad}");
-        }
     }
 
     #[test]

@@ -37,13 +37,14 @@ use super::{
 use crate::{
     config::Switch,
     connection::{Lease, OutOfMemory, admission::Full, hangup::Hangup},
+    logging,
     protocol::{
         engineio::{self, RequestError},
         socketio::{Limits, MAIN},
     },
     session::{Worker, chat_socket::ChatNamespace},
     socketio::{
-        Carried, Ending, Engine, Entry, PollAnswer, Visitor, accept,
+        Carried, Ending, Engine, Entry, OtherNode, PollAnswer, Visitor, accept,
         namespaces::Namespaces,
         relay::{self, Relay},
     },
@@ -193,6 +194,9 @@ async fn respond(asked: &Asked<'_>, payload: web::Payload, door: &Door) -> Resul
     }
     match check(asked, door) {
         Err(refusal) => {
+            if refusal == RequestError::UnknownSid {
+                note_other_node(query.sid.as_deref().unwrap_or_default(), door);
+            }
             // Requests of a session that is gone are none that could have become one.
             if let (None, Some(worker)) = (&query.sid, &door.guard) {
                 let is_foreign = refusal == RequestError::Forbidden;
@@ -211,6 +215,17 @@ async fn respond(asked: &Asked<'_>, payload: web::Payload, door: &Door) -> Resul
         }),
         Ok(Wish::Post(session)) => Ok(post(req, payload, door, session).await),
         Ok(Wish::Other) => Ok(HttpResponse::MethodNotAllowed().insert_header((ALLOW, METHODS)).finish()),
+    }
+}
+
+/// Logs a request of another node's session. The client is answered as for any unknown session.
+fn note_other_node(sid: &str, door: &Door) {
+    if let Some(OtherNode { here, there }) = door.engine.other_node(sid) {
+        let why = "the balancer must send each session's requests to its own node, as docs/proxies.md shows";
+        logging::refused(
+            "--node",
+            format_args!("requests of Socket.IO sessions of node {there} arrive at node {here}: {why}"),
+        );
     }
 }
 

@@ -13,6 +13,7 @@ use bytestring::ByteString;
 use self::handle::SessionHandle;
 use crate::{connection::admission::Admitted, domain::SocketId};
 
+pub(crate) use self::registry::OtherNode;
 pub use self::{
     desk::Desk,
     engine::Engine,

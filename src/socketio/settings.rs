@@ -4,13 +4,15 @@ use std::time::Duration;
 
 use super::rooms::{RoomLimits, recovery::RecoveryLimits};
 use crate::{
-    config::{LONGEST_TIMER_MILLIS, Settings},
+    config::{LONGEST_TIMER_MILLIS, NodeName, Settings},
     connection::{outbound::Bounds, rate::RateLimit, upload::UploadRate},
 };
 
 /// Settings of an [`Engine`](super::Engine) and its sessions.
 #[derive(Clone, Debug)]
 pub struct EngineSettings {
+    /// Name that the ids of sessions begin with; a random one if it is `None`.
+    pub node: Option<NodeName>,
     /// Time between pings.
     pub ping_interval: Duration,
     /// Time in which a client must answer a ping.
@@ -49,6 +51,7 @@ impl EngineSettings {
     /// The engine's part of the server's settings.
     pub fn of(settings: &Settings) -> Self {
         Self {
+            node: settings.nodes.node,
             ping_interval: settings.heartbeat.ping_interval.get(),
             ping_timeout: settings.heartbeat.ping_timeout.get(),
             max_payload: settings.events.max_payload.get(),

@@ -52,6 +52,7 @@ mod methods;
 mod metrics;
 mod namespaces;
 mod no_origin;
+mod node_names;
 mod not_kept_yet;
 mod notifiers;
 mod on_actix;

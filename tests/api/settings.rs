@@ -107,3 +107,12 @@ fn an_unknown_variable_is_warned_about() {
     let (running, _) = start(&mut command);
     assert!(running.log_before_start().contains("ECHOROOM_PROT"), "{}", running.log_before_start());
 }
+
+#[test]
+fn redis_is_refused_as_long_as_rooms_are_not_shared() {
+    let mut command = echoroom();
+    command.env_remove("ECHOROOM_JOURNAL").env("ECHOROOM_REDIS", "redis://user:Geheim7@127.0.0.1:1");
+    let output = command.args(["--port", "0", "--static-dir", STATIC_DIR]).output().expect("run");
+    assert_fails(&output, "--redis (ECHOROOM_REDIS)");
+    assert!(!String::from_utf8_lossy(&output.stderr).contains("Geheim7"));
+}

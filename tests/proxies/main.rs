@@ -11,6 +11,7 @@ use std::{
     process::ExitCode,
 };
 
+use promises::Promise;
 use proxy::{Kind, Proxy};
 
 mod client;
@@ -19,14 +20,16 @@ mod promises;
 mod proxy;
 mod server;
 
-/// Every configuration of the document: its heading, its proxy, and the path that the server is below.
-const CONFIGURATIONS: [(&str, Kind, &str); 6] = [
-    ("## nginx", Kind::Nginx, ""),
-    ("### nginx, below a path", Kind::Nginx, "/app"),
-    ("## Caddy", Kind::Caddy, ""),
-    ("### Caddy, below a path", Kind::Caddy, "/app"),
-    ("## HAProxy", Kind::HaProxy, ""),
-    ("### HAProxy, below a path", Kind::HaProxy, "/app"),
+/// Every configuration of the document: its heading, its proxy, the path that the server is below, and what must hold.
+const CONFIGURATIONS: [(&str, Kind, &str, &[Promise]); 8] = [
+    ("## nginx", Kind::Nginx, "", &promises::ALL),
+    ("### nginx, below a path", Kind::Nginx, "/app", &promises::ALL),
+    ("### nginx, several servers", Kind::Nginx, "", &promises::SEVERAL),
+    ("## Caddy", Kind::Caddy, "", &promises::ALL),
+    ("### Caddy, below a path", Kind::Caddy, "/app", &promises::ALL),
+    ("## HAProxy", Kind::HaProxy, "", &promises::ALL),
+    ("### HAProxy, below a path", Kind::HaProxy, "/app", &promises::ALL),
+    ("### HAProxy, several servers", Kind::HaProxy, "", &promises::SEVERAL),
 ];
 
 fn main() -> ExitCode {
@@ -39,9 +42,9 @@ fn main() -> ExitCode {
     }
     let must_run = std::env::var_os("TEST_PROXIES").is_some();
     let mut failed = 0;
-    for (heading, kind, path) in CONFIGURATIONS {
+    for (heading, kind, path, promises) in CONFIGURATIONS {
         let title = heading.trim_start_matches(['#', ' ']);
-        if !promises::ALL.iter().any(|(promise, _)| is_wanted(&name(title, promise))) {
+        if !promises.iter().any(|(promise, _)| is_wanted(&name(title, promise))) {
             continue;
         }
         if let Some(missing) = kind.missing() {
@@ -55,7 +58,7 @@ fn main() -> ExitCode {
             failed += 1;
             continue;
         };
-        for (promise, test) in promises::ALL {
+        for (promise, test) in promises {
             let name = name(title, promise);
             if !is_wanted(&name) {
                 continue;
@@ -72,8 +75,10 @@ fn main() -> ExitCode {
 }
 
 fn names() -> impl Iterator<Item = String> {
-    let titles = CONFIGURATIONS.into_iter().map(|(heading, ..)| heading.trim_start_matches(['#', ' ']));
-    titles.flat_map(|title| promises::ALL.iter().map(move |(promise, _)| name(title, promise)))
+    CONFIGURATIONS.into_iter().flat_map(|(heading, _, _, promises)| {
+        let title = heading.trim_start_matches(['#', ' ']);
+        promises.iter().map(move |(promise, _)| name(title, promise))
+    })
 }
 
 fn name(title: &str, promise: &str) -> String {

@@ -3,7 +3,7 @@
 use crate::proxy::Proxy;
 
 /// A promise as a sentence, and its test.
-type Promise = (&'static str, fn(&Proxy));
+pub type Promise = (&'static str, fn(&Proxy));
 
 pub const ALL: [Promise; 7] = [
     ("members of a room hear each other", members_hear_each_other),
@@ -13,6 +13,12 @@ pub const ALL: [Promise; 7] = [
     ("HEAD /health is answered, and the connection goes on", head_is_answered),
     ("the page and its files are there", the_page_is_there),
     ("a page of another site is refused", other_pages_are_refused),
+];
+
+/// What must hold with two servers behind one proxy.
+pub const SEVERAL: [Promise; 2] = [
+    ("sessions poll and upgrade at their own servers", sessions_stay_at_their_servers),
+    ("requests of a session of an unknown server are refused", unknown_servers_are_refused),
 ];
 
 fn members_hear_each_other(proxy: &Proxy) {
@@ -46,6 +52,37 @@ fn socketio_polls_and_upgrades(proxy: &Proxy) {
     websocket.say("5");
     websocket.say(r#"421["login",{"username":"eve","room":"tea"}]"#);
     websocket.hear("431[");
+}
+
+/// Begins sessions until both servers have one, and uses each of them on new connections.
+fn sessions_stay_at_their_servers(proxy: &Proxy) {
+    let polling = "/socket.io/?EIO=4&transport=polling";
+    let mut nodes = std::collections::BTreeSet::new();
+    for number in 21..29 {
+        let from = format!("127.0.0.{number}");
+        let open = proxy.client(&from).ask("GET", polling, "");
+        let sid = open.body.split('"').nth(3).expect("a sid").to_owned();
+        nodes.insert(sid[..4].to_owned());
+        let session = format!("{polling}&sid={sid}");
+        assert_eq!(proxy.client(&from).ask("POST", &session, "40").body, "ok", "{sid}");
+        let connected = proxy.client(&from).ask("GET", &session, "");
+        assert!(connected.body.starts_with("40{"), "{sid}: {connected:?}");
+        let upgrade = session.replace("polling", "websocket");
+        let mut websocket = proxy.client(&from).into_websocket(&upgrade);
+        websocket.say("2probe");
+        websocket.hear("3probe");
+    }
+    assert_eq!(nodes.into_iter().collect::<Vec<_>>(), ["web1", "web2"]);
+    for server in proxy.servers() {
+        let astray = server.log.lines().into_iter().find(|line| line.contains("--node"));
+        assert_eq!(astray, None);
+    }
+}
+
+fn unknown_servers_are_refused(proxy: &Proxy) {
+    let session = "/socket.io/?EIO=4&transport=polling&sid=web3ABCDEFGHIJKLMNOP";
+    let answer = proxy.client("127.0.0.30").ask("GET", session, "");
+    assert!(answer.status() == 400 && answer.body.contains("Session ID unknown"), "{answer:?}");
 }
 
 fn the_clients_address_is_known(proxy: &Proxy) {

@@ -22,6 +22,9 @@ pub const NAME: &str = "chat.example.com";
 /// The server's address in the document.
 const SERVER: &str = "127.0.0.1:3000";
 
+/// The address of the second server there, where there are several.
+const SECOND_SERVER: &str = "127.0.0.1:3001";
+
 /// Which proxy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -65,9 +68,17 @@ impl Kind {
     }
 
     /// The document's configuration on `port` of this machine, with a certificate in `folder`, before the server at
-    /// `server`.
-    fn configuration(self, heading: &str, folder: &Path, port: u16, server: u16) -> String {
-        let text = document::block(heading, self.program());
+    /// `server`, and the second one if there is one.
+    fn configuration(
+        self,
+        heading: &str,
+        folder: &Path,
+        port: u16,
+        server: u16,
+        second: Option<u16>,
+    ) -> String {
+        let second = second.map(|second| (SECOND_SERVER, format!("127.0.0.1:{second}")));
+        let text = replaced(document::block(heading, self.program()), second.as_slice());
         let file = |name: &str| folder.join(name).to_string_lossy().into_owned();
         let server = (SERVER, format!("127.0.0.1:{server}"));
         match self {
@@ -109,10 +120,11 @@ impl Kind {
     }
 }
 
-/// A server behind a proxy. Both run until this is dropped.
+/// A server behind a proxy, or two. All run until this is dropped.
 pub struct Proxy {
     child: Child,
     pub server: Server,
+    second: Option<Server>,
     pub port: u16,
     /// What is before the server's own paths: nothing, or `/app`.
     pub path: &'static str,
@@ -121,18 +133,26 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    /// Starts both, and waits until the one reaches the other.
+    /// Starts all, and waits until the one reaches the other.
     pub fn start(heading: &str, kind: Kind, path: &'static str) -> Self {
-        let server = Server::start();
+        let has_several = heading.ends_with("several servers");
+        let server = Server::start(if has_several { &["--node", "web1"] } else { &[] });
+        let second = has_several.then(|| Server::start(&["--node", "web2"]));
         let folder = tempfile::tempdir().expect("a folder");
         make_certificate(folder.path());
         let port = free_port();
-        let config = kind.configuration(heading, folder.path(), port, server.port);
+        let config = kind.configuration(
+            heading,
+            folder.path(),
+            port,
+            server.port,
+            second.as_ref().map(|second| second.port),
+        );
         let mut command = kind.command(folder.path(), &config);
         let mut child =
             command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the proxy starts");
         let log = Log::of(&mut child);
-        let mut proxy = Self { child, server, port, path, log, _folder: folder };
+        let mut proxy = Self { child, server, second, port, path, log, _folder: folder };
         proxy.wait_until_it_answers();
         proxy
     }
@@ -159,13 +179,15 @@ impl Proxy {
         Client::connect(self.port, from)
     }
 
-    /// Shows what both have logged.
+    /// The servers.
+    pub fn servers(&self) -> impl Iterator<Item = &Server> {
+        std::iter::once(&self.server).chain(&self.second)
+    }
+
+    /// Shows what all have logged.
     pub fn print_logs(&self) {
-        println!(
-            "the proxy logged {:#?}\nthe server logged {:#?}",
-            self.log.lines(),
-            self.server.log.lines()
-        );
+        println!("the proxy logged {:#?}", self.log.lines());
+        self.servers().for_each(|server| println!("a server logged {:#?}", server.log.lines()));
     }
 }
 

@@ -56,8 +56,8 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts one with the flags of the document, on a free port, for two sessions of each address.
-    pub fn start() -> Self {
+    /// Starts one with the flags of the document and more, on a free port, for two sessions of each address.
+    pub fn start(more: &[&str]) -> Self {
         let mut command = Command::new(env!("CARGO_BIN_EXE_echoroom"));
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
@@ -67,7 +67,7 @@ impl Server {
         }
         let page = concat!(env!("CARGO_MANIFEST_DIR"), "/static");
         command.args(document::flags()).args(["--port", "0", "--journal", "memory", "--workers", "2"]);
-        command.args(["--static-dir", page, "--max-sessions-per-address", "2"]);
+        command.args(["--static-dir", page, "--max-sessions-per-address", "2"]).args(more);
         let mut child = command.stderr(Stdio::piped()).spawn().expect("the server starts");
         let log = Log::of(&mut child);
         let line = log.wait_for(&["listening on "]);

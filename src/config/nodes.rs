@@ -1,0 +1,184 @@
+//! Several nodes that share their rooms by way of one Redis.
+
+use std::{fmt, num::NonZeroU8, str::FromStr, time::Duration};
+
+use clap::Args;
+
+use super::{
+    NodeName, Period, PeriodOrOff, RedisUrl, SettingError, Switch,
+    range::{self, Bounds},
+};
+
+/// Window without a setting. A node heals the rooms that it has open within it; see `docs/nodes.md`.
+const WINDOW: Duration = Duration::from_millis(700);
+
+/// Lease without a setting.
+const LEASE: Duration = Duration::from_secs(15);
+
+/// Shortest window: below this, nodes do not notice in time that Redis has begun anew.
+const SHORTEST_WINDOW: Duration = Duration::from_millis(100);
+
+/// Longest window: so long a room is silent after Redis has begun anew.
+const LONGEST_WINDOW: Duration = Duration::from_secs(60);
+
+/// Shortest lease. A node renews it three times within it, and a second is what a busy machine may lose.
+const SHORTEST_LEASE: Duration = Duration::from_secs(3);
+
+/// Longest lease: so long the users of a node that died seem to be there.
+const LONGEST_LEASE: Duration = Duration::from_secs(3600);
+
+/// Most replicas to wait for.
+const MOST_REPLICAS: u8 = 16;
+
+/// How several nodes share their rooms.
+// While the rest of this is in the making, only --node is shown.
+#[derive(Args, Clone, Debug)]
+pub struct Nodes {
+    /// Name of this server among several: 4 letters, digits, - or _. The ids of Socket.IO sessions begin with it, so
+    /// that a proxy can tell whose they are; random if it is not set
+    #[arg(long, env = "ECHOROOM_NODE", value_name = "NAME")]
+    pub node: Option<NodeName>,
+
+    /// Redis in which the rooms are, for several servers that share them: redis://user:password@host:port/database,
+    /// rediss:// for TLS, or unix: and the path of a socket
+    #[arg(long, env = "ECHOROOM_REDIS", hide_env_values = true, value_name = "URL", hide = true)]
+    pub redis: Option<RedisUrl>,
+
+    /// When a message is acked: once Redis has it and this server has heard it (heard), or once N replicas have it too
+    /// (replicas:N) [default: heard]
+    #[arg(long, env = "ECHOROOM_REDIS_ACKS", value_name = "WHEN", hide = true)]
+    pub redis_acks: Option<RedisAcks>,
+
+    /// How long nothing is appended after Redis has begun anew, so that all nodes give back what it has lost
+    /// [default: 700ms]
+    #[arg(long, env = "ECHOROOM_REDIS_WINDOW", value_name = "TIME", hide = true)]
+    pub redis_window: Option<Period>,
+
+    /// How long a node may be silent before the others take its users out of the rooms [default: 15s]
+    #[arg(long, env = "ECHOROOM_NODE_LEASE", value_name = "TIME", hide = true)]
+    pub node_lease: Option<Period>,
+
+    /// Whether a Redis that may evict rooms when its memory is full (maxmemory-policy allkeys-…) is used [default: off]
+    #[arg(long, env = "ECHOROOM_REDIS_EVICTION", value_name = "SWITCH", hide = true)]
+    pub redis_eviction: Option<Switch>,
+
+    /// How long Redis may be away before this server closes its sessions, so that they come back at another one; 0: it
+    /// keeps them [default: 0]
+    #[arg(long, env = "ECHOROOM_ISOLATION_TIMEOUT", value_name = "TIME", hide = true)]
+    pub isolation_timeout: Option<PeriodOrOff>,
+}
+
+impl Nodes {
+    /// Checks each of these settings alone.
+    ///
+    /// # Errors
+    /// The first setting that is not valid.
+    pub(super) fn check(&self) -> Result<(), SettingError> {
+        let window = Bounds { least: SHORTEST_WINDOW, most: LONGEST_WINDOW };
+        range::time("redis-window", self.redis_window(), window)?;
+        let lease = Bounds { least: SHORTEST_LEASE, most: LONGEST_LEASE };
+        range::time("node-lease", self.node_lease(), lease)
+    }
+
+    /// The first setting that has no meaning without `--redis` and is set.
+    pub(super) fn needs_redis(&self) -> Option<&'static str> {
+        // No `..`: a new setting does not compile until it is considered here.
+        let Self {
+            node: _,
+            redis: _,
+            redis_acks,
+            redis_window,
+            node_lease,
+            redis_eviction,
+            isolation_timeout,
+        } = self;
+        [
+            ("redis-acks", redis_acks.is_some()),
+            ("redis-window", redis_window.is_some()),
+            ("node-lease", node_lease.is_some()),
+            ("redis-eviction", redis_eviction.is_some()),
+            ("isolation-timeout", isolation_timeout.is_some()),
+        ]
+        .into_iter()
+        .find_map(|(flag, is_set)| is_set.then_some(flag))
+    }
+
+    /// When a message is acked: `--redis-acks`, or `heard`.
+    pub fn redis_acks(&self) -> RedisAcks {
+        self.redis_acks.unwrap_or(RedisAcks::Heard)
+    }
+
+    /// How long nothing is appended after Redis has begun anew: `--redis-window`, or 700 ms.
+    pub fn redis_window(&self) -> Duration {
+        self.redis_window.map_or(WINDOW, Period::get)
+    }
+
+    /// How long a node may be silent: `--node-lease`, or 15 s.
+    pub fn node_lease(&self) -> Duration {
+        self.node_lease.map_or(LEASE, Period::get)
+    }
+
+    /// Whether a Redis that evicts any key is used: `--redis-eviction`, or not.
+    pub fn redis_eviction(&self) -> Switch {
+        self.redis_eviction.unwrap_or(Switch::Off)
+    }
+
+    /// How long Redis may be away before sessions are closed: `--isolation-timeout`; `None` if they are kept.
+    pub fn isolation_timeout(&self) -> Option<Duration> {
+        self.isolation_timeout.map(PeriodOrOff::get).filter(|timeout| !timeout.is_zero())
+    }
+}
+
+/// When a message is acked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RedisAcks {
+    /// `heard`: Redis has it, and the node has heard it.
+    Heard,
+    /// `replicas:N`: so many replicas of Redis have it, too.
+    Replicas(NonZeroU8),
+}
+
+/// Parse error of [`RedisAcks`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("it is heard, or replicas:N for a number of replicas from 1 to {MOST_REPLICAS}, such as replicas:1")]
+pub struct RedisAcksError;
+
+impl FromStr for RedisAcks {
+    type Err = RedisAcksError;
+
+    fn from_str(text: &str) -> Result<Self, RedisAcksError> {
+        if text == "heard" {
+            return Ok(Self::Heard);
+        }
+        let digits =
+            text.strip_prefix("replicas:").filter(|digits| digits.bytes().all(|d| d.is_ascii_digit()));
+        let count = digits.and_then(|digits| digits.parse::<NonZeroU8>().ok());
+        count.filter(|count| count.get() <= MOST_REPLICAS).map(Self::Replicas).ok_or(RedisAcksError)
+    }
+}
+
+impl fmt::Display for RedisAcks {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Heard => f.write_str("heard"),
+            Self::Replicas(count) => write!(f, "replicas:{count}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn acks_are_written_as_heard_or_with_a_number_of_replicas() {
+        for text in ["heard", "replicas:1", "replicas:16"] {
+            assert_eq!(text.parse::<RedisAcks>().map(|acks| acks.to_string()), Ok(text.to_owned()));
+        }
+        for text in
+            ["", "Heard", "replicas", "replicas:", "replicas:0", "replicas:17", "replicas:+1", "replicas:x"]
+        {
+            assert_eq!(text.parse::<RedisAcks>(), Err(RedisAcksError), "{text}");
+        }
+    }
+}

@@ -1,0 +1,100 @@
+//! A server of Redis as a child process.
+
+use std::{
+    io::{BufRead as _, BufReader, Write as _},
+    net::{Ipv4Addr, TcpListener},
+    os::unix::net::UnixStream,
+    path::PathBuf,
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+/// How long anything may take. Far beyond what it ever takes.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+/// A server in a folder of its own, at a socket there, until it is dropped.
+pub struct Redis {
+    child: Child,
+    folder: tempfile::TempDir,
+    flags: Vec<String>,
+}
+
+impl Redis {
+    /// Starts one with more flags; `None` if there is no redis-server on this machine.
+    pub fn start(flags: &[&str]) -> Option<Self> {
+        let folder = tempfile::tempdir().expect("a folder");
+        let flags: Vec<_> = flags.iter().map(|flag| (*flag).to_owned()).collect();
+        let child = match Self::run(&folder, &flags) {
+            Ok(child) => child,
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+                eprintln!("LEFT OUT: there is no redis-server on this machine");
+                return None;
+            }
+            Err(error) => panic!("redis-server: {error}"),
+        };
+        let redis = Self { child, folder, flags };
+        redis.wait_until_it_answers();
+        Some(redis)
+    }
+
+    fn run(folder: &tempfile::TempDir, flags: &[String]) -> std::io::Result<Child> {
+        let mut command = Command::new("redis-server");
+        command.args(["--port", "0", "--unixsocket", "redis.sock", "--save", "", "--dir"]).arg(folder.path());
+        command.args(flags).current_dir(folder.path()).stdout(Stdio::null()).spawn()
+    }
+
+    fn socket(&self) -> PathBuf {
+        self.folder.path().join("redis.sock")
+    }
+
+    /// Its address for `--redis`.
+    pub fn url(&self) -> String {
+        format!("unix:{}", self.socket().display())
+    }
+
+    fn wait_until_it_answers(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        while UnixStream::connect(self.socket()).is_err() {
+            assert!(Instant::now() < deadline, "redis-server does not listen");
+            std::thread::sleep(Duration::from_millis(5));
+        }
+    }
+
+    /// The first line of its answer to a command.
+    pub fn ask(&self, command: &str) -> String {
+        let mut stream = UnixStream::connect(self.socket()).expect("connected");
+        stream.write_all(format!("{command}\r\n").as_bytes()).expect("sent");
+        let mut line = String::new();
+        BufReader::new(stream).read_line(&mut line).expect("an answer");
+        line.trim_end().to_owned()
+    }
+
+    pub fn signal(&self, name: &str) {
+        let sent = Command::new("kill").args([name, &self.child.id().to_string()]).status();
+        assert!(sent.expect("kill").success());
+    }
+
+    pub fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("ended");
+    }
+
+    pub fn start_again(&mut self) {
+        self.child = Self::run(&self.folder, &self.flags).expect("it was there before");
+        self.wait_until_it_answers();
+    }
+}
+
+impl Drop for Redis {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A port that is free now.
+pub fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    listener.local_addr().expect("an address").port()
+}

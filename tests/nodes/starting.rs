@@ -1,0 +1,102 @@
+//! What is checked of a Redis before a server starts.
+
+use std::{
+    io::{Read as _, Write as _},
+    net::{Ipv4Addr, TcpListener, TcpStream},
+    thread,
+};
+
+use echoroom::testing::nodes::start;
+
+use crate::{
+    link::options,
+    redis_server::{Redis, free_port},
+};
+
+/// The sentence with which a start is refused.
+fn refusal(url: &str) -> String {
+    let sentence = start::check(&options(url, "heard")).expect_err("it is refused").to_string();
+    assert!(sentence.starts_with("--redis (ECHOROOM_REDIS): "), "{sentence}");
+    assert!(!sentence.contains('\n') && !sentence.contains("Geheim7"), "{sentence}");
+    sentence
+}
+
+#[test]
+fn a_wrong_password_is_told_and_not_shown() {
+    let Some(redis) = Redis::start(&["--requirepass", "right"]) else { return };
+    let url = redis.url();
+    for (login, words) in [
+        ("?pass=Geheim7", "does not let this server in: WRONGPASS"),
+        ("?user=ann&pass=Geheim7", "does not let this server in: WRONGPASS"),
+        ("", "does not let this server in: NOAUTH"),
+        ("?pass=right&db=99", "refuses what is needed"),
+    ] {
+        let sentence = refusal(&format!("{url}{login}"));
+        assert!(sentence.contains(words) && sentence.contains("redis.sock"), "{sentence}");
+    }
+    assert!(start::check(&options(&format!("{url}?pass=right&db=3"), "heard")).is_ok());
+}
+
+#[test]
+fn a_redis_that_may_evict_rooms_is_refused_unless_that_is_set() {
+    let Some(redis) = Redis::start(&["--maxmemory-policy", "allkeys-lru"]) else { return };
+    let sentence = refusal(&redis.url());
+    assert!(sentence.contains("allkeys-lru") && sentence.contains("--redis-eviction"), "{sentence}");
+    let mut options = options(&redis.url(), "heard");
+    options.may_evict = true;
+    let terms = start::check(&options).expect("it is taken");
+    assert!(terms.words.starts_with("appendonly no: "), "{}", terms.words);
+}
+
+/// Takes some seconds, which a Redis is given to come up.
+#[test]
+fn a_redis_that_is_not_there_is_told_with_its_address() {
+    let url = format!("redis://ann:Geheim7@127.0.0.1:{}/2", free_port());
+    let sentence = refusal(&url);
+    assert!(sentence.contains(&url.replace("ann:Geheim7@", "")), "{sentence}");
+    assert!(sentence.contains("cannot be reached") && sentence.contains("refused"), "{sentence}");
+}
+
+#[test]
+fn a_start_waits_for_a_redis_that_starts_too() {
+    let Some(mut redis) = Redis::start(&["--appendonly", "yes", "--appendfsync", "always"]) else { return };
+    redis.kill();
+    let url = redis.url();
+    let checking = thread::spawn(move || start::check(&options(&url, "heard")));
+    redis.start_again();
+    let terms = checking.join().expect("no panic").expect("it is there in time");
+    assert_eq!(terms.words, "appendfsync always: acked messages are on its disk; no replica");
+}
+
+#[test]
+fn an_old_version_is_told() {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
+    let port = listener.local_addr().expect("an address").port();
+    // Ends with the process.
+    thread::spawn(move || listener.incoming().flatten().for_each(answer_as_an_old_one));
+    let sentence = refusal(&format!("redis://:Geheim7@127.0.0.1:{port}"));
+    assert!(sentence.contains("has version 6.2.14, but 7.0 or newer is needed"), "{sentence}");
+}
+
+/// Answers the questions of a client as they come, on a thread of its own.
+fn answer_as_an_old_one(mut stream: TcpStream) {
+    let info = "redis_version:6.2.14\r\nrole:master\r\n";
+    let answers = [
+        ("HELLO", "%1\r\n+proto\r\n:3\r\n".to_owned()),
+        ("INFO", format!("${}\r\n{info}\r\n", info.len())),
+        ("CONFIG", "-ERR unknown command\r\n".to_owned()),
+    ];
+    thread::spawn(move || {
+        let (mut buffer, mut asked) = ([0; 4096], String::new());
+        while let Ok(len @ 1..) = stream.read(&mut buffer) {
+            asked.push_str(&String::from_utf8_lossy(&buffer[..len]));
+            for (question, answer) in &answers {
+                if let Some(at) = asked.find(question) {
+                    asked.replace_range(..at + question.len(), "");
+                    // A client that has heard enough is gone.
+                    let _ = stream.write_all(answer.as_bytes());
+                }
+            }
+        }
+    });
+}
