@@ -107,6 +107,27 @@ pub mod testing {
         },
     };
 
+    /// What the tests of several nodes use.
+    pub mod nodes {
+        pub use crate::{
+            domain::{
+                Avatar, Nickname, NicknameKey, RoomName, Token,
+                token::{OwnerHash, PublicId},
+            },
+            journal::{Entry, Epoch, EpochId, Keyed, Kind, NewEntry, Page, Range, Record, entry::unpack},
+            nodes::{
+                Bounds, NodeName, NodeUid, Partition,
+                commands::{self, *},
+                contract::{self, *},
+                model::{Channel, ModelRedis},
+                redis::{
+                    BadPublication, BadReply, LIBRARY, Publications, answer, call, channel_of,
+                    channel_of_node, page, page_of,
+                },
+            },
+        };
+    }
+
     /// What the simulation links: the chat and the delivery without their actors.
     pub mod simulation {
         pub use crate::{

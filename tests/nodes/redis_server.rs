@@ -1,0 +1,100 @@
+//! A redis-server of its own for each test.
+
+use std::{
+    io::ErrorKind,
+    net::TcpListener,
+    process::{Child, Command, Stdio},
+    thread::sleep,
+    time::{Duration, Instant},
+};
+
+use echoroom::testing::nodes::LIBRARY;
+use redis::{Client, Connection};
+use tempfile::TempDir;
+
+/// How long a server may take to start on a busy machine.
+const START: Duration = Duration::from_secs(20);
+
+/// A redis-server on a free port of the loopback, with an empty folder. It is killed when this is dropped.
+pub struct RedisServer {
+    process: Child,
+    port: u16,
+    _folder: TempDir,
+}
+
+impl RedisServer {
+    /// Starts a server that keeps nothing on the disk, and loads the library of functions.
+    pub fn start() -> Self {
+        let server = Self::start_with(&["--save", "", "--appendonly", "no"]);
+        redis::cmd("FUNCTION")
+            .arg(&["LOAD", "REPLACE", LIBRARY])
+            .exec(&mut server.connect())
+            .expect("the library");
+        server
+    }
+
+    /// Starts a server with these settings.
+    pub fn start_with(settings: &[&str]) -> Self {
+        // Between looking for a free port and its use, another program may take it.
+        for _ in 0..10 {
+            if let Some(server) = Self::try_start(settings) {
+                return server;
+            }
+        }
+        panic!("redis-server does not start");
+    }
+
+    fn try_start(settings: &[&str]) -> Option<Self> {
+        let port = TcpListener::bind("127.0.0.1:0")
+            .and_then(|listener| listener.local_addr())
+            .expect("a port")
+            .port();
+        let folder = tempfile::tempdir().expect("a folder");
+        let process = Command::new("redis-server")
+            .args(["--port", &port.to_string(), "--bind", "127.0.0.1", "--dir"])
+            .arg(folder.path())
+            .args(settings)
+            .stdout(Stdio::null())
+            .spawn();
+        let process = process.unwrap_or_else(|error| match error.kind() {
+            ErrorKind::NotFound => {
+                panic!("redis-server is not installed: these tests need the Debian package redis-server")
+            }
+            _ => panic!("redis-server cannot be started: {error}"),
+        });
+        let mut server = Self { process, port, _folder: folder };
+        let started = Instant::now();
+        while started.elapsed() < START && server.process.try_wait().expect("a child").is_none() {
+            if server
+                .client()
+                .get_connection()
+                .is_ok_and(|mut link| redis::cmd("PING").exec(&mut link).is_ok())
+            {
+                return Some(server);
+            }
+            sleep(Duration::from_millis(10));
+        }
+        None
+    }
+
+    fn client(&self) -> Client {
+        Client::open(format!("redis://127.0.0.1:{}/", self.port)).expect("an address")
+    }
+
+    /// The id of the process.
+    pub fn pid(&self) -> u32 {
+        self.process.id()
+    }
+
+    /// A new connection.
+    pub fn connect(&self) -> Connection {
+        self.client().get_connection().expect("a connection")
+    }
+}
+
+impl Drop for RedisServer {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
