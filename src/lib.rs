@@ -95,7 +95,7 @@ pub mod testing {
         connection::{Backlog, Direct, DirectOutlet},
         domain::{MemberId, RoomName, WorkerId},
         journal::{
-            Append, Epoch, Journal, Keyed, Kind, NewEntry, Record, Retention, memory::MemoryJournal,
+            Append, Epoch, Journal, Keyed, Kind, NewEntry, Record, Records, Retention, memory::MemoryJournal,
             now_millis, sqlite::SqliteJournal,
         },
         metrics::Metrics,
@@ -107,18 +107,26 @@ pub mod testing {
         },
     };
 
-    /// What the tests of several nodes link.
+    /// What the tests of several nodes use.
     pub mod nodes {
         pub use crate::{
+            domain::{
+                Avatar, Nickname, NicknameKey, RoomName, Token,
+                token::{OwnerHash, PublicId},
+            },
+            journal::{Entry, Epoch, EpochId, Keyed, Kind, NewEntry, Page, Range, Record, entry::unpack},
             nodes::{
-                NodeName, NodeUid, Partition,
-                commands::{Answer, Append, Appended, Command, Published, Refused},
-                contract::{AskId, Away, Heard, Listener, Order, SayId, ToSay},
+                Bounds, NodeName, NodeUid, Partition,
+                commands::{self, *},
+                contract::{self, *},
+                link,
+                model::{Channel, ModelRedis},
                 redis::{
+                    BadPublication, BadReply, LIBRARY, Publications, answer, call, channel_of,
+                    channel_of_node,
                     connecting::Options,
                     link_thread::{Decide, RedisLink, Status},
-                    start,
-                    stub::{Bounds, link},
+                    page, page_of, start,
                 },
             },
             parts::Parts,

@@ -127,6 +127,11 @@ impl Nickname {
 }
 
 impl Look {
+    /// What two names with this look share.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
     /// Whether this is the look of a guest name, with any dash.
     fn is_a_guests(&self) -> bool {
         let rest = self.0.strip_prefix(RESERVED).map(str::trim_start);

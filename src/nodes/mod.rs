@@ -8,16 +8,19 @@
 //! - [`contract`]: what the chat asks of a link, and what it hears from it.
 //! - [`commands`]: what a link asks of Redis, and what Redis answers and publishes, as values.
 //! - [`link`]: decides what is asked when; it has no clock, socket or thread.
+//! - [`redis`]: the functions in Redis, calls and answers as bytes.
 //! - [`model`]: Redis as a value, for tests and the simulation.
 //!
 //! `docs/nodes.md` describes keys, functions and failures.
 
+mod bounds;
 pub mod commands;
 pub mod contract;
 pub mod link;
-#[cfg(test)]
+#[cfg(any(test, feature = "testing"))]
 pub mod model;
 mod names;
 pub mod redis;
 
+pub use self::bounds::Bounds;
 pub use self::names::{NodeName, NodeNameError, NodeUid, Partition};

@@ -6,7 +6,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use echoroom::testing::nodes::{Answer, Appended, AskId, Order, link::Input};
+use echoroom::testing::nodes::{Answer, Appended, Order, link::Input};
 
 use crate::{
     link::{Linked, node, room},
@@ -17,7 +17,7 @@ const CLOSED: &str = "Redis has closed the connection";
 
 #[test]
 fn what_is_published_is_heard_while_the_room_is_subscribed_to() {
-    let Some(redis) = Redis::start(&[]) else { return };
+    let redis = Redis::start(&[]);
     let linked = Linked::to(&redis.url(), "heard");
     let server = linked.up();
     let (run, history) = server.split_once('+').expect("two ids");
@@ -50,7 +50,7 @@ fn what_is_published_is_heard_while_the_room_is_subscribed_to() {
 #[test]
 fn many_calls_at_once_are_each_answered_once() {
     const CALLS: usize = 5000;
-    let Some(redis) = Redis::start(&[]) else { return };
+    let redis = Redis::start(&[]);
     let linked = Linked::to(&redis.url(), "heard");
     linked.up();
     (0..CALLS).for_each(|_| linked.show("one of many"));
@@ -67,7 +67,7 @@ fn many_calls_at_once_are_each_answered_once() {
 
 #[test]
 fn a_redis_that_was_killed_is_used_again_with_its_functions_once_it_is_back() {
-    let Some(mut redis) = Redis::start(&[]) else { return };
+    let mut redis = Redis::start(&[]);
     let linked = Linked::to(&redis.url(), "heard");
     let mut before = linked.up();
     for _ in 0..3 {
@@ -86,7 +86,7 @@ fn a_redis_that_was_killed_is_used_again_with_its_functions_once_it_is_back() {
 
 #[test]
 fn a_connection_that_redis_closes_is_noticed_whichever_of_the_two_it_is() {
-    let Some(redis) = Redis::start(&[]) else { return };
+    let redis = Redis::start(&[]);
     let linked = Linked::to(&redis.url(), "heard");
     let before = linked.up();
     for kind in ["pubsub", "normal"] {
@@ -98,29 +98,8 @@ fn a_connection_that_redis_closes_is_noticed_whichever_of_the_two_it_is() {
 }
 
 #[test]
-fn a_link_that_hangs_up_is_connected_anew_and_its_last_calls_are_not_made() {
-    let Some(redis) = Redis::start(&[]) else { return };
-    let linked = Linked::to(&redis.url(), "heard");
-    linked.up();
-    for _ in 0..3 {
-        linked.link.order(Order::Forget(room(), AskId(1)));
-        assert_eq!(linked.down(), "the link wants it");
-        let was_answered = std::cell::Cell::new(false);
-        linked.wait_for("Up", |input| match input {
-            Input::Answered(..) => {
-                was_answered.set(true);
-                None
-            }
-            Input::Up { .. } => Some(()),
-            _ => None,
-        });
-        assert!(!was_answered.get());
-    }
-}
-
-#[test]
 fn a_link_is_woken_when_it_wants_to_be_and_hears_what_is_for_its_node() {
-    let Some(redis) = Redis::start(&[]) else { return };
+    let redis = Redis::start(&[]);
     let linked = Linked::to(&redis.url(), "heard");
     linked.up();
     linked.link.order(Order::Whisper(room(), node(), Bytes::new()));
@@ -135,7 +114,7 @@ fn a_link_is_woken_when_it_wants_to_be_and_hears_what_is_for_its_node() {
 /// Takes some seconds: that is how long a silence must be.
 #[test]
 fn a_redis_that_stands_still_is_noticed_within_seconds() {
-    let Some(redis) = Redis::start(&[]) else { return };
+    let redis = Redis::start(&[]);
     let linked = Linked::to(&redis.url(), "heard");
     linked.up();
     redis.signal("-STOP");
@@ -150,7 +129,7 @@ fn a_redis_that_stands_still_is_noticed_within_seconds() {
 
 #[test]
 fn a_redis_that_is_full_refuses_and_takes_again_once_it_has_room() {
-    let Some(redis) = Redis::start(&[]) else { return };
+    let redis = Redis::start(&[]);
     let linked = Linked::to(&redis.url(), "heard");
     linked.up();
     assert_eq!(redis.ask("CONFIG SET maxmemory 1"), "+OK");
@@ -164,7 +143,7 @@ fn a_redis_that_is_full_refuses_and_takes_again_once_it_has_room() {
 
 #[test]
 fn a_redis_that_becomes_a_replica_is_left_until_it_is_a_master_again() {
-    let Some(redis) = Redis::start(&[]) else { return };
+    let redis = Redis::start(&[]);
     let linked = Linked::to(&redis.url(), "heard");
     let before = linked.up();
     assert_eq!(redis.ask("REPLICAOF 127.0.0.1 1"), "+OK");
@@ -183,7 +162,7 @@ fn a_redis_that_becomes_a_replica_is_left_until_it_is_a_master_again() {
 
 #[test]
 fn functions_that_were_removed_are_loaded_again() {
-    let Some(redis) = Redis::start(&[]) else { return };
+    let redis = Redis::start(&[]);
     let linked = Linked::to(&redis.url(), "heard");
     linked.up();
     assert_eq!(redis.ask("FUNCTION FLUSH"), "+OK");
@@ -198,7 +177,7 @@ fn functions_that_were_removed_are_loaded_again() {
 /// Takes some seconds: that is how long a replica is waited for.
 #[test]
 fn an_append_without_its_replica_is_refused_and_other_calls_are_not() {
-    let Some(redis) = Redis::start(&[]) else { return };
+    let redis = Redis::start(&[]);
     let linked = Linked::to(&redis.url(), "replicas:1");
     linked.up();
     assert!(linked.link.status().words.contains("nothing can be acked"), "{:?}", linked.link.status());
@@ -212,8 +191,8 @@ fn an_append_without_its_replica_is_refused_and_other_calls_are_not() {
 #[test]
 fn an_append_that_a_replica_has_is_taken() {
     let port = free_port().to_string();
-    let Some(redis) = Redis::start(&["--port", &port, "--repl-diskless-sync-delay", "0"]) else { return };
-    let _replica = Redis::start(&["--replicaof", "127.0.0.1", &port]).expect("another one");
+    let redis = Redis::start(&["--port", &port, "--repl-diskless-sync-delay", "0"]);
+    let _replica = Redis::start(&["--replicaof", "127.0.0.1", &port]);
     let deadline = Instant::now() + PATIENCE;
     while redis.ask("WAIT 1 100") != ":1" {
         assert!(Instant::now() < deadline, "the replica does not come");
@@ -227,7 +206,7 @@ fn an_append_that_a_replica_has_is_taken() {
 
 #[test]
 fn a_link_that_is_stopped_ends_its_thread() {
-    let Some(redis) = Redis::start(&[]) else { return };
+    let redis = Redis::start(&[]);
     for _ in 0..3 {
         let linked = Linked::to(&redis.url(), "heard");
         linked.up();

@@ -14,8 +14,8 @@ use echoroom::{
     testing::{
         RoomName,
         nodes::{
-            Answer, Append, Away, Bounds, Command, Decide, NodeUid, Options, Order, Partition, Parts,
-            Published, RedisLink, Refused, SayId, ToSay,
+            Answer, Append, Bounds, Command, Decide, NodeUid, Options, Order, Partition, Parts, Published,
+            RedisLink, Refused, SayId, ToSay,
             link::{CallId, Input, Output},
         },
     },
@@ -42,8 +42,10 @@ fn append(room: RoomName, messages: &[ToSay]) -> Command {
     Command::Append(Box::new(Append {
         room,
         node: node(),
+        run: node(),
         seq: 1,
         known: None,
+        looked_to: 0,
         count: messages.len().try_into().expect("a few"),
         at: 1,
         entries: messages.iter().flat_map(|message| message.entry.to_vec()).collect(),
@@ -66,16 +68,12 @@ impl Decide for Recorder {
                 let (room, payload) = (room.clone(), payload.clone());
                 out.push(Output::Call(id, Command::Publish { room, node: node(), payload }));
             }
-            Input::Order(Order::Forget(..)) => {
-                out.push(Output::HangUp(Away("the link wants it".to_owned())));
-                out.push(Output::Call(id, append(room(), &[])));
-            }
             Input::Order(Order::Whisper(room, to, _)) => {
                 out.push(Output::SubscribeNode(Partition::of(room), *to));
                 self.wakes_at = Some(now + Duration::from_millis(20));
             }
             Input::Wake => self.wakes_at = None,
-            Input::Stop => out.push(Output::Done),
+            Input::Stop => out.push(Output::Left),
             _ => {}
         }
         // A test that has ended does not listen any more.
@@ -170,6 +168,6 @@ impl Linked {
             Input::Published(from, Published::Shown { node, payload }) => Some((from, node, payload)),
             _ => None,
         });
-        assert_eq!(heard, (Some(room()), node(), Bytes::from_static(text.as_bytes())));
+        assert_eq!(heard, (room(), node(), Bytes::from_static(text.as_bytes())));
     }
 }

@@ -9,6 +9,8 @@ use std::{
     time::{Duration, Instant},
 };
 
+use echoroom::testing::nodes::LIBRARY;
+
 /// How long anything may take. Far beyond what it ever takes.
 pub const PATIENCE: Duration = Duration::from_secs(30);
 
@@ -20,21 +22,20 @@ pub struct Redis {
 }
 
 impl Redis {
-    /// Starts one with more flags; `None` if there is no redis-server on this machine.
-    pub fn start(flags: &[&str]) -> Option<Self> {
+    /// Starts one with more flags. If there is no redis-server on this machine, all tests of this program are left out.
+    pub fn start(flags: &[&str]) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let flags: Vec<_> = flags.iter().map(|flag| (*flag).to_owned()).collect();
         let child = match Self::run(&folder, &flags) {
             Ok(child) => child,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
-                eprintln!("LEFT OUT: there is no redis-server on this machine");
-                return None;
+                leave_out("there is no redis-server on this machine (Debian package redis-server)")
             }
             Err(error) => panic!("redis-server: {error}"),
         };
         let redis = Self { child, folder, flags };
         redis.wait_until_it_answers();
-        Some(redis)
+        redis
     }
 
     fn run(folder: &tempfile::TempDir, flags: &[String]) -> std::io::Result<Child> {
@@ -58,6 +59,25 @@ impl Redis {
             assert!(Instant::now() < deadline, "redis-server does not listen");
             std::thread::sleep(Duration::from_millis(5));
         }
+    }
+
+    /// The id of the process.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Starts one with the library of functions.
+    pub fn with_functions() -> Self {
+        let redis = Self::start(&[]);
+        let load = redis::cmd("FUNCTION").arg(&["LOAD", "REPLACE", LIBRARY]).exec(&mut redis.connect());
+        load.expect("the library");
+        redis
+    }
+
+    /// A new connection.
+    pub fn connect(&self) -> redis::Connection {
+        let client = redis::Client::open(format!("unix://{}", self.socket().display())).expect("an address");
+        client.get_connection().expect("a connection")
     }
 
     /// The first line of its answer to a command.
@@ -91,6 +111,15 @@ impl Drop for Redis {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// Ends this program, in which no test can run, and says why. With `TEST_REDIS` set that is a failure.
+#[allow(clippy::exit, reason = "no test of the program can run")]
+fn leave_out(why: &str) -> ! {
+    // What a test prints is not shown if it passes.
+    let told = writeln!(std::io::stderr(), "LEFT OUT: the tests of several nodes: {why}");
+    let is_wanted = std::env::var_os("TEST_REDIS").is_some() || told.is_err();
+    std::process::exit(i32::from(is_wanted))
 }
 
 /// A port that is free now.

@@ -23,7 +23,7 @@ fn refusal(url: &str) -> String {
 
 #[test]
 fn a_wrong_password_is_told_and_not_shown() {
-    let Some(redis) = Redis::start(&["--requirepass", "right"]) else { return };
+    let redis = Redis::start(&["--requirepass", "right"]);
     let url = redis.url();
     for (login, words) in [
         ("?pass=Geheim7", "does not let this server in: WRONGPASS"),
@@ -39,7 +39,7 @@ fn a_wrong_password_is_told_and_not_shown() {
 
 #[test]
 fn a_redis_that_may_evict_rooms_is_refused_unless_that_is_set() {
-    let Some(redis) = Redis::start(&["--maxmemory-policy", "allkeys-lru"]) else { return };
+    let redis = Redis::start(&["--maxmemory-policy", "allkeys-lru"]);
     let sentence = refusal(&redis.url());
     assert!(sentence.contains("allkeys-lru") && sentence.contains("--redis-eviction"), "{sentence}");
     let mut options = options(&redis.url(), "heard");
@@ -59,7 +59,7 @@ fn a_redis_that_is_not_there_is_told_with_its_address() {
 
 #[test]
 fn a_start_waits_for_a_redis_that_starts_too() {
-    let Some(mut redis) = Redis::start(&["--appendonly", "yes", "--appendfsync", "always"]) else { return };
+    let mut redis = Redis::start(&["--appendonly", "yes", "--appendfsync", "always"]);
     redis.kill();
     let url = redis.url();
     let checking = thread::spawn(move || start::check(&options(&url, "heard")));

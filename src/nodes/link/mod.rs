@@ -421,7 +421,8 @@ impl fmt::Debug for Link {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Link")
             .field("node", &self.node())
-            .field("rooms", &self.rooms).field("joining", &self.joining)
+            .field("rooms", &self.rooms)
+            .field("joining", &self.joining)
             .finish_non_exhaustive()
     }
 }

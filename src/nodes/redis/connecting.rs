@@ -10,9 +10,9 @@ use redis::{
 use tokio::sync::mpsc;
 
 use super::{
+    calls::LIBRARY,
     facts::{Facts, text_of},
     fitness::{Terms, Unfit, judge},
-    stub::FUNCTIONS,
 };
 use crate::config::{Nodes, Place, RedisAcks, RedisUrl, Switch};
 
@@ -189,15 +189,15 @@ async fn open(
 
 /// Loads the functions, unless they are there.
 async fn load_functions(connection: &mut MultiplexedConnection) -> Result<(), RedisError> {
-    let library = FUNCTIONS.lines().next().and_then(|line| line.split_once("name=")).map(|(_, name)| name);
+    let library = LIBRARY.lines().next().and_then(|line| line.split_once("name=")).map(|(_, name)| name);
     let mut list = redis::cmd("FUNCTION");
     list.arg("LIST").arg("LIBRARYNAME").arg(library.unwrap_or_default().trim()).arg("WITHCODE");
     let known = connection.send_packed_command(&list).await?.extract_error()?;
-    if has_text(&known, FUNCTIONS) {
+    if has_text(&known, LIBRARY) {
         return Ok(());
     }
     let mut load = redis::cmd("FUNCTION");
-    load.arg("LOAD").arg("REPLACE").arg(FUNCTIONS);
+    load.arg("LOAD").arg("REPLACE").arg(LIBRARY);
     connection.send_packed_command(&load).await?.extract_error()?;
     Ok(())
 }

@@ -16,14 +16,14 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     connecting::{Connected, NotConnected, Options, connect},
-    stub::{
-        Bounds,
-        link::{Input, Link, Output},
-    },
     traffic::{Batch, Traffic},
 };
 use crate::{
-    nodes::contract::{Away, Listener, Order},
+    nodes::{
+        Bounds,
+        contract::{Away, Listener, Order},
+        link::{Input, Link, Output},
+    },
     parts::{Parts, Supervisor},
 };
 
@@ -325,11 +325,7 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
     fn carry_out(&mut self, output: Output, batch: &mut Batch) {
         match (output, &mut self.way) {
             (Output::Tell(heard), _) => self.listener.heard(heard),
-            (Output::Done, _) => self.is_done = true,
-            (Output::HangUp(Away(why)), Way::Open(_)) => {
-                *batch = Batch::default();
-                self.lose(&why);
-            }
+            (Output::Left, _) => self.is_done = true,
             (Output::Call(id, command), Way::Open(traffic)) => traffic.call(id, command, batch),
             (Output::Subscribe(room), Way::Open(traffic)) => traffic.subscribe(room, batch),
             (Output::Unsubscribe(room), Way::Open(traffic)) => traffic.unsubscribe(&room, batch),

@@ -17,19 +17,20 @@ use log::{error, warn};
 use redis::{Pipeline, PushInfo, PushKind, RedisError, Value, aio::MultiplexedConnection};
 
 use super::{
+    answers::{BadReply, answer},
+    calls::call,
     connecting::{ANSWER_TIMEOUT, Connected, Line, Pushes, text_of_error},
-    stub::{
-        Bounds, Publications, answer, call, channel_of, channel_of_node,
-        link::{CallId, Input},
-    },
+    keys::{channel_of, channel_of_node},
+    publications::Publications,
 };
 use crate::{
     config::RedisAcks,
     domain::RoomName,
     nodes::{
-        NodeUid, Partition,
+        Bounds, NodeUid, Partition,
         commands::{Answer, Appended, Command, Refused},
         contract::Away,
+        link::{CallId, Input},
     },
 };
 
@@ -131,7 +132,7 @@ impl Traffic {
 
     /// Subscribes to the channel of a node in a partition.
     pub(super) fn subscribe_node(&mut self, partition: Partition, node: NodeUid, batch: &mut Batch) {
-        batch.feed.cmd("SSUBSCRIBE").arg(channel_of_node(partition, node));
+        batch.feed.cmd("SSUBSCRIBE").arg(channel_of_node(partition, &node));
     }
 
     /// Sends a turn's requests, those of each connection in one write.

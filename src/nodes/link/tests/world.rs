@@ -10,11 +10,11 @@ use super::chat::FakeChat;
 use crate::{
     domain::RoomName,
     nodes::{
-        NodeUid, Partition,
+        Bounds, NodeUid, Partition,
         commands::{Command, Published},
         contract::{Away, Order, Partitions},
         link::{CallId, Input, Link, Output, Setup},
-        model::{Bounds, ModelRedis, Target},
+        model::{Channel, ModelRedis},
     },
 };
 
@@ -120,7 +120,7 @@ impl World {
             start,
             now: start,
             bounds,
-            servers: vec![Server { redis: ModelRedis::default(), run: 1, is_up: true }],
+            servers: vec![Server { redis: ModelRedis::new("run 1"), run: 1, is_up: true }],
             nodes: Vec::new(),
             connections: BTreeMap::new(),
             events: BTreeMap::new(),
@@ -276,12 +276,12 @@ impl World {
         self.send(connection, 1, Event::ToNode(connection, Input::Answered(call, Ok(answer))));
     }
 
-    fn publish(&mut self, server: usize, target: &Target, published: &Published) {
+    fn publish(&mut self, server: usize, target: &Channel, published: &Published) {
         let listens = |known: &Connection| match target {
-            Target::Room(room) => known.rooms.contains(room),
-            Target::Node(room, uid) => known.nodes.contains(&(Partition::of(room), *uid)),
+            Channel::Room(room) => known.rooms.contains(room),
+            Channel::Node(uid, room) => known.nodes.contains(&(Partition::of(room), *uid)),
         };
-        let (Target::Room(room) | Target::Node(room, _)) = target;
+        let (Channel::Room(room) | Channel::Node(_, room)) = target;
         let heard: Vec<_> = self
             .connections
             .iter()

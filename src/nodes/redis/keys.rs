@@ -1,0 +1,62 @@
+//! Names of keys and channels.
+
+use crate::{
+    domain::RoomName,
+    nodes::{NodeUid, Partition},
+};
+
+/// The beginning of all keys of a partition. The braces are the hash tag of a Redis Cluster.
+pub(super) fn prefix(partition: Partition) -> String {
+    format!("er:{{e{}}}:", partition.number())
+}
+
+/// The channel of a room, for `SSUBSCRIBE`.
+pub fn channel_of(room: &RoomName) -> String {
+    format!("{}c:{}", prefix(Partition::of(room)), room.as_str())
+}
+
+/// The channel of a node in a partition, for `SSUBSCRIBE`.
+pub fn channel_of_node(partition: Partition, node: &NodeUid) -> String {
+    format!("{}node:{node}", prefix(partition))
+}
+
+/// The room whose channel this is; `None` for other channels.
+pub(super) fn room_of(channel: &[u8]) -> Option<RoomName> {
+    let (partition, room) = std::str::from_utf8(channel).ok()?.strip_prefix("er:{e")?.split_once("}:c:")?;
+    let room = RoomName::stored(room)?;
+    (partition.parse() == Ok(Partition::of(&room).number())).then_some(room)
+}
+
+/// Whether this is the channel of a node.
+pub(super) fn is_of_node(channel: &[u8]) -> bool {
+    let mut words = channel.splitn(4, |byte| *byte == b':');
+    words.next() == Some(b"er") && words.nth(1) == Some(b"node")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_room_of_a_channel_is_found_again() {
+        for name in ["lobby", "a:b c:}:c:d", "茶"] {
+            let room = RoomName::parse(name).expect("a name");
+            assert_eq!(room_of(channel_of(&room).as_bytes()), Some(room.clone()));
+            assert!(!is_of_node(channel_of(&room).as_bytes()));
+        }
+        assert_eq!(
+            room_of(channel_of(&RoomName::of_pages_without_origin()).as_bytes()).map(|_| ()),
+            Some(())
+        );
+    }
+
+    #[test]
+    fn other_channels_have_no_room() {
+        let node = "n001AAAABBBBCCCC".parse().expect("a uid");
+        let channel = channel_of_node(Partition::of(&RoomName::parse("lobby").expect("a name")), &node);
+        assert!(is_of_node(channel.as_bytes()));
+        for other in [channel.as_str(), "", "er:{e1}:c:lobby", "er:{e55}:c:", "socket.io#/#"] {
+            assert_eq!(room_of(other.as_bytes()), None, "{other}");
+        }
+    }
+}
