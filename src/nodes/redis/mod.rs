@@ -15,3 +15,6 @@ pub use self::{
     pages::{page, page_of},
     publications::{BadPublication, Publications},
 };
+
+#[cfg(test)]
+mod tests;
