@@ -219,3 +219,21 @@ fn a_redis_that_is_full_takes_no_messages_but_leases_go_on() {
     redis::cmd("CONFIG").arg(&["SET", "maxmemory", "0"]).exec(&mut pair.calls).expect("set");
     assert_eq!(appended(&pair.call(&command)), Appended::At(1));
 }
+
+#[test]
+fn the_rounds_of_nodes_that_are_gone_do_not_pile_up() {
+    let room = room("lobby");
+    let mut pair = Pair::new(Bounds::default(), std::slice::from_ref(&room), &[]);
+    for number in 0..200 {
+        pair.call(&attach(&room, node(number)));
+        pair.call(&append(round(&room, node(number), 1, None, &["a"])));
+        if number != 50 {
+            pair.call(&Command::Bury { partition: Partition::of(&room), gone: node(number) });
+        }
+    }
+    let hash = channel_of(&room).replace("c:", "m:");
+    let fields: usize = redis::cmd("HLEN").arg(hash).query(&mut pair.calls).expect("a number");
+    assert!((8..70).contains(&fields), "{fields}");
+    let again = pair.call(&append(round(&room, node(50), 1, None, &["a"])));
+    assert_eq!(appended(&again), Appended::At(51), "the node is alive");
+}

@@ -25,7 +25,28 @@ pub struct RedisServer {
 impl RedisServer {
     /// Starts a server that keeps nothing on the disk, and loads the library of functions.
     pub fn start() -> Self {
-        let server = Self::start_with(&["--save", "", "--appendonly", "no"]);
+        Self::start_with(&["--save", "", "--appendonly", "no"]).loaded()
+    }
+
+    /// Starts a Redis Cluster of one server, which refuses calls whose keys are not in one slot.
+    pub fn start_as_cluster() -> Self {
+        let server = Self::start_with(&["--save", "", "--appendonly", "no", "--cluster-enabled", "yes"]);
+        let mut link = server.connect();
+        redis::cmd("CLUSTER").arg(&["ADDSLOTSRANGE", "0", "16383"]).exec(&mut link).expect("all slots");
+        let started = Instant::now();
+        let is_up = |link: &mut Connection| {
+            let info: String = redis::cmd("CLUSTER").arg("INFO").query(link).expect("an answer");
+            info.contains("cluster_state:ok")
+        };
+        while !is_up(&mut link) {
+            assert!(started.elapsed() < START, "the cluster does not start");
+            sleep(Duration::from_millis(10));
+        }
+        server.loaded()
+    }
+
+    fn loaded(self) -> Self {
+        let server = self;
         redis::cmd("FUNCTION")
             .arg(&["LOAD", "REPLACE", LIBRARY])
             .exec(&mut server.connect())
@@ -66,7 +87,7 @@ impl RedisServer {
         let started = Instant::now();
         while started.elapsed() < START && server.process.try_wait().expect("a child").is_none() {
             if server
-                .client()
+                .client("")
                 .get_connection()
                 .is_ok_and(|mut link| redis::cmd("PING").exec(&mut link).is_ok())
             {
@@ -77,8 +98,8 @@ impl RedisServer {
         None
     }
 
-    fn client(&self) -> Client {
-        Client::open(format!("redis://127.0.0.1:{}/", self.port)).expect("an address")
+    fn client(&self, settings: &str) -> Client {
+        Client::open(format!("redis://127.0.0.1:{}/{settings}", self.port)).expect("an address")
     }
 
     /// The id of the process.
@@ -88,7 +109,12 @@ impl RedisServer {
 
     /// A new connection.
     pub fn connect(&self) -> Connection {
-        self.client().get_connection().expect("a connection")
+        self.client("").get_connection().expect("a connection")
+    }
+
+    /// A new connection that speaks RESP3.
+    pub fn connect_by_resp3(&self) -> Connection {
+        self.client("?protocol=resp3").get_connection().expect("a connection")
     }
 }
 
