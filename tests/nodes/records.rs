@@ -237,3 +237,21 @@ fn the_rounds_of_nodes_that_are_gone_do_not_pile_up() {
     let again = pair.call(&append(round(&room, node(50), 1, None, &["a"])));
     assert_eq!(appended(&again), Appended::At(51), "the node is alive");
 }
+
+#[test]
+fn a_room_whose_hash_was_evicted_does_not_mix_two_histories() {
+    let room = room("lobby");
+    let mut pair = pair(&room, Bounds::default());
+    for seq in 1..4 {
+        pair.call(&append(round(&room, node(0), seq, None, &["old"])));
+    }
+    redis::cmd("DEL").arg(channel_of(&room).replace("c:", "m:")).exec(&mut pair.calls).expect("evicted");
+    let mut ask = |command: &Command| {
+        let reply = call(command, &Bounds::default()).query(&mut pair.calls).expect("taken");
+        answer(command, reply).expect("readable")
+    };
+    let again = ask(&append(round(&room, node(0), 9, None, &["new"])));
+    assert!(matches!(again, Answer::Appended(Appended::At(1))), "{again:?}");
+    let Answer::Records(records) = ask(&Command::Read { room, after: 0 }) else { panic!("no records") };
+    assert_eq!(records.iter().map(|record| (record.first, record.seq)).collect::<Vec<_>>(), [(1, 9)]);
+}

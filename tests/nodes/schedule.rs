@@ -39,7 +39,7 @@ fn bounds() -> Bounds {
         history: 100_000,
         history_bytes: 2000,
         name_hold: Duration::from_millis(190),
-        name_reservation: Duration::from_millis(700),
+        name_reservation: Duration::from_millis(2500),
         max_held_names: 2,
     }
 }
@@ -88,7 +88,9 @@ impl Schedule {
             if self.pair.slack > MOST_SLACK {
                 return Err(TooSlow);
             }
-            let (at, place) = (self.rng.below(3), self.rng.below(3));
+            let at = self.rng.below(3);
+            // Names are claimed in one room, where they meet.
+            let place = if self.rng.below(100) < self.of_names { 0 } else { self.rng.below(3) };
             match self.rng.below(1000) {
                 0..8 => self.pair.flush(),
                 8..40 => sleep(Duration::from_millis(self.rng.below(300) as u64)),
@@ -240,7 +242,7 @@ impl Schedule {
         let bearer = self.rng.chance(800).then(|| self.rng.below(4) as u32);
         let leaves = self.rng.chance(300).then(|| self.name().key());
         let avatar = Avatar::known(["fox", "cat"][self.rng.below(2)]).expect("an avatar");
-        let reserves = self.rng.chance(300);
+        let reserves = self.rng.chance(400);
         let spare = 10 + self.rng.below(20) as u32;
         Claim { avatar, reserves, leaves, ..claim(name, bearer, spare) }
     }

@@ -114,7 +114,7 @@ fn append(round: &Append, bounds: &Bounds) -> Cmd {
     let mut cmd = of_room("append", &round.room, &["m", "s", "k"], &["g", "rooms"]);
     args!(cmd, round.node.as_str(), seq, epoch, head, round.count, round.at, &round.entries[..], keys, tail);
     args!(cmd, format!("{:016x}", round.nonce), channel_of(&round.room), round.room.as_str());
-    args!(cmd, bounds.history, bounds.history_bytes);
+    args!(cmd, bounds.history.max(1), bounds.history_bytes);
     cmd
 }
 
@@ -127,7 +127,7 @@ fn give_back(heal: &Heal, bounds: &Bounds) -> Cmd {
         channel_of(&heal.room),
         heal.room.as_str()
     );
-    args!(cmd, bounds.history, bounds.history_bytes);
+    args!(cmd, bounds.history.max(1), bounds.history_bytes);
     for record in &heal.records {
         let keys = pack_keys(&record.keys);
         let entries = record.entries.as_deref().unwrap_or_default();

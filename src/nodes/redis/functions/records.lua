@@ -126,7 +126,7 @@ local function shed(m, s, k, bytes, newest, limit)
     redis.call('XTRIM', s, 'MINID', keeps_from)
     redis.call('XTRIM', k, 'MINID', keeps_from)
   end
-  redis.call('HSET', m, 'c', gone)
+  if gone then redis.call('HSET', m, 'c', gone) end
 end
 
 -- Removes the last rounds of nodes that are not alive: they do not append any more.
@@ -194,6 +194,7 @@ local function append(KEYS, ARGV)
     if found then return found end
   end
   local epoch = m[6]
+  if not epoch then redis.call('DEL', KEYS[2], KEYS[3]) end -- of a room whose hash was evicted
   if m[7] ~= g[3] then
     epoch = ARGV[10] .. '-' .. g[3]
     begin_epoch(KEYS[1], epoch, g[3], head + 1)
@@ -215,6 +216,7 @@ local function heal(KEYS, ARGV)
   if not m[5] then
     -- Nothing is left of the room. Offsets that were given out before are not given out again.
     head = ARGV[7] - 1
+    redis.call('DEL', KEYS[2], KEYS[3])
     redis.call('HSET', KEYS[1], 'e', ARGV[1], 'i', last.id, 'n', string.match(last.id, '%d+$'), 'h', head)
   elseif last.id ~= m[5] then
     return { 1, head }
