@@ -255,3 +255,29 @@ fn a_room_whose_hash_was_evicted_does_not_mix_two_histories() {
     let Answer::Records(records) = ask(&Command::Read { room, after: 0 }) else { panic!("no records") };
     assert_eq!(records.iter().map(|record| (record.first, record.seq)).collect::<Vec<_>>(), [(1, 9)]);
 }
+
+#[test]
+fn a_record_that_is_given_back_late_does_not_open_the_way_for_older_rounds() {
+    let room = room("lobby");
+    let mut pair = pair(&room, Bounds::default());
+    let (_, published) = pair.call(&append(round(&room, node(0), 9, None, &["a"])));
+    let [(_, Published::Said(said))] = &published[..] else { panic!("{published:?}") };
+    let epochs = position(&mut pair, &room).epochs;
+    let older = Stored { first: 2, seq: 5, ..(**said).clone() };
+    let newer = Stored { first: 3, seq: 12, ..(**said).clone() };
+    for (record, checks) in [
+        (older, [(9, Appended::At(1)), (7, Appended::Old)]),
+        (newer, [(12, Appended::At(3)), (9, Appended::Old)]),
+    ] {
+        let (lobby, epochs) = (room.clone(), epochs.clone());
+        pair.call(&Command::Heal(Box::new(Heal {
+            room: lobby,
+            epochs,
+            records: vec![record],
+            over_gap: false,
+        })));
+        for (seq, expected) in checks {
+            assert_eq!(appended(&pair.call(&append(round(&room, node(0), seq, None, &["a"])))), expected);
+        }
+    }
+}

@@ -108,7 +108,7 @@ local function repeated(k, known, keys)
 end
 
 -- Deletes the oldest records until the entries have at most `limit` bytes, but not the newest record. `c` may be
--- lower than it should be, because records over the number of kept messages are deleted without a look at them.
+-- lower than it should be, because other records are deleted without a look at them; it is corrected.
 local function shed(m, s, k, bytes, newest, limit)
   local gone, keeps_from
   for _ = 1, PAGES do
@@ -222,8 +222,8 @@ local function heal(KEYS, ARGV)
     return { 1, head }
   elseif ARGV[2] == '1' and tonumber(ARGV[7]) > head + 1 then
     redis.call('DEL', KEYS[2], KEYS[3])
-    head, m[2] = ARGV[7] - 1, m[1]
-    redis.call('HSET', KEYS[1], 'h', head, 'c', m[1] or 0)
+    head = ARGV[7] - 1
+    redis.call('HSET', KEYS[1], 'h', head)
   end
   for i = 7, #ARGV, 9 do
     local first, count = tonumber(ARGV[i]), tonumber(ARGV[i + 1])
@@ -299,10 +299,8 @@ local function forget(KEYS, ARGV)
   redis.call('DEL', KEYS[2], KEYS[3])
   redis.call('ZREM', KEYS[4], ARGV[2])
   if not had then return 0 end
-  local m = redis.call('HMGET', KEYS[1], 'h', 'b')
-  redis.call('HSET', KEYS[1], 'c', m[2])
   redis.call('HDEL', KEYS[1], 't')
-  redis.call('SPUBLISH', ARGV[1], 'F' .. m[1])
+  redis.call('SPUBLISH', ARGV[1], 'F' .. redis.call('HGET', KEYS[1], 'h'))
   return 1
 end
 
