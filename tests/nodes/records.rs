@@ -281,3 +281,42 @@ fn a_record_that_is_given_back_late_does_not_open_the_way_for_older_rounds() {
         }
     }
 }
+
+#[test]
+fn what_a_node_knows_is_compared_with_the_epochs_of_its_room() {
+    let room = room("lobby");
+    let mut pair = pair(&room, Bounds { window: std::time::Duration::ZERO, ..Bounds::default() });
+    for seq in 1..3 {
+        pair.call(&append(round(&room, node(0), seq, None, &["a"])));
+    }
+    for run in 0..20 {
+        let server = format!("run {run}");
+        pair.call(&Command::Attach { partition: Partition::of(&room), node: node(0), server, number: 0 });
+        pair.call(&append(Append { nonce: run, ..round(&room, node(0), 3 + run, None, &["a"]) }));
+    }
+    let epochs = position(&mut pair, &room).epochs;
+    let starts: Vec<_> = epochs.iter().map(|epoch| epoch.starts).collect();
+    assert_eq!(starts, (7..=22).collect::<Vec<_>>(), "the last sixteen");
+    let (one, last) = (epochs[3].id, epochs[15].id);
+    let unknown = EpochId { random: 5, number: 1 };
+    for (epoch, head, expected) in [
+        (one, 9, Relation::Ahead),
+        (one, 10, Relation::Ahead),
+        (one, 11, Relation::Diverged),
+        (one, 12, Relation::Diverged),
+        (last, 22, Relation::Ahead),
+        (last, 23, Relation::Behind),
+        (unknown, 1, Relation::Diverged),
+    ] {
+        let known = Some((epoch, head));
+        let open = Command::Open { room: room.clone(), known, version: 0 };
+        let Answer::Position(position) = pair.call(&open).0 else { panic!("no position") };
+        assert_eq!(position.relation, expected, "{head} of {epoch}");
+        if expected != Relation::Ahead {
+            let said = pair.call(&append(round(&room, node(1), 1, known, &["a"])));
+            assert_eq!(appended(&said), Appended::Not(expected));
+        }
+    }
+    let known = Some((one, 10));
+    assert_eq!(appended(&pair.call(&append(round(&room, node(1), 1, known, &["a"])))), Appended::At(23));
+}
