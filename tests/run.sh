@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The full set of tests: installs what it needs (Debian packages, as root), then checks format, lints, docs, and runs
-# all tests, those in a browser included. Plain `cargo test` needs nothing but Rust and says what it leaves out.
+# all tests, those in a browser included. Plain `cargo test` needs Rust and redis-server, and says what it leaves out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -27,6 +27,7 @@ need nginx nginx
 need caddy caddy
 need haproxy haproxy
 need openssl openssl
+need redis-server redis-server
 need chromium chromium fonts-noto-cjk fonts-noto-color-emoji
 cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 cargo clippy --version >/dev/null 2>&1 || rustup component add clippy

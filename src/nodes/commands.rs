@@ -26,6 +26,8 @@ pub enum Command {
         partition: Partition,
         /// The node.
         node: NodeUid,
+        /// The run of the node, see [`Append::run`].
+        run: NodeUid,
         /// The run of Redis that the node is connected to, and the history of its data: `run_id+master_replid`.
         server: String,
         /// The number of the newest epoch that the node knows of a room of this partition; 0 if none.

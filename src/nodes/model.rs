@@ -114,7 +114,7 @@ impl ModelRedis {
 
     fn answer(&mut self, now: u64, command: &Command, bounds: &Bounds, out: &mut Publications) -> Answer {
         match command {
-            Command::Attach { partition, node, server, number } => {
+            Command::Attach { partition, node, server, number, .. } => {
                 self.part(*partition).attach(now, *node, server, *number, bounds)
             }
             Command::Alive { partition, node } => self.part(*partition).alive(now, *node, bounds),

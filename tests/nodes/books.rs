@@ -33,7 +33,7 @@ pub fn enter(room: &RoomName, node: NodeUid, claim: Claim) -> Command {
 }
 
 pub fn attach(room: &RoomName, node: NodeUid) -> Command {
-    Command::Attach { partition: Partition::of(room), node, server: "run".to_owned(), number: 0 }
+    Command::Attach { partition: Partition::of(room), node, run: node, server: "run".to_owned(), number: 0 }
 }
 
 /// A round of a message for each of these keys, or for `count` without keys.

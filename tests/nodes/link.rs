@@ -59,6 +59,11 @@ impl Decide for Recorder {
         self.calls += 1;
         let id = CallId(self.calls);
         match &input {
+            Input::Up { server } => {
+                let partition = Partition::of(&room());
+                let (node, run, server) = (node(), node(), server.clone());
+                out.push(Output::Call(id, Command::Attach { partition, node, run, server, number: 0 }));
+            }
             Input::Order(Order::Open(room)) => out.push(Output::Subscribe(room.clone())),
             Input::Order(Order::Close(room)) => out.push(Output::Unsubscribe(room.clone())),
             Input::Order(Order::Say(room, messages)) => {
@@ -142,6 +147,7 @@ impl Linked {
         let message = ToSay { id: SayId(1), entry: Bytes::from_static(b"hello"), key: None, at: 1 };
         self.link.order(Order::Say(room(), vec![message]));
         self.wait_for("an answer", |input| match input {
+            Input::Answered(_, Ok(Answer::Attached { .. })) => None,
             Input::Answered(_, answer) => Some(answer),
             _ => None,
         })

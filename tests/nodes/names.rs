@@ -1,5 +1,7 @@
 //! Names over several nodes.
 
+use std::time::Duration;
+
 use echoroom::testing::nodes::*;
 
 use crate::{
@@ -103,4 +105,31 @@ fn all_users_of_a_node_that_is_gone_are_taken_out_room_by_room() {
     pair.call(&attach(&rooms[0], node(0)));
     let late = pair.call(&enter(&rooms[0], node(0), claim("user 2", Some(2), 9999)));
     assert!(matches!(late.0, Answer::Entered(Entered::Fenced)), "a uid does not come back: {late:?}");
+}
+
+#[test]
+fn nothing_is_left_of_users_that_are_gone_but_the_version() {
+    let room = room("lobby");
+    let bounds = Bounds { name_hold: Duration::from_millis(1), ..Bounds::default() };
+    let mut pair = Pair::new(bounds, std::slice::from_ref(&room), &[]);
+    pair.call(&attach(&room, node(0)));
+    let leave = |pair: &mut Pair, name: &str, releases: bool| {
+        let key = Nickname::parse(name).expect("a legal name").key();
+        let leave = Leave { key, holds_name: !releases, releases };
+        pair.call(&Command::Leave { room: room.clone(), node: node(0), leave });
+    };
+    for number in 0..50 {
+        let name = format!("User {number}");
+        let reserves = number % 2 == 0;
+        pair.call(&enter(&room, node(0), Claim { reserves, ..claim(&name, Some(number), 1000 + number) }));
+        leave(&mut pair, &name, reserves);
+    }
+    pair.call(&enter(&room, node(0), claim("Ann", Some(60), 61)));
+    leave(&mut pair, "Ann", true);
+    let mut size = |command: &str, key: &str| -> usize {
+        let key = channel_of(&room).replace("c:", &format!("{key}:"));
+        redis::cmd(command).arg(key).query(&mut pair.calls).expect("a number")
+    };
+    let sizes = [size("HLEN", "u"), size("HLEN", "x"), size("ZCARD", "h"), size("ZCARD", "r")];
+    assert_eq!(sizes, [0, 1, 0, 0]);
 }

@@ -35,7 +35,11 @@ pub struct Pair {
 impl Pair {
     /// Starts a Redis, and hears the channels of these rooms and nodes.
     pub fn new(bounds: Bounds, rooms: &[RoomName], nodes: &[NodeUid]) -> Self {
-        let server = Redis::with_functions();
+        Self::on(Redis::with_functions(), bounds, rooms, nodes)
+    }
+
+    /// Hears the channels of these rooms and nodes.
+    pub fn on(server: Redis, bounds: Bounds, rooms: &[RoomName], nodes: &[NodeUid]) -> Self {
         let (calls, mut feed) = (server.connect(), server.connect());
         let of_rooms = rooms.iter().map(channel_of);
         let of_nodes =

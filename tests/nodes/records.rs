@@ -172,6 +172,7 @@ fn an_empty_redis_gets_its_records_back_and_goes_on_behind_them() {
     let attach = Command::Attach {
         partition: Partition::of(&room),
         node: node(2),
+        run: node(2),
         server: "run".to_owned(),
         number: 1,
     };
@@ -218,4 +219,109 @@ fn a_redis_that_is_full_takes_no_messages_but_leases_go_on() {
     pair.call(&Command::Alive { partition: Partition::of(&room), node: node(0) });
     redis::cmd("CONFIG").arg(&["SET", "maxmemory", "0"]).exec(&mut pair.calls).expect("set");
     assert_eq!(appended(&pair.call(&command)), Appended::At(1));
+}
+
+#[test]
+fn the_rounds_of_nodes_that_are_gone_do_not_pile_up() {
+    let room = room("lobby");
+    let mut pair = Pair::new(Bounds::default(), std::slice::from_ref(&room), &[]);
+    for number in 0..200 {
+        pair.call(&attach(&room, node(number)));
+        pair.call(&append(round(&room, node(number), 1, None, &["a"])));
+        if number != 50 {
+            pair.call(&Command::Bury { partition: Partition::of(&room), gone: node(number) });
+        }
+    }
+    let hash = channel_of(&room).replace("c:", "m:");
+    let fields: usize = redis::cmd("HLEN").arg(hash).query(&mut pair.calls).expect("a number");
+    assert!((8..70).contains(&fields), "{fields}");
+    let again = pair.call(&append(round(&room, node(50), 1, None, &["a"])));
+    assert_eq!(appended(&again), Appended::At(51), "the node is alive");
+}
+
+#[test]
+fn a_room_whose_hash_was_evicted_does_not_mix_two_histories() {
+    let room = room("lobby");
+    let mut pair = pair(&room, Bounds::default());
+    for seq in 1..4 {
+        pair.call(&append(round(&room, node(0), seq, None, &["old"])));
+    }
+    redis::cmd("DEL").arg(channel_of(&room).replace("c:", "m:")).exec(&mut pair.calls).expect("evicted");
+    let mut ask = |command: &Command| {
+        let reply = call(command, &Bounds::default()).query(&mut pair.calls).expect("taken");
+        answer(command, reply).expect("readable")
+    };
+    let again = ask(&append(round(&room, node(0), 9, None, &["new"])));
+    assert!(matches!(again, Answer::Appended(Appended::At(1))), "{again:?}");
+    let Answer::Records(records) = ask(&Command::Read { room, after: 0 }) else { panic!("no records") };
+    assert_eq!(records.iter().map(|record| (record.first, record.seq)).collect::<Vec<_>>(), [(1, 9)]);
+}
+
+#[test]
+fn a_record_that_is_given_back_late_does_not_open_the_way_for_older_rounds() {
+    let room = room("lobby");
+    let mut pair = pair(&room, Bounds::default());
+    let (_, published) = pair.call(&append(round(&room, node(0), 9, None, &["a"])));
+    let [(_, Published::Said(said))] = &published[..] else { panic!("{published:?}") };
+    let epochs = position(&mut pair, &room).epochs;
+    let older = Stored { first: 2, seq: 5, ..(**said).clone() };
+    let newer = Stored { first: 3, seq: 12, ..(**said).clone() };
+    for (record, checks) in [
+        (older, [(9, Appended::At(1)), (7, Appended::Old)]),
+        (newer, [(12, Appended::At(3)), (9, Appended::Old)]),
+    ] {
+        let (lobby, epochs) = (room.clone(), epochs.clone());
+        pair.call(&Command::Heal(Box::new(Heal {
+            room: lobby,
+            node: node(0),
+            epochs,
+            records: vec![record],
+            over_gap: false,
+        })));
+        for (seq, expected) in checks {
+            assert_eq!(appended(&pair.call(&append(round(&room, node(0), seq, None, &["a"])))), expected);
+        }
+    }
+}
+
+#[test]
+fn what_a_node_knows_is_compared_with_the_epochs_of_its_room() {
+    let room = room("lobby");
+    let mut pair = pair(&room, Bounds { window: std::time::Duration::ZERO, ..Bounds::default() });
+    for seq in 1..3 {
+        pair.call(&append(round(&room, node(0), seq, None, &["a"])));
+    }
+    for run in 0..20 {
+        let server = format!("run {run}");
+        pair.call(&Command::Attach {
+            partition: Partition::of(&room),
+            node: node(0),
+            run: node(0),
+            server,
+            number: 0,
+        });
+        pair.call(&append(Append { nonce: run, ..round(&room, node(0), 3 + run, None, &["a"]) }));
+    }
+    let epochs = position(&mut pair, &room).epochs;
+    let starts: Vec<_> = epochs.iter().map(|epoch| epoch.starts).collect();
+    assert_eq!(starts, (7..=22).collect::<Vec<_>>(), "the last sixteen");
+    let (one, last) = (epochs[3].id, epochs[15].id);
+    let unknown = EpochId { random: 5, number: 1 };
+    for (epoch, head, expected) in [
+        (one, 9, Relation::Ahead),
+        (one, 10, Relation::Ahead),
+        (one, 11, Relation::Diverged),
+        (one, 12, Relation::Diverged),
+        (last, 22, Relation::Ahead),
+        (last, 23, Relation::Behind),
+        (unknown, 1, Relation::Diverged),
+    ] {
+        let known = Some((epoch, head));
+        if expected != Relation::Ahead {
+            let said = pair.call(&append(round(&room, node(1), 1, known, &["a"])));
+            assert_eq!(appended(&said), Appended::Not(expected));
+        }
+    }
+    let known = Some((one, 10));
+    assert_eq!(appended(&pair.call(&append(round(&room, node(1), 1, known, &["a"])))), Appended::At(23));
 }

@@ -74,10 +74,39 @@ impl Redis {
         redis
     }
 
+    /// Starts a Redis Cluster of one server, with the library of functions: it refuses calls whose keys are not in one slot.
+    pub fn as_cluster() -> Self {
+        let port = free_port().to_string();
+        let redis = Self::start(&["--port", &port, "--cluster-enabled", "yes"]);
+        let mut link = redis.connect();
+        ::redis::cmd("CLUSTER").arg(&["ADDSLOTSRANGE", "0", "16383"]).exec(&mut link).expect("all slots");
+        let deadline = Instant::now() + PATIENCE;
+        let is_up = |link: &mut ::redis::Connection| {
+            let info: String = ::redis::cmd("CLUSTER").arg("INFO").query(link).expect("an answer");
+            info.contains("cluster_state:ok")
+        };
+        while !is_up(&mut link) {
+            assert!(Instant::now() < deadline, "the cluster does not start");
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let load = ::redis::cmd("FUNCTION").arg(&["LOAD", "REPLACE", LIBRARY]).exec(&mut redis.connect());
+        load.expect("the library");
+        redis
+    }
+
     /// A new connection.
     pub fn connect(&self) -> redis::Connection {
-        let client = redis::Client::open(format!("unix://{}", self.socket().display())).expect("an address");
-        client.get_connection().expect("a connection")
+        self.connect_with("")
+    }
+
+    /// A new connection by RESP3.
+    pub fn connect_by_resp3(&self) -> redis::Connection {
+        self.connect_with("?protocol=resp3")
+    }
+
+    fn connect_with(&self, query: &str) -> redis::Connection {
+        let url = format!("unix://{}{query}", self.socket().display());
+        redis::Client::open(url).expect("an address").get_connection().expect("a connection")
     }
 
     /// The first line of its answer to a command.

@@ -8,6 +8,7 @@ use echoroom::testing::nodes::*;
 use crate::{
     books::{claim, keyed, node, room},
     pair::{Pair, TooSlow},
+    redis_server::Redis,
     rng::Rng,
 };
 
@@ -38,7 +39,7 @@ fn bounds() -> Bounds {
         history: 100_000,
         history_bytes: 2000,
         name_hold: Duration::from_millis(190),
-        name_reservation: Duration::from_millis(700),
+        name_reservation: Duration::from_millis(2500),
         max_held_names: 2,
     }
 }
@@ -61,18 +62,25 @@ struct Schedule {
     known: BTreeMap<(usize, usize), Known>,
     seq: u64,
     runs: u64,
+    /// How many per cent of the commands are about names, beside those that are so anyway.
+    of_names: usize,
     /// How often each kind of answer was given.
     answers: BTreeMap<String, usize>,
 }
 
 impl Schedule {
-    fn new(seed: u64) -> Self {
+    /// The second seed runs by RESP3, the third one on a Redis Cluster.
+    fn new(seed: u64, of_names: usize) -> Self {
         let rooms = rooms();
         let uids: Vec<_> = (0..200).map(node).collect();
-        let pair = Pair::new(bounds(), &rooms, &uids);
+        let server = if seed == 3 { Redis::as_cluster() } else { Redis::with_functions() };
+        let mut pair = Pair::on(server, bounds(), &rooms, &uids);
+        if seed == 2 {
+            pair.calls = pair.server.connect_by_resp3();
+        }
         let (rng, nodes) = (Rng::new(seed), uids[..3].to_vec());
         let (known, answers) = (BTreeMap::new(), BTreeMap::new());
-        Self { pair, rng, rooms, nodes, next_uid: 3, known, seq: 0, runs: 0, answers }
+        Self { pair, rng, rooms, nodes, next_uid: 3, known, seq: 0, runs: 0, of_names, answers }
     }
 
     fn run(&mut self) -> Result<(), TooSlow> {
@@ -80,7 +88,9 @@ impl Schedule {
             if self.pair.slack > MOST_SLACK {
                 return Err(TooSlow);
             }
-            let (at, place) = (self.rng.below(3), self.rng.below(3));
+            let at = self.rng.below(3);
+            // Names are claimed in one room, where they meet.
+            let place = if self.rng.below(100) < self.of_names { 0 } else { self.rng.below(3) };
             match self.rng.below(1000) {
                 0..8 => self.pair.flush(),
                 8..40 => sleep(Duration::from_millis(self.rng.below(300) as u64)),
@@ -144,13 +154,20 @@ impl Schedule {
         let number = epochs.map(|epoch| epoch.id.number).max().unwrap_or_default();
         self.runs += u64::from(self.rng.chance(50));
         let server = format!("run {}", self.runs);
-        Command::Attach { partition: Partition::of(&self.rooms[place]), node: self.nodes[at], server, number }
+        Command::Attach {
+            partition: Partition::of(&self.rooms[place]),
+            node: self.nodes[at],
+            run: self.nodes[at],
+            server,
+            number,
+        }
     }
 
     fn command(&mut self, at: usize, place: usize) -> Command {
         let (room, node) = (self.rooms[place].clone(), self.nodes[at]);
         let partition = Partition::of(&room);
-        match self.rng.below(100) {
+        let is_of_name = self.rng.below(100) < self.of_names;
+        match if is_of_name { 69 + self.rng.below(29) } else { self.rng.below(100) } {
             0..3 => self.attaching(at, place),
             3..12 => Command::Alive { partition, node },
             12..14 => Command::Bury { partition, gone: self.nodes[self.rng.below(3)] },
@@ -241,7 +258,7 @@ impl Schedule {
         let bearer = self.rng.chance(800).then(|| self.rng.below(4) as u32);
         let leaves = self.rng.chance(300).then(|| self.name().key());
         let avatar = Avatar::known(["fox", "cat"][self.rng.below(2)]).expect("an avatar");
-        let reserves = self.rng.chance(300);
+        let reserves = self.rng.chance(400);
         let spare = 10 + self.rng.below(20) as u32;
         Claim { avatar, reserves, leaves, ..claim(name, bearer, spare) }
     }
@@ -254,15 +271,15 @@ impl Schedule {
     }
 }
 
-#[test]
-fn redis_and_its_model_say_the_same_whatever_is_asked() {
-    let mut kinds = BTreeMap::<_, usize>::new();
+/// Runs three seeds. Returns how often each kind of answer was given.
+fn run(of_names: usize) -> BTreeMap<String, usize> {
+    let mut kinds = BTreeMap::new();
     for seed in 1..=3 {
         // On a machine that stands still for a moment, model and Redis can be on different sides of a deadline.
         let mut tries = 0..20;
         let answers = loop {
             tries.next().expect("calls take a few milliseconds");
-            let mut schedule = Schedule::new(seed);
+            let mut schedule = Schedule::new(seed, of_names);
             if schedule.run().is_ok() {
                 break schedule.answers;
             }
@@ -271,6 +288,21 @@ fn redis_and_its_model_say_the_same_whatever_is_asked() {
             *kinds.entry(kind).or_default() += count;
         }
     }
+    kinds
+}
+
+#[test]
+fn redis_and_its_model_agree_on_names() {
+    let kinds = run(95);
+    assert!(
+        ["Entered(Yes", "Entered(Taken", "Left(Some("].iter().all(|kind| kinds[*kind] > 100),
+        "{kinds:?}"
+    );
+}
+
+#[test]
+fn redis_and_its_model_say_the_same_whatever_is_asked() {
+    let kinds = run(0);
     for kind in [
         "Appended(At(",
         "Appended(Old",

@@ -150,8 +150,8 @@ impl Joining {
 
     fn attach_to(&self, partition: Partition, turn: &mut Turn<'_>) {
         let number = self.numbers.get(&partition).copied().unwrap_or_default();
-        let (node, server) = (self.node, self.server.clone());
-        turn.call(About::Attach(partition), Command::Attach { partition, node, server, number });
+        let (node, run, server) = (self.node, self.run, self.server.clone());
+        turn.call(About::Attach(partition), Command::Attach { partition, node, run, server, number });
     }
 
     /// Asks whether the node is still in the partitions.

@@ -115,7 +115,7 @@ impl Log {
         let last = self.last.entry(record.run).or_default();
         *last = (*last).max((record.seq, record.first));
         self.records.push(record);
-        let oldest = (self.head + 1).saturating_sub(bounds.history);
+        let oldest = (self.head + 1).saturating_sub(bounds.history.max(1));
         self.records.retain(|record| record.last() >= oldest);
         for _ in 0..MOST_SHED {
             if self.records.len() > 1 && self.records.iter().map(size).sum::<u64>() > bounds.history_bytes {

@@ -52,7 +52,8 @@ fn redis(nodes: u8) -> ModelRedis {
 }
 
 fn attach(redis: &mut ModelRedis, now: u64, node: NodeUid, server: &str, number: u64) -> (u64, u64) {
-    let command = Command::Attach { partition: partition(), node, server: server.to_owned(), number };
+    let command =
+        Command::Attach { partition: partition(), node, run: node, server: server.to_owned(), number };
     match redis.call(now, &command, &BOUNDS).0 {
         Answer::Attached { wait, number } => (millis(wait), number),
         other => panic!("{other:?}"),

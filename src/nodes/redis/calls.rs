@@ -37,9 +37,17 @@ macro_rules! args {
 /// Writes a command.
 pub fn call(command: &Command, bounds: &Bounds) -> Cmd {
     match command {
-        Command::Attach { partition, node, server, number } => {
+        Command::Attach { partition, node, run, server, number } => {
             let mut cmd = of_nodes("attach", *partition);
-            args!(cmd, node.as_str(), server, number, millis(bounds.lease), millis(bounds.window));
+            args!(
+                cmd,
+                node.as_str(),
+                server,
+                number,
+                millis(bounds.lease),
+                millis(bounds.window),
+                run.as_str()
+            );
             cmd
         }
         Command::Alive { partition, node } => {
@@ -114,7 +122,7 @@ fn append(round: &Append, bounds: &Bounds) -> Cmd {
     let mut cmd = of_room("append", &round.room, &["m", "s", "k"], &["g", "rooms"]);
     args!(cmd, round.node.as_str(), seq, epoch, head, round.count, round.at, &round.entries[..], keys, tail);
     args!(cmd, format!("{:016x}", round.nonce), channel_of(&round.room), round.room.as_str());
-    args!(cmd, bounds.history, bounds.history_bytes, round.run.as_str(), round.looked_to);
+    args!(cmd, bounds.history.max(1), bounds.history_bytes, round.run.as_str(), round.looked_to);
     cmd
 }
 
@@ -127,7 +135,7 @@ fn give_back(heal: &Heal, bounds: &Bounds) -> Cmd {
         channel_of(&heal.room),
         heal.room.as_str()
     );
-    args!(cmd, bounds.history, bounds.history_bytes, heal.node.as_str());
+    args!(cmd, bounds.history.max(1), bounds.history_bytes, heal.node.as_str());
     for record in &heal.records {
         let keys = pack_keys(&record.keys);
         let entries = record.entries.as_deref().unwrap_or_default();

@@ -39,7 +39,7 @@ pub(super) fn unpack_keys(packed: &[u8]) -> Option<Vec<RoundKey>> {
             at: u64::from_be_bytes(at),
         })
     };
-    if packed.len() % KEY == 0 { packed.chunks_exact(KEY).map(read).collect() } else { None }
+    if packed.len().is_multiple_of(KEY) { packed.chunks_exact(KEY).map(read).collect() } else { None }
 }
 
 /// Reads the packed keys of the record with this id in the stream of keys.

@@ -136,7 +136,13 @@ fn answers_that_are_none_to_their_calls_are_errors_and_no_panic() {
     ];
     let commands = [
         Command::Alive { partition: Partition::of(&room()), node: node() },
-        Command::Attach { partition: Partition::of(&room()), node: node(), server: String::new(), number: 0 },
+        Command::Attach {
+            partition: Partition::of(&room()),
+            node: node(),
+            run: node(),
+            server: String::new(),
+            number: 0,
+        },
         Command::Open { room: room(), wants_keys: true, version: 0 },
         Command::Forget { room: room() },
     ];

@@ -1,6 +1,6 @@
 -- Nodes, and the list of all functions.
 
--- KEYS n graves g  ARGV node server number lease window -> { wait, number }
+-- KEYS n graves g  ARGV node server number lease window run -> { wait, number }
 local function attach(KEYS, ARGV)
   local node, theirs, t = ARGV[1], tonumber(ARGV[3]), now()
   local g = redis.call('HMGET', KEYS[3], 'id', 'n', 'until')
@@ -14,7 +14,7 @@ local function attach(KEYS, ARGV)
   -- A node that was fenced stays so.
   if not redis.call('ZSCORE', KEYS[2], node) then
     redis.call('ZADD', KEYS[1], t + ARGV[4], node)
-    redis.call('HSET', KEYS[3], 'l:' .. node, 1)
+    redis.call('HSET', KEYS[3], 'l:' .. node, ARGV[6])
   end
   return { math.max(0, till - t), number }
 end

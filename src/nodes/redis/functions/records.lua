@@ -1,22 +1,27 @@
 #!lua name=echoroom_1
--- The rooms of several nodes. For Redis 7.0 or later. Each function changes, or reads, all that it is about in one step.
+-- The rooms of several nodes. For Redis 7.0 or later. Each function changes, or reads, all that it is about in one
+-- step.
 --
 -- All keys of a call have one hash tag, {e<partition>}, and begin with `er:{e<partition>}:`.
---   m:<room>  hash    h offset of the last message; e all epochs, "<id>:<first offset>;" each; i id of the last one, n its
---                     number; q:<run> "<seq, 16 digits>:<first offset>" of the last round of a node's run; b bytes of all entries
---                     ever, c how many of them are gone at least; t time in `rooms`
---   s:<room>  stream  records, id "<last offset>-<count>": h what was published of it, r its entries, b as b above then
---   k:<room>  stream  keys of the records that have some, with the ids of the records: k 24 bytes for each key
---   u:<room>  hash    <name key> -> user, present or held: "<owner, 32 digits><uid>\n<nodes, a space behind each>\n<avatar>\n<name>"
+--   m:<room>  hash    h offset of the last message; e all epochs, "<id>:<first offset>;" each; i id of the last one,
+--                     n its number; q:<run> "<seq, 16 digits>:<first offset>" of the last round of a run of a node;
+--                     b bytes of all entries ever, c how many of them are gone at least; t time in `rooms`
+--   s:<room>  stream  records, id "<last offset>-<count>": h what was published of it, r its entries, b as above then
+--   k:<room>  stream  keys of the records that have some, with the ids of the records: k 24 bytes for each key, which
+--                     are 16 of the key, 2 of the message's place in the round, 6 of its time
+--   u:<room>  hash    <name key> -> user, present or held:
+--                     "<owner, 32 digits><uid>\n<nodes, a space behind each>\n<avatar>\n<name>"
 --   x:<room>  hash    # version of the users; o:<owner> name key that is present or held; l:<look> name key;
---                     y:<name key> its looks; w:<name key> owner it is reserved for; v:<owner> name key reserved for it
---   h:<room>  zset    name key -> end of the hold;  r:<room>  zset  name key -> end of the reservation
+--                     y:<name key> its looks; w:<name key> owner that it is reserved for; v:<owner> name key that is
+--                     reserved for it
+--   h:<room>  zset    name key -> end of the hold
+--   r:<room>  zset    name key -> end of the reservation
 --   p:<node>  zset    "<room>\n<name key>" of all users that have sessions at the node, all with score 0
 --   n         zset    node -> end of the lease
---   graves    zset    node that is fenced -> time from which it may be given away to be buried; minus the time at which
---                     its burial ended
---   g         hash    id of the data that was seen last; n number of the newest epoch; until: nothing is appended before;
---                     l:<node> 1 for each node in `n`, so that an append reads one key less
+--   graves    zset    node that is fenced -> time from which it may be given away to be buried; minus the time at
+--                     which its burial ended
+--   g         hash    id of the data that was seen last; n number of the newest epoch; until: nothing is appended
+--                     before; l:<node> its run, for each node in `n`
 --   rooms     zset    room -> time of its last message
 -- All times are in milliseconds, those of leases, holds, reservations and graves by the clock of Redis.
 
@@ -30,6 +35,8 @@ local MOST_EPOCHS = 16
 local ROOMS_LAG = 10000
 -- Records that are deleted in one step because a room has too many bytes: PAGES times PAGE.
 local PAGES, PAGE = 16, 4
+-- Fields of m from which on the rounds of nodes that are gone are removed.
+local MANY_FIELDS = 64
 -- Names whose time is over that are removed in one step.
 local MOST_EXPIRED = 16
 -- The first version of the users in an epoch of the partition is this much above the last one's.
@@ -100,8 +107,8 @@ local function repeated(k, offset, keys)
   return #found > 1 and found or nil
 end
 
--- Deletes the oldest records until the entries have at most `limit` bytes, but not the newest record. `c` may be lower
--- than it should be, because records over the number of kept messages are deleted without a look at them.
+-- Deletes the oldest records until the entries have at most `limit` bytes, but not the newest record. `c` may be
+-- lower than it should be, because other records are deleted without a look at them; it is corrected.
 local function shed(m, s, k, bytes, newest, limit)
   local gone, keeps_from
   for _ = 1, PAGES do
@@ -119,11 +126,22 @@ local function shed(m, s, k, bytes, newest, limit)
     redis.call('XTRIM', s, 'MINID', keeps_from)
     redis.call('XTRIM', k, 'MINID', keeps_from)
   end
-  redis.call('HSET', m, 'c', gone)
+  if gone then redis.call('HSET', m, 'c', gone) end
 end
 
--- Stores and publishes a record. KEYS m s k g rooms. `tail` is what is published of it behind its epoch. `before` is the
--- fields b, c and t of m before.
+-- Removes the last rounds of runs that have ended: they do not append any more.
+local function forget_rounds(m, g)
+  if redis.call('HLEN', m) < MANY_FIELDS then return end
+  local live, nodes = {}, redis.call('HGETALL', g)
+  for i = 1, #nodes, 2 do live[nodes[i + 1]] = true end
+  for _, field in ipairs(redis.call('HKEYS', m)) do
+    local run = string.match(field, '^q:(.*)$')
+    if run and not live[run] then redis.call('HDEL', m, field) end
+  end
+end
+
+-- Stores and publishes a record. KEYS m s k g rooms. `tail` is what is published of it behind its epoch. `before` is
+-- the fields b, c and t of m before.
 local function put(KEYS, room, channel, first, count, at, epoch, tail, keys, entries, before, limits, q, seq)
   local size, begins, last = #entries, text(first), text(first + count - 1)
   local id, oldest = last .. '-' .. count, math.max(0, first + count - limits.history)
@@ -160,6 +178,8 @@ local function append(KEYS, ARGV)
     local last = string.sub(m[4], 1, 16)
     if last == seq then return tonumber(string.sub(m[4], 18)) end
     if last > seq then return { 'old' } end
+  else
+    forget_rounds(KEYS[1], KEYS[4])
   end
   if g[2] ~= '0' then
     local wait = wait_of(g[2])
@@ -176,6 +196,7 @@ local function append(KEYS, ARGV)
     if found then return found end
   end
   local epoch = m[6]
+  if not epoch then redis.call('DEL', KEYS[2], KEYS[3]) end -- of a room whose hash was evicted
   if m[7] ~= g[3] then
     epoch = ARGV[10] .. '-' .. g[3]
     begin_epoch(KEYS[1], epoch, g[3], head + 1)
@@ -220,6 +241,7 @@ local function heal(KEYS, ARGV)
   if not begins then return { 'to', head } end
   if not epoch then
     -- Nothing is left of the room. Offsets that were given out before are not given out again.
+    redis.call('DEL', KEYS[2], KEYS[3])
     epoch, head = begin_at(KEYS[1], theirs, begins), begins - 1
   elseif not place_of(theirs, epoch, head) then
     return { 'diverged', head }
@@ -227,8 +249,7 @@ local function heal(KEYS, ARGV)
     epoch = begin_at(KEYS[1], theirs, begins)
     if epoch then
       redis.call('DEL', KEYS[2], KEYS[3])
-      head, m[2] = begins - 1, m[1]
-      redis.call('HSET', KEYS[1], 'c', m[1] or 0)
+      head = begins - 1
     end
   end
   if not epoch then return { 'diverged', head } end
@@ -256,8 +277,8 @@ local function page_size(left, bytes, count)
   return math.max(1, math.min(64, math.floor(left * count / math.max(bytes, 1))))
 end
 
--- Adds head and entries of records that are read from an id on, until `is_full`, which is told the bytes and the number
--- of the messages of each, says that it was the last one to add.
+-- Adds head and entries of records that are read from an id on, until `is_full`, which is told the bytes and the
+-- number of the messages of each, says that it was the last one to add.
 local function take(s, command, from, to, max_bytes, is_full, into)
   local bytes, read = 0, 0
   while true do
@@ -282,7 +303,8 @@ local function read(KEYS, ARGV)
   return take(KEYS[1], 'XRANGE', text(ARGV[1] + 1), '+', max, is_full, {})
 end
 
--- Records with all entries of a page, and one more. The first record does not count: its entries may be out of the page.
+-- Records with all entries of a page, and one more. The first record does not count: its entries may be out of the
+-- page.
 -- KEYS s  ARGV 'after' | 'before', offset, limit, max_bytes -> head, entries, ...
 local function page(KEYS, ARGV)
   local offset, limit, max = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
@@ -309,10 +331,8 @@ local function forget(KEYS, ARGV)
   redis.call('DEL', KEYS[2], KEYS[3])
   redis.call('ZREM', KEYS[4], ARGV[2])
   if not had then return 0 end
-  local m = redis.call('HMGET', KEYS[1], 'h', 'b')
-  redis.call('HSET', KEYS[1], 'c', m[2])
   redis.call('HDEL', KEYS[1], 't')
-  redis.call('SPUBLISH', ARGV[1], 'F' .. m[1])
+  redis.call('SPUBLISH', ARGV[1], 'F' .. redis.call('HGET', KEYS[1], 'h'))
   return 1
 end
 

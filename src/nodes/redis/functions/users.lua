@@ -9,6 +9,7 @@ local function room_of(prefix, name, ask, channel, node, number, max_held)
   }
 end
 
+-- Owner and uid, nodes, and what it shows.
 local function parse(user) return string.match(user, '^([^\n]*)\n([^\n]*)\n(.*)$') end
 
 -- Publishes a user, as it is now. Returns the version of the users.
@@ -23,15 +24,17 @@ local function tell(room, user, held_for)
   return version
 end
 
+-- When the hold or the reservation of a name ends; 0 if there is none.
+local function ends(names, key) return tonumber(redis.call('ZSCORE', names, key) or 0) end
+
 -- The owner of a name that is in use or reserved, and the nodes at which it has sessions.
 local function owner_of(room, key)
   local user = redis.call('HGET', room.u, key)
   if user then
     local who, nodes = parse(user)
-    if nodes ~= '' or tonumber(redis.call('ZSCORE', room.h, key) or 0) > room.t then return string.sub(who, 1, 32), nodes end
+    if nodes ~= '' or ends(room.h, key) > room.t then return string.sub(who, 1, 32), nodes end
   end
-  if tonumber(redis.call('ZSCORE', room.r, key) or 0) > room.t then return redis.call('HGET', room.x, 'w:' .. key), '' end
-  return nil, ''
+  return ends(room.r, key) > room.t and redis.call('HGET', room.x, 'w:' .. key) or nil, ''
 end
 
 -- Removes the looks of a name that is neither in use nor reserved.
@@ -70,8 +73,9 @@ end
 
 -- Removes names whose time is over: this one, and some others.
 local function expire(room, key)
-  if tonumber(redis.call('ZSCORE', room.h, key) or room.t + 1) <= room.t then remove_held(room, key) end
-  if tonumber(redis.call('ZSCORE', room.r, key) or room.t + 1) <= room.t then release(room, key) end
+  local held, reserved = ends(room.h, key), ends(room.r, key)
+  if held > 0 and held <= room.t then remove_held(room, key) end
+  if reserved > 0 and reserved <= room.t then release(room, key) end
   for _, other in ipairs(redis.call('ZRANGEBYSCORE', room.h, 0, room.t, 'LIMIT', 0, MOST_EXPIRED)) do
     remove_held(room, other)
   end
@@ -80,8 +84,8 @@ local function expire(room, key)
   end
 end
 
--- Takes the node out of a user, and holds the name for `hold` if it was the last one. Returns the version of the users;
--- nil if the user was not there.
+-- Takes the node out of a user, and holds the name for `hold` if it was the last one. Returns the version of the
+-- users; nil if the user was not there.
 local function take_out(room, key, hold)
   redis.call('ZREM', room.p, room.name .. '\n' .. key)
   local user = redis.call('HGET', room.u, key)
@@ -115,7 +119,7 @@ local function reserve(room, key, owner, time)
   end
 end
 
--- Whether a name is another user's, or looks like one that is. `is_own` tells whether an owner is the one who claims it.
+-- Whether a name is another user's, or looks like one that is. `is_own` tells whether an owner is that of the claim.
 local function is_taken(room, key, looks, leaves, is_own)
   if not is_own(owner_of(room, key)) then return true end
   for look in string.gmatch(looks, '[^\n]+') do
@@ -142,8 +146,8 @@ local function claim_looks(room, key, looks)
   redis.call('HSET', room.x, 'y:' .. key, known)
 end
 
--- Who comes with a new name: an owner has one name that is present or held. A name that is held for it is given up, and
--- if it is present with another name, it comes as `spare`.
+-- Who comes with a new name: an owner has one name that is present or held. A name that is held for it is given up,
+-- and if it is present with another name, it comes as `spare`.
 local function newcomer(room, key, who, spare)
   if who == '' then return spare end
   local other = redis.call('HGET', room.x, 'o:' .. string.sub(who, 1, 32))
@@ -151,7 +155,7 @@ local function newcomer(room, key, who, spare)
   local user = redis.call('HGET', room.u, other)
   local _, nodes = parse(user)
   if nodes ~= '' then return spare end
-  local is_held = tonumber(redis.call('ZSCORE', room.h, other) or 0) > room.t
+  local is_held = ends(room.h, other) > room.t
   remove(room, other, who)
   if is_held then tell(room, user, 0) end
   return who
@@ -166,7 +170,9 @@ local function enter(KEYS, ARGV)
   local room = room_of(ARGV[10], ARGV[11], ARGV[2], ARGV[12], node, g[2], tonumber(ARGV[13]))
   expire(room, key)
   -- A spare owner is made for one claim: a name that it has was given by this claim, whose answer was lost.
-  local is_own = function(owner) return not owner or owner == string.sub(who, 1, 32) or owner == string.sub(spare, 1, 32) end
+  local function is_own(owner)
+    return not owner or owner == string.sub(who, 1, 32) or owner == string.sub(spare, 1, 32)
+  end
   if is_taken(room, key, ARGV[7], ARGV[8], is_own) then return { 'taken' } end
   claim_looks(room, key, ARGV[7])
   if ARGV[8] ~= '' and ARGV[8] ~= key then take_out(room, ARGV[8], 0) end
@@ -220,7 +226,7 @@ local function open(KEYS, ARGV)
     for i = 1, #users, 2 do
       local held_for = 0
       local _, nodes = parse(users[i + 1])
-      if nodes == '' then held_for = math.max(0, tonumber(redis.call('ZSCORE', KEYS[5], users[i]) or 0) - t) end
+      if nodes == '' then held_for = math.max(0, ends(KEYS[5], users[i]) - t) end
       if nodes ~= '' or held_for > 0 then
         people[#people + 1], people[#people + 2], people[#people + 3] = users[i], users[i + 1], held_for
       end
