@@ -33,6 +33,7 @@ pub(crate) mod messages;
 mod new_rooms;
 pub(crate) mod news;
 mod openings;
+mod people;
 pub(crate) mod position;
 pub(crate) mod presence;
 pub(crate) mod reservations;
@@ -41,6 +42,7 @@ pub(crate) mod server;
 pub(crate) mod shard;
 mod shards;
 pub(crate) mod transfer;
+mod users;
 
 pub(crate) use self::{
     avatars::AvatarStore,

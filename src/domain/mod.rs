@@ -78,8 +78,7 @@ impl MemberId {
         format!("guest-{}", self.0)
     }
 
-    /// A given id, for tests of structs that only compare ids.
-    #[cfg(any(test, feature = "testing"))]
+    /// The id with this number.
     pub fn of(number: u64) -> Self {
         Self(number)
     }

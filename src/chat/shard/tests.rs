@@ -108,6 +108,7 @@ impl Stage {
                 Effect::TurnAway(_, ending) => panic!("turned away: {ending:?}"),
                 Effect::Forward(to, message) => self.forwards.push((to, message)),
                 Effect::Answer(id, answer) => self.answered.push((id, answer)),
+                Effect::Order(order) => panic!("there is no link: {order:?}"),
             }
         }
     }
