@@ -10,7 +10,7 @@ pub use self::{
     nickname::{Nickname, NicknameKey},
     profile::Profile,
     room_name::RoomName,
-    token::Token,
+    token::{OwnerHash, PublicId, Token},
 };
 pub(crate) use self::{
     avatar::{AVATARS_PATH, Picture, PictureId},
@@ -18,7 +18,6 @@ pub(crate) use self::{
     map::Map,
     nickname::{Look, NicknameError},
     room_name::{LESSON_ROOM_START, RoomNameError},
-    token::{OwnerHash, PublicId},
 };
 
 pub(crate) mod avatar;

@@ -29,6 +29,7 @@ use crate::{
 };
 
 mod calls;
+mod nodes;
 
 #[derive(Debug)]
 struct NoDecisions;

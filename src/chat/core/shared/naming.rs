@@ -1,7 +1,5 @@
 //! Users and their names: claims, and what the link tells of the users of all nodes.
 
-use std::mem;
-
 use crate::{
     broadcast::{Member, RoomId},
     chat::{
@@ -228,12 +226,11 @@ impl Chat {
     /// Sets the alarm for the held names of a room, unless it is set.
     pub(super) fn set_hold_alarm(&mut self, id: RoomId) {
         let now = self.now.at;
-        let Some(room) = self.broadcaster.rooms.get(id) else {
+        let Some(room) = self.broadcaster.rooms.get(id).filter(|room| !room.has_names_alarm) else {
             return;
         };
-        if let Some(last) = room.presence.expire(now)
-            && !mem::replace(&mut room.has_names_alarm, true)
-        {
+        if let Some(last) = room.presence.expire(now) {
+            room.has_names_alarm = true;
             self.alarms.set(last, id, Alarm::Names);
         }
     }

@@ -19,7 +19,7 @@ use crate::{
         position::Asker,
         users::User,
     },
-    domain::{MemberId, NicknameKey, PublicId, RoomName},
+    domain::{MemberId, Nickname, NicknameKey, PublicId, RoomName},
     journal::{Kind, NewEntry},
     logging,
     nodes::{
@@ -195,7 +195,7 @@ impl Chat {
         let readers = sessions_of(self, &reader);
         let mut recipients = readers.clone();
         // The bytes come from another node, so the name is checked again.
-        if let Ok(sender) = crate::domain::Nickname::parse(&entry.username)
+        if let Ok(sender) = Nickname::parse(&entry.username)
             && sender.key() != reader
         {
             recipients.extend(sessions_of(self, &sender.key()));
@@ -213,9 +213,11 @@ impl Chat {
         }
     }
 
-    /// Answers another node.
+    /// Answers another node. A room that is closed here has no way to it; that node does not wait for long.
     fn tell_handed(&mut self, room: RoomName, node: NodeUid, ask: AskId, is_handed: bool) {
-        self.order(Order::Whisper(room, node, pack_handed(ask, is_handed)));
+        if self.broadcaster.rooms.find(&room).is_some() {
+            self.order(Order::Whisper(room, node, pack_handed(ask, is_handed)));
+        }
     }
 
     /// It is known whether sessions of this node were handed a private message, or a part of one.

@@ -80,6 +80,9 @@ impl Says {
 
     /// What is to be handed in of a room.
     pub(super) fn take_round(&mut self, room: &RoomName) -> Option<Order> {
+        if self.rooms.get(room)?.round.is_empty() {
+            return None;
+        }
         let place = self.to_hand_in.iter().position(|other| other == room)?;
         let room = self.to_hand_in.remove(place);
         self.round_of(room)
