@@ -45,6 +45,8 @@ struct Here {
     user: Option<User>,
     /// Number of claims that are not answered.
     claims: usize,
+    /// Whether a claim was answered by giving the name.
+    is_given: bool,
     /// Whether the name is held when it is given up here.
     holds_name: bool,
     /// Whether the reservation of the name ends when it is given up here.
@@ -126,12 +128,14 @@ impl People {
         self.here.entry(key.clone()).or_default().claims += 1;
     }
 
-    /// A claim is answered, and what follows from the answer is done. Returns how the name is given up if this node has
-    /// it and no session does.
-    pub(crate) fn claimed(&mut self, key: &NicknameKey, own: NodeName) -> Option<Leave> {
+    /// A claim is answered, and what follows from the answer is done. Returns how the name is given up if no session has
+    /// it, and this node, `own`, has it: it was given by this claim, or before.
+    pub(crate) fn claimed(&mut self, key: &NicknameKey, is_given: bool, own: NodeName) -> Option<Leave> {
         let here = self.here.get_mut(key)?;
         here.claims = here.claims.saturating_sub(1);
-        self.give_up(key).filter(|_| self.is_at(key, own))
+        here.is_given |= is_given;
+        let was_given = here.is_given;
+        self.give_up(key).filter(|_| was_given || self.is_at(key, own))
     }
 
     /// A session is of this user, which has this name. It must have no other name.

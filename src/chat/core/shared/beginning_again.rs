@@ -94,7 +94,7 @@ impl Chat {
         };
         self.logging_in.remove(&member);
         self.send_away(member);
-        self.claim_done(ask);
+        self.claim_done(ask, true);
         if let Some(id) = self.broadcaster.rooms.find(&room) {
             self.retire(id);
         }

@@ -79,7 +79,7 @@ impl Chat {
         else {
             return;
         };
-        let ticket = login.ticket;
+        let (ticket, is_given) = (login.ticket, answer.is_ok());
         let done = match (answer, self.broadcaster.rooms.find(name)) {
             // The session has ended meanwhile.
             _ if self.broadcaster.rooms.member(member).is_none() => Ok(()),
@@ -91,15 +91,15 @@ impl Chat {
         if let Err(rejected) = done {
             self.refuse_login(member, ticket, rejected);
         }
-        self.claim_done(ask);
+        self.claim_done(ask, is_given);
         self.go_on_behind_login(member, done.is_err_and(Rejected::is_fault));
         if let Some(id) = self.broadcaster.rooms.find(name) {
             self.retire(id);
         }
     }
 
-    /// Forgets a claim. Gives its name up if no session has it.
-    pub(super) fn claim_done(&mut self, ask: AskId) {
+    /// Forgets a claim, by which the name was given or not. Gives the name up if no session has it.
+    pub(super) fn claim_done(&mut self, ask: AskId, is_given: bool) {
         let Some(shared) = &mut self.shared else {
             return;
         };
@@ -108,7 +108,7 @@ impl Chat {
         };
         let own = shared.sharing.node;
         let room = self.broadcaster.rooms.find(&name).and_then(|id| self.broadcaster.rooms.get(id));
-        if let Some(leave) = room.and_then(|room| room.presence.share().claimed(&key, own)) {
+        if let Some(leave) = room.and_then(|room| room.presence.share().claimed(&key, is_given, own)) {
             shared.order(Order::Leave(name, leave));
         }
     }

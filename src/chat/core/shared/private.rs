@@ -48,18 +48,19 @@ impl Chat {
         &mut self,
         message: SendPrivate,
     ) -> Result<(), Rejected> {
-        let SendPrivate { member, ticket, to, kind, body, id: client_id, accepted } = message;
+        let (member, ticket, name) = (message.member, message.ticket, message.to.key());
         let known = self.broadcaster.rooms.member(member).ok_or(Rejected::NotLoggedIn)?;
         let (id, worker) = (known.room().ok_or(Rejected::NotLoggedIn)?, known.worker);
         let room = self.broadcaster.rooms.get(id).ok_or(Rejected::NotLoggedIn)?;
         let sender = room.presence.user_of(member).ok_or(Rejected::NotLoggedIn)?.clone();
-        let (room_name, name) = (room.name.clone(), to.key());
         let reader = room.presence.profile_of(&name).map(|profile| profile.nickname.clone());
         let is_held = room.presence.is_held(&name);
-        let key = client_id
+        let key = message
+            .id
             .as_deref()
-            .map(|id| ids::private_key(sender.sender, &sender.token, &room_name, &name, id));
-        let mut waiter = Waiter { to: Asker { member, worker, ticket }, accepted: Some(accepted) };
+            .map(|id| ids::private_key(sender.sender, &sender.token, &room.name, &name, id));
+        let to = Asker { member, worker, ticket };
+        let mut waiter = Waiter { to, accepted: Some(message.accepted) };
         let known = key.and_then(|key| self.private_ids.find(&key));
         if let Some(fate) = &known {
             match fate.ask(waiter) {
@@ -82,38 +83,45 @@ impl Chat {
             return Ok(());
         };
         let entry = NewEntry {
-            kind,
+            kind: message.kind,
             at,
             username: sender.profile.nickname.as_str(),
             avatar: sender.profile.avatar.as_str(),
             uid: sender.profile.uid.as_ref(),
-            id: client_id.as_deref().unwrap_or_default(),
-            body: &body,
+            id: message.id.as_deref().unwrap_or_default(),
+            body: &message.body,
         };
-        let ask = self
-            .whisper(&room_name, &ways, |ask, wants_answer| pack_private(ask, wants_answer, &reader, entry));
+        self.send_to_all_nodes(id, ways, &reader, entry, fate, waiter);
+        Ok(())
+    }
+
+    /// Sends a private message all its ways; its fate answers `waiter`.
+    fn send_to_all_nodes(
+        &mut self,
+        id: RoomId,
+        ways: Ways,
+        reader: &Nickname,
+        entry: NewEntry<'_>,
+        fate: Arc<Fate>,
+        mut waiter: Waiter,
+    ) {
+        let ask = self.whisper(id, &ways, |ask, wants_answer| pack_private(ask, wants_answer, reader, entry));
         let Ways { readers, recipients, to_reader, .. } = ways;
         let has_part = !readers.is_empty();
         let accepted = if recipients.is_empty() { None } else { waiter.accepted.take() };
         fate.send(waiter);
-        let part = match ask {
-            Some(ask) if !to_reader.is_empty() => {
-                let now = self.now.at;
-                if let Some(shared) = &mut self.shared {
-                    shared.whispers.add(ask, Arc::clone(&fate), to_reader, has_part, now);
-                }
-                Arc::new(Fate::of(Of::Part(ask)))
-            }
-            _ => fate,
-        };
-        let handing = has_part.then(|| Handing::new(readers, part, Arc::clone(&self.decisions)));
+        let (now, mut part) = (self.now.at, fate);
+        if let (Some(ask), Some(shared), false) = (ask, &mut self.shared, to_reader.is_empty()) {
+            let whole = std::mem::replace(&mut part, Arc::new(Fate::of(Of::Part(ask))));
+            shared.whispers.add(ask, whole, to_reader, has_part, now);
+        }
         if !recipients.is_empty() {
+            let handing =
+                has_part.then(|| Box::new(Handing::new(readers, part, Arc::clone(&self.decisions))) as _);
             let line = Line::Private(private(entry, reader.as_str()));
-            let handed = handing.map(|handing| Box::new(handing) as _);
-            let ended = self.broadcaster.send_only(id, recipients, &line, accepted, handed);
+            let ended = self.broadcaster.send_only(id, recipients, &line, accepted, handing);
             self.keep(ended);
         }
-        Ok(())
     }
 
     /// The ways of a private message.
@@ -151,10 +159,11 @@ impl Chat {
     /// Tells the other nodes. Returns the number of the message; `None` if there are none.
     fn whisper(
         &mut self,
-        room: &RoomName,
+        id: RoomId,
         Ways { to_reader, to_sender, .. }: &Ways,
         pack: impl Fn(AskId, bool) -> Bytes,
     ) -> Option<AskId> {
+        let room = &self.broadcaster.rooms.get(id)?.name;
         let shared = self.shared.as_mut()?;
         let ask = shared.next_ask();
         for (nodes, wants_answer) in [(to_reader, true), (to_sender, false)] {

@@ -35,7 +35,7 @@ use crate::{
     journal::{JournalError, Kind},
     nodes::{
         NodeUid,
-        contract::{Away, Heard, Order, Partitions},
+        contract::{Away, Heard, Opened, Order, Partitions},
     },
 };
 use std::{
@@ -43,6 +43,7 @@ use std::{
     time::{Duration, Instant},
 };
 
+mod any_order;
 mod beginning_again;
 mod names;
 mod private;
@@ -344,6 +345,21 @@ impl Nodes {
     fn down(&mut self, node: usize) {
         self.nodes[node].is_cut = true;
         self.nodes[node].feed(Input::Heard(Heard::Down(Partitions::ALL, Away("gone".to_owned()))));
+    }
+
+    /// Redis loses the newest record of the room, and all nodes begin anew there.
+    fn lose(&mut self) {
+        self.redis.epoch += 1;
+        let Some(room) = self.redis.rooms.get_mut(&room()) else {
+            return;
+        };
+        room.records.pop();
+        let opened = room.opened(true);
+        room.keys.retain(|keyed| keyed.offset <= opened.head);
+        for node in &room.open_at {
+            let opened = Box::new(Opened { keys: room.keys.clone(), ..(*opened).clone() });
+            self.nodes[*node].heard.push_back(Heard::Opened(self::room(), opened));
+        }
     }
 
     fn up(&mut self, node: usize) {

@@ -2,7 +2,14 @@
 
 use super::*;
 
-fn private(nodes: &mut Nodes, node: usize, member: MemberId, ticket: u64, to: &str, id: Option<&str>) {
+pub(super) fn private(
+    nodes: &mut Nodes,
+    node: usize,
+    member: MemberId,
+    ticket: u64,
+    to: &str,
+    id: Option<&str>,
+) {
     let to = Nickname::parse(to).expect("a legal name");
     let (body, id) = ("hi".into(), id.map(Into::into));
     let accepted = nodes.nodes[node].intake.accept(1);
