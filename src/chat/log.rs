@@ -112,8 +112,10 @@ impl RoomLog {
 
     /// The current epoch.
     pub(crate) fn epoch(&self) -> Epoch {
-        let before_first = || self.before_first.map(|id| Epoch { id, starts: 1 });
-        self.epochs.last().copied().or_else(before_first).expect("a journal gives every room an epoch")
+        if let (Some(id), true) = (self.before_first, self.epochs.is_empty()) {
+            return Epoch { id, starts: 1 };
+        }
+        *self.epochs.last().expect("a journal gives every room an epoch")
     }
 
     /// The position of the newest message.
