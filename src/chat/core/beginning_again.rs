@@ -6,7 +6,11 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::{Chat, moving::Moving, shared::Shared};
+use super::{
+    Chat,
+    moving::Moving,
+    shared::{Shared, is_answer},
+};
 use crate::{
     broadcast::{Member, Remains, RoomId, Seat},
     chat::{
@@ -96,6 +100,27 @@ impl Lost {
         }
     }
 
+    fn of_heard(heard: &Heard) -> Self {
+        match heard {
+            Heard::Said(room, _)
+            | Heard::Opened(room, _)
+            | Heard::Person(room, ..)
+            | Heard::People(room, _)
+            | Heard::NameLost(room, _)
+            | Heard::Forgot(room, _) => Self::HeardIn(room.clone()),
+            Heard::Entered(_, ask, _) => Self::Entered(*ask),
+            Heard::Whispered(_, _, packed) if !is_answer(packed) => Self::Nothing,
+            Heard::Shown(..) => Self::Nothing,
+            Heard::Accepted(..)
+            | Heard::Repeated(..)
+            | Heard::Delayed(..)
+            | Heard::Whispered(..)
+            | Heard::Forgetting(..)
+            | Heard::Up(_)
+            | Heard::Down(..) => Self::Heard(Box::new(heard.clone())),
+        }
+    }
+
     fn of_request(request: &Request) -> Self {
         match request {
             Request::Post(Post { member, ticket, .. })
@@ -147,7 +172,8 @@ impl Chat {
         let rooms = remains.rooms.iter_mut();
         let unsent: Vec<_> = rooms
             .map(|(id, room, lost_lines)| {
-                let keeps_log = self.keeps_log(room, lost);
+                let is_lost = matches!(lost, Lost::HeardIn(name) if *name == room.name);
+                let keeps_log = !is_lost && self.has_heard_log(room);
                 (*id, close(room, *lost_lines, keeps_log))
             })
             .collect();

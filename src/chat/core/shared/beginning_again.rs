@@ -5,50 +5,23 @@
 
 use std::collections::HashMap;
 
+use bytes::Bytes;
+
 use super::whisper::Whisper;
 use crate::{
     broadcast::RoomId,
     chat::{
-        core::{Chat, Lost},
+        core::Chat,
         room::{Book, Room},
     },
     domain::{MemberId, NicknameKey, RoomName},
-    nodes::contract::{AskId, Heard, Order},
+    nodes::contract::{AskId, Order},
 };
 
-impl Lost {
-    /// What is to be done if this is lost.
-    pub(in crate::chat::core) fn of_heard(heard: &Heard) -> Self {
-        match heard {
-            Heard::Said(room, _)
-            | Heard::Opened(room, _)
-            | Heard::Person(room, ..)
-            | Heard::People(room, _)
-            | Heard::NameLost(room, _)
-            | Heard::Forgot(room, _) => Self::HeardIn(room.clone()),
-            Heard::Entered(_, ask, _) => Self::Entered(*ask),
-            Heard::Whispered(_, _, packed)
-                if !matches!(Whisper::unpack(packed.clone()), Ok(Whisper::Handed(..))) =>
-            {
-                Self::Nothing
-            }
-            Heard::Shown(..) => Self::Nothing,
-            Heard::Accepted(..)
-            | Heard::Repeated(..)
-            | Heard::Delayed(..)
-            | Heard::Whispered(..)
-            | Heard::Forgetting(..)
-            | Heard::Up(_)
-            | Heard::Down(..) => Self::Heard(Box::new(heard.clone())),
-        }
-    }
-}
-
 impl Chat {
-    /// Whether the log of a room is what was heard, and stays.
-    pub(in crate::chat::core) fn keeps_log(&self, room: &Room, lost: &Lost) -> bool {
-        let is_lost = matches!(lost, Lost::HeardIn(name) if *name == room.name);
-        self.shared.is_some() && !is_lost && matches!(room.book, Book::Open(_))
+    /// Whether a room is open, and its log is what was heard.
+    pub(in crate::chat::core) fn has_heard_log(&self, room: &Room) -> bool {
+        self.is_shared() && matches!(room.book, Book::Open(_))
     }
 
     /// Whether the login of a session waits for the link.
@@ -99,4 +72,9 @@ impl Chat {
             self.retire(id);
         }
     }
+}
+
+/// Whether these bytes of another node are the answer to a private message.
+pub(in crate::chat::core) fn is_answer(packed: &Bytes) -> bool {
+    matches!(Whisper::unpack(packed.clone()), Ok(Whisper::Handed(..)))
 }

@@ -12,6 +12,7 @@
 
 use std::{collections::HashMap, sync::Arc};
 
+pub(super) use self::beginning_again::is_answer;
 use self::{naming::Entering, says::Says, shows::Shows, whispers::Whispers};
 use super::Chat;
 use crate::{
