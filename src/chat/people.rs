@@ -7,7 +7,7 @@
 use std::{
     collections::{BTreeMap, HashMap},
     ops::Bound,
-    time::Instant,
+    time::{Duration, Instant},
 };
 
 use super::users::{Change, User};
@@ -56,8 +56,8 @@ struct Here {
 impl People {
     // ----- what all nodes are told -----
 
-    /// The users as they are now. Returns what that changes, in the order of names.
-    pub(crate) fn replace(&mut self, people: Vec<Person>, now: Instant) -> Vec<Change> {
+    /// The users as they are now, see [`apply`](Self::apply). Returns what that changes.
+    pub(crate) fn replace(&mut self, people: Vec<Person>, now: Instant, hold: Duration) -> Vec<Change> {
         self.held.clear();
         let mut gone = std::mem::take(&mut self.present);
         let mut changes = Vec::new();
@@ -65,7 +65,7 @@ impl People {
             if let Some((key, former)) = gone.remove_entry(&person.name.key()) {
                 self.present.insert(key, former);
             }
-            changes.push(self.apply(person, now));
+            changes.push(self.apply(person, now, hold));
         }
         let left = gone.into_values().map(|former| Change { left: Some(former.profile), arrived: None });
         changes.extend(left);
@@ -73,14 +73,15 @@ impl People {
         changes
     }
 
-    /// A user came, changed or went. Returns what that changes for others.
-    pub(crate) fn apply(&mut self, person: Person, now: Instant) -> Change {
+    /// A user came, changed or went. Returns what that changes for others. A name counts as held for `hold` at most: the
+    /// room stays open that long.
+    pub(crate) fn apply(&mut self, person: Person, now: Instant, hold: Duration) -> Change {
         let Person { name, avatar, owner, nodes, held_for } = person;
         let (key, profile) = (name.key(), Profile { nickname: name, avatar, uid: Some(owner.uid) });
         self.held.remove(&key);
         if nodes.is_empty() {
             if !held_for.is_zero() {
-                self.held.insert(key.clone(), now + held_for);
+                self.held.insert(key.clone(), now + held_for.min(hold));
             }
             let left = self.present.remove(&key).map(|former| former.profile);
             return Change { left, arrived: None };

@@ -1,10 +1,10 @@
-use std::time::Duration;
-
 use super::*;
 use crate::{
     domain::{Avatar, Nickname, Token},
     nodes::contract::Owner,
 };
+
+const HOLD: Duration = Duration::from_secs(30);
 
 fn name(text: &str) -> Nickname {
     Nickname::parse(text).expect("a legal name")
@@ -45,12 +45,12 @@ fn leave(text: &str, holds_name: bool, releases: bool) -> Option<Leave> {
 #[test]
 fn a_user_comes_with_its_first_node_and_goes_with_its_last() {
     let (mut people, now) = (People::default(), Instant::now());
-    let change = people.apply(person("ann", &[1], 0), now);
+    let change = people.apply(person("ann", &[1], 0), now, HOLD);
     assert_eq!((change.left.is_none(), change.arrived.is_some()), (true, true));
-    assert!(people.apply(person("ann", &[1, 2], 0), now).is_none());
-    let change = people.apply(person("Ann", &[2], 0), now);
+    assert!(people.apply(person("ann", &[1, 2], 0), now, HOLD).is_none());
+    let change = people.apply(person("Ann", &[2], 0), now, HOLD);
     assert!(change.left.is_some() && change.arrived.is_some(), "it is spelled differently");
-    let change = people.apply(person("ann", &[], 9), now);
+    let change = people.apply(person("ann", &[], 9), now, HOLD);
     assert_eq!((change.left.map(|left| left.nickname), people.count()), (Some(name("Ann")), 0));
     assert!(people.is_held(&name("ann").key()) && !people.is_idle());
     assert_eq!(people.expire(now + Duration::from_secs(8)), Some(now + Duration::from_secs(9)));
@@ -62,9 +62,9 @@ fn a_user_comes_with_its_first_node_and_goes_with_its_last() {
 fn users_that_are_told_anew_change_what_differs() {
     let (mut people, now) = (People::default(), Instant::now());
     let first = vec![person("ann", &[1], 0), person("ben", &[1], 0), person("cleo", &[1], 0)];
-    assert_eq!(people.replace(first, now).len(), 3);
+    assert_eq!(people.replace(first, now, HOLD).len(), 3);
     let again = vec![person("ann", &[1], 0), person("ben", &[], 9), person("dora", &[2], 0)];
-    let changes = people.replace(again, now);
+    let changes = people.replace(again, now, HOLD);
     let left: Vec<_> = changes.iter().filter_map(|change| change.left.as_ref()).collect();
     assert_eq!(left.iter().map(|left| left.nickname.as_str()).collect::<Vec<_>>(), ["ben", "cleo"]);
     assert_eq!((names(&people), changes.len()), (vec!["ann", "dora"], 3));
@@ -81,7 +81,7 @@ fn a_name_is_given_up_with_the_last_session_and_the_last_claim() {
     people.release(two);
     people.claims(&name("ann").key());
     assert_eq!(people.take_out(two, false), None, "it is claimed");
-    people.apply(person("ann", &[1], 0), Instant::now());
+    people.apply(person("ann", &[1], 0), Instant::now(), HOLD);
     assert_eq!(people.claimed(&name("ann").key(), false, node(1).name()), leave("ann", false, true));
     assert_eq!(people.take_out(two, true), None, "idempotent");
 }
@@ -89,7 +89,7 @@ fn a_name_is_given_up_with_the_last_session_and_the_last_claim() {
 #[test]
 fn a_claim_that_fails_gives_nothing_up_that_this_node_does_not_have() {
     let mut people = People::default();
-    people.apply(person("ann", &[2], 0), Instant::now());
+    people.apply(person("ann", &[2], 0), Instant::now(), HOLD);
     people.claims(&name("ann").key());
     assert_eq!(people.claimed(&name("ann").key(), false, node(1).name()), None);
     assert!(people.is_idle());
@@ -113,10 +113,17 @@ fn a_session_gives_its_name_up_unless_another_one_has_or_claims_it() {
 #[test]
 fn a_look_that_is_told_is_worn_by_the_sessions_of_this_node() {
     let (mut people, now) = (People::default(), Instant::now());
-    people.apply(person("ann", &[1], 0), now);
+    people.apply(person("ann", &[1], 0), now, HOLD);
     people.add(MemberId::of(1), user("ann"));
-    people.apply(person("ANN", &[1, 2], 0), now);
+    people.apply(person("ANN", &[1, 2], 0), now, HOLD);
     let own = people.user_of(MemberId::of(1)).expect("here");
     assert_eq!(own.profile.nickname.as_str(), "ANN");
     assert_eq!(people.nodes_of(&name("ann").key(), node(1).name()), [node(2)]);
+}
+
+#[test]
+fn a_name_that_redis_holds_for_days_keeps_no_room_open_for_longer_than_others() {
+    let (mut people, now) = (People::default(), Instant::now());
+    drop(people.replace(vec![person("ann", &[], 99_999)], now, HOLD));
+    assert_eq!(people.expire(now), Some(now + HOLD));
 }

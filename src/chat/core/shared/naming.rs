@@ -186,11 +186,11 @@ impl Chat {
 
     /// A user came, changed or went, by a claim of this node if `ask` is given.
     pub(super) fn person(&mut self, name: &RoomName, person: Person, ask: Option<AskId>) {
-        let now = self.now.at;
+        let (now, hold) = (self.now.at, self.limits.name_hold);
         let Some((id, room)) = self.room_named(name) else {
             return;
         };
-        let change = room.presence.share().apply(person, now);
+        let change = room.presence.share().apply(person, now, hold);
         let by = self.shared.as_ref().zip(ask).and_then(|(shared, ask)| shared.entering.get(&ask));
         let by = by.map(|entering| entering.member);
         self.tell_change(id, by, &change);
@@ -199,11 +199,11 @@ impl Chat {
 
     /// The users of a room, anew.
     pub(super) fn people(&mut self, name: &RoomName, people: Vec<Person>) {
-        let now = self.now.at;
+        let (now, hold) = (self.now.at, self.limits.name_hold);
         let Some((id, room)) = self.room_named(name) else {
             return;
         };
-        for change in room.presence.share().replace(people, now) {
+        for change in room.presence.share().replace(people, now, hold) {
             self.tell_change(id, None, &change);
         }
         self.set_hold_alarm(id);

@@ -49,7 +49,7 @@ impl Chat {
         let Some(room) = self.broadcaster.rooms.get(id) else {
             return;
         };
-        drop(room.presence.share().replace(people, now.at));
+        drop(room.presence.share().replace(people, now.at, self.limits.name_hold));
         room.news.begin_with(room.presence.count());
         let former = std::mem::replace(&mut room.book, Book::Open(log));
         self.set_hold_alarm(id);

@@ -244,6 +244,9 @@ impl Play {
         for (key, session) in &self.sessions {
             prop_assert!(session.asked.is_empty(), "{:?} was not answered: {:?}", key, session.asked);
         }
+        let keys = self.nodes.redis.rooms.get(&room()).map(|room| room.keys.clone()).unwrap_or_default();
+        let unique: BTreeSet<_> = keys.iter().map(|keyed| keyed.key).collect();
+        prop_assert_eq!(unique.len(), keys.len(), "a message is said once");
         let people = self.nodes.redis.rooms.get(&room());
         let people: Vec<String> = people
             .into_iter()
@@ -289,6 +292,9 @@ impl Play {
 }
 
 proptest! {
+    // A case takes 10 ms.
+    #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, ..ProptestConfig::default() })]
+
     #[test]
     fn nodes_agree_with_redis_and_each_request_is_answered_once(steps in steps()) {
         let mut play = Play { nodes: Nodes::new(), sessions: BTreeMap::new(), last: 0 };

@@ -29,6 +29,7 @@ use crate::{
         },
         position::Position,
         shard::Shard,
+        transfer::ToShard,
     },
     connection::{Budget, Intake},
     domain::{Avatar, MemberId, Nickname, Profile, RoomName, Token, WorkerId},
@@ -49,6 +50,7 @@ mod names;
 mod private;
 mod redis;
 mod said;
+mod shards;
 
 /// Keeps what fan-outs have decided.
 #[derive(Debug, Default)]
@@ -78,6 +80,8 @@ struct Node {
     /// What each session was told, and the lines that it got.
     told: BTreeMap<MemberId, Vec<String>>,
     answered: Vec<(CallId, Answer)>,
+    /// What goes to other shards.
+    forwards: Vec<(ShardId, ToShard)>,
     jobs: Vec<Job>,
 }
 
@@ -87,8 +91,14 @@ impl Node {
         let budget = Budget::new(1 << 30);
         let node = name_of(number).parse().expect("a name");
         let common = Common::shared(LIMITS, Arc::clone(&budget), 1, Sharing { node, seed: 70 + number });
+        Self::of(&common, ShardId(0), now)
+    }
+
+    /// A shard of a node.
+    fn of(common: &Arc<Common>, id: ShardId, now: Now) -> Self {
+        let budget = Arc::clone(&common.budget);
         let decisive = Arc::new(Decisive::default());
-        let shard = Shard::new(common, ShardId(0), Arc::clone(&decisive) as _, now);
+        let shard = Shard::new(Arc::clone(common), id, Arc::clone(&decisive) as _, now);
         let mut node = Self {
             shard,
             decisive,
@@ -102,6 +112,7 @@ impl Node {
             subscribed: BTreeMap::new(),
             told: BTreeMap::new(),
             answered: Vec::new(),
+            forwards: Vec::new(),
             jobs: Vec::new(),
         };
         let mut effects = Vec::new();
@@ -138,7 +149,7 @@ impl Node {
                 Effect::Ask(job) => self.jobs.push(job),
                 Effect::Send(_, message) => self.send(message),
                 Effect::TurnAway(_, ending) => panic!("turned away: {ending:?}"),
-                Effect::Forward(to, message) => panic!("for another shard: {to:?} {message:?}"),
+                Effect::Forward(to, message) => self.forwards.push((to, message)),
                 Effect::Answer(id, answer) => self.answered.push((id, answer)),
                 Effect::Order(order) => self.orders.push_back(order),
             }
