@@ -292,7 +292,7 @@ impl Play {
 }
 
 proptest! {
-    // A case takes 10 ms.
+    // A case takes about 20 ms.
     #![proptest_config(ProptestConfig { cases: ProptestConfig::default().cases / 4, ..ProptestConfig::default() })]
 
     #[test]
