@@ -20,6 +20,7 @@
 //!   open broadcasts, and one [`FanOut`](broadcast::FanOut) per worker, which delivers.
 //! - [`connection`]: the socket of a session ([`connection::wire`]), its input ([`connection::inlet`]), its
 //!   output ([`connection::outbound`]), and the limits on what a client may make the server hold.
+//! - `nodes`: several servers that share their rooms by way of one Redis.
 //! - [`journal`]: the kept messages of each room: the contract, a store in memory, and a store in a SQLite
 //!   file.
 //! - [`protocol`]: decoders and encoders without I/O: frames and messages of RFC 6455, packets of Engine.IO
@@ -32,8 +33,8 @@
 //! `use crate::` points down or stays in its own folder, in which files do not name each other in a circle. A
 //! test checks it:
 //!
-//! `app` > `routes` `http` > `session` > `chat` `socketio` > `broadcast` > `connection` > `journal` >
-//! `domain` `protocol` `config` `metrics` `parts` > `logging`
+//! `app` > `routes` `http` > `session` > `chat` `socketio` > `broadcast` > `connection` > `nodes` >
+//! `journal` > `domain` `protocol` `config` `metrics` `parts` > `logging`
 //!
 //! A lower floor reaches an upper one through a `Recipient` of a message that the lower floor defines:
 //! `broadcast` defines [`Delivery`](broadcast::Delivery), and sessions handle it. Within one thread a trait
@@ -70,7 +71,6 @@ mod journal;
 mod logging;
 mod metrics;
 // Not reachable from the settings yet.
-#[cfg(any(test, feature = "testing"))]
 #[allow(dead_code, unused_imports, unreachable_pub, reason = "in the making")]
 mod nodes;
 mod parts;
@@ -142,7 +142,7 @@ pub mod testing {
             },
             chat::{
                 calls::{Call, CallId},
-                common::{ChatLimits, Common, ShardId},
+                common::{ChatLimits, Common, ShardId, Sharing},
                 core::Lost as LostInput,
                 effects::{Done, Effect, Input, Job, Now},
                 handing::{Decided, Decisions},
@@ -163,8 +163,15 @@ pub mod testing {
                 lease::report_counts,
                 outbound::{Bounds, Outbound, Outlet, PollAnswer},
             },
-            domain::{Avatar, Nickname, NicknameKey, Profile, Token},
+            domain::{Avatar, Nickname, NicknameKey, OwnerHash, Profile, PublicId, Token},
             journal::{Entry, EpochId, JournalError, Page, Range, ReservedName, RoomState, entry::unpack},
+            nodes::{
+                NodeName, NodeUid, Partition,
+                contract::{
+                    AskId, Away, Claim, Heard, Leave, Link, NotEntered, Opened, Order, Owner, Partitions,
+                    Person, SaidRecord, SayId, ToSay,
+                },
+            },
         };
     }
 }

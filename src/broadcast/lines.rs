@@ -202,7 +202,7 @@ impl Broadcast {
     }
 
     /// What learns which sessions were handed the broadcast.
-    pub(super) fn handed(&self) -> Option<&dyn Handed> {
+    pub(crate) fn handed(&self) -> Option<&dyn Handed> {
         self.handed.as_deref()
     }
 

@@ -317,6 +317,14 @@ impl<R: AnyRoom> Rooms<R> {
         self.rooms.len()
     }
 
+    /// The sessions in a room, in the order of their numbers. Looks at all sessions.
+    pub(crate) fn members_of(&self, id: RoomId) -> Vec<MemberId> {
+        let is_in = |(_, member): &(&MemberId, &Member<R::Member>)| member.rooms.contains(&id);
+        let mut members: Vec<_> = self.members.iter().filter(is_in).map(|(member, _)| *member).collect();
+        members.sort_unstable();
+        members
+    }
+
     /// Number of registered sessions, in rooms or not.
     pub(crate) fn member_count(&self) -> usize {
         self.members.len()

@@ -3,7 +3,10 @@
 use std::{
     hash::{DefaultHasher, Hash as _, Hasher as _},
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
     time::{Duration, Instant},
 };
 
@@ -16,6 +19,8 @@ use crate::{
     config::PerAddress,
     connection::Budget,
     domain::{MemberId, RoomName},
+    journal::EpochId,
+    nodes::NodeName,
 };
 
 /// The bounds of the chat.
@@ -43,6 +48,22 @@ pub struct ChatLimits {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ShardId(pub usize);
 
+/// A chat whose rooms are shared with other nodes: Redis gives messages their order and users their names.
+#[derive(Clone, Copy, Debug)]
+pub struct Sharing {
+    /// The name of this node, which no other node has.
+    pub node: NodeName,
+    /// A random number of this run of the node.
+    pub seed: u64,
+}
+
+impl Sharing {
+    /// The epoch that a client is told in a room in which nothing was ever said: Redis gives such a room none.
+    pub(crate) fn before_the_first_epoch(self) -> EpochId {
+        EpochId { random: self.seed, number: 0 }
+    }
+}
+
 /// What all shards have in common.
 #[derive(Debug)]
 pub struct Common {
@@ -55,11 +76,25 @@ pub struct Common {
     shards: usize,
     bound: RoomBound,
     new_rooms: Mutex<NewRooms>,
+    sharing: Option<Sharing>,
+    /// The last number that was given out.
+    numbers: AtomicU64,
 }
 
 impl Common {
     /// For a chat of so many shards, at least one. Backlogs of sessions are charged to `budget`.
     pub fn new(limits: ChatLimits, budget: Arc<Budget>, shards: usize) -> Arc<Self> {
+        Self::with(limits, budget, shards, None)
+    }
+
+    /// Like [`new`](Self::new), for a chat that shares its rooms with other nodes. Its shards make
+    /// [`Effect::Order`](super::effects::Effect::Order)s, and are told what is heard.
+    #[allow(dead_code, reason = "not reachable from the settings yet")]
+    pub fn shared(limits: ChatLimits, budget: Arc<Budget>, shards: usize, sharing: Sharing) -> Arc<Self> {
+        Self::with(limits, budget, shards, Some(sharing))
+    }
+
+    fn with(limits: ChatLimits, budget: Arc<Budget>, shards: usize, sharing: Option<Sharing>) -> Arc<Self> {
         Arc::new(Self {
             limits,
             budget,
@@ -67,7 +102,19 @@ impl Common {
             shards: shards.max(1),
             bound: RoomBound::new(limits.max_rooms),
             new_rooms: Mutex::new(NewRooms::new(limits.max_new_rooms)),
+            sharing,
+            numbers: AtomicU64::new(0),
         })
+    }
+
+    /// How the rooms are shared with other nodes; `None` if they are not.
+    pub(crate) fn sharing(&self) -> Option<Sharing> {
+        self.sharing
+    }
+
+    /// A number that is given out once in this process.
+    pub(crate) fn next_number(&self) -> u64 {
+        self.numbers.fetch_add(1, Ordering::Relaxed) + 1
     }
 
     /// The shard of a room. Equal in all runs of one build; no file depends on it.

@@ -15,6 +15,7 @@ use crate::{
     connection::Ending,
     domain::{RoomName, WorkerId},
     journal::{Append, JournalError, ReservedName, RoomState},
+    nodes::contract::{Heard, Order},
 };
 
 /// The time, as the chat is told it.
@@ -45,6 +46,9 @@ pub enum Input {
     Stop,
     /// A call of the server, to be answered by [`Effect::Answer`].
     Call(CallId, Call),
+    /// What the link to other nodes tells.
+    #[allow(dead_code, reason = "not reachable from the settings yet")]
+    Heard(Heard),
 }
 
 impl Input {
@@ -56,7 +60,13 @@ impl Input {
             Self::Request(request) => request,
             // Shards send each other the sessions that move.
             Self::FromShard(_) | Self::Done(Done::Opened(..)) => return true,
-            Self::Done(_) | Self::Decided(_) | Self::Wake | Self::TurnEnded | Self::Stop | Self::Call(..) => {
+            Self::Done(_)
+            | Self::Decided(_)
+            | Self::Wake
+            | Self::TurnEnded
+            | Self::Stop
+            | Self::Call(..)
+            | Self::Heard(_) => {
                 return false;
             }
         };
@@ -76,7 +86,9 @@ impl Input {
     pub(super) fn ends_turn(&self) -> bool {
         match self {
             Self::Request(_) | Self::FromShard(_) | Self::Decided(_) => false,
-            Self::Done(_) | Self::Wake | Self::TurnEnded | Self::Stop | Self::Call(..) => true,
+            Self::Done(_) | Self::Wake | Self::TurnEnded | Self::Stop | Self::Call(..) | Self::Heard(_) => {
+                true
+            }
         }
     }
 }
@@ -94,6 +106,8 @@ pub enum Effect {
     Ask(Job),
     /// The answer to a call.
     Answer(CallId, Answer),
+    /// Goes to the link to other nodes, which tells what is [`Heard`].
+    Order(Order),
 }
 
 /// What is to be kept of what the chat has said.

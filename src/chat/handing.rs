@@ -9,7 +9,12 @@ use std::{
 };
 
 use super::{ids::Remembered, position::Asker};
-use crate::{broadcast::Handed, connection::Accepted, domain::MemberId};
+use crate::{
+    broadcast::Handed,
+    connection::Accepted,
+    domain::{MemberId, RoomName},
+    nodes::{NodeUid, contract::AskId},
+};
 
 /// Whether one private message was delivered. Known at once, or when the last worker with a session that gets
 /// it has dropped its broadcast.
@@ -17,7 +22,19 @@ use crate::{broadcast::Handed, connection::Accepted, domain::MemberId};
 pub(super) struct Fate {
     /// When the message was said, in milliseconds since 1970.
     at: u64,
+    of: Of,
     state: Mutex<State>,
+}
+
+/// What a fate is of.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Of {
+    /// A message.
+    Message,
+    /// This node's part of a message that goes to other nodes too.
+    Part(AskId),
+    /// A message of another node, which is told.
+    Foreign(RoomName, NodeUid, AskId),
 }
 
 #[derive(Debug)]
@@ -38,7 +55,17 @@ pub(super) struct Waiter {
 impl Fate {
     /// The fate of a message that no session has got yet.
     pub(super) fn undelivered(at: u64) -> Self {
-        Self { at, state: Mutex::new(State::Known { delivered: false }) }
+        Self { at, of: Of::Message, state: Mutex::new(State::Known { delivered: false }) }
+    }
+
+    /// The fate of something that is not a whole message of this node.
+    pub(super) fn of(of: Of) -> Self {
+        Self { at: 0, of, state: Mutex::new(State::Known { delivered: false }) }
+    }
+
+    /// What it is the fate of.
+    pub(super) fn is_of(&self) -> &Of {
+        &self.of
     }
 
     /// When the message was said, in milliseconds since 1970.

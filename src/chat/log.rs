@@ -7,7 +7,10 @@ use super::{
     ids::Ids,
     position::{Place, Position},
 };
-use crate::journal::{Epoch, Keyed, Record, RoomState};
+use crate::{
+    journal::{Epoch, EpochId, Keyed, Record, RoomState},
+    nodes::commands::MOST_EPOCHS,
+};
 
 /// What a client that comes back can be given.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +27,8 @@ pub enum Resume {
 #[derive(Debug)]
 pub(crate) struct RoomLog {
     epochs: Vec<Epoch>,
+    /// The epoch that clients were told before the first message, in a room that is shared with other nodes.
+    before_first: Option<EpochId>,
     head: u64,
     durable: u64,
     /// The ids by which repeated messages are recognized.
@@ -37,12 +42,57 @@ impl RoomLog {
     pub(crate) fn new(state: &RoomState, ids: Ids) -> Self {
         Self {
             epochs: state.epochs.clone(),
+            before_first: None,
             head: state.head,
             durable: state.head,
             ids,
             tail: VecDeque::new(),
             tail_bytes: 0,
         }
+    }
+
+    /// The log of a room that is shared with other nodes. Redis has all its messages. `before_first` is the epoch that
+    /// clients are told if there is none.
+    pub(crate) fn shared(epochs: Vec<Epoch>, head: u64, ids: Ids, before_first: EpochId) -> Self {
+        let before_first = epochs.is_empty().then_some(before_first);
+        Self { epochs, before_first, head, durable: head, ids, tail: VecDeque::new(), tail_bytes: 0 }
+    }
+
+    /// A record of a room that is shared with other nodes was heard. `epoch` is that of its messages. The newest records
+    /// stay in the tail, up to `max_bytes`, except one whose bytes cannot be read. `now` is in milliseconds since 1970.
+    pub(crate) fn heard(
+        &mut self,
+        record: &Record,
+        epoch: Epoch,
+        is_readable: bool,
+        now: u64,
+        max_bytes: usize,
+    ) {
+        if self.epochs.last().is_none_or(|last| last.id != epoch.id) {
+            self.epochs.push(epoch);
+            let surplus = self.epochs.len().saturating_sub(MOST_EPOCHS);
+            self.epochs.drain(..surplus);
+        }
+        (self.head, self.durable) = (record.last(), record.last());
+        for &Keyed { key, offset, at } in &record.keys {
+            self.ids.remember(key, Place { offset, at }, now);
+        }
+        if is_readable {
+            self.push(record.clone(), max_bytes);
+        }
+    }
+
+    /// Whether the room stands where this log does.
+    pub(crate) fn is_at(&self, epochs: &[Epoch], head: u64) -> bool {
+        self.head == head && self.epochs.last() == epochs.last()
+    }
+
+    /// Drops the records up to an offset from the tail, and their ids: they are forgotten.
+    pub(crate) fn forget_to(&mut self, offset: u64) {
+        while let Some(oldest) = self.tail.pop_front_if(|oldest| oldest.last() <= offset) {
+            self.tail_bytes -= oldest.entries.len();
+        }
+        self.ids.forget_to(offset);
     }
 
     /// The offset of the last message, durable or not.
@@ -62,6 +112,9 @@ impl RoomLog {
 
     /// The current epoch.
     pub(crate) fn epoch(&self) -> Epoch {
+        if let (Some(id), true) = (self.before_first, self.epochs.is_empty()) {
+            return Epoch { id, starts: 1 };
+        }
         *self.epochs.last().expect("a journal gives every room an epoch")
     }
 
@@ -136,7 +189,11 @@ impl RoomLog {
         if offset == 0 {
             return Resume::From(0);
         }
-        let Some(index) = self.epochs.iter().position(|known| known.id == epoch) else {
+        // Clients that came before the first message are in its epoch.
+        let is_in_first =
+            self.before_first == Some(epoch) && self.epochs.first().is_none_or(|first| first.starts == 1);
+        let index = self.epochs.iter().position(|known| known.id == epoch);
+        let Some(index) = index.or(is_in_first.then_some(0)) else {
             return Resume::Lost(0);
         };
         // The durable messages of an epoch end where the next epoch begins.
@@ -214,5 +271,42 @@ mod tests {
         assert_eq!(resume(1, 103), Resume::Lost(100), "it has seen messages that were lost");
         assert_eq!(resume(9, 5), Resume::Lost(0), "another journal");
         assert_eq!(resume(9, 0), Resume::From(0));
+    }
+
+    #[test]
+    fn a_client_that_came_before_the_first_message_of_a_shared_room_resumes_in_its_first_epoch() {
+        let limits = IdLimits { per_user: 3, age: Duration::ZERO, total: 9 };
+        let (before, now) = (EpochId { random: 7, number: 0 }, 0);
+        let ids = || Ids::new(limits, IdCount::default());
+        let mut log = RoomLog::shared(Vec::new(), 0, ids(), before);
+        assert_eq!(log.position(), Position { epoch: before, offset: 0 });
+        log.heard(&record(1, 2), epoch(3, 1), true, now, 999);
+        log.heard(&record(3, 2), epoch(3, 1), true, now, 999);
+        assert_eq!((log.head(), log.durable(), log.epoch()), (4, 4, epoch(3, 1)));
+        assert_eq!(firsts(&log, 0), Some(vec![1, 3]));
+        let resume = |log: &RoomLog, offset| log.resume(Some(Position { epoch: before, offset }));
+        assert_eq!(resume(&log, 3), Resume::From(3));
+        log.heard(&record(5, 1), epoch(4, 5), true, now, 999);
+        assert_eq!(resume(&log, 5), Resume::Lost(4), "it may have heard what was lost");
+        let other = RoomLog::shared(vec![epoch(3, 1)], 4, ids(), before);
+        assert_eq!(resume(&other, 3), Resume::Lost(0), "a node that has not seen the room begin");
+    }
+
+    #[test]
+    fn a_shared_room_remembers_the_newest_epochs_and_forgets_messages_up_to_an_offset() {
+        let limits = IdLimits { per_user: 9, age: Duration::from_secs(9), total: 99 };
+        let ids = Ids::new(limits, IdCount::default());
+        let mut log = RoomLog::shared(Vec::new(), 0, ids, epoch(0, 0).id);
+        for number in 1..=20_u8 {
+            let offset = u64::from(number);
+            let keyed = Keyed { key: [number; 16], offset, at: 0 };
+            let record = Record { keys: vec![keyed], ..record(offset, 1) };
+            log.heard(&record, epoch(offset, offset), number != 19, 0, 99_999);
+        }
+        assert_eq!(log.epochs.len(), MOST_EPOCHS);
+        log.forget_to(17);
+        assert_eq!(firsts(&log, 17), Some(vec![18, 20]), "19 could not be read");
+        assert_eq!((log.ids.find(&[17; 16]), log.tail_bytes), (None, 200));
+        assert!(log.ids.find(&[18; 16]).is_some());
     }
 }

@@ -10,6 +10,9 @@
 //! survive that: the [`keeper`] of the journal, the [`openings`] of rooms, and the [`calls`] of the server.
 //! [`transfer`] is what shards tell each other, [`common`] what they share.
 //!
+//! By default this server alone gives messages their order. In a chat that shares its rooms with other nodes
+//! ([`Sharing`](common::Sharing)), Redis does, by way of a link, and [`people`] has the users of all nodes.
+//!
 //! Plain structs decide: [`room`], [`presence`] (users), [`log`] (offsets, recovery, repeated messages),
 //! [`mod@line`] (what is said), [`kept`] (what the journal is to keep of a broadcast), [`commits`] (the queue to
 //! the journal).
@@ -33,6 +36,7 @@ pub(crate) mod messages;
 mod new_rooms;
 pub(crate) mod news;
 mod openings;
+mod people;
 pub(crate) mod position;
 pub(crate) mod presence;
 pub(crate) mod reservations;
@@ -41,6 +45,7 @@ pub(crate) mod server;
 pub(crate) mod shard;
 mod shards;
 pub(crate) mod transfer;
+mod users;
 
 pub(crate) use self::{
     avatars::AvatarStore,

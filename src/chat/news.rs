@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use super::presence::{Change, Presence};
+use super::{presence::Presence, users::Change};
 use crate::{
     domain::{MemberId, NicknameKey, Profile},
     protocol::chat::{MAX_USERS_AT_ONCE, USERS_PAGE},
@@ -70,8 +70,8 @@ pub(crate) struct News {
 struct Untold {
     /// The user as the members were told; `None` if they do not know it.
     told: Option<Profile>,
-    /// The session that caused the last change; it need not be told.
-    by: MemberId,
+    /// The session of this node that caused the last change; it need not be told.
+    by: Option<MemberId>,
     /// `lists_given` at the first and at the last change. A session that was given the list between them
     /// knows what the others were never told.
     lists: (u64, u64),
@@ -100,8 +100,8 @@ pub struct Notice {
     pub count: usize,
     /// What subscribers that get lists are told of it; those that want every change always get it.
     pub listed: Listed,
-    /// The session that caused the change; it is not told.
-    pub by: MemberId,
+    /// The session of this node that caused the change; it is not told.
+    pub by: Option<MemberId>,
 }
 
 /// What of a change is told to subscribers that get lists.
@@ -136,8 +136,15 @@ impl Notice {
 }
 
 impl News {
-    /// A session has changed which users are in the room; `members` are to be told.
-    pub(crate) fn changed(&mut self, change: &Change, by: MemberId, members: usize, now: Instant) {
+    /// A session, of this node or of another one, has changed which users are in the room; `members` are to be told.
+    pub(crate) fn changed(
+        &mut self,
+        change: &Change,
+        by: impl Into<Option<MemberId>>,
+        members: usize,
+        now: Instant,
+    ) {
+        let by = by.into();
         if self.untold.is_empty() {
             let members = u32::try_from(members).unwrap_or(u32::MAX);
             let gathered = now + GATHERING.saturating_mul(members).min(MAX_GATHERING);
@@ -193,7 +200,7 @@ impl News {
         let mut count = self.told_count;
         let mut notices = Vec::new();
         for (key, Untold { told, by, lists, last }) in std::mem::take(&mut self.untold) {
-            let is = presence.find(&key).map(|user| &user.profile);
+            let is = presence.profile_of(&key);
             let is_as_told = told.as_ref() == is;
             if is_as_told && lists.0 == lists.1 {
                 continue;
@@ -242,6 +249,12 @@ impl News {
         true
     }
 
+    /// The room is opened with this number of users, and nothing is to be told of them.
+    pub(crate) fn begin_with(&mut self, users: usize) {
+        self.untold.clear();
+        self.told_count = users;
+    }
+
     /// A session was given the list. A later notice may tell it what it knows from there.
     pub(crate) fn list_given(&mut self) {
         self.lists_given += 1;
@@ -280,7 +293,7 @@ fn bytes_of(profile: &Profile) -> usize {
 }
 
 fn list_bytes(presence: &Presence) -> usize {
-    presence.users().take(USERS_PAGE).map(|user| USER_BYTES + bytes_of(&user.profile)).sum()
+    presence.profiles().take(USERS_PAGE).map(|profile| USER_BYTES + bytes_of(profile)).sum()
 }
 
 /// How long this number of bytes takes at [`BYTES_PER_SECOND`].

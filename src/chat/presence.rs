@@ -11,9 +11,11 @@ use std::{
 };
 
 use super::{
-    ids::{self, Sender},
+    ids,
     looks::Looks,
+    people::People,
     reservations::{Changes, Reservation, Reservations},
+    users::{Change, User},
 };
 use crate::domain::{Map, MemberId, Nickname, NicknameKey, Profile, Token};
 
@@ -28,6 +30,8 @@ pub(crate) struct Presence {
     held: HeldNames,
     reserved: Reservations,
     looks: Looks,
+    /// The users, if the room is shared with other nodes: nothing else is used then.
+    people: Option<Box<People>>,
 }
 
 /// Held nicknames, found by name, by token and by end of the hold: a room may hold as many as it had users,
@@ -40,33 +44,11 @@ struct HeldNames {
     by_end: BTreeSet<(Instant, NicknameKey)>,
 }
 
-/// A user that is present.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct User {
-    /// What others see of the user.
-    pub profile: Profile,
-    /// The secret that proves that a session is of this user.
-    pub token: Token,
-    /// The first half of the keys of the user's messages, hashed once.
-    pub sender: Sender,
-    /// The user's sessions, at least one.
-    pub sessions: Vec<MemberId>,
-}
-
 #[derive(Clone, Debug)]
 struct Held {
     nickname: Nickname,
     token: Token,
     until: Instant,
-}
-
-/// What changed for the others. Both fields are set if a user changes nickname or profile.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Change {
-    /// The profile that has gone.
-    pub left: Option<Profile>,
-    /// The profile that has come.
-    pub arrived: Option<Profile>,
 }
 
 /// The nickname, or one that looks like it, is another user's or is held for its owner.
@@ -75,6 +57,16 @@ pub(crate) struct Change {
 pub(crate) struct NameTaken;
 
 impl Presence {
+    /// The users of a room that is shared with other nodes. From the first call on, the room is one.
+    pub(crate) fn share(&mut self) -> &mut People {
+        self.people.get_or_insert_default()
+    }
+
+    /// The users of a room that is shared with other nodes.
+    pub(crate) fn people(&self) -> Option<&People> {
+        self.people.as_deref()
+    }
+
     /// Makes a session a user, or another user if it was one.
     ///
     /// `token` is what the session proves itself with. `spare` becomes the user's token if there is no
@@ -257,44 +249,68 @@ impl Presence {
 
     /// Frees the nicknames whose hold has ended. Returns when the last of the other holds ends.
     pub(crate) fn expire(&mut self, now: Instant) -> Option<Instant> {
+        if let Some(people) = &mut self.people {
+            return people.expire(now);
+        }
         self.held.expire(now);
         self.held.by_end.last().map(|(end, _)| *end)
     }
 
     /// The user of a session.
     pub(crate) fn user_of(&self, member: MemberId) -> Option<&User> {
-        self.users.get(self.by_session.get(&member)?)
+        match &self.people {
+            None => self.users.get(self.by_session.get(&member)?),
+            Some(people) => people.user_of(member),
+        }
     }
 
-    /// The user with this nickname.
+    /// The user with this nickname, if it has sessions at this node.
     pub(crate) fn find(&self, key: &NicknameKey) -> Option<&User> {
-        self.users.get(key)
+        match &self.people {
+            None => self.users.get(key),
+            Some(people) => people.find(key),
+        }
+    }
+
+    /// What others see of the user with this nickname.
+    pub(crate) fn profile_of(&self, key: &NicknameKey) -> Option<&Profile> {
+        match &self.people {
+            None => self.users.get(key).map(|user| &user.profile),
+            Some(people) => people.profile_of(key),
+        }
     }
 
     /// Whether the nickname is held for a user that may come back.
     pub(crate) fn is_held(&self, key: &NicknameKey) -> bool {
-        self.held.by_name.contains_key(key)
+        match &self.people {
+            None => self.held.by_name.contains_key(key),
+            Some(people) => people.is_held(key),
+        }
     }
 
-    /// Users behind a nickname, or all users, in the order of nicknames.
-    pub(crate) fn users_after(&self, after: Option<&NicknameKey>) -> impl Iterator<Item = &User> {
+    /// What others see of the users behind a nickname, or of all users, in the order of nicknames.
+    pub(crate) fn profiles_after(&self, after: Option<&NicknameKey>) -> impl Iterator<Item = &Profile> {
         let from = after.map_or(Bound::Unbounded, Bound::Excluded);
-        self.users.range((from, Bound::Unbounded)).map(|(_, user)| user)
+        let own = self.users.range((from, Bound::Unbounded)).map(|(_, user)| &user.profile);
+        own.chain(self.people.iter().flat_map(move |people| people.profiles_after(after)))
     }
 
-    /// Users in the order of their nicknames.
-    pub(crate) fn users(&self) -> impl Iterator<Item = &User> {
-        self.users.values()
+    /// What others see of the users, in the order of their nicknames.
+    pub(crate) fn profiles(&self) -> impl Iterator<Item = &Profile> {
+        self.profiles_after(None)
     }
 
     /// The number of users.
     pub(crate) fn count(&self) -> usize {
-        self.users.len()
+        self.people.as_ref().map_or(self.users.len(), |people| people.count())
     }
 
-    /// Whether the room has no user and holds no nickname.
+    /// Whether the room has no user and holds no nickname. A room that is shared with other nodes may have users there.
     pub(crate) fn is_idle(&self) -> bool {
-        self.users.is_empty() && self.held.by_name.is_empty()
+        match &self.people {
+            None => self.users.is_empty() && self.held.by_name.is_empty(),
+            Some(people) => people.is_idle(),
+        }
     }
 }
 
@@ -363,7 +379,7 @@ mod tests {
     }
 
     fn names(presence: &Presence) -> Vec<String> {
-        presence.users().map(|user| user.profile.nickname.to_string()).collect()
+        presence.profiles().map(|profile| profile.nickname.to_string()).collect()
     }
 
     const SPARE: u8 = 99;

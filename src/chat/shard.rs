@@ -24,6 +24,7 @@ use crate::{
     broadcast::RoomId,
     domain::RoomName,
     journal::{Damage, JournalError, RoomState},
+    nodes::contract::Heard,
 };
 
 /// One chat, and its keeper.
@@ -59,7 +60,7 @@ pub struct Figures {
     pub kept_rooms: usize,
     /// Sessions, in rooms or not.
     pub members: usize,
-    /// Messages that have been relayed and are not durable yet.
+    /// Messages that were accepted and are not durable yet.
     pub unkept: u64,
 }
 
@@ -80,8 +81,11 @@ impl Shard {
         Self { chat: make.chat(now), make, keeper, openings, calls }
     }
 
-    /// Begins: asks the journal which rooms it has.
+    /// Begins: asks the journal which rooms it has, unless the rooms are shared with other nodes.
     pub fn start(&mut self, effects: &mut Vec<Effect>) {
+        if self.chat.is_shared() {
+            return;
+        }
         // One shard for all: the journal removes what is too old in all rooms.
         self.keeper.start(self.make.id == ShardId(0));
         self.ask(effects);
@@ -108,6 +112,7 @@ impl Shard {
             Input::Done(done) => self.done(now, done, effects),
             Input::Stop => self.chat.stop(),
             Input::Call(id, call) => self.call(id, call, effects),
+            Input::Heard(heard) => self.heard(heard, effects),
         }
         if ends_turn {
             self.end_turn(now, effects);
@@ -130,9 +135,12 @@ impl Shard {
             Lost::Closed => self.calls.closed(),
             Lost::Forgot(room, call, answer) => self.forgot(&room, call, answer, effects),
             Lost::Call(id, call) => self.call(id, call, effects),
+            Lost::Heard(heard) => self.heard(*heard, effects),
             _ => {}
         }
-        self.keeper.start_again();
+        if !self.chat.is_shared() {
+            self.keeper.start_again();
+        }
         self.end_turn(now, effects);
         self.ask(effects);
     }
@@ -151,6 +159,7 @@ impl Shard {
         self.keeper.hurry();
         match call {
             Call::UntilIdle => self.calls.until_idle(id),
+            Call::Forget(room) if self.chat.is_shared() => self.chat.forget_by_link(id, room),
             Call::Forget(room) => {
                 // What was said before belongs to it.
                 self.chat.end_turn();
@@ -178,6 +187,16 @@ impl Shard {
         }));
         let is_idle = || keeper.is_idle() && !self.chat.is_awaited();
         effects.extend(self.calls.answered(is_idle).into_iter().map(|id| Effect::Answer(id, Ok(true))));
+    }
+
+    /// Handles what the link tells.
+    fn heard(&mut self, heard: Heard, effects: &mut Vec<Effect>) {
+        if let Heard::Accepted(room, said) | Heard::Repeated(room, said) = &heard {
+            self.chat.ack(room, said);
+            // From here on, a panic loses no ack.
+            self.take_over(effects);
+        }
+        self.chat.heard(heard);
     }
 
     fn done(&mut self, now: Now, done: Done, effects: &mut Vec<Effect>) {
@@ -289,7 +308,7 @@ impl Shard {
 
     /// Asks the journal what the chat and the keeper want to know.
     fn ask(&mut self, effects: &mut Vec<Effect>) {
-        self.keeper.close_if_idle(|| self.chat.is_awaited() || self.calls.is_forgetting());
+        self.keeper.close_if_idle(|| self.chat.must_not_end() || self.calls.is_forgetting());
         effects.extend(self.keeper.jobs().map(Effect::Ask));
     }
 
@@ -315,15 +334,15 @@ impl Shard {
         self.chat.list_rooms(asked)
     }
 
-    /// The fault of the journal, if it has one.
+    /// The fault of the journal, or of the link to other nodes, if it has one.
     pub(crate) fn fault(&self) -> Option<&JournalError> {
-        self.keeper.fault()
+        self.keeper.fault().or_else(|| self.chat.fault_of_link())
     }
 
     /// The sizes.
     pub fn figures(&self) -> Figures {
         let (rooms, kept_rooms, members) = self.chat.sizes();
-        Figures { rooms, kept_rooms, members, unkept: self.keeper.unkept() }
+        Figures { rooms, kept_rooms, members, unkept: self.keeper.unkept() + self.chat.unsaid() }
     }
 
     /// The numbers that health shows, with the damage that the journal has met.

@@ -111,7 +111,7 @@ impl Unstarted {
             let (common, peers) = (Arc::clone(&self.shards.0.common), Arc::new(self.shards.clone()));
             let (journal, metrics) = (Arc::clone(journal), Arc::clone(metrics));
             parts.start_at(name, self.shards.at(id).address(), receiver, |supervisor| {
-                ChatServer::new(common, peers, id, journal, metrics, supervisor, waiting)
+                ChatServer::new(common, peers, None, id, journal, metrics, supervisor, waiting)
             });
         }
     }

@@ -10,7 +10,7 @@ pub use self::{
     nickname::{Nickname, NicknameKey},
     profile::Profile,
     room_name::RoomName,
-    token::Token,
+    token::{OwnerHash, PublicId, Token},
 };
 pub(crate) use self::{
     avatar::{AVATARS_PATH, Picture, PictureId},
@@ -18,7 +18,6 @@ pub(crate) use self::{
     map::Map,
     nickname::{Look, NicknameError},
     room_name::{LESSON_ROOM_START, RoomNameError},
-    token::{OwnerHash, PublicId},
 };
 
 pub(crate) mod avatar;
@@ -78,8 +77,7 @@ impl MemberId {
         format!("guest-{}", self.0)
     }
 
-    /// A given id, for tests of structs that only compare ids.
-    #[cfg(any(test, feature = "testing"))]
+    /// The id with this number.
     pub fn of(number: u64) -> Self {
         Self(number)
     }

@@ -90,6 +90,12 @@ impl NewEntry<'_> {
 }
 
 impl Entry {
+    /// The message, to be packed or told.
+    pub fn as_new(&self) -> NewEntry<'_> {
+        let Self { kind, at, username, avatar, uid, id, body, .. } = self;
+        NewEntry { kind: *kind, at: *at, username, avatar, uid: uid.as_ref(), id, body }
+    }
+
     /// Bytes of the entry when packed.
     pub fn packed_len(&self) -> usize {
         let uid = if self.uid.is_some() { PublicId::LEN } else { 0 };

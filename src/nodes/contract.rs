@@ -121,6 +121,12 @@ pub struct Person {
     pub held_for: Duration,
 }
 
+/// The way from the chat to a link, from any thread.
+pub trait Link: fmt::Debug + Send + Sync {
+    /// Takes an order. Never waits. Orders of one room must come in their order.
+    fn order(&self, order: Order);
+}
+
 /// What a link tells the chat. What it tells of one room is in the order in which all nodes hear it.
 #[derive(Clone, Debug)]
 pub enum Heard {

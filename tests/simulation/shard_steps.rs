@@ -84,6 +84,9 @@ impl World {
                     self.trace.check(is_owed, "each call is answered once", || format!("{id:?}"));
                     self.node.servers[shard].answers.push(id);
                 }
+                Effect::Order(order) => {
+                    self.trace.check(false, "a chat of one node has no link", || format!("{order:?}"));
+                }
             }
         }
         self.node.servers[shard].effects = effects;

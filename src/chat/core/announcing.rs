@@ -10,7 +10,8 @@ use crate::{
         line::{CHANGES, Line, shown},
         messages::{ListUsers, Rejected, Reply, UsersPage},
         news::Told,
-        presence::{Change, Presence},
+        presence::Presence,
+        users::Change,
     },
     domain::{MemberId, Profile},
     protocol::chat::{self, USERS_PAGE},
@@ -18,10 +19,10 @@ use crate::{
 
 impl Chat {
     /// Notes a change of the room's users; it is told when it is due.
-    pub(super) fn announce(&mut self, member: MemberId, id: RoomId, change: &Change) {
+    pub(super) fn announce(&mut self, by: impl Into<Option<MemberId>>, id: RoomId, change: &Change) {
         let members = self.broadcaster.rooms.members_in(id);
         if let Some(room) = self.broadcaster.rooms.get(id) {
-            room.news.changed(change, member, members, self.now.at);
+            room.news.changed(change, by, members, self.now.at);
             self.tell_news(id);
         }
     }
@@ -41,7 +42,7 @@ impl Chat {
         let list = is_list_due.then(|| first_users(&room.presence));
         let alarm = room.news.next_alarm(&room.presence, now);
         for notice in &notices {
-            self.add_line(id, &Line::Notice(notice), Reach::Exclude(notice.by), None);
+            self.add_line(id, &Line::Notice(notice), notice.by.map_or(Reach::All, Reach::Exclude), None);
         }
         if let Some(list) = list {
             self.add_line(id, &Line::UsersAgain(&all_shown(&list)), Reach::All, None);
@@ -79,20 +80,23 @@ impl Chat {
         // The list tells of users whose coming the room has not heard yet.
         self.end_broadcast(id);
         let presence = &self.broadcaster.rooms.get(id).ok_or(Rejected::NotLoggedIn)?.presence;
-        let mut behind = presence.users_after(asked.after.as_ref());
-        let users = behind.by_ref().take(asked.limit).map(|user| user.profile.clone()).collect();
+        let mut behind = presence.profiles_after(asked.after.as_ref());
+        let users = behind.by_ref().take(asked.limit).cloned().collect();
         let page = UsersPage { users, count: presence.count(), more: behind.next().is_some() };
         Ok(Reply::Users(Box::new(page)))
     }
 
     /// The time of the earliest alarm.
     pub(in crate::chat) fn next_alarm(&self) -> Option<Instant> {
-        self.alarms.next()
+        self.alarms.next().into_iter().chain(self.next_end_of_patience()).min()
     }
 
     /// Handles the alarms that are due.
     pub(in crate::chat) fn ring(&mut self) {
         let now = self.now.at;
+        if self.is_shared() {
+            self.end_patience();
+        }
         while let Some((id, alarm)) = self.alarms.take_due(now) {
             let Some(room) = self.room(id) else {
                 continue;
@@ -118,7 +122,7 @@ impl Chat {
 
 /// The users that fit in one list.
 fn first_users(presence: &Presence) -> Vec<Profile> {
-    presence.users().take(USERS_PAGE).map(|user| user.profile.clone()).collect()
+    presence.profiles().take(USERS_PAGE).cloned().collect()
 }
 
 fn all_shown(profiles: &[Profile]) -> Vec<chat::Profile<'_>> {

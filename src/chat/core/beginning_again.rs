@@ -6,7 +6,11 @@
 
 use std::collections::{HashMap, HashSet, VecDeque};
 
-use super::{Chat, moving::Moving};
+use super::{
+    Chat,
+    moving::Moving,
+    shared::{Shared, is_answer},
+};
 use crate::{
     broadcast::{Member, Remains, RoomId, Seat},
     chat::{
@@ -23,6 +27,7 @@ use crate::{
     connection::Ending,
     domain::{MemberId, RoomName},
     journal::JournalError,
+    nodes::contract::{AskId, Heard},
 };
 
 /// What is to be done about an input that is lost, because the chat panicked over it.
@@ -60,6 +65,12 @@ pub enum Lost {
     Forgot(RoomName, Option<CallId>, Result<(), JournalError>),
     /// The call is taken nevertheless.
     Call(CallId, Call),
+    /// What the link has told is handled nevertheless.
+    Heard(Box<Heard>),
+    /// The members of the room may not have been told what was heard there.
+    HeardIn(RoomName),
+    /// The link has answered a claim of a name, and where its session is now is not certain.
+    Entered(AskId),
 }
 
 impl Lost {
@@ -85,6 +96,28 @@ impl Lost {
             Input::Done(_) | Input::Wake | Input::TurnEnded => Self::Nothing,
             Input::Stop => Self::Stop,
             Input::Call(id, call) => Self::Call(*id, call.clone()),
+            Input::Heard(heard) => Self::of_heard(heard),
+        }
+    }
+
+    fn of_heard(heard: &Heard) -> Self {
+        match heard {
+            Heard::Said(room, _)
+            | Heard::Opened(room, _)
+            | Heard::Person(room, ..)
+            | Heard::People(room, _)
+            | Heard::NameLost(room, _)
+            | Heard::Forgot(room, _) => Self::HeardIn(room.clone()),
+            Heard::Entered(_, ask, _) => Self::Entered(*ask),
+            Heard::Whispered(_, _, packed) if !is_answer(packed) => Self::Nothing,
+            Heard::Shown(..) => Self::Nothing,
+            Heard::Accepted(..)
+            | Heard::Repeated(..)
+            | Heard::Delayed(..)
+            | Heard::Whispered(..)
+            | Heard::Forgetting(..)
+            | Heard::Up(_)
+            | Heard::Down(..) => Self::Heard(Box::new(heard.clone())),
         }
     }
 
@@ -110,6 +143,7 @@ pub(in crate::chat) struct Rest {
     behind: HashMap<MemberId, VecDeque<Behind>>,
     moving: Moving,
     is_stopping: bool,
+    shared: Option<Box<Shared>>,
 }
 
 impl Chat {
@@ -120,19 +154,30 @@ impl Chat {
             behind: self.logging_in,
             moving: self.moving,
             is_stopping: self.is_stopping,
+            shared: self.shared,
         }
     }
 
     /// Goes on with what is left of a chat that has panicked over an input.
     pub(in crate::chat) fn begin_again(&mut self, rest: Rest, lost: &Lost) {
-        let Rest { mut remains, mut behind, moving, is_stopping } = rest;
+        let Rest { mut remains, mut behind, moving, is_stopping, shared } = rest;
         self.has_begun_again = true;
         self.is_stopping = is_stopping;
-        // Other shards answer for these.
-        self.logging_in = behind.extract_if(|member, _| moving.away.contains_key(member)).collect();
-        self.moving = moving;
+        self.shared = shared;
+        // Other shards, or the link, answer for these.
+        let is_answered_for =
+            |member: &MemberId| moving.away.contains_key(member) || self.is_entering(*member);
+        let answered_for: HashMap<_, _> = behind.extract_if(|member, _| is_answered_for(member)).collect();
+        (self.logging_in, self.moving) = (answered_for, moving);
         let rooms = remains.rooms.iter_mut();
-        let unsent: Vec<_> = rooms.map(|(id, room, lost_lines)| (*id, close(room, *lost_lines))).collect();
+        let unsent: Vec<_> = rooms
+            .map(|(id, room, lost_lines)| {
+                let is_lost = matches!(lost, Lost::HeardIn(name) if *name == room.name);
+                let keeps_log = !is_lost && self.has_heard_log(room);
+                (*id, close(room, *lost_lines, keeps_log))
+            })
+            .collect();
+        let rooms: Vec<_> = unsent.iter().map(|(id, _)| *id).collect();
         let members_of: HashSet<_> = remains.members.iter().map(|(member, _)| *member).collect();
         let strangers = remains.members.iter().filter(|(_, member)| !member.is_subscribed);
         let strangers: Vec<_> = strangers.map(|(id, member)| (*id, member.room())).collect();
@@ -145,6 +190,7 @@ impl Chat {
             waiting.extend(requests);
             self.set_alarms(id, lost_lines);
         }
+        self.open_again(&rooms);
         self.make_good(lost, &strangers);
         for waiting in waiting {
             match waiting {
@@ -192,7 +238,10 @@ impl Chat {
             | Lost::Stop
             | Lost::Closed
             | Lost::Call(..)
+            | Lost::Heard(_)
             | Lost::Forgot(..) => {}
+            Lost::HeardIn(room) => self.lost_in(room),
+            Lost::Entered(ask) => self.lost_answer_to(*ask),
             Lost::Fate(decided) => self.decided(decided.clone()),
             Lost::Answer(member, ticket) => self.reject(*member, *ticket, Rejected::Interrupted),
             &Lost::Arrival(from, member, ticket) => {
@@ -225,7 +274,7 @@ impl Chat {
 
     /// Ends a session, whose client is to come back. Holds the nickname of its user until then. A session that
     /// this shard was logging in for another one stays there, and is told that its login failed.
-    fn send_away(&mut self, member: MemberId) {
+    pub(super) fn send_away(&mut self, member: MemberId) {
         if let Some(to) = self.moving.away.remove(&member) {
             self.logging_in.remove(&member);
             let unregister = Unregister { member, holds_name: true };
@@ -284,12 +333,15 @@ struct Unsent {
     lost_lines: bool,
 }
 
-/// Closes the book of a room, so that it is read again, and drops what was not sent.
-fn close(room: &mut Room, lost_lines: bool) -> Unsent {
-    let requests = match std::mem::replace(&mut room.book, Book::Closed) {
-        Book::Opening(waiting) => waiting,
+/// Closes the book of a room, so that it is read again unless `keeps_log`, and drops what was not sent.
+fn close(room: &mut Room, lost_lines: bool, keeps_log: bool) -> Unsent {
+    let requests = match &mut room.book {
+        Book::Opening(waiting) => std::mem::take(waiting),
         Book::Closed | Book::Open(_) => Vec::new(),
     };
+    if !keeps_log {
+        room.book = Book::Closed;
+    }
     room.is_catching_up = false;
     Unsent { receipts: std::mem::take(&mut room.kept).into_receipts(), requests, lost_lines }
 }

@@ -15,9 +15,9 @@ use crate::{
             Behind as BehindTail, CaughtUp, ChatNews, LoggedIn, Login, Logout, Post, Rejected, Reply,
             SendPrivate, Tail, Unregister,
         },
-        presence::Change,
         room::{Behind, Book, Visit, Waiting},
         transfer::ToShard,
+        users::Change,
     },
     domain::{MemberId, Profile, RoomName, Token},
     logging,
@@ -89,13 +89,26 @@ impl Chat {
             Err(rejected) => return self.refuse_login(login.member, login.ticket, rejected),
         };
         self.open_book(id);
+        if self.is_away(id) {
+            self.refuse_login(login.member, login.ticket, Rejected::JournalUnavailable);
+            return self.retire(id);
+        }
         match self.broadcaster.rooms.get(id).map(|room| &mut room.book) {
             Some(Book::Opening(waiting)) => {
                 self.logging_in.insert(login.member, VecDeque::new());
                 waiting.push(Waiting::Login(login));
             }
-            _ => self.login_open(id, login),
+            _ => _ = self.login_now(id, login),
         }
+    }
+
+    /// Logs a session in to a room that is open. True if that waits for the name; else it is done.
+    pub(super) fn login_now(&mut self, id: RoomId, login: Login) -> bool {
+        if self.is_shared() {
+            return self.claim_name(id, login);
+        }
+        self.login_open(id, login);
+        false
     }
 
     /// Queues a message behind the login of its session. Returns a message that need not wait.
@@ -294,7 +307,7 @@ impl Chat {
         self.keep(ended);
     }
 
-    fn unsubscribe(&mut self, member: MemberId) {
+    pub(super) fn unsubscribe(&mut self, member: MemberId) {
         let ended = self.broadcaster.unsubscribe(member);
         self.keep(ended);
     }
@@ -322,6 +335,9 @@ impl Chat {
     /// A session has left a room: its user leaves with the last of its sessions. Holds the nickname of a user
     /// that drops for `hold`.
     pub(super) fn has_left(&mut self, member: MemberId, id: RoomId, hold: Option<Duration>) {
+        if self.is_shared() {
+            return self.has_left_by_link(member, id, hold.is_some());
+        }
         let (now, max_held) = (self.now.at, self.limits.max_held_names);
         let left = self.broadcaster.rooms.get(id).and_then(|room| match hold {
             Some(hold) => room.presence.drop_out(member, now, now + hold, max_held),

@@ -8,7 +8,7 @@ use std::{
 
 use log::debug;
 
-use self::moving::Moving;
+use self::{moving::Moving, shared::Shared};
 use super::{
     alarms::Alarms,
     commits::Commit,
@@ -34,6 +34,7 @@ mod members;
 mod moving;
 mod names;
 mod opening;
+mod shared;
 mod talking;
 
 pub use self::beginning_again::Lost;
@@ -61,6 +62,8 @@ pub(crate) struct Chat {
     has_begun_again: bool,
     /// The server stops: a session that registers now is dismissed, as the others were.
     is_stopping: bool,
+    /// Its way to other nodes, if the rooms are shared with those.
+    shared: Option<Box<Shared>>,
     /// Whether the journal has told which rooms have history.
     knows_rooms: bool,
     /// The fault of the journal, if it has one: no message is accepted then that is to be kept.
@@ -98,6 +101,7 @@ impl Chat {
             moving: Moving::default(),
             has_begun_again: false,
             is_stopping: false,
+            shared: Shared::new(common),
             knows_rooms: false,
             fault: None,
             listing: Listing::default(),
@@ -117,6 +121,9 @@ impl Chat {
     pub(super) fn take_effects(&mut self, effects: &mut Vec<Effect>) -> std::vec::Drain<'_, ToKeep> {
         effects.append(&mut self.effects);
         effects.extend(self.broadcaster.outgoing().map(|(worker, message)| Effect::Send(worker, message)));
+        if let Some(shared) = &mut self.shared {
+            effects.extend(shared.take_orders());
+        }
         self.to_keep.drain(..)
     }
 
@@ -189,7 +196,11 @@ impl Chat {
     }
 
     /// The fate of a private message is known: answers the requests that wait for it.
-    pub(super) fn decided(&mut self, Decided { fate, delivered }: Decided) {
+    pub(super) fn decided(&mut self, decided: Decided) {
+        if self.shared.is_some() {
+            self.part_decided(&decided);
+        }
+        let Decided { fate, delivered } = decided;
         for waiter in fate.decide(delivered) {
             self.answer(waiter.to, Reply::PrivateSent { at: fate.at(), delivered });
         }
@@ -199,6 +210,9 @@ impl Chat {
     pub(super) fn end_turn(&mut self) {
         let ended = self.broadcaster.end_all();
         self.keep(ended);
+        if let Some(shared) = &mut self.shared {
+            shared.end_turn();
+        }
     }
 
     /// The server stops: a session that registers from now on is turned away.
@@ -232,8 +246,17 @@ impl Chat {
         (rooms.occupied(), rooms.count(), rooms.member_count())
     }
 
-    /// Whether a request waits for the journal of a room.
+    /// Whether a request waits for the journal of a room, or for the link.
     pub(super) fn is_awaited(&self) -> bool {
+        self.is_room_awaited() || self.awaits_link()
+    }
+
+    /// Whether something waits without which the server should not end.
+    pub(super) fn must_not_end(&self) -> bool {
+        self.is_room_awaited() || self.holds_end_up()
+    }
+
+    fn is_room_awaited(&self) -> bool {
         self.moving.is_any_away() || self.broadcaster.rooms.iter().any(|(_, room)| room.is_awaited())
     }
 
@@ -266,6 +289,9 @@ impl Chat {
 
     /// Removes a room from memory if nothing is lost by that.
     fn retire(&mut self, id: RoomId) {
+        if self.shared.is_some() {
+            return self.retire_by_link(id);
+        }
         let Some(Room { name, book, .. }) = self.broadcaster.rooms.retire(id) else {
             return;
         };

@@ -93,11 +93,7 @@ impl Chat {
         }
         if let Reply::Rejected(rejected) = reply {
             self.reject(member, ticket, rejected);
-            let has_fault = matches!(
-                rejected,
-                Rejected::JournalUnavailable | Rejected::JournalDamaged | Rejected::Interrupted
-            );
-            return self.go_on_behind_login(member, has_fault);
+            return self.go_on_behind_login(member, rejected.is_fault());
         }
         self.leave_room(member);
         // Behind the last lines of its former room.

@@ -31,6 +31,9 @@ impl Chat {
 
     /// Frees the nickname of a user that logs out.
     pub(super) fn release_name(&mut self, member: MemberId) {
+        if self.is_shared() {
+            return self.release_name_by_link(member);
+        }
         if let Some(room) =
             self.broadcaster.rooms.room_of(member).and_then(|id| self.broadcaster.rooms.get(id))
             && let Some(released) = room.presence.release(member)
@@ -42,6 +45,10 @@ impl Chat {
 
     /// The server stops: the journal keeps the nicknames of all users, so that the next server holds them.
     pub(in crate::chat) fn keep_names(&mut self) {
+        // Redis holds the names of a node that leaves.
+        if self.is_shared() {
+            return;
+        }
         let (now, hold) = (self.now, self.limits.name_hold);
         let names_of = |presence: &Presence| -> Vec<_> {
             presence.names_to_hold(now.at, hold).map(|name| to_keep(&name, now)).collect()

@@ -107,6 +107,9 @@ impl Chat {
 
     /// Asks where a room stands in its journal, unless that has been asked, or the room keeps no history.
     pub(super) fn open_book(&mut self, id: RoomId) {
+        if self.is_shared() {
+            return self.open_by_link(id);
+        }
         let is_closed = |room: &&mut Room| room.name.is_kept() && matches!(room.book, Book::Closed);
         let Some(room) = self.broadcaster.rooms.get(id).filter(is_closed) else {
             return;
@@ -145,18 +148,30 @@ impl Chat {
         let Book::Opening(waiting) = std::mem::replace(&mut room.book, book) else {
             return;
         };
-        // A request may leave the room empty; the next ones need the room.
-        room.is_catching_up = true;
         self.keep_in_journal(name, nearer);
+        self.handle_waiting(id, waiting, fault);
+    }
+
+    /// Handles the requests that have waited until a room is open; if it cannot be opened now, `fault` says why.
+    pub(super) fn handle_waiting(&mut self, id: RoomId, waiting: Vec<Waiting>, fault: Option<Rejected>) {
+        // A request may leave the room empty; the next ones need the room.
+        if let Some(room) = self.broadcaster.rooms.get(id) {
+            room.is_catching_up = true;
+        }
         for waiting in waiting {
             match waiting {
                 Waiting::Login(login) => {
                     let member = login.member;
-                    match fault {
-                        Some(rejected) => self.refuse_login(login.member, login.ticket, rejected),
-                        None => self.login_open(id, login),
+                    let waits = match fault {
+                        Some(rejected) => {
+                            self.refuse_login(login.member, login.ticket, rejected);
+                            false
+                        }
+                        None => self.login_now(id, login),
+                    };
+                    if !waits {
+                        self.go_on_behind_login(member, fault.is_some());
                     }
-                    self.go_on_behind_login(member, fault.is_some());
                 }
                 Waiting::Publish(publish) => self.publish_open(id, publish),
                 // Its session may have moved to another shard meanwhile.

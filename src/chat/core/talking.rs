@@ -32,9 +32,10 @@ impl Chat {
             return;
         };
         self.open_book(id);
+        let is_away = self.is_away(id);
         match self.broadcaster.rooms.get(id).map(|room| &mut room.book) {
             // Keep the order. The guest may be gone when the journal answers; its message is still sent.
-            Some(Book::Opening(waiting)) => waiting.push(Waiting::Publish(publish)),
+            Some(Book::Opening(waiting)) if !is_away => waiting.push(Waiting::Publish(publish)),
             _ => self.publish_open(id, publish),
         }
     }
@@ -42,6 +43,9 @@ impl Chat {
     /// Handles a guest's message in a room whose journal has answered. A guest gets no error if its text is
     /// not kept; it has its echo.
     pub(super) fn publish_open(&mut self, id: RoomId, publish: Publish) {
+        if self.is_shared() {
+            return self.publish_by_link(id, publish);
+        }
         let Publish { member, payload, accepted } = publish;
         let (has_fault, at) = (self.fault.is_some(), self.now.millis);
         let Some(room) = self.room(id) else {
@@ -75,6 +79,9 @@ impl Chat {
     }
 
     fn post(&mut self, post: Post) -> Result<(), Rejected> {
+        if self.is_shared() {
+            return self.post_by_link(post);
+        }
         let Post { member, ticket, kind, body, id: client_id, accepted } = post;
         let known = self.broadcaster.rooms.member(member).ok_or(Rejected::NotLoggedIn)?;
         let (id, worker) = (known.room().ok_or(Rejected::NotLoggedIn)?, known.worker);
@@ -136,6 +143,9 @@ impl Chat {
         let Some((id, worker)) = known.and_then(|known| Some((known.room()?, known.worker))) else {
             return Some(place);
         };
+        if self.is_shared() {
+            return self.until_accepted(id, Asker { member, worker, ticket });
+        }
         let Some(room) = self.broadcaster.rooms.get(id) else {
             return Some(place);
         };
@@ -166,6 +176,9 @@ impl Chat {
     /// A private message is live only. It goes to the subscribed sessions of both users; their fan-outs
     /// answer the sender.
     fn send_private(&mut self, message: SendPrivate) -> Result<(), Rejected> {
+        if self.is_shared() {
+            return self.send_private_by_link(message);
+        }
         let SendPrivate { member, ticket, to, kind, body, id: client_id, accepted } = message;
         let known = self.broadcaster.rooms.member(member).ok_or(Rejected::NotLoggedIn)?;
         let (id, worker) = (known.room().ok_or(Rejected::NotLoggedIn)?, known.worker);
@@ -225,7 +238,7 @@ impl Chat {
     }
 
     /// The fate of a private message that is sent for the first time.
-    fn remember_private(&mut self, key: Option<ids::Key>) -> Arc<Fate> {
+    pub(super) fn remember_private(&mut self, key: Option<ids::Key>) -> Arc<Fate> {
         let fate = Arc::new(Fate::undelivered(self.now.millis));
         if let Some(key) = key {
             self.private_ids.remember(key, Arc::clone(&fate), fate.at());
@@ -234,7 +247,7 @@ impl Chat {
     }
 
     /// Those of the sessions that are subscribed.
-    fn subscribed(&self, sessions: &[MemberId]) -> Vec<MemberId> {
+    pub(super) fn subscribed(&self, sessions: &[MemberId]) -> Vec<MemberId> {
         let is_subscribed = |member: &&MemberId| {
             self.broadcaster.rooms.member(**member).is_some_and(|member| member.is_subscribed)
         };
@@ -252,6 +265,9 @@ impl Chat {
         else {
             return;
         };
+        if self.is_shared() {
+            return self.show_typing_by_link(member, id, typing);
+        }
         let subscribers = self.broadcaster.rooms.subscribers(id).map_or(0, Subscribers::count);
         if subscribers <= usize::from(is_subscribed) {
             return;
@@ -268,10 +284,14 @@ impl Chat {
     /// Adds a line to the broadcast of a room, and to what is to be kept of it. `accepted` is held until the
     /// broadcast is delivered.
     pub(super) fn add_line(&mut self, id: RoomId, line: &Line<'_>, reach: Reach, accepted: Option<Accepted>) {
+        let is_shared = self.is_shared();
         let Some(room) = self.room(id) else {
             return;
         };
-        room.kept.push(line);
+        // Redis has what was heard.
+        if !is_shared {
+            room.kept.push(line);
+        }
         let is_full = room.kept.is_full();
         let ended = self.broadcaster.push(id, line, reach, accepted);
         self.keep(ended);

@@ -119,6 +119,13 @@ pub enum Rejected {
     Interrupted,
 }
 
+impl Rejected {
+    /// Whether the request may succeed later although nothing about it changes.
+    pub(crate) fn is_fault(self) -> bool {
+        matches!(self, Self::JournalUnavailable | Self::JournalDamaged | Self::Interrupted)
+    }
+}
+
 impl From<&JournalError> for Rejected {
     fn from(error: &JournalError) -> Self {
         match error {

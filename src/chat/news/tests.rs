@@ -103,7 +103,7 @@ impl Room {
     }
 
     fn names(&self) -> BTreeSet<String> {
-        self.presence.users().map(|user| user.profile.nickname.to_string()).collect()
+        self.presence.profiles().map(|profile| profile.nickname.to_string()).collect()
     }
 }
 

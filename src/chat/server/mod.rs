@@ -28,6 +28,7 @@ use crate::{
     broadcast::{Delivery, FanOuts, TurnLength, Turns},
     journal::{Journal, now_millis},
     metrics::Metrics,
+    nodes::contract::Link,
     parts::{Panicked, Supervisor, Waiting},
 };
 
@@ -47,6 +48,8 @@ pub(crate) struct ChatServer {
     waiting: Waiting,
     bell: Bell,
     peers: Arc<dyn Peers>,
+    /// The way to other nodes, if the rooms are shared with those.
+    link: Option<Arc<dyn Link>>,
     fanouts: FanOuts,
     /// What goes to other shards at the end of the turn.
     forwards: Vec<(ShardId, ToShard)>,
@@ -75,10 +78,13 @@ impl Decisions for ToServer {
 }
 
 impl ChatServer {
-    /// Shard `id`, which keeps history in `journal` and figures in `metrics`.
+    /// Shard `id`, which keeps history in `journal` and figures in `metrics`. `link` goes to other nodes, if `common` is
+    /// shared with those.
+    #[allow(clippy::too_many_arguments, reason = "what a shard is made of")]
     pub(super) fn new(
         common: Arc<Common>,
         peers: Arc<dyn Peers>,
+        link: Option<Arc<dyn Link>>,
         id: ShardId,
         journal: Arc<dyn Journal>,
         metrics: Arc<Metrics>,
@@ -92,6 +98,7 @@ impl ChatServer {
             waiting,
             bell: Bell::default(),
             peers,
+            link,
             fanouts: FanOuts::default(),
             forwards: Vec::new(),
             asking: Asking::new(journal, Arc::clone(&metrics)),
@@ -142,6 +149,11 @@ impl ChatServer {
                 Effect::Forward(to, message) => self.forwards.push((to, message)),
                 Effect::Ask(job) => self.ask(job, ctx),
                 Effect::Answer(call, answer) => self.answers.note(call, answer),
+                Effect::Order(order) => {
+                    if let Some(link) = &self.link {
+                        link.order(order);
+                    }
+                }
             }
         }
         // Empty again, with its memory.

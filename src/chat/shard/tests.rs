@@ -29,6 +29,7 @@ use crate::{
 };
 
 mod calls;
+mod nodes;
 
 #[derive(Debug)]
 struct NoDecisions;
@@ -108,6 +109,7 @@ impl Stage {
                 Effect::TurnAway(_, ending) => panic!("turned away: {ending:?}"),
                 Effect::Forward(to, message) => self.forwards.push((to, message)),
                 Effect::Answer(id, answer) => self.answered.push((id, answer)),
+                Effect::Order(order) => panic!("there is no link: {order:?}"),
             }
         }
     }

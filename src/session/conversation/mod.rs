@@ -29,7 +29,7 @@ use crate::{
         rate::{Measure, Meter},
     },
     domain::{MemberId, Nickname, Profile, RoomName, Token},
-    journal::{Entry, JournalError, Kind, NewEntry, Page, Range},
+    journal::{Entry, JournalError, Kind, Page, Range},
     protocol::{
         chat::{
             self, Answer, Code, Envelope, Event, Failure, HistoryMessage, HistoryPage, PrivateReceipt,
@@ -362,7 +362,7 @@ impl Conversation {
 
     /// Sends a message from the journal; marks it as a replay if it is older than the login.
     fn replay(&self, entry: &Entry, head: u64) {
-        let event = line::said_event(entry.offset, as_new(entry), entry.offset <= head);
+        let event = line::said_event(entry.offset, entry.as_new(), entry.offset <= head);
         self.speech.room_event(&event);
     }
 
@@ -415,12 +415,7 @@ fn history_message(entry: &Entry) -> HistoryMessage<'_> {
         Kind::Message => "message",
         Kind::Image => "image",
     };
-    HistoryMessage { kind, message: line::said(entry.offset, as_new(entry), false) }
-}
-
-fn as_new(entry: &Entry) -> NewEntry<'_> {
-    let Entry { kind, at, username, avatar, uid, id, body, .. } = entry;
-    NewEntry { kind: *kind, at: *at, username, avatar, uid: uid.as_ref(), id, body }
+    HistoryMessage { kind, message: line::said(entry.offset, entry.as_new(), false) }
 }
 
 /// The error for a client that makes rooms too fast.

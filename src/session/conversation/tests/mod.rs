@@ -28,7 +28,7 @@ use crate::{
         wire::Wire,
     },
     domain::Avatar,
-    journal::{Append, Epoch, EpochId, Record},
+    journal::{Append, Epoch, EpochId, NewEntry, Record},
     protocol::websocket::frame,
     session::voice::Voice,
 };
