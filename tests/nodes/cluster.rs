@@ -26,7 +26,11 @@ impl Cluster {
 
     /// As [`Cluster::start`] does, with these flags for each node.
     pub fn with(count: usize, lines: &[&str], flags: &[&str]) -> Self {
-        let redis = Redis::start(lines);
+        Self::on(Redis::start(lines), count, flags)
+    }
+
+    /// Starts `count` nodes with these flags on a Redis.
+    pub fn on(redis: Redis, count: usize, flags: &[&str]) -> Self {
         let cuts: Vec<_> = (0..count).map(|_| Cut::to(redis.address())).collect();
         let node = |(number, cut): (usize, &Cut)| Node::on_redis(&name(number), cut.address(), flags);
         let nodes = cuts.iter().enumerate().map(node).collect();

@@ -29,4 +29,12 @@ mod storm;
 mod visitor;
 mod wire;
 
+mod buffers;
+mod failover;
+mod joining;
+mod kills;
+mod links;
+mod names;
 mod order;
+mod private;
+mod redis_dies;

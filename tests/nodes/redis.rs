@@ -127,9 +127,22 @@ impl Redis {
         }
     }
 
+    /// Waits for a line of its log that contains `text`.
+    pub fn wait_for_log(&self, text: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.whole_log().contains(text) {
+            assert!(Instant::now() < deadline, "{text:?} was not logged: {}", self.log());
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    fn whole_log(&self) -> String {
+        fs::read_to_string(self.folder.path().join("redis.log")).unwrap_or_default()
+    }
+
     /// The end of its log.
     pub fn log(&self) -> String {
-        let text = fs::read_to_string(self.folder.path().join("redis.log")).unwrap_or_default();
+        let text = self.whole_log();
         let lines: Vec<_> = text.lines().collect();
         lines[lines.len().saturating_sub(20)..].join("\n")
     }

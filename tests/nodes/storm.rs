@@ -49,6 +49,11 @@ impl Storm {
         self.chatters.iter().map(Chatter::acked).sum()
     }
 
+    /// The number of messages of those chatters that were acked so far that began at this one of `nodes` nodes.
+    pub fn acked_by(&self, node: usize, nodes: usize) -> u64 {
+        self.chatters.iter().skip(node).step_by(nodes).map(Chatter::acked).sum()
+    }
+
     /// Waits until so many more messages are acked.
     pub fn wait_for_acks(&self, more: u64) {
         let goal = self.acked() + more;

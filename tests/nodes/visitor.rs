@@ -20,6 +20,8 @@ pub struct Visitor {
     last_ack: u64,
     /// Events that came and were not waited for yet.
     events: VecDeque<Value>,
+    /// The names of those that were skipped.
+    passed: Vec<String>,
     /// What the login was answered.
     pub welcome: Value,
 }
@@ -28,7 +30,8 @@ impl Visitor {
     /// Logs in once; the error if that is refused.
     pub fn try_login(node: SocketAddr, data: &Value) -> Result<Self, Value> {
         let wire = Wire::open(node, "/chat", PATIENCE).expect("connected");
-        let mut visitor = Self { wire, last_ack: 0, events: VecDeque::new(), welcome: Value::Null };
+        let mut visitor =
+            Self { wire, last_ack: 0, events: VecDeque::new(), passed: Vec::new(), welcome: Value::Null };
         let answer = visitor.answer("login", data);
         if !answer["error"].is_null() {
             return Err(answer["error"].clone());
@@ -69,10 +72,15 @@ impl Visitor {
         data
     }
 
-    /// The whole answer to a request.
-    pub fn answer(&mut self, event: &str, data: &Value) -> Value {
+    /// Sends an event without waiting for an answer.
+    pub fn send(&mut self, event: &str, data: &Value) {
         self.last_ack += 1;
         self.wire.send(event, data, self.last_ack).expect("the connection is open");
+    }
+
+    /// The whole answer to a request.
+    pub fn answer(&mut self, event: &str, data: &Value) -> Value {
+        self.send(event, data);
         loop {
             let value = self.next(event);
             if value["ack"] == self.last_ack {
@@ -101,6 +109,29 @@ impl Visitor {
             if value["event"] == name && is_it(&value["data"]) {
                 return value["data"].clone();
             }
+            self.passed.push(value["event"].as_str().unwrap_or_default().to_owned());
+        }
+    }
+
+    /// The number of events of this name about a user that have come since the last [`Visitor::hear`].
+    pub fn count(&mut self, name: &str, user: &str) -> usize {
+        // Whatever the node has sent before its answer is there.
+        self.ask("ping", &json!({}));
+        let is_it = |value: &&Value| value["event"] == name && value["data"]["username"] == user;
+        self.events.iter().filter(is_it).count()
+    }
+
+    /// The number of events of this name that it was not waited for.
+    pub fn passed_by(&self, name: &str) -> usize {
+        self.passed.iter().filter(|event| *event == name).count()
+    }
+
+    /// Waits until a user is in the room.
+    pub fn wait_for_user(&mut self, name: &str) {
+        let deadline = Instant::now() + PATIENCE;
+        while !self.users().iter().any(|user| user == name) {
+            assert!(Instant::now() < deadline, "{name} does not come");
+            thread::sleep(PAUSE);
         }
     }
 

@@ -1,0 +1,154 @@
+//! A replica takes the place of a Redis that is gone, or that only seems to be.
+
+use crate::{
+    chatter::Manner,
+    cluster::{Cluster, EVERYSEC},
+    cut::Cut,
+    judge::Verdict,
+    redis::{Redis, Reply},
+    runs::runs,
+    storm::Storm,
+};
+
+/// Two nodes on a Redis that has a replica.
+struct Pair {
+    cluster: Cluster,
+    /// Between the replica and its master.
+    link: Cut,
+    replica: Redis,
+}
+
+impl Pair {
+    fn start(lines: &[&str]) -> Self {
+        let lines = [&EVERYSEC[..], lines].concat();
+        // A master that wants a replica takes nothing before it has one.
+        let master = Redis::start(&lines);
+        let link = Cut::to(master.address());
+        let replica = Redis::replica(link.address(), &lines);
+        Self { cluster: Cluster::on(master, 2, &[]), link, replica }
+    }
+
+    /// The replica becomes a master.
+    fn promote(&self) {
+        self.replica.ask(&["REPLICAOF", "NO", "ONE"]);
+        self.replica.ask(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
+    }
+
+    /// The nodes find the former replica instead of the former master.
+    fn point(&self, node: usize) {
+        self.cluster.cuts[node].re_target(self.replica.address());
+        self.cluster.cuts[node].go_on();
+    }
+
+    fn end(&self, storm: Storm) -> Verdict {
+        self.cluster.wait_until_well();
+        storm.end(&self.cluster.addresses())
+    }
+}
+
+#[test]
+#[ignore = "waits for --redis"]
+fn nodes_give_a_replica_that_takes_over_what_it_lacks() {
+    runs("failover", |run| {
+        let mut pair = Pair::start(&[]);
+        let storm = Storm::begin(&pair.cluster.addresses(), 8, &Manner::default(), &mut run.rng);
+        storm.wait_for_acks(100);
+        pair.link.freeze();
+        storm.wait_for_acks(100 + run.rng.below(300) as u64);
+        pair.cluster.redis.kill();
+        pair.promote();
+        (0..2).for_each(|node| pair.point(node));
+        storm.wait_until_all_hear();
+        storm.wait_for_acks(100);
+        let verdict = pair.end(storm);
+        run.print(&verdict);
+        verdict.assert_whole();
+    });
+}
+
+/// One node alone has heard the last messages, and comes when the other one has gone on without them.
+#[test]
+#[ignore = "waits for --redis"]
+fn what_only_a_node_that_comes_late_has_heard_is_declared_lost() {
+    runs("failover, the node that knows most is late", |run| {
+        let mut pair = Pair::start(&[]);
+        let storm = Storm::begin(&pair.cluster.addresses(), 8, &Manner::default(), &mut run.rng);
+        storm.wait_for_acks(100);
+        pair.link.freeze();
+        pair.cluster.cuts[1].freeze();
+        storm.wait_for_acks(100 + run.rng.below(200) as u64);
+        pair.cluster.cuts[0].refuse();
+        pair.cluster.redis.kill();
+        pair.promote();
+        pair.point(1);
+        storm.wait_for_acks(100);
+        pair.point(0);
+        storm.wait_until_all_hear();
+        let verdict = pair.end(storm);
+        run.print(&verdict);
+        verdict.assert_sound();
+        assert!(verdict.declared > 0 && verdict.resets > 0, "{verdict}");
+        assert!(verdict.resets <= 4, "only clients of the late node: {verdict}");
+    });
+}
+
+/// Node 0 goes on with the former master while node 1 has the new one. `both` is what is waited for meanwhile.
+fn split(name: &'static str, lines: &[&str], both: impl Fn(&Pair, &Storm)) -> Vec<Verdict> {
+    let mut verdicts = Vec::new();
+    runs(name, |run| {
+        let pair = Pair::start(lines);
+        let storm = Storm::begin(&pair.cluster.addresses(), 8, &Manner::default(), &mut run.rng);
+        storm.wait_for_acks(100);
+        pair.link.refuse();
+        pair.promote();
+        pair.point(1);
+        both(&pair, &storm);
+        pair.point(0);
+        storm.wait_until_all_hear();
+        let verdict = pair.end(storm);
+        run.print(&verdict);
+        verdict.assert_sound();
+        verdicts.push(verdict);
+    });
+    verdicts
+}
+
+#[test]
+#[ignore = "waits for --redis"]
+fn what_the_side_of_the_former_master_has_acked_is_declared_lost() {
+    let verdicts = split("split brain", &[], |pair, storm| {
+        pair.cluster.nodes[1].wait_until_well();
+        storm.wait_for_acks(400);
+    });
+    for verdict in verdicts {
+        assert!(verdict.declared > 0 && verdict.resets > 0, "{verdict}");
+    }
+}
+
+#[test]
+#[ignore = "waits for --redis"]
+fn a_master_that_wants_a_replica_soon_acks_nothing_on_its_own_side() {
+    let lines = ["min-replicas-to-write 1", "min-replicas-max-lag 1"];
+    split("split brain, min-replicas-to-write", &lines, |pair, storm| {
+        pair.cluster.nodes[0].wait_until_unwell();
+        pair.cluster.nodes[1].wait_until_well();
+        let before = storm.acked_by(0, 2);
+        storm.wait_for_acks(100);
+        assert_eq!(storm.acked_by(0, 2), before, "no client of that node is told that a message is kept");
+    });
+}
+
+#[test]
+fn the_harness_of_redis_has_a_replica_that_lags_behind_a_frozen_link_and_takes_over() {
+    let mut master = Redis::start(&EVERYSEC);
+    let link = Cut::to(master.address());
+    let replica = Redis::replica(link.address(), &EVERYSEC);
+    master.ask(&["SET", "tea", "green"]);
+    master.ask(&["WAIT", "1", "0"]);
+    link.freeze();
+    master.ask(&["SET", "tea", "black"]);
+    master.kill();
+    replica.ask(&["REPLICAOF", "NO", "ONE"]);
+    assert_eq!(replica.ask(&["GET", "tea"]), Reply::Text("green".to_owned()));
+    replica.ask(&["SET", "tea", "white"]);
+}
