@@ -44,6 +44,11 @@ impl Cluster {
         self.nodes.iter().map(Node::address).collect()
     }
 
+    /// Where clients find three nodes.
+    pub fn three(&self) -> [SocketAddr; 3] {
+        self.addresses().try_into().expect("three nodes")
+    }
+
     /// Waits until each node keeps what is said.
     pub fn wait_until_well(&self) {
         self.nodes.iter().for_each(Node::wait_until_well);

@@ -1,10 +1,13 @@
 //! A replica takes the place of a Redis that is gone, or that only seems to be.
 
+use std::time::Instant;
+
 use crate::{
     chatter::Manner,
     cluster::{Cluster, EVERYSEC},
     cut::Cut,
     judge::Verdict,
+    program::PATIENCE,
     redis::{Redis, Reply},
     runs::runs,
     storm::Storm,
@@ -18,23 +21,30 @@ struct Pair {
     replica: Redis,
 }
 
+/// A master and its replica, which the master counts on, with the link between them.
+fn with_replica(lines: &[&str]) -> (Redis, Cut, Redis) {
+    let master = Redis::start(lines);
+    let link = Cut::to(master.address());
+    let replica = Redis::replica(link.address(), lines);
+    if lines.iter().any(|line| line.starts_with("min-replicas-to-write")) {
+        master.wait_for_info("replication", "min_slaves_good_slaves:1");
+    }
+    (master, link, replica)
+}
+
+/// The replica becomes a master that wants no replica.
+fn promote(replica: &Redis) {
+    replica.ask(&["REPLICAOF", "NO", "ONE"]);
+    replica.ask(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
+}
+
 impl Pair {
     fn start(lines: &[&str]) -> Self {
-        let lines = [&EVERYSEC[..], lines].concat();
-        // A master that wants a replica takes nothing before it has one.
-        let master = Redis::start(&lines);
-        let link = Cut::to(master.address());
-        let replica = Redis::replica(link.address(), &lines);
+        let (master, link, replica) = with_replica(&[&EVERYSEC[..], lines].concat());
         Self { cluster: Cluster::on(master, 2, &[]), link, replica }
     }
 
-    /// The replica becomes a master.
-    fn promote(&self) {
-        self.replica.ask(&["REPLICAOF", "NO", "ONE"]);
-        self.replica.ask(&["CONFIG", "SET", "min-replicas-to-write", "0"]);
-    }
-
-    /// The nodes find the former replica instead of the former master.
+    /// A node finds the former replica instead of the former master.
     fn point(&self, node: usize) {
         self.cluster.cuts[node].re_target(self.replica.address());
         self.cluster.cuts[node].go_on();
@@ -56,7 +66,7 @@ fn nodes_give_a_replica_that_takes_over_what_it_lacks() {
         pair.link.freeze();
         storm.wait_for_acks(100 + run.rng.below(300) as u64);
         pair.cluster.redis.kill();
-        pair.promote();
+        promote(&pair.replica);
         (0..2).for_each(|node| pair.point(node));
         storm.wait_until_all_hear();
         storm.wait_for_acks(100);
@@ -79,7 +89,7 @@ fn what_only_a_node_that_comes_late_has_heard_is_declared_lost() {
         storm.wait_for_acks(100 + run.rng.below(200) as u64);
         pair.cluster.cuts[0].refuse();
         pair.cluster.redis.kill();
-        pair.promote();
+        promote(&pair.replica);
         pair.point(1);
         storm.wait_for_acks(100);
         pair.point(0);
@@ -100,7 +110,7 @@ fn split(name: &'static str, lines: &[&str], both: impl Fn(&Pair, &Storm)) -> Ve
         let storm = Storm::begin(&pair.cluster.addresses(), 8, &Manner::default(), &mut run.rng);
         storm.wait_for_acks(100);
         pair.link.refuse();
-        pair.promote();
+        promote(&pair.replica);
         pair.point(1);
         both(&pair, &storm);
         pair.point(0);
@@ -132,23 +142,33 @@ fn a_master_that_wants_a_replica_soon_acks_nothing_on_its_own_side() {
     split("split brain, min-replicas-to-write", &lines, |pair, storm| {
         pair.cluster.nodes[0].wait_until_unwell();
         pair.cluster.nodes[1].wait_until_well();
+        // What was acked before is counted by then.
+        storm.wait_for_acks(20);
         let before = storm.acked_by(0, 2);
         storm.wait_for_acks(100);
         assert_eq!(storm.acked_by(0, 2), before, "no client of that node is told that a message is kept");
     });
 }
 
+/// The value of a key once it is this one.
+fn wait_for(redis: &Redis, key: &str, value: &str) {
+    let deadline = Instant::now() + PATIENCE;
+    while redis.ask(&["GET", key]) != Reply::Text(value.to_owned()) {
+        assert!(Instant::now() < deadline, "{key} is {:?}", redis.ask(&["GET", key]));
+    }
+}
+
 #[test]
 fn the_harness_of_redis_has_a_replica_that_lags_behind_a_frozen_link_and_takes_over() {
-    let mut master = Redis::start(&EVERYSEC);
-    let link = Cut::to(master.address());
-    let replica = Redis::replica(link.address(), &EVERYSEC);
+    let (mut master, link, replica) = with_replica(&["min-replicas-to-write 1", "min-replicas-max-lag 1"]);
     master.ask(&["SET", "tea", "green"]);
-    master.ask(&["WAIT", "1", "0"]);
+    wait_for(&replica, "tea", "green");
     link.freeze();
     master.ask(&["SET", "tea", "black"]);
+    master.wait_for_info("replication", "min_slaves_good_slaves:0");
+    assert!(matches!(master.try_ask(&["SET", "tea", "white"]), Ok(Reply::Error(_))), "it wants its replica");
     master.kill();
-    replica.ask(&["REPLICAOF", "NO", "ONE"]);
+    promote(&replica);
     assert_eq!(replica.ask(&["GET", "tea"]), Reply::Text("green".to_owned()));
     replica.ask(&["SET", "tea", "white"]);
 }

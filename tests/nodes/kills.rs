@@ -42,6 +42,30 @@ fn clients_of_a_node_that_is_killed_and_comes_back_lose_nothing_that_was_acked()
     });
 }
 
+/// What a Redis does that loses what it had, by a node with a journal.
+#[test]
+fn what_a_copy_of_the_data_lacks_that_is_put_back_is_declared_lost() {
+    runs("a copy is put back", |run| {
+        let mut node = Node::alone(&[]);
+        let storm = Storm::begin(&[node.address()], 8, &Manner::default(), &mut run.rng);
+        talk(&storm, run);
+        assert_eq!(node.terminate(), Some(0));
+        let copy = node.copy();
+        node.start_again();
+        storm.wait_until_all_are_in();
+        talk(&storm, run);
+        node.kill();
+        node.put_back(copy);
+        node.start_again();
+        storm.wait_until_all_are_in();
+        talk(&storm, run);
+        let verdict = storm.end(&[node.address()]);
+        run.print(&verdict);
+        verdict.assert_sound();
+        assert!(verdict.declared >= 30 && verdict.resets >= 8, "{verdict}");
+    });
+}
+
 #[test]
 #[ignore = "waits for --redis"]
 fn clients_of_a_killed_node_go_on_at_another_one_and_lose_nothing() {

@@ -5,11 +5,37 @@ use std::{thread, time::Duration};
 use crate::{
     chatter::Manner,
     cluster::{Cluster, EVERYSEC},
-    cut::Way,
-    node::LEASE,
+    cut::{Cut, Way},
+    node::{LEASE, Node},
     runs::runs,
     storm::Storm,
 };
+
+#[test]
+fn clients_whose_own_links_freeze_and_are_cut_come_back_and_lose_nothing() {
+    runs("links of clients", |run| {
+        let node = Node::alone(&[]);
+        let cuts = [Cut::to(node.address()), Cut::to(node.address())];
+        let patience = Duration::from_millis(1200);
+        let addresses = cuts.each_ref().map(Cut::address);
+        let storm = Storm::begin(&addresses, 8, &Manner { patience, ..Manner::default() }, &mut run.rng);
+        while !run.is_over() {
+            storm.wait_for_acks(30 + run.rng.below(200) as u64);
+            let cut = &cuts[run.rng.below(2)];
+            match run.rng.below(3) {
+                0 => cut.cut(),
+                1 => cut.refuse(),
+                _ => cut.freeze(),
+            }
+            storm.wait_until_all_hear();
+            cut.go_on();
+        }
+        let verdict = storm.end(&[node.address()]);
+        run.print(&verdict);
+        verdict.assert_whole();
+        assert!(verdict.drops > 0, "{verdict}");
+    });
+}
 
 /// Freezes the link of one of two nodes for a while, at which the other one goes on.
 fn freeze(name: &'static str, length: Duration) {

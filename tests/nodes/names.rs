@@ -100,10 +100,17 @@ fn identity(visitor: &Visitor) -> (&str, &str) {
 }
 
 #[test]
+fn tabs_at_one_node_are_one_user_whose_name_is_held_for_the_bearer_of_its_token() {
+    tabs_are_one_user([Node::alone(&[]).address(); 3]);
+}
+
+#[test]
 #[ignore = "waits for --redis"]
 fn tabs_at_two_nodes_are_one_user_whose_name_is_held_for_the_bearer_of_its_token_at_any_node() {
-    let cluster = Cluster::start(3, &EVERYSEC);
-    let [one, two, three] = cluster.addresses()[..] else { panic!("three nodes") };
+    tabs_are_one_user(Cluster::start(3, &EVERYSEC).three());
+}
+
+fn tabs_are_one_user([one, two, three]: [SocketAddr; 3]) {
     let mut witness = Visitor::login(three, "witness", "tea");
     let ann = Visitor::login(one, "ann", "tea");
     witness.hear("addUser", |user| user["username"] == "ann");

@@ -1,6 +1,7 @@
 //! A node: the server program on a port of its own, alone or with others on one Redis.
 
 use std::{
+    fs,
     io::{Read as _, Write as _},
     net::{Ipv4Addr, SocketAddr, TcpStream},
     thread,
@@ -97,6 +98,22 @@ impl Node {
         self.program.take().expect("it runs").exit_code()
     }
 
+    /// A copy of its data, while it does not run.
+    pub fn copy(&self) -> TempDir {
+        assert!(self.program.is_none(), "it runs");
+        let copy = tempfile::tempdir().expect("a folder");
+        for entry in fs::read_dir(self.data.path()).expect("a folder").map(|entry| entry.expect("an entry")) {
+            fs::copy(entry.path(), copy.path().join(entry.file_name())).expect("copied");
+        }
+        copy
+    }
+
+    /// Has it go on with a copy of its data when it is started again.
+    pub fn put_back(&mut self, copy: TempDir) {
+        assert!(self.program.is_none(), "it runs");
+        self.data = copy;
+    }
+
     /// The lines that it has logged so far.
     pub fn log(&self) -> Vec<String> {
         self.program().log()
@@ -173,5 +190,29 @@ impl Drop for Node {
             let log = program.log();
             eprintln!("{}: {:#?}", self.address(), &log[log.len().saturating_sub(20)..]);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::visitor::Visitor;
+
+    #[test]
+    fn a_node_tells_its_health_its_rooms_and_its_metrics_and_stops_and_goes_on() {
+        let mut node = Node::alone(&[]);
+        assert!(!node.wait_for_log("listening on ").is_empty());
+        node.wait_until_well();
+        let ann = Visitor::login(node.address(), "ann", "tea");
+        assert_eq!(node.health()["sessions"], 1);
+        assert_eq!(node.rooms()["rooms"][0]["room"], "tea");
+        assert!(node.metric("echoroom_sessions") >= 1.0);
+        node.stop();
+        assert_eq!(node.get("/health"), None, "a stopped process does not answer");
+        node.go_on();
+        node.wait_until_well();
+        drop(ann);
+        assert_eq!(node.terminate(), Some(0));
+        assert_eq!(node.get("/health"), None, "nothing listens");
     }
 }

@@ -1,20 +1,32 @@
 //! Private messages between clients of two nodes.
 
-use std::{thread, time::Duration, time::Instant};
+use std::{
+    net::SocketAddr,
+    thread,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 
 use crate::{
     cluster::{Cluster, EVERYSEC},
+    node::Node,
     program::PATIENCE,
     visitor::Visitor,
 };
 
 #[test]
+fn a_private_message_reaches_all_sessions_of_both_at_one_node_and_no_other() {
+    a_private_message_reaches_both([Node::alone(&[]).address(); 3]);
+}
+
+#[test]
 #[ignore = "waits for --redis"]
-fn a_private_message_reaches_all_sessions_of_both_at_all_nodes_and_no_other() {
-    let cluster = Cluster::start(3, &EVERYSEC);
-    let [one, two, three] = cluster.addresses()[..] else { panic!("three nodes") };
+fn a_private_message_reaches_all_sessions_of_both_at_three_nodes_and_no_other() {
+    a_private_message_reaches_both(Cluster::start(3, &EVERYSEC).three());
+}
+
+fn a_private_message_reaches_both([one, two, three]: [SocketAddr; 3]) {
     let mut ann = Visitor::login(one, "ann", "tea");
     let mut ben = Visitor::login(two, "ben", "tea");
     let mut both = [Visitor::login_with(three, &ann.data()), Visitor::login_with(one, &ben.data())];

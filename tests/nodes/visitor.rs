@@ -65,13 +65,6 @@ impl Visitor {
         json!({"username": welcome["username"], "room": welcome["room"], "token": welcome["token"]})
     }
 
-    /// What it sends to come back after it has processed the message at `offset`.
-    pub fn back_from(&self, offset: u64) -> Value {
-        let mut data = self.data();
-        (data["epoch"], data["offset"]) = (self.welcome["epoch"].clone(), offset.into());
-        data
-    }
-
     /// Sends an event without waiting for an answer.
     pub fn send(&mut self, event: &str, data: &Value) {
         self.last_ack += 1;
