@@ -6,6 +6,7 @@ use crate::{
     chatter::Manner,
     cluster::{Cluster, EVERYSEC},
     cut::Way,
+    node::Node,
     runs::runs,
     storm::Storm,
 };
@@ -14,9 +15,10 @@ use crate::{
 #[ignore = "waits for --redis"]
 fn clients_miss_nothing_when_redis_closes_the_feed_of_a_node_for_its_buffer() {
     runs("the feed is closed", |run| {
-        let cluster = Cluster::start(2, &EVERYSEC);
+        // Clients that are given megabytes at once need not keep up.
+        let cluster = Cluster::with(2, &EVERYSEC, &["--max-queue-bytes", "32m"]);
         cluster.redis.ask(&["CONFIG", "SET", "client-output-buffer-limit", "pubsub 64k 0 0"]);
-        let manner = Manner { padding: 4000, pause: Duration::from_millis(4), ..Manner::default() };
+        let manner = Manner { padding: 6000, pause: Duration::from_millis(2), ..Manner::default() };
         let storm = Storm::begin(&cluster.addresses(), 4, &manner, &mut run.rng);
         storm.wait_for_acks(50);
         cluster.cuts[1].freeze_only(Way::Answers);
@@ -36,12 +38,12 @@ fn clients_miss_nothing_when_redis_closes_the_feed_of_a_node_for_its_buffer() {
 fn messages_are_refused_while_redis_is_full_and_nothing_is_lost() {
     runs("Redis is full", |run| {
         let cluster = Cluster::start(2, &[&EVERYSEC[..], &["maxmemory-policy noeviction"]].concat());
-        let storm = Storm::begin(&cluster.addresses(), 8, &Manner::default(), &mut run.rng);
+        let storm = Storm::in_rooms(2, &cluster.addresses(), 4, &Manner::default(), &mut run.rng);
         while !run.is_over() {
             storm.wait_for_acks(100);
             // Less than it has.
             cluster.redis.ask(&["CONFIG", "SET", "maxmemory", "1kb"]);
-            cluster.nodes.iter().for_each(|node| node.wait_until_unwell());
+            cluster.nodes.iter().for_each(Node::wait_until_unwell);
             cluster.redis.ask(&["CONFIG", "SET", "maxmemory", "0"]);
             cluster.wait_until_well();
             storm.wait_until_all_hear();

@@ -24,7 +24,6 @@ use crate::{
 /// How a chatter behaves.
 #[derive(Clone, Debug)]
 pub struct Manner {
-    pub room: String,
     /// Messages that may wait for their acks; 0 for one that only listens.
     pub in_flight: usize,
     /// From one message to the next, on the average.
@@ -40,7 +39,6 @@ pub struct Manner {
 impl Default for Manner {
     fn default() -> Self {
         Self {
-            room: "tea".to_owned(),
             in_flight: 4,
             pause: Duration::from_millis(8),
             padding: 0,
@@ -82,8 +80,8 @@ pub struct Chatter {
 }
 
 impl Chatter {
-    /// Begins at the first of these nodes, and goes on to the next ones in their order.
-    pub fn begin(name: String, nodes: Vec<SocketAddr>, manner: Manner, rng: Rng) -> Self {
+    /// Begins in a room at the first of these nodes, and goes on to the next ones in their order.
+    pub fn begin(name: String, room: &str, nodes: Vec<SocketAddr>, manner: Manner, rng: Rng) -> Self {
         let shared = Arc::<Shared>::default();
         let talk = Talk {
             shared: Arc::clone(&shared),
@@ -93,7 +91,7 @@ impl Chatter {
             node: 0,
             wire: None,
             is_in: false,
-            profile: json!({"username": name, "presence": "changes"}),
+            profile: json!({"username": name, "room": room, "presence": "changes"}),
             epoch: Value::Null,
             position: None,
             last_ack: 0,
@@ -166,7 +164,7 @@ struct Talk {
     node: usize,
     wire: Option<Wire>,
     is_in: bool,
-    /// The username, and the token as soon as there is one.
+    /// The username, the room, and the token as soon as there is one.
     profile: Value,
     /// The epoch of the room by its last login.
     epoch: Value,
@@ -226,7 +224,6 @@ impl Talk {
     fn connect(&mut self) -> io::Result<()> {
         let mut wire = Wire::open(self.nodes[self.node], "/chat", self.manner.patience)?;
         let mut data = self.profile.clone();
-        data["room"] = json!(self.manner.room);
         if let Some((epoch, offset)) = &self.position {
             (data["epoch"], data["offset"]) = (epoch.clone(), json!(offset));
         }

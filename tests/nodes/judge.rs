@@ -3,6 +3,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fmt,
+    iter::Sum,
     time::Duration,
 };
 
@@ -255,6 +256,35 @@ impl Verdict {
         self.assert_sound();
         let given_up = self.declared + self.resets + self.missed + self.forgotten;
         assert_eq!(given_up, 0, "{self}");
+    }
+}
+
+impl Sum for Verdict {
+    fn sum<I: Iterator<Item = Self>>(verdicts: I) -> Self {
+        verdicts.fold(Self::default(), |one, mut other| {
+            other.faults.splice(0..0, one.faults);
+            Self {
+                chatters: one.chatters + other.chatters,
+                said: one.said + other.said,
+                acked: one.acked + other.acked,
+                lost: one.lost + other.lost,
+                declared: one.declared + other.declared,
+                forgotten: one.forgotten + other.forgotten,
+                doubled: one.doubled + other.doubled,
+                gaps: one.gaps + other.gaps,
+                disordered: one.disordered + other.disordered,
+                unacked: one.unacked + other.unacked,
+                early: one.early + other.early,
+                resets: one.resets + other.resets,
+                missed: one.missed + other.missed,
+                moves: one.moves + other.moves,
+                drops: one.drops + other.drops,
+                refusals: one.refusals + other.refusals,
+                longest_silence: one.longest_silence.max(other.longest_silence),
+                longest_ack: one.longest_ack.max(other.longest_ack),
+                faults: other.faults,
+            }
+        })
     }
 }
 

@@ -77,7 +77,7 @@ fn clients_of_a_node_whose_link_is_frozen_beyond_its_lease_hear_all_when_it_goes
 fn nothing_is_said_twice_when_links_are_cut_and_answers_are_lost() {
     runs("answers are lost", |run| {
         let cluster = Cluster::start(2, &EVERYSEC);
-        let storm = Storm::begin(&cluster.addresses(), 8, &Manner::default(), &mut run.rng);
+        let storm = Storm::in_rooms(2, &cluster.addresses(), 4, &Manner::default(), &mut run.rng);
         while !run.is_over() {
             storm.wait_for_acks(30 + run.rng.below(100) as u64);
             let cut = &cluster.cuts[run.rng.below(2)];

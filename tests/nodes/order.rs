@@ -31,7 +31,7 @@ fn clients_of_two_nodes_hear_one_order_and_each_ack_names_the_place_of_its_messa
     runs("two nodes", |run| {
         let cluster = Cluster::start(2, &EVERYSEC);
         let manner = Manner { moves: 50, ..Manner::default() };
-        let storm = Storm::begin(&cluster.addresses(), 8, &manner, &mut run.rng);
+        let storm = Storm::in_rooms(2, &cluster.addresses(), 4, &manner, &mut run.rng);
         while !run.is_over() {
             storm.wait_for_acks(100);
         }

@@ -1,14 +1,23 @@
 //! Redis is killed, stopped, and loses what it had, while clients of two nodes talk.
 
-use std::{thread, time::Duration};
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
+
+use serde_json::json;
 
 use crate::{
     chatter::Manner,
     cluster::{ALWAYS, Cluster, EVERYSEC},
     judge::Verdict,
+    node::Node,
+    program::PATIENCE,
     redis::{Redis, Reply},
     runs::runs,
-    storm::Storm,
+    storm::{Storm, history},
+    visitor::Visitor,
+    wire::Wire,
 };
 
 /// What is done to Redis happens at least so often in each run.
@@ -19,7 +28,7 @@ fn harm(name: &'static str, lines: &[&str], mut harm: impl FnMut(&mut Cluster)) 
     let mut verdicts = Vec::new();
     runs(name, |run| {
         let mut cluster = Cluster::start(2, lines);
-        let storm = Storm::begin(&cluster.addresses(), 8, &Manner::default(), &mut run.rng);
+        let storm = Storm::in_rooms(2, &cluster.addresses(), 4, &Manner::default(), &mut run.rng);
         let mut times = 0;
         while times < TIMES || !run.is_over() {
             storm.wait_for_acks(30 + run.rng.below(250) as u64);
@@ -74,6 +83,43 @@ fn offsets_go_on_and_clients_notice_nothing_when_redis_is_emptied() {
     for verdict in verdicts {
         assert_eq!((verdict.resets, verdict.declared), (0, 0), "{verdict}");
     }
+}
+
+#[test]
+#[ignore = "waits for --redis"]
+fn while_redis_is_away_messages_and_logins_are_refused_and_plain_sessions_are_answered() {
+    let mut cluster = Cluster::start(2, &EVERYSEC);
+    let nodes = cluster.addresses();
+    let mut ann = Visitor::login(nodes[0], "ann", "tea");
+    let mut plain = Wire::open(nodes[0], "/ws?room=tea", PATIENCE).expect("connected");
+    cluster.redis.kill();
+    cluster.nodes.iter().for_each(Node::wait_until_unwell);
+    for number in 0..3 {
+        let data = json!({"msg": "away", "id": format!("away {number}")});
+        assert_eq!(ann.answer("sendMessage", &data)["error"]["code"], "journal_unavailable");
+        let login =
+            Visitor::try_login(nodes[1], &json!({"username": format!("ben {number}"), "room": "tea"}));
+        assert_eq!(login.err().map(|error| error["code"].clone()), Some(json!("journal_unavailable")));
+        plain.send_text("hello").expect("the session stays");
+        assert_eq!(text(&mut plain), "HELLO!!!");
+    }
+    cluster.redis.start_again();
+    cluster.wait_until_well();
+    ann.say("back");
+    // What was refused, or answered and not relayed, is not said later.
+    assert_eq!(history(nodes[1], "tea", 0).last().map(|last| last.1.clone()), Some("back".to_owned()));
+    assert!(!history(nodes[1], "tea", 0).iter().any(|(_, text)| text == "away" || text == "hello"));
+}
+
+/// The next text that comes.
+fn text(wire: &mut Wire) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    while Instant::now() < deadline {
+        if let Some(text) = wire.read_text().expect("the session stays") {
+            return text;
+        }
+    }
+    panic!("no answer");
 }
 
 #[test]

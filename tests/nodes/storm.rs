@@ -23,35 +23,61 @@ const SYNC: Duration = Duration::from_secs(10);
 
 /// Chatters that talk.
 pub struct Storm {
-    chatters: Vec<Chatter>,
-    room: String,
+    /// By rooms.
+    chatters: Vec<Vec<Chatter>>,
+    nodes: usize,
+}
+
+/// The name of the room with this number. They are of different partitions.
+fn room(number: usize) -> String {
+    ["tea", "coffee", "milk"][number].to_owned()
 }
 
 impl Storm {
-    /// Begins with `count` chatters, spread over the nodes, and waits until all are in.
+    /// Begins with `count` chatters in the room `tea`, spread over the nodes, and waits until all are in.
     pub fn begin(nodes: &[SocketAddr], count: usize, manner: &Manner, rng: &mut Rng) -> Self {
-        let begin = |number: usize| {
+        Self::in_rooms(1, nodes, count, manner, rng)
+    }
+
+    /// Begins with `count` chatters in each of a number of rooms.
+    pub fn in_rooms(
+        rooms: usize,
+        nodes: &[SocketAddr],
+        count: usize,
+        manner: &Manner,
+        rng: &mut Rng,
+    ) -> Self {
+        let mut begin = |room: &str, number: usize| {
             let mut own = nodes.to_vec();
             own.rotate_left(number % nodes.len());
-            Chatter::begin(format!("c{number}"), own, manner.clone(), Rng::new(rng.next()))
+            Chatter::begin(format!("c{number}"), room, own, manner.clone(), Rng::new(rng.next()))
         };
-        let storm = Self { chatters: (0..count).map(begin).collect(), room: manner.room.clone() };
+        let mut all_in = |room: &str| (0..count).map(|number| begin(room, number)).collect();
+        let chatters = (0..rooms).map(|number| all_in(&room(number))).collect();
+        let storm = Self { chatters, nodes: nodes.len() };
         storm.wait_until_all_are_in();
         storm
     }
 
+    fn all(&self) -> impl Iterator<Item = &Chatter> {
+        self.chatters.iter().flatten()
+    }
+
     pub fn wait_until_all_are_in(&self) {
-        self.wait("all are in", |storm| storm.chatters.iter().all(Chatter::is_in));
+        self.wait("all are in", |storm| storm.all().all(Chatter::is_in));
     }
 
     /// The number of messages that were acked so far.
     pub fn acked(&self) -> u64 {
-        self.chatters.iter().map(Chatter::acked).sum()
+        self.all().map(Chatter::acked).sum()
     }
 
-    /// The number of messages of those chatters that were acked so far that began at this one of `nodes` nodes.
-    pub fn acked_by(&self, node: usize, nodes: usize) -> u64 {
-        self.chatters.iter().skip(node).step_by(nodes).map(Chatter::acked).sum()
+    /// The number of messages that were acked so far of the chatters that began at this one of the nodes.
+    pub fn acked_by(&self, node: usize) -> u64 {
+        let of_node = |room: &Vec<Chatter>| -> u64 {
+            room.iter().skip(node).step_by(self.nodes).map(Chatter::acked).sum()
+        };
+        self.chatters.iter().map(of_node).sum()
     }
 
     /// Waits until so many more messages are acked.
@@ -60,17 +86,26 @@ impl Storm {
         self.wait("messages are acked", |storm| storm.acked() >= goal);
     }
 
+    /// Waits until so many more messages of the chatters that began at this one of the nodes are acked.
+    pub fn wait_for_acks_by(&self, node: usize, more: u64) {
+        let goal = self.acked_by(node) + more;
+        self.wait("messages of a node are acked", |storm| storm.acked_by(node) >= goal);
+    }
+
     /// Waits until each chatter has heard something that was said later than now.
     pub fn wait_until_all_hear(&self) {
-        let goal = self.chatters.iter().map(Chatter::heard).max().unwrap_or_default() + 1;
-        self.wait("all hear", |storm| storm.chatters.iter().all(|chatter| chatter.heard() >= goal));
+        let head = |room: &Vec<Chatter>| room.iter().map(Chatter::heard).max().unwrap_or_default();
+        let heads: Vec<_> = self.chatters.iter().map(head).collect();
+        self.wait("all hear", |storm| {
+            let mut rooms = storm.chatters.iter().zip(&heads);
+            rooms.all(|(room, head)| room.iter().all(|chatter| chatter.heard() > *head))
+        });
     }
 
     fn wait(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let deadline = Instant::now() + PATIENCE;
         while !is_so(self) {
-            let state: Vec<_> =
-                self.chatters.iter().map(|one| (one.is_in(), one.acked(), one.heard())).collect();
+            let state: Vec<_> = self.all().map(|one| (one.is_in(), one.acked(), one.heard())).collect();
             assert!(Instant::now() < deadline, "not so: {what}: (in, acked, heard) {state:?}");
             thread::sleep(PAUSE);
         }
@@ -78,18 +113,24 @@ impl Storm {
 
     /// Waits until all that was said is acked and heard, and judges it by what these nodes have kept.
     pub fn end(self, nodes: &[SocketAddr]) -> Verdict {
-        self.chatters.iter().for_each(Chatter::quiet);
+        self.all().for_each(Chatter::quiet);
         let deadline = Instant::now() + PATIENCE;
-        while !self.chatters.iter().all(Chatter::is_done) && Instant::now() < deadline {
+        while !self.all().all(Chatter::is_done) && Instant::now() < deadline {
             thread::sleep(PAUSE);
         }
-        let heard = self.chatters.iter().map(Chatter::heard).max().unwrap_or_default();
-        let histories: Vec<_> = nodes.iter().map(|node| history(*node, &self.room, heard)).collect();
-        let head = histories.iter().filter_map(|history| history.last()).map(|last| last.0).max();
-        self.chatters.iter().for_each(|chatter| chatter.end(head.unwrap_or_default()));
-        let recordings: Vec<_> = self.chatters.into_iter().map(Chatter::recording).collect();
-        Verdict::of(&recordings, &histories)
+        let rooms = self.chatters.into_iter().enumerate();
+        rooms.map(|(number, chatters)| judge(chatters, &room(number), nodes)).sum()
     }
+}
+
+/// Ends the chatters of a room as soon as they have heard all that is kept.
+fn judge(chatters: Vec<Chatter>, room: &str, nodes: &[SocketAddr]) -> Verdict {
+    let heard = chatters.iter().map(Chatter::heard).max().unwrap_or_default();
+    let histories: Vec<_> = nodes.iter().map(|node| history(*node, room, heard)).collect();
+    let head = histories.iter().filter_map(|history| history.last()).map(|last| last.0).max();
+    chatters.iter().for_each(|chatter| chatter.end(head.unwrap_or_default()));
+    let recordings: Vec<_> = chatters.into_iter().map(Chatter::recording).collect();
+    Verdict::of(&recordings, &histories)
 }
 
 /// What a node has kept of a room, for a client that was never there. Waits a while until that reaches up to `head`.
