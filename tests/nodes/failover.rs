@@ -1,6 +1,9 @@
 //! A replica takes the place of a Redis that is gone, or that only seems to be.
 
-use std::time::Instant;
+use std::{
+    thread,
+    time::{Duration, Instant},
+};
 
 use crate::{
     chatter::Manner,
@@ -9,7 +12,7 @@ use crate::{
     judge::Verdict,
     program::PATIENCE,
     redis::{Redis, Reply},
-    runs::runs,
+    runs::{Run, runs},
     storm::Storm,
 };
 
@@ -39,9 +42,9 @@ fn promote(replica: &Redis) {
 }
 
 impl Pair {
-    fn start(lines: &[&str]) -> Self {
+    fn start(lines: &[&str], flags: &[&str]) -> Self {
         let (master, link, replica) = with_replica(&[&EVERYSEC[..], lines].concat());
-        Self { cluster: Cluster::on(master, 2, &[]), link, replica }
+        Self { cluster: Cluster::on(master, 2, flags), link, replica }
     }
 
     /// A node finds the former replica instead of the former master.
@@ -60,7 +63,7 @@ impl Pair {
 #[ignore = "waits for --redis"]
 fn nodes_give_a_replica_that_takes_over_what_it_lacks() {
     runs("failover", |run| {
-        let mut pair = Pair::start(&[]);
+        let mut pair = Pair::start(&[], &[]);
         let storm = Storm::in_rooms(2, &pair.cluster.addresses(), 4, &Manner::default(), &mut run.rng);
         storm.wait_for_acks(100);
         pair.link.freeze();
@@ -76,20 +79,21 @@ fn nodes_give_a_replica_that_takes_over_what_it_lacks() {
     });
 }
 
-/// One node alone has heard the last messages, and comes when the other one has gone on without them.
-#[test]
-#[ignore = "waits for --redis"]
-fn what_only_a_node_that_comes_late_has_heard_is_declared_lost() {
-    runs("failover, the node that knows most is late", |run| {
-        let mut pair = Pair::start(&[]);
+/// Node 0 alone has heard the last messages, and comes when node 1 has gone on without them. `heard` is what is waited for
+/// before the master is killed.
+fn late(name: &'static str, flags: &[&str], heard: impl Fn(&Storm, &mut Run)) -> Vec<Verdict> {
+    let mut verdicts = Vec::new();
+    runs(name, |run| {
+        let mut pair = Pair::start(&[], flags);
         let storm = Storm::in_rooms(2, &pair.cluster.addresses(), 4, &Manner::default(), &mut run.rng);
         storm.wait_for_acks(100);
-        pair.link.freeze();
         pair.cluster.cuts[1].freeze();
-        storm.wait_for_acks_by(0, 100 + run.rng.below(200) as u64);
+        pair.link.freeze();
+        heard(&storm, run);
         pair.cluster.cuts[0].refuse();
         pair.cluster.redis.kill();
         promote(&pair.replica);
+        let _next = Redis::replica(pair.replica.address(), &EVERYSEC);
         pair.point(1);
         storm.wait_for_acks_by(1, 100);
         pair.point(0);
@@ -97,16 +101,36 @@ fn what_only_a_node_that_comes_late_has_heard_is_declared_lost() {
         let verdict = pair.end(storm);
         run.print(&verdict);
         verdict.assert_sound();
-        assert!(verdict.declared > 0 && verdict.resets > 0, "{verdict}");
         assert!(verdict.resets <= 4, "only clients of the late node: {verdict}");
+        verdicts.push(verdict);
     });
+    verdicts
+}
+
+#[test]
+#[ignore = "waits for --redis"]
+fn what_only_a_node_that_comes_late_has_heard_is_declared_lost() {
+    let verdicts = late("failover, the node that knows most is late", &[], |storm, run| {
+        storm.wait_for_acks_by(0, 100 + run.rng.below(200) as u64);
+    });
+    assert!(verdicts.iter().all(|verdict| verdict.declared > 0 && verdict.resets > 0), "{verdicts:?}");
+}
+
+#[test]
+#[ignore = "waits for --redis"]
+fn what_was_acked_when_a_replica_had_it_is_not_lost_with_the_master() {
+    let flags = ["--redis-acks", "replicas:1"];
+    // What is appended meanwhile is never acked. How much that is depends on how many rounds wait for the replica.
+    let heard = |_: &Storm, _: &mut Run| thread::sleep(Duration::from_millis(300));
+    let verdicts = late("failover, acks when a replica has it", &flags, heard);
+    assert!(verdicts.iter().all(|verdict| verdict.declared == 0), "{verdicts:?}");
 }
 
 /// Node 0 goes on with the former master while node 1 has the new one. `both` is what is waited for meanwhile.
 fn split(name: &'static str, lines: &[&str], both: impl Fn(&Pair, &Storm)) -> Vec<Verdict> {
     let mut verdicts = Vec::new();
     runs(name, |run| {
-        let pair = Pair::start(lines);
+        let pair = Pair::start(lines, &[]);
         let storm = Storm::in_rooms(2, &pair.cluster.addresses(), 4, &Manner::default(), &mut run.rng);
         storm.wait_for_acks(100);
         pair.link.refuse();
@@ -126,7 +150,7 @@ fn split(name: &'static str, lines: &[&str], both: impl Fn(&Pair, &Storm)) -> Ve
 #[test]
 #[ignore = "waits for --redis"]
 fn what_the_side_of_the_former_master_has_acked_is_declared_lost() {
-    let verdicts = split("split brain", &[], |pair, storm| {
+    let verdicts = split("split brain", &[], |_, storm| {
         storm.wait_for_acks_by(0, 100);
         storm.wait_for_acks_by(1, 100);
     });

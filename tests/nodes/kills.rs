@@ -10,7 +10,7 @@ use serde_json::json;
 use crate::{
     chatter::Manner,
     cluster::{Cluster, EVERYSEC},
-    node::{LEASE, Node},
+    node::{LEASE, Node, SHORT_LEASE},
     program::PATIENCE,
     runs::{Run, runs},
     storm::{Storm, history},
@@ -136,7 +136,7 @@ fn texts_up_to(plain: &mut Wire, last: &str) -> Vec<String> {
 #[ignore = "waits for --redis"]
 fn a_node_that_stood_still_beyond_its_lease_gives_up_names_that_were_taken_and_tells_what_was_missed() {
     runs("a node stands still", |run| {
-        let cluster = Cluster::with(2, &EVERYSEC, &["--name-hold", "1s"]);
+        let cluster = Cluster::with(2, &EVERYSEC, &[&SHORT_LEASE[..], &["--name-hold", "1s"]].concat());
         let [still, other] = &cluster.nodes[..] else { panic!("two nodes") };
         let mut plain = Wire::open(still.address(), "/ws?room=tea", PATIENCE).expect("connected");
         let mut ann = Visitor::login(still.address(), "ann", "tea");
@@ -148,7 +148,7 @@ fn a_node_that_stood_still_beyond_its_lease_gives_up_names_that_were_taken_and_t
         let stopped = Instant::now();
         let mut heir = take_name(other, "ann");
         assert_ne!(heir.welcome["uid"], ann.welcome["uid"]);
-        thread::sleep((LEASE + Duration::from_secs(3)).saturating_sub(stopped.elapsed()));
+        thread::sleep((LEASE + Duration::from_secs(2)).saturating_sub(stopped.elapsed()));
         ann.send("sendMessage", &json!({"msg": "under a lost name", "id": "lost"}));
         still.go_on();
         assert_eq!(ann.closed(), Some(1012), "its name is another user's");

@@ -6,7 +6,7 @@ use crate::{
     chatter::Manner,
     cluster::{Cluster, EVERYSEC},
     cut::{Cut, Way},
-    node::{LEASE, Node},
+    node::{LEASE, Node, SHORT_LEASE},
     runs::runs,
     storm::Storm,
 };
@@ -38,9 +38,9 @@ fn clients_whose_own_links_freeze_and_are_cut_come_back_and_lose_nothing() {
 }
 
 /// Freezes the link of one of two nodes for a while, at which the other one goes on.
-fn freeze(name: &'static str, length: Duration) {
+fn freeze(name: &'static str, length: Duration, flags: &[&str]) {
     runs(name, |run| {
-        let cluster = Cluster::start(2, &EVERYSEC);
+        let cluster = Cluster::with(2, &EVERYSEC, flags);
         let manner = Manner { pause: Duration::from_millis(25), ..Manner::default() };
         let storm = Storm::begin(&cluster.addresses(), 6, &manner, &mut run.rng);
         storm.wait_for_acks(100);
@@ -62,14 +62,14 @@ fn freeze(name: &'static str, length: Duration) {
 #[test]
 #[ignore = "waits for --redis"]
 fn clients_of_a_node_whose_link_is_frozen_shortly_hear_all_when_it_goes_on() {
-    freeze("a link freezes shortly", Duration::from_secs(4));
+    freeze("a link freezes shortly", Duration::from_secs(4), &[]);
 }
 
-/// Longer than the lease of a node: nothing shorter shows what it does when it was fenced.
+/// Longer than the lease of a node, and than the time after which a silent link counts as dead.
 #[test]
 #[ignore = "waits for --redis"]
 fn clients_of_a_node_whose_link_is_frozen_beyond_its_lease_hear_all_when_it_goes_on() {
-    freeze("a link freezes beyond the lease", LEASE + Duration::from_secs(5));
+    freeze("a link freezes beyond the lease", LEASE + Duration::from_secs(5), &SHORT_LEASE);
 }
 
 #[test]
@@ -92,5 +92,27 @@ fn nothing_is_said_twice_when_links_are_cut_and_answers_are_lost() {
         run.print(&verdict);
         verdict.assert_whole();
         assert_eq!(verdict.drops, 0, "sessions stay: {verdict}");
+    });
+}
+
+#[test]
+#[ignore = "waits for --redis"]
+fn clients_of_a_node_that_gives_its_sessions_up_go_on_at_another_one_and_lose_nothing() {
+    runs("a node is isolated", |run| {
+        let cluster = Cluster::with(2, &EVERYSEC, &["--isolation-timeout", "500ms"]);
+        let storm = Storm::in_rooms(2, &cluster.addresses(), 4, &Manner::default(), &mut run.rng);
+        while !run.is_over() {
+            storm.wait_for_acks(100);
+            let cut = &cluster.cuts[run.rng.below(2)];
+            cut.refuse();
+            // Also those who were at that node.
+            storm.wait_until_all_hear();
+            cut.go_on();
+            cluster.wait_until_well();
+        }
+        let verdict = storm.end(&cluster.addresses());
+        run.print(&verdict);
+        verdict.assert_whole();
+        assert!(verdict.drops > 0, "{verdict}");
     });
 }

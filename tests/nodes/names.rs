@@ -11,7 +11,7 @@ use serde_json::json;
 
 use crate::{
     cluster::{Cluster, EVERYSEC},
-    node::{LEASE, Node},
+    node::{LEASE, Node, SHORT_LEASE},
     program::PATIENCE,
     runs::{Run, runs},
     visitor::Visitor,
@@ -142,7 +142,7 @@ fn names(names: &[&str]) -> Vec<String> {
 #[ignore = "waits for --redis"]
 fn users_of_killed_nodes_go_after_the_lease_except_those_who_came_back_elsewhere() {
     runs("gravediggers", |run| {
-        let mut cluster = Cluster::start(3, &EVERYSEC);
+        let mut cluster = Cluster::with(3, &EVERYSEC, &SHORT_LEASE);
         let nodes = cluster.addresses();
         let mut witness = Visitor::login(nodes[2], "witness", "tea");
         let first: Vec<_> =
@@ -154,7 +154,7 @@ fn users_of_killed_nodes_go_after_the_lease_except_those_who_came_back_elsewhere
         let killed = Instant::now();
         let mut ann = Visitor::login_with(nodes[2], &back);
         assert_eq!(ann.welcome["token"], back["token"]);
-        let wait = LEASE - Duration::from_secs(4) + Duration::from_millis(run.rng.below(5000) as u64);
+        let wait = LEASE - Duration::from_secs(1) + Duration::from_millis(run.rng.below(2500) as u64);
         thread::sleep(wait.saturating_sub(killed.elapsed()));
         cluster.nodes[1].kill();
         drop((first, second));

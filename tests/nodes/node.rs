@@ -23,8 +23,11 @@ const ANSWER: Duration = Duration::from_secs(3);
 /// Between two looks at the health of a node.
 const PAUSE: Duration = Duration::from_millis(10);
 
-/// How long a node may be out of touch before the others fence it.
-pub const LEASE: Duration = Duration::from_secs(15);
+/// How long a node may be out of touch before the others fence it, with [`SHORT_LEASE`].
+pub const LEASE: Duration = Duration::from_secs(3);
+
+/// For tests that wait for the end of a lease: the shortest one.
+pub const SHORT_LEASE: [&str; 2] = ["--node-lease", "3s"];
 
 /// No limit of a node gets in the way, and nothing that is compared is let go.
 const FLAGS: [&str; 6] = ["--rate", "0", "--history", "1000000", "--history-bytes", "1g"];

@@ -72,12 +72,14 @@ impl Storm {
         self.all().map(Chatter::acked).sum()
     }
 
+    /// The chatters that began at this one of the nodes.
+    fn at(&self, node: usize) -> impl Iterator<Item = &Chatter> {
+        self.chatters.iter().flat_map(move |room| room.iter().skip(node).step_by(self.nodes))
+    }
+
     /// The number of messages that were acked so far of the chatters that began at this one of the nodes.
     pub fn acked_by(&self, node: usize) -> u64 {
-        let of_node = |room: &Vec<Chatter>| -> u64 {
-            room.iter().skip(node).step_by(self.nodes).map(Chatter::acked).sum()
-        };
-        self.chatters.iter().map(of_node).sum()
+        self.at(node).map(Chatter::acked).sum()
     }
 
     /// Waits until so many more messages are acked.
