@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # The full set of tests: installs what it needs (Debian packages, as root), then checks format, lints, docs, and runs
-# all tests, those in a browser included. Plain `cargo test` needs Rust and redis-server, and says what it leaves out.
+# all tests, those in a browser included. Plain `cargo test` needs nothing but Rust and says what it leaves out.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -13,7 +13,7 @@ need() { # need COMMAND PACKAGE...: installs the packages if the command is miss
   updated=1
   DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$@" >/dev/null
 }
-# Packages of proxies start them otherwise; the tests start their own.
+# Packages of servers start them otherwise; the tests start their own.
 if [ ! -e /usr/sbin/policy-rc.d ] && [ -w /usr/sbin ]; then
   printf '#!/bin/sh\nexit 101\n' >/usr/sbin/policy-rc.d
   chmod +x /usr/sbin/policy-rc.d
@@ -26,8 +26,8 @@ need npm npm
 need nginx nginx
 need caddy caddy
 need haproxy haproxy
-need openssl openssl
 need redis-server redis-server
+need openssl openssl
 need chromium chromium fonts-noto-cjk fonts-noto-color-emoji
 cargo fmt --version >/dev/null 2>&1 || rustup component add rustfmt
 cargo clippy --version >/dev/null 2>&1 || rustup component add clippy
@@ -38,4 +38,4 @@ cargo clippy --locked -- -D warnings
 cargo clippy --all-targets --locked -- -D warnings
 RUSTDOCFLAGS='-D warnings' cargo doc --no-deps --locked
 # The simulation (docs/simulation.md) runs a few seeds, and then looks for planted bugs.
-TEST_BROWSER=1 TEST_SOCKETIO=1 TEST_PROXIES=1 TEST_PLANTED=1 cargo test --locked
+TEST_BROWSER=1 TEST_SOCKETIO=1 TEST_PROXIES=1 TEST_REDIS=1 TEST_PLANTED=1 cargo test --locked

@@ -29,6 +29,7 @@ mod key;
 mod node;
 mod page;
 mod service;
+mod sharing;
 
 /// Interval of log lines about omitted lines.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
@@ -42,9 +43,15 @@ pub enum StartError {
     /// A setting is invalid alone or with the others.
     #[error(transparent)]
     Setting(#[from] SettingError),
-    /// `--redis` is set, which this version only checks.
-    #[error("--redis (ECHOROOM_REDIS): this version cannot share rooms by way of Redis yet")]
-    RedisNotYet,
+    /// The Redis cannot be used.
+    #[error(transparent)]
+    Redis(#[from] crate::nodes::redis::start::StartError),
+    /// The system has no random numbers.
+    #[error("the system has no random numbers: {0}")]
+    NoRandomNumbers(getrandom::Error),
+    /// The system cannot start a thread.
+    #[error("the thread for Redis cannot be started: {0}")]
+    NoThread(io::Error),
     /// The path of Socket.IO hides a file of the page.
     #[error("--socketio-path (ECHOROOM_SOCKETIO_PATH): {path:?} is taken: the page has {} there", .file.display())]
     PathOfPage {

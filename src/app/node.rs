@@ -14,7 +14,7 @@ use log::warn;
 use tokio::sync::mpsc;
 
 use super::descriptors::Room;
-use super::{JournalStartError, StartError};
+use super::{JournalStartError, StartError, sharing};
 use crate::{
     broadcast::{DismissAll, FanOut, Outlets, ToFanOut},
     chat::{AvatarStore, ChatLimits, IdLimits, ShardId, Unstarted},
@@ -27,6 +27,7 @@ use crate::{
         sqlite::{self, SqliteJournal},
     },
     metrics::{Metrics, Usage},
+    nodes::{contract::Link, redis::link_thread::RedisLink},
     parts::{Parts, Seconds},
     routes::host::Hosts,
     session::{Worker, lesson::Lessons},
@@ -52,6 +53,8 @@ pub struct Node {
     pub(super) admission: Arc<Admission>,
     pub(super) connections: Arc<Connections>,
     journal: Arc<dyn Journal>,
+    /// The link to other nodes, if the rooms are shared with those.
+    link: Option<RedisLink>,
     avatars: Arc<AvatarStore>,
     pub(super) engine: Arc<Engine>,
     pub(super) lessons: Arc<Lessons>,
@@ -78,22 +81,27 @@ impl Node {
     /// Creates a node for the connections of `room`, which may be fewer than the settings allow, and for this
     /// number of workers, if it is known.
     pub(super) fn with_room(
-        settings: Settings,
+        mut settings: Settings,
         room: Room,
         workers: Option<usize>,
     ) -> Result<Self, StartError> {
         settings.check()?;
-        // To go once the rooms are shared.
-        if settings.nodes.redis.is_some() {
-            return Err(StartError::RedisNotYet);
-        }
+        let sharing = sharing::sharing(&settings)?;
+        // The ids of Socket.IO sessions begin with it.
+        settings.nodes.node = sharing.map(|sharing| sharing.node).or(settings.nodes.node);
         let budget = Budget::with(settings.max_memory().get(), settings.limits.max_intake_total.get());
         let metrics = Arc::new(Metrics::new());
         let parts = Arc::new(Parts::new(settings.operation.max_restarts));
         let shards = settings.listen.shard_count();
-        let chat = Unstarted::new(chat_limits(&settings), Arc::clone(&budget), shards);
+        let chat = Unstarted::new(chat_limits(&settings), Arc::clone(&budget), shards, sharing);
+        let journal = open_journal(&settings, &parts)?;
+        let link = match sharing {
+            Some(sharing) => sharing::start(&settings, sharing, chat.shards().clone(), &parts)?,
+            None => None,
+        };
         let node = Self {
-            journal: open_journal(&settings, &parts)?,
+            journal,
+            link,
             avatars: Arc::new(AvatarStore::new(settings.events.avatar_bytes.get())),
             engine: Engine::new(
                 EngineSettings::of(&settings),
@@ -157,7 +165,7 @@ impl Node {
         self.metrics.watch(move || usage("intake", budget.accepted(), most, 0));
         let avatars = Arc::clone(&self.avatars);
         self.metrics.watch(move || usage("avatars", avatars.used(), avatars.bound(), 0));
-        if self.settings.journal.kind == JournalKind::Sqlite {
+        if self.settings.journal.kind == JournalKind::Sqlite && self.link.is_none() {
             let (folder, bound) =
                 (self.settings.journal.data_dir.clone(), self.settings.journal.max_data_size.get() as u64);
             let used = move || sqlite::size_of(&folder);
@@ -176,7 +184,8 @@ impl Node {
             Some(workers) => shard % workers == id.0 % workers,
             None => true,
         };
-        self.chat.start(is_here, &self.journal, &self.metrics, &self.parts);
+        let link = self.link.clone().map(|link| Arc::new(link) as Arc<dyn Link>);
+        self.chat.start(is_here, &self.journal, link.as_ref(), &self.metrics, &self.parts);
         Seconds::start(&self.parts, report_counts);
         let before_cut = settings.connections.stall_timeout.get();
         let outlets = Outlets::default();
@@ -188,7 +197,7 @@ impl Node {
             chat,
             fanout,
             outlets,
-            records: Arc::clone(&self.journal) as Arc<dyn Records>,
+            records: self.records(),
             #[cfg(test)]
             journal: Arc::clone(&self.journal),
             avatars: Arc::clone(&self.avatars),
@@ -203,6 +212,14 @@ impl Node {
             inflater: Default::default(),
             deflaters: Default::default(),
         })
+    }
+
+    /// The history that sessions read.
+    fn records(&self) -> Arc<dyn Records> {
+        match &self.link {
+            Some(link) => Arc::new(link.clone()),
+            None => Arc::clone(&self.journal) as Arc<dyn Records>,
+        }
     }
 
     /// Dismisses all members of rooms behind all that was said before. Waits until the deadline at most.
@@ -246,6 +263,10 @@ impl Node {
                 warn!("the journal could not be closed in time");
             }
         }
+        if let Some(link) = &self.link {
+            link.stop();
+            link.ended().await;
+        }
     }
 }
 
@@ -277,6 +298,8 @@ fn open_journal(settings: &Settings, parts: &Arc<Parts>) -> Result<Arc<dyn Journ
             .min((settings.journal.max_data_size.get() / AVATARS_SHARE) as u64),
     };
     Ok(match settings.journal.kind {
+        // Messages are kept in Redis.
+        _ if settings.nodes.redis.is_some() => Arc::new(MemoryJournal::new(retention)?),
         JournalKind::Sqlite => Arc::new(SqliteJournal::open(&settings.journal.data_dir, retention, parts)?),
         JournalKind::Memory => Arc::new(MemoryJournal::new(retention)?),
     })

@@ -89,7 +89,6 @@ impl Common {
 
     /// Like [`new`](Self::new), for a chat that shares its rooms with other nodes. Its shards make
     /// [`Effect::Order`](super::effects::Effect::Order)s, and are told what is heard.
-    #[allow(dead_code, reason = "not reachable from the settings yet")]
     pub fn shared(limits: ChatLimits, budget: Arc<Budget>, shards: usize, sharing: Sharing) -> Arc<Self> {
         Self::with(limits, budget, shards, Some(sharing))
     }

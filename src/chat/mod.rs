@@ -49,7 +49,7 @@ mod users;
 
 pub(crate) use self::{
     avatars::AvatarStore,
-    common::{ChatLimits, ShardId},
+    common::{ChatLimits, ShardId, Sharing},
     ids::IdLimits,
     messages::{AskedRoom, ListedRoom, MayEnter, Payload, Publish, Register, Rejected, Summary, Unregister},
     shards::{Shards, Unstarted, Way},

@@ -20,7 +20,7 @@ use futures_util::future::{join_all, try_join_all};
 
 use super::{
     calls::{self, Call},
-    common::{ChatLimits, Common, ShardId},
+    common::{ChatLimits, Common, ShardId, Sharing},
     handing::Decided,
     messages::{ListRooms, MayEnter, Rejected, Request, RoomList, Stop, Summarize, Summary},
     server::ChatServer,
@@ -32,6 +32,7 @@ use crate::{
     domain::{MemberId, RoomName, WorkerId},
     journal::Journal,
     metrics::Metrics,
+    nodes::contract::{Heard, Link, Listener},
     parts::{MAILBOX, Mailbox, Parts, Waiting},
 };
 
@@ -68,6 +69,18 @@ impl Peers for Shards {
     }
 }
 
+impl Listener for Shards {
+    fn heard(&self, heard: Heard) {
+        if let Some(room) = heard.room() {
+            let shard = self.0.common.shard_of(room);
+            return self.at(shard).do_send(heard);
+        }
+        for shard in &self.0.mailboxes {
+            shard.do_send(heard.clone());
+        }
+    }
+}
+
 /// Shards that are to be started, each on the thread that it is to live on. What is sent to a shard before waits.
 pub(crate) struct Unstarted {
     shards: Shards,
@@ -76,8 +89,17 @@ pub(crate) struct Unstarted {
 
 impl Unstarted {
     /// A chat of `count` shards. Backlogs of sessions are charged to `budget`.
-    pub(crate) fn new(limits: ChatLimits, budget: Arc<Budget>, count: usize) -> Self {
-        let common = Common::new(limits, budget, count);
+    /// With `sharing`, its rooms are shared with other nodes.
+    pub(crate) fn new(
+        limits: ChatLimits,
+        budget: Arc<Budget>,
+        count: usize,
+        sharing: Option<Sharing>,
+    ) -> Self {
+        let common = match sharing {
+            None => Common::new(limits, budget, count),
+            Some(sharing) => Common::shared(limits, budget, count, sharing),
+        };
         let (mailboxes, unstarted): (Vec<_>, Vec<_>) = common
             .shards()
             .map(|shard| {
@@ -95,11 +117,12 @@ impl Unstarted {
         &self.shards
     }
 
-    /// Starts those shards on this thread for which `is_here` holds, each once.
+    /// Starts those shards on this thread for which `is_here` holds, each once. `link` goes to other nodes.
     pub(crate) fn start(
         &self,
         is_here: impl Fn(ShardId) -> bool,
         journal: &Arc<dyn Journal>,
+        link: Option<&Arc<dyn Link>>,
         metrics: &Arc<Metrics>,
         parts: &Arc<Parts>,
     ) {
@@ -109,9 +132,9 @@ impl Unstarted {
             let depth = waiting.clone();
             parts.count(&name, move || Some(depth.count()));
             let (common, peers) = (Arc::clone(&self.shards.0.common), Arc::new(self.shards.clone()));
-            let (journal, metrics) = (Arc::clone(journal), Arc::clone(metrics));
+            let (journal, metrics, link) = (Arc::clone(journal), Arc::clone(metrics), link.cloned());
             parts.start_at(name, self.shards.at(id).address(), receiver, |supervisor| {
-                ChatServer::new(common, peers, None, id, journal, metrics, supervisor, waiting)
+                ChatServer::new(common, peers, link, id, journal, metrics, supervisor, waiting)
             });
         }
     }

@@ -162,6 +162,27 @@ pub enum Heard {
     Down(Partitions, Away),
 }
 
+impl Heard {
+    /// The room; `None` for what is about no room, or about many.
+    pub fn room(&self) -> Option<&RoomName> {
+        match self {
+            Self::Opened(room, _)
+            | Self::Said(room, _)
+            | Self::Accepted(room, _)
+            | Self::Repeated(room, _)
+            | Self::Delayed(room, _)
+            | Self::Shown(room, ..)
+            | Self::Person(room, ..)
+            | Self::People(room, _)
+            | Self::Entered(room, ..)
+            | Self::NameLost(room, _)
+            | Self::Whispered(room, ..)
+            | Self::Forgot(room, _) => Some(room),
+            Self::Forgetting(..) | Self::Up(_) | Self::Down(..) => None,
+        }
+    }
+}
+
 /// The state of a room that was opened.
 #[derive(Clone, Debug)]
 pub struct Opened {

@@ -12,6 +12,7 @@ use crate::{
         messages::{ListRooms, MayEnter, Rejected, Request, RoomList, Stop, Summarize, Summary},
         transfer::ToShard,
     },
+    nodes::contract::Heard,
     parts::AreYouThere,
 };
 
@@ -49,6 +50,18 @@ impl Handler<Decided> for ChatServer {
 
     fn handle(&mut self, decided: Decided, ctx: &mut Self::Context) {
         self.feed_in_turn(Input::Decided(decided), ctx);
+    }
+}
+
+impl Message for Heard {
+    type Result = ();
+}
+
+impl Handler<Heard> for ChatServer {
+    type Result = ();
+
+    fn handle(&mut self, heard: Heard, ctx: &mut Self::Context) {
+        self.feed_in_turn(Input::Heard(heard), ctx);
     }
 }
 

@@ -19,9 +19,11 @@ use super::{
     traffic::{Batch, Traffic},
 };
 use crate::{
+    domain::RoomName,
+    journal::{JournalError, Page, Pending, Range, Records},
     nodes::{
         Bounds,
-        contract::{Away, Listener, Order},
+        contract::{self, Away, Listener, Order},
         link::{Input, Link, Output},
     },
     parts::{Parts, Supervisor},
@@ -64,6 +66,7 @@ impl Decide for Link {
 /// What the thread is told.
 enum Job {
     Order(Order),
+    Page(RoomName, Range, oneshot::Sender<Result<Page, JournalError>>),
     AreYouThere(oneshot::Sender<()>),
     Stop,
 }
@@ -152,6 +155,22 @@ impl RedisLink {
     /// Whether Redis can be reached, and what it promises.
     pub fn status(&self) -> Status {
         self.shared.status().clone()
+    }
+}
+
+impl contract::Link for RedisLink {
+    fn order(&self, order: Order) {
+        Self::order(self, order);
+    }
+}
+
+impl Records for RedisLink {
+    fn read(&self, room: RoomName, range: Range) -> Pending<Page> {
+        let (answer, answered) = oneshot::channel();
+        // If the thread has ended, so has the channel.
+        let _ = self.jobs.send(Job::Page(room, range, answer));
+        let has_ended = || JournalError::Unavailable("the link to Redis has ended".to_owned());
+        Box::pin(async move { answered.await.unwrap_or_else(|_| Err(has_ended())) })
     }
 }
 
@@ -282,6 +301,7 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
                 self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
                 self.inputs.push(Input::Order(order));
             }
+            Some(Job::Page(room, range, answer)) => self.read(room, range, answer),
             // Whoever asked may not wait any more.
             Some(Job::AreYouThere(answer)) => _ = answer.send(()),
             Some(Job::Stop) | None if self.stops_at.is_none() => {
@@ -289,6 +309,18 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
                 self.inputs.push(Input::Stop);
             }
             Some(Job::Stop) | None => {}
+        }
+    }
+
+    /// Reads a page of the history of a room.
+    fn read(&mut self, room: RoomName, range: Range, answer: oneshot::Sender<Result<Page, JournalError>>) {
+        match &mut self.way {
+            Way::Open(traffic) => traffic.read(&room, range, answer),
+            Way::Connecting(_) => {
+                let why = self.told.clone().unwrap_or_else(|| "Redis is not connected yet".to_owned());
+                // Whoever asked may not wait any more.
+                let _ = answer.send(Err(JournalError::Unavailable(why)));
+            }
         }
     }
 

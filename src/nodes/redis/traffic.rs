@@ -15,17 +15,20 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use log::{error, warn};
 use redis::{Pipeline, PushInfo, PushKind, RedisError, Value, aio::MultiplexedConnection};
+use tokio::sync::oneshot;
 
 use super::{
     answers::{BadReply, answer},
     calls::call,
     connecting::{ANSWER_TIMEOUT, Connected, Line, Pushes, text_of_error},
     keys::{channel_of, channel_of_node},
+    pages::{page, page_of},
     publications::Publications,
 };
 use crate::{
     config::RedisAcks,
     domain::RoomName,
+    journal::{JournalError, Page, Range},
     nodes::{
         Bounds, NodeUid, Partition,
         commands::{Answer, Appended, Command, Refused},
@@ -55,6 +58,8 @@ type Answers = Result<Vec<Value>, RedisError>;
 enum Back {
     /// Answers to calls, and, behind those, the number of replicas if they were waited for.
     Calls(Vec<(CallId, Command)>, Answers),
+    /// A page was read.
+    Page(Result<(), RedisError>),
     /// The answer to a ping, or answers to subscriptions; those that matter come as pushes.
     Other(Line, Answers),
 }
@@ -176,6 +181,28 @@ impl Traffic {
         }
     }
 
+    /// Reads a page of the history of a room.
+    pub(super) fn read(
+        &mut self,
+        room: &RoomName,
+        range: Range,
+        answer: oneshot::Sender<Result<Page, JournalError>>,
+    ) {
+        let mut requests = Pipeline::with_capacity(1);
+        requests.add_command(page(room, range));
+        let mut connection = self.calls.clone();
+        self.keep(async move {
+            let replies = connection.send_packed_commands(&requests, 0, 1).await;
+            let page = match &replies {
+                Ok(values) => read_page(range, values.first()),
+                Err(error) => Err(JournalError::Unavailable(text_of_error(error))),
+            };
+            // Whoever asked may not wait any more.
+            let _ = answer.send(page);
+            Back::Page(replies.map(drop))
+        });
+    }
+
     fn send_on(&mut self, line: Line, requests: Pipeline) {
         let mut connection = if line == Line::Calls { self.calls.clone() } else { self.feed.clone() };
         let count = requests.len();
@@ -246,6 +273,11 @@ impl Traffic {
                     Some(text) => Err(Away(format!("Redis refuses a subscription: {text}"))),
                     None => Ok(()),
                 }
+            }
+            Event::Back(Back::Page(read)) => {
+                read.map_err(|error| away(&error))?;
+                self.hear(Line::Calls);
+                Ok(())
             }
             Event::Back(Back::Calls(calls, answers)) => {
                 let values = answers.map_err(|error| away(&error))?;
@@ -350,6 +382,14 @@ fn answer_to(command: &Command, value: Value, missing: Option<&str>) -> Result<A
         (Some(missing), Answer::Appended(Appended::At(_))) => Err(Refused(missing.to_owned())),
         _ => Ok(answer),
     }
+}
+
+fn read_page(range: Range, reply: Option<&Value>) -> Result<Page, JournalError> {
+    let reply = reply.cloned().unwrap_or(Value::Nil);
+    if let Some(text) = refusal(&reply) {
+        return Err(JournalError::Unavailable(text));
+    }
+    page_of(range, reply).unwrap_or_else(|error| Err(JournalError::Unavailable(error.to_string())))
 }
 
 /// The text of an error of Redis.

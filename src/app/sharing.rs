@@ -1,0 +1,73 @@
+//! Several nodes: the link to the Redis in which they share their rooms.
+
+use std::sync::Arc;
+
+use log::info;
+
+use super::StartError;
+use crate::{
+    chat::{Shards, Sharing},
+    config::{NodeName, Settings},
+    nodes::{
+        Bounds,
+        contract::Partitions,
+        link::{Link, Setup},
+        redis::{connecting::Options, link_thread::RedisLink, start},
+    },
+    parts::Parts,
+};
+
+/// How this node shares its rooms; `None` without `--redis`.
+pub(super) fn sharing(settings: &Settings) -> Result<Option<Sharing>, StartError> {
+    if settings.nodes.redis.is_none() {
+        return Ok(None);
+    }
+    let node = match settings.nodes.node {
+        Some(name) => name,
+        None => NodeName::random().map_err(StartError::NoRandomNumbers)?,
+    };
+    Ok(Some(Sharing { node, seed: random()? }))
+}
+
+/// Checks the Redis of the settings, and starts the link to it, which tells `chat` what it hears.
+pub(super) fn start(
+    settings: &Settings,
+    sharing: Sharing,
+    chat: Shards,
+    parts: &Arc<Parts>,
+) -> Result<Option<RedisLink>, StartError> {
+    let Some(options) = Options::of(&settings.nodes) else {
+        return Ok(None);
+    };
+    let terms = start::check(&options)?;
+    info!("this is node {} on the Redis at {}; {}", sharing.node, options.url, terms.words);
+    // The first one shows whether the system has random numbers; it has them from then on.
+    random()?;
+    let setup = Setup {
+        name: sharing.node,
+        partitions: Partitions::ALL,
+        lease: settings.nodes.node_lease(),
+        tail_bytes: settings.journal.tail_bytes.get(),
+        random: Box::new(|| random().unwrap_or_default()),
+    };
+    let link = RedisLink::start(parts, options, bounds(settings), Link::new(setup), chat);
+    link.map(Some).map_err(StartError::NoThread)
+}
+
+fn random() -> Result<u64, StartError> {
+    getrandom::u64().map_err(StartError::NoRandomNumbers)
+}
+
+/// What is kept in Redis.
+fn bounds(settings: &Settings) -> Bounds {
+    Bounds {
+        lease: settings.nodes.node_lease(),
+        window: settings.nodes.redis_window(),
+        history: settings.journal.history.get() as u64,
+        history_bytes: settings.journal.history_bytes.get() as u64,
+        name_hold: settings.login.name_hold.get(),
+        name_reservation: settings.login.name_reservation.get(),
+        max_held_names: settings.login.max_held_names.get(),
+        ..Bounds::default()
+    }
+}

@@ -1,0 +1,40 @@
+//! Several nodes on one Redis as processes, and what may happen to them: nodes and Redis are killed and stopped, links
+//! freeze and are cut, Redis forgets. Clients that behave as real ones do talk all the time, and in the end what all of
+//! them were told is compared ([`judge`]).
+//!
+//! Runs are short. `NODES_SECONDS=30 NODES_SEEDS=10 cargo test --test cluster -- --nocapture` makes longer ones, and prints
+//! a line of figures for each.
+
+#[allow(dead_code, reason = "the tests against hostile clients use the rest")]
+#[path = "../hostile/client.rs"]
+mod client;
+#[allow(dead_code, reason = "the tests against hostile clients use the rest")]
+#[path = "../hostile/program.rs"]
+mod program;
+#[allow(dead_code, reason = "the simulation uses the rest")]
+#[path = "../simulation/rng.rs"]
+mod rng;
+
+mod chatter;
+mod cluster;
+mod cut;
+mod judge;
+mod judge_tests;
+mod node;
+mod ports;
+mod recording;
+mod redis;
+mod runs;
+mod storm;
+mod visitor;
+mod wire;
+
+mod buffers;
+mod failover;
+mod joining;
+mod kills;
+mod links;
+mod names;
+mod order;
+mod private;
+mod redis_dies;
