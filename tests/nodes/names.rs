@@ -133,3 +133,25 @@ fn nothing_is_left_of_users_that_are_gone_but_the_version() {
     let sizes = [size("HLEN", "u"), size("HLEN", "x"), size("ZCARD", "h"), size("ZCARD", "r")];
     assert_eq!(sizes, [0, 1, 0, 0]);
 }
+
+#[test]
+fn a_spare_owner_with_the_name_that_its_bearer_has_reserved_takes_over_the_reservation() {
+    let room = room("lobby");
+    let bounds = Bounds { max_held_names: 1, ..Bounds::default() };
+    let mut pair = Pair::new(bounds, std::slice::from_ref(&room), &[]);
+    pair.call(&attach(&room, node(0)));
+    let reserving = |name, bearer, spare| Claim { reserves: true, ..claim(name, bearer, spare) };
+    let leave = |pair: &mut Pair| {
+        let leave = Leave { key: claim("Ann", None, 0).name.key(), holds_name: false, releases: false };
+        pair.call(&Command::Leave { room: room.clone(), node: node(0), leave });
+    };
+    pair.call(&enter(&room, node(0), reserving("Ann", Some(1), 11)));
+    leave(&mut pair);
+    pair.call(&enter(&room, node(0), claim("Ben", Some(1), 12)));
+    pair.call(&enter(&room, node(0), reserving("Ann", Some(1), 13)));
+    leave(&mut pair);
+    let bearer = pair.call(&enter(&room, node(0), claim("Ann", Some(1), 14)));
+    assert!(matches!(bearer.0, Answer::Entered(Entered::Taken)), "{bearer:?}");
+    let spare = pair.call(&enter(&room, node(0), claim("Ann", Some(13), 15)));
+    assert!(matches!(spare.0, Answer::Entered(Entered::Yes { .. })), "{spare:?}");
+}

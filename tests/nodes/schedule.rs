@@ -17,7 +17,7 @@ const NAMES: [&str; 7] = ["Ann", "ANN", "b0b", "bOb", "Bob", "AIice", "alice"];
 
 const STEPS: usize = 900;
 
-/// With more, a window would be over before anything is asked in it.
+/// With more, a window would be over before anything is asked in it. For a scale of 1.
 const MOST_SLACK: u64 = 40;
 
 /// Three rooms, the first two in one partition.
@@ -30,16 +30,17 @@ pub fn rooms() -> Vec<RoomName> {
     rooms
 }
 
-/// Times that pass while the schedule runs, and bounds that are reached.
-fn bounds() -> Bounds {
+/// Times that pass while the schedule runs, and bounds that are reached. On a busy machine, times are longer by a
+/// scale.
+fn bounds(scale: u32) -> Bounds {
     Bounds {
-        lease: Duration::from_millis(1500),
-        window: Duration::from_millis(110),
-        burial: Duration::from_millis(140),
+        lease: Duration::from_millis(1500) * scale,
+        window: Duration::from_millis(110) * scale,
+        burial: Duration::from_millis(140) * scale,
         history: 100_000,
         history_bytes: 2000,
-        name_hold: Duration::from_millis(190),
-        name_reservation: Duration::from_millis(2500),
+        name_hold: Duration::from_millis(190) * scale,
+        name_reservation: Duration::from_millis(2500) * scale,
         max_held_names: 2,
     }
 }
@@ -64,28 +65,29 @@ struct Schedule {
     runs: u64,
     /// How many per cent of the commands are about names, beside those that are so anyway.
     of_names: usize,
+    scale: u32,
     /// How often each kind of answer was given.
     answers: BTreeMap<String, usize>,
 }
 
 impl Schedule {
     /// The second seed runs by RESP3, the third one on a Redis Cluster.
-    fn new(seed: u64, of_names: usize) -> Self {
+    fn new(seed: u64, of_names: usize, scale: u32) -> Self {
         let rooms = rooms();
         let uids: Vec<_> = (0..200).map(node).collect();
         let server = if seed == 3 { Redis::as_cluster() } else { Redis::with_functions() };
-        let mut pair = Pair::on(server, bounds(), &rooms, &uids);
+        let mut pair = Pair::on(server, bounds(scale), &rooms, &uids);
         if seed == 2 {
             pair.calls = pair.server.connect_by_resp3();
         }
         let (rng, nodes) = (Rng::new(seed), uids[..3].to_vec());
         let (known, answers) = (BTreeMap::new(), BTreeMap::new());
-        Self { pair, rng, rooms, nodes, next_uid: 3, known, seq: 0, runs: 0, of_names, answers }
+        Self { pair, rng, rooms, nodes, next_uid: 3, known, seq: 0, runs: 0, of_names, scale, answers }
     }
 
     fn run(&mut self) -> Result<(), TooSlow> {
         for _ in 0..STEPS {
-            if self.pair.slack > MOST_SLACK {
+            if self.pair.slack > MOST_SLACK * u64::from(self.scale) {
                 return Err(TooSlow);
             }
             let at = self.rng.below(3);
@@ -93,7 +95,7 @@ impl Schedule {
             let place = if self.rng.below(100) < self.of_names { 0 } else { self.rng.below(3) };
             match self.rng.below(1000) {
                 0..8 => self.pair.flush(),
-                8..40 => sleep(Duration::from_millis(self.rng.below(300) as u64)),
+                8..40 => sleep(Duration::from_millis(self.rng.below(300) as u64) * self.scale),
                 _ => {
                     let command = self.command(at, place);
                     self.call(at, place, &command)?;
@@ -276,10 +278,10 @@ fn run(of_names: usize) -> BTreeMap<String, usize> {
     let mut kinds = BTreeMap::new();
     for seed in 1..=3 {
         // On a machine that stands still for a moment, model and Redis can be on different sides of a deadline.
-        let mut tries = 0..20;
+        let mut scales = 1..20;
         let answers = loop {
-            tries.next().expect("calls take a few milliseconds");
-            let mut schedule = Schedule::new(seed, of_names);
+            let scale = scales.next().expect("calls take less than a second");
+            let mut schedule = Schedule::new(seed, of_names, scale);
             if schedule.run().is_ok() {
                 break schedule.answers;
             }

@@ -110,10 +110,11 @@ end
 
 -- Reserves a name for its owner instead of another one, unless as many are reserved as may be.
 local function reserve(room, key, owner, time)
-  local other = redis.call('HGET', room.x, 'v:' .. owner)
+  local other, theirs = redis.call('HGET', room.x, 'v:' .. owner), redis.call('HGET', room.x, 'w:' .. key)
   if other and other ~= key then release(room, other) end
-  local is_known = redis.call('HGET', room.x, 'w:' .. key) == owner
-  if is_known or redis.call('ZCOUNT', room.r, '(' .. text(room.t), '+inf') < room.max_held then
+  -- An owner who is present with another name has come to its reserved name as a spare one.
+  if theirs and theirs ~= owner then release(room, key) end
+  if theirs == owner or redis.call('ZCOUNT', room.r, '(' .. text(room.t), '+inf') < room.max_held then
     redis.call('HSET', room.x, 'w:' .. key, owner, 'v:' .. owner, key)
     redis.call('ZADD', room.r, room.t + time, key)
   end
