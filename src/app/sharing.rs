@@ -1,8 +1,12 @@
 //! Several nodes: the link to the Redis in which they share their rooms.
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
-use log::info;
+use actix_web::rt;
+use log::{info, warn};
 
 use super::StartError;
 use crate::{
@@ -16,6 +20,9 @@ use crate::{
     },
     parts::Parts,
 };
+
+/// How often it is looked whether Redis is away.
+const LOOK: Duration = Duration::from_millis(250);
 
 /// How this node shares its rooms; `None` without `--redis`.
 pub(super) fn sharing(settings: &Settings) -> Result<Option<Sharing>, StartError> {
@@ -52,6 +59,26 @@ pub(super) fn start(
     };
     let link = RedisLink::start(parts, options, bounds(settings), Link::new(setup), chat);
     link.map(Some).map_err(StartError::NoThread)
+}
+
+/// Closes all sessions whenever Redis has been away for so long, so that their clients come to nodes that reach it.
+pub(super) fn close_when_isolated(link: RedisLink, chat: Shards, after: Duration) {
+    rt::spawn(async move {
+        let mut away_since = None;
+        loop {
+            rt::time::sleep(LOOK).await;
+            if link.status().is_up {
+                away_since = None;
+                continue;
+            }
+            let since = *away_since.get_or_insert_with(Instant::now);
+            if since.elapsed() >= after {
+                warn!("Redis has been away for --isolation-timeout: all sessions are closed");
+                chat.send_all_away().await;
+                away_since = None;
+            }
+        }
+    });
 }
 
 fn random() -> Result<u64, StartError> {

@@ -65,6 +65,8 @@ pub enum Line<'a> {
     Users(&'a [chat::Profile<'a>]),
     /// The users of the room, after changes.
     UsersAgain(&'a [chat::Profile<'a>]),
+    /// The room has another epoch from here on.
+    Epoch(&'a str),
     /// A user begins or stops to write.
     Typing(&'a str, bool),
     /// A private message.
@@ -103,6 +105,7 @@ impl<'a> Line<'a> {
             Self::Notice(notice) if notice.has_come => Event::AddUser(user_change(notice, dialect)?),
             Self::Notice(notice) => Event::DelUser(user_change(notice, dialect)?),
             Self::Users(users) | Self::UsersAgain(users) => Event::UserList(users),
+            Self::Epoch(epoch) => Event::Epoch { epoch },
             Self::Typing(username, typing) => Event::Typing { username, typing },
             Self::Private(private) => Event::ReceivePrivate(private),
         })

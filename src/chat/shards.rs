@@ -17,6 +17,7 @@ use actix::{
 };
 use actix_web::rt::time::timeout;
 use futures_util::future::{join_all, try_join_all};
+use tokio::sync::mpsc;
 
 use super::{
     calls::{self, Call},
@@ -214,6 +215,14 @@ impl Shards {
         let in_time = timeout(patience, stopped).await.is_ok();
         self.at(ShardId(0)).do_send(message);
         in_time
+    }
+
+    /// Closes all sessions that are in rooms, so that their clients come back elsewhere.
+    pub(crate) async fn send_all_away(&self) {
+        let (all_told, mut told) = mpsc::channel(1);
+        self.at(ShardId(0)).do_send(DismissAll { all_told });
+        // Nothing comes: the channel ends when the last fan-out has dismissed its members.
+        _ = told.recv().await;
     }
 
     /// Closes the journal once all messages are durable. Waits for what clients have sent before they left for

@@ -77,6 +77,11 @@ impl MemberId {
         format!("guest-{}", self.0)
     }
 
+    /// The name that users of all nodes see for a member of the node `node` without a nickname.
+    pub fn guest_name_at(self, node: &str) -> String {
+        format!("guest-{node}-{}", self.0)
+    }
+
     /// The id with this number.
     pub fn of(number: u64) -> Self {
         Self(number)

@@ -67,6 +67,8 @@ pub struct ToSay {
     pub key: Option<[u8; 16]>,
     /// When it was sent, in milliseconds since 1970.
     pub at: u64,
+    /// The name of the user who says it: if the user loses it before that, the message is not said. `None` for a guest.
+    pub author: Option<NicknameKey>,
 }
 
 /// What a user that comes to a node shows.
@@ -140,6 +142,8 @@ pub enum Heard {
     Repeated(RoomName, Vec<(SayId, u64)>),
     /// These messages are not in Redis yet, and that will take a while: whoever waits may be told.
     Delayed(RoomName, Vec<SayId>),
+    /// These messages are not said: their users have lost their names.
+    Dropped(RoomName, Vec<SayId>),
     /// Something that is not kept.
     Shown(RoomName, NodeUid, Bytes),
     /// A user came, changed or went; for a change that this node has asked for, with what was asked.
@@ -171,6 +175,7 @@ impl Heard {
             | Self::Accepted(room, _)
             | Self::Repeated(room, _)
             | Self::Delayed(room, _)
+            | Self::Dropped(room, _)
             | Self::Shown(room, ..)
             | Self::Person(room, ..)
             | Self::People(room, _)

@@ -213,6 +213,8 @@ export class ChatClient {
     const { event, data } = message;
     if (event === 'loginSuccess') this.#loggedIn(data);
     if (event === 'loginError') this.#time.cancel(this.#loginTimer);
+    // What was processed is of this epoch now.
+    if (event === 'epoch') this.#epoch = data.epoch;
     this.#on.event(event, data);
     // Only now: a message whose handling failed is to come again.
     if (data?.offset !== undefined && (event === 'receiveMessage' || event === 'receiveImage')) this.#offset = data.offset;

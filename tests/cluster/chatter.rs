@@ -325,6 +325,7 @@ impl Talk {
                 return Err(io::ErrorKind::PermissionDenied.into());
             }
             "receiveMessage" | "receiveImage" => self.hear(data),
+            "epoch" => self.epoch_has_begun(data),
             "error" => self.recording.oddities.push(value.to_string()),
             _ => {}
         }
@@ -345,6 +346,16 @@ impl Talk {
             Some((epoch, _)) if recovered => *epoch = data["epoch"].clone(),
             None if head == 0 => self.position = Some((data["epoch"].clone(), 0)),
             _ => {}
+        }
+        self.epoch = data["epoch"].clone();
+    }
+
+    /// What it has processed is of this epoch now, unless the server has said that it was lost.
+    fn epoch_has_begun(&mut self, data: &Value) {
+        if let Some((epoch, _)) = &mut self.position
+            && *epoch == self.epoch
+        {
+            *epoch = data["epoch"].clone();
         }
         self.epoch = data["epoch"].clone();
     }

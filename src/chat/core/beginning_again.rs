@@ -114,6 +114,7 @@ impl Lost {
             Heard::Accepted(..)
             | Heard::Repeated(..)
             | Heard::Delayed(..)
+            | Heard::Dropped(..)
             | Heard::Whispered(..)
             | Heard::Forgetting(..)
             | Heard::Up(_)

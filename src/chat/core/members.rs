@@ -292,6 +292,7 @@ impl Chat {
         };
         self.broadcaster.tell(member, ChatNews::Tail(Tail { visit, records, behind: None }));
         self.subscribe(member);
+        self.send_epoch_to(member, id);
         self.send_list_to(member, id);
     }
 

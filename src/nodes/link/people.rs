@@ -186,8 +186,15 @@ impl People {
         }
     }
 
-    /// Tells the answers whose changes were heard, in the order in which they were asked for.
-    pub(super) fn tell(&mut self, room: &RoomName, turn: &mut Turn<'_>) {
+    /// Whether names are claimed again that Redis has lost.
+    pub(super) fn is_claiming_again(&self) -> bool {
+        self.changes.iter().any(|change| matches!(change.what, What::Again(_)))
+    }
+
+    /// Tells the answers whose changes were heard, in the order in which they were asked for. Returns the names that were
+    /// lost.
+    pub(super) fn tell(&mut self, room: &RoomName, turn: &mut Turn<'_>) -> Vec<NicknameKey> {
+        let mut lost = Vec::new();
         let is_heard =
             |change: &mut Change, heard| change.answer.is_some_and(|(version, _)| version <= heard);
         while let Some(Change { what, answer: Some((_, answer)), .. }) =
@@ -204,12 +211,13 @@ impl People {
                 (What::Again(claim), Some(Entered::Taken)) => {
                     let key = claim.name.key();
                     self.own.remove(&key);
-                    turn.tell(Heard::NameLost(room.clone(), key));
+                    lost.push(key);
                 }
                 (What::Leave(leave), _) => _ = self.own.remove(&leave.key),
                 (What::Again(_), _) => {}
             }
         }
+        lost
     }
 
     fn claimed(&mut self, claim: Claim, owner: OwnerHash) {

@@ -161,7 +161,8 @@ impl Room {
     pub(super) fn send(&mut self, may_say: bool, turn: &mut Turn<'_>) {
         if self.phase == Phase::Live && turn.open.contains(self.partition()) {
             self.people.send(&self.name, turn);
-            if may_say {
+            // Nothing is said under a name that another user may have by now.
+            if may_say && !self.people.is_claiming_again() {
                 self.saying.send(&self.name, self.known(), turn);
             }
         }
@@ -420,7 +421,7 @@ impl Room {
                 self.people.heard(version, &person);
                 let ask = ask.filter(|_| node == turn.node);
                 turn.tell(Heard::Person(name, person, ask));
-                self.people.tell(&self.name, turn);
+                self.tell(turn);
             }
             Published::Shown { node, payload } => turn.tell(Heard::Shown(name, node, payload)),
             Published::Whispered { node, payload } => turn.tell(Heard::Whispered(name, node, payload)),
@@ -472,7 +473,13 @@ impl Room {
     /// Tells the answers that are due.
     pub(super) fn tell(&mut self, turn: &mut Turn<'_>) {
         self.saying.tell(&self.name, turn);
-        self.people.tell(&self.name, turn);
+        for key in self.people.tell(&self.name, turn) {
+            let dropped = self.saying.drop_of(&key);
+            if !dropped.is_empty() {
+                turn.tell(Heard::Dropped(self.name.clone(), dropped));
+            }
+            turn.tell(Heard::NameLost(self.name.clone(), key));
+        }
     }
 
     /// Tells those who wait that it takes long.

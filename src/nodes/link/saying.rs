@@ -6,7 +6,7 @@ use bytes::{Bytes, BytesMut};
 
 use super::turn::{About, RoomCall, Turn};
 use crate::{
-    domain::RoomName,
+    domain::{NicknameKey, RoomName},
     journal::{EpochId, Keyed},
     nodes::{
         commands::{Append, Appended, Command, RoundKey, Stored},
@@ -133,6 +133,25 @@ impl Saying {
         for Repeat { message, waits, .. } in self.repeats.drain(..).rev() {
             self.queue.push_front(Item::Say(message, waits));
         }
+    }
+
+    /// Drops the messages of a user that are not on their way, and returns them.
+    pub(super) fn drop_of(&mut self, author: &NicknameKey) -> Vec<SayId> {
+        let mut dropped = Vec::new();
+        let mut is_other = |message: &ToSay| {
+            let is_other = message.author.as_ref() != Some(author);
+            dropped.extend((!is_other).then_some(message.id));
+            is_other
+        };
+        if let Some(round) = self.round.as_mut().filter(|round| !round.is_sent && round.heard.is_none()) {
+            round.messages.retain(|(message, _)| is_other(message));
+        }
+        self.queue.retain(|item| match item {
+            Item::Say(message, _) => is_other(message),
+            Item::Show(_) => true,
+        });
+        self.round.take_if(|round| round.messages.is_empty());
+        dropped
     }
 
     /// The messages that wait, of which the chat was not told yet.

@@ -19,6 +19,11 @@ pub enum Event<'a> {
     ReceiveImage(Said<'a>),
     /// `receivePrivate`
     ReceivePrivate(Private<'a>),
+    /// `epoch`: the room's epoch has changed; what the client has processed is of this one now.
+    Epoch {
+        /// The epoch, as with `loginSuccess`.
+        epoch: &'a str,
+    },
     /// `typing`
     Typing {
         /// The nickname.
@@ -125,6 +130,7 @@ impl Event<'_> {
             Self::ReceiveMessage(_) => "receiveMessage",
             Self::ReceiveImage(_) => "receiveImage",
             Self::ReceivePrivate(_) => "receivePrivate",
+            Self::Epoch { .. } => "epoch",
             Self::Typing { .. } => "typing",
         }
     }
@@ -145,6 +151,7 @@ impl Event<'_> {
             Self::UserList(data) => Data::UserList(data),
             Self::ReceiveMessage(data) | Self::ReceiveImage(data) => Data::Said(data),
             Self::ReceivePrivate(data) => Data::Private(data),
+            Self::Epoch { epoch } => Data::Epoch { epoch },
             Self::Typing { username, typing } => Data::Typing { username, typing },
         };
         write(self.name(), data)
@@ -159,5 +166,6 @@ enum Data<'a> {
     UserList(&'a [Profile<'a>]),
     Said(Said<'a>),
     Private(Private<'a>),
+    Epoch { epoch: &'a str },
     Typing { username: &'a str, typing: bool },
 }

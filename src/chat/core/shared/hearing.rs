@@ -32,6 +32,7 @@ impl Chat {
             Heard::Said(room, said) => self.said(&room, *said),
             Heard::Accepted(room, said) | Heard::Repeated(room, said) => self.acked(&room, &said),
             Heard::Delayed(room, ids) => self.delayed(&room, &ids),
+            Heard::Dropped(room, ids) => self.dropped(&room, &ids),
             Heard::Shown(room, node, packed) => self.shown(&room, node, packed),
             Heard::Person(room, person, ask) => self.person(&room, *person, ask),
             Heard::People(room, people) => self.people(&room, people),
@@ -62,12 +63,16 @@ impl Chat {
         if record.first != log.head() + 1 {
             log::error!("a record of a room follows at {}, behind {}", record.first, log.head());
         }
+        let begins = log.epoch().id != epoch.id;
         let entries = unpack(&record);
         log.heard(&record, epoch, entries.is_ok(), now, tail_bytes);
         let entries = match entries {
             Ok(entries) => entries,
             Err(error) => return logging::refused(UNREADABLE, format_args!("{error}")),
         };
+        if begins {
+            self.add_line(id, &Line::Epoch(&epoch.id.to_string()), Reach::All, None);
+        }
         let mut own = own.into_iter();
         for entry in &entries {
             let (accepted, excluded): (Option<Accepted>, Option<MemberId>) = own.next().unwrap_or_default();
@@ -111,6 +116,17 @@ impl Chat {
         for to in askers {
             self.answer(to, Reply::Rejected(Rejected::NotKeptYet));
         }
+    }
+
+    /// These messages are not said: their users have lost their names.
+    fn dropped(&mut self, name: &RoomName, ids: &[SayId]) {
+        for id in ids {
+            let saying = self.shared.as_ref().and_then(|shared| shared.says.get(*id));
+            let askers = saying.map(|saying| saying.askers.clone()).unwrap_or_default();
+            self.counts.not_kept += 1;
+            askers.into_iter().for_each(|to| self.answer(to, Reply::Rejected(Rejected::Interrupted)));
+        }
+        self.acked(name, &ids.iter().map(|id| (*id, 0)).collect::<Vec<_>>());
     }
 
     // ----- forgetting -----

@@ -21,8 +21,9 @@ use crate::{
         calls::CallId,
         common::{Common, Sharing},
         effects::Effect,
+        line::Line,
     },
-    domain::RoomName,
+    domain::{MemberId, RoomName},
     journal::JournalError,
     nodes::{
         Partition,
@@ -121,6 +122,20 @@ impl Chat {
         if let Some(shared) = &mut self.shared {
             shared.order(order);
         }
+    }
+
+    /// Tells a session that has just subscribed which epoch its room has: it may have begun while the session read the
+    /// history. Only of rooms that are shared.
+    pub(super) fn send_epoch_to(&mut self, member: MemberId, id: RoomId) {
+        if !self.is_shared() {
+            return;
+        }
+        let Some(log) = self.broadcaster.rooms.get(id).and_then(|room| room.log()) else {
+            return;
+        };
+        let epoch = log.epoch().id.to_string();
+        let ended = self.broadcaster.send_only(id, vec![member], &Line::Epoch(&epoch), None, None);
+        self.keep(ended);
     }
 
     /// Whether the rooms are shared with other nodes.

@@ -7,12 +7,11 @@ use crate::{
     broadcast::RoomId,
     chat::{
         core::Chat,
-        ids::{self, Key},
+        ids,
         messages::{Payload, Post, Publish, Rejected, Reply},
         position::{Asker, Place},
         room::Book,
     },
-    connection::Accepted,
     domain::{Avatar, MemberId, RoomName},
     journal::{Kind, NewEntry},
     nodes::contract::SayId,
@@ -41,7 +40,7 @@ impl Chat {
             }
             Payload::Text(text) => text,
         };
-        let (guest, avatar) = (member.guest_name(), Avatar::default());
+        let (guest, avatar) = (self.guest_name(member), Avatar::default());
         let entry = NewEntry {
             kind: Kind::Message,
             at: self.now.millis,
@@ -51,7 +50,7 @@ impl Chat {
             id: "",
             body: &body,
         };
-        self.say(&name, entry, None, None, Some(member), accepted);
+        self.say(&name, entry, Saying::of_guest(member, accepted));
     }
 
     /// Hands a user's message in, unless it was said before.
@@ -92,29 +91,28 @@ impl Chat {
             id: client_id.as_deref().unwrap_or_default(),
             body: &body,
         };
-        self.say(&name, entry, key, Some(to), None, accepted);
+        let author = Some(profile.nickname.key());
+        self.say(&name, entry, Saying { author, key, ..Saying::of_user(to, accepted) });
         Ok(())
     }
 
     /// Hands a message in at the end of the turn.
-    fn say(
-        &mut self,
-        room: &RoomName,
-        entry: NewEntry<'_>,
-        key: Option<Key>,
-        asker: Option<Asker>,
-        excluded: Option<MemberId>,
-        accepted: Accepted,
-    ) {
+    fn say(&mut self, room: &RoomName, entry: NewEntry<'_>, saying: Saying) {
         let Some(shared) = &mut self.shared else {
             return;
         };
         let id = SayId(shared.common.next_number());
         let mut packed = BytesMut::new();
         entry.pack(&mut packed);
-        let askers = asker.into_iter().collect();
-        let saying = Saying { askers, accepted: Some(accepted), excluded, key, at: entry.at };
-        shared.says.add(room, id, packed.freeze(), saying);
+        shared.says.add(room, id, packed.freeze(), Saying { at: entry.at, ..saying });
+    }
+
+    /// The name of a session without a nickname. The numbers of sessions are those of one node.
+    fn guest_name(&self, member: MemberId) -> String {
+        match self.common.sharing() {
+            Some(sharing) => member.guest_name_at(sharing.node.as_str()),
+            None => member.guest_name(),
+        }
     }
 
     /// Has a member answered when all messages of its room that wait now are in Redis. Returns the place of the last

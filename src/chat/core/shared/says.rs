@@ -7,7 +7,7 @@ use bytes::Bytes;
 use crate::{
     chat::{ids::Key, position::Asker},
     connection::Accepted,
-    domain::{Map, MemberId, RoomName},
+    domain::{Map, MemberId, NicknameKey, RoomName},
     nodes::contract::{Order, SayId, ToSay},
 };
 
@@ -29,10 +29,26 @@ pub(super) struct Saying {
     pub accepted: Option<Accepted>,
     /// The session that does not get the message.
     pub excluded: Option<MemberId>,
+    /// The name of the user who says it; `None` for a guest.
+    pub author: Option<NicknameKey>,
     /// The key, if its client gave it an id.
     pub key: Option<Key>,
     /// When it was sent, in milliseconds since 1970.
     pub at: u64,
+}
+
+impl Saying {
+    /// A message of a guest, which does not get it.
+    pub(super) fn of_guest(member: MemberId, accepted: Accepted) -> Self {
+        let (askers, accepted) = (Vec::new(), Some(accepted));
+        Self { askers, accepted, excluded: Some(member), author: None, key: None, at: 0 }
+    }
+
+    /// A message of a user, which `asker` waits for.
+    pub(super) fn of_user(asker: Asker, accepted: Accepted) -> Self {
+        let (askers, accepted) = (vec![asker], Some(accepted));
+        Self { askers, accepted, excluded: None, author: None, key: None, at: 0 }
+    }
 }
 
 /// The messages of one room that wait, at least one.
@@ -53,8 +69,8 @@ impl Says {
         if in_room.round.is_empty() {
             self.to_hand_in.push(room.clone());
         }
-        let (key, at) = (saying.key, saying.at);
-        in_room.round.push(ToSay { id, entry, key, at });
+        let (key, at, author) = (saying.key, saying.at, saying.author.clone());
+        in_room.round.push(ToSay { id, entry, key, at, author });
         in_room.waiting.insert(id);
         if let Some(key) = key {
             in_room.by_key.insert(key, id);
@@ -179,7 +195,7 @@ mod tests {
 
     fn saying(number: u64) -> Saying {
         let key = Some([number as u8; 16]);
-        Saying { askers: vec![asker(number)], accepted: None, excluded: None, key, at: number }
+        Saying { askers: vec![asker(number)], accepted: None, excluded: None, author: None, key, at: number }
     }
 
     fn says(rooms: &[(&str, u64)]) -> Says {

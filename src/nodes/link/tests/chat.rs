@@ -17,6 +17,7 @@ pub(super) struct FakeChat {
     /// What was asked and is answered: the messages, each with its offset.
     pub accepted: HashMap<SayId, u64>,
     pub delayed: HashSet<SayId>,
+    pub dropped: HashSet<SayId>,
     pub entered: HashMap<AskId, Result<OwnerHash, NotEntered>>,
     pub names_lost: Vec<(RoomName, NicknameKey)>,
     pub forgotten: HashMap<AskId, bool>,
@@ -68,6 +69,7 @@ impl FakeChat {
                 }
             }
             Heard::Delayed(_, ids) => self.delayed.extend(ids),
+            Heard::Dropped(_, ids) => self.dropped.extend(ids),
             Heard::Shown(name, _, payload) => {
                 let shown = String::from_utf8_lossy(&payload).into_owned();
                 self.open(&name).shown.push(shown);

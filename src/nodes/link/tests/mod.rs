@@ -64,7 +64,8 @@ impl Storm {
         let id = SayId(self.last);
         self.said.insert(id, (room.clone(), node, body.to_owned()));
         let key = key.map(key_of);
-        let message = ToSay { id, entry: Bytes::from(format!("{body}\n")), key, at: world.millis() };
+        let message =
+            ToSay { id, entry: Bytes::from(format!("{body}\n")), key, at: world.millis(), author: None };
         world.order(node, Order::Say(room.clone(), vec![message]));
     }
 
