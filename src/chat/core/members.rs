@@ -272,10 +272,13 @@ impl Chat {
 
     /// Subscribes a session that has read the journal, or tells it to read on.
     pub(super) fn caught_up(&mut self, message: CaughtUp) {
-        let CaughtUp { member, visit, after } = message;
+        let CaughtUp { member, visit, .. } = message;
         let is_there = |member: &&Member<Visit>| member.own.ticket == visit && !member.is_subscribed;
         // A session that has logged in elsewhere since waits for another answer.
         let Some(id) = self.broadcaster.rooms.member(member).filter(is_there).and_then(Member::room) else {
+            return;
+        };
+        let Some(CaughtUp { member, visit, after }) = self.wait_to_hear(id, message) else {
             return;
         };
         // Lines of the open broadcast come after what the session has read.

@@ -79,6 +79,7 @@ impl Chat {
             let reach = excluded.map_or(Reach::All, Reach::Exclude);
             self.add_line(id, &Line::Said(entry.offset, entry.as_new()), reach, accepted);
         }
+        self.go_on_when_heard(name, record.last());
     }
 
     /// These messages are in Redis, each at this offset: tells those who have sent them.
