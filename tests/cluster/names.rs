@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Names that two users each want at once.
-const NAMES: usize = 1000;
+const NAMES: usize = 300;
 
 /// Users that log in at a time.
 const THREADS: usize = 12;
