@@ -70,8 +70,6 @@ mod http;
 mod journal;
 mod logging;
 mod metrics;
-// Not reachable from the settings yet.
-#[allow(dead_code, unused_imports, unreachable_pub, reason = "in the making")]
 mod nodes;
 mod parts;
 mod protocol;
@@ -110,13 +108,14 @@ pub mod testing {
     /// What the tests of several nodes use.
     pub mod nodes {
         pub use crate::{
+            config::NodeName,
             domain::{
                 Avatar, Nickname, NicknameKey, RoomName, Token,
                 token::{OwnerHash, PublicId},
             },
             journal::{Entry, Epoch, EpochId, Keyed, Kind, NewEntry, Page, Range, Record, entry::unpack},
             nodes::{
-                Bounds, NodeName, NodeUid, Partition,
+                Bounds, NodeUid, Partition,
                 commands::{self, *},
                 contract::{self, *},
                 link,
@@ -126,7 +125,8 @@ pub mod testing {
                     channel_of_node,
                     connecting::Options,
                     link_thread::{Decide, RedisLink, Status},
-                    page, page_of, start,
+                    page, page_of,
+                    start::check,
                 },
             },
             parts::Parts,
@@ -158,6 +158,7 @@ pub mod testing {
                 shard::{Figures, Shard},
                 transfer::ToShard,
             },
+            config::NodeName,
             connection::{
                 Accepted, Budget, Ending, Intake, Lease,
                 lease::report_counts,
@@ -166,7 +167,7 @@ pub mod testing {
             domain::{Avatar, Nickname, NicknameKey, OwnerHash, Profile, PublicId, Token},
             journal::{Entry, EpochId, JournalError, Page, Range, ReservedName, RoomState, entry::unpack},
             nodes::{
-                NodeName, NodeUid, Partition,
+                NodeUid, Partition,
                 contract::{
                     AskId, Away, Claim, Heard, Leave, Link, NotEntered, Opened, Order, Owner, Partitions,
                     Person, SaidRecord, SayId, ToSay,

@@ -11,7 +11,7 @@
 //! [`transfer`] is what shards tell each other, [`common`] what they share.
 //!
 //! By default this server alone gives messages their order. In a chat that shares its rooms with other nodes
-//! ([`Sharing`](common::Sharing)), Redis does, by way of a link, and [`people`] has the users of all nodes.
+//! ([`Sharing`]), Redis does, by way of a link, and [`people`] has the users of all nodes.
 //!
 //! Plain structs decide: [`room`], [`presence`] (users), [`log`] (offsets, recovery, repeated messages),
 //! [`mod@line`] (what is said), [`kept`] (what the journal is to keep of a broadcast), [`commits`] (the queue to

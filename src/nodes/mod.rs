@@ -18,9 +18,10 @@ pub mod commands;
 pub mod contract;
 pub mod link;
 #[cfg(any(test, feature = "testing"))]
-pub mod model;
+pub(crate) mod model;
 mod names;
-pub mod redis;
+pub(crate) mod redis;
 
 pub use self::bounds::Bounds;
-pub use self::names::{NodeName, NodeNameError, NodeUid, Partition};
+pub use self::names::{NodeUid, Partition};
+pub(crate) use crate::config::NodeName;

@@ -32,7 +32,7 @@ pub enum Channel {
 }
 
 /// What is published in one step, in its order.
-pub type Publications = Vec<(Channel, Published)>;
+pub(crate) type Publications = Vec<(Channel, Published)>;
 
 /// A Redis.
 #[derive(Clone, Debug)]

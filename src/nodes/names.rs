@@ -4,7 +4,7 @@ use std::{fmt, str::FromStr};
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
-pub use crate::config::{NodeName, NodeNameError};
+use crate::config::NodeName;
 use crate::domain::RoomName;
 
 /// Length of a uid in characters.

@@ -6,7 +6,7 @@ use std::{
     thread,
 };
 
-use echoroom::testing::nodes::start;
+use echoroom::testing::nodes::check;
 
 use crate::{
     link::options,
@@ -15,7 +15,7 @@ use crate::{
 
 /// The sentence with which a start is refused.
 fn refusal(url: &str) -> String {
-    let sentence = start::check(&options(url, "heard")).expect_err("it is refused").to_string();
+    let sentence = check(&options(url, "heard")).expect_err("it is refused").to_string();
     assert!(sentence.starts_with("--redis (ECHOROOM_REDIS): "), "{sentence}");
     assert!(!sentence.contains('\n') && !sentence.contains("Geheim7"), "{sentence}");
     sentence
@@ -34,7 +34,7 @@ fn a_wrong_password_is_told_and_not_shown() {
         let sentence = refusal(&format!("{url}{login}"));
         assert!(sentence.contains(words) && sentence.contains("redis.sock"), "{sentence}");
     }
-    assert!(start::check(&options(&format!("{url}?pass=right&db=3"), "heard")).is_ok());
+    assert!(check(&options(&format!("{url}?pass=right&db=3"), "heard")).is_ok());
 }
 
 #[test]
@@ -44,7 +44,7 @@ fn a_redis_that_may_evict_rooms_is_refused_unless_that_is_set() {
     assert!(sentence.contains("allkeys-lru") && sentence.contains("--redis-eviction"), "{sentence}");
     let mut options = options(&redis.url(), "heard");
     options.may_evict = true;
-    let terms = start::check(&options).expect("it is taken");
+    let terms = check(&options).expect("it is taken");
     assert!(terms.words.starts_with("appendonly no: "), "{}", terms.words);
 }
 
@@ -62,7 +62,7 @@ fn a_start_waits_for_a_redis_that_starts_too() {
     let mut redis = Redis::start(&["--appendonly", "yes", "--appendfsync", "always"]);
     redis.kill();
     let url = redis.url();
-    let checking = thread::spawn(move || start::check(&options(&url, "heard")));
+    let checking = thread::spawn(move || check(&options(&url, "heard")));
     redis.start_again();
     let terms = checking.join().expect("no panic").expect("it is there in time");
     assert_eq!(terms.words, "appendfsync always: acked messages are on its disk; no replica");

@@ -152,11 +152,6 @@ impl Room {
         self.phase != Phase::Off
     }
 
-    /// Whether the chat hears what is said.
-    pub(super) fn is_live(&self) -> bool {
-        self.phase == Phase::Live
-    }
-
     /// Sends what waits, if it may be sent.
     pub(super) fn send(&mut self, may_say: bool, turn: &mut Turn<'_>) {
         if self.phase == Phase::Live && turn.open.contains(self.partition()) {

@@ -64,11 +64,6 @@ impl Tail {
         self.records.back().map(|(_, record)| record)
     }
 
-    /// Bytes of all records.
-    pub(super) fn bytes(&self) -> usize {
-        self.bytes
-    }
-
     /// Whether there is none.
     pub(super) fn is_empty(&self) -> bool {
         self.records.is_empty()

@@ -11,18 +11,19 @@
 
 mod answers;
 mod calls;
-pub mod connecting;
+pub(crate) mod connecting;
 mod facts;
-pub mod fitness;
+pub(crate) mod fitness;
 mod keys;
-pub mod link_thread;
+pub(crate) mod link_thread;
 mod pages;
 mod publications;
 mod records;
-pub mod start;
+pub(crate) mod start;
 mod traffic;
 mod users;
 
+#[cfg(any(test, feature = "testing"))]
 pub use self::{
     answers::{BadReply, answer},
     calls::{LIBRARY, call},

@@ -18,7 +18,7 @@ use redis::{Pipeline, PushInfo, PushKind, RedisError, Value, aio::MultiplexedCon
 use tokio::sync::oneshot;
 
 use super::{
-    answers::{BadReply, answer},
+    answers::answer,
     calls::call,
     connecting::{ANSWER_TIMEOUT, Connected, Line, Pushes, text_of_error},
     keys::{channel_of, channel_of_node},

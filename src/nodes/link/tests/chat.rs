@@ -28,8 +28,6 @@ pub(super) struct FakeChat {
 /// What a node has heard of one room.
 #[derive(Debug, Default)]
 pub(super) struct FakeRoom {
-    /// From where on it has heard what was said.
-    pub from: u64,
     pub head: u64,
     /// The bodies of what was said.
     pub said: BTreeMap<u64, String>,
@@ -49,7 +47,7 @@ impl FakeChat {
                 self.resets += u64::from(opened.reset);
                 let (head, people) = (opened.head, opened.people);
                 let keys = opened.keys.iter().map(|said| said.key).collect();
-                *room = FakeRoom { from: head, head, keys, is_open: true, ..FakeRoom::default() };
+                *room = FakeRoom { head, keys, is_open: true, ..FakeRoom::default() };
                 room.set_people(people);
             }
             Heard::Said(name, said) => {
