@@ -20,7 +20,8 @@
 //!   open broadcasts, and one [`FanOut`](broadcast::FanOut) per worker, which delivers.
 //! - [`connection`]: the socket of a session ([`connection::wire`]), its input ([`connection::inlet`]), its
 //!   output ([`connection::outbound`]), and the limits on what a client may make the server hold.
-//! - `nodes`: several servers that share their rooms by way of one Redis.
+//! - [`nodes`]: several servers that share their rooms by way of one Redis: a [`Link`](nodes::link::Link) decides what
+//!   is asked of it, [`nodes::redis`] has the functions in it and the connections.
 //! - [`journal`]: the kept messages of each room: the contract, a store in memory, and a store in a SQLite
 //!   file.
 //! - [`protocol`]: decoders and encoders without I/O: frames and messages of RFC 6455, packets of Engine.IO

@@ -9,10 +9,11 @@ use prometheus::{
     Histogram, HistogramOpts, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
-pub(crate) use self::{parts::PartFigures, usage::Usage};
-use self::{parts::Parts, usage::Gauges};
+pub(crate) use self::{parts::PartFigures, redis::RedisFigures, usage::Usage};
+use self::{parts::Parts, redis::Redis, usage::Gauges};
 
 mod parts;
+mod redis;
 mod usage;
 
 /// Upper bounds of the relay histogram, in seconds.
@@ -49,6 +50,7 @@ pub struct Metrics {
     /// Number of shards of the chat whose journal has a fault.
     shards_without_journal: AtomicUsize,
     parts: Parts,
+    redis: Redis,
     kept: IntCounter,
     not_kept: IntCounter,
     commits: Histogram,
@@ -146,6 +148,7 @@ impl Metrics {
                 "Messages that have been relayed and are not durable yet.",
             )),
             parts: Parts::new(),
+            redis: Redis::new(),
             kept: must(IntCounter::new("echoroom_journal_messages_total", "Messages made durable.")),
             not_kept: must(IntCounter::new(
                 "echoroom_journal_refusals_total",
@@ -165,7 +168,7 @@ impl Metrics {
     }
 
     fn register_all(&self) {
-        let collectors: [Box<dyn prometheus::core::Collector>; 23] = [
+        let collectors: [Box<dyn prometheus::core::Collector>; 26] = [
             Box::new(self.rooms.clone()),
             Box::new(self.kept_rooms.clone()),
             Box::new(self.used.clone()),
@@ -189,6 +192,9 @@ impl Metrics {
             Box::new(self.commits.clone()),
             Box::new(self.parts.restarts.clone()),
             Box::new(self.parts.waiting.clone()),
+            Box::new(self.redis.node.clone()),
+            Box::new(self.redis.is_up.clone()),
+            Box::new(self.redis.losses.clone()),
         ];
         for collector in collectors {
             must(self.registry.register(collector));
@@ -275,6 +281,11 @@ impl Metrics {
         self.parts.watch(figures);
     }
 
+    /// Has `/metrics` show the link to other nodes.
+    pub(crate) fn watch_redis(&self, figures: impl Fn() -> RedisFigures + Send + Sync + 'static) {
+        self.redis.watch(figures);
+    }
+
     /// The gauge of rooms that count against the bound on rooms.
     pub fn kept_rooms_gauge(&self) -> IntGauge {
         self.kept_rooms.clone()
@@ -326,6 +337,7 @@ impl Metrics {
         }
         self.journal_available.set((self.shards_without_journal.load(Ordering::SeqCst) == 0).into());
         self.parts.read();
+        self.redis.read();
         TextEncoder::new().encode_to_string(&self.registry.gather())
     }
 }

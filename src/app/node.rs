@@ -26,8 +26,11 @@ use crate::{
         memory::MemoryJournal,
         sqlite::{self, SqliteJournal},
     },
-    metrics::{Metrics, Usage},
-    nodes::{contract::Link, redis::link_thread::RedisLink},
+    metrics::{Metrics, RedisFigures, Usage},
+    nodes::{
+        contract::Link,
+        redis::link_thread::{RedisLink, Status},
+    },
     parts::{Parts, Seconds},
     routes::host::Hosts,
     session::{Worker, lesson::Lessons},
@@ -132,9 +135,20 @@ impl Node {
             workers_started: AtomicUsize::new(0),
         };
         node.watch_usage();
+        node.watch_redis();
         let parts = Arc::clone(&node.parts);
         node.metrics.watch_parts(move || (parts.restarts(), parts.depths()));
         Ok(node)
+    }
+
+    /// Registers the state of the link to other nodes for `/metrics`.
+    fn watch_redis(&self) {
+        if let (Some(link), Some(node)) = (self.link.clone(), self.settings.nodes.node) {
+            self.metrics.watch_redis(move || {
+                let Status { is_up, losses, .. } = link.status();
+                RedisFigures { node: node.to_string(), is_up, losses }
+            });
+        }
     }
 
     /// Registers the usage of each bound for `/health` and `/metrics`.
@@ -201,6 +215,7 @@ impl Node {
             fanout,
             outlets,
             records: self.records(),
+            link: self.link.clone(),
             #[cfg(test)]
             journal: Arc::clone(&self.journal),
             avatars: Arc::clone(&self.avatars),

@@ -41,30 +41,30 @@ pub struct Nodes {
 
     /// Redis in which the rooms are, for several servers that share them: redis://user:password@host:port/database,
     /// rediss:// for TLS, or unix: and the path of a socket
-    #[arg(long, env = "ECHOROOM_REDIS", hide_env_values = true, value_name = "URL", hide = true)]
+    #[arg(long, env = "ECHOROOM_REDIS", hide_env_values = true, value_name = "URL")]
     pub redis: Option<RedisUrl>,
 
     /// When a message is acked: once Redis has it and this server has heard it (heard), or once N replicas have it too
     /// (replicas:N) [default: heard]
-    #[arg(long, env = "ECHOROOM_REDIS_ACKS", value_name = "WHEN", hide = true)]
+    #[arg(long, env = "ECHOROOM_REDIS_ACKS", value_name = "WHEN")]
     pub redis_acks: Option<RedisAcks>,
 
     /// How long nothing is appended after Redis has begun anew, so that all nodes give back what it has lost
     /// [default: 700ms]
-    #[arg(long, env = "ECHOROOM_REDIS_WINDOW", value_name = "TIME", hide = true)]
+    #[arg(long, env = "ECHOROOM_REDIS_WINDOW", value_name = "TIME")]
     pub redis_window: Option<Period>,
 
     /// How long a node may be silent before the others take its users out of the rooms [default: 15s]
-    #[arg(long, env = "ECHOROOM_NODE_LEASE", value_name = "TIME", hide = true)]
+    #[arg(long, env = "ECHOROOM_NODE_LEASE", value_name = "TIME")]
     pub node_lease: Option<Period>,
 
     /// Whether a Redis that may evict rooms when its memory is full (maxmemory-policy allkeys-…) is used [default: off]
-    #[arg(long, env = "ECHOROOM_REDIS_EVICTION", value_name = "SWITCH", hide = true)]
+    #[arg(long, env = "ECHOROOM_REDIS_EVICTION", value_name = "SWITCH")]
     pub redis_eviction: Option<Switch>,
 
     /// How long Redis may be away before this server closes its sessions, so that they come back at another one; 0: it
     /// keeps them [default: 0]
-    #[arg(long, env = "ECHOROOM_ISOLATION_TIMEOUT", value_name = "TIME", hide = true)]
+    #[arg(long, env = "ECHOROOM_ISOLATION_TIMEOUT", value_name = "TIME")]
     pub isolation_timeout: Option<PeriodOrOff>,
 }
 

@@ -9,6 +9,7 @@ use serde::Serialize;
 use crate::{
     chat::Summary,
     journal::{Damage, JournalError, sqlite},
+    nodes::redis::link_thread::Status,
     session::Worker,
 };
 
@@ -31,6 +32,9 @@ struct Health {
     /// `ok`, or the journal's fault; missing if the chat server does not reply.
     #[serde(skip_serializing_if = "Option::is_none")]
     journal: Option<String>,
+    /// The Redis in which rooms are shared with other nodes; missing without `--redis`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    redis: Option<Redis>,
     /// Rooms with members; missing if the chat server does not reply.
     #[serde(skip_serializing_if = "Option::is_none")]
     rooms: Option<usize>,
@@ -39,6 +43,17 @@ struct Health {
     full: Vec<&'static str>,
     /// The usage of each bound of the settings.
     usage: BTreeMap<&'static str, Share>,
+}
+
+/// The Redis in which rooms are shared.
+#[derive(Debug, Serialize)]
+struct Redis {
+    /// The name of this node.
+    node: String,
+    /// Whether it can be reached.
+    up: bool,
+    /// What it promises for a message that was acked, or why it cannot be reached.
+    words: String,
 }
 
 /// The usage of one bound: a number, or bytes.
@@ -77,6 +92,7 @@ pub(crate) async fn health(worker: web::Data<Worker>) -> HttpResponse {
         uptime_seconds: worker.metrics.uptime().as_secs(),
         sessions: worker.admission.sessions(),
         silent,
+        redis: redis(&worker),
         rooms: summary.as_ref().map(|summary| summary.rooms),
         journal: summary.map(|summary| journal(summary, is_writer_silent)),
         full,
@@ -87,6 +103,13 @@ pub(crate) async fn health(worker: web::Data<Worker>) -> HttpResponse {
     };
     let mut response = if is_well { HttpResponse::Ok() } else { HttpResponse::ServiceUnavailable() };
     response.insert_header(("Cache-Control", "no-store")).json(health)
+}
+
+/// The Redis of a worker's node.
+fn redis(worker: &Worker) -> Option<Redis> {
+    let (link, node) = (worker.link.as_ref()?, worker.settings.nodes.node?);
+    let Status { is_up, words, .. } = link.status();
+    Some(Redis { node: node.to_string(), up: is_up, words })
 }
 
 /// `ok`, or the journal's fault.

@@ -24,6 +24,7 @@ use crate::{
     domain::{RoomName, WorkerId},
     journal::Records,
     metrics::Metrics,
+    nodes::redis::link_thread::RedisLink,
     parts::{Mailbox, Parts},
     protocol::websocket::deflate::{Deflaters, Inflater},
     socketio::Engine,
@@ -47,6 +48,8 @@ pub struct Worker {
     pub fanout: Mailbox<FanOut>,
     /// The outlets of new sessions, which this worker's fan-out picks up.
     pub outlets: Outlets,
+    /// The link to other nodes, if the rooms are shared with those.
+    pub(crate) link: Option<RedisLink>,
     /// The history that sessions read.
     pub records: Arc<dyn Records>,
     /// The journal, for tests that put records into it.

@@ -78,6 +78,8 @@ pub struct Status {
     pub is_up: bool,
     /// What it promises; if it cannot be reached, why. Without its address.
     pub words: String,
+    /// How often the connection was lost, or given up.
+    pub losses: u64,
 }
 
 /// What the threads share.
@@ -110,7 +112,7 @@ impl RedisLink {
     ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (jobs, receiver) = mpsc::unbounded_channel();
-        let status = Status { is_up: false, words: "not connected yet".to_owned() };
+        let status = Status { is_up: false, words: "not connected yet".to_owned(), losses: 0 };
         let shared = Arc::new(Shared { waiting: AtomicUsize::new(0), status: Mutex::new(status) });
         let for_thread = Arc::clone(&shared);
         parts.spawn(PART, move |supervisor| {
@@ -181,6 +183,11 @@ impl fmt::Debug for RedisLink {
 }
 
 impl Shared {
+    fn set_status(&self, is_up: bool, words: String) {
+        let mut status = self.status();
+        (status.is_up, status.words) = (is_up, words);
+    }
+
     fn status(&self) -> std::sync::MutexGuard<'_, Status> {
         self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -376,7 +383,7 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
         } else {
             info!("connected to Redis at {url}; {words}");
         }
-        *self.shared.status() = Status { is_up: true, words: words.clone() };
+        self.shared.set_status(true, words.clone());
         self.inputs.push(Input::Up { server: connected.server.clone() });
         (self.pause, self.told) = (FIRST_PAUSE, None);
         let (acks, bounds) = (self.options.acks, Arc::clone(&self.bounds));
@@ -390,7 +397,10 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         if self.told.as_deref() != Some(why) {
             warn!("Redis at {}: {why}; trying again", self.options.url);
-            *self.shared.status() = Status { is_up: false, words: why.to_owned() };
+            self.shared.set_status(false, why.to_owned());
+        }
+        if was_open {
+            self.shared.status().losses += 1;
         }
         if was_open || self.told.is_none() {
             self.inputs.push(Input::Down(Away(why.to_owned())));
