@@ -66,7 +66,8 @@ fn main() -> ExitCode {
 fn move_rooms(settings: &Settings, way: Move) -> ExitCode {
     match app::move_rooms(settings, way, |line| eprintln!("echoroom: {line}")) {
         Ok(summary) => {
-            println!("{summary}");
+            // What was moved is moved, also if this cannot be written.
+            let _ = writeln!(io::stdout(), "{summary}");
             ExitCode::SUCCESS
         }
         Err(error @ MoveError::NoRedis) => fail(2, &error.to_string()),

@@ -6,7 +6,7 @@ use redis::{Cmd, Value, aio::MultiplexedConnection};
 
 use super::{
     super::{
-        answers::{BadReply, array, groups, list, number_of, text},
+        answers::{BadReply, answer, array, groups, list, number_of, text},
         calls::{call, function, of_room},
         connecting::{Options, connect, text_of_error},
         keys::{KEYS_OF_ROOMS, prefix, room_of_key},
@@ -81,7 +81,7 @@ impl Session {
     pub(super) async fn records(&mut self, room: &RoomName, after: u64) -> Result<Vec<Stored>, MovingError> {
         let command = Command::Read { room: room.clone(), after };
         let reply = self.ask(&call(&command, &Bounds::default())).await?;
-        match super::super::answers::answer(&command, reply).map_err(unreadable)? {
+        match answer(&command, reply).map_err(unreadable)? {
             Answer::Records(records) => Ok(records),
             _ => Ok(Vec::new()),
         }
