@@ -126,6 +126,7 @@ pub mod testing {
                     channel_of_node,
                     connecting::Options,
                     link_thread::{Decide, RedisLink, Status},
+                    moving::{MovingError, Tally, export, import},
                     page, page_of,
                     start::check,
                 },

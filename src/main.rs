@@ -14,7 +14,7 @@ use actix_web::rt::{
     signal::unix::{Signal, SignalKind, signal},
 };
 use echoroom::{
-    app::{self, Application, StopHandle},
+    app::{self, Application, Move, MoveError, StopHandle},
     config::{self, Cli, CliError, Command, Settings},
 };
 
@@ -56,7 +56,22 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(sentence) => fail(1, &sentence),
         },
+        Some(Command::ImportJournal) => move_rooms(&cli.settings, Move::Import),
+        Some(Command::ExportJournal) => move_rooms(&cli.settings, Move::Export),
         None => serve(cli.settings),
+    }
+}
+
+/// Moves rooms between the journal and Redis: progress on stderr, and a summary on stdout.
+fn move_rooms(settings: &Settings, way: Move) -> ExitCode {
+    match app::move_rooms(settings, way, |line| eprintln!("echoroom: {line}")) {
+        Ok(summary) => {
+            // What was moved is moved, also if this cannot be written.
+            let _ = writeln!(io::stdout(), "{summary}");
+            ExitCode::SUCCESS
+        }
+        Err(error @ MoveError::NoRedis) => fail(2, &error.to_string()),
+        Err(error) => fail(1, &error.to_string()),
     }
 }
 

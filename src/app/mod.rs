@@ -13,7 +13,12 @@ use actix_web::rt;
 use log::{error, info, warn};
 
 use self::{descriptors::Room, key::Key};
-pub use self::{descriptors::raise_limit as raise_descriptor_limit, forget::forget, node::Node};
+pub use self::{
+    descriptors::raise_limit as raise_descriptor_limit,
+    forget::forget,
+    moving::{Move, MoveError, move_rooms},
+    node::Node,
+};
 use crate::{
     config::{JournalKind, SettingError, Settings},
     journal::{JournalError, sqlite::OpenError},
@@ -26,6 +31,7 @@ mod descriptors;
 pub mod embed;
 mod forget;
 mod key;
+mod moving;
 mod node;
 mod page;
 mod service;

@@ -41,7 +41,7 @@ pub struct Nodes {
 
     /// Redis in which the rooms are, for several servers that share them: redis://user:password@host:port/database,
     /// rediss:// for TLS, or unix: and the path of a socket
-    #[arg(long, env = "ECHOROOM_REDIS", hide_env_values = true, value_name = "URL")]
+    #[arg(long, env = "ECHOROOM_REDIS", global = true, hide_env_values = true, value_name = "URL")]
     pub redis: Option<RedisUrl>,
 
     /// When a message is acked: once Redis has it and this server has heard it (heard), or once N replicas have it too

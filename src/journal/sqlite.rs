@@ -51,6 +51,7 @@ mod jobs;
 mod meta;
 mod moving;
 mod names;
+pub(crate) mod offline;
 mod open;
 mod open_files;
 mod reader;
@@ -189,17 +190,22 @@ pub(crate) fn forget(folder: &Path, room: &RoomName) -> Result<(), String> {
     if !files.database.is_file() {
         return Err(format!("there is no journal at {}", files.database.display()));
     }
-    // The command must delete nothing but this room.
-    let keep_all = Retention {
-        messages: u64::MAX / 2,
-        bytes: u64::MAX,
-        age: Duration::MAX,
-        total_bytes: u64::MAX,
-        names: u64::MAX,
-        avatar_bytes: u64::MAX,
-    };
-    let staged = Arc::new(Staged::new(MANY_ROOMS));
-    Writer::new(files, keep_all, Arc::default(), staged).forget_alone(room)
+    writer_alone(files).forget_alone(room)
+}
+
+/// No bounds, for commands, which must delete nothing but what they are told to.
+const KEEP_ALL: Retention = Retention {
+    messages: u64::MAX / 2,
+    bytes: u64::MAX,
+    age: Duration::MAX,
+    total_bytes: u64::MAX,
+    names: u64::MAX,
+    avatar_bytes: u64::MAX,
+};
+
+/// A writer for a command, without a thread.
+fn writer_alone(files: Arc<Files>) -> Writer {
+    Writer::new(files, KEEP_ALL, Arc::default(), Arc::new(Staged::new(MANY_ROOMS)))
 }
 
 /// Copies the journal in `folder` to the new file `target`, consistently, while a server may use it.

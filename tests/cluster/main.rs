@@ -34,6 +34,7 @@ mod failover;
 mod joining;
 mod kills;
 mod links;
+mod moving;
 mod names;
 mod order;
 mod private;

@@ -5,6 +5,7 @@ mod books;
 mod connecting;
 mod cost;
 mod link;
+mod moving;
 mod names;
 mod pages;
 mod pair;

@@ -58,8 +58,9 @@ pub(super) fn of_room(
 ) -> rusqlite::Result<Vec<Epoch>> {
     let with_messages = connection
         .prepare_cached(
-            "SELECT number, name, starts FROM epochs JOIN epoch_names USING (number) WHERE room = ?1
-             ORDER BY number",
+            "SELECT number, ifnull(epochs.name, epoch_names.name), starts FROM epochs
+             LEFT JOIN epoch_names USING (number)
+             WHERE room = ?1 AND ifnull(epochs.name, epoch_names.name) IS NOT NULL ORDER BY number",
         )?
         .query_map([room], |row| Ok(Epoch { id: id(row)?, starts: row.get::<_, i64>(2)?.unsigned_abs() }))?
         .collect::<rusqlite::Result<Vec<_>>>()?;
@@ -97,11 +98,8 @@ pub(super) fn add(connection: &Connection, room: i64, epoch: Epoch) -> rusqlite:
     connection
         .prepare_cached("INSERT OR IGNORE INTO epoch_names VALUES (?1, ?2, 0)")?
         .execute((int(epoch.id.number), epoch.id.random.cast_signed()))?;
-    connection.prepare_cached("INSERT OR IGNORE INTO epochs VALUES (?1, ?2, ?3)")?.execute((
-        room,
-        int(epoch.id.number),
-        int(epoch.starts),
-    ))?;
+    let insert = "INSERT OR IGNORE INTO epochs (room, number, starts) VALUES (?1, ?2, ?3)";
+    connection.prepare_cached(insert)?.execute((room, int(epoch.id.number), int(epoch.starts)))?;
     connection
         .prepare_cached(
             "DELETE FROM epochs WHERE room = ?1 AND number <=
@@ -109,4 +107,21 @@ pub(super) fn add(connection: &Connection, room: i64, epoch: Epoch) -> rusqlite:
         )?
         .execute((room, MAX_EPOCHS as i64))
         .map(|_| ())
+}
+
+/// Adds an epoch of a room that comes from several nodes, which have given it its random part for this room alone.
+pub(super) fn add_foreign(connection: &Connection, room: i64, epoch: Epoch) -> rusqlite::Result<()> {
+    connection
+        .prepare_cached("INSERT INTO epochs (room, number, starts, name) VALUES (?1, ?2, ?3, ?4)")?
+        .execute((room, int(epoch.id.number), int(epoch.starts), epoch.id.random.cast_signed()))
+        .map(|_| ())
+}
+
+/// Forgets the runs of the process that has written the rooms of several nodes, and keeps their numbers from being given
+/// out again.
+pub(super) fn end_foreign(connection: &Connection) -> rusqlite::Result<()> {
+    connection.execute_batch(
+        "DELETE FROM epoch_names WHERE is_run;
+         INSERT OR IGNORE INTO epoch_names SELECT number, max(ifnull(name, 0)), 0 FROM epochs GROUP BY number;",
+    )
 }

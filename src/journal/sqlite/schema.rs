@@ -81,6 +81,10 @@ pub(super) const MIGRATIONS: &[&str] = &[
         sum INTEGER NOT NULL        -- CRC-32 of records
     );
     ",
+    "
+    -- Several nodes give epochs of two rooms the same number, with different random parts.
+    ALTER TABLE epochs ADD COLUMN name INTEGER;  -- random; none if it is that of the number in epoch_names
+    ",
 ];
 
 /// Applies the migrations that the database has not had yet.

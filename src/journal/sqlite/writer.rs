@@ -160,7 +160,7 @@ impl Writer {
     }
 
     /// Opens the file if it is not open.
-    fn connect(&mut self) -> Result<&mut Open, Fault> {
+    pub(super) fn connect(&mut self) -> Result<&mut Open, Fault> {
         if self.open.is_none() {
             self.files.lock()?;
             if !self.has_read_folder {

@@ -159,7 +159,7 @@ pub(super) fn records(reply: Value) -> Result<Vec<Stored>, BadReply> {
     groups(reply)?.into_iter().map(record).collect()
 }
 
-fn list(reply: Value) -> Result<Vec<Value>, BadReply> {
+pub(super) fn list(reply: Value) -> Result<Vec<Value>, BadReply> {
     match reply {
         Value::Array(values) => Ok(values),
         Value::ServerError(error) => Err(Refused(error.code().to_owned()).into()),
@@ -167,12 +167,12 @@ fn list(reply: Value) -> Result<Vec<Value>, BadReply> {
     }
 }
 
-fn array<const LEN: usize>(reply: Value) -> Result<[Value; LEN], BadReply> {
+pub(super) fn array<const LEN: usize>(reply: Value) -> Result<[Value; LEN], BadReply> {
     list(reply)?.try_into().map_err(|_| BadReply::Unexpected("a list of another length"))
 }
 
 /// A list as groups of values.
-fn groups<const LEN: usize>(reply: Value) -> Result<Vec<[Value; LEN]>, BadReply> {
+pub(super) fn groups<const LEN: usize>(reply: Value) -> Result<Vec<[Value; LEN]>, BadReply> {
     let values = list(reply)?;
     if !values.len().is_multiple_of(LEN) {
         return Err(BadReply::Unexpected("a list of another length"));
@@ -182,7 +182,7 @@ fn groups<const LEN: usize>(reply: Value) -> Result<Vec<[Value; LEN]>, BadReply>
     Ok((0..count).map(|_| std::array::from_fn(|_| values.next().unwrap_or(Value::Nil))).collect())
 }
 
-fn number_of(reply: Value) -> Result<u64, BadReply> {
+pub(super) fn number_of(reply: Value) -> Result<u64, BadReply> {
     match reply {
         Value::Int(number) => u64::try_from(number).ok(),
         _ => None,
@@ -205,6 +205,6 @@ fn bytes(reply: Value) -> Result<Vec<u8>, BadReply> {
     }
 }
 
-fn text(reply: Value) -> Result<String, BadReply> {
+pub(super) fn text(reply: Value) -> Result<String, BadReply> {
     String::from_utf8(bytes(reply)?).map_err(|_| BadReply::Unexpected("a text that is not UTF-8"))
 }

@@ -23,6 +23,7 @@ use crate::{
 pub const LIBRARY: &str = concat!(
     include_str!("functions/records.lua"),
     include_str!("functions/users.lua"),
+    include_str!("functions/moving.lua"),
     include_str!("functions/nodes.lua"),
 );
 
@@ -99,7 +100,7 @@ pub(super) fn function(name: &str, keys: impl IntoIterator<Item = impl ToRedisAr
 }
 
 /// The call of a function with keys of a room and keys of its partition.
-fn of_room(name: &str, room: &RoomName, keys: &[&str], others: &[&str]) -> Cmd {
+pub(super) fn of_room(name: &str, room: &RoomName, keys: &[&str], others: &[&str]) -> Cmd {
     let prefix = prefix(Partition::of(room));
     let keys = keys.iter().map(|key| format!("{prefix}{key}:{}", room.as_str()));
     function(name, keys.chain(others.iter().map(|key| format!("{prefix}{key}"))))

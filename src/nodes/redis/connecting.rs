@@ -72,7 +72,7 @@ pub(super) struct Connected {
 
 /// Why there is no connection. Each is the end of a sentence that begins with the address, and shows no password.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NotConnected {
+pub enum NotConnected {
     /// No connection, or a broken one.
     #[error("cannot be reached: {0}")]
     Unreachable(String),

@@ -10,7 +10,7 @@ const OLDEST: (u32, u32) = (7, 0);
 
 /// Why a Redis cannot have rooms. Each is the end of a sentence that begins with its address.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum Unfit {
+pub enum Unfit {
     /// It is too old.
     #[error("has version {version}, but {}.{} or newer is needed, or any Valkey", OLDEST.0, OLDEST.1)]
     TooOld {

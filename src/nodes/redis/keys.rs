@@ -27,6 +27,16 @@ pub(super) fn room_of(channel: &[u8]) -> Option<RoomName> {
     (partition.parse() == Ok(Partition::of(&room).number())).then_some(room)
 }
 
+/// The keys of the messages and of the reserved names of all rooms, for `SCAN`.
+pub(super) const KEYS_OF_ROOMS: &str = "er:{e*}:[mr]:*";
+
+/// The room whose key this is, one of [`KEYS_OF_ROOMS`]; `None` for other keys.
+pub(super) fn room_of_key(key: &str) -> Option<RoomName> {
+    let (partition, key) = key.strip_prefix("er:{e")?.split_once("}:")?;
+    let room = RoomName::stored(key.strip_prefix("m:").or_else(|| key.strip_prefix("r:"))?)?;
+    (partition.parse() == Ok(Partition::of(&room).number())).then_some(room)
+}
+
 /// Whether this is the channel of a node.
 pub(super) fn is_of_node(channel: &[u8]) -> bool {
     let mut words = channel.splitn(4, |byte| *byte == b':');

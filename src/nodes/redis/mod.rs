@@ -6,6 +6,7 @@
 //! - [`connecting`]: connects, checks what is there, and loads the functions.
 //! - [`facts`]: what a Redis tells of itself. [`fitness`]: whether it is fit to have rooms, and what it promises.
 //! - [`start`]: the check at a start.
+//! - [`moving`]: brings rooms from the journal of a server, and back.
 //! - [`traffic`]: two open connections: calls, subscriptions, pings.
 //! - [`link_thread`]: the thread, which carries out what the link decides.
 
@@ -16,6 +17,7 @@ mod facts;
 pub(crate) mod fitness;
 mod keys;
 pub(crate) mod link_thread;
+pub(crate) mod moving;
 mod pages;
 mod publications;
 mod records;

@@ -11,7 +11,7 @@ use crate::{
 const OWNER: usize = 32;
 
 /// An owner as 32 digits.
-fn owner_text(owner: &OwnerHash) -> String {
+pub(super) fn owner_text(owner: &OwnerHash) -> String {
     format!("{:032x}", u128::from_be_bytes(owner.0))
 }
 

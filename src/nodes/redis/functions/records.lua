@@ -12,8 +12,8 @@
 --   u:<room>  hash    <name key> -> user, present or held:
 --                     "<owner, 32 digits><uid>\n<nodes, a space behind each>\n<avatar>\n<name>"
 --   x:<room>  hash    # version of the users; o:<owner> name key that is present or held; l:<look> name key;
---                     y:<name key> its looks; w:<name key> owner that it is reserved for; v:<owner> name key that is
---                     reserved for it
+--                     y:<name key> its looks; w:<name key> owner that it is reserved for, s:<name key> as the owner
+--                     spells it; v:<owner> name key that is reserved for it
 --   h:<room>  zset    name key -> end of the hold
 --   r:<room>  zset    name key -> end of the reservation
 --   p:<node>  zset    "<room>\n<name key>" of all users that have sessions at the node, all with score 0
@@ -23,6 +23,7 @@
 --   g         hash    id of the data that was seen last; n number of the newest epoch; until: nothing is appended
 --                     before; l:<node> its run, for each node in `n`
 --   rooms     zset    room -> time of its last message
+--   s, k      streams as s:<room> and k:<room>, of a room that is being imported
 -- All times are in milliseconds, those of leases, holds, reservations and graves by the clock of Redis.
 
 -- Entries with more bytes are not published: nodes read them from the stream.
@@ -140,13 +141,18 @@ local function forget_rounds(m, g)
   end
 end
 
+-- The head of a record. `tail` is what stands in it behind its epoch, `size` the bytes of its entries.
+local function head_of(first, epoch, tail, size)
+  return (size > MOST_PUBLISHED and 'L' or 'R') .. first .. ' ' .. epoch .. tail
+end
+
 -- Stores and publishes a record. KEYS m s k g rooms. `tail` is what is published of it behind its epoch. `before` is
 -- the fields b, c and t of m before.
 local function put(KEYS, room, channel, first, count, at, epoch, tail, keys, entries, before, limits, q, seq)
   local size, begins, last = #entries, text(first), text(first + count - 1)
   local id, oldest = last .. '-' .. count, math.max(0, first + count - limits.history)
   local bytes = (tonumber(before[1]) or 0) + size
-  local head, total = (size > MOST_PUBLISHED and 'L' or 'R') .. begins .. ' ' .. epoch .. tail, text(bytes)
+  local head, total = head_of(begins, epoch, tail, size), text(bytes)
   if keys ~= '' then redis.call('XADD', KEYS[3], 'MINID', '~', oldest, id, 'k', keys) end
   redis.call('XADD', KEYS[2], 'MINID', '~', oldest, id, 'h', head, 'r', entries, 'b', total)
   if q then

@@ -61,7 +61,7 @@ end
 local function release(room, key)
   local owner = redis.call('HGET', room.x, 'w:' .. key)
   redis.call('ZREM', room.r, key)
-  redis.call('HDEL', room.x, 'w:' .. key)
+  redis.call('HDEL', room.x, 'w:' .. key, 's:' .. key)
   if owner then unlink(room.x, 'v:' .. owner, key) end
   tidy(room, key)
 end
@@ -109,13 +109,13 @@ local function take_out(room, key, hold)
 end
 
 -- Reserves a name for its owner instead of another one, unless as many are reserved as may be.
-local function reserve(room, key, owner, time)
+local function reserve(room, key, owner, time, spelling)
   local other, theirs = redis.call('HGET', room.x, 'v:' .. owner), redis.call('HGET', room.x, 'w:' .. key)
   if other and other ~= key then release(room, other) end
   -- An owner who is present with another name has come to its reserved name as a spare one.
   if theirs and theirs ~= owner then release(room, key) end
   if theirs == owner or redis.call('ZCOUNT', room.r, '(' .. text(room.t), '+inf') < room.max_held then
-    redis.call('HSET', room.x, 'w:' .. key, owner, 'v:' .. owner, key)
+    redis.call('HSET', room.x, 'w:' .. key, owner, 'v:' .. owner, key, 's:' .. key, spelling)
     redis.call('ZADD', room.r, room.t + time, key)
   end
 end
@@ -197,7 +197,7 @@ local function enter(KEYS, ARGV)
     redis.call('ZADD', room.p, 0, room.name .. '\n' .. key)
     version = tell(room, user, 0)
   end
-  if ARGV[9] ~= '0' then reserve(room, key, owner, tonumber(ARGV[9])) end
+  if ARGV[9] ~= '0' then reserve(room, key, owner, tonumber(ARGV[9]), string.match(ARGV[6], '[^\n]*$')) end
   return { 'yes', version or tonumber(redis.call('HGET', room.x, '#') or 0), owner }
 end
 
