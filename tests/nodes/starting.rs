@@ -6,16 +6,21 @@ use std::{
     thread,
 };
 
-use echoroom::testing::nodes::start;
+use echoroom::testing::nodes::{Options, start};
 
 use crate::{
     link::options,
     redis_server::{Redis, free_port},
 };
 
+/// What the Redis at an address promises a node.
+fn check(options: &Options) -> Result<String, start::StartError> {
+    start::check(options, "n001".parse().expect("a name")).map(|terms| terms.words)
+}
+
 /// The sentence with which a start is refused.
 fn refusal(url: &str) -> String {
-    let sentence = start::check(&options(url, "heard")).expect_err("it is refused").to_string();
+    let sentence = check(&options(url, "heard")).expect_err("it is refused").to_string();
     assert!(sentence.starts_with("--redis (ECHOROOM_REDIS): "), "{sentence}");
     assert!(!sentence.contains('\n') && !sentence.contains("Geheim7"), "{sentence}");
     sentence
@@ -34,7 +39,7 @@ fn a_wrong_password_is_told_and_not_shown() {
         let sentence = refusal(&format!("{url}{login}"));
         assert!(sentence.contains(words) && sentence.contains("redis.sock"), "{sentence}");
     }
-    assert!(start::check(&options(&format!("{url}?pass=right&db=3"), "heard")).is_ok());
+    assert!(check(&options(&format!("{url}?pass=right&db=3"), "heard")).is_ok());
 }
 
 #[test]
@@ -44,8 +49,8 @@ fn a_redis_that_may_evict_rooms_is_refused_unless_that_is_set() {
     assert!(sentence.contains("allkeys-lru") && sentence.contains("--redis-eviction"), "{sentence}");
     let mut options = options(&redis.url(), "heard");
     options.may_evict = true;
-    let terms = start::check(&options).expect("it is taken");
-    assert!(terms.words.starts_with("appendonly no: "), "{}", terms.words);
+    let words = check(&options).expect("it is taken");
+    assert!(words.starts_with("appendonly no: "), "{words}");
 }
 
 /// Takes some seconds, which a Redis is given to come up.
@@ -62,10 +67,10 @@ fn a_start_waits_for_a_redis_that_starts_too() {
     let mut redis = Redis::start(&["--appendonly", "yes", "--appendfsync", "always"]);
     redis.kill();
     let url = redis.url();
-    let checking = thread::spawn(move || start::check(&options(&url, "heard")));
+    let checking = thread::spawn(move || check(&options(&url, "heard")));
     redis.start_again();
-    let terms = checking.join().expect("no panic").expect("it is there in time");
-    assert_eq!(terms.words, "appendfsync always: acked messages are on its disk; no replica");
+    let words = checking.join().expect("no panic").expect("it is there in time");
+    assert_eq!(words, "appendfsync always: acked messages are on its disk; no replica");
 }
 
 #[test]

@@ -5,7 +5,7 @@
 //!   [`records`], [`users`] and [`keys`] for its parts. `functions/` has the functions themselves.
 //! - [`connecting`]: connects, checks what is there, and loads the functions.
 //! - [`facts`]: what a Redis tells of itself. [`fitness`]: whether it is fit to have rooms, and what it promises.
-//! - [`start`]: the check at a start.
+//! - [`start`]: the check at a start. [`namesakes`]: whether the name of a node is taken.
 //! - [`traffic`]: two open connections: calls, subscriptions, pings.
 //! - [`link_thread`]: the thread, which carries out what the link decides.
 
@@ -16,6 +16,7 @@ mod facts;
 pub mod fitness;
 mod keys;
 pub mod link_thread;
+mod namesakes;
 mod pages;
 mod publications;
 mod records;
