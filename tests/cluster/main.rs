@@ -35,6 +35,7 @@ mod joining;
 mod kills;
 mod links;
 mod names;
+mod operating;
 mod order;
 mod private;
 mod redis_dies;
