@@ -128,7 +128,7 @@ pub mod testing {
                     link_thread::{Decide, RedisLink, Status},
                     moving::{MovingError, Tally, export, import},
                     page, page_of,
-                    start::check,
+                    start::{StartError, check},
                 },
             },
             parts::Parts,

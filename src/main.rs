@@ -48,11 +48,11 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(sentence) => fail(1, &sentence),
         },
-        Some(Command::Backup { file }) => match app::back_up(&cli.settings.journal.data_dir, &file) {
+        Some(Command::Backup { file }) => match app::back_up(&cli.settings, &file) {
             Ok(()) => ExitCode::SUCCESS,
             Err(sentence) => fail(1, &sentence),
         },
-        Some(Command::Forget { room }) => match app::forget(&cli.settings.journal.data_dir, &room) {
+        Some(Command::Forget { room }) => match app::forget(&cli.settings, &room) {
             Ok(()) => ExitCode::SUCCESS,
             Err(sentence) => fail(1, &sentence),
         },

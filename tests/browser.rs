@@ -1,8 +1,8 @@
 //! Runs the tests of the page, which are JavaScript: its modules in Node (`tests/unit/`), and all of it in a browser
 //! (`tests/browser/`).
 //!
-//! They need Node, npm and Chromium. Without `TEST_BROWSER` set this program only says that it has left them out;
-//! `tests/run.sh` installs what they need and sets it.
+//! They need Node, npm and Chromium, and for several nodes nginx and redis-server. Without `TEST_BROWSER` set this
+//! program only says that it has left them out; `tests/run.sh` installs what they need and sets it.
 
 #![allow(clippy::print_stdout, reason = "a test program without a harness speaks by printing")]
 

@@ -8,7 +8,11 @@ use std::{
 };
 
 use super::key::{Key, random};
-use crate::{domain::RoomName, journal::sqlite};
+use crate::{
+    config::{self, Settings},
+    domain::RoomName,
+    journal::sqlite,
+};
 
 /// Timeout for the server to connect and respond.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -16,15 +20,26 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// Maximum bytes of a response.
 const MAX_ANSWER: u64 = 4096;
 
-/// Asks the server that uses the folder to forget the room; without such a server, this process does it.
+/// Asks the server that uses the data folder of these settings to forget the room; without such a server, this process
+/// does it, unless the messages are in Redis.
 ///
 /// # Errors
 /// One sentence: the room does not exist or cannot be forgotten now.
-pub fn forget(folder: &Path, room: &str) -> Result<(), String> {
+pub fn forget(settings: &Settings, room: &str) -> Result<(), String> {
+    let folder = &settings.journal.data_dir;
     let room = RoomName::parse(room).map_err(|error| error.to_string())?;
-    let Some(key) = Key::of_running(folder) else {
-        return sqlite::forget(folder, &room);
-    };
+    match Key::of_running(folder) {
+        Some(key) => ask_to_forget(&key, folder, &room),
+        None if settings.nodes.redis.is_some() => Err(format!(
+            "{}: a node that runs forgets the messages of a room, but none runs with {}",
+            config::Key("redis"),
+            folder.display()
+        )),
+        None => sqlite::forget(folder, &room),
+    }
+}
+
+fn ask_to_forget(key: &Key, folder: &Path, room: &RoomName) -> Result<(), String> {
     let address = key.address;
     let silent = |error: io::Error| {
         format!("a server uses {}, but at {address} it does not answer: {error}", folder.display())

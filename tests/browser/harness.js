@@ -26,11 +26,11 @@ const ENVIRONMENT = Object.fromEntries(
   Object.entries(process.env).filter(([name]) => !/^(ECHOROOM_.*|PORT|RUST_LOG)$/.test(name)),
 );
 
-/** Starts the server on `port` (0: a free one) and gives back its address and how to stop it. */
+/** Starts the server on `port` (0: a free one) and gives back its address, and how to stop it or have it crash. */
 export async function startServer({ port = 0, flags = [] } = {}) {
   const own = ['--port', String(port)];
   if (!flags.includes('--bind')) own.push('--bind', '127.0.0.1');
-  if (!flags.includes('--journal')) own.push('--journal', 'memory');
+  if (!flags.includes('--journal') && !flags.includes('--redis')) own.push('--journal', 'memory');
   const child = spawn(process.env.ECHOROOM_BINARY, [...own, ...flags], {
     cwd: REPO,
     env: ENVIRONMENT,
@@ -44,13 +44,13 @@ export async function startServer({ port = 0, flags = [] } = {}) {
     });
     child.once('exit', (code) => reject(new Error(`the server ended with ${code}`)));
   });
-  const stop = async () => {
+  const end = async (signal) => {
     if (child.exitCode !== null || child.signalCode !== null) return;
     const gone = once(child, 'exit');
-    child.kill('SIGTERM');
+    child.kill(signal);
     await gone;
   };
-  return { url, port: Number(new URL(url).port), stop };
+  return { url, port: Number(new URL(url).port), stop: () => end('SIGTERM'), kill: () => end('SIGKILL') };
 }
 
 /** A headless Chromium that makes no requests of its own. */

@@ -36,6 +36,7 @@ mod kills;
 mod links;
 mod moving;
 mod names;
+mod operating;
 mod order;
 mod private;
 mod redis_dies;

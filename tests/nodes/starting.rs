@@ -6,12 +6,17 @@ use std::{
     thread,
 };
 
-use echoroom::testing::nodes::check;
+use echoroom::testing::nodes::{Options, StartError};
 
 use crate::{
     link::options,
     redis_server::{Redis, free_port},
 };
+
+/// What the Redis at an address promises a node.
+fn check(options: &Options) -> Result<String, StartError> {
+    echoroom::testing::nodes::check(options, "n001".parse().expect("a name")).map(|terms| terms.words)
+}
 
 /// The sentence with which a start is refused.
 fn refusal(url: &str) -> String {
@@ -44,8 +49,8 @@ fn a_redis_that_may_evict_rooms_is_refused_unless_that_is_set() {
     assert!(sentence.contains("allkeys-lru") && sentence.contains("--redis-eviction"), "{sentence}");
     let mut options = options(&redis.url(), "heard");
     options.may_evict = true;
-    let terms = check(&options).expect("it is taken");
-    assert!(terms.words.starts_with("appendonly no: "), "{}", terms.words);
+    let words = check(&options).expect("it is taken");
+    assert!(words.starts_with("appendonly no: "), "{words}");
 }
 
 /// Takes some seconds, which a Redis is given to come up.
@@ -64,8 +69,8 @@ fn a_start_waits_for_a_redis_that_starts_too() {
     let url = redis.url();
     let checking = thread::spawn(move || check(&options(&url, "heard")));
     redis.start_again();
-    let terms = checking.join().expect("no panic").expect("it is there in time");
-    assert_eq!(terms.words, "appendfsync always: acked messages are on its disk; no replica");
+    let words = checking.join().expect("no panic").expect("it is there in time");
+    assert_eq!(words, "appendfsync always: acked messages are on its disk; no replica");
 }
 
 #[test]

@@ -321,6 +321,8 @@ impl Room {
 
     /// Gives Redis what it lacks after `head`, if this node has it.
     fn heal(&mut self, head: u64, wait: Duration, turn: &mut Turn<'_>) {
+        // A Redis that has nothing takes no record of an epoch that it is not told of.
+        let head = head.max(self.epochs.first().map_or(0, |oldest| oldest.starts.saturating_sub(1)));
         let has_all = self.tail.reaches(head);
         if !has_all && !wait.is_zero() {
             self.phase = Phase::Waiting;

@@ -20,6 +20,11 @@ pub fn channel_of_node(partition: Partition, node: &NodeUid) -> String {
     format!("{}node:{node}", prefix(partition))
 }
 
+/// The key of the leases of all nodes of a partition.
+pub(super) fn key_of_leases(partition: Partition) -> String {
+    format!("{}n", prefix(partition))
+}
+
 /// The room whose channel this is; `None` for other channels.
 pub(super) fn room_of(channel: &[u8]) -> Option<RoomName> {
     let (partition, room) = std::str::from_utf8(channel).ok()?.strip_prefix("er:{e")?.split_once("}:c:")?;

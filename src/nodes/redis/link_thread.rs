@@ -23,7 +23,7 @@ use crate::{
     journal::{JournalError, Page, Pending, Range, Records},
     nodes::{
         Bounds,
-        contract::{self, Away, Listener, Order},
+        contract::{self, Away, Heard, Listener, Order},
         link::{Input, Link, Output},
     },
     parts::{Parts, Supervisor},
@@ -220,6 +220,8 @@ struct LinkThread<D, L> {
     pause: Duration,
     /// Why Redis cannot be reached, as the log and the link were told; `None` before, and while it can be.
     told: Option<String>,
+    /// Whether Redis takes nothing although it can be reached, as the log was told.
+    is_refused: bool,
     inputs: Vec<Input>,
     out: Vec<Output>,
     stops_at: Option<Instant>,
@@ -246,6 +248,7 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
             way,
             pause: FIRST_PAUSE,
             told: None,
+            is_refused: false,
             inputs: Vec::new(),
             out: Vec::new(),
             stops_at: None,
@@ -363,7 +366,10 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
 
     fn carry_out(&mut self, output: Output, batch: &mut Batch) {
         match (output, &mut self.way) {
-            (Output::Tell(heard), _) => self.listener.heard(heard),
+            (Output::Tell(heard), _) => {
+                self.log(&heard);
+                self.listener.heard(heard);
+            }
             (Output::Left, _) => self.is_done = true,
             (Output::Call(id, command), Way::Open(traffic)) => traffic.call(id, command, batch),
             (Output::Subscribe(room), Way::Open(traffic)) => traffic.subscribe(room, batch),
@@ -373,6 +379,20 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
             }
             // The link is told that Redis cannot be reached, and asks again once it can be.
             (_, Way::Connecting(_)) => {}
+        }
+    }
+
+    /// Logs that Redis, which can be reached, takes nothing, and that it does again.
+    fn log(&mut self, heard: &Heard) {
+        let is_open = matches!(self.way, Way::Open(_));
+        match heard {
+            Heard::Down(_, why) if is_open && !std::mem::replace(&mut self.is_refused, true) => {
+                warn!("Redis at {} takes no messages now: {why}", self.options.url);
+            }
+            Heard::Up(_) if std::mem::take(&mut self.is_refused) => {
+                info!("Redis at {} takes messages again", self.options.url);
+            }
+            _ => {}
         }
     }
 
@@ -395,6 +415,7 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
         let was_open = matches!(self.way, Way::Open(_));
         self.way = Way::Connecting(connecting(&self.options, shortened(self.pause)));
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
+        self.is_refused = false;
         if self.told.as_deref() != Some(why) {
             warn!("Redis at {}: {why}; trying again", self.options.url);
             self.shared.set_status(false, why.to_owned());

@@ -5,7 +5,7 @@
 //!   [`records`], [`users`] and [`keys`] for its parts. `functions/` has the functions themselves.
 //! - [`connecting`]: connects, checks what is there, and loads the functions.
 //! - [`facts`]: what a Redis tells of itself. [`fitness`]: whether it is fit to have rooms, and what it promises.
-//! - [`start`]: the check at a start.
+//! - [`start`]: the check at a start. [`namesakes`]: whether the name of a node is taken.
 //! - [`moving`]: brings rooms from the journal of a server, and back.
 //! - [`traffic`]: two open connections: calls, subscriptions, pings.
 //! - [`link_thread`]: the thread, which carries out what the link decides.
@@ -18,6 +18,7 @@ pub(crate) mod fitness;
 mod keys;
 pub(crate) mod link_thread;
 pub(crate) mod moving;
+mod namesakes;
 mod pages;
 mod publications;
 mod records;

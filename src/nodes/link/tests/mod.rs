@@ -15,7 +15,7 @@ use crate::{
     domain::RoomName,
     nodes::{
         Bounds,
-        commands::{Answer, Command},
+        commands::{Answer, Command, MOST_EPOCHS},
         contract::{Order, SayId, ToSay},
         model::ModelRedis,
     },
@@ -280,6 +280,29 @@ fn offsets_go_on_when_all_of_redis_is_flushed() {
         });
         assert_nothing_is_lost(&outcome);
         assert!(world.nodes[0].chat.rooms.values().all(|room| room.head > 100));
+    }
+}
+
+#[test]
+fn a_room_of_more_epochs_than_are_kept_goes_on_when_all_of_redis_is_flushed() {
+    let tea = room("tea");
+    let mut world = World::new(1, 2, bounds());
+    open_all(&mut world, std::slice::from_ref(&tea));
+    let mut storm = Storm::default();
+    let count = 2 * MOST_EPOCHS as u64;
+    for number in 1..=count {
+        storm.say(&mut world, number as usize % 2, &tea, &format!("m{number}"), Some(number));
+        world.run_for(Duration::from_secs(2));
+        world.servers[0].redis.flush();
+        // Both are fenced, and join again.
+        world.run_for(LEASE);
+    }
+    let accepted: Vec<_> = world.nodes.iter().map(|node| node.chat.accepted.values().copied()).collect();
+    let mut offsets: Vec<_> = accepted.into_iter().flatten().collect();
+    offsets.sort_unstable();
+    assert_eq!(offsets, (1..=count).collect::<Vec<_>>());
+    for node in &world.nodes {
+        assert_eq!((node.chat.rooms[&tea].head, node.chat.resets), (count, 0));
     }
 }
 
