@@ -282,6 +282,9 @@ impl World {
             Told::Gone(user) => self.clients[client].gone(user, &self.names),
             Told::Users(users) => self.clients[client].users = Some(users),
             Told::Typing => {}
+            Told::Epoch(epoch) => {
+                self.trace.fail("a chat of one node begins no epoch", || format!("client {client}: {epoch}"));
+            }
         }
     }
 

@@ -1,5 +1,5 @@
 //! Runs the simulation of the chat: `cargo run --release --features testing --example simulation -- --seed N
-//! --steps M --seeds K`. See `docs/simulation.md`.
+//! --steps M --seeds K --nodes N`. See `docs/simulation.md`.
 
 mod client;
 mod client_steps;
@@ -7,6 +7,7 @@ mod journal;
 mod judging;
 mod names;
 mod node;
+mod nodes;
 mod parse;
 mod rest;
 mod rng;
@@ -24,6 +25,8 @@ use std::{
     time::Instant,
 };
 
+use nodes::Nodes;
+use trace::Trace;
 use world::World;
 
 struct Options {
@@ -31,10 +34,12 @@ struct Options {
     steps: u64,
     seeds: u64,
     shown: usize,
+    /// The number of nodes, or 0 for one that the seed chooses; `None` for one server without Redis.
+    nodes: Option<usize>,
 }
 
 fn options() -> Result<Options, Box<dyn Error>> {
-    let mut options = Options { seed: 1, steps: 10_000, seeds: 1, shown: trace::SHOWN };
+    let mut options = Options { seed: 1, steps: 10_000, seeds: 1, shown: trace::SHOWN, nodes: None };
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let value = words.next().ok_or("each option has a number")?.parse()?;
@@ -42,30 +47,43 @@ fn options() -> Result<Options, Box<dyn Error>> {
             "--seed" => options.seed = value,
             "--steps" => options.steps = value,
             "--seeds" => options.seeds = value,
+            "--nodes" => options.nodes = Some(usize::try_from(value)?),
             "--events" => options.shown = usize::try_from(value)?,
-            _ => return Err("the options are --seed, --steps, --seeds and --events".into()),
+            _ => return Err("the options are --seed, --steps, --seeds, --nodes and --events".into()),
         }
     }
     Ok(options)
 }
 
+/// Runs a seed. Returns its trace, and its sizes and counts in words.
+fn run(seed: u64, steps: u64, shown: usize, nodes: Option<usize>) -> (Trace, String) {
+    if let Some(nodes) = nodes {
+        let mut world = Nodes::new(seed, nodes);
+        world.trace.shown = shown;
+        world.run(steps);
+        return (world.trace, format!("{:?}\n{:?}", world.config, world.counts));
+    }
+    let mut world = World::new(seed);
+    world.trace.shown = shown;
+    world.run(steps);
+    (world.trace, format!("{:?}\n{:?}", world.config, world.counts))
+}
+
 fn main() -> Result<ExitCode, Box<dyn Error>> {
-    let Options { seed, steps, seeds, shown } = options()?;
+    let Options { seed, steps, seeds, shown, nodes } = options()?;
     let mut out = io::stdout().lock();
     let (begun, mut all) = (Instant::now(), 0);
     for seed in seed..seed + seeds {
-        let mut world = World::new(seed);
-        world.trace.shown = shown;
-        world.run(steps);
-        let trace = &world.trace;
+        let (trace, sizes) = run(seed, steps, shown, nodes);
         all += trace.step;
         if let Some(report) = trace.report() {
-            writeln!(out, "{report}\nseed {seed}: {:?}", world.config)?;
-            writeln!(out, "again: --seed {seed} --steps {steps}; trace {:016x}", trace.hash)?;
+            let nodes = nodes.map(|nodes| format!(" --nodes {nodes}")).unwrap_or_default();
+            writeln!(out, "{report}\nseed {seed}: {sizes}")?;
+            writeln!(out, "again: --seed {seed} --steps {steps}{nodes}; trace {:016x}", trace.hash)?;
             return Ok(ExitCode::FAILURE);
         }
         if seeds == 1 {
-            writeln!(out, "{:?}\n{:?}", world.config, world.counts)?;
+            writeln!(out, "{sizes}")?;
         }
         if seeds == 1 || (seed + 1) % 100 == 0 {
             writeln!(out, "seed {seed}: {} steps, trace {:016x}", trace.step, trace.hash)?;

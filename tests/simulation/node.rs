@@ -12,8 +12,8 @@ use echoroom::{
     testing::{
         ForFanOut, Mail, MemberId, Metrics, Outlets, RoomId,
         simulation::{
-            Budget, Call, CallId, ChatLimits, Common, Decided, Decisions, Effect, FanOutSessions, IdLimits,
-            Now, Request, Shard, ShardId, ToShard as FromShard, Token,
+            Budget, Call, CallId, ChatLimits, Common, Decided, Decisions, Effect, FanOutSessions, Heard,
+            IdLimits, Now, Request, Shard, ShardId, ToShard as FromShard, Token,
         },
     },
 };
@@ -31,6 +31,8 @@ pub enum ToShard {
     Request(Request),
     Decided(Decided),
     FromShard(FromShard),
+    /// What the link to other nodes tells.
+    Heard(Heard),
     /// Sessions that register from now on are turned away.
     Stop,
     /// All sessions are dismissed.
@@ -136,20 +138,29 @@ pub struct Node {
     pub privates: Vec<(u64, u32)>,
 }
 
+/// The bounds of a chat.
+pub fn limits(tail_bytes: usize, commit_delay: Duration) -> ChatLimits {
+    ChatLimits {
+        max_rooms: 100,
+        max_new_rooms: PerAddress::for_all(0),
+        name_hold: Duration::from_millis(HOLD),
+        name_reservation: Duration::from_secs(3600),
+        max_held_names: 1000,
+        ids: IdLimits { per_user: 4000, age: Duration::from_secs(24 * 3600), total: 1_000_000 },
+        tail_bytes,
+        commit_delay,
+    }
+}
+
 impl Node {
     pub fn new(shards: usize, workers: usize, tail_bytes: usize, commit_delay: Duration, now: Now) -> Self {
-        let limits = ChatLimits {
-            max_rooms: 100,
-            max_new_rooms: PerAddress::for_all(0),
-            name_hold: Duration::from_millis(HOLD),
-            name_reservation: Duration::from_secs(3600),
-            max_held_names: 1000,
-            ids: IdLimits { per_user: 4000, age: Duration::from_secs(24 * 3600), total: 1_000_000 },
-            tail_bytes,
-            commit_delay,
-        };
         let budget = Budget::with(1 << 24, 1 << 20);
-        let common = Common::new(limits, Arc::clone(&budget), shards);
+        Self::of(Common::new(limits(tail_bytes, commit_delay), budget, shards), shards, workers, now)
+    }
+
+    /// A node with shards that have this in common.
+    pub fn of(common: Arc<Common>, shards: usize, workers: usize, now: Now) -> Self {
+        let budget = Arc::clone(&common.budget);
         let server = |id| {
             let decided = Arc::<Decisive>::default();
             let decisions = Arc::clone(&decided) as Arc<dyn Decisions>;

@@ -1,5 +1,7 @@
 //! Reads what a client is sent: texts of the five dialects.
 
+use echoroom::testing::simulation::EpochId;
+
 use crate::names::{Names, Shown};
 
 /// What a text of a dialect says.
@@ -22,6 +24,8 @@ pub enum Told {
     Gone(Shown),
     Users(Vec<Shown>),
     Typing,
+    /// The room has another epoch from here on.
+    Epoch(EpochId),
     /// The session's own answer, which waits in its list.
     Answer,
 }
@@ -91,6 +95,7 @@ fn told(event: &str, names: &Names) -> Option<Told> {
             Told::Users(users.map(user).collect::<Option<_>>()?)
         }
         "typing" => names.nickname(field(event, r#""username":""#)?).map(|_| Told::Typing)?,
+        "epoch" => Told::Epoch(field(event, r#""epoch":""#)?.parse().ok()?),
         _ => return None,
     })
 }

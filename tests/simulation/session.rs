@@ -78,6 +78,10 @@ pub struct Welcome {
     /// The offset before the first message that it is given.
     pub begin: u64,
     pub is_recovered: bool,
+    /// How many messages it is told that it has missed.
+    pub missed: u64,
+    /// The last offset of the room at the login.
+    pub head: u64,
     /// Whether the journal failed to give it all.
     pub had_fault: bool,
 }
@@ -526,7 +530,12 @@ impl Session {
             Range::After { after, .. } => after,
             Range::Before { .. } => first.map_or(catch_up.durable, |first| first - 1),
         };
-        let is_recovered = matches!(login.resume, Resume::From(_)) && !catch_up.is_lost;
+        let (is_recovered, missed) = match login.resume {
+            Resume::Fresh => (false, 0),
+            Resume::From(offset) if catch_up.is_lost => (false, begin.saturating_sub(offset)),
+            Resume::From(_) => (true, 0),
+            Resume::Lost(seen) => (false, begin.saturating_sub(seen)),
+        };
         catch_up.after = begin;
         if !std::mem::replace(&mut catch_up.is_welcome, true) {
             let welcome = Welcome {
@@ -536,6 +545,8 @@ impl Session {
                 epoch: login.epoch,
                 begin,
                 is_recovered,
+                missed,
+                head: login.head,
                 had_fault: catch_up.had_fault,
             };
             self.answer(Answer::In(Box::new(welcome)), 150);

@@ -117,6 +117,7 @@ impl World {
                 self.trace.note("a shard learns a fate", [shard as u64, 0, 0]);
                 self.feed(shard, Input::Decided(decided));
             }
+            ToShard::Heard(heard) => self.feed(shard, Input::Heard(heard)),
             ToShard::Stop => {
                 self.trace.note("a shard is to stop", [shard as u64, 0, 0]);
                 self.feed(shard, Input::Stop);

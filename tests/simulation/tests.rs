@@ -7,6 +7,7 @@ mod journal;
 mod judging;
 mod names;
 mod node;
+mod nodes;
 mod parse;
 mod planted;
 mod rest;

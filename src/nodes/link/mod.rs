@@ -5,7 +5,7 @@
 //! [`saying`] has what is on its way to Redis, [`people`] the names, [`tail`] what is given back when Redis has lost it.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt,
     time::{Duration, Instant},
 };
@@ -83,7 +83,8 @@ pub struct Setup {
 pub struct Link {
     joining: Joining,
     calls: Calls,
-    rooms: HashMap<RoomName, Room>,
+    /// In the order of their names, so that an input always has one outcome.
+    rooms: BTreeMap<RoomName, Room>,
     tail_bytes: usize,
     random: Box<dyn FnMut() -> u64 + Send>,
     last_seq: u64,
@@ -104,7 +105,7 @@ impl Link {
         Self {
             joining: Joining::new(name, partitions, lease, &mut *random),
             calls: Calls::default(),
-            rooms: HashMap::new(),
+            rooms: BTreeMap::new(),
             tail_bytes,
             random,
             last_seq: 0,
@@ -414,7 +415,7 @@ impl Link {
 /// What of a link a turn is about.
 struct Parts<'a> {
     joining: &'a mut Joining,
-    rooms: &'a mut HashMap<RoomName, Room>,
+    rooms: &'a mut BTreeMap<RoomName, Room>,
 }
 
 impl fmt::Debug for Link {

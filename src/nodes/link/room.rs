@@ -272,7 +272,7 @@ impl Room {
         if reset || !self.tail.newest().is_some_and(is_at_end) {
             self.tail.clear();
         }
-        self.saying.drop_known(&keys);
+        self.saying.begun(head, &keys);
         let people = people.unwrap_or_default();
         let opened = Opened { epochs, head, keys, people, reset };
         turn.tell(Heard::Opened(self.name.clone(), Box::new(opened)));

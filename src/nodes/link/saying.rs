@@ -232,8 +232,21 @@ impl Saying {
         self.drop_known(&record.keyed().collect::<Vec<_>>());
     }
 
+    /// The chat is told that the room stands at `head`, with messages that have these keys: what this node has said up to
+    /// there is part of that, and is not heard apart.
+    pub(super) fn begun(&mut self, head: u64, keys: &[Keyed]) {
+        for repeat in &mut self.repeats {
+            let said = keys.iter().find(|said| Some(said.key) == repeat.message.key);
+            repeat.heard = said.map(|said| said.offset).or(repeat.heard);
+        }
+        if let Some(round) = &mut self.round {
+            round.find_in(head);
+        }
+        self.drop_known(keys);
+    }
+
     /// Messages that wait and have one of these keys are not said again: they were said before, and heard.
-    pub(super) fn drop_known(&mut self, keys: &[Keyed]) {
+    fn drop_known(&mut self, keys: &[Keyed]) {
         if keys.is_empty() || self.queue.is_empty() {
             return;
         }
@@ -257,7 +270,10 @@ impl Saying {
         };
         round.is_sent = false;
         match answer {
-            Appended::At(first) => round.answered = Some(*first),
+            Appended::At(first) => {
+                round.answered = Some(*first);
+                round.find_in(head);
+            }
             Appended::Old => {
                 *turn.last_seq += 1;
                 round.seq = *turn.last_seq;
@@ -301,6 +317,12 @@ impl Saying {
 }
 
 impl Round {
+    /// Counts the round as heard if it is appended before `head`, up to which the chat knows the room.
+    fn find_in(&mut self, head: u64) {
+        let is_known = |first: &u64| first + self.messages.len() as u64 <= head + 1;
+        self.heard = self.heard.or(self.answered.filter(is_known));
+    }
+
     fn append(&self, room: &RoomName, known: Option<(EpochId, u64)>, turn: &mut Turn<'_>) -> Append {
         let mut entries = BytesMut::new();
         let mut keys = Vec::new();

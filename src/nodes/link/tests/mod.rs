@@ -231,6 +231,19 @@ fn connections_that_are_cut_or_frozen_lose_and_double_nothing() {
 }
 
 #[test]
+fn what_is_on_its_way_while_a_room_is_opened_again_is_said_and_accepted() {
+    let tea = room("tea");
+    for seed in SEEDS {
+        let (_, outcome) = storm(seed, 3, |world, step| {
+            if step % 3 == 1 {
+                world.order(0, Order::Open(tea.clone()));
+            }
+        });
+        assert_nothing_is_lost(&outcome);
+    }
+}
+
+#[test]
 fn nodes_that_die_take_nothing_with_them_that_was_accepted() {
     for seed in SEEDS {
         let (_, outcome) = storm(seed, 4, |world, step| {
