@@ -214,23 +214,33 @@ fn a_journal_that_was_imported_is_in_redis_as_it_was_and_exported_again_is_equal
 
 #[test]
 fn a_node_goes_on_from_an_imported_room_with_a_new_epoch_and_knows_its_ids_and_names() {
-    let (folder, redis) = (folder(), Redis::start(&[]));
-    make(folder.path());
-    import_into(&redis, folder.path()).expect("imported");
+    node_goes_on(&Redis::start(&[]));
+    // Nodes have been there before, and have gone.
+    let redis = Redis::with_functions();
     let lobby = room("lobby");
-    let before = position(&redis, "lobby");
-    assert!(matches!(ask(&redis, &attach(&lobby, node(0))), Answer::Attached { wait: Duration::ZERO, .. }));
+    ask(&redis, &attach(&lobby, node(1)));
+    ask(&redis, &Command::Bury { partition: Partition::of(&lobby), gone: node(1) });
+    node_goes_on(&redis);
+}
+
+fn node_goes_on(redis: &Redis) {
+    let folder = folder();
+    make(folder.path());
+    import_into(redis, folder.path()).expect("imported");
+    let lobby = room("lobby");
+    let before = position(redis, "lobby");
+    assert!(matches!(ask(redis, &attach(&lobby, node(0))), Answer::Attached { wait: Duration::ZERO, .. }));
     let again = Append { keys: keyed(&[key("b")]), ..round(&lobby, node(0), 1, None, &["one"]) };
-    let said = |round| appended(&(ask(&redis, &append(round)), Vec::new()));
+    let said = |round| appended(&(ask(redis, &append(round)), Vec::new()));
     assert_eq!(said(again), Appended::Repeated(vec![(0, 3)]));
     let known =
         before.epochs.iter().rev().find(|epoch| epoch.starts <= before.head).map(|e| (e.id, before.head));
     assert_eq!(said(round(&lobby, node(0), 2, known, &["four"])), Appended::At(before.head + 1));
-    let after = position(&redis, "lobby");
+    let after = position(redis, "lobby");
     let (newest, others) = after.epochs.split_last().expect("epochs");
     assert_eq!((newest.starts, others), (before.head + 1, &before.epochs[..]));
     assert!(others.iter().all(|epoch| epoch.id.number < newest.id.number), "{after:?}");
-    let claims = |name, bearer, spare| ask(&redis, &enter(&lobby, node(0), claim(name, bearer, spare)));
+    let claims = |name, bearer, spare| ask(redis, &enter(&lobby, node(0), claim(name, bearer, spare)));
     // The second one looks like `bill`.
     for taken in ["ANN", "biII"] {
         assert!(matches!(claims(taken, None, 9), Answer::Entered(Entered::Taken)), "{taken}");
@@ -374,4 +384,26 @@ fn rooms_whose_epochs_have_equal_numbers_are_exported_with_their_own() {
     }
     run(other.path(), |journal| say(journal, "large", &["d"], "next"));
     assert_eq!(content(other.path())[1].1.entries[0].offset, 3);
+}
+
+#[test]
+fn a_damaged_room_is_not_imported_and_the_others_are_once_it_is_forgotten() {
+    let (folder, redis) = (folder(), Redis::start(&[]));
+    make(folder.path());
+    let expected = content(folder.path());
+    let file = rusqlite::Connection::open(folder.path().join("echoroom.db")).expect("opens");
+    let last =
+        "SELECT max(rounds.id) FROM rounds JOIN rooms ON rounds.id >> 40 = rooms.id WHERE name = 'large'";
+    file.execute(&format!("UPDATE rounds SET entries = x'00' WHERE id = ({last})"), []).expect("changed");
+    drop(file);
+    let error = import_into(&redis, folder.path()).expect_err("it is damaged");
+    assert!(
+        error.contains("damaged") && error.contains("room \"large\": a record has been changed"),
+        "{error}"
+    );
+    assert!(position(&redis, "large").epochs.is_empty(), "nodes do not see half of it");
+    echoroom::app::forget(folder.path(), "large").expect("forgotten");
+    import_into(&redis, folder.path()).expect("imported");
+    assert_eq!(position(&redis, "lobby").head, expected[0].0.head);
+    assert_eq!(position(&redis, ROOMS[2]).head, expected[2].0.head);
 }

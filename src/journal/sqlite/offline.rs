@@ -256,10 +256,12 @@ impl NewJournal {
         let move_in = || {
             fs::File::open(&written.database)?.sync_all()?;
             fs::rename(&written.database, &target.database)?;
-            sync_folder(&target.folder)?;
-            fs::remove_dir_all(&folder)
+            sync_folder(&target.folder)
         };
-        move_in().map_err(|source| OfflineError::File { path: target.database.clone(), source })
+        move_in().map_err(|source| OfflineError::File { path: target.database.clone(), source })?;
+        // The journal is where it belongs; what stays here is removed by the next one.
+        let _ = fs::remove_dir_all(folder);
+        Ok(())
     }
 
     /// Removes what was written.
