@@ -206,7 +206,7 @@ pub(crate) fn forget(folder: &Path, room: &RoomName) -> Result<(), String> {
 ///
 /// # Errors
 /// One sentence: the journal does not exist, the target exists, or it cannot be written.
-pub(crate) fn back_up(folder: &Path, target: &Path) -> Result<(), String> {
+pub fn back_up(folder: &Path, target: &Path) -> Result<(), String> {
     let file = Files::new(folder).database;
     if !file.is_file() {
         return Err(format!("there is no journal at {}", file.display()));
