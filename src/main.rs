@@ -4,6 +4,7 @@ use std::{
     future::poll_fn,
     io::{self, Read as _, Write as _},
     net::TcpStream,
+    path::Path,
     process::ExitCode,
     task::Poll,
     time::Duration,
@@ -48,7 +49,7 @@ fn main() -> ExitCode {
             Ok(()) => ExitCode::SUCCESS,
             Err(sentence) => fail(1, &sentence),
         },
-        Some(Command::Backup { file }) => match app::back_up(&cli.settings, &file) {
+        Some(Command::Backup { file }) => match back_up(&cli.settings, &file) {
             Ok(()) => ExitCode::SUCCESS,
             Err(sentence) => fail(1, &sentence),
         },
@@ -82,6 +83,14 @@ fn move_rooms(settings: &Settings, way: Move) -> ExitCode {
 fn give_memory_back() {
     // SAFETY: any thread may call it at any time; `false`: not what is likely to be used at once.
     unsafe { libmimalloc_sys::mi_collect(false) };
+}
+
+/// Copies the journal, unless the messages are in Redis.
+fn back_up(settings: &Settings, file: &Path) -> Result<(), String> {
+    if settings.nodes.redis.is_some() {
+        return Err("--redis (ECHOROOM_REDIS): the messages are in Redis: make a backup there".to_owned());
+    }
+    app::back_up(&settings.journal.data_dir, file)
 }
 
 fn serve(settings: Settings) -> ExitCode {

@@ -3,7 +3,7 @@
 use std::{
     io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
-    path::{Path, PathBuf},
+    path::PathBuf,
     sync::Arc,
     time::Duration,
 };
@@ -19,16 +19,13 @@ pub use self::{
     moving::{Move, MoveError, move_rooms},
     node::Node,
 };
-pub use crate::logging::install as install_logger;
 use crate::{
-    config::{self, JournalKind, SettingError, Settings},
-    journal::{
-        JournalError,
-        sqlite::{self, OpenError},
-    },
+    config::{JournalKind, SettingError, Settings},
+    journal::{JournalError, sqlite::OpenError},
     logging,
     parts::Parts,
 };
+pub use crate::{journal::sqlite::back_up, logging::install as install_logger};
 
 mod descriptors;
 pub mod embed;
@@ -206,17 +203,6 @@ impl Application {
         }
         outcome.map(|()| Stopped::of(&node))
     }
-}
-
-/// Copies the journal of these settings to a new file.
-///
-/// # Errors
-/// One sentence: the messages are in Redis, there is no journal, or it cannot be copied.
-pub fn back_up(settings: &Settings, file: &Path) -> Result<(), String> {
-    if settings.nodes.redis.is_some() {
-        return Err(format!("{}: the messages are in Redis: make a backup there", config::Key("redis")));
-    }
-    sqlite::back_up(&settings.journal.data_dir, file)
 }
 
 /// The result of a run.

@@ -212,7 +212,7 @@ fn writer_alone(files: Arc<Files>) -> Writer {
 ///
 /// # Errors
 /// One sentence: the journal does not exist, the target exists, or it cannot be written.
-pub(crate) fn back_up(folder: &Path, target: &Path) -> Result<(), String> {
+pub fn back_up(folder: &Path, target: &Path) -> Result<(), String> {
     let file = Files::new(folder).database;
     if !file.is_file() {
         return Err(format!("there is no journal at {}", file.display()));

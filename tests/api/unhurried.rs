@@ -85,13 +85,13 @@ async fn a_server_that_stops_stores_them_first() {
         s.journal.data_dir = folder.path().into();
         s.journal.commit_delay = "60s".parse().expect("a time");
     });
-    let server = TestServer::with(kept.clone()).await;
+    let server = TestServer::with(kept).await;
     let mut guest = server.connect("/?room=tea").await;
     guest.send("one").await;
     assert_eq!(guest.next_text().await, "ONE!!!");
     soon("the stop", server.handle().stop()).await;
     let copy = folder.path().join("copy.db");
-    echoroom::app::back_up(&kept, &copy).expect("a copy");
+    echoroom::app::back_up(folder.path(), &copy).expect("a copy");
     let copy = rusqlite::Connection::open(copy).expect("the copy");
     let count = copy.query_row("SELECT sum(count) FROM rounds", [], |row| row.get::<_, u32>(0));
     assert_eq!(count, Ok(1));

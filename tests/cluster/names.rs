@@ -202,3 +202,28 @@ fn guests_of_one_node_are_told_apart() {
 fn guests_of_three_nodes_are_told_apart() {
     guests_are_told_apart(&Cluster::start(3, &EVERYSEC).addresses());
 }
+
+#[test]
+fn users_who_come_at_once_to_two_nodes_see_each_other() {
+    let cluster = Cluster::start(2, &EVERYSEC);
+    let nodes = cluster.addresses();
+    for number in 0..40 {
+        let room = format!("room {number}");
+        let login = |node: usize, name| Visitor::login(nodes[node], name, &room);
+        let both = thread::scope(|scope| {
+            let ann = scope.spawn(|| login(0, "ann"));
+            let ben = login(1, "ben");
+            [ann.join().expect("no panic"), ben]
+        });
+        let deadline = Instant::now() + PATIENCE / 4;
+        for mut visitor in both {
+            loop {
+                let users = visitor.users();
+                if users == ["ann", "ben"] {
+                    break;
+                }
+                assert!(Instant::now() < deadline, "{room}: {} sees {users:?}", visitor.welcome);
+            }
+        }
+    }
+}

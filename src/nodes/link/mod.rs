@@ -303,10 +303,12 @@ impl Link {
                 self.with_room(name, now, out, |room, turn| room.records(records, turn));
             }
             (RoomCall::Heal, Answer::Healed(healed)) => {
-                if healed == Healed::Fenced {
-                    return self.fenced(now, out);
+                match healed {
+                    Healed::Fenced => self.fenced(now, out),
+                    // Compared again with the next tick, and not at once: that might be for ever.
+                    Healed::Diverged => self.with_room(name, now, out, |room, _| room.refused()),
+                    Healed::To(_) => self.with_room(name, now, out, Room::healed),
                 }
-                self.with_room(name, now, out, Room::healed);
             }
             (RoomCall::Append, Answer::Appended(appended)) => self.appended(name, appended, now, out),
             (RoomCall::Change(number), Answer::Entered(entered)) => {

@@ -114,9 +114,14 @@ impl Room {
         self.epochs.last().map_or(0, |epoch| epoch.id.number)
     }
 
+    /// Whether the chat knows where the room stands.
+    fn has_begun(&self) -> bool {
+        self.is_told && !self.is_reset
+    }
+
     /// The last message that is known.
     fn known(&self) -> Option<(EpochId, u64)> {
-        self.epochs.last().filter(|_| self.is_told && !self.is_reset).map(|epoch| (epoch.id, self.head))
+        self.epochs.last().filter(|_| self.has_begun()).map(|epoch| (epoch.id, self.head))
     }
 
     // ----- from the chat -----
@@ -128,6 +133,8 @@ impl Room {
         if self.phase == Phase::Off {
             self.subscribe(turn);
         } else if self.phase != Phase::Subscribing {
+            // The answer to what was asked before may leave the users out.
+            self.phase = Phase::Waiting;
             self.ask(turn);
         }
     }
@@ -219,8 +226,8 @@ impl Room {
             self.phase = Phase::Asking;
             let open = Command::Open {
                 room: self.name.clone(),
-                wants_keys: self.known().is_none(),
-                version: if self.is_told { self.people.version } else { 0 },
+                wants_keys: !self.has_begun(),
+                version: if self.has_begun() { self.people.version } else { 0 },
             };
             turn.call_of(&self.name, RoomCall::Open, open);
         }
@@ -240,8 +247,10 @@ impl Room {
         if self.phase != Phase::Asking {
             return;
         }
-        let (people, version) = (position.people.clone(), position.version);
-        if self.known().is_none() {
+        let version = position.version;
+        // There are no users before the first version, also if that is the one that this node knows.
+        let people = position.people.clone().or_else(|| (version == 0).then(Vec::new));
+        if !self.has_begun() {
             self.begin(position, turn);
         } else {
             match Relation::of(&position.epochs, position.head, &self.epochs, self.head) {

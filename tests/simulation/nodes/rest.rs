@@ -151,7 +151,8 @@ impl Nodes {
 
     /// A name, and what looks like it, has one owner over all nodes.
     fn check_names(&mut self, room: usize) {
-        let users: Vec<_> = self.clients.iter().filter(|client| !client.is_guest && client.room == Some(room)).collect();
+        let users: Vec<_> =
+            self.clients.iter().filter(|client| !client.is_guest && client.room == Some(room)).collect();
         for (index, user) in users.iter().enumerate() {
             for other in &users[index + 1..] {
                 let is_alike = self.names.are_alike(user.user.name, other.user.name);
@@ -160,7 +161,12 @@ impl Nodes {
                 self.trace.check(
                     !is_alike || is_one,
                     "names of users cannot be taken for each other, at any node",
-                    || format!("{:?} at node {} beside {:?} at node {}", user.user, user.node, other.user, other.node),
+                    || {
+                        format!(
+                            "{:?} at node {} beside {:?} at node {}",
+                            user.user, user.node, other.user, other.node
+                        )
+                    },
                 );
             }
         }
@@ -174,10 +180,14 @@ impl Nodes {
             format!("client {number} in room {room} waits for {next}, the last is {head}")
         });
         let is_kept = |offset: u64| first.is_some_and(|first| offset >= first);
-        let wrong = known.told.iter().find(|(offset, told)| is_kept(**offset) && log.get(offset) != Some(told));
+        let wrong =
+            known.told.iter().find(|(offset, told)| is_kept(**offset) && log.get(offset) != Some(told));
         self.trace.check(wrong.is_none(), "all have one order, and what is lost is declared", || {
             let (offset, told) = wrong.map_or((0, 0), |(offset, told)| (*offset, *told));
-            format!("client {number} in room {room} was told {told} at {offset}, where {:?} is", log.get(&offset))
+            format!(
+                "client {number} in room {room} was told {told} at {offset}, where {:?} is",
+                log.get(&offset)
+            )
         });
         let lost = known.acked.iter().find(|(acked, at)| is_kept(*at) && log.get(at) != Some(acked));
         self.trace.check(lost.is_none(), "what is acked is there, or its loss is declared", || {

@@ -23,6 +23,7 @@ use crate::{
 
 mod chat;
 mod names;
+mod users_at_once;
 mod world;
 
 fn room(name: &str) -> RoomName {
