@@ -21,6 +21,8 @@
 //! - [`connection`]: the socket of a session ([`connection::wire`]), its input ([`connection::inlet`]), its
 //!   output ([`connection::outbound`]), and the limits on what a client may make the server hold.
 //! - `nodes`: several servers that share their rooms by way of one Redis.
+//! - [`nodes`]: several servers that share their rooms by way of one Redis: a [`Link`](nodes::link::Link) decides what
+//!   is asked of it, [`nodes::redis`] has the functions in it and the connections.
 //! - [`journal`]: the kept messages of each room: the contract, a store in memory, and a store in a SQLite
 //!   file.
 //! - [`protocol`]: decoders and encoders without I/O: frames and messages of RFC 6455, packets of Engine.IO
@@ -112,6 +114,7 @@ pub mod testing {
         pub use crate::{
             domain::{
                 Avatar, Nickname, NicknameKey, RoomName, Token,
+                avatar::{Picture, PictureId},
                 token::{OwnerHash, PublicId},
             },
             journal::{Entry, Epoch, EpochId, Keyed, Kind, NewEntry, Page, Range, Record, entry::unpack},
@@ -126,7 +129,7 @@ pub mod testing {
                     channel_of_node,
                     connecting::Options,
                     link_thread::{Decide, RedisLink, Status},
-                    page, page_of, start,
+                    page, page_of, picture, picture_of, start,
                 },
             },
             parts::Parts,

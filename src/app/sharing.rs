@@ -95,6 +95,8 @@ fn bounds(settings: &Settings) -> Bounds {
         name_hold: settings.login.name_hold.get(),
         name_reservation: settings.login.name_reservation.get(),
         max_held_names: settings.login.max_held_names.get(),
+        history_age: settings.journal.history_age.get(),
+        avatar_bytes: settings.events.avatar_bytes.get() as u64,
         ..Bounds::default()
     }
 }

@@ -1,7 +1,7 @@
 //! What a link asks of Redis, and what Redis answers and publishes, as values. [`redis`](super::redis) writes and reads
 //! them as bytes; [`model`](super::model) is a Redis that takes and gives them as they are.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
@@ -10,7 +10,7 @@ use super::{
     contract::{AskId, Claim, Leave, Person},
 };
 use crate::{
-    domain::{OwnerHash, RoomName},
+    domain::{OwnerHash, Picture, RoomName},
     journal::{Epoch, EpochId, Keyed},
 };
 
@@ -118,6 +118,11 @@ pub enum Command {
     Forget {
         /// The room.
         room: RoomName,
+    },
+    /// Keeps an avatar picture. Harmless if repeated. Answered by [`Answer::Done`].
+    KeepPicture {
+        /// The picture.
+        picture: Arc<Picture>,
     },
 }
 

@@ -1,12 +1,12 @@
 //! What the chat asks of a link, and what it hears from it.
 
-use std::{fmt, time::Duration};
+use std::{fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
 use super::{NodeUid, Partition};
 use crate::{
-    domain::{Avatar, Nickname, NicknameKey, OwnerHash, PublicId, RoomName},
+    domain::{Avatar, Nickname, NicknameKey, OwnerHash, Picture, PublicId, RoomName},
     journal::{Epoch, Keyed, Record},
 };
 
@@ -38,11 +38,13 @@ pub enum Order {
     Whisper(RoomName, NodeUid, Bytes),
     /// To forget the messages of a room. Answered by [`Heard::Forgetting`]; all nodes hear [`Heard::Forgot`].
     Forget(RoomName, AskId),
+    /// To keep an avatar picture, so that all nodes have it at its address. It is kept as soon as Redis can be reached.
+    KeepPicture(Arc<Picture>),
 }
 
 impl Order {
-    /// The room.
-    pub fn room(&self) -> &RoomName {
+    /// The room; `None` for what is about no room.
+    pub fn room(&self) -> Option<&RoomName> {
         match self {
             Self::Open(room)
             | Self::Close(room)
@@ -51,7 +53,8 @@ impl Order {
             | Self::Enter(room, ..)
             | Self::Leave(room, _)
             | Self::Whisper(room, ..)
-            | Self::Forget(room, _) => room,
+            | Self::Forget(room, _) => Some(room),
+            Self::KeepPicture(_) => None,
         }
     }
 }

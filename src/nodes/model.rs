@@ -7,7 +7,7 @@ mod log;
 mod users;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashSet},
     time::Duration,
 };
 
@@ -20,7 +20,7 @@ use super::{
     bounds::{MOST_BURIED, millis},
     commands::{Answer, Append, Appended, Command, Entered, Heal, Healed, Position, Published},
 };
-use crate::domain::RoomName;
+use crate::domain::{PictureId, RoomName};
 
 /// Where something is published.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +54,8 @@ struct Part {
     leases: BTreeMap<NodeUid, u64>,
     graves: BTreeMap<NodeUid, Grave>,
     rooms: BTreeMap<RoomName, Room>,
+    /// Those that were kept; that pictures go again is not of the model.
+    pictures: HashSet<PictureId>,
 }
 
 /// A node that was fenced.
@@ -79,6 +81,11 @@ impl ModelRedis {
     /// The run of Redis, and the history of its data.
     pub fn server(&self) -> &str {
         &self.server
+    }
+
+    /// Whether a picture was kept.
+    pub fn has_picture(&self, id: &PictureId) -> bool {
+        self.parts.get(&Partition::of_picture(id)).is_some_and(|part| part.pictures.contains(id))
     }
 
     /// Deletes all, as `FLUSHALL`.
@@ -156,6 +163,10 @@ impl ModelRedis {
                 let forgot = self.room(room).1.log.forget();
                 out.extend(on(room, forgot.map(Published::Forgot)));
                 Answer::Forgot(forgot.is_some())
+            }
+            Command::KeepPicture { picture } => {
+                self.part(Partition::of_picture(&picture.id())).pictures.insert(picture.id());
+                Answer::Done
             }
         }
     }

@@ -36,5 +36,6 @@ mod kills;
 mod links;
 mod names;
 mod order;
+mod pictures;
 mod private;
 mod redis_dies;

@@ -8,6 +8,7 @@ mod link;
 mod names;
 mod pages;
 mod pair;
+mod pictures;
 mod records;
 mod redis_server;
 #[path = "../simulation/rng.rs"]

@@ -13,6 +13,7 @@ use std::{
 pub use self::turn::{CallId, Output};
 use self::{
     joining::Joining,
+    pictures::Pictures,
     room::Room,
     turn::{About, Calls, RoomCall, Turn},
 };
@@ -25,6 +26,7 @@ use crate::domain::RoomName;
 
 mod joining;
 mod people;
+mod pictures;
 mod room;
 mod saying;
 mod tail;
@@ -84,6 +86,7 @@ pub struct Link {
     joining: Joining,
     calls: Calls,
     rooms: HashMap<RoomName, Room>,
+    pictures: Pictures,
     tail_bytes: usize,
     random: Box<dyn FnMut() -> u64 + Send>,
     last_seq: u64,
@@ -105,6 +108,7 @@ impl Link {
             joining: Joining::new(name, partitions, lease, &mut *random),
             calls: Calls::default(),
             rooms: HashMap::new(),
+            pictures: Pictures::default(),
             tail_bytes,
             random,
             last_seq: 0,
@@ -155,7 +159,7 @@ impl Link {
             unconfirmed: &mut self.unconfirmed,
             out,
         };
-        (turn, Parts { joining: &mut self.joining, rooms: &mut self.rooms })
+        (turn, Parts { joining: &mut self.joining, rooms: &mut self.rooms, pictures: &mut self.pictures })
     }
 
     /// Does something with a room, and then sends what may be sent there. A room that is not open any more has no part
@@ -205,40 +209,45 @@ impl Link {
     // ----- the chat -----
 
     fn order(&mut self, order: Order, now: Instant, out: &mut Vec<Output>) {
-        let name = order.room().clone();
         let away = self.why_away();
         match order {
-            Order::Open(_) => {
+            Order::Open(name) => {
                 self.rooms.entry(name.clone()).or_insert_with(|| Room::new(name.clone()));
                 self.with_room(&name, now, out, Room::open);
             }
-            Order::Close(_) => self.with_room(&name, now, out, |room, _| room.close()),
-            Order::Say(_, messages) => {
+            Order::Close(name) => self.with_room(&name, now, out, |room, _| room.close()),
+            Order::Say(name, messages) => {
                 self.with_room(&name, now, out, |room, _| room.saying.say(messages));
             }
-            Order::Show(_, payload) => {
+            Order::Show(name, payload) => {
                 if away.is_none() {
                     self.with_room(&name, now, out, |room, _| room.saying.show(payload));
                 }
             }
-            Order::Enter(_, ask, claim) => match away {
+            Order::Enter(name, ask, claim) => match away {
                 Some(why) => out.push(Output::Tell(Heard::Entered(name, ask, Err(why.into())))),
                 None => self.with_room(&name, now, out, |room, _| room.people.enter(ask, claim)),
             },
-            Order::Leave(_, leave) => self.with_room(&name, now, out, |room, _| room.people.leave(leave)),
-            Order::Whisper(_, to, payload) => self.with_room(&name, now, out, |room, turn| {
+            Order::Leave(name, leave) => {
+                self.with_room(&name, now, out, |room, _| room.people.leave(leave));
+            }
+            Order::Whisper(name, to, payload) => self.with_room(&name, now, out, |room, turn| {
                 if turn.open.contains(room.partition()) {
                     let (room, node) = (name.clone(), turn.node);
                     turn.call(About::Nothing, Command::Whisper { room, node, to, payload });
                 }
             }),
-            Order::Forget(_, ask) => match away {
+            Order::Forget(name, ask) => match away {
                 Some(why) => out.push(Output::Tell(Heard::Forgetting(ask, Err(why)))),
                 None => {
                     let (mut turn, _) = self.turn(now, out);
                     turn.call_of(&name, RoomCall::Forget(ask), Command::Forget { room: name.clone() });
                 }
             },
+            Order::KeepPicture(picture) => {
+                let (mut turn, parts) = self.turn(now, out);
+                parts.pictures.keep(picture, &mut turn);
+            }
         }
     }
 
@@ -271,6 +280,10 @@ impl Link {
         };
         match about {
             About::Nothing => {}
+            About::Picture(id) => match answer {
+                Ok(_) => self.pictures.kept(&id),
+                Err(Refused(why)) => self.refused(Away(why), out),
+            },
             About::Room(room, call) => match answer {
                 Ok(answer) => {
                     if matches!(call, RoomCall::Append | RoomCall::Heal | RoomCall::Change(_)) {
@@ -372,7 +385,14 @@ impl Link {
         if self.refusal.take().is_some() {
             out.push(Output::Tell(Heard::Up(self.joining.partitions())));
             self.with_each_room(now, out, |room, turn| room.look_after(turn));
+            self.ask_for_pictures(now, out);
         }
+    }
+
+    /// Asks again for all pictures that Redis has not taken.
+    fn ask_for_pictures(&mut self, now: Instant, out: &mut Vec<Output>) {
+        let (mut turn, parts) = self.turn(now, out);
+        parts.pictures.ask_again(&mut turn);
     }
 
     /// Tells those who wait that it takes long.
@@ -415,6 +435,7 @@ impl Link {
 struct Parts<'a> {
     joining: &'a mut Joining,
     rooms: &'a mut HashMap<RoomName, Room>,
+    pictures: &'a mut Pictures,
 }
 
 impl fmt::Debug for Link {

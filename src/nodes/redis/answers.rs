@@ -8,9 +8,12 @@ use super::{
     records::{self, Head},
     users,
 };
-use crate::nodes::{
-    commands::{Answer, Appended, Command, Entered, Healed, Position, Refused, Relation, Stored},
-    contract::Person,
+use crate::{
+    journal::JournalError,
+    nodes::{
+        commands::{Answer, Appended, Command, Entered, Healed, Position, Refused, Relation, Stored},
+        contract::Person,
+    },
 };
 
 /// An answer that is none to its call.
@@ -22,6 +25,12 @@ pub enum BadReply {
     /// The library in Redis is of another version, or what is stored is damaged.
     #[error("Redis has answered what cannot be read: {0}")]
     Unexpected(&'static str),
+}
+
+impl From<BadReply> for JournalError {
+    fn from(reply: BadReply) -> Self {
+        Self::Unavailable(reply.to_string())
+    }
 }
 
 /// Reads the answer to a command.
@@ -44,7 +53,10 @@ pub fn answer(command: &Command, reply: Value) -> Result<Answer, BadReply> {
         Command::Read { .. } => Answer::Records(records(reply)?),
         Command::Append(_) => Answer::Appended(appended(reply)?),
         Command::Heal(_) => Answer::Healed(healed(reply)?),
-        Command::Publish { .. } | Command::Whisper { .. } | Command::Probe { .. } => {
+        Command::Publish { .. }
+        | Command::Whisper { .. }
+        | Command::Probe { .. }
+        | Command::KeepPicture { .. } => {
             number_of(reply)?;
             Answer::Done
         }

@@ -3,13 +3,13 @@
 use redis::{Cmd, ToRedisArgs};
 
 use super::{
-    keys::{channel_of, channel_of_node, prefix},
+    keys::{channel_of, channel_of_node, key_of_picture, prefix},
     publications::{SHOWN, WHISPERED},
     records::{epochs_text, pack_keys, seq_text, tail},
     users::{shown_text, who_text},
 };
 use crate::{
-    domain::RoomName,
+    domain::{Picture, RoomName},
     journal::EpochId,
     nodes::{
         NodeUid, Partition,
@@ -23,6 +23,7 @@ use crate::{
 pub const LIBRARY: &str = concat!(
     include_str!("functions/records.lua"),
     include_str!("functions/users.lua"),
+    include_str!("functions/pictures.lua"),
     include_str!("functions/nodes.lua"),
 );
 
@@ -87,6 +88,7 @@ pub fn call(command: &Command, bounds: &Bounds) -> Cmd {
             args!(cmd, channel_of(room), room.as_str());
             cmd
         }
+        Command::KeepPicture { picture } => keep_picture(picture, bounds),
     }
 }
 
@@ -168,6 +170,16 @@ fn leave_room(room: &RoomName, node: &NodeUid, leave: &Leave, bounds: &Bounds) -
     let mut cmd = of_room("leave", room, &["u"], &["g"]);
     args!(cmd, node.as_str(), leave.key.as_str(), hold, u8::from(leave.releases));
     args!(cmd, prefix(Partition::of(room)), room.as_str(), channel_of(room), bounds.max_held_names);
+    cmd
+}
+
+fn keep_picture(picture: &Picture, bounds: &Bounds) -> Cmd {
+    let (id, prefix) = (picture.id(), prefix(Partition::of_picture(&picture.id())));
+    let share = bounds.avatar_bytes / u64::from(Partition::COUNT);
+    let keys = [key_of_picture(&id), format!("{prefix}a"), format!("{prefix}ages")];
+    let mut cmd = function("picture", keys);
+    args!(cmd, id.to_string(), picture.media_type(), &picture.bytes()[..]);
+    args!(cmd, millis(bounds.history_age).max(1), share, prefix);
     cmd
 }
 

@@ -1,7 +1,7 @@
 //! Names of keys and channels.
 
 use crate::{
-    domain::RoomName,
+    domain::{PictureId, RoomName},
     nodes::{NodeUid, Partition},
 };
 
@@ -18,6 +18,11 @@ pub fn channel_of(room: &RoomName) -> String {
 /// The channel of a node in a partition, for `SSUBSCRIBE`.
 pub fn channel_of_node(partition: Partition, node: &NodeUid) -> String {
     format!("{}node:{node}", prefix(partition))
+}
+
+/// The key of an avatar picture.
+pub(super) fn key_of_picture(id: &PictureId) -> String {
+    format!("{}a:{id}", prefix(Partition::of_picture(id)))
 }
 
 /// The room whose channel this is; `None` for other channels.

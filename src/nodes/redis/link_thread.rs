@@ -12,14 +12,17 @@ use std::{
 
 use actix_web::rt;
 use log::{info, warn};
+use redis::{Cmd, Value};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     connecting::{Connected, NotConnected, Options, connect},
+    pages::{page, page_of, picture, picture_of},
+    questions::Question,
     traffic::{Batch, Traffic},
 };
 use crate::{
-    domain::RoomName,
+    domain::{Picture, PictureId, RoomName},
     journal::{JournalError, Page, Pending, Range, Records},
     nodes::{
         Bounds,
@@ -66,7 +69,7 @@ impl Decide for Link {
 /// What the thread is told.
 enum Job {
     Order(Order),
-    Page(RoomName, Range, oneshot::Sender<Result<Page, JournalError>>),
+    Ask(Question),
     AreYouThere(oneshot::Sender<()>),
     Stop,
 }
@@ -164,14 +167,33 @@ impl contract::Link for RedisLink {
     }
 }
 
+impl RedisLink {
+    /// Asks past the link.
+    fn ask<T: Send + 'static>(
+        &self,
+        requests: impl IntoIterator<Item = Cmd>,
+        read: impl FnOnce(Vec<Value>) -> Result<T, JournalError> + Send + 'static,
+    ) -> Pending<T> {
+        let (question, answer) = Question::new(requests, read);
+        // If the thread has ended, the question is dropped, which is the answer.
+        let _ = self.jobs.send(Job::Ask(question));
+        answer
+    }
+}
+
 impl Records for RedisLink {
     fn read(&self, room: RoomName, range: Range) -> Pending<Page> {
-        let (answer, answered) = oneshot::channel();
-        // If the thread has ended, so has the channel.
-        let _ = self.jobs.send(Job::Page(room, range, answer));
-        let has_ended = || JournalError::Unavailable("the link to Redis has ended".to_owned());
-        Box::pin(async move { answered.await.unwrap_or_else(|_| Err(has_ended())) })
+        self.ask([page(&room, range)], move |replies| page_of(range, only(replies))?)
     }
+
+    fn picture(&self, id: PictureId) -> Pending<Option<Picture>> {
+        self.ask([picture(&id)], move |replies| picture_of(&id, only(replies)))
+    }
+}
+
+/// The answer to one request.
+fn only(replies: Vec<Value>) -> Value {
+    replies.into_iter().next().unwrap_or(Value::Nil)
 }
 
 impl fmt::Debug for RedisLink {
@@ -301,7 +323,7 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
                 self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
                 self.inputs.push(Input::Order(order));
             }
-            Some(Job::Page(room, range, answer)) => self.read(room, range, answer),
+            Some(Job::Ask(question)) => self.ask(question),
             // Whoever asked may not wait any more.
             Some(Job::AreYouThere(answer)) => _ = answer.send(()),
             Some(Job::Stop) | None if self.stops_at.is_none() => {
@@ -312,14 +334,12 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
         }
     }
 
-    /// Reads a page of the history of a room.
-    fn read(&mut self, room: RoomName, range: Range, answer: oneshot::Sender<Result<Page, JournalError>>) {
+    /// Asks a question past the link.
+    fn ask(&mut self, question: Question) {
         match &mut self.way {
-            Way::Open(traffic) => traffic.read(&room, range, answer),
+            Way::Open(traffic) => traffic.ask(question),
             Way::Connecting(_) => {
-                let why = self.told.clone().unwrap_or_else(|| "Redis is not connected yet".to_owned());
-                // Whoever asked may not wait any more.
-                let _ = answer.send(Err(JournalError::Unavailable(why)));
+                question.refuse(self.told.clone().unwrap_or_else(|| "Redis is not connected yet".to_owned()));
             }
         }
     }

@@ -7,6 +7,7 @@
 //! - [`facts`]: what a Redis tells of itself. [`fitness`]: whether it is fit to have rooms, and what it promises.
 //! - [`start`]: the check at a start.
 //! - [`traffic`]: two open connections: calls, subscriptions, pings.
+//! - [`questions`]: what is asked past the link, for sessions and pages.
 //! - [`link_thread`]: the thread, which carries out what the link decides.
 
 mod answers;
@@ -18,6 +19,7 @@ mod keys;
 pub mod link_thread;
 mod pages;
 mod publications;
+mod questions;
 mod records;
 pub mod start;
 mod traffic;
@@ -27,7 +29,7 @@ pub use self::{
     answers::{BadReply, answer},
     calls::{LIBRARY, call},
     keys::{channel_of, channel_of_node},
-    pages::{page, page_of},
+    pages::{page, page_of, picture, picture_of},
     publications::{BadPublication, Publications},
 };
 

@@ -23,6 +23,7 @@ use crate::{
 
 mod chat;
 mod names;
+mod pictures;
 mod world;
 
 fn room(name: &str) -> RoomName {

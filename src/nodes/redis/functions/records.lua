@@ -23,6 +23,9 @@
 --   g         hash    id of the data that was seen last; n number of the newest epoch; until: nothing is appended
 --                     before; l:<node> its run, for each node in `n`
 --   rooms     zset    room -> time of its last message
+--   a:<id>    string  an avatar picture, "<media type>\n<bytes>"
+--   a         hash    id of a picture -> its bytes; # those of all
+--   ages      zset    id of a picture -> time at which it was kept last
 -- All times are in milliseconds, those of leases, holds, reservations and graves by the clock of Redis.
 
 -- Entries with more bytes are not published: nodes read them from the stream.
