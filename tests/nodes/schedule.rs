@@ -41,6 +41,8 @@ fn bounds(scale: u32) -> Bounds {
         history_bytes: 2000,
         name_hold: Duration::from_millis(190) * scale,
         name_reservation: Duration::from_millis(2500) * scale,
+        history_age: Duration::from_secs(3600),
+        avatar_bytes: 1 << 20,
         max_held_names: 2,
     }
 }
