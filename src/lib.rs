@@ -129,7 +129,7 @@ pub mod testing {
                     channel_of_node,
                     connecting::Options,
                     link_thread::{Decide, RedisLink, Status},
-                    page, page_of, picture, picture_of, start,
+                    list, list_of, page, page_of, picture, picture_of, start,
                 },
             },
             parts::Parts,

@@ -166,10 +166,8 @@ mod tests {
     #[test]
     fn a_list_of_all_nodes_is_bounded_and_says_how_many_more_there_are() {
         let largest = (0..50).map(|number| size(&format!("room {number}"), 9)).collect();
-        let last = Last {
-            sizes: Some(RoomSizes { largest, count: 70, asked: Vec::new() }),
-            ..Last::default()
-        };
+        let last =
+            Last { sizes: Some(RoomSizes { largest, count: 70, asked: Vec::new() }), ..Last::default() };
         let list = last.join(RoomList { rooms: [listed("small", 1)].into(), ..RoomList::default() });
         assert_eq!((list.rooms.len(), list.more), (50, 20));
         assert!(list.rooms.iter().all(|room| room.sessions == 9));
@@ -180,8 +178,8 @@ mod tests {
         let [theirs, ours] = [7, 3].map(|number| EpochId { random: number, number });
         let own_position = Position { epoch: ours, offset: 3 };
         let own = || {
-            let asked = ["tea", "milk"]
-                .map(|name| AskedRoom { room: listed(name, 1), position: Some(own_position) });
+            let asked =
+                ["tea", "milk"].map(|name| AskedRoom { room: listed(name, 1), position: Some(own_position) });
             RoomList { asked: asked.into(), ..RoomList::default() }
         };
         let mut last = Last::default();

@@ -124,6 +124,17 @@ pub enum Command {
         /// The picture.
         picture: Arc<Picture>,
     },
+    /// Notes how many sessions a node has in rooms. Harmless if repeated. Answered by [`Answer::Sized`].
+    Sizes {
+        /// The partition.
+        partition: Partition,
+        /// The node, whose lease must not be over.
+        node: NodeUid,
+        /// Whether the node has sessions in no other room of the partition.
+        is_whole: bool,
+        /// Rooms of the partition, with the number of sessions in each.
+        sizes: Vec<(RoomName, u64)>,
+    },
 }
 
 /// A round to append.
@@ -256,6 +267,11 @@ pub enum Answer {
     Left(Option<u64>),
     /// Whether there was anything to forget.
     Forgot(bool),
+    /// Sizes of rooms are noted.
+    Sized {
+        /// Whether nothing was noted, for the node is fenced.
+        is_fenced: bool,
+    },
     /// Done.
     Done,
 }

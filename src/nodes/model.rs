@@ -7,7 +7,7 @@ mod log;
 mod users;
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     time::Duration,
 };
 
@@ -56,6 +56,8 @@ struct Part {
     rooms: BTreeMap<RoomName, Room>,
     /// Those that were kept; that pictures go again is not of the model.
     pictures: HashSet<PictureId>,
+    /// How many sessions nodes have in rooms.
+    sizes: BTreeMap<NodeUid, HashMap<RoomName, u64>>,
 }
 
 /// A node that was fenced.
@@ -86,6 +88,13 @@ impl ModelRedis {
     /// Whether a picture was kept.
     pub fn has_picture(&self, id: &PictureId) -> bool {
         self.parts.get(&Partition::of_picture(id)).is_some_and(|part| part.pictures.contains(id))
+    }
+
+    /// The number of sessions in a room at all nodes, as they have told it.
+    pub fn sessions_in(&self, room: &RoomName) -> u64 {
+        let part = self.parts.get(&Partition::of(room));
+        let nodes = part.into_iter().flat_map(|part| part.sizes.values());
+        nodes.filter_map(|rooms| rooms.get(room)).sum()
     }
 
     /// Deletes all, as `FLUSHALL`.
@@ -163,6 +172,9 @@ impl ModelRedis {
                 let forgot = self.room(room).1.log.forget();
                 out.extend(on(room, forgot.map(Published::Forgot)));
                 Answer::Forgot(forgot.is_some())
+            }
+            Command::Sizes { partition, node, is_whole, sizes } => {
+                Answer::Sized { is_fenced: !self.part(*partition).note_sizes(*node, *is_whole, sizes) }
             }
             Command::KeepPicture { picture } => {
                 self.part(Partition::of_picture(&picture.id())).pictures.insert(picture.id());
@@ -257,6 +269,19 @@ impl Part {
         Answer::Attached { wait: Duration::from_millis(self.until.saturating_sub(now)), number: self.number }
     }
 
+    /// False if the node is fenced.
+    fn note_sizes(&mut self, node: NodeUid, is_whole: bool, sizes: &[(RoomName, u64)]) -> bool {
+        if !self.leases.contains_key(&node) {
+            return false;
+        }
+        let rooms = self.sizes.entry(node).or_default();
+        if is_whole {
+            rooms.clear();
+        }
+        rooms.extend(sizes.iter().cloned());
+        true
+    }
+
     fn alive(&mut self, now: u64, node: NodeUid, bounds: &Bounds) -> Answer {
         let Some(lease) = self.leases.get_mut(&node) else {
             return Answer::Alive { is_fenced: true, grave: None };
@@ -280,6 +305,7 @@ impl Part {
 
     fn bury(&mut self, now: u64, gone: NodeUid, bounds: &Bounds, out: &mut Publications) -> Answer {
         self.leases.remove(&gone);
+        self.sizes.remove(&gone);
         let number = self.number;
         let mut rooms = self.rooms.iter_mut().filter(|(_, room)| !room.users.at(&gone).is_empty());
         if let Some((name, room)) = rooms.next() {

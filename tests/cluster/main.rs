@@ -39,3 +39,4 @@ mod order;
 mod pictures;
 mod private;
 mod redis_dies;
+mod rooms;

@@ -15,4 +15,5 @@ mod redis_server;
 #[allow(dead_code, reason = "the simulation needs more of it")]
 mod rng;
 mod schedule;
+mod sizes;
 mod starting;

@@ -132,6 +132,9 @@ fn a_link_reads_pictures_while_redis_can_be_reached() {
     let find = |id| runtime.block_on(linked.link.picture(id));
     assert!(find(kept.id()).is_ok_and(|found| found.is_none()));
     linked.link.order(Order::KeepPicture(Arc::clone(&kept)));
+    linked.wait_for("an answer", |input| {
+        matches!(input, link::Input::Answered(_, Ok(Answer::Done))).then_some(())
+    });
     let found = find(kept.id()).expect("an answer").expect("it is there");
     assert_eq!(found.bytes(), kept.bytes());
     server.kill();

@@ -314,6 +314,7 @@ impl Link {
             out.push(Output::Tell(Heard::Up(self.joining.partitions)));
         }
         self.with_each_room(now, out, |room, turn| room.rejoin(turn));
+        self.sizes.begin_anew();
         self.ask_for_pictures(now, out);
     }
 

@@ -15,6 +15,7 @@ use self::{
     joining::Joining,
     pictures::Pictures,
     room::Room,
+    sizes::Sizes,
     turn::{About, Calls, RoomCall, Turn},
 };
 use super::{
@@ -29,6 +30,7 @@ mod people;
 mod pictures;
 mod room;
 mod saying;
+mod sizes;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -87,6 +89,7 @@ pub struct Link {
     calls: Calls,
     rooms: HashMap<RoomName, Room>,
     pictures: Pictures,
+    sizes: Sizes,
     tail_bytes: usize,
     random: Box<dyn FnMut() -> u64 + Send>,
     last_seq: u64,
@@ -109,6 +112,7 @@ impl Link {
             calls: Calls::default(),
             rooms: HashMap::new(),
             pictures: Pictures::default(),
+            sizes: Sizes::new(),
             tail_bytes,
             random,
             last_seq: 0,
@@ -159,7 +163,15 @@ impl Link {
             unconfirmed: &mut self.unconfirmed,
             out,
         };
-        (turn, Parts { joining: &mut self.joining, rooms: &mut self.rooms, pictures: &mut self.pictures })
+        (
+            turn,
+            Parts {
+                joining: &mut self.joining,
+                rooms: &mut self.rooms,
+                pictures: &mut self.pictures,
+                sizes: &mut self.sizes,
+            },
+        )
     }
 
     /// Does something with a room, and then sends what may be sent there. A room that is not open any more has no part
@@ -248,6 +260,10 @@ impl Link {
                 let (mut turn, parts) = self.turn(now, out);
                 parts.pictures.keep(picture, &mut turn);
             }
+            Order::Sizes(sizes) => {
+                let (mut turn, parts) = self.turn(now, out);
+                parts.sizes.tell(sizes, &mut turn);
+            }
         }
     }
 
@@ -280,6 +296,13 @@ impl Link {
         };
         match about {
             About::Nothing => {}
+            About::Sizes => {
+                let is_fenced = matches!(answer, Ok(Answer::Sized { is_fenced: true }));
+                self.sizes.answered(answer.is_ok() && !is_fenced);
+                if is_fenced {
+                    self.fenced(now, out);
+                }
+            }
             About::Picture(id) => match answer {
                 Ok(_) => self.pictures.kept(&id),
                 Err(Refused(why)) => self.refused(Away(why), out),
@@ -436,6 +459,7 @@ struct Parts<'a> {
     joining: &'a mut Joining,
     rooms: &'a mut HashMap<RoomName, Room>,
     pictures: &'a mut Pictures,
+    sizes: &'a mut Sizes,
 }
 
 impl fmt::Debug for Link {

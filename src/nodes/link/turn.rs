@@ -42,6 +42,8 @@ pub(super) enum About {
     Probe,
     Bury(Partition, NodeUid),
     Room(RoomName, RoomCall),
+    /// Sizes of rooms.
+    Sizes,
     /// A picture to keep.
     Picture(PictureId),
     /// The answer changes nothing.
@@ -85,9 +87,9 @@ impl Calls {
 
     /// Whether an answer about the place of the node is waited for.
     pub(super) fn is_joining(&self) -> bool {
-        self.under_way
-            .values()
-            .any(|about| !matches!(about, About::Room(..) | About::Picture(_) | About::Nothing))
+        self.under_way.values().any(|about| {
+            !matches!(about, About::Room(..) | About::Picture(_) | About::Sizes | About::Nothing)
+        })
     }
 
     /// Waits for no answer any more about where a room stands.

@@ -60,6 +60,7 @@ pub fn answer(command: &Command, reply: Value) -> Result<Answer, BadReply> {
             number_of(reply)?;
             Answer::Done
         }
+        Command::Sizes { .. } => Answer::Sized { is_fenced: !flag(reply)? },
         Command::Enter { .. } => Answer::Entered(entered(reply)?),
         Command::Leave { .. } => Answer::Left(match reply {
             Value::Nil => None,
@@ -179,12 +180,12 @@ fn list(reply: Value) -> Result<Vec<Value>, BadReply> {
     }
 }
 
-fn array<const LEN: usize>(reply: Value) -> Result<[Value; LEN], BadReply> {
+pub(super) fn array<const LEN: usize>(reply: Value) -> Result<[Value; LEN], BadReply> {
     list(reply)?.try_into().map_err(|_| BadReply::Unexpected("a list of another length"))
 }
 
 /// A list as groups of values.
-fn groups<const LEN: usize>(reply: Value) -> Result<Vec<[Value; LEN]>, BadReply> {
+pub(super) fn groups<const LEN: usize>(reply: Value) -> Result<Vec<[Value; LEN]>, BadReply> {
     let values = list(reply)?;
     if !values.len().is_multiple_of(LEN) {
         return Err(BadReply::Unexpected("a list of another length"));
@@ -194,7 +195,7 @@ fn groups<const LEN: usize>(reply: Value) -> Result<Vec<[Value; LEN]>, BadReply>
     Ok((0..count).map(|_| std::array::from_fn(|_| values.next().unwrap_or(Value::Nil))).collect())
 }
 
-fn number_of(reply: Value) -> Result<u64, BadReply> {
+pub(super) fn number_of(reply: Value) -> Result<u64, BadReply> {
     match reply {
         Value::Int(number) => u64::try_from(number).ok(),
         _ => None,
@@ -217,6 +218,6 @@ fn bytes(reply: Value) -> Result<Vec<u8>, BadReply> {
     }
 }
 
-fn text(reply: Value) -> Result<String, BadReply> {
+pub(super) fn text(reply: Value) -> Result<String, BadReply> {
     String::from_utf8(bytes(reply)?).map_err(|_| BadReply::Unexpected("a text that is not UTF-8"))
 }

@@ -24,6 +24,7 @@ pub const LIBRARY: &str = concat!(
     include_str!("functions/records.lua"),
     include_str!("functions/users.lua"),
     include_str!("functions/pictures.lua"),
+    include_str!("functions/sizes.lua"),
     include_str!("functions/nodes.lua"),
 );
 
@@ -86,6 +87,16 @@ pub fn call(command: &Command, bounds: &Bounds) -> Cmd {
         Command::Forget { room } => {
             let mut cmd = of_room("forget", room, &["m", "s", "k"], &["rooms"]);
             args!(cmd, channel_of(room), room.as_str());
+            cmd
+        }
+        Command::Sizes { partition, node, is_whole, sizes } => {
+            let prefix = prefix(*partition);
+            let keys = ["z", &format!("z:{node}"), "g"].map(|key| format!("{prefix}{key}"));
+            let mut cmd = function("sizes", keys);
+            args!(cmd, node.as_str(), u8::from(*is_whole));
+            for (room, size) in sizes {
+                args!(cmd, room.as_str(), size);
+            }
             cmd
         }
         Command::KeepPicture { picture } => keep_picture(picture, bounds),
@@ -185,8 +196,11 @@ fn keep_picture(picture: &Picture, bounds: &Bounds) -> Cmd {
 
 fn bury(partition: Partition, gone: &NodeUid, bounds: &Bounds) -> Cmd {
     let prefix = prefix(partition);
-    let mut cmd =
-        function("bury", ["n", "graves", "g", &format!("p:{gone}")].map(|key| format!("{prefix}{key}")));
+    let mut cmd = function(
+        "bury",
+        ["n", "graves", "g", &format!("p:{gone}"), "z", &format!("z:{gone}")]
+            .map(|key| format!("{prefix}{key}")),
+    );
     args!(cmd, gone.as_str(), millis(bounds.name_hold), bounds.max_held_names, MOST_BURIED, REMEMBER, prefix);
     cmd
 }

@@ -17,6 +17,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     connecting::{Connected, NotConnected, Options, connect},
+    listing::{list, list_of},
     pages::{page, page_of, picture, picture_of},
     questions::Question,
     traffic::{Batch, Traffic},
@@ -25,8 +26,8 @@ use crate::{
     domain::{Picture, PictureId, RoomName},
     journal::{JournalError, Page, Pending, Range, Records},
     nodes::{
-        Bounds,
-        contract::{self, Away, Listener, Order},
+        Bounds, Partition,
+        contract::{self, Away, Listener, Order, RoomSizes},
         link::{Input, Link, Output},
     },
     parts::{Parts, Supervisor},
@@ -164,6 +165,13 @@ impl RedisLink {
 impl contract::Link for RedisLink {
     fn order(&self, order: Order) {
         Self::order(self, order);
+    }
+
+    fn list_rooms(&self, most: usize, asked: Vec<RoomName>) -> Pending<RoomSizes> {
+        let is_wanted =
+            |partition: &Partition| most > 0 || asked.iter().any(|room| Partition::of(room) == *partition);
+        let requests = Partition::all().filter(is_wanted).map(|partition| list(partition, most, &asked));
+        self.ask(requests, move |replies| Ok(list_of(most, replies)?))
     }
 }
 

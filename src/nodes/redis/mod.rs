@@ -1,7 +1,7 @@
 //! The link to a real Redis: the functions in it, what is asked and heard over connections as bytes, and the thread that
 //! has the connections.
 //!
-//! - [`calls`], [`answers`], [`publications`], [`pages`]: what is asked, answered and published, as bytes, with
+//! - [`calls`], [`answers`], [`publications`], [`pages`], [`listing`]: what is asked, answered and published, as bytes, with
 //!   [`records`], [`users`] and [`keys`] for its parts. `functions/` has the functions themselves.
 //! - [`connecting`]: connects, checks what is there, and loads the functions.
 //! - [`facts`]: what a Redis tells of itself. [`fitness`]: whether it is fit to have rooms, and what it promises.
@@ -17,6 +17,7 @@ mod facts;
 pub mod fitness;
 mod keys;
 pub mod link_thread;
+mod listing;
 mod pages;
 mod publications;
 mod questions;
@@ -29,6 +30,7 @@ pub use self::{
     answers::{BadReply, answer},
     calls::{LIBRARY, call},
     keys::{channel_of, channel_of_node},
+    listing::{list, list_of},
     pages::{page, page_of, picture, picture_of},
     publications::{BadPublication, Publications},
 };

@@ -24,6 +24,7 @@ use crate::{
 mod chat;
 mod names;
 mod pictures;
+mod sizes;
 mod world;
 
 fn room(name: &str) -> RoomName {

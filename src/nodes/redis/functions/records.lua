@@ -25,6 +25,8 @@
 --   rooms     zset    room -> time of its last message
 --   a:<id>    string  an avatar picture, "<media type>\n<bytes>"
 --   a         hash    id of a picture -> its bytes; # those of all
+--   z         zset    room that may be listed -> its sessions at all nodes
+--   z:<node>  hash    room -> its sessions at the node
 --   ages      zset    id of a picture -> time at which it was kept last
 -- All times are in milliseconds, those of leases, holds, reservations and graves by the clock of Redis.
 

@@ -98,7 +98,7 @@ impl Redis {
                 told.push((node, Heard::Forgetting(ask, Ok(had_any))));
                 told
             }
-            Order::KeepPicture(_) => Vec::new(),
+            Order::KeepPicture(_) | Order::Sizes(_) => Vec::new(),
         }
     }
 }
