@@ -110,6 +110,8 @@ fn bounds(settings: &Settings) -> Bounds {
         name_reservation: settings.login.name_reservation.get(),
         max_held_names: settings.login.max_held_names.get(),
         history_age: settings.journal.history_age.get(),
+        max_rooms: settings.rooms.max_rooms.get() as u64,
+        max_bytes: settings.journal.max_data_size.get() as u64,
         avatar_bytes: settings.events.avatar_bytes.get() as u64,
         ..Bounds::default()
     }

@@ -124,6 +124,16 @@ pub enum Command {
         /// The picture.
         picture: Arc<Picture>,
     },
+    /// Removes some of what is too old, or is too much over all nodes, unless another node has done it lately. Answered by
+    /// [`Answer::Swept`].
+    Sweep {
+        /// The partition.
+        partition: Partition,
+        /// The node.
+        node: NodeUid,
+        /// What there is in all partitions, as far as the node knows.
+        all: Swept,
+    },
     /// Notes how many sessions a node has in rooms. Harmless if repeated. Answered by [`Answer::Sized`].
     Sizes {
         /// The partition.
@@ -267,6 +277,8 @@ pub enum Answer {
     Left(Option<u64>),
     /// Whether there was anything to forget.
     Forgot(bool),
+    /// What there is in a partition.
+    Swept(Swept),
     /// Sizes of rooms are noted.
     Sized {
         /// Whether nothing was noted, for the node is fenced.
@@ -274,6 +286,15 @@ pub enum Answer {
     },
     /// Done.
     Done,
+}
+
+/// How much there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Rooms with messages.
+    pub rooms: u64,
+    /// Bytes of their messages, estimated.
+    pub bytes: u64,
 }
 
 /// Where a room stands in Redis.

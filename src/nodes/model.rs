@@ -18,7 +18,7 @@ use self::{
 use super::{
     Bounds, NodeUid, Partition,
     bounds::{MOST_BURIED, millis},
-    commands::{Answer, Append, Appended, Command, Entered, Heal, Healed, Position, Published},
+    commands::{Answer, Append, Appended, Command, Entered, Heal, Healed, Position, Published, Swept},
 };
 use crate::domain::{PictureId, RoomName};
 
@@ -173,6 +173,8 @@ impl ModelRedis {
                 out.extend(on(room, forgot.map(Published::Forgot)));
                 Answer::Forgot(forgot.is_some())
             }
+            // What is removed for its age is not of the model.
+            Command::Sweep { .. } => Answer::Swept(Swept::default()),
             Command::Sizes { partition, node, is_whole, sizes } => {
                 Answer::Sized { is_fenced: !self.part(*partition).note_sizes(*node, *is_whole, sizes) }
             }

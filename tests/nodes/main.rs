@@ -17,3 +17,4 @@ mod rng;
 mod schedule;
 mod sizes;
 mod starting;
+mod sweeping;

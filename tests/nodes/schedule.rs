@@ -43,6 +43,8 @@ fn bounds(scale: u32) -> Bounds {
         name_reservation: Duration::from_millis(2500) * scale,
         history_age: Duration::from_secs(3600),
         avatar_bytes: 1 << 20,
+        max_rooms: 1000,
+        max_bytes: 1 << 30,
         max_held_names: 2,
     }
 }

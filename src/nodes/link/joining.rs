@@ -315,6 +315,7 @@ impl Link {
         }
         self.with_each_room(now, out, |room, turn| room.rejoin(turn));
         self.sizes.begin_anew();
+        self.sweeping.begin(now);
         self.ask_for_pictures(now, out);
     }
 

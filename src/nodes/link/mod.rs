@@ -16,6 +16,7 @@ use self::{
     pictures::Pictures,
     room::Room,
     sizes::Sizes,
+    sweeping::Sweeping,
     turn::{About, Calls, RoomCall, Turn},
 };
 use super::{
@@ -31,6 +32,7 @@ mod pictures;
 mod room;
 mod saying;
 mod sizes;
+mod sweeping;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -90,6 +92,7 @@ pub struct Link {
     rooms: HashMap<RoomName, Room>,
     pictures: Pictures,
     sizes: Sizes,
+    sweeping: Sweeping,
     tail_bytes: usize,
     random: Box<dyn FnMut() -> u64 + Send>,
     last_seq: u64,
@@ -113,6 +116,7 @@ impl Link {
             rooms: HashMap::new(),
             pictures: Pictures::default(),
             sizes: Sizes::new(),
+            sweeping: Sweeping::default(),
             tail_bytes,
             random,
             last_seq: 0,
@@ -131,7 +135,10 @@ impl Link {
 
     /// When [`Input::Wake`] is due; `None` if not by itself.
     pub fn next_wake(&self) -> Option<Instant> {
-        [self.tick_at, self.joining.next_wake(), self.delayed_at].into_iter().flatten().min()
+        [self.tick_at, self.joining.next_wake(), self.delayed_at, self.sweeping.next_wake()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Handles an input, and adds what is to be done to `out`.
@@ -170,6 +177,7 @@ impl Link {
                 rooms: &mut self.rooms,
                 pictures: &mut self.pictures,
                 sizes: &mut self.sizes,
+                sweeping: &mut self.sweeping,
             },
         )
     }
@@ -296,6 +304,11 @@ impl Link {
         };
         match about {
             About::Nothing => {}
+            About::Sweep(partition) => {
+                if let Ok(Answer::Swept(swept)) = answer {
+                    self.sweeping.swept(partition, swept);
+                }
+            }
             About::Sizes => {
                 let is_fenced = matches!(answer, Ok(Answer::Sized { is_fenced: true }));
                 self.sizes.answered(answer.is_ok() && !is_fenced);
@@ -438,6 +451,8 @@ impl Link {
             self.with_each_room(now, out, |room, turn| room.look_after(turn));
         }
         self.look_after_joining(now, out);
+        let (mut turn, parts) = self.turn(now, out);
+        parts.sweeping.look_after(&mut turn);
     }
 
     /// Leaves, if the server stops and nothing waits.
@@ -460,6 +475,7 @@ struct Parts<'a> {
     rooms: &'a mut HashMap<RoomName, Room>,
     pictures: &'a mut Pictures,
     sizes: &'a mut Sizes,
+    sweeping: &'a mut Sweeping,
 }
 
 impl fmt::Debug for Link {

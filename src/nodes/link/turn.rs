@@ -42,6 +42,7 @@ pub(super) enum About {
     Probe,
     Bury(Partition, NodeUid),
     Room(RoomName, RoomCall),
+    Sweep(Partition),
     /// Sizes of rooms.
     Sizes,
     /// A picture to keep.
@@ -88,7 +89,10 @@ impl Calls {
     /// Whether an answer about the place of the node is waited for.
     pub(super) fn is_joining(&self) -> bool {
         self.under_way.values().any(|about| {
-            !matches!(about, About::Room(..) | About::Picture(_) | About::Sizes | About::Nothing)
+            matches!(
+                about,
+                About::Attach(_) | About::Return(_) | About::Alive(_) | About::Probe | About::Bury(..)
+            )
         })
     }
 

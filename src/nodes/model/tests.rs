@@ -21,6 +21,8 @@ const BOUNDS: Bounds = Bounds {
     max_held_names: 2,
     history_age: Duration::from_secs(3600),
     avatar_bytes: 1000,
+    max_rooms: 1000,
+    max_bytes: 1 << 30,
 };
 
 fn node(number: u8) -> NodeUid {

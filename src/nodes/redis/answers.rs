@@ -11,7 +11,7 @@ use super::{
 use crate::{
     journal::JournalError,
     nodes::{
-        commands::{Answer, Appended, Command, Entered, Healed, Position, Refused, Relation, Stored},
+        commands::{Answer, Appended, Command, Entered, Healed, Position, Refused, Relation, Stored, Swept},
         contract::Person,
     },
 };
@@ -59,6 +59,10 @@ pub fn answer(command: &Command, reply: Value) -> Result<Answer, BadReply> {
         | Command::KeepPicture { .. } => {
             number_of(reply)?;
             Answer::Done
+        }
+        Command::Sweep { .. } => {
+            let [rooms, bytes] = array(reply)?;
+            Answer::Swept(Swept { rooms: number_of(rooms)?, bytes: number_of(bytes)? })
         }
         Command::Sizes { .. } => Answer::Sized { is_fenced: !flag(reply)? },
         Command::Enter { .. } => Answer::Entered(entered(reply)?),

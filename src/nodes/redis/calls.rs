@@ -14,7 +14,7 @@ use crate::{
     nodes::{
         NodeUid, Partition,
         bounds::{Bounds, MOST_BURIED, READ_BYTES, millis},
-        commands::{Append, Command, Heal},
+        commands::{Append, Command, Heal, Swept},
         contract::{AskId, Claim, Leave},
     },
 };
@@ -25,12 +25,16 @@ pub const LIBRARY: &str = concat!(
     include_str!("functions/users.lua"),
     include_str!("functions/pictures.lua"),
     include_str!("functions/sizes.lua"),
+    include_str!("functions/sweep.lua"),
     include_str!("functions/nodes.lua"),
 );
 
 /// How long a node that was buried is known as dead, in milliseconds: a day, much longer than it could believe that it
 /// lives.
 const REMEMBER: u64 = 24 * 3600 * 1000;
+
+/// In how many milliseconds one node sweeps.
+const SWEEP: u64 = 20 * 1000;
 
 /// Adds arguments to a command.
 macro_rules! args {
@@ -85,7 +89,7 @@ pub fn call(command: &Command, bounds: &Bounds) -> Cmd {
         Command::Enter { room, node, ask, claim } => enter(room, node, *ask, claim, bounds),
         Command::Leave { room, node, leave } => leave_room(room, node, leave, bounds),
         Command::Forget { room } => {
-            let mut cmd = of_room("forget", room, &["m", "s", "k"], &["rooms"]);
+            let mut cmd = of_room("forget", room, &["m", "s", "k"], &["rooms", "old"]);
             args!(cmd, channel_of(room), room.as_str());
             cmd
         }
@@ -99,6 +103,7 @@ pub fn call(command: &Command, bounds: &Bounds) -> Cmd {
             }
             cmd
         }
+        Command::Sweep { partition, node, all } => sweep(*partition, node, *all, bounds),
         Command::KeepPicture { picture } => keep_picture(picture, bounds),
     }
 }
@@ -191,6 +196,14 @@ fn keep_picture(picture: &Picture, bounds: &Bounds) -> Cmd {
     let mut cmd = function("picture", keys);
     args!(cmd, id.to_string(), picture.media_type(), &picture.bytes()[..]);
     args!(cmd, millis(bounds.history_age).max(1), share, prefix);
+    cmd
+}
+
+fn sweep(partition: Partition, node: &NodeUid, all: Swept, bounds: &Bounds) -> Cmd {
+    let prefix = prefix(partition);
+    let mut cmd = function("sweep", ["rooms", "g", "sweep", "old"].map(|key| format!("{prefix}{key}")));
+    args!(cmd, node.as_str(), SWEEP, millis(bounds.history_age));
+    args!(cmd, all.rooms, bounds.max_rooms, all.bytes, bounds.max_bytes, prefix);
     cmd
 }
 
