@@ -29,7 +29,6 @@ impl NodeName {
     }
 
     /// The name of these characters, all of which are [allowed](Self::is_allowed).
-    #[cfg(any(test, feature = "testing"))]
     pub(crate) const fn of_allowed(characters: [u8; Self::LEN]) -> Self {
         Self(characters)
     }
