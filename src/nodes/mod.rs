@@ -21,6 +21,7 @@ pub mod link;
 pub mod model;
 mod names;
 pub mod redis;
+mod relation;
 
 pub use self::bounds::Bounds;
 pub use self::names::{NodeName, NodeNameError, NodeUid, Partition};

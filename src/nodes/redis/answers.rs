@@ -27,6 +27,16 @@ pub enum BadReply {
     Unexpected(&'static str),
 }
 
+/// The text of an error of Redis.
+pub(super) fn refusal(value: &Value) -> Option<String> {
+    match value {
+        Value::ServerError(error) => {
+            Some(format!("{} {}", error.code(), error.details().unwrap_or_default()).trim_end().to_owned())
+        }
+        _ => None,
+    }
+}
+
 impl From<BadReply> for JournalError {
     fn from(reply: BadReply) -> Self {
         Self::Unavailable(reply.to_string())
@@ -38,9 +48,8 @@ impl From<BadReply> for JournalError {
 /// # Errors
 /// Redis has refused the call, or the answer is not one to it.
 pub fn answer(command: &Command, reply: Value) -> Result<Answer, BadReply> {
-    if let Value::ServerError(error) = reply {
-        let text = format!("{} {}", error.code(), error.details().unwrap_or_default());
-        return Err(Refused(text.trim_end().to_owned()).into());
+    if let Some(text) = refusal(&reply) {
+        return Err(Refused(text).into());
     }
     Ok(match command {
         Command::Attach { .. } => {

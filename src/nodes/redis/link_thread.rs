@@ -12,22 +12,17 @@ use std::{
 
 use actix_web::rt;
 use log::{info, warn};
-use redis::{Cmd, Value};
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     connecting::{Connected, NotConnected, Options, connect},
-    listing::{list, list_of},
-    pages::{page, page_of, picture, picture_of},
     questions::Question,
     traffic::{Batch, Traffic},
 };
 use crate::{
-    domain::{Picture, PictureId, RoomName},
-    journal::{JournalError, Page, Pending, Range, Records},
     nodes::{
-        Bounds, Partition,
-        contract::{self, Away, Listener, Order, RoomSizes},
+        Bounds,
+        contract::{Away, Listener, Order},
         link::{Input, Link, Output},
     },
     parts::{Parts, Supervisor},
@@ -146,6 +141,11 @@ impl RedisLink {
         let _ = self.jobs.send(Job::Order(order));
     }
 
+    /// Asks a question past the link. If the thread has ended, the question is dropped.
+    pub(super) fn ask(&self, question: Question) {
+        let _ = self.jobs.send(Job::Ask(question));
+    }
+
     /// Has the link end: it says what it still has to, and leaves the other nodes.
     pub fn stop(&self) {
         let _ = self.jobs.send(Job::Stop);
@@ -160,48 +160,6 @@ impl RedisLink {
     pub fn status(&self) -> Status {
         self.shared.status().clone()
     }
-}
-
-impl contract::Link for RedisLink {
-    fn order(&self, order: Order) {
-        Self::order(self, order);
-    }
-
-    fn list_rooms(&self, most: usize, asked: Vec<RoomName>) -> Pending<RoomSizes> {
-        let is_wanted =
-            |partition: &Partition| most > 0 || asked.iter().any(|room| Partition::of(room) == *partition);
-        let requests = Partition::all().filter(is_wanted).map(|partition| list(partition, most, &asked));
-        self.ask(requests, move |replies| Ok(list_of(most, replies)?))
-    }
-}
-
-impl RedisLink {
-    /// Asks past the link.
-    fn ask<T: Send + 'static>(
-        &self,
-        requests: impl IntoIterator<Item = Cmd>,
-        read: impl FnOnce(Vec<Value>) -> Result<T, JournalError> + Send + 'static,
-    ) -> Pending<T> {
-        let (question, answer) = Question::new(requests, read);
-        // If the thread has ended, the question is dropped, which is the answer.
-        let _ = self.jobs.send(Job::Ask(question));
-        answer
-    }
-}
-
-impl Records for RedisLink {
-    fn read(&self, room: RoomName, range: Range) -> Pending<Page> {
-        self.ask([page(&room, range)], move |replies| page_of(range, only(replies))?)
-    }
-
-    fn picture(&self, id: PictureId) -> Pending<Option<Picture>> {
-        self.ask([picture(&id)], move |replies| picture_of(&id, only(replies)))
-    }
-}
-
-/// The answer to one request.
-fn only(replies: Vec<Value>) -> Value {
-    replies.into_iter().next().unwrap_or(Value::Nil)
 }
 
 impl fmt::Debug for RedisLink {

@@ -7,7 +7,7 @@
 //! - [`facts`]: what a Redis tells of itself. [`fitness`]: whether it is fit to have rooms, and what it promises.
 //! - [`start`]: the check at a start.
 //! - [`traffic`]: two open connections: calls, subscriptions, pings.
-//! - [`questions`]: what is asked past the link, for sessions and pages.
+//! - [`questions`], [`reading`]: what is asked past the link, for sessions and pages.
 //! - [`link_thread`]: the thread, which carries out what the link decides.
 
 mod answers;
@@ -21,6 +21,7 @@ mod listing;
 mod pages;
 mod publications;
 mod questions;
+mod reading;
 mod records;
 pub mod start;
 mod traffic;

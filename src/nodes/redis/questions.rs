@@ -3,7 +3,7 @@
 use redis::{Cmd, Pipeline, Value};
 use tokio::sync::oneshot;
 
-use super::traffic::refusal;
+use super::answers::refusal;
 use crate::journal::{JournalError, Pending};
 
 /// What is done with the answers, or with the reason why there are none.

@@ -17,7 +17,7 @@ use log::{error, warn};
 use redis::{Pipeline, PushInfo, PushKind, RedisError, Value, aio::MultiplexedConnection};
 
 use super::{
-    answers::{BadReply, answer},
+    answers::{answer, refusal},
     calls::call,
     connecting::{ANSWER_TIMEOUT, Connected, Line, Pushes, text_of_error},
     keys::{channel_of, channel_of_node},
@@ -375,16 +375,6 @@ fn answer_to(command: &Command, value: Value, missing: Option<&str>) -> Result<A
     match (missing, &answer) {
         (Some(missing), Answer::Appended(Appended::At(_))) => Err(Refused(missing.to_owned())),
         _ => Ok(answer),
-    }
-}
-
-/// The text of an error of Redis.
-pub(super) fn refusal(value: &Value) -> Option<String> {
-    match value {
-        Value::ServerError(error) => {
-            Some(format!("{} {}", error.code(), error.details().unwrap_or_default()).trim_end().to_owned())
-        }
-        _ => None,
     }
 }
 
