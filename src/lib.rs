@@ -112,6 +112,7 @@ pub mod testing {
             config::NodeName,
             domain::{
                 Avatar, Nickname, NicknameKey, RoomName, Token,
+                avatar::{Picture, PictureId},
                 token::{OwnerHash, PublicId},
             },
             journal::{Entry, Epoch, EpochId, Keyed, Kind, NewEntry, Page, Range, Record, entry::unpack},
@@ -126,8 +127,9 @@ pub mod testing {
                     channel_of_node,
                     connecting::Options,
                     link_thread::{Decide, RedisLink, Status},
+                    list, list_of,
                     moving::{MovingError, Tally, export, import},
-                    page, page_of,
+                    page, page_of, picture, picture_of,
                     start::{StartError, check},
                 },
             },

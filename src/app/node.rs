@@ -200,6 +200,9 @@ impl Node {
         };
         let link = self.link.clone().map(|link| Arc::new(link) as Arc<dyn Link>);
         self.chat.start(is_here, &self.journal, link.as_ref(), &self.metrics, &self.parts);
+        if let (Some(link), WorkerId(0)) = (&self.link, id) {
+            sharing::tell_sizes(link.clone(), chat.clone());
+        }
         if let (Some(link), Some(after), WorkerId(0)) = (&self.link, settings.nodes.isolation_timeout(), id) {
             sharing::close_when_isolated(link.clone(), chat.clone(), after);
         }

@@ -14,7 +14,7 @@ use crate::{
     config::{NodeName, Settings},
     nodes::{
         Bounds,
-        contract::Partitions,
+        contract::{Order, Partitions},
         link::{Link, Setup},
         redis::{connecting::Options, link_thread::RedisLink, start},
     },
@@ -23,6 +23,9 @@ use crate::{
 
 /// How often it is looked whether Redis is away.
 const LOOK: Duration = Duration::from_millis(250);
+
+/// How often the sizes of rooms are told.
+const BETWEEN_SIZES: Duration = Duration::from_secs(1);
 
 /// How this node shares its rooms; `None` without `--redis`.
 pub(super) fn sharing(settings: &Settings) -> Result<Option<Sharing>, StartError> {
@@ -61,6 +64,17 @@ pub(super) fn start(
     link.map(Some).map_err(StartError::NoThread)
 }
 
+/// Tells the other nodes every second how many sessions are in rooms here.
+pub(super) fn tell_sizes(link: RedisLink, chat: Shards) {
+    rt::spawn(async move {
+        // A shard that does not answer has ended, and the server with it.
+        while let Ok(sizes) = chat.room_sizes().await {
+            link.order(Order::Sizes(sizes));
+            rt::time::sleep(BETWEEN_SIZES).await;
+        }
+    });
+}
+
 /// Closes all sessions whenever Redis has been away for so long, so that their clients come to nodes that reach it.
 pub(super) fn close_when_isolated(link: RedisLink, chat: Shards, after: Duration) {
     rt::spawn(async move {
@@ -95,6 +109,10 @@ fn bounds(settings: &Settings) -> Bounds {
         name_hold: settings.login.name_hold.get(),
         name_reservation: settings.login.name_reservation.get(),
         max_held_names: settings.login.max_held_names.get(),
+        history_age: settings.journal.history_age.get(),
+        max_rooms: settings.rooms.max_rooms.get() as u64,
+        max_bytes: settings.journal.max_data_size.get() as u64,
+        avatar_bytes: settings.events.avatar_bytes.get() as u64,
         ..Bounds::default()
     }
 }

@@ -21,6 +21,15 @@ const OVERHEAD: usize = 256;
 /// At most this many pictures are examined when one more needs space.
 const MOST_LOOKED_AT: usize = 32;
 
+/// Milliseconds after which it is told again that a picture is in use: one day.
+const KEEP_AGAIN: u64 = 24 * 3600 * 1000;
+
+/// The picture of an avatar that is used at `now`, in milliseconds since 1970, if it is to be kept again beyond memory.
+pub(super) fn picture_to_keep(avatar: &Avatar, now: u64) -> Option<Arc<Picture>> {
+    let picture = avatar.as_picture()?;
+    picture.must_be_kept(now.saturating_sub(KEEP_AGAIN), now).then(|| Arc::clone(picture))
+}
+
 /// Pictures by address, at most `max_bytes` of them. Shared by all workers.
 #[derive(Debug)]
 pub struct AvatarStore {

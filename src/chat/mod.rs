@@ -18,6 +18,7 @@
 //! the journal).
 
 mod alarms;
+mod all_nodes;
 pub(crate) mod avatars;
 pub(crate) mod calls;
 pub(crate) mod commits;

@@ -334,6 +334,11 @@ impl Shard {
         self.chat.list_rooms(asked)
     }
 
+    /// How many sessions are in each room that may be listed and has some.
+    pub(crate) fn room_sizes(&self) -> Vec<(RoomName, u64)> {
+        self.chat.room_sizes()
+    }
+
     /// The fault of the journal, or of the link to other nodes, if it has one.
     pub(crate) fn fault(&self) -> Option<&JournalError> {
         self.keeper.fault().or_else(|| self.chat.fault_of_link())

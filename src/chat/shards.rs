@@ -2,10 +2,11 @@
 
 use std::{
     cell::Cell,
+    collections::HashMap,
     fmt,
     rc::Rc,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex, OnceLock, PoisonError,
         atomic::{AtomicUsize, Ordering},
     },
     time::Duration,
@@ -20,10 +21,11 @@ use futures_util::future::{join_all, try_join_all};
 use tokio::sync::mpsc;
 
 use super::{
+    all_nodes::AllNodes,
     calls::{self, Call},
     common::{ChatLimits, Common, ShardId, Sharing},
     handing::Decided,
-    messages::{ListRooms, MayEnter, Rejected, Request, RoomList, Stop, Summarize, Summary},
+    messages::{ListRooms, MayEnter, Rejected, Request, RoomList, SizeUp, Stop, Summarize, Summary},
     server::ChatServer,
     transfer::{Peers, ToShard},
 };
@@ -49,6 +51,8 @@ struct All {
     mailboxes: Vec<Mailbox<ChatServer>>,
     /// Number of shards that are not done with the journal.
     open: AtomicUsize,
+    /// The rooms of all nodes, if the rooms are shared with other nodes and the shards were started.
+    all_nodes: OnceLock<AllNodes>,
 }
 
 /// A shard has ended.
@@ -109,7 +113,7 @@ impl Unstarted {
             })
             .unzip();
         let open = AtomicUsize::new(mailboxes.len());
-        let shards = Shards(Arc::new(All { common, mailboxes, open }));
+        let shards = Shards(Arc::new(All { common, mailboxes, open, all_nodes: OnceLock::new() }));
         Self { shards, unstarted: Mutex::new(unstarted) }
     }
 
@@ -127,6 +131,9 @@ impl Unstarted {
         metrics: &Arc<Metrics>,
         parts: &Arc<Parts>,
     ) {
+        if let Some(link) = link {
+            self.shards.0.all_nodes.get_or_init(|| AllNodes::new(Arc::clone(link)));
+        }
         let mut unstarted = self.unstarted.lock().unwrap_or_else(PoisonError::into_inner);
         for (id, receiver, waiting) in unstarted.extract_if(.., |(id, ..)| is_here(*id)) {
             let name = format!("chat-server-{}", id.0);
@@ -182,7 +189,7 @@ impl Shards {
         self.of_room(&room).send(Call::Forget(room)).await.map_err(|_| NoAnswer)
     }
 
-    /// The largest rooms, and those that are asked for.
+    /// The largest rooms, and those that are asked for; of all nodes, if the rooms are shared with those.
     ///
     /// # Errors
     /// A shard does not answer.
@@ -193,7 +200,20 @@ impl Shards {
             self.at(shard).address().send(ListRooms { asked })
         });
         let lists = try_join_all(parts).await.map_err(|_| NoAnswer)?;
-        Ok(RoomList::joined(lists, &asked))
+        let own = RoomList::joined(lists, &asked);
+        Ok(match self.0.all_nodes.get() {
+            Some(all_nodes) => all_nodes.list(own).await,
+            None => own,
+        })
+    }
+
+    /// How many sessions are in each room that may be listed and has some.
+    ///
+    /// # Errors
+    /// A shard does not answer.
+    pub(crate) async fn room_sizes(&self) -> Result<HashMap<RoomName, u64>, NoAnswer> {
+        let parts = try_join_all(self.0.mailboxes.iter().map(|shard| shard.address().send(SizeUp))).await;
+        Ok(parts.map_err(|_| NoAnswer)?.into_iter().flatten().collect())
     }
 
     /// The numbers of all shards together.

@@ -21,6 +21,15 @@ pub struct Bounds {
     pub name_reservation: Duration,
     /// Maximum number of names that are held in one room, and of names that are reserved.
     pub max_held_names: usize,
+    /// Maximum age of a message, and of a picture since its user wore it last.
+    pub history_age: Duration,
+    /// Maximum number of rooms with messages over all nodes, approximately.
+    pub max_rooms: u64,
+    /// Maximum bytes of the messages of all rooms, approximately.
+    pub max_bytes: u64,
+    /// Maximum bytes of all avatar pictures. Each partition has an equal share, and keeps its newest picture in any
+    /// case, so this is approximate.
+    pub avatar_bytes: u64,
 }
 
 impl Default for Bounds {
@@ -34,6 +43,10 @@ impl Default for Bounds {
             name_hold: Duration::from_secs(30),
             name_reservation: Duration::from_secs(30 * 24 * 3600),
             max_held_names: 1000,
+            history_age: Duration::from_secs(30 * 24 * 3600),
+            max_rooms: 1 << 20,
+            max_bytes: 2 << 30,
+            avatar_bytes: 32 << 20,
         }
     }
 }

@@ -1,16 +1,17 @@
 //! What a link asks of Redis, and what Redis answers and publishes, as values. [`redis`](super::redis) writes and reads
 //! them as bytes; [`model`](super::model) is a Redis that takes and gives them as they are.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
+pub use super::relation::Relation;
 use super::{
     NodeUid, Partition,
     contract::{AskId, Claim, Leave, Person},
 };
 use crate::{
-    domain::{OwnerHash, RoomName},
+    domain::{OwnerHash, Picture, RoomName},
     journal::{Epoch, EpochId, Keyed},
 };
 
@@ -118,6 +119,32 @@ pub enum Command {
     Forget {
         /// The room.
         room: RoomName,
+    },
+    /// Keeps an avatar picture. Harmless if repeated. Answered by [`Answer::Done`].
+    KeepPicture {
+        /// The picture.
+        picture: Arc<Picture>,
+    },
+    /// Removes some of what is too old, or is too much over all nodes, unless another node has done it lately. Answered by
+    /// [`Answer::Swept`].
+    Sweep {
+        /// The partition.
+        partition: Partition,
+        /// The node.
+        node: NodeUid,
+        /// What there is in all partitions, as far as the node knows.
+        all: Swept,
+    },
+    /// Notes how many sessions a node has in rooms. Harmless if repeated. Answered by [`Answer::Sized`].
+    Sizes {
+        /// The partition.
+        partition: Partition,
+        /// The node, whose lease must not be over.
+        node: NodeUid,
+        /// Whether the node has sessions in no other room of the partition.
+        is_whole: bool,
+        /// Rooms of the partition, with the number of sessions in each.
+        sizes: Vec<(RoomName, u64)>,
     },
 }
 
@@ -251,8 +278,24 @@ pub enum Answer {
     Left(Option<u64>),
     /// Whether there was anything to forget.
     Forgot(bool),
+    /// What there is in a partition.
+    Swept(Swept),
+    /// Sizes of rooms are noted.
+    Sized {
+        /// Whether nothing was noted, for the node is fenced.
+        is_fenced: bool,
+    },
     /// Done.
     Done,
+}
+
+/// How much there is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    /// Rooms with messages.
+    pub rooms: u64,
+    /// Bytes of their messages, estimated.
+    pub bytes: u64,
 }
 
 /// Where a room stands in Redis.
@@ -270,41 +313,6 @@ pub struct Position {
     pub version: u64,
     /// The users and the held names; `None` if the node knows this version.
     pub people: Option<Vec<Person>>,
-}
-
-/// How what Redis has of a room compares with what a node knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Relation {
-    /// Redis has all that the node knows.
-    Ahead,
-    /// Redis has the beginning of what the node knows.
-    Behind,
-    /// Something else was said at offsets that the node knows.
-    Diverged,
-}
-
-impl Relation {
-    /// Compares what Redis has, `epochs` up to the offset `head`, with what a node knows.
-    pub fn of(epochs: &[Epoch], head: u64, known: &[Epoch], known_head: u64) -> Self {
-        let Some(newest) = known.last().filter(|_| known_head > 0) else {
-            return Self::Ahead;
-        };
-        let following = |all: &[Epoch], id: EpochId| {
-            all.iter().position(|epoch| epoch.id == id).map(|at| all.get(at + 1).copied())
-        };
-        match (following(epochs, newest.id), epochs.last()) {
-            (Some(Some(next)), _) if next.starts <= known_head => Self::Diverged,
-            (Some(Some(_)), _) => Self::Ahead,
-            (Some(None), _) if head < known_head => Self::Behind,
-            (Some(None), _) => Self::Ahead,
-            (None, None) => Self::Behind,
-            // Redis knows no epoch that began after its last one.
-            (None, Some(last)) => match following(known, last.id) {
-                Some(Some(next)) if head < next.starts => Self::Behind,
-                _ => Self::Diverged,
-            },
-        }
-    }
 }
 
 /// What became of a round.
@@ -390,29 +398,3 @@ pub enum Published {
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}")]
 pub struct Refused(pub String);
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn epochs(starts: &[(u64, u64)]) -> Vec<Epoch> {
-        let epoch = |&(random, starts)| Epoch { id: EpochId { random, number: random }, starts };
-        starts.iter().map(epoch).collect()
-    }
-
-    #[test]
-    fn what_redis_has_is_compared_by_epochs_and_offsets() {
-        let known = epochs(&[(1, 1), (2, 51)]);
-        let of = |redis: &[(u64, u64)], head| Relation::of(&epochs(redis), head, &known, 70);
-        assert_eq!(of(&[(1, 1), (2, 51)], 70), Relation::Ahead);
-        assert_eq!(of(&[(1, 1), (2, 51)], 90), Relation::Ahead);
-        assert_eq!(of(&[(1, 1), (2, 51)], 69), Relation::Behind);
-        assert_eq!(of(&[(1, 1), (2, 51), (3, 71)], 75), Relation::Ahead);
-        assert_eq!(of(&[(1, 1), (2, 51), (3, 70)], 75), Relation::Diverged);
-        assert_eq!(of(&[], 0), Relation::Behind, "everything was flushed");
-        assert_eq!(of(&[(1, 1)], 50), Relation::Behind, "it has forgotten that an epoch began");
-        assert_eq!(of(&[(1, 1)], 51), Relation::Diverged, "more was said in the epoch that had ended");
-        assert_eq!(of(&[(9, 1)], 20), Relation::Diverged);
-        assert_eq!(Relation::of(&epochs(&[(9, 1)]), 20, &[], 0), Relation::Ahead, "nothing is known");
-    }
-}

@@ -1,13 +1,13 @@
 //! What the chat asks of a link, and what it hears from it.
 
-use std::{fmt, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 
 use super::{NodeUid, Partition};
 use crate::{
-    domain::{Avatar, Nickname, NicknameKey, OwnerHash, PublicId, RoomName},
-    journal::{Epoch, Keyed, Record},
+    domain::{Avatar, Nickname, NicknameKey, OwnerHash, Picture, PublicId, RoomName},
+    journal::{Epoch, EpochId, JournalError, Keyed, Pending, Record},
 };
 
 /// The chat's number for a message that it hands to a link, unique within the process.
@@ -38,11 +38,16 @@ pub enum Order {
     Whisper(RoomName, NodeUid, Bytes),
     /// To forget the messages of a room. Answered by [`Heard::Forgetting`]; all nodes hear [`Heard::Forgot`].
     Forget(RoomName, AskId),
+    /// To keep an avatar picture, so that all nodes have it at its address. It is kept as soon as Redis can be reached.
+    KeepPicture(Arc<Picture>),
+    /// To have all nodes list rooms with the numbers of sessions that this node has in them now; in all other rooms it has
+    /// none. What could not be told is told with the next ones.
+    Sizes(HashMap<RoomName, u64>),
 }
 
 impl Order {
-    /// The room.
-    pub fn room(&self) -> &RoomName {
+    /// The room; `None` for what is about no room.
+    pub fn room(&self) -> Option<&RoomName> {
         match self {
             Self::Open(room)
             | Self::Close(room)
@@ -51,7 +56,8 @@ impl Order {
             | Self::Enter(room, ..)
             | Self::Leave(room, _)
             | Self::Whisper(room, ..)
-            | Self::Forget(room, _) => room,
+            | Self::Forget(room, _) => Some(room),
+            Self::KeepPicture(_) | Self::Sizes(_) => None,
         }
     }
 }
@@ -127,6 +133,44 @@ pub struct Person {
 pub trait Link: fmt::Debug + Send + Sync {
     /// Takes an order. Never waits. Orders of one room must come in their order.
     fn order(&self, order: Order);
+
+    /// At most `most` of the largest rooms of all nodes, and those that are `asked` for. A link without a list has
+    /// none.
+    fn list_rooms(&self, _most: usize, _asked: Vec<RoomName>) -> Pending<RoomSizes> {
+        let why = "there is no list of the rooms of all nodes";
+        Box::pin(std::future::ready(Err(JournalError::Unavailable(why.to_owned()))))
+    }
+}
+
+/// Rooms of all nodes that have sessions.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct RoomSizes {
+    /// The largest ones, the largest first.
+    pub largest: Vec<RoomSize>,
+    /// The number of all.
+    pub count: u64,
+    /// Those that were asked for.
+    pub asked: Vec<RoomStanding>,
+}
+
+/// The size of a room over all nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomSize {
+    /// The room.
+    pub name: RoomName,
+    /// Its sessions, guests included.
+    pub sessions: u64,
+    /// Its users.
+    pub users: u64,
+}
+
+/// Size and position of a room over all nodes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct RoomStanding {
+    /// The size.
+    pub size: RoomSize,
+    /// Epoch and offset of the last message; `None` if there was none.
+    pub newest: Option<(EpochId, u64)>,
 }
 
 /// What a link tells the chat. What it tells of one room is in the order in which all nodes hear it.

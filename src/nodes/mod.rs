@@ -21,6 +21,7 @@ pub mod link;
 pub(crate) mod model;
 mod names;
 pub(crate) mod redis;
+mod relation;
 
 pub use self::bounds::Bounds;
 pub use self::names::{NodeUid, Partition};

@@ -7,7 +7,7 @@ mod log;
 mod users;
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet},
     time::Duration,
 };
 
@@ -18,9 +18,9 @@ use self::{
 use super::{
     Bounds, NodeUid, Partition,
     bounds::{MOST_BURIED, millis},
-    commands::{Answer, Append, Appended, Command, Entered, Heal, Healed, Position, Published},
+    commands::{Answer, Append, Appended, Command, Entered, Heal, Healed, Position, Published, Swept},
 };
-use crate::domain::RoomName;
+use crate::domain::{PictureId, RoomName};
 
 /// Where something is published.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,6 +54,10 @@ struct Part {
     leases: BTreeMap<NodeUid, u64>,
     graves: BTreeMap<NodeUid, Grave>,
     rooms: BTreeMap<RoomName, Room>,
+    /// Those that were kept; that pictures go again is not of the model.
+    pictures: HashSet<PictureId>,
+    /// How many sessions nodes have in rooms.
+    sizes: BTreeMap<NodeUid, HashMap<RoomName, u64>>,
 }
 
 /// A node that was fenced.
@@ -79,6 +83,18 @@ impl ModelRedis {
     /// The run of Redis, and the history of its data.
     pub fn server(&self) -> &str {
         &self.server
+    }
+
+    /// Whether a picture was kept.
+    pub fn has_picture(&self, id: &PictureId) -> bool {
+        self.parts.get(&Partition::of_picture(id)).is_some_and(|part| part.pictures.contains(id))
+    }
+
+    /// The number of sessions in a room at all nodes, as they have told it.
+    pub fn sessions_in(&self, room: &RoomName) -> u64 {
+        let part = self.parts.get(&Partition::of(room));
+        let nodes = part.into_iter().flat_map(|part| part.sizes.values());
+        nodes.filter_map(|rooms| rooms.get(room)).sum()
     }
 
     /// Deletes all, as `FLUSHALL`.
@@ -156,6 +172,15 @@ impl ModelRedis {
                 let forgot = self.room(room).1.log.forget();
                 out.extend(on(room, forgot.map(Published::Forgot)));
                 Answer::Forgot(forgot.is_some())
+            }
+            // What is removed for its age is not of the model.
+            Command::Sweep { .. } => Answer::Swept(Swept::default()),
+            Command::Sizes { partition, node, is_whole, sizes } => {
+                Answer::Sized { is_fenced: !self.part(*partition).note_sizes(*node, *is_whole, sizes) }
+            }
+            Command::KeepPicture { picture } => {
+                self.part(Partition::of_picture(&picture.id())).pictures.insert(picture.id());
+                Answer::Done
             }
         }
     }
@@ -246,6 +271,19 @@ impl Part {
         Answer::Attached { wait: Duration::from_millis(self.until.saturating_sub(now)), number: self.number }
     }
 
+    /// False if the node is fenced.
+    fn note_sizes(&mut self, node: NodeUid, is_whole: bool, sizes: &[(RoomName, u64)]) -> bool {
+        if !self.leases.contains_key(&node) {
+            return false;
+        }
+        let rooms = self.sizes.entry(node).or_default();
+        if is_whole {
+            rooms.clear();
+        }
+        rooms.extend(sizes.iter().cloned());
+        true
+    }
+
     fn alive(&mut self, now: u64, node: NodeUid, bounds: &Bounds) -> Answer {
         let Some(lease) = self.leases.get_mut(&node) else {
             return Answer::Alive { is_fenced: true, grave: None };
@@ -269,6 +307,7 @@ impl Part {
 
     fn bury(&mut self, now: u64, gone: NodeUid, bounds: &Bounds, out: &mut Publications) -> Answer {
         self.leases.remove(&gone);
+        self.sizes.remove(&gone);
         let number = self.number;
         let mut rooms = self.rooms.iter_mut().filter(|(_, room)| !room.users.at(&gone).is_empty());
         if let Some((name, room)) = rooms.next() {

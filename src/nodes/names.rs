@@ -5,7 +5,7 @@ use std::{fmt, str::FromStr};
 use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
 
 use crate::config::NodeName;
-use crate::domain::RoomName;
+use crate::domain::{PictureId, RoomName};
 
 /// Length of a uid in characters.
 const UID: usize = 16;
@@ -94,6 +94,12 @@ impl Partition {
     /// The partition of a room, equal in all versions.
     pub fn of(room: &RoomName) -> Self {
         Self((crc32fast::hash(room.as_str().as_bytes()) % u32::from(Self::COUNT)) as u8)
+    }
+
+    /// The partition of an avatar picture, equal in all versions.
+    pub fn of_picture(id: &PictureId) -> Self {
+        // The id is a hash.
+        Self(id.as_bytes()[0] % Self::COUNT)
     }
 
     /// All partitions.

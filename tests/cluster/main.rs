@@ -38,5 +38,7 @@ mod moving;
 mod names;
 mod operating;
 mod order;
+mod pictures;
 mod private;
 mod redis_dies;
+mod rooms;

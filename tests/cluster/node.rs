@@ -135,15 +135,25 @@ impl Node {
 
     /// The status and the body that it answers a GET with. `None` if it does not answer in time.
     pub fn get(&self, path: &str) -> Option<(u16, String)> {
+        let answer = String::from_utf8(self.answer(path)?).ok()?;
+        let (head, body) = answer.split_once("\r\n\r\n")?;
+        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+    }
+
+    /// The status that it answers a GET with. `None` if it does not answer in time.
+    pub fn status(&self, path: &str) -> Option<u16> {
+        let answer = self.answer(path)?;
+        String::from_utf8_lossy(&answer).split(' ').nth(1)?.parse().ok()
+    }
+
+    fn answer(&self, path: &str) -> Option<Vec<u8>> {
         let mut stream = TcpStream::connect_timeout(&self.address(), ANSWER).ok()?;
         stream.set_read_timeout(Some(ANSWER)).ok()?;
         let head = format!("GET {path} HTTP/1.1\r\nHost: {}\r\nConnection: close\r\n\r\n", self.address());
         stream.write_all(head.as_bytes()).ok()?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer).ok()?;
-        let answer = String::from_utf8(answer).ok()?;
-        let (head, body) = answer.split_once("\r\n\r\n")?;
-        Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
+        Some(answer)
     }
 
     fn get_json(&self, path: &str) -> Value {

@@ -73,6 +73,9 @@ impl Decide for Recorder {
                 let (room, payload) = (room.clone(), payload.clone());
                 out.push(Output::Call(id, Command::Publish { room, node: node(), payload }));
             }
+            Input::Order(Order::KeepPicture(picture)) => {
+                out.push(Output::Call(id, Command::KeepPicture { picture: picture.clone() }));
+            }
             Input::Order(Order::Whisper(room, to, _)) => {
                 out.push(Output::SubscribeNode(Partition::of(room), *to));
                 self.wakes_at = Some(now + Duration::from_millis(20));

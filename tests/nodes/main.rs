@@ -9,10 +9,13 @@ mod moving;
 mod names;
 mod pages;
 mod pair;
+mod pictures;
 mod records;
 mod redis_server;
 #[path = "../simulation/rng.rs"]
 #[allow(dead_code, reason = "the simulation needs more of it")]
 mod rng;
 mod schedule;
+mod sizes;
 mod starting;
+mod sweeping;

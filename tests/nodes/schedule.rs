@@ -41,6 +41,10 @@ fn bounds(scale: u32) -> Bounds {
         history_bytes: 2000,
         name_hold: Duration::from_millis(190) * scale,
         name_reservation: Duration::from_millis(2500) * scale,
+        history_age: Duration::from_secs(3600),
+        avatar_bytes: 1 << 20,
+        max_rooms: 1000,
+        max_bytes: 1 << 30,
         max_held_names: 2,
     }
 }

@@ -240,6 +240,13 @@ impl Chat {
         list
     }
 
+    /// How many sessions are in each room that may be listed and has some.
+    pub(super) fn room_sizes(&self) -> Vec<(RoomName, u64)> {
+        let rooms = self.broadcaster.rooms.iter();
+        let listed = rooms.filter(|(members, room)| *members > 0 && room.name.is_listed());
+        listed.map(|(members, room)| (room.name.clone(), members as u64)).collect()
+    }
+
     /// Number of rooms with members, of rooms with members or history, and of sessions.
     pub(super) fn sizes(&self) -> (usize, usize, usize) {
         let rooms = &self.broadcaster.rooms;

@@ -6,6 +6,7 @@ use super::Chat;
 use crate::{
     broadcast::{Reach, RoomId, Subscribers},
     chat::{
+        avatars::picture_to_keep,
         commits::Receipt,
         effects::ToKeep,
         handing::{Asked, Fate, Handing, Waiter},
@@ -20,9 +21,6 @@ use crate::{
     journal::{Kind, NewEntry},
     protocol::chat::Private,
 };
-
-/// Milliseconds after which the journal is told again that a picture is in use: one day.
-const KEEP_PICTURE_AGAIN: u64 = 24 * 3600 * 1000;
 
 impl Chat {
     /// Handles a guest's message once its room's journal has answered.
@@ -123,10 +121,8 @@ impl Chat {
         };
         let line = Line::Said(place.offset, entry);
         room.kept.owe(Receipt { to, place });
-        if let Some(picture) = profile.avatar.as_picture()
-            && picture.must_be_kept(place.at.saturating_sub(KEEP_PICTURE_AGAIN), place.at)
-        {
-            room.kept.keep_picture(Arc::clone(picture));
+        if let Some(picture) = picture_to_keep(&profile.avatar, place.at) {
+            room.kept.keep_picture(picture);
         }
         if let Some(key) = key {
             room.kept.remember(key, place);

@@ -5,7 +5,7 @@ mod request;
 mod requests;
 
 pub(crate) use self::requests::{
-    AskedRoom, ListRooms, ListedRoom, MOST_LISTED, MayEnter, RoomList, Stop, Summarize, Summary,
+    AskedRoom, ListRooms, ListedRoom, MOST_LISTED, MayEnter, RoomList, SizeUp, Stop, Summarize, Summary,
 };
 pub use self::{
     news::{Behind, ChatNews, LoggedIn, Rejected, Reply, Tail, UsersPage},

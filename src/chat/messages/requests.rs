@@ -221,6 +221,11 @@ pub(crate) struct ListRooms {
     pub asked: Vec<RoomName>,
 }
 
+/// Asks how many sessions are in each room that may be listed and has some.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "Vec<(RoomName, u64)>")]
+pub(crate) struct SizeUp;
+
 /// The answer to [`ListRooms`]. It may be a second old.
 #[derive(Clone, Debug, Default, PartialEq, Eq, actix::MessageResponse)]
 pub(crate) struct RoomList {

@@ -1,6 +1,6 @@
 //! What comes by the mailbox of a shard.
 
-use actix::{Context, Handler, Message, ResponseFuture};
+use actix::{Context, Handler, Message, MessageResult, ResponseFuture};
 
 use super::ChatServer;
 use crate::{
@@ -9,7 +9,7 @@ use crate::{
         calls::{Answer, Call},
         effects::Input,
         handing::Decided,
-        messages::{ListRooms, MayEnter, Rejected, Request, RoomList, Stop, Summarize, Summary},
+        messages::{ListRooms, MayEnter, Rejected, Request, RoomList, SizeUp, Stop, Summarize, Summary},
         transfer::ToShard,
     },
     nodes::contract::Heard,
@@ -122,6 +122,14 @@ impl Handler<ListRooms> for ChatServer {
     fn handle(&mut self, ListRooms { asked }: ListRooms, _: &mut Self::Context) -> RoomList {
         let now = self.now();
         self.shard.list_rooms(now, asked)
+    }
+}
+
+impl Handler<SizeUp> for ChatServer {
+    type Result = MessageResult<SizeUp>;
+
+    fn handle(&mut self, _: SizeUp, _: &mut Self::Context) -> Self::Result {
+        MessageResult(self.shard.room_sizes())
     }
 }
 

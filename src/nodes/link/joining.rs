@@ -314,6 +314,9 @@ impl Link {
             out.push(Output::Tell(Heard::Up(self.joining.partitions)));
         }
         self.with_each_room(now, out, |room, turn| room.rejoin(turn));
+        self.sizes.begin_anew();
+        self.sweeping.begin(now);
+        self.ask_for_pictures(now, out);
     }
 
     /// The node is fenced: it joins again as another one, and does again what was not answered.

@@ -13,20 +13,27 @@ use std::{
 pub use self::turn::{CallId, Output};
 use self::{
     joining::Joining,
+    pictures::Pictures,
     room::Room,
+    sizes::Sizes,
+    sweeping::Sweeping,
     turn::{About, Calls, RoomCall, Turn},
 };
 use super::{
     NodeName, NodeUid,
-    commands::{Answer, Appended, Command, Healed, Published, Refused},
+    commands::{Answer, Appended, Healed, Published, Refused},
     contract::{Away, Heard, Order, Partitions},
 };
 use crate::domain::RoomName;
 
 mod joining;
+mod orders;
 mod people;
+mod pictures;
 mod room;
 mod saying;
+mod sizes;
+mod sweeping;
 mod tail;
 #[cfg(test)]
 mod tests;
@@ -85,6 +92,9 @@ pub struct Link {
     calls: Calls,
     /// In the order of their names, so that an input always has one outcome.
     rooms: BTreeMap<RoomName, Room>,
+    pictures: Pictures,
+    sizes: Sizes,
+    sweeping: Sweeping,
     tail_bytes: usize,
     random: Box<dyn FnMut() -> u64 + Send>,
     last_seq: u64,
@@ -106,6 +116,9 @@ impl Link {
             joining: Joining::new(name, partitions, lease, &mut *random),
             calls: Calls::default(),
             rooms: BTreeMap::new(),
+            pictures: Pictures::default(),
+            sizes: Sizes::new(),
+            sweeping: Sweeping::default(),
             tail_bytes,
             random,
             last_seq: 0,
@@ -124,7 +137,10 @@ impl Link {
 
     /// When [`Input::Wake`] is due; `None` if not by itself.
     pub fn next_wake(&self) -> Option<Instant> {
-        [self.tick_at, self.joining.next_wake(), self.delayed_at].into_iter().flatten().min()
+        [self.tick_at, self.joining.next_wake(), self.delayed_at, self.sweeping.next_wake()]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// Handles an input, and adds what is to be done to `out`.
@@ -156,7 +172,16 @@ impl Link {
             unconfirmed: &mut self.unconfirmed,
             out,
         };
-        (turn, Parts { joining: &mut self.joining, rooms: &mut self.rooms })
+        (
+            turn,
+            Parts {
+                joining: &mut self.joining,
+                rooms: &mut self.rooms,
+                pictures: &mut self.pictures,
+                sizes: &mut self.sizes,
+                sweeping: &mut self.sweeping,
+            },
+        )
     }
 
     /// Does something with a room, and then sends what may be sent there. A room that is not open any more has no part
@@ -203,51 +228,6 @@ impl Link {
         (self.tail_bytes / self.rooms.len().max(1)).clamp(*TAIL_SHARE.start(), *TAIL_SHARE.end())
     }
 
-    // ----- the chat -----
-
-    fn order(&mut self, order: Order, now: Instant, out: &mut Vec<Output>) {
-        let name = order.room().clone();
-        let away = self.why_away();
-        match order {
-            Order::Open(_) => {
-                self.rooms.entry(name.clone()).or_insert_with(|| Room::new(name.clone()));
-                self.with_room(&name, now, out, Room::open);
-            }
-            Order::Close(_) => self.with_room(&name, now, out, |room, _| room.close()),
-            Order::Say(_, messages) => {
-                self.with_room(&name, now, out, |room, _| room.saying.say(messages));
-            }
-            Order::Show(_, payload) => {
-                if away.is_none() {
-                    self.with_room(&name, now, out, |room, _| room.saying.show(payload));
-                }
-            }
-            Order::Enter(_, ask, claim) => match away {
-                Some(why) => out.push(Output::Tell(Heard::Entered(name, ask, Err(why.into())))),
-                None => self.with_room(&name, now, out, |room, _| room.people.enter(ask, claim)),
-            },
-            Order::Leave(_, leave) => self.with_room(&name, now, out, |room, _| room.people.leave(leave)),
-            Order::Whisper(_, to, payload) => self.with_room(&name, now, out, |room, turn| {
-                if turn.open.contains(room.partition()) {
-                    let (room, node) = (name.clone(), turn.node);
-                    turn.call(About::Nothing, Command::Whisper { room, node, to, payload });
-                }
-            }),
-            Order::Forget(_, ask) => match away {
-                Some(why) => out.push(Output::Tell(Heard::Forgetting(ask, Err(why)))),
-                None => {
-                    let (mut turn, _) = self.turn(now, out);
-                    turn.call_of(&name, RoomCall::Forget(ask), Command::Forget { room: name.clone() });
-                }
-            },
-        }
-    }
-
-    /// Why nothing can be asked of Redis; `None` if it can, now or in a moment.
-    fn why_away(&self) -> Option<Away> {
-        self.refusal.clone().or_else(|| self.joining.why_away())
-    }
-
     // ----- Redis -----
 
     fn subscribed(&mut self, room: &RoomName, now: Instant, out: &mut Vec<Output>) {
@@ -272,6 +252,22 @@ impl Link {
         };
         match about {
             About::Nothing => {}
+            About::Sweep(partition) => {
+                if let Ok(Answer::Swept(swept)) = answer {
+                    self.sweeping.swept(partition, swept);
+                }
+            }
+            About::Sizes => {
+                let is_fenced = matches!(answer, Ok(Answer::Sized { is_fenced: true }));
+                self.sizes.answered(answer.is_ok() && !is_fenced);
+                if is_fenced {
+                    self.fenced(now, out);
+                }
+            }
+            About::Picture(id) => match answer {
+                Ok(_) => self.pictures.kept(&id),
+                Err(Refused(why)) => self.refused(Away(why), out),
+            },
             About::Room(room, call) => match answer {
                 Ok(answer) => {
                     if matches!(call, RoomCall::Append | RoomCall::Heal | RoomCall::Change(_)) {
@@ -375,7 +371,14 @@ impl Link {
         if self.refusal.take().is_some() {
             out.push(Output::Tell(Heard::Up(self.joining.partitions())));
             self.with_each_room(now, out, |room, turn| room.look_after(turn));
+            self.ask_for_pictures(now, out);
         }
+    }
+
+    /// Asks again for all pictures that Redis has not taken.
+    fn ask_for_pictures(&mut self, now: Instant, out: &mut Vec<Output>) {
+        let (mut turn, parts) = self.turn(now, out);
+        parts.pictures.ask_again(&mut turn);
     }
 
     /// Tells those who wait that it takes long.
@@ -398,6 +401,8 @@ impl Link {
             self.with_each_room(now, out, |room, turn| room.look_after(turn));
         }
         self.look_after_joining(now, out);
+        let (mut turn, parts) = self.turn(now, out);
+        parts.sweeping.look_after(&mut turn);
     }
 
     /// Leaves, if the server stops and nothing waits.
@@ -418,6 +423,9 @@ impl Link {
 struct Parts<'a> {
     joining: &'a mut Joining,
     rooms: &'a mut BTreeMap<RoomName, Room>,
+    pictures: &'a mut Pictures,
+    sizes: &'a mut Sizes,
+    sweeping: &'a mut Sweeping,
 }
 
 impl fmt::Debug for Link {

@@ -3,7 +3,7 @@
 use std::{collections::HashMap, time::Instant};
 
 use crate::{
-    domain::RoomName,
+    domain::{PictureId, RoomName},
     nodes::{
         NodeUid, Partition,
         commands::Command,
@@ -42,6 +42,11 @@ pub(super) enum About {
     Probe,
     Bury(Partition, NodeUid),
     Room(RoomName, RoomCall),
+    Sweep(Partition),
+    /// Sizes of rooms.
+    Sizes,
+    /// A picture to keep.
+    Picture(PictureId),
     /// The answer changes nothing.
     Nothing,
 }
@@ -83,7 +88,12 @@ impl Calls {
 
     /// Whether an answer about the place of the node is waited for.
     pub(super) fn is_joining(&self) -> bool {
-        self.under_way.values().any(|about| !matches!(about, About::Room(..) | About::Nothing))
+        self.under_way.values().any(|about| {
+            matches!(
+                about,
+                About::Attach(_) | About::Return(_) | About::Alive(_) | About::Probe | About::Bury(..)
+            )
+        })
     }
 
     /// Waits for no answer any more about where a room stands.

@@ -19,6 +19,10 @@ const BOUNDS: Bounds = Bounds {
     name_hold: Duration::from_millis(200),
     name_reservation: Duration::from_millis(10_000),
     max_held_names: 2,
+    history_age: Duration::from_secs(3600),
+    avatar_bytes: 1000,
+    max_rooms: 1000,
+    max_bytes: 1 << 30,
 };
 
 fn node(number: u8) -> NodeUid {

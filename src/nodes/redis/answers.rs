@@ -8,9 +8,12 @@ use super::{
     records::{self, Head},
     users,
 };
-use crate::nodes::{
-    commands::{Answer, Appended, Command, Entered, Healed, Position, Refused, Relation, Stored},
-    contract::Person,
+use crate::{
+    journal::JournalError,
+    nodes::{
+        commands::{Answer, Appended, Command, Entered, Healed, Position, Refused, Relation, Stored, Swept},
+        contract::Person,
+    },
 };
 
 /// An answer that is none to its call.
@@ -24,14 +27,29 @@ pub enum BadReply {
     Unexpected(&'static str),
 }
 
+/// The text of an error of Redis.
+pub(super) fn refusal(value: &Value) -> Option<String> {
+    match value {
+        Value::ServerError(error) => {
+            Some(format!("{} {}", error.code(), error.details().unwrap_or_default()).trim_end().to_owned())
+        }
+        _ => None,
+    }
+}
+
+impl From<BadReply> for JournalError {
+    fn from(reply: BadReply) -> Self {
+        Self::Unavailable(reply.to_string())
+    }
+}
+
 /// Reads the answer to a command.
 ///
 /// # Errors
 /// Redis has refused the call, or the answer is not one to it.
 pub fn answer(command: &Command, reply: Value) -> Result<Answer, BadReply> {
-    if let Value::ServerError(error) = reply {
-        let text = format!("{} {}", error.code(), error.details().unwrap_or_default());
-        return Err(Refused(text.trim_end().to_owned()).into());
+    if let Some(text) = refusal(&reply) {
+        return Err(Refused(text).into());
     }
     Ok(match command {
         Command::Attach { .. } => {
@@ -44,10 +62,18 @@ pub fn answer(command: &Command, reply: Value) -> Result<Answer, BadReply> {
         Command::Read { .. } => Answer::Records(records(reply)?),
         Command::Append(_) => Answer::Appended(appended(reply)?),
         Command::Heal(_) => Answer::Healed(healed(reply)?),
-        Command::Publish { .. } | Command::Whisper { .. } | Command::Probe { .. } => {
+        Command::Publish { .. }
+        | Command::Whisper { .. }
+        | Command::Probe { .. }
+        | Command::KeepPicture { .. } => {
             number_of(reply)?;
             Answer::Done
         }
+        Command::Sweep { .. } => {
+            let [rooms, bytes] = array(reply)?;
+            Answer::Swept(Swept { rooms: number_of(rooms)?, bytes: number_of(bytes)? })
+        }
+        Command::Sizes { .. } => Answer::Sized { is_fenced: !flag(reply)? },
         Command::Enter { .. } => Answer::Entered(entered(reply)?),
         Command::Leave { .. } => Answer::Left(match reply {
             Value::Nil => None,

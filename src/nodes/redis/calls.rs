@@ -3,18 +3,18 @@
 use redis::{Cmd, ToRedisArgs};
 
 use super::{
-    keys::{channel_of, channel_of_node, prefix},
+    keys::{channel_of, channel_of_node, key_of_picture, prefix},
     publications::{SHOWN, WHISPERED},
     records::{epochs_text, pack_keys, seq_text, tail},
     users::{shown_text, who_text},
 };
 use crate::{
-    domain::RoomName,
+    domain::{Picture, RoomName},
     journal::EpochId,
     nodes::{
         NodeUid, Partition,
         bounds::{Bounds, MOST_BURIED, READ_BYTES, millis},
-        commands::{Append, Command, Heal},
+        commands::{Append, Command, Heal, Swept},
         contract::{AskId, Claim, Leave},
     },
 };
@@ -24,12 +24,18 @@ pub const LIBRARY: &str = concat!(
     include_str!("functions/records.lua"),
     include_str!("functions/users.lua"),
     include_str!("functions/moving.lua"),
+    include_str!("functions/pictures.lua"),
+    include_str!("functions/sizes.lua"),
+    include_str!("functions/sweep.lua"),
     include_str!("functions/nodes.lua"),
 );
 
 /// How long a node that was buried is known as dead, in milliseconds: a day, much longer than it could believe that it
 /// lives.
 const REMEMBER: u64 = 24 * 3600 * 1000;
+
+/// In how many milliseconds one node sweeps.
+const SWEEP: u64 = 20 * 1000;
 
 /// Adds arguments to a command.
 macro_rules! args {
@@ -84,10 +90,22 @@ pub fn call(command: &Command, bounds: &Bounds) -> Cmd {
         Command::Enter { room, node, ask, claim } => enter(room, node, *ask, claim, bounds),
         Command::Leave { room, node, leave } => leave_room(room, node, leave, bounds),
         Command::Forget { room } => {
-            let mut cmd = of_room("forget", room, &["m", "s", "k"], &["rooms"]);
+            let mut cmd = of_room("forget", room, &["m", "s", "k"], &["rooms", "old"]);
             args!(cmd, channel_of(room), room.as_str());
             cmd
         }
+        Command::Sizes { partition, node, is_whole, sizes } => {
+            let prefix = prefix(*partition);
+            let keys = ["z", &format!("z:{node}"), "g"].map(|key| format!("{prefix}{key}"));
+            let mut cmd = function("sizes", keys);
+            args!(cmd, node.as_str(), u8::from(*is_whole));
+            for (room, size) in sizes {
+                args!(cmd, room.as_str(), size);
+            }
+            cmd
+        }
+        Command::Sweep { partition, node, all } => sweep(*partition, node, *all, bounds),
+        Command::KeepPicture { picture } => keep_picture(picture, bounds),
     }
 }
 
@@ -172,10 +190,31 @@ fn leave_room(room: &RoomName, node: &NodeUid, leave: &Leave, bounds: &Bounds) -
     cmd
 }
 
+fn keep_picture(picture: &Picture, bounds: &Bounds) -> Cmd {
+    let (id, prefix) = (picture.id(), prefix(Partition::of_picture(&picture.id())));
+    let share = bounds.avatar_bytes / u64::from(Partition::COUNT);
+    let keys = [key_of_picture(&id), format!("{prefix}a"), format!("{prefix}ages")];
+    let mut cmd = function("picture", keys);
+    args!(cmd, id.to_string(), picture.media_type(), &picture.bytes()[..]);
+    args!(cmd, millis(bounds.history_age).max(1), share, prefix);
+    cmd
+}
+
+fn sweep(partition: Partition, node: &NodeUid, all: Swept, bounds: &Bounds) -> Cmd {
+    let prefix = prefix(partition);
+    let mut cmd = function("sweep", ["rooms", "g", "sweep", "old"].map(|key| format!("{prefix}{key}")));
+    args!(cmd, node.as_str(), SWEEP, millis(bounds.history_age));
+    args!(cmd, all.rooms, bounds.max_rooms, all.bytes, bounds.max_bytes, prefix);
+    cmd
+}
+
 fn bury(partition: Partition, gone: &NodeUid, bounds: &Bounds) -> Cmd {
     let prefix = prefix(partition);
-    let mut cmd =
-        function("bury", ["n", "graves", "g", &format!("p:{gone}")].map(|key| format!("{prefix}{key}")));
+    let mut cmd = function(
+        "bury",
+        ["n", "graves", "g", &format!("p:{gone}"), "z", &format!("z:{gone}")]
+            .map(|key| format!("{prefix}{key}")),
+    );
     args!(cmd, gone.as_str(), millis(bounds.name_hold), bounds.max_held_names, MOST_BURIED, REMEMBER, prefix);
     cmd
 }

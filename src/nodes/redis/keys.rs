@@ -1,7 +1,7 @@
 //! Names of keys and channels.
 
 use crate::{
-    domain::RoomName,
+    domain::{PictureId, RoomName},
     nodes::{NodeUid, Partition},
 };
 
@@ -23,6 +23,11 @@ pub fn channel_of_node(partition: Partition, node: &NodeUid) -> String {
 /// The key of the leases of all nodes of a partition.
 pub(super) fn key_of_leases(partition: Partition) -> String {
     format!("{}n", prefix(partition))
+}
+
+/// The key of an avatar picture.
+pub(super) fn key_of_picture(id: &PictureId) -> String {
+    format!("{}a:{id}", prefix(Partition::of_picture(id)))
 }
 
 /// The room whose channel this is; `None` for other channels.

@@ -16,14 +16,13 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::{
     connecting::{Connected, NotConnected, Options, connect},
+    questions::Question,
     traffic::{Batch, Traffic},
 };
 use crate::{
-    domain::RoomName,
-    journal::{JournalError, Page, Pending, Range, Records},
     nodes::{
         Bounds,
-        contract::{self, Away, Heard, Listener, Order},
+        contract::{Away, Heard, Listener, Order},
         link::{Input, Link, Output},
     },
     parts::{Parts, Supervisor},
@@ -66,7 +65,7 @@ impl Decide for Link {
 /// What the thread is told.
 enum Job {
     Order(Order),
-    Page(RoomName, Range, oneshot::Sender<Result<Page, JournalError>>),
+    Ask(Question),
     AreYouThere(oneshot::Sender<()>),
     Stop,
 }
@@ -144,6 +143,11 @@ impl RedisLink {
         let _ = self.jobs.send(Job::Order(order));
     }
 
+    /// Asks a question past the link. If the thread has ended, the question is dropped.
+    pub(super) fn ask(&self, question: Question) {
+        let _ = self.jobs.send(Job::Ask(question));
+    }
+
     /// Has the link end: it says what it still has to, and leaves the other nodes.
     pub fn stop(&self) {
         let _ = self.jobs.send(Job::Stop);
@@ -157,22 +161,6 @@ impl RedisLink {
     /// Whether Redis can be reached, and what it promises.
     pub fn status(&self) -> Status {
         self.shared.status().clone()
-    }
-}
-
-impl contract::Link for RedisLink {
-    fn order(&self, order: Order) {
-        Self::order(self, order);
-    }
-}
-
-impl Records for RedisLink {
-    fn read(&self, room: RoomName, range: Range) -> Pending<Page> {
-        let (answer, answered) = oneshot::channel();
-        // If the thread has ended, so has the channel.
-        let _ = self.jobs.send(Job::Page(room, range, answer));
-        let has_ended = || JournalError::Unavailable("the link to Redis has ended".to_owned());
-        Box::pin(async move { answered.await.unwrap_or_else(|_| Err(has_ended())) })
     }
 }
 
@@ -311,7 +299,7 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
                 self.shared.waiting.fetch_sub(1, Ordering::Relaxed);
                 self.inputs.push(Input::Order(order));
             }
-            Some(Job::Page(room, range, answer)) => self.read(room, range, answer),
+            Some(Job::Ask(question)) => self.ask(question),
             // Whoever asked may not wait any more.
             Some(Job::AreYouThere(answer)) => _ = answer.send(()),
             Some(Job::Stop) | None if self.stops_at.is_none() => {
@@ -322,14 +310,12 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
         }
     }
 
-    /// Reads a page of the history of a room.
-    fn read(&mut self, room: RoomName, range: Range, answer: oneshot::Sender<Result<Page, JournalError>>) {
+    /// Asks a question past the link.
+    fn ask(&mut self, question: Question) {
         match &mut self.way {
-            Way::Open(traffic) => traffic.read(&room, range, answer),
+            Way::Open(traffic) => traffic.ask(question),
             Way::Connecting(_) => {
-                let why = self.told.clone().unwrap_or_else(|| "Redis is not connected yet".to_owned());
-                // Whoever asked may not wait any more.
-                let _ = answer.send(Err(JournalError::Unavailable(why)));
+                question.refuse(self.told.clone().unwrap_or_else(|| "Redis is not connected yet".to_owned()));
             }
         }
     }

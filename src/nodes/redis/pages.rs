@@ -1,14 +1,15 @@
-//! Pages of the history of a room, for sessions.
+//! What sessions and pages read past the link: pages of the history of a room, and avatar pictures.
 
+use bytes::Bytes;
 use redis::{Cmd, Value};
 
 use super::{
     answers::{self, BadReply},
     calls::function,
-    keys::prefix,
+    keys::{key_of_picture, prefix},
 };
 use crate::{
-    domain::RoomName,
+    domain::{Picture, PictureId, RoomName},
     journal::{Entry, JournalError, Page, Range, Record, entry},
     nodes::{Partition, commands::Stored},
 };
@@ -38,6 +39,31 @@ pub fn page_of(range: Range, reply: Value) -> Result<Result<Page, JournalError>,
         Range::After { after, max_bytes } => Page::after(records, after, max_bytes),
         Range::Before { before, limit, max_bytes } => Page::before(records, before, limit, max_bytes),
     })
+}
+
+/// Asks for an avatar picture.
+pub fn picture(id: &PictureId) -> Cmd {
+    let mut cmd = redis::cmd("GET");
+    cmd.arg(key_of_picture(id));
+    cmd
+}
+
+/// Reads the answer to [`picture`]; `None` if there is no such picture.
+///
+/// # Errors
+/// The answer is not one to it, or is another picture.
+pub fn picture_of(id: &PictureId, reply: Value) -> Result<Option<Picture>, JournalError> {
+    let stored = match reply {
+        Value::Nil => return Ok(None),
+        Value::BulkString(stored) => Bytes::from(stored),
+        _ => return Err(BadReply::Unexpected("no picture").into()),
+    };
+    let end = stored.iter().position(|byte| *byte == b'\n').unwrap_or(0);
+    let media_type = std::str::from_utf8(&stored[..end]).unwrap_or_default();
+    let picture = (end > 0).then(|| Picture::stored(media_type, stored.slice(end + 1..))).flatten();
+    // The id is a hash of type and bytes, so a mismatch means damage.
+    let picture = picture.filter(|picture| picture.id() == *id);
+    picture.map(Some).ok_or_else(|| JournalError::Damaged(format!("the avatar {id} has been changed")))
 }
 
 fn entries(stored: Stored) -> Result<Vec<Entry>, JournalError> {

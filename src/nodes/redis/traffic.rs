@@ -15,20 +15,18 @@ use bytes::Bytes;
 use futures_util::{FutureExt as _, StreamExt as _, stream::FuturesUnordered};
 use log::{error, warn};
 use redis::{Pipeline, PushInfo, PushKind, RedisError, Value, aio::MultiplexedConnection};
-use tokio::sync::oneshot;
 
 use super::{
-    answers::answer,
+    answers::{answer, refusal},
     calls::call,
     connecting::{ANSWER_TIMEOUT, Connected, Line, Pushes, text_of_error},
     keys::{channel_of, channel_of_node},
-    pages::{page, page_of},
     publications::Publications,
+    questions::Question,
 };
 use crate::{
     config::RedisAcks,
     domain::RoomName,
-    journal::{JournalError, Page, Range},
     nodes::{
         Bounds, NodeUid, Partition,
         commands::{Answer, Appended, Command, Refused},
@@ -58,8 +56,8 @@ type Answers = Result<Vec<Value>, RedisError>;
 enum Back {
     /// Answers to calls, and, behind those, the number of replicas if they were waited for.
     Calls(Vec<(CallId, Command)>, Answers),
-    /// A page was read.
-    Page(Result<(), RedisError>),
+    /// A question was answered.
+    Asked(Result<(), RedisError>),
     /// The answer to a ping, or answers to subscriptions; those that matter come as pushes.
     Other(Line, Answers),
 }
@@ -181,25 +179,21 @@ impl Traffic {
         }
     }
 
-    /// Reads a page of the history of a room.
-    pub(super) fn read(
-        &mut self,
-        room: &RoomName,
-        range: Range,
-        answer: oneshot::Sender<Result<Page, JournalError>>,
-    ) {
-        let mut requests = Pipeline::with_capacity(1);
-        requests.add_command(page(room, range));
-        let mut connection = self.calls.clone();
+    /// Asks a question of a session or page.
+    pub(super) fn ask(&mut self, question: Question) {
+        let Question { requests, answer } = question;
+        let (mut connection, count) = (self.calls.clone(), requests.len());
         self.keep(async move {
-            let replies = connection.send_packed_commands(&requests, 0, 1).await;
-            let page = match &replies {
-                Ok(values) => read_page(range, values.first()),
-                Err(error) => Err(JournalError::Unavailable(text_of_error(error))),
-            };
-            // Whoever asked may not wait any more.
-            let _ = answer.send(page);
-            Back::Page(replies.map(drop))
+            match connection.send_packed_commands(&requests, 0, count).await {
+                Ok(replies) => {
+                    answer(Ok(replies));
+                    Back::Asked(Ok(()))
+                }
+                Err(error) => {
+                    answer(Err(text_of_error(&error)));
+                    Back::Asked(Err(error))
+                }
+            }
         });
     }
 
@@ -274,8 +268,8 @@ impl Traffic {
                     None => Ok(()),
                 }
             }
-            Event::Back(Back::Page(read)) => {
-                read.map_err(|error| away(&error))?;
+            Event::Back(Back::Asked(answered)) => {
+                answered.map_err(|error| away(&error))?;
                 self.hear(Line::Calls);
                 Ok(())
             }
@@ -381,24 +375,6 @@ fn answer_to(command: &Command, value: Value, missing: Option<&str>) -> Result<A
     match (missing, &answer) {
         (Some(missing), Answer::Appended(Appended::At(_))) => Err(Refused(missing.to_owned())),
         _ => Ok(answer),
-    }
-}
-
-fn read_page(range: Range, reply: Option<&Value>) -> Result<Page, JournalError> {
-    let reply = reply.cloned().unwrap_or(Value::Nil);
-    if let Some(text) = refusal(&reply) {
-        return Err(JournalError::Unavailable(text));
-    }
-    page_of(range, reply).unwrap_or_else(|error| Err(JournalError::Unavailable(error.to_string())))
-}
-
-/// The text of an error of Redis.
-fn refusal(value: &Value) -> Option<String> {
-    match value {
-        Value::ServerError(error) => {
-            Some(format!("{} {}", error.code(), error.details().unwrap_or_default()).trim_end().to_owned())
-        }
-        _ => None,
     }
 }
 

@@ -98,7 +98,7 @@ impl Shared {
 
     /// Gives the link an order, behind the messages that are to be said in that room.
     fn order(&mut self, order: Order) {
-        self.orders.extend(self.says.take_round(order.room()));
+        self.orders.extend(order.room().and_then(|room| self.says.take_round(room)));
         self.orders.push(order);
     }
 

@@ -135,6 +135,7 @@ impl Chat {
         if let Some(wants_changes) = wants_changes {
             self.broadcaster.rooms.set_dialect(member, |dialect| with_changes(dialect, wants_changes));
         }
+        self.keep_picture(&profile.avatar);
         let room = self.broadcaster.rooms.get(id).ok_or(Rejected::Interrupted)?;
         let shown = Profile { uid: Some(token.public_id()), ..profile.clone() };
         let user = User { profile: shown, token, sender: ids::sender_of(&token), sessions: Vec::new() };

@@ -6,6 +6,7 @@ use super::says::Saying;
 use crate::{
     broadcast::RoomId,
     chat::{
+        avatars::picture_to_keep,
         core::Chat,
         ids,
         messages::{Payload, Post, Publish, Rejected, Reply},
@@ -14,7 +15,7 @@ use crate::{
     },
     domain::{Avatar, MemberId, RoomName},
     journal::{Kind, NewEntry},
-    nodes::contract::SayId,
+    nodes::contract::{Order, SayId},
 };
 
 use super::show::What;
@@ -91,9 +92,18 @@ impl Chat {
             id: client_id.as_deref().unwrap_or_default(),
             body: &body,
         };
+        self.keep_picture(&profile.avatar);
         let author = Some(profile.nickname.key());
         self.say(&name, entry, Saying { author, key, ..Saying::of_user(to, accepted) });
         Ok(())
+    }
+
+    /// Has all nodes have the picture that a user wears, unless they were given it lately.
+    pub(super) fn keep_picture(&mut self, avatar: &Avatar) {
+        let picture = picture_to_keep(avatar, self.now.millis);
+        if let (Some(picture), Some(shared)) = (picture, &mut self.shared) {
+            shared.orders.push(Order::KeepPicture(picture));
+        }
     }
 
     /// Hands a message in at the end of the turn.

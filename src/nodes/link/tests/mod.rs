@@ -23,6 +23,9 @@ use crate::{
 
 mod chat;
 mod names;
+mod pictures;
+mod sizes;
+mod sweeping;
 mod users_at_once;
 mod world;
 

@@ -37,11 +37,12 @@ local function alive(KEYS, ARGV)
   return { 0, grave }
 end
 
--- KEYS n graves g p  ARGV gone hold max_held most remember prefix -> is_more
+-- KEYS n graves g p z z:<gone>  ARGV gone hold max_held most remember prefix -> is_more
 local function bury(KEYS, ARGV)
   local gone = ARGV[1]
   redis.call('ZREM', KEYS[1], gone)
   redis.call('HDEL', KEYS[3], 'l:' .. gone)
+  forget_sizes({ KEYS[5], KEYS[6] })
   local room
   for _, member in ipairs(redis.call('ZRANGE', KEYS[4], 0, ARGV[4] - 1)) do
     local name, key = string.match(member, '^([^\n]*)\n(.*)$')
@@ -74,6 +75,10 @@ register('append', append, {})
 register('heal', heal, {})
 register('probe', probe, {})
 register('enter', enter, {})
+register('picture', picture, {})
+register('sizes', sizes, { 'allow-oom' })
+register('sweep', sweep, { 'allow-oom' })
+register('list', list, { 'no-writes' })
 register('forget', forget, { 'allow-oom' })
 register('leave', leave, { 'allow-oom' })
 register('attach', attach, { 'allow-oom' })

@@ -21,9 +21,17 @@
 --   graves    zset    node that is fenced -> time from which it may be given away to be buried; minus the time at
 --                     which its burial ended
 --   g         hash    id of the data that was seen last; n number of the newest epoch; until: nothing is appended
---                     before; l:<node> its run, for each node in `n`
+--                     before; l:<node> its run, for each node in `n`; bytes of the messages of all rooms, estimated
 --   rooms     zset    room -> time of its last message
 --   s, k      streams as s:<room> and k:<room>, of a room that is being imported
+--   old       zset    room that may have names, or whose messages were forgotten -> time from which it is looked whether
+--                     it is used any more
+--   sweep     string  the node that has swept last, while no other one is to
+--   a:<id>    string  an avatar picture, "<media type>\n<bytes>"
+--   a         hash    id of a picture -> its bytes; # those of all
+--   z         zset    room that may be listed -> its sessions at all nodes
+--   z:<node>  hash    room -> its sessions at the node
+--   ages      zset    id of a picture -> time at which it was kept last
 -- All times are in milliseconds, those of leases, holds, reservations and graves by the clock of Redis.
 
 -- Entries with more bytes are not published: nodes read them from the stream.
@@ -40,6 +48,8 @@ local PAGES, PAGE = 16, 4
 local MANY_FIELDS = 64
 -- Names whose time is over that are removed in one step.
 local MOST_EXPIRED = 16
+-- After how long it is looked whether something of a room is left that is not used any more.
+local LOOK_AGAIN = 3600000
 -- The first version of the users in an epoch of the partition is this much above the last one's.
 local VERSIONS = 4294967296
 
@@ -331,13 +341,14 @@ local function page(KEYS, ARGV)
   return take(KEYS[1], 'XREVRANGE', from, '-', max, is_full, records)
 end
 
--- KEYS m s k rooms  ARGV channel room -> whether there was anything
+-- KEYS m s k rooms old  ARGV channel room -> whether there was anything
 local function forget(KEYS, ARGV)
   local had = redis.call('XLEN', KEYS[2]) > 0
   redis.call('DEL', KEYS[2], KEYS[3])
   redis.call('ZREM', KEYS[4], ARGV[2])
   if not had then return 0 end
   redis.call('HDEL', KEYS[1], 't')
+  redis.call('ZADD', KEYS[5], 'GT', now() + LOOK_AGAIN, ARGV[2])
   redis.call('SPUBLISH', ARGV[1], 'F' .. redis.call('HGET', KEYS[1], 'h'))
   return 1
 end

@@ -5,7 +5,7 @@ local function room_of(prefix, name, ask, channel, node, number, max_held)
   return {
     name = name, ask = ask, channel = channel, node = node, number = tonumber(number), max_held = max_held, t = now(),
     u = prefix .. 'u:' .. name, x = prefix .. 'x:' .. name, h = prefix .. 'h:' .. name, r = prefix .. 'r:' .. name,
-    p = prefix .. 'p:' .. node,
+    p = prefix .. 'p:' .. node, old = prefix .. 'old',
   }
 end
 
@@ -19,6 +19,7 @@ local function tell(room, user, held_for)
     version = room.number * VERSIONS
     redis.call('HSET', room.x, '#', version)
   end
+  redis.call('ZADD', room.old, 'GT', room.t + LOOK_AGAIN, room.name)
   redis.call('SPUBLISH', room.channel, 'P' .. text(version) .. ' ' .. room.node .. ' ' .. room.ask .. ' ' ..
     text(held_for) .. '\n' .. user)
   return version

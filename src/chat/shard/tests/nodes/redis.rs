@@ -66,7 +66,9 @@ impl Redis {
     /// Does what a node has ordered. Returns what is heard by that.
     pub(super) fn take(&mut self, node: usize, order: Order) -> Told {
         let (uid, epoch) = (self.nodes[node], self.epoch);
-        let name = order.room().clone();
+        let Some(name) = order.room().cloned() else {
+            return Vec::new();
+        };
         let room = self.rooms.entry(name.clone()).or_default();
         match order {
             Order::Open(_) => {
@@ -96,6 +98,7 @@ impl Redis {
                 told.push((node, Heard::Forgetting(ask, Ok(had_any))));
                 told
             }
+            Order::KeepPicture(_) | Order::Sizes(_) => Vec::new(),
         }
     }
 }
