@@ -215,7 +215,7 @@ impl Link {
             }
             Order::Close(_) => self.with_room(&name, now, out, |room, _| room.close()),
             Order::Say(_, messages) => {
-                self.with_room(&name, now, out, |room, _| room.saying.say(messages));
+                self.with_room(&name, now, out, |room, _| room.say(messages));
             }
             Order::Show(_, payload) => {
                 if away.is_none() {

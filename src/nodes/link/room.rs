@@ -14,7 +14,7 @@ use crate::{
     nodes::{
         Partition,
         commands::{Appended, Command, Heal, MOST_EPOCHS, Position, Published, Relation, Stored},
-        contract::{Away, Heard, Opened, SaidRecord},
+        contract::{Away, Heard, Opened, SaidRecord, ToSay},
     },
 };
 
@@ -132,6 +132,11 @@ impl Room {
         }
     }
 
+    /// The chat has messages to say.
+    pub(super) fn say(&mut self, messages: Vec<ToSay>) {
+        self.saying.say(messages, self.head);
+    }
+
     /// The chat wants the room closed.
     pub(super) fn close(&mut self) {
         self.is_closing = true;
@@ -222,10 +227,12 @@ impl Room {
         if self.phase != Phase::Asking {
             turn.calls.forget_reads_of(&self.name);
             self.phase = Phase::Asking;
+            // A room that begins anew is told with all its keys and users.
+            let begins = self.known().is_none();
             let open = Command::Open {
                 room: self.name.clone(),
-                wants_keys: self.known().is_none(),
-                version: if self.is_told { self.people.version } else { 0 },
+                wants_keys: begins,
+                version: if begins { 0 } else { self.people.version },
             };
             turn.call_of(&self.name, RoomCall::Open, open);
         }
