@@ -252,7 +252,9 @@ impl Room {
         if self.phase != Phase::Asking {
             return;
         }
-        let (people, version) = (position.people.clone(), position.version);
+        let version = position.version;
+        // A room that has no version has no users, or Redis has lost them: then they are claimed again.
+        let people = position.people.clone().or_else(|| (version == 0).then(Vec::new));
         if self.known().is_none() {
             self.begin(position, turn);
         } else {
@@ -480,7 +482,7 @@ impl Room {
     /// Tells the answers that are due.
     pub(super) fn tell(&mut self, turn: &mut Turn<'_>) {
         self.saying.tell(&self.name, turn);
-        for key in self.people.tell(&self.name, turn) {
+        while let Some(key) = self.people.tell(&self.name, turn) {
             let dropped = self.saying.drop_of(&key);
             if !dropped.is_empty() {
                 turn.tell(Heard::Dropped(self.name.clone(), dropped));
