@@ -194,8 +194,7 @@ impl People {
     /// Tells the answers whose changes were heard, in the order in which they were asked for, up to one by which users of
     /// this node have lost a name: returns that. To be called again then.
     pub(super) fn tell(&mut self, room: &RoomName, turn: &mut Turn<'_>) -> Option<NicknameKey> {
-        let is_heard =
-            |change: &Change, heard| change.answer.is_some_and(|(version, _)| version <= heard);
+        let is_heard = |change: &Change, heard| change.answer.is_some_and(|(version, _)| version <= heard);
         while let Some(next) = self.changes.front().filter(|change| is_heard(change, self.version)) {
             if let Some(key) = self.taken_over(next) {
                 // Its user lost it while Redis could not be reached, and has not claimed it again yet.
@@ -227,7 +226,8 @@ impl People {
 
     /// The name that a claim has given to another user than the one of this node that has it.
     fn taken_over(&self, change: &Change) -> Option<NicknameKey> {
-        let (What::Enter(_, claim), Some((_, Some(Entered::Yes { owner, .. })))) = (&change.what, &change.answer)
+        let (What::Enter(_, claim), Some((_, Some(Entered::Yes { owner, .. })))) =
+            (&change.what, &change.answer)
         else {
             return None;
         };

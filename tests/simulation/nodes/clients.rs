@@ -115,7 +115,8 @@ impl Nodes {
         node.workers[worker].outlets.add(its, Rc::clone(&outlet) as _);
         let intake = Intake::new(INTAKE, Arc::clone(budget));
         let room = is_guest.then(|| self.names.rooms[home].clone());
-        let shard = room.as_ref().map_or_else(|| node.common.home_of(its), |room| node.common.shard_of(room)).0;
+        let shard =
+            room.as_ref().map_or_else(|| node.common.home_of(its), |room| node.common.shard_of(room)).0;
         node.sessions.push(Session::new(
             session, number, worker, shard, is_guest, outbound, outlet, mailbox, intake, is_evicted,
         ));
@@ -296,7 +297,8 @@ impl Nodes {
 
     /// A message was told when it was said: an offset of an epoch has one message at all nodes.
     fn note_said(&mut self, client: usize, room: usize, offset: u64, number: u32) {
-        let Some((epoch, _)) = self.clients[client].known[room].position.filter(|_| self.clients[client].is_live)
+        let Some((epoch, _)) =
+            self.clients[client].known[room].position.filter(|_| self.clients[client].is_live)
         else {
             return;
         };
@@ -335,7 +337,8 @@ impl Nodes {
 
     fn client_is_answered(&mut self, number: usize, session: u64) {
         let member = self.clients[number].node;
-        let answer = self.members[member].node.session(session).and_then(|session| session.answers.pop_front());
+        let answer =
+            self.members[member].node.session(session).and_then(|session| session.answers.pop_front());
         let Some(answer) = answer else {
             return self.trace.fail("each request is answered once", || format!("client {number}"));
         };
@@ -423,9 +426,11 @@ impl Nodes {
                     || format!("client {number} in room {room} at {offset} of {epoch}: {welcome:?}"),
                 );
             }
-            None => self.trace.check(!welcome.is_recovered, "a login without a position resumes nothing", || {
-                format!("client {number} in room {room}")
-            }),
+            None => {
+                self.trace.check(!welcome.is_recovered, "a login without a position resumes nothing", || {
+                    format!("client {number} in room {room}")
+                })
+            }
         }
         self.counts.declared += self.clients[number].enter(welcome, self.config.is_safe()) as u64;
     }

@@ -315,11 +315,9 @@ impl Nodes {
         let records = self.records(self.members[member].server, room).into_iter();
         let entries = |stored: Stored| -> Result<Vec<Entry>, JournalError> { unpack(&record_of(stored)) };
         match range {
-            Range::After { after, max_bytes } => Page::after(
-                records.filter(|record| record.last() > after).map(entries),
-                after,
-                max_bytes,
-            ),
+            Range::After { after, max_bytes } => {
+                Page::after(records.filter(|record| record.last() > after).map(entries), after, max_bytes)
+            }
             Range::Before { before, limit, max_bytes } => Page::before(
                 records.rev().filter(|record| record.first < before).map(entries),
                 before,

@@ -224,8 +224,12 @@ impl Nodes {
 
     fn note_input(&mut self, member: usize, input: &Input) {
         let (what, numbers) = match input {
-            Input::Published(_, Published::Said(record)) => ("a node hears a record", [record.first, record.last()]),
-            Input::Published(_, Published::Person { version, .. }) => ("a node hears of a user", [*version, 0]),
+            Input::Published(_, Published::Said(record)) => {
+                ("a node hears a record", [record.first, record.last()])
+            }
+            Input::Published(_, Published::Person { version, .. }) => {
+                ("a node hears of a user", [*version, 0])
+            }
             Input::Published(..) => ("a node hears something", [0, 0]),
             Input::Answered(call, _) => ("Redis answers", [call.0, self.clock / 1000]),
             _ => ("a node is told", [0, 0]),

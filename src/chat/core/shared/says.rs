@@ -197,7 +197,15 @@ mod tests {
 
     fn saying(number: u64) -> Saying {
         let key = Some([number as u8; 16]);
-        Saying { askers: vec![asker(number)], accepted: None, excluded: None, author: None, key, looked_to: 0, at: number }
+        Saying {
+            askers: vec![asker(number)],
+            accepted: None,
+            excluded: None,
+            author: None,
+            key,
+            looked_to: 0,
+            at: number,
+        }
     }
 
     fn says(rooms: &[(&str, u64)]) -> Says {

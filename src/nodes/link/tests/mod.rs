@@ -64,8 +64,14 @@ impl Storm {
         let id = SayId(self.last);
         self.said.insert(id, (room.clone(), node, body.to_owned()));
         let key = key.map(key_of);
-        let message =
-            ToSay { id, entry: Bytes::from(format!("{body}\n")), key, looked_to: u64::MAX, at: world.millis(), author: None };
+        let message = ToSay {
+            id,
+            entry: Bytes::from(format!("{body}\n")),
+            key,
+            looked_to: u64::MAX,
+            at: world.millis(),
+            author: None,
+        };
         world.order(node, Order::Say(room.clone(), vec![message]));
     }
 
