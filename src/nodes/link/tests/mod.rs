@@ -148,7 +148,7 @@ fn doubles(log: &BTreeMap<u64, String>) -> Vec<(u64, &String)> {
 
 /// What Redis has of a room, by offset.
 fn log_of(world: &mut World, room: &RoomName) -> BTreeMap<u64, String> {
-    let (now, bounds) = (world.millis(), world.bounds.clone());
+    let (now, bounds) = (world.millis(), world.bounds);
     let server = world.nodes.iter().find(|node| node.is_alive).expect("a node").server;
     let (mut log, mut after) = (BTreeMap::new(), 0);
     loop {
