@@ -71,6 +71,8 @@ pub struct ToSay {
     pub entry: Bytes,
     /// The key, if its client gave it an id.
     pub key: Option<[u8; 16]>,
+    /// The last message that the chat had heard when it took this one: none up to that one has the key.
+    pub looked_to: u64,
     /// When it was sent, in milliseconds since 1970.
     pub at: u64,
     /// The name of the user who says it: if the user loses it before that, the message is not said. `None` for a guest.

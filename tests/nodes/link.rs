@@ -147,8 +147,14 @@ impl Linked {
 
     /// Appends a message, and waits for the answer.
     pub fn say(&self) -> Result<Answer, Refused> {
-        let message =
-            ToSay { id: SayId(1), entry: Bytes::from_static(b"hello"), key: None, at: 1, author: None };
+        let message = ToSay {
+            id: SayId(1),
+            entry: Bytes::from_static(b"hello"),
+            key: None,
+            looked_to: 0,
+            at: 1,
+            author: None,
+        };
         self.link.order(Order::Say(room(), vec![message]));
         self.wait_for("an answer", |input| match input {
             Input::Answered(_, Ok(Answer::Attached { .. })) => None,

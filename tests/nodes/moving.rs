@@ -402,7 +402,8 @@ fn a_damaged_room_is_not_imported_and_the_others_are_once_it_is_forgotten() {
         "{error}"
     );
     assert!(position(&redis, "large").epochs.is_empty(), "nodes do not see half of it");
-    echoroom::app::forget(folder.path(), "large").expect("forgotten");
+    let settings = echoroom::config::Settings::default().with(|s| s.journal.data_dir = folder.path().into());
+    echoroom::app::forget(&settings, "large").expect("forgotten");
     import_into(&redis, folder.path()).expect("imported");
     assert_eq!(position(&redis, "lobby").head, expected[0].0.head);
     assert_eq!(position(&redis, ROOMS[2]).head, expected[2].0.head);

@@ -27,12 +27,17 @@ use std::{
     process::Command,
 };
 
-use planted::{PLANTED, SWITCH, plant};
+use nodes::Nodes;
+use planted::{PLANTED, Planted, SWITCH, plant};
 use world::World;
 
 /// Seeds of the short run, and their steps.
 const SEEDS: u64 = 40;
 const STEPS: u64 = 3000;
+
+/// Seeds of the short run of several nodes, and their steps.
+const SEEDS_OF_NODES: u64 = 40;
+const STEPS_OF_NODES: u64 = 3000;
 
 /// Seeds within which a planted bug must be found, and their steps.
 const MOST_SEEDS: &str = "100";
@@ -46,6 +51,29 @@ fn a_few_seeds_keep_all_promises() {
         let (report, config) = (world.trace.report(), world.config);
         assert!(report.is_none(), "{}\nseed {seed}, {STEPS} steps: {config:?}", report.unwrap_or_default());
     }
+}
+
+#[test]
+fn a_few_seeds_of_several_nodes_keep_all_promises() {
+    for seed in 1..=SEEDS_OF_NODES {
+        let mut world = Nodes::new(seed, 0);
+        world.run(STEPS_OF_NODES);
+        let (report, config) = (world.trace.report(), world.config);
+        let report = report.unwrap_or_default();
+        assert!(report.is_empty(), "{report}\nseed {seed}, {STEPS_OF_NODES} steps of nodes: {config:?}");
+    }
+}
+
+#[test]
+fn a_seed_of_several_nodes_is_repeated_bit_by_bit() {
+    let hash = || {
+        let mut world = Nodes::new(5, 3);
+        world.trace.shown = 1;
+        world.run(STEPS_OF_NODES);
+        assert!(world.counts.acks > 0, "it does something: {:?}", world.counts);
+        (world.trace.step, world.trace.hash)
+    };
+    assert_eq!(hash(), hash());
 }
 
 #[test]
@@ -79,21 +107,31 @@ fn the_simulation_finds_each_planted_bug() {
         return;
     }
     let simulation = build(&copy());
-    let run = |bug: &str, seeds: &str| {
+    let run = |bug: &str, seeds: &str, is_of_nodes: bool| {
         let mut command = Command::new(&simulation);
         command.env("PLANTED", bug).args(["--steps", PLANTED_STEPS, "--seeds", seeds]);
+        if is_of_nodes {
+            command.args(["--nodes", "0"]);
+        }
         let output = command.output().expect("it runs");
         (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
-    let (is_good, said) = run("none", "20");
-    assert!(is_good, "without a bug: {said}");
+    for is_of_nodes in [false, true] {
+        let (is_good, said) = run("none", "20", is_of_nodes);
+        assert!(is_good, "without a bug: {said}");
+    }
     for (number, bug) in PLANTED.iter().enumerate() {
-        let (is_good, said) = run(&number.to_string(), MOST_SEEDS);
+        let (is_good, said) = run(&number.to_string(), MOST_SEEDS, is_of_nodes(bug));
         assert!(!is_good, "not found: {} (src/{})", bug.breaks, bug.file);
         let promise = said.lines().find_map(|line| line.strip_prefix("promised: ")).unwrap_or("a panic");
         let seed = said.lines().find_map(|line| line.strip_prefix("again: ")).unwrap_or_default();
         println!("{number:>2} {}: broke \"{promise}\", {seed}", bug.breaks);
     }
+}
+
+/// Whether only several nodes can have a bug.
+fn is_of_nodes(bug: &Planted) -> bool {
+    ["nodes/", "chat/core/shared/"].iter().any(|folder| bug.file.starts_with(folder))
 }
 
 /// The folder of this build's target.

@@ -191,15 +191,19 @@ impl People {
         self.changes.iter().any(|change| matches!(change.what, What::Again(_)))
     }
 
-    /// Tells the answers whose changes were heard, in the order in which they were asked for. Returns the names that were
-    /// lost.
-    pub(super) fn tell(&mut self, room: &RoomName, turn: &mut Turn<'_>) -> Vec<NicknameKey> {
-        let mut lost = Vec::new();
-        let is_heard =
-            |change: &mut Change, heard| change.answer.is_some_and(|(version, _)| version <= heard);
-        while let Some(Change { what, answer: Some((_, answer)), .. }) =
-            self.changes.pop_front_if(|change| is_heard(change, self.version))
-        {
+    /// Tells the answers whose changes were heard, in the order in which they were asked for, up to one by which users of
+    /// this node have lost a name: returns that. To be called again then.
+    pub(super) fn tell(&mut self, room: &RoomName, turn: &mut Turn<'_>) -> Option<NicknameKey> {
+        let is_heard = |change: &Change, heard| change.answer.is_some_and(|(version, _)| version <= heard);
+        while let Some(next) = self.changes.front().filter(|change| is_heard(change, self.version)) {
+            if let Some(key) = self.taken_over(next) {
+                // Its user lost it while Redis could not be reached, and has not claimed it again yet.
+                self.own.remove(&key);
+                return Some(key);
+            }
+            let Some(Change { what, answer: Some((_, answer)), .. }) = self.changes.pop_front() else {
+                return None;
+            };
             match (what, answer) {
                 (What::Enter(ask, claim), Some(Entered::Yes { owner, .. })) => {
                     self.claimed(*claim, owner);
@@ -211,13 +215,25 @@ impl People {
                 (What::Again(claim), Some(Entered::Taken)) => {
                     let key = claim.name.key();
                     self.own.remove(&key);
-                    lost.push(key);
+                    return Some(key);
                 }
                 (What::Leave(leave), _) => _ = self.own.remove(&leave.key),
                 (What::Again(_), _) => {}
             }
         }
-        lost
+        None
+    }
+
+    /// The name that a claim has given to another user than the one of this node that has it.
+    fn taken_over(&self, change: &Change) -> Option<NicknameKey> {
+        let (What::Enter(_, claim), Some((_, Some(Entered::Yes { owner, .. })))) =
+            (&change.what, &change.answer)
+        else {
+            return None;
+        };
+        let key = claim.name.key();
+        let has = self.own.get(&key)?.owner.map(|own| own.hash);
+        (has != Some(*owner)).then_some(key)
     }
 
     fn claimed(&mut self, claim: Claim, owner: OwnerHash) {

@@ -14,7 +14,7 @@ use crate::{
     nodes::{
         Partition,
         commands::{Appended, Command, Heal, MOST_EPOCHS, Position, Published, Relation, Stored},
-        contract::{Away, Heard, Opened, SaidRecord},
+        contract::{Away, Heard, Opened, SaidRecord, ToSay},
     },
 };
 
@@ -139,6 +139,11 @@ impl Room {
         }
     }
 
+    /// The chat has messages to say.
+    pub(super) fn say(&mut self, messages: Vec<ToSay>) {
+        self.saying.say(messages, self.head);
+    }
+
     /// The chat wants the room closed.
     pub(super) fn close(&mut self) {
         self.is_closing = true;
@@ -224,10 +229,12 @@ impl Room {
         if self.phase != Phase::Asking {
             turn.calls.forget_reads_of(&self.name);
             self.phase = Phase::Asking;
+            // A room that begins anew is told with all its keys and users.
+            let begins = !self.has_begun();
             let open = Command::Open {
                 room: self.name.clone(),
-                wants_keys: !self.has_begun(),
-                version: if self.has_begun() { self.people.version } else { 0 },
+                wants_keys: begins,
+                version: if begins { 0 } else { self.people.version },
             };
             turn.call_of(&self.name, RoomCall::Open, open);
         }
@@ -479,7 +486,7 @@ impl Room {
     /// Tells the answers that are due.
     pub(super) fn tell(&mut self, turn: &mut Turn<'_>) {
         self.saying.tell(&self.name, turn);
-        for key in self.people.tell(&self.name, turn) {
+        while let Some(key) = self.people.tell(&self.name, turn) {
             let dropped = self.saying.drop_of(&key);
             if !dropped.is_empty() {
                 turn.tell(Heard::Dropped(self.name.clone(), dropped));

@@ -69,9 +69,15 @@ struct Round {
 }
 
 impl Saying {
-    /// Adds messages.
-    pub(super) fn say(&mut self, messages: Vec<ToSay>) {
-        self.queue.extend(messages.into_iter().map(|message| Item::Say(message, Waits { is_told: false })));
+    /// Adds messages. The room is known up to `head`, which the chat may not have heard yet.
+    pub(super) fn say(&mut self, messages: Vec<ToSay>, head: u64) {
+        for mut message in messages {
+            if message.key.is_none() || message.looked_to >= head {
+                // From here on, what is heard is compared with what waits.
+                message.looked_to = u64::MAX;
+            }
+            self.queue.push_back(Item::Say(message, Waits { is_told: false }));
+        }
     }
 
     /// Adds something that is not kept.
@@ -194,7 +200,7 @@ impl Saying {
         }
     }
 
-    fn next_round(&mut self, looked_to: u64, turn: &mut Turn<'_>) -> Round {
+    fn next_round(&mut self, mut looked_to: u64, turn: &mut Turn<'_>) -> Round {
         let (mut messages, mut bytes) = (Vec::new(), 0);
         while messages.len() < MOST_MESSAGES
             && bytes < MOST_BYTES
@@ -202,6 +208,7 @@ impl Saying {
             && let Some(Item::Say(message, waits)) = self.queue.pop_front()
         {
             bytes += message.entry.len();
+            looked_to = looked_to.min(message.looked_to);
             messages.push((message, waits));
         }
         *turn.last_seq += 1;

@@ -17,6 +17,8 @@ use crate::{
 pub struct Known {
     /// The last message that it has processed.
     pub position: Option<(EpochId, u64)>,
+    /// Whether it was told the epoch of that message: one may begin while it is given what was said before.
+    pub is_sure: bool,
     /// What it has been told, by offsets.
     pub told: BTreeMap<u64, u32>,
     /// The messages that it was acked, each with its offset.
@@ -45,8 +47,8 @@ pub struct Client {
     pub is_live: bool,
     /// Logins and logouts without an answer.
     pub moves: usize,
-    /// Where it said that it left off.
-    pub asked: Option<(EpochId, u64)>,
+    /// Where it said that it left off, and whether that is sure.
+    pub asked: Option<(EpochId, u64, bool)>,
     pub users: Option<Vec<Shown>>,
     /// What a guest has heard.
     pub heard: Vec<u32>,
@@ -104,16 +106,19 @@ impl Client {
 
     /// It is told that it is in a room, and how much of what it had it must let go. Returns how many acks that declares
     /// to be void.
-    pub fn enter(&mut self, welcome: &Welcome) -> usize {
+    ///
+    /// Unless Redis `is_safe`, an ack counts no more whose message it was not told before the connection ended.
+    pub fn enter(&mut self, welcome: &Welcome, is_safe: bool) -> usize {
         let known = &mut self.known[welcome.room];
         let mut void = 0;
-        if !welcome.is_recovered {
+        if !welcome.is_recovered || !is_safe {
             let seen = welcome.begin.saturating_sub(welcome.missed);
             known.told.retain(|offset, _| *offset <= seen);
             let before = known.acked.len();
             known.acked.retain(|(_, offset)| *offset <= seen);
             void = before - known.acked.len();
         }
+        known.is_sure = false;
         known.position = Some((welcome.epoch, welcome.begin));
         self.room = Some(welcome.room);
         self.user = welcome.user;
@@ -131,14 +136,17 @@ impl Client {
         if let Some(position) = &mut known.position {
             position.1 = offset;
         }
+        known.is_sure = self.is_live;
         known.told.insert(offset, number);
     }
 
     /// What it has processed is of this epoch now.
     pub fn epoch(&mut self, room: usize, epoch: EpochId) {
-        if let Some(position) = &mut self.known[room].position {
+        let known = &mut self.known[room];
+        if let Some(position) = &mut known.position {
             position.0 = epoch;
         }
+        known.is_sure = true;
         self.is_live = true;
     }
 

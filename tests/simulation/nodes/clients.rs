@@ -151,7 +151,8 @@ impl Nodes {
         }
         let client = &mut self.clients[number];
         let position = client.position(room);
-        client.asked = client.known[room].position;
+        let is_sure = client.known[room].is_sure;
+        client.asked = client.known[room].position.map(|(epoch, offset)| (epoch, offset, is_sure));
         client.moves += 1;
         let user = Shown { name, avatar: self.rng.below(2) };
         Ask::Login { room, user, token, position, wants_changes: client.wants_changes }
@@ -222,7 +223,7 @@ impl Nodes {
             return false;
         };
         let member = self.clients[client].node;
-        let Some(session) = self.members[member].node.session(number).filter(|_| true) else {
+        let Some(session) = self.members[member].node.session(number) else {
             return false;
         };
         let outbound = session.outbound.clone();
@@ -257,9 +258,18 @@ impl Nodes {
             }
             Told::Heard { number } => self.guest_hears(client, number),
             Told::Private { number, from, to } => self.client_is_told_private(client, number, from, to),
-            Told::Come(user) => self.clients[client].come(user, &self.names),
-            Told::Gone(user) => self.clients[client].gone(user, &self.names),
-            Told::Users(users) => self.clients[client].users = Some(users),
+            Told::Come(user) => {
+                self.trace.note("a client is told who came", [client as u64, user.name as u64, 0]);
+                self.clients[client].come(user, &self.names);
+            }
+            Told::Gone(user) => {
+                self.trace.note("a client is told who went", [client as u64, user.name as u64, 0]);
+                self.clients[client].gone(user, &self.names);
+            }
+            Told::Users(users) => {
+                self.trace.note("a client is told the users", [client as u64, users.len() as u64, 0]);
+                self.clients[client].users = Some(users);
+            }
             Told::Epoch(epoch) => self.client_is_told_epoch(client, room, epoch),
             Told::Typing | Told::Answer => {}
         }
@@ -368,7 +378,9 @@ impl Nodes {
         let room = self.sent[message as usize].room;
         let client = &mut self.clients[number];
         client.unacked.retain(|unacked| unacked.number != message);
-        let has_it = client.users.is_none() || client.room != Some(room) || client.next > offset;
+        // On its way to another login it is not told what is said.
+        let is_there = client.users.is_some() && client.room == Some(room) && client.moves == 0;
+        let has_it = !is_there || client.next > offset;
         let next = client.next;
         client.known[room].acked.push((message, offset));
         self.trace.check(has_it, "an ack comes behind its message", || {
@@ -398,7 +410,7 @@ impl Nodes {
         self.trace.note("a client is in", [number as u64, begin, welcome.is_recovered.into()]);
         self.moved(number);
         match self.clients[number].asked.take() {
-            Some((epoch, offset)) => {
+            Some((epoch, offset, is_sure)) => {
                 self.counts.resumes += u64::from(welcome.is_recovered);
                 self.counts.lost_resumes += u64::from(!welcome.is_recovered);
                 let is_exact = begin == offset;
@@ -407,7 +419,7 @@ impl Nodes {
                     "a resume begins where its client left off",
                     || format!("client {number} in room {room}: at {begin} instead of {offset}"),
                 );
-                let is_due = self.config.is_safe() && offset <= welcome.head && !welcome.had_fault;
+                let is_due = self.config.is_safe() && is_sure && offset <= welcome.head && !welcome.had_fault;
                 self.trace.check(
                     welcome.is_recovered || !is_due,
                     "a resume is exact while Redis has it all",
@@ -420,6 +432,6 @@ impl Nodes {
                 })
             }
         }
-        self.counts.declared += self.clients[number].enter(welcome) as u64;
+        self.counts.declared += self.clients[number].enter(welcome, self.config.is_safe()) as u64;
     }
 }

@@ -110,20 +110,30 @@ impl Nodes {
             if !self.acts(member) {
                 continue;
             }
-            while let Some((connection, input)) = self.members[member].held.pop_front() {
-                self.give(member, connection, input);
-            }
+            self.give_held(member);
             self.wake_shards(member);
         }
     }
 
     /// Has the link of a node deal with an input, now or when the node is not paused any more.
     fn give(&mut self, member: usize, connection: Option<u64>, input: Input) {
-        let (is_paused, now) = (self.members[member].paused_until > self.clock, self.time().at);
-        let node = &mut self.members[member];
-        if is_paused {
-            return node.held.push_back((connection, input));
+        if self.members[member].paused_until > self.clock {
+            return self.members[member].held.push_back((connection, input));
         }
+        self.give_held(member);
+        self.deal(member, connection, input);
+    }
+
+    /// A node that is not paused any more deals with what came while it was.
+    fn give_held(&mut self, member: usize) {
+        while let Some((connection, input)) = self.members[member].held.pop_front() {
+            self.deal(member, connection, input);
+        }
+    }
+
+    fn deal(&mut self, member: usize, connection: Option<u64>, input: Input) {
+        let now = self.time().at;
+        let node = &mut self.members[member];
         if !node.is_alive || (connection.is_some() && connection != node.connection) {
             return;
         }
@@ -221,7 +231,7 @@ impl Nodes {
                 ("a node hears of a user", [*version, 0])
             }
             Input::Published(..) => ("a node hears something", [0, 0]),
-            Input::Answered(call, _) => ("Redis answers", [call.0, 0]),
+            Input::Answered(call, _) => ("Redis answers", [call.0, self.clock / 1000]),
             _ => ("a node is told", [0, 0]),
         };
         self.trace.note(what, [member as u64, numbers[0], numbers[1]]);

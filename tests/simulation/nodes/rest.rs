@@ -108,13 +108,24 @@ impl Nodes {
 
     fn check_room(&mut self, room: usize, log: &BTreeMap<u64, u32>) {
         let mut places = BTreeMap::new();
+        let keys: BTreeMap<_, _> = self
+            .records(self.primary, room)
+            .iter()
+            .flat_map(|record| record.keyed().collect::<Vec<_>>())
+            .map(|keyed| (keyed.offset, keyed.key))
+            .collect();
         for (offset, number) in log {
             let other = places.insert(*number, *offset);
             self.trace.check(other.is_none(), "a message is said once", || {
-                format!("message {number} of room {room} is at {other:?} and at {offset}")
+                let key = |offset: &u64| keys.get(offset).copied();
+                let both = (other.as_ref().and_then(key), key(offset));
+                format!(
+                    "message {number} of room {room} is at {other:?} and at {offset}, with the ids {both:?}"
+                )
             });
         }
         self.check_names(room);
+        let who = self.who();
         let mut listed: Option<Vec<Shown>> = None;
         for number in 0..self.clients.len() {
             let client = &self.clients[number];
@@ -130,7 +141,7 @@ impl Nodes {
             users.sort_unstable();
             let known = listed.get_or_insert_with(|| users.clone());
             self.trace.check(*known == users, "all nodes agree who is there", || {
-                format!("room {room}: client {number} knows {users:?}, and another one {known:?}")
+                format!("room {room}: client {number} knows {users:?}, and another one {known:?}; {who}")
             });
         }
         self.check_list(room, &listed.unwrap_or_default());
@@ -144,9 +155,23 @@ impl Nodes {
         keys.dedup();
         let mut known: Vec<_> = listed.iter().map(|user| self.names.key(user.name)).collect();
         known.sort_unstable();
-        self.trace.check(keys == known, "all know who is there", || {
-            format!("in room {room} are {keys:?}, and {known:?} are known")
+        let who = self.who();
+        // A Redis that has lost that a user left shows it until its node ends or opens the room again.
+        let is_true = keys == known || (!self.config.is_safe() && keys.iter().all(|key| known.contains(key)));
+        self.trace.check(is_true, "all know who is there", || {
+            format!("in room {room} are {keys:?}, and {known:?} are known; {who}")
         });
+    }
+
+    /// Where all clients are, and whom they know.
+    fn who(&self) -> String {
+        let clients = self.clients.iter().enumerate().filter(|(_, client)| !client.is_guest);
+        let known = clients.map(|(number, client)| {
+            let users = client.users.iter().flatten().map(|user| user.name);
+            let name = client.room.map(|_| client.user.name);
+            (number, client.node, client.session, client.room, name, users.collect::<Vec<_>>())
+        });
+        format!("{:?}", known.collect::<Vec<_>>())
     }
 
     /// A name, and what looks like it, has one owner over all nodes.

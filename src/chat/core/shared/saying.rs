@@ -82,7 +82,7 @@ impl Chat {
             self.counts.not_kept += 1;
             return Err(Rejected::JournalUnavailable);
         }
-        let (name, profile) = (room.name.clone(), user.profile.clone());
+        let (name, profile, looked_to) = (room.name.clone(), user.profile.clone(), log.head());
         let entry = NewEntry {
             kind,
             at: self.now.millis,
@@ -94,7 +94,7 @@ impl Chat {
         };
         self.keep_picture(&profile.avatar);
         let author = Some(profile.nickname.key());
-        self.say(&name, entry, Saying { author, key, ..Saying::of_user(to, accepted) });
+        self.say(&name, entry, Saying { author, key, looked_to, ..Saying::of_user(to, accepted) });
         Ok(())
     }
 

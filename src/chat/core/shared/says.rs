@@ -33,6 +33,8 @@ pub(super) struct Saying {
     pub author: Option<NicknameKey>,
     /// The key, if its client gave it an id.
     pub key: Option<Key>,
+    /// The last message that was heard when this one was taken: none up to that one has the key.
+    pub looked_to: u64,
     /// When it was sent, in milliseconds since 1970.
     pub at: u64,
 }
@@ -41,13 +43,13 @@ impl Saying {
     /// A message of a guest, which does not get it.
     pub(super) fn of_guest(member: MemberId, accepted: Accepted) -> Self {
         let (askers, accepted) = (Vec::new(), Some(accepted));
-        Self { askers, accepted, excluded: Some(member), author: None, key: None, at: 0 }
+        Self { askers, accepted, excluded: Some(member), author: None, key: None, looked_to: 0, at: 0 }
     }
 
     /// A message of a user, which `asker` waits for.
     pub(super) fn of_user(asker: Asker, accepted: Accepted) -> Self {
         let (askers, accepted) = (vec![asker], Some(accepted));
-        Self { askers, accepted, excluded: None, author: None, key: None, at: 0 }
+        Self { askers, accepted, excluded: None, author: None, key: None, looked_to: 0, at: 0 }
     }
 }
 
@@ -69,8 +71,8 @@ impl Says {
         if in_room.round.is_empty() {
             self.to_hand_in.push(room.clone());
         }
-        let (key, at, author) = (saying.key, saying.at, saying.author.clone());
-        in_room.round.push(ToSay { id, entry, key, at, author });
+        let (key, looked_to, at, author) = (saying.key, saying.looked_to, saying.at, saying.author.clone());
+        in_room.round.push(ToSay { id, entry, key, looked_to, at, author });
         in_room.waiting.insert(id);
         if let Some(key) = key {
             in_room.by_key.insert(key, id);
@@ -195,7 +197,15 @@ mod tests {
 
     fn saying(number: u64) -> Saying {
         let key = Some([number as u8; 16]);
-        Saying { askers: vec![asker(number)], accepted: None, excluded: None, author: None, key, at: number }
+        Saying {
+            askers: vec![asker(number)],
+            accepted: None,
+            excluded: None,
+            author: None,
+            key,
+            looked_to: 0,
+            at: number,
+        }
     }
 
     fn says(rooms: &[(&str, u64)]) -> Says {

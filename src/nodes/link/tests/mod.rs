@@ -23,6 +23,7 @@ use crate::{
 
 mod chat;
 mod names;
+mod names_given_anew;
 mod pictures;
 mod sizes;
 mod sweeping;
@@ -68,8 +69,14 @@ impl Storm {
         let id = SayId(self.last);
         self.said.insert(id, (room.clone(), node, body.to_owned()));
         let key = key.map(key_of);
-        let message =
-            ToSay { id, entry: Bytes::from(format!("{body}\n")), key, at: world.millis(), author: None };
+        let message = ToSay {
+            id,
+            entry: Bytes::from(format!("{body}\n")),
+            key,
+            looked_to: u64::MAX,
+            at: world.millis(),
+            author: None,
+        };
         world.order(node, Order::Say(room.clone(), vec![message]));
     }
 
@@ -391,4 +398,27 @@ fn what_a_replica_lacked_is_given_back_after_a_failover() {
         });
         assert_nothing_is_lost(&outcome);
     }
+}
+
+#[test]
+fn a_message_that_was_heard_before_it_was_handed_in_is_not_said_again() {
+    let tea = room("tea");
+    let mut world = World::new(1, 2, bounds());
+    open_all(&mut world, std::slice::from_ref(&tea));
+    let (mut storm, wait) = (Storm::default(), Duration::from_secs(1));
+    storm.say(&mut world, 0, &tea, "m1", Some(1));
+    world.run_for(wait);
+    // The chat of the other node has not dealt with what its link has told.
+    let message = ToSay {
+        id: SayId(2),
+        entry: Bytes::from_static(b"m1\n"),
+        key: Some(key_of(1)),
+        looked_to: 0,
+        at: 1,
+        author: None,
+    };
+    world.order(1, Order::Say(tea.clone(), vec![message]));
+    world.run_for(wait);
+    assert_eq!(world.nodes[1].chat.accepted.get(&SayId(2)), Some(&1));
+    assert_eq!(log_of(&mut world, &tea).len(), 1);
 }
