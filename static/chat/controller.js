@@ -253,6 +253,7 @@ export class Chat {
       this.rooms.refreshSoon();
       this.log.left(user);
     },
+    epoch: ({ epoch }) => this.rooms.goesOnIn(epoch),
     typing: ({ username, typing }) => this.people.typing(username, typing),
     error: ({ code }) => this.composer.hint(() => errorInWords(code)),
   };

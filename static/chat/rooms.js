@@ -52,6 +52,11 @@ export class Rooms {
     return seen;
   }
 
+  /** The room we are in goes on in another epoch. */
+  goesOnIn(epoch) {
+    this.#visited.goesOnIn(this.#room, epoch);
+  }
+
   /** A message of the room we are in has come. */
   received({ offset }) {
     this.#head = offset;

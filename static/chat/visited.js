@@ -35,6 +35,14 @@ export class Visited {
     return seen;
   }
 
+  /** A room goes on in another epoch: what was read stays read. */
+  goesOnIn(room, epoch) {
+    const known = this.#rooms.get(room);
+    if (!known || known.epoch === epoch) return;
+    known.epoch = epoch;
+    this.keep();
+  }
+
   /** A room is read up to an offset. */
   read(room, offset) {
     const known = this.#rooms.get(room);

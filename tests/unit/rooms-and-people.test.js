@@ -38,6 +38,16 @@ test('what came since a room was read is unread, and all of it if the room has b
   assert.equal(visited.enter('tea', 'e1'), 7);
 });
 
+test('what was read of a room stays read when it goes on in another epoch', () => {
+  const visited = new Visited(new Store(), new FakeTime());
+  visited.enter('tea', 'e1');
+  visited.read('tea', 7);
+  visited.goesOnIn('tea', 'e2');
+  visited.goesOnIn('elsewhere', 'e2');
+  assert.equal(visited.unread('tea', { epoch: 'e2', offset: 10 }), 3);
+  assert.deepEqual(visited.names, ['tea']);
+});
+
 test('visited rooms are kept in the tab, twenty at most, until they are forgotten', () => {
   const [store, time] = [new Store(), new FakeTime()];
   const visited = new Visited(store, time);
