@@ -43,6 +43,16 @@ enum What {
 }
 
 impl What {
+    /// Whether it decides about a name of this owner: a claim of another one does not.
+    fn claims_for(&self, key: &NicknameKey, owner: Option<Owner>) -> bool {
+        match self {
+            Self::Enter(_, claim) => {
+                (claim.name.key() == *key && claim.owner == owner) || claim.leaves.as_ref() == Some(key)
+            }
+            Self::Again(_) | Self::Leave(_) => self.is_about(key),
+        }
+    }
+
     /// The names that it is about.
     fn is_about(&self, key: &NicknameKey) -> bool {
         match self {
@@ -65,8 +75,13 @@ impl People {
     }
 
     fn add(&mut self, what: What) {
+        let change = self.change(what);
+        self.changes.push_back(change);
+    }
+
+    fn change(&mut self, what: What) -> Change {
         self.last += 1;
-        self.changes.push_back(Change { number: self.last, what, is_sent: false, answer: None });
+        Change { number: self.last, what, is_sent: false, answer: None }
     }
 
     /// Whether nothing is asked.
@@ -253,13 +268,21 @@ impl People {
         let here: BTreeMap<NicknameKey, Owner> =
             people.iter().filter(is_here).map(|person| (person.name.key(), person.owner)).collect();
         let is_asked = |key: &NicknameKey| self.changes.iter().any(|change| change.what.is_about(key));
+        let is_claimed = |key: &NicknameKey, by: Option<Owner>| {
+            self.changes.iter().any(|change| change.what.claims_for(key, by))
+        };
         let lost = self.own.iter().filter(|(key, claim)| {
-            !is_asked(key) && here.get(*key).map(|owner| owner.hash) != claim.owner.map(|owner| owner.hash)
+            !is_claimed(key, claim.owner)
+                && here.get(*key).map(|owner| owner.hash) != claim.owner.map(|owner| owner.hash)
         });
         let lost: Vec<_> = lost.map(|(_, claim)| Box::new(claim.clone())).collect();
         let surplus = here.into_keys().filter(|key| !is_asked(key) && !self.own.contains_key(key));
         let surplus: Vec<_> = surplus.collect();
-        lost.into_iter().for_each(|claim| self.add(What::Again(claim)));
+        // Before others ask for the names.
+        lost.into_iter().for_each(|claim| {
+            let change = self.change(What::Again(claim));
+            self.changes.push_front(change);
+        });
         for key in surplus {
             self.add(What::Leave(Leave { key, holds_name: true, releases: false }));
         }
