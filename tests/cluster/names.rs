@@ -210,13 +210,14 @@ fn users_who_come_at_once_to_two_nodes_see_each_other() {
     for number in 0..40 {
         let room = format!("room {number}");
         let login = |node: usize, name| Visitor::login(nodes[node], name, &room);
-        let both = thread::scope(|scope| {
+        let mut both = thread::scope(|scope| {
             let ann = scope.spawn(|| login(0, "ann"));
             let ben = login(1, "ben");
             [ann.join().expect("no panic"), ben]
         });
         let deadline = Instant::now() + PATIENCE / 4;
-        for mut visitor in both {
+        // Both stay until the end.
+        for visitor in &mut both {
             loop {
                 let users = visitor.users();
                 if users == ["ann", "ben"] {

@@ -178,9 +178,9 @@ pub const PLANTED: [Planted; 28] = [
     },
     Planted {
         file: "nodes/link/people.rs",
-        before: "(has != Some(*owner)).then_some(key)",
-        after: "(!ON && has != Some(*owner)).then_some(key)",
-        breaks: "a user that has lost its name stays under it",
+        before: "!is_claimed(key, claim.owner) && here",
+        after: "!(if ON { is_asked(key) } else { is_claimed(key, claim.owner) }) && here",
+        breaks: "a name is not claimed again because another user asks for it",
     },
 ];
 
