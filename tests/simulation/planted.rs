@@ -178,8 +178,8 @@ pub const PLANTED: [Planted; 28] = [
     },
     Planted {
         file: "nodes/link/people.rs",
-        before: "!is_claimed(key, claim.owner) && here",
-        after: "!(if ON { is_asked(key) } else { is_claimed(key, claim.owner) }) && here",
+        before: "!is_claimed(key, claim.owner)",
+        after: "!(if ON { is_asked(key) } else { is_claimed(key, claim.owner) })",
         breaks: "a name is not claimed again because another user asks for it",
     },
 ];
