@@ -49,8 +49,9 @@ pub(super) fn start(
     let Some(options) = Options::of(&settings.nodes) else {
         return Ok(None);
     };
-    let terms = start::check(&options, sharing.node)?;
-    info!("this is node {} on the Redis at {}; {}", sharing.node, options.url, terms.words);
+    // What the Redis promises is in the log with each connection.
+    start::check(&options, sharing.node)?;
+    info!("this is node {} on the Redis at {}", sharing.node, options.url);
     // The first one shows whether the system has random numbers; it has them from then on.
     random()?;
     let setup = Setup {

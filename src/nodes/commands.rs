@@ -199,7 +199,7 @@ pub struct Heal {
     pub epochs: Vec<Epoch>,
     /// The records, in their order and without gaps.
     pub records: Vec<Stored>,
-    /// Whether the first record may come behind a gap: nobody has what was there, so Redis forgets all before it.
+    /// Whether the first record may come behind a gap: no node has what was there, so Redis forgets all before it.
     pub over_gap: bool,
 }
 

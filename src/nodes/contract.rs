@@ -186,7 +186,7 @@ pub enum Heard {
     Accepted(RoomName, Vec<(SayId, u64)>),
     /// These messages had been said before, each at this offset, and were heard before; they are not said again.
     Repeated(RoomName, Vec<(SayId, u64)>),
-    /// These messages are not in Redis yet, and that will take a while: whoever waits may be told.
+    /// These messages are not in Redis yet, and that will take a while: the sessions that wait may be told.
     Delayed(RoomName, Vec<SayId>),
     /// These messages are not said: their users have lost their names.
     Dropped(RoomName, Vec<SayId>),

@@ -38,7 +38,7 @@ fn visit(node: SocketAddr, number: usize) -> History {
     heard
 }
 
-/// The storm is at one node, the visitors come to another one. Nobody else is there, so that it loads the room for each.
+/// The storm is at one node, the visitors come to another one. No other client is there, so that it loads the room for each.
 fn each_visitor_hears_one_stretch(storm_at: SocketAddr, node: SocketAddr, run: &mut Run) {
     let storm = Storm::begin(&[storm_at], 4, &Manner::default(), &mut run.rng);
     storm.wait_for_acks(60);

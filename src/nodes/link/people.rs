@@ -171,7 +171,7 @@ impl People {
         }
     }
 
-    /// Redis has refused a change for now. It is asked again, except a claim: whoever waits for it is told.
+    /// Redis has refused a change for now. It is asked again, except a claim: the session that waits for it is told.
     pub(super) fn refused(&mut self, number: u64, room: &RoomName, why: &Away, turn: &mut Turn<'_>) {
         let Some(at) = self.changes.iter().position(|change| change.number == number) else {
             return;

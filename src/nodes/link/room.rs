@@ -240,7 +240,7 @@ impl Room {
         }
     }
 
-    /// Nodes append again: whoever waits for others to give back what Redis lacks waits no more.
+    /// Nodes append again: a room that waits for others to give back what Redis lacks waits no more.
     pub(super) fn wait_is_over(&mut self, turn: &mut Turn<'_>) {
         if self.phase == Phase::Waiting {
             self.ask(turn);
@@ -345,7 +345,7 @@ impl Room {
             return;
         }
         if self.tail.is_empty() {
-            // Nobody has it: what members have heard is not part of the room any more.
+            // No node has it: what members have heard is not part of the room any more.
             return self.reset(turn);
         }
         self.phase = Phase::Healing;

@@ -300,7 +300,7 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
                 self.inputs.push(Input::Order(order));
             }
             Some(Job::Ask(question)) => self.ask(question),
-            // Whoever asked may not wait any more.
+            // The caller may not wait any more.
             Some(Job::AreYouThere(answer)) => _ = answer.send(()),
             Some(Job::Stop) | None if self.stops_at.is_none() => {
                 self.stops_at = Some(Instant::now() + STOP_PATIENCE);

@@ -33,7 +33,7 @@ impl Question {
                     None => read(replies),
                 }
             });
-            // Whoever asked may not wait any more.
+            // The caller may not wait any more.
             let _ = sender.send(answer);
         });
         let has_ended = || JournalError::Unavailable("the link to Redis has ended".to_owned());

@@ -305,7 +305,7 @@ impl Traffic {
                     Ok(published) => {
                         inputs.extend(published.map(|(room, published)| Input::Published(room, published)));
                     }
-                    // Whoever may use this Redis may publish anything. A record that is missing is asked for.
+                    // Every client of this Redis may publish anything. A record that is missing is asked for.
                     Err(error) => warn!("a publication in Redis is passed over: {error}"),
                 }
             }
