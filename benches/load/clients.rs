@@ -36,24 +36,34 @@ struct Client {
 
 impl Clients {
     pub fn connect(port: u16, path: &str, count: usize) -> Result<Self, Box<dyn Error>> {
+        Self::connect_to(&[port], path, count)
+    }
+
+    /// Connects `count` clients to each of these servers: first all of the first one.
+    pub fn connect_to(ports: &[u16], path: &str, count: usize) -> Result<Self, Box<dyn Error>> {
         let mut clients = Self {
             poll: Poll::new()?,
             events: Events::with_capacity(1024),
             buffer: vec![0; READ_SIZE],
-            all: Vec::with_capacity(count),
+            all: Vec::with_capacity(count * ports.len()),
         };
-        while clients.all.len() < count {
-            let burst = HANDSHAKES.min(count - clients.all.len());
-            for mut stream in shake_all_hands(port, path, burst)? {
-                clients.poll.registry().register(
-                    &mut stream,
-                    Token(clients.all.len()),
-                    Interest::READABLE,
-                )?;
-                clients.all.push(Client { stream, rest: Vec::new(), output: Vec::new() });
-            }
+        for port in ports {
+            clients.add(*port, path, count)?;
         }
         Ok(clients)
+    }
+
+    fn add(&mut self, port: u16, path: &str, count: usize) -> Result<(), Box<dyn Error>> {
+        let all = self.all.len() + count;
+        while self.all.len() < all {
+            let burst = HANDSHAKES.min(all - self.all.len());
+            for mut stream in shake_all_hands(port, path, burst)? {
+                let token = Token(self.all.len());
+                self.poll.registry().register(&mut stream, token, Interest::READABLE)?;
+                self.all.push(Client { stream, rest: Vec::new(), output: Vec::new() });
+            }
+        }
+        Ok(())
     }
 
     /// Bytes that the next [`flush`](Self::flush) sends.

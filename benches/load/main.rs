@@ -16,7 +16,9 @@ mod echo;
 mod engineio;
 mod figures;
 mod frames;
+mod logins;
 mod many_rooms;
+mod nodes;
 mod polling;
 mod room;
 mod server;
@@ -34,7 +36,7 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// Runs turns of the given length and prints their table.
 type Job = fn(Duration, &mut dyn Write) -> Result<(), Box<dyn Error>>;
 
-const JOBS: [(&str, Job); 12] = [
+const JOBS: [(&str, Job); 14] = [
     ("echo", echo::job),
     ("room-busy", room::busy::job),
     ("room-steady", room::steady::job),
@@ -44,6 +46,8 @@ const JOBS: [(&str, Job); 12] = [
     ("start", start::job),
     ("acks", acks::job),
     ("many-rooms", many_rooms::job),
+    ("nodes-room", nodes::room::job),
+    ("nodes-acks", nodes::acks::job),
     ("socketio-idle", socketio::idle::job),
     ("socketio-echo", socketio::echo::job),
     ("socketio-broadcast", socketio::broadcast::job),

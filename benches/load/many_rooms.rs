@@ -1,5 +1,5 @@
-//! Many active rooms: in each one a user at `/chat` sends messages with ids and waits for their durable acks,
-//! and all users of the room hear them.
+//! Many active rooms: in each one a user at `/chat` sends messages with ids and waits for their acks, and all users of
+//! the room hear them.
 
 use std::{
     collections::VecDeque,
@@ -14,6 +14,7 @@ use crate::{
     crowd::most_sessions,
     figures::{self, Latencies, median, short},
     frames::{TEXT, push_text},
+    logins::log_in,
     server::Server,
 };
 
@@ -25,11 +26,32 @@ const UNDER_WAY: u64 = 4;
 
 /// Figures of one turn.
 struct Figures {
-    acks_per_second: f64,
+    talk: Talk,
     cpu_us_per_ack: f64,
-    p50_ms: f64,
-    p99_ms: f64,
     rss_mib: f64,
+}
+
+/// What the clients of a turn have seen.
+pub struct Talk {
+    pub seconds: f64,
+    pub acks: u64,
+    pub p50_ms: f64,
+    pub p99_ms: f64,
+}
+
+impl Talk {
+    pub fn acks_per_second(&self) -> f64 {
+        self.acks as f64 / self.seconds
+    }
+}
+
+/// The rooms and who is in them. The first users of all rooms come first, then the second ones, and so on.
+#[derive(Clone, Copy)]
+pub struct Rooms {
+    pub rooms: usize,
+    pub users: usize,
+    /// Messages of a sender that wait for their acks.
+    pub under_way: u64,
 }
 
 /// The sender of one room.
@@ -63,7 +85,7 @@ pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>
             let mut turns = Vec::new();
             for _ in 0..TURNS {
                 let server = Server::echoroom("sqlite", &[&format!("ECHOROOM_SHARDS={shards}")])?;
-                turns.push(run(&server, rooms, users, duration)?);
+                turns.push(run(&server, Rooms { rooms, users, under_way: UNDER_WAY }, duration)?);
             }
             figures::row(
                 out,
@@ -71,10 +93,10 @@ pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>
                     rooms.to_string(),
                     users.to_string(),
                     shards.to_string(),
-                    short(median(&turns, |turn: &Figures| turn.acks_per_second)),
+                    short(median(&turns, |turn: &Figures| turn.talk.acks_per_second())),
                     short(median(&turns, |turn| turn.cpu_us_per_ack)),
-                    short(median(&turns, |turn| turn.p50_ms)),
-                    short(median(&turns, |turn| turn.p99_ms)),
+                    short(median(&turns, |turn| turn.talk.p50_ms)),
+                    short(median(&turns, |turn| turn.talk.p99_ms)),
                     short(median(&turns, |turn| turn.rss_mib)),
                 ],
             )?;
@@ -83,86 +105,86 @@ pub fn job(duration: Duration, out: &mut dyn Write) -> Result<(), Box<dyn Error>
     Ok(())
 }
 
-fn run(server: &Server, rooms: usize, users: usize, duration: Duration) -> Result<Figures, Box<dyn Error>> {
-    let mut clients = Clients::connect(server.port, "/chat", rooms * users)?;
-    log_in(&mut clients, rooms, users)?;
-    let mut senders: Vec<Sender> = (0..rooms).map(|_| Sender::default()).collect();
-    for (room, sender) in senders.iter_mut().enumerate() {
-        sender.say(clients.output(room * users), UNDER_WAY);
-    }
-    clients.flush(rooms * users)?;
-    let (started, cpu_before) = (Instant::now(), server.cpu_time()?);
-    let (mut acked, mut heard, mut latencies) = (0_u64, 0_u64, Latencies::default());
-    let mut is_over = false;
-    // All that is under way must come.
-    while !is_over || heard < senders.iter().map(|sender| sender.said).sum::<u64>() * users as u64 {
-        is_over = is_over || started.elapsed() >= duration;
-        let mut ready = Vec::new();
-        let has_come = clients.turn(PATIENCE, &mut |client, first, frame| {
-            if first != TEXT {
-                return Err("a frame that is not a text".into());
-            }
-            if frame.starts_with(br#"{"ack":"#) {
-                let sender = &mut senders[client / users];
-                sender.acked += 1;
-                let expected = format!(r#"{{"ack":{0},"data":{{"id":"{0}","offset":{0},"#, sender.acked);
-                if !client.is_multiple_of(users) || !frame.starts_with(expected.as_bytes()) {
-                    return Err(format!("expected {expected}, got {}", String::from_utf8_lossy(frame)).into());
-                }
-                latencies.add(sender.said_at.pop_front().ok_or("an ack of nothing")?.elapsed());
-                acked += 1;
-                ready.push(client);
-            } else if frame.starts_with(br#"{"event":"receiveMessage""#) {
-                heard += 1;
-            }
-            Ok(())
-        })?;
-        if !has_come {
-            return Err("no ack came".into());
-        }
-        if !is_over {
-            for client in ready {
-                senders[client / users].say(clients.output(client), 1);
-            }
-            clients.flush(rooms * users)?;
-        }
-    }
-    let (elapsed, cpu) = (started.elapsed(), server.cpu_time()? - cpu_before);
+fn run(server: &Server, rooms: Rooms, duration: Duration) -> Result<Figures, Box<dyn Error>> {
+    let mut clients = rooms.log_in(&[server.port])?;
+    let cpu_before = server.cpu_time()?;
+    let talk = rooms.talk(&mut clients, 1, duration)?;
+    let cpu = server.cpu_time()? - cpu_before;
     Ok(Figures {
-        acks_per_second: acked as f64 / elapsed.as_secs_f64(),
-        cpu_us_per_ack: cpu.as_secs_f64() * 1e6 / acked as f64,
-        p50_ms: latencies.percentile(0.5) / 1000.0,
-        p99_ms: latencies.percentile(0.99) / 1000.0,
+        cpu_us_per_ack: cpu.as_secs_f64() * 1e6 / talk.acks as f64,
+        talk,
         rss_mib: server.rss_mib()?,
     })
 }
 
-/// Logs all clients in, so many to each room.
-fn log_in(clients: &mut Clients, rooms: usize, users: usize) -> Result<(), Box<dyn Error>> {
-    for client in 0..rooms * users {
-        let room = client / users;
-        let login = format!(
-            r#"{{"event":"login","data":{{"username":"s{client}","room":"r{room}","presence":"changes"}},"ack":0}}"#
-        );
-        push_text(clients.output(client), login.as_bytes());
+impl Rooms {
+    /// Has all users log in, as many at each of the servers.
+    pub fn log_in(self, ports: &[u16]) -> Result<Clients, Box<dyn Error>> {
+        let count = self.rooms * self.users;
+        let mut clients = Clients::connect_to(ports, "/chat", count / ports.len())?;
+        log_in(&mut clients, count, |client| client % self.rooms)?;
+        Ok(clients)
     }
-    clients.flush(rooms * users)?;
-    // Each is answered, and then given the list of users, with which it is subscribed. Some get more than one list.
-    let steps: [&[u8]; 2] = [br#"{"ack":0,"data""#, br#"{"event":"userList""#];
-    let mut missing = vec![[true; 2]; rooms * users];
-    let mut left = 2 * missing.len();
-    while left > 0 {
-        let has_come = clients.turn(PATIENCE, &mut |client, _, frame| {
-            for (step, is_missing) in steps.iter().zip(&mut missing[client]) {
-                left -= usize::from(frame.starts_with(step) && std::mem::take(is_missing));
-            }
-            Ok(())
-        })?;
-        if !has_come {
-            return Err(format!("{left} steps of logins are missing").into());
+
+    /// Has one user of each room talk for this time. Senders of different rooms are at different ones of the `servers`.
+    pub fn talk(
+        self,
+        clients: &mut Clients,
+        servers: usize,
+        duration: Duration,
+    ) -> Result<Talk, Box<dyn Error>> {
+        let Self { rooms, users, under_way } = self;
+        let sender_of = |room: usize| room + room % servers * (users / servers) * rooms;
+        let mut senders: Vec<Sender> = (0..rooms).map(|_| Sender::default()).collect();
+        for (room, sender) in senders.iter_mut().enumerate() {
+            sender.say(clients.output(sender_of(room)), under_way);
         }
+        clients.flush(rooms * users)?;
+        let started = Instant::now();
+        let (mut acked, mut heard, mut latencies) = (0_u64, 0_u64, Latencies::default());
+        let mut is_over = false;
+        // All that is under way must come.
+        while !is_over || heard < senders.iter().map(|sender| sender.said).sum::<u64>() * users as u64 {
+            is_over = is_over || started.elapsed() >= duration;
+            let mut ready = Vec::new();
+            let has_come = clients.turn(PATIENCE, &mut |client, first, frame| {
+                if first != TEXT {
+                    return Err("a frame that is not a text".into());
+                }
+                if frame.starts_with(br#"{"ack":"#) {
+                    let sender = &mut senders[client % rooms];
+                    sender.acked += 1;
+                    let expected = format!(r#"{{"ack":{0},"data":{{"id":"{0}","offset":{0},"#, sender.acked);
+                    if client != sender_of(client % rooms) || !frame.starts_with(expected.as_bytes()) {
+                        return Err(
+                            format!("expected {expected}, got {}", String::from_utf8_lossy(frame)).into()
+                        );
+                    }
+                    latencies.add(sender.said_at.pop_front().ok_or("an ack of nothing")?.elapsed());
+                    acked += 1;
+                    ready.push(client);
+                } else if frame.starts_with(br#"{"event":"receiveMessage""#) {
+                    heard += 1;
+                }
+                Ok(())
+            })?;
+            if !has_come {
+                return Err("no ack came".into());
+            }
+            if !is_over {
+                for client in ready {
+                    senders[client % rooms].say(clients.output(client), 1);
+                }
+                clients.flush(rooms * users)?;
+            }
+        }
+        Ok(Talk {
+            seconds: started.elapsed().as_secs_f64(),
+            acks: acked,
+            p50_ms: latencies.percentile(0.5) / 1000.0,
+            p99_ms: latencies.percentile(0.99) / 1000.0,
+        })
     }
-    Ok(())
 }
 
 impl Sender {

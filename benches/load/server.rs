@@ -35,9 +35,20 @@ impl Server {
     /// Echoroom with this number of workers. Flags of the form `NAME=VALUE` are variables of its environment: an
     /// older build ignores those that it does not know.
     pub fn echoroom_with(workers: usize, journal: &str, flags: &[&str]) -> Result<Self, Box<dyn Error>> {
+        let data = data_folder()?;
+        let path = data.path().to_str().ok_or("a folder whose name is not UTF-8")?.to_owned();
+        let own = ["--journal", journal, "--data-dir", &path];
+        Self::echoroom_keeping(workers, data, &[&own, flags].concat())
+    }
+
+    /// Echoroom as a node on the Redis at `port`.
+    pub fn node_on(redis: &Server, name: &str) -> Result<Self, Box<dyn Error>> {
+        let url = format!("redis://127.0.0.1:{}", redis.port);
+        Self::echoroom_keeping(1, data_folder()?, &["--redis", &url, "--node", name])
+    }
+
+    fn echoroom_keeping(workers: usize, data: TempDir, flags: &[&str]) -> Result<Self, Box<dyn Error>> {
         let port = free_port()?;
-        // On the disk of the sources, because the default folder may be in memory.
-        let data = tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?;
         let program =
             std::env::var_os("BENCH_ECHOROOM").unwrap_or_else(|| env!("CARGO_BIN_EXE_echoroom").into());
         let mut command = on_core_0(program);
@@ -50,8 +61,6 @@ impl Server {
             .args(["--bind", "127.0.0.1", "--workers", &workers.to_string(), "--port", &port.to_string()])
             .args(["--rate", "10000000", "--rate-burst", "10000000"])
             .args(["--static-dir", concat!(env!("CARGO_MANIFEST_DIR"), "/static")])
-            .args(["--journal", journal, "--data-dir"])
-            .arg(data.path())
             .env("RUST_LOG", "echoroom::app=info");
         for flag in flags {
             match flag.split_once('=').filter(|_| flag.starts_with("ECHOROOM_")) {
@@ -73,6 +82,17 @@ impl Server {
         let mut command = on_core_0(program);
         command.args([&port.to_string(), "20000", "25000"]).env("RUST_LOG", "actix_server=info");
         Self::start(command, port, tempfile::tempdir()?)
+    }
+
+    /// A Redis that appends all that it takes to a file, and flushes that as often as `appendfsync` says.
+    pub fn redis(appendfsync: &str) -> Result<Self, Box<dyn Error>> {
+        let (port, data) = (free_port()?, data_folder()?);
+        let mut command = on_core_0("redis-server");
+        command
+            .args(["--bind", "127.0.0.1", "--save", "", "--appendonly", "yes"])
+            .args(["--port", &port.to_string(), "--appendfsync", appendfsync, "--dir"])
+            .arg(data.path());
+        Self::start_until("Ready to accept connections", command, port, data)
     }
 
     /// The Node peer in `benches/peers/`, installed by npm at first use.
@@ -100,7 +120,17 @@ impl Server {
         Self::start(command, port, tempfile::tempdir()?)
     }
 
-    fn start(mut command: Command, port: u16, data: TempDir) -> Result<Self, Box<dyn Error>> {
+    fn start(command: Command, port: u16, data: TempDir) -> Result<Self, Box<dyn Error>> {
+        Self::start_until("listening on", command, port, data)
+    }
+
+    /// Starts a server, and waits until it logs a line with these words.
+    fn start_until(
+        words: &'static str,
+        mut command: Command,
+        port: u16,
+        data: TempDir,
+    ) -> Result<Self, Box<dyn Error>> {
         let spawned = Instant::now();
         let mut child = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()?;
         // Some servers log to stdout, others to stderr.
@@ -113,7 +143,7 @@ impl Server {
             let (stream, sender) = (stream.ok_or("a piped stream")?, sender.clone());
             std::thread::spawn(move || {
                 for line in BufReader::new(stream).lines().map_while(Result::ok) {
-                    if line.contains("listening on") {
+                    if line.contains(words) {
                         // The main thread may have stopped waiting.
                         let _ = sender.send(());
                     }
@@ -180,6 +210,11 @@ fn on_core_0(program: impl AsRef<OsStr>) -> Command {
     let mut command = Command::new("taskset");
     command.args(["-c", "0"]).arg(program);
     command
+}
+
+/// A folder on the disk of the sources, because the default one may be in memory.
+fn data_folder() -> Result<TempDir, Box<dyn Error>> {
+    Ok(tempfile::tempdir_in(env!("CARGO_TARGET_TMPDIR"))?)
 }
 
 fn free_port() -> Result<u16, Box<dyn Error>> {
