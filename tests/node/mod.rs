@@ -10,11 +10,11 @@ pub fn install(folder: &Path) -> bool {
     run(Command::new("npm").args(["install", "--no-audit", "--no-fund", "--silent"]).current_dir(folder))
 }
 
-/// Runs a folder's tests, one file after the other, with these variables; whether all passed. They start the server that
+/// Runs a folder's tests, so many files at a time, with these variables; whether all passed. They start the server that
 /// Cargo has built.
-pub fn test(folder: &Path, variables: &[(&str, &Path)]) -> bool {
+pub fn test(folder: &Path, files: usize, variables: &[(&str, &Path)]) -> bool {
     run(Command::new("node")
-        .args(["--test", "--test-concurrency=1"])
+        .args(["--test", &format!("--test-concurrency={files}")])
         .args(test_files(folder))
         .env("ECHOROOM_BINARY", env!("CARGO_BIN_EXE_echoroom"))
         .envs(variables.iter().copied())
