@@ -9,7 +9,7 @@ use crate::{
     node::Node,
     program::command,
     redis::{Redis, Reply},
-    redis_cluster::{ROOMS, RedisCluster, SLOTS_OF_ROOMS, addresses, wait, wait_for_partitions},
+    redis_cluster::{ROOMS, RedisCluster, SLOTS_OF_ROOMS, addresses, nodes, wait, wait_for_partitions},
     runs::runs,
     storm::{Storm, history},
     visitor::Visitor,
@@ -104,6 +104,26 @@ fn nothing_is_lost_when_a_replica_takes_the_place_of_a_master_that_is_killed() {
         storm.wait_until_all_hear();
         storm.wait_for_acks(100);
         nodes.iter().for_each(|node| wait_for_partitions(node, 64));
+        let verdict = storm.end(&addresses(&nodes));
+        run.print(&verdict);
+        verdict.assert_whole();
+        assert_eq!(verdict.drops, 0, "sessions stay: {verdict}");
+    });
+}
+
+/// As it is done before a master is upgraded. The nodes know the address of the replica only.
+#[test]
+fn nothing_is_lost_when_a_master_changes_places_with_its_replica() {
+    runs("a master of a Redis Cluster becomes a replica", |run| {
+        let cluster = RedisCluster::start();
+        let replica = cluster.add_replica(2);
+        let nodes = nodes(replica.address(), 2, &[]);
+        let storm = Storm::in_rooms(3, &addresses(&nodes), 2, &Manner::default(), &mut run.rng);
+        storm.wait_for_acks(100 + run.rng.below(200) as u64);
+        replica.ask(&["CLUSTER", "FAILOVER"]);
+        replica.wait_for_info("replication", "role:master");
+        storm.wait_until_all_hear();
+        storm.wait_for_acks(100);
         let verdict = storm.end(&addresses(&nodes));
         run.print(&verdict);
         verdict.assert_whole();

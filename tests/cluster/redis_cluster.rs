@@ -75,10 +75,7 @@ impl RedisCluster {
 
     /// Starts nodes that are told only the address of the first master.
     pub fn nodes(&self, count: usize, flags: &[&str]) -> Vec<Node> {
-        let address = self.masters[0].address();
-        let nodes: Vec<_> = (0..count).map(|number| Node::on_redis(&name(number), address, flags)).collect();
-        nodes.iter().for_each(|node| wait_for_partitions(node, 64));
-        nodes
+        nodes(self.masters[0].address(), count, flags)
     }
 
     /// Begins to move a slot: its keys may be on either server from then on.
@@ -107,6 +104,13 @@ impl RedisCluster {
             self.masters[master].ask(&["CLUSTER", "SETSLOT", &slot.to_string(), "NODE", &owner]);
         }
     }
+}
+
+/// Starts nodes that are told only the address of this server.
+pub fn nodes(server: SocketAddr, count: usize, flags: &[&str]) -> Vec<Node> {
+    let nodes: Vec<_> = (0..count).map(|number| Node::on_redis(&name(number), server, flags)).collect();
+    nodes.iter().for_each(|node| wait_for_partitions(node, 64));
+    nodes
 }
 
 /// The addresses of nodes.

@@ -13,12 +13,11 @@ use tokio::sync::{mpsc, oneshot};
 use super::{
     cluster::{Owners, is_down, is_moved, moved_to},
     connecting::NotConnected,
-    link_thread::Shared,
     links::{Decide, Links},
     places::Places,
     questions::Question,
     servers::{Event as ServerEvent, ServerId, Servers},
-    status::words_of_cluster,
+    status::{Shared, words_of_cluster},
 };
 use crate::{
     nodes::{
@@ -35,6 +34,9 @@ const STOP_PATIENCE: Duration = Duration::from_secs(2);
 
 /// Most orders that are taken at once.
 const MOST_AT_ONCE: usize = 1024;
+
+/// Stands for an address where no server can be asked for the slots of a Redis Cluster.
+const NO_SERVER: &str = "the slots";
 
 /// What the thread is told.
 pub(super) enum Job {
@@ -65,6 +67,7 @@ pub(super) struct LinkThread<D, L> {
     troubles: BTreeMap<String, String>,
     /// Inputs for the links.
     inputs: Vec<(usize, Input)>,
+    out: Vec<Output>,
     stops_at: Option<Instant>,
     is_done: bool,
 }
@@ -78,7 +81,6 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
         jobs: mpsc::UnboundedReceiver<Job>,
         shared: Arc<Shared>,
     ) -> Self {
-        let (troubles, inputs) = (BTreeMap::new(), Vec::new());
         Self {
             servers,
             places,
@@ -86,8 +88,9 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
             listener,
             jobs,
             shared,
-            troubles,
-            inputs,
+            troubles: BTreeMap::new(),
+            inputs: Vec::new(),
+            out: Vec::new(),
             stops_at: None,
             is_done: false,
         }
@@ -197,11 +200,12 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
     /// Hands all inputs to the links, and carries out what they want.
     fn turn(&mut self) {
         let now = Instant::now();
-        for (index, input) in std::mem::take(&mut self.inputs) {
-            for output in self.links.handle(index, now, input) {
-                self.carry_out(index, output);
-            }
+        let (mut inputs, mut out) = (std::mem::take(&mut self.inputs), std::mem::take(&mut self.out));
+        for (index, input) in inputs.drain(..) {
+            self.links.handle(index, now, input, &mut out);
+            out.drain(..).for_each(|output| self.carry_out(index, output));
         }
+        (self.inputs, self.out) = (inputs, out);
         self.is_done |= self.links.have_left();
         self.servers.send();
     }
@@ -270,10 +274,9 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
 
     fn not_found(&mut self, why: &NotConnected) {
         let away = Away(format!("no server of the Redis Cluster can be asked: the last one {why}"));
-        let url = "all".to_owned();
-        if self.troubles.get(&url) != Some(&away.0) {
+        if self.troubles.get(NO_SERVER) != Some(&away.0) {
             warn!("{away}; trying again");
-            self.troubles.insert(url, away.0.clone());
+            self.troubles.insert(NO_SERVER.to_owned(), away.0.clone());
         }
         for index in self.links.indices() {
             if self.links.at(index).server.is_none() {
@@ -314,7 +317,7 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
                 info!("connected to Redis at {url}; {words}");
             }
             self.troubles.remove(&url.to_string());
-            self.troubles.remove("all");
+            self.troubles.remove(NO_SERVER);
         }
         self.places.settle();
         self.tell_up(id, &self.links.at_server(id));

@@ -2,10 +2,7 @@
 
 use std::{
     fmt, io,
-    sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicUsize, Ordering},
-    },
+    sync::{Arc, atomic::Ordering},
 };
 
 use tokio::sync::{mpsc, oneshot};
@@ -18,6 +15,7 @@ use super::{
     questions::Question,
     servers::Servers,
     start::Cluster,
+    status::Shared,
 };
 use crate::{
     config::RedisUrl,
@@ -32,19 +30,6 @@ pub use super::{links::Decide, status::Status};
 
 /// The name of the part.
 const PART: &str = "redis";
-
-/// What the threads share.
-pub(super) struct Shared {
-    /// Orders that were not taken yet.
-    pub(super) waiting: AtomicUsize,
-    status: Mutex<Status>,
-}
-
-impl Shared {
-    pub(super) fn status(&self) -> MutexGuard<'_, Status> {
-        self.status.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// The link to Redis, for all threads. It ends when the last one of these is dropped.
 #[derive(Clone)]
@@ -99,7 +84,7 @@ impl RedisLink {
     ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         let (jobs, receiver) = mpsc::unbounded_channel();
-        let shared = Arc::new(Shared { waiting: AtomicUsize::new(0), status: Mutex::new(Status::new()) });
+        let shared = Arc::new(Shared::new());
         let for_thread = Arc::clone(&shared);
         parts.spawn(PART, move |supervisor| {
             let places = Places::new(options.url.clone(), cluster);

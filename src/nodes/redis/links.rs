@@ -124,21 +124,19 @@ impl<D: Decide> Links<D> {
         self.indices().filter(|index| self.all[*index].server == Some(id)).collect()
     }
 
-    /// What a link wants done for an input.
-    pub(super) fn handle(&mut self, index: usize, now: Instant, input: Input) -> Vec<Output> {
+    /// Hands an input to a link, and appends to `out`, which is empty, what it wants done.
+    pub(super) fn handle(&mut self, index: usize, now: Instant, input: Input, out: &mut Vec<Output>) {
         let count = self.all.len() as u64;
         let placed = self.at(index);
-        let mut out = Vec::new();
-        placed.link.handle(now, input, &mut out);
+        placed.link.handle(now, input, out);
         placed.wakes_at = placed.link.next_wake();
-        for output in &mut out {
+        for output in out {
             match output {
                 Output::Call(id, _) => *id = CallId(id.0 * count + index as u64),
                 Output::Left => placed.has_left = true,
                 _ => {}
             }
         }
-        out
     }
 
     /// The link that something of a server is for.
@@ -223,5 +221,111 @@ impl<D: Decide> Links<D> {
         let others = self.at_server(server).into_iter().filter(|other| *other != index);
         let is_any_other = others.into_iter().any(|other| self.all[other].is_refused);
         (was_refused != is_refused && !is_any_other).then_some(is_refused)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        domain::RoomName,
+        nodes::{
+            commands::{Answer, Command},
+            contract::{Away, Partitions},
+        },
+    };
+
+    /// Makes a call numbered 7 of each input.
+    struct Caller;
+
+    impl Decide for Caller {
+        fn handle(&mut self, _now: Instant, _input: Input, out: &mut Vec<Output>) {
+            let partition = Partition::of(&room("tea"));
+            out.push(Output::Call(CallId(7), Command::Probe { partition }));
+        }
+
+        fn next_wake(&self) -> Option<Instant> {
+            None
+        }
+
+        fn share(&self) -> Share {
+            Share { rooms: 2, swept: Swept { rooms: 3, bytes: 4 } }
+        }
+    }
+
+    fn room(name: &str) -> RoomName {
+        RoomName::parse(name).expect("a name")
+    }
+
+    fn one_each() -> Links<Caller> {
+        Links::each(Partition::all().map(|_| Caller))
+    }
+
+    #[test]
+    fn an_answer_goes_to_the_link_that_has_asked_under_its_own_number() {
+        for (mut links, index) in [(one_each(), 50), (one_each(), 0), (Links::one(Caller), 0)] {
+            let mut out = Vec::new();
+            links.handle(index, Instant::now(), Input::Wake, &mut out);
+            let Some(Output::Call(id, _)) = out.pop() else { panic!("no call") };
+            let mut answer = Input::Answered(id, Ok(Answer::Done));
+            assert_eq!(links.receiver(&mut answer), index);
+            assert!(matches!(answer, Input::Answered(CallId(7), _)), "{answer:?}");
+        }
+    }
+
+    #[test]
+    fn an_order_goes_to_the_link_of_its_room_and_sizes_go_to_all() {
+        let links = one_each();
+        let indices = |links: &Links<Caller>, order| -> Vec<_> {
+            links.orders(order).into_iter().map(|(index, _)| index).collect()
+        };
+        assert_eq!(indices(&links, Order::Open(room("tea"))), [50]);
+        assert_eq!(indices(&Links::one(Caller), Order::Open(room("tea"))), [0]);
+        let sizes: HashMap<_, _> = [("tea", 3), ("milk", 4)].map(|(name, size)| (room(name), size)).into();
+        assert_eq!(indices(&Links::one(Caller), Order::Sizes(sizes.clone())), [0]);
+        let told = links.orders(Order::Sizes(sizes));
+        let told: Vec<_> = told
+            .iter()
+            .map(|(index, order)| match order {
+                Order::Sizes(sizes) => (*index, sizes.values().sum::<u64>()),
+                order => panic!("{order:?}"),
+            })
+            .collect();
+        let expected =
+            (0..64).map(|index| (index, [(50, 3), (22, 4)].into_iter().find(|(of, _)| *of == index)));
+        let expected: Vec<_> =
+            expected.map(|(index, size)| (index, size.map_or(0, |(_, size)| size))).collect();
+        assert_eq!(told, expected, "also that there is none");
+    }
+
+    #[test]
+    fn each_link_is_told_what_all_others_have() {
+        let mut links = one_each();
+        let told = links.due(Instant::now() + BETWEEN_SHARES);
+        assert_eq!(told.len(), 64);
+        for (_, input) in told {
+            let Input::Others(others) = input else { panic!("{input:?}") };
+            assert_eq!(others, Share { rooms: 126, swept: Swept { rooms: 189, bytes: 252 } });
+        }
+        assert!(links.due(Instant::now()).is_empty(), "not again at once");
+        assert!(Links::one(Caller).due(Instant::now() + BETWEEN_SHARES).is_empty());
+    }
+
+    #[test]
+    fn a_server_takes_nothing_from_its_first_link_that_is_refused_to_its_last_one() {
+        let mut links = one_each();
+        links.indices().for_each(|index| links.at(index).server = Some(ServerId(index as u64 % 2)));
+        let down = Heard::Down(Partitions::ALL, Away("full".to_owned()));
+        let up = Heard::Up(Partitions::ALL);
+        for (index, heard, change) in [
+            (0, &down, Some(true)),
+            (2, &down, None),
+            (1, &down, Some(true)),
+            (0, &up, None),
+            (2, &up, Some(false)),
+            (2, &up, None),
+        ] {
+            assert_eq!(links.is_change_of_refusal(index, heard), change, "link {index}, {heard:?}");
+        }
     }
 }

@@ -16,7 +16,7 @@ use crate::{
 
 /// The number of a server, never that of another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct ServerId(u64);
+pub(super) struct ServerId(pub u64);
 
 /// The way to a server.
 enum Way {

@@ -1,6 +1,10 @@
 //! Whether Redis can be reached, in figures and in words.
 
-use std::{collections::BTreeMap, fmt::Write as _};
+use std::{
+    collections::BTreeMap,
+    fmt::Write as _,
+    sync::{Mutex, MutexGuard, PoisonError, atomic::AtomicUsize},
+};
 
 use crate::nodes::Partition;
 
@@ -17,10 +21,23 @@ pub struct Status {
     pub partitions: u8,
 }
 
-impl Status {
+/// What the thread of the link and all others share.
+pub(super) struct Shared {
+    /// Orders that were not taken yet.
+    pub(super) waiting: AtomicUsize,
+    status: Mutex<Status>,
+}
+
+impl Shared {
     /// Before the first connection.
     pub(super) fn new() -> Self {
-        Self { is_up: false, words: "not connected yet".to_owned(), losses: 0, partitions: 0 }
+        let words = "not connected yet".to_owned();
+        let status = Status { is_up: false, words, losses: 0, partitions: 0 };
+        Self { waiting: AtomicUsize::new(0), status: Mutex::new(status) }
+    }
+
+    pub(super) fn status(&self) -> MutexGuard<'_, Status> {
+        self.status.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -34,7 +51,8 @@ pub(super) fn words_of_cluster(
         Some(all) if open.values().all(|words| words == all) => {
             format!("Redis Cluster of {} masters, each of which promises: {all}", open.len())
         }
-        _ => {
+        None => "Redis Cluster".to_owned(),
+        Some(_) => {
             let each: Vec<_> = open.iter().map(|(url, words)| format!("{url}: {words}")).collect();
             format!("Redis Cluster: {}", each.join("; "))
         }
@@ -61,6 +79,7 @@ mod tests {
         let none = map(&[]);
         let words = words_of_cluster(&map(&[("a", "always"), ("b", "always")]), &none, 64);
         assert_eq!(words, "Redis Cluster of 2 masters, each of which promises: always");
+        assert!(words_of_cluster(&none, &none, 0).starts_with("Redis Cluster; 0 of 64 parts"));
         let words = words_of_cluster(&map(&[("a", "always"), ("b", "no")]), &map(&[("c", "gone")]), 43);
         assert_eq!(
             words,
