@@ -92,10 +92,11 @@ fn a_master_that_is_killed_takes_only_its_rooms_away_and_they_come_back_with_it(
     assert_eq!(history(one, ROOMS[1], 3), expected, "what was refused was not said");
 }
 
+/// By default all masters refuse everything meanwhile.
 #[test]
 fn nothing_is_lost_when_a_replica_takes_the_place_of_a_master_that_is_killed() {
     runs("failover in a Redis Cluster", |run| {
-        let mut cluster = RedisCluster::start();
+        let mut cluster = RedisCluster::with(&["cluster-require-full-coverage yes"]);
         let _replica = cluster.add_replica(1);
         let nodes = cluster.nodes(2, &[]);
         let storm = Storm::in_rooms(3, &addresses(&nodes), 2, &Manner::default(), &mut run.rng);

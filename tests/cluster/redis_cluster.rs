@@ -34,7 +34,12 @@ pub struct RedisCluster {
 impl RedisCluster {
     /// Starts three masters with all slots.
     pub fn start() -> Self {
-        let cluster = Self { masters: SLOTS.iter().map(|_| server()).collect() };
+        Self::with(&[])
+    }
+
+    /// As [`RedisCluster::start`] does, with these lines of configuration for each master.
+    pub fn with(lines: &[&str]) -> Self {
+        let cluster = Self { masters: SLOTS.iter().map(|_| server(lines)).collect() };
         let first = &cluster.masters[0];
         for (number, (master, (from, to))) in cluster.masters.iter().zip(SLOTS).enumerate() {
             master.ask(&["CLUSTER", "SET-CONFIG-EPOCH", &(number + 1).to_string()]);
@@ -47,7 +52,7 @@ impl RedisCluster {
 
     /// Adds a replica of a master, and waits until it has its data.
     pub fn add_replica(&self, master: usize) -> Redis {
-        let replica = server();
+        let replica = server(&[]);
         meet(&replica, &self.masters[0]);
         wait("the replica knows the masters", || info(&replica).contains("cluster_known_nodes:4"));
         self.wait_until_all_know(4);
@@ -128,10 +133,10 @@ pub fn wait_for_partitions(node: &Node, count: u8) {
     }
 }
 
-fn server() -> Redis {
+fn server(lines: &[&str]) -> Redis {
     let port = format!("cluster-port {}", free_port());
     let own = ["cluster-enabled yes", "cluster-node-timeout 1000", "cluster-require-full-coverage no", &port];
-    Redis::start(&[&EVERYSEC[..], &own].concat())
+    Redis::start(&[&EVERYSEC[..], &own, lines].concat())
 }
 
 /// Has two servers know each other.

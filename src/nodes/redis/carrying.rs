@@ -231,6 +231,9 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
 
     /// Logs that a server, which can be reached, takes nothing, and that it does again.
     fn log(&mut self, index: usize, heard: &Heard) {
+        if !matches!(heard, Heard::Up(_) | Heard::Down(..)) {
+            return;
+        }
         let server = self.links.at(index).server.filter(|id| self.servers.opened(*id).is_some());
         let Some(url) = server.and_then(|id| self.servers.url(id)) else {
             return;

@@ -19,6 +19,8 @@ const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 /// Longer than this behind the last attempt, pauses begin anew.
 const QUIET: Duration = Duration::from_secs(5);
 
+type Looking = Pin<Box<dyn Future<Output = Result<Owners, NotConnected>>>>;
+
 /// Where servers are looked for.
 pub(super) struct Places {
     /// The address of the settings.
@@ -27,7 +29,7 @@ pub(super) struct Places {
     cluster: Option<Vec<RedisUrl>>,
     /// Is asked first the next time.
     hint: Option<RedisUrl>,
-    looking: Option<Pin<Box<dyn Future<Output = Result<Owners, NotConnected>>>>>,
+    looking: Option<Looking>,
     /// How often was looked, so that another server is asked first each time.
     looks: usize,
     looked_at: Option<Instant>,
