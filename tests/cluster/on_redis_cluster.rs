@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::{
     chatter::Manner,
-    node::Node,
+    node::{Node, SHORT_LEASE},
     program::command,
     redis::{Redis, Reply},
     redis_cluster::{ROOMS, RedisCluster, SLOTS_OF_ROOMS, addresses, nodes, wait, wait_for_partitions},
@@ -154,6 +154,34 @@ fn nothing_is_lost_when_slots_move_to_another_master_key_by_key() {
         run.print(&verdict);
         verdict.assert_whole();
         assert_eq!(verdict.drops, 0, "sessions stay: {verdict}");
+    });
+}
+
+/// As long as two leases: nothing shorter shows that users of a node that is gone leave the rooms of all masters.
+#[test]
+fn users_of_a_node_that_stands_still_or_dies_leave_all_rooms_and_come_back_with_it() {
+    let cluster = RedisCluster::start();
+    let mut nodes = cluster.nodes(2, &SHORT_LEASE);
+    let [one, two] = addresses(&nodes)[..] else { panic!("two nodes") };
+    let mut pairs = ROOMS.map(|room| (Visitor::login(one, "ann", room), Visitor::login(two, "ben", room)));
+    nodes[1].stop();
+    for (ann, _) in &mut pairs {
+        wait("ben has left", || ann.users() == ["ann"]);
+    }
+    nodes[1].go_on();
+    for (ann, ben) in &mut pairs {
+        wait("messages are taken again", || refusal(ben, "back") == Value::Null);
+        ann.hear("receiveMessage", |message| message["msg"] == "back");
+        assert_eq!(ann.users(), ["ann", "ben"]);
+    }
+    nodes[1].kill();
+    for (ann, _) in &mut pairs {
+        wait("ben has left", || ann.users() == ["ann"]);
+    }
+    let alone = ROOMS.map(|room| json!({"room": room, "sessions": 1, "members": 1}));
+    wait("its sessions are not counted", || {
+        let list = nodes[0].rooms()["rooms"].clone();
+        alone.iter().all(|room| list.as_array().is_some_and(|list| list.contains(room)))
     });
 }
 

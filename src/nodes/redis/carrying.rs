@@ -422,8 +422,6 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
         } else {
             open.into_values().next().or_else(|| self.troubles.values().next().cloned())
         };
-        let mut status = self.shared.status();
-        (status.is_up, status.partitions) = (partitions > 0, partitions);
-        status.words = words.unwrap_or_else(|| std::mem::take(&mut status.words));
+        self.shared.status().set(partitions, words);
     }
 }

@@ -52,6 +52,7 @@ pub enum StartError {
 #[derive(Clone, Debug)]
 pub struct Checked {
     /// What the Redis promises, in words; of a Redis Cluster, what one of its masters does.
+    #[cfg_attr(not(feature = "testing"), allow(dead_code, reason = "the log has it with each connection"))]
     pub words: String,
     /// The Redis Cluster, if it is one.
     pub cluster: Option<Cluster>,

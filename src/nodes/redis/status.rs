@@ -21,6 +21,16 @@ pub struct Status {
     pub partitions: u8,
 }
 
+impl Status {
+    /// Notes for how many partitions Redis can be reached, and the words if there are new ones.
+    pub(super) fn set(&mut self, partitions: u8, words: Option<String>) {
+        (self.is_up, self.partitions) = (partitions > 0, partitions);
+        if let Some(words) = words {
+            self.words = words;
+        }
+    }
+}
+
 /// What the thread of the link and all others share.
 pub(super) struct Shared {
     /// Orders that were not taken yet.
