@@ -168,7 +168,7 @@ impl Metrics {
     }
 
     fn register_all(&self) {
-        let collectors: [Box<dyn prometheus::core::Collector>; 26] = [
+        let collectors: [Box<dyn prometheus::core::Collector>; 27] = [
             Box::new(self.rooms.clone()),
             Box::new(self.kept_rooms.clone()),
             Box::new(self.used.clone()),
@@ -194,6 +194,7 @@ impl Metrics {
             Box::new(self.parts.waiting.clone()),
             Box::new(self.redis.node.clone()),
             Box::new(self.redis.is_up.clone()),
+            Box::new(self.redis.partitions.clone()),
             Box::new(self.redis.losses.clone()),
         ];
         for collector in collectors {

@@ -145,8 +145,8 @@ impl Node {
     fn watch_redis(&self) {
         if let (Some(link), Some(node)) = (self.link.clone(), self.settings.nodes.node) {
             self.metrics.watch_redis(move || {
-                let Status { is_up, losses, .. } = link.status();
-                RedisFigures { node: node.to_string(), is_up, losses }
+                let Status { is_up, partitions, losses, .. } = link.status();
+                RedisFigures { node: node.to_string(), is_up, partitions, losses }
             });
         }
     }

@@ -50,18 +50,24 @@ pub(super) fn start(
         return Ok(None);
     };
     // What the Redis promises is in the log with each connection.
-    start::check(&options, sharing.node)?;
-    info!("this is node {} on the Redis at {}", sharing.node, options.url);
+    let cluster = start::check(&options, sharing.node)?.cluster;
+    let kind = if cluster.is_some() { "Redis Cluster" } else { "Redis" };
+    info!("this is node {} on the {kind} at {}", sharing.node, options.url);
     // The first one shows whether the system has random numbers; it has them from then on.
     random()?;
-    let setup = Setup {
-        name: sharing.node,
-        partitions: Partitions::ALL,
-        lease: settings.nodes.node_lease(),
-        tail_bytes: settings.journal.tail_bytes.get(),
-        random: Box::new(|| random().unwrap_or_default()),
+    let link_of = |partitions| {
+        Link::new(Setup {
+            name: sharing.node,
+            partitions,
+            lease: settings.nodes.node_lease(),
+            tail_bytes: settings.journal.tail_bytes.get(),
+            random: Box::new(|| random().unwrap_or_default()),
+        })
     };
-    let link = RedisLink::start(parts, options, bounds(settings), Link::new(setup), chat);
+    let link = match cluster {
+        Some(cluster) => RedisLink::on_cluster(parts, cluster, bounds(settings), link_of, chat),
+        None => RedisLink::start(parts, options, bounds(settings), link_of(Partitions::ALL), chat),
+    };
     link.map(Some).map_err(StartError::NoThread)
 }
 

@@ -39,8 +39,8 @@ pub struct Nodes {
     #[arg(long, env = "ECHOROOM_NODE", value_name = "NAME")]
     pub node: Option<NodeName>,
 
-    /// Redis in which the rooms are, for several servers that share them: redis://user:password@host:port/database,
-    /// rediss:// for TLS, or unix: and the path of a socket
+    /// Redis in which the rooms are, for several servers that share them, or any server of a Redis Cluster:
+    /// redis://user:password@host:port/database, rediss:// for TLS, or unix: and the path of a socket
     #[arg(long, env = "ECHOROOM_REDIS", global = true, hide_env_values = true, value_name = "URL")]
     pub redis: Option<RedisUrl>,
 

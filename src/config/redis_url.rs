@@ -75,6 +75,12 @@ impl RedisUrl {
         self.database
     }
 
+    /// The address of another server of the Redis Cluster of this one, which has the same users.
+    pub fn at(&self, host: &str, port: u16) -> Self {
+        let has_tls = matches!(self.place, Place::Tcp { has_tls: true, .. });
+        Self { place: Place::Tcp { host: host.to_owned(), port, has_tls }, ..self.clone() }
+    }
+
     fn tcp(text: &str, has_tls: bool) -> Result<Self, RedisUrlError> {
         let url = Url::parse(text).map_err(|_| RedisUrlError::Malformed)?;
         let host = match url.host().ok_or(RedisUrlError::Malformed)? {

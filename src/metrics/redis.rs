@@ -13,6 +13,8 @@ pub(crate) struct RedisFigures {
     pub node: String,
     /// Whether Redis can be reached.
     pub is_up: bool,
+    /// The number of partitions for which it can be reached.
+    pub partitions: u8,
     /// How often the connection was lost.
     pub losses: u64,
 }
@@ -21,6 +23,7 @@ pub(crate) struct RedisFigures {
 pub(super) struct Redis {
     pub(super) node: IntGaugeVec,
     pub(super) is_up: IntGauge,
+    pub(super) partitions: IntGauge,
     pub(super) losses: IntCounter,
     figures: OnceLock<Box<dyn Fn() -> RedisFigures + Send + Sync>>,
 }
@@ -39,6 +42,10 @@ impl Redis {
                 "echoroom_redis_up",
                 "Whether Redis can be reached; 0 without --redis.",
             )),
+            partitions: must(IntGauge::new(
+                "echoroom_redis_partitions",
+                "Parts of the rooms, of 64, for which Redis can be reached; 0 without --redis.",
+            )),
             losses: must(IntCounter::new(
                 "echoroom_redis_losses_total",
                 "How often the connection to Redis was lost, or given up.",
@@ -54,9 +61,12 @@ impl Redis {
 
     /// Reads the figures.
     pub(super) fn read(&self) {
-        if let Some(RedisFigures { node, is_up, losses }) = self.figures.get().map(|figures| figures()) {
+        if let Some(RedisFigures { node, is_up, partitions, losses }) =
+            self.figures.get().map(|figures| figures())
+        {
             self.node.with_label_values(&[&node]).set(1);
             self.is_up.set(i64::from(is_up));
+            self.partitions.set(i64::from(partitions));
             self.losses.inc_by(losses.saturating_sub(self.losses.get()));
         }
     }

@@ -298,6 +298,15 @@ pub struct Swept {
     pub bytes: u64,
 }
 
+impl std::iter::Sum for Swept {
+    fn sum<I: Iterator<Item = Self>>(parts: I) -> Self {
+        parts.fold(Self::default(), |all, part| Self {
+            rooms: all.rooms + part.rooms,
+            bytes: all.bytes + part.bytes,
+        })
+    }
+}
+
 /// Where a room stands in Redis.
 #[derive(Clone, Debug)]
 pub struct Position {

@@ -102,6 +102,11 @@ impl Partition {
         Self(id.as_bytes()[0] % Self::COUNT)
     }
 
+    /// The partition with this number, if it is less than [`Partition::COUNT`].
+    pub fn with_number(number: u8) -> Option<Self> {
+        (number < Self::COUNT).then_some(Self(number))
+    }
+
     /// All partitions.
     pub fn all() -> impl Iterator<Item = Self> {
         (0..Self::COUNT).map(Self)

@@ -53,6 +53,17 @@ fn a_redis_that_may_evict_rooms_is_refused_unless_that_is_set() {
     assert!(words.starts_with("appendonly no: "), "{words}");
 }
 
+#[test]
+fn a_redis_cluster_is_taken_and_refused_while_some_slots_have_no_server() {
+    let cluster = Redis::as_cluster();
+    let checked =
+        echoroom::testing::nodes::check(&options(&cluster.url(), "heard"), "n001".parse().expect("a name"));
+    assert!(checked.expect("it is taken").cluster.is_some());
+    // Of the slots of all parts of the rooms the last one goes.
+    cluster.ask("CLUSTER DELSLOTSRANGE 15000 16383");
+    assert!(refusal(&cluster.url()).contains("has no server for some slots"));
+}
+
 /// Takes some seconds, which a Redis is given to come up.
 #[test]
 fn a_redis_that_is_not_there_is_told_with_its_address() {

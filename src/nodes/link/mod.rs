@@ -21,7 +21,7 @@ use self::{
 };
 use super::{
     NodeName, NodeUid,
-    commands::{Answer, Appended, Healed, Published, Refused},
+    commands::{Answer, Appended, Healed, Published, Refused, Swept},
     contract::{Away, Heard, Order, Partitions},
 };
 use crate::domain::RoomName;
@@ -68,8 +68,19 @@ pub enum Input {
     Published(RoomName, Published),
     /// The time that was asked for has come.
     Wake,
+    /// What the links of this node to other servers have.
+    Others(Share),
     /// The server stops: the link leaves once all that waits is in Redis.
     Stop,
+}
+
+/// What a link has of that which is bounded over all links of a node.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Share {
+    /// Open rooms.
+    pub rooms: usize,
+    /// What there is in Redis.
+    pub swept: Swept,
 }
 
 /// What a link is made of.
@@ -95,6 +106,7 @@ pub struct Link {
     pictures: Pictures,
     sizes: Sizes,
     sweeping: Sweeping,
+    others: Share,
     tail_bytes: usize,
     random: Box<dyn FnMut() -> u64 + Send>,
     last_seq: u64,
@@ -119,6 +131,7 @@ impl Link {
             pictures: Pictures::default(),
             sizes: Sizes::new(),
             sweeping: Sweeping::default(),
+            others: Share::default(),
             tail_bytes,
             random,
             last_seq: 0,
@@ -143,6 +156,11 @@ impl Link {
             .min()
     }
 
+    /// What the other links of the node are told with [`Input::Others`].
+    pub fn share(&self) -> Share {
+        Share { rooms: self.rooms.len(), swept: self.sweeping.all() }
+    }
+
     /// Handles an input, and adds what is to be done to `out`.
     pub fn handle(&mut self, now: Instant, input: Input, out: &mut Vec<Output>) {
         match input {
@@ -155,6 +173,7 @@ impl Link {
                 self.with_room(&room, now, out, |room, turn| room.published(published, turn));
             }
             Input::Wake => self.wake(now, out),
+            Input::Others(others) => self.others = others,
             Input::Stop => self.is_stopping = true,
         }
         self.leave_if_done(now, out);
@@ -225,7 +244,8 @@ impl Link {
 
     /// Bytes of its newest messages that a room keeps.
     fn tail_share(&self) -> usize {
-        (self.tail_bytes / self.rooms.len().max(1)).clamp(*TAIL_SHARE.start(), *TAIL_SHARE.end())
+        let rooms = self.rooms.len() + self.others.rooms;
+        (self.tail_bytes / rooms.max(1)).clamp(*TAIL_SHARE.start(), *TAIL_SHARE.end())
     }
 
     // ----- Redis -----
@@ -401,8 +421,9 @@ impl Link {
             self.with_each_room(now, out, |room, turn| room.look_after(turn));
         }
         self.look_after_joining(now, out);
+        let others = self.others.swept;
         let (mut turn, parts) = self.turn(now, out);
-        parts.sweeping.look_after(&mut turn);
+        parts.sweeping.look_after(others, &mut turn);
     }
 
     /// Leaves, if the server stops and nothing waits.

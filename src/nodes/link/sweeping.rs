@@ -32,16 +32,18 @@ impl Sweeping {
         self.next
     }
 
-    /// Asks for it, if it is due and the node is in.
-    pub(super) fn look_after(&mut self, turn: &mut Turn<'_>) {
+    /// What there is in all partitions of the link.
+    pub(super) fn all(&self) -> Swept {
+        self.swept.values().copied().sum()
+    }
+
+    /// Asks for it, if it is due and the node is in. `others` is what there is in the partitions of other links.
+    pub(super) fn look_after(&mut self, others: Swept, turn: &mut Turn<'_>) {
         if self.next.take_if(|next| *next <= turn.now).is_none() {
             return;
         }
         self.next = Some(turn.now + SWEEP);
-        let all = self.swept.values().fold(Swept::default(), |all, part| Swept {
-            rooms: all.rooms + part.rooms,
-            bytes: all.bytes + part.bytes,
-        });
+        let all = [self.all(), others].into_iter().sum();
         for partition in turn.open.iter() {
             turn.call(About::Sweep(partition), Command::Sweep { partition, node: turn.node, all });
         }

@@ -34,13 +34,20 @@ pub struct Options {
     pub acks: RedisAcks,
     /// Whether a Redis that may evict any key is used.
     pub may_evict: bool,
+    /// Whether it is a server of a Redis Cluster.
+    pub is_cluster: bool,
 }
 
 impl Options {
     /// The settings' part of this; `None` without `--redis`.
     pub fn of(nodes: &Nodes) -> Option<Self> {
         let may_evict = nodes.redis_eviction() == Switch::On;
-        nodes.redis.clone().map(|url| Self { url, acks: nodes.redis_acks(), may_evict })
+        nodes.redis.clone().map(|url| Self { url, acks: nodes.redis_acks(), may_evict, is_cluster: false })
+    }
+
+    /// For another server of the Redis Cluster.
+    pub(super) fn at(&self, url: RedisUrl) -> Self {
+        Self { url, is_cluster: true, ..self.clone() }
     }
 }
 
@@ -91,6 +98,9 @@ pub enum NotConnected {
     /// The two connections are to two servers: something between chooses one for each.
     #[error("is another server for each connection: the address must be that of one Redis")]
     Several,
+    /// No server of a Redis Cluster has some of the slots.
+    #[error("is part of a Redis Cluster that has no server for some slots")]
+    NoOwner,
     /// It cannot be used.
     #[error(transparent)]
     Unfit(#[from] Unfit),
@@ -99,7 +109,7 @@ pub enum NotConnected {
 impl NotConnected {
     /// Whether it may be otherwise in a second without anybody's doing.
     pub(super) fn may_pass(&self) -> bool {
-        matches!(self, Self::Unreachable(_) | Self::Silent | Self::Loading)
+        matches!(self, Self::Unreachable(_) | Self::Silent | Self::Loading | Self::NoOwner)
     }
 }
 
@@ -143,6 +153,9 @@ async fn connect_both(options: &Options) -> Result<Connected, NotConnected> {
     if facts.is_loading {
         return Err(NotConnected::Loading);
     }
+    if facts.is_cluster && !options.is_cluster {
+        return Err(Unfit::Cluster.into());
+    }
     let terms = judge(&facts, options.acks, options.may_evict)?;
     if Facts::ask(&mut feed).await?.run != facts.run {
         return Err(NotConnected::Several);
@@ -151,7 +164,7 @@ async fn connect_both(options: &Options) -> Result<Connected, NotConnected> {
     Ok(Connected { calls, feed, pushes, server: facts.server(), terms })
 }
 
-fn client_of(url: &RedisUrl) -> Result<Client, RedisError> {
+pub(super) fn client_of(url: &RedisUrl) -> Result<Client, RedisError> {
     let address = match url.place() {
         Place::Tcp { host, port, has_tls: false } => ConnectionAddr::Tcp(host.clone(), *port),
         Place::Tcp { host, port, has_tls: true } => {

@@ -20,10 +20,8 @@ pub enum Unfit {
     /// It tells no version.
     #[error("does not tell its version")]
     NoVersion,
-    /// It is part of a Redis Cluster.
-    #[error(
-        "is part of a Redis Cluster, which is not supported yet: use a single Redis, with replicas if need be"
-    )]
+    /// It is part of a Redis Cluster, and was not taken for that.
+    #[error("is part of a Redis Cluster, which it was not when this server started: start it again")]
     Cluster,
     /// It is a replica.
     #[error("is a replica: the address of its master is needed")]
@@ -42,7 +40,7 @@ pub enum Unfit {
 
 /// What a Redis promises.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Terms {
+pub(super) struct Terms {
     /// The promise in words, for the log and for `/health`.
     pub words: String,
     /// Whether acks wait for more than one computer, or for its disk, and a failover can void them all the same.
@@ -57,9 +55,6 @@ pub(super) fn judge(facts: &Facts, acks: RedisAcks, may_evict: bool) -> Result<T
     let mut numbers = facts.version.split('.').map_while(|number| number.parse::<u32>().ok());
     if (numbers.next().unwrap_or_default(), numbers.next().unwrap_or_default()) < OLDEST {
         return Err(Unfit::TooOld { version: facts.version.clone() });
-    }
-    if facts.is_cluster {
-        return Err(Unfit::Cluster);
     }
     if facts.is_replica {
         return Err(Unfit::Replica);
@@ -141,7 +136,6 @@ mod tests {
         let table = [
             (Facts { version: "6.2.14".into(), ..facts() }, "has version 6.2.14, but 7.0"),
             (Facts { version: String::new(), ..facts() }, "does not tell its version"),
-            (Facts { is_cluster: true, ..facts() }, "Redis Cluster"),
             (Facts { is_replica: true, ..facts() }, "master"),
             (Facts { eviction: "allkeys-lfu".into(), ..facts() }, "--redis-eviction"),
         ];

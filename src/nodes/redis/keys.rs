@@ -7,7 +7,12 @@ use crate::{
 
 /// The beginning of all keys of a partition. The braces are the hash tag of a Redis Cluster.
 pub(super) fn prefix(partition: Partition) -> String {
-    format!("er:{{e{}}}:", partition.number())
+    format!("er:{{{}}}:", tag(partition))
+}
+
+/// The hash tag of a partition.
+pub(super) fn tag(partition: Partition) -> String {
+    format!("e{}", partition.number())
 }
 
 /// The channel of a room, for `SSUBSCRIBE`.
@@ -49,8 +54,13 @@ pub(super) fn room_of_key(key: &str) -> Option<RoomName> {
 
 /// Whether this is the channel of a node.
 pub(super) fn is_of_node(channel: &[u8]) -> bool {
-    let mut words = channel.splitn(4, |byte| *byte == b':');
-    words.next() == Some(b"er") && words.nth(1) == Some(b"node")
+    partition_of_node(channel).is_some()
+}
+
+/// The partition of the channel of a node; `None` for other channels.
+pub(super) fn partition_of_node(channel: &[u8]) -> Option<Partition> {
+    let (partition, rest) = std::str::from_utf8(channel).ok()?.strip_prefix("er:{e")?.split_once("}:")?;
+    rest.starts_with("node:").then(|| Partition::with_number(partition.parse().ok()?))?
 }
 
 #[cfg(test)]
@@ -74,9 +84,10 @@ mod tests {
     fn other_channels_have_no_room() {
         let node = "n001AAAABBBBCCCC".parse().expect("a uid");
         let channel = channel_of_node(Partition::of(&RoomName::parse("lobby").expect("a name")), &node);
-        assert!(is_of_node(channel.as_bytes()));
+        assert_eq!(partition_of_node(channel.as_bytes()).map(Partition::number), Some(55));
         for other in [channel.as_str(), "", "er:{e1}:c:lobby", "er:{e55}:c:", "socket.io#/#"] {
             assert_eq!(room_of(other.as_bytes()), None, "{other}");
+            assert_eq!(is_of_node(other.as_bytes()), other == channel, "{other}");
         }
     }
 }

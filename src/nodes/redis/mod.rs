@@ -9,24 +9,32 @@
 //! - [`moving`]: brings rooms from the journal of a server, and back.
 //! - [`traffic`]: two open connections: calls, subscriptions, pings.
 //! - [`questions`], [`reading`]: what is asked past the link, for sessions and pages.
-//! - [`link_thread`]: the thread, which carries out what the link decides.
+//! - [`cluster`]: which server of a Redis Cluster has which partition. [`places`]: finds them, [`servers`]: has them.
+//! - [`carrying`]: the thread, which carries out what the [`links`] decide. [`link_thread`]: the link for other threads,
+//!   [`status`]: what it tells of Redis.
 
 mod answers;
 mod calls;
+mod carrying;
+mod cluster;
 pub(crate) mod connecting;
 mod facts;
 pub(crate) mod fitness;
 mod keys;
 pub(crate) mod link_thread;
+mod links;
 mod listing;
 pub(crate) mod moving;
 mod namesakes;
 mod pages;
+mod places;
 mod publications;
 mod questions;
 mod reading;
 mod records;
+mod servers;
 pub(crate) mod start;
+mod status;
 mod traffic;
 mod users;
 

@@ -10,14 +10,13 @@ use crate::nodes::{NodeName, NodeUid, Partition};
 
 /// The node of this name that is alive, if there is one: its channel is subscribed to, and its lease runs. Redis closes
 /// the connections of a process that has crashed at once, so that it can start again; the connections of a machine
-/// without power stay, and its lease ends. A node tells of itself in all partitions; this asks in one.
+/// without power stay, and its lease ends. A node tells of itself in all partitions; this asks in one,
+/// which the server must have.
 pub(super) async fn namesake(
     connection: &mut MultiplexedConnection,
+    partition: Partition,
     name: NodeName,
 ) -> Result<Option<NodeUid>, RedisError> {
-    let Some(partition) = Partition::all().next() else {
-        return Ok(None);
-    };
     let mut requests = redis::pipe();
     requests.cmd("PUBSUB").arg("SHARDCHANNELS").arg(pattern(partition, name));
     requests.cmd("TIME");

@@ -4,20 +4,25 @@ use redis::{Cmd, Pipeline, Value};
 use tokio::sync::oneshot;
 
 use super::answers::refusal;
-use crate::journal::{JournalError, Pending};
+use crate::{
+    journal::{JournalError, Pending},
+    nodes::Partition,
+};
 
 /// What is done with the answers, or with the reason why there are none.
 type Answer = Box<dyn FnOnce(Result<Vec<Value>, String>) + Send>;
 
-/// A question: requests that are sent in one write.
+/// A question about one partition: requests that are sent in one write.
 pub(super) struct Question {
+    pub(super) partition: Partition,
     pub(super) requests: Pipeline,
     pub(super) answer: Answer,
 }
 
 impl Question {
-    /// A question, and its answer as `read` reads it of the answers to the requests, of which none is an error.
+    /// A question about a partition, and its answer as `read` reads it of the answers to the requests, of which none is an error.
     pub(super) fn new<T: Send + 'static>(
+        partition: Partition,
         requests: impl IntoIterator<Item = Cmd>,
         read: impl FnOnce(Vec<Value>) -> Result<T, JournalError> + Send + 'static,
     ) -> (Self, Pending<T>) {
@@ -38,7 +43,7 @@ impl Question {
         });
         let has_ended = || JournalError::Unavailable("the link to Redis has ended".to_owned());
         let pending = Box::pin(async move { answered.await.unwrap_or_else(|_| Err(has_ended())) });
-        (Self { requests: pipeline, answer }, pending)
+        (Self { partition, requests: pipeline, answer }, pending)
     }
 
     /// Gives no answer, for this reason.

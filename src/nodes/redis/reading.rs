@@ -1,5 +1,6 @@
 //! What sessions and pages read of Redis past the link.
 
+use futures_util::future::try_join_all;
 use redis::{Cmd, Value};
 
 use super::{
@@ -17,13 +18,14 @@ use crate::{
     },
 };
 
-/// Asks past the link.
+/// Asks past the link about a partition.
 fn ask<T: Send + 'static>(
     link: &RedisLink,
+    partition: Partition,
     requests: impl IntoIterator<Item = Cmd>,
     read: impl FnOnce(Vec<Value>) -> Result<T, JournalError> + Send + 'static,
 ) -> Pending<T> {
-    let (question, answer) = Question::new(requests, read);
+    let (question, answer) = Question::new(partition, requests, read);
     link.ask(question);
     answer
 }
@@ -36,18 +38,21 @@ impl Link for RedisLink {
     fn list_rooms(&self, most: usize, asked: Vec<RoomName>) -> Pending<RoomSizes> {
         let is_wanted =
             |partition: &Partition| most > 0 || asked.iter().any(|room| Partition::of(room) == *partition);
-        let requests = Partition::all().filter(is_wanted).map(|partition| list(partition, most, &asked));
-        ask(self, requests, move |replies| Ok(list_of(most, replies)?))
+        let one =
+            |partition| ask(self, partition, [list(partition, most, &asked)], |replies| Ok(only(replies)));
+        // A question for each partition: they may be on several servers.
+        let replies = try_join_all(Partition::all().filter(is_wanted).map(one));
+        Box::pin(async move { Ok(list_of(most, replies.await?)?) })
     }
 }
 
 impl Records for RedisLink {
     fn read(&self, room: RoomName, range: Range) -> Pending<Page> {
-        ask(self, [page(&room, range)], move |replies| page_of(range, only(replies))?)
+        ask(self, Partition::of(&room), [page(&room, range)], move |replies| page_of(range, only(replies))?)
     }
 
     fn picture(&self, id: PictureId) -> Pending<Option<Picture>> {
-        ask(self, [picture(&id)], move |replies| picture_of(&id, only(replies)))
+        ask(self, Partition::of_picture(&id), [picture(&id)], move |replies| picture_of(&id, only(replies)))
     }
 }
 

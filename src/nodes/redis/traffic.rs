@@ -19,8 +19,9 @@ use redis::{Pipeline, PushInfo, PushKind, RedisError, Value, aio::MultiplexedCon
 use super::{
     answers::{answer, refusal},
     calls::call,
+    cluster::{is_down, is_moved},
     connecting::{ANSWER_TIMEOUT, Connected, Line, Pushes, text_of_error},
-    keys::{channel_of, channel_of_node},
+    keys::{channel_of, channel_of_node, partition_of_node},
     publications::Publications,
     questions::Question,
 };
@@ -58,8 +59,16 @@ enum Back {
     Calls(Vec<(CallId, Command)>, Answers),
     /// A question was answered.
     Asked(Result<(), RedisError>),
-    /// The answer to a ping, or answers to subscriptions; those that matter come as pushes.
-    Other(Line, Answers),
+    /// Answers to subscriptions in these partitions; those that matter come as pushes.
+    Subscribed(Vec<Partition>, Answers),
+    /// The answer to a ping.
+    Pinged(Line, Answers),
+}
+
+/// A partition that another server of the Redis Cluster has, in the words of this one.
+pub(super) struct Moved {
+    pub(super) partition: Partition,
+    pub(super) why: String,
 }
 
 /// Something that has happened on the connections.
@@ -77,6 +86,15 @@ enum Event {
 pub(super) struct Batch {
     calls: Vec<(CallId, Command)>,
     feed: Pipeline,
+    /// The partitions of the subscriptions.
+    subscribed: Vec<Partition>,
+}
+
+impl Batch {
+    fn subscription(&mut self, word: &str, channel: &str, partition: Partition) {
+        self.feed.cmd(word).arg(channel);
+        self.subscribed.push(partition);
+    }
 }
 
 /// Two open connections.
@@ -88,6 +106,7 @@ pub(super) struct Traffic {
     publications: Publications,
     /// The rooms whose channels are being subscribed to.
     subscribing: HashMap<String, RoomName>,
+    moved: Vec<Moved>,
     acks: RedisAcks,
     bounds: Arc<Bounds>,
     /// Whether replicas are waited for. Calls are then held back: behind each other, many such waits would take too long.
@@ -107,6 +126,7 @@ impl Traffic {
             sent: FuturesUnordered::new(),
             publications: Publications::default(),
             subscribing: HashMap::new(),
+            moved: Vec::new(),
             acks,
             bounds,
             is_waiting: false,
@@ -124,25 +144,28 @@ impl Traffic {
     /// Subscribes to the channel of a room.
     pub(super) fn subscribe(&mut self, room: RoomName, batch: &mut Batch) {
         let channel = channel_of(&room);
-        batch.feed.cmd("SSUBSCRIBE").arg(&channel);
+        batch.subscription("SSUBSCRIBE", &channel, Partition::of(&room));
         self.subscribing.insert(channel, room);
     }
 
     /// Unsubscribes from the channel of a room.
     pub(super) fn unsubscribe(&mut self, room: &RoomName, batch: &mut Batch) {
-        batch.feed.cmd("SUNSUBSCRIBE").arg(channel_of(room));
+        batch.subscription("SUNSUBSCRIBE", &channel_of(room), Partition::of(room));
     }
 
     /// Subscribes to the channel of a node in a partition.
     pub(super) fn subscribe_node(&mut self, partition: Partition, node: NodeUid, batch: &mut Batch) {
-        batch.feed.cmd("SSUBSCRIBE").arg(channel_of_node(partition, &node));
+        batch.subscription("SSUBSCRIBE", &channel_of_node(partition, &node), partition);
     }
 
     /// Sends a turn's requests, those of each connection in one write.
     pub(super) fn send(&mut self, batch: Batch) {
-        let Batch { calls, feed } = batch;
+        let Batch { calls, feed, subscribed } = batch;
         if !feed.is_empty() {
-            self.send_on(Line::Feed, feed);
+            let (mut connection, count) = (self.feed.clone(), feed.len());
+            self.keep(async move {
+                Back::Subscribed(subscribed, connection.send_packed_commands(&feed, 0, count).await)
+            });
         }
         self.held.extend(calls);
         self.send_calls();
@@ -181,7 +204,7 @@ impl Traffic {
 
     /// Asks a question of a session or page.
     pub(super) fn ask(&mut self, question: Question) {
-        let Question { requests, answer } = question;
+        let Question { partition: _, requests, answer } = question;
         let (mut connection, count) = (self.calls.clone(), requests.len());
         self.keep(async move {
             match connection.send_packed_commands(&requests, 0, count).await {
@@ -197,12 +220,11 @@ impl Traffic {
         });
     }
 
-    fn send_on(&mut self, line: Line, requests: Pipeline) {
+    fn ping(&mut self, line: Line) {
         let mut connection = if line == Line::Calls { self.calls.clone() } else { self.feed.clone() };
-        let count = requests.len();
-        self.keep(
-            async move { Back::Other(line, connection.send_packed_commands(&requests, 0, count).await) },
-        );
+        let mut ping = redis::pipe();
+        ping.cmd("PING");
+        self.keep(async move { Back::Pinged(line, connection.send_packed_commands(&ping, 0, 1).await) });
     }
 
     /// Has a request sent now, so that requests pass in the order of these calls, and waits for its answer later.
@@ -260,13 +282,15 @@ impl Traffic {
                 self.take_push(push, inputs);
                 Ok(())
             }
-            Event::Back(Back::Other(line, answers)) => {
-                let values = answers.map_err(|error| away(&error))?;
+            Event::Back(Back::Pinged(line, answers)) => {
+                answers.map_err(|error| away(&error))?;
                 self.hear(line);
-                match values.iter().find_map(refusal) {
-                    Some(text) => Err(Away(format!("Redis refuses a subscription: {text}"))),
-                    None => Ok(()),
-                }
+                Ok(())
+            }
+            Event::Back(Back::Subscribed(partitions, answers)) => {
+                let values = answers.map_err(|error| away(&error))?;
+                self.hear(Line::Feed);
+                self.take_subscribed(partitions, &values)
             }
             Event::Back(Back::Asked(answered)) => {
                 answered.map_err(|error| away(&error))?;
@@ -300,6 +324,11 @@ impl Traffic {
                 // Without a room: the channel of the node itself.
                 inputs.extend(room.map(Input::Subscribed));
             }
+            // A node does not unsubscribe from its own channel: Redis has, because the slot is another server's.
+            (PushKind::SUnsubscribe, _) => {
+                let why = "Redis has given its slot to another server".to_owned();
+                self.moved.extend(partition_of_node(&channel).map(|partition| Moved { partition, why }));
+            }
             (PushKind::SMessage, Some(Value::BulkString(payload))) => {
                 match self.publications.read(&channel, Bytes::from(payload)) {
                     Ok(published) => {
@@ -311,6 +340,22 @@ impl Traffic {
             }
             _ => {}
         }
+    }
+
+    /// What other servers of the Redis Cluster have now, as this one has said since the last time.
+    pub(super) fn take_moved(&mut self) -> Vec<Moved> {
+        std::mem::take(&mut self.moved)
+    }
+
+    fn take_subscribed(&mut self, partitions: Vec<Partition>, values: &[Value]) -> Result<(), Away> {
+        for (partition, value) in partitions.into_iter().zip(values) {
+            match refusal(value) {
+                Some(why) if is_moved(&why) || is_down(&why) => self.moved.push(Moved { partition, why }),
+                Some(why) => return Err(Away(format!("Redis refuses a subscription: {why}"))),
+                None => {}
+            }
+        }
+        Ok(())
     }
 
     fn take_answers(
@@ -349,11 +394,8 @@ impl Traffic {
         }
         if now >= self.next_ping {
             self.next_ping = now + PING_INTERVAL;
-            for line in [Line::Calls, Line::Feed] {
-                let mut ping = redis::pipe();
-                ping.cmd("PING");
-                self.send_on(line, ping);
-            }
+            self.ping(Line::Calls);
+            self.ping(Line::Feed);
         }
         Ok(())
     }

@@ -67,7 +67,7 @@ pub(in crate::chat) struct Shared {
     forgetting: HashMap<AskId, CallId>,
     /// Partitions for which Redis cannot be reached.
     away: Partitions,
-    /// Why; `None` if it can be reached for all.
+    /// Why, for the last ones; `None` if it can be reached for all.
     fault: Option<JournalError>,
     /// What the link is to be given.
     orders: Vec<Order>,
@@ -178,9 +178,11 @@ impl Chat {
         shared.is_away(&room.name)
     }
 
-    /// Why Redis cannot be reached for some rooms; `None` if it can.
+    /// Why Redis cannot be reached for any room; `None` if it can for some. A server of a Redis Cluster that is away is
+    /// so for all nodes, so that clients are not better off elsewhere.
     pub(in crate::chat) fn fault_of_link(&self) -> Option<&JournalError> {
-        self.shared.as_ref()?.fault.as_ref()
+        let shared = self.shared.as_ref()?;
+        shared.fault.as_ref().filter(|_| shared.away == Partitions::ALL)
     }
 
     /// Number of messages that are not known to be in Redis.

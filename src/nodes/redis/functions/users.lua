@@ -1,12 +1,15 @@
 -- Users of rooms.
 
--- What a change of users in a room is about.
+-- What a change of users in a room is about. While a Redis Cluster moves keys of the slot to another server, this is an
+-- error if one of them is not here: a change must not end in its middle.
 local function room_of(prefix, name, ask, channel, node, number, max_held)
-  return {
+  local room = {
     name = name, ask = ask, channel = channel, node = node, number = tonumber(number), max_held = max_held, t = now(),
     u = prefix .. 'u:' .. name, x = prefix .. 'x:' .. name, h = prefix .. 'h:' .. name, r = prefix .. 'r:' .. name,
     p = prefix .. 'p:' .. node, old = prefix .. 'old',
   }
+  redis.call('EXISTS', room.u, room.x, room.h, room.r, room.p, room.old)
+  return room
 end
 
 -- Owner and uid, nodes, and what it shows.

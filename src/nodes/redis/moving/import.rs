@@ -100,7 +100,7 @@ impl Import {
                 let owner = owner_text(&OwnerHash(name.owner));
                 cmd.arg(&name.key).arg(owner).arg(name.until).arg(&name.name).arg(looks(&name.name));
             }
-            self.redis.do_alone(&cmd).await?;
+            self.redis.do_alone(Partition::of(room), &cmd).await?;
             self.tally.names += names.len() as u64;
         }
         Ok(())
@@ -130,7 +130,7 @@ impl Import {
                     add_record(&mut cmd, &record, epoch_of(&state.epochs, record.first), bytes);
                 }
             }
-            self.redis.do_alone(&cmd).await?;
+            self.redis.do_alone(Partition::of(room), &cmd).await?;
             is_first = false;
         }
         self.tally.bytes += bytes;
@@ -138,7 +138,7 @@ impl Import {
         let mut cmd = of_room("import_room", room, &["m", "s", "k"], &keys);
         cmd.arg(room.as_str()).arg(state.head).arg(epochs_text(&state.epochs));
         cmd.arg(newest.id.to_string()).arg(newest.id.number).arg(bytes).arg(at);
-        match self.redis.do_alone(&cmd).await? {
+        match self.redis.do_alone(Partition::of(room), &cmd).await? {
             true => Ok(()),
             false => Err(MovingError::Taken(room.clone())),
         }

@@ -41,6 +41,9 @@ pub enum MovingError {
     /// Redis has refused something, or its answer cannot be read.
     #[error("Redis: {0}")]
     Redis(String),
+    /// Slots of a Redis Cluster have gone to another server.
+    #[error("the Redis Cluster has moved slots to another server meanwhile: run the command again")]
+    Moved,
     /// A node may change the rooms meanwhile.
     #[error(
         "node {0} is alive: stop all nodes first (one that was killed counts as alive until its lease is over)"

@@ -8,8 +8,10 @@ use super::{
     super::{
         answers::{BadReply, answer, array, groups, list, number_of, text},
         calls::{call, function, of_room},
-        connecting::{Options, connect, text_of_error},
+        connecting::{NotConnected, Options, connect, text_of_error},
+        fitness::Unfit,
         keys::{KEYS_OF_ROOMS, prefix, room_of_key},
+        places,
         records::read_epochs,
     },
     MovingError, read_owner,
@@ -20,14 +22,15 @@ use crate::{
     nodes::{
         Bounds, Partition,
         commands::{Answer, Command, Stored},
+        contract::Partitions,
     },
 };
 
 /// Keys that Redis looks at in one step.
 const SCANNED: usize = 1000;
 
-/// A connection to a Redis that is fit and has the functions.
-pub(super) struct Session(MultiplexedConnection);
+/// Connections to a Redis, or to the masters of a Redis Cluster, that are fit and have the functions.
+pub(super) struct Session(Vec<(MultiplexedConnection, Partitions)>);
 
 /// Where a room stands in Redis.
 #[derive(Debug)]
@@ -42,21 +45,41 @@ pub(super) struct Standing {
 
 impl Session {
     pub(super) async fn open(options: &Options) -> Result<Self, MovingError> {
-        let connected = connect(options).await;
-        let error = |why| MovingError::NotConnected { place: options.url.clone(), why };
-        connected.map(|connected| Self(connected.calls)).map_err(error)
+        match open_one(options).await {
+            Ok(connection) => Ok(Self(vec![(connection, Partitions::ALL)])),
+            Err(MovingError::NotConnected { why: NotConnected::Unfit(Unfit::Cluster), .. }) => {
+                Self::open_cluster(options).await
+            }
+            Err(error) => Err(error),
+        }
     }
 
-    /// Asks something.
-    pub(super) async fn ask(&mut self, cmd: &Cmd) -> Result<Value, MovingError> {
-        let answer = self.0.send_packed_command(cmd).await.and_then(Value::extract_error);
-        answer.map_err(|error| MovingError::Redis(text_of_error(&error)))
+    async fn open_cluster(options: &Options) -> Result<Self, MovingError> {
+        let place = || options.url.clone();
+        let error = |why| MovingError::NotConnected { place: place(), why };
+        let owners = places::ask(&[place()]).await.map_err(error)?;
+        if Partition::all().any(|partition| owners.of(partition).is_none()) {
+            return Err(error(NotConnected::NoOwner));
+        }
+        let mut connections = Vec::new();
+        for (url, partitions) in owners.masters {
+            connections.push((open_one(&options.at(url)).await?, partitions));
+        }
+        Ok(Self(connections))
+    }
+
+    /// Asks something about a partition.
+    pub(super) async fn ask(&mut self, partition: Partition, cmd: &Cmd) -> Result<Value, MovingError> {
+        match self.0.iter_mut().find(|(_, partitions)| partitions.contains(partition)) {
+            Some((connection, _)) => ask(connection, cmd).await,
+            None => Err(MovingError::Moved),
+        }
     }
 
     /// Asks something that is done only if no node is alive: answered by the id of one, or by an empty text. Returns
     /// false if the answer is nothing.
-    pub(super) async fn do_alone(&mut self, cmd: &Cmd) -> Result<bool, MovingError> {
-        let answer = self.ask(cmd).await?;
+    pub(super) async fn do_alone(&mut self, partition: Partition, cmd: &Cmd) -> Result<bool, MovingError> {
+        let answer = self.ask(partition, cmd).await?;
         if answer == Value::Nil {
             return Ok(false);
         }
@@ -67,20 +90,20 @@ impl Session {
     /// Checks that no node is alive.
     pub(super) async fn check_no_node_is_alive(&mut self) -> Result<(), MovingError> {
         for partition in Partition::all() {
-            self.do_alone(&function("live", [format!("{}n", prefix(partition))])).await?;
+            self.do_alone(partition, &function("live", [format!("{}n", prefix(partition))])).await?;
         }
         Ok(())
     }
 
     pub(super) async fn look(&mut self, room: &RoomName) -> Result<Standing, MovingError> {
-        let answer = self.ask(&of_room("look", room, &["m", "x", "r"], &[])).await?;
+        let answer = self.ask(Partition::of(room), &of_room("look", room, &["m", "x", "r"], &[])).await?;
         standing(answer).map_err(unreadable)
     }
 
     /// The oldest records of a room after an offset.
     pub(super) async fn records(&mut self, room: &RoomName, after: u64) -> Result<Vec<Stored>, MovingError> {
         let command = Command::Read { room: room.clone(), after };
-        let reply = self.ask(&call(&command, &Bounds::default())).await?;
+        let reply = self.ask(Partition::of(room), &call(&command, &Bounds::default())).await?;
         match answer(&command, reply).map_err(unreadable)? {
             Answer::Records(records) => Ok(records),
             _ => Ok(Vec::new()),
@@ -89,19 +112,44 @@ impl Session {
 
     /// All rooms that have, or had, messages, or have reserved names.
     pub(super) async fn rooms(&mut self) -> Result<BTreeSet<RoomName>, MovingError> {
-        let (mut rooms, mut cursor) = (BTreeSet::new(), "0".to_owned());
-        loop {
-            let mut scan = redis::cmd("SCAN");
-            scan.arg(&cursor).arg("MATCH").arg(KEYS_OF_ROOMS).arg("COUNT").arg(SCANNED);
-            let answer = self.ask(&scan).await?;
-            let [next, keys] = array(answer).map_err(unreadable)?;
-            for key in list(keys).map_err(unreadable)? {
-                rooms.extend(room_of_key(&text(key).map_err(unreadable)?));
-            }
-            cursor = text(next).map_err(unreadable)?;
-            if cursor == "0" {
-                return Ok(rooms);
-            }
+        let mut rooms = BTreeSet::new();
+        for (connection, _) in &mut self.0 {
+            add_rooms(connection, &mut rooms).await?;
+        }
+        Ok(rooms)
+    }
+}
+
+async fn open_one(options: &Options) -> Result<MultiplexedConnection, MovingError> {
+    let error = |why| MovingError::NotConnected { place: options.url.clone(), why };
+    connect(options).await.map(|connected| connected.calls).map_err(error)
+}
+
+async fn ask(connection: &mut MultiplexedConnection, cmd: &Cmd) -> Result<Value, MovingError> {
+    let answer = connection.send_packed_command(cmd).await.and_then(Value::extract_error);
+    answer.map_err(|error| {
+        let text = text_of_error(&error);
+        let is_moving = ["MOVED ", "ASK ", "TRYAGAIN"].iter().any(|word| text.starts_with(word));
+        if is_moving { MovingError::Moved } else { MovingError::Redis(text) }
+    })
+}
+
+/// Adds the rooms of one server.
+async fn add_rooms(
+    connection: &mut MultiplexedConnection,
+    rooms: &mut BTreeSet<RoomName>,
+) -> Result<(), MovingError> {
+    let mut cursor = "0".to_owned();
+    loop {
+        let mut scan = redis::cmd("SCAN");
+        scan.arg(&cursor).arg("MATCH").arg(KEYS_OF_ROOMS).arg("COUNT").arg(SCANNED);
+        let [next, keys] = array(ask(connection, &scan).await?).map_err(unreadable)?;
+        for key in list(keys).map_err(unreadable)? {
+            rooms.extend(room_of_key(&text(key).map_err(unreadable)?));
+        }
+        cursor = text(next).map_err(unreadable)?;
+        if cursor == "0" {
+            return Ok(());
         }
     }
 }
