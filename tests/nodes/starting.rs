@@ -33,7 +33,7 @@ fn a_wrong_password_is_told_and_not_shown() {
     for (login, words) in [
         ("?pass=Geheim7", "does not let this server in: WRONGPASS"),
         ("?user=ann&pass=Geheim7", "does not let this server in: WRONGPASS"),
-        ("", "does not let this server in: NOAUTH"),
+        ("", "does not let this server in: NOAUTH, as the address has no password"),
         ("?pass=right&db=99", "refuses what is needed"),
     ] {
         let sentence = refusal(&format!("{url}{login}"));

@@ -112,7 +112,9 @@ impl From<RedisError> for NotConnected {
             (ErrorKind::RESP3NotSupported, _) => {
                 Self::Unfit(Unfit::TooOld { version: "5 or older".to_owned() })
             }
-            (ErrorKind::AuthenticationFailed, _) | (_, "WRONGPASS" | "NOAUTH") => Self::Login(text),
+            // Redis goes on at length about commands.
+            (_, "NOAUTH") => Self::Login("NOAUTH, as the address has no password".to_owned()),
+            (ErrorKind::AuthenticationFailed, _) | (_, "WRONGPASS") => Self::Login(text),
             (_, "LOADING") => Self::Loading,
             _ => Self::Refused(text),
         }
