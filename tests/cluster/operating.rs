@@ -1,14 +1,19 @@
 //! What those who run nodes see: starts that are refused, the log, commands.
 
-use std::{net::SocketAddr, process::Output};
+use std::{
+    net::SocketAddr,
+    process::Output,
+    thread,
+    time::{Duration, Instant},
+};
 
 use serde_json::json;
 
 use crate::{
     cluster::{Cluster, EVERYSEC},
     node::Node,
-    program::command,
-    redis::Redis,
+    program::{PATIENCE, Program, command},
+    redis::{Redis, Reply},
     visitor::Visitor,
 };
 
@@ -57,6 +62,84 @@ fn a_redis_that_is_full_is_logged_once_and_when_it_takes_messages_again() {
     node.wait_until_well();
     let count = |text: &str| node.log().iter().filter(|line| line.contains(text)).count();
     assert_eq!((count("takes no messages now"), count("takes messages again")), (1, 1), "{:#?}", node.log());
+}
+
+/// A Redis that cannot write to its disk, as it may not write below `/proc`; it goes on when it is given its folder back.
+struct FullDisk<'a> {
+    redis: &'a Redis,
+    folder: String,
+}
+
+impl<'a> FullDisk<'a> {
+    /// What the Redis must be started with.
+    const LINES: [&'static str; 2] = ["enable-protected-configs yes", "save 3600 1000000"];
+
+    fn of(redis: &'a Redis) -> Self {
+        let Reply::List(setting) = redis.ask(&["CONFIG", "GET", "dir"]) else { panic!("no setting") };
+        let [_, Reply::Text(folder)] = &setting[..] else { panic!("{setting:?}") };
+        let folder = folder.clone();
+        Self { redis, folder }.write_to("/proc", "err")
+    }
+
+    fn ends(self) {
+        let folder = self.folder.clone();
+        self.write_to(&folder, "ok");
+    }
+
+    fn write_to(self, folder: &str, outcome: &str) -> Self {
+        self.redis.ask(&["CONFIG", "SET", "dir", folder]);
+        self.redis.ask(&["BGSAVE"]);
+        self.redis.wait_for_info("persistence", &format!("rdb_last_bgsave_status:{outcome}"));
+        self
+    }
+
+    /// How many pings it has refused.
+    fn refused_pings(&self) -> u32 {
+        let Reply::Text(text) = self.redis.ask(&["INFO", "commandstats"]) else { panic!("no text") };
+        let line = text.lines().find(|line| line.starts_with("cmdstat_ping:")).unwrap_or_default();
+        let count = line.split("rejected_calls=").nth(1).and_then(|rest| rest.split(',').next());
+        count.and_then(|count| count.parse().ok()).unwrap_or_default()
+    }
+}
+
+/// Takes some seconds, as nodes ping every two.
+#[test]
+fn a_redis_whose_disk_is_full_keeps_its_connections_and_is_logged_once() {
+    let cluster = Cluster::start(1, &FullDisk::LINES);
+    let node = &cluster.nodes[0];
+    let mut ann = Visitor::login(node.address(), "ann", "tea");
+    let disk = FullDisk::of(&cluster.redis);
+    ann.send("sendMessage", &json!({"msg": "it is full", "id": "full"}));
+    node.wait_for_log("takes no messages now: MISCONF");
+    node.wait_until_unwell();
+    let deadline = Instant::now() + PATIENCE;
+    // Two of each connection.
+    while disk.refused_pings() < 4 {
+        assert!(Instant::now() < deadline, "it is not asked whether it is there");
+        thread::sleep(Duration::from_millis(50));
+    }
+    disk.ends();
+    node.wait_for_log("takes messages again");
+    node.wait_until_well();
+    let count = |text: &str| node.log().iter().filter(|line| line.contains(text)).count();
+    assert_eq!((count("MISCONF"), count("connected to Redis")), (1, 1), "{:#?}", node.log());
+    assert!(ann.say("it has room") > 0);
+    assert_eq!(node.metric("echoroom_redis_losses_total"), 0.0);
+}
+
+#[test]
+fn a_node_makes_the_folder_in_which_commands_find_it() {
+    let redis = Redis::start(&EVERYSEC);
+    let parent = tempfile::tempdir().expect("a folder");
+    let data = parent.path().join("data").join("n000");
+    let url = format!("redis://{}", redis.address());
+    let mut starting = command(&["--redis", &url, "--node", "n000"]);
+    starting.arg("--data-dir").arg(&data);
+    let node = Program::spawn(starting);
+    Visitor::login(node.address, "ann", "tea").say("to be forgotten");
+    let mut forget = command(&["--redis", &url, "forget", "tea"]);
+    let output = forget.arg("--data-dir").arg(&data).output().expect("it runs");
+    assert_eq!((output.status.code(), output.stderr.len()), (Some(0), 0), "{output:?}");
 }
 
 #[test]

@@ -56,10 +56,10 @@ type Answers = Result<Vec<Value>, RedisError>;
 enum Back {
     /// Answers to calls, and, behind those, the number of replicas if they were waited for.
     Calls(Vec<(CallId, Command)>, Answers),
-    /// A question was answered.
-    Asked(Result<(), RedisError>),
-    /// The answer to a ping, or answers to subscriptions; those that matter come as pushes.
-    Other(Line, Answers),
+    /// A question or a ping was answered. A refusal is an answer, too: a Redis whose disk is full refuses pings.
+    Alive(Line, Result<(), RedisError>),
+    /// Answers to subscriptions; those that matter come as pushes.
+    Subscribed(Answers),
 }
 
 /// Something that has happened on the connections.
@@ -142,7 +142,10 @@ impl Traffic {
     pub(super) fn send(&mut self, batch: Batch) {
         let Batch { calls, feed } = batch;
         if !feed.is_empty() {
-            self.send_on(Line::Feed, feed);
+            let (mut connection, count) = (self.feed.clone(), feed.len());
+            self.keep(
+                async move { Back::Subscribed(connection.send_packed_commands(&feed, 0, count).await) },
+            );
         }
         self.held.extend(calls);
         self.send_calls();
@@ -187,22 +190,22 @@ impl Traffic {
             match connection.send_packed_commands(&requests, 0, count).await {
                 Ok(replies) => {
                     answer(Ok(replies));
-                    Back::Asked(Ok(()))
+                    Back::Alive(Line::Calls, Ok(()))
                 }
                 Err(error) => {
                     answer(Err(text_of_error(&error)));
-                    Back::Asked(Err(error))
+                    Back::Alive(Line::Calls, Err(error))
                 }
             }
         });
     }
 
-    fn send_on(&mut self, line: Line, requests: Pipeline) {
+    fn ping(&mut self, line: Line) {
         let mut connection = if line == Line::Calls { self.calls.clone() } else { self.feed.clone() };
-        let count = requests.len();
-        self.keep(
-            async move { Back::Other(line, connection.send_packed_commands(&requests, 0, count).await) },
-        );
+        self.keep(async move {
+            let pong = connection.send_packed_command(&redis::cmd("PING")).await;
+            Back::Alive(line, pong.map(drop))
+        });
     }
 
     /// Has a request sent now, so that requests pass in the order of these calls, and waits for its answer later.
@@ -260,17 +263,17 @@ impl Traffic {
                 self.take_push(push, inputs);
                 Ok(())
             }
-            Event::Back(Back::Other(line, answers)) => {
+            Event::Back(Back::Subscribed(answers)) => {
                 let values = answers.map_err(|error| away(&error))?;
-                self.hear(line);
+                self.hear(Line::Feed);
                 match values.iter().find_map(refusal) {
                     Some(text) => Err(Away(format!("Redis refuses a subscription: {text}"))),
                     None => Ok(()),
                 }
             }
-            Event::Back(Back::Asked(answered)) => {
+            Event::Back(Back::Alive(line, answered)) => {
                 answered.map_err(|error| away(&error))?;
-                self.hear(Line::Calls);
+                self.hear(line);
                 Ok(())
             }
             Event::Back(Back::Calls(calls, answers)) => {
@@ -349,11 +352,7 @@ impl Traffic {
         }
         if now >= self.next_ping {
             self.next_ping = now + PING_INTERVAL;
-            for line in [Line::Calls, Line::Feed] {
-                let mut ping = redis::pipe();
-                ping.cmd("PING");
-                self.send_on(line, ping);
-            }
+            [Line::Calls, Line::Feed].into_iter().for_each(|line| self.ping(line));
         }
         Ok(())
     }
