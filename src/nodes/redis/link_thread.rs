@@ -205,6 +205,8 @@ struct LinkThread<D, L> {
     jobs: mpsc::UnboundedReceiver<Job>,
     shared: Arc<Shared>,
     way: Way,
+    /// When the connections were opened last.
+    opened_at: Instant,
     pause: Duration,
     /// Why Redis cannot be reached, as the log and the link were told; `None` before, and while it can be.
     told: Option<String>,
@@ -234,6 +236,7 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
             jobs,
             shared,
             way,
+            opened_at: Instant::now(),
             pause: FIRST_PAUSE,
             told: None,
             is_refused: false,
@@ -391,7 +394,7 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
         }
         self.shared.set_status(true, words.clone());
         self.inputs.push(Input::Up { server: connected.server.clone() });
-        (self.pause, self.told) = (FIRST_PAUSE, None);
+        (self.opened_at, self.told) = (Instant::now(), None);
         let (acks, bounds) = (self.options.acks, Arc::clone(&self.bounds));
         self.way = Way::Open(Box::new(Traffic::new(connected, acks, bounds, Instant::now())));
     }
@@ -399,6 +402,10 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
     /// Gives the connections up, tells so once, and connects anew after a pause.
     fn lose(&mut self, why: &str) {
         let was_open = matches!(self.way, Way::Open(_));
+        // Connections that are lost as soon as they are open are opened ever more slowly, too.
+        if was_open && self.opened_at.elapsed() >= LONGEST_PAUSE {
+            self.pause = FIRST_PAUSE;
+        }
         self.way = Way::Connecting(connecting(&self.options, shortened(self.pause)));
         self.pause = (self.pause * 2).min(LONGEST_PAUSE);
         self.is_refused = false;
