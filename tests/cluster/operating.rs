@@ -92,14 +92,53 @@ impl<'a> FullDisk<'a> {
         self.redis.wait_for_info("persistence", &format!("rdb_last_bgsave_status:{outcome}"));
         self
     }
+}
 
-    /// How many pings it has refused.
-    fn refused_pings(&self) -> u32 {
-        let Reply::Text(text) = self.redis.ask(&["INFO", "commandstats"]) else { panic!("no text") };
-        let line = text.lines().find(|line| line.starts_with("cmdstat_ping:")).unwrap_or_default();
-        let count = line.split("rejected_calls=").nth(1).and_then(|rest| rest.split(',').next());
-        count.and_then(|count| count.parse().ok()).unwrap_or_default()
+/// Waits until a Redis has counted this many of a command; `kind` is `calls` or `rejected_calls`.
+fn wait_for_commands(redis: &Redis, command: &str, kind: &str, count: u32) {
+    let counted = || {
+        let Reply::Text(text) = redis.ask(&["INFO", "commandstats"]) else { panic!("no text") };
+        let line = text.lines().find_map(|line| line.strip_prefix(&format!("cmdstat_{command}:")));
+        let counts = line.unwrap_or_default().split(',').filter_map(|pair| pair.split_once('='));
+        counts
+            .filter(|(name, _)| *name == kind)
+            .find_map(|(_, count)| count.parse::<u32>().ok())
+            .unwrap_or_default()
+    };
+    let deadline = Instant::now() + PATIENCE;
+    while counted() < count {
+        assert!(Instant::now() < deadline, "{} of {count} {kind} of {command}", counted());
+        thread::sleep(Duration::from_millis(50));
     }
+}
+
+/// Takes some seconds, as a node asks again about every second, and waits for replicas that long.
+#[test]
+fn replicas_that_are_missing_are_logged_once_and_when_they_have_come() {
+    let cluster = Cluster::with(1, &EVERYSEC, &["--redis-acks", "replicas:1"]);
+    let node = &cluster.nodes[0];
+    let mut ann = Visitor::login(node.address(), "ann", "tea");
+    ann.send("sendMessage", &json!({"msg": "no replica has this", "id": "alone"}));
+    node.wait_for_log("takes no messages now: 0 of 1 replicas have it in time");
+    // The round, and questions whether that has passed.
+    wait_for_commands(&cluster.redis, "wait", "calls", 4);
+    assert!(!node.is_well());
+    let _replica = Redis::replica(cluster.redis.address(), &[]);
+    node.wait_for_log("takes messages again");
+    let again = json!({"msg": "no replica has this", "id": "alone"});
+    let deadline = Instant::now() + PATIENCE;
+    let answer = loop {
+        let answer = ann.answer("sendMessage", &again);
+        // The round is appended, but the replica may have it a moment later.
+        if answer["error"]["code"] != "not_kept_yet" {
+            break answer;
+        }
+        assert!(Instant::now() < deadline, "{answer}");
+    };
+    assert_eq!(answer["data"]["offset"], 1, "it is said once: {answer}");
+    assert_eq!(node.metric("echoroom_journal_messages_total"), 1.0);
+    let count = |text: &str| node.log().iter().filter(|line| line.contains(text)).count();
+    assert_eq!((count("takes no messages now"), count("takes messages again")), (1, 1), "{:#?}", node.log());
 }
 
 /// Takes some seconds, as nodes ping every two.
@@ -112,12 +151,8 @@ fn a_redis_whose_disk_is_full_keeps_its_connections_and_is_logged_once() {
     ann.send("sendMessage", &json!({"msg": "it is full", "id": "full"}));
     node.wait_for_log("takes no messages now: MISCONF");
     node.wait_until_unwell();
-    let deadline = Instant::now() + PATIENCE;
     // Two of each connection.
-    while disk.refused_pings() < 4 {
-        assert!(Instant::now() < deadline, "it is not asked whether it is there");
-        thread::sleep(Duration::from_millis(50));
-    }
+    wait_for_commands(&cluster.redis, "ping", "rejected_calls", 4);
     disk.ends();
     node.wait_for_log("takes messages again");
     node.wait_until_well();

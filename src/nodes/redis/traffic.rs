@@ -174,10 +174,12 @@ impl Traffic {
         });
     }
 
-    /// The number of replicas to wait for behind these calls, if any of them appends.
+    /// The number of replicas to wait for behind these calls, if any of them needs those.
     fn replicas_for(&self, calls: &[(CallId, Command)]) -> Option<NonZeroU8> {
         match self.acks {
-            RedisAcks::Replicas(count) if calls.iter().any(|(_, command)| appends(command)) => Some(count),
+            RedisAcks::Replicas(count) if calls.iter().any(|(_, command)| needs_replicas(command)) => {
+                Some(count)
+            }
             _ => None,
         }
     }
@@ -358,11 +360,12 @@ impl Traffic {
     }
 }
 
-fn appends(command: &Command) -> bool {
-    matches!(command, Command::Append(_))
+/// Whether replicas must have what a command has written. Without them Redis takes no messages, so a probe fails, too.
+fn needs_replicas(command: &Command) -> bool {
+    matches!(command, Command::Append(_) | Command::Probe { .. })
 }
 
-/// The answer to a call. A round that is appended counts only if no replica is `missing`.
+/// The answer to a call. A round that is appended, or a probe, counts only if no replica is `missing`.
 fn answer_to(command: &Command, value: Value, missing: Option<&str>) -> Result<Answer, Refused> {
     if let Some(text) = refusal(&value) {
         return Err(Refused(text));
@@ -371,8 +374,9 @@ fn answer_to(command: &Command, value: Value, missing: Option<&str>) -> Result<A
         error!("an answer of Redis cannot be read: {error}");
         Refused(error.to_string())
     })?;
-    match (missing, &answer) {
-        (Some(missing), Answer::Appended(Appended::At(_))) => Err(Refused(missing.to_owned())),
+    match (missing, command, &answer) {
+        (Some(missing), Command::Append(_), Answer::Appended(Appended::At(_)))
+        | (Some(missing), Command::Probe { .. }, _) => Err(Refused(missing.to_owned())),
         _ => Ok(answer),
     }
 }
