@@ -27,6 +27,8 @@ FROM debian:bookworm-20260824-slim
 # The journal's folder is the server's own, so that a volume mounted there is too.
 RUN useradd --system --uid 10001 --no-create-home --shell /usr/sbin/nologin echoroom \
     && install -d -o echoroom -g echoroom /data
+# Whom to trust when a Redis is reached by TLS (`rediss://`).
+COPY --from=build /etc/ssl/certs/ca-certificates.crt /etc/ssl/certs/
 WORKDIR /app
 COPY --from=build /build/target/release/echoroom /usr/local/bin/echoroom
 COPY static ./static

@@ -149,7 +149,10 @@ impl Metrics {
             )),
             parts: Parts::new(),
             redis: Redis::new(),
-            kept: must(IntCounter::new("echoroom_journal_messages_total", "Messages made durable.")),
+            kept: must(IntCounter::new(
+                "echoroom_journal_messages_total",
+                "Messages made durable, or accepted by Redis.",
+            )),
             not_kept: must(IntCounter::new(
                 "echoroom_journal_refusals_total",
                 "Messages refused because the journal did not take them.",
@@ -320,6 +323,11 @@ impl Metrics {
     pub fn committed(&self, messages: u64, delay: Duration) {
         self.kept.inc_by(messages);
         self.commits.observe(delay.as_secs_f64());
+    }
+
+    /// Counts messages that Redis has accepted.
+    pub fn accepted(&self, messages: u64) {
+        self.kept.inc_by(messages);
     }
 
     /// Counts messages rejected because the journal does not accept them.

@@ -1,7 +1,7 @@
 //! The application: starts the actors, binds the ports, and runs until stopped.
 
 use std::{
-    io,
+    fs, io,
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     path::PathBuf,
     sync::Arc,
@@ -279,7 +279,9 @@ fn leave_key(node: &Node, address: SocketAddr) {
         return;
     }
     let folder = &node.settings.journal.data_dir;
-    match Key::write(folder, reachable(address)) {
+    // A journal has made the folder; a node has none.
+    let written = fs::create_dir_all(folder).and_then(|()| Key::write(folder, reachable(address)));
+    match written {
         Ok((key, file)) => {
             _ = node.owner_key.set(key.secret);
             _ = node.key_file.set(file);

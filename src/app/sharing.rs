@@ -85,16 +85,19 @@ pub(super) fn tell_sizes(link: RedisLink, chat: Shards) {
 /// Closes all sessions whenever Redis has been away for so long, so that their clients come to nodes that reach it.
 pub(super) fn close_when_isolated(link: RedisLink, chat: Shards, after: Duration) {
     rt::spawn(async move {
-        let mut away_since = None;
+        let (mut away_since, mut is_told) = (None, false);
         loop {
             rt::time::sleep(LOOK).await;
             if link.status().is_up {
-                away_since = None;
+                (away_since, is_told) = (None, false);
                 continue;
             }
             let since = *away_since.get_or_insert_with(Instant::now);
             if since.elapsed() >= after {
-                warn!("Redis has been away for --isolation-timeout: all sessions are closed");
+                // Later, those that have come nevertheless.
+                if !std::mem::replace(&mut is_told, true) {
+                    warn!("Redis has been away for --isolation-timeout: all sessions are closed");
+                }
                 chat.send_all_away().await;
                 away_since = None;
             }

@@ -178,6 +178,19 @@ mod tests {
     }
 
     #[test]
+    fn a_wrong_address_of_redis_is_told_how_one_is_written() {
+        for address in ["", "127.0.0.1:6379", "http://u:p@h", "unix:relative.sock", "redis://u:p@h?tls=1"] {
+            let error = parse(&["echoroom", "--redis", address]).expect_err("not an address");
+            assert_eq!(
+                described(&error),
+                "invalid value for '--redis <URL>': it is redis://[user:password@]host[:port][/database], rediss:// for \
+                 TLS, or unix:/path/of/the/socket; /, @, :, ? and # in a password are written as %2F, %40, %3A, %3F and \
+                 %23 (or ECHOROOM_REDIS)"
+            );
+        }
+    }
+
+    #[test]
     fn no_error_shows_the_password_of_redis() {
         for args in [
             vec!["--redis", "redis://u:Geheim7@h/x"],

@@ -137,10 +137,13 @@ pub(super) fn describe(error: &clap::Error, command: &Command, args: &[OsString]
             sentence = format!("there is no command '{given}'");
             sentence.push_str(&hint(&given, &known));
         }
-        // The value may have a password.
+        // The value may have a password. The reason shows none of it, but how an address is written, which would be
+        // taken for one.
         ErrorKind::ValueValidation if is_of(error, "--redis ") => {
             let why = std::error::Error::source(error).map(ToString::to_string).unwrap_or_default();
-            sentence = format!("invalid value for '--redis <URL>': {why} (or ECHOROOM_REDIS)");
+            return CliError::Invalid(format!(
+                "invalid value for '--redis <URL>': {why} (or ECHOROOM_REDIS)"
+            ));
         }
         _ => {
             if let Some(variable) = variable_of(error, command) {

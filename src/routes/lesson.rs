@@ -133,8 +133,8 @@ async fn follow_session(
     payload: web::Payload,
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, Error> {
-    let lessons = Arc::clone(&worker.lessons);
-    teach(&req, payload, &worker, async move |line| follow::follow(&lessons, line).await)
+    let (lessons, node) = (Arc::clone(&worker.lessons), worker.settings.nodes.node);
+    teach(&req, payload, &worker, async move |line| follow::follow(&lessons, node, line).await)
 }
 
 /// The session whose log [`follow_session`] sends: a plain session that is watched.

@@ -7,8 +7,11 @@ const QUIET_MS = 25_000;
 const LONGEST_QUIET_MS = 10 * 60_000;
 /** Between two logins that follow a `not_logged_in`. */
 const LOGIN_AGAIN_MS = 5_000;
+/** Before a login that the server could not take is tried again. */
+const LOGIN_RETRY_MS = 2_000;
 const TOO_BIG = 1009;
 const NOT_LOGGED_IN = 'not_logged_in';
+export const JOURNAL_UNAVAILABLE = 'journal_unavailable';
 
 /** Why a request failed: an error code of the server, or `disconnected` or `timeout`. */
 export class RequestError extends Error {
@@ -212,7 +215,7 @@ export class ChatClient {
     if (message.ack !== undefined) return this.#settle(message.ack, message);
     const { event, data } = message;
     if (event === 'loginSuccess') this.#loggedIn(data);
-    if (event === 'loginError') this.#time.cancel(this.#loginTimer);
+    if (event === 'loginError') this.#loginRejected(data);
     // What was processed is of this epoch now.
     if (event === 'epoch') this.#epoch = data.epoch;
     this.#on.event(event, data);
@@ -230,6 +233,12 @@ export class ChatClient {
     if (data.recovered) return;
     // The latest messages follow; before the first of them there is no position.
     this.#offset = data.offset === 0 ? 0 : null;
+  }
+
+  /** A server that cannot store or read messages now takes no login, but may before long. */
+  #loginRejected({ code }) {
+    this.#time.cancel(this.#loginTimer);
+    if (code === JOURNAL_UNAVAILABLE) this.#loginTimer = this.#time.after(LOGIN_RETRY_MS, () => this.#login());
   }
 
   #settle(ack, { data, error }) {

@@ -2,7 +2,7 @@
 import { language, words } from '../i18n.js';
 import { closeCode, isRoomName, nicknameKey, roomOf, roomPath } from '../protocol.js';
 import { browserStore, tabStore } from '../store.js';
-import { ChatClient } from './client.js';
+import { ChatClient, JOURNAL_UNAVAILABLE } from './client.js';
 import { Composer } from './composer.js';
 import { Drafts } from './drafts.js';
 import { Drawer } from './drawer.js';
@@ -35,6 +35,8 @@ export class Chat {
   #announcer;
   #showRoomElements;
   #hasBeenIn = false;
+  /** Whether the server could not take the last login, and the client tries again. */
+  #isPutOff = false;
   #uids = new Uids();
   /** Private messages of this login, with their rooms: the server does not keep them. */
   #privateLog = [];
@@ -267,6 +269,8 @@ export class Chat {
     this.status.me = { username, avatar };
     const isBack = this.#hasBeenIn;
     this.#hasBeenIn = true;
+    if (this.#isPutOff) this.composer.hint();
+    this.#isPutOff = false;
     const seen = this.#showRoom(data);
     if (!recovered) {
       this.log.clear();
@@ -287,6 +291,11 @@ export class Chat {
       return this.#login(this.#profile);
     }
     this.outbox.pause();
+    if (code === JOURNAL_UNAVAILABLE) {
+      // The client tries again; meanwhile the room stays in sight.
+      this.#isPutOff = true;
+      return this.composer.hint(() => errorInWords(code));
+    }
     if (code === 'bad_room' || code === 'too_many_rooms') this.#wantedRoom = 'lobby';
     return this.#showLogin(code);
   }

@@ -121,7 +121,8 @@ export class NewsRace {
       this.#bestTrip = ended - begun;
       this.#ahead = now - (begun + ended) / 2;
     }
-    this.#last = last;
+    // Of several servers, another one may have answered, whose clock is behind.
+    this.#last = Math.max(last, this.#last ?? 0);
     // The first request is there for the clock: it is not part of the race.
     if (isFirst) return;
     this.poll.requests += 1;

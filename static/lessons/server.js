@@ -68,7 +68,7 @@ class ServerLesson {
   }
 
   #told({ event, data }) {
-    if (event === 'expected') this.#enter(data.session);
+    if (event === 'expected') this.#enter(data);
     else if (event === 'left_out') this.#server.remark(() => words('lesLinesLeftOut', data.lines));
     else if (event === 'line') {
       this.#server.add(data.method, () => `${data.level} ${data.line}`);
@@ -76,8 +76,10 @@ class ServerLesson {
     }
   }
 
-  #enter(session) {
-    const socket = this.#scope.open(webSocketUrl(`/lesson/log/${session}`), [], '/lesson/log/…');
+  /** Of several servers, only `node` expects the session. A proxy finds it by the `sid`, as it does for Socket.IO. */
+  #enter({ session, node }) {
+    const query = node ? `?sid=${node}` : '';
+    const socket = this.#scope.open(webSocketUrl(`/lesson/log/${session}${query}`), [], '/lesson/log/…');
     this.#socket = socket;
     logEvents(socket, this.#browser);
     for (const name of ['open', 'close']) socket.addEventListener(name, () => this.#showState());

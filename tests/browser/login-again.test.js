@@ -1,7 +1,7 @@
 // A message that the server rejects because the page is not logged in is sent after the next login, once.
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { bubbles, enter, eventually, say, useWorld } from './harness.js';
+import { bubbles, enter, eventually, inside, notes, say, useWorld, willLose } from './harness.js';
 
 const world = useWorld();
 
@@ -45,3 +45,36 @@ for (const [locale, waits] of [['en-GB', 'waiting to be sent: you are not logged
     assert.deepEqual(await ben.locator('#log .said').allTextContents(), ['am I still here?', 'marker']);
   });
 }
+
+test('a login that the server cannot take now is tried again, and the room stays in sight', async () => {
+  let refusals = 1;
+  let connection;
+  const refusal = { event: 'loginError', data: { code: 'journal_unavailable', msg: 'messages cannot be stored' } };
+  const prepare = (page) => page.routeWebSocket('**/chat', (route) => {
+    connection = route;
+    const upstream = route.connectToServer();
+    route.onMessage((text) => {
+      if (JSON.parse(text).event !== 'login' || refusals === 0) return upstream.send(text);
+      refusals -= 1;
+      return route.send(JSON.stringify(refusal));
+    });
+  });
+  const ann = await world.open({ path: '/?room=full', prepare });
+  const hints = await notes(ann, '#hint');
+  await enter(ann, 'Ann');
+  const told = 'the server cannot store messages now; the page tries again';
+  assert.deepEqual(await hints(), ['', told, '']);
+  await say(ann, 'one');
+  await ann.locator('#lines [data-state=sent]').waitFor();
+  await willLose(ann);
+  // More than one, as an outage takes its time.
+  refusals = 2;
+  await connection.close({ code: 1012 });
+  await eventually(() => ann.locator('#hint').textContent(), told);
+  await bubbles(ann, 'one').waitFor();
+  await say(ann, 'two');
+  await inside(ann);
+  await ann.locator('#lines [data-state=sent]').nth(1).waitFor();
+  assert.equal(refusals, 0);
+  assert.equal(await ann.locator('#hint').textContent(), '');
+});

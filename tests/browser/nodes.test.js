@@ -28,6 +28,16 @@ test('requests of a session that polls go to its node', async () => {
   assert.deepEqual([...seen].sort(), ['one1', 'two2']);
 });
 
+test('the lesson that shows the log of a session opens that session at the node that tells its log', async () => {
+  const page = await world.open({ path: '/#lessons/server' });
+  for (let number = 0; number < 3; number += 1) {
+    await page.getByRole('button', { name: 'Connect', exact: true }).click();
+    await page.locator('.lesson-log').nth(1).getByText('opened: plain session in room').waitFor();
+    await page.getByRole('button', { name: 'Close', exact: true }).click();
+    await page.locator('.lesson-log').nth(1).getByText('closed: closed by the peer with 1000').waitFor();
+  }
+});
+
 test('a user whose node dies goes on at the other one, misses nothing, and is not seen leaving', async () => {
   const { one1, two2 } = world.server.nodes;
   const ann = await visit('Ann');

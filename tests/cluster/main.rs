@@ -44,3 +44,4 @@ mod pictures;
 mod private;
 mod redis_dies;
 mod rooms;
+mod tls;

@@ -33,13 +33,50 @@ fn a_wrong_password_is_told_and_not_shown() {
     for (login, words) in [
         ("?pass=Geheim7", "does not let this server in: WRONGPASS"),
         ("?user=ann&pass=Geheim7", "does not let this server in: WRONGPASS"),
-        ("", "does not let this server in: NOAUTH"),
+        ("", "does not let this server in: NOAUTH, as the address has no password"),
         ("?pass=right&db=99", "refuses what is needed"),
     ] {
         let sentence = refusal(&format!("{url}{login}"));
         assert!(sentence.contains(words) && sentence.contains("redis.sock"), "{sentence}");
     }
     assert!(check(&options(&format!("{url}?pass=right&db=3"), "heard")).is_ok());
+}
+
+/// The rights of a user of Redis, as docs/nodes.md gives them.
+fn documented_rights() -> &'static str {
+    let begin = "ACL SETUSER echoroom on >password ";
+    let line = include_str!("../../docs/nodes.md").lines().find_map(|line| line.trim().strip_prefix(begin));
+    line.expect("docs/nodes.md has the line")
+}
+
+#[test]
+fn a_user_of_redis_without_a_right_is_told_which_one() {
+    let (redis, rights) = (Redis::start(&[]), documented_rights());
+    let url = format!("{}?user=echoroom&pass=Geheim7", redis.url());
+    let set = |rights: &str| {
+        let set = redis.ask(&format!("ACL SETUSER echoroom reset on >Geheim7 {rights}"));
+        assert_eq!(set, "+OK");
+    };
+    for (missing, words) in [
+        ("resetchannels", "one of the channels"),
+        ("resetkeys", "one of the keys"),
+        ("-fcall", "'fcall'"),
+        ("-function", "'function|list'"),
+        ("-info", "'info'"),
+    ] {
+        set(&format!("{rights} {missing}"));
+        let sentence = refusal(&url);
+        assert!(
+            sentence.contains("refuses what is needed: NOPERM") && sentence.contains(words),
+            "{sentence}"
+        );
+    }
+    set(rights);
+    let words = check(&options(&url, "heard")).expect("it has all rights that are needed");
+    assert_eq!(
+        words,
+        "appendonly no: messages since its last snapshot are lost if it and all nodes die at once; no replica"
+    );
 }
 
 #[test]

@@ -16,9 +16,14 @@ pub const ALL: [Promise; 7] = [
 ];
 
 /// What must hold with two servers behind one proxy.
-pub const SEVERAL: [Promise; 2] = [
+/// The last one stops a server.
+pub const SEVERAL: [Promise; 3] = [
     ("sessions poll and upgrade at their own servers", sessions_stay_at_their_servers),
     ("requests of a session of an unknown server are refused", unknown_servers_are_refused),
+    (
+        "sessions begin at the server that lives as soon as the other one has died",
+        sessions_begin_where_one_lives,
+    ),
 ];
 
 fn members_hear_each_other(proxy: &Proxy) {
@@ -83,6 +88,15 @@ fn unknown_servers_are_refused(proxy: &Proxy) {
     let session = "/socket.io/?EIO=4&transport=polling&sid=web3ABCDEFGHIJKLMNOP";
     let answer = proxy.client("127.0.0.30").ask("GET", session, "");
     assert!(answer.status() == 400 && answer.body.contains("Session ID unknown"), "{answer:?}");
+}
+
+fn sessions_begin_where_one_lives(proxy: &Proxy) {
+    proxy.servers().last().expect("two servers").kill();
+    for number in 31..35 {
+        let from = format!("127.0.0.{number}");
+        let open = proxy.client(&from).ask("GET", "/socket.io/?EIO=4&transport=polling", "");
+        assert!(open.status() == 200 && open.body.contains(r#""sid":"web1"#), "{open:?}");
+    }
 }
 
 fn the_clients_address_is_known(proxy: &Proxy) {

@@ -7,6 +7,8 @@ use std::{
     time::Instant,
 };
 
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::{client::PATIENCE, document};
 
 /// Lines of a child's log as they come.
@@ -73,6 +75,11 @@ impl Server {
         let line = log.wait_for(&["listening on "]);
         let port = line.rsplit(':').next().and_then(|port| port.trim().parse().ok()).expect("a port");
         Self { child, port, log }
+    }
+
+    /// Ends it at once, as a crash does.
+    pub fn kill(&self) {
+        kill_process(Pid::from_child(&self.child), Signal::KILL).expect("a process");
     }
 }
 

@@ -80,6 +80,8 @@ pub(crate) struct Chat {
 pub(crate) struct Counts {
     /// Messages that the journal could not take.
     pub not_kept: u64,
+    /// Messages of this node that Redis has accepted.
+    pub accepted: u64,
     /// Rooms that lost their history to make place for others.
     pub forgotten_rooms: u64,
 }

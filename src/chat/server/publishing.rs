@@ -26,8 +26,9 @@ impl Published {
             metrics.chat_changed([0, 1, 2].map(|gauge: usize| now[gauge] - former[gauge]));
             self.figures = figures;
         }
-        let Counts { not_kept, forgotten_rooms } = shard.take_counts();
+        let Counts { not_kept, accepted, forgotten_rooms } = shard.take_counts();
         metrics.not_kept(not_kept);
+        metrics.accepted(accepted);
         metrics.forgot_rooms(forgotten_rooms);
         let has_fault = shard.fault().is_some();
         if has_fault != mem::replace(&mut self.has_fault, has_fault) {

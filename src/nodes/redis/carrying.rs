@@ -322,7 +322,6 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
             self.troubles.remove(&url.to_string());
             self.troubles.remove(NO_SERVER);
         }
-        self.places.settle();
         self.tell_up(id, &self.links.at_server(id));
         self.set_status();
     }

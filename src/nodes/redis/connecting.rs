@@ -10,11 +10,16 @@ use redis::{
 use tokio::sync::mpsc;
 
 use super::{
-    calls::LIBRARY,
+    answers::refusal,
+    calls::{LIBRARY, call},
     facts::{Facts, text_of},
     fitness::{Terms, Unfit, judge},
+    keys::prefix,
 };
-use crate::config::{Nodes, Place, RedisAcks, RedisUrl, Switch};
+use crate::{
+    config::{Nodes, Place, RedisAcks, RedisUrl, Switch},
+    nodes::{Bounds, Partition, commands::Command},
+};
 
 /// How long connecting may take, with all that is asked then.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -122,7 +127,9 @@ impl From<RedisError> for NotConnected {
             (ErrorKind::RESP3NotSupported, _) => {
                 Self::Unfit(Unfit::TooOld { version: "5 or older".to_owned() })
             }
-            (ErrorKind::AuthenticationFailed, _) | (_, "WRONGPASS" | "NOAUTH") => Self::Login(text),
+            // Redis goes on at length about commands.
+            (_, "NOAUTH") => Self::Login("NOAUTH, as the address has no password".to_owned()),
+            (ErrorKind::AuthenticationFailed, _) | (_, "WRONGPASS") => Self::Login(text),
             (_, "LOADING") => Self::Loading,
             _ => Self::Refused(text),
         }
@@ -161,6 +168,7 @@ async fn connect_both(options: &Options) -> Result<Connected, NotConnected> {
         return Err(NotConnected::Several);
     }
     load_functions(&mut calls).await?;
+    check_rights(&mut calls, &mut feed).await?;
     Ok(Connected { calls, feed, pushes, server: facts.server(), terms })
 }
 
@@ -213,6 +221,27 @@ async fn load_functions(connection: &mut MultiplexedConnection) -> Result<(), Re
     load.arg("LOAD").arg("REPLACE").arg(LIBRARY);
     connection.send_packed_command(&load).await?.extract_error()?;
     Ok(())
+}
+
+/// Tries a function and a channel: a user of Redis may not be let to them, and a new one is let to no channel. A refusal for
+/// another reason, such as a full disk, may pass.
+async fn check_rights(
+    calls: &mut MultiplexedConnection,
+    feed: &mut MultiplexedConnection,
+) -> Result<(), NotConnected> {
+    let Some(partition) = Partition::all().next() else { return Ok(()) };
+    let mut function = redis::pipe();
+    function.add_command(call(&Command::Probe { partition }, &Bounds::default()));
+    // No room has an empty name.
+    let channel = format!("{}c:", prefix(partition));
+    let mut subscription = redis::pipe();
+    subscription.cmd("SSUBSCRIBE").arg(&channel).cmd("SUNSUBSCRIBE").arg(&channel);
+    let mut answers = calls.send_packed_commands(&function, 0, 1).await?;
+    answers.extend(feed.send_packed_commands(&subscription, 0, 2).await?);
+    match answers.iter().filter_map(refusal).find(|text| text.starts_with("NOPERM")) {
+        Some(text) => Err(NotConnected::Refused(text)),
+        None => Ok(()),
+    }
 }
 
 /// Whether a text is anywhere in an answer.

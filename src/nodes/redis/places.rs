@@ -16,7 +16,8 @@ const FIRST_PAUSE: Duration = Duration::from_millis(20);
 /// Longest pause.
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// Longer than this behind the last attempt, pauses begin anew.
+/// Longer than this behind the last attempt, pauses begin anew. Connections that are lost as soon as they are open are so
+/// opened ever more slowly, too.
 const QUIET: Duration = Duration::from_secs(5);
 
 type Looking = Pin<Box<dyn Future<Output = Result<Owners, NotConnected>>>>;
@@ -80,11 +81,6 @@ impl Places {
     /// A server that knows better is asked first the next time.
     pub(super) fn ask_first(&mut self, url: RedisUrl) {
         self.hint = Some(url);
-    }
-
-    /// A server is connected: pauses begin anew.
-    pub(super) fn settle(&mut self) {
-        self.pause = FIRST_PAUSE;
     }
 
     /// The servers that have partitions, when they are found.

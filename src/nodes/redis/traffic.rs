@@ -57,12 +57,10 @@ type Answers = Result<Vec<Value>, RedisError>;
 enum Back {
     /// Answers to calls, and, behind those, the number of replicas if they were waited for.
     Calls(Vec<(CallId, Command)>, Answers),
-    /// A question was answered.
-    Asked(Result<(), RedisError>),
+    /// A question or a ping was answered. A refusal is an answer, too: a Redis whose disk is full refuses pings.
+    Alive(Line, Result<(), RedisError>),
     /// Answers to subscriptions in these partitions; those that matter come as pushes.
     Subscribed(Vec<Partition>, Answers),
-    /// The answer to a ping.
-    Pinged(Line, Answers),
 }
 
 /// A partition that another server of the Redis Cluster has, in the words of this one.
@@ -194,10 +192,12 @@ impl Traffic {
         });
     }
 
-    /// The number of replicas to wait for behind these calls, if any of them appends.
+    /// The number of replicas to wait for behind these calls, if any of them needs those.
     fn replicas_for(&self, calls: &[(CallId, Command)]) -> Option<NonZeroU8> {
         match self.acks {
-            RedisAcks::Replicas(count) if calls.iter().any(|(_, command)| appends(command)) => Some(count),
+            RedisAcks::Replicas(count) if calls.iter().any(|(_, command)| needs_replicas(command)) => {
+                Some(count)
+            }
             _ => None,
         }
     }
@@ -210,11 +210,11 @@ impl Traffic {
             match connection.send_packed_commands(&requests, 0, count).await {
                 Ok(replies) => {
                     answer(Ok(replies));
-                    Back::Asked(Ok(()))
+                    Back::Alive(Line::Calls, Ok(()))
                 }
                 Err(error) => {
                     answer(Err(text_of_error(&error)));
-                    Back::Asked(Err(error))
+                    Back::Alive(Line::Calls, Err(error))
                 }
             }
         });
@@ -222,9 +222,10 @@ impl Traffic {
 
     fn ping(&mut self, line: Line) {
         let mut connection = if line == Line::Calls { self.calls.clone() } else { self.feed.clone() };
-        let mut ping = redis::pipe();
-        ping.cmd("PING");
-        self.keep(async move { Back::Pinged(line, connection.send_packed_commands(&ping, 0, 1).await) });
+        self.keep(async move {
+            let pong = connection.send_packed_command(&redis::cmd("PING")).await;
+            Back::Alive(line, pong.map(drop))
+        });
     }
 
     /// Has a request sent now, so that requests pass in the order of these calls, and waits for its answer later.
@@ -282,19 +283,14 @@ impl Traffic {
                 self.take_push(push, inputs);
                 Ok(())
             }
-            Event::Back(Back::Pinged(line, answers)) => {
-                answers.map_err(|error| away(&error))?;
-                self.hear(line);
-                Ok(())
-            }
             Event::Back(Back::Subscribed(partitions, answers)) => {
                 let values = answers.map_err(|error| away(&error))?;
                 self.hear(Line::Feed);
                 self.take_subscribed(partitions, &values)
             }
-            Event::Back(Back::Asked(answered)) => {
+            Event::Back(Back::Alive(line, answered)) => {
                 answered.map_err(|error| away(&error))?;
-                self.hear(Line::Calls);
+                self.hear(line);
                 Ok(())
             }
             Event::Back(Back::Calls(calls, answers)) => {
@@ -394,18 +390,18 @@ impl Traffic {
         }
         if now >= self.next_ping {
             self.next_ping = now + PING_INTERVAL;
-            self.ping(Line::Calls);
-            self.ping(Line::Feed);
+            [Line::Calls, Line::Feed].into_iter().for_each(|line| self.ping(line));
         }
         Ok(())
     }
 }
 
-fn appends(command: &Command) -> bool {
-    matches!(command, Command::Append(_))
+/// Whether replicas must have what a command has written. Without them Redis takes no messages, so a probe fails, too.
+fn needs_replicas(command: &Command) -> bool {
+    matches!(command, Command::Append(_) | Command::Probe { .. })
 }
 
-/// The answer to a call. A round that is appended counts only if no replica is `missing`.
+/// The answer to a call. A round that is appended, or a probe, counts only if no replica is `missing`.
 fn answer_to(command: &Command, value: Value, missing: Option<&str>) -> Result<Answer, Refused> {
     if let Some(text) = refusal(&value) {
         return Err(Refused(text));
@@ -414,8 +410,9 @@ fn answer_to(command: &Command, value: Value, missing: Option<&str>) -> Result<A
         error!("an answer of Redis cannot be read: {error}");
         Refused(error.to_string())
     })?;
-    match (missing, &answer) {
-        (Some(missing), Answer::Appended(Appended::At(_))) => Err(Refused(missing.to_owned())),
+    match (missing, command, &answer) {
+        (Some(missing), Command::Append(_), Answer::Appended(Appended::At(_)))
+        | (Some(missing), Command::Probe { .. }, _) => Err(Refused(missing.to_owned())),
         _ => Ok(answer),
     }
 }

@@ -9,6 +9,7 @@ use serde::Serialize;
 
 use super::{Appointment, ClientKind, Expected, Lessons, Line, tell};
 use crate::{
+    config::NodeName,
     domain::{LESSON_ROOM_START, RoomName},
     session::watch::{LogLine, LogReader, Watch},
 };
@@ -17,20 +18,25 @@ use crate::{
 #[derive(Debug, Serialize)]
 #[serde(tag = "event", content = "data", rename_all = "snake_case")]
 enum Told<'a> {
-    /// The session may connect with this name.
-    Expected { session: &'a str },
+    /// The session may connect with this name, to this node.
+    Expected {
+        session: &'a str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        node: Option<&'a str>,
+    },
     /// A line that the session has written to the log.
     Line(LogLine),
     /// The number of lines that are left out here, because the page was slow.
     LeftOut { lines: u64 },
 }
 
-/// Tells the page the name for its session, and then each line of the session's log, until the session or the
-/// page has ended.
-pub(crate) async fn follow(lessons: &Lessons, mut line: Line) {
+/// Tells the page the name for its session, with that of the `node` if this is one of several, and then each line of the
+/// session's log, until the session or the page has ended.
+pub(crate) async fn follow(lessons: &Lessons, node: Option<NodeName>, mut line: Line) {
     let Ok((appointment, log)) = expect(lessons) else { return };
     let outbound = line.outbound.clone();
-    tell(&outbound, &Told::Expected { session: &appointment.name });
+    let node = node.as_ref().map(NodeName::as_str);
+    tell(&outbound, &Told::Expected { session: &appointment.name, node });
     let most_waiting = line.outbound.bounds().waiting / 2;
     let lesson = async {
         let mut log = log;

@@ -13,7 +13,7 @@ use std::{
     rc::Rc,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     task::Poll,
-    time::{Duration, Instant, SystemTime},
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
 use actix_web::{HttpRequest, HttpResponse, dev::Payload, rt, web};
@@ -69,7 +69,7 @@ const LONGEST: Duration = Duration::from_secs(600);
 #[derive(Debug)]
 pub struct Lessons {
     permits: Arc<Permits>,
-    /// The start of the news, by both clocks.
+    /// The start of the server, by both clocks.
     began: (Instant, SystemTime),
     /// Clients that are about to connect, by kind and by name.
     expected: Mutex<HashMap<(ClientKind, String), Expected>>,
@@ -114,6 +114,12 @@ impl Lessons {
             expected: Mutex::default(),
             is_closing: flag::Sender::new(false),
         })
+    }
+
+    /// The time since 1970. It never goes back, as the system's clock may.
+    fn clock(&self) -> Duration {
+        let (instant, time) = self.began;
+        time.duration_since(UNIX_EPOCH).unwrap_or_default() + instant.elapsed()
     }
 
     /// A place for one more lesson, for a page at `address`.

@@ -1,7 +1,7 @@
-//! News: about every two seconds something happens, at irregular moments, equal for all pages. A page polls
-//! for what has happened since, or has a connection and is told when it happens.
+//! News: about every two seconds something happens, at irregular moments, equal for all pages, whichever of several servers
+//! they ask. A page polls for what has happened since, or has a connection and is told when it happens.
 
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
 use actix_web::rt;
 use serde::Serialize;
@@ -17,7 +17,7 @@ const MOST: u64 = 50;
 /// One piece of news.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub(crate) struct News {
-    /// 1, 2, 3 … since the server started.
+    /// 1, 2, 3 … since 1970.
     pub number: u64,
     /// When it happened, in milliseconds since 1970.
     pub at: u64,
@@ -41,23 +41,22 @@ pub(crate) struct Since {
 
 /// The latest news after number `after`, and none without it.
 pub(crate) fn since(lessons: &Lessons, after: Option<u64>) -> Since {
-    let elapsed = lessons.began.0.elapsed();
-    let last = last_at(elapsed);
+    let now = lessons.clock();
+    let last = last_at(now);
     let first =
         after.map_or(last + 1, |after| after.saturating_add(1).max((last + 1).saturating_sub(MOST)).max(1));
-    let news = (first..=last).map(|number| happened(lessons, number)).collect();
-    Since { news, last, now: millis(lessons.began.1 + elapsed) }
+    let news = (first..=last).map(happened).collect();
+    Since { news, last, now: millis(now) }
 }
 
 /// Sends the page each piece of news when it happens.
 pub(crate) async fn push(lessons: &Lessons, mut line: Line) {
-    let mut number = last_at(lessons.began.0.elapsed()) + 1;
+    let mut number = last_at(lessons.clock()) + 1;
     loop {
-        let wait = moment_of(number).saturating_sub(lessons.began.0.elapsed());
+        let wait = moment_of(number).saturating_sub(lessons.clock());
         tokio::select! {
             () = rt::time::sleep(wait) => {
-                let now = Some(millis(lessons.began.1 + lessons.began.0.elapsed()));
-                let news = News { now, ..happened(lessons, number) };
+                let news = News { now: Some(millis(lessons.clock())), ..happened(number) };
                 tell(&line.outbound, &news);
                 number += 1;
             }
@@ -66,21 +65,21 @@ pub(crate) async fn push(lessons: &Lessons, mut line: Line) {
     }
 }
 
-fn happened(lessons: &Lessons, number: u64) -> News {
-    let at = millis(lessons.began.1 + moment_of(number));
+fn happened(number: u64) -> News {
+    let at = millis(moment_of(number));
     News { number, at, text: format!("News {number}"), now: None }
 }
 
-/// When piece `number` happens, counted from the start.
+/// When piece `number` happens, counted from 1970.
 fn moment_of(number: u64) -> Duration {
     SLOT.saturating_mul(u32::try_from(number).unwrap_or(u32::MAX))
         + Duration::from_millis(scatter(number) % 1_900)
 }
 
-/// The number of the latest news after `elapsed`; 0 if there is none.
-fn last_at(elapsed: Duration) -> u64 {
-    let slot = u64::try_from(elapsed.as_millis() / SLOT.as_millis()).unwrap_or(u64::MAX);
-    if moment_of(slot) <= elapsed { slot } else { slot.saturating_sub(1) }
+/// The number of the latest news at `now`; 0 if there is none.
+fn last_at(now: Duration) -> u64 {
+    let slot = u64::try_from(now.as_millis() / SLOT.as_millis()).unwrap_or(u64::MAX);
+    if moment_of(slot) <= now { slot } else { slot.saturating_sub(1) }
 }
 
 /// Maps numbers to numbers that look random: the finishing steps of `SplitMix64`.
@@ -91,9 +90,8 @@ fn scatter(number: u64) -> u64 {
     mixed ^ (mixed >> 31)
 }
 
-fn millis(time: SystemTime) -> u64 {
-    let since = time.duration_since(UNIX_EPOCH).unwrap_or_default();
-    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -111,10 +109,23 @@ mod tests {
     }
 
     #[test]
+    fn servers_that_start_at_different_times_have_the_news_in_common() {
+        let [one, mut other] = [(); 2].map(|()| Lessons::new(1, crate::config::PerAddress::for_all(0)));
+        let earlier = std::sync::Arc::get_mut(&mut other).expect("the only one");
+        let time = Duration::from_secs(1_000);
+        earlier.began = (earlier.began.0.checked_sub(time).expect("a clock"), earlier.began.1 - time);
+        let last = since(&one, None).last;
+        let at = |lessons: &Lessons| {
+            let news = since(lessons, Some(last - 3)).news.into_iter();
+            news.map(|news| (news.number, news.at)).take(3).collect::<Vec<_>>()
+        };
+        assert_eq!(at(&one).len(), 3);
+        assert_eq!(at(&one), at(&other));
+    }
+
+    #[test]
     fn who_asks_gets_what_came_after_and_no_more_than_the_latest() {
-        let mut lessons = Lessons::new(1, crate::config::PerAddress::for_all(0));
-        let known = std::sync::Arc::get_mut(&mut lessons).expect("the only one");
-        known.began.0 = known.began.0.checked_sub(Duration::from_secs(1_000)).expect("a clock");
+        let lessons = Lessons::new(1, crate::config::PerAddress::for_all(0));
         assert!(since(&lessons, None).news.is_empty());
         let last = since(&lessons, None).last;
         let numbers =

@@ -30,7 +30,11 @@ impl Chat {
         match heard {
             Heard::Opened(room, opened) => self.opened_by_link(&room, *opened),
             Heard::Said(room, said) => self.said(&room, *said),
-            Heard::Accepted(room, said) | Heard::Repeated(room, said) => self.acked(&room, &said),
+            Heard::Accepted(room, said) => {
+                self.counts.accepted += said.len() as u64;
+                self.acked(&room, &said);
+            }
+            Heard::Repeated(room, said) => self.acked(&room, &said),
             Heard::Delayed(room, ids) => self.delayed(&room, &ids),
             Heard::Dropped(room, ids) => self.dropped(&room, &ids),
             Heard::Shown(room, node, packed) => self.shown(&room, node, packed),
