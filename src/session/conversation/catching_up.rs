@@ -63,7 +63,7 @@ impl Conversation {
                 self.replay(entry, head);
             }
         }
-        self.send_waiting_private();
+        self.send_waiting_message();
         Next::Nothing
     }
 

@@ -104,8 +104,8 @@ pub(crate) struct Conversation {
     waiting_history: Option<WaitingHistory>,
     /// What it reads before it subscribes; `None` if it is subscribed or not logged in.
     catching_up: Option<CatchUp>,
-    /// A private message that waits until the session is subscribed.
-    waiting_private: Option<Box<PrivateRequest>>,
+    /// A message that waits until the session is subscribed.
+    waiting_message: Option<Box<MessageRequest>>,
     /// Whether one of its logins came with a token.
     has_shown_token: bool,
 }
@@ -128,7 +128,24 @@ struct WaitingHistory {
     range: Range,
 }
 
-/// A private message that has passed its checks.
+/// A message that has passed its checks.
+#[derive(Debug)]
+enum MessageRequest {
+    Room(RoomRequest),
+    Private(PrivateRequest),
+}
+
+/// A message to the room.
+#[derive(Debug)]
+struct RoomRequest {
+    pending: Pending,
+    kind: Kind,
+    body: ByteString,
+    id: Option<ByteString>,
+    accepted: Accepted,
+}
+
+/// A private message.
 #[derive(Debug)]
 struct PrivateRequest {
     ack: Option<u64>,
@@ -210,7 +227,7 @@ impl Conversation {
             user: None,
             waiting_history: None,
             catching_up: None,
-            waiting_private: None,
+            waiting_message: None,
             has_shown_token: false,
         }
     }

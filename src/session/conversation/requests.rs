@@ -5,7 +5,8 @@ use std::time::Instant;
 use bytestring::ByteString;
 
 use super::{
-    Conversation, HISTORY_PAGE_BYTES, LoginKind, Next, Pending, PrivateRequest, User, WaitingHistory,
+    Conversation, HISTORY_PAGE_BYTES, LoginKind, MessageRequest, Next, Pending, PrivateRequest, RoomRequest,
+    User, WaitingHistory,
 };
 use crate::{
     chat::{
@@ -50,23 +51,23 @@ impl Conversation {
                 self.check_message(&msg)?;
                 let body = ByteString::from(msg);
                 let text = ack.is_some().then(|| body.clone());
-                self.post(Kind::Message, body, Pending::Post { ack, id: id.clone(), text }, id, len);
+                let pending = Pending::Post { ack, id: id.clone(), text };
+                let accepted = self.intake.accept(len);
+                let message = RoomRequest { pending, kind: Kind::Message, body, id, accepted };
+                self.send_or_wait(MessageRequest::Room(message));
             }
             Request::SendImage(SendImage { img, .. }) => {
                 self.check_user()?;
                 self.check_image(&img)?;
-                self.post(
-                    Kind::Image,
-                    img.into(),
-                    Pending::Post { ack, id: id.clone(), text: None },
-                    id,
-                    len,
-                );
+                let pending = Pending::Post { ack, id: id.clone(), text: None };
+                let accepted = self.intake.accept(len);
+                let message = RoomRequest { pending, kind: Kind::Image, body: img.into(), id, accepted };
+                self.send_or_wait(MessageRequest::Room(message));
             }
             Request::SendPrivate(private) => {
                 self.check_user()?;
                 let private = self.check_private(private, ack, id, len)?;
-                self.send_private_or_wait(private);
+                self.send_or_wait(MessageRequest::Private(private));
             }
             Request::UserList(list) => self.list_users(list, ack, len)?,
             Request::Typing(Typing { typing }) => {
@@ -187,34 +188,38 @@ impl Conversation {
         Ok(())
     }
 
-    fn post(&mut self, kind: Kind, body: ByteString, pending: Pending, id: Option<ByteString>, len: usize) {
-        let ticket = self.expect(pending);
-        let accepted = self.intake.accept(len);
-        self.way.send(Post { member: self.member, ticket, kind, body, id, accepted });
-    }
-
-    /// While the session catches up, its own copy would come too early: then the request waits, and reading
-    /// from the client is paused.
-    fn send_private_or_wait(&mut self, request: PrivateRequest) {
+    /// While the session catches up, what is told of its message would come too early: the answer before the message
+    /// itself, which is among those that it still reads, or the copy of a private message before older messages. Then
+    /// the request waits, and reading from the client is paused.
+    fn send_or_wait(&mut self, request: MessageRequest) {
         if self.catching_up.is_some() {
             self.pause.set(true);
-            self.waiting_private = Some(Box::new(request));
+            self.waiting_message = Some(Box::new(request));
         } else {
-            self.send_private(request);
+            self.send_message(request);
         }
     }
 
-    /// The session is subscribed: sends the private message that waited for that.
-    pub(super) fn send_waiting_private(&mut self) {
-        if let Some(request) = self.waiting_private.take() {
-            self.send_private(*request);
+    /// The session is subscribed: sends the message that waited for that.
+    pub(super) fn send_waiting_message(&mut self) {
+        if let Some(request) = self.waiting_message.take() {
+            self.send_message(*request);
             self.pause.set(false);
         }
     }
 
-    fn send_private(&mut self, PrivateRequest { ack, to, kind, body, id, accepted }: PrivateRequest) {
-        let ticket = self.expect(Pending::SendPrivate { ack, id: id.clone() });
-        self.way.send(messages::SendPrivate { member: self.member, ticket, to, kind, body, id, accepted });
+    fn send_message(&mut self, request: MessageRequest) {
+        match request {
+            MessageRequest::Room(RoomRequest { pending, kind, body, id, accepted }) => {
+                let ticket = self.expect(pending);
+                self.way.send(Post { member: self.member, ticket, kind, body, id, accepted });
+            }
+            MessageRequest::Private(PrivateRequest { ack, to, kind, body, id, accepted }) => {
+                let ticket = self.expect(Pending::SendPrivate { ack, id: id.clone() });
+                let member = self.member;
+                self.way.send(messages::SendPrivate { member, ticket, to, kind, body, id, accepted });
+            }
+        }
     }
 
     /// The client has left. Handles what it had sent during a pause, in order; the chat server keeps the
@@ -223,7 +228,7 @@ impl Conversation {
         &mut self,
         held: impl Iterator<Item = (Result<Request, Failure>, usize)>,
     ) {
-        self.send_waiting_private();
+        self.send_waiting_message();
         // A login may change the user before the rest is handled. The chat server knows the user.
         self.user = None;
         for (request, len) in held {
@@ -240,7 +245,7 @@ impl Conversation {
         let Ok(id) = request.id().map(parse_id).transpose() else {
             return;
         };
-        let (ack, text) = (None, None);
+        let ack = None;
         match request {
             // The client has left, so a failure cannot be reported.
             Request::Login(login) => drop(self.login(login, ack, len)),
@@ -253,19 +258,25 @@ impl Conversation {
             }
             Request::Logout => self.logout(ack),
             Request::SendMessage(SendMessage { msg, .. }) if self.check_message(&msg).is_ok() => {
-                self.post(Kind::Message, msg.into(), Pending::Post { ack, id: None, text }, id, len);
+                self.send_last(Kind::Message, msg.into(), id, len);
             }
             Request::SendImage(SendImage { img, .. }) if self.check_image(&img).is_ok() => {
-                self.post(Kind::Image, img.into(), Pending::Post { ack, id: None, text }, id, len);
+                self.send_last(Kind::Image, img.into(), id, len);
             }
             Request::SendPrivate(private) => {
                 if let Ok(private) = self.check_private(private, ack, id, len) {
-                    self.send_private(private);
+                    self.send_message(MessageRequest::Private(private));
                 }
             }
             // The other requests have no effect without their client.
             _ => {}
         }
+    }
+
+    fn send_last(&mut self, kind: Kind, body: ByteString, id: Option<ByteString>, len: usize) {
+        let pending = Pending::Post { ack: None, id: None, text: None };
+        let accepted = self.intake.accept(len);
+        self.send_message(MessageRequest::Room(RoomRequest { pending, kind, body, id, accepted }));
     }
 
     fn check_user(&self) -> Result<&User, Failure> {

@@ -95,7 +95,7 @@ async fn a_private_message_that_waited_is_sent_before_the_last_requests() {
     let mut bob = user(&worker, "bob", "lobby").await;
     let mut ann = user(&worker, "ann", "lobby").await;
     ann.send("sendPrivate", json!({"to": "bob", "msg": "waited"}), None);
-    assert!(ann.talk.waiting_private.is_some(), "it has still to subscribe");
+    assert!(ann.talk.waiting_message.is_some(), "it has still to subscribe");
     ann.leave(&[json!({"event": "sendPrivate", "data": {"to": "bob", "msg": "held"}})]);
     let heard = bob.until(|heard| heard["data"]["msg"] == "held").await;
     let private = heard.iter().filter(|text| text["event"] == "receivePrivate");

@@ -144,6 +144,31 @@ async fn a_nickname_is_held_for_who_was_lost_and_for_who_has_shown_its_token() {
     assert!(!stage.talk.holds_name(false));
 }
 
+/// What a client that comes back sends again at once is known: its answer would overtake the messages that it has missed,
+/// which may be that one itself.
+#[actix_web::test]
+async fn a_message_or_picture_waits_until_its_sender_is_subscribed_so_that_its_answer_comes_behind_it() {
+    let picture = "data:image/gif;base64,R0lGODlhAQABAIAAAAAAAP///ywAAAAAAQABAAACAUwAOw==";
+    let place = Place { offset: 1, at: 9 };
+    for (event, data) in
+        [("sendMessage", json!({"msg": "a", "id": "m1"})), ("sendImage", json!({"img": picture, "id": "m1"}))]
+    {
+        let mut stage = Stage::new();
+        append(&stage, [record(1, &["a"])]).await;
+        stage.send("login", json!({"username": "ann"}), Some(1));
+        let visit = stage.ticket();
+        let reading = stage.logged_in(1, 1, Resume::From(0));
+        stage.send(event, data, Some(2));
+        assert!(stage.talk.pending.is_empty() && stage.talk.is_on_hold(), "reading is paused behind {event}");
+        stage.run(reading).await;
+        assert_eq!(said(&stage.heard()), [(1, true)]);
+        assert!(is_nothing(&stage.talk.tail(Tail { visit, records: Vec::new(), behind: None })));
+        assert!(!stage.talk.is_on_hold());
+        stage.reply(stage.ticket(), Reply::Posted(place));
+        assert_eq!(stage.heard().len(), 1, "the answer");
+    }
+}
+
 #[actix_web::test]
 async fn a_private_message_waits_until_its_sender_is_subscribed() {
     let mut stage = Stage::new();
