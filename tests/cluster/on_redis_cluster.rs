@@ -112,6 +112,28 @@ fn nothing_is_lost_when_a_replica_takes_the_place_of_a_master_that_is_killed() {
     });
 }
 
+/// For a moment it believes that it is the master, and nodes are still connected to it.
+#[test]
+fn nothing_is_lost_when_a_master_goes_on_after_a_replica_has_taken_its_place() {
+    runs("a master of a Redis Cluster stands still", |run| {
+        let cluster = RedisCluster::start();
+        let replica = cluster.add_replica(1);
+        let nodes = cluster.nodes(2, &[]);
+        let storm = Storm::in_rooms(3, &addresses(&nodes), 2, &Manner::default(), &mut run.rng);
+        storm.wait_for_acks(100 + run.rng.below(200) as u64);
+        cluster.masters[1].stop();
+        replica.wait_for_info("replication", "role:master");
+        cluster.masters[1].go_on();
+        storm.wait_until_all_hear();
+        storm.wait_for_acks(100);
+        nodes.iter().for_each(|node| wait_for_partitions(node, 64));
+        let verdict = storm.end(&addresses(&nodes));
+        run.print(&verdict);
+        verdict.assert_whole();
+        assert_eq!(verdict.drops, 0, "sessions stay: {verdict}");
+    });
+}
+
 /// As it is done before a master is upgraded. The nodes know the address of the replica only.
 #[test]
 fn nothing_is_lost_when_a_master_changes_places_with_its_replica() {

@@ -58,6 +58,7 @@ pub(super) fn words_of_cluster(
     partitions: u8,
 ) -> String {
     let mut words = match open.values().next() {
+        Some(one) if open.len() == 1 => format!("Redis Cluster of 1 master, which promises: {one}"),
         Some(all) if open.values().all(|words| words == all) => {
             format!("Redis Cluster of {} masters, each of which promises: {all}", open.len())
         }
@@ -87,6 +88,8 @@ mod tests {
             pairs.iter().map(|(url, words)| ((*url).to_owned(), (*words).to_owned())).collect()
         };
         let none = map(&[]);
+        let words = words_of_cluster(&map(&[("a", "always")]), &none, 64);
+        assert_eq!(words, "Redis Cluster of 1 master, which promises: always");
         let words = words_of_cluster(&map(&[("a", "always"), ("b", "always")]), &none, 64);
         assert_eq!(words, "Redis Cluster of 2 masters, each of which promises: always");
         assert!(words_of_cluster(&none, &none, 0).starts_with("Redis Cluster; 0 of 64 parts"));
