@@ -255,8 +255,10 @@ async fn volatile_events_three_in_a_row_reach_a_client_that_reads_however_large_
 async fn volatile_events_three_in_a_row_go_into_one_answer_to_a_poll_that_waits() {
     let (server, _) = start();
     let poller = Poller::connected(&server).await;
-    for event in ["volatile-to-me", "volatile-to-all"] {
-        for _ in 0..3 {
+    for (event, name) in [("volatile-to-me", "me"), ("volatile-to-all", "all")] {
+        let three: Vec<_> = (0..3).map(|number| format!(r#"42["{name}",{number}]"#)).collect();
+        let mut whole = 0;
+        for _ in 0..50 {
             let is_answered = Cell::new(false);
             let poll = async {
                 let answer = poller.poll().await.body;
@@ -271,8 +273,15 @@ async fn volatile_events_three_in_a_row_go_into_one_answer_to_a_poll_that_waits(
                 }
             };
             let (answer, ()) = tokio::join!(poll, keep_posting);
-            assert_eq!(answer.split('\u{1E}').count(), 3, "{answer}");
+            let told: Vec<_> = answer.split('\u{1E}').map(str::to_owned).collect();
+            // A poll may come between two of them, and what is said to all may reach its worker in two turns.
+            assert!(three.windows(told.len()).any(|run| run == told), "{answer}");
+            whole += usize::from(told.len() == 3);
+            if whole == 3 {
+                break;
+            }
         }
+        assert_eq!(whole, 3, "{event}");
     }
 }
 
