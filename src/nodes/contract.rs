@@ -195,7 +195,7 @@ pub enum Heard {
     /// A user came, changed or went; for a change that this node has asked for, with what was asked.
     Person(RoomName, Box<Person>, Option<AskId>),
     /// The users anew: changes may have been missed.
-    People(RoomName, Vec<Person>),
+    People(RoomName, Vec<Person>, Listed),
     /// The answer to [`Order::Enter`]; what it changed was heard before.
     Entered(RoomName, AskId, Result<OwnerHash, NotEntered>),
     /// A user of this node has lost its name to another one, while this node could not reach Redis.
@@ -224,7 +224,7 @@ impl Heard {
             | Self::Dropped(room, _)
             | Self::Shown(room, ..)
             | Self::Person(room, ..)
-            | Self::People(room, _)
+            | Self::People(room, ..)
             | Self::Entered(room, ..)
             | Self::NameLost(room, _)
             | Self::Whispered(room, ..)
@@ -232,6 +232,15 @@ impl Heard {
             Self::Forgetting(..) | Self::Up(_) | Self::Down(..) => None,
         }
     }
+}
+
+/// Which users a list has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listed {
+    /// All users.
+    All,
+    /// Redis has lost something: users that are not listed may be there still. A list of all follows.
+    Some,
 }
 
 /// The state of a room that was opened.

@@ -141,6 +141,17 @@ impl Saying {
         }
     }
 
+    /// Whether messages of a user wait, or are on their way, and Redis takes any.
+    pub(super) fn is_saying(&self, author: &NicknameKey) -> bool {
+        let in_round = self.round.iter().filter(|round| round.answered.is_none() && round.heard.is_none());
+        let in_round = in_round.flat_map(|round| &round.messages).map(|(message, _)| message);
+        let queued = self.queue.iter().filter_map(|item| match item {
+            Item::Say(message, _) => Some(message),
+            Item::Show(_) => None,
+        });
+        !self.is_held && in_round.chain(queued).any(|message| message.author.as_ref() == Some(author))
+    }
+
     /// Drops the messages of a user that are not on their way, and returns them.
     pub(super) fn drop_of(&mut self, author: &NicknameKey) -> Vec<SayId> {
         let mut dropped = Vec::new();

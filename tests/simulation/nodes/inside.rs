@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::atomic::Ordering};
 
 use echoroom::testing::{
-    Delivery, ForFanOut,
+    Delivery, ForFanOut, RoomName,
     nodes::{Answer, Command, Stored},
     simulation::{
         ChatNews, Effect, Entry, Input, JournalError, LostInput, LostMail, Page, Range, Request, Unregister,
@@ -341,6 +341,26 @@ impl Nodes {
                 None => return all,
             }
             all.extend(records);
+        }
+    }
+
+    /// What is said is said under a name that no other user has then.
+    pub fn check_authors(&mut self, server: usize, room: &RoomName, record: &Stored) {
+        let now = self.millis();
+        let open = Command::Open { room: room.clone(), wants_keys: false, version: u64::MAX };
+        let Answer::Position(position) = self.servers[server].redis.call(now, &open, &self.bounds).0 else {
+            return;
+        };
+        let users = position.people.unwrap_or_default();
+        for entry in unpack(&record_of(record.clone())).unwrap_or_default() {
+            let other = users.iter().find(|user| {
+                let is_there =
+                    !user.nodes.is_empty() && user.name.as_str().eq_ignore_ascii_case(&entry.username);
+                is_there && entry.uid.is_some_and(|uid| uid != user.owner.uid)
+            });
+            self.trace.check(other.is_none(), "nothing is said under the name of another user", || {
+                format!("message {} in {room:?} by {}, who is at {:?}", entry.body, entry.username, other)
+            });
         }
     }
 

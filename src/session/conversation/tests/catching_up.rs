@@ -17,7 +17,7 @@ fn welcome(heard: &[Value]) -> (bool, u64) {
 }
 
 fn tail(visit: u64, records: Vec<Record>) -> Tail {
-    Tail { visit, records, behind: None }
+    Tail { visit, epoch: EPOCH, records, behind: None }
 }
 
 /// One record for each offset, each with more than half a page.
@@ -146,7 +146,7 @@ async fn who_is_behind_the_tail_takes_a_second_look_at_the_journal() {
     stage.run(reading).await;
     append(&stage, [record(3, &["c"]), record(4, &["d"])]).await;
     let behind = Some(Behind { durable: 4 });
-    let reading = stage.talk.tail(Tail { visit, records: Vec::new(), behind });
+    let reading = stage.talk.tail(Tail { visit, epoch: EPOCH, records: Vec::new(), behind });
     assert_eq!(said(&stage.heard()), [(1, true), (2, true)]);
     assert!(is_nothing(&stage.run(reading).await));
     assert_eq!(said(&stage.heard()), [(3, false), (4, false)]);
