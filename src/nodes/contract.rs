@@ -75,8 +75,24 @@ pub struct ToSay {
     pub looked_to: u64,
     /// When it was sent, in milliseconds since 1970.
     pub at: u64,
-    /// The name of the user who says it: if the user loses it before that, the message is not said. `None` for a guest.
-    pub author: Option<NicknameKey>,
+    /// The user who says it: if it loses its name before that, the message is not said. `None` for a guest.
+    pub author: Option<Author>,
+}
+
+impl ToSay {
+    /// Whether a user with this name says it.
+    pub(super) fn is_by(&self, key: &NicknameKey) -> bool {
+        self.author.as_ref().is_some_and(|author| author.key == *key)
+    }
+}
+
+/// The user who says a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Author {
+    /// The name.
+    pub key: NicknameKey,
+    /// The public id: another user may get the name.
+    pub uid: PublicId,
 }
 
 /// What a user that comes to a node shows.

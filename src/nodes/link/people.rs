@@ -13,7 +13,7 @@ use crate::{
     domain::{NicknameKey, OwnerHash, RoomName},
     nodes::{
         commands::{Command, Entered},
-        contract::{AskId, Away, Claim, Heard, Leave, Listed, NotEntered, Owner, Person},
+        contract::{AskId, Author, Away, Claim, Heard, Leave, Listed, NotEntered, Owner, Person},
     },
 };
 
@@ -97,6 +97,12 @@ impl People {
     /// Whether nothing is asked.
     pub(super) fn is_idle(&self) -> bool {
         self.changes.is_empty()
+    }
+
+    /// Whether this user has its name at this node.
+    pub(super) fn has(&self, author: &Author) -> bool {
+        let owner = self.own.get(&author.key).and_then(|claim| claim.owner);
+        owner.is_some_and(|owner| owner.uid == author.uid)
     }
 
     /// Whether the node has claimed a name.

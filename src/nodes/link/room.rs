@@ -16,7 +16,7 @@ use crate::{
     nodes::{
         Partition,
         commands::{Appended, Command, MOST_EPOCHS, Published, Stored},
-        contract::{Away, Heard, SaidRecord, ToSay},
+        contract::{Away, Heard, SaidRecord, SayId, ToSay},
     },
 };
 
@@ -140,9 +140,18 @@ impl Room {
         }
     }
 
-    /// The chat has messages to say.
-    pub(super) fn say(&mut self, messages: Vec<ToSay>) {
+    /// The chat has messages to say. It may not have heard yet that their users have lost their names.
+    pub(super) fn say(&mut self, messages: Vec<ToSay>, turn: &mut Turn<'_>) {
+        let is_named = |message: &ToSay| message.author.as_ref().is_none_or(|author| self.people.has(author));
+        let (messages, others): (Vec<_>, Vec<_>) = messages.into_iter().partition(is_named);
         self.saying.say(messages, self.head);
+        self.tell_dropped(others.into_iter().map(|message| message.id).collect(), turn);
+    }
+
+    fn tell_dropped(&self, dropped: Vec<SayId>, turn: &mut Turn<'_>) {
+        if !dropped.is_empty() {
+            turn.tell(Heard::Dropped(self.name.clone(), dropped));
+        }
     }
 
     /// The chat wants the room closed.
@@ -366,9 +375,7 @@ impl Room {
         }
         while let Some(key) = self.people.tell(&self.name, turn) {
             let dropped = self.saying.drop_of(&key);
-            if !dropped.is_empty() {
-                turn.tell(Heard::Dropped(self.name.clone(), dropped));
-            }
+            self.tell_dropped(dropped, turn);
             turn.tell(Heard::NameLost(self.name.clone(), key));
         }
     }

@@ -149,14 +149,14 @@ impl Saying {
             Item::Say(message, _) => Some(message),
             Item::Show(_) => None,
         });
-        !self.is_held && in_round.chain(queued).any(|message| message.author.as_ref() == Some(author))
+        !self.is_held && in_round.chain(queued).any(|message| message.is_by(author))
     }
 
     /// Drops the messages of a user that are not on their way, and returns them.
     pub(super) fn drop_of(&mut self, author: &NicknameKey) -> Vec<SayId> {
         let mut dropped = Vec::new();
         let mut is_other = |message: &ToSay| {
-            let is_other = message.author.as_ref() != Some(author);
+            let is_other = !message.is_by(author);
             dropped.extend((!is_other).then_some(message.id));
             is_other
         };

@@ -15,6 +15,7 @@ use super::{Member, Nodes};
 use crate::{
     names::token,
     node::ToShard,
+    parse,
     session::{Desk, Session},
 };
 
@@ -344,8 +345,22 @@ impl Nodes {
         }
     }
 
-    /// What is said is said under a name that no other user has then.
-    pub fn check_authors(&mut self, server: usize, room: &RoomName, record: &Stored) {
+    /// A round was appended: Redis had none of its messages, and no other user has the name under which one is said.
+    pub fn check_round(&mut self, server: usize, name: &RoomName, record: &Stored) {
+        let numbers = |record: &Stored| {
+            let entries = unpack(&record_of(record.clone())).unwrap_or_default();
+            entries.iter().map(|entry| parse::number(&entry.body)).collect::<Vec<_>>()
+        };
+        let (room, said) = (self.names.room(name).unwrap_or(0), numbers(record));
+        let known = self.records(server, room).into_iter().filter(|known| known.first < record.first);
+        let other = known.flat_map(|known| numbers(&known)).find(|number| said.contains(number));
+        self.trace.check(other.is_none(), "a message that Redis has is not said again", || {
+            format!("message {other:?} of room {room} at {}", record.first)
+        });
+        self.check_authors(server, name, record);
+    }
+
+    fn check_authors(&mut self, server: usize, room: &RoomName, record: &Stored) {
         let now = self.millis();
         let open = Command::Open { room: room.clone(), wants_keys: false, version: u64::MAX };
         let Answer::Position(position) = self.servers[server].redis.call(now, &open, &self.bounds).0 else {
@@ -359,7 +374,8 @@ impl Nodes {
                 is_there && entry.uid.is_some_and(|uid| uid != user.owner.uid)
             });
             self.trace.check(other.is_none(), "nothing is said under the name of another user", || {
-                format!("message {} in {room:?} by {}, who is at {:?}", entry.body, entry.username, other)
+                let (said, by) = (&entry.body, (&entry.username, entry.uid));
+                format!("message {said} in {room:?} by {by:?}, round {}, who is {other:?}", record.seq)
             });
         }
     }

@@ -11,6 +11,7 @@ use echoroom::testing::{
         Away, Channel, Command, ModelRedis, NodeUid, Order, Partition, Published,
         link::{CallId, Input, Output},
     },
+    simulation::NicknameKey,
 };
 
 use super::Nodes;
@@ -239,21 +240,34 @@ impl Nodes {
 
     fn call(&mut self, connection: u64, call: CallId, command: &Command) {
         let now = self.millis();
-        let Some(server) = self.network.connections.get(&connection).map(|known| known.server) else {
+        let Some(known) = self.network.connections.get(&connection) else {
             return;
         };
+        let (server, member) = (known.server, known.member);
         if !self.servers[server].is_up {
             return;
         }
+        self.note_command(member, command);
         let (answer, published) = self.servers[server].redis.call(now, command, &self.bounds);
         for (target, published) in published {
             if let (Command::Append(_), Published::Said(record)) = (command, &published) {
-                self.check_authors(server, target.room(), record);
+                self.check_round(server, target.room(), record);
             }
             self.publish(server, &target, &published);
         }
         let answered = Event::ToNode(connection, Box::new(Input::Answered(call, Ok(answer))));
         self.send(connection, ANSWERS, answered);
+    }
+
+    fn note_command(&mut self, member: usize, command: &Command) {
+        let name = |key: &NicknameKey| self.names.nicknames.iter().position(|name| name.key() == *key);
+        let (what, number) = match command {
+            Command::Enter { claim, .. } => ("Redis is asked for a name", name(&claim.name.key())),
+            Command::Leave { leave, .. } => ("Redis is told that a user leaves", name(&leave.key)),
+            Command::Append(round) => ("Redis is given a round", usize::try_from(round.seq).ok()),
+            _ => return,
+        };
+        self.trace.note(what, [member as u64, number.unwrap_or_default() as u64, 0]);
     }
 
     fn publish(&mut self, server: usize, target: &Channel, published: &Published) {

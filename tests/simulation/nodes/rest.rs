@@ -116,7 +116,8 @@ impl Nodes {
             .collect();
         for (offset, number) in log {
             let other = places.insert(*number, *offset);
-            self.trace.check(other.is_none(), "a message is said once", || {
+            // An emptied Redis may lack the beginning, and get it back from a node later.
+            self.trace.check(other.is_none() || self.was_flushed, "a message is said once", || {
                 let key = |offset: &u64| keys.get(offset).copied();
                 let both = (other.as_ref().and_then(key), key(offset));
                 format!(
