@@ -21,6 +21,7 @@ use crate::{
     },
 };
 
+mod authors;
 mod chat;
 mod doubt;
 mod names;

@@ -154,6 +154,23 @@ async fn who_is_behind_the_tail_takes_a_second_look_at_the_journal() {
     assert_eq!(said(&stage.heard()), [(5, false)]);
 }
 
+/// A client that is cut off in between comes back with an epoch that all it has is of.
+#[actix_web::test]
+async fn an_epoch_that_has_begun_since_the_login_is_told_before_its_messages() {
+    let mut stage = Stage::new();
+    append(&stage, [record(1, &["a", "b"]), record(3, &["c"])]).await;
+    let (visit, reading) = come(&mut stage, 2, 2, Resume::From(0));
+    assert!(is_nothing(&stage.run(reading).await));
+    assert_eq!(said(&stage.heard()), [(1, true), (2, true)], "the other one may be of another epoch");
+    let epoch = EpochId { number: EPOCH.number + 1, ..EPOCH };
+    let records = vec![record(3, &["c"])];
+    assert!(is_nothing(&stage.talk.tail(Tail { visit, epoch, records, behind: None })));
+    let heard = stage.heard();
+    let events: Vec<_> = heard.iter().map(|heard| heard["event"].clone()).collect();
+    assert_eq!(events, ["epoch", "receiveMessage"]);
+    assert_eq!(heard[0]["data"]["epoch"], epoch.to_string());
+}
+
 #[actix_web::test]
 async fn what_is_lost_after_the_login_was_answered_ends_the_session_so_that_its_client_comes_back() {
     let gap = large([1, 2, 4]);
