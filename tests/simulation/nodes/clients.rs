@@ -160,6 +160,11 @@ impl Nodes {
     /// What a client asks that knows where it is.
     fn settled_ask(&mut self, number: usize) -> Option<Ask> {
         let room = self.clients[number].room?;
+        if self.rng.chance(200)
+            && let Some(ask) = self.retry(number, room)
+        {
+            return Some(ask);
+        }
         Some(match self.rng.below(100) {
             0..=54 => {
                 let len = self.rng.below(self.config.len);

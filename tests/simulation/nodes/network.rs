@@ -336,7 +336,7 @@ impl Nodes {
         let Some(id) = self.members[member].connection.take() else {
             return;
         };
-        if self.rng.chance(300) {
+        if self.rng.chance(500) {
             self.stall(id);
         }
         if let Some(known) = self.network.connections.get_mut(&id) {
