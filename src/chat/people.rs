@@ -15,7 +15,7 @@ use crate::{
     domain::{Map, MemberId, NicknameKey, Profile},
     nodes::{
         NodeName, NodeUid,
-        contract::{Leave, Person},
+        contract::{Leave, Listed, Person},
     },
 };
 
@@ -56,16 +56,28 @@ struct Here {
 impl People {
     // ----- what all nodes are told -----
 
-    /// The users as they are now, see [`apply`](Self::apply). Returns what that changes.
-    pub(crate) fn replace(&mut self, people: Vec<Person>, now: Instant, hold: Duration) -> Vec<Change> {
+    /// The users as they are now, see [`apply`](Self::apply). Returns what that changes. Unless all are listed, users that
+    /// are not listed, or whose names are held, stay.
+    pub(crate) fn replace(
+        &mut self,
+        people: Vec<Person>,
+        listed: Listed,
+        now: Instant,
+        hold: Duration,
+    ) -> Vec<Change> {
         self.held.clear();
         let mut gone = std::mem::take(&mut self.present);
         let mut changes = Vec::new();
         for person in people {
-            if let Some((key, former)) = gone.remove_entry(&person.name.key()) {
-                self.present.insert(key, former);
+            let former = gone.remove_entry(&person.name.key());
+            let stays = listed == Listed::Some && person.nodes.is_empty() && former.is_some();
+            self.present.extend(former);
+            if !stays {
+                changes.push(self.apply(person, now, hold));
             }
-            changes.push(self.apply(person, now, hold));
+        }
+        if listed == Listed::Some {
+            self.present.append(&mut gone);
         }
         let left = gone.into_values().map(|former| Change { left: Some(former.profile), arrived: None });
         changes.extend(left);
@@ -213,10 +225,13 @@ impl People {
         self.present.get(key).map(|present| &present.profile)
     }
 
-    /// The nodes with sessions of this user, without the node `own`.
+    /// The nodes with sessions of this user, without the node `own`. Of the uids of a node, the newest one.
     pub(crate) fn nodes_of(&self, key: &NicknameKey, own: NodeName) -> Vec<NodeUid> {
         let nodes = self.present.get(key).map_or(&[][..], |present| &present.nodes);
-        nodes.iter().filter(|node| node.name() != own).copied().collect()
+        let is_newest =
+            |(at, node): &(usize, &NodeUid)| !nodes[at + 1..].iter().any(|newer| newer.name() == node.name());
+        let newest = nodes.iter().enumerate().filter(is_newest).map(|(_, node)| *node);
+        newest.filter(|node| node.name() != own).collect()
     }
 
     /// Whether the node `own` has sessions of this user, as all nodes were told.

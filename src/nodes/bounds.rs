@@ -56,6 +56,9 @@ pub(super) fn millis(time: Duration) -> u64 {
     u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
+/// Versions of the users of a room in one epoch of its partition begin this much above those of the epoch before.
+pub(super) const VERSIONS: u64 = 1 << 32;
+
 /// Records are read until their entries have this many bytes.
 pub(super) const READ_BYTES: usize = 1 << 20;
 

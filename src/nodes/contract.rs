@@ -75,8 +75,24 @@ pub struct ToSay {
     pub looked_to: u64,
     /// When it was sent, in milliseconds since 1970.
     pub at: u64,
-    /// The name of the user who says it: if the user loses it before that, the message is not said. `None` for a guest.
-    pub author: Option<NicknameKey>,
+    /// The user who says it: if it loses its name before that, the message is not said. `None` for a guest.
+    pub author: Option<Author>,
+}
+
+impl ToSay {
+    /// Whether a user with this name says it.
+    pub(super) fn is_by(&self, key: &NicknameKey) -> bool {
+        self.author.as_ref().is_some_and(|author| author.key == *key)
+    }
+}
+
+/// The user who says a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Author {
+    /// The name.
+    pub key: NicknameKey,
+    /// The public id: another user may get the name.
+    pub uid: PublicId,
 }
 
 /// What a user that comes to a node shows.
@@ -195,7 +211,7 @@ pub enum Heard {
     /// A user came, changed or went; for a change that this node has asked for, with what was asked.
     Person(RoomName, Box<Person>, Option<AskId>),
     /// The users anew: changes may have been missed.
-    People(RoomName, Vec<Person>),
+    People(RoomName, Vec<Person>, Listed),
     /// The answer to [`Order::Enter`]; what it changed was heard before.
     Entered(RoomName, AskId, Result<OwnerHash, NotEntered>),
     /// A user of this node has lost its name to another one, while this node could not reach Redis.
@@ -224,7 +240,7 @@ impl Heard {
             | Self::Dropped(room, _)
             | Self::Shown(room, ..)
             | Self::Person(room, ..)
-            | Self::People(room, _)
+            | Self::People(room, ..)
             | Self::Entered(room, ..)
             | Self::NameLost(room, _)
             | Self::Whispered(room, ..)
@@ -232,6 +248,15 @@ impl Heard {
             Self::Forgetting(..) | Self::Up(_) | Self::Down(..) => None,
         }
     }
+}
+
+/// Which users a list has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Listed {
+    /// All users.
+    All,
+    /// Redis has lost something: users that are not listed may be there still. A list of all follows.
+    Some,
 }
 
 /// The state of a room that was opened.

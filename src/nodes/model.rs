@@ -31,6 +31,14 @@ pub enum Channel {
     Node(NodeUid, RoomName),
 }
 
+impl Channel {
+    /// The room that it is about.
+    pub fn room(&self) -> &RoomName {
+        let (Self::Room(room) | Self::Node(_, room)) = self;
+        room
+    }
+}
+
 /// What is published in one step, in its order.
 pub(crate) type Publications = Vec<(Channel, Published)>;
 
@@ -264,6 +272,8 @@ impl Part {
             self.until = if is_new { 0 } else { now + millis(bounds.window) };
             self.number = self.number.max(number) + 1;
             self.server = Some(server.to_owned());
+            // No node could say that it is alive while Redis was away.
+            self.leases.values_mut().for_each(|end| *end = now + millis(bounds.lease));
         }
         if !self.graves.contains_key(&node) {
             self.leases.insert(node, now + millis(bounds.lease));

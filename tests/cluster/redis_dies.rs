@@ -11,7 +11,7 @@ use crate::{
     chatter::Manner,
     cluster::{ALWAYS, Cluster, EVERYSEC},
     judge::Verdict,
-    node::Node,
+    node::{Node, SHORT_LEASE},
     program::PATIENCE,
     redis::{Redis, Reply},
     runs::runs,
@@ -79,6 +79,38 @@ fn offsets_go_on_and_clients_notice_nothing_when_redis_is_emptied() {
     for verdict in verdicts {
         assert_eq!((verdict.resets, verdict.declared), (0, 0), "{verdict}");
     }
+}
+
+/// Node 2 dies with what Redis loses. Its user leaves after the lease, when the other nodes count on no more users to come
+/// back.
+fn only_users_of_a_dead_node_leave(lines: &[&str], lose: impl Fn(&mut Cluster)) {
+    let mut cluster = Cluster::with(3, lines, &SHORT_LEASE);
+    let nodes = cluster.three();
+    let mut witness = Visitor::login(nodes[0], "witness", "tea");
+    let users =
+        [(0, "ann"), (1, "ben"), (2, "cleo")].map(|(at, name)| Visitor::login(nodes[at], name, "tea"));
+    ["ann", "ben", "cleo"].into_iter().for_each(|name| witness.wait_for_user(name));
+    cluster.nodes[2].kill();
+    lose(&mut cluster);
+    witness.hear("delUser", |user| user["username"] == "cleo");
+    assert_eq!(witness.passed_by("delUser"), 0, "none else is seen leaving");
+    assert_eq!(witness.users(), ["ann", "ben", "witness"]);
+    drop(users);
+}
+
+#[test]
+fn none_is_seen_leaving_when_redis_is_emptied() {
+    only_users_of_a_dead_node_leave(&EVERYSEC, |cluster| _ = cluster.redis.ask(&["FLUSHALL"]));
+}
+
+#[test]
+fn none_is_seen_leaving_when_redis_is_killed_and_comes_back_empty() {
+    only_users_of_a_dead_node_leave(&[], Cluster::restart_redis);
+}
+
+#[test]
+fn none_is_seen_leaving_when_redis_is_killed_and_comes_back_as_it_was() {
+    only_users_of_a_dead_node_leave(&ALWAYS, Cluster::restart_redis);
 }
 
 #[test]

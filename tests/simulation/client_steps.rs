@@ -387,7 +387,7 @@ impl World {
                     format!("client {number}: message {message}")
                 }),
             },
-            Answer::Done => {}
+            Answer::Epoch(_) | Answer::Done => {}
         }
     }
 

@@ -66,6 +66,8 @@ pub enum Answer {
         offset: u64,
         number: u32,
     },
+    /// The epoch of the room has changed.
+    Epoch(echoroom::testing::simulation::EpochId),
     Done,
 }
 
@@ -80,8 +82,6 @@ pub struct Welcome {
     pub is_recovered: bool,
     /// How many messages it is told that it has missed.
     pub missed: u64,
-    /// The last offset of the room at the login.
-    pub head: u64,
     /// Whether the journal failed to give it all.
     pub had_fault: bool,
 }
@@ -451,6 +451,10 @@ impl Session {
 
     fn tail(&mut self, tail: Tail, desk: &mut Desk<'_>) -> Option<Ending> {
         let catch_up = self.catching_up.as_mut().filter(|catch_up| catch_up.visit == tail.visit)?;
+        if std::mem::replace(&mut catch_up.login.epoch, tail.epoch) != tail.epoch {
+            self.answer(Answer::Epoch(tail.epoch), 50);
+        }
+        let catch_up = self.catching_up.as_mut()?;
         if let Some(behind) = tail.behind {
             catch_up.durable = behind.durable;
             self.read_on(desk);
@@ -546,7 +550,6 @@ impl Session {
                 begin,
                 is_recovered,
                 missed,
-                head: login.head,
                 had_fault: catch_up.had_fault,
             };
             self.answer(Answer::In(Box::new(welcome)), 150);
@@ -558,15 +561,17 @@ impl Session {
     fn next_page(&mut self, page: &Page, desk: &mut Desk<'_>) -> Option<Ending> {
         let catch_up = self.catching_up.as_mut()?;
         let after = catch_up.after;
-        match (page.entries.first(), page.entries.last()) {
+        let durable = catch_up.durable;
+        let entries: Vec<_> = page.entries.iter().take_while(|entry| entry.offset <= durable).collect();
+        match (entries.first(), entries.last()) {
             (Some(first), _) if first.offset > after + 1 => return Some(Ending::Behind),
             (_, Some(last)) => catch_up.after = last.offset,
-            (_, None) if after < catch_up.durable => return Some(Ending::Behind),
+            (_, None) if after < durable => return Some(Ending::Behind),
             (_, None) => {}
         }
-        let is_at_end = catch_up.after >= catch_up.durable;
+        let is_at_end = catch_up.after >= durable;
         let (visit, after) = (catch_up.visit, catch_up.after);
-        for entry in &page.entries {
+        for entry in entries {
             self.replay(entry.offset, &entry.body);
         }
         if page.damage.is_some() && !is_at_end {

@@ -105,7 +105,7 @@ impl Lost {
             Heard::Said(room, _)
             | Heard::Opened(room, _)
             | Heard::Person(room, ..)
-            | Heard::People(room, _)
+            | Heard::People(room, ..)
             | Heard::NameLost(room, _)
             | Heard::Forgot(room, _) => Self::HeardIn(room.clone()),
             Heard::Entered(_, ask, _) => Self::Entered(*ask),

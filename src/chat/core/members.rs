@@ -272,13 +272,10 @@ impl Chat {
 
     /// Subscribes a session that has read the journal, or tells it to read on.
     pub(super) fn caught_up(&mut self, message: CaughtUp) {
-        let CaughtUp { member, visit, .. } = message;
+        let CaughtUp { member, visit, after } = message;
         let is_there = |member: &&Member<Visit>| member.own.ticket == visit && !member.is_subscribed;
         // A session that has logged in elsewhere since waits for another answer.
         let Some(id) = self.broadcaster.rooms.member(member).filter(is_there).and_then(Member::room) else {
-            return;
-        };
-        let Some(CaughtUp { member, visit, after }) = self.wait_to_hear(id, message) else {
             return;
         };
         // Lines of the open broadcast come after what the session has read.
@@ -287,15 +284,14 @@ impl Chat {
             error!("{member} is in a room that is not open; it is sent away, to come back");
             return self.broadcaster.tell(member, ChatNews::Lost);
         };
+        let epoch = log.epoch().id;
         let Some(records) = log.records_after(after) else {
             let behind = Some(BehindTail { durable: log.durable() });
-            return self
-                .broadcaster
-                .tell(member, ChatNews::Tail(Tail { visit, records: Vec::new(), behind }));
+            let tail = Tail { visit, epoch, records: Vec::new(), behind };
+            return self.broadcaster.tell(member, ChatNews::Tail(tail));
         };
-        self.broadcaster.tell(member, ChatNews::Tail(Tail { visit, records, behind: None }));
+        self.broadcaster.tell(member, ChatNews::Tail(Tail { visit, epoch, records, behind: None }));
         self.subscribe(member);
-        self.send_epoch_to(member, id);
         self.send_list_to(member, id);
     }
 

@@ -81,6 +81,8 @@ pub struct UsersPage {
 pub struct Tail {
     /// The ticket of the session's login.
     pub visit: u64,
+    /// The epoch of the newest message. All that the session has read is of it, too.
+    pub epoch: EpochId,
     /// The messages.
     pub records: Vec<Record>,
     /// What follows. If there is nothing, everything that is said from here on comes by itself.

@@ -62,13 +62,36 @@ fn a_user_comes_with_its_first_node_and_goes_with_its_last() {
 fn users_that_are_told_anew_change_what_differs() {
     let (mut people, now) = (People::default(), Instant::now());
     let first = vec![person("ann", &[1], 0), person("ben", &[1], 0), person("cleo", &[1], 0)];
-    assert_eq!(people.replace(first, now, HOLD).len(), 3);
+    assert_eq!(people.replace(first, Listed::All, now, HOLD).len(), 3);
     let again = vec![person("ann", &[1], 0), person("ben", &[], 9), person("dora", &[2], 0)];
-    let changes = people.replace(again, now, HOLD);
+    let changes = people.replace(again, Listed::All, now, HOLD);
     let left: Vec<_> = changes.iter().filter_map(|change| change.left.as_ref()).collect();
     assert_eq!(left.iter().map(|left| left.nickname.as_str()).collect::<Vec<_>>(), ["ben", "cleo"]);
     assert_eq!((names(&people), changes.len()), (vec!["ann", "dora"], 3));
     assert!(people.is_held(&name("ben").key()));
+}
+
+#[test]
+fn users_that_a_list_may_lack_stay_until_all_are_listed() {
+    let (mut people, now) = (People::default(), Instant::now());
+    let first = vec![person("ann", &[1], 0), person("ben", &[1], 0), person("cleo", &[1], 0)];
+    people.replace(first, Listed::All, now, HOLD);
+    let some = vec![person("ben", &[], 9), person("cleo", &[2], 0), person("dora", &[2], 0)];
+    let changes = people.replace(some, Listed::Some, now, HOLD);
+    assert!(changes.iter().all(|change| change.left.is_none()), "none is seen leaving");
+    assert_eq!(names(&people), ["ann", "ben", "cleo", "dora"]);
+    let all = vec![person("ann", &[1], 0), person("dora", &[2], 0)];
+    let changes = people.replace(all, Listed::All, now, HOLD);
+    assert_eq!((changes.len(), names(&people)), (2, vec!["ann", "dora"]));
+}
+
+#[test]
+fn of_the_uids_of_a_node_the_newest_one_is_told_what_is_for_a_user() {
+    let mut people = People::default();
+    let former = NodeUid::new(node(2).name(), [9; 12]);
+    let ann = Person { nodes: vec![former, node(1), node(2)], ..person("ann", &[], 0) };
+    people.apply(ann, Instant::now(), HOLD);
+    assert_eq!(people.nodes_of(&name("ann").key(), node(3).name()), [node(1), node(2)]);
 }
 
 #[test]
@@ -124,6 +147,6 @@ fn a_look_that_is_told_is_worn_by_the_sessions_of_this_node() {
 #[test]
 fn a_name_that_redis_holds_for_days_keeps_no_room_open_for_longer_than_others() {
     let (mut people, now) = (People::default(), Instant::now());
-    drop(people.replace(vec![person("ann", &[], 99_999)], now, HOLD));
+    drop(people.replace(vec![person("ann", &[], 99_999)], Listed::All, now, HOLD));
     assert_eq!(people.expire(now), Some(now + HOLD));
 }

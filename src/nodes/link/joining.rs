@@ -96,6 +96,11 @@ impl Joining {
         self.run
     }
 
+    /// The lease of a node.
+    pub(super) fn lease(&self) -> Duration {
+        self.lease
+    }
+
     /// The partitions of the server of Redis.
     pub(super) fn partitions(&self) -> Partitions {
         self.partitions
@@ -154,6 +159,14 @@ impl Joining {
         turn.call(About::Attach(partition), Command::Attach { partition, node, run, server, number });
     }
 
+    /// No session is counted twice: this node tells the sizes of its rooms under its new uid.
+    fn forget_sizes_of(&self, former: NodeUid, turn: &mut Turn<'_>) {
+        for partition in self.partitions.iter() {
+            let sizes = Command::Sizes { partition, node: former, is_whole: true, sizes: Vec::new() };
+            turn.call(About::Nothing, sizes);
+        }
+    }
+
     /// Asks whether the node is still in the partitions.
     fn come_back(&mut self, turn: &mut Turn<'_>) {
         self.state = State::Returning(self.partitions);
@@ -168,10 +181,14 @@ impl Joining {
             return;
         }
         self.alive_at = Some(turn.now + self.lease / ALIVE_IN_LEASE);
-        for partition in self.partitions.iter() {
+        self.partitions.iter().for_each(|partition| self.say_alive_in(partition, turn));
+        self.probe(turn);
+    }
+
+    fn say_alive_in(&self, partition: Partition, turn: &mut Turn<'_>) {
+        if matches!(self.state, State::In) {
             turn.call(About::Alive(partition), Command::Alive { partition, node: self.node });
         }
-        self.probe(turn);
     }
 
     /// Asks whether Redis would take something.
@@ -195,16 +212,24 @@ impl Joining {
 
 impl Link {
     pub(super) fn up(&mut self, server: String, now: Instant, out: &mut Vec<Output>) {
-        self.joining.server = server;
+        let is_other = std::mem::replace(&mut self.joining.server, server) != self.joining.server;
         self.note_epochs();
         self.tick_at = Some(now + TICK);
-        let has_joined = self.joining.has_joined;
-        let (mut turn, parts) = self.turn(now, out);
-        if has_joined {
-            parts.joining.come_back(&mut turn);
-        } else {
-            parts.joining.attach(&mut turn);
+        if self.joining.has_joined && !is_other {
+            let (mut turn, parts) = self.turn(now, out);
+            return parts.joining.come_back(&mut turn);
         }
+        let former = self.joining.has_joined.then_some(self.joining.node);
+        if former.is_some() {
+            // An older state of Redis may have users of this node in rooms that it has closed since. They go when the
+            // lease of the former uid is over; by then this node has claimed the names of its users again.
+            self.joining.node = uid(self.joining.name, &mut *self.random);
+        }
+        let (mut turn, parts) = self.turn(now, out);
+        if let Some(former) = former {
+            parts.joining.forget_sizes_of(former, &mut turn);
+        }
+        parts.joining.attach(&mut turn);
     }
 
     /// Notes the newest epochs that the rooms know.
@@ -259,6 +284,11 @@ impl Link {
             (About::Probe | About::Alive(_), Err(Refused(why))) => self.refused(Away(why), out),
             (About::Bury(partition, gone), Ok(Answer::Buried { is_more: true })) => {
                 self.bury(*partition, *gone, now, out);
+            }
+            // There may be another one to bury.
+            (About::Bury(partition, _), Ok(Answer::Buried { is_more: false })) => {
+                let (mut turn, parts) = self.turn(now, out);
+                parts.joining.say_alive_in(*partition, &mut turn);
             }
             // Asked again with the next tick.
             (About::Attach(_) | About::Return(_), Err(Refused(why))) => {

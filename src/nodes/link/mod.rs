@@ -26,6 +26,7 @@ use super::{
 };
 use crate::domain::RoomName;
 
+mod doubt;
 mod joining;
 mod orders;
 mod people;
@@ -185,6 +186,7 @@ impl Link {
             node: self.joining.node(),
             run: self.joining.run(),
             open: self.joining.open(),
+            lease: self.joining.lease(),
             calls: &mut self.calls,
             random: &mut *self.random,
             last_seq: &mut self.last_seq,

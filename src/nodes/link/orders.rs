@@ -22,7 +22,7 @@ impl Link {
             }
             Order::Close(name) => self.with_room(&name, now, out, |room, _| room.close()),
             Order::Say(name, messages) => {
-                self.with_room(&name, now, out, |room, _| room.say(messages));
+                self.with_room(&name, now, out, |room, turn| room.say(messages, turn));
             }
             Order::Show(name, payload) => {
                 if away.is_none() {

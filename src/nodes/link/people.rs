@@ -1,13 +1,19 @@
 //! What a node asks of the users of one room: names that it claims and gives up, in their order.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::{
+    collections::{BTreeMap, VecDeque},
+    time::Instant,
+};
 
-use super::turn::{RoomCall, Turn};
+use super::{
+    doubt::Doubt,
+    turn::{RoomCall, Turn},
+};
 use crate::{
     domain::{NicknameKey, OwnerHash, RoomName},
     nodes::{
         commands::{Command, Entered},
-        contract::{AskId, Away, Claim, Heard, Leave, NotEntered, Owner, Person},
+        contract::{AskId, Author, Away, Claim, Heard, Leave, Listed, NotEntered, Owner, Person},
     },
 };
 
@@ -16,6 +22,7 @@ use crate::{
 pub(super) struct People {
     /// The version of the users that was heard last; 0 if none was.
     pub version: u64,
+    doubt: Doubt,
     /// What is asked and not answered, oldest first.
     changes: VecDeque<Change>,
     last: u64,
@@ -32,6 +39,9 @@ struct Change {
     is_sent: bool,
     /// The version at which the answer is told, and the answer.
     answer: Option<(u64, Option<Entered>)>,
+    /// Whether a name that Redis has lost was not claimed again because this decides about it. If it is refused, the name
+    /// is still to be claimed.
+    keeps: bool,
 }
 
 #[derive(Debug)]
@@ -81,12 +91,18 @@ impl People {
 
     fn change(&mut self, what: What) -> Change {
         self.last += 1;
-        Change { number: self.last, what, is_sent: false, answer: None }
+        Change { number: self.last, what, is_sent: false, answer: None, keeps: false }
     }
 
     /// Whether nothing is asked.
     pub(super) fn is_idle(&self) -> bool {
         self.changes.is_empty()
+    }
+
+    /// Whether this user has its name at this node.
+    pub(super) fn has(&self, author: &Author) -> bool {
+        let owner = self.own.get(&author.key).and_then(|claim| claim.owner);
+        owner.is_some_and(|owner| owner.uid == author.uid)
     }
 
     /// Whether the node has claimed a name.
@@ -97,6 +113,9 @@ impl People {
     /// The connection is lost, or the node has another uid: what is not answered is asked again.
     pub(super) fn disconnect(&mut self) {
         self.is_held = false;
+        self.doubt.disconnect();
+        // Redis may have lost changes, and counted others with their versions.
+        self.version = 0;
         for change in &mut self.changes {
             change.is_sent = false;
             change.answer = None;
@@ -128,12 +147,27 @@ impl People {
         self.changes = kept;
     }
 
-    /// Asks what was not asked yet.
-    pub(super) fn send(&mut self, room: &RoomName, turn: &mut Turn<'_>) {
+    /// Asks what was not asked yet. While nothing is appended because Redis may have lost something, only names are claimed
+    /// that users had before: other nodes must have the time for that, too. A name is not given up before what was said
+    /// under it: `is_saying` tells whether something waits.
+    pub(super) fn send(
+        &mut self,
+        room: &RoomName,
+        is_waiting: bool,
+        is_saying: impl Fn(&NicknameKey) -> bool,
+        turn: &mut Turn<'_>,
+    ) {
         if self.is_held {
             return;
         }
-        for change in self.changes.iter_mut().filter(|change| !change.is_sent) {
+        let may_ask = |change: &&mut Change| match &change.what {
+            What::Again(_) => true,
+            _ if change.is_sent => true,
+            _ if is_waiting => false,
+            What::Enter(_, claim) => !claim.leaves.as_ref().is_some_and(&is_saying),
+            What::Leave(leave) => !is_saying(&leave.key),
+        };
+        for change in self.changes.iter_mut().take_while(may_ask).filter(|change| !change.is_sent) {
             change.is_sent = true;
             let (room_name, node) = (room.clone(), turn.node);
             let command = match &change.what {
@@ -179,6 +213,9 @@ impl People {
         match &self.changes[at].what {
             What::Enter(ask, _) => {
                 turn.tell(Heard::Entered(room.clone(), *ask, Err(why.clone().into())));
+                if self.changes[at].keeps {
+                    self.doubt.lacks_own(turn.now);
+                }
                 self.changes.remove(at);
             }
             What::Again(_) | What::Leave(_) => {
@@ -193,11 +230,33 @@ impl People {
         self.is_held = false;
     }
 
-    /// A user has changed, as of that version: is claimed again as it is now, if it must be.
-    pub(super) fn heard(&mut self, version: u64, person: &Person) {
+    /// A user has changed, as of that version: is claimed again as it is now, if it must be. What was stuck in an old
+    /// connection may have changed it: then that is undone.
+    pub(super) fn heard(&mut self, version: u64, person: &Person, ask: Option<AskId>, turn: &Turn<'_>) {
         self.version = version;
-        if let Some(claim) = self.own.get_mut(&person.name.key()) {
+        self.doubt.told(version);
+        let (key, is_here) = (person.name.key(), person.nodes.contains(&turn.node));
+        let is_given = |what: &What| match what {
+            What::Enter(own, claim) => Some(*own) == ask && claim.name.key() == key && is_here,
+            What::Again(_) | What::Leave(_) => false,
+        };
+        if let Some(change) = self.changes.iter_mut().find(|change| is_given(&change.what)) {
+            // The answer says nothing else, and may be lost.
+            change.answer = Some((version, Some(Entered::Yes { version, owner: person.owner.hash })));
+        }
+        if let Some(claim) = self.own.get_mut(&key) {
             (claim.name, claim.avatar) = (person.name.clone(), person.avatar.clone());
+        }
+        if self.changes.iter().any(|change| change.what.is_about(&key)) {
+            return;
+        }
+        match self.own.get(&key) {
+            Some(claim) if !is_here => {
+                let change = self.change(What::Again(Box::new(claim.clone())));
+                self.changes.push_front(change);
+            }
+            None if is_here => self.add(What::Leave(Leave { key, holds_name: true, releases: false })),
+            _ => {}
         }
     }
 
@@ -216,7 +275,7 @@ impl People {
                 self.own.remove(&key);
                 return Some(key);
             }
-            let Some(Change { what, answer: Some((_, answer)), .. }) = self.changes.pop_front() else {
+            let Some(Change { what, answer: Some((_, answer)), keeps, .. }) = self.changes.pop_front() else {
                 return None;
             };
             match (what, answer) {
@@ -225,6 +284,9 @@ impl People {
                     turn.tell(Heard::Entered(room.clone(), ask, Ok(owner)));
                 }
                 (What::Enter(ask, _), _) => {
+                    if keeps {
+                        self.doubt.lacks_own(turn.now);
+                    }
                     turn.tell(Heard::Entered(room.clone(), ask, Err(NotEntered::Taken)));
                 }
                 (What::Again(claim), Some(Entered::Taken)) => {
@@ -261,20 +323,50 @@ impl People {
         self.own.insert(claim.name.key(), claim);
     }
 
+    /// Redis has listed the users. `is_saying` tells whether messages of a user wait. Returns which users the list has.
+    pub(super) fn listed(
+        &mut self,
+        version: u64,
+        people: &[Person],
+        is_saying: impl Fn(&NicknameKey) -> bool,
+        turn: &Turn<'_>,
+    ) -> Listed {
+        self.version = version;
+        self.doubt.listed(version, turn.now, turn.lease);
+        self.compare(people, is_saying, turn);
+        if self.is_claiming_again() {
+            self.doubt.lacks_own(turn.now);
+        }
+        if self.doubt.is_any() { Listed::Some } else { Listed::All }
+    }
+
+    /// Whether a list is to be asked for that has all users, after one that may not. True once.
+    pub(super) fn wants_list(&mut self, now: Instant) -> bool {
+        !self.is_claiming_again() && self.doubt.end(now)
+    }
+
     /// Compares what Redis has with what this node has claimed, after a lost connection: claims again what Redis has
     /// lost, and gives up what no session of this node has.
-    pub(super) fn compare(&mut self, people: &[Person], turn: &Turn<'_>) {
+    fn compare(&mut self, people: &[Person], is_saying: impl Fn(&NicknameKey) -> bool, turn: &Turn<'_>) {
         let is_here = |person: &&Person| person.nodes.contains(&turn.node);
         let here: BTreeMap<NicknameKey, Owner> =
             people.iter().filter(is_here).map(|person| (person.name.key(), person.owner)).collect();
+        let is_lost = |key: &NicknameKey, claim: &Claim| {
+            here.get(key).map(|owner| owner.hash) != claim.owner.map(|owner| owner.hash)
+        };
+        let missing: Vec<_> = self.own.iter().filter(|(key, claim)| is_lost(key, claim)).collect();
+        for change in self.changes.iter_mut().filter(|change| matches!(change.what, What::Enter(..))) {
+            change.keeps |= missing.iter().any(|(key, claim)| change.what.claims_for(key, claim.owner));
+        }
         let is_asked = |key: &NicknameKey| self.changes.iter().any(|change| change.what.is_about(key));
         let is_claimed = |key: &NicknameKey, by: Option<Owner>| {
-            self.changes.iter().any(|change| change.what.claims_for(key, by))
+            self.changes.iter().any(|change| {
+                // What was said under a name is said while its user has it.
+                let is_behind = matches!(change.what, What::Leave(_)) && !change.is_sent && is_saying(key);
+                !is_behind && change.what.claims_for(key, by)
+            })
         };
-        let lost = self.own.iter().filter(|(key, claim)| {
-            !is_claimed(key, claim.owner)
-                && here.get(*key).map(|owner| owner.hash) != claim.owner.map(|owner| owner.hash)
-        });
+        let lost = missing.into_iter().filter(|(key, claim)| !is_claimed(key, claim.owner));
         let lost: Vec<_> = lost.map(|(_, claim)| Box::new(claim.clone())).collect();
         let surplus = here.into_keys().filter(|key| !is_asked(key) && !self.own.contains_key(key));
         let surplus: Vec<_> = surplus.collect();

@@ -1,6 +1,8 @@
 //! One room of a node: what of its channel the chat has been told, so that each record comes once and in order.
+//!
+//! [`comparing`] has what is done when Redis has told where the room stands.
 
-use std::{mem, time::Duration};
+use std::mem;
 
 use super::{
     people::People,
@@ -13,13 +15,12 @@ use crate::{
     journal::{Epoch, EpochId, Record},
     nodes::{
         Partition,
-        commands::{Appended, Command, Heal, MOST_EPOCHS, Position, Published, Relation, Stored},
-        contract::{Away, Heard, Opened, SaidRecord, ToSay},
+        commands::{Appended, Command, MOST_EPOCHS, Published, Stored},
+        contract::{Away, Heard, SaidRecord, SayId, ToSay},
     },
 };
 
-/// Bytes of records that are given back in one call.
-const HEAL_BYTES: usize = 1024 * 1024;
+mod comparing;
 
 /// Bytes of what is published while the room is compared with Redis; over that, it is compared again.
 const EARLY_BYTES: usize = 4 * 1024 * 1024;
@@ -139,9 +140,18 @@ impl Room {
         }
     }
 
-    /// The chat has messages to say.
-    pub(super) fn say(&mut self, messages: Vec<ToSay>) {
+    /// The chat has messages to say. It may not have heard yet that their users have lost their names.
+    pub(super) fn say(&mut self, messages: Vec<ToSay>, turn: &mut Turn<'_>) {
+        let is_named = |message: &ToSay| message.author.as_ref().is_none_or(|author| self.people.has(author));
+        let (messages, others): (Vec<_>, Vec<_>) = messages.into_iter().partition(is_named);
         self.saying.say(messages, self.head);
+        self.tell_dropped(others.into_iter().map(|message| message.id).collect(), turn);
+    }
+
+    fn tell_dropped(&self, dropped: Vec<SayId>, turn: &mut Turn<'_>) {
+        if !dropped.is_empty() {
+            turn.tell(Heard::Dropped(self.name.clone(), dropped));
+        }
     }
 
     /// The chat wants the room closed.
@@ -167,7 +177,8 @@ impl Room {
     /// Sends what waits, if it may be sent.
     pub(super) fn send(&mut self, may_say: bool, turn: &mut Turn<'_>) {
         if self.phase == Phase::Live && turn.open.contains(self.partition()) {
-            self.people.send(&self.name, turn);
+            let saying = &self.saying;
+            self.people.send(&self.name, !may_say, |author| saying.is_saying(author), turn);
             // Nothing is said under a name that another user may have by now.
             if may_say && !self.people.is_claiming_again() {
                 self.saying.send(&self.name, self.known(), turn);
@@ -220,8 +231,6 @@ impl Room {
     fn disconnect_asks(&mut self) {
         self.saying.disconnect();
         self.people.disconnect();
-        // Redis may have lost changes, and counted others with their versions.
-        self.people.version = 0;
     }
 
     /// Asks where the room stands. What is published meanwhile waits.
@@ -244,132 +253,6 @@ impl Room {
     pub(super) fn wait_is_over(&mut self, turn: &mut Turn<'_>) {
         if self.phase == Phase::Waiting {
             self.ask(turn);
-        }
-    }
-
-    // ----- what Redis answers -----
-
-    /// Redis has told where the room stands.
-    pub(super) fn position(&mut self, position: Position, turn: &mut Turn<'_>) {
-        if self.phase != Phase::Asking {
-            return;
-        }
-        let version = position.version;
-        // There are no users before the first version, also if that is the one that this node knows.
-        let people = position.people.clone().or_else(|| (version == 0).then(Vec::new));
-        if !self.has_begun() {
-            self.begin(position, turn);
-        } else {
-            match Relation::of(&position.epochs, position.head, &self.epochs, self.head) {
-                Relation::Ahead if position.head > self.head => self.read(position.head, turn),
-                Relation::Ahead => self.phase = Phase::Live,
-                Relation::Behind => self.heal(position.head, position.wait, turn),
-                Relation::Diverged => return self.reset(turn),
-            }
-            if let Some(people) = people.clone() {
-                turn.tell(Heard::People(self.name.clone(), people));
-            }
-        }
-        if let Some(people) = people {
-            self.people.version = version;
-            self.people.compare(&people, turn);
-        }
-        self.go_on(turn);
-    }
-
-    /// Begins with a room of which nothing was known.
-    fn begin(&mut self, position: Position, turn: &mut Turn<'_>) {
-        let Position { epochs, head, keys, people, .. } = position;
-        (self.epochs, self.head, self.is_told) = (epochs.clone(), head, true);
-        let reset = mem::take(&mut self.is_reset);
-        let is_at_end = |newest: &Stored| {
-            newest.last() == head && self.epochs.last().is_some_and(|epoch| epoch.id == newest.epoch)
-        };
-        if reset || !self.tail.newest().is_some_and(is_at_end) {
-            self.tail.clear();
-        }
-        self.saying.begun(head, &keys);
-        let people = people.unwrap_or_default();
-        let opened = Opened { epochs, head, keys, people, reset };
-        turn.tell(Heard::Opened(self.name.clone(), Box::new(opened)));
-        self.phase = Phase::Live;
-    }
-
-    /// Something else was said at offsets that members have heard, or what they miss is gone: begins anew.
-    fn reset(&mut self, turn: &mut Turn<'_>) {
-        self.is_reset = true;
-        self.saying.unheard();
-        self.phase = Phase::Off;
-        self.ask(turn);
-    }
-
-    fn read(&mut self, to: u64, turn: &mut Turn<'_>) {
-        self.phase = Phase::Reading(to);
-        let read = Command::Read { room: self.name.clone(), after: self.head };
-        turn.call_of(&self.name, RoomCall::Read, read);
-    }
-
-    /// Redis has read records.
-    pub(super) fn records(&mut self, records: Vec<Stored>, turn: &mut Turn<'_>) {
-        let Phase::Reading(to) = self.phase else {
-            return;
-        };
-        let is_at_end = records.is_empty();
-        for record in records {
-            if record.first > self.head + 1 {
-                // What was said meanwhile is more than Redis keeps.
-                return self.reset(turn);
-            }
-            if record.first == self.head + 1 {
-                self.apply(record, turn);
-            }
-        }
-        if self.head < to && !is_at_end {
-            return self.read(to, turn);
-        }
-        if self.head < to {
-            // Redis has lost something since.
-            return self.ask(turn);
-        }
-        self.phase = Phase::Live;
-        self.go_on(turn);
-    }
-
-    /// Gives Redis what it lacks after `head`, if this node has it.
-    fn heal(&mut self, head: u64, wait: Duration, turn: &mut Turn<'_>) {
-        // A Redis that has nothing takes no record of an epoch that it is not told of.
-        let head = head.max(self.epochs.first().map_or(0, |oldest| oldest.starts.saturating_sub(1)));
-        let has_all = self.tail.reaches(head);
-        if !has_all && !wait.is_zero() {
-            self.phase = Phase::Waiting;
-            return;
-        }
-        if self.tail.is_empty() {
-            // No node has it: what members have heard is not part of the room any more.
-            return self.reset(turn);
-        }
-        self.phase = Phase::Healing;
-        let heal = Heal {
-            room: self.name.clone(),
-            node: turn.node,
-            epochs: self.epochs.clone(),
-            records: self.tail.after(head, HEAL_BYTES),
-            over_gap: !has_all,
-        };
-        turn.call_of(&self.name, RoomCall::Heal, Command::Heal(Box::new(heal)));
-    }
-
-    /// Redis has taken what it lacked, or not: compares again.
-    pub(super) fn healed(&mut self, turn: &mut Turn<'_>) {
-        if self.phase == Phase::Healing {
-            self.ask(turn);
-        }
-    }
-
-    /// A call about where the room stands was refused for now.
-    pub(super) fn refused(&mut self) {
-        if matches!(self.phase, Phase::Asking | Phase::Reading(_) | Phase::Healing) {
-            self.phase = Phase::Waiting;
         }
     }
 
@@ -431,8 +314,8 @@ impl Room {
                 if version != self.people.version + 1 {
                     return false;
                 }
-                self.people.heard(version, &person);
                 let ask = ask.filter(|_| node == turn.node);
+                self.people.heard(version, &person, ask, turn);
                 turn.tell(Heard::Person(name, person, ask));
                 self.tell(turn);
             }
@@ -486,11 +369,13 @@ impl Room {
     /// Tells the answers that are due.
     pub(super) fn tell(&mut self, turn: &mut Turn<'_>) {
         self.saying.tell(&self.name, turn);
+        if self.phase != Phase::Live {
+            // What was said before a name was given is to be heard first.
+            return;
+        }
         while let Some(key) = self.people.tell(&self.name, turn) {
             let dropped = self.saying.drop_of(&key);
-            if !dropped.is_empty() {
-                turn.tell(Heard::Dropped(self.name.clone(), dropped));
-            }
+            self.tell_dropped(dropped, turn);
             turn.tell(Heard::NameLost(self.name.clone(), key));
         }
     }
@@ -507,7 +392,11 @@ impl Room {
     pub(super) fn look_after(&mut self, turn: &mut Turn<'_>) {
         self.saying.release();
         self.people.release();
-        if self.phase == Phase::Waiting || (self.phase == Phase::Live && self.saying.is_unheard()) {
+        let is_live = self.phase == Phase::Live;
+        if is_live && self.people.wants_list(turn.now) {
+            self.people.version = 0;
+            self.ask(turn);
+        } else if self.phase == Phase::Waiting || (is_live && self.saying.is_unheard()) {
             self.ask(turn);
         }
     }

@@ -141,11 +141,22 @@ impl Saying {
         }
     }
 
+    /// Whether messages of a user wait, or are on their way, and Redis takes any.
+    pub(super) fn is_saying(&self, author: &NicknameKey) -> bool {
+        let in_round = self.round.iter().filter(|round| round.answered.is_none() && round.heard.is_none());
+        let in_round = in_round.flat_map(|round| &round.messages).map(|(message, _)| message);
+        let queued = self.queue.iter().filter_map(|item| match item {
+            Item::Say(message, _) => Some(message),
+            Item::Show(_) => None,
+        });
+        !self.is_held && in_round.chain(queued).any(|message| message.is_by(author))
+    }
+
     /// Drops the messages of a user that are not on their way, and returns them.
     pub(super) fn drop_of(&mut self, author: &NicknameKey) -> Vec<SayId> {
         let mut dropped = Vec::new();
         let mut is_other = |message: &ToSay| {
-            let is_other = message.author.as_ref() != Some(author);
+            let is_other = !message.is_by(author);
             dropped.extend((!is_other).then_some(message.id));
             is_other
         };

@@ -1,6 +1,9 @@
 //! What a link has at hand while it deals with an input: the time, the calls under way, and what comes out of it.
 
-use std::{collections::HashMap, time::Instant};
+use std::{
+    collections::HashMap,
+    time::{Duration, Instant},
+};
 
 use crate::{
     domain::{PictureId, RoomName},
@@ -130,6 +133,8 @@ pub(super) struct Turn<'a> {
     pub run: NodeUid,
     /// The partitions that the node has joined, and may say something in.
     pub open: Partitions,
+    /// The lease of a node.
+    pub lease: Duration,
     pub calls: &'a mut Calls,
     pub random: &'a mut dyn FnMut() -> u64,
     pub last_seq: &'a mut u64,

@@ -9,14 +9,11 @@ use crate::{
     domain::{Look, NicknameKey, OwnerHash},
     nodes::{
         Bounds, NodeUid,
-        bounds::millis,
+        bounds::{VERSIONS, millis},
         commands::{Entered, Published},
         contract::{AskId, Claim, Leave, Owner, Person},
     },
 };
-
-/// Versions of one epoch of the partition begin this much above those of the last one.
-const VERSIONS: u64 = 1 << 32;
 
 #[derive(Clone, Debug, Default)]
 pub(super) struct Users {
@@ -153,7 +150,8 @@ impl Users {
         let (name, avatar) = (claim.name.clone(), claim.avatar.clone());
         let person = Person { name, avatar, owner, nodes, held_for: Duration::ZERO };
         let user = User { person: person.clone(), held_until: 0 };
-        if before.is_none_or(|before| !before.person.shows(&person)) {
+        // What a session asks for is published though it changes nothing: its node has then heard all that was said before.
+        if cause.ask.is_some() || before.is_none_or(|before| !before.person.shows(&person)) {
             self.tell(cause, person, 0);
         }
         self.users.insert(key.clone(), user);

@@ -16,7 +16,7 @@ use crate::{
     connection::Ending,
     domain::RoomName,
     journal::{JournalError, Page, Range, entry},
-    protocol::chat::{Answer, HISTORY_LIMIT, LoginSuccess, RoomJoined},
+    protocol::chat::{Answer, Event, HISTORY_LIMIT, LoginSuccess, RoomJoined},
 };
 
 impl Conversation {
@@ -47,6 +47,10 @@ impl Conversation {
         let Some(catch_up) = self.catching_up.as_mut().filter(|catch_up| catch_up.visit == tail.visit) else {
             return Next::Nothing;
         };
+        // Before the messages: those that the client has are of the new epoch as well, but not the other way round.
+        if std::mem::replace(&mut catch_up.login.epoch, tail.epoch) != tail.epoch {
+            self.speech.room_event(&Event::Epoch { epoch: &tail.epoch.to_string() });
+        }
         if let Some(behind) = tail.behind {
             catch_up.durable = behind.durable;
             return self.read_on();
@@ -210,16 +214,20 @@ impl Conversation {
             return Next::Nothing;
         };
         let (after, head) = (catch_up.after, catch_up.login.head);
-        match (page.entries.first(), page.entries.last()) {
+        // What was said since may be of another epoch; the tail tells which.
+        let durable = catch_up.durable;
+        let entries = page.entries.iter().take_while(|entry| entry.offset <= durable);
+        let entries: Vec<_> = entries.collect();
+        match (entries.first(), entries.last()) {
             (Some(first), _) if first.offset > after + 1 => return Next::End(Ending::Behind),
             (_, Some(last)) => catch_up.after = last.offset,
             // None of the durable messages that follow is left.
-            (_, None) if after < catch_up.durable => return Next::End(Ending::Behind),
+            (_, None) if after < durable => return Next::End(Ending::Behind),
             (_, None) => {}
         }
-        let is_at_end = catch_up.after >= catch_up.durable;
+        let is_at_end = catch_up.after >= durable;
         let (visit, after) = (catch_up.visit, catch_up.after);
-        for entry in &page.entries {
+        for entry in entries {
             self.replay(entry, head);
         }
         if page.damage.is_some() && !is_at_end {

@@ -17,8 +17,6 @@ use crate::{
 pub struct Known {
     /// The last message that it has processed.
     pub position: Option<(EpochId, u64)>,
-    /// Whether it was told the epoch of that message: one may begin while it is given what was said before.
-    pub is_sure: bool,
     /// What it has been told, by offsets.
     pub told: BTreeMap<u64, u32>,
     /// The messages that it was acked, each with its offset.
@@ -43,12 +41,10 @@ pub struct Client {
     pub room: Option<usize>,
     pub user: Shown,
     pub next: u64,
-    /// Whether it was told the epoch since it came to its room.
-    pub is_live: bool,
     /// Logins and logouts without an answer.
     pub moves: usize,
-    /// Where it said that it left off, and whether that is sure.
-    pub asked: Option<(EpochId, u64, bool)>,
+    /// Where it said that it left off.
+    pub asked: Option<(EpochId, u64)>,
     pub users: Option<Vec<Shown>>,
     /// What a guest has heard.
     pub heard: Vec<u32>,
@@ -71,7 +67,6 @@ impl Client {
             room: None,
             user: Shown { name: 0, avatar: 0 },
             next: 0,
-            is_live: false,
             moves: 0,
             asked: None,
             users: None,
@@ -91,7 +86,6 @@ impl Client {
     pub fn leave(&mut self) {
         self.room = None;
         self.users = None;
-        self.is_live = false;
     }
 
     /// Whether it knows in which room and as whom its next message will be said.
@@ -118,14 +112,12 @@ impl Client {
             known.acked.retain(|(_, offset)| *offset <= seen);
             void = before - known.acked.len();
         }
-        known.is_sure = false;
         known.position = Some((welcome.epoch, welcome.begin));
         self.room = Some(welcome.room);
         self.user = welcome.user;
         self.token = Some(welcome.token);
         self.next = welcome.begin + 1;
         self.users = None;
-        self.is_live = false;
         void
     }
 
@@ -136,7 +128,6 @@ impl Client {
         if let Some(position) = &mut known.position {
             position.1 = offset;
         }
-        known.is_sure = self.is_live;
         known.told.insert(offset, number);
     }
 
@@ -146,8 +137,6 @@ impl Client {
         if let Some(position) = &mut known.position {
             position.0 = epoch;
         }
-        known.is_sure = true;
-        self.is_live = true;
     }
 
     /// It is told that a user came.

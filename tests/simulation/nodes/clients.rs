@@ -151,8 +151,7 @@ impl Nodes {
         }
         let client = &mut self.clients[number];
         let position = client.position(room);
-        let is_sure = client.known[room].is_sure;
-        client.asked = client.known[room].position.map(|(epoch, offset)| (epoch, offset, is_sure));
+        client.asked = client.known[room].position;
         client.moves += 1;
         let user = Shown { name, avatar: self.rng.below(2) };
         Ask::Login { room, user, token, position, wants_changes: client.wants_changes }
@@ -161,6 +160,11 @@ impl Nodes {
     /// What a client asks that knows where it is.
     fn settled_ask(&mut self, number: usize) -> Option<Ask> {
         let room = self.clients[number].room?;
+        if self.rng.chance(200)
+            && let Some(ask) = self.retry(number, room)
+        {
+            return Some(ask);
+        }
         Some(match self.rng.below(100) {
             0..=54 => {
                 let len = self.rng.below(self.config.len);
@@ -297,9 +301,7 @@ impl Nodes {
 
     /// A message was told when it was said: an offset of an epoch has one message at all nodes.
     fn note_said(&mut self, client: usize, room: usize, offset: u64, number: u32) {
-        let Some((epoch, _)) =
-            self.clients[client].known[room].position.filter(|_| self.clients[client].is_live)
-        else {
+        let Some((epoch, _)) = self.clients[client].known[room].position else {
             return;
         };
         let first = *self.said.entry((room, epoch.to_string(), offset)).or_insert(number);
@@ -368,6 +370,12 @@ impl Nodes {
                     format!("client {number}: message {message}")
                 }),
             },
+            Answer::Epoch(epoch) => match self.clients[number].room {
+                Some(room) => self.client_is_told_epoch(number, room, epoch),
+                None => self.trace.fail("nothing is told before a login and after a logout", || {
+                    format!("client {number}: epoch {epoch}")
+                }),
+            },
             Answer::Done => {}
         }
     }
@@ -410,7 +418,7 @@ impl Nodes {
         self.trace.note("a client is in", [number as u64, begin, welcome.is_recovered.into()]);
         self.moved(number);
         match self.clients[number].asked.take() {
-            Some((epoch, offset, is_sure)) => {
+            Some((epoch, offset)) => {
                 self.counts.resumes += u64::from(welcome.is_recovered);
                 self.counts.lost_resumes += u64::from(!welcome.is_recovered);
                 let is_exact = begin == offset;
@@ -419,7 +427,7 @@ impl Nodes {
                     "a resume begins where its client left off",
                     || format!("client {number} in room {room}: at {begin} instead of {offset}"),
                 );
-                let is_due = self.config.is_safe() && is_sure && offset <= welcome.head && !welcome.had_fault;
+                let is_due = self.config.is_safe() && !welcome.had_fault;
                 self.trace.check(
                     welcome.is_recovered || !is_due,
                     "a resume is exact while Redis has it all",

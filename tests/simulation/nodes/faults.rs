@@ -95,6 +95,7 @@ impl Nodes {
         let primary = self.primary;
         if self.rng.chance(300) {
             self.trace.note("Redis is flushed", [0; 3]);
+            self.was_flushed = true;
             return self.servers[primary].redis.flush();
         }
         self.trace.note("Redis starts again", [0; 3]);

@@ -3,7 +3,7 @@
 use std::{collections::VecDeque, sync::atomic::Ordering};
 
 use echoroom::testing::{
-    Delivery, ForFanOut,
+    Delivery, ForFanOut, RoomName,
     nodes::{Answer, Command, Stored},
     simulation::{
         ChatNews, Effect, Entry, Input, JournalError, LostInput, LostMail, Page, Range, Request, Unregister,
@@ -15,6 +15,7 @@ use super::{Member, Nodes};
 use crate::{
     names::token,
     node::ToShard,
+    parse,
     session::{Desk, Session},
 };
 
@@ -341,6 +342,41 @@ impl Nodes {
                 None => return all,
             }
             all.extend(records);
+        }
+    }
+
+    /// A round was appended: Redis had none of its messages, and no other user has the name under which one is said.
+    pub fn check_round(&mut self, server: usize, name: &RoomName, record: &Stored) {
+        let numbers = |record: &Stored| {
+            let entries = unpack(&record_of(record.clone())).unwrap_or_default();
+            entries.iter().map(|entry| parse::number(&entry.body)).collect::<Vec<_>>()
+        };
+        let (room, said) = (self.names.room(name).unwrap_or(0), numbers(record));
+        let known = self.records(server, room).into_iter().filter(|known| known.first < record.first);
+        let other = known.flat_map(|known| numbers(&known)).find(|number| said.contains(number));
+        self.trace.check(other.is_none(), "a message that Redis has is not said again", || {
+            format!("message {other:?} of room {room} at {}", record.first)
+        });
+        self.check_authors(server, name, record);
+    }
+
+    fn check_authors(&mut self, server: usize, room: &RoomName, record: &Stored) {
+        let now = self.millis();
+        let open = Command::Open { room: room.clone(), wants_keys: false, version: u64::MAX };
+        let Answer::Position(position) = self.servers[server].redis.call(now, &open, &self.bounds).0 else {
+            return;
+        };
+        let users = position.people.unwrap_or_default();
+        for entry in unpack(&record_of(record.clone())).unwrap_or_default() {
+            let other = users.iter().find(|user| {
+                let is_there =
+                    !user.nodes.is_empty() && user.name.as_str().eq_ignore_ascii_case(&entry.username);
+                is_there && entry.uid.is_some_and(|uid| uid != user.owner.uid)
+            });
+            self.trace.check(other.is_none(), "nothing is said under the name of another user", || {
+                let (said, by) = (&entry.body, (&entry.username, entry.uid));
+                format!("message {said} in {room:?} by {by:?}, round {}, who is {other:?}", record.seq)
+            });
         }
     }
 

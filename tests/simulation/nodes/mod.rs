@@ -153,6 +153,8 @@ pub struct Nodes {
     servers: Vec<Server>,
     /// The Redis that all nodes connect to in the end.
     primary: usize,
+    /// Whether Redis was emptied.
+    was_flushed: bool,
     /// An older state of the primary.
     replica: Option<ModelRedis>,
     members: Vec<Member>,
@@ -196,6 +198,7 @@ impl Nodes {
             network: Network::default(),
             servers: vec![Server { redis: ModelRedis::new("0"), run: 0, is_up: true }],
             primary: 0,
+            was_flushed: false,
             replica: None,
             members: Vec::new(),
             clients,

@@ -11,6 +11,7 @@ use echoroom::testing::{
         Away, Channel, Command, ModelRedis, NodeUid, Order, Partition, Published,
         link::{CallId, Input, Output},
     },
+    simulation::NicknameKey,
 };
 
 use super::Nodes;
@@ -239,18 +240,34 @@ impl Nodes {
 
     fn call(&mut self, connection: u64, call: CallId, command: &Command) {
         let now = self.millis();
-        let Some(server) = self.network.connections.get(&connection).map(|known| known.server) else {
+        let Some(known) = self.network.connections.get(&connection) else {
             return;
         };
+        let (server, member) = (known.server, known.member);
         if !self.servers[server].is_up {
             return;
         }
+        self.note_command(member, command);
         let (answer, published) = self.servers[server].redis.call(now, command, &self.bounds);
         for (target, published) in published {
+            if let (Command::Append(_), Published::Said(record)) = (command, &published) {
+                self.check_round(server, target.room(), record);
+            }
             self.publish(server, &target, &published);
         }
         let answered = Event::ToNode(connection, Box::new(Input::Answered(call, Ok(answer))));
         self.send(connection, ANSWERS, answered);
+    }
+
+    fn note_command(&mut self, member: usize, command: &Command) {
+        let name = |key: &NicknameKey| self.names.nicknames.iter().position(|name| name.key() == *key);
+        let (what, number) = match command {
+            Command::Enter { claim, .. } => ("Redis is asked for a name", name(&claim.name.key())),
+            Command::Leave { leave, .. } => ("Redis is told that a user leaves", name(&leave.key)),
+            Command::Append(round) => ("Redis is given a round", usize::try_from(round.seq).ok()),
+            _ => return,
+        };
+        self.trace.note(what, [member as u64, number.unwrap_or_default() as u64, 0]);
     }
 
     fn publish(&mut self, server: usize, target: &Channel, published: &Published) {
@@ -258,7 +275,7 @@ impl Nodes {
             Channel::Room(room) => known.rooms.contains(room),
             Channel::Node(uid, room) => known.nodes.contains(&(Partition::of(room).number(), *uid)),
         };
-        let (Channel::Room(room) | Channel::Node(_, room)) = target;
+        let room = target.room();
         let known = self.network.connections.iter();
         let heard: Vec<_> = known
             .filter(|(_, known)| known.server == server && !known.is_lost && listens(known))
@@ -304,11 +321,24 @@ impl Nodes {
         known.is_some_and(|known| known.frozen_until <= self.clock && self.servers[known.server].is_up)
     }
 
-    /// Cuts the connection of a node. What it has sent may arrive, or not; answers are lost.
+    /// What a node has sent to its server arrives late.
+    fn stall(&mut self, id: u64) {
+        let late = 1000 * self.rng.below(3000) as u64;
+        let is_stuck = |event: &Event| matches!(event, Event::Call(connection, ..) if *connection == id);
+        let stuck: Vec<_> = self.network.events.extract_if(.., |_, event| is_stuck(event)).collect();
+        for ((at, number), event) in stuck {
+            self.network.events.insert((at + late, number), event);
+        }
+    }
+
+    /// Cuts the connection of a node. What it has sent may arrive, now or later, or not; answers are lost.
     pub fn cut(&mut self, member: usize) {
         let Some(id) = self.members[member].connection.take() else {
             return;
         };
+        if self.rng.chance(500) {
+            self.stall(id);
+        }
         if let Some(known) = self.network.connections.get_mut(&id) {
             known.is_lost = true;
         }

@@ -39,7 +39,7 @@ impl Chat {
             Heard::Dropped(room, ids) => self.dropped(&room, &ids),
             Heard::Shown(room, node, packed) => self.shown(&room, node, packed),
             Heard::Person(room, person, ask) => self.person(&room, *person, ask),
-            Heard::People(room, people) => self.people(&room, people),
+            Heard::People(room, people, listed) => self.people(&room, people, listed),
             Heard::Entered(room, ask, answer) => self.entered(&room, ask, answer),
             Heard::NameLost(room, key) => self.name_lost(&room, &key),
             Heard::Whispered(room, node, packed) => self.whispered(&room, node, packed),
@@ -83,7 +83,6 @@ impl Chat {
             let reach = excluded.map_or(Reach::All, Reach::Exclude);
             self.add_line(id, &Line::Said(entry.offset, entry.as_new()), reach, accepted);
         }
-        self.go_on_when_heard(name, record.last());
     }
 
     /// These messages are in Redis, each at this offset: tells those who have sent them.

@@ -8,13 +8,12 @@
 //! - [`says`]: messages that are not known to be in Redis; [`saying`] hands them in.
 //! - [`hearing`]: what the link tells of messages; [`opening`] of rooms, [`naming`] of users and their names.
 //! - [`showing`]: what is not kept, packed as [`show`], with [`shows`].
-//! - [`ahead`]: sessions that have read more of the history than the node has heard.
 //! - [`private`]: private messages to users at other nodes, packed as [`whisper`], with [`whispers`].
 
 use std::{collections::HashMap, sync::Arc};
 
 pub(super) use self::beginning_again::is_answer;
-use self::{ahead::Ahead, naming::Entering, says::Says, shows::Shows, whispers::Whispers};
+use self::{naming::Entering, says::Says, shows::Shows, whispers::Whispers};
 use super::Chat;
 use crate::{
     broadcast::RoomId,
@@ -22,10 +21,8 @@ use crate::{
         calls::CallId,
         common::{Common, Sharing},
         effects::Effect,
-        line::Line,
-        messages::CaughtUp,
     },
-    domain::{MemberId, RoomName},
+    domain::RoomName,
     journal::JournalError,
     nodes::{
         Partition,
@@ -33,7 +30,6 @@ use crate::{
     },
 };
 
-mod ahead;
 mod beginning_again;
 mod hearing;
 mod naming;
@@ -59,8 +55,6 @@ pub(in crate::chat) struct Shared {
     entering: HashMap<AskId, Entering>,
     /// Private messages whose fate depends on other nodes.
     whispers: Whispers,
-    /// Sessions that have read more than was heard.
-    ahead: Ahead,
     /// What is told to all nodes and was not heard yet.
     shows: Shows,
     /// Calls to forget a room.
@@ -83,7 +77,6 @@ impl Shared {
             says: Says::default(),
             entering: HashMap::new(),
             whispers: Whispers::default(),
-            ahead: Ahead::default(),
             shows: Shows::default(),
             forgetting: HashMap::new(),
             away: Partitions::default(),
@@ -128,40 +121,6 @@ impl Chat {
         if let Some(shared) = &mut self.shared {
             shared.order(order);
         }
-    }
-
-    /// Has a session wait that has read more of its room's history than was heard. Returns one that need not wait.
-    pub(super) fn wait_to_hear(&mut self, id: RoomId, message: CaughtUp) -> Option<CaughtUp> {
-        let now = self.now.at;
-        let (Some(shared), Some(room)) = (&mut self.shared, self.broadcaster.rooms.get(id)) else {
-            return Some(message);
-        };
-        let name = room.name.clone();
-        if room.log().is_none_or(|log| message.after <= log.head()) {
-            return Some(message);
-        }
-        shared.ahead.wait(name, message, now);
-        None
-    }
-
-    /// Subscribes the sessions that have read no more of a room than was heard by now.
-    pub(super) fn go_on_when_heard(&mut self, room: &RoomName, head: u64) {
-        let heard = self.shared.as_mut().map(|shared| shared.ahead.take_up_to(room, head));
-        heard.into_iter().flatten().for_each(|message| self.caught_up(message));
-    }
-
-    /// Tells a session that has just subscribed which epoch its room has: it may have begun while the session read the
-    /// history. Only of rooms that are shared.
-    pub(super) fn send_epoch_to(&mut self, member: MemberId, id: RoomId) {
-        if !self.is_shared() {
-            return;
-        }
-        let Some(log) = self.broadcaster.rooms.get(id).and_then(|room| room.log()) else {
-            return;
-        };
-        let epoch = log.epoch().id.to_string();
-        let ended = self.broadcaster.send_only(id, vec![member], &Line::Epoch(&epoch), None, None);
-        self.keep(ended);
     }
 
     /// Whether the rooms are shared with other nodes.

@@ -12,7 +12,7 @@ use crate::{
         users::{Change, User},
     },
     domain::{MemberId, NicknameKey, OwnerHash, Profile, RoomName, Token},
-    nodes::contract::{AskId, Claim, NotEntered, Order, Owner, Person},
+    nodes::contract::{AskId, Claim, Listed, NotEntered, Order, Owner, Person},
 };
 
 /// A claim that is not answered.
@@ -199,12 +199,12 @@ impl Chat {
     }
 
     /// The users of a room, anew.
-    pub(super) fn people(&mut self, name: &RoomName, people: Vec<Person>) {
+    pub(super) fn people(&mut self, name: &RoomName, people: Vec<Person>, listed: Listed) {
         let (now, hold) = (self.now.at, self.limits.name_hold);
         let Some((id, room)) = self.room_named(name) else {
             return;
         };
-        for change in room.presence.share().replace(people, now, hold) {
+        for change in room.presence.share().replace(people, listed, now, hold) {
             self.tell_change(id, None, &change);
         }
         self.set_hold_alarm(id);

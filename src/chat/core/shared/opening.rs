@@ -9,7 +9,7 @@ use crate::{
         room::{Book, Room},
     },
     domain::RoomName,
-    nodes::contract::{Opened, Order},
+    nodes::contract::{Listed, Opened, Order},
 };
 
 impl Chat {
@@ -44,12 +44,12 @@ impl Chat {
             Box::new(RoomLog::shared(epochs, head, ids, sharing.before_the_first_epoch()))
         });
         let Some(log) = log else {
-            return self.people(name, people);
+            return self.people(name, people, Listed::All);
         };
         let Some(room) = self.broadcaster.rooms.get(id) else {
             return;
         };
-        drop(room.presence.share().replace(people, now.at, self.limits.name_hold));
+        drop(room.presence.share().replace(people, Listed::All, now.at, self.limits.name_hold));
         room.news.begin_with(room.presence.count());
         let former = std::mem::replace(&mut room.book, Book::Open(log));
         self.set_hold_alarm(id);

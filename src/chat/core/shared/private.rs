@@ -251,19 +251,12 @@ impl Chat {
     /// When something is due for which another node, or Redis, was waited.
     pub(in crate::chat::core) fn next_end_of_patience(&self) -> Option<Instant> {
         let shared = self.shared.as_ref()?;
-        [shared.whispers.next(), shared.shows.next(), shared.ahead.next()].into_iter().flatten().min()
+        [shared.whispers.next(), shared.shows.next()].into_iter().flatten().min()
     }
 
     /// Other nodes and Redis are waited for no longer where that is due.
     pub(in crate::chat::core) fn end_patience(&mut self) {
         let now = self.now.at;
-        while let Some(read) = self.shared.as_mut().and_then(|shared| shared.ahead.take_late(now)) {
-            // It comes back with what it has read, or is told that it is lost.
-            let member = self.broadcaster.rooms.member(read.member);
-            if member.is_some_and(|member| member.own.ticket == read.visit && !member.is_subscribed) {
-                self.send_away(read.member);
-            }
-        }
         while let Some(fate) = self.shared.as_mut().and_then(|shared| shared.whispers.take_due(now)) {
             self.decided(Decided { fate, delivered: false });
         }

@@ -15,7 +15,7 @@ use crate::{
     },
     domain::{Avatar, MemberId, RoomName},
     journal::{Kind, NewEntry},
-    nodes::contract::{Order, SayId},
+    nodes::contract::{Author, Order, SayId},
 };
 
 use super::show::What;
@@ -93,7 +93,7 @@ impl Chat {
             body: &body,
         };
         self.keep_picture(&profile.avatar);
-        let author = Some(profile.nickname.key());
+        let author = profile.uid.map(|uid| Author { key: profile.nickname.key(), uid });
         self.say(&name, entry, Saying { author, key, looked_to, ..Saying::of_user(to, accepted) });
         Ok(())
     }

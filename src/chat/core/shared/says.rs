@@ -7,8 +7,8 @@ use bytes::Bytes;
 use crate::{
     chat::{ids::Key, position::Asker},
     connection::Accepted,
-    domain::{Map, MemberId, NicknameKey, RoomName},
-    nodes::contract::{Order, SayId, ToSay},
+    domain::{Map, MemberId, RoomName},
+    nodes::contract::{Author, Order, SayId, ToSay},
 };
 
 /// The messages that wait, of all rooms.
@@ -30,7 +30,7 @@ pub(super) struct Saying {
     /// The session that does not get the message.
     pub excluded: Option<MemberId>,
     /// The name of the user who says it; `None` for a guest.
-    pub author: Option<NicknameKey>,
+    pub author: Option<Author>,
     /// The key, if its client gave it an id.
     pub key: Option<Key>,
     /// The last message that was heard when this one was taken: none up to that one has the key.

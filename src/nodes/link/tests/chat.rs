@@ -6,7 +6,7 @@ use crate::{
     domain::{NicknameKey, OwnerHash, RoomName},
     nodes::{
         NodeUid,
-        contract::{AskId, Heard, NotEntered, Person, SayId},
+        contract::{AskId, Heard, Listed, NotEntered, Person, SayId},
     },
 };
 
@@ -32,6 +32,8 @@ pub(super) struct FakeRoom {
     /// The bodies of what was said.
     pub said: BTreeMap<u64, String>,
     pub people: BTreeMap<NicknameKey, Person>,
+    /// Users that were seen leaving.
+    pub left: Vec<NicknameKey>,
     pub shown: Vec<String>,
     /// The keys of what was said before.
     pub keys: HashSet<[u8; 16]>,
@@ -48,7 +50,7 @@ impl FakeChat {
                 let (head, people) = (opened.head, opened.people);
                 let keys = opened.keys.iter().map(|said| said.key).collect();
                 *room = FakeRoom { head, keys, is_open: true, ..FakeRoom::default() };
-                room.set_people(people);
+                people.into_iter().for_each(|person| room.set(person));
             }
             Heard::Said(name, said) => {
                 let room = self.open(&name);
@@ -74,7 +76,7 @@ impl FakeChat {
             }
             Heard::Whispered(..) => {}
             Heard::Person(name, person, _) => self.open(&name).set(*person),
-            Heard::People(name, people) => self.open(&name).set_people(people),
+            Heard::People(name, people, listed) => self.open(&name).list(people, listed),
             Heard::Entered(name, ask, answer) => {
                 self.open(&name);
                 assert_eq!(self.entered.insert(ask, answer), None, "{ask:?} is answered twice");
@@ -95,14 +97,27 @@ impl FakeChat {
 }
 
 impl FakeRoom {
-    fn set_people(&mut self, people: Vec<Person>) {
-        self.people.clear();
-        people.into_iter().for_each(|person| self.set(person));
+    fn list(&mut self, people: Vec<Person>, listed: Listed) {
+        if listed == Listed::All {
+            let is_listed = |key: &NicknameKey| {
+                people.iter().any(|person| person.name.key() == *key && !person.nodes.is_empty())
+            };
+            let gone: Vec<_> = self.people.keys().filter(|key| !is_listed(key)).cloned().collect();
+            gone.into_iter().for_each(|key| self.leave(&key));
+        }
+        let there = people.into_iter().filter(|person| !person.nodes.is_empty());
+        there.for_each(|person| self.set(person));
+    }
+
+    fn leave(&mut self, key: &NicknameKey) {
+        if self.people.remove(key).is_some() {
+            self.left.push(key.clone());
+        }
     }
 
     fn set(&mut self, person: Person) {
         if person.nodes.is_empty() {
-            self.people.remove(&person.name.key());
+            self.leave(&person.name.key());
         } else {
             self.people.insert(person.name.key(), person);
         }

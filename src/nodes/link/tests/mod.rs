@@ -12,16 +12,18 @@ use self::{
     world::{LEASE, World},
 };
 use crate::{
-    domain::RoomName,
+    domain::{Avatar, Nickname, RoomName, Token},
     nodes::{
         Bounds,
         commands::{Answer, Command, MOST_EPOCHS},
-        contract::{Order, SayId, ToSay},
+        contract::{Claim, Order, Owner, SayId, ToSay},
         model::ModelRedis,
     },
 };
 
+mod authors;
 mod chat;
+mod doubt;
 mod names;
 mod names_given_anew;
 mod pictures;
@@ -32,6 +34,20 @@ mod world;
 
 fn room(name: &str) -> RoomName {
     RoomName::parse(name).expect("a name")
+}
+
+/// The claim of a user of its own, known by a number.
+fn user(name: &str, number: u64) -> Box<Claim> {
+    let token: Token = format!("{number:032x}").parse().expect("a token");
+    let owner = Owner { hash: token.owner_hash(), uid: token.public_id() };
+    Box::new(Claim {
+        name: Nickname::parse(name).expect("a legal name"),
+        avatar: Avatar::default(),
+        owner: Some(owner),
+        spare: owner,
+        reserves: false,
+        leaves: None,
+    })
 }
 
 /// The key of the message with this number.

@@ -337,6 +337,15 @@ impl World {
         self.at(self.now + after, Event::Connect(node));
     }
 
+    /// A server carries a command out that was stuck in a connection which is given up.
+    pub(super) fn carry_out_late(&mut self, server: usize, command: &Command) {
+        let now = self.millis();
+        let (_, published) = self.servers[server].redis.call(now, command, &self.bounds);
+        for (target, published) in published {
+            self.publish(server, &target, &published);
+        }
+    }
+
     /// Nothing goes through the connection of a node for a time.
     pub(super) fn freeze(&mut self, node: usize, time: Duration) {
         let until = self.now + time;

@@ -10,6 +10,10 @@ local function attach(KEYS, ARGV)
     till = (g[1] or theirs > 0) and t + ARGV[5] or 0
     number = math.max(number, theirs) + 1
     redis.call('HSET', KEYS[3], 'id', ARGV[2], 'n', number, 'until', till)
+    -- No node could say that it is alive while Redis was away.
+    for _, other in ipairs(redis.call('ZRANGE', KEYS[1], 0, -1)) do
+      redis.call('ZADD', KEYS[1], t + ARGV[4], other)
+    end
   end
   -- A node that was fenced stays so.
   if not redis.call('ZSCORE', KEYS[2], node) then

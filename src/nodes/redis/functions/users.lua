@@ -195,7 +195,8 @@ local function enter(KEYS, ARGV)
   if not string.find(nodes, node .. ' ', 1, true) then nodes = nodes .. node .. ' ' end
   local user, owner = coming .. '\n' .. nodes .. '\n' .. ARGV[6], string.sub(coming, 1, 32)
   local version
-  if user ~= old then
+  -- What a session asks for is published though it changes nothing: its node has then heard all that was said before.
+  if user ~= old or room.ask ~= '-' then
     redis.call('HSET', room.u, key, user)
     redis.call('HSET', room.x, 'o:' .. owner, key)
     redis.call('ZADD', room.p, 0, room.name .. '\n' .. key)

@@ -17,7 +17,7 @@ fn welcome(heard: &[Value]) -> (bool, u64) {
 }
 
 fn tail(visit: u64, records: Vec<Record>) -> Tail {
-    Tail { visit, records, behind: None }
+    Tail { visit, epoch: EPOCH, records, behind: None }
 }
 
 /// One record for each offset, each with more than half a page.
@@ -146,12 +146,29 @@ async fn who_is_behind_the_tail_takes_a_second_look_at_the_journal() {
     stage.run(reading).await;
     append(&stage, [record(3, &["c"]), record(4, &["d"])]).await;
     let behind = Some(Behind { durable: 4 });
-    let reading = stage.talk.tail(Tail { visit, records: Vec::new(), behind });
+    let reading = stage.talk.tail(Tail { visit, epoch: EPOCH, records: Vec::new(), behind });
     assert_eq!(said(&stage.heard()), [(1, true), (2, true)]);
     assert!(is_nothing(&stage.run(reading).await));
     assert_eq!(said(&stage.heard()), [(3, false), (4, false)]);
     assert!(is_nothing(&stage.talk.tail(tail(visit, vec![record(4, &["d", "e"])]))));
     assert_eq!(said(&stage.heard()), [(5, false)]);
+}
+
+/// A client that is cut off in between comes back with an epoch that all it has is of.
+#[actix_web::test]
+async fn an_epoch_that_has_begun_since_the_login_is_told_before_its_messages() {
+    let mut stage = Stage::new();
+    append(&stage, [record(1, &["a", "b"]), record(3, &["c"])]).await;
+    let (visit, reading) = come(&mut stage, 2, 2, Resume::From(0));
+    assert!(is_nothing(&stage.run(reading).await));
+    assert_eq!(said(&stage.heard()), [(1, true), (2, true)], "the other one may be of another epoch");
+    let epoch = EpochId { number: EPOCH.number + 1, ..EPOCH };
+    let records = vec![record(3, &["c"])];
+    assert!(is_nothing(&stage.talk.tail(Tail { visit, epoch, records, behind: None })));
+    let heard = stage.heard();
+    let events: Vec<_> = heard.iter().map(|heard| heard["event"].clone()).collect();
+    assert_eq!(events, ["epoch", "receiveMessage"]);
+    assert_eq!(heard[0]["data"]["epoch"], epoch.to_string());
 }
 
 #[actix_web::test]

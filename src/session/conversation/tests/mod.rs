@@ -144,7 +144,12 @@ impl Stage {
         let visit = stage.ticket();
         let reading = stage.logged_in(0, 0, Resume::Fresh);
         assert!(is_nothing(&stage.run(reading).await));
-        assert!(is_nothing(&stage.talk.tail(Tail { visit, records: Vec::new(), behind: None })));
+        assert!(is_nothing(&stage.talk.tail(Tail {
+            visit,
+            epoch: EPOCH,
+            records: Vec::new(),
+            behind: None
+        })));
         stage.heard();
         stage
     }

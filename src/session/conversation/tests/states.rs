@@ -126,7 +126,7 @@ async fn who_logs_out_while_it_catches_up_is_sent_nothing_more_of_the_room() {
     let reading = stage.logged_in(2, 2, Resume::From(0));
     stage.send("logout", json!({}), None);
     assert!(is_nothing(&stage.run(reading).await));
-    let tail = Tail { visit, records: vec![record(3, &["c"])], behind: None };
+    let tail = Tail { visit, epoch: EPOCH, records: vec![record(3, &["c"])], behind: None };
     assert!(is_nothing(&stage.talk.tail(tail)));
     assert!(stage.heard().is_empty());
 }
@@ -179,7 +179,7 @@ async fn a_private_message_waits_until_its_sender_is_subscribed() {
     stage.heard();
     stage.send("sendPrivate", json!({"to": "bob", "msg": "hi"}), Some(2));
     assert!(stage.talk.pending.is_empty() && stage.talk.is_on_hold(), "reading is paused behind it");
-    assert!(is_nothing(&stage.talk.tail(Tail { visit, records: Vec::new(), behind: None })));
+    assert!(is_nothing(&stage.talk.tail(Tail { visit, epoch: EPOCH, records: Vec::new(), behind: None })));
     assert!(!stage.talk.is_on_hold());
     stage.reply(stage.ticket(), Reply::PrivateSent { at: 9, delivered: false });
     assert_eq!(stage.heard(), [json!({"ack": 2, "data": {"at": 9, "delivered": false}})]);

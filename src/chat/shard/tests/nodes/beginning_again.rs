@@ -51,7 +51,7 @@ fn members_of_other_rooms_stay_where_they_are() {
         Register { member, room: Some(other.clone()), worker: WorkerId(0), seat: seat(PLAIN), address: None };
     nodes.nodes[0].ask(register);
     nodes.run();
-    nodes.nodes[0].panic(&Input::Heard(Heard::People(other, Vec::new())));
+    nodes.nodes[0].panic(&Input::Heard(Heard::People(other, Vec::new(), Listed::All)));
     nodes.run();
     assert_eq!((nodes.told(0, ann), nodes.told(0, member)), (vec![], vec!["Restart".to_owned()]));
     assert_eq!(nodes.nodes[0].shard.figures().rooms, 1);

@@ -36,7 +36,7 @@ use crate::{
     journal::{JournalError, Kind},
     nodes::{
         NodeUid,
-        contract::{Away, Heard, Opened, Order, Partitions},
+        contract::{Away, Heard, Listed, Opened, Order, Partitions},
     },
 };
 use std::{

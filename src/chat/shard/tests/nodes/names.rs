@@ -177,7 +177,7 @@ fn changes_that_were_missed_are_told_when_the_users_are_told_anew() {
     let mut nodes = Nodes::new();
     let (ann, _) = nodes.ann_and_ben();
     let ann_alone: Vec<_> = nodes.redis.rooms[&room()].people.values().take(1).cloned().collect();
-    nodes.nodes[0].feed(Input::Heard(Heard::People(room(), ann_alone)));
+    nodes.nodes[0].feed(Input::Heard(Heard::People(room(), ann_alone, Listed::All)));
     assert_eq!(
         (nodes.told(0, ann), nodes.users_at(0, ann)),
         (vec!["-ben of 1".into()], vec!["ann".to_owned()])
