@@ -42,3 +42,4 @@ mod pictures;
 mod private;
 mod redis_dies;
 mod rooms;
+mod sweeping;
