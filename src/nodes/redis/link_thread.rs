@@ -97,8 +97,9 @@ pub struct RedisLink {
 impl RedisLink {
     /// Starts the thread. It connects, and connects anew whenever the connection is lost, until it is stopped.
     ///
-    /// A panic of `link` or `listener` ends the part, as one outside of any step: the rooms' state is in the link, and
-    /// other nodes go on.
+    /// A panic of `link` or `listener` ends the part, as one outside of any step. The link has what no other part can give
+    /// a new one: which names are whose, and which messages are under way. Other nodes go on as after the death of this
+    /// one.
     ///
     /// # Errors
     /// The system cannot start a thread.
@@ -248,6 +249,7 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
         while !self.is_done {
             let event = self.event().await;
             supervisor.wait_while_stalled();
+            supervisor.panic_if_poisoned();
             self.take(event);
             self.take_more_jobs();
             self.turn();
