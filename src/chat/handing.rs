@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -21,7 +21,7 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Fate {
     /// When the message was said, in milliseconds since 1970.
-    at: u64,
+    at: AtomicU64,
     /// The message, if this is the fate of the part of this node alone, and the message goes to other nodes too.
     part_of: Option<AskId>,
     /// Whether sessions of this node were sent the message.
@@ -64,7 +64,7 @@ impl Fate {
     /// The fate of a message that no session has got yet.
     pub(super) fn undelivered(at: u64) -> Self {
         let state = Mutex::new(State::Known { delivered: false });
-        Self { at, part_of: None, is_shown: AtomicBool::new(false), state }
+        Self { at: AtomicU64::new(at), part_of: None, is_shown: AtomicBool::new(false), state }
     }
 
     /// The fate of this node's part of a message that goes to other nodes too.
@@ -89,7 +89,13 @@ impl Fate {
 
     /// When the message was said, in milliseconds since 1970.
     pub(super) fn at(&self) -> u64 {
-        self.at
+        self.at.load(Ordering::Relaxed)
+    }
+
+    /// A node that was handed the message knows when it was said first, in milliseconds since 1970: before this node was
+    /// asked, if it has come through another one.
+    pub(super) fn was_said_at(&self, at: u64) {
+        self.at.store(at, Ordering::Relaxed);
     }
 
     /// The message was sent again. Keeps what waits if the fate is not known yet.
@@ -128,7 +134,7 @@ impl Fate {
 
 impl Remembered for Arc<Fate> {
     fn at(&self) -> u64 {
-        self.at
+        Fate::at(self)
     }
 }
 

@@ -95,12 +95,13 @@ fn a_private_message_that_is_sent_again_through_another_node_is_handed_over_once
         let message = json!({"to": "ben", "msg": text, "id": text});
         // Its answer is lost: the node dies when the reader has the message.
         ann.send("sendPrivate", &message);
-        ben.hear("receivePrivate", |heard| heard["msg"] == text);
+        let heard = ben.hear("receivePrivate", |heard| heard["msg"] == text);
         cluster.nodes[0].kill();
         for node in [nodes[1], nodes[2]] {
             let mut again = Visitor::login_with(node, &data);
             again.wait_for_user("ben");
-            assert_eq!(again.ask("sendPrivate", &message)["delivered"], true);
+            let answer = again.ask("sendPrivate", &message);
+            assert_eq!((&answer["delivered"], &answer["at"]), (&json!(true), &heard["at"]));
         }
         cluster.nodes[0].start_again();
         cluster.nodes[0].wait_until_well();

@@ -170,7 +170,7 @@ impl Chat {
     pub(super) fn tell_fate(&mut self, waiter: Option<Waiter>, at: u64, delivered: bool) {
         match waiter {
             Some(Waiter::Request { to, .. }) => self.answer(to, Reply::PrivateSent { at, delivered }),
-            Some(Waiter::Node(room, node, ask)) => self.tell_handed(room, node, ask, delivered),
+            Some(Waiter::Node(room, node, ask)) => self.tell_handed(room, node, ask, (delivered, at)),
             None => {}
         }
     }

@@ -76,9 +76,9 @@ impl Chat {
     pub(super) fn whispered(&mut self, room: &RoomName, node: NodeUid, packed: Bytes) {
         match Whisper::unpack(packed) {
             Ok(Whisper::Private(message)) => self.private_of_node(room, node, &message),
-            Ok(Whisper::Handed(ask, is_handed)) => {
+            Ok(Whisper::Handed(ask, is_handed, at)) => {
                 let shared = self.shared.as_mut();
-                let decided = shared.and_then(|shared| shared.whispers.answered(ask, node, is_handed));
+                let decided = shared.and_then(|shared| shared.whispers.answered(ask, node, is_handed, at));
                 self.private_decided(decided);
             }
             Err(error) => logging::refused(UNREADABLE, format_args!("{error}")),
@@ -105,7 +105,7 @@ impl Chat {
         let Some((id, readers, recipients)) = self.recipients_here(name, &reader, &entry.username) else {
             return self.tell_fate(waiter, entry.at, false);
         };
-        let fate = known.unwrap_or_else(|| self.remember_private(key, entry.at.min(self.now.millis)));
+        let fate = known.unwrap_or_else(|| self.remember_private(key, entry.at));
         fate.show();
         let handing = if readers.is_empty() {
             self.tell_fate(waiter, entry.at, false);
@@ -152,10 +152,10 @@ impl Chat {
         room: RoomName,
         node: NodeUid,
         ask: AskId,
-        is_handed: bool,
+        (is_handed, at): (bool, u64),
     ) {
         if self.broadcaster.rooms.find(&room).is_some() {
-            self.order(Order::Whisper(room, node, pack_handed(ask, is_handed)));
+            self.order(Order::Whisper(room, node, pack_handed(ask, is_handed, at)));
         }
     }
 
