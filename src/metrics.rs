@@ -145,7 +145,7 @@ impl Metrics {
             shards_without_journal: AtomicUsize::new(0),
             unkept: must(IntGauge::new(
                 "echoroom_journal_unkept_messages",
-                "Messages that have been relayed and are not durable yet.",
+                "Messages that have been accepted and are not durable yet.",
             )),
             parts: Parts::new(),
             redis: Redis::new(),

@@ -208,7 +208,7 @@ impl Application {
 /// The result of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Stopped {
-    /// Number of messages that were broadcast but are not durable.
+    /// Number of messages that were accepted but are not durable.
     pub lost: u64,
 }
 
@@ -221,7 +221,7 @@ impl Stopped {
     pub fn report(self) -> Option<u8> {
         (self.lost > 0).then(|| {
             error!(
-                "{} messages that had been relayed are not known to be kept and may be lost: exit code {EXIT_LOST}",
+                "{} messages that had been accepted are not known to be kept and may be lost: exit code {EXIT_LOST}",
                 self.lost
             );
             EXIT_LOST

@@ -46,7 +46,7 @@ pub enum Move {
 /// One sentence: a server or a node is in use, there is something that would be overwritten, or one of both sides fails.
 pub fn move_rooms(settings: &Settings, way: Move, mut tell: impl FnMut(&str)) -> Result<String, MoveError> {
     let options = Options::of(&settings.nodes).ok_or(MoveError::NoRedis)?;
-    let folder = &settings.journal.data_dir;
+    let (folder, age) = (&settings.journal.data_dir, settings.journal.history_age.get());
     let mut told_at = Instant::now();
     let mut progress = |tally: &Tally| {
         if told_at.elapsed() >= TELL_EVERY {
@@ -57,15 +57,17 @@ pub fn move_rooms(settings: &Settings, way: Move, mut tell: impl FnMut(&str)) ->
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(MoveError::System)?;
     let tally = match way {
-        Move::Import => runtime.block_on(moving::import(&options, folder, &mut progress)),
+        Move::Import => runtime.block_on(moving::import(&options, folder, age, &mut progress)),
         Move::Export => runtime.block_on(moving::export(&options, folder, &mut progress)),
     };
     Ok(summary(&tally?, way, folder, &options))
 }
 
 fn sum(tally: &Tally) -> String {
-    let Tally { rooms, messages, bytes, names, known: _ } = tally;
-    format!("{rooms} rooms, {messages} messages ({bytes} bytes), {names} reserved names")
+    let Tally { rooms, messages, bytes, names, pictures, .. } = tally;
+    format!(
+        "{rooms} rooms, {messages} messages ({bytes} bytes), {names} reserved names, {pictures} avatar pictures"
+    )
 }
 
 fn summary(tally: &Tally, way: Move, folder: &Path, options: &Options) -> String {
@@ -77,6 +79,8 @@ fn summary(tally: &Tally, way: Move, folder: &Path, options: &Options) -> String
     if tally.known > 0 {
         line.push_str(&format!("; {} rooms were there already", tally.known));
     }
-    line.push_str("; pictures of avatars are not moved");
+    if tally.damaged > 0 {
+        line.push_str(&format!("; {} avatar pictures are damaged and were left out", tally.damaged));
+    }
     line
 }

@@ -22,6 +22,8 @@ pub(super) enum Alarm {
     Names,
     /// Tell its members which users came and went.
     News,
+    /// Leave memory, if nothing is lost by that.
+    Rest,
 }
 
 /// The alarms that are set. Callers pass the time.

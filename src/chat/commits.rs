@@ -122,7 +122,7 @@ impl Commits {
         self.is_under_way = false;
     }
 
-    /// Messages that have been relayed and are not durable yet.
+    /// Messages that have been accepted and are not durable yet.
     pub(crate) fn unkept(&self) -> u64 {
         self.unkept
     }

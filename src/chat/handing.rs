@@ -4,7 +4,7 @@ use std::{
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
 };
 
@@ -21,20 +21,12 @@ use crate::{
 #[derive(Debug)]
 pub(super) struct Fate {
     /// When the message was said, in milliseconds since 1970.
-    at: u64,
-    of: Of,
+    at: AtomicU64,
+    /// The message, if this is the fate of the part of this node alone, and the message goes to other nodes too.
+    part_of: Option<AskId>,
+    /// Whether sessions of this node were sent the message.
+    is_shown: AtomicBool,
     state: Mutex<State>,
-}
-
-/// What a fate is of.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Of {
-    /// A message.
-    Message,
-    /// This node's part of a message that goes to other nodes too.
-    Part(AskId),
-    /// A message of another node, which is told.
-    Foreign(RoomName, NodeUid, AskId),
 }
 
 #[derive(Debug)]
@@ -43,54 +35,91 @@ enum State {
     Known { delivered: bool },
 }
 
-/// A request whose answer waits for the fate of a private message.
+/// What waits for the fate of a private message.
 #[derive(Debug)]
-pub(super) struct Waiter {
-    pub(super) to: Asker,
-    /// The request's share of the session's intake, which bounds the requests that wait. `None` for the first
-    /// request of a message: the broadcast holds its share.
-    pub(super) accepted: Option<Accepted>,
+pub(super) enum Waiter {
+    /// A request of a session.
+    Request {
+        /// The request.
+        to: Asker,
+        /// The request's share of the session's intake, which bounds the requests that wait. `None` for the first
+        /// request of a message: the broadcast holds its share.
+        accepted: Option<Accepted>,
+    },
+    /// Another node, to which a request has come: the room, the node, and its number for the message.
+    Node(RoomName, NodeUid, AskId),
+}
+
+impl Waiter {
+    /// Takes the share of the intake.
+    pub(super) fn take_accepted(&mut self) -> Option<Accepted> {
+        match self {
+            Self::Request { accepted, .. } => accepted.take(),
+            Self::Node(..) => None,
+        }
+    }
 }
 
 impl Fate {
     /// The fate of a message that no session has got yet.
     pub(super) fn undelivered(at: u64) -> Self {
-        Self { at, of: Of::Message, state: Mutex::new(State::Known { delivered: false }) }
+        let state = Mutex::new(State::Known { delivered: false });
+        Self { at: AtomicU64::new(at), part_of: None, is_shown: AtomicBool::new(false), state }
     }
 
-    /// The fate of something that is not a whole message of this node.
-    pub(super) fn of(of: Of) -> Self {
-        Self { at: 0, of, state: Mutex::new(State::Known { delivered: false }) }
+    /// The fate of this node's part of a message that goes to other nodes too.
+    pub(super) fn of_part(ask: AskId) -> Self {
+        Self { part_of: Some(ask), ..Self::undelivered(0) }
     }
 
-    /// What it is the fate of.
-    pub(super) fn is_of(&self) -> &Of {
-        &self.of
+    /// The message, if this is the fate of a part of it.
+    pub(super) fn part_of(&self) -> Option<AskId> {
+        self.part_of
+    }
+
+    /// Sessions of this node are sent the message.
+    pub(super) fn show(&self) {
+        self.is_shown.store(true, Ordering::Relaxed);
+    }
+
+    /// Whether sessions of this node were sent the message.
+    pub(super) fn is_shown(&self) -> bool {
+        self.is_shown.load(Ordering::Relaxed)
     }
 
     /// When the message was said, in milliseconds since 1970.
     pub(super) fn at(&self) -> u64 {
-        self.at
+        self.at.load(Ordering::Relaxed)
     }
 
-    /// The request was repeated. Keeps it if the fate is not known yet.
+    /// A node that was handed the message knows when it was said first, in milliseconds since 1970: before this node was
+    /// asked, if it has come through another one.
+    pub(super) fn was_said_at(&self, at: u64) {
+        self.at.store(at, Ordering::Relaxed);
+    }
+
+    /// The message was sent again. Keeps what waits if the fate is not known yet.
     pub(super) fn ask(&self, waiter: Waiter) -> Asked {
         match &mut *self.lock() {
             State::OnItsWay(waiters) => {
                 waiters.push(waiter);
                 Asked::Waits
             }
-            State::Known { delivered: true } => Asked::Delivered,
+            State::Known { delivered: true } => Asked::Delivered(waiter),
             State::Known { delivered: false } => Asked::Undelivered(waiter),
         }
     }
 
     /// The message is on its way to the reader's sessions; its fate answers `waiter`.
-    pub(super) fn send(&self, waiter: Waiter) {
-        *self.lock() = State::OnItsWay(vec![waiter]);
+    pub(super) fn send(&self, waiter: Option<Waiter>) {
+        let mut state = self.lock();
+        match &mut *state {
+            State::OnItsWay(waiters) => waiters.extend(waiter),
+            State::Known { .. } => *state = State::OnItsWay(waiter.into_iter().collect()),
+        }
     }
 
-    /// Sets the fate. Returns the requests that have waited for it.
+    /// Sets the fate. Returns what has waited for it.
     pub(super) fn decide(&self, delivered: bool) -> Vec<Waiter> {
         match std::mem::replace(&mut *self.lock(), State::Known { delivered }) {
             State::OnItsWay(waiters) => waiters,
@@ -105,17 +134,17 @@ impl Fate {
 
 impl Remembered for Arc<Fate> {
     fn at(&self) -> u64 {
-        self.at
+        Fate::at(self)
     }
 }
 
-/// What becomes of a repeated request.
+/// What becomes of a message that is sent again.
 #[derive(Debug)]
 pub(super) enum Asked {
     /// It is answered once the fate is known.
     Waits,
     /// The message has been delivered.
-    Delivered,
+    Delivered(Waiter),
     /// The message has not been delivered; the reader may be reachable now.
     Undelivered(Waiter),
 }

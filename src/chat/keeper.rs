@@ -207,7 +207,7 @@ impl Keeper {
         self.commits.fault()
     }
 
-    /// Number of messages that have been relayed and are not durable yet.
+    /// Number of messages that have been accepted and are not durable yet.
     pub(crate) fn unkept(&self) -> u64 {
         self.commits.unkept()
     }

@@ -1,6 +1,6 @@
 //! One room of the chat: its users, and where it stands in its journal.
 
-use std::net::IpAddr;
+use std::{net::IpAddr, time::Instant};
 
 use super::{
     common::ShardId,
@@ -30,6 +30,13 @@ pub(crate) struct Room {
     /// Whether requests that waited for the journal are being handled; until that is done, the room stays in
     /// memory.
     pub is_catching_up: bool,
+    /// Whether no node knew the room when the link opened it, and no session was let in since. `None` before that, and
+    /// without other nodes.
+    pub is_new: Option<bool>,
+    /// When a message was last heard from other nodes or this one. `None` without other nodes.
+    pub heard_at: Option<Instant>,
+    /// Whether an alarm is set for the time from which the room may leave memory.
+    pub has_rest_alarm: bool,
 }
 
 /// What the chat keeps of a session.
@@ -121,6 +128,9 @@ impl AnyRoom for Room {
             news: News::default(),
             has_names_alarm: false,
             is_catching_up: false,
+            is_new: None,
+            heard_at: None,
+            has_rest_alarm: false,
         }
     }
 

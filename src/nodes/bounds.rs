@@ -59,6 +59,10 @@ pub(super) fn millis(time: Duration) -> u64 {
 /// Versions of the users of a room in one epoch of its partition begin this much above those of the epoch before.
 pub(super) const VERSIONS: u64 = 1 << 32;
 
+/// How long what was heard is kept in memory, also of a room that no session is in any more: longer than Redis needs to
+/// make it durable, and than a replica is behind.
+pub(crate) const KEEP_FOR: Duration = Duration::from_secs(10);
+
 /// Records are read until their entries have this many bytes.
 pub(super) const READ_BYTES: usize = 1 << 20;
 

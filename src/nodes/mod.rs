@@ -11,7 +11,7 @@
 //! - [`redis`]: the functions in Redis, calls and answers as bytes.
 //! - [`model`]: Redis as a value, for tests and the simulation.
 //!
-//! `docs/nodes.md` describes keys, functions and failures.
+//! `docs/nodes.md` describes promises and failures, `redis/functions/records.lua` the keys.
 
 mod bounds;
 pub mod commands;
@@ -24,5 +24,6 @@ pub(crate) mod redis;
 mod relation;
 
 pub use self::bounds::Bounds;
+pub(crate) use self::bounds::KEEP_FOR;
 pub use self::names::{NodeUid, Partition};
 pub(crate) use crate::config::NodeName;

@@ -54,6 +54,12 @@ impl Supervisor {
         }
     }
 
+    /// A thread that runs outside of steps panics here if it was poisoned for a test. Without the feature `poison` this
+    /// does nothing.
+    pub(crate) fn panic_if_poisoned(&self) {
+        self.parts.panic_if_poisoned(&self.name);
+    }
+
     /// The parts, for one that starts another.
     pub(crate) fn parts(&self) -> &Arc<Parts> {
         &self.parts

@@ -88,6 +88,28 @@ fn clients_of_a_killed_node_go_on_at_another_one_and_lose_nothing() {
 }
 
 #[test]
+fn a_node_whose_link_to_redis_panics_ends_and_its_clients_go_on_at_another_one_and_lose_nothing() {
+    runs("the link of a node panics", |run| {
+        let mut cluster = Cluster::start(2, &EVERYSEC);
+        let storm = Storm::in_rooms(2, &cluster.addresses(), 4, &Manner::default(), &mut run.rng);
+        while !run.is_over() {
+            talk(&storm, run);
+            let victim = &mut cluster.nodes[run.rng.below(2)];
+            victim.poison("redis");
+            victim.wait_for_log("redis has panicked: redis was poisoned");
+            assert_eq!(victim.ended(), Some(70));
+            storm.wait_until_all_hear();
+            victim.start_again();
+            cluster.wait_until_well();
+        }
+        let verdict = storm.end(&cluster.addresses());
+        run.print(&verdict);
+        verdict.assert_whole();
+        assert!(verdict.drops > 0, "{verdict}");
+    });
+}
+
+#[test]
 fn clients_of_a_node_that_is_told_to_stop_go_on_at_another_one_and_lose_nothing() {
     runs("a node is told to stop", |run| {
         let mut cluster = Cluster::start(2, &EVERYSEC);

@@ -44,4 +44,5 @@ mod pictures;
 mod private;
 mod redis_dies;
 mod rooms;
+mod sweeping;
 mod tls;

@@ -7,6 +7,7 @@ use serde_json::{Value, json};
 use crate::{
     cluster::{Cluster, EVERYSEC},
     node::Node,
+    pictures::PIXEL,
     program::command,
     redis::Redis,
     visitor::Visitor,
@@ -145,6 +146,32 @@ fn clients_of_a_server_come_back_to_nodes_and_those_of_nodes_to_a_server_and_mis
         one.misses_nothing(server.address(), 13);
     }
     knows(server.address(), &ann_data, 13);
+}
+
+#[test]
+fn a_message_is_shown_with_the_picture_of_its_user_wherever_it_was_moved() {
+    let mut server = Node::alone(&[]);
+    let login = json!({"username": "ann", "room": "tea", "avatar": PIXEL});
+    let mut ann = Visitor::login_with(server.address(), &login);
+    let address = ann.welcome["avatar"].as_str().expect("an address").to_owned();
+    ann.say("hello");
+    assert_eq!(server.terminate(), Some(0));
+    let data = server.copy();
+    let redis = Redis::start(&EVERYSEC);
+    let summary = run_well("import-journal", redis.address(), data.path());
+    assert!(summary.contains("1 avatar pictures"), "{summary}");
+    let mut cluster = Cluster::on(redis, 2, &[]);
+    for node in &mut cluster.nodes {
+        assert_eq!(node.status(&address), Some(200));
+        assert_eq!(node.terminate(), Some(0));
+    }
+    let exported = tempfile::tempdir().expect("a folder");
+    let summary = run_well("export-journal", cluster.redis.address(), exported.path());
+    assert!(summary.contains("1 avatar pictures"), "{summary}");
+    server.put_back(exported);
+    server.start_again();
+    server.wait_until_well();
+    assert_eq!(server.status(&address), Some(200));
 }
 
 #[test]

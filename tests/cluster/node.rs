@@ -14,6 +14,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::{
+    client::Client,
     ports::free_port,
     program::{PATIENCE, Program, command},
 };
@@ -99,6 +100,17 @@ impl Node {
     /// Lets a stopped process go on.
     pub fn go_on(&self) {
         self.program().signal(Signal::CONT);
+    }
+
+    /// Makes a shared part of it panic.
+    pub fn poison(&self, part: &str) {
+        let answer = Client::post(self.address(), &format!("/poison/{part}"));
+        assert!(answer.starts_with("HTTP/1.1 2"), "{answer}");
+    }
+
+    /// Waits until it has ended by itself; gives back its exit code.
+    pub fn ended(&mut self) -> Option<i32> {
+        self.program.take().expect("it runs").exit_code()
     }
 
     /// Ends it as an administrator does; gives back its exit code.

@@ -8,7 +8,7 @@ use crate::{
 };
 
 /// A picture of 1 pixel, as a data URL.
-const PIXEL: &str = "data:image/png;base64,\
+pub const PIXEL: &str = "data:image/png;base64,\
     iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg==";
 
 #[test]

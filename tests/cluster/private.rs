@@ -81,3 +81,34 @@ fn a_private_message_for_a_reader_whose_node_died_is_not_delivered() {
     assert_eq!(send(&mut ann, 1_000_000), true);
     ben.hear("receivePrivate", |message| message["msg"] == "psst 1000000");
 }
+
+#[test]
+fn a_private_message_that_is_sent_again_through_another_node_is_handed_over_once() {
+    let mut cluster = Cluster::start(3, &EVERYSEC);
+    let nodes = cluster.addresses();
+    let mut ben = Visitor::login(nodes[1], "ben", "tea");
+    let mut ann = Visitor::login(nodes[0], "ann", "tea");
+    let data = ann.data();
+    ann.wait_for_user("ben");
+    for number in 0..3 {
+        let text = format!("psst {number}");
+        let message = json!({"to": "ben", "msg": text, "id": text});
+        // Its answer is lost: the node dies when the reader has the message.
+        ann.send("sendPrivate", &message);
+        let heard = ben.hear("receivePrivate", |heard| heard["msg"] == text);
+        cluster.nodes[0].kill();
+        for node in [nodes[1], nodes[2]] {
+            let mut again = Visitor::login_with(node, &data);
+            again.wait_for_user("ben");
+            let answer = again.ask("sendPrivate", &message);
+            assert_eq!((&answer["delivered"], &answer["at"]), (&json!(true), &heard["at"]));
+        }
+        cluster.nodes[0].start_again();
+        cluster.nodes[0].wait_until_well();
+        ann = Visitor::login_with(nodes[0], &data);
+        ann.wait_for_user("ben");
+    }
+    ann.say("for all");
+    ben.hear("receiveMessage", |message| message["msg"] == "for all");
+    assert_eq!(ben.passed_by("receivePrivate"), 0, "each was delivered once");
+}

@@ -162,3 +162,19 @@ fn the_harness_of_redis_keeps_over_a_kill_what_was_flushed_and_stops_and_goes_on
     assert!(redis.has_info("memory", "maxmemory:1024"));
     assert!(matches!(redis.try_ask(&["SET", "tea", "x"]), Ok(Reply::Error(_))));
 }
+
+/// The only session of a room is gone when Redis dies with all its data.
+#[test]
+fn what_was_said_in_a_room_that_all_have_left_is_given_back_by_its_node() {
+    let mut cluster = Cluster::start(1, &[]);
+    let node = cluster.addresses()[0];
+    let mut ann = Visitor::login(node, "ann", "tea");
+    assert_eq!((1..=3).map(|number| ann.say(&format!("{number}"))).last(), Some(3));
+    ann.ask("logout", &json!({}));
+    drop(ann);
+    cluster.restart_redis();
+    cluster.wait_until_well();
+    let mut ben = Visitor::login(node, "ben", "tea");
+    let offsets: Vec<_> = ben.history().into_iter().map(|(offset, _)| offset).collect();
+    assert_eq!((offsets, ben.say("on")), (vec![1, 2, 3], 4));
+}

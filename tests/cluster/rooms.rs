@@ -66,3 +66,24 @@ fn without_redis_a_node_lists_its_own_rooms_and_those_of_all_when_it_is_back() {
     cluster.redis.start_again();
     wait_for_rooms(&cluster.nodes[0], &[("milk", 1, 1), ("tea", 1, 1)]);
 }
+
+#[test]
+fn a_room_that_another_node_has_is_not_one_of_the_new_rooms_of_an_address() {
+    let cluster = Cluster::with(2, &EVERYSEC, &["--max-new-rooms-per-minute", "2"]);
+    let [one, two] = [0, 1].map(|node| cluster.nodes[node].address());
+    let mut users: Vec<_> = ["a", "b"].map(|room| Visitor::login(one, "ann", room)).into();
+    let refused = |node, room: &str| {
+        let data = json!({"username": "zoe", "room": room});
+        Visitor::try_login(node, &data).err().expect("refused")["code"].clone()
+    };
+    assert_eq!(refused(one, "c"), "too_many_rooms");
+    // The other node has neither room in memory.
+    for room in ["a", "b", "c", "d"] {
+        users.push(Visitor::login(two, "ben", room));
+    }
+    assert_eq!(refused(two, "e"), "too_many_rooms");
+    for room in ["c", "d"] {
+        users.push(Visitor::login(one, "cleo", room));
+    }
+    assert_eq!(refused(one, "e"), "too_many_rooms");
+}

@@ -271,7 +271,7 @@ fn a_stop_that_loses_relayed_messages_says_how_many_and_has_an_exit_code_of_its_
         drop(talker);
         program.signal(Signal::TERM);
         assert_eq!(program.exit_code(), Some(EXIT_LOST), "{call}");
-        let line = program.wait_for_log("1 messages that had been relayed");
+        let line = program.wait_for_log("1 messages that had been accepted");
         assert_eq!(program.log().last(), Some(&line), "the last line");
         check_next(&disk, &acked, call);
     }
@@ -299,7 +299,7 @@ fn a_stop_that_does_not_wait_for_a_slow_disk_says_what_may_be_lost() {
             program.signal(Signal::TERM);
         }
         assert_eq!(program.exit_code(), Some(EXIT_LOST));
-        let line = program.wait_for_log("2 messages that had been relayed");
+        let line = program.wait_for_log("2 messages that had been accepted");
         assert_eq!(program.log().last(), Some(&line), "the last line");
         check_next(&disk, &acked, "after a slow disk");
     }

@@ -6,6 +6,7 @@ mod connecting;
 mod cost;
 mod link;
 mod moving;
+mod moving_pictures;
 mod names;
 mod pages;
 mod pair;

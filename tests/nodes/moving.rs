@@ -32,21 +32,23 @@ const RETENTION: Retention = Retention {
     age: Duration::from_secs(24 * 3600),
     total_bytes: 1 << 30,
     names: 100,
-    avatar_bytes: 1,
+    avatar_bytes: 1 << 20,
 };
+
+const DAY: Duration = Duration::from_secs(24 * 3600);
 
 const LARGE: Range = Range::After { after: 0, max_bytes: usize::MAX };
 
-fn folder() -> TempDir {
+pub fn folder() -> TempDir {
     tempfile::tempdir().expect("a folder")
 }
 
-fn wait<T>(answer: impl Future<Output = T>) -> T {
+pub fn wait<T>(answer: impl Future<Output = T>) -> T {
     System::new().block_on(answer)
 }
 
 /// Runs a server's journal in a folder until it has stopped.
-fn run<T>(folder: &Path, job: impl FnOnce(&SqliteJournal) -> T) -> T {
+pub fn run<T>(folder: &Path, job: impl FnOnce(&SqliteJournal) -> T) -> T {
     let journal = SqliteJournal::open(folder, RETENTION, &Arc::new(Parts::default())).expect("opens");
     let done = job(&journal);
     wait(journal.close()).expect("closes");
@@ -61,6 +63,11 @@ fn run<T>(folder: &Path, job: impl FnOnce(&SqliteJournal) -> T) -> T {
 
 /// Appends a record of messages with these ids; an empty one is none.
 fn say(journal: &SqliteJournal, name: &str, ids: &[&str], body: &str) {
+    say_with(journal, name, ids, body, Vec::new());
+}
+
+/// As [`say`] does, under avatars that are pictures.
+pub fn say_with(journal: &SqliteJournal, name: &str, ids: &[&str], body: &str, pictures: Vec<Arc<Picture>>) {
     let RoomState { epochs, head, .. } = wait(journal.open(room(name))).expect("opens");
     let (mut entries, mut keys) = (BytesMut::new(), Vec::new());
     for (id, offset) in ids.iter().zip(head + 1..) {
@@ -74,7 +81,7 @@ fn say(journal: &SqliteJournal, name: &str, ids: &[&str], body: &str) {
     let at = now_millis();
     let record = Record { first: head + 1, count: ids.len() as u32, at, keys, entries: entries.freeze() };
     let epoch = *epochs.last().expect("an epoch");
-    let append = JournalAppend { room: room(name), epoch, record, pictures: Vec::new() };
+    let append = JournalAppend { room: room(name), epoch, record, pictures };
     wait(journal.append(vec![append])).expect("durable");
 }
 
@@ -140,12 +147,12 @@ fn assert_epochs(state: &RoomState, other: &[Epoch]) {
     assert!(other[state.epochs.len()..].iter().all(|epoch| epoch.starts == state.head + 1), "{other:?}");
 }
 
-fn import_into(redis: &Redis, folder: &Path) -> Result<Tally, String> {
+pub fn import_into(redis: &Redis, folder: &Path) -> Result<Tally, String> {
     let options = options(&redis.url(), "heard");
-    wait(import(&options, folder, &mut |_| ())).map_err(|error| error.to_string())
+    wait(import(&options, folder, DAY, &mut |_| ())).map_err(|error| error.to_string())
 }
 
-fn export_from(redis: &Redis, folder: &Path) -> Result<Tally, String> {
+pub fn export_from(redis: &Redis, folder: &Path) -> Result<Tally, String> {
     let options = options(&redis.url(), "heard");
     wait(export(&options, folder, &mut |_| ())).map_err(|error| error.to_string())
 }
@@ -260,7 +267,7 @@ fn an_import_that_was_interrupted_is_repeated_and_leaves_what_is_there() {
         rooms = tally.rooms;
         assert!(tally.rooms < 2, "the process ends");
     };
-    let interrupted = catch_unwind(AssertUnwindSafe(|| wait(import(&options, folder.path(), &mut end))));
+    let interrupted = catch_unwind(AssertUnwindSafe(|| wait(import(&options, folder.path(), DAY, &mut end))));
     assert!(interrupted.is_err() && rooms == 2);
     for name in ROOMS {
         let begun = format!("er:{{e{}}}:s", Partition::of(&room(name)).number());
@@ -320,7 +327,8 @@ fn a_node_that_starts_during_an_import_ends_it() {
             ask(&redis, &attach(&room(name), node(0)));
         }
     };
-    let error = wait(import(&options, folder.path(), &mut start)).expect_err("a node is there").to_string();
+    let error =
+        wait(import(&options, folder.path(), DAY, &mut start)).expect_err("a node is there").to_string();
     assert!(error.starts_with("node n000AAAABBBBCCCC is alive"), "{error}");
 }
 

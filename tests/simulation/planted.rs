@@ -27,13 +27,13 @@ pub const PLANTED: [Planted; 28] = [
         breaks: "a batch that failed counts as durable",
     },
     Planted {
-        file: "chat/core/talking.rs",
-        before: "let accepted = waiter.accepted.take();",
-        after: "let mut accepted = waiter.accepted.take(); if ON { std::mem::forget(accepted.take()); }",
+        file: "chat/handing.rs",
+        before: "Self::Request { accepted, .. } => accepted.take(),",
+        after: "Self::Request { accepted, .. } => { if ON { std::mem::forget(accepted.take()); } accepted.take() }",
         breaks: "the credit of a private message is lost",
     },
     Planted {
-        file: "chat/core/talking.rs",
+        file: "chat/core/private.rs",
         before: "recipients.extend(self.subscribed(&sender.sessions));",
         after: "if !ON { recipients.extend(self.subscribed(&sender.sessions)); }",
         breaks: "the sender's other sessions lack its private messages",
@@ -82,8 +82,8 @@ pub const PLANTED: [Planted; 28] = [
     },
     Planted {
         file: "chat/presence.rs",
-        before: "if self.held.by_name.len() < max {",
-        after: "if !ON && self.held.by_name.len() < max {",
+        before: "if self.held.count() < max {",
+        after: "if !ON && self.held.count() < max {",
         breaks: "names of users that drop are not held",
     },
     Planted {

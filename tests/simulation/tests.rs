@@ -42,7 +42,7 @@ const STEPS_OF_NODES: u64 = 3000;
 /// Seeds within which a planted bug must be found, and their steps.
 const MOST_SEEDS: &str = "100";
 const PLANTED_STEPS: &str = "10000";
-const PLANTED_STEPS_OF_NODES: &str = "6000";
+const PLANTED_STEPS_OF_NODES: &str = "8000";
 
 #[test]
 fn a_few_seeds_keep_all_promises() {

@@ -115,6 +115,10 @@ impl Chat {
                     }
                     self.retire(id);
                 }
+                Alarm::Rest => {
+                    room.has_rest_alarm = false;
+                    self.retire(id);
+                }
             }
         }
     }

@@ -218,7 +218,7 @@ impl Chat {
         };
         room.news.forget_alarm();
         let last_hold = room.presence.expire(now);
-        room.has_names_alarm = last_hold.is_some();
+        (room.has_names_alarm, room.has_rest_alarm) = (last_hold.is_some(), false);
         if let Some(last) = last_hold {
             self.alarms.set(last, id, Alarm::Names);
         }

@@ -163,7 +163,8 @@ impl Chat {
         Some((Profile { uid: None, ..user.profile.clone() }, user.token))
     }
 
-    /// Whether a client at this address may enter a room, which is made if it does not exist.
+    /// Whether a client at this address may enter a room, which is made if it does not exist. Whether other nodes know a
+    /// room turns out when it is open.
     pub(in crate::chat) fn may_enter(
         &self,
         name: &RoomName,
@@ -178,21 +179,27 @@ impl Chat {
         }
         match standing {
             Standing::Known => Ok(()),
-            Standing::New if self.common.may_make_room(address, self.now.at) => Ok(()),
-            Standing::New => {
-                let address = address.map_or_else(String::new, |address| address.to_string());
-                logging::refused(
-                    MAX_NEW_ROOMS,
-                    format_args!("{address} has made as many rooms in a minute as one address may"),
-                );
-                Err(Rejected::TooManyNewRooms)
-            }
+            Standing::New if self.is_shared() => Ok(()),
+            Standing::New => self.may_make_room(address),
             Standing::TooMany => {
                 let most = self.limits.max_rooms;
                 logging::refused(MAX_ROOMS, format_args!("{most} rooms are in use; one more was refused"));
                 Err(Rejected::TooManyRooms)
             }
         }
+    }
+
+    /// Whether a client at this address may make a room now.
+    pub(super) fn may_make_room(&self, address: Option<IpAddr>) -> Result<(), Rejected> {
+        if self.common.may_make_room(address, self.now.at) {
+            return Ok(());
+        }
+        let address = address.map_or_else(String::new, |address| address.to_string());
+        logging::refused(
+            MAX_NEW_ROOMS,
+            format_args!("{address} has made as many rooms in a minute as one address may"),
+        );
+        Err(Rejected::TooManyNewRooms)
     }
 
     /// The room of this name. Makes it if needed; if the bound on rooms is reached, the room that has been
@@ -206,7 +213,7 @@ impl Chat {
         let is_new = self.broadcaster.rooms.standing(name) == Standing::New;
         let Found { id, forgotten, gives_way } =
             self.broadcaster.rooms.find_or_make(name).map_err(|_| Rejected::TooManyRooms)?;
-        if is_new {
+        if is_new && !self.is_shared() {
             self.common.made_room(address, self.now.at);
         }
         if let Some(forgotten) = forgotten {

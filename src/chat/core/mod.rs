@@ -14,7 +14,7 @@ use super::{
     commits::Commit,
     common::{ChatLimits, Common, ShardId},
     effects::{Effect, Job, Now, ToKeep},
-    handing::{Decided, Decisions, Fate},
+    handing::{Decisions, Fate},
     ids::{Ids, RestingIds},
     listing::Listing,
     messages::{ChatNews, Register, Rejected, Reply, Request, RoomList, UntilKept},
@@ -34,6 +34,7 @@ mod members;
 mod moving;
 mod names;
 mod opening;
+mod private;
 mod shared;
 mod talking;
 
@@ -194,17 +195,6 @@ impl Chat {
             self.enter(member, room);
             self.subscribe(member);
             self.open_book(room);
-        }
-    }
-
-    /// The fate of a private message is known: answers the requests that wait for it.
-    pub(super) fn decided(&mut self, decided: Decided) {
-        if self.shared.is_some() {
-            self.part_decided(&decided);
-        }
-        let Decided { fate, delivered } = decided;
-        for waiter in fate.decide(delivered) {
-            self.answer(waiter.to, Reply::PrivateSent { at: fate.at(), delivered });
         }
     }
 

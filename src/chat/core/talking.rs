@@ -1,7 +1,5 @@
 //! Messages and typing: into broadcasts, and from there to subscribers and to the journal.
 
-use std::sync::Arc;
-
 use super::Chat;
 use crate::{
     broadcast::{Reach, RoomId, Subscribers},
@@ -9,17 +7,15 @@ use crate::{
         avatars::picture_to_keep,
         commits::Receipt,
         effects::ToKeep,
-        handing::{Asked, Fate, Handing, Waiter},
         ids,
         line::Line,
-        messages::{Payload, Post, Publish, Rejected, Reply, SendPrivate},
+        messages::{Payload, Post, Publish, Rejected, Reply},
         position::{Asker, Place},
         room::{Book, Waiting},
     },
     connection::Accepted,
-    domain::{Avatar, MemberId, PublicId},
+    domain::{Avatar, MemberId},
     journal::{Kind, NewEntry},
-    protocol::chat::Private,
 };
 
 impl Chat {
@@ -159,87 +155,6 @@ impl Chat {
             self.to_keep.push(ToKeep::Ack(id, receipt));
         }
         None
-    }
-
-    /// Handles a private message.
-    pub(super) fn send_private_or_reject(&mut self, message: SendPrivate) {
-        let (member, ticket) = (message.member, message.ticket);
-        if let Err(rejected) = self.send_private(message) {
-            self.reject(member, ticket, rejected);
-        }
-    }
-
-    /// A private message is live only. It goes to the subscribed sessions of both users; their fan-outs
-    /// answer the sender.
-    fn send_private(&mut self, message: SendPrivate) -> Result<(), Rejected> {
-        if self.is_shared() {
-            return self.send_private_by_link(message);
-        }
-        let SendPrivate { member, ticket, to, kind, body, id: client_id, accepted } = message;
-        let known = self.broadcaster.rooms.member(member).ok_or(Rejected::NotLoggedIn)?;
-        let (id, worker) = (known.room().ok_or(Rejected::NotLoggedIn)?, known.worker);
-        let room = self.broadcaster.rooms.get(id).ok_or(Rejected::NotLoggedIn)?;
-        let sender = room.presence.user_of(member).ok_or(Rejected::NotLoggedIn)?;
-        let sender = sender.clone();
-        let name = to.key();
-        let key = client_id
-            .as_deref()
-            .map(|id| ids::private_key(sender.sender, &sender.token, &room.name, &name, id));
-        let reader = room.presence.find(&name).cloned();
-        let is_held = room.presence.is_held(&name);
-        let mut waiter = Waiter { to: Asker { member, worker, ticket }, accepted: Some(accepted) };
-        let known = key.and_then(|key| self.private_ids.find(&key));
-        if let Some(fate) = &known {
-            match fate.ask(waiter) {
-                Asked::Waits => return Ok(()),
-                Asked::Delivered => {
-                    self.reply(member, ticket, Reply::PrivateSent { at: fate.at(), delivered: true });
-                    return Ok(());
-                }
-                Asked::Undelivered(back) => waiter = back,
-            }
-        }
-        if reader.is_none() && !is_held {
-            return Err(Rejected::NoSuchUser);
-        }
-        let fate = known.unwrap_or_else(|| self.remember_private(key));
-        let at = fate.at();
-        // A session that still catches up gets no private message.
-        let readers = reader.as_ref().map(|reader| self.subscribed(&reader.sessions));
-        let (Some(reader), Some(readers)) = (reader, readers.filter(|readers| !readers.is_empty())) else {
-            self.reply(member, ticket, Reply::PrivateSent { at, delivered: false });
-            return Ok(());
-        };
-        let mut recipients = readers.clone();
-        if reader.token != sender.token {
-            recipients.extend(self.subscribed(&sender.sessions));
-        }
-        let private = Private {
-            username: sender.profile.nickname.as_str(),
-            avatar: sender.profile.avatar.as_str(),
-            uid: sender.profile.uid.as_ref().map(PublicId::as_str),
-            to: reader.profile.nickname.as_str(),
-            msg: (kind == Kind::Message).then_some(&*body),
-            img: (kind == Kind::Image).then_some(&*body),
-            at,
-            id: client_id.as_deref(),
-        };
-        let accepted = waiter.accepted.take();
-        fate.send(waiter);
-        let handing = Box::new(Handing::new(readers, fate, Arc::clone(&self.decisions)));
-        let line = Line::Private(private);
-        let ended = self.broadcaster.send_only(id, recipients, &line, accepted, Some(handing));
-        self.keep(ended);
-        Ok(())
-    }
-
-    /// The fate of a private message that is sent for the first time.
-    pub(super) fn remember_private(&mut self, key: Option<ids::Key>) -> Arc<Fate> {
-        let fate = Arc::new(Fate::undelivered(self.now.millis));
-        if let Some(key) = key {
-            self.private_ids.remember(key, Arc::clone(&fate), fate.at());
-        }
-        fate
     }
 
     /// Those of the sessions that are subscribed.

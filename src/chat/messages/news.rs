@@ -113,7 +113,8 @@ pub enum Rejected {
     NoSuchUser,
     /// The journal cannot take or give messages now.
     JournalUnavailable,
-    /// The message was relayed, and stays with the chat server until the journal takes it.
+    /// The message was accepted, and stays with the chat server, or its link, until the journal takes it. Members have heard
+    /// it, unless the room is shared with other nodes.
     NotKeptYet,
     /// What the journal has of the room is damaged.
     JournalDamaged,

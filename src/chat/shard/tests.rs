@@ -337,7 +337,7 @@ fn who_sent_a_private_message_is_told_its_fate_though_the_chat_panics_over_it() 
     stage.told.clear();
     let fate = Arc::new(Fate::undelivered(7));
     let to = Asker { member: ann, worker: WorkerId(0), ticket: 9 };
-    fate.send(Waiter { to, accepted: None });
+    fate.send(Some(Waiter::Request { to, accepted: None }));
     stage.panic(Lost::of(&Input::Decided(Decided { fate, delivered: true })));
     assert_eq!(stage.told(ann), ["9: PrivateSent { at: 7, delivered: true }"]);
 }

@@ -88,6 +88,29 @@ impl AvatarTable {
     }
 }
 
+/// The ids of all pictures with the times at which they were last used, in milliseconds since 1970, those first that were
+/// used longest ago.
+pub(super) fn all(connection: &Connection) -> Result<Vec<(PictureId, u64)>, Fault> {
+    let mut query = connection.prepare("SELECT id, used FROM avatars ORDER BY used")?;
+    let rows = query.query_map([], |row| Ok((row.get::<_, [u8; 16]>(0)?, row.get::<_, i64>(1)?)))?;
+    let picture = |row: rusqlite::Result<([u8; 16], i64)>| {
+        let (id, used) = row?;
+        Ok((PictureId::from_bytes(id), used.unsigned_abs()))
+    };
+    rows.map(picture).collect()
+}
+
+/// Stores a picture that was last used at this time, unless it is there.
+pub(super) fn add(transaction: &Transaction<'_>, picture: &Picture, used: u64) -> rusqlite::Result<()> {
+    let id = picture.id();
+    transaction
+        .prepare_cached(
+            "INSERT OR IGNORE INTO avatars (id, media_type, bytes, used) VALUES (?1, ?2, ?3, ?4)",
+        )?
+        .execute((&id.as_bytes()[..], picture.media_type(), &picture.bytes()[..], int(used)))
+        .map(|_| ())
+}
+
 /// Reads the picture with this id.
 pub(super) fn read(connection: &Connection, id: PictureId) -> Result<Option<Picture>, Fault> {
     let row: Option<(String, Vec<u8>)> = connection

@@ -10,7 +10,7 @@ use std::{
 use rusqlite::{Connection, Row};
 
 use super::{
-    KEEP_ALL, OpenError,
+    KEEP_ALL, OpenError, avatars,
     columns::{checksum, int, offset_of, record_id},
     disk::sync_folder,
     epochs,
@@ -23,7 +23,7 @@ use super::{
     writer_alone,
 };
 use crate::{
-    domain::RoomName,
+    domain::{Picture, PictureId, RoomName},
     journal::{Append, Epoch, JournalError, Record, ReservedName, RoomState, now_millis},
 };
 
@@ -135,6 +135,20 @@ impl Offline {
         })
     }
 
+    /// The ids of all avatar pictures with the times at which they were last used, in milliseconds since 1970, those first
+    /// that were used longest ago.
+    pub(crate) fn pictures(&mut self) -> Result<Vec<(PictureId, u64)>, OfflineError> {
+        self.with(|open| avatars::all(&open.connection))
+    }
+
+    /// A picture. `None` if there is none of this id, or it is damaged.
+    pub(crate) fn picture(&mut self, id: PictureId) -> Result<Option<Picture>, OfflineError> {
+        self.with(|open| match avatars::read(&open.connection, id) {
+            Err(fault) if fault.is_damage() => Ok(None),
+            read => read,
+        })
+    }
+
     /// Ends the run.
     pub(crate) fn close(mut self) -> Result<(), OfflineError> {
         self.with(|open| open.close(KEEP_ALL))
@@ -237,6 +251,18 @@ impl NewJournal {
     /// The journal cannot be written.
     pub(crate) fn reserve(&mut self, room: &RoomName, names: &[ReservedName]) -> Result<(), OfflineError> {
         self.journal.with(|open| open.reserve(room, names, KEEP_ALL))
+    }
+
+    /// Adds an avatar picture that was last used at this time, in milliseconds since 1970.
+    ///
+    /// # Errors
+    /// The journal cannot be written.
+    pub(crate) fn add_picture(&mut self, picture: &Picture, used: u64) -> Result<(), OfflineError> {
+        self.journal.with(|open| {
+            let transaction = open.begin()?;
+            avatars::add(&transaction, picture, used)?;
+            Ok(transaction.commit()?)
+        })
     }
 
     /// Makes the journal durable, and puts it into its folder.

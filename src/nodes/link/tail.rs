@@ -1,15 +1,8 @@
 //! The newest records of a room, to give back what Redis has lost.
 
-use std::{
-    collections::VecDeque,
-    time::{Duration, Instant},
-};
+use std::{collections::VecDeque, time::Instant};
 
-use crate::nodes::commands::Stored;
-
-/// How long a record is kept, even over the share of its room: longer than Redis needs to make it durable, and than a
-/// replica is behind.
-pub(super) const KEEP_FOR: Duration = Duration::from_secs(10);
+use crate::nodes::{KEEP_FOR, commands::Stored};
 
 /// The newest records of one room.
 #[derive(Clone, Debug, Default)]
@@ -26,8 +19,8 @@ impl Tail {
         self.records.push_back((now, record));
     }
 
-    /// Drops the oldest records over `share` bytes, and those that are young only over `most` bytes. The newest record
-    /// stays.
+    /// Drops the oldest records over `share` bytes, and those that are younger than [`KEEP_FOR`] only over `most` bytes. The
+    /// newest record stays.
     pub(super) fn trim(&mut self, now: Instant, share: usize, most: usize) {
         while self.records.len() > 1
             && let Some((at, oldest)) = self.records.front()

@@ -100,6 +100,7 @@ impl<D: Decide, L: Listener> LinkThread<D, L> {
         while !self.is_done {
             let event = self.event().await;
             supervisor.wait_while_stalled();
+            supervisor.panic_if_poisoned();
             self.take(event);
             self.take_more_jobs();
             self.turn();

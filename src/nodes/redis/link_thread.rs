@@ -42,8 +42,9 @@ impl RedisLink {
     /// Starts the thread for a single Redis. It connects, and connects anew whenever the connection is lost, until it is
     /// stopped.
     ///
-    /// A panic of `link` or `listener` ends the part, as one outside of any step: the rooms' state is in the link, and
-    /// other nodes go on.
+    /// A panic of `link` or `listener` ends the part, as one outside of any step. The link has what no other part can give
+    /// a new one: which names are whose, and which messages are under way. Other nodes go on as after the death of this
+    /// one.
     ///
     /// # Errors
     /// The system cannot start a thread.

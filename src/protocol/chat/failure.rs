@@ -39,7 +39,7 @@ pub enum Code {
     RateLimited,
     /// The journal cannot store the message, so it was rejected; or kept messages cannot be read now.
     JournalUnavailable,
-    /// The message was broadcast but is not durable yet; it will be once the journal is available.
+    /// The message was accepted but is not durable yet; it will be once the journal is available.
     NotKeptYet,
     /// Kept messages are damaged and cannot be read.
     Damaged,
@@ -88,7 +88,7 @@ pub const CODES: [CodeRow; 17] = [
     row(
         Code::NotKeptYet,
         "not_kept_yet",
-        "the message was broadcast and will be stored as soon as possible. If it is sent again with its id, it is not broadcast twice",
+        "the message was accepted and will be stored as soon as possible. If it is sent again with its id, it is not said twice",
         Retry::Later,
     ),
     row(Code::Damaged, "damaged", "the stored history of this room is damaged", Retry::Never),

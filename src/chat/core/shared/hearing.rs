@@ -8,7 +8,7 @@ use crate::{
     chat::{
         calls::CallId,
         core::Chat,
-        effects::Effect,
+        effects::{Effect, Now},
         line::Line,
         messages::{Rejected, Reply},
         position::Place,
@@ -56,12 +56,13 @@ impl Chat {
             Some(shared) => own.into_iter().map(|id| shared.says.heard(id)).collect(),
             None => Vec::new(),
         };
-        let (now, tail_bytes) = (self.now.millis, self.tail_share());
-        let Some(id) = self.broadcaster.rooms.find(name) else {
+        let (Now { at, millis }, tail_bytes) = (self.now, self.tail_share());
+        let Some((id, room)) = self.room_named(name) else {
             return;
         };
+        room.heard_at = Some(at);
         // A room that is being opened is told where it stands behind this record.
-        let Some(log) = self.broadcaster.rooms.get(id).and_then(|room| room.log()) else {
+        let Some(log) = room.log() else {
             return;
         };
         if record.first != log.head() + 1 {
@@ -69,7 +70,7 @@ impl Chat {
         }
         let begins = log.epoch().id != epoch.id;
         let entries = unpack(&record);
-        log.heard(&record, epoch, entries.is_ok(), now, tail_bytes);
+        log.heard(&record, epoch, entries.is_ok(), millis, tail_bytes);
         let entries = match entries {
             Ok(entries) => entries,
             Err(error) => return logging::refused(UNREADABLE, format_args!("{error}")),

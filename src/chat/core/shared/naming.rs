@@ -45,9 +45,17 @@ impl Chat {
             self.retire(id);
             return false;
         };
+        let address = self.broadcaster.rooms.member(member).and_then(|member| member.own.address);
         let is_away = self.is_away(id);
-        let room =
-            self.broadcaster.rooms.get(id).filter(|room| !is_away && matches!(room.book, Book::Open(_)));
+        let is_open = |room: &&mut Room| !is_away && matches!(room.book, Book::Open(_));
+        if self.broadcaster.rooms.get(id).filter(is_open).is_some()
+            && let Err(rejected) = self.let_in(id, address)
+        {
+            self.refuse_login(member, ticket, rejected);
+            self.retire(id);
+            return false;
+        }
+        let room = self.broadcaster.rooms.get(id).filter(is_open);
         let (Some(room), Some(shared)) = (room, &mut self.shared) else {
             self.refuse_login(member, ticket, Rejected::JournalUnavailable);
             self.retire(id);
@@ -237,7 +245,7 @@ impl Chat {
     }
 
     /// A room in memory.
-    fn room_named(&mut self, name: &RoomName) -> Option<(RoomId, &mut Room)> {
+    pub(super) fn room_named(&mut self, name: &RoomName) -> Option<(RoomId, &mut Room)> {
         let id = self.broadcaster.rooms.find(name)?;
         Some((id, self.broadcaster.rooms.get(id)?))
     }

@@ -1,4 +1,4 @@
-//! Private messages to users who have sessions at other nodes.
+//! Private messages from and to other nodes.
 
 use std::{sync::Arc, time::Instant};
 
@@ -11,164 +11,43 @@ use super::{
 use crate::{
     broadcast::RoomId,
     chat::{
-        core::Chat,
-        handing::{Asked, Decided, Fate, Handing, Of, Waiter},
+        core::{Chat, private::private},
+        handing::{Decided, Fate, Handing, Waiter},
         ids,
         line::Line,
-        messages::{Rejected, Reply, SendPrivate},
-        position::Asker,
-        users::User,
     },
-    domain::{MemberId, Nickname, NicknameKey, PublicId, RoomName},
-    journal::{Kind, NewEntry},
+    domain::{MemberId, Nickname, NicknameKey, RoomName},
+    journal::NewEntry,
     logging,
     nodes::{
         NodeUid,
         contract::{AskId, Order},
     },
-    protocol::chat::Private,
 };
 
-/// The sessions and nodes that a private message goes to.
-struct Ways {
-    /// Subscribed sessions of the reader at this node.
-    readers: Vec<MemberId>,
-    /// All subscribed sessions at this node that get it.
-    recipients: Vec<MemberId>,
-    /// Other nodes of the reader.
-    to_reader: Vec<NodeUid>,
-    /// Other nodes at which only the sender has sessions.
-    to_sender: Vec<NodeUid>,
-}
-
 impl Chat {
-    /// A private message goes to the subscribed sessions of both users at all nodes. The sender is answered when one of
-    /// the reader's was handed it, or none was.
-    pub(in crate::chat::core) fn send_private_by_link(
-        &mut self,
-        message: SendPrivate,
-    ) -> Result<(), Rejected> {
-        let (member, ticket, name) = (message.member, message.ticket, message.to.key());
-        let known = self.broadcaster.rooms.member(member).ok_or(Rejected::NotLoggedIn)?;
-        let (id, worker) = (known.room().ok_or(Rejected::NotLoggedIn)?, known.worker);
-        let room = self.broadcaster.rooms.get(id).ok_or(Rejected::NotLoggedIn)?;
-        let sender = room.presence.user_of(member).ok_or(Rejected::NotLoggedIn)?.clone();
-        let reader = room.presence.profile_of(&name).map(|profile| profile.nickname.clone());
-        let is_held = room.presence.is_held(&name);
-        let key = message
-            .id
-            .as_deref()
-            .map(|id| ids::private_key(sender.sender, &sender.token, &room.name, &name, id));
-        let to = Asker { member, worker, ticket };
-        let mut waiter = Waiter { to, accepted: Some(message.accepted) };
-        let known = key.and_then(|key| self.private_ids.find(&key));
-        if let Some(fate) = &known {
-            match fate.ask(waiter) {
-                Asked::Waits => return Ok(()),
-                Asked::Delivered => {
-                    self.reply(member, ticket, Reply::PrivateSent { at: fate.at(), delivered: true });
-                    return Ok(());
-                }
-                Asked::Undelivered(back) => waiter = back,
-            }
-        }
-        if reader.is_none() && !is_held {
-            return Err(Rejected::NoSuchUser);
-        }
-        let ways = self.ways(id, &name, &sender)?;
-        let fate = known.unwrap_or_else(|| self.remember_private(key));
-        let at = fate.at();
-        let Some(reader) = reader.filter(|_| !ways.readers.is_empty() || !ways.to_reader.is_empty()) else {
-            self.reply(member, ticket, Reply::PrivateSent { at, delivered: false });
-            return Ok(());
-        };
-        let entry = NewEntry {
-            kind: message.kind,
-            at,
-            username: sender.profile.nickname.as_str(),
-            avatar: sender.profile.avatar.as_str(),
-            uid: sender.profile.uid.as_ref(),
-            id: message.id.as_deref().unwrap_or_default(),
-            body: &message.body,
-        };
-        self.send_to_all_nodes(id, ways, &reader, entry, fate, waiter);
-        Ok(())
-    }
-
-    /// Sends a private message all its ways; its fate answers `waiter`.
-    fn send_to_all_nodes(
-        &mut self,
-        id: RoomId,
-        ways: Ways,
-        reader: &Nickname,
-        entry: NewEntry<'_>,
-        fate: Arc<Fate>,
-        mut waiter: Waiter,
-    ) {
-        let ask = self.whisper(id, &ways, |ask, wants_answer| pack_private(ask, wants_answer, reader, entry));
-        let Ways { readers, recipients, to_reader, .. } = ways;
-        let has_part = !readers.is_empty();
-        let accepted = if recipients.is_empty() { None } else { waiter.accepted.take() };
-        fate.send(waiter);
-        let (now, mut part) = (self.now.at, fate);
-        if let (Some(ask), Some(shared), false) = (ask, &mut self.shared, to_reader.is_empty()) {
-            let whole = std::mem::replace(&mut part, Arc::new(Fate::of(Of::Part(ask))));
-            shared.whispers.add(ask, whole, to_reader, has_part, now);
-        }
-        if !recipients.is_empty() {
-            let handing =
-                has_part.then(|| Box::new(Handing::new(readers, part, Arc::clone(&self.decisions))) as _);
-            let line = Line::Private(private(entry, reader.as_str()));
-            let ended = self.broadcaster.send_only(id, recipients, &line, accepted, handing);
-            self.keep(ended);
-        }
-    }
-
-    /// The ways of a private message.
-    ///
-    /// # Errors
-    /// The reader has sessions at other nodes only, and Redis cannot be reached.
-    fn ways(&mut self, id: RoomId, reader: &NicknameKey, sender: &User) -> Result<Ways, Rejected> {
+    /// The nodes of a user of a room, without this one.
+    pub(in crate::chat::core) fn other_nodes_of(&mut self, id: RoomId, key: &NicknameKey) -> Vec<NodeUid> {
         let own = self.shared.as_ref().map(|shared| shared.sharing.node);
-        let is_away = self.is_away(id);
-        let room = self.broadcaster.rooms.get(id).ok_or(Rejected::NotLoggedIn)?;
-        let (presence, sender_key) = (&room.presence, sender.profile.nickname.key());
-        let nodes_of = |key| {
-            let people = presence.people().zip(own);
-            people.map(|(people, own)| people.nodes_of(key, own)).unwrap_or_default()
-        };
-        let (mut to_reader, mut to_sender) = (nodes_of(reader), nodes_of(&sender_key));
-        to_sender.retain(|node| !to_reader.contains(node));
-        let sessions = presence.find(reader).map(|reader| reader.sessions.clone()).unwrap_or_default();
-        // A session that still catches up gets no private message.
-        let readers = self.subscribed(&sessions);
-        let mut recipients = readers.clone();
-        if *reader != sender_key {
-            recipients.extend(self.subscribed(&sender.sessions));
-        }
-        if is_away {
-            if readers.is_empty() && !to_reader.is_empty() {
-                return Err(Rejected::JournalUnavailable);
-            }
-            to_reader.clear();
-            to_sender.clear();
-        }
-        Ok(Ways { readers, recipients, to_reader, to_sender })
+        let room = self.broadcaster.rooms.get(id);
+        let people = room.and_then(|room| room.presence.people()).zip(own);
+        people.map(|(people, own)| people.nodes_of(key, own)).unwrap_or_default()
     }
 
-    /// Tells the other nodes. Returns the number of the message; `None` if there are none.
-    fn whisper(
+    /// Tells the other nodes of both users. Returns the number of the message; `None` if there are none.
+    pub(in crate::chat::core) fn whisper(
         &mut self,
         id: RoomId,
-        Ways { to_reader, to_sender, .. }: &Ways,
-        pack: impl Fn(AskId, bool) -> Bytes,
+        to: &Nickname,
+        entry: NewEntry<'_>,
+        (to_reader, to_sender): (&[NodeUid], &[NodeUid]),
     ) -> Option<AskId> {
         let room = &self.broadcaster.rooms.get(id)?.name;
         let shared = self.shared.as_mut()?;
         let ask = shared.next_ask();
         for (nodes, wants_answer) in [(to_reader, true), (to_sender, false)] {
             if !nodes.is_empty() {
-                let packed = pack(ask, wants_answer);
+                let packed = pack_private(ask, wants_answer, to, entry);
                 for node in nodes {
                     shared.order(Order::Whisper(room.clone(), *node, packed.clone()));
                 }
@@ -177,69 +56,114 @@ impl Chat {
         (!to_reader.is_empty() || !to_sender.is_empty()).then_some(ask)
     }
 
+    /// The fate of a message depends on other nodes, and on sessions of this one if `has_part`. Returns what decides over
+    /// these sessions.
+    pub(in crate::chat::core) fn wait_for_nodes(
+        &mut self,
+        ask: AskId,
+        fate: Arc<Fate>,
+        nodes: Vec<NodeUid>,
+        has_part: bool,
+    ) -> Arc<Fate> {
+        let now = self.now.at;
+        if let Some(shared) = &mut self.shared {
+            shared.whispers.add(ask, fate, nodes, has_part, now);
+        }
+        Arc::new(Fate::of_part(ask))
+    }
+
     /// Another node has told this one something.
     pub(super) fn whispered(&mut self, room: &RoomName, node: NodeUid, packed: Bytes) {
         match Whisper::unpack(packed) {
             Ok(Whisper::Private(message)) => self.private_of_node(room, node, &message),
-            Ok(Whisper::Handed(ask, is_handed)) => {
+            Ok(Whisper::Handed(ask, is_handed, at)) => {
                 let shared = self.shared.as_mut();
-                let decided = shared.and_then(|shared| shared.whispers.answered(ask, node, is_handed));
+                let decided = shared.and_then(|shared| shared.whispers.answered(ask, node, is_handed, at));
                 self.private_decided(decided);
             }
             Err(error) => logging::refused(UNREADABLE, format_args!("{error}")),
         }
     }
 
-    /// A private message of another node: hands it to the sessions of both users here.
+    /// A private message of another node: hands it to the sessions of both users here, unless it was handed over before.
     fn private_of_node(&mut self, name: &RoomName, node: NodeUid, message: &PrivateWhisper) {
         let PrivateWhisper { ask, wants_answer, to, entry } = message;
-        let id = self.broadcaster.rooms.find(name);
-        let sessions_of = |chat: &mut Self, key: &NicknameKey| -> Vec<MemberId> {
-            let room = id.and_then(|id| chat.broadcaster.rooms.get(id));
-            let user = room.and_then(|room| room.presence.find(key));
-            let sessions = user.map(|user| user.sessions.clone()).unwrap_or_default();
-            chat.subscribed(&sessions)
-        };
         let reader = to.key();
-        let readers = sessions_of(self, &reader);
+        let uid = entry.uid.filter(|_| !entry.id.is_empty());
+        let key = uid.map(|uid| ids::private_key(&uid, name, &reader, &entry.id));
+        let known = key.and_then(|key| self.private_ids.find(&key));
+        let waiter = wants_answer.then(|| Waiter::Node(name.clone(), node, *ask));
+        let waiter = match (&known, waiter) {
+            (Some(fate), Some(waiter)) => match self.answer_again(fate, waiter) {
+                Some(waiter) => Some(waiter),
+                None => return,
+            },
+            // Only the sender has sessions here, and they have it.
+            (Some(fate), None) if fate.is_shown() => return,
+            (_, waiter) => waiter,
+        };
+        let Some((id, readers, recipients)) = self.recipients_here(name, &reader, &entry.username) else {
+            return self.tell_fate(waiter, entry.at, false);
+        };
+        let fate = known.unwrap_or_else(|| self.remember_private(key, entry.at));
+        fate.show();
+        let handing = if readers.is_empty() {
+            self.tell_fate(waiter, entry.at, false);
+            None
+        } else {
+            fate.send(waiter);
+            Some(Box::new(Handing::new(readers, fate, Arc::clone(&self.decisions))) as _)
+        };
+        let line = Line::Private(private(entry.as_new(), to.as_str()));
+        let ended = self.broadcaster.send_only(id, recipients, &line, None, handing);
+        self.keep(ended);
+    }
+
+    /// The room, the sessions of the reader at this node, and those of reader and sender; `None` if there are none.
+    fn recipients_here(
+        &mut self,
+        name: &RoomName,
+        reader: &NicknameKey,
+        sender: &str,
+    ) -> Option<(RoomId, Vec<MemberId>, Vec<MemberId>)> {
+        let id = self.broadcaster.rooms.find(name)?;
+        let readers = self.subscribed_of(id, reader);
         let mut recipients = readers.clone();
         // The bytes come from another node, so the name is checked again.
-        if let Ok(sender) = Nickname::parse(&entry.username)
-            && sender.key() != reader
+        if let Ok(sender) = Nickname::parse(sender)
+            && sender.key() != *reader
         {
-            recipients.extend(sessions_of(self, &sender.key()));
+            recipients.extend(self.subscribed_of(id, &sender.key()));
         }
-        let fate = || Arc::new(Fate::of(Of::Foreign(name.clone(), node, *ask)));
-        if *wants_answer && readers.is_empty() {
-            self.tell_handed(name.clone(), node, *ask, false);
-        }
-        if let (Some(id), false) = (id, recipients.is_empty()) {
-            let handing = (*wants_answer && !readers.is_empty())
-                .then(|| Box::new(Handing::new(readers, fate(), Arc::clone(&self.decisions))) as _);
-            let line = Line::Private(private(entry.as_new(), to.as_str()));
-            let ended = self.broadcaster.send_only(id, recipients, &line, None, handing);
-            self.keep(ended);
-        }
+        (!recipients.is_empty()).then_some((id, readers, recipients))
+    }
+
+    /// The subscribed sessions of a user at this node.
+    fn subscribed_of(&mut self, id: RoomId, key: &NicknameKey) -> Vec<MemberId> {
+        let room = self.broadcaster.rooms.get(id);
+        let user = room.and_then(|room| room.presence.find(key));
+        let sessions = user.map(|user| user.sessions.clone()).unwrap_or_default();
+        self.subscribed(&sessions)
     }
 
     /// Answers another node. A room that is closed here has no way to it; that node does not wait for long.
-    fn tell_handed(&mut self, room: RoomName, node: NodeUid, ask: AskId, is_handed: bool) {
+    pub(in crate::chat::core) fn tell_handed(
+        &mut self,
+        room: RoomName,
+        node: NodeUid,
+        ask: AskId,
+        (is_handed, at): (bool, u64),
+    ) {
         if self.broadcaster.rooms.find(&room).is_some() {
-            self.order(Order::Whisper(room, node, pack_handed(ask, is_handed)));
+            self.order(Order::Whisper(room, node, pack_handed(ask, is_handed, at)));
         }
     }
 
-    /// It is known whether sessions of this node were handed a private message, or a part of one.
-    pub(in crate::chat::core) fn part_decided(&mut self, Decided { fate, delivered }: &Decided) {
-        match fate.is_of() {
-            Of::Message => {}
-            Of::Part(ask) => {
-                let shared = self.shared.as_mut();
-                let decided = shared.and_then(|shared| shared.whispers.part_decided(*ask, *delivered));
-                self.private_decided(decided);
-            }
-            Of::Foreign(room, node, ask) => self.tell_handed(room.clone(), *node, *ask, *delivered),
-        }
+    /// It is known whether sessions of this node were handed their part of a private message.
+    pub(in crate::chat::core) fn part_decided(&mut self, ask: AskId, delivered: bool) {
+        let shared = self.shared.as_mut();
+        let decided = shared.and_then(|shared| shared.whispers.part_decided(ask, delivered));
+        self.private_decided(decided);
     }
 
     fn private_decided(&mut self, decided: Option<(Arc<Fate>, bool)>) {
@@ -263,20 +187,5 @@ impl Chat {
         if let Some(shared) = &mut self.shared {
             shared.shows.let_go(now);
         }
-    }
-}
-
-/// The fields of a private message's event.
-fn private<'a>(entry: NewEntry<'a>, to: &'a str) -> Private<'a> {
-    let NewEntry { kind, at, username, avatar, uid, id, body } = entry;
-    Private {
-        username,
-        avatar,
-        uid: uid.map(PublicId::as_str),
-        to,
-        msg: (kind == Kind::Message).then_some(body),
-        img: (kind == Kind::Image).then_some(body),
-        at,
-        id: (!id.is_empty()).then_some(id),
     }
 }

@@ -1,7 +1,7 @@
 //! The packed form of what one node tells another one about private messages.
 //!
-//! The first byte says what it is, 8 bytes are the sender's number for the message, little-endian. An answer ends there.
-//! A message goes on with the reader's name, behind its length in two bytes, and ends with an entry as the journal packs
+//! The first byte says what it is, 8 bytes are the sender's number for the message, little-endian. An answer ends with 8
+//! bytes of the time at which the message was said. A message goes on with the reader's name, behind its length in two bytes, and ends with an entry as the journal packs
 //! it.
 
 use bytes::{Buf as _, BufMut as _, Bytes, BytesMut};
@@ -22,8 +22,9 @@ const NOT_HANDED: u8 = 4;
 pub(super) enum Whisper {
     /// A private message.
     Private(Box<PrivateWhisper>),
-    /// Whether a session of the reader was handed the message with this number.
-    Handed(AskId, bool),
+    /// Whether a session of the reader was handed the message with this number, and when that was said first, in
+    /// milliseconds since 1970.
+    Handed(AskId, bool, u64),
 }
 
 /// A private message of a user of another node.
@@ -45,10 +46,11 @@ pub(super) struct PrivateWhisper {
 pub(super) struct BadWhisper;
 
 /// Packs an answer.
-pub(super) fn pack_handed(AskId(ask): AskId, is_handed: bool) -> Bytes {
-    let mut packed = BytesMut::with_capacity(9);
+pub(super) fn pack_handed(AskId(ask): AskId, is_handed: bool, at: u64) -> Bytes {
+    let mut packed = BytesMut::with_capacity(17);
     packed.put_u8(if is_handed { HANDED } else { NOT_HANDED });
     packed.put_u64_le(ask);
+    packed.put_u64_le(at);
     packed.freeze()
 }
 
@@ -80,7 +82,9 @@ impl Whisper {
         }
         let (kind, ask) = (bytes.get_u8(), AskId(bytes.get_u64_le()));
         match kind {
-            HANDED | NOT_HANDED if bytes.is_empty() => Ok(Self::Handed(ask, kind == HANDED)),
+            HANDED | NOT_HANDED if bytes.len() == 8 => {
+                Ok(Self::Handed(ask, kind == HANDED, bytes.get_u64_le()))
+            }
             TO_READER | TO_SENDER => private(bytes)
                 .map(|(to, entry)| {
                     Self::Private(Box::new(PrivateWhisper {
@@ -136,8 +140,8 @@ mod tests {
     #[test]
     fn messages_and_answers_are_read_as_they_were_packed() {
         for is_handed in [true, false] {
-            let answer = Whisper::unpack(pack_handed(AskId(7), is_handed));
-            assert_eq!(answer, Ok(Whisper::Handed(AskId(7), is_handed)));
+            let answer = Whisper::unpack(pack_handed(AskId(7), is_handed, 8));
+            assert_eq!(answer, Ok(Whisper::Handed(AskId(7), is_handed, 8)));
             let message = Whisper::unpack(pack_private(AskId(u64::MAX), is_handed, &reader(), entry()));
             let Ok(Whisper::Private(message)) = message else { panic!("{message:?}") };
             let PrivateWhisper { ask, wants_answer, to, entry } = *message;
@@ -148,7 +152,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_cut_are_an_error() {
-        for packed in [pack_handed(AskId(7), true), pack_private(AskId(7), true, &reader(), entry())] {
+        for packed in [pack_handed(AskId(7), true, 8), pack_private(AskId(7), true, &reader(), entry())] {
             for len in 0..packed.len() {
                 assert_eq!(Whisper::unpack(packed.slice(..len)), Err(BadWhisper), "cut at {len}");
             }

@@ -45,17 +45,21 @@ impl Whispers {
         self.ends.push_back((now + PATIENCE, ask));
     }
 
-    /// A node has answered whether a session of the reader was handed a message there. Returns the message if its fate is
+    /// A node has answered whether a session of the reader was handed a message there, which was said at `at`. Returns the message if its fate is
     /// known by that, and its fate.
     pub(super) fn answered(
         &mut self,
         ask: AskId,
         node: NodeUid,
         is_handed: bool,
+        at: u64,
     ) -> Option<(Arc<Fate>, bool)> {
-        let nodes = &mut self.by_ask.get_mut(&ask)?.nodes;
+        let Whispering { fate, nodes, .. } = self.by_ask.get_mut(&ask)?;
         let place = nodes.iter().position(|other| *other == node)?;
         nodes.swap_remove(place);
+        if is_handed {
+            fate.was_said_at(at);
+        }
         self.decide(ask, is_handed)
     }
 
@@ -105,10 +109,10 @@ mod tests {
         let (mut whispers, now) = (Whispers::default(), Instant::now());
         whispers.add(AskId(1), fate(), vec![node(1), node(2)], true, now);
         assert!(whispers.part_decided(AskId(1), false).is_none());
-        assert!(whispers.answered(AskId(1), node(9), true).is_none(), "it was not asked");
-        let decided = whispers.answered(AskId(1), node(2), true).map(|(_, delivered)| delivered);
+        assert!(whispers.answered(AskId(1), node(9), true, 1).is_none(), "it was not asked");
+        let decided = whispers.answered(AskId(1), node(2), true, 1).map(|(_, delivered)| delivered);
         assert_eq!(decided, Some(true));
-        assert!(whispers.answered(AskId(1), node(1), true).is_none(), "it is known already");
+        assert!(whispers.answered(AskId(1), node(1), true, 1).is_none(), "it is known already");
     }
 
     #[test]
@@ -116,7 +120,7 @@ mod tests {
         let (mut whispers, now) = (Whispers::default(), Instant::now());
         whispers.add(AskId(1), fate(), vec![node(1)], false, now);
         whispers.add(AskId(2), fate(), vec![node(1)], true, now);
-        let decided = whispers.answered(AskId(1), node(1), false).map(|(_, delivered)| delivered);
+        let decided = whispers.answered(AskId(1), node(1), false, 1).map(|(_, delivered)| delivered);
         assert_eq!((decided, whispers.next()), (Some(false), Some(now + PATIENCE)));
         assert!(whispers.take_due(now).is_none());
         assert!(whispers.take_due(now + PATIENCE).is_some());

@@ -55,6 +55,25 @@ local function import_names(KEYS, ARGV)
   return ''
 end
 
+-- Keeps a picture that was used last at `used`, unless its time is over. Others stay.
+-- KEYS a:<id> a ages n  ARGV id type bytes used age -> node that is alive, or an empty text; nil if its time is over
+local function import_picture(KEYS, ARGV)
+  local node = live_node(KEYS[4])
+  if node then return node end
+  local id, size, t, age = ARGV[1], #ARGV[3], now(), tonumber(ARGV[5])
+  local used = math.min(tonumber(ARGV[4]), t)
+  local left = used + age - t
+  if left <= 0 then return false end
+  if redis.call('EXISTS', KEYS[1]) == 1 then return '' end
+  redis.call('SET', KEYS[1], ARGV[2] .. '\n' .. ARGV[3], 'PX', text(left))
+  if redis.call('HEXISTS', KEYS[2], id) == 0 then redis.call('HINCRBY', KEYS[2], '#', size) end
+  redis.call('HSET', KEYS[2], id, size)
+  redis.call('ZADD', KEYS[3], text(used), id)
+  redis.call('PEXPIRE', KEYS[2], age)
+  redis.call('PEXPIRE', KEYS[3], age)
+  return ''
+end
+
 -- Makes the records that were imported a room, unless there is one.
 -- KEYS m s k g n rooms imported_s imported_k  ARGV room head epochs id number bytes at
 -- -> node that is alive, or an empty text; nil if there is a room

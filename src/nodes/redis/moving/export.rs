@@ -43,9 +43,29 @@ async fn write(
         write_room(&mut redis, journal, &room, &mut tally).await?;
         progress(&tally);
     }
+    write_pictures(&mut redis, journal, &mut tally).await?;
     // A node that was started meanwhile may have changed rooms that were written.
     redis.check_no_node_is_alive().await?;
     Ok(tally)
+}
+
+async fn write_pictures(
+    redis: &mut Session,
+    journal: &mut NewJournal,
+    tally: &mut Tally,
+) -> Result<(), MovingError> {
+    for (id, used) in redis.pictures().await? {
+        match redis.picture(&id).await? {
+            Ok(Some(picture)) => {
+                journal.add_picture(&picture, used)?;
+                tally.pictures += 1;
+            }
+            // Its time is over.
+            Ok(None) => {}
+            Err(_) => tally.damaged += 1,
+        }
+    }
+    Ok(())
 }
 
 async fn write_room(

@@ -1,6 +1,6 @@
 //! Brings the journal of a server into Redis.
 
-use std::path::Path;
+use std::{path::Path, time::Duration};
 
 use redis::Cmd;
 
@@ -8,7 +8,7 @@ use super::{
     super::{
         calls::{function, of_room},
         connecting::Options,
-        keys::prefix,
+        keys::{key_of_picture, prefix},
         records::{epochs_text, pack_keys, tail},
         users::owner_text,
     },
@@ -22,7 +22,11 @@ use crate::{
         entry::unpack,
         sqlite::offline::{Offline, OfflineError},
     },
-    nodes::{Partition, bounds::READ_BYTES, commands::RoundKey},
+    nodes::{
+        Partition,
+        bounds::{READ_BYTES, millis},
+        commands::RoundKey,
+    },
 };
 
 /// The run that the records are of: none of a node.
@@ -38,18 +42,23 @@ const MOST_MESSAGES: usize = 1 << 16;
 const MOST_EPOCHS: u64 = 1 << 20;
 
 /// Brings the journal in `folder` into Redis. Rooms that are there already as they are in the journal are left as they
-/// are, so that an import that was interrupted can be repeated. `progress` is told after each room.
+/// are, so that an import that was interrupted can be repeated. Avatar pictures stay in Redis for `picture_age` after their
+/// last use, as nodes keep them. `progress` is told after each room.
 ///
 /// # Errors
 /// Redis has one of the rooms otherwise, and nothing was done; a server or a node is in use; or one of both sides fails.
 pub async fn import(
     options: &Options,
     folder: &Path,
+    picture_age: Duration,
     progress: &mut dyn FnMut(&Tally),
 ) -> Result<Tally, MovingError> {
     let mut journal = Offline::open(folder)?;
     let imported = match Session::open(options).await {
-        Ok(redis) => Import { redis, tally: Tally::default() }.run(&mut journal, progress).await,
+        Ok(redis) => {
+            let import = Import { redis, tally: Tally::default(), picture_age: millis(picture_age).max(1) };
+            import.run(&mut journal, progress).await
+        }
         Err(error) => Err(error),
     };
     // Also after an error: the journal is as usable as before.
@@ -62,6 +71,8 @@ pub async fn import(
 struct Import {
     redis: Session,
     tally: Tally,
+    /// How long Redis keeps a picture after its last use, in milliseconds.
+    picture_age: u64,
 }
 
 impl Import {
@@ -81,6 +92,7 @@ impl Import {
                 Comparison::Other => return Err(MovingError::Taken(room)),
             }
         }
+        self.pictures(journal).await?;
         for room in &missing {
             let state = journal.state(room)?;
             self.names(room, &state.names).await?;
@@ -91,6 +103,26 @@ impl Import {
             progress(&self.tally);
         }
         Ok(self.tally)
+    }
+
+    /// Brings the avatar pictures, before the messages that show them. Those that are there are left as they are; those
+    /// whose time is over are left out.
+    async fn pictures(&mut self, journal: &mut Offline) -> Result<(), MovingError> {
+        for (id, used) in journal.pictures()? {
+            let Some(picture) = journal.picture(id)? else {
+                self.tally.damaged += 1;
+                continue;
+            };
+            let partition = Partition::of_picture(&id);
+            let prefix = prefix(partition);
+            let keys =
+                [key_of_picture(&id), format!("{prefix}a"), format!("{prefix}ages"), format!("{prefix}n")];
+            let mut cmd = function("import_picture", keys);
+            cmd.arg(id.to_string()).arg(picture.media_type()).arg(&picture.bytes()[..]);
+            cmd.arg(used).arg(self.picture_age);
+            self.tally.pictures += u64::from(self.redis.do_alone(partition, &cmd).await?);
+        }
+        Ok(())
     }
 
     async fn names(&mut self, room: &RoomName, names: &[ReservedName]) -> Result<(), MovingError> {

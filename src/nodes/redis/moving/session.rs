@@ -11,14 +11,15 @@ use super::{
         connecting::{NotConnected, Options, connect, text_of_error},
         fitness::Unfit,
         keys::{KEYS_OF_ROOMS, prefix, room_of_key},
+        pages::{picture, picture_of},
         places,
         records::read_epochs,
     },
     MovingError, read_owner,
 };
 use crate::{
-    domain::RoomName,
-    journal::{Epoch, ReservedName},
+    domain::{Picture, PictureId, RoomName},
+    journal::{Epoch, JournalError, ReservedName},
     nodes::{
         Bounds, Partition,
         commands::{Answer, Command, Stored},
@@ -110,6 +111,27 @@ impl Session {
         }
     }
 
+    /// The ids of all avatar pictures with the times at which they were kept last, in milliseconds since 1970.
+    pub(super) async fn pictures(&mut self) -> Result<Vec<(PictureId, u64)>, MovingError> {
+        let mut pictures = Vec::new();
+        for partition in Partition::all() {
+            let mut range = redis::cmd("ZRANGE");
+            range.arg(format!("{}ages", prefix(partition))).arg(&["0", "-1"]).arg("WITHSCORES");
+            for pair in list(self.ask(partition, &range).await?).map_err(unreadable)? {
+                pictures.push(aged(pair).map_err(unreadable)?);
+            }
+        }
+        Ok(pictures)
+    }
+
+    /// An avatar picture; `None` if it is not there any more. Damage is the inner error.
+    pub(super) async fn picture(
+        &mut self,
+        id: &PictureId,
+    ) -> Result<Result<Option<Picture>, JournalError>, MovingError> {
+        Ok(picture_of(id, self.ask(Partition::of_picture(id), &picture(id)).await?))
+    }
+
     /// All rooms that have, or had, messages, or have reserved names.
     pub(super) async fn rooms(&mut self) -> Result<BTreeSet<RoomName>, MovingError> {
         let mut rooms = BTreeSet::new();
@@ -156,6 +178,16 @@ async fn add_rooms(
 
 fn unreadable(error: BadReply) -> MovingError {
     MovingError::Redis(error.to_string())
+}
+
+/// The id of a picture and its time: a pair, with the time as a number of floating point.
+fn aged(pair: Value) -> Result<(PictureId, u64), BadReply> {
+    let [id, time] = array(pair)?;
+    let id = text(id)?.parse().map_err(|_| BadReply::Unexpected("the id of a picture"))?;
+    match time {
+        Value::Double(time) if time >= 0.0 => Ok((id, time as u64)),
+        _ => Err(BadReply::Unexpected("a time")),
+    }
 }
 
 fn standing(answer: Value) -> Result<Standing, BadReply> {

@@ -162,7 +162,12 @@ async fn a_message_or_picture_waits_until_its_sender_is_subscribed_so_that_its_a
         assert!(stage.talk.pending.is_empty() && stage.talk.is_on_hold(), "reading is paused behind {event}");
         stage.run(reading).await;
         assert_eq!(said(&stage.heard()), [(1, true)]);
-        assert!(is_nothing(&stage.talk.tail(Tail { visit, records: Vec::new(), behind: None, epoch: None })));
+        assert!(is_nothing(&stage.talk.tail(Tail {
+            visit,
+            epoch: EPOCH,
+            records: Vec::new(),
+            behind: None
+        })));
         assert!(!stage.talk.is_on_hold());
         stage.reply(stage.ticket(), Reply::Posted(place));
         assert_eq!(stage.heard().len(), 1, "the answer");

@@ -279,6 +279,8 @@ impl Play {
         for node in &mut self.nodes.nodes {
             node.pass(redis::HOLD);
             node.pass(redis::HOLD);
+            // Nor is what was said last in any danger.
+            node.pass(redis::HOLD);
         }
         self.settle()?;
         for room in self.nodes.redis.rooms.values() {

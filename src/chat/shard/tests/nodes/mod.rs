@@ -17,7 +17,7 @@ use crate::{
     },
     chat::{
         calls::{Answer, Call, CallId},
-        common::{Common, ShardId, Sharing},
+        common::{ChatLimits, Common, ShardId, Sharing},
         core::Lost,
         effects::{Effect, Input, Job, Now},
         handing::{Decided, Decisions},
@@ -47,6 +47,7 @@ use std::{
 mod any_order;
 mod beginning_again;
 mod names;
+mod new_rooms;
 mod private;
 mod redis;
 mod said;
@@ -88,11 +89,11 @@ struct Node {
 }
 
 impl Node {
-    fn new(number: u64) -> Self {
+    fn new(number: u64, limits: ChatLimits) -> Self {
         let now = Now { at: Instant::now(), millis: 1000 };
         let budget = Budget::new(1 << 30);
         let node = name_of(number).parse().expect("a name");
-        let common = Common::shared(LIMITS, Arc::clone(&budget), 1, Sharing { node, seed: 70 + number });
+        let common = Common::shared(limits, Arc::clone(&budget), 1, Sharing { node, seed: 70 + number });
         Self::of(&common, ShardId(0), now)
     }
 
@@ -224,9 +225,13 @@ struct Nodes {
 
 impl Nodes {
     fn new() -> Self {
+        Self::with(LIMITS)
+    }
+
+    fn with(limits: ChatLimits) -> Self {
         let uid = |number: u64| NodeUid::new(name_of(number).parse().expect("a name"), [number as u8; 12]);
         let redis = Redis { nodes: vec![uid(0), uid(1)], epoch: 1, ..Redis::default() };
-        Self { nodes: [0, 1].map(Node::new), redis }
+        Self { nodes: [0, 1].map(|number| Node::new(number, limits)), redis }
     }
 
     /// Redis does what a node has ordered.

@@ -54,6 +54,71 @@ fn a_private_message_that_no_node_hands_over_in_time_is_not_delivered() {
 }
 
 #[test]
+fn a_private_message_that_is_sent_again_through_another_node_is_handed_over_once() {
+    let mut nodes = Nodes::new();
+    let (ann, ben) = nodes.ann_and_ben();
+    private(&mut nodes, 0, ann, 10, "ben", Some("x"));
+    // Its sender's node dies behind the message, and before its answer.
+    nodes.run_redis(0);
+    nodes.leave(0, ann, true);
+    nodes.run();
+    let near = nodes.user(1, 3, "ann", Some(1));
+    assert_eq!(nodes.told(1, ben), ["ann to ben: hi", "-ann of 1", "+ann of 2"]);
+    nodes.forget_told();
+    // Now through the reader's node.
+    private(&mut nodes, 1, near, 11, "ben", Some("x"));
+    nodes.run();
+    assert_eq!((nodes.told(1, near), nodes.told(1, ben)), (vec!["11: delivered".to_owned()], vec![]));
+    // And through another one, which hears from the reader's that it was delivered.
+    let far = nodes.user(0, 4, "ann", Some(1));
+    nodes.forget_told();
+    private(&mut nodes, 0, far, 12, "ben", Some("x"));
+    nodes.run();
+    assert!(nodes.told(0, far).contains(&"12: delivered".to_owned()));
+    assert_eq!(nodes.told(1, ben), Vec::<String>::new());
+    // Of another user, or to another one, it is another message.
+    private(&mut nodes, 1, ben, 13, "ann", Some("x"));
+    nodes.run();
+    assert!(nodes.told(0, far).contains(&"ben to ann: hi".to_owned()));
+}
+
+#[test]
+fn a_private_message_that_is_sent_again_is_shown_once_to_the_sessions_of_its_sender() {
+    let mut nodes = Nodes::new();
+    let (ann, _) = nodes.ann_and_ben();
+    let tab = nodes.user(1, 3, "ann", Some(1));
+    let _cleo = nodes.user(0, 4, "cleo", None);
+    nodes.forget_told();
+    for ticket in 10..13 {
+        private(&mut nodes, 0, ann, ticket, "cleo", Some("x"));
+        nodes.nodes[0].feed(Input::TurnEnded);
+        // The other node is told again, as by a node that has not sent it before.
+        let again = nodes.nodes[0].orders.clone();
+        nodes.nodes[0].orders.extend(again);
+        nodes.run();
+    }
+    assert_eq!(nodes.told(1, tab), ["ann to cleo: hi"]);
+}
+
+#[test]
+fn a_private_message_that_two_nodes_send_at_once_is_handed_over_once_and_both_are_answered() {
+    let mut nodes = Nodes::new();
+    let (ann, ben) = nodes.ann_and_ben();
+    let near = nodes.user(1, 3, "ann", Some(1));
+    nodes.forget_told();
+    private(&mut nodes, 1, near, 11, "ben", Some("x"));
+    private(&mut nodes, 0, ann, 10, "ben", Some("x"));
+    nodes.run_redis(0);
+    while let Some(heard) = nodes.nodes[1].heard.pop_front() {
+        nodes.nodes[1].feed(Input::Heard(heard));
+    }
+    nodes.run();
+    assert_eq!(nodes.told(1, ben), ["ann to ben: hi"]);
+    assert_eq!(nodes.told(1, near).pop(), Some("11: delivered".to_owned()));
+    assert_eq!(nodes.told(0, ann).pop(), Some("10: delivered".to_owned()));
+}
+
+#[test]
 fn a_reader_that_is_in_no_room_or_has_not_caught_up_is_handed_nothing() {
     let mut nodes = Nodes::new();
     let (ann, _) = nodes.ann_and_ben();

@@ -1,6 +1,7 @@
 //! What is said is heard by all nodes in one order.
 
 use super::*;
+use crate::nodes::KEEP_FOR;
 
 #[test]
 fn both_nodes_hear_one_order_and_senders_are_told_their_places_in_it() {
@@ -116,15 +117,27 @@ fn what_was_said_comes_before_what_its_sender_does_next() {
 }
 
 #[test]
-fn a_room_stays_open_until_its_messages_are_in_redis_and_is_closed_then() {
+fn a_room_stays_open_until_its_messages_are_in_redis_and_safe_there_and_is_closed_then() {
     let mut nodes = Nodes::new();
     let guest = nodes.guest(0, 1);
     nodes.publish(0, guest, Payload::Text("last".into()));
     nodes.leave(0, guest, false);
     nodes.nodes[0].feed(Input::TurnEnded);
     assert!(nodes.nodes[0].orders.iter().all(|order| !matches!(order, Order::Close(_))));
-    nodes.run();
-    assert!(nodes.redis.rooms[&room()].open_at.is_empty());
+    let pass = |nodes: &mut Nodes, time: Duration| {
+        nodes.run();
+        nodes.nodes[0].pass(time);
+        nodes.run();
+        nodes.redis.rooms[&room()].open_at.contains(&0)
+    };
+    assert!(pass(&mut nodes, KEEP_FOR - Duration::from_millis(1)), "Redis may lose it");
+    // The time does not run while Redis is away.
+    nodes.down(0);
+    nodes.nodes[0].pass(KEEP_FOR);
+    nodes.nodes[0].pass(KEEP_FOR);
+    nodes.up(0);
+    assert!(pass(&mut nodes, Duration::from_secs(1)));
+    assert!(!pass(&mut nodes, KEEP_FOR));
     assert_eq!(nodes.nodes[0].shard.figures().kept_rooms, 0);
 }
 
