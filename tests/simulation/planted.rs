@@ -13,7 +13,7 @@ pub struct Planted {
     pub breaks: &'static str,
 }
 
-pub const PLANTED: [Planted; 28] = [
+pub const PLANTED: [Planted; 34] = [
     Planted {
         file: "chat/core/talking.rs",
         before: "if place.offset <= log.durable()",
@@ -181,6 +181,42 @@ pub const PLANTED: [Planted; 28] = [
         before: "!is_claimed(key, claim.owner)",
         after: "!(if ON { is_asked(key) } else { is_claimed(key, claim.owner) })",
         breaks: "a name is not claimed again because another user asks for it",
+    },
+    Planted {
+        file: "nodes/model/log.rs",
+        before: "std::cmp::Ordering::Less => Some(Appended::Old),",
+        after: "std::cmp::Ordering::Less => (!ON).then_some(Appended::Old),",
+        breaks: "a round that was stuck in an old connection is appended behind later ones",
+    },
+    Planted {
+        file: "nodes/link/saying.rs",
+        before: "let is_other = !message.is_by(author);",
+        after: "let is_other = ON || !message.is_by(author);",
+        breaks: "a message is said although its user has lost its name",
+    },
+    Planted {
+        file: "nodes/link/room.rs",
+        before: "message.author.as_ref().is_none_or(|author| self.people.has(author))",
+        after: "message.author.as_ref().is_none_or(|author| ON || self.people.has(author))",
+        breaks: "a message is said that is handed in after its user has lost its name",
+    },
+    Planted {
+        file: "nodes/link/people.rs",
+        before: "What::Leave(leave) => !is_saying(&leave.key),",
+        after: "What::Leave(leave) => ON || !is_saying(&leave.key),",
+        breaks: "a name is given up before what was said under it",
+    },
+    Planted {
+        file: "nodes/link/people.rs",
+        before: "Some(claim) if !is_here => {",
+        after: "Some(claim) if !is_here && !ON => {",
+        breaks: "a user is gone because of a command that was stuck in an old connection",
+    },
+    Planted {
+        file: "nodes/link/joining.rs",
+        before: "if self.joining.has_joined && !is_other {",
+        after: "if self.joining.has_joined && (ON || !is_other) {",
+        breaks: "users that an older Redis gives back stay",
     },
 ];
 
