@@ -13,7 +13,7 @@ pub struct Planted {
     pub breaks: &'static str,
 }
 
-pub const PLANTED: [Planted; 34] = [
+pub const PLANTED: [Planted; 33] = [
     Planted {
         file: "chat/core/talking.rs",
         before: "if place.offset <= log.durable()",
@@ -211,12 +211,6 @@ pub const PLANTED: [Planted; 34] = [
         before: "Some(claim) if !is_here => {",
         after: "Some(claim) if !is_here && !ON => {",
         breaks: "a user is gone because of a command that was stuck in an old connection",
-    },
-    Planted {
-        file: "nodes/link/joining.rs",
-        before: "if self.joining.has_joined && !is_other {",
-        after: "if self.joining.has_joined && (ON || !is_other) {",
-        breaks: "users that an older Redis gives back stay",
     },
 ];
 

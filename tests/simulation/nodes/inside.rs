@@ -354,7 +354,9 @@ impl Nodes {
         let (room, said) = (self.names.room(name).unwrap_or(0), numbers(record));
         let known = self.records(server, room).into_iter().filter(|known| known.first < record.first);
         let other = known.flat_map(|known| numbers(&known)).find(|number| said.contains(number));
-        self.trace.check(other.is_none(), "a message that Redis has is not said again", || {
+        // An emptied Redis may lack the beginning, and get it back from a node later.
+        let is_known = other.is_some() && !self.was_flushed;
+        self.trace.check(!is_known, "a message that Redis has is not said again", || {
             format!("message {other:?} of room {room} at {}", record.first)
         });
         self.check_authors(server, name, record);
