@@ -47,7 +47,6 @@ pub enum Input {
     /// A call of the server, to be answered by [`Effect::Answer`].
     Call(CallId, Call),
     /// What the link to other nodes tells.
-    #[allow(dead_code, reason = "not reachable from the settings yet")]
     Heard(Heard),
 }
 

@@ -31,7 +31,6 @@ const LONGEST_LEASE: Duration = Duration::from_secs(3600);
 const MOST_REPLICAS: u8 = 16;
 
 /// How several nodes share their rooms.
-// While the rest of this is in the making, only --node is shown.
 #[derive(Args, Clone, Debug)]
 pub struct Nodes {
     /// Name of this server among several: 4 letters, digits, - or _. The ids of Socket.IO sessions begin with it, so

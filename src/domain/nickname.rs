@@ -128,7 +128,6 @@ impl Nickname {
 
 impl Look {
     /// What two names with this look share.
-    #[allow(dead_code, reason = "for `nodes`, which is in the making")]
     pub fn as_str(&self) -> &str {
         &self.0
     }
