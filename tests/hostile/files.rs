@@ -46,6 +46,13 @@ fn health(program: &Program) -> Value {
     serde_json::from_str(answer.split("\r\n\r\n").nth(1).expect("a body")).expect("JSON")
 }
 
+/// A server with one shard: `/health` names the fault that any shard knows, and this one has all rooms.
+fn start_with_one_shard(disk: &Disk) -> Program {
+    let mut command = disk.command();
+    command.args(["--shards", "1"]);
+    Program::spawn(command)
+}
+
 /// Waits until the server says of itself that it is not well.
 fn until_unwell(program: &Program) -> Value {
     let deadline = Instant::now() + PATIENCE;
@@ -136,7 +143,7 @@ fn a_second_server_is_kept_out_though_the_lock_was_deleted() {
 #[test]
 fn a_server_whose_journal_was_taken_over_acks_nothing_more_and_says_so() {
     let disk = Disk::new();
-    let mut program = disk.start();
+    let mut program = start_with_one_shard(&disk);
     let mut ann = Talker::login(program.address, "Ann");
     let mut acked = say_all(&mut ann, numbered(1, 2));
     // As a server does that no lock keeps out, on another machine for instance.
@@ -175,7 +182,7 @@ fn nothing_is_acked_once_the_files_are_gone_and_health_says_so() {
     ];
     for (way, take) in takings {
         let disk = Disk::new();
-        let mut program = disk.start();
+        let mut program = start_with_one_shard(&disk);
         let mut ann = Talker::login(program.address, "Ann");
         say_all(&mut ann, numbered(1, 2));
         take(&disk.data(), &disk.data().with_extension("away"));

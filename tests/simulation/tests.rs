@@ -195,9 +195,11 @@ fn build(copy: &Path) -> PathBuf {
     command.current_dir(copy).env("CARGO_TARGET_DIR", target());
     command.args(["build", "--locked", "--offline", "--features", "testing", "--example", "planted"]);
     let profile = if cfg!(debug_assertions) { "debug" } else { "release" };
-    if profile == "release" {
-        command.arg("--release");
-    }
+    match profile {
+        "release" => command.arg("--release"),
+        // Thousands of runs: that takes longer than to optimize the crate a little.
+        _ => command.args(["--config", "profile.dev.package.echoroom-planted.opt-level=1"]),
+    };
     let output = command.output().expect("cargo runs");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     target().join(profile).join("examples/planted")
