@@ -10,7 +10,8 @@ use echoroom::testing::nodes::{Answer, Appended, Order, link::Input};
 
 use crate::{
     link::{Linked, node, room},
-    redis_server::{PATIENCE, Redis, free_port},
+    ports::free_port,
+    redis_server::{PATIENCE, Redis},
 };
 
 const CLOSED: &str = "Redis has closed the connection";

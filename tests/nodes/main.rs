@@ -11,6 +11,8 @@ mod names;
 mod pages;
 mod pair;
 mod pictures;
+#[path = "../cluster/ports.rs"]
+mod ports;
 mod records;
 mod redis_server;
 #[path = "../simulation/rng.rs"]

@@ -2,7 +2,6 @@
 
 use std::{
     io::{BufRead as _, BufReader, Write as _},
-    net::{Ipv4Addr, TcpListener},
     os::unix::net::UnixStream,
     path::PathBuf,
     process::{Child, Command, Stdio},
@@ -10,6 +9,8 @@ use std::{
 };
 
 use echoroom::testing::nodes::LIBRARY;
+
+use crate::ports::free_port;
 
 /// How long anything may take. Far beyond what it ever takes.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -76,8 +77,9 @@ impl Redis {
 
     /// Starts a Redis Cluster of one server, with the library of functions: it refuses calls whose keys are not in one slot.
     pub fn as_cluster() -> Self {
-        let port = free_port().to_string();
-        let redis = Self::start(&["--port", &port, "--cluster-enabled", "yes"]);
+        // Without a setting the second one is 10,000 above the first, and may not be there or be taken.
+        let [port, bus] = [free_port(), free_port()].map(|port| port.to_string());
+        let redis = Self::start(&["--port", &port, "--cluster-enabled", "yes", "--cluster-port", &bus]);
         let mut link = redis.connect();
         ::redis::cmd("CLUSTER").arg(&["ADDSLOTSRANGE", "0", "16383"]).exec(&mut link).expect("all slots");
         let deadline = Instant::now() + PATIENCE;
@@ -149,10 +151,4 @@ fn leave_out(why: &str) -> ! {
     let told = writeln!(std::io::stderr(), "LEFT OUT: the tests of several nodes: {why}");
     let is_wanted = std::env::var_os("TEST_REDIS").is_some() || told.is_err();
     std::process::exit(i32::from(is_wanted))
-}
-
-/// A port that is free now.
-pub fn free_port() -> u16 {
-    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a port");
-    listener.local_addr().expect("an address").port()
 }

@@ -8,10 +8,7 @@ use std::{
 
 use echoroom::testing::nodes::{Options, StartError};
 
-use crate::{
-    link::options,
-    redis_server::{Redis, free_port},
-};
+use crate::{link::options, ports::free_port, redis_server::Redis};
 
 /// What the Redis at an address promises a node.
 fn check(options: &Options) -> Result<String, StartError> {

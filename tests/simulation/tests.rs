@@ -119,7 +119,7 @@ fn the_simulation_finds_each_planted_bug() {
         let output = command.output().expect("it runs");
         (output.status.success(), String::from_utf8_lossy(&output.stdout).into_owned())
     };
-    for (seeds, is_of_nodes) in [("20", false), (MOST_SEEDS_OF_NODES, true)] {
+    for (seeds, is_of_nodes) in [("20", false), ("100", true)] {
         let (is_good, said) = run("none", seeds, is_of_nodes);
         assert!(is_good, "without a bug: {said}");
     }
