@@ -10,7 +10,7 @@ use crate::{
     program::command,
     redis::{Redis, Reply},
     redis_cluster::{ROOMS, RedisCluster, SLOTS_OF_ROOMS, addresses, nodes, wait, wait_for_partitions},
-    runs::runs,
+    runs::{Run, runs},
     storm::{Storm, history},
     visitor::Visitor,
 };
@@ -92,6 +92,20 @@ fn a_master_that_is_killed_takes_only_its_rooms_away_and_they_come_back_with_it(
     assert_eq!(history(one, ROOMS[1], 3), expected, "what was refused was not said");
 }
 
+/// Has clients of all nodes talk in rooms of all masters while something is done to those: sessions stay, and hear all.
+fn nothing_is_lost(run: &mut Run, nodes: &[Node], harm: impl FnOnce(&Storm)) {
+    let storm = Storm::in_rooms(3, &addresses(nodes), 2, &Manner::default(), &mut run.rng);
+    storm.wait_for_acks(100 + run.rng.below(200) as u64);
+    harm(&storm);
+    storm.wait_until_all_hear();
+    storm.wait_for_acks(100);
+    nodes.iter().for_each(|node| wait_for_partitions(node, 64));
+    let verdict = storm.end(&addresses(nodes));
+    run.print(&verdict);
+    verdict.assert_whole();
+    assert_eq!(verdict.drops, 0, "sessions stay: {verdict}");
+}
+
 /// By default all masters refuse everything meanwhile.
 #[test]
 fn nothing_is_lost_when_a_replica_takes_the_place_of_a_master_that_is_killed() {
@@ -99,16 +113,9 @@ fn nothing_is_lost_when_a_replica_takes_the_place_of_a_master_that_is_killed() {
         let mut cluster = RedisCluster::with(&["cluster-require-full-coverage yes"]);
         let _replica = cluster.add_replica(1);
         let nodes = cluster.nodes(2, &[]);
-        let storm = Storm::in_rooms(3, &addresses(&nodes), 2, &Manner::default(), &mut run.rng);
-        storm.wait_for_acks(100 + run.rng.below(200) as u64);
-        cluster.masters[1].kill();
-        storm.wait_until_all_hear();
-        storm.wait_for_acks(100);
-        nodes.iter().for_each(|node| wait_for_partitions(node, 64));
-        let verdict = storm.end(&addresses(&nodes));
-        run.print(&verdict);
-        verdict.assert_whole();
-        assert_eq!(verdict.drops, 0, "sessions stay: {verdict}");
+        nothing_is_lost(run, &nodes, |_| {
+            cluster.masters[1].kill();
+        });
     });
 }
 
@@ -119,18 +126,11 @@ fn nothing_is_lost_when_a_master_goes_on_after_a_replica_has_taken_its_place() {
         let cluster = RedisCluster::start();
         let replica = cluster.add_replica(1);
         let nodes = cluster.nodes(2, &[]);
-        let storm = Storm::in_rooms(3, &addresses(&nodes), 2, &Manner::default(), &mut run.rng);
-        storm.wait_for_acks(100 + run.rng.below(200) as u64);
-        cluster.masters[1].stop();
-        replica.wait_for_info("replication", "role:master");
-        cluster.masters[1].go_on();
-        storm.wait_until_all_hear();
-        storm.wait_for_acks(100);
-        nodes.iter().for_each(|node| wait_for_partitions(node, 64));
-        let verdict = storm.end(&addresses(&nodes));
-        run.print(&verdict);
-        verdict.assert_whole();
-        assert_eq!(verdict.drops, 0, "sessions stay: {verdict}");
+        nothing_is_lost(run, &nodes, |_| {
+            cluster.masters[1].stop();
+            replica.wait_for_info("replication", "role:master");
+            cluster.masters[1].go_on();
+        });
     });
 }
 
@@ -141,16 +141,10 @@ fn nothing_is_lost_when_a_master_changes_places_with_its_replica() {
         let cluster = RedisCluster::start();
         let replica = cluster.add_replica(2);
         let nodes = nodes(replica.address(), 2, &[]);
-        let storm = Storm::in_rooms(3, &addresses(&nodes), 2, &Manner::default(), &mut run.rng);
-        storm.wait_for_acks(100 + run.rng.below(200) as u64);
-        replica.ask(&["CLUSTER", "FAILOVER"]);
-        replica.wait_for_info("replication", "role:master");
-        storm.wait_until_all_hear();
-        storm.wait_for_acks(100);
-        let verdict = storm.end(&addresses(&nodes));
-        run.print(&verdict);
-        verdict.assert_whole();
-        assert_eq!(verdict.drops, 0, "sessions stay: {verdict}");
+        nothing_is_lost(run, &nodes, |_| {
+            replica.ask(&["CLUSTER", "FAILOVER"]);
+            replica.wait_for_info("replication", "role:master");
+        });
     });
 }
 
@@ -159,23 +153,18 @@ fn nothing_is_lost_when_slots_move_to_another_master_key_by_key() {
     runs("slots of a Redis Cluster move", |run| {
         let cluster = RedisCluster::start();
         let nodes = cluster.nodes(2, &[]);
-        let storm = Storm::in_rooms(3, &addresses(&nodes), 2, &Manner::default(), &mut run.rng);
-        storm.wait_for_acks(50 + run.rng.below(100) as u64);
-        for (slot, from, to) in
-            [(SLOTS_OF_ROOMS[2], 2, 0), (SLOTS_OF_ROOMS[1], 1, 0), (SLOTS_OF_ROOMS[2], 0, 1)]
-        {
-            cluster.begin_to_move(slot, from, to);
-            while cluster.move_keys(slot, from, to, 1) > 0 {
-                storm.wait_for_acks(5);
+        nothing_is_lost(run, &nodes, |storm| {
+            for (slot, from, to) in
+                [(SLOTS_OF_ROOMS[2], 2, 0), (SLOTS_OF_ROOMS[1], 1, 0), (SLOTS_OF_ROOMS[2], 0, 1)]
+            {
+                cluster.begin_to_move(slot, from, to);
+                while cluster.move_keys(slot, from, to, 1) > 0 {
+                    storm.wait_for_acks(5);
+                }
+                cluster.end_move(slot, from, to);
+                storm.wait_until_all_hear();
             }
-            cluster.end_move(slot, from, to);
-            storm.wait_until_all_hear();
-        }
-        storm.wait_for_acks(50);
-        let verdict = storm.end(&addresses(&nodes));
-        run.print(&verdict);
-        verdict.assert_whole();
-        assert_eq!(verdict.drops, 0, "sessions stay: {verdict}");
+        });
     });
 }
 

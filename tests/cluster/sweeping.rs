@@ -82,7 +82,7 @@ fn rooms_that_are_too_old_go_from_redis_and_from_all_nodes_and_one_node_sweeps_e
     for number in 0..4 {
         assert_eq!(keys(&cluster, &format!("s:room {number}")), Vec::<String>::new());
     }
-    // Whoever sweeps a partition keeps the others from it for a time.
+    // The node that sweeps a partition keeps the others from it for a time.
     let sweepers = keys(&cluster, "sweep");
     assert!(!sweepers.is_empty());
     for key in sweepers {
@@ -98,7 +98,7 @@ fn rooms_that_are_too_old_go_from_redis_and_from_all_nodes_and_one_node_sweeps_e
     let mut cleo = Visitor::login(nodes[0], "cleo", "room 0");
     assert_eq!((cleo.history(), cleo.say("two")), (vec![], 2));
     ben.hear("receiveMessage", |message| message["offset"] == 2);
-    // A room that nobody was in begins anew, and one that is not too old is as it was.
+    // A room that no session was in begins anew, and one that is not too old is as it was.
     let mut dora = Visitor::login(nodes[0], "dora", "room 1");
     assert_eq!((dora.history(), dora.say("new")), (vec![], 1));
     for (node, room) in [(nodes[0], "room 4"), (nodes[1], "room 5")] {

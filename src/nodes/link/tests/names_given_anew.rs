@@ -6,10 +6,22 @@ use super::{
     SEEDS, bounds, open_all, room, user,
     world::{LEASE, World},
 };
-use crate::nodes::{
-    commands::Command,
-    contract::{AskId, Claim, Leave, NotEntered, Order},
+use crate::{
+    domain::RoomName,
+    nodes::{
+        commands::Command,
+        contract::{AskId, Claim, Leave, NotEntered, Order},
+    },
 };
+
+/// Two nodes with an open room, and a user of the first one in it.
+fn with_ann(seed: u64, room: &RoomName) -> World {
+    let mut world = World::new(seed, 2, bounds());
+    open_all(&mut world, std::slice::from_ref(room));
+    world.order(0, Order::Enter(room.clone(), AskId(1), user("ann", 1)));
+    world.run_for(Duration::from_secs(1));
+    world
+}
 
 #[test]
 fn users_that_enter_a_room_in_which_nothing_was_said_are_known_at_all_nodes() {
@@ -34,10 +46,7 @@ fn users_that_enter_a_room_in_which_nothing_was_said_are_known_at_all_nodes() {
 fn a_user_has_its_name_again_before_another_one_of_its_node_gets_it() {
     let tea = room("tea");
     for seed in SEEDS {
-        let mut world = World::new(seed, 2, bounds());
-        open_all(&mut world, std::slice::from_ref(&tea));
-        world.order(0, Order::Enter(tea.clone(), AskId(1), user("ann", 1)));
-        world.run_for(Duration::from_secs(1));
+        let mut world = with_ann(seed, &tea);
         world.servers[0].redis.flush();
         let other = user("ann", 2);
         world.order(0, Order::Enter(tea.clone(), AskId(2), other));
@@ -52,10 +61,7 @@ fn a_user_has_its_name_again_before_another_one_of_its_node_gets_it() {
 fn the_only_user_of_a_room_has_its_name_again_after_redis_is_flushed() {
     let tea = room("tea");
     for seed in SEEDS {
-        let mut world = World::new(seed, 2, bounds());
-        open_all(&mut world, std::slice::from_ref(&tea));
-        world.order(0, Order::Enter(tea.clone(), AskId(1), user("ann", 1)));
-        world.run_for(Duration::from_secs(1));
+        let mut world = with_ann(seed, &tea);
         world.servers[0].redis.flush();
         world.run_for(Duration::from_secs(20));
         for node in &world.nodes {
@@ -94,10 +100,7 @@ fn a_user_whose_new_name_is_refused_keeps_the_one_that_it_has() {
 fn what_was_stuck_in_an_old_connection_changes_no_user() {
     let tea = room("tea");
     for seed in SEEDS {
-        let mut world = World::new(seed, 2, bounds());
-        open_all(&mut world, std::slice::from_ref(&tea));
-        world.order(0, Order::Enter(tea.clone(), AskId(1), user("ann", 1)));
-        world.run_for(Duration::from_secs(1));
+        let mut world = with_ann(seed, &tea);
         let node = world.nodes[0].link.node();
         let leave = Leave { key: user("ann", 1).name.key(), holds_name: false, releases: false };
         world.carry_out_late(0, &Command::Leave { room: tea.clone(), node, leave });
