@@ -61,20 +61,30 @@
 #![cfg_attr(feature = "testing", warn(unreachable_pub))]
 #![allow(rustdoc::private_intra_doc_links, reason = "the map above names private modules, too")]
 
+#[cfg(feature = "program")]
 pub mod app;
 mod broadcast;
+#[cfg(feature = "program")]
 mod chat;
+#[cfg(not(feature = "program"))]
+mod config;
+#[cfg(feature = "program")]
 pub mod config;
 mod connection;
 mod domain;
+#[cfg(feature = "program")]
 mod http;
+#[cfg(feature = "program")]
 mod journal;
 mod logging;
 mod metrics;
+#[cfg(feature = "program")]
 mod nodes;
 mod parts;
 mod protocol;
+#[cfg(feature = "program")]
 mod routes;
+#[cfg(feature = "program")]
 mod session;
 pub mod socketio;
 
