@@ -42,11 +42,13 @@ use crate::{
         engineio::{self, RequestError},
         socketio::{Limits, MAIN},
     },
-    session::{Worker, chat_socket::ChatNamespace},
-    socketio::{
-        Carried, Ending, Engine, Entry, OtherNode, PollAnswer, Visitor, accept,
-        namespaces::Namespaces,
+    session::{
+        Worker,
+        chat_socket::ChatNamespace,
         relay::{self, Relay},
+    },
+    socketio::{
+        Carried, Ending, Engine, Entry, OtherNode, PollAnswer, Visitor, accept, namespaces::Namespaces,
     },
 };
 

@@ -33,6 +33,8 @@ use crate::{
 pub(crate) mod chat_socket;
 pub(crate) mod conversation;
 pub(crate) mod lesson;
+mod of_settings;
+pub(crate) mod relay;
 pub(crate) mod voice;
 pub(crate) mod watch;
 pub(crate) mod websocket;

@@ -36,7 +36,6 @@ pub mod handle;
 mod link;
 pub mod namespaces;
 mod registry;
-pub mod relay;
 mod requests;
 pub mod rooms;
 pub mod session;

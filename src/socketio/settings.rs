@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::rooms::{RoomLimits, recovery::RecoveryLimits};
 use crate::{
-    config::{LONGEST_TIMER_MILLIS, NodeName, Settings},
+    config::{LONGEST_TIMER_MILLIS, NodeName},
     connection::{outbound::Bounds, rate::RateLimit, upload::UploadRate},
 };
 
@@ -48,37 +48,6 @@ pub struct EngineSettings {
 }
 
 impl EngineSettings {
-    /// The engine's part of the server's settings.
-    pub fn of(settings: &Settings) -> Self {
-        Self {
-            node: settings.nodes.node,
-            ping_interval: settings.heartbeat.ping_interval.get(),
-            ping_timeout: settings.heartbeat.ping_timeout.get(),
-            max_payload: settings.events.max_payload.get(),
-            upgrade_timeout: settings.socketio.upgrade_timeout.get(),
-            connect_timeout: settings.login.connect_timeout.get(),
-            polling_open_timeout: settings.socketio.polling_open_timeout.get(),
-            stall_timeout: settings.connections.stall_timeout.get(),
-            max_fragments: settings.limits.max_fragments.get(),
-            max_ended_sessions: settings.socketio.max_ended_sessions,
-            max_waiting: settings.limits.max_queue_bytes.get(),
-            max_intake: settings.limits.max_intake_bytes.get(),
-            max_unknown: settings.max_login_size().get(),
-            upload: UploadRate::of(settings),
-            rate: RateLimit::of(settings),
-            rooms: RoomLimits {
-                max_rooms: settings.rooms.max_rooms.get(),
-                recovery: RecoveryLimits {
-                    window: settings.socketio.recovery_window.get(),
-                    bytes: settings.socketio.recovery_bytes.get(),
-                    sockets: settings.socketio.recovery_sockets.get(),
-                },
-            },
-        }
-    }
-}
-
-impl EngineSettings {
     /// Largest message or payload in bytes from a client that is known, or is not known yet.
     pub(crate) fn max_size(&self, is_known: bool) -> usize {
         if is_known { self.max_payload } else { self.max_unknown.min(self.max_payload) }
@@ -100,6 +69,30 @@ impl EngineSettings {
 
 impl Default for EngineSettings {
     fn default() -> Self {
-        Self::of(&Settings::default())
+        Self {
+            node: None,
+            ping_interval: Duration::from_secs(25),
+            ping_timeout: Duration::from_secs(20),
+            max_payload: 1_000_000,
+            upgrade_timeout: Duration::from_secs(10),
+            connect_timeout: Duration::from_secs(45),
+            polling_open_timeout: Duration::from_secs(10),
+            stall_timeout: Duration::from_secs(20),
+            max_fragments: 1024,
+            max_ended_sessions: 1000,
+            max_waiting: 1 << 20,
+            max_intake: 256 << 10,
+            max_unknown: 64 << 10,
+            upload: UploadRate { bytes_per_second: 1024, patience: Duration::from_secs(10) },
+            rate: Some(RateLimit { rate: 30.0, burst: 60.0, patience: Duration::from_secs(10) }),
+            rooms: RoomLimits {
+                max_rooms: 10_000,
+                recovery: RecoveryLimits {
+                    window: Duration::from_secs(120),
+                    bytes: 16 << 20,
+                    sockets: 10_000,
+                },
+            },
+        }
     }
 }

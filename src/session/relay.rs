@@ -9,10 +9,6 @@ use std::{cell::RefCell, rc::Rc, time::Instant};
 use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    Ending,
-    namespaces::{AckTo, Event, Namespace, Refusal, Socket, SocketHandler},
-};
 use crate::{
     config::Settings,
     connection::rate::{Measure, Meter, RateLimit},
@@ -21,20 +17,24 @@ use crate::{
         chat::{Code, Failure},
         socketio::Args,
     },
+    socketio::{
+        Ending,
+        namespaces::{AckTo, Event, Namespace, Refusal, Socket, SocketHandler},
+    },
 };
 
 /// Name of the namespace.
-pub const NAMESPACE: &str = "/relay";
+pub(crate) const NAMESPACE: &str = "/relay";
 
 /// The `/relay` namespace.
 #[derive(Clone, Copy, Debug)]
-pub struct Relay {
+pub(crate) struct Relay {
     rate: Option<RateLimit>,
 }
 
 impl Relay {
     /// Creates the namespace with the message rate of the settings.
-    pub fn of(settings: &Settings) -> Self {
+    pub(crate) fn of(settings: &Settings) -> Self {
         Self { rate: RateLimit::of(settings) }
     }
 }
