@@ -9,6 +9,8 @@ pub(crate) use self::table::{Bounds, Family, FamilyId, Table};
 use super::{
     emitter::{AckStream, Emitter, IntoRooms},
     engine::Engine,
+    remote::{Gone, RemoteSocket},
+    rooms::messages::RemoveNamespace,
     socket::{Definition, SocketData},
 };
 
@@ -134,6 +136,46 @@ impl<U: SocketData> Namespace<U> {
     /// Emits an event to all sockets and returns their answers. See [`Emitter::emit_with_ack`].
     pub fn emit_with_ack<T: DeserializeOwned>(&self, name: &str, data: &(impl Serialize + ?Sized)) -> AckStream<T> {
         self.everybody().emit_with_ack(name, data)
+    }
+
+    /// Looks up all sockets.
+    ///
+    /// # Errors
+    /// The room server did not reply.
+    pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, Gone> {
+        self.everybody().fetch_sockets().await
+    }
+
+    /// Looks up the socket with this id; `None` if there is none.
+    ///
+    /// # Errors
+    /// The room server did not reply.
+    pub async fn socket(&self, id: &str) -> Result<Option<RemoteSocket>, Gone> {
+        self.everybody().fetch_socket(id).await
+    }
+
+    /// The rooms, in order of the alphabet, each with the number of its sockets. Rooms that are the id of a socket are left
+    /// out.
+    ///
+    /// # Errors
+    /// The room server did not reply.
+    pub async fn rooms(&self) -> Result<Vec<(ByteString, usize)>, Gone> {
+        self.everybody().rooms().await
+    }
+
+    /// Removes the namespace: clients that connect later are refused, and the connected ones are disconnected. A later
+    /// [`Server::namespace`](crate::socketio::Server::namespace) makes a new one without handlers.
+    pub(crate) fn remove(&self) {
+        let names = match &self.place {
+            Place::Named(name) => {
+                self.core.table.remove(name);
+                vec![name.clone()]
+            }
+            Place::Family(id, _) => self.core.table.remove_family(*id),
+        };
+        for namespace in names {
+            self.core.engine.room_server().do_send(RemoveNamespace { namespace });
+        }
     }
 
     /// Puts all sockets into rooms.

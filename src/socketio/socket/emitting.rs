@@ -116,6 +116,11 @@ impl<U: SocketData> Socket<U> {
         self.flagged().volatile()
     }
 
+    /// Does not repeat the next event if the client is recovered and has missed it.
+    pub fn unrecorded(&self) -> SocketEmitter {
+        self.flagged().unrecorded()
+    }
+
     /// Whether a WebSocket compresses the next event, where compression is on.
     pub fn compress(&self, is_compressed: bool) -> SocketEmitter {
         self.flagged().compress(is_compressed)

@@ -86,6 +86,7 @@ struct State {
     entering: Entering,
     turns: Turns,
     local: Local,
+    local_data: RefCell<Option<Rc<dyn Any>>>,
     is_trusted: Cell<bool>,
 }
 
@@ -174,6 +175,7 @@ impl Socket {
             entering: Entering::default(),
             turns: Turns::default(),
             local: Local::default(),
+            local_data: RefCell::default(),
             is_trusted,
         };
         Self(Rc::new(state), PhantomData)
@@ -241,6 +243,24 @@ impl<U: SocketData> Socket<U> {
     /// missed (connection state recovery).
     pub fn is_recovered(&self) -> bool {
         self.0.was_recovered
+    }
+
+    /// The value that the worker's routes were given, if it has this type.
+    /// See [`Server::routes_with`](crate::socketio::Server::routes_with).
+    pub fn state<T: Any>(&self) -> Option<&T> {
+        self.0.handle.state()?.downcast_ref()
+    }
+
+    /// Keeps a value for this socket on its thread, unlike [`data`](Self::data), which other threads may see. It replaces
+    /// the one before, and is dropped with the socket.
+    pub fn set_local_data<T: Any>(&self, value: T) {
+        let former = self.0.local_data.replace(Some(Rc::new(value)));
+        drop(former);
+    }
+
+    /// The value that [`set_local_data`](Self::set_local_data) keeps, if it has this type.
+    pub fn local_data<T: Any>(&self) -> Option<Rc<T>> {
+        self.0.local_data.borrow().clone()?.downcast().ok()
     }
 
     /// Disconnects the client from the namespace. With `close`, the whole session ends, with all its namespaces.

@@ -1,21 +1,18 @@
 //! What the crate's own servers use beside the public API: the chat delivers to its sockets by a broadcaster of its own.
 
-use std::{any::Any, rc::Rc};
+use std::rc::Rc;
+
+use bytestring::ByteString;
 
 use super::{Socket, SocketData};
 use crate::{
     broadcast::{Cutter, Dialect, Encoding, Seat},
     connection::{DirectOutlet, Ending, Intake},
     domain::MemberId,
+    protocol::socketio::ServerPacket,
 };
 
 impl<U: SocketData> Socket<U> {
-    /// The value that the worker's routes were given, if it has this type.
-    /// See [`Server::routes_with`](crate::socketio::Server::routes_with).
-    pub fn state<T: Any>(&self) -> Option<&T> {
-        self.0.handle.state()?.downcast_ref()
-    }
-
     /// The socket as a member of rooms.
     pub(crate) fn member(&self) -> MemberId {
         self.0.id.member()
@@ -48,6 +45,16 @@ impl<U: SocketData> Socket<U> {
         cx: &mut std::task::Context<'_>,
     ) -> std::task::Poll<()> {
         self.0.handle.poll_drained(max_answers, cx)
+    }
+
+    /// Writes a packet of an event that is encoded already, with the type digits of Engine.IO and Socket.IO.
+    pub(crate) fn send_packet_text(&self, packet: impl Into<ByteString>) {
+        self.0.handle.packet(packet);
+    }
+
+    /// Answers the event with this ack id. `json` is an array of the arguments.
+    pub(crate) fn send_ack_json(&self, id: u64, json: &str) {
+        self.send(ServerPacket::Ack { id: &id.to_string(), json, attachments: 0 }, &[]);
     }
 
     /// Sets whether the client may send messages of the full size.

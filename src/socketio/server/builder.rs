@@ -1,0 +1,255 @@
+//! The settings of a server.
+
+use std::{sync::Arc, time::Duration};
+
+use super::{Server, Shared, server_side::Listeners};
+use crate::{
+    connection::{Budget, rate::RateLimit},
+    metrics::Metrics,
+    parts::Parts,
+    protocol::socketio::Limits,
+    socketio::{
+        Cors, Origins,
+        door::Policy,
+        engine::Engine,
+        namespace::{Bounds, Core, Table},
+        settings::{EngineSettings, SettingsError},
+    },
+};
+
+/// Memory in bytes for what clients sent and what waits for them, without a setting.
+const MEMORY: usize = 256 << 20;
+
+/// Namespaces of dynamic ones at a time, without a setting.
+const MAX_CHILDREN: usize = 10_000;
+
+/// The settings of a [`Server`], each with the default of the reference server where it has one.
+#[derive(Clone, Debug)]
+#[must_use = "a builder is not a server"]
+pub struct Builder {
+    engine: EngineSettings,
+    policy: Policy,
+    path: String,
+    limits: Limits,
+    memory: usize,
+    children: Bounds,
+    skips_admission: bool,
+    metrics: Option<Arc<Metrics>>,
+}
+
+/// Connection state recovery: a client that was lost and comes back in time has its id, its data, its rooms, and the events
+/// that it missed.
+#[derive(Clone, Debug)]
+pub struct Recovery {
+    /// How long a lost client is waited for. Default: 2 minutes.
+    pub max_disconnection_duration: Duration,
+    /// Bytes of events that are kept for lost clients, of each namespace. Default: 16 MiB.
+    pub max_bytes: usize,
+    /// Lost clients that are waited for, of each namespace. Default: 10,000.
+    pub max_sockets: usize,
+    /// Whether a recovered client is neither [admitted](super::Namespace::admit) nor seen by
+    /// [middlewares](super::Namespace::middleware) again. Default: true.
+    pub skip_middlewares: bool,
+}
+
+impl Default for Recovery {
+    fn default() -> Self {
+        Self {
+            max_disconnection_duration: Duration::from_secs(120),
+            max_bytes: 16 << 20,
+            max_sockets: 10_000,
+            skip_middlewares: true,
+        }
+    }
+}
+
+impl Default for Builder {
+    fn default() -> Self {
+        let mut engine = EngineSettings::default();
+        engine.rooms.recovery.window = Duration::ZERO;
+        Self {
+            engine,
+            policy: Policy::default(),
+            path: "/socket.io".to_owned(),
+            limits: Limits::default(),
+            memory: MEMORY,
+            children: Bounds { max_children: MAX_CHILDREN, removes_empty: true },
+            skips_admission: true,
+            metrics: None,
+        }
+    }
+}
+
+impl Builder {
+    // ----- where, and for whom -----
+
+    /// The path. Default: `/socket.io`.
+    pub fn path(mut self, path: &str) -> Self {
+        self.path = format!("/{}", path.trim_matches('/'));
+        self
+    }
+
+    /// The pages that may begin a session, over either transport. Default: pages of this server
+    /// ([`Origins::Same`]).
+    pub fn origins(mut self, origins: Origins) -> Self {
+        self.policy.origins = origins;
+        self
+    }
+
+    /// The pages of other origins that may read answers over polling. Default: none.
+    pub fn cors(mut self, cors: Cors) -> Self {
+        self.policy.cors = cors;
+        self
+    }
+
+    // ----- heartbeats and timeouts -----
+
+    /// Time between pings. Default: 25 seconds.
+    pub fn ping_interval(mut self, interval: Duration) -> Self {
+        self.engine.ping_interval = interval;
+        self
+    }
+
+    /// Time in which a client must answer a ping. Default: 20 seconds.
+    pub fn ping_timeout(mut self, timeout: Duration) -> Self {
+        self.engine.ping_timeout = timeout;
+        self
+    }
+
+    /// Time in which an upgrade to a WebSocket must finish. Default: 10 seconds.
+    pub fn upgrade_timeout(mut self, timeout: Duration) -> Self {
+        self.engine.upgrade_timeout = timeout;
+        self
+    }
+
+    /// Time in which a client must join a namespace. Default: 45 seconds.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.engine.connect_timeout = timeout;
+        self
+    }
+
+    // ----- recovery and dynamic namespaces -----
+
+    /// Switches connection state recovery on. Default: off.
+    pub fn connection_state_recovery(mut self, recovery: Recovery) -> Self {
+        let Recovery { max_disconnection_duration, max_bytes, max_sockets, skip_middlewares } = recovery;
+        let limits = &mut self.engine.rooms.recovery;
+        (limits.window, limits.bytes, limits.sockets) = (max_disconnection_duration, max_bytes, max_sockets);
+        self.skips_admission = skip_middlewares;
+        self
+    }
+
+    /// Whether a namespace of a [dynamic](Server::dynamic) one is removed when its last client leaves. Default: true,
+    /// unlike the reference, because clients choose the names.
+    pub fn cleanup_empty_child_namespaces(mut self, is_on: bool) -> Self {
+        self.children.removes_empty = is_on;
+        self
+    }
+
+    /// Namespaces of dynamic ones at a time; clients beyond are refused. Default: 10,000.
+    pub fn max_child_namespaces(mut self, max: usize) -> Self {
+        self.children.max_children = max;
+        self
+    }
+
+    // ----- bounds -----
+
+    /// Largest message or payload in bytes that a client may send (`maxHttpBufferSize`). Default: 1,000,000.
+    pub fn max_payload(mut self, bytes: usize) -> Self {
+        self.engine.max_payload = bytes;
+        self.limits.attachment_bytes = bytes;
+        self
+    }
+
+    /// Largest message in bytes before a client is connected to a namespace. Default: 65,536.
+    pub fn max_payload_before_connect(mut self, bytes: usize) -> Self {
+        self.engine.max_unknown = bytes;
+        self
+    }
+
+    /// Binary values in one event or ack (`maxAttachments`). Default: 10.
+    pub fn max_attachments(mut self, max: usize) -> Self {
+        self.limits.attachments = max;
+        self
+    }
+
+    /// Bytes that may wait for a client; one that is behind by more is ended (`slow consumer`). Default: 1 MiB.
+    pub fn max_waiting_bytes(mut self, bytes: usize) -> Self {
+        self.engine.max_waiting = bytes;
+        self
+    }
+
+    /// Bytes of a client's events that may be in the hands of handlers or on their way to others; then no more is read from
+    /// it. Default: 262,144.
+    pub fn max_unhandled_bytes(mut self, bytes: usize) -> Self {
+        self.engine.max_intake = bytes;
+        self
+    }
+
+    /// Answers that the server waits for of one client; [`emit_with_ack`](super::Socket::emit_with_ack) fails beyond.
+    /// Default: 1,024.
+    pub fn max_pending_acks(mut self, max: usize) -> Self {
+        self.engine.max_pending_acks = max;
+        self
+    }
+
+    /// Rooms at a time, in all namespaces together. Default: 10,000.
+    pub fn max_rooms(mut self, max: usize) -> Self {
+        self.engine.rooms.max_rooms = max;
+        self
+    }
+
+    /// Bytes of all clients together that may wait in the server. Default: 256 MiB.
+    pub fn memory(mut self, bytes: usize) -> Self {
+        self.memory = bytes;
+        self
+    }
+
+    /// Packets of a client without a meaning, such as acks that nothing waits for: `per_second` in the long run, and
+    /// `burst` at once; more than that for 10 seconds ends the session (`flood`). `None` for no bound. Default: 30 and 60.
+    pub fn max_idle_packets(mut self, limit: Option<(f64, f64)>) -> Self {
+        let patience = Duration::from_secs(10);
+        self.engine.rate = limit.map(|(rate, burst)| RateLimit { rate, burst, patience });
+        self
+    }
+
+    // ----- the end -----
+
+    /// Makes the server.
+    ///
+    /// # Panics
+    /// A setting is wrong, alone or with another one. [`try_build`](Self::try_build) returns the error instead.
+    pub fn build(self) -> Server {
+        match self.try_build() {
+            Ok(server) => server,
+            Err(error) => panic!("the settings of a Socket.IO server are wrong: {error}"),
+        }
+    }
+
+    /// Makes the server.
+    ///
+    /// # Errors
+    /// A setting is wrong, alone or with another one. The message names it.
+    pub fn try_build(self) -> Result<Server, SettingsError> {
+        self.engine.check()?;
+        let metrics = self.metrics.clone().unwrap_or_default();
+        let engine = Engine::new(self.engine.clone(), metrics, Budget::new(self.memory), Arc::default());
+        Ok(self.on(engine))
+    }
+
+    /// Makes the server on an engine that exists.
+    pub(crate) fn on(self, engine: Arc<Engine>) -> Server {
+        let table = Arc::new(Table::new(self.children));
+        let emptied = Arc::downgrade(&table);
+        engine.when_emptied(move |name| emptied.upgrade().into_iter().for_each(|table| table.emptied(name)));
+        Server(Arc::new(Shared {
+            rate: engine.settings.rate,
+            core: Core { engine, table },
+            policy: self.policy,
+            path: self.path,
+            limits: self.limits,
+            skips_admission: self.skips_admission,
+            server_side: Listeners::default(),
+        }))
+    }
+}
