@@ -126,7 +126,7 @@ impl RelaySocket {
         let Some(room) = socket.rooms().into_iter().next() else {
             return Err((ack, Failure::of(Code::NotInRoom)));
         };
-        socket.to(room).holding(accepted).emit_args(args);
+        socket.to(room).emit_holding(args, accepted);
         answer(ack, &Done {});
         Ok(())
     }

@@ -4,6 +4,7 @@ use std::{
     any::Any,
     collections::HashMap,
     rc::Rc,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -277,6 +278,7 @@ impl Client {
             sid: sid.clone(),
             pid: pid.clone(),
             foreign: place.foreign,
+            info: Arc::new(()),
         });
         self.welcome(Socket::new(place, sid, pid), handler);
         Ok(())
@@ -288,6 +290,26 @@ impl Client {
             SocketNews::Entered { room, is_in } => {
                 if let Some((socket, _)) = self.socket(id) {
                     socket.entered(&room, is_in);
+                }
+            }
+            SocketNews::Left { room } => {
+                if let Some((socket, _)) = self.socket(id) {
+                    socket.left(&room);
+                }
+            }
+            SocketNews::PutInto { rooms } => {
+                if let Some((socket, _)) = self.socket(id) {
+                    socket.put_into(rooms);
+                }
+            }
+            SocketNews::TakenOut { rooms } => {
+                if let Some((socket, _)) = self.socket(id) {
+                    socket.taken_out(&rooms);
+                }
+            }
+            SocketNews::SentAway { close } => {
+                if let Some((socket, _)) = self.socket(id) {
+                    socket.disconnect(close);
                 }
             }
             SocketNews::NotAsked if self.is_there(id) => {

@@ -48,13 +48,9 @@ use crate::{
     protocol::socketio::{self, Args},
 };
 
-pub use self::{
-    emitter::Emitter,
-    socket::{AckTo, Socket},
-};
+pub use self::socket::{AckTo, Socket};
 
 mod client;
-mod emitter;
 mod socket;
 
 /// Application code behind one namespace name.

@@ -13,17 +13,18 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use serde::Serialize;
 
-use super::Emitter;
 use crate::{
     domain::SocketId,
     protocol::socketio::{Args, ServerPacket},
     socketio::{
         Ending,
         desk::Desk,
+        emitter::Emitter,
         handle::SessionHandle,
+        into_rooms::IntoRooms,
         rooms::{
             FIRST_SHARED_ACK,
-            messages::{Answer, Disconnect, EnterRoom, Keep, QuitRoom, Recovered},
+            messages::{Answer, Disconnect, EnterRoom, QuitRoom, Recovered},
         },
     },
 };
@@ -72,7 +73,8 @@ struct State {
     rooms: RefCell<BTreeSet<ByteString>>,
     /// Rooms that the room server has been asked to add the socket to, in order of the requests.
     entering: RefCell<Vec<(ByteString, Option<OnEntered>)>>,
-    kept: RefCell<ByteString>,
+    /// Rooms that the room server has been asked to take the socket out of, in order of the requests.
+    leaving: RefCell<Vec<ByteString>>,
     is_out: Cell<bool>,
     was_lost: Cell<bool>,
 }
@@ -109,19 +111,25 @@ pub(super) fn random_id() -> Result<ByteString, getrandom::Error> {
 
 impl Socket {
     pub(super) fn new(place: Place, sid: ByteString, pid: Option<ByteString>) -> Self {
-        Self::with(place, pid, false, &Recovered { sid, ..Recovered::default() })
+        Self::with(place, pid, false, sid, &[])
     }
 
     /// Creates a recovered socket.
     pub(super) fn again(place: Place, pid: ByteString, state: &Recovered) -> Self {
-        Self::with(place, Some(pid), true, state)
+        Self::with(place, Some(pid), true, state.sid.clone(), &state.rooms)
     }
 
-    fn with(place: Place, pid: Option<ByteString>, was_recovered: bool, state: &Recovered) -> Self {
+    fn with(
+        place: Place,
+        pid: Option<ByteString>,
+        was_recovered: bool,
+        sid: ByteString,
+        rooms: &[ByteString],
+    ) -> Self {
         let Place { id, namespace, handle, desk, has_rooms, first_ack, .. } = place;
         Self(Rc::new(State {
             id,
-            sid: state.sid.clone(),
+            sid,
             pid,
             namespace,
             handle,
@@ -131,9 +139,9 @@ impl Socket {
             was_recovered,
             next_ack: Cell::new(first_ack),
             awaited: RefCell::default(),
-            rooms: RefCell::new(state.rooms.iter().cloned().collect()),
+            rooms: RefCell::new(rooms.iter().cloned().collect()),
             entering: RefCell::default(),
-            kept: RefCell::new(state.kept.clone()),
+            leaving: RefCell::default(),
             is_out: Cell::new(false),
             was_lost: Cell::new(false),
         }))
@@ -277,9 +285,9 @@ impl Socket {
         self.everybody().except(self.0.sid.clone())
     }
 
-    /// An emitter to all other sockets in a room.
-    pub fn to(&self, room: impl Into<ByteString>) -> Emitter {
-        self.broadcast().to(room)
+    /// An emitter to all other sockets in any of these rooms.
+    pub fn to(&self, rooms: impl IntoRooms) -> Emitter {
+        self.broadcast().to(rooms)
     }
 
     // ----- rooms -----
@@ -306,25 +314,17 @@ impl Socket {
     /// Leaves a room. Idempotent.
     pub fn leave(&self, room: impl Into<ByteString>) {
         let room = room.into();
+        if self.0.is_out.get() {
+            return;
+        }
         self.0.rooms.borrow_mut().remove(&room);
+        self.0.leaving.borrow_mut().push(room.clone());
         self.0.desk.room_server.do_send(QuitRoom { socket: self.0.id, room });
     }
 
     /// Names of the socket's rooms, including those that the room server has not confirmed yet.
     pub fn rooms(&self) -> Vec<ByteString> {
         self.0.rooms.borrow().iter().cloned().collect()
-    }
-
-    /// The data that [`keep`](Self::keep) stored.
-    pub fn kept(&self) -> ByteString {
-        self.0.kept.borrow().clone()
-    }
-
-    /// Stores data that a recovered socket gets back.
-    pub fn keep(&self, kept: impl Into<ByteString>) {
-        let kept = kept.into();
-        self.0.kept.replace(kept.clone());
-        self.0.desk.room_server.do_send(Keep { socket: self.0.id, kept });
     }
 
     // ----- for the session -----
@@ -406,6 +406,31 @@ impl Socket {
         if let Some(on_entered) = on_entered {
             on_entered(self, is_in);
         }
+    }
+
+    /// The room server's reply to a request to leave a room.
+    pub(super) fn left(&self, room: &ByteString) {
+        let mut leaving = self.0.leaving.borrow_mut();
+        if let Some(place) = leaving.iter().position(|leaving| leaving == room) {
+            leaving.remove(place);
+        }
+    }
+
+    /// Others have put the socket into these rooms. Its own requests to leave them, which the room server has not
+    /// answered yet, come later and decide.
+    pub(super) fn put_into(&self, rooms: Vec<ByteString>) {
+        let leaving = self.0.leaving.borrow();
+        let stays = |room: &ByteString| *room != self.0.sid && !leaving.contains(room);
+        self.0.rooms.borrow_mut().extend(rooms.into_iter().filter(stays));
+    }
+
+    /// Others have taken the socket out of these rooms. Its own requests to join them, which the room server has
+    /// not answered yet, come later and decide.
+    pub(super) fn taken_out(&self, rooms: &[ByteString]) {
+        let entering = self.0.entering.borrow();
+        let returns = |room: &ByteString| entering.iter().any(|(entering, _)| entering == room);
+        let mut own = self.0.rooms.borrow_mut();
+        rooms.iter().filter(|room| !returns(room)).for_each(|room| _ = own.remove(room));
     }
 }
 
