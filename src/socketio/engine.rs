@@ -14,9 +14,10 @@ use bytestring::ByteString;
 use super::{
     Carried, Visitor,
     desk::Desk,
+    emitter::Emitter,
     gate::Gate,
     link::Incoming,
-    namespaces::{Emitter, Namespaces},
+    namespaces::Namespaces,
     registry::{Registry, Sid},
     requests::Entry,
     rooms::RoomServer,
@@ -70,7 +71,7 @@ impl Engine {
     pub fn room_server(&self) -> &Mailbox<RoomServer> {
         self.room_server.get_or_init(|| {
             self.parts.start_counted("socketio-rooms", |supervisor, waiting| {
-                RoomServer::new(self.settings.rooms, self.budget(), supervisor, waiting)
+                RoomServer::new(self.settings.rooms, self.budget(), supervisor, waiting, None)
             })
         })
     }

@@ -15,9 +15,13 @@ use crate::{connection::admission::Admitted, domain::SocketId};
 
 pub(crate) use self::registry::OtherNode;
 pub use self::{
+    acks::{AckError, AckStream, MissingAcks},
     desk::Desk,
+    emitter::{DEFAULT_ACK_TIMEOUT, Emitter, MAX_ACK_TIMEOUT},
     engine::Engine,
+    into_rooms::IntoRooms,
     registry::{Registry, Sid},
+    remote::{Gone, RemoteSocket},
     requests::Entry,
     session::SocketIoSession,
     settings::EngineSettings,
@@ -28,14 +32,18 @@ pub use crate::{
 };
 
 pub mod accept;
+mod acks;
 mod carrier;
 mod desk;
+mod emitter;
 pub mod engine;
 pub mod gate;
 pub mod handle;
+mod into_rooms;
 mod link;
 pub mod namespaces;
 mod registry;
+mod remote;
 mod requests;
 pub mod rooms;
 pub mod session;

@@ -36,7 +36,9 @@ impl SocketHandler for Asking {
             let mut missing = 0;
             for _ in 0..QUESTIONS {
                 let question = Args { json: r#"["question"]"#.into(), attachments: Vec::new() };
-                missing += socket.everybody().emit_with_ack(question, Duration::from_secs(20)).await.missing;
+                let all = socket.everybody().timeout(Duration::from_secs(20));
+                let acks = all.emit_args_with_ack::<u8>(question).all().await;
+                missing += acks.err().map_or(0, |error| error.missing.len());
             }
             socket.emit("missing", &missing);
         });

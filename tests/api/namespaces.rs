@@ -5,7 +5,7 @@ use std::{cell::Cell, sync::Arc, time::Duration};
 use actix_web::rt;
 use bytestring::ByteString;
 use echoroom::socketio::{
-    Args, Engine, EngineSettings,
+    Args, Engine, EngineSettings, MissingAcks,
     namespaces::{Event, Namespace, Namespaces, Refusal, Socket, SocketHandler},
 };
 use serde_json::{Value, json};
@@ -47,7 +47,7 @@ impl SocketHandler for Obedient {
     fn connected(&mut self, socket: &Socket) {
         if socket.was_recovered() {
             let rooms: Vec<_> = socket.rooms().iter().map(ToString::to_string).collect();
-            socket.emit_once("again", &json!({"rooms": rooms, "kept": socket.kept().to_string()}));
+            socket.emit_once("again", &json!({"rooms": rooms}));
         }
     }
 
@@ -60,7 +60,6 @@ impl SocketHandler for Obedient {
         match &*event.name {
             "join" => names(&asked[1]).into_iter().for_each(|room| socket.join(room)),
             "leave" => names(&asked[1]).into_iter().for_each(|room| socket.leave(room)),
-            "keep" => socket.keep(asked[1].as_str().unwrap_or_default()),
             "sid" => socket.emit("sid", &socket.sid()),
             "say" => many().emit_args(args(&json!(["said", asked[3]]))),
             "volatile" => many().volatile().emit_args(args(&json!(["volatile"]))),
@@ -79,12 +78,15 @@ impl SocketHandler for Obedient {
             "ask" => {
                 let (many, socket) = (many(), socket.clone());
                 rt::spawn(async move {
-                    let patience = Duration::from_millis(300);
-                    let answers = many.emit_with_ack(args(&json!(["question"])), patience).await;
-                    let mut texts: Vec<_> =
-                        answers.answers.iter().map(|args| args.json.to_string()).collect();
-                    texts.sort();
-                    socket.emit("answers", &json!([texts, answers.missing]));
+                    let many = many.timeout(Duration::from_millis(300));
+                    let (acks, missing) =
+                        match many.emit_args_with_ack(args(&json!(["question"]))).all().await {
+                            Ok(acks) => (acks, 0),
+                            Err(MissingAcks { acks, missing, .. }) => (acks, missing.len()),
+                        };
+                    let mut acks: Vec<Value> = acks.into_iter().map(|(_, ack)| ack).collect();
+                    acks.sort_by_key(Value::to_string);
+                    socket.emit("answers", &json!([acks, missing]));
                 });
             }
             "ask-me" => {
@@ -302,7 +304,7 @@ async fn many_are_asked_and_their_answers_come_together() {
             raw.send(&text(&format!("43{id}[9]"))).await;
         }
     }
-    assert_eq!(next_text(&mut clients[0]).await, r#"42["answers",[["[0]","[1]"],1]]"#);
+    assert_eq!(next_text(&mut clients[0]).await, r#"42["answers",[[0,1],1]]"#);
 }
 
 #[actix_web::test]
@@ -351,10 +353,10 @@ async fn a_client_that_polls_hears_at_its_next_poll_that_the_server_has_ended_it
 }
 
 #[actix_web::test]
-async fn what_is_kept_with_a_socket_is_there_when_it_is_recovered() {
+async fn a_socket_that_is_recovered_is_in_its_rooms_again() {
     let (server, _) = start();
     let (mut raw, was) = joined(&server, "/recovering", "").await;
-    for event in [json!(["join", ["b", "a"]]), json!(["keep", "a sheet of paper"]), json!(["sid"])] {
+    for event in [json!(["join", ["b", "a"]]), json!(["sid"])] {
         raw.send(&text(&format!("42/recovering,{event}"))).await;
     }
     // An event of its own has its offset too.
@@ -370,7 +372,7 @@ async fn what_is_kept_with_a_socket_is_there_when_it_is_recovered() {
         heard.push(next_text(&mut raw).await);
     }
     assert!(heard.contains(&r#"42/recovering,["said",2,"2"]"#.to_owned()), "{heard:?}");
-    let again = r#"42/recovering,["again",{"kept":"a sheet of paper","rooms":["a","b"]}]"#;
+    let again = r#"42/recovering,["again",{"rooms":["a","b"]}]"#;
     assert_eq!(heard.last().map(String::as_str), Some(again));
 }
 

@@ -7,8 +7,10 @@ use serde::{Serialize, de::DeserializeOwned};
 
 pub(crate) use self::table::{Bounds, Family, FamilyId, Table};
 use super::{
-    emitter::{AckStream, Emitter, IntoRooms},
+    AckStream,
+    emitter::Emitter,
     engine::Engine,
+    into_rooms::IntoRooms,
     remote::{Gone, RemoteSocket},
     rooms::messages::RemoveNamespace,
     socket::{Definition, SocketData},
@@ -89,7 +91,7 @@ impl<U: SocketData> Namespace<U> {
 
     /// To all sockets of the namespace.
     fn everybody(&self) -> Emitter {
-        Emitter::over(self.core.engine.room_server().clone(), self.names())
+        Emitter::over(self.core.engine.room_server().clone(), self.names().into())
     }
 
     /// To the sockets in a room, or in any of several rooms. The [id](crate::socketio::Socket::id) of a socket is a room

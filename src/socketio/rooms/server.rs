@@ -7,7 +7,10 @@ use std::{
 
 use actix::{Actor, ActorContext as _, AsyncContext as _, Context, Handler, Message};
 
-use super::core::{Effect, Input, Request, RoomLimits, SocketRooms};
+use super::{
+    core::{Effect, Input, Request, RoomLimits, SocketRooms},
+    messages::NamespaceEmptied,
+};
 use crate::{
     broadcast::{AddWorker, EndBroadcasts, FanOuts, TurnLength, Turns},
     connection::{Budget, Ending},
@@ -22,6 +25,7 @@ pub struct RoomServer {
     rooms: SocketRooms,
     supervisor: Supervisor,
     waiting: Waiting,
+    emptied: Option<NamespaceEmptied>,
     fanouts: FanOuts,
     turn: TurnLength,
     /// The time at which the turn began; `None` before its first message.
@@ -31,17 +35,20 @@ pub struct RoomServer {
 }
 
 impl RoomServer {
-    /// A room server without sockets; the events that wait for clients are charged to `budget`.
+    /// A room server without sockets; the events that wait for clients are charged to `budget`. `emptied` is called for
+    /// each namespace that has become empty.
     pub(crate) fn new(
         limits: RoomLimits,
         budget: std::sync::Arc<Budget>,
         supervisor: Supervisor,
         waiting: Waiting,
+        emptied: Option<NamespaceEmptied>,
     ) -> Self {
         Self {
             rooms: SocketRooms::new(limits, budget, Instant::now()),
             supervisor,
             waiting,
+            emptied,
             fanouts: FanOuts::default(),
             turn: TurnLength::default(),
             now: None,
@@ -79,6 +86,7 @@ impl RoomServer {
                 Effect::Send(worker, message) => self.fanouts.collect(worker, message),
                 Effect::Deliver(session, delivery) => session.do_send(delivery),
                 Effect::SendAway(member) => self.fanouts.dismiss(member, &Ending::Restart),
+                Effect::Emptied(namespace) => self.emptied.iter().for_each(|emptied| emptied(&namespace)),
                 Effect::GiveUpAfter(timeout, id) => {
                     ctx.run_later(timeout, move |server, ctx| server.feed_alone(Input::GiveUp(id), ctx));
                 }
@@ -127,7 +135,7 @@ impl Handler<AddWorker> for RoomServer {
     }
 }
 
-/// The requests of sockets and emitters.
+/// The requests of sockets and emitters, and from outside.
 impl<M: Message<Result = ()> + Into<Request>> Handler<M> for RoomServer {
     type Result = ();
 

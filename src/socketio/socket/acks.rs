@@ -16,30 +16,12 @@ use tokio::sync::oneshot;
 
 use super::{Phase, Socket, SocketData};
 use crate::{
-    protocol::socketio::{Args, DecodeError, EncodeError},
-    socketio::rooms::{FIRST_SHARED_ACK, messages},
+    protocol::socketio::Args,
+    socketio::{
+        AckError,
+        rooms::{FIRST_SHARED_ACK, messages},
+    },
 };
-
-/// Why an event got no answer.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum AckError {
-    /// The client did not answer in the time of [`timeout`](Socket::timeout).
-    #[error("the client did not answer in time")]
-    Timeout,
-    /// The client has left before it answered, or had left already.
-    #[error("the client has left")]
-    Disconnected,
-    /// The server waits for as many answers of this client as
-    /// [`max_pending_acks`](crate::socketio::Builder::max_pending_acks) allows. The event was not sent.
-    #[error("the client owes too many answers")]
-    TooMany,
-    /// The event could not be encoded and was not sent.
-    #[error(transparent)]
-    NotSent(EncodeError),
-    /// The answer does not have the expected type.
-    #[error("the answer is not the expected one: {0}")]
-    BadAnswer(DecodeError),
-}
 
 /// The acks that the server waits for, by their ids.
 #[derive(Debug)]

@@ -5,11 +5,13 @@ use std::time::Duration;
 use log::error;
 use serde::{Serialize, de::DeserializeOwned};
 
-use super::{AckError, Answer, Socket, SocketData};
+use super::{Answer, Socket, SocketData};
 use crate::{
     protocol::socketio::{Args, ServerPacket},
     socketio::{
-        emitter::{Emitter, IntoRooms},
+        AckError,
+        emitter::Emitter,
+        into_rooms::IntoRooms,
         rooms::messages::Guarantee,
     },
 };

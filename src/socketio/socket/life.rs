@@ -1,12 +1,14 @@
 //! How a socket begins and ends, for the client of its session.
 
-use std::sync::Arc;
+use std::{any::Any, sync::Arc};
+
+use log::error;
 
 use super::{Data, Phase, Reason, Socket, SocketInfo, turns::Turn};
 use crate::{
     domain::SocketId,
     protocol::socketio::ServerPacket,
-    socketio::rooms::messages::Disconnect,
+    socketio::rooms::messages::{Disconnect, SocketNews},
 };
 
 impl Socket {
@@ -107,6 +109,10 @@ impl Socket {
     pub(crate) fn take_news(&self, news: SocketNews) {
         match news {
             SocketNews::Entered { room, is_in } => self.entered(&room, is_in),
+            SocketNews::Left { room } => self.left(&room),
+            SocketNews::PutInto { rooms } => self.put_into(rooms),
+            SocketNews::TakenOut { rooms } => self.taken_out(&rooms),
+            SocketNews::SentAway { close } => self.disconnect(close),
             // For the session, not for a socket.
             SocketNews::Recovered(_) | SocketNews::Replaced | SocketNews::NotAsked => {}
         }

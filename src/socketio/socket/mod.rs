@@ -15,9 +15,9 @@ use bytes::Bytes;
 use bytestring::ByteString;
 
 pub(crate) use self::{definition::Definition, program::seat, turns::Turn};
-use self::{acks::Awaited, local::Local, rooms::Entering, turns::Turns};
+use self::{acks::Awaited, local::Local, rooms::{Entering, Leaving}, turns::Turns};
 pub use self::{
-    acks::{AckError, Answer},
+    acks::Answer,
     emitting::SocketEmitter,
     event::{Ack, Event, EventError},
     handlers::{EventHandler, shape},
@@ -84,6 +84,7 @@ struct State {
     awaited: Awaited,
     rooms: RefCell<BTreeSet<ByteString>>,
     entering: Entering,
+    leaving: Leaving,
     turns: Turns,
     local: Local,
     local_data: RefCell<Option<Rc<dyn Any>>>,
@@ -173,6 +174,7 @@ impl Socket {
             awaited: Awaited::from(first_ack),
             rooms: RefCell::new(rooms.into_iter().collect()),
             entering: Entering::default(),
+            leaving: Leaving::default(),
             turns: Turns::default(),
             local: Local::default(),
             local_data: RefCell::default(),

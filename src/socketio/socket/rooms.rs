@@ -12,13 +12,17 @@ use tokio::sync::oneshot;
 
 use super::{Phase, Socket, SocketData};
 use crate::socketio::{
-    emitter::IntoRooms,
+    into_rooms::IntoRooms,
     rooms::messages::{EnterRoom, QuitRoom},
 };
 
 /// Rooms that the room server has been asked to add the socket to, in order of the requests.
 #[derive(Debug, Default)]
 pub(super) struct Entering(RefCell<Vec<(ByteString, oneshot::Sender<bool>)>>);
+
+/// Rooms that the room server has been asked to take the socket out of, in order of the requests.
+#[derive(Debug, Default)]
+pub(super) struct Leaving(RefCell<Vec<ByteString>>);
 
 /// Why a socket could not join a room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,11 +77,15 @@ impl<U: SocketData> Socket<U> {
         answered
     }
 
-    /// Leaves a room, or several. Idempotent.
+    /// Leaves a room, or several. Idempotent. A socket stays in the room of its id.
     pub fn leave(&self, rooms: impl IntoRooms) {
         for room in rooms.into_rooms() {
+            if room == self.0.sid {
+                continue;
+            }
             self.0.rooms.borrow_mut().remove(&room);
             self.once_connected(move |socket| {
+                socket.0.leaving.0.borrow_mut().push(room.clone());
                 socket.0.desk.room_server.do_send(QuitRoom { socket: socket.0.id, room });
             });
         }
@@ -98,7 +106,7 @@ impl<U: SocketData> Socket<U> {
 
 impl Socket {
     /// The room server's reply to a request to join a room.
-    pub(crate) fn entered(&self, room: &ByteString, is_in: bool) {
+    pub(super) fn entered(&self, room: &ByteString, is_in: bool) {
         let (answer, is_asked_again) = {
             let mut entering = self.0.entering.0.borrow_mut();
             let place = entering.iter().position(|(entering, _)| entering == room);
@@ -115,19 +123,35 @@ impl Socket {
         }
     }
 
-    /// The socket was put into a room from outside.
-    pub(crate) fn was_put_into(&self, room: ByteString) {
-        self.0.rooms.borrow_mut().insert(room);
+    /// The room server's reply to a request to leave a room.
+    pub(super) fn left(&self, room: &ByteString) {
+        let mut leaving = self.0.leaving.0.borrow_mut();
+        if let Some(place) = leaving.iter().position(|leaving| leaving == room) {
+            leaving.remove(place);
+        }
     }
 
-    /// The socket was taken out of a room from outside.
-    pub(crate) fn was_taken_out_of(&self, room: &str) {
-        self.0.rooms.borrow_mut().remove(room);
+    /// Others have put the socket into these rooms. Its own requests to leave them, which the room server has not
+    /// answered yet, come later and decide.
+    pub(super) fn put_into(&self, rooms: Vec<ByteString>) {
+        let leaving = self.0.leaving.0.borrow();
+        self.0.rooms.borrow_mut().extend(rooms.into_iter().filter(|room| !leaving.contains(room)));
+    }
+
+    /// Others have taken the socket out of these rooms. Its own requests to join them, which the room server has
+    /// not answered yet, come later and decide.
+    pub(super) fn taken_out(&self, rooms: &[ByteString]) {
+        let entering = self.0.entering.0.borrow();
+        let returns = |room: &ByteString| entering.iter().any(|(entering, _)| entering == room);
+        let mut own = self.0.rooms.borrow_mut();
+        let gone = rooms.iter().filter(|room| **room != self.0.sid && !returns(room));
+        gone.for_each(|room| _ = own.remove(room));
     }
 
     /// Forgets the rooms: the socket has left.
     pub(super) fn forget_rooms(&self) {
         drop(self.0.rooms.take());
         drop(self.0.entering.0.take());
+        drop(self.0.leaving.0.take());
     }
 }
