@@ -16,6 +16,7 @@
 //!   members, names and order of the rooms of one shard.
 //! - [`socketio`]: a Socket.IO server. Its [`RoomServer`](socketio::rooms::RoomServer) keeps the rooms of its
 //!   namespaces.
+//! - `web`: checks of HTTP requests, and parts of their responses, for every door.
 //! - [`broadcast`]: a [`Broadcaster`](broadcast::Broadcaster) for each of both, which keeps members, rooms and
 //!   open broadcasts, and one [`FanOut`](broadcast::FanOut) per worker, which delivers.
 //! - [`connection`]: the socket of a session ([`connection::wire`]), its input ([`connection::inlet`]), its
@@ -34,8 +35,8 @@
 //! `use crate::` points down or stays in its own folder, in which files do not name each other in a circle. A
 //! test checks it:
 //!
-//! `app` > `routes` `http` > `session` > `chat` `socketio` > `broadcast` > `connection` > `nodes` >
-//! `journal` > `domain` `protocol` `config` `metrics` `parts` > `logging`
+//! `app` > `routes` `http` > `session` > `chat` `socketio` > `broadcast` `web` > `connection` >
+//! `nodes` > `journal` > `domain` `protocol` `config` `metrics` `parts` > `logging`
 //!
 //! A lower floor reaches an upper one through a `Recipient` of a message that the lower floor defines:
 //! `broadcast` defines [`Delivery`](broadcast::Delivery), and sessions handle it. Within one thread a trait
@@ -77,6 +78,7 @@ mod protocol;
 mod routes;
 mod session;
 pub mod socketio;
+mod web;
 
 /// Items for this crate's tests and benchmarks beside the public API. They may change in any release.
 #[cfg(feature = "testing")]

@@ -31,7 +31,7 @@ pub use self::{
     node_name::{NodeName, NodeNameError},
     nodes::{Nodes, RedisAcks},
     operation::Operation,
-    origins::{AllowedOrigin, Origins},
+    origins::{AllowedOrigin, OriginError, Origins},
     per_address::PerAddress,
     rates::Rates,
     redis_url::{Place, RedisUrl},

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::rooms::{RoomLimits, recovery::RecoveryLimits};
 use crate::{
-    config::{LONGEST_TIMER_MILLIS, NodeName, Settings},
+    config::{LONGEST_TIMER_MILLIS, NodeName, Switch},
     connection::{outbound::Bounds, rate::RateLimit, upload::UploadRate},
 };
 
@@ -45,37 +45,8 @@ pub struct EngineSettings {
     pub rate: Option<RateLimit>,
     /// Limits on rooms and on what recovery keeps.
     pub rooms: RoomLimits,
-}
-
-impl EngineSettings {
-    /// The engine's part of the server's settings.
-    pub fn of(settings: &Settings) -> Self {
-        Self {
-            node: settings.nodes.node,
-            ping_interval: settings.heartbeat.ping_interval.get(),
-            ping_timeout: settings.heartbeat.ping_timeout.get(),
-            max_payload: settings.events.max_payload.get(),
-            upgrade_timeout: settings.socketio.upgrade_timeout.get(),
-            connect_timeout: settings.login.connect_timeout.get(),
-            polling_open_timeout: settings.socketio.polling_open_timeout.get(),
-            stall_timeout: settings.connections.stall_timeout.get(),
-            max_fragments: settings.limits.max_fragments.get(),
-            max_ended_sessions: settings.socketio.max_ended_sessions,
-            max_waiting: settings.limits.max_queue_bytes.get(),
-            max_intake: settings.limits.max_intake_bytes.get(),
-            max_unknown: settings.max_login_size().get(),
-            upload: UploadRate::of(settings),
-            rate: RateLimit::of(settings),
-            rooms: RoomLimits {
-                max_rooms: settings.rooms.max_rooms.get(),
-                recovery: RecoveryLimits {
-                    window: settings.socketio.recovery_window.get(),
-                    bytes: settings.socketio.recovery_bytes.get(),
-                    sockets: settings.socketio.recovery_sockets.get(),
-                },
-            },
-        }
-    }
+    /// Whether responses to polls of at least 1024 bytes are compressed for clients that accept it. On by default.
+    pub http_compression: Switch,
 }
 
 impl EngineSettings {
@@ -100,6 +71,28 @@ impl EngineSettings {
 
 impl Default for EngineSettings {
     fn default() -> Self {
-        Self::of(&Settings::default())
+        let seconds = Duration::from_secs;
+        Self {
+            node: None,
+            ping_interval: seconds(25),
+            ping_timeout: seconds(20),
+            max_payload: 1_000_000,
+            upgrade_timeout: seconds(10),
+            connect_timeout: seconds(45),
+            polling_open_timeout: seconds(10),
+            stall_timeout: seconds(20),
+            max_fragments: 1024,
+            max_ended_sessions: 1000,
+            max_waiting: 1 << 20,
+            max_intake: 256 << 10,
+            max_unknown: 64 << 10,
+            upload: UploadRate { bytes_per_second: 1024, patience: seconds(10) },
+            rate: Some(RateLimit { rate: 30.0, burst: 60.0, patience: seconds(10) }),
+            rooms: RoomLimits {
+                max_rooms: 10_000,
+                recovery: RecoveryLimits { window: seconds(120), bytes: 16 << 20, sockets: 10_000 },
+            },
+            http_compression: Switch::On,
+        }
     }
 }

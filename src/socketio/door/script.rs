@@ -14,13 +14,13 @@ use actix_web::{
 };
 use sha2::{Digest as _, Sha256};
 
-use super::{cors, methods};
-use crate::session::Worker;
+use super::Door;
+use crate::web::methods;
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
 
 const NAME: &str = "socket.io.js";
-const SCRIPT: &str = include_str!("../../static/socket.io.js");
+const SCRIPT: &str = include_str!("../../../static/socket.io.js");
 
 /// A hash of the script: servers of one version have equal tags.
 static TAG: LazyLock<EntityTag> = LazyLock::new(|| {
@@ -29,13 +29,13 @@ static TAG: LazyLock<EntityTag> = LazyLock::new(|| {
 });
 
 /// Registers the script below `path`, and a 404 with a sentence for other names there.
-pub(crate) fn configure(cfg: &mut ServiceConfig, path: &str, worker: web::Data<Worker>) {
+pub(super) fn configure(cfg: &mut ServiceConfig, path: &str, door: web::Data<Door>) {
     let path = format!("{}/{{name}}", path.trim_end_matches('/'));
-    cfg.service(web::resource(path).app_data(worker).wrap(Compress::default()).to(answer));
+    cfg.service(web::resource(path).app_data(door).wrap(Compress::default()).to(answer));
 }
 
-async fn answer(req: HttpRequest, name: web::Path<String>, worker: web::Data<Worker>) -> HttpResponse {
-    let reader = cors::Reader::of(&req, &worker.settings.socketio.cors_origin);
+async fn answer(req: HttpRequest, name: web::Path<String>, door: web::Data<Door>) -> HttpResponse {
+    let reader = door.policy.reader(&req, &door.grants);
     let mut response = reader.preflight(&req).unwrap_or_else(|| serve(&req, &name));
     reader.mark(&mut response);
     response
