@@ -5,7 +5,7 @@
 //! session passes messages to a [`Carried`], which interprets them: in production a client of [`namespaces`].
 //! The actor in [`rooms`] keeps the rooms of all namespaces.
 
-use std::{any::Any, net::IpAddr, time::Duration};
+use std::{any::Any, rc::Rc, sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use bytestring::ByteString;
@@ -13,16 +13,19 @@ use bytestring::ByteString;
 use self::handle::SessionHandle;
 use crate::{connection::admission::Admitted, domain::SocketId};
 
-pub(crate) use self::registry::OtherNode;
 pub use self::{
     desk::Desk,
+    door::{Door, Policy, configure as configure_door},
     engine::Engine,
+    origins::{Cors, Origins},
     registry::{Registry, Sid},
+    request::Request,
     requests::Entry,
     session::SocketIoSession,
     settings::EngineSettings,
 };
 pub use crate::{
+    config::{AllowedOrigin, OriginError},
     connection::{Ending, outbound::PollAnswer},
     protocol::socketio::{Args, Limits},
 };
@@ -30,12 +33,15 @@ pub use crate::{
 pub mod accept;
 mod carrier;
 mod desk;
+mod door;
 pub mod engine;
 pub mod gate;
 pub mod handle;
 mod link;
 pub mod namespaces;
+mod origins;
 mod registry;
+mod request;
 mod requests;
 pub mod rooms;
 pub mod session;
@@ -44,12 +50,14 @@ mod settings;
 /// The client that starts a session.
 #[derive(Debug, Default)]
 pub struct Visitor {
-    /// The client's IP address, if known.
-    pub address: Option<IpAddr>,
+    /// The request that begins the session.
+    pub request: Arc<Request>,
     /// The client's share of the session limit, if sessions are counted.
     pub admitted: Option<Admitted>,
     /// Whether the client takes base64 text frames instead of binary frames.
     pub wants_base64: bool,
+    /// A value of the worker, for the session's handle.
+    pub state: Option<Rc<dyn Any>>,
 }
 
 /// Interprets the messages of one session. Each session has its own value, on the session's thread.
