@@ -26,6 +26,14 @@
 // With this feature every item that is meant to be reachable is, so the compiler finds items that are public
 // without need.
 #![cfg_attr(feature = "testing", warn(unreachable_pub))]
+#![cfg_attr(
+    not(feature = "program"),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "the program uses more of what is below `socketio`; its build finds dead code"
+    )
+)]
 
 #[cfg(feature = "program")]
 pub mod app;
@@ -53,6 +61,7 @@ mod routes;
 #[cfg(feature = "program")]
 mod session;
 pub mod socketio;
+mod web;
 
 /// Items for this crate's tests and benchmarks beside the public API. They may change in any release.
 #[cfg(feature = "testing")]

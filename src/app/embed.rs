@@ -4,8 +4,6 @@ pub use crate::{
     connection::{Budget, rate::RateLimit, socket::on_connect},
     metrics::Metrics,
     parts::Parts,
-    routes::{
-        configure,
-        socketio::{Door, configure as configure_door},
-    },
+    routes::configure,
+    socketio::{Door, configure_door},
 };

@@ -14,7 +14,7 @@ use log::warn;
 use tokio::sync::mpsc;
 
 use super::descriptors::Room;
-use super::{JournalStartError, StartError, sharing};
+use super::{JournalStartError, StartError, engine, sharing};
 use crate::{
     broadcast::{DismissAll, FanOut, Outlets, ToFanOut},
     chat::{AvatarStore, ChatLimits, IdLimits, ShardId, Unstarted},
@@ -34,7 +34,7 @@ use crate::{
     parts::{Parts, Seconds},
     routes::host::Hosts,
     session::{Worker, lesson::Lessons},
-    socketio::{Engine, EngineSettings},
+    socketio::Engine,
 };
 
 /// Interval of the checks whether all sessions have ended.
@@ -107,7 +107,7 @@ impl Node {
             link,
             avatars: Arc::new(AvatarStore::new(settings.events.avatar_bytes.get())),
             engine: Engine::new(
-                EngineSettings::of(&settings),
+                engine::settings_of(&settings),
                 Arc::clone(&metrics),
                 Arc::clone(&budget),
                 Arc::clone(&parts),

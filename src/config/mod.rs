@@ -6,7 +6,7 @@ pub use self::{
     host::{AllowedHost, HostName},
     network::Network,
     node_name::{NodeName, NodeNameError},
-    origin::AllowedOrigin,
+    origin::{AllowedOrigin, OriginError},
     per_address::PerAddress,
     switch::Switch,
     timer::LONGEST_TIMER_MILLIS,

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 
-use super::Ending;
+use super::{Ending, request::Request};
 use crate::{
     broadcast::Delivery,
     connection::{
@@ -49,7 +49,8 @@ struct Shared {
     outbound: Outbound,
     /// The session's intake limit.
     intake: Intake,
-    client: Option<IpAddr>,
+    request: Arc<Request>,
+    state: Option<Rc<dyn Any>>,
     /// The reason to end the session, once one is set.
     ending: OnceCell<Ending>,
     /// Tasks of sockets that the session has not started.
@@ -84,17 +85,19 @@ impl Wake for Flusher {
 }
 
 impl SessionHandle {
-    /// A session that writes to `outbound`. `intake` is its intake limit, `client` the client's IP address.
+    /// A session that writes to `outbound`. `intake` is its intake limit, `request` began it, and `state` is a value of the worker.
     pub(super) fn new(
         outbound: Outbound,
         intake: Intake,
-        client: Option<IpAddr>,
+        request: Arc<Request>,
+        state: Option<Rc<dyn Any>>,
         flusher: Arc<Flusher>,
     ) -> Self {
         Self(Rc::new(Shared {
             outbound,
             intake,
-            client,
+            request,
+            state,
             ending: OnceCell::new(),
             tasks: RefCell::default(),
             outlets: RefCell::default(),
@@ -110,7 +113,17 @@ impl SessionHandle {
 
     /// The client's IP address, if known.
     pub fn client_address(&self) -> Option<IpAddr> {
-        self.0.client
+        self.0.request.address()
+    }
+
+    /// The HTTP request that began the session.
+    pub fn request(&self) -> &Arc<Request> {
+        &self.0.request
+    }
+
+    /// The value of the worker that its [`Door`](super::Door) gives to its sessions.
+    pub fn state(&self) -> Option<&Rc<dyn Any>> {
+        self.0.state.as_ref()
     }
 
     // ----- packets -----

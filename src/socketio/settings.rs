@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::rooms::{RoomLimits, recovery::RecoveryLimits};
 use crate::{
-    config::{LONGEST_TIMER_MILLIS, NodeName},
+    config::{LONGEST_TIMER_MILLIS, NodeName, Switch},
     connection::{outbound::Bounds, rate::RateLimit, upload::UploadRate},
 };
 
@@ -45,6 +45,8 @@ pub struct EngineSettings {
     pub rate: Option<RateLimit>,
     /// Limits on rooms and on what recovery keeps.
     pub rooms: RoomLimits,
+    /// Whether responses to polls of at least 1024 bytes are compressed for clients that accept it. On by default.
+    pub http_compression: Switch,
 }
 
 impl EngineSettings {
@@ -69,30 +71,28 @@ impl EngineSettings {
 
 impl Default for EngineSettings {
     fn default() -> Self {
+        let seconds = Duration::from_secs;
         Self {
             node: None,
-            ping_interval: Duration::from_secs(25),
-            ping_timeout: Duration::from_secs(20),
+            ping_interval: seconds(25),
+            ping_timeout: seconds(20),
             max_payload: 1_000_000,
-            upgrade_timeout: Duration::from_secs(10),
-            connect_timeout: Duration::from_secs(45),
-            polling_open_timeout: Duration::from_secs(10),
-            stall_timeout: Duration::from_secs(20),
+            upgrade_timeout: seconds(10),
+            connect_timeout: seconds(45),
+            polling_open_timeout: seconds(10),
+            stall_timeout: seconds(20),
             max_fragments: 1024,
             max_ended_sessions: 1000,
             max_waiting: 1 << 20,
             max_intake: 256 << 10,
             max_unknown: 64 << 10,
-            upload: UploadRate { bytes_per_second: 1024, patience: Duration::from_secs(10) },
-            rate: Some(RateLimit { rate: 30.0, burst: 60.0, patience: Duration::from_secs(10) }),
+            upload: UploadRate { bytes_per_second: 1024, patience: seconds(10) },
+            rate: Some(RateLimit { rate: 30.0, burst: 60.0, patience: seconds(10) }),
             rooms: RoomLimits {
                 max_rooms: 10_000,
-                recovery: RecoveryLimits {
-                    window: Duration::from_secs(120),
-                    bytes: 16 << 20,
-                    sockets: 10_000,
-                },
+                recovery: RecoveryLimits { window: seconds(120), bytes: 16 << 20, sockets: 10_000 },
             },
+            http_compression: Switch::On,
         }
     }
 }

@@ -13,7 +13,7 @@ const FLOORS: [&[&str]; 10] = [
     &["routes", "http"],
     &["session"],
     &["chat", "socketio"],
-    &["broadcast"],
+    &["broadcast", "web"],
     &["connection"],
     &["nodes"],
     &["journal"],

@@ -103,3 +103,4 @@ mod upper_case;
 mod user_lists;
 mod vanish;
 mod volatile;
+mod weight;

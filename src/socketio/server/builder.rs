@@ -9,7 +9,7 @@ use crate::{
     parts::Parts,
     protocol::socketio::Limits,
     socketio::{
-        Cors, Origins,
+        Cors, EngineServer, EngineSocket, Message, Origins,
         door::Policy,
         engine::Engine,
         namespace::{Bounds, Core, Table},
@@ -231,10 +231,27 @@ impl Builder {
     /// # Errors
     /// A setting is wrong, alone or with another one. The message names it.
     pub fn try_build(self) -> Result<Server, SettingsError> {
+        let engine = self.engine()?;
+        Ok(self.on(engine))
+    }
+
+    /// Makes a server of Engine.IO sessions without Socket.IO on them. `on_message` gets each message of each session on the
+    /// thread of that session, and must not wait. Settings of Socket.IO have no effect.
+    ///
+    /// # Errors
+    /// A setting is wrong, alone or with another one. The message names it.
+    pub fn build_engine(
+        self,
+        on_message: impl Fn(&EngineSocket<'_>, Message) + Send + Sync + 'static,
+    ) -> Result<EngineServer, SettingsError> {
+        let engine = self.engine()?;
+        Ok(EngineServer::new(engine, self.policy, self.path, Arc::new(on_message)))
+    }
+
+    fn engine(&self) -> Result<Arc<Engine>, SettingsError> {
         self.engine.check()?;
         let metrics = self.metrics.clone().unwrap_or_default();
-        let engine = Engine::new(self.engine.clone(), metrics, Budget::new(self.memory), Arc::default());
-        Ok(self.on(engine))
+        Ok(Engine::new(self.engine.clone(), metrics, Budget::new(self.memory), Arc::default()))
     }
 
     /// Makes the server on an engine that exists.

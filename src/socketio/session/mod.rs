@@ -3,7 +3,7 @@
 //! This file takes packets from the client and flushes packets to it; submodules have the heartbeat, the
 //! upgrade to a WebSocket, and the end. A [`Carried`] interprets the messages.
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
 use actix::{
     Actor, Addr, AsyncContext as _, Context, Handler, SpawnHandle, StreamHandler,
@@ -55,7 +55,6 @@ pub struct SocketIoSession {
     id: SessionId,
     registry: Arc<Registry>,
     sid: Sid,
-    address: Option<IpAddr>,
     opened: Instant,
     received: u64,
     /// That number at the last check of the heartbeat.
@@ -107,12 +106,12 @@ impl SocketIoSession {
                 Outbound::polled(bounds, lease, session, registry.metrics.bytes_sent())
             }
         };
-        let handle = SessionHandle::new(outbound.clone(), gate.intake(), visitor.address, flusher);
+        let handle =
+            SessionHandle::new(outbound.clone(), gate.intake(), visitor.request, visitor.state, flusher);
         let now = Instant::now();
         let session = Self {
             id: SessionId::next(),
             sid,
-            address: visitor.address,
             opened: now,
             received: 0,
             received_before: 0,
@@ -298,7 +297,8 @@ impl Actor for SocketIoSession {
 
     fn started(&mut self, ctx: &mut Self::Context) {
         let transport = if self.outbound.is_polling() { "polling" } else { "websocket" };
-        let address = self.address.map_or_else(|| "unknown address".to_owned(), |ip| ip.to_string());
+        let address =
+            self.handle.client_address().map_or_else(|| "unknown address".to_owned(), |ip| ip.to_string());
         info!("{} opened: socket.io session by {transport} from {address}", self.id);
         self.metrics.sessions.inc();
         self.schedule_beat(ctx);

@@ -23,12 +23,12 @@ const OF_READING: &str = "GET, HEAD, OPTIONS";
 const OF_DOOR: &str = "GET, OPTIONS";
 
 /// An address, with and without a trailing slash.
-pub(super) fn at(path: &str) -> Resource {
+pub(crate) fn at(path: &str) -> Resource {
     web::resource(vec![path.to_owned(), format!("{path}/")])
 }
 
 /// A read-only address: HEAD gets the head of the response to GET.
-pub(super) fn read<F, Args>(resource: Resource, handler: F) -> Resource
+pub(crate) fn read<F, Args>(resource: Resource, handler: F) -> Resource
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
@@ -39,7 +39,7 @@ where
 }
 
 /// A WebSocket door, whose handler rejects other methods itself.
-pub(super) fn door<F, Args>(resource: Resource, handler: F) -> Resource
+pub(crate) fn door<F, Args>(resource: Resource, handler: F) -> Resource
 where
     F: Handler<Args>,
     Args: FromRequest + 'static,
@@ -50,12 +50,12 @@ where
 }
 
 /// The route for methods that an address does not have.
-pub(super) fn others(methods: &'static str) -> Route {
+pub(crate) fn others(methods: &'static str) -> Route {
     web::route().to(move |req: HttpRequest| async move { answer(req.method(), methods) })
 }
 
 /// The response to OPTIONS.
-pub(super) fn allowed(methods: &'static str) -> HttpResponse {
+pub(crate) fn allowed(methods: &'static str) -> HttpResponse {
     HttpResponse::NoContent().insert_header((ALLOW, methods)).finish()
 }
 
@@ -72,7 +72,7 @@ fn answer(method: &Method, methods: &'static str) -> HttpResponse {
 ///
 /// # Errors
 /// The error of the service.
-pub(super) async fn of_files(
+pub(crate) async fn of_files(
     req: ServiceRequest,
     next: Next<impl MessageBody>,
 ) -> Result<ServiceResponse<EitherBody<impl MessageBody>>, Error> {

@@ -18,10 +18,10 @@ use crate::{
 };
 
 /// Bodies below this size in bytes are not compressed: headers dominate the response.
-pub(super) const MIN_SIZE: usize = 1024;
+pub(crate) const MIN_SIZE: usize = 1024;
 
 /// Maximum bytes of a piece: some hundreds of microseconds, and it fits one stored block.
-pub(super) const PIECE: usize = 60 * 1024;
+pub(crate) const PIECE: usize = 60 * 1024;
 
 /// The gzip header: deflate, no name, no time, unknown system.
 const HEAD: [u8; 10] = [0x1F, 0x8B, 8, 0, 0, 0, 0, 0, 0, 255];
@@ -37,7 +37,7 @@ thread_local! {
 }
 
 /// Whether a client accepts gzip (RFC 9110, section 12.5.3).
-pub(super) fn is_accepted(headers: &HeaderMap) -> bool {
+pub(crate) fn is_accepted(headers: &HeaderMap) -> bool {
     let (mut gzip, mut any) = (None, None);
     let lists = headers.get_all(ACCEPT_ENCODING).filter_map(|list| list.to_str().ok());
     for entry in lists.flat_map(|list| list.split(',')) {
@@ -60,19 +60,19 @@ fn is_zero_weight(parameter: &str) -> bool {
 }
 
 /// Whether a response of `len` bytes is compressed for this request.
-pub(super) fn is_due(req: &HttpRequest, switch: Switch, len: usize) -> bool {
+pub(crate) fn is_due(req: &HttpRequest, switch: Switch, len: usize) -> bool {
     switch == Switch::On && len >= MIN_SIZE && is_accepted(req.headers())
 }
 
 /// Adds `Vary` to a response of `len` bytes that may be compressed for other clients.
-pub(super) fn vary(response: &mut HttpResponseBuilder, switch: Switch, len: usize) {
+pub(crate) fn vary(response: &mut HttpResponseBuilder, switch: Switch, len: usize) {
     if switch == Switch::On && len >= MIN_SIZE {
         response.append_header((VARY, "Accept-Encoding"));
     }
 }
 
 /// A response with a body, compressed if it is large and the client accepts that.
-pub(super) fn answer(
+pub(crate) fn answer(
     req: &HttpRequest,
     switch: Switch,
     mut response: HttpResponseBuilder,
@@ -88,7 +88,7 @@ pub(super) fn answer(
 }
 
 /// Compresses a whole body; `None` if the result is not smaller.
-pub(super) fn pack(body: &[u8]) -> Option<Bytes> {
+pub(crate) fn pack(body: &[u8]) -> Option<Bytes> {
     let (mut stream, mut out) = (Gzip::default(), Vec::new());
     let mut pieces = body.chunks(PIECE).peekable();
     while let Some(piece) = pieces.next() {
@@ -99,14 +99,14 @@ pub(super) fn pack(body: &[u8]) -> Option<Bytes> {
 
 /// The state of a gzip stream.
 #[derive(Debug, Default)]
-pub(super) struct Gzip {
+pub(crate) struct Gzip {
     crc: Crc,
     has_begun: bool,
 }
 
 impl Gzip {
     /// Compresses the next piece of at most [`PIECE`] bytes, and ends the stream if it is the last.
-    pub(super) fn pack(&mut self, piece: &[u8], is_last: bool, out: &mut Vec<u8>) {
+    pub(crate) fn pack(&mut self, piece: &[u8], is_last: bool, out: &mut Vec<u8>) {
         if !mem::replace(&mut self.has_begun, true) {
             out.extend_from_slice(&HEAD);
         }

@@ -2,7 +2,6 @@
 
 use actix_web::{
     HttpRequest, HttpResponse, ResponseError,
-    error::QueryPayloadError,
     http::{
         Method, StatusCode, Version,
         header::{self, HeaderMap, HeaderName, HeaderValue},
@@ -11,9 +10,7 @@ use actix_web::{
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 
 use super::in_words;
-use crate::{
-    connection::admission::Full, domain::RoomNameError, logging::Shown, session::lesson::TooManyLessons,
-};
+use crate::{connection::admission::Full, logging::Shown};
 
 /// The only version of the protocol (RFC 6455).
 const PROTOCOL_VERSION: &str = "13";
@@ -25,7 +22,7 @@ const KEY_LEN: usize = 16;
 const MAX_SUBPROTOCOLS: usize = 100;
 
 /// Value of `Retry-After` in seconds for a client that found the server full.
-const RETRY_AFTER: &str = "5";
+pub(crate) const RETRY_AFTER: &str = "5";
 
 /// A rejected handshake. Its message is the body of the response.
 #[derive(Debug, thiserror::Error)]
@@ -75,27 +72,9 @@ pub(crate) enum Rejected {
         /// The `Origin` header.
         origin: String,
     },
-    /// The query cannot be parsed.
-    #[error("the query cannot be read: {}", Shown(&.0.to_string()))]
-    BadQuery(QueryPayloadError),
-    /// `?room=` is not a valid room name.
-    #[error("?room=: {0}")]
-    BadRoom(RoomNameError),
-    /// A new room would exceed the bound on rooms.
-    #[error("there are as many rooms as the server takes (--max-rooms)")]
-    TooManyRooms,
-    /// A new room would exceed the rate of new rooms of the client's address.
-    #[error("your address has made as many rooms in the last minute as it may (--max-new-rooms-per-minute)")]
-    TooManyNewRooms,
-    /// The chat server does not answer.
-    #[error("the chat server does not answer")]
-    NoChat,
     /// The session would exceed a bound, or the server stops.
     #[error("{0}")]
     Full(Full),
-    /// The lesson would exceed a bound.
-    #[error(transparent)]
-    TooManyLessons(#[from] TooManyLessons),
 }
 
 impl Rejected {
@@ -103,15 +82,10 @@ impl Rejected {
     pub(crate) fn word(&self) -> &'static str {
         match self {
             Self::ForeignOrigin { .. } => "origin",
-            Self::BadQuery(_) | Self::BadRoom(_) => "room",
-            Self::TooManyRooms => "rooms",
-            Self::TooManyNewRooms => "new rooms",
-            Self::NoChat => "chat server",
             Self::Full(Full::Sessions) => "sessions",
             Self::Full(Full::Address) => "address",
             Self::Full(Full::TooOften) => "handshake_rate",
             Self::Full(Full::Draining) => "draining",
-            Self::TooManyLessons(_) => "lessons",
             Self::Method(_)
             | Self::HttpVersion
             | Self::NoUpgrade
@@ -135,11 +109,7 @@ impl ResponseError for Rejected {
             Self::NoUpgrade | Self::OtherVersion => StatusCode::UPGRADE_REQUIRED,
             Self::ForeignOrigin { .. } => StatusCode::FORBIDDEN,
             Self::Full(Full::TooOften) => StatusCode::TOO_MANY_REQUESTS,
-            Self::TooManyRooms
-            | Self::TooManyNewRooms
-            | Self::NoChat
-            | Self::Full(_)
-            | Self::TooManyLessons(_) => StatusCode::SERVICE_UNAVAILABLE,
+            Self::Full(_) => StatusCode::SERVICE_UNAVAILABLE,
             Self::HttpVersion
             | Self::NoConnectionUpgrade
             | Self::ConnectionClose
@@ -148,9 +118,7 @@ impl ResponseError for Rejected {
             | Self::NoVersion
             | Self::BadKey
             | Self::BadSubprotocols
-            | Self::OtherSubprotocol(_)
-            | Self::BadQuery(_)
-            | Self::BadRoom(_) => StatusCode::BAD_REQUEST,
+            | Self::OtherSubprotocol(_) => StatusCode::BAD_REQUEST,
         }
     }
 
@@ -163,11 +131,7 @@ impl ResponseError for Rejected {
             Self::OtherVersion => response
                 .insert_header((header::UPGRADE, "websocket"))
                 .insert_header((header::SEC_WEBSOCKET_VERSION, PROTOCOL_VERSION)),
-            Self::TooManyRooms
-            | Self::TooManyNewRooms
-            | Self::NoChat
-            | Self::Full(_)
-            | Self::TooManyLessons(_) => response.insert_header((header::RETRY_AFTER, RETRY_AFTER)),
+            Self::Full(_) => response.insert_header((header::RETRY_AFTER, RETRY_AFTER)),
             _ => &mut response,
         };
         in_words(response, self)

@@ -9,6 +9,9 @@ use crate::{config::Network, logging};
 /// The header in which proxies name the clients that they forward for.
 const FORWARDED_FOR: &str = "x-forwarded-for";
 
+/// The header in which proxies name the scheme that the client used.
+const FORWARDED_PROTO: &str = "x-forwarded-proto";
+
 /// Headers that proxies add, besides those that begin with `x-forwarded-`.
 const OF_PROXIES: [&str; 3] = ["forwarded", "via", "x-real-ip"];
 
@@ -27,8 +30,16 @@ pub(crate) fn is_of_this_machine(req: &HttpRequest, trusted: &[Network]) -> bool
 }
 
 /// Whether `--trusted-proxy` contains an address.
-pub(super) fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
+pub(crate) fn is_trusted(address: IpAddr, trusted: &[Network]) -> bool {
     trusted.iter().any(|network| network.contains(address))
+}
+
+/// Whether the client used TLS with a trusted proxy. Of several proxies the last one counts.
+pub(crate) fn came_by_tls(req: &HttpRequest, trusted: &[Network]) -> bool {
+    let is_peer_trusted = req.peer_addr().is_some_and(|peer| is_trusted(peer.ip(), trusted));
+    let schemes = req.headers().get_all(FORWARDED_PROTO).filter_map(|schemes| schemes.to_str().ok());
+    let last = schemes.flat_map(|schemes| schemes.split(',')).last();
+    is_peer_trusted && last.is_some_and(|scheme| scheme.trim().eq_ignore_ascii_case("https"))
 }
 
 /// The client's address: that of the peer, or the last one in `X-Forwarded-For` before those of trusted

@@ -8,7 +8,7 @@ use super::{
     host::{self, Authority},
     peer,
 };
-use crate::config::{AllowedOrigin, HostName, Network, Settings};
+use crate::config::{AllowedOrigin, HostName, Network};
 
 /// The policy of a door for local pages without an origin.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -35,13 +35,6 @@ pub(crate) struct Rules<'a> {
     pub allowed: &'a [AllowedOrigin],
     /// The value of `--trusted-proxy`.
     pub trusted: &'a [Network],
-}
-
-impl<'a> Rules<'a> {
-    /// The rules of `settings`.
-    pub(crate) fn of(settings: &'a Settings) -> Self {
-        Self { allowed: &settings.origins.allow_origin, trusted: &settings.admission.trusted_proxy }
-    }
 }
 
 /// Checks the `Origin` of a request, if it has one; clients other than browsers have none.
