@@ -13,6 +13,7 @@ use serde_json::value::RawValue;
 
 use super::json::Text;
 pub(crate) use auth::{Auth, Offset};
+pub(crate) use pattern::Pattern;
 pub use decode::DecodeError;
 pub use encode::EncodeError;
 pub use value::{Arguments, Value};
@@ -22,6 +23,7 @@ mod decode;
 mod encode;
 mod fault;
 mod node;
+mod pattern;
 mod placeholders;
 mod value;
 

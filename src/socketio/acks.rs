@@ -16,7 +16,7 @@ use super::rooms::messages::{Answered, NoAck};
 use crate::protocol::socketio::{DecodeError, EncodeError};
 
 /// Why an event got no answer.
-#[derive(Clone, Debug, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum AckError {
     /// The client did not answer in time, or the server failed while it waited.
     #[error("the client did not answer in time")]

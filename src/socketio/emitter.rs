@@ -95,6 +95,11 @@ impl Emitter {
         self.guarantee(Guarantee::Once)
     }
 
+    /// Selects other sockets of the namespace.
+    pub(super) fn aimed_at(self, target: Target) -> Self {
+        Self { target, ..self }
+    }
+
     pub(super) fn guarantee(self, guarantee: Guarantee) -> Self {
         Self { guarantee, ..self }
     }

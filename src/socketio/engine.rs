@@ -9,18 +9,14 @@ use std::{
     },
 };
 
-use bytestring::ByteString;
-
 use super::{
     Carried, Visitor,
     desk::Desk,
-    emitter::Emitter,
     gate::Gate,
     link::Incoming,
-    namespaces::Namespaces,
     registry::{Registry, Sid},
     requests::Entry,
-    rooms::RoomServer,
+    rooms::{RoomServer, messages::NamespaceEmptied},
     session::SocketIoSession,
     settings::EngineSettings,
 };
@@ -37,6 +33,8 @@ pub struct Engine {
     registry: Arc<Registry>,
     /// Started at first use.
     room_server: OnceLock<Mailbox<RoomServer>>,
+    /// Called with the names of namespaces that have become empty.
+    emptied: Arc<OnceLock<NamespaceEmptied>>,
     parts: Arc<Parts>,
     desks: AtomicUsize,
 }
@@ -59,7 +57,8 @@ impl Engine {
         parts: Arc<Parts>,
     ) -> Arc<Self> {
         let registry = Registry::new(settings, metrics, budget);
-        Arc::new(Self { registry, room_server: OnceLock::new(), parts, desks: AtomicUsize::new(0) })
+        let (room_server, emptied) = (OnceLock::new(), Arc::default());
+        Arc::new(Self { registry, room_server, emptied, parts, desks: AtomicUsize::new(0) })
     }
 
     /// What the sessions share.
@@ -70,8 +69,11 @@ impl Engine {
     /// The room server. The first call starts it on its own thread.
     pub fn room_server(&self) -> &Mailbox<RoomServer> {
         self.room_server.get_or_init(|| {
+            let hook = Arc::clone(&self.emptied);
+            let emptied: NamespaceEmptied =
+                Arc::new(move |name: &str| hook.get().into_iter().for_each(|hook| hook(name)));
             self.parts.start_counted("socketio-rooms", |supervisor, waiting| {
-                RoomServer::new(self.settings.rooms, self.budget(), supervisor, waiting, None)
+                RoomServer::new(self.settings.rooms, self.budget(), supervisor, waiting, Some(emptied))
             })
         })
     }
@@ -84,9 +86,9 @@ impl Engine {
         }
     }
 
-    /// Emits to the sockets of a namespace from any thread: to all sockets, or to some rooms.
-    pub fn namespace(&self, name: impl Into<ByteString>) -> Emitter {
-        Emitter::new(self.room_server().clone(), name.into())
+    /// Has `hook` called with the name of each namespace whose last socket has left. Only the first hook counts.
+    pub(super) fn when_emptied(&self, hook: impl Fn(&str) + Send + Sync + 'static) {
+        let _ = self.emptied.set(Arc::new(hook));
     }
 
     /// Adds a worker with its own fan-out to the room server. Call once per worker, on its thread.
@@ -103,7 +105,7 @@ impl Engine {
         let worker = WorkerId(self.desks.fetch_add(1, Ordering::Relaxed));
         let room_server = self.room_server().clone();
         room_server.do_send(AddWorker { worker, fanout: Arc::new(fanout) });
-        Desk { room_server, worker, outlets }
+        Desk { room_server, worker, outlets, max_pending_acks: self.settings.max_pending_acks }
     }
 
     /// Starts a polling session. Returns the open packet, the response to the first request.
@@ -139,13 +141,6 @@ impl Engine {
         let session =
             SocketIoSession::start(registry, Arc::clone(&sid), incoming, carried, visitor, Arc::clone(&gate));
         self.registry.add(sid, Entry::new(session.recipient(), gate));
-    }
-}
-
-impl Namespaces {
-    /// Returns a factory of [`Carried`] for the sessions of `engine` on this worker. Call once per worker, on its thread.
-    pub fn carried(self, engine: &Engine) -> impl Fn() -> Box<dyn Carried> + 'static {
-        self.carried_at(engine, engine.desk())
     }
 }
 

@@ -5,7 +5,6 @@ use std::{
     cell::{OnceCell, RefCell},
     fmt,
     net::IpAddr,
-    pin::Pin,
     rc::Rc,
     sync::{
         Arc, OnceLock,
@@ -19,7 +18,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 
-use super::{Ending, request::Request};
+use super::{Ending, request::Request, Transport};
 use crate::{
     broadcast::Delivery,
     connection::{
@@ -29,9 +28,6 @@ use crate::{
     domain::SocketId,
     protocol::websocket::frame::OpCode,
 };
-
-/// A future of a socket. It runs on the session's thread.
-pub type Task = Pin<Box<dyn Future<Output = Box<dyn Any>>>>;
 
 /// Asks the session to do what was requested outside its turn.
 #[derive(Debug, Message)]
@@ -53,8 +49,6 @@ struct Shared {
     state: Option<Rc<dyn Any>>,
     /// The reason to end the session, once one is set.
     ending: OnceCell<Ending>,
-    /// Tasks of sockets that the session has not started.
-    tasks: RefCell<Vec<(SocketId, Task)>>,
     /// The outlets by which fan-outs reach the sockets.
     outlets: RefCell<SocketOutlets>,
     /// Where the chat server, the room server and the fan-outs send deliveries by message.
@@ -99,7 +93,6 @@ impl SessionHandle {
             request,
             state,
             ending: OnceCell::new(),
-            tasks: RefCell::default(),
             outlets: RefCell::default(),
             address: RefCell::default(),
             flusher,
@@ -119,6 +112,16 @@ impl SessionHandle {
     /// The HTTP request that began the session.
     pub fn request(&self) -> &Arc<Request> {
         &self.0.request
+    }
+
+    /// The transport that the session has now.
+    pub fn transport(&self) -> Transport {
+        if self.0.outbound.is_polling() { Transport::Polling } else { Transport::WebSocket }
+    }
+
+    /// Has the session call [`Carried::woken`](super::Carried::woken) soon.
+    pub fn wake(&self) {
+        self.0.flusher.wake_by_ref();
     }
 
     /// The value of the worker that its [`Door`](super::Door) gives to its sessions.
@@ -178,19 +181,6 @@ impl SessionHandle {
         self.0.ending.get().cloned()
     }
 
-    /// Runs a task of a socket. Its output goes to [`Carried::notified`](super::Carried::notified).
-    pub fn spawn(&self, socket: SocketId, task: Task) {
-        if !self.0.outbound.has_ended() {
-            self.0.tasks.borrow_mut().push((socket, task));
-            self.0.flusher.wake_by_ref();
-        }
-    }
-
-    /// Takes the tasks that have not started.
-    pub(super) fn take_tasks(&self) -> Vec<(SocketId, Task)> {
-        self.0.tasks.take()
-    }
-
     /// Notes whether the session flushes by itself after this turn.
     pub(super) fn set_flush_due(&self, is_due: bool) {
         self.0.flusher.is_due.store(is_due, Ordering::SeqCst);
@@ -202,12 +192,9 @@ impl SessionHandle {
         let _ = self.0.flusher.session.set(flush);
     }
 
-    /// The session has ended. Drops tasks that have not started: they often own this handle, and the cycle would never be
-    /// freed.
+    /// The session has ended.
     pub(super) fn close(&self) {
         self.0.outlets.take().into_iter().for_each(|(_, outlet)| outlet.close());
-        // Taken first: the tasks' destructors may use this handle.
-        drop(self.0.tasks.take());
     }
 
     // ----- sockets -----

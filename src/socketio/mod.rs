@@ -9,7 +9,6 @@ use crate::{connection::{Ending, admission::Admitted}, domain::SocketId};
 
 #[cfg(feature = "program")]
 pub(crate) use self::{
-    desk::Desk,
     door::{Door, Policy, configure as configure_door},
     engine::Engine,
     rooms::{RoomLimits, recovery::RecoveryLimits},

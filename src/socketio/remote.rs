@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 use super::{
     emitter::Emitter,
     into_rooms::IntoRooms,
-    rooms::messages::{Look, LookRooms, SocketFound},
+    rooms::messages::{Look, LookRooms, SocketFound, Target},
+    socket::{Handshake, SocketData, SocketInfo},
 };
 
 /// What keeps the rooms of all sockets has ended, or has failed over the request. A request that has failed may be
@@ -49,7 +50,7 @@ impl Emitter {
     /// The room server did not reply.
     pub async fn fetch_socket(&self, id: &str) -> Result<Option<RemoteSocket>, Gone> {
         let target = Target { to: vec![id.into()], except: Vec::new() };
-        let sockets = Self { target, ..self.clone() }.fetch_sockets().await?;
+        let sockets = self.clone().aimed_at(target).fetch_sockets().await?;
         // A room with this name may have other sockets.
         Ok(sockets.into_iter().find(|socket| socket.id() == id))
     }
@@ -88,9 +89,19 @@ impl RemoteSocket {
         &self.found.rooms
     }
 
-    /// What the server keeps of it.
-    pub fn info(&self) -> &Info {
-        &self.found.info
+    fn info(&self) -> Option<&SocketInfo> {
+        self.found.info.downcast_ref()
+    }
+
+    /// What its client brought when it connected.
+    pub fn handshake(&self) -> &Handshake {
+        let info = self.info().expect("each socket has been registered with its handshake");
+        &info.handshake
+    }
+
+    /// Its data, if that has this type. The socket and all who look at it share the value.
+    pub fn data<U: SocketData>(&self) -> Option<Arc<U>> {
+        Arc::clone(&self.info()?.data).downcast().ok()
     }
 
     /// Selects it, for emitting with the flags of an [`Emitter`] and for asking for an ack.

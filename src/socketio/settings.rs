@@ -47,9 +47,19 @@ pub struct EngineSettings {
     pub rooms: RoomLimits,
     /// Whether responses to polls of at least 1024 bytes are compressed for clients that accept it. On by default.
     pub http_compression: Switch,
+    /// Answers that the server waits for of one socket.
+    pub max_pending_acks: usize,
 }
 
+/// A setting of a server that is wrong, alone or with another one.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum SettingsError {}
+
 impl EngineSettings {
+    pub(crate) fn check(&self) -> Result<(), SettingsError> {
+        Ok(())
+    }
+
     /// Largest message or payload in bytes from a client that is known, or is not known yet.
     pub(crate) fn max_size(&self, is_known: bool) -> usize {
         if is_known { self.max_payload } else { self.max_unknown.min(self.max_payload) }
@@ -93,6 +103,7 @@ impl Default for EngineSettings {
                 recovery: RecoveryLimits { window: seconds(120), bytes: 16 << 20, sockets: 10_000 },
             },
             http_compression: Switch::On,
+            max_pending_acks: 1024,
         }
     }
 }

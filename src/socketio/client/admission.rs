@@ -2,9 +2,9 @@
 
 use std::{
     cell::RefCell,
-    future::Future as _,
     panic::AssertUnwindSafe,
     rc::Rc,
+    sync::Arc,
     task::{Context, Poll, Waker},
 };
 
@@ -75,7 +75,7 @@ impl Client {
             return Ok(());
         }
         let fields = Auth::read(&auth);
-        let handshake = Handshake::new(handle.request(), auth);
+        let handshake = Handshake::new(Arc::clone(handle.request()), auth);
         let definition = match self.setup.table.find(&namespace, &handshake) {
             Ok(definition) => definition,
             Err(refusal) => {

@@ -296,7 +296,11 @@ impl Carried for Client {
         match news.downcast() {
             Ok(news) => self.take_news(id, *news, handle),
             // The socket may have left.
-            Err(news) => self.socket(id).into_iter().for_each(|socket| socket.take_other_news(news)),
+            Err(news) => {
+                if let Some(socket) = self.socket(id) {
+                    socket.take_other_news(news);
+                }
+            }
         }
         self.let_go();
     }

@@ -43,7 +43,7 @@ impl Namespace {
 
 /// Makes a shared closure that calls an async function with a typed socket, and with more.
 macro_rules! shared {
-    ($handler:ident, |$socket:ident: $U:ty $(, $name:ident: $type:ty => $owned:expr)*|) => {{
+    ($handler:ident, $socket:ident: $U:ty $(, $name:ident: $type:ty => $owned:expr)*) => {{
         let handler = Arc::new($handler);
         Arc::new(move |$socket: &Socket $(, $name: $type)*| -> Option<Running<_>> {
             let (handler, $socket) = (Arc::clone(&handler), $socket.typed::<$U>()?);
@@ -61,14 +61,14 @@ impl<U: SocketData> Namespace<U> {
     where
         F: AsyncFn(Socket<U>) -> Result<(), Refusal> + Send + Sync + 'static,
     {
-        let middleware = shared!(middleware, |socket: U|);
+        let middleware = shared!(middleware, socket: U);
         self.change(|definition| definition.middlewares.push(middleware));
         self
     }
 
     /// Calls `handler` with each socket that has connected. Its events may arrive while the handler waits.
     pub fn connect<F: AsyncFn(Socket<U>) + Send + Sync + 'static>(self, handler: F) -> Self {
-        let handler = shared!(handler, |socket: U|);
+        let handler = shared!(handler, socket: U);
         self.change(|definition| definition.connect.push(handler));
         self
     }
@@ -109,28 +109,28 @@ impl<U: SocketData> Namespace<U> {
     where
         F: AsyncFn(Socket<U>, Event) -> Result<(), Refusal> + Send + Sync + 'static,
     {
-        let middleware = shared!(middleware, |socket: U, event: &Event => event.clone()|);
+        let middleware = shared!(middleware, socket: U, event: &Event => event.clone());
         self.change(|definition| definition.filters.push(middleware));
         self
     }
 
     /// Calls `handler` when the session of a socket goes on over another transport.
     pub fn upgrade<F: AsyncFn(Socket<U>, Transport) + Send + Sync + 'static>(self, handler: F) -> Self {
-        let handler = shared!(handler, |socket: U, transport: Transport => transport|);
+        let handler = shared!(handler, socket: U, transport: Transport => transport);
         self.change(|definition| definition.upgrade.push(handler));
         self
     }
 
     /// Calls `handler` when a socket is about to leave: up to its first wait it sees the socket's [rooms](Socket::rooms).
     pub fn disconnecting<F: AsyncFn(Socket<U>, Reason) + Send + Sync + 'static>(self, handler: F) -> Self {
-        let handler = shared!(handler, |socket: U, reason: &Reason => reason.clone()|);
+        let handler = shared!(handler, socket: U, reason: &Reason => reason.clone());
         self.change(|definition| definition.disconnecting.push(handler));
         self
     }
 
     /// Calls `handler` when a socket has left, whatever the reason.
     pub fn disconnect<F: AsyncFn(Socket<U>, Reason) + Send + Sync + 'static>(self, handler: F) -> Self {
-        let handler = shared!(handler, |socket: U, reason: &Reason => reason.clone()|);
+        let handler = shared!(handler, socket: U, reason: &Reason => reason.clone());
         self.change(|definition| definition.disconnect.push(handler));
         self
     }

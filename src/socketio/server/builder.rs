@@ -6,7 +6,6 @@ use super::{Server, Shared, server_side::Listeners};
 use crate::{
     connection::{Budget, rate::RateLimit},
     metrics::Metrics,
-    parts::Parts,
     protocol::socketio::Limits,
     socketio::{
         Cors, EngineServer, EngineSocket, Message, Origins,
@@ -99,6 +98,11 @@ impl Builder {
     /// The pages of other origins that may read answers over polling. Default: none.
     pub fn cors(mut self, cors: Cors) -> Self {
         self.policy.cors = cors;
+        self
+    }
+
+    pub(crate) fn policy(mut self, policy: Policy) -> Self {
+        self.policy = policy;
         self
     }
 

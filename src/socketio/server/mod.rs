@@ -8,10 +8,9 @@ use serde::Serialize;
 
 pub use self::builder::{Builder, Recovery};
 use super::{
-    Policy,
     client::{Client, Setup},
     desk::Desk,
-    door::{self, Door},
+    door::{self, Door, Policy},
     emitter::Emitter,
     engine::Engine,
     into_rooms::IntoRooms,
@@ -163,7 +162,7 @@ impl Server {
     /// Ends all sessions (`server shutting down`) and refuses new ones. Ready when all have ended.
     pub fn close(&self) -> impl Future<Output = ()> + 'static {
         let engine = Arc::clone(&self.0.core.engine);
-        async move { engine.close().await }
+        async move { engine.end_all() }
     }
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {

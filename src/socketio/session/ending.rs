@@ -9,7 +9,7 @@ use tokio::sync::oneshot;
 use super::SocketIoSession;
 use crate::{
     protocol::{engineio, websocket::close as close_frame},
-    socketio::{Ending, PollAnswer},
+    connection::{Ending, outbound::PollAnswer},
 };
 
 /// Time in which a polling client must poll to learn that the server has ended its session.

@@ -8,7 +8,8 @@ use super::SocketIoSession;
 use crate::{
     connection::heartbeat::{Beat, Heartbeat, Proof, Signs},
     protocol::engineio,
-    socketio::{Ending, EngineSettings},
+    connection::Ending,
+    socketio::settings::EngineSettings,
 };
 
 /// A heartbeat as Engine.IO has it.

@@ -10,7 +10,8 @@ use super::{
 };
 use crate::{
     protocol::engineio,
-    socketio::{Ending, PollAnswer, requests::Packets},
+    connection::{Ending, outbound::PollAnswer},
+    socketio::requests::Packets,
 };
 
 impl SocketIoSession {

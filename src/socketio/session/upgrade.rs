@@ -14,8 +14,8 @@ use crate::{
         engineio,
         websocket::{Message as Frame, close as close_frame, frame::OpCode},
     },
+    connection::outbound::PollAnswer,
     socketio::{
-        PollAnswer,
         carrier::{Carrier, Inbound},
         link::Incoming,
         requests::Probe,

@@ -100,8 +100,11 @@ impl<T: DeserializeOwned> Future for Answer<T> {
         let this = &mut *self;
         let answered = match &mut this.state {
             Waiting::For(_, answered) => answered.poll_unpin(cx),
-            Waiting::Failed(error) => return Poll::Ready(Err(error.clone())),
-            Waiting::Over => return Poll::Ready(Err(AckError::Disconnected)),
+            Waiting::Failed(_) | Waiting::Over => {
+                let failed = std::mem::replace(&mut this.state, Waiting::Over);
+                let error = if let Waiting::Failed(error) = failed { error } else { AckError::Disconnected };
+                return Poll::Ready(Err(error));
+            }
         };
         match answered {
             Poll::Ready(args) => {
