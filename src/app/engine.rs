@@ -74,7 +74,7 @@ pub(super) fn settings_of(settings: &Settings) -> EngineSettings {
             },
         },
         http_compression: settings.connections.http_compression,
-        max_pending_acks: 1024,
+        ..EngineSettings::default()
     }
 }
 

@@ -13,9 +13,9 @@ use serde_json::value::RawValue;
 
 use super::json::Text;
 pub(crate) use auth::{Auth, Offset};
-pub(crate) use pattern::Pattern;
 pub use decode::DecodeError;
 pub use encode::EncodeError;
+pub(crate) use pattern::Pattern;
 pub use value::{Arguments, Value};
 
 mod auth;

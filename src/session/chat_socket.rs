@@ -64,7 +64,8 @@ fn with_chat(socket: &Socket, act: impl FnOnce(&mut ChatSocket)) {
 }
 
 fn connected(socket: &Socket) {
-    let (Some(worker), Some(seat)) = (socket.state::<web::Data<Worker>>(), socket.seat(line::SOCKET_IO)) else {
+    let (Some(worker), Some(seat)) = (socket.state::<web::Data<Worker>>(), socket.seat(line::SOCKET_IO))
+    else {
         return error!("a socket of the chat has no worker");
     };
     let meter = RateLimit::of(&worker.settings).map(|limit| Meter::new(limit, Instant::now()));

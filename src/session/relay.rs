@@ -30,7 +30,9 @@ pub(crate) fn serve(io: &Server, rate: Option<RateLimit>) {
     // Sequential: each sender's events reach the others in their order, also around a change of rooms.
     io.namespace(NAMESPACE)
         .sequential()
-        .admit(async move |_| Ok(Relay { meter: Mutex::new(rate.map(|limit| Meter::new(limit, Instant::now()))) }))
+        .admit(async move |_| {
+            Ok(Relay { meter: Mutex::new(rate.map(|limit| Meter::new(limit, Instant::now()))) })
+        })
         .on_any(async |socket, event| event_of(&socket, &event).await);
 }
 

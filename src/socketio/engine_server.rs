@@ -4,7 +4,9 @@ use std::{fmt, sync::Arc};
 
 use actix_web::web::ServiceConfig;
 
-use super::{Bytes, ByteString, Carried, Ending, Request, Transport, door, engine::Engine, handle::SessionHandle};
+use super::{
+    ByteString, Bytes, Carried, Ending, Request, Transport, door, engine::Engine, handle::SessionHandle,
+};
 use crate::socketio::door::{Door, Policy};
 
 /// A message of an Engine.IO session.
@@ -67,7 +69,8 @@ impl EngineServer {
     pub fn routes(&self) -> impl FnOnce(&mut ServiceConfig) + 'static {
         let Self { engine, policy, path, on_message } = self.clone();
         move |cfg| {
-            let begin = move || -> Box<dyn Carried> { Box::new(Session { on_message: Arc::clone(&on_message) }) };
+            let begin =
+                move || -> Box<dyn Carried> { Box::new(Session { on_message: Arc::clone(&on_message) }) };
             door::configure(cfg, &path, Door::new(engine, begin).with_policy(policy));
         }
     }

@@ -5,19 +5,18 @@ use std::{any::Any, rc::Rc, sync::Arc, time::Duration};
 use serde::Serialize;
 
 use self::handle::SessionHandle;
-use crate::{connection::{Ending, admission::Admitted}, domain::SocketId};
-
-#[cfg(feature = "program")]
-pub(crate) use self::{
-    door::{Door, Policy, configure as configure_door},
-    engine::Engine,
-    rooms::{RoomLimits, recovery::RecoveryLimits},
-    settings::EngineSettings,
+use crate::{
+    connection::{Ending, admission::Admitted},
+    domain::SocketId,
 };
+
 pub use self::{
     acks::{AckError, AckStream, MissingAcks},
+    cookie::{Cookie, CookieError, SameSite},
     emitter::{DEFAULT_ACK_TIMEOUT, Emitter, MAX_ACK_TIMEOUT},
     engine_server::{EngineServer, EngineSocket, Message},
+    hooks::{ConnectionError, Hooks},
+    ids::{GenerateId, IdError},
     into_rooms::IntoRooms,
     namespace::Namespace,
     origins::{Cors, Origins},
@@ -26,13 +25,20 @@ pub use self::{
     server::{Builder, Recovery, Server},
     settings::SettingsError,
     socket::{
-        Ack, Answer, Event, EventError, EventHandler, Handshake, Joining, Listener, NotJoined, Reason, Socket,
-        SocketData, SocketEmitter, shape,
+        Ack, Answer, Event, EventError, EventHandler, Handshake, Joining, Listener, NotJoined, Reason,
+        Socket, SocketData, SocketEmitter, shape,
     },
     transport::Transport,
 };
+#[cfg(feature = "program")]
+pub(crate) use self::{
+    door::{Door, Policy, configure as configure_door},
+    engine::Engine,
+    rooms::{RoomLimits, recovery::RecoveryLimits},
+    settings::EngineSettings,
+};
 pub use crate::{
-    config::{AllowedOrigin, OriginError},
+    config::{AllowedOrigin, NetworkError, OriginError},
     protocol::socketio::{Args, Arguments, DecodeError, EncodeError, Value},
 };
 pub use bytes::Bytes;
@@ -42,6 +48,7 @@ mod accept;
 mod acks;
 mod carrier;
 mod client;
+mod cookie;
 mod desk;
 mod door;
 mod emitter;
@@ -49,6 +56,8 @@ mod engine;
 mod engine_server;
 mod gate;
 mod handle;
+mod hooks;
+mod ids;
 mod into_rooms;
 mod link;
 mod namespace;

@@ -1,28 +1,33 @@
-//! How the bytes of a session travel.
+//! The transports of Engine.IO.
 
 use std::fmt;
 
-/// How the bytes of a session travel (section "Transports" of the Engine.IO protocol).
+/// How a session's packets travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Transport {
-    /// Long-polling over HTTP.
+    /// HTTP long-polling.
     Polling,
     /// A WebSocket.
     WebSocket,
 }
 
 impl Transport {
-    /// The name in the protocol: `polling` or `websocket`.
-    pub fn as_str(self) -> &'static str {
+    /// Its name in the protocol, the query parameter `transport`.
+    pub fn name(self) -> &'static str {
         match self {
             Self::Polling => "polling",
             Self::WebSocket => "websocket",
         }
     }
+
+    /// The transport of this name.
+    pub(crate) fn of_name(name: &str) -> Option<Self> {
+        [Self::Polling, Self::WebSocket].into_iter().find(|transport| transport.name() == name)
+    }
 }
 
 impl fmt::Display for Transport {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
+        f.write_str(self.name())
     }
 }

@@ -162,8 +162,12 @@ impl Client {
             (Some(_), Body::Connect(_) | Body::Nothing) => {
                 note_nothing(&mut self.meter, handle);
             }
-            (Some(Joined::Admitting(admitting)), body) => admitting.held.push(HeldPacket::new(body, len, handle)),
-            (Some(Joined::Returning(returning)), body) => returning.held.push(HeldPacket::new(body, len, handle)),
+            (Some(Joined::Admitting(admitting)), body) => {
+                admitting.held.push(HeldPacket::new(body, len, handle))
+            }
+            (Some(Joined::Returning(returning)), body) => {
+                returning.held.push(HeldPacket::new(body, len, handle))
+            }
             (Some(Joined::In(socket)), Body::Event { name, args, id }) => {
                 socket.note_speech();
                 self.setup.events.inc();

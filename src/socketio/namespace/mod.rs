@@ -136,7 +136,11 @@ impl<U: SocketData> Namespace<U> {
     }
 
     /// Emits an event to all sockets and returns their answers. See [`Emitter::emit_with_ack`].
-    pub fn emit_with_ack<T: DeserializeOwned>(&self, name: &str, data: &(impl Serialize + ?Sized)) -> AckStream<T> {
+    pub fn emit_with_ack<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        data: &(impl Serialize + ?Sized),
+    ) -> AckStream<T> {
         self.everybody().emit_with_ack(name, data)
     }
 

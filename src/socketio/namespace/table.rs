@@ -86,7 +86,8 @@ impl Table {
             if let Some(definition) = entries.named.get(name) {
                 return Ok(Arc::clone(definition));
             }
-            let families: Vec<_> = entries.families.iter().map(|(id, (family, _))| (*id, family.clone())).collect();
+            let families: Vec<_> =
+                entries.families.iter().map(|(id, (family, _))| (*id, family.clone())).collect();
             (families, entries.children.contains_key(name))
         };
         // The lock is free here: a predicate is the program's code.
@@ -106,7 +107,10 @@ impl Table {
         let on_new = {
             let mut entries = self.write();
             if entries.children.len() >= self.bounds.max_children {
-                warn!("max_child_namespaces: there are {} already, a client is refused", entries.children.len());
+                warn!(
+                    "max_child_namespaces: there are {} already, a client is refused",
+                    entries.children.len()
+                );
                 return Err(Refusal::new("Too many namespaces"));
             }
             if entries.children.insert(name.clone(), family).is_some() {
@@ -206,12 +210,11 @@ impl Family {
     fn has(&self, name: &str, handshake: &Handshake) -> bool {
         match self {
             Self::Pattern(pattern) => pattern.matches(name),
-            Self::Predicate(predicate) => {
-                catch_unwind(AssertUnwindSafe(|| predicate(name, handshake))).unwrap_or_else(|_| {
+            Self::Predicate(predicate) => catch_unwind(AssertUnwindSafe(|| predicate(name, handshake)))
+                .unwrap_or_else(|_| {
                     error!("the predicate of a family of namespaces panicked for {name}");
                     false
-                })
-            }
+                }),
         }
     }
 }

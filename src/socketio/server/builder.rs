@@ -4,11 +4,13 @@ use std::{sync::Arc, time::Duration};
 
 use super::{Server, Shared, server_side::Listeners};
 use crate::{
+    config::{NetworkError, Switch},
     connection::{Budget, rate::RateLimit},
     metrics::Metrics,
     protocol::socketio::Limits,
     socketio::{
-        Cors, EngineServer, EngineSocket, Message, Origins,
+        ByteString, Cookie, Cors, EngineServer, EngineSocket, GenerateId, Hooks, Message, Origins, Request,
+        Transport,
         door::Policy,
         engine::Engine,
         namespace::{Bounds, Core, Table},
@@ -104,6 +106,73 @@ impl Builder {
     pub(crate) fn policy(mut self, policy: Policy) -> Self {
         self.policy = policy;
         self
+    }
+
+    /// The program's code around HTTP requests: whether a request may begin a session, more headers of responses, and news
+    /// of refused requests. Default: none.
+    pub fn hooks(mut self, hooks: Hooks) -> Self {
+        self.engine.hooks = hooks;
+        self
+    }
+
+    /// The transports that clients may use. Default: both.
+    pub fn transports(mut self, transports: impl IntoIterator<Item = Transport>) -> Self {
+        self.engine.transports = transports.into_iter().collect();
+        self
+    }
+
+    /// Whether clients that poll are told that they may upgrade to a WebSocket. Default: true.
+    pub fn allow_upgrades(mut self, is_on: bool) -> Self {
+        self.engine.allow_upgrades = is_on;
+        self
+    }
+
+    /// A cookie with the id of the session, for balancers that send all requests of one session to one server. Default:
+    /// none.
+    pub fn cookie(mut self, cookie: Cookie) -> Self {
+        self.engine.cookie = Some(cookie);
+        self
+    }
+
+    /// Makes the ids of sessions. An id must be hard to guess: a request with it acts for the session. Default: 20
+    /// characters, 96 bits of them random.
+    pub fn generate_id(mut self, generate: impl Fn(&Request) -> String + Send + Sync + 'static) -> Self {
+        self.engine.generate_id = Some(GenerateId::new(generate));
+        self
+    }
+
+    /// A text message of Engine.IO that each client gets first. Clients of Socket.IO expect none. Default: none.
+    pub fn initial_packet(mut self, message: impl Into<ByteString>) -> Self {
+        self.engine.initial_packet = Some(message.into());
+        self
+    }
+
+    /// Compresses answers to polls of at least so many bytes with gzip, for clients that accept it; `None` for never.
+    /// Default: from 1,024 bytes.
+    pub fn http_compression(mut self, from_bytes: Option<usize>) -> Self {
+        self.engine.http_compression = if from_bytes.is_some() { Switch::On } else { Switch::Off };
+        self.engine.http_compression_threshold = from_bytes.unwrap_or(self.engine.http_compression_threshold);
+        self
+    }
+
+    /// Whether the server has the project's client script, at `socket.io.js` below its path. Default: true.
+    pub fn serve_client(mut self, is_on: bool) -> Self {
+        self.policy.serve_client = if is_on { Switch::On } else { Switch::Off };
+        self
+    }
+
+    /// Networks of proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` headers count, such as `10.0.0.0/8`. Default:
+    /// none.
+    ///
+    /// # Errors
+    /// A text is not a network. The message has it.
+    pub fn trusted_proxies<T: AsRef<str>>(
+        mut self,
+        networks: impl IntoIterator<Item = T>,
+    ) -> Result<Self, NetworkError> {
+        let networks = networks.into_iter().map(|network| network.as_ref().parse());
+        self.policy.trusted_proxies = networks.collect::<Result<_, _>>()?;
+        Ok(self)
     }
 
     // ----- heartbeats and timeouts -----

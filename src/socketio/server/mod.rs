@@ -70,7 +70,10 @@ impl Server {
     /// The namespaces whose names the program accepts. `accepts` is called with the name and the client's handshake for
     /// each client that connects to a name that no other namespace has. It must not wait; an
     /// [admission](Namespace::admit) may.
-    pub fn dynamic_if(&self, accepts: impl Fn(&str, &Handshake) -> bool + Send + Sync + 'static) -> Namespace {
+    pub fn dynamic_if(
+        &self,
+        accepts: impl Fn(&str, &Handshake) -> bool + Send + Sync + 'static,
+    ) -> Namespace {
         self.family(Family::Predicate(Arc::new(accepts)), ByteString::from_static("(dynamic)"))
     }
 
@@ -245,6 +248,9 @@ fn with_slash(name: ByteString) -> ByteString {
 
 impl fmt::Debug for Server {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Server").field("path", &self.0.path).field("clients", &self.clients_count()).finish_non_exhaustive()
+        f.debug_struct("Server")
+            .field("path", &self.0.path)
+            .field("clients", &self.clients_count())
+            .finish_non_exhaustive()
     }
 }

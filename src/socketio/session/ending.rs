@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 
 use super::SocketIoSession;
 use crate::{
-    protocol::{engineio, websocket::close as close_frame},
     connection::{Ending, outbound::PollAnswer},
+    protocol::{engineio, websocket::close as close_frame},
 };
 
 /// Time in which a polling client must poll to learn that the server has ended its session.

@@ -6,9 +6,9 @@ use actix::{AsyncContext as _, Context};
 
 use super::SocketIoSession;
 use crate::{
+    connection::Ending,
     connection::heartbeat::{Beat, Heartbeat, Proof, Signs},
     protocol::engineio,
-    connection::Ending,
     socketio::settings::EngineSettings,
 };
 

@@ -9,8 +9,8 @@ use super::{
     upgrade::Probing,
 };
 use crate::{
-    protocol::engineio,
     connection::{Ending, outbound::PollAnswer},
+    protocol::engineio,
     socketio::requests::Packets,
 };
 

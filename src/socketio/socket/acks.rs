@@ -77,7 +77,12 @@ enum Waiting {
 }
 
 impl<T> Answer<T> {
-    pub(super) fn of(socket: Socket, id: u64, answered: oneshot::Receiver<Args>, timeout: Option<Duration>) -> Self {
+    pub(super) fn of(
+        socket: Socket,
+        id: u64,
+        answered: oneshot::Receiver<Args>,
+        timeout: Option<Duration>,
+    ) -> Self {
         let deadline = timeout.map(|timeout| Box::pin(sleep(timeout)));
         Self { socket, state: Waiting::For(id, answered), deadline, expects: PhantomData }
     }
@@ -112,7 +117,9 @@ impl<T: DeserializeOwned> Future for Answer<T> {
                 let args = args.map_err(|_| AckError::Disconnected)?;
                 Poll::Ready(args.decode_answer().map_err(AckError::BadAnswer))
             }
-            Poll::Pending if this.deadline.as_mut().is_some_and(|deadline| deadline.poll_unpin(cx).is_ready()) => {
+            Poll::Pending
+                if this.deadline.as_mut().is_some_and(|deadline| deadline.poll_unpin(cx).is_ready()) =>
+            {
                 this.give_up();
                 Poll::Ready(Err(AckError::Timeout))
             }

@@ -8,12 +8,7 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Answer, Socket, SocketData};
 use crate::{
     protocol::socketio::{Args, ServerPacket},
-    socketio::{
-        AckError,
-        emitter::Emitter,
-        into_rooms::IntoRooms,
-        rooms::messages::Guarantee,
-    },
+    socketio::{AckError, emitter::Emitter, into_rooms::IntoRooms, rooms::messages::Guarantee},
 };
 
 /// Flags for the next event to one client. See [`Socket::volatile`], [`Socket::compress`], [`Socket::timeout`].
@@ -62,7 +57,11 @@ impl SocketEmitter {
     }
 
     /// Emits an event and waits for the client's answer. See [`Socket::emit_with_ack`].
-    pub fn emit_with_ack<T: DeserializeOwned>(self, name: &str, data: &(impl Serialize + ?Sized)) -> Answer<T> {
+    pub fn emit_with_ack<T: DeserializeOwned>(
+        self,
+        name: &str,
+        data: &(impl Serialize + ?Sized),
+    ) -> Answer<T> {
         let Self { socket, timeout, is_compressed, .. } = self;
         let args = match Args::encode(name, data) {
             Ok(args) => args,
@@ -109,7 +108,11 @@ impl<U: SocketData> Socket<U> {
 
     /// Emits an event and returns the client's answer, which may be awaited. A tuple takes several arguments of the
     /// answer, another type the first one.
-    pub fn emit_with_ack<T: DeserializeOwned>(&self, name: &str, data: &(impl Serialize + ?Sized)) -> Answer<T> {
+    pub fn emit_with_ack<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        data: &(impl Serialize + ?Sized),
+    ) -> Answer<T> {
         self.flagged().emit_with_ack(name, data)
     }
 
@@ -174,7 +177,11 @@ impl Socket {
         if self.0.pid.is_some() {
             // Through the room server, which keeps the event for recovery and puts it in order with events to rooms.
             let emitter = Emitter::new(self.0.desk.room_server.clone(), self.0.namespace.clone());
-            return emitter.to(self.0.sid.clone()).guarantee(guarantee).compress(is_compressed).emit_args(args);
+            return emitter
+                .to(self.0.sid.clone())
+                .guarantee(guarantee)
+                .compress(is_compressed)
+                .emit_args(args);
         }
         if guarantee == Guarantee::Volatile && !self.0.handle.is_writable() {
             return;

@@ -37,12 +37,10 @@ pub(crate) type SharedUpgrade = dyn Fn(&Socket, Transport) -> Option<Running> + 
 pub(crate) type SharedCheck = dyn Fn(&Socket) -> Option<Running<Result<(), Refusal>>> + Send + Sync;
 
 /// Calls a middleware with an event.
-pub(crate) type SharedFilter =
-    dyn Fn(&Socket, &Event) -> Option<Running<Result<(), Refusal>>> + Send + Sync;
+pub(crate) type SharedFilter = dyn Fn(&Socket, &Event) -> Option<Running<Result<(), Refusal>>> + Send + Sync;
 
 /// Calls an admission.
-pub(crate) type SharedAdmission =
-    dyn Fn(Handshake) -> Running<Result<super::Data, Refusal>> + Send + Sync;
+pub(crate) type SharedAdmission = dyn Fn(Handshake) -> Running<Result<super::Data, Refusal>> + Send + Sync;
 
 /// A handler of events: an async function of the socket, of the socket and the arguments, or of both and the [`Ack`].
 ///

@@ -101,7 +101,10 @@ impl Socket {
         }
         let waiting = admitted.0.waiting.take();
         self.0.waiting.borrow_mut().extend(waiting);
-        self.0.rooms.borrow_mut().extend(admitted.0.rooms.take().into_iter().filter(|room| *room != admitted.0.sid));
+        self.0
+            .rooms
+            .borrow_mut()
+            .extend(admitted.0.rooms.take().into_iter().filter(|room| *room != admitted.0.sid));
         admitted.abandon();
     }
 

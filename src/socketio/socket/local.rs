@@ -39,7 +39,12 @@ struct Entry<F: ?Sized> {
 pub struct Listener(u64);
 
 impl Local {
-    fn add<F: ?Sized>(&self, call: Rc<F>, is_once: bool, place: impl FnOnce(&mut Tables) -> &mut Vec<Entry<F>>) -> Listener {
+    fn add<F: ?Sized>(
+        &self,
+        call: Rc<F>,
+        is_once: bool,
+        place: impl FnOnce(&mut Tables) -> &mut Vec<Entry<F>>,
+    ) -> Listener {
         let listener = Listener(self.last.replace(self.last.get() + 1));
         let mut tables = self.tables.borrow_mut();
         place(tables.get_or_insert_default()).push(Entry { listener, is_once, call });
@@ -79,12 +84,16 @@ impl Local {
 impl<U: SocketData> Socket<U> {
     /// Handles an event of this client, beside the handlers of the namespace, which are called first.
     pub fn on<S>(&self, name: &str, handler: impl EventHandler<U, S>) -> Listener {
-        self.0.local.add(handlers::local(handler), false, |tables| tables.events.entry(name.into()).or_default())
+        self.0
+            .local
+            .add(handlers::local(handler), false, |tables| tables.events.entry(name.into()).or_default())
     }
 
     /// Handles the next event of this name.
     pub fn once<S>(&self, name: &str, handler: impl EventHandler<U, S>) -> Listener {
-        self.0.local.add(handlers::local(handler), true, |tables| tables.events.entry(name.into()).or_default())
+        self.0
+            .local
+            .add(handlers::local(handler), true, |tables| tables.events.entry(name.into()).or_default())
     }
 
     /// Handles every event of this client, before the handlers of its name.
@@ -108,7 +117,8 @@ impl<U: SocketData> Socket<U> {
         let is_it = |other: &Listener| *other == listener;
         let removed = self.0.local.tables.borrow_mut().as_deref_mut().map(|tables| {
             let Tables { events, any, outgoing } = tables;
-            let named = events.values_mut().flat_map(|all| all.extract_if(.., |entry| is_it(&entry.listener)));
+            let named =
+                events.values_mut().flat_map(|all| all.extract_if(.., |entry| is_it(&entry.listener)));
             let named: Vec<_> = named.chain(any.extract_if(.., |entry| is_it(&entry.listener))).collect();
             let outgoing: Vec<_> = outgoing.extract_if(.., |entry| is_it(&entry.listener)).collect();
             events.retain(|_, all| !all.is_empty());

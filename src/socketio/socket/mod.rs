@@ -14,8 +14,6 @@ use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
 use bytes::Bytes;
 use bytestring::ByteString;
 
-pub(crate) use self::{definition::Definition, program::seat, turns::Turn};
-use self::{acks::Awaited, local::Local, rooms::{Entering, Leaving}, turns::Turns};
 pub use self::{
     acks::Answer,
     emitting::SocketEmitter,
@@ -26,6 +24,13 @@ pub use self::{
     reason::Reason,
     rooms::{Joining, NotJoined},
 };
+use self::{
+    acks::Awaited,
+    local::Local,
+    rooms::{Entering, Leaving},
+    turns::Turns,
+};
+pub(crate) use self::{definition::Definition, program::seat, turns::Turn};
 use super::{Ending, Refusal, Transport, desk::Desk, handle::SessionHandle, rooms::messages::Recovered};
 use crate::{domain::SocketId, protocol::socketio::ServerPacket};
 

@@ -181,7 +181,8 @@ impl Socket {
         any.iter().for_each(|call| add(call(self, event)));
         shared_named.iter().for_each(|call| add(call(self, event)));
         named.iter().for_each(|call| add(call(self, event)));
-        let is_known = !(definition.any.is_empty() && any.is_empty() && shared_named.is_empty() && named.is_empty());
+        let is_known =
+            !(definition.any.is_empty() && any.is_empty() && shared_named.is_empty() && named.is_empty());
         if !is_known {
             debug!("namespace {}: event {name:?} has no handler", self.namespace());
         }
@@ -235,7 +236,8 @@ impl Socket {
 
     /// A handler has panicked: its socket ends, and no other.
     fn broke(&self, name: &str, panic: &(dyn Any + Send)) {
-        let words = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(|s| &**s));
+        let words =
+            panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(|s| &**s));
         error!(
             "namespace {}: the handler of {name:?} panicked ({}); its socket {} is disconnected",
             self.namespace(),
