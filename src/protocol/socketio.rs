@@ -23,6 +23,7 @@ mod encode;
 mod fault;
 mod node;
 mod placeholders;
+mod typed;
 mod value;
 
 /// The main namespace, the default of clients.

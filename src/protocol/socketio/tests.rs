@@ -5,6 +5,7 @@ use proptest::prelude::*;
 use super::*;
 
 mod arguments;
+mod fuzz;
 
 const LIMITS: Limits = Limits { attachments: 10, attachment_bytes: 1000 };
 
