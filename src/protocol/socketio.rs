@@ -25,6 +25,7 @@ mod fault;
 mod node;
 mod pattern;
 mod placeholders;
+mod typed;
 mod value;
 
 /// The main namespace, the default of clients.
