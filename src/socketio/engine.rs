@@ -36,7 +36,6 @@ pub struct Engine {
     registry: Arc<Registry>,
     /// Started at first use.
     room_server: OnceLock<Mailbox<RoomServer>>,
-    /// Called with the names of namespaces that have become empty.
     emptied: Arc<OnceLock<NamespaceEmptied>>,
     parts: Arc<Parts>,
     desks: AtomicUsize,
@@ -60,8 +59,21 @@ impl Engine {
         parts: Arc<Parts>,
     ) -> Arc<Self> {
         let registry = Registry::new(settings, metrics, budget);
-        let (room_server, emptied) = (OnceLock::new(), Arc::default());
-        Arc::new(Self { registry, room_server, emptied, parts, desks: AtomicUsize::new(0) })
+        Arc::new(Self {
+            registry,
+            room_server: OnceLock::new(),
+            emptied: Arc::default(),
+            parts,
+            desks: AtomicUsize::new(0),
+        })
+    }
+
+    /// Has `emptied` called with the name of each namespace that has become empty: it has no sockets, and no client can
+    /// recover one. It is called on the thread of the room server, so it must be short and must not wait. A
+    /// socket may be on its way into the namespace meanwhile. Ignored after the first call.
+    pub fn when_emptied(&self, emptied: impl Fn(&str) + Send + Sync + 'static) {
+        // Only the first one is called.
+        let _ = self.emptied.set(Box::new(emptied));
     }
 
     /// What the sessions share.
@@ -72,11 +84,9 @@ impl Engine {
     /// The room server. The first call starts it on its own thread.
     pub fn room_server(&self) -> &Mailbox<RoomServer> {
         self.room_server.get_or_init(|| {
-            let hook = Arc::clone(&self.emptied);
-            let emptied: NamespaceEmptied =
-                Arc::new(move |name: &str| hook.get().into_iter().for_each(|hook| hook(name)));
+            let emptied = Arc::clone(&self.emptied);
             self.parts.start_counted("socketio-rooms", |supervisor, waiting| {
-                RoomServer::new(self.settings.rooms, self.budget(), supervisor, waiting, Some(emptied))
+                RoomServer::new(self.settings.rooms, self.budget(), supervisor, waiting, emptied)
             })
         })
     }
@@ -87,11 +97,6 @@ impl Engine {
             // A room server that has ended has nothing to send.
             let _ = room_server.address().send(EndBroadcasts).await;
         }
-    }
-
-    /// Has `hook` called with the name of each namespace whose last socket has left. Only the first hook counts.
-    pub(super) fn when_emptied(&self, hook: impl Fn(&str) + Send + Sync + 'static) {
-        let _ = self.emptied.set(Arc::new(hook));
     }
 
     /// Adds a worker with its own fan-out to the room server. Call once per worker, on its thread.

@@ -2,6 +2,7 @@
 
 use std::{
     fmt, mem,
+    sync::{Arc, OnceLock},
     time::{Duration, Instant},
 };
 
@@ -25,7 +26,7 @@ pub struct RoomServer {
     rooms: SocketRooms,
     supervisor: Supervisor,
     waiting: Waiting,
-    emptied: Option<NamespaceEmptied>,
+    emptied: Arc<OnceLock<NamespaceEmptied>>,
     fanouts: FanOuts,
     turn: TurnLength,
     /// The time at which the turn began; `None` before its first message.
@@ -39,10 +40,10 @@ impl RoomServer {
     /// each namespace that has become empty.
     pub(crate) fn new(
         limits: RoomLimits,
-        budget: std::sync::Arc<Budget>,
+        budget: Arc<Budget>,
         supervisor: Supervisor,
         waiting: Waiting,
-        emptied: Option<NamespaceEmptied>,
+        emptied: Arc<OnceLock<NamespaceEmptied>>,
     ) -> Self {
         Self {
             rooms: SocketRooms::new(limits, budget, Instant::now()),
@@ -86,7 +87,9 @@ impl RoomServer {
                 Effect::Send(worker, message) => self.fanouts.collect(worker, message),
                 Effect::Deliver(session, delivery) => session.do_send(delivery),
                 Effect::SendAway(member) => self.fanouts.dismiss(member, &Ending::Restart),
-                Effect::Emptied(namespace) => self.emptied.iter().for_each(|emptied| emptied(&namespace)),
+                Effect::Emptied(namespace) => {
+                    self.emptied.get().into_iter().for_each(|emptied| emptied(&namespace))
+                }
                 Effect::GiveUpAfter(timeout, id) => {
                     ctx.run_later(timeout, move |server, ctx| server.feed_alone(Input::GiveUp(id), ctx));
                 }

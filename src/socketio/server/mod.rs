@@ -165,7 +165,7 @@ impl Server {
     /// Ends all sessions (`server shutting down`) and refuses new ones. Ready when all have ended.
     pub fn close(&self) -> impl Future<Output = ()> + 'static {
         let engine = Arc::clone(&self.0.core.engine);
-        async move { engine.end_all() }
+        async move { engine.close().await }
     }
 
     pub(crate) fn engine(&self) -> &Arc<Engine> {

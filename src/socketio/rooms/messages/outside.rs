@@ -1,8 +1,6 @@
 //! Requests about many sockets, from any thread. What a thread asks first happens first, also before the events
 //! that it emits afterwards.
 
-use std::sync::Arc;
-
 use actix::Message;
 use bytestring::ByteString;
 use tokio::sync::oneshot;
@@ -12,7 +10,7 @@ use super::{emits::Target, sockets::Info};
 /// Called with the name of a namespace that has become empty: it has no sockets, and no client can recover one. The
 /// room server keeps nothing of it then. Called on the thread of the room server, so it must be short and must
 /// not wait. A socket may be on its way into the namespace meanwhile; the namespace becomes empty again later.
-pub type NamespaceEmptied = Arc<dyn Fn(&str) + Send + Sync>;
+pub type NamespaceEmptied = Box<dyn Fn(&str) + Send + Sync>;
 
 /// Asks which sockets there are.
 #[derive(Debug, Message)]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytestring::ByteString;
 use tokio::sync::mpsc::{self, error::TryRecvError};
 
 use super::*;
@@ -75,6 +76,22 @@ async fn a_socket_whose_place_is_not_certain_is_sent_away_and_no_other() {
     stage.ask(Disconnect { socket: second, may_return: true });
     let effects = stage.panic(Disconnect { socket: second, may_return: true });
     assert_eq!(sent_away(&effects), [second.member()]);
+}
+
+#[actix_web::test]
+async fn sockets_that_others_were_moving_are_sent_away_and_no_other() {
+    let mut stage = Stage::new();
+    let [a, b] = ["a", "b"].map(|sid| stage.socket(sid, &["red"]).member());
+    let c = stage.socket("c", &[]).member();
+    let (namespace, target) = (ByteString::from("/"), emission("red").target);
+    let rooms = vec!["blue".into()];
+    let enter = EnterMany { namespace: namespace.clone(), target, rooms };
+    assert_eq!(sent_away(&stage.panic(enter)), [a, b]);
+    assert_eq!((stage.emit("a"), stage.emit("c")), (0, 1));
+    let effects = stage.panic(RemoveNamespace { namespace });
+    assert_eq!(sent_away(&effects), [c]);
+    let is_emptied = |effect: &Effect| matches!(effect, Effect::Emptied(name) if name == "/");
+    assert!(effects.iter().any(is_emptied), "{effects:?}");
 }
 
 #[actix_web::test]
