@@ -36,6 +36,7 @@ pub(super) fn settings_of(settings: &Settings) -> EngineSettings {
             },
         },
         http_compression: settings.connections.http_compression,
+        ..EngineSettings::default()
     }
 }
 

@@ -15,13 +15,15 @@ use super::{
     Carried, Visitor,
     desk::Desk,
     gate::Gate,
+    ids::IdError,
     link::Incoming,
     namespaces::{Emitter, Namespaces},
-    registry::{Registry, Sid},
+    registry::{Registry, Reserved, Sid},
     requests::Entry,
     rooms::RoomServer,
     session::SocketIoSession,
     settings::EngineSettings,
+    transport::Transport,
 };
 use crate::{
     broadcast::{AddWorker, EndBroadcasts, FanOut, Outlets},
@@ -29,6 +31,7 @@ use crate::{
     domain::WorkerId,
     metrics::Metrics,
     parts::{Mailbox, Parts},
+    protocol::engineio,
 };
 
 /// All sessions at one address, on all workers, and the rooms of their sockets.
@@ -105,33 +108,45 @@ impl Engine {
         Desk { room_server, worker, outlets }
     }
 
-    /// Starts a polling session. Returns the open packet, the response to the first request.
+    /// Starts a polling session. Returns its id and its first packets, the response to the first request.
     ///
     /// # Errors
-    /// The system has no random numbers.
+    /// The session has no id.
     pub fn begin_polling(
         &self,
         carried: Box<dyn Carried>,
         visitor: Visitor,
-    ) -> Result<String, getrandom::Error> {
-        let (sid, open) = self.open_packet(&["websocket"])?;
-        self.start(sid, None, carried, visitor);
-        Ok(open)
+    ) -> Result<(Sid, String), IdError> {
+        let reserved = self.registry.reserve(&visitor.request)?;
+        let sid = Arc::clone(reserved.sid());
+        let mut payload = self.open_packet(&sid, Transport::Polling);
+        if let Some(packet) = self.settings.first_message() {
+            engineio::push_text(&mut payload, &packet);
+        }
+        self.start(reserved, None, carried, visitor);
+        Ok((sid, payload))
     }
 
-    /// Starts a session on a WebSocket, on which its open packet is queued.
+    /// Starts a session on a WebSocket, on which its first packets are queued.
     pub(super) fn start_on_websocket(
         &self,
-        sid: Sid,
+        reserved: Reserved,
         incoming: Incoming,
         carried: Box<dyn Carried>,
         visitor: Visitor,
     ) {
-        self.start(sid, Some(incoming), carried, visitor);
+        self.start(reserved, Some(incoming), carried, visitor);
     }
 
     /// Starts a session: on a WebSocket, or polling.
-    fn start(&self, sid: Sid, incoming: Option<Incoming>, carried: Box<dyn Carried>, visitor: Visitor) {
+    fn start(
+        &self,
+        reserved: Reserved,
+        incoming: Option<Incoming>,
+        carried: Box<dyn Carried>,
+        visitor: Visitor,
+    ) {
+        let sid = Arc::clone(reserved.sid());
         let gate = Arc::new(Gate::new(Intake::new(self.settings.max_intake, self.budget())));
         gate.set_polling(incoming.is_none());
         let registry = Arc::clone(&self.registry);

@@ -19,7 +19,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 
-use super::{Ending, request::Request};
+use super::{Ending, registry::Sid, request::Request, transport::Transport};
 use crate::{
     broadcast::Delivery,
     connection::{
@@ -42,6 +42,19 @@ pub(super) struct Flush;
 #[derive(Clone)]
 pub struct SessionHandle(Rc<Shared>);
 
+/// What is known of a session when it begins.
+pub(super) struct Facts {
+    /// Its id.
+    pub sid: Sid,
+    /// The HTTP request that began it.
+    pub request: Arc<Request>,
+    /// A value of the worker.
+    pub state: Option<Rc<dyn Any>>,
+}
+
+/// The only supported revision of Engine.IO.
+const PROTOCOL: u8 = 4;
+
 /// Usually a client has one socket.
 type SocketOutlets = SmallVec<[(SocketId, Rc<Outlet>); 1]>;
 
@@ -49,8 +62,7 @@ struct Shared {
     outbound: Outbound,
     /// The session's intake limit.
     intake: Intake,
-    request: Arc<Request>,
-    state: Option<Rc<dyn Any>>,
+    facts: Facts,
     /// The reason to end the session, once one is set.
     ending: OnceCell<Ending>,
     /// Tasks of sockets that the session has not started.
@@ -85,19 +97,12 @@ impl Wake for Flusher {
 }
 
 impl SessionHandle {
-    /// A session that writes to `outbound`. `intake` is its intake limit, `request` began it, and `state` is a value of the worker.
-    pub(super) fn new(
-        outbound: Outbound,
-        intake: Intake,
-        request: Arc<Request>,
-        state: Option<Rc<dyn Any>>,
-        flusher: Arc<Flusher>,
-    ) -> Self {
+    /// A session that writes to `outbound`. `intake` is its intake limit.
+    pub(super) fn new(outbound: Outbound, intake: Intake, facts: Facts, flusher: Arc<Flusher>) -> Self {
         Self(Rc::new(Shared {
             outbound,
             intake,
-            request,
-            state,
+            facts,
             ending: OnceCell::new(),
             tasks: RefCell::default(),
             outlets: RefCell::default(),
@@ -113,17 +118,32 @@ impl SessionHandle {
 
     /// The client's IP address, if known.
     pub fn client_address(&self) -> Option<IpAddr> {
-        self.0.request.address()
+        self.0.facts.request.address()
     }
 
     /// The HTTP request that began the session.
     pub fn request(&self) -> &Arc<Request> {
-        &self.0.request
+        &self.0.facts.request
     }
 
     /// The value of the worker that its [`Door`](super::Door) gives to its sessions.
     pub fn state(&self) -> Option<&Rc<dyn Any>> {
-        self.0.state.as_ref()
+        self.0.facts.state.as_ref()
+    }
+
+    /// The session's id in Engine.IO. It is a secret: a request with this id acts for the session.
+    pub fn sid(&self) -> &Sid {
+        &self.0.facts.sid
+    }
+
+    /// The transport that carries the session now.
+    pub fn transport(&self) -> Transport {
+        if self.0.outbound.is_polling() { Transport::Polling } else { Transport::WebSocket }
+    }
+
+    /// The revision of Engine.IO, the query parameter `EIO`.
+    pub fn protocol(&self) -> u8 {
+        PROTOCOL
     }
 
     // ----- packets -----

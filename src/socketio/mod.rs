@@ -14,15 +14,19 @@ use self::handle::SessionHandle;
 use crate::{connection::admission::Admitted, domain::SocketId};
 
 pub use self::{
+    cookie::{Cookie, CookieError, SameSite},
     desk::Desk,
     door::{Door, Policy, configure as configure_door},
     engine::Engine,
+    hooks::{ConnectionError, Hooks},
+    ids::{GenerateId, IdError},
     origins::{Cors, Origins},
     registry::{Registry, Sid},
     request::Request,
     requests::Entry,
     session::SocketIoSession,
-    settings::EngineSettings,
+    settings::{EngineSettings, SettingsError},
+    transport::Transport,
 };
 pub use crate::{
     config::{AllowedOrigin, OriginError},
@@ -32,11 +36,14 @@ pub use crate::{
 
 pub mod accept;
 mod carrier;
+mod cookie;
 mod desk;
 mod door;
 pub mod engine;
 pub mod gate;
 pub mod handle;
+mod hooks;
+mod ids;
 mod link;
 pub mod namespaces;
 mod origins;
@@ -46,6 +53,7 @@ mod requests;
 pub mod rooms;
 pub mod session;
 mod settings;
+mod transport;
 
 /// The client that starts a session.
 #[derive(Debug, Default)]
@@ -64,6 +72,9 @@ pub struct Visitor {
 pub trait Carried {
     /// Called once, when the session starts.
     fn opened(&mut self, _: &SessionHandle) {}
+
+    /// The client has upgraded from polling to a WebSocket.
+    fn upgraded(&mut self, _: &SessionHandle) {}
 
     /// The client sent a text message.
     fn text(&mut self, text: ByteString, handle: &SessionHandle);

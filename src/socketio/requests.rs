@@ -73,6 +73,11 @@ impl Entry {
         self.gate.is_polling()
     }
 
+    /// Whether the session takes messages.
+    pub(super) fn is_alive(&self) -> bool {
+        self.session.connected()
+    }
+
     /// Guards a request of a polling session. Dropping the guard without `answered` means that
     /// the client aborted the request, and ends the session.
     pub fn attend(&self) -> Attendance {

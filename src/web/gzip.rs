@@ -18,7 +18,7 @@ use crate::{
 };
 
 /// Bodies below this size in bytes are not compressed: headers dominate the response.
-pub(crate) const MIN_SIZE: usize = 1024;
+const MIN_SIZE: usize = 1024;
 
 /// Maximum bytes of a piece: some hundreds of microseconds, and it fits one stored block.
 pub(crate) const PIECE: usize = 60 * 1024;
@@ -59,14 +59,15 @@ fn is_zero_weight(parameter: &str) -> bool {
     name.trim().eq_ignore_ascii_case("q") && value.trim().parse::<f32>().is_ok_and(|weight| weight <= 0.0)
 }
 
-/// Whether a response of `len` bytes is compressed for this request.
-pub(crate) fn is_due(req: &HttpRequest, switch: Switch, len: usize) -> bool {
-    switch == Switch::On && len >= MIN_SIZE && is_accepted(req.headers())
+/// Whether a response of `len` bytes is compressed for this request, if those of `least` bytes are; none are if
+/// that is `None`.
+pub(crate) fn is_due(req: &HttpRequest, least: Option<usize>, len: usize) -> bool {
+    least.is_some_and(|least| len >= least) && is_accepted(req.headers())
 }
 
 /// Adds `Vary` to a response of `len` bytes that may be compressed for other clients.
-pub(crate) fn vary(response: &mut HttpResponseBuilder, switch: Switch, len: usize) {
-    if switch == Switch::On && len >= MIN_SIZE {
+pub(crate) fn vary(response: &mut HttpResponseBuilder, least: Option<usize>, len: usize) {
+    if least.is_some_and(|least| len >= least) {
         response.append_header((VARY, "Accept-Encoding"));
     }
 }
@@ -79,8 +80,9 @@ pub(crate) fn answer(
     body: impl Into<Bytes>,
 ) -> HttpResponse {
     let body = body.into();
-    vary(&mut response, switch, body.len());
-    let packed = if is_due(req, switch, body.len()) { pack(&body) } else { None };
+    let least = (switch == Switch::On).then_some(MIN_SIZE);
+    vary(&mut response, least, body.len());
+    let packed = if is_due(req, least, body.len()) { pack(&body) } else { None };
     match packed {
         Some(packed) => response.insert_header((CONTENT_ENCODING, "gzip")).body(packed),
         None => response.body(body),

@@ -11,7 +11,13 @@ use serde::Deserialize;
 use super::policy::Policy;
 use crate::{
     protocol::engineio::{self, RequestError},
-    socketio::{request::Request, requests::Entry},
+    socketio::{
+        hooks::{ConnectionError, Hooks},
+        request::Request,
+        requests::Entry,
+        settings::EngineSettings,
+        transport::Transport,
+    },
     web::handshake,
 };
 
@@ -80,47 +86,94 @@ pub(super) enum Wish<'a> {
     Other,
 }
 
-/// The checks, in the order of the reference.
-pub(super) fn check<'a>(asked: &'a Asked<'_>) -> Result<Wish<'a>, RequestError> {
-    let Asked { req, query, is_upgrade, session, .. } = asked;
-    let wants_websocket = match query.transport.as_deref() {
-        Some("polling") => false,
-        Some("websocket") => true,
-        _ => return Err(RequestError::UnknownTransport),
-    };
-    let is_right_revision = query.revision.as_deref() == Some(engineio::REVISION);
-    let wish = match &query.sid {
-        Some(_) => {
-            let session = session.as_ref().ok_or(RequestError::UnknownSid)?;
-            let is_polling = session.is_polling();
-            match (wants_websocket, is_upgrade) {
-                (true, true) if asked.is_sound_handshake() => Wish::Upgrade(session),
-                (false, false) if is_polling => match *req.method() {
-                    Method::GET => Wish::Poll(session),
-                    Method::POST => Wish::Post(session),
-                    _ => Wish::Other,
-                },
-                _ => return Err(RequestError::BadRequest),
-            }
-        }
-        None if req.method() != Method::GET => return Err(RequestError::BadHandshakeMethod),
-        None if wants_websocket != *is_upgrade || (*is_upgrade && !asked.is_sound_handshake()) => {
-            return Err(RequestError::BadRequest);
-        }
-        None if !asked.is_welcome() => return Err(RequestError::Forbidden),
-        None => Wish::Begin,
-    };
-    if is_right_revision { Ok(wish) } else { Err(RequestError::UnsupportedVersion) }
+/// A request that is refused.
+#[derive(Debug)]
+pub(super) struct Refusal {
+    pub(super) error: RequestError,
+    /// What was wrong, as [`ConnectionError::context`] has it.
+    context: &'static str,
+    /// The message, if it is the program's.
+    message: Option<String>,
 }
 
-/// Rejects as the reference does: JSON for a request, plain text for a WebSocket handshake.
-pub(super) fn refuse(error: RequestError, is_upgrade: bool) -> HttpResponse {
-    let status =
-        if error == RequestError::Forbidden { StatusCode::FORBIDDEN } else { StatusCode::BAD_REQUEST };
-    let mut response = HttpResponse::build(status);
-    response.insert_header((CACHE_CONTROL, "no-store"));
-    if is_upgrade {
-        return response.content_type("text/html").body(error.to_string());
+impl Refusal {
+    pub(super) fn new(error: RequestError, context: &'static str) -> Self {
+        Self { error, context, message: None }
     }
-    response.json(serde_json::json!({"code": error.code(), "message": error.to_string()}))
+
+    /// A request that the program refuses.
+    fn by_program(message: String) -> Self {
+        Self { error: RequestError::Forbidden, context: "request", message: Some(message) }
+    }
+
+    /// Tells the program, and rejects as the reference does: JSON for a request, plain text for a WebSocket
+    /// handshake.
+    pub(super) fn respond(self, asked: &Asked<'_>, hooks: &Hooks) -> HttpResponse {
+        let (code, message) = (self.error.code(), self.message.unwrap_or_else(|| self.error.to_string()));
+        if let Some(hook) = &hooks.connection_error {
+            let request = asked.request();
+            hook(&ConnectionError { code, message: &message, request, context: self.context });
+        }
+        let is_forbidden = self.error == RequestError::Forbidden;
+        let status = if is_forbidden { StatusCode::FORBIDDEN } else { StatusCode::BAD_REQUEST };
+        let mut response = HttpResponse::build(status);
+        response.insert_header((CACHE_CONTROL, "no-store"));
+        if asked.is_upgrade {
+            return response.content_type("text/html").body(message);
+        }
+        response.json(serde_json::json!({"code": code, "message": message}))
+    }
+}
+
+/// The checks, in the order of the reference.
+pub(super) fn check<'a>(asked: &'a Asked<'_>, settings: &EngineSettings) -> Result<Wish<'a>, Refusal> {
+    let Asked { req, query, is_upgrade, .. } = asked;
+    let transport = query.transport.as_deref().and_then(Transport::of_name);
+    let transport = transport.filter(|transport| settings.has(*transport));
+    let transport = transport.ok_or(Refusal::new(RequestError::UnknownTransport, "transport"))?;
+    let wants_websocket = transport == Transport::WebSocket;
+    let is_right_revision = query.revision.as_deref() == Some(engineio::REVISION);
+    let wish = match &query.sid {
+        Some(_) => wish_of_session(asked, wants_websocket)?,
+        None if req.method() != Method::GET => {
+            return Err(Refusal::new(RequestError::BadHandshakeMethod, "method"));
+        }
+        None if wants_websocket != *is_upgrade || (*is_upgrade && !asked.is_sound_handshake()) => {
+            return Err(Refusal::new(RequestError::BadRequest, "TRANSPORT_HANDSHAKE_ERROR"));
+        }
+        None if !asked.is_welcome() => return Err(Refusal::new(RequestError::Forbidden, "origin")),
+        None => Wish::Begin,
+    };
+    if is_right_revision { Ok(wish) } else { Err(Refusal::new(RequestError::UnsupportedVersion, "protocol")) }
+}
+
+fn wish_of_session<'a>(asked: &'a Asked<'_>, wants_websocket: bool) -> Result<Wish<'a>, Refusal> {
+    let session = asked.session.as_ref().ok_or(Refusal::new(RequestError::UnknownSid, "sid"))?;
+    let is_polling = session.is_polling();
+    match (wants_websocket, asked.is_upgrade) {
+        (true, true) if asked.is_sound_handshake() => Ok(Wish::Upgrade(session)),
+        (true, true) => Err(Refusal::new(RequestError::BadRequest, "TRANSPORT_HANDSHAKE_ERROR")),
+        (false, false) if is_polling => Ok(match *asked.req.method() {
+            Method::GET => Wish::Poll(session),
+            Method::POST => Wish::Post(session),
+            _ => Wish::Other,
+        }),
+        _ => Err(Refusal::new(RequestError::BadRequest, "TRANSPORT_MISMATCH")),
+    }
+}
+
+/// Asks the program whether a session may begin.
+pub(super) async fn ask(asked: &Asked<'_>, hooks: &Hooks) -> Result<(), Refusal> {
+    match &hooks.allow_request {
+        Some(allow) => allow(Arc::clone(asked.request())).await.map_err(Refusal::by_program),
+        None => Ok(()),
+    }
+}
+
+/// The response to a request that its session does not take.
+pub(super) fn bad_request() -> HttpResponse {
+    let error = RequestError::BadRequest;
+    HttpResponse::BadRequest()
+        .insert_header((CACHE_CONTROL, "no-store"))
+        .json(serde_json::json!({"code": error.code(), "message": error.to_string()}))
 }

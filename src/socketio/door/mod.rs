@@ -7,14 +7,22 @@ use actix_web::{
     error::ErrorInternalServerError,
     http::{
         Method,
-        header::{ALLOW, RETRY_AFTER},
+        header::{ALLOW, HeaderValue, RETRY_AFTER, SET_COOKIE},
     },
     web::{self, ServiceConfig},
 };
 
-use self::checks::{Asked, Query, Wish, check, refuse};
+use self::checks::{Asked, Query, Refusal, Wish, ask, bad_request, check};
 pub use self::policy::Policy;
-use super::{Carried, Visitor, accept, engine::Engine, registry::OtherNode, requests::Entry};
+use super::{
+    Carried, Visitor,
+    accept::{self, AcceptError},
+    engine::Engine,
+    hooks::Hooks,
+    ids::IdError,
+    registry::OtherNode,
+    requests::Entry,
+};
 use crate::{
     config::Switch,
     connection::{admission::Full, hangup::Hangup, outbound::PollAnswer},
@@ -125,32 +133,50 @@ async fn respond(asked: &Asked<'_>, payload: web::Payload, door: &Door) -> Resul
     {
         return Ok(refuse_for_now(door, full));
     }
-    match check(asked) {
-        Err(refusal) => {
-            if refusal == RequestError::UnknownSid {
-                note_other_node(query.sid.as_deref().unwrap_or_default(), door);
-            }
-            // Requests of a session that is gone are none that could have become one.
-            if query.sid.is_none() {
-                let is_foreign = refusal == RequestError::Forbidden;
-                door.engine.metrics.refused(if is_foreign { "origin" } else { "handshake" });
-            }
-            Ok(refuse(refusal, *is_upgrade))
-        }
-        Ok(Wish::Begin) => begin(asked, payload, door),
-        Ok(Wish::Upgrade(session)) => {
+    let wish = match check(asked, &door.engine.settings) {
+        Ok(wish) => wish,
+        Err(refusal) => return Ok(refuse(refusal, asked, door)),
+    };
+    let response = match wish {
+        Wish::Begin => return begin(asked, payload, door).await,
+        Wish::Upgrade(session) => {
             let probing = accept::probe(req, payload, &door.engine, session.clone(), query.wants_base64());
-            handshake::agree(req, probing.map_err(ErrorInternalServerError))
+            handshake::agree(req, probing.map_err(ErrorInternalServerError))?
         }
-        Ok(Wish::Poll(session)) => Ok(match session.poll().await {
+        Wish::Poll(session) => match session.poll().await {
             PollAnswer::Payload(payload) => polls::packets(req, payload, &door.engine),
-            PollAnswer::BadRequest | PollAnswer::Over => refuse(RequestError::BadRequest, false),
-        }),
-        Ok(Wish::Post(session)) => {
-            Ok(posts::post(req, payload, &door.engine, door.policy.body_timeout, session).await)
+            PollAnswer::BadRequest | PollAnswer::Over => return Ok(bad_request()),
+        },
+        Wish::Post(session) => {
+            posts::post(req, payload, &door.engine, door.policy.body_timeout, session).await
         }
-        Ok(Wish::Other) => Ok(HttpResponse::MethodNotAllowed().insert_header((ALLOW, METHODS)).finish()),
+        Wish::Other => {
+            return Ok(HttpResponse::MethodNotAllowed().insert_header((ALLOW, METHODS)).finish());
+        }
+    };
+    Ok(add_headers(response, asked, &door.engine.settings.hooks))
+}
+
+/// Refuses a request that breaks the protocol or is not allowed.
+fn refuse(refusal: Refusal, asked: &Asked<'_>, door: &Door) -> HttpResponse {
+    if refusal.error == RequestError::UnknownSid {
+        note_other_node(asked.query.sid.as_deref().unwrap_or_default(), door);
     }
+    // Requests of a session that is gone are none that could have become one.
+    if asked.query.sid.is_none() {
+        let is_foreign = refusal.error == RequestError::Forbidden;
+        door.engine.metrics.refused(if is_foreign { "origin" } else { "handshake" });
+    }
+    refusal.respond(asked, &door.engine.settings.hooks)
+}
+
+/// Has the program add headers to a response of a session.
+fn add_headers(mut response: HttpResponse, asked: &Asked<'_>, hooks: &Hooks) -> HttpResponse {
+    let is_refusal = response.status().is_client_error() || response.status().is_server_error();
+    if let Some(hook) = hooks.headers.as_ref().filter(|_| !is_refusal) {
+        hook(response.headers_mut(), asked.request());
+    }
+    response
 }
 
 /// Logs a request of another node's session. The client is answered as for any unknown session.
@@ -165,20 +191,49 @@ fn note_other_node(sid: &str, door: &Door) {
 }
 
 /// Begins a session, if there may be one more.
-fn begin(asked: &Asked<'_>, payload: web::Payload, door: &Door) -> Result<HttpResponse, Error> {
+async fn begin(asked: &Asked<'_>, payload: web::Payload, door: &Door) -> Result<HttpResponse, Error> {
+    let settings = &door.engine.settings;
+    if let Err(refusal) = ask(asked, &settings.hooks).await {
+        return Ok(refuse(refusal, asked, door));
+    }
     let visitor = match admit(asked, door) {
         Ok(visitor) => visitor,
         Err(full) => return Ok(refuse_for_now(door, full)),
     };
-    if asked.is_upgrade {
-        let begun = accept::begin(asked.req, payload, &door.engine, (door.begin)(), visitor);
-        return handshake::agree(asked.req, begun.map_err(ErrorInternalServerError));
+    let begun = match asked.is_upgrade {
+        true => accept::begin(asked.req, payload, &door.engine, (door.begin)(), visitor),
+        false => begin_polling(asked, door, visitor).map_err(AcceptError::Id),
+    };
+    let mut response = match begun {
+        Ok(response) => response,
+        Err(AcceptError::Id(error)) if !matches!(error, IdError::Random(_)) => {
+            logging::refused("generate_id", format_args!("a session did not begin: {error}"));
+            let refusal = Refusal::new(RequestError::BadRequest, "ID_GENERATION_ERROR");
+            return Ok(refuse(refusal, asked, door));
+        }
+        Err(error) => return Err(ErrorInternalServerError(error)),
+    };
+    if let Some(hook) = &settings.hooks.initial_headers {
+        hook(response.headers_mut(), asked.request());
     }
-    let open = door.engine.begin_polling((door.begin)(), visitor).map_err(ErrorInternalServerError)?;
-    Ok(polls::packets(asked.req, open, &door.engine))
+    let response = add_headers(response, asked, &settings.hooks);
+    if asked.is_upgrade { handshake::agree(asked.req, Ok(response)) } else { Ok(response) }
+}
+
+fn begin_polling(asked: &Asked<'_>, door: &Door, visitor: Visitor) -> Result<HttpResponse, IdError> {
+    let (sid, payload) = door.engine.begin_polling((door.begin)(), visitor)?;
+    let mut response = polls::packets(asked.req, payload, &door.engine);
+    let cookie = door.engine.settings.cookie.as_ref().map(|cookie| cookie.header(&sid));
+    if let Some(cookie) = cookie.and_then(|cookie| HeaderValue::from_str(&cookie).ok()) {
+        response.headers_mut().append(SET_COOKIE, cookie);
+    }
+    Ok(response)
 }
 
 fn admit(asked: &Asked<'_>, door: &Door) -> Result<Visitor, Full> {
+    if door.engine.is_ending() {
+        return Err(Full::Draining);
+    }
     let request = Arc::clone(asked.request());
     let admission = door.policy.admission.as_ref();
     let admitted = admission.map(|admission| admission.admit(request.address())).transpose()?;

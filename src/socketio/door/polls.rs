@@ -25,12 +25,12 @@ use crate::{
 /// The response to a poll. Its packets have left the session's outgoing queue and wait here for the
 /// connection.
 pub(super) fn packets(req: &HttpRequest, payload: String, engine: &Engine) -> HttpResponse {
-    let (switch, len) = (engine.settings.http_compression, payload.len());
+    let (least, len) = (engine.settings.least_compressed(), payload.len());
     let mut response = HttpResponse::Ok();
     response.content_type("text/plain; charset=UTF-8").insert_header((CACHE_CONTROL, "no-store"));
-    gzip::vary(&mut response, switch, len);
+    gzip::vary(&mut response, least, len);
     let mut body = PollBody { rest: payload.into(), lease: engine.lease(), gzip: None, has_waited: true };
-    if gzip::is_due(req, switch, len) {
+    if gzip::is_due(req, least, len) {
         if len <= gzip::PIECE {
             if let Some(packed) = gzip::pack(&body.rest) {
                 body.rest = packed;

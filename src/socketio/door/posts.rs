@@ -13,10 +13,9 @@ use bytes::BytesMut;
 use bytestring::ByteString;
 use futures_util::StreamExt as _;
 
-use super::{checks::refuse, unavailable};
+use super::{checks::bad_request, unavailable};
 use crate::{
     connection::{Lease, OutOfMemory},
-    protocol::engineio::RequestError,
     socketio::{Ending, engine::Engine, requests::Entry},
 };
 
@@ -32,7 +31,7 @@ pub(super) async fn post(
     session: &Entry,
 ) -> HttpResponse {
     let Some(posting) = session.begin_post() else {
-        return refuse(RequestError::BadRequest, false);
+        return bad_request();
     };
     let is_binary = req.headers().get(CONTENT_TYPE).is_some_and(|kind| kind == "application/octet-stream");
     // Held until the session has accepted the body's packets.
@@ -53,7 +52,7 @@ pub(super) async fn post(
     let was_taken = session.post(&body).await;
     drop((posting, lease));
     if !was_taken {
-        return refuse(RequestError::BadRequest, false);
+        return bad_request();
     }
     HttpResponse::Ok().content_type("text/html").insert_header((CACHE_CONTROL, "no-store")).body("ok")
 }

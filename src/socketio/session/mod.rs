@@ -16,7 +16,7 @@ use super::{
     Carried, Ending, Visitor,
     carrier::{Heard, Inbound},
     gate::Gate,
-    handle::{Flush, Flusher, SessionHandle},
+    handle::{Facts, Flush, Flusher, SessionHandle},
     link::Incoming,
     registry::{Registry, Sid},
     requests::Request,
@@ -106,8 +106,8 @@ impl SocketIoSession {
                 Outbound::polled(bounds, lease, session, registry.metrics.bytes_sent())
             }
         };
-        let handle =
-            SessionHandle::new(outbound.clone(), gate.intake(), visitor.request, visitor.state, flusher);
+        let facts = Facts { sid: Arc::clone(&sid), request: visitor.request, state: visitor.state };
+        let handle = SessionHandle::new(outbound.clone(), gate.intake(), facts, flusher);
         let now = Instant::now();
         let session = Self {
             id: SessionId::next(),
@@ -296,7 +296,7 @@ impl Actor for SocketIoSession {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let transport = if self.outbound.is_polling() { "polling" } else { "websocket" };
+        let transport = self.handle.transport();
         let address =
             self.handle.client_address().map_or_else(|| "unknown address".to_owned(), |ip| ip.to_string());
         info!("{} opened: socket.io session by {transport} from {address}", self.id);

@@ -113,6 +113,7 @@ impl SocketIoSession {
         }
         self.heartbeat.restart(Instant::now());
         self.schedule_beat(ctx);
+        self.carry(|carried, handle| carried.upgraded(handle));
     }
 }
 
