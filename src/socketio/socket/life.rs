@@ -35,6 +35,9 @@ impl Socket {
     pub(crate) fn welcome(&self) {
         self.0.phase.set(Phase::Connected);
         self.send(ServerPacket::Connect { sid: &self.0.sid, pid: self.pid() }, &[]);
+        if !self.0.definition.outgoing.is_empty() {
+            self.listen_for_outgoing();
+        }
         for action in self.0.waiting.take() {
             action(self);
         }
@@ -115,6 +118,7 @@ impl Socket {
             SocketNews::Left { room } => self.left(&room),
             SocketNews::PutInto { rooms } => self.put_into(rooms),
             SocketNews::TakenOut { rooms } => self.taken_out(&rooms),
+            SocketNews::Outgoing(args) => self.note_outgoing(&args),
             SocketNews::SentAway { close } => self.disconnect(close),
             // For the session, not for a socket.
             SocketNews::Recovered(_) | SocketNews::Replaced | SocketNews::NotAsked => {}

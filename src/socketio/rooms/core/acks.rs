@@ -121,6 +121,7 @@ impl SocketRooms {
         let id = self.acks.expect(expected, answers);
         // Without a recipient the emitter has been answered.
         if let (Some(reach), Some(room)) = (reach, room) {
+            found.into_iter().for_each(|id| self.tell_listeners(id, &target, &args));
             let emission = Emission::new(&name, args, None, Some(id));
             drop(self.broadcaster.push(room, &emission, reach, accepted));
             self.effects.push(Effect::GiveUpAfter(timeout, id));

@@ -13,7 +13,7 @@ use self::{
     recovery::{Recovery, RecoveryLimits},
     stay::Stay,
 };
-use super::messages::{Answer, Connect, Disconnect, Emit, EnterRoom, Guarantee, QuitRoom, SocketNews};
+use super::messages::{Answer, Connect, Disconnect, Emit, EnterRoom, Guarantee, Listen, QuitRoom, SocketNews};
 use crate::{
     broadcast::{Broadcaster, Found, RoomBound},
     connection::Budget,
@@ -109,6 +109,7 @@ impl SocketRooms {
                 self.quit(socket.member(), &room);
                 self.broadcaster.tell(socket.member(), SocketNews::Left { room });
             }
+            Request::Listen(Listen { socket }) => self.listen(socket.member()),
             Request::Emit(emit) => self.emit(emit),
             Request::EmitWithAck(emit) => self.emit_with_ack(emit),
             Request::Answer(Answer { socket, id, args, .. }) => {
@@ -217,6 +218,7 @@ impl SocketRooms {
             return;
         };
         let reach = self.reach(id, &target);
+        self.tell_listeners(id, &target, &args);
         let Some(namespace) = self.namespaces.get_mut(id) else {
             return;
         };
