@@ -9,7 +9,7 @@ use crate::{
     metrics::Metrics,
     protocol::socketio::Limits,
     socketio::{
-        ByteString, Cookie, Cors, EngineServer, EngineSocket, GenerateId, Hooks, Message, Origins, Request,
+        ByteString, Cookie, Cors, EngineHandler, EngineServer, GenerateId, Hooks, Origins, Request,
         Transport,
         door::Policy,
         engine::Engine,
@@ -308,17 +308,13 @@ impl Builder {
         Ok(self.on(engine))
     }
 
-    /// Makes a server of Engine.IO sessions without Socket.IO on them. `on_message` gets each message of each session on the
-    /// thread of that session, and must not wait. Settings of Socket.IO have no effect.
+    /// Makes a server of Engine.IO sessions without Socket.IO on them. Settings of Socket.IO have no effect.
     ///
     /// # Errors
     /// A setting is wrong, alone or with another one. The message names it.
-    pub fn build_engine(
-        self,
-        on_message: impl Fn(&EngineSocket<'_>, Message) + Send + Sync + 'static,
-    ) -> Result<EngineServer, SettingsError> {
+    pub fn build_engine(self, handler: impl EngineHandler) -> Result<EngineServer, SettingsError> {
         let engine = self.engine()?;
-        Ok(EngineServer::new(engine, self.policy, self.path, Arc::new(on_message)))
+        Ok(EngineServer::new(engine, self.policy, self.path, Arc::new(handler)))
     }
 
     fn engine(&self) -> Result<Arc<Engine>, SettingsError> {

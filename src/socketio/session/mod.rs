@@ -300,6 +300,7 @@ impl Actor for SocketIoSession {
         self.check_beginning(ctx);
         let address = ctx.address();
         self.handle.set_address(address.clone().recipient(), address.recipient());
+        self.carry(|carried, handle| carried.opened(handle));
         self.flush(ctx);
     }
 }

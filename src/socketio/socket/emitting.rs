@@ -8,7 +8,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Answer, Socket, SocketData};
 use crate::{
     protocol::socketio::{Args, ServerPacket},
-    socketio::{AckError, emitter::Emitter, into_rooms::IntoRooms, rooms::messages::{Guarantee, Listen}},
+    socketio::{
+        AckError,
+        emitter::Emitter,
+        into_rooms::IntoRooms,
+        rooms::messages::{Guarantee, Listen},
+    },
 };
 
 /// Flags for the next event to one client. See [`Socket::volatile`], [`Socket::compress`], [`Socket::timeout`].

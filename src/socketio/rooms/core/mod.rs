@@ -13,7 +13,9 @@ use self::{
     recovery::{Recovery, RecoveryLimits},
     stay::Stay,
 };
-use super::messages::{Answer, Connect, Disconnect, Emit, EnterRoom, Guarantee, Listen, QuitRoom, SocketNews};
+use super::messages::{
+    Answer, Connect, Disconnect, Emit, EnterRoom, Guarantee, Listen, QuitRoom, SocketNews,
+};
 use crate::{
     broadcast::{Broadcaster, Found, RoomBound},
     connection::Budget,

@@ -89,7 +89,8 @@ impl SocketRooms {
 
     /// Tells the sockets that listen of an event to them.
     pub(super) fn tell_listeners(&mut self, id: NamespaceId, target: &Target, args: &Args) {
-        let Some(namespace) = self.namespaces.get(id).filter(|namespace| !namespace.listeners.is_empty()) else {
+        let Some(namespace) = self.namespaces.get(id).filter(|namespace| !namespace.listeners.is_empty())
+        else {
             return;
         };
         let (name, mut told) = (namespace.name.clone(), namespace.listeners.clone());
