@@ -191,6 +191,12 @@ impl Registry {
         self.ended.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Number of ended sessions whose clients have not learned of the end.
+    #[cfg(test)]
+    pub fn count_ended(&self) -> usize {
+        self.ended().sids.len()
+    }
+
     /// Keeps an ended session until its client learns of the end. Returns its number. Above the limit the
     /// oldest kept session is dropped.
     pub(super) fn keep_ended(&self, sid: &Sid) -> u64 {
