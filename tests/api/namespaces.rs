@@ -4,7 +4,9 @@ use std::{cell::Cell, time::Duration};
 
 use actix_web::rt;
 use bytestring::ByteString;
-use echoroom::socketio::{Args, Emitter, Event, Handshake, MissingAcks, Namespace, Recovery, Refusal, Server, Socket};
+use echoroom::socketio::{
+    Args, Emitter, Event, Handshake, MissingAcks, Namespace, Recovery, Refusal, Server, Socket,
+};
 use serde_json::{Value, json};
 
 use crate::{
