@@ -37,6 +37,7 @@ pub use crate::{
 pub mod accept;
 mod carrier;
 mod cookie;
+mod deflating;
 mod desk;
 mod door;
 pub mod engine;

@@ -66,6 +66,7 @@ impl Embedded {
     /// Each session tells this when it has begun.
     pub fn telling(settings: EngineSettings, policy: Policy, begin: fn(&SessionHandle) -> String) -> Self {
         settings.check().expect("settings");
+        policy.check().expect("a policy");
         let engine = Engine::new(settings, Arc::default(), Budget::new(64 << 20), Arc::default());
         let (of_workers, (tell, told)) = (Arc::clone(&engine), mpsc::unbounded_channel());
         let server = HttpServer::new(move || {
