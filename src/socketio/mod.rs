@@ -10,7 +10,6 @@ use std::{any::Any, rc::Rc, sync::Arc, time::Duration};
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use self::handle::SessionHandle;
 use crate::{connection::admission::Admitted, domain::SocketId};
 
 pub use self::{
@@ -18,6 +17,7 @@ pub use self::{
     desk::Desk,
     door::{Door, Policy, configure as configure_door},
     engine::Engine,
+    handle::SessionHandle,
     hooks::{ConnectionError, Hooks},
     ids::{GenerateId, IdError},
     origins::{Cors, Origins},
@@ -37,6 +37,7 @@ pub use crate::{
 pub mod accept;
 mod carrier;
 mod cookie;
+mod deflating;
 mod desk;
 mod door;
 pub mod engine;

@@ -395,7 +395,7 @@ fn seat(handle: &SessionHandle, dialect: Dialect) -> Option<Seat> {
     Some(Seat {
         deliveries: handle.address()?,
         backlog: handle.backlog(),
-        encoding: Encoding { dialect, deflated: false },
+        encoding: Encoding { dialect, deflated: handle.takes_compressed() },
         // There is no connection to cut: the session does not run inside one.
         cutter: Cutter::new(|_| {}),
     })
