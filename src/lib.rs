@@ -14,7 +14,7 @@
 //!   page's lessons ([`session::lesson`]).
 //! - [`chat`]: the rooms of the chat, spread over shards. A [`ChatServer`](chat::server::ChatServer) keeps
 //!   members, names and order of the rooms of one shard.
-//! - [`socketio`]: a Socket.IO server. Its [`RoomServer`](socketio::rooms::RoomServer) keeps the rooms of its
+//! - [`socketio`]: a Socket.IO server. Its `RoomServer` keeps the rooms of its
 //!   namespaces.
 //! - [`broadcast`]: a [`Broadcaster`](broadcast::Broadcaster) for each of both, which keeps members, rooms and
 //!   open broadcasts, and one [`FanOut`](broadcast::FanOut) per worker, which delivers.

@@ -3,7 +3,7 @@
 //! One [`SocketIoSession`] actor serves one client over any transport: HTTP long-polling, a WebSocket, or
 //! first polling and then a WebSocket. HTTP requests look up the session by its id in the [`Engine`]. The
 //! session passes messages to a [`Carried`], which interprets them: in production a client of [`namespaces`].
-//! The actor in [`rooms`] keeps the rooms of all namespaces.
+//! The actor in `rooms` keeps the rooms of all namespaces.
 
 use std::{any::Any, net::IpAddr, time::Duration};
 
@@ -23,6 +23,7 @@ pub use self::{
     registry::{Registry, Sid},
     remote::{Gone, RemoteSocket},
     requests::Entry,
+    rooms::{RecoveryLimits, RoomLimits},
     session::SocketIoSession,
     settings::EngineSettings,
 };
@@ -46,7 +47,7 @@ mod registry;
 pub mod relay;
 mod remote;
 mod requests;
-pub mod rooms;
+mod rooms;
 pub mod session;
 mod settings;
 

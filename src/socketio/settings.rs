@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::rooms::{RoomLimits, recovery::RecoveryLimits};
+use super::rooms::{RecoveryLimits, RoomLimits};
 use crate::{
     config::{LONGEST_TIMER_MILLIS, NodeName, Settings},
     connection::{outbound::Bounds, rate::RateLimit, upload::UploadRate},

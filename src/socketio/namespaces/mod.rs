@@ -69,7 +69,7 @@ pub trait Namespace {
     }
 
     /// Whether lost sockets can be recovered with the events they missed (connection state recovery), within
-    /// the engine's [`RecoveryLimits`](crate::socketio::rooms::recovery::RecoveryLimits). With recovery each
+    /// the engine's [`RecoveryLimits`](crate::socketio::RecoveryLimits). With recovery each
     /// event has its offset as an extra last argument, except events that ask for an ack, and the reply to
     /// CONNECT has a `pid`. A client that sends `{"recovery": false}` in its `auth` gets neither and cannot
     /// recover. A recovery window of zero disables recovery for all.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-pub use self::{
+pub(crate) use self::{
     emission::{BARE, EVENTS, Emission},
     emits::{Answered, Emit, EmitWithAck, Guarantee, NoAck, Target},
     outside::{
@@ -21,7 +21,7 @@ mod sockets;
 
 /// Messages of the room server to one socket, other than events.
 #[derive(Debug)]
-pub enum SocketNews {
+pub(crate) enum SocketNews {
     /// Reply to [`Recover`]; `None` if recovery is impossible.
     Recovered(Option<Arc<Recovered>>),
     /// The client has come back on another connection; this session ends.
@@ -59,12 +59,13 @@ pub enum SocketNews {
 
 /// The state of a recovered socket.
 #[derive(Debug)]
-pub struct Recovered {
+pub(crate) struct Recovered {
     /// The sid of the former socket.
     pub sid: ByteString,
     /// The socket's rooms.
     pub rooms: Vec<ByteString>,
     /// What the server kept of the former socket.
+    #[allow(dead_code, reason = "not read until sockets have data of their own")]
     pub info: Info,
     /// The events that the client missed, in order.
     pub missed: Vec<Missed>,
@@ -72,7 +73,7 @@ pub struct Recovered {
 
 /// An event that a client missed while it was away. All clients that missed it share its bytes and their charge.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missed {
+pub(crate) struct Missed {
     /// The packet, with the type digits of Engine.IO and Socket.IO.
     pub packet: Bytes,
     /// The attachments that follow the packet.

@@ -5,12 +5,13 @@ use std::{fmt, sync::Arc, time::Instant};
 
 use bytestring::ByteString;
 
-pub use self::acks::FIRST_SHARED_ACK;
+pub(crate) use self::acks::FIRST_SHARED_ACK;
 pub(super) use self::effects::{Effect, Input, Request};
+pub use self::recovery::RecoveryLimits;
 use self::{
     namespace::{Namespace, NamespaceId, RoomKey, SocketRoom},
     namespaces::Namespaces,
-    recovery::{Recovery, RecoveryLimits},
+    recovery::Recovery,
     stay::Stay,
 };
 use super::messages::{Answer, Connect, Disconnect, Emit, EnterRoom, Guarantee, QuitRoom, SocketNews};
@@ -28,7 +29,7 @@ mod gone;
 mod namespace;
 mod namespaces;
 mod outside;
-pub mod recovery;
+mod recovery;
 mod stay;
 mod targets;
 #[cfg(test)]
@@ -111,10 +112,12 @@ impl SocketRooms {
             }
             Request::Emit(emit) => self.emit(emit),
             Request::EmitWithAck(emit) => self.emit_with_ack(emit),
-            Request::Answer(Answer { socket, id, args, .. }) => {
+            Request::Answer(Answer { socket, id, args, accepted }) => {
                 if !self.acks.answered(id, socket.member(), args) {
                     self.broadcaster.tell(socket.member(), SocketNews::NotAsked);
                 }
+                // Dealt with.
+                drop(accepted);
             }
             Request::Look(look) => self.look(look),
             Request::LookRooms(look) => self.look_rooms(look),
