@@ -29,6 +29,7 @@ pub use crate::{journal::sqlite::back_up, logging::install as install_logger};
 
 mod descriptors;
 pub mod embed;
+mod engine;
 mod forget;
 mod key;
 mod moving;

@@ -10,8 +10,12 @@ use log::info;
 use serde::Deserialize;
 use sha2::{Digest as _, Sha256};
 
-use super::{in_words, methods};
-use crate::{domain::RoomName, logging::Shown, session::Worker};
+use crate::{
+    domain::RoomName,
+    logging::Shown,
+    session::Worker,
+    web::{in_words, methods},
+};
 
 /// The query of `/admin/forget`.
 #[derive(Debug, Deserialize)]

@@ -9,10 +9,10 @@ use actix_web::{
     web,
 };
 
-use super::methods;
 use crate::{
     domain::{AVATARS_PATH, Picture, PictureId},
     session::Worker,
+    web::methods,
 };
 
 /// The picture at an address never changes, so a client needs to request it only once.

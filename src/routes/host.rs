@@ -13,18 +13,21 @@ use std::{
 use actix_web::{
     Error, HttpResponse,
     body::{EitherBody, MessageBody},
-    dev::{RequestHead, ServiceRequest, ServiceResponse},
-    http::{StatusCode, Version, header},
+    dev::{ServiceRequest, ServiceResponse},
+    http::{StatusCode, header},
     middleware::Next,
     web,
 };
 use log::warn;
 
-use super::{in_words, peer};
 use crate::{
     config::{AllowedHost, HostName, Network, Settings},
     logging::Shown,
     metrics::Metrics,
+    web::{
+        host::{self, Authority, AuthorityError},
+        in_words, peer,
+    },
 };
 
 /// Burst of log lines for rejected names; a client can send any number of names.
@@ -36,27 +39,12 @@ const ONE_MORE_AFTER: Duration = Duration::from_secs(5);
 /// Time after which logged names are logged again.
 const KNOWN_FOR: Duration = Duration::from_secs(600);
 
-/// A host with an optional port.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Authority {
-    /// The host: a name or an IP address.
-    pub host: HostName,
-    /// The port, if one is given.
-    pub port: Option<u16>,
-}
-
 /// Errors of the host check.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum HostError {
-    /// No `Host`, which HTTP/1.1 requires.
-    #[error("the request has no header Host")]
-    Missing,
-    /// More than one `Host`.
-    #[error("the request has more than one header Host")]
-    Several,
-    /// `Host` is not a host with an optional port.
-    #[error("the header Host is not the name or address of a host, with or without a port")]
-    Malformed,
+    /// The host is not known.
+    #[error(transparent)]
+    Unknown(#[from] AuthorityError),
     /// The server does not answer for this host.
     #[error(
         "this server does not answer for the host {host:?}; the setting --host (ECHOROOM_HOST) would allow it, as in \
@@ -72,7 +60,7 @@ impl HostError {
     fn status(&self) -> StatusCode {
         match self {
             Self::NotOurs { .. } => StatusCode::MISDIRECTED_REQUEST,
-            Self::Missing | Self::Several | Self::Malformed => StatusCode::BAD_REQUEST,
+            Self::Unknown(_) => StatusCode::BAD_REQUEST,
         }
     }
 
@@ -81,43 +69,6 @@ impl HostError {
         response.insert_header((header::CACHE_CONTROL, "no-store"));
         in_words(response, self)
     }
-}
-
-/// The host of a request: from its target if that has one, otherwise from its header (RFC 9112, section 3.2).
-///
-/// # Errors
-/// The header is missing in HTTP/1.1, repeated or malformed.
-pub(crate) fn of(head: &RequestHead) -> Result<Option<Authority>, HostError> {
-    let mut headers = head.headers().get_all(header::HOST);
-    let header = headers.next().map(|host| parse(host.as_bytes()).ok_or(HostError::Malformed)).transpose()?;
-    if headers.next().is_some() {
-        return Err(HostError::Several);
-    }
-    if let Some(target) = head.uri.authority() {
-        return parse(target.as_str().as_bytes()).map(Some).ok_or(HostError::Malformed);
-    }
-    match header {
-        None if head.version >= Version::HTTP_11 => Err(HostError::Missing),
-        header => Ok(header),
-    }
-}
-
-/// Parses `host` or `host:port`.
-fn parse(bytes: &[u8]) -> Option<Authority> {
-    let text = std::str::from_utf8(bytes).ok().filter(|text| text.is_ascii())?;
-    // Colons inside the brackets belong to an IPv6 address.
-    let colon = text.rfind(':').filter(|colon| !text[*colon..].contains(']'));
-    let (host, port) = match colon {
-        Some(colon) => (&text[..colon], &text[colon + 1..]),
-        None => (text, ""),
-    };
-    let is_port = port.bytes().all(|byte| byte.is_ascii_digit());
-    let port = match port {
-        "" => None,
-        digits if is_port => Some(digits.parse().ok()?),
-        _ => return None,
-    };
-    Some(Authority { host: host.parse().ok()?, port })
 }
 
 /// The hosts that the server answers for. One per process.
@@ -141,7 +92,7 @@ impl Hosts {
     }
 
     fn check(&self, req: &ServiceRequest) -> Result<(), HostError> {
-        let authority = of(req.head())?;
+        let authority = host::of(req.head())?;
         let Some(Authority { host, .. }) = authority.filter(|authority| !self.is_ours(&authority.host))
         else {
             return Ok(());
@@ -225,74 +176,7 @@ pub(crate) async fn guard(
 
 #[cfg(test)]
 mod tests {
-    use actix_web::test::TestRequest;
-
     use super::*;
-
-    fn authority(text: &str) -> Option<(String, Option<u16>)> {
-        parse(text.as_bytes()).map(|authority| (authority.host.to_string(), authority.port))
-    }
-
-    #[test]
-    fn a_host_is_a_name_or_address_with_or_without_a_port() {
-        for (text, host, port) in [
-            ("localhost", "localhost", None),
-            ("Localhost.:3000", "localhost", Some(3000)),
-            ("a.example:", "a.example", None),
-            ("127.0.0.1:80", "127.0.0.1", Some(80)),
-            ("[::1]", "[::1]", None),
-            ("[2001:DB8::1]:65535", "[2001:db8::1]", Some(65535)),
-        ] {
-            assert_eq!(authority(text), Some((host.to_owned(), port)), "{text}");
-        }
-        for bad in [
-            "",
-            ":80",
-            "a:b",
-            "a:65536",
-            "a:-1",
-            "a:+1",
-            "::1",
-            "[::1]80",
-            "a:1:2",
-            "u@a:1",
-            "a/b",
-            "é.example",
-        ] {
-            assert_eq!(authority(bad), None, "{bad:?}");
-        }
-    }
-
-    fn of_request(target: &str, version: Version, hosts: &[&str]) -> Result<Option<String>, HostError> {
-        let mut request = TestRequest::with_uri(target).version(version);
-        for host in hosts {
-            request = request.append_header((header::HOST, *host));
-        }
-        of(request.to_srv_request().head())
-            .map(|authority| authority.map(|authority| authority.host.to_string()))
-    }
-
-    #[test]
-    fn a_target_that_names_its_host_goes_before_the_header() {
-        let is = |host: &str| Ok(Some(host.to_owned()));
-        assert_eq!(of_request("/", Version::HTTP_11, &["a.example:3000"]), is("a.example"));
-        assert_eq!(of_request("http://b.example/", Version::HTTP_11, &["a.example"]), is("b.example"));
-        assert_eq!(
-            of_request("http://u:p@b.example/", Version::HTTP_11, &["a.example"]),
-            Err(HostError::Malformed)
-        );
-        assert_eq!(of_request("http://b.example/", Version::HTTP_10, &[]), is("b.example"));
-    }
-
-    #[test]
-    fn there_is_one_host_and_only_old_requests_may_have_none() {
-        assert_eq!(of_request("/", Version::HTTP_11, &[]), Err(HostError::Missing));
-        assert_eq!(of_request("/", Version::HTTP_10, &[]), Ok(None));
-        assert_eq!(of_request("/", Version::HTTP_11, &["a", "a"]), Err(HostError::Several));
-        assert_eq!(of_request("http://b/", Version::HTTP_11, &["a", "b"]), Err(HostError::Several));
-        assert_eq!(of_request("/", Version::HTTP_11, &["a b"]), Err(HostError::Malformed));
-        assert_eq!(of_request("/", Version::HTTP_10, &[""]), Err(HostError::Malformed));
-    }
 
     #[test]
     fn a_name_is_logged_once_and_any_number_of_names_takes_no_memory() {

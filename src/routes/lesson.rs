@@ -12,13 +12,7 @@ use actix_web::{
 use log::debug;
 use serde::{Deserialize, Serialize};
 
-use super::{
-    handshake::{self, Rejected},
-    in_words,
-    methods::{at, door, read},
-    origin::Leniency,
-    peer, websocket,
-};
+use super::{rejected::Rejected, websocket};
 use crate::{
     config::{self, Switch},
     connection::{admission::Full, wire::Wire},
@@ -31,6 +25,12 @@ use crate::{
             closed_port, follow, news, slow,
         },
         websocket::Visitor,
+    },
+    web::{
+        handshake, in_words,
+        methods::{at, door, read},
+        origin::Leniency,
+        peer,
     },
 };
 
@@ -121,7 +121,7 @@ async fn slow_client(
     };
     let admitted = websocket::check_uncounted(&req, &worker, Leniency::Strict).and_then(|_| {
         // The client is the server itself, so no address is charged.
-        let admitted = worker.admission.admit(None).map_err(Rejected::Full)?;
+        let admitted = worker.admission.admit(None).map_err(Rejected::from)?;
         let (door, watch) = (Door::Plain(expected.room), Some(expected.watch));
         Ok((Visitor { door, address: None, watch }, admitted))
     });
@@ -149,7 +149,7 @@ async fn followed_session(
     };
     let admitted = websocket::check(&req, &worker, Leniency::Strict).and_then(|_| {
         let address = peer::address(&req, &worker.settings.admission.trusted_proxy);
-        let admitted = worker.admission.admit(address).map_err(Rejected::Full)?;
+        let admitted = worker.admission.admit(address).map_err(Rejected::from)?;
         let (door, watch) = (Door::Plain(expected.room), Some(expected.watch));
         Ok((Visitor { door, address, watch }, admitted))
     });
@@ -182,7 +182,7 @@ fn teach<F: Future<Output = ()>>(
     let begin = || -> Result<Place, Rejected> {
         websocket::check(req, worker, Leniency::Strict)?;
         if worker.admission.is_draining() {
-            return Err(Rejected::Full(Full::Draining));
+            return Err(Full::Draining.into());
         }
         Ok(worker.lessons.begin(peer::address(req, &worker.settings.admission.trusted_proxy))?)
     };

@@ -4,8 +4,12 @@ use std::sync::Arc;
 
 use actix_web::{Error, HttpRequest, HttpResponse, error::ErrorInternalServerError, web};
 
-use super::{gzip, in_words, peer};
-use crate::{config::Switch, metrics::Metrics, session::Worker};
+use crate::{
+    config::Switch,
+    metrics::Metrics,
+    session::Worker,
+    web::{gzip, in_words, peer},
+};
 
 /// All metrics for every client, at the address of `--metrics-bind`.
 ///

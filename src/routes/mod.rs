@@ -1,35 +1,37 @@
 //! The route table, grouped by type of client.
 
-use std::{fmt::Display, sync::Arc};
+use std::sync::Arc;
 
 use actix_files::Files;
 use actix_web::{
-    HttpResponse, HttpResponseBuilder, guard,
+    guard,
     middleware::{Compress, DefaultHeaders, from_fn},
     web::{self, ServiceConfig},
 };
 
-use self::methods::{at, door, read};
-use crate::{config::Switch, metrics::Metrics, session::Worker};
+use crate::{
+    config::Switch,
+    metrics::Metrics,
+    session::Worker,
+    socketio::{Door, configure_door},
+    web::{
+        handshake,
+        methods::{self, at, door, read},
+    },
+};
 
 pub(crate) mod admin;
 mod avatar;
-pub(crate) mod client_script;
-pub(crate) mod cors;
-mod gzip;
-pub(crate) mod handshake;
 pub(crate) mod health;
 pub(crate) mod host;
 pub(crate) mod lesson;
-mod methods;
 pub(crate) mod metrics;
-pub(crate) mod origin;
 pub(crate) mod page;
-pub(crate) mod peer;
 #[cfg(feature = "poison")]
 pub(crate) mod poison;
 pub(crate) mod policy;
 pub(crate) mod prefix;
+mod rejected;
 pub(crate) mod socketio;
 pub(crate) mod websocket;
 
@@ -42,22 +44,21 @@ pub(crate) fn configure_metrics(cfg: &mut ServiceConfig, metrics: Arc<Metrics>, 
 
 /// Registers every door of the server for one worker.
 pub fn configure(cfg: &mut ServiceConfig, worker: web::Data<Worker>) {
-    let chat = socketio::chat_door(&worker);
+    let chat = socketio::door(&worker);
     configure_with(cfg, worker, chat);
 }
 
 /// Registers every door, with the worker's one `chat` door to Socket.IO, for a host that registers its routes
 /// in more than one place.
-pub(crate) fn configure_with(cfg: &mut ServiceConfig, worker: web::Data<Worker>, chat: socketio::Door) {
+pub(crate) fn configure_with(cfg: &mut ServiceConfig, worker: web::Data<Worker>, chat: Door) {
     let static_dir = worker.settings.listen.static_dir.clone();
     // Socket.IO clients. First, because polls are the most frequent requests.
-    socketio::configure(cfg, &worker.settings.socketio.socketio_path, chat);
+    configure_door(cfg, &worker.settings.socketio.socketio_path, chat);
     if worker.settings.operation.metrics_bind.is_none()
         || worker.settings.operation.public_metrics == Switch::On
     {
         cfg.service(read(at("/metrics"), metrics::of_server));
     }
-    client_script::configure(cfg, &worker.settings.socketio.socketio_path, worker.clone());
     lesson::configure(cfg, &worker);
     avatar::configure(cfg);
     admin::configure(cfg);
@@ -95,9 +96,4 @@ pub(crate) fn configure_with(cfg: &mut ServiceConfig, worker: web::Data<Worker>,
                 .wrap(from_fn(methods::of_files))
                 .service(Files::new("/", static_dir).index_file("index.html").disable_content_disposition()),
         );
-}
-
-/// A response with one sentence as its body.
-fn in_words(mut response: HttpResponseBuilder, sentence: impl Display) -> HttpResponse {
-    response.content_type("text/plain; charset=utf-8").body(format!("{sentence}.\n"))
 }

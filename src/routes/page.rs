@@ -5,7 +5,6 @@ use std::collections::BTreeMap;
 use actix_web::{HttpRequest, HttpResponse, web};
 use serde::Serialize;
 
-use super::{gzip, in_words};
 use crate::{
     chat::{AskedRoom, ListedRoom},
     config::Switch,
@@ -16,6 +15,7 @@ use crate::{
         retry::Retry,
     },
     session::Worker,
+    web::{gzip, in_words},
 };
 
 /// Maximum number of rooms in one query: the rooms that the page stores for its user, and the lobby.

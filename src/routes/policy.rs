@@ -9,8 +9,11 @@ use actix_web::{
     web,
 };
 
-use super::host::{self, Authority};
-use crate::{config::Switch, session::Worker};
+use crate::{
+    config::Switch,
+    session::Worker,
+    web::host::{self, Authority},
+};
 
 /// Middleware: adds the policy to responses that a browser may show as a page. Scripts and styles are under
 /// the policy of their page.

@@ -14,7 +14,7 @@ use actix_web::{
     web,
 };
 
-use super::handshake;
+use crate::web::handshake;
 
 /// The prefix, without a trailing slash; empty if there is none.
 #[derive(Clone, Debug, Default)]

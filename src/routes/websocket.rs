@@ -4,11 +4,7 @@ use actix_web::{Error, HttpRequest, HttpResponse, error::ErrorInternalServerErro
 use log::debug;
 use serde::Deserialize;
 
-use super::{
-    handshake::{self, Rejected},
-    origin::{self, Leniency, Rules, Welcome},
-    peer,
-};
+use super::rejected::Rejected;
 use crate::{
     chat::{self, MayEnter},
     connection::admission::Admitted,
@@ -16,6 +12,11 @@ use crate::{
     logging::{self, Shown},
     protocol::chat::SUBPROTOCOL,
     session::{self, Door, Worker, websocket::Visitor},
+    web::{
+        handshake,
+        origin::{self, Leniency, Rules, Welcome},
+        peer,
+    },
 };
 
 /// The query of a plain door.
@@ -47,7 +48,7 @@ pub(crate) async fn chat(
     worker: web::Data<Worker>,
 ) -> Result<HttpResponse, Error> {
     let admitted = check(&req, &worker, Leniency::Strict)
-        .and_then(|_| handshake::check_subprotocol(req.headers(), SUBPROTOCOL))
+        .and_then(|_| Ok(handshake::check_subprotocol(req.headers(), SUBPROTOCOL)?))
         .and_then(|()| admit(&req, &worker, Door::Chat));
     handshake::agree_on(&req, SUBPROTOCOL, open(&req, payload, &worker, admitted))
 }
@@ -87,7 +88,7 @@ async fn admit_plain(req: &HttpRequest, worker: &Worker) -> Result<(Visitor, Adm
 /// Checks the rate of handshakes of the client's address, then as [`check_uncounted`].
 pub(super) fn check(req: &HttpRequest, worker: &Worker, leniency: Leniency) -> Result<Welcome, Rejected> {
     let address = peer::address(req, &worker.settings.admission.trusted_proxy);
-    worker.admission.knock(address).map_err(Rejected::Full)?;
+    worker.admission.knock(address)?;
     check_uncounted(req, worker, leniency)
 }
 
@@ -98,20 +99,22 @@ pub(super) fn check_uncounted(
     leniency: Leniency,
 ) -> Result<Welcome, Rejected> {
     handshake::check(req.method(), req.version(), req.headers())?;
-    origin::check(req.head(), Rules::of(&worker.settings), leniency).map_err(|origin| {
+    let settings = &worker.settings;
+    let rules = Rules { allowed: &settings.origins.allow_origin, trusted: &settings.admission.trusted_proxy };
+    origin::check(req.head(), rules, leniency).map_err(|origin| {
         // Browsers hide the body of a rejected handshake from the page, so log the reason here.
         logging::refused(
             "--allow-origin (ECHOROOM_ALLOW_ORIGIN)",
             format_args!("a page of origin {:?} was refused at {}", Shown(&origin), Shown(req.path())),
         );
-        Rejected::ForeignOrigin { origin }
+        handshake::Rejected::ForeignOrigin { origin }.into()
     })
 }
 
 /// Admits the session. The last check, because it takes a permit.
 fn admit(req: &HttpRequest, worker: &Worker, door: Door) -> Result<(Visitor, Admitted), Rejected> {
     let address = peer::address(req, &worker.settings.admission.trusted_proxy);
-    let admitted = worker.admission.admit(address).map_err(Rejected::Full)?;
+    let admitted = worker.admission.admit(address).map_err(Rejected::from)?;
     Ok((Visitor { door, address, watch: None }, admitted))
 }
 

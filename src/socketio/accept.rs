@@ -10,8 +10,10 @@ use log::debug;
 use super::{
     Carried, Visitor,
     engine::Engine,
+    ids::IdError,
     link::Incoming,
     requests::{Entry, Probe},
+    transport::Transport,
 };
 use crate::{
     connection::{detached::Socket, handshake, upgraded::Upgraded},
@@ -24,15 +26,15 @@ pub enum AcceptError {
     /// The request is not a WebSocket handshake.
     #[error("the request is not a WebSocket handshake: {0}")]
     Handshake(String),
-    /// The system has no random numbers for a session id.
-    #[error("no random numbers: {0}")]
-    Random(#[from] getrandom::Error),
+    /// The session has no id.
+    #[error(transparent)]
+    Id(#[from] IdError),
 }
 
 /// Accepts a checked upgrade request and starts a new session on the WebSocket.
 ///
 /// # Errors
-/// The request is not a WebSocket handshake, or the system has no random numbers.
+/// The request is not a WebSocket handshake, or the session has no id.
 pub fn begin(
     req: &HttpRequest,
     payload: web::Payload,
@@ -40,13 +42,18 @@ pub fn begin(
     carried: Box<dyn Carried>,
     visitor: Visitor,
 ) -> Result<HttpResponse, AcceptError> {
-    let (sid, open) = engine.open_packet(&[])?;
+    let reserved = engine.registry().reserve(&visitor.request)?;
     let engine = Arc::clone(engine);
     hand_over(req, payload, move |socket| {
         match Incoming::new(socket, visitor.wants_base64, true, engine.registry()) {
             Ok(incoming) => {
-                incoming.carrier.outbound().answer_frame(OpCode::Text, open.into());
-                engine.start_on_websocket(sid, incoming, carried, visitor);
+                let outbound = incoming.carrier.outbound();
+                let open = engine.open_packet(reserved.sid(), Transport::WebSocket);
+                outbound.answer_frame(OpCode::Text, open.into());
+                if let Some(packet) = engine.settings.first_message() {
+                    outbound.answer_frame(OpCode::Text, packet.into());
+                }
+                engine.start_on_websocket(reserved, incoming, carried, visitor);
             }
             Err(error) => debug!("a client is gone before its session has begun: {error}"),
         }

@@ -13,20 +13,27 @@ use serde::de::DeserializeOwned;
 use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::rooms::messages::{Answered, NoAck};
-use crate::protocol::socketio::Args;
+use crate::protocol::socketio::{DecodeError, EncodeError};
 
-/// Why there is no ack.
+/// Why an event got no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum AckError {
-    /// The client did not acknowledge the event in time, or the server failed while it waited.
-    #[error("the event was not acknowledged in time")]
-    TimedOut,
-    /// The socket was disconnected before it acknowledged the event.
-    #[error("the socket was disconnected before it acknowledged the event")]
+    /// The client did not answer in time, or the server failed while it waited.
+    #[error("the client did not answer in time")]
+    Timeout,
+    /// The client has left before it answered, or had left already.
+    #[error("the client has left")]
     Disconnected,
-    /// The arguments of the ack are not those that were expected.
-    #[error("the arguments of the ack do not fit: {0}")]
-    Arguments(#[source] serde_json::Error),
+    /// The server waits for as many answers of this client as
+    /// [`max_pending_acks`](crate::socketio::Builder::max_pending_acks) allows. The event was not sent.
+    #[error("the client owes too many answers")]
+    TooMany,
+    /// The event could not be encoded and was not sent.
+    #[error(transparent)]
+    NotSent(EncodeError),
+    /// The answer does not have the expected type.
+    #[error("the answer is not the expected one: {0}")]
+    BadAnswer(DecodeError),
 }
 
 /// The acks of an event, as they arrive: the id of each socket that the event was for, with the arguments of its ack, or
@@ -39,8 +46,10 @@ pub enum AckError {
 #[must_use = "the acks are not waited for until the stream is read"]
 pub struct AckStream<T> {
     answers: UnboundedReceiver<Answered>,
-    /// Number of sockets that were asked, once known.
-    asked: Option<usize>,
+    /// Number of namespaces that have not told how many sockets are asked.
+    unknown: usize,
+    /// Number of sockets that are asked, as far as known.
+    asked: usize,
     /// Number of sockets of which it is known what became of their acks.
     settled: usize,
     arguments: PhantomData<fn() -> T>,
@@ -61,27 +70,22 @@ pub struct MissingAcks<T> {
 
 impl<T> AckStream<T> {
     /// Reads the items of the room server.
-    pub(super) fn new(answers: UnboundedReceiver<Answered>) -> Self {
-        Self { answers, asked: None, settled: 0, arguments: PhantomData }
+    /// The event goes to so many `namespaces`.
+    pub(super) fn new(answers: UnboundedReceiver<Answered>, namespaces: usize) -> Self {
+        Self { answers, unknown: namespaces, asked: 0, settled: 0, arguments: PhantomData }
     }
 
     fn poll_answered(&mut self, cx: &mut Context<'_>) -> Poll<Option<Answered>> {
         let answered = ready!(self.answers.poll_recv(cx));
         match &answered {
-            Some(Answered::Expecting(asked)) => self.asked = Some(*asked),
+            Some(Answered::Expecting(asked)) => {
+                self.asked += asked;
+                self.unknown = self.unknown.saturating_sub(1);
+            }
             Some(Answered::Of { .. } | Answered::Missing { .. }) => self.settled += 1,
             None => {}
         }
         Poll::Ready(answered)
-    }
-
-    /// The number of sockets that are asked; `None` if the event was not emitted.
-    pub async fn asked(&mut self) -> Option<usize> {
-        if self.asked.is_none() {
-            // The first item tells the number.
-            poll_fn(|cx| self.poll_answered(cx)).await;
-        }
-        self.asked
     }
 }
 
@@ -99,7 +103,7 @@ impl<T: DeserializeOwned> AckStream<T> {
                 Err(error) => missing.push((sid, error)),
             }
         }
-        let is_cut_off = self.asked != Some(self.settled);
+        let is_cut_off = self.unknown > 0 || self.asked != self.settled;
         match missing.is_empty() && !is_cut_off {
             true => Ok(acks),
             false => Err(MissingAcks { acks, missing, is_cut_off }),
@@ -115,8 +119,8 @@ impl<T: DeserializeOwned> Stream for AckStream<T> {
             let (sid, ack) = match ready!(self.poll_answered(cx)) {
                 None => return Poll::Ready(None),
                 Some(Answered::Expecting(_)) => continue,
-                Some(Answered::Of { sid, args }) => (sid, decode(&args)),
-                Some(Answered::Missing { sid, why: NoAck::TimedOut }) => (sid, Err(AckError::TimedOut)),
+                Some(Answered::Of { sid, args }) => (sid, args.decode_answer().map_err(AckError::BadAnswer)),
+                Some(Answered::Missing { sid, why: NoAck::TimedOut }) => (sid, Err(AckError::Timeout)),
                 Some(Answered::Missing { sid, why: NoAck::Left }) => (sid, Err(AckError::Disconnected)),
             };
             return Poll::Ready(Some((sid, ack)));
@@ -124,21 +128,17 @@ impl<T: DeserializeOwned> Stream for AckStream<T> {
     }
 }
 
-/// The first argument of an ack; null if it has none.
-fn decode<T: DeserializeOwned>(args: &Args) -> Result<T, AckError> {
-    serde_json::from_str(args.element(0).unwrap_or("null")).map_err(AckError::Arguments)
-}
-
 #[cfg(test)]
 mod tests {
     use tokio::sync::mpsc;
 
     use super::*;
+    use crate::protocol::socketio::Args;
 
     fn stream(items: Vec<Answered>) -> AckStream<u8> {
         let (to, answers) = mpsc::unbounded_channel();
         items.into_iter().for_each(|item| to.send(item).expect("the stream is there"));
-        AckStream::new(answers)
+        AckStream::new(answers, 1)
     }
 
     fn of(sid: &'static str, json: &'static str) -> Answered {
@@ -147,8 +147,7 @@ mod tests {
 
     #[actix_web::test]
     async fn all_acks_come_together_with_their_ids() {
-        let mut answers = stream(vec![Answered::Expecting(2), of("a", "[1]"), of("b", "[2,3]")]);
-        assert_eq!((answers.asked().await, answers.asked().await), (Some(2), Some(2)));
+        let answers = stream(vec![Answered::Expecting(2), of("a", "[1]"), of("b", "[2,3]")]);
         let acks = answers.all().await.expect("all are there");
         assert_eq!(acks, [("a".into(), 1), ("b".into(), 2)]);
         assert!(stream(vec![Answered::Expecting(0)]).all().await.is_ok_and(|acks| acks.is_empty()));
@@ -171,7 +170,7 @@ mod tests {
         assert!(
             matches!(
                 missing[..],
-                [("a", AckError::Disconnected), ("c", AckError::Arguments(_)), ("d", AckError::TimedOut)]
+                [("a", AckError::Disconnected), ("c", AckError::BadAnswer(_)), ("d", AckError::Timeout)]
             ),
             "{missing:?}"
         );
@@ -180,7 +179,6 @@ mod tests {
 
     #[actix_web::test]
     async fn an_event_that_was_not_emitted_is_not_taken_for_one_without_recipients() {
-        assert_eq!(stream(vec![]).asked().await, None);
         assert!(stream(vec![]).all().await.is_err_and(|error| error.is_cut_off));
         let items = vec![Answered::Expecting(2), of("a", "[1]")];
         assert!(stream(items).all().await.is_err_and(|error| error.is_cut_off));

@@ -11,6 +11,7 @@ use std::{
 };
 
 use actix_web::rt;
+use tokio::sync::Notify;
 
 use crate::{
     connection::{Ending, outbound::Outbound},
@@ -69,11 +70,13 @@ pub(super) struct Closing {
     /// A client that does not take its last bytes in this time is cut.
     stall_timeout: Duration,
     count: Arc<AtomicUsize>,
+    /// Told when one is done.
+    gone: Arc<Notify>,
 }
 
 impl Closing {
-    pub(super) fn new(stall_timeout: Duration) -> Self {
-        Self { stall_timeout, count: Arc::default() }
+    pub(super) fn new(stall_timeout: Duration, gone: Arc<Notify>) -> Self {
+        Self { stall_timeout, count: Arc::default(), gone }
     }
 
     /// The number of WebSockets whose last bytes are still written.
@@ -88,8 +91,8 @@ impl Closing {
         }
         outbound.end_with(frame);
         self.count.fetch_add(1, Ordering::SeqCst);
-        let (counted, outbound, patience) =
-            (Counted(Arc::clone(&self.count)), outbound.clone(), self.stall_timeout);
+        let counted = Counted(Arc::clone(&self.count), Arc::clone(&self.gone));
+        let (outbound, patience) = (outbound.clone(), self.stall_timeout);
         rt::spawn(async move {
             outbound.finish(patience).await;
             drop(counted);
@@ -98,11 +101,12 @@ impl Closing {
 }
 
 /// Counts one WebSocket until it is dropped.
-struct Counted(Arc<AtomicUsize>);
+struct Counted(Arc<AtomicUsize>, Arc<Notify>);
 
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::SeqCst);
+        self.1.notify_waiters();
     }
 }
 

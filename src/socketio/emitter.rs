@@ -2,14 +2,16 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use bytestring::ByteString;
 use log::error;
 use serde::{Serialize, de::DeserializeOwned};
+use smallvec::{SmallVec, smallvec};
 use tokio::sync::mpsc;
 
 use super::{acks::AckStream, into_rooms::IntoRooms};
 use crate::{
-    connection::Accepted,
+    connection::Intake,
     parts::Mailbox,
     protocol::socketio::Args,
     socketio::rooms::{
@@ -24,7 +26,7 @@ pub const DEFAULT_ACK_TIMEOUT: Duration = Duration::from_secs(30);
 /// The longest time that acks are waited for.
 pub const MAX_ACK_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 
-/// Selects sockets of one namespace, on all workers, and emits to them or acts on them: the broadcast operator of the
+/// Selects sockets of a namespace, on all workers, and emits to them or acts on them: the broadcast operator of the
 /// reference server. It selects all sockets of the namespace until [`to`](Self::to) names rooms. It may be used on
 /// any thread, and again.
 ///
@@ -34,23 +36,32 @@ pub const MAX_ACK_TIMEOUT: Duration = Duration::from_secs(60 * 60);
 #[must_use = "nothing is emitted until it is told to"]
 pub struct Emitter {
     pub(super) room_server: Mailbox<RoomServer>,
-    pub(super) namespace: ByteString,
+    /// Usually one; several for a dynamic namespace.
+    pub(super) namespaces: SmallVec<[ByteString; 1]>,
     pub(super) target: Target,
     guarantee: Guarantee,
     compress: bool,
     timeout: Duration,
+    /// What is emitted counts against this client's share of unhandled input until it is delivered.
+    intake: Option<Intake>,
 }
 
 impl Emitter {
     /// Selects all sockets of a namespace.
     pub(crate) fn new(room_server: Mailbox<RoomServer>, namespace: ByteString) -> Self {
+        Self::over(room_server, smallvec![namespace])
+    }
+
+    /// Selects all sockets of several namespaces.
+    pub(crate) fn over(room_server: Mailbox<RoomServer>, namespaces: SmallVec<[ByteString; 1]>) -> Self {
         Self {
             room_server,
-            namespace,
+            namespaces,
             target: Target::default(),
             guarantee: Guarantee::default(),
             compress: true,
             timeout: DEFAULT_ACK_TIMEOUT,
+            intake: None,
         }
     }
 
@@ -80,8 +91,22 @@ impl Emitter {
     }
 
     /// Does not repeat the event for recovered clients that missed it.
-    pub(crate) fn once(self) -> Self {
-        Self { guarantee: Guarantee::Once, ..self }
+    pub fn unrecorded(self) -> Self {
+        self.guarantee(Guarantee::Once)
+    }
+
+    /// Selects other sockets of the namespace.
+    pub(super) fn aimed_at(self, target: Target) -> Self {
+        Self { target, ..self }
+    }
+
+    pub(super) fn guarantee(self, guarantee: Guarantee) -> Self {
+        Self { guarantee, ..self }
+    }
+
+    /// Has what is emitted count against a client's share of unhandled input until it is delivered.
+    pub(super) fn charged_to(self, intake: Intake) -> Self {
+        Self { intake: Some(intake), ..self }
     }
 
     /// Selects the sockets of this server only. It has no effect: a namespace is on one server.
@@ -101,31 +126,37 @@ impl Emitter {
 
     // ----- events -----
 
-    /// Emits the event `name`. If `data` cannot be encoded, the event is not emitted, and an error is logged.
-    pub fn emit(&self, name: &str, data: &impl Serialize) {
-        if let Some(args) = self.encode(name, data) {
-            self.emit_args(args);
+    /// Emits an event. A tuple is several arguments, `()` none, any other value one; [`Bytes`](bytes::Bytes) anywhere in
+    /// them are sent as binary. An event that cannot be encoded, or has a name that the protocol reserves, is logged as an
+    /// error and not sent.
+    pub fn emit(&self, name: &str, data: &(impl Serialize + ?Sized)) {
+        match Args::encode(name, data) {
+            Ok(args) => self.emit_args(args),
+            Err(problem) => error!("an event is not emitted: {problem}"),
         }
     }
 
-    /// Emits an event. `args` is a JSON array that begins with the event's name, with its attachments.
+    /// Emits an event that is encoded already: a JSON array that begins with the name, with its attachments.
     pub fn emit_args(&self, args: Args) {
-        self.room_server.do_send(self.event(args, None));
+        for namespace in &self.namespaces {
+            self.room_server.do_send(self.event(namespace, args.clone()));
+        }
     }
 
-    /// Emits an event as [`emit_args`](Self::emit_args) does, and holds the emitting client's intake share until all
-    /// recipients have it.
-    pub(crate) fn emit_holding(&self, args: Args, accepted: Accepted) {
-        self.room_server.do_send(self.event(args, Some(accepted)));
-    }
-
-    /// Emits the event `name` and asks each recipient for an ack with an argument of type `T`. The event is not repeated
-    /// for recovered clients that missed it. If `data` cannot be encoded, the event is not emitted, and an error
-    /// is logged.
-    pub fn emit_with_ack<T: DeserializeOwned>(&self, name: &str, data: &impl Serialize) -> AckStream<T> {
-        match self.encode(name, data) {
-            Some(args) => self.emit_args_with_ack(args),
-            None => AckStream::new(mpsc::unbounded_channel().1),
+    /// Emits an event and asks each recipient for an answer. A tuple takes several arguments of an answer, another type the
+    /// first one. The event is not repeated for recovered clients that missed it. If it cannot be encoded, it is not
+    /// emitted, and an error is logged.
+    pub fn emit_with_ack<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        data: &(impl Serialize + ?Sized),
+    ) -> AckStream<T> {
+        match Args::encode(name, data) {
+            Ok(args) => self.emit_args_with_ack(args),
+            Err(problem) => {
+                error!("an event is not emitted: {problem}");
+                AckStream::new(mpsc::unbounded_channel().1, 1)
+            }
         }
     }
 
@@ -133,30 +164,24 @@ impl Emitter {
     /// JSON array that begins with the event's name, with its attachments.
     pub fn emit_args_with_ack<T: DeserializeOwned>(&self, args: Args) -> AckStream<T> {
         let (answers, answered) = mpsc::unbounded_channel();
-        let emit = self.event(args, None);
-        // The channel is closed if the server stops, or has panicked over the event.
-        self.room_server.do_send(EmitWithAck { emit, timeout: self.timeout, answers });
-        AckStream::new(answered)
-    }
-
-    fn encode(&self, name: &str, data: &impl Serialize) -> Option<Args> {
-        match serde_json::to_string(&(name, data)) {
-            Ok(json) => Some(Args { json: json.into(), attachments: Vec::new() }),
-            Err(error) => {
-                error!("the event {name} of the namespace {} cannot be encoded: {error}", self.namespace);
-                None
-            }
+        for namespace in &self.namespaces {
+            let emit = self.event(namespace, args.clone());
+            // The channel is closed if the server stops, or has panicked over the event.
+            let answers = answers.clone();
+            self.room_server.do_send(EmitWithAck { emit, timeout: self.timeout, answers });
         }
+        AckStream::new(answered, self.namespaces.len())
     }
 
-    fn event(&self, args: Args, accepted: Option<Accepted>) -> Emit {
+    fn event(&self, namespace: &ByteString, args: Args) -> Emit {
+        let len = || args.json.len() + args.attachments.iter().map(Bytes::len).sum::<usize>();
         Emit {
-            namespace: self.namespace.clone(),
+            namespace: namespace.clone(),
             target: self.target.clone(),
-            args,
             guarantee: self.guarantee,
             compress: self.compress,
-            accepted,
+            accepted: self.intake.as_ref().map(|intake| intake.accept(len())),
+            args,
         }
     }
 
@@ -165,24 +190,28 @@ impl Emitter {
     /// Puts the selected sockets into rooms, which are created if they do not exist. Rooms beyond the limit on rooms
     /// are not created; that is logged.
     pub fn sockets_join(&self, rooms: impl IntoRooms) {
-        let Self { room_server, namespace, target, .. } = self;
-        let (namespace, target) = (namespace.clone(), target.clone());
-        room_server.do_send(EnterMany { namespace, target, rooms: rooms.into_rooms() });
+        let rooms = rooms.into_rooms();
+        for namespace in self.namespaces.iter().cloned() {
+            let (target, rooms) = (self.target.clone(), rooms.clone());
+            self.room_server.do_send(EnterMany { namespace, target, rooms });
+        }
     }
 
     /// Takes the selected sockets out of rooms. A socket stays in the room of its id.
     pub fn sockets_leave(&self, rooms: impl IntoRooms) {
-        let Self { room_server, namespace, target, .. } = self;
-        let (namespace, target) = (namespace.clone(), target.clone());
-        room_server.do_send(QuitMany { namespace, target, rooms: rooms.into_rooms() });
+        let rooms = rooms.into_rooms();
+        for namespace in self.namespaces.iter().cloned() {
+            let (target, rooms) = (self.target.clone(), rooms.clone());
+            self.room_server.do_send(QuitMany { namespace, target, rooms });
+        }
     }
 
     /// Disconnects the selected sockets, behind the events that were emitted to them before. They cannot be recovered.
     /// With `close`, ends their connections, with the sockets of all namespaces on them.
     pub fn disconnect_sockets(&self, close: bool) {
-        let Self { room_server, namespace, target, .. } = self;
-        let (namespace, target) = (namespace.clone(), target.clone());
-        room_server.do_send(DisconnectMany { namespace, target, close });
+        for namespace in self.namespaces.iter().cloned() {
+            self.room_server.do_send(DisconnectMany { namespace, target: self.target.clone(), close });
+        }
     }
 }
 

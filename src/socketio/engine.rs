@@ -9,20 +9,18 @@ use std::{
     },
 };
 
-use bytestring::ByteString;
-
 use super::{
     Carried, Visitor,
     desk::Desk,
-    emitter::Emitter,
     gate::Gate,
+    ids::IdError,
     link::Incoming,
-    namespaces::Namespaces,
-    registry::{Registry, Sid},
+    registry::{Registry, Reserved, Sid},
     requests::Entry,
     rooms::{RoomServer, messages::NamespaceEmptied},
     session::SocketIoSession,
     settings::EngineSettings,
+    transport::Transport,
 };
 use crate::{
     broadcast::{AddWorker, EndBroadcasts, FanOut, Outlets},
@@ -30,6 +28,7 @@ use crate::{
     domain::WorkerId,
     metrics::Metrics,
     parts::{Mailbox, Parts},
+    protocol::engineio,
 };
 
 /// All sessions at one address, on all workers, and the rooms of their sockets.
@@ -100,11 +99,6 @@ impl Engine {
         }
     }
 
-    /// Emits to the sockets of a namespace from any thread: to all sockets, or to some rooms.
-    pub fn namespace(&self, name: impl Into<ByteString>) -> Emitter {
-        Emitter::new(self.room_server().clone(), name.into())
-    }
-
     /// Adds a worker with its own fan-out to the room server. Call once per worker, on its thread.
     pub fn desk(&self) -> Desk {
         let outlets = Outlets::default();
@@ -119,49 +113,54 @@ impl Engine {
         let worker = WorkerId(self.desks.fetch_add(1, Ordering::Relaxed));
         let room_server = self.room_server().clone();
         room_server.do_send(AddWorker { worker, fanout: Arc::new(fanout) });
-        Desk { room_server, worker, outlets }
+        Desk { room_server, worker, outlets, max_pending_acks: self.settings.max_pending_acks }
     }
 
-    /// Starts a polling session. Returns the open packet, the response to the first request.
+    /// Starts a polling session. Returns its id and its first packets, the response to the first request.
     ///
     /// # Errors
-    /// The system has no random numbers.
+    /// The session has no id.
     pub fn begin_polling(
         &self,
         carried: Box<dyn Carried>,
         visitor: Visitor,
-    ) -> Result<String, getrandom::Error> {
-        let (sid, open) = self.open_packet(&["websocket"])?;
-        self.start(sid, None, carried, visitor);
-        Ok(open)
+    ) -> Result<(Sid, String), IdError> {
+        let reserved = self.registry.reserve(&visitor.request)?;
+        let sid = Arc::clone(reserved.sid());
+        let mut payload = self.open_packet(&sid, Transport::Polling);
+        if let Some(packet) = self.settings.first_message() {
+            engineio::push_text(&mut payload, &packet);
+        }
+        self.start(reserved, None, carried, visitor);
+        Ok((sid, payload))
     }
 
-    /// Starts a session on a WebSocket, on which its open packet is queued.
+    /// Starts a session on a WebSocket, on which its first packets are queued.
     pub(super) fn start_on_websocket(
         &self,
-        sid: Sid,
+        reserved: Reserved,
         incoming: Incoming,
         carried: Box<dyn Carried>,
         visitor: Visitor,
     ) {
-        self.start(sid, Some(incoming), carried, visitor);
+        self.start(reserved, Some(incoming), carried, visitor);
     }
 
     /// Starts a session: on a WebSocket, or polling.
-    fn start(&self, sid: Sid, incoming: Option<Incoming>, carried: Box<dyn Carried>, visitor: Visitor) {
+    fn start(
+        &self,
+        reserved: Reserved,
+        incoming: Option<Incoming>,
+        carried: Box<dyn Carried>,
+        visitor: Visitor,
+    ) {
+        let sid = Arc::clone(reserved.sid());
         let gate = Arc::new(Gate::new(Intake::new(self.settings.max_intake, self.budget())));
         gate.set_polling(incoming.is_none());
         let registry = Arc::clone(&self.registry);
         let session =
             SocketIoSession::start(registry, Arc::clone(&sid), incoming, carried, visitor, Arc::clone(&gate));
         self.registry.add(sid, Entry::new(session.recipient(), gate));
-    }
-}
-
-impl Namespaces {
-    /// Returns a factory of [`Carried`] for the sessions of `engine` on this worker. Call once per worker, on its thread.
-    pub fn carried(self, engine: &Engine) -> impl Fn() -> Box<dyn Carried> + 'static {
-        self.carried_at(engine, engine.desk())
     }
 }
 

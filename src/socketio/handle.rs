@@ -5,7 +5,6 @@ use std::{
     cell::{OnceCell, RefCell},
     fmt,
     net::IpAddr,
-    pin::Pin,
     rc::Rc,
     sync::{
         Arc, OnceLock,
@@ -19,7 +18,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 
-use super::Ending;
+use super::{Ending, registry::Sid, request::Request, transport::Transport};
 use crate::{
     broadcast::Delivery,
     connection::{
@@ -30,9 +29,6 @@ use crate::{
     protocol::websocket::frame::OpCode,
 };
 
-/// A future of a socket. It runs on the session's thread.
-pub type Task = Pin<Box<dyn Future<Output = Box<dyn Any>>>>;
-
 /// Asks the session to do what was requested outside its turn.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
@@ -42,6 +38,19 @@ pub(super) struct Flush;
 #[derive(Clone)]
 pub struct SessionHandle(Rc<Shared>);
 
+/// What is known of a session when it begins.
+pub(super) struct Facts {
+    /// Its id.
+    pub sid: Sid,
+    /// The HTTP request that began it.
+    pub request: Arc<Request>,
+    /// A value of the worker.
+    pub state: Option<Rc<dyn Any>>,
+}
+
+/// The only supported revision of Engine.IO.
+const PROTOCOL: u8 = 4;
+
 /// Usually a client has one socket.
 type SocketOutlets = SmallVec<[(SocketId, Rc<Outlet>); 1]>;
 
@@ -49,11 +58,9 @@ struct Shared {
     outbound: Outbound,
     /// The session's intake limit.
     intake: Intake,
-    client: Option<IpAddr>,
+    facts: Facts,
     /// The reason to end the session, once one is set.
     ending: OnceCell<Ending>,
-    /// Tasks of sockets that the session has not started.
-    tasks: RefCell<Vec<(SocketId, Task)>>,
     /// The outlets by which fan-outs reach the sockets.
     outlets: RefCell<SocketOutlets>,
     /// Where the chat server, the room server and the fan-outs send deliveries by message.
@@ -84,19 +91,13 @@ impl Wake for Flusher {
 }
 
 impl SessionHandle {
-    /// A session that writes to `outbound`. `intake` is its intake limit, `client` the client's IP address.
-    pub(super) fn new(
-        outbound: Outbound,
-        intake: Intake,
-        client: Option<IpAddr>,
-        flusher: Arc<Flusher>,
-    ) -> Self {
+    /// A session that writes to `outbound`. `intake` is its intake limit.
+    pub(super) fn new(outbound: Outbound, intake: Intake, facts: Facts, flusher: Arc<Flusher>) -> Self {
         Self(Rc::new(Shared {
             outbound,
             intake,
-            client,
+            facts,
             ending: OnceCell::new(),
-            tasks: RefCell::default(),
             outlets: RefCell::default(),
             address: RefCell::default(),
             flusher,
@@ -110,7 +111,37 @@ impl SessionHandle {
 
     /// The client's IP address, if known.
     pub fn client_address(&self) -> Option<IpAddr> {
-        self.0.client
+        self.0.facts.request.address()
+    }
+
+    /// The HTTP request that began the session.
+    pub fn request(&self) -> &Arc<Request> {
+        &self.0.facts.request
+    }
+
+    /// Has the session call [`Carried::woken`](super::Carried::woken) soon.
+    pub fn wake(&self) {
+        self.0.flusher.wake_by_ref();
+    }
+
+    /// The value of the worker that its [`Door`](super::Door) gives to its sessions.
+    pub fn state(&self) -> Option<&Rc<dyn Any>> {
+        self.0.facts.state.as_ref()
+    }
+
+    /// The session's id in Engine.IO. It is a secret: a request with this id acts for the session.
+    pub fn sid(&self) -> &Sid {
+        &self.0.facts.sid
+    }
+
+    /// The transport that carries the session now.
+    pub fn transport(&self) -> Transport {
+        if self.0.outbound.is_polling() { Transport::Polling } else { Transport::WebSocket }
+    }
+
+    /// The revision of Engine.IO, the query parameter `EIO`.
+    pub fn protocol(&self) -> u8 {
+        PROTOCOL
     }
 
     // ----- packets -----
@@ -165,19 +196,6 @@ impl SessionHandle {
         self.0.ending.get().cloned()
     }
 
-    /// Runs a task of a socket. Its output goes to [`Carried::notified`](super::Carried::notified).
-    pub fn spawn(&self, socket: SocketId, task: Task) {
-        if !self.0.outbound.has_ended() {
-            self.0.tasks.borrow_mut().push((socket, task));
-            self.0.flusher.wake_by_ref();
-        }
-    }
-
-    /// Takes the tasks that have not started.
-    pub(super) fn take_tasks(&self) -> Vec<(SocketId, Task)> {
-        self.0.tasks.take()
-    }
-
     /// Notes whether the session flushes by itself after this turn.
     pub(super) fn set_flush_due(&self, is_due: bool) {
         self.0.flusher.is_due.store(is_due, Ordering::SeqCst);
@@ -189,12 +207,9 @@ impl SessionHandle {
         let _ = self.0.flusher.session.set(flush);
     }
 
-    /// The session has ended. Drops tasks that have not started: they often own this handle, and the cycle would never be
-    /// freed.
+    /// The session has ended.
     pub(super) fn close(&self) {
         self.0.outlets.take().into_iter().for_each(|(_, outlet)| outlet.close());
-        // Taken first: the tasks' destructors may use this handle.
-        drop(self.0.tasks.take());
     }
 
     // ----- sockets -----

@@ -1,17 +1,23 @@
 //! What all sessions at one address share: their settings, their ids, and the ended ones that wait for their clients.
 
 use std::{
-    collections::{BTreeMap, HashMap},
+    collections::{BTreeMap, HashMap, hash_map},
     fmt,
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering},
     },
+    time::Duration,
 };
 
+use actix_web::rt::time::timeout;
 use base64::{Engine as _, prelude::BASE64_URL_SAFE_NO_PAD};
+use tokio::sync::Notify;
 
-use super::{carrier::Closing, requests::Entry, settings::EngineSettings};
+use super::{
+    carrier::Closing, ids::IdError, request::Request, requests::Entry, settings::EngineSettings,
+    transport::Transport,
+};
 use crate::{
     config::NodeName,
     connection::{Budget, Ending, Lease},
@@ -26,6 +32,9 @@ pub type Sid = Arc<str>;
 /// Length of an id in characters.
 const SID: usize = 20;
 
+/// Interval at which a server that stops looks whether sessions are left, if none tells.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+
 /// Random bytes of an id. Each three of them are four characters.
 const RANDOM_BYTES: usize = (SID - NodeName::LEN) / 4 * 3;
 
@@ -39,11 +48,14 @@ pub struct Registry {
     pub metrics: Arc<Metrics>,
     /// The memory budget of all sessions: input that is not dealt with, and output that waits.
     budget: Arc<Budget>,
-    sessions: Mutex<HashMap<Sid, Entry>>,
+    /// `None` for an id whose session has not begun.
+    sessions: Mutex<HashMap<Sid, Option<Entry>>>,
     ended: Mutex<Ended>,
     closing: Closing,
     /// The server stops.
     is_ending: AtomicBool,
+    /// Told when a session is gone while the server stops.
+    gone: Arc<Notify>,
 }
 
 /// A session of another node.
@@ -65,7 +77,8 @@ struct Ended {
 impl Registry {
     /// No sessions yet. Input that is not dealt with, and output that waits, are charged to `budget`.
     pub(super) fn new(settings: EngineSettings, metrics: Arc<Metrics>, budget: Arc<Budget>) -> Arc<Self> {
-        let closing = Closing::new(settings.stall_timeout);
+        let gone = Arc::<Notify>::default();
+        let closing = Closing::new(settings.stall_timeout, Arc::clone(&gone));
         let node = settings.node.or_else(|| NodeName::random().ok());
         Arc::new(Self {
             settings,
@@ -76,6 +89,7 @@ impl Registry {
             ended: Mutex::default(),
             closing,
             is_ending: AtomicBool::new(false),
+            gone,
         })
     }
 
@@ -89,23 +103,23 @@ impl Registry {
         Lease::new(Arc::clone(&self.budget))
     }
 
-    fn sessions(&self) -> MutexGuard<'_, HashMap<Sid, Entry>> {
+    fn sessions(&self) -> MutexGuard<'_, HashMap<Sid, Option<Entry>>> {
         self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Finds a session by id. The session may have ended and wait for its client.
     pub fn find(&self, sid: &str) -> Option<Entry> {
-        self.sessions().get(sid).cloned()
+        self.sessions().get(sid).cloned().flatten()
     }
 
-    /// Number of sessions, including ended ones that wait for their clients.
+    /// Number of sessions, including those that are about to begin, and ended ones that wait for their clients.
     pub fn count(&self) -> usize {
         self.sessions().len()
     }
 
     /// Adds a session. One that starts while the others are ended is ended, too.
     pub(super) fn add(&self, sid: Sid, session: Entry) {
-        self.sessions().insert(sid, session.clone());
+        self.sessions().insert(sid, Some(session.clone()));
         if self.is_ending.load(Ordering::SeqCst) {
             session.end(Ending::Restart);
         }
@@ -121,22 +135,38 @@ impl Registry {
         self.closing.count()
     }
 
-    /// A new session id, and the open packet of its session.
-    pub(super) fn open_packet(&self, upgrades: &[&str]) -> Result<(Sid, String), getrandom::Error> {
+    /// Reserves an id for the session that a request begins.
+    ///
+    /// # Errors
+    /// The program's own id cannot be used, or the system has no random numbers.
+    pub(super) fn reserve(self: &Arc<Self>, request: &Request) -> Result<Reserved, IdError> {
+        let sid: Sid = match &self.settings.generate_id {
+            Some(ids) => ids.generate(request)?.into(),
+            None => self.random_id().map_err(IdError::Random)?.into(),
+        };
+        match self.sessions().entry(Arc::clone(&sid)) {
+            hash_map::Entry::Occupied(_) => return Err(IdError::Taken),
+            hash_map::Entry::Vacant(place) => place.insert(None),
+        };
+        Ok(Reserved { registry: Arc::clone(self), sid })
+    }
+
+    fn random_id(&self) -> Result<String, getrandom::Error> {
         let node = self.node.map_or_else(NodeName::random, Ok)?;
         let mut random = [0; RANDOM_BYTES];
         getrandom::fill(&mut random)?;
-        let sid: Sid = format!("{node}{}", BASE64_URL_SAFE_NO_PAD.encode(random)).into();
+        Ok(format!("{node}{}", BASE64_URL_SAFE_NO_PAD.encode(random)))
+    }
+
+    /// The open packet of a session that begins by this transport.
+    pub(super) fn open_packet(&self, sid: &str, transport: Transport) -> String {
         let (ping_interval, ping_timeout) = self.settings.advertised_pings();
-        let handshake = Handshake {
-            sid: &sid,
-            upgrades,
-            ping_interval,
-            ping_timeout,
-            max_payload: self.settings.max_payload,
+        let upgrades: &[&str] = match transport {
+            Transport::Polling if self.settings.offers_upgrade() => &["websocket"],
+            Transport::Polling | Transport::WebSocket => &[],
         };
-        let open = handshake.to_packet();
-        Ok((sid, open))
+        let max_payload = self.settings.max_payload;
+        Handshake { sid, upgrades, ping_interval, ping_timeout, max_payload }.to_packet()
     }
 
     /// This node and the one that an id names, if nodes have names and it is another one: a balancer has sent the request
@@ -151,6 +181,7 @@ impl Registry {
     /// Removes an ended session, and its number from [`keep_ended`](Self::keep_ended), if it has one.
     pub(super) fn forget(&self, sid: &str, remains: Option<u64>) {
         self.sessions().remove(sid);
+        self.gone.notify_waiters();
         if let Some(number) = remains {
             self.ended().sids.remove(&number);
         }
@@ -182,11 +213,57 @@ impl Registry {
         number
     }
 
+    /// Whether the server stops: no session begins.
+    pub(super) fn is_ending(&self) -> bool {
+        self.is_ending.load(Ordering::SeqCst)
+    }
+
     /// Ends all sessions because the server stops.
     pub fn end_all(&self) {
         self.is_ending.store(true, Ordering::SeqCst);
-        for entry in self.sessions().values() {
+        for entry in self.sessions().values().flatten() {
             entry.end(Ending::Restart);
+        }
+    }
+}
+
+impl Registry {
+    /// Ends all sessions, whose reason is then `server shutting down`, and refuses new ones. Ready when no
+    /// session is left and the last bytes of each WebSocket are written, or its client was given up after
+    /// [`EngineSettings::stall_timeout`].
+    pub async fn close(&self) {
+        self.end_all();
+        loop {
+            let gone = self.gone.notified();
+            let is_alive = |entry: &Option<Entry>| entry.as_ref().is_some_and(Entry::is_alive);
+            if !self.sessions().values().any(is_alive) && self.closing.count() == 0 {
+                return;
+            }
+            // A session whose thread ends does not tell.
+            let _ = timeout(LOOK_AGAIN, gone).await;
+        }
+    }
+}
+
+/// An id whose session has not begun. Given back on drop.
+#[derive(Debug)]
+pub(super) struct Reserved {
+    registry: Arc<Registry>,
+    sid: Sid,
+}
+
+impl Reserved {
+    /// The id.
+    pub(super) fn sid(&self) -> &Sid {
+        &self.sid
+    }
+}
+
+impl Drop for Reserved {
+    fn drop(&mut self) {
+        let mut sessions = self.registry.sessions();
+        if let Some(None) = sessions.get(&self.sid) {
+            sessions.remove(&self.sid);
         }
     }
 }
@@ -201,7 +278,10 @@ impl fmt::Debug for Registry {
 mod tests {
     use std::collections::HashSet;
 
+    use actix_web::test::TestRequest;
+
     use super::*;
+    use crate::socketio::ids::GenerateId;
 
     fn registry(node: Option<&str>) -> Arc<Registry> {
         let node = node.map(|name| name.parse().expect("a name"));
@@ -209,8 +289,39 @@ mod tests {
         Registry::new(settings, Arc::new(Metrics::new()), Budget::with(1 << 20, 1 << 20))
     }
 
-    fn sids(registry: &Registry, count: usize) -> HashSet<Sid> {
-        (0..count).map(|_| registry.open_packet(&[]).expect("random numbers").0).collect()
+    fn sids(registry: &Arc<Registry>, count: usize) -> HashSet<Sid> {
+        let reserve = |_| Arc::clone(registry.reserve(&Request::default()).expect("random numbers").sid());
+        (0..count).map(reserve).collect()
+    }
+
+    #[test]
+    fn an_id_is_reserved_once_and_free_again_when_its_session_does_not_begin() {
+        let settings = EngineSettings {
+            generate_id: Some(GenerateId::new(|request| request.url().to_owned())),
+            ..EngineSettings::default()
+        };
+        let registry = Registry::new(settings, Arc::new(Metrics::new()), Budget::with(1 << 20, 1 << 20));
+        let request = Request::of(&TestRequest::with_uri("/a").to_http_request(), &[]);
+        let first = registry.reserve(&request).expect("a free id");
+        assert_eq!(registry.reserve(&request).expect_err("taken"), IdError::Taken);
+        assert!(registry.find("/a").is_none() && registry.count() == 1);
+        drop(first);
+        assert!(registry.reserve(&request).is_ok() && registry.count() == 0);
+    }
+
+    #[test]
+    fn an_id_that_is_not_visible_ascii_of_64_bytes_is_refused() {
+        let registry = |id: &'static str, times: usize| {
+            let generate = GenerateId::new(move |_| id.repeat(times));
+            let settings = EngineSettings { generate_id: Some(generate), ..EngineSettings::default() };
+            Registry::new(settings, Arc::new(Metrics::new()), Budget::with(1 << 20, 1 << 20))
+        };
+        let error = |id, times| registry(id, times).reserve(&Request::default()).err();
+        assert_eq!((error("x", 64), error("x", 65)), (None, Some(IdError::TooLong(65))));
+        assert_eq!(error("", 1), Some(IdError::Empty));
+        for id in ["a b", "a\n", "\u{e9}", "\0"] {
+            assert_eq!(error(id, 1), Some(IdError::Character), "{id:?}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Looks up sockets and rooms from any thread.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use bytestring::ByteString;
 use serde::Serialize;
@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 use super::{
     emitter::Emitter,
     into_rooms::IntoRooms,
-    rooms::messages::{Info, Look, LookRooms, SocketFound},
+    rooms::messages::{Look, LookRooms, SocketFound, Target},
+    socket::{Handshake, SocketData, SocketInfo},
 };
 
 /// What keeps the rooms of all sockets has ended, or has failed over the request. A request that has failed may be
@@ -33,11 +34,14 @@ impl Emitter {
     /// # Errors
     /// The room server did not reply.
     pub async fn fetch_sockets(&self) -> Result<Vec<RemoteSocket>, Gone> {
-        let (to, found) = oneshot::channel();
-        let Self { room_server, namespace, target, .. } = self;
-        room_server.do_send(Look { namespace: namespace.clone(), target: target.clone(), to });
-        let found = found.await.map_err(|_| Gone)?;
-        Ok(found.into_iter().map(|found| RemoteSocket::new(self, found)).collect())
+        let mut sockets = Vec::new();
+        for namespace in &self.namespaces {
+            let (to, found) = oneshot::channel();
+            self.room_server.do_send(Look { namespace: namespace.clone(), target: self.target.clone(), to });
+            let found = found.await.map_err(|_| Gone)?.into_iter();
+            sockets.extend(found.map(|found| RemoteSocket::new(self, namespace, found)));
+        }
+        Ok(sockets)
     }
 
     /// Looks up the socket with this id in the namespace; `None` if there is none.
@@ -45,7 +49,8 @@ impl Emitter {
     /// # Errors
     /// The room server did not reply.
     pub async fn fetch_socket(&self, id: &str) -> Result<Option<RemoteSocket>, Gone> {
-        let sockets = self.alone(id.into()).fetch_sockets().await?;
+        let target = Target { to: vec![id.into()], except: Vec::new() };
+        let sockets = self.clone().aimed_at(target).fetch_sockets().await?;
         // A room with this name may have other sockets.
         Ok(sockets.into_iter().find(|socket| socket.id() == id))
     }
@@ -57,21 +62,20 @@ impl Emitter {
     /// # Errors
     /// The room server did not reply.
     pub async fn rooms(&self) -> Result<Vec<(ByteString, usize)>, Gone> {
-        let (to, rooms) = oneshot::channel();
-        self.room_server.do_send(LookRooms { namespace: self.namespace.clone(), to });
-        rooms.await.map_err(|_| Gone)
-    }
-
-    /// Selects one socket of the namespace.
-    fn alone(&self, id: ByteString) -> Self {
-        let emitter = Self::new(self.room_server.clone(), self.namespace.clone());
-        emitter.to(id)
+        let mut all = Vec::new();
+        for namespace in &self.namespaces {
+            let (to, rooms) = oneshot::channel();
+            self.room_server.do_send(LookRooms { namespace: namespace.clone(), to });
+            all.extend(rooms.await.map_err(|_| Gone)?);
+        }
+        Ok(all)
     }
 }
 
 impl RemoteSocket {
-    fn new(emitter: &Emitter, found: SocketFound) -> Self {
-        Self { emitter: emitter.alone(found.sid.clone()), found }
+    fn new(emitter: &Emitter, namespace: &ByteString, found: SocketFound) -> Self {
+        let emitter = Emitter::new(emitter.room_server.clone(), namespace.clone()).to(&found.sid);
+        Self { emitter, found }
     }
 
     /// Its id.
@@ -85,9 +89,19 @@ impl RemoteSocket {
         &self.found.rooms
     }
 
-    /// What the server keeps of it.
-    pub fn info(&self) -> &Info {
-        &self.found.info
+    fn info(&self) -> Option<&SocketInfo> {
+        self.found.info.downcast_ref()
+    }
+
+    /// What its client brought when it connected.
+    pub fn handshake(&self) -> &Handshake {
+        let info = self.info().expect("each socket has been registered with its handshake");
+        &info.handshake
+    }
+
+    /// Its data, if that has this type. The socket and all who look at it share the value.
+    pub fn data<U: SocketData>(&self) -> Option<Arc<U>> {
+        Arc::clone(&self.info()?.data).downcast().ok()
     }
 
     /// Selects it, for emitting with the flags of an [`Emitter`] and for asking for an ack.
@@ -96,14 +110,14 @@ impl RemoteSocket {
     }
 
     /// Emits the event `name` to it, see [`Emitter::emit`].
-    pub fn emit(&self, name: &str, data: &impl Serialize) {
+    pub fn emit(&self, name: &str, data: &(impl Serialize + ?Sized)) {
         self.emitter.emit(name, data);
     }
 
     /// Selects all other sockets in these rooms.
     pub fn to(&self, rooms: impl IntoRooms) -> Emitter {
-        let Emitter { room_server, namespace, .. } = &self.emitter;
-        Emitter::new(room_server.clone(), namespace.clone()).to(rooms).except(&self.found.sid)
+        let Emitter { room_server, namespaces, .. } = &self.emitter;
+        Emitter::over(room_server.clone(), namespaces.clone()).to(rooms).except(&self.found.sid)
     }
 
     /// Puts it into rooms, see [`Emitter::sockets_join`].

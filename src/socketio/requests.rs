@@ -73,7 +73,12 @@ impl Entry {
         self.gate.is_polling()
     }
 
-    /// Guards a request of a polling session. Dropping the guard without [`Attendance::answered`] means that
+    /// Whether the session takes messages.
+    pub(super) fn is_alive(&self) -> bool {
+        self.session.connected()
+    }
+
+    /// Guards a request of a polling session. Dropping the guard without `answered` means that
     /// the client aborted the request, and ends the session.
     pub fn attend(&self) -> Attendance {
         Attendance(Some(self.session.clone()))

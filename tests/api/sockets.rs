@@ -59,7 +59,12 @@ impl<'a> Poller<'a> {
         assert_eq!(answer.status, 200, "{}", answer.body);
         let open: Value =
             serde_json::from_str(answer.body.strip_prefix('0').expect("an open packet")).expect("JSON");
-        Self { server, sid: open["sid"].as_str().expect("a sid").to_owned() }
+        Self::of(server, open["sid"].as_str().expect("a sid").to_owned())
+    }
+
+    /// A session that has begun.
+    pub fn of(server: &'a TestServer, sid: String) -> Self {
+        Self { server, sid }
     }
 
     /// The same, in the main namespace.

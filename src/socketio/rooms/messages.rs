@@ -5,13 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use bytestring::ByteString;
 
-pub(crate) use self::{
+use crate::protocol::socketio::Args;
+
+pub use self::{
     emission::{BARE, EVENTS, Emission},
     emits::{Answered, Emit, EmitWithAck, Guarantee, NoAck, Target},
     outside::{
         DisconnectMany, EnterMany, Look, LookRooms, NamespaceEmptied, QuitMany, RemoveNamespace, SocketFound,
     },
-    sockets::{Answer, Connect, Disconnect, EnterRoom, Info, QuitRoom, Recover},
+    sockets::{Answer, Connect, Disconnect, EnterRoom, Info, Listen, QuitRoom, Recover},
 };
 
 mod emission;
@@ -21,7 +23,7 @@ mod sockets;
 
 /// Messages of the room server to one socket, other than events.
 #[derive(Debug)]
-pub(crate) enum SocketNews {
+pub enum SocketNews {
     /// Reply to [`Recover`]; `None` if recovery is impossible.
     Recovered(Option<Arc<Recovered>>),
     /// The client has come back on another connection; this session ends.
@@ -50,6 +52,8 @@ pub(crate) enum SocketNews {
         /// The names of the rooms.
         rooms: Arc<[ByteString]>,
     },
+    /// An event goes to the socket, which [listens](Listen) for that.
+    Outgoing(Args),
     /// The socket has been removed from its namespace; its client must be told.
     SentAway {
         /// Whether to end the whole session.
@@ -59,13 +63,12 @@ pub(crate) enum SocketNews {
 
 /// The state of a recovered socket.
 #[derive(Debug)]
-pub(crate) struct Recovered {
+pub struct Recovered {
     /// The sid of the former socket.
     pub sid: ByteString,
     /// The socket's rooms.
     pub rooms: Vec<ByteString>,
     /// What the server kept of the former socket.
-    #[allow(dead_code, reason = "not read until sockets have data of their own")]
     pub info: Info,
     /// The events that the client missed, in order.
     pub missed: Vec<Missed>,
@@ -73,7 +76,7 @@ pub(crate) struct Recovered {
 
 /// An event that a client missed while it was away. All clients that missed it share its bytes and their charge.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Missed {
+pub struct Missed {
     /// The packet, with the type digits of Engine.IO and Socket.IO.
     pub packet: Bytes,
     /// The attachments that follow the packet.

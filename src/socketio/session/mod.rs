@@ -3,12 +3,9 @@
 //! This file takes packets from the client and flushes packets to it; submodules have the heartbeat, the
 //! upgrade to a WebSocket, and the end. A [`Carried`] interprets the messages.
 
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{sync::Arc, time::Instant};
 
-use actix::{
-    Actor, Addr, AsyncContext as _, Context, Handler, SpawnHandle, StreamHandler,
-    fut::{ActorFutureExt as _, wrap_future},
-};
+use actix::{Actor, Addr, AsyncContext as _, Context, Handler, SpawnHandle, StreamHandler};
 use bytes::Bytes;
 use log::info;
 
@@ -16,7 +13,7 @@ use super::{
     Carried, Ending, Visitor,
     carrier::{Heard, Inbound},
     gate::Gate,
-    handle::{Flush, Flusher, SessionHandle},
+    handle::{Facts, Flush, Flusher, SessionHandle},
     link::Incoming,
     registry::{Registry, Sid},
     requests::Request,
@@ -55,7 +52,6 @@ pub struct SocketIoSession {
     id: SessionId,
     registry: Arc<Registry>,
     sid: Sid,
-    address: Option<IpAddr>,
     opened: Instant,
     received: u64,
     /// That number at the last check of the heartbeat.
@@ -107,12 +103,12 @@ impl SocketIoSession {
                 Outbound::polled(bounds, lease, session, registry.metrics.bytes_sent())
             }
         };
-        let handle = SessionHandle::new(outbound.clone(), gate.intake(), visitor.address, flusher);
+        let facts = Facts { sid: Arc::clone(&sid), request: visitor.request, state: visitor.state };
+        let handle = SessionHandle::new(outbound.clone(), gate.intake(), facts, flusher);
         let now = Instant::now();
         let session = Self {
             id: SessionId::next(),
             sid,
-            address: visitor.address,
             opened: now,
             received: 0,
             received_before: 0,
@@ -210,17 +206,11 @@ impl SocketIoSession {
         }
     }
 
-    /// Starts the tasks of sockets, has the waiting poll answered, and ends the session if that is due.
+    /// Has the waiting poll answered, and ends the session if that is due.
     fn flush(&mut self, ctx: &mut Context<Self>) {
         self.handle.set_flush_due(false);
         if self.end.is_some() {
             return;
-        }
-        for (socket, task) in self.handle.take_tasks() {
-            ctx.spawn(wrap_future(task).map(move |outcome, session: &mut Self, ctx| {
-                session.carry(|carried, handle| carried.notified(socket, outcome, handle));
-                session.flush(ctx);
-            }));
         }
         if let Some(why) = self.handle.ending() {
             return self.finish_orderly(why, ctx);
@@ -297,8 +287,9 @@ impl Actor for SocketIoSession {
     type Context = Context<Self>;
 
     fn started(&mut self, ctx: &mut Self::Context) {
-        let transport = if self.outbound.is_polling() { "polling" } else { "websocket" };
-        let address = self.address.map_or_else(|| "unknown address".to_owned(), |ip| ip.to_string());
+        let transport = self.handle.transport();
+        let address =
+            self.handle.client_address().map_or_else(|| "unknown address".to_owned(), |ip| ip.to_string());
         info!("{} opened: socket.io session by {transport} from {address}", self.id);
         self.metrics.sessions.inc();
         self.schedule_beat(ctx);
@@ -336,6 +327,9 @@ impl Handler<Flush> for SocketIoSession {
     type Result = ();
 
     fn handle(&mut self, _: Flush, ctx: &mut Self::Context) {
+        if self.end.is_none() {
+            self.carry(|carried, handle| carried.woken(handle));
+        }
         self.flush(ctx);
     }
 }

@@ -10,12 +10,12 @@ use log::debug;
 
 use super::{SocketIoSession, messages::answer};
 use crate::{
+    connection::outbound::PollAnswer,
     protocol::{
         engineio,
         websocket::{Message as Frame, close as close_frame, frame::OpCode},
     },
     socketio::{
-        PollAnswer,
         carrier::{Carrier, Inbound},
         link::Incoming,
         requests::Probe,
@@ -113,6 +113,7 @@ impl SocketIoSession {
         }
         self.heartbeat.restart(Instant::now());
         self.schedule_beat(ctx);
+        self.carry(|carried, handle| carried.upgraded(handle));
     }
 }
 

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Ack ids from this one on belong to events for many sockets. Smaller ids belong to one socket.
-pub(crate) const FIRST_SHARED_ACK: u64 = 1 << 32;
+pub const FIRST_SHARED_ACK: u64 = 1 << 32;
 
 /// The sockets that have not answered yet, for each ack id.
 #[derive(Debug, Default)]
@@ -121,6 +121,7 @@ impl SocketRooms {
         let id = self.acks.expect(expected, answers);
         // Without a recipient the emitter has been answered.
         if let (Some(reach), Some(room)) = (reach, room) {
+            found.into_iter().for_each(|id| self.tell_listeners(id, &target, &args));
             let emission = Emission::new(&name, args, None, Some(id));
             drop(self.broadcaster.push(room, &emission, reach, accepted));
             self.effects.push(Effect::GiveUpAfter(timeout, id));

@@ -5,16 +5,17 @@ use std::{fmt, sync::Arc, time::Instant};
 
 use bytestring::ByteString;
 
-pub(crate) use self::acks::FIRST_SHARED_ACK;
+pub use self::acks::FIRST_SHARED_ACK;
 pub(super) use self::effects::{Effect, Input, Request};
-pub use self::recovery::RecoveryLimits;
 use self::{
     namespace::{Namespace, NamespaceId, RoomKey, SocketRoom},
     namespaces::Namespaces,
-    recovery::Recovery,
+    recovery::{Recovery, RecoveryLimits},
     stay::Stay,
 };
-use super::messages::{Answer, Connect, Disconnect, Emit, EnterRoom, Guarantee, QuitRoom, SocketNews};
+use super::messages::{
+    Answer, Connect, Disconnect, Emit, EnterRoom, Guarantee, Listen, QuitRoom, SocketNews,
+};
 use crate::{
     broadcast::{Broadcaster, Found, RoomBound},
     connection::Budget,
@@ -29,7 +30,7 @@ mod gone;
 mod namespace;
 mod namespaces;
 mod outside;
-mod recovery;
+pub mod recovery;
 mod stay;
 mod targets;
 #[cfg(test)]
@@ -110,14 +111,13 @@ impl SocketRooms {
                 self.quit(socket.member(), &room);
                 self.broadcaster.tell(socket.member(), SocketNews::Left { room });
             }
+            Request::Listen(Listen { socket }) => self.listen(socket.member()),
             Request::Emit(emit) => self.emit(emit),
             Request::EmitWithAck(emit) => self.emit_with_ack(emit),
-            Request::Answer(Answer { socket, id, args, accepted }) => {
+            Request::Answer(Answer { socket, id, args, .. }) => {
                 if !self.acks.answered(id, socket.member(), args) {
                     self.broadcaster.tell(socket.member(), SocketNews::NotAsked);
                 }
-                // Dealt with.
-                drop(accepted);
             }
             Request::Look(look) => self.look(look),
             Request::LookRooms(look) => self.look_rooms(look),
@@ -220,6 +220,7 @@ impl SocketRooms {
             return;
         };
         let reach = self.reach(id, &target);
+        self.tell_listeners(id, &target, &args);
         let Some(namespace) = self.namespaces.get_mut(id) else {
             return;
         };

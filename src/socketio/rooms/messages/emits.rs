@@ -11,7 +11,7 @@ use crate::{connection::Accepted, protocol::socketio::Args};
 /// Emits an event to many sockets.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Emit {
+pub struct Emit {
     /// The namespace's name.
     pub namespace: ByteString,
     /// Which sockets get it.
@@ -21,7 +21,6 @@ pub(crate) struct Emit {
     /// What the recipients can rely on.
     pub guarantee: Guarantee,
     /// Whether the event may be compressed for its recipients.
-    #[allow(dead_code, reason = "not read until frames of broadcasts may be compressed one by one")]
     pub compress: bool,
     /// The emitting client's intake share, held until the event is delivered.
     pub accepted: Option<Accepted>,
@@ -29,7 +28,7 @@ pub(crate) struct Emit {
 
 /// What the recipients of an event can rely on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) enum Guarantee {
+pub enum Guarantee {
     /// Delivered in order, and delivered again to a recovered client that missed it.
     #[default]
     Kept,
@@ -41,7 +40,7 @@ pub(crate) enum Guarantee {
 
 /// Selects sockets of a namespace. A sid is a room name too, of the room with only that socket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(crate) struct Target {
+pub struct Target {
     /// Sockets in any of these rooms; all sockets if empty.
     pub to: Vec<ByteString>,
     /// Except sockets in any of these rooms.
@@ -51,7 +50,7 @@ pub(crate) struct Target {
 /// Emits an event to many sockets and asks each for an ack.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct EmitWithAck {
+pub struct EmitWithAck {
     /// The event. Its `guarantee` is ignored: it is delivered in order, not repeated by recovery.
     pub emit: Emit,
     /// How long to wait for acks.
@@ -63,7 +62,7 @@ pub(crate) struct EmitWithAck {
 
 /// What becomes known of the acks of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Answered {
+pub enum Answered {
     /// The number of sockets that were asked.
     Expecting(usize),
     /// The ack of a socket.
@@ -84,7 +83,7 @@ pub(crate) enum Answered {
 
 /// Why there is no ack of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum NoAck {
+pub enum NoAck {
     /// It did not ack in time, or the room server has failed meanwhile.
     TimedOut,
     /// It has left the namespace.

@@ -10,12 +10,12 @@ use super::{emits::Target, sockets::Info};
 /// Called with the name of a namespace that has become empty: it has no sockets, and no client can recover one. The
 /// room server keeps nothing of it then. Called on the thread of the room server, so it must be short and must
 /// not wait. A socket may be on its way into the namespace meanwhile; the namespace becomes empty again later.
-pub(crate) type NamespaceEmptied = Box<dyn Fn(&str) + Send + Sync>;
+pub type NamespaceEmptied = Box<dyn Fn(&str) + Send + Sync>;
 
 /// Asks which sockets there are.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct Look {
+pub struct Look {
     /// The namespace's name.
     pub namespace: ByteString,
     /// Which sockets to find.
@@ -26,7 +26,7 @@ pub(crate) struct Look {
 
 /// A socket that was looked up.
 #[derive(Clone, Debug)]
-pub(crate) struct SocketFound {
+pub struct SocketFound {
     /// Its public id.
     pub sid: ByteString,
     /// Its rooms: first its sid, which is the name of the room with only this socket, then the others in the order in
@@ -40,7 +40,7 @@ pub(crate) struct SocketFound {
 /// the sid as its name is left out.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct LookRooms {
+pub struct LookRooms {
     /// The namespace's name.
     pub namespace: ByteString,
     /// Receives the rooms in the order of their names.
@@ -50,7 +50,7 @@ pub(crate) struct LookRooms {
 /// Puts sockets into rooms. Each learns of it by [`SocketNews::PutInto`](super::SocketNews::PutInto).
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct EnterMany {
+pub struct EnterMany {
     /// The namespace's name.
     pub namespace: ByteString,
     /// Which sockets.
@@ -62,7 +62,7 @@ pub(crate) struct EnterMany {
 /// Takes sockets out of rooms. Each learns of it by [`SocketNews::TakenOut`](super::SocketNews::TakenOut).
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct QuitMany {
+pub struct QuitMany {
     /// The namespace's name.
     pub namespace: ByteString,
     /// Which sockets.
@@ -75,7 +75,7 @@ pub(crate) struct QuitMany {
 /// [`SocketNews::SentAway`](super::SocketNews::SentAway).
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct DisconnectMany {
+pub struct DisconnectMany {
     /// The namespace's name.
     pub namespace: ByteString,
     /// Which sockets.
@@ -88,7 +88,7 @@ pub(crate) struct DisconnectMany {
 /// connects to it afterwards begins it anew.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub(crate) struct RemoveNamespace {
+pub struct RemoveNamespace {
     /// The namespace's name.
     pub namespace: ByteString,
 }
