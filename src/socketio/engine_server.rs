@@ -42,6 +42,16 @@ impl EngineSocket<'_> {
         self.0.end(Ending::ClosedByServer);
     }
 
+    /// The session's id. It is a secret: a request with it acts for the session.
+    pub fn id(&self) -> &str {
+        self.0.sid()
+    }
+
+    /// The revision of Engine.IO that the client speaks, always 4.
+    pub fn protocol(&self) -> u8 {
+        self.0.protocol()
+    }
+
     /// The request that began the session.
     pub fn request(&self) -> &Request {
         self.0.request()

@@ -326,8 +326,6 @@ impl Builder {
     /// Makes the server on an engine that exists.
     pub(crate) fn on(self, engine: Arc<Engine>) -> Server {
         let table = Arc::new(Table::new(self.children));
-        let emptied = Arc::downgrade(&table);
-        engine.when_emptied(move |name| emptied.upgrade().into_iter().for_each(|table| table.emptied(name)));
         Server(Arc::new(Shared {
             rate: engine.settings.rate,
             core: Core { engine, table },

@@ -114,10 +114,11 @@ impl SocketRooms {
             Request::Listen(Listen { socket }) => self.listen(socket.member()),
             Request::Emit(emit) => self.emit(emit),
             Request::EmitWithAck(emit) => self.emit_with_ack(emit),
-            Request::Answer(Answer { socket, id, args, .. }) => {
+            Request::Answer(Answer { socket, id, args, accepted }) => {
                 if !self.acks.answered(id, socket.member(), args) {
                     self.broadcaster.tell(socket.member(), SocketNews::NotAsked);
                 }
+                drop(accepted);
             }
             Request::Look(look) => self.look(look),
             Request::LookRooms(look) => self.look_rooms(look),
