@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use echoroom::{
-    config::Switch,
-    socketio::{Cors, EngineSettings, Origins, Policy},
-};
+use echoroom::socketio::{Cors, Origins, Server};
 
 use crate::embedded::{Embedded, POLLING, WEBSOCKET, status};
 
@@ -17,7 +14,7 @@ fn list(origins: &[&str]) -> Origins {
 }
 
 fn start(origins: Origins, cors: Cors) -> Embedded {
-    Embedded::start(EngineSettings::default(), Policy { origins, cors, ..Policy::default() })
+    Embedded::start(Server::builder().origins(origins).cors(cors))
 }
 
 /// The line of a header, in lower case.
@@ -118,9 +115,8 @@ async fn a_preflight_is_answered_with_what_is_set() {
 
 #[actix_web::test]
 async fn the_client_s_script_is_served_unless_that_is_off() {
-    for (serve_client, expected) in [(Switch::On, "200"), (Switch::Off, "404")] {
-        let policy = Policy { serve_client, ..Policy::default() };
-        let embedded = Embedded::start(EngineSettings::default(), policy);
+    for (serve_client, expected) in [(true, "200"), (false, "404")] {
+        let embedded = Embedded::start(Server::builder().serve_client(serve_client));
         let (head, body) = embedded.get("/socket.io/socket.io.js", "").await;
         assert_eq!((status(&head), body.contains("function")), (expected, expected == "200"));
     }
