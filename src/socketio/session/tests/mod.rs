@@ -50,7 +50,7 @@ impl Carried for Recorder {
         handle.binary(bytes);
     }
 
-    fn closed(&mut self, why: &Ending) {
+    fn closed(&mut self, why: &Ending, _: &SessionHandle) {
         self.ended.send(why.clone()).expect("the test listens");
     }
 }
