@@ -5,9 +5,6 @@ use super::*;
 #[actix_web::test]
 async fn what_is_queued_outside_of_its_turn_is_written_and_the_end_comes_behind_it() {
     let (mut stage, _, mut client) = Stage::websocket(settings());
-    while stage.seen.borrow().handle.is_none() {
-        tokio::task::yield_now().await;
-    }
     let handle = stage.handle().await;
     handle.packet("4a");
     handle.binary(Bytes::from_static(b"b"));
@@ -29,11 +26,9 @@ async fn what_is_queued_outside_of_its_turn_is_written_and_the_end_comes_behind_
 async fn a_backlog_that_ends_the_session_is_dropped_and_the_close_frame_is_not() {
     let small = EngineSettings { max_waiting: 1000, max_payload: 1000, ..settings() };
     let (mut stage, _, mut client) = Stage::websocket(small);
-    while stage.seen.borrow().handle.is_none() {
-        tokio::task::yield_now().await;
-    }
+    let handle = stage.handle().await;
     // More than the pair takes, and more answers than may wait.
-    stage.handle().await.packet("4".repeat(100_000));
+    handle.packet("4".repeat(100_000));
     assert_eq!(stage.ended.recv().await, Some(Ending::SlowConsumer));
     let end = Ending::SlowConsumer.close_frame();
     let mut came = Vec::new();
