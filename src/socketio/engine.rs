@@ -24,10 +24,11 @@ use super::{
 };
 use crate::{
     broadcast::{AddWorker, EndBroadcasts, FanOut, Outlets},
-    connection::{Budget, Intake},
+    connection::{Budget, Intake, lease::report_counts},
     domain::WorkerId,
+    logging,
     metrics::Metrics,
-    parts::{Mailbox, Parts},
+    parts::{Mailbox, Parts, Seconds},
     protocol::engineio,
 };
 
@@ -105,6 +106,7 @@ impl Engine {
         let name = format!("socketio-fan-out-{}", self.desks.load(Ordering::Relaxed));
         let before_cut = self.settings.stall_timeout;
         let fanout = FanOut::start(&self.parts, name, before_cut, outlets.clone(), Arc::clone(&self.metrics));
+        Seconds::start(&self.parts, each_second);
         self.desk_at(fanout, outlets)
     }
 
@@ -167,5 +169,35 @@ impl Engine {
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").field("sessions", &self.count()).finish_non_exhaustive()
+    }
+}
+
+/// What a worker without the program around it does once a second.
+fn each_second() {
+    report_counts();
+    logging::report_left_out();
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+
+    use super::*;
+    use crate::connection::counted;
+
+    #[actix_web::test]
+    async fn a_worker_tells_the_budget_also_the_little_that_it_has_counted() {
+        let budget = Budget::new(1 << 20);
+        let settings = EngineSettings::default();
+        let engine = Engine::new(settings, Arc::default(), Arc::clone(&budget), Arc::default());
+        let _desk = engine.desk();
+        let bytes = counted(BytesMut::zeroed(100), &budget);
+        assert_eq!(budget.used(), 0);
+        // The worker's first report is a task that has been spawned.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert!(budget.used() >= 100);
+        drop(bytes);
     }
 }
