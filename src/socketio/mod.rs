@@ -49,6 +49,7 @@ mod acks;
 mod carrier;
 mod client;
 mod cookie;
+mod deflating;
 mod desk;
 mod door;
 mod emitter;

@@ -24,6 +24,7 @@ mod echo_door;
 mod embedded;
 mod endings_at_doors;
 mod engine_close;
+mod engine_deflate;
 mod engine_settings;
 mod floors;
 mod forgotten_rooms;

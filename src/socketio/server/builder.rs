@@ -155,6 +155,31 @@ impl Builder {
         self
     }
 
+    /// Whether messages on WebSockets are compressed (permessage-deflate, RFC 7692), for clients that offer it and from
+    /// 1,024 bytes on. Default: false, as it costs CPU time and memory.
+    pub fn per_message_deflate(mut self, is_on: bool) -> Self {
+        self.engine.per_message_deflate = if is_on { Switch::On } else { Switch::Off };
+        self
+    }
+
+    /// Time in which the body of a post must arrive; longer bodies may take longer. Default: 20 seconds.
+    pub fn body_timeout(mut self, timeout: Duration) -> Self {
+        self.policy.body_timeout = timeout;
+        self
+    }
+
+    /// Time in which a polling client must make its second request. Default: 10 seconds.
+    pub fn polling_open_timeout(mut self, timeout: Duration) -> Self {
+        self.engine.polling_open_timeout = timeout;
+        self
+    }
+
+    /// Time in which a connection must finish its last writes before it is cut. Default: 20 seconds.
+    pub fn stall_timeout(mut self, timeout: Duration) -> Self {
+        self.engine.stall_timeout = timeout;
+        self
+    }
+
     /// Whether the server has the project's client script, at `socket.io.js` below its path. Default: true.
     pub fn serve_client(mut self, is_on: bool) -> Self {
         self.policy.serve_client = if is_on { Switch::On } else { Switch::Off };
@@ -266,6 +291,19 @@ impl Builder {
         self
     }
 
+    /// Frames in one WebSocket message. Default: 1,024.
+    pub fn max_fragments(mut self, max: usize) -> Self {
+        self.engine.max_fragments = max;
+        self
+    }
+
+    /// Ended sessions that are kept for polling clients that have not learned of the end; one more drops the oldest.
+    /// Default: 1,000.
+    pub fn max_ended_sessions(mut self, max: usize) -> Self {
+        self.engine.max_ended_sessions = max;
+        self
+    }
+
     /// Rooms at a time, in all namespaces together. Default: 10,000.
     pub fn max_rooms(mut self, max: usize) -> Self {
         self.engine.rooms.max_rooms = max;
@@ -319,6 +357,7 @@ impl Builder {
 
     fn engine(&self) -> Result<Arc<Engine>, SettingsError> {
         self.engine.check()?;
+        self.policy.check()?;
         let metrics = self.metrics.clone().unwrap_or_default();
         Ok(Engine::new(self.engine.clone(), metrics, Budget::new(self.memory), Arc::default()))
     }

@@ -105,6 +105,7 @@ impl SocketIoSession {
         };
         let facts = Facts { sid: Arc::clone(&sid), request: visitor.request, state: visitor.state };
         let handle = SessionHandle::new(outbound.clone(), gate.intake(), facts, flusher);
+        handle.set_compression(incoming.as_ref().and_then(|incoming| incoming.compression));
         let now = Instant::now();
         let session = Self {
             id: SessionId::next(),

@@ -202,9 +202,14 @@ impl Socket {
         }
     }
 
-    fn send_packet(&self, args: &Args, id: Option<u64>, _is_compressed: bool) {
+    fn send_packet(&self, args: &Args, id: Option<u64>, is_compressed: bool) {
         let Args { json, attachments } = args;
-        self.send(ServerPacket::Event { json, attachments: attachments.len(), id }, attachments);
+        let packet = ServerPacket::Event { json, attachments: attachments.len(), id };
+        if is_compressed {
+            self.send(packet, attachments)
+        } else {
+            self.send_uncompressed(packet, attachments)
+        }
     }
 
     /// Sends the ack of an event.

@@ -310,6 +310,14 @@ impl<U: SocketData> Socket<U> {
         }
     }
 
+    /// Writes a packet with its attachments to the client, which no WebSocket compresses, unless it has left.
+    fn send_uncompressed(&self, packet: ServerPacket<'_>, attachments: &[Bytes]) {
+        if self.0.phase.get() == Phase::Connected {
+            self.0.handle.packet_uncompressed(packet.to_message(&self.0.namespace));
+            attachments.iter().for_each(|attachment| self.0.handle.binary_uncompressed(attachment.clone()));
+        }
+    }
+
     /// Does something once the client has been told that it is connected: now, if it has.
     fn once_connected(&self, action: impl FnOnce(&Socket) + 'static) {
         match self.0.phase.get() {

@@ -214,7 +214,7 @@ impl SocketRooms {
 
     /// Adds an event to the broadcast of its namespace. A volatile event is a broadcast of its own.
     fn emit(&mut self, emit: Emit) {
-        let Emit { namespace: name, target, args, guarantee, accepted, .. } = emit;
+        let Emit { namespace: name, target, args, guarantee, compress, accepted } = emit;
         // Without sockets, and lost ones that can be recovered, there is nothing to do.
         let Some(id) = self.namespaces.find(&name) else {
             return;
@@ -225,7 +225,7 @@ impl SocketRooms {
             return;
         };
         let room = namespace.room;
-        let emission = namespace.record(args, target, guarantee, self.now);
+        let emission = namespace.record(args, target, guarantee, self.now).compressed(compress);
         // Kept for recovery, but no socket gets it now.
         let Some(reach) = reach else {
             return;
