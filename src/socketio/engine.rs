@@ -17,7 +17,7 @@ use super::{
     link::Incoming,
     registry::{Registry, Reserved, Sid},
     requests::Entry,
-    rooms::{RoomServer, messages::NamespaceEmptied},
+    rooms::RoomServer,
     session::SocketIoSession,
     settings::EngineSettings,
     transport::Transport,
@@ -37,7 +37,6 @@ pub struct Engine {
     registry: Arc<Registry>,
     /// Started at first use.
     room_server: OnceLock<Mailbox<RoomServer>>,
-    emptied: Arc<OnceLock<NamespaceEmptied>>,
     parts: Arc<Parts>,
     desks: AtomicUsize,
 }
@@ -60,21 +59,7 @@ impl Engine {
         parts: Arc<Parts>,
     ) -> Arc<Self> {
         let registry = Registry::new(settings, metrics, budget);
-        Arc::new(Self {
-            registry,
-            room_server: OnceLock::new(),
-            emptied: Arc::default(),
-            parts,
-            desks: AtomicUsize::new(0),
-        })
-    }
-
-    /// Has `emptied` called with the name of each namespace that has become empty: it has no sockets, and no client can
-    /// recover one. It is called on the thread of the room server, so it must be short and must not wait. A
-    /// socket may be on its way into the namespace meanwhile. Ignored after the first call.
-    pub fn when_emptied(&self, emptied: impl Fn(&str) + Send + Sync + 'static) {
-        // Only the first one is called.
-        let _ = self.emptied.set(Box::new(emptied));
+        Arc::new(Self { registry, room_server: OnceLock::new(), parts, desks: AtomicUsize::new(0) })
     }
 
     /// What the sessions share.
@@ -85,9 +70,8 @@ impl Engine {
     /// The room server. The first call starts it on its own thread.
     pub fn room_server(&self) -> &Mailbox<RoomServer> {
         self.room_server.get_or_init(|| {
-            let emptied = Arc::clone(&self.emptied);
             self.parts.start_counted("socketio-rooms", |supervisor, waiting| {
-                RoomServer::new(self.settings.rooms, self.budget(), supervisor, waiting, emptied)
+                RoomServer::new(self.settings.rooms, self.budget(), supervisor, waiting)
             })
         })
     }
