@@ -15,6 +15,7 @@ use super::json::Text;
 pub(crate) use auth::{Auth, Offset};
 pub use decode::DecodeError;
 pub use encode::EncodeError;
+pub use pattern::Pattern;
 pub use value::{Arguments, Value};
 
 mod auth;
@@ -22,6 +23,7 @@ mod decode;
 mod encode;
 mod fault;
 mod node;
+mod pattern;
 mod placeholders;
 mod typed;
 mod value;

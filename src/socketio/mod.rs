@@ -24,7 +24,7 @@ pub use self::{
 };
 pub use crate::{
     connection::{Ending, outbound::PollAnswer},
-    protocol::socketio::{Args, Arguments, DecodeError, EncodeError, Limits, Value},
+    protocol::socketio::{Args, Arguments, DecodeError, EncodeError, Limits, Pattern, Value},
 };
 
 pub mod accept;
