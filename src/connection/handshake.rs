@@ -5,9 +5,17 @@ use actix_web::{
     HttpRequest, HttpResponse, HttpResponseBuilder,
     http::{
         StatusCode,
-        header::{SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_KEY},
+        header::{HeaderMap, SEC_WEBSOCKET_ACCEPT, SEC_WEBSOCKET_EXTENSIONS, SEC_WEBSOCKET_KEY},
     },
 };
+
+use crate::protocol::websocket::deflate::Agreement;
+
+/// The first acceptable offer of compression in all headers that make one (RFC 7692, section 5).
+pub(crate) fn compression(headers: &HeaderMap) -> Option<Agreement> {
+    let offers = headers.get_all(SEC_WEBSOCKET_EXTENSIONS).filter_map(|offers| offers.to_str().ok());
+    offers.filter_map(Agreement::negotiate).next()
+}
 
 /// Starts the 101 response to an upgrade request. `routes` has checked the request before.
 ///

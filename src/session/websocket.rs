@@ -27,7 +27,7 @@ use super::{
 use crate::{
     broadcast::{Cutter, Delivery, Encoding, Seat},
     chat::{Payload, Publish, Register, Unregister, Way, line},
-    config::{Settings, Switch},
+    config::Switch,
     connection::{
         Ending, Intake, Lease,
         admission::Admitted,
@@ -48,7 +48,7 @@ use crate::{
         close,
         websocket::{
             Decoder, Limits, Message,
-            deflate::{Agreement, FULL_WINDOW},
+            deflate::FULL_WINDOW,
             frame::{self, OpCode},
         },
     },
@@ -111,7 +111,8 @@ pub(crate) fn open(
 ) -> Result<HttpResponse, HandshakeError> {
     let mut response = handshake::agree(req)?;
     let settings = &worker.settings;
-    let agreement = negotiate(req, settings);
+    let is_on = settings.connections.compression == Switch::On;
+    let agreement = handshake::compression(req.headers()).filter(|_| is_on);
     if let Some(answer) = agreement.and_then(|agreed| HeaderValue::from_str(&agreed.to_string()).ok()) {
         response.insert_header((SEC_WEBSOCKET_EXTENSIONS, answer));
     }
@@ -197,17 +198,6 @@ pub(crate) fn open(
         session
     });
     Ok(upgraded.respond(response, SessionBody::new(actor, outbound, admitted)))
-}
-
-/// The first acceptable offer of compression in all headers that make one.
-fn negotiate(req: &HttpRequest, settings: &Settings) -> Option<Agreement> {
-    if settings.connections.compression == Switch::Off {
-        return None;
-    }
-    req.headers()
-        .get_all(SEC_WEBSOCKET_EXTENSIONS)
-        .filter_map(|offers| offers.to_str().ok())
-        .find_map(Agreement::negotiate)
 }
 
 impl WebSocketSession {

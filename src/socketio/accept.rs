@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 
-use actix_web::{HttpRequest, HttpResponse, web};
+use actix_web::{HttpRequest, HttpResponse, http::header::SEC_WEBSOCKET_EXTENSIONS, web};
 use log::debug;
 
 use super::{
@@ -12,10 +12,11 @@ use super::{
     engine::Engine,
     ids::IdError,
     link::Incoming,
-    requests::{Entry, Probe},
+    requests::{Entry, Probe, Takes},
     transport::Transport,
 };
 use crate::{
+    config::Switch,
     connection::{detached::Socket, handshake, upgraded::Upgraded},
     protocol::websocket::{close as close_frame, frame::OpCode},
 };
@@ -43,9 +44,10 @@ pub fn begin(
     visitor: Visitor,
 ) -> Result<HttpResponse, AcceptError> {
     let reserved = engine.registry().reserve(&visitor.request)?;
+    let takes = agree_on(req, engine, visitor.wants_base64);
     let engine = Arc::clone(engine);
-    hand_over(req, payload, move |socket| {
-        match Incoming::new(socket, visitor.wants_base64, true, engine.registry()) {
+    hand_over(req, payload, takes, move |socket| {
+        match Incoming::new(socket, takes, true, engine.registry()) {
             Ok(incoming) => {
                 let outbound = incoming.carrier.outbound();
                 let open = engine.open_packet(reserved.sid(), Transport::WebSocket);
@@ -72,12 +74,13 @@ pub fn probe(
     entry: Entry,
     wants_base64: bool,
 ) -> Result<HttpResponse, AcceptError> {
+    let takes = agree_on(req, engine, wants_base64);
     let engine = Arc::clone(engine);
-    hand_over(req, payload, move |socket| {
-        let Err(Probe { socket, .. }) = entry.probe(Probe { socket, wants_base64 }) else {
+    hand_over(req, payload, takes, move |socket| {
+        let Err(Probe { socket, .. }) = entry.probe(Probe { socket, takes }) else {
             return;
         };
-        match Incoming::new(socket, wants_base64, false, engine.registry()) {
+        match Incoming::new(socket, takes, false, engine.registry()) {
             Ok(incoming) => {
                 engine.closing().close(&incoming.carrier.outbound(), &close_frame::encode_reply(None))
             }
@@ -86,12 +89,22 @@ pub fn probe(
     })
 }
 
+/// What the client takes, as far as the settings allow it. What is base64 anyway is not compressed.
+fn agree_on(req: &HttpRequest, engine: &Engine, base64: bool) -> Takes {
+    let is_on = engine.settings.per_message_deflate == Switch::On && !base64;
+    Takes { base64, compression: handshake::compression(req.headers()).filter(|_| is_on) }
+}
+
 fn hand_over(
     req: &HttpRequest,
     payload: web::Payload,
+    takes: Takes,
     take: impl FnOnce(Socket) + 'static,
 ) -> Result<HttpResponse, AcceptError> {
-    let response = handshake::agree(req).map_err(|error| AcceptError::Handshake(error.to_string()))?;
+    let mut response = handshake::agree(req).map_err(|error| AcceptError::Handshake(error.to_string()))?;
+    if let Some(compression) = takes.compression {
+        response.insert_header((SEC_WEBSOCKET_EXTENSIONS, compression.to_string()));
+    }
     let (upgraded, payload) = Upgraded::take(req, payload);
     Ok(upgraded.hand_over(response, payload, take))
 }

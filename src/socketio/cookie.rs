@@ -2,6 +2,8 @@
 
 use std::{fmt::Write as _, time::Duration};
 
+use crate::web::handshake::is_token;
+
 /// A cookie that the response to the first request of a polling session sets (RFC 6265). Its value is the
 /// session's id, which is a secret. A session that begins on a WebSocket gets none: all its packets use one
 /// connection.
@@ -65,10 +67,9 @@ impl Default for Cookie {
 impl Cookie {
     /// Checks that the cookie can be sent and that browsers take it.
     pub(super) fn check(&self) -> Result<(), CookieError> {
-        let is_token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
         let is_plain = |byte: u8| byte.is_ascii_graphic() && byte != b';';
         let attributes = self.path.iter().chain(&self.domain);
-        if self.name.is_empty() || !self.name.bytes().all(is_token) {
+        if !is_token(&self.name) {
             Err(CookieError::Name)
         } else if !attributes.flat_map(|text| text.bytes()).all(is_plain) {
             Err(CookieError::Attribute)

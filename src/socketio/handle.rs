@@ -2,7 +2,7 @@
 
 use std::{
     any::Any,
-    cell::{OnceCell, RefCell},
+    cell::{Cell, OnceCell, RefCell},
     fmt,
     net::IpAddr,
     rc::Rc,
@@ -18,7 +18,7 @@ use bytes::Bytes;
 use bytestring::ByteString;
 use smallvec::SmallVec;
 
-use super::{Ending, registry::Sid, request::Request, transport::Transport};
+use super::{Ending, deflating, registry::Sid, request::Request, transport::Transport};
 use crate::{
     broadcast::Delivery,
     connection::{
@@ -26,7 +26,10 @@ use crate::{
         outbound::{Outbound, Outlet},
     },
     domain::SocketId,
-    protocol::websocket::frame::OpCode,
+    protocol::websocket::{
+        deflate::{Agreement, FULL_WINDOW},
+        frame::OpCode,
+    },
 };
 
 /// Asks the session to do what was requested outside its turn.
@@ -66,6 +69,8 @@ struct Shared {
     /// Where the chat server, the room server and the fan-outs send deliveries by message.
     address: RefCell<Option<Recipient<Delivery>>>,
     flusher: Arc<Flusher>,
+    /// The compression of the WebSocket that carries the session.
+    compression: Cell<Option<Agreement>>,
 }
 
 /// Makes a session flush, once for all requests between two turns of it.
@@ -101,6 +106,7 @@ impl SessionHandle {
             outlets: RefCell::default(),
             address: RefCell::default(),
             flusher,
+            compression: Cell::default(),
         }))
     }
 
@@ -148,14 +154,46 @@ impl SessionHandle {
 
     /// Queues a packet with its type digit.
     pub fn packet(&self, packet: impl Into<ByteString>) {
-        self.0.outbound.answer_frame(OpCode::Text, packet.into().into_bytes());
+        self.frame(OpCode::Text, packet.into().into_bytes(), true);
+    }
+
+    /// Queues a packet with its type digit that a WebSocket does not compress.
+    pub fn packet_uncompressed(&self, packet: impl Into<ByteString>) {
+        self.frame(OpCode::Text, packet.into().into_bytes(), false);
+    }
+
+    /// Queues a binary message that a WebSocket does not compress.
+    pub fn binary_uncompressed(&self, bytes: Bytes) {
+        self.frame(OpCode::Binary, bytes, false);
+    }
+
+    fn frame(&self, opcode: OpCode, payload: Bytes, may_compress: bool) {
+        let outbound = &self.0.outbound;
+        let queued = match self.0.compression.get().filter(|_| may_compress) {
+            Some(agreed) => deflating::answer(outbound, agreed, opcode, payload),
+            None => Err(payload),
+        };
+        match queued {
+            Ok(()) => {}
+            Err(plain) if opcode == OpCode::Binary => outbound.answer_binary(plain),
+            Err(plain) => outbound.answer_frame(opcode, plain),
+        }
         self.check_overrun();
+    }
+
+    /// Notes the compression that was agreed on for the WebSocket that carries the session.
+    pub(super) fn set_compression(&self, compression: Option<Agreement>) {
+        self.0.compression.set(compression);
+    }
+
+    /// Whether the client takes messages compressed with the full window, as broadcasts are.
+    pub fn takes_compressed(&self) -> bool {
+        self.0.compression.get().is_some_and(|agreed| agreed.window_bits() == FULL_WINDOW)
     }
 
     /// Queues a binary message.
     pub fn binary(&self, bytes: Bytes) {
-        self.0.outbound.answer_binary(bytes);
-        self.check_overrun();
+        self.frame(OpCode::Binary, bytes, true);
     }
 
     /// Has the session end if too many bytes of answers wait.

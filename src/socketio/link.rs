@@ -12,8 +12,10 @@ use futures_core::Stream;
 
 use super::{
     carrier::{Carrier, Heard, Inbound},
+    deflating,
     gate::Gate,
     registry::Registry,
+    requests::Takes,
 };
 use crate::{
     connection::{
@@ -23,7 +25,7 @@ use crate::{
         upload::UploadWatch,
         wire::{Arrivals, Wire},
     },
-    protocol::websocket::{Decoder, Limits, Message},
+    protocol::websocket::{Decoder, Limits, Message, deflate::Agreement},
 };
 
 /// After this number of items from the client, what is queued is written before the next one is read.
@@ -32,35 +34,32 @@ const MAX_UNWRITTEN: usize = 32;
 /// A WebSocket that has been handed over.
 pub(super) struct Incoming {
     pub carrier: Carrier,
+    /// The compression that was agreed on, if any.
+    pub compression: Option<Agreement>,
     arrivals: Arrivals,
 }
 
 impl Incoming {
-    /// Attaches a socket to this thread, which carries a session if `carries`, and is probed otherwise. With `wants_base64`
-    /// its client takes no binary frames.
+    /// Attaches a socket to this thread, which carries a session if `carries`, and is probed otherwise. Its client
+    /// takes what `takes` says.
     ///
     /// # Errors
     /// The client is gone.
-    pub(super) fn new(
-        socket: Socket,
-        wants_base64: bool,
-        carries: bool,
-        registry: &Registry,
-    ) -> io::Result<Self> {
+    pub(super) fn new(socket: Socket, takes: Takes, carries: bool, registry: &Registry) -> io::Result<Self> {
         let (wire, arrivals) = Wire::attach(socket)?;
         let lease = Lease::of_waiting(registry.budget());
         let outbound =
             Outbound::on_wire(wire, registry.settings.bounds(), lease, registry.metrics.bytes_sent());
-        if wants_base64 {
+        if takes.base64 {
             outbound.set_text_only();
         }
         let carrier = if carries { Carrier::carrying(outbound) } else { Carrier::probed(outbound) };
-        Ok(Self { carrier, arrivals })
+        Ok(Self { carrier, compression: takes.compression, arrivals })
     }
 
     #[cfg(test)]
     pub(super) fn of(carrier: Carrier, arrivals: Arrivals) -> Self {
-        Self { carrier, arrivals }
+        Self { carrier, compression: None, arrivals }
     }
 
     /// What reads and writes the WebSocket for a session with this gate.
@@ -74,7 +73,7 @@ impl Incoming {
             chunk: Bytes::new(),
             is_chunk_own: true,
             sizes,
-            decoder: Decoder::new(limits, None),
+            decoder: Decoder::new(limits, self.compression.map(|_| deflating::inflater())),
             lease: registry.lease(),
             upload: UploadWatch::new(registry.settings.upload),
             has_ended: false,

@@ -14,7 +14,7 @@ pub use self::{
     acks::{AckError, AckStream, MissingAcks},
     cookie::{Cookie, CookieError, SameSite},
     emitter::{DEFAULT_ACK_TIMEOUT, Emitter, MAX_ACK_TIMEOUT},
-    engine_server::{EngineServer, EngineSocket, Message},
+    engine_server::{EngineHandler, EngineServer, EngineSocket, Message},
     hooks::{ConnectionError, Hooks},
     ids::{GenerateId, IdError},
     into_rooms::IntoRooms,
@@ -49,6 +49,7 @@ mod acks;
 mod carrier;
 mod client;
 mod cookie;
+mod deflating;
 mod desk;
 mod door;
 mod emitter;
@@ -122,6 +123,9 @@ pub(crate) struct Visitor {
 
 /// Interprets the messages of one session. Each session has its own value, on the session's thread.
 pub(crate) trait Carried {
+    /// The session has begun.
+    fn opened(&mut self, _: &SessionHandle) {}
+
     /// The client sent a text message.
     fn text(&mut self, text: ByteString, handle: &SessionHandle);
 
@@ -160,5 +164,5 @@ pub(crate) trait Carried {
     }
 
     /// The session has ended. Called once.
-    fn closed(&mut self, why: &Ending);
+    fn closed(&mut self, why: &Ending, handle: &SessionHandle);
 }

@@ -9,7 +9,10 @@ use tokio::sync::oneshot;
 use super::{gate::Gate, settings::EngineSettings};
 use crate::{
     connection::{Ending, detached::Socket, outbound::PollAnswer},
-    protocol::engineio::{self, Packet},
+    protocol::{
+        engineio::{self, Packet},
+        websocket::deflate::Agreement,
+    },
 };
 
 /// Number of packets of one post that a session takes at a time. Its other messages are handled between two parts.
@@ -44,13 +47,22 @@ pub(super) struct Packets {
     pub is_broken: bool,
 }
 
+/// What the client of a WebSocket takes.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Takes {
+    /// It takes no binary frames, but base64.
+    pub base64: bool,
+    /// The compression that was agreed on, if any.
+    pub compression: Option<Agreement>,
+}
+
 /// A WebSocket that the client of a polling session probes for an upgrade.
 #[derive(Debug)]
 pub(super) struct Probe {
     /// Its socket.
     pub socket: Socket,
-    /// Whether its client takes no binary frames.
-    pub wants_base64: bool,
+    /// What its client takes.
+    pub takes: Takes,
 }
 
 /// A session, as HTTP requests use it.

@@ -77,6 +77,10 @@ pub struct EngineSettings {
     pub http_compression: Switch,
     /// Responses below this size in bytes are not compressed. 1024 by default.
     pub http_compression_threshold: usize,
+    /// Whether WebSocket messages of 1 to 64 KiB are compressed (permessage-deflate, RFC 7692) with clients that
+    /// offer it. Off by default. A socket that has joined its namespace by polling gets events to rooms
+    /// uncompressed, also when it has upgraded.
+    pub per_message_deflate: Switch,
     /// The cookie with a session's id. None by default.
     pub cookie: Option<Cookie>,
     /// Makes the ids of sessions. By default an id is the name of the node and 16 random characters.
@@ -144,10 +148,7 @@ impl EngineSettings {
             ("polling_open_timeout", self.polling_open_timeout),
             ("stall_timeout", self.stall_timeout),
         ] {
-            let range = u128::from(SHORTEST_MILLIS)..=u128::from(LONGEST_TIMER_MILLIS);
-            if !range.contains(&value.as_millis()) {
-                return Err(SettingsError::Time { setting, value });
-            }
+            time(setting, value)?;
         }
         number("max_payload", self.max_payload, 1..=MOST_BYTES)?;
         number("max_fragments", self.max_fragments, 1..=MOST_OF_A_KIND)?;
@@ -211,6 +212,15 @@ impl EngineSettings {
     }
 }
 
+/// Checks the time of a timer.
+///
+/// # Errors
+/// The time is too short or too long.
+pub(super) fn time(setting: &'static str, value: Duration) -> Result<(), SettingsError> {
+    let range = u128::from(SHORTEST_MILLIS)..=u128::from(LONGEST_TIMER_MILLIS);
+    if range.contains(&value.as_millis()) { Ok(()) } else { Err(SettingsError::Time { setting, value }) }
+}
+
 fn number(setting: &'static str, value: usize, range: RangeInclusive<usize>) -> Result<(), SettingsError> {
     let (least, most) = range.into_inner();
     if (least..=most).contains(&value) {
@@ -247,6 +257,7 @@ impl Default for EngineSettings {
             max_pending_acks: 1024,
             http_compression: Switch::On,
             http_compression_threshold: 1024,
+            per_message_deflate: Switch::Off,
             cookie: None,
             generate_id: None,
             initial_packet: None,

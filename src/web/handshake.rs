@@ -206,7 +206,7 @@ fn offered(headers: &HeaderMap) -> Result<Vec<&str>, Rejected> {
 }
 
 /// Whether a text is a token by RFC 9110, section 5.6.2.
-fn is_token(text: &str) -> bool {
+pub(crate) fn is_token(text: &str) -> bool {
     let is_token_byte = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     !text.is_empty() && text.bytes().all(is_token_byte)
 }

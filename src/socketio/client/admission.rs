@@ -1,6 +1,7 @@
 //! Admission to a namespace: the program's functions decide, at once or later.
 
 use std::{
+    any::Any,
     cell::RefCell,
     panic::AssertUnwindSafe,
     rc::Rc,
@@ -21,6 +22,7 @@ use crate::{
     socketio::{
         Refusal,
         handle::SessionHandle,
+        namespace::Found,
         rooms::messages::{BARE, Connect, EVENTS},
         socket::{Definition, Handshake, Place, Socket, handlers::Running, random_id, seat},
     },
@@ -76,8 +78,8 @@ impl Client {
         }
         let fields = Auth::read(&auth);
         let handshake = Handshake::new(Arc::clone(handle.request()), auth);
-        let definition = match self.setup.table.find(&namespace, &handshake) {
-            Ok(definition) => definition,
+        let Found { definition, child } = match self.setup.table.find(&namespace, &handshake) {
+            Ok(found) => found,
             Err(refusal) => {
                 refuse(&namespace, &refusal, handle);
                 return Ok(());
@@ -91,6 +93,7 @@ impl Client {
             namespace,
             handshake,
             definition,
+            child: child.map(|child| -> Rc<dyn Any> { Rc::new(child) }),
             handle: handle.clone(),
             desk: self.setup.desk.clone(),
             first_ack: self.next_ack,

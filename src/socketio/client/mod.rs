@@ -345,7 +345,7 @@ impl Carried for Client {
         self.unfinished_len
     }
 
-    fn closed(&mut self, why: &Ending) {
+    fn closed(&mut self, why: &Ending, _: &SessionHandle) {
         for (_, joined) in self.joined.drain() {
             match joined {
                 Joined::In(socket) if socket.is_sent_away() => {

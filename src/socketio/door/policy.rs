@@ -13,9 +13,11 @@ use crate::{
     socketio::{
         origins::{Cors, Origins},
         request::Request,
+        settings::{self, SettingsError},
     },
     web::{
         cors::{self, Grants, Page, Reader},
+        handshake::is_token,
         origin::{self, Leniency, Rules},
     },
 };
@@ -55,6 +57,20 @@ impl Default for Policy {
 }
 
 impl Policy {
+    /// Checks each of these settings.
+    ///
+    /// # Errors
+    /// The first setting that cannot be used.
+    pub fn check(&self) -> Result<(), SettingsError> {
+        let cors = &self.cors;
+        let names =
+            cors.methods.iter().chain(cors.allowed_headers.iter().flatten()).chain(&cors.exposed_headers);
+        if let Some(name) = names.into_iter().find(|name| !is_token(name)) {
+            return Err(SettingsError::Cors(name.clone()));
+        }
+        settings::time("body_timeout", self.body_timeout)
+    }
+
     /// The CORS headers of all responses to allowed pages.
     pub(super) fn grants(&self) -> Grants {
         let list = |values: &[String]| HeaderValue::from_str(&values.join(",")).ok();
@@ -93,5 +109,28 @@ impl Policy {
         // A request with two origins has none that could be allowed.
         let is_single = req.headers().get_all(ORIGIN).count() == 1;
         matches!(&self.origins, Origins::Function(is_allowed) if is_single && is_allowed(&origin, &request()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_policy_that_no_response_can_tell_is_refused() {
+        assert_eq!(Policy::default().check(), Ok(()));
+        let names = |name: &str| vec!["GET".to_owned(), name.to_owned()];
+        for name in ["", "a b", "x\r\n", "a,b"] {
+            for cors in [
+                Cors { methods: names(name), ..Cors::default() },
+                Cors { allowed_headers: Some(names(name)), ..Cors::default() },
+                Cors { exposed_headers: names(name), ..Cors::default() },
+            ] {
+                let policy = Policy { cors, ..Policy::default() };
+                assert_eq!(policy.check(), Err(SettingsError::Cors(name.to_owned())));
+            }
+        }
+        let hasty = Policy { body_timeout: Duration::ZERO, ..Policy::default() };
+        assert!(hasty.check().is_err_and(|error| error.to_string().starts_with("body_timeout is")));
     }
 }

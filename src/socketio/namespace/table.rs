@@ -59,8 +59,34 @@ struct Entries {
     families: BTreeMap<FamilyId, (Family, Arc<Definition>)>,
     last_family: usize,
     /// Namespaces of families that clients have connected to.
-    children: HashMap<ByteString, FamilyId>,
+    children: HashMap<ByteString, Child>,
     on_new: Vec<Arc<OnNew>>,
+}
+
+/// A namespace of a family.
+struct Child {
+    family: FamilyId,
+    /// The clients that are connected or want to be.
+    clients: usize,
+}
+
+/// Counts a client of a namespace of a family until it is dropped.
+pub(crate) struct ChildClient {
+    table: Arc<Table>,
+    name: ByteString,
+}
+
+impl Drop for ChildClient {
+    fn drop(&mut self) {
+        self.table.client_left(&self.name);
+    }
+}
+
+/// What a client gets that connects to a namespace.
+pub(crate) struct Found {
+    pub(crate) definition: Arc<Definition>,
+    /// Set for a namespace of a family.
+    pub(crate) child: Option<ChildClient>,
 }
 
 impl Table {
@@ -80,58 +106,62 @@ impl Table {
     ///
     /// # Errors
     /// The server has no such namespace, or cannot have one more.
-    pub(crate) fn find(&self, name: &ByteString, handshake: &Handshake) -> Result<Arc<Definition>, Refusal> {
-        let (families, is_known) = {
+    pub(crate) fn find(self: &Arc<Self>, name: &ByteString, handshake: &Handshake) -> Result<Found, Refusal> {
+        let families: Vec<_> = {
             let entries = self.read();
             if let Some(definition) = entries.named.get(name) {
-                return Ok(Arc::clone(definition));
+                return Ok(Found { definition: Arc::clone(definition), child: None });
             }
-            let families: Vec<_> =
-                entries.families.iter().map(|(id, (family, _))| (*id, family.clone())).collect();
-            (families, entries.children.contains_key(name))
+            entries.families.iter().map(|(id, (family, _))| (*id, family.clone())).collect()
         };
         // The lock is free here: a predicate is the program's code.
         let found = families.into_iter().find(|(_, family)| family.has(name, handshake));
-        let Some((id, _)) = found else {
-            return Err(Refusal::new("Invalid namespace"));
-        };
-        if !is_known {
-            self.add_child(name, id)?;
-        }
-        let entries = self.read();
-        let definition = entries.families.get(&id).map(|(_, definition)| Arc::clone(definition));
-        definition.ok_or_else(|| Refusal::new("Invalid namespace"))
-    }
-
-    fn add_child(&self, name: &ByteString, family: FamilyId) -> Result<(), Refusal> {
-        let on_new = {
-            let mut entries = self.write();
-            if entries.children.len() >= self.bounds.max_children {
-                warn!(
-                    "max_child_namespaces: there are {} already, a client is refused",
-                    entries.children.len()
-                );
-                return Err(Refusal::new("Too many namespaces"));
-            }
-            if entries.children.insert(name.clone(), family).is_some() {
-                // Another thread was faster.
-                return Ok(());
-            }
-            entries.on_new.clone()
-        };
-        info!("namespace {name} is new");
+        let (id, _) = found.ok_or_else(|| Refusal::new("Invalid namespace"))?;
+        let (definition, on_new) = self.enter_child(name, id)?;
+        let child = Some(ChildClient { table: Arc::clone(self), name: name.clone() });
         for hook in on_new {
             if catch_unwind(AssertUnwindSafe(|| hook(name))).is_err() {
                 error!("the hook for new namespaces panicked for {name}");
             }
         }
-        Ok(())
+        Ok(Found { definition, child })
     }
 
-    /// Notes that the last socket of a namespace has left.
-    pub(crate) fn emptied(&self, name: &str) {
-        if self.bounds.removes_empty {
-            self.write().children.remove(name);
+    /// Counts a client of a namespace of a family. Returns the definition, and whom to tell if the namespace is new.
+    fn enter_child(
+        &self,
+        name: &ByteString,
+        family: FamilyId,
+    ) -> Result<(Arc<Definition>, Vec<Arc<OnNew>>), Refusal> {
+        let mut entries = self.write();
+        let Entries { families, children, on_new, .. } = &mut *entries;
+        // It may have been removed since.
+        let Some((_, definition)) = families.get(&family) else {
+            return Err(Refusal::new("Invalid namespace"));
+        };
+        let definition = Arc::clone(definition);
+        if let Some(child) = children.get_mut(name) {
+            child.clients += 1;
+            return Ok((definition, Vec::new()));
+        }
+        if children.len() >= self.bounds.max_children {
+            warn!("max_child_namespaces: there are {} already, a client is refused", children.len());
+            return Err(Refusal::new("Too many namespaces"));
+        }
+        children.insert(name.clone(), Child { family, clients: 1 });
+        info!("namespace {name} is new");
+        Ok((definition, on_new.clone()))
+    }
+
+    /// A client of a namespace of a family has left.
+    fn client_left(&self, name: &ByteString) {
+        let mut entries = self.write();
+        let Some(child) = entries.children.get_mut(name) else {
+            return;
+        };
+        child.clients = child.clients.saturating_sub(1);
+        if child.clients == 0 && self.bounds.removes_empty {
+            entries.children.remove(name);
         }
     }
 
@@ -177,7 +207,7 @@ impl Table {
         let children = self.children(id);
         let mut entries = self.write();
         let removed = entries.families.remove(&id);
-        entries.children.retain(|_, family| *family != id);
+        entries.children.retain(|_, child| child.family != id);
         drop(entries);
         // Dropped without the lock: it holds the program's closures.
         drop(removed);
@@ -187,7 +217,7 @@ impl Table {
     /// The namespaces of a family that clients have connected to.
     pub(crate) fn children(&self, id: FamilyId) -> Vec<ByteString> {
         let entries = self.read();
-        let of_family = entries.children.iter().filter(|(_, family)| **family == id);
+        let of_family = entries.children.iter().filter(|(_, child)| child.family == id);
         of_family.map(|(name, _)| name.clone()).collect()
     }
 

@@ -5,13 +5,15 @@ use std::sync::Arc;
 use bytes::Bytes;
 use bytestring::ByteString;
 
+use crate::protocol::socketio::Args;
+
 pub use self::{
     emission::{BARE, EVENTS, Emission},
     emits::{Answered, Emit, EmitWithAck, Guarantee, NoAck, Target},
     outside::{
         DisconnectMany, EnterMany, Look, LookRooms, NamespaceEmptied, QuitMany, RemoveNamespace, SocketFound,
     },
-    sockets::{Answer, Connect, Disconnect, EnterRoom, Info, QuitRoom, Recover},
+    sockets::{Answer, Connect, Disconnect, EnterRoom, Info, Listen, QuitRoom, Recover},
 };
 
 mod emission;
@@ -50,6 +52,8 @@ pub enum SocketNews {
         /// The names of the rooms.
         rooms: Arc<[ByteString]>,
     },
+    /// An event goes to the socket, which [listens](Listen) for that.
+    Outgoing(Args),
     /// The socket has been removed from its namespace; its client must be told.
     SentAway {
         /// Whether to end the whole session.

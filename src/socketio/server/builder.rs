@@ -9,7 +9,7 @@ use crate::{
     metrics::Metrics,
     protocol::socketio::Limits,
     socketio::{
-        ByteString, Cookie, Cors, EngineServer, EngineSocket, GenerateId, Hooks, Message, Origins, Request,
+        ByteString, Cookie, Cors, EngineHandler, EngineServer, GenerateId, Hooks, Origins, Request,
         Transport,
         door::Policy,
         engine::Engine,
@@ -155,6 +155,31 @@ impl Builder {
         self
     }
 
+    /// Whether messages on WebSockets are compressed (permessage-deflate, RFC 7692), for clients that offer it and from
+    /// 1,024 bytes on. Default: false, as it costs CPU time and memory.
+    pub fn per_message_deflate(mut self, is_on: bool) -> Self {
+        self.engine.per_message_deflate = if is_on { Switch::On } else { Switch::Off };
+        self
+    }
+
+    /// Time in which the body of a post must arrive; longer bodies may take longer. Default: 20 seconds.
+    pub fn body_timeout(mut self, timeout: Duration) -> Self {
+        self.policy.body_timeout = timeout;
+        self
+    }
+
+    /// Time in which a polling client must make its second request. Default: 10 seconds.
+    pub fn polling_open_timeout(mut self, timeout: Duration) -> Self {
+        self.engine.polling_open_timeout = timeout;
+        self
+    }
+
+    /// Time in which a connection must finish its last writes before it is cut. Default: 20 seconds.
+    pub fn stall_timeout(mut self, timeout: Duration) -> Self {
+        self.engine.stall_timeout = timeout;
+        self
+    }
+
     /// Whether the server has the project's client script, at `socket.io.js` below its path. Default: true.
     pub fn serve_client(mut self, is_on: bool) -> Self {
         self.policy.serve_client = if is_on { Switch::On } else { Switch::Off };
@@ -266,6 +291,19 @@ impl Builder {
         self
     }
 
+    /// Frames in one WebSocket message. Default: 1,024.
+    pub fn max_fragments(mut self, max: usize) -> Self {
+        self.engine.max_fragments = max;
+        self
+    }
+
+    /// Ended sessions that are kept for polling clients that have not learned of the end; one more drops the oldest.
+    /// Default: 1,000.
+    pub fn max_ended_sessions(mut self, max: usize) -> Self {
+        self.engine.max_ended_sessions = max;
+        self
+    }
+
     /// Rooms at a time, in all namespaces together. Default: 10,000.
     pub fn max_rooms(mut self, max: usize) -> Self {
         self.engine.rooms.max_rooms = max;
@@ -308,21 +346,18 @@ impl Builder {
         Ok(self.on(engine))
     }
 
-    /// Makes a server of Engine.IO sessions without Socket.IO on them. `on_message` gets each message of each session on the
-    /// thread of that session, and must not wait. Settings of Socket.IO have no effect.
+    /// Makes a server of Engine.IO sessions without Socket.IO on them. Settings of Socket.IO have no effect.
     ///
     /// # Errors
     /// A setting is wrong, alone or with another one. The message names it.
-    pub fn build_engine(
-        self,
-        on_message: impl Fn(&EngineSocket<'_>, Message) + Send + Sync + 'static,
-    ) -> Result<EngineServer, SettingsError> {
+    pub fn build_engine(self, handler: impl EngineHandler) -> Result<EngineServer, SettingsError> {
         let engine = self.engine()?;
-        Ok(EngineServer::new(engine, self.policy, self.path, Arc::new(on_message)))
+        Ok(EngineServer::new(engine, self.policy, self.path, Arc::new(handler)))
     }
 
     fn engine(&self) -> Result<Arc<Engine>, SettingsError> {
         self.engine.check()?;
+        self.policy.check()?;
         let metrics = self.metrics.clone().unwrap_or_default();
         Ok(Engine::new(self.engine.clone(), metrics, Budget::new(self.memory), Arc::default()))
     }
@@ -330,8 +365,6 @@ impl Builder {
     /// Makes the server on an engine that exists.
     pub(crate) fn on(self, engine: Arc<Engine>) -> Server {
         let table = Arc::new(Table::new(self.children));
-        let emptied = Arc::downgrade(&table);
-        engine.when_emptied(move |name| emptied.upgrade().into_iter().for_each(|table| table.emptied(name)));
         Server(Arc::new(Shared {
             rate: engine.settings.rate,
             core: Core { engine, table },

@@ -64,7 +64,7 @@ impl SocketIoSession {
         }
         self.end = Some(why.clone());
         self.log_end(&why);
-        self.carried.closed(&why);
+        self.carried.closed(&why, &self.handle);
         self.handle.close();
         // Wake waiting readers.
         self.gate.set_paused(false);

@@ -105,6 +105,7 @@ impl SocketIoSession {
         };
         let facts = Facts { sid: Arc::clone(&sid), request: visitor.request, state: visitor.state };
         let handle = SessionHandle::new(outbound.clone(), gate.intake(), facts, flusher);
+        handle.set_compression(incoming.as_ref().and_then(|incoming| incoming.compression));
         let now = Instant::now();
         let session = Self {
             id: SessionId::next(),
@@ -300,6 +301,7 @@ impl Actor for SocketIoSession {
         self.check_beginning(ctx);
         let address = ctx.address();
         self.handle.set_address(address.clone().recipient(), address.recipient());
+        self.carry(|carried, handle| carried.opened(handle));
         self.flush(ctx);
     }
 }

@@ -13,7 +13,7 @@ use crate::{
     connection::outbound::PollAnswer,
     protocol::{
         engineio,
-        websocket::{Message as Frame, close as close_frame, frame::OpCode},
+        websocket::{Message as Frame, close as close_frame, deflate::Agreement, frame::OpCode},
     },
     socketio::{
         carrier::{Carrier, Inbound},
@@ -28,6 +28,8 @@ const POLL_PATIENCE: Duration = Duration::from_millis(100);
 /// A WebSocket that the client probes.
 pub(super) struct Probing {
     pub(super) carrier: Carrier,
+    /// The compression that was agreed on, if any.
+    compression: Option<Agreement>,
     has_answered: bool,
     /// A poll arrived after the WebSocket was opened. Its client may have sent the upgrade packet already, on
     /// the other connection.
@@ -97,13 +99,14 @@ impl SocketIoSession {
     }
 
     fn upgrade(&mut self, ctx: &mut Context<Self>) {
-        let Some(Probing { carrier, has_newer_poll, .. }) = self.probing.take() else {
+        let Some(Probing { carrier, compression, has_newer_poll, .. }) = self.probing.take() else {
             return;
         };
         debug!("{} has upgraded to a websocket", self.id);
         self.gate.set_polling(false);
         let poll = self.outbound.upgrade(&carrier.outbound());
         carrier.carry(self.outbound.clone());
+        self.handle.set_compression(compression);
         if let Some(poll) = poll {
             if has_newer_poll {
                 drop(poll.send(PollAnswer::BadRequest));
@@ -119,22 +122,27 @@ impl SocketIoSession {
 
 impl SocketIoSession {
     /// Has a WebSocket probed.
-    pub(super) fn probe(&mut self, Probe { socket, wants_base64 }: Probe, ctx: &mut Context<Self>) {
-        let incoming = match Incoming::new(socket, wants_base64, false, &self.registry) {
+    pub(super) fn probe(&mut self, Probe { socket, takes }: Probe, ctx: &mut Context<Self>) {
+        let incoming = match Incoming::new(socket, takes, false, &self.registry) {
             Ok(incoming) => incoming,
             Err(error) => {
                 return debug!("{}: a client is gone before it has probed its websocket: {error}", self.id);
             }
         };
-        let carrier = incoming.carrier.clone();
+        let (carrier, compression) = (incoming.carrier.clone(), incoming.compression);
         if self.end.is_some() || self.probing.is_some() || !self.outbound.is_polling() {
             let frame = close_frame::encode_reply(None);
             return self.registry.closing().close(&carrier.outbound(), &frame);
         }
         self.attach(incoming, ctx);
         let tried = carrier.clone();
-        self.probing =
-            Some(Probing { carrier, has_answered: false, has_newer_poll: false, is_patience_over: false });
+        self.probing = Some(Probing {
+            carrier,
+            compression,
+            has_answered: false,
+            has_newer_poll: false,
+            is_patience_over: false,
+        });
         ctx.run_later(self.registry.settings.upgrade_timeout, move |session, _| {
             if session.probing_of(&tried).is_some() {
                 session.end_probe(&close_frame::encode_reply(None));

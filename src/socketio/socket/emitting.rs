@@ -8,7 +8,12 @@ use serde::{Serialize, de::DeserializeOwned};
 use super::{Answer, Socket, SocketData};
 use crate::{
     protocol::socketio::{Args, ServerPacket},
-    socketio::{AckError, emitter::Emitter, into_rooms::IntoRooms, rooms::messages::Guarantee},
+    socketio::{
+        AckError,
+        emitter::Emitter,
+        into_rooms::IntoRooms,
+        rooms::messages::{Guarantee, Listen},
+    },
 };
 
 /// Flags for the next event to one client. See [`Socket::volatile`], [`Socket::compress`], [`Socket::timeout`].
@@ -190,9 +195,21 @@ impl Socket {
         self.send_packet(&args, None, is_compressed);
     }
 
-    fn send_packet(&self, args: &Args, id: Option<u64>, _is_compressed: bool) {
+    /// Has the room server tell of events to the socket.
+    pub(super) fn listen_for_outgoing(&self) {
+        if self.0.definition.has_rooms {
+            self.0.desk.room_server.do_send(Listen { socket: self.0.id });
+        }
+    }
+
+    fn send_packet(&self, args: &Args, id: Option<u64>, is_compressed: bool) {
         let Args { json, attachments } = args;
-        self.send(ServerPacket::Event { json, attachments: attachments.len(), id }, attachments);
+        let packet = ServerPacket::Event { json, attachments: attachments.len(), id };
+        if is_compressed {
+            self.send(packet, attachments)
+        } else {
+            self.send_uncompressed(packet, attachments)
+        }
     }
 
     /// Sends the ack of an event.

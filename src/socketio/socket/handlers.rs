@@ -42,7 +42,8 @@ pub(crate) type SharedFilter = dyn Fn(&Socket, &Event) -> Option<Running<Result<
 /// Calls an admission.
 pub(crate) type SharedAdmission = dyn Fn(Handshake) -> Running<Result<super::Data, Refusal>> + Send + Sync;
 
-/// A handler of events: an async function of the socket, of the socket and the arguments, or of both and the [`Ack`].
+/// A handler of events: an async function of the socket; of the socket and the arguments, or the [`Ack`], or both; or of the
+/// socket and the whole [`Event`].
 ///
 /// The arguments are any type that serde can deserialize: a tuple takes several arguments, `()` none, any other type the
 /// first one. [`Bytes`](crate::socketio::Bytes) takes a binary value. `Shape` tells the forms apart; it is inferred.
@@ -78,6 +79,10 @@ pub mod shape {
     /// A handler of the socket and the ack.
     #[derive(Debug)]
     pub struct WithAck;
+
+    /// A handler of the socket and the event.
+    #[derive(Debug)]
+    pub struct WithEvent;
 
     /// A handler of the socket, the arguments and the ack.
     #[derive(Debug)]
@@ -116,6 +121,16 @@ impl<U: 'static, F: AsyncFn(Socket<U>, Ack) + 'static> EventHandler<U, shape::Wi
     {
         let (handler, ack) = (this.clone(), event.ack());
         Ok(Box::pin(async move { handler(socket, ack).await }))
+    }
+}
+
+impl<U: 'static, F: AsyncFn(Socket<U>, Event) + 'static> EventHandler<U, shape::WithEvent> for F {
+    fn call<P>(this: &P, socket: Socket<U>, event: &Event) -> Result<Running, DecodeError>
+    where
+        P: Deref<Target = Self> + Clone + 'static,
+    {
+        let (handler, event) = (this.clone(), event.clone());
+        Ok(Box::pin(async move { handler(socket, event).await }))
     }
 }
 

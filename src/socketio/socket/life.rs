@@ -35,6 +35,9 @@ impl Socket {
     pub(crate) fn welcome(&self) {
         self.0.phase.set(Phase::Connected);
         self.send(ServerPacket::Connect { sid: &self.0.sid, pid: self.pid() }, &[]);
+        if !self.0.definition.outgoing.is_empty() {
+            self.listen_for_outgoing();
+        }
         for action in self.0.waiting.take() {
             action(self);
         }
@@ -75,13 +78,22 @@ impl Socket {
         drop(self.0.waiting.take());
         self.0.awaited.forget_all();
         self.forget_rooms();
+        drop(self.0.child.take());
         self.0.handle.close_outlet(self.0.id);
         if self.0.definition.has_rooms {
             self.0.desk.outlets.take(self.0.id.member());
             self.0.desk.room_server.do_send(Disconnect { socket: self.0.id, may_return });
         }
         self.take_turn(Turn::Disconnect(reason), None);
-        self.0.local.forget_all();
+    }
+
+    /// Drops what the program keeps with a socket that has left: its handlers, and its value of this thread. They often own
+    /// a clone of the socket, and the cycle would never be freed.
+    pub(super) fn forget_handlers_if_gone(&self) {
+        if self.0.phase.get() == Phase::Gone {
+            self.0.local.forget_all();
+            drop(self.0.local_data.take());
+        }
     }
 
     /// The socket was never connected: drops what waits for that.
@@ -90,6 +102,7 @@ impl Socket {
         drop(self.0.waiting.take());
         self.0.awaited.forget_all();
         self.forget_rooms();
+        drop(self.0.child.take());
     }
 }
 
@@ -115,6 +128,7 @@ impl Socket {
             SocketNews::Left { room } => self.left(&room),
             SocketNews::PutInto { rooms } => self.put_into(rooms),
             SocketNews::TakenOut { rooms } => self.taken_out(&rooms),
+            SocketNews::Outgoing(args) => self.note_outgoing(&args),
             SocketNews::SentAway { close } => self.disconnect(close),
             // For the session, not for a socket.
             SocketNews::Recovered(_) | SocketNews::Replaced | SocketNews::NotAsked => {}

@@ -109,6 +109,7 @@ impl<U: SocketData> Socket<U> {
                 listener(&socket, args);
             }
         });
+        self.once_connected(Socket::listen_for_outgoing);
         self.0.local.add::<dyn Fn(&Socket, &Args)>(call, false, |tables| &mut tables.outgoing)
     }
 

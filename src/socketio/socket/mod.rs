@@ -77,6 +77,7 @@ struct State {
     namespace: ByteString,
     handshake: Handshake,
     definition: Arc<Definition>,
+    child: RefCell<Option<Rc<dyn Any>>>,
     data: OnceCell<Data>,
     handle: SessionHandle,
     desk: Desk,
@@ -116,6 +117,8 @@ pub(crate) struct Place {
     pub(crate) namespace: ByteString,
     pub(crate) handshake: Handshake,
     pub(crate) definition: Arc<Definition>,
+    /// Dropped when the socket leaves.
+    pub(crate) child: Option<Rc<dyn Any>>,
     pub(crate) handle: SessionHandle,
     pub(crate) desk: Desk,
     /// The first ack id that the socket uses. It is above the ids of the session's former sockets.
@@ -159,7 +162,7 @@ impl Socket {
         was_recovered: bool,
         mut rooms: Vec<ByteString>,
     ) -> Self {
-        let Place { id, namespace, handshake, definition, handle, desk, first_ack, .. } = place;
+        let Place { id, namespace, handshake, definition, child, handle, desk, first_ack, .. } = place;
         rooms.extend(definition.has_rooms.then(|| sid.clone()));
         let is_trusted = Cell::new(definition.trusts);
         let state = State {
@@ -169,6 +172,7 @@ impl Socket {
             namespace,
             handshake,
             definition,
+            child: RefCell::new(child),
             data: OnceCell::new(),
             handle,
             desk,
@@ -241,6 +245,16 @@ impl<U: SocketData> Socket<U> {
         self.0.handle.transport()
     }
 
+    /// The id of the session, which is the id of Engine.IO. It is a secret: a request with it acts for the session.
+    pub fn session_id(&self) -> &str {
+        self.0.handle.sid()
+    }
+
+    /// The revision of Engine.IO that the client speaks, always 4.
+    pub fn protocol(&self) -> u8 {
+        self.0.handle.protocol()
+    }
+
     /// Whether the client is connected: false during its admission, and once either side has disconnected it.
     pub fn is_connected(&self) -> bool {
         self.0.phase.get() == Phase::Connected
@@ -259,7 +273,7 @@ impl<U: SocketData> Socket<U> {
     }
 
     /// Keeps a value for this socket on its thread, unlike [`data`](Self::data), which other threads may see. It replaces
-    /// the one before, and is dropped with the socket.
+    /// the one before, and is dropped when the socket has left and its handlers of that are done.
     pub fn set_local_data<T: Any>(&self, value: T) {
         let former = self.0.local_data.replace(Some(Rc::new(value)));
         drop(former);
@@ -293,6 +307,14 @@ impl<U: SocketData> Socket<U> {
         self.0.handle.packet(packet.to_message(&self.0.namespace));
         for attachment in attachments {
             self.0.handle.binary(attachment.clone());
+        }
+    }
+
+    /// Writes a packet with its attachments to the client, which no WebSocket compresses, unless it has left.
+    fn send_uncompressed(&self, packet: ServerPacket<'_>, attachments: &[Bytes]) {
+        if self.0.phase.get() == Phase::Connected {
+            self.0.handle.packet_uncompressed(packet.to_message(&self.0.namespace));
+            attachments.iter().for_each(|attachment| self.0.handle.binary_uncompressed(attachment.clone()));
         }
     }
 

@@ -68,7 +68,7 @@ pub(crate) fn seat(handle: &crate::socketio::handle::SessionHandle, dialect: Dia
     Some(Seat {
         deliveries: handle.address()?,
         backlog: handle.backlog(),
-        encoding: Encoding { dialect, deflated: false },
+        encoding: Encoding { dialect, deflated: handle.takes_compressed() },
         // There is no connection to cut: the session does not run inside one.
         cutter: Cutter::new(|_| {}),
     })

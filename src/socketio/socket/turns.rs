@@ -17,6 +17,7 @@ use std::{
 
 use actix_web::rt;
 use bytestring::ByteString;
+use futures_util::future::join_all;
 use log::{debug, error, warn};
 
 use super::{
@@ -63,7 +64,10 @@ impl Socket {
     /// Has the handlers take a turn, for which the client is charged `share`.
     pub(crate) fn take_turn(&self, turn: Turn, share: Option<Accepted>) {
         if !self.0.definition.is_sequential {
-            return self.start(&turn, share);
+            return match turn {
+                Turn::Disconnect(_) => self.finish(&turn),
+                turn => self.start(&turn, share),
+            };
         }
         self.0.turns.waiting.borrow_mut().push_back((turn, share));
         if !self.0.turns.is_busy.replace(true) {
@@ -91,7 +95,8 @@ impl Socket {
             // The borrow ends first: a handler may cause another turn.
             let next = self.0.turns.waiting.borrow_mut().pop_front();
             let Some((turn, share)) = next else {
-                return self.0.turns.is_busy.set(false);
+                self.0.turns.is_busy.set(false);
+                return self.forget_handlers_if_gone();
             };
             let name = turn.name();
             let handlers = self.handlers_of(&turn);
@@ -106,6 +111,20 @@ impl Socket {
                 return;
             }
         }
+    }
+
+    /// Runs the last handlers of the socket. When all are done, it is forgotten what the program keeps with it.
+    fn finish(&self, turn: &Turn) {
+        let guard = |running| Guarded::new(self, turn.name(), running);
+        let mut all = Box::pin(join_all(self.handlers_of(turn).into_iter().map(guard)));
+        if all.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+            return self.forget_handlers_if_gone();
+        }
+        let socket = self.clone();
+        rt::spawn(async move {
+            all.await;
+            socket.forget_handlers_if_gone();
+        });
     }
 
     /// Runs a handler: now, and as a task if it waits.

@@ -109,8 +109,11 @@ impl Acks {
 impl SocketRooms {
     /// Emits an event that asks for acks.
     pub(super) fn emit_with_ack(&mut self, message: EmitWithAck) {
-        let EmitWithAck { emit: Emit { namespace: name, target, args, accepted, .. }, answers, timeout } =
-            message;
+        let EmitWithAck {
+            emit: Emit { namespace: name, target, args, compress, accepted, .. },
+            answers,
+            timeout,
+        } = message;
         let recipients = self.recipients(&name, &target);
         let found = self.namespaces.find(&name).filter(|_| !recipients.is_empty());
         let reach = found.and_then(|id| self.reach(id, &target));
@@ -121,7 +124,8 @@ impl SocketRooms {
         let id = self.acks.expect(expected, answers);
         // Without a recipient the emitter has been answered.
         if let (Some(reach), Some(room)) = (reach, room) {
-            let emission = Emission::new(&name, args, None, Some(id));
+            found.into_iter().for_each(|id| self.tell_listeners(id, &target, &args));
+            let emission = Emission::new(&name, args, None, Some(id)).compressed(compress);
             drop(self.broadcaster.push(room, &emission, reach, accepted));
             self.effects.push(Effect::GiveUpAfter(timeout, id));
         }

@@ -16,7 +16,7 @@ use crate::{
     connection::Ending,
     domain::MemberId,
     socketio::rooms::messages::{
-        Connect, Disconnect, DisconnectMany, EnterMany, EnterRoom, QuitMany, QuitRoom, Recover,
+        Connect, Disconnect, DisconnectMany, EnterMany, EnterRoom, Listen, QuitMany, QuitRoom, Recover,
         RemoveNamespace, Target,
     },
 };
@@ -56,6 +56,7 @@ impl SocketRooms {
             }
             Request::Disconnect(Disconnect { socket, .. })
             | Request::EnterRoom(EnterRoom { socket, .. })
+            | Request::Listen(Listen { socket })
             | Request::QuitRoom(QuitRoom { socket, .. }) => Lost::Places(vec![socket.member()]),
             Request::EnterMany(EnterMany { namespace, target, .. })
             | Request::QuitMany(QuitMany { namespace, target, .. })

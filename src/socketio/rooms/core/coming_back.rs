@@ -39,6 +39,7 @@ impl SocketRooms {
         let Place { namespace: id, pid, stay } = &member.own;
         if let Some(namespace) = self.namespaces.get_mut(*id) {
             namespace.sids.remove(&stay.sid);
+            namespace.listeners.retain(|listener| *listener != member_id);
             pid.iter().for_each(|pid| _ = namespace.pids.remove(pid));
             if namespace.sids.is_empty() {
                 self.namespaces.doubt(*id);

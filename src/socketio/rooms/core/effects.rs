@@ -9,7 +9,7 @@ use crate::{
     broadcast::{Delivery, ForFanOut},
     domain::{MemberId, WorkerId},
     socketio::rooms::messages::{
-        Answer, Connect, Disconnect, DisconnectMany, Emit, EmitWithAck, EnterMany, EnterRoom, Look,
+        Answer, Connect, Disconnect, DisconnectMany, Emit, EmitWithAck, EnterMany, EnterRoom, Listen, Look,
         LookRooms, QuitMany, QuitRoom, Recover, RemoveNamespace,
     },
 };
@@ -40,6 +40,8 @@ pub(in crate::socketio::rooms) enum Request {
     EnterRoom(EnterRoom),
     /// See [`QuitRoom`].
     QuitRoom(QuitRoom),
+    /// See [`Listen`].
+    Listen(Listen),
     /// See [`Emit`].
     Emit(Emit),
     /// See [`EmitWithAck`].
@@ -70,7 +72,7 @@ macro_rules! requests {
     };
 }
 
-requests!(Connect, Recover, Disconnect, EnterRoom, QuitRoom, Emit, EmitWithAck, Answer);
+requests!(Connect, Recover, Disconnect, EnterRoom, QuitRoom, Listen, Emit, EmitWithAck, Answer);
 requests!(Look, LookRooms, EnterMany, QuitMany, DisconnectMany, RemoveNamespace);
 
 /// What the rooms want done, in order.

@@ -13,7 +13,9 @@ use self::{
     recovery::{Recovery, RecoveryLimits},
     stay::Stay,
 };
-use super::messages::{Answer, Connect, Disconnect, Emit, EnterRoom, Guarantee, QuitRoom, SocketNews};
+use super::messages::{
+    Answer, Connect, Disconnect, Emit, EnterRoom, Guarantee, Listen, QuitRoom, SocketNews,
+};
 use crate::{
     broadcast::{Broadcaster, Found, RoomBound},
     connection::Budget,
@@ -109,12 +111,14 @@ impl SocketRooms {
                 self.quit(socket.member(), &room);
                 self.broadcaster.tell(socket.member(), SocketNews::Left { room });
             }
+            Request::Listen(Listen { socket }) => self.listen(socket.member()),
             Request::Emit(emit) => self.emit(emit),
             Request::EmitWithAck(emit) => self.emit_with_ack(emit),
-            Request::Answer(Answer { socket, id, args, .. }) => {
+            Request::Answer(Answer { socket, id, args, accepted }) => {
                 if !self.acks.answered(id, socket.member(), args) {
                     self.broadcaster.tell(socket.member(), SocketNews::NotAsked);
                 }
+                drop(accepted);
             }
             Request::Look(look) => self.look(look),
             Request::LookRooms(look) => self.look_rooms(look),
@@ -211,17 +215,18 @@ impl SocketRooms {
 
     /// Adds an event to the broadcast of its namespace. A volatile event is a broadcast of its own.
     fn emit(&mut self, emit: Emit) {
-        let Emit { namespace: name, target, args, guarantee, accepted, .. } = emit;
+        let Emit { namespace: name, target, args, guarantee, compress, accepted } = emit;
         // Without sockets, and lost ones that can be recovered, there is nothing to do.
         let Some(id) = self.namespaces.find(&name) else {
             return;
         };
         let reach = self.reach(id, &target);
+        self.tell_listeners(id, &target, &args);
         let Some(namespace) = self.namespaces.get_mut(id) else {
             return;
         };
         let room = namespace.room;
-        let emission = namespace.record(args, target, guarantee, self.now);
+        let emission = namespace.record(args, target, guarantee, self.now).compressed(compress);
         // Kept for recovery, but no socket gets it now.
         let Some(reach) = reach else {
             return;

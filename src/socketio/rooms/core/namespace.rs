@@ -102,11 +102,13 @@ pub(super) struct Namespace {
     pub(super) pids: HashMap<ByteString, MemberId>,
     /// `None` until a client connects that may come back.
     pub(super) recovery: Option<Recovery>,
+    /// Sockets that are told of events to them.
+    pub(super) listeners: Vec<MemberId>,
 }
 
 impl Namespace {
     pub(super) fn new(name: ByteString, room: RoomId) -> Self {
-        Self { name, room, sids: HashMap::new(), pids: HashMap::new(), recovery: None }
+        Self { name, room, sids: HashMap::new(), pids: HashMap::new(), recovery: None, listeners: Vec::new() }
     }
 
     /// Goes on after a panic, without its sockets.

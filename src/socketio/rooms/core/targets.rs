@@ -11,7 +11,8 @@ use super::{
 use crate::{
     broadcast::{Aim, Reach, RoomId},
     domain::MemberId,
-    socketio::rooms::messages::Target,
+    protocol::socketio::Args,
+    socketio::rooms::messages::{SocketNews, Target},
 };
 
 impl SocketRooms {
@@ -72,5 +73,31 @@ impl SocketRooms {
             is_called && !except.contains(member_id) && !is_in_any(*member_id, &except_rooms)
         });
         sockets
+    }
+
+    /// Has a socket told of events to it.
+    pub(super) fn listen(&mut self, member_id: MemberId) {
+        let Some(id) = self.place(member_id).map(|place| place.namespace) else {
+            return;
+        };
+        if let Some(namespace) = self.namespaces.get_mut(id)
+            && !namespace.listeners.contains(&member_id)
+        {
+            namespace.listeners.push(member_id);
+        }
+    }
+
+    /// Tells the sockets that listen of an event to them.
+    pub(super) fn tell_listeners(&mut self, id: NamespaceId, target: &Target, args: &Args) {
+        let Some(namespace) = self.namespaces.get(id).filter(|namespace| !namespace.listeners.is_empty())
+        else {
+            return;
+        };
+        let (name, mut told) = (namespace.name.clone(), namespace.listeners.clone());
+        let recipients = self.recipients(&name, target);
+        told.retain(|listener| recipients.contains(listener));
+        for listener in told {
+            self.broadcaster.tell(listener, SocketNews::Outgoing(args.clone()));
+        }
     }
 }

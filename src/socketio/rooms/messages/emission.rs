@@ -23,6 +23,8 @@ pub struct Emission {
     /// Bytes at the end of the packet's arguments for the offset and the comma before it; 0 without an
     /// offset.
     offset_len: usize,
+    /// No WebSocket compresses it.
+    is_plain: bool,
 }
 
 /// Dialect with an offset behind the arguments, for clients that may recover.
@@ -46,6 +48,10 @@ impl Encode for Emission {
     fn attachments(&self) -> &[Bytes] {
         &self.attachments
     }
+
+    fn may_be_compressed(&self) -> bool {
+        !self.is_plain
+    }
 }
 
 impl Emission {
@@ -62,7 +68,12 @@ impl Emission {
             json = format!("{open}{more}]").into();
         }
         let packet = ServerPacket::Event { json: &json, attachments: attachments.len(), id: ack };
-        Self { packet: packet.to_message(namespace).into(), attachments, offset_len }
+        Self { packet: packet.to_message(namespace).into(), attachments, offset_len, is_plain: false }
+    }
+
+    /// The event, which WebSockets may compress or not.
+    pub fn compressed(self, may_be: bool) -> Self {
+        Self { is_plain: !may_be, ..self }
     }
 
     /// The packet without the offset.

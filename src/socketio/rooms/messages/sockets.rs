@@ -90,6 +90,14 @@ pub struct QuitRoom {
     pub room: ByteString,
 }
 
+/// Has a socket told of each event to it, as [`SocketNews::Outgoing`](super::SocketNews::Outgoing), from now on.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub struct Listen {
+    /// The socket.
+    pub socket: SocketId,
+}
+
 /// An ack of a socket for an event to many. If it was not asked, or has answered already, the reply is
 /// [`SocketNews::NotAsked`](super::SocketNews::NotAsked).
 #[derive(Debug, Message)]
