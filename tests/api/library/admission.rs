@@ -117,6 +117,8 @@ async fn a_refusal_has_its_data_and_what_came_meanwhile_is_dropped() {
         for _ in 0..3 {
             peer.send_all(&[r#"0/slow,{"is":"no"}"#, r#"2/slow,["say","one"]"#]).await;
             told.expect(["asked"]).await;
+            // Both packets have come.
+            peer.expect(r#"27["ping"]"#, r#"37["pong"]"#).await;
             gate.add_permits(1);
             assert_eq!(peer.next().await, r#"4/slow,{"message":"go away","data":{"why":[1]}}"#);
             peer.expect(r#"27["ping"]"#, r#"37["pong"]"#).await;

@@ -62,6 +62,7 @@ async fn a_handler_gets_none_one_or_several_arguments_and_answers_with_as_many()
             (r#"["option","a",3]"#, r#"["a",3]"#),
             (r#"["any",{"a":[1,null,"b"]}]"#, r#"[{"a":[1,null,"b"]}]"#),
             (r#"["any"]"#, "[null]"),
+            (r#"["any",null]"#, "[null]"),
             (r#"["reserved"]"#, "[]"),
         ] {
             peer.expect(&format!("27{event}"), &format!("37{answer}")).await;

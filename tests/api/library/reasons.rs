@@ -45,11 +45,26 @@ fn builder(way: Way) -> Builder {
     }
 }
 
-/// Ends a client in a way.
-async fn end(io: &Server, mut peer: Peer<'_>, way: Way) {
+/// A client that polls learns of the end by its next polls; until then its session is kept.
+async fn hear_the_end(peer: &mut Peer<'_>) {
+    if let Peer::Polling(poller, _) = peer {
+        loop {
+            let answer = poller.poll().await;
+            if answer.status != 200 || answer.body.ends_with('1') {
+                return;
+            }
+        }
+    }
+}
+
+/// Ends a client in a way. Returns its connection, if the client has not closed it.
+async fn end<'a>(io: &Server, mut peer: Peer<'a>, way: Way) -> Option<Peer<'a>> {
     match way {
         Way::ClientDisconnects => peer.send("1").await,
-        Way::ClientCloses => return peer.leave().await,
+        Way::ClientCloses => {
+            peer.leave().await;
+            return None;
+        }
         Way::ClientIsSilent => {}
         Way::BadPacket => peer.send("2{}").await,
         Way::UnknownNamespace => peer.send(r#"2/unknown,["x"]"#).await,
@@ -57,10 +72,11 @@ async fn end(io: &Server, mut peer: Peer<'_>, way: Way) {
         Way::HandlerCloses => peer.send(r#"2["end"]"#).await,
         Way::AllAreDisconnected => io.disconnect_sockets(false),
         Way::AllAreClosed => io.disconnect_sockets(true),
-        Way::ServerCloses => soon("the end", io.close()).await,
+        Way::ServerCloses => {
+            soon("the end", futures_util::future::join(io.close(), hear_the_end(&mut peer))).await;
+        }
     }
-    // Its connection stays as long as the test looks at the handler.
-    std::mem::forget(peer);
+    Some(peer)
 }
 
 fn start(way: Way) -> (Server, Told) {
@@ -80,12 +96,15 @@ async fn the_disconnect_handler_runs_once_with_the_reason_by_each_transport() {
             let (io, told) = start(way);
             let server = serve(&io, 2);
             let peer = Peer::connected(&server, by).await;
-            end(&io, peer, way).await;
+            let mut peer = end(&io, peer, way).await;
             assert_eq!(told.next().await, reason, "{way:?} {by:?}");
             let stays =
                 matches!(way, Way::ClientDisconnects | Way::HandlerDisconnects | Way::AllAreDisconnected);
             if !stays {
-                until("no session", async || io.clients_count() == 0).await;
+                if let Some(peer) = &mut peer {
+                    hear_the_end(peer).await;
+                }
+                until(&format!("no session: {way:?} {by:?}"), async || io.clients_count() == 0).await;
             }
             assert!(told.is_quiet().await, "{way:?} {by:?}: it runs once");
             until("no socket", async || io.fetch_sockets().await.is_ok_and(|all| all.is_empty())).await;
@@ -121,7 +140,7 @@ async fn only_a_client_that_was_lost_is_a_loss() {
         io.namespace("/").disconnect(async move |_, reason: Reason| tell.tell(reason.is_loss().to_string()));
         let server = serve(&io, 1);
         let peer = Peer::connected(&server, By::WebSocket).await;
-        end(&io, peer, way).await;
+        let _peer = end(&io, peer, way).await;
         assert_eq!(told.next().await, is_loss.to_string(), "{way:?}");
     }
 }

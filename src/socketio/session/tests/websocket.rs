@@ -47,7 +47,7 @@ async fn large_messages_are_compressed_unless_their_sender_wants_them_as_they_ar
     while stage.seen.borrow().handle.is_none() {
         tokio::task::yield_now().await;
     }
-    let (handle, large) = (stage.handle(), format!("4{}", "tea ".repeat(500)));
+    let (handle, large) = (stage.handle().await, format!("4{}", "tea ".repeat(500)));
     let first_byte = async |client: &mut HostEnd| {
         loop {
             if let Some(first) = client.taken().first() {
