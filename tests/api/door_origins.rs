@@ -134,7 +134,7 @@ async fn a_door_in_a_scope_or_at_the_root_leaves_other_addresses_alone() {
             scope => App::new().service(web::scope(scope).configure(io.routes()).service(news())),
         };
         let app = test::init_service(app).await;
-        let request = test::TestRequest::with_uri(&format!("{root}{path}")).to_request();
+        let request = test::TestRequest::with_uri(&format!("http://x{root}{path}")).to_request();
         test::call_service(&app, request).await.status().as_u16()
     };
     for root in ["", "/live"] {

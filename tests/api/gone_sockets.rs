@@ -1,6 +1,6 @@
 //! A socket that has left keeps nothing: what was waited for ends, and the socket itself is freed.
 
-use echoroom::socketio::{AckError, NotJoined, Server, Socket};
+use echoroom::socketio::{AckError, NotJoined, Refusal, Server, Socket};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 
 use crate::{
@@ -22,7 +22,7 @@ impl Drop for Token {
 }
 
 /// Waits for an answer and for a room, in two tasks that own the socket.
-fn wait(socket: &Socket, ends: &Ends) {
+fn wait(socket: &Socket<Token>, ends: &Ends) {
     let (answer, joining) = (socket.emit_with_ack::<()>("question", &()), socket.join("room"));
     let (by_answer, by_join) = (socket.clone(), socket.clone());
     let (answered, joined) = (Token("answer", ends.clone()), Token("room", ends.clone()));
@@ -40,26 +40,27 @@ fn wait(socket: &Socket, ends: &Ends) {
 fn start() -> (TestServer, UnboundedReceiver<&'static str>) {
     let (ends, ended) = mpsc::unbounded_channel();
     let io = Server::builder().build();
-    let [by_connect, by_wait, by_out, by_end, by_gone] = [(); 5].map(|()| ends.clone());
-    let main = io.namespace("/").connect(async move |socket: Socket| {
-        socket.set_local_data(Token("socket", by_connect.clone()));
-        // A circle: the socket owns its handlers.
+    let [by_data, by_wait, by_out, by_end, by_gone] = [(); 5].map(|()| ends.clone());
+    let main = io.namespace("/").admit(async move |_| Ok::<_, Refusal>(Token("socket", by_data.clone())));
+    let main = main.connect(async |socket: Socket<Token>| {
+        // Circles: the socket owns its handlers and its value of this thread.
+        socket.set_local_data(socket.clone());
         let owner = socket.clone();
-        socket.on("own", async move |_: Socket| drop(owner.clone()));
+        socket.on("own", async move |_: Socket<Token>| drop(owner.clone()));
         let owner = socket.clone();
         socket.on_any_outgoing(move |_, _| drop(owner.clone()));
     });
-    let main = main.on("wait", async move |socket: Socket| wait(&socket, &by_wait));
+    let main = main.on("wait", async move |socket: Socket<Token>| wait(&socket, &by_wait));
     // In the same turn: neither the client nor the rooms have answered yet.
-    let main = main.on("out", async move |socket: Socket| {
+    let main = main.on("out", async move |socket: Socket<Token>| {
         wait(&socket, &by_out);
         socket.disconnect(false);
     });
-    let main = main.on("end", async move |socket: Socket| {
+    let main = main.on("end", async move |socket: Socket<Token>| {
         wait(&socket, &by_end);
         socket.disconnect(true);
     });
-    main.disconnect(async move |socket: Socket, _| wait(&socket, &by_gone));
+    main.disconnect(async move |socket: Socket<Token>, _| wait(&socket, &by_gone));
     (serve(&io, 1), ended)
 }
 

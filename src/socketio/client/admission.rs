@@ -22,7 +22,7 @@ use crate::{
     socketio::{
         Refusal,
         handle::SessionHandle,
-        namespace::Found,
+        namespace::{ChildClient, Found},
         rooms::messages::{BARE, Connect, EVENTS},
         socket::{Definition, Handshake, Place, Socket, handlers::Running, random_id, seat},
     },
@@ -163,18 +163,24 @@ impl Client {
     ) {
         match outcome {
             Ok(()) => self.admitted(socket, place, comes_back, held),
-            Err(refusal) => {
-                socket.abandon();
-                refuse(&place.namespace, &refusal, &place.handle);
-            }
+            Err(refusal) => self.refuse(&socket, &place, &refusal, held),
         }
+    }
+
+    /// Refuses a client that was asked for. What it has sent meanwhile is dropped, up to its next CONNECT.
+    fn refuse(&mut self, socket: &Socket, place: &Place, refusal: &Refusal, held: Held) {
+        socket.abandon();
+        refuse(&place.namespace, refusal, &place.handle);
+        self.dispatch_held(&place.namespace, held, &place.handle);
     }
 
     fn admitted(&mut self, socket: Socket, place: Place, comes_back: Option<ComesBack>, held: Held) {
         if socket.is_sent_away() {
             // A middleware has disconnected it.
-            socket.abandon();
-            return refuse(&place.namespace, &Refusal::new("Disconnected"), &place.handle);
+            return self.refuse(&socket, &place, &Refusal::new("Disconnected"), held);
+        }
+        if !self.is_current(&place) {
+            return self.refuse(&socket, &place, &Refusal::new("Invalid namespace"), held);
         }
         match comes_back {
             Some(comes_back) => self.come_back(place, comes_back, Some(socket), held),
@@ -201,6 +207,18 @@ impl Client {
             });
         }
         self.welcome(socket, held, &place.handle);
+        // The room server may have removed the namespace before it knew the socket.
+        if !self.is_current(place) {
+            socket.disconnect(false);
+        }
+    }
+
+    /// Whether the namespace has not been removed since it was looked up.
+    fn is_current(&self, place: &Place) -> bool {
+        match &place.child {
+            Some(child) => child.downcast_ref::<ChildClient>().is_none_or(ChildClient::is_current),
+            None => self.setup.table.has_named(&place.namespace),
+        }
     }
 
     /// Where the room server reaches the socket; `None` before the session's actor has started.

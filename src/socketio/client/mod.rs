@@ -156,17 +156,17 @@ impl Client {
                 return self.connect(namespace, auth.unwrap_or(ByteString::from_static("{}")), handle);
             }
             (None, _) => return Err(Broken),
-            // The official client sends CONNECT twice if `connect()` is called again before it reads the first reply.
-            // After its first event or ack it has read that reply, so a further CONNECT is an error.
-            (Some(Joined::In(socket)), Body::Connect(_)) if socket.has_spoken() => return Err(Broken),
-            (Some(_), Body::Connect(_) | Body::Nothing) => {
-                note_nothing(&mut self.meter, handle);
-            }
             (Some(Joined::Admitting(admitting)), body) => {
                 admitting.held.push(HeldPacket::new(body, len, handle))
             }
             (Some(Joined::Returning(returning)), body) => {
                 returning.held.push(HeldPacket::new(body, len, handle))
+            }
+            // The official client sends CONNECT twice if `connect()` is called again before it reads the first reply.
+            // After its first event or ack it has read that reply, so a further CONNECT is an error.
+            (Some(Joined::In(socket)), Body::Connect(_)) if socket.has_spoken() => return Err(Broken),
+            (Some(Joined::In(_)), Body::Connect(_) | Body::Nothing) => {
+                note_nothing(&mut self.meter, handle);
             }
             (Some(Joined::In(socket)), Body::Event { name, args, id }) => {
                 socket.note_speech();
@@ -193,9 +193,15 @@ impl Client {
         for HeldPacket { body, len, accepted } in held {
             // Release the old share: handling charges the intake again.
             drop(accepted);
-            if !self.joined.contains_key(namespace) && !matches!(body, Body::Connect(_)) {
+            match (self.joined.get(namespace), &body) {
                 // The client sent it before it could know that it was refused, or has disconnected.
-                continue;
+                (None, body) if !matches!(body, Body::Connect(_)) => continue,
+                // The client sent it before it could know that it is connected.
+                (Some(Joined::In(_)), Body::Connect(_)) => {
+                    note_nothing(&mut self.meter, handle);
+                    continue;
+                }
+                _ => {}
             }
             if self.dispatch(Packet { namespace: namespace.clone(), body }, len, handle).is_err() {
                 return handle.end(Ending::ParseError);
@@ -229,7 +235,7 @@ impl Client {
         self.dispatch_held(&namespace, held, handle);
     }
 
-    /// Removes sockets that the server disconnected.
+    /// Removes sockets that the server disconnected: all of them, if it closes the session.
     fn let_go(&mut self) {
         let is_out = |joined: &Joined| matches!(joined, Joined::In(socket) if socket.is_sent_away());
         // Usually there is none.
@@ -237,6 +243,13 @@ impl Client {
             self.joined.iter().find(|(_, joined)| is_out(joined)).map(|(name, _)| name.clone())
         {
             self.take_out(&name, Reason::BY_SERVER);
+            for joined in self.joined.values() {
+                if let Joined::In(socket) = joined
+                    && socket.is_closing()
+                {
+                    socket.disconnect(false);
+                }
+            }
         }
     }
 

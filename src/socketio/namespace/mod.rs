@@ -5,7 +5,7 @@ use std::{fmt, marker::PhantomData, sync::Arc, time::Duration};
 use bytestring::ByteString;
 use serde::{Serialize, de::DeserializeOwned};
 
-pub(crate) use self::table::{Bounds, Family, FamilyId, Found, Table};
+pub(crate) use self::table::{Bounds, ChildClient, Family, FamilyId, Found, Table};
 use super::{
     AckStream,
     emitter::Emitter,

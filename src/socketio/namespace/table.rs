@@ -60,11 +60,14 @@ struct Entries {
     last_family: usize,
     /// Namespaces of families that clients have connected to.
     children: HashMap<ByteString, Child>,
+    last_child: u64,
     on_new: Vec<Arc<OnNew>>,
 }
 
 /// A namespace of a family.
 struct Child {
+    /// No two children of a server have one number, not even of one name.
+    number: u64,
     family: FamilyId,
     /// The clients that are connected or want to be.
     clients: usize,
@@ -74,11 +77,19 @@ struct Child {
 pub(crate) struct ChildClient {
     table: Arc<Table>,
     name: ByteString,
+    number: u64,
+}
+
+impl ChildClient {
+    /// Whether the namespace has not been removed.
+    pub(crate) fn is_current(&self) -> bool {
+        self.table.read().children.get(&self.name).is_some_and(|child| child.number == self.number)
+    }
 }
 
 impl Drop for ChildClient {
     fn drop(&mut self) {
-        self.table.client_left(&self.name);
+        self.table.client_left(&self.name, self.number);
     }
 }
 
@@ -117,8 +128,8 @@ impl Table {
         // The lock is free here: a predicate is the program's code.
         let found = families.into_iter().find(|(_, family)| family.has(name, handshake));
         let (id, _) = found.ok_or_else(|| Refusal::new("Invalid namespace"))?;
-        let (definition, on_new) = self.enter_child(name, id)?;
-        let child = Some(ChildClient { table: Arc::clone(self), name: name.clone() });
+        let (definition, number, on_new) = self.enter_child(name, id)?;
+        let child = Some(ChildClient { table: Arc::clone(self), name: name.clone(), number });
         for hook in on_new {
             if catch_unwind(AssertUnwindSafe(|| hook(name))).is_err() {
                 error!("the hook for new namespaces panicked for {name}");
@@ -127,14 +138,15 @@ impl Table {
         Ok(Found { definition, child })
     }
 
-    /// Counts a client of a namespace of a family. Returns the definition, and whom to tell if the namespace is new.
+    /// Counts a client of a namespace of a family. Returns the definition, the number of the namespace, and whom to tell
+    /// if it is new.
     fn enter_child(
         &self,
         name: &ByteString,
         family: FamilyId,
-    ) -> Result<(Arc<Definition>, Vec<Arc<OnNew>>), Refusal> {
+    ) -> Result<(Arc<Definition>, u64, Vec<Arc<OnNew>>), Refusal> {
         let mut entries = self.write();
-        let Entries { families, children, on_new, .. } = &mut *entries;
+        let Entries { families, children, last_child, on_new, .. } = &mut *entries;
         // It may have been removed since.
         let Some((_, definition)) = families.get(&family) else {
             return Err(Refusal::new("Invalid namespace"));
@@ -142,21 +154,22 @@ impl Table {
         let definition = Arc::clone(definition);
         if let Some(child) = children.get_mut(name) {
             child.clients += 1;
-            return Ok((definition, Vec::new()));
+            return Ok((definition, child.number, Vec::new()));
         }
         if children.len() >= self.bounds.max_children {
             warn!("max_child_namespaces: there are {} already, a client is refused", children.len());
             return Err(Refusal::new("Too many namespaces"));
         }
-        children.insert(name.clone(), Child { family, clients: 1 });
+        *last_child += 1;
+        children.insert(name.clone(), Child { number: *last_child, family, clients: 1 });
         info!("namespace {name} is new");
-        Ok((definition, on_new.clone()))
+        Ok((definition, *last_child, on_new.clone()))
     }
 
     /// A client of a namespace of a family has left.
-    fn client_left(&self, name: &ByteString) {
+    fn client_left(&self, name: &ByteString, number: u64) {
         let mut entries = self.write();
-        let Some(child) = entries.children.get_mut(name) else {
+        let Some(child) = entries.children.get_mut(name).filter(|child| child.number == number) else {
             return;
         };
         child.clients = child.clients.saturating_sub(1);
@@ -165,9 +178,14 @@ impl Table {
         }
     }
 
+    /// Whether there is a namespace of its own with this name.
+    pub(crate) fn has_named(&self, name: &str) -> bool {
+        self.read().named.contains_key(name)
+    }
+
     /// Adds a namespace, if there is none of this name.
     pub(crate) fn add(&self, name: &ByteString) {
-        if !self.read().named.contains_key(name) {
+        if !self.has_named(name) {
             self.write().named.entry(name.clone()).or_default();
         }
     }

@@ -126,7 +126,8 @@ impl<U: SocketData> Socket<U> {
         self.flagged().volatile()
     }
 
-    /// Does not repeat the next event if the client is recovered and has missed it.
+    /// Does not repeat the next event if the client is recovered and has missed it. The event may overtake events to rooms
+    /// that were emitted just before.
     pub fn unrecorded(&self) -> SocketEmitter {
         self.flagged().unrecorded()
     }
@@ -179,7 +180,9 @@ impl<U: SocketData> Socket<U> {
 impl Socket {
     /// Sends an event to the client, which is connected.
     fn send_event(&self, args: Args, guarantee: Guarantee, is_compressed: bool) {
-        if self.0.pid.is_some() {
+        // A client takes the last text of an event for its offset, so one that ends with a text needs an offset.
+        let is_direct = guarantee == Guarantee::Once && !args.ends_with_text();
+        if self.0.pid.is_some() && !is_direct {
             // Through the room server, which keeps the event for recovery and puts it in order with events to rooms.
             let emitter = Emitter::new(self.0.desk.room_server.clone(), self.0.namespace.clone());
             return emitter

@@ -8,7 +8,10 @@ use super::{Data, Phase, Reason, Socket, SocketInfo, turns::Turn};
 use crate::{
     domain::SocketId,
     protocol::socketio::ServerPacket,
-    socketio::rooms::messages::{Disconnect, SocketNews},
+    socketio::{
+        Ending,
+        rooms::messages::{Disconnect, SocketNews},
+    },
 };
 
 impl Socket {
@@ -49,6 +52,11 @@ impl Socket {
         self.0.phase.get() == Phase::SentAway
     }
 
+    /// Whether the server closes the whole session.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.0.handle.ending() == Some(Ending::ClosedByServer)
+    }
+
     /// Notes an event or an ack. A client sends one only after it has read the reply to CONNECT.
     pub(crate) fn note_speech(&self) {
         self.0.has_spoken.set(true);
@@ -73,6 +81,7 @@ impl Socket {
     /// The socket leaves: its handlers are told, and nothing more goes to its client or comes from the room server.
     /// `may_return` keeps it for recovery.
     pub(crate) fn leave_namespace(&self, reason: Reason, may_return: bool) {
+        self.0.is_leaving.set(true);
         self.note_leaving(&reason);
         self.0.phase.set(Phase::Gone);
         drop(self.0.waiting.take());

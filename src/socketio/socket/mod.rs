@@ -85,6 +85,8 @@ struct State {
     /// Whether the client has sent an event or an ack.
     has_spoken: Cell<bool>,
     phase: Cell<Phase>,
+    /// Its handlers are told that it leaves.
+    is_leaving: Cell<bool>,
     /// What is to be done once the socket is connected.
     waiting: RefCell<Vec<Box<dyn FnOnce(&Socket)>>>,
     awaited: Awaited,
@@ -179,6 +181,7 @@ impl Socket {
             was_recovered,
             has_spoken: Cell::new(false),
             phase: Cell::new(Phase::Joining),
+            is_leaving: Cell::new(false),
             waiting: RefCell::default(),
             awaited: Awaited::from(first_ack),
             rooms: RefCell::new(rooms.into_iter().collect()),
@@ -289,13 +292,17 @@ impl<U: SocketData> Socket<U> {
         if matches!(self.0.phase.get(), Phase::SentAway | Phase::Gone) {
             return;
         }
+        if close {
+            self.0.handle.end(Ending::ClosedByServer);
+        }
+        if self.0.is_leaving.get() {
+            // Its client may connect again at once, and must not take the packet for the new socket.
+            return;
+        }
         if self.0.phase.get() == Phase::Connected {
             self.send(ServerPacket::Disconnect, &[]);
         }
         self.0.phase.set(Phase::SentAway);
-        if close {
-            self.0.handle.end(Ending::ClosedByServer);
-        }
         self.0.handle.wake();
     }
 

@@ -130,6 +130,27 @@ async fn a_refusal_has_its_data_and_what_came_meanwhile_is_dropped() {
     }
 }
 
+#[actix_web::test]
+async fn each_connect_that_comes_behind_a_refusal_or_a_disconnect_during_an_admission_is_answered() {
+    for by in EACH {
+        let (io, gate, told) = start();
+        let server = serve(&io, 2);
+        let mut peer = Peer::connected(&server, by).await;
+        let no = r#"0/slow,{"is":"no"}"#;
+        peer.send_all(&[no, r#"2/slow,["say","dropped"]"#, "0/slow,", "1/slow,", no]).await;
+        peer.expect(r#"27["ping"]"#, r#"37["pong"]"#).await;
+        told.expect(["asked"]).await;
+        gate.add_permits(3);
+        let refused = r#"4/slow,{"message":"go away","data":{"why":[1]}}"#;
+        assert_eq!(peer.next().await, refused);
+        assert!(peer.next().await.starts_with(r#"0/slow,{"sid":""#));
+        told.expect(["asked", "connected", "client namespace disconnect", "asked"]).await;
+        assert_eq!(peer.next().await, refused);
+        peer.expect(r#"27["ping"]"#, r#"37["pong"]"#).await;
+        assert!(told.is_quiet().await);
+    }
+}
+
 /// Sends its word when it is dropped.
 struct Token(Tell);
 

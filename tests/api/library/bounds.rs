@@ -58,8 +58,9 @@ async fn reading_stops_while_handlers_of_large_events_wait_and_goes_on_afterward
 #[actix_web::test]
 async fn handlers_of_small_events_that_never_end_are_bounded() {
     for is_sequential in [false, true] {
-        let pings = Duration::from_millis(50);
-        let io = Server::builder().max_unhandled_bytes(BOUND).ping_interval(pings).build();
+        let brief = Duration::from_millis(50);
+        let io =
+            Server::builder().max_unhandled_bytes(BOUND).ping_interval(brief).ping_timeout(brief).build();
         let begun = Arc::new(AtomicUsize::new(0));
         let count = Arc::clone(&begun);
         let namespace = io.namespace("/").on("s", async move |_: Socket| {

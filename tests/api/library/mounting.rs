@@ -113,7 +113,7 @@ async fn the_sockets_of_a_worker_share_its_state() {
         count.set(count.get() + 1);
         ack.send(&(count.get(), socket.state::<String>().is_none()));
     });
-    let server = run!(1, move || App::new().configure(io.routes_with(Rc::new(Cell::new(10)))));
+    let server = run!(1, move || App::new().configure(io.routes_with(Rc::new(Cell::new(10_u32)))));
     let (mut one, mut two) =
         (Peer::connected(&server, By::WebSocket).await, Peer::connected(&server, By::Polling).await);
     for round in 0..3 {
