@@ -10,7 +10,10 @@ use std::{any::Any, rc::Rc, sync::Arc, time::Duration};
 use bytes::Bytes;
 use bytestring::ByteString;
 
-use crate::{connection::admission::Admitted, domain::SocketId};
+use crate::{
+    connection::{Lease, admission::Admitted},
+    domain::SocketId,
+};
 
 pub use self::{
     cookie::{Cookie, CookieError, SameSite},
@@ -62,6 +65,8 @@ mod transport;
 pub struct Visitor {
     /// The request that begins the session.
     pub request: Arc<Request>,
+    /// Charged for the request beyond a free share of 4 KiB, if it is.
+    pub lease: Option<Lease>,
     /// The client's share of the session limit, if sessions are counted.
     pub admitted: Option<Admitted>,
     /// Whether the client takes base64 text frames instead of binary frames.

@@ -1,10 +1,11 @@
 //! What a session of Socket.IO knows of itself: its request, its id, its transport, and a value of its worker.
 
+use actix_web::rt::task::yield_now;
 use echoroom::socketio::{EngineSettings, Policy, SessionHandle};
 
 use crate::{
-    embedded::{Embedded, POLLING, WEBSOCKET, open_packet},
-    helpers::text,
+    embedded::{Embedded, POLLING, WEBSOCKET, open_packet, status},
+    helpers::{soon, text},
     sockets::{Poller, next_text},
 };
 
@@ -63,4 +64,28 @@ async fn a_session_is_told_of_its_upgrade_once() {
     assert!(embedded.engine.find(&sid).is_some(), "the session is the one that polled");
     drop(raw);
     assert_eq!(embedded.told().await, "closed: transport close");
+}
+
+#[actix_web::test]
+async fn a_large_head_is_charged_while_its_session_lives_and_refused_without_memory() {
+    let embedded = Embedded::start(EngineSettings::default(), Policy::default());
+    let (engine, large) = (&embedded.engine, format!("X-Large: {}\r\n", "x".repeat(60_000)));
+    for _ in 0..3 {
+        let (_, body) = embedded.get(POLLING, &large).await;
+        let sid = open_packet(&body)["sid"].as_str().expect("a sid").to_owned();
+        assert!(engine.budget().used() >= 60_000, "{}", engine.budget().used());
+        let poller = Poller::of(&embedded.server, sid);
+        assert_eq!(poller.post("1").await.status, 200);
+        soon("the memory is given back", async {
+            while engine.budget().used() > 0 {
+                yield_now().await;
+            }
+        })
+        .await;
+    }
+    let mut lease = engine.lease();
+    lease.hold(engine.budget().bound()).expect("nothing else is held");
+    assert_eq!(status(&embedded.get(POLLING, &large).await.0), "503");
+    assert_eq!(status(&embedded.shake_hands(WEBSOCKET, &large).await), "503");
+    assert_eq!(status(&embedded.get(POLLING, "").await.0), "200", "a usual head is free");
 }
