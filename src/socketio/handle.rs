@@ -22,7 +22,7 @@ use super::{Ending, deflating, registry::Sid, request::Request, transport::Trans
 use crate::{
     broadcast::Delivery,
     connection::{
-        Backlog, DirectOutlet, Intake,
+        Backlog, DirectOutlet, Intake, Lease,
         outbound::{Outbound, Outlet},
     },
     domain::SocketId,
@@ -47,6 +47,8 @@ pub(super) struct Facts {
     pub sid: Sid,
     /// The HTTP request that began it.
     pub request: Arc<Request>,
+    /// Charged for the request.
+    pub _lease: Option<Lease>,
     /// A value of the worker.
     pub state: Option<Rc<dyn Any>>,
 }

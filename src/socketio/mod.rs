@@ -6,7 +6,7 @@ use serde::Serialize;
 
 use self::handle::SessionHandle;
 use crate::{
-    connection::{Ending, admission::Admitted},
+    connection::{Ending, Lease, admission::Admitted},
     domain::SocketId,
 };
 
@@ -113,6 +113,8 @@ impl From<String> for Refusal {
 pub(crate) struct Visitor {
     /// The request that begins the session.
     pub(crate) request: Arc<Request>,
+    /// Charged for the request beyond a free share of 4 KiB, if it is.
+    pub(crate) lease: Option<Lease>,
     /// The client's share of the session limit, if sessions are counted.
     pub(crate) admitted: Option<Admitted>,
     /// Whether the client takes base64 text frames instead of binary frames.

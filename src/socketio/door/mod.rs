@@ -165,8 +165,7 @@ fn refuse(refusal: Refusal, asked: &Asked<'_>, door: &Door) -> HttpResponse {
     }
     // Requests of a session that is gone are none that could have become one.
     if asked.query.sid.is_none() {
-        let is_foreign = refusal.error == RequestError::Forbidden;
-        door.engine.metrics.refused(if is_foreign { "origin" } else { "handshake" });
+        door.engine.metrics.refused(if refusal.is_for_origin() { "origin" } else { "handshake" });
     }
     refusal.respond(asked, &door.engine.settings.hooks)
 }
@@ -197,10 +196,15 @@ async fn begin(asked: &Asked<'_>, payload: web::Payload, door: &Door) -> Result<
     if let Err(refusal) = ask(asked, &settings.hooks).await {
         return Ok(refuse(refusal, asked, door));
     }
-    let visitor = match admit(asked, door) {
+    let mut visitor = match admit(asked, door) {
         Ok(visitor) => visitor,
         Err(full) => return Ok(refuse_for_now(door, full)),
     };
+    let mut lease = door.engine.lease();
+    if let Err(error) = lease.hold(visitor.request.len()) {
+        return Ok(unavailable(&error));
+    }
+    visitor.lease = Some(lease);
     let begun = match asked.is_upgrade {
         true => accept::begin(asked.req, payload, &door.engine, (door.begin)(), visitor),
         false => begin_polling(asked, door, visitor).map_err(AcceptError::Id),
@@ -235,10 +239,10 @@ fn admit(asked: &Asked<'_>, door: &Door) -> Result<Visitor, Full> {
     if door.engine.is_ending() {
         return Err(Full::Draining);
     }
-    let request = Arc::clone(asked.request());
+    let (request, wants_base64) = (Arc::clone(asked.request()), asked.query.wants_base64());
     let admission = door.policy.admission.as_ref();
     let admitted = admission.map(|admission| admission.admit(request.address())).transpose()?;
-    Ok(Visitor { request, admitted, wants_base64: asked.query.wants_base64(), state: door.state.clone() })
+    Ok(Visitor { request, lease: None, admitted, wants_base64, state: door.state.clone() })
 }
 
 /// Rejects a handshake over a bound, as other doors do.

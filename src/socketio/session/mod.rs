@@ -103,7 +103,12 @@ impl SocketIoSession {
                 Outbound::polled(bounds, lease, session, registry.metrics.bytes_sent())
             }
         };
-        let facts = Facts { sid: Arc::clone(&sid), request: visitor.request, state: visitor.state };
+        let facts = Facts {
+            sid: Arc::clone(&sid),
+            request: visitor.request,
+            _lease: visitor.lease,
+            state: visitor.state,
+        };
         let handle = SessionHandle::new(outbound.clone(), gate.intake(), facts, flusher);
         handle.set_compression(incoming.as_ref().and_then(|incoming| incoming.compression));
         let now = Instant::now();
