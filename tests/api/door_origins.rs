@@ -1,10 +1,14 @@
 //! Which pages may use Socket.IO in a program of one's own, by which transport.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use actix_web::{App, HttpResponse, test, web};
 use echoroom::{
+    app::embed::Budget,
     config::Switch,
-    socketio::{Cors, EngineSettings, Origins, Policy},
+    socketio::{
+        Carried, Cors, Door, Ending, Engine, EngineSettings, Origins, Policy, SessionHandle, configure_door,
+    },
 };
 
 use crate::embedded::{Embedded, POLLING, WEBSOCKET, status};
@@ -124,4 +128,41 @@ async fn the_client_s_script_is_served_unless_that_is_off() {
         let (head, body) = embedded.get("/socket.io/socket.io.js", "").await;
         assert_eq!((status(&head), body.contains("function")), (expected, expected == "200"));
     }
+}
+
+#[actix_web::test]
+async fn a_door_in_a_scope_or_at_the_root_leaves_other_addresses_alone() {
+    let status_at = async |root: &'static str, path: &str| {
+        let engine =
+            Engine::new(EngineSettings::default(), Arc::default(), Budget::new(1 << 20), Arc::default());
+        let door = Door::new(engine, || Box::new(Silent));
+        let news = || web::resource("/news").to(HttpResponse::Ok);
+        let app = match root {
+            "" => App::new().configure(|cfg| configure_door(cfg, "", door)).service(news()),
+            scope => {
+                let scope = web::scope(scope).configure(|cfg| configure_door(cfg, "", door)).service(news());
+                App::new().service(scope)
+            }
+        };
+        let app = test::init_service(app).await;
+        let request = test::TestRequest::with_uri(&format!("{root}{path}")).to_request();
+        test::call_service(&app, request).await.status().as_u16()
+    };
+    for root in ["", "/live"] {
+        for path in ["?EIO=4&transport=polling", "/?EIO=4&transport=polling", "/socket.io.js"] {
+            assert_eq!(status_at(root, path).await, 200, "{root}{path}");
+        }
+    }
+    assert_eq!(status_at("", "/news").await, 200);
+}
+
+/// A session without content.
+struct Silent;
+
+impl Carried for Silent {
+    fn text(&mut self, _: bytestring::ByteString, _: &SessionHandle) {}
+
+    fn binary(&mut self, _: bytes::Bytes, _: &SessionHandle) {}
+
+    fn closed(&mut self, _: &Ending) {}
 }
