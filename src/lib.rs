@@ -76,7 +76,7 @@ pub mod testing {
             kept::Kept,
             line::{self, Line},
         },
-        connection::{Backlog, Direct, DirectOutlet},
+        connection::{Backlog, Budget, Direct, DirectOutlet},
         domain::{MemberId, RoomName, WorkerId},
         journal::{
             Append, Epoch, Journal, Keyed, Kind, NewEntry, Record, Records, Retention, memory::MemoryJournal,

@@ -4,7 +4,7 @@
 pub use self::settings::*;
 pub use self::{
     host::{AllowedHost, HostName},
-    network::Network,
+    network::{Network, NetworkError},
     node_name::{NodeName, NodeNameError},
     origin::{AllowedOrigin, OriginError},
     per_address::PerAddress,

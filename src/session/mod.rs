@@ -27,7 +27,7 @@ use crate::{
     nodes::redis::link_thread::RedisLink,
     parts::{Mailbox, Parts},
     protocol::websocket::deflate::{Deflaters, Inflater},
-    socketio::Engine,
+    socketio::Server,
 };
 
 pub(crate) mod chat_socket;
@@ -60,7 +60,7 @@ pub struct Worker {
     /// The pictures of users.
     pub avatars: Arc<AvatarStore>,
     /// The Socket.IO sessions of the process.
-    pub engine: Arc<Engine>,
+    pub io: Server,
     /// The memory budget of all clients of the process.
     pub budget: Arc<Budget>,
     /// The limits on sessions and handshakes of the process.

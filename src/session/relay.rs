@@ -4,57 +4,48 @@
 //! An ack is `{}` if the event was accepted and `{error: {code, msg}}` if it was rejected. Without an ack a
 //! rejection is an `error` event.
 
-use std::{cell::RefCell, rc::Rc, time::Instant};
+use std::{
+    sync::{Mutex, PoisonError},
+    time::Instant,
+};
 
 use bytestring::ByteString;
 use serde::{Deserialize, Serialize};
 
 use crate::{
-    config::Settings,
-    connection::rate::{Measure, Meter, RateLimit},
-    domain::RoomName,
-    protocol::{
-        chat::{Code, Failure},
-        socketio::Args,
-    },
-    socketio::{
+    connection::{
         Ending,
-        namespaces::{AckTo, Event, Namespace, Refusal, Socket, SocketHandler},
+        rate::{Measure, Meter, RateLimit},
     },
+    domain::RoomName,
+    protocol::chat::{Code, Failure},
+    socketio::{Event, Server, Socket},
 };
 
 /// Name of the namespace.
-pub(crate) const NAMESPACE: &str = "/relay";
+const NAMESPACE: &str = "/relay";
 
-/// The `/relay` namespace.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Relay {
-    rate: Option<RateLimit>,
+/// Adds the namespace to a server. Clients may send events at this rate.
+pub(crate) fn serve(io: &Server, rate: Option<RateLimit>) {
+    // Sequential: each sender's events reach the others in their order, also around a change of rooms.
+    io.namespace(NAMESPACE)
+        .sequential()
+        .admit(async move |_| {
+            Ok(Relay { meter: Mutex::new(rate.map(|limit| Meter::new(limit, Instant::now()))) })
+        })
+        .on_any(async |socket, event| event_of(&socket, &event).await);
+}
+
+/// What is kept for each socket.
+struct Relay {
+    meter: Mutex<Option<Meter>>,
 }
 
 impl Relay {
-    /// Creates the namespace with the message rate of the settings.
-    pub(crate) fn of(settings: &Settings) -> Self {
-        Self { rate: RateLimit::of(settings) }
+    fn measure(&self) -> Option<Measure> {
+        let mut meter = self.meter.lock().unwrap_or_else(PoisonError::into_inner);
+        meter.as_mut().map(|meter| meter.measure(Instant::now()))
     }
-}
-
-impl Namespace for Relay {
-    fn admit(&self, _: &str) -> Result<Box<dyn SocketHandler>, Refusal> {
-        let meter = self.rate.map(|limit| Meter::new(limit, Instant::now()));
-        Ok(Box::new(RelaySocket { meter, home: Rc::default() }))
-    }
-
-    fn recovers(&self) -> bool {
-        true
-    }
-}
-
-/// The handler of one socket in the namespace.
-struct RelaySocket {
-    meter: Option<Meter>,
-    /// The last room that the socket entered. The socket returns to it if another room rejects it.
-    home: Rc<RefCell<Option<ByteString>>>,
 }
 
 /// Argument of `join`.
@@ -80,91 +71,65 @@ struct Failed<'a> {
     error: &'a Failure,
 }
 
-impl RelaySocket {
-    /// Counts an event against the rate. A flood ends the session.
-    fn measure(&mut self, socket: &Socket) -> Result<(), Failure> {
-        match self.meter.as_mut().map(|meter| meter.measure(Instant::now())) {
-            Some(Measure::TooFast { retry_after }) => Err(Failure::too_fast(retry_after)),
-            Some(Measure::Flood) => {
-                socket.handle().end(Ending::Flood);
-                Err(Failure::of(Code::RateLimited))
-            }
-            Some(Measure::Fits) | None => Ok(()),
+async fn event_of(socket: &Socket<Relay>, event: &Event) {
+    let outcome = match event.name() {
+        _ if !socket.is_connected() => return,
+        _ if let Err(failure) = measure(socket) => Err(failure),
+        "join" => join(socket, event).await,
+        "leave" => {
+            rooms_of(socket).into_iter().for_each(|room| socket.leave(room));
+            event.ack().send(&Done {});
+            Ok(())
         }
-    }
-
-    fn join(&self, socket: &Socket, args: &Args, ack: Option<AckTo>) -> Result<(), (Option<AckTo>, Failure)> {
-        let wish = args.element(1).and_then(|json| serde_json::from_str(json).ok());
-        let Some(Wish::Name(name) | Wish::Fields { room: name }) = wish else {
-            return Err((ack, Failure::with(Code::BadField, "join needs the name of a room")));
-        };
-        let room = match RoomName::parse(&name).and_then(|name| name.check_new().map(|()| name)) {
-            Ok(room) => ByteString::from(room.as_str()),
-            Err(error) => return Err((ack, Failure::with(Code::BadRoom, error.to_string()))),
-        };
-        // One room at a time. Events that follow `join` go to the new room already.
-        for former in socket.rooms().into_iter().filter(|former| *former != room) {
-            socket.leave(former);
+        _ => relay(socket, event),
+    };
+    if let Err(error) = outcome {
+        let error = &error;
+        if event.ack().is_wanted() {
+            event.ack().send(&Failed { error });
+        } else {
+            socket.unrecorded().emit("error", error);
         }
-        let home = Rc::clone(&self.home);
-        socket.join_and(room.clone(), move |socket, is_in| {
-            if is_in {
-                answer(ack, &Joined { room: &room });
-                return drop(home.replace(Some(room)));
-            }
-            // Return to the former room, unless the socket has joined another one since.
-            if let Some(home) = home.borrow().clone().filter(|_| socket.rooms().is_empty()) {
-                socket.join(home);
-            }
-            fail(socket, ack, &Failure::of(Code::TooManyRooms));
-        });
-        Ok(())
-    }
-
-    fn relay(socket: &Socket, event: Event) -> Result<(), (Option<AckTo>, Failure)> {
-        let Event { args, ack, accepted, .. } = event;
-        let Some(room) = socket.rooms().into_iter().next() else {
-            return Err((ack, Failure::of(Code::NotInRoom)));
-        };
-        socket.to(room).holding(accepted).emit_args(args);
-        answer(ack, &Done {});
-        Ok(())
     }
 }
 
-/// Sends an ack if the client asked for one.
-fn answer(ack: Option<AckTo>, data: &impl Serialize) {
-    if let Some(ack) = ack {
-        ack.answer(&Args::answer(data));
-    }
-}
-
-fn fail(socket: &Socket, ack: Option<AckTo>, error: &Failure) {
-    match ack {
-        Some(ack) => ack.answer(&Args::answer(&Failed { error })),
-        None => socket.emit_once("error", error),
-    }
-}
-
-impl SocketHandler for RelaySocket {
-    fn connected(&mut self, socket: &Socket) {
-        self.home.replace(socket.rooms().into_iter().next());
-    }
-
-    fn event(&mut self, socket: &Socket, event: Event) {
-        let outcome = match self.measure(socket) {
-            Err(failure) => Err((event.ack, failure)),
-            Ok(()) if event.name == "join" => self.join(socket, &event.args, event.ack),
-            Ok(()) if event.name == "leave" => {
-                self.home.take();
-                socket.rooms().into_iter().for_each(|room| socket.leave(room));
-                answer(event.ack, &Done {});
-                Ok(())
-            }
-            Ok(()) => Self::relay(socket, event),
-        };
-        if let Err((ack, failure)) = outcome {
-            fail(socket, ack, &failure);
+/// Counts an event against the rate. A flood ends the session.
+fn measure(socket: &Socket<Relay>) -> Result<(), Failure> {
+    match socket.data().measure() {
+        Some(Measure::TooFast { retry_after }) => Err(Failure::too_fast(retry_after)),
+        Some(Measure::Flood) => {
+            socket.end_session(Ending::Flood);
+            Err(Failure::of(Code::RateLimited))
         }
+        Some(Measure::Fits) | None => Ok(()),
     }
+}
+
+/// The rooms of the socket; one at most, unless it was put into more from outside.
+fn rooms_of(socket: &Socket<Relay>) -> Vec<ByteString> {
+    socket.rooms().into_iter().filter(|room| *room != socket.id()).collect()
+}
+
+async fn join(socket: &Socket<Relay>, event: &Event) -> Result<(), Failure> {
+    let wish = event.decode().map_err(|_| Failure::with(Code::BadField, "join needs the name of a room"))?;
+    let (Wish::Name(name) | Wish::Fields { room: name }) = wish;
+    let room = RoomName::parse(&name).and_then(|name| name.check_new().map(|()| name));
+    let room = room.map_err(|error| Failure::with(Code::BadRoom, error.to_string()))?;
+    let (room, former) = (ByteString::from(room.as_str()), rooms_of(socket));
+    // One room at a time.
+    former.iter().filter(|former| **former != room).for_each(|former| socket.leave(former));
+    if socket.join(room.clone()).await.is_err() {
+        // Back to the former room, which still has its place unless another room has taken it.
+        former.iter().for_each(|former| drop(socket.join(former)));
+        return Err(Failure::of(Code::TooManyRooms));
+    }
+    event.ack().send(&Joined { room: &room });
+    Ok(())
+}
+
+fn relay(socket: &Socket<Relay>, event: &Event) -> Result<(), Failure> {
+    let room = rooms_of(socket).into_iter().next().ok_or_else(|| Failure::of(Code::NotInRoom))?;
+    socket.to(room).emit_args(event.args().clone());
+    event.ack().send(&Done {});
+    Ok(())
 }

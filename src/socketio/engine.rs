@@ -9,15 +9,12 @@ use std::{
     },
 };
 
-use bytestring::ByteString;
-
 use super::{
     Carried, Visitor,
     desk::Desk,
     gate::Gate,
     ids::IdError,
     link::Incoming,
-    namespaces::{Emitter, Namespaces},
     registry::{Registry, Reserved, Sid},
     requests::Entry,
     rooms::RoomServer,
@@ -87,11 +84,6 @@ impl Engine {
         }
     }
 
-    /// Emits to the sockets of a namespace from any thread: to all sockets, or to some rooms.
-    pub fn namespace(&self, name: impl Into<ByteString>) -> Emitter {
-        Emitter::new(self.room_server().clone(), name.into())
-    }
-
     /// Adds a worker with its own fan-out to the room server. Call once per worker, on its thread.
     pub fn desk(&self) -> Desk {
         let outlets = Outlets::default();
@@ -107,7 +99,7 @@ impl Engine {
         let worker = WorkerId(self.desks.fetch_add(1, Ordering::Relaxed));
         let room_server = self.room_server().clone();
         room_server.do_send(AddWorker { worker, fanout: Arc::new(fanout) });
-        Desk { room_server, worker, outlets }
+        Desk { room_server, worker, outlets, max_pending_acks: self.settings.max_pending_acks }
     }
 
     /// Starts a polling session. Returns its id and its first packets, the response to the first request.
@@ -155,13 +147,6 @@ impl Engine {
         let session =
             SocketIoSession::start(registry, Arc::clone(&sid), incoming, carried, visitor, Arc::clone(&gate));
         self.registry.add(sid, Entry::new(session.recipient(), gate));
-    }
-}
-
-impl Namespaces {
-    /// Returns a factory of [`Carried`] for the sessions of `engine` on this worker. Call once per worker, on its thread.
-    pub fn carried(self, engine: &Engine) -> impl Fn() -> Box<dyn Carried> + 'static {
-        self.carried_at(engine, engine.desk())
     }
 }
 

@@ -65,6 +65,7 @@ mod on_actix;
 mod order;
 mod order_of_kinds;
 mod order_over_upgrades;
+mod outside;
 mod page;
 mod parts_again;
 mod path_prefix;
