@@ -6,7 +6,7 @@
 use std::{env, error::Error, time::Duration};
 
 use actix_web::{App, HttpServer};
-use echoroom::socketio::{Builder, Event, Server, Socket};
+use echoroom::socketio::{Builder, EngineSocket, Event, Server, Socket};
 use serde_json::Value;
 
 #[actix_web::main]
@@ -14,7 +14,9 @@ async fn main() -> Result<(), Box<dyn Error>> {
     env_logger::init();
     let port = argument(1, 3000);
     let port = u16::try_from(port)?;
-    let echo = settings().path("/engine.io").build_engine(|socket, message| socket.send(message))?;
+    let echo = settings()
+        .path("/engine.io")
+        .build_engine(|socket: &EngineSocket<'_>, message| socket.send(message))?;
     let sockets = settings().try_build()?;
     sockets.namespace("/").connect(send_auth_back).on_any(async |socket: Socket, event: Event| {
         match event.name() {
