@@ -17,17 +17,18 @@ use super::{
     link::Incoming,
     registry::{Registry, Reserved, Sid},
     requests::Entry,
-    rooms::{RoomServer, messages::NamespaceEmptied},
+    rooms::RoomServer,
     session::SocketIoSession,
     settings::EngineSettings,
     transport::Transport,
 };
 use crate::{
     broadcast::{AddWorker, EndBroadcasts, FanOut, Outlets},
-    connection::{Budget, Intake},
+    connection::{Budget, Intake, lease::report_counts},
     domain::WorkerId,
+    logging,
     metrics::Metrics,
-    parts::{Mailbox, Parts},
+    parts::{Mailbox, Parts, Seconds},
     protocol::engineio,
 };
 
@@ -36,7 +37,6 @@ pub struct Engine {
     registry: Arc<Registry>,
     /// Started at first use.
     room_server: OnceLock<Mailbox<RoomServer>>,
-    emptied: Arc<OnceLock<NamespaceEmptied>>,
     parts: Arc<Parts>,
     desks: AtomicUsize,
 }
@@ -59,21 +59,7 @@ impl Engine {
         parts: Arc<Parts>,
     ) -> Arc<Self> {
         let registry = Registry::new(settings, metrics, budget);
-        Arc::new(Self {
-            registry,
-            room_server: OnceLock::new(),
-            emptied: Arc::default(),
-            parts,
-            desks: AtomicUsize::new(0),
-        })
-    }
-
-    /// Has `emptied` called with the name of each namespace that has become empty: it has no sockets, and no client can
-    /// recover one. It is called on the thread of the room server, so it must be short and must not wait. A
-    /// socket may be on its way into the namespace meanwhile. Ignored after the first call.
-    pub fn when_emptied(&self, emptied: impl Fn(&str) + Send + Sync + 'static) {
-        // Only the first one is called.
-        let _ = self.emptied.set(Box::new(emptied));
+        Arc::new(Self { registry, room_server: OnceLock::new(), parts, desks: AtomicUsize::new(0) })
     }
 
     /// What the sessions share.
@@ -84,9 +70,8 @@ impl Engine {
     /// The room server. The first call starts it on its own thread.
     pub fn room_server(&self) -> &Mailbox<RoomServer> {
         self.room_server.get_or_init(|| {
-            let emptied = Arc::clone(&self.emptied);
             self.parts.start_counted("socketio-rooms", |supervisor, waiting| {
-                RoomServer::new(self.settings.rooms, self.budget(), supervisor, waiting, emptied)
+                RoomServer::new(self.settings.rooms, self.budget(), supervisor, waiting)
             })
         })
     }
@@ -105,6 +90,7 @@ impl Engine {
         let name = format!("socketio-fan-out-{}", self.desks.load(Ordering::Relaxed));
         let before_cut = self.settings.stall_timeout;
         let fanout = FanOut::start(&self.parts, name, before_cut, outlets.clone(), Arc::clone(&self.metrics));
+        Seconds::start(&self.parts, each_second);
         self.desk_at(fanout, outlets)
     }
 
@@ -167,5 +153,35 @@ impl Engine {
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").field("sessions", &self.count()).finish_non_exhaustive()
+    }
+}
+
+/// What a worker without the program around it does once a second.
+fn each_second() {
+    report_counts();
+    logging::report_left_out();
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+
+    use super::*;
+    use crate::connection::counted;
+
+    #[actix_web::test]
+    async fn a_worker_tells_the_budget_also_the_little_that_it_has_counted() {
+        let budget = Budget::new(1 << 20);
+        let settings = EngineSettings::default();
+        let engine = Engine::new(settings, Arc::default(), Arc::clone(&budget), Arc::default());
+        let _desk = engine.desk();
+        let bytes = counted(BytesMut::zeroed(100), &budget);
+        assert_eq!(budget.used(), 0);
+        // The worker's first report is a task that has been spawned.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert!(budget.used() >= 100);
+        drop(bytes);
     }
 }

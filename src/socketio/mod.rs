@@ -135,7 +135,7 @@ pub use self::{
 pub(crate) use self::{
     door::{Door, Policy, configure as configure_door},
     engine::Engine,
-    rooms::{RoomLimits, recovery::RecoveryLimits},
+    rooms::{RecoveryLimits, RoomLimits},
     settings::EngineSettings,
 };
 pub use crate::{

@@ -8,7 +8,7 @@ use super::{
     cookie::{Cookie, CookieError},
     hooks::Hooks,
     ids::GenerateId,
-    rooms::{RoomLimits, recovery::RecoveryLimits},
+    rooms::{RecoveryLimits, RoomLimits},
     transport::Transport,
 };
 use crate::{

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use echoroom::socketio::{Cors, Origins, Server};
+use actix_web::{App, HttpResponse, test, web};
+use echoroom::socketio::{Cors, EngineSocket, Message, Origins, Server};
 
 use crate::embedded::{Embedded, POLLING, WEBSOCKET, status};
 
@@ -120,4 +121,26 @@ async fn the_client_s_script_is_served_unless_that_is_off() {
         let (head, body) = embedded.get("/socket.io/socket.io.js", "").await;
         assert_eq!((status(&head), body.contains("function")), (expected, expected == "200"));
     }
+}
+
+#[actix_web::test]
+async fn a_door_in_a_scope_or_at_the_root_leaves_other_addresses_alone() {
+    let status_at = async |root: &'static str, path: &str| {
+        let silent = |_: &EngineSocket<'_>, _: Message| {};
+        let io = Server::builder().path("/").build_engine(silent).expect("settings");
+        let news = || web::resource("/news").to(HttpResponse::Ok);
+        let app = match root {
+            "" => App::new().configure(io.routes()).service(news()),
+            scope => App::new().service(web::scope(scope).configure(io.routes()).service(news())),
+        };
+        let app = test::init_service(app).await;
+        let request = test::TestRequest::with_uri(&format!("{root}{path}")).to_request();
+        test::call_service(&app, request).await.status().as_u16()
+    };
+    for root in ["", "/live"] {
+        for path in ["?EIO=4&transport=polling", "/?EIO=4&transport=polling", "/socket.io.js"] {
+            assert_eq!(status_at(root, path).await, 200, "{root}{path}");
+        }
+    }
+    assert_eq!(status_at("", "/news").await, 200);
 }

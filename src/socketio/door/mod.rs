@@ -78,7 +78,8 @@ impl Door {
     }
 }
 
-/// Registers the door at `path`, with and without a trailing slash, and its script below the path.
+/// Registers the door at `path`, with and without a trailing slash, and its script below the path, in an
+/// application or a scope. In a scope of the door alone the path is empty.
 pub fn configure(cfg: &mut ServiceConfig, path: &str, door: Door) {
     let door = web::Data::new(door);
     let path = path.trim_end_matches('/');

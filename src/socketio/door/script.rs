@@ -31,9 +31,13 @@ static TAG: LazyLock<EntityTag> = LazyLock::new(|| {
     EntityTag::new_strong(format!("{:08x}-{:x}", crc.sum(), SCRIPT.len()))
 });
 
-/// Registers the script below `path`, and a 404 with a sentence for other names there.
+/// Registers the script below `path`, and a 404 with a sentence for other names there. Below the root those are
+/// left to the program.
 pub(super) fn configure(cfg: &mut ServiceConfig, path: &str, door: web::Data<Door>) {
-    let path = format!("{}/{{name}}", path.trim_end_matches('/'));
+    let path = match path.trim_end_matches('/') {
+        "" => format!("/{{name:{}}}", NAME.replace('.', r"\.")),
+        path => format!("{path}/{{name}}"),
+    };
     cfg.service(web::resource(path).app_data(door).to(answer));
 }
 

@@ -7,12 +7,10 @@ use bytestring::ByteString;
 
 use crate::protocol::socketio::Args;
 
-pub use self::{
+pub(crate) use self::{
     emission::{BARE, EVENTS, Emission},
     emits::{Answered, Emit, EmitWithAck, Guarantee, NoAck, Target},
-    outside::{
-        DisconnectMany, EnterMany, Look, LookRooms, NamespaceEmptied, QuitMany, RemoveNamespace, SocketFound,
-    },
+    outside::{DisconnectMany, EnterMany, Look, LookRooms, QuitMany, RemoveNamespace, SocketFound},
     sockets::{Answer, Connect, Disconnect, EnterRoom, Info, Listen, QuitRoom, Recover},
 };
 
@@ -23,7 +21,7 @@ mod sockets;
 
 /// Messages of the room server to one socket, other than events.
 #[derive(Debug)]
-pub enum SocketNews {
+pub(crate) enum SocketNews {
     /// Reply to [`Recover`]; `None` if recovery is impossible.
     Recovered(Option<Arc<Recovered>>),
     /// The client has come back on another connection; this session ends.
@@ -63,7 +61,7 @@ pub enum SocketNews {
 
 /// The state of a recovered socket.
 #[derive(Debug)]
-pub struct Recovered {
+pub(crate) struct Recovered {
     /// The sid of the former socket.
     pub sid: ByteString,
     /// The socket's rooms.
@@ -76,7 +74,7 @@ pub struct Recovered {
 
 /// An event that a client missed while it was away. All clients that missed it share its bytes and their charge.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Missed {
+pub(crate) struct Missed {
     /// The packet, with the type digits of Engine.IO and Socket.IO.
     pub packet: Bytes,
     /// The attachments that follow the packet.

@@ -5,11 +5,9 @@
 //! whichever of its rooms they are for: all its sockets are in one room, whose broadcasts have all events, and
 //! their lines are aimed at the others.
 
-pub use self::{
-    core::{FIRST_SHARED_ACK, RoomLimits, recovery},
-    server::RoomServer,
-};
+pub(crate) use self::core::{RecoveryLimits, RoomLimits};
+pub(super) use self::{core::FIRST_SHARED_ACK, server::RoomServer};
 
 mod core;
-pub mod messages;
+pub(super) mod messages;
 mod server;

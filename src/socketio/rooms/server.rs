@@ -2,16 +2,13 @@
 
 use std::{
     fmt, mem,
-    sync::{Arc, OnceLock},
+    sync::Arc,
     time::{Duration, Instant},
 };
 
 use actix::{Actor, ActorContext as _, AsyncContext as _, Context, Handler, Message};
 
-use super::{
-    core::{Effect, Input, Request, RoomLimits, SocketRooms},
-    messages::NamespaceEmptied,
-};
+use super::core::{Effect, Input, Request, RoomLimits, SocketRooms};
 use crate::{
     broadcast::{AddWorker, EndBroadcasts, FanOuts, TurnLength, Turns},
     connection::{Budget, Ending},
@@ -22,11 +19,10 @@ use crate::{
 const SWEEP: Duration = Duration::from_secs(5);
 
 /// Keeps the rooms of each socket and the order of all events. One for all workers.
-pub struct RoomServer {
+pub(crate) struct RoomServer {
     rooms: SocketRooms,
     supervisor: Supervisor,
     waiting: Waiting,
-    emptied: Arc<OnceLock<NamespaceEmptied>>,
     fanouts: FanOuts,
     turn: TurnLength,
     /// The time at which the turn began; `None` before its first message.
@@ -36,20 +32,17 @@ pub struct RoomServer {
 }
 
 impl RoomServer {
-    /// A room server without sockets; the events that wait for clients are charged to `budget`. `emptied` is called for
-    /// each namespace that has become empty.
+    /// A room server without sockets; the events that wait for clients are charged to `budget`.
     pub(crate) fn new(
         limits: RoomLimits,
         budget: Arc<Budget>,
         supervisor: Supervisor,
         waiting: Waiting,
-        emptied: Arc<OnceLock<NamespaceEmptied>>,
     ) -> Self {
         Self {
             rooms: SocketRooms::new(limits, budget, Instant::now()),
             supervisor,
             waiting,
-            emptied,
             fanouts: FanOuts::default(),
             turn: TurnLength::default(),
             now: None,
@@ -87,9 +80,6 @@ impl RoomServer {
                 Effect::Send(worker, message) => self.fanouts.collect(worker, message),
                 Effect::Deliver(session, delivery) => session.do_send(delivery),
                 Effect::SendAway(member) => self.fanouts.dismiss(member, &Ending::Restart),
-                Effect::Emptied(namespace) => {
-                    self.emptied.get().into_iter().for_each(|emptied| emptied(&namespace))
-                }
                 Effect::GiveUpAfter(timeout, id) => {
                     ctx.run_later(timeout, move |server, ctx| server.feed_alone(Input::GiveUp(id), ctx));
                 }

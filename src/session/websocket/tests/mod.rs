@@ -17,7 +17,12 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::{app::Node, config::JournalKind, domain::RoomName, protocol::websocket::frame::ServerHeader};
+use crate::{
+    app::Node,
+    config::{JournalKind, Settings},
+    domain::RoomName,
+    protocol::websocket::frame::ServerHeader,
+};
 
 mod chat;
 mod doors;

@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Ack ids from this one on belong to events for many sockets. Smaller ids belong to one socket.
-pub const FIRST_SHARED_ACK: u64 = 1 << 32;
+pub(crate) const FIRST_SHARED_ACK: u64 = 1 << 32;
 
 /// The sockets that have not answered yet, for each ack id.
 #[derive(Debug, Default)]

@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use actix::Recipient;
-use bytestring::ByteString;
 
 use crate::{
     broadcast::{Delivery, ForFanOut},
@@ -86,6 +85,4 @@ pub(in crate::socketio::rooms) enum Effect {
     SendAway(MemberId),
     /// [`Input::GiveUp`] is due after this time.
     GiveUpAfter(Duration, u64),
-    /// The namespace of this name has become empty.
-    Emptied(ByteString),
 }

@@ -5,12 +5,12 @@ use std::{fmt, sync::Arc, time::Instant};
 
 use bytestring::ByteString;
 
-pub use self::acks::FIRST_SHARED_ACK;
 pub(super) use self::effects::{Effect, Input, Request};
+pub(crate) use self::{acks::FIRST_SHARED_ACK, recovery::RecoveryLimits};
 use self::{
     namespace::{Namespace, NamespaceId, RoomKey, SocketRoom},
     namespaces::Namespaces,
-    recovery::{Recovery, RecoveryLimits},
+    recovery::Recovery,
     stay::Stay,
 };
 use super::messages::{
@@ -30,7 +30,7 @@ mod gone;
 mod namespace;
 mod namespaces;
 mod outside;
-pub mod recovery;
+mod recovery;
 mod stay;
 mod targets;
 #[cfg(test)]
@@ -38,7 +38,7 @@ mod testing;
 
 /// The bounds of a room server.
 #[derive(Clone, Copy, Debug)]
-pub struct RoomLimits {
+pub(crate) struct RoomLimits {
     /// Rooms at a time, in all namespaces together.
     pub max_rooms: usize,
     /// The bounds of recovery in each namespace.
@@ -137,13 +137,12 @@ impl SocketRooms {
 
     /// Removes the namespaces that have become empty: clients choose their names, so none is kept without use.
     fn drop_empty(&mut self) {
-        for Namespace { name, room, .. } in self.namespaces.take_empty() {
+        for Namespace { room, .. } in self.namespaces.take_empty() {
             drop(self.broadcaster.end(room));
             if let Some(room) = self.broadcaster.rooms.get(room) {
                 room.note_end();
             }
             self.broadcaster.rooms.retire(room);
-            self.effects.push(Effect::Emptied(name));
         }
     }
 

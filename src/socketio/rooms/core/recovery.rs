@@ -22,7 +22,7 @@ use crate::{
 
 /// The bounds on what recovery keeps of one namespace.
 #[derive(Clone, Copy, Debug)]
-pub struct RecoveryLimits {
+pub(crate) struct RecoveryLimits {
     /// How long events and sockets are kept; zero switches recovery off.
     pub window: Duration,
     /// Bytes of kept events.
@@ -33,7 +33,7 @@ pub struct RecoveryLimits {
 
 /// The kept events and the lost sockets of one namespace.
 #[derive(Debug)]
-pub struct Recovery {
+pub(crate) struct Recovery {
     limits: RecoveryLimits,
     budget: Arc<Budget>,
     /// Their offsets rise without gaps up to `last`.
@@ -59,7 +59,7 @@ struct Logged {
 
 /// A lost socket whose client may come back.
 #[derive(Clone, Debug)]
-pub struct Absent {
+pub(crate) struct Absent {
     /// What recovery restores.
     pub stay: Stay,
     /// When the socket was lost.
@@ -90,7 +90,7 @@ impl Logged {
 
 impl Recovery {
     /// Nothing is kept yet. What clients are given is charged to `budget`.
-    pub fn new(limits: RecoveryLimits, budget: Arc<Budget>) -> Self {
+    pub(crate) fn new(limits: RecoveryLimits, budget: Arc<Budget>) -> Self {
         Self {
             limits,
             budget,
@@ -113,17 +113,17 @@ impl Recovery {
     }
 
     /// Whether no client can come back. What is kept is of no use then.
-    pub fn is_vacant(&self) -> bool {
+    pub(crate) fn is_vacant(&self) -> bool {
         self.absent.is_empty()
     }
 
     /// The offset of the last event.
-    pub fn last_offset(&self) -> u64 {
+    pub(crate) fn last_offset(&self) -> u64 {
         self.last
     }
 
     /// Keeps an event under the next offset.
-    pub fn log(&mut self, target: Target, emission: Emission, now: Instant) {
+    pub(crate) fn log(&mut self, target: Target, emission: Emission, now: Instant) {
         let logged = Logged { target, emission, at: now, lent: Weak::new() };
         self.last += 1;
         self.bytes += logged.bytes();
@@ -132,7 +132,7 @@ impl Recovery {
     }
 
     /// Keeps a lost socket until its client comes back or a bound is reached.
-    pub fn keep(&mut self, pid: ByteString, absent: Absent) {
+    pub(crate) fn keep(&mut self, pid: ByteString, absent: Absent) {
         let now = absent.since;
         self.last_absent += 1;
         if let Some(former) = self.by_pid.insert(pid.clone(), self.last_absent) {
@@ -144,7 +144,7 @@ impl Recovery {
 
     /// Takes out the socket of a client that is back, and the events that it missed. A socket can be taken
     /// once. `None` if the client was away too long, or an event that it missed is not kept any more.
-    pub fn take(&mut self, pid: &str, offset: &Offset, now: Instant) -> Option<(Stay, Vec<Missed>)> {
+    pub(crate) fn take(&mut self, pid: &str, offset: &Offset, now: Instant) -> Option<(Stay, Vec<Missed>)> {
         self.expire(now);
         let (_, Absent { stay, .. }) = self.absent.remove(&self.by_pid.remove(pid)?)?;
         let seen = self.seen(offset, &stay)?;
@@ -196,7 +196,7 @@ impl Recovery {
     }
 
     /// Drops the events and sockets that are over the bounds.
-    pub fn expire(&mut self, now: Instant) {
+    pub(crate) fn expire(&mut self, now: Instant) {
         let is_over = |at: Instant| now.saturating_duration_since(at) > self.limits.window;
         while let Some(oldest) = self.events.front()
             && (is_over(oldest.at) || self.bytes > self.limits.bytes)
@@ -216,13 +216,13 @@ impl Recovery {
     }
 
     /// Whether [`forget`](Self::forget) is due.
-    pub fn is_forgetting_due(&self) -> bool {
+    pub(crate) fn is_forgetting_due(&self) -> bool {
         self.gone.has_doubled()
     }
 
     /// Forgets targets of dropped events, except names of existing rooms and sockets (`is_there`) and of lost
     /// sockets.
-    pub fn forget(&mut self, is_there: impl Fn(&ByteString) -> bool) {
+    pub(crate) fn forget(&mut self, is_there: impl Fn(&ByteString) -> bool) {
         let absent = self.absent.values().flat_map(|(_, Absent { stay, .. })| {
             stay.rooms.iter().map(|(room, _)| room).chain(std::iter::once(&stay.sid))
         });

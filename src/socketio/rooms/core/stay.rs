@@ -6,7 +6,7 @@ use crate::socketio::rooms::messages::{Info, Target};
 
 /// What recovery restores of a socket. Its offsets tell which events were for it.
 #[derive(Clone, Debug)]
-pub struct Stay {
+pub(crate) struct Stay {
     /// Id of the socket.
     pub sid: ByteString,
     /// Its rooms, each with the last offset before the socket entered.

@@ -15,7 +15,7 @@ use crate::{
 
 /// An event encoded for the clients of its namespace.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Emission {
+pub(crate) struct Emission {
     /// The packet, with the type digits of Engine.IO and Socket.IO.
     pub packet: ByteString,
     /// The attachments that follow the packet.
@@ -28,10 +28,10 @@ pub struct Emission {
 }
 
 /// Dialect with an offset behind the arguments, for clients that may recover.
-pub const EVENTS: Dialect = Dialect::of(0);
+pub(crate) const EVENTS: Dialect = Dialect::of(0);
 
 /// Dialect without offsets.
-pub const BARE: Dialect = Dialect::of(1);
+pub(crate) const BARE: Dialect = Dialect::of(1);
 
 impl Encode for Emission {
     fn payload(&self, dialect: Dialect) -> Option<(OpCode, Cow<'_, [u8]>)> {
@@ -57,7 +57,7 @@ impl Encode for Emission {
 impl Emission {
     /// Encodes an event. `offset` becomes one more argument; `ack` is the id of the ack that the event asks
     /// for.
-    pub fn new(namespace: &str, args: Args, offset: Option<u64>, ack: Option<u64>) -> Self {
+    pub(crate) fn new(namespace: &str, args: Args, offset: Option<u64>, ack: Option<u64>) -> Self {
         let Args { mut json, attachments } = args;
         let mut offset_len = 0;
         if let Some(offset) = offset
@@ -77,7 +77,7 @@ impl Emission {
     }
 
     /// The packet without the offset.
-    pub fn bare(&self) -> Cow<'_, str> {
+    pub(crate) fn bare(&self) -> Cow<'_, str> {
         match self.packet.len().checked_sub(self.offset_len + 1) {
             Some(end) if self.offset_len > 0 => format!("{}]", &self.packet[..end]).into(),
             _ => Cow::Borrowed(&self.packet),

@@ -11,7 +11,7 @@ use crate::{connection::Accepted, protocol::socketio::Args};
 /// Emits an event to many sockets.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Emit {
+pub(crate) struct Emit {
     /// The namespace's name.
     pub namespace: ByteString,
     /// Which sockets get it.
@@ -28,7 +28,7 @@ pub struct Emit {
 
 /// What the recipients of an event can rely on.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Guarantee {
+pub(crate) enum Guarantee {
     /// Delivered in order, and delivered again to a recovered client that missed it.
     #[default]
     Kept,
@@ -40,7 +40,7 @@ pub enum Guarantee {
 
 /// Selects sockets of a namespace. A sid is a room name too, of the room with only that socket.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Target {
+pub(crate) struct Target {
     /// Sockets in any of these rooms; all sockets if empty.
     pub to: Vec<ByteString>,
     /// Except sockets in any of these rooms.
@@ -50,7 +50,7 @@ pub struct Target {
 /// Emits an event to many sockets and asks each for an ack.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct EmitWithAck {
+pub(crate) struct EmitWithAck {
     /// The event. Its `guarantee` is ignored: it is delivered in order, not repeated by recovery.
     pub emit: Emit,
     /// How long to wait for acks.
@@ -62,7 +62,7 @@ pub struct EmitWithAck {
 
 /// What becomes known of the acks of an event.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Answered {
+pub(crate) enum Answered {
     /// The number of sockets that were asked.
     Expecting(usize),
     /// The ack of a socket.
@@ -83,7 +83,7 @@ pub enum Answered {
 
 /// Why there is no ack of a socket.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum NoAck {
+pub(crate) enum NoAck {
     /// It did not ack in time, or the room server has failed meanwhile.
     TimedOut,
     /// It has left the namespace.

@@ -7,15 +7,10 @@ use tokio::sync::oneshot;
 
 use super::{emits::Target, sockets::Info};
 
-/// Called with the name of a namespace that has become empty: it has no sockets, and no client can recover one. The
-/// room server keeps nothing of it then. Called on the thread of the room server, so it must be short and must
-/// not wait. A socket may be on its way into the namespace meanwhile; the namespace becomes empty again later.
-pub type NamespaceEmptied = Box<dyn Fn(&str) + Send + Sync>;
-
 /// Asks which sockets there are.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Look {
+pub(crate) struct Look {
     /// The namespace's name.
     pub namespace: ByteString,
     /// Which sockets to find.
@@ -26,7 +21,7 @@ pub struct Look {
 
 /// A socket that was looked up.
 #[derive(Clone, Debug)]
-pub struct SocketFound {
+pub(crate) struct SocketFound {
     /// Its public id.
     pub sid: ByteString,
     /// Its rooms: first its sid, which is the name of the room with only this socket, then the others in the order in
@@ -40,7 +35,7 @@ pub struct SocketFound {
 /// the sid as its name is left out.
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct LookRooms {
+pub(crate) struct LookRooms {
     /// The namespace's name.
     pub namespace: ByteString,
     /// Receives the rooms in the order of their names.
@@ -50,7 +45,7 @@ pub struct LookRooms {
 /// Puts sockets into rooms. Each learns of it by [`SocketNews::PutInto`](super::SocketNews::PutInto).
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct EnterMany {
+pub(crate) struct EnterMany {
     /// The namespace's name.
     pub namespace: ByteString,
     /// Which sockets.
@@ -62,7 +57,7 @@ pub struct EnterMany {
 /// Takes sockets out of rooms. Each learns of it by [`SocketNews::TakenOut`](super::SocketNews::TakenOut).
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct QuitMany {
+pub(crate) struct QuitMany {
     /// The namespace's name.
     pub namespace: ByteString,
     /// Which sockets.
@@ -75,7 +70,7 @@ pub struct QuitMany {
 /// [`SocketNews::SentAway`](super::SocketNews::SentAway).
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct DisconnectMany {
+pub(crate) struct DisconnectMany {
     /// The namespace's name.
     pub namespace: ByteString,
     /// Which sockets.
@@ -88,7 +83,7 @@ pub struct DisconnectMany {
 /// connects to it afterwards begins it anew.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct RemoveNamespace {
+pub(crate) struct RemoveNamespace {
     /// The namespace's name.
     pub namespace: ByteString,
 }

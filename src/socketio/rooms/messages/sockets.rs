@@ -14,12 +14,12 @@ use crate::{
 
 /// What the server keeps of a socket, such as its handshake and its data. The room server stores it without
 /// looking at it, gives it to whoever looks the socket up, and gives it back when the socket is recovered.
-pub type Info = Arc<dyn Any + Send + Sync>;
+pub(crate) type Info = Arc<dyn Any + Send + Sync>;
 
 /// Adds a socket to a namespace.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct Connect {
+pub(crate) struct Connect {
     /// The socket.
     pub socket: SocketId,
     /// The worker that runs the socket.
@@ -43,7 +43,7 @@ pub struct Connect {
 /// that was still connected has ended.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct Recover {
+pub(crate) struct Recover {
     /// The new socket that takes over the former one.
     pub socket: SocketId,
     /// The worker that runs the socket.
@@ -61,7 +61,7 @@ pub struct Recover {
 /// Removes a socket from its namespace. Idempotent; ignored if the socket is unknown.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct Disconnect {
+pub(crate) struct Disconnect {
     /// The socket.
     pub socket: SocketId,
     /// Whether its client may recover it.
@@ -72,7 +72,7 @@ pub struct Disconnect {
 /// [`SocketNews::Entered`](super::SocketNews::Entered).
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct EnterRoom {
+pub(crate) struct EnterRoom {
     /// The socket.
     pub socket: SocketId,
     /// The room's name. The room is created if it does not exist.
@@ -83,7 +83,7 @@ pub struct EnterRoom {
 /// [`SocketNews::Left`](super::SocketNews::Left), also if it was not in the room.
 #[derive(Clone, Debug, Message)]
 #[rtype(result = "()")]
-pub struct QuitRoom {
+pub(crate) struct QuitRoom {
     /// The socket.
     pub socket: SocketId,
     /// The room's name.
@@ -93,7 +93,7 @@ pub struct QuitRoom {
 /// Has a socket told of each event to it, as [`SocketNews::Outgoing`](super::SocketNews::Outgoing), from now on.
 #[derive(Clone, Copy, Debug, Message)]
 #[rtype(result = "()")]
-pub struct Listen {
+pub(crate) struct Listen {
     /// The socket.
     pub socket: SocketId,
 }
@@ -102,7 +102,7 @@ pub struct Listen {
 /// [`SocketNews::NotAsked`](super::SocketNews::NotAsked).
 #[derive(Debug, Message)]
 #[rtype(result = "()")]
-pub struct Answer {
+pub(crate) struct Answer {
     /// The socket.
     pub socket: SocketId,
     /// The ack id of the event.

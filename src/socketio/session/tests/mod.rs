@@ -50,7 +50,7 @@ impl Carried for Recorder {
         handle.binary(bytes);
     }
 
-    fn closed(&mut self, why: &Ending) {
+    fn closed(&mut self, why: &Ending, _: &SessionHandle) {
         self.ended.send(why.clone()).expect("the test listens");
     }
 }
@@ -89,7 +89,7 @@ impl Stage {
     }
 
     fn begin(registry: Arc<Registry>, incoming: Option<Incoming>) -> Self {
-        let reserved = registry.reserve(&Request::default()).expect("random numbers");
+        let reserved = registry.reserve(&Visitor::default().request).expect("random numbers");
         let sid = Arc::clone(reserved.sid());
         let gate = Arc::new(Gate::new(Intake::new(1 << 20, registry.budget())));
         gate.set_polling(incoming.is_none());

@@ -1,6 +1,7 @@
 //! A session on a WebSocket, in memory.
 
 use super::*;
+use crate::protocol::websocket::deflate::Agreement;
 
 #[actix_web::test]
 async fn what_is_queued_outside_of_its_turn_is_written_and_the_end_comes_behind_it() {
@@ -43,4 +44,32 @@ async fn a_backlog_that_ends_the_session_is_dropped_and_the_close_frame_is_not()
         assert!(came.len() < 200_000);
     }
     stage.until_forgotten().await;
+}
+
+#[actix_web::test]
+async fn large_messages_are_compressed_unless_their_sender_wants_them_as_they_are() {
+    let (stage, _, mut client) = Stage::websocket(settings());
+    while stage.seen.borrow().handle.is_none() {
+        tokio::task::yield_now().await;
+    }
+    let (handle, large) = (stage.handle(), format!("4{}", "tea ".repeat(500)));
+    let first_byte = async |client: &mut HostEnd| {
+        loop {
+            if let Some(first) = client.taken().first() {
+                return *first;
+            }
+            tokio::task::yield_now().await;
+        }
+    };
+    handle.packet(large.clone());
+    assert_eq!(first_byte(&mut client).await, 0x81, "nothing is agreed on");
+    handle.set_compression(Agreement::negotiate("permessage-deflate"));
+    handle.packet(large.clone());
+    assert_eq!(first_byte(&mut client).await, 0xC1);
+    handle.packet_uncompressed(large.clone());
+    assert_eq!(first_byte(&mut client).await, 0x81);
+    handle.binary(large.clone().into());
+    assert_eq!(first_byte(&mut client).await, 0xC2);
+    handle.binary_uncompressed(large.into());
+    assert_eq!(first_byte(&mut client).await, 0x82);
 }
