@@ -44,9 +44,6 @@ async fn a_backlog_that_ends_the_session_is_dropped_and_the_close_frame_is_not()
 #[actix_web::test]
 async fn large_messages_are_compressed_unless_their_sender_wants_them_as_they_are() {
     let (stage, _, mut client) = Stage::websocket(settings());
-    while stage.seen.borrow().handle.is_none() {
-        tokio::task::yield_now().await;
-    }
     let (handle, large) = (stage.handle().await, format!("4{}", "tea ".repeat(500)));
     let first_byte = async |client: &mut HostEnd| {
         loop {
