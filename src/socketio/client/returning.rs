@@ -1,7 +1,5 @@
 //! Clients that come back (connection state recovery).
 
-use std::sync::Arc;
-
 use bytestring::ByteString;
 
 use super::{Client, Held, Joined, admission::ComesBack};
@@ -11,7 +9,7 @@ use crate::{
         Ending,
         handle::SessionHandle,
         rooms::messages::{Recover, Recovered},
-        socket::{Place, Socket, SocketInfo},
+        socket::{Place, Socket},
     },
 };
 
@@ -74,13 +72,11 @@ impl Client {
             handle.missed(missed.packet.clone(), &missed.attachments);
         }
         let socket = Socket::again(place, pid, state);
+        socket.take_info(state);
         match admitted {
             // Admitted anew: its data and rooms count.
             Some(admitted) => socket.take_over(&admitted),
-            None => {
-                let info: Option<Arc<SocketInfo>> = Arc::clone(&state.info).downcast().ok();
-                info.into_iter().for_each(|info| socket.set_data(Arc::clone(&info.data)));
-            }
+            None => socket.take_data_again(),
         }
         self.welcome(&socket, held, handle);
     }
