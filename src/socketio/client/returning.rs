@@ -8,7 +8,7 @@ use crate::{
     socketio::{
         Ending,
         handle::SessionHandle,
-        rooms::messages::{Recover, Recovered},
+        rooms::messages::{Info, Recover, Recovered},
         socket::{Place, Socket},
     },
 };
@@ -44,6 +44,7 @@ impl Client {
             namespace: namespace.clone(),
             pid: pid.clone(),
             offset,
+            info: admitted.as_ref().map(|socket| -> Info { socket.info() }),
         });
         let returning = Returning { place, pid, admitted, held };
         self.joined.insert(namespace, Joined::Returning(Box::new(returning)));

@@ -118,6 +118,9 @@ async fn a_recovered_client_is_asked_again_if_the_program_says_so() {
     let reply = next_text(&mut raw).await;
     assert!(reply.contains(was["sid"].as_str().expect("an id")), "{reply}");
     assert_eq!(visit(&mut raw).await, (json!(true), json!(3)), "the new admission's data counts");
+    let sockets = io.namespace("/n").fetch_sockets().await.expect("a reply");
+    let seen: Vec<_> = sockets.iter().map(|socket| socket.data::<Visit>().map(|visit| visit.0)).collect();
+    assert_eq!(seen, [Some(3)], "also for others");
     told.expect(["asked"]).await;
 }
 
