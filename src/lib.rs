@@ -1,81 +1,64 @@
-//! Echoroom, a real-time room server on the [actix](https://docs.rs/actix) actor framework.
+//! Echoroom: a Socket.IO server for [actix-web](https://docs.rs/actix-web), and a chat server that is built on it.
 //!
-//! A client connects over WebSocket, or over Socket.IO with polling too, and gets one actor. A plain client
-//! gets each text back in upper case, and the text goes to the other members of its room. A chat client logs
-//! in and sends events. The journal keeps the messages of each room, so a client that reconnects gets what it
-//! missed.
+//! # As a library
 //!
-//! # Layout
+//! [`socketio`] serves clients of Socket.IO 4 (protocol 5 on Engine.IO 4) in the `App` of another program, over HTTP
+//! long-polling and WebSockets. A program that needs nothing else leaves out the chat server, and with it SQLite, Redis and
+//! the command line:
 //!
-//! - [`app`]: puts the parts together: starts the actors, binds the port, runs until stopped.
-//! - `http`: HTTP connections: request heads and bodies, timeouts, and the number of connections.
-//! - [`routes`]: the route table, and the checks that a request must pass before it becomes a session.
-//! - [`session`]: one actor per client; its conversation with the chat ([`session::conversation`]); the
-//!   page's lessons ([`session::lesson`]).
-//! - [`chat`]: the rooms of the chat, spread over shards. A [`ChatServer`](chat::server::ChatServer) keeps
-//!   members, names and order of the rooms of one shard.
-//! - [`socketio`]: a Socket.IO server. Its [`RoomServer`](socketio::rooms::RoomServer) keeps the rooms of its
-//!   namespaces.
-//! - `web`: checks of HTTP requests, and parts of their responses, for every door.
-//! - [`broadcast`]: a [`Broadcaster`](broadcast::Broadcaster) for each of both, which keeps members, rooms and
-//!   open broadcasts, and one [`FanOut`](broadcast::FanOut) per worker, which delivers.
-//! - [`connection`]: the socket of a session ([`connection::wire`]), its input ([`connection::inlet`]), its
-//!   output ([`connection::outbound`]), and the limits on what a client may make the server hold.
-//! - [`nodes`]: several servers that share their rooms by way of one Redis: a [`Link`](nodes::link::Link) decides what
-//!   is asked of it, [`nodes::redis`] has the functions in it and the connections.
-//! - [`journal`]: the kept messages of each room: the contract, a store in memory, and a store in a SQLite
-//!   file.
-//! - [`protocol`]: decoders and encoders without I/O: frames and messages of RFC 6455, packets of Engine.IO
-//!   and Socket.IO, the events of the chat, close codes, the upper-case answer.
-//! - [`domain`], [`config`], [`metrics`], [`logging`], [`parts`]: names, profiles and ids; all settings;
-//!   metrics; what log lines may show, and how often; what happens when a shared actor or thread panics.
+//! ```toml
+//! echoroom = { version = "0.1", default-features = false, features = ["socketio"] }
+//! ```
 //!
-//! # Floors
+//! `docs/embedding.md` describes how it runs beside other routes and on many workers, and `docs/from-node.md` names for each
+//! method of Node's `socket.io` what it is here.
 //!
-//! `use crate::` points down or stays in its own folder, in which files do not name each other in a circle. A
-//! test checks it:
+//! # As a program
 //!
-//! `app` > `routes` `http` > `session` > `chat` `socketio` > `broadcast` `web` > `connection` >
-//! `nodes` > `journal` > `domain` `protocol` `config` `metrics` `parts` > `logging`
+//! `cargo run --release` serves a chat: rooms with a journal, for plain WebSockets, for events in JSON and for Socket.IO.
+//! `README.md` describes it. With the feature `program`, which is on by default, `app` runs that server inside another
+//! program, and `config` has its settings.
 //!
-//! A lower floor reaches an upper one through a `Recipient` of a message that the lower floor defines:
-//! `broadcast` defines [`Delivery`](broadcast::Delivery), and sessions handle it. Within one thread a trait
-//! of the lower floor serves too.
+//! # For contributors
 //!
-//! # The path of a message
-//!
-//! [`Wire`](connection::wire::Wire) → [`Inlet`](connection::inlet::Inlet) (gate, decoder) →
-//! [`WebSocketSession`](session::websocket::WebSocketSession) → [`Publish`](chat::Publish) → `ChatServer`,
-//! whose broadcaster appends a frame to the room's broadcast → `FanOut` on each
-//! worker with subscribers → the outlet of each session → its [outgoing queue](connection::outbound) → its
-//! wire.
-//!
-//! The last step is a call ([`DirectOutlet`](connection::DirectOutlet)), because a fan-out and its sessions
-//! share a thread; this includes sessions of Socket.IO. Replies to a session's requests, and frames behind
-//! such replies, arrive as a message, [`Delivery`](broadcast::Delivery).
-//!
-//! `ChatServer` also sends the broadcast, encoded for the journal, to the [`Journal`](journal::Journal). Its
-//! senders get their acks when it is durable. `docs/architecture.md` describes the code file by file.
+//! `docs/architecture.md` has the map of the code.
 
 // With this feature every item that is meant to be reachable is, so the compiler finds items that are public
 // without need.
 #![cfg_attr(feature = "testing", warn(unreachable_pub))]
-#![allow(rustdoc::private_intra_doc_links, reason = "the map above names private modules, too")]
+#![cfg_attr(
+    not(feature = "program"),
+    allow(
+        dead_code,
+        unused_imports,
+        reason = "the program uses more of what is below `socketio`; its build finds dead code"
+    )
+)]
 
+#[cfg(feature = "program")]
 pub mod app;
 mod broadcast;
+#[cfg(feature = "program")]
 mod chat;
+#[cfg(not(feature = "program"))]
+mod config;
+#[cfg(feature = "program")]
 pub mod config;
 mod connection;
 mod domain;
+#[cfg(feature = "program")]
 mod http;
+#[cfg(feature = "program")]
 mod journal;
 mod logging;
 mod metrics;
+#[cfg(feature = "program")]
 mod nodes;
 mod parts;
 mod protocol;
+#[cfg(feature = "program")]
 mod routes;
+#[cfg(feature = "program")]
 mod session;
 pub mod socketio;
 mod web;
@@ -93,7 +76,7 @@ pub mod testing {
             kept::Kept,
             line::{self, Line},
         },
-        connection::{Backlog, Direct, DirectOutlet},
+        connection::{Backlog, Budget, Direct, DirectOutlet},
         domain::{MemberId, RoomName, WorkerId},
         journal::{
             Append, Epoch, Journal, Keyed, Kind, NewEntry, Record, Records, Retention, memory::MemoryJournal,

@@ -1,9 +1,3 @@
 //! What a program mounts that serves routes of its own by actix-web.
 
-pub use crate::{
-    connection::{Budget, rate::RateLimit, socket::on_connect},
-    metrics::Metrics,
-    parts::Parts,
-    routes::configure,
-    socketio::{Door, configure_door},
-};
+pub use crate::{connection::socket::on_connect, routes::configure};

@@ -34,7 +34,7 @@ use crate::{
     parts::{Parts, Seconds},
     routes::host::Hosts,
     session::{Worker, lesson::Lessons},
-    socketio::Engine,
+    socketio::Server,
 };
 
 /// Interval of the checks whether all sessions have ended.
@@ -59,7 +59,7 @@ pub struct Node {
     /// The link to other nodes, if the rooms are shared with those.
     link: Option<RedisLink>,
     avatars: Arc<AvatarStore>,
-    pub(super) engine: Arc<Engine>,
+    pub(super) io: Server,
     pub(super) lessons: Arc<Lessons>,
     pub(super) hosts: Arc<Hosts>,
     pub(super) chat: Unstarted,
@@ -102,19 +102,15 @@ impl Node {
             Some(sharing) => sharing::start(&settings, sharing, chat.shards().clone(), &parts)?,
             None => None,
         };
+        let admission = Admission::of(&settings);
         let node = Self {
             journal,
             link,
             avatars: Arc::new(AvatarStore::new(settings.events.avatar_bytes.get())),
-            engine: Engine::new(
-                engine::settings_of(&settings),
-                Arc::clone(&metrics),
-                Arc::clone(&budget),
-                Arc::clone(&parts),
-            ),
+            io: engine::server_of(&settings, &metrics, &budget, &parts, &admission),
             parts,
             budget,
-            admission: Admission::of(&settings),
+            admission,
             connections: Connections::new(
                 room.connections,
                 settings.connections.max_connections_per_address,
@@ -222,7 +218,7 @@ impl Node {
             #[cfg(test)]
             journal: Arc::clone(&self.journal),
             avatars: Arc::clone(&self.avatars),
-            engine: Arc::clone(&self.engine),
+            io: self.io.clone(),
             budget: Arc::clone(&self.budget),
             admission: Arc::clone(&self.admission),
             lessons: Arc::clone(&self.lessons),
@@ -246,7 +242,7 @@ impl Node {
     /// Dismisses all members of rooms behind all that was said before. Waits until the deadline at most.
     async fn dismiss_all(&self, deadline: Instant) {
         let left = || deadline.saturating_duration_since(Instant::now());
-        let has_ended = rt::time::timeout(left(), self.engine.end_broadcasts()).await.is_ok();
+        let has_ended = rt::time::timeout(left(), self.io.engine().end_broadcasts()).await.is_ok();
         if self.workers_started.load(Ordering::Relaxed) == 0 {
             return;
         }
@@ -268,8 +264,8 @@ impl Node {
         let deadline = Instant::now() + self.settings.operation.shutdown_timeout.get();
         self.dismiss_all(deadline).await;
         // Those that are in no room.
-        self.engine.end_all();
-        let left = || self.admission.sessions() + self.engine.count_finishing();
+        self.io.engine().end_all();
+        let left = || self.admission.sessions() + self.io.engine().count_finishing();
         while left() > 0 && Instant::now() < deadline {
             rt::time::sleep(DRAIN_STEP).await;
         }

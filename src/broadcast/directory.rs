@@ -148,7 +148,7 @@ impl<R: AnyRoom> Directory<R> {
         Ok(Found { id: self.load_uncounted(name), forgotten, gives_way })
     }
 
-    /// Gives a room that never leaves memory an id. The bound does not count it.
+    /// Gives a room that its server makes by itself an id. The bound does not count it.
     pub(super) fn load_uncounted(&mut self, name: &R::Name) -> RoomId {
         let id = RoomId::next();
         self.by_name.insert(name.clone(), id);
@@ -168,7 +168,7 @@ impl<R: AnyRoom> Directory<R> {
         self.by_name.remove(name);
         match self.kept.get(name) {
             Some(at) => self.fall_silent(name.clone(), *at),
-            None => self.unkept -= 1,
+            None => self.unkept -= usize::from(!R::is_uncounted(name)),
         }
         self.publish();
     }

@@ -53,6 +53,11 @@ pub trait Encode {
     /// The opcode and payload of the line's frame; `None` if members with this dialect do not get the line.
     fn payload(&self, dialect: Dialect) -> Option<(OpCode, Cow<'_, [u8]>)>;
 
+    /// Whether members that take compressed messages may get it compressed.
+    fn may_be_compressed(&self) -> bool {
+        true
+    }
+
     /// Payloads of binary frames that follow the first frame.
     fn attachments(&self) -> &[Bytes] {
         &[]

@@ -98,6 +98,9 @@ impl OpenBroadcast {
     /// Appends a line, in each dialect of the subscribers.
     pub fn push(&mut self, line: &impl Encode, reach: Reach, mut deflater: Option<&mut Deflater>) {
         let mut longest = 0;
+        if !line.may_be_compressed() {
+            deflater = None;
+        }
         for versions in &mut self.versions {
             let before = versions.plain.frames.len();
             match line.payload(versions.dialect) {

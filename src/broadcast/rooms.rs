@@ -102,7 +102,7 @@ impl<R: AnyRoom> Rooms<R> {
         Ok(found)
     }
 
-    /// Makes a room that is never idle. The bound does not count it.
+    /// Makes a room that its server makes by itself. The bound does not count it.
     pub(crate) fn make_uncounted(&mut self, name: &R::Name) -> RoomId {
         let id = self.directory.load_uncounted(name);
         self.add(id, name);

@@ -2,6 +2,7 @@
 
 use std::{
     net::IpAddr,
+    num::NonZeroU32,
     sync::{
         Arc,
         atomic::{AtomicBool, Ordering},
@@ -13,7 +14,7 @@ use super::{
     handshakes::{Handshakes, TooOften},
     permits::{Exceeded, Permit, Permits},
 };
-use crate::{config::Settings, logging};
+use crate::{config::PerAddress, logging};
 
 /// The settings that the log names when their bounds are reached.
 const MAX_SESSIONS: &str = "--max-sessions (ECHOROOM_MAX_SESSIONS)";
@@ -52,17 +53,17 @@ pub enum Full {
 }
 
 impl Admission {
-    /// No sessions yet, with the bounds of the settings.
-    pub fn of(settings: &Settings) -> Arc<Self> {
+    /// No sessions yet. At most `max_sessions` at a time, and for each address as many as `per_address` allows; each address
+    /// may ask for `handshake_rate` sessions a second, and for `handshake_burst` at once after a pause.
+    pub(crate) fn new(
+        max_sessions: usize,
+        per_address: PerAddress,
+        handshake_rate: PerAddress,
+        handshake_burst: NonZeroU32,
+    ) -> Arc<Self> {
         Arc::new(Self {
-            permits: Permits::new(
-                settings.admission.max_sessions.get(),
-                settings.admission.max_sessions_per_address,
-            ),
-            handshakes: Handshakes::new(
-                settings.admission.handshake_rate,
-                settings.admission.handshake_burst,
-            ),
+            permits: Permits::new(max_sessions, per_address),
+            handshakes: Handshakes::new(handshake_rate, handshake_burst),
             draining: AtomicBool::new(false),
         })
     }
@@ -130,21 +131,14 @@ impl Admission {
 
 #[cfg(test)]
 mod tests {
-    use std::num::NonZeroU32;
-
     use super::*;
-    use crate::config::PerAddress;
 
     const ONE: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 1)));
     const TWO: Option<IpAddr> = Some(IpAddr::V4(std::net::Ipv4Addr::new(192, 0, 2, 2)));
 
     fn admission(max_sessions: usize, per_address: usize) -> Arc<Admission> {
-        Admission::of(&Settings::default().with(|s| {
-            s.admission.max_sessions = max_sessions.try_into().expect("not zero");
-            s.admission.max_sessions_per_address = PerAddress::for_all(per_address);
-            s.admission.handshake_rate = PerAddress::for_all(1);
-            s.admission.handshake_burst = NonZeroU32::MIN;
-        }))
+        let of_each = PerAddress::for_all;
+        Admission::new(max_sessions, of_each(per_address), of_each(1), NonZeroU32::MIN)
     }
 
     #[test]

@@ -2,8 +2,10 @@
 //! the server hold. The code knows only frames and bytes, not their meaning.
 
 pub(crate) mod admission;
+#[cfg(feature = "program")]
 pub(crate) mod body;
 pub(crate) mod budget;
+#[cfg(feature = "program")]
 pub(crate) mod connections;
 pub(crate) mod detached;
 pub(crate) mod direct;
@@ -16,9 +18,11 @@ pub(crate) mod heartbeat;
 pub(crate) mod host;
 mod host_payload;
 mod host_state;
+#[cfg(feature = "program")]
 pub(crate) mod inlet;
 pub(crate) mod lease;
 pub(crate) mod outbound;
+#[cfg(feature = "program")]
 pub(crate) mod pause;
 pub(crate) mod permits;
 pub(crate) mod rate;

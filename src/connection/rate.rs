@@ -2,8 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use crate::config::Settings;
-
 /// The bound on the rate of messages.
 #[derive(Clone, Copy, Debug)]
 pub struct RateLimit {
@@ -13,17 +11,6 @@ pub struct RateLimit {
     pub burst: f64,
     /// How long a session may exceed the limit without a pause before it counts as a flood.
     pub patience: Duration,
-}
-
-impl RateLimit {
-    /// The limit of the settings, if they set one.
-    pub fn of(settings: &Settings) -> Option<Self> {
-        (settings.rates.rate > 0).then(|| Self {
-            rate: settings.rates.rate.into(),
-            burst: settings.rates.rate_burst.into(),
-            patience: settings.rates.rate_patience.get(),
-        })
-    }
 }
 
 /// The tokens that a session has under its [`RateLimit`].

@@ -8,8 +8,6 @@ use std::{
 
 use actix_web::rt::time::{Sleep, sleep_until};
 
-use crate::config::Settings;
-
 /// The minimum rate of incomplete messages.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct UploadRate {
@@ -17,16 +15,6 @@ pub struct UploadRate {
     pub bytes_per_second: usize,
     /// How long after its beginning a message may be slower.
     pub patience: Duration,
-}
-
-impl UploadRate {
-    /// The rate of the settings.
-    pub fn of(settings: &Settings) -> Self {
-        Self {
-            bytes_per_second: settings.rates.min_upload_rate as usize,
-            patience: settings.rates.upload_patience.get(),
-        }
-    }
 }
 
 /// The message that is coming in, if there is one. Callers pass the time.

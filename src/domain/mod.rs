@@ -5,6 +5,8 @@ use std::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+pub(crate) use self::map::Map;
+#[cfg(feature = "program")]
 pub use self::{
     avatar::Avatar,
     nickname::{Nickname, NicknameKey},
@@ -12,21 +14,28 @@ pub use self::{
     room_name::RoomName,
     token::{OwnerHash, PublicId, Token},
 };
+#[cfg(feature = "program")]
 pub(crate) use self::{
     avatar::{AVATARS_PATH, Picture, PictureId},
     image::{ImageError, ImageLimits},
-    map::Map,
     nickname::{Look, NicknameError},
     room_name::{LESSON_ROOM_START, RoomNameError},
 };
 
+#[cfg(feature = "program")]
 pub(crate) mod avatar;
+#[cfg(feature = "program")]
 pub(crate) mod image;
 mod map;
+#[cfg(feature = "program")]
 pub(crate) mod nickname;
+#[cfg(feature = "program")]
 mod profile;
+#[cfg(feature = "program")]
 pub(crate) mod room_name;
+#[cfg(feature = "program")]
 mod text;
+#[cfg(feature = "program")]
 pub(crate) mod token;
 
 /// The next unused number of a session or a member. Never reused within a process.

@@ -62,6 +62,45 @@ fn whole(bytes: &[u8]) -> Cow<'_, str> {
     Cow::Owned(text)
 }
 
+/// Replaces halves of surrogate pairs in a text, which must be legal JSON, by the escape of U+FFFD: then all
+/// its strings are UTF-8.
+pub(crate) fn mended(json: &str) -> Cow<'_, str> {
+    let mut mended = String::new();
+    // Bytes of `json` that are in `mended`.
+    let mut done = 0;
+    let mut at = 0;
+    while let Some(found) = json.get(at..).and_then(|rest| rest.find('\\')) {
+        at += found;
+        let (unit, next) = (unit_at(json, at), unit_at(json, at + ESCAPE));
+        match (unit, next) {
+            (Some(0xD800..=0xDBFF), Some(0xDC00..=0xDFFF)) => at += 2 * ESCAPE,
+            (Some(0xD800..=0xDFFF), _) => {
+                mended.push_str(&json[done..at]);
+                mended.push_str(r"\ufffd");
+                at += ESCAPE;
+                done = at;
+            }
+            (Some(_), _) => at += ESCAPE,
+            // An escape of one character, such as `\\`.
+            (None, _) => at = (at + 2).min(json.len()),
+        }
+    }
+    if done == 0 {
+        return Cow::Borrowed(json);
+    }
+    mended.push_str(&json[done..]);
+    Cow::Owned(mended)
+}
+
+/// Length in bytes of an escape such as `\ud83d`.
+const ESCAPE: usize = 6;
+
+/// The UTF-16 unit that is escaped at a byte of a text.
+fn unit_at(json: &str, at: usize) -> Option<u16> {
+    let digits = json.get(at..at + ESCAPE)?.strip_prefix(r"\u")?;
+    u16::from_str_radix(digits, 16).ok()
+}
+
 /// Whether a text is legal JSON, including strings with half of a surrogate pair.
 pub(crate) fn is_legal(text: &str) -> bool {
     serde_json::from_str::<de::IgnoredAny>(text).is_ok()

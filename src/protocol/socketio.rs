@@ -9,13 +9,24 @@ use std::fmt;
 use bytes::Bytes;
 use bytestring::ByteString;
 use serde::Serialize;
-use serde_json::{Value, value::RawValue};
+use serde_json::value::RawValue;
 
 use super::json::Text;
 pub(crate) use auth::{Auth, Offset};
+pub use decode::DecodeError;
+pub use encode::EncodeError;
+pub(crate) use pattern::Pattern;
+pub use value::{Arguments, Value};
 
 mod auth;
+mod decode;
+mod encode;
+mod fault;
+mod node;
+mod pattern;
 mod placeholders;
+mod typed;
+mod value;
 
 /// The main namespace, the default of clients.
 pub(crate) const MAIN: &str = "/";
@@ -91,7 +102,7 @@ impl Args {
 
     /// The arguments under another event name.
     pub fn renamed(&self, name: &str) -> Self {
-        let name = Value::from(name);
+        let name = serde_json::Value::from(name);
         let (comma, rest) = match self.behind_name() {
             "" => ("", ""),
             rest => (",", rest),

@@ -44,7 +44,7 @@ pub(crate) fn configure_metrics(cfg: &mut ServiceConfig, metrics: Arc<Metrics>, 
 
 /// Registers every door of the server for one worker.
 pub fn configure(cfg: &mut ServiceConfig, worker: web::Data<Worker>) {
-    let chat = socketio::chat_door(&worker);
+    let chat = socketio::door(&worker);
     configure_with(cfg, worker, chat);
 }
 

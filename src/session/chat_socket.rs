@@ -1,56 +1,44 @@
 //! The chat as a Socket.IO namespace: each event of `/chat` has one argument, and requests may ask for acks.
 
-use std::{any::Any, collections::VecDeque, time::Instant};
+use std::{any::Any, cell::RefCell, collections::VecDeque, time::Instant};
 
-use actix_web::web;
+use actix_web::{rt, web};
 use log::error;
 
 use crate::{
-    broadcast::{Cutter, Encoding, Seat},
     chat::{Register, Unregister, line, messages::ChatNews},
     connection::{
         Accepted,
         pause::Pause,
         rate::{Meter, RateLimit},
     },
-    protocol::chat::{Code, Failure, Request},
+    protocol::{
+        chat::{Code, Failure, Request},
+        socketio::MAIN,
+    },
     session::{
         Worker,
         conversation::{Conversation, Next, Outcome, Speech},
     },
-    socketio::namespaces::{Event, Namespace, Refusal, Socket, SocketHandler},
+    socketio::{Event, Reason, Server, Socket},
 };
 
 /// Error for an ack id that does not fit 64 bits.
 const BAD_ACK: &str = "ack: a number is at most 18446744073709551615";
 
-/// The chat's namespace on one worker.
-#[derive(Debug)]
-pub(crate) struct ChatNamespace {
-    worker: web::Data<Worker>,
-}
-
-impl ChatNamespace {
-    /// Creates the namespace for the chat server of `worker`.
-    pub(crate) fn new(worker: web::Data<Worker>) -> Self {
-        Self { worker }
-    }
-}
-
-impl Namespace for ChatNamespace {
-    /// The chat server keeps the rooms, not the room server.
-    fn has_rooms(&self) -> bool {
-        false
-    }
-
-    fn admit(&self, _: &str) -> Result<Box<dyn SocketHandler>, Refusal> {
-        Ok(Box::new(ChatSocket { worker: self.worker.clone(), conversation: None, held: VecDeque::new() }))
-    }
+/// Adds the chat to a server, as its main namespace. The state of its routes is the [`Worker`].
+pub(crate) fn serve(io: &Server) {
+    // The chat keeps the rooms, not the room server. Sequential: each sender's requests have one order.
+    io.namespace(MAIN)
+        .sequential()
+        .served_elsewhere(|socket, news| with_chat(socket, |chat| chat.take_news(socket, news)))
+        .connect(async |socket| connected(&socket))
+        .on_any(async |socket, event| with_chat(&socket, |chat| chat.take_event(&socket, &event)))
+        .disconnect(async |socket, reason| with_chat(&socket, |chat| chat.disconnected(&socket, &reason)));
 }
 
 /// One chat client; its socket is a session of the chat, as at the other doors.
 struct ChatSocket {
-    worker: web::Data<Worker>,
     conversation: Option<Conversation>,
     /// Requests that arrived during a login or a read of the journal. They belong to the user that logs in.
     held: VecDeque<Held>,
@@ -65,7 +53,57 @@ struct Held {
     accepted: Accepted,
 }
 
+fn with_chat(socket: &Socket, act: impl FnOnce(&mut ChatSocket)) {
+    let chat = socket.local_data::<RefCell<ChatSocket>>();
+    // Without one, the socket could not be connected.
+    if let Some(chat) = chat {
+        let mut chat = chat.borrow_mut();
+        act(&mut chat);
+        socket.set_trusted(chat.is_known());
+    }
+}
+
+fn connected(socket: &Socket) {
+    let (Some(worker), Some(seat)) = (socket.state::<web::Data<Worker>>(), socket.seat(line::SOCKET_IO))
+    else {
+        return error!("a socket of the chat has no worker");
+    };
+    let meter = RateLimit::of(&worker.settings).map(|limit| Meter::new(limit, Instant::now()));
+    let way = worker.chat.way_of(socket.member(), None);
+    let conversation = Conversation::new(
+        socket.member(),
+        worker.clone(),
+        way.clone(),
+        socket.intake(),
+        Speech::SocketIo(socket.clone()),
+        Pause::default(),
+        meter,
+    );
+    let chat = ChatSocket { conversation: Some(conversation), held: VecDeque::new() };
+    socket.set_local_data(RefCell::new(chat));
+    worker.outlets.add(socket.member(), socket.open_outlet());
+    let address = socket.handshake().address();
+    way.send(Register { member: socket.member(), room: None, worker: worker.id, seat, address });
+}
+
 impl ChatSocket {
+    fn take_event(&mut self, socket: &Socket, event: &Event) {
+        let args = event.args();
+        let request = match args.element(1) {
+            _ if !args.attachments.is_empty() => Request::parse(event.name(), "\"bytes\""),
+            Some(data) => Request::parse(event.name(), data),
+            None => Request::parse(event.name(), "{}"),
+        };
+        let (ack, request) = match event.ack().number() {
+            // The request is not carried out, because its ack could not be sent under this id.
+            None if event.ack().is_wanted() => (None, Err(Failure::with(Code::BadField, BAD_ACK))),
+            number => (number, request),
+        };
+        let len = args.json.len();
+        self.held.push_back(Held { request, ack, len, accepted: socket.intake().accept(len) });
+        self.take_held(socket);
+    }
+
     /// Handles the waiting requests until one starts a new pause.
     fn take_held(&mut self, socket: &Socket) {
         while self.conversation.as_ref().is_some_and(|conversation| !conversation.is_on_hold())
@@ -83,73 +121,26 @@ impl ChatSocket {
         };
         match go_on(conversation) {
             Next::Nothing => {}
-            Next::Read(reading) => socket.spawn(reading),
-            Next::End(ending) => socket.handle().end(ending),
+            Next::Read(reading) => {
+                let socket = socket.clone();
+                rt::spawn(async move {
+                    let outcome = reading.await;
+                    with_chat(&socket, |chat| chat.have_read(&socket, outcome));
+                });
+            }
+            Next::End(ending) => socket.end_session(ending),
         }
     }
-}
 
-impl SocketHandler for ChatSocket {
-    fn connected(&mut self, socket: &Socket) {
-        let Some(deliveries) = socket.handle().address() else {
-            return;
-        };
-        let settings = &self.worker.settings;
-        let intake = socket.handle().intake();
-        let meter = RateLimit::of(settings).map(|limit| Meter::new(limit, Instant::now()));
-        let speech = Speech::SocketIo(socket.clone());
-        let way = self.worker.chat.way_of(socket.id().member(), None);
-        let conversation = Conversation::new(
-            socket.id().member(),
-            self.worker.clone(),
-            way.clone(),
-            intake,
-            speech,
-            Pause::default(),
-            meter,
-        );
-        self.conversation = Some(conversation);
-        let seat = Seat {
-            deliveries,
-            backlog: socket.handle().backlog(),
-            encoding: Encoding { dialect: line::SOCKET_IO, deflated: false },
-            // There is no connection to cut: the session does not run inside one.
-            cutter: Cutter::new(|_| {}),
-        };
-        self.worker.outlets.add(socket.id().member(), socket.handle().open_outlet(socket.id()));
-        way.send(Register {
-            member: socket.id().member(),
-            room: None,
-            worker: self.worker.id,
-            seat,
-            address: socket.handle().client_address(),
-        });
-    }
-
-    fn event(&mut self, socket: &Socket, event: Event) {
-        let Event { name, args, ack, accepted } = event;
-        let request = match args.element(1) {
-            _ if !args.attachments.is_empty() => Request::parse(&name, "\"bytes\""),
-            Some(data) => Request::parse(&name, data),
-            None => Request::parse(&name, "{}"),
-        };
-        let (ack, request) = match ack.map(|ack| ack.number()) {
-            // The request is not carried out, because its ack could not be sent under this id.
-            Some(None) => (None, Err(Failure::with(Code::BadField, BAD_ACK))),
-            number => (number.flatten(), request),
-        };
-        let len = args.json.len();
-        self.held.push_back(Held { request, ack, len, accepted });
+    fn have_read(&mut self, socket: &Socket, outcome: Outcome) {
+        self.converse(socket, |conversation| conversation.have_read(outcome));
         self.take_held(socket);
     }
 
-    fn notified(&mut self, socket: &Socket, news: Box<dyn Any>) {
+    fn take_news(&mut self, socket: &Socket, news: Box<dyn Any>) {
         match news.downcast::<ChatNews>() {
             Ok(news) => self.converse(socket, |conversation| conversation.news(*news)),
-            Err(news) => match news.downcast::<Outcome>() {
-                Ok(outcome) => self.converse(socket, |conversation| conversation.have_read(*outcome)),
-                Err(_) => error!("{}: news of another kind than the chat's are dropped", socket.id()),
-            },
+            Err(_) => error!("{}: news of another kind than the chat's are dropped", socket.id()),
         }
         self.take_held(socket);
     }
@@ -160,12 +151,14 @@ impl SocketHandler for ChatSocket {
         conversation.is_some_and(|conversation| conversation.has_logged_in() || conversation.is_on_hold())
     }
 
-    fn disconnected(&mut self, socket: &Socket, _: &str) {
-        if let Some(mut conversation) = self.conversation.take() {
+    fn disconnected(&mut self, socket: &Socket, reason: &Reason) {
+        if let Some(mut conversation) = self.conversation.take()
+            && let Some(worker) = socket.state::<web::Data<Worker>>()
+        {
             conversation.handle_last_requests(self.held.drain(..).map(|held| (held.request, held.len)));
-            let holds_name = conversation.holds_name(socket.was_lost());
-            self.worker.outlets.take(socket.id().member());
-            conversation.way().send(Unregister { member: socket.id().member(), holds_name });
+            let holds_name = conversation.holds_name(reason.is_loss());
+            worker.outlets.take(socket.member());
+            conversation.way().send(Unregister { member: socket.member(), holds_name });
         }
     }
 }

@@ -27,12 +27,14 @@ use crate::{
     nodes::redis::link_thread::RedisLink,
     parts::{Mailbox, Parts},
     protocol::websocket::deflate::{Deflaters, Inflater},
-    socketio::Engine,
+    socketio::Server,
 };
 
 pub(crate) mod chat_socket;
 pub(crate) mod conversation;
 pub(crate) mod lesson;
+mod of_settings;
+pub(crate) mod relay;
 pub(crate) mod voice;
 pub(crate) mod watch;
 pub(crate) mod websocket;
@@ -58,7 +60,7 @@ pub struct Worker {
     /// The pictures of users.
     pub avatars: Arc<AvatarStore>,
     /// The Socket.IO sessions of the process.
-    pub engine: Arc<Engine>,
+    pub io: Server,
     /// The memory budget of all clients of the process.
     pub budget: Arc<Budget>,
     /// The limits on sessions and handshakes of the process.

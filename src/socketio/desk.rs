@@ -12,4 +12,6 @@ pub struct Desk {
     pub worker: WorkerId,
     /// Outlets of new sockets, which the worker's fan-out picks up.
     pub outlets: Outlets,
+    /// Answers that the server waits for of one socket.
+    pub max_pending_acks: usize,
 }

@@ -9,15 +9,12 @@ use std::{
     },
 };
 
-use bytestring::ByteString;
-
 use super::{
     Carried, Visitor,
     desk::Desk,
     gate::Gate,
     ids::IdError,
     link::Incoming,
-    namespaces::{Emitter, Namespaces},
     registry::{Registry, Reserved, Sid},
     requests::Entry,
     rooms::RoomServer,
@@ -27,10 +24,11 @@ use super::{
 };
 use crate::{
     broadcast::{AddWorker, EndBroadcasts, FanOut, Outlets},
-    connection::{Budget, Intake},
+    connection::{Budget, Intake, lease::report_counts},
     domain::WorkerId,
+    logging,
     metrics::Metrics,
-    parts::{Mailbox, Parts},
+    parts::{Mailbox, Parts, Seconds},
     protocol::engineio,
 };
 
@@ -86,17 +84,13 @@ impl Engine {
         }
     }
 
-    /// Emits to the sockets of a namespace from any thread: to all sockets, or to some rooms.
-    pub fn namespace(&self, name: impl Into<ByteString>) -> Emitter {
-        Emitter::new(self.room_server().clone(), name.into())
-    }
-
     /// Adds a worker with its own fan-out to the room server. Call once per worker, on its thread.
     pub fn desk(&self) -> Desk {
         let outlets = Outlets::default();
         let name = format!("socketio-fan-out-{}", self.desks.load(Ordering::Relaxed));
         let before_cut = self.settings.stall_timeout;
         let fanout = FanOut::start(&self.parts, name, before_cut, outlets.clone(), Arc::clone(&self.metrics));
+        Seconds::start(&self.parts, each_second);
         self.desk_at(fanout, outlets)
     }
 
@@ -105,7 +99,7 @@ impl Engine {
         let worker = WorkerId(self.desks.fetch_add(1, Ordering::Relaxed));
         let room_server = self.room_server().clone();
         room_server.do_send(AddWorker { worker, fanout: Arc::new(fanout) });
-        Desk { room_server, worker, outlets }
+        Desk { room_server, worker, outlets, max_pending_acks: self.settings.max_pending_acks }
     }
 
     /// Starts a polling session. Returns its id and its first packets, the response to the first request.
@@ -156,15 +150,38 @@ impl Engine {
     }
 }
 
-impl Namespaces {
-    /// Returns a factory of [`Carried`] for the sessions of `engine` on this worker. Call once per worker, on its thread.
-    pub fn carried(self, engine: &Engine) -> impl Fn() -> Box<dyn Carried> + 'static {
-        self.carried_at(engine, engine.desk())
-    }
-}
-
 impl fmt::Debug for Engine {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Engine").field("sessions", &self.count()).finish_non_exhaustive()
+    }
+}
+
+/// What a worker without the program around it does once a second.
+fn each_second() {
+    report_counts();
+    logging::report_left_out();
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::BytesMut;
+
+    use super::*;
+    use crate::connection::counted;
+
+    #[actix_web::test]
+    async fn a_worker_tells_the_budget_also_the_little_that_it_has_counted() {
+        let budget = Budget::new(1 << 20);
+        let settings = EngineSettings::default();
+        let engine = Engine::new(settings, Arc::default(), Arc::clone(&budget), Arc::default());
+        let _desk = engine.desk();
+        let bytes = counted(BytesMut::zeroed(100), &budget);
+        assert_eq!(budget.used(), 0);
+        // The worker's first report is a task that has been spawned.
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        assert!(budget.used() >= 100);
+        drop(bytes);
     }
 }

@@ -5,7 +5,6 @@ use std::{
     cell::{Cell, OnceCell, RefCell},
     fmt,
     net::IpAddr,
-    pin::Pin,
     rc::Rc,
     sync::{
         Arc, OnceLock,
@@ -32,9 +31,6 @@ use crate::{
         frame::OpCode,
     },
 };
-
-/// A future of a socket. It runs on the session's thread.
-pub type Task = Pin<Box<dyn Future<Output = Box<dyn Any>>>>;
 
 /// Asks the session to do what was requested outside its turn.
 #[derive(Debug, Message)]
@@ -70,8 +66,6 @@ struct Shared {
     facts: Facts,
     /// The reason to end the session, once one is set.
     ending: OnceCell<Ending>,
-    /// Tasks of sockets that the session has not started.
-    tasks: RefCell<Vec<(SocketId, Task)>>,
     /// The outlets by which fan-outs reach the sockets.
     outlets: RefCell<SocketOutlets>,
     /// Where the chat server, the room server and the fan-outs send deliveries by message.
@@ -111,7 +105,6 @@ impl SessionHandle {
             intake,
             facts,
             ending: OnceCell::new(),
-            tasks: RefCell::default(),
             outlets: RefCell::default(),
             address: RefCell::default(),
             flusher,
@@ -132,6 +125,11 @@ impl SessionHandle {
     /// The HTTP request that began the session.
     pub fn request(&self) -> &Arc<Request> {
         &self.0.facts.request
+    }
+
+    /// Has the session call [`Carried::woken`](super::Carried::woken) soon.
+    pub fn wake(&self) {
+        self.0.flusher.wake_by_ref();
     }
 
     /// The value of the worker that its [`Door`](super::Door) gives to its sessions.
@@ -238,19 +236,6 @@ impl SessionHandle {
         self.0.ending.get().cloned()
     }
 
-    /// Runs a task of a socket. Its output goes to [`Carried::notified`](super::Carried::notified).
-    pub fn spawn(&self, socket: SocketId, task: Task) {
-        if !self.0.outbound.has_ended() {
-            self.0.tasks.borrow_mut().push((socket, task));
-            self.0.flusher.wake_by_ref();
-        }
-    }
-
-    /// Takes the tasks that have not started.
-    pub(super) fn take_tasks(&self) -> Vec<(SocketId, Task)> {
-        self.0.tasks.take()
-    }
-
     /// Notes whether the session flushes by itself after this turn.
     pub(super) fn set_flush_due(&self, is_due: bool) {
         self.0.flusher.is_due.store(is_due, Ordering::SeqCst);
@@ -262,12 +247,9 @@ impl SessionHandle {
         let _ = self.0.flusher.session.set(flush);
     }
 
-    /// The session has ended. Drops tasks that have not started: they often own this handle, and the cycle would never be
-    /// freed.
+    /// The session has ended.
     pub(super) fn close(&self) {
         self.0.outlets.take().into_iter().for_each(|(_, outlet)| outlet.close());
-        // Taken first: the tasks' destructors may use this handle.
-        drop(self.0.tasks.take());
     }
 
     // ----- sockets -----

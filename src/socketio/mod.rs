@@ -1,87 +1,132 @@
-//! A Socket.IO server on Engine.IO 4. It does not depend on the chat, which is one of its namespaces.
-//!
-//! One [`SocketIoSession`] actor serves one client over any transport: HTTP long-polling, a WebSocket, or
-//! first polling and then a WebSocket. HTTP requests look up the session by its id in the [`Engine`]. The
-//! session passes messages to a [`Carried`], which interprets them: in production a client of [`namespaces`].
-//! The actor in [`rooms`] keeps the rooms of all namespaces.
+//! A Socket.IO server for actix-web: Socket.IO 5 on Engine.IO 4, over HTTP long-polling and WebSockets.
 
 use std::{any::Any, rc::Rc, sync::Arc, time::Duration};
 
-use bytes::Bytes;
-use bytestring::ByteString;
+use serde::Serialize;
 
+use self::handle::SessionHandle;
 use crate::{
-    connection::{Lease, admission::Admitted},
+    connection::{Ending, Lease, admission::Admitted},
     domain::SocketId,
 };
 
 pub use self::{
+    acks::{AckError, AckStream, MissingAcks},
     cookie::{Cookie, CookieError, SameSite},
-    desk::Desk,
-    door::{Door, Policy, configure as configure_door},
-    engine::Engine,
-    handle::SessionHandle,
+    emitter::{DEFAULT_ACK_TIMEOUT, Emitter, MAX_ACK_TIMEOUT},
+    engine_server::{EngineHandler, EngineServer, EngineSocket, Message},
     hooks::{ConnectionError, Hooks},
     ids::{GenerateId, IdError},
+    into_rooms::IntoRooms,
+    namespace::Namespace,
     origins::{Cors, Origins},
-    registry::{Registry, Sid},
+    remote::{Gone, RemoteSocket},
     request::Request,
-    requests::Entry,
-    session::SocketIoSession,
-    settings::{EngineSettings, SettingsError},
+    server::{Builder, Recovery, Server},
+    settings::SettingsError,
+    socket::{
+        Ack, Answer, Event, EventError, EventHandler, Handshake, Joining, Listener, NotJoined, Reason,
+        Socket, SocketData, SocketEmitter, shape,
+    },
     transport::Transport,
 };
-pub use crate::{
-    config::{AllowedOrigin, OriginError},
-    connection::{Ending, outbound::PollAnswer},
-    protocol::socketio::{Args, Limits},
+#[cfg(feature = "program")]
+pub(crate) use self::{
+    door::{Door, Policy, configure as configure_door},
+    engine::Engine,
+    rooms::{RecoveryLimits, RoomLimits},
+    settings::EngineSettings,
 };
+pub use crate::{
+    config::{AllowedOrigin, NetworkError, OriginError},
+    protocol::socketio::{Args, Arguments, DecodeError, EncodeError, Value},
+};
+pub use bytes::Bytes;
+pub use bytestring::ByteString;
 
-pub mod accept;
+mod accept;
+mod acks;
 mod carrier;
+mod client;
 mod cookie;
 mod deflating;
 mod desk;
 mod door;
-pub mod engine;
-pub mod gate;
-pub mod handle;
+mod emitter;
+mod engine;
+mod engine_server;
+mod gate;
+mod handle;
 mod hooks;
 mod ids;
+mod into_rooms;
 mod link;
-pub mod namespaces;
+mod namespace;
 mod origins;
 mod registry;
-pub mod relay;
+mod remote;
 mod request;
 mod requests;
-pub mod rooms;
-pub mod session;
+mod rooms;
+mod server;
+mod session;
 mod settings;
+mod socket;
 mod transport;
+
+/// Why a client is refused.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct Refusal {
+    /// A sentence for people; the `message` of the client's error.
+    pub message: String,
+    /// Details for programs; the `data` of the client's error.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub data: Option<serde_json::Value>,
+}
+
+impl Refusal {
+    /// A refusal without `data`.
+    pub fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), data: None }
+    }
+
+    /// A refusal with `data`.
+    pub fn with_data(message: impl Into<String>, data: impl Into<serde_json::Value>) -> Self {
+        Self { message: message.into(), data: Some(data.into()) }
+    }
+}
+
+impl From<&str> for Refusal {
+    fn from(message: &str) -> Self {
+        Self::new(message)
+    }
+}
+
+impl From<String> for Refusal {
+    fn from(message: String) -> Self {
+        Self::new(message)
+    }
+}
 
 /// The client that starts a session.
 #[derive(Debug, Default)]
-pub struct Visitor {
+pub(crate) struct Visitor {
     /// The request that begins the session.
-    pub request: Arc<Request>,
+    pub(crate) request: Arc<Request>,
     /// Charged for the request beyond a free share of 4 KiB, if it is.
-    pub lease: Option<Lease>,
+    pub(crate) lease: Option<Lease>,
     /// The client's share of the session limit, if sessions are counted.
-    pub admitted: Option<Admitted>,
+    pub(crate) admitted: Option<Admitted>,
     /// Whether the client takes base64 text frames instead of binary frames.
-    pub wants_base64: bool,
+    pub(crate) wants_base64: bool,
     /// A value of the worker, for the session's handle.
-    pub state: Option<Rc<dyn Any>>,
+    pub(crate) state: Option<Rc<dyn Any>>,
 }
 
 /// Interprets the messages of one session. Each session has its own value, on the session's thread.
-pub trait Carried {
-    /// Called once, when the session starts.
+pub(crate) trait Carried {
+    /// The session has begun.
     fn opened(&mut self, _: &SessionHandle) {}
-
-    /// The client has upgraded from polling to a WebSocket.
-    fn upgraded(&mut self, _: &SessionHandle) {}
 
     /// The client sent a text message.
     fn text(&mut self, text: ByteString, handle: &SessionHandle);
@@ -89,8 +134,14 @@ pub trait Carried {
     /// The client sent a binary message.
     fn binary(&mut self, bytes: Bytes, handle: &SessionHandle);
 
-    /// News from outside for a socket of the session, or the result of a task that the socket spawned.
+    /// News from outside for a socket of the session.
     fn notified(&mut self, _socket: SocketId, _: Box<dyn Any>, _: &SessionHandle) {}
+
+    /// The session was woken by its [`SessionHandle`].
+    fn woken(&mut self, _: &SessionHandle) {}
+
+    /// The session goes on over a WebSocket.
+    fn upgraded(&mut self, _: &SessionHandle) {}
 
     /// Whether the client has joined something. A client that has not joined before the connect timeout is
     /// disconnected.
@@ -115,5 +166,5 @@ pub trait Carried {
     }
 
     /// The session has ended. Called once.
-    fn closed(&mut self, why: &Ending);
+    fn closed(&mut self, why: &Ending, handle: &SessionHandle);
 }

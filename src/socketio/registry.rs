@@ -192,6 +192,7 @@ impl Registry {
     }
 
     /// Number of ended sessions whose clients have not learned of the end.
+    #[cfg(test)]
     pub fn count_ended(&self) -> usize {
         self.ended().sids.len()
     }

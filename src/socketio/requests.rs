@@ -90,7 +90,7 @@ impl Entry {
         self.session.connected()
     }
 
-    /// Guards a request of a polling session. Dropping the guard without [`Attendance::answered`] means that
+    /// Guards a request of a polling session. Dropping the guard without `answered` means that
     /// the client aborted the request, and ends the session.
     pub fn attend(&self) -> Attendance {
         Attendance(Some(self.session.clone()))

@@ -8,7 +8,7 @@ use super::{
     cookie::{Cookie, CookieError},
     hooks::Hooks,
     ids::GenerateId,
-    rooms::{RoomLimits, recovery::RecoveryLimits},
+    rooms::{RecoveryLimits, RoomLimits},
     transport::Transport,
 };
 use crate::{
@@ -71,6 +71,8 @@ pub struct EngineSettings {
     pub rate: Option<RateLimit>,
     /// Limits on rooms and on what recovery keeps.
     pub rooms: RoomLimits,
+    /// Answers that the server waits for of one socket. 1024 by default.
+    pub max_pending_acks: usize,
     /// Whether responses to polls are compressed with gzip for clients that accept it. On by default.
     pub http_compression: Switch,
     /// Responses below this size in bytes are not compressed. 1024 by default.
@@ -154,6 +156,7 @@ impl EngineSettings {
         number("max_waiting", self.max_waiting, 1..=MOST_BYTES)?;
         number("max_intake", self.max_intake, 1..=MOST_BYTES)?;
         number("max_unknown", self.max_unknown, 1..=MOST_BYTES)?;
+        number("max_pending_acks", self.max_pending_acks, 1..=MOST_OF_A_KIND)?;
         number("max_rooms", self.rooms.max_rooms, 1..=MOST_OF_A_KIND)?;
         self.cookie.as_ref().map(Cookie::check).transpose()?;
         if self.transports.is_empty() {
@@ -251,6 +254,7 @@ impl Default for EngineSettings {
                 max_rooms: 10_000,
                 recovery: RecoveryLimits { window: seconds(120), bytes: 16 << 20, sockets: 10_000 },
             },
+            max_pending_acks: 1024,
             http_compression: Switch::On,
             http_compression_threshold: 1024,
             per_message_deflate: Switch::Off,

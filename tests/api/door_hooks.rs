@@ -6,15 +6,15 @@ use actix_web::{
     http::header::{HeaderName, HeaderValue},
     rt::task::yield_now,
 };
-use echoroom::socketio::{EngineSettings, GenerateId, Hooks, Policy};
+use echoroom::socketio::{Builder, Hooks, Server};
 
 use crate::{
     embedded::{Embedded, POLLING, WEBSOCKET, open_packet, status},
     sockets::Poller,
 };
 
-fn with(hooks: Hooks) -> EngineSettings {
-    EngineSettings { hooks, ..EngineSettings::default() }
+fn with(hooks: Hooks) -> Builder {
+    Server::builder().hooks(hooks)
 }
 
 #[actix_web::test]
@@ -26,14 +26,13 @@ async fn each_refused_request_is_told_with_its_code_and_what_was_wrong() {
         let line = format!("{} {} {} {path}", error.code, error.message, error.context);
         tell.lock().expect("no panic").push(line);
     });
-    let generate =
-        GenerateId::new(|request| request.query("id").unwrap_or_else(|| "one".into()).into_owned());
     let hooks = hooks.allow_request(async |request| match request.query("bad") {
         Some(_) => Err("no way".to_owned()),
         None => Ok(()),
     });
-    let settings = EngineSettings { generate_id: Some(generate), ..with(hooks) };
-    let embedded = Embedded::start(settings, Policy::default());
+    let builder =
+        with(hooks).generate_id(|request| request.query("id").unwrap_or_else(|| "one".into()).into_owned());
+    let embedded = Embedded::start(builder);
     assert_eq!(status(&embedded.get(POLLING, "").await.0), "200");
     let no_websocket = "/socket.io/?EIO=4&transport=polling&sid=one";
     let foreign = "Origin: https://foreign.example\r\n";
@@ -70,7 +69,7 @@ async fn a_program_adds_headers_to_the_first_answer_or_to_all_of_a_session() {
         }
     };
     let hooks = Hooks::default().initial_headers(header("x-first")).headers(header("x-each"));
-    let embedded = Embedded::start(with(hooks), Policy::default());
+    let embedded = Embedded::start(with(hooks));
     let has = |head: &str, name: &str| head.contains(&format!("{name}: "));
     let (head, body) = embedded.get(POLLING, "").await;
     assert!(head.contains("x-first: polling\r\n") && head.contains("x-each: polling\r\n"), "{head}");
@@ -102,7 +101,7 @@ async fn a_program_decides_about_each_session_by_each_transport_and_about_nothin
             None => Err("a token is needed".to_owned()),
         }
     });
-    let embedded = Embedded::start(with(hooks), Policy::default());
+    let embedded = Embedded::start(with(hooks));
     for (headers, expected) in [
         ("", Some("a token is needed")),
         ("Authorization: Bearer old\r\n", Some("your token has expired")),

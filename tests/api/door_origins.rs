@@ -1,15 +1,9 @@
 //! Which pages may use Socket.IO in a program of one's own, by which transport.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use actix_web::{App, HttpResponse, test, web};
-use echoroom::{
-    app::embed::Budget,
-    config::Switch,
-    socketio::{
-        Carried, Cors, Door, Ending, Engine, EngineSettings, Origins, Policy, SessionHandle, configure_door,
-    },
-};
+use echoroom::socketio::{Cors, EngineSocket, Message, Origins, Server};
 
 use crate::embedded::{Embedded, POLLING, WEBSOCKET, status};
 
@@ -21,7 +15,7 @@ fn list(origins: &[&str]) -> Origins {
 }
 
 fn start(origins: Origins, cors: Cors) -> Embedded {
-    Embedded::start(EngineSettings::default(), Policy { origins, cors, ..Policy::default() })
+    Embedded::start(Server::builder().origins(origins).cors(cors))
 }
 
 /// The line of a header, in lower case.
@@ -122,9 +116,8 @@ async fn a_preflight_is_answered_with_what_is_set() {
 
 #[actix_web::test]
 async fn the_client_s_script_is_served_unless_that_is_off() {
-    for (serve_client, expected) in [(Switch::On, "200"), (Switch::Off, "404")] {
-        let policy = Policy { serve_client, ..Policy::default() };
-        let embedded = Embedded::start(EngineSettings::default(), policy);
+    for (serve_client, expected) in [(true, "200"), (false, "404")] {
+        let embedded = Embedded::start(Server::builder().serve_client(serve_client));
         let (head, body) = embedded.get("/socket.io/socket.io.js", "").await;
         assert_eq!((status(&head), body.contains("function")), (expected, expected == "200"));
     }
@@ -133,16 +126,12 @@ async fn the_client_s_script_is_served_unless_that_is_off() {
 #[actix_web::test]
 async fn a_door_in_a_scope_or_at_the_root_leaves_other_addresses_alone() {
     let status_at = async |root: &'static str, path: &str| {
-        let engine =
-            Engine::new(EngineSettings::default(), Arc::default(), Budget::new(1 << 20), Arc::default());
-        let door = Door::new(engine, || Box::new(Silent));
+        let silent = |_: &EngineSocket<'_>, _: Message| {};
+        let io = Server::builder().path("/").build_engine(silent).expect("settings");
         let news = || web::resource("/news").to(HttpResponse::Ok);
         let app = match root {
-            "" => App::new().configure(|cfg| configure_door(cfg, "", door)).service(news()),
-            scope => {
-                let scope = web::scope(scope).configure(|cfg| configure_door(cfg, "", door)).service(news());
-                App::new().service(scope)
-            }
+            "" => App::new().configure(io.routes()).service(news()),
+            scope => App::new().service(web::scope(scope).configure(io.routes()).service(news())),
         };
         let app = test::init_service(app).await;
         let request = test::TestRequest::with_uri(&format!("{root}{path}")).to_request();
@@ -154,15 +143,4 @@ async fn a_door_in_a_scope_or_at_the_root_leaves_other_addresses_alone() {
     for path in ["?EIO=4&transport=polling", "/?EIO=4&transport=polling", "/socket.io.js"] {
         assert_eq!(status_at("/live", path).await, 200, "/live{path}");
     }
-}
-
-/// A session without content.
-struct Silent;
-
-impl Carried for Silent {
-    fn text(&mut self, _: bytestring::ByteString, _: &SessionHandle) {}
-
-    fn binary(&mut self, _: bytes::Bytes, _: &SessionHandle) {}
-
-    fn closed(&mut self, _: &Ending) {}
 }

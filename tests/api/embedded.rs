@@ -1,14 +1,7 @@
 //! An engine of Socket.IO behind its door, in an application of actix-web's own server, without namespaces.
 
-use std::{rc::Rc, sync::Arc};
-
 use actix_web::{App, HttpServer, rt};
-use bytes::Bytes;
-use bytestring::ByteString;
-use echoroom::{
-    app::embed::Budget,
-    socketio::{Carried, Door, Ending, Engine, EngineSettings, Policy, SessionHandle, configure_door},
-};
+use echoroom::socketio::{Builder, EngineHandler, EngineServer, EngineSocket, Message, Reason};
 use tokio::sync::{Mutex, mpsc};
 
 use crate::helpers::{TestServer, soon};
@@ -16,17 +9,17 @@ use crate::helpers::{TestServer, soon};
 pub const POLLING: &str = "/socket.io/?EIO=4&transport=polling";
 pub const WEBSOCKET: &str = "/socket.io/?EIO=4&transport=websocket";
 
-/// A server, its engine, and what its sessions tell.
+/// A server of Engine.IO, and what its sessions tell.
 pub struct Embedded {
     pub server: TestServer,
-    pub engine: Arc<Engine>,
+    pub io: EngineServer,
     told: Mutex<mpsc::UnboundedReceiver<String>>,
 }
 
 /// Tells of a session, and sends its messages back.
 struct Recorder {
     tell: mpsc::UnboundedSender<String>,
-    begin: fn(&SessionHandle) -> String,
+    begin: fn(&EngineSocket<'_>) -> String,
 }
 
 impl Recorder {
@@ -36,51 +29,40 @@ impl Recorder {
     }
 }
 
-impl Carried for Recorder {
-    fn opened(&mut self, handle: &SessionHandle) {
-        self.tell((self.begin)(handle));
+impl EngineHandler for Recorder {
+    fn opened(&self, socket: &EngineSocket<'_>) {
+        self.tell((self.begin)(socket));
     }
 
-    fn upgraded(&mut self, handle: &SessionHandle) {
-        self.tell(format!("upgraded to {}", handle.transport()));
+    fn upgraded(&self, socket: &EngineSocket<'_>) {
+        self.tell(format!("upgraded to {}", socket.transport()));
     }
 
-    fn text(&mut self, text: ByteString, handle: &SessionHandle) {
-        handle.packet(format!("4{text}"));
+    fn message(&self, socket: &EngineSocket<'_>, message: Message) {
+        socket.send(message);
     }
 
-    fn binary(&mut self, bytes: Bytes, handle: &SessionHandle) {
-        handle.binary(bytes);
-    }
-
-    fn closed(&mut self, why: &Ending) {
-        self.tell(format!("closed: {}", why.socketio_reason()));
+    fn closed(&self, _: &EngineSocket<'_>, reason: &Reason) {
+        self.tell(format!("closed: {reason}"));
     }
 }
 
 impl Embedded {
-    pub fn start(settings: EngineSettings, policy: Policy) -> Self {
-        Self::telling(settings, policy, |handle| format!("opened by {}", handle.transport()))
+    pub fn start(builder: Builder) -> Self {
+        Self::telling(builder, |socket| format!("opened by {}", socket.transport()))
     }
 
     /// Each session tells this when it has begun.
-    pub fn telling(settings: EngineSettings, policy: Policy, begin: fn(&SessionHandle) -> String) -> Self {
-        settings.check().expect("settings");
-        policy.check().expect("a policy");
-        let engine = Engine::new(settings, Arc::default(), Budget::new(64 << 20), Arc::default());
-        let (of_workers, (tell, told)) = (Arc::clone(&engine), mpsc::unbounded_channel());
-        let server = HttpServer::new(move || {
-            let tell = tell.clone();
-            let begin = move || -> Box<dyn Carried> { Box::new(Recorder { tell: tell.clone(), begin }) };
-            let door = Door::new(Arc::clone(&of_workers), begin);
-            let door = door.with_policy(policy.clone()).with_state(Rc::new("of the worker"));
-            App::new().configure(|cfg| configure_door(cfg, "/socket.io", door))
-        });
+    pub fn telling(builder: Builder, begin: fn(&EngineSocket<'_>) -> String) -> Self {
+        let (tell, told) = mpsc::unbounded_channel();
+        let io = builder.build_engine(Recorder { tell, begin }).expect("settings");
+        let of_workers = io.clone();
+        let server = HttpServer::new(move || App::new().configure(of_workers.routes()));
         let server = server.h1_allow_half_closed(false).workers(1).disable_signals();
         let server = server.bind(("127.0.0.1", 0)).expect("a port");
         let address = server.addrs()[0];
         rt::spawn(server.run());
-        Self { server: TestServer::elsewhere(&format!("http://{address}")), engine, told: Mutex::new(told) }
+        Self { server: TestServer::elsewhere(&format!("http://{address}")), io, told: Mutex::new(told) }
     }
 
     /// What a session tells next.

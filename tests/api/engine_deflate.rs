@@ -1,11 +1,7 @@
 //! permessage-deflate (RFC 7692) on the WebSockets of Socket.IO, on raw bytes.
 
 use echoroom::{
-    config::Switch,
-    socketio::{
-        Args, EngineSettings, Policy,
-        namespaces::{Event, Namespace, Namespaces, Refusal, Socket, SocketHandler},
-    },
+    socketio::{Builder, Event, Server, Socket},
     testing::deflate::{Deflater, Inflater},
 };
 
@@ -21,8 +17,8 @@ const OFFER: &str = "permessage-deflate; client_max_window_bits";
 const COMPRESSED_TEXT: u8 = 0xC1;
 const COMPRESSED_BINARY: u8 = 0xC2;
 
-fn on() -> EngineSettings {
-    EngineSettings { per_message_deflate: Switch::On, ..EngineSettings::default() }
+fn on() -> Builder {
+    Server::builder().per_message_deflate(true)
 }
 
 fn large() -> String {
@@ -59,7 +55,7 @@ async fn assert_compresses(raw: &mut RawClient) {
 
 #[actix_web::test]
 async fn large_messages_are_compressed_on_a_websocket_that_began_the_session_or_took_it_over() {
-    let embedded = Embedded::start(on(), Policy::default());
+    let embedded = Embedded::start(on());
     let mut raw = embedded.server.connect_raw_offering(WEBSOCKET, OFFER).await;
     assert!(next_text(&mut raw).await.starts_with('0'));
     assert_compresses(&mut raw).await;
@@ -78,30 +74,14 @@ async fn large_messages_are_compressed_on_a_websocket_that_began_the_session_or_
 #[actix_web::test]
 async fn nothing_is_compressed_if_it_is_off_or_not_offered_or_the_client_takes_base64() {
     let offer = format!("Sec-WebSocket-Extensions: {OFFER}\r\n");
-    let off = Embedded::start(EngineSettings::default(), Policy::default());
-    let on = Embedded::start(on(), Policy::default());
+    let off = Embedded::start(Server::builder());
+    let on = Embedded::start(on());
     let base64 = format!("{WEBSOCKET}&b64=1");
     for (embedded, path, headers) in
         [(&off, WEBSOCKET, &*offer), (&on, WEBSOCKET, ""), (&on, &base64, &*offer)]
     {
         let head = embedded.shake_hands(path, headers).await;
         assert!(head.starts_with("http/1.1 101 ") && !head.contains("extensions"), "{head}");
-    }
-}
-
-/// Sends the first argument of each event to all.
-struct ToAll;
-
-impl Namespace for ToAll {
-    fn admit(&self, _: &str) -> Result<Box<dyn SocketHandler>, Refusal> {
-        Ok(Box::new(Self))
-    }
-}
-
-impl SocketHandler for ToAll {
-    fn event(&mut self, socket: &Socket, event: Event) {
-        let Args { json, attachments } = event.args;
-        socket.everybody().emit_args(Args { json, attachments });
     }
 }
 
@@ -118,7 +98,11 @@ async fn join(server: &TestServer, offer: Option<&str>) -> RawClient {
 
 #[actix_web::test]
 async fn an_event_to_all_is_compressed_for_those_that_agreed_on_the_full_window() {
-    let (server, _) = serve(on(), 2, || Namespaces::default().with("/", ToAll));
+    let io = on().build();
+    let all = io.namespace("/");
+    io.namespace("/")
+        .on_any(async move |_: Socket, event: Event| all.local().emit_args(event.args().clone()));
+    let server = serve(&io, 2);
     let mut members = [
         (join(&server, Some(OFFER)).await, COMPRESSED_TEXT),
         (join(&server, Some("permessage-deflate; server_max_window_bits=10")).await, 0x81),

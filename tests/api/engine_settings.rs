@@ -8,10 +8,7 @@ use std::{
     time::Duration,
 };
 
-use echoroom::{
-    config::Switch,
-    socketio::{Cookie, EngineSettings, GenerateId, Policy, Transport},
-};
+use echoroom::socketio::{Builder, Cookie, Server, Transport};
 
 use crate::{
     embedded::{Embedded, POLLING, WEBSOCKET, open_packet, status},
@@ -19,14 +16,14 @@ use crate::{
     sockets::{Poller, next_text, websocket},
 };
 
-fn start(settings: EngineSettings) -> Embedded {
-    Embedded::start(settings, Policy::default())
+fn start(builder: Builder) -> Embedded {
+    Embedded::start(builder)
 }
 
 #[actix_web::test]
 async fn a_transport_that_is_off_is_unknown() {
     let unknown = r#"{"code":0,"message":"Transport unknown"}"#;
-    let only = |transport| EngineSettings { transports: vec![transport], ..EngineSettings::default() };
+    let only = |transport| Server::builder().transports([transport]);
     let embedded = start(only(Transport::WebSocket));
     let (head, body) = embedded.get(POLLING, "").await;
     assert_eq!((status(&head), body.as_str()), ("400", unknown));
@@ -43,7 +40,7 @@ async fn a_transport_that_is_off_is_unknown() {
 
 #[actix_web::test]
 async fn without_upgrades_none_is_offered_but_one_that_comes_is_taken() {
-    let embedded = start(EngineSettings { allow_upgrades: false, ..EngineSettings::default() });
+    let embedded = start(Server::builder().allow_upgrades(false));
     let (_, body) = embedded.get(POLLING, "").await;
     assert_eq!(open_packet(&body)["upgrades"], serde_json::json!([]));
     let mut raw = Poller::open(&embedded.server).await.upgraded().await;
@@ -53,7 +50,7 @@ async fn without_upgrades_none_is_offered_but_one_that_comes_is_taken() {
 
 #[actix_web::test]
 async fn the_first_answer_of_a_polling_session_sets_the_cookie_and_no_other_does() {
-    let embedded = start(EngineSettings { cookie: Some(Cookie::default()), ..EngineSettings::default() });
+    let embedded = start(Server::builder().cookie(Cookie::default()));
     for _ in 0..3 {
         let answer = embedded.server.get_raw(POLLING, "").await;
         let sid = open_packet(answer.split("\r\n\r\n").nth(1).expect("a body"))["sid"]
@@ -69,17 +66,17 @@ async fn the_first_answer_of_a_polling_session_sets_the_cookie_and_no_other_does
     }
     let head = embedded.shake_hands(WEBSOCKET, "").await;
     assert!(status(&head) == "101" && !head.contains("set-cookie"), "{head}");
-    let without = start(EngineSettings::default());
+    let without = start(Server::builder());
     assert!(!without.get(POLLING, "").await.0.contains("set-cookie"));
 }
 
 #[actix_web::test]
 async fn a_program_s_own_ids_are_those_of_its_sessions() {
     let next = Arc::new(AtomicUsize::new(1));
-    let generate = GenerateId::new(move |request| {
+    let builder = Server::builder().generate_id(move |request| {
         format!("{}-{}", request.query("name").unwrap_or_default(), next.fetch_add(1, Ordering::Relaxed))
     });
-    let embedded = start(EngineSettings { generate_id: Some(generate), ..EngineSettings::default() });
+    let embedded = start(builder);
     let (_, body) = embedded.get(&format!("{POLLING}&name=tea"), "").await;
     assert_eq!(open_packet(&body)["sid"], "tea-1");
     let poller = Poller::of(&embedded.server, "tea-1".to_owned());
@@ -91,8 +88,9 @@ async fn a_program_s_own_ids_are_those_of_its_sessions() {
 
 #[actix_web::test]
 async fn a_session_whose_id_cannot_be_used_does_not_begin() {
-    let generate = GenerateId::new(|request| request.query("id").unwrap_or_default().into_owned());
-    let embedded = start(EngineSettings { generate_id: Some(generate), ..EngineSettings::default() });
+    let builder =
+        Server::builder().generate_id(|request| request.query("id").unwrap_or_default().into_owned());
+    let embedded = start(builder);
     let bad_request = r#"{"code":3,"message":"Bad request"}"#;
     assert_eq!(status(&embedded.get(&format!("{POLLING}&id=one"), "").await.0), "200");
     let long = "x".repeat(65);
@@ -102,13 +100,12 @@ async fn a_session_whose_id_cannot_be_used_does_not_begin() {
         let head = embedded.shake_hands(&format!("{WEBSOCKET}&id={id}"), "").await;
         assert_eq!(status(&head), "400", "{id}");
     }
-    assert_eq!(embedded.engine.count(), 1, "nothing is left of the others");
+    assert_eq!(embedded.io.clients_count(), 1, "nothing is left of the others");
 }
 
 #[actix_web::test]
 async fn the_initial_packet_comes_behind_the_open_packet_by_each_transport() {
-    let initial_packet = Some("faster!".into());
-    let embedded = start(EngineSettings { initial_packet, ..EngineSettings::default() });
+    let embedded = start(Server::builder().initial_packet("faster!"));
     let (_, body) = embedded.get(POLLING, "").await;
     assert_eq!(body.split('\u{1E}').nth(1), Some("4faster!"), "{body}");
     let (mut raw, _) = websocket(&embedded.server).await;
@@ -117,11 +114,11 @@ async fn the_initial_packet_comes_behind_the_open_packet_by_each_transport() {
 
 #[actix_web::test]
 async fn responses_to_polls_are_compressed_from_a_size_on_and_not_if_that_is_off() {
-    let threshold = EngineSettings { http_compression_threshold: 100, ..EngineSettings::default() };
-    let off = EngineSettings { http_compression: Switch::Off, ..EngineSettings::default() };
+    let threshold = Server::builder().http_compression(Some(100));
+    let off = Server::builder().http_compression(None);
     for (settings, size, is_compressed) in [
-        (EngineSettings::default(), 1023, false),
-        (EngineSettings::default(), 1024, true),
+        (Server::builder(), 1023, false),
+        (Server::builder(), 1024, true),
         (threshold.clone(), 99, false),
         (threshold, 100, true),
         (off, 5000, false),
@@ -140,12 +137,10 @@ async fn responses_to_polls_are_compressed_from_a_size_on_and_not_if_that_is_off
 
 #[actix_web::test]
 async fn the_open_packet_tells_the_pings_and_the_largest_payload() {
-    let settings = EngineSettings {
-        ping_interval: Duration::from_millis(1234),
-        ping_timeout: Duration::from_millis(567),
-        max_payload: 8910,
-        ..EngineSettings::default()
-    };
+    let settings = Server::builder()
+        .ping_interval(Duration::from_millis(1234))
+        .ping_timeout(Duration::from_millis(567))
+        .max_payload(8910);
     let (_, body) = start(settings).get(POLLING, "").await;
     let open = open_packet(&body);
     let told = ["pingInterval", "pingTimeout", "maxPayload"].map(|name| open[name].as_u64());

@@ -1,5 +1,5 @@
-//! Checks which modules the sources in `src` name. `use crate::` points down by the floors of `src/lib.rs`, or stays in
-//! its own folder; inside of a folder, files do not name each other in a circle.
+//! Checks which modules the sources in `src` name. `use crate::` points down by the floors of `docs/architecture.md`, or
+//! stays in its own folder; inside of a folder, files do not name each other in a circle.
 
 use std::{
     collections::{BTreeMap, VecDeque},

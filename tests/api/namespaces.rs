@@ -1,12 +1,11 @@
 //! Namespaces of a program of one's own: rooms, events for many, acks of many.
 
-use std::{cell::Cell, sync::Arc, time::Duration};
+use std::{cell::Cell, time::Duration};
 
 use actix_web::rt;
 use bytestring::ByteString;
 use echoroom::socketio::{
-    Args, Engine, EngineSettings,
-    namespaces::{Event, Namespace, Namespaces, Refusal, Socket, SocketHandler},
+    Args, Emitter, Event, Handshake, MissingAcks, Namespace, Recovery, Refusal, Server, Socket,
 };
 use serde_json::{Value, json};
 
@@ -14,25 +13,6 @@ use crate::{
     helpers::{RawClient, TestServer, text},
     sockets::{Poller, connected, joined, next_text, serve, websocket},
 };
-
-/// Does what its clients ask for.
-#[derive(Clone)]
-struct Obedient {
-    recovers: bool,
-}
-
-impl Namespace for Obedient {
-    fn admit(&self, auth: &str) -> Result<Box<dyn SocketHandler>, Refusal> {
-        if auth.contains("forbidden") {
-            return Err(Refusal { message: "go away".into(), data: Some(json!({"why": "forbidden"})) });
-        }
-        Ok(Box::new(self.clone()))
-    }
-
-    fn recovers(&self) -> bool {
-        self.recovers
-    }
-}
 
 fn args(value: &Value) -> Args {
     Args { json: value.to_string().into(), attachments: Vec::new() }
@@ -43,71 +23,74 @@ fn names(value: &Value) -> Vec<ByteString> {
     names.iter().filter_map(Value::as_str).map(ByteString::from).collect()
 }
 
-impl SocketHandler for Obedient {
-    fn connected(&mut self, socket: &Socket) {
-        if socket.was_recovered() {
-            let rooms: Vec<_> = socket.rooms().iter().map(ToString::to_string).collect();
-            socket.emit_once("again", &json!({"rooms": rooms, "kept": socket.kept().to_string()}));
-        }
-    }
-
-    fn event(&mut self, socket: &Socket, event: Event) {
-        let asked: Value = serde_json::from_str(&event.args.json).expect("JSON");
-        let many = || {
-            let to = names(&asked[1]).into_iter().fold(socket.everybody(), |emitter, room| emitter.to(room));
-            names(&asked[2]).into_iter().fold(to, |emitter, room| emitter.except(room))
-        };
-        match &*event.name {
-            "join" => names(&asked[1]).into_iter().for_each(|room| socket.join(room)),
-            "leave" => names(&asked[1]).into_iter().for_each(|room| socket.leave(room)),
-            "keep" => socket.keep(asked[1].as_str().unwrap_or_default()),
-            "sid" => socket.emit("sid", &socket.sid()),
-            "say" => many().emit_args(args(&json!(["said", asked[3]]))),
-            "volatile" => many().volatile().emit_args(args(&json!(["volatile"]))),
-            "volatile-to-me" => (0..3).for_each(|number| socket.emit_volatile(&args(&json!(["me", number])))),
-            "volatile-to-all" => {
-                let emit = |number| many().volatile().emit_args(args(&json!(["all", number])));
-                (0..3).for_each(emit);
-            }
-            "volatile-text" => many().volatile().emit_args(args(&json!(["status", "busy"]))),
-            "volatile-own" => socket.emit_volatile(&args(&json!(["status", "busy"]))),
-            "once-text" => socket.emit_once("status", &"connected"),
-            "once" => socket.emit_once("status", &1),
-            "others" => socket.broadcast().emit("said", &asked[1]),
-            "out" => socket.disconnect(false),
-            "end" => socket.disconnect(true),
-            "ask" => {
-                let (many, socket) = (many(), socket.clone());
-                rt::spawn(async move {
-                    let patience = Duration::from_millis(300);
-                    let answers = many.emit_with_ack(args(&json!(["question"])), patience).await;
-                    let mut texts: Vec<_> =
-                        answers.answers.iter().map(|args| args.json.to_string()).collect();
-                    texts.sort();
-                    socket.emit("answers", &json!([texts, answers.missing]));
-                });
-            }
-            "ask-me" => {
-                let asker = socket.clone();
-                socket.emit_with_ack(&args(&json!(["question"])), move |answer| {
-                    asker.emit("answer", &answer.json.to_string());
-                });
-            }
-            other => panic!("{other}"),
-        }
-        if let Some(ack) = event.ack {
-            ack.answer(&Args::answer(&"done"));
-        }
+async fn admit(handshake: &Handshake) -> Result<(), Refusal> {
+    match handshake.auth_json().contains("forbidden") {
+        true => Err(Refusal::with_data("go away", json!({"why": "forbidden"}))),
+        false => Ok(()),
     }
 }
 
+async fn greet(socket: Socket) {
+    if socket.is_recovered() {
+        let sid = ByteString::from(socket.id());
+        let rooms: Vec<_> = socket.rooms().into_iter().filter(|room| *room != sid).collect();
+        socket.unrecorded().emit("again", &json!({"rooms": rooms}));
+    }
+}
+
+/// Does what its client asks for.
+async fn obey(all: &Namespace, socket: Socket, event: Event) {
+    let asked: Value = serde_json::from_str(&event.args().json).expect("JSON");
+    let many = || all.to(names(&asked[1])).except(names(&asked[2]));
+    match event.name() {
+        "join" => drop(socket.join(names(&asked[1]))),
+        "leave" => socket.leave(names(&asked[1])),
+        "sid" => socket.emit("sid", socket.id()),
+        "say" => many().emit_args(args(&json!(["said", asked[3]]))),
+        "volatile" => many().volatile().emit_args(args(&json!(["volatile"]))),
+        "volatile-to-me" => (0..3).for_each(|number| socket.volatile().emit("me", &number)),
+        "volatile-to-all" => (0..3).for_each(|number| many().volatile().emit("all", &number)),
+        "volatile-text" => many().volatile().emit("status", "busy"),
+        "volatile-own" => socket.volatile().emit("status", "busy"),
+        "once-text" => socket.unrecorded().emit("status", "connected"),
+        "once" => socket.unrecorded().emit("status", &1),
+        "others" => socket.broadcast().emit("said", &asked[1]),
+        "out" => socket.disconnect(false),
+        "end" => socket.disconnect(true),
+        "ask" => ask(many(), &socket).await,
+        "ask-me" => {
+            let (answer,) = socket.emit_with_ack::<(String,)>("question", &()).await.expect("an answer");
+            socket.emit("answer", &answer);
+        }
+        other => panic!("{other}"),
+    }
+    event.ack().send("done");
+}
+
+/// Asks many, and tells a socket the answers and how many are missing.
+async fn ask(many: Emitter, socket: &Socket) {
+    let acks = many.timeout(Duration::from_millis(300)).emit_with_ack("question", &());
+    let (acks, missing) = match acks.all().await {
+        Ok(acks) => (acks, 0),
+        Err(MissingAcks { acks, missing, .. }) => (acks, missing.len()),
+    };
+    let mut acks: Vec<Value> = acks.into_iter().map(|(_, ack)| ack).collect();
+    acks.sort_by_key(Value::to_string);
+    socket.emit("answers", &(json!([acks, missing]),));
+}
+
 /// A server of the obedient namespaces `/` and `/recovering`, on two workers.
-fn start() -> (TestServer, Arc<Engine>) {
-    serve(EngineSettings::default(), 2, || {
-        Namespaces::default()
-            .with("/", Obedient { recovers: false })
-            .with("/recovering", Obedient { recovers: true })
-    })
+fn start() -> (TestServer, Server) {
+    let io = Server::builder().connection_state_recovery(Recovery::default()).build();
+    for name in ["/", "/recovering"] {
+        let all = io.namespace(name);
+        let namespace = io.namespace(name).admit(admit).connect(greet);
+        let namespace = namespace.on_any(async move |socket, event| obey(&all, socket, event).await);
+        if name == "/" {
+            namespace.without_recovery();
+        }
+    }
+    (serve(&io, 2), io)
 }
 
 async fn say(raw: &mut RawClient, event: &Value) {
@@ -181,7 +164,7 @@ async fn events_reach_those_in_any_of_the_rooms_once_and_none_of_the_excepted() 
 
 #[actix_web::test]
 async fn who_has_left_a_room_hears_no_more_of_it_and_a_broadcast_spares_its_sender() {
-    let (server, engine) = start();
+    let (server, io) = start();
     let (mut clients, _) = clients(&server, [&["red"], &["red"]]).await;
     done(&mut clients[1], &json!(["leave", ["red", "blue"]])).await;
     say(&mut clients[0], &json!(["say", ["red"], [], 1])).await;
@@ -189,8 +172,8 @@ async fn who_has_left_a_room_hears_no_more_of_it_and_a_broadcast_spares_its_send
     say(&mut clients[0], &json!(["others", 2])).await;
     assert_eq!(next_text(&mut clients[1]).await, r#"42["said",2]"#);
     // From the server itself, which is nobody's client.
-    engine.namespace("/").to("red").emit("said", &3);
-    engine.namespace("/").emit("said", &"mark");
+    io.namespace("/").to("red").emit("said", &3);
+    io.namespace("/").emit("said", &"mark");
     assert_eq!(heard(&mut clients[0], "mark").await, [3]);
     assert_eq!(heard(&mut clients[1], "mark").await, [0; 0]);
 }
@@ -302,7 +285,7 @@ async fn many_are_asked_and_their_answers_come_together() {
             raw.send(&text(&format!("43{id}[9]"))).await;
         }
     }
-    assert_eq!(next_text(&mut clients[0]).await, r#"42["answers",[["[0]","[1]"],1]]"#);
+    assert_eq!(next_text(&mut clients[0]).await, r#"42["answers",[[0,1],1]]"#);
 }
 
 #[actix_web::test]
@@ -313,7 +296,7 @@ async fn a_socket_is_asked_by_its_own_numbers() {
         say(&mut raw, &json!(["ask-me"])).await;
         assert_eq!(next_text(&mut raw).await, format!(r#"42{id}["question"]"#));
         raw.send(&text(&format!(r#"43{id}["yes"]"#))).await;
-        assert_eq!(next_text(&mut raw).await, r#"42["answer","[\"yes\"]"]"#);
+        assert_eq!(next_text(&mut raw).await, r#"42["answer","yes"]"#);
     }
     // The same again, and answers to nothing, are passed over.
     for packet in [r#"430["yes"]"#, r#"4399["yes"]"#, r#"434294967296["yes"]"#, r#"4399999999999999999999[]"#]
@@ -351,10 +334,10 @@ async fn a_client_that_polls_hears_at_its_next_poll_that_the_server_has_ended_it
 }
 
 #[actix_web::test]
-async fn what_is_kept_with_a_socket_is_there_when_it_is_recovered() {
+async fn a_socket_that_is_recovered_is_in_its_rooms_again() {
     let (server, _) = start();
     let (mut raw, was) = joined(&server, "/recovering", "").await;
-    for event in [json!(["join", ["b", "a"]]), json!(["keep", "a sheet of paper"]), json!(["sid"])] {
+    for event in [json!(["join", ["b", "a"]]), json!(["sid"])] {
         raw.send(&text(&format!("42/recovering,{event}"))).await;
     }
     // An event of its own has its offset too.
@@ -370,17 +353,17 @@ async fn what_is_kept_with_a_socket_is_there_when_it_is_recovered() {
         heard.push(next_text(&mut raw).await);
     }
     assert!(heard.contains(&r#"42/recovering,["said",2,"2"]"#.to_owned()), "{heard:?}");
-    let again = r#"42/recovering,["again",{"kept":"a sheet of paper","rooms":["a","b"]}]"#;
+    let again = r#"42/recovering,["again",{"rooms":["a","b"]}]"#;
     assert_eq!(heard.last().map(String::as_str), Some(again));
 }
 
 /// A client of the reference takes the last argument of an event for its offset if that is a text.
 #[actix_web::test]
 async fn who_comes_back_by_the_last_text_it_heard_gets_what_it_missed() {
-    let (server, engine) = start();
+    let (server, io) = start();
     for event in ["volatile-text", "volatile-own", "once-text", "once"] {
         let (mut raw, was) = joined(&server, "/recovering", "").await;
-        let said = |number: u64| engine.namespace("/recovering").emit("said", &number);
+        let said = |number: u64| io.namespace("/recovering").emit("said", &number);
         let mut offset = None;
         for number in 0..3 {
             said(number);

@@ -1,7 +1,6 @@
-//! What a session of Socket.IO knows of itself: its request, its id, its transport, and a value of its worker.
+//! What a session of Socket.IO knows of itself: its request, its id, its transport.
 
-use actix_web::rt::task::yield_now;
-use echoroom::socketio::{EngineSettings, Policy, SessionHandle};
+use echoroom::socketio::{EngineSocket, Server};
 
 use crate::{
     embedded::{Embedded, POLLING, WEBSOCKET, open_packet, status},
@@ -10,15 +9,14 @@ use crate::{
 };
 
 /// All that a session knows when it begins.
-fn facts(handle: &SessionHandle) -> String {
-    let request = handle.request();
-    let state = handle.state().and_then(|state| state.downcast_ref::<&str>()).unwrap_or(&"no state");
+fn facts(socket: &EngineSocket<'_>) -> String {
+    let request = socket.request();
     let query = request.query("name").unwrap_or_default();
     format!(
-        "{} {} {} {} {} {:?} {:?} {query} {} {} {} {state}",
-        handle.sid(),
-        handle.transport(),
-        handle.protocol(),
+        "{} {} {} {} {} {:?} {:?} {query} {} {} {}",
+        socket.id(),
+        socket.transport(),
+        socket.protocol(),
         request.url(),
         request.path(),
         request.header("X-Token"),
@@ -31,12 +29,12 @@ fn facts(handle: &SessionHandle) -> String {
 
 #[actix_web::test]
 async fn a_session_knows_the_request_that_began_it_by_each_transport() {
-    let embedded = Embedded::telling(EngineSettings::default(), Policy::default(), facts);
+    let embedded = Embedded::telling(Server::builder(), facts);
     let headers = "X-Token: t 1\r\nCookie: a=b; id=secret\r\n";
     let path = format!("{POLLING}&name=%C3%A9");
     let (_, body) = embedded.get(&path, headers).await;
     let sid = open_packet(&body)["sid"].as_str().expect("a sid").to_owned();
-    let rest = r#"/socket.io/ Some("t 1") Some("secret") é true false false of the worker"#;
+    let rest = r#"/socket.io/ Some("t 1") Some("secret") é true false false"#;
     assert_eq!(embedded.told().await, format!("{sid} polling 4 {path} {rest}"));
 
     let path = format!("{WEBSOCKET}&name=%C3%A9");
@@ -53,39 +51,36 @@ async fn a_session_knows_the_request_that_began_it_by_each_transport() {
 
 #[actix_web::test]
 async fn a_session_is_told_of_its_upgrade_once() {
-    let embedded = Embedded::start(EngineSettings::default(), Policy::default());
+    let embedded = Embedded::start(Server::builder());
     let poller = Poller::open(&embedded.server).await;
-    let sid = poller.sid.clone();
     let mut raw = poller.upgraded().await;
     raw.send(&text("4hello")).await;
     assert_eq!(next_text(&mut raw).await, "4hello");
     assert_eq!(embedded.told().await, "opened by polling");
     assert_eq!(embedded.told().await, "upgraded to websocket");
-    assert!(embedded.engine.find(&sid).is_some(), "the session is the one that polled");
+    assert_eq!(embedded.io.clients_count(), 1, "the session is the one that polled");
     drop(raw);
     assert_eq!(embedded.told().await, "closed: transport close");
 }
 
 #[actix_web::test]
 async fn a_large_head_is_charged_while_its_session_lives_and_refused_without_memory() {
-    let embedded = Embedded::start(EngineSettings::default(), Policy::default());
-    let (engine, large) = (&embedded.engine, format!("X-Large: {}\r\n", "x".repeat(60_000)));
+    let embedded = Embedded::start(Server::builder().memory(30_000));
+    let large = format!("X-Large: {}\r\n", "x".repeat(60_000));
     for _ in 0..3 {
-        let (_, body) = embedded.get(POLLING, &large).await;
-        let sid = open_packet(&body)["sid"].as_str().expect("a sid").to_owned();
-        assert!(engine.budget().used() >= 60_000, "{}", engine.budget().used());
-        let poller = Poller::of(&embedded.server, sid);
-        assert_eq!(poller.post("1").await.status, 200);
-        soon("the memory is given back", async {
-            while engine.budget().used() > 0 {
-                yield_now().await;
+        let (head, body) = soon("the memory is given back", async {
+            loop {
+                let answer = embedded.get(POLLING, &large).await;
+                if status(&answer.0) == "200" {
+                    return answer;
+                }
             }
         })
         .await;
+        let sid = open_packet(&body)["sid"].as_str().expect("a sid").to_owned();
+        assert_eq!(status(&embedded.get(POLLING, &large).await.0), "503", "after {head}");
+        assert_eq!(status(&embedded.shake_hands(WEBSOCKET, &large).await), "503");
+        assert_eq!(status(&embedded.get(POLLING, "").await.0), "200", "a usual head is free");
+        assert_eq!(Poller::of(&embedded.server, sid).post("1").await.status, 200);
     }
-    let mut lease = engine.lease();
-    lease.hold(engine.budget().bound()).expect("nothing else is held");
-    assert_eq!(status(&embedded.get(POLLING, &large).await.0), "503");
-    assert_eq!(status(&embedded.shake_hands(WEBSOCKET, &large).await), "503");
-    assert_eq!(status(&embedded.get(POLLING, "").await.0), "200", "a usual head is free");
 }

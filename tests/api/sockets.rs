@@ -1,34 +1,23 @@
 //! Clients of Socket.IO that know only packets.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use actix_web::{App, HttpServer, rt};
 use awc::{ClientResponse, http::Method};
-use echoroom::{
-    app::embed::{Budget, Door, configure_door},
-    socketio::{Engine, EngineSettings, namespaces::Namespaces},
-};
+use echoroom::socketio::Server;
 use serde_json::Value;
 
 use crate::helpers::{RawClient, TestServer, soon, text};
 
-/// A server of a program's own namespaces, and its engine.
-pub fn serve(
-    settings: EngineSettings,
-    workers: usize,
-    namespaces: impl Fn() -> Namespaces + Clone + Send + 'static,
-) -> (TestServer, Arc<Engine>) {
-    let engine = Engine::new(settings, Arc::default(), Budget::new(64 << 20), Arc::default());
-    let of_workers = Arc::clone(&engine);
-    let server = HttpServer::new(move || {
-        let door = Door::new(Arc::clone(&of_workers), namespaces().carried(&of_workers));
-        App::new().configure(|cfg| configure_door(cfg, "/socket.io", door))
-    });
+/// Runs a program's own server of Socket.IO on some workers of actix-web.
+pub fn serve(io: &Server, workers: usize) -> TestServer {
+    let io = io.clone();
+    let server = HttpServer::new(move || App::new().configure(io.routes()));
     let server = server.h1_allow_half_closed(false).workers(workers).disable_signals();
     let server = server.bind(("127.0.0.1", 0)).expect("a port");
     let address = server.addrs()[0];
     rt::spawn(server.run());
-    (TestServer::elsewhere(&format!("http://{address}")), engine)
+    TestServer::elsewhere(&format!("http://{address}"))
 }
 
 /// An HTTP answer.

@@ -2,12 +2,9 @@
 
 use std::{error::Error, hint::black_box};
 
-use echoroom::{
-    app::embed::Budget,
-    testing::{
-        Dialect, Encoding, Kept, Kind, Line, NewEntry, OpenBroadcast, Reach, Recipients, Subscribers,
-        WorkerId, line,
-    },
+use echoroom::testing::{
+    Budget, Dialect, Encoding, Kept, Kind, Line, NewEntry, OpenBroadcast, Reach, Recipients, Subscribers,
+    WorkerId, line,
 };
 
 use super::Repetition;

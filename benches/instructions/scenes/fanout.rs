@@ -4,13 +4,10 @@ use std::{cell::Cell, error::Error, rc::Rc, sync::Arc, time::Duration};
 
 use actix::{Actor, Context, Handler, System};
 use bytes::Bytes;
-use echoroom::{
-    app::embed::Budget,
-    testing::{
-        Attach, Backlog, Cutter, Delivery, Direct, DirectOutlet, Encoding, FanOut, FanOutBroadcast,
-        ForFanOut, Mail, Mailbox, MemberId, Metrics, OpenBroadcast, Outlets, Reach, Recipients, RoomId, Seat,
-        Subscribe, line,
-    },
+use echoroom::testing::{
+    Attach, Backlog, Budget, Cutter, Delivery, Direct, DirectOutlet, Encoding, FanOut, FanOutBroadcast,
+    ForFanOut, Mail, Mailbox, MemberId, Metrics, OpenBroadcast, Outlets, Reach, Recipients, RoomId, Seat,
+    Subscribe, line,
 };
 
 use super::{Repetition, encode};

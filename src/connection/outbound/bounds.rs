@@ -3,7 +3,7 @@
 use std::task::{Context, Poll};
 
 use super::{MAX_POLL_PACKETS, Outbound, State, Way};
-use crate::{config::Settings, connection::FREE_SHARE};
+use crate::connection::FREE_SHARE;
 
 /// Reading stops when more bytes of answers than this multiple of the bound wait for a polling client. A client with a
 /// single connection cannot poll while its post waits.
@@ -23,16 +23,6 @@ pub struct Bounds {
     pub waiting: usize,
     /// Size in bytes of the largest answer. One may wait even if `waiting` is smaller.
     pub answer: usize,
-}
-
-impl Bounds {
-    /// The bounds by the settings.
-    pub(crate) fn of(settings: &Settings) -> Self {
-        Self {
-            waiting: settings.limits.max_queue_bytes.get(),
-            answer: settings.limits.max_message_size.get(),
-        }
-    }
 }
 
 impl Outbound {

@@ -57,6 +57,21 @@ impl Open {
 /// Whether each placeholder in a text, which must be legal JSON, has a number below `attachments`. False if
 /// the text is nested deeper than [`MAX_DEPTH`].
 pub(super) fn are_good(json: &str, attachments: usize) -> bool {
+    let root = scan(json, |closed, parent| parent.is_bad |= !closed.is_good(attachments));
+    root.is_some_and(|root| !root.is_bad)
+}
+
+/// Number of placeholders in a text, which must be legal JSON. None if the text is nested deeper than
+/// [`MAX_DEPTH`].
+pub(super) fn count(json: &str) -> Option<usize> {
+    let mut count = 0;
+    scan(json, |closed, _| count += usize::from(closed.is_placeholder))?;
+    Some(count)
+}
+
+/// Reports each object and list of a text when it is closed, with its parent. Returns the root, or None if
+/// the text is nested deeper than [`MAX_DEPTH`].
+fn scan(json: &str, mut on_closed: impl FnMut(&Open, &mut Open)) -> Option<Open> {
     let mut open = vec![Open::default()];
     let mut rest = json;
     while let Some(first) = rest.chars().next() {
@@ -68,13 +83,14 @@ pub(super) fn are_good(json: &str, attachments: usize) -> bool {
                 }
                 open.push(Open::default());
                 if open.len() > MAX_DEPTH {
-                    return false;
+                    return None;
                 }
             }
             '}' | ']' => {
-                let is_good = open.pop().is_none_or(|closed| closed.is_good(attachments));
-                if let Some(parent) = open.last_mut() {
-                    parent.is_bad |= !is_good;
+                if let Some(closed) = open.pop()
+                    && let Some(parent) = open.last_mut()
+                {
+                    on_closed(&closed, parent);
                 }
             }
             '"' => {
@@ -97,7 +113,7 @@ pub(super) fn are_good(json: &str, attachments: usize) -> bool {
         }
         rest = &rest[len..];
     }
-    open.first().is_some_and(|root| !root.is_bad)
+    open.into_iter().next()
 }
 
 /// Length in bytes of the string at the start of a text, including its quotes.

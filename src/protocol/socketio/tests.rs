@@ -4,6 +4,9 @@ use proptest::prelude::*;
 
 use super::*;
 
+mod arguments;
+mod fuzz;
+
 const LIMITS: Limits = Limits { attachments: 10, attachment_bytes: 1000 };
 
 fn decode(text: &str) -> Result<Option<Packet>, PacketError> {

@@ -11,7 +11,7 @@ use crate::{
         websocket::frame::OpCode,
     },
     session::voice::Voice,
-    socketio::namespaces::Socket,
+    socketio::Socket,
 };
 
 /// The encoding of events and acks for one client.
@@ -42,7 +42,7 @@ impl Speech {
     pub(crate) fn room_event(&self, event: &Event<'_>) {
         match self {
             Self::WebSocket(voice) => say(voice, event.to_json()),
-            Self::SocketIo(socket) => socket.handle().packet(event.to_packet()),
+            Self::SocketIo(socket) => socket.send_packet_text(event.to_packet()),
         }
     }
 
@@ -50,7 +50,7 @@ impl Speech {
     pub(crate) fn ack(&self, number: u64, data: &impl Serialize) {
         match self {
             Self::WebSocket(voice) => say(voice, chat::ack(number, data)),
-            Self::SocketIo(socket) => socket.ack(number, &chat::json_text(&[data])),
+            Self::SocketIo(socket) => socket.send_ack_json(number, &chat::json_text(&[data])),
         }
     }
 
@@ -58,7 +58,7 @@ impl Speech {
     pub(crate) fn ack_failure(&self, number: u64, error: &Failure) {
         match self {
             Self::WebSocket(voice) => say(voice, chat::ack_failure(number, error)),
-            Self::SocketIo(socket) => socket.ack(number, &chat::json_text(&[Failed { error }])),
+            Self::SocketIo(socket) => socket.send_ack_json(number, &chat::json_text(&[Failed { error }])),
         }
     }
 
@@ -66,7 +66,7 @@ impl Speech {
     pub(crate) async fn drained(&self, max_waiting: usize) {
         match self {
             Self::WebSocket(voice) => poll_fn(|cx| voice.outbound.poll_drained(max_waiting, cx)).await,
-            Self::SocketIo(socket) => poll_fn(|cx| socket.handle().poll_drained(max_waiting, cx)).await,
+            Self::SocketIo(socket) => poll_fn(|cx| socket.poll_drained(max_waiting, cx)).await,
         }
     }
 }

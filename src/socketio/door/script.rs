@@ -9,23 +9,26 @@ use actix_web::{
         Method,
         header::{ALLOW, CACHE_CONTROL, ETag, EntityTag, Header as _, IfNoneMatch, X_CONTENT_TYPE_OPTIONS},
     },
-    middleware::Compress,
     web::{self, ServiceConfig},
 };
-use sha2::{Digest as _, Sha256};
+use flate2::Crc;
 
 use super::Door;
-use crate::web::methods;
+use crate::{
+    config::Switch,
+    web::{gzip, methods},
+};
 
 const METHODS: &str = "GET, HEAD, OPTIONS";
 
 const NAME: &str = "socket.io.js";
 const SCRIPT: &str = include_str!("../../../static/socket.io.js");
 
-/// A hash of the script: servers of one version have equal tags.
+/// A checksum of the script and its length: servers of one version have equal tags.
 static TAG: LazyLock<EntityTag> = LazyLock::new(|| {
-    let hash = Sha256::digest(SCRIPT);
-    EntityTag::new_strong(hash[..16].iter().map(|byte| format!("{byte:02x}")).collect())
+    let mut crc = Crc::new();
+    crc.update(SCRIPT.as_bytes());
+    EntityTag::new_strong(format!("{:08x}-{:x}", crc.sum(), SCRIPT.len()))
 });
 
 /// Registers the script below `path`, and a 404 with a sentence for other names there. Below the root those are
@@ -35,7 +38,7 @@ pub(super) fn configure(cfg: &mut ServiceConfig, path: &str, door: web::Data<Doo
         "" => format!("/{{name:{}}}", NAME.replace('.', r"\.")),
         path => format!("{path}/{{name}}"),
     };
-    cfg.service(web::resource(path).app_data(door).wrap(Compress::default()).to(answer));
+    cfg.service(web::resource(path).app_data(door).to(answer));
 }
 
 async fn answer(req: HttpRequest, name: web::Path<String>, door: web::Data<Door>) -> HttpResponse {
@@ -66,7 +69,8 @@ fn serve(req: &HttpRequest, name: &str) -> HttpResponse {
     if is_known {
         return response.finish();
     }
-    response.content_type("application/javascript; charset=utf-8").body(SCRIPT)
+    response.content_type("application/javascript; charset=utf-8");
+    gzip::answer(req, Switch::On, response, SCRIPT)
 }
 
 /// Whether the client already has the script.

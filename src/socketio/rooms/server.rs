@@ -2,6 +2,7 @@
 
 use std::{
     fmt, mem,
+    sync::Arc,
     time::{Duration, Instant},
 };
 
@@ -18,7 +19,7 @@ use crate::{
 const SWEEP: Duration = Duration::from_secs(5);
 
 /// Keeps the rooms of each socket and the order of all events. One for all workers.
-pub struct RoomServer {
+pub(crate) struct RoomServer {
     rooms: SocketRooms,
     supervisor: Supervisor,
     waiting: Waiting,
@@ -34,7 +35,7 @@ impl RoomServer {
     /// A room server without sockets; the events that wait for clients are charged to `budget`.
     pub(crate) fn new(
         limits: RoomLimits,
-        budget: std::sync::Arc<Budget>,
+        budget: Arc<Budget>,
         supervisor: Supervisor,
         waiting: Waiting,
     ) -> Self {
@@ -127,7 +128,7 @@ impl Handler<AddWorker> for RoomServer {
     }
 }
 
-/// The requests of sockets and emitters.
+/// The requests of sockets and emitters, and from outside.
 impl<M: Message<Result = ()> + Into<Request>> Handler<M> for RoomServer {
     type Result = ();
 

@@ -8,8 +8,8 @@ use tokio::sync::oneshot;
 
 use super::SocketIoSession;
 use crate::{
+    connection::{Ending, outbound::PollAnswer},
     protocol::{engineio, websocket::close as close_frame},
-    socketio::{Ending, PollAnswer},
 };
 
 /// Time in which a polling client must poll to learn that the server has ended its session.
@@ -64,7 +64,7 @@ impl SocketIoSession {
         }
         self.end = Some(why.clone());
         self.log_end(&why);
-        self.carried.closed(&why);
+        self.carried.closed(&why, &self.handle);
         self.handle.close();
         // Wake waiting readers.
         self.gate.set_paused(false);

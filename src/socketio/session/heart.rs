@@ -6,9 +6,10 @@ use actix::{AsyncContext as _, Context};
 
 use super::SocketIoSession;
 use crate::{
+    connection::Ending,
     connection::heartbeat::{Beat, Heartbeat, Proof, Signs},
     protocol::engineio,
-    socketio::{Ending, EngineSettings},
+    socketio::settings::EngineSettings,
 };
 
 /// A heartbeat as Engine.IO has it.

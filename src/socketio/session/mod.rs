@@ -5,10 +5,7 @@
 
 use std::{sync::Arc, time::Instant};
 
-use actix::{
-    Actor, Addr, AsyncContext as _, Context, Handler, SpawnHandle, StreamHandler,
-    fut::{ActorFutureExt as _, wrap_future},
-};
+use actix::{Actor, Addr, AsyncContext as _, Context, Handler, SpawnHandle, StreamHandler};
 use bytes::Bytes;
 use log::info;
 
@@ -215,17 +212,11 @@ impl SocketIoSession {
         }
     }
 
-    /// Starts the tasks of sockets, has the waiting poll answered, and ends the session if that is due.
+    /// Has the waiting poll answered, and ends the session if that is due.
     fn flush(&mut self, ctx: &mut Context<Self>) {
         self.handle.set_flush_due(false);
         if self.end.is_some() {
             return;
-        }
-        for (socket, task) in self.handle.take_tasks() {
-            ctx.spawn(wrap_future(task).map(move |outcome, session: &mut Self, ctx| {
-                session.carry(|carried, handle| carried.notified(socket, outcome, handle));
-                session.flush(ctx);
-            }));
         }
         if let Some(why) = self.handle.ending() {
             return self.finish_orderly(why, ctx);
@@ -342,6 +333,9 @@ impl Handler<Flush> for SocketIoSession {
     type Result = ();
 
     fn handle(&mut self, _: Flush, ctx: &mut Self::Context) {
+        if self.end.is_none() {
+            self.carry(|carried, handle| carried.woken(handle));
+        }
         self.flush(ctx);
     }
 }

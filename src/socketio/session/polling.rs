@@ -9,8 +9,9 @@ use super::{
     upgrade::Probing,
 };
 use crate::{
+    connection::{Ending, outbound::PollAnswer},
     protocol::engineio,
-    socketio::{Ending, PollAnswer, requests::Packets},
+    socketio::requests::Packets,
 };
 
 impl SocketIoSession {

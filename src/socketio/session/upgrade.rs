@@ -10,12 +10,12 @@ use log::debug;
 
 use super::{SocketIoSession, messages::answer};
 use crate::{
+    connection::outbound::PollAnswer,
     protocol::{
         engineio,
         websocket::{Message as Frame, close as close_frame, deflate::Agreement, frame::OpCode},
     },
     socketio::{
-        PollAnswer,
         carrier::{Carrier, Inbound},
         link::Incoming,
         requests::Probe,

@@ -1,18 +1,19 @@
 //! Acks of events that many sockets are asked to answer.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
-use tokio::sync::oneshot;
+use bytestring::ByteString;
+use tokio::sync::mpsc::UnboundedSender;
 
 use super::{SocketRooms, effects::Effect};
 use crate::{
     domain::MemberId,
     protocol::socketio::Args,
-    socketio::rooms::messages::{Answers, Emission, Emit, EmitWithAck},
+    socketio::rooms::messages::{Answered, Emission, Emit, EmitWithAck, NoAck},
 };
 
 /// Ack ids from this one on belong to events for many sockets. Smaller ids belong to one socket.
-pub const FIRST_SHARED_ACK: u64 = 1 << 32;
+pub(crate) const FIRST_SHARED_ACK: u64 = 1 << 32;
 
 /// The sockets that have not answered yet, for each ack id.
 #[derive(Debug, Default)]
@@ -21,19 +22,34 @@ pub(super) struct Acks {
     waiting: HashMap<u64, Waiting>,
 }
 
+/// The wait for the acks of one event.
 #[derive(Debug)]
 struct Waiting {
-    expected: HashSet<MemberId>,
-    answers: Answers,
-    to: oneshot::Sender<Answers>,
+    /// The sockets that have not answered, with their sids.
+    expected: BTreeMap<MemberId, ByteString>,
+    to: UnboundedSender<Answered>,
+}
+
+impl Waiting {
+    /// Whether there is nothing to wait for: all have answered, or the receiver is gone.
+    fn is_over(&self) -> bool {
+        self.expected.is_empty() || self.to.is_closed()
+    }
+
+    fn missing(&self, sid: ByteString, why: NoAck) {
+        // If the receiver is gone, the wait is forgotten.
+        let _ = self.to.send(Answered::Missing { sid, why });
+    }
 }
 
 impl Acks {
     /// Waits for answers from `expected`. Returns an ack id that no other event has.
-    fn expect(&mut self, expected: HashSet<MemberId>, to: oneshot::Sender<Answers>) -> u64 {
+    fn expect(&mut self, expected: BTreeMap<MemberId, ByteString>, to: UnboundedSender<Answered>) -> u64 {
         let id = FIRST_SHARED_ACK + self.emitted;
         self.emitted += 1;
-        self.waiting.insert(id, Waiting { expected, answers: Answers::default(), to });
+        // If the receiver is gone, the wait is forgotten.
+        let _ = to.send(Answered::Expecting(expected.len()));
+        self.waiting.insert(id, Waiting { expected, to });
         self.settle(id);
         id
     }
@@ -43,24 +59,23 @@ impl Acks {
         let Some(waiting) = self.waiting.get_mut(&id) else {
             return false;
         };
-        let was_asked = waiting.expected.remove(&member_id);
-        if was_asked {
-            waiting.answers.answers.push(args);
-            self.settle(id);
-        }
-        was_asked
+        let Some(sid) = waiting.expected.remove(&member_id) else {
+            return false;
+        };
+        // If the receiver is gone, the wait is forgotten.
+        let _ = waiting.to.send(Answered::Of { sid, args });
+        self.settle(id);
+        true
     }
 
     /// Counts a socket that is gone as missing in all acks that wait for it.
     pub(super) fn gone(&mut self, member_id: MemberId) {
-        let mut asked = Vec::new();
-        for (id, waiting) in &mut self.waiting {
-            if waiting.expected.remove(&member_id) {
-                waiting.answers.missing += 1;
-                asked.push(*id);
+        self.waiting.retain(|_, waiting| {
+            if let Some(sid) = waiting.expected.remove(&member_id) {
+                waiting.missing(sid, NoAck::Left);
             }
-        }
-        asked.into_iter().for_each(|id| self.settle(id));
+            !waiting.is_over()
+        });
     }
 
     /// Goes on after a panic: gives up all acks, for what asked for them may be lost. No id is given out again.
@@ -70,18 +85,23 @@ impl Acks {
         Self { emitted: self.emitted, waiting: HashMap::new() }
     }
 
-    /// The timeout has passed: sends the answers, and counts the rest as missing.
+    /// The timeout has passed: the rest is missing.
     pub(super) fn give_up(&mut self, id: u64) {
-        if let Some(Waiting { expected, mut answers, to }) = self.waiting.remove(&id) {
-            answers.missing += expected.len();
-            // The receiver may be gone.
-            let _ = to.send(answers);
+        if let Some(mut waiting) = self.waiting.remove(&id) {
+            for (_, sid) in std::mem::take(&mut waiting.expected) {
+                waiting.missing(sid, NoAck::TimedOut);
+            }
         }
     }
 
+    /// Forgets the waits whose receivers are gone.
+    pub(super) fn forget_unheard(&mut self) {
+        self.waiting.retain(|_, waiting| !waiting.is_over());
+    }
+
     fn settle(&mut self, id: u64) {
-        if self.waiting.get(&id).is_some_and(|waiting| waiting.expected.is_empty()) {
-            self.give_up(id);
+        if self.waiting.get(&id).is_some_and(Waiting::is_over) {
+            self.waiting.remove(&id);
         }
     }
 }
@@ -89,16 +109,24 @@ impl Acks {
 impl SocketRooms {
     /// Emits an event that asks for acks.
     pub(super) fn emit_with_ack(&mut self, message: EmitWithAck) {
-        let EmitWithAck { emit: Emit { namespace: name, target, args, accepted, .. }, answers, timeout } =
-            message;
-        let index = self.namespace(&name);
-        let expected: HashSet<_> = self.recipients(index, &target).into_iter().collect();
-        let reach = self.reach(index, &target).filter(|_| !expected.is_empty());
+        let EmitWithAck {
+            emit: Emit { namespace: name, target, args, compress, accepted, .. },
+            answers,
+            timeout,
+        } = message;
+        let recipients = self.recipients(&name, &target);
+        let found = self.namespaces.find(&name).filter(|_| !recipients.is_empty());
+        let reach = found.and_then(|id| self.reach(id, &target));
+        let room = found.and_then(|id| self.namespaces.get(id)).map(|namespace| namespace.room);
+        let sid =
+            |member_id| Some((member_id, self.broadcaster.rooms.member(member_id)?.own.stay.sid.clone()));
+        let expected = recipients.into_iter().filter_map(sid).collect();
         let id = self.acks.expect(expected, answers);
         // Without a recipient the emitter has been answered.
-        if let Some(reach) = reach {
-            let emission = Emission::new(&name, args, None, Some(id));
-            self.push(index, &emission, reach, accepted);
+        if let (Some(reach), Some(room)) = (reach, room) {
+            found.into_iter().for_each(|id| self.tell_listeners(id, &target, &args));
+            let emission = Emission::new(&name, args, None, Some(id)).compressed(compress);
+            drop(self.broadcaster.push(room, &emission, reach, accepted));
             self.effects.push(Effect::GiveUpAfter(timeout, id));
         }
     }
@@ -106,40 +134,83 @@ impl SocketRooms {
 
 #[cfg(test)]
 mod tests {
+    use tokio::sync::mpsc::{self, UnboundedReceiver, error::TryRecvError};
+
     use super::*;
+
+    const MEMBERS: [(u64, &str); 3] = [(1, "a"), (2, "b"), (3, "c")];
 
     fn args(json: &'static str) -> Args {
         Args { json: json.into(), attachments: Vec::new() }
     }
 
+    fn of(sid: &'static str, json: &'static str) -> Answered {
+        Answered::Of { sid: sid.into(), args: args(json) }
+    }
+
+    fn missing(sid: &'static str, why: NoAck) -> Answered {
+        Answered::Missing { sid: sid.into(), why }
+    }
+
+    /// A wait for the acks of some members.
+    fn expect(acks: &mut Acks, members: &[(u64, &'static str)]) -> (u64, UnboundedReceiver<Answered>) {
+        let (to, answers) = mpsc::unbounded_channel();
+        let expected = members.iter().map(|(id, sid)| (MemberId::of(*id), (*sid).into())).collect();
+        (acks.expect(expected, to), answers)
+    }
+
+    /// What has come so far, and whether the channel is closed.
+    fn come(answers: &mut UnboundedReceiver<Answered>) -> (Vec<Answered>, bool) {
+        let mut come = Vec::new();
+        loop {
+            match answers.try_recv() {
+                Ok(answered) => come.push(answered),
+                Err(error) => return (come, error == TryRecvError::Disconnected),
+            }
+        }
+    }
+
     #[test]
-    fn answers_come_together_when_the_last_is_there() {
+    fn each_answer_comes_at_once_with_its_sid_and_the_last_one_ends_the_wait() {
         let mut acks = Acks::default();
+        let (id, mut answers) = expect(&mut acks, &MEMBERS);
         let members = [1, 2, 3].map(MemberId::of);
-        let (to, mut answers) = oneshot::channel();
-        let id = acks.expect(members.into_iter().collect(), to);
-        assert!(acks.answered(id, members[0], args("[1]")));
-        assert!(!acks.answered(id, members[0], args("[9]")));
+        assert_eq!(come(&mut answers), (vec![Answered::Expecting(3)], false));
+        assert!(acks.answered(id, members[1], args("[2]")));
+        assert_eq!(come(&mut answers), (vec![of("b", "[2]")], false));
+        assert!(!acks.answered(id, members[1], args("[9]")));
         assert!(!acks.answered(id, MemberId::of(7), args("[9]")));
-        assert!(!acks.answered(id + 1, members[1], args("[9]")));
-        acks.gone(members[1]);
-        assert!(answers.try_recv().is_err());
-        acks.answered(id, members[2], args("[3]"));
-        let expected = Answers { answers: vec![args("[1]"), args("[3]")], missing: 1 };
-        assert_eq!(answers.try_recv(), Ok(expected));
+        assert!(!acks.answered(id + 1, members[0], args("[9]")));
+        acks.gone(members[0]);
+        assert_eq!(come(&mut answers), (vec![missing("a", NoAck::Left)], false));
+        assert!(acks.answered(id, members[2], args("[3]")));
+        assert_eq!(come(&mut answers), (vec![of("c", "[3]")], true));
         assert!(acks.waiting.is_empty());
     }
 
     #[test]
-    fn a_late_answer_is_missing_and_without_sockets_there_is_no_wait() {
+    fn after_the_timeout_the_rest_is_missing_and_without_sockets_there_is_no_wait() {
         let mut acks = Acks::default();
-        let (to, mut answers) = oneshot::channel();
-        let id = acks.expect([MemberId::of(1)].into_iter().collect(), to);
+        let (id, mut answers) = expect(&mut acks, &MEMBERS[..2]);
         acks.give_up(id);
-        acks.answered(id, MemberId::of(1), args("[1]"));
-        assert_eq!(answers.try_recv(), Ok(Answers { answers: vec![], missing: 1 }));
-        let (to, mut answers) = oneshot::channel();
-        acks.expect(HashSet::new(), to);
-        assert_eq!(answers.try_recv(), Ok(Answers::default()));
+        assert!(!acks.answered(id, MemberId::of(1), args("[1]")));
+        let items =
+            vec![Answered::Expecting(2), missing("a", NoAck::TimedOut), missing("b", NoAck::TimedOut)];
+        assert_eq!(come(&mut answers), (items, true));
+        let (_, mut answers) = expect(&mut acks, &[]);
+        assert_eq!(come(&mut answers), (vec![Answered::Expecting(0)], true));
+        assert!(acks.waiting.is_empty());
+    }
+
+    #[test]
+    fn a_wait_whose_receiver_is_gone_is_forgotten() {
+        let mut acks = Acks::default();
+        let (id, answers) = expect(&mut acks, &MEMBERS);
+        let (_, unheard) = expect(&mut acks, &MEMBERS);
+        drop((answers, unheard));
+        assert!(acks.answered(id, MemberId::of(1), args("[1]")), "it was asked");
+        assert_eq!(acks.waiting.len(), 1);
+        acks.forget_unheard();
+        assert!(acks.waiting.is_empty());
     }
 }

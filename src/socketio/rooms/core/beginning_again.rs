@@ -10,13 +10,15 @@ use std::{mem, sync::Arc, time::Instant};
 use super::{
     Place, SocketRooms,
     effects::{Effect, Input, Request},
-    namespace::Namespace,
 };
 use crate::{
     broadcast::{Delivery, Member, Remains, Seat},
     connection::Ending,
     domain::MemberId,
-    socketio::rooms::messages::{Connect, Disconnect, EnterRoom, Keep, QuitRoom, Recover},
+    socketio::rooms::messages::{
+        Connect, Disconnect, DisconnectMany, EnterMany, EnterRoom, Listen, QuitMany, QuitRoom, Recover,
+        RemoveNamespace, Target,
+    },
 };
 
 /// What is to be done about an input that is lost, because the rooms panicked over it.
@@ -33,8 +35,8 @@ pub(in crate::socketio::rooms) enum Lost {
         /// The socket that it was to replace.
         former: Option<MemberId>,
     },
-    /// What is known of the socket is not certain.
-    Place(MemberId),
+    /// What is known of these sockets is not certain.
+    Places(Vec<MemberId>),
 }
 
 impl SocketRooms {
@@ -47,16 +49,28 @@ impl SocketRooms {
             Request::Connect(Connect { socket, seat, .. }) => {
                 Lost::Newcomer { member: socket.member(), seat: seat.clone(), former: None }
             }
-            Request::Recover(Recover { socket, seat, namespace, pid, .. }) => {
-                let index = self.by_name.get(namespace);
-                let former = index.and_then(|index| self.namespaces[*index].pids.get(pid).copied());
+            Request::Recover(recover) => {
+                let Recover { socket, seat, .. } = recover;
+                let former = self.former_of(recover);
                 Lost::Newcomer { member: socket.member(), seat: seat.clone(), former }
             }
             Request::Disconnect(Disconnect { socket, .. })
-            | Request::Keep(Keep { socket, .. })
             | Request::EnterRoom(EnterRoom { socket, .. })
-            | Request::QuitRoom(QuitRoom { socket, .. }) => Lost::Place(socket.member()),
-            Request::Emit(_) | Request::EmitWithAck(_) | Request::Answer(_) => Lost::Nothing,
+            | Request::Listen(Listen { socket })
+            | Request::QuitRoom(QuitRoom { socket, .. }) => Lost::Places(vec![socket.member()]),
+            Request::EnterMany(EnterMany { namespace, target, .. })
+            | Request::QuitMany(QuitMany { namespace, target, .. })
+            | Request::DisconnectMany(DisconnectMany { namespace, target, .. }) => {
+                Lost::Places(self.recipients(namespace, target))
+            }
+            Request::RemoveNamespace(RemoveNamespace { namespace }) => {
+                Lost::Places(self.recipients(namespace, &Target::default()))
+            }
+            Request::Emit(_)
+            | Request::EmitWithAck(_)
+            | Request::Answer(_)
+            | Request::Look(_)
+            | Request::LookRooms(_) => Lost::Nothing,
         }
     }
 
@@ -68,16 +82,16 @@ impl SocketRooms {
         effects: &mut Vec<Effect>,
     ) {
         let fresh = Self::new(self.limits, Arc::clone(self.broadcaster.budget()), now);
-        let Self { broadcaster, namespaces, by_name, acks, .. } = mem::replace(self, fresh);
+        let Self { broadcaster, namespaces, acks, .. } = mem::replace(self, fresh);
         self.acks = acks.begin_again();
-        self.namespaces = namespaces.into_iter().map(Namespace::begin_again).collect();
-        self.by_name = by_name;
+        self.namespaces = namespaces.begin_again();
         let Remains { mut rooms, mut members } = broadcaster.remains();
-        let known = self.namespaces.len();
-        rooms.retain(|(_, room, _)| room.namespace() < known);
-        members.retain(|(_, member)| member.own.namespace < known);
+        rooms.retain(|(_, room, _)| self.namespaces.get(room.namespace()).is_some());
+        members.retain(|(_, member)| self.namespaces.get(member.own.namespace).is_some());
         for (id, Member { own: Place { namespace, pid, stay }, .. }) in &members {
-            let namespace = &mut self.namespaces[*namespace];
+            let Some(namespace) = self.namespaces.get_mut(*namespace) else {
+                continue;
+            };
             namespace.sids.insert(stay.sid.clone(), *id);
             namespace.pids.extend(pid.clone().map(|pid| (pid, *id)));
         }
@@ -85,10 +99,11 @@ impl SocketRooms {
         self.broadcaster.adopt(Remains { rooms, members });
         self.make_good(lost);
         ids.into_iter().for_each(|id| _ = self.broadcaster.rooms.retire(id));
+        self.drop_empty();
         self.take_effects(effects);
     }
 
-    /// Sends the socket away whose request is lost. Its client comes back and connects anew.
+    /// Sends the sockets away whose places are not certain. Their clients come back and connect anew.
     fn make_good(&mut self, lost: Lost) {
         match lost {
             Lost::Nothing => {}
@@ -97,7 +112,7 @@ impl SocketRooms {
                 self.effects.push(Effect::Deliver(seat.deliveries, Delivery::Dismissed(Ending::Restart)));
                 former.into_iter().for_each(|former| self.send_away(former));
             }
-            Lost::Place(member) => self.send_away(member),
+            Lost::Places(members) => members.into_iter().for_each(|member| self.send_away(member)),
         }
     }
 

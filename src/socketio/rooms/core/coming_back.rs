@@ -2,7 +2,13 @@
 
 use std::sync::Arc;
 
-use super::{Place, SocketRooms, effects::Effect, namespace::RoomKey, recovery::Absent, stay::Stay};
+use super::{
+    Place, SocketRooms,
+    effects::Effect,
+    namespace::{Namespace, RoomKey},
+    recovery::Absent,
+    stay::Stay,
+};
 use crate::{
     broadcast::{Delivery, Member},
     domain::MemberId,
@@ -17,7 +23,8 @@ impl SocketRooms {
         };
         let Place { namespace, pid, stay } = self.forget(member_id, member);
         if let Some(pid) = pid.filter(|_| may_return)
-            && let Some(recovery) = &mut self.namespaces[namespace].recovery
+            && let Some(namespace) = self.namespaces.get_mut(namespace)
+            && let Some(recovery) = &mut namespace.recovery
         {
             recovery.keep(pid, Absent { stay, since: self.now });
         }
@@ -29,10 +36,14 @@ impl SocketRooms {
             self.broadcaster.rooms.retire(id);
         }
         self.acks.gone(member_id);
-        let namespace = &mut self.namespaces[member.own.namespace];
-        namespace.sids.remove(&member.own.stay.sid);
-        if let Some(pid) = &member.own.pid {
-            namespace.pids.remove(pid);
+        let Place { namespace: id, pid, stay } = &member.own;
+        if let Some(namespace) = self.namespaces.get_mut(*id) {
+            namespace.sids.remove(&stay.sid);
+            namespace.listeners.retain(|listener| *listener != member_id);
+            pid.iter().for_each(|pid| _ = namespace.pids.remove(pid));
+            if namespace.sids.is_empty() {
+                self.namespaces.doubt(*id);
+            }
         }
         member.own
     }
@@ -40,13 +51,12 @@ impl SocketRooms {
     /// A client comes back. If its former connection is not known to be lost yet, its former socket ends
     /// here.
     pub(super) fn recover(&mut self, recover: Recover) {
-        let index = self.namespace(&recover.namespace);
-        if let Some(former) = self.namespaces[index].pids.get(&recover.pid).copied() {
+        if let Some(former) = self.former_of(&recover) {
             self.broadcaster.tell(former, SocketNews::Replaced);
             self.disconnect(former, true);
         }
         let (member_id, deliveries) = (recover.socket.member(), recover.seat.deliveries.clone());
-        match self.restore(index, recover) {
+        match self.restore(recover) {
             Some(state) => {
                 let state = Some(Arc::new(state));
                 self.broadcaster.tell(member_id, SocketNews::Recovered(state));
@@ -59,21 +69,28 @@ impl SocketRooms {
         }
     }
 
+    /// The socket of a client that comes back, if its former connection is not known to be lost yet.
+    pub(super) fn former_of(&self, Recover { namespace, pid, .. }: &Recover) -> Option<MemberId> {
+        self.namespaces.get(self.namespaces.find(namespace)?)?.pids.get(pid).copied()
+    }
+
     /// Restores a client's socket before it gets new events. `None` if that cannot be done.
-    fn restore(&mut self, index: usize, recover: Recover) -> Option<Recovered> {
+    fn restore(&mut self, recover: Recover) -> Option<Recovered> {
         let Recover { socket, worker, seat, namespace, pid, offset } = recover;
-        let member_id = socket.member();
-        let recovery = self.namespaces[index].recovery.as_mut();
-        let (stay, missed) = recovery.and_then(|recovery| recovery.take(&pid, &offset, self.now))?;
-        let (sid, pid) = (stay.sid.clone(), Some(pid));
-        self.connect(Connect { socket, worker, seat, namespace, sid, pid, foreign: None });
+        let (member_id, id) = (socket.member(), self.namespaces.find(&namespace)?);
+        // If nothing is recovered, it may have been the last one that could be.
+        self.namespaces.doubt(id);
+        let recovery = self.namespaces.get_mut(id)?.recovery.as_mut()?;
+        let (stay, missed) = recovery.take(&pid, &offset, self.now)?;
+        let (sid, pid, info) = (stay.sid.clone(), Some(pid), Arc::clone(&stay.info));
+        self.connect(Connect { socket, worker, seat, namespace, sid, pid, foreign: None, info });
         let rooms: Vec<_> = stay.rooms.iter().map(|(room, _)| room.clone()).collect();
         // Without one of its rooms the socket is not what it was, and its client must learn of it.
-        if !rooms.iter().all(|room| self.put(member_id, index, room)) {
+        if !rooms.iter().all(|room| self.put(member_id, id, room)) {
             self.disconnect(member_id, false);
             return None;
         }
-        let state = Recovered { sid: stay.sid.clone(), rooms, kept: stay.kept.clone(), missed };
+        let state = Recovered { sid: stay.sid.clone(), rooms, info: Arc::clone(&stay.info), missed };
         // Keeps the former offsets: what the client was just given may be lost on its way.
         self.set_stay(member_id, stay);
         Some(state)
@@ -88,17 +105,17 @@ impl SocketRooms {
     /// Drops what is over the bounds of recovery, in all namespaces.
     pub(super) fn apply_recovery_bounds(&mut self) {
         let Self { namespaces, broadcaster, now, .. } = self;
-        for (index, namespace) in namespaces.iter_mut().enumerate() {
-            let Some(recovery) = &mut namespace.recovery else {
+        for id in namespaces.ids() {
+            let Some(Namespace { recovery: Some(recovery), sids, .. }) = namespaces.get_mut(id) else {
                 continue;
             };
             recovery.expire(*now);
             if recovery.is_forgetting_due() {
-                let sids = &namespace.sids;
                 recovery.forget(|name| {
-                    sids.contains_key(name) || broadcaster.rooms.find(&RoomKey::new(index, name)).is_some()
+                    sids.contains_key(name) || broadcaster.rooms.find(&RoomKey::new(id, name)).is_some()
                 });
             }
+            namespaces.doubt(id);
         }
     }
 }

@@ -8,7 +8,8 @@ use crate::{
     broadcast::{Delivery, ForFanOut},
     domain::{MemberId, WorkerId},
     socketio::rooms::messages::{
-        Answer, Connect, Disconnect, Emit, EmitWithAck, EnterRoom, Keep, QuitRoom, Recover,
+        Answer, Connect, Disconnect, DisconnectMany, Emit, EmitWithAck, EnterMany, EnterRoom, Listen, Look,
+        LookRooms, QuitMany, QuitRoom, Recover, RemoveNamespace,
     },
 };
 
@@ -25,7 +26,7 @@ pub(in crate::socketio::rooms) enum Input {
     TurnEnded,
 }
 
-/// What sockets and emitters want.
+/// What sockets and emitters want, and what is asked from outside.
 #[derive(Debug)]
 pub(in crate::socketio::rooms) enum Request {
     /// See [`Connect`].
@@ -34,18 +35,30 @@ pub(in crate::socketio::rooms) enum Request {
     Recover(Recover),
     /// See [`Disconnect`].
     Disconnect(Disconnect),
-    /// See [`Keep`].
-    Keep(Keep),
     /// See [`EnterRoom`].
     EnterRoom(EnterRoom),
     /// See [`QuitRoom`].
     QuitRoom(QuitRoom),
+    /// See [`Listen`].
+    Listen(Listen),
     /// See [`Emit`].
     Emit(Emit),
     /// See [`EmitWithAck`].
     EmitWithAck(EmitWithAck),
     /// See [`Answer`].
     Answer(Answer),
+    /// See [`Look`].
+    Look(Look),
+    /// See [`LookRooms`].
+    LookRooms(LookRooms),
+    /// See [`EnterMany`].
+    EnterMany(EnterMany),
+    /// See [`QuitMany`].
+    QuitMany(QuitMany),
+    /// See [`DisconnectMany`].
+    DisconnectMany(DisconnectMany),
+    /// See [`RemoveNamespace`].
+    RemoveNamespace(RemoveNamespace),
 }
 
 macro_rules! requests {
@@ -58,7 +71,8 @@ macro_rules! requests {
     };
 }
 
-requests!(Connect, Recover, Disconnect, Keep, EnterRoom, QuitRoom, Emit, EmitWithAck, Answer);
+requests!(Connect, Recover, Disconnect, EnterRoom, QuitRoom, Listen, Emit, EmitWithAck, Answer);
+requests!(Look, LookRooms, EnterMany, QuitMany, DisconnectMany, RemoveNamespace);
 
 /// What the rooms want done, in order.
 #[derive(Debug)]

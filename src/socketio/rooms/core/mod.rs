@@ -1,23 +1,24 @@
 //! The rooms of all sockets: what the actor runs, and what a test can run without one. It has no clock, mailbox
 //! or thread.
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Instant};
+use std::{fmt, sync::Arc, time::Instant};
 
 use bytestring::ByteString;
 
-pub use self::acks::FIRST_SHARED_ACK;
 pub(super) use self::effects::{Effect, Input, Request};
+pub(crate) use self::{acks::FIRST_SHARED_ACK, recovery::RecoveryLimits};
 use self::{
-    namespace::{Namespace, RoomKey, SocketRoom},
-    recovery::{Recovery, RecoveryLimits},
+    namespace::{Namespace, NamespaceId, RoomKey, SocketRoom},
+    namespaces::Namespaces,
+    recovery::Recovery,
     stay::Stay,
 };
 use super::messages::{
-    Answer, Connect, Disconnect, Emission, Emit, EnterRoom, Guarantee, Keep, QuitRoom, SocketNews,
+    Answer, Connect, Disconnect, Emit, EnterRoom, Guarantee, Listen, QuitRoom, SocketNews,
 };
 use crate::{
-    broadcast::{Broadcaster, Found, Reach, RoomBound},
-    connection::{Accepted, Budget},
+    broadcast::{Broadcaster, Found, RoomBound},
+    connection::Budget,
     domain::MemberId,
 };
 
@@ -27,12 +28,17 @@ mod coming_back;
 mod effects;
 mod gone;
 mod namespace;
-pub mod recovery;
+mod namespaces;
+mod outside;
+mod recovery;
 mod stay;
+mod targets;
+#[cfg(test)]
+mod testing;
 
 /// The bounds of a room server.
 #[derive(Clone, Copy, Debug)]
-pub struct RoomLimits {
+pub(crate) struct RoomLimits {
     /// Rooms at a time, in all namespaces together.
     pub max_rooms: usize,
     /// The bounds of recovery in each namespace.
@@ -44,8 +50,7 @@ pub struct RoomLimits {
 pub(super) struct SocketRooms {
     limits: RoomLimits,
     broadcaster: Broadcaster<SocketRoom>,
-    namespaces: Vec<Namespace>,
-    by_name: HashMap<ByteString, usize>,
+    namespaces: Namespaces,
     acks: acks::Acks,
     now: Instant,
     /// What is to be done beside [`Broadcaster::outgoing`].
@@ -55,7 +60,7 @@ pub(super) struct SocketRooms {
 /// The namespace of a socket, and what recovery keeps of the socket.
 #[derive(Debug)]
 pub(crate) struct Place {
-    namespace: usize,
+    namespace: NamespaceId,
     /// The secret for recovery; `None` if the client cannot come back.
     pid: Option<ByteString>,
     /// What recovery restores.
@@ -68,8 +73,7 @@ impl SocketRooms {
         Self {
             limits,
             broadcaster: Broadcaster::new(RoomBound::new(limits.max_rooms), budget),
-            namespaces: Vec::new(),
-            by_name: HashMap::new(),
+            namespaces: Namespaces::default(),
             acks: acks::Acks::default(),
             now,
             effects: Vec::new(),
@@ -82,9 +86,13 @@ impl SocketRooms {
         match input {
             Input::Request(request) => self.request(request),
             Input::GiveUp(id) => self.acks.give_up(id),
-            Input::Sweep => self.apply_recovery_bounds(),
+            Input::Sweep => {
+                self.apply_recovery_bounds();
+                self.acks.forget_unheard();
+            }
             Input::TurnEnded => drop(self.broadcaster.end_all()),
         }
+        self.drop_empty();
         self.take_effects(effects);
     }
 
@@ -95,23 +103,29 @@ impl SocketRooms {
             Request::Disconnect(Disconnect { socket, may_return }) => {
                 self.disconnect(socket.member(), may_return);
             }
-            Request::Keep(Keep { socket, kept }) => {
-                if let Some(place) = self.place(socket.member()) {
-                    place.stay.kept = kept;
-                }
-            }
             Request::EnterRoom(EnterRoom { socket, room }) => {
                 let is_in = self.enter(socket.member(), &room);
                 self.broadcaster.tell(socket.member(), SocketNews::Entered { room, is_in });
             }
-            Request::QuitRoom(QuitRoom { socket, room }) => self.quit(socket.member(), &room),
+            Request::QuitRoom(QuitRoom { socket, room }) => {
+                self.quit(socket.member(), &room);
+                self.broadcaster.tell(socket.member(), SocketNews::Left { room });
+            }
+            Request::Listen(Listen { socket }) => self.listen(socket.member()),
             Request::Emit(emit) => self.emit(emit),
             Request::EmitWithAck(emit) => self.emit_with_ack(emit),
-            Request::Answer(Answer { socket, id, args, .. }) => {
+            Request::Answer(Answer { socket, id, args, accepted }) => {
                 if !self.acks.answered(id, socket.member(), args) {
                     self.broadcaster.tell(socket.member(), SocketNews::NotAsked);
                 }
+                drop(accepted);
             }
+            Request::Look(look) => self.look(look),
+            Request::LookRooms(look) => self.look_rooms(look),
+            Request::EnterMany(enter) => self.enter_many(enter),
+            Request::QuitMany(quit) => self.quit_many(quit),
+            Request::DisconnectMany(disconnect) => self.disconnect_many(&disconnect),
+            Request::RemoveNamespace(remove) => self.remove_namespace(&remove),
         }
     }
 
@@ -121,17 +135,15 @@ impl SocketRooms {
         effects.extend(self.broadcaster.outgoing().map(|(worker, message)| Effect::Send(worker, message)));
     }
 
-    /// The index of a namespace, which is added if it is new. Sessions check which namespaces a client may
-    /// connect to, so there are few.
-    fn namespace(&mut self, name: &ByteString) -> usize {
-        if let Some(index) = self.by_name.get(name) {
-            return *index;
+    /// Removes the namespaces that have become empty: clients choose their names, so none is kept without use.
+    fn drop_empty(&mut self) {
+        for Namespace { room, .. } in self.namespaces.take_empty() {
+            drop(self.broadcaster.end(room));
+            if let Some(room) = self.broadcaster.rooms.get(room) {
+                room.note_end();
+            }
+            self.broadcaster.rooms.retire(room);
         }
-        let index = self.namespaces.len();
-        let room = self.broadcaster.rooms.make_uncounted(&RoomKey::of_all(index));
-        self.namespaces.push(Namespace::new(room));
-        self.by_name.insert(name.clone(), index);
-        index
     }
 
     fn place(&mut self, member_id: MemberId) -> Option<&mut Place> {
@@ -139,32 +151,37 @@ impl SocketRooms {
     }
 
     fn connect(&mut self, connect: Connect) {
-        let Connect { socket, worker, seat, namespace, sid, pid, foreign } = connect;
-        let member_id = socket.member();
-        let index = self.namespace(&namespace);
-        let (limits, namespace) = (self.limits.recovery, &mut self.namespaces[index]);
-        let budget = self.broadcaster.budget();
+        let Connect { socket, worker, seat, namespace, sid, pid, foreign, info } = connect;
+        let (member_id, limits) = (socket.member(), self.limits.recovery);
+        let Self { namespaces, broadcaster, .. } = self;
+        let (id, namespace) =
+            namespaces.open(&namespace, |id| broadcaster.rooms.make_uncounted(&RoomKey::of_all(id)));
+        let budget = broadcaster.budget();
         namespace.sids.insert(sid.clone(), member_id);
         if let Some(pid) = &pid {
             namespace.pids.insert(pid.clone(), member_id);
             namespace.recovery.get_or_insert_with(|| Recovery::new(limits, Arc::clone(budget)));
         }
-        let stay = Stay { sid, began: namespace.last_offset(), foreign, ..Stay::default() };
-        self.broadcaster.register(member_id, worker, seat, Place { namespace: index, pid, stay });
-        drop(self.broadcaster.subscribe(member_id));
-        drop(self.broadcaster.enter(member_id, namespace.room));
+        let stay = Stay { sid, began: namespace.last_offset(), foreign, rooms: Vec::new(), info };
+        broadcaster.register(member_id, worker, seat, Place { namespace: id, pid, stay });
+        drop(broadcaster.subscribe(member_id));
+        drop(broadcaster.enter(member_id, namespace.room));
     }
 
-    /// Puts a socket into a room, and notes that for recovery. False if the socket is gone or there are too
-    /// many rooms.
+    /// Puts a socket into a room, and notes that for recovery. A socket is always in the room that has its sid as its
+    /// name. False if the socket is gone or there are too many rooms.
     fn enter(&mut self, member_id: MemberId, room: &ByteString) -> bool {
-        let Some(index) = self.place(member_id).map(|place| place.namespace) else {
+        let Some(Place { namespace, stay, .. }) = self.place(member_id) else {
             return false;
         };
-        if !self.put(member_id, index, room) {
+        let id = *namespace;
+        if stay.sid == *room {
+            return true;
+        }
+        if !self.put(member_id, id, room) {
             return false;
         }
-        let last = self.namespaces[index].last_offset();
+        let last = self.namespaces.get(id).map_or(0, Namespace::last_offset);
         if let Some(place) = self.place(member_id).filter(|place| place.pid.is_some())
             && !place.stay.rooms.iter().any(|(its, _)| its == room)
         {
@@ -174,9 +191,9 @@ impl SocketRooms {
     }
 
     /// Puts a socket into a room. False if there are too many rooms.
-    fn put(&mut self, member_id: MemberId, index: usize, room: &ByteString) -> bool {
+    fn put(&mut self, member_id: MemberId, namespace: NamespaceId, room: &ByteString) -> bool {
         // Rooms of a namespace have no history, so a new one never replaces another one.
-        let Ok(Found { id, .. }) = self.broadcaster.rooms.find_or_make(&RoomKey::new(index, room)) else {
+        let Ok(Found { id, .. }) = self.broadcaster.rooms.find_or_make(&RoomKey::new(namespace, room)) else {
             return false;
         };
         drop(self.broadcaster.enter(member_id, id));
@@ -197,26 +214,27 @@ impl SocketRooms {
 
     /// Adds an event to the broadcast of its namespace. A volatile event is a broadcast of its own.
     fn emit(&mut self, emit: Emit) {
-        let Emit { namespace: name, target, args, guarantee, accepted } = emit;
-        let index = self.namespace(&name);
-        let reach = self.reach(index, &target);
-        let emission = self.namespaces[index].record(&name, args, target, guarantee, self.now);
+        let Emit { namespace: name, target, args, guarantee, compress, accepted } = emit;
+        // Without sockets, and lost ones that can be recovered, there is nothing to do.
+        let Some(id) = self.namespaces.find(&name) else {
+            return;
+        };
+        let reach = self.reach(id, &target);
+        self.tell_listeners(id, &target, &args);
+        let Some(namespace) = self.namespaces.get_mut(id) else {
+            return;
+        };
+        let room = namespace.room;
+        let emission = namespace.record(args, target, guarantee, self.now).compressed(compress);
         // Kept for recovery, but no socket gets it now.
         let Some(reach) = reach else {
             return;
         };
         if guarantee == Guarantee::Volatile {
-            let room = self.namespaces[index].room;
             drop(self.broadcaster.send_volatile(room, &emission, reach, accepted));
         } else {
-            self.push(index, &emission, reach, accepted);
+            drop(self.broadcaster.push(room, &emission, reach, accepted));
         }
-    }
-
-    /// Adds an event to the broadcast of its namespace.
-    fn push(&mut self, index: usize, emission: &Emission, reach: Reach, accepted: Option<Accepted>) {
-        let room = self.namespaces[index].room;
-        drop(self.broadcaster.push(room, emission, reach, accepted));
     }
 }
 

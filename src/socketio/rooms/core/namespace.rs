@@ -1,56 +1,72 @@
 //! One namespace of the room server.
 
-use std::{collections::HashMap, sync::Arc, time::Instant};
+use std::{collections::HashMap, time::Instant};
 
 use bytestring::ByteString;
 
-use super::{Place, SocketRooms, recovery::Recovery};
+use super::{Place, recovery::Recovery};
 use crate::{
-    broadcast::{Aim, AnyRoom, Reach, RoomId},
+    broadcast::{AnyRoom, RoomId},
     domain::MemberId,
     protocol::socketio::Args,
     socketio::rooms::messages::{Emission, Guarantee, Target},
 };
 
+/// Identifies a namespace while it has sockets or keeps lost ones. No id is used twice: a namespace that has become
+/// empty and begins anew gets a new one, so rooms and sockets of the former one are not its own.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(super) struct NamespaceId(u64);
+
+impl NamespaceId {
+    /// The next id.
+    pub(super) fn following(self) -> Self {
+        Self(self.0 + 1)
+    }
+}
+
 /// Identifies a room of a namespace.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) struct RoomKey {
-    /// Index of the namespace.
-    pub(super) namespace: usize,
+    /// The namespace.
+    pub(super) namespace: NamespaceId,
     /// Name of the room, unique in the namespace; `None` for the room that all its sockets are in.
     room: Option<ByteString>,
 }
 
 impl RoomKey {
     /// A room with a name.
-    pub(super) fn new(namespace: usize, room: &ByteString) -> Self {
+    pub(super) fn new(namespace: NamespaceId, room: &ByteString) -> Self {
         Self { namespace, room: Some(room.clone()) }
     }
 
     /// The room that all sockets of a namespace are in.
-    pub(super) fn of_all(namespace: usize) -> Self {
+    pub(super) fn of_all(namespace: NamespaceId) -> Self {
         Self { namespace, room: None }
     }
 }
 
 /// A room of a namespace. Only the room of all sockets has broadcasts: their lines are aimed at the others.
 #[derive(Debug)]
-pub(super) struct SocketRoom(RoomKey);
+pub(super) struct SocketRoom {
+    key: RoomKey,
+    /// Whether it is the room of all sockets of a namespace that has become empty.
+    is_over: bool,
+}
 
 impl AnyRoom for SocketRoom {
     type Name = RoomKey;
     type Member = Place;
 
     fn new(key: RoomKey) -> Self {
-        Self(key)
+        Self { key, is_over: false }
     }
 
     fn name(&self) -> &RoomKey {
-        &self.0
+        &self.key
     }
 
     fn is_idle(&self) -> bool {
-        self.0.room.is_some()
+        self.is_over || self.key.room.is_some()
     }
 
     fn is_uncounted(key: &RoomKey) -> bool {
@@ -59,14 +75,25 @@ impl AnyRoom for SocketRoom {
 }
 
 impl SocketRoom {
-    /// The index of its namespace.
-    pub(super) fn namespace(&self) -> usize {
-        self.0.namespace
+    /// The id of its namespace.
+    pub(super) fn namespace(&self) -> NamespaceId {
+        self.key.namespace
+    }
+
+    /// Its name; `None` for the room that all sockets of the namespace are in.
+    pub(super) fn room_name(&self) -> Option<&ByteString> {
+        self.key.room.as_ref()
+    }
+
+    /// Its namespace has become empty, so it may be removed.
+    pub(super) fn note_end(&mut self) {
+        self.is_over = true;
     }
 }
 
 #[derive(Debug)]
 pub(super) struct Namespace {
+    pub(super) name: ByteString,
     /// The room that all its sockets are in.
     pub(super) room: RoomId,
     /// Sockets by sid.
@@ -75,16 +102,30 @@ pub(super) struct Namespace {
     pub(super) pids: HashMap<ByteString, MemberId>,
     /// `None` until a client connects that may come back.
     pub(super) recovery: Option<Recovery>,
+    /// Sockets that are told of events to them.
+    pub(super) listeners: Vec<MemberId>,
 }
 
 impl Namespace {
-    pub(super) fn new(room: RoomId) -> Self {
-        Self { room, sids: HashMap::new(), pids: HashMap::new(), recovery: None }
+    pub(super) fn new(name: ByteString, room: RoomId) -> Self {
+        Self { name, room, sids: HashMap::new(), pids: HashMap::new(), recovery: None, listeners: Vec::new() }
     }
 
     /// Goes on after a panic, without its sockets.
     pub(super) fn begin_again(self) -> Self {
-        Self { recovery: self.recovery.map(Recovery::begin_again), ..Self::new(self.room) }
+        Self { recovery: self.recovery.map(Recovery::begin_again), ..Self::new(self.name, self.room) }
+    }
+
+    /// Whether it has no sockets, and keeps no lost ones.
+    pub(super) fn is_empty(&self) -> bool {
+        self.sids.is_empty() && self.recovery.as_ref().is_none_or(Recovery::is_vacant)
+    }
+
+    /// Its sockets, in the order in which they connected.
+    pub(super) fn sockets(&self) -> Vec<MemberId> {
+        let mut sockets: Vec<_> = self.sids.values().copied().collect();
+        sockets.sort_unstable();
+        sockets
     }
 
     /// The offset of the last event that was kept; 0 without recovery.
@@ -97,70 +138,20 @@ impl Namespace {
     /// argument of an event for its offset.
     pub(super) fn record(
         &mut self,
-        name: &str,
         args: Args,
         target: Target,
         guarantee: Guarantee,
         now: Instant,
     ) -> Emission {
         let Some(recovery) = &mut self.recovery else {
-            return Emission::new(name, args, None, None);
+            return Emission::new(&self.name, args, None, None);
         };
         let is_kept = guarantee == Guarantee::Kept;
         let offset = recovery.last_offset() + u64::from(is_kept);
-        let emission = Emission::new(name, args, Some(offset), None);
+        let emission = Emission::new(&self.name, args, Some(offset), None);
         if is_kept {
             recovery.log(target, emission.clone(), now);
         }
         emission
-    }
-}
-
-impl SocketRooms {
-    /// The sockets that get an event for `target`; `None` if there can be none.
-    pub(super) fn reach(&self, index: usize, target: &Target) -> Option<Reach> {
-        let Target { to, except } = target;
-        let namespace = &self.namespaces[index];
-        if namespace.sids.is_empty() {
-            return None;
-        }
-        let (exclude_rooms, exclude_sessions) = self.resolve(index, except);
-        if to.is_empty() && exclude_rooms.is_empty() {
-            match exclude_sessions[..] {
-                [] => return Some(Reach::All),
-                [excluded] => return Some(Reach::Exclude(excluded)),
-                _ => {}
-            }
-        }
-        let (to_rooms, to_sessions) = self.resolve(index, to);
-        let all = to.is_empty();
-        let is_for_any = all || !to_rooms.is_empty() || !to_sessions.is_empty();
-        let aim = Aim { all, to_rooms, to_sessions, exclude_rooms, exclude_sessions };
-        is_for_any.then(|| Reach::To(Arc::new(aim)))
-    }
-
-    /// The rooms and the sockets with these names, where they exist.
-    fn resolve(&self, index: usize, names: &[ByteString]) -> (Vec<RoomId>, Vec<MemberId>) {
-        let find = |name| self.broadcaster.rooms.find(&RoomKey::new(index, name));
-        let rooms = names.iter().filter_map(find);
-        let members = names.iter().filter_map(|name| self.namespaces[index].sids.get(name).copied());
-        (rooms.collect(), members.collect())
-    }
-
-    /// The sockets that get an event for `target`.
-    pub(super) fn recipients(&self, index: usize, target: &Target) -> Vec<MemberId> {
-        let (to, _) = self.resolve(index, &target.to);
-        let (except, _) = self.resolve(index, &target.except);
-        let is_in = |member_id: MemberId, sid: &ByteString, names: &[ByteString], rooms: &[RoomId]| {
-            let member = self.broadcaster.rooms.member(member_id);
-            names.contains(sid)
-                || member.is_some_and(|member| rooms.iter().any(|room| member.rooms.contains(room)))
-        };
-        let sockets = self.namespaces[index].sids.iter();
-        let gets = |sid: &ByteString, member_id: MemberId| {
-            (target.to.is_empty() || is_in(member_id, sid, &target.to, &to))
-                && !is_in(member_id, sid, &target.except, &except)
-        };
-        sockets.filter(|(sid, member_id)| gets(sid, **member_id)).map(|(_, member_id)| *member_id).collect()
     }
 }

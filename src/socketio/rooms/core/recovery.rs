@@ -22,7 +22,7 @@ use crate::{
 
 /// The bounds on what recovery keeps of one namespace.
 #[derive(Clone, Copy, Debug)]
-pub struct RecoveryLimits {
+pub(crate) struct RecoveryLimits {
     /// How long events and sockets are kept; zero switches recovery off.
     pub window: Duration,
     /// Bytes of kept events.
@@ -33,7 +33,7 @@ pub struct RecoveryLimits {
 
 /// The kept events and the lost sockets of one namespace.
 #[derive(Debug)]
-pub struct Recovery {
+pub(crate) struct Recovery {
     limits: RecoveryLimits,
     budget: Arc<Budget>,
     /// Their offsets rise without gaps up to `last`.
@@ -58,8 +58,8 @@ struct Logged {
 }
 
 /// A lost socket whose client may come back.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Absent {
+#[derive(Clone, Debug)]
+pub(crate) struct Absent {
     /// What recovery restores.
     pub stay: Stay,
     /// When the socket was lost.
@@ -90,7 +90,7 @@ impl Logged {
 
 impl Recovery {
     /// Nothing is kept yet. What clients are given is charged to `budget`.
-    pub fn new(limits: RecoveryLimits, budget: Arc<Budget>) -> Self {
+    pub(crate) fn new(limits: RecoveryLimits, budget: Arc<Budget>) -> Self {
         Self {
             limits,
             budget,
@@ -112,13 +112,18 @@ impl Recovery {
         Self { last: self.last + 1, gone, ..Self::new(self.limits, self.budget) }
     }
 
+    /// Whether no client can come back. What is kept is of no use then.
+    pub(crate) fn is_vacant(&self) -> bool {
+        self.absent.is_empty()
+    }
+
     /// The offset of the last event.
-    pub fn last_offset(&self) -> u64 {
+    pub(crate) fn last_offset(&self) -> u64 {
         self.last
     }
 
     /// Keeps an event under the next offset.
-    pub fn log(&mut self, target: Target, emission: Emission, now: Instant) {
+    pub(crate) fn log(&mut self, target: Target, emission: Emission, now: Instant) {
         let logged = Logged { target, emission, at: now, lent: Weak::new() };
         self.last += 1;
         self.bytes += logged.bytes();
@@ -127,7 +132,7 @@ impl Recovery {
     }
 
     /// Keeps a lost socket until its client comes back or a bound is reached.
-    pub fn keep(&mut self, pid: ByteString, absent: Absent) {
+    pub(crate) fn keep(&mut self, pid: ByteString, absent: Absent) {
         let now = absent.since;
         self.last_absent += 1;
         if let Some(former) = self.by_pid.insert(pid.clone(), self.last_absent) {
@@ -139,7 +144,7 @@ impl Recovery {
 
     /// Takes out the socket of a client that is back, and the events that it missed. A socket can be taken
     /// once. `None` if the client was away too long, or an event that it missed is not kept any more.
-    pub fn take(&mut self, pid: &str, offset: &Offset, now: Instant) -> Option<(Stay, Vec<Missed>)> {
+    pub(crate) fn take(&mut self, pid: &str, offset: &Offset, now: Instant) -> Option<(Stay, Vec<Missed>)> {
         self.expire(now);
         let (_, Absent { stay, .. }) = self.absent.remove(&self.by_pid.remove(pid)?)?;
         let seen = self.seen(offset, &stay)?;
@@ -191,7 +196,7 @@ impl Recovery {
     }
 
     /// Drops the events and sockets that are over the bounds.
-    pub fn expire(&mut self, now: Instant) {
+    pub(crate) fn expire(&mut self, now: Instant) {
         let is_over = |at: Instant| now.saturating_duration_since(at) > self.limits.window;
         while let Some(oldest) = self.events.front()
             && (is_over(oldest.at) || self.bytes > self.limits.bytes)
@@ -211,13 +216,13 @@ impl Recovery {
     }
 
     /// Whether [`forget`](Self::forget) is due.
-    pub fn is_forgetting_due(&self) -> bool {
+    pub(crate) fn is_forgetting_due(&self) -> bool {
         self.gone.has_doubled()
     }
 
     /// Forgets targets of dropped events, except names of existing rooms and sockets (`is_there`) and of lost
     /// sockets.
-    pub fn forget(&mut self, is_there: impl Fn(&ByteString) -> bool) {
+    pub(crate) fn forget(&mut self, is_there: impl Fn(&ByteString) -> bool) {
         let absent = self.absent.values().flat_map(|(_, Absent { stay, .. })| {
             stay.rooms.iter().map(|(room, _)| room).chain(std::iter::once(&stay.sid))
         });
@@ -277,7 +282,7 @@ mod tests {
         }
         recovery.keep("p".into(), absent("me", &["red"], now));
         assert_eq!(packets(recovery.take("p", &at("1"), now)), some(&["b", "d", "f"]));
-        assert_eq!(recovery.take("p", &at("1"), now), None, "a place is taken once");
+        assert_eq!(packets(recovery.take("p", &at("1"), now)), None, "a place is taken once");
         recovery.keep("p".into(), absent("me", &["red"], now));
         assert_eq!(packets(recovery.take("p", &at("7"), now)), some(&[]));
     }
@@ -304,11 +309,11 @@ mod tests {
         recovery.log(target(&[], &[]), emission("a"), now);
         for offset in [at("2"), at("18446744073709551615"), at("99999999999999999999"), Offset::Other] {
             recovery.keep("p".into(), absent("me", &[], now));
-            assert_eq!(recovery.take("p", &offset, now), None, "{offset:?}");
+            assert_eq!(packets(recovery.take("p", &offset, now)), None, "{offset:?}");
         }
         recovery.keep("p".into(), absent("me", &[], now));
         assert_eq!(packets(recovery.take("p", &at("0"), now)), some(&["a"]));
-        assert_eq!(recovery.take("q", &at("0"), now), None);
+        assert_eq!(packets(recovery.take("q", &at("0"), now)), None);
     }
 
     /// A client keeps the offset of another server, or of this one before a restart, until its first event.
@@ -387,7 +392,7 @@ mod tests {
         assert!(recovery.events.len() < 100);
         recovery.log(target(&["red"], &[]), emission("a"), now);
         assert_eq!(packets(recovery.take("p", &Offset::Missing, now)), some(&["a"]));
-        assert_eq!(recovery.take("q", &Offset::Missing, now), None);
+        assert_eq!(packets(recovery.take("q", &Offset::Missing, now)), None);
     }
 
     #[test]
@@ -399,9 +404,9 @@ mod tests {
         recovery.keep("p".into(), absent("me", &[], after(8)));
         recovery.keep("q".into(), absent("me", &[], after(8)));
         recovery.keep("r".into(), absent("me", &[], start));
-        assert_eq!(recovery.take("p", &at("0"), after(10)), None, "it missed a, which is gone");
+        assert_eq!(packets(recovery.take("p", &at("0"), after(10))), None, "it missed a, which is gone");
         assert_eq!(packets(recovery.take("q", &at("1"), after(10))), some(&["b"]));
-        assert_eq!(recovery.take("r", &at("2"), after(10)), None, "it was away for too long");
+        assert_eq!(packets(recovery.take("r", &at("2"), after(10))), None, "it was away for too long");
         recovery.expire(after(60));
         assert_eq!(
             (recovery.events.len(), recovery.bytes, recovery.absent.len(), recovery.by_pid.len()),
@@ -421,7 +426,7 @@ mod tests {
         for pid in ["a", "b", "c", "d"] {
             recovery.keep(pid.into(), absent("me", &[], now));
         }
-        assert_eq!((recovery.absent.len(), recovery.take("a", &at("100"), now)), (3, None));
+        assert_eq!((recovery.absent.len(), packets(recovery.take("a", &at("100"), now))), (3, None));
         for _ in 0..100 {
             recovery.keep("d".into(), absent("me", &[], now));
         }

@@ -2,17 +2,17 @@
 
 use bytestring::ByteString;
 
-use crate::socketio::rooms::messages::Target;
+use crate::socketio::rooms::messages::{Info, Target};
 
 /// What recovery restores of a socket. Its offsets tell which events were for it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Stay {
+#[derive(Clone, Debug)]
+pub(crate) struct Stay {
     /// Id of the socket.
     pub sid: ByteString,
     /// Its rooms, each with the last offset before the socket entered.
     pub rooms: Vec<(ByteString, u64)>,
-    /// Data that the socket's handler keeps for its return.
-    pub kept: ByteString,
+    /// What the server keeps of the socket.
+    pub info: Info,
     /// The last offset of the namespace before the socket connected.
     pub began: u64,
     /// The offset that the client brought from another socket or server; no event of this namespace has it,
@@ -33,5 +33,18 @@ impl Stay {
             *name == self.sid || self.rooms.iter().any(|(room, since)| room == name && *since < offset)
         };
         names.iter().any(is_in)
+    }
+}
+
+#[cfg(test)]
+impl Default for Stay {
+    fn default() -> Self {
+        Self {
+            sid: ByteString::default(),
+            rooms: Vec::new(),
+            info: std::sync::Arc::new(()),
+            began: 0,
+            foreign: None,
+        }
     }
 }

@@ -20,7 +20,7 @@ async fn an_ending_of_what_is_carried_comes_behind_its_packets() {
     let mut stage = Stage::polling(settings());
     assert!(stage.post("4a").await);
     assert_eq!(stage.poll().await.as_deref(), Some("4a"));
-    let handle = stage.handle();
+    let handle = stage.handle().await;
     handle.packet("4last");
     handle.end(Ending::ClosedByServer);
     handle.end(Ending::Flood);
@@ -35,7 +35,7 @@ async fn who_has_yet_to_poll_gets_all_packets_and_then_the_close_packet() {
     for _ in 0..20 {
         assert!(stage.post("4a").await);
     }
-    stage.handle().end(Ending::Behind);
+    stage.handle().await.end(Ending::Behind);
     assert_eq!(stage.ended.recv().await, Some(Ending::Behind));
     assert_eq!(stage.registry.count_ended(), 1);
     assert_eq!(stage.poll().await.map(|payload| payload.matches("4a").count()), Some(16));
@@ -90,7 +90,7 @@ async fn more_ended_sessions_than_may_wait_for_their_clients_push_out_the_oldest
     for _ in 0..3 {
         let mut stage = Stage::begin(Arc::clone(&registry), None);
         assert!(stage.post("4a").await);
-        stage.handle().end(Ending::Flood);
+        stage.handle().await.end(Ending::Flood);
         assert_eq!(stage.ended.recv().await, Some(Ending::Flood));
         stages.push(stage);
     }

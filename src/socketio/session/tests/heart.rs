@@ -29,7 +29,7 @@ async fn a_ping_comes_before_what_waits() {
     // More than the pair takes.
     let text = "4".repeat(10_000);
     for _ in 0..20 {
-        stage.handle().packet(text.clone());
+        stage.handle().await.packet(text.clone());
     }
     // The pair takes a part; then the ping comes to the rest.
     let all = outbound.waiting_bytes();

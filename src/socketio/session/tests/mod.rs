@@ -26,7 +26,7 @@ mod websocket;
 #[derive(Default)]
 struct Seen {
     texts: Vec<String>,
-    /// The session, once it has begun.
+    /// The session, once it was woken.
     handle: Option<SessionHandle>,
 }
 
@@ -37,7 +37,7 @@ struct Recorder {
 }
 
 impl Carried for Recorder {
-    fn opened(&mut self, handle: &SessionHandle) {
+    fn woken(&mut self, handle: &SessionHandle) {
         self.seen.borrow_mut().handle = Some(handle.clone());
     }
 
@@ -50,7 +50,7 @@ impl Carried for Recorder {
         handle.binary(bytes);
     }
 
-    fn closed(&mut self, why: &Ending) {
+    fn closed(&mut self, why: &Ending, _: &SessionHandle) {
         self.ended.send(why.clone()).expect("the test listens");
     }
 }
@@ -58,6 +58,7 @@ impl Carried for Recorder {
 /// A session, and what a test sees of it.
 struct Stage {
     registry: Arc<Registry>,
+    session: Addr<SocketIoSession>,
     sid: Sid,
     entry: Entry,
     seen: Rc<RefCell<Seen>>,
@@ -102,9 +103,9 @@ impl Stage {
             Visitor::default(),
             Arc::clone(&gate),
         );
-        let entry = Entry::new(session.recipient(), gate);
+        let entry = Entry::new(session.clone().recipient(), gate);
         registry.add(Arc::clone(&sid), entry.clone());
-        Self { registry, sid, entry, seen, ended: heard }
+        Self { registry, session, sid, entry, seen, ended: heard }
     }
 
     async fn post(&self, payload: &'static str) -> bool {
@@ -123,8 +124,9 @@ impl Stage {
     }
 
     /// The session, from the side of what it carries.
-    fn handle(&self) -> SessionHandle {
-        self.seen.borrow().handle.clone().expect("it has begun")
+    async fn handle(&self) -> SessionHandle {
+        self.session.send(Flush).await.expect("it has begun");
+        self.seen.borrow().handle.clone().expect("it was woken")
     }
 
     async fn until_forgotten(&self) {

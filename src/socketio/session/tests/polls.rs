@@ -18,7 +18,7 @@ async fn a_packet_from_outside_of_its_turn_answers_the_poll_that_waits() {
     assert_eq!(stage.poll().await.as_deref(), Some("4a"));
     let speak = async {
         tokio::task::yield_now().await;
-        stage.handle().packet("4later");
+        stage.handle().await.packet("4later");
     };
     assert_eq!(tokio::join!(stage.poll(), speak).0.as_deref(), Some("4later"));
 }

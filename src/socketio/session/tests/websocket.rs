@@ -9,7 +9,7 @@ async fn what_is_queued_outside_of_its_turn_is_written_and_the_end_comes_behind_
     while stage.seen.borrow().handle.is_none() {
         tokio::task::yield_now().await;
     }
-    let handle = stage.handle();
+    let handle = stage.handle().await;
     handle.packet("4a");
     handle.binary(Bytes::from_static(b"b"));
     handle.end(Ending::Behind);
@@ -34,7 +34,7 @@ async fn a_backlog_that_ends_the_session_is_dropped_and_the_close_frame_is_not()
         tokio::task::yield_now().await;
     }
     // More than the pair takes, and more answers than may wait.
-    stage.handle().packet("4".repeat(100_000));
+    stage.handle().await.packet("4".repeat(100_000));
     assert_eq!(stage.ended.recv().await, Some(Ending::SlowConsumer));
     let end = Ending::SlowConsumer.close_frame();
     let mut came = Vec::new();

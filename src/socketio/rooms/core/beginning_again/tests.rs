@@ -1,72 +1,23 @@
-//! Rooms that have panicked, without their actor: the test does what they want done.
+//! Rooms that have panicked.
 
 use std::time::Duration;
 
-use actix::{Actor, Context, Handler, Recipient};
-use tokio::sync::oneshot;
+use bytestring::ByteString;
+use tokio::sync::mpsc::{self, error::TryRecvError};
 
 use super::*;
 use crate::{
-    broadcast::{Cutter, Encoding, ForFanOut},
-    connection::{Backlog, Budget},
+    broadcast::ForFanOut,
+    connection::Budget,
     domain::{SocketId, WorkerId},
     protocol::socketio::{Args, Offset},
     socketio::rooms::{
-        core::{RoomLimits, recovery::RecoveryLimits},
-        messages::{Answer, Answers, EVENTS, Emit, EmitWithAck, Guarantee, SocketNews, Target},
+        core::testing::{Stage, emission},
+        messages::{Answer, Answered, EmitWithAck, NoAck, SocketNews},
     },
 };
 
-const LIMITS: RoomLimits = RoomLimits {
-    max_rooms: 2,
-    recovery: RecoveryLimits { window: Duration::from_secs(60), bytes: 1 << 20, sockets: 9 },
-};
-
-/// A session that ignores what it is sent.
-struct Session;
-
-impl Actor for Session {
-    type Context = Context<Self>;
-}
-
-impl Handler<Delivery> for Session {
-    type Result = ();
-
-    fn handle(&mut self, _: Delivery, _: &mut Self::Context) {}
-}
-
-struct Stage {
-    rooms: SocketRooms,
-    now: Instant,
-    session: Recipient<Delivery>,
-}
-
 impl Stage {
-    fn new() -> Self {
-        let now = Instant::now();
-        let rooms = SocketRooms::new(LIMITS, Budget::new(1 << 20), now);
-        Self { rooms, now, session: Session.start().recipient() }
-    }
-
-    fn seat(&self) -> Seat {
-        Seat {
-            deliveries: self.session.clone(),
-            backlog: Backlog::new(1 << 20),
-            encoding: Encoding { dialect: EVENTS, deflated: false },
-            cutter: Cutter::new(|_| {}),
-        }
-    }
-
-    fn ask(&mut self, request: impl Into<Request>) -> Vec<Effect> {
-        self.feed(Input::Request(request.into()))
-    }
-
-    fn feed(&mut self, input: Input) -> Vec<Effect> {
-        let mut effects = Vec::new();
-        self.rooms.handle(self.now, input, &mut effects);
-        effects
-    }
-
     /// The rooms panic over a request.
     fn panic(&mut self, request: impl Into<Request>) -> Vec<Effect> {
         let mut effects = Vec::new();
@@ -75,64 +26,9 @@ impl Stage {
         effects
     }
 
-    fn connect(&self, socket: SocketId, sid: &'static str) -> Connect {
-        Connect {
-            socket,
-            worker: WorkerId(0),
-            seat: self.seat(),
-            namespace: "/".into(),
-            sid: sid.into(),
-            pid: Some(format!("secret of {sid}").into()),
-            foreign: None,
-        }
-    }
-
-    /// A socket in these rooms.
-    fn socket(&mut self, sid: &'static str, rooms: &[&'static str]) -> SocketId {
-        let socket = SocketId::next();
-        self.ask(self.connect(socket, sid));
-        for room in rooms {
-            self.ask(EnterRoom { socket, room: (*room).into() });
-        }
-        socket
-    }
-
-    /// What a client is told that comes back.
-    fn come_back(&mut self, sid: &str, offset: &str) -> Option<usize> {
-        let recover = Recover {
-            socket: SocketId::next(),
-            worker: WorkerId(0),
-            seat: self.seat(),
-            namespace: "/".into(),
-            pid: format!("secret of {sid}").into(),
-            offset: Offset::Text(offset.into()),
-        };
-        let news = self.ask(recover).into_iter().find_map(|effect| match effect {
-            Effect::Deliver(_, Delivery::News { news, .. }) => news.downcast().ok(),
-            Effect::Send(_, ForFanOut::Tell(tell)) => tell.news.downcast().ok(),
-            _ => None,
-        });
-        match *news.expect("an answer") {
-            SocketNews::Recovered(state) => state.map(|state| state.missed.len()),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// Emits to a room. Returns the workers that get the event.
-    fn emit(&mut self, room: &'static str) -> usize {
-        self.ask(emission(room));
-        let is_event = |effect: &Effect| matches!(effect, Effect::Send(_, ForFanOut::Broadcast(_)));
-        self.feed(Input::TurnEnded).iter().filter(|effect| is_event(effect)).count()
-    }
-}
-
-fn emission(room: &'static str) -> Emit {
-    Emit {
-        namespace: "/".into(),
-        target: Target { to: vec![room.into()], except: vec![] },
-        args: Args { json: "[\"event\"]".into(), attachments: vec![] },
-        guarantee: Guarantee::Kept,
-        accepted: None,
+    fn last_offset(&self) -> u64 {
+        let id = self.rooms.namespaces.find(&"/".into()).expect("it has sockets");
+        self.rooms.namespaces.get(id).expect("it has sockets").last_offset()
     }
 }
 
@@ -183,6 +79,21 @@ async fn a_socket_whose_place_is_not_certain_is_sent_away_and_no_other() {
 }
 
 #[actix_web::test]
+async fn sockets_that_others_were_moving_are_sent_away_and_no_other() {
+    let mut stage = Stage::new();
+    let [a, b] = ["a", "b"].map(|sid| stage.socket(sid, &["red"]).member());
+    let c = stage.socket("c", &[]).member();
+    let (namespace, target) = (ByteString::from("/"), emission("red").target);
+    let rooms = vec!["blue".into()];
+    let enter = EnterMany { namespace: namespace.clone(), target, rooms };
+    assert_eq!(sent_away(&stage.panic(enter)), [a, b]);
+    assert_eq!((stage.emit("a"), stage.emit("c")), (0, 1));
+    let effects = stage.panic(RemoveNamespace { namespace });
+    assert_eq!(sent_away(&effects), [c]);
+    assert_eq!(stage.rooms.namespaces.len(), 0);
+}
+
+#[actix_web::test]
 async fn a_newcomer_is_turned_away_with_the_socket_that_it_was_to_replace() {
     let mut stage = Stage::new();
     let former = stage.socket("a", &["red"]);
@@ -214,12 +125,12 @@ async fn an_offset_from_before_a_panic_recovers_nothing_and_none_is_given_out_tw
     stage.emit("red");
     stage.emit("red");
     stage.ask(Disconnect { socket: gone, may_return: true });
-    let before = stage.rooms.namespaces[0].last_offset();
+    let before = stage.last_offset();
     stage.panic(emission("red"));
     assert_eq!(stage.come_back("gone", "2"), None, "its memory is lost");
     let late = stage.socket("late", &["red"]);
     stage.emit("red");
-    let after = stage.rooms.namespaces[0].last_offset();
+    let after = stage.last_offset();
     assert!(after > before + 1, "an offset may have been on its way: {before}, {after}");
     stage.ask(Disconnect { socket: stays, may_return: true });
     assert_eq!(stage.come_back("stays", "2"), None, "events may be lost");
@@ -232,7 +143,7 @@ async fn an_offset_from_before_a_panic_recovers_nothing_and_none_is_given_out_tw
 async fn emitters_that_wait_for_acks_are_answered_after_a_panic() {
     let mut stage = Stage::new();
     let (first, second) = (stage.socket("a", &["red"]), stage.socket("b", &["red"]));
-    let (answers, mut answered) = oneshot::channel();
+    let (answers, mut answered) = mpsc::unbounded_channel();
     let timeout = Duration::from_secs(9);
     let effects = stage.ask(EmitWithAck { emit: emission("red"), timeout, answers });
     let asked = |effect: &Effect| match effect {
@@ -244,8 +155,16 @@ async fn emitters_that_wait_for_acks_are_answered_after_a_panic() {
     let accepted = crate::connection::Intake::new(1 << 20, Budget::new(1 << 20)).accept(1);
     stage.ask(Answer { socket: first, id, args: args.clone(), accepted });
     stage.panic(QuitRoom { socket: second, room: "red".into() });
-    assert_eq!(answered.try_recv(), Ok(Answers { answers: vec![args], missing: 1 }));
-    let (answers, _) = oneshot::channel();
+    let items = [
+        Answered::Expecting(2),
+        Answered::Of { sid: "a".into(), args },
+        Answered::Missing { sid: "b".into(), why: NoAck::TimedOut },
+    ];
+    for item in items {
+        assert_eq!(answered.try_recv(), Ok(item));
+    }
+    assert_eq!(answered.try_recv(), Err(TryRecvError::Disconnected));
+    let (answers, _unread) = mpsc::unbounded_channel();
     let effects = stage.ask(EmitWithAck { emit: emission("red"), timeout, answers });
     assert!(effects.iter().find_map(asked) > Some(id), "no id is given out again");
 }

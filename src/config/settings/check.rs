@@ -4,11 +4,10 @@
 use std::net::{IpAddr, SocketAddr};
 
 use super::{
-    JournalKind, Settings,
+    JournalKind, LONGEST_TIMER_MILLIS, Settings,
     error::{Key, SettingError},
     events::ENVELOPE_BYTES,
     limits::memory_for,
-    values::LONGEST_TIMER_MILLIS,
 };
 
 /// Avatars have `--max-data-size` divided by this number: a quarter.

@@ -73,10 +73,6 @@ impl fmt::Display for ByteSize {
     }
 }
 
-/// What a timer of JavaScript can wait: a longer one fires at once. Clients of Socket.IO wait for the interval of
-/// pings and their timeout together.
-pub const LONGEST_TIMER_MILLIS: u64 = (1 << 31) - 1;
-
 /// A length of time above zero. Written as seconds, or with the unit `ms`, `s`, `m`, `h` or `d`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Period(pub(super) Duration);
@@ -169,38 +165,6 @@ impl FromStr for PeriodOrOff {
 impl fmt::Display for PeriodOrOff {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.0.is_zero() { f.write_str("0") } else { Period(self.0).fmt(f) }
-    }
-}
-
-/// `on` or `off`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Switch {
-    /// `on`.
-    On,
-    /// `off`.
-    Off,
-}
-
-/// Parse error of [`Switch`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("it is on or off")]
-pub struct SwitchError;
-
-impl FromStr for Switch {
-    type Err = SwitchError;
-
-    fn from_str(text: &str) -> Result<Self, SwitchError> {
-        match text {
-            "on" => Ok(Self::On),
-            "off" => Ok(Self::Off),
-            _ => Err(SwitchError),
-        }
-    }
-}
-
-impl fmt::Display for Switch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(if *self == Self::On { "on" } else { "off" })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::{fmt, net::SocketAddr};
 
-use super::{ByteSize, Period, socketio_path, values::LONGEST_TIMER_MILLIS};
+use super::{ByteSize, LONGEST_TIMER_MILLIS, Period, socketio_path};
 
 /// The name of a setting, shown as its flag and its variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -1,0 +1,186 @@
+//! The acks of an event that was emitted to many sockets.
+
+use std::{
+    future::poll_fn,
+    marker::PhantomData,
+    pin::Pin,
+    task::{Context, Poll, ready},
+};
+
+use bytestring::ByteString;
+use futures_core::Stream;
+use serde::de::DeserializeOwned;
+use tokio::sync::mpsc::UnboundedReceiver;
+
+use super::rooms::messages::{Answered, NoAck};
+use crate::protocol::socketio::{DecodeError, EncodeError};
+
+/// Why an event got no answer.
+#[derive(Debug, thiserror::Error)]
+pub enum AckError {
+    /// The client did not answer in time, or the server failed while it waited.
+    #[error("the client did not answer in time")]
+    Timeout,
+    /// The client has left before it answered, or had left already.
+    #[error("the client has left")]
+    Disconnected,
+    /// The server waits for as many answers of this client as
+    /// [`max_pending_acks`](crate::socketio::Builder::max_pending_acks) allows. The event was not sent.
+    #[error("the client owes too many answers")]
+    TooMany,
+    /// The event could not be encoded and was not sent.
+    #[error(transparent)]
+    NotSent(EncodeError),
+    /// The answer does not have the expected type.
+    #[error("the answer is not the expected one: {0}")]
+    BadAnswer(DecodeError),
+}
+
+/// The acks of an event, as they arrive: the id of each socket that the event was for, with the arguments of its ack, or
+/// with the reason why there is none. The stream ends after the last socket. The server stops waiting if it is
+/// dropped.
+///
+/// A stream without any item means that no socket was asked, or that the event was not emitted: [`all`](Self::all)
+/// tells the two apart.
+#[derive(Debug)]
+#[must_use = "the acks are not waited for until the stream is read"]
+pub struct AckStream<T> {
+    answers: UnboundedReceiver<Answered>,
+    /// Number of namespaces that have not told how many sockets are asked.
+    unknown: usize,
+    /// Number of sockets that are asked, as far as known.
+    asked: usize,
+    /// Number of sockets of which it is known what became of their acks.
+    settled: usize,
+    arguments: PhantomData<fn() -> T>,
+}
+
+/// Not all sockets that an event was for have acknowledged it.
+#[derive(Debug, thiserror::Error)]
+#[error("{} of {} sockets have acknowledged the event", acks.len(), acks.len() + missing.len())]
+pub struct MissingAcks<T> {
+    /// The acks that have come, each with the id of its socket, in the order of their arrival.
+    pub acks: Vec<(ByteString, T)>,
+    /// The sockets without an ack.
+    pub missing: Vec<(ByteString, AckError)>,
+    /// Whether there may be more sockets, of which nothing is known: the event could not be encoded, or the server
+    /// failed when it was to be emitted.
+    pub is_cut_off: bool,
+}
+
+impl<T> AckStream<T> {
+    /// Reads the items of the room server.
+    /// The event goes to so many `namespaces`.
+    pub(super) fn new(answers: UnboundedReceiver<Answered>, namespaces: usize) -> Self {
+        Self { answers, unknown: namespaces, asked: 0, settled: 0, arguments: PhantomData }
+    }
+
+    fn poll_answered(&mut self, cx: &mut Context<'_>) -> Poll<Option<Answered>> {
+        let answered = ready!(self.answers.poll_recv(cx));
+        match &answered {
+            Some(Answered::Expecting(asked)) => {
+                self.asked += asked;
+                self.unknown = self.unknown.saturating_sub(1);
+            }
+            Some(Answered::Of { .. } | Answered::Missing { .. }) => self.settled += 1,
+            None => {}
+        }
+        Poll::Ready(answered)
+    }
+}
+
+impl<T: DeserializeOwned> AckStream<T> {
+    /// Waits for all acks.
+    ///
+    /// # Errors
+    /// A socket has not acknowledged the event in time, or with other arguments, or was disconnected before; or the
+    /// event was not emitted.
+    pub async fn all(mut self) -> Result<Vec<(ByteString, T)>, MissingAcks<T>> {
+        let (mut acks, mut missing) = (Vec::new(), Vec::new());
+        while let Some((sid, ack)) = poll_fn(|cx| Pin::new(&mut self).poll_next(cx)).await {
+            match ack {
+                Ok(ack) => acks.push((sid, ack)),
+                Err(error) => missing.push((sid, error)),
+            }
+        }
+        let is_cut_off = self.unknown > 0 || self.asked != self.settled;
+        match missing.is_empty() && !is_cut_off {
+            true => Ok(acks),
+            false => Err(MissingAcks { acks, missing, is_cut_off }),
+        }
+    }
+}
+
+impl<T: DeserializeOwned> Stream for AckStream<T> {
+    type Item = (ByteString, Result<T, AckError>);
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        loop {
+            let (sid, ack) = match ready!(self.poll_answered(cx)) {
+                None => return Poll::Ready(None),
+                Some(Answered::Expecting(_)) => continue,
+                Some(Answered::Of { sid, args }) => (sid, args.decode_answer().map_err(AckError::BadAnswer)),
+                Some(Answered::Missing { sid, why: NoAck::TimedOut }) => (sid, Err(AckError::Timeout)),
+                Some(Answered::Missing { sid, why: NoAck::Left }) => (sid, Err(AckError::Disconnected)),
+            };
+            return Poll::Ready(Some((sid, ack)));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::mpsc;
+
+    use super::*;
+    use crate::protocol::socketio::Args;
+
+    fn stream(items: Vec<Answered>) -> AckStream<u8> {
+        let (to, answers) = mpsc::unbounded_channel();
+        items.into_iter().for_each(|item| to.send(item).expect("the stream is there"));
+        AckStream::new(answers, 1)
+    }
+
+    fn of(sid: &'static str, json: &'static str) -> Answered {
+        Answered::Of { sid: sid.into(), args: Args { json: json.into(), attachments: Vec::new() } }
+    }
+
+    #[actix_web::test]
+    async fn all_acks_come_together_with_their_ids() {
+        let answers = stream(vec![Answered::Expecting(2), of("a", "[1]"), of("b", "[2,3]")]);
+        let acks = answers.all().await.expect("all are there");
+        assert_eq!(acks, [("a".into(), 1), ("b".into(), 2)]);
+        assert!(stream(vec![Answered::Expecting(0)]).all().await.is_ok_and(|acks| acks.is_empty()));
+    }
+
+    #[actix_web::test]
+    async fn who_has_not_acknowledged_is_known_and_why() {
+        let missing = |sid: &'static str, why| Answered::Missing { sid: sid.into(), why };
+        let items = vec![
+            Answered::Expecting(4),
+            missing("a", NoAck::Left),
+            of("b", "[2]"),
+            of("c", r#"["x"]"#),
+            missing("d", NoAck::TimedOut),
+        ];
+        let error = stream(items).all().await.expect_err("some are missing");
+        assert_eq!(error.to_string(), "1 of 4 sockets have acknowledged the event");
+        assert_eq!(error.acks, [("b".into(), 2)]);
+        let missing: Vec<_> = error.missing.iter().map(|(sid, error)| (&**sid, error)).collect();
+        assert!(
+            matches!(
+                missing[..],
+                [("a", AckError::Disconnected), ("c", AckError::BadAnswer(_)), ("d", AckError::Timeout)]
+            ),
+            "{missing:?}"
+        );
+        assert!(!error.is_cut_off);
+    }
+
+    #[actix_web::test]
+    async fn an_event_that_was_not_emitted_is_not_taken_for_one_without_recipients() {
+        assert!(stream(vec![]).all().await.is_err_and(|error| error.is_cut_off));
+        let items = vec![Answered::Expecting(2), of("a", "[1]")];
+        assert!(stream(items).all().await.is_err_and(|error| error.is_cut_off));
+    }
+}

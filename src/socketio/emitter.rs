@@ -1,0 +1,228 @@
+//! Emits events to many sockets, and acts on them.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use bytestring::ByteString;
+use log::error;
+use serde::{Serialize, de::DeserializeOwned};
+use smallvec::{SmallVec, smallvec};
+use tokio::sync::mpsc;
+
+use super::{acks::AckStream, into_rooms::IntoRooms};
+use crate::{
+    connection::Intake,
+    parts::Mailbox,
+    protocol::socketio::Args,
+    socketio::rooms::{
+        RoomServer,
+        messages::{DisconnectMany, Emit, EmitWithAck, EnterMany, Guarantee, QuitMany, Target},
+    },
+};
+
+/// How long acks are waited for if [`Emitter::timeout`] is not called.
+pub const DEFAULT_ACK_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// The longest time that acks are waited for.
+pub const MAX_ACK_TIMEOUT: Duration = Duration::from_secs(60 * 60);
+
+/// Selects sockets of a namespace, on all workers, and emits to them or acts on them: the broadcast operator of the
+/// reference server. It selects all sockets of the namespace until [`to`](Self::to) names rooms. It may be used on
+/// any thread, and again.
+///
+/// What one thread asks first happens first: sockets that are put into a room get what is emitted to the room
+/// afterwards.
+#[derive(Clone, Debug)]
+#[must_use = "nothing is emitted until it is told to"]
+pub struct Emitter {
+    pub(super) room_server: Mailbox<RoomServer>,
+    /// Usually one; several for a dynamic namespace.
+    pub(super) namespaces: SmallVec<[ByteString; 1]>,
+    pub(super) target: Target,
+    guarantee: Guarantee,
+    compress: bool,
+    timeout: Duration,
+    /// What is emitted counts against this client's share of unhandled input until it is delivered.
+    intake: Option<Intake>,
+}
+
+impl Emitter {
+    /// Selects all sockets of a namespace.
+    pub(crate) fn new(room_server: Mailbox<RoomServer>, namespace: ByteString) -> Self {
+        Self::over(room_server, smallvec![namespace])
+    }
+
+    /// Selects all sockets of several namespaces.
+    pub(crate) fn over(room_server: Mailbox<RoomServer>, namespaces: SmallVec<[ByteString; 1]>) -> Self {
+        Self {
+            room_server,
+            namespaces,
+            target: Target::default(),
+            guarantee: Guarantee::default(),
+            compress: true,
+            timeout: DEFAULT_ACK_TIMEOUT,
+            intake: None,
+        }
+    }
+
+    // ----- which sockets, and how -----
+
+    /// Adds rooms. A socket is selected, once, if it is in any of them. The id of a socket is the name of a room with
+    /// only that socket. With no room at all, all sockets of the namespace are selected.
+    pub fn to(mut self, rooms: impl IntoRooms) -> Self {
+        self.target.to.extend(rooms.into_rooms());
+        self
+    }
+
+    /// As [`to`](Self::to).
+    pub fn within(self, rooms: impl IntoRooms) -> Self {
+        self.to(rooms)
+    }
+
+    /// Leaves out the sockets in any of these rooms.
+    pub fn except(mut self, rooms: impl IntoRooms) -> Self {
+        self.target.except.extend(rooms.into_rooms());
+        self
+    }
+
+    /// Skips sockets that are not writable at the moment. It has no effect on events that ask for acks.
+    pub fn volatile(self) -> Self {
+        Self { guarantee: Guarantee::Volatile, ..self }
+    }
+
+    /// Does not repeat the event for recovered clients that missed it.
+    pub fn unrecorded(self) -> Self {
+        self.guarantee(Guarantee::Once)
+    }
+
+    /// Selects other sockets of the namespace.
+    pub(super) fn aimed_at(self, target: Target) -> Self {
+        Self { target, ..self }
+    }
+
+    pub(super) fn guarantee(self, guarantee: Guarantee) -> Self {
+        Self { guarantee, ..self }
+    }
+
+    /// Has what is emitted count against a client's share of unhandled input until it is delivered.
+    pub(super) fn charged_to(self, intake: Intake) -> Self {
+        Self { intake: Some(intake), ..self }
+    }
+
+    /// Selects the sockets of this server only. It has no effect: a namespace is on one server.
+    pub fn local(self) -> Self {
+        self
+    }
+
+    /// Whether the event may be compressed for its recipients. The default is `true`.
+    pub fn compress(self, compress: bool) -> Self {
+        Self { compress, ..self }
+    }
+
+    /// How long to wait for acks, at most [`MAX_ACK_TIMEOUT`]. The default is [`DEFAULT_ACK_TIMEOUT`].
+    pub fn timeout(self, timeout: Duration) -> Self {
+        Self { timeout: timeout.min(MAX_ACK_TIMEOUT), ..self }
+    }
+
+    // ----- events -----
+
+    /// Emits an event. A tuple is several arguments, `()` none, any other value one; [`Bytes`](bytes::Bytes) anywhere in
+    /// them are sent as binary. An event that cannot be encoded, or has a name that the protocol reserves, is logged as an
+    /// error and not sent.
+    pub fn emit(&self, name: &str, data: &(impl Serialize + ?Sized)) {
+        match Args::encode(name, data) {
+            Ok(args) => self.emit_args(args),
+            Err(problem) => error!("an event is not emitted: {problem}"),
+        }
+    }
+
+    /// Emits an event that is encoded already: a JSON array that begins with the name, with its attachments.
+    pub fn emit_args(&self, args: Args) {
+        for namespace in &self.namespaces {
+            self.room_server.do_send(self.event(namespace, args.clone()));
+        }
+    }
+
+    /// Emits an event and asks each recipient for an answer. A tuple takes several arguments of an answer, another type the
+    /// first one. The event is not repeated for recovered clients that missed it. If it cannot be encoded, it is not
+    /// emitted, and an error is logged.
+    pub fn emit_with_ack<T: DeserializeOwned>(
+        &self,
+        name: &str,
+        data: &(impl Serialize + ?Sized),
+    ) -> AckStream<T> {
+        match Args::encode(name, data) {
+            Ok(args) => self.emit_args_with_ack(args),
+            Err(problem) => {
+                error!("an event is not emitted: {problem}");
+                AckStream::new(mpsc::unbounded_channel().1, 1)
+            }
+        }
+    }
+
+    /// Emits an event and asks each recipient for an ack, as [`emit_with_ack`](Self::emit_with_ack) does. `args` is a
+    /// JSON array that begins with the event's name, with its attachments.
+    pub fn emit_args_with_ack<T: DeserializeOwned>(&self, args: Args) -> AckStream<T> {
+        let (answers, answered) = mpsc::unbounded_channel();
+        for namespace in &self.namespaces {
+            let emit = self.event(namespace, args.clone());
+            // The channel is closed if the server stops, or has panicked over the event.
+            let answers = answers.clone();
+            self.room_server.do_send(EmitWithAck { emit, timeout: self.timeout, answers });
+        }
+        AckStream::new(answered, self.namespaces.len())
+    }
+
+    fn event(&self, namespace: &ByteString, args: Args) -> Emit {
+        let len = || args.json.len() + args.attachments.iter().map(Bytes::len).sum::<usize>();
+        Emit {
+            namespace: namespace.clone(),
+            target: self.target.clone(),
+            guarantee: self.guarantee,
+            compress: self.compress,
+            accepted: self.intake.as_ref().map(|intake| intake.accept(len())),
+            args,
+        }
+    }
+
+    // ----- rooms -----
+
+    /// Puts the selected sockets into rooms, which are created if they do not exist. Rooms beyond the limit on rooms
+    /// are not created; that is logged.
+    pub fn sockets_join(&self, rooms: impl IntoRooms) {
+        let rooms = rooms.into_rooms();
+        for namespace in self.namespaces.iter().cloned() {
+            let (target, rooms) = (self.target.clone(), rooms.clone());
+            self.room_server.do_send(EnterMany { namespace, target, rooms });
+        }
+    }
+
+    /// Takes the selected sockets out of rooms. A socket stays in the room of its id.
+    pub fn sockets_leave(&self, rooms: impl IntoRooms) {
+        let rooms = rooms.into_rooms();
+        for namespace in self.namespaces.iter().cloned() {
+            let (target, rooms) = (self.target.clone(), rooms.clone());
+            self.room_server.do_send(QuitMany { namespace, target, rooms });
+        }
+    }
+
+    /// Disconnects the selected sockets, behind the events that were emitted to them before. They cannot be recovered.
+    /// With `close`, ends their connections, with the sockets of all namespaces on them.
+    pub fn disconnect_sockets(&self, close: bool) {
+        for namespace in self.namespaces.iter().cloned() {
+            self.room_server.do_send(DisconnectMany { namespace, target: self.target.clone(), close });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn is_shared<T: Clone + Send + Sync>() {}
+
+    #[test]
+    fn an_emitter_may_be_used_on_any_thread() {
+        is_shared::<Emitter>();
+    }
+}

@@ -1,0 +1,91 @@
+//! Events to many sockets.
+
+use std::time::Duration;
+
+use actix::Message;
+use bytestring::ByteString;
+use tokio::sync::mpsc::UnboundedSender;
+
+use crate::{connection::Accepted, protocol::socketio::Args};
+
+/// Emits an event to many sockets.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Emit {
+    /// The namespace's name.
+    pub namespace: ByteString,
+    /// Which sockets get it.
+    pub target: Target,
+    /// The event's name and arguments, as a JSON array.
+    pub args: Args,
+    /// What the recipients can rely on.
+    pub guarantee: Guarantee,
+    /// Whether the event may be compressed for its recipients.
+    pub compress: bool,
+    /// The emitting client's intake share, held until the event is delivered.
+    pub accepted: Option<Accepted>,
+}
+
+/// What the recipients of an event can rely on.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Guarantee {
+    /// Delivered in order, and delivered again to a recovered client that missed it.
+    #[default]
+    Kept,
+    /// Delivered in order, not repeated by recovery.
+    Once,
+    /// Delivered in order, or skipped for clients that are not writable.
+    Volatile,
+}
+
+/// Selects sockets of a namespace. A sid is a room name too, of the room with only that socket.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Target {
+    /// Sockets in any of these rooms; all sockets if empty.
+    pub to: Vec<ByteString>,
+    /// Except sockets in any of these rooms.
+    pub except: Vec<ByteString>,
+}
+
+/// Emits an event to many sockets and asks each for an ack.
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct EmitWithAck {
+    /// The event. Its `guarantee` is ignored: it is delivered in order, not repeated by recovery.
+    pub emit: Emit,
+    /// How long to wait for acks.
+    pub timeout: Duration,
+    /// Receives first [`Answered::Expecting`], then one item for each socket that was asked, and is closed after
+    /// the last. If the receiver is dropped, the room server stops waiting.
+    pub answers: UnboundedSender<Answered>,
+}
+
+/// What becomes known of the acks of an event.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Answered {
+    /// The number of sockets that were asked.
+    Expecting(usize),
+    /// The ack of a socket.
+    Of {
+        /// The sid of the socket.
+        sid: ByteString,
+        /// The ack's arguments.
+        args: Args,
+    },
+    /// A socket will not ack.
+    Missing {
+        /// The sid of the socket.
+        sid: ByteString,
+        /// Why it will not.
+        why: NoAck,
+    },
+}
+
+/// Why there is no ack of a socket.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoAck {
+    /// It did not ack in time, or the room server has failed meanwhile.
+    TimedOut,
+    /// It has left the namespace.
+    Left,
+}

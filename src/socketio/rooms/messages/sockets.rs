@@ -1,0 +1,114 @@
+//! Requests of one socket.
+
+use std::{any::Any, sync::Arc};
+
+use actix::Message;
+use bytestring::ByteString;
+
+use crate::{
+    broadcast::Seat,
+    connection::Accepted,
+    domain::{SocketId, WorkerId},
+    protocol::socketio::{Args, Offset},
+};
+
+/// What the server keeps of a socket, such as its handshake and its data. The room server stores it without
+/// looking at it, gives it to whoever looks the socket up, and gives it back when the socket is recovered.
+pub(crate) type Info = Arc<dyn Any + Send + Sync>;
+
+/// Adds a socket to a namespace.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Connect {
+    /// The socket.
+    pub socket: SocketId,
+    /// The worker that runs the socket.
+    pub worker: WorkerId,
+    /// Where the socket takes deliveries.
+    pub seat: Seat,
+    /// The namespace's name.
+    pub namespace: ByteString,
+    /// The socket's public id, also a target of events.
+    pub sid: ByteString,
+    /// The secret for recovery; `None` if the client cannot come back.
+    pub pid: Option<ByteString>,
+    /// The offset that the client brought from another socket or server.
+    pub foreign: Option<u64>,
+    /// What the server keeps of the socket.
+    pub info: Info,
+}
+
+/// Restores a lost socket: its sid, its rooms, its [`Info`], and the events that it missed. The reply is
+/// [`SocketNews::Recovered`](super::SocketNews::Recovered). If recovery is impossible, `socket` is in no namespace, and a former socket
+/// that was still connected has ended.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Recover {
+    /// The new socket that takes over the former one.
+    pub socket: SocketId,
+    /// The worker that runs the socket.
+    pub worker: WorkerId,
+    /// Where the socket takes deliveries.
+    pub seat: Seat,
+    /// The namespace's name.
+    pub namespace: ByteString,
+    /// The secret that the client got when it connected.
+    pub pid: ByteString,
+    /// The last event that the client has seen.
+    pub offset: Offset,
+}
+
+/// Removes a socket from its namespace. Idempotent; ignored if the socket is unknown.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Disconnect {
+    /// The socket.
+    pub socket: SocketId,
+    /// Whether its client may recover it.
+    pub may_return: bool,
+}
+
+/// Puts a socket into a room of its namespace. The reply is
+/// [`SocketNews::Entered`](super::SocketNews::Entered).
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct EnterRoom {
+    /// The socket.
+    pub socket: SocketId,
+    /// The room's name. The room is created if it does not exist.
+    pub room: ByteString,
+}
+
+/// Takes a socket out of a room of its namespace. The reply is
+/// [`SocketNews::Left`](super::SocketNews::Left), also if it was not in the room.
+#[derive(Clone, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct QuitRoom {
+    /// The socket.
+    pub socket: SocketId,
+    /// The room's name.
+    pub room: ByteString,
+}
+
+/// Has a socket told of each event to it, as [`SocketNews::Outgoing`](super::SocketNews::Outgoing), from now on.
+#[derive(Clone, Copy, Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Listen {
+    /// The socket.
+    pub socket: SocketId,
+}
+
+/// An ack of a socket for an event to many. If it was not asked, or has answered already, the reply is
+/// [`SocketNews::NotAsked`](super::SocketNews::NotAsked).
+#[derive(Debug, Message)]
+#[rtype(result = "()")]
+pub(crate) struct Answer {
+    /// The socket.
+    pub socket: SocketId,
+    /// The ack id of the event.
+    pub id: u64,
+    /// The ack's arguments.
+    pub args: Args,
+    /// The client's intake share, held until the ack is handled.
+    pub accepted: Accepted,
+}

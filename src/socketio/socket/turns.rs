@@ -1,0 +1,308 @@
+//! Runs the handlers of a socket: in order, as many at a time as wait, or one after another.
+//!
+//! A handler runs at once up to its first wait; then it is a task of the thread, which goes on if the client leaves. The
+//! input that it handles counts against the client's share until it is done.
+
+use std::{
+    any::Any,
+    cell::{Cell, RefCell},
+    collections::VecDeque,
+    future::Future as _,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::Pin,
+    rc::Rc,
+    sync::Arc,
+    task::{Context, Poll, Waker},
+};
+
+use actix_web::rt;
+use bytestring::ByteString;
+use futures_util::future::join_all;
+use log::{debug, error, warn};
+
+use super::{
+    Event, EventError, Reason, Socket,
+    handlers::{NotCalled, Running},
+};
+use crate::{connection::Accepted, protocol::socketio::Args, socketio::Transport};
+
+/// Bytes that a handler counts for while it waits, beside its event: about the memory of its task.
+const HANDLER_BYTES: usize = 1024;
+
+/// What happens to a socket, in its order.
+#[derive(Debug)]
+pub(crate) enum Turn {
+    /// The client has connected.
+    Connect,
+    /// The client has sent an event.
+    Event(Event),
+    /// The session has another transport.
+    Upgrade(Transport),
+    /// The socket has left.
+    Disconnect(Reason),
+}
+
+impl Turn {
+    fn name(&self) -> ByteString {
+        match self {
+            Self::Connect => ByteString::from_static("connect"),
+            Self::Event(event) => event.owned_name().clone(),
+            Self::Upgrade(_) => ByteString::from_static("upgrade"),
+            Self::Disconnect(_) => ByteString::from_static("disconnect"),
+        }
+    }
+}
+
+/// The turns of a sequential socket that have not begun.
+#[derive(Debug, Default)]
+pub(super) struct Turns {
+    is_busy: Cell<bool>,
+    waiting: RefCell<VecDeque<(Turn, Option<Accepted>)>>,
+}
+
+impl Socket {
+    /// Has the handlers take a turn, for which the client is charged `share`.
+    pub(crate) fn take_turn(&self, turn: Turn, share: Option<Accepted>) {
+        if !self.0.definition.is_sequential {
+            return match turn {
+                Turn::Disconnect(_) => self.finish(&turn),
+                turn => self.start(&turn, share),
+            };
+        }
+        self.0.turns.waiting.borrow_mut().push_back((turn, share));
+        if !self.0.turns.is_busy.replace(true) {
+            self.go_on();
+        }
+    }
+
+    /// Starts the handlers of a turn, in order. Each goes on by itself.
+    fn start(&self, turn: &Turn, share: Option<Accepted>) {
+        let name = turn.name();
+        let mut handlers = self.handlers_of(turn);
+        let Some(last) = handlers.pop() else {
+            return;
+        };
+        let share = share.map(Rc::new);
+        for running in handlers {
+            self.run(name.clone(), running, share.clone());
+        }
+        self.run(name, last, share);
+    }
+
+    /// Runs the waiting turns one after another, until one has to wait.
+    fn go_on(&self) {
+        loop {
+            // The borrow ends first: a handler may cause another turn.
+            let next = self.0.turns.waiting.borrow_mut().pop_front();
+            let Some((turn, share)) = next else {
+                self.0.turns.is_busy.set(false);
+                return self.forget_handlers_if_gone();
+            };
+            let name = turn.name();
+            let handlers = self.handlers_of(&turn);
+            let mut all = Guarded::new(self, name, Box::pin(one_after_another(handlers)));
+            if all.poll_now().is_pending() {
+                let (costs, socket) = (self.0.handle.intake().accept(HANDLER_BYTES), self.clone());
+                rt::spawn(async move {
+                    all.await;
+                    drop((share, costs));
+                    socket.go_on();
+                });
+                return;
+            }
+        }
+    }
+
+    /// Runs the last handlers of the socket. When all are done, it is forgotten what the program keeps with it.
+    fn finish(&self, turn: &Turn) {
+        let guard = |running| Guarded::new(self, turn.name(), running);
+        let mut all = Box::pin(join_all(self.handlers_of(turn).into_iter().map(guard)));
+        if all.as_mut().poll(&mut Context::from_waker(Waker::noop())).is_ready() {
+            return self.forget_handlers_if_gone();
+        }
+        let socket = self.clone();
+        rt::spawn(async move {
+            all.await;
+            socket.forget_handlers_if_gone();
+        });
+    }
+
+    /// Runs a handler: now, and as a task if it waits.
+    fn run(&self, name: ByteString, running: Running, share: Option<Rc<Accepted>>) {
+        let mut guarded = Guarded::new(self, name, running);
+        if guarded.poll_now().is_pending() {
+            let costs = self.0.handle.intake().accept(HANDLER_BYTES);
+            rt::spawn(async move {
+                guarded.await;
+                drop((share, costs));
+            });
+        }
+    }
+
+    /// Calls the handlers of a turn, which have done nothing yet.
+    fn handlers_of(&self, turn: &Turn) -> Vec<Running> {
+        let called = catch_unwind(AssertUnwindSafe(|| self.call_handlers_of(turn)));
+        called.unwrap_or_else(|panic| {
+            self.broke(&turn.name(), &*panic);
+            Vec::new()
+        })
+    }
+
+    fn call_handlers_of(&self, turn: &Turn) -> Vec<Running> {
+        let definition = &self.0.definition;
+        match turn {
+            Turn::Connect => definition.connect.iter().filter_map(|handler| handler(self)).collect(),
+            Turn::Upgrade(transport) => {
+                definition.upgrade.iter().filter_map(|handler| handler(self, *transport)).collect()
+            }
+            Turn::Disconnect(reason) => {
+                definition.disconnect.iter().filter_map(|handler| handler(self, reason)).collect()
+            }
+            Turn::Event(event) if definition.filters.is_empty() => self.called_with(event),
+            Turn::Event(event) => vec![Box::pin(self.clone().filtered(event.clone()))],
+        }
+    }
+
+    /// Has the middlewares look at an event, and then runs its handlers.
+    async fn filtered(self, event: Event) {
+        let definition = Arc::clone(&self.0.definition);
+        for filter in &definition.filters {
+            let Some(passing) = filter(&self, &event) else {
+                return self.note_error(&EventError::OtherData { event: event.owned_name().clone() });
+            };
+            if let Err(refusal) = passing.await {
+                event.ack().send_error("refused", &refusal.message);
+                let event = event.owned_name().clone();
+                return self.note_error(&EventError::Refused { event, refusal });
+            }
+        }
+        let handlers = self.called_with(&event);
+        if definition.is_sequential {
+            return one_after_another(handlers).await;
+        }
+        for running in handlers {
+            self.run(event.owned_name().clone(), running, None);
+        }
+    }
+
+    /// Calls the handlers of an event: first those of all events.
+    fn called_with(&self, event: &Event) -> Vec<Running> {
+        let definition = &self.0.definition;
+        let name = event.owned_name();
+        let (any, named) = self.0.local.take(name);
+        let shared_named = definition.events.get(name).map(Vec::as_slice).unwrap_or_default();
+        let mut running = Vec::with_capacity(1);
+        let mut add = |called: Result<Running, NotCalled>| match called {
+            Ok(handler) => running.push(handler),
+            Err(why) => self.not_called(event, why),
+        };
+        definition.any.iter().for_each(|call| add(call(self, event)));
+        any.iter().for_each(|call| add(call(self, event)));
+        shared_named.iter().for_each(|call| add(call(self, event)));
+        named.iter().for_each(|call| add(call(self, event)));
+        let is_known =
+            !(definition.any.is_empty() && any.is_empty() && shared_named.is_empty() && named.is_empty());
+        if !is_known {
+            debug!("namespace {}: event {name:?} has no handler", self.namespace());
+        }
+        running
+    }
+
+    fn not_called(&self, event: &Event, why: NotCalled) {
+        let name = event.owned_name().clone();
+        let problem = match why {
+            NotCalled::Arguments(error) => EventError::Arguments { event: name, error },
+            NotCalled::OtherData => EventError::OtherData { event: name },
+        };
+        if event.ack().is_wanted() {
+            event.ack().send_error("bad_arguments", &problem.to_string());
+        }
+        self.note_error(&problem);
+    }
+
+    /// Logs an event that reached no handler, and tells the program.
+    fn note_error(&self, problem: &EventError) {
+        warn!("namespace {}: {problem}", self.namespace());
+        self.0.definition.errors.iter().for_each(|hook| hook(self, problem));
+    }
+
+    /// Tells those who listen of an event to the client.
+    pub(super) fn note_outgoing(&self, args: &Args) {
+        let local = self.0.local.outgoing();
+        let told = catch_unwind(AssertUnwindSafe(|| {
+            self.0.definition.outgoing.iter().for_each(|hook| hook(self, args));
+            local.iter().for_each(|hook| hook(self, args));
+        }));
+        if let Err(panic) = told {
+            self.broke("any outgoing", &*panic);
+        }
+    }
+
+    /// Calls the handlers that want to see the socket leave while it is in its rooms.
+    pub(super) fn note_leaving(&self, reason: &Reason) {
+        let called = catch_unwind(AssertUnwindSafe(|| {
+            let handlers = &self.0.definition.disconnecting;
+            handlers.iter().filter_map(|handler| handler(self, reason)).collect()
+        }));
+        let handlers: Vec<_> = called.unwrap_or_else(|panic| {
+            self.broke("disconnecting", &*panic);
+            Vec::new()
+        });
+        for running in handlers {
+            self.run(ByteString::from_static("disconnecting"), running, None);
+        }
+    }
+
+    /// A handler has panicked: its socket ends, and no other.
+    fn broke(&self, name: &str, panic: &(dyn Any + Send)) {
+        let words =
+            panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(|s| &**s));
+        error!(
+            "namespace {}: the handler of {name:?} panicked ({}); its socket {} is disconnected",
+            self.namespace(),
+            words.unwrap_or("no message"),
+            self.id(),
+        );
+        self.disconnect(false);
+    }
+}
+
+/// Runs handlers one after another.
+async fn one_after_another(handlers: Vec<Running>) {
+    for handler in handlers {
+        handler.await;
+    }
+}
+
+/// A handler whose panics end its socket.
+struct Guarded {
+    socket: Socket,
+    name: ByteString,
+    running: Running,
+}
+
+impl Guarded {
+    fn new(socket: &Socket, name: ByteString, running: Running) -> Self {
+        Self { socket: socket.clone(), name, running }
+    }
+
+    /// Runs the handler up to its first wait. Its task polls it again with a waker of its own.
+    fn poll_now(&mut self) -> Poll<()> {
+        Pin::new(self).poll(&mut Context::from_waker(Waker::noop()))
+    }
+}
+
+impl Future for Guarded {
+    type Output = ();
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<()> {
+        let running = &mut self.running;
+        match catch_unwind(AssertUnwindSafe(|| running.as_mut().poll(cx))) {
+            Ok(poll) => poll,
+            Err(panic) => {
+                self.socket.broke(&self.name, &*panic);
+                Poll::Ready(())
+            }
+        }
+    }
+}
