@@ -13,7 +13,7 @@ use actix_web::{
 };
 
 use self::checks::{Asked, Query, Refusal, Wish, ask, bad_request, check};
-pub use self::policy::Policy;
+pub(crate) use self::policy::Policy;
 use super::{
     Carried, Visitor,
     accept::{self, AcceptError},
@@ -49,7 +49,7 @@ const RETRY_SECONDS: &str = "5";
 
 /// An Engine.IO address of one worker: its engine, its checks and the content of its sessions.
 #[derive(Clone)]
-pub struct Door {
+pub(crate) struct Door {
     engine: Arc<Engine>,
     begin: Rc<dyn Fn() -> Box<dyn Carried>>,
     policy: Rc<Policy>,
@@ -59,7 +59,7 @@ pub struct Door {
 
 impl Door {
     /// Creates a door with the checks of [`Policy::default`]; `begin` creates the content of each new session.
-    pub fn new(engine: Arc<Engine>, begin: impl Fn() -> Box<dyn Carried> + 'static) -> Self {
+    pub(crate) fn new(engine: Arc<Engine>, begin: impl Fn() -> Box<dyn Carried> + 'static) -> Self {
         let policy = Policy::default();
         let grants = Rc::new(policy.grants());
         Self { engine, begin: Rc::new(begin), policy: Rc::new(policy), grants, state: None }
@@ -67,20 +67,20 @@ impl Door {
 
     /// Has these checks instead.
     #[must_use]
-    pub fn with_policy(self, policy: Policy) -> Self {
+    pub(crate) fn with_policy(self, policy: Policy) -> Self {
         Self { grants: Rc::new(policy.grants()), policy: Rc::new(policy), ..self }
     }
 
     /// Gives each session a value of the worker, for [`SessionHandle::state`](super::handle::SessionHandle::state).
     #[must_use]
-    pub fn with_state(self, state: Rc<dyn Any>) -> Self {
+    pub(crate) fn with_state(self, state: Rc<dyn Any>) -> Self {
         Self { state: Some(state), ..self }
     }
 }
 
 /// Registers the door at `path`, with and without a trailing slash, and its script below the path, in an
 /// application or a scope. In a scope of the door alone the path is empty.
-pub fn configure(cfg: &mut ServiceConfig, path: &str, door: Door) {
+pub(crate) fn configure(cfg: &mut ServiceConfig, path: &str, door: Door) {
     let door = web::Data::new(door);
     let path = path.trim_end_matches('/');
     for path in [path.to_owned(), format!("{path}/")] {

@@ -48,7 +48,7 @@ use self::upgrade::Probing;
 const MAILBOX_CAPACITY: usize = 1024;
 
 /// The actor of one Engine.IO session.
-pub struct SocketIoSession {
+pub(super) struct SocketIoSession {
     id: SessionId,
     registry: Arc<Registry>,
     sid: Sid,
