@@ -9,7 +9,7 @@ use crate::{
 
 impl RateLimit {
     /// The limit of the settings, if they set one.
-    pub fn of(settings: &Settings) -> Option<Self> {
+    pub(crate) fn of(settings: &Settings) -> Option<Self> {
         (settings.rates.rate > 0).then(|| Self {
             rate: settings.rates.rate.into(),
             burst: settings.rates.rate_burst.into(),
@@ -20,7 +20,7 @@ impl RateLimit {
 
 impl UploadRate {
     /// The rate of the settings.
-    pub fn of(settings: &Settings) -> Self {
+    pub(crate) fn of(settings: &Settings) -> Self {
         Self {
             bytes_per_second: settings.rates.min_upload_rate as usize,
             patience: settings.rates.upload_patience.get(),
@@ -40,7 +40,7 @@ impl Bounds {
 
 impl Admission {
     /// No sessions yet, with the bounds of the settings.
-    pub fn of(settings: &Settings) -> Arc<Self> {
+    pub(crate) fn of(settings: &Settings) -> Arc<Self> {
         let admission = &settings.admission;
         Self::new(
             admission.max_sessions.get(),
